@@ -1,77 +1,94 @@
-import { accountingCheck, accountingCheckUsage } from "./accounting/accounting-check.ts";
-import { accountingSuspend, accountingSuspendUsage } from "./accounting/accounting-suspend.ts";
-import { breachScope, breachScopeUsage } from "./ledger/breach-scope.ts";
-import { ledgerExport, ledgerExportUsage } from "./ledger/ledger-export.ts";
-import { ledgerExportFhir, ledgerExportFhirUsage } from "./ledger/ledger-export-fhir.ts";
-import { ledgerRead, ledgerReadUsage } from "./ledger/ledger-read.ts";
-import { ledgerRetention, ledgerRetentionUsage } from "./ledger/ledger-retention.ts";
-import { ledgerVerify, ledgerVerifyUsage } from "./ledger/ledger-verify.ts";
-import { operatorSignIn, operatorSignInUsage } from "./connection/operator-sign-in.ts";
-import { originProbe, originProbeUsage } from "./origin/origin-probe.ts";
-import { policyCheck, policyCheckUsage } from "./policy/policy-check.ts";
-import { policyDiff, policyDiffUsage } from "./policy/policy-diff.ts";
-import { policyExplain, policyExplainUsage } from "./policy/policy-explain.ts";
-import { receiptCheck, receiptCheckUsage } from "./ledger/receipt-check.ts";
-import { registryApply, registryApplyUsage } from "./registry/registry-apply.ts";
-import { registryPlan, registryPlanUsage } from "./registry/registry-plan.ts";
-import {
-  registryExport,
-  registryExportUsage,
-  registryShow,
-  registryShowUsage,
-} from "./registry/registry-show.ts";
-import { revokeCommand, revokeUsage } from "./registry/revoke.ts";
-import { token, tokenUsage } from "./connection/token.ts";
-
-/** `phylax <words> …`: each command returns an exit code (0 good, 1 error found or failure, 2 misuse). */
-const commands: readonly {
-  readonly words: readonly string[];
-  readonly usage: string;
-  readonly run: (args: string[]) => Promise<number>;
-}[] = [
-  { words: ["ledger", "verify"], usage: ledgerVerifyUsage, run: ledgerVerify },
-  { words: ["ledger", "export", "--fhir"], usage: ledgerExportFhirUsage, run: ledgerExportFhir },
-  { words: ["ledger", "export"], usage: ledgerExportUsage, run: ledgerExport },
-  { words: ["ledger", "read"], usage: ledgerReadUsage, run: ledgerRead },
-  { words: ["accounting", "check"], usage: accountingCheckUsage, run: accountingCheck },
-  { words: ["accounting", "suspend"], usage: accountingSuspendUsage, run: accountingSuspend },
-  { words: ["breach-scope"], usage: breachScopeUsage, run: breachScope },
-  { words: ["receipt", "check"], usage: receiptCheckUsage, run: receiptCheck },
-  { words: ["ledger", "retention", "check"], usage: ledgerRetentionUsage, run: ledgerRetention },
-  { words: ["policy", "check"], usage: policyCheckUsage, run: policyCheck },
-  { words: ["policy", "diff"], usage: policyDiffUsage, run: policyDiff },
-  { words: ["policy", "explain"], usage: policyExplainUsage, run: policyExplain },
-  { words: ["registry", "show"], usage: registryShowUsage, run: registryShow },
-  { words: ["registry", "export"], usage: registryExportUsage, run: registryExport },
-  { words: ["registry", "plan"], usage: registryPlanUsage, run: registryPlan },
-  { words: ["registry", "apply"], usage: registryApplyUsage, run: registryApply },
-  { words: ["origin", "probe"], usage: originProbeUsage, run: originProbe },
-  { words: ["operator", "sign-in"], usage: operatorSignInUsage, run: operatorSignIn },
-  { words: ["revoke"], usage: revokeUsage, run: revokeCommand },
-  { words: ["token"], usage: tokenUsage, run: token },
-];
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { commands, nameOf, usageOf, type Command } from "./commands.ts";
+import { isMisuse } from "./misuse.ts";
 
 /**
- * Runs the command that the arguments name, prints its output, and returns its exit code. Throws every error
- * that is neither a misuse nor a finding.
+ * Runs the command that the arguments name, prints its output, and returns its exit code: 0 good, 1 an error
+ * was found or a failure, 2 a misuse or a refusal. Throws every error that is none of these.
  */
 export async function runCommand(args: readonly string[]): Promise<number> {
-  const command = commands.find(({ words }) => words.every((word, i) => args[i] === word));
-  const usage = ["usage:", ...commands.map(({ usage: line }) => `  ${line}`)].join("\n");
-  if (args.some((arg) => arg === "--help" || arg === "-h")) {
-    console.log(command === undefined ? usage : `usage: ${command.usage}`);
+  if (args[0] === "--version" || args[0] === "version") {
+    console.log(version());
     return 0;
   }
-  if (command === undefined) {
-    console.error(usage);
-    return 2;
+  const command = commands.find(({ words }) => words.every((word, i) => args[i] === word));
+  if (command === undefined) return listCommands(args);
+  if (args.some(isHelp)) {
+    console.log(helpOf(command));
+    return 0;
   }
   try {
-    return await command.run(args.slice(command.words.length));
+    const run = await command.load();
+    return await run(args.slice(command.words.length));
   } catch (fault) {
-    if (!(fault instanceof TypeError && String(Reflect.get(fault, "code")).startsWith("ERR_PARSE_ARGS_")))
-      throw fault;
-    console.error(`${fault.message}\nusage: ${command.usage}`);
+    if (!isMisuse(fault)) throw fault;
+    if (fault.message !== "") console.error(fault.message);
+    console.error(`usage: ${usageOf(command)}`);
     return 2;
   }
+}
+
+const isHelp = (arg: string): boolean => arg === "--help" || arg === "-h";
+
+/** The list of commands, or of the commands that begin with the given words. */
+function listCommands(args: readonly string[]): 0 | 2 {
+  const words = args.filter((arg) => !arg.startsWith("-"));
+  const begun = commands.filter((command) => words.every((word, i) => command.words[i] === word));
+  const width = Math.max(...commands.map((command) => nameOf(command).length));
+  const lines = (begun.length === 0 ? commands : begun).map(
+    (command) => `  ${nameOf(command).padEnd(width)}  ${command.does}`,
+  );
+  const list = ["usage: phylax COMMAND …", ...lines, "`phylax COMMAND --help` explains a command."].join(
+    "\n",
+  );
+  if (args.some(isHelp) && begun.length > 0) {
+    console.log(list);
+    return 0;
+  }
+  const meant = begun.length > 0 ? undefined : closest(words);
+  if (meant === undefined) console.error(begun.length > 0 ? list : `unknown command\n${list}`);
+  else
+    console.error(`unknown command: did you mean \`phylax ${meant}\`? \`phylax --help\` lists all commands`);
+  return 2;
+}
+
+function helpOf(command: Command): string {
+  return [
+    command.does,
+    `usage: ${usageOf(command)}`,
+    "examples:",
+    ...command.examples.map((example) => `  ${example}`),
+  ].join("\n");
+}
+
+/** The command whose name needs the fewest edits; none if it needs more than a third of its letters. */
+function closest(typed: readonly string[]): string | undefined {
+  const [best] = commands
+    .map((command) => ({
+      name: nameOf(command),
+      edits: editsBetween(typed.slice(0, command.words.length).join(" ").slice(0, 64), nameOf(command)),
+    }))
+    .sort((left, right) => left.edits - right.edits);
+  return best !== undefined && best.edits <= Math.ceil(best.name.length / 3) ? best.name : undefined;
+}
+
+/** Levenshtein's distance. */
+function editsBetween(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, i) => i);
+  for (const [i, letter] of Array.from(from).entries()) {
+    const next = [i + 1];
+    for (const [j, other] of Array.from(to).entries())
+      next.push(
+        Math.min((next[j] ?? 0) + 1, (row[j + 1] ?? 0) + 1, (row[j] ?? 0) + (letter === other ? 0 : 1)),
+      );
+    row = next;
+  }
+  return row[to.length] ?? 0;
+}
+
+function version(): string {
+  const file = readFileSync(join(import.meta.dirname, "../package.json"), "utf8");
+  const { version: number }: { readonly version: string } = JSON.parse(file);
+  return `phylax ${number}`;
 }

@@ -1,3 +1,4 @@
+import { Misuse, printFault } from "../misuse.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { AccountingLine } from "#audit/accounting/line";
@@ -15,14 +16,11 @@ import { verifyLog } from "#ledger/verify";
 import { countsText } from "#audit/accounting/compose";
 import { accountingShown, type ShownLine } from "./accounting-lines.ts";
 import { onceMoreIfLate } from "../log/late-checkpoint.ts";
-import { givenKeys, logOfVerifier, Misuse, printFault } from "../log/ledger-keys.ts";
+import { givenKeys, logOfVerifier } from "../log/ledger-keys.ts";
 import { sentence as wordsOf } from "../log/ledger-report.ts";
 import { readerAt } from "../log/reader-at.ts";
 import { keyOfLog } from "../log/ledger-root.ts";
 import { printable } from "../printable.ts";
-
-export const accountingCheckUsage =
-  "phylax accounting check FILE… [--ledger URL|DIR] [--key VKEY]… [--keys DEV.JSON]…";
 
 /**
  * Checks each line of a saved accounting (FHIR, CSV or HTML; each page is a file) against the ledger's public
@@ -56,7 +54,7 @@ export async function accountingCheck(args: readonly string[]): Promise<number> 
       values.ledger === undefined || (await printHistory(values.ledger, checkpoints, given.keys));
     return good && isInPast ? 0 : 1;
   } catch (fault) {
-    return printFault(fault, accountingCheckUsage);
+    return printFault(fault);
   }
 }
 

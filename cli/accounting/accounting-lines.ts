@@ -1,5 +1,5 @@
+import { Misuse } from "../misuse.ts";
 import { nextPage, sumsSentence } from "#audit/accounting/compose";
-import { Misuse } from "../log/ledger-keys.ts";
 
 /**
  * A line as an accounting shows it, in any of the three forms. The proof, in base64, is not part of the text

@@ -1,10 +1,8 @@
+import { Misuse } from "../misuse.ts";
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { postAsOperator, posterOptions, refusalLine } from "../connection/operator-post.ts";
-
-export const accountingSuspendUsage =
-  "phylax accounting suspend FILE [--operator ID [--operator-token FILE]] [--state DIR]";
 
 /**
  * Suspends an individual's right to an accounting of disclosures to one recipient (45 CFR 164.528(a)(2)). The
@@ -18,10 +16,7 @@ export async function accountingSuspend(args: readonly string[]): Promise<number
     options: posterOptions,
   });
   const [file, ...more] = positionals;
-  if (file === undefined || more.length > 0) {
-    console.error(`usage: ${accountingSuspendUsage}`);
-    return 2;
-  }
+  if (file === undefined || more.length > 0) throw new Misuse();
   if (!existsSync(file)) {
     console.error(`${file} does not exist: name the file of the suspension`);
     return 2;

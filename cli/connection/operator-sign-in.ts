@@ -1,3 +1,4 @@
+import { Misuse } from "../misuse.ts";
 import { createHash, randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -6,8 +7,6 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { readDevFile, type DevFile, type DevOfficer } from "./dev-file.ts";
 import { closeConnections, send, type Reply } from "./mutual-tls.ts";
-
-export const operatorSignInUsage = "phylax operator sign-in OPERATOR --out FILE [--state DIR]";
 
 const patienceMilliseconds = 300_000;
 
@@ -22,10 +21,7 @@ export async function operatorSignIn(args: readonly string[]): Promise<number> {
     options: { state: { type: "string", default: ".phylax" }, out: { type: "string" } },
   });
   const [id, ...more] = positionals;
-  if (id === undefined || values.out === undefined || more.length > 0) {
-    console.error(`usage: ${operatorSignInUsage}`);
-    return 2;
-  }
+  if (id === undefined || values.out === undefined || more.length > 0) throw new Misuse();
   try {
     const dev = readDevFile(resolve(values.state));
     const officer = dev.officers.find((each) => each.id === id);

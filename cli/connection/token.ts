@@ -1,10 +1,9 @@
+import { Misuse } from "../misuse.ts";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { accessToken } from "./access-token.ts";
 import { clientOf, readDevFile } from "./dev-file.ts";
 import { closeConnections } from "./mutual-tls.ts";
-
-export const tokenUsage = "phylax token CLIENT [--state DIR] [--purpose CODE] [--scope SCOPE]";
 
 /**
  * Prints an access token of a development client. The token lasts five minutes and is valid only with that
@@ -21,10 +20,7 @@ export async function token(args: readonly string[]): Promise<number> {
     },
   });
   const [client, ...more] = positionals;
-  if (client === undefined || more.length > 0) {
-    console.error(`usage: ${tokenUsage}`);
-    return 2;
-  }
+  if (client === undefined || more.length > 0) throw new Misuse();
   try {
     const dev = readDevFile(resolve(values.state));
     console.log(

@@ -1,19 +1,15 @@
+import { Misuse, printFault } from "../misuse.ts";
 import { parseArgs } from "node:util";
 import { type Affected, type BreachScope, BreachTally } from "#audit/breach";
 import { breachClocks, undecided, type BreachClocks } from "#audit/breach-clocks";
 import type { AuditEvent, Counts } from "#audit/event";
 import { utf8 } from "#kernel/encoded";
 import { formatReceipt } from "#ledger/receipt";
-import { auditorOptions, auditorSource, auditorUsage } from "../records/auditor-source.ts";
+import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { eventFilter, timeOf } from "../records/event-filter.ts";
 import { eventsOf, type EventOnRecord } from "../records/ledger-events.ts";
-import { Misuse, printFault } from "../log/ledger-keys.ts";
 import { printable } from "../printable.ts";
 import { UnreadList } from "../records/unread.ts";
-
-export const breachScopeUsage =
-  `phylax breach-scope [URL|DIR] --client ID --from TIME --to TIME ${auditorUsage} ` +
-  "[--purpose CODE]… [--origin NAME]… [--discovered DATE] [--json]";
 
 /**
  * The part of a record that the report hands on: the time, the request, and for each leaf a receipt that
@@ -118,7 +114,7 @@ export async function breachScope(args: readonly string[]): Promise<number> {
       );
     return unread.count === 0 ? 0 : 1;
   } catch (fault) {
-    return printFault(fault, breachScopeUsage);
+    return printFault(fault);
   }
 }
 

@@ -1,14 +1,12 @@
+import { Misuse, printFault } from "../misuse.ts";
 import { mkdir, open } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { auditEventsOf } from "#audit/balp/audit-event";
-import { auditorOptions, auditorSource, auditorUsage } from "../records/auditor-source.ts";
-import { eventFilter, filterOptions, filterUsage } from "../records/event-filter.ts";
+import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
+import { eventFilter, filterOptions } from "../records/event-filter.ts";
 import { eventsOf, type EventOnRecord } from "../records/ledger-events.ts";
-import { Misuse, printFault } from "../log/ledger-keys.ts";
 import { UnreadList } from "../records/unread.ts";
-
-export const ledgerExportFhirUsage = `phylax ledger export --fhir DIR [URL|DIR] ${auditorUsage} ${filterUsage} [--server URL]`;
 
 const fileName = "AuditEvent.ndjson";
 
@@ -54,7 +52,7 @@ export async function ledgerExportFhir(args: readonly string[]): Promise<number>
     for (const line of unread.lines) console.error(line);
     return unread.count === 0 ? 0 : 1;
   } catch (fault) {
-    return printFault(fault, ledgerExportFhirUsage);
+    return printFault(fault);
   }
 }
 

@@ -1,3 +1,4 @@
+import { Misuse, printFault } from "../misuse.ts";
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -10,12 +11,10 @@ import { tilePath } from "#ledger/tlog/tile";
 import { type LeafRules, verifyLog } from "#ledger/verify";
 import { httpLog } from "../log/http-log.ts";
 import { keysFile, keysText, verifyFolder } from "../log/ledger-folder.ts";
-import { givenKeys, logOfVerifier, Misuse, printFault } from "../log/ledger-keys.ts";
+import { givenKeys, logOfVerifier } from "../log/ledger-keys.ts";
 import { sentence } from "../log/ledger-report.ts";
 import { keysWithRoot, rootKeyOf } from "../log/ledger-root.ts";
 import { CHECKPOINT_LAG_MS } from "../log/late-checkpoint.ts";
-
-export const ledgerExportUsage = "phylax ledger export DIR [URL] [--key VKEY]… [--keys DEV.JSON]…";
 
 /**
  * Writes each log of a known key to a folder. Each object is checked on its way and once more from the disk.
@@ -36,7 +35,7 @@ export async function ledgerExport(args: readonly string[]): Promise<number> {
       throw fault;
     }
   } catch (fault) {
-    return printFault(fault, ledgerExportUsage);
+    return printFault(fault);
   }
 }
 

@@ -1,14 +1,12 @@
+import { Misuse, printFault } from "../misuse.ts";
 import { parseArgs } from "node:util";
 import type { Counts } from "#audit/event";
 import { toBase64 } from "#ledger/bytes/base64";
-import { auditorOptions, auditorSource, auditorUsage } from "../records/auditor-source.ts";
-import { eventFilter, filterOptions, filterUsage } from "../records/event-filter.ts";
+import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
+import { eventFilter, filterOptions } from "../records/event-filter.ts";
 import { eventsOf, type EventOnRecord } from "../records/ledger-events.ts";
-import { Misuse, printFault } from "../log/ledger-keys.ts";
 import { printable } from "../printable.ts";
 import { UnreadList } from "../records/unread.ts";
-
-export const ledgerReadUsage = `phylax ledger read [URL|DIR] ${auditorUsage} ${filterUsage} [--json]`;
 
 /**
  * Opens the leaves of each log with an auditor's key and prints the events: patient data, on standard output
@@ -34,7 +32,7 @@ export async function ledgerRead(args: readonly string[]): Promise<number> {
     for (const line of unread.lines) console.error(printable(line));
     return unread.count === 0 ? 0 : 1;
   } catch (fault) {
-    return printFault(fault, ledgerReadUsage);
+    return printFault(fault);
   }
 }
 
@@ -55,7 +53,7 @@ export function asJson({ log, leaves, parts, frame, event, unknownKeys }: EventO
   };
 }
 
-function asLine({ log, leaves, parts, event }: EventOnRecord): string {
+export function asLine({ log, leaves, parts, event }: EventOnRecord): string {
   const { who, what, why, outcome, withheld, configuration } = event;
   const place = what?.id ?? (what?.parameters ?? []).map(([name, value]) => `${name}=${value}`).join("&");
   const target =

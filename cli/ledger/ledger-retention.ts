@@ -1,3 +1,4 @@
+import { Misuse, printFault } from "../misuse.ts";
 import { parseArgs } from "node:util";
 import { type Checkpoint, openCheckpoint } from "#ledger/tlog/checkpoint";
 import { endOf, SWITCH_SLACK_MS } from "#ledger/log-name";
@@ -7,16 +8,12 @@ import { mayBeDeleted, ROOT_LOG, RootLeaves } from "#ledger/root-log";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { timeOf } from "../records/event-filter.ts";
-import { givenKeys, logOfVerifier, Misuse, printFault } from "../log/ledger-keys.ts";
+import { givenKeys, logOfVerifier } from "../log/ledger-keys.ts";
 import { sentence } from "../log/ledger-report.ts";
 import { keysWithRoot, rootKeyOf } from "../log/ledger-root.ts";
 import { printable } from "../printable.ts";
 import { readerAt } from "../log/reader-at.ts";
 import { readLocks } from "../log/lock-rules.ts";
-
-export const ledgerRetentionUsage =
-  "phylax ledger retention check RULES.JSON|URL [--token-file FILE] [--ledger URL|DIR] " +
-  "[--log-key VKEY]… [--keys DEV.JSON]… [--at TIME] [--json]";
 
 interface LogRetention {
   readonly log: string;
@@ -75,7 +72,7 @@ export async function ledgerRetention(args: readonly string[]): Promise<number> 
     }
     return good ? 0 : 1;
   } catch (fault) {
-    return printFault(fault, ledgerRetentionUsage);
+    return printFault(fault);
   }
 }
 

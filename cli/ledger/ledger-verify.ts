@@ -1,3 +1,4 @@
+import { Misuse, printFault } from "../misuse.ts";
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -8,13 +9,9 @@ import { type Claims, verifyLog } from "#ledger/verify";
 import { httpLog } from "../log/http-log.ts";
 import { keysFile, ownKeys, verifyFolder } from "../log/ledger-folder.ts";
 import { onceMoreIfLate } from "../log/late-checkpoint.ts";
-import { givenKeys, logOfVerifier, Misuse, readWitnessKey, printFault } from "../log/ledger-keys.ts";
+import { givenKeys, logOfVerifier, readWitnessKey } from "../log/ledger-keys.ts";
 import { printReport } from "../log/ledger-report.ts";
 import { type RootPlace, rootKeyOf, verifyLogs } from "../log/ledger-root.ts";
-
-export const ledgerVerifyUsage =
-  "phylax ledger verify [URL|DIR] [--key VKEY]… [--keys DEV.JSON]… [--witness VKEY]… [--log NAME]… " +
-  "[--since CHECKPOINT_FILE]… [--receipt RECEIPT]…";
 
 /**
  * Checks every log of a known public key, over HTTP or in an exported folder, and names the object that is
@@ -36,7 +33,7 @@ export async function ledgerVerify(args: readonly string[]): Promise<number> {
     });
     return good.every(Boolean) ? 0 : 1;
   } catch (fault) {
-    return printFault(fault, ledgerVerifyUsage);
+    return printFault(fault);
   }
 }
 

@@ -1,3 +1,4 @@
+import { Misuse, printFault } from "../misuse.ts";
 import { existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { toBase64 } from "#ledger/bytes/base64";
@@ -9,14 +10,10 @@ import { parseReceipt, type Receipt } from "#ledger/receipt";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { onceMoreIfLate } from "../log/late-checkpoint.ts";
-import { givenKeys, Misuse, printFault } from "../log/ledger-keys.ts";
+import { givenKeys } from "../log/ledger-keys.ts";
 import { sentence } from "../log/ledger-report.ts";
 import { keyOfLog } from "../log/ledger-root.ts";
 import { readerAt } from "../log/reader-at.ts";
-
-export const receiptCheckUsage =
-  "phylax receipt check RECEIPT|FILE [--proof FILE] [--checkpoint FILE] [--ledger URL|DIR] " +
-  "[--log-key VKEY]… [--keys DEV.JSON]… [--json]";
 
 /** The result of a check: sentences that state the facts shown, or the error. */
 interface Verdict {
@@ -53,7 +50,7 @@ export async function receiptCheck(args: readonly string[]): Promise<number> {
     else print(verdict);
     return verdict.wrong === undefined ? 0 : 1;
   } catch (fault) {
-    return printFault(fault, receiptCheckUsage);
+    return printFault(fault);
   }
 }
 

@@ -3,20 +3,8 @@ import { join } from "node:path";
 import { parseWitnessKey } from "#ledger/tlog/cosignature";
 import { parseLogName } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
+import { Misuse } from "../misuse.ts";
 import { parseVerifierKey, verifierKey, type Verifier } from "#ledger/tlog/signed-note";
-import { printable } from "../printable.ts";
-
-/** A wrong call of a command. */
-export class Misuse extends Error {}
-
-/** Prints a command's fault and returns its exit code: 2 for a misuse, 1 for every other fault. */
-export function printFault(fault: unknown, usage: string): 1 | 2 {
-  // parseArgs throws a TypeError with a code
-  const misuse = fault instanceof Misuse || (fault instanceof TypeError && "code" in fault);
-  console.error(printable(fault instanceof Error ? fault.message : String(fault)));
-  if (misuse) console.error(`usage: ${usage}`);
-  return misuse ? 2 : 1;
-}
 
 /** Keys from outside the ledger, and the ledger's address when a file has it. */
 export interface GivenKeys {

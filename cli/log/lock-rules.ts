@@ -1,7 +1,7 @@
+import { Misuse } from "../misuse.ts";
 import { readFileSync } from "node:fs";
 import { type LockRule, readLockRules } from "#ledger/retention";
 import { readJsonFile } from "../json-file.ts";
-import { Misuse } from "./ledger-keys.ts";
 
 const PATIENCE_MS = 30_000;
 

@@ -1,3 +1,4 @@
+import { Misuse } from "../misuse.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { instant } from "#kernel/clock";
@@ -9,9 +10,6 @@ import { storedBearers } from "#platform/origins/stored-bearer";
 import { registryDocument, type RegistryDocument } from "#registry/document";
 import { FhirClient } from "./fhir-client.ts";
 import { probeOrigin } from "./probe-origin.ts";
-
-export const originProbeUsage =
-  "phylax origin probe NAME|URL [--registry FILE] [--bearer-from VARIABLE] [--allow-writes]";
 
 /**
  * Asks a FHIR server what it does, and prints the members for its entry in the registry file. The server is
@@ -29,10 +27,7 @@ export async function originProbe(args: readonly string[]): Promise<number> {
     },
   });
   const [asked, ...more] = positionals;
-  if (asked === undefined || more.length > 0) {
-    console.error(`usage: ${originProbeUsage}`);
-    return 2;
-  }
+  if (asked === undefined || more.length > 0) throw new Misuse();
   const client = /^https?:\/\//u.test(asked)
     ? clientAt(asked.replace(/\/+$/u, ""), values["bearer-from"])
     : clientOf(asked, values.registry);

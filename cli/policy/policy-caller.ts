@@ -1,3 +1,4 @@
+import { Misuse } from "../misuse.ts";
 import { inForce } from "#identity/agreement";
 import { choosePurpose, requestedPurposes } from "#identity/purpose";
 import { readRegistry } from "#registry/read";
@@ -7,7 +8,6 @@ import { instant, type Instant } from "#kernel/clock";
 import type { ExplainStep } from "#authoring/explain-step";
 import { policyDigest, readPolicyDocument, type PolicyDocument } from "#policy/document";
 import { readJsonFile } from "../json-file.ts";
-import { Misuse } from "../log/ledger-keys.ts";
 
 /** The caller, as the command line and the registry describe it. */
 export interface PolicyCaller {

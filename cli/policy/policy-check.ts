@@ -1,9 +1,8 @@
+import { Misuse } from "../misuse.ts";
 import { parseArgs } from "node:util";
 import { proveExamples } from "#authoring/prove-examples";
 import { policyDigest, readPolicyDocument, type PolicyProblem } from "#policy/document";
 import { readJsonFile } from "../json-file.ts";
-
-export const policyCheckUsage = "phylax policy check FILE… [--json]";
 
 interface Checked {
   readonly file: string;
@@ -27,10 +26,7 @@ export async function policyCheck(args: readonly string[]): Promise<number> {
     allowPositionals: true,
     options: { json: { type: "boolean", default: false } },
   });
-  if (positionals.length === 0) {
-    console.error(`usage: ${policyCheckUsage}`);
-    return 2;
-  }
+  if (positionals.length === 0) throw new Misuse();
   const checked = await Promise.all(positionals.map(check));
   if (values.json) console.log(JSON.stringify(checked, null, 2));
   else for (const result of checked) print(result);

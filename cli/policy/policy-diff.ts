@@ -1,10 +1,9 @@
+import { Misuse } from "../misuse.ts";
 import { parseArgs } from "node:util";
 import { diffPolicies, TooManyKinds } from "#authoring/diff";
 import { diffLines } from "#authoring/diff-lines";
 import { readPolicyDocument, type PolicyDocument } from "#policy/document";
 import { readJsonFile } from "../json-file.ts";
-
-export const policyDiffUsage = "phylax policy diff BEFORE AFTER [--json]";
 
 /**
  * Prints the permissions that the second policy adds to the first (`+`) and removes (`-`). Returns 0 when
@@ -17,10 +16,7 @@ export async function policyDiff(args: readonly string[]): Promise<number> {
     options: { json: { type: "boolean", default: false } },
   });
   const [before, after, ...more] = positionals;
-  if (before === undefined || after === undefined || more.length > 0) {
-    console.error(`usage: ${policyDiffUsage}`);
-    return 2;
-  }
+  if (before === undefined || after === undefined || more.length > 0) throw new Misuse();
   const [left, right] = [readPolicyFile(before), readPolicyFile(after)];
   if (left === undefined || right === undefined) return 2;
   try {

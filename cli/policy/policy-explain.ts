@@ -1,3 +1,4 @@
+import { Misuse, printFault } from "../misuse.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { readInteraction, type Interaction } from "#fhir/interaction";
@@ -9,15 +10,7 @@ import { showsInEachRule } from "#policy/relations";
 import { compilePolicy } from "#policy/compile";
 import { explain, type Explanation } from "#authoring/explain";
 import type { Explained, ExplainStep } from "#authoring/explain-step";
-import { Misuse, printFault } from "../log/ledger-keys.ts";
 import { callerByPolicy, callerByRegistry, type PolicyCaller } from "./policy-caller.ts";
-
-export const policyExplainUsage = [
-  "phylax policy explain (--registry FILE --client ID | --policy FILE) REQUEST " +
-    "[--purpose CODE] [--origin NAME] [--scope SCOPES]",
-  "    [--patient ID] [--user REFERENCE [--user-patient ID]…] [--at TIME] [--sample RESOURCE.json] [--json]",
-  "    REQUEST: 'GET Observation?patient=1', 'PUT Observation/1' …; below the FHIR base",
-].join("\n");
 
 interface Report extends Omit<Explanation, "refused"> {
   readonly refused: string | undefined;
@@ -68,7 +61,7 @@ export async function policyExplain(args: readonly string[]): Promise<number> {
     else print(report);
     return report.refused === undefined ? 0 : 1;
   } catch (fault) {
-    return printFault(fault, policyExplainUsage);
+    return printFault(fault);
   }
 }
 

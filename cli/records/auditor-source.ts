@@ -1,3 +1,4 @@
+import { Misuse } from "../misuse.ts";
 import { readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { JWK } from "jose";
@@ -6,14 +7,12 @@ import type { Verifier } from "#ledger/tlog/signed-note";
 import { folderLog } from "../log/folder-log.ts";
 import { httpLog } from "../log/http-log.ts";
 import { ownKeys } from "../log/ledger-folder.ts";
-import { givenKeys, logOfVerifier, Misuse } from "../log/ledger-keys.ts";
+import { givenKeys, logOfVerifier } from "../log/ledger-keys.ts";
 
 const many = { type: "string", multiple: true, default: [] as string[] } as const;
 
 /** Options of every command that opens leaves. */
 export const auditorOptions = { key: many, "log-key": many, keys: many, log: many } as const;
-export const auditorUsage = "--key AUDITOR.JWK.JSON… [--log-key VKEY]… [--keys DEV.JSON]… [--log NAME]…";
-
 /**
  * The location of the logs, the public keys that verify them, and the private keys that open their leaves.
  */

@@ -1,7 +1,7 @@
+import { Misuse } from "../misuse.ts";
 import { type AuditEvent, eventKinds } from "#audit/event";
 import { isPatient } from "#audit/check";
 import { currentReason } from "#audit/renamed-reasons";
-import { Misuse } from "../log/ledger-keys.ts";
 
 /** Options that filter events. */
 export const filterOptions = {
@@ -12,9 +12,6 @@ export const filterOptions = {
   kind: { type: "string" },
   reason: { type: "string" },
 } as const;
-export const filterUsage =
-  "[--from TIME] [--to TIME] [--patient ORIGIN/Patient/ID] [--client ID] [--kind KIND] [--reason CODE]";
-
 export interface FilterValues {
   readonly from?: string | undefined;
   readonly to?: string | undefined;

@@ -1,12 +1,10 @@
+import { Misuse } from "../misuse.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { originProblems } from "#platform/origins/origin-state";
 import { readDevFile } from "../connection/dev-file.ts";
 import { closeConnections, send } from "../connection/mutual-tls.ts";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
-
-export const registryApplyUsage =
-  "phylax registry apply FILE [--operator ID [--operator-token FILE]] [--state DIR]";
 
 /**
  * Sends a registry file, or a change that `registry plan --out` wrote, to the operators' API with an operator's
@@ -19,10 +17,7 @@ export async function registryApply(args: readonly string[]): Promise<number> {
     options: posterOptions,
   });
   const [file, ...more] = positionals;
-  if (file === undefined || more.length > 0) {
-    console.error(`usage: ${registryApplyUsage}`);
-    return 2;
-  }
+  if (file === undefined || more.length > 0) throw new Misuse();
   const document = readBytes(file);
   if (document === undefined) {
     console.error(`${file}: cannot be read: check its name and permissions`);

@@ -1,3 +1,4 @@
+import { Misuse } from "../misuse.ts";
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { planLines, type PolicyBodies } from "#authoring/plan-lines";
@@ -5,9 +6,6 @@ import type { PlannedChange } from "#registry/plan";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 import { readJsonFile } from "../json-file.ts";
 import { printable } from "../printable.ts";
-
-export const registryPlanUsage =
-  "phylax registry plan [FILE] [--remove KIND:NAME]… [--reinstate CLIENT]… [--out CHANGE] [--json] [--operator ID [--operator-token FILE]] [--state DIR]";
 
 const removable = {
   issuer: "issuers",
@@ -38,8 +36,7 @@ export async function registryPlan(args: readonly string[]): Promise<number> {
   const remove = readRemovals(values.remove);
   if (more.length > 0 || remove === undefined || (file === undefined && values.remove.length === 0)) {
     const kinds = Object.keys(removable).join(", ");
-    console.error(`usage: ${registryPlanUsage}\nKIND is one of ${kinds}; a grant is CLIENT/ORIGIN/PURPOSE`);
-    return 2;
+    throw new Misuse(`KIND is one of ${kinds}; a grant is CLIENT/ORIGIN/PURPOSE`);
   }
   const set = file === undefined ? undefined : readJsonFile(file);
   if (set?.ok === false) {

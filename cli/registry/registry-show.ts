@@ -1,12 +1,8 @@
+import { Misuse } from "../misuse.ts";
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { getAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 import { printable } from "../printable.ts";
-
-export const registryShowUsage =
-  "phylax registry show [LIST] [--json] [--operator ID [--operator-token FILE]] [--state DIR]";
-export const registryExportUsage =
-  "phylax registry export FILE [--operator ID [--operator-token FILE]] [--state DIR]";
 
 type Entry = Readonly<Record<string, unknown>>;
 type Lists = Readonly<Record<string, readonly Entry[]>>;
@@ -30,8 +26,7 @@ export async function registryShow(args: readonly string[]): Promise<number> {
   });
   const [list, ...more] = positionals;
   if (more.length > 0 || (list !== undefined && columns[list] === undefined)) {
-    console.error(`usage: ${registryShowUsage}\nLIST is one of ${Object.keys(columns).join(", ")}`);
-    return 2;
+    throw new Misuse(`LIST is one of ${Object.keys(columns).join(", ")}`);
   }
   const shown = await read(values);
   if (typeof shown === "number") return shown;
@@ -49,10 +44,7 @@ export async function registryExport(args: readonly string[]): Promise<number> {
     options: posterOptions,
   });
   const [file, ...more] = positionals;
-  if (file === undefined || more.length > 0) {
-    console.error(`usage: ${registryExportUsage}`);
-    return 2;
-  }
+  if (file === undefined || more.length > 0) throw new Misuse();
   const shown = await read(values);
   if (typeof shown === "number") return shown;
   writeFileSync(file, `${JSON.stringify(shown.lists, null, 2)}\n`);

@@ -1,11 +1,12 @@
+import { Misuse } from "../misuse.ts";
 import { parseArgs } from "node:util";
 import type { Denial } from "#identity/denial";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 
 type Kind = Denial["kind"];
 
-/** The names that identify a thing of each kind, in the order of the command line. */
-const names = {
+/** The denialNames that identify a thing of each kind, in the order of the command line. */
+export const denialNames = {
   token: ["issuer", "id", "until"],
   key: ["issuer", "keyId"],
   certificate: ["x5t"],
@@ -16,12 +17,7 @@ const names = {
   policy: ["digest"],
 } as const satisfies Record<Kind, readonly string[]>;
 
-const kinds = Object.keys(names) as readonly Kind[]; // the table has exactly the kinds
-
-export const revokeUsage = [
-  "phylax revoke KIND NAME… [--lift] [--operator ID [--operator-token FILE]] [--state DIR]",
-  ...kinds.map((kind) => `    ${kind} ${names[kind].map((name) => name.toUpperCase()).join(" ")}`),
-].join("\n");
+const kinds = Object.keys(denialNames) as readonly Kind[]; // the table has exactly the kinds
 
 /**
  * Denies a token, key, client and so on everywhere within ten seconds, or lifts the denial
@@ -34,10 +30,7 @@ export async function revokeCommand(args: readonly string[]): Promise<number> {
     options: { ...posterOptions, lift: { type: "boolean", default: false } },
   });
   const denial = readDenial(positionals);
-  if (denial === undefined) {
-    console.error(`usage: ${revokeUsage}`);
-    return 2;
-  }
+  if (denial === undefined) throw new Misuse();
   try {
     const path = values.lift ? "api/revocations/lift" : "api/revocations";
     const answer = await postAsOperator(posterOf(values), path, JSON.stringify(denial));
@@ -67,8 +60,8 @@ function readDenial([word, ...given]: readonly string[]):
   | Readonly<Record<string, string | number>>
   | undefined {
   const kind = kinds.find((each) => each === word);
-  if (kind === undefined || given.length !== names[kind].length) return undefined;
-  const named = names[kind].map((name, index): [string, string | number] => {
+  if (kind === undefined || given.length !== denialNames[kind].length) return undefined;
+  const named = denialNames[kind].map((name, index): [string, string | number] => {
     const text = given[index] ?? "";
     return [name, name === "until" ? Date.parse(text) : text];
   });

@@ -142,8 +142,8 @@ test("--help prints the usage of each command and does nothing more", async ({ e
   const all = await phylax("--help");
   expect({ code: all.code, error: all.error }).toEqual({ code: 0, error: "" });
   for (const command of ["ledger verify", "ledger export", "registry apply", "token"])
-    expect(all.out).toContain(`phylax ${command} `);
-  expect((await phylax("ledger", "verify", "--help")).out).toMatch(/^usage: phylax ledger verify .+\n$/u);
+    expect(all.out).toContain(`\n  ${command} `);
+  expect((await phylax("ledger", "verify", "--help")).out).toMatch(/^usage: phylax ledger verify .+$/mu);
 });
 
 test("misuse returns 2, above all a check without a given key", async ({ expect }) => {

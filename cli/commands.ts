@@ -1,0 +1,215 @@
+/** A command of `phylax`. Its module is loaded only when it runs, so that help is quick. */
+export interface Command {
+  readonly words: readonly string[];
+  /** The arguments after the words. Further lines explain them. */
+  readonly takes: string;
+  /** A sentence for the list of commands. */
+  readonly does: string;
+  readonly examples: readonly string[];
+  /** Returns an exit code: 0 good, 1 an error was found or a failure, 2 refused. */
+  readonly load: () => Promise<(args: string[]) => Promise<number>>;
+}
+
+const asOperator = "[--operator ID [--operator-token FILE]] [--state DIR]";
+const asAuditor = "--key AUDITOR.JWK.JSON… [--log-key VKEY]… [--keys DEV.JSON]… [--log NAME]…";
+const withFilter =
+  "[--from TIME] [--to TIME] [--patient ORIGIN/Patient/ID] [--client ID] [--kind KIND] [--reason CODE]";
+
+/** All commands in the order of the help. A command whose words begin with a shorter command's comes first. */
+export const commands: readonly Command[] = [
+  {
+    words: ["token"],
+    takes: "CLIENT [--state DIR] [--purpose CODE] [--scope SCOPE]",
+    does: "Gets an access token for a client and prints it.",
+    examples: ["phylax token telehealth", "phylax token telehealth --purpose COC"],
+    load: async () => (await import("./connection/token.ts")).token,
+  },
+  {
+    words: ["get"],
+    takes: "CLIENT PATH [--purpose CODE] [--scope SCOPE] [--header 'NAME: VALUE']… [--include] [--state DIR]",
+    does: "Reads a FHIR path as a client, with its certificate or key, and prints the answer.",
+    examples: [
+      "phylax get telehealth Patient/amara-okafor",
+      "phylax get patient-app 'Observation?_count=2' --include",
+    ],
+    load: async () => (await import("./connection/get.ts")).getCommand,
+  },
+  {
+    words: ["registry", "show"],
+    takes: `[LIST] [--json] ${asOperator}`,
+    does: "Prints the registered clients, grants, agreements, policies, origins and issuers.",
+    examples: ["phylax registry show grants"],
+    load: async () => (await import("./registry/registry-show.ts")).registryShow,
+  },
+  {
+    words: ["registry", "export"],
+    takes: `FILE ${asOperator}`,
+    does: "Writes the registry as a registry file.",
+    examples: ["phylax registry export registry.json"],
+    load: async () => (await import("./registry/registry-show.ts")).registryExport,
+  },
+  {
+    words: ["registry", "plan"],
+    takes: `[FILE] [--remove KIND:NAME]… [--reinstate CLIENT]… [--out CHANGE] [--json] ${asOperator}`,
+    does: "Says what a change of the registry would add, change and remove; writes nothing.",
+    examples: [
+      "phylax registry plan registry.json --out change.json",
+      "phylax registry plan --remove grant:payer/main/HPAYMT --out change.json",
+    ],
+    load: async () => (await import("./registry/registry-plan.ts")).registryPlan,
+  },
+  {
+    words: ["registry", "apply"],
+    takes: `FILE ${asOperator}`,
+    does: "Adds the entries of a registry file, or applies a planned change.",
+    examples: ["phylax registry apply new-client.json", "phylax registry apply change.json"],
+    load: async () => (await import("./registry/registry-apply.ts")).registryApply,
+  },
+  {
+    words: ["revoke"],
+    takes: [
+      `KIND NAME… [--lift] ${asOperator}`,
+      "    token ISSUER ID UNTIL",
+      "    key ISSUER KEYID",
+      "    certificate X5T",
+      "    proof_key JKT",
+      "    client CLIENT",
+      "    agreement CLIENT AGREEMENT",
+      "    grant CLIENT ORIGIN PURPOSE",
+      "    policy DIGEST",
+    ].join("\n"),
+    does: "Refuses a token, key, certificate, client, agreement, grant or policy within ten seconds.",
+    examples: ["phylax revoke client telehealth", "phylax revoke client telehealth --lift"],
+    load: async () => (await import("./registry/revoke.ts")).revokeCommand,
+  },
+  {
+    words: ["operator", "sign-in"],
+    takes: "OPERATOR --out FILE [--state DIR]",
+    does: "Signs an operator in by a browser and writes the access token to a file.",
+    examples: ["phylax operator sign-in officer --out officer.token"],
+    load: async () => (await import("./connection/operator-sign-in.ts")).operatorSignIn,
+  },
+  {
+    words: ["origin", "probe"],
+    takes: "NAME|URL [--registry FILE] [--bearer-from VARIABLE] [--allow-writes]",
+    does: "Asks a FHIR server what it does and prints the members for its registry entry.",
+    examples: ["phylax origin probe https://fhir.example.org/r4"],
+    load: async () => (await import("./origin/origin-probe.ts")).originProbe,
+  },
+  {
+    words: ["policy", "check"],
+    takes: "FILE… [--json]",
+    does: "Checks policies and proves their examples.",
+    examples: ["phylax policy check policies/treat.json"],
+    load: async () => (await import("./policy/policy-check.ts")).policyCheck,
+  },
+  {
+    words: ["policy", "diff"],
+    takes: "BEFORE AFTER [--json]",
+    does: "Prints the permissions that the second policy adds and removes.",
+    examples: ["phylax policy diff policies/hoperat.json policies/privacy-office.json"],
+    load: async () => (await import("./policy/policy-diff.ts")).policyDiff,
+  },
+  {
+    words: ["policy", "explain"],
+    takes: [
+      "(--registry FILE --client ID | --policy FILE) REQUEST [--purpose CODE] [--origin NAME] [--scope SCOPES]",
+      "    [--patient ID] [--user REFERENCE [--user-patient ID]…] [--at TIME] [--sample RESOURCE.json] [--json]",
+      "    REQUEST: 'GET Observation?patient=1', 'PUT Observation/1' …; below the FHIR base",
+    ].join("\n"),
+    does: "Explains the decision about a request, and each removed element of a sample.",
+    examples: ["phylax policy explain --policy policies/treat.json 'GET Patient/1'"],
+    load: async () => (await import("./policy/policy-explain.ts")).policyExplain,
+  },
+  {
+    words: ["why"],
+    takes: `REQUEST-ID [URL|DIR] ${asAuditor} [--json]`,
+    does: "Prints the records of a request in words: the caller, the question, the outcome and its reason.",
+    examples: ["phylax why 4c1f0e0b9b9e4c0c8b5d2c8e2a7d3f10 --key .phylax/auditors/auditor-1.jwk.json"],
+    load: async () => (await import("./ledger/why.ts")).why,
+  },
+  {
+    words: ["ledger", "verify"],
+    takes:
+      "[URL|DIR] [--key VKEY]… [--keys DEV.JSON]… [--witness VKEY]… [--log NAME]… [--since CHECKPOINT_FILE]… [--receipt RECEIPT]…",
+    does: "Verifies logs, checkpoints and receipts with public keys alone.",
+    examples: [
+      "phylax ledger verify",
+      "phylax ledger verify ./export --key 'ledger.example.org/s0-2026h2+…'",
+    ],
+    load: async () => (await import("./ledger/ledger-verify.ts")).ledgerVerify,
+  },
+  {
+    words: ["ledger", "export", "--fhir"],
+    takes: `DIR [URL|DIR] ${asAuditor} ${withFilter} [--server URL]`,
+    does: "Writes opened records as FHIR AuditEvents (BALP).",
+    examples: ["phylax ledger export --fhir ./audit-events --key .phylax/auditors/auditor-1.jwk.json"],
+    load: async () => (await import("./ledger/ledger-export-fhir.ts")).ledgerExportFhir,
+  },
+  {
+    words: ["ledger", "export"],
+    takes: "DIR [URL] [--key VKEY]… [--keys DEV.JSON]…",
+    does: "Copies logs into a folder that verifies offline.",
+    examples: ["phylax ledger export ./export"],
+    load: async () => (await import("./ledger/ledger-export.ts")).ledgerExport,
+  },
+  {
+    words: ["ledger", "read"],
+    takes: `[URL|DIR] ${asAuditor} ${withFilter} [--json]`,
+    does: "Opens records with an auditor's key and prints them.",
+    examples: ["phylax ledger read --key .phylax/auditors/auditor-1.jwk.json --client telehealth"],
+    load: async () => (await import("./ledger/ledger-read.ts")).ledgerRead,
+  },
+  {
+    words: ["ledger", "retention", "check"],
+    takes:
+      "RULES.JSON|URL [--token-file FILE] [--ledger URL|DIR] [--log-key VKEY]… [--keys DEV.JSON]… [--at TIME] [--json]",
+    does: "Checks that the bucket's lock rules retain the ledger for six years.",
+    examples: ["phylax ledger retention check lock-rules.json"],
+    load: async () => (await import("./ledger/ledger-retention.ts")).ledgerRetention,
+  },
+  {
+    words: ["receipt", "check"],
+    takes:
+      "RECEIPT|FILE [--proof FILE] [--checkpoint FILE] [--ledger URL|DIR] [--log-key VKEY]… [--keys DEV.JSON]… [--json]",
+    does: "Checks the receipt of an answer.",
+    examples: ["phylax receipt check receipt.txt"],
+    load: async () => (await import("./ledger/receipt-check.ts")).receiptCheck,
+  },
+  {
+    words: ["accounting", "check"],
+    takes: "FILE… [--ledger URL|DIR] [--key VKEY]… [--keys DEV.JSON]…",
+    does: "Checks each line of a saved accounting of disclosures.",
+    examples: ["phylax accounting check accounting.json"],
+    load: async () => (await import("./accounting/accounting-check.ts")).accountingCheck,
+  },
+  {
+    words: ["accounting", "suspend"],
+    takes: `FILE ${asOperator}`,
+    does: "Suspends an individual's accounting of disclosures to a recipient (45 CFR 164.528(a)(2)).",
+    examples: ["phylax accounting suspend suspension.json"],
+    load: async () => (await import("./accounting/accounting-suspend.ts")).accountingSuspend,
+  },
+  {
+    words: ["breach-scope"],
+    takes: `[URL|DIR] --client ID --from TIME --to TIME ${asAuditor} [--purpose CODE]… [--origin NAME]… [--discovered DATE] [--json]`,
+    does: "Counts the people whom a breach concerns, by state, with the dates by which to tell them.",
+    examples: [
+      "phylax breach-scope --client telehealth --from 2026-11-01 --to 2026-11-27 --key .phylax/auditors/auditor-1.jwk.json",
+    ],
+    load: async () => (await import("./ledger/breach-scope.ts")).breachScope,
+  },
+  {
+    words: ["completion"],
+    takes: "",
+    does: "Prints a completion script for bash and zsh.",
+    examples: ['eval "$(phylax completion)"'],
+    load: async () => {
+      const { printCompletion } = await import("./completion.ts");
+      return async () => printCompletion(commands.map(nameOf));
+    },
+  },
+];
+
+export const nameOf = ({ words }: Command): string => words.join(" ");
+export const usageOf = (command: Command): string => `phylax ${nameOf(command)} ${command.takes}`.trimEnd();

@@ -1,0 +1,100 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import type { JWK } from "jose";
+import { Misuse, printFault } from "../misuse.ts";
+import { accessToken } from "./access-token.ts";
+import { clientOf, readDevFile, type DevClient, type DevFile } from "./dev-file.ts";
+import { keyProof } from "./key-proof.ts";
+import { closeConnections, send, type Reply } from "./mutual-tls.ts";
+
+/**
+ * Reads a path below the FHIR base as a development client: it gets a token, and sends it over the client's
+ * certificate or with a proof of its key. Prints the body; with `--include` the status and the headers
+ * before it. Returns 0 for an answer below 400, else 1.
+ */
+export async function getCommand(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      state: { type: "string", default: ".phylax" },
+      purpose: { type: "string" },
+      scope: { type: "string" },
+      header: { type: "string", multiple: true, default: [] },
+      include: { type: "boolean", default: false },
+    },
+  });
+  const [id, path, ...more] = positionals;
+  if (id === undefined || path === undefined || more.length > 0) throw new Misuse();
+  const headers = Object.fromEntries(values.header.map(headerOf));
+  try {
+    const dev = readDevFile(resolve(values.state));
+    const client = clientOf(dev, id);
+    const token = await accessToken(dev, client, { purpose: values.purpose, scope: values.scope });
+    const url = /^https?:/u.test(path) ? path : `${dev.fhir}/${path.replace(/^\//u, "")}`;
+    if (!url.startsWith(`${dev.fhir}/`)) throw new Misuse("the path must be below the FHIR base");
+    const reply = await read(dev, client, token, url, headers);
+    if (values.include) {
+      console.log(`HTTP ${reply.status}`);
+      for (const [name, value] of Object.entries(reply.headers)) console.log(`${name}: ${String(value)}`);
+      console.log("");
+    }
+    console.log(indented(reply.text));
+    return reply.status < 400 ? 0 : 1;
+  } catch (fault) {
+    return printFault(fault);
+  } finally {
+    closeConnections();
+  }
+}
+
+function headerOf(text: string): readonly [string, string] {
+  const [, name, value] = /^([!#$%&'*+.^_`|~\w-]+):\s*(.*)$/u.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw new Misuse(`not a header: ${text}`);
+  return [name.toLowerCase(), value];
+}
+
+/** With a key, a second time with the nonce that the gateway asks for (RFC 9449 §9). */
+async function read(
+  dev: DevFile,
+  client: DevClient,
+  token: string,
+  url: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<Reply> {
+  if (!client.dpop)
+    return send(dev, client, url, { headers: { ...headers, authorization: `Bearer ${token}` } });
+  const key: JWK = JSON.parse(readFileSync(client.jwk ?? "", "utf8")); // a client with dpop has a key
+  const proven = async (nonce?: string) => {
+    const dpop = await keyProof(key, { url, method: "GET", token, nonce });
+    return send(dev, undefined, url, { headers: { ...headers, authorization: `DPoP ${token}`, dpop } });
+  };
+  const first = await proven();
+  const nonce = first.headers["dpop-nonce"]?.toString();
+  return first.status === 401 && nonce !== undefined ? proven(nonce) : first;
+}
+
+/** JSON on several lines with its numbers as they are; any other text as it is. */
+function indented(text: string): string {
+  try {
+    JSON.parse(text);
+  } catch {
+    return text;
+  }
+  let depth = 0;
+  const line = () => `\n${"  ".repeat(depth)}`;
+  return text.replaceAll(/"(?:[^"\\]|\\.)*"|\{\s*\}|\[\s*\]|[{}[\],:]|\s+/gu, (part) => {
+    if (part === "{" || part === "[") {
+      depth += 1;
+      return part + line();
+    }
+    if (part === "}" || part === "]") {
+      depth -= 1;
+      return line() + part;
+    }
+    if (part === ",") return part + line();
+    if (part === ":") return ": ";
+    return /^\s/u.test(part) ? "" : part;
+  });
+}

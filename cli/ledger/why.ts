@@ -1,0 +1,61 @@
+import { parseArgs } from "node:util";
+import type { RefusalRow } from "#entrypoint/public-face";
+import { recordedOnly, refusalReasons } from "#entrypoint/refusal-reasons";
+import { Misuse, printFault } from "../misuse.ts";
+import { printable } from "../printable.ts";
+import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
+import { eventsOf } from "../records/ledger-events.ts";
+import { UnreadList } from "../records/unread.ts";
+import { asJson, asLine } from "./ledger-read.ts";
+
+/**
+ * Prints the records of a request, and for a refusal the advice that its caller got. Opens leaves with an
+ * auditor's key: patient data, on standard output and nowhere else. Returns 1 if no record has the id.
+ */
+export async function why(args: readonly string[]): Promise<number> {
+  try {
+    const options = { ...auditorOptions, json: { type: "boolean", default: false } } as const;
+    const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
+    const [id, place, ...more] = positionals;
+    if (id === undefined || more.length > 0) throw new Misuse();
+    if (!/^[0-9a-f]{32}$/u.test(id))
+      throw new Misuse("a request id is 32 hex digits: X-Request-Id of the answer");
+    const unread = new UnreadList();
+    const reasons = new Set<string>();
+    let count = 0;
+    for await (const found of eventsOf(await auditorSource(values, place))) {
+      if (!("event" in found)) {
+        unread.add(found);
+        continue;
+      }
+      if (found.event.id !== id) continue;
+      count += 1;
+      const { reason } = found.event.outcome ?? {};
+      if (reason !== undefined) reasons.add(reason);
+      console.log(printable(values.json ? JSON.stringify(asJson(found)) : asLine(found)));
+    }
+    if (!values.json) for (const reason of reasons) for (const line of adviceOf(reason)) console.log(line);
+    for (const line of unread.lines) console.error(printable(line));
+    if (count === 0)
+      console.error(
+        "no opened record has this id: check the id, the place of the logs, and the auditor's key",
+      );
+    return count > 0 && unread.count === 0 ? 0 : 1;
+  } catch (fault) {
+    return printFault(fault);
+  }
+}
+
+/** The reason, and what its caller was told to do. */
+function adviceOf(reason: string): readonly string[] {
+  const rows: Readonly<Record<string, RefusalRow>> = refusalReasons;
+  const row = Object.hasOwn(rows, reason) ? rows[reason] : undefined;
+  const words: Readonly<Record<string, string>> = recordedOnly;
+  const texts = [
+    row?.gateway?.text,
+    row?.token?.description,
+    row?.admin?.title,
+    Object.hasOwn(words, reason) ? words[reason] : undefined,
+  ].filter((text) => text !== undefined);
+  return [printable(`reason ${reason}`)].concat([...new Set(texts)].map((text) => `  ${text}`));
+}

@@ -1,0 +1,97 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { commands, nameOf, usageOf } from "../../cli/commands.ts";
+import { denialNames } from "../../cli/registry/revoke.ts";
+import { phylax } from "./phylax.ts";
+
+test("each command loads, and its help has its sentence, its usage and an example", async () => {
+  for (const command of commands) {
+    expect(await command.load(), nameOf(command)).toBeTypeOf("function");
+    expect(command.does).toMatch(/^[A-Z].*\.$/u);
+    const { code, out } = await phylax(...command.words, "--help");
+    expect(code).toBe(0);
+    expect(out).toContain(`${command.does}\nusage: ${usageOf(command)}\nexamples:\n  `);
+    for (const example of command.examples)
+      expect(example.replace(/^eval "\$\(/u, ""), "an example calls its own command").toMatch(
+        new RegExp(`^phylax ${nameOf(command)}(?:$| |\\))`, "u"),
+      );
+  }
+});
+
+test("a longer command is found before a command whose words it begins with", () => {
+  for (const [i, { words }] of commands.entries())
+    for (const later of commands.slice(i + 1))
+      expect(
+        words.every((word, at) => later.words[at] === word),
+        `${words.join(" ")} hides ${nameOf(later)}`,
+      ).toBe(false);
+});
+
+test("a misspelt command is answered by the closest command, and exits 2", async () => {
+  expect(await phylax("ledgr", "verify")).toEqual({
+    code: 2,
+    out: "",
+    error: "unknown command: did you mean `phylax ledger verify`? `phylax --help` lists all commands\n",
+  });
+  expect((await phylax("registry", "aply", "x.json")).error).toContain("`phylax registry apply`");
+  expect((await phylax("zzzzzzzzzzzz")).error).toMatch(
+    /^unknown command\nusage: phylax COMMAND …\n {2}token /u,
+  );
+});
+
+test("the first words of commands list these commands alone", async () => {
+  const { code, out } = await phylax("policy", "--help");
+  expect(code).toBe(0);
+  expect(out.match(/^ {2}\S+ \S+/gmu)).toEqual(["  policy check", "  policy diff", "  policy explain"]);
+  expect((await phylax()).code).toBe(2);
+});
+
+test("a misuse prints the command's usage and exits 2", async () => {
+  const { code, error } = await phylax("policy", "diff", "only-one.json");
+  expect([code, error]).toEqual([2, "usage: phylax policy diff BEFORE AFTER [--json]\n"]);
+  expect((await phylax("policy", "diff", "--nonsense")).error).toMatch(
+    /--nonsense.*\nusage: phylax policy diff/su,
+  );
+});
+
+test("the version is the package's", async () => {
+  expect((await phylax("--version")).out).toMatch(/^phylax \d+\.\d+\.\d+\n$/u);
+});
+
+test("the usage of revoke names each kind of denial with its names in order", async () => {
+  const { out } = await phylax("revoke", "--help");
+  for (const [kind, fields] of Object.entries(denialNames))
+    expect(out).toContain(`\n    ${kind} ${fields.map((field) => field.toUpperCase()).join(" ")}\n`);
+});
+
+test("help loads no module of src/: it is quick", () => {
+  const hook = `import { registerHooks } from "node:module";
+    registerHooks({ load(url, ...rest) { process.stderr.write(url + "\\n"); return rest[1](url, rest[0]); } });`;
+  const main = join(import.meta.dirname, "../../cli/main.ts");
+  const loadedBy = (...args: readonly string[]) =>
+    spawnSync(
+      process.execPath,
+      ["--import", `data:text/javascript,${encodeURIComponent(hook)}`, main, ...args],
+      {
+        encoding: "utf8",
+      },
+    ).stderr;
+  expect(loadedBy("--help")).toMatch(/\/cli\/commands\.ts$/mu);
+  expect(loadedBy("--help")).not.toContain("/src/");
+  expect(loadedBy("policy", "check"), "this test can see a module of src/").toContain("/src/");
+});
+
+test("bash completes words of commands", async () => {
+  const { out } = await phylax("completion");
+  const complete = (words: string, at: number) =>
+    spawnSync(
+      "bash",
+      ["-c", `${out}\nCOMP_WORDS=(${words}) COMP_CWORD=${at}; _phylax; printf '%s\\n' "\${COMPREPLY[@]}"`],
+      { encoding: "utf8" },
+    ).stdout.split("\n");
+  expect(complete("phylax reg", 1)).toContain("registry");
+  expect(complete("phylax ledger ''", 2)).toEqual(
+    expect.arrayContaining(["verify", "export", "read", "retention"]),
+  );
+});

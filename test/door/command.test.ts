@@ -1,0 +1,69 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { commandIn } from "../support/in-process/command.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
+
+let phylax: Door;
+beforeAll(async () => {
+  phylax = await startDoor();
+}, 60_000);
+afterAll(() => phylax.close());
+
+const command = (...args: readonly string[]) => phylax.within(() => commandIn(phylax.home, ...args));
+const state = () => ["--state", join(phylax.home, ".phylax")];
+const asAuditor = () => [
+  "--key",
+  phylax.dev.auditors[0]?.key ?? "",
+  "--keys",
+  join(phylax.home, ".phylax/dev.json"),
+];
+
+test("phylax get reads as a client: JSON on lines, with its numbers as they were", async () => {
+  const { code, out, error } = await command("get", "telehealth", "Patient/amara-okafor", ...state());
+  expect(code, error).toBe(0);
+  expect(out).toMatch(/^\{\n {2}"resourceType": "Patient",\n {2}"id": "amara-okafor",\n/u);
+  expect(JSON.parse(out)).toEqual(JSON.parse((await phylax.ask("telehealth", "Patient/amara-okafor")).text));
+});
+
+test("phylax get proves its key for a client with DPoP", async () => {
+  const dpop = phylax.dev.clients.find((client) => client.dpop && client.auth !== "external");
+  if (dpop === undefined) throw new Error("the demonstration has a client with a key");
+  const { code, error, out } = await command("get", dpop.id, "metadata", "--include", ...state());
+  expect(code, error + out).toBe(0);
+  expect(out).toMatch(/^HTTP 200\n/u);
+});
+
+test("phylax get refuses a URL beyond the FHIR base, and sends no token there", async () => {
+  const { code, error } = await command(
+    "get",
+    "telehealth",
+    "https://elsewhere.example/Patient/1",
+    ...state(),
+  );
+  expect([code, error]).toEqual([
+    2,
+    expect.stringContaining("the path must be below the FHIR base\nusage: phylax get"),
+  ]);
+});
+
+test("phylax why says in words why a request was refused, and what its caller was told", async () => {
+  const refused = await command("get", "telehealth", "Patient/nowhere", "--include", ...state());
+  expect(refused.code).toBe(1);
+  const id = /^x-request-id: ([0-9a-f]{32})$/mu.exec(refused.out)?.[1] ?? "";
+  const told = await command("why", id, phylax.dev.ledger, ...asAuditor());
+  expect(told.code, told.error).toBe(0);
+  expect(told.out).toMatch(
+    /^\S+ s\d-\S+ refusal telehealth TREAT read main\/Patient\/nowhere 404 \S+ .*request [0-9a-f]{32}$/mu,
+  );
+  expect(told.out).toMatch(
+    /^reason [a-z_]+\n {2}There is no such resource for this client\. Check the type and the id\.$/mu,
+  );
+});
+
+test("phylax why answers 1 for an unknown id, and 2 for text that is no id", async () => {
+  expect(await command("why", "0".repeat(32), phylax.dev.ledger, ...asAuditor())).toMatchObject({
+    code: 1,
+    error: expect.stringContaining("no opened record has this id"),
+  });
+  expect((await command("why", "abc", ...asAuditor())).code).toBe(2);
+});
