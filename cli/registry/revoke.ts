@@ -5,7 +5,7 @@ import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connect
 
 type Kind = Denial["kind"];
 
-/** The denialNames that identify a thing of each kind, in the order of the command line. */
+/** The names that identify a thing of each kind, in the order of the command line. */
 export const denialNames = {
   token: ["issuer", "id", "until"],
   key: ["issuer", "keyId"],
