@@ -31,13 +31,18 @@ interface WriterListener {
   readonly counted: () => void;
 }
 
-// From this many waiting appends on, 2 ms of patience make commits larger.
+// A commit costs nearly the same for one append as for many: patience makes commits larger. From this many
+// waiting appends on, 2 ms are enough.
 const CROWD = 8;
 const CROWD_WAIT_MS = 2;
-// A commit costs the same for one append as for many. Where the last commits had company, more is expected. A
-// lone caller never waits: all of its commits have one append.
-const COMPANY = 1.1;
-const COMPANY_WEIGHT = 1 / 8;
+const MEAN_WEIGHT = 1 / 8;
+
+/**
+ * The patience before a commit, in milliseconds, by the mean number of appends in the last commits. A caller
+ * alone never waits, and a wait that brings no further append ends the patience: at 12 appends a second a wait
+ * of 10 ms brings an eighth of an append.
+ */
+const patienceFor = (mean: number): number => (mean < 1.1 ? 0 : mean < 1.3 ? 2 : mean < 2 ? 5 : 10);
 const WAITING_BYTES_MAX = 33_554_432;
 
 /**
@@ -65,7 +70,7 @@ export class LedgerWriter {
   #isSealed: boolean;
   #isTallyDue = false;
   /** The moving mean of the number of appends in a commit. */
-  #company = 1;
+  #meanAppends = 1;
   #pumping: Promise<void> | undefined;
 
   constructor(
@@ -219,15 +224,15 @@ export class LedgerWriter {
     try {
       await Promise.resolve(); // further calls of this turn of the event loop join the first commit
       while (this.#queue.length > 0 || this.#tally.isWaiting || this.#isTallyDue) {
-        const isExpected = this.#company >= COMPANY && this.#queue.length > 0;
-        if (isExpected || this.#queue.length >= CROWD || batch.length >= CROWD)
-          await scheduler.wait(CROWD_WAIT_MS);
+        const isCrowd = this.#queue.length >= CROWD || batch.length >= CROWD;
+        const patience = isCrowd ? CROWD_WAIT_MS : this.#queue.length > 0 ? patienceFor(this.#meanAppends) : 0;
+        if (patience > 0) await scheduler.wait(patience);
         const now = instant(Date.now());
         if (this.#epoch === undefined || this.#epoch.isSpent(now)) {
           this.#epoch = await Epoch.begin(this.#config, this.#head.origin, this.#keyEpoch + 1, now);
         }
         batch = this.#takeBatch(this.#epoch.number);
-        if (batch.length > 0) this.#company += (batch.length - this.#company) * COMPANY_WEIGHT;
+        if (batch.length > 0) this.#meanAppends += (batch.length - this.#meanAppends) * MEAN_WEIGHT;
         if (this.#tally.isWaiting) {
           await this.#tally.store();
           this.#listener.counted();
