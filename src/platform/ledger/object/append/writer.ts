@@ -225,7 +225,11 @@ export class LedgerWriter {
       await Promise.resolve(); // further calls of this turn of the event loop join the first commit
       while (this.#queue.length > 0 || this.#tally.isWaiting || this.#isTallyDue) {
         const isCrowd = this.#queue.length >= CROWD || batch.length >= CROWD;
-        const patience = isCrowd ? CROWD_WAIT_MS : this.#queue.length > 0 ? patienceFor(this.#meanAppends) : 0;
+        const patience = isCrowd
+          ? CROWD_WAIT_MS
+          : this.#queue.length > 0
+            ? patienceFor(this.#meanAppends)
+            : 0;
         if (patience > 0) await scheduler.wait(patience);
         const now = instant(Date.now());
         if (this.#epoch === undefined || this.#epoch.isSpent(now)) {
