@@ -2,6 +2,8 @@ import type { IncomingBody } from "#entrypoint/bounded-body";
 import { bodyPatienceMilliseconds } from "#entrypoint/timely-body";
 import type { Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
+import type { RecordedOnly } from "#entrypoint/refusal-reasons";
+import { claimAction } from "./act-once.ts";
 import { json, problem } from "./answer.ts";
 import { operatorChallenge } from "./challenge.ts";
 import { authenticateOperator, mayStillAct } from "./authenticate-operator.ts";
@@ -19,6 +21,7 @@ import { Trail, type OperatorArrival } from "./trail.ts";
 export interface Submission extends OperatorArrival, Omit<SignedCall, "method" | "url"> {
   readonly tlsClientAuth: unknown;
   readonly contentType: string | null;
+  readonly idempotencyKey: string | null;
   readonly body: IncomingBody;
 }
 
@@ -40,19 +43,25 @@ export interface Verb {
   readonly path: string;
   /** An operator with any of these roles may ask for it. */
   readonly roles: readonly Role[];
+  /** True: it changes something, and takes an `Idempotency-Key`. */
+  readonly changes: boolean;
   readonly act: (document: unknown) => Promise<Result<object, Rejected>>;
 }
 
 /**
  * Runs a verb for an operator. It is on record before it is done and after; when the first record fails,
  * this throws and nothing is done. Every verb can be repeated with the same document, so a lost answer does
- * no harm.
+ * no harm; under an `Idempotency-Key` a repeat gets the first result.
  */
 export async function administer(
   submission: Submission,
-  ports: Pick<AdminPorts, "ledger" | "operators" | "denials" | "signIns" | "proofs" | "url" | "clock">,
-  { interaction, method, path, roles, act }: Verb,
+  ports: Pick<
+    AdminPorts,
+    "ledger" | "operators" | "denials" | "signIns" | "proofs" | "requestKeys" | "url" | "clock"
+  >,
+  verb: Verb,
 ): Promise<Response> {
+  const { interaction, method, path, roles } = verb;
   const { id, at, authorization } = submission;
   const trail = new Trail(submission, ports.ledger, { interaction, method, path });
   const answerRefusal = (refusal: AdminRefusal, receipt: Readonly<Record<string, string>>) => {
@@ -61,7 +70,9 @@ export async function administer(
       "www-authenticate": operatorChallenge(refusal, authorization?.reveal() ?? "", trail.seen.demand),
     };
     const nonce = "nonce" in refusal ? { "dpop-nonce": refusal.nonce } : nextNonce(trail.seen, ports, at);
-    return problem(id, { status: face.status, title: face.title }, { ...receipt, ...challenged, ...nonce });
+    const retry = "retryAfterSeconds" in refusal && { "retry-after": String(refusal.retryAfterSeconds) };
+    const headers = { ...receipt, ...challenged, ...nonce, ...retry };
+    return problem(id, { status: face.status, title: face.title }, headers);
   };
   const refuse = async (refusal: AdminRefusal) => {
     const { reason } = refusal;
@@ -77,24 +88,46 @@ export async function administer(
   // A slow body could let an operator act long after a suspension, a denial or the end of the sign-in.
   if (ports.clock() - at > bodyPatienceMilliseconds) return refuse({ reason: "body_timed_out" });
 
-  const receipt = await trail.intends(await digestOf(document.value));
-  if (receipt === "replayed") return refuse({ reason: "proof_replayed" });
-  const headers = { ...receipt, ...nextNonce(trail.seen, ports, at) };
-  const still = await mayStillAct(roles, ports, trail.seen, ports.clock());
-  if (!still.ok) {
-    const { reason } = still.error;
-    await trail.ended({ status: publicFaces[reason].status, reason });
-    return answerRefusal(still.error, receipt);
+  const digest = await digestOf(document.value);
+  const key = verb.changes ? submission.idempotencyKey : null;
+  const claimed = await claimAction(key, operator.value.id, `${path} ${digest ?? ""}`, ports.requestKeys);
+  if (!claimed.ok) return refuse(claimed.error);
+  const once = claimed.value;
+  const answer = async (): Promise<Response> => {
+    const receipt = await trail.intends(digest);
+    if (receipt === "replayed") return refuse({ reason: "proof_replayed" });
+    const headers = { ...receipt, ...nextNonce(trail.seen, ports, at) };
+    const still = await mayStillAct(roles, ports, trail.seen, ports.clock());
+    if (!still.ok) {
+      const { reason } = still.error;
+      await trail.ended({ status: publicFaces[reason].status, reason });
+      return answerRefusal(still.error, receipt);
+    }
+    if (once?.result !== undefined) {
+      await trail.ended({ status: 200, reason: "write_repeated" satisfies RecordedOnly });
+      return json(id, 200, once.result, headers);
+    }
+    await once?.acting();
+    const done = await verb.act(document.value.value);
+    if (!done.ok) {
+      await once?.rejected();
+      const isUnknown = once?.isResumed === true;
+      const { reason, pointer, detail } = isUnknown
+        ? { ...done.error, reason: "outcome_unknown" as const }
+        : done.error;
+      const { status, title } = publicFaces[reason];
+      await trail.ended({ status, reason });
+      return problem(id, { status, title, pointer, detail }, headers);
+    }
+    await once?.done(done.value);
+    await trail.ended({ status: 200 });
+    return json(id, 200, done.value, headers);
+  };
+  try {
+    return await answer();
+  } finally {
+    await once?.releases();
   }
-  const done = await act(document.value.value);
-  if (!done.ok) {
-    const { reason, pointer, detail } = done.error;
-    const { status, title } = publicFaces[reason];
-    await trail.ended({ status, reason });
-    return problem(id, { status, title, pointer, detail }, headers);
-  }
-  await trail.ended({ status: 200 });
-  return json(id, 200, done.value, headers);
 }
 
 /** The nonce for a caller who has proven a key (RFC 9449 §8.2). */

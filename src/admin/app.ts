@@ -91,6 +91,7 @@ function submissionOf(request: Request, body: IncomingBody, id: string, at: Inst
     authorization: secret("authorization"),
     dpop: secret("dpop"),
     contentType: headers.get("content-type"),
+    idempotencyKey: headers.get("idempotency-key"),
     body,
   };
 }

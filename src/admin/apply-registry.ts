@@ -5,6 +5,7 @@ import type { RegistryDesk } from "./ports.ts";
 /** Merges a registry file for an operator with the role `registry-admin`. */
 export const applyRegistryVerb = (registry: Pick<RegistryDesk, "apply">): Verb => ({
   interaction: "apply-registry",
+  changes: true,
   method: "POST",
   path: "api/registry",
   roles: ["registry-admin"],

@@ -6,6 +6,7 @@ import type { RegistryDesk } from "./ports.ts";
 /** The registry as a registry file, with the digest that a change may expect. */
 export const showRegistryVerb = (registry: Pick<RegistryDesk, "show">): Verb => ({
   interaction: "show-registry",
+  changes: false,
   method: "GET",
   path: "api/registry",
   roles: ["registry-reader", "registry-admin"],
@@ -15,6 +16,7 @@ export const showRegistryVerb = (registry: Pick<RegistryDesk, "show">): Verb => 
 /** The entries that a change would add, change and remove. Nothing is written. */
 export const planRegistryVerb = (registry: Pick<RegistryDesk, "plan">): Verb => ({
   interaction: "plan-registry",
+  changes: false,
   method: "POST",
   path: "api/registry/plan",
   roles: ["registry-reader", "registry-admin"],
@@ -24,6 +26,7 @@ export const planRegistryVerb = (registry: Pick<RegistryDesk, "plan">): Verb => 
 /** Applies a change that was planned on the registry's present state. */
 export const changeRegistryVerb = (registry: Pick<RegistryDesk, "change">): Verb => ({
   interaction: "change-registry",
+  changes: true,
   method: "POST",
   path: "api/registry/changes",
   roles: ["registry-admin"],

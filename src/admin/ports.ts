@@ -7,6 +7,7 @@ import type { SignInVerifier } from "#identity/sign-in";
 import type { Clock } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { CallCounter } from "#limits/flood";
+import type { RequestKeys } from "#limits/request-keys";
 import type { Operator } from "./operator.ts";
 
 /** The operators, as `control` knows them. Throws when `control` does not answer. */
@@ -59,6 +60,7 @@ export interface AdminPorts {
   readonly proofs: ProofVerifier;
   readonly registry: RegistryDesk;
   readonly accountings: AccountingHolds;
+  readonly requestKeys: RequestKeys;
   readonly ledger: ProofSink;
   /** Counts all callers, by certificate or by network. */
   readonly calls: CallCounter;

@@ -2,6 +2,7 @@ import { facesOf, type ExactFaces } from "#entrypoint/faces-of";
 import type { DenialProblem } from "#identity/denial";
 import type { RegistryProblem } from "#registry/document";
 import type { SuspensionProblem } from "#audit/accounting/suspension";
+import type { OperatorKeyRefusal } from "./act-once.ts";
 import type { OperatorRefusal } from "./authenticate-operator.ts";
 import type { DocumentRefusal } from "./read-document.ts";
 
@@ -11,7 +12,11 @@ export type RejectionReason =
   | DenialProblem["reason"]
   | SuspensionProblem["reason"];
 
-export type AdminRefusal = OperatorRefusal | DocumentRefusal | { readonly reason: "body_timed_out" };
+export type AdminRefusal =
+  | OperatorRefusal
+  | DocumentRefusal
+  | OperatorKeyRefusal
+  | { readonly reason: "body_timed_out" };
 
 /** A reason without a row in the table of refusal reasons does not compile, nor a row without a reason. */
 export const publicFaces: ExactFaces<"admin", AdminRefusal["reason"] | RejectionReason> = facesOf("admin");

@@ -9,6 +9,7 @@ import type { RegistryDesk } from "./ports.ts";
  */
 export const revokeVerb = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
   interaction: "revoke",
+  changes: true,
   path: "api/revocations",
   method: "POST",
   roles: ["revoker"],
@@ -21,6 +22,7 @@ export const revokeVerb = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
 /** Ends a denial. `lifted` is false when there was none. */
 export const liftVerb = (registry: Pick<RegistryDesk, "lift">): Verb => ({
   interaction: "lift-revocation",
+  changes: true,
   path: "api/revocations/lift",
   method: "POST",
   roles: ["revoker"],

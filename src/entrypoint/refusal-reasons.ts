@@ -790,31 +790,52 @@ export const refusalReasons = {
   ),
 
   // Writes under an Idempotency-Key
-  idempotency_key_malformed: fhir(
-    400,
-    "invalid",
-    "Idempotency-Key is malformed. Send it once, as a string in quotes of 1 to 255 characters, such as a new UUID.",
-  ),
+  idempotency_key_malformed: {
+    ...fhir(
+      400,
+      "invalid",
+      "Idempotency-Key is malformed. Send it once, as a string in quotes of 1 to 255 characters, such as a new UUID.",
+    ),
+    ...admin(
+      400,
+      "Idempotency-Key is malformed. Send it once, as a string in quotes of 1 to 255 characters, such as a new UUID.",
+    ),
+  },
   idempotency_key_required: fhir(
     400,
     "required",
     "This client's grant requires an Idempotency-Key with each write. Send a new UUID in quotes, and the same key with each repeat.",
   ),
-  idempotency_key_reused: fhir(
-    422,
-    "processing",
-    "This Idempotency-Key was used for a different request. Use a new key for each request, and a key again only with the same request.",
-  ),
-  idempotency_key_in_use: fhir(
-    409,
-    "conflict",
-    "A request with this Idempotency-Key is being done. Wait as long as Retry-After says, then repeat the request with the same key.",
-  ),
-  outcome_unknown: fhir(
-    409,
-    "incomplete",
-    "An earlier attempt sent this write, its outcome is unknown, and it is not sent twice. Read or search for the resource; if it is not there, send the write with a new key.",
-  ),
+  idempotency_key_reused: {
+    ...fhir(
+      422,
+      "processing",
+      "This Idempotency-Key was used for a different request. Use a new key for each request, and a key again only with the same request.",
+    ),
+    ...admin(422, "This Idempotency-Key was used for a different request. Use a new key for each request."),
+  },
+  idempotency_key_in_use: {
+    ...fhir(
+      409,
+      "conflict",
+      "A request with this Idempotency-Key is being done. Wait as long as Retry-After says, then repeat the request with the same key.",
+    ),
+    ...admin(
+      409,
+      "A request with this Idempotency-Key is being done. Wait as long as Retry-After says, then repeat it.",
+    ),
+  },
+  outcome_unknown: {
+    ...fhir(
+      409,
+      "incomplete",
+      "An earlier attempt sent this write, its outcome is unknown, and it is not sent twice. Read or search for the resource; if it is not there, send the write with a new key.",
+    ),
+    ...admin(
+      409,
+      "An earlier attempt may have done this, and the document does not fit the registry now. Read the registry, then send a new plan.",
+    ),
+  },
   consent_not_filed: fhir(
     503,
     "transient",

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { eventsOf } from "../support/auditor.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
 import {
   newKey,
   observation,
@@ -246,3 +247,36 @@ test.for(originKinds)(
     expect(await heldWith(kind, text)).toHaveLength(1);
   },
 );
+
+test("an operator's action under a key is done once: a repeat gets the first result, and another document is 422", async ({
+  expect,
+}) => {
+  const { dev } = world.door;
+  const [operator] = dev.operators;
+  const key = newKey();
+  const lift = (client: string, header = `"${key}"`) =>
+    world.door.within(() =>
+      send(dev, operator, `${dev.ops}/api/revocations/lift`, {
+        method: "POST",
+        headers: { "content-type": "application/json", "idempotency-key": header },
+        body: JSON.stringify({ kind: "client", client }),
+      }),
+    );
+  const revoked = await world.door.within(() =>
+    send(dev, operator, `${dev.ops}/api/revocations`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ kind: "client", client: "payer" }),
+    }),
+  );
+  expect(revoked.status, revoked.text).toBe(200);
+  const first = await lift("payer");
+  expect([first.status, JSON.parse(first.text)]).toEqual([200, { lifted: true }]);
+  const again = await lift("payer");
+  expect([again.status, JSON.parse(again.text)]).toEqual([200, { lifted: true }]);
+  expect((await reasons(again)).at(-1)).toEqual(["administration", 200, "write_repeated"]);
+  expect((await lift("keyed-app")).status).toBe(422);
+  expect((await lift("payer", "abc")).status).toBe(400);
+  const fresh = await lift("payer", `"${newKey()}"`);
+  expect(JSON.parse(fresh.text), "an action under a new key is a new action").toEqual({ lifted: false });
+});

@@ -23,6 +23,7 @@ export const nobodySignsIn = {
   configured: () => Promise.resolve(),
   calls: { limit: () => Promise.resolve({ success: true }) },
   keepAlive: () => {},
+  requestKeys: { claim: () => Promise.reject(new Error("no key was sent")) },
   accountings: { hold: () => Promise.resolve(err({ reason: "suspension_invalid", field: "id" })) },
 } satisfies Partial<AdminPorts>;
 

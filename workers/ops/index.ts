@@ -6,6 +6,7 @@ import { askServer } from "#platform/ask-server";
 import { configurationRecord } from "#platform/ledger/client/configuration-record";
 import { ledgerSink } from "#platform/ledger/client/sink";
 import { logStubs } from "#platform/ledger/client/stubs";
+import { requestKeys } from "#platform/idempotency/isolate/request-keys";
 import { proofVerifier } from "#platform/keys/proof-verifier";
 import { signInVerifier } from "#platform/keys/sign-in-verifier";
 import { keySets } from "#platform/keys/key-sets";
@@ -42,6 +43,7 @@ function open(env: OpsEnv): Hono {
       revoke: (denial) => env.REGISTRY_DESK.revoke(denial),
       lift: (denial) => env.REGISTRY_DESK.lift(denial),
     },
+    requestKeys: requestKeys(env.KEYED_REQUESTS, newId),
     accountings: { hold: (document) => env.ACCOUNTING_HOLDS.hold(document) },
     ledger,
     configured: configurationRecord(described, ledger, { clock, newId }),

@@ -393,6 +393,7 @@ async function startWorkers(
     REGISTRY_DESK: service(control.RegistryDesk, () => controlEnv),
     OPERATOR_ROLL: service(control.OperatorRoll, () => controlEnv),
     ACCOUNTING_HOLDS: service(ledger.AccountingHolds, () => ledgerEnv),
+    KEYED_REQUESTS: keyedRequests,
     LEDGER_SHARD: shardObjects,
   };
   const desk = service(control.RegistryDesk, () => controlEnv) as Pick<control.RegistryDesk, "apply">;
