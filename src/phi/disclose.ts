@@ -420,7 +420,7 @@ export class Discloser {
   #disclosure(released: Released, lastUpdated: string | undefined): Disclosure {
     const tally = new Tally(this.#bases.name);
     tally.add(released);
-    return { ...tally.disclosure(this.#grant.withheldPaths), representation: { lastUpdated } };
+    return tally.disclosure(this.#grant.withheldPaths, { lastUpdated });
   }
 }
 

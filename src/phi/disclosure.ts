@@ -1,5 +1,5 @@
 import { utf8 } from "#kernel/encoded";
-import { joinBytes } from "#fhir/json/bytes";
+import { BodyParts } from "./body-parts.ts";
 
 /**
  * A part of an answer that may be released, with the facts that the record must state before the release
@@ -103,8 +103,6 @@ export const windowBytes = 1_048_576;
  */
 export const patientsMax = 5_000;
 
-const comma = utf8(",");
-
 /**
  * Assembles the body of an answer. It counts, window by window, the released resources and the patients they
  * concern.
@@ -112,13 +110,15 @@ const comma = utf8(",");
 export class Tally {
   readonly #origin: string;
   readonly #closed: DisclosedWindow[] = [];
-  #parts: Uint8Array[] = [];
-  #length = 0;
+  readonly #body = new BodyParts();
   #patients = new Map<string, Record<string, number>>();
   #counts: Record<string, number> = {};
+  /** The last resource, and how many like it were not yet counted: rows of a list are of one type and patient. */
+  #last: Pick<Released, "type" | "patients" | "unseen"> | undefined;
+  #uncounted = 0;
   #unnamed: string[] = [];
   #withheld = 0;
-  readonly #released = new Set<string>();
+  readonly #released: string[] = [];
   readonly #seen = new Set<string>();
   #room = 0;
   #unnamedRoom: string[] = [];
@@ -129,28 +129,48 @@ export class Tally {
     this.#origin = origin;
   }
 
-  add({ type, id, text, patients, unseen, room, unnamed, withheld, records }: Released): void {
+  add(released: Released): void {
+    this.#note(released);
+    this.#body.add(released.text);
+  }
+
+  #note(released: Released): void {
+    const { type, id, patients, unseen, room, unnamed } = released;
     const key = `${type}/${id}`;
-    this.#released.add(key);
-    this.#records += records;
-    this.#counts[type] = (this.#counts[type] ?? 0) + 1;
-    this.#withheld += withheld;
+    this.#released.push(key);
+    this.#records += released.records;
+    this.#withheld += released.withheld;
     this.#room += room;
     if (room > 0) this.#unnamedRoom.push(key);
     if (unnamed) this.#unnamed.push(key);
-    for (const patient of patients) {
-      if (!unseen.has(patient)) this.#seen.add(patient);
-      const counts = this.#patients.get(patient) ?? {};
-      counts[type] = (counts[type] ?? 0) + 1;
-      this.#patients.set(patient, counts);
+    const last = this.#last;
+    if (last === undefined || last.type !== type || last.patients !== patients || last.unseen !== unseen) {
+      this.#count();
+      this.#last = released;
+      for (const patient of patients) {
+        if (!unseen.has(patient)) this.#seen.add(patient);
+        if (!this.#patients.has(patient)) this.#patients.set(patient, {});
+      }
     }
-    this.write(text);
+    this.#uncounted += 1;
+  }
+
+  /** Counts the last resources. */
+  #count(): void {
+    if (this.#last === undefined) return;
+    const { type, patients } = this.#last;
+    this.#counts[type] = (this.#counts[type] ?? 0) + this.#uncounted;
+    for (const patient of patients) {
+      const counts = this.#patients.get(patient) ?? {};
+      counts[type] = (counts[type] ?? 0) + this.#uncounted;
+    }
+    this.#last = undefined;
+    this.#uncounted = 0;
   }
 
   /** Adds text that concerns no patient. */
   write(text: Uint8Array): void {
-    this.#parts.push(text);
-    this.#length += text.length;
+    this.#body.add(text);
   }
 
   withhold(resources: number): void {
@@ -160,12 +180,15 @@ export class Tally {
   /** Writes a list: its entries with commas between them, and the text around them. */
   writeList([before, after]: readonly [string, string], entries: readonly Released[]): void {
     this.write(utf8(before));
-    for (const [index, entry] of entries.entries()) {
-      if (index > 0) {
+    let isFirst = true;
+    for (const entry of entries) {
+      if (isFirst) this.add(entry);
+      else {
         this.mayClose(entry);
-        this.write(comma);
+        this.#body.addBehindComma(entry.text);
+        this.#note(entry);
       }
-      this.add(entry);
+      isFirst = false;
     }
     this.write(utf8(after));
   }
@@ -174,15 +197,29 @@ export class Tally {
   mayClose(next: Released): void {
     // The room for names decides, not the number of names: hidden elements must not influence the windows.
     if (
-      this.#length >= windowBytes ||
+      this.#body.length >= windowBytes ||
       this.#names + next.patients.size - next.unseen.size + next.room > patientsMax
     )
       this.#close();
   }
 
-  disclosure(withheldPaths: readonly string[]): Disclosure {
-    if (this.#length > 0) this.#close();
-    return { windows: this.#closed, withheldPaths, released: this.#released };
+  /** @param representation for an answer of a single resource. */
+  disclosure(
+    withheldPaths: readonly string[],
+    representation?: NonNullable<Disclosure["representation"]>,
+  ): Disclosure {
+    if (this.#body.length > 0) this.#close();
+    const [windows, released] = [this.#closed, this.#released];
+    let keys: ReadonlySet<string> | undefined;
+    return {
+      windows,
+      withheldPaths,
+      ...(representation && { representation }),
+      // few answers are asked for it
+      get released() {
+        return (keys ??= new Set(released));
+      },
+    };
   }
 
   /** The number of names, and references in place of names, that the record has room for. */
@@ -192,18 +229,22 @@ export class Tally {
   }
 
   #close(): void {
+    this.#count();
     const nameOf = (id: string) => `${this.#origin}/Patient/${id}`;
     this.#closed.push({
-      body: joinBytes(this.#parts),
+      body: this.#body.take(),
       patients: [...this.#patients].map(([id, counts]) => ({ patient: nameOf(id), counts })),
       unnamed: this.#unnamed,
       counts: this.#counts,
       records: this.#records,
       withheldResources: this.#withheld,
-      unseen: [...this.#patients.keys()].filter((id) => !this.#seen.has(id)).map(nameOf),
+      unseen:
+        this.#seen.size === this.#patients.size
+          ? []
+          : [...this.#patients.keys()].filter((id) => !this.#seen.has(id)).map(nameOf),
       room: { names: this.#room, unnamed: this.#unnamedRoom, counts: this.#counts },
     });
-    [this.#parts, this.#length, this.#patients, this.#counts] = [[], 0, new Map(), {}];
+    [this.#patients, this.#counts] = [new Map(), {}];
     [this.#unnamed, this.#withheld, this.#records] = [[], 0, 0];
     [this.#room, this.#unnamedRoom] = [0, []];
     this.#seen.clear();

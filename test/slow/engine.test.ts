@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fuzzAnswer } from "../phi/bytes/disclosing-twins.ts";
+import { fuzzAnswer, fuzzPage } from "../phi/bytes/disclosing-twins.ts";
 import { fuzz } from "../phi/bytes/fuzzing.ts";
 import { dice, plainTypes, randomResource } from "../phi/random-resource.ts";
 import { noSharedData, resourcesIn } from "../phi/shared-data.ts";
@@ -28,6 +28,7 @@ test(
       try {
         for (const resources of real.length === 0 ? [made] : [made, real.slice(from, from + 60)]) {
           fuzz(resources, 10, roll);
+          fuzzPage(resources, roll);
           for (const outcome of fuzzAnswer(resources, roll).keys()) outcomes.add(outcome);
         }
       } catch (fault) {

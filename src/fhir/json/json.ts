@@ -41,6 +41,9 @@ interface JsonWithRaw {
 // "JSON.parse source text access" (ES2026) is in Node 24 and workerd, not yet in TypeScript's lib
 const json = JSON as unknown as JsonWithRaw;
 
+/** @param text a JSON number. Throws for a further text. */
+export const jsonNumber = (text: string): JsonNumber => json.rawJSON(text);
+
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**

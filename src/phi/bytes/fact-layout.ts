@@ -3,6 +3,7 @@ import type { FactPath } from "#fhir/json/facts";
 import type { FactLists } from "#policy/facts";
 import type { Plan } from "./plan.ts";
 import { factsView, planOf } from "./plans.ts";
+import { wordsOf } from "./words.ts";
 
 /** What is equal for all answers of one policy, type and list of facts. */
 export class FactLayout {
@@ -15,15 +16,13 @@ export class FactLayout {
   readonly type: number;
   /** The type as JSON. */
   readonly typeText: Uint8Array;
-  /** The names of the facts as JSON, with their colons: for a path below `meta` the second name. */
-  readonly names: readonly Uint8Array[];
-  /** Indices of the facts that are members of `meta`, none if the whole `meta` is a fact. */
-  readonly inMeta: readonly number[];
+  /** The whole `meta` is a fact, with its members. */
+  readonly hasMeta: boolean;
   /** The plan by which the last row left: a first try for the next. */
   shown: Plan | undefined;
   readonly #typeName: string;
   #read: Plan | undefined;
-  #entryStart: { readonly base: string; readonly text: Uint8Array } | undefined;
+  #entryStart: { readonly base: string; readonly text: DataView } | undefined;
 
   constructor({ factPaths, decidingPaths }: FactLists, type: string) {
     this.#typeName = type;
@@ -34,9 +33,7 @@ export class FactLayout {
     this.id = texts.indexOf("id");
     this.type = texts.indexOf("resourceType");
     this.typeText = utf8(JSON.stringify(type));
-    this.names = this.paths.map(([first, second]) => utf8(`${JSON.stringify(second ?? first)}:`));
-    const below = [...this.paths.entries()].filter(([, [, second]]) => second !== undefined);
-    this.inMeta = texts.includes("meta") ? [] : below.map(([index]) => index);
+    this.hasMeta = texts.includes("meta");
   }
 
   /** The plan that reads facts alone. */
@@ -46,10 +43,10 @@ export class FactLayout {
   }
 
   /** The beginning of an entry below a base, up to the id. */
-  entryStart(base: string): Uint8Array {
+  entryStart(base: string): DataView {
     if (this.#entryStart?.base !== base) {
       const url = JSON.stringify(`${base}/${this.#typeName}/`).slice(0, -1);
-      this.#entryStart = { base, text: utf8(`{"fullUrl":${url}`) };
+      this.#entryStart = { base, text: wordsOf(utf8(`{"fullUrl":${url}`)) };
     }
     return this.#entryStart.text;
   }

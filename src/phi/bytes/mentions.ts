@@ -1,5 +1,6 @@
 import type { JsonObject } from "#fhir/json/json";
 import { mentionOf, patientIn, type FhirBase } from "#fhir/r4/reference";
+import { isSame } from "./words.ts";
 
 /** A reference text whose patient is known. */
 interface Known {
@@ -94,13 +95,6 @@ export class Mentions {
     this.#oldest = (this.#oldest + 1) % knownMax;
     return known;
   }
-}
-
-export function isSame(own: Uint8Array, bytes: Uint8Array, from: number, to: number): boolean {
-  const { length } = own;
-  if (to - from !== length) return false;
-  for (let at = 0; at < length; at += 1) if (own[at] !== bytes[from + at]) return false;
-  return true;
 }
 
 /**

@@ -1,11 +1,14 @@
 import { utf8 } from "#kernel/encoded";
 import type { FactPath } from "#fhir/json/facts";
 import type { JsonObject } from "#fhir/json/json";
+import { elementsOf } from "#fhir/r4/elements";
 import { isAddress, urlTypes } from "#phi/primitive";
 import { extensionView, identifiesTarget, siblingView } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
 import { dataAbsentReason } from "#policy/view/masked";
 import type { ElementView, ObjectView } from "#policy/view/view";
+import { hashOf } from "./name-hash.ts";
+import { Repeats } from "./repeats.ts";
 import { unusual } from "./unusual.ts";
 
 /** A plan with more facts is left to the plain engine. */
@@ -49,7 +52,7 @@ export const nodeFlag = {
 export const memberField = {
   /** See {@link hashOf}. */
   hash: 0,
-  /** Start in `Plan.names`, and length. */
+  /** Start in `Plan.names`, and length: there the name stands as `"name":`. */
   name: 1,
   length: 2,
   kind: 3,
@@ -114,13 +117,6 @@ export const memberFlag = {
 /** The fields of a required group: its bit, and its placeholder as a range of `Plan.names`. */
 export const groupSize = 3;
 
-/** The hash of a member's name. `cutter.ts` computes it byte by byte. */
-export function hashOf(name: string): number {
-  let hash = 0;
-  for (const byte of utf8(name)) hash = (Math.imul(hash, 31) + byte) | 0;
-  return hash;
-}
-
 /** What the tables cannot say about a member. */
 export interface PlannedMember {
   /** Names from the resource down. */
@@ -141,13 +137,16 @@ export interface SystemSlices {
  */
 export class Plan {
   table = new Int32Array(4_096);
-  /** The bytes of names and placeholders. */
+  /** The bytes of names and placeholders, and the same bytes read four at a time. */
   names = new Uint8Array(4_096);
+  words = new DataView(this.names.buffer);
   readonly root: number;
   readonly views: ObjectView[] = [];
   readonly members: PlannedMember[] = [];
   readonly facts: readonly FactPath[];
   readonly subsetted: boolean;
+  /** The last values of its members in the text that is being read. */
+  readonly repeats = new Repeats();
   readonly #nodes = new Map<ObjectView, number>();
   readonly #slices = new Map<number, SystemSlices | "other">();
   readonly #extensionUrls: readonly Uint8Array[];
@@ -286,7 +285,7 @@ export class Plan {
       if (part === "resource" && second === undefined) return [{ name: first, index }];
       return part.endsWith("meta") && second !== undefined ? [{ name: second, index }] : [];
     });
-    for (const { name } of facts)
+    for (const name of [...facts.map((fact) => fact.name), ...hiddenNames(view)])
       if (!members.has(name)) add(name, { kind: memberKind.hidden, flags: 0, view: undefined });
 
     this.views.push(view);
@@ -329,7 +328,7 @@ export class Plan {
 
   #member(name: string, { kind, flags, groups, view }: Drafted, fact: number, path: string): number {
     const member = this.#allocate(memberSize);
-    const bytes = utf8(name);
+    const bytes = utf8(`${JSON.stringify(name)}:`);
     const [from] = this.#text(bytes);
     this.members.push({ path, view });
     const index = this.members.length - 1;
@@ -363,11 +362,16 @@ export class Plan {
       const larger = new Uint8Array(Math.max(2 * this.names.length, this.#namesUsed));
       larger.set(this.names);
       this.names = larger;
+      this.words = new DataView(larger.buffer);
     }
     this.names.set(bytes, from);
     return [from, this.#namesUsed];
   }
 }
+
+/** Names that R4 has and the view hides: a known name is found without its hash, and its values may repeat. */
+const hiddenNames = ({ type, everything }: ObjectView): readonly string[] =>
+  everything ? [] : [...elementsOf(type).values()].flatMap(({ forms }) => forms).map(({ name }) => name);
 
 type Part = "resource" | "meta" | "hidden meta" | "sibling" | "element";
 

@@ -1,5 +1,4 @@
 import { utf8 } from "#kernel/encoded";
-import { joinBytes } from "#fhir/json/bytes";
 import { Facts } from "#fhir/json/facts";
 import { isObject, property, readJson, resourceBytesMax, type Json, type JsonObject } from "#fhir/json/json";
 import { ownersNamed, type Concerned } from "#fhir/r4/compartment";
@@ -10,11 +9,14 @@ import { originUrls, type Bases } from "#phi/origin-urls";
 import type { ResourceView } from "#policy/compile";
 import type { FactLists } from "#policy/facts";
 import { byteClassesOf } from "./byte-classes.ts";
-import { ByteCutter, keptBytesMax, type CutContext } from "./cutter.ts";
+import { capturedValue } from "./captured-value.ts";
+import { ByteCutter, type CutContext } from "./cutter.ts";
+import { Decisions, type Decision } from "./decisions.ts";
 import { asciiText } from "./ascii-text.ts";
-import { isSame } from "./mentions.ts";
-import { hashOf, type Plan } from "./plan.ts";
+import { hashOf } from "./name-hash.ts";
 import { planOf } from "./plans.ts";
+import { isSame, wordsOf } from "./words.ts";
+import type { EntryFrame } from "./output.ts";
 import { factLayoutOf, type FactLayout } from "./fact-layout.ts";
 import { unusual } from "./unusual.ts";
 
@@ -47,43 +49,18 @@ export type CutEntry = (
   | { readonly kind: "hidden" }
   /** Read without a decision. */
   | { readonly kind: "key" }
-) & { readonly id: string; readonly entryEnd: number };
+) & { readonly id: string; entryEnd: number };
 
-/** The decision about the rows with the same facts. */
-interface Decision {
-  /** `undefined`: hidden. */
-  readonly plan: Plan | undefined;
-  readonly patients: ReadonlySet<string>;
-  /** None, if the references that leave name all of the patients. */
-  readonly unseen: ReadonlySet<string>;
-  readonly unnamed: boolean;
-  readonly room: number;
-  readonly mustShow: readonly SearchParameter[];
-}
-
-/** A decision, with the facts that led to it. */
-interface Remembered {
-  readonly lengths: readonly number[];
-  readonly bytes: Uint8Array;
-  readonly decision: Decision;
-}
-
-// Further facts are judged anew each time.
-const rememberedMax = 64;
 /** After this many hidden rows in a row, the facts of the next are read before it is cut. */
 const hiddenMax = 8;
-const [chunkBytesMin, chunkBytesMax] = [16_384, 524_288];
 
 const resourceName = utf8("resource");
 const searchName = utf8("search");
 const [resourceHash, searchHash] = [hashOf("resource"), hashOf("search")];
 const matchMode = utf8('{"mode":"match"}');
-const entryMiddle = utf8('","resource":');
-const entryEnd = utf8(',"search":{"mode":"match"}}');
-const [openBrace, closeBrace, comma, metaName] = [utf8("{"), utf8("}"), utf8(","), utf8('"meta":')];
+const afterId = wordsOf(utf8('","resource":'));
+const afterEntry = wordsOf(utf8(',"search":{"mode":"match"}}'));
 const nobody: ReadonlySet<string> = new Set();
-const nothing = new Uint8Array();
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** 1 for each byte that the id of a resource may have. */
 const idSigns = new Uint8Array(256);
 for (const sign of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.")
@@ -91,6 +68,7 @@ for (const sign of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 // Used between two awaits only: one serves every answer of an isolate.
 const cutter = new ByteCutter();
+const { scanner, output } = cutter;
 /** Changes with each text that the cutter loads. */
 let lastLoad: object = {};
 
@@ -105,17 +83,16 @@ export class RowCutter {
   readonly #context: CutContext;
   readonly #type: string;
   readonly #facts: FactLayout;
-  readonly #entryStart: Uint8Array;
-  #remembered: Remembered[] = [];
+  readonly #frame: EntryFrame;
+  readonly #decisions: Decisions;
   /** The facts of the Patient in the text that is being read. */
   #patient: Facts | undefined;
   #hiddenInARow = 0;
   /** The chunk that entries are read from, and the proof that the cutter has it loaded. */
   #chunk: Uint8Array = new Uint8Array();
   #loaded: object | undefined;
-  /** The texts of rows. */
-  #texts = new Uint8Array();
-  #used = 0;
+  /** Length of the last id: the next is likely to be as long. */
+  #idLength = 0;
 
   /** @param type of the requested resources. */
   constructor(judge: Judge, bases: Bases, type: string) {
@@ -129,21 +106,22 @@ export class RowCutter {
       mayLinkTo: judge.mayLinkTo,
     };
     this.#facts = factLayoutOf(judge.lists, judge.policyDigest, type);
-    this.#entryStart = this.#facts.entryStart(bases.public);
+    this.#decisions = new Decisions(this.#facts.deciding);
+    this.#frame = { beforeId: this.#facts.entryStart(bases.public), afterId, after: afterEntry };
   }
 
   /** A whole body: a resource. Its text is the redacted resource. */
   resource(body: Uint8Array): (CutRow & { readonly lastUpdated: string | undefined }) | "hidden" | undefined {
     try {
       this.#load(body);
-      cutter.next();
-      const decision = this.#cut();
-      if (!cutter.isAtEnd) throw unusual;
+      scanner.next();
+      const decision = this.#cut(0);
+      if (!scanner.isAtEnd) throw unusual;
       this.#note();
       if (decision === undefined) return "hidden";
-      const { output, lastUpdated } = cutter;
+      const { lastUpdated } = cutter;
       if (output.length > resourceBytesMax) throw unusual;
-      const text = output.length > keptBytesMax ? cutter.takeOutput(nothing, nothing) : output.slice();
+      const text = output.keep();
       const released = this.#released(decision, this.#id(), text);
       const { mustShow } = decision;
       return { kind: "row", released, start: 0, end: text.length, mustShow, lastUpdated };
@@ -159,7 +137,7 @@ export class RowCutter {
       this.#load(bytes);
       this.#loaded = undefined;
       const entry = this.#entry("row");
-      if (!cutter.isAtEnd) throw unusual;
+      if (!scanner.isAtEnd) throw unusual;
       return entry;
     } catch (fault) {
       if (fault === unusual) return undefined;
@@ -177,7 +155,7 @@ export class RowCutter {
   entryAt(at: number, part: "row" | "key"): CutEntry | undefined {
     try {
       if (this.#loaded === undefined || this.#loaded !== lastLoad) this.#load(this.#chunk);
-      cutter.start(at);
+      scanner.start(at);
       return this.#entry(part);
     } catch (fault) {
       if (fault === unusual) return undefined;
@@ -195,40 +173,35 @@ export class RowCutter {
 
   #entry(part: "row" | "key"): CutEntry {
     this.#patient = undefined;
-    cutter.next();
-    const base = cutter.enter();
-    let row: CutRow | "hidden" | "key" | undefined;
-    let id = "";
-    if (cutter.next() !== 0x7d) {
+    scanner.next();
+    const base = scanner.enter();
+    let entry: CutEntry | undefined;
+    if (scanner.next() !== 0x7d) {
       for (;;) {
-        const hash = cutter.key(base);
-        const valueAt = cutter.at;
+        const hash = scanner.key(base);
+        const valueAt = scanner.at;
         // another name may have the hash of one of these
-        if (hash === resourceHash && !cutter.isKey(resourceName)) throw unusual;
-        if (hash === searchHash && !cutter.isKey(searchName)) throw unusual;
-        if (hash === resourceHash) {
-          row = part === "row" ? this.#row() : this.#key();
-          id = typeof row === "object" ? row.released.id : this.#idOrNone();
-        } else cutter.skip();
+        if (hash === resourceHash && !scanner.isKey(resourceName)) throw unusual;
+        if (hash === searchHash && !scanner.isKey(searchName)) throw unusual;
+        if (hash === resourceHash) entry = part === "row" ? this.#row() : this.#key();
+        else scanner.skipValue();
         if (hash === searchHash) this.#passMode(valueAt);
-        if (cutter.next() === 0x7d) break;
-        cutter.pass(0x2c);
-        cutter.next();
+        if (scanner.next() === 0x7d) break;
+        scanner.pass(0x2c);
+        scanner.next();
       }
     }
-    cutter.leave(base);
-    if (row === undefined) throw unusual;
+    scanner.leave(base);
+    if (entry === undefined) throw unusual;
     this.#note();
-    const entryEnd = cutter.at;
-    if (row === "hidden" || row === "key") return { kind: row, id, entryEnd };
-    const { released, start, end, mustShow } = row;
-    return { kind: "row", released, start, end, mustShow, id, entryEnd };
+    entry.entryEnd = scanner.at;
+    return entry;
   }
 
   /** At a resource of which only the id is read. */
-  #key(): "key" {
+  #key(): CutEntry {
     cutter.cut(this.#facts.read);
-    return "key";
+    return { kind: "key", id: this.#idOrNone(), entryEnd: 0 };
   }
 
   /** Once the whole text was read: the plain engine notes no Patient of a text that it refuses. */
@@ -238,53 +211,39 @@ export class RowCutter {
 
   /** Behind the value of `search`: an entry that is no match is left to the plain engine. */
   #passMode(valueAt: number): void {
-    if (isSame(matchMode, cutter.bytes, valueAt, cutter.at)) return;
-    const search = readJson(cutter.bytes.subarray(valueAt, cutter.at));
+    if (isSame(matchMode, scanner.bytes, valueAt, scanner.at)) return;
+    const search = readJson(scanner.bytes.subarray(valueAt, scanner.at));
     if (!search.ok || !isObject(search.value) || property(search.value, "mode") !== "match") throw unusual;
   }
 
   /** At the resource of an entry. */
-  #row(): CutRow | "hidden" {
-    const decision = this.#cut();
-    if (decision === undefined) return "hidden";
+  #row(): CutEntry {
+    const frame = this.#frame;
+    const before = frame.beforeId.byteLength + frame.afterId.byteLength;
+    const decision = this.#cut(1 + before + this.#idLength);
+    if (decision === undefined) return { kind: "hidden", id: this.#idOrNone(), entryEnd: 0 };
     const id = this.#id();
-    const prefix = this.#entryStart;
-    const outputLength = cutter.outputLength;
-    if (outputLength > resourceBytesMax) throw unusual; // by its placeholders: it could not be read again
-    if (outputLength > keptBytesMax) {
-      const before = joinBytes([prefix, utf8(id), entryMiddle]);
-      const start = before.length;
-      const released = this.#released(decision, id, cutter.takeOutput(before, entryEnd));
-      return { kind: "row", released, start, end: start + outputLength, mustShow: decision.mustShow };
-    }
-    const length = prefix.length + id.length + entryMiddle.length + outputLength + entryEnd.length;
-    const texts = this.#room(length);
-    const from = this.#used;
-    texts.set(prefix, from);
-    let at = from + prefix.length;
-    for (let each = 0; each < id.length; each += 1) texts[at++] = id.charCodeAt(each);
-    texts.set(entryMiddle, at);
-    at += entryMiddle.length;
-    const start = at - from;
-    cutter.copyOutput(texts, at);
-    at += outputLength;
-    texts.set(entryEnd, at);
-    this.#used = at + entryEnd.length;
-    const released = this.#released(decision, id, texts.subarray(from, this.#used));
-    return { kind: "row", released, start, end: start + outputLength, mustShow: decision.mustShow };
+    this.#idLength = id.length;
+    const { length } = output;
+    if (length > resourceBytesMax) throw unusual; // by its placeholders: it could not be read again
+    const text = output.keepEntry(frame, (cutter.factStart[this.#facts.id] ?? 0) + 1, id.length);
+    const start = before + id.length;
+    const released = this.#released(decision, id, text);
+    const { mustShow } = decision;
+    return { kind: "row", released, start, end: start + length, mustShow, id, entryEnd: 0 };
   }
 
   /** At a resource: past it. Its output is that of its own decision; `undefined`: it is hidden. */
-  #cut(): Decision | undefined {
-    const at = cutter.at;
+  #cut(gap: number): Decision | undefined {
+    const { at } = scanner;
     const facts = this.#facts;
     const tried = this.#hiddenInARow < hiddenMax ? (facts.shown ?? facts.read) : facts.read;
-    cutter.cut(tried);
+    cutter.cut(tried, gap);
     // A row of another type is judged as a whole.
     if (
       !isSame(
         facts.typeText,
-        cutter.bytes,
+        scanner.bytes,
         cutter.factStart[facts.type] ?? 0,
         cutter.factEnd[facts.type] ?? 0,
       )
@@ -299,10 +258,10 @@ export class RowCutter {
     this.#hiddenInARow = 0;
     facts.shown = plan;
     if (plan !== tried) {
-      const end = cutter.at;
-      cutter.rewind(at);
-      cutter.cut(plan);
-      if (cutter.at !== end) throw unusual;
+      const end = scanner.at;
+      scanner.at = at;
+      cutter.cut(plan, gap);
+      if (scanner.at !== end) throw unusual;
     }
     return decision;
   }
@@ -310,55 +269,7 @@ export class RowCutter {
   #decide(): Decision {
     // The residence of each Patient is noted, and each has its own id.
     if (this.#type === "Patient") return this.#judged();
-    for (let index = 0; index < this.#remembered.length; index += 1) {
-      const remembered = this.#remembered[index];
-      if (remembered === undefined || !this.#isAsRemembered(remembered)) continue;
-      if (index > 0) {
-        this.#remembered.splice(index, 1);
-        this.#remembered.unshift(remembered);
-      }
-      return remembered.decision;
-    }
-    const decision = this.#judged();
-    if (this.#remembered.length < rememberedMax) this.#remembered.unshift(this.#asRemembered(decision));
-    return decision;
-  }
-
-  #isAsRemembered({ lengths, bytes: own }: Remembered): boolean {
-    const { bytes, factStart, factEnd } = cutter;
-    const { deciding } = this.#facts;
-    for (let index = 0; index < lengths.length; index += 1) {
-      const fact = deciding[index] ?? 0;
-      const end = factEnd[fact] ?? 0;
-      if ((end === 0 ? -1 : end - (factStart[fact] ?? 0)) !== lengths[index]) return false;
-    }
-    let at = 0;
-    for (let index = 0; index < lengths.length; index += 1) {
-      const fact = deciding[index] ?? 0;
-      const end = factEnd[fact] ?? 0;
-      if (end === 0) continue;
-      for (let each = factStart[fact] ?? 0; each < end; each += 1)
-        if (bytes[each] !== own[at++]) return false;
-    }
-    return true;
-  }
-
-  #asRemembered(decision: Decision): Remembered {
-    const ranges = this.#facts.deciding.map((fact) => this.#range(fact));
-    const lengths = ranges.map((range) => range?.length ?? -1);
-    const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + Math.max(0, length), 0));
-    let at = 0;
-    for (const range of ranges) {
-      if (range === undefined) continue;
-      bytes.set(range, at);
-      at += range.length;
-    }
-    return { lengths, bytes, decision };
-  }
-
-  #range(fact: number): Uint8Array | undefined {
-    const end = cutter.factEnd[fact] ?? 0;
-    return end === 0 ? undefined : cutter.bytes.subarray(cutter.factStart[fact], end);
+    return this.#decisions.ofSameFacts(cutter) ?? this.#decisions.remember(cutter, this.#judged());
   }
 
   #judged(): Decision {
@@ -380,42 +291,37 @@ export class RowCutter {
   }
 
   #captured(): JsonObject {
-    const { names, paths, inMeta } = this.#facts;
-    const parts: Uint8Array[] = [];
-    const add = (index: number) => {
-      const range = this.#range(index);
-      const name = names[index];
-      if (range === undefined || name === undefined) return;
-      parts.push(parts.length === 0 ? openBrace : comma, name, range);
-    };
-    for (let index = 0; index < paths.length; index += 1) if (paths[index]?.[1] === undefined) add(index);
-    let hasMeta = false;
-    for (const index of inMeta) {
-      if (this.#range(index) === undefined) continue;
-      if (!hasMeta) parts.push(parts.length === 0 ? openBrace : comma, metaName);
-      const [name, range] = [names[index], this.#range(index)];
-      if (name !== undefined && range !== undefined) parts.push(hasMeta ? comma : openBrace, name, range);
-      hasMeta = true;
+    const { paths, hasMeta } = this.#facts;
+    const { factStart, factEnd } = cutter;
+    const captured: Record<string, Json> = {};
+    let meta: Record<string, Json> | undefined;
+    for (let index = 0; index < paths.length; index += 1) {
+      if ((factEnd[index] ?? 0) === 0) continue;
+      const [first = "", second] = paths[index] ?? [];
+      if (second !== undefined && hasMeta) continue; // it is in the whole `meta`
+      const value = capturedValue(scanner.bytes, factStart[index] ?? 0);
+      if (second === undefined) captured[first] = value;
+      else (meta ??= {})[second] = value;
     }
-    if (hasMeta) parts.push(closeBrace);
-    parts.push(closeBrace);
-    const bytes = joinBytes(parts);
-    // Each part was read strictly; `readJson` keeps a number's own text.
-    const read = cutter.factHasNumber ? readOrNone(bytes) : (JSON.parse(decoder.decode(bytes)) as Json);
-    if (!isObject(read)) throw unusual;
-    return read;
+    if (meta !== undefined) captured["meta"] = meta;
+    return captured;
   }
 
   /** The id of a resource that leaves; see `isId`. */
   #id(): string {
+    const { bytes } = scanner;
+    const start = (cutter.factStart[this.#facts.id] ?? 0) + 1;
     const id = this.#idOrNone();
-    if (id === "" || id === "." || id.startsWith("..")) throw unusual;
+    // Bytes: a comparison with a constant text would make each id a constant, too.
+    if (id.length === 0) throw unusual;
+    if (bytes[start] === 0x2e && (bytes[start + 1] === 0x2e || id.length === 1)) throw unusual;
     return id;
   }
 
   /** The id of any resource; empty for a resource without one. */
   #idOrNone(): string {
-    const { bytes, factStart, factEnd } = cutter;
+    const { factStart, factEnd } = cutter;
+    const { bytes } = scanner;
     const end = factEnd[this.#facts.id] ?? 0;
     if (end === 0) return "";
     const start = factStart[this.#facts.id] ?? 0;
@@ -461,26 +367,6 @@ export class RowCutter {
     }
     return isSeen;
   }
-
-  /** An array with room for an entry. It is never written again: the texts of rows are parts of it. */
-  #room(length: number): Uint8Array {
-    if (this.#used + length > this.#texts.length) {
-      const wanted = Math.max(
-        Math.min(this.#chunk.length, chunkBytesMax),
-        2 * Math.min(this.#texts.length, chunkBytesMax),
-        chunkBytesMin,
-        length,
-      );
-      this.#texts = new Uint8Array(wanted);
-      this.#used = 0;
-    }
-    return this.#texts;
-  }
-}
-
-function readOrNone(bytes: Uint8Array): Json | undefined {
-  const read = readJson(bytes);
-  return read.ok ? read.value : undefined;
 }
 
 const hidden: Decision = {

@@ -137,9 +137,9 @@ test("the engine tells which members of the view were written", () => {
   const cutter = new ByteCutter();
   cutter.begin({ bases, urls: originUrls(bases), classes: byteClassesOf(bases), mayLinkTo: () => false });
   cutter.load(text);
-  cutter.next();
+  cutter.scanner.next();
   const journal: number[] = [];
-  cutter.cut(plan, journal);
+  cutter.cut(plan, 0, journal);
   // in the order of their ends; `code` has no coding, and what is emptied is not written
   expect(journal.map((index) => plan.members[index]?.path)).toEqual([
     "resourceType",

@@ -1,4 +1,5 @@
-import { textAt, type JsonObject } from "#fhir/json/json";
+import { readJson, textAt, type JsonObject } from "#fhir/json/json";
+import { EntrySplitter, type EntryBytes } from "#fhir/json/entry-splitter";
 import { instant } from "#kernel/clock";
 import { Discloser, type DisclosedEntry, type NamedBases } from "#phi/disclose";
 import { Residences } from "#residence/row-residences";
@@ -33,6 +34,31 @@ class Twins {
     );
     this.#same(one, other, bytes);
     return plain.ok ? plain.value.kind : plain.error.reason;
+  }
+
+  /**
+   * The rows of a page, which the fast twin reads ahead in chunks and the plain twin one by one. Returns the
+   * number of rows that were read ahead.
+   */
+  page(entries: readonly Uint8Array[], type: string, ends: readonly number[]): number {
+    const page = utf8(`{"entry":[${entries.map((entry) => new TextDecoder().decode(entry)).join(",")}]}`);
+    const [splitter, ahead] = [new EntrySplitter(), this.#fast.ahead(type, () => "row")];
+    const texts: string[] = [];
+    let matches = 0;
+    const take = (bytes: EntryBytes) => {
+      if (this.#fast.keyAhead(bytes) !== undefined) matches += 1;
+      const entry = this.#fast.entry(bytes, type);
+      texts.push(JSON.stringify(entry.ok ? described(entry.value) : entry.error));
+      return undefined;
+    };
+    const bounds = [0, ...ends.map((end) => end % page.length).toSorted((a, b) => a - b), page.length];
+    for (const [index, from] of bounds.slice(0, -1).entries())
+      splitter.read(page.slice(from, bounds[index + 1]), take, ahead);
+    for (const [index, bytes] of entries.entries()) {
+      const plain = this.#plain.entry(bytes, type);
+      this.#same(texts[index], JSON.stringify(plain.ok ? described(plain.value) : plain.error), page);
+    }
+    return matches;
   }
 
   read(body: Uint8Array, type: string, id: string): string {
@@ -111,6 +137,88 @@ export function fuzzAnswer(resources: readonly JsonObject[], roll: () => number)
   }
   return counts;
 }
+
+/**
+ * One page whose rows repeat the row before but for one value: what the engine remembers of a row is compared
+ * with what the plain engine reads. Returns the number of rows that it read.
+ */
+export function fuzzPage(resources: readonly JsonObject[], roll: () => number, rows = 24): number {
+  const first = resources[Math.floor(roll() * resources.length)];
+  if (first === undefined) throw new Error("no resources");
+  const type = textAt(first, "resourceType") ?? "";
+  const shown = randomRule(type, first, roll);
+  const grant = decide(
+    policy(roll() < 0.5 ? shown : { ...shown, where: [] }, rule(["Patient"], ["name"])),
+    roll() < 0.3 ? `${type}?patient=1` : type,
+    scopes[Math.floor(roll() * scopes.length)],
+    "1",
+  );
+  if ("reason" in grant) return 0;
+  const text = new TextDecoder().decode(ofPatientOne(first, roll));
+  let last = text;
+  const texts = Array.from({ length: rows }, () => {
+    // Rows that differ in one place from the row before, or go back to the first row.
+    if (roll() < 0.5) last = withOneChange(roll() < 0.3 ? text : last, roll);
+    return isJson(utf8(last)) ? last : text;
+  });
+  const ends = Array.from({ length: Math.floor(roll() * 3) }, () => Math.floor(roll() * 1e6));
+  return new Twins(grant).page(
+    texts.map((each) => entryOf(utf8(each), () => 0.5)),
+    type,
+    ends,
+  );
+}
+
+/** A page of these rows by both engines. @param texts the resources. Returns the number of rows read ahead. */
+export function comparePage(type: string, show: PolicyRule["show"], texts: readonly string[]): number {
+  const grant = decide(policy(rule([type as PolicyRule["types"][number]], show)), type);
+  if ("reason" in grant) throw new Error(grant.reason);
+  const entries = texts.map((text) => entryOf(utf8(text), () => 0.5));
+  return new Twins(grant).page(entries, type, []);
+}
+
+/** Texts that differ in the last character of one string or in one number each, where they are still JSON. */
+export function changesOf(text: string): readonly string[] {
+  return leavesOf(text).flatMap(({ 0: leaf, index }) => {
+    const changed = leaf.startsWith('"') ? `${leaf.slice(0, -2)}9"` : `${leaf}9`;
+    return leaf === '""' ? [] : [text.slice(0, index) + changed + text.slice(index + leaf.length)];
+  });
+}
+
+const leavesOf = (text: string) =>
+  [...text.matchAll(/"(?:[^"\\]|\\.)*":?|-?\d+(?:\.\d+)?/gu)].filter(({ 0: leaf }) => !leaf.endsWith(":"));
+
+/** A text in which one string, number or member differs. */
+function withOneChange(text: string, roll: () => number): string {
+  const strings = leavesOf(text);
+  const found = strings[Math.floor(roll() * strings.length)];
+  if (found === undefined) return text;
+  const isText = found[0].startsWith('"');
+  // mostly another last character: all before it is the same
+  const changed =
+    !isText || (roll() < 0.6 && found[0].length > 2)
+      ? found[0].slice(0, isText ? -2 : -1) + Math.floor(roll() * 10) + (isText ? '"' : "")
+      : (others[Math.floor(roll() * others.length)] ?? '""');
+  return text.slice(0, found.index) + changed + text.slice(found.index + found[0].length);
+}
+
+const others = [
+  '"Patient/1"',
+  '"Patient/2"',
+  '"http://origin.internal:8080/fhir/Patient/1"',
+  '"http://origin.internal:8080/fhir/Patient/7"',
+  '"#p1"',
+  '"final"',
+  '"vital-signs"',
+  '"urn:mrn"',
+  '"SUBSETTED"',
+  '"caf\\u00e9"',
+  '"a % b"',
+  '"http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"',
+  '"R"',
+];
+
+const isJson = (bytes: Uint8Array): boolean => readJson(bytes).ok;
 
 function randomRule(type: string, resource: JsonObject, roll: () => number): PolicyRule {
   const share = roll();

@@ -105,12 +105,12 @@ function cutFast(bytes: Uint8Array, view: ResourceView) {
     plans.set(view, plan);
     cutter.begin({ bases, urls, classes, mayLinkTo });
     cutter.load(bytes);
-    cutter.next();
+    cutter.scanner.next();
     cutter.cut(plan);
-    if (!cutter.isAtEnd) return undefined;
+    if (!cutter.scanner.isAtEnd) return undefined;
     const { mentions, factStart, factEnd } = cutter;
     return {
-      text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(cutter.output),
+      text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(cutter.output.row),
       patients: [...mentions.patients],
       areSeen: [...mentions.areSeen],
       room: mentions.room,
@@ -119,7 +119,7 @@ function cutFast(bytes: Uint8Array, view: ResourceView) {
       facts: facts.map((_, index) => {
         const end = factEnd[index] ?? 0;
         if (end === 0) return undefined;
-        const value = readJson(cutter.bytes.subarray(factStart[index], end));
+        const value = readJson(cutter.scanner.bytes.subarray(factStart[index], end));
         return value.ok ? JSON.stringify(value.value) : "unread";
       }),
     };

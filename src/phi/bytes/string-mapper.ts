@@ -1,0 +1,71 @@
+import { utf8 } from "#kernel/encoded";
+import type { OriginUrls } from "#phi/origin-urls";
+import type { Mentions } from "./mentions.ts";
+import { memberFlag } from "./plan.ts";
+import { isSame } from "./words.ts";
+import { flagRewrite, type ByteScanner } from "./scanner.ts";
+import { unusual } from "./unusual.ts";
+
+/** Texts that are remembered within an answer. */
+const [unchangedMax, unchangedBytesMax] = [16, 64];
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * The form in which a string leaves, if it needs a closer look: it has an escape, a character outside ASCII or a
+ * part of an address, or a reader may follow it.
+ */
+export class StringMapper {
+  /** The JSON text in the place of the last string; `undefined`: it leaves as it is written. */
+  mapped: Uint8Array | undefined;
+  /** Free texts of this answer that needed a closer look and leave as they are, as JSON. */
+  #unchanged: Uint8Array[] = [];
+  #urls: OriginUrls | undefined;
+  readonly #mentions: Mentions;
+
+  constructor(mentions: Mentions) {
+    this.#mentions = mentions;
+  }
+
+  /** Before the texts of an answer. */
+  begin(urls: OriginUrls): void {
+    this.#urls = urls;
+    this.#unchanged = [];
+  }
+
+  /**
+   * False: the string does not leave.
+   *
+   * @param look `ByteScanner.flags` of the string. @param flags `memberFlag` of its member. @param start and
+   * `end`: with its quotes.
+   */
+  map({ bytes }: ByteScanner, look: number, flags: number, start: number, end: number): boolean {
+    this.mapped = undefined;
+    if (look === 0) {
+      if ((flags & memberFlag.fragment) !== 0 && bytes[start + 1] === 0x23) return end === start + 3;
+      this.#mentions.followPlain(bytes, start + 1, end - 1);
+      return true;
+    }
+    // `%` as a unit stands in each row of a page, and each takes longer than the rest of its row.
+    const isRemembered = (flags & (memberFlag.follows | memberFlag.fragment | memberFlag.address)) === 0;
+    if (isRemembered) for (const text of this.#unchanged) if (isSame(text, bytes, start, end)) return true;
+    const value: unknown = JSON.parse(decoder.decode(bytes.subarray(start, end))); // a string, read strictly
+    const urls = this.#urls;
+    if (typeof value !== "string" || urls === undefined) throw unusual;
+    if ((flags & memberFlag.fragment) !== 0 && value.startsWith("#") && value !== "#") return false;
+    const mapped =
+      (flags & memberFlag.address) !== 0
+        ? urls.address(value)
+        : (flags & memberFlag.name) !== 0
+          ? urls.name(value)
+          : urls.inText(value);
+    if ((flags & memberFlag.follows) !== 0) {
+      this.#mentions.follow(value);
+      if (mapped !== undefined && mapped !== value) this.#mentions.follow(mapped);
+    }
+    if (mapped === undefined) return false;
+    if (mapped !== value || (look & flagRewrite) !== 0) this.mapped = utf8(JSON.stringify(mapped));
+    else if (isRemembered && end - start <= unchangedBytesMax && this.#unchanged.length < unchangedMax)
+      this.#unchanged.push(bytes.slice(start, end));
+    return true;
+  }
+}
