@@ -3,7 +3,7 @@ import type { ByteCutter } from "./cutter.ts";
 import type { Plan } from "./plan.ts";
 
 /** The decision about the rows with the same facts. */
-export interface Decision {
+export interface RowDecision {
   /** `undefined`: hidden. */
   readonly plan: Plan | undefined;
   readonly patients: ReadonlySet<string>;
@@ -18,7 +18,7 @@ export interface Decision {
 interface Remembered {
   readonly lengths: Int32Array;
   readonly bytes: Uint8Array;
-  readonly decision: Decision;
+  readonly decision: RowDecision;
 }
 
 // Further facts are judged anew each time.
@@ -35,7 +35,7 @@ export class Decisions {
   }
 
   /** The decision about the same facts as those of the resource that was cut last. */
-  ofSameFacts(cutter: ByteCutter): Decision | undefined {
+  ofSameFacts(cutter: ByteCutter): RowDecision | undefined {
     const remembered = this.#remembered;
     for (let index = 0; index < remembered.length; index += 1) {
       const each = remembered[index];
@@ -49,7 +49,7 @@ export class Decisions {
     return undefined;
   }
 
-  remember(cutter: ByteCutter, decision: Decision): Decision {
+  remember(cutter: ByteCutter, decision: RowDecision): RowDecision {
     if (this.#remembered.length >= rememberedMax) return decision;
     const { factStart, factEnd, scanner } = cutter;
     const lengths = Int32Array.from(this.#deciding, (fact) => {

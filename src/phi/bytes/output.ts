@@ -17,13 +17,13 @@ export interface EntryFrame {
 }
 
 /**
- * What leaves. Bytes of the text that leave as they are leave as whole runs: `[runStart, runEnd)` of the text is
+ * The output of a cut. Bytes that leave as they are leave as whole runs: `[runStart, runEnd)` of the text is
  * the run that is not yet copied. The texts of rows stand one behind the other in an array of which a byte is
  * never written again once its row was kept.
  */
 export class Output {
   array = new Uint8Array(arrayBytesMin);
-  /** Where the row begins in the array, and where it ends so far. */
+  /** The row in the array: `[start, written)`. */
   start = 0;
   written = 0;
   runStart = 0;

@@ -11,7 +11,7 @@ import type { FactLists } from "#policy/facts";
 import { byteClassesOf } from "./byte-classes.ts";
 import { capturedValue } from "./captured-value.ts";
 import { ByteCutter, type CutContext } from "./cutter.ts";
-import { Decisions, type Decision } from "./decisions.ts";
+import { Decisions, type RowDecision } from "./decisions.ts";
 import { asciiText } from "./ascii-text.ts";
 import { hashOf } from "./name-hash.ts";
 import { planOf } from "./plans.ts";
@@ -234,7 +234,7 @@ export class RowCutter {
   }
 
   /** At a resource: past it. Its output is that of its own decision; `undefined`: it is hidden. */
-  #cut(gap: number): Decision | undefined {
+  #cut(gap: number): RowDecision | undefined {
     const { at } = scanner;
     const facts = this.#facts;
     const tried = this.#hiddenInARow < hiddenMax ? (facts.shown ?? facts.read) : facts.read;
@@ -266,13 +266,13 @@ export class RowCutter {
     return decision;
   }
 
-  #decide(): Decision {
+  #decide(): RowDecision {
     // The residence of each Patient is noted, and each has its own id.
     if (this.#type === "Patient") return this.#judged();
     return this.#decisions.ofSameFacts(cutter) ?? this.#decisions.remember(cutter, this.#judged());
   }
 
-  #judged(): Decision {
+  #judged(): RowDecision {
     const { lists, viewOf, mustShow } = this.#judge;
     // An inline label is unusual: there is none.
     const facts = Facts.captured(this.#captured(), lists.factPaths(this.#type), []);
@@ -330,7 +330,7 @@ export class RowCutter {
     return asciiText(bytes, start + 1, end - 1);
   }
 
-  #released(decision: Decision, id: string, text: Uint8Array): Released {
+  #released(decision: RowDecision, id: string, text: Uint8Array): Released {
     const { mentions } = cutter;
     let { patients, unseen } = decision;
     if (!this.#isUsual(decision)) {
@@ -356,7 +356,7 @@ export class RowCutter {
   }
 
   /** The released references name the owners that the facts name, and no further patient. */
-  #isUsual({ patients }: Decision): boolean {
+  #isUsual({ patients }: RowDecision): boolean {
     if (patients.size > 1) return false;
     const { patients: named, areSeen } = cutter.mentions;
     let isSeen = this.#type === "Patient" || patients.size === 0;
@@ -369,7 +369,7 @@ export class RowCutter {
   }
 }
 
-const hidden: Decision = {
+const hidden: RowDecision = {
   plan: undefined,
   patients: nobody,
   unseen: nobody,
