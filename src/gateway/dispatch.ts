@@ -61,14 +61,16 @@ const read: Answerer<Reading> = async (interaction, request, ports) => {
   const { permission, question, origin } = request;
   const grant = evaluate(permission.policy, permission.access, interaction);
   if (!grant.ok) return refused(grant.error);
-  return disclosed(await gather(grant.value, question.place, origin, linksOf(request, ports)), request);
+  const links = linksOf(request, ports);
+  return disclosed(await origin.decided(() => gather(grant.value, question.place, origin, links)), request);
 };
 
 const listing: Answerer<Listing> = async (interaction, request, ports) => {
   const { permission, question, origin } = request;
   const grant = evaluateListing(permission.policy, permission.access, interaction);
   if (!grant.ok) return refused(grant.error);
-  return disclosed(await list(grant.value, question.place, origin, linksOf(request, ports)), request);
+  const links = linksOf(request, ports);
+  return disclosed(await origin.decided(() => list(grant.value, question.place, origin, links)), request);
 };
 
 const accounting: Answerer<Of<"disclosures">> = async (interaction, request, ports) => {

@@ -1,8 +1,8 @@
 import type { Origins } from "#fhir/ports";
 import type { Clock } from "#kernel/clock";
 import type { Limiter } from "#limits/ports";
-import type { FiledConsent } from "#policy/consent/decide-by-consents";
 import type { RequestKeys } from "#limits/request-keys";
+import type { Consents } from "#policy/consent/consents";
 import type { AuthenticatePorts } from "#gateway/admission/authenticate";
 import type { CompiledPolicies } from "#gateway/admission/compiled-policies";
 import type { InterpretPorts } from "#gateway/admission/interpret";
@@ -12,21 +12,6 @@ import type { ConsentFilingPorts } from "#gateway/consents/consent-filing";
 import type { AccountPorts } from "#gateway/read/account";
 import type { LocalPorts } from "#gateway/read/answer-locally";
 import type { RecorderPorts } from "#gateway/record/recorder";
-
-/** The Consents of patients. */
-export interface Consents {
-  /**
-   * The active Consents of each patient, as they count for this client (a Consent that it wrote itself does not
-   * permit); every patient of the question is in the answer. Ten seconds old at most (P4). At most a single call of
-   * `control` for all patients, none when the origin has no Consents. `unavailable`: they cannot be read, so
-   * nothing of these patients may be disclosed.
-   */
-  consentsOf(
-    origin: string,
-    patients: readonly string[],
-    client: string,
-  ): Promise<ReadonlyMap<string, readonly FiledConsent[]> | "unavailable">;
-}
 
 /** All dependencies of a request. Each stage takes a part of them. */
 export interface GatewayPorts

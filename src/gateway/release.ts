@@ -52,6 +52,7 @@ async function cleared(
       return drafts.local(outcome.resource);
     case "disclosed": {
       const { disclosure, gate, origin } = outcome;
+      if (!origin.isDecided) throw new Error("rows were judged by Consents that were not asked for");
       const may = await gate.clear({ disclosure, concerned: origin.concerned });
       return may.ok ? drafts.disclosure(may.value, gate) : clearedRefusal(may.error, facts, drafts);
     }

@@ -24,6 +24,16 @@ export class AdditionalPatients {
     this.#origin = origin;
   }
 
+  /** The same patients, for a reading that may be repeated: what it adds does not show here. */
+  copy(): AdditionalPatients {
+    const copy = new AdditionalPatients(this.#origin);
+    for (const patient of this.#named) copy.#named.add(patient);
+    for (const [key, row] of this.#rows) copy.#rows.set(key, row);
+    for (const patient of this.#paid) copy.#paid.add(patient);
+    copy.#patients = this.#patients;
+    return copy;
+  }
+
   /** The question names this patient, within the client's access. */
   name(patient: string): void {
     this.#named.add(patient);

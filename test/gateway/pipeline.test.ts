@@ -106,7 +106,7 @@ function world({ deniedAt = Infinity, failing = "", ledgerQueue = new LedgerQueu
       renew,
     },
     policies: { byDigest: async (name) => (name === digest ? compiled : undefined), has: () => true },
-    consents: { consentsOf: unused },
+    consents: { consentsOf: async (_origin, patients) => new Map(patients.map((patient) => [patient, []])) },
     consentDesk: { announce: unused, file: unused },
     readAhead: async () => undefined,
     origins: {

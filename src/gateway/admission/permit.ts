@@ -3,6 +3,11 @@ import { patientsNamed } from "#fhir/patients-named";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
+import { parseReference } from "#fhir/r4/reference";
+import { ConsentBook, individualOf } from "#policy/consent/consent-book";
+import type { KnownParty } from "#policy/consent/judge-consent";
+import { RequestConsents } from "#gateway/consents/request-consents";
+import type { Consents } from "#policy/consent/consents";
 import type { CompiledPolicy } from "#policy/compile";
 import { showsInEachRule } from "#policy/relations";
 import type { Access } from "#policy/row-access";
@@ -22,10 +27,41 @@ export async function permit(
   interaction: Interaction,
   origin: OriginSession,
   at: Instant,
+  consents: Consents,
 ): Promise<Result<Permission, RelateRefusal | NamingRefusal>> {
   const related = await relate(who, policy.users, origin, at);
   if (!related.ok) return related;
-  const access: Access = { ...related.value, shows: showsInEachRule(policy) };
-  const naming = origin.nameAsked(patientsNamed(interaction), access);
-  return naming.ok ? ok({ policy, access }) : naming;
+  const { purpose, patient, user } = who;
+  const book = new ConsentBook({
+    request: { recipient: recipientOf(who, origin.base), holder: noParty, purpose, action: "read", at },
+    individual: individualOf(purpose, patient, user),
+    publicBase: origin.base,
+  });
+  const access: Access = { ...related.value, shows: showsInEachRule(policy), consents: book };
+  const named = patientsNamed(interaction);
+  const naming = origin.nameAsked(named, access);
+  if (!naming.ok) return naming;
+  for (const each of named) book.expect(each.patient);
+  if (patient !== undefined) book.expect(patient);
+  origin.judgeBy(new RequestConsents(book, consents, origin.name, who.client.id));
+  return ok({ policy, access });
 }
+
+/** The organization that holds the data has no name in the registry: a Consent may mean it. */
+const noParty: KnownParty = { references: new Set(), identifiers: new Set() };
+
+/**
+ * The names of the caller in a Consent: the signed-in user, by the user's reference at the origin, and the
+ * client, by its id in the registry. The organization of a client has no name in the registry: each
+ * organization that a Consent names may be the client's.
+ */
+function recipientOf({ user, client }: Principal, base: string): KnownParty {
+  const reference = parseReference(user ?? "", base);
+  return {
+    references: new Set(reference.kind === "local" ? [`${reference.type}/${reference.id}`] : []),
+    identifiers: new Set([`${clientSystem}|${client.id}`]),
+  };
+}
+
+/** The system of an identifier that names a client of the registry. */
+const clientSystem = "urn:phylax:client";

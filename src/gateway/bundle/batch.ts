@@ -114,7 +114,8 @@ async function plan(
     one.done = answerSettled(outcome, settled.value, keyed?.once.isRepeat(keyed.index) === true);
     return;
   }
-  const planned = await planWrite(asked.value.write, permission, origin);
+  const { write } = asked.value;
+  const planned = await origin.decided(() => planWrite(write, permission, origin));
   const paid = await gate.spendNames(origin.concerned);
   if (!paid.ok) return outcome.refuse(paid.error);
   if (!planned.ok) return outcome.refuse(keyed?.once.refusalOf(planned.error, keyed.index) ?? planned.error);
@@ -232,7 +233,7 @@ async function read(
   const { interaction, isHead } = asked.value;
   const grant = evaluate(policy, access, interaction);
   if (!grant.ok) return outcome.refuse(grant.error);
-  const found = await gather(grant.value, undefined, outcome.origin, links);
+  const found = await outcome.origin.decided(() => gather(grant.value, undefined, outcome.origin, links));
   if (!found.ok) return outcome.refuse(found.error);
   const [only] = found.value.windows;
   const tag =

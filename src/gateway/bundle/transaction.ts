@@ -92,7 +92,7 @@ export async function transact(
     await once.ended(new Map(), writes);
     return answerDone(entries, prefer, { once, settled: settled.value }, permission, origin, links);
   }
-  const planned = await prepare(entries, prefer, permission, origin);
+  const planned = await origin.decided(() => prepare(entries, prefer, permission, origin));
   if (!planned.ok) return err(once?.refusalOf(planned.error) ?? planned.error);
   const ready = once === undefined ? planned : await underKey(planned.value, once);
   if (!ready.ok) return ready;
@@ -426,7 +426,7 @@ async function read(
   const { origin } = outcome;
   const naming = origin.nameAsked(patientsNamed(interaction), access);
   const grant = naming.ok ? evaluate(policy, access, interaction) : naming;
-  const found = grant.ok ? await gather(grant.value, undefined, origin, links) : grant;
+  const found = grant.ok ? await origin.decided(() => gather(grant.value, undefined, origin, links)) : grant;
   if (!found.ok) outcome.refuse(found.error);
   else if (!origin.held.take(bytesOf(found.value))) outcome.refuse({ reason: "answer_too_large" });
   else outcome.answer = { status: 200, disclosure: found.value, bodiless: isHead };

@@ -13,6 +13,8 @@ export type OriginRefusal =
         | "origin_unreachable"
         | "origin_timed_out";
     }
+  /** The Consents of a patient cannot be read: no row of the patient may be judged. */
+  | { readonly reason: "consents_unavailable" }
   | { readonly reason: "origin_refused" | "origin_rejected_search"; readonly status: number }
   /** The circuit breaker is open; or the origin itself answers 429 or 503. */
   | {

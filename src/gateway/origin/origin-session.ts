@@ -18,6 +18,8 @@ import {
   type FilingRefusal,
   type WrittenConsent,
 } from "#gateway/consents/consent-filing";
+import { RecordedAnswers } from "#gateway/consents/recorded-answers";
+import type { RequestConsents } from "#gateway/consents/request-consents";
 import { HeldBytes } from "./held-bytes.ts";
 import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
 
@@ -56,13 +58,14 @@ export class OriginSession {
   readonly name: string;
   readonly base: string;
   readonly residences: Residences;
-  readonly concerned: AdditionalPatients;
-  /** The memory budget of the request and of all its entries. */
-  readonly held: HeldBytes;
   readonly #origins: Origins;
   readonly #scene: OriginSessionScene;
   /** Patients in the question without known access of the caller. */
   readonly #beyond = new Set<string>();
+  #concerned: AdditionalPatients;
+  #held: HeldBytes;
+  #consents: RequestConsents | undefined;
+  #reading: Reading | undefined;
 
   constructor(
     origins: Origins,
@@ -73,15 +76,66 @@ export class OriginSession {
     this.name = scene.name;
     this.base = scene.base;
     this.residences = residences;
-    this.concerned = new AdditionalPatients(scene.name);
-    this.held = held;
+    this.#concerned = new AdditionalPatients(scene.name);
+    this.#held = held;
     this.#origins = origins;
     this.#scene = scene;
   }
 
   /** A session for an entry of a bundle: it has the same origin, and names of its own. */
   forEntry(): OriginSession {
-    return new OriginSession(this.#origins, this.#scene, this.residences, this.held);
+    const session = new OriginSession(this.#origins, this.#scene, this.residences, this.held);
+    session.#consents = this.#consents;
+    return session;
+  }
+
+  get concerned(): AdditionalPatients {
+    return this.#concerned;
+  }
+
+  /** The memory budget of the request and of all its entries. */
+  get held(): HeldBytes {
+    return this.#held;
+  }
+
+  /** From here on rows are judged by these Consents: each reading has to be {@link decided}. */
+  judgeBy(consents: RequestConsents): void {
+    this.#consents = consents;
+  }
+
+  /** Answers whether every decision of this request rests on known Consents. */
+  get isDecided(): boolean {
+    return this.#consents?.book.isProvisional !== true;
+  }
+
+  /**
+   * Runs a reading until all its decisions rest on known Consents. A row of a patient whose Consents are not
+   * known yet is judged as if there were none; they are asked for before the next question to the origin, and
+   * before the reading ends. If a Consent is in force, the reading begins again, with the same answers of the
+   * origin and without a trace of the first attempt.
+   */
+  async decided<T, E>(
+    read: () => Promise<Result<T, E>>,
+  ): Promise<Result<T, E | { readonly reason: "consents_unavailable" }>> {
+    const consents = this.#consents;
+    if (consents === undefined) return read();
+    const [concerned, held] = [this.#concerned, this.#held];
+    const answers: Reading["answers"] = new RecordedAnswers();
+    try {
+      for (;;) {
+        this.#concerned = concerned.copy();
+        this.#held = new HeldBytes(held);
+        this.#reading = { answers, revision: consents.book.revision };
+        const result = await read();
+        if (!(await consents.learn())) return err({ reason: "consents_unavailable" });
+        if (this.#reading.revision === consents.book.revision) return result;
+        this.#held.giveAll();
+        answers.rewind();
+      }
+    } finally {
+      this.#held = held;
+      this.#reading = undefined;
+    }
   }
 
   /** Notes the patients in a question, before the caller's access is known. */
@@ -114,8 +168,18 @@ export class OriginSession {
     return [...this.#beyond].map((patient) => `${this.name}/Patient/${patient}`);
   }
 
-  ask(question: OriginQuestion): Promise<Result<Answered, OriginRefusal>> {
-    return forward(this.#origins, this.name, question, this.#scene.clientCert);
+  async ask(question: OriginQuestion): Promise<Result<Answered, OriginRefusal>> {
+    const [consents, reading] = [this.#consents, this.#reading];
+    const ask = () => forward(this.#origins, this.name, question, this.#scene.clientCert);
+    if (consents === undefined || reading === undefined) return ask();
+    // No question may follow from a decision that is not final: it would tell of hidden rows.
+    if (consents.book.isProvisional && !(await consents.learn()))
+      return err({ reason: "consents_unavailable" });
+    if (reading.revision !== consents.book.revision) return err(begunAgain);
+    const [answer, isKnown] = await Promise.all([reading.answers.ask(question, ask), consents.learn()]);
+    if (isKnown) return answer;
+    if (answer.ok) await hangUp(answer.value.body);
+    return err({ reason: "consents_unavailable" });
   }
 
   /** Reads the whole body of an answer that is a single resource. */
@@ -167,6 +231,20 @@ export class OriginSession {
   basesAt(origin: FhirBase): NamedBases {
     return { public: this.base, origin, name: this.name, residences: this.residences };
   }
+}
+
+/** A reading that may be repeated. */
+interface Reading {
+  readonly answers: RecordedAnswers<Answered, OriginRefusal>;
+  /** Of the book, when the reading began. */
+  readonly revision: number;
+}
+
+/** The reading is repeated, so its result is not used: any refusal ends it. */
+const begunAgain: OriginRefusal = { reason: "origin_unreachable" };
+
+async function hangUp(body: Answered["body"]): Promise<void> {
+  for await (const _piece of body) break; // leaving the loop hangs up
 }
 
 /** Opens the session of a parsed request. The caller's access to its patients is not known yet. */

@@ -40,7 +40,7 @@ export async function planDelete(
   if (!read.ok) return read;
   const { row, holdsText, whole } = read.value;
   if (holdsText) return err({ reason: "row_outside_access" });
-  const reached = reachedView(row, write, grant.value, bases);
+  const reached = reachedView(whole ?? row, write, grant.value, bases, whole !== undefined);
   if (!reached.ok) return reached;
 
   const cut = cutForWriter(whole ?? row, grant.value, bases);

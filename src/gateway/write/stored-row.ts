@@ -1,4 +1,5 @@
 import { utf8 } from "#kernel/encoded";
+import { Facts } from "#fhir/json/facts";
 import { isObject, property, readJson, textAt, type JsonObject } from "#fhir/json/json";
 import type { WriteConditions } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
@@ -56,15 +57,18 @@ export function storedRow(
 
 /**
  * The view by which a stored row is written. A row that the writer may not access has a single refusal. Only
- * the deciding members are needed.
+ * the deciding members are needed, unless a Consent is in force for a patient of the row.
+ *
+ * @param isWhole `row` is the whole row.
  */
 export function reachedView(
   row: JsonObject,
   { type, id }: Place,
   grant: WriteGrant,
   { origin }: Bases,
+  isWhole = true,
 ): Result<ResourceView, DisclosureRefusal> {
-  const facts = factsFor(grant, row);
+  const facts = isWhole ? factsFor(grant, row) : Facts.captured(row, grant.factPaths(type), []);
   const view = grant.writable(facts, origin);
   if (grant.seen?.viewOf(facts, origin) === undefined || view === undefined)
     return err({ reason: "row_outside_access" });

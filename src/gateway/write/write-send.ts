@@ -191,10 +191,11 @@ export async function represent(
   if (expects.kind !== "read" || expects.referrers.length > 0) return undefined;
   const disclose = (bytes: Uint8Array, from: FhirBase) =>
     new Discloser(grant.value, origin.basesAt(from)).read(bytes, type, id);
-  const said = body && disclose(body, base);
-  if (said?.ok === true) return said.value;
-  const answer = await origin.read(grant.value.ask);
-  if (!answer.ok) return undefined;
-  const read = disclose(answer.value.body, answer.value.base);
-  return read.ok ? read.value : undefined;
+  const shown = await origin.decided<Disclosure, object>(async () => {
+    const said = body && disclose(body, base);
+    if (said?.ok === true) return said;
+    const answer = await origin.read(grant.value.ask);
+    return answer.ok ? disclose(answer.value.body, answer.value.base) : answer;
+  });
+  return shown.ok ? shown.value : undefined;
 }

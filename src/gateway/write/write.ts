@@ -30,7 +30,7 @@ export async function write(
   record: IntentRecord,
   once?: Pick<WriteAttempt, "prepare" | "sending" | "sent" | "unsent">,
 ): Promise<Result<WriteOutcome, WriteRefusal | OnceRefusal>> {
-  const planned = await planWrite(asked, permission, origin);
+  const planned = await origin.decided(() => planWrite(asked, permission, origin));
   if (!planned.ok) return planned;
   const paid = await gate.spendNames(origin.concerned);
   if (!paid.ok) return paid;

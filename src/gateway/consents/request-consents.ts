@@ -1,0 +1,43 @@
+import type { ConsentBook } from "#policy/consent/consent-book";
+import type { Consents } from "#policy/consent/consents";
+
+/** The Consents of a request's patients: the book by which rows are judged, and the port that fills it. */
+export class RequestConsents {
+  readonly book: ConsentBook;
+  readonly #consents: Consents;
+  readonly #origin: string;
+  readonly #client: string;
+  #asking: Promise<boolean> | undefined;
+
+  constructor(book: ConsentBook, consents: Consents, origin: string, client: string) {
+    this.book = book;
+    this.#consents = consents;
+    this.#origin = origin;
+    this.#client = client;
+  }
+
+  /**
+   * Asks for the Consents of every patient whom the book does not know, with a single call.
+   *
+   * @returns false: they cannot be read, so nothing that rests on them may leave.
+   */
+  async learn(): Promise<boolean> {
+    // the entries of a batch share the book
+    while (this.#asking !== undefined) await this.#asking;
+    if (this.book.unknown.size === 0) return true;
+    const asking = this.#ask([...this.book.unknown]);
+    this.#asking = asking;
+    try {
+      return await asking;
+    } finally {
+      this.#asking = undefined;
+    }
+  }
+
+  async #ask(patients: readonly string[]): Promise<boolean> {
+    const found = await this.#consents.consentsOf(this.#origin, patients, this.#client);
+    if (found === "unavailable" || patients.some((patient) => !found.has(patient))) return false;
+    this.book.learn(patients, found);
+    return true;
+  }
+}

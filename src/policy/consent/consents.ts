@@ -1,0 +1,16 @@
+import type { FiledConsent } from "./decide-by-consents.ts";
+
+/** The Consents of patients. */
+export interface Consents {
+  /**
+   * The active Consents of each patient, as they count for this client (a Consent that it wrote itself does not
+   * permit); every patient of the question is in the answer. Ten seconds old at most (P4). At most a single call of
+   * `control` for all patients, none when the origin has no Consents. `unavailable`: they cannot be read, so
+   * nothing of these patients may be disclosed.
+   */
+  consentsOf(
+    origin: string,
+    patients: readonly string[],
+    client: string,
+  ): Promise<ReadonlyMap<string, readonly FiledConsent[]> | "unavailable">;
+}

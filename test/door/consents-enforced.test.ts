@@ -1,0 +1,292 @@
+import { afterAll, beforeAll, test } from "vitest";
+import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import { eventsOf } from "../support/auditor.ts";
+import { to } from "../support/fhir-parts.ts";
+import {
+  askAs,
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  outsideToken,
+  thumbprint,
+} from "../support/outside.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
+
+const thp = "http://terminology.hl7.org/CodeSystem/";
+const act = (code: string) => ({ system: `${thp}v3-ActCode`, code });
+const consent = (patient: string, provision: object) => ({
+  resourceType: "Consent",
+  status: "active",
+  scope: { coding: [{ system: `${thp}consentscope`, code: "patient-privacy" }] },
+  category: [{ coding: [act("IDSCL")] }],
+  patient: to(`Patient/${patient}`),
+  dateTime: "2026-11-01",
+  policyRule: { coding: [act("OPTIN")] },
+  provision,
+});
+const deny = (patient: string, ...codes: readonly string[]) =>
+  consent(patient, { type: "deny", ...(codes.length > 0 && { securityLabel: codes.map(act) }) });
+const normal = { system: `${thp}v3-Confidentiality`, code: "N" };
+const permit = (patient: string, ...codes: readonly string[]) =>
+  consent(patient, { type: "permit", securityLabel: [normal, ...codes.map(act)] });
+
+const hivTest = { coding: [{ system: "http://loinc.org", code: "80203-3" }] };
+const pulse = { coding: [{ system: "http://loinc.org", code: "8867-4" }] };
+const observation = (id: string, patient: string, code: object, more: object = {}) => ({
+  resourceType: "Observation" as const,
+  id,
+  status: "final" as const,
+  code,
+  subject: to(`Patient/${patient}`),
+  effectiveDateTime: "2026-01-01",
+  ...more,
+});
+const labelled = { meta: { security: [{ system: `${thp}v3-Confidentiality`, code: "R" }, act("PSY")] } };
+const world = [
+  { resourceType: "Patient" as const, id: "cora" },
+  {
+    resourceType: "DiagnosticReport" as const,
+    id: "cora-report",
+    status: "final" as const,
+    code: pulse,
+    subject: to("Patient/cora"),
+  },
+  ...["amara", "bela"].flatMap((patient) => [
+    { resourceType: "Patient" as const, id: patient },
+    observation(`${patient}-pulse`, patient, pulse),
+    observation(`${patient}-hiv`, patient, hivTest),
+    observation(`${patient}-psy`, patient, pulse, labelled),
+    {
+      resourceType: "DiagnosticReport" as const,
+      id: `${patient}-report`,
+      status: "final" as const,
+      code: pulse,
+      subject: to(`Patient/${patient}`),
+      result: [to(`Observation/${patient}-hiv`), to(`Observation/${patient}-pulse`)],
+    },
+  ]),
+];
+const everything = {
+  name: "everything",
+  body: {
+    format: "phylax.policy.v1",
+    name: "everything",
+    title: "Everything",
+    purposes: ["PATRQT", "TREAT"],
+    operations: ["everything", "lastn"],
+    rules: [
+      {
+        types: ["Consent", "Patient", "Observation", "DiagnosticReport"],
+        interactions: ["read", "search", "create", "update", "delete"],
+        show: "everything",
+        why: "45 CFR 164.506(c)(2): treatment.",
+        examples: [{ says: "It may be read.", request: "Observation/1", is: "permitted" }],
+      },
+    ],
+    consentRegistrar: true,
+  },
+};
+
+const clients = {
+  app: { purpose: "PATRQT", scope: "patient/*.cruds", claims: { patient: "amara" } },
+  clinic: { purpose: "TREAT", scope: "system/*.cruds", claims: {} },
+  registrar: { purpose: "TREAT", scope: "system/*.cruds", claims: {} },
+} as const;
+type Who = keyof typeof clients;
+const certificates = new Map<Who, CertificateFiles>();
+const tokens = new Map<Who, string>();
+let isDeskDown = false;
+let phylax: Door;
+
+beforeAll(async () => {
+  phylax = await startDoor({
+    resources: world,
+    remote: (part, act) => {
+      if (isDeskDown && part === "consents") throw new Error("control does not answer");
+      return act();
+    },
+  });
+  const issuer = await outsider("https://consents-enforced.example", "phylax");
+  const entries = [];
+  for (const who of ["app", "clinic", "registrar"] as const) {
+    const { purpose, scope, claims } = clients[who];
+    const certificate = await certificateFor(phylax, who);
+    certificates.set(who, certificate);
+    const client = { id: who, kind: "patient", auth: "external", issuer: issuer.iss, externalClientId: who };
+    entries.push(
+      clientEntries({ ...client, certificates: [thumbprint(certificate)] }, purpose, "everything", scope),
+    );
+    tokens.set(who, await outsideToken(issuer, certificate, { client_id: who, scope, purpose, ...claims }));
+  }
+  const file = { issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })], policies: [everything] };
+  const applied = await phylax.addRegistry(joined(file, ...entries));
+  if (!applied.ok) throw new Error(JSON.stringify(applied));
+  await phylax.applyRegistry({
+    origins: [
+      {
+        name: "main",
+        url: phylax.dev.origin,
+        credentials: { kind: "none" },
+        transactions: "atomic",
+        honoursIfMatchOnDelete: true,
+      },
+    ],
+  });
+}, 60_000);
+afterAll(() => phylax.close());
+
+const ask = (who: Who, path: string, sending: Sending = {}) =>
+  askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending);
+const sending = (method: string, resource: object): Sending => ({
+  method,
+  headers: { "content-type": "application/fhir+json" },
+  body: JSON.stringify(resource),
+});
+const file = async (who: Who, resource: object): Promise<string> => {
+  const created = await ask(who, "Consent", sending("POST", resource));
+  if (created.status !== 201) throw new Error(created.text);
+  return /Consent\/(?<id>[^/]+)/u.exec(created.headers["location"] ?? "")?.groups?.["id"] ?? "";
+};
+const withdraw = async (id: string) => {
+  const reply = await ask("registrar", `Consent/${id}`, { method: "DELETE" });
+  if (reply.status !== 204) throw new Error(reply.text);
+};
+/** A change of a Consent counts everywhere within ten seconds (P4). */
+const becomes = async (who: Who, path: string, status: number) => {
+  const until = Date.now() + 10_000;
+  for (;;) {
+    const reply = await ask(who, path);
+    if (reply.status === status) return;
+    if (Date.now() > until) throw new Error(`${path} is ${reply.status} after ten seconds`);
+    await new Promise((resolve) => void setTimeout(resolve, 200));
+  }
+};
+interface Bundle {
+  readonly total?: number;
+  readonly entry?: readonly { readonly resource: { readonly id: string; readonly resourceType: string } }[];
+}
+const idsIn = ({ text }: Reply): readonly string[] =>
+  ((JSON.parse(text) as Bundle).entry ?? []).map(({ resource: { id } }) => id).toSorted();
+const withoutId = ({ text }: Reply) => text.replace(/Request [0-9a-f]+/u, "");
+const totalOf = ({ text }: Reply) => (JSON.parse(text) as Bundle).total;
+
+test("rows that a Consent denies by the codes in them are absent in every answer, and the origin is asked as before", async ({
+  expect,
+}) => {
+  const routes = [
+    "Observation?patient=bela&_sort=_id",
+    "Observation?code=80203-3",
+    "DiagnosticReport?result.code=80203-3&patient=bela",
+    "Patient?_has:Observation:patient:code=80203-3&_id=bela",
+    "DiagnosticReport?patient=bela&_include=DiagnosticReport:result",
+    "Observation?_id=bela-pulse&_revinclude=DiagnosticReport:result",
+    "Patient/bela/$everything",
+    "Observation/$lastn?patient=bela&category=x",
+  ];
+  const before = new Map<string, Reply>();
+  const questions = async (path: string) => {
+    const from = phylax.forwarded.length;
+    const reply = await ask("clinic", path);
+    return { reply, asked: phylax.forwarded.slice(from) };
+  };
+  const first = new Map<string, readonly string[]>();
+  for (const path of routes) {
+    const { reply, asked } = await questions(path);
+    before.set(path, reply);
+    first.set(path, asked);
+  }
+  expect((await ask("clinic", "Observation/bela-hiv")).status).toBe(200);
+  const id = await file("registrar", deny("bela", "HIV"));
+
+  await becomes("clinic", "Observation/bela-hiv", 404);
+  const hidden = await ask("clinic", "Observation/bela-hiv");
+  const absent = await ask("clinic", "Observation/bela-nothing");
+  expect(hidden.status).toBe(404);
+  expect(withoutId(hidden)).toBe(withoutId(absent));
+  for (const path of ["Observation/bela-hiv/_history", "Observation/bela-hiv/_history/1"])
+    expect((await ask("clinic", path)).status, path).toBe(404);
+  for (const path of routes) {
+    const { reply, asked } = await questions(path);
+    const [was, is] = [before.get(path), reply];
+    if (was?.status !== 200) throw new Error(`${path}: ${was?.text}`);
+    expect(reply.status, path).toBe(200);
+    const shown = idsIn(was).filter((each) => each !== "bela-hiv");
+    const isJoin = /result\.code|_has/u.test(path);
+    expect(
+      idsIn(is).filter((each) => each !== id),
+      path,
+    ).toEqual(isJoin ? [] : shown);
+    if (isJoin) expect(asked.join(), path).not.toContain("bela-hiv");
+    else expect(asked, path).toEqual(first.get(path));
+  }
+  expect(totalOf(await ask("clinic", "Observation?patient=bela"))).toBe(1);
+
+  const update = sending("PUT", observation("bela-hiv", "bela", hivTest));
+  expect((await ask("clinic", "Observation/bela-hiv", update)).status).toBe(404);
+  expect((await ask("clinic", "Observation/bela-hiv", { method: "DELETE" })).status).toBe(404);
+  expect((await ask("clinic", "Observation?code=80203-3&patient=bela", { method: "DELETE" })).status).toBe(
+    204,
+  );
+  const batch = {
+    resourceType: "Bundle",
+    type: "batch",
+    entry: ["Observation/bela-hiv", "Observation/amara-hiv", "Observation?patient=bela&code=80203-3"].map(
+      (url) => ({
+        request: { method: "GET", url },
+      }),
+    ),
+  };
+  const answered = await ask("clinic", "", sending("POST", batch));
+  expect(answered.text).not.toContain("bela-hiv");
+  expect(answered.text).toContain("amara-hiv");
+
+  await withdraw(id);
+  await becomes("clinic", "Observation/bela-hiv", 200);
+});
+
+test("a Consent never limits the individual's own access, and limits each further client", async ({
+  expect,
+}) => {
+  const id = await file("app", deny("amara"));
+  await becomes("clinic", "Patient/amara", 404);
+  expect((await ask("app", "Observation/amara-hiv")).status).toBe(200);
+  expect(idsIn(await ask("app", "Observation?patient=amara"))).toEqual(["amara-hiv", "amara-pulse"]);
+  expect((await ask("clinic", "Observation/amara-hiv")).status).toBe(404);
+  expect(idsIn(await ask("clinic", "Observation?_sort=_id"))).toEqual(["bela-hiv", "bela-pulse"]);
+  await ask("app", `Consent/${id}`, { method: "DELETE" });
+  await becomes("clinic", "Patient/amara", 200);
+});
+
+test("a labelled row leaves by a Consent that names its label, not by the Consent of the client that profits", async ({
+  expect,
+}) => {
+  expect((await ask("clinic", "Observation/bela-psy")).status).toBe(404);
+  const own = await file("clinic", permit("bela", "PSY"));
+  await becomes("registrar", "Observation/bela-psy", 200); // by the clinic's
+  expect((await ask("clinic", "Observation/bela-psy")).status, "its own").toBe(404);
+  const id = await file("registrar", permit("bela", "PSY"));
+  await becomes("clinic", "Observation/bela-psy", 200);
+  expect(idsIn(await ask("clinic", "Observation?patient=bela"))).toContain("bela-psy");
+  for (const each of [own, id]) await withdraw(each);
+  await becomes("clinic", "Observation/bela-psy", 404);
+});
+
+test("without an answer about Consents no row of a patient leaves, and the record says why", async ({
+  expect,
+}) => {
+  const id = await file("registrar", deny("bela", "HIV"));
+  isDeskDown = true;
+  try {
+    const reply = await ask("clinic", "DiagnosticReport/cora-report");
+    expect(reply.status).toBe(503);
+    const [event] = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
+    expect(event?.outcome?.reason).toBe("consents_unavailable");
+    expect((await ask("app", "Observation/amara-pulse")).status, "the individual").toBe(200);
+  } finally {
+    isDeskDown = false;
+  }
+  await withdraw(id);
+});
