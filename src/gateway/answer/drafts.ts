@@ -126,7 +126,9 @@ export class Drafts {
     const status = validators !== undefined && isKnown(asked, validators) ? 304 : 200;
     const isBodiless = status === 304 || method === "HEAD";
     const isOne = further.length === 0 && (isBodiless || first.body.length <= windowBytes);
+    let tagged: Promise<void> | undefined;
     const headOf = async (recorded: Recorded | Counted): Promise<HeaderFields | Headers> => {
+      await tagged;
       const fields = this.#fields(recorded);
       Object.assign(fields, bodyFields(status, mediaTypeOf(this.#facts), validators), disclosure.headers);
       if (!this.#isProvenOrSigned(recorded)) return fields;
@@ -141,7 +143,7 @@ export class Drafts {
         const recording = isOne
           ? this.#recorder.disclosure(first, disclosure, status)
           : this.#recorder.firstWindow(disclosure, status);
-        validators?.makeTag(); // while the ledger works
+        tagged = validators?.makeTag(); // while the ledger works
         return recording;
       },
       answer: async (recorded) => {

@@ -57,6 +57,42 @@ export class PieceReader {
   }
 }
 
+/**
+ * A body whose framing bounds it: `Content-Length` up to 1 MiB, no transfer coding, and no content coding, of
+ * which a short text may become a long body. One call of the runtime reads it.
+ */
+export class FramedBody {
+  readonly #response: Response;
+  #isRead = false;
+
+  /** Undefined for a body that its framing does not bound. */
+  static of(response: Response): FramedBody | undefined {
+    const { headers } = response;
+    const declared = declaredLength(headers);
+    const isBounded = declared !== undefined && declared <= wholeBytesMax;
+    const isCoded = headers.has("content-encoding") || headers.has("transfer-encoding");
+    return isBounded && !isCoded ? new FramedBody(response) : undefined;
+  }
+
+  private constructor(response: Response) {
+    this.#response = response;
+  }
+
+  /** The body, once; undefined for an empty body. Throws when the body breaks off. */
+  async next(): Promise<Uint8Array | undefined> {
+    if (this.#isRead) return undefined;
+    this.#isRead = true;
+    const bytes = new Uint8Array(await this.#response.arrayBuffer());
+    return bytes.length === 0 ? undefined : bytes;
+  }
+
+  /** Closes the connection of a body that is not read. */
+  async stop(): Promise<void> {
+    if (!this.#isRead) await this.#response.body?.cancel().catch(() => undefined);
+    this.#isRead = true;
+  }
+}
+
 /** Reads `Content-Length` (RFC 9110 §8.6). `undefined` if the sender declares no single length. */
 export function declaredLength(headers: Pick<Headers, "get">): number | undefined {
   const text = headers.get("content-length");

@@ -16,7 +16,7 @@ import { isAt } from "#platform/config/allowed-places";
 import { afterFailure, healthy, openForSeconds, type OriginHealth } from "./breaker.ts";
 import { ConfigError } from "#platform/config/config-error";
 import type { BearerSource } from "./origin-tokens.ts";
-import { declaredLength, PieceReader } from "./pieces.ts";
+import { declaredLength, FramedBody, PieceReader } from "./pieces.ts";
 
 /** A registered origin, ready to be called. */
 export interface OriginAddress {
@@ -261,18 +261,22 @@ function addressOf(
  * A body that breaks off yields its fault as the last item, and the fault counts against the origin. A
  * reader that stops closes the connection.
  */
-function bodyOf({ body, headers }: Response, onEnd: (failed: boolean) => void): OriginBody {
-  const reading = new BodyReading(new PieceReader(body, declaredLength(headers)), onEnd);
+function bodyOf(response: Response, onEnd: (failed: boolean) => void): OriginBody {
+  const pieces =
+    FramedBody.of(response) ?? new PieceReader(response.body, declaredLength(response.headers));
+  const reading = new BodyReading(pieces, onEnd);
   return { [Symbol.asyncIterator]: () => reading };
 }
 
+type Pieces = Pick<PieceReader, "next" | "stop">;
+
 /** Written out: a generator around a generator would cost more than the read of a short body. */
 class BodyReading implements AsyncIterator<Result<Uint8Array, OriginFault>, undefined> {
-  readonly #pieces: PieceReader;
+  readonly #pieces: Pieces;
   readonly #onEnd: (failed: boolean) => void;
   #isOver = false;
 
-  constructor(pieces: PieceReader, onEnd: (failed: boolean) => void) {
+  constructor(pieces: Pieces, onEnd: (failed: boolean) => void) {
     this.#pieces = pieces;
     this.#onEnd = onEnd;
   }

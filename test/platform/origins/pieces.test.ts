@@ -1,7 +1,7 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, test } from "vitest";
-import { declaredLength, piecesOf } from "#platform/origins/pieces";
+import { declaredLength, FramedBody, piecesOf } from "#platform/origins/pieces";
 
 let answer: (res: ServerResponse) => void;
 const server = createServer((_, res) => answer(res));
@@ -124,4 +124,41 @@ test("only a plain number is a declared length", ({ expect }) => {
   expect(["0", "60000"].map(length)).toEqual([0, 60_000]);
   for (const text of [undefined, "", "-1", "1e9", "0x10", "1.5", "5, 5", "9999999999", "five"])
     expect(length(text), text).toBeUndefined();
+});
+
+test("a framed body is read by one call; a coded body, a long body and a body without a length are not framed", async ({
+  expect,
+}) => {
+  const framed = (body: string, headers: Record<string, string>) => FramedBody.of(new Response(body, { headers }));
+  const body = framed("12345", { "content-length": "5" });
+  expect(new TextDecoder().decode(await body?.next())).toBe("12345");
+  expect(await body?.next()).toBeUndefined();
+  expect(await framed("", { "content-length": "0" })?.next()).toBeUndefined();
+  for (const headers of [
+    {},
+    { "content-length": "5", "content-encoding": "gzip" },
+    { "content-length": "5", "transfer-encoding": "chunked" },
+    { "content-length": "1048577" },
+    { "content-length": "5, 5" },
+  ])
+    expect(framed("12345", headers)).toBeUndefined();
+});
+
+test("a framed body that its reader leaves closes the connection, and a body that breaks off throws", async ({
+  expect,
+}) => {
+  let hungUp: () => void = () => undefined;
+  const ended = new Promise<void>((done) => (hungUp = done));
+  answer = (res) => {
+    res.on("close", hungUp);
+    res.writeHead(200, { "content-length": "100000" });
+    res.write("x");
+  };
+  await FramedBody.of(await fetch(address))?.stop();
+  await ended;
+  answer = (res) => {
+    res.writeHead(200, { "content-length": "100000" });
+    res.write("x", () => res.destroy());
+  };
+  await expect(FramedBody.of(await fetch(address))?.next()).rejects.toThrow();
 });
