@@ -262,8 +262,7 @@ function addressOf(
  * reader that stops closes the connection.
  */
 function bodyOf(response: Response, onEnd: (failed: boolean) => void): OriginBody {
-  const pieces =
-    FramedBody.of(response) ?? new PieceReader(response.body, declaredLength(response.headers));
+  const pieces = FramedBody.of(response) ?? new PieceReader(response.body, declaredLength(response.headers));
   const reading = new BodyReading(pieces, onEnd);
   return { [Symbol.asyncIterator]: () => reading };
 }

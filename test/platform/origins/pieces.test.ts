@@ -129,7 +129,8 @@ test("only a plain number is a declared length", ({ expect }) => {
 test("a framed body is read by one call; a coded body, a long body and a body without a length are not framed", async ({
   expect,
 }) => {
-  const framed = (body: string, headers: Record<string, string>) => FramedBody.of(new Response(body, { headers }));
+  const framed = (body: string, headers: Record<string, string>) =>
+    FramedBody.of(new Response(body, { headers }));
   const body = framed("12345", { "content-length": "5" });
   expect(new TextDecoder().decode(await body?.next())).toBe("12345");
   expect(await body?.next()).toBeUndefined();
