@@ -84,6 +84,7 @@ async function cut({ grant, originBase, body, origins }: Loaded): Promise<readon
     at,
     clientCert: undefined,
     consents: { file: async () => ok(undefined) },
+    leases: { take: async () => undefined },
   });
   const { expects } = grant;
   if (expects.kind === "vread") throw new Error("a vread has two answers");

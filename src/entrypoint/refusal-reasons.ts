@@ -788,6 +788,16 @@ export const refusalReasons = {
     "not-supported",
     "The FHIR server behind the gateway is not known to heed If-Match on DELETE, so nothing is deleted there. Change its status instead, or ask the operator.",
   ),
+  update_not_conditional: fhir(
+    422,
+    "not-supported",
+    "The FHIR server behind the gateway does not heed If-Match on PUT, so nothing is changed there. Create a new resource instead, or ask the operator.",
+  ),
+  row_not_read_again: fhir(
+    502,
+    "exception",
+    "The resource could not be read again right before the write, so that nothing was sent. Repeat the write later.",
+  ),
   write_outcome_unknown: fhir(
     504,
     "timeout",

@@ -112,6 +112,11 @@ export interface OriginTraits {
   readonly transactions: "atomic" | "partial" | undefined;
   /** The server deletes only the version that `If-Match` names. */
   readonly honoursIfMatchOnDelete: boolean;
+  /**
+   * The writes that the operator lets the gateway make safe by leases of rows, though the server does not honour
+   * `If-Match`: no writer beside the gateway is seen.
+   */
+  readonly leasedWrites?: ReadonlySet<"update" | "delete"> | undefined;
   readonly capabilities: OriginCapabilities;
 }
 

@@ -3,6 +3,7 @@ import type { Clock } from "#kernel/clock";
 import type { Limiter } from "#limits/ports";
 import type { RequestKeys } from "#limits/request-keys";
 import type { Consents } from "#policy/consent/consents";
+import type { RowLeases } from "#limits/row-lease";
 import type { AuthenticatePorts } from "#gateway/admission/authenticate";
 import type { CompiledPolicies } from "#gateway/admission/compiled-policies";
 import type { InterpretPorts } from "#gateway/admission/interpret";
@@ -28,6 +29,7 @@ export interface GatewayPorts
   readonly clock: Clock;
   readonly limiter: Limiter;
   readonly requestKeys: RequestKeys;
+  readonly rowLeases: RowLeases;
   readonly policies: CompiledPolicies;
   readonly consents: Consents;
   /**

@@ -385,6 +385,15 @@ const origin = z.strictObject({
     description:
       "true: the server deletes only the version that If-Match names. Without this field a DELETE is refused.",
   }),
+  leasedWrites: z
+    .array(z.enum(["update", "delete"]))
+    .min(1)
+    .max(2)
+    .optional()
+    .meta({
+      description:
+        "The operator accepts these writes although the server does not honour If-Match on them. The gateway leases the row and reads it again before it sends. A writer beside the gateway may be overwritten unseen.",
+    }),
   capabilities: capabilities.optional(),
   signInAt: httpsUrl.optional().meta({
     description: "iss of an issuer with endpoints: SMART apps send people there to sign in.",

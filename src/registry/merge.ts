@@ -208,7 +208,7 @@ const endsEarlier = (
   return known !== undefined && to < known.to;
 };
 
-const traits = ["transactions", "honoursIfMatchOnDelete", "capabilities"] as const;
+const traits = ["transactions", "honoursIfMatchOnDelete", "leasedWrites", "capabilities"] as const;
 
 /** If a file in mode `add` omits what an origin's server does, the registered behaviour stays. */
 const withTraits = (entry: OriginEntry, known: OriginEntry | undefined, mode: MergeMode): OriginEntry =>
@@ -218,6 +218,7 @@ const withTraits = (entry: OriginEntry, known: OriginEntry | undefined, mode: Me
         ...entry,
         transactions: entry.transactions ?? known.transactions,
         honoursIfMatchOnDelete: entry.honoursIfMatchOnDelete ?? known.honoursIfMatchOnDelete,
+        leasedWrites: entry.leasedWrites ?? known.leasedWrites,
         capabilities: entry.capabilities ?? known.capabilities,
       };
 

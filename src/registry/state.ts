@@ -78,6 +78,7 @@ export const originEntry = ({
   forwardClientCert,
   transactions,
   honoursIfMatchOnDelete,
+  leasedWrites,
   capabilities,
   signInAt,
 }: Of<"origins">): OriginEntry => ({
@@ -88,6 +89,7 @@ export const originEntry = ({
   forwardClientCert,
   transactions,
   honoursIfMatchOnDelete,
+  leasedWrites,
   capabilities,
   signInAt,
 });

@@ -75,6 +75,7 @@ function world({ deniedAt = Infinity, failing = "", ledgerQueue = new LedgerQueu
   };
   const ports: GatewayPorts = {
     requestKeys: { claim: unused },
+    rowLeases: { take: unused },
     tokens: {
       verify: async () =>
         ok({

@@ -114,6 +114,7 @@ async function disclose(
   const asking = { ...origin, traits: async () => undefined, send: async () => undefined };
   const session = new OriginSession(asking, {
     consents: { file: async () => ok(undefined) },
+    leases: { take: async () => undefined },
     name: "main",
     base: fhirBase,
     at: instant(0),

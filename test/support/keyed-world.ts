@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
 import type { Resource } from "@medplum/fhirtypes";
 import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import { memoryOrigin } from "../../sandbox/origin/memory-origin.ts";
@@ -80,11 +81,14 @@ export async function startKeyedWorld({
   remote,
   keyed = false,
   more = {},
+  ignoresIfMatch = false,
 }: {
   readonly remote?: Remote;
   readonly keyed?: boolean;
   /** Further fields of each origin's entry. */
   readonly more?: object;
+  /** Each origin writes and deletes whatever `If-Match` says, a moment after it was asked. */
+  readonly ignoresIfMatch?: boolean;
 } = {}): Promise<KeyedWorld & { close(): Promise<void> }> {
   const first = 700 + 3 * worlds++;
   const hostOf = (kind: OriginKind) => `127.0.0.1:${first + originKinds.indexOf(kind)}`;
@@ -103,7 +107,13 @@ export async function startKeyedWorld({
       const { pathname } = new URL(request.url);
       if (request.method !== "GET" && !pathname.endsWith("_search"))
         written.get(kind)?.push(`${request.method} ${pathname.replace("/fhir/", "")}`);
-      const act = async () => real(asKind(kind, request));
+      const act = async () => {
+        if (!ignoresIfMatch) return real(asKind(kind, request));
+        await setTimeout(20);
+        const headers = new Headers(request.headers);
+        headers.delete("if-match");
+        return real(asKind(kind, new Request(request, { headers })));
+      };
       return (trouble.get(kind) ?? ((_request, act) => act()))(request, act);
     });
   });
@@ -130,7 +140,7 @@ export async function startKeyedWorld({
           name: kind,
           url: `http://${hostOf(kind)}/fhir`,
           credentials: { kind: "none" },
-          honoursIfMatchOnDelete: true,
+          ...(!ignoresIfMatch && { honoursIfMatchOnDelete: true }),
           transactions: "atomic",
           capabilities: capabilitiesOf[kind],
           ...more,

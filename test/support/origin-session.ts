@@ -5,6 +5,7 @@ import { instant, type Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 
 const noConsents = { file: async () => ok(undefined) };
+const noLeases = { take: async () => undefined };
 
 type Ask = (question: OriginQuestion) => Promise<Result<Answered, OriginRefusal>>;
 
@@ -31,7 +32,14 @@ export function sessionOf(
     ask: async (_origin: string, question: OriginQuestion) => answerOf(await ask(question)),
     send,
   };
-  return new OriginSession(origins, { name: "main", base, at, clientCert: undefined, consents: noConsents });
+  return new OriginSession(origins, {
+    name: "main",
+    base,
+    at,
+    clientCert: undefined,
+    consents: noConsents,
+    leases: noLeases,
+  });
 }
 
 function answerOf(answer: Result<Answered, OriginRefusal>): OriginAnswer {

@@ -24,9 +24,10 @@ import { OwnTokenRevocation } from "#platform/revocation/isolate/own-token-revoc
 import { RevocationFeed } from "#platform/revocation/isolate/feed";
 import { within } from "#platform/within";
 import { registryRules, Revocations, revocationsOf } from "#platform/revocation/object/revocations";
+import { RowLeaseBook } from "#platform/row-leases/object/row-leases";
 import { KeyedRequests } from "#platform/idempotency/object/keyed-requests";
 
-export { ConsentDesk, KeyedRequests, OwnTokenRevocation, RevocationFeed, Revocations };
+export { ConsentDesk, KeyedRequests, OwnTokenRevocation, RevocationFeed, Revocations, RowLeaseBook };
 
 // P4: a denial is in force within ten seconds, also while the registry hangs.
 const registryPatienceMilliseconds = 2_000;

@@ -25,6 +25,7 @@ import { guardDenials, refreshingGuard } from "#platform/guard/isolate/denials";
 import { guardLimiter } from "#platform/guard/isolate/limiter";
 import { guardMemory } from "#platform/guard/isolate/assertion-memory";
 import { requestKeys } from "#platform/idempotency/isolate/request-keys";
+import { rowLeases } from "#platform/row-leases/isolate/leases";
 import { ledgerProver } from "#platform/ledger/client/prover";
 import { ledgerSink } from "#platform/ledger/client/sink";
 import { logStubs } from "#platform/ledger/client/stubs";
@@ -136,6 +137,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
       },
     }),
     requestKeys: requestKeys(env.KEYED_REQUESTS, newId),
+    rowLeases: rowLeases({ books: env.ROW_LEASES, clock, newId, wait: place.wait }),
     policies,
     consents,
     consentDesk: env.CONSENT_DESK,

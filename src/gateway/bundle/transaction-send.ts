@@ -6,7 +6,8 @@ import { err, ok, type Result } from "#kernel/result";
 import { readWhole } from "#gateway/origin/forward";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { PlannedWrite } from "#gateway/write/planned-write";
-import { refusalOf, type SendRefusal } from "#gateway/write/write-send";
+import { underLease } from "#gateway/write/under-lease";
+import { isSettled, refusalOf, type SendRefusal } from "#gateway/write/write-send";
 
 /** A write of a transaction, and the name by which its entries refer to the resource. */
 export interface EntryToSend {
@@ -28,7 +29,8 @@ export async function sendTransaction(
   sending: readonly EntryToSend[],
   origin: OriginSession,
 ): Promise<Result<readonly EntryEnd[], SendRefusal>> {
-  const sent = await sendOnce(sending, origin);
+  const plans = sending.map(({ plan }) => plan);
+  const sent = await underLease(plans, origin, () => sendOnce(sending, origin), areSettled);
   const isConsent = ({ plan }: EntryToSend) => plan.type === "Consent";
   if (!sending.some(isConsent)) return sent;
   const ends = sent.ok ? sent.value : [];
@@ -51,6 +53,11 @@ export async function sendTransaction(
     ),
   );
 }
+
+const areSettled = (sent: Result<readonly EntryEnd[], SendRefusal>): boolean =>
+  sent.ok
+    ? sent.value.every((end) => end.kind === "done" || isSettled({ ok: false, error: end.refusal }))
+    : isSettled(sent);
 
 const isUnknown = ({ reason }: SendRefusal): boolean =>
   reason === "write_outcome_unknown" || reason === "write_answer_unfit";

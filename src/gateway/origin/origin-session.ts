@@ -20,6 +20,7 @@ import {
 } from "#gateway/consents/consent-filing";
 import { RecordedAnswers } from "#gateway/consents/recorded-answers";
 import type { RequestConsents } from "#gateway/consents/request-consents";
+import type { HeldLease, RowLeases } from "#limits/row-lease";
 import { HeldBytes } from "./held-bytes.ts";
 import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
 
@@ -34,6 +35,8 @@ export interface OriginSessionScene {
   readonly clientCert: string | undefined;
   /** Files the Consents that this request writes. */
   readonly consents: Pick<ConsentFiling, "file">;
+  /** Leases of rows, for an origin that does not honour `If-Match`. */
+  readonly leases: RowLeases;
 }
 
 /** The whole answer of an origin that is a single resource. */
@@ -200,6 +203,11 @@ export class OriginSession {
     return this.#origins.send(this.name, write, this.#scene.clientCert);
   }
 
+  /** Takes the lease of a row. `undefined`: another write has it for longer than a request waits. */
+  lease(path: string): Promise<HeldLease | undefined> {
+    return this.#scene.leases.take(this.name, path);
+  }
+
   /** Files Consents that the origin has written, as it has them now. */
   fileConsents(written: readonly WrittenConsent[]): Promise<Result<undefined, FilingRefusal>> {
     return this.#scene.consents.file(written, this.base, async (id) => {
@@ -254,6 +262,7 @@ export function openOrigin(
   interaction: Interaction,
   ports: ConsentFilingPorts & {
     readonly origins: Origins;
+    readonly rowLeases: RowLeases;
     readonly fhirBase: (origin: string) => string;
   },
 ): OriginSession {
@@ -263,6 +272,7 @@ export function openOrigin(
     at: call.at,
     clientCert: clientCertField(call.tlsClientAuth, who.certificate),
     consents: new ConsentFiling(ports, who, call.origin),
+    leases: ports.rowLeases,
   });
   session.nameUnjudged(patientsNamed(interaction));
   return session;

@@ -1,3 +1,4 @@
+import { isConditional } from "#gateway/origin/conditional-writes";
 import { capabilityStatement } from "#fhir/capability";
 import type { AnsweredLocally } from "#fhir/interaction";
 import {
@@ -53,7 +54,7 @@ export async function capabilities(
   const { signIn } = await ports.authorizationServers.of(origin.name);
   const traits = await origin.traits();
   const types = capabilitiesOf(policy, access, {
-    mayDelete: traits?.honoursIfMatchOnDelete === true,
+    mayDelete: isConditional("delete", traits),
     types: traits?.capabilities.types,
   });
   return capabilityStatement(oauthUris(ports.publicUrl, signIn), types);

@@ -34,6 +34,8 @@ export type PlanRefusal =
   | { readonly reason: "result_exceeds_limits" }
   /** The origin is not registered as honouring `If-Match` on DELETE. */
   | { readonly reason: "delete_not_conditional" }
+  /** The origin is registered as not honouring `If-Match` on PUT. */
+  | { readonly reason: "update_not_conditional" }
   /** A reference is a search: the origin could answer it with a row that the writer may not find. */
   | { readonly reason: "conditional_reference_not_supported" };
 

@@ -21,6 +21,7 @@ import { factsFor } from "#policy/facts";
 import { concernedByChange, concernedByCreate } from "#gateway/origin/concerned-by-write";
 import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
+import { isConditional } from "#gateway/origin/conditional-writes";
 import { planDelete } from "./plan-delete.ts";
 import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
 import { cutForWriter, isCurrent, storedRow, type StoredRow } from "./stored-row.ts";
@@ -56,9 +57,9 @@ async function decideWrite(
     });
     if (!permitted.ok) return permitted;
     // This comes before any question to the origin: no row decides it.
-    if ((await origin.traits())?.honoursIfMatchOnDelete !== true)
-      return err({ reason: "delete_not_conditional" });
-  }
+    if (!isConditional("delete", await origin.traits())) return err({ reason: "delete_not_conditional" });
+  } else if (interaction.kind !== "create" && !isConditional("update", await origin.traits()))
+    return err({ reason: "update_not_conditional" });
   switch (interaction.kind) {
     case "create": {
       if (conditions.ifNoneExist === undefined) return planCreate(interaction, body, permission, origin);

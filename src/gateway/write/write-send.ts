@@ -15,6 +15,7 @@ import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { PlannedWrite } from "./planned-write.ts";
 import { residenceFacts } from "#residence/row-residences";
+import { underLease, type LeaseRefusal } from "./under-lease.ts";
 
 /** Why a sent write is not known as done. */
 export type SendRefusal =
@@ -29,6 +30,7 @@ export type SendRefusal =
    * nor denies the write.
    */
   | { readonly reason: "write_outcome_unknown" | "write_answer_unfit" }
+  | LeaseRefusal
   | FilingRefusal;
 
 /** A write that was done. */
@@ -61,7 +63,7 @@ export async function sendWrite(
   planned: Extract<PlannedWrite, { kind: "send" }>,
   origin: OriginSession,
 ): Promise<Result<DoneWrite, SendRefusal>> {
-  const sent = await sendOnce(planned, origin);
+  const sent = await underLease([planned], origin, () => sendOnce(planned, origin), isSettled);
   if (planned.type !== "Consent") return sent;
   const isUnknown =
     !sent.ok && (sent.error.reason === "write_outcome_unknown" || sent.error.reason === "write_answer_unfit");
@@ -73,6 +75,10 @@ export async function sendWrite(
       : await origin.fileConsents([{ id, sent: planned.write.body }]);
   return sent.ok && !filed.ok ? filed : sent;
 }
+
+/** True if the origin does nothing more about the write. */
+export const isSettled = (sent: Result<unknown, SendRefusal>): boolean =>
+  sent.ok || (sent.error.reason !== "write_outcome_unknown" && sent.error.reason !== "write_answer_unfit");
 
 async function sendOnce(
   planned: Extract<PlannedWrite, { kind: "send" }>,

@@ -5,10 +5,12 @@ import type { OriginEntry } from "#registry/state";
 export const originTraits = ({
   transactions,
   honoursIfMatchOnDelete = false,
+  leasedWrites,
   capabilities,
 }: OriginEntry): OriginTraits => ({
   transactions,
   honoursIfMatchOnDelete,
+  leasedWrites: leasedWrites && new Set(leasedWrites),
   capabilities: capabilities === undefined ? {} : capabilitiesOf(capabilities),
 });
 

@@ -25,6 +25,7 @@ export const originOf = ({
   alsoKnownAs,
   transactions,
   honoursIfMatchOnDelete,
+  leasedWrites,
   capabilities,
   ...row
 }: typeof origins.$inferSelect): OriginEntry => ({
@@ -33,6 +34,7 @@ export const originOf = ({
   alsoKnownAs: alsoKnownAs === null ? undefined : [...alsoKnownAs],
   transactions: transactions ?? undefined,
   honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? undefined,
+  leasedWrites: leasedWrites === null ? undefined : [...leasedWrites],
   capabilities: capabilities ?? undefined,
 });
 

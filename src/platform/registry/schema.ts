@@ -132,6 +132,7 @@ export const origins = sqliteTable("origins", {
   alsoKnownAs: text("also_known_as", { mode: "json" }).$type<readonly string[]>(),
   transactions: text("transactions", { enum: ["atomic", "partial"] }),
   honoursIfMatchOnDelete: integer("honours_if_match_on_delete", { mode: "boolean" }),
+  leasedWrites: text("leased_writes", { mode: "json" }).$type<readonly ("update" | "delete")[]>(),
   capabilities: text("capabilities", { mode: "json" }).$type<NonNullable<OriginEntry["capabilities"]>>(),
 });
 

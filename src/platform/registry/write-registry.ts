@@ -52,7 +52,16 @@ export async function writeRegistry(
     // After the issuers, because an origin may name an issuer.
     ...changes.origins.added.map((origin) => db.insert(origins).values(origin)),
     ...changes.origins.changed.map(
-      ({ name, signInAt, alsoKnownAs, transactions, honoursIfMatchOnDelete, capabilities, ...origin }) =>
+      ({
+        name,
+        signInAt,
+        alsoKnownAs,
+        transactions,
+        honoursIfMatchOnDelete,
+        leasedWrites,
+        capabilities,
+        ...origin
+      }) =>
         db
           .update(origins)
           .set({
@@ -61,6 +70,7 @@ export async function writeRegistry(
             alsoKnownAs: alsoKnownAs ?? null,
             transactions: transactions ?? null,
             honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? null,
+            leasedWrites: leasedWrites ?? null,
             capabilities: capabilities ?? null,
           })
           .where(eq(origins.name, name)),

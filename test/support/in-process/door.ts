@@ -327,6 +327,7 @@ async function startWorkers(
     stubOf((method, args) => called(new entry({ waitUntil } as never, env() as never), method, args));
 
   const keyedRequests = namespace(control.KeyedRequests, () => controlEnv);
+  const rowLeaseBooks = namespace(control.RowLeaseBook, () => controlEnv);
   const controlEnv: Env = {
     ...workerVariables("workers/control/wrangler.toml"),
     PUBLIC_URL: variables["PUBLIC_URL"],
@@ -335,6 +336,7 @@ async function startWorkers(
     REGISTRY,
     REVOCATIONS: namespace(control.Revocations, () => controlEnv),
     KEYED_REQUESTS: keyedRequests,
+    ROW_LEASES: rowLeaseBooks,
   };
   const shardObjects = namespace(ledger.LedgerShard, () => ledgerEnv);
   const ledgerEnv: Env = {
@@ -380,6 +382,7 @@ async function startWorkers(
     DISCLOSURES: service(ledger.Disclosures, () => ledgerEnv),
     CLIENT_GUARD: remoteNamespace(guards, "guard", remote),
     KEYED_REQUESTS: remoteNamespace(keyedRequests, "keys", remote),
+    ROW_LEASES: remoteNamespace(rowLeaseBooks, "leases", remote),
     LEDGER_SHARD: remoteNamespace(shardObjects, "ledger", remote),
   };
   const opsEnv: Env = {
