@@ -191,6 +191,20 @@ export const commands: readonly Command[] = [
     load: async () => (await import("./accounting/accounting-suspend.ts")).accountingSuspend,
   },
   {
+    words: ["review", "list"],
+    takes: `[--all] ${asOperator}`,
+    does: "Lists the open reviews of uses of break-glass; with --all the closed reviews too.",
+    examples: ["phylax review list"],
+    load: async () => (await import("./reviews/review-list.ts")).reviewList,
+  },
+  {
+    words: ["review", "close"],
+    takes: `ID --finding justified|unjustified ${asOperator}`,
+    does: "Closes the review of a use of break-glass with a finding.",
+    examples: ["phylax review close 0123456789abcdef0123456789abcdef --finding justified"],
+    load: async () => (await import("./reviews/review-close.ts")).reviewClose,
+  },
+  {
     words: ["breach-scope"],
     takes: `[URL|DIR] --client ID --from TIME --to TIME ${asAuditor} [--purpose CODE]… [--origin NAME]… [--discovered DATE] [--json]`,
     does: "Counts the people whom a breach concerns, by state, with the dates by which to tell them.",

@@ -39,6 +39,7 @@ test("the control worker writes the registry, and no source of any further worke
     "src/platform/consents/consent-rows.ts",
     "src/platform/registry/admit-operator.ts",
     "src/platform/registry/write-registry.ts",
+    "src/platform/reviews/review-rows.ts",
   ]);
   expect(await writersIn("workers/gateway/index.ts")).toEqual([]);
   expect(await writersIn("workers/ops/index.ts")).toEqual([]);

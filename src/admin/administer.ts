@@ -45,7 +45,8 @@ export interface Verb {
   readonly roles: readonly Role[];
   /** True: it changes something, and takes an `Idempotency-Key`. */
   readonly changes: boolean;
-  readonly act: (document: unknown) => Promise<Result<object, Rejected>>;
+  /** `operator`: the id of the operator who acts. */
+  readonly act: (document: unknown, operator: string) => Promise<Result<object, Rejected>>;
 }
 
 /**
@@ -108,7 +109,7 @@ export async function administer(
       return json(id, 200, once.result, headers);
     }
     await once?.acting();
-    const done = await verb.act(document.value.value);
+    const done = await verb.act(document.value.value, operator.value.id);
     if (!done.ok) {
       await once?.rejected();
       const isUnknown = once?.isResumed === true;

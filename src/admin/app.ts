@@ -12,6 +12,7 @@ import { json, problem } from "./answer.ts";
 import { applyRegistryVerb } from "./apply-registry.ts";
 import { changeRegistryVerb, planRegistryVerb, showRegistryVerb } from "./change-registry.ts";
 import type { AdminPorts } from "./ports.ts";
+import { closeReviewVerb, listReviewsVerb } from "./review.ts";
 import { liftVerb, revokeVerb } from "./revoke.ts";
 import { suspendAccountingVerb } from "./suspend-accounting.ts";
 
@@ -46,6 +47,8 @@ export function adminApp(ports: AdminPorts): Hono {
     revokeVerb(ports.registry),
     liftVerb(ports.registry),
     suspendAccountingVerb(ports.accountings),
+    listReviewsVerb(ports.reviews),
+    closeReviewVerb(ports.reviews),
   ];
   for (const verb of verbs) {
     app.on(verb.method, `/${verb.path}`, async ({ req: { raw } }) => {

@@ -49,6 +49,17 @@ export interface AccountingHolds {
   hold(document: unknown): Promise<Result<void, SuspensionProblem>>;
 }
 
+/** Why a document about reviews is refused. */
+export type ReviewDocumentProblem =
+  | { readonly reason: "review_malformed"; readonly field: string }
+  | { readonly reason: "review_not_open"; readonly field: string };
+
+/** The reviews of uses of break-glass. */
+export interface ReviewTasks {
+  list(document: unknown): Promise<Result<readonly object[], ReviewDocumentProblem>>;
+  close(document: unknown, operator: string): Promise<Result<void, ReviewDocumentProblem>>;
+}
+
 export interface AdminPorts {
   readonly operators: OperatorRoll;
   /**
@@ -61,6 +72,7 @@ export interface AdminPorts {
   readonly registry: RegistryDesk;
   readonly accountings: AccountingHolds;
   readonly requestKeys: RequestKeys;
+  readonly reviews: ReviewTasks;
   readonly ledger: ProofSink;
   /** Counts all callers, by certificate or by network. */
   readonly calls: CallCounter;

@@ -3,6 +3,7 @@ import type { DenialProblem } from "#identity/denial";
 import type { RegistryProblem } from "#registry/document";
 import type { SuspensionProblem } from "#audit/accounting/suspension";
 import type { OperatorKeyRefusal } from "./act-once.ts";
+import type { ReviewDocumentProblem } from "./ports.ts";
 import type { OperatorRefusal } from "./authenticate-operator.ts";
 import type { DocumentRefusal } from "./read-document.ts";
 
@@ -10,7 +11,8 @@ import type { DocumentRefusal } from "./read-document.ts";
 export type RejectionReason =
   | `registry_${RegistryProblem["reason"]}`
   | DenialProblem["reason"]
-  | SuspensionProblem["reason"];
+  | SuspensionProblem["reason"]
+  | ReviewDocumentProblem["reason"];
 
 export type AdminRefusal =
   | OperatorRefusal

@@ -111,6 +111,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     settings: pairs(SETTINGS_MAX, SETTINGS_BYTES_MAX),
   },
   definition: { contentDigest: hexDigest, chunk: isChunk },
+  emergency: { justification: text, review: matches(/^[0-9a-f]{32}$/) },
 };
 const required: Readonly<Record<string, Check>> = {
   id: matches(/^[0-9a-f]{32}$/),

@@ -99,6 +99,8 @@ export interface AuditEvent {
   readonly asked?: readonly string[] | undefined;
   /** Only on the way to the record; it decides the record's length. */
   readonly reserve?: Reserve | undefined;
+  /** Only for a purpose of break-glass. */
+  readonly emergency?: Emergency | undefined;
   /** The number of refusals by reason; only of kind `refusals`. */
   readonly tally?: Counts | undefined;
   /** Only of kind `configuration`. */
@@ -172,6 +174,12 @@ export interface Why {
   readonly agreement?: string | undefined;
   readonly policy?: string | undefined; // digest
   readonly grant?: string | undefined;
+}
+
+/** A declared emergency: its nature in the words of the caller, and the review that it opened. */
+export interface Emergency {
+  readonly justification?: string | undefined;
+  readonly review?: string | undefined; // id of the review, 32 lower-case hex digits
 }
 
 export interface EventOutcome {

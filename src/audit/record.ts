@@ -50,6 +50,7 @@ const keys = {
   asked: 23,
   fill: 24,
   definition: 25,
+  emergency: 27,
 } as const;
 const groups = {
   who: {
@@ -74,6 +75,7 @@ const groups = {
   window: { number: 1, complete: 2 },
   configuration: { worker: 1, digest: 2, settings: 3 },
   definition: { contentDigest: 1, chunk: 2 },
+  emergency: { justification: 1, review: 2 },
 } as const satisfies { readonly [G in Group]: Readonly<Record<keyof NonNullable<AuditEvent[G]>, number>> };
 // Hex in an event, 32 bytes in a record.
 const digestFields: ReadonlySet<string> = new Set(["pathsDigest", "contentDigest"]);
@@ -86,7 +88,8 @@ type Group =
   | "withheld"
   | "window"
   | "configuration"
-  | "definition";
+  | "definition"
+  | "emergency";
 const groupNames = Object.keys(groups) as Group[]; // the keys of the table above
 
 /** The plaintext of a record whose seed is still 32 zeros, and the place of the seed in it. */
@@ -166,6 +169,7 @@ export function encodeUnseeded(event: AuditEvent, part: number, parts: number): 
   if (longest !== undefined)
     count += writeField(writer, keys.fill, filling(Math.max(0, longest - decided) + emptyFill));
   count += writeGroup(writer, "definition", definition, event);
+  count += writeGroup(writer, "emergency", event.emergency, event);
   writer.mapEnd(map, count);
   return { plaintext: writer.finish(), seedAt };
 }

@@ -15,7 +15,19 @@ export function isNextPart(last: AuditRecord, next: AuditRecord): boolean {
 }
 
 /** The fields that `splitEvent` leaves in every part. */
-const inEachPart = ({ id, step, at, kind, who, from, what, why, outcome, window }: AuditEvent): string =>
+const inEachPart = ({
+  id,
+  step,
+  at,
+  kind,
+  who,
+  from,
+  what,
+  why,
+  outcome,
+  window,
+  emergency,
+}: AuditEvent): string =>
   JSON.stringify([
     id,
     step ?? 0,
@@ -27,6 +39,7 @@ const inEachPart = ({ id, step, at, kind, who, from, what, why, outcome, window 
     why,
     outcome,
     window,
+    emergency,
   ]);
 
 /** Joins the parts that `splitEvent` made of an event, in their order. Needs at least one part. */

@@ -9,8 +9,12 @@ export interface GatewayFace {
   readonly challengeError?: ChallengeError;
 }
 
-/** RFC 6750 §3.1, RFC 9449 §7.1 and §9. A client library repeats a request on `use_dpop_nonce` by itself. */
-export type ChallengeError = "invalid_dpop_proof" | "use_dpop_nonce" | "invalid_request";
+/** RFC 6750 §3.1, RFC 9449 §7.1 and §9, RFC 9470 §3. A client library repeats a request on `use_dpop_nonce` by itself. */
+export type ChallengeError =
+  | "invalid_dpop_proof"
+  | "use_dpop_nonce"
+  | "invalid_request"
+  | "insufficient_user_authentication";
 
 /** A refusal at the token endpoint: RFC 6749 §5.2, RFC 8707 §2, RFC 9449 §5 and §8. */
 export interface OAuthFace {
@@ -32,8 +36,8 @@ export interface OAuthFace {
 export interface AdminFace {
   readonly status: number;
   readonly title: string;
-  /** `error` of `WWW-Authenticate` where it is not `invalid_token`; the last is of RFC 9470 §3. */
-  readonly challengeError?: ChallengeError | "insufficient_user_authentication";
+  /** `error` of `WWW-Authenticate` where it is not `invalid_token`. */
+  readonly challengeError?: ChallengeError;
 }
 
 /**

@@ -851,6 +851,31 @@ export const refusalReasons = {
       "An earlier attempt may have done this, and the document does not fit the registry now. Read the registry, then send a new plan.",
     ),
   },
+  // Break-glass
+  break_glass_not_granted: fhir(403, "forbidden", noGrant),
+  ...rowFor(["step_up_missing", "step_up_too_old"], {
+    gateway: {
+      ...fhir(
+        401,
+        "login",
+        "An emergency needs a new sign-in at the level that the grant demands. Sign in again, then repeat the request.",
+      ).gateway,
+      challengeError: "insufficient_user_authentication",
+    },
+  }),
+  ...rowFor(
+    ["justification_missing", "justification_malformed"],
+    fhir(
+      400,
+      "required",
+      "An emergency needs a reason. Send its nature in Phylax-Justification: 10 to 500 visible ASCII characters and single spaces.",
+    ),
+  ),
+  review_unavailable: fhir(
+    503,
+    "transient",
+    "The review of this emergency cannot be opened now, so nothing is disclosed. Try again.",
+  ),
   consent_not_filed: fhir(
     503,
     "transient",
@@ -935,6 +960,8 @@ export const refusalReasons = {
     422,
     "The registry has no entry of this name, so nothing is denied. Correct the name in pointer.",
   ),
+  review_malformed: admin(422, "This is no request about reviews. Correct what pointer and detail name."),
+  review_not_open: admin(422, "There is no open review of this id. Check the id in the list of reviews."),
   suspension_invalid: admin(422, "This is no suspension. Correct what pointer and detail name."),
 } as const satisfies Readonly<Record<string, RefusalRow>>;
 

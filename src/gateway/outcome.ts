@@ -5,6 +5,7 @@ import type { PolicyRefusal } from "#policy/grant";
 import type { AdmitRefusal } from "#gateway/admission/admit";
 import type { AuthenticateRefusal } from "#gateway/admission/authenticate";
 import type { InterpretRefusal } from "#gateway/admission/interpret";
+import type { ReviewRefusal } from "#gateway/admission/open-review";
 import type { SignedRefusal } from "#gateway/admission/prove-signed";
 import type { ClearingRefusal, ReleaseGate } from "#gateway/admission/release-gate";
 import type { BodyNotWhole } from "#entrypoint/timely-body";
@@ -56,7 +57,8 @@ export type GatewayRefusal =
   | WriteBodyRefusal
   | WriteRefusal
   | RequestKeyRefusal
-  | SettleRefusal;
+  | SettleRefusal
+  | ReviewRefusal;
 
 /**
  * A refusal reason without a row in the table of public faces does not compile, nor a row without a reason.

@@ -1,6 +1,7 @@
 import { admit, type Arrival } from "#gateway/admission/admit";
 import { authenticateCaller } from "#gateway/admission/authenticate-caller";
 import { interpret } from "#gateway/admission/interpret";
+import { openReview } from "#gateway/admission/open-review";
 import { permit } from "#gateway/admission/permit";
 import { openReleaseGate } from "#gateway/admission/release-gate";
 import { BodyNotWhole } from "#entrypoint/timely-body";
@@ -34,6 +35,10 @@ async function pass(arrival: Arrival, recorder: Recorder, ports: GatewayPorts): 
   if (!gate.ok) return refused(gate.error);
   if (ahead !== undefined) await ahead;
   recorder.learn({ gate: gate.value });
+
+  const review = await openReview(who, call.value, ports);
+  if (!review.ok) return refused(review.error);
+  if (review.value !== undefined) recorder.learn({ review: review.value });
 
   const question = await interpret(call.value, caller.value, ports);
   if (!question.ok) return refused(question.error);

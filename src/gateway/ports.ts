@@ -7,6 +7,7 @@ import type { RowLeases } from "#limits/row-lease";
 import type { AuthenticatePorts } from "#gateway/admission/authenticate";
 import type { CompiledPolicies } from "#gateway/admission/compiled-policies";
 import type { InterpretPorts } from "#gateway/admission/interpret";
+import type { OpenReviewPorts } from "#gateway/admission/open-review";
 import type { ProveSignedPorts } from "#gateway/admission/prove-signed";
 import type { AnswerPorts } from "#gateway/answer/drafts";
 import type { ConsentFilingPorts } from "#gateway/consents/consent-filing";
@@ -24,7 +25,8 @@ export interface GatewayPorts
     AccountPorts,
     RecorderPorts,
     AnswerPorts,
-    ConsentFilingPorts {
+    ConsentFilingPorts,
+    OpenReviewPorts {
   readonly origins: Origins;
   readonly clock: Clock;
   readonly limiter: Limiter;

@@ -3,6 +3,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { Agreement } from "./agreement.ts";
 import type { AssertionProfile } from "./assertion.ts";
 import type { Binding } from "./binding.ts";
+import type { BreakGlassDemand } from "./break-glass.ts";
 import type { Certificate } from "#identity/certificate/certificate";
 import { hasRegisteredName, type RegisteredSubject } from "#identity/certificate/subject";
 import type { PublicJwk } from "#identity/jose/jwk";
@@ -85,6 +86,8 @@ export interface ClientGrant {
   readonly signedResponses: boolean;
   /** Each write must have an `Idempotency-Key`. */
   readonly keyedWrites: boolean;
+  /** The client may declare an emergency, after this sign-in. */
+  readonly breakGlass?: BreakGlassDemand | undefined;
   readonly scopes: Scopes;
   readonly quotas: {
     readonly default: GrantQuota;

@@ -19,7 +19,11 @@ export interface ExternalExpectation {
   readonly at: Instant;
 }
 
-const claimsSchema = z.object(commonClaims);
+const claimsSchema = z.object({
+  ...commonClaims,
+  acr: z.string().min(1).max(256).optional(),
+  auth_time: z.int().nonnegative().max(253_402_300_799).optional(),
+});
 const name = z.string().min(1).max(256);
 const scopeTokens = z.union([
   z.string().max(4_096).transform(words),
@@ -42,7 +46,7 @@ export function readExternalToken(
 ): Result<AccessToken, AccessTokenRefusal> {
   const read = claimsSchema.safeParse(claims);
   if (!read.success) return malformed(String(read.error.issues[0]?.path[0] ?? ""));
-  const { iss, sub, jti, aud, exp, cnf } = read.data;
+  const { iss, sub, jti, aud, exp, cnf, acr, auth_time: authTime } = read.data;
 
   if (iss !== issuer.iss) return err({ reason: "issuer_unknown" });
   if (!isFor(aud, issuer.audience, expected.bases)) return err({ reason: "audience_mismatch" });
@@ -64,6 +68,8 @@ export function readExternalToken(
     id: jti,
     expires: instant(exp * 1000),
     binding: binding.value,
+    acr,
+    authTime,
     ...mapped.value,
   });
 }

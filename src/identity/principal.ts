@@ -2,6 +2,7 @@ import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { inForce, type AgreementRefusal } from "./agreement.ts";
 import type { Binding, Unbound } from "./binding.ts";
+import { declaredEmergency, type BreakGlassRefusal, type DeclaredEmergency } from "./break-glass.ts";
 import type { Certificate } from "#identity/certificate/certificate";
 import { admitClient, type ClientGrant, type ClientRecord, type ClientRefusal } from "./client.ts";
 import { choosePurpose, requestedPurposes, type Purpose, type PurposeRefusal } from "./purpose.ts";
@@ -41,9 +42,12 @@ export interface Principal {
   readonly proof: Proof | undefined;
   /** The token is unbound, and a dated exception in the registry admitted it. */
   readonly unbound: boolean;
+  /** Present exactly for a break-glass purpose. */
+  readonly emergency?: DeclaredEmergency | undefined;
 }
 
 export type PrincipalRefusal =
+  | BreakGlassRefusal
   | ClientRefusal
   | AgreementRefusal
   | PurposeRefusal
@@ -71,6 +75,8 @@ export interface Evidence {
   readonly origin: string;
   /** `Phylax-Purpose`. */
   readonly purpose: string | undefined;
+  /** `Phylax-Justification`. */
+  readonly justification?: string | undefined;
   readonly at: Instant;
 }
 
@@ -82,6 +88,7 @@ export function identify({
   client,
   origin,
   purpose,
+  justification,
   at,
 }: Evidence): Result<Principal, PrincipalRefusal> {
   const bound = confirmed(token.binding, certificate, proof);
@@ -112,6 +119,8 @@ export function identify({
 
   const scopes = scopesOf(token, client, grant);
   if (!scopes.ok) return scopes;
+  const emergency = declaredEmergency(chosen.value, grant.breakGlass, token, justification, at);
+  if (!emergency.ok) return emergency;
 
   return ok({
     client,
@@ -129,6 +138,7 @@ export function identify({
     certificate: certificate?.x5t,
     proof: token.binding.kind === "key" ? proof : undefined,
     unbound,
+    ...(emergency.value && { emergency: emergency.value }),
   });
 }
 

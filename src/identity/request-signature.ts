@@ -78,6 +78,7 @@ const decidingFields = [
   "dpop",
   "content-type",
   "phylax-purpose",
+  "phylax-justification",
   "if-match",
   "if-none-exist",
   "idempotency-key",

@@ -29,6 +29,9 @@ export interface AccessToken {
    * only.
    */
   readonly user: string | undefined;
+  /** How the person signed in, and when in seconds since 1970 (RFC 9068 §2.2.1), if the issuer says it. */
+  readonly acr?: string | undefined;
+  readonly authTime?: number | undefined;
   readonly binding: Binding | Unbound;
 }
 

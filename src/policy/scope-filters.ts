@@ -38,7 +38,6 @@ function readFilter(type: string, { parameter: code, values }: ScopeFilter): Row
   if (searched.length < read.length) return undefined;
   const parameter = { definition, values: searched };
   const paths = jsonPaths(type, definition.paths);
-  const byName = { definition: { ...definition, paths }, values: searched };
   return {
     parameter,
     meets:
@@ -47,7 +46,7 @@ function readFilter(type: string, { parameter: code, values }: ScopeFilter): Row
             const keys = keysOf(row, definition, paths);
             return values.some((text) => keys.has(text));
           }
-        : (row, base) => matches(row, byName, base),
+        : (row, base) => matches(row, parameter, base),
   };
 }
 

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { AssertionProfile } from "#identity/assertion";
 import { publicJwks } from "#identity/jose/jwk";
+import { breakGlassDemand } from "#identity/break-glass";
 import { purposePattern } from "#identity/purpose";
 import { regions } from "#kernel/region";
 
@@ -276,6 +277,10 @@ const grant = z.strictObject({
       description:
         "The number of resources that may leave, over any number of requests. Nested resources count too.",
     }),
+  }),
+  breakGlass: breakGlassDemand.optional().meta({
+    description:
+      "Needed for the purposes BTG and ETREAT, and only for them: the client may declare an emergency for a person who signed in anew.",
   }),
   signedRequests: z
     .boolean()

@@ -91,8 +91,10 @@ function inconsistent(
   for (const [i, { from, to }] of agreements.entries()) {
     if (Date.parse(from) >= Date.parse(to)) return bad(["agreements", i, "to"], "must be after from");
   }
-  for (const [i, { scopes }] of grants.entries()) {
+  for (const [i, { scopes, purpose, breakGlass }] of grants.entries()) {
     if (!parseScopes(scopes).ok) return bad(["grants", i, "scopes"], "must be a list of SMART scopes");
+    if (neverAssumed.has(purpose) !== (breakGlass !== undefined))
+      return bad(["grants", i, "breakGlass"], "must be given exactly for the purposes BTG and ETREAT");
   }
   for (const [i, { url, alsoKnownAs = [] }] of origins.entries()) {
     const { protocol, hostname } = new URL(url);

@@ -108,6 +108,8 @@ function world({ deniedAt = Infinity, failing = "", ledgerQueue = new LedgerQueu
     },
     policies: { byDigest: async (name) => (name === digest ? compiled : undefined), has: () => true },
     consents: { consentsOf: async (_origin, patients) => new Map(patients.map((patient) => [patient, []])) },
+    reviews: { open: unused },
+    onBreakGlass: () => {},
     consentDesk: { announce: unused, file: unused },
     readAhead: async () => undefined,
     origins: {

@@ -199,7 +199,6 @@ const inner: readonly string[] = [
   "policy/evaluate-write insideBy",
   "policy/evaluate-write viewBy",
   "policy/row-access meetsAll",
-  "policy/scope-filters keysOf",
   "policy/self-widening covers",
   "policy/self-widening isMore",
   "policy/self-widening rulesShowing",

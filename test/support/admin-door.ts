@@ -1,6 +1,6 @@
 import type { AdminPorts, RegistryDesk } from "#admin/ports";
 import type { ProofSink } from "#audit/ports";
-import { err } from "#kernel/result";
+import { err, ok } from "#kernel/result";
 
 /** An operator that authenticates by its certificate alone. A test overrides single members. */
 export const machine = { status: "active", kind: "machine", signIn: undefined } as const;
@@ -24,6 +24,10 @@ export const nobodySignsIn = {
   calls: { limit: () => Promise.resolve({ success: true }) },
   keepAlive: () => {},
   requestKeys: { claim: () => Promise.reject(new Error("no key was sent")) },
+  reviews: {
+    list: () => Promise.resolve(ok([])),
+    close: () => Promise.resolve(err({ reason: "review_not_open", field: "review" })),
+  },
   accountings: { hold: () => Promise.resolve(err({ reason: "suspension_invalid", field: "id" })) },
 } satisfies Partial<AdminPorts>;
 

@@ -22,12 +22,14 @@ import {
 } from "#platform/registry/operators";
 import { OwnTokenRevocation } from "#platform/revocation/isolate/own-token-revocation";
 import { RevocationFeed } from "#platform/revocation/isolate/feed";
+import { ReviewDesk, ReviewOpening } from "#platform/reviews/review-desk";
 import { within } from "#platform/within";
 import { registryRules, Revocations, revocationsOf } from "#platform/revocation/object/revocations";
 import { RowLeaseBook } from "#platform/row-leases/object/row-leases";
 import { KeyedRequests } from "#platform/idempotency/object/keyed-requests";
 
 export { ConsentDesk, KeyedRequests, OwnTokenRevocation, RevocationFeed, Revocations, RowLeaseBook };
+export { ReviewDesk, ReviewOpening };
 
 // P4: a denial is in force within ten seconds, also while the registry hangs.
 const registryPatienceMilliseconds = 2_000;

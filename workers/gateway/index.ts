@@ -10,6 +10,7 @@ import { accountingConfig } from "#platform/config/accounting-config";
 import { askServer } from "#platform/ask-server";
 import { gatewayConfig } from "#platform/config/gateway-config";
 import { IsolateConsents } from "#platform/consents/isolate-consents";
+import { isolateReviews } from "#platform/reviews/isolate-reviews";
 import { configurationRecord } from "#platform/ledger/client/configuration-record";
 import { authorizationServers } from "#platform/registry/authorization-servers";
 import { browserPages } from "#platform/registry/browser-pages";
@@ -141,6 +142,20 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     policies,
     consents,
     consentDesk: env.CONSENT_DESK,
+    reviews: isolateReviews(env.REVIEW_OPENING),
+    onBreakGlass: (use: {
+      readonly requestId: string;
+      readonly client: string;
+      readonly purpose: string;
+      readonly review: string;
+    }) =>
+      log({
+        event: "break_glass",
+        requestId: use.requestId,
+        client: use.client,
+        purpose: use.purpose,
+        review: use.review,
+      }),
     readAhead: (origin: string, digest: string) =>
       origins.isFresh(origin) && policies.has(digest)
         ? undefined

@@ -44,6 +44,10 @@ function open(env: OpsEnv): Hono {
       lift: (denial) => env.REGISTRY_DESK.lift(denial),
     },
     requestKeys: requestKeys(env.KEYED_REQUESTS, newId),
+    reviews: {
+      list: (document) => env.REVIEW_DESK.list(document),
+      close: (document, operator) => env.REVIEW_DESK.close(document, operator),
+    },
     accountings: { hold: (document) => env.ACCOUNTING_HOLDS.hold(document) },
     ledger,
     configured: configurationRecord(described, ledger, { clock, newId }),

@@ -33,6 +33,8 @@ export type AccountingDuty =
  */
 const byPurpose: Readonly<Record<string, ExclusionClause | "required">> = {
   TREAT: "i",
+  // Nobody but the individual can say whether it was an emergency: an accounting always lists break-glass.
+  ETREAT: "required",
   HPAYMT: "i",
   HOPERAT: "i",
   DONAT: "required", // 164.512(h)

@@ -30,6 +30,8 @@ export interface Call {
   readonly address: string;
   /** `Phylax-Purpose`: chooses within the token's purposes. */
   readonly purpose: string | undefined;
+  /** `Phylax-Justification`: why break-glass is needed. */
+  readonly justification?: string | undefined;
   /** Media type of the answer. */
   readonly mediaType: "application/fhir+json" | "application/json";
   /** Trace id of a valid `traceparent` (W3C Trace Context §3.2). */
@@ -111,6 +113,7 @@ export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
     tlsClientAuth: arrival.tlsClientAuth,
     address: addressOf(headers),
     purpose: headers.get("phylax-purpose") || undefined,
+    justification: headers.get("phylax-justification") || undefined,
     mediaType,
     traceId: traceparent.exec(headers.get("traceparent") ?? "")?.groups?.["id"],
   });

@@ -77,6 +77,7 @@ export async function authenticate(
     proof: proof.value,
     origin: call.origin,
     purpose: call.purpose,
+    justification: call.justification,
   };
   const client = await registered(token.value, ports.clients);
   const identified = identifiedBefore(evidence, client, call.at) ?? identifyNow(evidence, client, call.at);
@@ -123,7 +124,7 @@ const isUnchanged = ({ client, from, until }: Identified, latest: ClientRecord |
   latest === client && at >= from && at < until;
 
 function identifiedBefore(
-  { token, certificate, proof, origin, purpose }: Presented,
+  { token, certificate, proof, origin, purpose, justification }: Presented,
   client: ClientRecord | undefined,
   at: Instant,
 ): Result<Identified, never> | undefined {
@@ -131,7 +132,10 @@ function identifiedBefore(
   if (known === undefined || proof !== undefined || !isUnchanged(known, client, at)) return undefined;
   const { presented } = known;
   const isSame =
-    presented.certificate === certificate && presented.origin === origin && presented.purpose === purpose;
+    presented.certificate === certificate &&
+    presented.origin === origin &&
+    presented.purpose === purpose &&
+    presented.justification === justification;
   return isSame ? ok(known) : undefined;
 }
 
@@ -142,7 +146,9 @@ function identifyNow(
 ): Result<Identified, PrincipalRefusal> {
   const who = identify({ ...presented, client, at });
   if (!who.ok) return who;
-  const until = nextDate(who.value.client, presented.certificate, at);
+  const registered = nextDate(who.value.client, presented.certificate, at);
+  const ends = who.value.emergency?.until ?? registered;
+  const until = ends < registered ? ends : registered;
   const identified = { who: Object.freeze(who.value), client, presented, from: at, until };
   // A principal with a proof is of a single request.
   if (presented.proof === undefined) lastIdentified.set(presented.token, identified);

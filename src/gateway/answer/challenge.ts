@@ -41,6 +41,8 @@ export function challenge(
 const provenReasons: ReadonlySet<string> = new Set<GatewayRefusal["reason"]>([
   "token_expired",
   "token_scheme_mismatch",
+  "step_up_missing",
+  "step_up_too_old",
 ]);
 
 /** `WWW-Authenticate` of the 403 for a missing scope, with the sufficient scope (RFC 6750 §3.1). */

@@ -20,6 +20,7 @@ const allowed = [
   "DPoP",
   "Content-Type",
   "Phylax-Purpose",
+  "Phylax-Justification",
   "Signature",
   "Signature-Input",
   "Content-Digest",

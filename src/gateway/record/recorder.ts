@@ -40,6 +40,8 @@ export interface RequestFacts extends CallerFacts {
   /** Knows the client's budgets. */
   readonly gate?: ReleaseGate;
   readonly interaction?: Interaction;
+  /** The review that a declared emergency opened. */
+  readonly review?: string;
   readonly policyDigest?: string;
   /**
    * Knows the states of patients, the patients whom the question names, and the rows that decided the
@@ -283,6 +285,10 @@ export class Recorder {
         agreement: principal.agreement,
         policy: policyDigest,
         grant: `${principal.client.id}/${principal.grant.origin}/${principal.grant.purpose}`,
+      },
+      emergency: principal?.emergency && {
+        justification: principal.emergency.justification,
+        review: this.#facts.review,
       },
       outcome,
       ...nobody,

@@ -7,7 +7,6 @@ import { RowFactsReader, type RowFacts } from "#fhir/json/row-facts";
 import { err, ok, type Result } from "#kernel/result";
 import { unread, type DisclosureRefusal } from "#phi/disclose";
 import { patientsMax } from "#phi/disclosure";
-import { factsFor } from "#policy/facts";
 import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
 import { concernedByChange, concernedByUnread } from "#gateway/origin/concerned-by-write";
 import type { Permission } from "#gateway/admission/permit";
@@ -52,8 +51,7 @@ export async function planDelete(
   // Every answer from here on tells that the row exists.
   if (!origin.concerned.decide({ type, id, ...(shown ?? concernedByUnread(whole ?? row, bases)) }))
     return err({ reason: "answer_too_large" });
-  const isKnown = grant.value.mayRead(factsFor(grant.value, row), bases.origin);
-  if (!isCurrent(ifMatch, isKnown ? shown?.resource : undefined, grant.value.policyDigest))
+  if (!isCurrent(ifMatch, shown?.resource, grant.value.policyDigest))
     return err({ reason: "version_not_current" });
   const version = versionIn(row);
   if (version === undefined) return err({ reason: "version_missing" });

@@ -115,6 +115,7 @@ function grantOf(row: typeof grants.$inferSelect): ClientRecord["grants"][number
     signedRequests: row.signedRequests,
     signedResponses: row.signedResponses,
     keyedWrites: row.keyedWrites,
+    breakGlass: row.breakGlass ?? undefined,
     scopes: scopes.value,
     quotas: {
       default: { requests: row.quotaRequests, windowSeconds: row.quotaWindowSeconds, revision: row.revision },

@@ -149,6 +149,7 @@ export async function readRegistryState(registry: RegistrySql): Promise<Registry
           signedRequests: row.signedRequests,
           signedResponses: row.signedResponses,
           keyedWrites: row.keyedWrites,
+          breakGlass: row.breakGlass ?? undefined,
         },
       ]),
     ),

@@ -10,6 +10,7 @@ import {
 } from "drizzle-orm/sqlite-core";
 import type { AssertionProfile } from "#identity/assertion";
 import type { SubjectField } from "#identity/certificate/subject";
+import type { BreakGlassDemand } from "#identity/break-glass";
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { IssuerEntry, OriginEntry } from "#registry/state";
 import type { Instant } from "#kernel/clock";
@@ -154,11 +155,12 @@ export const grants = sqliteTable(
     revision: integer("revision").notNull(),
     signedRequests: integer("signed_requests", { mode: "boolean" }).notNull().default(false),
     signedResponses: integer("signed_responses", { mode: "boolean" }).notNull().default(false),
-    keyedWrites: integer("keyed_writes", { mode: "boolean" }).notNull().default(false),
     subjectQuotaRequests: integer("subject_quota_requests"),
     subjectQuotaWindowSeconds: integer("subject_quota_window_seconds"),
     recordQuotaRecords: integer("record_quota_records"),
     recordQuotaWindowSeconds: integer("record_quota_window_seconds"),
+    keyedWrites: integer("keyed_writes", { mode: "boolean" }).notNull().default(false),
+    breakGlass: text("break_glass", { mode: "json" }).$type<BreakGlassDemand>(),
   },
   (table) => [
     primaryKey({ columns: [table.client, table.origin, table.purpose] }),
@@ -196,6 +198,18 @@ export const consents = sqliteTable(
     index("consents_by_consent").on(table.consent),
   ],
 );
+
+export const reviews = sqliteTable("reviews", {
+  id: text("id").primaryKey(),
+  openedAt: integer("opened_at").$type<Instant>().notNull(),
+  requestId: text("request_id").notNull(),
+  client: text("client").notNull(),
+  origin: text("origin").notNull(),
+  purpose: text("purpose").notNull(),
+  closedAt: integer("closed_at").$type<Instant>(),
+  closedBy: text("closed_by"),
+  finding: text("finding", { enum: ["justified", "unjustified"] }),
+});
 
 export const operators = sqliteTable("operators", {
   id: text("id").primaryKey(),

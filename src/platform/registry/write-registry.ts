@@ -201,6 +201,7 @@ const terms = ({
   signedRequests,
   signedResponses,
   keyedWrites,
+  breakGlass,
 }: GrantEntry) => ({
   agreement,
   policy,
@@ -214,4 +215,5 @@ const terms = ({
   signedRequests,
   signedResponses,
   keyedWrites,
+  breakGlass: breakGlass ?? null,
 });

@@ -88,6 +88,7 @@ describe("T35: the components and parameters that a signature must have", () => 
   test.for([
     ["content-type", "application/fhir+json"],
     ["phylax-purpose", "ETREAT"],
+    ["phylax-justification", "chest pain"],
     ["if-match", 'W/"7"'],
     ["if-none-exist", "identifier=urn:x|1"],
     ["prefer", "return=minimal"],

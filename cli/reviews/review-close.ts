@@ -1,0 +1,34 @@
+import { parseArgs } from "node:util";
+import { Misuse, printFault } from "../misuse.ts";
+import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
+
+/**
+ * Closes an open review of a use of break-glass. Returns 0 when it is closed, 2 when it is refused: no open review
+ * has that id.
+ */
+export async function reviewClose(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { ...posterOptions, finding: { type: "string" } },
+  });
+  const [review, ...more] = positionals;
+  const { finding } = values;
+  if (review === undefined || more.length > 0 || (finding !== "justified" && finding !== "unjustified"))
+    throw new Misuse();
+  try {
+    const reply = await postAsOperator(
+      posterOf(values),
+      "api/reviews/close",
+      JSON.stringify({ review, finding }),
+    );
+    if (reply.status === 200) {
+      console.log(`closed: ${finding}`);
+      return 0;
+    }
+    console.error(refusalLine(reply));
+    return reply.status < 500 ? 2 : 1;
+  } catch (fault) {
+    return printFault(fault);
+  }
+}

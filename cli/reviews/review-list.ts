@@ -1,0 +1,55 @@
+import { parseArgs } from "node:util";
+import * as z from "zod";
+import { Misuse, printFault } from "../misuse.ts";
+import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
+import { printable } from "../printable.ts";
+
+const answer = z.object({
+  reviews: z.array(
+    z.object({
+      id: z.string(),
+      openedAt: z.number(),
+      requestId: z.string(),
+      client: z.string(),
+      origin: z.string(),
+      purpose: z.string(),
+      closedAt: z.number().nullable(),
+      closedBy: z.string().nullable(),
+      finding: z.string().nullable(),
+    }),
+  ),
+});
+
+/**
+ * Lists the reviews of uses of break-glass, the newest first: without `--all` the open reviews. Returns 0, or 2 when
+ * it is refused.
+ */
+export async function reviewList(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { ...posterOptions, all: { type: "boolean", default: false } },
+  });
+  if (positionals.length > 0) throw new Misuse();
+  try {
+    const state = values.all ? "all" : "open";
+    const reply = await postAsOperator(posterOf(values), "api/reviews", JSON.stringify({ state }));
+    if (reply.status !== 200) {
+      console.error(refusalLine(reply));
+      return reply.status < 500 ? 2 : 1;
+    }
+    const { reviews } = answer.parse(reply.body);
+    for (const { id, openedAt, client, origin, purpose, requestId, closedAt, closedBy, finding } of reviews) {
+      const end =
+        closedAt === null
+          ? "open"
+          : `${finding ?? ""} (${closedBy ?? ""}, ${new Date(closedAt).toISOString()})`;
+      const opened = new Date(openedAt).toISOString();
+      console.log(printable(`${id} ${opened} ${client} ${origin} ${purpose} request ${requestId} ${end}`));
+    }
+    if (reviews.length === 0) console.log(values.all ? "no reviews" : "no open reviews");
+    return 0;
+  } catch (fault) {
+    return printFault(fault);
+  }
+}

@@ -1,0 +1,36 @@
+import { err, ok, type Result } from "#kernel/result";
+import type { Rejected, Verb } from "./administer.ts";
+import type { ReviewTasks, ReviewDocumentProblem } from "./ports.ts";
+
+/** Lists the reviews of uses of break-glass, for an operator with the role `privacy-officer`. */
+export const listReviewsVerb = (reviews: ReviewTasks): Verb => ({
+  interaction: "list-reviews",
+  path: "api/reviews",
+  method: "POST",
+  roles: ["privacy-officer"],
+  changes: false,
+  async act(document) {
+    const found = await reviews.list(document);
+    return found.ok ? ok({ reviews: found.value }) : rejected(found.error);
+  },
+});
+
+/** Closes an open review with a finding, for an operator with the role `privacy-officer`. */
+export const closeReviewVerb = (reviews: ReviewTasks): Verb => ({
+  interaction: "close-review",
+  path: "api/reviews/close",
+  method: "POST",
+  roles: ["privacy-officer"],
+  changes: true,
+  async act(document, operator) {
+    const closed = await reviews.close(document, operator);
+    return closed.ok ? ok({ closed: true }) : rejected(closed.error);
+  },
+});
+
+const rejected = ({ reason, field }: ReviewDocumentProblem): Result<never, Rejected> =>
+  err({
+    reason,
+    pointer: field === "" ? "" : `/${field}`,
+    detail: reason === "review_not_open" ? "is no open review" : "is missing or malformed",
+  });

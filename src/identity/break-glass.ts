@@ -1,0 +1,72 @@
+import * as z from "zod";
+import { epochSeconds, instant, type Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import { neverAssumed, type Purpose } from "./purpose.ts";
+import { aheadSecondsMax, type AccessToken } from "./token.ts";
+
+/** The sign-in that a break-glass purpose demands, as the client's grant states it. */
+export const breakGlassDemand = z.strictObject({
+  acr: z
+    .array(z.string().regex(/^[!#-[\]-~]{1,256}$/u))
+    .min(1)
+    .max(8)
+    .readonly()
+    .meta({ description: "The token's acr must be a value of this list: the step-up of the issuer." }),
+  maxSeconds: z
+    .int()
+    .min(60)
+    .max(14_400)
+    .meta({ description: "The emergency ends this long after the person signed in (auth_time)." }),
+});
+export type BreakGlassDemand = Readonly<z.infer<typeof breakGlassDemand>>;
+
+/** A declared emergency (45 CFR 164.312(a)(2)(ii), 164.510(b)(3); 42 CFR 2.51). */
+export interface DeclaredEmergency {
+  /** The nature of the emergency, in the caller's words. */
+  readonly justification: string;
+  readonly signedInAt: Instant;
+  readonly until: Instant;
+}
+
+/** The first reason is about the client's grant; after the others the person states a reason or signs in anew. */
+export type BreakGlassRefusal = {
+  readonly reason:
+    | "break_glass_not_granted"
+    | "justification_missing"
+    | "justification_malformed"
+    | "step_up_missing"
+    | "step_up_too_old";
+};
+
+// RFC 9110 §5.5: visible characters and single spaces. Ten characters are "chest pain".
+const justificationForm = /^[!-~]+(?: [!-~]+)*$/u;
+const [justificationMin, justificationMax] = [10, 500];
+
+/**
+ * Judges whether a request may use a break-glass purpose now. Undefined: the purpose is none.
+ * @param justification the header `Phylax-Justification`.
+ */
+export function declaredEmergency(
+  purpose: Purpose,
+  demand: BreakGlassDemand | undefined,
+  { acr, authTime }: Pick<AccessToken, "acr" | "authTime">,
+  justification: string | undefined,
+  at: Instant,
+): Result<DeclaredEmergency | undefined, BreakGlassRefusal> {
+  if (!neverAssumed.has(purpose)) return ok(undefined);
+  if (demand === undefined) return err({ reason: "break_glass_not_granted" });
+  if (authTime === undefined || acr === undefined || !demand.acr.includes(acr))
+    return err({ reason: "step_up_missing" });
+  const now = epochSeconds(at);
+  if (authTime > now + aheadSecondsMax) return err({ reason: "step_up_missing" });
+  if (now - authTime >= demand.maxSeconds) return err({ reason: "step_up_too_old" });
+  if (justification === undefined) return err({ reason: "justification_missing" });
+  const { length } = justification;
+  if (length < justificationMin || length > justificationMax || !justificationForm.test(justification))
+    return err({ reason: "justification_malformed" });
+  return ok({
+    justification,
+    signedInAt: instant(authTime * 1_000),
+    until: instant((authTime + demand.maxSeconds) * 1_000),
+  });
+}

@@ -1,0 +1,55 @@
+import { WorkerEntrypoint } from "cloudflare:workers";
+import * as z from "zod";
+import { instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import { closeReview, insertReview, listReviews, type OpenedReview, type ReviewRow } from "./review-rows.ts";
+
+interface ReviewDeskEnv {
+  readonly REGISTRY: D1Database;
+}
+
+/** Why a document about reviews is refused: the name of its first bad field, or the review is not open. */
+export type ReviewProblem =
+  | { readonly reason: "review_malformed"; readonly field: string }
+  | { readonly reason: "review_not_open"; readonly field: "review" };
+
+const listing = z.strictObject({ state: z.enum(["open", "all"]).default("open") });
+const closing = z.strictObject({
+  review: z.string().regex(/^[0-9a-f]{32}$/u),
+  finding: z.enum(["justified", "unjustified"]),
+});
+
+/** The gateway's only right over reviews: to open them. */
+export class ReviewOpening extends WorkerEntrypoint<ReviewDeskEnv> {
+  async open(review: OpenedReview): Promise<void> {
+    await insertReview(this.env.REGISTRY, review);
+  }
+}
+
+/** The privacy officer's tasks: a use of break-glass stays open until an officer has closed it. */
+export class ReviewDesk extends WorkerEntrypoint<ReviewDeskEnv> {
+  /** Lists the open reviews, or with `{"state": "all"}` the closed reviews too. */
+  async list(document: unknown): Promise<Result<readonly ReviewRow[], ReviewProblem>> {
+    const read = listing.safeParse(document);
+    if (!read.success) return err(problemOf(read.error));
+    return ok(await listReviews(this.env.REGISTRY, read.data.state === "open"));
+  }
+
+  /** Closes an open review with a finding, once. */
+  async close(document: unknown, operator: string): Promise<Result<void, ReviewProblem>> {
+    const read = closing.safeParse(document);
+    if (!read.success) return err(problemOf(read.error));
+    const { review, finding } = read.data;
+    const done = await closeReview(this.env.REGISTRY, review, {
+      closedAt: instant(Date.now()),
+      closedBy: operator,
+      finding,
+    });
+    return done ? ok(undefined) : err({ reason: "review_not_open", field: "review" });
+  }
+}
+
+const problemOf = (error: z.ZodError): ReviewProblem => ({
+  reason: "review_malformed",
+  field: String(error.issues[0]?.path[0] ?? ""),
+});

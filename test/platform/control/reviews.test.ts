@@ -1,0 +1,52 @@
+import { exports } from "cloudflare:workers";
+import { beforeEach, test } from "vitest";
+import { instant } from "#kernel/clock";
+import { emptyRegistry } from "./registry.ts";
+
+const opening = exports.ReviewOpening;
+const desk = exports.ReviewDesk;
+const review = (id: string, openedAt = 1) => ({
+  id: id.repeat(32),
+  openedAt: instant(openedAt),
+  requestId: "f".repeat(32),
+  client: "clinic",
+  origin: "main",
+  purpose: "BTG",
+});
+const idsOf = async (document: object) => {
+  const found = await desk.list(document);
+  return found.ok ? found.value.map(({ id }) => id[0]).join("") : found.error;
+};
+
+beforeEach(async () => {
+  await emptyRegistry();
+});
+
+test("a review stays open until it is closed once, with the operator and the finding", async ({ expect }) => {
+  for (const each of [review("a", 1), review("b", 2), review("a", 3)]) await opening.open(each);
+  expect(await idsOf({}), "the newest first; a repeated opening changes nothing").toBe("ba");
+  expect(await desk.close({ review: "a".repeat(32), finding: "unjustified" }, "officer")).toMatchObject({
+    ok: true,
+  });
+  expect(await desk.close({ review: "a".repeat(32), finding: "justified" }, "other")).toMatchObject({
+    ok: false,
+    error: { reason: "review_not_open" },
+  });
+  await opening.open(review("a", 4));
+  expect(await idsOf({}), "a closed review stays closed").toBe("b");
+  const all = await desk.list({ state: "all" });
+  expect(all).toMatchObject({
+    ok: true,
+    value: [{ finding: null }, { finding: "unjustified", closedBy: "officer", openedAt: 1 }],
+  });
+});
+
+test("a document that is no list and no closing is refused by its first field", async ({ expect }) => {
+  expect(await idsOf({ state: "closed" })).toEqual({ reason: "review_malformed", field: "state" });
+  for (const [document, field] of [
+    [{ review: "a" }, "review"],
+    [{ review: "a".repeat(32), finding: "fine" }, "finding"],
+    ["", ""],
+  ] as const)
+    expect(await desk.close(document, "officer")).toMatchObject({ ok: false, error: { field } });
+});
