@@ -49,6 +49,8 @@ export interface Asking {
   readonly body?: object | string;
   readonly key?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** With a new token: the last token has expired. */
+  readonly isFresh?: boolean;
   /** `sub` of the token. */
   readonly subject?: string;
 }
@@ -114,7 +116,8 @@ export async function startKeyedWorld({
         headers.delete("if-match");
         return real(asKind(kind, new Request(request, { headers })));
       };
-      return (trouble.get(kind) ?? ((_request, act) => act()))(request, act);
+      const through = () => (remote === undefined ? act() : remote("origin", act));
+      return (trouble.get(kind) ?? ((_request, act) => act()))(request, through);
     });
   });
   const door = await startDoor({
@@ -179,7 +182,8 @@ export async function startKeyedWorld({
       const { entry = [] } = await answer.json<{ readonly entry?: readonly { resource: Resource }[] }>();
       return entry.map(({ resource }) => resource);
     },
-    async ask(kind, path, { method = "POST", body, key, headers = {}, subject = "someone" } = {}) {
+    async ask(kind, path, { method = "POST", body, key, headers = {}, subject = "someone", isFresh } = {}) {
+      if (isFresh === true) tokens.delete(subject);
       return askAs(door, certificate, await tokenOf(subject), `${door.dev.gateway}/v1/fhir/${kind}/${path}`, {
         method,
         headers: {

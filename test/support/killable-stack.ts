@@ -22,9 +22,16 @@ const root = join(import.meta.dirname, "../..");
 
 /**
  * Starts a stack on a state folder, as `npm start` does, in front of a FHIR server that outlives the stack.
+ *
+ * @param more further options of `npm start`.
  */
-export function startKillable(port: number, state: string, origin: string): KillableStack {
-  const options = ["--port", String(port), "--state", state, "--origin", origin];
+export function startKillable(
+  port: number,
+  state: string,
+  origin: string,
+  more: readonly string[] = [],
+): KillableStack {
+  const options = ["--port", String(port), "--state", state, "--origin", origin, ...more];
   const child = spawn(process.execPath, ["sandbox/start.ts", ...options], { cwd: root, detached: true });
   const { pid: group = 0 } = child;
   const killAll = async () => {

@@ -18,6 +18,7 @@ import type { PlannedWrite } from "#gateway/write/planned-write";
 import {
   ofRow,
   settleWrite,
+  storeEnd,
   type OnceRefusal,
   type SettledWrite,
   type SettleRefusal,
@@ -149,7 +150,7 @@ export class BundleAttempt {
       : kept.every((way) => way === "none")
         ? ({ kind: "nothing" } as const)
         : ({ kind: "unknown", content: this.#text } as const);
-    await this.#attempt.ended(end).catch(() => {});
+    await storeEnd(this.#attempt, end);
   }
 
   /**

@@ -108,8 +108,16 @@ export class WriteAttempt {
 
   /** The write is done whatever happens here: a repeat then finds its outcome unknown. */
   async #ends(end: Parameters<KeyedAttempt["ended"]>[0]): Promise<void> {
-    await this.#attempt.ended(end).catch(() => {});
+    await storeEnd(this.#attempt, end);
   }
+}
+
+/** Stores the end of an attempt. A second try settles a connection that broke; nothing depends on the end. */
+export async function storeEnd(
+  attempt: Pick<KeyedAttempt, "ended">,
+  end: Parameters<KeyedAttempt["ended"]>[0],
+): Promise<void> {
+  await attempt.ended(end).catch(() => attempt.ended(end).catch(() => {}));
 }
 
 /** True if the write may have been done. */

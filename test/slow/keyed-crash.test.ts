@@ -1,0 +1,172 @@
+import { randomInt, randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { afterAll, test } from "vitest";
+import { accessToken } from "../../cli/connection/access-token.ts";
+import { clientOf, readDevFile, type DevFile } from "../../cli/connection/dev-file.ts";
+import { closeConnections, send } from "../../cli/connection/mutual-tls.ts";
+import { startOrigin, type Origin } from "../../sandbox/origin/server.ts";
+import { seeded } from "../../sandbox/synthetic/random.ts";
+import { freePort } from "../support/free-port.ts";
+import { type KillableStack, startKillable } from "../support/killable-stack.ts";
+import { inLane } from "../support/lane.ts";
+
+// PHYLAX_CRASH_SEED repeats the moments of a run.
+const seed = Number(process.env["PHYLAX_CRASH_SEED"] ?? randomInt(2 ** 31));
+const system = "urn:phylax:keyed-load";
+const writersAtOnce = 6;
+
+const kinds = [
+  ["update-as-create", { updateAsCreate: true }, inLane({ fast: 1, slow: 7, long: 17 })],
+  ["if-none-exist", { honoursIfNoneExist: true }, inLane({ fast: 1, slow: 7, long: 17 })],
+  ["plain", { updateAsCreate: false }, inLane({ fast: 1, slow: 6, long: 16 })],
+] as const;
+
+/** A create under a key, and its last answer. */
+interface Keyed {
+  readonly name: string;
+  readonly key: string;
+  status: number | undefined;
+  /** 409 that a repeat does not change. */
+  isUnknown: boolean;
+}
+
+const folders: string[] = [];
+const ends: (() => Promise<unknown>)[] = [];
+afterAll(async () => {
+  for (const end of ends) await end();
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+test.for(kinds)(
+  "%s: after kills amid keyed creates each acknowledged create is at the origin once, no create is there twice, and each repeat settles",
+  { timeout: 30 * 60_000 },
+  async ([kind, capabilities, kills], { expect }) => {
+    console.log(`PHYLAX_CRASH_SEED=${seed}`);
+    const random = seeded(seed);
+    const state = mkdtempSync(join(tmpdir(), `phylax-keyed-${kind}-`));
+    folders.push(state);
+    // it outlives every kill, as another company's server does
+    const origin: Origin = await startOrigin();
+    await origin.load([{ resourceType: "Patient", id: "amara" }]);
+    const registry = join(state, "origin.json");
+    const entry = { name: "main", url: origin.url, credentials: { kind: "none" }, capabilities };
+    writeFileSync(registry, JSON.stringify({ origins: [entry] }));
+    const port = await freePort();
+    let stack: KillableStack | undefined;
+    const start = () => (stack = startKillable(port, state, origin.url, ["--registry", registry]));
+    ends.push(
+      async () => stack?.end(),
+      () => origin.close(),
+    );
+
+    const all: Keyed[] = [];
+    const open = () => all.filter(({ status, isUnknown }) => status !== 201 && !isUnknown);
+    for (let kill = 1; kill <= kills; kill++) {
+      await start().ready;
+      const dev = readDevFile(state);
+      const token = await accessToken(dev, clientOf(dev, "charting"));
+      const ending = new AbortController();
+      const writers = Array.from({ length: writersAtOnce }, async () => {
+        while (!ending.signal.aborted) {
+          const earlier = open();
+          const isRepeat = earlier.length > 0 && random.int(0, 2) === 0;
+          const one = isRepeat ? earlier[random.int(0, earlier.length - 1)] : created(all);
+          if (one !== undefined) await ask(dev, token, one);
+        }
+      });
+      await wait(random.int(300, 4_000));
+      const killed = random.int(0, 1) === 1 ? stack?.killAll() : stack?.killRuntime();
+      await wait(100);
+      ending.abort();
+      await Promise.all(writers);
+      await killed;
+      await stack?.killAll();
+      closeConnections();
+      const [done, left] = [all.filter(({ status }) => status === 201).length, open().length];
+      console.log(JSON.stringify({ kind, kill, all: all.length, done, left }));
+    }
+
+    await start().ready;
+    const dev = readDevFile(state);
+    const token = await accessToken(dev, clientOf(dev, "charting"));
+    // an attempt that was killed has its key for a minute at most
+    for (const until = Date.now() + 150_000; open().length > 0 && Date.now() < until; await wait(1_000))
+      for (const one of open()) await ask(dev, token, one);
+    expect(open(), "each repeat settles").toEqual([]);
+
+    const held = await namesAt(origin.url);
+    expect(new Set(held).size, "no create is there twice").toBe(held.length);
+    const there = new Set(held);
+    const acknowledged = all.filter(({ status }) => status === 201);
+    expect(acknowledged.length).toBeGreaterThan(kills);
+    expect(acknowledged.filter(({ name }) => !there.has(name))).toEqual([]);
+    if (kind !== "plain") expect(acknowledged.length, "each create is done").toBe(all.length);
+    await stack?.end();
+    await origin.close();
+  },
+);
+
+function created(all: Keyed[]): Keyed {
+  const one = { name: randomUUID(), key: randomUUID(), status: undefined, isUnknown: false };
+  all.push(one);
+  return one;
+}
+
+async function ask(dev: DevFile, token: string, one: Keyed): Promise<void> {
+  const resource = {
+    resourceType: "Observation",
+    status: "final",
+    identifier: [{ system, value: one.name }],
+    category: [
+      {
+        coding: [
+          { system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "vital-signs" },
+        ],
+      },
+    ],
+    code: { coding: [{ system: "http://loinc.org", code: "8867-4" }] },
+    subject: { reference: "Patient/amara" },
+    effectiveDateTime: "2026-01-05",
+  };
+  try {
+    const reply = await send(dev, clientOf(dev, "charting"), `${dev.fhir}/Observation`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${token}`,
+        "content-type": "application/fhir+json",
+        "idempotency-key": `"${one.key}"`,
+        prefer: "return=minimal",
+      },
+      body: JSON.stringify(resource),
+    });
+    one.status = reply.status;
+    one.isUnknown = reply.status === 409 && reply.headers["retry-after"] === undefined;
+  } catch {
+    await wait(50); // the connection is refused or broken
+  }
+}
+
+interface Page {
+  readonly entry?: readonly {
+    readonly resource: {
+      readonly identifier: readonly { readonly system: string; readonly value: string }[];
+    };
+  }[];
+  readonly link?: readonly { readonly relation: string; readonly url: string }[];
+}
+
+async function namesAt(origin: string): Promise<string[]> {
+  const names: string[] = [];
+  let next: string | undefined =
+    `${origin}/Observation?identifier=${encodeURIComponent(`${system}|`)}&_count=1000`;
+  while (next !== undefined) {
+    const page: Page = await (await fetch(next)).json();
+    for (const { resource } of page.entry ?? [])
+      names.push(...resource.identifier.flatMap((one) => (one.system === system ? [one.value] : [])));
+    next = page.link?.find(({ relation }) => relation === "next")?.url;
+  }
+  return names;
+}
