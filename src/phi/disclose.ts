@@ -34,6 +34,7 @@ import { RowCutter, type CutEntry, type CutRow } from "./bytes/row-cutter.ts";
 import { unusual } from "./bytes/unusual.ts";
 import { referredAt } from "./links.ts";
 import { narrowView } from "./narrow-view.ts";
+import { part2Entry, withPart2Labels } from "./part2.ts";
 import { originUrls, type Bases } from "./origin-urls.ts";
 import {
   redactResource,
@@ -167,7 +168,8 @@ export class Discloser {
     ];
     if (!redacted.ok || !redactedNow.ok) return undefined;
     const named = concernedByBoth(redacted.value, redactedNow.value);
-    return named.patients.size > patientsMax ? undefined : { ...redacted.value, ...named };
+    const { resource } = this.#marked(old, redacted.value.resource);
+    return named.patients.size > patientsMax ? undefined : { ...redacted.value, ...named, resource };
   }
 
   /**
@@ -358,13 +360,23 @@ export class Discloser {
       (mode === "match" && !this.#shows(resource, redacted.value.resource))
     )
       return undefined;
-    const text = utf8(
-      searchEntryText(this.#bases.public, { mode, type, id, resource: redacted.value.resource }),
-    );
+    const { resource: shown, notice } = this.#marked(resource, redacted.value.resource);
+    const text = utf8(searchEntryText(this.#bases.public, { mode, type, id, resource: shown }));
     const links = this.#grant.includes.map(({ source, paths }) =>
-      source === type ? referredAt(redacted.value.resource, paths, this.#bases.public) : none,
+      source === type ? referredAt(shown, paths, this.#bases.public) : none,
     );
-    return { released: { ...redacted.value, type, id, text }, shown: redacted.value.resource, links };
+    return { released: { ...redacted.value, type, id, text, notice }, shown, links };
+  }
+
+  /** The part of a resource that leaves, with what the law attaches to it (42 CFR 2.32). */
+  #marked(
+    resource: JsonObject,
+    shown: JsonObject,
+  ): { readonly resource: JsonObject; readonly notice?: string } {
+    const scope = this.#grant.part2Scope?.(this.#factsOf(resource), this.#bases.origin);
+    return scope === undefined
+      ? { resource: shown }
+      : { resource: withPart2Labels(shown), notice: part2Entry(scope) };
   }
 
   /**
@@ -405,7 +417,7 @@ export class Discloser {
     if (view === undefined) return err({ reason: "row_outside_access" });
     const redacted = redactResource(resource, view, this.#context);
     if (!redacted.ok) return err({ reason: "resource_withheld", because: redacted.error });
-    const text = utf8(JSON.stringify(redacted.value.resource));
+    const text = utf8(JSON.stringify(this.#marked(resource, redacted.value.resource).resource));
     const named = now === undefined ? redacted.value : concernedByBoth(redacted.value, now);
     // Placeholders may be longer than the elements they replace.
     if (text.length > resourceBytesMax) return err({ reason: "resource_withheld", because: "too_large" });

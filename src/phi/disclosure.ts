@@ -85,6 +85,8 @@ export function concernedByBoth(one: ConcernedPatients, other: ConcernedPatients
 
 /** A resource that leaves, redacted and serialized, with the patients that it concerns. */
 export interface Released extends ConcernedPatients {
+  /** An entry that a searchset with this resource must have, as JSON. */
+  readonly notice?: string | undefined;
   readonly type: string;
   readonly id: string;
   readonly text: Uint8Array;
@@ -177,8 +179,16 @@ export class Tally {
     this.#withheld += resources;
   }
 
-  /** Writes a list: its entries with commas between them, and the text around them. */
-  writeList([before, after]: readonly [string, string], entries: readonly Released[]): void {
+  /**
+   * Writes a list: its entries with commas between them, and the text around them.
+   *
+   * @param isSearchset it has the notices of its entries; a history has no entry without a version.
+   */
+  writeList(
+    [before, after]: readonly [string, string],
+    entries: readonly Released[],
+    isSearchset = true,
+  ): void {
     this.write(utf8(before));
     let isFirst = true;
     for (const entry of entries) {
@@ -190,6 +200,9 @@ export class Tally {
       }
       isFirst = false;
     }
+    if (isSearchset)
+      for (const notice of new Set(entries.flatMap(({ notice }) => notice ?? [])))
+        this.write(utf8(`,${notice}`));
     this.write(utf8(after));
   }
 

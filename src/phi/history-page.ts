@@ -126,6 +126,7 @@ export class HistoryPage {
     tally.writeList(
       listText({ type: "history", self, next, total: undefined }, this.#rows.length > 0),
       this.#rows,
+      false,
     );
     return tally.disclosure(read.withheldPaths);
   }

@@ -36,7 +36,9 @@ export interface WriteGrant extends Pick<FactLists, "factPaths"> {
    * The writer's view of the stored resource; `undefined` for a create. `writable` decides what may be
    * written.
    */
-  readonly seen: Pick<Grant, "viewOf" | "viewInside" | "mayLinkTo" | "ask" | "withheldPaths"> | undefined;
+  readonly seen:
+    | Pick<Grant, "viewOf" | "viewInside" | "mayLinkTo" | "ask" | "withheldPaths" | "part2Scope">
+    | undefined;
   /**
    * The view by which a row may be written; `undefined`: the rules or scopes do not cover the row. It must
    * exist for the stored row and for the result, or for the created row. `base`: the origin's.

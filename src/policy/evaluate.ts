@@ -32,11 +32,11 @@ import {
   type RowAccess,
 } from "./row-access.ts";
 import { grantIncludes } from "./includes.ts";
-import { hasContext } from "./labels.ts";
+import { hasContext, labelsOf } from "./labels.ts";
 import { countMax, originCount, pageCount } from "./page-count.ts";
 import { participantParts, type SearchPart } from "./participant-parts.ts";
 import { conditionParameters, rulesForSearch } from "./search-rules.ts";
-import { weighRow } from "./row-weight.ts";
+import { scopeOfPart2, weighRow } from "./row-weight.ts";
 import { searchableBy } from "./searchable.ts";
 
 // A longer question is sent as a form: servers cut URLs at 8 KB, and the result of a join may be hundreds of
@@ -387,7 +387,12 @@ function granted(
     },
     needsWhole: (row, base) => {
       const { consents } = access;
-      return policy.labels.fromCodes || (typeof consents === "object" && consents.of(row, base).isAsked);
+      return (
+        policy.labels.fromCodes ||
+        (policy.labels.part2 && labelsOf(row).isPart2) ||
+        (typeof consents === "object" && consents.of(row, base).isAsked)
+      );
     },
+    part2Scope: policy.labels.part2 ? (row, base) => scopeOfPart2(policy, access, row, base) : undefined,
   };
 }

@@ -48,6 +48,11 @@ export interface Grant extends FactLists {
    */
   readonly needsWhole: (row: Facts, base: FhirBase) => boolean;
   /**
+   * The scope of the consent for a row that is a record of 42 CFR Part 2, as its answer states it; undefined for
+   * each further row. Undefined as a whole: no such record leaves under this policy.
+   */
+  readonly part2Scope: ((row: Facts, base: FhirBase) => string | undefined) | undefined;
+  /**
    * The view of a resource nested in a row that leaves: by the rules to read its own type. Without `nesting`
    * the resource is contained. `included`: type of the container if the container is an included resource.
    */

@@ -3,6 +3,7 @@ import type { FhirBase } from "#fhir/r4/reference";
 import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import type { CompiledPolicy, CompiledRule } from "./compile.ts";
 import { hasInlineLabels, isHarmless, labelsOf, leavesByPolicy, neverLeaves } from "./labels.ts";
+import { part2Scope } from "./part2-notice.ts";
 import { rowFactsOf } from "./consent/row-facts.ts";
 import type { Access } from "./row-access.ts";
 
@@ -36,4 +37,18 @@ export function weighRow(
     if (labels.isPart2 && (purpose === undefined || coversPurpose("HLEGAL", purpose))) return false;
     return asked?.permitLabels(policy.consentFor(purpose)) === true;
   }
+}
+
+/** See `Grant.part2Scope`. */
+export function scopeOfPart2(
+  policy: CompiledPolicy,
+  { purpose, consents }: Pick<Access, "purpose" | "consents">,
+  row: Facts,
+  base: FhirBase,
+): string | undefined {
+  const labels = labelsOf(row);
+  if (!labels.isPart2) return undefined;
+  if (leavesByPolicy(policy.labels.leaveFor(purpose), labels)) return part2Scope(purpose, undefined);
+  const asked = typeof consents === "object" ? consents.of(row, base) : undefined;
+  return part2Scope(purpose, asked?.labelPermits(policy.consentFor(purpose)) ?? []);
 }

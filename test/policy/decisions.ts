@@ -17,7 +17,7 @@ import { factListsOf } from "#policy/facts";
 import type { Grant } from "#policy/grant";
 import { ConsentBook } from "#policy/consent/consent-book";
 import { hasContext, hasInlineLabels, isLabelled, labelsOf } from "#policy/labels";
-import { weighRow } from "#policy/row-weight";
+import { scopeOfPart2, weighRow } from "#policy/row-weight";
 import { participantParts } from "#policy/participant-parts";
 import {
   coversNested,
@@ -143,6 +143,9 @@ export const decisions: Readonly<Record<string, Decide>> = {
       const permits = weighRow(policy, { purpose, consents: bookOf() }, facts(resource), origin);
       return permits && policy.rulesFor(typeOf(resource)).map(permits);
     }),
+  ),
+  "policy/row-weight scopeOfPart2": byDecidingPaths((facts, { resource, granting: { policy } }) =>
+    scopeOfPart2(policy, { purpose: "TREAT", consents: bookOf() }, facts(resource), origin),
   ),
   "policy/labels hasContext": byDecidingPaths((facts, { resource }) => hasContext(facts(resource))),
   "policy/compile isRowOf": byDecidingPaths((facts, { resource, granting: { policy } }) =>

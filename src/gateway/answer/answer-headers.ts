@@ -2,6 +2,7 @@ import type { Counted, Recorded } from "#audit/ports";
 import { baseFields, setAll, type HeaderFields } from "#entrypoint/base-headers";
 import { receiptHeader } from "#entrypoint/request-records";
 import type { ProofVerifier } from "#identity/proof";
+import { part2Header, part2Notice } from "#policy/part2-notice";
 import { exhaustedHeaders, rateLimitHeaders } from "#limits/headers";
 import type { Arrival, Call } from "#gateway/admission/admit";
 import type { GatewayRefusal } from "#gateway/outcome";
@@ -26,11 +27,12 @@ export const mediaTypeOf = ({ call }: RequestFacts): Call["mediaType"] =>
  */
 export function recordedFields(
   arrival: Arrival,
-  { principal, gate }: RequestFacts,
+  { principal, gate, mayCarryPart2 }: RequestFacts,
   recorded: Recorded | Counted,
   ports: AnswerHeadersPorts,
 ): HeaderFields {
   const fields: HeaderFields = baseFields(arrival.id);
+  if (mayCarryPart2 === true) fields[part2Header] = part2Notice; // 42 CFR 2.32(a)
   Object.assign(fields, pageFields(readingPage(arrival, principal)), receiptHeader(recorded));
   const jkt = principal?.proof?.jkt;
   if (jkt !== undefined) fields["dpop-nonce"] = ports.proofs.nonce(jkt, arrival.at); // RFC 9449 §8.2

@@ -4,6 +4,7 @@ import { setAll, type HeaderFields } from "#entrypoint/base-headers";
 const exposed = [
   "X-Request-Id",
   "Phylax-Receipt",
+  "Phylax-Part2-Notice",
   "Preference-Applied",
   "RateLimit",
   "RateLimit-Policy",

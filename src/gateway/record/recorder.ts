@@ -43,6 +43,8 @@ export interface RequestFacts extends CallerFacts {
   /** The review that a declared emergency opened. */
   readonly review?: string;
   readonly policyDigest?: string;
+  /** The grant may carry records of 42 CFR Part 2. */
+  readonly mayCarryPart2?: boolean;
   /**
    * Knows the states of patients, the patients whom the question names, and the rows that decided the
    * answer.

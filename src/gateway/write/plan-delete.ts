@@ -13,7 +13,7 @@ import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { broken, type OriginRefusal } from "#gateway/origin/forward";
 import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
-import { cutForWriter, isCurrent, reachedView, versionIn } from "./stored-row.ts";
+import { asRead, cutForWriter, isCurrent, reachedView, versionIn } from "./stored-row.ts";
 import { residenceFacts } from "#residence/row-residences";
 
 // The size of a page of an origin.
@@ -51,8 +51,8 @@ export async function planDelete(
   // Every answer from here on tells that the row exists.
   if (!origin.concerned.decide({ type, id, ...(shown ?? concernedByUnread(whole ?? row, bases)) }))
     return err({ reason: "answer_too_large" });
-  if (!isCurrent(ifMatch, shown?.resource, grant.value.policyDigest))
-    return err({ reason: "version_not_current" });
+  const seen = asRead(whole ?? row, shown?.resource, grant.value, bases);
+  if (!isCurrent(ifMatch, seen, grant.value.policyDigest)) return err({ reason: "version_not_current" });
   const version = versionIn(row);
   if (version === undefined) return err({ reason: "version_missing" });
   const concerned =

@@ -6,6 +6,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { unread, type DisclosureRefusal } from "#phi/disclose";
 import type { ConcernedPatients } from "#phi/disclosure";
 import { originUrls, type Bases } from "#phi/origin-urls";
+import { withPart2Labels } from "#phi/part2";
 import { redactResource, type RedactContext, type RedactRefusal, type RedactedResource } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
 import type { WriteGrant } from "#policy/evaluate-write";
@@ -100,6 +101,17 @@ export function versionIn(row: JsonObject): string | undefined {
   const meta = property(row, "meta");
   const said = isObject(meta) ? textAt(meta, "versionId") : undefined;
   return said !== undefined && /^[A-Za-z0-9.-]{1,64}$/u.test(said) ? said : undefined;
+}
+
+/** The part of a stored row as a read would answer it: with the labels of a record of 42 CFR Part 2. */
+export function asRead(
+  stored: JsonObject,
+  shown: JsonObject | undefined,
+  grant: WriteGrant,
+  { origin }: Bases,
+): JsonObject | undefined {
+  const scope = shown && grant.seen?.part2Scope?.(factsFor(grant, stored), origin);
+  return shown === undefined || scope === undefined ? shown : withPart2Labels(shown);
 }
 
 /**

@@ -24,7 +24,7 @@ import type { OriginSession } from "#gateway/origin/origin-session";
 import { isConditional } from "#gateway/origin/conditional-writes";
 import { planDelete } from "./plan-delete.ts";
 import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
-import { cutForWriter, isCurrent, storedRow, type StoredRow } from "./stored-row.ts";
+import { asRead, cutForWriter, isCurrent, storedRow, type StoredRow } from "./stored-row.ts";
 import type { AskedWrite, WriteBody } from "./write-body.ts";
 import { findByCriteria, findRow } from "./write-criteria.ts";
 import { residenceFacts } from "#residence/row-residences";
@@ -179,7 +179,8 @@ function decideChange(
   { grant, row, bases }: { readonly grant: WriteGrant; readonly row: StoredRow; readonly bases: Bases },
 ): Result<PlannedWrite, PlanRefusal> {
   const { stored, shown, sources, view, version } = row;
-  if (!isCurrent(ifMatch, shown, grant.policyDigest)) return err({ reason: "version_not_current" });
+  if (!isCurrent(ifMatch, asRead(stored, shown, grant, bases), grant.policyDigest))
+    return err({ reason: "version_not_current" });
   if (version === undefined) return err({ reason: "version_missing" });
 
   const { origin } = bases;

@@ -3,7 +3,12 @@ import { Facts } from "#fhir/json/facts";
 import { allConcernedBy, concernedBy, isCompartmentType } from "#fhir/r4/compartment";
 import { textAt } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
-import { decideByConsents, type ConsentPolicy, type FiledConsent } from "./decide-by-consents.ts";
+import {
+  decideByConsents,
+  type ConsentDecision,
+  type ConsentPolicy,
+  type FiledConsent,
+} from "./decide-by-consents.ts";
 import type { ConsentRequest } from "./judge-consent.ts";
 import { rowFactsOf, type ConsentRowFacts } from "./row-facts.ts";
 
@@ -118,24 +123,31 @@ export class RowConsents {
   permit(policy: ConsentPolicy): boolean {
     if (this.#isExempt && !this.isAsked) return true;
     if (this.#patients.length === 0 || !this.isAsked) return policy.base === "honoured";
-    return this.#patients.every((consents) => this.#decide(consents, policy, false));
+    return this.#patients.every((consents) => this.#decide(consents, policy, false).isPermitted);
   }
 
   /** Answers whether a Consent of every patient names the labels of the row and permits it. */
-  permitLabels({ combining }: ConsentPolicy): boolean {
-    return (
-      this.#patients.length > 0 &&
-      this.#patients.every(
-        (consents) => consents.length > 0 && this.#decide(consents, { base: "required", combining }, true),
-      )
-    );
+  permitLabels(policy: Pick<ConsentPolicy, "combining">): boolean {
+    return this.labelPermits(policy) !== undefined;
   }
 
-  #decide(consents: readonly FiledConsent[], policy: ConsentPolicy, isByLabel: boolean): boolean {
-    if (consents.length === 0) return policy.base === "honoured";
+  /** The provision of each patient that names the labels of the row and permits it; undefined: not of every patient. */
+  labelPermits({
+    combining,
+  }: Pick<ConsentPolicy, "combining">): readonly NonNullable<ConsentDecision["because"]>[] | undefined {
+    const permits = this.#patients.map((consents) => {
+      const decision = this.#decide(consents, { base: "required", combining }, true);
+      return decision.isPermitted ? decision.because : undefined;
+    });
+    const found = permits.filter((because) => because !== undefined);
+    return found.length > 0 && found.length === permits.length ? found : undefined;
+  }
+
+  #decide(consents: readonly FiledConsent[], policy: ConsentPolicy, isByLabel: boolean): ConsentDecision {
+    if (consents.length === 0) return { isPermitted: policy.base === "honoured", because: undefined };
     const facts = (this.#facts ??= this.#read());
-    if (facts === undefined) return false;
-    return decideByConsents(consents, { ...this.#request, isByLabel }, facts, policy).isPermitted;
+    if (facts === undefined) return { isPermitted: false, because: undefined };
+    return decideByConsents(consents, { ...this.#request, isByLabel }, facts, policy);
   }
 }
 

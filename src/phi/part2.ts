@@ -1,0 +1,40 @@
+import { isArray, isObject, property, type JsonObject } from "#fhir/json/json";
+import { part2Notice } from "#policy/part2-notice";
+
+const actCode = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
+/** Keep the labels, and do not disclose again without a consent (HL7 v3-ActCode). */
+const marks = ["PERSISTLABEL", "NORDSCLCD"].map((code) => ({ system: actCode, code }));
+
+/** A record of 42 CFR Part 2 with the labels that say how its recipient has to handle it. */
+export function withPart2Labels(resource: JsonObject): JsonObject {
+  const meta = property(resource, "meta");
+  const security = isObject(meta) ? (property(meta, "security") ?? []) : [];
+  const labels = isArray(security) ? security : [];
+  const missing = marks.filter(
+    ({ code }) => !labels.some((label) => isObject(label) && property(label, "code") === code),
+  );
+  const { resourceType = "", id, ...rest } = resource;
+  return {
+    resourceType,
+    ...(id === undefined ? {} : { id }),
+    ...rest,
+    meta: { ...(isObject(meta) ? meta : {}), security: [...labels, ...missing] },
+  };
+}
+
+/** The entry of a Bundle that carries the notice. @param scope of the consent. */
+export const part2Entry = (scope: string): string =>
+  JSON.stringify({
+    resource: {
+      resourceType: "OperationOutcome",
+      issue: [
+        {
+          severity: "information",
+          code: "informational",
+          details: { text: part2Notice },
+          diagnostics: scope,
+        },
+      ],
+    },
+    search: { mode: "outcome" },
+  });

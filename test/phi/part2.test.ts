@@ -1,0 +1,132 @@
+import { test } from "vitest";
+import { utf8 } from "#kernel/encoded";
+import { instant } from "#kernel/clock";
+import { parseScopes } from "#identity/scopes";
+import { isArray, isObject, readJson, type JsonObject } from "#fhir/json/json";
+import { Page } from "#phi/page";
+import { Discloser } from "#phi/disclose";
+import { compilePolicy } from "#policy/compile";
+import { ConsentBook } from "#policy/consent/consent-book";
+import { readConsent } from "#policy/consent/read-consent";
+import { evaluate } from "#policy/evaluate";
+import { readInteraction } from "#fhir/interaction";
+import { Residences } from "#residence/row-residences";
+import { consent, purpose, sensitivity } from "../policy/consent/scene.ts";
+import { policy, rule } from "../policy/granting.ts";
+
+const v3 = "http://terminology.hl7.org/CodeSystem/v3-";
+const origin = "https://origin.example/fhir";
+const bases = {
+  public: "https://gateway.example/v1/fhir/main",
+  origin,
+  name: "main",
+  residences: new Residences(instant(0)),
+};
+const security = [
+  { system: `${v3}Confidentiality`, code: "R" },
+  { system: `${v3}ActUSPrivacyLaw`, code: "42CFRPart2" },
+];
+const row = (id: string, more: object) => ({
+  resourceType: "Observation",
+  id,
+  status: "final",
+  code: { text: "x" },
+  subject: { reference: "Patient/a" },
+  ...more,
+});
+const [record, plain] = [row("r", { meta: { security } }), row("p", {})];
+
+/** The grant of a request, with the Consents of patient `a`. */
+function granted(request: string, consents: readonly JsonObject[], part2 = true) {
+  const scopes = parseScopes("system/*.rs");
+  const [path = "", query = ""] = request.split("?");
+  const interaction = readInteraction("GET", path.split("/"), query);
+  if (!scopes.ok || !interaction.ok) throw new Error("a test's own mistake");
+  if (interaction.value.kind !== "read" && interaction.value.kind !== "search") throw new Error(request);
+  const nobody = { references: new Set<string>(), identifiers: new Set<string>() };
+  const asking = {
+    recipient: nobody,
+    holder: nobody,
+    purpose: "TREAT",
+    action: "read",
+    at: instant(0),
+  } as const;
+  const book = new ConsentBook({ request: asking, individual: undefined, publicBase: bases.public });
+  const filed = consents.map((resource, index) => ({
+    digest: `digest-${index}`,
+    rules: readConsent(resource, origin),
+    filedAt: instant(0),
+    mayPermit: true,
+  }));
+  book.learn(["a"], new Map([["a", filed]]));
+  const compiled = compilePolicy(
+    { ...policy(rule(["Observation"], "everything")), labels: { part2 } },
+    "sha256:test",
+  );
+  const access = { scopes: scopes.value, patient: undefined, purpose: "TREAT", consents: book };
+  const grant = evaluate(compiled, access, interaction.value);
+  if (!grant.ok) throw new Error(grant.error.reason);
+  return grant.value;
+}
+const tpo = consent({
+  type: "permit",
+  purpose: ["TREAT", "HPAYMT", "HOPERAT"].map(purpose),
+  securityLabel: [{ system: `${v3}Confidentiality`, code: "N" }, sensitivity("SUD")],
+});
+
+function read(body: object, consents: readonly JsonObject[], part2?: boolean): JsonObject | undefined {
+  const grant = granted("Observation/r", consents, part2);
+  const disclosed = new Discloser(grant, bases).read(utf8(JSON.stringify(body)), "Observation", "r");
+  if (!disclosed.ok) return undefined;
+  const json = readJson(disclosed.value.windows[0]?.body ?? new Uint8Array());
+  return json.ok && isObject(json.value) ? json.value : undefined;
+}
+
+function search(rows: readonly object[], consents: readonly JsonObject[]): string {
+  const grant = granted("Observation?status=final", consents);
+  if (grant.expects.kind !== "search") throw new Error("a test's own mistake");
+  const page = new Page(grant, grant.expects, bases);
+  for (const resource of rows) {
+    const offered = page.offer(utf8(JSON.stringify({ resource, search: { mode: "match" } })));
+    if (!offered.ok) throw new Error(offered.error.reason);
+  }
+  const finished = page.finish(undefined, true);
+  if (!finished.ok) throw new Error(finished.error.reason);
+  return finished.value.windows.map(({ body }) => new TextDecoder().decode(body)).join("");
+}
+
+test("a record of 42 CFR Part 2 leaves by a TPO consent, with the labels that its recipient has to keep", ({
+  expect,
+}) => {
+  expect(read(record, [])).toBeUndefined();
+  expect(read(record, [tpo], false)).toBeUndefined();
+  const shown = read(record, [tpo]);
+  const codes = (value: JsonObject | undefined) => {
+    const meta = value?.["meta"];
+    const labels = isObject(meta) ? meta["security"] : undefined;
+    return isArray(labels) ? labels.map((label) => (isObject(label) ? label["code"] : undefined)) : [];
+  };
+  expect(codes(shown)).toEqual(["R", "42CFRPart2", "PERSISTLABEL", "NORDSCLCD"]);
+  expect(shown).toEqual({ ...record, meta: shown?.["meta"] });
+});
+
+test("a searchset with such a record has the notice and the scope of the consent; a searchset without one has neither", ({
+  expect,
+}) => {
+  const bundle = JSON.parse(search([plain, record], [tpo])) as {
+    readonly total: number;
+    readonly entry: readonly { readonly search: object; readonly resource: object }[];
+  };
+  expect(bundle.total).toBe(2);
+  expect(bundle.entry.map(({ search: mode }) => mode)).toEqual([
+    { mode: "match" },
+    { mode: "match" },
+    { mode: "outcome" },
+  ]);
+  const said = JSON.stringify(bundle.entry[2]?.resource);
+  expect(said).toContain("42 CFR part 2 prohibits unauthorized use or disclosure of these records.");
+  expect(said).toContain("digest-0 (provision)");
+  const without = search([plain], [tpo]);
+  expect(search([plain, record], []), "hidden: as if absent").toBe(search([plain], []));
+  expect(without).not.toContain("42 CFR");
+});
