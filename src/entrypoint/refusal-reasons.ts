@@ -618,10 +618,13 @@ export const refusalReasons = {
     "timeout",
     "The FHIR server behind the gateway did not answer in time. Ask for less, or try again later.",
   ),
-  consents_unavailable: fhir(
-    503,
-    "transient",
-    "The Consents of the patients cannot be read at present, so nothing is disclosed. Ask again in some seconds.",
+  ...rowFor(
+    ["consents_unavailable", "consent_changed"],
+    fhir(
+      503,
+      "transient",
+      "The Consents of the patients cannot be read at present, so nothing is disclosed. Ask again in some seconds.",
+    ),
   ),
   origin_throttled: fhir(
     429,

@@ -14,6 +14,7 @@ import {
   outsideToken,
   thumbprint,
 } from "../support/outside.ts";
+import { requestOf } from "../support/in-process/mutual-tls.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
 const thp = "http://terminology.hl7.org/CodeSystem/";
@@ -31,6 +32,15 @@ const consent = (patient: string, more: object = {}) => ({
 const world = [
   { resourceType: "Patient" as const, id: "amara" },
   { resourceType: "Patient" as const, id: "bela" },
+  { resourceType: "Patient" as const, id: "dora" },
+  ...Array.from({ length: 12 }, (_, n) => ({
+    resourceType: "Observation" as const,
+    id: `dora-${n}`,
+    status: "final" as const,
+    code: { text: "a long note" },
+    subject: to("Patient/dora"),
+    note: [{ text: "n".repeat(300_000) }],
+  })),
 ];
 const policy = (name: string, more: object = {}) => ({
   name,
@@ -41,7 +51,7 @@ const policy = (name: string, more: object = {}) => ({
     purposes: ["PATRQT", "TREAT"],
     rules: [
       {
-        types: ["Consent", "Patient"],
+        types: ["Consent", "Patient", "Observation"],
         interactions: ["read", "search", "create", "update", "delete"],
         show: "everything",
         why: "45 CFR 164.508: the individual's authorization.",
@@ -213,5 +223,51 @@ test("a Consent that cannot be filed is answered 503 and stands so on record, an
   ]);
   expect(await inForce("bela")).toEqual([]);
   expect(await inForce("amara"), id).toEqual([["app", true, "permit"]]);
+  await clear();
+});
+
+test("a withdrawal counts within ten seconds: in a read, on page two of a search, and at the third window of a stream", async ({
+  expect,
+}) => {
+  const permitted = await ask("registrar", "Consent", sending("POST", consent("dora")));
+  const page = JSON.parse((await ask("clinic", "Observation?patient=dora&_count=2")).text) as {
+    readonly link: readonly { readonly relation: string; readonly url: string }[];
+  };
+  const next = page.link.find(({ relation }) => relation === "next")?.url ?? "";
+  expect((await ask("clinic", "Observation/dora-0")).status).toBe(200);
+  const headers = { authorization: `Bearer ${tokens.get("clinic") ?? ""}` };
+  const url = `${phylax.dev.fhir}/Observation?patient=dora&_count=50`;
+  const stream = await phylax.within(() =>
+    phylax.fetch(
+      requestOf(phylax.dev.clientCa.cert, certificates.get("clinic")?.cert ?? "", url, { headers }),
+    ),
+  );
+  const reader = stream.body?.getReader();
+  const first = await reader?.read();
+
+  const id = idOf(permitted);
+  const denial = { ...consent("dora"), id, provision: { type: "deny" } };
+  expect((await ask("registrar", `Consent/${id}`, sending("PUT", denial))).status).toBe(200);
+  const at = Date.now();
+  while ((await ask("clinic", "Observation/dora-0")).status !== 404) {
+    if (Date.now() - at > 10_000) throw new Error("the withdrawn Consent still permits a read");
+    await new Promise((resolve) => void setTimeout(resolve, 250));
+  }
+  const second = await ask("clinic", next.replace(`${phylax.dev.fhir}/`, ""));
+  expect(second.status).toBe(200);
+  expect(second.text, "no row of page two").not.toContain("dora-");
+
+  let text = Buffer.from(first?.value ?? new Uint8Array()).toString();
+  const rest = async () => {
+    for (;;) {
+      const { done, value } = (await reader?.read()) ?? { done: true, value: undefined };
+      if (done) return;
+      text += Buffer.from(value ?? new Uint8Array()).toString();
+    }
+  };
+  await expect(rest()).rejects.toThrow();
+  expect(text).toContain("dora-0");
+  const seen = new Set(Array.from(text.matchAll(/"id":"(dora-\d+)"/gu), ([, found]) => found));
+  expect(seen.size, "two windows of three or four rows each").toBeLessThanOrEqual(8);
   await clear();
 });

@@ -13,7 +13,9 @@ export type GateRefusal =
   | Exhausted
   | PrincipalDenied
   | PrincipalRefusal
-  | { readonly reason: "token_expired" };
+  | { readonly reason: "token_expired" }
+  /** A Consent by which rows were judged has changed, or cannot be read. */
+  | { readonly reason: "consent_changed" };
 
 type Passed = Result<unknown, GateRefusal>;
 
@@ -61,6 +63,7 @@ export class ReleaseGate {
   #budgets: readonly Budget[] = [];
   /** The denials that were last asked, and do not concern this request. */
   #clearedBy: DeniedNames | undefined;
+  #consentsHold: (() => Promise<boolean>) | undefined;
 
   /** @param signedBy `kid` of the key that signed the request. */
   constructor(
@@ -78,6 +81,11 @@ export class ReleaseGate {
   /** The rest of each quota from which the request spent. */
   get budgets(): readonly Budget[] {
     return this.#budgets;
+  }
+
+  /** The answer rests on Consents: each time the gate is asked, it asks whether they still stand. */
+  restsOn(consentsHold: () => Promise<boolean>): void {
+    this.#consentsHold = consentsHold;
   }
 
   /** Spends the cost of the request itself. */
@@ -155,7 +163,10 @@ export class ReleaseGate {
    */
   async stillGood(): Promise<Passed> {
     const lease = await this.#limiter.renew(spendsOfRequest(this.#who)[0], this.#denied);
-    return lease.ok ? this.#stillStands(this.#clock()) : lease;
+    if (!lease.ok) return lease;
+    const stands = await this.#stillStands(this.#clock());
+    if (!stands.ok || this.#consentsHold === undefined) return stands;
+    return (await this.#consentsHold()) ? stands : err({ reason: "consent_changed" });
   }
 
   // The list of denied names has a token until it expires; after that only the clock refuses it.
