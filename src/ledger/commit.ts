@@ -1,14 +1,7 @@
 import type { Instant } from "#kernel/clock";
-import { encodeFrame, firstPrevious, FRAME_TIME_STEP_SECONDS } from "#ledger/leaf/frame";
+import { encodeFrame, firstPrevious, FRAME_TIME_STEP_SECONDS, frameHash } from "#ledger/leaf/frame";
 import { sameBytes } from "#ledger/bytes/bytes";
-import { workerSha256 } from "#ledger/bytes/hash";
-import {
-  consistencyProof,
-  type HashAt,
-  LEAF_PREFIX,
-  rangeRoot,
-  verifyConsistency,
-} from "#ledger/tlog/merkle";
+import { consistencyProof, type HashAt, leafHash, rangeRoot, verifyConsistency } from "#ledger/tlog/merkle";
 import type { Checkpoint } from "#ledger/tlog/checkpoint";
 import { growTree, type Tile, type TreeEdge } from "#ledger/tlog/tile";
 
@@ -38,7 +31,7 @@ export function commit(head: Head, leaves: readonly Uint8Array[], now: Instant):
   const number = head.frame === undefined ? 0 : head.frame.number + 1;
   const coarse = Math.floor(now / 1000 / FRAME_TIME_STEP_SECONDS) * FRAME_TIME_STEP_SECONDS;
   const seconds = Math.max(coarse, head.frame?.seconds ?? 0);
-  const leafHashes = leaves.map((leaf) => workerSha256(LEAF_PREFIX, leaf)); // `leafHash`, in a Worker
+  const leafHashes = leaves.map(leafHash);
   const { range, edge, full } = growTree(head, head.size, leafHashes);
   const size = head.size + leaves.length;
   const previous = head.frame?.hash ?? firstPrevious;
@@ -52,7 +45,7 @@ export function commit(head: Head, leaves: readonly Uint8Array[], now: Instant):
     seconds,
     leaves,
   });
-  const hash = workerSha256(frame);
+  const hash = frameHash(frame);
   const after: Head = { origin: head.origin, size, range, edge, frame: { number, hash, seconds } };
   return { number, first: head.size, seconds, frame, frameHash: hash, leafHashes, tiles: full, head: after };
 }

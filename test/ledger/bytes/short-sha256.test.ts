@@ -19,8 +19,9 @@ test("the digests of FIPS 180-4's examples", ({ expect }) => {
     expect(hex(shortSha256([utf8(message)]))).toBe(digest);
 });
 
+// `sha256` and `hmacSha256` take the library in Node. The ledger's tests in workerd run the short form.
 test("a message of any length has the library's digest, in whatever parts it comes", ({ expect }) => {
-  for (let length = 0; length <= 2 * SHORT_BYTES_MAX; length++) {
+  for (let length = 0; length <= SHORT_BYTES_MAX + 100; length++) {
     const message = crypto.getRandomValues(new Uint8Array(length));
     expect(hex(sha256(message)), String(length)).toBe(hash("sha256", message));
     if (length <= SHORT_BYTES_MAX) expect(hex(shortSha256([message]))).toBe(hash("sha256", message));
@@ -35,7 +36,9 @@ test("a message of any length has the library's digest, in whatever parts it com
 test("a MAC is the library's, for keys and messages of any length", ({ expect }) => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 80 }), fc.uint8Array({ maxLength: 300 }), (key, message) => {
-      expect(hex(hmacSha256(key, message))).toBe(createHmac("sha256", key).update(message).digest("hex"));
+      const mac = createHmac("sha256", key).update(message).digest("hex");
+      expect(hex(hmacSha256(key, message))).toBe(mac);
+      if (key.length <= 64) expect(hex(shortHmac(key, message))).toBe(mac);
     }),
   );
 });

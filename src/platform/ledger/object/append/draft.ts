@@ -4,7 +4,7 @@ import { readEvent } from "#audit/check";
 import type { AuditEvent } from "#audit/event";
 import { type EventRecord, recordsOf } from "#audit/split";
 import { FRAME_LEAF_BYTES_MAX, FRAME_LEAVES_MAX } from "#ledger/leaf/frame";
-import { workerSha256 } from "#ledger/bytes/hash";
+import { sha256 } from "#ledger/bytes/hash";
 import { linesRoot } from "#ledger/leaf/lines";
 import { leafLength } from "#ledger/leaf/seal";
 import { random32 } from "#platform/ledger/object/log/key-epoch";
@@ -47,7 +47,7 @@ export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Dra
     throw new TypeError("ledger: an append is 1 to 254 events");
   const events = input.map(readWritable);
   const written = events.flatMap(writtenOf);
-  const digest = workerSha256(...written.map(({ plaintext }) => plaintext)).subarray(0, 16); // before their seeds
+  const digest = sha256(...written.map(({ plaintext }) => plaintext)).subarray(0, 16); // before their seeds
   const records = written.map((record) => draftRecord(record, subjectKey));
   const leafBytes = records.reduce((sum, { plaintext }) => sum + leafLength(plaintext.length), 0);
   const lineBytes = records.reduce((sum, { lines }) => sum + bytesOfLines(lines), 0);
