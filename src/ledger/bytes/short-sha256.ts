@@ -107,10 +107,10 @@ function compress(from: number): void {
   let h = state[7] ?? 0;
   for (let i = 0; i < 64; i++) {
     const s1 = rotated(e, 6) ^ rotated(e, 11) ^ rotated(e, 25);
-    const choice = (e & f) ^ (~e & g);
+    const choice = g ^ (e & (f ^ g));
     const first = (h + s1 + choice + (constants[i] ?? 0) + (words[i] ?? 0)) | 0;
     const s0 = rotated(a, 2) ^ rotated(a, 13) ^ rotated(a, 22);
-    const majority = (a & b) ^ (a & c) ^ (b & c);
+    const majority = (a & b) | (c & (a | b));
     h = g;
     g = f;
     f = e;
