@@ -32,10 +32,12 @@ export function paddedLength(length: number): number {
 
 /**
  * ISO/IEC 7816-4 padding (0x80, then zeros) to the next size class. Throws when longer than
- * PLAINTEXT_BYTES_MAX.
+ * PLAINTEXT_BYTES_MAX. `padded`: zeros of that length.
  */
-export function pad(plaintext: Uint8Array): Uint8Array {
-  const padded = new Uint8Array(paddedLength(plaintext.length));
+export function pad(
+  plaintext: Uint8Array,
+  padded: Uint8Array = new Uint8Array(paddedLength(plaintext.length)),
+): Uint8Array {
   padded.set(plaintext);
   padded[plaintext.length] = MARK;
   return padded;

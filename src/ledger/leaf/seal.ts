@@ -21,6 +21,8 @@ import { pad, paddedLength, TAG_BYTES, unpad } from "./padding.ts";
  */
 export type DataKey = Secret<Uint8Array>;
 
+const NONCE_COUNTER_AT = 4;
+
 /**
  * Seals the kind 0 leaves of a key epoch: the plaintext padded and sealed with AES-256-GCM, header and AAD
  * prepared once. It holds the key where nothing can read it. The caller never uses a counter twice with one
@@ -44,22 +46,34 @@ export class LeafSealer {
 
   async seal(counter: number, linesRoot: Uint8Array, plaintext: Uint8Array): Promise<Uint8Array> {
     if (linesRoot.length !== HASH_BYTES) throw new RangeError("not a leaf");
-    const padded = pad(plaintext);
-    const length = padded.length + TAG_BYTES;
-    const additionalData = this.#aad.slice();
-    const at = additionalData.length - LEAF_HEADER_BYTES;
-    const header = new DataView(additionalData.buffer, at);
-    header.setBigUint64(COUNTER_AT, BigInt(counter));
-    additionalData.set(linesRoot, at + LINES_ROOT_AT);
-    header.setUint32(LENGTH_AT, length);
-    const iv = this.#nonce.slice();
-    new DataView(iv.buffer).setBigUint64(4, BigInt(counter));
+    const length = paddedLength(plaintext.length) + TAG_BYTES;
+    const [aad, leafLength] = [this.#aad.length, LEAF_HEADER_BYTES + length];
+    // One buffer for all: the runtime counts and frees each.
+    const bytes = new Uint8Array(aad + this.#nonce.length + leafLength + length);
+    const additionalData = bytes.subarray(0, aad);
+    const iv = bytes.subarray(aad, aad + this.#nonce.length);
+    const leafAt = aad + iv.length;
+    const leaf = bytes.subarray(leafAt, leafAt + leafLength);
+    const padded = bytes.subarray(leafAt + leafLength, bytes.length - TAG_BYTES);
+    const view = new DataView(bytes.buffer);
+    const header = aad - LEAF_HEADER_BYTES;
+    additionalData.set(this.#aad);
+    setU64(view, header + COUNTER_AT, counter);
+    additionalData.set(linesRoot, header + LINES_ROOT_AT);
+    view.setUint32(header + LENGTH_AT, length);
+    iv.set(this.#nonce);
+    setU64(view, aad + NONCE_COUNTER_AT, counter);
+    pad(plaintext, padded);
+    leaf.set(additionalData.subarray(header));
     const body = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData }, this.#key, padded);
-    const leaf = new Uint8Array(LEAF_HEADER_BYTES + length);
-    leaf.set(additionalData.subarray(at));
     leaf.set(new Uint8Array(body), LEAF_HEADER_BYTES);
     return leaf;
   }
+}
+
+function setU64(view: DataView, at: number, value: number): void {
+  view.setUint32(at, Math.floor(value / 2 ** 32));
+  view.setUint32(at + 4, value >>> 0);
 }
 
 /** The bytes of the kind 0 leaf around a plaintext of this length. */

@@ -185,8 +185,8 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     // A configuration does not wait for this log's own configuration: two logs that stand in for each other
     // would wait for each other.
     const configured = hasConfiguration(events) ? undefined : this.#configured();
-    const [answer] = await Promise.all([this.#writer.append(events, proofHash, contents), configured]);
-    return answer;
+    const appended = this.#writer.append(events, proofHash, contents);
+    return configured === undefined ? appended : (await Promise.all([appended, configured]))[0];
   }
 
   /**
