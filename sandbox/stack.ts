@@ -317,7 +317,7 @@ async function addFile(
     throw new StartRefusal(
       `${path}: ${added.error.pointer === "" ? '""' : added.error.pointer} ${added.error.problem}`,
     ); // RFC 6901 §5: "" is the whole file
-  say(`registry: ${path}: ${added.value.added} added, ${added.value.changed} changed`);
+  say(`registry: ${path}: ${added.value.counts.added} added, ${added.value.counts.changed} changed`);
   for (const name of missing)
     say(`registry: ${name} is not in the environment: its server cannot be called. Set it and start again`);
 }

@@ -59,6 +59,10 @@ export interface Runtime {
 }
 
 interface Applied {
+  readonly counts: AppliedCounts;
+}
+
+interface AppliedCounts {
   readonly added: number;
   readonly changed: number;
 }

@@ -43,10 +43,21 @@ export interface Verb {
   readonly path: string;
   /** An operator with any of these roles may ask for it. */
   readonly roles: readonly Role[];
-  /** True: it changes something, and takes an `Idempotency-Key`. */
+  /**
+   * True: it changes something. It takes an `Idempotency-Key`, and its document and effect go on record as
+   * texts.
+   */
   readonly changes: boolean;
   /** `operator`: the id of the operator who acts. */
-  readonly act: (document: unknown, operator: string) => Promise<Result<object, Rejected>>;
+  readonly act: (document: unknown, operator: string) => Promise<Result<Act, Rejected>>;
+}
+
+/** A completed act. */
+export interface Act {
+  /** It has counts and flags, and no patient data. */
+  readonly answer: object;
+  /** For the record: the entries that changed. */
+  readonly effect?: readonly object[];
 }
 
 /**
@@ -90,12 +101,13 @@ export async function administer(
   if (ports.clock() - at > bodyPatienceMilliseconds) return refuse({ reason: "body_timed_out" });
 
   const digest = await digestOf(document.value);
+  const submitted = verb.changes ? JSON.stringify(document.value.value) : undefined;
   const key = verb.changes ? submission.idempotencyKey : null;
   const claimed = await claimAction(key, operator.value.id, `${path} ${digest ?? ""}`, ports.requestKeys);
   if (!claimed.ok) return refuse(claimed.error);
   const once = claimed.value;
   const answer = async (): Promise<Response> => {
-    const receipt = await trail.intends(digest);
+    const receipt = await trail.intends(digest, submitted);
     if (receipt === "replayed") return refuse({ reason: "proof_replayed" });
     const headers = { ...receipt, ...nextNonce(trail.seen, ports, at) };
     const still = await mayStillAct(roles, ports, trail.seen, ports.clock());
@@ -120,9 +132,10 @@ export async function administer(
       await trail.ended({ status, reason });
       return problem(id, { status, title, pointer, detail }, headers);
     }
-    await once?.done(done.value);
-    await trail.ended({ status: 200 });
-    return json(id, 200, done.value, headers);
+    const { answer: result, effect } = done.value;
+    await once?.done(result);
+    await trail.ended({ status: 200 }, effect && JSON.stringify(effect));
+    return json(id, 200, result, headers);
   };
   try {
     return await answer();

@@ -1,5 +1,5 @@
 import type { Verb } from "./administer.ts";
-import { orRejected } from "./change-registry.ts";
+import { applied } from "./change-registry.ts";
 import type { RegistryDesk } from "./ports.ts";
 
 /** Merges a registry file for an operator with the role `registry-admin`. */
@@ -9,5 +9,5 @@ export const applyRegistryVerb = (registry: Pick<RegistryDesk, "apply">): Verb =
   method: "POST",
   path: "api/registry",
   roles: ["registry-admin"],
-  act: async (document) => orRejected(await registry.apply(document)),
+  act: async (document) => applied(await registry.apply(document)),
 });

@@ -1,7 +1,7 @@
-import { err, type Result } from "#kernel/result";
+import { err, ok, type Result } from "#kernel/result";
 import type { RegistryProblem } from "#registry/document";
-import type { Rejected, Verb } from "./administer.ts";
-import type { RegistryDesk } from "./ports.ts";
+import type { Act, Rejected, Verb } from "./administer.ts";
+import type { Applied, RegistryDesk } from "./ports.ts";
 
 /** The registry as a registry file, with the digest that a change may expect. */
 export const showRegistryVerb = (registry: Pick<RegistryDesk, "show">): Verb => ({
@@ -10,7 +10,7 @@ export const showRegistryVerb = (registry: Pick<RegistryDesk, "show">): Verb => 
   method: "GET",
   path: "api/registry",
   roles: ["registry-reader", "registry-admin"],
-  act: async () => ({ ok: true, value: await registry.show() }),
+  act: async () => ok({ answer: await registry.show() }),
 });
 
 /** The entries that a change would add, change and remove. Nothing is written. */
@@ -20,7 +20,10 @@ export const planRegistryVerb = (registry: Pick<RegistryDesk, "plan">): Verb => 
   method: "POST",
   path: "api/registry/plan",
   roles: ["registry-reader", "registry-admin"],
-  act: async (document) => orRejected(await registry.plan(document)),
+  async act(document) {
+    const plan = orRejected(await registry.plan(document));
+    return plan.ok ? ok({ answer: plan.value }) : plan;
+  },
 });
 
 /** Applies a change that was planned on the registry's present state. */
@@ -30,10 +33,16 @@ export const changeRegistryVerb = (registry: Pick<RegistryDesk, "change">): Verb
   method: "POST",
   path: "api/registry/changes",
   roles: ["registry-admin"],
-  act: async (document) => orRejected(await registry.change(document)),
+  act: async (document) => applied(await registry.change(document)),
 });
 
-export function orRejected<T>(done: Result<T, RegistryProblem>): Result<T, Rejected> {
+/** The answer has the numbers; the record has the entries. */
+export function applied(done: Result<Applied, RegistryProblem>): Result<Act, Rejected> {
+  const accepted = orRejected(done);
+  return accepted.ok ? ok({ answer: accepted.value.counts, effect: accepted.value.changes }) : accepted;
+}
+
+function orRejected<T>(done: Result<T, RegistryProblem>): Result<T, Rejected> {
   if (done.ok) return done;
   const { reason, pointer, problem } = done.error;
   return err({ reason: `registry_${reason}`, pointer, detail: problem });

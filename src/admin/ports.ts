@@ -16,10 +16,12 @@ export interface OperatorRoll {
   find(x5t: string): Promise<Operator | undefined>;
 }
 
-/** The numbers of new and changed entries of a registry file: both are 0 when all entries were there. */
+/** An applied document. */
 export interface Applied {
-  readonly added: number;
-  readonly changed: number;
+  /** The numbers of new, changed and (of a change) removed entries: all are 0 if nothing was to be done. */
+  readonly counts: { readonly added: number; readonly changed: number; readonly removed?: number };
+  /** Each entry that changed, with its content before and after. */
+  readonly changes: readonly object[];
 }
 
 /** The registry's only writer. */
@@ -37,7 +39,7 @@ export interface RegistryDesk {
    * Applies a change of the registry that names the state which it expects: the whole change, or nothing and
    * the problem. A narrowing takes effect everywhere within ten seconds.
    */
-  change(document: unknown): Promise<Result<Applied & { readonly removed?: number }, RegistryProblem>>;
+  change(document: unknown): Promise<Result<Applied, RegistryProblem>>;
   /** In force when it returns, and everywhere within ten seconds. */
   revoke(denial: unknown): Promise<Result<void, DenialProblem>>;
   /** False when nothing of that name was denied. */

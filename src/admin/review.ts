@@ -11,7 +11,7 @@ export const listReviewsVerb = (reviews: ReviewTasks): Verb => ({
   changes: false,
   async act(document) {
     const found = await reviews.list(document);
-    return found.ok ? ok({ reviews: found.value }) : rejected(found.error);
+    return found.ok ? ok({ answer: { reviews: found.value } }) : rejected(found.error);
   },
 });
 
@@ -24,7 +24,7 @@ export const closeReviewVerb = (reviews: ReviewTasks): Verb => ({
   changes: true,
   async act(document, operator) {
     const closed = await reviews.close(document, operator);
-    return closed.ok ? ok({ closed: true }) : rejected(closed.error);
+    return closed.ok ? ok({ answer: { closed: true } }) : rejected(closed.error);
   },
 });
 

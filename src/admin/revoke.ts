@@ -15,7 +15,7 @@ export const revokeVerb = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
   roles: ["revoker"],
   async act(document) {
     const revoked = await registry.revoke(document);
-    return revoked.ok ? ok({ revoked: true }) : rejected(revoked.error);
+    return revoked.ok ? ok({ answer: { revoked: true } }) : rejected(revoked.error);
   },
 });
 
@@ -28,7 +28,7 @@ export const liftVerb = (registry: Pick<RegistryDesk, "lift">): Verb => ({
   roles: ["revoker"],
   async act(document) {
     const lifted = await registry.lift(document);
-    return lifted.ok ? ok({ lifted: lifted.value }) : rejected(lifted.error);
+    return lifted.ok ? ok({ answer: { lifted: lifted.value } }) : rejected(lifted.error);
   },
 });
 

@@ -14,7 +14,7 @@ export const suspendAccountingVerb = (holds: AccountingHolds): Verb => ({
   roles: ["privacy-officer"],
   async act(document) {
     const held = await holds.hold(document);
-    if (held.ok) return ok({ suspended: true });
+    if (held.ok) return ok({ answer: { suspended: true } });
     const { reason, field } = held.error;
     const pointer = field === "" ? "" : `/${field}`;
     return err({ reason, pointer, detail: "is missing, malformed or not known" });

@@ -1,3 +1,4 @@
+import { documentParts } from "#audit/definition";
 import type { AuditEvent, EventOutcome } from "#audit/event";
 import type { ProofSink, Replayed } from "#audit/ports";
 import { receiptHeader, RequestRecords, senderOf, type Appended } from "#entrypoint/request-records";
@@ -21,6 +22,7 @@ export class Trail {
   readonly #arrival: OperatorArrival;
   readonly #records: RequestRecords;
   readonly #what: NonNullable<AuditEvent["what"]>;
+  #steps = 0;
 
   constructor(arrival: OperatorArrival, ledger: ProofSink, what: NonNullable<AuditEvent["what"]>) {
     this.#arrival = arrival;
@@ -37,22 +39,32 @@ export class Trail {
   }
 
   /**
-   * The record before the change: after a crash it says that the change may have been made. `replayed`: the
-   * change must not be made.
+   * The record before the change, with its document: after a crash it says that the change may have been made.
+   * `replayed`: the change must not be made.
    */
-  async intends(documentDigest: string | undefined): Promise<Receipt | Replayed> {
-    const recorded = await this.#recordFirst(
-      this.#event({
-        kind: "administration",
-        step: 0,
-        what: { ...this.#what, ...(documentDigest !== undefined && { id: documentDigest }) },
-      }),
-    );
-    return recorded === "replayed" ? recorded : receiptHeader(recorded);
+  async intends(
+    documentDigest: string | undefined,
+    document: string | undefined,
+  ): Promise<Receipt | Replayed> {
+    const what = { ...this.#what, ...(documentDigest !== undefined && { id: documentDigest }) };
+    const [first, ...further] = documentsOf("submitted", document);
+    const recorded = await this.#recordFirst(this.#administration({ what, document: first }));
+    if (recorded === "replayed") return recorded;
+    for (const part of further) await this.#record(this.#administration({ what, document: part }));
+    return receiptHeader(recorded);
   }
 
-  async ended(outcome: EventOutcome): Promise<void> {
-    await this.#record(this.#event({ kind: "administration", step: 1, outcome }));
+  /** The record after the change, with its effect; the record with the outcome is the last. */
+  async ended(outcome: EventOutcome, effect?: string): Promise<void> {
+    const parts = documentsOf("effect", effect);
+    for (const part of parts.slice(0, -1)) await this.#record(this.#administration({ document: part }));
+    await this.#record(this.#administration({ outcome, document: parts.at(-1) }));
+  }
+
+  #administration(
+    part: Pick<AuditEvent, "outcome" | "document"> & Partial<Pick<AuditEvent, "what">>,
+  ): AuditEvent {
+    return this.#event({ what: this.#what, ...part, kind: "administration", step: this.#steps++ });
   }
 
   #recordFirst(event: AuditEvent): Promise<Appended> {
@@ -63,7 +75,7 @@ export class Trail {
     return this.#records.further([event], this.#sender());
   }
 
-  #event(part: Pick<AuditEvent, "kind" | "step" | "outcome" | "what">): AuditEvent {
+  #event(part: Pick<AuditEvent, "kind" | "step" | "outcome" | "what" | "document">): AuditEvent {
     const { id, at, address } = this.#arrival;
     const { certificate, operator, signIn, proof } = this.seen;
     const { issuer, subject, tokenId, keyId } = signIn ?? {};
@@ -90,6 +102,16 @@ export class Trail {
     const sender = operator === undefined ? undefined : { id: `operator ${operator}` };
     return senderOf(this.#arrival, sender, undefined, 1);
   }
+}
+
+/** A text as the documents of its records; a single record without a document if there is no text. */
+function documentsOf(
+  role: "submitted" | "effect",
+  text: string | undefined,
+): readonly AuditEvent["document"][] {
+  if (text === undefined) return [undefined];
+  const parts = documentParts(text);
+  return parts.map((part, i) => ({ role, text: part, part: i + 1, parts: parts.length }));
 }
 
 type Receipt = ReturnType<typeof receiptHeader>;

@@ -112,6 +112,14 @@ const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
   },
   definition: { contentDigest: hexDigest, chunk: isChunk },
   emergency: { justification: text, review: matches(/^[0-9a-f]{32}$/) },
+  // The text is in a definition.
+  document: {
+    text: () => false,
+    textDigest: hexDigest,
+    part: count,
+    parts: count,
+    role: matches(/^(?:submitted|effect)$/),
+  },
 };
 const required: Readonly<Record<string, Check>> = {
   id: matches(/^[0-9a-f]{32}$/),
@@ -180,6 +188,7 @@ export function readEvent(value: unknown): Result<AuditEvent, BadEvent> {
     return bad("patients: one is named twice");
   if (!isOfItsKind(whole)) return bad("configuration");
   if (!isDefinition(whole)) return bad("definition");
+  if (whole.document !== undefined && whole.kind !== "administration") return bad("document");
   if (whole.withheld?.paths !== undefined && whole.withheld.pathsDigest !== undefined)
     return bad("withheld: paths and their digest");
   return ok({ ...whole, at: instant(whole.at) });

@@ -29,10 +29,18 @@ export class DefinitionIndex {
   /** The event with the content of the definitions that it names, in place of their digests. */
   resolve(event: AuditEvent): Result<AuditEvent, "definition_missing"> {
     const { pathsDigest, ...withheld } = event.withheld ?? {};
-    if (pathsDigest === undefined) return ok(event);
-    const defined = this.#known.get(pathsDigest);
-    return defined?.type === "withheld-paths"
-      ? ok({ ...event, withheld: { ...withheld, paths: defined.value } })
-      : err("definition_missing");
+    const { textDigest, ...document } = event.document ?? {};
+    let resolved = event;
+    if (pathsDigest !== undefined) {
+      const defined = this.#known.get(pathsDigest);
+      if (defined?.type !== "withheld-paths") return err("definition_missing");
+      resolved = { ...resolved, withheld: { ...withheld, paths: defined.value } };
+    }
+    if (textDigest !== undefined) {
+      const defined = this.#known.get(textDigest);
+      if (defined?.type !== "document-part") return err("definition_missing");
+      resolved = { ...resolved, document: { ...document, text: defined.value } };
+    }
+    return ok(resolved);
   }
 }

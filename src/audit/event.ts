@@ -33,8 +33,8 @@ export const eventKinds = {
   introspection: { discloses: false },
   revocation: { discloses: false },
   /**
-   * An operator's change of the registry: step 0 before it, with the digest of the document as `what.id`;
-   * step 1 with its outcome.
+   * An operator's action. Before it step 0, with the digest of the document as `what.id`; after it the last
+   * step, with its outcome. A change of the registry has its documents (`document`).
    */
   administration: { discloses: false },
   /**
@@ -105,6 +105,8 @@ export interface AuditEvent {
   readonly tally?: Counts | undefined;
   /** Only of kind `configuration`. */
   readonly configuration?: Configuration | undefined;
+  /** Of a change of the registry: the submitted document, and after it the entries that changed. */
+  readonly document?: EventDocument | undefined;
   /** Only of kind `definition`, which the ledger alone writes (audit/definition). */
   readonly definition?: DefinitionChunk | undefined;
 }
@@ -122,6 +124,17 @@ export interface Reserve {
   readonly counts: Counts;
   /** References for which `unnamed` has room. */
   readonly unnamed: readonly string[];
+}
+
+/** A JSON text, or a part of it if the text is too long for a definition. Each part has a step of its own. */
+export interface EventDocument {
+  /** For writers and readers. A record has the digest of the definition in its place. */
+  readonly text?: string | undefined;
+  readonly textDigest?: string | undefined;
+  readonly part?: number | undefined; // from 1
+  readonly parts?: number | undefined;
+  /** The document that an operator sent, or the entries that changed, each with its content before and after. */
+  readonly role?: "submitted" | "effect" | undefined;
 }
 
 /** A piece of a definition's content, at most 60 KiB; the part numbers of the records are its order. */

@@ -51,6 +51,7 @@ const keys = {
   fill: 24,
   definition: 25,
   emergency: 27,
+  document: 30,
 } as const;
 const groups = {
   who: {
@@ -76,9 +77,10 @@ const groups = {
   configuration: { worker: 1, digest: 2, settings: 3 },
   definition: { contentDigest: 1, chunk: 2 },
   emergency: { justification: 1, review: 2 },
+  document: { text: 1, textDigest: 2, part: 3, parts: 4, role: 5 },
 } as const satisfies { readonly [G in Group]: Readonly<Record<keyof NonNullable<AuditEvent[G]>, number>> };
 // Hex in an event, 32 bytes in a record.
-const digestFields: ReadonlySet<string> = new Set(["pathsDigest", "contentDigest"]);
+const digestFields: ReadonlySet<string> = new Set(["pathsDigest", "contentDigest", "textDigest"]);
 type Group =
   | "who"
   | "from"
@@ -89,7 +91,8 @@ type Group =
   | "window"
   | "configuration"
   | "definition"
-  | "emergency";
+  | "emergency"
+  | "document";
 const groupNames = Object.keys(groups) as Group[]; // the keys of the table above
 
 /** The plaintext of a record whose seed is still 32 zeros, and the place of the seed in it. */
@@ -136,7 +139,7 @@ const noSeed: Uint8Array = new Uint8Array(32);
 export function encodeUnseeded(event: AuditEvent, part: number, parts: number): UnseededRecord {
   const writer = new CborWriter();
   const longest = event.reserve === undefined ? undefined : decidedLength(writer, worstCase(event));
-  const { step, asked, withheld, window, configuration, definition } = event;
+  const { step, asked, withheld, window, configuration, definition, document } = event;
   const map = writer.mapStart();
   let count = writeField(writer, keys.version, VERSION);
   count += writeField(writer, keys.id, fromHex(event.id));
@@ -170,6 +173,7 @@ export function encodeUnseeded(event: AuditEvent, part: number, parts: number): 
     count += writeField(writer, keys.fill, filling(Math.max(0, longest - decided) + emptyFill));
   count += writeGroup(writer, "definition", definition, event);
   count += writeGroup(writer, "emergency", event.emergency, event);
+  count += writeGroup(writer, "document", document, event);
   writer.mapEnd(map, count);
   return { plaintext: writer.finish(), seedAt };
 }

@@ -24,7 +24,7 @@ function door(changes: Partial<AdminPorts> = {}) {
       ...registryUnasked,
       apply: async () => {
         book.push("applied");
-        return ok({ added: 1, changed: 0 });
+        return ok({ counts: { added: 1, changed: 0 }, changes: [{ kind: "client", name: "new" }] });
       },
       revoke: async () => ok(undefined),
       lift: async () => ok(false),

@@ -38,7 +38,10 @@ function door(change: object | "no answer" | undefined) {
     denials: () => known((state) => state.denials),
     registry: {
       ...registryUnasked,
-      apply: () => (acts.push("applied"), Promise.resolve(ok({ added: 0, changed: 0 }))),
+      apply: () => (
+        acts.push("applied"),
+        Promise.resolve(ok({ counts: { added: 0, changed: 0 }, changes: [] }))
+      ),
       revoke: () => act("revoked"),
       lift: () => (acts.push("lifted"), Promise.resolve(ok(true))),
     },

@@ -149,9 +149,9 @@ test("a client's home is one of the ledger's regions; a file may add it, and a f
   const refused = (reason: string) => ({ ok: false, error: { reason, pointer: "/clients/0/region" } });
   expect(await add("moon")).toMatchObject(refused("invalid"));
   expect(await add("oc")).toMatchObject(refused("invalid"));
-  expect(await add()).toMatchObject({ ok: true, value: { added: 0, changed: 0 } });
-  expect(await add("enam")).toMatchObject({ ok: true, value: { added: 0, changed: 1 } });
-  expect(await add()).toMatchObject({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await add()).toMatchObject({ ok: true, value: { counts: { added: 0, changed: 0 } } });
+  expect(await add("enam")).toMatchObject({ ok: true, value: { counts: { added: 0, changed: 1 } } });
+  expect(await add()).toMatchObject({ ok: true, value: { counts: { added: 0, changed: 0 } } });
   expect(await add("weur")).toMatchObject(refused("conflict"));
 });
 

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { commandIn } from "../support/in-process/command.ts";
+import { openLedger } from "../support/auditor.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
 let phylax: Door;
@@ -105,4 +106,39 @@ test("each read, plan and change of the registry is on record with its operator"
   );
   for (const interaction of ["show-registry", "plan-registry", "change-registry"])
     expect(done).toContainEqual(expect.stringMatching(new RegExp(`^\\S+ ${interaction}$`, "u")));
+});
+
+test("the ledger has each changed entry before and after, and the submitted document, also a long one", async () => {
+  const long = JSON.stringify({ policies: Array.from({ length: 20 }, (_, i) => policyNamed(`p${i}`)) });
+  expect(long.length, "it needs several definitions").toBeGreaterThan(240_000);
+  writeFileSync(file("long.json"), long);
+  const added = await command("registry", "apply", file("long.json"));
+  expect(added.out, added.error).toMatch(/20 added, 0 changed\n$/u);
+
+  const opened = await openLedger(phylax.dev);
+  const documents = (interaction: string) =>
+    [...Map.groupBy(opened, ({ event }) => event.id).values()]
+      .map((records) => records.map(({ event }) => event))
+      .filter(([first]) => first?.what?.interaction === interaction);
+  const removal = documents("change-registry").find((events) =>
+    events[0]?.document?.text?.includes('"payer"'),
+  );
+  expect(JSON.parse(removal?.[0]?.document?.text ?? "")).toMatchObject({ remove: { clients: ["payer"] } });
+  expect(JSON.parse(removal?.at(-1)?.document?.text ?? "")).toContainEqual(
+    expect.objectContaining({
+      kind: "client",
+      name: "payer",
+      before: expect.objectContaining({ id: "payer" }),
+    }),
+  );
+  const whole = (documents("apply-registry").at(-1) ?? []).filter(
+    ({ document }) => document?.role === "submitted",
+  );
+  expect(whole.map(({ document }) => document?.text).join("")).toBe(long);
+  expect(whole.length).toBeGreaterThan(2);
+});
+
+const policyNamed = (name: string) => ({
+  name,
+  body: { ...(JSON.parse(readFileSync("policies/treat.json", "utf8")) as object), name },
 });

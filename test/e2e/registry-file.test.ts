@@ -1,3 +1,4 @@
+import type { AppliedRegistry } from "#platform/revocation/object/revocations";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,10 +22,7 @@ import { withValue } from "../support/registry-file.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
 interface Desk {
-  apply(
-    document: unknown,
-    mode?: "add" | "replace",
-  ): Promise<Result<{ readonly added: number; readonly changed: number }, RegistryProblem>>;
+  apply(document: unknown, mode?: "add" | "replace"): Promise<Result<AppliedRegistry, RegistryProblem>>;
 }
 
 const page = readFileSync(join(import.meta.dirname, "../../docs/registry.md"), "utf8");
@@ -103,7 +101,10 @@ test("the same file again changes nothing, changed content clashes by its pointe
   expect,
 }) => {
   await desk.apply(file());
-  expect(await desk.apply(file())).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await desk.apply(file())).toEqual({
+    ok: true,
+    value: { counts: { added: 0, changed: 0 }, changes: [] },
+  });
   expect(await desk.apply(withValue(file(), "/issuers/0/audience", "another"))).toMatchObject({
     error: { reason: "conflict", pointer: "/issuers/0/audience" },
   });
@@ -115,7 +116,10 @@ test("the same file again changes nothing, changed content clashes by its pointe
 });
 
 test("the whole file of docs/registry.md was accepted unchanged, at the start", async ({ expect }) => {
-  expect(await desk.apply(JSON.parse(shown))).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await desk.apply(JSON.parse(shown))).toEqual({
+    ok: true,
+    value: { counts: { added: 0, changed: 0 }, changes: [] },
+  });
   const readiness = await send(phylax.dev, undefined, `${phylax.dev.gateway}/readyz`);
   expect(JSON.parse(readiness.text)).toMatchObject({
     status: "ready",

@@ -8,7 +8,6 @@ import { readChange } from "#registry/read";
 import {
   planRegistry,
   showRegistry,
-  type RegistryCounts,
   type RegistryPlan,
   type ShownRegistry,
 } from "#platform/registry/apply-registry";
@@ -24,7 +23,12 @@ import { OwnTokenRevocation } from "#platform/revocation/isolate/own-token-revoc
 import { RevocationFeed } from "#platform/revocation/isolate/feed";
 import { ReviewDesk, ReviewOpening } from "#platform/reviews/review-desk";
 import { within } from "#platform/within";
-import { registryRules, Revocations, revocationsOf } from "#platform/revocation/object/revocations";
+import {
+  type AppliedRegistry,
+  registryRules,
+  Revocations,
+  revocationsOf,
+} from "#platform/revocation/object/revocations";
 import { RowLeaseBook } from "#platform/row-leases/object/row-leases";
 import { KeyedRequests } from "#platform/idempotency/object/keyed-requests";
 
@@ -40,7 +44,7 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
    * Merges a registry file (docs/registry.md): the whole file, or nothing and a JSON pointer to the
    * conflict.
    */
-  async apply(document: unknown, mode: MergeMode = "add"): Promise<Result<RegistryCounts, RegistryProblem>> {
+  async apply(document: unknown, mode: MergeMode = "add"): Promise<Result<AppliedRegistry, RegistryProblem>> {
     return await revocationsOf(this.env).apply(document, mode);
   }
 
@@ -58,7 +62,7 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
    * Applies a change to the state that it expects: the whole change, or nothing and a JSON pointer to the
    * problem.
    */
-  async change(document: unknown): Promise<Result<RegistryCounts, RegistryProblem>> {
+  async change(document: unknown): Promise<Result<AppliedRegistry, RegistryProblem>> {
     const read = readChange(document, this.env.PUBLIC_URL);
     if (!read.ok) return read;
     if (read.value.expects === undefined)

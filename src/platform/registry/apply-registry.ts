@@ -43,6 +43,8 @@ export interface RegistryRules {
 export interface ApplyPorts extends RegistryRules {
   /** Receives the records that are about to be written. Nothing is written before it resolves. */
   readonly begin?: (records: readonly RecordName[]) => Promise<void>;
+  /** Receives each entry that is about to change, with its content before and after. */
+  readonly planned?: (changes: readonly PlannedChange[]) => void;
   /**
    * Receives the registry's bookmark after the write, or the bookmark of the read when there was nothing to
    * write.
@@ -66,8 +68,10 @@ export async function applyRegistry(
     // A new session each time: within one session, D1 may read a copy of the database that lacks another
     // writer's change.
     const session = registry.withSession("first-primary");
-    const changes = read.value.changes(await readRegistryState(session));
+    const there = await readRegistryState(session);
+    const changes = read.value.changes(there);
     if (changes.ok) {
+      ports.planned?.(planChanges(there, changes.value));
       const records = recordsOf(changes.value);
       if (records.length > 0) await ports.begin?.(records);
       await writeRegistry(session, changes.value, ports.clock());

@@ -67,7 +67,10 @@ test("each record that a registry file writes gets a delta before the write and 
     "origin/main",
   ]);
   expect(await pending()).toBe(0);
-  expect(await desk.apply(file, "add")).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await desk.apply(file, "add")).toEqual({
+    ok: true,
+    value: { counts: { added: 0, changed: 0 }, changes: [] },
+  });
   expect((await revocations().news(telehealth, 0)).epoch).toBe(news.epoch);
 });
 
@@ -114,7 +117,7 @@ test("while D1 takes no writes a change stays pending, announced as begun, and t
   expect(changed(await revocations().news(telehealth, epoch))).toContain("client/telehealth");
   expect(await desk.apply(file, "add"), "all of it is there").toEqual({
     ok: true,
-    value: { added: 0, changed: 0 },
+    value: { counts: { added: 0, changed: 0 }, changes: [] },
   });
 });
 

@@ -24,15 +24,27 @@ function definitionOf(paths: readonly string[]): Definition {
   return definition;
 }
 
-/** Replaces each list of withheld paths by the digest of its definition. An empty list needs none. */
+/**
+ * Replaces each list of withheld paths and each document's text by the digest of its definition. An empty list
+ * needs none.
+ */
 export function withNames(events: readonly AuditEvent[]): NamedEvents {
   const definitions = new Map<string, Definition>();
   const named = events.map((event): AuditEvent => {
     const { paths, ...withheld } = event.withheld ?? {};
-    if (paths === undefined || paths.length === 0) return event;
-    const definition = definitionOf(paths);
-    definitions.set(definition.digest, definition);
-    return { ...event, withheld: { ...withheld, pathsDigest: definition.digest } };
+    const { text, ...document } = event.document ?? {};
+    let short = event;
+    if (paths !== undefined && paths.length > 0) {
+      const definition = definitionOf(paths);
+      definitions.set(definition.digest, definition);
+      short = { ...short, withheld: { ...withheld, pathsDigest: definition.digest } };
+    }
+    if (text !== undefined) {
+      const definition = define({ type: "document-part", value: text });
+      definitions.set(definition.digest, definition);
+      short = { ...short, document: { ...document, textDigest: definition.digest } };
+    }
+    return short;
   });
   return { events: named, definitions };
 }

@@ -2,10 +2,11 @@ import { DurableObject } from "cloudflare:workers";
 import { denialName, denialScope, type Denial } from "#identity/denial";
 import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/document";
+import type { PlannedChange } from "#registry/plan";
 import type { RecordName, RevocationUpdate } from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";
 import { namedRegions } from "#ledger/layout";
-import type { Result } from "#kernel/result";
+import { ok, type Result } from "#kernel/result";
 import { allowedPlaces, type PlaceVariables } from "#platform/config/allowed-places";
 import { applyRegistry, type RegistryCounts, type RegistryRules } from "#platform/registry/apply-registry";
 import type { Listener } from "#platform/guard/object/guard-epochs";
@@ -35,6 +36,12 @@ export const registryRules = (env: Omit<RevocationsEnv, "REVOCATIONS" | "REGISTR
   allowed: env.ORIGIN_HOSTS === "" ? undefined : allowedPlaces(env),
   regions: env.LEDGER_REGIONS ? namedRegions(env.LEDGER_REGIONS) : undefined,
 });
+
+/** An applied document: the numbers of its entries, and each changed entry before and after. */
+export interface AppliedRegistry {
+  readonly counts: RegistryCounts;
+  readonly changes: readonly PlannedChange[];
+}
 
 /** The only object of its class. It is global, no request waits for it, and guards read it (P4). */
 export const revocationsOf = (env: RevocationsEnv): DurableObjectStub<Revocations> =>
@@ -100,7 +107,7 @@ export class Revocations extends DurableObject<RevocationsEnv> {
    * Merges a registry file (see `applyRegistry`) after earlier writes. Throws when D1 fails: the alarm
    * repeats a write that had begun, until another write comes.
    */
-  async apply(document: unknown, mode: MergeMode): Promise<Result<RegistryCounts, RegistryProblem>> {
+  async apply(document: unknown, mode: MergeMode): Promise<Result<AppliedRegistry, RegistryProblem>> {
     return await this.#inTurn(async () => {
       // An earlier write that was cut off must come first. After this write it would undo it: a grant that
       // is being narrowed would be wide again, without a delta.
@@ -216,7 +223,8 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     document: unknown,
     mode: MergeMode,
     again: number | undefined,
-  ): Promise<Result<RegistryCounts, RegistryProblem>> {
+  ): Promise<Result<AppliedRegistry, RegistryProblem>> {
+    let changes: readonly PlannedChange[] = [];
     let id = again;
     let bookmark: string | null = null;
     const applied = await applyRegistry(this.env.REGISTRY, document, mode, {
@@ -226,12 +234,15 @@ export class Revocations extends DurableObject<RevocationsEnv> {
         await this.ctx.storage.setAlarm(now() + redriveMilliseconds);
         await this.ctx.storage.sync(); // D1 must not know of it first
       },
+      planned: (entries) => {
+        changes = entries;
+      },
       seen: (at) => {
         bookmark = at;
       },
     });
     if (id !== undefined) this.#store.finish(id, bookmark);
-    return applied;
+    return applied.ok ? ok({ counts: applied.value, changes }) : applied;
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Secret } from "#kernel/secret";
 import { accountingLines, isAccountable } from "#audit/accounting/line";
 import { readEvent } from "#audit/check";
+import { digestsNamed } from "#audit/definition";
 import type { AuditEvent } from "#audit/event";
 import { type EventRecord, recordsOf } from "#audit/split";
 import { FRAME_LEAF_BYTES_MAX, FRAME_LEAVES_MAX } from "#ledger/leaf/frame";
@@ -60,7 +61,7 @@ export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Dra
   }
   const [first] = events;
   if (first === undefined) throw new TypeError("ledger: an append is 1 to 254 events");
-  const definitions = [...new Set(events.flatMap(({ withheld }) => withheld?.pathsDigest ?? []))];
+  const definitions = [...new Set(events.flatMap(digestsNamed))];
   return { id: first.id, step: first.step ?? 0, digest, definitions, records, leafBytes, lineBytes };
 }
 
