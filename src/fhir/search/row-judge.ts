@@ -1,7 +1,7 @@
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { elementsOf } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
-import { compareSpans, dateSpan, numberSpan, valueSpan, type Span } from "./span.ts";
+import { compareRanges, dateRange, numberRange, valueRange, type SearchRange } from "./search-range.ts";
 import type { SearchParameter } from "./search.ts";
 import type { SearchParameterType } from "./parameters.ts";
 import type { SearchValue } from "./value.ts";
@@ -113,12 +113,12 @@ const comparisons: Readonly<Record<SearchParameterType, Compare>> = {
   reference: ({ row, base, isLenient }, value) => isReference(row, value, base, isLenient),
   string: ({ row, isLenient }, { text }, modifier) => isString(row, unescaped(text), modifier, isLenient),
   uri: ({ row, isLenient }, { text }) => isUri(row, unescaped(text), isLenient),
-  date: ({ row, isLenient }, { text }) => isWithin(row, text, dateSpan, isLenient),
-  number: ({ row, isLenient }, { text }) => isWithin(row, text, numberSpan, isLenient),
+  date: ({ row, isLenient }, { text }) => isWithin(row, text, dateRange, isLenient),
+  number: ({ row, isLenient }, { text }) => isWithin(row, text, numberRange, isLenient),
   quantity: ({ row, isLenient }, { text }) => {
     const [number = "", system, unit = ""] = text.split(/(?<!\\)\|/u).map(unescaped);
     const isUnit = isLenient || system === undefined || isOfUnit(row, system, unit);
-    return isUnit && isWithin(row, number, numberSpan, isLenient);
+    return isUnit && isWithin(row, number, numberRange, isLenient);
   },
   composite: ({ isLenient }) => isLenient,
   special: ({ isLenient }) => isLenient,
@@ -216,12 +216,12 @@ function isOfUnit(row: Json, system: string, unit: string): boolean {
 const spansOf = new Map<string, ReturnType<typeof readSearched>>();
 const spansMax = 256;
 
-function readSearched(text: string, read: (text: string) => Span | undefined) {
+function readSearched(text: string, read: (text: string) => SearchRange | undefined) {
   const prefix = /^(?:eq|ne|gt|lt|ge|le|sa|eb|ap)/u.exec(text)?.[0];
   const written = prefix === undefined ? text : text.slice(2);
   const span = read(written);
   // R4 §3.1.1.4.6: the precision of a number counts for equality alone
-  const isExact = read === numberSpan && prefix !== undefined && !/^(?:eq|ne|ap)$/u.test(prefix);
+  const isExact = read === numberRange && prefix !== undefined && !/^(?:eq|ne|ap)$/u.test(prefix);
   const number = Number(written);
   return {
     prefix: prefix ?? "eq",
@@ -233,7 +233,7 @@ function readSearched(text: string, read: (text: string) => Span | undefined) {
 function isWithin(
   row: Json,
   text: string,
-  read: (text: string) => Span | undefined,
+  read: (text: string) => SearchRange | undefined,
   isLenient: boolean,
 ): boolean {
   const key = `${read.name} ${text}`;
@@ -243,7 +243,7 @@ function isWithin(
     if (spansOf.size >= spansMax) spansOf.clear();
     spansOf.set(key, searched);
   }
-  const span = valueSpan(row);
+  const span = valueRange(row);
   if (span === undefined || searched.span === undefined) return isLenient;
-  return compareSpans(searched.prefix, span, searched.span, isLenient);
+  return compareRanges(searched.prefix, span, searched.span, isLenient);
 }

@@ -1,6 +1,6 @@
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { valuesBelow } from "./row-judge.ts";
-import { valueSpan } from "./span.ts";
+import { valueSpan } from "./search-range.ts";
 import type { SortKey } from "./search.ts";
 
 /** Compares two resources of a type; a negative number: `a` comes first. */

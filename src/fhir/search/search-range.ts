@@ -1,7 +1,7 @@
 import { isObject, property, textAt, type Json } from "#fhir/json/json";
 
 /** A span of values: from `low` until `high`, exclusive; times in ms since 1970. */
-export interface Span {
+export interface SearchRange {
   readonly low: number;
   readonly high: number;
   /** How far servers may place it: a time without a zone may be the time of any zone. */
@@ -13,7 +13,7 @@ const dateTime =
 const zoneSlack = 14 * 3_600_000; // the zones of R4's dateTime reach from -12:00 to +14:00
 
 /** The time that a date, dateTime or instant of any precision covers (R4 §3.1.1.4.7); without a zone in UTC. */
-export function dateSpan(text: string): Span | undefined {
+export function dateRange(text: string): SearchRange | undefined {
   const { year, month, day, time, zone } = dateTime.exec(text)?.groups ?? {};
   if (year === undefined) return undefined;
   const [y, m, d] = [Number(year), Number(month ?? 1) - 1, Number(day ?? 1)];
@@ -33,7 +33,7 @@ const dayAt = (year: number, month: number, day: number): number =>
   new Date(0).setUTCFullYear(year, month, day);
 
 /** The numbers that a decimal stands for: half a unit of its last digit to both sides (R4 §3.1.1.4.6). */
-export function numberSpan(text: string): Span | undefined {
+export function numberRange(text: string): SearchRange | undefined {
   const { digits, exponent = "0" } =
     /^-?\d+(?:\.(?<digits>\d+))?(?:[eE](?<exponent>[+-]?\d+))?$/u.exec(text)?.groups ?? {};
   const number = Number(text);
@@ -43,8 +43,8 @@ export function numberSpan(text: string): Span | undefined {
 }
 
 /** The span of a value in a row; `undefined` if it is neither a time nor a number. */
-export function valueSpan(value: Json): Span | undefined {
-  if (typeof value === "string") return dateSpan(value);
+export function valueRange(value: Json): SearchRange | undefined {
+  if (typeof value === "string") return dateRange(value);
   if (isNumber(value)) return pointOf(value);
   if (!isObject(value)) return undefined;
   const number = property(value, "value");
@@ -61,15 +61,15 @@ export function valueSpan(value: Json): Span | undefined {
 }
 
 /** `null`: present, and no time. */
-function spanOf(bound: Json | undefined): Span | undefined | null {
+function spanOf(bound: Json | undefined): SearchRange | undefined | null {
   if (bound === undefined) return undefined;
-  return (typeof bound === "string" ? dateSpan(bound) : undefined) ?? null;
+  return (typeof bound === "string" ? dateRange(bound) : undefined) ?? null;
 }
 
 const isNumber = (value: Json | undefined): value is { readonly rawJSON: string } =>
   typeof value === "object" && value !== null && !isObject(value) && "rawJSON" in value;
 
-function pointOf({ rawJSON }: { readonly rawJSON: string }): Span {
+function pointOf({ rawJSON }: { readonly rawJSON: string }): SearchRange {
   const number = Number(rawJSON);
   return { low: number, high: number, slack: Math.abs(number) * 1e-9 };
 }
@@ -78,7 +78,12 @@ function pointOf({ rawJSON }: { readonly rawJSON: string }): Span {
  * Compares the span of a row's value with the searched span by a prefix of R4 §3.1.1.4.5. Lenient: false only
  * if every server, whatever its zone and its reading of the prefix, says no.
  */
-export function compareSpans(prefix: string, row: Span, searched: Span, isLenient: boolean): boolean {
+export function compareRanges(
+  prefix: string,
+  row: SearchRange,
+  searched: SearchRange,
+  isLenient: boolean,
+): boolean {
   const { low, high } = searched;
   const isWithin = low <= row.low && row.high <= high;
   if (!isLenient) {
