@@ -1,6 +1,6 @@
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { valuesBelow } from "./row-judge.ts";
-import { valueSpan } from "./search-range.ts";
+import { valueRange } from "./search-range.ts";
 import type { SortKey } from "./search.ts";
 
 /** Compares two resources of a type; a negative number: `a` comes first. */
@@ -62,7 +62,7 @@ function keyOf(resource: JsonObject, { definition, descending }: SortKey): Key |
 type ReadKey = (value: Json, descending: boolean) => Key | undefined;
 
 const none: ReadKey = () => undefined;
-const bound: ReadKey = (value, descending) => valueSpan(value)?.[descending ? "high" : "low"];
+const bound: ReadKey = (value, descending) => valueRange(value)?.[descending ? "high" : "low"];
 
 const readKey: Readonly<Record<SortKey["definition"]["type"], ReadKey>> = {
   date: bound,
