@@ -62,6 +62,8 @@ export class ByteCutter {
   #context: CutContext | undefined;
   #classes: Uint8Array = strictClasses;
   #mayLinkTo: (other: JsonObject) => boolean = () => false;
+  /** The text has rows, whose values repeat. */
+  #hasRows = true;
   /** Changes with each text and each answer. */
   #text = 0;
   /** The members that were written, by their index in the plan, if asked for. */
@@ -86,9 +88,10 @@ export class ByteCutter {
     this.#text += 1;
   }
 
-  /** Takes a text of at most 8 MiB. */
-  load(text: Uint8Array): void {
+  /** Takes a text of at most 8 MiB. @param hasRows false for a single resource. */
+  load(text: Uint8Array, hasRows = true): void {
     this.scanner.load(text);
+    this.#hasRows = hasRows;
     this.#text += 1;
   }
 
@@ -128,7 +131,7 @@ export class ByteCutter {
     const base = scanner.namesUsed;
     const nodeFlags = table[node] ?? 0;
     const isWhole = (nodeFlags & nodeFlag.whole) !== 0;
-    const isJournalled = this.#journal !== undefined;
+    const mayRepeatAtAll = this.#hasRows && this.#journal === undefined;
     let at = scanner.at;
     output.runEnd = at + 1;
     at += 1;
@@ -211,7 +214,7 @@ export class ByteCutter {
           const mayRepeat =
             (sign === 0x22 || sign === 0x7b || sign === 0x5b) &&
             (flags & memberFlag.meta) === 0 &&
-            !isJournalled;
+            mayRepeatAtAll;
           const repeated = mayRepeat ? repeats.endOf(index, at, scanner) : 0;
           let isKept = false;
           if (kind === memberKind.text && (flags & memberFlag.repeats) === 0) {
@@ -505,32 +508,27 @@ export class ByteCutter {
     return item;
   }
 
-  /** Inside an item: its view. The item is read as far as its system only: it is read again, whole. */
+  /** At an item: its view by its system. The item is then read again, strictly: only JSON counts here. */
   #viewBySystem({ texts, views, others }: SystemSlices): ObjectView | undefined {
     const { scanner } = this;
     const { bytes } = scanner;
-    const base = scanner.enter();
-    let view = others;
-    if (scanner.next() !== 0x7d) {
-      for (;;) {
-        const hash = scanner.key(base);
-        const isSystem = hash === systemHash && scanner.isKey(systemName);
-        const valueAt = scanner.at;
-        scanner.skipValue(hash);
-        if (isSystem && bytes[valueAt] === 0x22) {
-          for (let each = valueAt; each < scanner.at; each += 1) if (bytes[each] === 0x5c) throw unusual;
-          for (let index = 0; index < texts.length; index += 1)
-            if (isSame(texts[index] ?? noText, bytes, valueAt, scanner.at)) view = views[index];
-          break;
-        }
-        if (scanner.next() === 0x7d) break;
-        scanner.pass(0x2c);
-        scanner.next();
+    let at = scanner.space(scanner.at + 1);
+    while (bytes[at] === 0x22) {
+      const hash = scanner.name(at);
+      const isSystem = hash === systemHash && scanner.isKey(systemName);
+      const valueAt = scanner.valueAt(scanner.keyEnd);
+      at = scanner.pastValue(valueAt);
+      if (isSystem && bytes[valueAt] === 0x22) {
+        for (let each = valueAt; each < at; each += 1) if (bytes[each] === 0x5c) throw unusual;
+        for (let index = 0; index < texts.length; index += 1)
+          if (isSame(texts[index] ?? noText, bytes, valueAt, at)) return views[index];
+        return others;
       }
+      at = scanner.space(at);
+      if (bytes[at] !== 0x2c) return others;
+      at = scanner.space(at + 1);
     }
-    scanner.depth -= 1;
-    scanner.namesUsed = base;
-    return view;
+    return others;
   }
 
   /** At a list of primitives. */

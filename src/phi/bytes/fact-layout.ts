@@ -1,5 +1,6 @@
 import { utf8 } from "#kernel/encoded";
 import type { FactPath } from "#fhir/json/facts";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import type { FactLists } from "#policy/facts";
 import type { Plan } from "./plan.ts";
 import { factsView, planOf } from "./plans.ts";
@@ -20,12 +21,13 @@ export class FactLayout {
   readonly hasMeta: boolean;
   /** The plan by which the last row left: a first try for the next. */
   shown: Plan | undefined;
-  readonly #typeName: string;
+  /** One text object for all answers: the engine compares it by its address. */
+  readonly typeName: string;
   #read: Plan | undefined;
   #entryStart: { readonly base: string; readonly text: DataView } | undefined;
 
   constructor({ factPaths, decidingPaths }: FactLists, type: string) {
-    this.#typeName = type;
+    this.typeName = r4ResourceTypes.find((each) => each === type) ?? type;
     this.paths = factPaths(type);
     const texts = this.paths.map((path) => path.join("."));
     this.key = texts.join();
@@ -38,14 +40,14 @@ export class FactLayout {
 
   /** The plan that reads facts alone. */
   get read(): Plan {
-    this.#read ??= planOf(factsView(this.#typeName), this.paths, this.key);
+    this.#read ??= planOf(factsView(this.typeName), this.paths, this.key);
     return this.#read;
   }
 
   /** The beginning of an entry below a base, up to the id. */
   entryStart(base: string): DataView {
     if (this.#entryStart?.base !== base) {
-      const url = JSON.stringify(`${base}/${this.#typeName}/`).slice(0, -1);
+      const url = JSON.stringify(`${base}/${this.typeName}/`).slice(0, -1);
       this.#entryStart = { base, text: wordsOf(utf8(`{"fullUrl":${url}`)) };
     }
     return this.#entryStart.text;

@@ -82,6 +82,7 @@ export class RowCutter {
   readonly #bases: Bases;
   readonly #context: CutContext;
   readonly #type: string;
+  readonly #isPatient: boolean;
   readonly #facts: FactLayout;
   readonly #frame: EntryFrame;
   readonly #decisions: Decisions;
@@ -98,7 +99,6 @@ export class RowCutter {
   constructor(judge: Judge, bases: Bases, type: string) {
     this.#judge = judge;
     this.#bases = bases;
-    this.#type = type;
     this.#context = {
       bases,
       classes: byteClassesOf(bases),
@@ -106,6 +106,8 @@ export class RowCutter {
       mayLinkTo: judge.mayLinkTo,
     };
     this.#facts = factLayoutOf(judge.lists, judge.policyDigest, type);
+    this.#type = this.#facts.typeName;
+    this.#isPatient = type === "Patient";
     this.#decisions = new Decisions(this.#facts.deciding);
     this.#frame = { beforeId: this.#facts.entryStart(bases.public), afterId, after: afterEntry };
   }
@@ -113,7 +115,7 @@ export class RowCutter {
   /** A whole body: a resource. Its text is the redacted resource. */
   resource(body: Uint8Array): (CutRow & { readonly lastUpdated: string | undefined }) | "hidden" | undefined {
     try {
-      this.#load(body);
+      this.#load(body, false);
       scanner.next();
       const decision = this.#cut(0);
       if (!scanner.isAtEnd) throw unusual;
@@ -134,7 +136,7 @@ export class RowCutter {
   /** An entry of a searchset. Its text is the entry as it leaves. */
   entry(bytes: Uint8Array): CutEntry | undefined {
     try {
-      this.#load(bytes);
+      this.#load(bytes, true);
       this.#loaded = undefined;
       const entry = this.#entry("row");
       if (!scanner.isAtEnd) throw unusual;
@@ -154,7 +156,7 @@ export class RowCutter {
   /** The entry that begins at a position of the chunk. @param part see `CutEntry`. */
   entryAt(at: number, part: "row" | "key"): CutEntry | undefined {
     try {
-      if (this.#loaded === undefined || this.#loaded !== lastLoad) this.#load(this.#chunk);
+      if (this.#loaded === undefined || this.#loaded !== lastLoad) this.#load(this.#chunk, true);
       scanner.start(at);
       return this.#entry(part);
     } catch (fault) {
@@ -163,9 +165,9 @@ export class RowCutter {
     }
   }
 
-  #load(text: Uint8Array): void {
+  #load(text: Uint8Array, hasRows: boolean): void {
     cutter.begin(this.#context);
-    cutter.load(text);
+    cutter.load(text, hasRows);
     lastLoad = {};
     this.#loaded = lastLoad;
     this.#patient = undefined;
@@ -268,7 +270,7 @@ export class RowCutter {
 
   #decide(): RowDecision {
     // The residence of each Patient is noted, and each has its own id.
-    if (this.#type === "Patient") return this.#judged();
+    if (this.#isPatient) return this.#judged();
     return this.#decisions.ofSameFacts(cutter) ?? this.#decisions.remember(cutter, this.#judged());
   }
 
@@ -276,7 +278,7 @@ export class RowCutter {
     const { lists, viewOf, mustShow } = this.#judge;
     // An inline label is unusual: there is none.
     const facts = Facts.captured(this.#captured(), lists.factPaths(this.#type), []);
-    if (this.#type === "Patient") this.#patient = facts;
+    if (this.#isPatient) this.#patient = facts;
     const view = viewOf(facts);
     if (view === undefined) return hidden;
     const owners: Concerned = ownersNamed(facts, [this.#bases.origin, this.#bases.public]);
@@ -337,7 +339,7 @@ export class RowCutter {
       patients = new Set([...decision.patients, ...mentions.patients]);
       if (patients.size > patientsMax) throw unusual;
       // the id of a Patient always leaves
-      const seen = new Set(this.#type === "Patient" ? decision.patients : []);
+      const seen = new Set(this.#isPatient ? decision.patients : []);
       for (const [index, patient] of mentions.patients.entries())
         if (mentions.areSeen[index] === true) seen.add(patient);
       unseen = new Set([...patients].filter((patient) => !seen.has(patient)));
@@ -359,7 +361,7 @@ export class RowCutter {
   #isUsual({ patients }: RowDecision): boolean {
     if (patients.size > 1) return false;
     const { patients: named, areSeen } = cutter.mentions;
-    let isSeen = this.#type === "Patient" || patients.size === 0;
+    let isSeen = this.#isPatient || patients.size === 0;
     for (let index = 0; index < named.length; index += 1) {
       const patient = named[index] ?? "";
       if (!patients.has(patient)) return false;

@@ -345,6 +345,30 @@ export class ByteScanner {
     if (end - start === label.length + 2 && this.isAt(start + 1, label)) throw unusual;
   }
 
+  /**
+   * At a value that is read again, strictly: behind it, if it is JSON. Nothing of it is checked.
+   */
+  pastValue(from: number): number {
+    const { bytes } = this;
+    let at = from;
+    let depth = 0;
+    for (;;) {
+      const sign = bytes[at] ?? 0;
+      if (sign === 0) throw unusual;
+      if (depth === 0 && (sign === 0x2c || sign === 0x7d || sign === 0x5d)) return at; // behind a number or word
+      at += 1;
+      if (sign === 0x22) {
+        while (bytes[at] !== 0x22) {
+          if (at >= this.length) throw unusual;
+          at += bytes[at] === 0x5c ? 2 : 1;
+        }
+        at += 1;
+        if (depth === 0) return at;
+      } else if (sign === 0x7b || sign === 0x5b) depth += 1;
+      else if ((sign === 0x7d || sign === 0x5d) && --depth === 0) return at;
+    }
+  }
+
   /** At a value that does not leave. @param hash of its name, to know an inline label. */
   skip(from: number, first: number, hash: number): number {
     const { bytes } = this;
