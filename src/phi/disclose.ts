@@ -299,6 +299,7 @@ export class Discloser {
         mustShow: (facts) => (part === "read" ? [] : (mustShow?.(facts) ?? [])),
         note: (facts) => residences.note(facts),
         mayLinkTo: (other) => mayLinkTo(other, origin),
+        viewInside: this.#context.viewInside,
       },
       this.#bases,
       type,

@@ -111,6 +111,41 @@ function showsReference(view: ObjectView, [first, ...below]: readonly string[]):
   return element?.kind === "object" && element.others !== undefined && showsReference(element.others, below);
 }
 
+/** The contained resources that may leave; those that nothing refers to may stay back (`keepReferred`). */
+export interface RedactedContained {
+  readonly left: readonly RedactedResource[];
+  /** Contained resources that stay back, and resources nested in those that leave. */
+  readonly withheld: number;
+}
+
+/**
+ * Redacts the contained resources of a resource, each by the rules for its own type. `undefined`: `list` is no
+ * list, or is too long.
+ */
+export function redactContained(
+  list: Json,
+  context: RedactContext,
+  entries: Entries = new Map(),
+): RedactedContained | undefined {
+  if (!isArray(list) || list.length > containedMax) return undefined;
+  const permitted = list.filter(isObject).flatMap((inside) => {
+    const view = context.viewInside(inside, "contained");
+    return view === undefined ? [] : [{ inside, view }];
+  });
+  const redactAll = (of: typeof permitted) => {
+    const fragments = new Set(of.map(({ inside }) => fragmentOf(inside)));
+    return of.map((item) => ({
+      ...item,
+      redacted: new Redaction(context, item.inside, item.view, entries, fragments).redacted(),
+    }));
+  };
+  // Twice: the first pass finds out which resources leave, since only these may be referred to.
+  const redacted = redactAll(redactAll(permitted).filter((each) => each.redacted !== undefined));
+  const left = redacted.flatMap((each) => each.redacted ?? []);
+  const inside = left.reduce((sum, { withheld }) => sum + withheld, 0);
+  return { left, withheld: list.length - redacted.length + inside };
+}
+
 /**
  * Redacts a resource. A method returns `undefined` if nothing remains; once `fault` is set, nothing of the
  * resource leaves.
@@ -206,31 +241,14 @@ class Redaction {
     this.fault ??= reason;
   }
 
-  /**
-   * Redacts the contained resources, each by the rules for its own type, if the view lists them. References
-   * to a withheld resource are removed.
-   */
+  /** The contained resources, if the view lists them. References to a withheld resource are removed. */
   #redactContained(): readonly RedactedResource[] {
     const list = property(this.#resource, "contained");
     if (list === undefined || !this.#view.object.elements.has("contained")) return [];
-    if (!isArray(list) || list.length > containedMax) return this.#fail("malformed") ?? [];
-    const permitted = list.filter(isObject).flatMap((inside) => {
-      const view = this.#context.viewInside(inside, "contained");
-      return view === undefined ? [] : [{ inside, view }];
-    });
-    const redactAll = (of: typeof permitted) => {
-      const fragments = new Set(of.map(({ inside }) => fragmentOf(inside)));
-      return of.map((item) => ({
-        ...item,
-        redacted: new Redaction(this.#context, item.inside, item.view, this.#entries, fragments).redacted(),
-      }));
-    };
-    // Twice: the first pass finds out which resources leave, since only these may be referred to.
-    const left = redactAll(redactAll(permitted).filter(({ redacted }) => redacted !== undefined));
-    this.#withheld += list.length - left.length;
-    const redactedList = left.flatMap(({ redacted }) => redacted ?? []);
-    this.#withheld += redactedList.reduce((sum, { withheld }) => sum + withheld, 0);
-    return redactedList;
+    const contained = redactContained(list, this.#context, this.#entries);
+    if (contained === undefined) return this.#fail("malformed") ?? [];
+    this.#withheld += contained.withheld;
+    return contained.left;
   }
 
   /** Adds the patients that a released nested resource names. */

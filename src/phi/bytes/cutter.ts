@@ -1,8 +1,8 @@
 import { utf8 } from "#kernel/encoded";
 import { depthMax, isObject, readJson, type Json, type JsonObject } from "#fhir/json/json";
-import { subsetted } from "#phi/contained";
+import { fragmentOf, keepReferred, subsetted } from "#phi/contained";
 import { isShown } from "#phi/extension";
-import type { Bases, OriginUrls } from "#phi/origin-urls";
+import { redactContained, type RedactContext, type RedactedContained } from "#phi/redact";
 import type { ObjectView } from "#policy/view/view";
 import { asciiText } from "./ascii-text.ts";
 import { strictClasses, type ByteClasses } from "./byte-classes.ts";
@@ -40,12 +40,16 @@ const noText = new Uint8Array();
 const deceasedTrue = utf8('"deceasedBoolean":true');
 
 /** What an answer's resources are cut by, besides their plans. */
-export interface CutContext {
-  readonly bases: Bases;
+export interface CutContext extends RedactContext {
   readonly classes: ByteClasses;
-  readonly urls: OriginUrls;
-  /** Answers whether the linked record of a Patient may be named. */
-  readonly mayLinkTo: (other: JsonObject) => boolean;
+}
+
+/** The contained resources of a resource, and the place of their list in the output. */
+interface Contained extends RedactedContained {
+  readonly fragments: ReadonlySet<string>;
+  /** Where the list begins in the text, and where it ends. */
+  readonly start: number;
+  readonly end: number;
 }
 
 /**
@@ -61,13 +65,20 @@ export class ByteCutter {
   readonly #strings = new StringMapper(this.mentions);
   #context: CutContext | undefined;
   #classes: Uint8Array = strictClasses;
-  #mayLinkTo: (other: JsonObject) => boolean = () => false;
+  #mayLinkTo: RedactContext["mayLinkTo"] = () => false;
   /** The text has rows, whose values repeat. */
   #hasRows = true;
   /** Changes with each text and each answer. */
   #text = 0;
   /** The members that were written, by their index in the plan, if asked for. */
   #journal: number[] | undefined;
+  /** The contained resources of the last resource that had any. */
+  #contained: Contained | undefined;
+  /** The place of their list in the output of this resource; -1 for a resource without a list. */
+  #containedAt = -1;
+  /** Nested resources that stay back, and the resources that leave. */
+  withheld = 0;
+  records = 1;
   #lastUpdatedStart = 0;
   #lastUpdatedEnd = 0;
 
@@ -80,6 +91,7 @@ export class ByteCutter {
     if (context === this.#context) return;
     const { bases, classes, urls, mayLinkTo } = context;
     this.#context = context;
+    this.#contained = undefined;
     this.#classes = classes.table;
     this.scanner.needles = classes.needles;
     this.#strings.begin(urls);
@@ -92,6 +104,7 @@ export class ByteCutter {
   load(text: Uint8Array, hasRows = true): void {
     this.scanner.load(text);
     this.#hasRows = hasRows;
+    this.#contained = undefined;
     this.#text += 1;
   }
 
@@ -113,6 +126,10 @@ export class ByteCutter {
     const facts = plan.facts.length;
     for (let fact = 0; fact < facts; fact += 1) this.factEnd[fact] = 0;
     this.#lastUpdatedEnd = 0;
+    this.#strings.reset();
+    this.#containedAt = -1;
+    this.withheld = 0;
+    this.records = 1;
     this.#journal = journal;
     if (journal !== undefined) journal.length = 0;
     plan.repeats.begin(this.#text, plan.members.length);
@@ -120,6 +137,48 @@ export class ByteCutter {
     if (scanner.bytes[scanner.at] !== 0x7b) throw unusual;
     this.#object(plan, plan.root);
     output.flush();
+    if (this.#containedAt !== -1) this.#insertContained(plan);
+  }
+
+  /** At the list of contained resources: past it. */
+  #passContained(count: number, sign: number): void {
+    const { scanner, output } = this;
+    const start = scanner.at;
+    // A reference before the list may name a resource in it; a list as first member would have no comma before.
+    if (sign !== 0x5b || count === 0 || this.#strings.fragmentsMet > 0) throw unusual;
+    scanner.skipValue();
+    output.flush();
+    this.#containedAt = output.length;
+    if (this.#contained?.start !== start) this.#contained = this.#redactContained(start, scanner.at);
+    this.#strings.fragments = this.#contained.fragments;
+  }
+
+  #redactContained(start: number, end: number): Contained {
+    const context = this.#context;
+    const redacted = context && redactContained(this.#read(start, end), context);
+    if (redacted === undefined) throw unusual;
+    const fragments = new Set(redacted.left.map(({ resource }) => fragmentOf(resource)));
+    return { ...redacted, fragments, start, end };
+  }
+
+  /** Writes the contained resources that leave, once it is known to which the resource refers. */
+  #insertContained(plan: Plan): void {
+    const { mentions, output } = this;
+    const { left, withheld } = this.#contained ?? { left: [], withheld: 0 };
+    const kept = plan.subsetted ? keepReferred(this.#strings.refersTo, left) : left;
+    this.withheld = withheld;
+    for (const { patients, unseen, room, unnamed, records } of kept) {
+      for (const patient of patients) {
+        mentions.patients.push(patient);
+        mentions.areSeen.push(!unseen.has(patient));
+      }
+      mentions.room += room;
+      mentions.unnamed ||= unnamed;
+      this.records += records;
+    }
+    if (kept.length === 0) return;
+    const list = JSON.stringify(kept.map(({ resource }) => resource));
+    output.insertAt(this.#containedAt, utf8(`,"contained":${list}`));
   }
 
   /** At an opening brace, where a run ends: past the object. True if anything was written. */
@@ -214,6 +273,7 @@ export class ByteCutter {
           const mayRepeat =
             (sign === 0x22 || sign === 0x7b || sign === 0x5b) &&
             (flags & memberFlag.meta) === 0 &&
+            kind !== memberKind.contained &&
             mayRepeatAtAll;
           const repeated = mayRepeat ? repeats.endOf(index, at, scanner) : 0;
           let isKept = false;
@@ -241,10 +301,12 @@ export class ByteCutter {
               else if (repeated !== 0 && repeats.resultOf(index) === repeatResult.kept) isKept = true;
               else {
                 const named = mentions.patients.length;
+                const fragments = this.#strings.fragmentsMet;
                 isKept = this.#strings.map(scanner, look, flags, valueAt, at);
                 mapped = this.#strings.mapped;
                 // It leads to no patient.
-                if (look === 0 && isKept && mentions.patients.length === named && mayRepeat)
+                const isOfItself = this.#strings.fragmentsMet === fragments;
+                if (look === 0 && isKept && isOfItself && mentions.patients.length === named && mayRepeat)
                   repeats.note(index, valueAt, at, scanner.depth, repeatResult.kept);
               }
               if (isKept) {
@@ -270,6 +332,10 @@ export class ByteCutter {
               typeEnd = at;
               isTypePlain = false;
             }
+          } else if (kind === memberKind.contained) {
+            scanner.at = at;
+            this.#passContained(count, sign);
+            at = scanner.at;
           } else if (sign === 0x6e && kind !== memberKind.unusual) {
             // A fact below a `meta` of null is null, not absent: a rule for rows without a label covers it not.
             if ((flags & memberFlag.meta) !== 0) throw unusual;
@@ -291,12 +357,15 @@ export class ByteCutter {
                 const runBefore = output.runStart;
                 const named = mentions.patients.length;
                 const { room } = mentions;
+                const fragments = this.#strings.fragmentsMet;
                 scanner.at = at;
                 isKept = this.#value(plan, node, member, kind, flags, sign);
                 at = scanner.at;
                 const isAsWritten =
                   output.written === writtenBefore && output.runStart === runBefore && output.runEnd === at;
-                if (mayRepeat && (isAsWritten || !isKept)) {
+                // A reference to a contained resource depends on the resource around it.
+                const isOfItself = this.#strings.fragmentsMet === fragments;
+                if (mayRepeat && isOfItself && (isAsWritten || !isKept)) {
                   const result = isKept ? repeatResult.kept : 0;
                   repeats.noteNaming(index, valueAt, at, scanner.depth, result, mentions, named, room);
                 }

@@ -163,6 +163,15 @@ export class Output {
     this.runEnd = runEnd;
   }
 
+  /** Inserts a text into the row, of which no run is open. @param at bytes of the row before it. */
+  insertAt(at: number, text: Uint8Array): void {
+    this.reserve(text.length);
+    const from = this.start + at;
+    this.array.copyWithin(from + text.length, from, this.written);
+    this.array.set(text, from);
+    this.written += text.length;
+  }
+
   flush(): void {
     const from = this.runStart;
     const length = this.runEnd - from;

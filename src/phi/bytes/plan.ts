@@ -91,6 +91,8 @@ export const memberKind = {
   type: 10,
   /** Left to the plain engine. */
   unusual: 11,
+  /** The contained resources, each of which is redacted by the plain engine. */
+  contained: 12,
 } as const;
 
 export const memberFlag = {
@@ -406,7 +408,7 @@ function draft(parent: string, name: string, element: ElementView): { kind: numb
       return { kind: element.slices.length > 0 ? memberKind.sliced : memberKind.object, flags };
     }
     case "resource":
-      return { kind: memberKind.unusual, flags: 0 };
+      return { kind: name === "contained" ? memberKind.contained : memberKind.unusual, flags: 0 };
   }
 }
 

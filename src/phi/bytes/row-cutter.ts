@@ -4,7 +4,7 @@ import { isObject, property, readJson, resourceBytesMax, type Json, type JsonObj
 import { ownersNamed, type Concerned } from "#fhir/r4/compartment";
 import type { SearchParameter } from "#fhir/search/search";
 import { patientsMax, type Released } from "#phi/disclosure";
-import { hidesOwner } from "#phi/redact";
+import { hidesOwner, type RedactContext } from "#phi/redact";
 import { originUrls, type Bases } from "#phi/origin-urls";
 import type { ResourceView } from "#policy/compile";
 import type { FactLists } from "#policy/facts";
@@ -30,7 +30,8 @@ export interface Judge {
   readonly mustShow: (facts: Facts) => readonly SearchParameter[];
   /** Called for each Patient, also for a hidden Patient. */
   readonly note: (facts: Facts) => void;
-  readonly mayLinkTo: (other: JsonObject) => boolean;
+  readonly mayLinkTo: RedactContext["mayLinkTo"];
+  readonly viewInside: RedactContext["viewInside"];
 }
 
 /** A row that leaves. */
@@ -104,6 +105,7 @@ export class RowCutter {
       classes: byteClassesOf(bases),
       urls: originUrls(bases),
       mayLinkTo: judge.mayLinkTo,
+      viewInside: judge.viewInside,
     };
     this.#facts = factLayoutOf(judge.lists, judge.policyDigest, type);
     this.#type = this.#facts.typeName;
@@ -352,8 +354,8 @@ export class RowCutter {
       unseen,
       room: decision.room + mentions.room,
       unnamed: decision.unnamed || mentions.unnamed,
-      withheld: 0,
-      records: 1,
+      withheld: cutter.withheld,
+      records: cutter.records,
     };
   }
 

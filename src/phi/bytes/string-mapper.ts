@@ -1,5 +1,6 @@
 import { utf8 } from "#kernel/encoded";
 import type { OriginUrls } from "#phi/origin-urls";
+import { asciiText } from "./ascii-text.ts";
 import type { Mentions } from "./mentions.ts";
 import { memberFlag } from "./plan.ts";
 import { isSame } from "./words.ts";
@@ -8,6 +9,7 @@ import { unusual } from "./unusual.ts";
 
 /** Texts that are remembered within an answer. */
 const [unchangedMax, unchangedBytesMax] = [16, 64];
+const none: ReadonlySet<string> = new Set();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
@@ -17,6 +19,12 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 export class StringMapper {
   /** The JSON text in the place of the last string; `undefined`: it leaves as it is written. */
   mapped: Uint8Array | undefined;
+  /** The contained resources that a reference may name, as `#id`. */
+  fragments: ReadonlySet<string> = none;
+  /** The references of the resource to contained resources that leave; `#` is the resource itself. */
+  readonly refersTo = new Set<string>();
+  /** References to contained resources so far, whether they leave or not. */
+  fragmentsMet = 0;
   /** Free texts of this answer that needed a closer look and leave as they are, as JSON. */
   #unchanged: Uint8Array[] = [];
   #urls: OriginUrls | undefined;
@@ -41,7 +49,11 @@ export class StringMapper {
   map({ bytes }: ByteScanner, look: number, flags: number, start: number, end: number): boolean {
     this.mapped = undefined;
     if (look === 0) {
-      if ((flags & memberFlag.fragment) !== 0 && bytes[start + 1] === 0x23) return end === start + 3;
+      if ((flags & memberFlag.fragment) !== 0 && bytes[start + 1] === 0x23) {
+        // plain, but it may have an escaped quote
+        for (let each = start; each < end; each += 1) if (bytes[each] === 0x5c) throw unusual;
+        if (!this.#mayRefer(asciiText(bytes, start + 1, end - 1))) return false;
+      }
       this.#mentions.followPlain(bytes, start + 1, end - 1);
       return true;
     }
@@ -51,7 +63,7 @@ export class StringMapper {
     const value: unknown = JSON.parse(decoder.decode(bytes.subarray(start, end))); // a string, read strictly
     const urls = this.#urls;
     if (typeof value !== "string" || urls === undefined) throw unusual;
-    if ((flags & memberFlag.fragment) !== 0 && value.startsWith("#") && value !== "#") return false;
+    if ((flags & memberFlag.fragment) !== 0 && value.startsWith("#") && !this.#mayRefer(value)) return false;
     const mapped =
       (flags & memberFlag.address) !== 0
         ? urls.address(value)
@@ -67,5 +79,20 @@ export class StringMapper {
     else if (isRemembered && end - start <= unchangedBytesMax && this.#unchanged.length < unchangedMax)
       this.#unchanged.push(bytes.slice(start, end));
     return true;
+  }
+
+  /** @param fragment `#id`, or `#`. */
+  #mayRefer(fragment: string): boolean {
+    this.fragmentsMet += 1;
+    if (fragment !== "#" && !this.fragments.has(fragment)) return false;
+    this.refersTo.add(fragment);
+    return true;
+  }
+
+  /** For a resource. */
+  reset(): void {
+    this.fragments = none;
+    if (this.refersTo.size > 0) this.refersTo.clear();
+    this.fragmentsMet = 0;
   }
 }

@@ -6,6 +6,7 @@ import { Residences } from "#residence/row-residences";
 import type { Grant } from "#policy/grant";
 import type { PolicyRule } from "#policy/schema";
 import { decide, policy, rule } from "../../policy/granting.ts";
+import { containing } from "./containing.ts";
 import { pathsIn, utf8 } from "./fuzzing.ts";
 import { mutate } from "./hostile-texts.ts";
 import { bases } from "./twins.ts";
@@ -109,6 +110,10 @@ export function fuzzAnswer(resources: readonly JsonObject[], roll: () => number)
   const type = textAt(first, "resourceType") ?? "";
   const rows = resources.filter((one) => textAt(one, "resourceType") === type || roll() < 0.02);
   const rules = Array.from({ length: 1 + Math.floor(roll() * 3) }, () => randomRule(type, pick(rows), roll));
+  const inside = rule(
+    ["Medication", "Organization", "Observation", "Coverage"],
+    roll() < 0.5 ? "everything" : ["id"],
+  );
   const questions = [
     type,
     `${type}?_id=1,r1,example`,
@@ -117,9 +122,14 @@ export function fuzzAnswer(resources: readonly JsonObject[], roll: () => number)
     `${type}?_include=${type}:subject`,
     `${type}?identifier=urn:mrn|1`,
   ];
-  const grant = decide(policy(...rules, rule(["Patient"], ["name"])), pick(questions), pick(scopes), "1");
+  const grant = decide(
+    policy(...rules, inside, rule(["Patient"], ["name"])),
+    pick(questions),
+    pick(scopes),
+    "1",
+  );
   const read = decide(
-    policy(...rules),
+    policy(...rules, inside),
     `${type}/1${roll() < 0.3 ? "?_elements=status,name" : ""}`,
     pick(scopes),
     "1",
@@ -233,7 +243,7 @@ function randomRule(type: string, resource: JsonObject, roll: () => number): Pol
   ].filter(({ path }) => roll() < 0.3 && (path === "meta.security" || Object.hasOwn(resource, path)));
   return rule(
     [type as PolicyRule["types"][number]],
-    roll() < 0.1 ? "everything" : [...new Set(paths), "id"],
+    roll() < 0.1 ? "everything" : [...new Set(paths), "id", ...(roll() < 0.5 ? ["contained"] : [])],
     {
       where: conditions,
       extensions: roll() < 0.5 ? ["urn:x"] : [],
@@ -244,7 +254,8 @@ function randomRule(type: string, resource: JsonObject, roll: () => number): Pol
 /** A copy with id 1 that mostly belongs to Patient 1. */
 function ofPatientOne(resource: JsonObject, roll: () => number): Uint8Array {
   const id = roll() < 0.8 ? { id: "1" } : {};
-  const text = JSON.stringify({ ...resource, ...id }, undefined, roll() < 0.1 ? 1 : undefined);
+  const found = roll() < 0.25 ? containing(resource, roll) : resource;
+  const text = JSON.stringify({ ...found, ...id }, undefined, roll() < 0.1 ? 1 : undefined);
   return utf8(roll() < 0.8 ? text.replaceAll(/"(?:urn:uuid:|Patient\/)[^"]*"/gu, '"Patient/1"') : text);
 }
 

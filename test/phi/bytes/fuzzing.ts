@@ -4,6 +4,7 @@ import type { ResourceView } from "#policy/compile";
 import { readPath } from "#policy/view/element-path";
 import { showsAll, showsNothing, shownBy, union } from "#policy/view/shown";
 import { compileView } from "#policy/view/view";
+import { containing } from "./containing.ts";
 import { mutate } from "./hostile-texts.ts";
 import { compare } from "./twins.ts";
 
@@ -34,6 +35,7 @@ export function randomView(resource: JsonObject, roll: () => number): ResourceVi
   const paths = pathsIn(resource, [], type)
     .filter(() => roll() < share)
     .map((path) => path.slice(0, 1 + Math.floor(roll() * path.length)));
+  if (roll() < 0.5) paths.push(["contained"]);
   if (roll() < 0.3) paths.push(["meta", roll() < 0.5 ? "lastUpdated" : "tag"]);
   const texts = [...new Set(paths.map((path) => sliced(path, roll).join(".")))];
   return viewOf(type, texts, roll() < 0.5 ? ["urn:x"] : []);
@@ -62,8 +64,9 @@ export function pathsIn(value: Json, path: readonly string[], type: string): rea
 export function fuzz(resources: readonly JsonObject[], rounds: number, roll: () => number) {
   let [plain, equal, mutated, mutatedEqual] = [0, 0, 0, 0];
   for (let round = 0; round < rounds; round += 1) {
-    const resource = resources[Math.floor(roll() * resources.length)];
-    if (resource === undefined) throw new Error("no resources");
+    const found = resources[Math.floor(roll() * resources.length)];
+    if (found === undefined) throw new Error("no resources");
+    const resource = roll() < 0.3 ? containing(found, roll) : found;
     const view = randomView(resource, roll);
     const text = utf8(JSON.stringify(resource, undefined, roll() < 0.2 ? 2 : undefined));
     plain += 1;

@@ -36,6 +36,31 @@ test("a value is that of the row before only if each byte of it is the same", ()
     expect(comparePage("Observation", show, texts)).toBeGreaterThan(100);
 });
 
+test("a reference to a contained resource leaves only with that resource, whatever the rows before had", () => {
+  const performer = '"performer":[{"reference":"#p1","display":"the one inside"}]';
+  const contained =
+    '"contained":[{"resourceType":"Observation","id":"p1","status":"final","code":{"text":"x"}}]';
+  const texts = [
+    [contained, performer],
+    [contained, performer],
+    [performer],
+    [performer],
+    [performer, contained],
+    [contained, performer],
+    [contained.replace("p1", "p2"), performer],
+    [contained],
+  ].map(
+    (members) =>
+      `{"resourceType":"Observation","id":"1","status":"final","code":{"text":"y"},"subject":{"reference":"Patient/1"},${members.join()}}`,
+  );
+  for (const show of ["everything", ["performer", "contained"]] as const) {
+    // All but the row whose reference stands before the resource.
+    expect(comparePage("Observation", typeof show === "string" ? show : [...show], texts)).toBe(
+      texts.length - 1,
+    );
+  }
+});
+
 test("rows that repeat values of the row before have the outcome of the plain engine, in every field", () => {
   let rows = 0;
   fc.assert(

@@ -5,6 +5,9 @@ import { byteClassesOf } from "#phi/bytes/byte-classes";
 import { ByteCutter } from "#phi/bytes/cutter";
 import { Plan } from "#phi/bytes/plan";
 import { unusual } from "#phi/bytes/unusual";
+import { isResourceType } from "#fhir/r4/elements";
+import { showsAll } from "#policy/view/shown";
+import { compileView } from "#policy/view/view";
 import { originUrls, type Bases } from "#phi/origin-urls";
 import { hidesOwner, redactResource } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
@@ -39,6 +42,21 @@ const plans = new WeakMap<ResourceView, Plan | "unusual">();
 /** As a policy would decide: some links may be named. */
 const mayLinkTo = (other: JsonObject) => (textAt(other, "reference") ?? "").length % 2 === 0;
 
+/** The views of contained resources; of further resources nothing leaves. */
+const insideViews = new Map<string, ResourceView>();
+function viewInside(inside: JsonObject): ResourceView | undefined {
+  const type = textAt(inside, "resourceType") ?? "";
+  if (!isResourceType(type) || type.length % 3 === 0) return undefined;
+  const view = insideViews.get(type) ?? {
+    object: compileView(type, showsAll, { all: false, urls: new Set() }),
+    subsetted: true,
+    hidden: [],
+  };
+  insideViews.set(type, view);
+  return view;
+}
+const context = { bases, urls, classes, mayLinkTo, viewInside };
+
 export type Verdict = "equal" | "left to the plain engine";
 
 /**
@@ -57,7 +75,7 @@ export function compare(bytes: Uint8Array, view: ResourceView, fastView: Resourc
   const resource = read.value;
   // The facts alone decide about labels, so a label inside has to be left to the plain engine.
   if (isLabelled(Facts.of(resource, [["resourceType"]]))) throw new Error(shown("an inline label passes"));
-  const found = redactResource(resource, view, { bases, urls, mayLinkTo, viewInside: () => undefined });
+  const found = redactResource(resource, view, { bases, urls, mayLinkTo, viewInside });
   if (!found.ok) throw new Error(shown(`the plain engine refuses: ${found.error}`));
   const { patients, unseen, room, unnamed, withheld, records } = found.value;
   const plain = {
@@ -81,8 +99,8 @@ export function compare(bytes: Uint8Array, view: ResourceView, fastView: Resourc
     unseen: [...all].filter((patient) => !seen.has(patient)),
     room: fast.room + (hidesOwner(resource, view) ? 1 : 0),
     unnamed: owners.unnamed || fast.unnamed,
-    withheld: 0,
-    records: 1,
+    withheld: fast.withheld,
+    records: fast.records,
     facts: fast.facts,
   };
   if (JSON.stringify(plain) !== JSON.stringify(other))
@@ -103,7 +121,7 @@ function cutFast(bytes: Uint8Array, view: ResourceView) {
     const plan = plans.get(view) ?? new Plan(view, facts);
     if (plan === "unusual") return undefined;
     plans.set(view, plan);
-    cutter.begin({ bases, urls, classes, mayLinkTo });
+    cutter.begin(context);
     cutter.load(bytes);
     cutter.scanner.next();
     cutter.cut(plan);
@@ -115,6 +133,8 @@ function cutFast(bytes: Uint8Array, view: ResourceView) {
       areSeen: [...mentions.areSeen],
       room: mentions.room,
       unnamed: mentions.unnamed,
+      withheld: cutter.withheld,
+      records: cutter.records,
       lastUpdated: cutter.lastUpdated,
       facts: facts.map((_, index) => {
         const end = factEnd[index] ?? 0;
