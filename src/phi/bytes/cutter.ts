@@ -39,7 +39,7 @@ const metaAlone = wordsOf(utf8(`"meta":{"tag":[${subsettedText}]}`));
 const noText = new Uint8Array();
 const deceasedTrue = utf8('"deceasedBoolean":true');
 
-/** What an answer's resources are cut by, besides their plans. */
+/** The rules for the resources of one answer, besides their plans. */
 export interface CutContext extends RedactContext {
   readonly classes: ByteClasses;
 }
@@ -47,7 +47,7 @@ export interface CutContext extends RedactContext {
 /** The contained resources of a resource, and the place of their list in the output. */
 interface Contained extends RedactedContained {
   readonly fragments: ReadonlySet<string>;
-  /** Where the list begins in the text, and where it ends. */
+  /** The list in the text: `[start, end)`. */
   readonly start: number;
   readonly end: number;
 }
