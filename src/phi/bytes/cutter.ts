@@ -283,9 +283,10 @@ export class ByteCutter {
               if (repeated === 0) {
                 at = scanner.text(at, this.#classes);
                 look = scanner.flags;
+                // First: a label must never be remembered as read.
+                if (hash === urlHash) scanner.passLabel(valueAt, at, look);
                 if (look === 0 && mayRepeat && (flags & memberFlag.follows) === 0)
                   repeats.note(index, valueAt, at, scanner.depth, 0);
-                if (hash === urlHash) scanner.passLabel(valueAt, at, look);
               } else at = repeated;
               if ((flags & memberFlag.reference) !== 0) {
                 referenceStart = valueAt;

@@ -61,6 +61,17 @@ test("a reference to a contained resource leaves only with that resource, whatev
   }
 });
 
+test("an inline label is seen in every row that repeats it", () => {
+  const label = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label";
+  const row = (note: string, url: string) =>
+    `{"resourceType":"Observation","id":"1","status":"final","code":{"text":"y"},"subject":{"reference":"Patient/1"},` +
+    `"valueQuantity":{"unit":"${note}","extension":[{"url":"${url}","valueString":"x"}]},"extension":[{"url":"${url}"}]}`;
+  const usual = "http://example.org/an-extension";
+  const texts = [usual, label, label, usual, label].flatMap((url) => [row("a", url), row("b", url)]);
+  for (const show of ["everything", ["status"], ["valueQuantity.unit"]] as const)
+    expect(comparePage("Observation", typeof show === "string" ? show : [...show], texts)).toBe(4);
+});
+
 test("rows that repeat values of the row before have the outcome of the plain engine, in every field", () => {
   let rows = 0;
   fc.assert(
