@@ -1,4 +1,4 @@
-// Writes src/fhir/*.gen.ts from the pristine R4 4.0.1 definitions (CC0) in the given folder, by default
+// Writes src/fhir/r4/*.gen.ts from the pristine R4 4.0.1 definitions (CC0) in the given folder, by default
 // `../shared/data`. It takes names, types and cardinalities alone, without prose, so that the worker stays
 // small.
 import { readFileSync, writeFileSync } from "node:fs";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 import * as z from "zod";
 import { data, lines } from "./r4-definitions.ts";
 
-const target = join(import.meta.dirname, "../src/fhir");
+const target = join(import.meta.dirname, "../src/fhir/r4");
 
 const elementDefinition = z.object({
   path: z.string(),
@@ -30,6 +30,8 @@ const searchParameter = z.object({
   type: z.string(),
   expression: z.string().optional(),
   target: z.array(z.string()).optional(),
+  url: z.string().optional(),
+  component: z.array(z.object({ definition: z.string() })).optional(),
 });
 const compartment = z.object({
   resource: z.array(z.object({ code: z.string(), param: z.array(z.string()).optional() })),
@@ -122,11 +124,19 @@ function plainPaths(
 ): string[] | undefined {
   if (type === "composite" || type === "special") return undefined;
   if (code === "_id") return ["id"];
+  if (base === "Patient" && code === "deceased") return ["deceased[x]"]; // a condition on the one element
   const parts = expression.split("|").map((part) => part.trim());
   const own = parts.filter(
     (part) => part.replace(/^\(/u, "").startsWith(`${base}.`) || /^[a-z]+$/u.test(part),
   );
-  const paths = own.map((part) => plainPath(base, part));
+  // A filter by the kind of a related artifact reads that kind too.
+  const filtered = /\.where\(type='[a-z-]+'\)/u;
+  const read = own.flatMap((part) =>
+    filtered.test(part)
+      ? [part.replace(filtered, ""), part.replace(filtered, "").replace(/\.resource$/u, ".type")]
+      : [part],
+  );
+  const paths = read.map((part) => plainPath(base, part));
   return paths.length === 0 || paths.includes(undefined)
     ? undefined
     : paths.filter((path) => path !== undefined);
@@ -185,8 +195,17 @@ function elementAt(parent: string, name: string): { types: string[] } | undefine
       };
 }
 
-/** `code:type:path,path:Target|Target`; `-` for a path that is not plain, `*` for any target. */
+/**
+ * `code:type:path,path:Target|Target`; `-` for a path that is not plain, `*` for any target. A composite
+ * parameter has the codes of its components in place of paths: `code&value-quantity`.
+ */
 function parameterText(base: string, parameter: z.infer<typeof searchParameter>): string {
+  if (parameter.type === "composite") {
+    const codes = (parameter.component ?? []).map(
+      ({ definition }) => parameters.find(({ url }) => url === definition)?.code ?? "",
+    );
+    return `${parameter.code}:composite:${codes.includes("") || codes.length < 2 ? "-" : codes.join("&")}`;
+  }
   const paths = plainPaths(base, parameter);
   const resolved = [
     ...(parameter.expression ?? "").matchAll(

@@ -4,6 +4,12 @@ export const countMax = 1_000;
 
 export const pageCount = (asked: number | undefined): number => Math.min(asked ?? countDefault, countMax);
 
-// Entries of the origin's page: four times as many rows, since some may be hidden, and at least 100, so that
-// the round trip pays.
-export const originCount = (count: number): number => Math.min(Math.max(4 * count, 100), 1_000);
+// The fewest entries of the origin's page, so that the round trip pays.
+const originCountMin = 10;
+
+/**
+ * Entries of the origin's page: as many as the client's page. A page reads the origin page on which it begins
+ * and one further entry, to know whether a page follows; a longer origin page would be read again for each of
+ * the client's pages.
+ */
+export const originCount = (count: number): number => Math.min(Math.max(count, originCountMin), countMax);

@@ -29,6 +29,8 @@ export function searchableBy(view: ObjectView, definition: SearchParameterDefini
 
 function judged(view: ObjectView, definition: SearchParameterDefinition): Searchable {
   if (definition.paths === undefined) return hidden;
+  if (definition.components !== undefined)
+    return definition.components.map((component) => judged(view, component)).reduce(narrower, free);
   return definition.paths.map((path) => atPath(view, path, definition)).reduce(narrower, free);
 }
 
@@ -42,13 +44,18 @@ export function permitsParameter(searchable: Searchable, { values, modifier }: S
     case "named":
       // A modifier inverts the question, or leads away from the one system that is shown.
       if (modifier !== undefined) return false;
-      return values.every(
-        (value) =>
-          value.kind === "token" &&
-          value.system !== undefined &&
-          value.system !== "" &&
-          (searchable.systems?.has(value.system) ?? true),
-      );
+      return values.every((value) => {
+        const tokens = (value.kind === "composite" ? value.parts : [value]).filter(
+          (part) => part.kind === "token",
+        );
+        return (
+          tokens.length > 0 &&
+          tokens.every(
+            ({ system }) =>
+              system !== undefined && system !== "" && (searchable.systems?.has(system) ?? true),
+          )
+        );
+      });
   }
 }
 
@@ -85,7 +92,10 @@ function inElement(
   switch (element.kind) {
     case "primitive":
       return below.length === 0 ? free : hidden;
-    case "deceased": // the date itself is hidden
+    case "deceased": // the date itself is hidden, and R4's token says only whether there is one
+      return definition.code === "deceased" && definition.type === "token" && below.length === 0
+        ? free
+        : hidden;
     case "resource":
       return hidden;
     case "object":

@@ -182,7 +182,7 @@ test("the questions for the origin are listed with the narrowing, hop by hop", (
     explained(member, "GET Observation?subject:Patient.family=Okafor", "patient/*.rs", "1").asks,
   ).toEqual([
     "POST Patient/_search?family=Okafor&_id=1&_count=1000",
-    `GET Observation?category=${laboratory}&patient=Patient/1&_count=400&subject=[found]`,
+    `GET Observation?category=${laboratory}&patient=Patient/1&_count=100&subject=[found]`,
   ]);
 });
 
@@ -191,7 +191,7 @@ test("a conditional form is told as the search that finds the row, and as the wr
   const { refused, asks } = explained(writing, "PUT Observation?identifier=urn%3Amrn%7C1");
   expect(refused).toBeUndefined();
   expect(asks).toEqual([
-    "POST Observation/_search?identifier=urn:mrn|1&_count=400",
+    "POST Observation/_search?identifier=urn:mrn|1&_count=100",
     "GET Observation/[found]",
     "PUT Observation/[found]",
   ]);

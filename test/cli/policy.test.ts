@@ -189,9 +189,9 @@ test("a user's scope is explained by the policy's relations for the signed-in us
   expect(vera.out).toContain(
     "user/: the rows of Patient/1, Patient/2 (the patients that the origin's records link to this user as practitioner, organization, panel)",
   );
-  expect(vera.out).toContain("  GET Observation?code=x&patient=Patient/1,Patient/2&_count=400\n");
+  expect(vera.out).toContain("  GET Observation?code=x&patient=Patient/1,Patient/2&_count=100\n");
   expect((await by("--user", "Patient/1")).out).toContain(
-    "  GET Observation?code=x&patient=Patient/1&_count=400\n",
+    "  GET Observation?code=x&patient=Patient/1&_count=100\n",
   );
   expect(await by("--user", "https://elsewhere.example/fhir/Practitioner/1")).toMatchObject({ code: 2 });
 });

@@ -107,7 +107,7 @@ test("each page is its own disclosure on record, with its question and its patie
   });
 });
 
-test("the origin pages at least a hundred rows at a time, and gets at most five requests for a page", async ({
+test("the origin pages as many rows as the client, and five hundred hidden rows make a page short", async ({
   expect,
 }) => {
   origin.rows = [
@@ -117,8 +117,8 @@ test("the origin pages at least a hundred rows at a time, and gets at most five 
   origin.requests.length = 0;
   const first = await phylax.ask("payer", "Observation?patient=amara&_count=5");
   expect({ status: first.status, ids: ids(first) }).toEqual({ status: 200, ids: [] });
-  expect(origin.requests).toHaveLength(5);
-  expect(origin.requests[0]).toContain("_count=100");
+  expect(origin.requests).toHaveLength(50);
+  expect(origin.requests[0]).toMatch(/_count=10$/u);
   expect(ids(await phylax.ask("payer", nextOf(first) ?? ""))).toEqual(["last"]);
 });
 
@@ -207,8 +207,9 @@ test("a posted search answers as the same search by GET, on every page, and reac
     expect({ ...rest, self: link[0] }).toEqual({ ...gotRest, self: gotLink[0] });
     expect(ids(await phylax.ask("payer", nextOf(posted) ?? ""))).toEqual(visible.slice(4, 8));
   }
-  for (const request of origin.requests)
-    expect(request).toMatch(/^POST \/fhir\/Observation\/_search patient=amara/u);
+  const own = origin.requests.filter((request) => !request.includes("from=")); // the rest are its own links
+  expect(own.length).toBeGreaterThan(1);
+  for (const request of own) expect(request).toMatch(/^POST \/fhir\/Observation\/_search patient=amara/u);
 
   expect((await form("{}", undefined, "application/json")).status).toBe(415);
   expect((await form(`patient=amara&code=${"a".repeat(70_000)}`)).status).toBe(413);

@@ -164,7 +164,7 @@ test("a chain is resolved by searches that its reader may make, hop by hop, and 
   expect(chained.asked).toEqual([
     "Practitioner?name=Vera&_count=1000",
     "Encounter?participant=Practitioner/vera&_count=1000",
-    "Observation?encounter=Encounter/e1&_count=400",
+    "Observation?encounter=Encounter/e1&_count=100",
   ]);
   // The origin ignored the name: its further rows do not match. Only rows that refer to the found rows leave.
   expect(chained.leaves).toEqual(["Observation/o1"]);
@@ -174,8 +174,8 @@ test("under a patient's scope a chain passes and finds only rows of that patient
   const chained = await ask(open, "Observation?encounter:Encounter.status=finished", "patient/*.rs", "amara");
   expect(chained.asked).toEqual([
     "Encounter?status=finished&patient=Patient/amara&_count=1000",
-    "Observation?patient=Patient/amara&encounter=Encounter/e1&_count=400",
-    "Observation?performer=Patient/amara&encounter=Encounter/e1&_count=400",
+    "Observation?patient=Patient/amara&encounter=Encounter/e1&_count=100",
+    "Observation?performer=Patient/amara&encounter=Encounter/e1&_count=100",
   ]);
   // o3 is Amara's row, and its encounter is Bela's: Amara must not find out anything about it.
   expect(chained.leaves).toEqual(["Observation/o1"]);
@@ -219,7 +219,7 @@ test("_has finds the resources to which visible rows refer: it cannot search for
   expect,
 }) => {
   const found = await ask(open, "Patient?_has:Observation:patient:code=a", everybody);
-  expect(found.asked).toEqual(["Observation?code=a&_count=1000", "Patient?_id=amara,bela&_count=400"]);
+  expect(found.asked).toEqual(["Observation?code=a&_count=1000", "Patient?_id=amara,bela&_count=100"]);
   expect(found.leaves).toEqual(["Patient/amara", "Patient/bela"]);
   const patientOnly = policy(rule(["Patient"], "everything"));
   expect(await ask(patientOnly, "Patient?_has:Observation:patient:code=a", everybody)).toEqual({
@@ -251,7 +251,7 @@ test("an include adds only resources to which a disclosed row refers by it, what
   expect,
 }) => {
   const found = await ask(open, "Encounter?_include=Encounter:participant", everybody);
-  expect(found.asked).toEqual(["Encounter?_include=Encounter:participant&_count=400"]);
+  expect(found.asked).toEqual(["Encounter?_include=Encounter:participant&_count=100"]);
   expect(found.leaves).toEqual(["Encounter/e1", "Encounter/e2", "+Practitioner/otto", "+Practitioner/vera"]);
   expect((await ask(open, "Encounter?_include=Encounter:participant", "patient/*.rs", "amara")).refused).toBe(
     "include_hidden",
@@ -277,7 +277,7 @@ test("Condition has the subject of its definition, not that of HL7's example: it
   const clinical = policy(rule(["Patient", "Condition"], "everything"));
   const about = (request: string) => ask(clinical, request, everybody, undefined, [...world, ...conditions]);
   const searched = await about("Condition?subject=Patient/amara");
-  expect(searched).toMatchObject({ asked: ["Condition?subject=Patient/amara&_count=400"] });
+  expect(searched).toMatchObject({ asked: ["Condition?subject=Patient/amara&_count=100"] });
   expect((await about("Condition?_include=Condition:subject")).leaves).toEqual([
     "Condition/amara",
     "Condition/bela",
@@ -285,7 +285,7 @@ test("Condition has the subject of its definition, not that of HL7's example: it
     "+Patient/bela",
   ]);
   expect((await about("Patient?_has:Condition:subject:code=x")).asked.at(-1)).toBe(
-    "Patient?_id=amara,bela&_count=400",
+    "Patient?_id=amara,bela&_count=100",
   );
 });
 
@@ -654,7 +654,7 @@ test("a modifier turns no narrowing round, and a sliced element is not searched 
     "parameter_needs_system",
   );
   expect((await ask(sliced, "Patient?name:exact=Okafor", everybody)).asked).toEqual([
-    "Patient?name:exact=Okafor&_count=400",
+    "Patient?name:exact=Okafor&_count=100",
   ]);
   for (const query of [
     "patient:missing=true",

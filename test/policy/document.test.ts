@@ -139,7 +139,9 @@ test("a policy may narrow the search parameters that its view allows, and never 
   expect(searching("gender", "family", "_id")).toBeUndefined();
   expect(searching("gender", "birthdate")).toMatchObject({ pointer: "/rules/0/search/1" });
   expect(searching("phonetic")).toMatchObject({ pointer: "/rules/0/search/0" });
-  expect(searching("deceased")).toMatchObject({ pointer: "/rules/0/search/0" });
+  // whether there is a date of death is shown always: it is a modifier
+  expect(searching("deceased")).toBeUndefined();
+  expect(searching("death-date")).toMatchObject({ pointer: "/rules/0/search/0" });
 });
 
 test("the digest identifies the content: the order of members has no effect, every further change has", async ({

@@ -51,7 +51,7 @@ test("the origin is asked in rebuilt terms, with our own page size and never the
   );
   expect(ask).toEqual({
     path: "Observation",
-    query: "patient=1&code=urn%3Aa%7Cb%20c&_count=100",
+    query: "patient=1&code=urn%3Aa%7Cb%20c&_count=10",
     posted: false,
   });
   expect(expects).toMatchObject({
@@ -64,9 +64,9 @@ test("the origin is asked in rebuilt terms, with our own page size and never the
 });
 
 test.for([
-  ["", 100, 400],
-  ["?_count=1", 1, 100],
-  ["?_count=200", 200, 800],
+  ["", 100, 100],
+  ["?_count=1", 1, 10],
+  ["?_count=200", 200, 200],
   ["?_count=1000", 1_000, 1_000],
   ["?_count=999999", 1_000, 1_000],
 ] as const)(
@@ -177,7 +177,7 @@ test("a row condition narrows the question beside the client's own parameter, an
 }) => {
   const labs = policy(rule(["Observation"], ["category", "code"], { where: [lab] }));
   const { ask, expects, viewOf } = grant(labs, "Observation?category=urn:c%7Cvital");
-  expect(ask.query).toBe("category=urn%3Ac%7Cvital&category=urn%3Ac%7Clab&_count=400");
+  expect(ask.query).toBe("category=urn%3Ac%7Cvital&category=urn%3Ac%7Clab&_count=100");
   expect(expects).toMatchObject({ question: "category=urn%3Ac%7Cvital", count: 100 });
   const row = (code: string) => ({
     resourceType: "Observation",
@@ -197,7 +197,7 @@ test("a condition on excluded codes keeps these rows out, and cannot narrow the 
     rule(["Observation"], "everything", { where: [{ path: "meta.security", notIn: ["urn:s|R"] }] }),
   );
   const { ask, viewOf } = grant(open, "Observation?_id=1");
-  expect(ask.query).toBe("_id=1&_count=400");
+  expect(ask.query).toBe("_id=1&_count=100");
   expect(
     viewOf({
       resourceType: "Observation",
@@ -308,7 +308,7 @@ test("a search by an element that the first of two rules hides finds only the ro
     category: [{ coding: codes.map((code) => ({ system: "urn:c", code })) }],
   });
   const byCode = grant(two, "Observation?code=urn:a%7Cb");
-  expect(byCode.ask.query).toBe("code=urn%3Aa%7Cb&category=urn%3Ac%7Clab&_count=400");
+  expect(byCode.ask.query).toBe("code=urn%3Aa%7Cb&category=urn%3Ac%7Clab&_count=100");
   expect(byCode.viewOf(row("vital"))).toBeUndefined();
   expect(byCode.viewOf(row("lab"))?.object.elements.has("valueQuantity")).toBe(false);
   // Each of two rules granted a row that both cover.
@@ -322,7 +322,7 @@ test("a search by an element that the first of two rules hides finds only the ro
     parameter: "value-quantity",
   });
   expect(grant(two, "Observation?_id=1").ask.query).toBe(
-    "_id=1&category=urn%3Ac%7Clab,urn%3Ac%7Cvital&_count=400",
+    "_id=1&category=urn%3Ac%7Clab,urn%3Ac%7Cvital&_count=100",
   );
 });
 

@@ -194,7 +194,7 @@ test("two conditions must both hold; the origin is asked for both, and each row 
   );
   if (!granted.ok) throw new Error(granted.error.reason);
   expect(decodeURIComponent(granted.value.ask.query)).toBe(
-    "patient=Patient/ann&category=urn:s|a&code=urn:s|b&_count=400",
+    "patient=Patient/ann&category=urn:s|a&code=urn:s|b&_count=100",
   );
   const shown = (category: string, code: string) => {
     const row = treeOf({

@@ -41,8 +41,8 @@ export type ConditionRefusal =
   | { readonly reason: "parameter_malformed" }
   | { readonly reason: "parameter_unknown"; readonly parameter: string }
   /**
-   * Defined in R4, not supported by this version: composite and special parameters, and the parameters for
-   * text and filters.
+   * Defined in R4, not supported by this version: special parameters, parameters that read extensions, and the
+   * parameters for text and filters.
    */
   | { readonly reason: "parameter_not_supported"; readonly parameter: string }
   | { readonly reason: "modifier_not_supported"; readonly parameter: string }

@@ -43,6 +43,7 @@ function isFoundBy(found: Json, value: SearchValue, base: FhirBase): boolean {
         (value.type === undefined || value.type === reference.type)
       );
     }
+    case "composite":
     case "other":
       return false;
   }

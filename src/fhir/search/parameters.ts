@@ -19,6 +19,8 @@ export interface SearchParameterDefinition {
   readonly paths: readonly (readonly string[])[] | undefined;
   /** Types that a reference may have; `undefined` for any. */
   readonly targets: ReadonlySet<string> | undefined;
+  /** The parameters that a composite joins, in order (FHIR R4 §3.1.1.4.13); it reads all of their paths. */
+  readonly components?: readonly SearchParameterDefinition[];
 }
 
 const known = new Map<string, ReadonlyMap<string, SearchParameterDefinition>>();
@@ -33,8 +35,24 @@ export function searchParametersOf(type: string): ReadonlyMap<string, SearchPara
     Object.hasOwn(r4Search, base) ? (r4Search[base] ?? "").split(" ") : [],
   );
   const parameters = new Map(texts.map((text) => [text.slice(0, text.indexOf(":")), readDefinition(text)]));
+  for (const text of texts) {
+    const [code = "", kind, components = "-"] = text.split(":");
+    if (kind === "composite" && components !== "-")
+      parameters.set(code, readComposite(code, components.split("&"), parameters));
+  }
   known.set(type, parameters);
   return parameters;
+}
+
+function readComposite(
+  code: string,
+  codes: readonly string[],
+  parameters: ReadonlyMap<string, SearchParameterDefinition>,
+): SearchParameterDefinition {
+  const components = codes.flatMap((one) => parameters.get(one) ?? []);
+  const isKnown = components.length === codes.length && components.every(({ paths }) => paths !== undefined);
+  const paths = isKnown ? components.flatMap((component) => component.paths ?? []) : undefined;
+  return { code, type: "composite", paths, targets: undefined, components };
 }
 
 function readDefinition(text: string): SearchParameterDefinition {
@@ -43,7 +61,8 @@ function readDefinition(text: string): SearchParameterDefinition {
     code,
     // the generator writes SearchParameter.type, which has this union as its value set
     type: type as SearchParameterType,
-    paths: paths === "-" ? undefined : paths.split(",").map((path) => path.split(".")),
+    paths:
+      paths === "-" || type === "composite" ? undefined : paths.split(",").map((path) => path.split(".")),
     targets: targets === "*" ? undefined : new Set(targets.split("|").filter((target) => target !== "")),
   };
 }

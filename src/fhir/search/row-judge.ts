@@ -3,7 +3,7 @@ import { elementsOf } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { compareRanges, dateRange, numberRange, valueRange, type SearchRange } from "./search-range.ts";
 import type { SearchParameter } from "./search.ts";
-import type { SearchParameterType } from "./parameters.ts";
+import type { SearchParameterDefinition, SearchParameterType } from "./parameters.ts";
 import type { SearchValue } from "./value.ts";
 
 /*
@@ -63,13 +63,17 @@ function judge(
   base: FhirBase,
   isLenient: boolean,
 ): boolean {
-  const { code, type, paths } = definition;
+  const { code, type, paths, components } = definition;
   if (paths === undefined) return isLenient;
+  if (components !== undefined && modifier === undefined)
+    return isLenient && values.some((value) => mayMatchParts(row, components, value, base));
   if (code === "_id")
     return values.some((value) => value.kind === "token" && value.code === textAt(row, "id"));
   const found = paths
     .flatMap((path) => valuesBelow(row, path))
     .filter((value) => isTarget(value, definition.targets, base));
+  if (code === "deceased" && type === "token" && modifier !== "missing")
+    return isDeceased(found, values) !== (modifier === "not");
   if (modifier === "missing") return values.some(({ text }) => (text === "true") === (found.length === 0));
   // a server may keep the time, the profile or the tags of a row outside of its JSON
   if (found.length === 0 && isLenient && code.startsWith("_")) return true;
@@ -84,6 +88,28 @@ function judge(
   );
   return !exactly;
 }
+
+/** R4's parameter of Patient: `deceased.exists() and deceased != false`. */
+const isDeceased = (found: readonly Json[], values: readonly SearchValue[]): boolean => {
+  const text = String(found.some((value) => value !== false));
+  return values.some((value) => value.kind === "token" && value.code === text);
+};
+
+/**
+ * A server finds a row by one item that has all parts (FHIR R4 §3.1.1.4.13): the row then has each part
+ * somewhere.
+ */
+const mayMatchParts = (
+  row: JsonObject,
+  components: readonly SearchParameterDefinition[],
+  value: SearchValue,
+  base: FhirBase,
+): boolean =>
+  value.kind === "composite" &&
+  components.every((definition, index) => {
+    const part = value.parts[index];
+    return part !== undefined && mayMatch(row, { definition, values: [part] }, base);
+  });
 
 /** `patient` reads the same element as `subject`: a reference to another type is no value of it. */
 function isTarget(value: Json, targets: ReadonlySet<string> | undefined, base: FhirBase): boolean {

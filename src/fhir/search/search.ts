@@ -114,7 +114,7 @@ export function readSearch(
 
 /** True if a search may name the parameter at all; the view then decides for the given client. */
 export const isSupported = ({ code, type, paths }: SearchParameterDefinition): boolean =>
-  paths !== undefined && type !== "composite" && type !== "special" && !notSupported.has(code);
+  paths !== undefined && type !== "special" && !notSupported.has(code);
 
 const isOfResult = (name: string): boolean =>
   name === "_count" ||
@@ -165,7 +165,7 @@ function readSort(
     const descending = part.startsWith("-");
     const definition = known.get(descending ? part.slice(1) : part);
     if (definition === undefined) return err({ reason: "parameter_value_malformed", parameter: "_sort" });
-    if (definition.paths === undefined)
+    if (definition.paths === undefined || definition.type === "composite")
       return err({ reason: "parameter_not_supported", parameter: definition.code });
     keys.push({ definition, descending });
   }

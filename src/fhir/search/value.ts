@@ -20,6 +20,8 @@ export type SearchValue =
       readonly type: ResourceType | undefined;
       readonly id: string;
     }
+  /** The values of a composite parameter's components, in order. */
+  | { readonly kind: "composite"; readonly text: string; readonly parts: readonly SearchValue[] }
   | { readonly kind: "other"; readonly text: string };
 
 /** The values between the commas, which mean OR (FHIR R4 §3.1.1.4.3). */
@@ -27,6 +29,7 @@ export const splitValues = (text: string): readonly string[] => text.split(comma
 
 // A character after an odd number of backslashes is escaped; a pair of backslashes is a backslash.
 const comma = /(?<=(?:^|[^\\])(?:\\\\)*),/u;
+const dollar = /(?<=(?:^|[^\\])(?:\\\\)*)\$/u;
 const bar = /(?<=(?:^|[^\\])(?:\\\\)*)\|/u;
 
 const date =
@@ -76,7 +79,7 @@ const readers: Readonly<Record<SearchParameterType, Reader>> = {
   },
   string: (text) => ({ kind: "other", text }),
   uri: (text) => ({ kind: "other", text }),
-  composite: () => undefined,
+  composite: readComposite,
   special: () => undefined,
 };
 
@@ -89,6 +92,20 @@ function readDate(raw: string): SearchValue | undefined {
   // the calendar repeats every 400 years
   const days = new Date(Date.UTC(2000 + (Number(year) % 400), Number(month ?? 1), 0)).getUTCDate();
   return Number(day ?? 1) <= days ? { kind: "other", text } : undefined;
+}
+
+/** `part$part`, each by the type of its component (FHIR R4 §3.1.1.4.13). */
+function readComposite(
+  text: string,
+  { components = [] }: SearchParameterDefinition,
+  context: ValueContext,
+): SearchValue | undefined {
+  const texts = text.split(dollar);
+  const read = components.map((component, index) => readValue(texts[index] ?? "", component, context));
+  const parts = read.flatMap((part) => part ?? []);
+  return parts.length < components.length || texts.length > components.length || parts.length === 0
+    ? undefined
+    : { kind: "composite", text: parts.map((part) => part.text).join("$"), parts };
 }
 
 function readToken(text: string): SearchValue | undefined {

@@ -50,10 +50,15 @@ export interface Filled<P> {
   readonly next: PagePlace | undefined;
 }
 
-// Limit for an answer: hidden rows may make it short, but never the origin's work long. A page is at most as
-// long as an origin page, so it is short only if over 80 % of the rows are hidden; otherwise its length
-// would tell their number at an origin with small pages.
-const originPagesMax = 5;
+// Limits for an answer: hidden rows may make it short, but never the origin's work long. Five origin pages are
+// read, or more short pages until five hundred rows were read. A page is at most as long as an origin page, so
+// it is short only if over 80 % of the rows, and of five hundred rows, are hidden; otherwise its length would
+// tell their number at an origin with small pages.
+const [originPagesMax, shortPagesMax, originRowsMin] = [5, 50, 500];
+
+/** Answers whether enough was read for an answer that is not full. */
+const isEnough = (pages: number, rows: number): boolean =>
+  pages >= shortPagesMax || (pages >= originPagesMax && rows >= originRowsMin);
 
 /**
  * Fills a client's page from origin pages, beginning at a place. The page is full when a visible row has no
@@ -127,7 +132,7 @@ async function fillFrom<P extends Fillable>(
     if (link === undefined) return err({ reason: "answer_link_outside_origin" });
     if (followed.has(link)) return err({ reason: "answer_link_loops" });
     at = { question, posted, ...(part !== undefined && { part }), link, after: undefined, seen };
-    if (pages === originPagesMax) return ok({ page, next: at });
+    if (isEnough(pages, seen - start.seen)) return ok({ page, next: at });
   }
 }
 

@@ -129,10 +129,10 @@ test("the pages together are exactly the visible rows, in the origin's order, wh
         do {
           const origin = paged(list, size);
           const { ids, next, total } = await page(origin, count, place);
-          expect(origin.asked.length).toBeLessThanOrEqual(5);
+          expect(origin.asked.length).toBeLessThanOrEqual(50);
           // A page that has a next page may be shorter than `_count` and than an origin page only at the
-          // limit of five pages.
-          if (next !== undefined && origin.asked.length < 5) expect(ids.length).toBe(Math.min(count, size));
+          // limit of fifty short pages.
+          if (next !== undefined && origin.asked.length < 50) expect(ids.length).toBe(Math.min(count, size));
           expect(total).toBe(place === undefined && next === undefined ? ids.length : undefined);
           seen.push(...ids);
           place = next;
@@ -208,17 +208,24 @@ test("rows that come or go between two pages make no other row twice or missing;
   ).toBe("page_link_target_absent");
 });
 
-test("after five pages of the origin a page is given as it is, and goes on from there", async ({
+test("after five pages of the origin with five hundred rows, or after fifty pages, a page is given as it is, and goes on from there", async ({
   expect,
 }) => {
-  const list = rows([...Array.from({ length: 12 }, () => false), true]);
-  const first = await page(paged(list, 2), 3);
-  expect(first).toMatchObject({
-    ids: [],
-    total: undefined,
-    next: { link: "?from=10", after: undefined, seen: 10 },
-  });
-  expect(await page(paged(list, 2), 3, first.next)).toMatchObject({ ids: ["o12"], next: undefined });
+  for (const [size, until] of [
+    [2, 100],
+    [50, 500],
+    [200, 1_000],
+  ] as const) {
+    const list = rows([...Array.from({ length: until + 2 }, () => false), true]);
+    const first = await page(paged(list, size), 3);
+    expect(first).toMatchObject({
+      ids: [],
+      total: undefined,
+      next: { link: `?from=${until}`, after: undefined, seen: until },
+    });
+    const last = `o${until + 2}`;
+    expect(await page(paged(list, size), 3, first.next)).toMatchObject({ ids: [last], next: undefined });
+  }
 });
 
 test("an origin's link that leaves its base or forms a circle, and an incomplete list, are refused", async ({
