@@ -50,7 +50,10 @@ async function asked(handler: Handler, ...[input, init]: Parameters<typeof fetch
   const stop = () => aborted.reject(signal.reason as Error);
   signal.addEventListener("abort", stop, { once: true });
   try {
-    return await Promise.race([answer, aborted.promise]);
+    const response = await Promise.race([answer, aborted.promise]);
+    // as over a socket, the signal also ends a body that is still on its way
+    const body = response.body?.pipeThrough(new TransformStream(), { signal });
+    return body === undefined ? response : new Response(body, response);
   } finally {
     signal.removeEventListener("abort", stop);
   }
