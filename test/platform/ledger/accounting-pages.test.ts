@@ -156,7 +156,7 @@ test("each page is on record before it is read, with the place that it goes on f
   const unrecorded = new AccountingDesk(
     {
       ...ledger,
-      LEDGER_SHARD: { getByName: () => ({ append: () => Promise.reject(new Error("down")) }) } as never,
+      LEDGER_SHARD: { getByName: () => ({ appendText: () => Promise.reject(new Error("down")) }) } as never,
     },
     clock,
   );

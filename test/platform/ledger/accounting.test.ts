@@ -205,10 +205,10 @@ test("a look-up that cannot be recorded reads no line, and a look-up that a shar
     return new AccountingDesk({ ...ledger, LEDGER_SHARD: shards, ACCOUNTING_SHELF: shelves }, clock);
   };
   const down = () => Promise.reject(new Error("down"));
-  expect(await failure(() => deskWith({ append: down }).linesOf(asking("main/Patient/1")))).toBe("down");
+  expect(await failure(() => deskWith({ appendText: down }).linesOf(asking("main/Patient/1")))).toBe("down");
   expect(
     await failure(() =>
-      deskWith({ append: () => Promise.resolve("counted"), ownCall: down }).linesOf(asking("main/Patient/1")),
+      deskWith({ appendText: () => Promise.resolve("counted"), ownCall: down }).linesOf(asking("main/Patient/1")),
     ),
   ).toBe("down");
   expect(reads).toEqual([]);

@@ -226,7 +226,7 @@ test("counted refusals are recorded without a further append, or in the followin
   const heirOf = (fails: boolean) =>
     ({
       getByName: (name: string) =>
-        fails ? { append: () => Promise.reject(new Error("made to fail by the test")) } : shard(name),
+        fails ? { appendText: () => Promise.reject(new Error("made to fail by the test")) } : shard(name),
     }) as unknown as DurableObjectNamespace<LedgerShard>; // the only call that sealing makes
   await at(log, after(log), async (_, state) => {
     const cut = await startWith(state, bucket, { LEDGER_SHARD: heirOf(true) } as object);
