@@ -1,6 +1,6 @@
 // Calls an object as fast as a number of callers can, each of which waits for its answer. The driver is in
 // the measured runtime, so no socket is measured.
-import type { Recorded } from "#audit/ports";
+import { eventsText, readAnswerText } from "#platform/ledger/append-text";
 import { withNames } from "#platform/ledger/client/definitions";
 import { appendOf, reservedAppendOf } from "./events.ts";
 import type { Ask, AskOutcome } from "./asks.ts";
@@ -53,11 +53,14 @@ function appender({ peer, append, log, run }: Extract<Ask, { kind: "append" }>, 
       return async (n) => {
         const { events: named, definitions } = withNames(reservedAppendOf(append, run, n, Date.now()));
         const contents = [...definitions.values()].map(({ content }) => content);
-        const first = await shard.append(named);
+        const text = eventsText(named); // as the gateway sends it
+        const first = readAnswerText(await shard.appendText(text));
         // At the start of the log alone: it lacks the definition.
         const answer =
-          first === "definition missing" ? await shard.append(named, undefined, contents) : first;
-        return typeof answer === "object" && (answer as Recorded).log === log; // "counted" and "replayed" are no records
+          first === "definition missing"
+            ? readAnswerText(await shard.appendText(text, undefined, contents))
+            : first;
+        return typeof answer === "object" && answer.log === log; // "counted" and "replayed" are no records
       };
     }
     case "row": {

@@ -11,7 +11,7 @@ export interface RoomSamples {
 }
 
 /** The source files of a bundle, each from a line on: esbuild names each file in a comment. */
-type Files = readonly { readonly line: number; readonly file: string }[];
+export type Files = readonly { readonly line: number; readonly file: string }[];
 
 export function filesOf(bundle: string): Files {
   return readFileSync(bundle, "utf8")
@@ -32,7 +32,7 @@ export function samplesByRoom({ nodes, samples = [] }: CpuProfile, files: Files)
     if (frame === undefined || frame.functionName === "(idle)" || frame.functionName === "(root)") continue;
     busy += 1;
     const isOurs = frame.url !== "" && !frame.url.startsWith("node-internal:");
-    const file = isOurs ? files.findLast(({ line }) => line <= frame.lineNumber)?.file : undefined;
+    const file = isOurs ? fileAt(files, frame.lineNumber) : undefined;
     const room = file === undefined ? nativeRoom(frame) : roomOf(file);
     const name = `${file ?? room} ${frame.functionName || "(anonymous)"}`;
     rooms.set(room, (rooms.get(room) ?? 0) + 1);
@@ -41,11 +41,15 @@ export function samplesByRoom({ nodes, samples = [] }: CpuProfile, files: Files)
   return { busy, rooms, functions };
 }
 
+/** The source file of a line of a bundle, from 0. */
+export const fileAt = (files: Files, lineNumber: number): string | undefined =>
+  files.findLast(({ line }) => line <= lineNumber)?.file;
+
 const nativeRoom = ({ url, functionName }: CpuProfile["nodes"][number]["callFrame"]) =>
   url === "" ? (functionName.startsWith("(") ? functionName : "(native)") : (url.split(":")[0] ?? url);
 
 /** `src/phi/redact.ts` is in `src/phi`, a file of a package in the package. */
-function roomOf(file: string): string {
+export function roomOf(file: string): string {
   const packed = /(?:^|\/)node_modules\/(?<name>(?:@[^/]+\/)?[^/]+)/u.exec(file)?.groups?.["name"];
   if (packed !== undefined) return packed;
   const parts = file.split("/");

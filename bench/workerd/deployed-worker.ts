@@ -94,7 +94,7 @@ export function deployedWorker(
       worker: {
         compatibilityDate: config.compatibility_date,
         compatibilityFlags: config.compatibility_flags,
-        modules: modules.map(moduleOf),
+        modules: modules.map((path) => moduleOf(worker, path)),
         bindings,
         durableObjectNamespaces: own.map(({ class_name }) => ({
           className: class_name,
@@ -109,7 +109,8 @@ export function deployedWorker(
   ];
 }
 
-const moduleOf = (path: string): CapnpStruct => ({
-  name: basename(path),
+/** Each Worker's entry has the Worker's name, so that a stack of the process tells whose function is on it. */
+const moduleOf = (worker: DeployedWorker, path: string): CapnpStruct => ({
+  name: basename(path) === "index.js" ? `${worker}.js` : basename(path),
   [path.endsWith(".wasm") ? "wasm" : "esModule"]: embed(path),
 });

@@ -30,6 +30,7 @@ export interface Deployment {
   readonly bundles: string;
   readonly form: BundleForm;
   readonly isInspected: boolean;
+  readonly v8Flags?: readonly string[];
 }
 
 /**
@@ -39,7 +40,7 @@ export interface Deployment {
 export async function serveDeployed(
   folder: string,
   vars: Readonly<Record<DeployedWorker, Vars>>,
-  { bundles, form, isInspected }: Deployment,
+  { bundles, form, isInspected, v8Flags = [] }: Deployment,
 ): Promise<RawWorkerd> {
   const services = await Promise.all(
     deployedWorkers.map(async (worker) =>
@@ -53,6 +54,7 @@ export async function serveDeployed(
   const put = putInto(folder);
   const address = "127.0.0.1:0";
   const config: CapnpStruct = {
+    v8Flags,
     services: [
       ...services.flat(),
       ...(["d1", "r2"] as const).flatMap((product) => standIn(product, stateOf(folder, product), put)),

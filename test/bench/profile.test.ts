@@ -1,57 +1,44 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, test } from "vitest";
-import { filesOf, samplesByRoom } from "../../bench/profile/rooms.ts";
-import rateLimiter from "../../bench/workerd/rate-limiter.ts";
+import { test } from "vitest";
+import { readStacks, samplesByCaller } from "../../bench/profile/native.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "phylax-profile-test-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const script = `
+	    55d1 sqlite3_step
+	    55d2 JS:+'insert ledger.js:11:9
+	    55d3 Builtins_RunMicrotasks
 
-test("samples are counted by the room of the function on top of the stack, and idle time is left out", ({
+	    55d4 v8::internal::Scavenger::Process
+	    55d5 workerd::IoContext::run
+
+	    55d6 JS:* gateway.js:2:4
+	    55d7 JS:*serve gateway.js:8:1
+
+	    55d8 JS:+hash node-internal:crypto_hash:91:14
+	    55d9 JS:^tagOf gateway.js:8:1
+`;
+
+test("a sample counts for the innermost function of a bundle, and else for the runtime's part", ({
   expect,
 }) => {
-  const bundle = join(folder, "index.js");
-  const lines = [
-    "// workers/gateway/index.ts",
-    "f()",
-    "// ../../src/phi/redact.ts",
-    "cut()",
-    "// node_modules/hono/dist/hono.js",
-  ];
-  writeFileSync(bundle, lines.join("\n"));
-  const node = (id: number, functionName: string, lineNumber: number, url = "file:///index.js") => ({
-    id,
-    callFrame: { functionName, url, lineNumber },
-  });
-  const nodes = [
-    node(1, "(idle)", -1, ""),
-    node(2, "cut", 3),
-    node(3, "dispatch", 5),
-    node(4, "(garbage collector)", -1, ""),
-    node(5, "fetch", -1, ""),
-    node(6, "update", 7, "node-internal:crypto"),
-  ];
-  const { busy, rooms, functions } = samplesByRoom(
-    { nodes, samples: [1, 2, 2, 3, 4, 5, 6] },
-    filesOf(bundle),
-  );
-  expect(busy).toBe(6);
+  const sources = new Map([
+    [
+      "gateway",
+      [
+        { line: 0, file: "node_modules/hono/dist/hono.js" },
+        { line: 5, file: "src/gateway/pipeline.ts" },
+      ],
+    ],
+    ["ledger", [{ line: 10, file: "src/platform/ledger/object/log/store.ts" }]],
+  ]);
+  const { rooms, functions } = samplesByCaller(readStacks(script), sources);
   expect(Object.fromEntries(rooms)).toEqual({
-    "src/phi": 2,
-    hono: 1,
+    "ledger src/platform/ledger": 1,
     "(garbage collector)": 1,
-    "(native)": 1,
-    "node-internal": 1,
+    "gateway hono": 1,
+    "gateway src/gateway": 1,
   });
-  expect(functions.get("src/phi/redact.ts cut")).toBe(2);
-});
-
-test("the benchmark's rate limiter lets no caller over its limit, and counts each key alone", async ({
-  expect,
-}) => {
-  const limiter = rateLimiter({ limit: 2, period: 60 });
-  const answers = [];
-  for (const key of ["a", "a", "a", "b"]) answers.push((await limiter.limit({ key })).success);
-  expect(answers).toEqual([true, true, false, true]);
+  expect(Object.fromEntries(functions)).toEqual({
+    "ledger src/platform/ledger/object/log/store.ts insert": 1,
+    "gateway node_modules/hono/dist/hono.js (anonymous)": 1,
+    "gateway src/gateway/pipeline.ts tagOf": 1,
+  });
 });

@@ -208,7 +208,9 @@ test("a look-up that cannot be recorded reads no line, and a look-up that a shar
   expect(await failure(() => deskWith({ appendText: down }).linesOf(asking("main/Patient/1")))).toBe("down");
   expect(
     await failure(() =>
-      deskWith({ appendText: () => Promise.resolve("counted"), ownCall: down }).linesOf(asking("main/Patient/1")),
+      deskWith({ appendText: () => Promise.resolve("counted"), ownCall: down }).linesOf(
+        asking("main/Patient/1"),
+      ),
     ),
   ).toBe("down");
   expect(reads).toEqual([]);
