@@ -1,7 +1,8 @@
+import { CommitPatience } from "#ledger/commit-patience";
 import { randomFrom } from "./random.ts";
 
-/** The rule of the ledger's writer; a test compares these numbers with its source. */
-export const commitRule = { crowd: 8, crowdWaitMilliseconds: 2, appendsMax: 254 } as const;
+/** Appends in a commit; a test compares the number with the ledger's source. */
+export const appendsMax = 254;
 
 export interface GroupCommit {
   readonly appendsPerCommit: number;
@@ -11,7 +12,7 @@ export interface GroupCommit {
 
 /**
  * The queue of a log under random appends (Poisson) and a fixed duration of each commit. One commit runs at a
- * time and takes all waiting appends, after two more milliseconds if many wait. `appendMilliseconds`: CPU of
+ * time and takes all waiting appends, after the patience of the ledger's writer. `appendMilliseconds`: CPU of
  * each append; one thread does all appends.
  */
 export function simulateCommits(
@@ -24,15 +25,20 @@ export function simulateCommits(
   const came: number[] = [];
   for (let at = 0; came.length < appends;) came.push((at += (-Math.log(1 - random()) / perSecond) * 1_000));
   const took: number[] = [];
-  let [now, commits, last] = [0, 0, 0];
+  const patience = new CommitPatience();
+  let [now, commits] = [0, 0];
   for (let first = 0; first < came.length;) {
     const waiting = (): number => countUpTo(came, first, now);
-    if (waiting() === 0) [now, last] = [came[first] ?? now, 0]; // the writer slept
-    if (waiting() >= commitRule.crowd || last >= commitRule.crowd) now += commitRule.crowdWaitMilliseconds;
-    last = Math.min(waiting(), commitRule.appendsMax);
-    now += commitMilliseconds + last * appendMilliseconds;
-    for (let i = first; i < first + last; i++) took.push(now - (came[i] ?? now));
-    first += last;
+    if (waiting() === 0) {
+      patience.rested(); // the writer slept
+      now = came[first] ?? now;
+    }
+    now += patience.milliseconds(waiting());
+    const appended = Math.min(waiting(), appendsMax);
+    now += commitMilliseconds + appended * appendMilliseconds;
+    patience.committed(appended);
+    for (let i = first; i < first + appended; i++) took.push(now - (came[i] ?? now));
+    first += appended;
     commits += 1;
   }
   const sorted = Float64Array.from(took).sort();

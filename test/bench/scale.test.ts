@@ -4,7 +4,7 @@ import { test } from "vitest";
 import { measureSizes } from "../../bench/ledger/sizes.ts";
 import { guardReadSeconds } from "../../bench/scale/ceilings.ts";
 import { ledgerRules } from "../../bench/scale/cost.ts";
-import { commitRule, simulateCommits } from "../../bench/scale/group-commit.ts";
+import { appendsMax, simulateCommits } from "../../bench/scale/group-commit.ts";
 import { simulateBalance } from "../../bench/scale/shard-balance.ts";
 import { pricesOf } from "../../bench/scale/prices.ts";
 import { scaleTables, sustained } from "../../bench/scale/tables.ts";
@@ -46,12 +46,12 @@ test.skipIf(lane === "fast")(
 
 test("the simulated commits follow the writer's own rule", ({ expect }) => {
   const writer = read("src/platform/ledger/object/append/writer.ts");
-  expect(writer).toContain(`const CROWD = ${commitRule.crowd};`);
-  expect(writer).toContain(`const CROWD_WAIT_MS = ${commitRule.crowdWaitMilliseconds};`);
+  expect(writer).toContain("this.#patience.milliseconds(this.#queue.length)");
+  expect(writer).toContain("readonly #patience = new CommitPatience()");
   expect(read("src/platform/ledger/object/append/draft.ts")).toContain(
     "const RECORDS_MAX = FRAME_LEAVES_MAX - 2;",
   );
-  expect(commitRule.appendsMax).toBe(254);
+  expect(appendsMax).toBe(254);
 });
 
 test("the arithmetic's constants are the ledger's own", ({ expect }) => {

@@ -2,6 +2,7 @@ import type { AuditEvent, Configuration } from "#audit/event";
 import type { Counted, DefinitionMissing, Recorded, Replayed } from "#audit/ports";
 import { instant, type Instant } from "#kernel/clock";
 import { commit, type Head } from "#ledger/commit";
+import { CommitPatience } from "#ledger/commit-patience";
 import { isWithin, openTimes, type Span, SWITCH_SLACK_MS } from "#ledger/log-name";
 import { hasRoomForTally, howManyFit, leafBytesOf, type Sealable, sealBatch, sealLeaves } from "./batch.ts";
 import type { LedgerConfig } from "#platform/ledger/config";
@@ -31,18 +32,6 @@ interface WriterListener {
   readonly counted: () => void;
 }
 
-// A commit costs nearly the same for one append as for many: patience makes commits larger. From this many
-// waiting appends on, 2 ms are enough.
-const CROWD = 8;
-const CROWD_WAIT_MS = 2;
-const MEAN_WEIGHT = 1 / 8;
-
-/**
- * The patience before a commit, in milliseconds, by the mean number of appends in the last commits. A caller
- * alone never waits, and a wait that brings no further append ends the patience: at 12 appends a second a wait
- * of 10 ms brings an eighth of an append.
- */
-const patienceFor = (mean: number): number => (mean < 1.1 ? 0 : mean < 1.3 ? 2 : mean < 2 ? 5 : 10);
 const WAITING_BYTES_MAX = 33_554_432;
 
 /**
@@ -69,8 +58,7 @@ export class LedgerWriter {
   #waitingBytes = 0;
   #isSealed: boolean;
   #isTallyDue = false;
-  /** The moving mean of the number of appends in a commit. */
-  #meanAppends = 1;
+  readonly #patience = new CommitPatience();
   #pumping: Promise<void> | undefined;
 
   constructor(
@@ -224,25 +212,21 @@ export class LedgerWriter {
     try {
       await Promise.resolve(); // further calls of this turn of the event loop join the first commit
       while (this.#queue.length > 0 || this.#tally.isWaiting || this.#isTallyDue) {
-        const isCrowd = this.#queue.length >= CROWD || batch.length >= CROWD;
-        const patience = isCrowd
-          ? CROWD_WAIT_MS
-          : this.#queue.length > 0
-            ? patienceFor(this.#meanAppends)
-            : 0;
+        const patience = this.#patience.milliseconds(this.#queue.length);
         if (patience > 0) await scheduler.wait(patience);
         const now = instant(Date.now());
         if (this.#epoch === undefined || this.#epoch.isSpent(now)) {
           this.#epoch = await Epoch.begin(this.#config, this.#head.origin, this.#keyEpoch + 1, now);
         }
         batch = this.#takeBatch(this.#epoch.number);
-        if (batch.length > 0) this.#meanAppends += (batch.length - this.#meanAppends) * MEAN_WEIGHT;
         if (this.#tally.isWaiting) {
           await this.#tally.store();
           this.#listener.counted();
         }
         if (batch.length > 0 || this.#isTallyDue) await this.#commit(batch, this.#epoch);
+        if (batch.length > 0) this.#patience.committed(batch.length);
       }
+      this.#patience.rested();
     } catch (fault) {
       const failure = new Error("ledger: the commit failed");
       for (const { reject } of [...batch, ...this.#queue.splice(0)]) reject(failure);
