@@ -54,7 +54,10 @@ async function cleared(
       const { disclosure, gate, origin } = outcome;
       if (!origin.isDecided) throw new Error("rows were judged by Consents that were not asked for");
       const may = await gate.clear({ disclosure, concerned: origin.concerned });
-      return may.ok ? drafts.disclosure(may.value, gate) : clearedRefusal(may.error, facts, drafts);
+      if (!may.ok) return clearedRefusal(may.error, facts, drafts);
+      // between the windows of a long answer: a withdrawal counts within ten seconds (P4)
+      const mayGoOn = async () => (await gate.stillGood()).ok && (await origin.consentsStand());
+      return drafts.disclosure(may.value, mayGoOn);
     }
     case "written":
       return drafts.written(await clearedWrite(outcome.write, outcome.gate, outcome.origin));

@@ -24,7 +24,7 @@ export class AdditionalPatients {
     this.#origin = origin;
   }
 
-  /** The same patients, for a reading that may be repeated: what it adds does not show here. */
+  /** A copy for a reading that may be repeated: names that the reading adds are not in the original. */
   copy(): AdditionalPatients {
     const copy = new AdditionalPatients(this.#origin);
     for (const patient of this.#named) copy.#named.add(patient);

@@ -9,6 +9,7 @@ import {
   psychotherapyNotes,
   restricted,
   rowLabels,
+  securityLabelOf,
   type RowLabels,
 } from "./sensitivity/row-labels.ts";
 
@@ -64,29 +65,36 @@ export function compileLabels({
 const purposesMax = 100;
 export const part2Law = "42CFRPart2";
 
-/** The labels of a row that its facts state: `meta.security`. @param derived sensitivities by its codes. */
-export function labelsOf(facts: Facts, derived: Iterable<string> = []): RowLabels {
+/**
+ * The labels of a row that its facts state: of `meta.security`, and of the elements inside. The most protective
+ * label counts for the whole row.
+ */
+export function labelsOf(facts: Facts): RowLabels {
   const meta = property(facts, "meta");
   const security = isObject(meta) ? (property(meta, "security") ?? null) : null;
-  if (security === null) return rowLabels([], derived);
   // a label in place of the list may be any label
-  return rowLabels(isArray(security) ? security : [unreadable], derived);
+  const labels = security === null ? [] : isArray(security) ? security : [unreadable];
+  const inside = Facts.inlineLabelsOf(facts).map((label) => property(label, "valueCoding") ?? unreadable);
+  if (inside.length === 0) return rowLabels(labels);
+  // PROCESSINLINELABEL says that there are labels inside, and they are read
+  return rowLabels([...labels.filter((label) => !saysInside(label)), ...inside]);
 }
 
 const unreadable: Json = null;
+const saysInside = (label: Json): boolean =>
+  isObject(label) &&
+  property(label, "code") === "PROCESSINLINELABEL" &&
+  securityLabelOf(label).kind === "handling";
 
 /** Answers whether labels ask for nothing: a level of N or below, and no further label. */
 export const isHarmless = (labels: RowLabels): boolean =>
   labels.level <= normal && labels.sensitivities.size === 0 && !labels.hasUnknown && !labels.hasHandling;
 
-/** Answers whether an element inside the resource has a label of its own (DS4P). */
-export const hasInlineLabels = (facts: Facts): boolean => Facts.inlineLabelsOf(facts).length > 0;
-
 /**
  * Answers whether a resource has a security label above N (normal) or labels inside (FHIR R4 security-labels,
  * DS4P): then policy and Consents weigh the labels. An unknown label counts, since it may be above normal.
  */
-export const isLabelled = (facts: Facts): boolean => hasInlineLabels(facts) || !isHarmless(labelsOf(facts));
+export const isLabelled = (facts: Facts): boolean => !isHarmless(labelsOf(facts));
 
 /**
  * Answers whether a policy lets a row with these labels leave without a Consent. A level covers each

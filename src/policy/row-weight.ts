@@ -2,7 +2,7 @@ import { Facts } from "#fhir/json/facts";
 import type { FhirBase } from "#fhir/r4/reference";
 import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import type { CompiledPolicy, CompiledRule } from "./compile.ts";
-import { hasInlineLabels, isHarmless, labelsOf, leavesByPolicy, neverLeaves } from "./labels.ts";
+import { isHarmless, labelsOf, leavesByPolicy, neverLeaves } from "./labels.ts";
 import { part2Scope } from "./part2-notice.ts";
 import { rowFactsOf } from "./consent/row-facts.ts";
 import type { Access } from "./row-access.ts";
@@ -29,7 +29,6 @@ export function weighRow(
     const whole = Facts.wholeOf(row);
     if (policy.labels.fromCodes && whole === undefined) return false;
     const labels = policy.labels.fromCodes && whole ? rowFactsOf(whole, base).labels : labelsOf(row);
-    if (hasInlineLabels(row)) return false;
     if (isHarmless(labels)) return true;
     if (neverLeaves(labels, purpose) || (labels.isPart2 && !policy.labels.part2)) return false;
     if (leavesByPolicy(policy.labels.leaveFor(purpose), labels)) return true;

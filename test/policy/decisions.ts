@@ -16,7 +16,7 @@ import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluat
 import { factListsOf } from "#policy/facts";
 import type { Grant } from "#policy/grant";
 import { ConsentBook } from "#policy/consent/consent-book";
-import { hasContext, hasInlineLabels, isLabelled, labelsOf } from "#policy/labels";
+import { hasContext, isLabelled, labelsOf } from "#policy/labels";
 import { scopeOfPart2, weighRow } from "#policy/row-weight";
 import { participantParts } from "#policy/participant-parts";
 import {
@@ -125,7 +125,6 @@ export const decisions: Readonly<Record<string, Decide>> = {
     matchesSearch(facts(resource), grant.clientParameters, origin),
   ),
   "policy/labels isLabelled": byDecidingPaths((facts, { resource }) => isLabelled(facts(resource))),
-  "policy/labels hasInlineLabels": byDecidingPaths((facts, { resource }) => hasInlineLabels(facts(resource))),
   "policy/labels labelsOf": byDecidingPaths((facts, { resource }) => {
     const { sensitivities, ...labels } = labelsOf(facts(resource));
     return JSON.stringify([labels, ...sensitivities]);

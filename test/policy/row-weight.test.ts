@@ -116,6 +116,26 @@ describe("labels of a row", () => {
     expect(leaves(of("a"), { consents: { a: [deny({ securityLabel: [sensitivity("HIV")] })] } })).toBe(true);
   });
 
+  test("a label inside the row counts for the whole row, and PROCESSINLINELABEL beside it asks for nothing more", ({
+    expect,
+  }) => {
+    const inside = (label: object) => ({
+      extension: [
+        {
+          url: "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label",
+          valueCoding: label,
+        },
+      ],
+    });
+    const row = { ...of("a", act("PROCESSINLINELABEL")), valueQuantity: { value: 1, ...inside(act("HIV")) } };
+    expect(leaves(row)).toBe(false);
+    expect(leaves(row, { labels: leave(["PSY"]) })).toBe(false);
+    expect(leaves(row, { labels: leave(["HIV"]) })).toBe(true);
+    expect(leaves(row, { consents: { a: [permit({ securityLabel: [sensitivity("HIV")] })] } })).toBe(true);
+    expect(leaves(of("a", act("PROCESSINLINELABEL"))), "nothing inside").toBe(false);
+    expect(leaves({ ...of("a"), valueQuantity: inside({ code: "N" }) }), "no system").toBe(false);
+  });
+
   test("labels leave for the purposes that the policy names for them", ({ expect }) => {
     const labels = { leave: [{ labels: ["R"], purposes: ["ETREAT"], why: "45 CFR 164.506(c)(2)." }] };
     expect(leaves(of("a", r), { labels, purpose: "BTG" })).toBe(true);

@@ -6,7 +6,7 @@ import { receiptHeader, type Appended } from "#entrypoint/request-records";
 import { windowBytes, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
 import type { Arrival } from "#gateway/admission/admit";
 import { asksForProof } from "#gateway/admission/asks-for-proof";
-import { bytesOf, type ReleaseGate } from "#gateway/admission/release-gate";
+import { bytesOf } from "#gateway/admission/release-gate";
 import type { GatewayRefusal } from "#gateway/outcome";
 import { BodyValidators, isKnown } from "#gateway/read/etag";
 import type { Part } from "#gateway/record/parts";
@@ -115,7 +115,7 @@ export class Drafts {
    * guess at it. Up to 1 MiB there is a single record before the first byte. A longer answer has an append
    * with the intent and the first window, then an append for each further window before its bytes.
    */
-  disclosure(disclosure: Disclosure, gate: Pick<ReleaseGate, "stillGood">): AnswerDraft {
+  disclosure(disclosure: Disclosure, mayGoOn: () => Promise<boolean>): AnswerDraft {
     const { windows, representation } = disclosure;
     const [first, ...further] = windows;
     if (first === undefined) throw new Error("a disclosure of nothing");
@@ -155,7 +155,7 @@ export class Drafts {
         }
         const { readable, work } = sendWindows(windows, {
           stillGood: async () => {
-            if (!(await gate.stillGood()).ok) throw new Error("denied in the middle of the answer");
+            if (!(await mayGoOn())) throw new Error("denied in the middle of the answer");
           },
           record: recordWindow,
           abort: (reason) => this.#recorder.aborted(reason, disclosure),

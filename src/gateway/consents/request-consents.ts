@@ -36,6 +36,14 @@ export class RequestConsents {
     }
   }
 
+  /** Answers whether the Consents by which rows were judged are still the same: a withdrawal ends an answer. */
+  async stand(): Promise<boolean> {
+    const { known } = this.book;
+    if (known.length === 0) return true;
+    const found = await this.#consents.consentsOf(this.#origin, known, this.#client);
+    return found !== "unavailable" && this.book.isSame(found);
+  }
+
   async #ask(patients: readonly string[]): Promise<boolean> {
     const found = await this.#consents.consentsOf(this.#origin, patients, this.#client);
     if (found === "unavailable" || patients.some((patient) => !found.has(patient))) return false;

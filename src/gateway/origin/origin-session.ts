@@ -116,6 +116,11 @@ export class OriginSession {
     return this.#consents?.book.isProvisional !== true;
   }
 
+  /** Answers whether the Consents that judged the rows of this request are still the same. */
+  async consentsStand(): Promise<boolean> {
+    return this.#consents === undefined || this.#consents.stand();
+  }
+
   /**
    * Runs a reading until all its decisions rest on known Consents. A row of a patient whose Consents are not
    * known yet is judged as if there were none; they are asked for before the next question to the origin, and

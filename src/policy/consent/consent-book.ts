@@ -53,6 +53,24 @@ export class ConsentBook {
     return this.#revision;
   }
 
+  /** The patients whose Consents are known. */
+  get known(): readonly string[] {
+    return [...this.#known.keys()];
+  }
+
+  /** Answers whether these are the Consents by which rows were judged. */
+  isSame(found: ReadonlyMap<string, readonly FiledConsent[]>): boolean {
+    return [...this.#known].every(([patient, known]) => {
+      const now = (found.get(patient) ?? []).filter(({ rules }) => rules.isActive);
+      const names = (consents: readonly FiledConsent[]) =>
+        consents
+          .map(({ digest, mayPermit }) => `${digest} ${mayPermit}`)
+          .toSorted()
+          .join();
+      return names(now) === names(known);
+    });
+  }
+
   /** Notes a patient before any row is judged: the question names the patient. */
   expect(patient: string): void {
     if (patient !== this.#scene.individual && !this.#known.has(patient)) this.#unknown.add(patient);
