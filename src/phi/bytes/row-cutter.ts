@@ -58,6 +58,7 @@ const hiddenMax = 8;
 const resourceName = utf8("resource");
 const searchName = utf8("search");
 const [resourceHash, searchHash] = [hashOf("resource"), hashOf("search")];
+const typeStart = utf8('{"resourceType":');
 const matchMode = utf8('{"mode":"match"}');
 const afterId = wordsOf(utf8('","resource":'));
 const afterEntry = wordsOf(utf8(',"search":{"mode":"match"}}'));
@@ -220,8 +221,16 @@ export class RowCutter {
     if (!search.ok || !isObject(search.value) || property(search.value, "mode") !== "match") throw unusual;
   }
 
+  /** At a resource: a row of another type, mostly included, is not read in vain. */
+  #passType(): void {
+    if (!scanner.isAt(scanner.at, typeStart)) return;
+    const { typeText } = this.#facts;
+    if (!scanner.isAt(scanner.at + typeStart.length, typeText)) throw unusual;
+  }
+
   /** At the resource of an entry. */
   #row(): CutEntry {
+    this.#passType();
     const frame = this.#frame;
     const before = frame.beforeId.byteLength + frame.afterId.byteLength;
     const decision = this.#cut(1 + before + this.#idLength);
