@@ -1,7 +1,6 @@
 /**
- * SHA-256 (FIPS 180-4) of short byte strings. The Workers runtime makes an object with the parts of a stream
- * for each hash of `node:crypto`: amid other work that costs as much as twenty blocks here. A record of a read
- * needs seven hashes: five of at most three blocks, its leaf and its plaintext of eight or ten.
+ * SHA-256 (FIPS 180-4) of short byte strings, for Workers: the hashes of their `node:crypto` cost several times
+ * as much (docs/adr/0040). No look-up and no branch depends on the data.
  */
 
 const BLOCK_BYTES = 64;
