@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { accountingLines, isAccountable, subjectKey } from "#audit/accounting/line";
@@ -139,6 +140,9 @@ test("a digest, a token id, a path and a grant have their short forms, and read 
       "0ca30181655452454154055820" +
       "0b".repeat(32) +
       "06f5",
+  );
+  expect(readFileSync("docs/ledger-format.md", "utf8")).toContain(
+    `\`${Buffer.from(bytes).toString("hex")}\``,
   );
   const record = decodeRecord(bytes);
   expect(record.ok && record.value.event).toEqual(shortened);
