@@ -89,6 +89,26 @@ test("a key is its caller's own: the same key of another person of the same app 
   expect(await heldWith("plain", text)).toHaveLength(2);
 });
 
+test("L42: a repeat shows what its caller may read now: by the token of now, and of the row as it is now", async ({
+  expect,
+}) => {
+  const [key, text] = [newKey(), newKey()];
+  const asking = { key, body: noted(text) };
+  const first = await world.ask("plain", "Observation", asking);
+  expect(first.text).toContain(text);
+  const narrower = await world.ask("plain", "Observation", { ...asking, scope: "system/Observation.c" });
+  expect([narrower.status, narrower.text]).toEqual([201, ""]);
+  const { id } = JSON.parse(first.text) as { readonly id: string };
+  const removed = await world.ask("plain", `Observation/${id}`, { method: "DELETE" });
+  expect(removed.status).toBe(204);
+  const later = await world.ask("plain", "Observation", asking);
+  expect([later.status, later.text]).toEqual([201, ""]);
+  const stranger = await world.ask("plain", "Observation", { ...asking, subject: "stranger" });
+  expect(stranger.headers["location"], "no key leads to another person's write").not.toBe(
+    first.headers["location"],
+  );
+});
+
 test("a key that is no string of 1 to 255 characters is 400, and a read ignores it", async ({ expect }) => {
   for (const header of ["abc", '""', '"a", "b"', `"${"x".repeat(256)}"`, '"a";b=1', "?1", '"é"'])
     expect(

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
@@ -85,11 +86,12 @@ const certificates = new Map<Place, CertificateFiles>();
 
 beforeAll(async () => {
   servers = await startServers();
-  const origins = Object.entries(servers).map(([name, { url }]) => ({
-    name,
-    url,
-    credentials: { kind: "none" },
-  }));
+  const origins = Object.entries(servers).map(([name, { url }]) =>
+    Object.assign(
+      { name, url, credentials: { kind: "none" } },
+      name === "moody" && { leasedWrites: ["update", "delete"] },
+    ),
+  );
   const registry = join(folder, "registry-file.json");
   writeFileSync(registry, JSON.stringify({ origins }));
   phylax = await startTestStack({ state: join(folder, ".phylax"), registry });
@@ -415,6 +417,49 @@ test("faults of writes: an origin that hangs up is 504, and the record says that
     "write",
     "disclosure",
   ]);
+});
+
+test("leased writes: while the outcome of a write is unknown, its row takes no other write: 409", async ({
+  expect,
+}) => {
+  servers.moody.moods.set("Observation/a", "hangs up");
+  const body = JSON.stringify([{ op: "replace", path: "/status", value: "amended" }]);
+  const headers = { "content-type": "application/json-patch+json" };
+  await askAt("moody", "Observation/a", { method: "PATCH", headers, body });
+  const written = servers.moody.written.length;
+  const reply = await askAt("moody", "Observation/a", { method: "DELETE" });
+  expect([reply.status, servers.moody.written.length]).toEqual([409, written]);
+});
+
+test("keyed writes, bundles and faults: repeats are answered from the key, and nothing is written twice", async ({
+  expect,
+}) => {
+  const { id: _id, ...fresh } = observation("x", own);
+  const entry = [{ resource: fresh, request: { method: "POST", url: "Observation" } }];
+  for (const [path, body] of [
+    ["Observation", fresh],
+    ["", { resourceType: "Bundle", type: "batch", entry }],
+  ] as const) {
+    const key = `"${randomUUID()}"`;
+    const sending = {
+      method: "POST",
+      headers: { ...fhirJson, "idempotency-key": key },
+      body: JSON.stringify(body),
+    };
+    const placeIn = ({ headers, text }: Reply) =>
+      String(headers["location"] ?? /"location":"(?<place>[^"]+)/u.exec(text)?.groups?.["place"]).replace(
+        /\/_history.*/u,
+        "",
+      );
+    const first = await askAt("main", path, sending);
+    const forwarded = phylax.forwarded.filter((line) => line.startsWith("POST")).length;
+    const again = await askAt("main", path, sending);
+    expect([again.status, placeIn(again)]).toEqual([first.status, placeIn(first)]);
+    expect(placeIn(first)).toMatch(/\/Observation\/[\w.-]+$/u);
+    expect(phylax.forwarded.filter((line) => line.startsWith("POST")).length).toBe(forwarded);
+    const other = await askAt("main", path, { ...sending, body: JSON.stringify({ ...body, id: "other" }) });
+    expect(other.status).toBe(422);
+  }
 });
 
 test("paging: from page to page to the end, by sealed links alone", async ({ expect }) => {

@@ -51,6 +51,7 @@ export interface Asking {
   readonly headers?: Readonly<Record<string, string>>;
   /** With a new token: the last token has expired. */
   readonly isFresh?: boolean;
+  readonly scope?: string;
   /** `sub` of the token. */
   readonly subject?: string;
 }
@@ -159,16 +160,16 @@ export async function startKeyedWorld({
     ),
   );
   const tokens = new Map<string, Promise<string>>();
-  const tokenOf = (subject: string) => {
+  const tokenOf = (subject: string, scope = "system/*.cruds") => {
     const kept =
-      tokens.get(subject) ??
+      tokens.get(`${subject} ${scope}`) ??
       outsideToken(issuer, certificate, {
         client_id: "app",
         sub: subject,
-        scope: "system/*.cruds",
+        scope,
         exp: Math.floor(Date.now() / 1_000) + 3_600,
       });
-    tokens.set(subject, kept);
+    tokens.set(`${subject} ${scope}`, kept);
     return kept;
   };
   return {
@@ -182,17 +183,27 @@ export async function startKeyedWorld({
       const { entry = [] } = await answer.json<{ readonly entry?: readonly { resource: Resource }[] }>();
       return entry.map(({ resource }) => resource);
     },
-    async ask(kind, path, { method = "POST", body, key, headers = {}, subject = "someone", isFresh } = {}) {
-      if (isFresh === true) tokens.delete(subject);
-      return askAs(door, certificate, await tokenOf(subject), `${door.dev.gateway}/v1/fhir/${kind}/${path}`, {
-        method,
-        headers: {
-          "content-type": method === "PATCH" ? "application/json-patch+json" : "application/fhir+json",
-          ...(key !== undefined && { "idempotency-key": `"${key}"` }),
-          ...headers,
+    async ask(
+      kind,
+      path,
+      { method = "POST", body, key, headers = {}, subject = "someone", isFresh, scope } = {},
+    ) {
+      if (isFresh === true) tokens.clear();
+      return askAs(
+        door,
+        certificate,
+        await tokenOf(subject, scope),
+        `${door.dev.gateway}/v1/fhir/${kind}/${path}`,
+        {
+          method,
+          headers: {
+            "content-type": method === "PATCH" ? "application/json-patch+json" : "application/fhir+json",
+            ...(key !== undefined && { "idempotency-key": `"${key}"` }),
+            ...headers,
+          },
+          ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
         },
-        ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
-      });
+      );
     },
     async close() {
       await door.close();
