@@ -83,6 +83,7 @@ async function cut({ grant, originBase, body, origins }: Loaded): Promise<readon
     base,
     at,
     clientCert: undefined,
+    client: "test",
     consents: { file: async () => ok(undefined) },
     leases: { take: async () => undefined },
   });

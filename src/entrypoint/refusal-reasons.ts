@@ -444,6 +444,16 @@ export const refusalReasons = {
     "not-supported",
     "This gateway does not support the parameter here. See /metadata, or leave the parameter out.",
   ),
+  parameter_not_at_origin: fhir(
+    400,
+    "not-supported",
+    "The FHIR server behind this base does not support the parameter. See /metadata of this base, or leave the parameter out.",
+  ),
+  posted_search_not_at_origin: fhir(
+    400,
+    "not-supported",
+    "The FHIR server behind this base takes no posted searches, which chains and long searches need. Ask step by step, or ask the operator to accept searches in URLs.",
+  ),
   parameter_repeated: {
     ...fhir(400, "invalid", "A parameter that may stand once is repeated. Send it once."),
     ...oauth("invalid_request", "A parameter is repeated. Send each parameter once."),
@@ -640,6 +650,16 @@ export const refusalReasons = {
     503,
     "transient",
     wait("The FHIR server behind the gateway is not available at present."),
+  ),
+  origin_busy: fhir(
+    503,
+    "transient",
+    wait("Too many requests are waiting for the FHIR server behind the gateway."),
+  ),
+  client_busy: fhir(
+    429,
+    "throttled",
+    wait("Too many requests of this client are waiting for the FHIR server. Send fewer at once."),
   ),
 
   // Writes: errors of the request that do not depend on stored rows

@@ -19,15 +19,18 @@ export function readHistoryEntry(bytes: EntryBytes, base: FhirBase): Result<Hist
   if (!entry.ok) return endsForCertain(entry.error.reason) ? ok({ kind: "unreadable" }) : entry;
   if (!isObject(entry.value)) return refused;
   const [resource, request] = [property(entry.value, "resource"), property(entry.value, "request")];
-  const method = isObject(request) ? textAt(request, "method") : undefined;
+  const stated = isObject(request) ? textAt(request, "method") : undefined;
+  // Some servers state no method: an entry without a resource is then a deletion.
+  const method = stated ?? (resource === undefined ? "DELETE" : "PUT");
   if (isObject(resource) && method !== "DELETE")
     return ok({ kind: "version", resource, created: method === "POST" });
-  if (resource !== undefined || !isObject(request) || method !== "DELETE") return refused;
-  const named = [textAt(request, "url"), textAt(entry.value, "fullUrl")].map((url) =>
-    parseReference(url ?? "", base),
+  if (resource !== undefined || method !== "DELETE") return refused;
+  const named = [isObject(request) ? textAt(request, "url") : undefined, textAt(entry.value, "fullUrl")].map(
+    (url) => parseReference(url ?? "", base),
   );
   const deleted = named.find((reference) => reference.kind === "local");
-  if (deleted === undefined) return refused;
+  // A deletion that names no resource is one that no client may see.
+  if (deleted === undefined) return stated === undefined ? ok({ kind: "unreadable" }) : refused;
   return ok({ kind: "deletion", type: deleted.type, id: deleted.id, version: versionOf(entry.value) });
 }
 

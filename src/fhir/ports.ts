@@ -37,8 +37,25 @@ export type OriginAnswer =
    */
   | { readonly kind: "refused"; readonly status: number; readonly retryAfterSeconds?: number }
   | OriginFault
-  /** The circuit breaker is open: the origin failed too often lately and gets no requests for a while. */
-  | { readonly kind: "circuit_open"; readonly retryAfterSeconds: number };
+  /**
+   * Not sent. `failing`: the circuit breaker is open, because the origin failed too often lately.
+   * `origin_busy`, `client_busy`: too many calls of all clients, or of this client, are under way.
+   */
+  | {
+      readonly kind: "circuit_open";
+      readonly because: "failing" | "origin_busy" | "client_busy";
+      readonly retryAfterSeconds: number;
+    };
+
+/** The client for which an origin is called. */
+export interface OriginCaller {
+  /** Its failures and its calls under way are counted apart from those of others. */
+  readonly client: string;
+  /**
+   * The certificate of its connection, as RFC 9440 writes it, for an origin that is configured to receive it.
+   */
+  readonly certificate: string | undefined;
+}
 
 /** A write to a FHIR server, rebuilt from parsed parts. */
 export interface OriginWrite {
@@ -118,6 +135,8 @@ export interface OriginTraits {
    */
   readonly leasedWrites?: ReadonlySet<"update" | "delete"> | undefined;
   readonly capabilities: OriginCapabilities;
+  /** The operator accepts that searches that this gateway posts elsewhere stand in URLs to this server. */
+  readonly acceptsSearchInUrl: boolean;
 }
 
 /** The named FHIR servers behind the gateway. Throws only when the registry cannot be read. */
@@ -125,12 +144,11 @@ export interface Origins {
   /** `undefined` if no origin of this name is registered. */
   traits(origin: string): Promise<OriginTraits | undefined>;
   /**
-   * `undefined` if no origin of this name is registered. `clientCert`: the certificate of the client's
-   * connection, as RFC 9440 writes it, for an origin that is configured to receive it.
+   * `undefined` if no origin of this name is registered.
    */
-  ask(origin: string, question: OriginQuestion, clientCert?: string): Promise<OriginAnswer | undefined>;
+  ask(origin: string, question: OriginQuestion, caller: OriginCaller): Promise<OriginAnswer | undefined>;
   /** Never sent twice, whatever happens to it (P10). */
-  send(origin: string, write: OriginWrite, clientCert?: string): Promise<OriginWritten | undefined>;
+  send(origin: string, write: OriginWrite, caller: OriginCaller): Promise<OriginWritten | undefined>;
 }
 
 /** The place where a further page begins. */

@@ -314,7 +314,7 @@ export class Discloser {
 
   #isFound(facts: Facts): boolean {
     return (
-      matchesSearch(facts, this.#grant.clientParameters, this.#bases.origin) &&
+      matchesSearch(facts, this.#grant.clientParameters, this.#bases.origin, this.#grant.decidedHere) &&
       this.#joined.every((joined) => meets(facts, joined, this.#bases.origin))
     );
   }

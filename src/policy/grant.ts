@@ -22,6 +22,10 @@ export interface Grant extends FactLists {
   /** The client's search parameters without the narrowing; empty for a read. */
   readonly clientParameters: readonly SearchParameter[];
   /**
+   * The client's parameters that the origin does not know: the row alone decides whether it matches.
+   */
+  readonly decidedHere?: ReadonlySet<SearchParameter>;
+  /**
    * The client's parameters that this row must match by its shown elements: the view shows only some systems,
    * and an origin may read `system|code` in its own way. A parameter is exempt if a rule that covers the row
    * shows everything that the parameter reads: that rule alone would let the client find the row.

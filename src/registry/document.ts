@@ -376,6 +376,13 @@ const origin = z.strictObject({
       }),
       scope: text.default("system/*.rs"),
     }),
+    z.strictObject({
+      kind: z.literal("client_secret_basic"),
+      secret: secretName,
+      clientId: text,
+      tokenEndpoint: serverUrl.meta({ description: "Its host must be in IDENTITY_HOSTS." }),
+      scope: text.default("system/*.rs"),
+    }),
     z.strictObject({ kind: z.literal("mtls"), binding: secretName }),
   ]),
   forwardClientCert: z.boolean().default(false).meta({
@@ -400,6 +407,23 @@ const origin = z.strictObject({
         "The operator accepts these writes although the server does not honour If-Match on them. The gateway leases the row and reads it again before it sends. A writer beside the gateway may be overwritten unseen.",
     }),
   capabilities: capabilities.optional(),
+  acceptsSearchInUrl: z.boolean().optional().meta({
+    description:
+      "true: where capabilities say that the server takes no POST to _search, the gateway asks by GET, and the criteria stand in the URLs of its requests.",
+  }),
+  limits: z
+    .strictObject({
+      timeoutSeconds: z.int().min(1).max(60).optional().meta({
+        description: "For one question, from the request to the last byte of the answer. Default: 10.",
+      }),
+      concurrent: z.int().min(1).max(10_000).optional().meta({
+        description: "Calls to this server at once, in one isolate of the gateway. Default: 256.",
+      }),
+      concurrentPerClient: z.int().min(1).max(10_000).optional().meta({
+        description: "Of these calls, those for one client. Default: 128.",
+      }),
+    })
+    .optional(),
   signInAt: httpsUrl.optional().meta({
     description: "iss of an issuer with endpoints: SMART apps send people there to sign in.",
   }),

@@ -208,7 +208,14 @@ const endsEarlier = (
   return known !== undefined && to < known.to;
 };
 
-const traits = ["transactions", "honoursIfMatchOnDelete", "leasedWrites", "capabilities"] as const;
+const traits = [
+  "transactions",
+  "honoursIfMatchOnDelete",
+  "leasedWrites",
+  "capabilities",
+  "acceptsSearchInUrl",
+  "limits",
+] as const;
 
 /** If a file in mode `add` omits what an origin's server does, the registered behaviour stays. */
 const withTraits = (entry: OriginEntry, known: OriginEntry | undefined, mode: MergeMode): OriginEntry =>
@@ -220,6 +227,8 @@ const withTraits = (entry: OriginEntry, known: OriginEntry | undefined, mode: Me
         honoursIfMatchOnDelete: entry.honoursIfMatchOnDelete ?? known.honoursIfMatchOnDelete,
         leasedWrites: entry.leasedWrites ?? known.leasedWrites,
         capabilities: entry.capabilities ?? known.capabilities,
+        acceptsSearchInUrl: entry.acceptsSearchInUrl ?? known.acceptsSearchInUrl,
+        limits: entry.limits ?? known.limits,
       };
 
 /** If a file in mode `add` omits a client's region, the registered region stays. */

@@ -80,6 +80,8 @@ export const originEntry = ({
   honoursIfMatchOnDelete,
   leasedWrites,
   capabilities,
+  acceptsSearchInUrl,
+  limits,
   signInAt,
 }: Of<"origins">): OriginEntry => ({
   name,
@@ -91,6 +93,8 @@ export const originEntry = ({
   honoursIfMatchOnDelete,
   leasedWrites,
   capabilities,
+  acceptsSearchInUrl,
+  limits,
   signInAt,
 });
 

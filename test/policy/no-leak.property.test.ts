@@ -119,6 +119,7 @@ async function disclose(
     base: fhirBase,
     at: instant(0),
     clientCert: undefined,
+    client: "test",
   });
   const links = nextLinks(pages, who, fhirBase, instant(0));
   if (isReading(interaction)) {

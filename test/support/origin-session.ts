@@ -19,7 +19,12 @@ export function sessionOf(
     at = instant(0),
     base = "https://api.example/v1/fhir/main",
     send = async () => undefined,
-    traits = { transactions: "atomic", honoursIfMatchOnDelete: true, capabilities: {} },
+    traits = {
+      transactions: "atomic",
+      honoursIfMatchOnDelete: true,
+      capabilities: {},
+      acceptsSearchInUrl: false,
+    },
   }: {
     readonly at?: Instant;
     readonly base?: string;
@@ -37,6 +42,7 @@ export function sessionOf(
     base,
     at,
     clientCert: undefined,
+    client: "test",
     consents: noConsents,
     leases: noLeases,
   });

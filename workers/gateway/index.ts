@@ -171,6 +171,8 @@ function open(env: GatewayEnv): (request: Request) => Hono {
       },
       hosts: config.allowed.originHosts,
       clock,
+      wait: place.wait,
+      chance: Math.random,
     }),
     disclosures: { linesOf: (request: LinesRequest) => env.DISCLOSURES.linesOf(request) },
     accounting: accountingConfig(env.ACCOUNTING),

@@ -41,7 +41,7 @@ export function isJudgeable(type: string, { definition, values }: SearchParamete
 
 const ordered: ReadonlySet<SearchParameterType> = new Set(["date", "number", "quantity"]);
 const formsRead: Partial<Record<SearchParameterType, ReadonlySet<string>>> = {
-  date: new Set(["date", "dateTime", "instant", "Period"]),
+  date: new Set(["date", "dateTime", "instant", "Period", "Timing"]),
   number: new Set(["decimal", "integer", "positiveInt", "unsignedInt"]),
   quantity: new Set(["Quantity", "Money", "Age", "Count", "Distance", "Duration"]),
   reference: new Set(["Reference"]),

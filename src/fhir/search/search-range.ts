@@ -1,4 +1,4 @@
-import { isObject, property, textAt, type Json } from "#fhir/json/json";
+import { isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 
 /** A span of values: from `low` until `high`, exclusive; times in ms since 1970. */
 export interface SearchRange {
@@ -49,15 +49,32 @@ export function valueRange(value: Json): SearchRange | undefined {
   if (!isObject(value)) return undefined;
   const number = property(value, "value");
   if (isNumber(number)) return textAt(value, "comparator") === undefined ? pointOf(number) : undefined;
+  return timingSpan(value) ?? periodSpan(value);
+}
+
+/** Only the outer limits of a Timing count (R4 §3.1.1.4.7): its events, or else its bounds. */
+function timingSpan(value: JsonObject): SearchRange | undefined {
+  const events = valuesAt(value, ["event"]).flatMap((event) => spanOf(event) ?? []);
+  if (events.length > 0)
+    return {
+      low: Math.min(...events.map(({ low }) => low)),
+      high: Math.max(...events.map(({ high }) => high)),
+      slack: Math.max(...events.map(({ slack }) => slack)),
+    };
+  const repeat = property(value, "repeat");
+  const bounds = isObject(repeat) ? property(repeat, "boundsPeriod") : undefined;
+  return isObject(bounds) ? periodSpan(bounds) : undefined;
+}
+
+function periodSpan(value: JsonObject): SearchRange | undefined {
   const [start, end] = [property(value, "start"), property(value, "end")];
   if (start === undefined && end === undefined) return undefined;
   const [from, until] = [spanOf(start), spanOf(end)];
   if (from === null || until === null) return undefined;
-  return {
-    low: from?.low ?? Number.NEGATIVE_INFINITY,
-    high: until?.high ?? Number.POSITIVE_INFINITY,
-    slack: Math.max(from?.slack ?? 0, until?.slack ?? 0),
-  };
+  const low = from?.low ?? Number.NEGATIVE_INFINITY;
+  const high = until?.high ?? Number.POSITIVE_INFINITY;
+  // a Period that ends before it starts says nothing
+  return low < high ? { low, high, slack: Math.max(from?.slack ?? 0, until?.slack ?? 0) } : undefined;
 }
 
 /** `null`: present, and no time. */

@@ -1,7 +1,15 @@
 import { joinBytes } from "#fhir/json/bytes";
 import { resourceBytesMax } from "#fhir/json/json";
-import type { OriginAnswer, OriginBody, OriginFault, OriginQuestion, Origins } from "#fhir/ports";
+import type {
+  OriginAnswer,
+  OriginBody,
+  OriginCaller,
+  OriginFault,
+  OriginQuestion,
+  Origins,
+} from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
+import type { NotAtOrigin } from "./at-origin.ts";
 
 /** Why an answer of the origin is not disclosed. */
 export type OriginRefusal =
@@ -16,9 +24,15 @@ export type OriginRefusal =
   /** The Consents of a patient cannot be read: no row of the patient may be judged. */
   | { readonly reason: "consents_unavailable" }
   | { readonly reason: "origin_refused" | "origin_rejected_search"; readonly status: number }
+  | NotAtOrigin
   /** The circuit breaker is open; or the origin itself answers 429 or 503. */
   | {
-      readonly reason: "origin_circuit_open" | "origin_throttled" | "origin_unavailable";
+      readonly reason:
+        | "origin_circuit_open"
+        | "origin_busy"
+        | "client_busy"
+        | "origin_throttled"
+        | "origin_unavailable";
       readonly retryAfterSeconds: number;
     }
   /**
@@ -35,9 +49,9 @@ export async function forward(
   origins: Pick<Origins, "ask">,
   origin: string,
   question: OriginQuestion,
-  clientCert: string | undefined,
+  caller: OriginCaller,
 ): Promise<Result<Answered, OriginRefusal>> {
-  const answer = await origins.ask(origin, question, clientCert);
+  const answer = await origins.ask(origin, question, caller);
   switch (answer?.kind) {
     case undefined:
       return err({ reason: "origin_unknown" });
@@ -51,9 +65,15 @@ export async function forward(
     case "timed_out":
       return err(broken(answer));
     case "circuit_open":
-      return err({ reason: "origin_circuit_open", retryAfterSeconds: answer.retryAfterSeconds });
+      return err({ reason: notSent[answer.because], retryAfterSeconds: answer.retryAfterSeconds });
   }
 }
+
+const notSent = {
+  failing: "origin_circuit_open",
+  origin_busy: "origin_busy",
+  client_busy: "client_busy",
+} as const;
 
 /** A 429 or 503 says when to ask again; the client is told that time. */
 function refusedRead({

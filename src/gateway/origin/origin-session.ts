@@ -1,14 +1,22 @@
 import type { JsonObject } from "#fhir/json/json";
 import type { Interaction } from "#fhir/interaction";
 import { patientsNamed, type NamedPatient } from "#fhir/patients-named";
-import type { OriginQuestion, Origins, OriginTraits, OriginWrite, OriginWritten } from "#fhir/ports";
+import type {
+  FhirQuestion,
+  OriginCaller,
+  OriginQuestion,
+  Origins,
+  OriginTraits,
+  OriginWrite,
+  OriginWritten,
+} from "#fhir/ports";
 import type { FhirBase } from "#fhir/r4/reference";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { AdditionalPatients } from "#phi/additional-patients";
 import { Discloser, type NamedBases, type DisclosureRefusal } from "#phi/disclose";
 import { Residences } from "#residence/row-residences";
-import type { Grant } from "#policy/grant";
+import type { Grant, SearchGrant } from "#policy/grant";
 import { mayAccessPatient, type Access } from "#policy/row-access";
 import { clientCertField } from "#identity/certificate/client-cert-field";
 import type { Principal } from "#identity/principal";
@@ -21,6 +29,7 @@ import {
 import { RecordedAnswers } from "#gateway/consents/recorded-answers";
 import type { RequestConsents } from "#gateway/consents/request-consents";
 import type { HeldLease, RowLeases } from "#limits/row-lease";
+import { decidedHere, fitted, type NotAtOrigin } from "./at-origin.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
 
@@ -33,6 +42,8 @@ export interface OriginSessionScene {
   readonly at: Instant;
   /** The verified certificate of the connection in the form of RFC 9440: for an origin that wants it. */
   readonly clientCert: string | undefined;
+  /** The client for which the origin is called. */
+  readonly client: string;
   /** Files the Consents that this request writes. */
   readonly consents: Pick<ConsentFiling, "file">;
   /** Leases of rows, for an origin that does not honour `If-Match`. */
@@ -63,6 +74,7 @@ export class OriginSession {
   readonly residences: Residences;
   readonly #origins: Origins;
   readonly #scene: OriginSessionScene;
+  readonly #caller: OriginCaller;
   /** Patients in the question without known access of the caller. */
   readonly #beyond = new Set<string>();
   #concerned: AdditionalPatients;
@@ -83,6 +95,7 @@ export class OriginSession {
     this.#held = held;
     this.#origins = origins;
     this.#scene = scene;
+    this.#caller = { client: scene.client, certificate: scene.clientCert };
   }
 
   /** A session for an entry of a bundle: it has the same origin, and names of its own. */
@@ -181,9 +194,13 @@ export class OriginSession {
     return [...this.#beyond].map((patient) => `${this.name}/Patient/${patient}`);
   }
 
-  async ask(question: OriginQuestion): Promise<Result<Answered, OriginRefusal>> {
+  /** Asks a question in the form that this origin can answer. */
+  async ask(asked: OriginQuestion): Promise<Result<Answered, OriginRefusal>> {
+    const fit = isSearch(asked) ? await this.#fitted(asked) : ok(asked);
+    if (!fit.ok) return fit;
+    const question = fit.value;
     const [consents, reading] = [this.#consents, this.#reading];
-    const ask = () => forward(this.#origins, this.name, question, this.#scene.clientCert);
+    const ask = () => forward(this.#origins, this.name, question, this.#caller);
     if (consents === undefined || reading === undefined) return ask();
     // No question may follow from a decision that is not final: it would tell of hidden rows.
     if (consents.book.isProvisional && !(await consents.learn()))
@@ -195,6 +212,16 @@ export class OriginSession {
     return err({ reason: "consents_unavailable" });
   }
 
+  async #fitted(question: FhirQuestion): Promise<Result<FhirQuestion, NotAtOrigin>> {
+    const traits = await this.traits();
+    return traits === undefined ? ok(question) : fitted(question, traits);
+  }
+
+  /** The grant of a search, with each criterion that this origin lacks decided on the rows. */
+  async decidedHere(grant: SearchGrant): Promise<Result<SearchGrant, NotAtOrigin>> {
+    return decidedHere(grant, (await this.traits())?.capabilities.types);
+  }
+
   /** Reads the whole body of an answer that is a single resource. */
   async read(question: OriginQuestion): Promise<Result<WholeAnswer, OriginRefusal>> {
     const answer = await this.ask(question);
@@ -203,14 +230,14 @@ export class OriginSession {
     return body.ok ? ok({ body: body.value, base: answer.value.base }) : body;
   }
 
-  /** The origin's registered behaviour with writes. */
+  /** The origin's registered behaviour. */
   traits(): Promise<OriginTraits | undefined> {
     return this.#origins.traits(this.name);
   }
 
   /** Sends a write, once. */
   send(write: OriginWrite): Promise<OriginWritten | undefined> {
-    return this.#origins.send(this.name, write, this.#scene.clientCert);
+    return this.#origins.send(this.name, write, this.#caller);
   }
 
   /** Takes the lease of a row. `undefined`: another write has it for longer than a request waits. */
@@ -265,6 +292,9 @@ async function hangUp(body: Answered["body"]): Promise<void> {
   for await (const _piece of body) break; // leaving the loop hangs up
 }
 
+const isSearch = (question: OriginQuestion): question is FhirQuestion =>
+  "path" in question && (question.query !== "" || question.posted === true);
+
 /** Opens the session of a parsed request. The caller's access to its patients is not known yet. */
 export function openOrigin(
   call: { readonly origin: string; readonly at: Instant; readonly tlsClientAuth: unknown },
@@ -281,6 +311,7 @@ export function openOrigin(
     base: ports.fhirBase(call.origin),
     at: call.at,
     clientCert: clientCertField(call.tlsClientAuth, who.certificate),
+    client: who.client.id,
     consents: new ConsentFiling(ports, who, call.origin),
     leases: ports.rowLeases,
   });

@@ -85,6 +85,8 @@ const faults: readonly OriginRefusal["reason"][] = [
   "origin_unreachable",
   "origin_timed_out",
   "origin_circuit_open",
+  "origin_busy",
+  "client_busy",
   "origin_throttled",
   "origin_unavailable",
 ];

@@ -66,11 +66,13 @@ async function searchPage(
   origin: OriginSession,
   links: NextLinks,
 ): Promise<Result<Disclosure, GatherRefusal>> {
-  const resolved = await resolveJoins(expects.joins, origin);
+  const here = await origin.decidedHere({ ...grant, expects });
+  if (!here.ok) return here;
+  const resolved = await resolveJoins(here.value.expects.joins, origin);
   if (!resolved.ok) return resolved;
   if (resolved.value === undefined)
     return new Page(grant, expects, origin.basesAt(origin.base)).finish(undefined, true);
-  const filled = await fillParts({ ...grant, expects }, place, origin, resolved.value);
+  const filled = await fillParts(here.value, place, origin, resolved.value);
   if (!filled.ok) return filled;
   const { page, next } = filled.value;
   const link = await links.to(expects.type, next);

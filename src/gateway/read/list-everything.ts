@@ -1,5 +1,6 @@
 import type { JsonObject } from "#fhir/json/json";
-import type { PagePlace } from "#fhir/ports";
+import type { FhirQuestion, PagePlace } from "#fhir/ports";
+import type { FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import { EverythingPage } from "#phi/everything-page";
 import type { EverythingGrant } from "#policy/evaluate-listing";
@@ -23,18 +24,15 @@ export async function listEverything(
   start: PagePlace,
   origin: OriginSession,
 ): Promise<Result<Filled<EverythingPage>, GatherRefusal>> {
+  const asks = await asksOf(grant, origin);
+  if (asks === undefined) return err({ reason: "origin_rejected_search", status: 404 });
   const answer = await origin.read(grant.patient.ask);
   const patient = answer.ok ? origin.standing(grant.patient, answer.value, "Patient", grant.id) : answer;
   if (!patient.ok) {
-    await passOver(await origin.ask(start.link === undefined ? grant.ask : { link: start.link }));
+    await passOver(await origin.ask(start.link === undefined ? asks[0] : { link: start.link }));
     return patient;
   }
-  const filled = await fill(
-    { ask: grant.ask, type: "searchset" },
-    start,
-    origin,
-    (base) => new EverythingPage(grant, origin.basesAt(base)),
-  );
+  const filled = await fillFromAll(grant, asks, start, origin);
   // The patient exists: a server without this operation answers like this.
   if (!filled.ok)
     return filled.error.reason === "absent" ? err({ reason: "origin_rejected_search", status: 404 }) : filled;
@@ -44,6 +42,76 @@ export async function listEverything(
   const brought = page.bring(found.value);
   return brought.ok ? filled : brought;
 }
+
+type Asks = readonly [FhirQuestion, ...FhirQuestion[]];
+
+/**
+ * The questions for everything, as the origin can answer them: its own operation, or else a search of each
+ * type by owner. `undefined`: these searches cannot ask for a time.
+ */
+async function asksOf(grant: EverythingGrant, origin: OriginSession): Promise<Asks | undefined> {
+  const { everything, types } = (await origin.traits())?.capabilities ?? {};
+  const { ask } = grant;
+  switch (everything) {
+    case undefined:
+    case "with-type":
+      return [ask];
+    case "without-type": // the page takes rows of the permitted types only
+      return [{ ...ask, query: less(ask.query, ["_type"]) }];
+    case "none": {
+      if (less(ask.query, ["_type", "_count"]) !== "") return undefined;
+      const searches = [...grant.rows]
+        .filter(([type]) => types?.has(type) !== false)
+        .map(([, { search }]) => ({
+          path: search.ask.path,
+          query: less(search.ask.query, ["_include", "_sort"]),
+        }));
+      const [first, ...others] = searches;
+      return first === undefined ? undefined : [first, ...others];
+    }
+  }
+}
+
+const less = (query: string, names: readonly string[]): string =>
+  query
+    .split("&")
+    .filter((part) => !names.includes(part.slice(0, part.indexOf("="))))
+    .join("&");
+
+/** Fills a page from one question after the other; the place of a page names its question as its part. */
+async function fillFromAll(
+  grant: EverythingGrant,
+  asks: Asks,
+  start: PagePlace,
+  origin: OriginSession,
+): Promise<Result<Filled<EverythingPage>, GatherRefusal>> {
+  let page: EverythingPage | undefined;
+  const open = (base: FhirBase) => (page ??= new EverythingPage(grant, origin.basesAt(base)));
+  const from = typeof start.part === "number" ? start.part : 0;
+  let place = start;
+  for (const [part, ask] of asks.entries()) {
+    if (part < from) continue;
+    const filled = await fill({ ask, type: "searchset" }, place, origin, open);
+    // A server that lacks one of the types has no row of it.
+    const lacksType =
+      !filled.ok && asks.length > 1 && place.link === undefined && isUnknownType(filled.error);
+    if (!filled.ok && !lacksType) return filled;
+    if (filled.ok && filled.value.next !== undefined)
+      return ok({ ...filled.value, next: { ...filled.value.next, part } });
+    place = {
+      question: start.question,
+      posted: false,
+      part: part + 1,
+      link: undefined,
+      after: undefined,
+      seen: 0,
+    };
+  }
+  return page === undefined ? err({ reason: "absent" }) : ok({ page, next: undefined });
+}
+
+const isUnknownType = ({ reason }: GatherRefusal): boolean =>
+  reason === "absent" || reason === "origin_rejected_search";
 
 async function referred(
   references: readonly string[],

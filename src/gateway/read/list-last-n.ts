@@ -21,9 +21,12 @@ const [rowsMax, pagesMax] = [10_000, 20];
  * asked: a hidden latest observation would leave a gap that tells of it.
  */
 export async function listLastN(
-  { search, question, max }: LastNGrant,
+  { search: permitted, question, max }: LastNGrant,
   origin: OriginSession,
 ): Promise<Result<Disclosure, GatherRefusal>> {
+  const here = await origin.decidedHere(permitted);
+  if (!here.ok) return here;
+  const search = here.value;
   const counted: { readonly row: JsonObject; readonly base: FhirBase }[] = [];
   const counts = (row: JsonObject, base: FhirBase) => {
     const isVisible = search.viewOf(factsFor(search, row), base) !== undefined;

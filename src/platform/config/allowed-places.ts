@@ -59,7 +59,7 @@ export function placeProblem(file: RegistryDocument, allowed: AllowedPlaces): Re
   for (const [i, { url, credentials }] of file.origins.entries()) {
     const at = ["origins", i];
     if (!isAt(url, allowed.originHosts)) return unlisted([...at, "url"], "ORIGIN_HOSTS");
-    const tokenEndpoint = credentials.kind === "private_key_jwt" ? credentials.tokenEndpoint : undefined;
+    const tokenEndpoint = "tokenEndpoint" in credentials ? credentials.tokenEndpoint : undefined;
     const endpoint = identityProblem(tokenEndpoint, [...at, "credentials", "tokenEndpoint"], allowed);
     if (endpoint !== undefined) return endpoint;
     const secret = "secret" in credentials ? credentials.secret : undefined;

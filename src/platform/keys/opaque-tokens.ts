@@ -7,6 +7,7 @@ import type { ProvenToken, AccessTokenRefusal } from "#identity/token";
 import { instant, type Clock, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { AskServer } from "#platform/ask-server";
+import { basicCredentials } from "./basic-credentials.ts";
 import { signAssertion } from "./client-assertion.ts";
 import { currentValue, namedSecret, type NamedSecrets } from "#platform/config/named-secret";
 
@@ -125,9 +126,8 @@ async function introspect(
   const secret = await currentValue(named);
   let authorization: string | undefined;
   switch (credentials.kind) {
-    case "client_secret_basic": // RFC 6749 §2.3.1: each part is form-encoded first
-      const pair = `${encoded(clientId)}:${encoded(secret.reveal())}`;
-      authorization = `Basic ${Buffer.from(pair).toString("base64")}`;
+    case "client_secret_basic":
+      authorization = basicCredentials(clientId, secret);
       break;
     case "private_key_jwt": {
       const proof = await signAssertion({ clientId, audience: iss, key: secret, at: clock() });
@@ -139,8 +139,6 @@ async function introspect(
     throw new Error("an introspection endpoint's answer is not an object");
   return issuerAnswer as IssuerAnswer; // a JSON object, by the line above
 }
-
-const encoded = (text: string): string => new URLSearchParams({ "": text }).toString().slice(1);
 
 interface Judging {
   readonly text: string;

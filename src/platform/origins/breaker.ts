@@ -1,30 +1,90 @@
 import { instant, type Instant } from "#kernel/clock";
 
-/**
- * An isolate's memory of an origin's recent failures. It is settled plain data, so requests can share it.
- */
-export interface OriginHealth {
+/** A circuit: closed, open until a time, or half open with a single trial under way. */
+interface Circuit {
   readonly failuresInARow: number;
-  readonly restingUntil: Instant;
+  readonly openUntil: Instant;
+  /** The trial of a half-open circuit counts until this time, whatever becomes of it. */
+  readonly trialUntil: Instant;
 }
 
-export const healthy: OriginHealth = { failuresInARow: 0, restingUntil: instant(0) };
+/**
+ * An isolate's memory of an origin's failures. Each client has a circuit of its own, and the origin one for
+ * all clients, which failures of a single client never open: ten searches of one client that hang say nothing
+ * about the searches of others. It is plain data, so requests can share it.
+ */
+export interface OriginHealth {
+  readonly all: Circuit;
+  /** The clients whose failures {@link all} counts. */
+  readonly failing: ReadonlySet<string>;
+  /** Clients whose last call failed. */
+  readonly clients: ReadonlyMap<string, Circuit>;
+}
+
+const closed: Circuit = { failuresInARow: 0, openUntil: instant(0), trialUntil: instant(0) };
+export const healthy: OriginHealth = { all: closed, failing: new Set(), clients: new Map() };
 
 const failuresMax = 5;
-const restMilliseconds = 5_000; // one probe by each isolate every five seconds while it is down
+const clientsMin = 2;
+const openMilliseconds = 5_000;
+
+/** `admitted`: the call may go out; the health then counts its trial. */
+export type Admission =
+  | { readonly kind: "admitted"; readonly health: OriginHealth }
+  | { readonly kind: "circuit_open"; readonly retryAfterSeconds: number };
 
 /**
- * After five failures in a row the breaker is open for five seconds. After that, a single failure opens it
- * again at once.
+ * Admits a call while both circuits are closed. When an open circuit has rested, one trial passes; further
+ * calls wait for its result, or for `trialMilliseconds`.
  */
-export function afterFailure(health: OriginHealth, at: Instant): OriginHealth {
-  const failuresInARow = health.failuresInARow + 1;
+export function admitCall(
+  health: OriginHealth,
+  client: string,
+  at: Instant,
+  trialMilliseconds: number,
+): Admission {
+  const own = health.clients.get(client) ?? closed;
+  const wait = Math.max(health.all.openUntil, own.openUntil) - at;
+  if (wait > 0) return { kind: "circuit_open", retryAfterSeconds: Math.ceil(wait / 1_000) };
+  if (isTried(health.all, at) || isTried(own, at)) return { kind: "circuit_open", retryAfterSeconds: 1 };
+  const [all, ownNow] = [tried(health.all, at, trialMilliseconds), tried(own, at, trialMilliseconds)];
+  if (all === health.all && ownNow === own) return { kind: "admitted", health };
+  const clients = ownNow === own ? health.clients : new Map([...health.clients, [client, ownNow]]);
+  return { kind: "admitted", health: { ...health, all, clients } };
+}
+
+const hasOpened = ({ openUntil }: Circuit): boolean => openUntil > 0;
+const isTried = (circuit: Circuit, at: Instant): boolean => hasOpened(circuit) && circuit.trialUntil > at;
+const tried = (circuit: Circuit, at: Instant, milliseconds: number): Circuit =>
+  hasOpened(circuit) ? { ...circuit, trialUntil: instant(at + milliseconds) } : circuit;
+
+/** A success closes the circuit of the client and that of all. */
+export function afterSuccess(health: OriginHealth, client: string): OriginHealth {
+  if (health === healthy) return health;
+  const clients = new Map(health.clients);
+  clients.delete(client);
+  return clients.size === 0 ? healthy : { all: closed, failing: new Set(), clients };
+}
+
+/**
+ * Five failures in a row open a circuit for five seconds, that of all only if they are of at least two
+ * clients. After that, a failed trial opens it again at once.
+ */
+export function afterFailure(health: OriginHealth, client: string, at: Instant): OriginHealth {
+  const failing = new Set(health.failing).add(client);
+  const all = failed(health.all, at, failing.size >= clientsMin);
+  const own = failed(health.clients.get(client) ?? closed, at, true);
+  return { all, failing, clients: new Map([...health.clients, [client, own]]) };
+}
+
+function failed({ failuresInARow, openUntil }: Circuit, at: Instant, mayOpen: boolean): Circuit {
+  const failures = failuresInARow + 1;
   return {
-    failuresInARow,
-    restingUntil: failuresInARow >= failuresMax ? instant(at + restMilliseconds) : health.restingUntil,
+    failuresInARow: failures,
+    openUntil: failures >= failuresMax && mayOpen ? instant(at + openMilliseconds) : openUntil,
+    trialUntil: instant(0),
   };
 }
 
-export function openForSeconds(health: OriginHealth, at: Instant): number {
-  return Math.max(0, Math.ceil((health.restingUntil - at) / 1000));
-}
+/** True if the origin answered the last call of each client. */
+export const isSteady = ({ clients }: OriginHealth): boolean => clients.size === 0;

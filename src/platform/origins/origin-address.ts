@@ -16,11 +16,16 @@ export interface OriginCredentials {
  * when the deployment does not give that secret to the origin.
  */
 export function originAddress(
-  { url, alsoKnownAs = [], credentials, forwardClientCert }: OriginEntry,
+  { url, alsoKnownAs = [], credentials, forwardClientCert, limits = {} }: OriginEntry,
   { secrets, tokens, bearers }: OriginCredentials,
 ): OriginAddress {
   const base: FhirBase = alsoKnownAs.length === 0 ? url : [url, ...alsoKnownAs];
-  const server = { base, forwardClientCert };
+  const { timeoutSeconds = 10, concurrent = 256, concurrentPerClient = 128 } = limits;
+  const server = {
+    base,
+    forwardClientCert,
+    limits: { timeoutMilliseconds: timeoutSeconds * 1_000, concurrent, concurrentPerClient },
+  };
   switch (credentials.kind) {
     case "none":
       return { ...server, bearer: undefined };
@@ -28,9 +33,11 @@ export function originAddress(
       const token = namedSecret(credentials.secret, [url], secrets, "an origin's bearer token");
       return { ...server, bearer: token instanceof Secret ? token : bearers(token) };
     }
-    case "private_key_jwt": {
-      const key = namedSecret(credentials.secret, [url, credentials.tokenEndpoint], secrets, "a private JWK");
-      return { ...server, bearer: tokens(credentials, key) };
+    case "private_key_jwt":
+    case "client_secret_basic": {
+      const expected = credentials.kind === "private_key_jwt" ? "a private JWK" : "a client secret";
+      const secret = namedSecret(credentials.secret, [url, credentials.tokenEndpoint], secrets, expected);
+      return { ...server, bearer: tokens(credentials, secret) };
     }
     case "mtls":
       throw new Error("an origin is registered with credentials that this version cannot present");

@@ -60,7 +60,7 @@ export function originStates(ports: OriginStatesPorts): () => Promise<Readonly<R
 
 async function stateOf(
   entry: OriginEntry,
-  { credentials, allowed, clock }: OriginStatesPorts,
+  { credentials, allowed, clock, wait }: OriginStatesPorts,
 ): Promise<OriginState> {
   if (!isAt(entry.url, allowed.originHosts)) return "host_not_allowed";
   const address = addressOf(entry, credentials);
@@ -71,6 +71,8 @@ async function stateOf(
     traits: () => Promise.resolve(originTraits(entry)),
     hosts: allowed.originHosts,
     clock,
+    wait,
+    chance: () => 0,
   });
   // Neither question returns data of a patient.
   for (const question of [
@@ -98,7 +100,10 @@ async function answered(
   question: FhirQuestion,
   base: FhirBase,
 ): Promise<OriginState> {
-  const answer: OriginAnswer | undefined = await origins.ask(name, question);
+  const answer: OriginAnswer | undefined = await origins.ask(name, question, {
+    client: "",
+    certificate: undefined,
+  });
   switch (answer?.kind) {
     case "answered": {
       const text = await boundedText(answer.body);

@@ -4,6 +4,7 @@ import { instant, type Clock } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { serverPatienceMilliseconds, type AskServer } from "#platform/ask-server";
 import { FetchedCopies, type Fetched, type FetchingPlace } from "#platform/fetched-copies";
+import { basicCredentials } from "#platform/keys/basic-credentials";
 import { signAssertion } from "#platform/keys/client-assertion";
 import { currentValue, type StoredSecret } from "#platform/config/named-secret";
 
@@ -16,10 +17,13 @@ export interface BearerSource {
   anew(): Promise<Secret>;
 }
 
-type KeyCredentials = Extract<OriginEntry["credentials"], { readonly kind: "private_key_jwt" }>;
+type TokenCredentials = Extract<
+  OriginEntry["credentials"],
+  { readonly kind: "private_key_jwt" | "client_secret_basic" }
+>;
 
-/** `key`: the private JWK that the credentials name. */
-export type OriginTokens = (credentials: KeyCredentials, key: Secret | StoredSecret) => BearerSource;
+/** `secret`: the private JWK or the client secret that the credentials name. */
+export type OriginTokens = (credentials: TokenCredentials, secret: Secret | StoredSecret) => BearerSource;
 
 const intervalMilliseconds = 5_000;
 // RFC 6749 §5.1 only recommends that the answer states a lifetime.
@@ -35,7 +39,8 @@ const answer = z.object({
 });
 
 /**
- * The gateway as a client of its origins (SMART Backend Services, RFC 7523 §2.2). Each isolate has one
+ * The gateway as a client of its origins: by a key (SMART Backend Services, RFC 7523 §2.2), or by a secret
+ * (RFC 6749 §2.3.1) where a server has no more. Each isolate has one
  * token. It fetches a new token in the last quarter of the token's life and never uses a token in the last
  * tenth.
  */
@@ -45,14 +50,14 @@ export function originTokens(ask: AskServer, place: FetchingPlace): OriginTokens
     intervalMilliseconds,
     patienceMilliseconds: serverPatienceMilliseconds,
   });
-  return (credentials, key) => {
+  return (credentials, secret) => {
     const get = (anew: boolean) =>
       copies.get(
         JSON.stringify(credentials),
         async (at): Promise<Fetched<Secret>> => {
           const { access_token: token, expires_in: lives } = await request(
             credentials,
-            await currentValue(key),
+            await currentValue(secret),
             ask,
             place.clock,
           );
@@ -69,14 +74,22 @@ export function originTokens(ask: AskServer, place: FetchingPlace): OriginTokens
 }
 
 async function request(
-  { clientId, tokenEndpoint, audience = tokenEndpoint, scope }: KeyCredentials,
-  key: Secret,
+  credentials: TokenCredentials,
+  secret: Secret,
   ask: AskServer,
   clock: Clock,
 ): Promise<z.infer<typeof answer>> {
-  const proof = await signAssertion({ clientId, audience, key, at: clock() });
-  const form = new URLSearchParams({ grant_type: "client_credentials", scope, ...proof });
-  const read = answer.safeParse(await ask({ url: tokenEndpoint, accept: "application/json", form }));
+  const { clientId, tokenEndpoint: url, scope } = credentials;
+  const form = new URLSearchParams({ grant_type: "client_credentials", scope });
+  let authorization: string | undefined;
+  if (credentials.kind === "client_secret_basic") {
+    authorization = basicCredentials(clientId, secret);
+  } else {
+    const { audience = url } = credentials;
+    const proof = await signAssertion({ clientId, audience, key: secret, at: clock() });
+    for (const [name, value] of Object.entries(proof)) form.set(name, value);
+  }
+  const read = answer.safeParse(await ask({ url, accept: "application/json", authorization, form }));
   // zod's message could quote it
   if (!read.success) throw new Error("a token endpoint gave no bearer token");
   return read.data;

@@ -7,11 +7,13 @@ export const originTraits = ({
   honoursIfMatchOnDelete = false,
   leasedWrites,
   capabilities,
+  acceptsSearchInUrl = false,
 }: OriginEntry): OriginTraits => ({
   transactions,
   honoursIfMatchOnDelete,
   leasedWrites: leasedWrites && new Set(leasedWrites),
   capabilities: capabilities === undefined ? {} : capabilitiesOf(capabilities),
+  acceptsSearchInUrl,
 });
 
 type Registered = NonNullable<OriginEntry["capabilities"]>;

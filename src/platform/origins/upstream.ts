@@ -1,6 +1,7 @@
 import type {
   OriginAnswer,
   OriginBody,
+  OriginCaller,
   OriginFault,
   OriginQuestion,
   Origins,
@@ -13,10 +14,12 @@ import type { Clock } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { Secret } from "#kernel/secret";
 import { isAt } from "#platform/config/allowed-places";
-import { afterFailure, healthy, openForSeconds, type OriginHealth } from "./breaker.ts";
+import { admitCall, afterFailure, afterSuccess, healthy, isSteady, type OriginHealth } from "./breaker.ts";
+import { Bulkhead, type BulkheadLimits } from "./bulkhead.ts";
 import { ConfigError } from "#platform/config/config-error";
 import type { BearerSource } from "./origin-tokens.ts";
 import { declaredLength, FramedBody, PieceReader } from "./pieces.ts";
+import { RetryBudget, retryDelay } from "./retry-budget.ts";
 
 /** A registered origin, ready to be called. */
 export interface OriginAddress {
@@ -25,7 +28,11 @@ export interface OriginAddress {
   readonly bearer: Secret | BearerSource | undefined;
   /** The origin receives the certificate of the calling client. */
   readonly forwardClientCert: boolean;
+  readonly limits: OriginLimits;
 }
+
+/** `timeoutMilliseconds`: for one question, from the request to the last byte of the answer. */
+export type OriginLimits = BulkheadLimits;
 
 export interface UpstreamOptions {
   readonly find: (origin: string) => Promise<OriginAddress | undefined>;
@@ -37,81 +44,133 @@ export interface UpstreamOptions {
    */
   readonly hosts: ReadonlySet<string>;
   readonly clock: Clock;
+  readonly wait: (milliseconds: number) => Promise<unknown>;
+  /** A random number from 0 to 1, exclusive. */
+  readonly chance: () => number;
 }
-
-// For one question, from the request to the last byte of the answer.
-const timeoutMilliseconds = 10_000;
 
 // These statuses say that the server is unavailable. A 500 or 501 may be one request's own doing, and must
 // not close the origin to all clients.
 const unavailable: ReadonlySet<number> = new Set([502, 503, 504]);
+
+/** What an isolate knows about the calls to an origin. */
+class Traffic {
+  health: OriginHealth = healthy;
+  readonly bulkhead = new Bulkhead();
+  readonly retries = new RetryBudget();
+}
 
 /**
  * Calls the named origins. A read may be repeated, so it is tried once more when the connection failed
  * before an answer began. A write is sent once (a second time only with a new token, after the origin
  * answered 401 to the first).
  */
-export function upstream({ find, traits, hosts, clock }: UpstreamOptions): Origins {
-  const health = new Map<string, OriginHealth>();
-  const note = (origin: string, failed: boolean) =>
-    health.set(origin, failed ? afterFailure(health.get(origin) ?? healthy, clock()) : healthy);
+export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamOptions): Origins {
+  const known = new Map<string, Traffic>();
+  const trafficOf = (origin: string): Traffic => {
+    const traffic = known.get(origin) ?? new Traffic();
+    known.set(origin, traffic);
+    return traffic;
+  };
 
-  const noteFailure = (origin: string, answer: Exclude<OriginAnswer, { kind: "answered" }>) =>
-    note(
-      origin,
-      answer.kind === "unreachable" ||
-        answer.kind === "timed_out" ||
-        (answer.kind === "refused" && unavailable.has(answer.status)),
-    );
-  /** The origin's address, unless its breaker is open or it does not exist. */
-  const callable = async (origin: string, clientCert: string | undefined) => {
+  /** The origin's address with a slot for this call, unless it does not exist or may not be called now. */
+  const callable = async (origin: string, { client, certificate }: OriginCaller) => {
     const address = await find(origin);
     if (address === undefined) return undefined;
-    const known = health.get(origin) ?? healthy;
-    const rest = openForSeconds(known, clock());
-    if (rest > 0) return { kind: "circuit_open", retryAfterSeconds: rest } as const;
-    const caller = {
-      base: address.base,
-      clientCert: address.forwardClientCert ? clientCert : undefined,
-      hosts,
-    };
+    const { base, bearer, limits } = address;
+    const traffic = trafficOf(origin);
+    const at = clock();
+    const admitted = admitCall(traffic.health, client, at, limits.timeoutMilliseconds);
+    if (admitted.kind === "circuit_open") return { ...admitted, because: "failing" } as const;
+    const slot = traffic.bulkhead.take(client, limits, at);
+    if (typeof slot === "string")
+      return { kind: "circuit_open", because: slot, retryAfterSeconds: busySeconds } as const;
+    const wasSteady = isSteady(traffic.health);
+    traffic.health = admitted.health;
     return {
       kind: "callable",
-      known,
-      caller,
-      bearer: address.bearer,
-      onEnd: (failed: boolean) => void note(origin, failed),
+      caller: {
+        base,
+        clientCert: address.forwardClientCert ? certificate : undefined,
+        hosts,
+        timeoutMilliseconds: limits.timeoutMilliseconds,
+      },
+      bearer,
+      /** No second try for an origin that is already failing: it would double its load at the worst time. */
+      mayRepeat: () => wasSteady && traffic.retries.spend(),
+      count: () => traffic.retries.add(),
+      onEnd: {
+        judged: (failed: boolean) => {
+          traffic.health = failed
+            ? afterFailure(traffic.health, client, clock())
+            : afterSuccess(traffic.health, client);
+        },
+        over: () => traffic.bulkhead.give(slot),
+      },
     } as const;
   };
 
   return {
     traits,
-    async ask(origin, question, clientCert) {
-      const called = await callable(origin, clientCert);
+    async ask(origin, question, caller) {
+      const called = await callable(origin, caller);
       if (called?.kind !== "callable") return called;
-      const { caller, known, onEnd } = called;
+      const { onEnd } = called;
       const asking = () =>
-        withBearer(called.bearer, (bearer) => once({ ...caller, bearer }, question, onEnd));
-      let answer = await asking();
-      // No second try for an origin that is already failing: retries would double its load at the worst
-      // time.
-      if (answer.kind === "unreachable" && known.failuresInARow === 0) answer = await asking();
-      // An answer that began is judged at its end.
-      if (answer.kind !== "answered") noteFailure(origin, answer);
-      return answer;
+        withBearer(called.bearer, (bearer) => once({ ...called.caller, bearer }, question, onEnd));
+      return settled(onEnd, async () => {
+        called.count();
+        const answer = await asking();
+        if (!isWorthRepeating(answer) || !called.mayRepeat()) return answer;
+        await wait(retryDelay(chance()));
+        return asking();
+      });
     },
-    async send(origin, write, clientCert) {
-      const called = await callable(origin, clientCert);
+    async send(origin, write, caller) {
+      const called = await callable(origin, caller);
       if (called?.kind !== "callable") return called;
-      const { caller, onEnd } = called;
-      const answer = await withBearer(called.bearer, (bearer) =>
-        sendOnce({ ...caller, bearer }, write, onEnd),
+      const { onEnd } = called;
+      return settled(onEnd, () =>
+        withBearer(called.bearer, (bearer) => sendOnce({ ...called.caller, bearer }, write, onEnd)),
       );
-      if (answer.kind !== "written") noteFailure(origin, answer);
-      return answer;
     },
   };
 }
+
+const busySeconds = 1;
+
+/** What the end of a call is reported to. An answer that began ends with its last byte. */
+interface CallEnd {
+  /** The call showed that the origin fails, or that it answers. */
+  readonly judged: (failed: boolean) => void;
+  /** The call needs no slot any more. */
+  readonly over: () => void;
+}
+
+/** Reports a call without a body at once. */
+async function settled<Answer extends OriginAnswer | OriginWritten>(
+  { judged, over }: CallEnd,
+  call: () => Promise<Answer>,
+): Promise<Answer> {
+  let isOpen = false;
+  try {
+    const answer = await call();
+    isOpen = answer.kind === "answered" || answer.kind === "written";
+    if (!isOpen)
+      judged(
+        answer.kind === "unreachable" ||
+          answer.kind === "timed_out" ||
+          (answer.kind === "refused" && unavailable.has(answer.status)),
+      );
+    return answer;
+  } finally {
+    if (!isOpen) over();
+  }
+}
+
+/** The connection failed before an answer began, or a proxy says that it did. */
+const isWorthRepeating = (answer: OriginAnswer): boolean =>
+  answer.kind === "unreachable" || (answer.kind === "refused" && answer.status === 502);
 
 /**
  * Asks with a token of the origin's token endpoint. When the origin refuses the token, a new token is
@@ -135,13 +194,10 @@ interface Caller {
   readonly bearer: Secret | undefined;
   readonly clientCert: string | undefined;
   readonly hosts: ReadonlySet<string>;
+  readonly timeoutMilliseconds: number;
 }
 
-async function once(
-  caller: Caller,
-  question: OriginQuestion,
-  onEnd: (failed: boolean) => void,
-): Promise<OriginAnswer> {
+async function once(caller: Caller, question: OriginQuestion, onEnd: CallEnd): Promise<OriginAnswer> {
   const { url, form } = addressOf(baseNames(caller.base), question);
   // Strict: an origin must not ignore a search parameter that it does not know (FHIR R4 §3.1.1.4.4), because
   // then it returns more rows.
@@ -156,11 +212,7 @@ async function once(
   });
 }
 
-async function sendOnce(
-  caller: Caller,
-  write: OriginWrite,
-  onEnd: (failed: boolean) => void,
-): Promise<OriginWritten> {
+async function sendOnce(caller: Caller, write: OriginWrite, onEnd: CallEnd): Promise<OriginWritten> {
   const { method, path, body, version, ifNone } = write;
   const headers: Record<string, string> = { prefer: "return=representation" };
   if (body !== undefined) headers["content-type"] = "application/fhir+json";
@@ -208,7 +260,7 @@ function retryAfter(text: string | null): number {
  * anywhere.
  */
 async function reached<Answer>(
-  { hosts, bearer, clientCert }: Caller,
+  { hosts, bearer, clientCert, timeoutMilliseconds }: Caller,
   url: URL,
   sending: {
     readonly method: string;
@@ -261,7 +313,7 @@ function addressOf(
  * A body that breaks off yields its fault as the last item, and the fault counts against the origin. A
  * reader that stops closes the connection.
  */
-function bodyOf(response: Response, onEnd: (failed: boolean) => void): OriginBody {
+function bodyOf(response: Response, onEnd: CallEnd): OriginBody {
   const pieces = FramedBody.of(response) ?? new PieceReader(response.body, declaredLength(response.headers));
   const reading = new BodyReading(pieces, onEnd);
   return { [Symbol.asyncIterator]: () => reading };
@@ -272,10 +324,10 @@ type Pieces = Pick<PieceReader, "next" | "stop">;
 /** Written out: a generator around a generator would cost more than the read of a short body. */
 class BodyReading implements AsyncIterator<Result<Uint8Array, OriginFault>, undefined> {
   readonly #pieces: Pieces;
-  readonly #onEnd: (failed: boolean) => void;
+  readonly #onEnd: CallEnd;
   #isOver = false;
 
-  constructor(pieces: Pieces, onEnd: (failed: boolean) => void) {
+  constructor(pieces: Pieces, onEnd: CallEnd) {
     this.#pieces = pieces;
     this.#onEnd = onEnd;
   }
@@ -295,13 +347,15 @@ class BodyReading implements AsyncIterator<Result<Uint8Array, OriginFault>, unde
 
   async return(): Promise<IteratorReturnResult<undefined>> {
     this.#isOver = true;
+    this.#onEnd.over();
     await this.#pieces.stop();
     return ended;
   }
 
   #end(failed: boolean): void {
     this.#isOver = true;
-    this.#onEnd(failed);
+    this.#onEnd.judged(failed);
+    this.#onEnd.over();
   }
 }
 

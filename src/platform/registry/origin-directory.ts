@@ -27,6 +27,8 @@ export const originOf = ({
   honoursIfMatchOnDelete,
   leasedWrites,
   capabilities,
+  acceptsSearchInUrl,
+  limits,
   ...row
 }: typeof origins.$inferSelect): OriginEntry => ({
   ...row,
@@ -36,6 +38,8 @@ export const originOf = ({
   honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? undefined,
   leasedWrites: leasedWrites === null ? undefined : [...leasedWrites],
   capabilities: capabilities ?? undefined,
+  acceptsSearchInUrl: acceptsSearchInUrl ?? undefined,
+  limits: limits ?? undefined,
 });
 
 export function originDirectory(registry: RegistryReader): OriginDirectory & EvictableCache {

@@ -135,6 +135,8 @@ export const origins = sqliteTable("origins", {
   honoursIfMatchOnDelete: integer("honours_if_match_on_delete", { mode: "boolean" }),
   leasedWrites: text("leased_writes", { mode: "json" }).$type<readonly ("update" | "delete")[]>(),
   capabilities: text("capabilities", { mode: "json" }).$type<NonNullable<OriginEntry["capabilities"]>>(),
+  acceptsSearchInUrl: integer("accepts_search_in_url", { mode: "boolean" }),
+  limits: text("limits", { mode: "json" }).$type<NonNullable<OriginEntry["limits"]>>(),
 });
 
 export const grants = sqliteTable(

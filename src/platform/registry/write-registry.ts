@@ -51,29 +51,21 @@ export async function writeRegistry(
     ),
     // After the issuers, because an origin may name an issuer.
     ...changes.origins.added.map((origin) => db.insert(origins).values(origin)),
-    ...changes.origins.changed.map(
-      ({
-        name,
-        signInAt,
-        alsoKnownAs,
-        transactions,
-        honoursIfMatchOnDelete,
-        leasedWrites,
-        capabilities,
-        ...origin
-      }) =>
-        db
-          .update(origins)
-          .set({
-            ...origin,
-            signInAt: signInAt ?? null,
-            alsoKnownAs: alsoKnownAs ?? null,
-            transactions: transactions ?? null,
-            honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? null,
-            leasedWrites: leasedWrites ?? null,
-            capabilities: capabilities ?? null,
-          })
-          .where(eq(origins.name, name)),
+    ...changes.origins.changed.map(({ name, ...origin }) =>
+      db
+        .update(origins)
+        .set({
+          ...origin,
+          signInAt: origin.signInAt ?? null,
+          alsoKnownAs: origin.alsoKnownAs ?? null,
+          transactions: origin.transactions ?? null,
+          honoursIfMatchOnDelete: origin.honoursIfMatchOnDelete ?? null,
+          leasedWrites: origin.leasedWrites ?? null,
+          capabilities: origin.capabilities ?? null,
+          acceptsSearchInUrl: origin.acceptsSearchInUrl ?? null,
+          limits: origin.limits ?? null,
+        })
+        .where(eq(origins.name, name)),
     ),
     ...changes.clients.added.map((client) =>
       db.insert(clients).values({ id: client.id, ...columns(client) }),

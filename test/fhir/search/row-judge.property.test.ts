@@ -49,7 +49,20 @@ const kinds = {
       status: of(codes),
       code: fc.record({ coding: fc.array(coding, { maxLength: 2 }), text: optional(of(words)) }),
       subject: optional(reference),
-      effectiveDateTime: optional(of(dates)),
+      effective: fc.oneof(
+        fc.record({ effectiveDateTime: of(dates) }),
+        fc.record({
+          effectivePeriod: fc
+            .record({ start: of(dates), end: optional(of(dates)) })
+            .filter(
+              ({ start, end }) => end === undefined || start.slice(0, 4) < end.slice(0, 4) || start === end,
+            ),
+        }),
+        fc.record({
+          effectiveTiming: fc.record({ event: fc.array(of(dates), { minLength: 1, maxLength: 2 }) }),
+        }),
+        fc.constant({}),
+      ),
       valueQuantity: optional(quantity),
       identifier: fc.array(fc.record({ system: of(systems), value: of(codes) }), { maxLength: 2 }),
     }),
@@ -108,7 +121,9 @@ const asJson = (type: string, row: object): JsonObject => {
   return read.value;
 };
 
-function verdicts(type: ResourceType, row: object, name: string, value: string) {
+function verdicts(type: ResourceType, made: { readonly effective?: object }, name: string, value: string) {
+  const { effective, ...others } = made;
+  const row = { ...others, ...effective };
   const search = readSearch(type, [{ name, value }], base);
   const criterion = readCriterion(type, name, value, index);
   if (!search.ok || !criterion.ok) return undefined;

@@ -43,6 +43,7 @@ addDiscovery(app, {
     traits: async (origin) => ({
       transactions: undefined,
       honoursIfMatchOnDelete: false,
+      acceptsSearchInUrl: false,
       capabilities: origin === "small" ? { types: smallServer } : {},
     }),
   },

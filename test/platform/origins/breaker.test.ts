@@ -1,15 +1,62 @@
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
-import { afterFailure, healthy, openForSeconds } from "#platform/origins/breaker";
+import {
+  admitCall,
+  afterFailure,
+  afterSuccess,
+  healthy,
+  isSteady,
+  type OriginHealth,
+} from "#platform/origins/breaker";
 
-test("an origin that fails five times in a row is left alone for five seconds, then for five more after each failure", ({
+const trial = 10_000;
+const admits = (health: OriginHealth, client: string, at: number) => {
+  const admission = admitCall(health, client, instant(at), trial);
+  return admission.kind === "admitted" ? "admitted" : admission.retryAfterSeconds;
+};
+function failing(clients: readonly string[], at: number, health = healthy): OriginHealth {
+  return clients.reduce((before, client) => afterFailure(before, client, instant(at)), health);
+}
+const five = ["a", "a", "a", "a", "a"];
+
+test("five failures in a row rest an origin for the client that had them, and not for others", ({
   expect,
 }) => {
-  let health = healthy;
-  for (let i = 0; i < 4; i++) health = afterFailure(health, instant(1_000));
-  expect(openForSeconds(health, instant(1_000))).toBe(0);
-  health = afterFailure(health, instant(1_000));
-  expect(openForSeconds(health, instant(1_000))).toBe(5);
-  expect(openForSeconds(health, instant(6_000))).toBe(0);
-  expect(openForSeconds(afterFailure(health, instant(6_000)), instant(6_000))).toBe(5);
+  expect(admits(failing(five.slice(1), 1_000), "a", 1_000)).toBe("admitted");
+  const health = failing(five, 1_000);
+  expect([admits(health, "a", 1_000), admits(health, "a", 5_999), admits(health, "b", 1_000)]).toEqual([
+    5,
+    1,
+    "admitted",
+  ]);
+  expect(admits(failing([...five, ...five], 1_000), "b", 1_000)).toBe("admitted");
+});
+
+test("failures of two clients rest an origin for all clients", ({ expect }) => {
+  const health = failing(["a", "b", "a", "b", "a"], 1_000);
+  expect([admits(health, "a", 1_000), admits(health, "c", 1_000)]).toEqual([5, 5]);
+  // a success of any client ends the row of failures that counts for all
+  const row = failing(["a", "b"], 1_000, afterSuccess(failing(["a", "b", "a"], 1_000), "b"));
+  expect(admits(row, "c", 1_000)).toBe("admitted");
+});
+
+test("after the rest a single trial passes: its success closes the circuit, its failure opens it at once, and a trial without an end is forgotten", ({
+  expect,
+}) => {
+  const open = failing(["a", "b", "a", "b", "a"], 1_000);
+  const admission = admitCall(open, "a", instant(6_000), trial);
+  if (admission.kind !== "admitted") throw new Error("the rest is over");
+  const { health } = admission;
+  expect([admits(health, "c", 6_000), admits(health, "a", 15_999)]).toEqual([1, 1]);
+  expect(admits(health, "c", 16_000)).toBe("admitted");
+  expect(admits(afterFailure(health, "a", instant(7_000)), "c", 7_000)).toBe(5);
+  const closed = afterSuccess(health, "a");
+  expect(admits(closed, "c", 7_000)).toBe("admitted");
+  expect(admits(failing(["c", "d", "c", "d"], 7_000, closed), "c", 7_000)).toBe("admitted");
+});
+
+test("an origin is steady while no client's last call failed", ({ expect }) => {
+  expect(isSteady(healthy)).toBe(true);
+  expect(isSteady(failing(["a"], 1))).toBe(false);
+  expect(isSteady(afterSuccess(failing(["a"], 1), "a"))).toBe(true);
 });

@@ -137,3 +137,36 @@ test("T39: only a bearer token that a header can hold is accepted", async ({ exp
       "no bearer token",
     );
 });
+
+test("a client secret goes to the token endpoint alone, in the form of RFC 6749, and a new token is asked for like any other", async ({
+  expect,
+}) => {
+  const questions: ServerQuestion[] = [];
+  const source = originTokens(
+    async (question) => {
+      questions.push(question);
+      return { access_token: `token-${questions.length}`, token_type: "bearer" };
+    },
+    { clock: () => at, wait: () => wait(1), keepAlive: () => {} },
+  )(
+    {
+      kind: "client_secret_basic",
+      secret: "ORIGIN_SECRET",
+      clientId: "phy lax",
+      tokenEndpoint: "https://fhir.example.org/token",
+      scope: "system/*.cruds",
+    },
+    new Secret("a:b+c"),
+  );
+  expect((await source.current()).reveal()).toBe("token-1");
+  expect(questions).toHaveLength(1);
+  const [{ url, authorization, form } = { url: "", authorization: "", form: undefined }] = questions;
+  expect(url).toBe("https://fhir.example.org/token");
+  expect(Buffer.from(authorization?.replace("Basic ", "") ?? "", "base64").toString()).toBe(
+    "phy+lax:a%3Ab%2Bc",
+  );
+  expect(Object.fromEntries(form ?? [])).toEqual({
+    grant_type: "client_credentials",
+    scope: "system/*.cruds",
+  });
+});

@@ -22,16 +22,25 @@ afterAll(() => {
   server.close();
 });
 
-const traits = { transactions: undefined, honoursIfMatchOnDelete: false, capabilities: {} } as const;
+const traits = {
+  transactions: undefined,
+  honoursIfMatchOnDelete: false,
+  capabilities: {},
+  acceptsSearchInUrl: false,
+} as const;
+const limits = { timeoutMilliseconds: 10_000, concurrent: 8, concurrentPerClient: 4 };
+const caller = { client: "c", certificate: undefined };
 const origins = (hosts: readonly string[] = [host], forwardClientCert = false) =>
   upstream({
     find: (name) =>
       Promise.resolve(
         name === "main"
-          ? { base: `http://${host}/fhir`, bearer: new Secret("origin-token"), forwardClientCert }
+          ? { base: `http://${host}/fhir`, bearer: new Secret("origin-token"), forwardClientCert, limits }
           : undefined,
       ),
     traits: async () => traits,
+    wait: async () => undefined,
+    chance: () => 0,
     hosts: new Set(hosts),
     clock: () => instant(1_000),
   });
@@ -50,7 +59,7 @@ test("an origin is asked with its own credential, strictly, and with nothing of 
   expect,
 }) => {
   answer = (res) => res.end("{}");
-  expect(await origins().ask("main", question)).toMatchObject({
+  expect(await origins().ask("main", question, caller)).toMatchObject({
     kind: "answered",
     base: `http://${host}/fhir`,
   });
@@ -68,7 +77,7 @@ test("T25: the client's certificate goes with each question to an origin that wa
 }) => {
   answer = (res) => res.end("{}");
   const asked = async (wants: boolean, clientCert?: string) => {
-    await origins([host], wants).ask("main", question, clientCert);
+    await origins([host], wants).ask("main", question, { client: "c", certificate: clientCert });
     return seen.at(-1)?.headers["client-cert"];
   };
   expect(await asked(true, ":AAAA:")).toBe(":AAAA:");
@@ -81,11 +90,11 @@ test("a posted question goes as a form, and a page's link as the origin wrote it
   answer = (res) => {
     res.req.on("data", (chunk: Buffer) => (form += chunk.toString())).on("end", () => res.end("{}"));
   };
-  expect(await textOf(await origins().ask("main", { ...question, posted: true }))).toBe("{}");
+  expect(await textOf(await origins().ask("main", { ...question, posted: true }, caller))).toBe("{}");
   expect(seen.at(-1)).toMatchObject({ method: "POST", url: "/fhir/Patient/_search" });
   expect(seen.at(-1)?.headers["content-type"]).toBe("application/x-www-form-urlencoded");
   expect(form).toBe("_id=1");
-  expect(await textOf(await origins().ask("main", { link: "?_getpages=1&x=%2F" }))).toBe("{}");
+  expect(await textOf(await origins().ask("main", { link: "?_getpages=1&x=%2F" }, caller))).toBe("{}");
   expect(seen.at(-1)).toMatchObject({ method: "GET", url: "/fhir?_getpages=1&x=%2F" });
 });
 
@@ -96,25 +105,30 @@ test("a body that breaks off says so as its last part, and counts against the or
     res.write('{"resourceType":');
     setTimeout(() => res.destroy(), 20);
   };
-  for (let i = 0; i < 5; i++) expect(await textOf(await own.ask("main", question))).toBe("unreachable");
-  expect(await own.ask("main", question)).toEqual({ kind: "circuit_open", retryAfterSeconds: 5 });
+  for (let i = 0; i < 5; i++)
+    expect(await textOf(await own.ask("main", question, caller))).toBe("unreachable");
+  expect(await own.ask("main", question, caller)).toEqual({
+    kind: "circuit_open",
+    because: "failing",
+    retryAfterSeconds: 5,
+  });
 });
 
 test("a redirect is not followed", async ({ expect }) => {
   const before = seen.length;
   answer = (res) => res.writeHead(302, { location: `http://${host}/elsewhere` }).end();
-  expect(await origins().ask("main", question)).toEqual({ kind: "refused", status: 302 });
+  expect(await origins().ask("main", question, caller)).toEqual({ kind: "refused", status: 302 });
   expect(seen.length).toBe(before + 1);
 });
 
 test("404 and 410 are both absence; a broken connection is tried once more", async ({ expect }) => {
   for (const status of [404, 410]) {
     answer = (res) => res.writeHead(status).end();
-    expect(await origins().ask("main", question)).toEqual({ kind: "absent" });
+    expect(await origins().ask("main", question, caller)).toEqual({ kind: "absent" });
   }
   const before = seen.length;
   answer = (res) => res.destroy();
-  expect(await origins().ask("main", question)).toEqual({ kind: "unreachable" });
+  expect(await origins().ask("main", question, caller)).toEqual({ kind: "unreachable" });
   expect(seen.length).toBe(before + 2);
 });
 
@@ -122,8 +136,8 @@ test("a host that the deployment does not name is never called, and an unknown o
   expect,
 }) => {
   const before = seen.length;
-  await expect(origins(["fhir.example"]).ask("main", question)).rejects.toThrow("ORIGIN_HOSTS");
-  expect(await origins().ask("other", question)).toBeUndefined();
+  await expect(origins(["fhir.example"]).ask("main", question, caller)).rejects.toThrow("ORIGIN_HOSTS");
+  expect(await origins().ask("other", question, caller)).toBeUndefined();
   expect(seen.length).toBe(before);
 });
 
@@ -133,11 +147,19 @@ test("a server that reports itself down is left alone; a server that fails a req
   const own = origins();
   answer = (res) => res.writeHead(500).end();
   for (let i = 0; i < 6; i++)
-    expect(await own.ask("main", question)).toEqual({ kind: "refused", status: 500 });
+    expect(await own.ask("main", question, caller)).toEqual({ kind: "refused", status: 500 });
   answer = (res) => res.writeHead(503).end();
   for (let i = 0; i < 5; i++)
-    expect(await own.ask("main", question)).toEqual({ kind: "refused", status: 503, retryAfterSeconds: 10 });
-  expect(await own.ask("main", question)).toEqual({ kind: "circuit_open", retryAfterSeconds: 5 });
+    expect(await own.ask("main", question, caller)).toEqual({
+      kind: "refused",
+      status: 503,
+      retryAfterSeconds: 10,
+    });
+  expect(await own.ask("main", question, caller)).toEqual({
+    kind: "circuit_open",
+    because: "failing",
+    retryAfterSeconds: 5,
+  });
 });
 
 test("T39: a token that the origin refuses is replaced once, and without a token the origin is not asked", async ({
@@ -152,11 +174,14 @@ test("T39: a token that the origin refuses is replaced once, and without a token
           base: `http://${host}/fhir`,
           bearer: { current, anew },
           forwardClientCert: false,
+          limits,
         }),
       traits: async () => traits,
+      wait: async () => undefined,
+      chance: () => 0,
       hosts: new Set([host]),
       clock: () => instant(1_000),
-    }).ask("main", question);
+    }).ask("main", question, caller);
     return { answer, tokens: seen.slice(before).map(({ headers }) => headers.authorization) };
   };
   const give = (secret: Secret) => () => Promise.resolve(secret);
@@ -186,12 +211,16 @@ test("a write goes once, with the origin's credential and the judged version, an
   expect,
 }) => {
   answer = (res) => res.writeHead(201, { location: "Observation/1/_history/1", etag: "its own" }).end("{}");
-  const written = await origins().send("main", {
-    method: "PUT",
-    path: "Observation/1",
-    body: "{}",
-    version: "7",
-  });
+  const written = await origins().send(
+    "main",
+    {
+      method: "PUT",
+      path: "Observation/1",
+      body: "{}",
+      version: "7",
+    },
+    caller,
+  );
   expect(written).toMatchObject({
     kind: "written",
     location: "Observation/1/_history/1",
@@ -205,7 +234,7 @@ test("a write goes once, with the origin's credential and the judged version, an
     "if-match": 'W/"7"',
   });
   answer = (res) => res.writeHead(204).end();
-  expect(await origins().send("main", { method: "DELETE", path: "Observation/1" })).toMatchObject({
+  expect(await origins().send("main", { method: "DELETE", path: "Observation/1" }, caller)).toMatchObject({
     kind: "written",
   });
   expect(seen.at(-1)?.headers).not.toHaveProperty("if-match");
@@ -222,11 +251,11 @@ test("P10: a write is never sent twice, whatever becomes of it", async ({ expect
   ] as const) {
     answer = outcome;
     const from = seen.length;
-    expect(await origins().send("main", write)).toMatchObject({ kind });
+    expect(await origins().send("main", write, caller)).toMatchObject({ kind });
     expect(seen.length - from, kind).toBe(1);
   }
-  expect(await origins().send("nowhere", write)).toBeUndefined();
-  await expect(origins(["other.example"]).send("main", write)).rejects.toThrow("ORIGIN_HOSTS");
+  expect(await origins().send("nowhere", write, caller)).toBeUndefined();
+  await expect(origins(["other.example"]).send("main", write, caller)).rejects.toThrow("ORIGIN_HOSTS");
 });
 
 test("a path that a URL parser would fold or cut is never sent: the origin would get a path that was not judged", async ({
@@ -246,11 +275,73 @@ test("a path that a URL parser would fold or cut is never sent: the origin would
     "/Patient/1",
   ]) {
     const before = seen.length;
-    await expect(origins().ask("main", { path, query: "" }), path).rejects.toThrow("not plain");
-    await expect(origins().ask("main", { path, query: "", posted: true }), path).rejects.toThrow("not plain");
-    await expect(origins().send("main", { method: "DELETE", path }), path).rejects.toThrow("not plain");
+    await expect(origins().ask("main", { path, query: "" }, caller), path).rejects.toThrow("not plain");
+    await expect(origins().ask("main", { path, query: "", posted: true }, caller), path).rejects.toThrow(
+      "not plain",
+    );
+    await expect(origins().send("main", { method: "DELETE", path }, caller), path).rejects.toThrow(
+      "not plain",
+    );
     expect(seen.length, path).toBe(before);
   }
   for (const path of ["Patient/a.b-C..d", "Patient/1/_history/2", "Patient/1/$everything"])
-    expect((await origins().ask("main", { path, query: "" }))?.kind, path).toBe("answered");
+    expect((await origins().ask("main", { path, query: "" }, caller))?.kind, path).toBe("answered");
+});
+
+test("one client's hanging questions use up its own part: it is told to wait, further clients are answered, and nothing rests for them", async ({
+  expect,
+}) => {
+  const own = origins();
+  const hanging: ServerResponse[] = [];
+  answer = (res) => void (res.req.url?.includes("hang") ? hanging.push(res) : res.end("{}"));
+  const asked = (query: string, client: string) =>
+    own.ask("main", { path: "Patient", query }, { client, certificate: undefined });
+  const waiting = Array.from({ length: 10 }, () => asked("hang=1", "slow"));
+  const refused = await Promise.all(waiting.slice(limits.concurrentPerClient));
+  expect(new Set(refused.map((one) => JSON.stringify(one)))).toEqual(
+    new Set([JSON.stringify({ kind: "circuit_open", because: "client_busy", retryAfterSeconds: 1 })]),
+  );
+  while (hanging.length < limits.concurrentPerClient) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (let i = 0; i < 5; i++) expect(await textOf(await asked("_id=1", "quick"))).toBe("{}");
+  const begun = hanging.length;
+  answer = (res) => void (res.req.url?.includes("hang") ? hanging.push(res.destroy()) : res.end("{}"));
+  for (const res of hanging.slice()) res.destroy();
+  const ended = await Promise.all(waiting.slice(0, limits.concurrentPerClient));
+  expect(ended.every((one) => one?.kind === "unreachable" || one?.kind === "circuit_open")).toBe(true);
+  expect(hanging.length, "a failing question is repeated at most once").toBeLessThanOrEqual(2 * begun);
+  expect(await textOf(await asked("_id=1", "quick"))).toBe("{}");
+  expect(await textOf(await asked("_id=1", "slow"))).toBe("{}");
+});
+
+test("an answer that is not read to its end, and a question that an origin refuses, free their slots", async ({
+  expect,
+}) => {
+  const own = origins();
+  answer = (res) => res.end("{}");
+  for (let i = 0; i < 2 * limits.concurrent; i++) {
+    const answered = await own.ask("main", question, caller);
+    if (answered?.kind !== "answered") throw new Error(`${answered?.kind}`);
+    for await (const _piece of answered.body) break; // the reader hangs up
+  }
+  answer = (res) => res.writeHead(404).end();
+  for (let i = 0; i < 2 * limits.concurrent; i++)
+    expect(await own.ask("main", question, caller)).toEqual({ kind: "absent" });
+});
+
+test("a question waits as long as the origin's entry says", async ({ expect }) => {
+  answer = () => undefined;
+  const impatient = upstream({
+    find: async () => ({
+      base: `http://${host}/fhir`,
+      bearer: undefined,
+      forwardClientCert: false,
+      limits: { ...limits, timeoutMilliseconds: 50 },
+    }),
+    traits: async () => traits,
+    wait: async () => undefined,
+    chance: () => 0,
+    hosts: new Set([host]),
+    clock: () => instant(1_000),
+  });
+  expect(await impatient.ask("main", question, caller)).toEqual({ kind: "timed_out" });
 });

@@ -1,0 +1,96 @@
+import type { FhirQuestion, OriginCapabilities, OriginTraits, ServedType } from "#fhir/ports";
+import { isJudgeable } from "#fhir/search/row-judge";
+import type { SearchParameter } from "#fhir/search/search";
+import { err, ok, type Result } from "#kernel/result";
+import type { GrantedJoin, SearchGrant } from "#policy/grant";
+
+/** Why a question is not sent to this origin. The registry's facts about it decide, never a row. */
+export type NotAtOrigin =
+  | { readonly reason: "parameter_not_at_origin"; readonly parameter: string }
+  /** It takes no posted search, and its operator did not accept searches in URLs. */
+  | { readonly reason: "posted_search_not_at_origin" };
+
+type Types = NonNullable<OriginCapabilities["types"]>;
+
+/**
+ * The question as this origin can answer it. A criterion by a parameter that it lacks is left out: each row is
+ * judged by the criteria of the client, the rules and the access anyway, and {@link decidedHere} refuses a
+ * client's criterion that no row can decide. An order or an include that it lacks is refused.
+ */
+export function fitted(
+  question: FhirQuestion,
+  { capabilities: { types, searchByPost }, acceptsSearchInUrl }: OriginTraits,
+): Result<FhirQuestion, NotAtOrigin> {
+  const { path, query, posted } = question;
+  const served = path.includes("/") ? undefined : types?.get(path);
+  const parts = query.split("&");
+  const kept =
+    served === undefined || types === undefined ? ok(parts) : lessUnknown(parts, path, served, types);
+  if (!kept.ok) return kept;
+  const asksByUrl = posted === true && searchByPost === false;
+  if (asksByUrl && !acceptsSearchInUrl) return err({ reason: "posted_search_not_at_origin" });
+  return ok({ ...question, query: kept.value.join("&"), ...(asksByUrl && { posted: false }) });
+}
+
+/** Parameters of the answer's form, which every server may ignore. */
+const ofForm: ReadonlySet<string> = new Set(["_count", "_elements", "_format", "_summary", "_total"]);
+
+function lessUnknown(
+  parts: readonly string[],
+  type: string,
+  served: ServedType,
+  types: Types,
+): Result<readonly string[], NotAtOrigin> {
+  const kept: string[] = [];
+  for (const part of parts) {
+    const equals = part.indexOf("=");
+    const [name, value] = [part.slice(0, equals), part.slice(equals + 1)];
+    const [code = ""] = name.split(":");
+    if (code === "_sort") {
+      const missing = value.split(",").find((key) => !served.search.has(key.replace(/^-/u, "")));
+      if (missing !== undefined)
+        return err({ reason: "parameter_not_at_origin", parameter: missing.replace(/^-/u, "") });
+    } else if (code === "_include" || code === "_revinclude") {
+      if (!isIncluded(value, type, types)) return err({ reason: "parameter_not_at_origin", parameter: code });
+    } else if (code !== "" && !ofForm.has(code) && !served.search.has(code)) continue;
+    kept.push(part);
+  }
+  return ok(kept);
+}
+
+function isIncluded(value: string, type: string, types: Types): boolean {
+  const [source = type, code = "*"] = decodeURIComponent(value).split(":");
+  return code === "*" || types.get(source)?.search.has(code) === true;
+}
+
+/**
+ * The grant of a search at this origin: rows are matched here by each parameter that the origin lacks. A
+ * parameter by which no row can be judged is refused.
+ */
+export function decidedHere(grant: SearchGrant, types: Types | undefined): Result<SearchGrant, NotAtOrigin> {
+  if (types === undefined) return ok(grant);
+  const { type } = grant.expects;
+  const lacking = grant.clientParameters.filter(({ definition }) => isLacking(types, type, definition.code));
+  const undecided = lacking.find((parameter) => !isJudgeable(type, parameter));
+  if (undecided !== undefined)
+    return err({ reason: "parameter_not_at_origin", parameter: undecided.definition.code });
+  const joins: GrantedJoin[] = [];
+  for (const join of grant.expects.joins) {
+    const hop = decidedHere(join.hop, types);
+    if (!hop.ok) return hop;
+    joins.push({ ...join, hop: hop.value });
+  }
+  const decided = { decidedHere: new Set<SearchParameter>(lacking) };
+  const asked = codesIn(grant.ask);
+  // A part that its own parameter does not find would have the gateway read every row of the type.
+  const further = grant.expects.further
+    .filter(({ ask }) => [...codesIn(ask)].every((code) => asked.has(code) || !isLacking(types, type, code)))
+    .map((part) => Object.assign({}, part, decided));
+  return ok({ ...grant, ...decided, expects: { ...grant.expects, joins, further } });
+}
+
+const codesIn = ({ query }: FhirQuestion): ReadonlySet<string> =>
+  new Set(query.split("&").map((part) => /^[^=:]*/u.exec(part)?.[0] ?? ""));
+
+const isLacking = (types: Types, type: string, code: string): boolean =>
+  types.get(type)?.search.has(code) === false;
