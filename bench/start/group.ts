@@ -6,7 +6,7 @@ import { ratioOf, valueOf, type Measure, type Pair } from "../measures.ts";
 import type { Duration } from "../options.ts";
 import { deployedBundle } from "../workerd/bundles.ts";
 import type { CapnpStruct } from "../workerd/capnp.ts";
-import { deployedWorker, serviceOf } from "../workerd/deployed-worker.ts";
+import { deployedWorker, neighboursOf, serviceOf, type Neighbour } from "../workerd/deployed-worker.ts";
 import { copied, putInto, rateLimiterIn, serveConfig, stateOf } from "../workerd/serve.ts";
 import { standIn, standInExtensions } from "../workerd/stand-ins.ts";
 
@@ -37,8 +37,7 @@ async function firstAnswer(folder: string, gateway: () => readonly CapnpStruct[]
   const config = {
     services: [
       ...gateway(),
-      neighbour("control", ["RevocationFeed", "OwnTokenRevocation"], []),
-      neighbour("ledger", ["Disclosures"], ["LedgerShard"]),
+      ...neighboursOf("gateway").map(emptyNeighbour),
       { name: "neighbours", disk: { path: stateOf(folder, "neighbours"), writable: true } },
       ...standIn("d1", stateOf(folder, "d1"), put),
       { name: "internet", network: { allow: ["private"] } },
@@ -83,11 +82,7 @@ const emptyServices = (): readonly CapnpStruct[] => [
 ];
 
 /** A Worker that has the names to which the gateway is bound, and no code: its start is not measured. */
-function neighbour(
-  worker: "control" | "ledger",
-  entrypoints: readonly string[],
-  objects: readonly string[],
-): CapnpStruct {
+function emptyNeighbour({ service, entrypoints, objects }: Neighbour): CapnpStruct {
   const classes = [
     ...entrypoints.map((name) => `export class ${name} extends WorkerEntrypoint {}`),
     ...objects.map((name) => `export class ${name} extends DurableObject {}`),
@@ -96,7 +91,7 @@ function neighbour(
     'import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";' +
     `${classes.join("")}export default { fetch: () => new Response() };`;
   return {
-    name: serviceOf(worker),
+    name: service,
     worker: {
       modules: [{ name: "neighbour.js", esModule: script }],
       compatibilityDate: "2026-10-01",

@@ -51,6 +51,36 @@ export interface WorkerParts {
 /** A Worker's name as a service of workerd: the name of its wrangler configuration. */
 export const serviceOf = (worker: DeployedWorker) => `phylax-${worker}`;
 
+/** A service that a Worker is bound to, with the names that the bindings need. */
+export interface Neighbour {
+  readonly service: string;
+  readonly entrypoints: readonly string[];
+  readonly objects: readonly string[];
+}
+
+/** Every further service that a Worker is bound to by its wrangler configuration. */
+export function neighboursOf(worker: DeployedWorker): readonly Neighbour[] {
+  const config: WranglerConfig = unstable_readConfig({ config: join(root, configurations[worker]) });
+  const bound = [
+    ...(config.services ?? []).map(({ service, entrypoint }) => ({ service, entrypoint })),
+    ...config.durable_objects.bindings.map(({ script_name, class_name }) => ({
+      service: script_name,
+      object: class_name,
+    })),
+  ];
+  const unique = (names: readonly (string | undefined)[]) => [
+    ...new Set(names.filter((name) => name !== undefined)),
+  ];
+  return unique(bound.map(({ service }) => service)).map((service) => {
+    const own = bound.filter((one) => one.service === service);
+    return {
+      service,
+      entrypoints: unique(own.map((one) => ("entrypoint" in one ? one.entrypoint : undefined))),
+      objects: unique(own.map((one) => ("object" in one ? one.object : undefined))),
+    };
+  });
+}
+
 /**
  * The services of one Worker as its wrangler configuration describes it. Throws for a secret that is required
  * and absent, and for a kind of binding that this file cannot make.
