@@ -137,6 +137,8 @@ export interface OriginTraits {
   readonly capabilities: OriginCapabilities;
   /** The operator accepts that searches that this gateway posts elsewhere stand in URLs to this server. */
   readonly acceptsSearchInUrl: boolean;
+  /** Identifiers of the organization that discloses from the server, `system|value`. */
+  readonly organization?: readonly string[] | undefined;
 }
 
 /** The named FHIR servers behind the gateway. Throws only when the registry cannot be read. */

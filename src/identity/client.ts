@@ -43,6 +43,8 @@ export interface ClientRecord {
   readonly external: ExternalName | undefined;
   /** FHIR id of the only patient that the client may see. */
   readonly patient: string | undefined;
+  /** Identifiers of the organization behind the client, `system|value`. */
+  readonly organization?: readonly string[] | undefined;
   /** Before this instant, unbound tokens of its external issuer are accepted. */
   readonly unboundUntil: Instant | undefined;
   /** Several at once for rotation. */

@@ -1,3 +1,4 @@
+import type { ConsentApi } from "#policy/consent/consent";
 import type { Operation } from "#fhir/operations";
 import type { Facts } from "#fhir/json/facts";
 import { isArray, isObject, property, textAt, valuesAt, type Json } from "#fhir/json/json";
@@ -28,6 +29,8 @@ export interface CompiledPolicy {
   readonly operations: ReadonlySet<Operation>;
   /** A Consent that the client writes may permit. */
   readonly isConsentRegistrar: boolean;
+  /** The API of a payer that the policy serves. */
+  readonly consentApi?: ConsentApi | undefined;
   readonly labels: CompiledLabels;
   /** How Consents decide about the rows of a rule; without a rule, about labels. */
   readonly consentFor: (purpose: string | undefined, rule?: CompiledRule) => ConsentPolicy;
@@ -88,6 +91,7 @@ export function compilePolicy(document: PolicyDocument, digest: string): Compile
     users: new Set(document.users),
     operations: new Set(document.operations),
     isConsentRegistrar: document.consentRegistrar === true,
+    consentApi: document.consent?.api,
     labels: compileLabels(document.labels),
     consentFor: (purpose, rule) => ({
       base: rule?.consent?.base ?? document.consent?.base ?? defaultBase(purpose),

@@ -71,6 +71,10 @@ const consent = z
       description:
         "`honoured`: a row leaves unless a Consent denies it. `required`: a row leaves only if a Consent permits it. Default: `required` for HRESCH and HMARKT and the purposes below them, `honoured` for each other purpose.",
     }),
+    api: z.enum(["payer-to-payer", "provider-access"]).optional().meta({
+      description:
+        "The API of a payer (CMS-0057-F) that the policy serves. A Consent of the category of one of these APIs counts for that API alone. Only for the whole policy.",
+    }),
     combining: z.enum(["deny-overrides", "most-specific", "most-recent"]).optional().meta({
       description: "The rule for several Consents about the same row. Default: `deny-overrides`.",
     }),
@@ -148,7 +152,7 @@ const rule = z.strictObject({
       description:
         "For types that no patient owns (Practitioner, Organization …): under a patient's or a user's scope such a resource is read if a visible row refers to it by one of these references, as `Type:search-parameter`. It is never searched for.",
     }),
-  consent: consent.optional(),
+  consent: consent.omit({ api: true }).optional(),
   why: sentence.meta({ description: "The clause or contract that grants this." }),
   examples: z.array(example).min(1).max(50),
 });

@@ -171,6 +171,13 @@ const certificateSubject = z
       "Any certificate with this name (subjectDn, or a subjectAltName) from this authority; not with self_signed_tls_client_auth.",
   });
 
+/** Identifiers of an organization, `system|value`: Consents name actors by them. */
+const organization = z
+  .array(z.string().regex(/^[^\s|]{1,256}\|[^\s|]{1,128}$/u))
+  .min(1)
+  .max(8)
+  .optional();
+
 const client = z.strictObject({
   id,
   kind: slug.meta({
@@ -227,6 +234,10 @@ const client = z.strictObject({
   region: z.enum(regions).optional().meta({
     description:
       "The client's home: the location hint of its guard and of the logs of its DPoP keys, such as weur. If LEDGER_REGIONS is set, one of its regions.",
+  }),
+  organization: organization.meta({
+    description:
+      "Identifiers of the organization behind the client, such as http://hl7.org/fhir/sid/us-npi|1234567893. A Consent that names its recipient by an identifier means this client by them.",
   }),
   unboundUntil: moment.optional().meta({
     description:
@@ -424,6 +435,10 @@ const origin = z.strictObject({
       }),
     })
     .optional(),
+  organization: organization.meta({
+    description:
+      "Identifiers of the organization that discloses from this server, such as its NPI. A Consent names it as custodian or performer.",
+  }),
   signInAt: httpsUrl.optional().meta({
     description: "iss of an issuer with endpoints: SMART apps send people there to sign in.",
   }),

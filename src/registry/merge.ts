@@ -132,7 +132,10 @@ export function mergeRegistry(
 
   const issuers = weigh("issuers", issuerEntries, ({ iss }) => iss, there.issuers, mode, ["endpoints"]);
   if (!issuers.ok) return issuers;
-  const clients = weigh("clients", clientEntries, ({ id }) => id, there.clients, mode, ["region"]);
+  const clients = weigh("clients", clientEntries, ({ id }) => id, there.clients, mode, [
+    "region",
+    "organization",
+  ]);
   if (!clients.ok) return clients;
   const lifted = file.clients.findIndex(
     ({ id, status }) =>
@@ -155,6 +158,7 @@ export function mergeRegistry(
   const origins = weigh("origins", originEntries, ({ name }) => name, there.origins, mode, [
     "signInAt",
     "alsoKnownAs",
+    "organization",
     ...traits,
   ]);
   if (!origins.ok) return origins;

@@ -74,6 +74,7 @@ export const originEntry = ({
   name,
   url,
   alsoKnownAs,
+  organization,
   credentials,
   forwardClientCert,
   transactions,
@@ -87,6 +88,7 @@ export const originEntry = ({
   name,
   url,
   alsoKnownAs,
+  organization,
   credentials,
   forwardClientCert,
   transactions,
@@ -112,6 +114,7 @@ export const clientEntry = (client: Of<"clients">): ClientEntry => {
     dpop,
     patient,
     region,
+    organization,
   } = client;
   const unboundUntil =
     client.unboundUntil === undefined ? undefined : instant(Date.parse(client.unboundUntil));
@@ -129,6 +132,7 @@ export const clientEntry = (client: Of<"clients">): ClientEntry => {
     dpop,
     patient,
     region,
+    organization,
     unboundUntil,
     corsOrigins,
   };

@@ -12,6 +12,7 @@ import {
   joined,
   outsider,
   outsideToken,
+  starterPolicy,
   thumbprint,
 } from "../support/outside.ts";
 import { requestOf } from "../support/in-process/mutual-tls.ts";
@@ -33,6 +34,14 @@ const world = [
   { resourceType: "Patient" as const, id: "amara" },
   { resourceType: "Patient" as const, id: "bela" },
   { resourceType: "Patient" as const, id: "dora" },
+  { resourceType: "Patient" as const, id: "emil" },
+  {
+    resourceType: "Observation" as const,
+    id: "emil-pulse",
+    status: "final" as const,
+    code: { text: "pulse" },
+    subject: to("Patient/emil"),
+  },
   ...Array.from({ length: 12 }, (_, n) => ({
     resourceType: "Observation" as const,
     id: `dora-${n}`,
@@ -62,11 +71,15 @@ const policy = (name: string, more: object = {}) => ({
   },
 });
 
-type Who = "app" | "clinic" | "registrar";
+type Who = "app" | "clinic" | "registrar" | "new-payer" | "network";
+const npi = "http://hl7.org/fhir/sid/us-npi";
+const [here, newPayer] = ["1234567893", "1999999992"];
 const clients = {
   app: { purpose: "PATRQT", policy: "consents", scope: "patient/*.cruds", claims: { patient: "amara" } },
   clinic: { purpose: "TREAT", policy: "consents", scope: "system/*.cruds", claims: {} },
   registrar: { purpose: "TREAT", policy: "registrar", scope: "system/*.cruds", claims: {} },
+  "new-payer": { purpose: "COVERAGE", policy: "payer-to-payer", scope: "system/*.rs", claims: {} },
+  network: { purpose: "TREAT", policy: "provider-access", scope: "system/*.rs", claims: {} },
 } as const;
 const certificates = new Map<Who, CertificateFiles>();
 const tokens = new Map<Who, string>();
@@ -83,17 +96,30 @@ beforeAll(async () => {
   });
   const issuer = await outsider("https://consents.example", "phylax");
   const entries = [];
-  for (const who of ["app", "clinic", "registrar"] as const) {
+  for (const who of ["app", "clinic", "registrar", "new-payer", "network"] as const) {
+    const organization = who === "new-payer" ? [`${npi}|${newPayer}`] : undefined;
     const { purpose, policy: name, scope, claims } = clients[who];
     const certificate = await certificateFor(phylax, who);
     certificates.set(who, certificate);
     const client = { id: who, kind: "patient", auth: "external", issuer: issuer.iss, externalClientId: who };
-    entries.push(clientEntries({ ...client, certificates: [thumbprint(certificate)] }, purpose, name, scope));
+    entries.push(
+      clientEntries(
+        { ...client, organization, certificates: [thumbprint(certificate)] },
+        purpose,
+        name,
+        scope,
+      ),
+    );
     tokens.set(who, await outsideToken(issuer, certificate, { client_id: who, scope, purpose, ...claims }));
   }
   const file = {
     issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })],
-    policies: [policy("consents"), policy("registrar", { consentRegistrar: true })],
+    policies: [
+      policy("consents"),
+      policy("registrar", { consentRegistrar: true }),
+      starterPolicy("payer-to-payer"),
+      starterPolicy("provider-access"),
+    ],
   };
   const applied = await phylax.addRegistry(joined(file, ...entries));
   if (!applied.ok) throw new Error(JSON.stringify(applied));
@@ -103,6 +129,7 @@ beforeAll(async () => {
         name: "main",
         url: phylax.dev.origin,
         credentials: { kind: "none" },
+        organization: [`${npi}|${here}`],
         transactions: "atomic",
         honoursIfMatchOnDelete: true,
       },
@@ -270,4 +297,50 @@ test("a withdrawal counts within ten seconds: in a read, on page two of a search
   const seen = new Set(Array.from(text.matchAll(/"id":"(dora-\d+)"/gu), ([, found]) => found));
   expect(seen.size, "two windows of three or four rows each").toBeLessThanOrEqual(8);
   await clear();
+});
+
+const ofApi = (code: string, provision: object) =>
+  consent("emil", {
+    category: [
+      { coding: [{ system: `${thp}v3-ActCode`, code: "IDSCL" }] },
+      {
+        coding: [{ system: "http://hl7.org/fhir/us/davinci-pdex/CodeSystem/pdex-consent-api-purpose", code }],
+      },
+    ],
+    provision: {
+      ...provision,
+      period: { start: "2026-01-01" },
+      action: [{ coding: [{ system: `${thp}consentaction`, code: "disclose" }] }],
+    },
+  });
+const actor = (system: string, role: string, value: string) => ({
+  role: { coding: [{ system: `${thp}${system}`, code: role }] },
+  reference: { identifier: { system: npi, value } },
+});
+const performer = actor("provenance-participant-type", "performer", here);
+
+test("payers: nothing flows to a new payer before the member opts in by NPI, and an opt-out of Provider Access ends that API alone", async ({
+  expect,
+}) => {
+  const read = async (who: Who) => (await ask(who, "Observation/emil-pulse")).status;
+  const becomes = async (who: Who, status: number) => {
+    const at = Date.now();
+    while ((await read(who)) !== status) {
+      if (Date.now() - at > 10_000) throw new Error(`${who} is not ${status} after ten seconds`);
+      await new Promise((resolve) => void setTimeout(resolve, 250));
+    }
+  };
+  const all = async () => [await read("new-payer"), await read("network"), await read("clinic")];
+  expect(await all()).toEqual([404, 200, 200]);
+  const toOther = actor("v3-ParticipationType", "IRCP", "1888888883");
+  const toPayer = actor("v3-ParticipationType", "IRCP", newPayer);
+  const other = ofApi("payer-to-payer", { type: "permit", actor: [performer, toOther] });
+  expect((await ask("registrar", "Consent", sending("POST", other))).status).toBe(201);
+  const optIn = ofApi("payer-to-payer", { type: "permit", actor: [performer, toPayer] });
+  expect((await ask("registrar", "Consent", sending("POST", optIn))).status).toBe(201);
+  await becomes("new-payer", 200);
+  const optOut = ofApi("provider-access", { type: "deny", actor: [performer] });
+  expect((await ask("registrar", "Consent", sending("POST", optOut))).status).toBe(201);
+  await becomes("network", 404);
+  expect(await all()).toEqual([200, 404, 200]);
 });

@@ -144,13 +144,17 @@ interface Added {
   readonly patient?: string;
 }
 
-test("each of the six purposes has a starter policy, and the privacy office one of its own", ({ expect }) => {
+test("each of the six purposes has a starter policy, the privacy office one of its own, and payers their two APIs", ({
+  expect,
+}) => {
   expect(names.toSorted()).toEqual([
     "hoperat.json",
     "hpaymt.json",
     "hresch.json",
     "patrqt.json",
+    "payer-to-payer.json",
     "privacy-office.json",
+    "provider-access.json",
     "pubhlth.json",
     "treat.json",
   ]);

@@ -32,8 +32,17 @@ export async function permit(
   const related = await relate(who, policy.users, origin, at);
   if (!related.ok) return related;
   const { purpose, patient, user } = who;
+  const traits = await origin.traits();
+  const holder = { references: noReferences, identifiers: new Set(traits?.organization) };
   const book = new ConsentBook({
-    request: { recipient: recipientOf(who, origin.base), holder: noParty, purpose, action: "read", at },
+    request: {
+      recipient: recipientOf(who, origin.base),
+      holder,
+      purpose,
+      action: "read",
+      api: policy.consentApi,
+      at,
+    },
     individual: individualOf(purpose, patient, user),
     publicBase: origin.base,
   });
@@ -47,19 +56,19 @@ export async function permit(
   return ok({ policy, access });
 }
 
-/** The organization that holds the data has no name in the registry: a Consent may mean it. */
-const noParty: KnownParty = { references: new Set(), identifiers: new Set() };
+/** The holder's resource at the origin is not known: a Consent may mean it. */
+const noReferences: ReadonlySet<string> = new Set();
 
 /**
  * The names of the caller in a Consent: the signed-in user, by the user's reference at the origin, and the
- * client, by its id in the registry. The organization of a client has no name in the registry: each
+ * client, by its id in the registry and by the identifiers of its organization. Without such identifiers each
  * organization that a Consent names may be the client's.
  */
 function recipientOf({ user, client }: Principal, base: string): KnownParty {
   const reference = parseReference(user ?? "", base);
   return {
     references: new Set(reference.kind === "local" ? [`${reference.type}/${reference.id}`] : []),
-    identifiers: new Set([`${clientSystem}|${client.id}`]),
+    identifiers: new Set([`${clientSystem}|${client.id}`, ...(client.organization ?? [])]),
   };
 }
 

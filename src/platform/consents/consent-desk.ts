@@ -29,7 +29,7 @@ export interface ConsentState {
   readonly filedBy: string | undefined;
 }
 
-/** What an isolate knows of the registry when it asks. */
+/** A question of an isolate, with its knowledge of the registry. */
 export interface ConsentQuestion {
   readonly origin: string;
   readonly patients: readonly string[];

@@ -8,12 +8,14 @@ export const originTraits = ({
   leasedWrites,
   capabilities,
   acceptsSearchInUrl = false,
+  organization,
 }: OriginEntry): OriginTraits => ({
   transactions,
   honoursIfMatchOnDelete,
   leasedWrites: leasedWrites && new Set(leasedWrites),
   capabilities: capabilities === undefined ? {} : capabilitiesOf(capabilities),
   acceptsSearchInUrl,
+  organization,
 });
 
 type Registered = NonNullable<OriginEntry["capabilities"]>;

@@ -82,6 +82,7 @@ async function readClient(
         ? undefined
         : { issuer: client.issuer, id: client.externalClientId },
     patient: client.patient ?? undefined,
+    organization: client.organization ?? undefined,
     unboundUntil: client.unboundUntil ?? undefined,
     home:
       client.region === null && client.regionSince === null

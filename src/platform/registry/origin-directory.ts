@@ -23,6 +23,7 @@ export const allOrigins = async (registry: RegistrySql): Promise<readonly Origin
 export const originOf = ({
   signInAt,
   alsoKnownAs,
+  organization,
   transactions,
   honoursIfMatchOnDelete,
   leasedWrites,
@@ -34,6 +35,7 @@ export const originOf = ({
   ...row,
   signInAt: signInAt ?? undefined,
   alsoKnownAs: alsoKnownAs === null ? undefined : [...alsoKnownAs],
+  organization: organization === null ? undefined : [...organization],
   transactions: transactions ?? undefined,
   honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? undefined,
   leasedWrites: leasedWrites === null ? undefined : [...leasedWrites],

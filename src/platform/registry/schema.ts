@@ -52,6 +52,7 @@ export const clients = sqliteTable(
     corsOrigins: text("cors_origins", { mode: "json" }).$type<readonly string[]>().notNull().default([]),
     region: text("region").$type<Region>(),
     regionSince: moment("region_since"),
+    organization: text("organization", { mode: "json" }).$type<readonly string[]>(),
   },
   (table) => [uniqueIndex("clients_external").on(table.issuer, table.externalClientId)],
 );
@@ -133,10 +134,11 @@ export const origins = sqliteTable("origins", {
   alsoKnownAs: text("also_known_as", { mode: "json" }).$type<readonly string[]>(),
   transactions: text("transactions", { enum: ["atomic", "partial"] }),
   honoursIfMatchOnDelete: integer("honours_if_match_on_delete", { mode: "boolean" }),
-  leasedWrites: text("leased_writes", { mode: "json" }).$type<readonly ("update" | "delete")[]>(),
   capabilities: text("capabilities", { mode: "json" }).$type<NonNullable<OriginEntry["capabilities"]>>(),
+  leasedWrites: text("leased_writes", { mode: "json" }).$type<readonly ("update" | "delete")[]>(),
   acceptsSearchInUrl: integer("accepts_search_in_url", { mode: "boolean" }),
   limits: text("limits", { mode: "json" }).$type<NonNullable<OriginEntry["limits"]>>(),
+  organization: text("organization", { mode: "json" }).$type<readonly string[]>(),
 });
 
 export const grants = sqliteTable(

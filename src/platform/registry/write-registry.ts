@@ -64,6 +64,7 @@ export async function writeRegistry(
           capabilities: origin.capabilities ?? null,
           acceptsSearchInUrl: origin.acceptsSearchInUrl ?? null,
           limits: origin.limits ?? null,
+          organization: origin.organization ?? null,
         })
         .where(eq(origins.name, name)),
     ),
@@ -164,6 +165,7 @@ const columns = ({
   dpop,
   patient,
   region,
+  organization,
   unboundUntil,
   corsOrigins,
 }: ClientEntry) => ({
@@ -179,6 +181,7 @@ const columns = ({
   dpop,
   patient: patient ?? null,
   region: region ?? null,
+  organization: organization ?? null,
   unboundUntil: unboundUntil ?? null,
   corsOrigins,
 });

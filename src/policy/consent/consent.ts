@@ -10,11 +10,16 @@ export interface ConsentRules {
   readonly isActive: boolean;
   /** FHIRPath of the first part that is not understood and may change the meaning of the whole Consent. */
   readonly unclear?: string;
+  /** The only API that the Consent concerns. */
+  readonly api?: ConsentApi;
   /** When the Consent was given; undefined if the Consent does not say. */
   readonly given?: TimeSpan;
   /** How the root may be read: once for a root with a type, twice for a root that is ambiguous without one. */
   readonly readings: readonly RootReading[];
 }
+
+/** The APIs of payers with a Consent of their own (42 CFR 422.121; PDex `pdex-consent-api-purpose`). */
+export type ConsentApi = "payer-to-payer" | "provider-access";
 
 export interface RootReading {
   readonly root: Provision;

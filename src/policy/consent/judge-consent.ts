@@ -10,6 +10,7 @@ import {
 import {
   unclear,
   type ClassLimit,
+  type ConsentApi,
   type ConsentRules,
   type DataLimit,
   type Effect,
@@ -32,6 +33,8 @@ export interface ConsentRequest {
   /** A code of v3-ActReason. */
   readonly purpose: string;
   readonly action: "read" | "write";
+  /** The API of a payer through which the request came. */
+  readonly api?: ConsentApi | undefined;
   readonly at: Instant;
   /** Only provisions that name security labels permit: whether a Consent lets a labelled row leave. */
   readonly isByLabel?: boolean;
@@ -97,7 +100,7 @@ function possibleEffects(
   request: ConsentRequest,
   row: ConsentRowFacts | undefined,
 ): Possible {
-  if (!consent.isActive) return silent;
+  if (!consent.isActive || (consent.api !== undefined && consent.api !== request.api)) return silent;
   if (consent.unclear !== undefined)
     return { deny: { path: consent.unclear, specificity: 0 }, isSilent: false };
   return consent.readings

@@ -7,6 +7,7 @@ import {
   codeName,
   unclear,
   type ClassLimit,
+  type ConsentApi,
   type ConsentRules,
   type DataLimit,
   type DataMeaning,
@@ -43,10 +44,24 @@ export function readConsent(resource: JsonObject, base: FhirBase): ConsentRules 
   return {
     isActive: textAt(resource, "status") === "active" && scope !== "other",
     ...(span !== null && { given: span }),
+    ...apiOf(property(resource, "category")),
     readings,
     ...unclearAt(strange ?? (scope === unclear ? "scope" : reader.tooMany ? "provision" : undefined)),
   };
 }
+
+/** The API that a category names. A Consent of both APIs, or of none, is about every disclosure. */
+function apiOf(categories: Json | undefined): { api?: ConsentApi } {
+  const codes = (isArray(categories) ? categories : [])
+    .flatMap(codingsOf)
+    .filter(({ system }) => system === apiPurposes)
+    .map(({ code }) => code);
+  const [only, ...others] = codes;
+  return others.length === 0 && (only === "payer-to-payer" || only === "provider-access")
+    ? { api: only }
+    : {};
+}
+const apiPurposes = "http://hl7.org/fhir/us/davinci-pdex/CodeSystem/pdex-consent-api-purpose";
 
 const unclearAt = (path: string | undefined): { unclear?: string } =>
   path === undefined ? {} : { unclear: path };

@@ -61,6 +61,7 @@ const provision: z.ZodType<Provision> = z.strictObject({
 const storedRules = z.strictObject({
   isActive: z.boolean(),
   unclear: z.string().exactOptional(),
+  api: z.enum(["payer-to-payer", "provider-access"]).exactOptional(),
   given: span.exactOptional(),
   readings: z.array(
     z.strictObject({
