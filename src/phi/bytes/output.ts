@@ -41,7 +41,8 @@ export class Output {
 
   /** Begins a row at a place of the text. @param gap bytes to keep free before it. */
   begin(at: number, gap: number): void {
-    if (this.array.length > 2 * keptBytesMax) this.#renew();
+    // A long text may be cut a second time: into the same array.
+    if (this.array.length > 2 * keptBytesMax && this.#scanner.length <= keptBytesMax) this.#renew();
     this.#gap = gap;
     this.start = this.#kept + gap;
     this.written = this.start;
@@ -199,7 +200,7 @@ export class Output {
     const needed = gap + written - start + length + slack;
     // An output is rarely longer than its text. Pages of a new array that are not written to take no memory.
     const whole = this.#scanner.length + arrayBytesMin;
-    const isLong = needed > keptBytesMax && needed <= whole;
+    const isLong = needed > arrayBytesMax && needed <= whole;
     const usual = Math.min(2 * array.length, arrayBytesMax);
     const larger = new Uint8Array(isLong ? whole : Math.max(usual, 2 * needed));
     larger.set(array.subarray(start, written), gap);
