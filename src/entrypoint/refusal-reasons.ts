@@ -594,6 +594,11 @@ export const refusalReasons = {
     "The gateway would have to read more resources than it does for one request. Ask for less: a narrower search, or one patient.",
   ),
 
+  total_needs_patients: fhir(
+    400,
+    "not-supported",
+    "A number of matches is answered for the rows of at most 20 patients that the question or the token names. Name the patients (patient=…), or leave out _total and _summary and count the pages.",
+  ),
   sort_needs_owner: fhir(
     400,
     "not-supported",

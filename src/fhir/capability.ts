@@ -1,3 +1,4 @@
+import { usCoreServer } from "./us-core.ts";
 import { everyCapability, writtenCapability, type TypeCapability } from "./type-capability.ts";
 
 /** The URLs of the server's OAuth endpoints. */
@@ -15,14 +16,22 @@ export interface OAuthUris {
  * A CapabilityStatement (FHIR R4 §5.1) of the supported part of R4: every type and each search parameter,
  * or the part that a given client may use. The OAuth endpoints are in an extension that clients older than
  * SMART App Launch 2 read.
+ *
+ * @param profiles the profiles that the client is served, by type.
  */
-export function capabilityStatement(oauth: OAuthUris, types: readonly TypeCapability[] = everyCapability()) {
+export function capabilityStatement(
+  oauth: OAuthUris,
+  types: readonly TypeCapability[] = everyCapability(),
+  profiles: ReadonlyMap<string, readonly string[]> = new Map(),
+) {
+  const isUsCore = profiles.has("Patient") && profiles.size > 1;
   return {
     resourceType: "CapabilityStatement",
     status: "active",
     date: "2026-11-24", // the date of the last change to the supported features
     publisher: "Phylax",
     kind: "instance",
+    ...(isUsCore && { instantiates: [usCoreServer] }),
     software: { name: "Phylax" },
     implementation: { description: "Phylax FHIR R4 gateway" },
     fhirVersion: "4.0.1",
@@ -32,10 +41,16 @@ export function capabilityStatement(oauth: OAuthUris, types: readonly TypeCapabi
         mode: "server",
         security: security(oauth),
         interaction: [{ code: "batch" }, { code: "transaction" }],
-        ...(types.length > 0 && { resource: types.map(writtenCapability) }),
+        ...(types.length > 0 && { resource: types.map((type) => writtenWith(type, profiles)) }),
       },
     ],
   };
+}
+
+function writtenWith(capability: TypeCapability, profiles: ReadonlyMap<string, readonly string[]>) {
+  const { type, ...rest } = writtenCapability(capability);
+  const supportedProfile = profiles.get(type);
+  return { type, ...(supportedProfile !== undefined && { supportedProfile }), ...rest };
 }
 
 const security = (oauth: OAuthUris) => ({

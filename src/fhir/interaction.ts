@@ -189,7 +189,9 @@ export function readCriteria(
 ): Result<Search, SearchRefusal> {
   const search = readSearch(type, pairs, base);
   if (!search.ok) return search;
-  const { parameters, sort, count, elements } = search.value;
+  const { parameters, sort, count, elements, total } = search.value;
+  if (total !== undefined)
+    return err({ reason: "parameter_not_supported", parameter: total === "alone" ? "_summary" : "_total" });
   if (sort.length > 0) return err({ reason: "parameter_not_supported", parameter: "_sort" });
   if (count !== undefined) return err({ reason: "parameter_not_supported", parameter: "_count" });
   if (elements !== undefined) return err({ reason: "parameter_not_supported", parameter: "_elements" });

@@ -74,6 +74,11 @@ export class Page {
     return this.#rows.at(-1)?.released.id;
   }
 
+  /** The rows on the page. */
+  get rows(): readonly Linked[] {
+    return this.#rows;
+  }
+
   /**
    * Takes the rows of other pages of this request in one order, from the row after `after` on; and the
    * resources that the origin included for them. `absent`: no page has that row. `part`: further rows follow.
@@ -188,12 +193,16 @@ export class Page {
 
   /**
    * @param next link of the next page; @param isFirst if there is no next page, this page is the whole list,
-   * and its length may be stated.
+   * and its length may be stated; @param counted the number of all visible rows, if it was asked for.
    */
-  finish(next: string | undefined, isFirst: boolean): Result<Disclosure, DisclosureRefusal> {
+  finish(
+    next: string | undefined,
+    isFirst: boolean,
+    counted?: number,
+  ): Result<Disclosure, DisclosureRefusal> {
     const { type, question } = this.#expects;
     const self = `${this.#bases.public}/${type}${question === "" ? "" : `?${question}`}`;
-    const total = isFirst && next === undefined ? this.#rows.length : undefined;
+    const total = counted ?? (isFirst && next === undefined ? this.#rows.length : undefined);
     // without a row there is no included resource
     const text = listText({ self, next, total }, this.#rows.length > 0);
     const included = this.#included();

@@ -5,6 +5,7 @@ import { searchParametersOf } from "#fhir/search/parameters";
 import { operationsOn, type Operation } from "#fhir/operations";
 import type { ServedType } from "#fhir/ports";
 import { servedBy, type TypeCapability, type TypeInteraction } from "#fhir/type-capability";
+import { usCoreProfiles } from "#fhir/us-core";
 import type { CompiledPolicy } from "./compile.ts";
 import { evaluate, evaluateSearch, mayBeMasked } from "./evaluate.ts";
 import { evaluateAccounting } from "./evaluate-accounting.ts";
@@ -41,6 +42,26 @@ export function capabilitiesOf(
       const revincludes = interactions.includes("search-type") ? leadingTo(type, references) : [];
       return { type, interactions, parameters, includes, revincludes, operations };
     });
+}
+
+/**
+ * The profiles of US Core that a client is served, by type: of each type that it may read and search, and of
+ * which every rule shows all elements. A cut resource may lack an element that a profile must support.
+ */
+export function usCoreServed(
+  policy: CompiledPolicy,
+  types: readonly TypeCapability[],
+): ReadonlyMap<string, readonly string[]> {
+  return new Map(
+    types.flatMap(({ type, interactions }): [string, readonly string[]][] => {
+      const profiles = usCoreProfiles(type);
+      const isServed =
+        interactions.includes("read") &&
+        interactions.includes("search-type") &&
+        policy.rulesTo(type, "read").every((rule) => policy.viewOf(type, [rule]).object.everything);
+      return profiles.length > 0 && isServed ? [[type, profiles]] : [];
+    }),
+  );
 }
 
 function leadingTo(

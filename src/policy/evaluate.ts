@@ -4,6 +4,7 @@ import { property } from "#fhir/json/json";
 import type { FhirQuestion } from "#fhir/ports";
 import type { FhirBase } from "#fhir/r4/reference";
 import { searchQuery, type Search, type SearchParameter } from "#fhir/search/search";
+import { readsOwners } from "#fhir/search/owner-parameter";
 import { retainedElements } from "#fhir/search/element-list";
 import { hasOwnerElement } from "#fhir/r4/compartment";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
@@ -24,6 +25,7 @@ import type {
 import {
   canCover,
   accessParameters,
+  patientsWithin,
   rowAccessOf,
   coversRowOrShared,
   coversNested,
@@ -115,6 +117,8 @@ export function evaluateSearch(
   if (!joins.ok) return joins;
   const includes = grantIncludes(policy, access, search.includes, { type, searchRules });
   if (!includes.ok) return includes;
+  const counted = search.total === undefined ? undefined : patientsCounted(search, rowAccess);
+  if (search.total !== undefined && counted === undefined) return err({ reason: "total_needs_patients" });
 
   const count = pageCount(search.count);
   /** @param participant finds the rows of a further part. */
@@ -149,6 +153,8 @@ export function evaluateSearch(
       joins: joins.value,
       askJoined,
       sort,
+      ...(search.total !== undefined &&
+        counted !== undefined && { total: { form: search.total, patients: counted } }),
       further,
     };
   };
@@ -186,6 +192,41 @@ export function evaluateSearch(
   const isOwners = (row: Facts) => hasOwnerElement(row) || property(row, "resourceType") !== type;
   const whole = grantOf(searchRules, expecting(searchRules, further));
   return ok(further.length === 0 ? whole : limitedTo(isOwners, whole));
+}
+
+// As many patients as an app may ask about at once: the record names each of them.
+const countedMax = 20;
+
+/**
+ * The patients to whose rows a search is held, by the token or by a parameter of the question; `undefined`:
+ * too many, or none.
+ */
+function patientsCounted(
+  { type, parameters }: Search,
+  rowAccess: RowAccess,
+): ReadonlySet<string> | undefined {
+  const ofToken = patientsWithin(rowAccess);
+  const held = [
+    ...(ofToken === undefined ? [] : [ofToken]),
+    ...parameters.flatMap((one) => patientsHeld(type, one) ?? []),
+  ];
+  return held.find(({ size }) => size > 0 && size <= countedMax);
+}
+
+/** The patients whose rows alone meet a parameter. Each row is compared with it exactly. */
+function patientsHeld(
+  type: string,
+  { definition, modifier, values }: SearchParameter,
+): ReadonlySet<string> | undefined {
+  const isOwner = type === "Patient" ? definition.code === "_id" : readsOwners(type, definition);
+  if (modifier !== undefined || !isOwner) return undefined;
+  const ids = values.flatMap((value) =>
+    value.kind === "token" ||
+    (value.kind === "reference" && (value.type === "Patient" || definition.code === "patient"))
+      ? [value.kind === "token" ? value.code : value.id]
+      : [],
+  );
+  return ids.length === values.length ? new Set(ids) : undefined;
 }
 
 /** The grant for the rows of a part alone. */

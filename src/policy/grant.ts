@@ -126,6 +126,8 @@ export interface SearchExpectation {
   /** @param rows the most rows of an origin page; by default as many as the page needs. */
   readonly askJoined: (joined: readonly SearchParameter[], rows?: number) => FhirQuestion;
   readonly sort: readonly SortKey[];
+  /** The number of visible matches is asked for, of the rows of these patients alone (ids). */
+  readonly total?: { readonly form: "alone" | "included"; readonly patients: ReadonlySet<string> };
   /**
    * The further parts of the search, in order: searches for the rows in which the patients only took part.
    * Each row belongs to one part, and each part shows its own rows alone.
@@ -191,6 +193,8 @@ export type PolicyRefusal =
   | { readonly reason: "sort_hidden"; readonly parameter: string }
   /** The include could add nothing visible: the reference is hidden, or every type that it leads to. */
   | { readonly reason: "include_hidden"; readonly parameter: string }
+  /** The number of matches is answered for at most twenty named patients. */
+  | { readonly reason: "total_needs_patients" }
   | { readonly reason: "operation_not_granted"; readonly operation: Operation }
   /**
    * The history of a type needs access to every row of the type: a partial history would reveal how many rows

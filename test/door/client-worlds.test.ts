@@ -67,6 +67,8 @@ test("rows in which the patient took part and that are hidden from her change no
     following,
     ask("Observation?performer=Patient/ann"),
     ask("Observation?_id=bens,with-ben,labelled"),
+    ask("Observation?_summary=count"),
+    ask("Observation?_total=accurate&_count=2"),
   ];
   const { one, differences } = await worlds.compare(
     { origin: shown },
@@ -84,5 +86,10 @@ test("rows in which the patient took part and that are hidden from her change no
     ["own1"],
     ["part2", "part4"],
     [],
+    [],
+    ["own1", "own3"],
   ]);
+  const totalOf = ({ body }: Seen | undefined = one[0] as Seen) =>
+    (JSON.parse(body.toString("utf8")) as { total?: number }).total;
+  expect([totalOf(one[9]), totalOf(one[10])]).toEqual([5, 5]);
 });

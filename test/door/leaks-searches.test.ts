@@ -141,12 +141,16 @@ describe.for(origins)("at the origin %s:", (origin) => {
       scene,
       origin,
       [400],
-      "Observation?_summary=count",
-      "Observation?_total=accurate",
       "Observation?_total=estimate",
       "Observation?_count=0",
       "Observation?_summary=true",
     );
+    for (const path of ["Observation?_summary=count", "Observation?_total=accurate&_count=1"]) {
+      expect(bundleOf(await ask(path)).total, path).toBe(anns.length);
+      const reply = await ask(path, "staff");
+      expect([reply.status, reply.text.includes("Name the patients")], path).toEqual([400, true]);
+    }
+    expect(bundleOf(await ask("Observation?_summary=count")).entry).toBeUndefined();
     const whole = bundleOf(await ask("Observation"));
     expect(whole.total).toBe(anns.length); // the number of her rows
     const first = bundleOf(await ask("Observation?_count=3"));

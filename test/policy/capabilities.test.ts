@@ -1,6 +1,7 @@
 import { test } from "vitest";
 import { parseScopes } from "#identity/scopes";
-import { capabilitiesOf } from "#policy/capabilities";
+import { capabilityStatement } from "#fhir/capability";
+import { capabilitiesOf, usCoreServed } from "#policy/capabilities";
 import { compilePolicy } from "#policy/compile";
 import type { PolicyDocument } from "#policy/schema";
 import { policy, rule } from "./granting.ts";
@@ -146,4 +147,35 @@ test("only what the origin can do is listed: a patch needs its update, and an in
     },
   ]);
   expect(told[0]?.parameters.map(({ definition }) => definition.code)).toEqual(["subject", "code"]);
+});
+
+test("the profiles of US Core are listed for the types that a client reads and searches whole, and the server only with the Patient profile", ({
+  expect,
+}) => {
+  const served = (...rules: readonly ReturnType<typeof rule>[]) => {
+    const compiled = compilePolicy(policy(...rules), "sha256:test");
+    const scopes = parseScopes("system/*.rs");
+    if (!scopes.ok) throw new Error(scopes.error.reason);
+    const access = { scopes: scopes.value, patient: undefined };
+    const types = capabilitiesOf(compiled, access, { mayDelete: false });
+    const statement = capabilityStatement({ token: "https://x" }, types, usCoreServed(compiled, types));
+    const profiles = statement.rest[0]?.resource?.map(({ type, supportedProfile = [] }) => [
+      type,
+      supportedProfile.length,
+    ]);
+    return { profiles, instantiates: statement.instantiates };
+  };
+  expect(served(rule(["Patient", "Goal", "Basic"], "everything"), rule(["Condition"], ["code"]))).toEqual({
+    profiles: [
+      ["Basic", 0],
+      ["Condition", 0],
+      ["Goal", 1],
+      ["Patient", 1],
+    ],
+    instantiates: ["http://hl7.org/fhir/us/core/CapabilityStatement/us-core-server"],
+  });
+  expect(served(rule(["Goal"], "everything")).instantiates).toBeUndefined();
+  expect(served(rule(["Patient"], "everything", { interactions: ["read"] })).profiles).toEqual([
+    ["Patient", 0],
+  ]);
 });

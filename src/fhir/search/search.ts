@@ -32,6 +32,11 @@ export interface Search extends Criteria {
    * reader may see.
    */
   readonly elements?: readonly string[] | undefined;
+  /**
+   * The number of visible matches (FHIR R4 §3.1.1.5.4): in place of them (`_summary=count`), or next to them
+   * (`_total=accurate`).
+   */
+  readonly total?: "alone" | "included" | undefined;
 }
 
 export type SearchRefusal =
@@ -81,7 +86,7 @@ export function readSearch(
       if (once.has(parameter)) return err({ reason: "parameter_repeated", parameter });
       if (name !== parameter) return err({ reason: "modifier_not_supported", parameter });
       once.set(parameter, value);
-      const refusal = refusePresentation(parameter, value);
+      const refusal = isTotal(parameter, value) ? undefined : refusePresentation(parameter, value);
       if (refusal !== undefined) return err(refusal);
     } else {
       const condition = readCondition(type, { name, value }, base);
@@ -101,12 +106,15 @@ export function readSearch(
   // `_count=0` is `_summary=count` by another name (FHIR R4 §3.1.1.5.4).
   if (count !== undefined && !/^[1-9]\d{0,9}$/u.test(count))
     return err({ reason: "parameter_value_malformed", parameter: "_count" });
+  const total =
+    once.get("_summary") === "count" ? "alone" : once.get("_total") === "accurate" ? "included" : undefined;
   return ok({
     type,
     parameters,
     joins,
     includes,
     sort: sort.value,
+    ...(total !== undefined && { total }),
     count: count === undefined ? undefined : Math.min(Number(count), countMax),
     ...(elements !== undefined && { elements }),
   });
@@ -115,6 +123,10 @@ export function readSearch(
 /** True if a search may name the parameter at all; the view then decides for the given client. */
 export const isSupported = ({ code, type, paths }: SearchParameterDefinition): boolean =>
   paths !== undefined && type !== "special" && !notSupported.has(code);
+
+/** True if a parameter of a search asks for the number of matches. */
+const isTotal = (parameter: string, value: string): boolean =>
+  (parameter === "_summary" && value === "count") || (parameter === "_total" && value === "accurate");
 
 const isOfResult = (name: string): boolean =>
   name === "_count" ||
@@ -139,7 +151,7 @@ export function refusePresentation(parameter: string, value: string): SearchRefu
   if (parameter === "_pretty" && value !== "true" && value !== "false")
     return { reason: "parameter_value_malformed", parameter };
   if (parameter === "_summary" && value !== "false") return { reason: "parameter_not_supported", parameter };
-  // the origin's count includes hidden rows
+  // the origin's count includes hidden rows; a search counts the visible rows itself
   if (parameter === "_total" && value !== "none") return { reason: "parameter_not_supported", parameter };
   return undefined;
 }
@@ -180,6 +192,7 @@ export function searchQuery({
   sort,
   count,
   elements,
+  total,
 }: Omit<Search, "type">): string {
   const order = sort.map(({ definition, descending }) => (descending ? "-" : "") + definition.code).join(",");
   return [
@@ -188,5 +201,6 @@ export function searchQuery({
     ...(order === "" ? [] : [`_sort=${order}`]),
     ...(count === undefined ? [] : [`_count=${count}`]),
     ...(elements === undefined ? [] : [`_elements=${elements.join(",")}`]),
+    ...(total === undefined ? [] : [total === "alone" ? "_summary=count" : "_total=accurate"]),
   ].join("&");
 }

@@ -15,7 +15,7 @@ import { bodyOutcome, operationOutcome } from "#fhir/outcome";
 import { validateResource } from "#fhir/validate/validate";
 import type { AuthorizationServers } from "#registry/ports";
 import { err, ok, type Result } from "#kernel/result";
-import { capabilitiesOf } from "#policy/capabilities";
+import { capabilitiesOf, usCoreServed } from "#policy/capabilities";
 import { allowed } from "#policy/evaluate-listing";
 import type { PolicyRefusal } from "#policy/grant";
 import type { Arrival } from "#gateway/admission/admit";
@@ -57,7 +57,7 @@ export async function capabilities(
     mayDelete: isConditional("delete", traits),
     types: traits?.capabilities.types,
   });
-  return capabilityStatement(oauthUris(ports.publicUrl, signIn), types);
+  return capabilityStatement(oauthUris(ports.publicUrl, signIn), types, usCoreServed(policy, types));
 }
 
 /**

@@ -1,10 +1,11 @@
 import type { PagePlace } from "#fhir/ports";
-import type { Result } from "#kernel/result";
+import { ok, type Result } from "#kernel/result";
 import { Discloser, type DisclosureRefusal } from "#phi/disclose";
 import type { Disclosure } from "#phi/disclosure";
 import { Page } from "#phi/page";
 import type { Grant, SearchExpectation } from "#policy/grant";
 import type { PageRefusal } from "./fill-page.ts";
+import { countRows } from "./count-rows.ts";
 import { fillParts, type PartsRefusal } from "./fill-parts.ts";
 import type { RowsRefusal } from "#gateway/origin/all-rows";
 import type { OriginSession } from "#gateway/origin/origin-session";
@@ -72,9 +73,16 @@ async function searchPage(
   if (!resolved.ok) return resolved;
   if (resolved.value === undefined)
     return new Page(grant, expects, origin.basesAt(origin.base)).finish(undefined, true);
+  const counted =
+    expects.total !== undefined && place === undefined
+      ? await countRows(here.value, expects.total.patients, origin, resolved.value)
+      : ok(undefined);
+  if (!counted.ok) return counted;
+  if (expects.total?.form === "alone")
+    return new Page(grant, expects, origin.basesAt(origin.base)).finish(undefined, true, counted.value);
   const filled = await fillParts(here.value, place, origin, resolved.value);
   if (!filled.ok) return filled;
   const { page, next } = filled.value;
   const link = await links.to(expects.type, next);
-  return link.ok ? page.finish(link.value, place === undefined) : link;
+  return link.ok ? page.finish(link.value, place === undefined, counted.value) : link;
 }

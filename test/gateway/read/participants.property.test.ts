@@ -175,6 +175,24 @@ async function paged(
   return pages;
 }
 
+/** The total of the first page of a search, and the number of its entries. */
+async function totalOf(request: string, origin: ReturnType<typeof originOf>): Promise<unknown> {
+  const [path = "", query = ""] = request.split("?", 2);
+  const interaction = readInteraction("GET", [path], query, base);
+  const scopes = parseScopes("patient/*.rs");
+  if (!interaction.ok || !scopes.ok || !isReading(interaction.value)) throw new Error("a test's own mistake");
+  const compiled = compilePolicy(policy(rule([path as "Observation"], "everything")), "sha256:test");
+  const grant = evaluate(compiled, { scopes: scopes.value, patient: "ann" }, interaction.value);
+  if (!grant.ok) return grant.error.reason;
+  const disclosed = await gather(grant.value, undefined, origin.session, {
+    to: async (path, following) => ok(following && `${base}/${path}?_page=sealed`),
+  });
+  if (!disclosed.ok) return disclosed.error.reason;
+  const text = disclosed.value.windows.map(({ body }) => new TextDecoder().decode(body)).join("");
+  const { total } = JSON.parse(text) as { readonly total?: number };
+  return [total, entriesOf(text).length];
+}
+
 const worlds = fc.constantFrom(...types).chain((type) =>
   fc.record({
     type: fc.constant(type),
@@ -211,6 +229,22 @@ test("a search under patient/ finds each row that a read permits once: first the
     { numRuns: inLane({ fast: 150, slow: 2_000, long: 10_000 }) },
   );
   expect(participants).toBeGreaterThan(50);
+});
+
+test("the number of matches is the number of rows that a read permits, of each type and at each origin", async ({
+  expect,
+}) => {
+  await fc.assert(
+    fc.asyncProperty(worlds, async ({ type, rows, count, size, ignores }) => {
+      const readableRows = rows.filter((row) => readable(row) !== undefined);
+      const origin = () => originOf(rows, { ignores, size });
+      expect(await totalOf(`${type}?_summary=count`, origin())).toEqual([readableRows.length, 0]);
+      const first = [readableRows.length, Math.min(count, readableRows.length)];
+      if (size >= rows.length)
+        expect(await totalOf(`${type}?_total=accurate&_count=${count}`, origin())).toEqual(first);
+    }),
+    { numRuns: inLane({ fast: 60, slow: 1_000, long: 5_000 }) },
+  );
 });
 
 test.for(types)(
