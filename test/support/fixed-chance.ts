@@ -1,5 +1,9 @@
 import { createHash } from "node:crypto";
 import { vi } from "vitest";
+import { newId } from "#platform/new-id";
+
+// Ids whose random bytes the gateway draws at once (src/platform/new-id.ts).
+const idsAtOnce = 256;
 
 /**
  * The clock and the random values of this process as a test sets them: `Date`, `crypto.getRandomValues`,
@@ -26,8 +30,16 @@ export class FixedChance {
   /** Sets the clock, and derives all random values from this seed from now on. */
   set(at: number, seed: string): void {
     vi.setSystemTime(at);
+    this.#useUpIds();
     this.#seed = seed;
     this.#drawn = 0;
+  }
+
+  /** Ids that were drawn before must not be used under the next seed. */
+  #useUpIds(): void {
+    const before = this.#drawn;
+    while (this.#drawn === before) newId();
+    for (let used = 1; used < idsAtOnce; used += 1) newId();
   }
 
   end(): void {
