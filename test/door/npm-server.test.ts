@@ -1,0 +1,135 @@
+import { afterAll, beforeAll, describe, test } from "vitest";
+import { freePort } from "../support/free-port.ts";
+import { fhirJson, to } from "../support/fhir-parts.ts";
+import type { Handler } from "../support/in-process/network.ts";
+import { lane } from "../support/lane.ts";
+import { startNpmServer, type NpmServer } from "../support/npm-fhir-server.ts";
+import type { Seen } from "../support/two-worlds.ts";
+import { worldsUnder } from "../support/worlds-under.ts";
+
+// docs/origins.md: a FHIR server whose code is not ours, asked through Phylax and directly. The long lane
+// installs it, which takes minutes.
+
+const policy = {
+  format: "phylax.policy.v1",
+  name: "npm-server",
+  title: "Two types, whole",
+  purposes: ["PATRQT"],
+  users: ["practitioner"],
+  operations: ["everything"],
+  rules: [
+    {
+      types: ["Patient", "Observation"],
+      interactions: ["read", "search", "create", "update"],
+      show: "everything",
+      why: "45 CFR 164.524(a)(1): the individual's right of access.",
+      examples: [{ says: "A search is permitted.", request: "Patient?name=x", is: "permitted" }],
+    },
+  ],
+};
+const worlds = worldsUnder(policy);
+
+const patient = (id: string, family: string) => ({ resourceType: "Patient", id, name: [{ family }] });
+const observation = (id: string, who: string, code: string, day: string) => ({
+  resourceType: "Observation",
+  id,
+  status: "final",
+  code: { coding: [{ system: "urn:s", code }] },
+  subject: to(`Patient/${who}`),
+  effectiveDateTime: day,
+});
+const world = [
+  patient("ann", "Okafor"),
+  patient("ben", "Nagy"),
+  observation("o1", "ann", "a", "2026-01-01"),
+  observation("o2", "ann", "b", "2026-02-01"),
+  observation("o3", "ben", "a", "2026-03-01"),
+];
+
+describe.runIf(lane === "long")("a FHIR server that npm brings", () => {
+  let server: NpmServer;
+  const atServer = async (method: string, path: string, resource?: object) => {
+    const body = resource === undefined ? null : JSON.stringify(resource);
+    return fetch(`${server.url}/${path}`, { method, body, headers: fhirJson });
+  };
+  beforeAll(async () => {
+    server = await startNpmServer(await freePort());
+    for (const row of world) await atServer("PUT", `${row.resourceType}/${row.id}`, row);
+  }, 600_000);
+  afterAll(() => server.close(), 60_000);
+
+  /** The server at the address that the registry knows; it names itself by its own. */
+  const forwarding: Handler = async (request) => {
+    const body = request.method === "GET" ? null : await request.arrayBuffer();
+    return fetch(request.url.replace(worlds.originBase, server.url), {
+      method: request.method,
+      headers: request.headers,
+      body,
+      redirect: "manual",
+    });
+  };
+  async function ask(path: string, sending: object = {}): Promise<Seen> {
+    const { host } = new URL(server.url);
+    const capabilities = {
+      updateAsCreate: true,
+      honoursIfMatchOnUpdate: false,
+      searchByPost: false,
+      everything: "none",
+      types: Object.fromEntries(
+        ["Patient", "Observation"].map((type) => [
+          type,
+          { interactions: ["create", "delete", "read", "search-type", "update", "vread"], search: [] },
+        ]),
+      ),
+    };
+    const registry = {
+      origins: [
+        {
+          name: "main",
+          url: worlds.originBase,
+          alsoKnownAs: [server.url, `http://localhost:${host.split(":")[1]}/4_0_1`],
+          credentials: { kind: "none" },
+          capabilities,
+          acceptsSearchInUrl: true,
+        },
+      ],
+    };
+    const asking = { origin: forwarding, registry };
+    const { one } = await worlds.compare(asking, asking, [
+      { by: await worlds.by("system"), path, ...sending },
+    ]);
+    const [seen] = one;
+    if (seen === undefined) throw new Error("there was a question");
+    return seen;
+  }
+  const idsOf = ({ body }: Seen): readonly string[] => {
+    const { entry = [] } = JSON.parse(body.toString("utf8")) as { entry?: { resource: { id: string } }[] };
+    return entry.map(({ resource }) => resource.id).toSorted();
+  };
+
+  test("ignores each criterion, and through Phylax only rows that match leave", async ({ expect }) => {
+    const direct: { entry: object[] } = await (await atServer("GET", "Observation?code=b")).json();
+    expect(direct.entry, "the server itself ignores the code").toHaveLength(3);
+    for (const [path, ids] of [
+      ["Observation?code=urn:s%7Ca", ["o1", "o3"]],
+      ["Observation?patient=Patient/ann&date=ge2026-01-15", ["o2"]],
+      ["Patient?name=nagy", ["ben"]],
+      ["Observation?patient.name=okafor", ["o1", "o2"]],
+      ["Patient/ann/$everything", ["ann", "o1", "o2"]],
+    ] as const)
+      expect(idsOf(await ask(path)), path).toEqual(ids);
+    const read = await ask("Observation/o1");
+    expect(JSON.parse(read.body.toString("utf8"))).toMatchObject(world[2] ?? {});
+    expect(read.body.toString("utf8")).not.toContain(server.url);
+  });
+
+  test("takes a create, whose answer has the id of its Location, and no delete", async ({ expect }) => {
+    const { id: _id, ...body } = observation("", "ann", "c", "2026-04-01");
+    const sending = { method: "POST", headers: fhirJson, body: JSON.stringify(body) };
+    const created = await ask("Observation", sending);
+    expect(created.status).toBe(201);
+    const id = /\/Observation\/(?<id>[^/]+)/u.exec(created.headers["location"] ?? "")?.groups?.["id"] ?? "";
+    expect(await (await atServer("GET", `Observation/${id}`)).json()).toMatchObject(body);
+    expect((await ask("Observation/o3", { method: "DELETE" })).status).toBe(403);
+  });
+});
