@@ -44,7 +44,7 @@ beforeAll(() => {
   // Medplum's definitions of R4: an oracle that shares nothing with our tables.
   for (const file of ["profiles-types", "profiles-resources"])
     indexStructureDefinitionBundle(readDefinitions(`fhir/r4/${file}.json`));
-});
+}, 60_000);
 
 test.skipIf(noSharedData)(
   "where everything is shown, real resources come through byte for byte (needs ../shared/data)",
