@@ -11,3 +11,13 @@ export const instant = (milliseconds: number): Instant => milliseconds as Instan
 
 /** Seconds since the epoch, rounded down: the NumericDate of RFC 7519 §2. */
 export const epochSeconds = (at: Instant): number => Math.floor(at / 1000);
+
+/** Two requests of an isolate may see times this far apart. A clock that steps back further was set back. */
+export const stepBackMilliseconds = 100;
+
+/**
+ * The age of something that was known at `since`, in milliseconds: infinite if that moment has not come, so that
+ * a clock that was set back prolongs nothing.
+ */
+export const ageAt = (since: Instant, at: Instant): number =>
+  since > at + stepBackMilliseconds ? Infinity : Math.max(0, at - since);

@@ -1,4 +1,4 @@
-import { instant, type Instant } from "#kernel/clock";
+import { instant, stepBackMilliseconds, type Instant } from "#kernel/clock";
 import { counted, expected, recent, type Demand } from "./demand.ts";
 import type { LeaseAnswer, LeaseCall } from "./lease-call.ts";
 import type { Budget, Exhausted, QuotaName } from "./ports.ts";
@@ -47,8 +47,6 @@ export type Source = Pick<LeaseAnswer, "incarnation" | "windowStart">;
 // The isolate's lease ends before the guard thinks it does, however far their clocks drift within five
 // seconds.
 const driftMilliseconds = 250;
-// Two requests of an isolate may see times this far apart; a clock that steps back further ends the lease.
-const stepBackMilliseconds = 100;
 const askMilliseconds = 2_000;
 // At most this many requests without tokens ask the guard at once; further requests look again soon.
 const asksMax = 8;

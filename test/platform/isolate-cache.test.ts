@@ -100,3 +100,29 @@ test("the oldest records leave when their number or their weight is too large, a
   cache.forgetAll(9);
   expect(await readsOf("h", "iiii", "h", "iiii")).toBe("h iiii h iiii"); // read before the change: not stored
 });
+
+test("a clock that is set back prolongs no copy: it is read again, and without the store it is refused", async ({
+  expect,
+}) => {
+  const { state, cache } = world(record());
+  await cache.get("a");
+  state.value = { ...record(), grants: [] };
+  state.at -= 60_000;
+  expect(cache.isFresh("a")).toBe(false);
+  expect(await cache.get("a")).toEqual({ ...record(), grants: [] });
+  expect(await cache.get("a"), "the copy of the earlier clock is gone").toEqual({ ...record(), grants: [] });
+  expect(state.reads).toBe(2);
+
+  const broken = { down: false };
+  const late = new IsolateCache(registryLimits, () => instant(state.at), {
+    settled: () => true,
+    load: async () => {
+      if (broken.down) throw new Error("down");
+      return { value: record(), epoch: 1, asOf: instant(state.at) };
+    },
+  });
+  await late.get("a");
+  broken.down = true;
+  state.at -= 60_000;
+  await expect(late.get("a")).rejects.toThrow("down");
+});

@@ -185,6 +185,7 @@ function takersOf(type: string, file: string, text: string): readonly string[] {
  * asks a grant's decisions for an engine.
  */
 const inner: readonly string[] = [
+  "policy/scope-filters keysOf",
   "phi/bytes/row-cutter mustShow",
   "phi/bytes/row-cutter note",
   "phi/bytes/row-cutter viewOf",

@@ -1,5 +1,5 @@
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
-import { elementsOf } from "#fhir/r4/elements";
+import { elementsOf, isResourceType } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { compareRanges, dateRange, numberRange, valueRange, type SearchRange } from "./search-range.ts";
 import type { SearchParameter } from "./search.ts";
@@ -126,10 +126,17 @@ export function valuesBelow(value: Json | undefined, path: readonly string[]): r
   if (step === undefined) return [value];
   if (!isObject(value)) return [];
   if (!step.endsWith("[x]")) return valuesBelow(property(value, step), below);
+  return choiceNames(value, step).flatMap((name) => valuesBelow(property(value, name), below));
+}
+
+/** The members that a choice may have. A resource may be facts, whose members are asked for by their names. */
+function choiceNames(value: JsonObject, step: string): readonly string[] {
+  const type = textAt(value, "resourceType") ?? "";
+  if (isResourceType(type)) return (elementsOf(type).get(step)?.forms ?? []).map(({ name }) => name);
   const stem = step.slice(0, -"[x]".length);
-  return Object.keys(value)
-    .filter((name) => name.startsWith(stem) && /^[A-Z]/u.test(name.slice(stem.length)))
-    .flatMap((name) => valuesBelow(property(value, name), below));
+  return Object.keys(value).filter(
+    (name) => name.startsWith(stem) && /^[A-Z]/u.test(name.slice(stem.length)),
+  );
 }
 
 type Compare = (reading: Reading, value: SearchValue, modifier: SearchParameter["modifier"]) => boolean;

@@ -1,7 +1,7 @@
 import type { FiledConsent } from "#policy/consent/decide-by-consents";
 import type { ConsentRules } from "#policy/consent/consent";
 import { readStoredForm } from "#policy/consent/stored-form";
-import type { Clock, Instant } from "#kernel/clock";
+import { ageAt, type Clock, type Instant } from "#kernel/clock";
 import type { AppliedUpdate, RegistryPosition } from "#registry/revocation";
 import { within } from "#platform/within";
 import type { ConsentOnFile, ConsentQuestion, ConsentsOnFile } from "./consent-desk.ts";
@@ -65,7 +65,7 @@ export class IsolateConsents {
         if (name.startsWith("consent/")) this.#drop(name.slice("consent/".length), standing.epoch);
     } else if (known === undefined || standing.epoch > known.standing.epoch) {
       // Changes between the two epochs are unknown. If further clients' deltas still arrive, they name them.
-      if (known !== undefined && this.#clock() - known.asOf < activeMilliseconds) return;
+      if (known !== undefined && ageAt(known.asOf, this.#clock()) < activeMilliseconds) return;
       this.#dropOlder(standing.epoch);
     }
     const isNewer =
@@ -87,7 +87,7 @@ export class IsolateConsents {
   ): Promise<ConsentsByPatient | "unavailable"> {
     const at = this.#clock();
     const standing =
-      this.#known !== undefined && at - this.#known.asOf < youngMilliseconds
+      this.#known !== undefined && ageAt(this.#known.asOf, at) < youngMilliseconds
         ? this.#known.standing
         : undefined;
     if (standing?.consentOrigins?.includes(origin) === false)
@@ -96,7 +96,8 @@ export class IsolateConsents {
     const missing = new Set<string>();
     for (const patient of patients) {
       const copy = standing && this.#copies.get(`${origin}/${patient}`);
-      if (copy !== undefined && at - copy.read < hardMilliseconds) found.set(patient, asSeenBy(client, copy));
+      if (copy !== undefined && ageAt(copy.read, at) < hardMilliseconds)
+        found.set(patient, asSeenBy(client, copy));
       else missing.add(patient);
     }
     if (missing.size === 0) return found;

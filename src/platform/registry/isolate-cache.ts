@@ -1,4 +1,4 @@
-import { instant, type Clock, type Instant } from "#kernel/clock";
+import { ageAt, instant, type Clock, type Instant } from "#kernel/clock";
 import type { DatedValue } from "./registry-reader.ts";
 import { isSameRecord } from "./same-record.ts";
 
@@ -68,9 +68,9 @@ export class IsolateCache<T> implements EvictableCache {
 
   #usable(key: string, at: Instant): Entry<T> | undefined {
     const entry = this.#present.get(key);
-    if (entry === undefined || at - entry.asOf >= this.#limits.hardMilliseconds) return undefined;
+    if (entry === undefined || ageAt(entry.asOf, at) >= this.#limits.hardMilliseconds) return undefined;
     const isYoung =
-      at - entry.read < this.#limits.freshMilliseconds || at - entry.claimed < claimMilliseconds;
+      ageAt(entry.read, at) < this.#limits.freshMilliseconds || ageAt(entry.claimed, at) < claimMilliseconds;
     return isYoung ? entry : undefined;
   }
 
@@ -85,7 +85,7 @@ export class IsolateCache<T> implements EvictableCache {
     if (usable !== undefined) return usable.value;
     const entry = this.#present.get(key);
     const absent = this.#absent.get(key);
-    if (absent !== undefined && at - absent < this.#limits.absentMilliseconds) return undefined;
+    if (absent !== undefined && ageAt(absent, at) < this.#limits.absentMilliseconds) return undefined;
 
     if (entry !== undefined) entry.claimed = at;
     try {
@@ -95,7 +95,7 @@ export class IsolateCache<T> implements EvictableCache {
       if (
         known !== undefined &&
         this.#store.settled(key) &&
-        this.#clock() - known.asOf < this.#limits.hardMilliseconds
+        ageAt(known.asOf, this.#clock()) < this.#limits.hardMilliseconds
       )
         return known.value;
       throw fault;
@@ -117,7 +117,7 @@ export class IsolateCache<T> implements EvictableCache {
 
   async #read(key: string): Promise<DatedValue<T | undefined>> {
     const reading = await this.#store.load(key);
-    if (this.#clock() - reading.asOf >= this.#limits.hardMilliseconds)
+    if (ageAt(reading.asOf, this.#clock()) >= this.#limits.hardMilliseconds)
       throw new Error("the store's answer came too late");
     return reading;
   }
@@ -129,7 +129,8 @@ export class IsolateCache<T> implements EvictableCache {
   #keep(key: string, { value: fresh, epoch, asOf }: DatedValue<T | undefined>, at: Instant): T | undefined {
     if (epoch < this.#forgotten || !this.#store.settled(key)) return fresh;
     const known = this.#present.get(key);
-    if (known !== undefined && known.read > at) return known.value;
+    // A copy of a time that has not come is not the later read: the clock was set back.
+    if (known !== undefined && known.read > at && known.read <= this.#clock()) return known.value;
     this.#drop(key);
     this.#absent.delete(key);
     if (fresh === undefined) {
