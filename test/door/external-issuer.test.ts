@@ -214,7 +214,7 @@ test("a token that is not this issuer's for this client and this gateway is 401,
 test("a scope with a filter that cannot be enforced reads nothing (403), and leaves the token's other scopes in force", async ({
   expect,
 }) => {
-  const filtered = "patient/Patient.r?name=any";
+  const filtered = "patient/Patient.r?_text=any";
   const status = async (scope: string) =>
     (await askAs(phylax, must(app), await token({ scope }), `Patient/${own}`)).status;
   expect(await status(filtered)).toBe(403);
