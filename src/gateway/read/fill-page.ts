@@ -105,6 +105,7 @@ async function fillFrom<P extends Fillable>(
   const { question, posted, part } = start;
   let at = start;
   let page: P | undefined;
+  let isHeld = false;
   const followed = new Set<string | undefined>();
   for (let pages = 1; ; pages += 1) {
     const answer = await origin.ask(at.link === undefined ? first.ask : { link: at.link });
@@ -116,9 +117,14 @@ async function fillFrom<P extends Fillable>(
       ? readOriginPage(body, (entry) => rows.take(entry), first.type, rows.ahead)
       : prepared(origin, page, rows, body, first.type));
     if (!read.ok) return read;
-    if (rows.stage === "before") return err({ reason: "page_link_target_absent" });
+    // New rows may have moved the last row of the previous page on to a later origin page.
+    const isBefore = rows.stage === "before";
+    if (isBefore && read.value.next === undefined) return err({ reason: "page_link_target_absent" });
     followed.add(at.link);
-    if (pages === 1 && read.value.next !== undefined) page.holdTo(Math.max(1, rows.matches));
+    if (!isBefore && !isHeld && read.value.next !== undefined) {
+      page.holdTo(Math.max(1, rows.matches));
+      isHeld = true;
+    }
     if (rows.stage === "full") return ok({ page, next: { ...at, after: rows.last ?? at.after } });
 
     const seen = at.seen + rows.matches;
@@ -131,8 +137,10 @@ async function fillFrom<P extends Fillable>(
     const link = linkBelow(base, read.value.next);
     if (link === undefined) return err({ reason: "answer_link_outside_origin" });
     if (followed.has(link)) return err({ reason: "answer_link_loops" });
-    at = { question, posted, ...(part !== undefined && { part }), link, after: undefined, seen };
-    if (isEnough(pages, seen - start.seen)) return ok({ page, next: at });
+    const after = isBefore ? at.after : undefined;
+    at = { question, posted, ...(part !== undefined && { part }), link, after, seen };
+    if (!isEnough(pages, seen - start.seen)) continue;
+    return isBefore ? err({ reason: "page_link_target_absent" }) : ok({ page, next: at });
   }
 }
 
