@@ -53,7 +53,7 @@ export interface UpstreamOptions {
 // not close the origin to all clients.
 const unavailable: ReadonlySet<number> = new Set([502, 503, 504]);
 
-/** What an isolate knows about the calls to an origin. */
+/** The state of the calls to an origin, in an isolate. */
 class Traffic {
   health: OriginHealth = healthy;
   readonly bulkhead = new Bulkhead();
@@ -139,7 +139,7 @@ export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamO
 
 const busySeconds = 1;
 
-/** What the end of a call is reported to. An answer that began ends with its last byte. */
+/** Receives the end of a call. An answer that began ends with its last byte. */
 interface CallEnd {
   /** The call showed that the origin fails, or that it answers. */
   readonly judged: (failed: boolean) => void;
