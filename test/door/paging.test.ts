@@ -335,3 +335,18 @@ test("metadata answers a client with its token by either media type of JSON, the
     expect(await typeOf(".well-known/smart-configuration")).toBe("application/json; charset=utf-8");
   }
 });
+
+test("a page goes on after its last row though new rows moved that row to a later origin page; a row that is gone ends it", async ({
+  expect,
+}) => {
+  const first = await phylax.ask("payer", "Observation?patient=amara&_count=3");
+  expect(ids(first)).toEqual(visible.slice(0, 3));
+  const more = Array.from({ length: 25 }, (_, n) => observation(`new${n}`, false));
+  Object.assign(origin, { rows: [...more, ...list] });
+  const second = await phylax.ask("payer", nextOf(first) ?? "");
+  expect(second.status, second.text).toBe(200);
+  expect(ids(second)).toEqual(visible.slice(3, 6));
+
+  Object.assign(origin, { rows: list.filter(({ id }) => id !== visible[2]) });
+  expect((await phylax.ask("payer", nextOf(first) ?? "")).status).toBe(410);
+});
