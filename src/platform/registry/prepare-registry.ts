@@ -1,5 +1,8 @@
 import { createHash, X509Certificate } from "node:crypto";
 import { isPurposeOfUse } from "#fhir/r4/purpose-of-use";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { parseScopes } from "#identity/scopes";
+import { rowFilterOf } from "#policy/scope-filters";
 import type { RegisteredSubject } from "#identity/certificate/subject";
 import type { RegisteredCertificate } from "#identity/client";
 import type { Prepared } from "#registry/merge";
@@ -38,6 +41,13 @@ export async function prepareRegistry(file: RegistryDocument): Promise<Result<Pr
       }
     }
   }
+  const unjudged = file.grants.findIndex(({ scopes }) => hasUnjudgedFilter(scopes));
+  if (unjudged !== -1)
+    return err({
+      reason: "not_supported",
+      pointer: pointer(["grants", unjudged, "scopes"]),
+      problem: "this version cannot enforce a condition of these scopes: no type's rows can be judged by it",
+    });
   const certificates: (readonly RegisteredCertificate[])[] = [];
   const certificateSubjects = file.clients.map((client) => client.certificates.flatMap(subjectOf));
   for (const [i, client] of file.clients.entries()) {
@@ -67,6 +77,20 @@ export async function prepareRegistry(file: RegistryDocument): Promise<Result<Pr
     });
   }
   return ok({ policies, certificates, certificateSubjects });
+}
+
+/**
+ * A condition that no row of its scope's types can be judged by. A token's scope with it grants nothing; an
+ * operator who registers it would believe that it grants something.
+ */
+function hasUnjudgedFilter(text: string): boolean {
+  const scopes = parseScopes(text);
+  if (!scopes.ok) return false; // the file's reader has refused it
+  return scopes.value.some(({ type, filters }) =>
+    filters.some((filter) =>
+      (type === "*" ? r4ResourceTypes : [type]).every((each) => rowFilterOf(each, filter) === undefined),
+    ),
+  );
 }
 
 /** Each secret that the file names, and its place in the file. */

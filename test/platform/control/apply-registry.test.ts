@@ -166,6 +166,9 @@ const bad: readonly (readonly [string, string, unknown])[] = [
     "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
   ],
   ["/agreements/0/purposes/1", "/agreements/0/purposes/1", "WHATEVER"],
+  // conditions that no row can be judged by
+  ["/grants/0/scopes", "/grants/0/scopes", "system/*.rs?nonsense=a"],
+  ["/grants/0/scopes", "/grants/0/scopes", "system/Observation.rs?_text=a"],
   ["/policies/0/body/rules/0/show/0", "/policies/0/body/rules/0/show/0", "no.such.element"],
   [
     "/policies/0/body/rules/0/examples/0/becomes/birthDate",
