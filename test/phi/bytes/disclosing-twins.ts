@@ -57,7 +57,9 @@ class Twins {
       splitter.read(page.slice(from, bounds[index + 1]), take, ahead);
     for (const [index, bytes] of entries.entries()) {
       const plain = this.#plain.entry(bytes, type);
-      this.#same(texts[index], JSON.stringify(plain.ok ? described(plain.value) : plain.error), page);
+      const text = JSON.stringify(plain.ok ? described(plain.value) : plain.error);
+      // The fast twin has read all rows by now, the plain twin only these: their residences agree at the end.
+      if (texts[index] !== text || index === entries.length - 1) this.#same(texts[index], text, page);
     }
     return matches;
   }
