@@ -48,6 +48,11 @@ export interface Verb {
    * texts.
    */
   readonly changes: boolean;
+  /**
+   * True: a repeat widens nothing, even if the first act was done and a further operator has acted since. Without
+   * it a repeat under a key whose first outcome is unknown is refused.
+   */
+  readonly isRepeatable: boolean;
   /** `operator`: the id of the operator who acts. */
   readonly act: (document: unknown, operator: string) => Promise<Result<Act, Rejected>>;
 }
@@ -62,8 +67,8 @@ export interface Act {
 
 /**
  * Runs a verb for an operator. It is on record before it is done and after; when the first record fails,
- * this throws and nothing is done. Every verb can be repeated with the same document, so a lost answer does
- * no harm; under an `Idempotency-Key` a repeat gets the first result.
+ * this throws and nothing is done. Under an `Idempotency-Key` a repeat gets the first result; if that is unknown, only a repeatable verb is done
+ * again.
  */
 export async function administer(
   submission: Submission,
@@ -119,6 +124,11 @@ export async function administer(
     if (once?.result !== undefined) {
       await trail.ended({ status: 200, reason: "write_repeated" satisfies RecordedOnly });
       return json(id, 200, once.result, headers);
+    }
+    if (once?.isResumed === true && !verb.isRepeatable) {
+      const { status, title } = publicFaces.outcome_unknown;
+      await trail.ended({ status, reason: "outcome_unknown" });
+      return problem(id, { status, title }, headers);
     }
     await once?.acting();
     const done = await verb.act(document.value.value, operator.value.id);

@@ -6,6 +6,7 @@ import type { RegistryDesk } from "./ports.ts";
 export const applyRegistryVerb = (registry: Pick<RegistryDesk, "apply">): Verb => ({
   interaction: "apply-registry",
   changes: true,
+  isRepeatable: false,
   method: "POST",
   path: "api/registry",
   roles: ["registry-admin"],

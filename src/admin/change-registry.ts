@@ -7,6 +7,7 @@ import type { Applied, RegistryDesk } from "./ports.ts";
 export const showRegistryVerb = (registry: Pick<RegistryDesk, "show">): Verb => ({
   interaction: "show-registry",
   changes: false,
+  isRepeatable: true,
   method: "GET",
   path: "api/registry",
   roles: ["registry-reader", "registry-admin"],
@@ -17,6 +18,7 @@ export const showRegistryVerb = (registry: Pick<RegistryDesk, "show">): Verb => 
 export const planRegistryVerb = (registry: Pick<RegistryDesk, "plan">): Verb => ({
   interaction: "plan-registry",
   changes: false,
+  isRepeatable: true,
   method: "POST",
   path: "api/registry/plan",
   roles: ["registry-reader", "registry-admin"],
@@ -30,6 +32,7 @@ export const planRegistryVerb = (registry: Pick<RegistryDesk, "plan">): Verb => 
 export const changeRegistryVerb = (registry: Pick<RegistryDesk, "change">): Verb => ({
   interaction: "change-registry",
   changes: true,
+  isRepeatable: true,
   method: "POST",
   path: "api/registry/changes",
   roles: ["registry-admin"],

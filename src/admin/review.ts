@@ -9,6 +9,7 @@ export const listReviewsVerb = (reviews: ReviewTasks): Verb => ({
   method: "POST",
   roles: ["privacy-officer"],
   changes: false,
+  isRepeatable: true,
   async act(document) {
     const found = await reviews.list(document);
     return found.ok ? ok({ answer: { reviews: found.value } }) : rejected(found.error);
@@ -22,6 +23,7 @@ export const closeReviewVerb = (reviews: ReviewTasks): Verb => ({
   method: "POST",
   roles: ["privacy-officer"],
   changes: true,
+  isRepeatable: true,
   async act(document, operator) {
     const closed = await reviews.close(document, operator);
     return closed.ok ? ok({ answer: { closed: true } }) : rejected(closed.error);

@@ -10,6 +10,7 @@ import type { RegistryDesk } from "./ports.ts";
 export const revokeVerb = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
   interaction: "revoke",
   changes: true,
+  isRepeatable: true,
   path: "api/revocations",
   method: "POST",
   roles: ["revoker"],
@@ -23,6 +24,7 @@ export const revokeVerb = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
 export const liftVerb = (registry: Pick<RegistryDesk, "lift">): Verb => ({
   interaction: "lift-revocation",
   changes: true,
+  isRepeatable: false,
   path: "api/revocations/lift",
   method: "POST",
   roles: ["revoker"],

@@ -9,6 +9,7 @@ import type { AccountingHolds } from "./ports.ts";
 export const suspendAccountingVerb = (holds: AccountingHolds): Verb => ({
   interaction: "suspend-accounting",
   changes: true,
+  isRepeatable: true,
   path: "api/accounting/suspensions",
   method: "POST",
   roles: ["privacy-officer"],

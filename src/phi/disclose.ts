@@ -299,7 +299,11 @@ export class Discloser {
         mustShow: (facts) => (part === "read" ? [] : (mustShow?.(facts) ?? [])),
         note: (facts) => residences.note(facts),
         mayLinkTo: (other) => mayLinkTo(other, origin),
-        viewInside: this.#context.viewInside,
+        viewInside: (resource, nesting) => {
+          // A Consent of a patient inside judges the whole row.
+          if (needsWhole(this.#factsOf(resource), origin)) throw unusual;
+          return this.#context.viewInside(resource, nesting);
+        },
       },
       this.#bases,
       type,

@@ -89,6 +89,13 @@ const grants = {
   delete: { interaction: "delete", permission: "d" },
 } as const;
 
+/** Answers whether the caller is a consent registrar, or the individual within their own records. */
+const mayChangeConsents = ({ isConsentRegistrar }: CompiledPolicy, { scopes, consents }: Access): boolean =>
+  isConsentRegistrar ||
+  (typeof consents === "object" &&
+    consents.individual !== undefined &&
+    scopes.every(({ context }) => context === "patient"));
+
 /**
  * Decides about a write from policy ∩ scopes. An update or a delete needs the right to read: the body
  * replaces a resource that was read, and the outcome of the write reveals something about the stored
@@ -103,6 +110,9 @@ export function evaluateWrite(
   const { interaction, permission } = grants[write.kind];
   const rules = policy.rulesTo(type, interaction);
   if (rules.length === 0) return err({ reason: "rule_missing", type, interaction });
+  // A new Consent of any client adds denials at most. A change or a deletion could take a denial away.
+  if (type === "Consent" && write.kind !== "create" && !mayChangeConsents(policy, access))
+    return err({ reason: "rule_missing", type, interaction });
   const rowAccess = rowAccessOf(access, type, permission);
   if (rowAccess === undefined) return err({ reason: "scope_insufficient", type, interaction });
   // A practitioner or an organization belongs to several patients: one patient's scope must not change it.

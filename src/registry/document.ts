@@ -424,8 +424,9 @@ const origin = z.strictObject({
   }),
   limits: z
     .strictObject({
-      timeoutSeconds: z.int().min(1).max(60).optional().meta({
-        description: "For one question, from the request to the last byte of the answer. Default: 10.",
+      timeoutSeconds: z.int().min(1).max(15).optional().meta({
+        description:
+          "For one question, from the request to the last byte of the answer. Default: 10. An attempt under an Idempotency-Key, which asks twice at most, ends before a repeat may take over.",
       }),
       concurrent: z.int().min(1).max(10_000).optional().meta({
         description: "Calls to this server at once, in one isolate of the gateway. Default: 256.",

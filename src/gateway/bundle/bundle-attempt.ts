@@ -28,7 +28,7 @@ import {
 export type SentEnd = KeptEnd | "unknown" | "nothing";
 
 // A write waits ten seconds for its origin, twice if the origin wants a new token.
-const sendingMilliseconds = { request: 30_000, write: 20_000 };
+const sendingMilliseconds = { request: 30_000, write: 30_000 };
 
 /** A batch or a transaction on its way, under the attempt that has its key: all its writes have one key. */
 export class BundleAttempt {

@@ -30,7 +30,7 @@ export type OnceRefusal =
   | { readonly reason: "outcome_unknown" };
 
 // A write waits ten seconds for its origin, twice if the origin wants a new token.
-export const sendingMilliseconds = 30_000;
+export const sendingMilliseconds = 60_000;
 
 /** The statuses of refusals that stored rows decide, in one face whether a row is hidden or absent. */
 export const ofRow: ReadonlySet<number> = new Set([404, 409, 412, 422]);

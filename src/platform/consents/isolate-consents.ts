@@ -170,8 +170,10 @@ export class IsolateConsents {
   }
 
   #drop(subject: string, epoch: number): void {
+    // Deltas of different clients arrive in any order: an older delta never hides a later change.
+    const latest = Math.max(epoch, this.#changes.get(subject) ?? 0);
     this.#changes.delete(subject);
-    this.#changes.set(subject, epoch);
+    this.#changes.set(subject, latest);
     if (this.#changes.size > changesMax) {
       const [[oldest, changed] = ["", 0]] = this.#changes;
       this.#changes.delete(oldest);

@@ -20,7 +20,9 @@ export function originAddress(
   { secrets, tokens, bearers }: OriginCredentials,
 ): OriginAddress {
   const base: FhirBase = alsoKnownAs.length === 0 ? url : [url, ...alsoKnownAs];
-  const { timeoutSeconds = 10, concurrent = 256, concurrentPerClient = 128 } = limits;
+  const { timeoutSeconds = 10, concurrent = 256 } = limits;
+  // One client whose calls hang leaves half of the calls to all others.
+  const { concurrentPerClient = Math.max(1, Math.floor(concurrent / 2)) } = limits;
   const server = {
     base,
     forwardClientCert,

@@ -81,10 +81,13 @@ export async function applyRegistry(
   };
   try {
     return await settle();
-  } catch {
+  } catch (fault) {
     // Another writer may have written between the read and the write: read the present state and try once
-    // more.
-    return await settle();
+    // more. The first try may have been written although its answer is lost: then a refusal of the second says
+    // nothing about the document.
+    const again = await settle();
+    if (!again.ok) throw fault;
+    return again;
   }
 }
 

@@ -68,14 +68,15 @@ export async function writeRegistry(
         })
         .where(eq(origins.name, name)),
     ),
-    ...changes.clients.added.map((client) =>
-      db.insert(clients).values({ id: client.id, ...columns(client) }),
-    ),
     ...changes.clients.changed.map((client) =>
       db
         .update(clients)
         .set({ ...columns(client), regionSince: regionSince(client, at) })
         .where(eq(clients.id, client.id)),
+    ),
+    // After the changed clients: a new client may take the external id that a client gave up.
+    ...changes.clients.added.map((client) =>
+      db.insert(clients).values({ id: client.id, ...columns(client) }),
     ),
     ...changes.certificates.removed.map(({ client, x5t }) =>
       db.delete(certificates).where(and(eq(certificates.client, client), eq(certificates.x5t, x5t))),

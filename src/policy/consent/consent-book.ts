@@ -58,6 +58,11 @@ export class ConsentBook {
     return [...this.#known.keys()];
   }
 
+  /** The id of the individual who asks for their own records. */
+  get individual(): string | undefined {
+    return this.#scene.individual;
+  }
+
   /** Answers whether these are the Consents by which rows were judged. */
   isSame(found: ReadonlyMap<string, readonly FiledConsent[]>): boolean {
     return [...this.#known].every(([patient, known]) => {
@@ -102,7 +107,9 @@ export class ConsentBook {
       return known ?? none;
     });
     const isOwn = asked.length === 0 && patients.length > 0 && !unnamed;
-    const isNobodys = patients.length === 0 && !isCompartmentType(textAt(row, "resourceType") ?? "");
+    // A patient whom no reference identifies is a patient all the same.
+    const isNobodys =
+      patients.length === 0 && !unnamed && !isCompartmentType(textAt(row, "resourceType") ?? "");
     return new RowConsents(this.#scene.request, each, isOwn || isNobodys, () =>
       whole === undefined ? undefined : rowFactsOf(whole, base),
     );

@@ -18,8 +18,8 @@ export interface RowLeasesOptions {
 // The number of objects among which the rows of an origin are divided.
 const booksOfOrigin = 64;
 const [looksMax, lookMilliseconds] = [20, 150];
-// A write waits ten seconds for its origin, twice if the origin wants a new token.
-const writeMilliseconds = 20_000;
+// A write waits at most fifteen seconds for its origin, twice if the origin wants a new token.
+const writeMilliseconds = 32_000;
 
 /** The leases in the Durable Objects of their origins. A request waits three seconds for a lease. */
 export function rowLeases({ books, clock, newId, wait }: RowLeasesOptions): RowLeases {
