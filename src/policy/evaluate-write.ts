@@ -33,8 +33,13 @@ export type PlainWrite =
 export interface WriteGrant extends Pick<FactLists, "factPaths"> {
   readonly policyDigest: string;
   /**
-   * The writer's view of the stored resource; `undefined` for a create. `writable` decides what may be
-   * written.
+   * Answers whether the scopes to read cover the stored row. Without them no answer may depend on a guess at
+   * the row's content. `base`: the origin's.
+   */
+  readonly mayRead: (resource: Facts, base: FhirBase) => boolean;
+  /**
+   * The writer's view of the stored resource, by the scopes to write or to read it; `undefined` for a create.
+   * `writable` decides what may be written.
    */
   readonly seen:
     | Pick<Grant, "viewOf" | "viewInside" | "mayLinkTo" | "ask" | "withheldPaths" | "part2Scope">
@@ -97,9 +102,9 @@ const mayChangeConsents = ({ isConsentRegistrar }: CompiledPolicy, { scopes, con
     scopes.every(({ context }) => context === "patient"));
 
 /**
- * Decides about a write from policy ∩ scopes. An update or a delete needs the right to read: the body
- * replaces a resource that was read, and the outcome of the write reveals something about the stored
- * resource.
+ * Decides about a write from policy ∩ scopes. An update or a delete needs a rule to read: the rule's view
+ * decides what the write keeps. The scope needs no `r` for it; what the answer shows is decided by the scopes to
+ * read. A patch needs `r`: its operations test the stored resource.
  */
 export function evaluateWrite(
   policy: CompiledPolicy,
@@ -117,8 +122,13 @@ export function evaluateWrite(
   if (rowAccess === undefined) return err({ reason: "scope_insufficient", type, interaction });
   // A practitioner or an organization belongs to several patients: one patient's scope must not change it.
   if (!canCover(rowAccess, type)) return err({ reason: "outside_patient_compartment", type });
+  const readAccess = rowAccessOf(access, type, "r");
+  if (write.kind === "patch" && readAccess === undefined)
+    return err({ reason: "scope_insufficient", type, interaction: "read" });
   const read =
-    write.kind === "create" ? undefined : evaluate(policy, access, { kind: "read", type, id: write.id });
+    write.kind === "create"
+      ? undefined
+      : evaluate(policy, withRead(access, permission), { kind: "read", type, id: write.id });
   if (read?.ok === false) return read;
   if (read?.value.expects.kind === "read" && read.value.expects.referrers.length > 0)
     return err({ reason: "outside_patient_compartment", type });
@@ -135,6 +145,7 @@ export function evaluateWrite(
     insideBy(basis, resource, base, nesting);
   return ok({
     policyDigest: policy.digest,
+    mayRead: (resource, base) => readAccess !== undefined && coversRow(readAccess, resource, base),
     seen: read?.value,
     writable,
     mayLinkTo: (other, base) =>
@@ -152,6 +163,18 @@ export function evaluateWrite(
     faultOf: (change, base) => faultOf(change, base, basis, { writable, writableInside, seen: read?.value }),
   });
 }
+
+/** The access of a writer to the stored row: a scope to change it is also a scope to see what it changes. */
+const withRead = (access: Access, permission: "c" | "u" | "d"): Access => ({
+  ...access,
+  scopes: access.scopes.map(({ context, type, permissions, filters }) => ({
+    context,
+    type,
+    permissions:
+      permissions.includes(permission) && !permissions.includes("r") ? [...permissions, "r"] : permissions,
+    filters,
+  })),
+});
 
 /**
  * Applies each rule about the result of a write: to the written resource and to every nested resource alike.

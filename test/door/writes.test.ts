@@ -61,6 +61,8 @@ const world = [
   }),
   observation("lab-amara", "amara", { identifier: [{ system: "urn:lab", value: "one" }] }),
   observation("to-delete", "amara"),
+  observation("unread", "amara"),
+  observation("unread-too", "amara"),
   { resourceType: "Practitioner", id: "vera", name: [{ family: "Vera" }] },
 ];
 
@@ -115,7 +117,7 @@ const policy = {
   ],
 };
 
-type Who = "clinic" | "app" | "reader" | "doctor";
+type Who = "clinic" | "app" | "reader" | "doctor" | "blind";
 let phylax: Door;
 let bundles: string;
 let issuer: Outsider;
@@ -126,6 +128,7 @@ const scopes = {
   app: "patient/*.cruds",
   reader: "system/*.rs",
   doctor: "user/*.cruds",
+  blind: "patient/*.cud",
 } as const;
 
 beforeAll(async () => {
@@ -160,7 +163,11 @@ beforeAll(async () => {
       ),
     );
     const whose =
-      who === "app" ? { patient: "amara" } : who === "doctor" ? { fhirUser: "Practitioner/vera" } : {};
+      who === "app" || who === "blind"
+        ? { patient: "amara" }
+        : who === "doctor"
+          ? { fhirUser: "Practitioner/vera" }
+          : {};
     const claims = { client_id: who, scope: scopes[who], ...whose };
     tokens.set(who, await outsideToken(issuer, certificate, claims));
   }
@@ -243,6 +250,41 @@ test("a client whose policy hides elements updates the visible elements, and the
     address: [{ city: "canary-city-of-amara" }],
   });
   expect(text, "a narrative that was generated from other elements is not kept").toBeUndefined();
+});
+
+test("a client with `u` and `d` and without `r` updates and deletes by the rule's view; the answer shows nothing of the row, and no guess at its content is confirmed", async ({
+  expect,
+}) => {
+  const representation = { prefer: "return=representation" };
+  expect((await ask("blind", "Observation/unread")).status).toBe(403);
+  const { note: _hidden, ...visible } = observation("unread", "amara", { status: "amended" });
+  const reply = await put("blind", "Observation/unread", visible, representation);
+  expect([reply.status, reply.text, reply.headers["etag"]]).toEqual([200, "", undefined]);
+  expect(await stored("Observation/unread")).toMatchObject({
+    status: "amended",
+    note: [{ text: "canary-note-of-unread" }],
+  });
+
+  // The tag of the row as a reader sees it: with it, a writer could test guesses.
+  const tag = (await ask("app", "Observation/unread")).headers["etag"] ?? "";
+  expect((await put("app", "Observation/unread", visible, { "if-match": tag })).status).toBe(200);
+  const now = (await ask("app", "Observation/unread")).headers["etag"] ?? "";
+  expect((await put("blind", "Observation/unread", visible, { "if-match": now })).status).toBe(412);
+  expect((await put("blind", "Observation/unread", visible, { "if-match": "*" })).status).toBe(200);
+  const operations = [{ op: "test", path: "/status", value: "amended" }];
+  expect((await patch("blind", "Observation/unread", operations)).status).toBe(403);
+
+  const outside = { ...visible, id: "pulse-bela", subject: to("Patient/bela") };
+  expect((await put("blind", "Observation/pulse-bela", outside)).status).toBe(404);
+  expect((await put("blind", "Observation/absent", { ...visible, id: "absent" })).status).toBe(404);
+  expect((await put("blind", "Observation/secret-amara", { ...visible, id: "secret-amara" })).status).toBe(
+    404,
+  );
+  const created = await post("blind", "Observation", visible, representation);
+  expect([created.status, created.text]).toEqual([201, ""]);
+  const deleting = { method: "DELETE", headers: { prefer: "return=OperationOutcome" } };
+  const deleted = await ask("blind", "Observation/unread-too", deleting);
+  expect([deleted.status, deleted.text.includes("canary")]).toEqual([200, false]);
 });
 
 test("an unchanged write of the read resource is a new version with the same content", async ({ expect }) => {

@@ -191,6 +191,7 @@ export const decisions: Readonly<Record<string, Decide>> = {
     return [...patients, textAt(resource, "id") ?? ""].map((patient) => residences.of(patient));
   }),
   "policy/evaluate-write writable": byWrite((facts, { writable }) => writable(facts, origin)),
+  "policy/evaluate-write mayRead": byWrite((facts, { mayRead }) => mayRead(facts, origin)),
   "policy/evaluate-write writableInside": byWrite((facts, { writableInside }) => [
     writableInside(facts, origin, "contained"),
     writableInside(facts, origin, "entry"),

@@ -7,6 +7,7 @@ import { RowFactsReader, type RowFacts } from "#fhir/json/row-facts";
 import { err, ok, type Result } from "#kernel/result";
 import { unread, type DisclosureRefusal } from "#phi/disclose";
 import { patientsMax } from "#phi/disclosure";
+import { factsFor } from "#policy/facts";
 import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
 import { concernedByChange, concernedByUnread } from "#gateway/origin/concerned-by-write";
 import type { Permission } from "#gateway/admission/permit";
@@ -52,7 +53,9 @@ export async function planDelete(
   if (!origin.concerned.decide({ type, id, ...(shown ?? concernedByUnread(whole ?? row, bases)) }))
     return err({ reason: "answer_too_large" });
   const seen = asRead(whole ?? row, shown?.resource, grant.value, bases);
-  if (!isCurrent(ifMatch, seen, grant.value.policyDigest)) return err({ reason: "version_not_current" });
+  const isKnown = grant.value.mayRead(factsFor(grant.value, row), bases.origin);
+  if (!isCurrent(ifMatch, isKnown ? seen : undefined, grant.value.policyDigest))
+    return err({ reason: "version_not_current" });
   const version = versionIn(row);
   if (version === undefined) return err({ reason: "version_missing" });
   const concerned =

@@ -19,6 +19,8 @@ export interface StoredRow {
   readonly shown: JsonObject;
   readonly sources: WeakMap<JsonObject, JsonObject>;
   readonly view: ResourceView;
+  /** The scopes to read cover the row. */
+  readonly isReadable: boolean;
   readonly version: string | undefined;
   /** The patients whom the visible part concerns. */
   readonly named: ConcernedPatients;
@@ -51,6 +53,7 @@ export function storedRow(
     shown: cut.value.resource,
     sources,
     view: view.value,
+    isReadable: grant.mayRead(factsFor(grant, stored), bases.origin),
     version: versionIn(stored),
     named: cut.value,
   });
@@ -117,6 +120,9 @@ export function asRead(
 /**
  * RFC 9110 §13.1.1, by facts that the client can know: the gateway's own tag, compared strongly, or the
  * version if the view shows it.
+ *
+ * @param shown `undefined`: the client cannot read the row, so no tag is current. A tag would confirm a guess
+ * at the content.
  */
 export function isCurrent(
   ifMatch: WriteConditions["ifMatch"],

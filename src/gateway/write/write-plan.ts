@@ -178,8 +178,10 @@ function decideChange(
   { ifMatch }: WriteConditions,
   { grant, row, bases }: { readonly grant: WriteGrant; readonly row: StoredRow; readonly bases: Bases },
 ): Result<PlannedWrite, PlanRefusal> {
-  const { stored, shown, sources, view, version } = row;
-  if (!isCurrent(ifMatch, asRead(stored, shown, grant, bases), grant.policyDigest))
+  const { stored, shown, sources, view, isReadable: isKnown, version } = row;
+  // A patch tests the stored resource: its writer must be able to read the row.
+  if (kind === "patch" && !isKnown) return err({ reason: "row_outside_access" });
+  if (!isCurrent(ifMatch, isKnown ? asRead(stored, shown, grant, bases) : undefined, grant.policyDigest))
     return err({ reason: "version_not_current" });
   if (version === undefined) return err({ reason: "version_missing" });
 
