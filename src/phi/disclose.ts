@@ -116,7 +116,8 @@ export class Discloser {
 
   /** The answer to a read. */
   read(body: Uint8Array, type: string, id: string): Result<Disclosure, DisclosureRefusal> {
-    const cut = this.#engine === "bytes" ? this.#cutterFor(type, "read").resource(body) : undefined;
+    const isCut = this.#engine === "bytes" && !this.#mayNest(body);
+    const cut = isCut ? this.#cutterFor(type, "read").resource(body) : undefined;
     // Whatever is refused, the plain engine refuses.
     if (typeof cut === "object" && cut.released.id === id)
       return ok(this.#disclosure(cut.released, cut.lastUpdated));
@@ -217,8 +218,9 @@ export class Discloser {
         cutter.begin(next);
       },
       entryAt: (at) => {
-        const cut = this.#engine === "plain" ? undefined : cutter.entryAt(at, part());
+        let cut = this.#engine === "plain" ? undefined : cutter.entryAt(at, part());
         const bytes = chunk.subarray(at, cut?.entryEnd);
+        if (cut !== undefined && cut.kind !== "key" && this.#mayNest(bytes)) cut = undefined;
         this.#ahead = { bytes, cut };
         return cut && bytes;
       },
@@ -241,7 +243,12 @@ export class Discloser {
       ahead.cut === undefined &&
       ahead.bytes.buffer === bytes.buffer &&
       ahead.bytes.byteOffset === bytes.byteOffset;
-    return isLeft ? undefined : this.#cutterFor(type, "search").entry(bytes);
+    return isLeft || this.#mayNest(bytes) ? undefined : this.#cutterFor(type, "search").entry(bytes);
+  }
+
+  /** Consents of patients whom a nested resource names judge the row: the plain engine reads them. */
+  #mayNest({ buffer, byteOffset, length }: Uint8Array): boolean {
+    return this.#grant.judgesNested && Buffer.from(buffer, byteOffset, length).includes('"contained"');
   }
 
   /** A row of a list: it may leave, or it is hidden. */

@@ -240,7 +240,12 @@ const limitedTo = (isOwn: SearchPart["isOwn"], grant: SearchGrant): SearchGrant 
 export function mayBeMasked(access: Access, type: string, { paths }: SearchParameter["definition"]): boolean {
   const isLink =
     type === "Patient" && paths?.some(([first, second]) => first === "link" && second === "other") === true;
-  return isLink && rowAccessOf(access, "Patient", "r")?.some(({ owners }) => owners === undefined) !== true;
+  return (
+    isLink &&
+    rowAccessOf(access, "Patient", "r")?.some(
+      ({ owners, filters }) => owners === undefined && filters.length === 0,
+    ) !== true
+  );
 }
 
 /**
@@ -426,6 +431,7 @@ function granted(
         ? readableBy(resource, includedType, base)
         : readableBy(resource, includedType, base, isReferredBy(through));
     },
+    judgesNested: typeof access.consents === "object",
     needsWhole: (row, base) => {
       const { consents } = access;
       return (

@@ -51,6 +51,8 @@ export interface Grant extends FactLists {
    * force may ask for any element: then {@link viewOf} needs facts of the whole resource.
    */
   readonly needsWhole: (row: Facts, base: FhirBase) => boolean;
+  /** Consents of patients whom only nested resources name judge a row: it is read whole if it has any. */
+  readonly judgesNested: boolean;
   /**
    * The scope of the consent for a row that is a record of 42 CFR Part 2, as its answer states it; undefined for
    * each further row. Undefined as a whole: no such record leaves under this policy.

@@ -95,6 +95,9 @@ function partsOf(
 function enforceable({ shows }: Access, type: string, filter: ScopeFilter): RowFilter | undefined {
   const judged = rowFilterOf(type, filter);
   if (judged === undefined || filter.parameter === "category") return judged;
+  // Links to Patients outside the access are masked: a condition on them would reveal their targets.
+  const { paths } = judged.parameter.definition;
+  if (type === "Patient" && paths?.some(([first]) => first === "link") === true) return undefined;
   return shows?.(type, judged.parameter) === true ? judged : undefined;
 }
 
@@ -153,8 +156,10 @@ export const coversRowOrShared = (rowAccess: RowAccess, row: Facts, type: string
 export function coversNamedPatient(rowAccess: RowAccess, reference: JsonObject, base: FhirBase): boolean {
   const named = parseReference(textAt(reference, "reference") ?? "", base);
   return rowAccess.some(
-    ({ owners }) =>
-      owners === undefined || (named.kind === "local" && named.type === "Patient" && owners.has(named.id)),
+    // A reference does not tell whether the Patient meets a condition.
+    ({ owners, filters }) =>
+      filters.length === 0 &&
+      (owners === undefined || (named.kind === "local" && named.type === "Patient" && owners.has(named.id))),
   );
 }
 

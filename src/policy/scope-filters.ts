@@ -33,6 +33,9 @@ export function rowFilterOf(type: string, filter: ScopeFilter): RowFilter | unde
 function readFilter(type: string, { parameter: code, values }: ScopeFilter): RowFilter | undefined {
   const definition = searchParametersOf(type).get(code);
   if (definition?.paths === undefined || !judged.has(definition.type)) return undefined;
+  // R4's token is true or false: a date would be found by the keys of a hidden date of death.
+  const isDeceased = code === "deceased";
+  if (isDeceased && !values.every((text) => text === "true" || text === "false")) return undefined;
   const read = values.map((text) => readSearched(text, definition));
   const searched = read.flatMap((value) => value ?? []);
   if (searched.length < read.length) return undefined;
@@ -41,7 +44,7 @@ function readFilter(type: string, { parameter: code, values }: ScopeFilter): Row
   return {
     parameter,
     meets:
-      definition.type === "token"
+      definition.type === "token" && !isDeceased
         ? (row) => {
             const keys = keysOf(row, definition, paths);
             return values.some((text) => keys.has(text));

@@ -156,11 +156,11 @@ const inForce = async (patient: string) =>
   ]);
 const clear = async () => {
   for (const patient of ["amara", "bela"]) {
-    const found = JSON.parse((await ask("clinic", `Consent?patient=${patient}`)).text) as {
+    const found = JSON.parse((await ask("registrar", `Consent?patient=${patient}`)).text) as {
       readonly entry?: readonly { readonly resource: { readonly id: string } }[];
     };
     for (const { resource } of found.entry ?? [])
-      await ask("clinic", `Consent/${resource.id}`, { method: "DELETE" });
+      await ask("registrar", `Consent/${resource.id}`, { method: "DELETE" });
   }
 };
 
@@ -217,10 +217,32 @@ test("a Consent ends by an update, a patch or a deletion, also inside a batch or
   }
 });
 
-test("an update by a client that is no registrar takes the right to permit away", async ({ expect }) => {
-  const id = idOf(await ask("app", "Consent", sending("POST", consent("amara"))));
-  await ask("clinic", `Consent/${id}`, sending("PUT", { ...consent("amara"), id, dateTime: "2026-11-02" }));
-  expect(await inForce("amara")).toEqual([["clinic", false, "permit"]]);
+test("a client that is no registrar takes no denial away: it cannot change or delete a Consent in any way", async ({
+  expect,
+}) => {
+  const denial = { ...consent("bela"), provision: { type: "deny" } };
+  const id = idOf(await ask("registrar", "Consent", sending("POST", denial)));
+  const ended = { ...denial, id, status: "inactive" };
+  const inBundle = (type: string) =>
+    sending("POST", {
+      resourceType: "Bundle",
+      type,
+      entry: [{ request: { method: "DELETE", url: `Consent/${id}` } }],
+    });
+  const patch = [{ op: "replace", path: "/status", value: "inactive" }];
+  for (const [path, how] of [
+    [`Consent/${id}`, sending("PUT", ended)],
+    [`Consent?_id=${id}`, sending("PUT", ended)],
+    [`Consent/${id}`, sending("PATCH", patch, "application/json-patch+json")],
+    [`Consent/${id}`, { method: "DELETE" }],
+    [`Consent?_id=${id}`, { method: "DELETE" }],
+    ["", inBundle("batch")],
+    ["", inBundle("transaction")],
+  ] as const) {
+    const reply = await ask("clinic", path, how);
+    expect(path === "" && reply.status === 200 ? reply.text : `${reply.status}`).toMatch(/403/u);
+    expect(await inForce("bela")).toEqual([["registrar", true, "deny"]]);
+  }
   await clear();
 });
 

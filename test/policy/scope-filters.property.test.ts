@@ -242,3 +242,13 @@ test("a scope of every type reaches the types that have the parameter, and no ro
     ).decidingPaths("Observation"),
   ).toContainEqual(["code"]);
 });
+
+test("a condition on `deceased` is true or false: a hidden date of death is found by no date", ({
+  expect,
+}) => {
+  const dead: Resource = { resourceType: "Patient", deceasedDateTime: "2020-05-05" };
+  const living: Resource = { resourceType: "Patient" };
+  expect(judged(dead, "deceased", "2020-05-05")).toBeUndefined();
+  expect([judged(dead, "deceased", "true"), judged(dead, "deceased", "false")]).toEqual([true, false]);
+  expect([judged(living, "deceased", "true"), judged(living, "deceased", "false")]).toEqual([false, true]);
+});

@@ -24,11 +24,29 @@ function isDecidable({ definition, modifier, values }: SearchParameter): boolean
 /** True if a row meets all these parameters, each by any of its values (FHIR R4 §3.1.1.4.3). */
 export const meets = (row: JsonObject, parameters: readonly SearchParameter[], base: FhirBase): boolean =>
   parameters.every(({ definition, values }) => {
+    const { components } = definition;
+    if (components !== undefined)
+      return values.some(
+        (value) => value.kind === "composite" && meetsTokens(row, components, value.parts, base),
+      );
     const found =
       definition.code === "_id"
         ? [property(row, "id") ?? null]
         : (definition.paths ?? []).flatMap((path) => valuesAt(row, path));
     return values.some((value) => found.some((element) => isFoundBy(element, value, base)));
+  });
+
+/** Answers whether a row has the tokens of a composite value; its further parts are left to the origin. */
+const meetsTokens = (
+  row: JsonObject,
+  components: NonNullable<SearchParameter["definition"]["components"]>,
+  parts: Extract<SearchValue, { kind: "composite" }>["parts"],
+  base: FhirBase,
+): boolean =>
+  components.every((definition, index) => {
+    const part = parts[index];
+    if (part === undefined) return false;
+    return definition.type !== "token" || meets(row, [{ definition, values: [part] }], base);
   });
 
 function isFoundBy(found: Json, value: SearchValue, base: FhirBase): boolean {
