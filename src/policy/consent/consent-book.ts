@@ -58,7 +58,7 @@ export class ConsentBook {
     return [...this.#known.keys()];
   }
 
-  /** The id of the individual who asks for their own records. */
+  /** The id of the individual who asks for records of their own. */
   get individual(): string | undefined {
     return this.#scene.individual;
   }
@@ -107,7 +107,7 @@ export class ConsentBook {
       return known ?? none;
     });
     const isOwn = asked.length === 0 && patients.length > 0 && !unnamed;
-    // A patient whom no reference identifies is a patient all the same.
+    // A patient without a usable reference is still a patient.
     const isNobodys =
       patients.length === 0 && !unnamed && !isCompartmentType(textAt(row, "resourceType") ?? "");
     return new RowConsents(this.#scene.request, each, isOwn || isNobodys, () =>
@@ -118,7 +118,7 @@ export class ConsentBook {
 
 const none: readonly FiledConsent[] = [];
 
-/** The Consents of the patients whom a row concerns. */
+/** The Consents of the patients of a row. */
 export class RowConsents {
   readonly #request: ConsentScene["request"];
   readonly #patients: readonly (readonly FiledConsent[])[];
