@@ -1,3 +1,4 @@
+import { BodyNotWhole } from "#entrypoint/timely-body";
 import type { ExactFaces } from "#entrypoint/faces-of";
 import { gatewayFaces } from "#entrypoint/gateway-face";
 import type { Disclosure } from "#phi/disclosure";
@@ -64,3 +65,9 @@ export type GatewayRefusal =
  * A refusal reason without a row in the table of public faces does not compile, nor a row without a reason.
  */
 gatewayFaces satisfies ExactFaces<"gateway", GatewayRefusal["reason"]>;
+
+/** The outcome of a request whose body broke off. Throws every further fault. */
+export function brokenBody(fault: unknown): Outcome {
+  if (fault instanceof BodyNotWhole) return refused({ reason: fault.reason });
+  throw fault;
+}

@@ -4,11 +4,10 @@ import { interpret } from "#gateway/admission/interpret";
 import { openReview } from "#gateway/admission/open-review";
 import { permit } from "#gateway/admission/permit";
 import { openReleaseGate } from "#gateway/admission/release-gate";
-import { BodyNotWhole } from "#entrypoint/timely-body";
 import { openOrigin } from "#gateway/origin/origin-session";
 import { Recorder } from "#gateway/record/recorder";
 import { dispatch } from "./dispatch.ts";
-import { refused, type Outcome } from "./outcome.ts";
+import { brokenBody, refused, type Outcome } from "./outcome.ts";
 import type { GatewayPorts } from "./ports.ts";
 import { release } from "./release.ts";
 
@@ -53,16 +52,6 @@ async function pass(arrival: Arrival, recorder: Recorder, ports: GatewayPorts): 
   if (!permission.ok) return refused(permission.error);
   gate.value.restsOn(() => origin.consentsHold());
 
-  const known = {
-    call: call.value,
-    caller: caller.value,
-    question: question.value,
-    permission: permission.value,
-  };
-  return dispatch({ ...known, origin, gate: gate.value, record: recorder }, ports);
-}
-
-function brokenBody(fault: unknown): Outcome {
-  if (fault instanceof BodyNotWhole) return refused({ reason: fault.reason });
-  throw fault;
+  const known = { call: call.value, caller: caller.value, question: question.value, origin };
+  return dispatch({ ...known, permission: permission.value, gate: gate.value, record: recorder }, ports);
 }
