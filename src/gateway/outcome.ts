@@ -1,4 +1,3 @@
-import { BodyNotWhole } from "#entrypoint/timely-body";
 import type { ExactFaces } from "#entrypoint/faces-of";
 import { gatewayFaces } from "#entrypoint/gateway-face";
 import type { Disclosure } from "#phi/disclosure";
@@ -9,7 +8,7 @@ import type { InterpretRefusal } from "#gateway/admission/interpret";
 import type { ReviewRefusal } from "#gateway/admission/open-review";
 import type { SignedRefusal } from "#gateway/admission/prove-signed";
 import type { ClearingRefusal, ReleaseGate } from "#gateway/admission/release-gate";
-import type { BodyNotWhole } from "#entrypoint/timely-body";
+import { BodyNotWhole } from "#entrypoint/timely-body";
 import type { BatchBodyRefusal } from "#gateway/bundle/batch-entry";
 import type { BundleOutcome, TransactionRefusal } from "#gateway/bundle/bundle-outcome";
 import type { EntryRefusal } from "#gateway/bundle/entry-outcome";
