@@ -37,7 +37,10 @@ async function foundByTwin(resource: Resource, query: string): Promise<boolean> 
 
 const judged = (resource: Resource, parameter: string, value: string): boolean | undefined => {
   const filter = rowFilterOf(resource.resourceType, { parameter, values: [value] });
-  const facts = Facts.of(treeOf(resource), filterPaths(resource.resourceType, parameter));
+  const facts = Facts.of(treeOf(resource), [
+    ["resourceType"],
+    ...filterPaths(resource.resourceType, parameter),
+  ]);
   return filter?.meets(facts, url);
 };
 

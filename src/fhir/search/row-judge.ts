@@ -70,7 +70,7 @@ function judge(
   if (code === "_id")
     return values.some((value) => value.kind === "token" && value.code === textAt(row, "id"));
   const found = paths
-    .flatMap((path) => valuesBelow(row, path))
+    .flatMap((path) => valuesOfRow(row, path))
     .filter((value) => isTarget(value, definition.targets, base));
   if (code === "deceased" && type === "token" && modifier !== "missing")
     return isDeceased(found, values) !== (modifier === "not");
@@ -126,17 +126,21 @@ export function valuesBelow(value: Json | undefined, path: readonly string[]): r
   if (step === undefined) return [value];
   if (!isObject(value)) return [];
   if (!step.endsWith("[x]")) return valuesBelow(property(value, step), below);
-  return choiceNames(value, step).flatMap((name) => valuesBelow(property(value, name), below));
+  const stem = step.slice(0, -"[x]".length);
+  return Object.keys(value)
+    .filter((name) => name.startsWith(stem) && /^[A-Z]/u.test(name.slice(stem.length)))
+    .flatMap((name) => valuesBelow(property(value, name), below));
 }
 
-/** The members that a choice may have. A resource may be facts, whose members are asked for by their names. */
-function choiceNames(value: JsonObject, step: string): readonly string[] {
-  const type = textAt(value, "resourceType") ?? "";
-  if (isResourceType(type)) return (elementsOf(type).get(step)?.forms ?? []).map(({ name }) => name);
-  const stem = step.slice(0, -"[x]".length);
-  return Object.keys(value).filter(
-    (name) => name.startsWith(stem) && /^[A-Z]/u.test(name.slice(stem.length)),
-  );
+/**
+ * As {@link valuesBelow}, of a row. It may be facts, whose members are asked for by their names: a choice is each
+ * of the forms that R4 has for the row's type.
+ */
+function valuesOfRow(row: JsonObject, [step = "", ...below]: readonly string[]): readonly Json[] {
+  if (!step.endsWith("[x]")) return valuesBelow(property(row, step), below);
+  const type = textAt(row, "resourceType") ?? "";
+  const forms = isResourceType(type) ? (elementsOf(type).get(step)?.forms ?? []) : [];
+  return forms.flatMap(({ name }) => valuesBelow(property(row, name), below));
 }
 
 type Compare = (reading: Reading, value: SearchValue, modifier: SearchParameter["modifier"]) => boolean;
