@@ -3,6 +3,7 @@ import type { AssertionProfile } from "#identity/assertion";
 import { publicJwks } from "#identity/jose/jwk";
 import { breakGlassDemand } from "#identity/break-glass";
 import { purposePattern } from "#identity/purpose";
+import { originTimeoutSecondsMax } from "#kernel/origin-timeout";
 import { regions } from "#kernel/region";
 
 const slug = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/u);
@@ -424,7 +425,7 @@ const origin = z.strictObject({
   }),
   limits: z
     .strictObject({
-      timeoutSeconds: z.int().min(1).max(15).optional().meta({
+      timeoutSeconds: z.int().min(1).max(originTimeoutSecondsMax).optional().meta({
         description:
           "For one question, from the request to the last byte of the answer. Default: 10. An attempt under an Idempotency-Key, which asks twice at most, ends before a repeat may take over.",
       }),

@@ -209,3 +209,37 @@ test("under a grant that requires keys a batch with a write needs one, a batch o
     await strict.close();
   }
 });
+
+test.for(originKinds)(
+  "%s: a bundle of which an entry needed nothing and the rest was refused leaves its key free",
+  async (kind, { expect }) => {
+    const identified = (value: string) => ({
+      ...observation("amara"),
+      identifier: [{ system: "urn:x", value }],
+    });
+    for (const type of ["transaction", "batch"]) {
+      const [key, value, text] = [newKey(), newKey(), newKey()];
+      expect((await world.ask(kind, "Observation", { body: identified(value) })).status).toBe(201);
+      const request = { method: "POST", url: "Observation" };
+      const body = {
+        resourceType: "Bundle",
+        type,
+        entry: [
+          { resource: identified(value), request: { ...request, ifNoneExist: `identifier=urn:x|${value}` } },
+          { resource: identified(text), request },
+        ],
+      };
+      world.trouble.set(kind, async ({ method, url }, act) =>
+        method === "GET" || url.endsWith("_search")
+          ? act()
+          : new Response(null, { status: 429, headers: { "retry-after": "1" } }),
+      );
+      const refused = await world.ask(kind, "", { key, body });
+      world.trouble.delete(kind);
+      expect(refused.status, refused.text).toBe(type === "batch" ? 200 : 429);
+      const again = await world.ask(kind, "", { key, body });
+      expect(again.status, again.text).toBe(200);
+      expect(JSON.stringify(await world.held(kind, "Observation")).split(`"${text}"`).length - 1).toBe(1);
+    }
+  },
+);

@@ -1,4 +1,5 @@
 import { faceOf } from "#entrypoint/gateway-face";
+import { originWriteMilliseconds } from "#kernel/origin-timeout";
 import { err, ok, type Result } from "#kernel/result";
 import type { KeyedAttempt } from "#limits/request-keys";
 import { concernsNobody } from "#gateway/origin/concerned-by-write";
@@ -27,8 +28,8 @@ import {
 /** The end of a write that this attempt sent. `nothing`: the write was certainly not done. */
 export type SentEnd = KeptEnd | "unknown" | "nothing";
 
-// A write waits ten seconds for its origin, twice if the origin wants a new token.
-const sendingMilliseconds = { request: 30_000, write: 30_000 };
+// The writes of a batch are sent one after the other.
+const sendingMilliseconds = { request: 30_000, write: originWriteMilliseconds };
 
 /** A batch or a transaction on its way, under the attempt that has its key: all its writes have one key. */
 export class BundleAttempt {
@@ -38,6 +39,8 @@ export class BundleAttempt {
   readonly #earlier: readonly KeptWrite[];
   readonly #writes: Map<number, KeptWrite>;
   readonly isResumed: boolean;
+  /** The writes for which the origin had nothing to do. */
+  readonly #unsent = new Set<number>();
   #isSending = false;
 
   constructor(attempt: KeyedAttempt, origin: OriginSession) {
@@ -111,6 +114,7 @@ export class BundleAttempt {
     if (plan.kind !== "send") {
       const [status, id] = plan.kind === "found" ? ([200, plan.id] as const) : ([204, undefined] as const);
       this.#noteEnd(index, { status, type: plan.type, id, version: undefined });
+      this.#unsent.add(index);
       return ok(plan);
     }
     const way = wayOf(plan, (await this.#origin.traits())?.capabilities ?? {});
@@ -144,10 +148,10 @@ export class BundleAttempt {
         this.#writes.set(index, this.#mayBeSent(index) ? this.#keptOf(index) : { way: "none" });
       else this.#noteEnd(index, end);
     }
-    const kept = writes.map((index) => this.#writes.get(index)?.way ?? "none");
-    const end = kept.every((way) => way === "done")
+    const wayAt = (index: number) => this.#writes.get(index)?.way ?? "none";
+    const end = writes.every((index) => wayAt(index) === "done")
       ? ({ kind: "done", result: this.#text } as const)
-      : kept.every((way) => way === "none")
+      : writes.every((index) => wayAt(index) === "none" || this.#unsent.has(index))
         ? ({ kind: "nothing" } as const)
         : ({ kind: "unknown", content: this.#text } as const);
     await storeEnd(this.#attempt, end);

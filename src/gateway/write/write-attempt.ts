@@ -1,5 +1,6 @@
 import { isObject, readJson } from "#fhir/json/json";
 import { err, ok, type Result } from "#kernel/result";
+import { originWriteMilliseconds } from "#kernel/origin-timeout";
 import type { KeyedAttempt } from "#limits/request-keys";
 import { concernedByUnread, concernsNobody, type ConcernedBy } from "#gateway/origin/concerned-by-write";
 import type { OriginRefusal } from "#gateway/origin/forward";
@@ -29,8 +30,9 @@ export type OnceRefusal =
   /** An earlier attempt sent the write, its outcome is unknown, and to send it again could do it twice. */
   | { readonly reason: "outcome_unknown" };
 
-// A write waits ten seconds for its origin, twice if the origin wants a new token.
-export const sendingMilliseconds = 60_000;
+// Before the write the row may be leased and read again.
+const leasingMilliseconds = originWriteMilliseconds / 2 + 10_000;
+export const sendingMilliseconds = leasingMilliseconds + originWriteMilliseconds;
 
 /** The statuses of refusals that stored rows decide, in one face whether a row is hidden or absent. */
 export const ofRow: ReadonlySet<number> = new Set([404, 409, 412, 422]);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "#kernel/clock";
+import { originWriteMilliseconds } from "#kernel/origin-timeout";
 import { leaseMilliseconds, type RowLeases } from "#limits/row-lease";
 
 interface Book {
@@ -18,8 +19,6 @@ export interface RowLeasesOptions {
 // The number of objects among which the rows of an origin are divided.
 const booksOfOrigin = 64;
 const [looksMax, lookMilliseconds] = [20, 150];
-// A write waits at most fifteen seconds for its origin, twice if the origin wants a new token.
-const writeMilliseconds = 32_000;
 
 /** The leases in the Durable Objects of their origins. A request waits three seconds for a lease. */
 export function rowLeases({ books, clock, newId, wait }: RowLeasesOptions): RowLeases {
@@ -32,7 +31,8 @@ export function rowLeases({ books, clock, newId, wait }: RowLeasesOptions): RowL
         const asked = clock();
         if (await book().take(rowHash, holder))
           return {
-            lastsForWrite: () => clock() + writeMilliseconds < asked + leaseMilliseconds && clock() >= asked,
+            lastsForWrite: () =>
+              clock() + originWriteMilliseconds < asked + leaseMilliseconds && clock() >= asked,
             // A lease that is not given back ends by itself.
             release: () =>
               book()
