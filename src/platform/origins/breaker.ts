@@ -15,14 +15,14 @@ interface Circuit {
  */
 export interface OriginHealth {
   readonly all: Circuit;
-  /** The clients whose failures {@link all} counts. */
-  readonly failing: ReadonlySet<string>;
+  /** The clients of the last five failures without a success between them. */
+  readonly failing: readonly string[];
   /** Clients whose last call failed. */
   readonly clients: ReadonlyMap<string, Circuit>;
 }
 
 const closed: Circuit = { failuresInARow: 0, openUntil: instant(0), trialUntil: instant(0) };
-export const healthy: OriginHealth = { all: closed, failing: new Set(), clients: new Map() };
+export const healthy: OriginHealth = { all: closed, failing: [], clients: new Map() };
 
 const failuresMax = 5;
 const clientsMin = 2;
@@ -63,16 +63,16 @@ export function afterSuccess(health: OriginHealth, client: string): OriginHealth
   if (health === healthy) return health;
   const clients = new Map(health.clients);
   clients.delete(client);
-  return clients.size === 0 ? healthy : { all: closed, failing: new Set(), clients };
+  return clients.size === 0 ? healthy : { all: closed, failing: [], clients };
 }
 
 /**
  * Five failures in a row open a circuit for five seconds, that of all only if they are of at least two
- * clients. After that, a failed trial opens it again at once.
+ * clients. After that, a failed trial opens it again at once, and failures of one client alone close that of all.
  */
 export function afterFailure(health: OriginHealth, client: string, at: Instant): OriginHealth {
-  const failing = new Set(health.failing).add(client);
-  const all = failed(health.all, at, failing.size >= clientsMin);
+  const failing = [...health.failing, client].slice(-failuresMax);
+  const all = failed(health.all, at, new Set(failing).size >= clientsMin);
   const own = failed(health.clients.get(client) ?? closed, at, true);
   return { all, failing, clients: new Map([...health.clients, [client, own]]) };
 }
@@ -81,7 +81,7 @@ function failed({ failuresInARow, openUntil }: Circuit, at: Instant, mayOpen: bo
   const failures = failuresInARow + 1;
   return {
     failuresInARow: failures,
-    openUntil: failures >= failuresMax && mayOpen ? instant(at + openMilliseconds) : openUntil,
+    openUntil: !mayOpen ? instant(0) : failures >= failuresMax ? instant(at + openMilliseconds) : openUntil,
     trialUntil: instant(0),
   };
 }

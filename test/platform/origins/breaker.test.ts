@@ -60,3 +60,16 @@ test("an origin is steady while no client's last call failed", ({ expect }) => {
   expect(isSteady(failing(["a"], 1))).toBe(false);
   expect(isSteady(afterSuccess(failing(["a"], 1), "a"))).toBe(true);
 });
+
+test("a client that fails each trial alone closes the circuit of all, and keeps its own open", ({
+  expect,
+}) => {
+  let health = healthy;
+  let at = instant(1_000_000);
+  for (const client of ["b", "a", "a", "a", "a"]) health = afterFailure(health, client, at);
+  expect(admitCall(health, "c", at, 1_000).kind).toBe("circuit_open");
+  at = instant(at + 5_001);
+  health = afterFailure(health, "a", at);
+  expect(admitCall(health, "c", at, 1_000).kind).toBe("admitted");
+  expect(admitCall(health, "a", at, 1_000).kind).toBe("circuit_open");
+});
