@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { isObject, property, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
 import { matchesIn, type FhirClient, type FhirReply } from "./fhir-client.ts";
 
-/** What writes of synthetic resources showed; `undefined`: the server refused what the question needs. */
+/** The findings of writes of synthetic resources; `undefined`: the server refused a request of the question. */
 export interface FoundWrites {
   readonly updateAsCreate: boolean | undefined;
   readonly honoursIfMatchOnUpdate: boolean | undefined;
@@ -21,7 +21,7 @@ export interface FoundWrites {
 export const probeSystem = "urn:phylax:probe";
 
 /**
- * Writes two kinds of synthetic resources, looks at what the server did, and deletes them. Each has an
+ * Writes two kinds of synthetic resources, looks at the results, and deletes them. Each has an
  * identifier of the system `urn:phylax:probe` and the label `HTEST` (test health data).
  */
 export async function probeWrites(client: FhirClient): Promise<FoundWrites> {
@@ -84,7 +84,7 @@ class WriteProbe {
     await this.#transaction();
   }
 
-  /** Deletes all that was made, also what a question made without an answer. */
+  /** Deletes every created resource, also resources that the server created without an answer. */
   async clean(): Promise<void> {
     for (const type of ["Observation", "Patient"])
       for (const name of ["1", "2", "3", "4", "5"])

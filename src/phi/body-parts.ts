@@ -4,8 +4,8 @@ const commaSign = 0x2c;
 const comma = Uint8Array.of(commaSign);
 
 /**
- * The parts of a body. Texts that stand one behind the other in one array are one part: the byte engine writes
- * the rows of a page like this, with commas between them.
+ * The parts of a body. Adjacent texts of the same array are a single part: the byte engine writes the rows of a
+ * page like this, with commas between them.
  */
 export class BodyParts {
   length = 0;

@@ -21,7 +21,7 @@ export function originAddress(
 ): OriginAddress {
   const base: FhirBase = alsoKnownAs.length === 0 ? url : [url, ...alsoKnownAs];
   const { timeoutSeconds = 10, concurrent = 256 } = limits;
-  // One client whose calls hang leaves half of the calls to all others.
+  // A client with hanging calls leaves half of the calls to the remaining clients.
   const { concurrentPerClient = Math.max(1, Math.floor(concurrent / 2)) } = limits;
   const server = {
     base,
