@@ -76,12 +76,14 @@ test.for(decisions)("docs/adr/%s has a status and the sections of the template",
   ]);
 });
 
-test("the index of decisions names each with its title, and docs/README.md each page", ({ expect }) => {
-  const index = read("docs/adr/README.md");
-  for (const name of decisions) {
-    const [, title] = /^# \d+\. (.+)$/mu.exec(read(join("docs/adr", name))) ?? [];
-    expect(index).toContain(`[${title}](${name})`);
-  }
+test("each decision has a number of its own and one row in the index, and docs/README.md names each page", ({
+  expect,
+}) => {
+  const titles = decisions.map((name) => /^# (\d+\. .+)$/mu.exec(read(join("docs/adr", name)))?.[1]);
+  const index = [...read("docs/adr/README.md").matchAll(/^\| (\d+) +\| \[(.+?)\]\((\d.+?)\)/gmu)];
+  expect(index.map(([, number, title]) => `${number}. ${title}`)).toEqual(titles);
+  expect(index.map(([, , , name]) => name)).toEqual(decisions);
+  expect(new Set(titles.map((title) => title?.split(".", 1)[0])).size).toBe(decisions.length);
   const map = read("docs/README.md");
   for (const name of readdirSync(join(root, "docs")).filter((file) => /\.(?:md|json)$/u.test(file)))
     if (name !== "README.md") expect(map).toContain(`(${name})`);

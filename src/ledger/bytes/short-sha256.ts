@@ -1,6 +1,6 @@
 /**
  * SHA-256 (FIPS 180-4) of short byte strings, for Workers: the hashes of their `node:crypto` cost several times
- * as much (docs/adr/0040). No look-up and no branch depends on the data.
+ * as much (docs/adr/0041). No look-up and no branch depends on the data.
  */
 
 const BLOCK_BYTES = 64;
