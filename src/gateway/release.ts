@@ -56,7 +56,7 @@ async function cleared(
       const may = await gate.clear({ disclosure, concerned: origin.concerned });
       if (!may.ok) return clearedRefusal(may.error, facts, drafts);
       // between the windows of a long answer: a withdrawal counts within ten seconds (P4)
-      const mayGoOn = async () => (await gate.stillGood()).ok && (await origin.consentsStand());
+      const mayGoOn = async () => (await gate.stillGood()).ok;
       return drafts.disclosure(may.value, mayGoOn);
     }
     case "written":

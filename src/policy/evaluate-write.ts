@@ -138,8 +138,8 @@ export function evaluateWrite(
   const basis = { policy, access, type, rowAccess, interaction, permission, factPaths };
   const writable: WriteGrant["writable"] = (resource, base) => {
     if (!coversRow(rowAccess, resource, base)) return undefined;
-    if (weighRow(policy, access, resource, base) === undefined) return undefined;
-    return viewBy(policy, type, rules, resource);
+    const permits = weighRow(policy, access, resource, base, "write");
+    return permits === undefined ? undefined : viewBy(policy, type, rules.filter(permits), resource);
   };
   const writableInside: WriteGrant["writableInside"] = (resource, base, nesting) =>
     insideBy(basis, resource, base, nesting);
@@ -238,8 +238,9 @@ function insideBy(
   const type = textAt(resource, "resourceType");
   const nestedAccess = type === undefined ? undefined : rowAccessOf(access, type, permission);
   if (type === undefined || nestedAccess === undefined) return undefined;
-  if (weighRow(policy, access, resource, base) === undefined) return undefined;
+  const permits = weighRow(policy, access, resource, base, "write");
+  if (permits === undefined) return undefined;
   if (!coversNested(nestedAccess, rowAccess, resource, base, nesting)) return undefined;
-  const rules = policy.rulesTo(type, interaction);
+  const rules = policy.rulesTo(type, interaction).filter(permits);
   return viewBy(policy, type, rules, resource);
 }

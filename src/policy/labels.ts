@@ -10,6 +10,7 @@ import {
   restricted,
   rowLabels,
   securityLabelOf,
+  unreadableLabel,
   type RowLabels,
 } from "./sensitivity/row-labels.ts";
 
@@ -117,6 +118,14 @@ export function leavesByPolicy({ level, sensitivities, part2 }: LeavingLabels, r
 }
 
 const mostProtective = confidentialityCodes.length - 1;
+
+/**
+ * Answers whether a labelled row leaves to the individual whom it is about (45 CFR 164.524): with each label but
+ * psychotherapy notes (164.524(a)(1)(i)), or a label that cannot be read and may mean them. A policy that withholds
+ * further rows from the individual says so by a condition of its rules.
+ */
+export const leavesToIndividual = (row: RowLabels): boolean =>
+  !row.sensitivities.has(psychotherapyNotes) && !row.unknown.has(unreadableLabel);
 
 /**
  * Answers whether a row leaves for no Consent and no policy: a service that the individual paid for in full is

@@ -1,8 +1,9 @@
 import { Facts } from "#fhir/json/facts";
+import { textAt } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
 import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import type { CompiledPolicy, CompiledRule } from "./compile.ts";
-import { isHarmless, labelsOf, leavesByPolicy, neverLeaves } from "./labels.ts";
+import { isHarmless, labelsOf, leavesByPolicy, leavesToIndividual, neverLeaves } from "./labels.ts";
 import { part2Scope } from "./part2-notice.ts";
 import { rowFactsOf } from "./consent/row-facts.ts";
 import type { Access } from "./row-access.ts";
@@ -10,15 +11,19 @@ import type { Access } from "./row-access.ts";
 /**
  * Answers which rules may show a row, by the labels of the row and by the Consents of the patients whom it
  * concerns. `undefined`: the labels withhold the row, whatever the rules say.
+ * @param action the row is disclosed, or it is written.
  */
 export function weighRow(
   policy: CompiledPolicy,
   { purpose, consents }: Pick<Access, "purpose" | "consents">,
   row: Facts,
   base: FhirBase,
+  action: "read" | "write" = "read",
 ): ((rule: CompiledRule) => boolean) | undefined {
-  const asked = typeof consents === "object" ? consents.of(row, base) : undefined;
+  const asked = typeof consents === "object" ? consents.of(row, base, action) : undefined;
   if (!mayLeaveByLabels()) return undefined;
+  // A registrar withdraws Consents for patients: it has to see them, also a denial of every disclosure.
+  if (policy.isConsentRegistrar && textAt(row, "resourceType") === "Consent") return () => true;
   return (rule) => {
     const consent = policy.consentFor(purpose, rule);
     if (asked !== undefined) return asked.permit(consent);
@@ -30,6 +35,7 @@ export function weighRow(
     if (policy.labels.fromCodes && whole === undefined) return false;
     const labels = policy.labels.fromCodes && whole ? rowFactsOf(whole, base).labels : labelsOf(row);
     if (isHarmless(labels)) return true;
+    if (asked?.isIndividuals === true && leavesToIndividual(labels)) return true;
     if (neverLeaves(labels, purpose) || (labels.isPart2 && !policy.labels.part2)) return false;
     if (leavesByPolicy(policy.labels.leaveFor(purpose), labels)) return true;
     // 42 CFR 2.31(d): legal proceedings need a consent of their own, which no Consent here can state
@@ -49,5 +55,6 @@ export function scopeOfPart2(
   if (!labels.isPart2) return undefined;
   if (leavesByPolicy(policy.labels.leaveFor(purpose), labels)) return part2Scope(purpose, undefined);
   const asked = typeof consents === "object" ? consents.of(row, base) : undefined;
+  if (asked?.isIndividuals === true) return part2Scope(purpose, undefined);
   return part2Scope(purpose, asked?.labelPermits(policy.consentFor(purpose)) ?? []);
 }

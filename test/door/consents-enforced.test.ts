@@ -253,11 +253,51 @@ test("a Consent never limits the individual's own access, and limits each furthe
   const id = await file("app", deny("amara"));
   await becomes("clinic", "Patient/amara", 404);
   expect((await ask("app", "Observation/amara-hiv")).status).toBe(200);
-  expect(idsIn(await ask("app", "Observation?patient=amara"))).toEqual(["amara-hiv", "amara-pulse"]);
+  const own = ["amara-hiv", "amara-psy", "amara-pulse"]; // also the labelled row
+  expect(idsIn(await ask("app", "Observation?patient=amara"))).toEqual(own);
   expect((await ask("clinic", "Observation/amara-hiv")).status).toBe(404);
   expect(idsIn(await ask("clinic", "Observation?_sort=_id"))).toEqual(["bela-hiv", "bela-pulse"]);
-  await ask("app", `Consent/${id}`, { method: "DELETE" });
+  await becomes("registrar", "Patient/amara", 404);
+  expect((await ask("registrar", `Consent/${id}`)).status, "a registrar withdraws it").toBe(200);
+  const inactive = { ...deny("amara"), id, status: "inactive" };
+  expect((await ask("registrar", `Consent/${id}`, sending("PUT", inactive))).status).toBe(200);
   await becomes("clinic", "Patient/amara", 200);
+});
+
+test("a denial of correction or of collection refuses writes, and leaves the rows readable", async ({
+  expect,
+}) => {
+  const row = observation("bela-pulse", "bela", pulse);
+  const writes: Readonly<Record<string, Sending & { readonly path: string }>> = {
+    create: { path: "Observation", ...sending("POST", { ...row, id: undefined }) },
+    update: { path: "Observation/bela-pulse", ...sending("PUT", { ...row, status: "amended" }) },
+    delete: { path: "Observation/bela-pulse", method: "DELETE" },
+    batch: {
+      path: "",
+      ...sending("POST", {
+        resourceType: "Bundle",
+        type: "transaction",
+        entry: [{ request: { method: "POST", url: "Observation" }, resource: { ...row, id: undefined } }],
+      }),
+    },
+  };
+  for (const code of ["correct", "collect"]) {
+    const action = [{ coding: [{ system: `${thp}consentaction`, code }] }];
+    const id = await file("registrar", consent("bela", { type: "deny", action }));
+    for (const [write, { path, ...how }] of Object.entries(writes)) {
+      const until = Date.now() + 10_000;
+      // the denial counts within ten seconds (P4); until then a repeated update is done
+      for (;;) {
+        if (write === "delete" || write === "batch") break; // the create has shown that it counts
+        if ((await ask("clinic", path, how)).status >= 400) break;
+        if (Date.now() > until) throw new Error(`${code} does not refuse ${write}`);
+        await new Promise((resolve) => void setTimeout(resolve, 200));
+      }
+      expect((await ask("clinic", path, how)).status, `${code}, ${write}`).toBeGreaterThanOrEqual(400);
+    }
+    expect((await ask("clinic", "Observation/bela-pulse")).status).toBe(200);
+    await withdraw(id);
+  }
 });
 
 test("a labelled row leaves by a Consent that names its label, not by the Consent of the client that profits", async ({

@@ -147,6 +147,12 @@ describe("a row that cannot be read can be deleted", () => {
     );
   });
 
+  test("not a row with a contained resource: a Consent of a patient inside may deny", async ({ expect }) => {
+    const inside = '{"resourceType":"Observation","id":"c","subject":{"reference":"Patient/bela"}}';
+    const row = (monsters["too large"] ?? "").replace('"status"', `"contained":[${inside}],"status"`);
+    expect(outcomeOf(await remove(row))).toBe("row_outside_access");
+  });
+
   test("not a row outside the rules, nor a labelled row, however deep the label is", async ({ expect }) => {
     const labs = policy(
       rule(["Observation"], "everything", { ...all, where: [{ path: "category", in: ["urn:c|lab"] }] }),

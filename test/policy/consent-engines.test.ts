@@ -35,7 +35,6 @@ function read(
     recipient: nobody,
     holder: nobody,
     purpose: "TREAT",
-    action: "read",
     at: instant(0),
   } as const;
   const consents = new ConsentBook({ request, individual: undefined, publicBase });

@@ -208,7 +208,6 @@ const bookOf = () =>
       recipient: { references: new Set(), identifiers: new Set() },
       holder: { references: new Set(), identifiers: new Set() },
       purpose: "TREAT",
-      action: "read",
       at: instant(0),
     },
     individual: undefined,

@@ -49,7 +49,6 @@ function leaves(row: object, { consents = {}, ...asking }: Asking = {}): boolean
     recipient: nobody,
     holder: nobody,
     purpose: why,
-    action: "read",
     at: instant(0),
   } as const;
   const book = new ConsentBook({ request, individual, publicBase: "https://gateway.example/v1/fhir/main" });
@@ -227,11 +226,27 @@ describe("the Consents of every patient of a row", () => {
       leaves(of("a"), { purpose: "PATRQT", individual: "a", consents, consent: { base: "required" } }),
     ).toBe(true);
     expect(leaves(of("b"), { purpose: "PATRQT", individual: "a", consents: { b: [deny({})] } })).toBe(false);
+    const byAnother = { ...of("a"), performer: [{ reference: "Patient/b" }] };
+    const ofPerformer = { b: [deny({})] };
+    expect(leaves(byAnother, { purpose: "PATRQT", individual: "a", consents: ofPerformer })).toBe(true);
+    expect(leaves(byAnother, { purpose: "PATRQT", consents: ofPerformer }), "not the individual").toBe(false);
     expect(individualOf("PATRQT", "a", "https://x.example/Patient/a")).toBe("a");
     expect(individualOf("PATRQT", "a", "RelatedPerson/a")).toBeUndefined();
     expect(individualOf("PATRQT", "a", "Patient/b")).toBeUndefined();
     expect(individualOf("TREAT", "a", undefined)).toBeUndefined();
   });
+});
+
+test("the individual's own rows leave with their labels, but psychotherapy notes", ({ expect }) => {
+  const asking = { purpose: "PATRQT", individual: "a" };
+  for (const labels of [[r], [{ ...r, code: "V" }], [act("HIV")], [law("42CFRPart2")], [law("HIPAASelfPay")]])
+    for (const own of [of("a", ...labels), { ...of("a", ...labels), performer: [{ reference: "Patient/b" }] }]) {
+      expect(leaves(own, asking), JSON.stringify(own)).toBe(true);
+      expect(leaves(own, { purpose: "PATRQT" }), "a representative").toBe(false);
+      expect(leaves({ ...own, subject: { reference: "Patient/b" } }, asking), "another's row").toBe(false);
+    }
+  for (const label of [act("PSYTHPN"), law("HIPAAPsyNotes"), "a label that cannot be read"])
+    expect(leaves(of("a", r, label), asking), JSON.stringify(label)).toBe(false);
 });
 
 test("publishing refuses a label that no purpose alone may let leave", ({ expect }) => {

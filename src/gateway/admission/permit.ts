@@ -39,7 +39,6 @@ export async function permit(
       recipient: recipientOf(who, origin.base),
       holder,
       purpose,
-      action: "read",
       api: policy.consentApi,
       at,
     },

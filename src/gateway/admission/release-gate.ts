@@ -63,7 +63,7 @@ export class ReleaseGate {
   #budgets: readonly Budget[] = [];
   /** The denials that were last asked, and do not concern this request. */
   #clearedBy: DeniedNames | undefined;
-  #consentsHold: (() => Promise<boolean>) | undefined;
+  #consentsStand: (() => Promise<boolean>) | undefined;
 
   /** @param signedBy `kid` of the key that signed the request. */
   constructor(
@@ -84,8 +84,8 @@ export class ReleaseGate {
   }
 
   /** The answer rests on Consents: each time the gate is asked, it asks whether they still stand. */
-  restsOn(consentsHold: () => Promise<boolean>): void {
-    this.#consentsHold = consentsHold;
+  restsOn(consentsStand: () => Promise<boolean>): void {
+    this.#consentsStand = consentsStand;
   }
 
   /** Spends the cost of the request itself. */
@@ -165,8 +165,8 @@ export class ReleaseGate {
     const lease = await this.#limiter.renew(spendsOfRequest(this.#who)[0], this.#denied);
     if (!lease.ok) return lease;
     const stands = await this.#stillStands(this.#clock());
-    if (!stands.ok || this.#consentsHold === undefined) return stands;
-    return (await this.#consentsHold()) ? stands : err({ reason: "consent_changed" });
+    if (!stands.ok || this.#consentsStand === undefined) return stands;
+    return (await this.#consentsStand()) ? stands : err({ reason: "consent_changed" });
   }
 
   // The list of denied names has a token until it expires; after that only the clock refuses it.

@@ -119,11 +119,6 @@ export class OriginSession {
     this.#consents = consents;
   }
 
-  /** Answers whether the Consents by which rows were judged still stand. */
-  async consentsHold(): Promise<boolean> {
-    return this.#consents === undefined || (await this.#consents.stillHold());
-  }
-
   /** Answers whether every decision of this request rests on known Consents. */
   get isDecided(): boolean {
     return this.#consents?.book.isProvisional !== true;

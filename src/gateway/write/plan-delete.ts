@@ -1,4 +1,4 @@
-import { isObject, readJson, resourceBytesMax, type JsonObject } from "#fhir/json/json";
+import { isObject, property, readJson, resourceBytesMax, type JsonObject } from "#fhir/json/json";
 import { joinBytes } from "#fhir/json/bytes";
 import type { OriginBody } from "#fhir/ports";
 import type { WriteConditions } from "#fhir/preconditions";
@@ -41,6 +41,9 @@ export async function planDelete(
   if (!read.ok) return read;
   const { row, holdsText, whole } = read.value;
   if (holdsText) return err({ reason: "row_outside_access" });
+  // A Consent of a patient whom only a contained resource names may deny, and the row is too large to be judged.
+  if (whole === undefined && property(row, "contained") !== undefined)
+    return err({ reason: "row_outside_access" });
   const reached = reachedView(whole ?? row, write, grant.value, bases, whole !== undefined);
   if (!reached.ok) return reached;
 
@@ -81,7 +84,7 @@ async function readFacts(
   body: OriginBody,
   members: WriteGrant["decidingMembers"],
 ): Promise<Result<Facts, OriginRefusal | DisclosureRefusal>> {
-  const reader = new RowFactsReader(members, inlineLabel);
+  const reader = new RowFactsReader(new Set([...members, "contained"]), inlineLabel);
   let chunks: Uint8Array[] | undefined = [];
   let length = 0;
   for await (const chunk of body) {

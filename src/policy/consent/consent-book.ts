@@ -1,6 +1,6 @@
 import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import { Facts } from "#fhir/json/facts";
-import { allConcernedBy, concernedBy, isCompartmentType } from "#fhir/r4/compartment";
+import { allConcernedBy, concernedBy, isCompartmentType, isOwnedBy } from "#fhir/r4/compartment";
 import { textAt } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
 import {
@@ -14,7 +14,7 @@ import { rowFactsOf, type ConsentRowFacts } from "./row-facts.ts";
 
 /** The request whose rows the Consents judge. */
 export interface ConsentScene {
-  readonly request: Omit<ConsentRequest, "isByLabel">;
+  readonly request: Omit<ConsentRequest, "isByLabel" | "action">;
   /** The id of the individual who asks for their own records: no Consent limits that access (45 CFR 164.524). */
   readonly individual: string | undefined;
   /** The gateway's FHIR base of the origin: a row may name its patient by it. */
@@ -91,13 +91,19 @@ export class ConsentBook {
     }
   }
 
-  /** The Consents that judge a row. */
-  of(row: Facts, base: FhirBase): RowConsents {
+  /**
+   * The Consents that judge a row. The individual's own row is judged by no Consent, also by none of a further
+   * patient who only took part in it.
+   * @param action the row is disclosed, or it is written.
+   */
+  of(row: Facts, base: FhirBase, action: ConsentRequest["action"] = "read"): RowConsents {
     const bases = [base, this.#scene.publicBase];
     const whole = Facts.wholeOf(row);
     const { patients, unnamed } =
       whole === undefined ? concernedBy(row, bases) : allConcernedBy(whole, bases);
-    const asked = patients.filter((patient) => patient !== this.#scene.individual);
+    const { individual } = this.#scene;
+    const isIndividuals = individual !== undefined && isOwnedBy(row, new Set([individual]), base);
+    const asked = isIndividuals ? [] : patients.filter((patient) => patient !== individual);
     const each = asked.map((patient) => {
       const known = this.#known.get(patient);
       if (known === undefined) {
@@ -106,12 +112,15 @@ export class ConsentBook {
       }
       return known ?? none;
     });
-    const isOwn = asked.length === 0 && patients.length > 0 && !unnamed;
+    const isOwn = isIndividuals || (asked.length === 0 && patients.length > 0 && !unnamed);
     // A patient without a usable reference is still a patient.
     const isNobodys =
       patients.length === 0 && !unnamed && !isCompartmentType(textAt(row, "resourceType") ?? "");
-    return new RowConsents(this.#scene.request, each, isOwn || isNobodys, () =>
-      whole === undefined ? undefined : rowFactsOf(whole, base),
+    return new RowConsents(
+      { ...this.#scene.request, action },
+      each,
+      { isExempt: isOwn || isNobodys, isIndividuals },
+      () => (whole === undefined ? undefined : rowFactsOf(whole, base)),
     );
   }
 }
@@ -120,22 +129,28 @@ const none: readonly FiledConsent[] = [];
 
 /** The Consents of the patients of a row. */
 export class RowConsents {
-  readonly #request: ConsentScene["request"];
+  readonly #request: Omit<ConsentRequest, "isByLabel">;
   readonly #patients: readonly (readonly FiledConsent[])[];
   /** The row is of the individual who asks, or of no patient: no base policy holds for it. */
   readonly #isExempt: boolean;
+  /** The row belongs to the individual who asks, and to no further patient. */
+  readonly isIndividuals: boolean;
   readonly #read: () => ConsentRowFacts | undefined;
   #facts: ConsentRowFacts | undefined;
 
   constructor(
-    request: ConsentScene["request"],
+    request: Omit<ConsentRequest, "isByLabel">,
     patients: readonly (readonly FiledConsent[])[],
-    isExempt: boolean,
+    {
+      isExempt,
+      isIndividuals,
+    }: { readonly isExempt: boolean; readonly isIndividuals: boolean },
     read: () => ConsentRowFacts | undefined,
   ) {
     this.#request = request;
     this.#patients = patients;
     this.#isExempt = isExempt;
+    this.isIndividuals = isIndividuals;
     this.#read = read;
   }
 
@@ -144,9 +159,14 @@ export class RowConsents {
     return this.#patients.some((consents) => consents.length > 0);
   }
 
-  /** Answers whether the base policy and the Consents of every patient permit the row. */
-  permit(policy: ConsentPolicy): boolean {
+  /**
+   * Answers whether the base policy and the Consents of every patient permit the row. The base policy is about
+   * disclosures: a write without a verdict is permitted.
+   */
+  permit(asked: ConsentPolicy): boolean {
     if (this.#isExempt && !this.isAsked) return true;
+    const policy: ConsentPolicy =
+      this.#request.action === "write" ? { ...asked, base: "honoured" } : asked;
     if (this.#patients.length === 0 || !this.isAsked) return policy.base === "honoured";
     return this.#patients.every((consents) => this.#decide(consents, policy, false).isPermitted);
   }

@@ -57,6 +57,7 @@ export interface ProvisionFrame {
   readonly period?: TimeSpan | Unclear;
   /** Codes of v3-ActReason; `system|code` of a different code system. */
   readonly purposes?: readonly (string | Unclear)[];
+  /** `none`: a form that was filed before `collect` was read as a write. */
   readonly actions?: readonly ("read" | "write" | "none" | Unclear)[];
   /** The persons and organizations that ask. */
   readonly recipients?: readonly (Party | Unclear)[];

@@ -235,7 +235,7 @@ function frameMatch(
 ): Match {
   return allOf([
     item(purposes, (purpose) => yesOrNo(coversPurpose(purpose, request.purpose))),
-    item(actions, (action) => yesOrNo(action === request.action)),
+    item(actions, (action) => yesOrNo((action === "none" ? "write" : action) === request.action)),
     item(recipients, (party) => isParty(party, request.recipient)),
     item(holders, (party) => isParty(party, request.holder)),
     hasOtherActors === true ? "unknown" : "yes",

@@ -303,18 +303,18 @@ function purposeOf(coding: Json): string | Unclear {
   return isPurposeOfUse(purpose.code) ? purpose.code : unclear;
 }
 
-/** The meaning of a code of `consentaction` here: a request reads or writes; `collect` is neither. */
-function actionOf(codings: readonly CodeOfSystem[]): "read" | "write" | "none" | Unclear {
+/** The meaning of a code of `consentaction` here: a request reads, or it writes: `collect` stores information. */
+function actionOf(codings: readonly CodeOfSystem[]): "read" | "write" | Unclear {
   const [only, ...others] = codings;
   if (only?.system !== `${thp}consentaction` || others.length > 0) return unclear;
   return Object.hasOwn(actions, only.code) ? (actions[only.code] ?? unclear) : unclear;
 }
-const actions: Readonly<Record<string, "read" | "write" | "none">> = {
+const actions: Readonly<Record<string, "read" | "write">> = {
   access: "read",
   disclose: "read",
   use: "read",
   correct: "write",
-  collect: "none",
+  collect: "write",
 };
 
 /** IRCP and PRCP receive the data; CST and `performer` (HRex) hold and disclose it. */

@@ -86,7 +86,7 @@ export function securityLabelOf(coding: Json): SecurityLabel {
 export const isSensitivity = (code: string): boolean => Object.hasOwn(sensitivityParents, code);
 
 /** No Consent can name it: the name of a label has a bar. */
-const unreadable = "";
+export const unreadableLabel = "";
 
 /** The labels of a row: from `meta.security` and from inside the row, with the sensitivities of its codes. */
 export function rowLabels(labels: Iterable<Json>, derived: Iterable<string> = []): RowLabels {
@@ -99,7 +99,7 @@ export function rowLabels(labels: Iterable<Json>, derived: Iterable<string> = []
     if (label.kind === "sensitivity") sensitivities.add(label.code);
     if (label.kind === "unknown") {
       hasUnknown = true;
-      unknown.add(label.name ?? unreadable);
+      unknown.add(label.name ?? unreadableLabel);
     }
     if (label.kind === "handling") hasHandling = true;
     if (label.kind === "sensitivity" && label.law !== undefined) isPart2 = true;

@@ -41,7 +41,6 @@ function scene(filed: Record<string, readonly FiledConsent[]>) {
     recipient: nobody,
     holder: nobody,
     purpose: "TREAT",
-    action: "read",
     at: instant(0),
   } as const;
   const book = new ConsentBook({ request, individual: undefined, publicBase: "https://gateway.example" });
