@@ -240,7 +240,10 @@ describe("the Consents of every patient of a row", () => {
 test("the individual's own rows leave with their labels, but psychotherapy notes", ({ expect }) => {
   const asking = { purpose: "PATRQT", individual: "a" };
   for (const labels of [[r], [{ ...r, code: "V" }], [act("HIV")], [law("42CFRPart2")], [law("HIPAASelfPay")]])
-    for (const own of [of("a", ...labels), { ...of("a", ...labels), performer: [{ reference: "Patient/b" }] }]) {
+    for (const own of [
+      of("a", ...labels),
+      { ...of("a", ...labels), performer: [{ reference: "Patient/b" }] },
+    ]) {
       expect(leaves(own, asking), JSON.stringify(own)).toBe(true);
       expect(leaves(own, { purpose: "PATRQT" }), "a representative").toBe(false);
       expect(leaves({ ...own, subject: { reference: "Patient/b" } }, asking), "another's row").toBe(false);

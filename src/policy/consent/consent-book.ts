@@ -141,10 +141,7 @@ export class RowConsents {
   constructor(
     request: Omit<ConsentRequest, "isByLabel">,
     patients: readonly (readonly FiledConsent[])[],
-    {
-      isExempt,
-      isIndividuals,
-    }: { readonly isExempt: boolean; readonly isIndividuals: boolean },
+    { isExempt, isIndividuals }: { readonly isExempt: boolean; readonly isIndividuals: boolean },
     read: () => ConsentRowFacts | undefined,
   ) {
     this.#request = request;
@@ -165,8 +162,7 @@ export class RowConsents {
    */
   permit(asked: ConsentPolicy): boolean {
     if (this.#isExempt && !this.isAsked) return true;
-    const policy: ConsentPolicy =
-      this.#request.action === "write" ? { ...asked, base: "honoured" } : asked;
+    const policy: ConsentPolicy = this.#request.action === "write" ? { ...asked, base: "honoured" } : asked;
     if (this.#patients.length === 0 || !this.isAsked) return policy.base === "honoured";
     return this.#patients.every((consents) => this.#decide(consents, policy, false).isPermitted);
   }
