@@ -202,6 +202,8 @@ const accountingFacts = {
     research: { name: "Northern University", address: "2 Campus Road, Springfield" },
   },
   agreements: { "research-agreement": "viii" }, // a limited data set
+  entity: { name: "Springfield General Hospital", contact: "privacy office, +1 555 0100" },
+  zone: "America/New_York",
 };
 
 /** The login of the operator at the sandbox's provider. */

@@ -1,5 +1,9 @@
 import { Misuse } from "../misuse.ts";
-import { nextPage, sumsSentence } from "#audit/accounting/compose";
+import { countsText, nextPage, sumsSentence } from "#audit/accounting/compose";
+import type { AccountingLine } from "#audit/accounting/line";
+import { english } from "#audit/accounting/page/english";
+import { shownFacts } from "#audit/accounting/page/shown";
+import { isZone } from "#kernel/wall-time";
 
 /**
  * A line as an accounting shows it, in any of the three forms. The proof, in base64, is not part of the text
@@ -7,8 +11,8 @@ import { nextPage, sumsSentence } from "#audit/accounting/compose";
  */
 export interface ShownLine {
   readonly shown: string;
-  /** The types and counts, as `Observation 12, Patient 1`. */
-  readonly disclosed: string;
+  /** Answers whether the types, the counts and the words shown are these that a proven line says. */
+  readonly tells: (says: AccountingLine) => boolean;
   readonly proof: string | undefined;
 }
 
@@ -27,7 +31,7 @@ export interface ShownPage {
  */
 export function accountingShown(bytes: Uint8Array): ShownPage {
   const text = new TextDecoder().decode(bytes); // without the byte order mark of a spreadsheet
-  const isSummed = text.includes(sumsSentence);
+  const isSummed = text.includes(sumsSentence) || text.includes(english.notes.summed);
   const page = text.startsWith("{")
     ? inBundle(text)
     : text.startsWith("<!doctype html>")
@@ -63,7 +67,7 @@ function ofEvent(event: Record<string, unknown>): ShownLine {
   const shown = JSON.stringify(event, (_, value: unknown) => (value === proof ? undefined : value));
   return {
     shown,
-    disclosed: typeof disclosed === "string" ? disclosed : "",
+    tells: (says) => disclosed === countsText(says),
     proof: typeof proof === "string" ? proof : undefined,
   };
 }
@@ -81,27 +85,66 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 const recordsIn = (value: unknown): readonly Record<string, unknown>[] =>
   Array.isArray(value) ? value.filter(isRecord) : [];
 
-const pageRow =
-  /^<th scope="row">[^<]*<\/th>(?<cells>(?:<td>[^<]*<\/td>)+)<td>(?:[^<]*|<details><summary>[^<]*<\/summary><code>(?<proof>[A-Za-z0-9+/=]+)<\/code><\/details>)<\/td><\/tr>$/u;
+const text = "[^<]*";
+const cell = (content: string): string => `<td role="cell" data-head="[^"<]*">${content}</td>`;
+const fact = (value: string): string => `<dt>${text}</dt><dd>${value}</dd>`;
+const pageRow = new RegExp(
+  `^ role="row"><th scope="row" role="rowheader"><time datetime="[^"<]*">(?<when>${text})</time></th>` +
+    `${cell(text)}${cell(`(?<why>${text})`)}${cell(`(?<what>${text})`)}(?:${cell(text)})?` +
+    cell(
+      `(?:<strong>${text}</strong>)?<details><summary>${text}</summary><dl>` +
+        `(?<facts>(?:${fact(text)})+)` +
+        `<dt>${text}</dt><dd>(?:${text}|<code>(?<proof>[A-Za-z0-9+/=]+)</code>)</dd></dl></details>`,
+    ) +
+    "</tr>$",
+  "u",
+);
 
 /**
  * A row of a different form could show content that this parser never checks, so the whole page is rejected.
  */
-function inPage(text: string): Read {
-  if (!text.includes("<h1>Accounting of disclosures</h1>")) return undefined;
-  const [, ...rows] = (/<tbody>(.*)<\/tbody>/su.exec(text)?.[1] ?? "").split("<tr>");
+function inPage(page: string): Read {
+  const zone = /<main data-accounting-page data-zone="(?<zone>[^"]*)">/u.exec(page)?.groups?.["zone"];
+  if (zone === undefined || !isZone(zone)) return undefined;
+  const [, ...rows] = (/<tbody role="rowgroup">(.*)<\/tbody>/su.exec(page)?.[1] ?? "").split("<tr");
   const matches = rows.map((row) => pageRow.exec(row)?.groups);
   const isOurs =
     matches.every((match) => match !== undefined) &&
-    text.split("<tr").length - 1 === (rows.length === 0 ? 0 : rows.length + 1);
+    page.split("<tr").length - 1 === (rows.length === 0 ? 0 : rows.length + 1);
   if (!isOurs) return undefined;
   const lines = matches.map((match, at) => ({
-    shown: rows[at]?.replace(match?.["proof"] ?? "", "") ?? "",
-    disclosed: match?.["cells"]?.split("<td>")[3]?.replace("</td>", "") ?? "",
+    shown: plain(rows[at]?.replace(match?.["proof"] ?? "", "") ?? ""),
+    tells: (says: AccountingLine) => {
+      const { when, why, what } = shownFacts(says, zone, english);
+      const exact = [
+        new Date(says.at).toISOString(),
+        says.recipient,
+        says.purposes.join(" "),
+        countsText(says),
+      ];
+      const facts = plain(match?.["facts"] ?? "");
+      const isExact = exact.every((fact) => facts.includes(`<dd>${fact}</dd>`));
+      return (
+        isExact && [when, why, what].every((fact, n) => plain(match?.[factNames[n] ?? ""] ?? "") === fact)
+      );
+    },
     proof: match?.["proof"],
   }));
-  return { lines, isFollowed: text.includes('<link rel="next" href="') };
+  return { lines, isFollowed: page.includes('<link rel="next" href="') };
 }
+
+const factNames = ["when", "why", "what"] as const;
+
+/** Text of the page without its entities. */
+const plain = (html: string): string =>
+  html.replaceAll(/&(?:lt|gt|quot|#39|amp);/gu, (entity) => signs[entity] ?? "");
+const signs: Readonly<Record<string, string>> = {
+  "&lt;": "<",
+  "&gt;": ">",
+  "&quot;": '"',
+  "&#39;": "'",
+  "&amp;": "&",
+};
 
 function inTable(text: string): Read {
   const [head = [], ...rows] = cellsOf(text);
@@ -113,7 +156,7 @@ function inTable(text: string): Read {
     .filter((cells) => !isWords(cells))
     .map((cells) => ({
       shown: cells.filter((_, at) => at !== proofAt).join("\n"),
-      disclosed: cells[disclosedAt] ?? "",
+      tells: (says: AccountingLine) => cells[disclosedAt] === countsText(says),
       proof: cells[proofAt] || undefined,
     }));
   return { lines, isFollowed: rows.some((cells) => isWords(cells) && cells[0]?.startsWith(nextPage)) };

@@ -1,5 +1,6 @@
 import { err, ok, type Result } from "#kernel/result";
 import { instant, type Instant } from "#kernel/clock";
+import { isZone } from "#kernel/wall-time";
 import type { QueryPair } from "#fhir/search/query";
 import { isOfPresentation, refusePresentation, type SearchRefusal } from "#fhir/search/search";
 
@@ -29,6 +30,8 @@ export interface AccountingRequest {
   /** The maximum number of entries on a page. */
   readonly count: number | undefined;
   readonly format: AccountingFormat;
+  /** The IANA time zone in which the page for a person shows times. */
+  readonly zone: string | undefined;
   /** For a further page, sealed in its link: the end of the previous page. */
   readonly place?: string | undefined;
 }
@@ -46,7 +49,7 @@ const formats: Readonly<Record<string, AccountingFormat>> = {
   "text/html": "html",
   html: "html",
 };
-const names = ["start", "end", "all", "for", "summed", "recipient", "purpose", "_count", "_format"];
+const names = ["start", "end", "all", "for", "summed", "recipient", "purpose", "_count", "_format", "zone"];
 const countMax = 1_000;
 const DAY_MS = 86_400_000;
 
@@ -84,6 +87,8 @@ export function readAccounting(
   if (isMalformed("for", /^individual$/u)) return malformed("for");
   if (isMalformed("recipient", /^\S{1,256}$/u)) return malformed("recipient");
   if (isMalformed("purpose", /^[A-Za-z0-9_-]{1,64}$/u)) return malformed("purpose");
+  const zone = read.get("zone");
+  if (zone !== undefined && !isZone(zone)) return malformed("zone");
   if (isMalformed("_count", /^[1-9]\d{0,8}$/u)) return malformed("_count");
   const count = read.has("_count") ? Math.min(Number(read.get("_count")), countMax) : undefined;
   return ok({
@@ -98,13 +103,14 @@ export function readAccounting(
     recipient: read.get("recipient"),
     purpose: read.get("purpose"),
     count,
+    zone,
     format: formats[read.get("_format")?.toLowerCase() ?? ""] ?? "json",
   });
 }
 
 /** The request as a query, from a time to a time, without presentation parameters. */
 export function accountingQuery(
-  { all, forIndividual, summed, recipient, purpose, count }: AccountingRequest,
+  { all, forIndividual, summed, recipient, purpose, count, zone }: AccountingRequest,
   { from, to }: { readonly from: string; readonly to: string },
 ): string {
   const pairs = [
@@ -116,6 +122,7 @@ export function accountingQuery(
     ...(recipient === undefined ? [] : [["recipient", recipient]]),
     ...(purpose === undefined ? [] : [["purpose", purpose]]),
     ...(count === undefined ? [] : [["_count", String(count)]]),
+    ...(zone === undefined ? [] : [["zone", zone]]),
   ];
   return pairs
     .map(([name = "", value = ""]) => `${name}=${encodeURIComponent(value).replaceAll("%3A", ":")}`)

@@ -6,7 +6,8 @@ import { accountingLines, readLine } from "#audit/accounting/line";
 import type { FoundLine } from "#audit/accounting/disclosures";
 import { accountingBundle } from "#audit/accounting/fhir";
 import { accountingCsv } from "#audit/accounting/csv";
-import { accountingPage } from "#audit/accounting/html";
+import { english } from "#audit/accounting/page/english";
+import { accountingPage } from "#audit/accounting/page/html";
 import { type Accounting, composeAccounting } from "#audit/accounting/compose";
 import { utf8 } from "#kernel/encoded";
 import { fromUtf8 } from "#ledger/bytes/bytes";
@@ -43,8 +44,16 @@ const found: FoundLine = {
 const facts = {
   recipients: { "public-health": { name: "Department, of\nHealth" } },
   agreements: {},
+  entity: undefined,
+  zone: "UTC",
   protocols: [],
 };
+const pageOf = (accounting: Accounting) =>
+  accountingPage(
+    accounting,
+    { person: undefined, maker: undefined, at: 0, zone: "America/New_York" },
+    english,
+  );
 const period = { patient: "Patient/amara", isWhole: true, from: "2020-11-26", to: "2026-11-26", all: true };
 const told = (
   lines: readonly FoundLine[],
@@ -55,7 +64,7 @@ const place = { self: "https://gateway.test/x", site: "main", requestId: "0" };
 const forms: readonly (readonly [string, (accounting: Accounting) => string])[] = [
   ["FHIR", (accounting) => JSON.stringify(accountingBundle(accounting, place))],
   ["CSV", accountingCsv],
-  ["the page", accountingPage],
+  ["the page", pageOf],
   [
     "CSV that a spreadsheet saved again",
     (accounting) => `\uFEFF${accountingCsv(accounting).replaceAll("\r\n", "\n")}`,
@@ -130,12 +139,13 @@ test("a file that is not an accounting is misuse, and not an accounting without 
 });
 
 test("a line in a place that the check does not read makes the file invalid", async ({ expect }) => {
-  const [page, table] = [accountingPage(told([found])), accountingCsv(told([found]))];
+  const [page, table] = [pageOf(told([found])), accountingCsv(told([found]))];
+  expect(page).toContain("<dd>Patient 1</dd>");
   const row = '<tr class="x"><th>2026-10-01T12:01:00.000Z</th><td>payer</td></tr>';
   for (const text of [
     page.replace("</tr></tbody>", `</tr>${row}</tbody>`),
     page.replace("</table>", `</table><table>${row}</table>`),
-    page.replace("<td>Patient 1</td>", "<td>Patient 1<br>Condition 4</td>"),
+    page.replace("<dd>Patient 1</dd>", "<dd>Patient 1<br>Condition 4</dd>"),
     table.replace("\r\n2026", '\r\n"x"y\r\n2026'),
     `${table}${'"'.repeat(1_000_001)}`,
   ])

@@ -45,6 +45,11 @@ const resources = [
   {
     resourceType: "Patient",
     id: "amara-okafor",
+    name: [
+      { use: "nickname", text: "Ama" },
+      { use: "official", given: ["Amara", "Ngozi"], family: "Okafor" },
+    ],
+    birthDate: "1984-03-12",
     link: [link("replaces", "amara-old"), link("replaces", "bela"), link("seealso", "carl")],
   },
   { resourceType: "Patient", id: "amara-old", active: false, link: [link("replaced-by", "amara-okafor")] },
@@ -219,7 +224,9 @@ describe("an accounting of disclosures", () => {
       /^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]{44}'; base-uri 'none'/u,
     );
     expect(page.text).toContain("Accounting of disclosures");
-    expect(page.text).toContain("public health (PUBHLTH)");
+    expect(page.text).toMatch(/<dd>Amara Ngozi Okafor, born March 12, 1984<\/dd>/u);
+    expect(page.text).toContain('data-head="Why">public health</td>');
+    expect(page.text).toContain("<dd>PUBHLTH</dd>");
     expect(page.text).not.toMatch(/<script|javascript:|onload=|<img|<a /iu);
     const csv = await ask("privacy-officer", "Patient/bela/$disclosures?_format=csv&all=true");
     expect(csv.headers["content-type"]).toBe("text/csv; charset=utf-8");

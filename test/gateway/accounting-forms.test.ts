@@ -9,8 +9,9 @@ import { purposeOfUse } from "#fhir/r4/purpose-of-use.gen";
 import { accountingBundle } from "../../src/audit/accounting/fhir.ts";
 import { purposeInWords } from "../../src/audit/accounting/purpose-words.ts";
 import { accountingCsv } from "../../src/audit/accounting/csv.ts";
-import { accountingPage } from "../../src/audit/accounting/html.ts";
-import { composeAccounting } from "#audit/accounting/compose";
+import { english } from "#audit/accounting/page/english";
+import { accountingPage, type PageFacts } from "#audit/accounting/page/html";
+import { type Accounting, composeAccounting } from "#audit/accounting/compose";
 
 const at = Date.UTC(2026, 10, 24, 12);
 const line = (recipient: string, purpose: string): FoundLine => ({
@@ -42,6 +43,9 @@ const period = {
   isFirst: true,
   next: undefined,
 };
+const pageFacts: PageFacts = { person: undefined, maker: undefined, at, zone: "UTC" };
+const pageOf = (accounting: Accounting, facts: Partial<PageFacts> = {}) =>
+  accountingPage(accounting, { ...pageFacts, ...facts }, english);
 const hostile = '=HYPERLINK("https://x","<script>alert(1)</script>")';
 
 test("a recipient's name is text on the page, and in a spreadsheet", ({ expect }) => {
@@ -49,7 +53,7 @@ test("a recipient's name is text on the page, and in a spreadsheet", ({ expect }
     JSON.stringify({ recipients: { r: { name: hostile, address: '"><img src=x>' } } }),
   );
   const accounting = composeAccounting([line("r", "PUBHLTH")], facts, { ...period, all: false });
-  const page = accountingPage(accounting);
+  const page = pageOf(accounting);
   expect(page).not.toMatch(/<script|<img/u);
   expect(page).toContain("&lt;script&gt;");
   expect(accountingCsv(accounting).split("\r\n")[1]).toContain(`,"'=HYPERLINK(""https://x"",""<script>`);
@@ -118,11 +122,7 @@ const lineOf = (patient: string, heldUntil?: number): FoundLine => ({
 const formsOf = (lines: readonly FoundLine[]): readonly string[] => {
   const accounting = composeAccounting(lines, nothing, { ...period, all: true });
   const place = { self: "https://gateway.test/x", site: "main", requestId: "0" };
-  return [
-    accountingCsv(accounting),
-    accountingPage(accounting),
-    JSON.stringify(accountingBundle(accounting, place)),
-  ];
+  return [accountingCsv(accounting), pageOf(accounting), JSON.stringify(accountingBundle(accounting, place))];
 };
 
 test("an officer sees in each form until when a line is not to be told; an individual's says nothing of such a thing", ({
@@ -130,18 +130,40 @@ test("an officer sees in each form until when a line is not to be told; an indiv
 }) => {
   const held = formsOf([lineOf("Patient/1", Date.UTC(2026, 11, 1)), lineOf("Patient/1")]);
   for (const form of held) {
-    expect(form.match(/2026-12-01T00:00:00.000Z/gu)).toHaveLength(1);
-    expect(form).toContain("Add for=individual to get the accounting that the individual may receive.");
+    expect(form.match(/2026-12-01T00:00:00.000Z|until December 1, 2026, 12:00 am/gu)).toHaveLength(1);
+    expect(form).toMatch(/(?:Add |version for the individual \()for=individual/u);
   }
   for (const form of formsOf([lineOf("Patient/1")])) expect(form).not.toMatch(/suspen|individual is|held/u);
 });
 
 test("each form names the individual, and for two records the record of each line", ({ expect }) => {
   for (const form of formsOf([lineOf("Patient/1"), lineOf("Patient/old")])) {
-    expect(form).toContain("Disclosures of Patient/1 and Patient/old from 2020-11-24 to 2026-11-24.");
+    expect(form).toMatch(
+      /Disclosures of Patient\/1 and Patient\/old from 2020-11-24 to 2026-11-24\.|<dd>Patient\/1, Patient\/old<\/dd>/u,
+    );
     expect(form.match(/Patient\/old/gu)).toHaveLength(2);
   }
-  for (const form of formsOf([])) expect(form).toContain("Disclosures of Patient/1 from");
+  for (const form of formsOf([]))
+    expect(form).toMatch(/Disclosures of Patient\/1 from|<dd>Patient\/1<\/dd>/u);
+});
+
+test("the page says whose it is, who made it, and writes times as clocks in the reader's zone show them", ({
+  expect,
+}) => {
+  const accounting = composeAccounting([line("r", "PUBHLTH")], nothing, { ...period, all: true });
+  const page = pageOf(accounting, {
+    person: { name: "Amara <Okafor>", birthDate: "1984-03-12" },
+    maker: { name: "Springfield General", contact: "+1 555 0100" },
+    zone: "America/New_York",
+  });
+  expect(page).toContain("<dd>Amara &lt;Okafor&gt;, born March 12, 1984</dd>");
+  expect(page).toContain("<dd>Springfield General, +1 555 0100</dd>");
+  expect(page).toContain("<dd>November 24, 2026, 7:00 am, America/New York time</dd>");
+  expect(page).toContain('<time datetime="2026-11-24T12:00:00.000Z">November 24, 2026, 7:00 am</time>');
+  expect(pageOf(accounting, { person: { name: undefined, birthDate: "1984" } })).toContain(
+    "<dd>born 1984</dd>",
+  );
+  expect(pageOf(accounting)).toContain("this page may not show a name");
 });
 
 test("each form says when not every link was followed", ({ expect }) => {
@@ -152,8 +174,12 @@ test("each form says when not every link was followed", ({ expect }) => {
 test("a page's table has a caption, and a header for each of its rows and columns", ({ expect }) => {
   const [, page = ""] = formsOf([lineOf("Patient/1"), lineOf("Patient/old")]);
   expect(page.match(/<caption>/gu)).toHaveLength(1);
-  expect(page.match(/<th scope="col">/gu)).toHaveLength(7);
-  expect(page.match(/<tr><th scope="row">[^<]+<\/th>(?:<td>.*?<\/td>){6}<\/tr>/gu)).toHaveLength(2);
+  expect(page.match(/<th scope="col" /gu)).toHaveLength(6);
+  expect(
+    page.match(
+      /<tr role="row"><th scope="row" .*?<\/th>(?:<td role="cell" data-head="[^"]+">.*?<\/td>){5}<\/tr>/gu,
+    ),
+  ).toHaveLength(2);
 });
 
 test("a purpose is shown in words, or in the words of its parent code", ({ expect }) => {
@@ -200,6 +226,7 @@ test("the parameters and the method of an accounting", ({ expect }) => {
       recipient: undefined,
       purpose: undefined,
       count: undefined,
+      zone: undefined,
       format: "json",
     },
   });
@@ -245,6 +272,9 @@ test("the parameters and the method of an accounting", ({ expect }) => {
     "_count=0",
     "all=1",
     "for=me",
+    "zone=Nowhere/City",
+    "zone=__proto__",
+    "zone=+01:00",
     "x=1",
     "_summary=true",
   ])
@@ -270,7 +300,7 @@ test("each form links to the next page and says that it is a part; a single page
   ]);
   expect(bundle).not.toHaveProperty("total");
   expect(accountingCsv(accounting)).toContain(`\r\nThe next page: ${next}\r\n`);
-  expect(accountingPage(accounting)).toContain(`<link rel="next" href="${next.replace("&", "&amp;")}">`);
+  expect(pageOf(accounting)).toContain(`<link rel="next" href="${next.replace("&", "&amp;")}">`);
   expect(accounting.words.join(" ")).toContain(
     "This is the first page; the accounting is complete only with all of its pages.",
   );
@@ -303,9 +333,14 @@ test("a sum shows the first and last disclosure, their number and all counts, in
     /^2026-11-24T12:00:00.000Z,r,.*,s0-2026h2\/5\/0,12,2026-11-25T12:00:00.000Z,"Observation 24, Patient 1",s1-2026h2\/9\/2$/u,
   );
   expect(single).toMatch(/,1,2026-11-24T12:00:00.000Z,Observation 2,s0-2026h2\/5\/0$/u);
-  const page = accountingPage(accounting);
-  expect(page).toContain("<td>12</td><td>2026-11-25T12:00:00.000Z</td><td>Observation 24, Patient 1</td>");
-  expect(page.match(/<tr><th scope="row">[^<]+<\/th>(?:<td>.*?<\/td>){7}<\/tr>/gu)).toHaveLength(2);
+  const page = pageOf(accounting);
+  for (const [head, cell] of [
+    ["How often", "12"],
+    ["Last time", "November 25, 2026, 12:00 pm"],
+    ["What in all", "24 test results and measurements; 1 record of name, contacts and personal facts"],
+  ])
+    expect(page).toContain(`<td role="cell" data-head="${head}">${cell}</td>`);
+  expect(page.match(/<tr role="row"><th scope="row" .*?<\/th>(?:<td .*?<\/td>){7}<\/tr>/gu)).toHaveLength(2);
   const [entry] = accountingBundle(accounting, {
     self: "https://gateway.test/x",
     site: "main",

@@ -137,7 +137,7 @@ function world({ deniedAt = Infinity, failing = "", ledgerQueue = new LedgerQueu
     ledgerSpread: 1,
     pages: { seal: unused, open: async () => err({ reason: "page_link_malformed" }) },
     disclosures: { linesOf: unused },
-    accounting: { recipients: {}, agreements: {}, protocols: [] },
+    accounting: { recipients: {}, agreements: {}, entity: undefined, zone: "UTC", protocols: [] },
     authorizationServers: { of: async () => ({ signIn: undefined, external: [] }) },
     publicUrl,
     askedUrl: publicUrl,

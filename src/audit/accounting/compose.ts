@@ -2,6 +2,7 @@ import { type AccountingLine, readLine } from "./line.ts";
 import { type AccountingFacts, protocolsWithin, protocolText } from "./facts.ts";
 import { writeLineProof } from "./proof.ts";
 import type { FoundLine } from "./disclosures.ts";
+import type { Counts } from "#audit/event";
 import { placeText } from "./line-place.ts";
 import { purposeInWords } from "./purpose-words.ts";
 import { exclusions, type AccountingDuty, accountingDutyOf } from "./exclusions.ts";
@@ -29,6 +30,7 @@ export interface EntrySum {
   readonly lastPlace: string;
   /** Sums over all disclosures of the entry, as {@link countsText}. */
   readonly disclosed: string;
+  readonly counts: Counts;
 }
 
 /** An accounting, independent of its format. */
@@ -48,7 +50,11 @@ export interface Accounting {
   readonly isFirst: boolean;
   /** The next page, if there is one. */
   readonly next: string | undefined;
-  /** The sentences that accompany the lines. */
+  /** Every link between the person's records was followed. */
+  readonly isWhole: boolean;
+  /** Research of 50 or more individuals, in the words of 45 CFR 164.528(b)(4). */
+  readonly research: readonly string[];
+  /** The sentences that accompany the lines in a table and in FHIR. */
   readonly words: readonly string[];
 }
 
@@ -98,6 +104,7 @@ export function composeAccounting(
   const scopeSentence = all
     ? "Every disclosure is listed; each line says whether 45 CFR 164.528 requires it."
     : "Only the disclosures that 45 CFR 164.528 requires are listed; add all=true to list all disclosures.";
+  const research = protocolsWithin(facts, from.slice(0, 10), to.slice(0, 10)).map(protocolText);
   const patients = [...new Set([patient, ...lines.map((line) => line.patient)])];
   const words = [
     `Disclosures of ${patients.join(" and ")} from ${from} to ${to}. ${scopeSentence}`,
@@ -108,9 +115,9 @@ export function composeAccounting(
     ...(isWhole ? [] : [linksSentence]),
     ...(lines.some(({ heldUntil }) => heldUntil !== undefined) ? [suspensionSentences] : []),
     ...(summed ? [] : [proofsSentences]),
-    ...protocolsWithin(facts, from.slice(0, 10), to.slice(0, 10)).map(protocolText),
+    ...research,
   ];
-  return { lines, patients, from, to, all, summed, isFirst, next, words };
+  return { lines, patients, from, to, all, summed, isFirst, next, isWhole, research, words };
 }
 
 /**
@@ -139,6 +146,7 @@ function entryOf(
       last: new Date(line.sum.last.at).toISOString(),
       lastPlace: placeText(line.sum.last),
       disclosed: countsText(line.sum),
+      counts: line.sum.counts,
     },
   };
 }

@@ -7,6 +7,10 @@ export interface AccountingFacts {
     Record<string, { readonly name: string; readonly address?: string | undefined }>
   >;
   readonly agreements: ExcludedAgreements;
+  /** The entity that makes the accountings; undefined if the operator did not state it. */
+  readonly entity: { readonly name: string; readonly contact?: string | undefined } | undefined;
+  /** The IANA time zone of a page for a request that names none. */
+  readonly zone: string;
   readonly protocols: readonly ResearchProtocol[];
 }
 

@@ -27,11 +27,16 @@ const words: Readonly<Record<string, string>> = {
   CLINTRCH: "clinical trial",
 };
 
+/** The purpose in words, or in the words of its parent code; undefined for an unknown code. */
+export function purposeWords(purpose: string): string | undefined {
+  for (const code of purposesAbove(purpose)) if (Object.hasOwn(words, code)) return words[code];
+  return undefined;
+}
+
 /**
  * A brief statement of the purpose (45 CFR 164.528(b)(2)(iv)), with the code; an unknown code stands alone.
  */
 export function purposeInWords(purpose: string): string {
-  for (const code of purposesAbove(purpose))
-    if (Object.hasOwn(words, code)) return `${words[code]} (${purpose})`;
-  return purpose;
+  const inWords = purposeWords(purpose);
+  return inWords === undefined ? purpose : `${inWords} (${purpose})`;
 }

@@ -12,11 +12,13 @@ import type { Disclosure } from "#phi/disclosure";
 import type { AccountingGrant } from "#policy/evaluate-accounting";
 import { accountingCsv } from "#audit/accounting/csv";
 import { accountingBundle } from "#audit/accounting/fhir";
-import { accountingPage, pagePolicy } from "#audit/accounting/html";
+import { english } from "#audit/accounting/page/english";
+import { accountingPage, pagePolicy, type PageFacts } from "#audit/accounting/page/html";
 import { composeAccounting, type Accounting } from "#audit/accounting/compose";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { NextLinks, NextLinkRefusal } from "#gateway/admission/page-links";
 import { unitedPatients, type UniteRefusal } from "#gateway/origin/united-patients";
+import { personShown } from "./person-shown.ts";
 
 export type AccountRefusal =
   | UniteRefusal
@@ -107,19 +109,28 @@ export async function account(
     next,
     isFirst: place === undefined,
   });
-  const { text, headers } = written(accounting, { ...scene, self: `${base}/${path}?${question}` });
+  // only the page says whose it is: the other forms are for programs, which know the record
+  const person =
+    asked.format === "html" ? await personShown(grant.patient(asked.id), scene.origin, links) : undefined;
+  const { entity: maker, zone } = ports.accounting;
+  const page = { person, maker, at, zone: asked.zone ?? zone };
+  const { text, headers } = written(accounting, page, { ...scene, self: `${base}/${path}?${question}` });
   // A single bundle, whatever the number of lines: a count would be in the next accounting, and tell an
   // individual how many lines an officer saw.
   const counts = { Bundle: 1 };
-  const patients = ids.map((id) => ({ patient: `${origin}/Patient/${id}`, counts }));
+  const shown = { ...counts, ...(person && { Patient: 1 }) };
+  const patients = ids.map((id) => ({
+    patient: `${origin}/Patient/${id}`,
+    counts: id === asked.id ? shown : counts,
+  }));
   return ok({
     windows: [
       {
         body: joinBytes([utf8(text)]),
         patients,
         unnamed: [],
-        counts,
-        records: 1,
+        counts: shown,
+        records: person === undefined ? 1 : 2,
         withheldResources: 0,
         unseen: [],
         room: { names: 0, unnamed: [], counts: {} },
@@ -180,6 +191,7 @@ const parameterOf: Readonly<Record<AccountingFormat, string>> = {
 
 function written(
   accounting: Accounting,
+  page: PageFacts,
   { asked, self, caller, origin: { name } }: Scene & { readonly self: string },
 ): { readonly text: string; readonly headers: Record<string, string> } {
   switch (asked.format) {
@@ -198,7 +210,7 @@ function written(
       };
     case "html":
       return {
-        text: accountingPage(accounting),
+        text: accountingPage(accounting, page, english),
         headers: {
           "content-type": "text/html; charset=utf-8",
           "content-security-policy": pagePolicy,

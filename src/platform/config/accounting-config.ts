@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { AccountingFacts } from "#audit/accounting/facts";
 import { exclusions, type ExclusionClause } from "#audit/accounting/exclusions";
+import { isZone } from "#kernel/wall-time";
 import { ConfigError } from "./config-error.ts";
 
 const key = "ACCOUNTING";
@@ -10,6 +11,8 @@ const clause = z.string().refine((code): code is ExclusionClause => Object.hasOw
 const facts = z.strictObject({
   recipients: z.record(z.string(), z.strictObject({ name: text, address: text.optional() })).default({}),
   agreements: z.record(z.string(), clause).default({}),
+  entity: z.strictObject({ name: text, contact: text.optional() }).optional(),
+  zone: z.string().refine(isZone).default("UTC"),
   protocols: z
     .array(
       z.strictObject({
@@ -33,9 +36,9 @@ const facts = z.strictObject({
  * the key, never its value.
  */
 export function accountingConfig(value: string): AccountingFacts {
-  if (value === "") return { recipients: {}, agreements: {}, protocols: [] };
   try {
-    return facts.parse(JSON.parse(value));
+    const { entity, ...known } = facts.parse(value === "" ? {} : JSON.parse(value));
+    return { ...known, entity };
   } catch {
     throw new ConfigError(key, "JSON as docs/accounting.md describes it");
   }

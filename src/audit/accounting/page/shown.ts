@@ -1,0 +1,22 @@
+import type { AccountingLine } from "#audit/accounting/line";
+import { wallTime } from "#kernel/wall-time";
+import type { PageTexts } from "./texts.ts";
+
+/** The words of a line that its proof covers, as the page shows them: the check writes them once more. */
+export interface ShownFacts {
+  readonly when: string;
+  readonly why: string;
+  readonly what: string;
+}
+
+export const shownFacts = (says: AccountingLine, zone: string, texts: PageTexts): ShownFacts => ({
+  when: texts.dateTime(wallTime(says.at, zone)),
+  why: says.purposes.map(texts.purpose).join("; "),
+  what: countsInWords(says, texts),
+});
+
+/** `12 test results and measurements; 1 visit`. */
+export const countsInWords = ({ counts }: Pick<AccountingLine, "counts">, texts: PageTexts): string =>
+  Object.entries(counts)
+    .map(([kind, count]) => texts.counted(kind, count))
+    .join("; ") || texts.noCounts;
