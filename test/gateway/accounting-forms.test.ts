@@ -158,7 +158,7 @@ test("the page says whose it is, who made it, and writes times as clocks in the 
   });
   expect(page).toContain("<dd>Amara &lt;Okafor&gt;, born March 12, 1984</dd>");
   expect(page).toContain("<dd>Springfield General, +1 555 0100</dd>");
-  expect(page).toContain("<dd>November 24, 2026, 7:00 am, America/New York time</dd>");
+  expect(page).toContain("<dd>November 24, 2026, 7:00 am, New York time</dd>");
   expect(page).toContain('<time datetime="2026-11-24T12:00:00.000Z">November 24, 2026, 7:00 am</time>');
   expect(pageOf(accounting, { person: { name: undefined, birthDate: "1984" } })).toContain(
     "<dd>born 1984</dd>",

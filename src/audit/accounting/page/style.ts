@@ -10,7 +10,7 @@ export const pageStyle =
   "table{border-collapse:collapse;width:100%;margin-top:1.5rem}caption{text-align:left;color:var(--soft);padding:0 0 .5rem}" +
   "th,td{border-bottom:1px solid var(--line);padding:.6rem .75rem .6rem 0;text-align:left;vertical-align:top}tbody th{font-weight:600}" +
   "summary{cursor:pointer;color:var(--link);white-space:nowrap}td details[open] summary{margin-bottom:.5rem}td dl{margin:0;font-size:.875rem;max-width:26rem}td dd{margin:0 0 .4rem}" +
-  "strong{display:block;margin-bottom:.25rem}code{font-size:.7rem;display:block;max-height:9rem;overflow:auto;word-break:break-all}" +
+  "strong{display:block;margin-bottom:.25rem}code{font-size:.7rem;display:block;word-break:break-all}" +
   "@media screen and (max-width:44rem){main>dl{grid-template-columns:1fr;gap:0}main>dl dd{margin-bottom:.5rem}" +
   "table,tbody,tr,th[scope=row],td{display:block}caption{display:block}thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}" +
   "tbody tr{border:1px solid var(--line);border-radius:.5rem;padding:.75rem;margin-bottom:.75rem}tbody th,td{border:0;padding:0 0 .5rem}" +
