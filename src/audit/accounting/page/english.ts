@@ -63,7 +63,8 @@ export const english: PageTexts = {
   date: ({ year, month, day }) => `${monthOf(month)} ${day}, ${year}`,
   dateTime: ({ year, month, day, hour, minute }) =>
     `${monthOf(month)} ${day}, ${year}, ${hour % 12 || 12}:${String(minute).padStart(2, "0")} ${hour < 12 ? "am" : "pm"}`,
-  zone: (name) => (name === "UTC" ? "universal time (UTC)" : `${(name.split("/").at(-1) ?? name).replaceAll("_", " ")} time`),
+  zone: (name) =>
+    name === "UTC" ? "universal time (UTC)" : `${(name.split("/").at(-1) ?? name).replaceAll("_", " ")} time`,
   person: {
     label: "About",
     known: (name, born) =>
