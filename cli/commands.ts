@@ -83,6 +83,43 @@ export const commands: readonly Command[] = [
     load: async () => (await import("./registry/revoke.ts")).revokeCommand,
   },
   {
+    words: ["login"],
+    takes: [
+      "PROFILE [--ops URL --cert FILE --key FILE] [--ca FILE] [--gateway URL [--origin NAME]] [--ledger URL]",
+      "    [--keys FILE] [--issuer URL [--client-id ID] [--acr VALUE]… [--max-age SECONDS] [--scope SCOPES]]",
+      "    [--device] [--operator ID]",
+    ].join("\n"),
+    does: "Makes or changes a profile of a deployment, and signs its operator in.",
+    examples: [
+      "phylax login production --ops https://ops.example.org --cert ada.pem --key ada.key --issuer https://login.example.org",
+      "phylax login production",
+    ],
+    load: async () => (await import("./profile/login.ts")).login,
+  },
+  {
+    words: ["logout"],
+    takes: "PROFILE [--forget]",
+    does: "Deletes the stored token of a profile; with --forget the whole profile.",
+    examples: ["phylax logout production"],
+    load: async () => async (args) => (await import("./profile/profiles.ts")).logout(args),
+  },
+  {
+    words: ["profile", "list"],
+    takes: "[--json]",
+    does: "Lists the profiles, with the door and the operator of each.",
+    examples: ["phylax profile list"],
+    load: async () => async (args) => (await import("./profile/profiles.ts")).profileList(args),
+  },
+  {
+    words: ["profile", "client"],
+    takes: "ID (--cert FILE --key FILE | --jwk FILE)… [--scope SCOPE] [--purpose CODE] --profile NAME",
+    does: "Adds a client's credentials to a profile, for `token` and `get`.",
+    examples: [
+      "phylax profile client telehealth --cert c.pem --key c.key --jwk c.jwk.json --profile production",
+    ],
+    load: async () => async (args) => (await import("./profile/profiles.ts")).profileClient(args),
+  },
+  {
     words: ["operator", "sign-in"],
     takes: "OPERATOR --out FILE [--state DIR]",
     does: "Signs an operator in by a browser and writes the access token to a file.",

@@ -1,13 +1,20 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { commands, nameOf, usageOf, type Command } from "./commands.ts";
+import { selectProfile } from "./connection/profile.ts";
 import { isMisuse } from "./misuse.ts";
 
 /**
  * Runs the command that the arguments name, prints its output, and returns its exit code: 0 good, 1 an error
  * was found or a failure, 2 a misuse or a refusal. Throws every error that is none of these.
  */
-export async function runCommand(args: readonly string[]): Promise<number> {
+export async function runCommand(given: readonly string[]): Promise<number> {
+  const { args, profile, problem } = withoutProfile(given);
+  if (problem !== undefined) {
+    console.error(problem);
+    return 2;
+  }
+  selectProfile(profile);
   if (args[0] === "--version" || args[0] === "version") {
     console.log(version());
     return 0;
@@ -29,6 +36,23 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   }
 }
 
+/** Takes `--profile NAME` out of the arguments: every command knows this option. */
+function withoutProfile(given: readonly string[]): {
+  readonly args: readonly string[];
+  readonly profile?: string;
+  readonly problem?: string;
+} {
+  const at = given.findIndex((arg) => arg === "--profile" || arg.startsWith("--profile="));
+  if (at < 0) return { args: given };
+  const isJoined = given[at] !== "--profile";
+  const profile = isJoined ? given[at]?.slice("--profile=".length) : given[at + 1];
+  const args = given.toSpliced(at, isJoined ? 1 : 2);
+  if (profile === undefined || profile === "") return { args, problem: "--profile needs a profile's name" };
+  if (args.some((arg) => /^--(?:profile|state)(?:=|$)/u.test(arg)))
+    return { args, problem: "name one deployment: --profile or --state, once" };
+  return { args, profile };
+}
+
 const isHelp = (arg: string): boolean => arg === "--help" || arg === "-h";
 
 /** The list of commands, or of the commands that begin with the given words. */
@@ -39,9 +63,11 @@ function listCommands(args: readonly string[]): 0 | 2 {
   const lines = (begun.length === 0 ? commands : begun).map(
     (command) => `  ${nameOf(command).padEnd(width)}  ${command.does}`,
   );
-  const list = ["usage: phylax COMMAND …", ...lines, "`phylax COMMAND --help` explains a command."].join(
-    "\n",
-  );
+  const list = [
+    "usage: phylax COMMAND …",
+    ...lines,
+    "`phylax COMMAND --help` explains a command. --profile NAME calls a deployment in place of the sandbox.",
+  ].join("\n");
   if (args.some(isHelp) && begun.length > 0) {
     console.log(list);
     return 0;

@@ -15,16 +15,23 @@ export interface DevLedger {
   readonly checkpointKey: JWK;
 }
 
+interface PublicKeys {
+  readonly root?: string;
+  readonly witnesses?: Readonly<Record<string, string>>;
+}
+
 const lookMilliseconds = 30_000;
 
 /**
  * Writes `<state>/dev.json`, and writes it again when a log is opened; removes it at the end. `logs` lists
  * every log that took records in this state or takes some now, with the key of its checkpoints: a receipt of
- * any of these logs may need a check.
+ * any of these logs may need a check. `<state>/keys.json` has the public keys alone and stays at the end, for
+ * checks offline.
  */
-export function keepDevFile<T extends object>(state: string, content: T, ledger: DevLedger) {
+export function keepDevFile<T extends object>(state: string, content: T & PublicKeys, ledger: DevLedger) {
   const file = join(state, "dev.json");
   const kept = join(state, "logs.json");
+  const publicKeys = join(state, "keys.json");
   // the array that is written below
   const names = new Set(existsSync(kept) ? (JSON.parse(readFileSync(kept, "utf8")) as string[]) : []);
   const dev = { ...content, ledgerName: ledger.ledgerName, logs: {} as Readonly<Record<string, string>> };
@@ -35,6 +42,8 @@ export function keepDevFile<T extends object>(state: string, content: T, ledger:
     dev.logs = verifierKeys(ledger, names);
     writeWhole(kept, JSON.stringify([...names]));
     writeWhole(file, `${JSON.stringify(dev, undefined, 2)}\n`);
+    const { root, witnesses }: PublicKeys = content;
+    writeWhole(publicKeys, `${JSON.stringify({ logs: dev.logs, root, witnesses }, undefined, 2)}\n`);
   };
   renew();
   const renewing = setInterval(renew, lookMilliseconds);

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { importJWK, SignJWT, type JWK } from "jose";
-import type { DevClient, DevFile } from "./dev-file.ts";
+import type { DevClient } from "./dev-file.ts";
+import type { Deployment } from "./deployment.ts";
 import { externalToken } from "./external-token.ts";
 import { keyProof } from "./key-proof.ts";
 import { send, type Reply } from "./mutual-tls.ts";
@@ -18,7 +19,7 @@ export interface AccessTokenRequest {
  * seconds and once.
  */
 export async function clientAssertion(
-  dev: DevFile,
+  dev: Deployment,
   client: DevClient,
   changes: Record<string, unknown> = {},
 ): Promise<string> {
@@ -45,7 +46,7 @@ function keyOf({ id, jwk }: DevClient): JWK {
 }
 
 /** The client's proof at the token endpoint: an assertion, or its certificate alone (RFC 8705 §2.1). */
-async function proof(dev: DevFile, client: DevClient): Promise<Record<string, string>> {
+async function proof(dev: Deployment, client: DevClient): Promise<Record<string, string>> {
   switch (client.auth) {
     case "private_key_jwt":
       return {
@@ -64,7 +65,7 @@ async function proof(dev: DevFile, client: DevClient): Promise<Record<string, st
  * of its key. The token is bound to that certificate or key.
  */
 export async function requestToken(
-  dev: DevFile,
+  dev: Deployment,
   client: DevClient,
   request: AccessTokenRequest = {},
 ): Promise<Reply> {
@@ -86,7 +87,7 @@ export async function requestToken(
 }
 
 async function ask(
-  dev: DevFile,
+  dev: Deployment,
   client: DevClient,
   request: AccessTokenRequest,
   dpop?: string,
@@ -110,7 +111,7 @@ async function ask(
  * sandbox's external issuer would.
  */
 export async function accessToken(
-  dev: DevFile,
+  dev: Deployment,
   client: DevClient,
   request: AccessTokenRequest = {},
 ): Promise<string> {

@@ -1,7 +1,8 @@
 import { createHash, randomUUID, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { importJWK, SignJWT, type JWK } from "jose";
-import type { DevClient, DevFile } from "./dev-file.ts";
+import type { DevClient } from "./dev-file.ts";
+import type { Deployment } from "./deployment.ts";
 
 const lifetimeSeconds = 300;
 
@@ -17,7 +18,7 @@ interface ExternalTokenRequest {
  * the issuer names it.
  */
 export async function externalToken(
-  dev: DevFile,
+  dev: Deployment,
   client: DevClient,
   { purpose, scope, resource }: ExternalTokenRequest,
 ): Promise<string> {

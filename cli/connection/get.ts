@@ -4,9 +4,10 @@ import { parseArgs } from "node:util";
 import type { JWK } from "jose";
 import { Misuse, printFault } from "../misuse.ts";
 import { accessToken } from "./access-token.ts";
-import { clientOf, readDevFile, type DevClient, type DevFile } from "./dev-file.ts";
+import type { DevClient } from "./dev-file.ts";
 import { keyProof } from "./key-proof.ts";
 import { closeConnections, send, type Reply } from "./mutual-tls.ts";
+import { openDeployment, type Deployment } from "./deployment.ts";
 
 /**
  * Reads a path below the FHIR base as a development client: it gets a token, and sends it over the client's
@@ -29,8 +30,9 @@ export async function getCommand(args: readonly string[]): Promise<number> {
   if (id === undefined || path === undefined || more.length > 0) throw new Misuse();
   const headers = Object.fromEntries(values.header.map(headerOf));
   try {
-    const dev = readDevFile(resolve(values.state));
-    const client = clientOf(dev, id);
+    const place = openDeployment(resolve(values.state));
+    const { deployment: dev } = place;
+    const client = place.client(id);
     const token = await accessToken(dev, client, { purpose: values.purpose, scope: values.scope });
     const url = /^https?:/u.test(path) ? path : `${dev.fhir}/${path.replace(/^\//u, "")}`;
     if (!url.startsWith(`${dev.fhir}/`)) throw new Misuse("the path must be below the FHIR base");
@@ -57,7 +59,7 @@ function headerOf(text: string): readonly [string, string] {
 
 /** With a key, a second time with the nonce that the gateway asks for (RFC 9449 §9). */
 async function read(
-  dev: DevFile,
+  dev: Deployment,
   client: DevClient,
   token: string,
   url: string,

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Agent, request } from "node:https";
 import type { IncomingHttpHeaders } from "node:http";
+import { rootCertificates } from "node:tls";
 
 export interface Reply {
   readonly status: number;
@@ -17,14 +18,17 @@ export interface Sending {
 const agents = new Map<string, Agent>();
 
 /** One keep-alive agent for each certificate: a connection must not be shared between two certificates. */
-function agentFor(ca: string, identity: { readonly cert: string; readonly key: string } | undefined): Agent {
-  const name = `${ca} ${identity?.cert ?? ""}`;
+function agentFor(
+  ca: string | undefined,
+  identity: { readonly cert: string; readonly key: string } | undefined,
+): Agent {
+  const name = `${ca ?? ""} ${identity?.cert ?? ""}`;
   const known = agents.get(name);
   if (known !== undefined) return known;
   const agent = new Agent({
     keepAlive: true,
     maxSockets: 64,
-    ca: readFileSync(ca),
+    ...(ca === undefined ? {} : { ca: [...rootCertificates, readFileSync(ca, "utf8")] }),
     minVersion: "TLSv1.3",
     ...(identity === undefined ? {} : { cert: readFileSync(identity.cert), key: readFileSync(identity.key) }),
   });
@@ -37,7 +41,7 @@ function agentFor(ca: string, identity: { readonly cert: string; readonly key: s
  * end.
  */
 export function send(
-  trust: { readonly ca: string },
+  trust: { readonly ca: string | undefined },
   identity: { readonly cert: string; readonly key: string } | undefined,
   url: string,
   { method = "GET", headers = {}, body }: Sending = {},

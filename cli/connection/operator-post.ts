@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { operatorOf, readDevFile } from "./dev-file.ts";
 import { closeConnections, send } from "./mutual-tls.ts";
+import { openDeployment } from "./deployment.ts";
 
 /** An answer of the operators' API: the members of the verb, or problem details (RFC 9457). */
 export interface OperatorAnswer {
@@ -46,11 +46,11 @@ async function askAsOperator(
   path: string,
   document: string | Buffer | undefined,
 ): Promise<OperatorAnswer> {
-  const dev = readDevFile(from.state);
-  const operator = operatorOf(dev, from.operator);
+  const { deployment: dev, ...place } = openDeployment(from.state);
+  const operator = place.operator(from.operator);
   try {
-    const authorization =
-      from.token === undefined ? {} : { authorization: `Bearer ${readFileSync(from.token, "utf8").trim()}` };
+    const token = from.token === undefined ? operator.token : readFileSync(from.token, "utf8").trim();
+    const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
     const posted = document !== undefined && {
       method: "POST",
       headers: { "content-type": "application/json", ...authorization },

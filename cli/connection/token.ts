@@ -2,8 +2,8 @@ import { Misuse } from "../misuse.ts";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { accessToken } from "./access-token.ts";
-import { clientOf, readDevFile } from "./dev-file.ts";
 import { closeConnections } from "./mutual-tls.ts";
+import { openDeployment } from "./deployment.ts";
 
 /**
  * Prints an access token of a development client. The token lasts five minutes and is valid only with that
@@ -22,10 +22,9 @@ export async function token(args: readonly string[]): Promise<number> {
   const [client, ...more] = positionals;
   if (client === undefined || more.length > 0) throw new Misuse();
   try {
-    const dev = readDevFile(resolve(values.state));
-    console.log(
-      await accessToken(dev, clientOf(dev, client), { purpose: values.purpose, scope: values.scope }),
-    );
+    const place = openDeployment(resolve(values.state));
+    const asked = { purpose: values.purpose, scope: values.scope };
+    console.log(await accessToken(place.deployment, place.client(client), asked));
     return 0;
   } catch (fault) {
     console.error(fault instanceof Error ? fault.message : "no token");

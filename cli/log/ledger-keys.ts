@@ -4,7 +4,32 @@ import { parseWitnessKey } from "#ledger/tlog/cosignature";
 import { parseLogName } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
 import { Misuse } from "../misuse.ts";
-import { parseVerifierKey, verifierKey, type Verifier } from "#ledger/tlog/signed-note";
+import { parseVerifierKey, signatureTypes, verifierKey, type Verifier } from "#ledger/tlog/signed-note";
+import { profileFile, selectedProfile } from "../connection/profile.ts";
+
+/** The members of a dev.json, or of a profile, that hold public keys of a ledger. */
+interface PublicKeys {
+  readonly logs: Readonly<Record<string, string>>;
+  readonly root?: string;
+  readonly witnesses?: Readonly<Record<string, string>>;
+}
+
+/** The public keys in a file that `--keys` takes, for a profile. */
+export function publicKeysIn(file: string): PublicKeys {
+  const { keys, witnesses } = readKeyFile(file);
+  const root = keys.find((key) => logOfVerifier(key) === ROOT_LOG);
+  const logs = keys.filter((key) => key !== root);
+  return {
+    logs: Object.fromEntries(logs.map((key) => [logOfVerifier(key), keyText(key)])),
+    ...(root === undefined ? {} : { root: keyText(root) }),
+    witnesses: Object.fromEntries(
+      witnesses.map(({ name, publicKey }) => [
+        name,
+        verifierKey(name, publicKey, signatureTypes.cosignature),
+      ]),
+    ),
+  };
+}
 
 /** Keys from outside the ledger, and the ledger's address when a file has it. */
 export interface GivenKeys {
@@ -22,14 +47,19 @@ export interface GivenKeys {
 export function givenKeys(key: readonly string[], files: readonly string[]): GivenKeys | undefined {
   const folders = [process.env["INIT_CWD"], process.cwd()].filter((folder) => folder !== undefined);
   const devFile = folders
-    .map((folder) => join(folder, ".phylax", "dev.json"))
+    .flatMap((folder) => [
+      join(folder, ".phylax", "dev.json"),
+      join(folder, ".phylax", "keys.json"), // `npm start` leaves it when it ends
+    ])
     .find((file) => existsSync(file));
-  const read = key.length + files.length > 0 ? files : [devFile].filter((file) => file !== undefined);
+  const profile = selectedProfile();
+  const named = profile === undefined ? files : [...files, profileFile(profile)];
+  const read = key.length + named.length > 0 ? named : [devFile].filter((file) => file !== undefined);
   const found = read.map(readKeyFile);
   const keys = [...key.map(readKey), ...found.flatMap((file) => file.keys)];
   // A check with different keys must not pass for a check with the keys that the options name.
-  if (keys.length === 0 && files.length > 0)
-    throw new Misuse(`${files.join(", ")} has no key: name a dev.json with "logs"`);
+  if (keys.length === 0 && named.length > 0)
+    throw new Misuse(`${named.join(", ")} has no key: name a dev.json with "logs"`);
   if (keys.length === 0) return undefined;
   const url = found.map((file) => file.url).find((address) => address !== undefined);
   const witnesses = found.flatMap((file) => file.witnesses);
@@ -81,8 +111,11 @@ interface KeyFile {
  * is an address and not a reason to trust.
  */
 function readKeyFile(file: string): KeyFile {
+  const exported = keysOfExport(file);
+  if (exported !== undefined) return { keys: exported, witnesses: [], url: undefined };
   const { logs, root, witnesses = {}, ledger } = readJson(file);
-  if (logs === undefined) throw new Misuse(`${file} has no "logs": name a dev.json`);
+  if (logs === undefined && root === undefined)
+    throw new Misuse(`${file} has no "logs" and no "root": name a dev.json or the file "keys" of an export`);
   const named: [string, unknown][] = Object.entries({
     ...logs,
     ...(root === undefined ? {} : { [ROOT_LOG]: root }),
@@ -110,6 +143,24 @@ function readJson(file: string): KeyJson {
   try {
     return JSON.parse(readFileSync(file, "utf8"));
   } catch {
-    throw new Misuse(`${file} cannot be read as JSON: --keys takes a dev.json`);
+    throw new Misuse(
+      `${file} cannot be read: --keys takes a dev.json, or the file "keys" of an export that you trust`,
+    );
   }
+}
+
+/**
+ * The keys of an export's own file `keys`, or of a copy of it. Undefined if the file is something else: each
+ * line is a comment or a verifier key.
+ */
+function keysOfExport(file: string): readonly Verifier[] | undefined {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch {
+    return undefined; // the caller names the file in its error
+  }
+  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  const keys = lines.flatMap((line) => parseLogKey(line) ?? []);
+  return keys.length > 0 && keys.length === lines.length ? keys : undefined;
 }

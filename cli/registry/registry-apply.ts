@@ -2,8 +2,8 @@ import { Misuse } from "../misuse.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { originProblems } from "#platform/origins/origin-state";
-import { readDevFile } from "../connection/dev-file.ts";
 import { closeConnections, send } from "../connection/mutual-tls.ts";
+import { openDeployment } from "../connection/deployment.ts";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 
 /**
@@ -50,9 +50,9 @@ async function problemsOfOrigins(state: string, document: Buffer): Promise<reado
     document.toString("utf8"),
   );
   if (origins.length === 0) return [];
-  const dev = readDevFile(state);
   try {
-    const { text } = await send(dev, undefined, `${dev.gateway}/readyz`);
+    const { deployment: dev } = openDeployment(state);
+    const { text } = await send(dev, undefined, `${new URL(dev.fhir).origin}/readyz`);
     return originProblems(
       JSON.parse(text),
       origins.map(({ name }) => name),

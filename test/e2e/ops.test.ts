@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, test } from "vitest";
@@ -7,6 +7,8 @@ import { operatorOf } from "../../cli/connection/dev-file.ts";
 import { send, type Reply, type Sending } from "../../cli/connection/mutual-tls.ts";
 import { ensureAuthority, issueClientCertificate, x5tS256 } from "../../sandbox/certificates.ts";
 import { openLedger } from "../support/auditor.ts";
+import { Browser } from "../support/browser.ts";
+import { signInWith } from "../support/officer-web.ts";
 import { breakLedger, inEachShard } from "../support/shards.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
@@ -75,6 +77,64 @@ const recordsOf = async (reply: Reply) =>
   (await openLedger(phylax.dev))
     .map(({ event }) => event)
     .filter(({ id }) => id === reply.headers["x-request-id"]);
+
+function commandWith(env: Readonly<Record<string, string>>, args: readonly string[]) {
+  const main = join(import.meta.dirname, "../../cli/main.ts");
+  const child = spawn(process.execPath, [main, ...args], {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  const ended = new Promise<readonly [number | null, string]>((done) =>
+    child.on("close", (code) => done([code, said])),
+  );
+  return { said: () => said, ended };
+}
+
+test("a profile signs its operator in, and the commands work with it and without a dev.json", async ({
+  expect,
+}) => {
+  const { dev, state } = phylax;
+  const [officer] = dev.officers;
+  if (officer === undefined) throw new Error("no operator signs in");
+  const home = join(state, "home");
+  const phylaxProcess = (args: readonly string[]) => commandWith({ XDG_CONFIG_HOME: home }, args);
+  const client = phylax.client("telehealth");
+  const { acr, maxAgeSeconds, iss } = officer.signIn;
+  const door = ["--ops", dev.ops, "--cert", officer.cert, "--key", officer.key, "--ca", dev.ca];
+  const gateway = ["--gateway", dev.gateway, "--ledger", dev.ledger, "--keys", join(state, "keys.json")];
+  const signIn = ["--issuer", iss, "--acr", String(acr[0]), "--max-age", String(maxAgeSeconds)];
+  const signingIn = phylaxProcess(["login", "elsewhere", ...door, ...gateway, ...signIn]);
+  await expect.poll(signingIn.said, { timeout: 20_000 }).toContain("open in a browser");
+  const url = new URL(/open in a browser: (\S+)/u.exec(signingIn.said())?.[1] ?? "");
+  expect((await fetch(await signInWith(new Browser(dev), url, officer))).status).toBe(200);
+  expect((await signingIn.ended)[0], signingIn.said()).toBe(0);
+  const stored = join(home, "phylax", "elsewhere.token");
+  expect(statSync(stored).mode & 0o777).toBe(0o600);
+  const { token }: { token: string } = JSON.parse(readFileSync(stored, "utf8"));
+  expect(signingIn.said()).not.toContain(token);
+
+  const run = async (...args: string[]) => phylaxProcess([...args, "--profile", "elsewhere"]).ended;
+  expect(await run("review", "list")).toEqual([0, "no open reviews\n"]);
+  const files = ["--cert", client.cert, "--key", client.key, "--jwk", String(client.jwk)];
+  expect(await run("profile", "client", "telehealth", ...files)).toEqual([0, expect.stringContaining("get")]);
+  const read = await run("get", "telehealth", "Patient/amara-okafor", "--include");
+  expect(read).toEqual([0, expect.stringContaining("HTTP 200")]);
+  const id = /^x-request-id: (\w+)$/mu.exec(read[1])?.[1] ?? "";
+  const [auditor] = dev.auditors;
+  await expect
+    .poll(() => run("why", id, "--key", String(auditor?.key)), { timeout: 20_000, interval: 1_000 })
+    .toEqual([0, expect.stringContaining(`request ${id}`)]);
+  expect(await run("review", "list", "--state", state)).toEqual([
+    2,
+    expect.stringContaining("one deployment"),
+  ]);
+
+  expect(await phylaxProcess(["logout", "elsewhere"]).ended).toEqual([0, "elsewhere: signed out\n"]);
+  expect(await run("review", "list")).toEqual([1, "not signed in: `phylax login elsewhere`\n"]);
+});
 
 test("it is alive, and ready when control and the ledger answer", async ({ expect }) => {
   expect((await send(phylax.dev, undefined, `${phylax.dev.ops}/healthz`)).status).toBe(200);

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from "node:crypto";
-import { mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, vi } from "vitest";
@@ -28,6 +28,11 @@ test("dev.json also lists the logs of ended half-years, after a switch and after
     for (const [log, key] of Object.entries(logsIn()))
       expect(parseVerifierKey(key)).toMatchObject({ ok: true, value: { name: `ledger.test/${log}` } });
     await second.close();
+    // the public keys stay for checks offline, and nothing secret with them
+    expect(existsSync(join(state, "dev.json"))).toBe(false);
+    const left: unknown = JSON.parse(readFileSync(join(state, "keys.json"), "utf8"));
+    expect(left).toMatchObject({ logs: Object.fromEntries(both.map((log) => [log, expect.anything()])) });
+    expect(readFileSync(join(state, "keys.json"), "utf8")).not.toContain(String(checkpointKey.d));
   } finally {
     vi.useRealTimers();
   }

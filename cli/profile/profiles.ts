@@ -1,0 +1,101 @@
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { Misuse, printFault } from "../misuse.ts";
+import { printable } from "../printable.ts";
+import type { DevClient } from "../connection/dev-file.ts";
+import {
+  profileNames,
+  readProfile,
+  readToken,
+  removeProfile,
+  removeToken,
+  selectedProfile,
+} from "../connection/profile.ts";
+import { writeProfile } from "../connection/profile.ts";
+
+/** Prints each profile with its operators' door and whether its operator is signed in. */
+export function profileList(args: readonly string[]): number {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { json: { type: "boolean", default: false } },
+  });
+  try {
+    const profiles = profileNames().map((name) => {
+      const { ops, operator, signIn, clients = [] } = readProfile(name);
+      const state =
+        signIn === undefined ? "machine" : readToken(name) === undefined ? "signed out" : "signed in";
+      return { name, ops, operator: operator.id, state, clients: clients.map(({ id }) => id) };
+    });
+    if (values.json) console.log(JSON.stringify(profiles, null, 2));
+    else
+      for (const { name, ops, operator, state } of profiles)
+        console.log(printable(`${name}  ${ops}  ${operator}  ${state}`));
+    return 0;
+  } catch (fault) {
+    return printFault(fault);
+  }
+}
+
+/** Deletes the stored token of a profile; with --forget the whole profile. */
+export function logout(args: readonly string[]): number {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { forget: { type: "boolean", default: false } },
+  });
+  const [name, ...more] = positionals;
+  if (name === undefined || more.length > 0) throw new Misuse();
+  try {
+    readProfile(name);
+    if (values.forget) removeProfile(name);
+    else removeToken(name);
+    console.log(values.forget ? `${name}: forgotten` : `${name}: signed out`);
+    return 0;
+  } catch (fault) {
+    return printFault(fault);
+  }
+}
+
+/** Adds a client's credentials to the profile of `--profile`, so that `token` and `get` can act as the client. */
+export function profileClient(args: readonly string[]): number {
+  const text = { type: "string" } as const;
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { cert: text, key: text, jwk: text, scope: text, purpose: text },
+  });
+  const [id, ...more] = positionals;
+  const name = selectedProfile();
+  const { cert, key, jwk, scope = "system/*.rs", purpose = "TREAT" } = values;
+  if (id === undefined || more.length > 0) throw new Misuse();
+  if (name === undefined) throw new Misuse("name the profile with --profile");
+  const hasCertificate = cert !== undefined && key !== undefined;
+  if (!hasCertificate && jwk === undefined)
+    throw new Misuse("a client has a certificate (--cert and --key), a key (--jwk), or both");
+  try {
+    const profile = readProfile(name);
+    const client: DevClient = {
+      id,
+      kind: "",
+      auth: jwk === undefined ? "tls_client_auth" : "private_key_jwt",
+      issuer: profile.issuer ?? "",
+      audience: profile.fhir ?? "",
+      cert: cert === undefined ? "" : resolve(cert),
+      key: key === undefined ? "" : resolve(key),
+      jwk: jwk === undefined ? null : resolve(jwk),
+      scope,
+      purpose,
+      purposes: [purpose],
+      dpop: !hasCertificate, // without a certificate the token is bound to the key
+      sub: null,
+      patient: null,
+      describe: "",
+    };
+    const others = (profile.clients ?? []).filter((each) => each.id !== id);
+    writeProfile(name, { ...profile, clients: [...others, client] });
+    console.log(`profile ${name} can act as ${id}: phylax get ${id} Patient/1 --profile ${name}`);
+    return 0;
+  } catch (fault) {
+    return printFault(fault);
+  }
+}
