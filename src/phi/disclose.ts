@@ -33,6 +33,7 @@ import {
 import { RowCutter, type CutEntry, type CutRow } from "./bytes/row-cutter.ts";
 import { unusual } from "./bytes/unusual.ts";
 import { referredAt } from "./links.ts";
+import { isFoundWithout, leavingFor, withoutMembersOf } from "./labelled-parts.ts";
 import { narrowView } from "./narrow-view.ts";
 import { part2Entry, withPart2Labels } from "./part2.ts";
 import { originUrls, type Bases } from "./origin-urls.ts";
@@ -84,6 +85,7 @@ export class Discloser {
   /** The entry that was read ahead. */
   #ahead: { readonly bytes: Uint8Array; readonly cut: CutEntry | undefined } | undefined;
   readonly #facts = new WeakMap<JsonObject, Facts>();
+  readonly #parts = new WeakMap<JsonObject, { readonly part: JsonObject | undefined }>();
 
   /**
    * @param joined the results of the joins: a row of the search has to refer to one of these resources, or be
@@ -137,16 +139,18 @@ export class Discloser {
     // first: a fault in a version of a hidden row must not decide the status
     const now = this.#requestedIn(current, type, id);
     if (!now.ok) return now;
-    const old = this.#requestedIn(body, type, id);
-    if (!old.ok) return old;
+    const requested = this.#requestedIn(body, type, id);
+    if (!requested.ok) return requested;
+    const old = withoutMembersOf(now.value, requested.value);
+    if (old === undefined) return err({ reason: "row_outside_access" });
     this.#bases.residences.note(this.#factsOf(now.value)); // again: the patient's current residence counts
-    const meta = property(old.value, "meta");
+    const meta = property(old, "meta");
     if (!isObject(meta) || textAt(meta, "versionId") !== version) return err({ reason: "answer_mismatch" });
     const view = this.#viewOf(now.value);
     if (view === undefined) return err({ reason: "row_outside_access" });
     const redacted = redactResource(now.value, view, this.#context);
     if (!redacted.ok) return err({ reason: "resource_withheld", because: redacted.error });
-    return this.#whole(old.value, this.#viewOf(old.value, now.value), redacted.value);
+    return this.#whole(old, this.#viewOf(old, now.value), redacted.value);
   }
 
   /** A resource as it is now, if it may leave. */
@@ -159,8 +163,12 @@ export class Discloser {
    * One version of a resource in a history, judged like {@link version}; `undefined` if it does not leave.
    * The patients of the current resource are concerned too.
    */
-  step(old: JsonObject, now: JsonObject): RedactedResource | undefined {
-    this.#bases.residences.note(this.#factsOf(now));
+  step(version: JsonObject, current: JsonObject): RedactedResource | undefined {
+    this.#bases.residences.note(this.#factsOf(current));
+    const now = this.#leaving(current);
+    const leaving = this.#leaving(version);
+    const old = now && leaving && withoutMembersOf(now, leaving);
+    if (now === undefined || old === undefined) return undefined;
     const [view, viewNow] = [this.#viewOf(old, now), this.#viewOf(now)];
     if (view === undefined || viewNow === undefined) return undefined;
     const [redacted, redactedNow] = [
@@ -177,8 +185,10 @@ export class Discloser {
    * A resource included for rows that refer to it by these references (`Type:parameter`); `undefined` if it
    * does not leave.
    */
-  included(resource: JsonObject, through: ReadonlySet<string>): Linked | undefined {
-    this.#bases.residences.note(this.#factsOf(resource));
+  included(whole: JsonObject, through: ReadonlySet<string>): Linked | undefined {
+    this.#bases.residences.note(this.#factsOf(whole));
+    const resource = this.#leaving(whole);
+    if (resource === undefined) return undefined;
     const view = this.#grant.viewIncluded(this.#factsOf(resource), this.#bases.origin, through);
     return view && this.#linked(resource, view, "include");
   }
@@ -253,13 +263,14 @@ export class Discloser {
 
   /** A row of a list: it may leave, or it is hidden. */
   row(
-    resource: JsonObject,
+    whole: JsonObject,
     type: string,
   ): Result<Extract<DisclosedEntry, { kind: "match" | "hidden" }>, DisclosureRefusal> {
-    this.#bases.residences.note(this.#factsOf(resource));
+    this.#bases.residences.note(this.#factsOf(whole));
     // The row first: a fault in a hidden row must not decide the status.
-    const view = this.#matchesSearch(resource) ? this.#viewOf(resource) : undefined;
-    if (view === undefined) return ok({ kind: "hidden" });
+    const resource = this.#leaving(whole);
+    const view = resource && this.#matchesSearch(resource) ? this.#viewOf(resource) : undefined;
+    if (resource === undefined || view === undefined) return ok({ kind: "hidden" });
     if (property(resource, "resourceType") !== type) return err({ reason: "answer_mismatch" });
     const linked = this.#linked(resource, view, "match");
     return ok(linked === undefined ? { kind: "hidden" } : { kind: "match", ...linked });
@@ -271,11 +282,13 @@ export class Discloser {
   }
 
   /** Like {@link sees}: the row, and the patients it concerns. */
-  seen(row: JsonObject): (DecidingRow & { readonly shown: JsonObject }) | undefined {
-    this.#bases.residences.note(this.#factsOf(row));
-    const view = this.#matchesSearch(row) ? this.#viewOf(row) : undefined;
-    const redacted = view && redactResource(row, view, this.#context);
-    if (redacted?.ok !== true || !this.#shows(row, redacted.value.resource)) return undefined;
+  seen(whole: JsonObject): (DecidingRow & { readonly shown: JsonObject }) | undefined {
+    this.#bases.residences.note(this.#factsOf(whole));
+    const row = this.#leaving(whole);
+    const view = row && this.#matchesSearch(row) ? this.#viewOf(row) : undefined;
+    const redacted = row && view && redactResource(row, view, this.#context);
+    if (row === undefined || redacted?.ok !== true || !this.#shows(row, redacted.value.resource))
+      return undefined;
     const { resource: shown, patients, unseen, room, unnamed } = redacted.value;
     return {
       type: textAt(row, "resourceType") ?? "",
@@ -320,7 +333,11 @@ export class Discloser {
   }
 
   #matchesSearch(row: JsonObject): boolean {
-    return this.#isFound(this.#factsOf(row));
+    const { clientParameters, expects } = this.#grant;
+    return (
+      this.#isFound(this.#factsOf(row)) &&
+      isFoundWithout(row, clientParameters, expects.kind === "search" ? expects.sort : [])
+    );
   }
 
   #isFound(facts: Facts): boolean {
@@ -338,8 +355,10 @@ export class Discloser {
     return meetsCriteria(redacted, this.#grant.mustShow?.(this.#factsOf(row)) ?? [], this.#bases.public);
   }
 
-  #includedEntry(resource: JsonObject): Result<DisclosedEntry, DisclosureRefusal> {
-    this.#bases.residences.note(this.#factsOf(resource));
+  #includedEntry(whole: JsonObject): Result<DisclosedEntry, DisclosureRefusal> {
+    this.#bases.residences.note(this.#factsOf(whole));
+    const resource = this.#leaving(whole);
+    if (resource === undefined) return ok({ kind: "dropped" });
     const { includes, viewIncluded } = this.#grant;
     // The view by every include that could lead here; the page finds out at its end which include does.
     const view = viewIncluded(
@@ -399,9 +418,19 @@ export class Discloser {
     const answer = readJson(body);
     if (!answer.ok) return err(unread(answer.error));
     if (isObject(answer.value)) this.#bases.residences.note(this.#factsOf(answer.value));
-    if (isObject(answer.value) && this.#viewOf(answer.value) === undefined)
+    const part = isObject(answer.value) ? this.#leaving(answer.value) : answer.value;
+    if (part === undefined || (isObject(part) && this.#viewOf(part) === undefined))
       return err({ reason: "row_outside_access" });
-    return isRequested(answer.value, type, id) ? ok(answer.value) : err({ reason: "answer_mismatch" });
+    return isRequested(part, type, id) ? ok(part) : err({ reason: "answer_mismatch" });
+  }
+
+  /** The resource without the elements whose labels may not leave; undefined: it stays back whole. */
+  #leaving(resource: JsonObject): JsonObject | undefined {
+    const known = this.#parts.get(resource);
+    if (known !== undefined) return known.part;
+    const part = leavingFor(this.#grant, resource, this.#factsOf(resource), this.#bases.origin);
+    this.#parts.set(resource, { part });
+    return part;
   }
 
   /** The facts of a resource, or of a resource inside it: read once, whatever asks for them. */

@@ -6,6 +6,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { EverythingGrant } from "#policy/evaluate-listing";
 import { factsFor } from "#policy/facts";
 import type { Linked } from "./included.ts";
+import { covers } from "./labelled-parts.ts";
 import { Discloser, type NamedBases, type DisclosureRefusal } from "./disclose.ts";
 import { Tally, type Disclosure, type Released } from "./disclosure.ts";
 import { pageBytesMax, type Offered } from "./page.ts";
@@ -91,7 +92,7 @@ export class EverythingPage {
     const { origin } = this.#bases;
     if (read === undefined) return false;
     const facts = factsFor(read, resource);
-    return read.viewOf(facts, origin) !== undefined && isOwnedBy(facts, new Set([this.#grant.id]), origin);
+    return covers(read, resource, origin) && isOwnedBy(facts, new Set([this.#grant.id]), origin);
   }
 
   #take(row: Linked): Result<Offered, DisclosureRefusal> {

@@ -11,7 +11,7 @@ import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
 import { isRowOf, type CompiledPolicy, type CompiledRule } from "./compile.ts";
-import { factListsOf } from "./facts.ts";
+import { factListsOf, testedMembers } from "./facts.ts";
 import type {
   Expectation,
   Grant,
@@ -38,7 +38,7 @@ import { hasContext, labelsOf } from "./labels.ts";
 import { countMax, originCount, pageCount } from "./page-count.ts";
 import { participantParts, type SearchPart } from "./participant-parts.ts";
 import { conditionParameters, rulesForSearch } from "./search-rules.ts";
-import { scopeOfPart2, weighRow } from "./row-weight.ts";
+import { scopeOfPart2, weighElement, weighRow } from "./row-weight.ts";
 import { searchableBy } from "./searchable.ts";
 
 // A longer question is sent as a form: servers cut URLs at 8 KB, and the result of a join may be hundreds of
@@ -431,6 +431,8 @@ function granted(
         ? readableBy(resource, includedType, base)
         : readableBy(resource, includedType, base, isReferredBy(through));
     },
+    mayShowLabelled: (row, base, labels) => weighElement(policy, access, row, base, labels),
+    isTested: (tested, member) => testedMembers(policy, access, tested).has(member),
     judgesNested: typeof access.consents === "object",
     needsWhole: (row, base) => {
       const { consents } = access;

@@ -111,6 +111,20 @@ function makeLists(
   return { factPaths: all, decidingPaths: deciding };
 }
 
+/** The members of a row that rules or the scopes' conditions test: a cut of them would change what the row is. */
+export function testedMembers(
+  policy: CompiledPolicy,
+  { scopes }: Pick<Access, "scopes">,
+  type: string,
+): ReadonlySet<string> {
+  const filters = scopes.flatMap((scope) => scope.filters.map(({ parameter }) => parameter));
+  return new Set(
+    [...conditionPaths(policy, type), ...filters.flatMap((parameter) => filterPaths(type, parameter))].map(
+      ([member]) => member,
+    ),
+  );
+}
+
 /** The elements that any rule for the type tests, whatever its interactions. */
 const conditionPaths = (policy: CompiledPolicy, type: string): readonly FactPath[] =>
   policy.rulesFor(type).flatMap(({ conditions }) => conditions.map(({ elements }) => factPathOf(elements)));

@@ -3,7 +3,7 @@ import type { Nesting } from "#fhir/r4/compartment";
 import type { FhirBase } from "#fhir/r4/reference";
 import type { ResourceType } from "#fhir/r4/elements";
 import type { Facts } from "#fhir/json/facts";
-import type { JsonObject } from "#fhir/json/json";
+import type { Json, JsonObject } from "#fhir/json/json";
 import type { FhirQuestion } from "#fhir/ports";
 import type { SearchParameter, SortKey } from "#fhir/search/search";
 import type { Result } from "#kernel/result";
@@ -46,6 +46,13 @@ export interface Grant extends FactLists {
     base: FhirBase,
     ...versions: readonly Facts[]
   ) => ResourceView | undefined;
+  /**
+   * Answers whether an element with security labels of its own (DS4P inline labels) may leave with its row.
+   * `labels`: what stands as labels on the element. Only facts of the whole row decide it.
+   */
+  readonly mayShowLabelled: (row: Facts, base: FhirBase, labels: readonly Json[]) => boolean;
+  /** Answers whether a rule or a scope tests this member of a resource: a part of it is then never cut. */
+  readonly isTested: (type: string, member: string) => boolean;
   /**
    * Answers whether the facts at {@link FactLists} are too few to decide about a row, because a Consent in
    * force may ask for any element: then {@link viewOf} needs facts of the whole resource.

@@ -81,8 +81,17 @@ export function labelsOf(facts: Facts): RowLabels {
   return rowLabels([...labels.filter((label) => !saysInside(label)), ...inside]);
 }
 
+/** The labels of an element: its own, and the labels of its resource. */
+export function labelsOfElement(facts: Facts, own: readonly Json[]): RowLabels {
+  const meta = property(facts, "meta");
+  const security = isObject(meta) ? (property(meta, "security") ?? null) : null;
+  const labels = security === null ? [] : isArray(security) ? security : [unreadable];
+  return rowLabels([...labels.filter((label) => !saysInside(label)), ...own]);
+}
+
 const unreadable: Json = null;
-const saysInside = (label: Json): boolean =>
+/** Answers whether a label says that elements inside have labels of their own (DS4P). */
+export const saysInside = (label: Json): boolean =>
   isObject(label) &&
   property(label, "code") === "PROCESSINLINELABEL" &&
   securityLabelOf(label).kind === "handling";

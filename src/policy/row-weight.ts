@@ -1,9 +1,18 @@
 import { Facts } from "#fhir/json/facts";
-import { textAt } from "#fhir/json/json";
+import { textAt, type Json } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
 import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import type { CompiledPolicy, CompiledRule } from "./compile.ts";
-import { isHarmless, labelsOf, leavesByPolicy, leavesToIndividual, neverLeaves } from "./labels.ts";
+import type { RowConsents } from "./consent/consent-book.ts";
+import {
+  isHarmless,
+  labelsOf,
+  labelsOfElement,
+  leavesByPolicy,
+  leavesToIndividual,
+  neverLeaves,
+} from "./labels.ts";
+import { rowLabels, type RowLabels } from "./sensitivity/row-labels.ts";
 import { part2Scope } from "./part2-notice.ts";
 import { rowFactsOf } from "./consent/row-facts.ts";
 import type { Access } from "./row-access.ts";
@@ -34,14 +43,43 @@ export function weighRow(
     const whole = Facts.wholeOf(row);
     if (policy.labels.fromCodes && whole === undefined) return false;
     const labels = policy.labels.fromCodes && whole ? rowFactsOf(whole, base).labels : labelsOf(row);
-    if (isHarmless(labels)) return true;
-    if (asked?.isIndividuals === true && leavesToIndividual(labels)) return true;
-    if (neverLeaves(labels, purpose) || (labels.isPart2 && !policy.labels.part2)) return false;
-    if (leavesByPolicy(policy.labels.leaveFor(purpose), labels)) return true;
-    // 42 CFR 2.31(d): legal proceedings need a consent of their own, which no Consent here can state
-    if (labels.isPart2 && (purpose === undefined || coversPurpose("HLEGAL", purpose))) return false;
-    return asked?.permitLabels(policy.consentFor(purpose)) === true;
+    return leavesByLabels(policy, purpose, labels, asked);
   }
+}
+
+/**
+ * Answers whether an element with labels of its own may leave with its row (DS4P inline labels): policy and
+ * Consents judge it as they would judge a row with the labels of both.
+ */
+export function weighElement(
+  policy: CompiledPolicy,
+  { purpose, consents }: Pick<Access, "purpose" | "consents">,
+  row: Facts,
+  base: FhirBase,
+  own: readonly Json[],
+): boolean {
+  if (isHarmless(rowLabels(own))) return true;
+  const labels = labelsOfElement(row, own);
+  const asked = typeof consents === "object" ? consents.of(row, base).labelled(labels) : undefined;
+  if (!leavesByLabels(policy, purpose, labels, asked)) return false;
+  if (asked === undefined) return true;
+  const rules = policy.rulesFor(textAt(row, "resourceType") ?? "");
+  return [undefined, ...rules].every((rule) => asked.permit(policy.consentFor(purpose, rule)));
+}
+
+function leavesByLabels(
+  policy: CompiledPolicy,
+  purpose: string | undefined,
+  labels: RowLabels,
+  asked: RowConsents | undefined,
+): boolean {
+  if (isHarmless(labels)) return true;
+  if (asked?.isIndividuals === true && leavesToIndividual(labels)) return true;
+  if (neverLeaves(labels, purpose) || (labels.isPart2 && !policy.labels.part2)) return false;
+  if (leavesByPolicy(policy.labels.leaveFor(purpose), labels)) return true;
+  // 42 CFR 2.31(d): legal proceedings need a consent of their own, which no Consent here can state
+  if (labels.isPart2 && (purpose === undefined || coversPurpose("HLEGAL", purpose))) return false;
+  return asked?.permitLabels(policy.consentFor(purpose)) === true;
 }
 
 /** See `Grant.part2Scope`. */

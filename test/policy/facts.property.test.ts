@@ -203,6 +203,11 @@ const inner: readonly string[] = [
   "policy/self-widening covers",
   "policy/self-widening isMore",
   "policy/self-widening rulesShowing",
+  // the judgement of an element with labels: the row is a whole tree there
+  "phi/labelled-parts leavingFor",
+  "policy/grant mayShowLabelled",
+  "policy/labels labelsOfElement",
+  "policy/row-weight weighElement",
 ];
 
 const reader = "reads the paths that it is given, of facts or of a released resource";

@@ -6,8 +6,8 @@ import type { Linked } from "#phi/included";
 import { Discloser } from "#phi/disclose";
 import { Tally, type Disclosure } from "#phi/disclosure";
 import { lastOfEach } from "#phi/last-of-each";
+import { covers } from "#phi/labelled-parts";
 import { pageBytesMax } from "#phi/page";
-import { factsFor } from "#policy/facts";
 import type { LastNGrant } from "#policy/evaluate-listing";
 import { allRows } from "#gateway/origin/all-rows";
 import type { GatherRefusal } from "./gather.ts";
@@ -29,7 +29,7 @@ export async function listLastN(
   const search = here.value;
   const counted: { readonly row: JsonObject; readonly base: FhirBase }[] = [];
   const counts = (row: JsonObject, base: FhirBase) => {
-    const isVisible = search.viewOf(factsFor(search, row), base) !== undefined;
+    const isVisible = covers(search, row, base);
     if (isVisible) counted.push({ row, base });
     return isVisible;
   };

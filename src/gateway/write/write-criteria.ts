@@ -6,8 +6,8 @@ import type { Search } from "#fhir/search/search";
 import { err, ok, type Result } from "#kernel/result";
 import type { DecidingRow } from "#phi/additional-patients";
 import { Discloser } from "#phi/disclose";
+import { covers } from "#phi/labelled-parts";
 import { evaluate } from "#policy/evaluate";
-import { factsFor } from "#policy/facts";
 import type { PolicyRefusal } from "#policy/grant";
 import { allRows, type RowsRefusal } from "#gateway/origin/all-rows";
 import type { Permission } from "#gateway/admission/permit";
@@ -57,7 +57,7 @@ export async function findRow(
   const counted: { readonly row: JsonObject; readonly base: FhirBase }[] = [];
   const counts = (row: JsonObject, base: FhirBase) => {
     // the number of hidden rows must not decide
-    const isVisible = grant.value.viewOf(factsFor(grant.value, row), base) !== undefined;
+    const isVisible = covers(grant.value, row, base);
     if (isVisible) counted.push({ row, base });
     return isVisible;
   };

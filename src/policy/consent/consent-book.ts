@@ -10,6 +10,7 @@ import {
   type FiledConsent,
 } from "./decide-by-consents.ts";
 import type { ConsentRequest } from "./judge-consent.ts";
+import type { RowLabels } from "#policy/sensitivity/row-labels";
 import { rowFactsOf, type ConsentRowFacts } from "./row-facts.ts";
 
 /** The request whose rows the Consents judge. */
@@ -149,6 +150,20 @@ export class RowConsents {
     this.#isExempt = isExempt;
     this.isIndividuals = isIndividuals;
     this.#read = read;
+  }
+
+  /** The Consents for a part of the row that has labels of its own. */
+  labelled(labels: RowLabels): RowConsents {
+    const read = () => {
+      const facts = (this.#facts ??= this.#read());
+      return facts && { ...facts, labels };
+    };
+    return new RowConsents(
+      this.#request,
+      this.#patients,
+      { isExempt: this.#isExempt, isIndividuals: this.isIndividuals },
+      read,
+    );
   }
 
   /** A Consent is in force for a patient of the row: only the whole row tells the verdict. */

@@ -1,0 +1,204 @@
+import { test } from "vitest";
+import { utf8 } from "#kernel/encoded";
+import { inlineLabel } from "#fhir/json/facts";
+import type { JsonObject } from "#fhir/json/json";
+import { Discloser } from "#phi/disclose";
+import { consent, level, resource, sensitivity } from "../policy/consent/scene.ts";
+import { policy, rule } from "../policy/granting.ts";
+import { bases, grantUnder, readUnder, searchUnder } from "./consented.ts";
+
+const everything = policy(rule(["Patient", "Observation", "Condition", "Practitioner"], "everything"));
+const label = (coding: object) => ({ url: inlineLabel, valueCoding: coding });
+const restricted = label(level("R"));
+const hiv = label(sensitivity("HIV"));
+const mark = { meta: { security: [sensitivity("PROCESSINLINELABEL")] } };
+const masked = {
+  extension: [{ url: "http://hl7.org/fhir/StructureDefinition/data-absent-reason", valueCode: "masked" }],
+};
+
+const patient = (more: object) => resource({ resourceType: "Patient", id: "a", ...more });
+const finding = (more: object) =>
+  resource({
+    resourceType: "Observation",
+    id: "o",
+    status: "final",
+    subject: { reference: "Patient/a" },
+    ...more,
+  });
+const code = { text: "x" };
+const read = (row: JsonObject, consents: readonly JsonObject[] = [], document = everything) =>
+  readUnder({ policy: document, consents }, row);
+const permit = (...codes: readonly string[]) =>
+  consent({ type: "permit", securityLabel: [level("N"), ...codes.map(sensitivity)] });
+
+test("an element with a label is cut, the rest of its row leaves, and no mark tells of it", ({ expect }) => {
+  const number = { system: "urn:mrn", value: "1" };
+  const whole = patient({
+    ...mark,
+    identifier: [
+      { system: "http://hl7.org/fhir/sid/us-ssn", value: "999-11-2222", extension: [restricted] },
+      number,
+    ],
+    name: [{ family: "Doe", given: ["John"], text: "John Doe", _family: { extension: [restricted] } }],
+    birthDate: "1984-03-02",
+    _birthDate: { extension: [restricted] },
+    gender: "female",
+  });
+  const rest = patient({ identifier: [number], name: [{ given: ["John"] }], gender: "female" });
+  expect(read(whole)).toEqual(rest);
+  expect(JSON.stringify(read(whole))).toBe(JSON.stringify(rest));
+  const withConsent = consent({ type: "permit", securityLabel: [level("R")] });
+  expect(read(whole, [withConsent])).toEqual(whole);
+  const leaving = { ...everything, labels: { leave: [{ labels: ["R"], why: "For a test of labels." }] } };
+  expect(read(whole, [], leaving)).toEqual(whole);
+});
+
+test("each element is weighed by its own labels: a Consent for a kind shows this kind alone", ({
+  expect,
+}) => {
+  const row = finding({
+    ...mark,
+    code,
+    component: [
+      { code: { text: "hiv" }, extension: [hiv] },
+      { code: { text: "drugs" }, extension: [label(sensitivity("SUD"))] },
+      { code: { text: "pulse" } },
+    ],
+  });
+  const shown = (consents: readonly JsonObject[]) => {
+    const text = JSON.stringify(read(row, consents));
+    return ["hiv", "drugs", "pulse"].filter((each) => text.includes(each));
+  };
+  expect(shown([])).toEqual(["pulse"]);
+  expect(shown([permit("HIV")])).toEqual(["hiv", "pulse"]);
+  expect(shown([permit("HIV", "SUD")])).toEqual(["hiv", "drugs", "pulse"]);
+  // two Consents that each permit a kind permit no row of both kinds
+  const permitOnly = (kind: string) =>
+    consent({ type: "permit", securityLabel: [level("N"), sensitivity(kind)] });
+  expect(shown([permitOnly("HIV"), permitOnly("SUD")]).includes("pulse")).toBe(true);
+  const denial = consent({ type: "deny", securityLabel: [sensitivity("HIV")] });
+  const leaving = {
+    ...everything,
+    labels: { leave: [{ labels: ["HIV", "SUD"], why: "For a test of labels." }] },
+  };
+  const text = JSON.stringify(readUnder({ policy: leaving, consents: [denial] }, row));
+  expect(["hiv", "drugs", "pulse"].filter((each) => text.includes(each))).toEqual(["drugs", "pulse"]);
+});
+
+test("a required element that is cut stands as masked, and a datatype leaves whole or not at all", ({
+  expect,
+}) => {
+  const row = finding({
+    code: { text: "HIV test", coding: [{ code: "80203-3", extension: [hiv] }] },
+    valueQuantity: { value: 3, _value: { extension: [restricted] }, unit: "x" },
+    note: [{ text: "shown" }],
+  });
+  expect(read(row)).toEqual(finding({ note: [{ text: "shown" }], code: masked }));
+});
+
+test("a narrative leaves only with everything that it may tell of", ({ expect }) => {
+  const text = { status: "generated", div: "<div>HIV positive</div>" };
+  const row = finding({ text, code, note: [{ text: "hiv", extension: [hiv] }] });
+  expect(read(row)).toEqual(finding({ code }));
+  expect(read(row, [permit("HIV")])).toEqual(row);
+});
+
+test("a cut that would mislead, or would change what the row is, withholds the row", ({ expect }) => {
+  for (const more of [
+    { _status: { extension: [restricted] } },
+    { subject: { reference: "Patient/a", extension: [restricted] } },
+    { meta: { security: [level("R")] }, note: [{ text: "x", extension: [restricted] }] },
+    { extension: [restricted] },
+    { modifierExtension: [{ url: "urn:x", valueBoolean: true, extension: [restricted] }] },
+    { meta: { tag: [{ code: "x", extension: [restricted] }] } },
+    { _id: { extension: [restricted] } },
+  ])
+    expect(read(finding({ code, ...more })), JSON.stringify(more)).toBeUndefined();
+  const byCategory = policy(
+    rule(["Observation"], "everything", { where: [{ path: "category", notIn: ["urn:c|secret"] }] }),
+  );
+  const tested = finding({
+    code,
+    category: [{ coding: [{ system: "urn:c", code: "secret" }], extension: [restricted] }],
+  });
+  expect(read(tested, [], byCategory)).toBeUndefined();
+  expect(read(finding({ code }), [], byCategory)).toBeDefined();
+});
+
+test("a contained resource with a label stays back alone, with the references to it", ({ expect }) => {
+  const inside = (more: object) => ({
+    resourceType: "Practitioner",
+    id: "p",
+    name: [{ family: "Roe" }],
+    ...more,
+  });
+  const row = (more: object) =>
+    finding({ contained: [inside(more)], code, performer: [{ reference: "#p" }] });
+  expect(read(row({ extension: [restricted] }))).toEqual(finding({ code }));
+  expect(read(row({ name: [{ family: "Roe", extension: [restricted] }] }))).toEqual(
+    finding({
+      contained: [{ resourceType: "Practitioner", id: "p" }],
+      code,
+      performer: [{ reference: "#p" }],
+    }),
+  );
+});
+
+test("a label that is harmless or says how sure the data are cuts nothing", ({ expect }) => {
+  for (const coding of [
+    level("N"),
+    { system: "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", code: "PATRPT" },
+  ]) {
+    const row = finding({ code, subject: { reference: "Patient/a", extension: [label(coding)] } });
+    expect(read(row)).toEqual(row);
+  }
+  for (const each of [{ system: "urn:x", code: "y" }, {}, null])
+    expect(
+      read(finding({ code, note: [{ text: "x", extension: [{ url: inlineLabel, valueCoding: each }] }] })),
+    ).toEqual(finding({ code }));
+});
+
+test("L43: a search finds no row by what was cut, and worlds with and without the cut element answer alike", ({
+  expect,
+}) => {
+  const ssn = { system: "urn:ssn", value: "9", extension: [restricted] };
+  const number = { system: "urn:mrn", value: "1" };
+  const hidden = patient({ ...mark, identifier: [ssn, number], gender: "female" });
+  const absent = patient({ identifier: [number], gender: "female" });
+  const found = (query: string, row: JsonObject) =>
+    searchUnder({ policy: everything, consents: [] }, `Patient?${query}`, [row]);
+  for (const query of ["gender=female", "identifier=urn:mrn%7C1", "_id=a"])
+    expect(found(query, hidden), query).toBe(found(query, absent));
+  const nothing = searchUnder({ policy: everything, consents: [] }, "Patient?identifier=urn:ssn%7C9", []);
+  expect(found("identifier=urn:ssn%7C9", hidden)).toBe(nothing);
+  for (const query of [
+    "identifier:not=urn:ssn%7C8",
+    "identifier:missing=false",
+    "gender=female&_sort=identifier",
+  ])
+    expect(JSON.parse(found(query, hidden)), query).not.toHaveProperty("entry");
+});
+
+test("a label that came later hides the member in earlier versions too", ({ expect }) => {
+  const version = (versionId: string, more: object) => patient({ meta: { versionId }, ...more });
+  const old = version("1", {
+    birthDate: "1984-03-02",
+    telecom: [{ system: "phone", value: "617" }],
+    gender: "female",
+  });
+  const now = version("2", {
+    telecom: [{ system: "phone", value: "617", extension: [restricted] }],
+    gender: "female",
+  });
+  const grant = grantUnder({ policy: everything, consents: [] }, "Patient/a/_history/1");
+  const text = (value: JsonObject) => utf8(JSON.stringify(value));
+  const disclosed = new Discloser(grant, bases).version(text(old), text(now), {
+    type: "Patient",
+    id: "a",
+    version: "1",
+  });
+  if (!disclosed.ok) throw new Error(disclosed.error.reason);
+  expect(JSON.parse(new TextDecoder().decode(disclosed.value.windows[0]?.body))).toEqual(
+    version("1", { birthDate: "1984-03-02", gender: "female" }),
+  );
+});
