@@ -84,7 +84,7 @@ async function cut({ grant, originBase, body, origins }: Loaded): Promise<readon
     at,
     clientCert: undefined,
     client: "test",
-    consents: { file: async () => ok(undefined) },
+    consents: { file: async () => ok(undefined), fileAgain: async () => ok(undefined) },
     leases: { take: async () => undefined },
   });
   const { expects } = grant;

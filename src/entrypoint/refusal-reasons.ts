@@ -909,6 +909,11 @@ export const refusalReasons = {
     "transient",
     "The Consent is stored at the FHIR server, but it is not in force at this gateway. Read it, and send it again.",
   ),
+  consent_patient_unknown: fhir(
+    422,
+    "invalid",
+    "The Consent names no patient of this FHIR server, so it could not be in force. Name the patient by a reference, or by an identifier that finds a single Patient for you.",
+  ),
 
   // The token endpoint
   form_malformed: oauth(

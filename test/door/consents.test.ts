@@ -32,9 +32,9 @@ const consent = (patient: string, more: object = {}) => ({
 });
 const world = [
   { resourceType: "Patient" as const, id: "amara" },
-  { resourceType: "Patient" as const, id: "bela" },
-  { resourceType: "Patient" as const, id: "dora" },
-  { resourceType: "Patient" as const, id: "emil" },
+  { resourceType: "Patient" as const, id: "bela", identifier: [{ system: "urn:mrn", value: "b" }] },
+  { resourceType: "Patient" as const, id: "dora", identifier: [{ system: "urn:mrn", value: "two" }] },
+  { resourceType: "Patient" as const, id: "emil", identifier: [{ system: "urn:mrn", value: "two" }] },
   {
     resourceType: "Observation" as const,
     id: "emil-pulse",
@@ -273,6 +273,61 @@ test("a Consent that cannot be filed is answered 503 and stands so on record, an
   expect(await inForce("bela")).toEqual([]);
   expect(await inForce("amara"), id).toEqual([["app", true, "permit"]]);
   await clear();
+});
+
+test("a Consent that was not filed is filed when its request comes again: a keyed write, If-None-Exist, a deletion", async ({
+  expect,
+}) => {
+  const resource = consent("bela", { identifier: [{ system: "urn:again", value: "1" }] });
+  const down = async (act: () => Promise<Reply>) => {
+    isDeskDown = true;
+    const reply = await act();
+    isDeskDown = false;
+    expect(reply.status, reply.text).toBe(503);
+    expect(reply.text).toContain("not in force");
+  };
+  const ifNone = { "if-none-exist": "identifier=urn:again|1" };
+  for (const headers of [{ "idempotency-key": '"consent-again-1"' }, ifNone] as const) {
+    const how = sending("POST", resource);
+    const create = () =>
+      ask("registrar", "Consent", { ...how, headers: { ...how.headers, ...headers } });
+    await down(create);
+    expect(await inForce("bela")).toEqual([]);
+    const again = await create();
+    expect(again.status, again.text).toBeLessThan(300);
+    expect(await inForce("bela")).toEqual([["registrar", true, "permit"]]);
+    // found by a client that may not change it: it stays as it was filed
+    expect((await ask("clinic", "Consent", { ...how, headers: { ...how.headers, ...ifNone } })).status).toBe(
+      200,
+    );
+    expect(await inForce("bela")).toEqual([["registrar", true, "permit"]]);
+    const id = idOf(again);
+    const remove = () => ask("registrar", `Consent/${id}`, { method: "DELETE" });
+    await down(remove);
+    expect((await inForce("bela"))?.length).toBe(1);
+    expect((await remove()).status, "it is gone").toBe(404);
+    expect(await inForce("bela")).toEqual([]);
+  }
+});
+
+test("a Consent that names its patient by an identifier is filed for the only Patient who has it, or refused", async ({
+  expect,
+}) => {
+  const mrn = (value: string) => ({ patient: { identifier: { system: "urn:mrn", value } } });
+  const created = await ask("registrar", "Consent", sending("POST", consent("bela", mrn("b"))));
+  expect(created.status, created.text).toBe(201);
+  expect(await inForce("bela")).toEqual([["registrar", true, "permit"]]);
+  await ask("registrar", `Consent/${idOf(created)}`, { method: "DELETE" });
+  expect(await inForce("bela")).toEqual([]);
+  for (const patient of [mrn("nobody"), mrn("two"), { patient: { display: "Bela" } }, { patient: undefined }]) {
+    const refused = await ask("registrar", "Consent", sending("POST", consent("bela", patient)));
+    expect([refused.status, refused.text.includes("names no patient")], JSON.stringify(patient)).toEqual([
+      422,
+      true,
+    ]);
+  }
+  const inactive = consent("bela", { ...mrn("nobody"), status: "draft" });
+  expect((await ask("registrar", "Consent", sending("POST", inactive))).status).toBe(201);
 });
 
 test("a withdrawal counts within ten seconds: in a read, on page two of a search, and at the third window of a stream", async ({

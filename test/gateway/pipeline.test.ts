@@ -110,7 +110,7 @@ function world({ deniedAt = Infinity, failing = "", ledgerQueue = new LedgerQueu
     consents: { consentsOf: async (_origin, patients) => new Map(patients.map((patient) => [patient, []])) },
     reviews: { open: unused },
     onBreakGlass: () => {},
-    consentDesk: { announce: unused, file: unused },
+    consentDesk: { announce: unused, file: unused, isOnFile: unused },
     readAhead: async () => undefined,
     origins: {
       traits: async () => undefined,

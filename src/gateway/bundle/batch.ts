@@ -13,6 +13,7 @@ import { onRecord } from "#gateway/record/on-record";
 import { writePart, type Part } from "#gateway/record/parts";
 import { afterIntent, type ProofReplayed } from "#gateway/write/after-intent";
 import type { PlannedWrite } from "#gateway/write/planned-write";
+import { earlierWrite, refileConsent } from "#gateway/write/refile-consent";
 import { planWrite } from "#gateway/write/write-plan";
 import { isUnanswered, standing } from "#gateway/write/write-attempt";
 import { noteWritten, represent, sendWrite, type DoneWrite } from "#gateway/write/write-send";
@@ -111,11 +112,16 @@ async function plan(
   const settled = (await keyed?.once.settle(keyed.index)) ?? ok(undefined);
   if (!settled.ok) return outcome.refuse(settled.error);
   if (settled.value !== undefined) {
+    const filed = await refileConsent(asked.value.write, settled.value.end, permission, origin);
+    if (!filed.ok) return outcome.refuse(filed.error);
     one.done = answerSettled(outcome, settled.value, keyed?.once.isRepeat(keyed.index) === true);
     return;
   }
   const { write } = asked.value;
   const planned = await origin.decided(() => planWrite(write, permission, origin));
+  const earlier = earlierWrite(write, planned);
+  const refiled = earlier && (await refileConsent(write, earlier, permission, origin));
+  if (refiled?.ok === false) return outcome.refuse(refiled.error);
   const paid = await gate.spendNames(origin.concerned);
   if (!paid.ok) return outcome.refuse(paid.error);
   if (!planned.ok) return outcome.refuse(keyed?.once.refusalOf(planned.error, keyed.index) ?? planned.error);
@@ -171,9 +177,10 @@ async function send(one: Entry): Promise<void> {
   const sent = await standing(plan, await sendWrite(plan, origin), origin);
   one.end = sent.ok ? sent.value : isUnanswered(sent.error) ? "unknown" : "nothing";
   origin.held.give(plan.write.body?.length ?? 0);
-  if (!sent.ok) {
-    const { status } = (outcome.answer = refusedEntry(sent.error));
-    const ended = { origin, outcome: { status, reason: sent.error.reason } };
+  if (!sent.ok || sent.value.isUnfiled === true) {
+    const refusal = sent.ok ? ({ reason: "consent_not_filed" } as const) : sent.error;
+    const { status } = (outcome.answer = refusedEntry(refusal));
+    const ended = { origin, outcome: { status, reason: refusal.reason } };
     parts.push(writePart("write", { ...what, ...placeOf(plan) }, plan.concerned, ended));
     return;
   }

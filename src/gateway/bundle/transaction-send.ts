@@ -7,7 +7,7 @@ import { readWhole } from "#gateway/origin/forward";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { PlannedWrite } from "#gateway/write/planned-write";
 import { underLease } from "#gateway/write/under-lease";
-import { isSettled, refusalOf, type SendRefusal } from "#gateway/write/write-send";
+import { isSettled, refusalOf, writtenConsent, type SendRefusal } from "#gateway/write/write-send";
 
 /** A write of a transaction, and the name by which its entries refer to the resource. */
 export interface EntryToSend {
@@ -19,11 +19,16 @@ export interface EntryToSend {
 export type EntryEnd =
   | { readonly kind: "done"; readonly status: 200 | 201 | 204; readonly location: string | undefined }
   /** The write was not done, or its outcome is unknown: the reason says so. */
-  | { readonly kind: "refused"; readonly refusal: SendRefusal };
+  | {
+      readonly kind: "refused";
+      readonly refusal: SendRefusal;
+      /** The write is done all the same: a Consent that is not filed. */
+      readonly done?: { readonly status: 200 | 201 | 204; readonly location: string | undefined };
+    };
 
 /**
- * Sends all writes as a single transaction, once, and files its Consents as the origin has them then. Returns the end of each write, or a refusal: nothing was
- * done, or all outcomes are unknown.
+ * Sends all writes as a single transaction, once, and files its Consents as the origin has them then. Returns the
+ * end of each write, or a refusal: nothing was done, or all outcomes are unknown.
  */
 export async function sendTransaction(
   sending: readonly EntryToSend[],
@@ -38,17 +43,20 @@ export async function sendTransaction(
     const end = ends[index];
     const mayBeDone = !sent.ok || end?.kind === "done" || (end !== undefined && isUnknown(end.refusal));
     const location = end?.kind === "done" ? end.location : undefined;
-    const id = plan.id ?? /\/Consent\/(?<id>[^/]+)/u.exec(location ?? "")?.groups?.["id"];
-    return plan.type === "Consent" && mayBeDone ? [{ index, id, sent: plan.write.body }] : [];
+    const at = /\/Consent\/(?<id>[^/]+)(?:\/_history\/(?<version>[^/]+))?$/u.exec(location ?? "")?.groups;
+    const id = plan.id ?? at?.["id"];
+    return plan.type === "Consent" && mayBeDone ? [{ index, id, plan, version: at?.["version"] }] : [];
   });
-  const known = written.flatMap(({ id, sent: body }) => (id === undefined ? [] : [{ id, sent: body }]));
+  const known = written.flatMap(({ id, plan, version }) =>
+    id === undefined ? [] : [writtenConsent(id, plan, version)],
+  );
   const filed = await origin.fileConsents(known);
   if (!sent.ok) return sent;
   const unfiled = new Set(written.flatMap(({ id, index }) => (id === undefined || !filed.ok ? [index] : [])));
   return ok(
     ends.map((end, index) =>
       unfiled.has(index) && end.kind === "done"
-        ? { kind: "refused", refusal: { reason: "consent_not_filed" } }
+        ? { kind: "refused", refusal: { reason: "consent_not_filed" }, done: end }
         : end,
     ),
   );

@@ -19,6 +19,7 @@ import { afterIntent, type ProofReplayed } from "#gateway/write/after-intent";
 import type { PlannedWrite, PlanRefusal } from "#gateway/write/planned-write";
 import type { AskedWrite } from "#gateway/write/write-body";
 import { findByCriteria } from "#gateway/write/write-criteria";
+import { refileConsent } from "#gateway/write/refile-consent";
 import { planWrite } from "#gateway/write/write-plan";
 import { noteWritten, type SendRefusal } from "#gateway/write/write-send";
 import { isUnanswered, type SettledWrite, type SettleRefusal } from "#gateway/write/write-attempt";
@@ -174,13 +175,14 @@ async function underKey(
 
 /** The end of a write as its key stores it. */
 function sentEnd({ plan }: Sending, end: EntryEnd | undefined, sent: Result<unknown, SendRefusal>): SentEnd {
-  if (end?.kind !== "done") {
-    const refusal = end?.refusal ?? (sent.ok ? ({ reason: "write_answer_unfit" } as const) : sent.error);
+  const done = end?.kind === "refused" ? end.done : end;
+  if (done === undefined) {
+    const refusal = (end?.kind === "refused" ? end.refusal : undefined) ?? (sent.ok ? ({ reason: "write_answer_unfit" } as const) : sent.error);
     return isUnanswered(refusal) ? "unknown" : "nothing";
   }
-  const id =
-    plan.id ?? new RegExp(`/${plan.type}/(?<id>[^/]+)`, "u").exec(end.location ?? "")?.groups?.["id"];
-  return { status: end.status, type: plan.type, id, version: undefined };
+  const at = new RegExp(`/${plan.type}/(?<id>[^/]+)(?:/_history/(?<version>[^/]+))?$`, "u");
+  const place = at.exec(done.location ?? "")?.groups;
+  return { status: done.status, type: plan.type, id: plan.id ?? place?.["id"], version: place?.["version"] };
 }
 
 /** A transaction that was done before this request: its reads are made again, and nothing is sent. */
@@ -203,6 +205,8 @@ async function answerDone(
     }
     const end = settled.get(index);
     if (end === undefined) throw new Error("a write of a done transaction has no end");
+    const filed = await refileConsent(asked.value.write, end.end, permission, origin);
+    if (!filed.ok) return filed;
     const outcome = new EntryOutcome(whatOf(entry, asked.value.write.interaction), origin, true);
     answerSettled(outcome, end, once.isRepeat(index));
     said.push(outcome);

@@ -1,10 +1,13 @@
-import { isObject, property, readJson, textAt, type Json, type JsonObject } from "#fhir/json/json";
-import { parseReference, type FhirBase } from "#fhir/r4/reference";
+import { utf8 } from "#kernel/encoded";
+import { isObject, property, readJson, textAt, type JsonObject } from "#fhir/json/json";
+import type { FhirBase } from "#fhir/r4/reference";
 import type { Principal } from "#identity/principal";
 import { err, ok, type Result } from "#kernel/result";
 import type { ConsentRules } from "#policy/consent/consent";
 import { readConsent } from "#policy/consent/read-consent";
+import { storedFormOf } from "#policy/consent/stored-form";
 import type { CompiledPolicy } from "#policy/compile";
+import { identifierOfPatient, patientOf } from "./consent-subject.ts";
 
 /** The state of a Consent at its origin, to file. */
 interface ReadConsent {
@@ -24,6 +27,8 @@ export interface FilingDesk {
     origin: string,
     consents: readonly ReadConsent[],
   ): Promise<readonly string[] | undefined>;
+  /** Answers whether the present version of a Consent is this state, filed with no less authority. */
+  isOnFile(origin: string, consent: ReadConsent): Promise<boolean>;
 }
 
 export interface ConsentFilingPorts {
@@ -34,38 +39,60 @@ export interface ConsentFilingPorts {
   };
 }
 
-/** The Consent is stored at the origin, and it is not filed here: its old version counts. */
+/**
+ * The Consent is stored at the origin, and it is not filed here: its old version counts. Also if a further client
+ * has changed the Consent meanwhile: nothing is filed with the authority of a client that did not write it.
+ */
 export type FilingRefusal = { readonly reason: "consent_not_filed" };
 
-/** A Consent that the origin has written, with the content that it got, if any. */
+/** The facts of a principal that decide about the authority of a Consent that it writes. */
+type ConsentWriter = Pick<Principal, "scopes" | "purpose" | "patient" | "user"> & {
+  readonly client: Pick<Principal["client"], "id">;
+  readonly grant: Pick<Principal["grant"], "policyDigest">;
+};
+
+/** A Consent that the origin has written. */
 export interface WrittenConsent {
   readonly id: string;
-  readonly sent: string | undefined;
+  /** Undefined: the Consent was deleted. */
+  readonly content: WrittenContent | undefined;
 }
 
-/** Reads a Consent at the origin. Undefined: it is absent. Throws when the origin does not answer. */
-export type ReadAtOrigin = (
-  id: string,
-) => Promise<{ readonly body: Uint8Array; readonly base: FhirBase } | undefined>;
+/** The content by which a Consent is known again when it is read at the origin. */
+export interface WrittenContent {
+  /** The resource as it was sent; undefined: only the version is known. */
+  readonly sent: string | undefined;
+  /** The version that the origin confirmed. */
+  readonly version: string | undefined;
+  /** The patient to whom the identifier of a Consent without a reference leads. */
+  readonly patient?: string | undefined;
+}
+
+/** A Consent as the origin has it; undefined: it is absent. */
+type Reading = { readonly body: Uint8Array; readonly base: FhirBase } | undefined;
+
+/** Reads a Consent at the origin. Throws when the origin does not answer. */
+export type ReadAtOrigin = (id: string) => Promise<Reading>;
 
 /**
- * Files the Consents that a request has written. A Consent is filed as the origin has it after the write; of two
- * readings the later counts, so concurrent writes end with the origin's last version.
+ * Files the Consents that a request has written. A Consent is filed as the origin has it after the write, and only
+ * if that is the content of this writer; of two readings the later counts, so concurrent writes end with the
+ * origin's last version, under the authority of its own writer.
  */
 export class ConsentFiling {
   readonly #ports: ConsentFilingPorts;
-  readonly #who: Principal;
+  readonly #who: ConsentWriter;
   readonly #origin: string;
 
-  constructor(ports: ConsentFilingPorts, who: Principal, origin: string) {
+  constructor(ports: ConsentFilingPorts, who: ConsentWriter, origin: string) {
     this.#ports = ports;
     this.#who = who;
     this.#origin = origin;
   }
 
   /**
-   * Files Consents after the origin's answer and before the answer to the client. A refusal leaves them as they
-   * were filed before, except that for thirty seconds only denials of their patients count.
+   * Files Consents after the origin's answer and before the answer to the client. A refusal leaves a Consent as it
+   * was filed before, except that for thirty seconds only denials of its patient count.
    * @param base the FHIR base that the client called.
    */
   async file(
@@ -75,36 +102,70 @@ export class ConsentFiling {
   ): Promise<Result<undefined, FilingRefusal>> {
     if (written.length === 0) return ok(undefined);
     const { consentDesk } = this.#ports;
-    const patients = written.flatMap(({ sent }) => {
-      const resource = sent === undefined ? undefined : resourceIn(new TextEncoder().encode(sent));
-      const patient = resource && patientOf(resource, base);
+    const patients = written.flatMap(({ content }) => {
+      const resource = content?.sent === undefined ? undefined : resourceIn(utf8(content.sent));
+      const patient = (resource && patientOf(resource, base)) ?? content?.patient;
       return patient === undefined ? [] : [patient];
     });
     try {
       const ids = written.map(({ id }) => id);
       const change = await consentDesk.announce(this.#origin, ids, patients);
       const consents: ReadConsent[] = [];
-      for (const id of ids) consents.push(await this.#readAgain(id, read));
+      let isComplete = true;
+      for (const one of written) {
+        const reading = await read(one.id);
+        const state = await this.#stateOf(one, reading);
+        const isOwn = isWrittenBy(one, reading, base) && state !== undefined;
+        if (isOwn || reading === undefined) consents.push(state ?? this.#absent(one.id));
+        isComplete &&= isOwn;
+      }
       const filed = await consentDesk.file(change, this.#origin, consents);
-      return filed === undefined ? err({ reason: "consent_not_filed" }) : ok(undefined);
+      return filed !== undefined && isComplete ? ok(undefined) : err({ reason: "consent_not_filed" });
     } catch {
       return err({ reason: "consent_not_filed" });
     }
   }
 
-  async #readAgain(id: string, read: ReadAtOrigin): Promise<ReadConsent> {
-    const filedBy = this.#who.client.id;
-    const answer = await read(id);
-    const resource = answer && resourceIn(answer.body);
-    if (answer !== undefined && resource === undefined) throw new Error("not a Consent");
-    const patient = answer && resource && patientOf(resource, answer.base);
-    if (answer === undefined || resource === undefined || patient === undefined)
-      return { consent: id, content: undefined, mayPermit: false, filedBy };
+  /**
+   * Files a Consent of an earlier request, unless it is on file: the filing may have failed then, and the request
+   * comes again.
+   */
+  async fileAgain(
+    written: WrittenConsent,
+    base: string,
+    read: ReadAtOrigin,
+  ): Promise<Result<undefined, FilingRefusal>> {
+    try {
+      const reading = await read(written.id);
+      const state = await this.#stateOf(written, reading);
+      // Content of a further client has that client's authority, which is not known here.
+      const isOwn = isWrittenBy(written, reading, base);
+      const known = state && (isOwn ? state : { ...state, mayPermit: false });
+      if (known !== undefined && (await this.#ports.consentDesk.isOnFile(this.#origin, known)))
+        return ok(undefined);
+    } catch {
+      return err({ reason: "consent_not_filed" });
+    }
+    return this.file([written], base, read);
+  }
+
+  #absent(consent: string): ReadConsent {
+    return { consent, content: undefined, mayPermit: false, filedBy: this.#who.client.id };
+  }
+
+  /** The state to file; undefined: a Consent in force whose patient is not known. */
+  async #stateOf({ id, content }: WrittenConsent, reading: Reading): Promise<ReadConsent | undefined> {
+    if (reading === undefined) return this.#absent(id);
+    const resource = resourceIn(reading.body);
+    if (resource === undefined) throw new Error("not a Consent");
+    const rules = readConsent(resource, reading.base);
+    const patient = patientOf(resource, reading.base) ?? content?.patient;
+    if (patient === undefined) return rules.isActive ? undefined : this.#absent(id);
     return {
       consent: id,
-      content: { patient, rules: readConsent(resource, answer.base) },
+      content: { patient, rules },
       mayPermit: await this.#mayPermit(patient),
-      filedBy,
+      filedBy: this.#who.client.id,
     };
   }
 
@@ -123,16 +184,32 @@ export class ConsentFiling {
   }
 }
 
+/**
+ * Answers whether a reading is what the writer wrote: the version that the origin confirmed, or the same patient and
+ * the same rules.
+ */
+function isWrittenBy({ content }: WrittenConsent, reading: Reading, base: string): boolean {
+  if (content === undefined || reading === undefined) return content === undefined && reading === undefined;
+  const resource = resourceIn(reading.body);
+  if (resource === undefined) return false;
+  const meta = property(resource, "meta");
+  const version = isObject(meta) ? textAt(meta, "versionId") : undefined;
+  if (version !== undefined && version === content.version) return true;
+  const sent = content.sent === undefined ? undefined : resourceIn(utf8(content.sent));
+  const read = contentOf(resource, reading.base);
+  return sent !== undefined && [reading.base, base].some((each) => contentOf(sent, each) === read);
+}
+
+const contentOf = (resource: JsonObject, base: FhirBase): string =>
+  JSON.stringify([
+    patientOf(resource, base) ?? null,
+    identifierOfPatient(resource) ?? null,
+    storedFormOf(readConsent(resource, base)),
+  ]);
+
 function resourceIn(bytes: Uint8Array): JsonObject | undefined {
   const read = readJson(bytes);
   return read.ok && isObject(read.value) && textAt(read.value, "resourceType") === "Consent"
     ? read.value
     : undefined;
-}
-
-function patientOf(consent: JsonObject, base: FhirBase): string | undefined {
-  const subject: Json | undefined = property(consent, "patient");
-  const reference = isObject(subject) ? textAt(subject, "reference") : undefined;
-  const found = parseReference(reference ?? "", base);
-  return found.kind === "local" && found.type === "Patient" ? found.id : undefined;
 }

@@ -24,6 +24,7 @@ import {
   ConsentFiling,
   type ConsentFilingPorts,
   type FilingRefusal,
+  type ReadAtOrigin,
   type WrittenConsent,
 } from "#gateway/consents/consent-filing";
 import { RecordedAnswers } from "#gateway/consents/recorded-answers";
@@ -45,7 +46,7 @@ export interface OriginSessionScene {
   /** The client for which the origin is called. */
   readonly client: string;
   /** Files the Consents that this request writes. */
-  readonly consents: Pick<ConsentFiling, "file">;
+  readonly consents: Pick<ConsentFiling, "file" | "fileAgain">;
   /** Leases of rows, for an origin that does not honour `If-Match`. */
   readonly leases: RowLeases;
 }
@@ -242,13 +243,20 @@ export class OriginSession {
 
   /** Files Consents that the origin has written, as it has them now. */
   fileConsents(written: readonly WrittenConsent[]): Promise<Result<undefined, FilingRefusal>> {
-    return this.#scene.consents.file(written, this.base, async (id) => {
-      const answer = await this.read({ path: `Consent/${id}`, query: "" });
-      if (answer.ok) return answer.value;
-      if (answer.error.reason === "absent") return undefined;
-      throw new Error(answer.error.reason);
-    });
+    return this.#scene.consents.file(written, this.base, this.#readConsent);
   }
+
+  /** Files a Consent of an earlier request, unless it is on file. */
+  fileConsentAgain(written: WrittenConsent): Promise<Result<undefined, FilingRefusal>> {
+    return this.#scene.consents.fileAgain(written, this.base, this.#readConsent);
+  }
+
+  readonly #readConsent: ReadAtOrigin = async (id) => {
+    const answer = await this.read({ path: `Consent/${id}`, query: "" });
+    if (answer.ok) return answer.value;
+    if (answer.error.reason === "absent") return undefined;
+    throw new Error(answer.error.reason);
+  };
 
   /**
    * A resource as it is now, if the caller may see it. Its presence decides the answer, so its patients go

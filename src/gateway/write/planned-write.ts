@@ -8,11 +8,11 @@ import type { PlainWrite, ResultFault } from "#policy/evaluate-write";
 import type { PolicyRefusal } from "#policy/grant";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
 import type { OriginRefusal } from "#gateway/origin/forward";
-import type { CriteriaRefusal } from "./write-criteria.ts";
+import type { ConsentPatientRefusal } from "./consent-patient.ts";
 
 export type PlanRefusal =
   | PolicyRefusal
-  | CriteriaRefusal
+  | ConsentPatientRefusal
   | InteractionRefusal
   | QueryRefusal
   | OriginRefusal
@@ -48,6 +48,8 @@ export type PlannedWrite =
       /** `undefined`: the origin will assign the id. */
       readonly id: string | undefined;
       readonly concerned: ConcernedBy;
+      /** The patient of a Consent that names the patient by an identifier alone. */
+      readonly consentPatient?: string | undefined;
     }
   /** `If-None-Exist` found a row: nothing is created. */
   | {

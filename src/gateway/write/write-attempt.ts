@@ -20,7 +20,7 @@ import {
 } from "./once.ts";
 import type { PlannedWrite } from "./planned-write.ts";
 import { versionIn } from "./stored-row.ts";
-import type { DoneWrite, SendRefusal } from "./write-send.ts";
+import { writtenConsent, type DoneWrite, type SendRefusal } from "./write-send.ts";
 
 export type OnceRefusal =
   /** The key was used for a different request. */
@@ -128,7 +128,7 @@ export const isUnanswered = ({ reason }: SendRefusal): boolean =>
 
 export type SettleRefusal = OnceRefusal | OriginRefusal | FilingRefusal;
 
-/** A write of an earlier attempt that was done, and the patients of its resource. */
+/** A write of an earlier attempt that was done, and the patients of its resource. A Consent may not be filed yet. */
 export interface SettledWrite {
   readonly end: KeptEnd;
   readonly concerned: ConcernedBy;
@@ -156,8 +156,6 @@ export async function settleWrite(
       const read = await origin.read({ path: `${type}/${id}`, query: "" });
       if (!read.ok && read.error.reason === "absent") return ok(undefined);
       if (!read.ok && read.error.reason !== "resource_withheld") return read;
-      const filed = type === "Consent" ? await origin.fileConsents([{ id, sent: undefined }]) : ok(undefined);
-      if (!filed.ok) return filed;
       const json = read.ok ? readJson(read.value.body) : undefined;
       const row = json?.ok === true && isObject(json.value) ? json.value : undefined;
       const bases = { origin: read.ok ? read.value.base : origin.base, public: origin.base };
@@ -172,13 +170,19 @@ export async function settleWrite(
  * same request with an earlier token, created it.
  */
 export async function standing(
-  { write, type, id }: Extract<PlannedWrite, { kind: "send" }>,
+  plan: Extract<PlannedWrite, { kind: "send" }>,
   sent: Result<DoneWrite, SendRefusal>,
   origin: OriginSession,
 ): Promise<Result<DoneWrite, SendRefusal>> {
+  const { write, type, id } = plan;
   if (sent.ok || sent.error.reason !== "write_precondition_failed") return sent;
   if (write.ifNone !== "same id" || id === undefined) return sent;
   const there = await origin.ask({ path: `${type}/${id}`, query: "" });
   if (!there.ok) return there.error.reason === "absent" ? sent : err({ reason: "write_outcome_unknown" });
-  return ok({ status: 201, type, id, version: undefined, body: undefined, base: there.value.base });
+  const filed =
+    type === "Consent"
+      ? await origin.fileConsentAgain(writtenConsent(id, plan, undefined))
+      : ok(undefined);
+  const done = { status: 201, type, id, version: undefined, body: undefined, base: there.value.base } as const;
+  return ok(filed.ok ? done : { ...done, isUnfiled: true });
 }

@@ -7,6 +7,7 @@ import { concernsNobody } from "#gateway/origin/concerned-by-write";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { IntentRecord } from "./after-intent.ts";
 import { readKept } from "./once.ts";
+import { refileConsent } from "./refile-consent.ts";
 import { ofRow, WriteAttempt, type SettleRefusal } from "./write-attempt.ts";
 import { answerFor, write, type WriteRefusal } from "./write.ts";
 import type { AskedWrite } from "./write-body.ts";
@@ -31,6 +32,8 @@ export async function writeOnce(
     case "done": {
       const [end] = readKept(claim.result);
       if (end?.way !== "done") throw new Error("a key has no readable result");
+      const filed = await refileConsent(asked, end, permission, origin);
+      if (!filed.ok) return filed;
       const outcome = await answerFor(end, asked.conditions.returns, permission, origin);
       return ok({ ...outcome, concerned: concernsNobody, isRepeat: true });
     }
@@ -60,6 +63,8 @@ async function attempt(
   if (!settled.ok) return settled;
   if (settled.value !== undefined) {
     const { end, concerned } = settled.value;
+    const filed = await refileConsent(asked, end, permission, origin);
+    if (!filed.ok) return filed;
     const outcome = await answerFor(end, asked.conditions.returns, permission, origin);
     return ok({ ...outcome, concerned });
   }

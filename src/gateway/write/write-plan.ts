@@ -22,6 +22,7 @@ import { concernedByChange, concernedByCreate } from "#gateway/origin/concerned-
 import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { isConditional } from "#gateway/origin/conditional-writes";
+import { patientByIdentifier } from "./consent-patient.ts";
 import { planDelete } from "./plan-delete.ts";
 import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
 import { asRead, cutForWriter, isCurrent, storedRow, type StoredRow } from "./stored-row.ts";
@@ -37,10 +38,14 @@ export async function planWrite(
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const planned = await decideWrite(asked, permission, origin);
   if (!planned.ok || planned.value.kind !== "send") return planned;
+  const { type, write } = planned.value;
   // The text may be larger than the submitted text, by the hidden part of the stored resource.
-  return origin.held.take(planned.value.write.body?.length ?? 0)
-    ? planned
-    : err({ reason: "plan_too_large" });
+  if (!origin.held.take(write.body?.length ?? 0)) return err({ reason: "plan_too_large" });
+  if (type !== "Consent" || write.body === undefined) return planned;
+  const consentPatient = await patientByIdentifier(write.body, permission, origin);
+  return consentPatient.ok
+    ? ok({ ...planned.value, consentPatient: consentPatient.value })
+    : consentPatient;
 }
 
 async function decideWrite(

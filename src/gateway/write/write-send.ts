@@ -7,7 +7,7 @@ import type { Returned } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser } from "#phi/disclose";
 import type { Disclosure } from "#phi/disclosure";
-import type { FilingRefusal } from "#gateway/consents/consent-filing";
+import type { FilingRefusal, WrittenConsent } from "#gateway/consents/consent-filing";
 import type { Residences } from "#residence/row-residences";
 import { evaluate } from "#policy/evaluate";
 import { readWhole } from "#gateway/origin/forward";
@@ -44,6 +44,8 @@ export interface DoneWrite {
   /** The stored resource according to the origin, not judged yet. `undefined`: the origin sent none. */
   readonly body: Uint8Array | undefined;
   readonly base: FhirBase;
+  /** A Consent that is not filed: the write is done, and does not count. */
+  readonly isUnfiled?: true;
 }
 
 /** Notes the new state of residence of a written Patient. */
@@ -64,16 +66,23 @@ export async function sendWrite(
   origin: OriginSession,
 ): Promise<Result<DoneWrite, SendRefusal>> {
   const sent = await underLease([planned], origin, () => sendOnce(planned, origin), isSettled);
-  if (planned.type !== "Consent") return sent;
-  const isUnknown =
-    !sent.ok && (sent.error.reason === "write_outcome_unknown" || sent.error.reason === "write_answer_unfit");
-  if (!sent.ok && !isUnknown) return sent;
-  const id = sent.ok ? sent.value.id : planned.id;
-  const filed =
-    id === undefined
-      ? err({ reason: "consent_not_filed" as const })
-      : await origin.fileConsents([{ id, sent: planned.write.body }]);
-  return sent.ok && !filed.ok ? filed : sent;
+  if (planned.type !== "Consent" || (!sent.ok && isSettled(sent))) return sent;
+  const id = sent.ok ? (planned.id ?? sent.value.id) : planned.id;
+  const version = sent.ok ? sent.value.version : undefined;
+  const filed = id === undefined ? unfiled : await origin.fileConsents([writtenConsent(id, planned, version)]);
+  return sent.ok && !filed.ok ? ok({ ...sent.value, isUnfiled: true }) : sent;
+}
+
+const unfiled = err({ reason: "consent_not_filed" });
+
+/** A Consent that was sent, as its filing knows it again. */
+export function writtenConsent(
+  id: string,
+  { write, consentPatient: patient }: Pick<Extract<PlannedWrite, { kind: "send" }>, "write" | "consentPatient">,
+  version: string | undefined,
+): WrittenConsent {
+  const { body: sent } = write;
+  return { id, content: sent === undefined ? undefined : { sent, version, patient } };
 }
 
 /** True if the origin does nothing more about the write. */

@@ -5,17 +5,19 @@ import { ok, type Result } from "#kernel/result";
 import type { Permission } from "#gateway/admission/permit";
 import type { GateRefusal, ReleaseGate } from "#gateway/admission/release-gate";
 import { concernsNobody } from "#gateway/origin/concerned-by-write";
+import type { FilingRefusal } from "#gateway/consents/consent-filing";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { afterIntent, type IntentRecord, type ProofReplayed } from "./after-intent.ts";
 import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
 import type { AskedWrite } from "./write-body.ts";
 import type { OnceRefusal, WriteAttempt } from "./write-attempt.ts";
 import type { WriteOutcome } from "./write-outcome.ts";
+import { earlierWrite, refileConsent } from "./refile-consent.ts";
 import { planWrite } from "./write-plan.ts";
 import { noteWritten, represent, sendWrite, type DoneWrite, type SendRefusal } from "./write-send.ts";
 
 /** Why the origin got no write. */
-export type WriteRefusal = PlanRefusal | GateRefusal | ProofReplayed;
+export type WriteRefusal = PlanRefusal | GateRefusal | ProofReplayed | FilingRefusal;
 
 /**
  * A write: everything is decided, the intent is on record, the origin is asked once.
@@ -31,6 +33,9 @@ export async function write(
   once?: Pick<WriteAttempt, "prepare" | "sending" | "sent" | "unsent">,
 ): Promise<Result<WriteOutcome, WriteRefusal | OnceRefusal>> {
   const planned = await origin.decided(() => planWrite(asked, permission, origin));
+  const earlier = earlierWrite(asked, planned);
+  const refiled = earlier && (await refileConsent(asked, earlier, permission, origin));
+  if (refiled?.ok === false) return refiled;
   if (!planned.ok) return planned;
   const paid = await gate.spendNames(origin.concerned);
   if (!paid.ok) return paid;
@@ -53,6 +58,7 @@ export async function write(
   );
   if (!sent.ok) return sent;
   if (!sent.value.ok) return ok(notDone(plan, sent.value.error));
+  if (sent.value.value.isUnfiled === true) return ok(notDone(plan, { reason: "consent_not_filed" }));
   noteWritten(plan, origin.residences);
   return ok(await done(plan, sent.value.value, returns, permission, origin));
 }

@@ -126,6 +126,22 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     return done ? rows.map(({ digest }) => digest) : undefined;
   }
 
+  /**
+   * Answers whether the present version of a Consent is this state, filed with no less authority. A Consent that is
+   * absent or about no patient is on file as such if no version of it is in force.
+   */
+  async isOnFile(origin: string, { consent, content, mayPermit }: ConsentState): Promise<boolean> {
+    const names = this.#names();
+    const session = this.env.REGISTRY.withSession("first-primary");
+    const filed = await filedVersions(session, [names.ofConsent(origin, consent)]);
+    const inForce = filed.filter(({ isActive }) => isActive);
+    if (content?.rules.isActive !== true) return inForce.length === 0;
+    const [subject, { digest }] = [names.ofPatient(origin, content.patient), compiledForm(content.rules)];
+    const isSame = (row: ConsentRow) =>
+      row.subject === subject && row.digest === digest && (row.mayPermit || !mayPermit);
+    return inForce.length > 0 && inForce.every(isSame);
+  }
+
   #names(): ConsentNames {
     return new ConsentNames(key32("CONSENT_KEY", this.env.CONSENT_KEY));
   }
