@@ -289,8 +289,7 @@ test("a Consent that was not filed is filed when its request comes again: a keye
   const ifNone = { "if-none-exist": "identifier=urn:again|1" };
   for (const headers of [{ "idempotency-key": '"consent-again-1"' }, ifNone] as const) {
     const how = sending("POST", resource);
-    const create = () =>
-      ask("registrar", "Consent", { ...how, headers: { ...how.headers, ...headers } });
+    const create = () => ask("registrar", "Consent", { ...how, headers: { ...how.headers, ...headers } });
     await down(create);
     expect(await inForce("bela")).toEqual([]);
     const again = await create();
@@ -319,7 +318,12 @@ test("a Consent that names its patient by an identifier is filed for the only Pa
   expect(await inForce("bela")).toEqual([["registrar", true, "permit"]]);
   await ask("registrar", `Consent/${idOf(created)}`, { method: "DELETE" });
   expect(await inForce("bela")).toEqual([]);
-  for (const patient of [mrn("nobody"), mrn("two"), { patient: { display: "Bela" } }, { patient: undefined }]) {
+  for (const patient of [
+    mrn("nobody"),
+    mrn("two"),
+    { patient: { display: "Bela" } },
+    { patient: undefined },
+  ]) {
     const refused = await ask("registrar", "Consent", sending("POST", consent("bela", patient)));
     expect([refused.status, refused.text.includes("names no patient")], JSON.stringify(patient)).toEqual([
       422,

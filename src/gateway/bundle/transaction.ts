@@ -177,7 +177,9 @@ async function underKey(
 function sentEnd({ plan }: Sending, end: EntryEnd | undefined, sent: Result<unknown, SendRefusal>): SentEnd {
   const done = end?.kind === "refused" ? end.done : end;
   if (done === undefined) {
-    const refusal = (end?.kind === "refused" ? end.refusal : undefined) ?? (sent.ok ? ({ reason: "write_answer_unfit" } as const) : sent.error);
+    const refusal =
+      (end?.kind === "refused" ? end.refusal : undefined) ??
+      (sent.ok ? ({ reason: "write_answer_unfit" } as const) : sent.error);
     return isUnanswered(refusal) ? "unknown" : "nothing";
   }
   const at = new RegExp(`/${plan.type}/(?<id>[^/]+)(?:/_history/(?<version>[^/]+))?$`, "u");

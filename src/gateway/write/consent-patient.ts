@@ -30,7 +30,8 @@ export async function patientByIdentifier(
   if (reference?.startsWith("urn:") === true || patientOf(consent, origin.base) !== undefined)
     return ok(undefined);
   const identifier = identifierOfPatient(consent);
-  if (identifier === undefined || /[,$\\]/u.test(identifier)) return err({ reason: "consent_patient_unknown" });
+  if (identifier === undefined || /[,$\\]/u.test(identifier))
+    return err({ reason: "consent_patient_unknown" });
   const criteria = readCriteria("Patient", [{ name: "identifier", value: identifier }], origin.base);
   if (!criteria.ok) return err({ reason: "consent_patient_unknown" });
   const found = await findByCriteria(criteria.value, permission, origin);

@@ -180,9 +180,14 @@ export async function standing(
   const there = await origin.ask({ path: `${type}/${id}`, query: "" });
   if (!there.ok) return there.error.reason === "absent" ? sent : err({ reason: "write_outcome_unknown" });
   const filed =
-    type === "Consent"
-      ? await origin.fileConsentAgain(writtenConsent(id, plan, undefined))
-      : ok(undefined);
-  const done = { status: 201, type, id, version: undefined, body: undefined, base: there.value.base } as const;
+    type === "Consent" ? await origin.fileConsentAgain(writtenConsent(id, plan, undefined)) : ok(undefined);
+  const done = {
+    status: 201,
+    type,
+    id,
+    version: undefined,
+    body: undefined,
+    base: there.value.base,
+  } as const;
   return ok(filed.ok ? done : { ...done, isUnfiled: true });
 }

@@ -43,9 +43,7 @@ export async function planWrite(
   if (!origin.held.take(write.body?.length ?? 0)) return err({ reason: "plan_too_large" });
   if (type !== "Consent" || write.body === undefined) return planned;
   const consentPatient = await patientByIdentifier(write.body, permission, origin);
-  return consentPatient.ok
-    ? ok({ ...planned.value, consentPatient: consentPatient.value })
-    : consentPatient;
+  return consentPatient.ok ? ok({ ...planned.value, consentPatient: consentPatient.value }) : consentPatient;
 }
 
 async function decideWrite(

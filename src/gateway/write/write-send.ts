@@ -69,7 +69,8 @@ export async function sendWrite(
   if (planned.type !== "Consent" || (!sent.ok && isSettled(sent))) return sent;
   const id = sent.ok ? (planned.id ?? sent.value.id) : planned.id;
   const version = sent.ok ? sent.value.version : undefined;
-  const filed = id === undefined ? unfiled : await origin.fileConsents([writtenConsent(id, planned, version)]);
+  const filed =
+    id === undefined ? unfiled : await origin.fileConsents([writtenConsent(id, planned, version)]);
   return sent.ok && !filed.ok ? ok({ ...sent.value, isUnfiled: true }) : sent;
 }
 
@@ -78,7 +79,10 @@ const unfiled = err({ reason: "consent_not_filed" });
 /** A Consent that was sent, as its filing knows it again. */
 export function writtenConsent(
   id: string,
-  { write, consentPatient: patient }: Pick<Extract<PlannedWrite, { kind: "send" }>, "write" | "consentPatient">,
+  {
+    write,
+    consentPatient: patient,
+  }: Pick<Extract<PlannedWrite, { kind: "send" }>, "write" | "consentPatient">,
   version: string | undefined,
 ): WrittenConsent {
   const { body: sent } = write;
