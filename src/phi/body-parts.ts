@@ -12,7 +12,7 @@ export class BodyParts {
   #parts: Uint8Array[] = [];
   /** The last part, `[start, end)` of an array; its `buffer` is undefined if there is none. */
   #buffer: ArrayBufferLike | undefined;
-  #whole: Uint8Array = new Uint8Array();
+  #whole: Uint8Array = comma;
   #start = 0;
   #end = 0;
 

@@ -221,14 +221,16 @@ export class Tally {
     withheldPaths: readonly string[],
     representation?: NonNullable<Disclosure["representation"]>,
   ): Disclosure {
-    if (this.#body.length > 0) this.#close();
-    const [windows, released] = [this.#closed, this.#released];
+    const windows = this.#closed;
+    if (this.#body.length > 0) windows.push(this.#window());
+    const released = this.#released;
+    if (representation !== undefined)
+      return { windows, withheldPaths, representation, released: new Set(released) };
     let keys: ReadonlySet<string> | undefined;
     return {
       windows,
       withheldPaths,
-      ...(representation && { representation }),
-      // few answers are asked for it
+      // a list has many, and few answers are asked for it
       get released() {
         return (keys ??= new Set(released));
       },
@@ -242,24 +244,32 @@ export class Tally {
   }
 
   #close(): void {
-    this.#count();
-    const nameOf = (id: string) => `${this.#origin}/Patient/${id}`;
-    this.#closed.push({
-      body: this.#body.take(),
-      patients: [...this.#patients].map(([id, counts]) => ({ patient: nameOf(id), counts })),
-      unnamed: this.#unnamed,
-      counts: this.#counts,
-      records: this.#records,
-      withheldResources: this.#withheld,
-      unseen:
-        this.#seen.size === this.#patients.size
-          ? []
-          : [...this.#patients.keys()].filter((id) => !this.#seen.has(id)).map(nameOf),
-      room: { names: this.#room, unnamed: this.#unnamedRoom, counts: this.#counts },
-    });
+    this.#closed.push(this.#window());
     [this.#patients, this.#counts] = [new Map(), {}];
     [this.#unnamed, this.#withheld, this.#records] = [[], 0, 0];
     [this.#room, this.#unnamedRoom] = [0, []];
     this.#seen.clear();
+  }
+
+  #window(): DisclosedWindow {
+    this.#count();
+    const nameOf = (id: string) => `${this.#origin}/Patient/${id}`;
+    const patients: { readonly patient: string; readonly counts: Record<string, number> }[] = [];
+    const unseen: string[] = [];
+    for (const [id, counts] of this.#patients) {
+      const patient = nameOf(id);
+      patients.push({ patient, counts });
+      if (!this.#seen.has(id)) unseen.push(patient);
+    }
+    return {
+      body: this.#body.take(),
+      patients,
+      unnamed: this.#unnamed,
+      counts: this.#counts,
+      records: this.#records,
+      withheldResources: this.#withheld,
+      unseen,
+      room: { names: this.#room, unnamed: this.#unnamedRoom, counts: this.#counts },
+    };
   }
 }

@@ -155,15 +155,17 @@ export class Page {
     const { id, text } = row.released;
     // A searchset has each row once (FHIR R4 §3.1.1.3). A repeated row would give the position after it two
     // meanings, and the pages would never end.
-    if (this.#ids.has(id)) return ok("hidden");
-    if (text.length > pageBytesMax) return this.#hide(); // masks made it longer than any page
-    if (this.#rows.length < this.#room) this.#taken.push(row.released);
+    if (this.#ids.has(id)) return repeated;
+    const { length } = text;
+    if (length > pageBytesMax) return this.#hide(); // masks made it longer than any page
+    const hasRoom = this.#rows.length < this.#room;
+    if (hasRoom) this.#taken.push(row.released);
     // After the redaction: hidden elements must not decide whether a page is full.
-    if (this.#rows.length >= this.#room || this.#bytes + text.length > pageBytesMax) return ok("beyond");
+    if (!hasRoom || this.#bytes + length > pageBytesMax) return ok("beyond");
     this.#rows.push(row);
     this.#ids.add(id);
-    this.#bytes += text.length;
-    return ok("shown");
+    this.#bytes += length;
+    return shown;
   }
 
   #hide(): Result<Offered, DisclosureRefusal> {
@@ -214,6 +216,8 @@ export class Page {
     return ok(tally.disclosure(this.#grant.withheldPaths));
   }
 }
+
+const [shown, repeated] = [ok("shown" as const), ok("hidden" as const)];
 
 function lengthOf(several: Iterable<Released>): number {
   let length = 0;

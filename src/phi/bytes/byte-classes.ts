@@ -1,7 +1,7 @@
 import { memo } from "#kernel/memo";
 import { originPatterns } from "#phi/origin-patterns";
 import type { Bases } from "#phi/origin-urls";
-import { baseNames } from "#fhir/r4/reference";
+import { baseNames, type FhirBase } from "#fhir/r4/reference";
 
 /**
  * The classes of a byte inside a JSON string. A string whose bytes are all `plain` or harmless escapes leaves
@@ -41,8 +41,14 @@ export const strictClasses: Uint8Array = strictTable();
  * The classes for strings that leave. A string without a byte of class `suspect`, `wide` or `backslash` and
  * without a needle is a string that `originPatterns().suspect` does not match: its mapping is the text itself.
  */
-export const byteClassesOf = ({ origin, public: base }: Bases): ByteClasses =>
-  classesOf([base, ...baseNames(origin)].join(" "));
+export function byteClassesOf({ origin, public: base }: Bases): ByteClasses {
+  if (last?.base !== base || last.origin !== origin)
+    last = { base, origin, classes: classesOf([base, ...baseNames(origin)].join(" ")) };
+  return last.classes;
+}
+
+// A memo joins and hashes its key each time.
+let last: { readonly base: string; readonly origin: FhirBase; readonly classes: ByteClasses } | undefined;
 
 // No name of a base has a space in it.
 const classesOf = memo(64, (key) => {

@@ -168,10 +168,7 @@ export class ByteCutter {
     const kept = plan.subsetted ? keepReferred(this.#strings.refersTo, left) : left;
     this.withheld = withheld;
     for (const { patients, unseen, room, unnamed, records } of kept) {
-      for (const patient of patients) {
-        mentions.patients.push(patient);
-        mentions.areSeen.push(!unseen.has(patient));
-      }
+      for (const patient of patients) mentions.add(patient, !unseen.has(patient));
       mentions.room += room;
       mentions.unnamed ||= unnamed;
       this.records += records;
@@ -301,13 +298,13 @@ export class ByteCutter {
               if (look === 0 && (flags & memberFlag.follows) === 0) isKept = true;
               else if (repeated !== 0 && repeats.resultOf(index) === repeatResult.kept) isKept = true;
               else {
-                const named = mentions.patients.length;
+                const named = mentions.count;
                 const fragments = this.#strings.fragmentsMet;
                 isKept = this.#strings.map(scanner, look, flags, valueAt, at);
                 mapped = this.#strings.mapped;
                 // It leads to no patient.
                 const isOfItself = this.#strings.fragmentsMet === fragments;
-                if (look === 0 && isKept && isOfItself && mentions.patients.length === named && mayRepeat)
+                if (look === 0 && isKept && isOfItself && mentions.count === named && mayRepeat)
                   repeats.note(index, valueAt, at, scanner.depth, repeatResult.kept);
               }
               if (isKept) {
@@ -356,7 +353,7 @@ export class ByteCutter {
                 else output.runEnd = valueAt;
                 const writtenBefore = output.written;
                 const runBefore = output.runStart;
-                const named = mentions.patients.length;
+                const named = mentions.count;
                 const { room } = mentions;
                 const fragments = this.#strings.fragmentsMet;
                 scanner.at = at;
@@ -704,7 +701,7 @@ export class ByteCutter {
   #sibling(plan: Plan, node: number, member: number, flags: number, sign: number): boolean {
     // The plain engine meets it with its primitive, so the order of the patients may differ.
     if ((flags & memberFlag.follows) !== 0) throw unusual;
-    const named = this.mentions.patients.length;
+    const named = this.mentions.count;
     const child = plan.siblingOf(member, node);
     let isKept = false;
     if ((flags & memberFlag.repeats) === 0) isKept = this.#child(plan, child, sign);
@@ -731,7 +728,7 @@ export class ByteCutter {
       }
       this.#closeList(at);
     }
-    if (this.mentions.patients.length !== named || this.mentions.unnamed) throw unusual;
+    if (this.mentions.count !== named || this.mentions.unnamed) throw unusual;
     return isKept;
   }
 

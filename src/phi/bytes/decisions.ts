@@ -52,17 +52,22 @@ export class Decisions {
   remember(cutter: ByteCutter, decision: RowDecision): RowDecision {
     if (this.#remembered.length >= rememberedMax) return decision;
     const { factStart, factEnd, scanner } = cutter;
-    const lengths = Int32Array.from(this.#deciding, (fact) => {
+    const deciding = this.#deciding;
+    const lengths = new Int32Array(deciding.length);
+    let sum = 0;
+    for (let index = 0; index < deciding.length; index += 1) {
+      const fact = deciding[index] ?? 0;
       const end = factEnd[fact] ?? 0;
-      return end === 0 ? -1 : end - (factStart[fact] ?? 0);
-    });
-    const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + Math.max(0, length), 0));
+      const length = end === 0 ? -1 : end - (factStart[fact] ?? 0);
+      lengths[index] = length;
+      if (length > 0) sum += length;
+    }
+    const bytes = new Uint8Array(sum);
     let at = 0;
-    for (const [index, fact] of this.#deciding.entries()) {
-      const [start, length] = [factStart[fact] ?? 0, lengths[index] ?? -1];
-      if (length === -1) continue;
-      bytes.set(scanner.bytes.subarray(start, start + length), at);
-      at += length;
+    for (let index = 0; index < deciding.length; index += 1) {
+      const start = factStart[deciding[index] ?? 0] ?? 0;
+      const end = start + (lengths[index] ?? -1);
+      for (let each = start; each < end; each += 1) bytes[at++] = scanner.bytes[each] ?? 0;
     }
     this.#remembered.unshift({ lengths, bytes, decision });
     return decision;

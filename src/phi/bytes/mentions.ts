@@ -19,9 +19,11 @@ const decoder = new TextDecoder();
  * redact.ts finds them.
  */
 export class Mentions {
+  /** The first {@link count} belong to this resource: arrays that shrink and grow with each row take longer. */
   readonly patients: string[] = [];
   /** For each of the patients: a released element names it. */
   readonly areSeen: boolean[] = [];
+  count = 0;
   unnamed = false;
   /** References whose view hides a part that identifies the target. */
   room = 0;
@@ -39,24 +41,26 @@ export class Mentions {
 
   /** For a resource. */
   reset(): void {
-    if (this.patients.length > 0) {
-      this.patients.length = 0;
-      this.areSeen.length = 0;
-    }
+    this.count = 0;
     this.unnamed = false;
     this.room = 0;
+  }
+
+  /** The patients of this resource. */
+  get named(): readonly string[] {
+    return this.patients.slice(0, this.count);
   }
 
   /** A text that a reader may follow, between its quotes; its bytes are plain. */
   followPlain(bytes: Uint8Array, from: number, to: number): void {
     if (!mayNamePatient(bytes, from, to)) return;
     const { patient } = this.#read(bytes, from, to);
-    if (patient !== undefined) this.#add(patient, true);
+    if (patient !== undefined) this.add(patient, true);
   }
 
   follow(text: string): void {
     const patient = patientIn(text, this.#bases);
-    if (patient !== undefined) this.#add(patient, true);
+    if (patient !== undefined) this.add(patient, true);
   }
 
   /**
@@ -68,20 +72,21 @@ export class Mentions {
     if (!isIdentified) this.room += 1;
     if (to === 0 || !mayNamePatient(bytes, from, to)) return;
     const { patient, isMeant } = this.#read(bytes, from, to);
-    if (patient !== undefined) this.#add(patient, isIdentified);
+    if (patient !== undefined) this.add(patient, isIdentified);
     else if (isMeant) this.unnamed = true;
   }
 
   mentionRead(reference: JsonObject, isIdentified: boolean): void {
     if (!isIdentified) this.room += 1;
     const mention = mentionOf(reference, this.#bases);
-    if (mention.kind === "patient") this.#add(mention.id, isIdentified);
+    if (mention.kind === "patient") this.add(mention.id, isIdentified);
     if (mention.kind === "unidentified") this.unnamed = true;
   }
 
-  #add(patient: string, isSeen: boolean): void {
-    this.patients.push(patient);
-    this.areSeen.push(isSeen);
+  add(patient: string, isSeen: boolean): void {
+    this.patients[this.count] = patient;
+    this.areSeen[this.count] = isSeen;
+    this.count += 1;
   }
 
   #read(bytes: Uint8Array, from: number, to: number): Known {

@@ -66,9 +66,11 @@ export class Repeats {
   replay(member: number, mentions: Mentions): void {
     mentions.room += this.#table[member * size + field.room] ?? 0;
     if ((this.resultOf(member) & repeatResult.names) === 0) return;
-    const { patients, areSeen } = this.#names[member] ?? { patients: [], areSeen: [] };
-    mentions.patients.push(...patients);
-    mentions.areSeen.push(...areSeen);
+    const names = this.#names[member];
+    if (names === undefined) return;
+    const { patients, areSeen } = names;
+    for (let each = 0; each < patients.length; each += 1)
+      mentions.add(patients[each] ?? "", areSeen[each] === true);
   }
 
   /**
@@ -105,13 +107,13 @@ export class Repeats {
     room: number,
   ): void {
     if (mentions.unnamed) return; // perhaps by this value
-    const { length } = mentions.patients;
-    if (!this.note(member, start, end, depth, length > from ? result | repeatResult.names : result)) return;
+    const { count } = mentions;
+    if (!this.note(member, start, end, depth, count > from ? result | repeatResult.names : result)) return;
     this.#table[member * size + field.room] = mentions.room - room;
-    if (length > from)
+    if (count > from)
       this.#names[member] = {
-        patients: mentions.patients.slice(from),
-        areSeen: mentions.areSeen.slice(from),
+        patients: mentions.patients.slice(from, count),
+        areSeen: mentions.areSeen.slice(from, count),
       };
   }
 }

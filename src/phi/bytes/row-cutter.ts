@@ -63,6 +63,7 @@ const matchMode = utf8('{"mode":"match"}');
 const afterId = wordsOf(utf8('","resource":'));
 const afterEntry = wordsOf(utf8(',"search":{"mode":"match"}}'));
 const nobody: ReadonlySet<string> = new Set();
+const noBytes: Uint8Array = new Uint8Array();
 /** 1 for each byte that the id of a resource may have. */
 const idSigns = new Uint8Array(256);
 for (const sign of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.")
@@ -92,8 +93,11 @@ export class RowCutter {
   #patient: Facts | undefined;
   #hiddenInARow = 0;
   /** The chunk that entries are read from, and the proof that the cutter has it loaded. */
-  #chunk: Uint8Array = new Uint8Array();
+  #chunk = noBytes;
   #loaded: object | undefined;
+  /** The last patient that was found among owners, and these owners. */
+  #lastOwners: ReadonlySet<string> = nobody;
+  #lastNamed = "";
   /** Length of the last id: the next is likely to be as long. */
   #idLength = 0;
 
@@ -189,8 +193,11 @@ export class RowCutter {
         if (hash === resourceHash && !scanner.isKey(resourceName)) throw unusual;
         if (hash === searchHash && !scanner.isKey(searchName)) throw unusual;
         if (hash === resourceHash) entry = part === "row" ? this.#row() : this.#key();
-        else scanner.skipValue();
-        if (hash === searchHash) this.#passMode(valueAt);
+        else if (hash === searchHash && scanner.isAt(valueAt, matchMode)) scanner.at += matchMode.length;
+        else {
+          scanner.skipValue();
+          if (hash === searchHash) this.#passMode(valueAt);
+        }
         if (scanner.next() === 0x7d) break;
         scanner.pass(0x2c);
         scanner.next();
@@ -216,7 +223,6 @@ export class RowCutter {
 
   /** Behind the value of `search`: an entry that is no match is left to the plain engine. */
   #passMode(valueAt: number): void {
-    if (isSame(matchMode, scanner.bytes, valueAt, scanner.at)) return;
     const search = readJson(scanner.bytes.subarray(valueAt, scanner.at));
     if (!search.ok || !isObject(search.value) || property(search.value, "mode") !== "match") throw unusual;
   }
@@ -347,12 +353,12 @@ export class RowCutter {
     const { mentions } = cutter;
     let { patients, unseen } = decision;
     if (!this.#isUsual(decision)) {
-      patients = new Set([...decision.patients, ...mentions.patients]);
+      const { named } = mentions;
+      patients = new Set([...decision.patients, ...named]);
       if (patients.size > patientsMax) throw unusual;
       // the id of a Patient always leaves
       const seen = new Set(this.#isPatient ? decision.patients : []);
-      for (const [index, patient] of mentions.patients.entries())
-        if (mentions.areSeen[index] === true) seen.add(patient);
+      for (const [index, patient] of named.entries()) if (mentions.areSeen[index] === true) seen.add(patient);
       unseen = new Set([...patients].filter((patient) => !seen.has(patient)));
     }
     return {
@@ -371,11 +377,16 @@ export class RowCutter {
   /** The released references name the owners that the facts name, and no further patient. */
   #isUsual({ patients }: RowDecision): boolean {
     if (patients.size > 1) return false;
-    const { patients: named, areSeen } = cutter.mentions;
+    const { patients: named, areSeen, count } = cutter.mentions;
     let isSeen = this.#isPatient || patients.size === 0;
-    for (let index = 0; index < named.length; index += 1) {
+    for (let index = 0; index < count; index += 1) {
       const patient = named[index] ?? "";
-      if (!patients.has(patient)) return false;
+      // Most texts of an answer are one object: texts of different objects are compared by all their signs.
+      if (patients !== this.#lastOwners || patient !== this.#lastNamed) {
+        if (!patients.has(patient)) return false;
+        this.#lastOwners = patients;
+        this.#lastNamed = patient;
+      }
       if (areSeen[index] === true) isSeen = true;
     }
     return isSeen;

@@ -346,7 +346,7 @@ export class ByteScanner {
   }
 
   /**
-   * At a value that is read again, strictly: behind it, if it is JSON. Nothing of it is checked.
+   * At a value that is read again, strictly: behind it, if it is JSON. Only its strings are checked.
    */
   pastValue(from: number): number {
     const { bytes } = this;
@@ -358,11 +358,7 @@ export class ByteScanner {
       if (depth === 0 && (sign === 0x2c || sign === 0x7d || sign === 0x5d)) return at; // behind a number or word
       at += 1;
       if (sign === 0x22) {
-        while (bytes[at] !== 0x22) {
-          if (at >= this.length) throw unusual;
-          at += bytes[at] === 0x5c ? 2 : 1;
-        }
-        at += 1;
+        at = this.#hiddenText(at - 1);
         if (depth === 0) return at;
       } else if (sign === 0x7b || sign === 0x5b) depth += 1;
       else if ((sign === 0x7d || sign === 0x5d) && --depth === 0) return at;

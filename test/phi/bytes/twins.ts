@@ -129,8 +129,8 @@ function cutFast(bytes: Uint8Array, view: ResourceView) {
     const { mentions, factStart, factEnd } = cutter;
     return {
       text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(cutter.output.row),
-      patients: [...mentions.patients],
-      areSeen: [...mentions.areSeen],
+      patients: mentions.named,
+      areSeen: mentions.areSeen.slice(0, mentions.count),
       room: mentions.room,
       unnamed: mentions.unnamed,
       withheld: cutter.withheld,
