@@ -42,7 +42,7 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
   entrypoint: { rooms: pure, from: [] },
   gateway: { rooms: belowDoors, from: ["hono", "hono/*"] },
   token: { rooms: belowDoors, from: ["hono", "hono/*"] },
-  admin: { rooms: belowDoors, from: ["hono", "hono/*"] },
+  admin: { rooms: belowDoors, from: ["hono", "hono/*", "zod"] },
   console: { rooms: belowDoors, from: ["hono", "hono/*"] },
   platform: {
     rooms: pure,

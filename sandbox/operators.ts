@@ -17,24 +17,34 @@ const machine = {
   roles: ["registry-admin", "revoker", "privacy-officer"],
   subject: "O=Phylax sandbox, CN=registrar",
 } as const;
-/** A person, who signs in with two factors as well. */
-const person = {
-  id: "officer",
-  roles: ["registry-admin", "revoker", "privacy-officer"],
-  subject: "O=Phylax sandbox, CN=officer",
-} as const;
+/** Persons, who sign in with two factors as well. The second approves what the first proposes. */
+const persons = [
+  {
+    id: "officer",
+    roles: ["registry-admin", "revoker", "privacy-officer"],
+    subject: "O=Phylax sandbox, CN=officer",
+  },
+  {
+    id: "approver",
+    roles: ["registry-reader", "approver", "auditor"],
+    subject: "O=Phylax sandbox, CN=approver",
+  },
+] as const;
 
 const maxAgeSeconds = 900;
 
-/** Makes (or finds) the certificate of each operator. `signsIn` names the person's provider and subject. */
-export async function sandboxOperators(pki: string, signsIn: { readonly iss: string; readonly sub: string }) {
+/** Makes (or finds) the certificate of each operator. `subjects` are the persons' subjects at the provider. */
+export async function sandboxOperators(pki: string, iss: string, subjects: readonly [string, string]) {
   const { twoFactors } = assurance;
+  const people = persons.map((person, i) =>
+    equip(pki, person, {
+      kind: "person",
+      signIn: { iss, sub: subjects[i] ?? "", acr: [twoFactors.acr], amr: twoFactors.amr, maxAgeSeconds },
+    } as const),
+  );
   return {
     machine: await equip(pki, machine, { kind: "machine" } as const),
-    person: await equip(pki, person, {
-      kind: "person",
-      signIn: { ...signsIn, acr: [twoFactors.acr], amr: twoFactors.amr, maxAgeSeconds },
-    } as const),
+    people: await Promise.all(people),
   };
 }
 

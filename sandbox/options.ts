@@ -14,16 +14,19 @@ export interface StartOptions {
   readonly origin: string | undefined;
   /** A registry file to merge after the demonstration's. */
   readonly registry: string | undefined;
+  /** An act that opens access needs the approval of a second person. */
+  readonly twoPersons: boolean;
   /** Deletes the state first. */
   readonly reset: boolean;
 }
 
-export const usage = `usage: npm start -- [--port N] [--state DIR] [--bundles DIR | --origin URL] [--registry FILE] [--reset]
+export const usage = `usage: npm start -- [--port N] [--state DIR] [--bundles DIR | --origin URL] [--registry FILE] [--two-persons] [--reset]
   --port N         port of the gateway (8443)
   --state DIR      keys, certificates, registry and ledger; stored between starts (.phylax)
   --bundles DIR    serve these FHIR bundles (.json, .json.gz, .ndjson, .ndjson.gz) instead of the synthetic patients
   --origin URL     protect this FHIR R4 server instead of the sandbox's
   --registry FILE  merge this registry file (docs/registry.md): issuers, clients, agreements, policies, grants, origins
+  --two-persons    an operator's act that opens access needs the approval of a second operator (docs/registry.md)
   --reset          delete the state first, the ledger too`;
 
 interface Given {
@@ -33,6 +36,7 @@ interface Given {
   readonly origin?: string;
   readonly registry?: string;
   readonly reset?: boolean;
+  readonly "two-persons"?: boolean;
 }
 
 /** Reads the command line strictly: an option that this version does not have is an error, never ignored. */
@@ -59,6 +63,7 @@ export function readOptions(args: readonly string[], folder: string): Result<Sta
     bundles: absolute(given.bundles),
     origin: origin.value,
     registry: absolute(given.registry),
+    twoPersons: given["two-persons"] ?? false,
     reset: given.reset ?? false,
   });
 }
@@ -73,6 +78,7 @@ function parse(args: readonly string[]): Given {
       bundles: text,
       origin: text,
       registry: text,
+      "two-persons": { type: "boolean" },
       reset: { type: "boolean" },
     },
   });

@@ -25,6 +25,8 @@ export interface StackOptions {
   readonly origin?: string | undefined;
   /** A registry file to merge after the demonstration's. */
   readonly registry?: string | undefined;
+  /** An act that opens access needs the approval of a second person. */
+  readonly twoPersons?: boolean;
   /** Deletes the state first. */
   readonly reset?: boolean;
   /**
@@ -108,6 +110,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           secrets: file?.secrets ?? {},
           witnessPort: witnessPort.port,
           settleSeconds: options.settleSeconds,
+          twoPersons: options.twoPersons ?? false,
         },
         keys,
       ),
@@ -125,7 +128,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       patients,
       clients: ["patient-web", "single-page-app"],
       unboundClients: ["smart-app"],
-      operators: { audience: ops, logins: [officerLogin] },
+      operators: { audience: ops, logins: [officerLogin, approverLogin] },
       say,
     });
     closers.push(() => provider.close());
@@ -140,8 +143,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       issuer,
     });
     await runtime.applyRegistry(registry);
-    const { machine, person } = await sandboxOperators(pki, { iss: issuer.iss, sub: officerLogin });
-    for (const { entry } of [machine, person]) await runtime.admitOperator(entry);
+    const { machine, people } = await sandboxOperators(pki, issuer.iss, [officerLogin, approverLogin]);
+    for (const { entry } of [machine, ...people]) await runtime.admitOperator(entry);
     if (file !== undefined) await addFile(runtime, file, say);
 
     const tls = { server, clientCa: clientCa.cert };
@@ -175,8 +178,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       users: provider.people,
       auditors: keys.auditors.map(({ path }) => ({ key: path })),
       operators: [devOperator(machine)],
-      officers: provider.operators.map((account) =>
-        Object.assign(devOperator(person), account, { client: operatorsClient, signIn: person.entry.signIn }),
+      officers: people.map((person, i) =>
+        Object.assign(devOperator(person), provider.operators[i], {
+          client: operatorsClient,
+          signIn: person.entry.signIn,
+        }),
       ),
       clients,
       root: rootKey({ ledgerName, checkpointKey: keys.checkpoint }),
@@ -206,8 +212,9 @@ const accountingFacts = {
   zone: "America/New_York",
 };
 
-/** The login of the operator at the sandbox's provider. */
+/** The logins of the operators at the sandbox's provider. */
 const officerLogin = "officer-1";
+const approverLogin = "officer-2";
 
 const devOperator = ({ entry: { id, roles }, cert, key }: DemoOperator) => ({ id, roles, cert, key });
 
@@ -248,11 +255,23 @@ interface Place {
   readonly secrets: Readonly<Record<string, string>>;
   readonly witnessPort: number;
   readonly settleSeconds: number | undefined;
+  readonly twoPersons: boolean;
 }
 
 /** Each worker's variables and secrets. */
 function settings(
-  { gateway, ops, mtls, originHosts, identityHosts, secretHosts, secrets, witnessPort, settleSeconds }: Place,
+  {
+    gateway,
+    ops,
+    mtls,
+    originHosts,
+    identityHosts,
+    secretHosts,
+    secrets,
+    witnessPort,
+    settleSeconds,
+    twoPersons,
+  }: Place,
   keys: Awaited<ReturnType<typeof keysOf>>,
 ) {
   const shards = { LEDGER_SHARDS: String(ledgerShards) };
@@ -295,7 +314,12 @@ function settings(
       },
     },
     ops: {
-      vars: { OPS_URL: ops, IDENTITY_HOSTS: identityHosts.join(" "), ...shards },
+      vars: {
+        OPS_URL: ops,
+        IDENTITY_HOSTS: identityHosts.join(" "),
+        APPROVALS: twoPersons ? "two-persons" : "one-person",
+        ...shards,
+      },
       secrets: { DPOP_NONCE_KEY: keys.opsNonce },
     },
     witness: {

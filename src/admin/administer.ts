@@ -1,3 +1,4 @@
+import type { Approval } from "#audit/event";
 import type { IncomingBody } from "#entrypoint/bounded-body";
 import { bodyPatienceMilliseconds } from "#entrypoint/timely-body";
 import type { Instant } from "#kernel/clock";
@@ -7,7 +8,7 @@ import { claimAction } from "./act-once.ts";
 import { json, problem } from "./answer.ts";
 import { operatorChallenge } from "./challenge.ts";
 import { authenticateOperator, mayStillAct } from "./authenticate-operator.ts";
-import type { Role, SeenOfOperator } from "./operator.ts";
+import type { Operator, Role, SeenOfOperator } from "./operator.ts";
 import type { AdminPorts } from "./ports.ts";
 import type { SignedCall } from "./prove-sign-in.ts";
 import { readDocument } from "./read-document.ts";
@@ -22,6 +23,10 @@ export interface Submission extends OperatorArrival, Omit<SignedCall, "method" |
   readonly tlsClientAuth: unknown;
   readonly contentType: string | null;
   readonly idempotencyKey: string | null;
+  /** The requested path, without the first slash. */
+  readonly path: string;
+  /** The parameters of the path and of the query. */
+  readonly parameters: Readonly<Record<string, string>>;
   readonly body: IncomingBody;
 }
 
@@ -39,7 +44,7 @@ export interface Verb {
   readonly interaction: string;
   /** `GET`: it takes no document. */
   readonly method: "GET" | "POST";
-  /** Path of its address. */
+  /** Path of its address: `api/proposals/{proposal}` has the parameter `proposal`. */
   readonly path: string;
   /** An operator with any of these roles may ask for it. */
   readonly roles: readonly Role[];
@@ -53,8 +58,16 @@ export interface Verb {
    * it a repeat under a key whose first outcome is unknown is refused.
    */
   readonly isRepeatable: boolean;
-  /** `operator`: the id of the operator who acts. */
-  readonly act: (document: unknown, operator: string) => Promise<Result<Act, Rejected>>;
+  readonly act: (call: OperatorCall) => Promise<Result<Act, Rejected>>;
+}
+
+/** A proven request for a verb. */
+export interface OperatorCall {
+  /** Undefined for `GET`. */
+  readonly document: unknown;
+  readonly operator: Operator;
+  /** The parameters of the path and of the query. */
+  readonly parameters: Readonly<Record<string, string>>;
 }
 
 /** A completed act. */
@@ -63,6 +76,8 @@ export interface Act {
   readonly answer: object;
   /** For the record: the entries that changed. */
   readonly effect?: readonly object[];
+  /** The proposal that the operator approved. */
+  readonly approval?: Approval;
 }
 
 /**
@@ -78,8 +93,8 @@ export async function administer(
   >,
   verb: Verb,
 ): Promise<Response> {
-  const { interaction, method, path, roles } = verb;
-  const { id, at, authorization } = submission;
+  const { interaction, method, roles } = verb;
+  const { id, at, authorization, path } = submission;
   const trail = new Trail(submission, ports.ledger, { interaction, method, path });
   const answerRefusal = (refusal: AdminRefusal, receipt: Readonly<Record<string, string>>) => {
     const face = publicFaces[refusal.reason];
@@ -131,7 +146,11 @@ export async function administer(
       return problem(id, { status, title }, headers);
     }
     await once?.acting();
-    const done = await verb.act(document.value.value, operator.value.id);
+    const done = await verb.act({
+      document: document.value.value,
+      operator: still.value,
+      parameters: submission.parameters,
+    });
     if (!done.ok) {
       await once?.rejected();
       const isUnknown = once?.isResumed === true;
@@ -142,9 +161,9 @@ export async function administer(
       await trail.ended({ status, reason });
       return problem(id, { status, title, pointer, detail }, headers);
     }
-    const { answer: result, effect } = done.value;
+    const { answer: result, effect, approval } = done.value;
     await once?.done(result);
-    await trail.ended({ status: 200 }, effect && JSON.stringify(effect));
+    await trail.ended({ status: 200 }, effect && JSON.stringify(effect), approval);
     return json(id, 200, result, headers);
   };
   try {

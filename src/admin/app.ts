@@ -4,7 +4,6 @@ import type { IncomingBody } from "#entrypoint/bounded-body";
 import { addressOf, tlsClientAuthOf } from "#entrypoint/edge";
 import { TimelyBody } from "#entrypoint/timely-body";
 import { certificateAtEdge } from "#identity/certificate/certificate";
-import type { Instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { floodRetrySeconds, isBelowFlood } from "#limits/flood";
 import { administer, type Submission } from "./administer.ts";
@@ -12,6 +11,13 @@ import { json, problem } from "./answer.ts";
 import { applyRegistryVerb } from "./apply-registry.ts";
 import { changeRegistryVerb, planRegistryVerb, showRegistryVerb } from "./change-registry.ts";
 import type { AdminPorts } from "./ports.ts";
+import {
+  approveVerb,
+  closeProposalVerb,
+  listProposalsVerb,
+  proposeVerb,
+  showProposalVerb,
+} from "./proposals.ts";
 import { closeReviewVerb, listReviewsVerb } from "./review.ts";
 import { liftVerb, revokeVerb } from "./revoke.ts";
 import { suspendAccountingVerb } from "./suspend-accounting.ts";
@@ -42,21 +48,31 @@ export function adminApp(ports: AdminPorts): Hono {
   const verbs = [
     showRegistryVerb(ports.registry),
     planRegistryVerb(ports.registry),
-    changeRegistryVerb(ports.registry),
-    applyRegistryVerb(ports.registry),
+    changeRegistryVerb(ports.registry, ports.approvals),
+    applyRegistryVerb(ports.registry, ports.approvals),
+    proposeVerb(ports.proposals),
+    listProposalsVerb(ports.proposals),
+    showProposalVerb(ports.proposals),
+    approveVerb(ports.proposals),
+    closeProposalVerb(ports.proposals),
     revokeVerb(ports.registry),
-    liftVerb(ports.registry),
+    liftVerb(ports.registry, ports.approvals),
     suspendAccountingVerb(ports.accountings),
     listReviewsVerb(ports.reviews),
     closeReviewVerb(ports.reviews),
   ];
   for (const verb of verbs) {
-    app.on(verb.method, `/${verb.path}`, async ({ req: { raw } }) => {
+    app.on(verb.method, routeOf(verb.path), async ({ req }) => {
+      const { raw } = req;
       const id = ports.newId();
       const body = raw.body && new TimelyBody(raw.body);
       try {
         const ledger = afterConfiguration(ports.ledger, ports.configured());
-        const answer = administer(submissionOf(raw, body, id, ports.clock()), { ...ports, ledger }, verb);
+        const answer = administer(
+          submissionOf(raw, body, { id, at: ports.clock(), parameters: { ...req.query(), ...req.param() } }),
+          { ...ports, ledger },
+          verb,
+        );
         // A sender who breaks off ends this request. Its refusal or its action still goes on record.
         ports.keepAlive(answer.then(nothing, nothing));
         return await answer;
@@ -70,7 +86,7 @@ export function adminApp(ports: AdminPorts): Hono {
   }
   for (const [path, alike] of Map.groupBy(verbs, (verb) => verb.path)) {
     const allow = alike.map(({ method }) => method).join(", ");
-    app.all(`/${path}`, () =>
+    app.all(routeOf(path), () =>
       problem(ports.newId(), { status: 405, title: "Method Not Allowed" }, { allow }),
     );
   }
@@ -80,15 +96,22 @@ export function adminApp(ports: AdminPorts): Hono {
   return app;
 }
 
-function submissionOf(request: Request, body: IncomingBody, id: string, at: Instant): Submission {
+/** A path with its parameters as Hono writes them. */
+const routeOf = (path: string): string => `/${path.replaceAll(/\{(\w+)\}/gu, ":$1")}`;
+
+function submissionOf(
+  request: Request,
+  body: IncomingBody,
+  arrival: Pick<Submission, "id" | "at" | "parameters">,
+): Submission {
   const { headers } = request;
   const secret = (name: string) => {
     const value = headers.get(name);
     return value === null ? undefined : new Secret(value);
   };
   return {
-    id,
-    at,
+    ...arrival,
+    path: new URL(request.url).pathname.slice(1),
     address: addressOf(headers),
     tlsClientAuth: tlsClientAuthOf(request),
     authorization: secret("authorization"),

@@ -1,7 +1,16 @@
 import { err, ok, type Result } from "#kernel/result";
 import type { RegistryProblem } from "#registry/document";
 import type { Act, Rejected, Verb } from "./administer.ts";
-import type { Applied, RegistryDesk } from "./ports.ts";
+import type { Role } from "./operator.ts";
+import type { Applied, Approvals, RegistryDesk } from "./ports.ts";
+
+export const registryReaders: readonly Role[] = [
+  "registry-reader",
+  "registry-admin",
+  "policy-author",
+  "approver",
+  "auditor",
+];
 
 /** The registry as a registry file, with the digest that a change may expect. */
 export const showRegistryVerb = (registry: Pick<RegistryDesk, "show">): Verb => ({
@@ -10,7 +19,7 @@ export const showRegistryVerb = (registry: Pick<RegistryDesk, "show">): Verb => 
   isRepeatable: true,
   method: "GET",
   path: "api/registry",
-  roles: ["registry-reader", "registry-admin"],
+  roles: registryReaders,
   act: async () => ok({ answer: await registry.show() }),
 });
 
@@ -21,22 +30,22 @@ export const planRegistryVerb = (registry: Pick<RegistryDesk, "plan">): Verb => 
   isRepeatable: true,
   method: "POST",
   path: "api/registry/plan",
-  roles: ["registry-reader", "registry-admin"],
-  async act(document) {
+  roles: registryReaders,
+  async act({ document }) {
     const plan = orRejected(await registry.plan(document));
     return plan.ok ? ok({ answer: plan.value }) : plan;
   },
 });
 
 /** Applies a change that was planned on the registry's present state. */
-export const changeRegistryVerb = (registry: Pick<RegistryDesk, "change">): Verb => ({
+export const changeRegistryVerb = (registry: Pick<RegistryDesk, "change">, approvals: Approvals): Verb => ({
   interaction: "change-registry",
   changes: true,
   isRepeatable: true,
   method: "POST",
   path: "api/registry/changes",
   roles: ["registry-admin"],
-  act: async (document) => applied(await registry.change(document)),
+  act: async ({ document }) => applied(await registry.change(document, approvals === "one-person")),
 });
 
 /** The answer has the numbers; the record has the entries. */
@@ -45,7 +54,7 @@ export function applied(done: Result<Applied, RegistryProblem>): Result<Act, Rej
   return accepted.ok ? ok({ answer: accepted.value.counts, effect: accepted.value.changes }) : accepted;
 }
 
-function orRejected<T>(done: Result<T, RegistryProblem>): Result<T, Rejected> {
+export function orRejected<T>(done: Result<T, RegistryProblem>): Result<T, Rejected> {
   if (done.ok) return done;
   const { reason, pointer, problem } = done.error;
   return err({ reason: `registry_${reason}`, pointer, detail: problem });

@@ -2,7 +2,16 @@ import type { Proof } from "#identity/proof";
 import type { SignIn, SignInDemand } from "#identity/sign-in";
 
 /** The roles of operators. A role that this version does not know allows nothing. */
-export type Role = "registry-admin" | "registry-reader" | "revoker" | "privacy-officer";
+export const roles = [
+  "registry-admin",
+  "registry-reader",
+  "policy-author",
+  "approver",
+  "privacy-officer",
+  "auditor",
+  "revoker",
+] as const;
+export type Role = (typeof roles)[number];
 
 /** A person or a machine that administers. Both have a certificate; a person also signs in. */
 export interface Operator {

@@ -3,6 +3,7 @@ import type { SuspensionProblem } from "#audit/accounting/suspension";
 import type { DenialProblem } from "#identity/denial";
 import type { ProofVerifier } from "#identity/proof";
 import type { RegistryProblem } from "#registry/document";
+import type { SignedInPerson, ProposalProblem } from "#registry/proposal-document";
 import type { SignInVerifier } from "#identity/sign-in";
 import type { Clock } from "#kernel/clock";
 import type { Result } from "#kernel/result";
@@ -28,18 +29,19 @@ export interface Applied {
 export interface RegistryDesk {
   /**
    * Merges a registry file and never replaces an entry in place: either the whole file, or nothing and the
-   * problem.
+   * problem. `mayOpen` false: a file that opens access is refused.
    */
-  apply(document: unknown): Promise<Result<Applied, RegistryProblem>>;
+  apply(document: unknown, mayOpen: boolean): Promise<Result<Applied, RegistryProblem>>;
   /** The registry as a registry file, and the digest of its state. */
   show(): Promise<object>;
   /** The entries that a change of the registry would touch. Writes nothing. */
   plan(document: unknown): Promise<Result<object, RegistryProblem>>;
   /**
    * Applies a change of the registry that names the state which it expects: the whole change, or nothing and
-   * the problem. A narrowing takes effect everywhere within ten seconds.
+   * the problem. A narrowing takes effect everywhere within ten seconds. `mayOpen` false: a change that opens access is
+   * refused.
    */
-  change(document: unknown): Promise<Result<Applied, RegistryProblem>>;
+  change(document: unknown, mayOpen: boolean): Promise<Result<Applied, RegistryProblem>>;
   /** In force when it returns, and everywhere within ten seconds. */
   revoke(denial: unknown): Promise<Result<void, DenialProblem>>;
   /** False when nothing of that name was denied. */
@@ -62,6 +64,36 @@ export interface ReviewTasks {
   close(document: unknown, operator: string): Promise<Result<void, ReviewDocumentProblem>>;
 }
 
+/** `two-persons`: an act that opens access needs the approval of a second person. */
+export type Approvals = "one-person" | "two-persons";
+
+/** Stores acts that need a second person, and does an act when a second person approves it. */
+export interface Proposals {
+  /** Stores a proposal; nothing takes effect. The answer has its id and what it would open, in words. */
+  propose(document: unknown, by: SignedInPerson): Promise<Result<object, ProposalProblem>>;
+  /** The newest first, at most 100. `after`: the id of the last proposal of the page before. */
+  list(page: {
+    readonly state: "open" | "all";
+    readonly after?: string | undefined;
+    readonly limit?: number | undefined;
+  }): Promise<readonly object[]>;
+  /** A proposal with its document and, while it is open, the plan of its change. */
+  show(id: string): Promise<object | undefined>;
+  approve(id: string, by: SignedInPerson): Promise<Result<ApprovedProposal, ProposalProblem>>;
+  /** Closes an open proposal without its act, or ends an approved elevation. */
+  close(id: string, operator: string, note: string): Promise<Result<void, ProposalProblem>>;
+}
+
+/** A proposal whose act is done. */
+export interface ApprovedProposal {
+  readonly proposal: string;
+  readonly kind: string;
+  readonly proposer: SignedInPerson;
+  /** Of a change of the registry. */
+  readonly applied: Applied | undefined;
+  readonly effect: readonly object[];
+}
+
 export interface AdminPorts {
   readonly operators: OperatorRoll;
   /**
@@ -72,6 +104,8 @@ export interface AdminPorts {
   readonly signIns: SignInVerifier;
   readonly proofs: ProofVerifier;
   readonly registry: RegistryDesk;
+  readonly proposals: Proposals;
+  readonly approvals: Approvals;
   readonly accountings: AccountingHolds;
   readonly requestKeys: RequestKeys;
   readonly reviews: ReviewTasks;

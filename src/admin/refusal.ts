@@ -12,7 +12,13 @@ export type RejectionReason =
   | `registry_${RegistryProblem["reason"]}`
   | DenialProblem["reason"]
   | SuspensionProblem["reason"]
-  | ReviewDocumentProblem["reason"];
+  | ReviewDocumentProblem["reason"]
+  | "approval_required"
+  | "proposal_malformed"
+  | "proposal_not_open"
+  | "proposal_own"
+  | "person_required"
+  | "role_missing";
 
 export type AdminRefusal =
   | OperatorRefusal

@@ -10,7 +10,7 @@ export const listReviewsVerb = (reviews: ReviewTasks): Verb => ({
   roles: ["privacy-officer"],
   changes: false,
   isRepeatable: true,
-  async act(document) {
+  async act({ document }) {
     const found = await reviews.list(document);
     return found.ok ? ok({ answer: { reviews: found.value } }) : rejected(found.error);
   },
@@ -24,8 +24,8 @@ export const closeReviewVerb = (reviews: ReviewTasks): Verb => ({
   roles: ["privacy-officer"],
   changes: true,
   isRepeatable: true,
-  async act(document, operator) {
-    const closed = await reviews.close(document, operator);
+  async act({ document, operator }) {
+    const closed = await reviews.close(document, operator.id);
     return closed.ok ? ok({ answer: { closed: true } }) : rejected(closed.error);
   },
 });

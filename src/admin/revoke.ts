@@ -1,7 +1,7 @@
 import type { DenialProblem } from "#identity/denial";
 import { err, ok, type Result } from "#kernel/result";
 import type { Rejected, Verb } from "./administer.ts";
-import type { RegistryDesk } from "./ports.ts";
+import type { Approvals, RegistryDesk } from "./ports.ts";
 
 /**
  * Denies a token, key, certificate, client, agreement, grant or policy for an operator with the role
@@ -14,23 +14,25 @@ export const revokeVerb = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
   path: "api/revocations",
   method: "POST",
   roles: ["revoker"],
-  async act(document) {
+  async act({ document }) {
     const revoked = await registry.revoke(document);
-    return revoked.ok ? ok({ answer: { revoked: true } }) : rejected(revoked.error);
+    return revoked.ok ? ok({ answer: { revoked: true } }) : rejectedDenial(revoked.error);
   },
 });
 
 /** Ends a denial. `lifted` is false when there was none. */
-export const liftVerb = (registry: Pick<RegistryDesk, "lift">): Verb => ({
+export const liftVerb = (registry: Pick<RegistryDesk, "lift">, approvals: Approvals): Verb => ({
   interaction: "lift-revocation",
   changes: true,
   isRepeatable: false,
   path: "api/revocations/lift",
   method: "POST",
   roles: ["revoker"],
-  async act(document) {
+  async act({ document }) {
+    if (approvals === "two-persons")
+      return err({ reason: "approval_required", pointer: "", detail: "ends a denial: propose it" });
     const lifted = await registry.lift(document);
-    return lifted.ok ? ok({ answer: { lifted: lifted.value } }) : rejected(lifted.error);
+    return lifted.ok ? ok({ answer: { lifted: lifted.value } }) : rejectedDenial(lifted.error);
   },
 });
 
@@ -39,7 +41,7 @@ const details: Readonly<Record<DenialProblem["reason"], string>> = {
   denial_unregistered: "names no entry of the registry: nothing is denied; check the spelling",
 };
 
-function rejected({ reason, field }: DenialProblem): Result<never, Rejected> {
+export function rejectedDenial({ reason, field }: DenialProblem): Result<never, Rejected> {
   const pointer = field === "" ? "" : `/${field}`;
   return err({ reason, pointer, detail: details[reason] });
 }

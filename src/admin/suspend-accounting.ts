@@ -13,7 +13,7 @@ export const suspendAccountingVerb = (holds: AccountingHolds): Verb => ({
   path: "api/accounting/suspensions",
   method: "POST",
   roles: ["privacy-officer"],
-  async act(document) {
+  async act({ document }) {
     const held = await holds.hold(document);
     if (held.ok) return ok({ answer: { suspended: true } });
     const { reason, field } = held.error;

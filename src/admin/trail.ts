@@ -1,5 +1,5 @@
 import { documentParts } from "#audit/definition";
-import type { AuditEvent, EventOutcome } from "#audit/event";
+import type { Approval, AuditEvent, EventOutcome } from "#audit/event";
 import type { ProofSink, Replayed } from "#audit/ports";
 import { receiptHeader, RequestRecords, senderOf, type Appended } from "#entrypoint/request-records";
 import type { Instant } from "#kernel/clock";
@@ -55,14 +55,16 @@ export class Trail {
   }
 
   /** The record after the change, with its effect; the record with the outcome is the last. */
-  async ended(outcome: EventOutcome, effect?: string): Promise<void> {
+  async ended(outcome: EventOutcome, effect?: string, approval?: Approval): Promise<void> {
     const parts = documentsOf("effect", effect);
     for (const part of parts.slice(0, -1)) await this.#record(this.#administration({ document: part }));
-    await this.#record(this.#administration({ outcome, document: parts.at(-1) }));
+    await this.#record(
+      this.#administration({ outcome, document: parts.at(-1), ...(approval && { approval }) }),
+    );
   }
 
   #administration(
-    part: Pick<AuditEvent, "outcome" | "document"> & Partial<Pick<AuditEvent, "what">>,
+    part: Pick<AuditEvent, "outcome" | "document" | "approval"> & Partial<Pick<AuditEvent, "what">>,
   ): AuditEvent {
     return this.#event({ what: this.#what, ...part, kind: "administration", step: this.#steps++ });
   }
@@ -75,7 +77,7 @@ export class Trail {
     return this.#records.further([event], this.#sender());
   }
 
-  #event(part: Pick<AuditEvent, "kind" | "step" | "outcome" | "what" | "document">): AuditEvent {
+  #event(part: Pick<AuditEvent, "kind" | "step" | "outcome" | "what" | "document" | "approval">): AuditEvent {
     const { id, at, address } = this.#arrival;
     const { certificate, operator, signIn, proof } = this.seen;
     const { issuer, subject, tokenId, keyId } = signIn ?? {};

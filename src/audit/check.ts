@@ -120,6 +120,12 @@ const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     parts: count,
     role: matches(/^(?:submitted|effect)$/),
   },
+  approval: {
+    proposal: matches(/^[0-9a-f]{32}$/),
+    proposedBy: text,
+    proposerIssuer: text,
+    proposerSubject: text,
+  },
 };
 const required: Readonly<Record<string, Check>> = {
   id: matches(/^[0-9a-f]{32}$/),
@@ -189,6 +195,7 @@ export function readEvent(value: unknown): Result<AuditEvent, BadEvent> {
   if (!isOfItsKind(whole)) return bad("configuration");
   if (!isDefinition(whole)) return bad("definition");
   if (whole.document !== undefined && whole.kind !== "administration") return bad("document");
+  if (whole.approval !== undefined && whole.kind !== "administration") return bad("approval");
   if (whole.withheld?.paths !== undefined && whole.withheld.pathsDigest !== undefined)
     return bad("withheld: paths and their digest");
   return ok({ ...whole, at: instant(whole.at) });

@@ -107,6 +107,8 @@ export interface AuditEvent {
   readonly configuration?: Configuration | undefined;
   /** Of a change of the registry: the submitted document, and after it the entries that changed. */
   readonly document?: EventDocument | undefined;
+  /** Of an administration that a second person approved. */
+  readonly approval?: Approval | undefined;
   /** Only of kind `definition`, which the ledger alone writes (audit/definition). */
   readonly definition?: DefinitionChunk | undefined;
 }
@@ -135,6 +137,14 @@ export interface EventDocument {
   readonly parts?: number | undefined;
   /** The document that an operator sent, or the entries that changed, each with its content before and after. */
   readonly role?: "submitted" | "effect" | undefined;
+}
+
+/** An operator's proposal that the operator of the record, a different person, approved. */
+export interface Approval {
+  readonly proposal?: string | undefined; // id of the proposal, 32 lower-case hex digits
+  readonly proposedBy?: string | undefined; // operator
+  readonly proposerIssuer?: string | undefined; // the issuer and the subject of the proposer's sign-in
+  readonly proposerSubject?: string | undefined;
 }
 
 /** A piece of a definition's content, at most 60 KiB; the part numbers of the records are its order. */

@@ -52,6 +52,7 @@ const keys = {
   definition: 25,
   emergency: 27,
   document: 30,
+  approval: 32,
 } as const;
 const groups = {
   who: {
@@ -78,6 +79,7 @@ const groups = {
   definition: { contentDigest: 1, chunk: 2 },
   emergency: { justification: 1, review: 2 },
   document: { text: 1, textDigest: 2, part: 3, parts: 4, role: 5 },
+  approval: { proposal: 1, proposedBy: 2, proposerIssuer: 3, proposerSubject: 4 },
 } as const satisfies { readonly [G in Group]: Readonly<Record<keyof NonNullable<AuditEvent[G]>, number>> };
 // Hex in an event, 32 bytes in a record.
 const digestFields: ReadonlySet<string> = new Set(["pathsDigest", "contentDigest", "textDigest"]);
@@ -92,7 +94,8 @@ type Group =
   | "configuration"
   | "definition"
   | "emergency"
-  | "document";
+  | "document"
+  | "approval";
 const groupNames = Object.keys(groups) as Group[]; // the keys of the table above
 
 /** The plaintext of a record whose seed is still 32 zeros, and the place of the seed in it. */
@@ -174,6 +177,7 @@ export function encodeUnseeded(event: AuditEvent, part: number, parts: number): 
   count += writeGroup(writer, "definition", definition, event);
   count += writeGroup(writer, "emergency", event.emergency, event);
   count += writeGroup(writer, "document", document, event);
+  count += writeGroup(writer, "approval", event.approval, event);
   writer.mapEnd(map, count);
   return { plaintext: writer.finish(), seedAt };
 }

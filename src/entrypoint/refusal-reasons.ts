@@ -985,6 +985,23 @@ export const refusalReasons = {
     412,
     "The registry has changed since the plan, so nothing is changed. Make the plan again, and apply the change with its digest.",
   ),
+  ...rowFor(
+    ["registry_approval_required", "approval_required"],
+    admin(
+      403,
+      "This opens access, so a second person has to approve it. Make a proposal, which an operator with the role approver approves.",
+    ),
+  ),
+  proposal_malformed: admin(422, "This is no proposal. Correct what pointer and detail name."),
+  proposal_not_open: admin(
+    409,
+    "There is no open proposal of this id: it is decided, has expired, or was never made. Check the list of proposals.",
+  ),
+  proposal_own: admin(403, "A person does not approve a proposal of the same person. Ask a second person."),
+  person_required: admin(
+    403,
+    "Only a person who has signed in proposes and approves. Sign in as an operator who is a person.",
+  ),
   denial_malformed: admin(
     422,
     "This denies nothing that can be denied. Correct what pointer and detail name.",

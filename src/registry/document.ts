@@ -466,8 +466,11 @@ export type RegistryDocument = z.infer<typeof registryDocument>;
 
 /** A problem in a registry file and its place (RFC 6901). Never quotes a value. */
 export interface RegistryProblem {
-  /** `stale`: the registry is no longer in the state that a change expects. */
-  readonly reason: "invalid" | "not_supported" | "conflict" | "stale";
+  /**
+   * `stale`: the registry is no longer in the state that a change expects. `approval_required`: the document opens
+   * access, and one person may only narrow it.
+   */
+  readonly reason: "invalid" | "not_supported" | "conflict" | "stale" | "approval_required";
   readonly pointer: string;
   readonly problem: string;
 }

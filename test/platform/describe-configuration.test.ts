@@ -68,6 +68,7 @@ const workers: Readonly<
   ops: {
     read: (env) => opsConfig(env).described,
     make: {
+      APPROVALS: differing(() => (randomBytes(1).readUInt8() % 2 === 0 ? "one-person" : "two-persons")),
       OPS_URL: () => `https://${randomBytes(4).toString("hex")}.example.org`,
       LEDGER_SHARDS: differing(() => String(2 + randomBytes(1).readUInt8())),
       IDENTITY_HOSTS: () => `idp.example.org ${randomBytes(4).toString("hex")}`,

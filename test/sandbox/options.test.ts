@@ -12,6 +12,7 @@ test("without options the gateway listens on 8443, keeps its state in .phylax an
       bundles: undefined,
       origin: undefined,
       registry: undefined,
+      twoPersons: false,
       reset: false,
     },
   });

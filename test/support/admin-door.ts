@@ -23,6 +23,14 @@ export const nobodySignsIn = {
   configured: () => Promise.resolve(),
   calls: { limit: () => Promise.resolve({ success: true }) },
   keepAlive: () => {},
+  approvals: "one-person",
+  proposals: {
+    propose: () => Promise.reject(new Error("not asked")),
+    list: () => Promise.reject(new Error("not asked")),
+    show: () => Promise.reject(new Error("not asked")),
+    approve: () => Promise.reject(new Error("not asked")),
+    close: () => Promise.reject(new Error("not asked")),
+  },
   requestKeys: { claim: () => Promise.reject(new Error("no key was sent")) },
   reviews: {
     list: () => Promise.resolve(ok([])),

@@ -2,6 +2,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/document";
 import { readDenial, type DenialProblem } from "#identity/denial";
+import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { ConsentDesk } from "#platform/consents/consent-desk";
 import { readChange } from "#registry/read";
@@ -21,6 +22,7 @@ import {
 } from "#platform/registry/operators";
 import { OwnTokenRevocation } from "#platform/revocation/isolate/own-token-revocation";
 import { RevocationFeed } from "#platform/revocation/isolate/feed";
+import { ProposalDesk } from "#platform/proposals/proposal-desk";
 import { ReviewDesk, ReviewOpening } from "#platform/reviews/review-desk";
 import { within } from "#platform/within";
 import {
@@ -33,7 +35,7 @@ import { RowLeaseBook } from "#platform/row-leases/object/row-leases";
 import { KeyedRequests } from "#platform/idempotency/object/keyed-requests";
 
 export { ConsentDesk, KeyedRequests, OwnTokenRevocation, RevocationFeed, Revocations, RowLeaseBook };
-export { ReviewDesk, ReviewOpening };
+export { ProposalDesk, ReviewDesk, ReviewOpening };
 
 // P4: a denial is in force within ten seconds, also while the registry hangs.
 const registryPatienceMilliseconds = 2_000;
@@ -45,7 +47,12 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
    * conflict.
    */
   async apply(document: unknown, mode: MergeMode = "add"): Promise<Result<AppliedRegistry, RegistryProblem>> {
-    return await revocationsOf(this.env).apply(document, mode);
+    return await revocationsOf(this.env).apply(document, mode, true);
+  }
+
+  /** Merges a registry file. `mayOpen` false: a file that opens access is refused, since one person sends it. */
+  async merge(document: unknown, mayOpen: boolean): Promise<Result<AppliedRegistry, RegistryProblem>> {
+    return await revocationsOf(this.env).apply(document, "add", mayOpen);
   }
 
   /** The registry as a registry file, and the digest of its state (docs/registry.md). */
@@ -60,14 +67,14 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
 
   /**
    * Applies a change to the state that it expects: the whole change, or nothing and a JSON pointer to the
-   * problem.
+   * problem. `mayOpen` false: a change that opens access is refused, since one person sends it.
    */
-  async change(document: unknown): Promise<Result<AppliedRegistry, RegistryProblem>> {
+  async change(document: unknown, mayOpen: boolean): Promise<Result<AppliedRegistry, RegistryProblem>> {
     const read = readChange(document, this.env.PUBLIC_URL);
     if (!read.ok) return read;
     if (read.value.expects === undefined)
       return err({ reason: "invalid", pointer: "/expects", problem: "is needed: plan the change first" });
-    return await revocationsOf(this.env).apply(document, "change");
+    return await revocationsOf(this.env).apply(document, "change", mayOpen);
   }
 
   /**
@@ -98,7 +105,7 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
 /** The registered operators, read-only: for the ops worker, which never writes the registry. */
 export class OperatorRoll extends WorkerEntrypoint<ControlEnv> {
   async find(x5t: string): Promise<OperatorEntry | undefined> {
-    return await findOperator(this.env.REGISTRY, x5t);
+    return await findOperator(this.env.REGISTRY, x5t, instant(Date.now()));
   }
 
   /** An issuer that operators may sign in with, as the registry has it now. */

@@ -17,7 +17,7 @@ import { opsReadiness } from "#platform/config/ops-readiness";
 
 /** The ops worker: joins the operators' verbs to their Cloudflare bindings. */
 function open(env: OpsEnv): Hono {
-  const { url, placement, identityHosts, dpopNonceKey, described } = opsConfig(env);
+  const { url, approvals, placement, identityHosts, dpopNonceKey, described } = opsConfig(env);
   const clock = () => instant(Date.now());
   const logOf = logStubs(env.LEDGER_SHARD, placement);
   const ledger = ledgerSink(logOf, placement.layout, clock);
@@ -38,11 +38,19 @@ function open(env: OpsEnv): Hono {
     registry: {
       show: () => env.REGISTRY_DESK.show(),
       plan: (document) => env.REGISTRY_DESK.plan(document),
-      change: (document) => env.REGISTRY_DESK.change(document),
-      apply: (document) => env.REGISTRY_DESK.apply(document, "add"),
+      change: (document, mayOpen) => env.REGISTRY_DESK.change(document, mayOpen),
+      apply: (document, mayOpen) => env.REGISTRY_DESK.merge(document, mayOpen),
       revoke: (denial) => env.REGISTRY_DESK.revoke(denial),
       lift: (denial) => env.REGISTRY_DESK.lift(denial),
     },
+    proposals: {
+      propose: (document, by) => env.PROPOSAL_DESK.propose(document, by),
+      list: (page) => env.PROPOSAL_DESK.list(page),
+      show: (proposal) => env.PROPOSAL_DESK.show(proposal),
+      approve: (proposal, by) => env.PROPOSAL_DESK.approve(proposal, by),
+      close: (proposal, operator, note) => env.PROPOSAL_DESK.close(proposal, operator, note),
+    },
+    approvals,
     requestKeys: requestKeys(env.KEYED_REQUESTS, newId),
     reviews: {
       list: (document) => env.REVIEW_DESK.list(document),

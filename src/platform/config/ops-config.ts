@@ -1,6 +1,7 @@
 import type { Configuration } from "#audit/event";
 import type { Secret } from "#kernel/secret";
 import { hosts } from "./allowed-places.ts";
+import { ConfigError } from "./config-error.ts";
 import { httpsOrigin, key32 } from "./gateway-config.ts";
 import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
 import type { LedgerPlacement, PlacementVariables } from "#platform/ledger/placement";
@@ -10,6 +11,8 @@ import { readLedgerPlacement } from "#platform/ledger/config";
 export interface OpsConfig {
   /** `https://host[:port]` without a trailing slash: the audience of operators' tokens. */
   readonly url: string;
+  /** Whether an act that opens access needs a second person. */
+  readonly approvals: (typeof approvals)[number];
   readonly placement: LedgerPlacement;
   /** `host` or `host:port`: only these servers may be asked for an issuer's keys. */
   readonly identityHosts: ReadonlySet<string>;
@@ -19,14 +22,25 @@ export interface OpsConfig {
   readonly described: () => Configuration;
 }
 
+const approvals = ["one-person", "two-persons"] as const;
+
+/** No default: a deployment says whether one person may open access. */
+function readApprovals(text: string): OpsConfig["approvals"] {
+  const read = approvals.find((each) => each === text);
+  if (read === undefined) throw new ConfigError("APPROVALS", approvals.join(" or "));
+  return read;
+}
+
 interface OpsVariables extends PlacementVariables {
   readonly OPS_URL: string;
+  readonly APPROVALS: string;
   readonly IDENTITY_HOSTS: string;
   readonly DPOP_NONCE_KEY: string;
 }
 
 const variableForms = {
   OPS_URL: "plain",
+  APPROVALS: "plain",
   LEDGER_SHARDS: "plain",
   LEDGER_REGIONS: "plain",
   LEDGER_JURISDICTION: "plain",
@@ -39,6 +53,7 @@ const variableForms = {
 export function opsConfig(env: OpsVariables): OpsConfig {
   return {
     url: httpsOrigin("OPS_URL", env.OPS_URL),
+    approvals: readApprovals(env.APPROVALS),
     placement: readLedgerPlacement(env),
     identityHosts: hosts(env.IDENTITY_HOSTS),
     dpopNonceKey: key32("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),

@@ -15,12 +15,14 @@ import { grantKey, type RegistryState } from "#registry/state";
 import { pointer, type RegistryDocument, type RegistryProblem } from "#registry/document";
 import type { RecordName } from "#registry/revocation";
 import { exceptionProblem } from "#registry/unbound-exception";
+import { openings } from "#authoring/openings";
 import type { Clock } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { placeProblem, type AllowedPlaces } from "#platform/config/allowed-places";
 import { prepareRegistry } from "./prepare-registry.ts";
 import { readPolicies, readRegistryState } from "./read-registry-state.ts";
-import { writeRegistry } from "./write-registry.ts";
+import type { RegistrySql } from "./registry-sql.ts";
+import { writeRegistry, type RegistryWriteItem } from "./write-registry.ts";
 
 /** How many entries were added, changed or removed. All are 0 when the registry was already in that state. */
 export interface RegistryCounts {
@@ -40,7 +42,17 @@ export interface RegistryRules {
   readonly regions?: ReadonlySet<string> | undefined;
 }
 
+/** A write that belongs to a change: in the same batch, or not at all. */
+export interface AlsoWritten {
+  /** Asked before the write: a problem refuses the change. */
+  readonly problem: (session: RegistrySql) => Promise<RegistryProblem | undefined>;
+  readonly write: (session: RegistrySql) => RegistryWriteItem;
+}
+
 export interface ApplyPorts extends RegistryRules {
+  /** True: a document that opens access is refused, because one person sends it. */
+  readonly narrowsOnly?: boolean;
+  readonly also?: AlsoWritten | undefined;
   /** Receives the records that are about to be written. Nothing is written before it resolves. */
   readonly begin?: (records: readonly RecordName[]) => Promise<void>;
   /** Receives each entry that is about to change, with its content before and after. */
@@ -70,14 +82,23 @@ export async function applyRegistry(
     const session = registry.withSession("first-primary");
     const there = await readRegistryState(session);
     const changes = read.value.changes(there);
-    if (changes.ok) {
-      ports.planned?.(planChanges(there, changes.value));
-      const records = recordsOf(changes.value);
-      if (records.length > 0) await ports.begin?.(records);
-      await writeRegistry(session, changes.value, ports.clock());
+    if (!changes.ok) {
+      ports.seen?.(session.getBookmark());
+      return changes;
     }
+    const planned = planChanges(there, changes.value);
+    const refused =
+      (await ports.also?.problem(session)) ?? (await approvalProblem(session, there, changes.value, ports));
+    if (refused !== undefined) {
+      ports.seen?.(session.getBookmark());
+      return err(refused);
+    }
+    ports.planned?.(planned);
+    const records = recordsOf(changes.value);
+    if (records.length > 0) await ports.begin?.(records);
+    await writeRegistry(session, changes.value, ports.clock(), ports.also?.write(session));
     ports.seen?.(session.getBookmark());
-    return changes.ok ? ok(count(changes.value, mode)) : changes;
+    return ok(count(changes.value, mode));
   };
   try {
     return await settle();
@@ -98,6 +119,8 @@ export interface RegistryPlan {
   readonly changes: readonly PlannedChange[];
   /** Bodies of the policies that changed grants name before or after, by digest. */
   readonly policies: Readonly<Record<string, unknown>>;
+  /** What the change may open, in words: empty if one person may make it. */
+  readonly opens: readonly string[];
 }
 
 /** Plans a change and writes nothing. Throws when D1 fails. */
@@ -113,18 +136,44 @@ export async function planRegistry(
   const changes = read.value.changes(there);
   if (!changes.ok) return changes;
   const planned = planChanges(there, changes.value);
-  const grants = [...there.grants.values(), ...changes.value.grants.added, ...changes.value.grants.changed];
-  const named = new Set(
-    planned.flatMap(({ kind, name }) =>
-      kind === "grant" ? grants.filter((grant) => grantKey(grant) === name).map(({ policy }) => policy) : [],
-    ),
-  );
-  const known = [...(await readPolicies(session, named)), ...changes.value.policies];
+  const policies = await policiesOf(session, there, changes.value);
   return ok({
     digest: stateDigest(there),
     changes: planned,
-    policies: Object.fromEntries(known.map(({ digest, body }) => [digest, body])),
+    policies,
+    opens: openings(planned, policies),
   });
+}
+
+/** The bodies of the policies that changed grants name before or after, by digest. */
+async function policiesOf(
+  session: RegistrySql,
+  there: RegistryState,
+  { grants: { added, changed }, removed, policies }: RegistryChanges,
+): Promise<Readonly<Record<string, unknown>>> {
+  const touched = [...added, ...changed, ...removed.grants];
+  const before = touched.flatMap((grant) => there.grants.get(grantKey(grant)) ?? []);
+  const named = new Set([...touched, ...before].map(({ policy }) => policy));
+  const known = [...(await readPolicies(session, named)), ...policies];
+  return Object.fromEntries(known.map(({ digest, body }) => [digest, body]));
+}
+
+/** Refuses a document that opens access if one person sends it. */
+async function approvalProblem(
+  session: RegistrySql,
+  there: RegistryState,
+  changes: RegistryChanges,
+  { narrowsOnly }: Pick<ApplyPorts, "narrowsOnly">,
+): Promise<RegistryProblem | undefined> {
+  if (narrowsOnly !== true) return undefined;
+  const [first, ...more] = openings(planChanges(there, changes), await policiesOf(session, there, changes));
+  return first === undefined
+    ? undefined
+    : {
+        reason: "approval_required",
+        pointer: "",
+        problem: `needs a second person's approval: ${first}${more.length === 0 ? "" : ` and ${more.length} more`}`,
+      };
 }
 
 /** The registry's present state as a registry file, with its digest. */

@@ -2,6 +2,8 @@ import { eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import type { TrustedIssuer } from "#identity/issuer";
 import { signInDemand, type SignInDemand } from "#identity/sign-in";
+import type { Instant } from "#kernel/clock";
+import { elevatedRoles } from "#platform/proposals/proposal-rows";
 import { issuers, operators } from "./schema.ts";
 
 /** An operator's entry in the registry. */
@@ -17,14 +19,27 @@ export interface OperatorEntry {
   readonly signIn: SignInDemand | undefined;
 }
 
-/** The operator whose certificate has this `x5t#S256`, active or suspended. Throws D1's errors. */
-export async function findOperator(registry: D1Database, x5t: string): Promise<OperatorEntry | undefined> {
+/**
+ * The operator whose certificate has this `x5t#S256`, active or suspended, with the roles that it has at this moment.
+ * Throws D1's errors.
+ */
+export async function findOperator(
+  registry: D1Database,
+  x5t: string,
+  at: Instant,
+): Promise<OperatorEntry | undefined> {
   const { id, status, roles, kind, signIn } = operators;
   const [found] = await drizzle(registry)
     .select({ id, status, roles, kind, signIn })
     .from(operators)
     .where(eq(operators.x5t, x5t));
-  return found && { ...found, signIn: signInDemand.safeParse(found.signIn).data };
+  if (found === undefined) return undefined;
+  const elevated = await elevatedRoles(registry, found.id, at);
+  return {
+    ...found,
+    roles: [...found.roles, ...elevated],
+    signIn: signInDemand.safeParse(found.signIn).data,
+  };
 }
 
 /** The facts that prove an issuer's tokens. */

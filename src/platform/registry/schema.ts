@@ -12,6 +12,7 @@ import type { AssertionProfile } from "#identity/assertion";
 import type { SubjectField } from "#identity/certificate/subject";
 import type { BreakGlassDemand } from "#identity/break-glass";
 import type { PublicJwk } from "#identity/jose/jwk";
+import type { ProposalDocument } from "#registry/proposal-document";
 import type { IssuerEntry, OriginEntry } from "#registry/state";
 import type { Instant } from "#kernel/clock";
 import type { Region } from "#kernel/region";
@@ -226,3 +227,44 @@ export const operators = sqliteTable("operators", {
   // operators may write it by hand: read it with `signInDemand`
   signIn: text("sign_in", { mode: "json" }).$type<unknown>(),
 });
+
+export const proposals = sqliteTable(
+  "proposals",
+  {
+    id: text("id").primaryKey(),
+    kind: text("kind", { enum: ["change", "lift", "elevation"] }).notNull(),
+    body: text("body", { mode: "json" }).$type<ProposalDocument>().notNull(),
+    digest: text("digest").notNull(),
+    expects: text("expects"),
+    why: text("why").notNull(),
+    proposedAt: integer("proposed_at").$type<Instant>().notNull(),
+    expiresAt: integer("expires_at").$type<Instant>().notNull(),
+    proposedBy: text("proposed_by").notNull(),
+    proposerIssuer: text("proposer_issuer").notNull(),
+    proposerSubject: text("proposer_subject").notNull(),
+    state: text("state", { enum: ["open", "approved", "closed"] })
+      .notNull()
+      .default("open"),
+    decidedAt: integer("decided_at").$type<Instant>(),
+    decidedBy: text("decided_by"),
+    deciderIssuer: text("decider_issuer"),
+    deciderSubject: text("decider_subject"),
+    note: text("note"),
+  },
+  (table) => [index("proposals_by_state").on(table.state, table.proposedAt)],
+);
+
+export const elevations = sqliteTable(
+  "elevations",
+  {
+    proposal: text("proposal")
+      .primaryKey()
+      .references(() => proposals.id),
+    operator: text("operator")
+      .notNull()
+      .references(() => operators.id),
+    role: text("role").notNull(),
+    ends: integer("ends").$type<Instant>().notNull(),
+  },
+  (table) => [index("elevations_by_operator").on(table.operator, table.ends)],
+);

@@ -17,6 +17,9 @@ import {
   policyPurposes,
 } from "./schema.ts";
 
+/** A statement of the batch that writes a merge. */
+export type RegistryWriteItem = BatchItem<"sqlite">;
+
 /**
  * Writes a merge in one D1 batch: all of it or nothing. New entries are plain inserts: an entry that another
  * writer added meanwhile violates a key, and the whole batch fails. Throws D1's errors.
@@ -25,10 +28,12 @@ export async function writeRegistry(
   registry: RegistrySql,
   changes: RegistryChanges,
   at: Instant,
+  also?: RegistryWriteItem,
 ): Promise<void> {
   const db = drizzled(registry);
   const { removed } = changes;
-  const writes: BatchItem<"sqlite">[] = [
+  const writes: RegistryWriteItem[] = [
+    ...(also === undefined ? [] : [also]),
     // Removed clients first: a client that is added may take the external id of a removed client.
     ...removed.grants.map((grant) => db.delete(grants).where(isGrant(grant))),
     ...removed.clients.flatMap((id) => [
@@ -67,6 +72,12 @@ export async function writeRegistry(
           organization: origin.organization ?? null,
         })
         .where(eq(origins.name, name)),
+    ),
+    ...vacated(changes.clients.changed).map(({ id }) =>
+      db
+        .update(clients)
+        .set({ externalClientId: id.padEnd(unusedLength) })
+        .where(eq(clients.id, id)),
     ),
     ...changes.clients.changed.map((client) =>
       db
@@ -129,6 +140,18 @@ export async function writeRegistry(
   const [first, ...rest] = writes;
   if (first !== undefined) await db.batch([first, ...rest]);
 }
+
+// An external id has at most 256 characters, so no client has a name of this length.
+const unusedLength = 320;
+
+/**
+ * Clients whose external ids may go round among them in this change. Each takes a name that no client has before it
+ * takes its new name, because SQLite compares names after each statement.
+ */
+const vacated = (changed: readonly ClientEntry[]): readonly ClientEntry[] => {
+  const external = changed.filter(({ issuer }) => issuer !== undefined);
+  return external.length > 1 ? external : [];
+};
 
 const isGrant = ({ client, origin, purpose }: Pick<GrantEntry, "client" | "origin" | "purpose">) =>
   and(eq(grants.client, client), eq(grants.origin, origin), eq(grants.purpose, purpose));

@@ -4,6 +4,7 @@ import { opsConfig } from "#platform/config/ops-config";
 
 const env = {
   OPS_URL: "https://ops.example.org",
+  APPROVALS: "two-persons",
   LEDGER_SHARDS: "4",
   IDENTITY_HOSTS: "login.example.org localhost:8445",
   DPOP_NONCE_KEY: Buffer.alloc(32, 7).toString("base64url"),
@@ -15,6 +16,7 @@ test("the operators' worker is configured with its name, the servers that it may
   const config = opsConfig(env);
   expect(config).toMatchObject({
     url: env.OPS_URL,
+    approvals: "two-persons",
     placement: { layout: layoutWithoutRegions(4), jurisdiction: undefined },
     identityHosts: new Set(["login.example.org", "localhost:8445"]),
   });
@@ -26,6 +28,8 @@ test.for([
   ["OPS_URL", "http://ops.example.org"],
   ["OPS_URL", "https://ops.example.org/"],
   ["OPS_URL", ""],
+  ["APPROVALS", "three-persons"],
+  ["APPROVALS", ""],
   ["LEDGER_SHARDS", "0"],
   ["LEDGER_REGIONS", "weur:1 enam:1"],
   ["LEDGER_JURISDICTION", "moon"],

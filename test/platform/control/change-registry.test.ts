@@ -22,7 +22,7 @@ test("the shown registry is a registry file of which a plan has no change", asyn
   expect(file.clients?.map(({ id }) => id)).toEqual(["patient-app", "telehealth"]);
   expect(await planRegistry(registry, { set: file, expects: digest }, rules)).toEqual({
     ok: true,
-    value: { digest, changes: [], policies: {} },
+    value: { digest, changes: [], policies: {}, opens: [] },
   });
   expect(await applyRegistry(registry, file, "add", rules)).toEqual({
     ok: true,
@@ -74,6 +74,20 @@ test("a removed client is gone with all of its rows, and its external id is free
   expect(await client("patient-app")).toBeUndefined();
   expect(await client("patient-app-2")).toMatchObject({ id: "patient-app-2" });
   expect(JSON.stringify(await everything(registry))).not.toContain('"patient-app"');
+});
+
+test("two clients exchange their external ids in one change", async ({ expect }) => {
+  const { registry: file } = await showRegistry(registry);
+  const app = file.clients?.find(({ id }) => id === "patient-app");
+  const other = { ...app, id: "second-app", externalClientId: "second", certificates: ["C".repeat(43)] };
+  const change = (...clients: object[]) => applyRegistry(registry, { set: { clients } }, "change", rules);
+  expect(await change(other)).toMatchObject({ ok: true });
+  const first = app?.externalClientId;
+  expect(
+    await change({ ...app, externalClientId: "second" }, { ...other, externalClientId: first }),
+  ).toMatchObject({ ok: true, value: { changed: 2 } });
+  expect(await client("patient-app")).toMatchObject({ external: { id: "second" } });
+  expect(await client("second-app")).toMatchObject({ external: { id: first } });
 });
 
 test("a plan says each entry before and after, with the policies of its grants, and writes nothing", async ({

@@ -1,6 +1,7 @@
 import { applyD1Migrations, reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, test } from "vitest";
+import { instant } from "#kernel/clock";
 import { admitOperator } from "#platform/registry/admit-operator";
 import { findOperator } from "#platform/registry/operators";
 import { emptyRegistry } from "./registry.ts";
@@ -20,6 +21,7 @@ const signIn = {
   amr: ["otp"],
   maxAgeSeconds: 900,
 };
+const now = instant(Date.now());
 const person = { id: "ada", kind: "person", x5t: "P".repeat(43), roles: ["revoker"], signIn } as const;
 
 test("an operator is found by its present certificate, and stays suspended when it is admitted again", async ({
@@ -27,11 +29,11 @@ test("an operator is found by its present certificate, and stays suspended when 
 }) => {
   await admitOperator(registry, machine);
   const found = { id: "ci", status: "active", roles: ["registry-admin"], kind: "machine", signIn: undefined };
-  expect(await findOperator(registry, first)).toEqual(found);
+  expect(await findOperator(registry, first, now)).toEqual(found);
   await registry.prepare("UPDATE operators SET status = 'suspended'").run();
   await admitOperator(registry, { ...machine, x5t: second, roles: ["registry-admin", "reader"] });
-  expect(await findOperator(registry, first)).toBeUndefined();
-  expect(await findOperator(registry, second)).toEqual({
+  expect(await findOperator(registry, first, now)).toBeUndefined();
+  expect(await findOperator(registry, second, now)).toEqual({
     ...found,
     status: "suspended",
     roles: ["registry-admin", "reader"],
@@ -46,13 +48,13 @@ test("a person has a sign-in, which may change; a machine that becomes a person 
   expect,
 }) => {
   await admitOperator(registry, person);
-  expect(await findOperator(registry, person.x5t)).toMatchObject({ kind: "person", signIn });
+  expect(await findOperator(registry, person.x5t, now)).toMatchObject({ kind: "person", signIn });
   await admitOperator(registry, { ...person, signIn: { ...signIn, maxAgeSeconds: 60 } });
-  expect(await findOperator(registry, person.x5t)).toMatchObject({ signIn: { maxAgeSeconds: 60 } });
+  expect(await findOperator(registry, person.x5t, now)).toMatchObject({ signIn: { maxAgeSeconds: 60 } });
   await admitOperator(registry, { id: "ada", kind: "machine", x5t: person.x5t, roles: ["revoker"] });
-  expect(await findOperator(registry, person.x5t)).toMatchObject({ kind: "machine", signIn: undefined });
+  expect(await findOperator(registry, person.x5t, now)).toMatchObject({ kind: "machine", signIn: undefined });
   await admitOperator(registry, person);
-  expect(await findOperator(registry, person.x5t)).toMatchObject({ kind: "person", signIn });
+  expect(await findOperator(registry, person.x5t, now)).toMatchObject({ kind: "person", signIn });
 });
 
 const { kind: _kind, ...unkind } = machine;
@@ -73,7 +75,7 @@ test.for([
   await expect(
     admitOperator(registry, { ...entry, id: "nobody", x5t: "N".repeat(43) } as never),
   ).rejects.toThrow();
-  expect(await findOperator(registry, "N".repeat(43))).toBeUndefined();
+  expect(await findOperator(registry, "N".repeat(43), now)).toBeUndefined();
 });
 
 test("the database refuses it too: a row says that it is a machine, or has the sign-in that its person must show", async ({
@@ -96,7 +98,7 @@ test("the database refuses it too: a row says that it is a machine, or has the s
     `, 'person', '{"iss":"https://issuer.example.org","sub":"ada","maxAge":1}'`,
   );
   expect(
-    await findOperator(registry, "R".repeat(43)),
+    await findOperator(registry, "R".repeat(43), now),
     "a demand that cannot be held to is none",
   ).toMatchObject({ signIn: undefined });
   await expect(
@@ -118,11 +120,11 @@ test("an operator that was admitted by a certificate alone, before people had to
     .bind(first)
     .run();
   await applyD1Migrations(env.REGISTRY, env.MIGRATIONS);
-  expect(await findOperator(env.REGISTRY, first)).toMatchObject({
+  expect(await findOperator(env.REGISTRY, first, now)).toMatchObject({
     id: "old",
     kind: "person",
     signIn: undefined,
   });
   await env.REGISTRY.prepare("UPDATE operators SET kind = 'machine' WHERE id = 'old'").run();
-  expect(await findOperator(env.REGISTRY, first)).toMatchObject({ id: "old", kind: "machine" });
+  expect(await findOperator(env.REGISTRY, first, now)).toMatchObject({ id: "old", kind: "machine" });
 });

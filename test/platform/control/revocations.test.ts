@@ -405,6 +405,7 @@ test("the calls of the revocations are exactly these", ({ expect }) => {
   expect(names).toEqual([
     "alarm",
     "apply",
+    "applyApproved",
     "beginConsents",
     "constructor",
     "deny",

@@ -190,8 +190,8 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
     issuer,
   });
   await workers.apply(registry, "replace");
-  const { machine, person } = await sandboxOperators(keys.pki, { iss: issuer.iss, sub: "officer-1" });
-  for (const { entry } of [machine, person]) await workers.admit(entry);
+  const { machine, people } = await sandboxOperators(keys.pki, issuer.iss, ["officer-1", "officer-2"]);
+  for (const { entry } of [machine, ...people]) await workers.admit(entry);
   if (file !== undefined) await workers.apply(file.document, "add");
 
   const logs = verifierKeys(
@@ -391,11 +391,13 @@ async function startWorkers(
     ...rateLimitsOf("workers/ops/wrangler.toml"),
     ...shards,
     OPS_URL: opsUrl,
+    APPROVALS: "one-person",
     IDENTITY_HOSTS: variables["IDENTITY_HOSTS"],
     VERSION: version,
     DPOP_NONCE_KEY: keys.opsNonce,
     REGISTRY_DESK: service(control.RegistryDesk, () => controlEnv),
     OPERATOR_ROLL: service(control.OperatorRoll, () => controlEnv),
+    PROPOSAL_DESK: service(control.ProposalDesk, () => controlEnv),
     REVIEW_DESK: service(control.ReviewDesk, () => controlEnv),
     ACCOUNTING_HOLDS: service(ledger.AccountingHolds, () => ledgerEnv),
     KEYED_REQUESTS: keyedRequests,

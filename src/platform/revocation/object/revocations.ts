@@ -8,7 +8,13 @@ import { instant, type Instant } from "#kernel/clock";
 import { namedRegions } from "#ledger/layout";
 import { ok, type Result } from "#kernel/result";
 import { allowedPlaces, type PlaceVariables } from "#platform/config/allowed-places";
-import { applyRegistry, type RegistryCounts, type RegistryRules } from "#platform/registry/apply-registry";
+import {
+  applyRegistry,
+  type AlsoWritten,
+  type RegistryCounts,
+  type RegistryRules,
+} from "#platform/registry/apply-registry";
+import { approval, findProposal, type ProposalDecision } from "#platform/proposals/proposal-rows";
 import type { Listener } from "#platform/guard/object/guard-epochs";
 import {
   consentChangeOf,
@@ -19,7 +25,7 @@ import {
   type ConsentChange,
   type ConsentRow,
 } from "#platform/consents/consent-rows";
-import { RevocationStore } from "./store.ts";
+import { RevocationStore, type PendingMode } from "./store.ts";
 import { within } from "#platform/within";
 
 export interface RevocationsEnv extends PlaceVariables {
@@ -37,6 +43,24 @@ export const registryRules = (env: Omit<RevocationsEnv, "REVOCATIONS" | "REGISTR
   regions: env.LEDGER_REGIONS ? namedRegions(env.LEDGER_REGIONS) : undefined,
 });
 
+/** A change of the registry that a second person approved. */
+export interface ApprovedChange {
+  readonly proposal: string;
+  readonly change: unknown;
+  readonly decision: ProposalDecision;
+}
+
+/** The approval of a change, which is written with the change. */
+const writtenWith = ({ proposal, decision }: ApprovedChange): AlsoWritten => ({
+  async problem(session) {
+    const found = await findProposal(session, proposal);
+    return found?.state === "open"
+      ? undefined
+      : { reason: "conflict", pointer: "/proposal", problem: "is no longer open" };
+  },
+  write: (session) => approval(session, proposal, decision),
+});
+
 /** An applied document: the numbers of its entries, and each changed entry before and after. */
 export interface AppliedRegistry {
   readonly counts: RegistryCounts;
@@ -51,6 +75,8 @@ export const revocationsOf = (env: RevocationsEnv): DurableObjectStub<Revocation
 // failed, or to an object that ended meanwhile.
 const redriveMilliseconds = 10_000;
 const turnMilliseconds = 20_000;
+// D1 ends each query after 30 s, and a write has two.
+const longestWriteMilliseconds = 60_000;
 // The gateway reads a changed Consent at the origin between the two calls, within the origin's timeout.
 const unfiledMilliseconds = 30_000;
 // For one client at a time, in the five minutes that its tokens live: a client has one or two.
@@ -107,19 +133,36 @@ export class Revocations extends DurableObject<RevocationsEnv> {
    * Merges a registry file (see `applyRegistry`) after earlier writes. Throws when D1 fails: the alarm
    * repeats a write that had begun, until another write comes.
    */
-  async apply(document: unknown, mode: MergeMode): Promise<Result<AppliedRegistry, RegistryProblem>> {
+  async apply(
+    document: unknown,
+    mode: MergeMode,
+    mayOpen: boolean,
+  ): Promise<Result<AppliedRegistry, RegistryProblem>> {
+    return await this.#applyInTurn(document, mode, mayOpen);
+  }
+
+  /** Applies a change that a second person approved, in one transaction with the approval. */
+  async applyApproved(approved: ApprovedChange): Promise<Result<AppliedRegistry, RegistryProblem>> {
+    return await this.#applyInTurn(approved, "approved", true);
+  }
+
+  async #applyInTurn(
+    document: unknown,
+    mode: PendingMode,
+    mayOpen: boolean,
+  ): Promise<Result<AppliedRegistry, RegistryProblem>> {
     return await this.#inTurn(async () => {
       // An earlier write that was cut off must come first. After this write it would undo it: a grant that
       // is being narrowed would be wide again, without a delta.
       for (const { id, document: earlier, mode: earlierMode } of this.#store.pending()) {
         try {
-          await this.#apply(JSON.parse(earlier), earlierMode, id);
+          await this.#apply(JSON.parse(earlier), earlierMode, true, id);
         } catch {
           // given up, as its caller was told: a broken write must not delay a write that narrows access
           this.#store.finish(id, null);
         }
       }
-      return await this.#apply(document, mode, undefined);
+      return await this.#apply(document, mode, mayOpen, undefined);
     });
   }
 
@@ -193,7 +236,7 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     try {
       await this.#inTurn(async () => {
         for (const { id, document, mode } of this.#store.pending())
-          await this.#apply(JSON.parse(document), mode, id);
+          await this.#apply(JSON.parse(document), mode, true, id);
       });
     } catch {
       // D1 does not answer: the write stays pending, with the writes after it, and the next alarm tries
@@ -215,20 +258,28 @@ export class Revocations extends DurableObject<RevocationsEnv> {
       await within(turnMilliseconds, before, "another write of the registry takes too long");
       return await write();
     } finally {
-      resolve();
+      // A call that gave up waiting must not let the next call pass the write that it waited for.
+      resolve(within(longestWriteMilliseconds, before, "").catch(() => undefined));
     }
   }
 
+  /** A write that had begun (`again`) was permitted then. */
   async #apply(
     document: unknown,
-    mode: MergeMode,
+    mode: PendingMode,
+    mayOpen: boolean,
     again: number | undefined,
   ): Promise<Result<AppliedRegistry, RegistryProblem>> {
+    // `applyApproved` and `begin` stored it
+    const approved = mode === "approved" ? (document as ApprovedChange) : undefined;
     let changes: readonly PlannedChange[] = [];
     let id = again;
     let bookmark: string | null = null;
-    const applied = await applyRegistry(this.env.REGISTRY, document, mode, {
+    const written = mode === "approved" ? "change" : mode;
+    const applied = await applyRegistry(this.env.REGISTRY, approved?.change ?? document, written, {
       ...registryRules(this.env),
+      narrowsOnly: !mayOpen,
+      also: approved && writtenWith(approved),
       begin: async (records) => {
         id = this.#store.begin(id, JSON.stringify(document), mode, records, now());
         await this.ctx.storage.setAlarm(now() + redriveMilliseconds);

@@ -15,10 +15,13 @@ interface DeltaReceivers {
   readonly issuer: string | null;
 }
 
+/** `approved`: the document is an approved change (`ApprovedChange`). */
+export type PendingMode = MergeMode | "approved";
+
 interface Pending {
   readonly id: number;
   readonly document: string;
-  readonly mode: MergeMode;
+  readonly mode: PendingMode;
 }
 
 interface PendingConsents {
@@ -117,7 +120,7 @@ export class RevocationStore {
   begin(
     id: number | undefined,
     document: string,
-    mode: MergeMode,
+    mode: PendingMode,
     records: readonly RecordName[],
     at: Instant,
   ): number {
@@ -160,7 +163,7 @@ export class RevocationStore {
   /** The pending registry files, in the order of their arrival. */
   pending(): readonly Pending[] {
     return this.#sql
-      .exec<{ id: number; document: string; mode: MergeMode }>(
+      .exec<{ id: number; document: string; mode: PendingMode }>(
         "SELECT id, document, mode FROM pending WHERE mode <> 'consent' ORDER BY id",
       )
       .toArray();

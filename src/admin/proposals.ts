@@ -1,0 +1,178 @@
+import * as z from "zod";
+import { err, ok, type Result } from "#kernel/result";
+import type { Rejected, Verb } from "./administer.ts";
+import { orRejected, registryReaders } from "./change-registry.ts";
+import { roles, type Operator, type Role } from "./operator.ts";
+import type { SignedInPerson, ProposalProblem } from "#registry/proposal-document";
+import type { Proposals } from "./ports.ts";
+import { rejectedDenial } from "./revoke.ts";
+
+/** The roles that may propose an act of each kind. Each operator may ask for a further role for a limited time. */
+const proposers: Readonly<Record<string, readonly Role[]>> = {
+  change: ["registry-admin"],
+  lift: ["revoker"],
+  elevation: roles,
+};
+
+const proposalId = z.string().regex(/^[0-9a-f]{32}$/u);
+const approving = z.strictObject({ proposal: proposalId });
+const closing = z.strictObject({ proposal: proposalId, note: z.string().trim().min(1).max(1_000) });
+const listing = z.strictObject({
+  state: z.enum(["open", "all"]).default("open"),
+  after: proposalId.optional(),
+  limit: z
+    .string()
+    .regex(/^[1-9][0-9]?$|^100$/u)
+    .transform(Number)
+    .optional(),
+});
+
+/** Stores an act that opens access. It takes effect when a second person approves it. */
+export const proposeVerb = (proposals: Pick<Proposals, "propose">): Verb => ({
+  interaction: "propose",
+  method: "POST",
+  path: "api/proposals",
+  roles,
+  changes: true,
+  isRepeatable: true,
+  async act({ document, operator }) {
+    const person = personOf(operator);
+    if (!person.ok) return person;
+    if (!mayPropose(document, operator)) return roleMissing;
+    const proposed = await proposals.propose(document, person.value);
+    return proposed.ok ? ok({ answer: proposed.value }) : rejected(proposed.error);
+  },
+});
+
+/** The open proposals, or with `state=all` the decided proposals too, the newest first. */
+export const listProposalsVerb = (proposals: Pick<Proposals, "list">): Verb => ({
+  interaction: "list-proposals",
+  method: "GET",
+  path: "api/proposals",
+  roles: [...registryReaders, "revoker", "privacy-officer"],
+  changes: false,
+  isRepeatable: true,
+  async act({ parameters }) {
+    const page = listing.safeParse(parameters);
+    if (!page.success) return malformed(page.error);
+    return ok({ answer: { proposals: await proposals.list(page.data) } });
+  },
+});
+
+/** A proposal with its document and, while it is open, the plan of its change. */
+export const showProposalVerb = (proposals: Pick<Proposals, "show">): Verb => ({
+  interaction: "show-proposal",
+  method: "GET",
+  path: "api/proposals/{proposal}",
+  roles: [...registryReaders, "revoker", "privacy-officer"],
+  changes: false,
+  isRepeatable: true,
+  async act({ parameters }) {
+    const asked = approving.safeParse(parameters);
+    const shown = asked.success ? await proposals.show(asked.data.proposal) : undefined;
+    return shown === undefined ? notOpen : ok({ answer: shown });
+  },
+});
+
+/** Does the act of an open proposal. The approver is a person, and not its author. */
+export const approveVerb = (proposals: Pick<Proposals, "approve">): Verb => ({
+  interaction: "approve",
+  method: "POST",
+  path: "api/proposals/approve",
+  roles: ["approver"],
+  changes: true,
+  isRepeatable: true, // a decided proposal is not open
+  async act({ document, operator }) {
+    const person = personOf(operator);
+    if (!person.ok) return person;
+    const asked = approving.safeParse(document);
+    if (!asked.success) return malformed(asked.error);
+    const approved = await proposals.approve(asked.data.proposal, person.value);
+    if (!approved.ok) return rejected(approved.error);
+    const { proposal, kind, proposer, effect } = approved.value;
+    return ok({
+      answer: { proposal, kind, proposedBy: proposer.operator, ...approved.value.applied?.counts },
+      effect,
+      approval: {
+        proposal,
+        proposedBy: proposer.operator,
+        proposerIssuer: proposer.issuer,
+        proposerSubject: proposer.subject,
+      },
+    });
+  },
+});
+
+/** Closes an open proposal without its act, or ends an approved elevation: one person suffices. */
+export const closeProposalVerb = (proposals: Pick<Proposals, "close">): Verb => ({
+  interaction: "close-proposal",
+  method: "POST",
+  path: "api/proposals/close",
+  roles: ["approver", "registry-admin", "policy-author", "revoker", "privacy-officer"],
+  changes: true,
+  isRepeatable: true,
+  async act({ document, operator }) {
+    const asked = closing.safeParse(document);
+    if (!asked.success) return malformed(asked.error);
+    const closed = await proposals.close(asked.data.proposal, operator.id, asked.data.note);
+    return closed.ok ? ok({ answer: { closed: true } }) : rejected(closed.error);
+  },
+});
+
+/** A policy author proposes changes that publish policies and do nothing more. */
+function mayPropose(document: unknown, operator: Operator): boolean {
+  const has = (some: readonly Role[]) => some.some((role) => operator.roles.includes(role));
+  const kind = z.object({ kind: z.string() }).safeParse(document).data?.kind ?? "";
+  return (
+    !Object.hasOwn(proposers, kind) || // the desk refuses the document
+    has(proposers[kind] ?? []) ||
+    (kind === "change" && operator.roles.includes("policy-author") && publishing.safeParse(document).success)
+  );
+}
+
+const publishing = z.object({
+  change: z.strictObject({
+    $schema: z.unknown().optional(),
+    expects: z.unknown().optional(),
+    set: z.strictObject({ $schema: z.unknown().optional(), policies: z.array(z.unknown()) }),
+    remove: z.strictObject({}).optional(),
+    reinstate: z.array(z.unknown()).max(0).optional(),
+  }),
+});
+
+/** Machines neither propose nor approve: the holder of a machine's certificate may be the second person. */
+const personOf = ({ id, kind, signIn }: Operator): Result<SignedInPerson, Rejected> =>
+  kind === "person" && signIn !== undefined
+    ? ok({ operator: id, issuer: signIn.iss, subject: signIn.sub })
+    : err({ reason: "person_required", pointer: "", detail: "needs an operator who signs in" });
+
+const roleMissing: Result<never, Rejected> = err({
+  reason: "role_missing",
+  pointer: "",
+  detail: "needs a role that the operator does not have",
+});
+const notOpen: Result<never, Rejected> = err({
+  reason: "proposal_not_open",
+  pointer: "/proposal",
+  detail: "is no proposal",
+});
+
+const malformed = (error: z.ZodError): Result<never, Rejected> =>
+  err({
+    reason: "proposal_malformed",
+    pointer: error.issues[0]?.path.map((part) => `/${String(part)}`).join("") ?? "",
+    detail: error.issues[0]?.message ?? "is malformed",
+  });
+
+function rejected(problem: ProposalProblem): Result<never, Rejected> {
+  switch (problem.kind) {
+    case "registry":
+      return orRejected(err(problem.problem));
+    case "denial":
+      return rejectedDenial(problem.problem);
+    case "proposal": {
+      const { reason, pointer, problem: detail } = problem.problem;
+      return err({ reason, pointer, detail });
+    }
+  }
+}

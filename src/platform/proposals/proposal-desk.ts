@@ -1,0 +1,225 @@
+import { WorkerEntrypoint } from "cloudflare:workers";
+import { createHash } from "node:crypto";
+import { readDenial } from "#identity/denial";
+import { instant, type Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import { pointer, type RegistryProblem } from "#registry/document";
+import {
+  proposalDocument,
+  type SignedInPerson,
+  type ProposalDocument,
+  type ProposalProblem,
+} from "#registry/proposal-document";
+import { newId } from "#platform/new-id";
+import { planRegistry, type RegistryPlan } from "#platform/registry/apply-registry";
+import {
+  registryRules,
+  revocationsOf,
+  type AppliedRegistry,
+  type RevocationsEnv,
+} from "#platform/revocation/object/revocations";
+import {
+  approval,
+  approveElevation,
+  closeProposal,
+  countOpenProposals,
+  findProposal,
+  insertProposal,
+  listProposals,
+  type ProposalDecision,
+  type ProposalRow,
+  type ProposalSummary,
+} from "./proposal-rows.ts";
+
+/** A proposal as it was stored. */
+export interface Proposed {
+  readonly proposal: string;
+  /** SHA-256 of the stored document in hex. */
+  readonly digest: string;
+  readonly expiresAt: Instant;
+  /** What it would open, in words. */
+  readonly opens: readonly string[];
+}
+
+/** An approved proposal. */
+export interface Approved {
+  readonly proposal: string;
+  readonly kind: ProposalDocument["kind"];
+  readonly proposer: SignedInPerson;
+  /** The counts and the changed entries of a change of the registry; of a further kind its own effect. */
+  readonly applied: AppliedRegistry | undefined;
+  readonly effect: readonly object[];
+}
+
+/** A proposal with its document, and the plan of its change if the registry is still in the state that it expects. */
+export interface ShownProposal {
+  readonly proposal: ProposalRow;
+  readonly plan: RegistryPlan | undefined;
+  /** Why its change cannot be applied to the present registry. */
+  readonly problem: RegistryProblem | undefined;
+}
+
+const lifeMilliseconds = 7 * 86_400_000;
+const openMax = 200;
+const pageMax = 100;
+
+/** Stores acts that need a second person, and does them when a second person approves. */
+export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
+  /** Stores a proposal. Nothing takes effect; a change of the registry is planned, so that a bad document is refused. */
+  async propose(document: unknown, by: SignedInPerson): Promise<Result<Proposed, ProposalProblem>> {
+    const read = proposalDocument.safeParse(document);
+    if (!read.success) {
+      const [issue] = read.error.issues;
+      return malformed(pointer(issue?.path ?? []), issue?.message ?? "is no proposal");
+    }
+    const { REGISTRY } = this.env;
+    const at = instant(Date.now());
+    if ((await countOpenProposals(REGISTRY, at)) >= openMax)
+      return malformed("", "cannot be stored: too many proposals are open, so close some first");
+    const judged = await this.#judge(read.data);
+    if (!judged.ok) return judged;
+    const [id, expiresAt] = [newId(), instant(at + lifeMilliseconds)];
+    const digest = createHash("sha256").update(JSON.stringify(read.data)).digest("hex");
+    const { expects, opens } = judged.value;
+    await insertProposal(REGISTRY, { id, document: read.data, digest, expects, by, at, expiresAt });
+    return ok({ proposal: id, digest, expiresAt, opens });
+  }
+
+  /** The open proposals, or all, the newest first. */
+  async list(page: {
+    readonly state: "open" | "all";
+    readonly after?: string | undefined;
+    readonly limit?: number | undefined;
+  }): Promise<readonly ProposalSummary[]> {
+    return await listProposals(this.env.REGISTRY, {
+      onlyOpenAt: page.state === "open" ? instant(Date.now()) : undefined,
+      after: page.after,
+      limit: Math.min(page.limit ?? pageMax, pageMax),
+    });
+  }
+
+  async show(id: string): Promise<ShownProposal | undefined> {
+    const proposal = await findProposal(this.env.REGISTRY, id);
+    if (proposal === undefined) return undefined;
+    const { body } = proposal;
+    if (body.kind !== "change" || !isOpen(proposal, instant(Date.now())))
+      return { proposal, plan: undefined, problem: undefined };
+    const plan = await planRegistry(this.env.REGISTRY, body.change, registryRules(this.env));
+    return {
+      proposal,
+      plan: plan.ok ? plan.value : undefined,
+      problem: plan.ok ? undefined : plan.error,
+    };
+  }
+
+  /** Does the act of an open proposal, for a person who is not its author. */
+  async approve(id: string, by: SignedInPerson): Promise<Result<Approved, ProposalProblem>> {
+    const at = instant(Date.now());
+    const proposal = await findProposal(this.env.REGISTRY, id);
+    if (proposal === undefined || !isOpen(proposal, at)) return err(notOpen);
+    const proposer: SignedInPerson = {
+      operator: proposal.proposedBy,
+      issuer: proposal.proposerIssuer,
+      subject: proposal.proposerSubject,
+    };
+    if (isSamePerson(proposer, by)) return err(ownProposal);
+    const done = await this.#carryOut(proposal, { ...by, at });
+    return done.ok ? ok({ proposal: id, kind: proposal.kind, proposer, ...done.value }) : done;
+  }
+
+  /** Closes an open proposal without its act, or ends an approved elevation. */
+  async close(id: string, operator: string, note: string): Promise<Result<void, ProposalProblem>> {
+    const at = instant(Date.now());
+    return (await closeProposal(this.env.REGISTRY, id, { operator, at, note }))
+      ? ok(undefined)
+      : err(notOpen);
+  }
+
+  async #judge(
+    document: ProposalDocument,
+  ): Promise<Result<{ readonly expects?: string; readonly opens: readonly string[] }, ProposalProblem>> {
+    switch (document.kind) {
+      case "change": {
+        const { change } = document;
+        const expects: unknown =
+          typeof change === "object" && change !== null ? Reflect.get(change, "expects") : undefined;
+        if (typeof expects !== "string")
+          return malformed("/change/expects", "is needed: plan the change first");
+        const plan = await planRegistry(this.env.REGISTRY, change, registryRules(this.env));
+        if (!plan.ok)
+          return err({
+            kind: "registry",
+            problem: { ...plan.error, pointer: `/change${plan.error.pointer}` },
+          });
+        return ok({ expects, opens: plan.value.opens });
+      }
+      case "lift": {
+        const read = readDenial(document.denial);
+        return read.ok
+          ? ok({ opens: [`the denial of a ${read.value.kind} ends`] })
+          : err({ kind: "denial", problem: { ...read.error, field: `denial/${read.error.field}` } });
+      }
+      case "elevation":
+        return ok({ opens: [`the role ${document.role} for ${document.minutes} minutes`] });
+    }
+  }
+
+  async #carryOut(
+    { id, body, proposedBy }: ProposalRow,
+    decision: ProposalDecision,
+  ): Promise<Result<Pick<Approved, "applied" | "effect">, ProposalProblem>> {
+    const { REGISTRY } = this.env;
+    switch (body.kind) {
+      case "change": {
+        const applied = await revocationsOf(this.env).applyApproved({
+          proposal: id,
+          change: body.change,
+          decision,
+        });
+        return applied.ok
+          ? ok({ applied: applied.value, effect: applied.value.changes })
+          : err({ kind: "registry", problem: applied.error });
+      }
+      case "lift": {
+        const denial = readDenial(body.denial);
+        if (!denial.ok) return err({ kind: "denial", problem: denial.error });
+        // Approved first: a crash between the two leaves the denial in force.
+        await approval(REGISTRY, id, decision);
+        const lifted = await revocationsOf(this.env).lift(denial.value);
+        return ok({ applied: undefined, effect: [{ kind: "denial", before: denial.value, lifted }] });
+      }
+      case "elevation": {
+        const { role, minutes } = body;
+        const ends = instant(decision.at + minutes * 60_000);
+        await approveElevation(REGISTRY, { id, operator: proposedBy, role, ends }, decision);
+        return ok({
+          applied: undefined,
+          effect: [{ kind: "elevation", name: proposedBy, after: { role, ends } }],
+        });
+      }
+    }
+  }
+}
+
+const isOpen = ({ state, expiresAt }: Pick<ProposalRow, "state" | "expiresAt">, at: Instant): boolean =>
+  state === "open" && expiresAt > at;
+
+/** Two operators of one person are one person. */
+const isSamePerson = (one: SignedInPerson, other: SignedInPerson): boolean =>
+  one.operator === other.operator || (one.issuer === other.issuer && one.subject === other.subject);
+
+const malformed = (at: string, problem: string): Result<never, ProposalProblem> =>
+  err({ kind: "proposal", problem: { reason: "proposal_malformed", pointer: at, problem } });
+
+const notOpen: ProposalProblem = {
+  kind: "proposal",
+  problem: { reason: "proposal_not_open", pointer: "/proposal", problem: "is no open proposal" },
+};
+const ownProposal: ProposalProblem = {
+  kind: "proposal",
+  problem: {
+    reason: "proposal_own",
+    pointer: "/proposal",
+    problem: "is your own proposal: a second person approves it",
+  },
+};

@@ -1,0 +1,223 @@
+import { env, exports } from "cloudflare:workers";
+import { beforeEach, describe, test } from "vitest";
+import { instant } from "#kernel/clock";
+import { admitOperator } from "#platform/registry/admit-operator";
+import { findOperator } from "#platform/registry/operators";
+import type * as control from "../../../workers/control/index.ts";
+import { emptyRegistry, everything, sampleFile } from "./registry.ts";
+
+// the worker under test exports them; the types of RPC lose each field of type `unknown`
+const { ProposalDesk: desk, RegistryDesk: writer } = exports as unknown as {
+  readonly ProposalDesk: Pick<control.ProposalDesk, "propose" | "list" | "show" | "approve" | "close">;
+  readonly RegistryDesk: Pick<
+    control.RegistryDesk,
+    "apply" | "show" | "change" | "merge" | "revoke" | "lift"
+  >;
+};
+const iss = "https://login.example.org";
+const person = (operator: string, subject = operator, issuer = iss) => ({ operator, issuer, subject });
+const ada = person("ada");
+const grace = person("grace");
+
+let registry: D1Database;
+beforeEach(async () => {
+  registry = await emptyRegistry();
+  const applied = await writer.apply(await sampleFile(), "add");
+  if (!applied.ok) throw new Error(applied.error.pointer);
+});
+
+/** A change that gives the only grant a higher quota, on the registry's present state. */
+async function wider(requests = 200) {
+  const grant = { ...(await sampleFile()).grants[0], quotas: { default: { requests, windowSeconds: 60 } } };
+  const { digest, registry: file } = await writer.show();
+  return { expects: digest, set: { policies: file.policies, grants: [grant] } };
+}
+
+async function proposed(document: object, by = ada): Promise<string> {
+  const done = await desk.propose(document, by);
+  if (!done.ok) throw new Error(JSON.stringify(done.error));
+  return done.value.proposal;
+}
+
+const quota = () => registry.prepare("SELECT quota_requests AS n FROM grants").first<number>("n");
+const stateOf = async (id: string) => (await desk.show(id))?.proposal.state;
+
+test("a proposal changes nothing until a second person approves it; then both are in its row and in the answer", async ({
+  expect,
+}) => {
+  const made = await desk.propose({ kind: "change", why: "CHG-7", change: await wider() }, ada);
+  expect(made).toMatchObject({ ok: true, value: { opens: ["grant telehealth main TREAT: quotas"] } });
+  if (!made.ok) return;
+  const { proposal } = made.value;
+  expect(await quota()).toBe(100);
+  expect(await desk.list({ state: "open" })).toMatchObject([
+    { id: proposal, why: "CHG-7", proposedBy: "ada" },
+  ]);
+  expect(await desk.show(proposal)).toMatchObject({ plan: { changes: [{ kind: "grant" }] } });
+
+  expect(await desk.approve(proposal, grace)).toMatchObject({
+    ok: true,
+    value: {
+      proposer: ada,
+      applied: { counts: { added: 0, changed: 1, removed: 0 } },
+      effect: [{ kind: "grant", before: { quotas: { default: { requests: 100 } } } }],
+    },
+  });
+  expect(await quota()).toBe(200);
+  expect((await desk.show(proposal))?.proposal).toMatchObject({
+    state: "approved",
+    decidedBy: "grace",
+    deciderIssuer: iss,
+    deciderSubject: "grace",
+  });
+  expect(await desk.list({ state: "open" })).toEqual([]);
+  expect(await desk.list({ state: "all" })).toHaveLength(1);
+  expect(await desk.approve(proposal, grace)).toMatchObject({
+    ok: false,
+    error: { problem: { reason: "proposal_not_open" } },
+  });
+});
+
+test.for([
+  ["the same operator", ada],
+  ["a second operator of the same person", person("ada-2", "ada")],
+] as const)("%s does not approve", async ([, by], { expect }) => {
+  const id = await proposed({ kind: "change", why: "x", change: await wider() });
+  expect(await desk.approve(id, by)).toMatchObject({
+    ok: false,
+    error: { problem: { reason: "proposal_own" } },
+  });
+  expect([await quota(), await stateOf(id)]).toEqual([100, "open"]);
+  await expect(
+    registry
+      .prepare(
+        "UPDATE proposals SET state = 'approved', decided_at = 1, decided_by = ?, decider_issuer = ?, decider_subject = ?",
+      )
+      .bind(by.operator, by.issuer, by.subject)
+      .run(),
+    "nor does the database let it",
+  ).rejects.toThrow(/CHECK/u);
+});
+
+test("a person with the same subject at another issuer is a second person", async ({ expect }) => {
+  const id = await proposed({ kind: "change", why: "x", change: await wider() });
+  expect(await desk.approve(id, person("grace", "ada", "https://other.example.org"))).toMatchObject({
+    ok: true,
+  });
+});
+
+test("a change of the registry after the proposal refuses its approval, and the proposal stays open", async ({
+  expect,
+}) => {
+  const [first, second] = [await wider(200), await wider(300)];
+  const late = await proposed({ kind: "change", why: "x", change: first });
+  const other = await proposed({ kind: "change", why: "y", change: second });
+  expect(await desk.approve(other, grace)).toMatchObject({ ok: true });
+  expect(await desk.approve(late, grace)).toMatchObject({
+    ok: false,
+    error: { kind: "registry", problem: { reason: "stale" } },
+  });
+  expect([await quota(), await stateOf(late)]).toEqual([300, "open"]);
+  expect(await desk.show(late)).toMatchObject({ problem: { reason: "stale" } });
+});
+
+test("of two approvals at once, one is done", async ({ expect }) => {
+  const id = await proposed({ kind: "change", why: "x", change: await wider() });
+  const both = await Promise.allSettled([desk.approve(id, grace), desk.approve(id, person("joan"))]);
+  expect(both.filter((each) => each.status === "fulfilled" && each.value.ok)).toHaveLength(1);
+  expect(await quota()).toBe(200);
+});
+
+test("a closed or expired proposal is not approved, and nothing is written", async ({ expect }) => {
+  const id = await proposed({ kind: "change", why: "x", change: await wider() });
+  expect(await desk.close(id, "ada", "withdrawn")).toMatchObject({ ok: true });
+  expect(await desk.close(id, "ada", "again")).toMatchObject({ ok: false });
+  const old = await proposed({ kind: "change", why: "x", change: await wider() });
+  await registry.prepare("UPDATE proposals SET proposed_at = 1, expires_at = 2 WHERE id = ?").bind(old).run();
+  for (const each of [id, old, "0".repeat(32)])
+    expect(await desk.approve(each, grace)).toMatchObject({
+      ok: false,
+      error: { problem: { reason: "proposal_not_open" } },
+    });
+  expect(await quota()).toBe(100);
+});
+
+test("a decision is final in the database: no statement decides twice", async ({ expect }) => {
+  const id = await proposed({ kind: "change", why: "x", change: await wider() });
+  await desk.approve(id, grace);
+  await expect(
+    registry.prepare("UPDATE proposals SET decided_by = 'mallory' WHERE id = ?").bind(id).run(),
+  ).rejects.toThrow(/decided/u);
+});
+
+describe("a person alone", () => {
+  test("may narrow, and may not open: the refusal says what it would open", async ({ expect }) => {
+    const before = await everything(registry);
+    expect(await writer.change(await wider(), false)).toMatchObject({
+      ok: false,
+      error: { reason: "approval_required", problem: expect.stringContaining("quotas") },
+    });
+    const further = {
+      clients: [{ id: "new", kind: "payer", auth: "tls_client_auth", certificates: ["N".repeat(43)] }],
+    };
+    expect(await writer.merge(further, false)).toMatchObject({
+      ok: false,
+      error: { reason: "approval_required" },
+    });
+    expect(await everything(registry)).toEqual(before);
+    expect(await writer.change(await wider(50), false)).toMatchObject({ ok: true });
+    expect(await quota()).toBe(50);
+    expect(await writer.merge(await sampleFile(), false), "nothing to do opens nothing").toMatchObject({
+      ok: false, // the quota differs
+    });
+  });
+});
+
+test("a denial is lifted by a second person", async ({ expect }) => {
+  const denial = { kind: "client", client: "telehealth" };
+  await writer.revoke(denial);
+  const id = await proposed({ kind: "lift", why: "found", denial });
+  expect(await desk.approve(id, ada)).toMatchObject({ ok: false });
+  expect(await desk.approve(id, grace)).toMatchObject({ ok: true, value: { effect: [{ lifted: true }] } });
+  expect(await writer.lift(denial), "it was lifted").toEqual({ ok: true, value: false });
+});
+
+test("a role for a limited time ends by itself, or when it is ended", async ({ expect }) => {
+  const x5t = "P".repeat(43);
+  const signIn = { iss, sub: "ada", maxAgeSeconds: 900 };
+  await admitOperator(env.REGISTRY, { id: "ada", kind: "person", x5t, roles: ["revoker"], signIn });
+  const rolesAt = async (at: number) => (await findOperator(env.REGISTRY, x5t, instant(at)))?.roles;
+  const id = await proposed({ kind: "elevation", why: "on call", role: "registry-admin", minutes: 60 });
+  expect(await rolesAt(Date.now())).toEqual(["revoker"]);
+  expect(await desk.approve(id, grace)).toMatchObject({ ok: true });
+  expect(await rolesAt(Date.now())).toEqual(["revoker", "registry-admin"]);
+  expect(await rolesAt(Date.now() + 3_600_000)).toEqual(["revoker"]);
+  expect(await desk.close(id, "grace", "done")).toMatchObject({ ok: true });
+  expect(await rolesAt(Date.now())).toEqual(["revoker"]);
+});
+
+test("a document that is no proposal is refused at its first fault, and is not stored", async ({
+  expect,
+}) => {
+  const unknown = { expects: `sha256:${"0".repeat(64)}`, set: { foo: [] } };
+  for (const [document, pointer] of [
+    [{}, "/kind"],
+    [{ kind: "change", change: {} }, "/why"],
+    [{ kind: "change", why: "x", change: {} }, "/change/expects"],
+    [{ kind: "change", why: "x", change: unknown }, "/change/set/foo"],
+    [{ kind: "elevation", why: "x", role: "approver", minutes: 481 }, "/minutes"],
+  ] as const)
+    expect(await desk.propose(document, ada)).toMatchObject({ ok: false, error: { problem: { pointer } } });
+  expect(await desk.list({ state: "all" })).toEqual([]);
+});
+
+test("the list is paged, the newest first", async ({ expect }) => {
+  const ids: string[] = [];
+  for (const role of ["approver", "auditor", "revoker"])
+    ids.push(await proposed({ kind: "elevation", why: role, role, minutes: 1 }));
+  const all = (await desk.list({ state: "open" })).map(({ id }) => id);
+  expect(new Set(all)).toEqual(new Set(ids));
+  const first = await desk.list({ state: "open", limit: 2 });
+  const rest = await desk.list({ state: "open", limit: 2, after: first.at(-1)?.id });
+  expect([...first, ...rest].map(({ id }) => id)).toEqual(all);
+});
