@@ -66,6 +66,7 @@ const searchParameter = z.object({
   type: z.string(),
   expression: z.string().optional(),
   target: z.array(z.string()).optional(),
+  component: z.array(z.object({ definition: z.string() })).optional(),
 });
 
 const structures = lines("structuredefinitions-r4-base.ndjson.gz", structureDefinition).filter(
@@ -160,16 +161,44 @@ function on(
   return walk(elements, rest, { path, element, json });
 }
 
+const searchParameters = lines("search-parameters-r4.ndjson.gz", searchParameter);
+
+/** A composite parameter (R4 §3.1.1.4.13): its items, as JSON keys joined by dots, and the codes of its parts. */
+interface Composite {
+  /** `""`: the resource itself. */
+  readonly items: readonly string[];
+  readonly of: readonly string[];
+}
+
+function composite(
+  type: string,
+  { expression = "", component = [] }: z.infer<typeof searchParameter>,
+): Composite | undefined {
+  const codes = component.map(
+    ({ definition }) => searchParameters.find(({ id }) => definition.endsWith(`/${id}`))?.code,
+  );
+  const items = expression
+    .split("|")
+    .map((term) => new RegExp(`^${type}(?:\\.(\\w+))?$`, "u").exec(term.trim()));
+  return codes.includes(undefined) || items.includes(null)
+    ? undefined
+    : { items: items.map((found) => found?.[1] ?? ""), of: codes.flatMap((code) => code ?? []) };
+}
+
+const composites: Record<string, Record<string, Composite>> = {};
 const table: Record<string, Record<string, { type: string; target?: string[]; at: Place[] }>> = {};
 for (const { kind, abstract, type } of structures) if (kind === "resource" && !abstract) table[type] = {};
 const left: string[] = [];
-for (const { id, code, base, type, expression, target: targets } of lines(
-  "search-parameters-r4.ndjson.gz",
-  searchParameter,
-))
-  for (const resource of base) {
+for (const parameter of searchParameters)
+  for (const resource of parameter.base) {
+    const { id, code, type, expression, target: targets } = parameter;
     // the package's own examples; an example would replace Condition's subject
     if (/^example(?:-|$)/u.test(id)) continue;
+    const joined = type === "composite" ? composite(resource, parameter) : undefined;
+    if (joined !== undefined) {
+      (composites[resource] ??= {})[code] = joined;
+      continue;
+    }
     const at =
       type === "composite" || type === "special" || expression === undefined
         ? undefined
@@ -207,5 +236,6 @@ const write = (name: string, value: unknown) => {
   console.log(`${name}: ${packed.length} bytes`);
 };
 write("search-parameters", table);
+write("composite-parameters", composites);
 write("structure-definitions", structures);
 console.log(`${left.length} parameters are not searched by: ${left.join(", ")}`);

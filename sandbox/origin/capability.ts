@@ -1,4 +1,5 @@
 import type { CapabilityStatement, CapabilityStatementRestResource } from "@medplum/fhirtypes";
+import { compositesOf } from "./search/read-composite.ts";
 import { servedTypes, servedParametersOf } from "./search-parameters.ts";
 
 /** The origin's capabilities, and for each type its search parameters (R4 §5.1). */
@@ -60,7 +61,10 @@ function ofType(type: string): CapabilityStatementRestResource {
       ...parameters.filter(([, { type: kind }]) => kind === "reference").map(([name]) => `${type}:${name}`),
     ],
     searchRevInclude: ["*", ...(referring.get(type) ?? [])],
-    searchParam: parameters.map(([name, parameter]) => ({ name, type: parameter.type })),
+    searchParam: [
+      ...parameters.map(([name, parameter]) => ({ name, type: parameter.type })),
+      ...[...compositesOf(type).keys()].map((name) => ({ name, type: "composite" as const })),
+    ],
     operation: [
       operation("validate", "Resource"),
       ...(type === "Patient" ? [operation("everything", type)] : []),

@@ -4,7 +4,7 @@ import { includeText } from "#fhir/search/include";
 import type { Criteria, SearchParameter } from "#fhir/search/condition";
 import type { SearchParameterDefinition } from "#fhir/search/parameters";
 import { rulesNamed, type Explained, type NamedRule, type ExplainStep } from "./explain-step.ts";
-import { canCover, rowAccessOf } from "#policy/row-access";
+import { canCoverSome, rowAccessOf } from "#policy/row-access";
 import { grantIncludes } from "#policy/includes";
 import { searchableByRule } from "#policy/relations";
 import { permitsParameter, searchableBy, type Searchable } from "#policy/searchable";
@@ -23,7 +23,7 @@ export function explainSearch(
   const rowAccess = rowAccessOf(about.access, type, "s");
   let usable = rulesNamed(about, type).filter(({ rule }) => rule.interactions.has("search"));
   // a step about the type says so
-  if (usable.length === 0 || rowAccess === undefined || !canCover(rowAccess, type)) return [];
+  if (usable.length === 0 || rowAccess === undefined || !canCoverSome(rowAccess, type)) return [];
   const ask = (
     of: ExplainStep["of"],
     text: string,
@@ -79,7 +79,7 @@ export function explainSearch(
 function explainHop(about: Explained, { kind, by, of }: Criteria["joins"][number]): readonly ExplainStep[] {
   const rules = rulesNamed(about, of.type).filter(({ rule }) => rule.interactions.has("search"));
   const rowAccess = rowAccessOf(about.access, of.type, "s");
-  const isSearchable = rowAccess !== undefined && canCover(rowAccess, of.type);
+  const isSearchable = rowAccess !== undefined && canCoverSome(rowAccess, of.type);
   const ok = rules.length > 0 && isSearchable;
   const why =
     rules.length === 0

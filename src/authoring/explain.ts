@@ -13,7 +13,7 @@ import { evaluateWrite } from "#policy/evaluate-write";
 import { explainSearch } from "./explain-search.ts";
 import { rulesNamed, type Explained, type ExplainStep } from "./explain-step.ts";
 import type { PolicyRefusal, SearchGrant } from "#policy/grant";
-import { canCover, rowAccessOf } from "#policy/row-access";
+import { canCoverSome, rowAccessOf } from "#policy/row-access";
 import type { RuleInteraction } from "#policy/schema";
 
 /**
@@ -270,7 +270,7 @@ function access(about: Explained, type: string, interaction: RuleInteraction): r
       return `${context}/: ${rowsOf(about, context)}${of}`;
     }),
   };
-  if (rowAccess === undefined || canCover(rowAccess, type)) return [byRule, byScope];
+  if (rowAccess === undefined || canCoverSome(rowAccess, type)) return [byRule, byScope];
   const by = granting.flatMap(({ name, rule }) =>
     rule.referredBy.size === 0 ? [] : [`${name}: ${[...rule.referredBy].join(", ")}`],
   );

@@ -1,6 +1,6 @@
 import { operationsOn, operationTable, type Operation } from "#fhir/operations";
 import type { ServedType } from "#fhir/ports";
-import { isCompartmentType } from "#fhir/r4/compartment";
+import { isCompartmentType, mayBeOwned } from "#fhir/r4/compartment";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { isSupported } from "#fhir/search/search";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
@@ -51,7 +51,7 @@ export const everyCapability = (): readonly TypeCapability[] =>
       ],
       parameters,
       includes: references.map(({ definition: { code } }) => `${type}:${code}`),
-      revincludes: isCompartmentType(type) ? referencesTo(type) : [],
+      revincludes: isCompartmentType(type) || mayBeOwned(type) ? referencesTo(type) : [],
       operations: operationsOn(type),
     };
   });

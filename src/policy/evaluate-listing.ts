@@ -1,5 +1,5 @@
 import type { Operation } from "#fhir/operations";
-import { isCompartmentType } from "#fhir/r4/compartment";
+import { isCompartmentType, mayBeOwned } from "#fhir/r4/compartment";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import {
   listingQuery,
@@ -98,7 +98,7 @@ function evaluateHistory(
   if (!read.ok) return read;
   const { expects } = read.value;
   // A resource that no patient owns is readable only as it is now, because a row refers to it now.
-  if (expects.kind !== "search" && expects.referrers.length > 0)
+  if (expects.kind !== "search" && (expects.referrers.length > 0 || expects.mayBeOwned))
     return err({ reason: "outside_patient_compartment", type });
   const rules = policy.rulesTo(type, "read");
   const rowAccess = rowAccessOf(access, type, "r");
@@ -145,7 +145,7 @@ function evaluateEverything(
     type: listing.types?.[0] ?? "Patient",
   };
   for (const type of listing.types ?? r4ResourceTypes.filter(isResourceType)) {
-    if (!isCompartmentType(type)) continue;
+    if (!isCompartmentType(type) && !mayBeOwned(type)) continue;
     const both = evaluateRows(policy, access, type, listing);
     if (both.ok) rows.set(type, both.value);
     else refused = both.error;

@@ -24,9 +24,11 @@ import type {
 } from "./grant.ts";
 import {
   canCover,
+  canCoverSome,
   accessParameters,
   patientsWithin,
   rowAccessOf,
+  coversRow,
   coversRowOrShared,
   coversNested,
   coversNamedPatient,
@@ -67,24 +69,29 @@ function evaluateRead(
   if (!found.ok) return found;
   const { rowAccess } = found.value;
   const isShared = !canCover(rowAccess, type);
-  const rules = isShared
-    ? found.value.rules.filter(({ referredBy }) => referredBy.size > 0)
-    : found.value.rules;
+  const ownable = isShared && canCoverSome(rowAccess, type);
+  const rules =
+    isShared && !ownable
+      ? found.value.rules.filter(({ referredBy }) => referredBy.size > 0)
+      : found.value.rules;
   const referrers = isShared ? referrersOf(policy, access, rules, type, id) : [];
-  if (isShared && referrers.length === 0) return err({ reason: "outside_patient_compartment", type });
+  if (isShared && !ownable && referrers.length === 0)
+    return err({ reason: "outside_patient_compartment", type });
 
   const current = { path: `${type}/${id}`, query: "" };
   const behind = (type: ResourceType, id: string) => evaluateRead(policy, access, { kind: "read", type, id });
-  const grantBy = (rules: readonly CompiledRule[], contextIsSeen = false): Grant => {
-    const basis: GrantBasis = { policy, access, type, rules, rowAccess, elements, contextIsSeen };
-    const referredBy = (names: ReadonlySet<string>) => grantBy(rules.filter(isReferredBy(names)));
+  const grantBy = (rules: readonly CompiledRule[], by = noReferrers, contextIsSeen = false): Grant => {
+    const basis: GrantBasis = { policy, access, type, rules, rowAccess, elements, contextIsSeen, by };
+    const referredBy = (names: ReadonlySet<string>) =>
+      ownable ? grantBy(rules, names) : grantBy(rules.filter(isReferredBy(names)));
     const expects = {
       type,
       id,
       referrers,
+      mayBeOwned: ownable,
       referredBy,
       behind,
-      whenContextIsSeen: () => grantBy(rules, true),
+      whenContextIsSeen: () => grantBy(rules, by, true),
     };
     if (interaction.kind === "read") return granted(basis, rules, current, { kind: "read", ...expects });
     const { version } = interaction;
@@ -107,7 +114,7 @@ export function evaluateSearch(
   const { rules, rowAccess } = found.value;
   // A practitioner or an organization belongs to every patient whose record refers to it: it is read by
   // reference and never searched for.
-  if (!canCover(rowAccess, type)) return err({ reason: "outside_patient_compartment", type });
+  if (!canCoverSome(rowAccess, type)) return err({ reason: "outside_patient_compartment", type });
   const usable = rulesForSearch(policy, rules, search, back, (definition) =>
     mayBeMasked(access, type, definition),
   );
@@ -335,6 +342,8 @@ const isReferredBy =
   ({ referredBy }: CompiledRule): boolean =>
     [...names].some((name) => referredBy.has(name));
 
+const noReferrers: ReadonlySet<string> = new Set();
+
 interface GrantBasis {
   readonly policy: CompiledPolicy;
   readonly access: Access;
@@ -344,10 +353,12 @@ interface GrantBasis {
   readonly elements: ReadonlySet<string> | undefined;
   /** The `securityContext` of the Binary was read before and is visible. */
   readonly contextIsSeen?: boolean;
+  /** The references, as `Type:parameter`, by which visible rows lead to a row that no patient owns. */
+  readonly by?: ReadonlySet<string>;
 }
 
 function granted(
-  { policy, access, type, rules, rowAccess, elements, contextIsSeen = false }: GrantBasis,
+  { policy, access, type, rules, rowAccess, elements, contextIsSeen = false, by = noReferrers }: GrantBasis,
   searchRules: readonly CompiledRule[],
   ask: FhirQuestion,
   expects: Expectation,
@@ -392,7 +403,15 @@ function granted(
       if (!all.every((version) => coversRowOrShared(rowAccess, version, type, base))) return undefined;
       if (!contextIsSeen && all.some(hasContext)) return undefined;
       const permits = all.map((version) => weighRow(policy, access, version, base));
+      // A row of a type that patients may own is its owner's, or opened by a referrer as a shared row is.
+      const isOpen =
+        canCover(rowAccess, type) || !canCoverSome(rowAccess, type)
+          ? () => true
+          : all.every((version) => coversRow(rowAccess, version, base))
+            ? () => true
+            : isReferredBy(by);
       const covers = (rule: CompiledRule) =>
+        isOpen(rule) &&
         all.every((version, index) => isRowOf(rule, version) && permits[index]?.(rule) === true);
       const covering = rules.filter(covers); // `searchRules` is a part of `rules`
       return covering.some((rule) => searchRules.includes(rule)) ? policy.viewOf(type, covering) : undefined;
@@ -427,7 +446,10 @@ function granted(
         !coversRowOrShared(includedAccess, resource, includedType, base)
       )
         return undefined;
-      return canCover(includedAccess, includedType)
+      const isOwn =
+        canCover(includedAccess, includedType) ||
+        (canCoverSome(includedAccess, includedType) && coversRow(includedAccess, resource, base));
+      return isOwn
         ? readableBy(resource, includedType, base)
         : readableBy(resource, includedType, base, isReferredBy(through));
     },

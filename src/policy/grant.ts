@@ -108,6 +108,8 @@ export interface ReadExpectation {
   readonly id: string;
   /** One referrer must be found for a type that no patient owns; empty for a type that patients own. */
   readonly referrers: readonly Referrer[];
+  /** A row of the type may also be a patient's own: it then needs no referrer. */
+  readonly mayBeOwned: boolean;
   /**
    * The grant that remains by these references alone, as `Type:parameter`: each rule shows its part only
    * through its own references.

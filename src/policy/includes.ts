@@ -6,12 +6,13 @@ import { err, ok, type Result } from "#kernel/result";
 import type { CompiledPolicy, CompiledRule } from "./compile.ts";
 import type { GrantedInclude, PolicyRefusal } from "./grant.ts";
 import { showsInFull } from "./relations.ts";
-import { canCover, rowAccessOf, type Access } from "./row-access.ts";
+import { canCoverSome, rowAccessOf, type Access } from "./row-access.ts";
 
 /**
  * The permitted includes: references that are shown, between types that may be read. An include that could
- * add nothing is refused. If a reference may lead to several types, resources of the types that may not be
- * read are never included.
+ * add nothing by the policy is refused. An include of types for which the token alone has no scope adds nothing:
+ * a SMART app asks the same questions whatever scopes its user granted. If a reference may lead to several types,
+ * resources of the types that may not be read are never included.
  */
 export function grantIncludes(
   policy: CompiledPolicy,
@@ -35,10 +36,23 @@ export function grantIncludes(
         ? []
         : [{ direction, iterate, source, name, paths, targets: new Set(targets) }];
     });
-    if (some.length === 0) return err({ reason: "include_hidden", parameter: `_${include.direction}` });
+    if (some.length === 0 && !isOutOfScope(policy, access, include))
+      return err({ reason: "include_hidden", parameter: `_${include.direction}` });
     granted.push(...some);
   }
   return ok(granted);
+}
+
+/** Answers whether the policy shows the types that an include could add, and no scope of the token reads them. */
+function isOutOfScope(policy: CompiledPolicy, access: Access, include: Include): boolean {
+  const added =
+    include.direction === "revinclude"
+      ? [include.source]
+      : definitionsOf(include).flatMap(({ targets }) =>
+          [...(targets ?? [])].filter((target) => include.target === undefined || target === include.target),
+        );
+  const readable = added.filter((type) => policy.rulesTo(type, "read").length > 0);
+  return readable.length > 0 && readable.every((type) => rowAccessOf(access, type, "r") === undefined);
 }
 
 function definitionsOf({ source, parameter }: Include): readonly SearchParameterDefinition[] {
@@ -78,7 +92,7 @@ function readable(
   const rowAccess = rowAccessOf(access, type, "r");
   if (rowAccess === undefined) return [];
   const rules = policy.rulesTo(type, "read");
-  return canCover(rowAccess, type)
+  return canCoverSome(rowAccess, type)
     ? rules
     : rules.filter((rule) => through !== undefined && rule.referredBy.has(through));
 }

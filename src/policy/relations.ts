@@ -30,27 +30,38 @@ export const showsInFull = (
 ): boolean => searchableBy(policy.viewOf(type, [rule]).object, definition).kind === "free";
 
 /**
- * Answers for a policy whether each of its rules for a type permits a search by a parameter with these values
- * (see `Access.shows`).
+ * Answers for a policy whether each of its rules that reads rows of a type permits a search by a parameter with
+ * these values (see `Access.shows`). A rule that only creates shows no row.
  */
 export const showsInEachRule =
   (policy: CompiledPolicy) =>
   (type: string, parameter: SearchParameter): boolean =>
     policy
       .rulesFor(type)
+      .filter(({ interactions }) => [...interactions].some((interaction) => interaction !== "create"))
       .every((rule) =>
         permitsParameter(searchableByRule(policy, type, rule, parameter.definition), parameter),
       );
 
 /** True when no search passes: values of disjoint lists of systems, too. */
 export const permitsNoSearch = (searchable: Searchable): boolean =>
-  searchable.kind === "hidden" || (searchable.kind === "named" && searchable.systems?.size === 0);
+  searchable.kind === "hidden" ||
+  (searchable.kind === "named" &&
+    (searchable.systems?.size === 0 || searchable.parts?.some(permitsNoSearch) === true));
 
 /** True when the wide permission lets every search through that the narrow permission lets through. */
 export function coversSearches(wide: Searchable, narrow: Searchable): boolean {
   if (permitsNoSearch(narrow) || wide.kind === "free") return true;
   if (narrow.kind !== "named" || wide.kind === "hidden") return false;
-  const { systems } = wide;
+  const { systems, parts } = wide;
+  if (parts !== undefined)
+    return (
+      narrow.parts?.length === parts.length &&
+      parts.every((part, index) => {
+        const own = narrow.parts?.[index];
+        return own !== undefined && coversSearches(part, own);
+      })
+    );
   return (
     systems === undefined ||
     (narrow.systems !== undefined && [...narrow.systems].every((system) => systems.has(system)))

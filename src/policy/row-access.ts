@@ -2,6 +2,7 @@ import {
   isAboutOnly,
   isCompartmentType,
   isOwnedBy,
+  mayBeOwned,
   mayBelongToAnother,
   type Nesting,
 } from "#fhir/r4/compartment";
@@ -19,6 +20,7 @@ import {
   type Scopes,
 } from "#identity/scopes";
 import type { ConsentBook } from "#policy/consent/consent-book";
+import type { TargetBook } from "#fhir/r4/target-book";
 import { rowFilterOf, type RowFilter } from "./scope-filters.ts";
 
 /** The principal's scopes, and the patients that the scope contexts `patient` and `user` stand for. */
@@ -41,9 +43,11 @@ export interface Access {
   /**
    * Answers whether the policy shows what a condition of a scope reads, in each of its rules for the type.
    * A client chooses the scopes of its token: rows that meet a hidden condition would reveal the hidden
-   * element. Without it only conditions on the category count, by which policies themselves choose rows.
+   * element. Where no request runs it is undefined, and only conditions on the category count.
    */
   readonly shows?: ((type: string, parameter: SearchParameter) => boolean) | undefined;
+  /** The targets of Provenances. Without it a Provenance belongs to the patients whom it names itself. */
+  readonly targets?: TargetBook | undefined;
 }
 
 /** The rows of a type that the principal may access: the union of its parts. Never empty. */
@@ -54,6 +58,8 @@ interface AccessPart {
   readonly owners: ReadonlySet<string> | undefined;
   /** A row must meet each of these. */
   readonly filters: readonly RowFilter[];
+  /** For Provenance. */
+  readonly targets?: TargetBook | undefined;
 }
 
 /**
@@ -65,7 +71,11 @@ export function rowAccessOf(
   type: string,
   permission: ScopePermission,
 ): RowAccess | undefined {
-  const parts = reachesOf(access.scopes, type, permission).flatMap((reach) => partsOf(access, type, reach));
+  const followed =
+    type === "Provenance" && (permission === "r" || permission === "s") ? access.targets : undefined;
+  const parts = reachesOf(access.scopes, type, permission).flatMap((reach) =>
+    partsOf(access, type, reach, followed),
+  );
   const unrestricted = parts.find(({ owners, filters }) => owners === undefined && filters.length === 0);
   if (unrestricted !== undefined) return [unrestricted]; // the remaining parts add nothing
   return parts.length === 0 ? undefined : parts;
@@ -75,6 +85,7 @@ function partsOf(
   access: Access,
   type: string,
   { context, filters: asked }: ScopeReach,
+  targets: TargetBook | undefined,
 ): readonly AccessPart[] {
   const filters = asked.flatMap((filter) => enforceable(access, type, filter) ?? []);
   if (filters.length < asked.length) return [];
@@ -83,22 +94,23 @@ function partsOf(
     case "system":
       return [{ owners: undefined, filters }];
     case "patient":
-      return patient === undefined ? [] : [{ owners: new Set([patient]), filters }];
+      return patient === undefined ? [] : [{ owners: new Set([patient]), filters, targets }];
     case "user":
       return usersPatients === undefined || usersPatients.size === 0
         ? []
-        : [{ owners: usersPatients, filters }];
+        : [{ owners: usersPatients, filters, targets }];
   }
 }
 
 /** The condition, if the gateway can judge it on rows of the type and the policy shows what it reads. */
 function enforceable({ shows }: Access, type: string, filter: ScopeFilter): RowFilter | undefined {
   const judged = rowFilterOf(type, filter);
-  if (judged === undefined || filter.parameter === "category") return judged;
+  if (judged === undefined) return undefined;
+  if (shows === undefined) return filter.parameter === "category" ? judged : undefined;
   // Links to Patients outside the access are masked: a condition on them would reveal their targets.
   const { paths } = judged.parameter.definition;
   if (type === "Patient" && paths?.some(([first]) => first === "link") === true) return undefined;
-  return shows?.(type, judged.parameter) === true ? judged : undefined;
+  return shows(type, judged.parameter) ? judged : undefined;
 }
 
 /**
@@ -114,9 +126,13 @@ export const mayAccessPatient = (
   rowAccessOf(access, type, permission)?.some(({ owners }) => owners === undefined || owners.has(patient)) ===
   true;
 
-/** Answers whether the access can cover any row of the type. */
+/** Answers whether the access can cover each row of the type, if its owner is right. */
 export const canCover = (rowAccess: RowAccess, type: string): boolean =>
   rowAccess.some(({ owners }) => owners === undefined) || isCompartmentType(type);
+
+/** Answers whether the access can cover some rows of the type, as their owner's. */
+export const canCoverSome = (rowAccess: RowAccess, type: string): boolean =>
+  canCover(rowAccess, type) || mayBeOwned(type);
 
 /** Answers whether the access covers every row of the type. */
 export const isUnrestricted = (rowAccess: RowAccess): boolean =>
@@ -135,8 +151,10 @@ export function patientsWithin(rowAccess: RowAccess): ReadonlySet<string> | unde
 /** Answers whether the access covers a row. `base`: the origin's FHIR base. */
 export const coversRow = (rowAccess: RowAccess, row: Facts, base: FhirBase): boolean =>
   rowAccess.some(
-    ({ owners, filters }) =>
-      (owners === undefined || isOwnedBy(row, owners, base)) && meetsAll(row, filters, base),
+    ({ owners, filters, targets }) =>
+      meetsAll(row, filters, base) &&
+      (owners === undefined ||
+        isOwnedBy(row, owners, base, targets && ((type, id) => targets.isOf(type, id, owners, base)))),
   );
 
 /**
@@ -207,10 +225,15 @@ export function accessParameters(
   const patients = patientsWithin(rowAccess);
   if (patients === undefined) return filters;
   if (participant !== undefined) return [naming(participant, patients), ...filters];
+  // A Provenance of a patient's rows need not name the patient: its targets decide.
+  if (type === "Provenance" && clientParameters.some(namesTargets)) return filters;
   if (clientParameters.some((parameter) => restrictsTo(parameter, type, patients))) return filters;
   const narrowed = ownedBy(type, patients);
   return narrowed === undefined ? filters : [narrowed, ...filters];
 }
+
+const namesTargets = ({ definition, modifier }: SearchParameter): boolean =>
+  definition.code === "target" && modifier === undefined;
 
 /**
  * Answers whether a client's parameter already restricts the search to these patients, as most clients'

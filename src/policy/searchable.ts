@@ -1,6 +1,7 @@
 import { elementsOf } from "#fhir/r4/elements";
 import type { SearchParameterDefinition } from "#fhir/search/parameters";
 import type { SearchParameter } from "#fhir/search/search";
+import type { SearchValue } from "#fhir/search/value";
 import type { ElementView, ObjectView, SlicedView } from "#policy/view/view";
 
 /**
@@ -11,7 +12,12 @@ export type Searchable =
   | { readonly kind: "hidden" }
   | { readonly kind: "free" }
   /** Only by `system|code`: of these systems, or of any system that the value names. */
-  | { readonly kind: "named"; readonly systems: ReadonlySet<string> | undefined };
+  | {
+      readonly kind: "named";
+      readonly systems: ReadonlySet<string> | undefined;
+      /** For a composite parameter the permission of each component, in order: each has systems of its own. */
+      readonly parts?: readonly Searchable[];
+    };
 
 const hidden: Searchable = { kind: "hidden" };
 const free: Searchable = { kind: "free" };
@@ -29,8 +35,11 @@ export function searchableBy(view: ObjectView, definition: SearchParameterDefini
 
 function judged(view: ObjectView, definition: SearchParameterDefinition): Searchable {
   if (definition.paths === undefined) return hidden;
-  if (definition.components !== undefined)
-    return definition.components.map((component) => judged(view, component)).reduce(narrower, free);
+  if (definition.components !== undefined) {
+    const parts = definition.components.map((component) => judged(view, component));
+    if (parts.some(({ kind }) => kind === "hidden")) return hidden;
+    return parts.every(({ kind }) => kind === "free") ? free : { kind: "named", systems: undefined, parts };
+  }
   return definition.paths.map((path) => atPath(view, path, definition)).reduce(narrower, free);
 }
 
@@ -43,20 +52,22 @@ export function permitsParameter(searchable: Searchable, { values, modifier }: S
       return true;
     case "named":
       // A modifier inverts the question, or leads away from the one system that is shown.
-      if (modifier !== undefined) return false;
-      return values.every((value) => {
-        const tokens = (value.kind === "composite" ? value.parts : [value]).filter(
-          (part) => part.kind === "token",
-        );
-        return (
-          tokens.length > 0 &&
-          tokens.every(
-            ({ system }) =>
-              system !== undefined && system !== "" && (searchable.systems?.has(system) ?? true),
-          )
-        );
-      });
+      return modifier === undefined && values.every((value) => permitsValue(searchable, value));
   }
+}
+
+function permitsValue(searchable: Searchable, value: SearchValue): boolean {
+  if (searchable.kind !== "named") return searchable.kind === "free";
+  const { systems, parts } = searchable;
+  if (parts !== undefined)
+    return (
+      value.kind === "composite" &&
+      value.parts.length === parts.length &&
+      value.parts.every((part, index) => permitsValue(parts[index] ?? hidden, part))
+    );
+  if (value.kind !== "token") return false;
+  const { system } = value;
+  return system !== undefined && system !== "" && (systems?.has(system) ?? true);
 }
 
 function narrower(a: Searchable, b: Searchable): Searchable {

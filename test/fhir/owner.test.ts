@@ -133,6 +133,17 @@ test("a mention is no ownership: focus, policy holder next to a beneficiary, aut
   ).toBe(false);
 });
 
+test("a Device belongs to the patient whom it names, and a Device without a patient to no patient", ({
+  expect,
+}) => {
+  const device = (more: object) => owned({ resourceType: "Device", id: "amara", ...more });
+  expect(device({ patient: to("Patient/amara") })).toBe(true);
+  expect(device({ patient: to("Patient/bela") })).toBe(false);
+  expect(device({ patient: { identifier: { value: "amara" } } })).toBe(false);
+  expect(device({ patient: null })).toBe(false);
+  expect(device({})).toBe(false);
+});
+
 test("types outside the compartment have no owner, even if they name the patient they are about", ({
   expect,
 }) => {
@@ -140,7 +151,6 @@ test("types outside the compartment have no owner, even if they name the patient
     "Practitioner",
     "Organization",
     "Medication",
-    "Device",
     "Task",
     "Contract",
     "Binary",
@@ -155,6 +165,7 @@ test("types outside the compartment have no owner, even if they name the patient
     ).toBe(false);
   }
   expect(owned({ id: "amara" })).toBe(false);
+  expect(isCompartmentType("Device")).toBe(false);
   for (const type of ["Patient", ...Object.keys(r4Owners)]) expect(isCompartmentType(type), type).toBe(true);
 });
 

@@ -193,6 +193,7 @@ const inner: readonly string[] = [
   "fhir/json/facts inlineLabelsOf",
   "fhir/json/facts wholeOf",
   "fhir/r4/compartment mayInvolveAnother",
+  "fhir/r4/target-book learn", // facts by the lists of the target's own grant, judged by isOwnedBy
   "phi/disclose meets",
   "policy/evaluate isOwners",
   "policy/evaluate mustShow",

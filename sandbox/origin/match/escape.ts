@@ -1,5 +1,5 @@
 /** Splits at a separator that no backslash escapes (R4 §3.1.1.4.1); the parts keep their escapes. */
-export function splitEscaped(text: string, separator: "," | "|"): string[] {
+export function splitEscaped(text: string, separator: "," | "|" | "$"): string[] {
   const parts = [""];
   for (const [piece] of text.matchAll(/\\.|[^\\]|\\$/gsu)) {
     if (piece === separator) parts.push("");

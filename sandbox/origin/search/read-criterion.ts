@@ -7,6 +7,7 @@ import { local, localParts, targetOf } from "../match/reference.ts";
 import { folded, stringsOf } from "../match/string.ts";
 import { matchesToken, matchesTokenText, matchesTypedIdentifier } from "../match/token.ts";
 import type { Criterion, CriterionRefusal } from "./criterion.ts";
+import { compositesOf, readComposite } from "./read-composite.ts";
 import { readChain } from "../join/chain.ts";
 import { readHas } from "../join/has.ts";
 import { readList } from "../join/list.ts";
@@ -35,6 +36,12 @@ export function readCriterion(
   if (name === "_content") return ok({ meets: (resource) => contentHas(resource, written) });
   const { base } = index;
   const [code = "", modifier] = name.split(":");
+  const composite = modifier === undefined ? compositesOf(type).get(code) : undefined;
+  if (composite !== undefined)
+    return readComposite(type, composite, written, (part, value) => {
+      const test = readTest(part, undefined, value, base);
+      return test === "modifier" ? undefined : test;
+    });
   const parameter = servedParametersOf(type).get(code);
   if (notHere.has(code)) return err({ reason: "unsupported", text: `${name} is not supported.` });
   if (parameter === undefined)

@@ -60,7 +60,7 @@ export const namingElements = (type: string): readonly string[] =>
  * (`any`).
  */
 export function isCompartmentPath(type: string, path: readonly string[], part: "owner" | "any"): boolean {
-  const table = part === "owner" ? ownerPaths : anyPaths;
+  const table = part === "any" || mayBeOwned(type) ? anyPaths : ownerPaths;
   return table.get(type)?.has(path.join(".")) === true;
 }
 
@@ -165,6 +165,12 @@ export const isCompartmentType = (type: string): boolean =>
   type === "Patient" || owners.has(type) || participants.has(type);
 
 /**
+ * True for a type outside R4's patient compartment with rows that belong to the patient whom they name: a Device
+ * with `patient` is an implant (US Core Implantable Device Profile). Its further rows are shared, as a Practitioner.
+ */
+export const mayBeOwned = (type: string): boolean => type === "Device";
+
+/**
  * True if a resource belongs to these patients and to no further patient (P2, P3). The opposite of {@link
  * concernedBy}: strict instead of generous, since it decides what may be read. A Patient owns itself. For
  * all further types, an owner element must name a listed patient, and every owner element must name a
@@ -172,15 +178,29 @@ export const isCompartmentType = (type: string): boolean =>
  * element in any form, a participating patient counts, unless a second patient may have taken part. A
  * reference that cannot be followed here (`#id`, an identifier, a foreign server) could mean any patient.
  * @param base FHIR base of the origin, without a trailing slash.
+ * @param isOf answers for an owner element that names a patient's resource (a target of a Provenance) whether that
+ * resource belongs to the patients. Without it such a resource belongs to no listed patient.
  */
-export function isOwnedBy(resource: Facts, patients: ReadonlySet<string>, base: FhirBase): boolean {
+export function isOwnedBy(
+  resource: Facts,
+  patients: ReadonlySet<string>,
+  base: FhirBase,
+  isOf?: (type: string, id: string) => boolean,
+): boolean {
   const type = textAt(resource, "resourceType") ?? "";
   if (type === "Patient") return patients.has(textAt(resource, "id") ?? "");
   const at = (list: ReadonlyMap<string, readonly (readonly string[])[]>) =>
     (list.get(type) ?? [])
       .flatMap((path) => presentAt(resource, path))
       .map((value) => standingOf(value, patients, base));
-  const owning = at(owners);
+  const owning = at(mayBeOwned(type) ? concerned : owners);
+  if (isOf !== undefined && owning.includes("unidentified") && !owning.includes("unproven"))
+    return areAllOf(
+      (owners.get(type) ?? []).flatMap((path) => presentAt(resource, path)),
+      patients,
+      base,
+      isOf,
+    );
   if (owning.length > 0)
     return (
       owning.includes("listed") &&
@@ -188,6 +208,25 @@ export function isOwnedBy(resource: Facts, patients: ReadonlySet<string>, base: 
     );
   const taking = at(participants);
   return taking.includes("listed") && !taking.includes("unproven");
+}
+
+// Each is read: a row that names more counts as a row with an unknown owner.
+const followedMax = 50;
+
+function areAllOf(
+  values: readonly Json[],
+  patients: ReadonlySet<string>,
+  base: FhirBase,
+  isOf: (type: string, id: string) => boolean,
+): boolean {
+  const followed = values.filter((value) => standingOf(value, patients, base) === "unidentified");
+  if (followed.length > followedMax) return false;
+  // Each of them is asked for, also after the first that is not theirs: their number decides, not their owners.
+  const answers = followed.map((value) => {
+    const reference = parseReference(isObject(value) ? (textAt(value, "reference") ?? "") : "", base);
+    return reference.kind === "local" && isOf(reference.type, reference.id);
+  });
+  return answers.every(Boolean);
 }
 
 /**

@@ -6,6 +6,12 @@ import { ok, type Result } from "#kernel/result";
 import { parseReference } from "#fhir/r4/reference";
 import { ConsentBook, individualOf } from "#policy/consent/consent-book";
 import type { KnownParty } from "#policy/consent/judge-consent";
+import type { ResourceType } from "#fhir/r4/elements";
+import { searchParametersOf } from "#fhir/search/parameters";
+import type { SearchParameter } from "#fhir/search/search";
+import { FollowedTargets } from "#gateway/origin/followed-targets";
+import { evaluateSearch } from "#policy/evaluate";
+import { TargetBook } from "#fhir/r4/target-book";
 import { RequestConsents } from "#gateway/consents/request-consents";
 import type { Consents } from "#policy/consent/consents";
 import type { CompiledPolicy } from "#policy/compile";
@@ -45,7 +51,13 @@ export async function permit(
     individual: individualOf(purpose, patient, user),
     publicBase: origin.base,
   });
-  const access: Access = { ...related.value, shows: showsInEachRule(policy), consents: book };
+  const targets = new TargetBook();
+  const access: Access = { ...related.value, shows: showsInEachRule(policy), consents: book, targets };
+  origin.followBy(
+    new FollowedTargets(targets, (type, ids) =>
+      evaluateSearch(policy, access, { ...everyRow, type, parameters: byId(type, ids) }),
+    ),
+  );
   const named = patientsNamed(interaction);
   const naming = origin.nameAsked(named, access);
   if (!naming.ok) return naming;
@@ -53,6 +65,14 @@ export async function permit(
   if (patient !== undefined) book.expect(patient);
   origin.judgeBy(new RequestConsents(book, consents, origin.name, who.client.id));
   return ok({ policy, access });
+}
+
+const everyRow = { joins: [], includes: [], sort: [], count: undefined, posted: true };
+
+function byId(type: ResourceType, ids: readonly string[]): readonly SearchParameter[] {
+  const definition = searchParametersOf(type).get("_id");
+  const values = ids.map((id) => ({ kind: "token" as const, text: id, system: undefined, code: id }));
+  return definition === undefined ? [] : [{ definition, values }];
 }
 
 /** The holder's resource at the origin is not known: a Consent may mean it. */

@@ -4,7 +4,8 @@ import type { JsonObject } from "#fhir/json/json";
 import { linkBelow } from "#fhir/origin-link";
 import type { FhirQuestion, OriginQuestion } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
-import type { OriginSession } from "./origin-session.ts";
+import type { Answered, OriginRefusal } from "./forward.ts";
+import type { HeldBytes } from "./held-bytes.ts";
 import { readOriginPage, type OriginPageRefusal } from "./origin-page.ts";
 
 export type RowsRefusal =
@@ -24,8 +25,11 @@ export interface Rows {
 // Servers cap a page at fifty rows or more, whatever `_count` asks for.
 const pagesUsual = 20;
 
-/** The part of the session that a decision needs. */
-type Asking = Pick<OriginSession, "ask" | "held">;
+/** The part of a session with an origin that a decision needs. */
+export interface Asking {
+  ask(question: OriginQuestion): Promise<Result<Answered, OriginRefusal>>;
+  readonly held: HeldBytes;
+}
 
 /**
  * All matches of a search that the gateway asks for a decision of its own, from all pages. The origin may

@@ -30,7 +30,9 @@ import {
 import { RecordedAnswers } from "#gateway/consents/recorded-answers";
 import type { RequestConsents } from "#gateway/consents/request-consents";
 import type { HeldLease, RowLeases } from "#limits/row-lease";
+import type { RowsRefusal } from "./all-rows.ts";
 import { decidedHere, fitted, type NotAtOrigin } from "./at-origin.ts";
+import type { FollowedTargets } from "./followed-targets.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
 
@@ -81,6 +83,8 @@ export class OriginSession {
   #concerned: AdditionalPatients;
   #held: HeldBytes;
   #consents: RequestConsents | undefined;
+  #targets: FollowedTargets | undefined;
+  #isFollowing = false;
   #reading: Reading | undefined;
 
   constructor(
@@ -103,6 +107,7 @@ export class OriginSession {
   forEntry(): OriginSession {
     const session = new OriginSession(this.#origins, this.#scene, this.residences, this.held);
     session.#consents = this.#consents;
+    session.#targets = this.#targets;
     return session;
   }
 
@@ -120,6 +125,11 @@ export class OriginSession {
     this.#consents = consents;
   }
 
+  /** From here on a Provenance is judged by its targets: each reading has to be {@link decided}. */
+  followBy(targets: FollowedTargets): void {
+    this.#targets = targets;
+  }
+
   /** Answers whether every decision of this request rests on known Consents. */
   get isDecided(): boolean {
     return this.#consents?.book.isProvisional !== true;
@@ -131,14 +141,14 @@ export class OriginSession {
   }
 
   /**
-   * Runs a reading until all its decisions rest on known Consents. A row of a patient whose Consents are not
+   * Runs a reading until all its decisions rest on known Consents and known targets. A row of a patient whose Consents are not
    * known yet is judged as if there were none; they are asked for before the next question to the origin, and
    * before the reading ends. If a Consent is in force, the reading begins again, with the same answers of the
    * origin and without a trace of the first attempt.
    */
   async decided<T, E>(
     read: () => Promise<Result<T, E>>,
-  ): Promise<Result<T, E | { readonly reason: "consents_unavailable" }>> {
+  ): Promise<Result<T, E | RowsRefusal | { readonly reason: "consents_unavailable" }>> {
     const consents = this.#consents;
     if (consents === undefined) return read();
     const [concerned, held] = [this.#concerned, this.#held];
@@ -146,17 +156,43 @@ export class OriginSession {
     try {
       for (;;) {
         this.#concerned = concerned.copy();
+        for (const row of this.#targets?.seen ?? []) this.#concerned.decide(row);
         this.#held = new HeldBytes(held);
-        this.#reading = { answers, revision: consents.book.revision };
+        const revision = this.#revisionOf(consents);
+        this.#reading = { answers, revision };
         const result = await read();
         if (!(await consents.learn())) return err({ reason: "consents_unavailable" });
-        if (this.#reading.revision === consents.book.revision) return result;
+        if (revision === this.#revisionOf(consents)) {
+          const followed = await this.#follow(consents);
+          if (!followed.ok) return followed;
+        }
+        if (revision === this.#revisionOf(consents)) return result;
         this.#held.giveAll();
         answers.rewind();
       }
     } finally {
       this.#held = held;
       this.#reading = undefined;
+    }
+  }
+
+  #revisionOf(consents: RequestConsents): number {
+    return consents.book.revision + (this.#targets?.book.revision ?? 0);
+  }
+
+  /** Reads the targets that rows of the reading have, so that the rows can be judged. */
+  async #follow(consents: RequestConsents): Promise<Result<undefined, RowsRefusal>> {
+    const targets = this.#targets;
+    if (targets === undefined || targets.book.unknown.size === 0) return ok(undefined);
+    this.#isFollowing = true;
+    try {
+      const { revision } = consents.book;
+      return await targets.learn(
+        this,
+        async () => (await consents.learn()) && revision === consents.book.revision,
+      );
+    } finally {
+      this.#isFollowing = false;
     }
   }
 
@@ -201,7 +237,11 @@ export class OriginSession {
     // No question may follow from a decision that is not final: it would tell of hidden rows.
     if (consents.book.isProvisional && !(await consents.learn()))
       return err({ reason: "consents_unavailable" });
-    if (reading.revision !== consents.book.revision) return err(begunAgain);
+    if (!this.#isFollowing) {
+      const followed = await this.#follow(consents);
+      if (!followed.ok) return err(begunAgain);
+    }
+    if (reading.revision !== this.#revisionOf(consents)) return err(begunAgain);
     const [answer, isKnown] = await Promise.all([reading.answers.ask(question, ask), consents.learn()]);
     if (isKnown) return answer;
     if (answer.ok) await hangUp(answer.value.body);

@@ -14,7 +14,7 @@ import type { OriginSession } from "#gateway/origin/origin-session";
  */
 export async function referredTo(
   grant: Grant,
-  { referrers, referredBy }: ReadExpectation,
+  { referrers, referredBy, mayBeOwned }: ReadExpectation,
   origin: OriginSession,
 ): Promise<Result<Grant, RowsRefusal | { readonly reason: "row_outside_access" }>> {
   if (referrers.length === 0) return ok(grant);
@@ -24,7 +24,7 @@ export async function referredTo(
   const leading = each.flatMap(({ witness, found }) => (found.ok && found.value ? [witness.name] : []));
   if (leading.length > 0) return ok(referredBy(new Set(leading)));
   const failed = each.flatMap(({ found }) => (found.ok ? [] : [found]));
-  return failed[0] ?? err({ reason: "row_outside_access" });
+  return failed[0] ?? (mayBeOwned ? ok(referredBy(new Set())) : err({ reason: "row_outside_access" }));
 }
 
 async function hasWitness(

@@ -184,7 +184,7 @@ test("an unknown or unsupported parameter is refused, never ignored", ({ expect 
     ["_has:Observation:code:status", "unsupported"], // refers to nothing
     ["_has:Observation:patient:status", "unsupported"], // not to Observations
     ["_has:Encounter", "parameter_unknown"],
-    ["code-value-quantity", "parameter_unknown"], // composites are not in its capability statement
+    ["code-value-quantity", "bad_value"], // one part is missing
     ["_filter", "unsupported"],
   ] as const)
     expect(meets("Observation", name, "x"), name).toBe(reason);

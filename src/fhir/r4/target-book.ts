@@ -1,0 +1,43 @@
+import type { Facts } from "#fhir/json/facts";
+import { isOwnedBy } from "./compartment.ts";
+import type { FhirBase } from "./reference.ts";
+
+/**
+ * The resources to which rows of a request refer, as far as the client may see them: a Provenance belongs to the
+ * patients of all its targets. A target that is not known yet counts as hidden, and is noted; the gateway then
+ * reads it and judges the rows again.
+ */
+export class TargetBook {
+  /** By `Type/id`; `undefined`: absent, or hidden from the client. */
+  readonly #known = new Map<string, Facts | undefined>();
+  readonly #unknown = new Map<string, Set<string>>();
+  #revision = 0;
+
+  /** Grows when a known target may change a decision. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** The ids of the noted targets, by type. */
+  get unknown(): ReadonlyMap<string, ReadonlySet<string>> {
+    return this.#unknown;
+  }
+
+  /** Answers whether the client may see a target and it belongs to these patients. */
+  isOf(type: string, id: string, patients: ReadonlySet<string>, base: FhirBase): boolean {
+    const key = `${type}/${id}`;
+    if (!this.#known.has(key)) this.#unknown.set(type, (this.#unknown.get(type) ?? new Set()).add(id));
+    const target = this.#known.get(key);
+    return target !== undefined && isOwnedBy(target, patients, base);
+  }
+
+  /** @param seen the targets among these ids that the client may see, by id. */
+  learn(type: string, ids: Iterable<string>, seen: ReadonlyMap<string, Facts>): void {
+    for (const id of ids) {
+      this.#known.set(`${type}/${id}`, seen.get(id));
+      this.#unknown.get(type)?.delete(id);
+    }
+    if (this.#unknown.get(type)?.size === 0) this.#unknown.delete(type);
+    if (seen.size > 0) this.#revision += 1;
+  }
+}

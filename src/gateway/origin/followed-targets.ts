@@ -1,0 +1,103 @@
+import type { Facts } from "#fhir/json/facts";
+import { textAt, type JsonObject } from "#fhir/json/json";
+import type { FhirBase } from "#fhir/r4/reference";
+import { isResourceType, type ResourceType } from "#fhir/r4/elements";
+import { err, ok, type Result } from "#kernel/result";
+import type { DecidingRow } from "#phi/additional-patients";
+import { Discloser, type NamedBases } from "#phi/disclose";
+import { factsFor } from "#policy/facts";
+import type { PolicyRefusal, SearchGrant } from "#policy/grant";
+import type { TargetBook } from "#fhir/r4/target-book";
+import { allRows, type Asking, type RowsRefusal } from "./all-rows.ts";
+
+// Ids in one question, and targets of a request: a page of a hundred Provenances with some targets each.
+const [idsMax, targetsMax] = [100, 500];
+
+/** The part of a session with an origin that judges the rows of an answer. */
+interface Judging extends Asking {
+  basesAt(origin: FhirBase): NamedBases;
+}
+
+/** The targets of a request's Provenances: the book by which rows are judged, and the way to fill it. */
+export class FollowedTargets {
+  readonly book: TargetBook;
+  readonly #grantOf: (type: ResourceType, ids: readonly string[]) => Result<SearchGrant, PolicyRefusal>;
+  readonly #seen: DecidingRow[] = [];
+  #asked = 0;
+
+  /** @param grantOf the search for these ids, as the client itself may search. */
+  constructor(
+    book: TargetBook,
+    grantOf: (type: ResourceType, ids: readonly string[]) => Result<SearchGrant, PolicyRefusal>,
+  ) {
+    this.book = book;
+    this.#grantOf = grantOf;
+  }
+
+  /** The targets that the client may see: they decided the answer. */
+  get seen(): readonly DecidingRow[] {
+    return this.#seen;
+  }
+
+  /**
+   * Reads the noted targets. The book knows them once `stands` says that they were judged finally.
+   */
+  async learn(origin: Judging, stands: () => Promise<boolean>): Promise<Result<undefined, RowsRefusal>> {
+    const noted = [...this.book.unknown].flatMap(([type, ids]) =>
+      chunks([...ids], idsMax).map((some) => [type, some] as const),
+    );
+    const found: (() => void)[] = [];
+    for (const [type, ids] of noted) {
+      this.#asked += ids.length;
+      if (this.#asked > targetsMax) return err({ reason: "too_many_rows" });
+      const seen = await this.#read(type, ids, origin);
+      if (!seen.ok) return seen;
+      found.push(() => {
+        this.#seen.push(...seen.value.rows);
+        this.book.learn(type, ids, seen.value.facts);
+      });
+    }
+    if (await stands()) for (const each of found) each();
+    return ok(undefined);
+  }
+
+  async #read(
+    type: string,
+    ids: readonly string[],
+    origin: Judging,
+  ): Promise<
+    Result<{ readonly facts: ReadonlyMap<string, Facts>; readonly rows: readonly DecidingRow[] }, RowsRefusal>
+  > {
+    const facts = new Map<string, Facts>();
+    const rows: DecidingRow[] = [];
+    const grant = isResourceType(type) ? this.#grantOf(type, ids) : undefined;
+    if (grant?.ok !== true) return ok({ facts, rows });
+    const wanted = new Set(ids);
+    let discloser: Discloser | undefined;
+    const keeps = (row: JsonObject, base: FhirBase): boolean => {
+      const id = textAt(row, "id") ?? "";
+      if (textAt(row, "resourceType") !== type || !wanted.has(id)) return false;
+      discloser ??= new Discloser(grant.value, origin.basesAt(base));
+      const seen = discloser.seen(row);
+      if (seen === undefined) return false;
+      facts.set(id, factsFor(grant.value, row));
+      rows.push(seen);
+      return false; // its facts go on
+    };
+    const question = { path: type, query: `_id=${ids.join(",")}&_count=${ids.length}`, posted: true };
+    const found = await allRows(question, ids.length, origin, keeps);
+    // A server that does not search by id has no target that could be seen.
+    if (!found.ok && !isUnsupported(found.error)) return found;
+    return ok({ facts, rows });
+  }
+}
+
+const isUnsupported = (refusal: RowsRefusal): boolean =>
+  refusal.reason === "absent" ||
+  refusal.reason === "posted_search_not_at_origin" ||
+  (refusal.reason === "origin_refused" && refusal.status >= 400 && refusal.status < 500);
+
+const chunks = (all: readonly string[], size: number): readonly (readonly string[])[] =>
+  Array.from({ length: Math.ceil(all.length / size) }, (_, index) =>
+    all.slice(index * size, (index + 1) * size),
+  );
