@@ -75,7 +75,7 @@ const rowsOf = (who: string, n: string): Resource[] =>
       device: to("Device/shared"),
       effectiveDateTime: `2026-0${i + 1}-01`,
       valueQuantity: { value: 5 + i, unit: "mg", system: "http://unitsofmeasure.org", code: "mg" },
-      ...(kind === "laboratory" && { meta: { tag: [{ system: tags, code: "t2" }] } }),
+      meta: { tag: [{ system: tags, code: kind === "laboratory" ? "t2" : "t3" }] },
     })),
     {
       resourceType: "Observation",

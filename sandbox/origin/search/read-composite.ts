@@ -75,6 +75,6 @@ function valuesIn(
     return valuesOf(resource, { ...parameter, at });
   return valuesOf(item, {
     ...parameter,
-    at: at.map((place) => ({ ...place, path: place.path.slice(key.length + 1) })),
+    at: at.map((place) => Object.assign({}, place, { path: place.path.slice(key.length + 1) })),
   });
 }
