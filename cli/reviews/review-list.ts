@@ -13,6 +13,7 @@ const answer = z.object({
       client: z.string(),
       origin: z.string(),
       purpose: z.string(),
+      until: z.number().nullable().optional(),
       closedAt: z.number().nullable(),
       closedBy: z.string().nullable(),
       finding: z.string().nullable(),
@@ -39,13 +40,17 @@ export async function reviewList(args: readonly string[]): Promise<number> {
       return reply.status < 500 ? 2 : 1;
     }
     const { reviews } = answer.parse(reply.body);
-    for (const { id, openedAt, client, origin, purpose, requestId, closedAt, closedBy, finding } of reviews) {
+    for (const each of reviews) {
+      const { id, openedAt, client, origin, purpose, requestId, until, closedAt, closedBy, finding } = each;
       const end =
         closedAt === null
           ? "open"
           : `${finding ?? ""} (${closedBy ?? ""}, ${new Date(closedAt).toISOString()})`;
       const opened = new Date(openedAt).toISOString();
-      console.log(printable(`${id} ${opened} ${client} ${origin} ${purpose} request ${requestId} ${end}`));
+      const lasts = typeof until === "number" ? ` until ${new Date(until).toISOString()}` : "";
+      console.log(
+        printable(`${id} ${opened} ${client} ${origin} ${purpose} request ${requestId}${lasts} ${end}`),
+      );
     }
     if (reviews.length === 0) console.log(values.all ? "no reviews" : "no open reviews");
     return 0;

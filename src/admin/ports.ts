@@ -56,7 +56,7 @@ export interface AccountingHolds {
 /** Why a document about reviews is refused. */
 export type ReviewDocumentProblem =
   | { readonly reason: "review_malformed"; readonly field: string }
-  | { readonly reason: "review_not_open"; readonly field: string };
+  | { readonly reason: "review_not_open" | "review_not_ended"; readonly field: string };
 
 /** The reviews of uses of break-glass. */
 export interface ReviewTasks {

@@ -34,5 +34,11 @@ const rejected = ({ reason, field }: ReviewDocumentProblem): Result<never, Rejec
   err({
     reason,
     pointer: field === "" ? "" : `/${field}`,
-    detail: reason === "review_not_open" ? "is no open review" : "is missing or malformed",
+    detail: details[reason],
   });
+
+const details: Readonly<Record<ReviewDocumentProblem["reason"], string>> = {
+  review_malformed: "is missing or malformed",
+  review_not_open: "is no open review",
+  review_not_ended: "is an emergency that lasts: close it after its end",
+};

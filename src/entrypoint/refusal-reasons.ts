@@ -1011,6 +1011,10 @@ export const refusalReasons = {
     "The registry has no entry of this name, so nothing is denied. Correct the name in pointer.",
   ),
   review_malformed: admin(422, "This is no request about reviews. Correct what pointer and detail name."),
+  review_not_ended: admin(
+    422,
+    "This emergency lasts, so a use may come after the finding. Wait for the end that the list states, then close the review.",
+  ),
   review_not_open: admin(422, "There is no open review of this id. Check the id in the list of reviews."),
   suspension_invalid: admin(422, "This is no suspension. Correct what pointer and detail name."),
 } as const satisfies Readonly<Record<string, RefusalRow>>;

@@ -10,6 +10,8 @@ export interface EmergencyUse {
   readonly origin: string;
   readonly purpose: string;
   readonly signedInAt: Instant;
+  /** The end of the emergency. */
+  readonly until: Instant;
   /** The request that used it first. */
   readonly requestId: string;
   readonly at: Instant;
@@ -44,9 +46,9 @@ export async function openReview(
   { reviews, onBreakGlass }: OpenReviewPorts,
 ): Promise<Result<string | undefined, ReviewRefusal>> {
   if (emergency === undefined) return ok(undefined);
-  const { signedInAt } = emergency;
+  const { signedInAt, until } = emergency;
   try {
-    const use = { client: client.id, issuer, subject, origin, purpose, signedInAt, requestId, at };
+    const use = { client: client.id, issuer, subject, origin, purpose, signedInAt, until, requestId, at };
     const review = await reviews.open(use);
     onBreakGlass({ requestId, client: client.id, purpose, review });
     return ok(review);

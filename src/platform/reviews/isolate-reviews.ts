@@ -3,7 +3,7 @@ import type { Instant } from "#kernel/clock";
 import type { OpenedReview } from "./review-rows.ts";
 
 interface Opening {
-  open(review: OpenedReview): Promise<void>;
+  open(review: OpenedReview): Promise<boolean>;
 }
 
 interface Use {
@@ -13,6 +13,7 @@ interface Use {
   readonly origin: string;
   readonly purpose: string;
   readonly signedInAt: Instant;
+  readonly until: Instant;
   readonly requestId: string;
   readonly at: Instant;
 }
@@ -21,20 +22,22 @@ const knownMax = 1_000;
 
 /**
  * Opens reviews at `control`: a single review for each client, person, sign-in, origin and purpose. Its id is a hash of
- * them, so isolates in several cities agree without asking. A review that this isolate has opened is not opened again.
+ * them, so isolates in several cities agree without asking. A review that this isolate has opened is not opened again. Throws for a review that is closed.
  */
 export function isolateReviews(desk: Opening): { open(use: Use): Promise<string> } {
   const opened = new Set<string>();
   return {
-    async open({ client, issuer, subject, origin, purpose, signedInAt, requestId, at }) {
+    async open({ client, issuer, subject, origin, purpose, signedInAt, until, requestId, at }) {
       const id = createHash("sha256")
         .update(JSON.stringify(["phylax review v1", client, issuer, subject, origin, purpose, signedInAt]))
         .digest("hex")
         .slice(0, 32);
-      if (opened.has(id)) return id;
-      await desk.open({ id, openedAt: at, requestId, client, origin, purpose });
+      const known = `${id} ${until}`; // a changed grant may move the end
+      if (opened.has(known)) return id;
+      const isOpen = await desk.open({ id, openedAt: at, requestId, client, origin, purpose, until });
+      if (!isOpen) throw new Error("the review is closed");
       if (opened.size >= knownMax) opened.delete(opened.values().next().value ?? "");
-      opened.add(id);
+      opened.add(known);
       return id;
     },
   };

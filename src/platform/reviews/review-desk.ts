@@ -8,10 +8,13 @@ interface ReviewDeskEnv {
   readonly REGISTRY: D1Database;
 }
 
-/** Why a document about reviews is refused: the name of its first bad field, or the review is not open. */
+/**
+ * Why a document about reviews is refused: the name of its first bad field; or the review is not open; or its
+ * emergency lasts, so that a use may come after the finding.
+ */
 export type ReviewProblem =
   | { readonly reason: "review_malformed"; readonly field: string }
-  | { readonly reason: "review_not_open"; readonly field: "review" };
+  | { readonly reason: "review_not_open" | "review_not_ended"; readonly field: "review" };
 
 const listing = z.strictObject({ state: z.enum(["open", "all"]).default("open") });
 const closing = z.strictObject({
@@ -21,8 +24,9 @@ const closing = z.strictObject({
 
 /** The gateway's only right over reviews: to open them. */
 export class ReviewOpening extends WorkerEntrypoint<ReviewDeskEnv> {
-  async open(review: OpenedReview): Promise<void> {
-    await insertReview(this.env.REGISTRY, review);
+  /** False for a review that is closed: the emergency is over. */
+  async open(review: OpenedReview): Promise<boolean> {
+    return await insertReview(this.env.REGISTRY, review);
   }
 }
 
@@ -35,7 +39,7 @@ export class ReviewDesk extends WorkerEntrypoint<ReviewDeskEnv> {
     return ok(await listReviews(this.env.REGISTRY, read.data.state === "open"));
   }
 
-  /** Closes an open review with a finding, once. */
+  /** Closes an open review with a finding, once, after the end of the emergency. */
   async close(document: unknown, operator: string): Promise<Result<void, ReviewProblem>> {
     const read = closing.safeParse(document);
     if (!read.success) return err(problemOf(read.error));
@@ -45,7 +49,8 @@ export class ReviewDesk extends WorkerEntrypoint<ReviewDeskEnv> {
       closedBy: operator,
       finding,
     });
-    return done ? ok(undefined) : err({ reason: "review_not_open", field: "review" });
+    if (done === "closed") return ok(undefined);
+    return err({ reason: done === undefined ? "review_not_open" : "review_not_ended", field: "review" });
   }
 }
 

@@ -1,17 +1,32 @@
-import { and, desc, eq, isNull } from "drizzle-orm";
+import { and, desc, eq, isNull, sql } from "drizzle-orm";
 import type { Instant } from "#kernel/clock";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
 import { reviews } from "#platform/registry/schema";
 
 export type ReviewRow = typeof reviews.$inferSelect;
 type ReviewFinding = NonNullable<ReviewRow["finding"]>;
-export type OpenedReview = Omit<ReviewRow, "closedAt" | "closedBy" | "finding">;
+export type OpenedReview = Omit<ReviewRow, "closedAt" | "closedBy" | "finding" | "until"> & {
+  /** The emergency ends then. */
+  readonly until: Instant;
+};
 
 const listedMax = 1_000;
 
-/** Opens a review; a repeated call changes nothing, also for a closed review. */
-export async function insertReview(registry: RegistrySql, review: OpenedReview): Promise<void> {
-  await drizzled(registry).insert(reviews).values(review).onConflictDoNothing();
+/**
+ * Opens a review; a repeated call changes nothing but a later end of the emergency. False for a review that is closed:
+ * no use may come after it.
+ */
+export async function insertReview(registry: RegistrySql, review: OpenedReview): Promise<boolean> {
+  const open = await drizzled(registry)
+    .insert(reviews)
+    .values(review)
+    .onConflictDoUpdate({
+      target: reviews.id,
+      set: { until: sql`max(coalesce(${reviews.until}, 0), excluded.until)` },
+      setWhere: isNull(reviews.closedAt),
+    })
+    .returning({ id: reviews.id });
+  return open.length > 0;
 }
 
 /** The open reviews, or all, the newest first. At most 1,000. */
@@ -23,16 +38,20 @@ export const listReviews = (registry: RegistrySql, onlyOpen: boolean): Promise<r
     .orderBy(desc(reviews.openedAt))
     .limit(listedMax);
 
-/** Closes an open review. False when there is no open review of that id. */
+/** Closes an open review whose emergency has ended. Undefined: there is no open review of that id. */
 export async function closeReview(
   registry: RegistrySql,
   id: string,
   closing: { readonly closedAt: Instant; readonly closedBy: string; readonly finding: ReviewFinding },
-): Promise<boolean> {
-  const closed = await drizzled(registry)
+): Promise<"closed" | "not_ended" | undefined> {
+  const isOpen = and(eq(reviews.id, id), isNull(reviews.closedAt));
+  const db = drizzled(registry);
+  const closed = await db
     .update(reviews)
     .set(closing)
-    .where(and(eq(reviews.id, id), isNull(reviews.closedAt)))
+    .where(and(isOpen, sql`coalesce(${reviews.until}, 0) <= ${closing.closedAt}`))
     .returning({ id: reviews.id });
-  return closed.length > 0;
+  if (closed.length > 0) return "closed";
+  const open = await db.select({ id: reviews.id }).from(reviews).where(isOpen);
+  return open.length > 0 ? "not_ended" : undefined;
 }

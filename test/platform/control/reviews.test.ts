@@ -12,6 +12,7 @@ const review = (id: string, openedAt = 1) => ({
   client: "clinic",
   origin: "main",
   purpose: "BTG",
+  until: instant(openedAt + 1),
 });
 const idsOf = async (document: object) => {
   const found = await desk.list(document);
@@ -32,13 +33,31 @@ test("a review stays open until it is closed once, with the operator and the fin
     ok: false,
     error: { reason: "review_not_open" },
   });
-  await opening.open(review("a", 4));
+  expect(await opening.open(review("a", 4))).toBe(false);
   expect(await idsOf({}), "a closed review stays closed").toBe("b");
   const all = await desk.list({ state: "all" });
   expect(all).toMatchObject({
     ok: true,
     value: [{ finding: null }, { finding: "unjustified", closedBy: "officer", openedAt: 1 }],
   });
+});
+
+test("a review is closed after the end of its emergency, and no use comes after it is closed", async ({
+  expect,
+}) => {
+  const ends = { ...review("a"), until: instant(Date.now() - 1) };
+  const lasts = { ...ends, until: instant(Date.now() + 60_000) };
+  const close = () => desk.close({ review: "a".repeat(32), finding: "justified" }, "officer");
+  await opening.open(lasts);
+  expect(await close()).toMatchObject({ ok: false, error: { reason: "review_not_ended", field: "review" } });
+  expect(await idsOf({}), "it stays open").toBe("a");
+  await opening.open(ends);
+  expect(await close(), "an earlier end does not count").toMatchObject({ ok: false });
+
+  await emptyRegistry();
+  await opening.open(ends);
+  expect(await close()).toMatchObject({ ok: true });
+  expect(await opening.open(lasts)).toBe(false);
 });
 
 test("a document that is no list and no closing is refused by its first field", async ({ expect }) => {
