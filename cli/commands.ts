@@ -127,6 +127,30 @@ export const commands: readonly Command[] = [
     load: async () => (await import("./connection/operator-sign-in.ts")).operatorSignIn,
   },
   {
+    words: ["keys", "new"],
+    takes: "FOLDER (--ledger-name NAME | --witness NAME | --auditor KID)",
+    does: "Makes every secret of a deployment with its public half, for `wrangler secret bulk`.",
+    examples: [
+      "phylax keys new ./production-keys --ledger-name ledger.example.org",
+      "phylax keys new . --auditor auditor-1",
+    ],
+    load: async () => async (args) => (await import("./keys/keys-new.ts")).keysNew(args),
+  },
+  {
+    words: ["keys", "public"],
+    takes: "FILE… [--ledger-name NAME [--log NAME]…] [--witness NAME]",
+    does: "Prints the public halves of secrets, and the verifier keys of the ledger and of a witness.",
+    examples: ["phylax keys public ledger.secrets.json --ledger-name ledger.example.org --log s0-2026h2"],
+    load: async () => async (args) => (await import("./keys/keys-new.ts")).keysPublic(args),
+  },
+  {
+    words: ["keys", "rotate"],
+    takes: "FILE SECRET --out FOLDER",
+    does: "Writes the steps that replace a secret while the workers accept the old and the new key.",
+    examples: ["phylax keys rotate gateway.secrets.json PAGING_KEY --out ./rotation"],
+    load: async () => async (args) => (await import("./keys/keys-rotate.ts")).keysRotate(args),
+  },
+  {
     words: ["origin", "probe"],
     takes: "NAME|URL [--registry FILE] [--bearer-from VARIABLE] [--allow-writes]",
     does: "Asks a FHIR server what it does and prints the members for its registry entry.",

@@ -129,7 +129,7 @@ test("a link opens for no further client, not after its time, not altered, and w
   const sealed = link.replace(/^.*_page=/u, "");
   const altered = link.slice(0, -8) + (link.at(-8) === "A" ? "B" : "A") + link.slice(-7);
   const key = readFileSync(phylax.dev.ca.replace(/pki\/.*$/u, "secrets/paging"), "utf8").trim();
-  const links = pageLinks(new Secret(Uint8Array.from(Buffer.from(key, "base64url"))));
+  const links = pageLinks([new Secret(Uint8Array.from(Buffer.from(key, "base64url")))]);
   const policyDigest = (await recordOf(await phylax.ask("payer", "Patient/x")))?.why?.policy ?? "";
   const binding = {
     client: "payer",
@@ -175,7 +175,7 @@ test("the question in a link is judged anew: a parameter that its client may no 
   const key = readFileSync(phylax.dev.ca.replace(/pki\/.*$/u, "secrets/paging"), "utf8").trim();
   const policyDigest = (await recordOf(await phylax.ask("payer", "Patient/x")))?.why?.policy ?? "";
   const place = { question: "phone=555", posted: false, link: undefined, after: undefined, seen: 0 };
-  const sealed = await pageLinks(new Secret(Uint8Array.from(Buffer.from(key, "base64url")))).seal(
+  const sealed = await pageLinks([new Secret(Uint8Array.from(Buffer.from(key, "base64url")))]).seal(
     place,
     {
       client: "payer",

@@ -35,7 +35,7 @@ const signer = new Secret(JSON.stringify({ ...(await exportJWK(serverKey.private
 export const jwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 export const record = clientRecord([clientKey]);
 const hash = new Uint8Array(32);
-export const proofs = proofVerifier(new Secret(hash));
+export const proofs = proofVerifier([new Secret(hash)]);
 
 /** The token endpoint with real signatures, and with replay memories that last as long as the test. */
 export function endpoint({

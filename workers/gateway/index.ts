@@ -88,7 +88,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     keepAlive: place.keepAlive,
     wait: place.wait,
   });
-  const proofs = proofVerifier(config.dpopNonceKey);
+  const proofs = proofVerifier(config.dpopNonceKeys);
   const issuer = tokenIssuer({
     issuer: publicUrl,
     key: config.tokenSigningKey,
@@ -176,7 +176,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     }),
     disclosures: { linesOf: (request: LinesRequest) => env.DISCLOSURES.linesOf(request) },
     accounting: accountingConfig(env.ACCOUNTING),
-    pages: pageLinks(config.pagingKey),
+    pages: pageLinks(config.pagingKeys),
     browserPages: browserPages(registry),
     authorizationServers: authorizationServers(registry),
     anonymousCalls: env.ANONYMOUS_CALLS,

@@ -17,7 +17,7 @@ import { opsReadiness } from "#platform/config/ops-readiness";
 
 /** The ops worker: joins the operators' verbs to their Cloudflare bindings. */
 function open(env: OpsEnv): Hono {
-  const { url, approvals, placement, identityHosts, dpopNonceKey, described } = opsConfig(env);
+  const { url, approvals, placement, identityHosts, dpopNonceKeys, described } = opsConfig(env);
   const clock = () => instant(Date.now());
   const logOf = logStubs(env.LEDGER_SHARD, placement);
   const ledger = ledgerSink(logOf, placement.layout, clock);
@@ -34,7 +34,7 @@ function open(env: OpsEnv): Hono {
       issuers: { find: (iss) => env.OPERATOR_ROLL.issuer(iss) },
       keySets: keysOfIssuers,
     }),
-    proofs: proofVerifier(dpopNonceKey),
+    proofs: proofVerifier(dpopNonceKeys),
     registry: {
       show: () => env.REGISTRY_DESK.show(),
       plan: (document) => env.REGISTRY_DESK.plan(document),

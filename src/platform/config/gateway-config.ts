@@ -1,5 +1,6 @@
 import type { Configuration } from "#audit/event";
 import { publicJwks, type PublicJwk } from "#identity/jose/jwk";
+import { type KeyList, readKeyList } from "#kernel/key-list";
 import { Secret } from "#kernel/secret";
 import { allowedPlaces, type AllowedPlaces, type PlaceVariables } from "./allowed-places.ts";
 import { ConfigError } from "./config-error.ts";
@@ -26,10 +27,9 @@ export interface GatewayConfig {
    * `publicUrl`.
    */
   readonly mtlsUrl: string | undefined;
-  /** 32 bytes. */
-  readonly pagingKey: Secret<Uint8Array<ArrayBuffer>>;
-  /** 32 bytes, equal in every location. */
-  readonly dpopNonceKey: Secret<Uint8Array<ArrayBuffer>>;
+  readonly pagingKeys: KeyList;
+  /** Equal in every location. */
+  readonly dpopNonceKeys: KeyList;
   /** The worker's full configuration, as its record describes it. */
   readonly described: () => Configuration;
 }
@@ -101,8 +101,8 @@ export function gatewayConfig(env: GatewayVariables): GatewayConfig {
     responseSigningKey: new Secret(env.RESPONSE_SIGNING_KEY),
     responseVerificationKeys: keySet("RESPONSE_VERIFICATION_KEYS", env.RESPONSE_VERIFICATION_KEYS),
     mtlsUrl: env.MTLS_URL === "" ? undefined : httpsOrigin("MTLS_URL", env.MTLS_URL),
-    pagingKey: key32("PAGING_KEY", env.PAGING_KEY),
-    dpopNonceKey: key32("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
+    pagingKeys: keyList("PAGING_KEY", env.PAGING_KEY),
+    dpopNonceKeys: keyList("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
     described: () => describeConfiguration("gateway", env, variableForms, "DPOP_NONCE_KEY"),
   };
 }
@@ -126,6 +126,13 @@ function keySet(key: string, text: string): readonly PublicJwk[] {
 function count(key: string, text: string): number {
   if (!/^[1-9][0-9]{0,3}$/u.test(text)) throw new ConfigError(key, "a whole number from 1 to 9999");
   return Number(text);
+}
+
+/** Reads `NEW OLD …`: docs/keys.md. */
+export function keyList(key: string, text: string): KeyList {
+  const keys = readKeyList(text);
+  if (keys === undefined) throw new ConfigError(key, "32 random bytes in base64url");
+  return keys;
 }
 
 export function key32(key: string, text: string): Secret<Uint8Array<ArrayBuffer>> {

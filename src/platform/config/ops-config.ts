@@ -1,8 +1,8 @@
 import type { Configuration } from "#audit/event";
-import type { Secret } from "#kernel/secret";
+import type { KeyList } from "#kernel/key-list";
 import { hosts } from "./allowed-places.ts";
 import { ConfigError } from "./config-error.ts";
-import { httpsOrigin, key32 } from "./gateway-config.ts";
+import { httpsOrigin, keyList } from "./gateway-config.ts";
 import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
 import type { LedgerPlacement, PlacementVariables } from "#platform/ledger/placement";
 import { readLedgerPlacement } from "#platform/ledger/config";
@@ -16,8 +16,8 @@ export interface OpsConfig {
   readonly placement: LedgerPlacement;
   /** `host` or `host:port`: only these servers may be asked for an issuer's keys. */
   readonly identityHosts: ReadonlySet<string>;
-  /** 32 bytes, equal in every location. */
-  readonly dpopNonceKey: Secret<Uint8Array<ArrayBuffer>>;
+  /** Equal in every location. */
+  readonly dpopNonceKeys: KeyList;
   /** The worker's full configuration, as its record describes it. */
   readonly described: () => Configuration;
 }
@@ -56,7 +56,7 @@ export function opsConfig(env: OpsVariables): OpsConfig {
     approvals: readApprovals(env.APPROVALS),
     placement: readLedgerPlacement(env),
     identityHosts: hosts(env.IDENTITY_HOSTS),
-    dpopNonceKey: key32("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
+    dpopNonceKeys: keyList("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
     described: () => describeConfiguration("ops", env, variableForms, "DPOP_NONCE_KEY"),
   };
 }

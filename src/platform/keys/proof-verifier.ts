@@ -11,15 +11,20 @@ import { freshNonce, isFreshNonce, type Mac } from "#identity/proof-nonce";
 import { equalInConstantTime } from "#kernel/constant-time";
 import { thumbprint } from "#identity/jose/thumbprint";
 import { err, ok } from "#kernel/result";
-import type { Secret } from "#kernel/secret";
+import type { KeyList } from "#kernel/key-list";
 import { proveSignature } from "./verify-signature.ts";
 
 /**
- * Proves DPoP proofs (RFC 9449 §4.3) with its own nonces. `nonceKey`: 32 random bytes, equal in every
- * location.
+ * Proves DPoP proofs (RFC 9449 §4.3) with its own nonces. The keys are equal in every location: the first makes
+ * nonces, and a nonce of any key counts.
  */
-export function proofVerifier(nonceKey: Secret<Uint8Array>): ProofVerifier {
-  const mac: Mac = (text) => createHmac("sha256", nonceKey.reveal()).update(text).digest("base64url");
+export function proofVerifier(nonceKeys: KeyList): ProofVerifier {
+  const macs = nonceKeys.map(
+    (key): Mac =>
+      (text) =>
+        createHmac("sha256", key.reveal()).update(text).digest("base64url"),
+  );
+  const mac: Mac = (text) => createHmac("sha256", nonceKeys[0].reveal()).update(text).digest("base64url");
   return {
     nonce: (jkt, at) => freshNonce(mac, jkt, at),
     async verify(proof, expected) {
@@ -48,7 +53,7 @@ export function proofVerifier(nonceKey: Secret<Uint8Array>): ProofVerifier {
       const { id, made, nonce } = claims.value;
       if (nonce === undefined)
         return err({ reason: "proof_nonce_missing", nonce: freshNonce(mac, jkt, expected.at) });
-      if (!isFreshNonce(mac, nonce, jkt, expected.at))
+      if (!macs.some((each) => isFreshNonce(each, nonce, jkt, expected.at)))
         return err({ reason: "proof_nonce_expired", nonce: freshNonce(mac, jkt, expected.at) });
       return ok({ jkt, id, made });
     },

@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import * as z from "zod";
+import { type KeyList, readKeyList } from "#kernel/key-list";
 import { Secret } from "#kernel/secret";
 import type { Configuration } from "#audit/event";
 import { keyId, type Verifier } from "#ledger/tlog/signed-note";
@@ -33,7 +34,7 @@ export interface LedgerConfig extends LedgerPlacement {
   readonly auditors: readonly AuditorKey[];
   readonly checkpointKey: Secret<KeyObject>;
   readonly checkpointPublicKey: Uint8Array; // 32 bytes
-  readonly accountingKey: Secret<Uint8Array>;
+  readonly accountingKeys: KeyList;
   readonly subjectKey: Secret<Uint8Array>;
   /** The worker's full configuration, as its record describes it. */
   readonly described: () => Configuration;
@@ -112,7 +113,7 @@ export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
       jwk: y === undefined ? { kty, crv, x } : { kty, crv, x, y },
     })),
     ...checkpointKeys(jwk.data),
-    accountingKey: readAccountingKey(env),
+    accountingKeys: readAccountingKeys(env),
     subjectKey: key32("SUBJECT_KEY", env.SUBJECT_KEY),
     // auditors have the subject key, so it protects nothing from them
     described: () => describeConfiguration("ledger", env, variableForms, "ACCOUNTING_KEY"),
@@ -139,11 +140,11 @@ function readSettleSeconds({ LEDGER_SETTLE_SECONDS }: LedgerEnv): number {
 }
 
 /**
- * The key that accounting lines are sealed under, in shards and on shelves. Throws like `readLedgerConfig`.
+ * The keys that accounting lines are sealed under, in shards and on shelves. Throws like `readLedgerConfig`.
  */
-export const readAccountingKey = ({
-  ACCOUNTING_KEY,
-}: Pick<LedgerEnv, "ACCOUNTING_KEY">): Secret<Uint8Array> => key32("ACCOUNTING_KEY", ACCOUNTING_KEY);
+export const readAccountingKeys = ({ ACCOUNTING_KEY }: Pick<LedgerEnv, "ACCOUNTING_KEY">): KeyList =>
+  (typeof ACCOUNTING_KEY === "string" ? readKeyList(ACCOUNTING_KEY) : undefined) ??
+  bad("ACCOUNTING_KEY: 32 bytes, base64url");
 
 /** Reads the place of the ledger's objects. Throws like `readLedgerConfig`. */
 export const readLedgerPlacement = (env: PlacementVariables): LedgerPlacement =>

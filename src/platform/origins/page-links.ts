@@ -1,7 +1,7 @@
 import type { PageBinding, PageLinks, PagePlace } from "#fhir/ports";
 import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
-import type { Secret } from "#kernel/secret";
+import type { KeyList } from "#kernel/key-list";
 
 // Long enough to read a page and go on, but short enough to make a link in an old log useless.
 const lifeMilliseconds = 900_000;
@@ -14,10 +14,11 @@ const hiddenStep = 1_024;
 /**
  * The links to further pages, sealed with AES-256-GCM: `base64url(version u8 | nonce[12] | ciphertext |
  * tag)`. The additional data name the client and user that the link is for. Nonces are random: a key is good
- * for 2^32 links (NIST SP 800-38D §8.3), then PAGING_KEY must be changed.
+ * for 2^32 links (NIST SP 800-38D §8.3), then PAGING_KEY must be changed. The first key seals; a link of any
+ * key opens.
  */
-export function pageLinks(secret: Secret<Uint8Array<ArrayBuffer>>): PageLinks {
-  const importKey = () =>
+export function pageLinks(keys: KeyList): PageLinks {
+  const importKey = (secret: KeyList[0]) =>
     crypto.subtle.importKey("raw", secret.reveal(), "AES-GCM", false, ["encrypt", "decrypt"]);
   return {
     async seal({ question, posted, part = 0, link, after, seen }, binding, at) {
@@ -28,7 +29,7 @@ export function pageLinks(secret: Secret<Uint8Array<ArrayBuffer>>): PageLinks {
         known,
       );
       const nonce = crypto.getRandomValues(new Uint8Array(nonceBytes));
-      const sealed = await crypto.subtle.encrypt(parameters(nonce, binding), await importKey(), place);
+      const sealed = await crypto.subtle.encrypt(parameters(nonce, binding), await importKey(keys[0]), place);
       return Buffer.concat([Buffer.of(version), nonce, new Uint8Array(sealed)]).toString("base64url");
     },
     async open(text, binding, at) {
@@ -41,9 +42,12 @@ export function pageLinks(secret: Secret<Uint8Array<ArrayBuffer>>): PageLinks {
       if (!isOne) return err({ reason: "page_link_malformed" });
       const nonce = Uint8Array.from(bytes.subarray(1, 1 + nonceBytes));
       const sealed = Uint8Array.from(bytes.subarray(1 + nonceBytes));
-      const opened = await crypto.subtle
-        .decrypt(parameters(nonce, binding), await importKey(), sealed)
-        .catch(() => undefined);
+      const openWith = async (secret: KeyList[0]) =>
+        crypto.subtle
+          .decrypt(parameters(nonce, binding), await importKey(secret), sealed)
+          .catch(() => undefined);
+      let opened: ArrayBuffer | undefined;
+      for (const secret of keys) opened ??= await openWith(secret);
       if (opened === undefined) return err({ reason: "page_link_mismatch" });
       const { place, expires } = read(new TextDecoder().decode(opened));
       return at < expires ? ok(place) : err({ reason: "page_link_expired" });

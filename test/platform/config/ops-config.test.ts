@@ -20,7 +20,7 @@ test("the operators' worker is configured with its name, the servers that it may
     placement: { layout: layoutWithoutRegions(4), jurisdiction: undefined },
     identityHosts: new Set(["login.example.org", "localhost:8445"]),
   });
-  expect(config.dpopNonceKey.reveal()).toHaveLength(32);
+  expect(config.dpopNonceKeys[0].reveal()).toHaveLength(32);
   expect(JSON.stringify(config)).not.toContain(env.DPOP_NONCE_KEY);
 });
 

@@ -41,7 +41,7 @@ const token = await sign(issuerKey, tokenClaims, tokenHeader);
 const tokenTaken = async (text: string) =>
   (await tokens.verify(new Secret(text), { audience: fhirBase("main"), at })).ok;
 
-const proofs = proofVerifier(new Secret(new Uint8Array(randomBytes(32))));
+const proofs = proofVerifier([new Secret(new Uint8Array(randomBytes(32)))]);
 const proofKey = await newKey("ES256", "ignored");
 const { kid: _, ...jwk } = proofKey.jwk;
 const jkt = await thumbprint(proofKey.jwk);

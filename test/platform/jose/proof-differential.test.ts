@@ -8,7 +8,7 @@ import { epochSeconds, instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { proofVerifier } from "#platform/keys/proof-verifier";
 
-const verifier = proofVerifier(new Secret(new Uint8Array(randomBytes(32))));
+const verifier = proofVerifier([new Secret(new Uint8Array(randomBytes(32)))]);
 const at = instant(Date.now());
 const now = epochSeconds(at);
 const issuer = "https://gateway.example.org";

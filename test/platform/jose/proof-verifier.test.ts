@@ -9,7 +9,7 @@ import { Secret } from "#kernel/secret";
 import { proofVerifier } from "#platform/keys/proof-verifier";
 
 const nonceKey = new Secret(new Uint8Array(randomBytes(32)));
-const verifier = proofVerifier(nonceKey);
+const verifier = proofVerifier([nonceKey]);
 const at = instant(Date.now());
 const now = epochSeconds(at);
 const url = "https://gateway.example.org/v1/fhir/main/Patient/p1";
@@ -152,6 +152,21 @@ test.for([
   ["T33: another key's nonce", "proof_nonce_expired", { nonce: verifier.nonce("other", at) }, {}],
 ] as const)("%s is refused", async ([, reason, changes, header], { expect }) => {
   expect(await verify(await proof(changes, header))).toMatchObject({ ok: false, error: { reason } });
+});
+
+test("a nonce of the old key counts while the key changes, new nonces are the new key's, and no longer after the last step", async ({
+  expect,
+}) => {
+  const next = new Secret(new Uint8Array(randomBytes(32)));
+  const made = await proof();
+  const asked = (keys: Parameters<typeof proofVerifier>[0], text: string) =>
+    proofVerifier(keys).verify(new Secret(text), expected);
+  const [ready, changed, done] = [[nonceKey, next], [next, nonceKey], [next]] as const;
+  for (const keys of [ready, changed]) expect(await asked(keys, made)).toMatchObject({ ok: true });
+  expect(await asked(done, made)).toMatchObject({ error: { reason: "proof_nonce_expired" } });
+  const later = await proof({ nonce: proofVerifier(changed).nonce(jkt, at) });
+  // an isolate that is still at the first step accepts the nonces of an isolate at the second
+  for (const keys of [ready, changed, done]) expect(await asked(keys, later)).toMatchObject({ ok: true });
 });
 
 test("T33: a refusal for a missing nonce includes a nonce, and with it the same client succeeds", async ({

@@ -6,11 +6,13 @@ import { checkLine, readLineProof, writeLineProof } from "#audit/accounting/proo
 import type { LinesRequest, LinesPage } from "#audit/accounting/disclosures";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
+import { Secret } from "#kernel/secret";
 import { sameBytes } from "#ledger/bytes/bytes";
 import { toCbor } from "#ledger/bytes/cbor";
 import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
 import { type AccountingShelf, shelfNameOf } from "#platform/ledger/object/accounting/accounting-shelf";
-import { sealRow } from "#platform/ledger/object/accounting/box";
+import { openRow, sealRow } from "#platform/ledger/object/accounting/box";
+import { OwnCalls } from "#platform/ledger/object/append/own-calls";
 import { LedgerDrain } from "#platform/ledger/object/accounting/drain";
 import { startWith } from "./bucket.ts";
 import {
@@ -404,7 +406,7 @@ test("a row from before rows left out the proof of a line that is alone reads ba
   await runInDurableObject(shelfFor(patient), (_, { storage: { sql } }) => {
     const older = toCbor([content, line.salt, 1, []]);
     const { salt, box } = sealRow(
-      config.accountingKey,
+      config.accountingKeys,
       ["line", subject, place.log, place.index, place.line],
       older,
     );
@@ -442,4 +444,25 @@ test("a contradicting line stops the shard, and neither line is lost; an account
   expect(await failure(() => shard(log).append([disclosureOf(1)]))).toContain("another accounting line");
   expect(await rowsOf(log)).toBe(1);
   expect(await failure(() => found(patientOf(disclosureOf(1))))).toContain("another accounting line");
+});
+
+test("a row and an own call of the old accounting key open while the key changes, and a stranger's never", ({
+  expect,
+}) => {
+  const key = (byte: number) => new Secret(new Uint8Array(32).fill(byte));
+  const [place, content] = [["line", "s", "l", 1, 0], new Uint8Array([1, 2, 3])];
+  const [before, ready, changed] = [[key(1)], [key(1), key(2)], [key(2), key(1)]] as const;
+  const old = sealRow(before, place, content);
+  for (const keys of [ready, changed]) expect(openRow(keys, place, old)).toEqual(content);
+  expect(openRow(ready, place, sealRow(changed, place, content))).toEqual(content);
+  expect(() => openRow([key(3), key(4)], place, old)).toThrow("does not open");
+  const call = { kind: "shelve", shelves: ["a"] } as const;
+  for (const [by, at] of [
+    [before, changed],
+    [changed, ready],
+  ] as const)
+    expect(new OwnCalls(at).open("s0-2026h2", new OwnCalls(by).seal("s0-2026h2", call))).toEqual(call);
+  expect(() => new OwnCalls(ready).open("l", new OwnCalls([key(3)]).seal("l", call))).toThrow(
+    "only the ledger",
+  );
 });

@@ -23,7 +23,7 @@ import {
 } from "./worker.ts";
 
 const proofHash = (name: string) => createHash("sha256").update(name).digest("base64url");
-const ownCalls = new OwnCalls(config.accountingKey);
+const ownCalls = new OwnCalls(config.accountingKeys);
 /** A claim by the log of the following half-year. */
 const claim = (log: string, proof: UsedProof) =>
   shard(log).ownCall(ownCalls.seal(log, { kind: "claim_proof", proof }));

@@ -60,8 +60,8 @@ test("a worker that binds the shard without the ledger's key can claim no proof,
   const log = ownLog();
   await shard(log).append([disclosureOf(2)]);
   const proof = { hash: "p".repeat(43), event: newId() };
-  const strangers = new OwnCalls(new Secret(crypto.getRandomValues(new Uint8Array(32))));
-  const own = new OwnCalls(config.accountingKey);
+  const strangers = new OwnCalls([new Secret(crypto.getRandomValues(new Uint8Array(32)))]);
+  const own = new OwnCalls(config.accountingKeys);
   const subject = subjectKey(config.subjectKey, "main/Patient/x");
   for (const call of [
     { kind: "claim_proof", proof },

@@ -6,7 +6,7 @@ import { Secret } from "#kernel/secret";
 import { pageLinks } from "#platform/origins/page-links";
 
 const key = (byte: number) => new Secret(new Uint8Array(32).fill(byte));
-const links = pageLinks(key(1));
+const links = pageLinks([key(1)]);
 const at = instant(1_800_000_000_000);
 const binding: PageBinding = {
   client: "payer",
@@ -81,10 +81,23 @@ test("it opens only for its client, origin, path, purpose, policy, patient, user
   };
   for (const [name, value] of Object.entries(others))
     expect(await reasonOf(sealed, { ...binding, [name]: value }), name).toBe("page_link_mismatch");
-  expect(await pageLinks(key(2)).open(sealed, binding, at)).toEqual({
+  expect(await pageLinks([key(2)]).open(sealed, binding, at)).toEqual({
     ok: false,
     error: { reason: "page_link_mismatch" },
   });
+});
+
+test("a link of the old key opens while the key changes, and no longer after the last step", async ({
+  expect,
+}) => {
+  const old = await links.seal(place, binding, at);
+  const [ready, changed, done] = [[key(1), key(2)], [key(2), key(1)], [key(2)]] as const;
+  for (const keys of [ready, changed])
+    expect(await pageLinks(keys).open(old, binding, at)).toEqual({ ok: true, value: place });
+  expect(await pageLinks(done).open(old, binding, at)).toMatchObject({ ok: false });
+  const next = await pageLinks(changed).seal(place, binding, at);
+  for (const keys of [ready, changed, done])
+    expect(await pageLinks(keys).open(next, binding, at)).toEqual({ ok: true, value: place });
 });
 
 test("with any byte changed, cut short, made longer or spelled otherwise it does not open", async ({

@@ -174,8 +174,8 @@ export class AccountingDesk implements Disclosures {
    */
   async #shelveLines(shelves: readonly string[]): Promise<void> {
     const now = this.#clock();
-    const { shards, accountingKey } = this.#config;
-    const ownCalls = new OwnCalls(accountingKey);
+    const { shards, accountingKeys } = this.#config;
+    const ownCalls = new OwnCalls(accountingKeys);
     const logs = new Set([...openLogs(shards, now), ...openLogs(shards, instant(now - CLOSED_MS))]);
     await inTurns([...logs], async (log) => {
       await this.#logOf(log).ownCall(ownCalls.seal(log, { kind: "shelve", shelves: [...shelves] }));

@@ -1,11 +1,11 @@
 import { DurableObject } from "cloudflare:workers";
 import { subjectOf } from "#audit/accounting/line";
-import type { Secret } from "#kernel/secret";
+import type { KeyList } from "#kernel/key-list";
 import { fromCbor, toCbor } from "#ledger/bytes/cbor";
 import { openRow, sealRow } from "./box.ts";
 import { type AccountingShelf, shelfNameOf, type ProvableLine } from "./accounting-shelf.ts";
 import { accountingStubs } from "#platform/ledger/client/stubs";
-import { type LedgerEnv, readAccountingKey, readLedgerPlacement } from "#platform/ledger/config";
+import { type LedgerEnv, readAccountingKeys, readLedgerPlacement } from "#platform/ledger/config";
 import { putLines } from "./put-lines.ts";
 
 type IntakeEnv = LedgerEnv & { readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf> };
@@ -43,12 +43,12 @@ interface Batch {
  * worker has a binding to this class.
  */
 export class AccountingIntake extends DurableObject<IntakeEnv> {
-  readonly #accountingKey: Secret<Uint8Array>;
+  readonly #accountingKeys: KeyList;
   #next: number | undefined; // time of the alarm, once it is known
 
   constructor(ctx: DurableObjectState, env: IntakeEnv) {
     super(ctx, env);
-    this.#accountingKey = readAccountingKey(env);
+    this.#accountingKeys = readAccountingKeys(env);
   }
 
   /**
@@ -171,7 +171,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
         salt,
         path,
       ]);
-      const { salt, box } = sealRow(this.#accountingKey, ["intake", part, id], toCbor(rows));
+      const { salt, box } = sealRow(this.#accountingKeys, ["intake", part, id], toCbor(rows));
       this.ctx.storage.sql.exec(
         "INSERT INTO batches VALUES (?, ?, ?, ?, ?)",
         part,
@@ -209,7 +209,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
       const sealed = { salt: new Uint8Array(row.salt), box: new Uint8Array(row.box) };
       batches.push({
         id: row.id,
-        lines: readBatch(openRow(this.#accountingKey, ["intake", part, row.id], sealed)),
+        lines: readBatch(openRow(this.#accountingKeys, ["intake", part, row.id], sealed)),
       });
     }
     return batches;

@@ -5,14 +5,14 @@ import { judgeLine } from "#audit/accounting/line-filter";
 import { compareLogs, type LinePlace, placeText } from "#audit/accounting/line-place";
 import type { LinePart, RowBudget } from "#audit/accounting/merge-lines";
 import { type Instant, instant } from "#kernel/clock";
-import type { Secret } from "#kernel/secret";
+import type { KeyList } from "#kernel/key-list";
 import { utf8 } from "#kernel/encoded";
 import { fromUtf8, sameBytes } from "#ledger/bytes/bytes";
 import { fromCbor, toCbor } from "#ledger/bytes/cbor";
 import { lineCommitment } from "#ledger/leaf/lines";
 import { endOf, halfYearOf } from "#ledger/log-name";
 import { openRow, sealRow } from "./box.ts";
-import { type LedgerEnv, readAccountingKey } from "#platform/ledger/config";
+import { type LedgerEnv, readAccountingKeys } from "#platform/ledger/config";
 
 /** A line on its way to its shelf, with its proof. */
 export interface ProvableLine extends LinePlace {
@@ -56,13 +56,13 @@ const schema = `
  * lines, and the recorded entry point `Disclosures` reads them.
  */
 export class AccountingShelf extends DurableObject<LedgerEnv> {
-  readonly #accountingKey: Secret<Uint8Array>;
+  readonly #accountingKeys: KeyList;
   #swept: string | undefined;
 
   constructor(ctx: DurableObjectState, env: LedgerEnv) {
     super(ctx, env);
     // nothing more of the configuration: thousands of shelves start with each drain
-    this.#accountingKey = readAccountingKey(env);
+    this.#accountingKeys = readAccountingKeys(env);
   }
 
   /**
@@ -91,7 +91,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
         const isAlone = line.lines === 1 && line.path.length === 0; // most lines; their proof is empty
         const proof = isAlone ? [] : [line.lines, line.path];
         const plaintext = toCbor([line.content, line.salt, ...proof]);
-        const { salt, box } = sealRow(this.#accountingKey, placeOf(line), plaintext);
+        const { salt, box } = sealRow(this.#accountingKeys, placeOf(line), plaintext);
         sql.exec(
           "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?)",
           line.subject,
@@ -131,7 +131,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
           upTo = { log, index: leaf, line };
           const place = { subject, ...upTo };
           const [content, salt, count, path] = readRow(
-            openRow(this.#accountingKey, placeOf(place), boxOf(sealed)),
+            openRow(this.#accountingKeys, placeOf(place), boxOf(sealed)),
           );
           const judged = judgeLine(content, filter, without);
           read[judged === "withheld" ? "withheld" : "rows"] += 1;
@@ -154,7 +154,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     const { sql } = this.ctx.storage;
     sql.exec(schema);
     const { salt, box } = sealRow(
-      this.#accountingKey,
+      this.#accountingKeys,
       ["hold", subject, hold.id],
       utf8(JSON.stringify(hold)),
     );
@@ -169,7 +169,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
       subject,
     );
     return rows.toArray().map(({ id, ...sealed }) => {
-      const text = fromUtf8(openRow(this.#accountingKey, ["hold", subject, id], boxOf(sealed))) ?? "";
+      const text = fromUtf8(openRow(this.#accountingKeys, ["hold", subject, id], boxOf(sealed))) ?? "";
       return JSON.parse(text) as Suspension; // the seal proves that `hold` wrote it
     });
   }

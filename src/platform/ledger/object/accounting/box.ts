@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { KeyList } from "#kernel/key-list";
 import { Secret } from "#kernel/secret";
 import { utf8 } from "#kernel/encoded";
 import { concat } from "#ledger/bytes/bytes";
@@ -16,23 +17,25 @@ const nonce = new Uint8Array(12);
 
 /** Seals a row of a shelf. `place` identifies the row: the box opens in no other place. */
 export function sealRow(
-  accountingKey: Secret<Uint8Array>,
+  accountingKeys: KeyList,
   place: readonly unknown[],
   plaintext: Uint8Array,
 ): SealedRow {
   const salt = new Uint8Array(randomBytes(32));
-  return { salt, box: sealBox(keyOf(accountingKey, salt), nonce, aadOf(place), plaintext) };
+  return { salt, box: sealBox(keyOf(accountingKeys[0], salt), nonce, aadOf(place), plaintext) };
 }
 
 /** Throws when the row does not open: a changed row of a shelf must not be ignored silently. */
 export function openRow(
-  accountingKey: Secret<Uint8Array>,
+  accountingKeys: KeyList,
   place: readonly unknown[],
   { salt, box }: SealedRow,
 ): Uint8Array {
-  const plaintext = openBox(keyOf(accountingKey, salt), nonce, aadOf(place), box);
-  if (plaintext === undefined) throw new Error("accounting: a row does not open");
-  return plaintext;
+  for (const key of accountingKeys) {
+    const plaintext = openBox(keyOf(key, salt), nonce, aadOf(place), box);
+    if (plaintext !== undefined) return plaintext;
+  }
+  throw new Error("accounting: a row does not open");
 }
 
 const keyOf = (accountingKey: Secret<Uint8Array>, salt: Uint8Array): Secret<Uint8Array> =>

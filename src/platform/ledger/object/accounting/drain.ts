@@ -1,5 +1,5 @@
 import { subjectOf } from "#audit/accounting/line";
-import type { Secret } from "#kernel/secret";
+import type { KeyList } from "#kernel/key-list";
 import { inclusionProof, nodeHash } from "#ledger/tlog/merkle";
 import { lineCommitment, lineSalt } from "#ledger/leaf/lines";
 import { type AccountingIntake, intakeNameOf } from "./accounting-intake.ts";
@@ -38,7 +38,7 @@ const HURRY_BYTES = 1_048_576; // from this size on, a drain comes early
 export class LedgerDrain {
   readonly #storage: DurableObjectStorage;
   readonly #rows: LineRows;
-  readonly #accountingKey: Secret<Uint8Array>;
+  readonly #accountingKeys: KeyList;
   readonly #origin: string;
   readonly #log: string;
   readonly #receivers: LineReceivers;
@@ -52,7 +52,7 @@ export class LedgerDrain {
 
   constructor(
     storage: DurableObjectStorage,
-    { accountingKey, name }: { readonly accountingKey: Secret<Uint8Array>; readonly name: string },
+    { accountingKeys, name }: { readonly accountingKeys: KeyList; readonly name: string },
     log: string,
     receivers: LineReceivers,
     callsMax = CALLS_MAX,
@@ -60,7 +60,7 @@ export class LedgerDrain {
     this.#callsMax = callsMax;
     this.#storage = storage;
     this.#rows = new LineRows(storage.sql);
-    this.#accountingKey = accountingKey;
+    this.#accountingKeys = accountingKeys;
     this.#origin = `${name}/${log}`;
     this.#log = log;
     this.#receivers = receivers;
@@ -143,7 +143,7 @@ export class LedgerDrain {
     const byShelf = new Map<string, ProvableLine[]>();
     let lines = 0;
     for (const row of rows) {
-      for (const leaf of openLines(this.#accountingKey, this.#origin, row)) {
+      for (const leaf of openLines(this.#accountingKeys, this.#origin, row)) {
         lines += leaf.contents.length;
         if (lines >= LINES_A_TURN) {
           lines = 0;

@@ -1,3 +1,4 @@
+import type { KeyList } from "#kernel/key-list";
 import { Secret } from "#kernel/secret";
 import { concat } from "#ledger/bytes/bytes";
 import { fromCbor, toCbor } from "#ledger/bytes/cbor";
@@ -70,17 +71,15 @@ export class LineRows {
  * on.
  */
 export function openLines(
-  accountingKey: Secret<Uint8Array>,
+  accountingKeys: KeyList,
   origin: string,
   { frame, epoch, counter, salt, box }: LineRow,
 ): readonly LeafLines[] {
   const info = labelled(boxLabel, origin, epoch);
-  const plaintext = openBox(
-    new Secret(hkdf(accountingKey, salt, info)),
-    nonceOf({ keyEpoch: epoch, counter }),
-    concat([info, toCbor(frame)]),
-    box,
-  );
+  const [nonce, data] = [nonceOf({ keyEpoch: epoch, counter }), concat([info, toCbor(frame)])];
+  let plaintext: Uint8Array | undefined;
+  for (const key of accountingKeys)
+    plaintext ??= openBox(new Secret(hkdf(key, salt, info)), nonce, data, box);
   const value = plaintext && fromCbor(plaintext);
   if (!Array.isArray(value)) throw new Error("ledger: stored lines do not open");
   return value.map((leaf: unknown) => {

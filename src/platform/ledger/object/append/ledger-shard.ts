@@ -82,7 +82,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     const { jurisdiction } = ctx.id; // workerd knows none
     if (jurisdiction !== undefined && jurisdiction !== config.jurisdiction)
       throw new Error("configuration: LEDGER_JURISDICTION differs between the ledger and a caller");
-    this.#ownCalls = new OwnCalls(config.accountingKey);
+    this.#ownCalls = new OwnCalls(config.accountingKeys);
     this.#logOf = logStubs(env.LEDGER_SHARD, config);
     const store = new LedgerStore(ctx.storage.sql);
     const restored = restore(store, `${config.name}/${this.#log}`);

@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
+import type { KeyList } from "#kernel/key-list";
 import { Secret } from "#kernel/secret";
 import { utf8 } from "#kernel/encoded";
 import { hkdf } from "#ledger/leaf/seal";
@@ -25,15 +26,18 @@ const label = "phylax ledger own call v1";
  * has.
  */
 export class OwnCalls {
-  readonly #key: Secret<Uint8Array>;
+  readonly #keys: readonly Secret<Uint8Array>[];
 
-  constructor(accountingKey: Secret<Uint8Array>) {
-    this.#key = new Secret(hkdf(accountingKey, new Uint8Array(), utf8(label)));
+  /** The first key seals. A call of any key opens: two objects may start with different values. */
+  constructor(accountingKeys: KeyList) {
+    this.#keys = accountingKeys.map((key) => new Secret(hkdf(key, new Uint8Array(), utf8(label))));
   }
 
   seal(log: string, call: OwnCall): SealedCall {
     const text = JSON.stringify(call);
-    return { text, mac: this.#mac(log, text) };
+    const [key] = this.#keys;
+    if (key === undefined) throw new Error("ledger: no key"); // a KeyList has a first key
+    return { text, mac: this.#mac(log, text, key) };
   }
 
   /** Throws for a call that this ledger did not seal for this log. RPC callers may send any type. */
@@ -43,12 +47,12 @@ export class OwnCalls {
       typeof text === "string" &&
       mac instanceof Uint8Array &&
       mac.length === 32 &&
-      timingSafeEqual(mac, this.#mac(log, text));
+      this.#keys.some((key) => timingSafeEqual(mac, this.#mac(log, text, key)));
     if (!isSealed) throw new Error("ledger: only the ledger may call this");
     return JSON.parse(text) as OwnCall; // this code wrote it: the MAC proves it
   }
 
-  #mac(log: string, text: string): Uint8Array {
-    return new Uint8Array(createHmac("sha256", this.#key.reveal()).update(`${log}\0${text}`).digest());
+  #mac(log: string, text: string, key: Secret<Uint8Array>): Uint8Array {
+    return new Uint8Array(createHmac("sha256", key.reveal()).update(`${log}\0${text}`).digest());
   }
 }

@@ -96,7 +96,7 @@ export class Epoch {
     const lineLabel = labelled(boxLabel, origin, number);
     const [sealer, lineKey] = await Promise.all([
       LeafSealer.of(dataKey, origin, number),
-      sealingKey(new Secret(hkdf(config.accountingKey, lineSalt, lineLabel))),
+      sealingKey(new Secret(hkdf(config.accountingKeys[0], lineSalt, lineLabel))),
     ]);
     dataKey.reveal().fill(0); // from here on only the crypto library has it
     return new Epoch({ number, sealer, lineKey, lineSalt, lineLabel, leaf }, now);

@@ -1,0 +1,123 @@
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { Misuse, printFault } from "../misuse.ts";
+import { readSecrets, writePrivate } from "./keys-new.ts";
+import { newSecret, publicHalfOf, workerConfigs, workerSecrets, type Worker } from "./made-keys.ts";
+
+/** A step of a rotation: a file for `wrangler secret bulk`, or a variable to deploy, and the time to wait. */
+interface Step {
+  readonly does: string;
+  readonly secrets?: Readonly<Record<string, string>>;
+  readonly next: string;
+}
+
+const overlapSeconds: Readonly<Record<string, string>> = {
+  PAGING_KEY: "16 minutes: a paging link is valid for 15",
+  DPOP_NONCE_KEY: "2 minutes: a nonce is valid for one",
+};
+
+const verificationKeys: Readonly<Record<string, string>> = {
+  TOKEN_SIGNING_KEY: "TOKEN_VERIFICATION_KEYS",
+  RESPONSE_SIGNING_KEY: "RESPONSE_VERIFICATION_KEYS",
+};
+
+/**
+ * Writes the steps that replace a secret with no failed request: each step is a file of secrets to deploy, in
+ * the order of their numbers. The workers accept the old and the new key from the first step to the last.
+ */
+export function keysRotate(args: readonly string[]): number {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { out: { type: "string" } },
+  });
+  const [file, name, ...more] = positionals;
+  if (file === undefined || name === undefined || values.out === undefined || more.length > 0)
+    throw new Misuse();
+  try {
+    const secrets = readSecrets(file);
+    const current = secrets[name];
+    if (current === undefined) throw new Error(`${file} has no ${name}`);
+    const worker = workerOf(secrets, name);
+    const folder = resolve(values.out);
+    for (const [index, step] of stepsOf(name, workerSecrets[worker][name] ?? "random", current).entries()) {
+      console.log(`${index + 1}. ${step.does}`);
+      if (step.secrets !== undefined) {
+        const written = join(folder, `${index + 1}-${name}.secrets.json`);
+        writePrivate(written, step.secrets);
+        console.log(`   npx wrangler secret bulk ${written} -c ${workerConfigs[worker]}`);
+      }
+      console.log(`   ${step.next}`);
+    }
+    return 0;
+  } catch (fault) {
+    return printFault(fault);
+  }
+}
+
+/** The worker whose file this is: two workers have a DPOP_NONCE_KEY. */
+function workerOf(secrets: Readonly<Record<string, string>>, name: string): Worker {
+  const all = Object.keys(workerSecrets) as readonly Worker[]; // the table has exactly the workers
+  const [worker] = all
+    .filter((each) => Object.hasOwn(workerSecrets[each], name))
+    .sort((left, right) => shared(right, secrets) - shared(left, secrets));
+  if (worker === undefined) throw new Error(`no worker has the secret ${name}`);
+  return worker;
+}
+
+const shared = (worker: Worker, secrets: Readonly<Record<string, string>>): number => {
+  const names = Object.keys(workerSecrets[worker]);
+  return names.filter((name) => Object.hasOwn(secrets, name)).length - names.length;
+};
+
+function stepsOf(name: string, form: string, current: string): readonly Step[] {
+  const variable = verificationKeys[name];
+  if (variable !== undefined && form === "ES256") return signingSteps(name, variable, current);
+  if (form === "list") return listSteps(name, current);
+  throw new Error(`${name} has no rotation by steps: docs/keys.md says what to do`);
+}
+
+function listSteps(name: string, current: string): readonly Step[] {
+  const made = newSecret(name, "list");
+  const wait = "Wait two minutes, until each isolate has this value.";
+  const later = overlapSeconds[name];
+  const steps: Step[] = [
+    {
+      does: `Accept the new key; the old key is still used.`,
+      secrets: { [name]: `${current} ${made}` },
+      next: wait,
+    },
+    {
+      does: `Use the new key; the old key is still accepted.`,
+      secrets: { [name]: `${made} ${current}` },
+      next:
+        later === undefined ? "Leave it so: rows of the old key are read for six years." : `Wait ${later}.`,
+    },
+  ];
+  return later === undefined
+    ? steps
+    : [...steps, { does: "Drop the old key.", secrets: { [name]: made }, next: "Done." }];
+}
+
+function signingSteps(name: string, variable: string, current: string): readonly Step[] {
+  const made = newSecret(name, "ES256");
+  const both = JSON.stringify({ keys: [publicHalfOf(current), publicHalfOf(made)] });
+  return [
+    {
+      does: `Publish both public halves: set ${variable} in wrangler.toml, and deploy.`,
+      next: `${variable} = '${both}'`,
+    },
+    {
+      does: "Sign with the new key, an hour later: servers that fetch the key set store it for that time.",
+      secrets: { [name]: made },
+      next: "Wait six minutes: a token lives five, and clocks differ by one.",
+    },
+    {
+      does: `Set ${variable} to "", and deploy.`,
+      next:
+        name === "RESPONSE_SIGNING_KEY"
+          ? "Leave the old half in for as long as clients may check an old answer."
+          : "Done.",
+    },
+  ];
+}

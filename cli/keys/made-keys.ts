@@ -1,0 +1,93 @@
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  type JsonWebKey,
+} from "node:crypto";
+import { ROOT_LOG } from "#ledger/root-log";
+import { signatureTypes, verifierKey } from "#ledger/tlog/signed-note";
+
+/** A private JWK with the members that the workers read. */
+export interface PrivateJwk {
+  readonly kty: string;
+  readonly crv: string;
+  readonly x: string;
+  readonly y?: string;
+  readonly d: string;
+  readonly kid: string;
+  readonly alg: string;
+  readonly use: "sig" | "enc";
+}
+
+export type Worker = "gateway" | "control" | "ledger" | "ops" | "witness";
+/** How the value of a secret is made. `list`: `NEW OLD`, the first is used and each is accepted. */
+export type SecretForm = "Ed25519" | "ES256" | "random" | "list";
+
+/** The secrets of each worker, by name, as `wrangler secret bulk` needs them. */
+export const workerSecrets: Readonly<Record<Worker, Readonly<Record<string, SecretForm>>>> = {
+  gateway: {
+    TOKEN_SIGNING_KEY: "ES256",
+    RESPONSE_SIGNING_KEY: "ES256",
+    PAGING_KEY: "list",
+    DPOP_NONCE_KEY: "list",
+  },
+  control: { CONSENT_KEY: "random" },
+  ledger: { CHECKPOINT_KEY: "Ed25519", ACCOUNTING_KEY: "list", SUBJECT_KEY: "random" },
+  ops: { DPOP_NONCE_KEY: "list" },
+  witness: { WITNESS_KEY: "Ed25519" },
+};
+
+/** The configuration of each worker, relative to the repository. */
+export const workerConfigs: Readonly<Record<Worker, string>> = {
+  gateway: "wrangler.toml",
+  control: "workers/control/wrangler.toml",
+  ledger: "workers/ledger/wrangler.toml",
+  ops: "workers/ops/wrangler.toml",
+  witness: "workers/witness/wrangler.toml",
+};
+
+/** 32 random bytes in base64url. */
+export const newRandom = (): string => randomBytes(32).toString("base64url");
+
+/** A new private key. `kid` names its use and day, with random digits, so that two keys never share it. */
+export function newPrivateJwk(alg: "ES256" | "Ed25519" | "ECDH-ES+A256KW", label: string): PrivateJwk {
+  const { privateKey } =
+    alg === "Ed25519" ? generateKeyPairSync("ed25519") : generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const day = new Date().toISOString().slice(0, 10).replaceAll("-", "");
+  return {
+    ...(privateKey.export({ format: "jwk" }) as Pick<PrivateJwk, "kty" | "crv" | "x" | "y" | "d">), // EC and OKP
+    kid: `${label}-${day}-${randomBytes(4).toString("hex")}`,
+    alg,
+    use: alg === "ECDH-ES+A256KW" ? "enc" : "sig",
+  };
+}
+
+/** A new value of a secret, in the text that the worker reads. */
+export function newSecret(name: string, form: SecretForm): string {
+  if (form === "random" || form === "list") return newRandom();
+  const label = name.toLowerCase().replaceAll("_", "-").replace(/-key$/u, "");
+  return JSON.stringify(newPrivateJwk(form, label));
+}
+
+/** The public half of a private JWK, computed from the private part. Throws for a text that is none. */
+export function publicHalfOf(text: string): JsonWebKey & { readonly kid?: string } {
+  try {
+    const { kid, alg, use, ...jwk }: PrivateJwk = JSON.parse(text);
+    const made = createPublicKey(createPrivateKey({ key: jwk, format: "jwk" })).export({ format: "jwk" });
+    return { ...made, kid, alg, use };
+  } catch {
+    throw new Error("not a private JWK"); // the parser's message could quote the key
+  }
+}
+
+/** The verifier key of a log or of the root log, from the private JWK of CHECKPOINT_KEY. */
+export const logVerifierKey = (checkpointKey: string, ledgerName: string, log: string = ROOT_LOG): string =>
+  verifierKey(`${ledgerName}/${log}`, rawPublic(checkpointKey));
+
+/** The verifier key of a witness's cosignatures, from the private JWK of WITNESS_KEY. */
+export const witnessVerifierKey = (witnessKey: string, name: string): string =>
+  verifierKey(name, rawPublic(witnessKey), signatureTypes.cosignature);
+
+const rawPublic = (text: string): Uint8Array =>
+  new Uint8Array(Buffer.from(publicHalfOf(text).x ?? "", "base64url"));

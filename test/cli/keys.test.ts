@@ -1,0 +1,147 @@
+import { mkdtempSync, readFileSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { gatewayConfig } from "#platform/config/gateway-config";
+import { opsConfig } from "#platform/config/ops-config";
+import { readKeyList } from "#kernel/key-list";
+import { readLedgerConfig } from "#platform/ledger/config";
+import { readWitnessConfig } from "#platform/witness/config";
+import { parseWitnessKey } from "#ledger/tlog/cosignature";
+import { parseVerifierKey, verifierKey } from "#ledger/tlog/signed-note";
+import { phylax } from "./phylax.ts";
+
+const folder = () => join(mkdtempSync(join(tmpdir(), "phylax-keys-")), "keys");
+const jsonIn = (...path: readonly string[]): Record<string, string> =>
+  JSON.parse(readFileSync(join(...path), "utf8"));
+const variables = {
+  gateway: {
+    PUBLIC_URL: "https://fhir.example.org",
+    MTLS_URL: "",
+    LEDGER_SHARDS: "4",
+    LEDGER_SPREAD: "2",
+    ORIGIN_HOSTS: "",
+    IDENTITY_HOSTS: "",
+    SECRET_HOSTS: "",
+    TOKEN_VERIFICATION_KEYS: "",
+    RESPONSE_VERIFICATION_KEYS: "",
+  },
+  ops: {
+    OPS_URL: "https://ops.example.org",
+    APPROVALS: "two-persons",
+    IDENTITY_HOSTS: "",
+    LEDGER_SHARDS: "4",
+  },
+  ledger: {
+    LEDGER_NAME: "ledger.example.org",
+    LEDGER_SHARDS: "4",
+    LEDGER_KEEP_MIB: "256",
+    LEDGER_SETTLE_SECONDS: "45",
+  },
+};
+type GatewaySecrets = Pick<
+  Parameters<typeof gatewayConfig>[0],
+  "TOKEN_SIGNING_KEY" | "RESPONSE_SIGNING_KEY" | "PAGING_KEY" | "DPOP_NONCE_KEY"
+>;
+const gatewayWith = (secrets: Readonly<Record<string, string>>, more: object = {}) =>
+  gatewayConfig({ ...variables.gateway, ...(secrets as GatewaySecrets), ...more }); // keys new wrote them
+
+test("keys new makes every secret that the workers read, each file for its owner only, and prints the root log's key", async () => {
+  const [place, auditors] = [folder(), folder()];
+  const made = await phylax("keys", "new", place, "--ledger-name", "ledger.example.org");
+  expect(made.code, made.error).toBe(0);
+  const keys = await Promise.all(
+    ["auditor-1", "auditor-2"].map(async (kid) => {
+      const { out } = await phylax("keys", "new", auditors, "--auditor", kid);
+      expect(out).not.toContain(String(jsonIn(auditors, `${kid}.jwk.json`)["d"]));
+      const key: unknown = JSON.parse(/^for AUDITOR_KEYS: (.*)$/mu.exec(out)?.[1] ?? "");
+      return key;
+    }),
+  );
+  for (const worker of ["gateway", "control", "ledger", "ops"]) {
+    expect(statSync(join(place, `${worker}.secrets.json`)).mode & 0o777).toBe(0o600);
+    for (const secret of Object.values(jsonIn(place, `${worker}.secrets.json`)))
+      expect(made.out).not.toContain(secret);
+  }
+  gatewayWith(jsonIn(place, "gateway.secrets.json"));
+  const { DPOP_NONCE_KEY = "" } = jsonIn(place, "ops.secrets.json");
+  opsConfig({ ...variables.ops, DPOP_NONCE_KEY });
+  expect(Buffer.from(jsonIn(place, "control.secrets.json")["CONSENT_KEY"] ?? "", "base64url")).toHaveLength(
+    32,
+  );
+  const { CHECKPOINT_KEY = "", ACCOUNTING_KEY = "", SUBJECT_KEY = "" } = jsonIn(place, "ledger.secrets.json");
+  const config = readLedgerConfig({
+    ...variables.ledger,
+    AUDITOR_KEYS: { keys },
+    CHECKPOINT_KEY,
+    ACCOUNTING_KEY,
+    SUBJECT_KEY,
+  });
+  const root = verifierKey("ledger.example.org/root", config.checkpointPublicKey);
+  expect(made.out).toContain(`root log: ${root}\n`);
+  expect(jsonIn(place, "public.json")["root"]).toBe(root);
+  expect(readFileSync(join(place, "public.json"), "utf8")).not.toMatch(/"d"/u);
+  const file = join(place, "ledger.secrets.json");
+  const shown = await phylax(
+    "keys",
+    "public",
+    file,
+    "--ledger-name",
+    "ledger.example.org",
+    "--log",
+    "s0-2026h2",
+  );
+  const { logs }: { logs: Record<string, string> } = JSON.parse(shown.out);
+  expect(parseVerifierKey(logs["s0-2026h2"] ?? "")).toMatchObject({
+    ok: true,
+    value: { name: "ledger.example.org/s0-2026h2", publicKey: config.checkpointPublicKey },
+  });
+});
+
+test("keys new overwrites nothing, and makes a witness's key with its verifier key", async () => {
+  const place = folder();
+  const first = await phylax("keys", "new", place, "--witness", "witness.example.org/w1");
+  const text = /^verifier key: (.*)$/mu.exec(first.out)?.[1] ?? "";
+  const { WITNESS_KEY = "" } = jsonIn(place, "witness.secrets.json");
+  const config = readWitnessConfig({
+    WITNESS_NAME: "witness.example.org/w1",
+    WITNESSED_LOGS: [verifierKey("ledger.example.org/root", new Uint8Array(32).fill(7))],
+    WITNESS_KEY,
+  });
+  expect(parseWitnessKey(text)).toMatchObject({ ok: true, value: config.cosigner });
+  const again = await phylax("keys", "new", place, "--witness", "witness.example.org/w1");
+  expect([again.code, again.error]).toEqual([1, expect.stringContaining("exists")]);
+  expect(jsonIn(place, "witness.secrets.json")).toEqual({ WITNESS_KEY });
+  expect((await phylax("keys", "new", place)).code).toBe(2);
+});
+
+test("keys rotate writes steps that every worker reads: the old key first, then the new key, then the new key alone", async () => {
+  const [place, out] = [folder(), folder()];
+  await phylax("keys", "new", place, "--ledger-name", "ledger.example.org");
+  const file = join(place, "gateway.secrets.json");
+  const before = jsonIn(file);
+  expect((await phylax("keys", "rotate", file, "PAGING_KEY", "--out", out)).code).toBe(0);
+  const steps = [1, 2, 3].map((step) => jsonIn(out, `${step}-PAGING_KEY.secrets.json`)["PAGING_KEY"] ?? "");
+  const [old, made] = (steps[0] ?? "").split(" ");
+  expect(old).toBe(before["PAGING_KEY"]);
+  expect(steps.slice(1)).toEqual([`${made} ${old}`, made]);
+  for (const step of steps) expect(readKeyList(step)).toBeDefined();
+  for (const step of steps) gatewayWith({ ...before, PAGING_KEY: step });
+
+  const signing = await phylax("keys", "rotate", file, "TOKEN_SIGNING_KEY", "--out", out);
+  const published = /^ {3}TOKEN_VERIFICATION_KEYS = '(.*)'$/mu.exec(signing.out)?.[1] ?? "";
+  expect(published).not.toContain('"d"');
+  const next = jsonIn(out, "2-TOKEN_SIGNING_KEY.secrets.json");
+  const config = gatewayWith({ ...before, ...next }, { TOKEN_VERIFICATION_KEYS: published });
+  const kids = [before, next].map(
+    (each) => (JSON.parse(each["TOKEN_SIGNING_KEY"] ?? "") as { kid: string }).kid,
+  );
+  expect(config.tokenVerificationKeys.map(({ kid }) => kid)).toEqual(kids);
+
+  const ledger = join(place, "ledger.secrets.json");
+  const never = await phylax("keys", "rotate", ledger, "SUBJECT_KEY", "--out", out);
+  expect([never.code, never.error]).toEqual([1, expect.stringContaining("docs/keys.md")]);
+  const accounting = await phylax("keys", "rotate", ledger, "ACCOUNTING_KEY", "--out", out);
+  expect(accounting.out).toContain("-c workers/ledger/wrangler.toml");
+  expect(accounting.out).toContain("six years");
+});
