@@ -1,12 +1,14 @@
 import { join } from "node:path";
 import { originProblems } from "#platform/origins/origin-state";
-import { ensureAuthority, ensureServerCertificate } from "./certificates.ts";
+import { ensureAuthority, ensureServerCertificate, issueClientCertificate } from "./certificates.ts";
 import { claim } from "./claim.ts";
 import { demo } from "./demo/demo.ts";
 import { keepDevFile, rootKey, witnessKey } from "./dev-json.ts";
 import { openFhirServer } from "./fhir-server/fhir-server.ts";
 import { startFront } from "./front/front.ts";
 import { operatorsClient } from "./identity-provider/operators.ts";
+import { consentPageClient } from "./identity-provider/consent/consent-filer.ts";
+import { consentPageEntry } from "./identity-provider/consent/consent-page-entry.ts";
 import { startIdentityProvider } from "./identity-provider/start.ts";
 import { holdKeptPort } from "./kept-port.ts";
 import { keptKey, keptSecret, publicHalf } from "./keys.ts";
@@ -119,10 +121,17 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
     const server = await ensureServerCertificate(pki);
     const { patient, patients } = origin;
+    const consentPage = await issueClientCertificate(
+      pki,
+      consentPageClient,
+      `O=Springfield General Hospital, CN=${consentPageClient}`,
+    );
     const provider = await startIdentityProvider({
       state,
       server,
       clientCa: clientCa.cert,
+      ca: serverCa.cert,
+      consentPage,
       portsOfOthers: [port, opsPort.port],
       audience: fhir,
       patients,
@@ -143,6 +152,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       issuer,
     });
     await runtime.applyRegistry(registry);
+    await runtime.applyRegistry(consentPageEntry(originName, issuer.iss, consentPage));
     const { machine, people } = await sandboxOperators(pki, issuer.iss, [officerLogin, approverLogin]);
     for (const { entry } of [machine, ...people]) await runtime.admitOperator(entry);
     if (file !== undefined) await addFile(runtime, file, say);

@@ -1,6 +1,7 @@
 import type { JWK } from "jose";
 import { errors, interactionPolicy, type Client, type Context } from "oidc-provider";
 import { asksForTwoFactors, assurance } from "./assurance.ts";
+import type { ConsentFiler } from "./consent/consent-filer.ts";
 import { messagePage } from "./pages.ts";
 import { certificateOf, operatorsClient, operatorScope } from "./operators.ts";
 import type { Account, Person } from "./people.ts";
@@ -21,6 +22,8 @@ export interface ProviderSetting {
   /** Ids of the public clients that cannot bind a token to a key: any holder of such a token can use it. */
   readonly unboundClients: readonly string[];
   readonly operators: OperatorsSetting;
+  /** Files what a person chooses on the consent page. */
+  readonly consents: ConsentFiler;
 }
 
 export interface OperatorsSetting {

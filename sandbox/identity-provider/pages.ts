@@ -1,6 +1,24 @@
-/** A page is a few lines of HTML: no script, no style, no external content. */
+import { createHash } from "node:crypto";
+import { categories, type Choices } from "./consent/choices.ts";
+import { scopesInWords } from "./consent/scope-words.ts";
+
+const style =
+  ":root{color-scheme:light dark;--ink:#1a1c1e;--soft:#54595f;--line:#c9ced4;--paper:#fff;--tint:#f3f5f7;--act:#0b57a4;--on-act:#fff}" +
+  "@media(prefers-color-scheme:dark){:root{--ink:#e6e8ea;--soft:#a9b0b7;--line:#41474d;--paper:#15181b;--tint:#1f2327;--act:#8bbcf0;--on-act:#10151a}}" +
+  "*{box-sizing:border-box}body{font:16px/1.5 system-ui,sans-serif;margin:0;color:var(--ink);background:var(--tint)}" +
+  "main{max-width:34rem;margin:2rem auto;padding:1.5rem;background:var(--paper);border:1px solid var(--line);border-radius:.5rem}" +
+  "h1{font-size:1.5rem;line-height:1.25;margin:0 0 1rem}h2{font-size:1.05rem;margin:1.5rem 0 .25rem}p{margin:.5rem 0}ul{margin:.5rem 0;padding-left:1.25rem}" +
+  "label{display:block}fieldset{border:1px solid var(--line);border-radius:.5rem;margin:1.5rem 0 1rem;padding:.5rem 1rem 1rem}legend{font-weight:600;padding:0 .25rem}" +
+  "fieldset label{display:flex;gap:.6rem;align-items:baseline;padding:.3rem 0}input:not([type=checkbox]){display:block;width:100%;font:inherit;padding:.5rem;margin-top:.25rem;border:1px solid var(--soft);border-radius:.25rem;color:var(--ink);background:var(--paper)}" +
+  "button{font:inherit;padding:.6rem 1.25rem;margin:.5rem .5rem 0 0;border:1px solid var(--act);border-radius:.25rem;cursor:pointer;background:var(--paper);color:var(--act)}button[value=allow]{background:var(--act);color:var(--on-act)}" +
+  "[role=alert]{border-left:.25rem solid #b3261e;padding-left:.75rem}small{color:var(--soft)}@media(max-width:36rem){main{margin:0;border:0;border-radius:0;min-height:100vh}}";
+
+/** The only content besides text that a page has. */
+export const styleSource = `'sha256-${createHash("sha256").update(style).digest("base64")}'`;
+
+/** A page has text and one style: no script, no external content. */
 const page = (title: string, body: string): string =>
-  `<!doctype html>\n<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">\n<title>${text(title)}</title>\n<h1>${text(title)}</h1>\n${body}\n</html>\n`;
+  `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">\n<title>${text(title)}</title><style>${style}</style></head>\n<body><main><h1>${text(title)}</h1>\n${body}\n</main></body></html>\n`;
 
 export interface SignInPage {
   /** Asks for the second factor too. */
@@ -13,7 +31,7 @@ export interface SignInPage {
 export function signInPage({ withCode, problem }: SignInPage): string {
   return page(
     "Sign in",
-    `${problem === undefined ? "" : `<p role="alert">${text(problem)}</p>\n`}<form method="post" autocomplete="off">
+    `${alert(problem)}<form method="post" autocomplete="off">
 <p><label>Login <input name="login" required maxlength="64" autocomplete="username"></label>
 <p><label>Password <input name="password" type="password" required maxlength="128" autocomplete="current-password"></label>
 ${withCode ? '<p><label>Code of your authenticator <input name="code" required inputmode="numeric" pattern="[0-9]{6}" autocomplete="one-time-code"></label>\n' : ""}<p><button name="decision" value="allow">Sign in</button>
@@ -22,17 +40,54 @@ ${withCode ? '<p><label>Code of your authenticator <input name="code" required i
   );
 }
 
-/** The page for consent. It lists the scopes that the client requests. */
-export function consentPage(client: string, login: string, scopes: readonly string[]): string {
+export interface ConsentPage {
+  readonly client: string;
+  readonly login: string;
+  /** The scopes that the client requests. */
+  readonly scopes: readonly string[];
+  /** What the person chose before; undefined for a person without records of their own: an operator. */
+  readonly choices: Choices | undefined;
+  /** The reason why the choices were not filed. */
+  readonly problem?: string;
+}
+
+/**
+ * The page for consent: what the app gets, in words, for which purpose, and what the person shares of sensitive
+ * records.
+ */
+export function consentPage({ client, login, scopes, choices, problem }: ConsentPage): string {
+  const asked = scopesInWords(scopes)
+    .map((sentence) => `<li>${text(sentence)}</li>`)
+    .join("");
+  const purpose =
+    choices === undefined
+      ? ""
+      : "<p>The app asks for you: it gets what you may see yourself, because you ask for it (your own request, 45 CFR 164.524).";
   return page(
     `${client} asks for access`,
-    `<p>You are signed in as ${text(login)}. ${text(client)} asks for:</p>
-<ul>${scopes.map((scope) => `<li>${text(scope)}</li>`).join("")}</ul>
-<form method="post"><p><button name="decision" value="allow">Allow</button> <button name="decision" value="deny">Deny</button></form>`,
+    `${alert(problem)}<p>You are signed in as ${text(login)}. ${text(client)} wants to:</p>
+<ul>${asked}</ul>
+${purpose}
+<form method="post">${choices === undefined ? "" : choicesOf(choices)}<p><button name="decision" value="allow">Allow</button> <button name="decision" value="deny">Deny</button></form>`,
   );
 }
 
+const choicesOf = (choices: Choices): string =>
+  `<fieldset><legend>Your sensitive records</legend>
+<p>Tick what those who treat you may see. They do not see the records of a category that is not ticked. Your choice does not change what you see yourself. You can choose again at each sign-in; a change counts within ten seconds.
+${categories
+  .map(
+    ({ id, words }) =>
+      `<label><input type="checkbox" name="share-${id}" value="yes"${choices.has(id) ? " checked" : ""}> ${text(words)}</label>`,
+  )
+  .join("\n")}
+<p><small>Psychotherapy notes are never part of it. Your choice is filed as a Consent in your record.</small></fieldset>
+`;
+
 export const messagePage = (title: string, message: string): string => page(title, `<p>${text(message)}</p>`);
+
+const alert = (problem: string | undefined): string =>
+  problem === undefined ? "" : `<p role="alert">${text(problem)}</p>\n`;
 
 const entities: Readonly<Record<string, string>> = {
   "&": "&amp;",

@@ -2,6 +2,7 @@ import { Provider, type Context, type Middleware } from "oidc-provider";
 import { Attempts } from "./attempts.ts";
 import { configuration, type ProviderSetting } from "./configuration.ts";
 import { Doorkeeper, type Person } from "./people.ts";
+import { styleSource } from "./pages.ts";
 import { signInPages } from "./sign-in.ts";
 import { launchContext } from "./smart.ts";
 
@@ -26,6 +27,8 @@ export function identityProvider(setting: ProviderSetting, say: (line: string) =
       issuer: setting.iss,
       doorkeeper: new Doorkeeper([...setting.people, ...setting.operators.accounts]),
       attempts: new Attempts(),
+      people,
+      consents: setting.consents,
     }),
   );
   // The fault's name only: a message may quote a person's input.
@@ -42,7 +45,7 @@ function onlyByItsName(host: string): Middleware {
   return async (context, next) => {
     context.set(
       "Content-Security-Policy",
-      "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+      `default-src 'none'; style-src ${styleSource}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`,
     );
     context.set("Referrer-Policy", "same-origin"); // no-referrer would make a form's Origin "null"
     context.set("X-Content-Type-Options", "nosniff");

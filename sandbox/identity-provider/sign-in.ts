@@ -2,8 +2,10 @@ import type { IncomingMessage } from "node:http";
 import { errors, type Context, type Interaction, type Middleware, type Provider } from "oidc-provider";
 import { asksForTwoFactors, assurance } from "./assurance.ts";
 import type { Attempts } from "./attempts.ts";
-import { consentPage, messagePage, signInPage } from "./pages.ts";
-import type { Doorkeeper } from "./people.ts";
+import { choicesIn } from "./consent/choices.ts";
+import type { ConsentFiler } from "./consent/consent-filer.ts";
+import { consentPage, messagePage, signInPage, styleSource } from "./pages.ts";
+import type { Doorkeeper, Person } from "./people.ts";
 import { operatorScope } from "./operators.ts";
 import { fhirScopes } from "./smart.ts";
 
@@ -12,6 +14,9 @@ export interface SignInPorts {
   readonly issuer: string;
   readonly doorkeeper: Doorkeeper;
   readonly attempts: Attempts;
+  /** The people with records of their own, by login. */
+  readonly people: ReadonlyMap<string, Person>;
+  readonly consents: ConsentFiler;
 }
 
 const bodyBytesMax = 4_096;
@@ -26,7 +31,7 @@ export function signInPages(ports: SignInPorts): Middleware {
     if (interaction === undefined)
       return show(context, 400, messagePage("Too late", "This sign-in has ended. Begin again at the app."));
     allowTheWayBack(context, interaction);
-    if (context.method === "GET") return show(context, 200, firstPage(interaction));
+    if (context.method === "GET") return show(context, 200, firstPage(ports, interaction));
     // Cookies are SameSite=Lax already. Browsers also name the origin of a form from a different site.
     const origin = context.get("origin");
     const form =
@@ -38,9 +43,9 @@ export function signInPages(ports: SignInPorts): Middleware {
     const decision = form.get("decision");
     if (decision === "deny") return goOn(ports, context, { error: "access_denied" }, false);
     // a missing decision is no consent
-    if (decision !== "allow") return show(context, 400, firstPage(interaction));
+    if (decision !== "allow") return show(context, 400, firstPage(ports, interaction));
     return interaction.prompt.name === "consent"
-      ? agree(ports, context, interaction)
+      ? agree(ports, context, interaction, form)
       : signIn(ports, context, interaction, form);
   };
 }
@@ -51,10 +56,19 @@ function unlessItEnded(fault: unknown): undefined {
 
 const grantable: ReadonlySet<string> = new Set([...fhirScopes, operatorScope]);
 
-function firstPage({ prompt, params, session }: Interaction): string {
+function firstPage(ports: SignInPorts, interaction: Interaction, problem?: string): string {
+  const { prompt, params, session } = interaction;
   if (prompt.name !== "consent") return signInPage({ withCode: asksForTwoFactors(params) });
   const scopes = (params["scope"] ?? "").split(" ").filter((scope) => grantable.has(scope));
-  return consentPage(params["client_id"] ?? "", session?.accountId ?? "", scopes);
+  const login = session?.accountId ?? "";
+  const choices = ports.people.has(login) ? ports.consents.choicesOf(login) : undefined;
+  return consentPage({
+    client: params["client_id"] ?? "",
+    login,
+    scopes,
+    choices,
+    ...(problem !== undefined && { problem }),
+  });
 }
 
 async function signIn(
@@ -94,11 +108,17 @@ async function signIn(
   return goOn(ports, context, { login }, false);
 }
 
-async function agree(
-  ports: SignInPorts,
-  context: Context,
-  { prompt: { details }, params, session, grantId }: Interaction,
-) {
+async function agree(ports: SignInPorts, context: Context, interaction: Interaction, form: URLSearchParams) {
+  const {
+    prompt: { details },
+    params,
+    session,
+    grantId,
+  } = interaction;
+  // before the app gets its code: a choice that is not filed must not look as if it counted
+  const person = ports.people.get(session?.accountId ?? "");
+  if (person !== undefined && !(await ports.consents.file(person, choicesIn(form), new Date())))
+    return show(context, 503, firstPage(ports, interaction, "Your choice could not be filed. Try again."));
   const { Grant } = ports.provider;
   const earlier = grantId === undefined ? undefined : await Grant.find(grantId);
   const grant =
@@ -135,7 +155,7 @@ function allowTheWayBack(context: Context, { params }: Interaction): void {
   const app = URL.parse(params["redirect_uri"] ?? "")?.origin ?? "";
   context.set(
     "Content-Security-Policy",
-    `default-src 'none'; form-action 'self' ${app}; frame-ancestors 'none'; base-uri 'none'`,
+    `default-src 'none'; style-src ${styleSource}; form-action 'self' ${app}; frame-ancestors 'none'; base-uri 'none'`,
   );
 }
 

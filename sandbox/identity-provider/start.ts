@@ -6,6 +6,7 @@ import type { CertificateFiles } from "../certificates.ts";
 import { sandboxIssuer, type SandboxIssuer } from "../demo/issuer.ts";
 import { listenOnKeptPort } from "../kept-port.ts";
 import { keptSecret } from "../keys.ts";
+import { ConsentFiler } from "./consent/consent-filer.ts";
 import type { OperatorsSetting } from "./configuration.ts";
 import { accountOf, peopleOf, type Account, type Person } from "./people.ts";
 import { identityProvider } from "./provider.ts";
@@ -15,6 +16,10 @@ export interface IdentityProviderOptions {
   readonly server: CertificateFiles;
   /** Path of the authority that signs valid client certificates. */
   readonly clientCa: string;
+  /** Path of the authority of the gateway's certificate. */
+  readonly ca: string;
+  /** The certificate of the consent page, with which it files Consents at the gateway. */
+  readonly consentPage: CertificateFiles;
   /** Ports that are reserved, even if no server listens there yet. */
   readonly portsOfOthers: readonly number[];
   /** FHIR base. */
@@ -71,10 +76,17 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     cookies: keptSecret(join(state, "secrets", "sign-in-cookies")),
     dpopNonce: keptSecret(join(state, "secrets", "sign-in-nonce")),
   };
+  const consents = new ConsentFiler({
+    iss: issuer.iss,
+    key,
+    fhir: audience,
+    ca: options.ca,
+    certificate: options.consentPage,
+  });
   server.on(
     "request",
     identityProvider(
-      { iss: issuer.iss, audience, key, secrets, people, clients, unboundClients, operators },
+      { iss: issuer.iss, audience, key, secrets, people, clients, unboundClients, operators, consents },
       say,
     ).callback(),
   );

@@ -14,13 +14,15 @@ async function holding<T>(
 ): Promise<T> {
   const state = mkdtempSync(join(tmpdir(), "phylax-"));
   const pki = join(state, "pki");
-  const { clientCa } = await ensureAuthority(pki);
+  const { clientCa, serverCa } = await ensureAuthority(pki);
   const server = await ensureServerCertificate(pki);
   const start = (gatewayPort = 8443) =>
     startIdentityProvider({
       state,
       server,
       clientCa: clientCa.cert,
+      ca: serverCa.cert,
+      consentPage: server, // unused: no choice is made here
       portsOfOthers: [gatewayPort],
       audience: "https://localhost:8443/v1/fhir/main",
       patients: ["amara-okafor"],

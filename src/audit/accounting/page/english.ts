@@ -55,6 +55,10 @@ const kinds: Readonly<Record<string, readonly [one: string, several: string]>> =
 /** `ImagingStudy` as `imaging study`. */
 const spelled = (kind: string): string => kind.replaceAll(/(?<=[a-z])(?=[A-Z])/gu, " ").toLowerCase();
 
+/** A FHIR resource type in words: for one, and for several. */
+export const kindInWords = (kind: string): readonly [one: string, several: string] =>
+  (Object.hasOwn(kinds, kind) ? kinds[kind] : undefined) ?? [spelled(kind), `${spelled(kind)} records`];
+
 /** The page's texts in English, dates as in the United States. */
 export const english: PageTexts = {
   language: "en-US",
@@ -100,13 +104,7 @@ export const english: PageTexts = {
   },
   caption: (zone) => `Disclosures, oldest first. Times are ${zone}.`,
   nothing: "No disclosure is listed for this time.",
-  counted: (kind, count) => {
-    const [one, several] = (Object.hasOwn(kinds, kind) ? kinds[kind] : undefined) ?? [
-      spelled(kind),
-      `${spelled(kind)} records`,
-    ];
-    return `${count} ${count === 1 ? one : several}`;
-  },
+  counted: (kind, count) => `${count} ${kindInWords(kind)[count === 1 ? 0 : 1]}`,
   noCounts: "the answer that nothing was found",
   purpose: (code) => purposeWords(code) ?? `purpose ${code}`,
   required: "Yes",
