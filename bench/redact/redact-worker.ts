@@ -16,9 +16,12 @@ import { evaluate } from "#policy/evaluate";
 import type { Grant } from "#policy/grant";
 import type { RedactCase } from "./cases.ts";
 
-/** What to do how often. The answer is the number of bytes that left, or with `show` the bytes. */
+/**
+ * What to do how often. `engine` has the body in one piece, `windows` in pieces of 64 KiB. The answer is the
+ * number of bytes that left, or with `show` the bytes.
+ */
 export interface RedactTask {
-  readonly how: "engine" | "json";
+  readonly how: "engine" | "windows" | "json";
   readonly times: number;
   readonly show: boolean;
 }
@@ -31,6 +34,8 @@ interface Loaded {
   readonly originBase: string;
   readonly body: Uint8Array;
   readonly origins: Origins;
+  /** An origin whose body arrives in pieces of 64 KiB. */
+  readonly inWindows: Origins;
 }
 let loaded: Loaded | undefined;
 
@@ -42,7 +47,7 @@ export default {
     }
     if (loaded === undefined) return new Response("no case is loaded", { status: 409 });
     const { how, times, show }: RedactTask = await request.json();
-    const run = how === "engine" ? cut : parseAndStringify;
+    const run = runs[how];
     let out: readonly Uint8Array[] = [];
     let bytes = 0;
     for (let n = 0; n < times; n++) {
@@ -60,23 +65,37 @@ function load({ policy, request, originBase, body: text }: RedactCase): Loaded {
   if (!isReading(interaction)) throw new Error(`${request} is no read and no search`);
   const grant = value(evaluate(compilePolicy(document, "sha256:bench"), access(), interaction));
   const body = new TextEncoder().encode(text);
-  const whole: OriginBody = {
+  const windows: Uint8Array[] = [];
+  // each window has an array of its own, like the pieces of a stream
+  for (let at = 0; at < body.length; at += windowBytes) windows.push(body.slice(at, at + windowBytes));
+  return {
+    grant,
+    originBase,
+    body,
+    origins: originOf([body], originBase),
+    inWindows: originOf(windows, originBase),
+  };
+}
+
+const windowBytes = 65_536;
+
+function originOf(pieces: readonly Uint8Array[], base: string): Origins {
+  const body: OriginBody = {
     async *[Symbol.asyncIterator]() {
-      yield ok(body);
+      for (const piece of pieces) yield ok(piece);
     },
   };
-  const origins: Origins = {
+  return {
     traits: async () => undefined,
-    ask: async () => ({ kind: "answered", body: whole, base: originBase }),
+    ask: async () => ({ kind: "answered", body, base }),
     send: async () => undefined,
   };
-  return { grant, originBase, body, origins };
 }
 
 const access = () => ({ scopes: value(parseScopes("system/*.rs")), patient: undefined });
 
 /** With a session for each answer, as the gateway has it: nothing is remembered that a request would not find. */
-async function cut({ grant, originBase, body, origins }: Loaded): Promise<readonly Uint8Array[]> {
+async function cut({ grant, originBase, body }: Loaded, origins: Origins): Promise<readonly Uint8Array[]> {
   const at = instant(0);
   const session = new OriginSession(origins, {
     name: "main",
@@ -106,6 +125,12 @@ async function parseAndStringify({ body }: Loaded): Promise<readonly Uint8Array[
   const parsed: unknown = JSON.parse(decoder.decode(body));
   return [encoder.encode(JSON.stringify(parsed))];
 }
+
+const runs: Readonly<Record<RedactTask["how"], (one: Loaded) => Promise<readonly Uint8Array[]>>> = {
+  engine: (one) => cut(one, one.origins),
+  windows: (one) => cut(one, one.inWindows),
+  json: parseAndStringify,
+};
 
 function value<T>(result: Result<T, unknown>): T {
   if (!result.ok) throw new Error(`refused: ${JSON.stringify(result.error)}`);

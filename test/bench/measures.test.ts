@@ -24,7 +24,7 @@ test("a verdict says what was met, missed, or not measured at all", ({ expect })
   expect(verdict("cpu-2k-vs-bare", 4.1)).toBe("MISSED");
   expect(verdict("rps-2k-vs-stock", 0.59)).toBe("MISSED");
   expect(verdict("rps-2k-vs-stock", 0.9)).toBe("goal");
-  const absent = notMeasured("redact-stream-share", "no streaming engine");
+  const absent = notMeasured("verify-vs-sha256", "no log");
   expect(verdictOf(absent)).toBe("not measured");
   expect(measureRow(absent)).toContain("not measured");
   expect(() => ratioOf("cpu-2k-vs-bare", [{ a: 1, b: 0 }])).toThrow("no finite value");
