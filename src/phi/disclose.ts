@@ -222,15 +222,17 @@ export class Discloser {
   ahead(type: string, part: () => "row" | "key"): AheadReader {
     const cutter = this.#cutterFor(type, "search");
     let chunk: Uint8Array = new Uint8Array();
+    let mayNest = false;
     return {
       begin: (next) => {
         chunk = next;
+        mayNest = this.#mayNest(next);
         cutter.begin(next);
       },
       entryAt: (at) => {
         let cut = this.#engine === "plain" ? undefined : cutter.entryAt(at, part());
         const bytes = chunk.subarray(at, cut?.entryEnd);
-        if (cut !== undefined && cut.kind !== "key" && this.#mayNest(bytes)) cut = undefined;
+        if (mayNest && cut !== undefined && cut.kind !== "key" && this.#mayNest(bytes)) cut = undefined;
         this.#ahead = { bytes, cut };
         return cut && bytes;
       },

@@ -1,6 +1,6 @@
 import { ownerPathsOf, ownersNamed, type Concerned, type Nesting } from "#fhir/r4/compartment";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
-import { mentionOf, patientIn, type FhirBase } from "#fhir/r4/reference";
+import { mentionOf, patientIn, plainTypeOf, type FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import { showsAll } from "#policy/view/shown";
@@ -92,16 +92,49 @@ export const containedMax = 200;
 export const identifiesTarget = ({ elements }: ObjectView): boolean =>
   ["reference", "type", "identifier"].every((name) => elements.has(name));
 
+/** The members of a reference, besides an identifying whole, that decide what its `reference` may mean. */
+export interface ShownTarget {
+  /** The view shows `reference`. */
+  readonly isText: boolean;
+  /** It shows neither `type` nor `display` beside it. */
+  readonly isAlone: boolean;
+}
+
+export const shownTarget = ({ elements }: ObjectView): ShownTarget => ({
+  isText: elements.has("reference"),
+  isAlone: !elements.has("type") && !elements.has("display"),
+});
+
 /**
- * Answers whether a view may hide the owner of a resource. The view decides, and the presence of the owner
- * elements that the view shows.
+ * Answers whether the shown text of a reference settles which patient the record names, whatever the view
+ * hides of the reference: a text `Patient/id` names that patient, and any other `Type/id` names none, unless a
+ * shown `type` or `display` beside it may mean a person.
+ */
+export function isSettled(text: string | undefined, { isText, isAlone }: ShownTarget): boolean {
+  const type = isText && text !== undefined ? plainTypeOf(text) : undefined;
+  return type !== undefined && (isAlone || type === "Patient");
+}
+
+/**
+ * Answers whether a view may hide the owner of a resource. The view decides, and the owner elements that the
+ * view shows.
  */
 export function hidesOwner(resource: JsonObject, { object }: ResourceView): boolean {
   if (object.everything) return false;
   const { owners, participants } = ownerPathsOf(textAt(resource, "resourceType") ?? "");
   const isHidden = (path: readonly string[]) => !showsReference(object, path);
-  if (owners.some(isHidden)) return true;
+  if (owners.some((path) => isHidden(path) && !statesOwner(resource, object, path))) return true;
   return participants.some(isHidden) && owners.every((path) => valuesAt(resource, path).length === 0);
+}
+
+/** The record's owner follows from the text of `reference` alone, so a shown `Type/id` leaves nothing open. */
+function statesOwner(resource: JsonObject, view: ObjectView, [first = "", ...below]: readonly string[]) {
+  const element = view.elements.get(first);
+  const isSingle = below.length === 0 && element?.kind === "object" && !element.repeats;
+  if (!isSingle || element.slices.length > 0 || element.others?.elements.has("reference") !== true)
+    return false;
+  const value = property(resource, first);
+  return isObject(value) && plainTypeOf(textAt(value, "reference") ?? "") !== undefined;
 }
 
 function showsReference(view: ObjectView, [first, ...below]: readonly string[]): boolean {
@@ -276,8 +309,11 @@ class Redaction {
 
   /** A reference of which any part leaves means a person, even if only `display` names that person. */
   #mention(reference: JsonObject, view: ObjectView): void {
-    const mention = mentionOf(reference, this.#bases);
-    const isIdentified = identifiesTarget(view);
+    const text = textAt(reference, "reference");
+    const isWhole = identifiesTarget(view);
+    const isText = !isWhole && text !== undefined && isSettled(text, shownTarget(view));
+    const mention = mentionOf(isText ? { reference: text } : reference, this.#bases);
+    const isIdentified = isWhole || isText;
     if (!isIdentified) this.#room += 1;
     if (mention.kind === "patient") this.#patients.add(mention.id);
     if (mention.kind === "patient" && isIdentified) this.#seen.add(mention.id);

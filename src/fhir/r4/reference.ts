@@ -42,6 +42,14 @@ export const isId = (text: string): boolean => id.test(text) && !/^\.+$/u.test(t
 const relative =
   /^(?<type>[A-Za-z]+)\/(?<id>[A-Za-z0-9\-.]{1,64})(?:\/_history\/(?<version>[A-Za-z0-9\-.]{1,64}))?$/u;
 
+/** The type of a text `Type/id` with an R4 type, if its id has no dot in it. Every reader follows such a text alike. */
+export function plainTypeOf(text: string): ResourceType | undefined {
+  const { type = "" } = plain.exec(text)?.groups ?? {};
+  return isResourceType(type) ? type : undefined;
+}
+
+const plain = /^(?<type>[A-Za-z]+)\/[A-Za-z0-9-]{1,64}$/u;
+
 /** Reads a reference that was found below the given FHIR base. */
 export function parseReference(text: string, base: FhirBase): Reference {
   if (text.startsWith("#")) return { kind: "fragment", id: text.slice(1) };

@@ -426,17 +426,16 @@ export class ByteCutter {
       if (isIdAlone && (nodeFlags & nodeFlag.sibling) !== 0) throw unusual; // with a value it is
       if (isIdAlone) return false;
       if ((nodeFlags & nodeFlag.reference) !== 0) {
-        const isIdentified = (nodeFlags & nodeFlag.identifies) !== 0;
+        mentions.showing(
+          (nodeFlags & nodeFlag.identifies) !== 0,
+          (nodeFlags & nodeFlag.text) !== 0,
+          (nodeFlags & nodeFlag.alone) !== 0,
+        );
         const isPlain =
           isReferencePlain && (typeEnd === 0 || (isTypePlain && !mayNamePatient(bytes, typeStart, typeEnd)));
         if (isPlain)
-          mentions.mention(
-            bytes,
-            referenceStart + 1,
-            referenceEnd === 0 ? 0 : referenceEnd - 1,
-            isIdentified,
-          );
-        else this.#mention(referenceStart, referenceEnd, typeStart, typeEnd, isIdentified);
+          mentions.mention(bytes, referenceStart + 1, referenceEnd === 0 ? 0 : referenceEnd - 1);
+        else this.#mention(referenceStart, referenceEnd, typeStart, typeEnd);
       }
     }
     const groups = table[node + nodeField.requiredCount] ?? 0;
@@ -732,11 +731,11 @@ export class ByteCutter {
     return isKept;
   }
 
-  #mention(from: number, to: number, typeFrom: number, typeTo: number, isIdentified: boolean): void {
+  #mention(from: number, to: number, typeFrom: number, typeTo: number): void {
     const reference: Record<string, Json> = {};
     if (to > 0) reference["reference"] = this.#read(from, to);
     if (typeTo > 0) reference["type"] = this.#read(typeFrom, typeTo);
-    this.mentions.mentionRead(reference, isIdentified);
+    this.mentions.mentionRead(reference);
   }
 
   #noteLastUpdated(look: number, start: number, end: number): void {

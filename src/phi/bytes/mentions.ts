@@ -1,5 +1,6 @@
-import type { JsonObject } from "#fhir/json/json";
-import { mentionOf, patientIn, type FhirBase } from "#fhir/r4/reference";
+import { textAt, type JsonObject } from "#fhir/json/json";
+import { mentionOf, patientIn, plainTypeOf, type FhirBase } from "#fhir/r4/reference";
+import { isSettled } from "#phi/redact";
 import { isSame } from "./words.ts";
 
 /** A reference text whose patient is known. */
@@ -8,11 +9,17 @@ interface Known {
   readonly patient: string | undefined;
   /** The reference means a patient whom it does not identify. */
   readonly isMeant: boolean;
+  readonly type: string | undefined;
 }
 
 // The rows of a page refer to a handful of patients.
 const knownMax = 8;
 const decoder = new TextDecoder();
+const noBytes: Uint8Array = new Uint8Array();
+/** 1 for each byte of a plain id. */
+const isInId = new Uint8Array(256);
+for (const sign of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-")
+  isInId[sign.charCodeAt(0)] = 1;
 
 /**
  * The patients that the written elements of a resource name, in the order of the elements, as `Redaction` in
@@ -25,8 +32,13 @@ export class Mentions {
   readonly areSeen: boolean[] = [];
   count = 0;
   unnamed = false;
-  /** References whose view hides a part that identifies the target. */
+  /** References whose hidden parts may name a patient. */
   room = 0;
+  #isWhole = false;
+  /** See `ShownTarget` in redact.ts. */
+  readonly #shown = { isText: false, isAlone: false };
+  /** A type that the last plain text named: the rows of a page refer to a handful of types. */
+  #plainType = noBytes;
   #bases: readonly FhirBase[] = [];
   #known: Known[] = [];
   #oldest = 0;
@@ -63,24 +75,54 @@ export class Mentions {
     if (patient !== undefined) this.add(patient, true);
   }
 
+  /** The view of the next Reference. @param isWhole all that identifies the target is shown. */
+  showing(isWhole: boolean, isText: boolean, isAlone: boolean): void {
+    this.#isWhole = isWhole;
+    this.#shown.isText = isText;
+    this.#shown.isAlone = isAlone;
+  }
+
   /**
-   * A Reference of which any part leaves.
+   * A Reference of which any part leaves. Call {@link showing} before.
    *
    * @param from and `to`: its `reference` between the quotes, with plain bytes alone; `to` is 0 if it has none.
    */
-  mention(bytes: Uint8Array, from: number, to: number, isIdentified: boolean): void {
+  mention(bytes: Uint8Array, from: number, to: number): void {
+    if (to === 0 || !mayNamePatient(bytes, from, to)) {
+      if (!this.#isWhole && !this.#isOtherAlone(bytes, from, to)) this.room += 1;
+      return;
+    }
+    const { patient, isMeant, type } = this.#read(bytes, from, to);
+    const { isText, isAlone } = this.#shown;
+    const isIdentified =
+      this.#isWhole || (isText && type !== undefined && (isAlone || patient !== undefined));
     if (!isIdentified) this.room += 1;
-    if (to === 0 || !mayNamePatient(bytes, from, to)) return;
-    const { patient, isMeant } = this.#read(bytes, from, to);
     if (patient !== undefined) this.add(patient, isIdentified);
     else if (isMeant) this.unnamed = true;
   }
 
-  mentionRead(reference: JsonObject, isIdentified: boolean): void {
+  mentionRead(reference: JsonObject): void {
+    const text = textAt(reference, "reference");
+    const isText = !this.#isWhole && text !== undefined && isSettled(text, this.#shown);
+    const isIdentified = this.#isWhole || isText;
     if (!isIdentified) this.room += 1;
-    const mention = mentionOf(reference, this.#bases);
+    const mention = mentionOf(isText ? { reference: text } : reference, this.#bases);
     if (mention.kind === "patient") this.add(mention.id, isIdentified);
     if (mention.kind === "unidentified") this.unnamed = true;
+  }
+
+  /** A text `Type/id` without the word patient, all that is shown of its reference. */
+  #isOtherAlone(bytes: Uint8Array, from: number, to: number): boolean {
+    const { isText, isAlone } = this.#shown;
+    if (!isText || !isAlone || to === 0) return false;
+    let at = from;
+    while (at < to && bytes[at] !== 0x2f) at += 1;
+    if (at === from || to - at < 2 || to - at > 65) return false;
+    for (let sign = at + 1; sign < to; sign += 1) if (isInId[bytes[sign] ?? 0] === 0) return false;
+    if (isSame(this.#plainType, bytes, from, at)) return true;
+    if (plainTypeOf(`${decoder.decode(bytes.subarray(from, at))}/x`) === undefined) return false;
+    this.#plainType = bytes.slice(from, at);
+    return true;
   }
 
   add(patient: string, isSeen: boolean): void {
@@ -95,7 +137,7 @@ export class Mentions {
     const reference = decoder.decode(own);
     const patient = patientIn(reference, this.#bases);
     const isMeant = mentionOf({ reference }, this.#bases).kind === "unidentified";
-    const known = { bytes: own, patient, isMeant };
+    const known = { bytes: own, patient, isMeant, type: plainTypeOf(reference) };
     this.#known[this.#oldest] = known;
     this.#oldest = (this.#oldest + 1) % knownMax;
     return known;

@@ -3,7 +3,7 @@ import type { FactPath } from "#fhir/json/facts";
 import type { JsonObject } from "#fhir/json/json";
 import { elementsOf } from "#fhir/r4/elements";
 import { isAddress, urlTypes } from "#phi/primitive";
-import { extensionView, identifiesTarget, siblingView } from "#phi/redact";
+import { extensionView, identifiesTarget, shownTarget, siblingView } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
 import { dataAbsentReason } from "#policy/view/masked";
 import type { ElementView, ObjectView } from "#policy/view/view";
@@ -46,6 +46,9 @@ export const nodeFlag = {
   sibling: 32,
   /** `meta` of a resource that gets the tag SUBSETTED. */
   subsettedMeta: 64,
+  /** See `ShownTarget`: shows the text of a reference, and neither `type` nor `display` beside it. */
+  text: 128,
+  alone: 256,
 } as const;
 
 /** The fields of a member of a node. */
@@ -449,6 +452,8 @@ function flagsOf(view: ObjectView, part: Part): number {
     flag(view.everything && view.extensions.all, nodeFlag.whole) |
     flag(view.extensions.all, nodeFlag.allExtensions) |
     flag(isReference && identifiesTarget(view), nodeFlag.identifies) |
+    flag(isReference && shownTarget(view).isText, nodeFlag.text) |
+    flag(isReference && shownTarget(view).isAlone, nodeFlag.alone) |
     flag(part === "sibling", nodeFlag.sibling)
   );
 }
