@@ -433,8 +433,7 @@ export class ByteCutter {
         );
         const isPlain =
           isReferencePlain && (typeEnd === 0 || (isTypePlain && !mayNamePatient(bytes, typeStart, typeEnd)));
-        if (isPlain)
-          mentions.mention(bytes, referenceStart + 1, referenceEnd === 0 ? 0 : referenceEnd - 1);
+        if (isPlain) mentions.mention(bytes, referenceStart + 1, referenceEnd === 0 ? 0 : referenceEnd - 1);
         else this.#mention(referenceStart, referenceEnd, typeStart, typeEnd);
       }
     }

@@ -37,7 +37,7 @@ export class Mentions {
   #isWhole = false;
   /** See `ShownTarget` in redact.ts. */
   readonly #shown = { isText: false, isAlone: false };
-  /** A type that the last plain text named: the rows of a page refer to a handful of types. */
+  /** The type in the last plain text. A page has few types. */
   #plainType = noBytes;
   #bases: readonly FhirBase[] = [];
   #known: Known[] = [];
@@ -75,7 +75,7 @@ export class Mentions {
     if (patient !== undefined) this.add(patient, true);
   }
 
-  /** The view of the next Reference. @param isWhole all that identifies the target is shown. */
+  /** The view of the next Reference. @param isWhole the view shows every part that identifies the target. */
   showing(isWhole: boolean, isText: boolean, isAlone: boolean): void {
     this.#isWhole = isWhole;
     this.#shown.isText = isText;
@@ -111,7 +111,7 @@ export class Mentions {
     if (mention.kind === "unidentified") this.unnamed = true;
   }
 
-  /** A text `Type/id` without the word patient, all that is shown of its reference. */
+  /** A text `Type/id` without the word patient, and the only shown part of its reference. */
   #isOtherAlone(bytes: Uint8Array, from: number, to: number): boolean {
     const { isText, isAlone } = this.#shown;
     if (!isText || !isAlone || to === 0) return false;
