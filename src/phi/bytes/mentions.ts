@@ -7,7 +7,7 @@ import { isSame } from "./words.ts";
 interface Known {
   readonly bytes: Uint8Array;
   readonly patient: string | undefined;
-  /** The reference means a patient whom it does not identify. */
+  /** The text means a patient and does not identify the patient. */
   readonly isMeant: boolean;
   readonly type: string | undefined;
 }
@@ -85,7 +85,7 @@ export class Mentions {
   /**
    * A Reference of which any part leaves. Call {@link showing} before.
    *
-   * @param from and `to`: its `reference` between the quotes, with plain bytes alone; `to` is 0 if it has none.
+   * @param from and `to`: its `reference` between the quotes, with plain bytes alone; `to` is 0 without a text.
    */
   mention(bytes: Uint8Array, from: number, to: number): void {
     if (to === 0 || !mayNamePatient(bytes, from, to)) {
