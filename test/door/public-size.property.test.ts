@@ -23,16 +23,14 @@ const scenes = inLane({ fast: 500, slow: 500, long: 10_000 });
 const classBytes = 256;
 
 const worlds = worldsUnder(concernedPolicy);
+const textOf = (path: string) => (["subject", "encounter"].includes(path) ? `${path}.reference` : path);
 /** Shows of each reference of an Observation its text alone, and of its performers nothing. */
 const textPolicy = {
   ...concernedPolicy,
   name: "texts",
-  rules: concernedPolicy.rules.map((rule) => ({
-    ...rule,
-    show: Array.isArray(rule.show)
-      ? rule.show.map((path) => (["subject", "encounter"].includes(path) ? `${path}.reference` : path))
-      : rule.show,
-  })),
+  rules: concernedPolicy.rules.map((rule) =>
+    Object.assign({}, rule, Array.isArray(rule.show) && { show: rule.show.map(textOf) }),
+  ),
 };
 const textWorlds = worldsUnder(textPolicy);
 
