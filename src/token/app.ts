@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { readAtMost } from "#entrypoint/bounded-body";
+import { baseFields, baseHeaders } from "#entrypoint/base-headers";
 import { addressOf, continentOf, tlsClientAuthOf } from "#entrypoint/edge";
 import { problemAnswer } from "#entrypoint/problem";
 import { TimelyBody } from "#entrypoint/timely-body";
@@ -83,8 +84,12 @@ export function tokenApp(ports: TokenAppPorts): Hono {
     const own = portsOfOne();
     return onRecord(arrivalOf("revoke", raw).then((read) => serveRevocation(read, own)));
   });
-  app.get("/oauth/jwks", async (context) => context.json({ keys: await ports.issuer.publicKeys() }));
-  app.get("/.well-known/oauth-authorization-server", (context) => context.json(metadata(ports)));
+  const { "strict-transport-security": hsts = "", "x-content-type-options": nosniff = "" } = baseFields("");
+  const safe = { "strict-transport-security": hsts, "x-content-type-options": nosniff };
+  app.get("/oauth/jwks", async (context) =>
+    context.json({ keys: await ports.issuer.publicKeys() }, 200, safe),
+  );
+  app.get("/.well-known/oauth-authorization-server", (context) => context.json(metadata(ports), 200, safe));
   for (const path of ["/oauth/token", "/oauth/introspect", "/oauth/revoke"])
     app.all(path, () => problem(ports.newId(), 405, "Method Not Allowed", { allow: "POST" }));
   // The handler stands here and not in the mounting app: Hono's own answer is a 500, and it would log the
@@ -105,8 +110,7 @@ function problem(
   title: string,
   extra: Readonly<Record<string, string>> = {},
 ): Response {
-  const headers = new Headers({ "cache-control": "no-store", "x-request-id": requestId });
-  return problemAnswer(requestId, { title, status }, headers, extra);
+  return problemAnswer(requestId, { title, status }, baseHeaders(requestId), extra);
 }
 
 /** RFC 8414 §2. The metadata list only supported features. */

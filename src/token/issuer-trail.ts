@@ -1,3 +1,4 @@
+import { baseFields } from "#entrypoint/base-headers";
 import type { AuditEvent, EventKind } from "#audit/event";
 import type { ProofSink } from "#audit/ports";
 import { receiptHeader, senderOf } from "#entrypoint/request-records";
@@ -91,9 +92,7 @@ export function answer(
     status,
     headers: {
       ...(body !== undefined && { "content-type": "application/json" }),
-      "cache-control": "no-store", // RFC 6749 §5.1
-      "x-content-type-options": "nosniff",
-      "x-request-id": id,
+      ...baseFields(id), // with no-store (RFC 6749 §5.1)
       ...headers,
     },
   });

@@ -7,6 +7,7 @@ import { readWhole } from "#gateway/origin/forward";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { PlannedWrite } from "#gateway/write/planned-write";
 import { underLease } from "#gateway/write/under-lease";
+import { notSent } from "#gateway/origin/forward";
 import { isSettled, refusalOf, writtenConsent, type SendRefusal } from "#gateway/write/write-send";
 
 /** A write of a transaction, and the name by which its entries refer to the resource. */
@@ -88,7 +89,7 @@ async function sendOnce(
     case "timed_out":
       return err({ reason: "write_outcome_unknown" });
     case "circuit_open":
-      return err({ reason: "origin_circuit_open", retryAfterSeconds: answer.retryAfterSeconds });
+      return err({ reason: notSent[answer.because], retryAfterSeconds: answer.retryAfterSeconds });
     case "written": {
       const said = await entriesOf(answer);
       if (said === undefined || said.length !== sending.length) return err({ reason: "write_answer_unfit" });

@@ -69,7 +69,8 @@ export async function forward(
   }
 }
 
-const notSent = {
+/** The reasons of a question or a write that was not sent. */
+export const notSent = {
   failing: "origin_circuit_open",
   origin_busy: "origin_busy",
   client_busy: "client_busy",

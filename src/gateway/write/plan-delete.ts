@@ -14,7 +14,7 @@ import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { broken, type OriginRefusal } from "#gateway/origin/forward";
 import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
-import { asRead, cutForWriter, isCurrent, reachedView, versionIn } from "./stored-row.ts";
+import { asRead, confirmsRow, cutForWriter, isCurrent, reachedView, versionIn } from "./stored-row.ts";
 import { residenceFacts } from "#residence/row-residences";
 
 // The size of a page of an origin.
@@ -50,13 +50,14 @@ export async function planDelete(
   const cut = cutForWriter(whole ?? row, grant.value, bases);
   if (!cut.ok && (cut.error === "modifier_extension" || cut.error === "implicit_rules"))
     return err({ reason: "resource_withheld", because: cut.error });
+  const isKnown = grant.value.mayRead(factsFor(grant.value, row), bases.origin);
+  if (confirmsRow(ifMatch, isKnown)) return err({ reason: "row_outside_access" });
   const shown = whole !== undefined && cut.ok ? cut.value : undefined;
   if (whole !== undefined) origin.residences.note(residenceFacts(whole));
   // Every answer from here on tells that the row exists.
   if (!origin.concerned.decide({ type, id, ...(shown ?? concernedByUnread(whole ?? row, bases)) }))
     return err({ reason: "answer_too_large" });
   const seen = asRead(whole ?? row, shown?.resource, grant.value, bases);
-  const isKnown = grant.value.mayRead(factsFor(grant.value, row), bases.origin);
   if (!isCurrent(ifMatch, isKnown ? seen : undefined, grant.value.policyDigest))
     return err({ reason: "version_not_current" });
   const version = versionIn(row);

@@ -118,6 +118,13 @@ export function asRead(
 }
 
 /**
+ * True for a tag of a row that its writer cannot read: no tag is current, and a 412 in place of the 404 of an absent
+ * row would confirm that the row exists without any change to it.
+ */
+export const confirmsRow = (ifMatch: WriteConditions["ifMatch"], isReadable: boolean): boolean =>
+  ifMatch !== undefined && ifMatch !== "*" && !isReadable;
+
+/**
  * RFC 9110 §13.1.1, by facts that the client can know: the gateway's own tag, compared strongly, or the
  * version if the view shows it.
  *

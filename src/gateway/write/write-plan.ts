@@ -25,7 +25,7 @@ import { isConditional } from "#gateway/origin/conditional-writes";
 import { patientByIdentifier } from "./consent-patient.ts";
 import { planDelete } from "./plan-delete.ts";
 import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
-import { asRead, cutForWriter, isCurrent, storedRow, type StoredRow } from "./stored-row.ts";
+import { asRead, confirmsRow, cutForWriter, isCurrent, storedRow, type StoredRow } from "./stored-row.ts";
 import type { AskedWrite, WriteBody } from "./write-body.ts";
 import { findByCriteria, findRow } from "./write-criteria.ts";
 import { residenceFacts } from "#residence/row-residences";
@@ -167,6 +167,7 @@ async function planChange(
   const bases = { origin: answer.value.base, public: origin.base };
   const found = storedRow(answer.value.body, write, grant.value, bases);
   if (!found.ok) return found;
+  if (confirmsRow(conditions.ifMatch, found.value.isReadable)) return err({ reason: "row_outside_access" });
   origin.residences.note(residenceFacts(found.value.stored));
   // Every answer from here on tells that the row exists.
   if (!origin.concerned.decide({ type, id, ...found.value.named }))

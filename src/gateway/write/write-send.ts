@@ -10,7 +10,7 @@ import type { Disclosure } from "#phi/disclosure";
 import type { FilingRefusal, WrittenConsent } from "#gateway/consents/consent-filing";
 import type { Residences } from "#residence/row-residences";
 import { evaluate } from "#policy/evaluate";
-import { readWhole } from "#gateway/origin/forward";
+import { notSent, readWhole } from "#gateway/origin/forward";
 import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { PlannedWrite } from "./planned-write.ts";
@@ -20,7 +20,10 @@ import { underLease, type LeaseRefusal } from "./under-lease.ts";
 /** Why a sent write is not known as done. */
 export type SendRefusal =
   | { readonly reason: "origin_unknown" | "absent" }
-  | { readonly reason: "origin_circuit_open" | "origin_throttled"; readonly retryAfterSeconds: number }
+  | {
+      readonly reason: "origin_circuit_open" | "origin_busy" | "client_busy" | "origin_throttled";
+      readonly retryAfterSeconds: number;
+    }
   | {
       readonly reason: "origin_refused" | "write_conflict" | "write_precondition_failed" | "write_rejected";
       readonly status: number;
@@ -110,7 +113,7 @@ async function sendOnce(
     case "timed_out":
       return err({ reason: "write_outcome_unknown" });
     case "circuit_open":
-      return err({ reason: "origin_circuit_open", retryAfterSeconds: answer.retryAfterSeconds });
+      return err({ reason: notSent[answer.because], retryAfterSeconds: answer.retryAfterSeconds });
     case "written": {
       const whole = await readWhole(answer.body); // a broken body says nothing about the write
       const body = whole.ok && whole.value.length > 0 ? whole.value : undefined;

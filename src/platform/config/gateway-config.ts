@@ -82,9 +82,8 @@ export function gatewayConfig(env: GatewayVariables): GatewayConfig {
   const placement = readPlacement(env, (variable, expected) => {
     throw new ConfigError(variable, expected);
   });
-  const ledgerSpread = count("LEDGER_SPREAD", env.LEDGER_SPREAD);
-  if (ledgerSpread > placement.layout.shards)
-    throw new ConfigError("LEDGER_SPREAD", "no more than LEDGER_SHARDS");
+  // Records cannot be spread over more shards than there are.
+  const ledgerSpread = Math.min(count("LEDGER_SPREAD", env.LEDGER_SPREAD), placement.layout.shards);
   if (!env.TOKEN_SIGNING_KEY) throw new ConfigError("TOKEN_SIGNING_KEY", "a private JWK");
   if (!env.RESPONSE_SIGNING_KEY) throw new ConfigError("RESPONSE_SIGNING_KEY", "a private JWK");
   // A key has a single use (NIST SP 800-57 part 1 §5.2): a resource server's signature must never pass for

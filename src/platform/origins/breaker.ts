@@ -6,6 +6,7 @@ interface Circuit {
   readonly openUntil: Instant;
   /** The trial of a half-open circuit counts until this time, whatever becomes of it. */
   readonly trialUntil: Instant;
+  readonly failedAt: Instant;
 }
 
 /**
@@ -17,16 +18,23 @@ export interface OriginHealth {
   readonly all: Circuit;
   /** The clients of the last five failures without a success between them. */
   readonly failing: readonly string[];
-  /** Clients whose last call failed. */
+  /** Clients whose last call failed, within the last minute. */
   readonly clients: ReadonlyMap<string, Circuit>;
 }
 
-const closed: Circuit = { failuresInARow: 0, openUntil: instant(0), trialUntil: instant(0) };
+const closed: Circuit = {
+  failuresInARow: 0,
+  openUntil: instant(0),
+  trialUntil: instant(0),
+  failedAt: instant(0),
+};
 export const healthy: OriginHealth = { all: closed, failing: [], clients: new Map() };
 
 const failuresMax = 5;
 const clientsMin = 2;
 const openMilliseconds = 5_000;
+// A client that does not return says nothing more about the origin.
+const rememberedMilliseconds = 60_000;
 
 /** `admitted`: the call may go out; the health then counts its trial. */
 export type Admission =
@@ -74,8 +82,21 @@ export function afterFailure(health: OriginHealth, client: string, at: Instant):
   const failing = [...health.failing, client].slice(-failuresMax);
   const all = failed(health.all, at, new Set(failing).size >= clientsMin);
   const own = failed(health.clients.get(client) ?? closed, at, true);
-  return { all, failing, clients: new Map([...health.clients, [client, own]]) };
+  const clients = [...health.clients].filter(([, circuit]) => isRecent(circuit, at));
+  return { all, failing, clients: new Map([...clients, [client, own]]) };
 }
+
+const isRecent = ({ failedAt }: Circuit, at: Instant): boolean => at - failedAt < rememberedMilliseconds;
+
+/** The reader left before the answer began or ended: a trial has no result, and the next call is the trial. */
+export function afterAbandon(health: OriginHealth, client: string): OriginHealth {
+  const own = health.clients.get(client);
+  const all = untried(health.all);
+  const clients = own === undefined ? health.clients : new Map([...health.clients, [client, untried(own)]]);
+  return { ...health, all, clients };
+}
+
+const untried = (circuit: Circuit): Circuit => ({ ...circuit, trialUntil: instant(0) });
 
 function failed({ failuresInARow, openUntil }: Circuit, at: Instant, mayOpen: boolean): Circuit {
   const failures = failuresInARow + 1;
@@ -83,8 +104,10 @@ function failed({ failuresInARow, openUntil }: Circuit, at: Instant, mayOpen: bo
     failuresInARow: failures,
     openUntil: !mayOpen ? instant(0) : failures >= failuresMax ? instant(at + openMilliseconds) : openUntil,
     trialUntil: instant(0),
+    failedAt: at,
   };
 }
 
-/** True if the origin answered the last call of each client. */
-export const isSteady = ({ clients }: OriginHealth): boolean => clients.size === 0;
+/** True if the origin answered the last call of each client, or the last failure is a minute old. */
+export const isSteady = ({ clients }: OriginHealth, at: Instant): boolean =>
+  clients.size === 0 || ![...clients.values()].some((circuit) => isRecent(circuit, at));

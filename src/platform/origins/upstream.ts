@@ -14,7 +14,15 @@ import type { Clock } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { Secret } from "#kernel/secret";
 import { isAt } from "#platform/config/allowed-places";
-import { admitCall, afterFailure, afterSuccess, healthy, isSteady, type OriginHealth } from "./breaker.ts";
+import {
+  admitCall,
+  afterAbandon,
+  afterFailure,
+  afterSuccess,
+  healthy,
+  isSteady,
+  type OriginHealth,
+} from "./breaker.ts";
 import { Bulkhead, type BulkheadLimits } from "./bulkhead.ts";
 import { ConfigError } from "#platform/config/config-error";
 import type { BearerSource } from "./origin-tokens.ts";
@@ -85,7 +93,8 @@ export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamO
     const slot = traffic.bulkhead.take(client, limits, at);
     if (typeof slot === "string")
       return { kind: "circuit_open", because: slot, retryAfterSeconds: busySeconds } as const;
-    const wasSteady = isSteady(traffic.health);
+    const before = traffic.health;
+    const wasSteady = isSteady(traffic.health, at);
     traffic.health = admitted.health;
     return {
       kind: "callable",
@@ -104,6 +113,9 @@ export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamO
           traffic.health = failed
             ? afterFailure(traffic.health, client, clock())
             : afterSuccess(traffic.health, client);
+        },
+        abandoned: () => {
+          if (admitted.health !== before) traffic.health = afterAbandon(traffic.health, client);
         },
         over: () => traffic.bulkhead.give(slot),
       },
@@ -143,6 +155,8 @@ const busySeconds = 1;
 interface CallEnd {
   /** The call showed that the origin fails, or that it answers. */
   readonly judged: (failed: boolean) => void;
+  /** The reader left, and the call showed neither. */
+  readonly abandoned: () => void;
   /** The call needs no slot any more. */
   readonly over: () => void;
 }
@@ -326,6 +340,7 @@ class BodyReading implements AsyncIterator<Result<Uint8Array, OriginFault>, unde
   readonly #pieces: Pieces;
   readonly #onEnd: CallEnd;
   #isOver = false;
+  #hasBegun = false;
 
   constructor(pieces: Pieces, onEnd: CallEnd) {
     this.#pieces = pieces;
@@ -336,7 +351,10 @@ class BodyReading implements AsyncIterator<Result<Uint8Array, OriginFault>, unde
     if (this.#isOver) return ended;
     try {
       const piece = await this.#pieces.next();
-      if (piece !== undefined) return { done: false, value: ok(piece) };
+      if (piece !== undefined) {
+        this.#hasBegun = true;
+        return { done: false, value: ok(piece) };
+      }
       this.#end(false);
       return ended;
     } catch (fault) {
@@ -346,6 +364,11 @@ class BodyReading implements AsyncIterator<Result<Uint8Array, OriginFault>, unde
   }
 
   async return(): Promise<IteratorReturnResult<undefined>> {
+    if (!this.#isOver) {
+      // A piece of an answer shows that the origin answers.
+      if (this.#hasBegun) this.#onEnd.judged(false);
+      else this.#onEnd.abandoned();
+    }
     this.#isOver = true;
     this.#onEnd.over();
     await this.#pieces.stop();

@@ -57,7 +57,7 @@ test.for<readonly [string, string]>([
   ["LEDGER_SHARDS", "0"],
   ["LEDGER_SHARDS", "10001"],
   ["LEDGER_SHARDS", "four"],
-  ["LEDGER_SPREAD", "5"],
+  ["LEDGER_SPREAD", "0"],
   ["LEDGER_REGIONS", "weur:2 enam:1"],
   ["LEDGER_REGIONS", "weur:4; 2027h1 moon:4"],
   ["LEDGER_JURISDICTION", "europe"],
@@ -76,4 +76,9 @@ test.for<readonly [string, string]>([
   expect(() => gatewayConfig({ ...env, [name]: value })).toThrow(
     new RegExp(`^${name}: expected [^"{]*$`, "u"),
   );
+});
+
+test("a spread over more shards than there are is a spread over all of them", ({ expect }) => {
+  expect(gatewayConfig({ ...env, LEDGER_SHARDS: "1", LEDGER_SPREAD: "2" }).ledgerSpread).toBe(1);
+  expect(gatewayConfig({ ...env, LEDGER_SHARDS: "4", LEDGER_SPREAD: "2" }).ledgerSpread).toBe(2);
 });

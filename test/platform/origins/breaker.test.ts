@@ -2,6 +2,7 @@ import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import {
   admitCall,
+  afterAbandon,
   afterFailure,
   afterSuccess,
   healthy,
@@ -55,10 +56,31 @@ test("after the rest a single trial passes: its success closes the circuit, its 
   expect(admits(failing(["c", "d", "c", "d"], 7_000, closed), "c", 7_000)).toBe("admitted");
 });
 
-test("an origin is steady while no client's last call failed", ({ expect }) => {
-  expect(isSteady(healthy)).toBe(true);
-  expect(isSteady(failing(["a"], 1))).toBe(false);
-  expect(isSteady(afterSuccess(failing(["a"], 1), "a"))).toBe(true);
+test("an origin is steady while no client's last call failed; a client that never returns is forgotten after a minute", ({
+  expect,
+}) => {
+  const steady = (health: OriginHealth, at: number) => isSteady(health, instant(at));
+  expect(steady(healthy, 1)).toBe(true);
+  expect(steady(failing(["a"], 1), 1)).toBe(false);
+  expect(steady(afterSuccess(failing(["a"], 1), "a"), 1)).toBe(true);
+  expect([steady(failing(["a"], 1), 60_000), steady(failing(["a"], 1), 60_001)]).toEqual([false, true]);
+  const many = failing(
+    ["b"],
+    200_000,
+    failing(
+      Array.from({ length: 50 }, (_, i) => `gone-${i}`),
+      1,
+    ),
+  );
+  expect([...many.clients.keys()]).toEqual(["b"]);
+});
+
+test("a trial that its reader leaves is no trial any more: the next call is", ({ expect }) => {
+  const open = failing(["a", "b", "a", "b", "a"], 1_000);
+  const admission = admitCall(open, "a", instant(6_000), trial);
+  if (admission.kind !== "admitted") throw new Error("the rest is over");
+  expect(admits(admission.health, "c", 6_001)).toBe(1);
+  expect(admits(afterAbandon(admission.health, "a"), "c", 6_001)).toBe("admitted");
 });
 
 test("a client that fails each trial alone closes the circuit of all, and keeps its own open", ({
