@@ -6,9 +6,9 @@ import { demo } from "./demo/demo.ts";
 import { keepDevFile, rootKey, witnessKey } from "./dev-json.ts";
 import { openFhirServer } from "./fhir-server/fhir-server.ts";
 import { startFront } from "./front/front.ts";
-import { operatorsClient } from "./identity-provider/operators.ts";
 import { consentPageClient } from "./identity-provider/consent/consent-filer.ts";
 import { consentPageEntry } from "./identity-provider/consent/consent-page-entry.ts";
+import { consoleClient, operatorsClient } from "./identity-provider/operators.ts";
 import { startIdentityProvider } from "./identity-provider/start.ts";
 import { holdKeptPort } from "./kept-port.ts";
 import { keptKey, keptSecret, publicHalf } from "./keys.ts";
@@ -94,8 +94,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const ops = `https://localhost:${opsPort.port}`;
     const witnessPort = await holdKeptPort(join(state, "witness.port"), [port, opsPort.port]);
     closers.push(() => witnessPort.release());
+    const ledgerPort = await holdKeptPort(join(state, "ledger.port"), [port, opsPort.port, witnessPort.port]);
+    closers.push(() => ledgerPort.release());
     const { startRuntime } = await runtimeThatTrusts(serverCa.cert, join(pki, "trusted.pem"));
     await witnessPort.release();
+    await ledgerPort.release();
     const runtime = await startRuntime(join(state, "workers"), {
       bundles: options.workers,
       inspectStorage: options.inspectStorage ?? false,
@@ -111,6 +114,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           mtls: options.secondHost === true ? `https://127.0.0.1:${port}` : "",
           secrets: file?.secrets ?? {},
           witnessPort: witnessPort.port,
+          ledgerPort: ledgerPort.port,
           settleSeconds: options.settleSeconds,
           twoPersons: options.twoPersons ?? false,
         },
@@ -132,7 +136,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       clientCa: clientCa.cert,
       ca: serverCa.cert,
       consentPage,
-      portsOfOthers: [port, opsPort.port],
+      portsOfOthers: [port, opsPort.port, ledgerPort.port],
       audience: fhir,
       patients,
       clients: ["patient-web", "single-page-app"],
@@ -178,6 +182,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       worker: `http://${runtime.gateway.host}:${runtime.gateway.port}`,
       ledger: runtime.ledgerUrl,
       ops,
+      console: `${ops}/console`,
       origin: origin.url,
       ca: serverCa.cert,
       clientCa,
@@ -264,6 +269,7 @@ interface Place {
   /** The secrets that the registry file names. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly witnessPort: number;
+  readonly ledgerPort: number;
   readonly settleSeconds: number | undefined;
   readonly twoPersons: boolean;
 }
@@ -279,6 +285,7 @@ function settings(
     secretHosts,
     secrets,
     witnessPort,
+    ledgerPort,
     settleSeconds,
     twoPersons,
   }: Place,
@@ -310,6 +317,7 @@ function settings(
     },
     control: { vars: { PUBLIC_URL: gateway, ...places }, secrets: { CONSENT_KEY: keys.consent } },
     ledger: {
+      port: ledgerPort,
       vars: {
         LEDGER_NAME: ledgerName,
         ...shards,
@@ -329,6 +337,13 @@ function settings(
         IDENTITY_HOSTS: identityHosts.join(" "),
         APPROVALS: twoPersons ? "two-persons" : "one-person",
         ...shards,
+        CONSOLE: JSON.stringify({
+          clientId: consoleClient,
+          ledger: `http://127.0.0.1:${ledgerPort}`,
+          rootKey: rootKey({ ledgerName, checkpointKey: keys.checkpoint }),
+          witnesses: [witnessKey(witnessName, keys.witness)],
+          gateway,
+        }),
       },
       secrets: { DPOP_NONCE_KEY: keys.opsNonce },
     },

@@ -11,6 +11,8 @@ export interface DevFile {
   readonly tokenEndpoint: string;
   readonly ledger: string;
   readonly ops: string;
+  /** The operators' pages. */
+  readonly console: string;
   readonly origin: string;
   readonly ca: string;
   readonly clientCa: { readonly cert: string; readonly key: string };

@@ -3,7 +3,7 @@ import { errors, interactionPolicy, type Client, type Context } from "oidc-provi
 import { asksForTwoFactors, assurance } from "./assurance.ts";
 import type { ConsentFiler } from "./consent/consent-filer.ts";
 import { messagePage } from "./pages.ts";
-import { certificateOf, operatorsClient, operatorScope } from "./operators.ts";
+import { certificateOf, consoleClient, operatorsClient, operatorScope } from "./operators.ts";
 import type { Account, Person } from "./people.ts";
 import { providerStores } from "./provider-store.ts";
 import { accessTokenClaims, fhirScopes, launchScopes, signInClaims } from "./smart.ts";
@@ -47,7 +47,12 @@ export function configuration(setting: ProviderSetting): Readonly<Record<string,
   return {
     adapter: providerStores(),
     jwks: { keys: [key] },
-    clients: [...clients.map(appOf), ...unboundClients.map(unboundAppOf), operatorsApp],
+    clients: [
+      ...clients.map(appOf),
+      ...unboundClients.map(unboundAppOf),
+      operatorsApp,
+      consoleApp(operators.audience),
+    ],
     clientDefaults: {
       id_token_signed_response_alg: "ES256",
       grant_types: ["authorization_code"],
@@ -79,7 +84,7 @@ export function configuration(setting: ProviderSetting): Readonly<Record<string,
     },
     extraTokenClaims: (context: Context) => {
       const person = byLogin.get(context.oidc?.entities.Account?.accountId ?? "");
-      const forFhir = context.oidc?.client?.clientId !== operatorsClient;
+      const forFhir = !forOperators.has(context.oidc?.client?.clientId ?? "");
       return person && forFhir ? accessTokenClaims(context, person) : signInClaims(context);
     },
     rotateRefreshToken: true,
@@ -110,7 +115,7 @@ function features(
   operatorsDoor: string,
   nonceSecret: string,
 ): Readonly<Record<string, unknown>> {
-  const audienceOf = ({ clientId }: Client) => (clientId === operatorsClient ? operatorsDoor : fhirBase);
+  const audienceOf = ({ clientId }: Client) => (forOperators.has(clientId) ? operatorsDoor : fhirBase);
   return {
     devInteractions: { enabled: false },
     userinfo: { enabled: false },
@@ -169,6 +174,19 @@ const operatorsApp = {
   grant_types: ["authorization_code"],
   tls_client_certificate_bound_access_tokens: true,
 };
+
+/** The console's pages at the operators' door. */
+const consoleApp = (door: string) => ({
+  ...publicClient,
+  application_type: "web",
+  client_id: consoleClient,
+  redirect_uris: [`${door}/console/signed-in`],
+  grant_types: ["authorization_code"],
+  dpop_bound_access_tokens: true,
+});
+
+/** The clients whose tokens are for the operators' door. */
+const forOperators: ReadonlySet<string> = new Set([operatorsClient, consoleClient]);
 
 /**
  * SMART App Launch 2 §2.0.9: an app names the FHIR base in `aud`. A fake server would try to get a token for

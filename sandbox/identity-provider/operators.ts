@@ -5,6 +5,9 @@ import type { Context } from "oidc-provider";
 /** The client for operators who sign in: public, on this machine. */
 export const operatorsClient = "operators";
 
+/** The operators' console: its own server redeems the codes, with a key of each exchange (RFC 9449). */
+export const consoleClient = "console";
+
 /** The only scope for the operators' API. The operator's roles decide what it permits. */
 export const operatorScope = "operate";
 

@@ -95,7 +95,8 @@ export async function startRuntime(
     readonly bundles: WorkerBundles | undefined;
     readonly gateway: WorkerSettings;
     readonly control: WorkerSettings;
-    readonly ledger: WorkerSettings;
+    /** With the port of its public addresses, which the console names to browsers. */
+    readonly ledger: WorkerSettings & { readonly port: number };
     readonly ops: WorkerSettings;
     /**
      * The witness that cosigns the ledger's root log. In production a witness runs elsewhere, under a
@@ -121,7 +122,8 @@ export async function startRuntime(
   const witness = worker("witness", bundles.witness, settings.witness);
   witness.unsafeDirectSockets = [{ host: "127.0.0.1", port: settings.witness.port }];
   const count = settings.gatewaysElsewhere ?? 0;
-  for (const each of [ledger, ops]) each.unsafeDirectSockets = [{ host: "127.0.0.1", port: 0 }];
+  ledger.unsafeDirectSockets = [{ host: "127.0.0.1", port: settings.ledger.port }];
+  ops.unsafeDirectSockets = [{ host: "127.0.0.1", port: 0 }];
   const log = new CrashWatch(settings.onCrash);
 
   const options: V4MiniflareOptions = {

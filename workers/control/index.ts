@@ -1,4 +1,5 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
+import type { RegistryEnd } from "#registry/end";
 import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/document";
 import { readDenial, type DenialProblem } from "#identity/denial";
@@ -12,6 +13,7 @@ import {
   type RegistryPlan,
   type ShownRegistry,
 } from "#platform/registry/apply-registry";
+import { registryEnds } from "#platform/registry/console-overview";
 import { unregisteredField } from "#platform/registry/denied-entry";
 import { admitOperator, type NewOperator } from "#platform/registry/admit-operator";
 import {
@@ -24,6 +26,7 @@ import { OwnTokenRevocation } from "#platform/revocation/isolate/own-token-revoc
 import { RevocationFeed } from "#platform/revocation/isolate/feed";
 import { ProposalDesk } from "#platform/proposals/proposal-desk";
 import { ReviewDesk, ReviewOpening } from "#platform/reviews/review-desk";
+import type { LiveDenial } from "#platform/revocation/object/store";
 import { within } from "#platform/within";
 import {
   type AppliedRegistry,
@@ -123,6 +126,21 @@ export class OperatorRoll extends WorkerEntrypoint<ControlEnv> {
     }); // no client has this id
     if (news.kind !== "whole") throw new Error("the whole state was asked for");
     return news.denied.map(({ name }) => name);
+  }
+}
+
+const denialsShownMax = 500;
+
+/** Reads for the operators' console, besides the registry file. It writes nothing. */
+export class ConsoleDesk extends WorkerEntrypoint<ControlEnv> {
+  /** The ends of agreements and certificates, the first first. */
+  async ends(): Promise<readonly RegistryEnd[]> {
+    return await registryEnds(this.env.REGISTRY);
+  }
+
+  /** Names of the live denials, at most 500. */
+  async denials(): Promise<readonly LiveDenial[]> {
+    return await revocationsOf(this.env).denials(denialsShownMax);
   }
 }
 

@@ -4,6 +4,7 @@ import { instant } from "#kernel/clock";
 import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
 import { AccountingIntake } from "#platform/ledger/object/accounting/accounting-intake";
 import { AccountingShelf } from "#platform/ledger/object/accounting/accounting-shelf";
+import { ledgerHealth } from "#platform/ledger/isolate/ledger-health";
 import { LedgerDoor } from "#platform/ledger/isolate/public-door";
 import { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
@@ -23,6 +24,13 @@ export class Disclosures extends WorkerEntrypoint<LedgerWorkerEnv> implements Ac
 export class AccountingHolds extends WorkerEntrypoint<LedgerWorkerEnv> {
   hold(document: unknown) {
     return deskOf(this.env).hold(document);
+  }
+}
+
+/** The public numbers of all open logs, for the operators' console. It discloses nothing else and changes nothing. */
+export class LedgerHealth extends WorkerEntrypoint<LedgerWorkerEnv> {
+  report() {
+    return ledgerHealth(this.env, instant(Date.now()));
   }
 }
 

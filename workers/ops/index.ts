@@ -1,7 +1,12 @@
 import { waitUntil } from "cloudflare:workers";
 import type { Hono } from "hono";
 import { adminApp } from "#admin/app";
+import type { AdminPorts } from "#admin/ports";
+import { addConsole } from "#console/app";
 import { instant } from "#kernel/clock";
+import { utf8 } from "#kernel/encoded";
+import { Secret } from "#kernel/secret";
+import { hkdf } from "#ledger/leaf/seal";
 import { askServer } from "#platform/ask-server";
 import { configurationRecord } from "#platform/ledger/client/configuration-record";
 import { ledgerSink } from "#platform/ledger/client/sink";
@@ -12,21 +17,32 @@ import { signInVerifier } from "#platform/keys/sign-in-verifier";
 import { keySets } from "#platform/keys/key-sets";
 import { log } from "#platform/log";
 import { newId } from "#platform/new-id";
+import { operatorIssuers } from "#platform/operators/operator-issuers";
+import { originStatesAt } from "#platform/operators/origin-states-at";
 import { opsConfig } from "#platform/config/ops-config";
 import { opsReadiness } from "#platform/config/ops-readiness";
 
 /** The ops worker: joins the operators' verbs to their Cloudflare bindings. */
 function open(env: OpsEnv): Hono {
-  const { url, approvals, placement, identityHosts, dpopNonceKeys, described } = opsConfig(env);
+  const {
+    url,
+    approvals,
+    placement,
+    identityHosts,
+    dpopNonceKeys,
+    console: places,
+    described,
+  } = opsConfig(env);
   const clock = () => instant(Date.now());
+  const ask = askServer(identityHosts);
   const logOf = logStubs(env.LEDGER_SHARD, placement);
   const ledger = ledgerSink(logOf, placement.layout, clock);
-  const keysOfIssuers = keySets(askServer(identityHosts), {
+  const keysOfIssuers = keySets(ask, {
     clock,
     wait: (milliseconds) => scheduler.wait(milliseconds),
     keepAlive: waitUntil,
   });
-  return adminApp({
+  const admin: AdminPorts = {
     operators: env.OPERATOR_ROLL,
     denials: async (issuer) => new Set(await env.OPERATOR_ROLL.denials(issuer)),
     signIns: signInVerifier({
@@ -66,7 +82,23 @@ function open(env: OpsEnv): Hono {
     dependencies: () => opsReadiness(env.OPERATOR_ROLL, logOf, placement.layout, clock()),
     keepAlive: waitUntil,
     onFault: (fault) => log({ event: "fault", ...fault }),
+  };
+  const app = adminApp(admin);
+  if (places === undefined) return app;
+  addConsole(app, {
+    admin,
+    places,
+    sealingKeys: dpopNonceKeys.map(
+      (key) => new Secret(hkdf(key, new Uint8Array(), utf8("phylax console session key v1"))),
+    ),
+    issuers: operatorIssuers({ ask, hosts: identityHosts, clientId: places.clientId, clock, newId }),
+    health: () => env.LEDGER_HEALTH.report(),
+    ends: () => env.CONSOLE_DESK.ends(),
+    denials: () => env.CONSOLE_DESK.denials(),
+    origins: () => originStatesAt(places.gateway),
+    wait: (milliseconds) => scheduler.wait(milliseconds),
   });
+  return app;
 }
 
 let app: Hono | undefined; // settled once, shared by every request of the isolate

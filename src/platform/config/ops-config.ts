@@ -2,6 +2,7 @@ import type { Configuration } from "#audit/event";
 import type { KeyList } from "#kernel/key-list";
 import { hosts } from "./allowed-places.ts";
 import { ConfigError } from "./config-error.ts";
+import { readConsoleSettings } from "./console-config.ts";
 import { httpsOrigin, keyList } from "./gateway-config.ts";
 import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
 import type { LedgerPlacement, PlacementVariables } from "#platform/ledger/placement";
@@ -18,6 +19,8 @@ export interface OpsConfig {
   readonly identityHosts: ReadonlySet<string>;
   /** Equal in every location. */
   readonly dpopNonceKeys: KeyList;
+  /** Undefined: there is no console. */
+  readonly console: ReturnType<typeof readConsoleSettings>;
   /** The worker's full configuration, as its record describes it. */
   readonly described: () => Configuration;
 }
@@ -36,6 +39,8 @@ interface OpsVariables extends PlacementVariables {
   readonly APPROVALS: string;
   readonly IDENTITY_HOSTS: string;
   readonly DPOP_NONCE_KEY: string;
+  /** A deployment from before the console lacks it. */
+  readonly CONSOLE?: string;
 }
 
 const variableForms = {
@@ -46,6 +51,7 @@ const variableForms = {
   LEDGER_JURISDICTION: "plain",
   IDENTITY_HOSTS: "plain",
   DPOP_NONCE_KEY: "random key",
+  CONSOLE: "plain",
   VERSION: "plain",
 } as const satisfies VariableForms & Record<keyof OpsVariables, unknown>;
 
@@ -57,6 +63,7 @@ export function opsConfig(env: OpsVariables): OpsConfig {
     placement: readLedgerPlacement(env),
     identityHosts: hosts(env.IDENTITY_HOSTS),
     dpopNonceKeys: keyList("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
+    console: readConsoleSettings(env.CONSOLE ?? ""),
     described: () => describeConfiguration("ops", env, variableForms, "DPOP_NONCE_KEY"),
   };
 }

@@ -24,6 +24,11 @@ test("the operators' worker is configured with its name, the servers that it may
   expect(JSON.stringify(config)).not.toContain(env.DPOP_NONCE_KEY);
 });
 
+test("without the variable CONSOLE there is no console", ({ expect }) => {
+  expect(opsConfig(env).console).toBeUndefined();
+  expect(opsConfig({ ...env, CONSOLE: "" }).console).toBeUndefined();
+});
+
 test.for([
   ["OPS_URL", "http://ops.example.org"],
   ["OPS_URL", "https://ops.example.org/"],
@@ -34,6 +39,7 @@ test.for([
   ["LEDGER_REGIONS", "weur:1 enam:1"],
   ["LEDGER_JURISDICTION", "moon"],
   ["DPOP_NONCE_KEY", "c2hvcnQtYnV0LXNlY3JldA"],
+  ["CONSOLE", '{"clientId":"console"}'],
 ] as const)("a wrong %s is named, and its value is not", ([key, value], { expect }) => {
   const message = (() => {
     try {

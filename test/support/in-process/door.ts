@@ -205,6 +205,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
     tokenEndpoint: `${gateway}/oauth/token`,
     ledger: `http://${hosts.ledger}`,
     ops: `https://${hosts.ops}`,
+    console: `https://${hosts.ops}/console`,
     origin: url,
     ca: keys.ca,
     clientCa: keys.clientCa,

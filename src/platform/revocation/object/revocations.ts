@@ -25,7 +25,7 @@ import {
   type ConsentChange,
   type ConsentRow,
 } from "#platform/consents/consent-rows";
-import { RevocationStore, type PendingMode } from "./store.ts";
+import { type LiveDenial, type PendingMode, RevocationStore } from "./store.ts";
 import { within } from "#platform/within";
 
 export interface RevocationsEnv extends PlaceVariables {
@@ -127,6 +127,11 @@ export class Revocations extends DurableObject<RevocationsEnv> {
   /** False when no denial has that name. */
   lift(denial: Denial): boolean {
     return this.#store.lift(denialName(denial), denialScope(denial));
+  }
+
+  /** The live denials, for the operators' console. */
+  async denials(most: number): Promise<readonly LiveDenial[]> {
+    return this.#store.live(now(), most);
   }
 
   /**

@@ -18,6 +18,13 @@ interface DeltaReceivers {
 /** `approved`: the document is an approved change (`ApprovedChange`). */
 export type PendingMode = MergeMode | "approved";
 
+/** A denial in force. */
+export interface LiveDenial {
+  readonly name: string;
+  /** `null`: until it is lifted. */
+  readonly until: Instant | null;
+}
+
 interface Pending {
   readonly id: number;
   readonly document: string;
@@ -74,6 +81,18 @@ export class RevocationStore {
       ...standing,
       denied: rows.toArray().map(({ name, until }) => ({ name, until: instantOrNull(until) })),
     };
+  }
+
+  /** The names of the live denials in the order of their names, at most this number. */
+  live(at: Instant, most: number): readonly LiveDenial[] {
+    return this.#sql
+      .exec<{ name: string; until: number | null }>(
+        "SELECT name, until FROM denials WHERE until IS NULL OR until > ? ORDER BY name LIMIT ?",
+        at,
+        most,
+      )
+      .toArray()
+      .map(({ name, until }) => ({ name, until: instantOrNull(until) }));
   }
 
   /** A repeated denial changes nothing. Throws when there is no room for a further denial. */

@@ -1,0 +1,158 @@
+import type { Hono } from "hono";
+import type { Child } from "hono/jsx";
+import { problem } from "#admin/answer";
+import { TimelyBody } from "#entrypoint/timely-body";
+import { baseHeaders } from "#entrypoint/base-headers";
+import { assetAnswer } from "./asset-answer.ts";
+import { htmlAnswer, pageHeaders, redirectAnswer } from "./answers.ts";
+import { readOwnForm } from "./form.ts";
+import { liveAnswer } from "./live.tsx";
+import { lookNow } from "./now.ts";
+import { DegradedPage, RefusedPage, refusalText } from "./pages/messages.tsx";
+import { NowPage } from "./pages/now.tsx";
+import { consolePages, mayOpen, Shell, type ConsolePage } from "./pages/shell.tsx";
+import type { ConsolePorts } from "./ports.ts";
+import { LogRates } from "./rates.ts";
+import { SessionSeal } from "./session.ts";
+import { SignInPages } from "./sign-in.tsx";
+import { texts } from "./texts.ts";
+import { admitVisit, type ConsoleVisit } from "./visit.ts";
+
+/** The content of a page for a proven operator; a Response is the whole answer. */
+type Render = (visit: ConsoleVisit) => Promise<PageContent>;
+type PageContent = Response | { readonly status?: number; readonly content: Child };
+
+/** Adds the operators' pages below `/console` to the operators' worker. Hono's context ends here. */
+export function addConsole(app: Hono, ports: ConsolePorts): void {
+  const seal = new SessionSeal(ports.sealingKeys);
+  const signIn = new SignInPages(ports, seal);
+  const rates = new LogRates();
+  const { places, admin } = ports;
+
+  /** Answers with a page, and a fault of a part with the page for that. */
+  const answering =
+    (answer: (request: Request, id: string) => Promise<Response>) =>
+    async ({ req: { raw } }: { readonly req: { readonly raw: Request } }): Promise<Response> => {
+      const id = admin.newId();
+      try {
+        return await answer(raw, id);
+      } catch (fault) {
+        admin.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });
+        return htmlAnswer(DegradedPage({ requestId: id }), 503, pageHeaders(id, places));
+      }
+    };
+
+  /** Proves the visitor, or sends the browser to the sign-in. */
+  const visiting = (page: ConsolePage, answer: (visit: ConsoleVisit) => Promise<Response>) =>
+    answering(async (request, id) => {
+      const visit = await admitVisit(request, id, ports, seal);
+      const headers = pageHeaders(id, places);
+      if (visit.ok && mayOpen(page, visit.value.operator)) return answer(visit.value);
+      if (visit.ok) {
+        const text = texts.refused.role(page.roles.join(", "));
+        return htmlAnswer(RefusedPage({ text, requestId: id }), 403, headers);
+      }
+      const { reason, seen } = visit.error;
+      // The operator is known, and the session is missing, too old or of another kind.
+      if (seen.demand !== undefined && !deniedReasons.has(reason)) {
+        const again = seen.signIn === undefined ? "" : "?again=1";
+        return redirectAnswer(`/console/sign-in${again}`, headers);
+      }
+      return htmlAnswer(RefusedPage({ text: refusalText(reason), requestId: id }), 403, headers);
+    });
+
+  const show = (page: ConsolePage, render: Render) =>
+    visiting(page, async (visit) => {
+      const made = await render(visit);
+      return made instanceof Response ? made : framed(page, visit, made);
+    });
+
+  const framed = (
+    page: ConsolePage,
+    { operator, session, id }: ConsoleVisit,
+    { status = 200, content }: Exclude<PageContent, Response>,
+  ): Response => {
+    const visitor = { operator, formToken: session.formToken };
+    const whole = Shell({ title: page.name, visitor, current: page.path, children: content });
+    return htmlAnswer(whole, status, pageHeaders(id, places));
+  };
+
+  /** A step that changes something: only from a form of this session. */
+  const step = (
+    page: ConsolePage,
+    act: (visit: ConsoleVisit, form: URLSearchParams) => Promise<PageContent>,
+  ) =>
+    visiting(page, async (visit) => {
+      const { request, session, id } = visit;
+      const body = request.body && new TimelyBody(request.body);
+      try {
+        const form = await readOwnForm(request, body, admin.url, session);
+        if (form === undefined)
+          return htmlAnswer(
+            RefusedPage({ text: texts.refused.form, requestId: id }),
+            403,
+            pageHeaders(id, places),
+          );
+        const made = await act(visit, form);
+        return made instanceof Response ? made : framed(page, visit, made);
+      } finally {
+        await body?.dropRest();
+      }
+    });
+
+  app.get("/console/assets/:name", ({ req }) => assetAnswer(req.param("name"), admin.newId()));
+  app.get(
+    "/console/sign-in",
+    answering((request, id) => signIn.show(request, id)),
+  );
+  app.get(
+    "/console/sign-in/begin",
+    answering((request, id) => signIn.begin(request, id)),
+  );
+  app.get(
+    "/console/signed-in",
+    answering((request, id) => signIn.finish(request, id)),
+  );
+  app.post(
+    "/console/sign-out",
+    step(consolePages.now, async (visit) => signIn.end(visit)),
+  );
+
+  app.get(
+    "/console",
+    show(consolePages.now, async () => ({ content: NowPage({ report: await lookNow(ports, rates) }) })),
+  );
+  app.get(
+    "/console/now/live",
+    visiting(consolePages.now, async ({ request, id }) =>
+      liveAnswer(
+        request,
+        baseHeaders(id),
+        ports,
+        rates,
+        async () => (await admitVisit(request, id, ports, seal)).ok,
+      ),
+    ),
+  );
+  app.get(
+    "/console/",
+    answering(async (_, id) => redirectAnswer("/console", pageHeaders(id, places))),
+  );
+  app.get(
+    "/console/*",
+    answering(async (_, id) =>
+      htmlAnswer(RefusedPage({ text: texts.refused.missing, requestId: id }), 404, pageHeaders(id, places)),
+    ),
+  );
+  app.all("/console/*", () => problem(admin.newId(), { status: 405, title: "Method Not Allowed" }));
+}
+
+/** Signing in again changes nothing about these. */
+const deniedReasons: ReadonlySet<string> = new Set([
+  "operator_suspended",
+  "sign_in_not_registered",
+  "machine_has_no_console",
+  "certificate_denied",
+  "client_denied",
+  "role_missing",
+]);

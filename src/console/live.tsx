@@ -1,0 +1,41 @@
+import { setAll } from "#entrypoint/base-headers";
+import { utf8 } from "#kernel/encoded";
+import { htmlText } from "./answers.ts";
+import { lookNow } from "./now.ts";
+import { NowContent } from "./pages/now.tsx";
+import type { ConsolePorts } from "./ports.ts";
+import type { LogRates } from "./rates.ts";
+
+const everyMilliseconds = 2_000;
+// The browser connects again afterwards.
+const looksMax = 150;
+
+/**
+ * Server-Sent Events (WHATWG HTML §9.2): the content of the page Now, again every two seconds for five minutes.
+ * `isAllowed` is asked before each look, so that the stream ends with the session. The content has numbers and
+ * names of parts, and no patient data.
+ */
+export function liveAnswer(
+  { signal }: Request,
+  headers: Headers,
+  ports: ConsolePorts,
+  rates: LogRates,
+  isAllowed: () => Promise<boolean>,
+): Response {
+  setAll(headers, { "content-type": "text/event-stream", "x-accel-buffering": "no" });
+  let looks = 0;
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      if (looks > 0) await ports.wait(everyMilliseconds);
+      if (signal.aborted || ++looks > looksMax || !(await isAllowed())) {
+        controller.close();
+        return;
+      }
+      const content = htmlText(<NowContent report={await lookNow(ports, rates)} />);
+      // A line of data for each line of the content; the event ends with an empty line.
+      const lines = content.split("\n").map((line) => `data: ${line}\n`);
+      controller.enqueue(utf8(`event: now\n${lines.join("")}\n`));
+    },
+  });
+  return new Response(body, { status: 200, headers });
+}

@@ -1,0 +1,39 @@
+import type { Instant } from "#kernel/clock";
+import type { LedgerHealthReport } from "#ledger/health";
+import type { RegistryEnd } from "#registry/end";
+import type { ConsolePorts } from "./ports.ts";
+import type { LogRates } from "./rates.ts";
+
+/** The parts of the page Now; undefined: the part does not answer. */
+export interface NowReport {
+  readonly at: Instant;
+  readonly health: LedgerHealthReport | undefined;
+  readonly origins: Readonly<Record<string, string>> | undefined;
+  readonly ends: readonly RegistryEnd[] | undefined;
+  readonly denials: readonly { readonly name: string; readonly until: Instant | null }[] | undefined;
+  readonly rates: LogRates;
+}
+
+const soonMilliseconds = 60 * 86_400_000;
+
+/** Asks every part at once. A part that fails is left out: this page is for the moments when parts fail. */
+export async function lookNow(ports: ConsolePorts, rates: LogRates): Promise<NowReport> {
+  const [health, origins, ends, denials] = await Promise.all([
+    answered(ports.health),
+    answered(ports.origins),
+    answered(ports.ends),
+    answered(ports.denials),
+  ]);
+  const at = ports.admin.clock();
+  if (health !== undefined) rates.add(health, at);
+  const soon = ends?.filter((end) => end.ends - at < soonMilliseconds);
+  return { at, health, origins, ends: soon, denials, rates };
+}
+
+async function answered<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch {
+    return undefined; // the page names the part
+  }
+}

@@ -1,0 +1,66 @@
+import type { PropsWithChildren } from "hono/jsx";
+import type { VisitRefused } from "#console/visit";
+import { texts } from "#console/texts";
+import { Shell } from "./shell.tsx";
+
+/** A page with a heading and a few sentences, for visitors without a session. */
+export function Message({
+  title,
+  next,
+  children,
+}: PropsWithChildren<{ readonly title: string; readonly next?: string }>) {
+  return (
+    <Shell title={title} next={next}>
+      <div class="narrow">
+        <h1>{title}</h1>
+        {children}
+      </div>
+    </Shell>
+  );
+}
+
+const { refused } = texts;
+
+/** Texts for the reasons that an operator can act on; each further reason is about the certificate. */
+const refusalTexts: Readonly<Partial<Record<VisitRefused["reason"], string>>> = {
+  operator_unknown: refused.unknown,
+  operator_suspended: refused.suspended,
+  machine_has_no_console: refused.machine,
+  sign_in_not_registered: refused.noSignIn,
+  certificate_denied: refused.denied,
+  client_denied: refused.denied,
+  proof_key_denied: refused.denied,
+  key_denied: refused.denied,
+  token_denied: refused.denied,
+};
+
+/** Why the visitor of a page is refused, and the next step. The text is coarser than the operators' records. */
+export const refusalText = (reason: VisitRefused["reason"]): string =>
+  refusalTexts[reason] ?? refused.certificate;
+
+export function RefusedPage({ text, requestId }: { readonly text: string; readonly requestId: string }) {
+  return (
+    <Message title={refused.title}>
+      <p>{text}</p>
+      <p class="note">
+        {texts.requestId} <code>{requestId}</code>
+      </p>
+    </Message>
+  );
+}
+
+/** A part that the page needs does not answer. */
+export function DegradedPage({ requestId }: { readonly requestId: string }) {
+  const { title, text } = texts.degraded;
+  return (
+    <Message title={title}>
+      <p role="alert">{text}</p>
+      <p class="note">
+        {texts.requestId} <code>{requestId}</code>
+      </p>
+      <p>
+        <a href="/console">{refused.home}</a>
+      </p>
+    </Message>
+  );
+}

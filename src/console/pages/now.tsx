@@ -1,0 +1,211 @@
+import type { Instant } from "#kernel/clock";
+import type { LogHealth } from "#ledger/health";
+import type { NowReport } from "#console/now";
+import { texts } from "#console/texts";
+import { agoText, momentText, numberText, untilText } from "#console/words";
+import { LineChart, Sparkline } from "./charts.tsx";
+import { Badge, Table } from "./shell.tsx";
+
+const { now } = texts;
+
+/** The root log shows a checkpoint without a missing cosignature after this time. */
+const cosignedLateSeconds = 300;
+
+const tones = {
+  good: "good",
+  idle: "still",
+  sealed: "still",
+  degraded: "warn",
+  refusing: "bad",
+  silent: "bad",
+} as const satisfies Readonly<Record<LogHealth["state"], "good" | "warn" | "bad" | "still">>;
+
+/** The content of the page, which the live stream sends again and again. */
+export function NowContent({ report }: { readonly report: NowReport }) {
+  const { at, health, origins, ends, denials, rates } = report;
+  const troubles = troublesOf(report);
+  const total = rates.perMinute();
+  return (
+    <div id="now">
+      <p class={troubles === 0 ? "alert good" : "alert bad"} role="status">
+        <strong>{troubles === 0 ? now.allWell : now.trouble(troubles)}</strong>{" "}
+        <span class="note">
+          {now.still} {momentText(at)}
+        </span>
+      </p>
+      <section>
+        <h2>{now.logs}</h2>
+        {health === undefined ? (
+          <Missing part={now.logs} />
+        ) : (
+          <>
+            <LogTable report={report} logs={[...health.logs, health.root]} />
+            <p class="note">{now.logsNote}</p>
+            <figure>
+              <figcaption>{now.chart}</figcaption>
+              {total.length < 2 ? (
+                <p class="note">{now.chartEmpty}</p>
+              ) : (
+                <LineChart name={now.chart} values={total} />
+              )}
+              {rates.since === undefined ? undefined : (
+                <p class="note">{now.chartNote(momentText(rates.since))}</p>
+              )}
+            </figure>
+          </>
+        )}
+      </section>
+      <div class="columns">
+        <section>
+          <h2>{now.witnesses}</h2>
+          {health === undefined ? <Missing part={now.witnesses} /> : <Witnesses report={report} />}
+        </section>
+        <section>
+          <h2>{now.origins}</h2>
+          {origins === undefined ? (
+            <Missing part={now.origins} />
+          ) : Object.keys(origins).length === 0 ? (
+            <p>{now.noOrigin}</p>
+          ) : (
+            <Table
+              caption={now.origins}
+              heads={[now.origin, now.state]}
+              rows={Object.entries(origins).map(([name, state]) => [
+                name,
+                <Badge tone={isWorking(state) ? "good" : "bad"}>{state}</Badge>,
+              ])}
+            />
+          )}
+        </section>
+        <section>
+          <h2>{now.ends}</h2>
+          {ends === undefined ? (
+            <Missing part={now.ends} />
+          ) : ends.length === 0 ? (
+            <p>{now.noEnds}</p>
+          ) : (
+            <Table
+              caption={now.ends}
+              heads={[now.client, now.what, now.end]}
+              rows={ends.map(({ client, kind, ends: end }) => [
+                client,
+                now.kinds[kind],
+                <Badge tone={end <= at ? "bad" : "warn"}>{untilText(end, at)}</Badge>,
+              ])}
+            />
+          )}
+          <p class="note">{now.endsNote}</p>
+        </section>
+        <section>
+          <h2>{now.denials}</h2>
+          {denials === undefined ? (
+            <Missing part={now.denials} />
+          ) : denials.length === 0 ? (
+            <p>{now.noDenials}</p>
+          ) : (
+            <Table
+              caption={now.denials}
+              heads={[now.name, now.until]}
+              rows={denials.map(({ name, until }) => [
+                <code>{denialText(name)}</code>,
+                until === null ? now.untilLifted : momentText(until),
+              ])}
+            />
+          )}
+        </section>
+      </div>
+    </div>
+  );
+}
+
+/** The page: its content, and the address of the live stream for the script. */
+export function NowPage({ report }: { readonly report: NowReport }) {
+  return (
+    <>
+      <h1>{now.title}</h1>
+      <div data-live="/console/now/live">
+        <NowContent report={report} />
+      </div>
+    </>
+  );
+}
+
+function LogTable({
+  report: { at, rates },
+  logs,
+}: {
+  readonly report: NowReport;
+  readonly logs: readonly LogHealth[];
+}) {
+  return (
+    <Table
+      caption={now.logs}
+      heads={[now.log, now.state, now.records, now.rate, now.behindCopy, now.behindRoot, now.last]}
+      rows={logs.map(({ log, state, size, copied, rooted, seconds, why }) => {
+        const rate = rates.perMinute(log);
+        return [
+          <code>{log}</code>,
+          <Badge tone={tones[state]}>{`${now.states[state]}${why === null ? "" : `: ${why}`}`}</Badge>,
+          numberText(size),
+          <span class="rate">
+            <Sparkline values={rate} /> {numberText(Math.round(rate.at(-1) ?? 0))}
+          </span>,
+          numberText(Math.max(0, size - copied)),
+          numberText(Math.max(0, size - rooted)),
+          seconds === 0 ? "–" : agoText(seconds * 1000, at),
+        ];
+      })}
+    />
+  );
+}
+
+function Witnesses({ report: { at, health } }: { readonly report: NowReport }) {
+  const witnesses = health?.witnesses ?? [];
+  if (witnesses.length === 0) return <p class="alert warn">{now.noWitness}</p>;
+  return (
+    <Table
+      caption={now.witnesses}
+      heads={[now.witness, now.cosigned]}
+      rows={witnesses.map(({ name, cosignedAt, isCurrent }) => [
+        name,
+        <Badge tone={isCurrent ? "good" : isLate(cosignedAt, at) ? "bad" : "warn"}>
+          {cosignedAt === undefined ? texts.never : agoText(cosignedAt * 1000, at)}
+        </Badge>,
+      ])}
+    />
+  );
+}
+
+function Missing({ part }: { readonly part: string }) {
+  return (
+    <p class="alert warn">
+      {part}: {texts.degraded.part}
+    </p>
+  );
+}
+
+/** How many parts need attention. */
+function troublesOf({ at, health, origins, ends, denials }: NowReport): number {
+  const missing = [health, origins, ends, denials].filter((part) => part === undefined).length;
+  const logs = [...(health?.logs ?? []), ...(health === undefined ? [] : [health.root])];
+  const badLogs = logs.filter(({ state }) => tones[state] === "bad" || tones[state] === "warn").length;
+  // Before the first record there is no checkpoint to cosign.
+  const hasRoot = (health?.root.size ?? 0) > 0;
+  const badWitnesses = (health?.witnesses ?? []).filter(
+    ({ cosignedAt, isCurrent }) => hasRoot && !isCurrent && isLate(cosignedAt, at),
+  ).length;
+  const badOrigins = Object.values(origins ?? {}).filter((state) => !isWorking(state)).length;
+  return missing + badLogs + badWitnesses + badOrigins;
+}
+
+/** A quiet ledger has no newer checkpoint to cosign: then an old cosignature is current and not late. */
+const isLate = (seconds: number | undefined, at: Instant): boolean =>
+  seconds === undefined || at / 1000 - seconds > cosignedLateSeconds;
+
+const isWorking = (state: string): boolean => state === "ready" || state === "unchecked";
+
+/** `["certificate","…"]` as words. */
+function denialText(name: string): string {
+  const parts: unknown = JSON.parse(name);
+  return Array.isArray(parts) ? parts.map(String).join(" ") : name;
+}

@@ -1,0 +1,49 @@
+import type { AdminPorts } from "#admin/ports";
+import type { Instant } from "#kernel/clock";
+import type { Secret } from "#kernel/secret";
+import type { LedgerHealthReport } from "#ledger/health";
+import type { RegistryEnd } from "#registry/end";
+
+/** The places that the console's pages name to the browser. */
+export interface ConsolePlaces {
+  /** The console's client id at the issuers of operators. */
+  readonly clientId: string;
+  /** The ledger's public origin. */
+  readonly ledger: string;
+  /** C2SP verifier key of the root log. */
+  readonly rootKey: string;
+  /** Verifier keys of the witnesses that the console demands. */
+  readonly witnesses: readonly string[];
+  /** The gateway's public origin. */
+  readonly gateway: string;
+  /** Look-ups of patients: FHIR base, issuer of the token, client id there. */
+  readonly patients?:
+    | { readonly fhir: string; readonly issuer: string; readonly clientId: string }
+    | undefined;
+}
+
+/** The issuers at which operators sign in. */
+export interface OperatorIssuers {
+  /** Throws when the issuer does not answer. */
+  authorizationEndpoint(iss: string): Promise<string>;
+  /** The token, and the thumbprint of the key that it is bound to; undefined: the issuer refuses the code. */
+  redeem(
+    iss: string,
+    redemption: { readonly code: string; readonly verifier: string; readonly redirect: string },
+  ): Promise<{ readonly token: Secret; readonly jkt: string } | undefined>;
+}
+
+export interface ConsolePorts {
+  /** The console asks for the same verbs, with the same checks and records, as the operators' API. */
+  readonly admin: AdminPorts;
+  readonly places: ConsolePlaces;
+  /** The first seals the sessions, each opens them: 32 bytes, equal in every location, for nothing else. */
+  readonly sealingKeys: readonly Secret<Uint8Array>[];
+  readonly issuers: OperatorIssuers;
+  readonly health: () => Promise<LedgerHealthReport>;
+  readonly ends: () => Promise<readonly RegistryEnd[]>;
+  readonly denials: () => Promise<readonly { readonly name: string; readonly until: Instant | null }[]>;
+  /** The state of each origin by its name, as the gateway's `readyz` says it. */
+  readonly origins: () => Promise<Readonly<Record<string, string>>>;
+  readonly wait: (milliseconds: number) => Promise<void>;
+}

@@ -1,0 +1,30 @@
+/** The public numbers of a log. */
+export interface LogHealth {
+  readonly log: string;
+  /** `idle`: it has no record yet. `silent`: it does not answer, and its numbers are 0. */
+  readonly state: "good" | "degraded" | "refusing" | "sealed" | "idle" | "silent";
+  /** Leaves. */
+  readonly size: number;
+  /** Leaves that R2 has. */
+  readonly copied: number;
+  /** Leaves that the root log covers. */
+  readonly rooted: number;
+  /** Time of the last frame, in seconds since 1970; 0: there is none. */
+  readonly seconds: number;
+  /** The reason why a log is stopped. */
+  readonly why: string | null;
+}
+
+/** A witness, and the time of its last cosignature in seconds since 1970. */
+export interface WitnessHealth {
+  readonly name: string;
+  readonly cosignedAt: number | undefined;
+  /** True if the published checkpoint covers the whole root log and has its cosignature. */
+  readonly isCurrent: boolean;
+}
+
+export interface LedgerHealthReport {
+  readonly logs: readonly LogHealth[];
+  readonly root: LogHealth;
+  readonly witnesses: readonly WitnessHealth[];
+}

@@ -1,0 +1,90 @@
+import type { Instant } from "#kernel/clock";
+import { utf8 } from "#kernel/encoded";
+import type { LedgerHealthReport, LogHealth, WitnessHealth } from "#ledger/health";
+import { openLogs } from "#ledger/log-name";
+import { ROOT_LOG } from "#ledger/root-log";
+import { parseCheckpointText } from "#ledger/tlog/checkpoint";
+import { cosignedAt } from "#ledger/tlog/cosignature";
+import { readNote } from "#ledger/tlog/signed-note";
+import { logStubs } from "#platform/ledger/client/stubs";
+import { readLedgerPlacement } from "#platform/ledger/config";
+import type { PlacementVariables } from "#platform/ledger/placement";
+import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
+import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
+import { readWitnesses } from "#platform/ledger/object/root/config";
+import { within } from "#platform/within";
+
+interface LedgerHealthEnv extends PlacementVariables {
+  readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
+  readonly LEDGER_ROOT: DurableObjectNamespace<LedgerRoot>;
+  readonly WITNESSES: unknown;
+}
+
+const patienceMilliseconds = 2_000;
+
+/** Asks every open log, the root log and its checkpoint. A part that does not answer is `silent`; never throws. */
+export async function ledgerHealth(env: LedgerHealthEnv, at: Instant): Promise<LedgerHealthReport> {
+  const placement = readLedgerPlacement(env);
+  const [logOf, rootOf] = [logStubs(env.LEDGER_SHARD, placement), logStubs(env.LEDGER_ROOT, placement)];
+  const root = rootOf(ROOT_LOG);
+  const logs = openLogs(placement.layout.shards, at).map(async (log): Promise<LogHealth> => {
+    const status = await answered(logOf(log).status());
+    if (status === undefined) return silent(log);
+    const { size, copied, seconds, health, sealed, why } = status;
+    // A log with leaves was opened in the root log: this call answers its last checkpoint and opens nothing.
+    const note = size === 0 ? undefined : await answered(root.open(log));
+    const state = sealed ? "sealed" : size === 0 ? "idle" : health;
+    return {
+      log,
+      state,
+      size,
+      copied,
+      rooted: sizeIn(note === undefined ? undefined : utf8(note)),
+      seconds,
+      why,
+    };
+  });
+  const [all, status, checkpoint] = await Promise.all([
+    Promise.all(logs),
+    answered(root.status()),
+    answered(root.checkpoint()),
+  ]);
+  const ofRoot =
+    status === undefined
+      ? silent(ROOT_LOG)
+      : {
+          log: ROOT_LOG,
+          state: status.health,
+          size: status.size,
+          copied: status.copied,
+          rooted: status.size,
+          seconds: 0,
+          why: status.why,
+        };
+  const witnesses = readWitnesses(env.WITNESSES).map(({ verifier }): WitnessHealth => {
+    const cosigned = checkpoint === undefined ? undefined : cosignedAt(checkpoint, verifier);
+    const seconds = cosigned?.ok === true ? cosigned.value : undefined;
+    const isCurrent = seconds !== undefined && status !== undefined && sizeIn(checkpoint) === status.size;
+    return { name: verifier.name, cosignedAt: seconds, isCurrent };
+  });
+  return { logs: all, root: ofRoot, witnesses };
+}
+
+const silent = (log: string): LogHealth => ({
+  log,
+  state: "silent",
+  size: 0,
+  copied: 0,
+  rooted: 0,
+  seconds: 0,
+  why: null,
+});
+
+function sizeIn(note: Uint8Array | undefined): number {
+  const read = note === undefined ? undefined : readNote(note);
+  const checkpoint = read?.ok === true ? parseCheckpointText(read.value.text) : undefined;
+  return checkpoint?.ok === true ? checkpoint.value.size : 0;
+}
+
+const answered = async <T>(asked: Promise<T>): Promise<T | undefined> =>
+  within(patienceMilliseconds, asked, "ledger: no answer in time").catch(() => undefined);

@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, describe, test } from "vitest";
+import axe, { type AxeResults } from "axe-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { DevOfficer } from "../../cli/connection/dev-file.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
+import { openLedger } from "../support/auditor.ts";
+import { consoleContext, enterConsole, hasChromium, openChromium } from "../support/console-browser.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+/* The console in Debian's Chromium, against a whole running Phylax. */
+describe.skipIf(!hasChromium)("the operators' console in Chromium", () => {
+  let phylax: TestStack;
+  let officer: DevOfficer;
+  let browser: Browser;
+  let context: BrowserContext;
+  let page: Page;
+
+  beforeAll(async () => {
+    phylax = await startTestStack();
+    const [first] = phylax.dev.officers;
+    if (first === undefined) throw new Error("no operator signs in");
+    officer = first;
+    browser = await openChromium();
+    context = await consoleContext(browser, phylax.dev, { certificate: officer });
+    page = await context.newPage();
+    await enterConsole(page, phylax.dev, officer);
+  }, 120_000);
+  afterAll(async () => {
+    await browser?.close();
+    await phylax?.close();
+  });
+
+  test("a person signs in with certificate and second factor, and the sign-in is on record", async ({
+    expect,
+  }) => {
+    await page.goto(phylax.dev.console);
+    expect(await page.textContent("h1")).toBe("Now");
+    expect(await page.textContent("header")).toContain("officer");
+    const events = (await openLedger(phylax.dev)).map(({ event }) => event);
+    const signIns = events.filter(({ what }) => what?.interaction === "console-sign-in");
+    expect(signIns.map(({ kind, outcome }) => [kind, outcome?.status])).toEqual([
+      ["administration", undefined],
+      ["administration", 200],
+    ]);
+    expect(signIns[0]?.who).toMatchObject({ operator: "officer", subject: officer.login });
+  });
+
+  test("the page Now updates by itself, from its stream", async ({ expect }) => {
+    await page.goto(phylax.dev.console);
+    const before = await page.textContent("#now");
+    await phylax.ask("telehealth", "Patient?_count=1");
+    await expect.poll(() => page.textContent("#now"), { timeout: 15_000 }).not.toBe(before);
+  });
+
+  /** Every violation that axe finds on the page: rule and place. */
+  const violations = async (): Promise<readonly string[]> => {
+    await page.evaluate(axe.source);
+    const found = (await page.evaluate("axe.run()")) as AxeResults;
+    return found.violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
+  };
+
+  test("axe finds no violation on the page Now", async ({ expect }) => {
+    await page.goto(phylax.dev.console);
+    expect(await violations()).toEqual([]);
+  });
+
+  test("the session cookie is a __Host- cookie that no script reads, and Strict", async ({ expect }) => {
+    const cookies = await context.cookies(phylax.dev.ops);
+    expect(cookies.filter(({ name }) => name.startsWith("__Host-phylax"))).toEqual([
+      expect.objectContaining({
+        name: "__Host-phylax-console",
+        httpOnly: true,
+        secure: true,
+        sameSite: "Strict",
+      }),
+    ]);
+    expect(await page.evaluate("document.cookie")).toBe("");
+  });
+
+  /** A request outside of the browser, with the certificate and the cookies of the session. */
+  const raw = async (
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    body?: string,
+    cookie?: string,
+  ) => {
+    const cookies = await context.cookies(phylax.dev.ops);
+    const { value } = cookies.find(({ name }) => name === "__Host-phylax-console") ?? { value: "" };
+    return send(phylax.dev, officer, `${phylax.dev.ops}${path}`, {
+      method: body === undefined ? "GET" : "POST",
+      headers: { cookie: cookie ?? `__Host-phylax-console=${value}`, ...headers },
+      ...(body !== undefined && { body }),
+    });
+  };
+  const formType = { "content-type": "application/x-www-form-urlencoded" };
+
+  test("a form from elsewhere is refused: a foreign origin, a foreign site, a missing token", async ({
+    expect,
+  }) => {
+    await page.goto(phylax.dev.console);
+    const token = await page.getAttribute("input[name=form]", "value");
+    const sendForm = (headers: Readonly<Record<string, string>>, form: string) =>
+      raw("/console/sign-out", { ...formType, ...headers }, form);
+    const right = { origin: phylax.dev.ops, "sec-fetch-site": "same-origin" };
+    for (const [headers, form] of [
+      [{ ...right, origin: "https://evil.example" }, `form=${token}`],
+      [{ ...right, origin: "null" }, `form=${token}`],
+      [{ ...right, "sec-fetch-site": "cross-site" }, `form=${token}`],
+      [{ ...right, "sec-fetch-site": "same-site" }, `form=${token}`],
+      [{}, `form=${token}`],
+      [right, "form=wrong"],
+      [right, ""],
+    ] as const) {
+      const reply = await sendForm(headers, form);
+      expect([reply.status, reply.headers["set-cookie"]], JSON.stringify([headers, form])).toEqual([
+        403,
+        undefined,
+      ]);
+    }
+    expect((await sendForm(right, `form=${token}`)).status, "the right form").toBe(200);
+  });
+
+  test("a planted or foreign session is no session, and a sign-in takes a new one", async ({ expect }) => {
+    const planted = await raw("/console", {}, undefined, "__Host-phylax-console=cGxhbnRlZC1zZXNzaW9u");
+    expect([planted.status, planted.headers.location]).toEqual([303, "/console/sign-in"]);
+    const own = (await context.cookies(phylax.dev.ops)).find(({ name }) => name === "__Host-phylax-console");
+    const twice = await raw(
+      "/console",
+      {},
+      undefined,
+      `__Host-phylax-console=x; __Host-phylax-console=${own?.value}`,
+    );
+    expect(twice.status, "a second cookie of the name").toBe(303);
+    const other = await consoleContext(browser, phylax.dev, { certificate: officer });
+    await other.addCookies([
+      { name: "__Host-phylax-console", value: "planted", url: `${phylax.dev.ops}/`, secure: true },
+    ]);
+    const second = await other.newPage();
+    await enterConsole(second, phylax.dev, officer);
+    const fresh = (await other.cookies(phylax.dev.ops)).find(({ name }) => name === "__Host-phylax-console");
+    expect(fresh?.value).not.toBe("planted");
+    expect(fresh?.value).not.toBe(own?.value);
+    await other.close();
+  });
+
+  test("no page may frame the console, run a foreign or inline script, or be cached", async ({ expect }) => {
+    for (const path of ["/console", "/console/sign-in", "/console/nothing"]) {
+      const { headers } = await raw(path, {});
+      const policy = String(headers["content-security-policy"]);
+      expect(policy, path).toContain("frame-ancestors 'none'");
+      expect(policy, path).toContain("script-src 'self';");
+      expect(policy, path).not.toContain("unsafe");
+      expect([headers["cache-control"], headers["x-frame-options"]], path).toEqual(["no-store", "DENY"]);
+    }
+  });
+
+  test("without a certificate, or with the certificate of a machine, there is no console", async ({
+    expect,
+  }) => {
+    for (const certificate of [undefined, phylax.dev.operators[0]]) {
+      const other = await consoleContext(browser, phylax.dev, { certificate });
+      const stranger = await other.newPage();
+      const answer = await stranger.goto(phylax.dev.console);
+      expect(answer?.status()).toBe(403);
+      expect(await stranger.textContent("h1")).toBe("No access");
+      await other.close();
+    }
+  });
+});
