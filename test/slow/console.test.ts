@@ -55,7 +55,7 @@ describe.skipIf(!hasChromium)("the operators' console in Chromium", () => {
   /** Every violation that axe finds on the page: rule and place. */
   const violations = async (): Promise<readonly string[]> => {
     await page.evaluate(axe.source);
-    const found = (await page.evaluate("axe.run()")) as AxeResults;
+    const found = await page.evaluate<AxeResults>("axe.run()");
     return found.violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
   };
 
