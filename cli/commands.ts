@@ -151,6 +151,23 @@ export const commands: readonly Command[] = [
     load: async () => async (args) => (await import("./keys/keys-rotate.ts")).keysRotate(args),
   },
   {
+    words: ["deploy", "config"],
+    takes: "FILE",
+    does: "Writes each worker's configuration from the file of an environment.",
+    examples: ["phylax deploy config deploy/production.json"],
+    load: async () => (await import("./deploy/deploy-config.ts")).deployConfig,
+  },
+  {
+    words: ["deploy", "check"],
+    takes: "FILE [--secrets FOLDER] [--locks RULES.JSON|URL [--token-file FILE]] [--live] [--json]",
+    does: "Checks an environment before and after its deployment, and prints the root log's verifier key.",
+    examples: [
+      "phylax deploy check deploy/production.json --secrets ./production-keys",
+      "phylax deploy check deploy/production.json --live",
+    ],
+    load: async () => (await import("./deploy/deploy-check.ts")).deployCheck,
+  },
+  {
     words: ["origin", "probe"],
     takes: "NAME|URL [--registry FILE] [--bearer-from VARIABLE] [--allow-writes]",
     does: "Asks a FHIR server what it does and prints the members for its registry entry.",

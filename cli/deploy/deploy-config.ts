@@ -1,0 +1,35 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { Misuse, printFault } from "../misuse.ts";
+import { readEnvironment } from "./environment.ts";
+import { configFile, configsOf } from "./worker-configs.ts";
+
+export const repository = join(import.meta.dirname, "../..");
+
+/** The folder of an environment's configurations: next to its file, with the environment's name. */
+export const folderOf = (file: string, environment: string): string =>
+  join(dirname(resolve(file)), environment);
+
+/**
+ * Writes the configuration of each worker from the file of an environment, so that no shared value is typed
+ * twice. The next deployment uses them: `wrangler deploy -c FILE`.
+ */
+export async function deployConfig(args: readonly string[]): Promise<number> {
+  const { positionals } = parseArgs({ args: [...args], allowPositionals: true });
+  const [file, ...more] = positionals;
+  if (file === undefined || more.length > 0) throw new Misuse();
+  try {
+    const deployment = readEnvironment(file);
+    const folder = folderOf(file, deployment.environment);
+    mkdirSync(folder, { recursive: true });
+    for (const [worker, config] of await configsOf(deployment, repository, folder)) {
+      const written = configFile(folder, worker);
+      writeFileSync(written, `${JSON.stringify(config, undefined, 2)}\n`);
+      console.log(`npx wrangler deploy -c ${written}`);
+    }
+    return 0;
+  } catch (fault) {
+    return printFault(fault);
+  }
+}

@@ -1,0 +1,26 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "vitest";
+import { budgets, bundleProblems } from "../scripts/bundle-budgets.ts";
+
+const budget = { config: "wrangler.toml", kibibytes: 100, startMilliseconds: 400 };
+const good = { kibibytes: 100, startMilliseconds: 400, digests: ["a", "a"] };
+
+test("a bundle is refused if it is too large, starts too slowly or was not measured, or differs between two builds", ({
+  expect,
+}) => {
+  expect(bundleProblems("gateway", good, budget)).toEqual([]);
+  const bad = [
+    { kibibytes: 101 },
+    { startMilliseconds: 401 },
+    { startMilliseconds: Number.NaN },
+    { digests: ["a", "b"] },
+  ];
+  for (const change of bad) expect(bundleProblems("gateway", { ...good, ...change }, budget)).toHaveLength(1);
+});
+
+test("every Worker has a budget", ({ expect }) => {
+  for (const { config } of Object.values(budgets))
+    expect(existsSync(join(import.meta.dirname, "..", config))).toBe(true);
+  expect(Object.keys(budgets)).toEqual(["gateway", "control", "ledger", "ops", "witness"]);
+});

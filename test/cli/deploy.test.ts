@@ -1,0 +1,263 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { checks, verifierKeysOf, type Situation } from "../../cli/deploy/checks.ts";
+import { environmentSchema, readEnvironment, type Environment } from "../../cli/deploy/environment.ts";
+import {
+  configsOf,
+  deployedWorkers,
+  type DeployedWorker,
+  type RawConfig,
+} from "../../cli/deploy/worker-configs.ts";
+import { newPrivateJwk, newSecret, publicHalfOf, workerSecrets } from "../../cli/keys/made-keys.ts";
+import { phylax } from "./phylax.ts";
+
+const root = join(import.meta.dirname, "../..");
+const folder = join(root, "deploy/production");
+const privateAuditor = (kid: string) =>
+  ({ ...newPrivateJwk("ECDH-ES+A256KW", kid), kty: "EC", kid }) as const;
+const auditor = (kid: string) => {
+  const { x = "", y = "" } = publicHalfOf(JSON.stringify(privateAuditor(kid)));
+  return { kid, kty: "EC", crv: "P-256", x, y } as const;
+};
+const deployment = environmentSchema.parse({
+  environment: "production",
+  publicUrl: "https://fhir.hospital.org",
+  mtlsUrl: "https://mtls.hospital.org",
+  opsUrl: "https://ops.hospital.org",
+  ledgerUrl: "https://ledger.hospital.org",
+  ledgerName: "ledger.hospital.org",
+  shards: 8,
+  regions: "",
+  jurisdiction: "us",
+  database: { name: "phylax-registry", id: "1b671a64-40d5-491e-99b0-da01ff1f3341" },
+  bucket: "phylax-ledger",
+  originHosts: ["ehr.hospital.org"],
+  auditors: [auditor("one"), auditor("two")],
+});
+const files = ["0001_registry.sql", "0002_introspection.sql"];
+const secretsOf = (worker: DeployedWorker) =>
+  Object.fromEntries(
+    Object.entries(workerSecrets[worker]).map(([name, form]) => [name, newSecret(name, form)]),
+  );
+const lock = {
+  id: "ledger-records",
+  enabled: true,
+  prefix: "log/",
+  condition: { type: "Age", maxAgeSeconds: 2_200 * 86_400 },
+} as const;
+
+let good: Situation;
+beforeAll(async () => {
+  const expected = await configsOf(deployment, root, folder);
+  good = {
+    deployment,
+    expected,
+    written: expected,
+    secrets: new Map(deployedWorkers.map((worker) => [worker, secretsOf(worker)])),
+    present: new Map(deployedWorkers.map((worker) => [worker, Object.keys(workerSecrets[worker])])),
+    migrations: { files, applied: files },
+    locks: [lock],
+    clockMilliseconds: 400,
+  };
+});
+
+const failing = (situation: Situation) =>
+  Object.entries(checks).flatMap(([name, look]) => ((look(situation) ?? []).length > 0 ? [name] : []));
+/** The situation with a changed written configuration. */
+const withWritten = (worker: DeployedWorker, change: (config: RawConfig) => object): Situation => {
+  const config = good.written.get(worker);
+  if (config === undefined) throw new Error("not written");
+  const changed: RawConfig = { ...config, ...change(config) };
+  return { ...good, written: new Map([...good.written, [worker, changed]]) };
+};
+const withSecrets = (worker: DeployedWorker, change: Readonly<Record<string, string>>): Situation => ({
+  ...good,
+  secrets: new Map([...(good.secrets ?? []), [worker, { ...good.secrets?.get(worker), ...change }]]),
+});
+const withDeployment = (change: Partial<Environment>): Situation => ({
+  ...good,
+  deployment: { ...deployment, ...change },
+});
+
+test("a whole deployment passes every check, and prints the root log's verifier key", () => {
+  expect(failing(good)).toEqual([]);
+  for (const [name, look] of Object.entries(checks)) expect(look(good), name).toEqual([]);
+  expect(verifierKeysOf(good)).toEqual([
+    expect.stringMatching(/^ledger\.hospital\.org\/root\+[0-9a-f]{8}\+/u),
+  ]);
+});
+
+type Broken = readonly [what: string, check: keyof typeof checks, situation: () => Situation, says: RegExp];
+const { databaseZero, unlocked } = {
+  databaseZero: { name: "phylax-registry", id: "00000000-0000-0000-0000-000000000000" },
+  unlocked: { ...lock, condition: { type: "Age", maxAgeSeconds: 2_199 * 86_400 } } as const,
+};
+const broken: readonly Broken[] = [
+  [
+    "a database id of the template",
+    "placeholders",
+    () => withDeployment({ database: databaseZero }),
+    /database\.id/u,
+  ],
+  [
+    "a host of the example",
+    "placeholders",
+    () => withDeployment({ publicUrl: "https://fhir.example.org" }),
+    /publicUrl/u,
+  ],
+  [
+    "a ledger name of the template",
+    "placeholders",
+    () => withDeployment({ ledgerName: "ledger.phylax.example" }),
+    /ledgerName/u,
+  ],
+  ["one auditor", "auditors", () => withDeployment({ auditors: [auditor("one")] }), /two auditors/u],
+  [
+    "an auditor's private half",
+    "auditors",
+    () => withDeployment({ auditors: [auditor("one"), privateAuditor("two")] }),
+    /private half/u,
+  ],
+  [
+    "a missing file",
+    "files",
+    () => ({ ...good, written: new Map([...good.written, ["ops", undefined]]) }),
+    /ops\.json is missing/u,
+  ],
+  [
+    "an edited file",
+    "files",
+    () => withWritten("ledger", ({ vars }) => ({ vars: { ...vars, LEDGER_NAME: "other" } })),
+    /vars\.LEDGER_NAME/u,
+  ],
+  [
+    "different shards",
+    "shards",
+    () => withWritten("ops", ({ vars }) => ({ vars: { ...vars, LEDGER_SHARDS: "4" } })),
+    /8, 8, 4/u,
+  ],
+  [
+    "a different jurisdiction",
+    "shards",
+    () => withWritten("gateway", ({ vars }) => ({ vars: { ...vars, LEDGER_JURISDICTION: "" } })),
+    /JURISDICTION/u,
+  ],
+  [
+    "no host of the ledger",
+    "hosts",
+    () => withWritten("ledger", () => ({ routes: [] })),
+    /ledger\.hospital\.org/u,
+  ],
+  [
+    "one host for two workers",
+    "hosts",
+    () => withDeployment({ opsUrl: "https://fhir.hospital.org" }),
+    /two workers/u,
+  ],
+  [
+    "a route of control",
+    "hosts",
+    () => withWritten("control", () => ({ routes: [{ pattern: "fhir.hospital.org", custom_domain: true }] })),
+    /control/u,
+  ],
+  ["workers.dev", "hosts", () => withWritten("gateway", () => ({ workers_dev: true })), /workers\.dev/u],
+  [
+    "invocation logs",
+    "logging",
+    () => withWritten("gateway", () => ({ observability: { enabled: true } })),
+    /invocation_logs/u,
+  ],
+  ["a missing secret", "secret values", () => ({ ...good, secrets: new Map() }), /no TOKEN_SIGNING_KEY/u],
+  ["a short secret", "secret values", () => withSecrets("gateway", { PAGING_KEY: "c2hvcnQ" }), /PAGING_KEY/u],
+  [
+    "a public half as a secret",
+    "secret values",
+    () => withSecrets("ledger", { CHECKPOINT_KEY: '{"kty":"OKP"}' }),
+    /Ed25519/u,
+  ],
+  [
+    "one value twice",
+    "secret values",
+    () => withSecrets("ops", { DPOP_NONCE_KEY: good.secrets?.get("gateway")?.["DPOP_NONCE_KEY"] ?? "" }),
+    /another secret/u,
+  ],
+  [
+    "a secret that Cloudflare lacks",
+    "secrets present",
+    () => ({ ...good, present: new Map([["control", ["CONSENT_KEY"]]]) }),
+    /CHECKPOINT_KEY/u,
+  ],
+  ["a short lock", "lock rules", () => ({ ...good, locks: [unlocked] }), /2200 days/u],
+  ["a disabled lock", "lock rules", () => ({ ...good, locks: [{ ...lock, enabled: false }] }), /2200 days/u],
+  [
+    "a lock of one log alone",
+    "lock rules",
+    () => ({ ...good, locks: [{ ...lock, prefix: "log/other" }] }),
+    /2200 days/u,
+  ],
+  [
+    "a lock on checkpoints",
+    "lock rules",
+    () => ({ ...good, locks: [lock, { ...lock, id: "all", prefix: "" }] }),
+    /rule all/u,
+  ],
+  [
+    "a missing migration",
+    "migrations",
+    () => ({ ...good, migrations: { files, applied: files.slice(1) } }),
+    /0001_registry/u,
+  ],
+  [
+    "a migration of a newer version",
+    "migrations",
+    () => ({ ...good, migrations: { files, applied: [...files, "0099_new.sql"] } }),
+    /0099_new/u,
+  ],
+  ["a clock six seconds off", "clock", () => ({ ...good, clockMilliseconds: -6_000 }), /-6 s/u],
+];
+
+describe("each check has a deployment that it refuses", () => {
+  test.for(broken)("%s", ([, check, situation, says]) => {
+    expect((checks[check](situation()) ?? []).join("\n")).toMatch(says);
+  });
+  test("no check is without one", () => {
+    expect(new Set(broken.map(([, check]) => check))).toEqual(new Set(Object.keys(checks)));
+  });
+});
+
+test("deploy config writes files from one source, deploy check finds the example's placeholders, and an edit", async () => {
+  const place = mkdtempSync(join(root, "deploy/test-")); // below the repository: the files name the sources
+  try {
+    const file = join(place, "site.json");
+    writeFileSync(file, readFileSync(join(root, "deploy/example.json"), "utf8"));
+    expect(readEnvironment(file).environment).toBe("production");
+    const made = await phylax("deploy", "config", file);
+    expect([made.code, made.error]).toEqual([0, ""]);
+    expect(made.out.match(/deploy -c/gu)).toHaveLength(4);
+    const { code, out } = await phylax("deploy", "check", file);
+    expect(code).toBe(1);
+    expect(out).toContain(
+      "files: good\nshards: good\nhosts: good\nlogging: good\nsecret values: not checked\n",
+    );
+    expect(out).toContain("placeholders: WRONG: publicUrl is still the placeholder https://fhir.example.org");
+    const ops = join(place, "production/ops.json");
+    writeFileSync(ops, readFileSync(ops, "utf8").replace('"LEDGER_SHARDS": "4"', '"LEDGER_SHARDS": "5"'));
+    const edited = await phylax("deploy", "check", file);
+    expect(edited.out).toContain("files: WRONG: ops.json differs at vars.LEDGER_SHARDS");
+    expect(edited.out).toContain("shards: WRONG: LEDGER_SHARDS is 4, 4, 5");
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
+});
+
+test("an error in an environment's file names its place", async () => {
+  const place = mkdtempSync(join(tmpdir(), "phylax-deploy-"));
+  mkdirSync(place, { recursive: true });
+  const file = join(place, "site.json");
+  writeFileSync(file, JSON.stringify({ ...deployment, opsUrl: "http://ops.hospital.org" }));
+  expect((await phylax("deploy", "check", file)).error).toContain("opsUrl: https://host");
+  writeFileSync(file, JSON.stringify({ ...deployment, publicURL: "x" }));
+  expect((await phylax("deploy", "check", file)).code).toBe(1);
+});
