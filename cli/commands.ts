@@ -283,6 +283,22 @@ export const commands: readonly Command[] = [
     load: async () => (await import("./reviews/review-close.ts")).reviewClose,
   },
   {
+    words: ["consent", "list"],
+    takes: `ORIGIN/Patient/ID… ${asOperator}`,
+    does: "Lists the versions of the Consents of some patients, without their content.",
+    examples: ["phylax consent list main/Patient/amara-okafor"],
+    load: async () => (await import("./consents/consent-check.ts")).consentList,
+  },
+  {
+    words: ["consent", "check"],
+    takes: `ORIGIN/Patient/ID CONSENT --records FILE ${asOperator}`,
+    does: "Proves over opened records (phylax ledger read --json) that a withdrawn Consent lets nothing through.",
+    examples: [
+      "phylax consent check main/Patient/amara-okafor rjZ0k9bJvVw3mT5yqk8pV1xW2nLr4uAe6oCiHgFdSbE --records records.jsonl",
+    ],
+    load: async () => (await import("./consents/consent-check.ts")).consentCheck,
+  },
+  {
     words: ["breach-scope"],
     takes: `[URL|DIR] --client ID --from TIME --to TIME ${asAuditor} [--purpose CODE]… [--origin NAME]… [--discovered DATE] [--json]`,
     does: "Counts the people whom a breach concerns, by state, with the dates by which to tell them.",

@@ -10,6 +10,7 @@ import { administer, type Submission } from "./administer.ts";
 import { json, problem } from "./answer.ts";
 import { applyRegistryVerb } from "./apply-registry.ts";
 import { changeRegistryVerb, planRegistryVerb, showRegistryVerb } from "./change-registry.ts";
+import { listConsentsVerb } from "./consents.ts";
 import type { AdminPorts } from "./ports.ts";
 import {
   approveVerb,
@@ -60,6 +61,7 @@ export function adminApp(ports: AdminPorts): Hono {
     suspendAccountingVerb(ports.accountings),
     listReviewsVerb(ports.reviews),
     closeReviewVerb(ports.reviews),
+    listConsentsVerb(ports.consents),
   ];
   for (const verb of verbs) {
     app.on(verb.method, routeOf(verb.path), async ({ req }) => {

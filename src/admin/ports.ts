@@ -94,6 +94,17 @@ export interface ApprovedProposal {
   readonly effect: readonly object[];
 }
 
+/** Why a question about Consents is refused. */
+export interface ConsentQuestionProblem {
+  readonly reason: "consents_malformed";
+  readonly field: string;
+}
+
+/** The versions of Consents on file. */
+export interface ConsentVersions {
+  list(document: unknown): Promise<Result<readonly object[], ConsentQuestionProblem>>;
+}
+
 export interface AdminPorts {
   readonly operators: OperatorRoll;
   /**
@@ -109,6 +120,7 @@ export interface AdminPorts {
   readonly accountings: AccountingHolds;
   readonly requestKeys: RequestKeys;
   readonly reviews: ReviewTasks;
+  readonly consents: ConsentVersions;
   readonly ledger: ProofSink;
   /** Counts all callers, by certificate or by network. */
   readonly calls: CallCounter;

@@ -3,7 +3,7 @@ import type { DenialProblem } from "#identity/denial";
 import type { RegistryProblem } from "#registry/document";
 import type { SuspensionProblem } from "#audit/accounting/suspension";
 import type { OperatorKeyRefusal } from "./act-once.ts";
-import type { ReviewDocumentProblem } from "./ports.ts";
+import type { ConsentQuestionProblem, ReviewDocumentProblem } from "./ports.ts";
 import type { OperatorRefusal } from "./authenticate-operator.ts";
 import type { DocumentRefusal } from "./read-document.ts";
 
@@ -13,6 +13,7 @@ export type RejectionReason =
   | DenialProblem["reason"]
   | SuspensionProblem["reason"]
   | ReviewDocumentProblem["reason"]
+  | ConsentQuestionProblem["reason"]
   | "approval_required"
   | "proposal_malformed"
   | "proposal_not_open"

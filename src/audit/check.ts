@@ -149,6 +149,7 @@ const optional: Readonly<Record<string, Check>> = {
   traceId: text,
   tally,
   asked: listOf(patientReference, ASKED_MAX),
+  consents: hexDigest,
   reserve,
 };
 

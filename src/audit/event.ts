@@ -99,6 +99,11 @@ export interface AuditEvent {
   readonly asked?: readonly string[] | undefined;
   /** Only on the way to the record; it decides the record's length. */
   readonly reserve?: Reserve | undefined;
+  /**
+   * The digest of the set of Consents that let something through (audit/consent-set), 64 lower-case hex digits; of
+   * no meaning if there was none. In each record of a request whose origin has Consents on file.
+   */
+  readonly consents?: string | undefined;
   /** Only for a purpose of break-glass. */
   readonly emergency?: Emergency | undefined;
   /** The number of refusals by reason; only of kind `refusals`. */

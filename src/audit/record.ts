@@ -50,6 +50,7 @@ const keys = {
   asked: 23,
   fill: 24,
   definition: 25,
+  consents: 26,
   emergency: 27,
   document: 30,
   approval: 32,
@@ -175,6 +176,7 @@ export function encodeUnseeded(event: AuditEvent, part: number, parts: number): 
   if (longest !== undefined)
     count += writeField(writer, keys.fill, filling(Math.max(0, longest - decided) + emptyFill));
   count += writeGroup(writer, "definition", definition, event);
+  if (event.consents !== undefined) count += writeField(writer, keys.consents, fromHex(event.consents));
   count += writeGroup(writer, "emergency", event.emergency, event);
   count += writeGroup(writer, "document", document, event);
   count += writeGroup(writer, "approval", event.approval, event);
@@ -315,6 +317,7 @@ export function decodeRecord(
     traceId: map.get(keys.traceId),
     tally: fromMap(map.get(keys.tally)),
     asked: map.get(keys.asked),
+    consents: hexOf(map.get(keys.consents)),
     patients: located(pairs(map.get(keys.patients) ?? []), map.get(keys.states)),
     unnamed: map.get(keys.unnamed) ?? [],
     counts: fromMap(map.get(keys.counts) ?? new Map()),

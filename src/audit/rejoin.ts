@@ -26,6 +26,7 @@ const inEachPart = ({
   why,
   outcome,
   window,
+  consents,
   emergency,
 }: AuditEvent): string =>
   JSON.stringify([
@@ -39,6 +40,7 @@ const inEachPart = ({
     why,
     outcome,
     window,
+    consents,
     emergency,
   ]);
 

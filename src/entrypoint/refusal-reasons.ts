@@ -1011,6 +1011,10 @@ export const refusalReasons = {
     "The registry has no entry of this name, so nothing is denied. Correct the name in pointer.",
   ),
   review_malformed: admin(422, "This is no request about reviews. Correct what pointer and detail name."),
+  consents_malformed: admin(
+    422,
+    "This is no question about Consents. Name 1 to 100 patients as ORIGIN/Patient/ID.",
+  ),
   review_not_ended: admin(
     422,
     "This emergency lasts, so a use may come after the finding. Wait for the end that the list states, then close the review.",

@@ -1,3 +1,5 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
 import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
@@ -13,6 +15,7 @@ import {
   outsideToken,
   thumbprint,
 } from "../support/outside.ts";
+import { commandIn } from "../support/in-process/command.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
 const thp = "http://terminology.hl7.org/CodeSystem/";
@@ -311,6 +314,40 @@ test("a labelled row leaves by a Consent that names its label, not by the Consen
   await becomes("clinic", "Observation/bela-psy", 200);
   expect(idsIn(await ask("clinic", "Observation?patient=bela"))).toContain("bela-psy");
   for (const each of [own, id]) await withdraw(each);
+  await becomes("clinic", "Observation/bela-psy", 404);
+});
+
+test("phylax consent check proves that a withdrawn Consent let nothing through, and finds a record that names it", async ({
+  expect,
+}) => {
+  const id = await file("registrar", permit("bela", "PSY"));
+  await becomes("clinic", "Observation/bela-psy", 200);
+  const used = await ask("clinic", "Observation/bela-psy");
+  const unused = await ask("clinic", "Observation/amara-pulse");
+  const events = async (reply: Reply) => eventsOf(phylax.dev, reply.headers["x-request-id"]);
+  const [named] = await events(used);
+  const [none] = await events(unused);
+  for (const event of [named, none]) expect(event?.consents).toMatch(/^[0-9a-f]{64}$/u);
+
+  const list = async () =>
+    (await commandIn(phylax.home, "consent", "list", "main/Patient/bela")).out.trim().split("\n");
+  const line = (await list()).at(-1) ?? "";
+  expect(line).toMatch(/^main\/Patient\/bela \S{43} [0-9a-f]{64} \S+ permits and denies by registrar$/u);
+  const [, consentName = ""] = line.split(" ");
+  const records = join(phylax.home, "records.jsonl");
+  const check = async (...found: readonly unknown[]) => {
+    const lines = found.map((event) => JSON.stringify({ log: "l", leaves: [0], event }));
+    await writeFile(records, lines.join("\n"));
+    return commandIn(phylax.home, "consent", "check", "main/Patient/bela", consentName, "--records", records);
+  };
+  expect(await check(named, none)).toMatchObject({ code: 2, error: "the Consent is in force\n" });
+  await withdraw(id);
+  const good = await check(named, none);
+  expect(good, good.error).toMatchObject({ code: 0 });
+  expect(good.out).toContain("2 records, 1 name the Consent");
+  const late = await check({ ...named, at: Date.now() + 60_000 }, none);
+  expect(late.code).toBe(1);
+  expect(late.out).toContain("names the Consent");
   await becomes("clinic", "Observation/bela-psy", 404);
 });
 

@@ -107,7 +107,10 @@ function world({ deniedAt = Infinity, failing = "", ledgerQueue = new LedgerQueu
       renew,
     },
     policies: { byDigest: async (name) => (name === digest ? compiled : undefined), has: () => true },
-    consents: { consentsOf: async (_origin, patients) => new Map(patients.map((patient) => [patient, []])) },
+    consents: {
+      mayHave: () => false,
+      consentsOf: async (_origin, patients) => new Map(patients.map((patient) => [patient, []])),
+    },
     reviews: { open: unused },
     onBreakGlass: () => {},
     consentDesk: { announce: unused, file: unused, isOnFile: unused },

@@ -42,6 +42,7 @@ export function grantUnder({ policy, consents, purpose = "TREAT" }: Consented, r
   const filed = consents.map((resource, index) => ({
     digest: `digest-${index}`,
     rules: readConsent(resource, origin),
+    consent: "c",
     filedAt: instant(0),
     mayPermit: true,
   }));

@@ -58,6 +58,7 @@ function read(resource: JsonObject, consents: readonly JsonObject[]): Json | und
   const filed = consents.map((each, index) => ({
     digest: `digest-${index}`,
     rules: readConsent(each, origin),
+    consent: "c",
     filedAt: instant(0),
     mayPermit: true,
   }));

@@ -55,6 +55,7 @@ function granted(request: string, consents: readonly JsonObject[], part2 = true)
   const filed = consents.map((resource, index) => ({
     digest: `digest-${index}`,
     rules: readConsent(resource, origin),
+    consent: "c",
     filedAt: instant(0),
     mayPermit: true,
   }));

@@ -18,6 +18,7 @@ const nobody = { references: new Set<string>(), identifiers: new Set<string>() }
 const denial = {
   digest: "d",
   rules: readConsent(consent({ type: "deny" }), origin),
+  consent: "c",
   filedAt: instant(0),
   mayPermit: true,
 };

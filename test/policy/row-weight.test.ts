@@ -70,6 +70,7 @@ function leaves(row: object, { consents = {}, ...asking }: Asking = {}): boolean
         filed.map((resource, index): FiledConsent => ({
           digest: `${patient} ${index}`,
           rules: readConsent(resource, origin),
+          consent: "c",
           filedAt: instant(0),
           mayPermit,
         })),

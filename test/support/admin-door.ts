@@ -32,6 +32,7 @@ export const nobodySignsIn = {
     close: () => Promise.reject(new Error("not asked")),
   },
   requestKeys: { claim: () => Promise.reject(new Error("no key was sent")) },
+  consents: { list: () => Promise.resolve(ok([])) },
   reviews: {
     list: () => Promise.resolve(ok([])),
     close: () => Promise.resolve(err({ reason: "review_not_open", field: "review" })),

@@ -6,6 +6,7 @@ import { readDenial, type DenialProblem } from "#identity/denial";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { ConsentDesk } from "#platform/consents/consent-desk";
+import { ConsentHistory } from "#platform/consents/consent-history";
 import { readChange } from "#registry/read";
 import {
   planRegistry,
@@ -37,7 +38,15 @@ import {
 import { RowLeaseBook } from "#platform/row-leases/object/row-leases";
 import { KeyedRequests } from "#platform/idempotency/object/keyed-requests";
 
-export { ConsentDesk, KeyedRequests, OwnTokenRevocation, RevocationFeed, Revocations, RowLeaseBook };
+export {
+  ConsentDesk,
+  ConsentHistory,
+  KeyedRequests,
+  OwnTokenRevocation,
+  RevocationFeed,
+  Revocations,
+  RowLeaseBook,
+};
 export { ProposalDesk, ReviewDesk, ReviewOpening };
 
 // P4: a denial is in force within ten seconds, also while the registry hangs.

@@ -19,6 +19,7 @@ interface __BaseEnv_OpsEnv {
 	REVIEW_DESK: Service<typeof import("../control/index").ReviewDesk>;
 	CONSOLE_DESK: Service<typeof import("../control/index").ConsoleDesk>;
 	LEDGER_HEALTH: Service<typeof import("../ledger/index").LedgerHealth>;
+	CONSENT_HISTORY: Service<typeof import("../control/index").ConsentHistory>;
 	ACCOUNTING_HOLDS: Service<typeof import("../ledger/index").AccountingHolds>;
 }
 declare namespace Cloudflare {

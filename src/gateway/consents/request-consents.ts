@@ -16,6 +16,11 @@ export class RequestConsents {
     this.#client = client;
   }
 
+  /** The origin has Consents on file, so each record says which let something through. */
+  get areOnFile(): boolean {
+    return this.#consents.mayHave(this.#origin);
+  }
+
   /**
    * Asks for the Consents of every patient whom the book does not know, with a single call.
    *

@@ -28,6 +28,7 @@ import {
   type WrittenConsent,
 } from "#gateway/consents/consent-filing";
 import { RecordedAnswers } from "#gateway/consents/recorded-answers";
+import type { PermittingVersion } from "#policy/consent/consent-book";
 import type { RequestConsents } from "#gateway/consents/request-consents";
 import type { HeldLease, RowLeases } from "#limits/row-lease";
 import type { RowsRefusal } from "./all-rows.ts";
@@ -128,6 +129,11 @@ export class OriginSession {
   /** From here on a Provenance is judged by its targets: each reading has to be {@link decided}. */
   followBy(targets: FollowedTargets): void {
     this.#targets = targets;
+  }
+
+  /** The Consents that let something through; undefined: the origin has no Consent on file. */
+  get consentsThrough(): readonly PermittingVersion[] | undefined {
+    return this.#consents?.areOnFile === true ? this.#consents.book.through : undefined;
   }
 
   /** Answers whether every decision of this request rests on known Consents. */

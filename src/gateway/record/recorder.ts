@@ -2,6 +2,7 @@ import { addressOf } from "#entrypoint/edge";
 import type { RecordedOnly } from "#entrypoint/refusal-reasons";
 import { proofAtHome, RequestRecords, senderOf, type Appended } from "#entrypoint/request-records";
 import type { AccountingCaller } from "#audit/accounting/disclosures";
+import { consentSetDigest } from "#audit/consent-set";
 import type { AuditEvent, EventKind } from "#audit/event";
 import type { Counted, ProofSink, Recorded } from "#audit/ports";
 import type { Interaction } from "#fhir/interaction";
@@ -68,6 +69,7 @@ export class Recorder {
   #intended: Recorded | Counted | undefined;
   /** The number of recorded parts of a bundle: each event has a step of its own. */
   #partsRecorded = 0;
+  #noConsents: string | undefined;
 
   constructor(arrival: Arrival, { ledger, ledgerSpread }: RecorderPorts) {
     this.#arrival = arrival;
@@ -297,8 +299,17 @@ export class Recorder {
       // The gateway reads no row for an unknown caller.
       reserve: principal === undefined ? undefined : nobody.reserve,
       asked: this.#facts.origin?.asked,
+      consents: this.#consents,
       traceId: call?.traceId,
     };
+  }
+
+  /** A random value if no Consent let anything through: the length of a record tells nothing of it. */
+  get #consents(): string | undefined {
+    const through = this.#facts.origin?.consentsThrough;
+    if (through === undefined) return undefined;
+    this.#noConsents ??= crypto.getRandomValues(Buffer.alloc(32)).toString("hex");
+    return consentSetDigest(this.#arrival.id, through) ?? this.#noConsents;
   }
 
   get #address(): string {

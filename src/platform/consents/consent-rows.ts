@@ -107,3 +107,15 @@ async function presentVersions(
     .from(consents)
     .where(and(inArray(column, wanted), eq(consents.change, newest)));
 }
+
+/** Every version of the Consents of these subjects, the oldest first. At most 10,000. */
+export const versionsOf = (
+  registry: RegistrySql,
+  subjects: readonly string[],
+): Promise<readonly FiledRow[]> =>
+  drizzled(registry)
+    .select()
+    .from(consents)
+    .where(inArray(consents.subject, sql`(SELECT value FROM json_each(${JSON.stringify(subjects)}))`))
+    .orderBy(consents.change)
+    .limit(10_000);

@@ -110,6 +110,10 @@ export class IsolateConsents {
     }
   }
 
+  mayHave(origin: string): boolean {
+    return this.#known?.standing.consentOrigins?.includes(origin) !== false;
+  }
+
   async #load(
     origin: string,
     patients: readonly string[],
@@ -143,14 +147,14 @@ export class IsolateConsents {
     });
   }
 
-  #filed({ digest, form, mayPermit, filedAt }: ConsentOnFile): FiledConsent {
+  #filed({ consent, digest, form, mayPermit, filedAt }: ConsentOnFile): FiledConsent {
     let rules = this.#rules.get(digest);
     if (rules === undefined) {
       rules = readStoredForm(form);
       if (this.#rules.size >= formsMax) this.#rules.delete(this.#rules.keys().next().value ?? "");
       this.#rules.set(digest, rules);
     }
-    return { digest, rules, mayPermit, filedAt };
+    return { consent, digest, rules, mayPermit, filedAt };
   }
 
   /** Stores a copy, unless it may lack a change that arrived meanwhile. */

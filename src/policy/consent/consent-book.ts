@@ -33,6 +33,8 @@ export class ConsentBook {
   readonly #known = new Map<string, readonly FiledConsent[]>();
   readonly #unknown = new Set<string>();
   readonly #provisional = new Set<string>();
+  /** The Consents that let a row through, by `consent digest`. */
+  readonly #through = new Map<string, PermittingVersion>();
   #revision = 0;
 
   constructor(scene: ConsentScene) {
@@ -57,6 +59,11 @@ export class ConsentBook {
   /** The patients whose Consents are known. */
   get known(): readonly string[] {
     return [...this.#known.keys()];
+  }
+
+  /** The versions of Consents that let a row through. */
+  get through(): readonly PermittingVersion[] {
+    return [...this.#through.values()];
   }
 
   /** The id of the individual who asks for records of their own. */
@@ -122,11 +129,15 @@ export class ConsentBook {
       each,
       { isExempt: isOwn || isNobodys, isIndividuals },
       () => (whole === undefined ? undefined : rowFactsOf(whole, base)),
+      ({ consent, digest }) => void this.#through.set(`${consent} ${digest}`, { consent, digest }),
     );
   }
 }
 
 const none: readonly FiledConsent[] = [];
+
+/** A version of a Consent: its pseudonym, and the digest of its compiled form. */
+export type PermittingVersion = Pick<FiledConsent, "consent" | "digest">;
 
 /** The Consents of the patients of a row. */
 export class RowConsents {
@@ -137,6 +148,8 @@ export class RowConsents {
   /** The row belongs to the individual who asks, and to no further patient. */
   readonly isIndividuals: boolean;
   readonly #read: () => ConsentRowFacts | undefined;
+  /** Gets each Consent that permits. */
+  readonly #onPermit: (version: PermittingVersion) => void;
   #facts: ConsentRowFacts | undefined;
 
   constructor(
@@ -144,12 +157,14 @@ export class RowConsents {
     patients: readonly (readonly FiledConsent[])[],
     { isExempt, isIndividuals }: { readonly isExempt: boolean; readonly isIndividuals: boolean },
     read: () => ConsentRowFacts | undefined,
+    onPermit: (version: PermittingVersion) => void,
   ) {
     this.#request = request;
     this.#patients = patients;
     this.#isExempt = isExempt;
     this.isIndividuals = isIndividuals;
     this.#read = read;
+    this.#onPermit = onPermit;
   }
 
   /** The Consents for a part of the row that has labels of its own. */
@@ -163,6 +178,7 @@ export class RowConsents {
       this.#patients,
       { isExempt: this.#isExempt, isIndividuals: this.isIndividuals },
       read,
+      this.#onPermit,
     );
   }
 
@@ -203,7 +219,9 @@ export class RowConsents {
     if (consents.length === 0) return { isPermitted: policy.base === "honoured", because: undefined };
     const facts = (this.#facts ??= this.#read());
     if (facts === undefined) return { isPermitted: false, because: undefined };
-    return decideByConsents(consents, { ...this.#request, isByLabel }, facts, policy);
+    const decision = decideByConsents(consents, { ...this.#request, isByLabel }, facts, policy);
+    if (decision.isPermitted && decision.because !== undefined) this.#onPermit(decision.because);
+    return decision;
   }
 }
 

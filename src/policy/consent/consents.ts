@@ -2,6 +2,8 @@ import type { FiledConsent } from "./decide-by-consents.ts";
 
 /** The Consents of patients. */
 export interface Consents {
+  /** False: the origin has no Consent on file. The origin alone decides the answer, never a patient. */
+  mayHave(origin: string): boolean;
   /**
    * The active Consents of each patient, as they count for this client (a Consent that it wrote itself does not
    * permit); every patient of the question is in the answer. Ten seconds old at most (P4). At most a single call of

@@ -5,6 +5,8 @@ import type { ConsentRowFacts } from "./row-facts.ts";
 
 /** A Consent of a patient as it was filed. */
 export interface FiledConsent {
+  /** The pseudonym of the Consent resource. */
+  readonly consent: string;
   /** SHA-256 of the Consent's compiled form. */
   readonly digest: string;
   readonly rules: ConsentRules;
@@ -34,7 +36,7 @@ export interface ConsentPolicy {
 export interface ConsentDecision {
   readonly isPermitted: boolean;
   /** The Consent and the provision that decided; undefined if the base policy did. */
-  readonly because: { readonly digest: string; readonly path: string } | undefined;
+  readonly because: { readonly consent: string; readonly digest: string; readonly path: string } | undefined;
 }
 
 /** Decides about a row by the Consents of a patient whom the row concerns. */
@@ -52,7 +54,7 @@ export function decideByConsents(
   if (decisive === undefined) return { isPermitted: base === "honoured", because: undefined };
   return {
     isPermitted: decisive.verdict === "permit",
-    because: { digest: decisive.consent.digest, path: decisive.path },
+    because: { consent: decisive.consent.consent, digest: decisive.consent.digest, path: decisive.path },
   };
 }
 

@@ -20,6 +20,7 @@ const row = (patient: string) =>
 const denial: FiledConsent = {
   digest: "d",
   rules: readConsent(consent({ type: "deny" }), base),
+  consent: "c",
   filedAt: instant(0),
   mayPermit: true,
 };
@@ -30,6 +31,7 @@ function scene(filed: Record<string, readonly FiledConsent[]>) {
   const [questions, calls]: [string[], (readonly string[])[]] = [[], []];
   const state = { filed, isDown: false };
   const consents: Consents = {
+    mayHave: () => true,
     consentsOf: async (_origin, patients) => {
       calls.push(patients);
       if (state.isDown) return "unavailable";

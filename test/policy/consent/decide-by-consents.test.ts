@@ -14,6 +14,7 @@ const row = rowFactsOf(observation(), base);
 const filed = (digest: string, provision: object, more: object = {}, mayPermit = true): FiledConsent => ({
   digest,
   rules: readConsent(consent(provision, more), base),
+  consent: "c",
   filedAt: instant(Date.parse("2026-06-01T00:00:00Z")),
   mayPermit,
 });
@@ -43,8 +44,14 @@ test("a denial overrides a permit, and the decision names the Consent and its pr
     [permit, deny],
     [deny, permit],
   ])
-    expect(decide(consents)).toEqual({ isPermitted: false, because: { digest: "deny", path: "provision" } });
-  expect(decide([permit])).toEqual({ isPermitted: true, because: { digest: "permit", path: "provision" } });
+    expect(decide(consents)).toEqual({
+      isPermitted: false,
+      because: { consent: "c", digest: "deny", path: "provision" },
+    });
+  expect(decide([permit])).toEqual({
+    isPermitted: true,
+    because: { consent: "c", digest: "permit", path: "provision" },
+  });
 });
 
 test("the most specific verdict wins where the policy says so; a denial wins a tie", ({ expect }) => {

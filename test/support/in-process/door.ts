@@ -400,6 +400,7 @@ async function startWorkers(
     OPERATOR_ROLL: service(control.OperatorRoll, () => controlEnv),
     PROPOSAL_DESK: service(control.ProposalDesk, () => controlEnv),
     REVIEW_DESK: service(control.ReviewDesk, () => controlEnv),
+    CONSENT_HISTORY: service(control.ConsentHistory, () => controlEnv),
     ACCOUNTING_HOLDS: service(ledger.AccountingHolds, () => ledgerEnv),
     KEYED_REQUESTS: keyedRequests,
     LEDGER_SHARD: shardObjects,

@@ -1,0 +1,157 @@
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import * as z from "zod";
+import { consentsInSet } from "#audit/consent-set";
+import { Misuse, printFault } from "../misuse.ts";
+import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
+import { printable } from "../printable.ts";
+
+const answer = z.object({
+  consents: z.array(
+    z.object({
+      patient: z.string(),
+      consent: z.string(),
+      digest: z.string(),
+      isActive: z.boolean(),
+      mayPermit: z.boolean(),
+      filedBy: z.string().nullable(),
+      filedAt: z.number(),
+    }),
+  ),
+});
+type Version = z.infer<typeof answer>["consents"][number];
+
+/** A line of `phylax ledger read --json`, as far as the check reads it. */
+const recordLine = z.object({
+  log: z.string(),
+  leaves: z.array(z.number()),
+  event: z.object({
+    id: z.string(),
+    at: z.number(),
+    kind: z.string(),
+    patients: z.array(z.object({ patient: z.string() })),
+    consents: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/u)
+      .optional(),
+  }),
+});
+type RecordLine = z.infer<typeof recordLine>;
+
+// A withdrawal counts everywhere within ten seconds (docs/architecture.md, P4).
+const countsWithinMilliseconds = 10_000;
+const patientsMax = 100; // of one question to the operators' door
+
+/**
+ * Lists the versions of the Consents of some patients: pseudonym, digest, time and authority. Returns 0, or 2 when it
+ * is refused.
+ */
+export async function consentList(args: readonly string[]): Promise<number> {
+  const { values, positionals: patients } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: posterOptions,
+  });
+  if (patients.length === 0) throw new Misuse();
+  try {
+    const found = await versionsOnFile(values, patients);
+    if (typeof found === "number") return found;
+    for (const { patient, consent, digest, isActive, mayPermit, filedBy, filedAt } of found) {
+      const state = isActive ? (mayPermit ? "permits and denies" : "denies") : "not in force";
+      const by = filedBy ?? "the origin";
+      console.log(
+        printable(`${patient} ${consent} ${digest} ${new Date(filedAt).toISOString()} ${state} by ${by}`),
+      );
+    }
+    if (found.length === 0) console.log("no Consents on file");
+    return 0;
+  } catch (fault) {
+    return printFault(fault);
+  }
+}
+
+/**
+ * Proves over opened records that a withdrawn Consent let nothing through ten seconds after its withdrawal. Returns
+ * 0; 1 when a later record names it; 2 when the question is refused or the Consent is still in force.
+ */
+export async function consentCheck(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { ...posterOptions, records: { type: "string" } },
+  });
+  const [patient, consent, ...more] = positionals;
+  if (patient === undefined || consent === undefined || more.length > 0 || values.records === undefined)
+    throw new Misuse();
+  try {
+    const records = readFileSync(values.records, "utf8")
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => recordLine.parse(JSON.parse(line)))
+      .filter(({ event }) => event.consents !== undefined);
+    const named = new Set([patient, ...records.flatMap(patientsOf)]);
+    const versions = await versionsOnFile(values, [...named]);
+    if (typeof versions === "number") return versions;
+    const own = versions.filter((version) => version.patient === patient && version.consent === consent);
+    const last = own.at(-1);
+    if (last === undefined || last.isActive) {
+      console.error(last === undefined ? "no such Consent is on file" : "the Consent is in force");
+      return 2;
+    }
+    const withdrawn = own.findLast(({ isActive }, index) => !isActive && own[index - 1]?.isActive !== false);
+    return report(records, versions, consent, withdrawn?.filedAt ?? last.filedAt);
+  } catch (fault) {
+    return printFault(fault);
+  }
+}
+
+function report(
+  records: readonly RecordLine[],
+  versions: readonly Version[],
+  consent: string,
+  withdrawnAt: number,
+): number {
+  const ofRequest = Map.groupBy(records, ({ event }) => event.id);
+  let [before, after, unnamed] = [0, 0, 0];
+  for (const record of records) {
+    const { event } = record;
+    const patients = new Set((ofRequest.get(event.id) ?? []).flatMap(patientsOf));
+    const known = versions.filter((version) => patients.has(version.patient));
+    const found = consentsInSet(event.id, event.consents ?? "", known);
+    if (found === undefined) unnamed++;
+    if (found?.some((version) => version.consent === consent) !== true) continue;
+    if (event.at <= withdrawnAt + countsWithinMilliseconds) before++;
+    else {
+      after++;
+      console.log(
+        printable(`${new Date(event.at).toISOString()} ${record.log}/${record.leaves[0]} names the Consent`),
+      );
+    }
+  }
+  const withdrawn = new Date(withdrawnAt).toISOString();
+  console.log(
+    `withdrawn ${withdrawn}: ${records.length} records, ${before} name the Consent until ten seconds`,
+  );
+  console.log(`after it, and ${after} later; ${unnamed} name no Consent on file of their patients`);
+  return after === 0 ? 0 : 1;
+}
+
+const patientsOf = ({ event }: RecordLine): readonly string[] => event.patients.map(({ patient }) => patient);
+
+async function versionsOnFile(
+  values: Parameters<typeof posterOf>[0],
+  patients: readonly string[],
+): Promise<readonly Version[] | number> {
+  const found: Version[] = [];
+  for (let from = 0; from < patients.length; from += patientsMax) {
+    const some = patients.slice(from, from + patientsMax);
+    const body = JSON.stringify({ patients: some });
+    const reply = await postAsOperator(posterOf(values), "api/consents", body);
+    if (reply.status !== 200) {
+      console.error(refusalLine(reply));
+      return reply.status < 500 ? 2 : 1;
+    }
+    found.push(...answer.parse(reply.body).consents);
+  }
+  return found;
+}
