@@ -6,7 +6,7 @@ export interface FacedRefusal {
   readonly reason: ReasonsAt<"gateway">;
   /** A search parameter's code. */
   readonly parameter?: string;
-  /** The code of an operation. */
+  /** The code of an operation, or the name in the address. */
   readonly operation?: string;
   /** The code of an interaction. */
   readonly interaction?: string;

@@ -95,6 +95,8 @@ export type InteractionRefusal =
   | {
       readonly reason: "interaction_not_supported";
       readonly interaction: UnsupportedInteraction | Exclude<Interaction, Reading>["kind"];
+      /** The name of an operation as the address has it, with `$`. */
+      readonly operation?: string;
     }
   /** `allow`: the methods that the route has. */
   | { readonly reason: "method_not_supported"; readonly allow: readonly string[] }
@@ -128,7 +130,12 @@ export function readInteraction(
     );
     return err(allow.length === 0 ? { reason: "path_unknown" } : { reason: "method_not_supported", allow });
   }
-  if (typeof request === "string") return err({ reason: "interaction_not_supported", interaction: request });
+  if (typeof request === "string")
+    return err({
+      reason: "interaction_not_supported",
+      interaction: request,
+      ...(route.value.kind === "operation" && { operation: `$${route.value.name}` }),
+    });
 
   const pairs = readQuery(query, form);
   if (!pairs.ok) return pairs;

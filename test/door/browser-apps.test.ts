@@ -161,6 +161,9 @@ test("any page can read the documents that need no credential, and no page can r
     expect(await read(page), url).toMatchObject({ status: 200, headers: { [allow]: page, vary: "Origin" } });
     expect((await read(strange)).headers[allow], url).toBe("*");
     expect((await preflight(url, page)).headers[allow]).toBe(page);
+    const others = await preflight(url, strange);
+    expect(others.headers[allow]).toBe("*");
+    expect(others.headers["access-control-allow-headers"], "no credential").toBe("Accept, Content-Type");
   }
   expect(corsOf(await preflight(phylax.dev.tokenEndpoint, page))).toEqual([]);
 });

@@ -316,6 +316,17 @@ test.for(refusals)("not permitted: %s %s: %s", async ([kind, scope, path], { exp
   expect((await ask(kind, scope, path.replaceAll("|", "%7C"))).status).toBe(404);
 });
 
+test("an unknown operation is 400 by its name", async ({ expect }) => {
+  for (const [method, path] of [
+    ["GET", "Patient/ann/$graph"],
+    ["POST", "Patient/$match"],
+    ["GET", "$export"],
+  ] as const) {
+    const { status, text } = await ask("patient", "patient/*.rs", path, { method });
+    expect([status, text], path).toEqual([400, expect.stringContaining(`(${path.replace(/.*\$/u, "$")})`)]);
+  }
+});
+
 const writes: readonly (readonly [string, string, object | undefined, string, number])[] = [
   [
     "POST",

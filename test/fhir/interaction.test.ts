@@ -74,7 +74,12 @@ test.for([
   ["POST", "Patient/$match", "operation"],
   ["POST", "$graphql", "operation"],
 ] as const)("%s /%s is known and refused by its name: %s", ([method, path, interaction], { expect }) => {
-  expect(refusal(method, path)).toEqual({ reason: "interaction_not_supported", interaction });
+  const operation = /\$[\w-]+$/u.exec(path)?.[0];
+  expect(refusal(method, path)).toEqual({
+    reason: "interaction_not_supported",
+    interaction,
+    ...(operation !== undefined && { operation }),
+  });
 });
 
 test("writes are read by method and route; a conditional write has criteria, and HEAD is read as GET", ({

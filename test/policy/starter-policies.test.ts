@@ -101,7 +101,7 @@ test("patrqt shows every type of the patient compartment but audit events and tr
     const own = rules.filter(({ types }) => types.includes(type));
     expect(own, type).toHaveLength(1);
     expect(own[0], type).toMatchObject({
-      interactions: ["read"],
+      interactions: type === "Device" ? ["read", "search"] : ["read"], // an implant is its bearer's
       referredBy: expect.arrayContaining([expect.any(String)]),
     });
   }

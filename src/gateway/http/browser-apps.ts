@@ -56,7 +56,10 @@ export function addBrowserApps(app: Hono, { browserPages, newId }: BrowserAppPor
   for (const path of ["/v1/fhir/*", "/.well-known/*"]) {
     app.options(path, async ({ req: { raw } }, next) => {
       if (!raw.headers.has("origin") || !raw.headers.has("access-control-request-method")) return next();
-      return preflight(await registeredPage(raw.headers, browserPages), newId());
+      const page = await registeredPage(raw.headers, browserPages);
+      return page === undefined && isPublic.test(new URL(raw.url).pathname)
+        ? publicPreflight(newId())
+        : preflight(page, newId());
     });
   }
   for (const path of [
@@ -74,6 +77,19 @@ export function addBrowserApps(app: Hono, { browserPages, newId }: BrowserAppPor
       if (page === undefined) context.res.headers.set("access-control-allow-origin", "*");
     });
   }
+}
+
+/** The documents that need no credential. */
+const isPublic = /^\/(?:\.well-known\/|v1\/fhir\/[^/]+\/(?:metadata|\.well-known\/smart-configuration)$)/u;
+
+/** Every page may read a public document, and no page may send a credential with the question. */
+function publicPreflight(requestId: string): Response {
+  const headers = baseHeaders(requestId);
+  headers.set("access-control-allow-origin", "*");
+  headers.set("access-control-allow-methods", "GET, HEAD");
+  headers.set("access-control-allow-headers", "Accept, Content-Type");
+  headers.set("access-control-max-age", String(preflightSeconds));
+  return new Response(null, { status: 204, headers });
 }
 
 function preflight(page: string | undefined, requestId: string): Response {
