@@ -20,6 +20,7 @@ const pure = [
   "policy",
   "phi",
   "authoring",
+  "auditing",
 ] as const;
 const belowDoors = [...pure, "entrypoint"];
 const doors = ["gateway", "token", "admin", "console"] as const;
@@ -38,6 +39,8 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
   phi: { rooms: ["kernel", "fhir", "residence", "policy"], from: [] },
   // Code that no request runs: the operators' command and the publishing of a policy use it.
   authoring: { rooms: ["kernel", "fhir", "identity", "registry", "policy", "phi"], from: [] },
+  // The reader of logs and records: the operators' command and the console's scripts in the browser use it.
+  auditing: { rooms: ["kernel", "ledger", "audit"], from: ["jose"] },
   // Code that each public surface needs; the doors build on it.
   entrypoint: { rooms: pure, from: [] },
   gateway: { rooms: belowDoors, from: ["hono", "hono/*"] },

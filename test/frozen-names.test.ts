@@ -138,8 +138,8 @@ const plants: readonly Plant[] = [
     /./u,
     "{ dataKey: 1, subjectKey: 2 }",
     "{ dataKey: 2, subjectKey: 1 }",
-    ["key-wrap.ts keys.dataKey 1", "key-wrap.ts keys.subjectKey 2"],
-    ["key-wrap.ts keys.dataKey 2", "key-wrap.ts keys.subjectKey 1"],
+    ["auditor-secrets.ts keys.dataKey 1", "auditor-secrets.ts keys.subjectKey 2"],
+    ["auditor-secrets.ts keys.dataKey 2", "auditor-secrets.ts keys.subjectKey 1"],
   ],
   ["event kinds", /./u, "  aborted: {", "  broken: {", ["aborted"], ["broken"]],
   [

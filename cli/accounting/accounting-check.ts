@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { Misuse, printFault } from "../misuse.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -15,11 +16,12 @@ import type { Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { countsText } from "#audit/accounting/compose";
 import { accountingShown, type ShownLine } from "./accounting-lines.ts";
-import { onceMoreIfLate } from "../log/late-checkpoint.ts";
-import { givenKeys, logOfVerifier } from "../log/ledger-keys.ts";
-import { sentence as wordsOf } from "../log/ledger-report.ts";
+import { onceMoreIfLate } from "#auditing/late-checkpoint";
+import { logOfVerifier } from "#ledger/log-of-verifier";
+import { givenKeys } from "../log/ledger-keys.ts";
+import { sentence as wordsOf } from "#auditing/sentence";
 import { readerAt } from "../log/reader-at.ts";
-import { keyOfLog } from "../log/ledger-root.ts";
+import { keyOfLog } from "#auditing/ledger-root";
 import { printable } from "../printable.ts";
 
 /**
@@ -105,7 +107,7 @@ async function printHistory(
     const verifier = keyOfLog(keys, origin.slice(origin.lastIndexOf("/") + 1));
     if (verifier === undefined) continue; // without the log's key no line was good
     const reader = readerAt(ledger, logOfVerifier(verifier));
-    const result = await onceMoreIfLate(() => verifyLog(reader, verifier, { since }));
+    const result = await onceMoreIfLate(() => verifyLog(reader, verifier, { since }), wait);
     if (result.ok)
       console.log(
         `${logOfVerifier(verifier)}: the ledger, whole at ${result.value.size} leaves, ` +

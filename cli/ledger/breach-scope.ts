@@ -7,7 +7,7 @@ import { utf8 } from "#kernel/encoded";
 import { formatReceipt } from "#ledger/receipt";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { eventFilter, timeOf } from "../records/event-filter.ts";
-import { eventsOf, type EventOnRecord } from "../records/ledger-events.ts";
+import { eventsOf, type EventOnRecord } from "#auditing/ledger-events";
 import { printable } from "../printable.ts";
 import { UnreadList } from "../records/unread.ts";
 

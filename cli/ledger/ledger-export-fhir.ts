@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { auditEventsOf } from "#audit/balp/audit-event";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { eventFilter, filterOptions } from "../records/event-filter.ts";
-import { eventsOf, type EventOnRecord } from "../records/ledger-events.ts";
+import { eventsOf, type EventOnRecord } from "#auditing/ledger-events";
 import { UnreadList } from "../records/unread.ts";
 
 const fileName = "AuditEvent.ndjson";

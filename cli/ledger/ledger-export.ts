@@ -11,10 +11,11 @@ import { tilePath } from "#ledger/tlog/tile";
 import { type LeafRules, verifyLog } from "#ledger/verify";
 import { httpLog } from "../log/http-log.ts";
 import { keysFile, keysText, verifyFolder } from "../log/ledger-folder.ts";
-import { givenKeys, logOfVerifier } from "../log/ledger-keys.ts";
-import { sentence } from "../log/ledger-report.ts";
-import { keysWithRoot, rootKeyOf } from "../log/ledger-root.ts";
-import { CHECKPOINT_LAG_MS } from "../log/late-checkpoint.ts";
+import { logOfVerifier } from "#ledger/log-of-verifier";
+import { givenKeys } from "../log/ledger-keys.ts";
+import { sentence } from "#auditing/sentence";
+import { keysWithRoot, rootKeyOf } from "#auditing/ledger-root";
+import { CHECKPOINT_LAG_MS } from "#auditing/late-checkpoint";
 
 /**
  * Writes each log of a known key to a folder. Each object is checked on its way and once more from the disk.

@@ -4,7 +4,7 @@ import type { Counts } from "#audit/event";
 import { toBase64 } from "#ledger/bytes/base64";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { eventFilter, filterOptions } from "../records/event-filter.ts";
-import { eventsOf, type EventOnRecord } from "../records/ledger-events.ts";
+import { eventsOf, type EventOnRecord } from "#auditing/ledger-events";
 import { printable } from "../printable.ts";
 import { UnreadList } from "../records/unread.ts";
 

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { Misuse, printFault } from "../misuse.ts";
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
@@ -8,10 +9,11 @@ import type { Verifier } from "#ledger/tlog/signed-note";
 import { type Claims, verifyLog } from "#ledger/verify";
 import { httpLog } from "../log/http-log.ts";
 import { keysFile, ownKeys, verifyFolder } from "../log/ledger-folder.ts";
-import { onceMoreIfLate } from "../log/late-checkpoint.ts";
-import { givenKeys, logOfVerifier, readWitnessKey } from "../log/ledger-keys.ts";
+import { onceMoreIfLate } from "#auditing/late-checkpoint";
+import { logOfVerifier } from "#ledger/log-of-verifier";
+import { givenKeys, readWitnessKey } from "../log/ledger-keys.ts";
 import { printReport } from "../log/ledger-report.ts";
-import { type RootPlace, rootKeyOf, verifyLogs } from "../log/ledger-root.ts";
+import { type RootPlace, rootKeyOf, verifyLogs } from "#auditing/ledger-root";
 
 /**
  * Checks every log of a known public key, over HTTP or in an exported folder, and names the object that is
@@ -26,7 +28,10 @@ export async function ledgerVerify(args: readonly string[]): Promise<number> {
     const reports =
       target.kind === "folder"
         ? await verifyFolder(target.path, keys, claimsOf, only, witnesses)
-        : await verifyLogs({ keys, claimsOf, only, witnesses }, servedPlace(target.url));
+        : await verifyLogs(
+            { keys, claimsOf, only, witnesses, nowSeconds: Date.now() / 1000 },
+            servedPlace(target.url),
+          );
     const good = reports.map((report) => {
       const verifier = keys.find((key) => logOfVerifier(key) === report.name);
       return printReport(report, verifier === undefined ? {} : claimsOf(verifier));
@@ -41,7 +46,7 @@ const servedPlace = (url: string): RootPlace => ({
   readerOf: (log) => httpLog(url, log),
   async verify(reader, verifier, claims, rules) {
     const name = logOfVerifier(verifier);
-    const result = await onceMoreIfLate(() => verifyLog(reader, verifier, claims, rules));
+    const result = await onceMoreIfLate(() => verifyLog(reader, verifier, claims, rules), wait);
     return result.ok ? { name, good: result.value } : { name, wrong: result.error };
   },
 });

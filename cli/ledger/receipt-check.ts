@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { Misuse, printFault } from "../misuse.ts";
 import { existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -9,10 +10,10 @@ import { openInclusionNote } from "#ledger/tlog/inclusion-note";
 import { parseReceipt, type Receipt } from "#ledger/receipt";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
-import { onceMoreIfLate } from "../log/late-checkpoint.ts";
+import { onceMoreIfLate } from "#auditing/late-checkpoint";
 import { givenKeys } from "../log/ledger-keys.ts";
-import { sentence } from "../log/ledger-report.ts";
-import { keyOfLog } from "../log/ledger-root.ts";
+import { sentence } from "#auditing/sentence";
+import { keyOfLog } from "#auditing/ledger-root";
 import { readerAt } from "../log/reader-at.ts";
 
 /** The result of a check: sentences that state the facts shown, or the error. */
@@ -89,7 +90,10 @@ async function check(
   if (ledger !== undefined) {
     const since = [proven, given].filter((signed) => signed !== undefined);
     const reader = readerAt(ledger, receipt.log);
-    const result = await onceMoreIfLate(() => verifyLog(reader, verifier, { receipts: [receipt], since }));
+    const result = await onceMoreIfLate(
+      () => verifyLog(reader, verifier, { receipts: [receipt], since }),
+      wait,
+    );
     if (!result.ok) return { ...about, shown, wrong: sentence(result.error) };
     const { size, root } = result.value;
     return {

@@ -4,7 +4,7 @@ import { recordedOnly, refusalReasons } from "#entrypoint/refusal-reasons";
 import { Misuse, printFault } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
-import { eventsOf } from "../records/ledger-events.ts";
+import { eventsOf } from "#auditing/ledger-events";
 import { UnreadList } from "../records/unread.ts";
 import { asJson, asLine } from "./ledger-read.ts";
 

@@ -6,9 +6,10 @@ import { siblingOf } from "#ledger/root-log";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { type Claims, verifyLog } from "#ledger/verify";
 import { folderLog, readObject, strayObjects } from "./folder-log.ts";
-import { keyText, logOfVerifier, parseLogKey } from "./ledger-keys.ts";
-import type { LogReport } from "./log-report.ts";
-import { type RootPlace, rootKeyOf, verifyLogs } from "./ledger-root.ts";
+import { logOfVerifier } from "#ledger/log-of-verifier";
+import { keyText, parseLogKey } from "./ledger-keys.ts";
+import type { LogReport } from "#auditing/log-report";
+import { type RootPlace, rootKeyOf, verifyLogs } from "#auditing/ledger-root";
 
 export const keysFile = "keys";
 const keysHead =
@@ -46,7 +47,7 @@ export async function verifyFolder(
   const entries = await readdir(folder);
   const reports: LogReport[] = [await checkKeys(folder, keys)].filter((report) => "wrong" in report);
   const checked = await verifyLogs(
-    { keys: withSiblings(keys, entries), claimsOf, only, witnesses },
+    { keys: withSiblings(keys, entries), claimsOf, only, witnesses, nowSeconds: Date.now() / 1000 },
     folderPlace(folder),
   );
   reports.push(...checked);

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { logOfVerifier } from "#ledger/log-of-verifier";
 import { parseWitnessKey } from "#ledger/tlog/cosignature";
 import { parseLogName } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
@@ -89,8 +90,6 @@ export function readWitnessKey(text: string): Verifier {
   if (!key.ok) throw new Misuse(`not the verifier key of a witness, as "name+hash+key": ${text}`);
   return key.value;
 }
-
-export const logOfVerifier = ({ name }: Verifier): string => name.slice(name.lastIndexOf("/") + 1);
 
 export const keyText = ({ name, publicKey }: Verifier): string => verifierKey(name, publicKey);
 

@@ -1,15 +1,8 @@
 import { toBase64 } from "#ledger/bytes/base64";
-import type { Claims, Finding } from "#ledger/verify";
-import type { LogReport } from "./log-report.ts";
+import type { LogReport } from "#auditing/log-report";
+import { sentence } from "#auditing/sentence";
+import type { Claims } from "#ledger/verify";
 import { printable } from "../printable.ts";
-
-/** A finding as text, for example `frame/1 (frame 1): frame magic`. Text is passed through. */
-export function sentence(wrong: Finding | string): string {
-  if (typeof wrong === "string") return wrong;
-  const { object, index, problem } = wrong;
-  const place = index === undefined ? "" : ` (${object.startsWith("frame/") ? "frame" : "leaf"} ${index})`;
-  return `${object}${place}: ${problem.replaceAll("_", " ")}`;
-}
 
 /** Prints a report: good on standard output, wrong on standard error. Returns true when it is good. */
 export function printReport(report: LogReport, { since = [], receipts = [] }: Claims): boolean {

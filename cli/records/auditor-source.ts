@@ -1,29 +1,20 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { Misuse } from "../misuse.ts";
 import { readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { JWK } from "jose";
+import type { AuditorSource } from "#auditing/ledger-events";
 import type { LogReader } from "#ledger/ports";
-import type { Verifier } from "#ledger/tlog/signed-note";
 import { folderLog } from "../log/folder-log.ts";
 import { httpLog } from "../log/http-log.ts";
 import { ownKeys } from "../log/ledger-folder.ts";
-import { givenKeys, logOfVerifier } from "../log/ledger-keys.ts";
+import { logOfVerifier } from "#ledger/log-of-verifier";
+import { givenKeys } from "../log/ledger-keys.ts";
 
 const many = { type: "string", multiple: true, default: [] as string[] } as const;
 
 /** Options of every command that opens leaves. */
 export const auditorOptions = { key: many, "log-key": many, keys: many, log: many } as const;
-/**
- * The location of the logs, the public keys that verify them, and the private keys that open their leaves.
- */
-export interface AuditorSource {
-  readonly keys: readonly Verifier[];
-  readonly auditors: readonly JWK[];
-  /** Logs to read; empty for all. */
-  readonly only: readonly string[];
-  readonly readerOf: (log: string) => LogReader;
-}
-
 interface AuditorValues {
   readonly key: readonly string[];
   readonly "log-key": readonly string[];
@@ -56,7 +47,16 @@ export async function auditorSource(
   const unknown = values.log.find((log) => !keys.some((verifier) => logOfVerifier(verifier) === log));
   if (unknown !== undefined) throw new Misuse(`no key for log ${unknown}: give it with --log-key`);
   const readerOf = (log: string): LogReader => (isUrl ? httpLog(place, log) : folderLog(join(folder, log)));
-  return { keys, auditors, only: values.log, readerOf };
+  return {
+    keys,
+    auditors,
+    only: values.log,
+    readerOf,
+    nowSeconds: Date.now() / 1000,
+    wait,
+    onDeleted: (log) =>
+      console.error(`${log}: deleted, six years after its half-year had ended: its events are not read`),
+  };
 }
 
 /** Reads a private key as a JWK (RFC 7517) for ECDH-ES. An error about the file never quotes its content. */

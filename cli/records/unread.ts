@@ -1,5 +1,5 @@
-import type { Unread } from "./ledger-events.ts";
-import type { Unopened } from "./leaf-opener.ts";
+import type { Unread } from "#auditing/ledger-events";
+import type { Unopened } from "#auditing/leaf-opener";
 
 const notForThisKey: Unopened = "its key is not wrapped to this auditor";
 

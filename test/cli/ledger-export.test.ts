@@ -14,7 +14,7 @@ import { join, relative } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
 import { verifierKey } from "#ledger/tlog/signed-note";
 import { ownKeys, verifyFolder } from "../../cli/log/ledger-folder.ts";
-import { sentence } from "../../cli/log/ledger-report.ts";
+import { sentence } from "#auditing/sentence";
 import { sampleLog, withObject } from "../ledger/sample-log.ts";
 import { logServer, phylax, phylaxIn } from "./phylax.ts";
 

@@ -93,7 +93,7 @@ test("no worker except the ledger has a key that seals or opens a leaf, and no w
     if (worker === "phylax-gateway") expect(keys.length).toBeGreaterThan(1);
     for (const key of keys)
       for (const { origin, leaf } of leaves)
-        expect(openLeaf(new Secret(new Uint8Array(key)), origin, leaf).ok, worker).toBe(false);
+        expect((await openLeaf(new Secret(new Uint8Array(key)), origin, leaf)).ok, worker).toBe(false);
     const ledgers = Object.keys(bindings).filter((name) =>
       ["ACCOUNTING_KEY", "SUBJECT_KEY", "CHECKPOINT_KEY"].includes(name),
     );

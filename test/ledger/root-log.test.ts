@@ -13,7 +13,8 @@ import { mayBeDeleted, RootLeaves } from "#ledger/root-log";
 import { keyId, signatureTypes, type Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { keysFile, keysText, verifyFolder } from "../../cli/log/ledger-folder.ts";
-import { sentence, printReport } from "../../cli/log/ledger-report.ts";
+import { sentence } from "#auditing/sentence";
+import { printReport } from "../../cli/log/ledger-report.ts";
 import { logOfFrames, origin, readerOf, sampleLog, type SampleLog, signed } from "./sample-log.ts";
 
 const at = Date.UTC(2026, 9, 1);

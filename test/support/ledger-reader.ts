@@ -7,7 +7,8 @@ import { readKeyEpoch } from "#ledger/leaf/clear-body";
 import { parseFrame } from "#ledger/leaf/frame";
 import { leafKinds, parseLeaf } from "#ledger/leaf/leaf";
 import { isCommittedKey, openLeaf } from "#ledger/leaf/seal";
-import { unwrapForAuditor, type AuditorSecrets } from "#platform/ledger/object/log/key-wrap";
+import { unwrapForAuditor } from "#auditing/unwrap-key";
+import type { AuditorSecrets } from "#ledger/leaf/auditor-secrets";
 import type { DevFile } from "../../cli/connection/dev-file.ts";
 
 /** The public part of a leaf. The bytes of the leaf are public too, but they are sealed. */
@@ -95,7 +96,7 @@ export class LedgerReader {
     }
     const secrets = this.#secrets.get(log);
     if (kind !== leafKinds.sealed || secrets === undefined) return { kind, record: undefined };
-    const plaintext = openLeaf(secrets.dataKey, origin, leaf.value);
+    const plaintext = await openLeaf(secrets.dataKey, origin, leaf.value);
     const record = plaintext.ok ? decodeRecord(plaintext.value) : plaintext;
     if (!record.ok) throw new Error(record.error);
     return { kind, record: record.value };

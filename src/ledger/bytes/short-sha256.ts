@@ -69,9 +69,50 @@ function digestOf(length: number): Uint8Array {
   scratch[end - 1] = bits;
   state.set(firstState);
   for (let at = 0; at < end; at += BLOCK_BYTES) compress(at);
+  return stateBytes();
+}
+
+function stateBytes(): Uint8Array {
   const digest = new Uint8Array(32);
   for (let i = 0; i < digest.length; i++) digest[i] = (state[i >>> 2] ?? 0) >>> (24 - 8 * (i & 3));
   return digest;
+}
+
+/**
+ * SHA-256 over the joined parts, of any length: for a browser, whose library has no synchronous hash.
+ */
+export function blockwiseSha256(parts: readonly Uint8Array[]): Uint8Array {
+  state.set(firstState);
+  let length = 0;
+  let filled = 0; // bytes of the block that is not whole
+  for (const part of parts) {
+    length += part.length;
+    for (let at = 0; at < part.length;) {
+      const taken = Math.min(BLOCK_BYTES - filled, part.length - at);
+      scratch.set(part.subarray(at, at + taken), filled);
+      filled += taken;
+      at += taken;
+      if (filled < BLOCK_BYTES) continue;
+      compress(0);
+      filled = 0;
+    }
+  }
+  const end = filled + END_BYTES <= BLOCK_BYTES ? BLOCK_BYTES : 2 * BLOCK_BYTES;
+  scratch.fill(0, filled, end);
+  scratch[filled] = MARK;
+  const view = new DataView(scratch.buffer);
+  view.setUint32(end - 8, Math.floor(length / 2 ** 29)); // the length in bits, 64 bits long
+  view.setUint32(end - 4, length << 3);
+  for (let at = 0; at < end; at += BLOCK_BYTES) compress(at);
+  return stateBytes();
+}
+
+/** HMAC-SHA-256 (RFC 2104) over the joined parts, of any length. */
+export function blockwiseHmac(key: Uint8Array, parts: readonly Uint8Array[]): Uint8Array {
+  const block = new Uint8Array(BLOCK_BYTES);
+  block.set(key.length > BLOCK_BYTES ? blockwiseSha256([key]) : key);
+  const inner = blockwiseSha256([block.map((byte) => byte ^ 0x36), ...parts]);
+  return blockwiseSha256([block.map((byte) => byte ^ 0x5c), inner]);
 }
 
 const rotated = (word: number, bits: number): number => (word >>> bits) | (word << (32 - bits));

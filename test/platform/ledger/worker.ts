@@ -16,7 +16,8 @@ import { parseVerifierKey, type Verifier, verifierKey } from "#ledger/tlog/signe
 import { TILE_WIDTH, tilePath } from "#ledger/tlog/tile";
 import { withNames } from "#platform/ledger/client/definitions";
 import { type LedgerEnv, readLedgerConfig } from "#platform/ledger/config";
-import { type AuditorSecrets, unwrapForAuditor } from "#platform/ledger/object/log/key-wrap";
+import { unwrapForAuditor } from "#auditing/unwrap-key";
+import type { AuditorSecrets } from "#ledger/leaf/auditor-secrets";
 import type { AccountingIntake } from "#platform/ledger/object/accounting/accounting-intake";
 import type { AccountingShelf } from "#platform/ledger/object/accounting/accounting-shelf";
 import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
@@ -116,7 +117,7 @@ export async function openEpochs(log: string, auditor: JWK): Promise<readonly Op
       epochs.push({ number: leaf.keyEpoch, records: [] });
     }
     if (leaf.kind !== leafKinds.sealed) continue;
-    const plaintext = secrets && openLeaf(secrets.dataKey, origin, leaf);
+    const plaintext = secrets && (await openLeaf(secrets.dataKey, origin, leaf));
     const record = plaintext?.ok ? decodeRecord(plaintext.value) : undefined;
     epochs.at(-1)?.records.push(record?.ok ? record.value : undefined);
   }

@@ -8,7 +8,7 @@ import type { LogReader } from "#ledger/ports";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { hashAtTiles, splitHashes } from "#ledger/tlog/tile";
 import { type Finding, verifyLog } from "#ledger/verify";
-import { logOfVerifier } from "./ledger-keys.ts";
+import { logOfVerifier } from "#ledger/log-of-verifier";
 
 /**
  * A log that was checked whole, with the hashes needed to read it again and to prove its content: 32 bytes

@@ -7,7 +7,8 @@ import { readKeyEpoch } from "#ledger/leaf/clear-body";
 import { type Leaf, leafKinds } from "#ledger/leaf/leaf";
 import { linesRoot } from "#ledger/leaf/lines";
 import { isCommittedKey, openLeaf } from "#ledger/leaf/seal";
-import { type AuditorSecrets, unwrapForAuditor } from "#platform/ledger/object/log/key-wrap";
+import { unwrapForAuditor } from "./unwrap-key.ts";
+import type { AuditorSecrets } from "#ledger/leaf/auditor-secrets";
 
 /**
  * The reason why a sealed leaf cannot be read. Each reason but the first means that the log's writer violated
@@ -67,12 +68,12 @@ export class LeafOpener {
   }
 }
 
-function openRecord(
+async function openRecord(
   leaf: Leaf,
   origin: string,
   { dataKey, subjectKey }: AuditorSecrets,
-): Result<AuditRecord, Unopened> {
-  const plaintext = openLeaf(dataKey, origin, leaf);
+): Promise<Result<AuditRecord, Unopened>> {
+  const plaintext = await openLeaf(dataKey, origin, leaf);
   if (!plaintext.ok) return err("it does not open with its key");
   const record = decodeRecord(plaintext.value);
   if (!record.ok)

@@ -1,3 +1,4 @@
+import type { JWK } from "jose";
 import { DefinitionIndex } from "#audit/definition-index";
 import { type AuditEvent, definitionKind } from "#audit/event";
 import type { AuditRecord } from "#audit/record";
@@ -9,15 +10,31 @@ import { sha256 } from "#ledger/bytes/hash";
 import { parseLeaf } from "#ledger/leaf/leaf";
 import { leafHash } from "#ledger/tlog/merkle";
 import { mayBeDeleted, ROOT_LOG, RootLeaves } from "#ledger/root-log";
+import type { LogReader } from "#ledger/ports";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
-import type { AuditorSource } from "./auditor-source.ts";
-import { CheckedLog } from "../log/checked-log.ts";
-import { onceMoreIfLate } from "../log/late-checkpoint.ts";
+import { CheckedLog } from "./checked-log.ts";
+import { onceMoreIfLate } from "./late-checkpoint.ts";
 import { LeafOpener, type Unopened } from "./leaf-opener.ts";
-import { logOfVerifier } from "../log/ledger-keys.ts";
-import { sentence } from "../log/ledger-report.ts";
-import { keysWithRoot, rootKeyOf } from "../log/ledger-root.ts";
+import { logOfVerifier } from "#ledger/log-of-verifier";
+import { sentence } from "./sentence.ts";
+import { keysWithRoot, rootKeyOf } from "./ledger-root.ts";
+
+/**
+ * The location of the logs, the public keys that verify them, and the private keys that open their leaves.
+ */
+export interface AuditorSource {
+  readonly keys: readonly Verifier[];
+  readonly auditors: readonly JWK[];
+  /** Logs to read; empty for all. */
+  readonly only: readonly string[];
+  readonly readerOf: (log: string) => LogReader;
+  /** The reader's own time, in seconds since 1970. */
+  readonly nowSeconds: number;
+  readonly wait: (milliseconds: number) => Promise<unknown>;
+  /** A log was deleted six years after its end: its events are not read. */
+  readonly onDeleted: (log: string) => void;
+}
 
 /**
  * An event as a log records it. `leaves` are the leaves of its records, fewer than `parts` when some could
@@ -64,8 +81,9 @@ export async function* eventsOf(source: AuditorSource): AsyncGenerator<EventOnRe
   const { wrong, logs } = await logsOf(source);
   if (wrong !== undefined) yield { log: ROOT_LOG, wrong };
   for (const { verifier, since } of logs) {
-    const checked = await onceMoreIfLate(() =>
-      CheckedLog.check(source.readerOf(logOfVerifier(verifier)), verifier, since),
+    const checked = await onceMoreIfLate(
+      () => CheckedLog.check(source.readerOf(logOfVerifier(verifier)), verifier, since),
+      source.wait,
     );
     if (!checked.ok) {
       yield { log: logOfVerifier(verifier), wrong: sentence(checked.error) };
@@ -100,7 +118,7 @@ export async function* eventsOf(source: AuditorSource): AsyncGenerator<EventOnRe
  * The logs to read, each with its checkpoints in the root log. Logs that may be deleted, and are absent, are
  * left out.
  */
-async function logsOf({ keys, only, readerOf }: AuditorSource) {
+async function logsOf({ keys, only, readerOf, nowSeconds, onDeleted }: AuditorSource) {
   const isSelected = (verifier: Verifier): boolean =>
     only.length === 0 || only.includes(logOfVerifier(verifier));
   const logs = keys.filter((key) => logOfVerifier(key) !== ROOT_LOG && isSelected(key));
@@ -113,11 +131,8 @@ async function logsOf({ keys, only, readerOf }: AuditorSource) {
   const present = [];
   for (const verifier of keysWithRoot(logs, root, leaves).filter(isSelected)) {
     const name = logOfVerifier(verifier);
-    if (
-      mayBeDeleted(name, leaves.seconds, Date.now() / 1000) &&
-      (await readerOf(name).checkpoint()) === undefined
-    ) {
-      console.error(`${name}: deleted, six years after its half-year had ended: its events are not read`);
+    if (mayBeDeleted(name, leaves.seconds, nowSeconds) && (await readerOf(name).checkpoint()) === undefined) {
+      onDeleted(name);
       continue;
     }
     present.push({ verifier, since: leaves.seen.get(name) ?? [] });

@@ -6,7 +6,7 @@ import { mayBeDeleted, ROOT_LOG, RootLeaves, siblingOf } from "#ledger/root-log"
 import type { Verifier } from "#ledger/tlog/signed-note";
 import type { Claims, LeafRules } from "#ledger/verify";
 import type { LogReport } from "./log-report.ts";
-import { logOfVerifier } from "./ledger-keys.ts";
+import { logOfVerifier } from "#ledger/log-of-verifier";
 
 /** The logs to check, and the keys to check them with. */
 export interface Check {
@@ -14,6 +14,8 @@ export interface Check {
   readonly witnesses: readonly Verifier[];
   readonly only: readonly string[]; // logs to check; empty for all
   readonly claimsOf: (verifier: Verifier) => Claims;
+  /** The reader's own time, in seconds since 1970. */
+  readonly nowSeconds: number;
 }
 
 /** How to read and check one log at its place: over HTTP, or in a folder. */
@@ -54,7 +56,7 @@ export function keysWithRoot(keys: readonly Verifier[], root: Verifier, { seen }
  * does not match.
  */
 export async function verifyLogs(
-  { keys, witnesses, only, claimsOf }: Check,
+  { keys, witnesses, only, claimsOf, nowSeconds }: Check,
   place: RootPlace,
 ): Promise<LogReport[]> {
   const isSelected = (verifier: Verifier): boolean =>
@@ -71,7 +73,7 @@ export async function verifyLogs(
   return [
     report,
     ...(await inTurn([...logs, ...named], (verifier) =>
-      verifyAgainst(leaves, verifier, claimsOf(verifier), place),
+      verifyAgainst(leaves, verifier, claimsOf(verifier), place, nowSeconds),
     )),
   ];
 }
@@ -108,6 +110,7 @@ async function verifyAgainst(
   verifier: Verifier,
   claims: Claims,
   place: RootPlace,
+  nowSeconds: number,
 ): Promise<LogReport> {
   const name = logOfVerifier(verifier);
   const reader = place.readerOf(name);
@@ -118,7 +121,7 @@ async function verifyAgainst(
   if (
     last !== undefined &&
     !isClaimed &&
-    mayBeDeleted(name, root.seconds, Date.now() / 1000) &&
+    mayBeDeleted(name, root.seconds, nowSeconds) &&
     (await reader.checkpoint()) === undefined
   ) {
     const { size, root: hash, frame } = last;

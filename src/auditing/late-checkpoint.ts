@@ -1,4 +1,3 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { Result } from "#kernel/result";
 import type { Finding } from "#ledger/verify";
 
@@ -22,6 +21,7 @@ const isLate = ({ object, problem }: Finding): boolean =>
  */
 export async function onceMoreIfLate<T>(
   check: () => Promise<Result<T, Finding>>,
+  wait: (milliseconds: number) => Promise<unknown>,
 ): Promise<Result<T, Finding>> {
   const checked = await check();
   if (checked.ok || !isLate(checked.error)) return checked;
