@@ -55,16 +55,12 @@ export async function registryExport(args: readonly string[]): Promise<number> {
 
 async function read(
   values: Parameters<typeof posterOf>[0],
-): Promise<{ readonly digest: string; readonly lists: Lists } | number> {
+): Promise<Awaited<ReturnType<typeof readRegistryOf>> | number> {
   try {
-    const answer = await getAsOperator(posterOf(values), "api/registry");
-    if (answer.status === 200)
-      return { digest: String(answer.body["digest"]), lists: answer.body["registry"] as Lists }; // our API's own form
-    console.error(refusalLine(answer));
-    return answer.status < 500 ? 2 : 1;
+    return await readRegistryOf(posterOf(values));
   } catch (fault) {
     console.error(fault instanceof Error ? fault.message : "not read");
-    return 1;
+    return fault instanceof RefusedRead ? 2 : 1;
   }
 }
 
@@ -85,4 +81,21 @@ function tableOf([list, entries]: readonly [string, readonly Entry[]]): readonly
     ...(entries.length === 0 ? [] : lines.map((line) => `  ${line}`)),
     "",
   ];
+}
+
+/** The registered policies that grants of an exported registry name: a change that has such a grant has them too. */
+export const policiesOf = (lists: Lists, named: readonly unknown[]): readonly Entry[] =>
+  (lists["policies"] ?? []).filter(({ name }) => named.includes(name));
+
+/** The operators' API refused to show the registry. */
+class RefusedRead extends Error {}
+
+/** The registry's lists and their digest. Throws when the operators' API refuses or does not answer. */
+export async function readRegistryOf(
+  from: ReturnType<typeof posterOf>,
+): Promise<{ readonly digest: string; readonly lists: Lists }> {
+  const answer = await getAsOperator(from, "api/registry");
+  if (answer.status !== 200)
+    throw answer.status < 500 ? new RefusedRead(refusalLine(answer)) : new Error(refusalLine(answer));
+  return { digest: String(answer.body["digest"]), lists: answer.body["registry"] as Lists }; // our API's own form
 }

@@ -29,7 +29,7 @@ export async function revokeCommand(args: readonly string[]): Promise<number> {
     allowPositionals: true,
     options: { ...posterOptions, lift: { type: "boolean", default: false } },
   });
-  const denial = readDenial(positionals);
+  const denial = denialOf(positionals);
   if (denial === undefined) throw new Misuse();
   try {
     const path = values.lift ? "api/revocations/lift" : "api/revocations";
@@ -56,7 +56,7 @@ export async function revokeCommand(args: readonly string[]): Promise<number> {
  * Builds the denial document; the operators' API validates it. `until` is RFC 3339 here and milliseconds in
  * the API.
  */
-function readDenial([word, ...given]: readonly string[]):
+export function denialOf([word, ...given]: readonly string[]):
   | Readonly<Record<string, string | number>>
   | undefined {
   const kind = kinds.find((each) => each === word);

@@ -9,7 +9,12 @@ import { floodRetrySeconds, isBelowFlood } from "#limits/flood";
 import { administer, type Submission } from "./administer.ts";
 import { json, problem } from "./answer.ts";
 import { applyRegistryVerb } from "./apply-registry.ts";
-import { changeRegistryVerb, planRegistryVerb, showRegistryVerb } from "./change-registry.ts";
+import {
+  changeRegistryVerb,
+  listClientsVerb,
+  planRegistryVerb,
+  showRegistryVerb,
+} from "./change-registry.ts";
 import { listConsentsVerb } from "./consents.ts";
 import type { AdminPorts } from "./ports.ts";
 import {
@@ -48,6 +53,7 @@ export function adminApp(ports: AdminPorts): Hono {
 
   const verbs = [
     showRegistryVerb(ports.registry),
+    listClientsVerb(ports.registry),
     planRegistryVerb(ports.registry),
     changeRegistryVerb(ports.registry, ports.approvals),
     applyRegistryVerb(ports.registry, ports.approvals),

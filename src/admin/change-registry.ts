@@ -23,6 +23,17 @@ export const showRegistryVerb = (registry: Pick<RegistryDesk, "show">): Verb => 
   act: async () => ok({ answer: await registry.show() }),
 });
 
+/** Each client with what it has, what it needs and what ends soon. */
+export const listClientsVerb = (registry: Pick<RegistryDesk, "clients">): Verb => ({
+  interaction: "list-clients",
+  changes: false,
+  isRepeatable: true,
+  method: "GET",
+  path: "api/clients",
+  roles: registryReaders,
+  act: async () => ok({ answer: { clients: await registry.clients() } }),
+});
+
 /** The entries that a change would add, change and remove. Nothing is written. */
 export const planRegistryVerb = (registry: Pick<RegistryDesk, "plan">): Verb => ({
   interaction: "plan-registry",

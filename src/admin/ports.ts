@@ -2,6 +2,7 @@ import type { ProofSink } from "#audit/ports";
 import type { SuspensionProblem } from "#audit/accounting/suspension";
 import type { DenialProblem } from "#identity/denial";
 import type { ProofVerifier } from "#identity/proof";
+import type { ClientStanding } from "#registry/client-standing";
 import type { RegistryProblem } from "#registry/document";
 import type { SignedInPerson, ProposalProblem } from "#registry/proposal-document";
 import type { SignInVerifier } from "#identity/sign-in";
@@ -34,6 +35,8 @@ export interface RegistryDesk {
   apply(document: unknown, mayOpen: boolean): Promise<Result<Applied, RegistryProblem>>;
   /** The registry as a registry file, and the digest of its state. */
   show(): Promise<object>;
+  /** Each client with what it has, what it needs and what ends soon. */
+  clients(): Promise<readonly ClientStanding[]>;
   /** The entries that a change of the registry would touch. Writes nothing. */
   plan(document: unknown): Promise<Result<object, RegistryProblem>>;
   /**

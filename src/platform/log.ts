@@ -17,6 +17,15 @@ export type LogEvent =
       readonly purpose: string;
       /** The id of the review task. */
       readonly review: string;
+    }
+  /** A client's certificate (by its thumbprint) or agreement ends within thirty days, or has ended. */
+  | {
+      readonly event: "client_ending";
+      readonly client: string;
+      readonly what: "certificate" | "agreement";
+      readonly name: string;
+      /** Milliseconds since 1970. */
+      readonly ends: number;
     };
 
 export function log(event: LogEvent): void {

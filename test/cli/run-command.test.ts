@@ -43,7 +43,12 @@ test("a misspelt command is answered by the closest command, and exits 2", async
 test("the first words of commands list these commands alone", async () => {
   const { code, out } = await phylax("policy", "--help");
   expect(code).toBe(0);
-  expect(out.match(/^ {2}\S+ \S+/gmu)).toEqual(["  policy check", "  policy diff", "  policy explain"]);
+  expect(out.match(/^ {2}\S+ \S+/gmu)).toEqual([
+    "  policy check",
+    "  policy diff",
+    "  policy explain",
+    "  policy publish",
+  ]);
   expect((await phylax()).code).toBe(2);
 });
 

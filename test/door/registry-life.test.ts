@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { ensureAuthority, issueClientCertificate } from "../../sandbox/certificates.ts";
 import { commandIn } from "../support/in-process/command.ts";
 import { openLedger } from "../support/auditor.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
@@ -141,4 +142,90 @@ test("the ledger has each changed entry before and after, and the submitted docu
 const policyNamed = (name: string) => ({
   name,
   body: { ...(JSON.parse(readFileSync("policies/treat.json", "utf8")) as object), name },
+});
+
+test("a client is registered in one act, rotated, limited, suspended and ended by commands, and the list says what it lacks", async () => {
+  const pki = file("pki");
+  await ensureAuthority(pki);
+  const [first, second] = [
+    await issueClientCertificate(pki, "imaging", "O=Test, CN=imaging"),
+    await issueClientCertificate(pki, "imaging-next", "O=Test, CN=imaging"),
+  ];
+  writeFileSync(file("baa.pdf"), "a signed contract");
+  const run = async (...args: readonly string[]) => {
+    const ended = await command(...args);
+    expect(ended.code, ended.error).toBe(0);
+    return ended.out;
+  };
+  const listed = () => run("client", "list", "imaging");
+
+  await run(
+    "client",
+    "add",
+    "imaging",
+    "--kind",
+    "laboratory",
+    "--auth",
+    "tls_client_auth",
+    "--cert",
+    first.cert,
+  );
+  expect(await listed()).toMatch(/missing: an agreement in force\n.*missing: a grant/u);
+  const registered = ["--auth", "tls_client_auth", "--kind", "laboratory", "--cert", first.cert];
+  const added = await run(
+    ...[
+      "client",
+      "add",
+      "imaging",
+      ...registered,
+      "--agreement",
+      "imaging-baa",
+      "--document",
+      file("baa.pdf"),
+    ],
+    ...["--to", new Date(Date.now() + 86_400_000).toISOString(), "--purpose", "TREAT", "--policy", "treat"],
+  );
+  expect(added).toMatch(/imaging {2}laboratory {2}active .* ready\n {2}ends: agreement imaging-baa/u);
+
+  await run("client", "rotate", "imaging", "--cert", second.cert);
+  expect(await listed()).toContain("2 certificates");
+  await run("client", "retire", "imaging", "--cert", first.cert);
+  expect(await listed()).toContain("1 certificates");
+  expect((await command("client", "retire", "imaging", "--cert", first.cert)).code).toBe(2);
+
+  expect(await run("client", "quota", "imaging", "--requests", "7")).toContain('"requests":7,');
+  await run("client", "suspend", "imaging");
+  expect(await listed()).toContain("missing: the end of its suspension");
+  await run("client", "reinstate", "imaging");
+  await run("client", "end", "imaging");
+  expect(await listed()).toContain("missing: an agreement in force");
+  await run("client", "remove", "imaging");
+  expect((await command("client", "list", "imaging")).code).toBe(1);
+});
+
+test("a policy is published, and a grant gets it, in one command", async () => {
+  writeFileSync(
+    file("narrow.json"),
+    JSON.stringify({
+      format: "phylax.policy.v1",
+      name: "narrow",
+      title: "Who a patient is",
+      purposes: ["HOPERAT"],
+      rules: [
+        {
+          types: ["Patient"],
+          interactions: ["read"],
+          show: ["name"],
+          why: "45 CFR 164.506(c): operations.",
+          examples: [{ says: "A patient is read by id.", request: "Patient/1", is: "permitted" }],
+        },
+      ],
+    }),
+  );
+  const done = await command("policy", "publish", file("narrow.json"), "--grant", "operations/main/HOPERAT");
+  expect(done.code, done.error).toBe(0);
+  expect(done.out).toMatch(/^\+ policy sha256:[0-9a-f]{64}\n~ grant operations main HOPERAT\n/u);
+  expect((await command("policy", "publish", file("registry.json"))).code, "a file that is no policy").toBe(
+    2,
+  );
 });

@@ -43,6 +43,7 @@ export const nobodySignsIn = {
 /** The registry's reads and changes, for a door that no test asks for them. */
 export const registryUnasked = {
   show: () => Promise.reject(new Error("not asked")),
+  clients: () => Promise.reject(new Error("not asked")),
   plan: () => Promise.reject(new Error("not asked")),
   change: () => Promise.reject(new Error("not asked")),
 } satisfies Partial<RegistryDesk>;

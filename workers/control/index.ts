@@ -7,6 +7,7 @@ import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { ConsentDesk } from "#platform/consents/consent-desk";
 import { ConsentHistory } from "#platform/consents/consent-history";
+import { clientStandings, type ClientStanding } from "#registry/client-standing";
 import { readChange } from "#registry/read";
 import {
   planRegistry,
@@ -15,6 +16,8 @@ import {
   type ShownRegistry,
 } from "#platform/registry/apply-registry";
 import { registryEnds } from "#platform/registry/console-overview";
+import { log } from "#platform/log";
+import { readRegistryState } from "#platform/registry/read-registry-state";
 import { unregisteredField } from "#platform/registry/denied-entry";
 import { admitOperator, type NewOperator } from "#platform/registry/admit-operator";
 import {
@@ -70,6 +73,11 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
   /** The registry as a registry file, and the digest of its state (docs/registry.md). */
   async show(): Promise<ShownRegistry> {
     return await showRegistry(this.env.REGISTRY);
+  }
+
+  /** Each client with what it has, what it needs and what ends soon. */
+  async clients(): Promise<readonly ClientStanding[]> {
+    return clientStandings(await readRegistryState(this.env.REGISTRY), instant(Date.now()));
   }
 
   /** The entries that a change would touch; nothing is written. */
@@ -163,4 +171,12 @@ export class OperatorDesk extends WorkerEntrypoint<ControlEnv> {
   }
 }
 
-export default { fetch: () => new Response(null, { status: 404 }) } satisfies ExportedHandler<ControlEnv>;
+export default {
+  fetch: () => new Response(null, { status: 404 }),
+  /** Each day: a log event for each certificate and agreement that ends within thirty days, or has ended. */
+  async scheduled(_controller, { REGISTRY }) {
+    for (const { id, warnings } of clientStandings(await readRegistryState(REGISTRY), instant(Date.now())))
+      for (const { what, name, ends } of warnings)
+        log({ event: "client_ending", client: id, what, name, ends });
+  },
+} satisfies ExportedHandler<ControlEnv>;

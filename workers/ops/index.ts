@@ -53,6 +53,7 @@ function open(env: OpsEnv): Hono {
     proofs: proofVerifier(dpopNonceKeys),
     registry: {
       show: () => env.REGISTRY_DESK.show(),
+      clients: () => env.REGISTRY_DESK.clients(),
       plan: (document) => env.REGISTRY_DESK.plan(document),
       change: (document, mayOpen) => env.REGISTRY_DESK.change(document, mayOpen),
       apply: (document, mayOpen) => env.REGISTRY_DESK.merge(document, mayOpen),

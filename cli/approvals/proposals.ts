@@ -1,0 +1,145 @@
+import { parseArgs } from "node:util";
+import * as z from "zod";
+import { planLines } from "#authoring/plan-lines";
+import type { PlannedChange } from "#registry/plan";
+import { getAsOperator, postAsOperator, posterOf, posterOptions } from "../connection/operator-post.ts";
+import { Misuse, printFault } from "../misuse.ts";
+import { printable } from "../printable.ts";
+import { printRefusal } from "./submit-change.ts";
+
+const row = z.object({
+  id: z.string(),
+  kind: z.string(),
+  why: z.string(),
+  proposedAt: z.number(),
+  expiresAt: z.number(),
+  proposedBy: z.string(),
+  state: z.string(),
+  decidedBy: z.string().nullable(),
+});
+const listed = z.object({ proposals: z.array(row) });
+const shown = z.object({
+  proposal: z.looseObject({ ...row.shape, body: z.unknown() }),
+  plan: z
+    .object({
+      changes: z.array(z.unknown()),
+      policies: z.record(z.string(), z.unknown()),
+      opens: z.array(z.string()),
+    })
+    .optional(),
+  problem: z.object({ pointer: z.string(), problem: z.string() }).optional(),
+});
+
+const lineOf = ({ id, kind, why, proposedAt, proposedBy, state, decidedBy }: z.infer<typeof row>): string =>
+  printable(
+    `${id} ${new Date(proposedAt).toISOString()} ${kind} by ${proposedBy}: ${why} (${state}${decidedBy === null ? "" : ` by ${decidedBy}`})`,
+  );
+
+/** Lists the open proposals; with `--all` the decided proposals too. Returns 0, or 2 when it is refused. */
+export async function proposalsList(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      ...posterOptions,
+      all: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+    },
+  });
+  if (positionals.length > 0) throw new Misuse();
+  try {
+    const answer = await getAsOperator(
+      posterOf(values),
+      `api/proposals?state=${values.all ? "all" : "open"}`,
+    );
+    if (answer.status !== 200) return printRefusal(answer);
+    const { proposals } = listed.parse(answer.body);
+    if (values.json) console.log(JSON.stringify(proposals, null, 2));
+    else if (proposals.length === 0) console.log(values.all ? "no proposals" : "no open proposals");
+    else for (const each of proposals) console.log(lineOf(each));
+    return 0;
+  } catch (fault) {
+    return printFault(fault);
+  }
+}
+
+/** Prints a proposal, its plan on the present registry, and what it would open. */
+export async function proposalsShow(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { ...posterOptions, json: { type: "boolean", default: false } },
+  });
+  const [id, ...more] = positionals;
+  if (id === undefined || more.length > 0) throw new Misuse();
+  try {
+    const answer = await getAsOperator(posterOf(values), `api/proposals/${encodeURIComponent(id)}`);
+    if (answer.status !== 200) return printRefusal(answer);
+    if (values.json) {
+      console.log(JSON.stringify(answer.body, null, 2));
+      return 0;
+    }
+    const { proposal, plan, problem } = shown.parse(answer.body);
+    console.log(lineOf(proposal));
+    if (plan === undefined) console.log(printable(JSON.stringify(proposal.body, null, 2)));
+    else {
+      // our API's own form
+      for (const line of planLines(plan.changes as readonly PlannedChange[], plan.policies))
+        console.log(printable(line));
+      for (const each of plan.opens) console.log(printable(`opens: ${each}`));
+    }
+    if (problem !== undefined)
+      console.log(printable(`cannot be applied: ${problem.pointer} ${problem.problem}`));
+    return 0;
+  } catch (fault) {
+    return printFault(fault);
+  }
+}
+
+/** Approves a proposal of a different person. Returns 0 when its act is done, 2 when it is refused. */
+export async function approve(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: posterOptions,
+  });
+  const [proposal, ...more] = positionals;
+  if (proposal === undefined || more.length > 0) throw new Misuse();
+  try {
+    const answer = await postAsOperator(
+      posterOf(values),
+      "api/proposals/approve",
+      JSON.stringify({ proposal }),
+    );
+    if (answer.status !== 200) return printRefusal(answer);
+    const { kind, proposedBy, added, changed, removed } = answer.body;
+    const counts =
+      typeof added === "number"
+        ? `: ${added} added, ${String(changed)} changed, ${String(removed)} removed`
+        : "";
+    console.log(printable(`approved: ${String(kind)} of ${String(proposedBy)}${counts}`));
+    return 0;
+  } catch (fault) {
+    return printFault(fault);
+  }
+}
+
+/** Closes an open proposal without its act, or ends a role that it gave. Returns 0, or 2 when it is refused. */
+export async function proposalsClose(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { ...posterOptions, note: { type: "string" } },
+  });
+  const [proposal, ...more] = positionals;
+  if (proposal === undefined || more.length > 0 || values.note === undefined) throw new Misuse();
+  try {
+    const document = JSON.stringify({ proposal, note: values.note });
+    const answer = await postAsOperator(posterOf(values), "api/proposals/close", document);
+    if (answer.status !== 200) return printRefusal(answer);
+    console.log("closed");
+    return 0;
+  } catch (fault) {
+    return printFault(fault);
+  }
+}

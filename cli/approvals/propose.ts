@@ -1,0 +1,54 @@
+import { parseArgs } from "node:util";
+import { posterOf, posterOptions } from "../connection/operator-post.ts";
+import { readJsonFile } from "../json-file.ts";
+import { Misuse, printFault } from "../misuse.ts";
+import { denialOf } from "../registry/revoke.ts";
+import { propose } from "./submit-change.ts";
+
+/**
+ * Proposes a planned change, the end of a denial, or a role for a limited time. Returns 0 when the proposal is stored,
+ * 2 when it is refused.
+ */
+export async function proposeCommand(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      ...posterOptions,
+      why: { type: "string" },
+      lift: { type: "boolean", default: false },
+      role: { type: "string" },
+      minutes: { type: "string", default: "60" },
+    },
+  });
+  const { why, lift, role, minutes } = values;
+  if (why === undefined) throw new Misuse("--why says the reason, for the approver and for the record");
+  try {
+    return await propose(posterOf(values), documentOf(positionals, why, lift, role, Number(minutes)));
+  } catch (fault) {
+    return printFault(fault);
+  }
+}
+
+function documentOf(
+  named: readonly string[],
+  why: string,
+  lift: boolean,
+  role: string | undefined,
+  minutes: number,
+): object {
+  if (lift) {
+    const denial = denialOf(named);
+    if (denial === undefined || role !== undefined) throw new Misuse();
+    return { kind: "lift", why, denial };
+  }
+  if (role !== undefined) {
+    if (named.length > 0) throw new Misuse();
+    return { kind: "elevation", why, role, minutes };
+  }
+  const [file, ...more] = named;
+  if (file === undefined || more.length > 0) throw new Misuse();
+  const change = readJsonFile(file);
+  if (!change.ok) throw new Error(`${file}: ${change.error}`);
+  return { kind: "change", why, change: change.value };
+}

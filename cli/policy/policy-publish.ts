@@ -1,0 +1,71 @@
+import { parseArgs } from "node:util";
+import * as z from "zod";
+import { parsePolicyDocument, policyDigest } from "#policy/document";
+import { submitChange } from "../approvals/submit-change.ts";
+import { posterOf, posterOptions } from "../connection/operator-post.ts";
+import { readJsonFile } from "../json-file.ts";
+import { Misuse, printFault } from "../misuse.ts";
+import { readRegistryOf } from "../registry/registry-show.ts";
+
+/**
+ * Publishes policies, and gives the named grants the (only) policy. Each policy's examples are proven first. With
+ * `--why` it makes a proposal. Returns 0 when that is done, 2 when it is refused.
+ */
+export async function policyPublish(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      ...posterOptions,
+      why: { type: "string" },
+      grant: { type: "string", multiple: true, default: [] },
+    },
+  });
+  if (positionals.length === 0 || (values.grant.length > 0 && positionals.length > 1))
+    throw new Misuse("--grant takes one policy: CLIENT/ORIGIN/PURPOSE");
+  const policies: { readonly name: string; readonly body: unknown; readonly digest: string }[] = [];
+  for (const file of positionals) {
+    const read = readJsonFile(file);
+    const document = read.ok ? parsePolicyDocument(read.value) : undefined;
+    if (document?.ok !== true) {
+      const problem = read.ok
+        ? `${document?.error.pointer ?? ""} ${document?.error.problem ?? ""}`
+        : read.error;
+      console.error(`${file}: ${problem}`);
+      return 2;
+    }
+    const { value } = document;
+    policies.push({ name: value.name, body: read.ok ? read.value : {}, digest: await policyDigest(value) });
+  }
+  try {
+    const from = posterOf(values);
+    const grants = await grantsOf(from, values.grant, policies[0]?.digest ?? "");
+    const set = { policies: policies.map(({ name, body }) => ({ name, body })), grants };
+    // An empty list would be more than the publication that a policy author may propose.
+    return await submitChange(
+      from,
+      { set: grants.length === 0 ? { policies: set.policies } : set },
+      values.why,
+    );
+  } catch (fault) {
+    return printFault(fault);
+  }
+}
+
+const grant = z.looseObject({ client: z.string(), origin: z.string(), purpose: z.string() });
+
+/** The named grants as they are registered, each with the new policy. */
+async function grantsOf(
+  from: ReturnType<typeof posterOf>,
+  named: readonly string[],
+  policy: string,
+): Promise<readonly object[]> {
+  if (named.length === 0) return [];
+  const { lists } = await readRegistryOf(from);
+  const grants = z.array(grant).parse(lists["grants"]);
+  return named.map((name) => {
+    const found = grants.find((each) => `${each.client}/${each.origin}/${each.purpose}` === name);
+    if (found === undefined) throw new Error(`no grant ${name}: phylax registry show grants`);
+    return { ...found, policy };
+  });
+}

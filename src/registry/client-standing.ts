@@ -1,0 +1,88 @@
+import type { Instant } from "#kernel/clock";
+import type { RegistryState } from "./state.ts";
+
+/** A client with everything that it needs to work, what is missing, and what ends soon. */
+export interface ClientStanding {
+  readonly id: string;
+  readonly kind: string;
+  readonly status: "active" | "suspended";
+  readonly auth: string;
+  /** `ends` is undefined for a certificate that was registered by its thumbprint alone. */
+  readonly certificates: readonly { readonly x5t: string; readonly ends: Instant | undefined }[];
+  /** Names under an authority, each good for any certificate that has the name. */
+  readonly certificateNames: number;
+  /** `kid` of its public keys. */
+  readonly keys: readonly string[];
+  readonly agreements: readonly { readonly id: string; readonly ends: Instant }[];
+  readonly grants: readonly {
+    readonly origin: string;
+    readonly purpose: string;
+    readonly agreement: string;
+  }[];
+  /** What the client still needs, in words. Empty: it can ask. */
+  readonly missing: readonly string[];
+  readonly warnings: readonly EndingSoon[];
+}
+
+/** A thing that ends within thirty days, or has ended and is still registered. */
+export interface EndingSoon {
+  readonly what: "certificate" | "agreement";
+  readonly name: string;
+  readonly ends: Instant;
+}
+
+const noticeMilliseconds = 30 * 86_400_000;
+
+/** The standing of each client, by id. */
+export function clientStandings(state: RegistryState, at: Instant): readonly ClientStanding[] {
+  const agreementsOf = Map.groupBy(state.agreements.values(), ({ client }) => client);
+  const grantsOf = Map.groupBy(state.grants.values(), ({ client }) => client);
+  const isOver = (ends: Instant | undefined) => ends !== undefined && ends <= at;
+  const ending = (what: EndingSoon["what"], name: string, ends: Instant | undefined): readonly EndingSoon[] =>
+    ends === undefined || ends > at + noticeMilliseconds ? [] : [{ what, name, ends }];
+  return [...state.clients.values()]
+    .sort((left, right) => (left.id < right.id ? -1 : 1))
+    .map((client) => {
+      const { id, kind, status, auth, dpop, jwks } = client;
+      const certificates = (state.certificates.get(id) ?? []).map(({ x5t, to }) => ({ x5t, ends: to }));
+      const certificateNames = state.certificateSubjects.get(id)?.length ?? 0;
+      const agreements = agreementsOf.get(id) ?? [];
+      const grants = grantsOf.get(id) ?? [];
+      const inForce = new Set(
+        agreements.filter(({ from, to }) => from <= at && to > at).map((agreement) => agreement.id),
+      );
+      const missing = [
+        ...(!dpop && certificateNames === 0 && certificates.every(({ ends }) => isOver(ends))
+          ? ["a certificate in force"]
+          : []),
+        ...(inForce.size === 0 ? ["an agreement in force"] : []),
+        ...(grants.length === 0 ? ["a grant"] : []),
+        ...grants
+          .filter(({ agreement }) => !inForce.has(agreement))
+          .map(
+            ({ origin, purpose, agreement }) =>
+              `an agreement in force for the grant ${origin} ${purpose}: ${agreement} is not`,
+          ),
+        ...(status === "suspended" ? ["the end of its suspension"] : []),
+      ];
+      return {
+        id,
+        kind,
+        status,
+        auth,
+        certificates,
+        certificateNames,
+        keys: jwks?.keys.flatMap(({ kid }) => kid ?? []) ?? [],
+        agreements: agreements.map((agreement) => ({ id: agreement.id, ends: agreement.to })),
+        grants: grants.map(({ origin, purpose, agreement }) => ({ origin, purpose, agreement })),
+        missing,
+        warnings: [
+          ...certificates.flatMap(({ x5t, ends }) => ending("certificate", x5t, ends)),
+          // An agreement without a grant is history, and needs nothing.
+          ...agreements
+            .filter((agreement) => grants.some((grant) => grant.agreement === agreement.id))
+            .flatMap((agreement) => ending("agreement", agreement.id, agreement.to)),
+        ],
+      };
+    });
+}
