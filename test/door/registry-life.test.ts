@@ -172,19 +172,10 @@ test("a client is registered in one act, rotated, limited, suspended and ended b
   );
   expect(await listed()).toMatch(/missing: an agreement in force\n.*missing: a grant/u);
   const registered = ["--auth", "tls_client_auth", "--kind", "laboratory", "--cert", first.cert];
-  const added = await run(
-    ...[
-      "client",
-      "add",
-      "imaging",
-      ...registered,
-      "--agreement",
-      "imaging-baa",
-      "--document",
-      file("baa.pdf"),
-    ],
-    ...["--to", new Date(Date.now() + 86_400_000).toISOString(), "--purpose", "TREAT", "--policy", "treat"],
-  );
+  const to = new Date(Date.now() + 86_400_000).toISOString();
+  const agreement = ["--agreement", "imaging-baa", "--document", file("baa.pdf"), "--to", to];
+  const grant = ["--purpose", "TREAT", "--policy", "treat"];
+  const added = await run("client", "add", "imaging", ...registered, ...agreement, ...grant);
   expect(added).toMatch(/imaging {2}laboratory {2}active .* ready\n {2}ends: agreement imaging-baa/u);
 
   await run("client", "rotate", "imaging", "--cert", second.cert);
