@@ -85,10 +85,6 @@ const blocks: Readonly<Record<string, readonly (readonly [first: string, last: s
     ["Z21", "Z21"],
   ],
   STD: [["A50", "A64"]],
-  PREGNANT: [
-    ["O00", "O99"],
-    ["Z33", "Z34"],
-  ],
   SEX: [
     ["O00", "O99"],
     ["Z30", "Z34"],

@@ -12,6 +12,8 @@ export interface RedactCase {
   readonly body: string;
   /** The share of the body's bytes that the answer has to have, roughly: a view of 60 %, or all of it. */
   readonly share: number;
+  /** The patient of the rows, if the case is also measured with a Consent and with labels by codes. */
+  readonly patient?: string;
 }
 
 const originBase = "https://origin.internal.example/fhir";
@@ -87,6 +89,7 @@ export function redactCases({ patients, laboratory, claims }: Sample): readonly 
       originBase,
       body: page,
       share: 0.6,
+      patient: patient.id,
     },
     {
       id: "redact-1500k",

@@ -17,6 +17,9 @@ const warmMicros: Readonly<Record<Duration, number>> = { full: 1_000_000, quick:
 // Each round has some turns of either kind in a row, so that other work of the machine affects both alike.
 const turnsOf: Readonly<Record<Duration, number>> = { full: 3, quick: 3, short: 1 };
 
+// With the turns of a round: eleven pairs or more, also with --quick.
+const consentRounds = 4;
+
 /**
  * The speed of the disclosure engine in raw workerd: bytes of an origin's answer in, bytes that may leave out,
  * with every check and capture, by `Discloser` as the gateway calls it. It is compared with decoding, JSON.parse,
@@ -36,11 +39,22 @@ export async function runRedactGroup(
     await worker.load(one);
     check(one, await worker.bytesOf("engine"));
     measures.push(ratioOf(one.id, await measureCase(worker, ["engine", "json"], duration, rounds)));
-    if (one.id !== "redact-1500k") continue;
-    if ((await worker.bytesOf("windows")) !== (await worker.bytesOf("engine")))
-      throw new Error("the bytes depend on the pieces in which the body arrives");
-    const share = await measureCase(worker, ["windows", "engine"], duration, rounds);
-    measures.push(ratioOf("redact-stream-share", share));
+    if (one.id === "redact-1500k") {
+      if ((await worker.bytesOf("windows")) !== (await worker.bytesOf("engine")))
+        throw new Error("the bytes depend on the pieces in which the body arrives");
+      const share = await measureCase(worker, ["windows", "engine"], duration, rounds);
+      measures.push(ratioOf("redact-stream-share", share));
+    }
+    if (one.patient === undefined) continue;
+    if ((await worker.bytesOf("consented")) !== (await worker.bytesOf("engine")))
+      throw new Error(`${one.id}: the Consent changes the answer`);
+    const paired = await measureCase(
+      worker,
+      ["consented", "engine"],
+      duration,
+      Math.max(rounds, consentRounds),
+    );
+    measures.push(ratioOf("redact-60k-consent-share", paired));
   }
   return measures;
 }

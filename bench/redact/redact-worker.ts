@@ -12,16 +12,20 @@ import { Discloser } from "#phi/disclose";
 import type { Disclosure } from "#phi/disclosure";
 import { compilePolicy } from "#policy/compile";
 import { parsePolicyDocument } from "#policy/document";
+import { ConsentBook } from "#policy/consent/consent-book";
+import { readConsent } from "#policy/consent/read-consent";
 import { evaluate } from "#policy/evaluate";
 import type { Grant } from "#policy/grant";
 import type { RedactCase } from "./cases.ts";
+import { consentOf } from "./consent.ts";
 
 /**
  * What to do how often. `engine` has the body in one piece, `windows` in pieces of 64 KiB. The answer is the
  * number of bytes that left, or with `show` the bytes.
  */
 export interface RedactTask {
-  readonly how: "engine" | "windows" | "json";
+  /** `consented`: the engine, with a Consent of the patient and with labels by codes. */
+  readonly how: "engine" | "consented" | "windows" | "json";
   readonly times: number;
   readonly show: boolean;
 }
@@ -31,6 +35,7 @@ const base = "https://phylax.bench.example/v1/fhir/main";
 /** The case that is loaded. */
 interface Loaded {
   readonly grant: Grant;
+  readonly consented: Grant | undefined;
   readonly originBase: string;
   readonly body: Uint8Array;
   readonly origins: Origins;
@@ -58,11 +63,12 @@ export default {
   },
 } satisfies ExportedHandler;
 
-function load({ policy, request, originBase, body: text }: RedactCase): Loaded {
+function load({ policy, request, originBase, body: text, patient }: RedactCase): Loaded {
   const document = value(parsePolicyDocument(policy));
   const [path = "", query = ""] = request.split("?", 2);
   const interaction = value(readInteraction("GET", path.split("/"), query));
   if (!isReading(interaction)) throw new Error(`${request} is no read and no search`);
+  const asked = interaction;
   const grant = value(evaluate(compilePolicy(document, "sha256:bench"), access(), interaction));
   const body = new TextEncoder().encode(text);
   const windows: Uint8Array[] = [];
@@ -74,7 +80,26 @@ function load({ policy, request, originBase, body: text }: RedactCase): Loaded {
     body,
     origins: originOf([body], originBase),
     inWindows: originOf(windows, originBase),
+    consented: patient === undefined ? undefined : consentedGrant(),
   };
+
+  function consentedGrant(): Grant {
+    const nobody = { references: new Set<string>(), identifiers: new Set<string>() };
+    const asking = {
+      recipient: nobody,
+      holder: nobody,
+      purpose: "HPAYMT",
+      action: "read",
+      at: instant(0),
+    } as const;
+    const consents = new ConsentBook({ request: asking, individual: undefined, publicBase: base });
+    const rules = readConsent(JSON.parse(JSON.stringify(consentOf(patient ?? ""))), originBase);
+    const filed = { digest: "bench", rules, filedAt: instant(0), mayPermit: true };
+    consents.learn([patient ?? ""], new Map([[patient ?? "", [filed]]]));
+    const labelled = { ...document, labels: { fromCodes: true } };
+    const compiled = compilePolicy(labelled, "sha256:bench-consented");
+    return value(evaluate(compiled, { ...access(), purpose: "HPAYMT", consents }, asked));
+  }
 }
 
 const windowBytes = 65_536;
@@ -91,6 +116,11 @@ function originOf(pieces: readonly Uint8Array[], base: string): Origins {
     send: async () => undefined,
   };
 }
+
+const cutByConsent = (loaded: Loaded): Promise<readonly Uint8Array[]> => {
+  if (loaded.consented === undefined) throw new Error("the case has no patient");
+  return cut({ ...loaded, grant: loaded.consented }, loaded.origins);
+};
 
 const access = () => ({ scopes: value(parseScopes("system/*.rs")), patient: undefined });
 
@@ -128,6 +158,7 @@ async function parseAndStringify({ body }: Loaded): Promise<readonly Uint8Array[
 
 const runs: Readonly<Record<RedactTask["how"], (one: Loaded) => Promise<readonly Uint8Array[]>>> = {
   engine: (one) => cut(one, one.origins),
+  consented: cutByConsent,
   windows: (one) => cut(one, one.inWindows),
   json: parseAndStringify,
 };

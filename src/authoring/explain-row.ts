@@ -5,6 +5,8 @@ import type { ScopePermission } from "#identity/scopes";
 import { isRowOf } from "#policy/compile";
 import { factListsOf, factsFor } from "#policy/facts";
 import { rulesNamed, type Explained } from "./explain-step.ts";
+import { labellingCodes } from "#policy/consent/row-facts";
+import { sensitiveCodesVersion } from "#policy/sensitivity/sensitivity.gen";
 import { rowAccessOf, coversRowOrShared } from "#policy/row-access";
 import { weighRow } from "#policy/row-weight";
 import { conditionText } from "./row-kinds.ts";
@@ -36,6 +38,8 @@ export function explainRow(
     reasons.push(
       "it has a security label above N (normal), or labels inside, that the policy does not let leave for this purpose: it leaves only if a Consent names the label",
     );
+  const codes = about.policy.labels.fromCodes && permits === undefined ? labellingCodes(resource, base) : [];
+  if (codes.length > 0) reasons.push(`its codes label it, by ${sensitiveCodesVersion}: ${codes.join("; ")}`);
   if (permits !== undefined && rules.length > 0 && !rules.some(({ rule }) => permits(rule)))
     reasons.push("it leaves only if a Consent of its patient permits it: the policy requires one");
   if (rules.length === 0) reasons.push(`no rule grants ${interaction} of ${type}`);

@@ -10,6 +10,7 @@ import { factsFor } from "#policy/facts";
 import { explainRow, rulesOf } from "./explain-row.ts";
 import type { Explained } from "./explain-step.ts";
 import { explainRedaction, type RedactionChange } from "./explain-redaction.ts";
+import { leavingFor, membersCut } from "#phi/labelled-parts";
 import { narrowView } from "#phi/narrow-view";
 import { originUrls } from "#phi/origin-urls";
 import { createProblems } from "./prove-create.ts";
@@ -59,7 +60,7 @@ export function explainSample(
   };
   if (part === undefined) return { ...withheld, kept: [`the request concerns no ${type}`] };
   const right = rightOf(part);
-  const { view, viewNested, mayLinkTo, elements, isRequested } =
+  const { view, viewNested, mayLinkTo, elements, isRequested, leaving } =
     part.does === "read" ? viewsToRead(about, part.what, resource) : viewsToWrite(about, part.what, resource);
   if (view === undefined) {
     const why = explainRow(about, resource, right, bases.origin);
@@ -74,7 +75,7 @@ export function explainSample(
     if (problems.length > 0) return { ...withheld, kept: problems };
   }
   const wanted = elements === undefined ? view : narrowView(view, elements);
-  const cut = explainRedaction(resource, wanted, {
+  const cut = explainRedaction(leaving, wanted, {
     bases,
     urls: originUrls(bases),
     viewInside: viewNested,
@@ -82,6 +83,11 @@ export function explainSample(
   });
   if (!cut.ok) return { ...withheld, kept: [refusals[cut.error]] };
   const { after, changes } = cut.value;
+  const labelled = [...membersCut(leaving)].map((path) => ({
+    kind: "removed" as const,
+    path,
+    why: "it, or a part of it, has a security label that does not leave for this purpose",
+  }));
   const explained = changes.map(({ kind, path, why }) => ({
     kind,
     path,
@@ -92,7 +98,7 @@ export function explainSample(
     kept: [],
     rules: rulesOf(about, resource, right.interaction),
     after,
-    changes: explained,
+    changes: [...labelled, ...explained],
   };
 }
 
@@ -159,6 +165,8 @@ function rightOf({ what }: RequestPart): Parameters<typeof explainRow>[2] {
 }
 
 interface Views {
+  /** The sample without the elements whose labels may not leave. */
+  readonly leaving: JsonObject;
   /** Answers whether the sample matches the parameters of a search. */
   readonly isRequested: boolean;
   /** The elements that the client wants (`_elements`). */
@@ -168,7 +176,7 @@ interface Views {
   readonly mayLinkTo: (other: JsonObject) => boolean;
 }
 
-const none: Views = {
+const none: Omit<Views, "leaving"> = {
   isRequested: true,
   elements: undefined,
   view: undefined,
@@ -178,10 +186,13 @@ const none: Views = {
 
 function viewsToRead({ policy, access }: Explained, reading: Reading, resource: JsonObject): Views {
   const granted = evaluate(policy, access, reading);
-  if (!granted.ok) return none;
+  if (!granted.ok) return { ...none, leaving: resource };
   const { viewOf, viewInside, mayLinkTo, elements, clientParameters } = granted.value;
-  const facts = factsFor(granted.value, resource);
+  const leaving = leavingFor(granted.value, resource, factsFor(granted.value, resource), bases.origin);
+  if (leaving === undefined) return { ...none, leaving: resource };
+  const facts = factsFor(granted.value, leaving);
   return {
+    leaving,
     isRequested: matchesSearch(facts, clientParameters, bases.origin),
     elements,
     view: viewOf(facts, bases.origin),
@@ -192,12 +203,13 @@ function viewsToRead({ policy, access }: Explained, reading: Reading, resource: 
 
 function viewsToWrite({ policy, access }: Explained, write: PlainWrite, resource: JsonObject): Views {
   const granted = evaluateWrite(policy, access, write);
-  if (!granted.ok) return none;
+  if (!granted.ok) return { ...none, leaving: resource };
   const { writable, writableInside } = granted.value;
   const viewNested = (nested: JsonObject, nesting: Nesting) =>
     writableInside(factsFor(granted.value, nested), bases.origin, nesting);
   return {
     ...none,
+    leaving: resource,
     view: writable(factsFor(granted.value, resource), bases.origin),
     viewNested,
     mayLinkTo: () => true,

@@ -12,6 +12,7 @@ import type { PolicyDocument, PolicyExample, PolicyProblem } from "#policy/schem
 import { markSubsetted } from "#phi/contained";
 import { originUrls } from "#phi/origin-urls";
 import { createProblems } from "./prove-create.ts";
+import { leavingFor } from "#phi/labelled-parts";
 import { redactResource, type RedactContext } from "#phi/redact";
 
 /** Runs every example of a policy through the engine that serves requests. Empty: every example is true. */
@@ -87,14 +88,12 @@ function refuteResource(
 
 function leaves(
   policy: CompiledPolicy,
-  resource: JsonObject,
+  whole: JsonObject,
 ): { readonly resource: JsonObject; readonly subsetted: boolean } | undefined {
-  const grant = decide(
-    policy,
-    [textAt(resource, "resourceType") ?? "", textAt(resource, "id") ?? "example"],
-    "",
-  );
+  const grant = decide(policy, [textAt(whole, "resourceType") ?? "", textAt(whole, "id") ?? "example"], "");
   if (!grant.ok) return undefined;
+  const resource = leavingFor(grant.value, whole, factsFor(grant.value, whole), bases.origin);
+  if (resource === undefined) return undefined;
   const view = grant.value.viewOf(factsFor(grant.value, resource), bases.origin);
   if (view === undefined) return undefined;
   const { viewInside, mayLinkTo } = grant.value;

@@ -118,8 +118,7 @@ export class Discloser {
 
   /** The answer to a read. */
   read(body: Uint8Array, type: string, id: string): Result<Disclosure, DisclosureRefusal> {
-    const isCut = this.#engine === "bytes" && !this.#mayNest(body);
-    const cut = isCut ? this.#cutterFor(type, "read").resource(body) : undefined;
+    const cut = this.#engine === "bytes" ? this.#cutterFor(type, "read").resource(body) : undefined;
     // Whatever is refused, the plain engine refuses.
     if (typeof cut === "object" && cut.released.id === id)
       return ok(this.#disclosure(cut.released, cut.lastUpdated));
@@ -222,17 +221,14 @@ export class Discloser {
   ahead(type: string, part: () => "row" | "key"): AheadReader {
     const cutter = this.#cutterFor(type, "search");
     let chunk: Uint8Array = new Uint8Array();
-    let mayNest = false;
     return {
       begin: (next) => {
         chunk = next;
-        mayNest = this.#mayNest(next);
         cutter.begin(next);
       },
       entryAt: (at) => {
-        let cut = this.#engine === "plain" ? undefined : cutter.entryAt(at, part());
+        const cut = this.#engine === "plain" ? undefined : cutter.entryAt(at, part());
         const bytes = chunk.subarray(at, cut?.entryEnd);
-        if (mayNest && cut !== undefined && cut.kind !== "key" && this.#mayNest(bytes)) cut = undefined;
         this.#ahead = { bytes, cut };
         return cut && bytes;
       },
@@ -255,12 +251,7 @@ export class Discloser {
       ahead.cut === undefined &&
       ahead.bytes.buffer === bytes.buffer &&
       ahead.bytes.byteOffset === bytes.byteOffset;
-    return isLeft || this.#mayNest(bytes) ? undefined : this.#cutterFor(type, "search").entry(bytes);
-  }
-
-  /** Consents of patients whom a nested resource names judge the row: the plain engine reads them. */
-  #mayNest({ buffer, byteOffset, length }: Uint8Array): boolean {
-    return this.#grant.judgesNested && Buffer.from(buffer, byteOffset, length).includes('"contained"');
+    return isLeft ? undefined : this.#cutterFor(type, "search").entry(bytes);
   }
 
   /** A row of a list: it may leave, or it is hidden. */
@@ -321,6 +312,8 @@ export class Discloser {
         mustShow: (facts) => (part === "read" ? [] : (mustShow?.(facts) ?? [])),
         note: (facts) => residences.note(facts),
         mayLinkTo: (other) => mayLinkTo(other, origin),
+        readsCodes: this.#grant.readsCodes(),
+        judgesNested: this.#grant.judgesNested,
         viewInside: (resource, nesting) => {
           // A Consent of a patient inside judges the whole row.
           if (needsWhole(this.#factsOf(resource), origin)) throw unusual;

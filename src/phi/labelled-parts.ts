@@ -24,18 +24,17 @@ const hasInlineLabel =
 
 /**
  * A resource without the elements whose labels may not leave, as if its origin did not have them; the resource
- * itself if all of them may. `undefined`: the cut would mislead (a modifier element), or would change what the
+ * itself if every label may leave. `undefined`: the cut would mislead (a modifier element), or would change what the
  * row is (its owner, a member that a rule tests), so the whole resource stays back.
  *
  * A datatype leaves whole or not at all, but for HumanName and Address: a part of a Coding or a Period would
- * say something different, and the parts of a CodeableConcept repeat each other. The narrative leaves only with
- * everything that it may tell of. An element that R4 requires stands as data-absent-reason `masked`.
+ * change its meaning, and the parts of a CodeableConcept repeat each other. The narrative repeats the elements, so a cut drops it. An element that R4 requires stands as data-absent-reason `masked`.
  */
 export function leavingPart(resource: JsonObject, judge: LabelJudge): JsonObject | undefined {
   const labels = labelsInside(resource);
   if (labels.length === 0) return resource;
   const together = cutBy(resource, judge);
-  // Each label may leave and their sum not: two Consents that permit a kind each permit no row of both kinds.
+  // Two Consents that permit one kind each do not permit a row of both kinds.
   const isWhole = together !== undefined && judge.mayLeave(labelsInside(together));
   return isWhole ? together : cutBy(resource, { ...judge, mayLeave: (own) => own.length === 0 });
 }
@@ -100,7 +99,7 @@ export function isFoundWithout(
     paths.some(([first = ""]) => [...cut].some((member) => isAt(first, member)));
   return (
     sort.every(({ definition }) => !reads(definition)) &&
-    // What is left of the element was compared with the value before; a negation is true of what was cut.
+    // The search was compared with the rest of the element; a negation would match the cut part.
     parameters.every(
       ({ definition, modifier }) =>
         !reads(definition) ||
@@ -126,7 +125,7 @@ function cutBy(resource: JsonObject, judge: LabelJudge): JsonObject | undefined 
   return said;
 }
 
-/** The labels of the elements inside a resource, at any depth; null for what is no label. */
+/** The labels of the elements inside a resource, at any depth; null for an unreadable label. */
 function labelsInside(value: Json): readonly Json[] {
   if (isArray(value)) return value.flatMap(labelsInside);
   if (!isObject(value)) return [];
@@ -142,7 +141,7 @@ const labelsOn = (extensions: Json | undefined): readonly Json[] =>
         .flatMap(labelsInside)
     : [];
 
-/** The mark that a resource has inline labels says nothing when none is left, but that there was one. */
+/** Without inline labels inside, the mark of inline labels would reveal the cut. */
 function withoutMark(resource: JsonObject): JsonObject {
   const meta = property(resource, "meta");
   if (!isObject(meta)) return resource;

@@ -36,11 +36,11 @@ import {
   type RowAccess,
 } from "./row-access.ts";
 import { grantIncludes } from "./includes.ts";
-import { hasContext, labelsOf } from "./labels.ts";
+import { hasContext } from "./labels.ts";
 import { countMax, originCount, pageCount } from "./page-count.ts";
 import { participantParts, type SearchPart } from "./participant-parts.ts";
 import { conditionParameters, rulesForSearch } from "./search-rules.ts";
-import { scopeOfPart2, weighElement, weighRow } from "./row-weight.ts";
+import { needsWhole, scopeOfPart2, weighElement, weighRow } from "./row-weight.ts";
 import { searchableBy } from "./searchable.ts";
 
 // A longer question is sent as a form: servers cut URLs at 8 KB, and the result of a join may be hundreds of
@@ -456,14 +456,9 @@ function granted(
     mayShowLabelled: (row, base, labels) => weighElement(policy, access, row, base, labels),
     isTested: (tested, member) => testedMembers(policy, access, tested).has(member),
     judgesNested: typeof access.consents === "object",
-    needsWhole: (row, base) => {
-      const { consents } = access;
-      return (
-        policy.labels.fromCodes ||
-        (policy.labels.part2 && labelsOf(row).isPart2) ||
-        (typeof consents === "object" && consents.of(row, base).isAsked)
-      );
-    },
+    readsCodes: () =>
+      policy.labels.fromCodes || (typeof access.consents === "object" && access.consents.readsCodes),
+    needsWhole: (row, base) => needsWhole(policy, access, row, base),
     part2Scope: policy.labels.part2 ? (row, base) => scopeOfPart2(policy, access, row, base) : undefined,
   };
 }

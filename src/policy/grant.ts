@@ -58,6 +58,8 @@ export interface Grant extends FactLists {
    * force may ask for any element: then {@link viewOf} needs facts of the whole resource.
    */
   readonly needsWhole: (row: Facts, base: FhirBase) => boolean;
+  /** Codes anywhere in a row may decide about it, as far as Consents are known now. */
+  readonly readsCodes: () => boolean;
   /** Consents of patients whom only nested resources name judge a row: it is read whole if it has any. */
   readonly judgesNested: boolean;
   /**

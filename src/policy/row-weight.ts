@@ -40,11 +40,31 @@ export function weighRow(
   };
 
   function mayLeaveByLabels(): boolean {
-    const whole = Facts.wholeOf(row);
-    if (policy.labels.fromCodes && whole === undefined) return false;
-    const labels = policy.labels.fromCodes && whole ? rowFactsOf(whole, base).labels : labelsOf(row);
+    const labels = policy.labels.fromCodes ? labelsWithCodes(row, base) : labelsOf(row);
+    if (labels === undefined) return false;
     return leavesByLabels(policy, purpose, labels, asked);
   }
+}
+
+/** The labels of a row, also by its codes; undefined: the facts are too few to know them. */
+function labelsWithCodes(row: Facts, base: FhirBase): RowLabels | undefined {
+  const whole = Facts.wholeOf(row);
+  if (whole !== undefined) return rowFactsOf(whole, base).labels;
+  return Facts.lacksSensitiveCodes(row) ? labelsOf(row) : undefined;
+}
+
+/** See `Grant.needsWhole`. */
+export function needsWhole(
+  { labels }: CompiledPolicy,
+  { consents }: Pick<Access, "consents">,
+  row: Facts,
+  base: FhirBase,
+): boolean {
+  return (
+    (labels.part2 && labelsOf(row).isPart2) ||
+    (labels.fromCodes && labelsWithCodes(row, base) === undefined) ||
+    (typeof consents === "object" && consents.of(row, base).needsWhole)
+  );
 }
 
 /**

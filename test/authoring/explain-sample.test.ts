@@ -168,6 +168,29 @@ test.for([
   expect(kept[0]).toMatch(why);
 });
 
+test("an element with a label of its own is listed with its reason, and a code that labels is named with its value sets", () => {
+  const label = {
+    url: "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label",
+    valueCoding: { system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" },
+  };
+  const sample = { ...observation, note: [{ text: "see chart", extension: [label] }] };
+  const { changes } = explainSample(
+    about(document, "system/*.rs"),
+    asked("GET", "Observation/o1"),
+    tree(sample),
+  );
+  expect(changes.map(({ path, why }) => `${path}: ${why}`)).toContain(
+    "note: it, or a part of it, has a security label that does not leave for this purpose",
+  );
+  const fromCodes = { ...document, labels: { fromCodes: true } };
+  const { kept } = explainSample(
+    about(fromCodes, "system/*.rs"),
+    asked("GET", "Observation/o1"),
+    tree({ ...observation, code: { coding: [{ system: "http://loinc.org", code: "80203-3" }] } }),
+  );
+  expect(kept.join()).toMatch(/SHIFT SLS-ValueSets \w+.*http:\/\/loinc\.org\|80203-3: HIV/u);
+});
+
 test("elements that `_elements` leaves out are distinguished from hidden elements, and rows outside the search from rows that may not leave", () => {
   const read = (query: string) => {
     const interaction = readInteraction("GET", ["Observation"], query);

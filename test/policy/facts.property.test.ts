@@ -204,6 +204,10 @@ const inner: readonly string[] = [
   "policy/self-widening covers",
   "policy/self-widening isMore",
   "policy/self-widening rulesShowing",
+  "fhir/json/facts lacksSensitiveCodes",
+  "policy/consent/consent-book capturedFactsOf",
+  "policy/row-weight labelsWithCodes",
+  "policy/row-weight needsWhole",
   // the judgement of an element with labels: the row is a whole tree there
   "phi/labelled-parts leavingFor",
   "policy/grant mayShowLabelled",

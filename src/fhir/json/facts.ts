@@ -15,6 +15,7 @@ export type FactPath = readonly [member: string] | readonly ["meta", member: str
 
 const labels = Symbol("inline labels");
 const whole = Symbol("whole resource");
+const lacksCodes = Symbol("no sensitive codes");
 
 /**
  * The part of a resource that decisions read: the members at some {@link FactPath}s, and the inline labels of
@@ -28,15 +29,18 @@ export class Facts {
   private readonly [labels]: readonly JsonObject[];
 
   private readonly [whole]: JsonObject | undefined;
+  private readonly [lacksCodes]: boolean;
 
   private constructor(
     members: JsonObject,
     inlineLabels: readonly JsonObject[],
     resource: JsonObject | undefined,
+    lacks = false,
   ) {
     Object.assign(this, members);
     this[labels] = inlineLabels;
     this[whole] = resource;
+    this[lacksCodes] = lacks;
   }
 
   static of(resource: JsonObject, paths: readonly FactPath[]): Facts {
@@ -51,13 +55,20 @@ export class Facts {
    * @param captured the members found at the paths; every member that no path names is left out.
    * @param inlineLabels every object of the whole resource, at any depth, with {@link inlineLabel} as its
    * `url`.
+   * @param lacks it is known that no code of the value sets stands anywhere in the resource.
    */
   static captured(
     captured: JsonObject,
     paths: readonly FactPath[],
     inlineLabels: readonly JsonObject[],
+    lacks = false,
   ): Facts {
-    return new Facts(pick(captured, paths), inlineLabels, undefined);
+    return new Facts(pick(captured, paths), inlineLabels, undefined, lacks);
+  }
+
+  /** True if it is known that no code in the resource labels it. */
+  static lacksSensitiveCodes(facts: Facts): boolean {
+    return facts[lacksCodes];
   }
 
   /** The extensions (or what stands in their place) that label an element inside the resource. */

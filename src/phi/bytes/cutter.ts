@@ -23,7 +23,7 @@ import {
 } from "./plan.ts";
 import { repeatResult } from "./repeats.ts";
 import { isSame, isSameWords, wordsOf } from "./words.ts";
-import { ByteScanner, flagRewrite } from "./scanner.ts";
+import { ByteScanner, codeHash, flagRewrite } from "./scanner.ts";
 import { StringMapper } from "./string-mapper.ts";
 import { unusual } from "./unusual.ts";
 
@@ -42,6 +42,9 @@ const deceasedTrue = utf8('"deceasedBoolean":true');
 /** The rules for the resources of one answer, besides their plans. */
 export interface CutContext extends RedactContext {
   readonly classes: ByteClasses;
+  /** See `ByteScanner`. */
+  readonly looksForCodes?: boolean;
+  readonly refusesContained?: boolean;
 }
 
 /** The contained resources of a resource, and the place of their list in the output. */
@@ -94,6 +97,8 @@ export class ByteCutter {
     this.#contained = undefined;
     this.#classes = classes.table;
     this.scanner.needles = classes.needles;
+    this.scanner.looksForCodes = context.looksForCodes === true;
+    this.scanner.refusesContained = context.refusesContained === true;
     this.#strings.begin(urls);
     this.#mayLinkTo = mayLinkTo;
     this.mentions.begin([bases.origin, bases.public]);
@@ -146,6 +151,7 @@ export class ByteCutter {
     const start = scanner.at;
     // A reference before the list may name a resource in it; a list as first member would have no comma before.
     if (sign !== 0x5b || count === 0 || this.#strings.fragmentsMet > 0) throw unusual;
+    if (scanner.refusesContained) throw unusual;
     scanner.skipValue();
     output.flush();
     this.#containedAt = output.length;
@@ -282,6 +288,7 @@ export class ByteCutter {
                 look = scanner.flags;
                 // First: a label must never be remembered as read.
                 if (hash === urlHash) scanner.passLabel(valueAt, at, look);
+                else if (hash === codeHash) scanner.passCode(valueAt, at);
                 if (look === 0 && mayRepeat && (flags & memberFlag.follows) === 0)
                   repeats.note(index, valueAt, at, scanner.depth, 0);
               } else at = repeated;

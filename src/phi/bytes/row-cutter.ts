@@ -31,6 +31,10 @@ export interface Judge {
   /** Called for each Patient, also for a hidden Patient. */
   readonly note: (facts: Facts) => void;
   readonly mayLinkTo: RedactContext["mayLinkTo"];
+  /** Codes of the value sets decide: a resource with one is not cut here. */
+  readonly readsCodes: boolean;
+  /** Contained resources decide: a resource with one is not cut here. */
+  readonly judgesNested: boolean;
   readonly viewInside: RedactContext["viewInside"];
 }
 
@@ -111,6 +115,8 @@ export class RowCutter {
       urls: originUrls(bases),
       mayLinkTo: judge.mayLinkTo,
       viewInside: judge.viewInside,
+      looksForCodes: judge.readsCodes,
+      refusesContained: judge.judgesNested,
     };
     this.#facts = factLayoutOf(judge.lists, judge.policyDigest, type);
     this.#type = this.#facts.typeName;
@@ -294,7 +300,7 @@ export class RowCutter {
   #judged(): RowDecision {
     const { lists, viewOf, mustShow } = this.#judge;
     // An inline label is unusual: there is none.
-    const facts = Facts.captured(this.#captured(), lists.factPaths(this.#type), []);
+    const facts = Facts.captured(this.#captured(), lists.factPaths(this.#type), [], this.#judge.readsCodes);
     if (this.#isPatient) this.#patient = facts;
     const view = viewOf(facts);
     if (view === undefined) return hidden;

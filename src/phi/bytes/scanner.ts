@@ -3,6 +3,7 @@ import { inlineLabel } from "#fhir/json/facts";
 import { depthMax, resourceBytesMax } from "#fhir/json/json";
 import { byteClass, strictClasses, type Needle } from "./byte-classes.ts";
 import { hashOf } from "./name-hash.ts";
+import { isSensitiveCode } from "./sensitive-code.ts";
 import { isSame } from "./words.ts";
 import { unusual } from "./unusual.ts";
 
@@ -15,6 +16,8 @@ export const keptBytesMax = 1_048_576;
 const bytesMin = 65_536;
 
 const urlHash = hashOf("url");
+export const codeHash = hashOf("code");
+const containedHash = hashOf("contained");
 const label = utf8(inlineLabel);
 
 /** The string needs a closer look: an address may be in it. */
@@ -44,6 +47,10 @@ export class ByteScanner {
   flags = 0;
   /** The parts of an address that the strings of this answer are searched for. */
   needles: readonly Needle[] = [];
+  /** The codes in a resource decide about it: a code of the value sets is left to the plain engine. */
+  looksForCodes = false;
+  /** The patients of contained resources decide about their container: it is left to the plain engine. */
+  refusesContained = false;
   /** The text is read where it stands, so nothing is written to its array. */
   #isBorrowed = false;
   /** The hashes of the names of all open objects. */
@@ -345,6 +352,16 @@ export class ByteScanner {
     if (end - start === label.length + 2 && this.isAt(start + 1, label)) throw unusual;
   }
 
+  /** Refuses a code of the value sets. `[start, end)` has the quotes. */
+  passCode(start: number, end: number): void {
+    if (this.looksForCodes && isSensitiveCode(this.bytes, start + 1, end - 1)) throw unusual;
+  }
+
+  /** @param hash of a name. */
+  passName(hash: number): void {
+    if (hash === containedHash && this.refusesContained) throw unusual;
+  }
+
   /**
    * At a value that is read again, strictly: behind it, if it is JSON. Only its strings are checked.
    */
@@ -376,6 +393,7 @@ export class ByteScanner {
     let base = this.namesUsed;
     let depth = bottom;
     let isBehind = false;
+    this.passName(hash);
     for (;;) {
       if (!isBehind) {
         isBehind = true;
@@ -383,6 +401,7 @@ export class ByteScanner {
           const start = at;
           at = this.#hiddenText(at);
           if (name === urlHash) this.passLabel(start, at, this.flags);
+          else if (name === codeHash) this.passCode(start, at);
         } else if (sign === 0x7b || sign === 0x5b) {
           if (++depth > depthMax) throw unusual;
           at += 1;
@@ -394,6 +413,7 @@ export class ByteScanner {
             if (sign !== 0x7d) {
               if (sign !== 0x22) throw unusual;
               name = this.name(at);
+              this.passName(name);
               this.noteName(name, base);
               at = this.valueAt(this.keyEnd);
               sign = bytes[at] ?? 0;
@@ -427,6 +447,7 @@ export class ByteScanner {
           if (around >= 0) {
             if (sign !== 0x22) throw unusual;
             name = this.name(at);
+            this.passName(name);
             this.noteName(name, base);
             at = this.valueAt(this.keyEnd);
             sign = bytes[at] ?? 0;

@@ -11,6 +11,8 @@ import {
 } from "./decide-by-consents.ts";
 import type { ConsentRequest } from "./judge-consent.ts";
 import type { RowLabels } from "#policy/sensitivity/row-labels";
+import { labelsOf } from "#policy/labels";
+import { factsAsked, isBeyond } from "./asked-facts.ts";
 import { rowFactsOf, type ConsentRowFacts } from "./row-facts.ts";
 
 /** The request whose rows the Consents judge. */
@@ -64,6 +66,13 @@ export class ConsentBook {
   /** The versions of Consents that let a row through. */
   get through(): readonly PermittingVersion[] {
     return [...this.#through.values()];
+  }
+
+  /** A known Consent asks for the labels of rows, which the codes in them make too. */
+  get readsCodes(): boolean {
+    return [...this.#known.values()].some((consents) =>
+      consents.some(({ rules }) => factsAsked(rules) !== "nothing"),
+    );
   }
 
   /** The id of the individual who asks for records of their own. */
@@ -128,13 +137,34 @@ export class ConsentBook {
       { ...this.#scene.request, action },
       each,
       { isExempt: isOwn || isNobodys, isIndividuals },
-      () => (whole === undefined ? undefined : rowFactsOf(whole, base)),
+      () => (whole === undefined ? capturedFactsOf(row) : rowFactsOf(whole, base)),
       ({ consent, digest }) => void this.#through.set(`${consent} ${digest}`, { consent, digest }),
     );
   }
 }
 
 const none: readonly FiledConsent[] = [];
+const nothing: ReadonlySet<string> = new Set();
+
+/** The facts of a row of which only the bytes were read. */
+function capturedFactsOf(row: Facts): ConsentRowFacts {
+  const [type, id] = [textAt(row, "resourceType") ?? "", textAt(row, "id") ?? ""];
+  return {
+    reference: `${type}/${id}`,
+    type,
+    profiles: nothing,
+    codes: nothing,
+    time: undefined,
+    authors: { known: nothing, hasUnknown: true },
+    refersTo: nothing,
+    belongsTo: nothing,
+    labels: labelsOf(row),
+    captured: Facts.lacksSensitiveCodes(row) ? "labels" : "nothing",
+  };
+}
+
+// Their entries name patients of their own.
+const containers: ReadonlySet<string> = new Set(["Bundle", "Parameters"]);
 
 /** A version of a Consent: its pseudonym, and the digest of its compiled form. */
 export type PermittingVersion = Pick<FiledConsent, "consent" | "digest">;
@@ -147,7 +177,7 @@ export class RowConsents {
   readonly #isExempt: boolean;
   /** The row belongs to the individual who asks, and to no further patient. */
   readonly isIndividuals: boolean;
-  readonly #read: () => ConsentRowFacts | undefined;
+  readonly #read: () => ConsentRowFacts;
   /** Gets each Consent that permits. */
   readonly #onPermit: (version: PermittingVersion) => void;
   #facts: ConsentRowFacts | undefined;
@@ -156,7 +186,7 @@ export class RowConsents {
     request: Omit<ConsentRequest, "isByLabel">,
     patients: readonly (readonly FiledConsent[])[],
     { isExempt, isIndividuals }: { readonly isExempt: boolean; readonly isIndividuals: boolean },
-    read: () => ConsentRowFacts | undefined,
+    read: () => ConsentRowFacts,
     onPermit: (version: PermittingVersion) => void,
   ) {
     this.#request = request;
@@ -170,8 +200,8 @@ export class RowConsents {
   /** The Consents for a part of the row that has labels of its own. */
   labelled(labels: RowLabels): RowConsents {
     const read = () => {
-      const facts = (this.#facts ??= this.#read());
-      return facts && { ...facts, labels };
+      this.#facts ??= this.#read();
+      return { ...this.#facts, labels };
     };
     return new RowConsents(
       this.#request,
@@ -182,9 +212,17 @@ export class RowConsents {
     );
   }
 
-  /** A Consent is in force for a patient of the row: only the whole row tells the verdict. */
+  /** A Consent is in force for a patient of the row. */
   get isAsked(): boolean {
     return this.#patients.some((consents) => consents.length > 0);
+  }
+
+  /** Answers whether only the whole row tells the verdict of a Consent in force. */
+  get needsWhole(): boolean {
+    const asked = this.#patients.flatMap((consents) => consents.map(({ rules }) => factsAsked(rules)));
+    if (asked.length === 0) return false;
+    const { type, captured } = (this.#facts ??= this.#read());
+    return containers.has(type) || asked.some((each) => isBeyond(each, captured));
   }
 
   /**
@@ -218,7 +256,9 @@ export class RowConsents {
   #decide(consents: readonly FiledConsent[], policy: ConsentPolicy, isByLabel: boolean): ConsentDecision {
     if (consents.length === 0) return { isPermitted: policy.base === "honoured", because: undefined };
     const facts = (this.#facts ??= this.#read());
-    if (facts === undefined) return { isPermitted: false, because: undefined };
+    // The engine asks first whether it needs the whole row.
+    if (consents.some(({ rules }) => isBeyond(factsAsked(rules), facts.captured)))
+      return { isPermitted: false, because: undefined };
     const decision = decideByConsents(consents, { ...this.#request, isByLabel }, facts, policy);
     if (decision.isPermitted && decision.because !== undefined) this.#onPermit(decision.because);
     return decision;

@@ -3,6 +3,7 @@ import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import {
   confidentialityCodes,
   coversSensitivity,
+  mentalHealth,
   psychotherapyNotes,
   restricted,
   type RowLabels,
@@ -352,7 +353,7 @@ function isDenied(limit: LabelLimit, row: RowLabels): Match {
 // IHE PCF places ETHUD and OPIOIDUD below ETH, THO below SUD. Value sets label mental health PSY, BH or MH.
 const sameKinds: readonly (readonly string[])[] = [
   ["ETH", "SUD"],
-  ["PSY", "BH", "MH", "PSYTHPN"],
+  [...mentalHealth, psychotherapyNotes],
 ];
 
 /**

@@ -4,6 +4,7 @@ import { elementsOf } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { rowLabels, type RowLabels } from "#policy/sensitivity/row-labels";
 import { sensitivitiesOf } from "#policy/sensitivity/sensitive-codes";
+import type { AskedFacts } from "./asked-facts.ts";
 import { codeName } from "./consent.ts";
 import { spanOf, type TimeSpan } from "./time-span.ts";
 
@@ -23,6 +24,8 @@ export interface ConsentRowFacts {
   /** `Type/id` of the encounter, episode or plan that the row belongs to. */
   readonly belongsTo: ReadonlySet<string>;
   readonly labels: RowLabels;
+  /** The most that is known of the row; undefined: the whole. Further facts are not those of the row. */
+  readonly captured?: Exclude<AskedFacts, "whole">;
 }
 
 interface Authors {
@@ -113,6 +116,15 @@ export function rowFactsOf(row: JsonObject, base: FhirBase): ConsentRowFacts {
       found.sensitivities,
     ),
   };
+}
+
+/** The codes by which the value sets label a row, as `system|code: sensitivities`. */
+export function labellingCodes(row: JsonObject, base: FhirBase): readonly string[] {
+  return [...walk(row, base).codes].flatMap((name) => {
+    const at = name.indexOf("|");
+    const sensitivities = sensitivitiesOf(at === 0 ? undefined : name.slice(0, at), name.slice(at + 1));
+    return sensitivities.length === 0 ? [] : [`${name}: ${sensitivities.join(", ")}`];
+  });
 }
 
 function timeOf(row: JsonObject): TimeSpan | undefined {

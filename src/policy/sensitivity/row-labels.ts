@@ -88,11 +88,14 @@ export const isSensitivity = (code: string): boolean => Object.hasOwn(sensitivit
 /** No Consent can name it: the name of a label has a bar. */
 export const unreadableLabel = "";
 
+/** Value sets label mental health by any of these; a denial of one denies all of them. */
+export const mentalHealth: readonly string[] = ["PSY", "BH", "MH"];
+
 /** The labels of a row: from `meta.security` and from inside the row, with the sensitivities of its codes. */
 export function rowLabels(labels: Iterable<Json>, derived: Iterable<string> = []): RowLabels {
   let level = -1;
   let [hasUnknown, hasHandling, isPart2, isSelfPaid] = [false, false, false, false];
-  const [sensitivities, unknown] = [new Set(derived), new Set<string>()];
+  const [sensitivities, unknown] = [new Set<string>(), new Set<string>()];
   for (const coding of labels) {
     const label = securityLabelOf(coding);
     if (label.kind === "level") level = Math.max(level, label.level);
@@ -105,6 +108,9 @@ export function rowLabels(labels: Iterable<Json>, derived: Iterable<string> = []
     if (label.kind === "sensitivity" && label.law !== undefined) isPart2 = true;
     if (label.kind === "handling" && label.law !== undefined) isSelfPaid = true;
   }
+  // A value set's word for mental health adds nothing to the origin's, and a Consent would have to name both.
+  const isSaid = mentalHealth.some((code) => sensitivities.has(code));
+  for (const code of derived) if (!isSaid || !mentalHealth.includes(code)) sensitivities.add(code);
   if (level < 0) level = normal;
   if (sensitivities.size > 0) level = Math.max(level, restricted);
   return { level, sensitivities, hasUnknown, unknown, hasHandling, isPart2, isSelfPaid };

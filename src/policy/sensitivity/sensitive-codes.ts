@@ -1,4 +1,5 @@
 import { systemName } from "#fhir/code-system";
+import { coversSensitivity } from "./row-labels.ts";
 import { sensitiveCodes } from "./sensitivity.gen.ts";
 
 const icd10cm = "http://hl7.org/fhir/sid/icd-10-cm";
@@ -20,7 +21,12 @@ function index(): ReadonlyMap<string, readonly string[]> {
       for (const name of [`${plainName(system)}|${code}`, `|${code}`])
         found.set(name, [...new Set([...(found.get(name) ?? none), label])]);
   }
-  return found;
+  return new Map([...found].map(([name, labels]) => [name, narrowest(labels)]));
+}
+
+/** A code of opioids is about substance use, too: a Consent need not name both. */
+function narrowest(labels: readonly string[]): readonly string[] {
+  return labels.filter((wide) => !labels.some((label) => label !== wide && coversSensitivity(wide, label)));
 }
 
 /**
@@ -34,5 +40,14 @@ export function sensitivitiesOf(system: string | undefined, code: string): reado
   const above = new Set(exact);
   for (let length = code.length - 1; length >= 3; length--)
     for (const label of sensitivitiesByCode.get(`${name}|${code.slice(0, length)}`) ?? none) above.add(label);
-  return [...above];
+  return narrowest([...above]);
 }
+
+/** The listed codes without their systems. */
+export const sensitiveTexts: ReadonlySet<string> = new Set(
+  [...sensitivitiesByCode.keys()].map((name) => name.slice(name.indexOf("|") + 1)),
+);
+
+/** Answers whether a code labels a row in any system: see {@link sensitivitiesOf}. */
+export const mayLabel = (code: string): boolean =>
+  sensitivitiesOf(undefined, code).length > 0 || sensitivitiesOf(icd10cm, code).length > 0;
