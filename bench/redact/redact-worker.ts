@@ -94,7 +94,7 @@ function load({ policy, request, originBase, body: text, patient }: RedactCase):
     } as const;
     const consents = new ConsentBook({ request: asking, individual: undefined, publicBase: base });
     const rules = readConsent(JSON.parse(JSON.stringify(consentOf(patient ?? ""))), originBase);
-    const filed = { digest: "bench", rules, filedAt: instant(0), mayPermit: true };
+    const filed = { consent: "bench", digest: "bench", rules, filedAt: instant(0), mayPermit: true };
     consents.learn([patient ?? ""], new Map([[patient ?? "", [filed]]]));
     const labelled = { ...document, labels: { fromCodes: true } };
     const compiled = compilePolicy(labelled, "sha256:bench-consented");

@@ -40,6 +40,7 @@ export function grantUnder({ policy, consents, purpose = "TREAT" }: Consented, r
   const asking = { recipient: nobody, holder: nobody, purpose, action: "read", at: instant(0) } as const;
   const book = new ConsentBook({ request: asking, individual: undefined, publicBase: bases.public });
   const filed = consents.map((resource, index) => ({
+    consent: `consent-${index}`,
     digest: `digest-${index}`,
     rules: readConsent(resource, origin),
     consent: "c",
