@@ -43,7 +43,6 @@ export function grantUnder({ policy, consents, purpose = "TREAT" }: Consented, r
     consent: `consent-${index}`,
     digest: `digest-${index}`,
     rules: readConsent(resource, origin),
-    consent: "c",
     filedAt: instant(0),
     mayPermit: true,
   }));
