@@ -20,6 +20,11 @@ export interface RegistryFile {
   readonly identityHosts: readonly string[];
   /** `NAME@host` for each secret that it names: the hosts of the entries that name it. */
   readonly secretHosts: readonly string[];
+  /**
+   * The certificates that the gateway shows to origins, by the names of bindings: `host:port` of the origin, and the
+   * PEM text of certificate and key from the environment.
+   */
+  readonly certified: Readonly<Record<string, { readonly host: string; readonly pem: string }>>;
   /** The values of the secrets that it names, from the environment. */
   readonly secrets: Readonly<Record<string, string>>;
   /** Names of the missing secrets: a server whose secret is missing cannot be called. */
@@ -48,6 +53,10 @@ export function readRegistryFile(
   ]
     .map((credential) => member(credential, "secret"))
     .filter((name) => typeof name === "string");
+  const bindings = (origins ?? []).flatMap((origin) => {
+    const name = member(member(origin, "credentials"), "binding");
+    return typeof name === "string" ? hostsOf([member(origin, "url")]).map((host) => ({ name, host })) : [];
+  });
   return {
     path,
     document,
@@ -59,16 +68,25 @@ export function readRegistryFile(
     secretHosts: [
       ...(origins ?? []).flatMap((origin) => {
         const credential = member(origin, "credentials");
-        return secretAt(credential, [member(origin, "url"), member(credential, "tokenEndpoint")]);
+        return secretAt({ secret: member(credential, "secret") ?? member(credential, "binding") }, [
+          member(origin, "url"),
+          member(credential, "tokenEndpoint"),
+        ]);
       }),
       ...introspections.flatMap((introspection) =>
         secretAt(member(introspection, "credentials"), [member(introspection, "endpoint")]),
       ),
     ],
+    certified: Object.fromEntries(
+      bindings.flatMap(({ name, host }) => {
+        const pem = environment[name];
+        return pem ? [[name, { host, pem }] as const] : [];
+      }),
+    ),
     secrets: Object.fromEntries(
       named.flatMap((name) => (environment[name] ? [[name, environment[name]]] : [])),
     ),
-    missing: named.filter((name) => !environment[name]),
+    missing: [...named, ...bindings.map(({ name }) => name)].filter((name) => !environment[name]),
   };
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { originProblems } from "#platform/origins/origin-state";
 import { ensureAuthority, ensureServerCertificate, issueClientCertificate } from "./certificates.ts";
@@ -14,7 +15,7 @@ import { holdKeptPort } from "./kept-port.ts";
 import { keptKey, keptSecret, publicHalf } from "./keys.ts";
 import { sandboxOperators, type DemoOperator } from "./operators.ts";
 import { readRegistryFile, type RegistryFile } from "./registry-file.ts";
-import type { Runtime } from "./runtime/runtime.ts";
+import type { Runtime, WorkerSettings } from "./runtime/runtime.ts";
 import type { WorkerBundles } from "./runtime/worker-bundles.ts";
 import { runtimeThatTrusts } from "./runtime/trusting-runtime.ts";
 import { StartRefusal } from "./start-refusal.ts";
@@ -113,6 +114,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           secretHosts: file?.secretHosts ?? [],
           mtls: options.secondHost === true ? `https://127.0.0.1:${port}` : "",
           secrets: file?.secrets ?? {},
+          serviceBindings: certifiedServices(file?.certified ?? {}, serverCa.cert),
           witnessPort: witnessPort.port,
           ledgerPort: ledgerPort.port,
           settleSeconds: options.settleSeconds,
@@ -257,6 +259,21 @@ async function keysOf(state: string) {
   };
 }
 
+/** In production the binding of an mTLS certificate; here a service that shows the certificate to one host. */
+function certifiedServices(certified: RegistryFile["certified"], ca: string): Place["serviceBindings"] {
+  const authority = readFileSync(ca, "utf8");
+  return Object.fromEntries(
+    Object.entries(certified).map(([name, { host, pem }]) => {
+      const [key = ""] =
+        /-----BEGIN [A-Z ]*PRIVATE KEY-----[^]*?-----END [A-Z ]*PRIVATE KEY-----/u.exec(pem) ?? [];
+      const keypair = { privateKey: key, certificateChain: pem.replace(key, "").trim() };
+      const tlsOptions = { keypair, trustedCertificates: [authority], trustBrowserCas: true };
+      const certificateHost = new URL(`https://${host}`).hostname;
+      return [name, { external: { address: host, https: { tlsOptions, certificateHost } } }];
+    }),
+  );
+}
+
 interface Place {
   readonly gateway: string;
   /** The operators' API. */
@@ -266,6 +283,8 @@ interface Place {
   readonly secretHosts: readonly string[];
   /** The second name, or "". */
   readonly mtls: string;
+  /** The certificates that the gateway shows to origins. */
+  readonly serviceBindings: NonNullable<WorkerSettings["serviceBindings"]>;
   /** The secrets that the registry file names. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly witnessPort: number;
@@ -284,6 +303,7 @@ function settings(
     identityHosts,
     secretHosts,
     secrets,
+    serviceBindings,
     witnessPort,
     ledgerPort,
     settleSeconds,
@@ -307,6 +327,7 @@ function settings(
         ...places,
         ACCOUNTING: JSON.stringify(accountingFacts),
       },
+      serviceBindings,
       secrets: {
         ...secrets,
         TOKEN_SIGNING_KEY: JSON.stringify(keys.token),

@@ -28,6 +28,8 @@ const root = join(import.meta.dirname, "../..");
 export interface WorkerSettings {
   readonly vars?: Readonly<Record<string, string>>;
   readonly secrets?: Readonly<Record<string, string>>;
+  /** Bindings in addition to those of the wrangler configuration. */
+  readonly serviceBindings?: NonNullable<V4WorkerOptions["serviceBindings"]>;
 }
 
 interface Socket {
@@ -191,7 +193,7 @@ class CrashWatch extends Log {
 function worker(
   name: WorkerName,
   script: string,
-  { vars, secrets }: WorkerSettings,
+  { vars, secrets, serviceBindings }: WorkerSettings,
 ): V4WorkerOptions & { name: string } {
   const { modulesRules: _rules, ...options } = workerConfigurationOf(name).workerOptions;
   return {
@@ -200,6 +202,7 @@ function worker(
     modulesRoot: dirname(script),
     modules: [{ type: "ESModule", path: script, contents: readFileSync(script, "utf8") }],
     bindings: Object.assign({}, options.bindings, vars, secrets),
+    serviceBindings: Object.assign({}, options.serviceBindings, serviceBindings),
   };
 }
 

@@ -61,16 +61,12 @@ function bad(path: readonly PropertyKey[], problem: string): RegistryProblem {
   return { reason: "invalid", pointer: pointer(path), problem };
 }
 
-function unsupported({ grants, origins }: RegistryDocument): RegistryProblem | undefined {
+function unsupported({ grants }: RegistryDocument): RegistryProblem | undefined {
   for (const [i, { scopes }] of grants.entries()) {
     const read = parseScopes(scopes);
     if (read.ok) continue;
     if (read.error.reason === "scope_query_not_supported")
       return not(["grants", i, "scopes"], "this condition of a scope");
-  }
-  for (const [i, { credentials }] of origins.entries()) {
-    const { kind } = credentials;
-    if (kind === "mtls") return not(["origins", i, "credentials", "kind"], "these credentials");
   }
   return undefined;
 }

@@ -185,7 +185,6 @@ const unsupported: readonly (readonly [string, string, unknown])[] = [
     "/grants/0/scopes",
     "system/*.rs patient/Observation.rs?category=laboratory&date:missing=true",
   ],
-  ["/origins/0/credentials", "/origins/0/credentials/kind", { kind: "mtls", binding: "ORIGIN_MTLS" }],
 ];
 
 test.for(unsupported)(

@@ -70,6 +70,9 @@ export function placeProblem(file: RegistryDocument, allowed: AllowedPlaces): Re
       allowed,
     );
     if (problem !== undefined) return problem;
+    const binding = "binding" in credentials ? credentials.binding : undefined;
+    const unbound = secretProblem(binding, [url], [...at, "credentials", "binding"], allowed);
+    if (unbound !== undefined) return unbound;
   }
   for (const [i, { jwksUri, introspection }] of file.issuers.entries()) {
     const at = ["issuers", i, "introspection"];
@@ -89,6 +92,18 @@ export function placeProblem(file: RegistryDocument, allowed: AllowedPlaces): Re
     if (problem !== undefined) return problem;
   }
   return undefined;
+}
+
+/** A deployment that lists no places has no certificate for an origin either. */
+export function unboundProblem({ origins }: RegistryDocument): RegistryProblem | undefined {
+  const i = origins.findIndex(({ credentials }) => credentials.kind === "mtls");
+  return i === -1
+    ? undefined
+    : {
+        reason: "invalid",
+        pointer: pointer(["origins", i, "credentials", "binding"]),
+        problem: "is not known here: list it with its host in SECRET_HOSTS, and the host in ORIGIN_HOSTS",
+      };
 }
 
 function identityProblem(

@@ -34,6 +34,30 @@ export function namedSecret(
   return { name, read: async () => secretOf(name, await value.get(), expected) };
 }
 
+/** A binding that sends requests with a client certificate, or into a private network. */
+export interface CertifiedFetch {
+  fetch(url: string, init: RequestInit): Promise<Response>;
+}
+
+/**
+ * The binding that a registry entry names: `mtls_certificates` or `vpc_services` of the gateway. Throws an error with
+ * its name if the deployment does not have it, or SECRET_HOSTS does not allow it for this address: an entry alone
+ * must not send a request to a binding that is another worker.
+ */
+export function namedBinding(
+  name: string,
+  url: string,
+  { valueOf, secretHosts }: NamedSecrets,
+): CertifiedFetch {
+  if (!isAt(url, secretHosts.get(name))) throw new ConfigError(name, "SECRET_HOSTS to say its host");
+  const binding = valueOf(name);
+  if (!isFetcher(binding)) throw new ConfigError(name, "a binding with a client certificate");
+  return binding;
+}
+
+const isFetcher = (value: unknown): value is CertifiedFetch =>
+  typeof value === "object" && value !== null && typeof Reflect.get(value, "fetch") === "function";
+
 /** The secret's present value, from memory or from its store. */
 export const currentValue = async (secret: Secret | StoredSecret): Promise<Secret> =>
   secret instanceof Secret ? secret : await secret.read();

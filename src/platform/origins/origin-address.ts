@@ -1,7 +1,12 @@
 import type { FhirBase } from "#fhir/r4/reference";
 import type { OriginEntry } from "#registry/state";
 import { Secret } from "#kernel/secret";
-import { namedSecret, type NamedSecrets, type StoredSecret } from "#platform/config/named-secret";
+import {
+  namedBinding,
+  namedSecret,
+  type NamedSecrets,
+  type StoredSecret,
+} from "#platform/config/named-secret";
 import type { BearerSource, OriginTokens } from "./origin-tokens.ts";
 import type { OriginAddress } from "./upstream.ts";
 
@@ -42,6 +47,6 @@ export function originAddress(
       return { ...server, bearer: tokens(credentials, secret) };
     }
     case "mtls":
-      throw new Error("an origin is registered with credentials that this version cannot present");
+      return { ...server, bearer: undefined, certified: namedBinding(credentials.binding, url, secrets) };
   }
 }

@@ -16,7 +16,7 @@ const problems: ReadonlyMap<string, string> = new Map<OriginState, string>([
   ["host_not_allowed", "ORIGIN_HOSTS of the gateway does not list its host: every request to it is 503"],
   [
     "secret_not_available",
-    "its secret is not there, or SECRET_HOSTS does not name its host: every request to it is 503",
+    "its secret or its certificate binding is not there, or SECRET_HOSTS does not name its host: every request to it is 503",
   ],
   ["unreachable", "it does not answer"],
   ["credentials_refused", "it refuses the gateway's credentials"],

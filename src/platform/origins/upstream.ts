@@ -25,6 +25,7 @@ import {
 } from "./breaker.ts";
 import { Bulkhead, type BulkheadLimits } from "./bulkhead.ts";
 import { ConfigError } from "#platform/config/config-error";
+import type { CertifiedFetch } from "#platform/config/named-secret";
 import type { BearerSource } from "./origin-tokens.ts";
 import { declaredLength, FramedBody, PieceReader } from "./pieces.ts";
 import { RetryBudget, retryDelay } from "./retry-budget.ts";
@@ -34,6 +35,8 @@ export interface OriginAddress {
   /** Calls use the first name. The origin may name itself by any of them. */
   readonly base: FhirBase;
   readonly bearer: Secret | BearerSource | undefined;
+  /** Sends each request, for an origin that asks for a client certificate. */
+  readonly certified?: CertifiedFetch;
   /** The origin receives the certificate of the calling client. */
   readonly forwardClientCert: boolean;
   readonly limits: OriginLimits;
@@ -103,6 +106,7 @@ export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamO
         clientCert: address.forwardClientCert ? certificate : undefined,
         hosts,
         timeoutMilliseconds: limits.timeoutMilliseconds,
+        certified: address.certified,
       },
       bearer,
       /** No second try for an origin that is already failing: it would double its load at the worst time. */
@@ -209,6 +213,7 @@ interface Caller {
   readonly clientCert: string | undefined;
   readonly hosts: ReadonlySet<string>;
   readonly timeoutMilliseconds: number;
+  readonly certified: CertifiedFetch | undefined;
 }
 
 async function once(caller: Caller, question: OriginQuestion, onEnd: CallEnd): Promise<OriginAnswer> {
@@ -274,7 +279,7 @@ function retryAfter(text: string | null): number {
  * anywhere.
  */
 async function reached<Answer>(
-  { hosts, bearer, clientCert, timeoutMilliseconds }: Caller,
+  { hosts, bearer, clientCert, timeoutMilliseconds, certified }: Caller,
   url: URL,
   sending: {
     readonly method: string;
@@ -289,13 +294,10 @@ async function reached<Answer>(
   // RFC 9440 §2.2; the client's own headers never come this far
   if (clientCert !== undefined) headers["client-cert"] = clientCert;
   try {
+    const signal = AbortSignal.timeout(timeoutMilliseconds);
+    const init: RequestInit = { ...sending, headers, redirect: "manual", signal };
     return await read(
-      await fetch(url.href, {
-        ...sending,
-        headers,
-        redirect: "manual",
-        signal: AbortSignal.timeout(timeoutMilliseconds),
-      }),
+      certified === undefined ? await fetch(url.href, init) : await certified.fetch(url.href, init),
     );
   } catch (fault) {
     return faultOf(fault);

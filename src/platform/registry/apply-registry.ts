@@ -18,7 +18,7 @@ import { exceptionProblem } from "#registry/unbound-exception";
 import { openings } from "#authoring/openings";
 import type { Clock } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import { placeProblem, type AllowedPlaces } from "#platform/config/allowed-places";
+import { placeProblem, unboundProblem, type AllowedPlaces } from "#platform/config/allowed-places";
 import { prepareRegistry } from "./prepare-registry.ts";
 import { readPolicies, readRegistryState } from "./read-registry-state.ts";
 import type { RegistrySql } from "./registry-sql.ts";
@@ -206,7 +206,7 @@ async function readWrite(
   const prepare = async (file: RegistryDocument): Promise<Result<Prepared, RegistryProblem>> => {
     const wrong =
       exceptionProblem(file, clock()) ??
-      (allowed && placeProblem(file, allowed)) ??
+      (allowed === undefined ? unboundProblem(file) : placeProblem(file, allowed)) ??
       (regions && regionProblem(file, regions));
     return wrong === undefined ? await prepareRegistry(file) : err(wrong);
   };

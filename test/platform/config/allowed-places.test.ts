@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import { readRegistry } from "#registry/read";
-import { allowedPlaces, placeProblem } from "#platform/config/allowed-places";
+import { allowedPlaces, placeProblem, unboundProblem } from "#platform/config/allowed-places";
 import { registryFile, withExternalClient, withValue } from "../../support/registry-file.ts";
 
 const file = await withExternalClient(await registryFile());
@@ -32,6 +32,20 @@ test("a file is accepted when the deployment lists its servers and secrets", ({ 
   const both = "ORIGIN_TOKEN@fhir.example.org ORIGIN_TOKEN@login.example.org";
   const withKey = withValue(file, "/origins/0/credentials", keyed("https://login.example.org:8443/token"));
   expect(problemOf(withKey, { SECRET_HOSTS: both })).toBeUndefined();
+});
+
+test("the binding of a certificate needs its host in SECRET_HOSTS, and is refused where no places are listed", ({
+  expect,
+}) => {
+  const bound = withValue(file, "/origins/0/credentials", { kind: "mtls", binding: "HOSPITAL" });
+  const at = "/origins/0/credentials/binding";
+  expect(problemOf(bound)).toContain(`${at} may not be used for this host`);
+  expect(problemOf(bound, { SECRET_HOSTS: "HOSPITAL@another.example.org" })).toContain(at);
+  expect(problemOf(bound, { SECRET_HOSTS: "HOSPITAL@fhir.example.org" })).toBeUndefined();
+  const [read, plain] = [bound, file].map((one) => readRegistry(one, "https://gateway.example.org"));
+  if (read?.ok !== true || plain?.ok !== true) throw new Error("valid files");
+  expect(unboundProblem(read.value)).toMatchObject({ reason: "invalid", pointer: at });
+  expect(unboundProblem(plain.value)).toBeUndefined();
 });
 
 test.for<readonly [string, string, unknown, string]>([
