@@ -141,6 +141,8 @@ function partOf(interaction: Interaction, type: string): RequestPart | undefined
       return { does: "write", what: { kind: "delete", type, id } };
     case "capabilities":
     case "validate":
+    case "fileConsent":
+    case "revokeConsent":
     case "batch":
     case "disclosures":
       return undefined;

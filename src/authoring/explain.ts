@@ -70,9 +70,11 @@ function explainKind(about: Explained, interaction: Interaction): Explanation {
       return ofWriting(about, interaction);
     case "disclosures":
       return ofAccounting(about, interaction);
-    case "validate": {
-      const refusal = allowed(about.policy, "validate");
-      return { refused: reasonOf(refusal), steps: [operation(about.policy, "validate")], asks: [] };
+    case "validate":
+    case "fileConsent":
+    case "revokeConsent": {
+      const refusal = allowed(about.policy, interaction.kind);
+      return { refused: reasonOf(refusal), steps: [operation(about.policy, interaction.kind)], asks: [] };
     }
     case "capabilities":
       return {

@@ -909,6 +909,11 @@ export const refusalReasons = {
     "transient",
     "The Consent is stored at the FHIR server, but it is not in force at this gateway. Read it, and send it again.",
   ),
+  consent_parameters_invalid: fhir(
+    422,
+    "invalid",
+    "The Parameters are not those of the operation. Send an active Consent and its DocumentReference or QuestionnaireResponse to $fileConsent; send the references consent and patient to $revokeConsent.",
+  ),
   consent_patient_unknown: fhir(
     422,
     "invalid",

@@ -26,7 +26,14 @@ export type Interaction =
   | Writing
   | AnsweredLocally
   | AccountingRequest
+  | ConsentOperationRequest
   | { readonly kind: "batch" };
+
+/** An operation of HL7 FAST Scalable Consent Management: `Consent/$fileConsent`, `Consent/$revokeConsent`. */
+export interface ConsentOperationRequest {
+  readonly kind: "fileConsent" | "revokeConsent";
+  readonly type: "Consent";
+}
 
 export type Reading =
   | ({ readonly kind: "read"; readonly type: ResourceType; readonly id: string } & OfElements)
@@ -178,6 +185,8 @@ export function readInteraction(
     case "delete":
     case "batch":
     case "capabilities":
+    case "fileConsent":
+    case "revokeConsent":
     case "validate": {
       const refusal = refuseBesidePresentation("type" in request ? request.type : undefined, pairs.value);
       return refusal === undefined ? ok(request) : err(refusal);
@@ -257,6 +266,7 @@ type Requested =
   | AnsweredLocally
   | Exclude<Writing, { criteria: Search }>
   | { readonly kind: `conditional-${"update" | "patch" | "delete"}`; readonly type: ResourceType }
+  | ConsentOperationRequest
   | { readonly kind: "batch" };
 
 /** The meaning of the method at the route. `undefined`: none. */
@@ -320,6 +330,9 @@ function inOperation(
       return { kind: operation };
     case "validate":
       return type === undefined ? undefined : { kind: operation, type, id };
+    case "fileConsent":
+    case "revokeConsent":
+      return { kind: operation, type: "Consent" };
   }
 }
 

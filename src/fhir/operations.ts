@@ -44,6 +44,18 @@ const table = {
       "start, end (a date, or a dateTime with its zone; both included), all=true (also disclosures that the law does not require), summed=true (one entry " +
       "for repeated disclosures to one recipient for one purpose; without it each with its proof), recipient, purpose, for=individual, _count, _format.",
   },
+  fileConsent: {
+    type: "Consent",
+    on: "type",
+    method: "POST",
+    definition: "http://hl7.org/fhir/us/consent-management/OperationDefinition/file-consent",
+  },
+  revokeConsent: {
+    type: "Consent",
+    on: "type",
+    method: "POST",
+    definition: "http://hl7.org/fhir/us/consent-management/OperationDefinition/revoke-consent",
+  },
 } as const satisfies Readonly<Record<string, OperationRow>>;
 
 export type Operation = keyof typeof table;

@@ -33,6 +33,8 @@ export function patientsNamed(interaction: Interaction): readonly NamedPatient[]
         : [];
     case "create":
     case "capabilities":
+    case "fileConsent":
+    case "revokeConsent":
     case "batch":
       return [];
   }

@@ -1,12 +1,12 @@
 import type { AccountingCaller } from "#audit/accounting/disclosures";
-import type { Interaction, Reading, Writing } from "#fhir/interaction";
+import type { ConsentOperationRequest, Interaction, Reading, Writing } from "#fhir/interaction";
 import type { Listing } from "#fhir/listing";
 import { canonicalText } from "#fhir/json/same";
 import { ok, type Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
 import { evaluate } from "#policy/evaluate";
 import { evaluateAccounting } from "#policy/evaluate-accounting";
-import { evaluateListing } from "#policy/evaluate-listing";
+import { allowed, evaluateListing } from "#policy/evaluate-listing";
 import type { Call } from "#gateway/admission/admit";
 import type { Caller } from "#gateway/admission/authenticate-caller";
 import type { Question } from "#gateway/admission/interpret";
@@ -14,11 +14,12 @@ import { nextLinks, type NextLinks } from "#gateway/admission/page-links";
 import type { Permission } from "#gateway/admission/permit";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
 import { answerBatch } from "#gateway/bundle/batch";
-import { isWriteEntry, readBatchBody } from "#gateway/bundle/batch-entry";
+import { isWriteEntry, readBatchBody, type AskedBundle } from "#gateway/bundle/batch-entry";
 import type { BundleAttempt } from "#gateway/bundle/bundle-attempt";
 import { bundleOnce } from "#gateway/bundle/bundle-once";
 import type { BundleRecord } from "#gateway/bundle/bundle-outcome";
 import { transact } from "#gateway/bundle/transaction";
+import { consentTransaction } from "#gateway/bundle/consent-transaction";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { account } from "#gateway/read/account";
 import { capabilities, validate } from "#gateway/read/answer-locally";
@@ -105,25 +106,55 @@ const writing: Answerer<Writing> = async (interaction, request, ports) => {
 };
 
 const bundle: Answerer<Of<"batch">> = async (_interaction, request, ports) => {
-  const { call, caller, permission, origin, gate, record } = request;
+  const { caller, origin } = request;
   const asked = await readBatchBody(caller.message, origin.held);
   if (!asked.ok) return refused(asked.error);
   const key = asked.value.entries.some(isWriteEntry) ? requestKey(caller.message, caller.who) : ok(undefined);
   if (!key.ok) return refused(key.error);
-  const answerer = asked.value.kind === "batch" ? answerBatch : transact;
+  return answerBundle(asked.value, key.value, request, ports);
+};
+
+const consentDone = {
+  fileConsent: "The Consent is filed, and in force at this gateway if it is active.",
+  revokeConsent: "The Consent is inactive, and in force no longer.",
+} as const;
+
+const consentOperation: Answerer<ConsentOperationRequest> = async ({ kind }, request, ports) => {
+  const { caller, permission, origin } = request;
+  const refusal = allowed(permission.policy, kind);
+  if (refusal?.ok === false) return refused(refusal.error);
+  const key = requestKey(caller.message, caller.who);
+  if (!key.ok) return refused(key.error);
+  const asked = await consentTransaction(kind, caller.message, permission, origin);
+  if (!asked.ok) return refused(asked.error);
+  return answerBundle(asked.value, key.value, request, ports, consentDone[kind]);
+};
+
+/** @param isDone the text of the answer to an operation that is done as a transaction. */
+async function answerBundle(
+  asked: AskedBundle,
+  key: string | undefined,
+  request: KnownRequest,
+  ports: GatewayPorts,
+  isDone?: string,
+): Promise<Outcome> {
+  const { call, caller, permission, origin, gate, record } = request;
+  const answerer = asked.kind === "batch" ? answerBatch : transact;
   const answer = (once?: BundleAttempt) =>
-    answerer(asked.value, permission, origin, linksOf(request, ports), gate, record, once);
+    answerer(asked, permission, origin, linksOf(request, ports), gate, record, once);
   const answered =
-    key.value === undefined
+    key === undefined
       ? await answer()
       : await bundleOnce(
-          keyedRequest(key.value, call, caller.who, caller.message, canonicalText(asked.value.body)),
+          keyedRequest(key, call, caller.who, caller.message, canonicalText(asked.body)),
           ports.requestKeys,
           origin,
           answer,
         );
-  return answered.ok ? { kind: "bundle", bundle: answered.value, gate, origin } : refused(answered.error);
-};
+  if (!answered.ok) return refused(answered.error);
+  const bundle = isDone === undefined ? answered.value : { ...answered.value, isDone };
+  return { kind: "bundle", bundle, gate, origin };
+}
 
 /** The answerer for each kind of interaction. A new kind does not compile without a row. */
 const answerers: { readonly [K in Kind]: Answerer<Of<K>> } = {
@@ -150,6 +181,8 @@ const answerers: { readonly [K in Kind]: Answerer<Of<K>> } = {
   "conditional-patch": writing,
   "conditional-delete": writing,
   batch: bundle,
+  fileConsent: consentOperation,
+  revokeConsent: consentOperation,
 };
 
 export function dispatch(request: KnownRequest, ports: GatewayPorts): Promise<Outcome> {

@@ -11,6 +11,7 @@ import type { ClearingRefusal, ReleaseGate } from "#gateway/admission/release-ga
 import { BodyNotWhole } from "#entrypoint/timely-body";
 import type { BatchBodyRefusal } from "#gateway/bundle/batch-entry";
 import type { BundleOutcome, TransactionRefusal } from "#gateway/bundle/bundle-outcome";
+import type { ConsentOperationRefusal } from "#gateway/bundle/consent-transaction";
 import type { EntryRefusal } from "#gateway/bundle/entry-outcome";
 import type { NamingRefusal, OriginSession } from "#gateway/origin/origin-session";
 import type { RelateRefusal } from "#gateway/origin/relate";
@@ -58,6 +59,7 @@ export type GatewayRefusal =
   | WriteRefusal
   | RequestKeyRefusal
   | SettleRefusal
+  | ConsentOperationRefusal
   | ReviewRefusal;
 
 /**

@@ -1,4 +1,7 @@
 import type { RecordedOnly } from "#entrypoint/refusal-reasons";
+import { joinBytes } from "#fhir/json/bytes";
+import { operationOutcome } from "#fhir/outcome";
+import { utf8 } from "#kernel/encoded";
 import type { Arrival } from "#gateway/admission/admit";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
 import { Drafts, type AnswerPorts, type AnswerDraft } from "#gateway/answer/drafts";
@@ -62,14 +65,22 @@ async function cleared(
     case "written":
       return drafts.written(await clearedWrite(outcome.write, outcome.gate, outcome.origin));
     case "bundle": {
-      const { kind, parts, said } = outcome.bundle;
+      const { kind, parts, said, isDone } = outcome.bundle;
       if ("reason" in said) return drafts.bundle(kind, parts, said);
       const answers = await clearEntries(said, outcome.gate);
       const all = [...parts, ...said.flatMap((entry) => entry.parts)];
-      return drafts.bundle(kind, all, bundleText(kind, answers, requestId));
+      const text = isDone === undefined ? bundleText(kind, answers, requestId) : doneText(isDone, requestId);
+      return drafts.bundle(kind, all, text);
     }
   }
 }
+
+const doneText = (text: string, requestId: string) =>
+  joinBytes([
+    utf8(
+      JSON.stringify(operationOutcome({ severity: "information", code: "informational", text, requestId })),
+    ),
+  ]);
 
 /**
  * A refusal that rows decided discloses these rows: it pays for the names of their patients like an answer.

@@ -146,6 +146,12 @@ function operationsOf(policy: CompiledPolicy, access: Access, type: string): rea
     lastn: () =>
       evaluateListing(policy, access, { kind: "lastn", ...searchOf("Observation"), includes: [], max: 1 }).ok,
     validate: () => policy.operations.has("validate"),
+    fileConsent: () =>
+      policy.operations.has("fileConsent") &&
+      evaluateWrite(policy, access, { kind: "create", type: "Consent" }).ok,
+    revokeConsent: () =>
+      policy.operations.has("revokeConsent") &&
+      evaluateWrite(policy, access, { kind: "patch", type: "Consent", id: "any" }).ok,
     disclosures: () =>
       ["PATRQT", "HOPERAT"].some(
         (purpose) => evaluateAccounting(policy, access, { purpose, asked: { id: "any" } }).ok,

@@ -175,7 +175,7 @@ export const policySchema = z.strictObject({
   }),
   operations: z.array(z.enum(operationNames)).min(1).max(10).optional().meta({
     description:
-      "The operations that clients may call, each within the rules: `everything` of a patient (types that may be searched and read), `lastn` of observations (like their search), `validate` (checks the structure of a submitted resource; reads nothing), `disclosures` (the disclosures of a patient: to the individual under PATRQT, to an officer under HOPERAT).",
+      "The operations that clients may call, each within the rules: `everything` of a patient (types that may be searched and read), `lastn` of observations (like their search), `validate` (checks the structure of a submitted resource; reads nothing), `disclosures` (the disclosures of a patient: to the individual under PATRQT, to an officer under HOPERAT), `fileConsent` and `revokeConsent` of HL7 FAST Scalable Consent (like a create and a patch of a Consent, with its document in one transaction).",
   }),
   consentRegistrar: z.literal(true).optional().meta({
     description:

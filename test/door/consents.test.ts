@@ -60,7 +60,7 @@ const policy = (name: string, more: object = {}) => ({
     purposes: ["PATRQT", "TREAT"],
     rules: [
       {
-        types: ["Consent", "Patient", "Observation"],
+        types: ["Consent", "Patient", "Observation", "DocumentReference"],
         interactions: ["read", "search", "create", "update", "delete"],
         show: "everything",
         why: "45 CFR 164.508: the individual's authorization.",
@@ -116,7 +116,7 @@ beforeAll(async () => {
     issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })],
     policies: [
       policy("consents"),
-      policy("registrar", { consentRegistrar: true }),
+      policy("registrar", { consentRegistrar: true, operations: ["fileConsent", "revokeConsent"] }),
       starterPolicy("payer-to-payer"),
       starterPolicy("provider-access"),
     ],
@@ -332,6 +332,78 @@ test("a Consent that names its patient by an identifier is filed for the only Pa
   }
   const inactive = consent("bela", { ...mrn("nobody"), status: "draft" });
   expect((await ask("registrar", "Consent", sending("POST", inactive))).status).toBe(201);
+});
+
+test("$fileConsent and $revokeConsent of HL7 FAST file a Consent with its document, and end it without a deletion", async ({
+  expect,
+}) => {
+  const parameters = (...list: readonly (readonly [name: string, value: object])[]) =>
+    sending("POST", {
+      resourceType: "Parameters",
+      parameter: list.map(([name, value]) =>
+        "resourceType" in value ? { name, resource: value } : { name, valueReference: value },
+      ),
+    });
+  const form = {
+    resourceType: "DocumentReference",
+    id: "form",
+    status: "current",
+    subject: to("Patient/bela"),
+    content: [{ attachment: { contentType: "text/plain", title: "signed" } }],
+  };
+  const byMrn = { identifier: { system: "urn:mrn", value: "b" } };
+  const fast = consent("bela", {
+    identifier: [{ system: "urn:fast", value: "7" }],
+    patient: byMrn,
+    policyRule: { coding: [{ system: `${thp}consentpolicycodes`, code: "hipaa-auth" }] },
+    sourceReference: to("DocumentReference/form"),
+  });
+  const filed = await ask(
+    "registrar",
+    "Consent/$fileConsent",
+    parameters(["consent", fast], ["document", form]),
+  );
+  expect([filed.status, filed.text.includes("OperationOutcome")], filed.text).toEqual([200, true]);
+  expect(await inForce("bela")).toEqual([["registrar", true, "permit"]]);
+  const found = JSON.parse((await ask("registrar", "Consent?identifier=urn:fast|7")).text) as {
+    readonly entry: readonly {
+      readonly resource: { readonly id: string; readonly sourceReference: { readonly reference: string } };
+    }[];
+  };
+  const [stored] = found.entry;
+  const source = stored?.resource.sourceReference.reference ?? "";
+  expect(source).toMatch(/^DocumentReference\//u);
+  expect((await ask("registrar", source)).status, "the document is stored too").toBe(200);
+
+  const logical = { identifier: { system: "urn:fast", value: "7" } };
+  const foreign = parameters(["consent", logical], ["patient", to("Patient/amara")]);
+  expect((await ask("registrar", "Consent/$revokeConsent", foreign)).status, "another patient's").toBe(404);
+  const revoke = parameters(["consent", logical], ["patient", byMrn]);
+  expect((await ask("clinic", "Consent/$revokeConsent", revoke)).status, "no registrar").toBe(403);
+  expect((await inForce("bela"))?.length).toBe(1);
+  const revoked = await ask("registrar", "Consent/$revokeConsent", revoke);
+  expect(revoked.status, revoked.text).toBe(200);
+  expect(await inForce("bela")).toEqual([]);
+  const after = await ask("registrar", `Consent/${stored?.resource.id ?? ""}`);
+  expect([after.status, after.text.includes('"inactive"')]).toEqual([200, true]);
+
+  for (const [operation, ...list] of [
+    ["$fileConsent", ["consent", fast]],
+    ["$fileConsent", ["consent", { ...fast, status: "inactive" }], ["document", form]],
+    ["$fileConsent", ["consent", form], ["document", form]],
+    ["$fileConsent", ["consent", fast], ["document", form], ["note", form]],
+    ["$revokeConsent", ["consent", logical]],
+    ["$revokeConsent", ["consent", byMrn], ["patient", { display: "Bela" }]],
+  ] as const)
+    expect((await ask("registrar", `Consent/${operation}`, parameters(...list))).status).toBe(422);
+  expect(
+    (await ask("app", "Consent/$fileConsent", parameters(["consent", fast]))).status,
+    "not granted",
+  ).toBe(403);
+  const statement = (await ask("registrar", "metadata")).text;
+  for (const name of ["fileConsent", "revokeConsent"]) expect(statement).toContain(`"${name}"`);
+  expect((await ask("clinic", "metadata")).text).not.toContain("fileConsent");
+  await clear();
 });
 
 test("a withdrawal counts within ten seconds: in a read, on page two of a search, and at the third window of a stream", async ({

@@ -28,6 +28,8 @@ export type EntryIssue = Parameters<typeof bodyOutcome>[0][number];
 /** The end of a batch or a transaction, for the record and for the answer. */
 export interface BundleOutcome {
   readonly kind: "batch" | "transaction";
+  /** The answer of an operation that is done as a transaction: this text in an OperationOutcome, and no Bundle. */
+  readonly isDone?: string;
   /** Goes on record before the parts of the entries. */
   readonly parts: readonly Part[];
   /** The answers, entry by entry; or why a transaction was not done, or not done in full. */

@@ -69,6 +69,9 @@ export function onRecord(interaction: Interaction | undefined): NonNullable<Audi
         type: interaction.type,
         parameters: written(interaction.criteria),
       };
+    case "fileConsent":
+    case "revokeConsent":
+      return { interaction: `$${interaction.kind}`, type: interaction.type };
     case "batch":
       return { interaction: "batch" };
   }
