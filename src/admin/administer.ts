@@ -1,3 +1,4 @@
+import type * as z from "zod";
 import type { Approval } from "#audit/event";
 import type { IncomingBody } from "#entrypoint/bounded-body";
 import { bodyPatienceMilliseconds } from "#entrypoint/timely-body";
@@ -5,7 +6,7 @@ import type { Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 import type { RecordedOnly } from "#entrypoint/refusal-reasons";
 import { claimAction } from "./act-once.ts";
-import { json, problem } from "./answer.ts";
+import { json, notModified, problem } from "./answer.ts";
 import { operatorChallenge } from "./challenge.ts";
 import { authenticateOperator, mayStillAct } from "./authenticate-operator.ts";
 import type { Operator, Role, SeenOfOperator } from "./operator.ts";
@@ -23,6 +24,8 @@ export interface Submission extends OperatorArrival, Omit<SignedCall, "method" |
   readonly tlsClientAuth: unknown;
   readonly contentType: string | null;
   readonly idempotencyKey: string | null;
+  readonly ifMatch: string | null;
+  readonly ifNoneMatch: string | null;
   /** The requested path, without the first slash. */
   readonly path: string;
   /** The parameters of the path and of the query. */
@@ -40,8 +43,10 @@ export interface Rejected {
 
 /** An action that an operator with a role may ask for, by a document. */
 export interface Verb {
-  /** For the record. */
+  /** For the record, and as the operation's id in the API's description. */
   readonly interaction: string;
+  /** A sentence for the API's description. */
+  readonly does: string;
   /** `GET`: it takes no document. */
   readonly method: "GET" | "POST";
   /** Path of its address: `api/proposals/{proposal}` has the parameter `proposal`. */
@@ -58,6 +63,16 @@ export interface Verb {
    * it a repeat under a key whose first outcome is unknown is refused.
    */
   readonly isRepeatable: boolean;
+  /** The form of its document. The reader of the document decides; this form describes it. */
+  readonly document?: z.ZodType;
+  /** The parameters of its path and its query. */
+  readonly parameters?: z.ZodObject;
+  /** The form of its answer. */
+  readonly answer: z.ZodType;
+  /** True: `If-Match` names the state that the act expects. A verb without it refuses `If-Match`. */
+  readonly isConditional?: boolean;
+  /** True: the answer has an `ETag`, and `If-None-Match` is answered by 304. */
+  readonly hasEtag?: boolean;
   readonly act: (call: OperatorCall) => Promise<Result<Act, Rejected>>;
 }
 
@@ -68,6 +83,8 @@ export interface OperatorCall {
   readonly operator: Operator;
   /** The parameters of the path and of the query. */
   readonly parameters: Readonly<Record<string, string>>;
+  /** The opaque part of `If-Match`. */
+  readonly ifMatch: string | undefined;
 }
 
 /** A completed act. */
@@ -78,6 +95,8 @@ export interface Act {
   readonly effect?: readonly object[];
   /** The proposal that the operator approved. */
   readonly approval?: Approval;
+  /** The opaque part of the answer's `ETag`. */
+  readonly etag?: string;
 }
 
 /**
@@ -114,6 +133,10 @@ export async function administer(
   const call = { ...submission, method, url: `${ports.url}/${path}` };
   const operator = await authenticateOperator(call, roles, ports, trail.seen);
   if (!operator.ok) return refuse(operator.error);
+  // A condition that nothing checks would be a condition that always holds.
+  const ifMatch = submission.ifMatch === null ? undefined : etagIn(submission.ifMatch);
+  if (submission.ifMatch !== null && (verb.isConditional !== true || ifMatch === undefined))
+    return refuse({ reason: "state_not_named" });
   const document =
     method === "GET" ? ok(noDocument) : await readDocument(submission.contentType, submission.body);
   if (!document.ok) return refuse(document.error);
@@ -150,6 +173,7 @@ export async function administer(
       document: document.value.value,
       operator: still.value,
       parameters: submission.parameters,
+      ifMatch,
     });
     if (!done.ok) {
       await once?.rejected();
@@ -161,10 +185,15 @@ export async function administer(
       await trail.ended({ status, reason });
       return problem(id, { status, title, pointer, detail }, headers);
     }
-    const { answer: result, effect, approval } = done.value;
+    const { answer: result, effect, approval, etag } = done.value;
+    const tagged = etag === undefined ? headers : { ...headers, etag: `"${etag}"` };
+    if (etag !== undefined && isNamed(submission.ifNoneMatch, etag)) {
+      await trail.ended({ status: 304 });
+      return notModified(id, tagged);
+    }
     await once?.done(result);
     await trail.ended({ status: 200 }, effect && JSON.stringify(effect), approval);
-    return json(id, 200, result, headers);
+    return json(id, 200, result, tagged);
   };
   try {
     return await answer();
@@ -181,6 +210,13 @@ function nextNonce(
 ): Readonly<Record<string, string>> {
   return proof === undefined ? {} : { "dpop-nonce": proofs.nonce(proof.jkt, at) };
 }
+
+/** The opaque part of a single strong entity tag (RFC 9110 §8.8.3). */
+const etagIn = (header: string): string | undefined => /^"([!#-~]+)"$/u.exec(header.trim())?.[1];
+
+/** RFC 9110 §13.1.2: a list of tags, compared weakly. */
+const isNamed = (ifNoneMatch: string | null, etag: string): boolean =>
+  ifNoneMatch?.split(",").some((each) => each.trim().replace(/^W\//u, "") === `"${etag}"`) === true;
 
 const noDocument = { bytes: undefined, value: undefined };
 

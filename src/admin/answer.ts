@@ -12,6 +12,13 @@ export function json(
   return new Response(JSON.stringify(body), { status, headers });
 }
 
+/** 304: the caller has this state. */
+export function notModified(requestId: string, extra: Readonly<Record<string, string>>): Response {
+  const headers = baseHeaders(requestId);
+  setAll(headers, extra);
+  return new Response(null, { status: 304, headers });
+}
+
 export const problem = (
   requestId: string,
   face: Problem,

@@ -2,14 +2,17 @@ import { Hono } from "hono";
 import { afterConfiguration } from "#audit/after-configuration";
 import type { IncomingBody } from "#entrypoint/bounded-body";
 import { addressOf, tlsClientAuthOf } from "#entrypoint/edge";
+import { baseHeaders, setAll } from "#entrypoint/base-headers";
 import { TimelyBody } from "#entrypoint/timely-body";
 import { certificateAtEdge } from "#identity/certificate/certificate";
 import { Secret } from "#kernel/secret";
 import { floodRetrySeconds, isBelowFlood } from "#limits/flood";
-import { administer, type Submission } from "./administer.ts";
+import { administer, type Submission, type Verb } from "./administer.ts";
 import { json, problem } from "./answer.ts";
-import { applyRegistryVerb } from "./apply-registry.ts";
+import { openApiDocument } from "./openapi.ts";
+import { openApiPage } from "./openapi-page.ts";
 import {
+  applyRegistryVerb,
   changeRegistryVerb,
   listClientsVerb,
   planRegistryVerb,
@@ -51,24 +54,17 @@ export function adminApp(ports: AdminPorts): Hono {
     return json(ports.newId(), ready ? 200 : 503, { status: ready ? "ready" : "not ready", dependencies });
   });
 
-  const verbs = [
-    showRegistryVerb(ports.registry),
-    listClientsVerb(ports.registry),
-    planRegistryVerb(ports.registry),
-    changeRegistryVerb(ports.registry, ports.approvals),
-    applyRegistryVerb(ports.registry, ports.approvals),
-    proposeVerb(ports.proposals),
-    listProposalsVerb(ports.proposals),
-    showProposalVerb(ports.proposals),
-    approveVerb(ports.proposals),
-    closeProposalVerb(ports.proposals),
-    revokeVerb(ports.registry),
-    liftVerb(ports.registry, ports.approvals),
-    suspendAccountingVerb(ports.accountings),
-    listReviewsVerb(ports.reviews),
-    closeReviewVerb(ports.reviews),
-    listConsentsVerb(ports.consents),
-  ];
+  const verbs = adminVerbs(ports);
+  app.get("/api/openapi.json", () => json(ports.newId(), 200, openApiDocument(verbs, ports.url)));
+  app.get("/api/docs", async () => {
+    const headers = baseHeaders(ports.newId());
+    setAll(headers, {
+      "content-type": "text/html; charset=utf-8",
+      "content-security-policy":
+        "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    });
+    return new Response(String(await openApiPage(verbs, ports.url)), { headers });
+  });
   for (const verb of verbs) {
     app.on(verb.method, routeOf(verb.path), async ({ req }) => {
       const { raw } = req;
@@ -104,6 +100,26 @@ export function adminApp(ports: AdminPorts): Hono {
   return app;
 }
 
+/** Each act of an operator. */
+export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
+  showRegistryVerb(ports.registry),
+  listClientsVerb(ports.registry),
+  planRegistryVerb(ports.registry),
+  changeRegistryVerb(ports.registry, ports.approvals),
+  applyRegistryVerb(ports.registry, ports.approvals),
+  proposeVerb(ports.proposals),
+  listProposalsVerb(ports.proposals),
+  showProposalVerb(ports.proposals),
+  approveVerb(ports.proposals),
+  closeProposalVerb(ports.proposals),
+  revokeVerb(ports.registry),
+  liftVerb(ports.registry, ports.approvals),
+  suspendAccountingVerb(ports.accountings),
+  listReviewsVerb(ports.reviews),
+  closeReviewVerb(ports.reviews),
+  listConsentsVerb(ports.consents),
+];
+
 /** A path with its parameters as Hono writes them. */
 const routeOf = (path: string): string => `/${path.replaceAll(/\{(\w+)\}/gu, ":$1")}`;
 
@@ -126,6 +142,8 @@ function submissionOf(
     dpop: secret("dpop"),
     contentType: headers.get("content-type"),
     idempotencyKey: headers.get("idempotency-key"),
+    ifMatch: headers.get("if-match"),
+    ifNoneMatch: headers.get("if-none-match"),
     body,
   };
 }

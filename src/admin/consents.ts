@@ -1,3 +1,4 @@
+import * as z from "zod";
 import { err, ok } from "#kernel/result";
 import type { Verb } from "./administer.ts";
 import type { ConsentVersions } from "./ports.ts";
@@ -8,6 +9,9 @@ import type { ConsentVersions } from "./ports.ts";
  */
 export const listConsentsVerb = (consents: ConsentVersions): Verb => ({
   interaction: "list-consents",
+  does: "The versions of the Consents of some patients, without their content.",
+  document: z.looseObject({}),
+  answer: z.object({ consents: z.array(z.looseObject({})) }),
   path: "api/consents",
   method: "POST",
   roles: ["privacy-officer"],

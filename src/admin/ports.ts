@@ -34,7 +34,7 @@ export interface RegistryDesk {
    */
   apply(document: unknown, mayOpen: boolean): Promise<Result<Applied, RegistryProblem>>;
   /** The registry as a registry file, and the digest of its state. */
-  show(): Promise<object>;
+  show(): Promise<{ readonly digest: string }>;
   /** Each client with what it has, what it needs and what ends soon. */
   clients(): Promise<readonly ClientStanding[]>;
   /** The entries that a change of the registry would touch. Writes nothing. */

@@ -1,9 +1,9 @@
 import * as z from "zod";
 import { err, ok, type Result } from "#kernel/result";
 import type { Rejected, Verb } from "./administer.ts";
-import { orRejected, registryReaders } from "./change-registry.ts";
+import { orRejected, planForm, registryReaders } from "./change-registry.ts";
 import { roles, type Operator, type Role } from "./operator.ts";
-import type { SignedInPerson, ProposalProblem } from "#registry/proposal-document";
+import { proposalDocument, type ProposalProblem, type SignedInPerson } from "#registry/proposal-document";
 import type { Proposals } from "./ports.ts";
 import { rejectedDenial } from "./revoke.ts";
 
@@ -17,6 +17,24 @@ const proposers: Readonly<Record<string, readonly Role[]>> = {
 const proposalId = z.string().regex(/^[0-9a-f]{32}$/u);
 const approving = z.strictObject({ proposal: proposalId });
 const closing = z.strictObject({ proposal: proposalId, note: z.string().trim().min(1).max(1_000) });
+const summaryForm = z.object({
+  id: proposalId,
+  kind: z.enum(["change", "lift", "elevation"]),
+  digest: z.string(),
+  expects: z.string().nullable(),
+  why: z.string(),
+  proposedAt: z.int(),
+  expiresAt: z.int(),
+  proposedBy: z.string(),
+  proposerIssuer: z.string(),
+  proposerSubject: z.string(),
+  state: z.enum(["open", "approved", "closed"]),
+  decidedAt: z.int().nullable(),
+  decidedBy: z.string().nullable(),
+  deciderIssuer: z.string().nullable(),
+  deciderSubject: z.string().nullable(),
+  note: z.string().nullable(),
+});
 const listing = z.strictObject({
   state: z.enum(["open", "all"]).default("open"),
   after: proposalId.optional(),
@@ -30,6 +48,14 @@ const listing = z.strictObject({
 /** Stores an act that opens access. It takes effect when a second person approves it. */
 export const proposeVerb = (proposals: Pick<Proposals, "propose">): Verb => ({
   interaction: "propose",
+  does: "Stores an act that opens access, until a second person approves it. Nothing takes effect.",
+  document: proposalDocument,
+  answer: z.object({
+    proposal: proposalId,
+    digest: z.string(),
+    expiresAt: z.int(),
+    opens: z.array(z.string()),
+  }),
   method: "POST",
   path: "api/proposals",
   roles,
@@ -47,6 +73,9 @@ export const proposeVerb = (proposals: Pick<Proposals, "propose">): Verb => ({
 /** The open proposals, or with `state=all` the decided proposals too, the newest first. */
 export const listProposalsVerb = (proposals: Pick<Proposals, "list">): Verb => ({
   interaction: "list-proposals",
+  does: "The open proposals, or with state=all the decided proposals too, the newest first; a page has at most 100.",
+  parameters: listing,
+  answer: z.object({ proposals: z.array(summaryForm) }),
   method: "GET",
   path: "api/proposals",
   roles: [...registryReaders, "revoker", "privacy-officer"],
@@ -62,6 +91,13 @@ export const listProposalsVerb = (proposals: Pick<Proposals, "list">): Verb => (
 /** A proposal with its document and, while it is open, the plan of its change. */
 export const showProposalVerb = (proposals: Pick<Proposals, "show">): Verb => ({
   interaction: "show-proposal",
+  does: "A proposal with its document and, while it is open, the plan of its change.",
+  parameters: approving,
+  answer: z.object({
+    proposal: summaryForm.extend({ body: proposalDocument }),
+    plan: planForm.optional(),
+    problem: z.object({ reason: z.string(), pointer: z.string(), problem: z.string() }).optional(),
+  }),
   method: "GET",
   path: "api/proposals/{proposal}",
   roles: [...registryReaders, "revoker", "privacy-officer"],
@@ -77,6 +113,16 @@ export const showProposalVerb = (proposals: Pick<Proposals, "show">): Verb => ({
 /** Does the act of an open proposal. The approver is a person, and not its author. */
 export const approveVerb = (proposals: Pick<Proposals, "approve">): Verb => ({
   interaction: "approve",
+  does: "Does the act of an open proposal, for a person who is not its author.",
+  document: approving,
+  answer: z.object({
+    proposal: proposalId,
+    kind: z.string(),
+    proposedBy: z.string(),
+    added: z.int().optional(),
+    changed: z.int().optional(),
+    removed: z.int().optional(),
+  }),
   method: "POST",
   path: "api/proposals/approve",
   roles: ["approver"],
@@ -106,6 +152,9 @@ export const approveVerb = (proposals: Pick<Proposals, "approve">): Verb => ({
 /** Closes an open proposal without its act, or ends an approved elevation: one person suffices. */
 export const closeProposalVerb = (proposals: Pick<Proposals, "close">): Verb => ({
   interaction: "close-proposal",
+  does: "Closes an open proposal without its act, or ends a role that it gave.",
+  document: closing,
+  answer: z.object({ closed: z.literal(true) }),
   method: "POST",
   path: "api/proposals/close",
   roles: ["approver", "registry-admin", "policy-author", "revoker", "privacy-officer"],

@@ -25,7 +25,7 @@ export type AdminRefusal =
   | OperatorRefusal
   | DocumentRefusal
   | OperatorKeyRefusal
-  | { readonly reason: "body_timed_out" };
+  | { readonly reason: "body_timed_out" | "state_not_named" };
 
 /** A reason without a row in the table of refusal reasons does not compile, nor a row without a reason. */
 export const publicFaces: ExactFaces<"admin", AdminRefusal["reason"] | RejectionReason> = facesOf("admin");

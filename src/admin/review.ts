@@ -1,10 +1,27 @@
+import * as z from "zod";
 import { err, ok, type Result } from "#kernel/result";
+import { reviewClosing, reviewListing } from "#registry/review-document";
 import type { Rejected, Verb } from "./administer.ts";
 import type { ReviewTasks, ReviewDocumentProblem } from "./ports.ts";
+
+const reviewForm = z.object({
+  id: z.string(),
+  openedAt: z.int(),
+  requestId: z.string(),
+  client: z.string(),
+  origin: z.string(),
+  purpose: z.string(),
+  closedAt: z.int().nullable(),
+  closedBy: z.string().nullable(),
+  finding: z.enum(["justified", "unjustified"]).nullable(),
+});
 
 /** Lists the reviews of uses of break-glass, for an operator with the role `privacy-officer`. */
 export const listReviewsVerb = (reviews: ReviewTasks): Verb => ({
   interaction: "list-reviews",
+  does: "The open reviews of uses of break-glass, or all, the newest first.",
+  document: reviewListing,
+  answer: z.object({ reviews: z.array(reviewForm) }),
   path: "api/reviews",
   method: "POST",
   roles: ["privacy-officer"],
@@ -19,6 +36,9 @@ export const listReviewsVerb = (reviews: ReviewTasks): Verb => ({
 /** Closes an open review with a finding, for an operator with the role `privacy-officer`. */
 export const closeReviewVerb = (reviews: ReviewTasks): Verb => ({
   interaction: "close-review",
+  does: "Closes an open review with a finding.",
+  document: reviewClosing,
+  answer: z.object({ closed: z.literal(true) }),
   path: "api/reviews/close",
   method: "POST",
   roles: ["privacy-officer"],

@@ -1,4 +1,5 @@
-import type { DenialProblem } from "#identity/denial";
+import * as z from "zod";
+import { denialDocument, type DenialProblem } from "#identity/denial";
 import { err, ok, type Result } from "#kernel/result";
 import type { Rejected, Verb } from "./administer.ts";
 import type { Approvals, RegistryDesk } from "./ports.ts";
@@ -9,6 +10,9 @@ import type { Approvals, RegistryDesk } from "./ports.ts";
  */
 export const revokeVerb = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
   interaction: "revoke",
+  does: "Refuses a token, key, certificate, client, agreement, grant or policy everywhere within ten seconds.",
+  document: denialDocument,
+  answer: z.object({ revoked: z.literal(true) }),
   changes: true,
   isRepeatable: true,
   path: "api/revocations",
@@ -23,6 +27,9 @@ export const revokeVerb = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
 /** Ends a denial. `lifted` is false when there was none. */
 export const liftVerb = (registry: Pick<RegistryDesk, "lift">, approvals: Approvals): Verb => ({
   interaction: "lift-revocation",
+  does: "Ends a denial. lifted is false if there was none.",
+  document: denialDocument,
+  answer: z.object({ lifted: z.boolean() }),
   changes: true,
   isRepeatable: false,
   path: "api/revocations/lift",

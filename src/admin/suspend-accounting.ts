@@ -1,6 +1,18 @@
+import * as z from "zod";
 import { err, ok } from "#kernel/result";
 import type { Verb } from "./administer.ts";
 import type { AccountingHolds } from "./ports.ts";
+
+/** As `readSuspension` reads it, which decides. */
+const suspensionForm = z.strictObject({
+  id: z.string(),
+  patient: z.string().meta({ description: "`ORIGIN/Patient/ID`" }),
+  recipient: z.string().meta({ description: "Client id of the agency or official." }),
+  from: z.iso.datetime({ offset: true }),
+  to: z.iso.datetime({ offset: true }),
+  statement: z.string().min(10).max(4_000),
+  oral: z.boolean().optional(),
+});
 
 /**
  * Suspends an individual's right to be told of disclosures to a recipient (45 CFR 164.528(a)(2)), for an
@@ -8,6 +20,9 @@ import type { AccountingHolds } from "./ports.ts";
  */
 export const suspendAccountingVerb = (holds: AccountingHolds): Verb => ({
   interaction: "suspend-accounting",
+  does: "Suspends an individual's accounting of disclosures to a recipient (45 CFR 164.528(a)(2)).",
+  document: suspensionForm,
+  answer: z.object({ suspended: z.literal(true) }),
   changes: true,
   isRepeatable: true,
   path: "api/accounting/suspensions",

@@ -76,6 +76,8 @@ export async function admitVisit(
       address: addressOf(request.headers),
       contentType: "application/json",
       idempotencyKey: once ?? null,
+      ifMatch: null,
+      ifNoneMatch: null,
       path: verb.path.replaceAll(/\{(\w+)\}/gu, (_, name: string) => parameters[name] ?? ""),
       parameters,
       body: document === undefined ? undefined : bytesOf(document),

@@ -997,6 +997,10 @@ export const refusalReasons = {
       "This opens access, so a second person has to approve it. Make a proposal, which an operator with the role approver approves.",
     ),
   ),
+  state_not_named: admin(
+    412,
+    "This address has no state that If-Match could name, or the tag is not a single strong tag. Send the request without If-Match.",
+  ),
   proposal_malformed: admin(422, "This is no proposal. Correct what pointer and detail name."),
   proposal_not_open: admin(
     409,

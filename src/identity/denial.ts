@@ -13,7 +13,8 @@ const time = z
   .max(253_402_300_799_999)
   .transform((milliseconds): Instant => instant(milliseconds));
 
-const schema = z.discriminatedUnion("kind", [
+/** An operator's request to deny something, or to lift the denial. */
+export const denialDocument = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("token"), issuer: text, id: text, until: time }),
   z.strictObject({ kind: z.literal("key"), issuer: text, keyId: text }),
   z.strictObject({ kind: z.literal("certificate"), x5t: sha256 }),
@@ -34,7 +35,7 @@ const schema = z.discriminatedUnion("kind", [
  * `jti`, until its `exp`. A key is denied by its issuer and `kid` (for a client's own keys the client's id
  * stands in for the issuer). All denials but a token's last until lifted.
  */
-export type Denial = z.output<typeof schema>;
+export type Denial = z.output<typeof denialDocument>;
 
 type DeniedThing = Exclude<Denial, { kind: "token" }> | Omit<Extract<Denial, { kind: "token" }>, "until">;
 
@@ -47,7 +48,7 @@ export interface DenialProblem {
 
 /** Reads an operator's request to deny or to lift. */
 export function readDenial(value: unknown): Result<Denial, DenialProblem> {
-  const read = schema.safeParse(value);
+  const read = denialDocument.safeParse(value);
   return read.success
     ? ok(read.data)
     : err({ reason: "denial_malformed", field: read.error.issues[0]?.path.join("/") ?? "" });

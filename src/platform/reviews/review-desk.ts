@@ -1,7 +1,8 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
-import * as z from "zod";
+import type * as z from "zod";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import { reviewClosing, reviewListing } from "#registry/review-document";
 import { closeReview, insertReview, listReviews, type OpenedReview, type ReviewRow } from "./review-rows.ts";
 
 interface ReviewDeskEnv {
@@ -16,12 +17,6 @@ export type ReviewProblem =
   | { readonly reason: "review_malformed"; readonly field: string }
   | { readonly reason: "review_not_open" | "review_not_ended"; readonly field: "review" };
 
-const listing = z.strictObject({ state: z.enum(["open", "all"]).default("open") });
-const closing = z.strictObject({
-  review: z.string().regex(/^[0-9a-f]{32}$/u),
-  finding: z.enum(["justified", "unjustified"]),
-});
-
 /** The gateway's only right over reviews: to open them. */
 export class ReviewOpening extends WorkerEntrypoint<ReviewDeskEnv> {
   /** False for a review that is closed: the emergency is over. */
@@ -34,14 +29,14 @@ export class ReviewOpening extends WorkerEntrypoint<ReviewDeskEnv> {
 export class ReviewDesk extends WorkerEntrypoint<ReviewDeskEnv> {
   /** Lists the open reviews, or with `{"state": "all"}` the closed reviews too. */
   async list(document: unknown): Promise<Result<readonly ReviewRow[], ReviewProblem>> {
-    const read = listing.safeParse(document);
+    const read = reviewListing.safeParse(document);
     if (!read.success) return err(problemOf(read.error));
     return ok(await listReviews(this.env.REGISTRY, read.data.state === "open"));
   }
 
   /** Closes an open review with a finding, once, after the end of the emergency. */
   async close(document: unknown, operator: string): Promise<Result<void, ReviewProblem>> {
-    const read = closing.safeParse(document);
+    const read = reviewClosing.safeParse(document);
     if (!read.success) return err(problemOf(read.error));
     const { review, finding } = read.data;
     const done = await closeReview(this.env.REGISTRY, review, {
