@@ -89,7 +89,7 @@ export class AdditionalPatients {
    */
   join(disclosure: Disclosure): Disclosure | undefined {
     const [first, ...others] = disclosure.windows;
-    if (first === undefined) return disclosure;
+    if (first === undefined || (this.#rows.size === 0 && this.#areNamed(disclosure))) return disclosure;
     const joined = this.#joined(first, disclosure.released);
     const elsewhere = new Set(others.flatMap(({ patients }) => patients.map(({ patient }) => patient)));
     const known = new Set(joined.patients.map(({ patient }) => patient));
@@ -100,6 +100,13 @@ export class AdditionalPatients {
     const names = patients.length - unseen.length + Math.max(room.names, unseen.length) + room.unnamed.length;
     if (names > patientsMax) return undefined;
     return { ...disclosure, windows: [{ ...joined, patients }, ...others] };
+  }
+
+  /** Every patient whom the question names is in a window: so it is for most answers. */
+  #areNamed({ windows }: Disclosure): boolean {
+    const named = new Set(this.named);
+    for (const { patients } of windows) for (const { patient } of patients) named.delete(patient);
+    return named.size === 0;
   }
 
   #joined(window: DisclosedWindow, released: ReadonlySet<string>): DisclosedWindow {

@@ -139,7 +139,8 @@ export class ReleaseGate {
 
   /** Spends the cost of an answer: its records, and its further patients. */
   async spendRecords(disclosure: Disclosure, concerned: AdditionalPatients): Promise<Passed> {
-    return this.#spend(recordsSpent(disclosure) + concerned.due(disclosure), concerned);
+    const isCounted = this.#who.grant.quotas.records !== undefined;
+    return this.#spend(isCounted ? recordsSpent(disclosure) + concerned.due(disclosure) : 0, concerned);
   }
 
   /** Spends the cost of the patients whose rows decided an answer that shows no row. */

@@ -56,7 +56,11 @@ class RecordedAnswer<A extends Answer, R> {
 
   live(): Result<A, R> {
     if (!this.#answer.ok) return this.#answer;
-    return { ok: true, value: { ...this.#answer.value, body: this.#recording(this.#answer.value.body) } };
+    const recording = new RecordingBody(this.#answer.value.body[Symbol.asyncIterator](), {
+      piece: (piece) => this.#record(piece),
+      whole: () => (this.#isWhole = true),
+    });
+    return { ok: true, value: { ...this.#answer.value, body: { [Symbol.asyncIterator]: () => recording } } };
   }
 
   /** The answer as it was; undefined: it was not retained. */
@@ -67,14 +71,36 @@ class RecordedAnswer<A extends Answer, R> {
     return { ok: true, value: { ...this.#answer.value, body: replayed(pieces) } };
   }
 
-  async *#recording(body: OriginBody): AsyncGenerator<Piece> {
-    for await (const piece of body) {
-      if (this.#pieces !== undefined && this.#takes(piece.ok ? piece.value.length : 0))
-        this.#pieces.push(piece);
-      else this.#pieces = undefined;
-      yield piece;
-    }
-    this.#isWhole = true;
+  #record(piece: Piece): void {
+    if (this.#pieces !== undefined && this.#takes(piece.ok ? piece.value.length : 0))
+      this.#pieces.push(piece);
+    else this.#pieces = undefined;
+  }
+}
+
+/** Written out: a generator around a body would cost as much as the read of a short body. */
+class RecordingBody implements AsyncIterator<Piece, undefined> {
+  readonly #pieces: AsyncIterator<Piece, undefined>;
+  readonly #on: { readonly piece: (piece: Piece) => void; readonly whole: () => void };
+
+  constructor(
+    pieces: AsyncIterator<Piece, undefined>,
+    on: { readonly piece: (piece: Piece) => void; readonly whole: () => void },
+  ) {
+    this.#pieces = pieces;
+    this.#on = on;
+  }
+
+  async next(): Promise<IteratorResult<Piece, undefined>> {
+    const next = await this.#pieces.next();
+    if (next.done === true) this.#on.whole();
+    else this.#on.piece(next.value);
+    return next;
+  }
+
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    await this.#pieces.return?.();
+    return { done: true, value: undefined };
   }
 }
 

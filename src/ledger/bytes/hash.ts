@@ -7,8 +7,8 @@ const isWorker = navigator.userAgent === "Cloudflare-Workers";
 // The longest message that is hashed here: the library of the Workers runtime is slower up to a KiB, Node's is
 // faster even for a block.
 const SHORT_MAX = isWorker ? SHORT_BYTES_MAX : 0;
-// Enough for the prefix and the entry of nearly every leaf, and for the two children of a node.
-const joined = new Uint8Array(4_096);
+// Enough for nearly every leaf, and for a frame of 32 reads. A hash object costs as much as to copy 32 KiB.
+const joined = new Uint8Array(32_768);
 
 /**
  * SHA-256 over the joined parts: 32 bytes. One call of the library costs less than a hash object, and a text
