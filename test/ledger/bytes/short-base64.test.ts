@@ -18,7 +18,7 @@ test("bytes have the library's text, and the text has these bytes again, on both
 
 test("a text has bytes only if it is the library's text of these bytes", () => {
   const nearBase64 = fc.string({
-    unit: fc.constantFrom(..."ABab01+/=-_ \n", "é", "\u{1F600}"),
+    unit: fc.constantFrom("A", "B", "a", "b", "0", "1", "+", "/", "=", "-", "_", " ", "\n", "é"),
     maxLength: 12,
   });
   fc.assert(
