@@ -39,6 +39,11 @@ async function bundled(entry: string): Promise<string> {
     target: "es2024",
     charset: "utf8",
     legalComments: "none",
+    alias: { "node:crypto": join(browser, "node-crypto.ts") },
+    inject: entry.endsWith(".ts") ? [join(browser, "buffer.ts")] : [],
+    conditions: ["browser"],
+    // The code then takes its own hash of short messages: a browser has no synchronous library either.
+    define: { "navigator.userAgent": JSON.stringify("Cloudflare-Workers") },
     absWorkingDir: root,
     logLevel: "error",
   });

@@ -19,7 +19,8 @@ const sources: Sources = new Map(
         (name) => `${folder}/${name}`,
       ),
     )
-    .filter((path) => /\.(?:ts|toml|sql)$/u.test(path))
+    // The console's script is built from sources that are in this list.
+    .filter((path) => /\.(?:ts|toml|sql)$/u.test(path) && !path.endsWith("/assets.gen.ts"))
     .concat("wrangler.toml")
     .map((path) => [path, readFileSync(join(root, path), "utf8")]),
 );

@@ -1,6 +1,5 @@
 import { parseArgs } from "node:util";
-import type { RefusalRow } from "#entrypoint/public-face";
-import { recordedOnly, refusalReasons } from "#entrypoint/refusal-reasons";
+import { adviceOn } from "#entrypoint/advice";
 import { Misuse, printFault } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
@@ -47,15 +46,7 @@ export async function why(args: readonly string[]): Promise<number> {
 }
 
 /** The reason, and what its caller was told to do. */
-function adviceOf(reason: string): readonly string[] {
-  const rows: Readonly<Record<string, RefusalRow>> = refusalReasons;
-  const row = Object.hasOwn(rows, reason) ? rows[reason] : undefined;
-  const words: Readonly<Record<string, string>> = recordedOnly;
-  const texts = [
-    row?.gateway?.text,
-    row?.token?.description,
-    row?.admin?.title,
-    Object.hasOwn(words, reason) ? words[reason] : undefined,
-  ].filter((text) => text !== undefined);
-  return [printable(`reason ${reason}`)].concat([...new Set(texts)].map((text) => `  ${text}`));
-}
+const adviceOf = (reason: string): readonly string[] => [
+  printable(`reason ${reason}`),
+  ...adviceOn(reason).map((text) => `  ${text}`),
+];

@@ -1,5 +1,4 @@
 import type { Hono } from "hono";
-import type { Child } from "hono/jsx";
 import { problem } from "#admin/answer";
 import { TimelyBody } from "#entrypoint/timely-body";
 import { baseHeaders } from "#entrypoint/base-headers";
@@ -8,19 +7,18 @@ import { htmlAnswer, pageHeaders, redirectAnswer } from "./answers.ts";
 import { readOwnForm } from "./form.ts";
 import { liveAnswer } from "./live.tsx";
 import { lookNow } from "./now.ts";
+import { addOperations } from "./operations.ts";
 import { DegradedPage, RefusedPage, refusalText } from "./pages/messages.tsx";
 import { NowPage } from "./pages/now.tsx";
-import { consolePages, mayOpen, Shell, type ConsolePage } from "./pages/shell.tsx";
+import { consolePages, mayOpen, type ConsolePage } from "./console-page.ts";
+import { Shell } from "./pages/shell.tsx";
+import type { PageContent, Render } from "./page-maker.ts";
 import type { ConsolePorts } from "./ports.ts";
 import { LogRates } from "./rates.ts";
 import { SessionSeal } from "./session.ts";
 import { SignInPages } from "./sign-in.tsx";
 import { texts } from "./texts.ts";
 import { admitVisit, type ConsoleVisit } from "./visit.ts";
-
-/** The content of a page for a proven operator; a Response is the whole answer. */
-type Render = (visit: ConsoleVisit) => Promise<PageContent>;
-type PageContent = Response | { readonly status?: number; readonly content: Child };
 
 /** Adds the operators' pages below `/console` to the operators' worker. Hono's context ends here. */
 export function addConsole(app: Hono, ports: ConsolePorts): void {
@@ -138,6 +136,7 @@ export function addConsole(app: Hono, ports: ConsolePorts): void {
     "/console/",
     answering(async (_, id) => redirectAnswer("/console", pageHeaders(id, places))),
   );
+  addOperations(app, ports, { show, step });
   app.get(
     "/console/*",
     answering(async (_, id) =>

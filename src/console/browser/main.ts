@@ -1,5 +1,15 @@
+import { offerCheck } from "./check-ledger.ts";
 import { followLive } from "./live.ts";
+import { offerEvents, offerReview, offerWhy } from "./show-records.ts";
 
-const live = document.querySelector("[data-live]");
-const address = live?.dataset["live"];
-if (live && address !== undefined) followLive(live, address);
+/** Each section of a page that needs the script, by the attribute that marks it. */
+const sections: Readonly<Record<string, (section: PageElement) => void>> = {
+  "data-live": (section) => followLive(section, section.dataset["live"] ?? ""),
+  "data-check": offerCheck,
+  "data-why": offerWhy,
+  "data-events": offerEvents,
+  "data-review": offerReview,
+};
+
+for (const [attribute, begin] of Object.entries(sections))
+  for (const section of document.querySelectorAll(`[${attribute}]`)) begin(section);

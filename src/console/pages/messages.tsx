@@ -1,5 +1,5 @@
 import type { PropsWithChildren } from "hono/jsx";
-import type { VisitRefused } from "#console/visit";
+import type { VerbRefused, VisitRefused } from "#console/visit";
 import { texts } from "#console/texts";
 import { Shell } from "./shell.tsx";
 
@@ -62,5 +62,20 @@ export function DegradedPage({ requestId }: { readonly requestId: string }) {
         <a href="/console">{refused.home}</a>
       </p>
     </Message>
+  );
+}
+/** The words of the operators' API about a step that it refused. */
+export function VerbRefusal({ refusal }: { readonly refusal: VerbRefused }) {
+  const { status, title, detail, pointer, requestId } = refusal;
+  return (
+    <div class="alert bad" role="alert">
+      <p>
+        <strong>{refused.verb}</strong> {status} {title}
+        {detail === undefined ? "" : `: ${pointer ?? ""} ${detail}`}
+      </p>
+      <p class="note">
+        {texts.requestId} <code>{requestId}</code>
+      </p>
+    </div>
   );
 }

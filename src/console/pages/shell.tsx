@@ -1,24 +1,9 @@
 import type { Child, PropsWithChildren } from "hono/jsx";
-import { roles, type Operator, type Role } from "#admin/operator";
+import type { Operator } from "#admin/operator";
 import { assets } from "#console/assets.gen";
+import { type ConsolePage, consolePages, mayOpen } from "#console/console-page";
 import { formTokenField } from "#console/form";
 import { texts } from "#console/texts";
-
-/** A page of the console, and the roles that may open it. */
-export interface ConsolePage {
-  readonly path: string;
-  readonly name: string;
-  readonly roles: readonly Role[];
-}
-
-/** The navigation, in its order. */
-export const consolePages = {
-  now: { path: "/console", name: texts.nav.now, roles },
-} as const satisfies Readonly<Record<string, ConsolePage>>;
-
-/** True if the operator has a role of the page. */
-export const mayOpen = ({ roles }: ConsolePage, operator: Operator): boolean =>
-  roles.some((role) => operator.roles.includes(role));
 
 interface ShellProps {
   readonly title: string;

@@ -1,0 +1,142 @@
+import type { EventOnRecord } from "#auditing/ledger-events";
+import type { AuditEvent } from "#audit/event";
+import { texts } from "#console/texts";
+import { momentText, numberText } from "#console/words";
+import { adviceOn } from "#entrypoint/advice";
+import { ledgerPlaceOf } from "./ledger-place.ts";
+import { auditorKeyIn, openRecords } from "./open-records.ts";
+import { announce, badge, make, part, row, table } from "./page-parts.ts";
+
+const { records, why, review } = texts;
+
+/** A page's use of opened records. */
+interface Asked {
+  readonly isWanted: (found: EventOnRecord) => boolean;
+  /** Shows the events, and returns the sentence for the banner. */
+  readonly show: (events: readonly EventOnRecord[], section: PageElement) => string;
+}
+
+/** Lets a section of the page open records with the key that a person chooses. */
+export function offerRecords(section: PageElement, { isWanted, show }: Asked): void {
+  const place = ledgerPlaceOf(section);
+  const banner = part("[data-banner]", section);
+  const form = part("[data-key-form]", section);
+  const button = part("button", form);
+  if (place === undefined) return announce(banner, "bad", texts.ledger.noKeys);
+  button.disabled = false;
+  const run = async () => {
+    const key = await auditorKeyIn(part("#auditor-key", form));
+    if (key === undefined) return announce(banner, "bad", records.noKey);
+    button.disabled = true;
+    let objects = 0;
+    announce(banner, "still", records.reading(0));
+    try {
+      const { events, problems } = await openRecords(place, key, isWanted, () => {
+        objects += 1;
+        if (objects % 25 === 0) announce(banner, "still", records.reading(objects));
+      });
+      const said = show(events, section);
+      if (problems.length > 0) announce(banner, "bad", records.partly(events.length, problems.join("; ")));
+      else announce(banner, events.length === 0 ? "warn" : "good", said);
+    } catch (fault) {
+      announce(banner, "bad", records.failed(fault instanceof Error ? fault.message : ""));
+    } finally {
+      button.disabled = false;
+    }
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void run();
+  });
+}
+
+/** The records of a request, with the reason of a refusal and the advice that its caller got. */
+export function offerWhy(section: PageElement): void {
+  const id = part("#request-id", section);
+  offerRecords(section, {
+    isWanted: ({ event }) => event.id === id.value.trim(),
+    show(events) {
+      const results = part("[data-results]", section);
+      const reasons = new Set(events.flatMap(({ event }) => event.outcome?.reason ?? []));
+      results.replaceChildren(
+        ...[...reasons].map((reason) =>
+          make(
+            "div",
+            {},
+            make("h2", {}, `${why.reason}: ${reason}`),
+            make("p", {}, `${why.advice}: ${adviceOn(reason).join(" · ") || texts.none}`),
+          ),
+        ),
+        recordTable(events),
+      );
+      return events.length === 0 ? why.none : records.found(events.length);
+    },
+  });
+}
+
+const notable: ReadonlySet<string> = new Set(["administration", "configuration", "revocation"]);
+
+/** Operators' acts, configurations and revocations, the newest first. */
+export function offerEvents(section: PageElement): void {
+  offerRecords(section, {
+    isWanted: ({ event }) => notable.has(event.kind),
+    show(events) {
+      const newest = events.toSorted((left, right) => right.event.at - left.event.at).slice(0, 500);
+      part("[data-results]", section).replaceChildren(recordTable(newest));
+      return records.found(events.length);
+    },
+  });
+}
+
+/** Fills the last use and the number of uses of each grant in. */
+export function offerReview(section: PageElement): void {
+  offerRecords(section, {
+    isWanted: ({ event }) => event.kind === "disclosure" || event.kind === "write",
+    show(events) {
+      const uses = Map.groupBy(events, ({ event }) => grantOf(event));
+      let unused = 0;
+      const links = [...section.querySelectorAll("[data-grant]")];
+      for (const link of links) {
+        const found = uses.get(link.dataset["grant"] ?? "") ?? [];
+        const line = link.parentNode?.parentNode as PageElement; // the link stands in a cell of its row
+        const last = found.reduce((latest, { event }) => Math.max(latest, event.at), 0);
+        if (found.length === 0) unused += 1;
+        part("[data-uses]", line).replaceChildren(numberText(found.length));
+        part("[data-last]", line).replaceChildren(
+          found.length === 0 ? badge("warn", review.never) : momentText(last),
+        );
+      }
+      return review.result(unused, links.length);
+    },
+  });
+}
+
+const grantOf = ({ who, what, why: reason }: AuditEvent): string =>
+  `${who?.client ?? ""} ${what?.origin ?? ""} ${reason?.purposes?.[0] ?? ""}`;
+
+function recordTable(events: readonly EventOnRecord[]): PageElement {
+  const heads = [records.when, records.who, records.what, records.outcome, records.place];
+  return table(
+    records.place,
+    heads,
+    events.map(({ event, log, leaves }) =>
+      row(heads, [
+        momentText(event.at),
+        event.who?.operator ?? event.who?.client ?? texts.unknown,
+        [
+          event.kind,
+          event.what?.interaction,
+          event.what?.type,
+          event.what?.path ?? event.configuration?.worker,
+        ]
+          .filter((text) => text !== undefined)
+          .join(" "),
+        outcomeOf(event),
+        `${log.name}/${leaves.map(({ index }) => index).join(",")}`,
+      ]),
+    ),
+  );
+}
+
+const outcomeOf = ({ outcome }: AuditEvent): string =>
+  [outcome?.status, outcome?.reason].filter((text) => text !== undefined).join(" ") || "–";

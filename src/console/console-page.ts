@@ -1,0 +1,32 @@
+import { registryReaders } from "#admin/change-registry";
+import { roles, type Operator, type Role } from "#admin/operator";
+import { texts } from "./texts.ts";
+
+/** A page of the console, and the roles that may open it. */
+export interface ConsolePage {
+  readonly path: string;
+  readonly name: string;
+  readonly roles: readonly Role[];
+}
+
+/** The navigation, in its order. */
+export const consolePages = {
+  now: { path: "/console", name: texts.nav.now, roles },
+  ledger: { path: "/console/ledger", name: texts.nav.ledger, roles },
+  registry: {
+    path: "/console/registry",
+    name: texts.nav.registry,
+    roles: registryReaders,
+  },
+  approvals: {
+    path: "/console/approvals",
+    name: texts.nav.approvals,
+    roles: [...registryReaders, "revoker", "privacy-officer"],
+  },
+  events: { path: "/console/events", name: texts.nav.events, roles: ["privacy-officer"] },
+  why: { path: "/console/why", name: texts.nav.why, roles },
+} as const satisfies Readonly<Record<string, ConsolePage>>;
+
+/** True if the operator has a role of the page. */
+export const mayOpen = ({ roles }: ConsolePage, operator: Operator): boolean =>
+  roles.some((role) => operator.roles.includes(role));

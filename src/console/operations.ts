@@ -1,0 +1,233 @@
+import type { Hono } from "hono";
+import { planRegistryVerb, showRegistryVerb } from "#admin/change-registry";
+import {
+  approveVerb,
+  closeProposalVerb,
+  listProposalsVerb,
+  proposeVerb,
+  showProposalVerb,
+} from "#admin/proposals";
+import { closeReviewVerb, listReviewsVerb } from "#admin/review";
+import { liftVerb, revokeVerb } from "#admin/revoke";
+import type { PageContent, PageMaker } from "./page-maker.ts";
+import {
+  ApprovalsPage,
+  ChangePage,
+  ProposalPage,
+  type ShownChange,
+  type ShownProposalRow,
+} from "./pages/approvals.tsx";
+import { EventsPage, type ShownReview } from "./pages/events.tsx";
+import { LedgerPage, ledgerAttributes, WhyPage } from "./pages/ledger.tsx";
+import { VerbRefusal } from "./pages/messages.tsx";
+import { AccessReviewPage, ClientPage, DeniedPage, LiftedPage, RegistryPage } from "./pages/registry.tsx";
+import { consolePages } from "./console-page.ts";
+import type { ConsolePorts } from "./ports.ts";
+import { clientIn, registryViewOf, type RegistryView } from "./registry-view.ts";
+import { texts } from "./texts.ts";
+import type { ConsoleVisit, VerbRefused } from "./visit.ts";
+
+/** The answers of verbs crossed no boundary but JSON, so each has the form of its port. */
+interface PlanAnswer {
+  readonly changes: readonly ShownChange[];
+}
+
+/** The pages that show the registry, proposals and reviews, and the steps that change them. */
+export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: PageMaker): void {
+  const { admin, places } = ports;
+  const refused = (refusal: VerbRefused): PageContent => ({
+    status: refusal.status,
+    content: VerbRefusal({ refusal }),
+  });
+
+  /** Shows a page of the registry, which is on record as a look at it. */
+  const ofRegistry =
+    (render: (view: RegistryView, visit: ConsoleVisit) => PageContent | Promise<PageContent>) =>
+    async (visit: ConsoleVisit): Promise<PageContent> => {
+      const shown = await visit.run(showRegistryVerb(admin.registry));
+      return shown.ok ? render(registryViewOf(shown.value), visit) : refused(shown.error);
+    };
+
+  app.get(
+    "/console/registry",
+    show(
+      consolePages.registry,
+      ofRegistry((view) => ({ content: RegistryPage({ view }) })),
+    ),
+  );
+  app.get(
+    "/console/registry/review",
+    show(
+      consolePages.registry,
+      ofRegistry((view) => ({ content: AccessReviewPage({ view, ledger: ledgerAttributes(places) }) })),
+    ),
+  );
+  app.get(
+    "/console/registry/clients/:id",
+    show(
+      consolePages.registry,
+      ofRegistry(async (view, { url, at, operator, session }) => {
+        const client = clientIn(view, decodeURIComponent(url.pathname.split("/").at(-1) ?? ""));
+        if (client === undefined) return { status: 404, content: texts.refused.missing };
+        const ends = await ports.ends().catch(() => []);
+        return {
+          content: ClientPage({
+            view,
+            client,
+            ends: new Map(ends.map(({ name, ends: end }) => [name, end])),
+            at,
+            formToken: session.formToken,
+            once: admin.newId,
+            mayRevoke: operator.roles.includes("revoker"),
+          }),
+        };
+      }),
+    ),
+  );
+
+  app.post(
+    "/console/deny",
+    step(consolePages.now, async (visit, form) => {
+      const denial = jsonIn(form.get("denial"));
+      const once = form.get("once") ?? undefined;
+      const done = await visit.run(revokeVerb(admin.registry), { document: denial, once });
+      if (!done.ok) return refused(done.error);
+      const { formToken } = visit.session;
+      return {
+        content: DeniedPage({ denial, formToken, once: admin.newId(), back: form.get("back") ?? "" }),
+      };
+    }),
+  );
+  app.post(
+    "/console/lift",
+    step(consolePages.now, async (visit, form) => {
+      const document = jsonIn(form.get("denial"));
+      const once = form.get("once") ?? undefined;
+      const done = await visit.run(liftVerb(admin.registry, admin.approvals), { document, once });
+      return done.ok ? { content: LiftedPage() } : refused(done.error);
+    }),
+  );
+
+  app.get(
+    "/console/registry/change",
+    show(consolePages.registry, async ({ session }) => ({
+      content: ChangePage({
+        text: "",
+        why: "",
+        changes: undefined,
+        formToken: session.formToken,
+        once: admin.newId(),
+      }),
+    })),
+  );
+  app.post(
+    "/console/registry/change",
+    step(consolePages.registry, async (visit, form) => {
+      const [text, why] = [form.get("change") ?? "", form.get("why") ?? ""];
+      const change = jsonIn(text);
+      const once = form.get("once") ?? undefined;
+      if (form.get("act") === "propose") {
+        const document = { kind: "change", why, change };
+        const proposed = await visit.run(proposeVerb(admin.proposals), { document, once });
+        return proposed.ok ? listed(visit, texts.approvals.proposed) : refused(proposed.error);
+      }
+      const planned = await visit.run(planRegistryVerb(admin.registry), { document: change });
+      if (!planned.ok) return refused(planned.error);
+      const { changes } = planned.value as PlanAnswer;
+      const { formToken } = visit.session;
+      return { content: ChangePage({ text, why, changes, formToken, once: admin.newId() }) };
+    }),
+  );
+
+  const listed = async (visit: ConsoleVisit, note?: string): Promise<PageContent> => {
+    const found = await visit.run(listProposalsVerb(admin.proposals));
+    if (!found.ok) return refused(found.error);
+    const { proposals } = found.value as { readonly proposals: readonly ShownProposalRow[] };
+    return { content: ApprovalsPage({ proposals, note }) };
+  };
+  app.get(
+    "/console/approvals",
+    show(consolePages.approvals, (visit) => listed(visit)),
+  );
+  app.get(
+    "/console/approvals/:id",
+    show(consolePages.approvals, async (visit) => {
+      const proposal = visit.url.pathname.split("/").at(-1) ?? "";
+      const shown = await visit.run(showProposalVerb(admin.proposals), { parameters: { proposal } });
+      if (!shown.ok) return refused(shown.error);
+      const found = shown.value as {
+        readonly proposal: ShownProposalRow;
+        readonly plan?: PlanAnswer;
+        readonly problem?: { readonly problem: string };
+      };
+      return {
+        content: ProposalPage({
+          proposal: found.proposal,
+          plan: found.plan?.changes,
+          problem: found.problem?.problem,
+          formToken: visit.session.formToken,
+          once: admin.newId,
+          mayApprove: visit.operator.roles.includes("approver"),
+        }),
+      };
+    }),
+  );
+  app.post(
+    "/console/approvals/approve",
+    step(consolePages.approvals, async (visit, form) => {
+      const document = { proposal: form.get("proposal") ?? "" };
+      const once = form.get("once") ?? undefined;
+      const done = await visit.run(approveVerb(admin.proposals), { document, once });
+      return done.ok ? listed(visit, texts.approvals.approved) : refused(done.error);
+    }),
+  );
+  app.post(
+    "/console/approvals/close",
+    step(consolePages.approvals, async (visit, form) => {
+      const document = { proposal: form.get("proposal") ?? "", note: texts.approvals.rejected };
+      const once = form.get("once") ?? undefined;
+      const done = await visit.run(closeProposalVerb(admin.proposals), { document, once });
+      return done.ok ? listed(visit, texts.approvals.rejected) : refused(done.error);
+    }),
+  );
+
+  const eventsPage = async (visit: ConsoleVisit, closed: boolean): Promise<PageContent> => {
+    const found = await visit.run(listReviewsVerb(admin.reviews), { document: { state: "all" } });
+    if (!found.ok) return refused(found.error);
+    const { reviews } = found.value as { readonly reviews: readonly ShownReview[] };
+    const { formToken } = visit.session;
+    return { content: EventsPage({ reviews, closed, formToken, once: admin.newId, places }) };
+  };
+  app.get(
+    "/console/events",
+    show(consolePages.events, (visit) => eventsPage(visit, false)),
+  );
+  app.post(
+    "/console/events/close",
+    step(consolePages.events, async (visit, form) => {
+      const document = { review: form.get("review") ?? "", finding: form.get("finding") ?? "" };
+      const once = form.get("once") ?? undefined;
+      const done = await visit.run(closeReviewVerb(admin.reviews), { document, once });
+      return done.ok ? eventsPage(visit, true) : refused(done.error);
+    }),
+  );
+
+  app.get(
+    "/console/ledger",
+    show(consolePages.ledger, async () => ({ content: LedgerPage({ places }) })),
+  );
+  app.get(
+    "/console/why",
+    show(consolePages.why, async () => ({ content: WhyPage({ places }) })),
+  );
+}
+
+/** A text that is not JSON becomes a document that every verb refuses, with its own words. */
+function jsonIn(text: string | null): object {
+  try {
+    const value: unknown = JSON.parse(text ?? "");
+    return typeof value === "object" && value !== null ? value : { malformed: text };
+  } catch {
+    return { malformed: "not JSON" };
+  }
+}

@@ -1,0 +1,195 @@
+import type { Child } from "hono/jsx";
+import { formTokenField } from "#console/form";
+import { texts } from "#console/texts";
+import { momentText } from "#console/words";
+import { Table } from "./shell.tsx";
+
+const { approvals } = texts;
+
+/** A proposal, as the operators' API lists it. */
+export interface ShownProposalRow {
+  readonly id: string;
+  readonly kind: string;
+  readonly why: string;
+  readonly proposedAt: number;
+  readonly expiresAt: number;
+  readonly proposedBy: string;
+  readonly state: string;
+  readonly body?: unknown;
+}
+
+/** An entry that a change touches. */
+export interface ShownChange {
+  readonly kind: string;
+  readonly name: string;
+  readonly before?: object;
+  readonly after?: object;
+}
+
+/** The open proposals. */
+export function ApprovalsPage({
+  proposals,
+  note,
+}: {
+  readonly proposals: readonly ShownProposalRow[];
+  readonly note: string | undefined;
+}) {
+  return (
+    <>
+      <h1>{approvals.title}</h1>
+      {note === undefined ? undefined : (
+        <p class="alert good" role="status">
+          {note}
+        </p>
+      )}
+      <p>{approvals.intro}</p>
+      {proposals.length === 0 ? (
+        <p>{approvals.none}</p>
+      ) : (
+        <Table
+          caption={approvals.title}
+          heads={[approvals.why, approvals.kind, approvals.by, approvals.when, approvals.until]}
+          rows={proposals.map(({ id, why, kind, proposedBy, proposedAt, expiresAt }) => [
+            <a href={`/console/approvals/${id}`}>{why}</a>,
+            kind,
+            proposedBy,
+            momentText(proposedAt),
+            momentText(expiresAt),
+          ])}
+        />
+      )}
+    </>
+  );
+}
+
+/** A proposal with its plan, and the buttons of the second person. */
+export function ProposalPage({
+  proposal,
+  plan,
+  problem,
+  formToken,
+  once,
+  mayApprove,
+}: {
+  readonly proposal: ShownProposalRow;
+  readonly plan: readonly ShownChange[] | undefined;
+  readonly problem: string | undefined;
+  readonly formToken: string;
+  readonly once: () => string;
+  readonly mayApprove: boolean;
+}) {
+  const form = (action: "approve" | "close", button: Child) => (
+    <form class="inline" method="post" action={`/console/approvals/${action}`}>
+      <input type="hidden" name={formTokenField} value={formToken} />
+      <input type="hidden" name="once" value={once()} />
+      <input type="hidden" name="proposal" value={proposal.id} />
+      {button}
+    </form>
+  );
+  return (
+    <>
+      <p>
+        <a href="/console/approvals">{approvals.title}</a>
+      </p>
+      <h1>{proposal.why}</h1>
+      <dl>
+        <dt>{approvals.kind}</dt>
+        <dd>{proposal.kind}</dd>
+        <dt>{approvals.by}</dt>
+        <dd>{proposal.proposedBy}</dd>
+        <dt>{approvals.until}</dt>
+        <dd>{momentText(proposal.expiresAt)}</dd>
+        <dt>{approvals.state}</dt>
+        <dd>{proposal.state}</dd>
+      </dl>
+      {proposal.state !== "open" ? undefined : (
+        <p>
+          {mayApprove ? form("approve", <button>{approvals.approve}</button>) : undefined}
+          {form("close", <button class="danger">{approvals.reject}</button>)}
+        </p>
+      )}
+      {problem === undefined ? undefined : <p class="alert warn">{problem}</p>}
+      {plan === undefined ? (
+        <pre tabindex={0}>{JSON.stringify(proposal.body, undefined, 2)}</pre>
+      ) : (
+        <PlanList changes={plan} />
+      )}
+    </>
+  );
+}
+
+/** Each entry that a change touches, before and after. */
+export function PlanList({ changes }: { readonly changes: readonly ShownChange[] }) {
+  if (changes.length === 0) return <p>{approvals.noChange}</p>;
+  return (
+    <>
+      <h2>{approvals.plan(changes.length)}</h2>
+      {changes.map(({ kind, name, before, after }) => (
+        <details open>
+          <summary>
+            {before === undefined
+              ? approvals.added
+              : after === undefined
+                ? approvals.removed
+                : approvals.changed}{" "}
+            {kind} <code>{name}</code>
+          </summary>
+          <div class="columns">
+            {before === undefined ? undefined : <Side title={approvals.before} value={before} />}
+            {after === undefined ? undefined : <Side title={approvals.after} value={after} />}
+          </div>
+        </details>
+      ))}
+    </>
+  );
+}
+
+function Side({ title, value }: { readonly title: string; readonly value: object }) {
+  return (
+    <div>
+      <h3>{title}</h3>
+      <pre tabindex={0}>{JSON.stringify(value, undefined, 2)}</pre>
+    </div>
+  );
+}
+
+/** The form for a change of the registry: plan it, then propose it to a second person. */
+export function ChangePage({
+  text,
+  why,
+  changes,
+  formToken,
+  once,
+}: {
+  readonly text: string;
+  readonly why: string;
+  readonly changes: readonly ShownChange[] | undefined;
+  readonly formToken: string;
+  readonly once: string;
+}) {
+  return (
+    <>
+      <h1>{approvals.changeTitle}</h1>
+      <p>{approvals.changeIntro}</p>
+      <form method="post" action="/console/registry/change">
+        <input type="hidden" name={formTokenField} value={formToken} />
+        <input type="hidden" name="once" value={once} />
+        <label for="change">{approvals.changeField}</label>
+        <textarea id="change" name="change" rows={12} cols={90} required spellcheck={false}>
+          {text}
+        </textarea>
+        <label for="why">{approvals.why}</label>
+        <input id="why" name="why" size={60} maxlength={1_000} value={why} />
+        <p>
+          <button name="act" value="plan" class="quiet">
+            {approvals.planIt}
+          </button>{" "}
+          <button name="act" value="propose">
+            {approvals.propose}
+          </button>
+        </p>
+      </form>
+      {changes === undefined ? undefined : <PlanList changes={changes} />}
+    </>
+  );
+}

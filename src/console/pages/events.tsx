@@ -1,0 +1,116 @@
+import { formTokenField } from "#console/form";
+import type { ConsolePlaces } from "#console/ports";
+import { texts } from "#console/texts";
+import { momentText } from "#console/words";
+import { ledgerAttributes } from "./ledger.tsx";
+import { KeyForm } from "./registry.tsx";
+import { Badge, Table } from "./shell.tsx";
+
+const { events } = texts;
+
+/** A use of break-glass, as the operators' API lists it. */
+export interface ShownReview {
+  readonly id: string;
+  readonly openedAt: number;
+  readonly requestId: string;
+  readonly client: string;
+  readonly origin: string;
+  readonly purpose: string;
+  readonly closedAt: number | null;
+  readonly closedBy: string | null;
+  readonly finding: string | null;
+}
+
+/** The reviews to close, and the events that an auditor's key opens. */
+export function EventsPage({
+  reviews,
+  closed,
+  formToken,
+  once,
+  places,
+}: {
+  readonly reviews: readonly ShownReview[];
+  readonly closed: boolean;
+  readonly formToken: string;
+  readonly once: () => string;
+  readonly places: ConsolePlaces;
+}) {
+  const [open, done] = [
+    reviews.filter(({ closedAt }) => closedAt === null),
+    reviews.filter(({ closedAt }) => closedAt !== null),
+  ];
+  return (
+    <>
+      <h1>{events.title}</h1>
+      {closed ? (
+        <p class="alert good" role="status">
+          {events.closed}
+        </p>
+      ) : undefined}
+      <h2>{events.reviews}</h2>
+      <p>{events.reviewsNote}</p>
+      {open.length === 0 ? (
+        <p>{events.noReviews}</p>
+      ) : (
+        <Table
+          caption={events.reviews}
+          heads={[events.when, events.client, events.purpose, texts.requestId, events.finding]}
+          rows={open.map((review) => [
+            momentText(review.openedAt),
+            review.client,
+            `${review.purpose} @ ${review.origin}`,
+            <code>{review.requestId}</code>,
+            <>
+              {(["justified", "unjustified"] as const).map((finding) => (
+                <form class="inline" method="post" action="/console/events/close">
+                  <input type="hidden" name={formTokenField} value={formToken} />
+                  <input type="hidden" name="once" value={once()} />
+                  <input type="hidden" name="review" value={review.id} />
+                  <button
+                    name="finding"
+                    value={finding}
+                    class={finding === "justified" ? "quiet" : "danger"}
+                    aria-label={`${events.findings[finding]}: ${review.client} ${momentText(review.openedAt)}`}
+                  >
+                    {events.findings[finding]}
+                  </button>
+                </form>
+              ))}
+            </>,
+          ])}
+        />
+      )}
+      {done.length === 0 ? undefined : (
+        <details>
+          <summary>{events.done(done.length)}</summary>
+          <Table
+            caption={events.done(done.length)}
+            heads={[events.when, events.client, events.purpose, events.by, events.finding]}
+            rows={done.map(({ openedAt, client, purpose, closedBy, finding }) => [
+              momentText(openedAt),
+              client,
+              purpose,
+              closedBy ?? "",
+              <Badge tone={finding === "justified" ? "good" : "bad"}>{finding ?? ""}</Badge>,
+            ])}
+          />
+        </details>
+      )}
+      <h2>{events.changes}</h2>
+      <p>{events.changesNote}</p>
+      <section data-events {...ledgerAttributes(places)}>
+        <KeyForm action={events.open} />
+        <p class="alert still" role="status" data-banner>
+          {events.before}
+        </p>
+        <div data-results></div>
+      </section>
+      <h2>{events.breach}</h2>
+      <p>{events.breachNote}</p>
+      <pre tabindex={0}>
+        phylax breach-scope ledger-copy --client CLIENT --from DAY --to DAY --discovered DAY --key
+        auditor.jwk.json
+      </pre>
+    </>
+  );
+}

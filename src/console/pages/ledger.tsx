@@ -1,0 +1,68 @@
+import { assets } from "#console/assets.gen";
+import type { ConsolePlaces } from "#console/ports";
+import { texts } from "#console/texts";
+import { KeyForm } from "./registry.tsx";
+
+/** The attributes of a section that tell the script which ledger to read, and with which public keys. */
+export const ledgerAttributes = ({ ledger, rootKey, witnesses }: ConsolePlaces) => ({
+  "data-ledger": ledger,
+  "data-root": rootKey,
+  "data-witnesses": witnesses.join(" "),
+});
+
+/** The ledger, checked in the browser. */
+export function LedgerPage({ places }: { readonly places: ConsolePlaces }) {
+  const { ledger } = texts;
+  return (
+    <>
+      <h1>{ledger.title}</h1>
+      <p>{ledger.intro}</p>
+      <section data-check {...ledgerAttributes(places)}>
+        <p class="alert still" role="status" data-banner>
+          {ledger.before}
+        </p>
+        <p>
+          <button disabled>{ledger.check}</button>
+        </p>
+        <noscript>
+          <p class="alert warn">{ledger.noScript}</p>
+        </noscript>
+        <div data-results></div>
+      </section>
+      <h2>{ledger.independentTitle}</h2>
+      <p>{ledger.independent}</p>
+      <pre
+        tabindex={0}
+      >{`npx phylax ledger verify ${places.ledger} --key '${places.rootKey}'${places.witnesses.map((key) => ` --witness '${key}'`).join("")}\nnpx phylax ledger export ledger-copy\npython3 scripts/verify-ledger.py ledger-copy --keys FILE`}</pre>
+      <dl>
+        <dt>{ledger.script}</dt>
+        <dd>
+          <code>{assets.script.integrity}</code>
+        </dd>
+        <dt>{ledger.rootKey}</dt>
+        <dd>
+          <code>{places.rootKey}</code>
+        </dd>
+      </dl>
+      <p class="note">{ledger.scriptNote}</p>
+    </>
+  );
+}
+
+/** Why a request was refused: the records of its id, opened in the browser. */
+export function WhyPage({ places }: { readonly places: ConsolePlaces }) {
+  const { why } = texts;
+  return (
+    <>
+      <h1>{why.title}</h1>
+      <p>{why.intro}</p>
+      <section data-why {...ledgerAttributes(places)}>
+        <KeyForm action={why.find} idName={texts.requestId} />
+        <p class="alert still" role="status" data-banner>
+          {why.before}
+        </p>
+        <div data-results></div>
+      </section>
+    </>
+  );
+}
