@@ -30,6 +30,9 @@ import {
   type ConcernedPatients,
   type Released,
 } from "./disclosure.ts";
+import { capturedMembers } from "./bytes/captured-value.ts";
+import { EntryCutter, isCut } from "./bytes/entry-cutter.ts";
+import type { Refused } from "./bytes/isolate-cutter.ts";
 import { RowCutter, type CutEntry, type CutRow } from "./bytes/row-cutter.ts";
 import { unusual } from "./bytes/unusual.ts";
 import { referredAt } from "./links.ts";
@@ -82,8 +85,9 @@ export class Discloser {
   readonly #joined: readonly Joined[];
   readonly #engine: "bytes" | "plain";
   readonly #cutters = new Map<string, RowCutter>();
-  /** The entry that was read ahead. */
-  #ahead: { readonly bytes: Uint8Array; readonly cut: CutEntry | undefined } | undefined;
+  readonly #entries = new Map<string, EntryCutter>();
+  /** Where the entry that was tried ahead begins, if it was left to the plain engine. */
+  #leftAt: { readonly buffer: ArrayBufferLike; readonly byteOffset: number } | undefined;
   readonly #facts = new WeakMap<JsonObject, Facts>();
   readonly #parts = new WeakMap<JsonObject, { readonly part: JsonObject | undefined }>();
 
@@ -196,16 +200,11 @@ export class Discloser {
    * An entry of a searchset: a match that may leave, an included resource that may leave with a match, or
    * neither.
    */
-  entry(bytes: EntryBytes, type: string): Result<DisclosedEntry, DisclosureRefusal> {
-    const cut = this.#cutEntry(bytes, type);
-    if (cut?.kind === "hidden") return ok(hiddenEntry);
-    if (cut?.kind === "row") {
-      const match = new CutMatch(cut, this.#grant.includes, this.#bases.public);
-      const isShown =
-        cut.mustShow.length === 0 || meetsCriteria(match.shown, cut.mustShow, this.#bases.public);
-      return ok(isShown ? match : hiddenEntry);
-    }
-    const entry = readEntry(bytes);
+  entry(read: EntryBytes | CutEntry, type: string): Result<DisclosedEntry, DisclosureRefusal> {
+    const cut = isCut(read) ? read : this.#cutEntry(read, type);
+    if (cut !== undefined) return ok(this.#disclosed(cut));
+    if (isCut(read)) throw new Error("an entry that was read ahead is never left");
+    const entry = readEntry(read);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "outcome") return ok({ kind: "outcome" });
     if (entry.value.mode === "unreadable") return ok({ kind: "hidden" });
@@ -213,13 +212,33 @@ export class Discloser {
     return mode === "include" ? this.#includedEntry(resource) : this.row(resource, type);
   }
 
+  #disclosed(cut: CutEntry): DisclosedEntry {
+    if (cut.kind === "key") throw new Error("an entry of which only the key was read cannot leave");
+    if (cut.kind === "hidden") return cut.mode === "match" ? hiddenEntry : droppedEntry;
+    if (cut.mode === "include") return this.#cutIncluded(cut);
+    const match = new CutMatch(cut, this.#grant.includes, this.#bases.public);
+    const isShown = cut.mustShow.length === 0 || meetsCriteria(match.shown, cut.mustShow, this.#bases.public);
+    return isShown ? match : hiddenEntry;
+  }
+
+  /** As {@link #includedEntry}. */
+  #cutIncluded(cut: CutRow): DisclosedEntry {
+    const { includes, viewIncluded } = this.#grant;
+    const { origin, public: base } = this.#bases;
+    const linked = new CutLinked(cut, includes, base);
+    // The cutter leaves a row to the plain engine if its view depends on the references that lead to it.
+    const through = (names: ReadonlySet<string>) =>
+      viewIncluded(cut.facts, origin, names) === undefined ? undefined : linked;
+    return new CutCandidate(cut, includes, base, through);
+  }
+
   /**
-   * Reads entries of a searchset where they begin: {@link entry} and {@link keyAhead} then have the result.
+   * Reads entries of a searchset where they begin, for {@link entry}.
    *
-   * @param part of the next entry: its key is read without any decision.
+   * @param part of the next entry: the key of a match is read without any decision.
    */
-  ahead(type: string, part: () => "row" | "key"): AheadReader {
-    const cutter = this.#cutterFor(type, "search");
+  ahead(type: string, part: () => "row" | "key"): AheadReader<CutEntry> {
+    const cutter = this.#entryCutterFor(type);
     let chunk: Uint8Array = new Uint8Array();
     return {
       begin: (next) => {
@@ -228,30 +247,34 @@ export class Discloser {
       },
       entryAt: (at) => {
         const cut = this.#engine === "plain" ? undefined : cutter.entryAt(at, part());
-        const bytes = chunk.subarray(at, cut?.entryEnd);
-        this.#ahead = { bytes, cut };
-        return cut && bytes;
+        if (cut === undefined) this.#leftAt = { buffer: chunk.buffer, byteOffset: chunk.byteOffset + at };
+        return cut;
       },
     };
   }
 
-  /** The id of an entry that was read ahead: of a match, whether it leaves or not. */
-  keyAhead(bytes: EntryBytes): string | undefined {
-    return this.#ahead?.bytes === bytes ? this.#ahead.cut?.id : undefined;
-  }
-
   #cutEntry(bytes: EntryBytes, type: string): CutEntry | undefined {
     if (this.#engine === "plain" || bytes === "too_large") return undefined;
-    const ahead = this.#ahead;
-    this.#ahead = undefined;
-    if (ahead?.bytes === bytes && ahead.cut?.kind !== "key") return ahead.cut;
+    const left = this.#leftAt;
+    this.#leftAt = undefined;
     // It was tried ahead, and left to the plain engine.
-    const isLeft =
-      ahead !== undefined &&
-      ahead.cut === undefined &&
-      ahead.bytes.buffer === bytes.buffer &&
-      ahead.bytes.byteOffset === bytes.byteOffset;
-    return isLeft ? undefined : this.#cutterFor(type, "search").entry(bytes);
+    const isLeft = left?.buffer === bytes.buffer && left.byteOffset === bytes.byteOffset;
+    return isLeft ? undefined : this.#entryCutterFor(type).entry(bytes);
+  }
+
+  get #refused(): Refused {
+    return { readsCodes: this.#grant.readsCodes(), judgesNested: this.#grant.judgesNested };
+  }
+
+  #entryCutterFor(type: string): EntryCutter {
+    const known = this.#entries.get(type);
+    if (known !== undefined) return known;
+    const usual = this.#cutterFor(type, "search");
+    const cutter = new EntryCutter(this.#bases, this.#refused, usual, (found, mode) =>
+      mode === "include" ? this.#cutterFor(found, "include") : undefined,
+    );
+    this.#entries.set(type, cutter);
+    return cutter;
   }
 
   /** A row of a list: it may leave, or it is hidden. */
@@ -294,12 +317,13 @@ export class Discloser {
     };
   }
 
-  #cutterFor(type: string, part: "read" | "search"): RowCutter {
+  #cutterFor(type: string, part: "read" | "search" | "include"): RowCutter {
     const key = `${part} ${type}`;
     const known = this.#cutters.get(key);
     if (known !== undefined) return known;
-    const { viewOf, mustShow, mayLinkTo, needsWhole } = this.#grant;
+    const { mustShow, needsWhole } = this.#grant;
     const { origin, residences } = this.#bases;
+    const { mayLinkTo, viewInside } = part === "include" ? this.#contextOf(type) : this.#context;
     const cutter = new RowCutter(
       {
         policyDigest: this.#grant.policyDigest,
@@ -307,24 +331,42 @@ export class Discloser {
         viewOf: (facts) => {
           if (part === "search" && !this.#isFound(facts)) return undefined;
           if (needsWhole(facts, origin)) throw unusual;
-          return this.#narrow(viewOf(facts, origin));
+          return part === "include"
+            ? this.#viewIncluded(facts)
+            : this.#narrow(this.#grant.viewOf(facts, origin));
         },
-        mustShow: (facts) => (part === "read" ? [] : (mustShow?.(facts) ?? [])),
+        mustShow: (facts) => (part === "search" ? (mustShow?.(facts) ?? []) : []),
         note: (facts) => residences.note(facts),
-        mayLinkTo: (other) => mayLinkTo(other, origin),
-        readsCodes: this.#grant.readsCodes(),
-        judgesNested: this.#grant.judgesNested,
+        mayLinkTo,
+        ...this.#refused,
         viewInside: (resource, nesting) => {
           // A Consent of a patient inside judges the whole row.
           if (needsWhole(this.#factsOf(resource), origin)) throw unusual;
-          return this.#context.viewInside(resource, nesting);
+          return viewInside(resource, nesting);
         },
       },
       this.#bases,
       type,
+      part === "include" ? "include" : "match",
     );
     this.#cutters.set(key, cutter);
     return cutter;
+  }
+
+  /**
+   * The view of an included resource by every include that could lead to it. Throws `unusual` if the view by
+   * some of them is a different view: it is known at the end of the page which of them do.
+   */
+  #viewIncluded(facts: Facts): ResourceView | undefined {
+    const { includes, viewIncluded } = this.#grant;
+    const { origin } = this.#bases;
+    const names = new Set(includes.map(({ name }) => name));
+    const view = viewIncluded(facts, origin, names);
+    for (const name of names) {
+      const viewBy = viewIncluded(facts, origin, new Set([name]));
+      if (viewBy !== undefined && viewBy !== view) throw unusual;
+    }
+    return view;
   }
 
   #matchesSearch(row: JsonObject): boolean {
@@ -473,8 +515,7 @@ export class Discloser {
 }
 
 /** A row that the byte engine cut. Few pages look into its rows: they are read when they do. */
-class CutMatch implements Linked {
-  readonly kind = "match";
+class CutLinked implements Linked {
   readonly released: Released;
   readonly #row: CutRow;
   readonly #includes: readonly GrantedInclude[];
@@ -496,10 +537,29 @@ class CutMatch implements Linked {
   }
 
   get links(): readonly ReadonlySet<string>[] {
-    this.#links ??= this.#includes.map(({ source, paths }) =>
-      source === this.released.type ? referredAt(this.shown, paths, this.#base) : none,
+    if (this.#links !== undefined) return this.#links;
+    const own = this.#includes.filter(({ source }) => source === this.released.type);
+    const names = new Set(own.flatMap(({ paths }) => paths.flatMap(([first]) => first ?? [])));
+    // Only these members are read: a page with included resources asks each of its rows.
+    const shown = capturedMembers(this.released.text, this.#row.start, names);
+    this.#links = this.#includes.map((include) =>
+      own.includes(include) ? referredAt(shown, include.paths, this.#base) : none,
     );
     return this.#links;
+  }
+}
+
+class CutMatch extends CutLinked {
+  readonly kind = "match";
+}
+
+class CutCandidate extends CutLinked implements Candidate {
+  readonly kind = "include";
+  readonly through: Candidate["through"];
+
+  constructor(row: CutRow, includes: readonly GrantedInclude[], base: string, through: Candidate["through"]) {
+    super(row, includes, base);
+    this.through = through;
   }
 }
 
@@ -533,6 +593,7 @@ function meets(row: Facts, { paths, among }: Joined, base: FhirBase): boolean {
 
 const none: ReadonlySet<string> = new Set();
 const hiddenEntry = { kind: "hidden" } as const;
+const droppedEntry = { kind: "dropped" } as const;
 
 /** The version of a resource that the request names. */
 export interface RequestedVersion {

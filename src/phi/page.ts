@@ -6,6 +6,8 @@ import { mergeSorted, type SortOrder } from "#fhir/search/sort-order";
 import type { Grant, SearchExpectation } from "#policy/grant";
 import { includedResources, type Candidate, type Linked } from "./included.ts";
 import { Discloser, type Joined, type NamedBases, type DisclosureRefusal } from "./disclose.ts";
+import { isCut } from "./bytes/entry-cutter.ts";
+import type { CutEntry } from "./bytes/row-cutter.ts";
 import { Tally, type Disclosure, type Released } from "./disclosure.ts";
 
 /**
@@ -109,15 +111,14 @@ export class Page {
     return ok("whole");
   }
 
-  ahead(part: () => "row" | "key"): AheadReader {
+  ahead(part: () => "row" | "key"): AheadReader<CutEntry> {
     return this.#discloser.ahead(this.#expects.type, part);
   }
 
   /** Id of a row that is skipped before this page starts; `undefined` for an entry that is not a row. */
-  keyOf(bytes: EntryBytes): Result<string | undefined, DisclosureRefusal> {
-    const key = this.#discloser.keyAhead(bytes);
-    if (key !== undefined) return ok(key);
-    const entry = readEntry(bytes);
+  keyOf(read: EntryBytes | CutEntry): Result<string | undefined, DisclosureRefusal> {
+    if (isCut(read)) return ok(read.mode === "match" ? read.id : undefined);
+    const entry = readEntry(read);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "unreadable") return ok("");
     return ok(entry.value.mode === "match" ? (textAt(entry.value.resource, "id") ?? "") : undefined);
@@ -133,7 +134,7 @@ export class Page {
   }
 
   /** Takes the bytes of an entry. The entry counts once its origin page was read to the end. */
-  offer(entry: EntryBytes): Result<Offered, DisclosureRefusal> {
+  offer(entry: EntryBytes | CutEntry): Result<Offered, DisclosureRefusal> {
     const decided = this.#discloser.entry(entry, this.#expects.type);
     if (!decided.ok) return decided;
     switch (decided.value.kind) {

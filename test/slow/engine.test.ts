@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fuzzAnswer, fuzzPage } from "../phi/bytes/disclosing-twins.ts";
+import { fuzzAnswer, fuzzIncluded, fuzzPage, includedTypes } from "../phi/bytes/disclosing-twins.ts";
 import { fuzz } from "../phi/bytes/fuzzing.ts";
 import { dice, plainTypes, randomResource } from "../phi/random-resource.ts";
 import { noSharedData, resourcesIn } from "../phi/shared-data.ts";
@@ -31,10 +31,15 @@ test(
           fuzzPage(resources, roll);
           for (const outcome of fuzzAnswer(resources, roll).keys()) outcomes.add(outcome);
         }
+        const around = ["Observation", ...includedTypes].map((each) => randomResource(each, roll));
+        for (const outcome of fuzzIncluded([...around, ...real.slice(from, from + 60)], roll).keys())
+          outcomes.add(outcome);
       } catch (fault) {
         throw new Error(`seed ${seed}`, { cause: fault });
       }
     }
-    expect([...outcomes]).toEqual(expect.arrayContaining(["match", "hidden", "released"]));
+    expect([...outcomes]).toEqual(
+      expect.arrayContaining(["match", "hidden", "released", "include", "dropped"]),
+    );
   },
 );

@@ -6,15 +6,21 @@ import { JsonScanner } from "./scanner.ts";
 /** The bytes of an entry. For an entry over the size limit: only the fact that it was there, and ended. */
 export type EntryBytes = Uint8Array | "too_large";
 
+/** An element that was read whole where it begins. */
+export interface EntryAhead {
+  /** Its end in the chunk. */
+  readonly entryEnd: number;
+}
+
 /** A reader that reads most elements whole where they begin, so that their ends need not be found first. */
-export interface AheadReader {
+export interface AheadReader<A extends EntryAhead> {
   /** For the elements that begin in this chunk. */
   begin(chunk: Uint8Array): void;
   /**
    * The element that begins at a position of the chunk, once it was read as strictly as `readJson` reads it;
    * `undefined` if it cannot be read here.
    */
-  entryAt(at: number): Uint8Array | undefined;
+  entryAt(at: number): A | undefined;
 }
 
 /**
@@ -79,10 +85,10 @@ export class EntrySplitter {
    *
    * @param ahead may find the end of an element by itself.
    */
-  read<R>(
+  read<R, A extends EntryAhead = never>(
     chunk: Uint8Array,
-    take: (entry: EntryBytes) => R | undefined,
-    ahead?: AheadReader,
+    take: (entry: EntryBytes | A) => R | undefined,
+    ahead?: AheadReader<A>,
   ): Result<R | undefined, JsonRefusal> {
     ahead?.begin(chunk);
     let at = 0;
@@ -91,13 +97,14 @@ export class EntrySplitter {
       else if (this.#mode === "gap") at = this.#readGap(chunk, at);
       else {
         const isWhole = this.#parts.length === 0 && this.#scanner === undefined;
-        let entry: EntryBytes | undefined = isWhole ? ahead?.entryAt(at) : undefined;
-        if (entry === undefined) {
+        const entryAhead = isWhole ? ahead?.entryAt(at) : undefined;
+        let entry: EntryBytes | A | undefined = entryAhead;
+        if (entryAhead === undefined) {
           at = this.#readEntry(chunk, at);
           entry = this.#entry;
           this.#entry = undefined;
         } else {
-          at += entry.length;
+          at = entryAhead.entryEnd;
           this.#passEntry();
         }
         const refusal = entry === undefined ? undefined : take(entry);

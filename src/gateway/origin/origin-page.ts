@@ -1,5 +1,5 @@
 import { readFrame, type BundleRefusal, type ListType, type SearchFrame } from "#fhir/bundle";
-import { EntrySplitter, type AheadReader, type EntryBytes } from "#fhir/json/entry-splitter";
+import { EntrySplitter, type AheadReader, type EntryAhead, type EntryBytes } from "#fhir/json/entry-splitter";
 import type { OriginBody } from "#fhir/ports";
 import { err, type Result } from "#kernel/result";
 import { broken, type OriginRefusal } from "./forward.ts";
@@ -18,11 +18,11 @@ const tooLarge = { reason: "origin_answer_too_large" } as const;
  *
  * @param ahead see `EntrySplitter.read`.
  */
-export async function readOriginPage<R extends object>(
+export async function readOriginPage<R extends object, A extends EntryAhead = never>(
   body: OriginBody,
-  take: (entry: EntryBytes) => R | undefined,
+  take: (entry: EntryBytes | A) => R | undefined,
   type: ListType = "searchset",
-  ahead?: AheadReader,
+  ahead?: AheadReader<A>,
 ): Promise<Result<SearchFrame, OriginPageRefusal | R>> {
   const splitter = new EntrySplitter();
   let [bytes, count] = [0, 0];
@@ -30,7 +30,7 @@ export async function readOriginPage<R extends object>(
     if (!chunk.ok) return err(broken(chunk.error));
     bytes += chunk.value.length;
     if (bytes > bytesMax) return err(tooLarge);
-    const read = splitter.read<R | typeof tooLarge>(
+    const read = splitter.read<R | typeof tooLarge, A>(
       chunk.value,
       (entry) => {
         count += 1;

@@ -5,6 +5,7 @@ import { linkBelow } from "#fhir/origin-link";
 import type { FhirQuestion, OriginBody, PagePlace } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
 import type { DecidingRow } from "#phi/additional-patients";
+import type { CutEntry } from "#phi/bytes/row-cutter";
 import type { Joined, DisclosureRefusal } from "#phi/disclose";
 import { Page, type Offered } from "#phi/page";
 import type { Grant, SearchExpectation } from "#policy/grant";
@@ -32,12 +33,12 @@ export interface Fillable {
   /** Key of the last taken row. */
   readonly last: string | undefined;
   /** Key of a row before this page; `undefined` for an entry that is not a row. */
-  keyOf(entry: EntryBytes): Result<string | undefined, DisclosureRefusal>;
+  keyOf(entry: EntryBytes | CutEntry): Result<string | undefined, DisclosureRefusal>;
   /** Passes a row that an earlier page showed, or may have shown. */
   pass(key: string): void;
-  offer(entry: EntryBytes): Result<Offered, DisclosureRefusal>;
+  offer(entry: EntryBytes | CutEntry): Result<Offered, DisclosureRefusal>;
   /** Reads entries before they are offered. `part`: the next is offered, or asked for its key. */
-  ahead?(part: () => "row" | "key"): AheadReader;
+  ahead?(part: () => "row" | "key"): AheadReader<CutEntry>;
   /** Limits the number of rows. */
   holdTo(rows: number): void;
   /** Asks for facts about all entries of an origin page, before the first is offered. */
@@ -114,7 +115,7 @@ async function fillFrom<P extends Fillable>(
     page ??= open(base);
     const rows = new Rows(page, at.after);
     const read = await (page.prepare === undefined
-      ? readOriginPage(body, (entry) => rows.take(entry), first.type, rows.ahead)
+      ? readOriginPage<DisclosureRefusal, CutEntry>(body, (entry) => rows.take(entry), first.type, rows.ahead)
       : prepared(origin, page, rows, body, first.type));
     if (!read.ok) return read;
     // New rows may have moved the last row of the previous page on to a later origin page.
@@ -200,11 +201,11 @@ class Rows {
     this.stage = after === undefined ? "filling" : "before";
   }
 
-  get ahead(): AheadReader | undefined {
+  get ahead(): AheadReader<CutEntry> | undefined {
     return this.#page.ahead?.(() => (this.stage === "filling" ? "row" : "key"));
   }
 
-  take(entry: EntryBytes): DisclosureRefusal | undefined {
+  take(entry: EntryBytes | CutEntry): DisclosureRefusal | undefined {
     if (this.stage !== "filling") return this.#pass(entry);
     const offered = this.#page.offer(entry);
     if (!offered.ok) return offered.error;
@@ -218,7 +219,7 @@ class Rows {
    * An entry before this page: only the place of a row is read. An entry that is not a row may belong to
    * rows of this page, or report a failed search.
    */
-  #pass(bytes: EntryBytes): DisclosureRefusal | undefined {
+  #pass(bytes: EntryBytes | CutEntry): DisclosureRefusal | undefined {
     const key = this.#page.keyOf(bytes);
     if (!key.ok) return key.error;
     if (key.value === undefined) {

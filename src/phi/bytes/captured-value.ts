@@ -1,4 +1,4 @@
-import { jsonNumber, type Json } from "#fhir/json/json";
+import { jsonNumber, type Json, type JsonObject } from "#fhir/json/json";
 import { asciiText } from "./ascii-text.ts";
 import { isSame } from "./words.ts";
 import { unusual } from "./unusual.ts";
@@ -19,6 +19,39 @@ export function capturedValue(text: Uint8Array, start: number): Json {
   bytes = text;
   at = start;
   return value();
+}
+
+/**
+ * Makes an object with some members of an object. Only the range of a text that the engine wrote, or has read,
+ * is known to be JSON.
+ *
+ * @param start where the object begins.
+ */
+export function capturedMembers(text: Uint8Array, start: number, names: ReadonlySet<string>): JsonObject {
+  bytes = text;
+  at = start + 1;
+  const members: Record<string, Json> = {};
+  while (next() !== 0x7d) {
+    const own = name();
+    if (names.has(own) && own !== "__proto__") members[own] = value();
+    else skip();
+  }
+  return members;
+}
+
+/** Past a value. */
+function skip(): void {
+  let depth = 0;
+  do {
+    const sign = next();
+    at += 1;
+    if (sign === 0x22) {
+      while (bytes[at] !== 0x22) at += bytes[at] === 0x5c ? 2 : 1;
+      at += 1;
+    } else if (sign === 0x7b || sign === 0x5b) depth += 1;
+    else if (sign === 0x7d || sign === 0x5d) depth -= 1;
+    else while (isLetterOrNumberSign(bytes[at] ?? 0)) at += 1;
+  } while (depth > 0);
 }
 
 function value(): Json {
@@ -117,3 +150,6 @@ function string(): string {
 // - + . 0-9 e E
 const isNumberSign = (sign: number): boolean =>
   (sign >= 0x30 && sign <= 0x39) || sign === 0x2e || sign === 0x2d || sign === 0x2b || (sign | 0x20) === 0x65;
+
+const isLetterOrNumberSign = (sign: number): boolean =>
+  isNumberSign(sign) || ((sign | 0x20) >= 0x61 && (sign | 0x20) <= 0x7a);

@@ -40,12 +40,15 @@ const noText = new Uint8Array();
 const deceasedTrue = utf8('"deceasedBoolean":true');
 
 /** The rules for the resources of one answer, besides their plans. */
-export interface CutContext extends RedactContext {
+export interface CutContext extends Pick<RedactContext, "bases" | "urls"> {
   readonly classes: ByteClasses;
   /** See `ByteScanner`. */
   readonly looksForCodes?: boolean;
   readonly refusesContained?: boolean;
 }
+
+/** The decisions about parts of a resource. */
+export type PartJudge = Pick<RedactContext, "mayLinkTo" | "viewInside">;
 
 /** The contained resources of a resource, and the place of their list in the output. */
 interface Contained extends RedactedContained {
@@ -68,7 +71,7 @@ export class ByteCutter {
   readonly #strings = new StringMapper(this.mentions);
   #context: CutContext | undefined;
   #classes: Uint8Array = strictClasses;
-  #mayLinkTo: RedactContext["mayLinkTo"] = () => false;
+  #judge: PartJudge = { mayLinkTo: () => false, viewInside: () => undefined };
   /** The text has rows, whose values repeat. */
   #hasRows = true;
   /** Changes with each text and each answer. */
@@ -92,7 +95,7 @@ export class ByteCutter {
   /** Before a text of an answer; the patients of its references are remembered until the next answer. */
   begin(context: CutContext): void {
     if (context === this.#context) return;
-    const { bases, classes, urls, mayLinkTo } = context;
+    const { bases, classes, urls } = context;
     this.#context = context;
     this.#contained = undefined;
     this.#classes = classes.table;
@@ -100,9 +103,15 @@ export class ByteCutter {
     this.scanner.looksForCodes = context.looksForCodes === true;
     this.scanner.refusesContained = context.refusesContained === true;
     this.#strings.begin(urls);
-    this.#mayLinkTo = mayLinkTo;
     this.mentions.begin([bases.origin, bases.public]);
     this.#text += 1;
+  }
+
+  /** Before resources of another type or mode: the view of a contained resource depends on the resource around it. */
+  judgeBy(judge: PartJudge): void {
+    if (judge === this.#judge) return;
+    this.#judge = judge;
+    this.#contained = undefined;
   }
 
   /** Takes a text of at most 8 MiB. @param hasRows false for a single resource. */
@@ -161,7 +170,7 @@ export class ByteCutter {
 
   #redactContained(start: number, end: number): Contained {
     const context = this.#context;
-    const redacted = context && redactContained(this.#read(start, end), context);
+    const redacted = context && redactContained(this.#read(start, end), { ...context, ...this.#judge });
     if (redacted === undefined) throw unusual;
     const fragments = new Set(redacted.left.map(({ resource }) => fragmentOf(resource)));
     return { ...redacted, fragments, start, end };
@@ -500,7 +509,7 @@ export class ByteCutter {
         scanner.skipValue();
         const other = this.#read(start, scanner.at);
         if (!isObject(other)) throw unusual;
-        if (!this.#mayLinkTo(other)) return false;
+        if (!this.#judge.mayLinkTo(other)) return false;
         scanner.at = start;
         return this.#child(plan, plan.childOf(member), sign);
       }

@@ -1,3 +1,4 @@
+import type { Facts } from "#fhir/json/facts";
 import type { SearchParameter } from "#fhir/search/search";
 import type { ByteCutter } from "./cutter.ts";
 import type { Plan } from "./plan.ts";
@@ -12,6 +13,7 @@ export interface RowDecision {
   readonly unnamed: boolean;
   readonly room: number;
   readonly mustShow: readonly SearchParameter[];
+  readonly facts: Facts;
 }
 
 /** A decision, with the facts that led to it: their lengths, -1 for an absent fact, and their bytes. */

@@ -4,8 +4,8 @@ import { copyWords } from "./words.ts";
 /** Free bytes behind each run, for the signs between two runs. */
 const slack = 16;
 /** A run of at least this many bytes is copied by the runtime. */
-const longRun = 160;
-const [arrayBytesMin, arrayBytesMax] = [65_536, 524_288];
+const longRun = 96;
+const [arrayBytesMin, arrayBytesMax] = [65_536, 131_072];
 
 /** The constant parts of an entry. */
 export interface EntryFrame {

@@ -1,19 +1,18 @@
 import { utf8 } from "#kernel/encoded";
 import { Facts } from "#fhir/json/facts";
-import { isObject, property, readJson, resourceBytesMax, type Json, type JsonObject } from "#fhir/json/json";
+import { resourceBytesMax, type Json, type JsonObject } from "#fhir/json/json";
 import { ownersNamed, type Concerned } from "#fhir/r4/compartment";
 import type { SearchParameter } from "#fhir/search/search";
 import { patientsMax, type Released } from "#phi/disclosure";
-import { hidesOwner, type RedactContext } from "#phi/redact";
-import { originUrls, type Bases } from "#phi/origin-urls";
+import { hidesOwner } from "#phi/redact";
+import type { Bases } from "#phi/origin-urls";
 import type { ResourceView } from "#policy/compile";
 import type { FactLists } from "#policy/facts";
-import { byteClassesOf } from "./byte-classes.ts";
 import { capturedValue } from "./captured-value.ts";
-import { ByteCutter, type CutContext } from "./cutter.ts";
+import type { PartJudge } from "./cutter.ts";
 import { Decisions, type RowDecision } from "./decisions.ts";
 import { asciiText } from "./ascii-text.ts";
-import { hashOf } from "./name-hash.ts";
+import { contextOf, cutter, loadText, type CutContext, type Refused } from "./isolate-cutter.ts";
 import { planOf } from "./plans.ts";
 import { isSame, wordsOf } from "./words.ts";
 import type { EntryFrame } from "./output.ts";
@@ -21,7 +20,7 @@ import { factLayoutOf, type FactLayout } from "./fact-layout.ts";
 import { unusual } from "./unusual.ts";
 
 /** The decisions of a grant about the resources of an answer. They read facts alone. */
-export interface Judge {
+export interface Judge extends PartJudge, Refused {
   readonly policyDigest: string;
   readonly lists: FactLists;
   /** The view of a row that leaves; `undefined`: the row is hidden. */
@@ -30,12 +29,6 @@ export interface Judge {
   readonly mustShow: (facts: Facts) => readonly SearchParameter[];
   /** Called for each Patient, also for a hidden Patient. */
   readonly note: (facts: Facts) => void;
-  readonly mayLinkTo: RedactContext["mayLinkTo"];
-  /** Codes of the value sets decide: a resource with one is not cut here. */
-  readonly readsCodes: boolean;
-  /** Contained resources decide: a resource with one is not cut here. */
-  readonly judgesNested: boolean;
-  readonly viewInside: RedactContext["viewInside"];
 }
 
 /** A row that leaves. */
@@ -46,49 +39,47 @@ export interface CutRow {
   readonly start: number;
   readonly end: number;
   readonly mustShow: readonly SearchParameter[];
+  /** The facts that led to the decision: of this row, or of a row with the same deciding facts. */
+  readonly facts: Facts;
 }
 
-/** An entry that was cut, or only read: with the id of its resource and its end in the text. */
+export type EntryMode = "match" | "include";
+
+/** An entry that was cut, or only read: by its type and mode, with its id and its end in the text. */
 export type CutEntry = (
   | CutRow
   | { readonly kind: "hidden" }
   /** Read without a decision. */
   | { readonly kind: "key" }
-) & { readonly id: string; entryEnd: number };
+) & { readonly type: string; readonly mode: EntryMode; readonly id: string; entryEnd: number };
 
 /** After this many hidden rows in a row, the facts of the next are read before it is cut. */
 const hiddenMax = 8;
 
-const resourceName = utf8("resource");
-const searchName = utf8("search");
-const [resourceHash, searchHash] = [hashOf("resource"), hashOf("search")];
-const typeStart = utf8('{"resourceType":');
-const matchMode = utf8('{"mode":"match"}');
 const afterId = wordsOf(utf8('","resource":'));
-const afterEntry = wordsOf(utf8(',"search":{"mode":"match"}}'));
+const afterEntry = {
+  match: wordsOf(utf8(',"search":{"mode":"match"}}')),
+  include: wordsOf(utf8(',"search":{"mode":"include"}}')),
+};
 const nobody: ReadonlySet<string> = new Set();
-const noBytes: Uint8Array = new Uint8Array();
 /** 1 for each byte that the id of a resource may have. */
 const idSigns = new Uint8Array(256);
 for (const sign of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.")
   idSigns[sign.charCodeAt(0)] = 1;
 
-// Used between two awaits only: one serves every answer of an isolate.
-const cutter = new ByteCutter();
 const { scanner, output } = cutter;
-/** Changes with each text that the cutter loads. */
-let lastLoad: object = {};
 
 /**
- * Decides about the resources of one answer, and cuts those that leave, in one pass over their bytes. The view
- * of the last row is tried while its facts are captured; a different decision cuts the row again. `undefined`:
- * it is left to the plain engine, which also decides every refusal.
+ * Decides about the resources of one type in an answer, and cuts those that leave, in one pass over their
+ * bytes. The view of the last row is tried while its facts are captured; a different decision cuts the row
+ * again. A resource that is left to the plain engine ends with `unusual`.
  */
 export class RowCutter {
   readonly #judge: Judge;
   readonly #bases: Bases;
   readonly #context: CutContext;
-  readonly #type: string;
+  readonly type: string;
+  readonly #mode: EntryMode;
   readonly #isPatient: boolean;
   readonly #facts: FactLayout;
   readonly #frame: EntryFrame;
@@ -96,157 +87,69 @@ export class RowCutter {
   /** The facts of the Patient in the text that is being read. */
   #patient: Facts | undefined;
   #hiddenInARow = 0;
-  /** The chunk that entries are read from, and the proof that the cutter has it loaded. */
-  #chunk = noBytes;
-  #loaded: object | undefined;
   /** The last patient that was found among owners, and these owners. */
   #lastOwners: ReadonlySet<string> = nobody;
   #lastNamed = "";
   /** Length of the last id: the next is likely to be as long. */
   #idLength = 0;
 
-  /** @param type of the requested resources. */
-  constructor(judge: Judge, bases: Bases, type: string) {
+  /** @param type of the resources. @param mode by which an entry leaves (FHIR R4 §3.1.1.4). */
+  constructor(judge: Judge, bases: Bases, type: string, mode: EntryMode = "match") {
+    this.#mode = mode;
     this.#judge = judge;
     this.#bases = bases;
-    this.#context = {
-      bases,
-      classes: byteClassesOf(bases),
-      urls: originUrls(bases),
-      mayLinkTo: judge.mayLinkTo,
-      viewInside: judge.viewInside,
-      looksForCodes: judge.readsCodes,
-      refusesContained: judge.judgesNested,
-    };
+    this.#context = contextOf(bases, judge);
     this.#facts = factLayoutOf(judge.lists, judge.policyDigest, type);
-    this.#type = this.#facts.typeName;
+    this.type = this.#facts.typeName;
     this.#isPatient = type === "Patient";
     this.#decisions = new Decisions(this.#facts.deciding);
-    this.#frame = { beforeId: this.#facts.entryStart(bases.public), afterId, after: afterEntry };
+    this.#frame = { beforeId: this.#facts.entryStart(bases.public), afterId, after: afterEntry[mode] };
   }
 
   /** A whole body: a resource. Its text is the redacted resource. */
   resource(body: Uint8Array): (CutRow & { readonly lastUpdated: string | undefined }) | "hidden" | undefined {
     try {
-      this.#load(body, false);
+      loadText(this.#context, body, false);
       scanner.next();
       const decision = this.#cut(0);
       if (!scanner.isAtEnd) throw unusual;
-      this.#note();
+      this.note();
       if (decision === undefined) return "hidden";
       const { lastUpdated } = cutter;
       if (output.length > resourceBytesMax) throw unusual;
       const text = output.keep();
       const released = this.#released(decision, this.#id(), text);
-      const { mustShow } = decision;
-      return { kind: "row", released, start: 0, end: text.length, mustShow, lastUpdated };
+      const { mustShow, facts } = decision;
+      return { kind: "row", released, start: 0, end: text.length, mustShow, facts, lastUpdated };
     } catch (fault) {
       if (fault === unusual) return undefined;
       throw fault;
     }
   }
 
-  /** An entry of a searchset. Its text is the entry as it leaves. */
-  entry(bytes: Uint8Array): CutEntry | undefined {
-    try {
-      this.#load(bytes, true);
-      this.#loaded = undefined;
-      const entry = this.#entry("row");
-      if (!scanner.isAtEnd) throw unusual;
-      return entry;
-    } catch (fault) {
-      if (fault === unusual) return undefined;
-      throw fault;
-    }
-  }
-
-  /** For the entries that begin in this chunk, which is not changed until the next. */
-  begin(chunk: Uint8Array): void {
-    this.#chunk = chunk;
-    this.#loaded = undefined;
-  }
-
-  /** The entry that begins at a position of the chunk. @param part see `CutEntry`. */
-  entryAt(at: number, part: "row" | "key"): CutEntry | undefined {
-    try {
-      if (this.#loaded === undefined || this.#loaded !== lastLoad) this.#load(this.#chunk, true);
-      scanner.start(at);
-      return this.#entry(part);
-    } catch (fault) {
-      if (fault === unusual) return undefined;
-      throw fault;
-    }
-  }
-
-  #load(text: Uint8Array, hasRows: boolean): void {
-    cutter.begin(this.#context);
-    cutter.load(text, hasRows);
-    lastLoad = {};
-    this.#loaded = lastLoad;
+  /** At the resource of an entry, of which only the id is read: past it. */
+  key(): CutEntry {
     this.#patient = undefined;
-  }
-
-  #entry(part: "row" | "key"): CutEntry {
-    this.#patient = undefined;
-    scanner.next();
-    const base = scanner.enter();
-    let entry: CutEntry | undefined;
-    if (scanner.next() !== 0x7d) {
-      for (;;) {
-        const hash = scanner.key(base);
-        const valueAt = scanner.at;
-        // another name may have the hash of one of these
-        if (hash === resourceHash && !scanner.isKey(resourceName)) throw unusual;
-        if (hash === searchHash && !scanner.isKey(searchName)) throw unusual;
-        if (hash === resourceHash) entry = part === "row" ? this.#row() : this.#key();
-        else if (hash === searchHash && scanner.isAt(valueAt, matchMode)) scanner.at += matchMode.length;
-        else {
-          scanner.skipValue();
-          if (hash === searchHash) this.#passMode(valueAt);
-        }
-        if (scanner.next() === 0x7d) break;
-        scanner.pass(0x2c);
-        scanner.next();
-      }
-    }
-    scanner.leave(base);
-    if (entry === undefined) throw unusual;
-    this.#note();
-    entry.entryEnd = scanner.at;
-    return entry;
-  }
-
-  /** At a resource of which only the id is read. */
-  #key(): CutEntry {
     cutter.cut(this.#facts.read);
-    return { kind: "key", id: this.#idOrNone(), entryEnd: 0 };
+    return this.#without("key");
   }
 
   /** Once the whole text was read: the plain engine notes no Patient of a text that it refuses. */
-  #note(): void {
+  note(): void {
     if (this.#patient !== undefined) this.#judge.note(this.#patient);
   }
 
-  /** Behind the value of `search`: an entry that is no match is left to the plain engine. */
-  #passMode(valueAt: number): void {
-    const search = readJson(scanner.bytes.subarray(valueAt, scanner.at));
-    if (!search.ok || !isObject(search.value) || property(search.value, "mode") !== "match") throw unusual;
+  /** The type as JSON. */
+  get typeText(): Uint8Array {
+    return this.#facts.typeText;
   }
 
-  /** At a resource: a row of another type, mostly included, is not read in vain. */
-  #passType(): void {
-    if (!scanner.isAt(scanner.at, typeStart)) return;
-    const { typeText } = this.#facts;
-    if (!scanner.isAt(scanner.at + typeStart.length, typeText)) throw unusual;
-  }
-
-  /** At the resource of an entry. */
-  #row(): CutEntry {
-    this.#passType();
+  /** At the resource of an entry: past it. Its text is the entry as it leaves. */
+  row(): CutEntry {
     const frame = this.#frame;
     const before = frame.beforeId.byteLength + frame.afterId.byteLength;
     const decision = this.#cut(1 + before + this.#idLength);
-    if (decision === undefined) return { kind: "hidden", id: this.#idOrNone(), entryEnd: 0 };
+    if (decision === undefined) return this.#without("hidden");
     const id = this.#id();
     this.#idLength = id.length;
     const { length } = output;
@@ -254,14 +157,31 @@ export class RowCutter {
     const text = output.keepEntry(frame, (cutter.factStart[this.#facts.id] ?? 0) + 1, id.length);
     const start = before + id.length;
     const released = this.#released(decision, id, text);
-    const { mustShow } = decision;
-    return { kind: "row", released, start, end: start + length, mustShow, id, entryEnd: 0 };
+    const { mustShow, facts } = decision;
+    return {
+      kind: "row",
+      released,
+      start,
+      end: start + length,
+      mustShow,
+      facts,
+      type: this.type,
+      mode: this.#mode,
+      id,
+      entryEnd: 0,
+    };
+  }
+
+  #without(kind: "key" | "hidden"): CutEntry {
+    return { kind, type: this.type, mode: this.#mode, id: this.#idOrNone(), entryEnd: 0 };
   }
 
   /** At a resource: past it. Its output is that of its own decision; `undefined`: it is hidden. */
   #cut(gap: number): RowDecision | undefined {
     const { at } = scanner;
     const facts = this.#facts;
+    this.#patient = undefined;
+    cutter.judgeBy(this.#judge);
     const tried = this.#hiddenInARow < hiddenMax ? (facts.shown ?? facts.read) : facts.read;
     cutter.cut(tried, gap);
     // A row of another type is judged as a whole.
@@ -300,10 +220,10 @@ export class RowCutter {
   #judged(): RowDecision {
     const { lists, viewOf, mustShow } = this.#judge;
     // An inline label is unusual: there is none.
-    const facts = Facts.captured(this.#captured(), lists.factPaths(this.#type), [], this.#judge.readsCodes);
+    const facts = Facts.captured(this.#captured(), lists.factPaths(this.type), [], this.#judge.readsCodes);
     if (this.#isPatient) this.#patient = facts;
     const view = viewOf(facts);
-    if (view === undefined) return hidden;
+    if (view === undefined) return { ...hidden, facts };
     const owners: Concerned = ownersNamed(facts, [this.#bases.origin, this.#bases.public]);
     return {
       plan: planOf(view, this.#facts.paths, this.#facts.key),
@@ -312,6 +232,7 @@ export class RowCutter {
       unnamed: owners.unnamed,
       room: hidesOwner(facts, view) ? 1 : 0,
       mustShow: mustShow(facts),
+      facts,
     };
   }
 
@@ -368,7 +289,7 @@ export class RowCutter {
       unseen = new Set([...patients].filter((patient) => !seen.has(patient)));
     }
     return {
-      type: this.#type,
+      type: this.type,
       id,
       text,
       patients,
@@ -399,7 +320,7 @@ export class RowCutter {
   }
 }
 
-const hidden: RowDecision = {
+const hidden: Omit<RowDecision, "facts"> = {
   plan: undefined,
   patients: nobody,
   unseen: nobody,

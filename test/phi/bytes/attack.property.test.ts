@@ -6,6 +6,8 @@ import { readInteraction, isListing, isReading } from "#fhir/interaction";
 import { textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
+import { isCut } from "#phi/bytes/entry-cutter";
+import type { CutEntry } from "#phi/bytes/row-cutter";
 import { Discloser, type DisclosedEntry, type Joined } from "#phi/disclose";
 import { Residences } from "#residence/row-residences";
 import { compilePolicy } from "#policy/compile";
@@ -33,7 +35,7 @@ class Twin {
     this.#discloser = new Discloser(grant, bases, joinedBy(grant), engine);
   }
 
-  entry(bytes: EntryBytes, type: string): string {
+  entry(bytes: EntryBytes | CutEntry, type: string): string {
     const decided = this.#discloser.entry(bytes, type);
     return this.#with(decided.ok ? described(decided.value) : decided.error);
   }
@@ -43,9 +45,9 @@ class Twin {
     const outcomes: string[] = [];
     const part = () => (asksKey(outcomes.length) ? "key" : "row");
     const [splitter, ahead] = [new EntrySplitter(), this.#discloser.ahead(type, part)];
-    const take = (entry: EntryBytes) => {
+    const take = (entry: EntryBytes | CutEntry) => {
       if (part() === "row") outcomes.push(this.entry(entry, type));
-      else outcomes.push(this.#discloser.keyAhead(entry) ?? idOf(entry));
+      else outcomes.push(isCut(entry) ? entry.id : idOf(entry));
       return undefined;
     };
     for (const chunk of chunks) {

@@ -135,13 +135,7 @@ test("the engine tells which members of the view were written", () => {
     '"note":[{"text":"y","time":"2026"}],"category":[{"text":"z"}],"method":{"id":"m"}',
   );
   const cutter = new ByteCutter();
-  cutter.begin({
-    bases,
-    urls: originUrls(bases),
-    classes: byteClassesOf(bases),
-    mayLinkTo: () => false,
-    viewInside: () => undefined,
-  });
+  cutter.begin({ bases, urls: originUrls(bases), classes: byteClassesOf(bases) });
   cutter.load(text);
   cutter.scanner.next();
   const journal: number[] = [];

@@ -1,8 +1,11 @@
 import { readJson, textAt, type JsonObject } from "#fhir/json/json";
 import { EntrySplitter, type EntryBytes } from "#fhir/json/entry-splitter";
 import { instant } from "#kernel/clock";
+import { isCut } from "#phi/bytes/entry-cutter";
+import type { CutEntry } from "#phi/bytes/row-cutter";
 import { Discloser, type DisclosedEntry, type NamedBases } from "#phi/disclose";
 import { Residences } from "#residence/row-residences";
+import type { Linked } from "#phi/included";
 import type { Grant } from "#policy/grant";
 import type { PolicyRule } from "#policy/schema";
 import { decide, policy, rule } from "../../policy/granting.ts";
@@ -17,7 +20,10 @@ class Twins {
   readonly #plain: Discloser;
   readonly #residences: readonly [Residences, Residences];
 
+  readonly #includes: readonly string[];
+
   constructor(grant: Grant) {
+    this.#includes = [...new Set(grant.includes.map(({ name }) => name))];
     const made = (engine: "bytes" | "plain") => {
       const residences = new Residences(instant(0));
       const named: NamedBases = { ...bases, name: "main", residences };
@@ -31,7 +37,7 @@ class Twins {
   entry(bytes: Uint8Array, type: string): string {
     const [fast, plain] = [this.#fast.entry(bytes, type), this.#plain.entry(bytes, type)];
     const [one, other] = [fast, plain].map((result) =>
-      JSON.stringify(result.ok ? described(result.value) : result.error),
+      JSON.stringify(result.ok ? described(result.value, this.#includes) : result.error),
     );
     this.#same(one, other, bytes);
     return plain.ok ? plain.value.kind : plain.error.reason;
@@ -46,10 +52,10 @@ class Twins {
     const [splitter, ahead] = [new EntrySplitter(), this.#fast.ahead(type, () => "row")];
     const texts: string[] = [];
     let matches = 0;
-    const take = (bytes: EntryBytes) => {
-      if (this.#fast.keyAhead(bytes) !== undefined) matches += 1;
+    const take = (bytes: EntryBytes | CutEntry) => {
+      if (isCut(bytes)) matches += 1;
       const entry = this.#fast.entry(bytes, type);
-      texts.push(JSON.stringify(entry.ok ? described(entry.value) : entry.error));
+      texts.push(JSON.stringify(entry.ok ? described(entry.value, this.#includes) : entry.error));
       return undefined;
     };
     const bounds = [0, ...ends.map((end) => end % page.length).toSorted((a, b) => a - b), page.length];
@@ -57,7 +63,7 @@ class Twins {
       splitter.read(page.slice(from, bounds[index + 1]), take, ahead);
     for (const [index, bytes] of entries.entries()) {
       const plain = this.#plain.entry(bytes, type);
-      const text = JSON.stringify(plain.ok ? described(plain.value) : plain.error);
+      const text = JSON.stringify(plain.ok ? described(plain.value, this.#includes) : plain.error);
       // The fast twin has read all rows by now, the plain twin only these: their residences agree at the end.
       if (texts[index] !== text || index === entries.length - 1) this.#same(texts[index], text, page);
     }
@@ -86,13 +92,31 @@ class Twins {
   }
 }
 
-function described(entry: DisclosedEntry): unknown {
+/** Each field of an entry; of an included resource also by each of the references that may lead to it. */
+function described(entry: DisclosedEntry, includes: readonly string[]): unknown {
   if (entry.kind !== "match" && entry.kind !== "include") return entry.kind;
-  const { kind, released, shown, links } = entry;
+  if (entry.kind === "match") return fieldsOf(entry);
+  const ways = [...includes.map((name) => [name]), includes, []];
+  return [fieldsOf(entry), ...ways.map((names) => fieldsOf(entry.through(new Set(names))))];
+}
+
+function fieldsOf(linked: (Linked & { readonly kind?: string }) | undefined): unknown {
+  if (linked === undefined) return "none";
+  const { released, shown, links } = linked;
   const { type, id, text, patients, unseen, room, unnamed, withheld, records } = released;
   const named = { patients: [...patients], unseen: [...unseen], room, unnamed };
-  const linked = links.map((each) => JSON.stringify([...each]));
-  return { kind, type, id, text: new TextDecoder().decode(text), named, withheld, records, shown, linked };
+  const leads = links.map((each) => JSON.stringify([...each]));
+  return {
+    kind: linked.kind,
+    type,
+    id,
+    text: new TextDecoder().decode(text),
+    named,
+    withheld,
+    records,
+    shown,
+    leads,
+  };
 }
 
 const labels = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
@@ -261,11 +285,13 @@ function ofPatientOne(resource: JsonObject, roll: () => number): Uint8Array {
   return utf8(roll() < 0.8 ? text.replaceAll(/"(?:urn:uuid:|Patient\/)[^"]*"/gu, '"Patient/1"') : text);
 }
 
-function entryOf(resource: Uint8Array, roll: () => number): Uint8Array {
+/** @param search the member `search`; by default one of many spellings, or none. */
+function entryOf(resource: Uint8Array, roll: () => number, search?: string): Uint8Array {
+  const spelled = search ?? (roll() < 0.9 ? searches[Math.floor(roll() * searches.length)] : undefined);
   const parts = [
     utf8('"fullUrl":"http://origin.internal:8080/fhir/Observation/1"'),
     Buffer.concat([utf8('"resource":'), resource]),
-    ...(roll() < 0.9 ? [utf8(`"search":${searches[Math.floor(roll() * searches.length)]}`)] : []),
+    ...(spelled === undefined ? [] : [utf8(`"search":${spelled}`)]),
   ];
   if (roll() < 0.3) parts.reverse();
   const members = parts.flatMap((part, index) => (index === 0 ? [part] : [utf8(","), part]));
@@ -283,3 +309,65 @@ const searches = [
   "null",
   '{"mode":5}',
 ];
+
+/** The types of resources that the fuzzed page includes; rows of the searched type may be included, too. */
+export const includedTypes = ["Patient", "Practitioner", "Organization", "Encounter"] as const;
+
+/**
+ * One page of Observations with the resources that they refer to, under rules that show a resource by some of
+ * the references that lead to it: by both engines. Returns the counts of the outcomes.
+ *
+ * @param resources of any types; those of other types than the page has are left out.
+ */
+export function fuzzIncluded(resources: readonly JsonObject[], roll: () => number): Map<string, number> {
+  const counts = new Map<string, number>();
+  const typeOf = (resource: JsonObject) => textAt(resource, "resourceType") ?? "";
+  const found = (type: string) => resources.filter((resource) => typeOf(resource) === type);
+  const rows = found("Observation");
+  const first = rows[Math.floor(roll() * rows.length)];
+  if (first === undefined) return counts;
+  const references = ["Observation:performer", "Observation:subject"];
+  const rules = includedTypes.flatMap((type) => {
+    const [one] = found(type);
+    if (one === undefined) return [];
+    const isShared = type === "Practitioner" || type === "Organization";
+    return Array.from({ length: 1 + Math.floor(roll() * 2) }, () => ({
+      ...randomRule(type, one, roll),
+      ...(isShared && { referredBy: references.filter(() => roll() < 0.7), interactions: ["read" as const] }),
+    }));
+  });
+  const questions = [
+    "Observation?_include=Observation:subject",
+    "Observation?_include=Observation:subject&_include=Observation:performer",
+    "Observation?_include=Observation:encounter&_include:iterate=Encounter:participant",
+    "Observation?_include=Observation:has-member",
+    "Observation?_revinclude=Observation:has-member",
+    "Observation",
+  ];
+  const shown = rule(["Observation"], ["status", "subject", "performer", "encounter", "hasMember"]);
+  const grant = decide(
+    policy(roll() < 0.5 ? shown : randomRule("Observation", first, roll), shown, ...rules),
+    questions[Math.floor(roll() * questions.length)] ?? "Observation",
+    scopes[Math.floor(roll() * scopes.length)],
+    "1",
+  );
+  if ("reason" in grant) return counts.set(grant.reason, 1);
+  const twins = new Twins(grant);
+  const others = resources.filter((resource) => includedTypes.some((type) => type === typeOf(resource)));
+  const entries = Array.from({ length: 10 }, () => {
+    const isIncluded = roll() < 0.6;
+    const among = isIncluded && roll() < 0.9 ? others : rows;
+    const text = ofPatientOne(among[Math.floor(roll() * among.length)] ?? first, roll);
+    const resource = roll() < 0.2 ? mutate(text, roll) : text;
+    const mode = (roll() < 0.95 ? isIncluded : !isIncluded) ? "include" : "match";
+    return isJson(resource)
+      ? entryOf(resource, roll, `{"mode":"${mode}"}`)
+      : entryOf(text, roll, '{"mode":"match"}');
+  });
+  for (const entry of entries) {
+    const outcome = twins.entry(entry, "Observation");
+    counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+  }
+  const read = new Twins(grant).page(entries, "Observation", [Math.floor(roll() * 1e6)]);
+  return counts.set("ahead", read);
+}

@@ -5,10 +5,18 @@ import { noSharedData, resourcesIn } from "../shared-data.ts";
 import { instant } from "#kernel/clock";
 import { isObject, readJson, type JsonObject } from "#fhir/json/json";
 import { EntrySplitter } from "#fhir/json/entry-splitter";
+import { isCut } from "#phi/bytes/entry-cutter";
 import { Discloser } from "#phi/disclose";
 import { Residences } from "#residence/row-residences";
 import { decide, policy, rule } from "../../policy/granting.ts";
-import { changesOf, comparePage, fuzzAnswer, fuzzPage } from "./disclosing-twins.ts";
+import {
+  changesOf,
+  comparePage,
+  fuzzAnswer,
+  fuzzIncluded,
+  fuzzPage,
+  includedTypes,
+} from "./disclosing-twins.ts";
 import { utf8 } from "./fuzzing.ts";
 import { bases } from "./twins.ts";
 
@@ -82,6 +90,23 @@ test("rows that repeat values of the row before have the outcome of the plain en
     { numRuns: 3 },
   );
   expect(rows).toBeGreaterThan(150); // the byte engine read them
+});
+
+test("an included resource has the outcome of the plain engine, by each reference that may lead to it", () => {
+  const sums = new Map<string, number>();
+  fc.assert(
+    fc.property(fc.integer(), (seed) => {
+      const roll = dice(seed);
+      const made = [...includedTypes, ...includedTypes].map((type) => randomResource(type, roll));
+      for (let page = 0; page < 8; page += 1)
+        for (const [outcome, count] of fuzzIncluded([usualObservation, ...made], roll))
+          sums.set(outcome, (sums.get(outcome) ?? 0) + count);
+    }),
+    { numRuns: 4 },
+  );
+  for (const outcome of ["include", "dropped", "match", "hidden"])
+    expect(sums.get(outcome)).toBeGreaterThan(0);
+  expect(sums.get("ahead")).toBeGreaterThan(40); // the byte engine read them
 });
 
 test.skipIf(noSharedData)(
@@ -166,8 +191,8 @@ function readAhead(parts: readonly Uint8Array[], part: "row" | "key") {
     const read = splitter.read(
       chunk,
       (bytes) => {
-        const key = discloser.keyAhead(bytes);
-        if (key !== undefined) keys.push(key);
+        if (isCut(bytes)) keys.push(bytes.id);
+        if (isCut(bytes) && bytes.kind === "key") return undefined;
         const entry = discloser.entry(bytes, "Observation");
         if (entry.ok && entry.value.kind === "match")
           texts.push(new TextDecoder().decode(entry.value.released.text));
@@ -187,7 +212,7 @@ test("usual entries are read ahead by the byte engine, what is unusual is left t
   const { keys, texts } = readAhead([page(usual)], "row");
   expect(keys).toEqual(["1", "2", "3"]);
   expect(texts).toHaveLength(3);
-  expect(readAhead([page(usual)], "key")).toEqual({ keys, texts });
+  expect(readAhead([page(usual)], "key")).toEqual({ keys, texts: [] });
   const unusual = [
     observation("1"),
     observation("2", ',"contained":[]'),

@@ -55,7 +55,8 @@ function viewInside(inside: JsonObject): ResourceView | undefined {
   insideViews.set(type, view);
   return view;
 }
-const context = { bases, urls, classes, mayLinkTo, viewInside };
+const context = { bases, urls, classes };
+const judge = { mayLinkTo, viewInside };
 
 export type Verdict = "equal" | "left to the plain engine";
 
@@ -122,6 +123,7 @@ function cutFast(bytes: Uint8Array, view: ResourceView) {
     if (plan === "unusual") return undefined;
     plans.set(view, plan);
     cutter.begin(context);
+    cutter.judgeBy(judge);
     cutter.load(bytes);
     cutter.scanner.next();
     cutter.cut(plan);

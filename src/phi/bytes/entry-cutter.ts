@@ -1,0 +1,188 @@
+import { utf8 } from "#kernel/encoded";
+import type { EntryBytes } from "#fhir/json/entry-splitter";
+import { isObject, property, readJson } from "#fhir/json/json";
+import { isResourceType } from "#fhir/r4/elements";
+import type { Bases } from "#phi/origin-urls";
+import { asciiText } from "./ascii-text.ts";
+import { contextOf, cutter, isLoaded, loadText, type CutContext, type Refused } from "./isolate-cutter.ts";
+import { hashOf } from "./name-hash.ts";
+import type { CutEntry, EntryMode, RowCutter } from "./row-cutter.ts";
+import { unusual } from "./unusual.ts";
+
+/** Answers whether an entry was read by the engine already. */
+export const isCut = (entry: EntryBytes | CutEntry): entry is CutEntry =>
+  typeof entry === "object" && "entryEnd" in entry;
+
+/** The cutters of an answer by the type and mode of an entry; `undefined`: left to the plain engine. */
+export type CutterOf = (type: string, mode: EntryMode) => RowCutter | undefined;
+
+const resourceName = utf8("resource");
+const searchName = utf8("search");
+const [resourceHash, searchHash] = [hashOf("resource"), hashOf("search")];
+const typeStart = utf8('{"resourceType":');
+const [matchMode, includeMode] = [utf8('{"mode":"match"}'), utf8('{"mode":"include"}')];
+// R4's longest name of a type has 33 letters
+const typeBytesMax = 40;
+const noBytes: Uint8Array = new Uint8Array();
+const { scanner } = cutter;
+
+/**
+ * Cuts the entries of a searchset, each by the cutter of its type. `undefined`: the entry is left to the plain
+ * engine, which also decides every refusal.
+ */
+export class EntryCutter {
+  readonly #context: CutContext;
+  readonly #cutterOf: CutterOf;
+  readonly #usual: RowCutter;
+  readonly #isOne: boolean;
+  /** The cutter of the last entry of a different type, and its mode. */
+  #other: RowCutter | undefined;
+  #otherMode: EntryMode = "include";
+  /** The chunk that entries are read from, and the proof that it is loaded. */
+  #chunk = noBytes;
+  #loaded: object | undefined;
+
+  /**
+   * @param usual for the matches that are expected. @param modes `one`: a match and an included resource are
+   * rows alike, by the cutter of a match.
+   */
+  constructor(
+    bases: Bases,
+    refused: Refused,
+    usual: RowCutter,
+    cutterOf: CutterOf,
+    modes: "both" | "one" = "both",
+  ) {
+    this.#context = contextOf(bases, refused);
+    this.#usual = usual;
+    this.#cutterOf = cutterOf;
+    this.#isOne = modes === "one";
+  }
+
+  /** An entry. */
+  entry(bytes: Uint8Array): CutEntry | undefined {
+    try {
+      loadText(this.#context, bytes, true);
+      this.#loaded = undefined;
+      const entry = this.#entry("row");
+      if (!scanner.isAtEnd) throw unusual;
+      return entry;
+    } catch (fault) {
+      if (fault === unusual) return undefined;
+      throw fault;
+    }
+  }
+
+  /** For the entries that begin in this chunk, which is not changed until the next. */
+  begin(chunk: Uint8Array): void {
+    this.#chunk = chunk;
+    this.#loaded = undefined;
+  }
+
+  /** The entry that begins at a position of the chunk. @param part `key`: a match is read without a decision. */
+  entryAt(at: number, part: "row" | "key"): CutEntry | undefined {
+    try {
+      if (!isLoaded(this.#loaded)) this.#loaded = loadText(this.#context, this.#chunk, true);
+      scanner.start(at);
+      return this.#entry(part);
+    } catch (fault) {
+      if (fault === unusual) return undefined;
+      throw fault;
+    }
+  }
+
+  #entry(part: "row" | "key"): CutEntry {
+    scanner.next();
+    const base = scanner.enter();
+    let found: CutEntry | undefined;
+    let by: RowCutter = this.#usual;
+    let cutAs: EntryMode = "match";
+    let mode: EntryMode | undefined;
+    let resourceAt = 0;
+    let resourceEnd = 0;
+    if (scanner.next() !== 0x7d) {
+      for (;;) {
+        const hash = scanner.key(base);
+        const valueAt = scanner.at;
+        // another name may have the hash of one of these
+        if (hash === resourceHash && !scanner.isKey(resourceName)) throw unusual;
+        if (hash === searchHash && !scanner.isKey(searchName)) throw unusual;
+        if (hash === resourceHash) {
+          by = this.#cutterHere(mode);
+          cutAs = by === this.#usual ? "match" : this.#otherMode;
+          resourceAt = valueAt;
+          found = cutAs === "match" && part === "key" ? by.key() : by.row();
+          resourceEnd = scanner.at;
+        } else if (hash === searchHash) mode = this.#passMode(valueAt);
+        else scanner.skipValue();
+        if (scanner.next() === 0x7d) break;
+        scanner.pass(0x2c);
+        scanner.next();
+      }
+    }
+    if (found === undefined) throw unusual;
+    if ((mode ?? "match") !== cutAs) {
+      // Its mode stands behind the resource, and is not the mode that its type let expect: cut again.
+      const { at } = scanner;
+      cutAs = mode ?? "match";
+      by = this.#known(by.type, cutAs);
+      scanner.at = resourceAt;
+      found = cutAs === "match" && part === "key" ? by.key() : by.row();
+      if (scanner.at !== resourceEnd) throw unusual;
+      scanner.at = at;
+    }
+    scanner.leave(base);
+    by.note();
+    found.entryEnd = scanner.at;
+    return found;
+  }
+
+  /** At a resource: the cutter by its type, which mostly comes first; `#otherMode` is that of another cutter. */
+  #cutterHere(mode: EntryMode | undefined): RowCutter {
+    const usual = this.#usual;
+    const from = scanner.at + typeStart.length;
+    if (!scanner.isAt(scanner.at, typeStart))
+      return mode === "include" ? this.#known(usual.type, mode) : usual;
+    if (mode !== "include" && scanner.isAt(from, usual.typeText)) return usual;
+    // Of a further type there are included resources, until the mode says otherwise.
+    const expected = mode ?? (this.#isOne ? "match" : "include");
+    const other = this.#other;
+    if (other !== undefined && this.#otherMode === expected && scanner.isAt(from, other.typeText))
+      return other;
+    return this.#known(this.#typeAt(from), expected);
+  }
+
+  #typeAt(from: number): string {
+    const { bytes } = scanner;
+    let at = from + 1;
+    while (bytes[at] !== 0x22 && at - from < typeBytesMax) at += 1;
+    if (bytes[from] !== 0x22 || bytes[at] !== 0x22) throw unusual;
+    return asciiText(bytes, from + 1, at);
+  }
+
+  #known(type: string, mode: EntryMode): RowCutter {
+    if (mode === "match" && type === this.#usual.type) return this.#usual;
+    const known = isResourceType(type) ? this.#cutterOf(type, mode) : undefined;
+    if (known === undefined) throw unusual;
+    this.#other = known;
+    this.#otherMode = mode;
+    return known;
+  }
+
+  /** At the value of `search`: past it. An entry that is neither match nor included is left to the plain engine. */
+  #passMode(valueAt: number): EntryMode {
+    if (scanner.isAt(valueAt, matchMode)) {
+      scanner.at += matchMode.length;
+      return "match";
+    }
+    if (scanner.isAt(valueAt, includeMode)) {
+      scanner.at += includeMode.length;
+      return this.#isOne ? "match" : "include";
+    }
+    scanner.skipValue();
+    const search = readJson(scanner.bytes.subarray(valueAt, scanner.at));
+    const mode = search.ok && isObject(search.value) ? property(search.value, "mode") : undefined;
+    if (mode !== "match" && mode !== "include") throw unusual;
+    return this.#isOne ? "match" : mode;
+  }
+}
