@@ -3,6 +3,7 @@ import { freePort } from "../support/free-port.ts";
 import { fhirJson, to } from "../support/fhir-parts.ts";
 import type { Handler } from "../support/in-process/network.ts";
 import { lane } from "../support/lane.ts";
+import { startMedplumRouter } from "../support/medplum-router-server.ts";
 import { startNpmServer, type NpmServer } from "../support/npm-fhir-server.ts";
 import type { Seen } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
@@ -46,90 +47,142 @@ const world = [
   observation("o3", "ben", "a", "2026-03-01"),
 ];
 
-describe.runIf(lane === "long")("a FHIR server that npm brings", () => {
-  let server: NpmServer;
-  const atServer = async (method: string, path: string, resource?: object) => {
-    const body = resource === undefined ? null : JSON.stringify(resource);
-    return fetch(`${server.url}/${path}`, { method, body, headers: fhirJson });
-  };
-  beforeAll(async () => {
-    server = await startNpmServer(await freePort());
-    for (const row of world) await atServer("PUT", `${row.resourceType}/${row.id}`, row);
-  }, 600_000);
-  afterAll(() => server.close(), 60_000);
+const evaluated = { Patient: ["_id", "name"], Observation: ["_id", "code", "date", "subject", "patient"] };
+const interactions = ["create", "delete", "read", "search-type", "update", "vread"];
 
-  /** The server at the address that the registry knows; it names itself by its own. */
-  const forwarding: Handler = async (request) => {
-    const body = request.method === "GET" ? null : await request.arrayBuffer();
-    return fetch(request.url.replace(worlds.originBase, server.url), {
-      method: request.method,
-      headers: request.headers,
-      body,
-      redirect: "manual",
-    });
-  };
-  async function ask(path: string, sending: object = {}): Promise<Seen> {
-    const { host } = new URL(server.url);
-    const capabilities = {
-      updateAsCreate: true,
+/** A server, and the members of its entry as `phylax origin probe --allow-writes` prints them. */
+interface Tried {
+  readonly name: string;
+  readonly start: (port: number) => Promise<NpmServer>;
+  readonly searches: Readonly<Record<"Patient" | "Observation", readonly string[]>>;
+  readonly updates: boolean;
+  readonly members: object;
+}
+const nothing = { Patient: [], Observation: [] };
+const tried: readonly Tried[] = [
+  {
+    name: "node-fhir-server-core",
+    start: (port) => startNpmServer("node-fhir-server-core", port),
+    searches: nothing,
+    updates: false,
+    members: { updateAsCreate: true, honoursIfMatchOnUpdate: false, searchByPost: false, everything: "none" },
+  },
+  {
+    name: "FHIR Works on AWS",
+    start: (port) => startNpmServer("fhir-works-on-aws", port),
+    searches: nothing,
+    updates: false,
+    members: {
       honoursIfMatchOnUpdate: false,
+      honoursIfNoneExist: false,
       searchByPost: false,
       everything: "none",
-      types: Object.fromEntries(
-        ["Patient", "Observation"].map((type) => [
-          type,
-          { interactions: ["create", "delete", "read", "search-type", "update", "vread"], search: [] },
-        ]),
-      ),
-    };
-    const registry = {
-      origins: [
-        {
-          name: "main",
-          url: worlds.originBase,
-          alsoKnownAs: [server.url, `http://localhost:${host.split(":")[1]}/4_0_1`],
-          credentials: { kind: "none" },
-          capabilities,
-          acceptsSearchInUrl: true,
-        },
-      ],
-    };
-    const asking = { origin: forwarding, registry };
-    const { one } = await worlds.compare(asking, asking, [
-      { by: await worlds.by("system"), path, ...sending },
-    ]);
-    const [seen] = one;
-    if (seen === undefined) throw new Error("there was a question");
-    return seen;
-  }
-  const idsOf = ({ body }: Seen): readonly string[] => {
-    const { entry = [] } = JSON.parse(body.toString("utf8")) as { entry?: { resource: { id: string } }[] };
-    return entry.map(({ resource }) => resource.id).toSorted();
-  };
+    },
+  },
+  {
+    name: "Medplum's router",
+    start: startMedplumRouter,
+    searches: evaluated,
+    updates: true,
+    members: {
+      updateAsCreate: true,
+      honoursIfMatchOnUpdate: true,
+      honoursIfNoneExist: true,
+      searchByPost: true,
+      everything: "none",
+    },
+  },
+];
 
-  test("ignores each criterion, and through Phylax only rows that match leave", async ({ expect }) => {
-    const direct: { entry: object[] } = await (await atServer("GET", "Observation?code=b")).json();
-    expect(direct.entry, "the server itself ignores the code").toHaveLength(3);
-    for (const [path, ids] of [
-      ["Observation?code=urn:s%7Ca", ["o1", "o3"]],
-      ["Observation?patient=Patient/ann&date=ge2026-01-15", ["o2"]],
-      ["Patient?name=nagy", ["ben"]],
-      ["Observation?patient.name=okafor", ["o1", "o2"]],
-      ["Patient/ann/$everything", ["ann", "o1", "o2"]],
-    ] as const)
-      expect(idsOf(await ask(path)), path).toEqual(ids);
-    const read = await ask("Observation/o1");
-    expect(JSON.parse(read.body.toString("utf8"))).toMatchObject(world[2] ?? {});
-    expect(read.body.toString("utf8")).not.toContain(server.url);
-  });
+describe.runIf(lane === "long").each(tried)(
+  "$name, a FHIR server that npm brings",
+  ({ start, searches, updates, members }) => {
+    let server: NpmServer;
+    const atServer = async (method: string, path: string, resource?: object) => {
+      const body = resource === undefined ? null : JSON.stringify(resource);
+      return fetch(`${server.url}/${path}`, { method, body, headers: fhirJson });
+    };
+    beforeAll(async () => {
+      server = await start(await freePort());
+      for (const row of world) await atServer("PUT", `${row.resourceType}/${row.id}`, row);
+    }, 600_000);
+    afterAll(() => server.close(), 60_000);
 
-  test("takes a create, whose answer has the id of its Location, and no delete", async ({ expect }) => {
-    const { id: _id, ...body } = observation("", "ann", "c", "2026-04-01");
-    const sending = { method: "POST", headers: fhirJson, body: JSON.stringify(body) };
-    const created = await ask("Observation", sending);
-    expect(created.status).toBe(201);
-    const id = /\/Observation\/(?<id>[^/]+)/u.exec(created.headers["location"] ?? "")?.groups?.["id"] ?? "";
-    expect(await (await atServer("GET", `Observation/${id}`)).json()).toMatchObject(body);
-    expect((await ask("Observation/o3", { method: "DELETE" })).status).toBe(403);
-  });
-});
+    /** The server at the address that the registry knows; it names itself by its own. */
+    const forwarding: Handler = async (request) => {
+      const body = request.method === "GET" ? null : await request.arrayBuffer();
+      return fetch(request.url.replace(worlds.originBase, server.url), {
+        method: request.method,
+        headers: request.headers,
+        body,
+        redirect: "manual",
+      });
+    };
+    async function ask(path: string, sending: object = {}): Promise<Seen> {
+      const { host } = new URL(server.url);
+      const capabilities = {
+        ...members,
+        types: Object.fromEntries(
+          Object.entries(searches).map(([type, search]) => [type, { interactions, search }]),
+        ),
+      };
+      const registry = {
+        origins: [
+          {
+            name: "main",
+            url: worlds.originBase,
+            alsoKnownAs: [server.url, server.url.replace(host, `localhost:${host.split(":")[1]}`)],
+            credentials: { kind: "none" },
+            capabilities,
+            acceptsSearchInUrl: true,
+          },
+        ],
+      };
+      const asking = { origin: forwarding, registry };
+      const { one } = await worlds.compare(asking, asking, [
+        { by: await worlds.by("system"), path, ...sending },
+      ]);
+      const [seen] = one;
+      if (seen === undefined) throw new Error("there was a question");
+      return seen;
+    }
+    const idsOf = ({ body }: Seen): readonly string[] => {
+      const { entry = [] } = JSON.parse(body.toString("utf8")) as { entry?: { resource: { id: string } }[] };
+      return entry.map(({ resource }) => resource.id).toSorted();
+    };
+
+    test("whatever it evaluates, through Phylax only rows that match leave", async ({ expect }) => {
+      const direct: { entry: object[] } = await (await atServer("GET", "Observation?code=b")).json();
+      expect(direct.entry, "a server without the parameter ignores the code").toHaveLength(updates ? 1 : 3);
+      for (const [path, ids] of [
+        ["Observation?code=urn:s%7Ca", ["o1", "o3"]],
+        ["Observation?patient=Patient/ann&date=ge2026-01-15", ["o2"]],
+        ["Patient?name=nagy", ["ben"]],
+        ["Observation?patient.name=okafor", ["o1", "o2"]],
+        ["Patient/ann/$everything", ["ann", "o1", "o2"]],
+      ] as const)
+        expect(idsOf(await ask(path)), path).toEqual(ids);
+      const read = await ask("Observation/o1");
+      expect(JSON.parse(read.body.toString("utf8"))).toMatchObject(world[2] ?? {});
+      expect(read.body.toString("utf8")).not.toContain(server.url);
+    });
+
+    test("takes a create, whose answer has the id of its Location, an update if it honours If-Match, and no delete", async ({
+      expect,
+    }) => {
+      const { id: _id, ...body } = observation("", "ann", "c", "2026-04-01");
+      const sending = { method: "POST", headers: fhirJson, body: JSON.stringify(body) };
+      const created = await ask("Observation", sending);
+      expect(created.status).toBe(201);
+      const id = /\/Observation\/(?<id>[^/]+)/u.exec(created.headers["location"] ?? "")?.groups?.["id"] ?? "";
+      expect(await (await atServer("GET", `Observation/${id}`)).json()).toMatchObject(body);
+      // An update without a lease needs a server that honours If-Match.
+      const amended = JSON.stringify({ ...observation("o2", "ann", "b", "2026-02-01"), status: "amended" });
+      const updated = await ask("Observation/o2", { method: "PUT", headers: fhirJson, body: amended });
+      expect(updated.status).toBe(updates ? 200 : 422);
+      const now = await (await atServer("GET", "Observation/o2")).json();
+      expect(now).toMatchObject({ status: updates ? "amended" : "final" });
+      expect((await ask("Observation/o3", { method: "DELETE" })).status).toBe(403);
+    });
+  },
+);
