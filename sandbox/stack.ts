@@ -325,7 +325,13 @@ function settings(
         MTLS_URL: mtls,
         ...shards,
         ...places,
-        ACCOUNTING: JSON.stringify(accountingFacts),
+        ACCOUNTING: JSON.stringify({
+          ...accountingFacts,
+          ledger: {
+            url: `http://127.0.0.1:${ledgerPort}`,
+            key: rootKey({ ledgerName, checkpointKey: keys.checkpoint }),
+          },
+        }),
       },
       serviceBindings,
       secrets: {

@@ -2,7 +2,7 @@ import { Misuse } from "../misuse.ts";
 import { countsText, nextPage, sumsSentence } from "#audit/accounting/compose";
 import type { AccountingLine } from "#audit/accounting/line";
 import { english } from "#audit/accounting/page/english";
-import { shownFacts } from "#audit/accounting/page/shown";
+import { isShownAsProven } from "#audit/accounting/page/shown";
 import { isZone } from "#kernel/wall-time";
 
 /**
@@ -115,25 +115,17 @@ function inPage(page: string): Read {
   const lines = matches.map((match, at) => ({
     shown: plain(rows[at]?.replace(match?.["proof"] ?? "", "") ?? ""),
     tells: (says: AccountingLine) => {
-      const { when, why, what } = shownFacts(says, zone, english);
-      const exact = [
-        new Date(says.at).toISOString(),
-        says.recipient,
-        says.purposes.join(" "),
-        countsText(says),
-      ];
-      const facts = plain(match?.["facts"] ?? "");
-      const isExact = exact.every((fact) => facts.includes(`<dd>${fact}</dd>`));
-      return (
-        isExact && [when, why, what].every((fact, n) => plain(match?.[factNames[n] ?? ""] ?? "") === fact)
+      const cell = (name: string) => plain(match?.[name] ?? "");
+      const details = [...(match?.["facts"] ?? "").matchAll(/<dd>([^<]*)<\/dd>/gu)].map(([, fact = ""]) =>
+        plain(fact),
       );
+      const shown = { when: cell("when"), why: cell("why"), what: cell("what"), details };
+      return isShownAsProven(shown, says, zone, english);
     },
     proof: match?.["proof"],
   }));
   return { lines, isFollowed: page.includes('<link rel="next" href="') };
 }
-
-const factNames = ["when", "why", "what"] as const;
 
 /** Text of the page without its entities. */
 const plain = (html: string): string =>

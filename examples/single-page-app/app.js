@@ -1,7 +1,7 @@
 // A single-page SMART app: authorization code with PKCE (RFC 7636), and tokens bound to a key of the browser (DPoP, RFC 9449).
 // `browser` is the window: its location, sessionStorage and fetch.
 
-const scope = "openid fhirUser launch/patient patient/*.rs";
+const scope = "openid fhirUser launch/patient patient/*.rs"; // with AuditEvent, for the accounting
 const text = new TextEncoder();
 const base64url = (bytes) =>
   btoa(String.fromCharCode(...new Uint8Array(bytes)))
@@ -11,7 +11,10 @@ const base64url = (bytes) =>
 const sha256 = async (value) => base64url(await crypto.subtle.digest("SHA-256", text.encode(value)));
 const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 
-/** Returns the patient's record, or nothing when the browser leaves to sign in. */
+/**
+ * Returns the patient's record, and a function that gets the accounting of disclosures as a page; or nothing when
+ * the browser leaves to sign in.
+ */
 export async function start(settings, browser) {
   const { location, sessionStorage } = browser;
   const metadata = await (await browser.fetch(`${settings.issuer}/.well-known/openid-configuration`)).json();
@@ -32,13 +35,20 @@ export async function start(settings, browser) {
     code_verifier: begun.verifier,
     redirect_uri: redirect,
   });
-  const record = await send(session, `${settings.fhir}/Patient/${tokens.patient}`, {
-    headers: { authorization: `DPoP ${tokens.access_token}`, accept: "application/fhir+json" },
-    token: tokens.access_token,
-  });
-  const body = await record.json();
-  if (record.status !== 200) throw new Error(body.issue[0].details.text); // it says what to do next
-  return body;
+  const get = async (path) => {
+    const answer = await send(session, `${settings.fhir}/${path}`, {
+      headers: { authorization: `DPoP ${tokens.access_token}`, accept: "application/fhir+json" },
+      token: tokens.access_token,
+    });
+    if (answer.status === 200) return answer;
+    throw new Error((await answer.json()).issue[0].details.text); // it says what to do next
+  };
+  const zone = encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone);
+  return {
+    patient: await (await get(`Patient/${tokens.patient}`)).json(),
+    accounting: async () =>
+      (await get(`Patient/${tokens.patient}/$disclosures?all=true&_format=html&zone=${zone}`)).text(),
+  };
 }
 
 async function signIn({ clientId, fhir }, { authorization_endpoint: at }, redirect, browser) {

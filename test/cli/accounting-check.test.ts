@@ -45,13 +45,14 @@ const facts = {
   recipients: { "public-health": { name: "Department, of\nHealth" } },
   agreements: {},
   entity: undefined,
+  ledger: undefined,
   zone: "UTC",
   protocols: [],
 };
 const pageOf = (accounting: Accounting) =>
   accountingPage(
     accounting,
-    { person: undefined, maker: undefined, at: 0, zone: "America/New_York" },
+    { person: undefined, maker: undefined, ledger: undefined, at: 0, zone: "America/New_York" },
     english,
   );
 const period = { patient: "Patient/amara", isWhole: true, from: "2020-11-26", to: "2026-11-26", all: true };

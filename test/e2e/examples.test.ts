@@ -90,6 +90,11 @@ class Page {
   }
 }
 
+interface SignedInApp {
+  readonly patient: unknown;
+  readonly accounting: () => Promise<string>;
+}
+
 test("a single-page app: a patient signs in and reads the own record, by CORS and a key in the browser", async ({
   expect,
 }) => {
@@ -104,7 +109,8 @@ test("a single-page app: a patient signs in and reads the own record, by CORS an
   const settings = { issuer: issuer.iss, fhir: phylax.dev.fhir, clientId: "single-page-app" };
   const window = new Page();
   const app = join(root, "examples/single-page-app/app.js");
-  const { start }: { start: (settings: object, window: Page) => Promise<unknown> } = await import(app);
+  const { start }: { start: (settings: object, window: Page) => Promise<SignedInApp | undefined> } =
+    await import(app);
   expect(await start(settings, window)).toBeUndefined();
   const browser = new Browser(phylax.dev);
   const consent = await browser.submit(await browser.open(new URL(window.location.href)), typed(user));
@@ -112,7 +118,9 @@ test("a single-page app: a patient signs in and reads the own record, by CORS an
   expect(window.location.href).toMatch(/^http:\/\/127\.0\.0\.1:4173\/callback\?/u);
 
   const back = window.location.href;
-  expect(await start(settings, window)).toMatchObject({ resourceType: "Patient", id: user.patient });
+  const signedIn = await start(settings, window);
+  expect(signedIn?.patient).toMatchObject({ resourceType: "Patient", id: user.patient });
+  expect(await signedIn?.accounting()).toContain("<h1>Accounting of disclosures</h1>");
   window.location.href = back;
   await expect(start(settings, window)).rejects.toThrow("another sign-in"); // the code came a second time
 });

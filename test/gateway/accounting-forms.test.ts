@@ -43,7 +43,7 @@ const period = {
   isFirst: true,
   next: undefined,
 };
-const pageFacts: PageFacts = { person: undefined, maker: undefined, at, zone: "UTC" };
+const pageFacts: PageFacts = { person: undefined, maker: undefined, ledger: undefined, at, zone: "UTC" };
 const pageOf = (accounting: Accounting, facts: Partial<PageFacts> = {}) =>
   accountingPage(accounting, { ...pageFacts, ...facts }, english);
 const hostile = '=HYPERLINK("https://x","<script>alert(1)</script>")';

@@ -9,9 +9,19 @@ export interface AccountingFacts {
   readonly agreements: ExcludedAgreements;
   /** The entity that makes the accountings; undefined if the operator did not state it. */
   readonly entity: { readonly name: string; readonly contact?: string | undefined } | undefined;
+  /** Where the ledger is public, and the key of its root log: a page can then check itself in the browser. */
+  readonly ledger: PublicLedger | undefined;
   /** The IANA time zone of a page for a request that names none. */
   readonly zone: string;
   readonly protocols: readonly ResearchProtocol[];
+}
+
+/** The ledger as its readers know it. */
+export interface PublicLedger {
+  /** `https://host` without a trailing slash. */
+  readonly url: string;
+  /** The verifier key of the root log (C2SP signed-note): it covers every log. */
+  readonly key: string;
 }
 
 /**

@@ -112,8 +112,8 @@ export async function account(
   // only the page says whose it is: the other forms are for programs, which know the record
   const person =
     asked.format === "html" ? await personShown(grant.patient(asked.id), scene.origin, links) : undefined;
-  const { entity: maker, zone } = ports.accounting;
-  const page = { person, maker, at, zone: asked.zone ?? zone };
+  const { entity: maker, zone, ledger } = ports.accounting;
+  const page = { person, maker, ledger, at, zone: asked.zone ?? zone };
   const { text, headers } = written(accounting, page, { ...scene, self: `${base}/${path}?${question}` });
   // A single bundle, whatever the number of lines: a count would be in the next accounting, and tell an
   // individual how many lines an officer saw.
@@ -213,7 +213,7 @@ function written(
         text: accountingPage(accounting, page, english),
         headers: {
           "content-type": "text/html; charset=utf-8",
-          "content-security-policy": pagePolicy,
+          "content-security-policy": pagePolicy(page),
           "referrer-policy": "no-referrer",
         },
       };

@@ -2,6 +2,7 @@ import * as z from "zod";
 import type { AccountingFacts } from "#audit/accounting/facts";
 import { exclusions, type ExclusionClause } from "#audit/accounting/exclusions";
 import { isZone } from "#kernel/wall-time";
+import { parseVerifierKey } from "#ledger/tlog/signed-note";
 import { ConfigError } from "./config-error.ts";
 
 const key = "ACCOUNTING";
@@ -12,6 +13,14 @@ const facts = z.strictObject({
   recipients: z.record(z.string(), z.strictObject({ name: text, address: text.optional() })).default({}),
   agreements: z.record(z.string(), clause).default({}),
   entity: z.strictObject({ name: text, contact: text.optional() }).optional(),
+  ledger: z
+    .strictObject({
+      url: z
+        .url({ protocol: /^https?$/u, hostname: /^[a-z0-9.-]+$/u })
+        .refine((url) => URL.parse(url)?.origin === url),
+      key: z.string().refine((key) => parseVerifierKey(key).ok),
+    })
+    .optional(),
   zone: z.string().refine(isZone).default("UTC"),
   protocols: z
     .array(
@@ -37,8 +46,8 @@ const facts = z.strictObject({
  */
 export function accountingConfig(value: string): AccountingFacts {
   try {
-    const { entity, ...known } = facts.parse(value === "" ? {} : JSON.parse(value));
-    return { ...known, entity };
+    const { entity, ledger, ...known } = facts.parse(value === "" ? {} : JSON.parse(value));
+    return { ...known, entity, ledger };
   } catch {
     throw new ConfigError(key, "JSON as docs/accounting.md describes it");
   }

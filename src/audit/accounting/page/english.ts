@@ -134,7 +134,23 @@ export const english: PageTexts = {
     ],
   },
   check: {
-    title: "Check it yourself",
+    inBrowser: {
+      title: "Check this page here",
+      sentences: (key) => [
+        "The button checks each proof in this browser. Nothing is sent.",
+        `The check uses this public key of the ledger. Compare it with the key that the organization publishes: ${key}`,
+      ],
+      button: "Check every line",
+      proven: "Proven",
+      wrong: "Not what the ledger says",
+      unproven: "No proof yet",
+      allProven: (count) =>
+        `All ${count} lines are proven: each was on record, in these words, when the ledger was signed.`,
+      someWrong: (count) =>
+        `${count} lines do not show what the ledger says. Keep this page and ask the organization, or a regulator.`,
+      someUnproven: (count) => `${count} lines have no proof yet. Ask for this page again in a moment.`,
+    },
+    title: "Check it without this organization",
     sentences: [
       "Save this page. Then run “phylax accounting check FILE --keys KEYS” on your own computer, with the ledger's public keys. The check needs no network and does not trust this organization.",
     ],

@@ -1,16 +1,28 @@
 import { countsText, type Accounting, type AccountingEntry } from "#audit/accounting/compose";
+import type { PublicLedger } from "#audit/accounting/facts";
 import { utf8 } from "#kernel/encoded";
 import { toBase64 } from "#ledger/bytes/base64";
 import { sha256 } from "#ledger/bytes/hash";
+import { checkScript } from "./check-script.gen.ts";
 import { countsInWords, shownFacts } from "./shown.ts";
 import { pageStyle } from "./style.ts";
 import { wallTime } from "#kernel/wall-time";
 import type { PageTexts } from "./texts.ts";
 
-/** Permits no script, resource, frame or form: only the style in the page, by its hash. */
-export const pagePolicy =
+/**
+ * Permits no resource, frame or form: only the style in the page, by its hash, and the script that checks the
+ * page, by its address, where the operator named the public ledger.
+ */
+export const pagePolicy = (facts: Pick<PageFacts, "ledger">): string =>
+  `${contentPolicy(facts)}; frame-ancestors 'none'`;
+
+/** The part that also holds in a saved page, which has no header. */
+const contentPolicy = ({ ledger }: Pick<PageFacts, "ledger">): string =>
   `default-src 'none'; style-src 'sha256-${toBase64(sha256(utf8(pageStyle)))}'; ` +
-  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+  (ledger === undefined ? "" : `script-src ${scriptUrl(ledger)}; `) +
+  "base-uri 'none'; form-action 'none'";
+
+const scriptUrl = ({ url }: PublicLedger): string => `${url}/${checkScript.path}`;
 
 /** Facts of the page that are not in the accounting. */
 export interface PageFacts {
@@ -18,6 +30,7 @@ export interface PageFacts {
   readonly person: { readonly name: string | undefined; readonly birthDate: string | undefined } | undefined;
   /** The entity that makes the accounting. */
   readonly maker: { readonly name: string; readonly contact?: string | undefined } | undefined;
+  readonly ledger: PublicLedger | undefined;
   /** ms since 1970: when the page is made. */
   readonly at: number;
   /** An IANA time zone: the page writes times as clocks there show them. */
@@ -29,14 +42,24 @@ export function accountingPage(accounting: Accounting, facts: PageFacts, texts: 
   const next = accounting.next === undefined ? "" : `<link rel="next" href="${escape(accounting.next)}">`;
   return (
     `<!doctype html><html lang="${texts.language}"><head><meta charset="utf-8">` +
-    `<meta name="viewport" content="width=device-width,initial-scale=1">${next}` +
-    `<title>${escape(texts.title)}</title><style>${pageStyle}</style></head>` +
-    `<body><main data-accounting-page data-zone="${escape(facts.zone)}">` +
+    `<meta name="viewport" content="width=device-width,initial-scale=1">` +
+    `<meta http-equiv="content-security-policy" content="${escape(contentPolicy(facts))}">${next}` +
+    `<title>${escape(texts.title)}</title><style>${pageStyle}</style>${script(accounting, facts)}</head>` +
+    `<body><main data-accounting-page data-zone="${escape(facts.zone)}"${rootKey(facts)}>` +
     `<h1>${escape(texts.title)}</h1><p>${escape(texts.lead)}</p>` +
     `${about(accounting, facts, texts)}${notes(accounting, texts)}${table(accounting, facts.zone, texts)}` +
-    `${explanations(accounting, texts)}</main></body></html>`
+    `${explanations(accounting, facts, texts)}</main></body></html>`
   );
 }
+
+/** Without the script the page reads the same. `integrity`: the ledger's host cannot change what it does. */
+const script = ({ summed }: Accounting, { ledger }: PageFacts): string =>
+  ledger === undefined || summed
+    ? ""
+    : `<script type="module" src="${escape(scriptUrl(ledger))}" integrity="${checkScript.integrity}" crossorigin="anonymous"></script>`;
+
+const rootKey = ({ ledger }: PageFacts): string =>
+  ledger === undefined ? "" : ` data-root-key="${escape(ledger.key)}"`;
 
 /** Whose accounting it is, for what time, and who made it when. */
 function about(accounting: Accounting, { person, maker, at, zone }: PageFacts, texts: PageTexts): string {
@@ -157,11 +180,18 @@ function details(line: AccountingEntry, summed: boolean, texts: PageTexts): stri
   return `<details><summary>${escape(words.open)}</summary><dl>${facts}${proofFact}</dl></details>`;
 }
 
-function explanations({ summed }: Accounting, { proofs, check }: PageTexts): string {
+function explanations({ summed }: Accounting, { ledger }: PageFacts, { proofs, check }: PageTexts): string {
   if (summed) return "";
-  return [proofs, check]
-    .map(({ title, sentences }) => `<h2>${escape(title)}</h2>${sentences.map(paragraph).join("")}`)
-    .join("");
+  const inBrowser =
+    ledger === undefined
+      ? ""
+      : `<section data-check><h2>${escape(check.inBrowser.title)}</h2>${check.inBrowser.sentences(ledger.key).map(paragraph).join("")}</section>`;
+  return (
+    inBrowser +
+    [proofs, check]
+      .map(({ title, sentences }) => `<h2>${escape(title)}</h2>${sentences.map(paragraph).join("")}`)
+      .join("")
+  );
 }
 
 /** A day of FHIR in words; undefined for a text that is not a whole day. */

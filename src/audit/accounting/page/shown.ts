@@ -1,3 +1,4 @@
+import { countsText } from "#audit/accounting/compose";
 import type { AccountingLine } from "#audit/accounting/line";
 import { wallTime } from "#kernel/wall-time";
 import type { PageTexts } from "./texts.ts";
@@ -20,3 +21,26 @@ export const countsInWords = ({ counts }: Pick<AccountingLine, "counts">, texts:
   Object.entries(counts)
     .map(([kind, count]) => texts.counted(kind, count))
     .join("; ") || texts.noCounts;
+
+/** What a row of the page shows of the facts that its proof covers. */
+export interface ShownRow extends ShownFacts {
+  /** The texts of the folded part. */
+  readonly details: readonly string[];
+}
+
+/** Answers whether a row shows what its proven line says: nothing more, less or different. */
+export function isShownAsProven(
+  row: ShownRow,
+  says: AccountingLine,
+  zone: string,
+  texts: PageTexts,
+): boolean {
+  const { when, why, what } = shownFacts(says, zone, texts);
+  const exact = [new Date(says.at).toISOString(), says.recipient, says.purposes.join(" "), countsText(says)];
+  return (
+    row.when === when &&
+    row.why === why &&
+    row.what === what &&
+    exact.every((fact) => row.details.includes(fact))
+  );
+}

@@ -56,6 +56,21 @@ export interface PageTexts {
     Record<"all" | "requiredOnly" | "first" | "further" | "summed" | "links" | "suspensions", string>
   >;
   readonly proofs: { readonly title: string; readonly sentences: readonly string[] };
-  readonly check: { readonly title: string; readonly sentences: readonly string[] };
+  readonly check: {
+    readonly title: string;
+    readonly sentences: readonly string[];
+    /** The check by the page's own script. */
+    readonly inBrowser: {
+      readonly title: string;
+      readonly sentences: (key: string) => readonly string[];
+      readonly button: string;
+      readonly proven: string;
+      readonly wrong: string;
+      readonly unproven: string;
+      readonly allProven: (count: number) => string;
+      readonly someWrong: (count: number) => string;
+      readonly someUnproven: (count: number) => string;
+    };
+  };
   readonly research: string;
 }

@@ -1,0 +1,79 @@
+import { english } from "#audit/accounting/page/english";
+import { isShownAsProven } from "#audit/accounting/page/shown";
+import { checkLine, readLineProof } from "#audit/accounting/proof";
+import { parseLogName } from "#ledger/log-name";
+import { siblingOf } from "#ledger/root-log";
+import { parseVerifierKey, type Verifier } from "#ledger/tlog/signed-note";
+import { isZone } from "#kernel/wall-time";
+import { settled } from "#console/browser/web-crypto";
+
+/*
+ * The script of the accounting's page: it checks each line against its proof, as `phylax accounting check` does,
+ * and says so beside the line. It sends nothing and reads nothing but the page.
+ */
+
+type Verdict = "proven" | "wrong" | "unproven";
+const texts = english.check.inBrowser;
+
+const main = document.querySelector("main[data-accounting-page]");
+const section = main?.querySelector("section[data-check]");
+if (main !== null && section !== undefined && section !== null) addButton(main, section);
+
+/** A page that was saved after its script ran has the button already: without its listener. */
+function addButton(page: PageElement, place: PageElement): void {
+  const button = place.querySelector("button") ?? document.createElement("button");
+  const summary = place.querySelector("[role=status]") ?? document.createElement("p");
+  button.setAttribute("type", "button");
+  button.textContent = texts.button;
+  summary.setAttribute("role", "status");
+  summary.textContent = "";
+  button.addEventListener("click", () => {
+    void check(page).then((sentence) => {
+      summary.textContent = sentence;
+    });
+  });
+  place.append(button, summary);
+}
+
+/** Marks each row; returns the sentence about all of them. */
+async function check(page: PageElement): Promise<string> {
+  const root = parseVerifierKey(page.getAttribute("data-root-key") ?? "");
+  const zone = page.getAttribute("data-zone") ?? "";
+  const verdicts: Verdict[] = [];
+  for (const row of page.querySelectorAll("tbody tr")) {
+    const verdict =
+      root.ok && isZone(zone) ? await settled(() => verdictOf(row, zone, root.value)) : "wrong";
+    mark(row, verdict);
+    verdicts.push(verdict);
+  }
+  const count = (verdict: Verdict) => verdicts.filter((each) => each === verdict).length;
+  page.setAttribute("data-checked", count("wrong") > 0 ? "wrong" : "proven");
+  if (count("wrong") > 0) return texts.someWrong(count("wrong"));
+  return count("unproven") > 0 ? texts.someUnproven(count("unproven")) : texts.allProven(count("proven"));
+}
+
+function verdictOf(row: PageElement, zone: string, root: Verifier): Verdict {
+  const encoded = row.querySelector("details code")?.textContent;
+  if (encoded === undefined || encoded === null) return "unproven";
+  const proof = readLineProof(new TextDecoder().decode(Buffer.from(encoded, "base64")));
+  if (!proof.ok || parseLogName(proof.value.log) === undefined) return "wrong";
+  const checked = checkLine(proof.value, siblingOf(root, proof.value.log));
+  if (!checked.ok) return "wrong";
+  const cells = [...row.querySelectorAll("td")].map((cell) => cell.textContent ?? "");
+  const shown = {
+    when: row.querySelector("time")?.textContent ?? "",
+    why: cells[1] ?? "",
+    what: cells[2] ?? "",
+    details: [...row.querySelectorAll("dd")].map((detail) => detail.textContent ?? ""),
+  };
+  return isShownAsProven(shown, checked.value.says, zone, english) ? "proven" : "wrong";
+}
+
+/** The verdict stands below the time, in words: a colour alone says nothing to many readers. */
+function mark(row: PageElement, verdict: Verdict): void {
+  const known = row.querySelector("th [data-verdict]");
+  const said = known ?? document.createElement("span");
+  said.setAttribute("data-verdict", verdict);
+  said.textContent = texts[verdict];
+  if (known === null) row.querySelector("th")?.append(said);
+}

@@ -1,0 +1,106 @@
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, test } from "vitest";
+import { accessibilityFaults, chromiumPath, startChromium } from "../support/chromium.ts";
+import { typed } from "../support/patient-web.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+const root = join(import.meta.dirname, "../..");
+const example = (name: string) => join(root, "examples/single-page-app", name);
+const run = promisify(execFile);
+let phylax: TestStack;
+let browser: Browser;
+let server: ChildProcess;
+let page: Page;
+
+beforeAll(async () => {
+  if (chromiumPath === undefined) return;
+  phylax = await startTestStack();
+  const dev = join(phylax.state, "dev.json");
+  const file = join(phylax.state, "single-page-app.json");
+  writeFileSync(file, (await run(process.execPath, [example("registry.mjs"), dev])).stdout);
+  const apply = ["registry", "apply", file, "--operator", "registrar", "--state", phylax.state];
+  await run(process.execPath, [join(root, "cli/phylax.mjs"), ...apply], { cwd: root });
+  for (const who of ["public-health", "telehealth"]) {
+    const { status, text } = await phylax.ask(who, "Immunization?patient=amara-okafor");
+    if (status !== 200) throw new Error(text);
+  }
+  server = spawn(process.execPath, [example("serve.mjs"), dev], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(server.stdout ?? server, "data");
+  browser = await startChromium();
+  page = await openAccounting();
+}, 180_000);
+afterAll(async () => {
+  await browser?.close();
+  server?.kill();
+  await phylax?.close();
+});
+
+/** Signs in at the app as the first patient, and opens the accounting as a person does. */
+async function openAccounting(): Promise<Page> {
+  const [user] = phylax.dev.users;
+  if (user === undefined) throw new Error("no user");
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, timezoneId: "America/Chicago" });
+  const opened = await context.newPage();
+  await opened.goto("http://127.0.0.1:4173/");
+  const { login, password } = typed(user);
+  await opened.getByLabel("Login").fill(login);
+  await opened.getByLabel("Password").fill(password);
+  await opened.getByRole("button", { name: "Sign in" }).click();
+  await opened.getByRole("button", { name: "Allow" }).click();
+  await opened.getByRole("button", { name: "Who received my records?" }).click();
+  await opened.getByRole("heading", { name: "Accounting of disclosures" }).waitFor();
+  return opened;
+}
+
+const inBrowser = test.skipIf(chromiumPath === undefined);
+
+inBrowser(
+  "a patient reads from the app who received the records, in words and in the own zone",
+  async ({ expect }) => {
+    const text = await page.locator("main").innerText();
+    expect(text).toContain("Amara Ngozi Okafor, born March 12, 1984");
+    expect(text).toContain("Springfield General Hospital");
+    expect(text).toContain("Chicago time");
+    expect(text).toContain("State Department of Health");
+    expect(text).toMatch(/\d+ vaccinations/u);
+    expect(text).not.toMatch(/\d{4}-\d\d-\d\dT|PUBHLTH|all=true/u); // folded
+    expect(await accessibilityFaults(page)).toEqual([]);
+  },
+);
+
+inBrowser("on a phone each line is a card, and nothing is wider than the screen", async ({ expect }) => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  const [wide, shown] = await page.evaluate<[number, number]>(
+    "[document.documentElement.scrollWidth, innerWidth]",
+  );
+  expect(wide).toBeLessThanOrEqual(shown);
+  expect(await accessibilityFaults(page)).toEqual([]);
+  await page.setViewportSize({ width: 1280, height: 900 });
+});
+
+inBrowser("the page checks itself in the browser, and a changed line turns red", async ({ expect }) => {
+  await expect
+    .poll(async () => {
+      // lines without a proof yet get theirs within seconds
+      await page.getByRole("button", { name: "Check every line" }).click();
+      return page.getByRole("status").innerText();
+    })
+    .toMatch(/^(?:All \d+ lines are proven|\d+ lines have no proof yet)/u);
+  const saved = join(phylax.state, "saved.html");
+  const later = await openAccounting();
+  await later.getByRole("button", { name: "Check every line" }).click();
+  expect(await later.getByRole("status").innerText()).toMatch(/^All \d+ lines are proven/u);
+  const html = await later.evaluate<string>("document.documentElement.outerHTML");
+  writeFileSync(saved, html.replace("public health</td>", "treatment</td>"));
+  const changed = await later.context().newPage();
+  await changed.goto(pathToFileURL(saved).href);
+  await changed.getByRole("button", { name: "Check every line" }).click();
+  expect(await changed.getByRole("status").innerText()).toMatch(/^1 lines do not show what the ledger says/u);
+  expect(await changed.locator("[data-verdict=wrong]").count()).toBe(1);
+});
