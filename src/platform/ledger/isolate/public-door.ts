@@ -11,7 +11,7 @@ import type { LedgerPlacement, PlacementVariables } from "#platform/ledger/place
 import { REMOVED } from "#platform/ledger/object/copy/flush";
 import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
-import { checkScript } from "./check-script.gen.ts";
+import { servedCheckScript } from "./check-script.gen.ts";
 import { OpenedLogs } from "./opened-logs.ts";
 import { type ObjectCache, PublicLog, PublicLogCache, TooManyReads } from "./public-log.ts";
 
@@ -55,7 +55,7 @@ export class LedgerDoor {
     if (request.method !== "GET" && request.method !== "HEAD")
       return problem(405, "method-not-allowed", { allow: "GET, HEAD" });
     const { origin, pathname } = new URL(request.url);
-    if (pathname === `/${checkScript.path}`) return scriptAnswer(request.method);
+    if (pathname === `/${servedCheckScript.path}`) return scriptAnswer(request.method);
     const address = readAddress(pathname);
     if (!address.ok) return problem(statusOf(address.error), address.error.replaceAll("_", "-"));
     const caller = { certificate: undefined, address: request.headers.get("cf-connecting-ip") ?? "" };
@@ -166,7 +166,7 @@ function headersOf(address: Address): Record<string, string> {
 
 /** The script of accountings' pages: static, public, and named by its content. */
 const scriptAnswer = (method: string): Response =>
-  new Response(method === "HEAD" ? null : checkScript.text, {
+  new Response(method === "HEAD" ? null : servedCheckScript.text, {
     headers: { ...open, "content-type": "text/javascript; charset=utf-8", "cache-control": forever },
   });
 

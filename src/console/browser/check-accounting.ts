@@ -5,7 +5,7 @@ import { parseLogName } from "#ledger/log-name";
 import { siblingOf } from "#ledger/root-log";
 import { parseVerifierKey, type Verifier } from "#ledger/tlog/signed-note";
 import { isZone } from "#kernel/wall-time";
-import { settled } from "#console/browser/web-crypto";
+import { settled } from "./web-crypto.ts";
 
 /*
  * The script of the accounting's page: it checks each line against its proof, as `phylax accounting check` does,
@@ -41,8 +41,7 @@ async function check(page: PageElement): Promise<string> {
   const zone = page.getAttribute("data-zone") ?? "";
   const verdicts: Verdict[] = [];
   for (const row of page.querySelectorAll("tbody tr")) {
-    const verdict =
-      root.ok && isZone(zone) ? await settled(() => verdictOf(row, zone, root.value)) : "wrong";
+    const verdict = root.ok && isZone(zone) ? await settled(() => verdictOf(row, zone, root.value)) : "wrong";
     mark(row, verdict);
     verdicts.push(verdict);
   }
