@@ -27,11 +27,10 @@ function addButton(page: PageElement, place: PageElement): void {
   button.textContent = texts.button;
   summary.setAttribute("role", "status");
   summary.textContent = "";
-  button.addEventListener("click", () => {
-    void check(page).then((sentence) => {
-      summary.textContent = sentence;
-    });
-  });
+  const say = async () => {
+    summary.textContent = await check(page);
+  };
+  button.addEventListener("click", () => void say());
   place.append(button, summary);
 }
 

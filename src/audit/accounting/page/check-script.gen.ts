@@ -1,5 +1,5 @@
 // Made by scripts/accounting-script.ts from src/console/browser/check-accounting.ts.
 export const checkScript = {
-  "path": "check-accounting-f4aeb97f08b6733d.js",
-  "integrity": "sha384-AmNQjfN+n17eStRkzuQd98+SmDjv67OmT4Hr37BfrDr0Me8iovocvsxr69yyubHP"
+  "path": "check-accounting-a7a6ec3b4133fc32.js",
+  "integrity": "sha384-5MVXr/NRp2g1zRQSJ9E2Mb+C/hLssX0kiAVXypHwbSzy9jGlfzVaT7jxWhA9zigm"
 } as const;

@@ -16,7 +16,7 @@ import type { PageTexts } from "./texts.ts";
 export const pagePolicy = (facts: Pick<PageFacts, "ledger">): string =>
   `${contentPolicy(facts)}; frame-ancestors 'none'`;
 
-/** The part that also holds in a saved page, which has no header. */
+/** The part of the policy that holds in a saved page too: a file has no header. */
 const contentPolicy = ({ ledger }: Pick<PageFacts, "ledger">): string =>
   `default-src 'none'; style-src 'sha256-${toBase64(sha256(utf8(pageStyle)))}'; ` +
   (ledger === undefined ? "" : `script-src ${scriptUrl(ledger)}; `) +
@@ -52,7 +52,7 @@ export function accountingPage(accounting: Accounting, facts: PageFacts, texts: 
   );
 }
 
-/** Without the script the page reads the same. `integrity`: the ledger's host cannot change what it does. */
+/** The page reads the same without the script. `integrity`: the ledger's host cannot change the script. */
 const script = ({ summed }: Accounting, { ledger }: PageFacts): string =>
   ledger === undefined || summed
     ? ""
@@ -61,7 +61,7 @@ const script = ({ summed }: Accounting, { ledger }: PageFacts): string =>
 const rootKey = ({ ledger }: PageFacts): string =>
   ledger === undefined ? "" : ` data-root-key="${escape(ledger.key)}"`;
 
-/** Whose accounting it is, for what time, and who made it when. */
+/** The person, the period, and the maker with the time. */
 function about(accounting: Accounting, { person, maker, at, zone }: PageFacts, texts: PageTexts): string {
   const dateTime = (time: number) => texts.dateTime(wallTime(time, zone));
   // a day of the request is a day, whatever the zone; a time is shown as the zone's clocks show it
@@ -155,13 +155,13 @@ function row(line: AccountingEntry, columns: readonly Column[], zone: string, te
   return `<tr role="row"><th scope="row" role="rowheader"><time datetime="${exact}">${escape(when)}</time></th>${cells}</tr>`;
 }
 
-/** Not folded: the officer must not overlook it. */
+/** The suspension is not folded: the officer must not overlook it. */
 const held = ({ heldUntil }: AccountingEntry, zone: string, texts: PageTexts): string =>
   heldUntil === undefined
     ? ""
     : `<strong>${escape(texts.suspended(texts.dateTime(wallTime(Date.parse(heldUntil), zone))))}</strong>`;
 
-/** What a lawyer, an auditor and the check need: folded, since few readers do. */
+/** The facts for a lawyer, an auditor and the check. They are folded, because few readers need them. */
 function details(line: AccountingEntry, summed: boolean, texts: PageTexts): string {
   const { says, recipient, standing, place, proof } = line;
   const words = texts.details;
