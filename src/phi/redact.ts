@@ -110,7 +110,7 @@ export const shownTarget = ({ elements }: ObjectView): ShownTarget => ({
  * hides of the reference: a text `Patient/id` names that patient, and any other `Type/id` names none, unless a
  * shown `type` or `display` beside it may mean a person.
  */
-export function isSettled(text: string | undefined, { isText, isAlone }: ShownTarget): boolean {
+export function isFinalReference(text: string | undefined, { isText, isAlone }: ShownTarget): boolean {
   const type = isText && text !== undefined ? plainTypeOf(text) : undefined;
   return type !== undefined && (isAlone || type === "Patient");
 }
@@ -311,7 +311,7 @@ class Redaction {
   #mention(reference: JsonObject, view: ObjectView): void {
     const text = textAt(reference, "reference");
     const isWhole = identifiesTarget(view);
-    const isText = !isWhole && text !== undefined && isSettled(text, shownTarget(view));
+    const isText = !isWhole && text !== undefined && isFinalReference(text, shownTarget(view));
     const mention = mentionOf(isText ? { reference: text } : reference, this.#bases);
     const isIdentified = isWhole || isText;
     if (!isIdentified) this.#room += 1;

@@ -1,6 +1,6 @@
 import { textAt, type JsonObject } from "#fhir/json/json";
 import { mentionOf, patientIn, plainTypeOf, type FhirBase } from "#fhir/r4/reference";
-import { isSettled } from "#phi/redact";
+import { isFinalReference } from "#phi/redact";
 import { isSame } from "./words.ts";
 
 /** A reference text whose patient is known. */
@@ -103,7 +103,7 @@ export class Mentions {
 
   mentionRead(reference: JsonObject): void {
     const text = textAt(reference, "reference");
-    const isText = !this.#isWhole && text !== undefined && isSettled(text, this.#shown);
+    const isText = !this.#isWhole && text !== undefined && isFinalReference(text, this.#shown);
     const isIdentified = this.#isWhole || isText;
     if (!isIdentified) this.room += 1;
     const mention = mentionOf(isText ? { reference: text } : reference, this.#bases);
