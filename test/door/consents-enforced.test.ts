@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { eventsOf } from "../support/auditor.ts";
@@ -48,7 +48,28 @@ const observation = (id: string, patient: string, code: object, more: object = {
   ...more,
 });
 const labelled = { meta: { security: [{ system: `${thp}v3-Confidentiality`, code: "R" }, act("PSY")] } };
+/** Two worlds in one: `dina` has neither the rows that the Consents of `bela` withhold nor anything more. */
+const twin = (patient: string) => [
+  { resourceType: "Patient" as const, id: patient },
+  observation(`${patient}-pulse`, patient, pulse),
+  {
+    resourceType: "DiagnosticReport" as const,
+    id: `${patient}-report`,
+    status: "final" as const,
+    code: pulse,
+    subject: to(`Patient/${patient}`),
+    result: [to(`Observation/${patient}-hiv`), to(`Observation/${patient}-pulse`)],
+  },
+];
 const world = [
+  ...twin("dina"),
+  ...twin("vera"),
+  observation("vera-hiv", "vera", hivTest),
+  observation("vera-psy", "vera", pulse, labelled),
+  observation("vera-nest", "vera", pulse, {
+    contained: [{ resourceType: "Observation", id: "c", status: "final", code: hivTest }],
+    hasMember: [to("#c")],
+  }),
   { resourceType: "Patient" as const, id: "cora" },
   {
     resourceType: "DiagnosticReport" as const,
@@ -259,7 +280,10 @@ test("a Consent never limits the individual's own access, and limits each furthe
   const own = ["amara-hiv", "amara-psy", "amara-pulse"]; // also the labelled row
   expect(idsIn(await ask("app", "Observation?patient=amara"))).toEqual(own);
   expect((await ask("clinic", "Observation/amara-hiv")).status).toBe(404);
-  expect(idsIn(await ask("clinic", "Observation?_sort=_id"))).toEqual(["bela-hiv", "bela-pulse"]);
+  expect(idsIn(await ask("clinic", "Observation?patient=amara,bela&_sort=_id"))).toEqual([
+    "bela-hiv",
+    "bela-pulse",
+  ]);
   await becomes("registrar", "Patient/amara", 404);
   expect((await ask("registrar", `Consent/${id}`)).status, "a registrar withdraws it").toBe(200);
   const inactive = { ...deny("amara"), id, status: "inactive" };
@@ -349,6 +373,110 @@ test("phylax consent check proves that a withdrawn Consent let nothing through, 
   expect(late.code).toBe(1);
   expect(late.out).toContain("names the Consent");
   await becomes("clinic", "Observation/bela-psy", 404);
+});
+
+/** The answers about the two patients, without the names and times that differ in any case. */
+async function both(who: Who, path: string, how: Sending = {}): Promise<readonly string[]> {
+  const answers = [];
+  for (const patient of ["vera", "dina"]) {
+    const of = (text: string) => text.replaceAll("vera", patient);
+    const body = typeof how.body === "string" ? { body: of(how.body) } : {};
+    const { status, text, headers } = await ask(who, of(path), { ...how, ...body });
+    const said = JSON.stringify([status, text, headers["etag"] === undefined, headers["content-length"]]);
+    answers.push(
+      said
+        .replaceAll(patient, "vera")
+        .replaceAll(/Request [0-9a-f]+/gu, "Request")
+        .replaceAll(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/gu, "ID")
+        .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/gu, "TIME"),
+    );
+  }
+  return answers;
+}
+describe("two worlds that differ only in rows that Consents and labels withhold answer alike", () => {
+  let known = "";
+  const filed: string[] = [];
+  const alike = async (path: string, how: Sending = {}) => {
+    const [withRows, without] = await both("clinic", path, how);
+    expect(withRows, path).toBe(without);
+  };
+
+  beforeAll(async () => {
+    known = (await ask("clinic", "Observation/vera-hiv")).headers["etag"] ?? "";
+    for (const patient of ["vera", "dina"]) filed.push(await file("registrar", deny(patient, "HIV")));
+    await becomes("clinic", "Observation/vera-hiv", 404);
+  }, 20_000);
+  afterAll(async () => {
+    for (const id of filed) await withdraw(id);
+  });
+
+  test("L44: a client that writes a Consent gains no row by it", async ({ expect }) => {
+    for (const patient of ["vera", "dina"]) filed.push(await file("clinic", permit(patient, "PSY", "HIV")));
+    await becomes("registrar", "Observation/vera-psy", 200); // the Consent counts for other clients
+    await alike("Observation/vera-psy");
+    await alike("Observation/vera-hiv");
+    await alike("Observation?patient=vera&_sort=_id");
+    expect((await ask("clinic", "Observation/vera-psy")).status).toBe(404);
+  });
+
+  test("L45: a writer that labels less reaches no labelled row", async () => {
+    const bare = observation("vera-psy", "vera", pulse);
+    await alike("Observation/vera-psy", sending("PUT", bare));
+    const patch = { headers: { "content-type": "application/json-patch+json" }, method: "PATCH" };
+    await alike("Observation/vera-psy", { ...patch, body: '[{"op":"remove","path":"/meta/security"}]' });
+    await alike("Observation?_id=vera-psy", sending("PUT", { ...bare, id: undefined }));
+    await alike("Observation/vera-psy", { method: "DELETE" });
+    await alike("Observation/vera-psy");
+  });
+
+  test("L46: a contained resource that a Consent denies withholds its row", async () => {
+    await alike("Observation/vera-nest");
+    await alike("Observation?patient=vera&_sort=_id");
+    await alike("Observation/vera-nest", sending("PUT", observation("vera-nest", "vera", pulse)));
+  });
+
+  test("L47: an entry of a Bundle shows, finds and changes no row that a Consent denies", async () => {
+    const urls = ["Observation/vera-hiv", "Observation/vera-psy", "Observation?patient=vera&_sort=_id"];
+    for (const type of ["batch", "transaction"])
+      for (const request of [
+        ...urls.map((url) => ({ method: "GET", url })),
+        { method: "DELETE", url: "Observation/vera-hiv" },
+        { method: "DELETE", url: "Observation?_id=vera-hiv" },
+      ])
+        await alike("", sending("POST", { resourceType: "Bundle", type, entry: [{ request }] }));
+  });
+
+  test("L48: a chain or a `_has` through a denied row finds nothing", async () => {
+    await alike("DiagnosticReport?result.code=80203-3&patient=vera");
+    await alike("Patient?_has:Observation:patient:code=80203-3&_id=vera");
+    await alike("DiagnosticReport?result=Observation/vera-hiv&result.status=final");
+  });
+
+  test("L49: an include of a denied row adds nothing", async () => {
+    await alike("DiagnosticReport?patient=vera&_include=DiagnosticReport:result");
+    await alike("Patient?_id=vera&_revinclude=Observation:patient");
+  });
+
+  test("L50: `$everything` and `$lastn` leave a denied row out", async () => {
+    await alike("Patient/vera/$everything");
+    await alike("Observation/$lastn?patient=vera");
+    await alike("Observation?patient=vera&_total=accurate&_sort=_id");
+  });
+
+  test("L51: a denied row has no version and no history", async () => {
+    for (const path of ["vera-hiv/_history", "vera-hiv/_history/1", "vera-psy/_history/1"])
+      await alike(`Observation/${path}`);
+  });
+
+  test("L52: an ETag of before tells nothing of a row that is denied now", async ({ expect }) => {
+    expect(known).toMatch(/"/u);
+    for (const name of ["if-none-match", "if-match"])
+      for (const value of [known, "*", 'W/"1"'])
+        await alike("Observation/vera-hiv", { headers: { [name]: value } });
+    const update = sending("PUT", observation("vera-hiv", "vera", pulse));
+    await alike("Observation/vera-hiv", { ...update, headers: { ...update.headers, "if-match": known } });
+    await alike("Observation/vera-hiv", { method: "DELETE", headers: { "if-match": known } });
+  });
 });
 
 test("without an answer about Consents no row of a patient leaves, and the record says why", async ({
