@@ -1,6 +1,7 @@
 /**
  * The state of an origin, in words that do not show its address. `named_otherwise`: its CapabilityStatement
- * or a page of its links names a base that its entry does not list. `unchecked`: not asked yet.
+ * or a page of its links names a base that its entry does not list. `less_than_registered`: its CapabilityStatement
+ * lacks a type, an interaction or a search parameter of its entry. `unchecked`: not asked yet.
  */
 export type OriginState =
   | "ready"
@@ -10,6 +11,7 @@ export type OriginState =
   | "credentials_refused"
   | "no_fhir_server"
   | "named_otherwise"
+  | "less_than_registered"
   | "unchecked";
 
 const problems: ReadonlyMap<string, string> = new Map<OriginState, string>([
@@ -24,6 +26,10 @@ const problems: ReadonlyMap<string, string> = new Map<OriginState, string>([
   [
     "named_otherwise",
     "it names itself by another base than its entry: list that base in alsoKnownAs (docs/registry.md)",
+  ],
+  [
+    "less_than_registered",
+    "its CapabilityStatement lacks a type, an interaction or a search parameter of its entry: run phylax origin probe (docs/origins.md)",
   ],
 ]);
 

@@ -1,4 +1,4 @@
-import { readJson } from "#fhir/json/json";
+import { isObject, readJson, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { joinBytes } from "#fhir/json/bytes";
 import { namesForeignBase } from "#fhir/foreign-base";
 import type { FhirQuestion, OriginAnswer, OriginBody, Origins } from "#fhir/ports";
@@ -79,7 +79,7 @@ async function stateOf(
     { path: "metadata", query: "" },
     { path: "Organization", query: "_count=1" },
   ]) {
-    const state = await answered(origins, entry.name, question, address.base);
+    const state = await answered(origins, entry, question, address.base);
     if (state !== "ready") return state;
   }
   return "ready";
@@ -96,11 +96,11 @@ function addressOf(entry: OriginEntry, credentials: OriginCredentials) {
 
 async function answered(
   origins: Origins,
-  name: string,
+  entry: OriginEntry,
   question: FhirQuestion,
   base: FhirBase,
 ): Promise<OriginState> {
-  const answer: OriginAnswer | undefined = await origins.ask(name, question, {
+  const answer: OriginAnswer | undefined = await origins.ask(entry.name, question, {
     client: "",
     certificate: undefined,
   });
@@ -108,7 +108,11 @@ async function answered(
     case "answered": {
       const text = await boundedText(answer.body);
       const read = text === undefined ? undefined : readJson(text);
-      return read?.ok === true && namesForeignBase(read.value, base) ? "named_otherwise" : "ready";
+      if (read?.ok !== true) return "ready";
+      if (namesForeignBase(read.value, base)) return "named_otherwise";
+      return question.path === "metadata" && lacksRegistered(read.value, entry)
+        ? "less_than_registered"
+        : "ready";
     }
     case "refused":
       if (answer.status === 401 || answer.status === 403) return "credentials_refused";
@@ -122,6 +126,28 @@ async function answered(
     case "timed_out":
       return "unreachable";
   }
+}
+
+/** Compares a CapabilityStatement (FHIR R4 §5.1) with the types of an entry. */
+function lacksRegistered(statement: Json, { capabilities }: OriginEntry): boolean {
+  if (!isObject(statement)) return false;
+  const texts = (value: JsonObject, path: readonly string[]) => new Set(valuesAt(value, path));
+  const stated = new Map(
+    valuesAt(statement, ["rest", "resource"]).flatMap((one) =>
+      isObject(one) ? [[textAt(one, "type") ?? "", one] as const] : [],
+    ),
+  );
+  const ofEach = texts(statement, ["rest", "searchParam", "name"]);
+  return Object.entries(capabilities?.types ?? {}).some(([type, { interactions, search }]) => {
+    const one = stated.get(type);
+    if (one === undefined) return true;
+    const [acts, parameters] = [texts(one, ["interaction", "code"]), texts(one, ["searchParam", "name"])];
+    return (
+      interactions.some((code) => !acts.has(code)) ||
+      // Servers evaluate _id and _lastUpdated without a word.
+      search.some((code) => !code.startsWith("_") && !parameters.has(code) && !ofEach.has(code))
+    );
+  });
 }
 
 async function boundedText(body: OriginBody): Promise<Uint8Array | undefined> {

@@ -28,6 +28,21 @@ const elsewhere = "http://ehr.internal:8080/R4";
 const paths: Readonly<Record<string, () => RequestListener>> = {
   "/plain/metadata": () => json({ resourceType: "CapabilityStatement" }),
   "/plain/Organization": () => page(`http://127.0.0.1:${port}/plain/Organization?_count=1`),
+  "/less/metadata": () =>
+    json({
+      resourceType: "CapabilityStatement",
+      rest: [
+        {
+          resource: [
+            {
+              type: "Patient",
+              interaction: [{ code: "read" }],
+              searchParam: [{ name: "name", type: "string" }],
+            },
+          ],
+        },
+      ],
+    }),
   "/says/metadata": () =>
     json({ resourceType: "CapabilityStatement", implementation: { description: "x", url: elsewhere } }),
   "/links/metadata": () => json({ resourceType: "CapabilityStatement" }),
@@ -113,6 +128,26 @@ test("readiness shows the problem of each origin, but not its address", async ({
     "origin links: it names itself by another base than its entry: list that base in alsoKnownAs (docs/registry.md)",
     "origin nowhere: ORIGIN_HOSTS of the gateway does not list its host: every request to it is 503",
   ]);
+});
+
+test("readiness says that an origin states less than its entry: a type, an interaction or a search parameter", async ({
+  expect,
+}) => {
+  const less = (types: object) =>
+    entry("less", { capabilities: { types } as NonNullable<OriginEntry["capabilities"]> });
+  const patient = { interactions: ["read"], search: ["_id", "name"] };
+  let current = less({ Patient: patient });
+  const { states } = statesOf(() => [current]);
+  await expect.poll(states, { timeout: 8_000 }).toEqual({ less: "ready" });
+  for (const types of [
+    { Patient: patient, Observation: patient },
+    { Patient: { ...patient, interactions: ["read", "search-type"] } },
+    { Patient: { ...patient, search: ["name", "birthdate"] } },
+  ]) {
+    current = less(types);
+    await expect.poll(states, { timeout: 8_000 }).toEqual({ less: "less_than_registered" });
+  }
+  expect(originProblems({ origins: await states() }, ["less"])[0]).toContain("phylax origin probe");
 });
 
 test("an origin whose entry lists its second name is ready at once; an unchanged entry is asked once a minute, for any number of requests", async ({
