@@ -96,7 +96,7 @@ function load({ policy, request, originBase, body: text, patient }: RedactCase):
     const rules = readConsent(JSON.parse(JSON.stringify(consentOf(patient ?? ""))), originBase);
     const filed = { consent: "bench", digest: "bench", rules, filedAt: instant(0), mayPermit: true };
     consents.learn([patient ?? ""], new Map([[patient ?? "", [filed]]]));
-    const labelled = { ...document, labels: { fromCodes: true } };
+    const labelled = { ...document, labels: { fromCodes: true, throughReferences: false } };
     const compiled = compilePolicy(labelled, "sha256:bench-consented");
     return value(evaluate(compiled, { ...access(), purpose: "HPAYMT", consents }, asked));
   }

@@ -7,6 +7,8 @@ import { evaluate } from "#policy/evaluate";
 import { evaluateListing } from "#policy/evaluate-listing";
 import { factsFor } from "#policy/facts";
 import type { Grant } from "#policy/grant";
+import { ReferredLabels } from "#policy/sensitivity/referred-labels";
+import { rowLabels } from "#policy/sensitivity/row-labels";
 import type { Access } from "#policy/row-access";
 import type { PolicyDocument, PolicyExample, PolicyProblem } from "#policy/schema";
 import { markSubsetted } from "#phi/contained";
@@ -32,14 +34,15 @@ export function proveExamples(document: PolicyDocument): readonly PolicyProblem[
 }
 
 /**
- * An example tests only the policy: its scopes are the widest and the Consents are given, so that only the
- * policy can refuse.
+ * An example tests only the policy: its scopes are the widest, the Consents are given, and the resources that a
+ * row refers to have no label, so that only the policy can refuse.
  */
 const everyScope = ({ purposes: [purpose] }: CompiledPolicy): Access => ({
   scopes: [{ context: "system", type: "*", permissions: ["c", "r", "s"], filters: [] }],
   patient: undefined,
   purpose,
   consents: "given",
+  referred: new ReferredLabels(() => rowLabels([])),
 });
 const bases = { origin: "https://origin.invalid", public: "https://gateway.invalid" };
 

@@ -19,6 +19,7 @@ export interface CompiledLabels {
   /** The labels that leave for a purpose without a Consent; undefined: the purpose is not known. */
   readonly leaveFor: (purpose: string | undefined) => LeavingLabels;
   readonly fromCodes: boolean;
+  readonly throughReferences: boolean;
   readonly part2: boolean;
 }
 
@@ -33,6 +34,7 @@ interface LeavingLabels {
 export function compileLabels({
   leave = [],
   fromCodes = false,
+  throughReferences = fromCodes,
   part2 = false,
 }: PolicyLabels = {}): CompiledLabels {
   const known = new Map<string | undefined, LeavingLabels>();
@@ -58,6 +60,7 @@ export function compileLabels({
       return found;
     },
     fromCodes,
+    throughReferences,
     part2,
   };
 }

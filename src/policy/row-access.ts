@@ -20,6 +20,7 @@ import {
   type Scopes,
 } from "#identity/scopes";
 import type { ConsentBook } from "#policy/consent/consent-book";
+import type { ReferredLabels } from "./sensitivity/referred-labels.ts";
 import type { TargetBook } from "#fhir/r4/target-book";
 import { rowFilterOf, type RowFilter } from "./scope-filters.ts";
 
@@ -46,6 +47,11 @@ export interface Access {
    * element. Where no request runs it is undefined, and only conditions on the category count.
    */
   readonly shows?: ((type: string, parameter: SearchParameter) => boolean) | undefined;
+  /**
+   * The labels of the resources to which rows refer, for a policy with labels through references. Without it
+   * each reference counts as labelled.
+   */
+  readonly referred?: ReferredLabels | undefined;
   /** The targets of Provenances. Without it a Provenance belongs to the patients whom it names itself. */
   readonly targets?: TargetBook | undefined;
 }

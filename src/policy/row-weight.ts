@@ -12,6 +12,7 @@ import {
   leavesToIndividual,
   neverLeaves,
 } from "./labels.ts";
+import { joinLabels, ReferredLabels, unresolved } from "./sensitivity/referred-labels.ts";
 import { rowLabels, type RowLabels } from "./sensitivity/row-labels.ts";
 import { part2Scope } from "./part2-notice.ts";
 import { rowFactsOf } from "./consent/row-facts.ts";
@@ -24,12 +25,14 @@ import type { Access } from "./row-access.ts";
  */
 export function weighRow(
   policy: CompiledPolicy,
-  { purpose, consents }: Pick<Access, "purpose" | "consents">,
+  access: Pick<Access, "purpose" | "consents" | "referred">,
   row: Facts,
   base: FhirBase,
   action: "read" | "write" = "read",
 ): ((rule: CompiledRule) => boolean) | undefined {
-  const asked = typeof consents === "object" ? consents.of(row, base, action) : undefined;
+  const { purpose, consents } = access;
+  const through = throughReferences(policy, access, row, base);
+  const asked = typeof consents === "object" ? consents.of(row, base, action).relabelled(through) : undefined;
   if (!mayLeaveByLabels()) return undefined;
   // A registrar withdraws Consents for patients: it has to see them, also a denial of every disclosure.
   if (policy.isConsentRegistrar && textAt(row, "resourceType") === "Consent") return () => true;
@@ -42,8 +45,22 @@ export function weighRow(
   function mayLeaveByLabels(): boolean {
     const labels = policy.labels.fromCodes ? labelsWithCodes(row, base) : labelsOf(row);
     if (labels === undefined) return false;
-    return leavesByLabels(policy, purpose, labels, asked);
+    return leavesByLabels(policy, purpose, through(labels), asked);
   }
+}
+
+/** Adds the labels of the resources that a row refers to, if the policy asks for them. */
+function throughReferences(
+  { labels }: CompiledPolicy,
+  { referred = new ReferredLabels() }: Pick<Access, "referred">,
+  row: Facts,
+  base: FhirBase,
+): (own: RowLabels) => RowLabels {
+  if (!labels.throughReferences) return (own) => own;
+  const whole = Facts.wholeOf(row);
+  // without the whole row each reference counts as labelled
+  return (own) =>
+    whole === undefined ? joinLabels(own, unresolved) : referred.withReferred(own, whole, base);
 }
 
 /** The labels of a row, also by its codes; undefined: the facts are too few to know them. */
@@ -62,6 +79,7 @@ export function needsWhole(
 ): boolean {
   return (
     (labels.part2 && labelsOf(row).isPart2) ||
+    (labels.throughReferences && Facts.wholeOf(row) === undefined) ||
     (labels.fromCodes && labelsWithCodes(row, base) === undefined) ||
     (typeof consents === "object" && consents.of(row, base).needsWhole)
   );
@@ -80,7 +98,7 @@ export function weighElement(
 ): boolean {
   if (isHarmless(rowLabels(own))) return true;
   const labels = labelsOfElement(row, own);
-  const asked = typeof consents === "object" ? consents.of(row, base).labelled(labels) : undefined;
+  const asked = typeof consents === "object" ? consents.of(row, base).relabelled(() => labels) : undefined;
   if (!leavesByLabels(policy, purpose, labels, asked)) return false;
   if (asked === undefined) return true;
   const rules = policy.rulesFor(textAt(row, "resourceType") ?? "");
@@ -105,11 +123,12 @@ function leavesByLabels(
 /** See `Grant.part2Scope`. */
 export function scopeOfPart2(
   policy: CompiledPolicy,
-  { purpose, consents }: Pick<Access, "purpose" | "consents">,
+  access: Pick<Access, "purpose" | "consents" | "referred">,
   row: Facts,
   base: FhirBase,
 ): string | undefined {
-  const labels = labelsOf(row);
+  const { purpose, consents } = access;
+  const labels = throughReferences(policy, access, row, base)(labelsOf(row));
   if (!labels.isPart2) return undefined;
   if (leavesByPolicy(policy.labels.leaveFor(purpose), labels)) return part2Scope(purpose, undefined);
   const asked = typeof consents === "object" ? consents.of(row, base) : undefined;

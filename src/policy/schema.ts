@@ -114,6 +114,10 @@ const labels = z
       description:
         "Codes of the published value sets label a row like a label of the origin. Default: false; a Consent that names labels always reads the codes.",
     }),
+    throughReferences: z.boolean().optional().meta({
+      description:
+        "A row has the labels of the resources that it refers to, too: a prescription for a labelled condition, a note of a labelled encounter. A reference that cannot be resolved counts as labelled. Default: as `fromCodes`.",
+    }),
     part2: z.boolean().optional().meta({
       description:
         "The clients may receive records of 42 CFR Part 2, with the notice of 42 CFR 2.32, where a Consent (or `leave`) permits. Default: false.",

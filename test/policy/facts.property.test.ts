@@ -208,6 +208,7 @@ const inner: readonly string[] = [
   "policy/consent/consent-book capturedFactsOf",
   "policy/row-weight labelsWithCodes",
   "policy/row-weight needsWhole",
+  "policy/row-weight throughReferences",
   // the judgement of an element with labels: the row is a whole tree there
   "phi/labelled-parts leavingFor",
   "policy/grant mayShowLabelled",
@@ -236,6 +237,8 @@ const trees: Readonly<Record<string, string>> = {
   "policy/moving identifiersOf": change,
   "policy/row-access coversNamedPatient": reference,
   "policy/self-widening changesRelation": change,
+  "policy/sensitivity/referred-labels clinicalReferences": "any element of a whole row may refer",
+  "policy/sensitivity/referred-labels withReferred": "any element of a whole row may refer",
   "policy/view/coding holdsCoding": "takes a CodeableConcept",
   "policy/view/view viewOf": "takes an item of a list: its slice decides, inside the cut",
   "residence/residence rankOf": "takes an Address",

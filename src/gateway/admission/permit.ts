@@ -9,6 +9,7 @@ import type { KnownParty } from "#policy/consent/judge-consent";
 import type { ResourceType } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
 import type { SearchParameter } from "#fhir/search/search";
+import { FollowedLabels } from "#gateway/origin/followed-labels";
 import { FollowedTargets } from "#gateway/origin/followed-targets";
 import { evaluateSearch } from "#policy/evaluate";
 import { TargetBook } from "#fhir/r4/target-book";
@@ -52,7 +53,15 @@ export async function permit(
     publicBase: origin.base,
   });
   const targets = new TargetBook();
-  const access: Access = { ...related.value, shows: showsInEachRule(policy), consents: book, targets };
+  const labels = policy.labels.throughReferences ? new FollowedLabels(origin.name, at) : undefined;
+  if (labels !== undefined) origin.labelBy(labels);
+  const access: Access = {
+    ...related.value,
+    shows: showsInEachRule(policy),
+    consents: book,
+    targets,
+    referred: labels?.book,
+  };
   origin.followBy(
     new FollowedTargets(targets, (type, ids) =>
       evaluateSearch(policy, access, { ...everyRow, type, parameters: byId(type, ids) }),

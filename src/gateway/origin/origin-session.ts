@@ -29,6 +29,7 @@ import {
 } from "#gateway/consents/consent-filing";
 import { RecordedAnswers } from "#gateway/consents/recorded-answers";
 import type { PermittingVersion } from "#policy/consent/consent-book";
+import type { FollowedLabels } from "./followed-labels.ts";
 import type { RequestConsents } from "#gateway/consents/request-consents";
 import type { HeldLease, RowLeases } from "#limits/row-lease";
 import type { RowsRefusal } from "./all-rows.ts";
@@ -84,6 +85,7 @@ export class OriginSession {
   #concerned: AdditionalPatients;
   #held: HeldBytes;
   #consents: RequestConsents | undefined;
+  #labels: FollowedLabels | undefined;
   #targets: FollowedTargets | undefined;
   #isFollowing = false;
   #reading: Reading | undefined;
@@ -109,6 +111,7 @@ export class OriginSession {
     const session = new OriginSession(this.#origins, this.#scene, this.residences, this.held);
     session.#consents = this.#consents;
     session.#targets = this.#targets;
+    session.#labels = this.#labels;
     return session;
   }
 
@@ -129,6 +132,11 @@ export class OriginSession {
   /** From here on a Provenance is judged by its targets: each reading has to be {@link decided}. */
   followBy(targets: FollowedTargets): void {
     this.#targets = targets;
+  }
+
+  /** From here on a row has the labels of the resources that it refers to: each reading has to be {@link decided}. */
+  labelBy(labels: FollowedLabels): void {
+    this.#labels = labels;
   }
 
   /** The Consents that let something through; undefined: the origin has no Consent on file. */
@@ -170,7 +178,7 @@ export class OriginSession {
         if (!(await consents.learn())) return err({ reason: "consents_unavailable" });
         if (revision === this.#revisionOf(consents)) {
           const followed = await this.#follow(consents);
-          if (!followed.ok) return followed;
+          if (!followed.ok && revision === this.#revisionOf(consents)) return followed;
         }
         if (revision === this.#revisionOf(consents)) return result;
         this.#held.giveAll();
@@ -183,15 +191,19 @@ export class OriginSession {
   }
 
   #revisionOf(consents: RequestConsents): number {
-    return consents.book.revision + (this.#targets?.book.revision ?? 0);
+    return consents.book.revision + (this.#targets?.book.revision ?? 0) + (this.#labels?.book.revision ?? 0);
   }
 
   /** Reads the targets that rows of the reading have, so that the rows can be judged. */
   async #follow(consents: RequestConsents): Promise<Result<undefined, RowsRefusal>> {
-    const targets = this.#targets;
-    if (targets === undefined || targets.book.unknown.size === 0) return ok(undefined);
+    const [targets, labels] = [this.#targets, this.#labels];
+    const hasLabels = labels !== undefined && labels.book.unknown.size > 0;
+    const hasTargets = targets !== undefined && targets.book.unknown.size > 0;
+    if (!hasLabels && !hasTargets) return ok(undefined);
     this.#isFollowing = true;
     try {
+      const labelled = hasLabels ? await labels.learn(this) : ok(undefined);
+      if (!labelled.ok || !hasTargets) return labelled;
       const { revision } = consents.book;
       return await targets.learn(
         this,

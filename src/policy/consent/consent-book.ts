@@ -197,11 +197,11 @@ export class RowConsents {
     this.#onPermit = onPermit;
   }
 
-  /** The Consents for a part of the row that has labels of its own. */
-  labelled(labels: RowLabels): RowConsents {
+  /** The Consents for a row, or a part of it, that has different labels than its bytes say. */
+  relabelled(change: (labels: RowLabels) => RowLabels): RowConsents {
     const read = () => {
       this.#facts ??= this.#read();
-      return { ...this.#facts, labels };
+      return { ...this.#facts, labels: change(this.#facts.labels) };
     };
     return new RowConsents(
       this.#request,

@@ -58,7 +58,7 @@ test("with Consents and labels by codes each entry has the outcome of the plain 
         ...policy(
           rule(["Observation", "Patient"], ["code", "subject", "effectiveDateTime", "meta.security"]),
         ),
-        labels: { fromCodes },
+        labels: { fromCodes, throughReferences: false },
       };
       const scene = { policy: labelled, consents: document === undefined ? [] : [document] };
       const grant = grantUnder(scene, "Observation?status=final");

@@ -1,0 +1,80 @@
+import { textAt, type JsonObject } from "#fhir/json/json";
+import type { FhirBase } from "#fhir/r4/reference";
+import { isResourceType } from "#fhir/r4/elements";
+import { instant, type Instant } from "#kernel/clock";
+import { ok, type Result } from "#kernel/result";
+import { rowFactsOf } from "#policy/consent/row-facts";
+import { ReferredLabels } from "#policy/sensitivity/referred-labels";
+import type { RowLabels } from "#policy/sensitivity/row-labels";
+import { allRows, type Asking, type RowsRefusal } from "./all-rows.ts";
+
+// Ids in one question, and resources of a request: a page of a hundred rows with some references each.
+const [idsMax, referredMax] = [100, 500];
+
+/** How long labels are remembered: a label that an origin adds counts within this time. */
+const rememberedMillis = 60_000;
+const rememberedMax = 10_000;
+/** By origin and `Type/id`. Settled data: no request waits for a further request. */
+const remembered = new Map<string, { readonly labels: RowLabels; readonly until: Instant }>();
+
+/** The labels through references of a request: the book by which rows are judged, and the way to fill it. */
+export class FollowedLabels {
+  readonly book: ReferredLabels;
+  readonly #origin: string;
+  readonly #at: Instant;
+  #asked = 0;
+
+  constructor(origin: string, at: Instant) {
+    this.#origin = origin;
+    this.#at = at;
+    this.book = new ReferredLabels((reference) => {
+      const known = remembered.get(`${origin} ${reference}`);
+      return known !== undefined && known.until > at ? known.labels : undefined;
+    });
+  }
+
+  /**
+   * Asks the origin for the noted resources, with one search for each type. Resources beyond the limit, and
+   * resources that the origin does not find, count as labelled.
+   */
+  async learn(origin: Asking): Promise<Result<undefined, RowsRefusal>> {
+    const read: (() => void)[] = [];
+    for (const [type, noted] of new Map([...this.book.unknown].map(([each, ids]) => [each, [...ids]]))) {
+      const ids = noted.slice(0, Math.min(idsMax, Math.max(0, referredMax - this.#asked)));
+      this.#asked += ids.length;
+      const found = new Map<string, RowLabels>();
+      const keeps = (row: JsonObject, base: FhirBase): boolean => {
+        const id = textAt(row, "id") ?? "";
+        if (textAt(row, "resourceType") === type && ids.includes(id)) {
+          const { labels } = rowFactsOf(row, base);
+          found.set(id, labels);
+          this.#remember(`${type}/${id}`, labels);
+        }
+        return false; // the labels alone are retained
+      };
+      if (ids.length > 0 && isResourceType(type)) {
+        const question = { path: type, query: `_id=${ids.join(",")}&_count=${ids.length}`, posted: true };
+        const asked = await allRows(question, ids.length, origin, keeps);
+        if (!asked.ok && !isUnsupported(asked.error)) return asked;
+      }
+      read.push(() => this.book.learn(type, noted, found));
+    }
+    // Together: once the book changes, the reading begins again.
+    for (const each of read) each();
+    return ok(undefined);
+  }
+
+  #remember(reference: string, labels: RowLabels): void {
+    if (remembered.size >= rememberedMax) remembered.delete(remembered.keys().next().value ?? "");
+    remembered.set(`${this.#origin} ${reference}`, {
+      labels,
+      until: instant(this.#at + rememberedMillis),
+    });
+  }
+}
+
+/** The origin has no search by id for this type: its resources count as labelled. */
+const isUnsupported = (refusal: RowsRefusal): boolean =>
+  refusal.reason === "absent" ||
+  refusal.reason === "posted_search_not_at_origin" ||
+  (refusal.reason === "origin_refused" && refusal.status >= 400 && refusal.status < 500);

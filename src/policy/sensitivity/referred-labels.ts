@@ -1,0 +1,103 @@
+import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { parseReference, type FhirBase } from "#fhir/r4/reference";
+import { rowLabels, type RowLabels } from "./row-labels.ts";
+
+/** Types of which a resource says something about the health of the person of a row that refers to it. */
+const clinicalTypes: ReadonlySet<string> = new Set(
+  (
+    "AllergyIntolerance CarePlan Claim ClinicalImpression Communication Composition Condition DiagnosticReport " +
+    "DocumentReference Encounter EpisodeOfCare ExplanationOfBenefit FamilyMemberHistory Goal ImagingStudy " +
+    "Immunization Medication MedicationAdministration MedicationDispense MedicationRequest MedicationStatement " +
+    "NutritionOrder Observation Procedure QuestionnaireResponse RiskAssessment ServiceRequest"
+  ).split(" "),
+);
+
+/** A reference that cannot be resolved may lead to any label. */
+export const unresolved: RowLabels = rowLabels([null]);
+
+export function joinLabels(a: RowLabels, b: RowLabels): RowLabels {
+  return {
+    level: Math.max(a.level, b.level),
+    sensitivities: new Set([...a.sensitivities, ...b.sensitivities]),
+    hasUnknown: a.hasUnknown || b.hasUnknown,
+    unknown: new Set([...a.unknown, ...b.unknown]),
+    hasHandling: a.hasHandling || b.hasHandling,
+    isPart2: a.isPart2 || b.isPart2,
+    isSelfPaid: a.isSelfPaid || b.isSelfPaid,
+  };
+}
+
+/** `Type/id` of each local reference of a row to a clinical resource; `undefined` for a reference elsewhere. */
+function clinicalReferences(row: JsonObject, base: FhirBase): ReadonlySet<string | undefined> {
+  const found = new Set<string | undefined>();
+  const visit = (value: Json): void => {
+    if (isArray(value)) for (const item of value) visit(item);
+    if (!isObject(value)) return;
+    const text = textAt(value, "reference");
+    if (text !== undefined) {
+      const target = parseReference(text, base);
+      const type = /(?:^|\/)(?<type>[A-Z][A-Za-z]+)\/[^/]+(?:\/_history\/[^/]+)?$/u.exec(text)?.groups?.[
+        "type"
+      ];
+      if (target.kind === "local" && clinicalTypes.has(target.type)) found.add(`${target.type}/${target.id}`);
+      else if (target.kind !== "local" && type !== undefined && clinicalTypes.has(type)) found.add(undefined);
+    } else if (clinicalTypes.has(textAt(value, "type") ?? "") && isObject(value["identifier"] ?? null))
+      found.add(undefined);
+    for (const name of Object.keys(value)) visit(value[name] ?? null);
+  };
+  visit(row);
+  return found;
+}
+
+/**
+ * The labels of the resources to which the rows of a request refer: a prescription for a labelled condition, a
+ * note of a labelled encounter. A resource that is not known yet counts as labelled, and is noted; the gateway
+ * then reads it and judges the rows again.
+ */
+export class ReferredLabels {
+  readonly #known = new Map<string, RowLabels>();
+  readonly #unknown = new Map<string, Set<string>>();
+  readonly #remembered: (reference: string) => RowLabels | undefined;
+  #revision = 0;
+
+  /** @param remembered labels by `Type/id` that an earlier request read. */
+  constructor(remembered: (reference: string) => RowLabels | undefined = () => undefined) {
+    this.#remembered = remembered;
+  }
+
+  /** Grows when a learned label may change a decision. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** The ids of the noted resources, by type. */
+  get unknown(): ReadonlyMap<string, ReadonlySet<string>> {
+    return this.#unknown;
+  }
+
+  /** The labels of a row together with the labels of the resources that it refers to. */
+  withReferred(own: RowLabels, row: JsonObject, base: FhirBase): RowLabels {
+    let labels = own;
+    for (const reference of clinicalReferences(row, base))
+      labels = joinLabels(labels, reference === undefined ? unresolved : this.#of(reference));
+    return labels;
+  }
+
+  #of(reference: string): RowLabels {
+    const known = this.#known.get(reference) ?? this.#remembered(reference);
+    if (known !== undefined) return known;
+    const [type = "", id = ""] = reference.split("/");
+    this.#unknown.set(type, (this.#unknown.get(type) ?? new Set()).add(id));
+    return unresolved;
+  }
+
+  /** @param found the labels of the resources among these ids that the origin has, by id. */
+  learn(type: string, ids: Iterable<string>, found: ReadonlyMap<string, RowLabels>): void {
+    for (const id of ids) {
+      this.#known.set(`${type}/${id}`, found.get(id) ?? unresolved);
+      this.#unknown.get(type)?.delete(id);
+    }
+    if (this.#unknown.get(type)?.size === 0) this.#unknown.delete(type);
+    if (found.size > 0) this.#revision += 1;
+  }
+}

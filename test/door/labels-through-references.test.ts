@@ -1,0 +1,152 @@
+import { afterAll, beforeAll, test } from "vitest";
+import type { Reply } from "../../cli/connection/mutual-tls.ts";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import { to } from "../support/fhir-parts.ts";
+import {
+  askAs,
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  outsideToken,
+  thumbprint,
+} from "../support/outside.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
+
+const thp = "http://terminology.hl7.org/CodeSystem/";
+const snomed = (code: string) => ({ coding: [{ system: "http://snomed.info/sct", code }] });
+const [hiv, cold] = [snomed("86406008"), snomed("82272006")];
+const restricted = { meta: { security: [{ system: `${thp}v3-Confidentiality`, code: "R" }] } };
+
+const prescription = (id: string, patient: string, more: object) => ({
+  resourceType: "MedicationRequest" as const,
+  id,
+  status: "active" as const,
+  intent: "order" as const,
+  medicationCodeableConcept: { text: "x" },
+  subject: to(`Patient/${patient}`),
+  ...more,
+});
+/** The rows of a patient whose condition is HIV, or a cold: all else is equal. */
+const rowsOf = (patient: string, code: object) => [
+  { resourceType: "Patient" as const, id: patient },
+  { resourceType: "Condition" as const, id: `${patient}-c`, code, subject: to(`Patient/${patient}`) },
+  {
+    resourceType: "Encounter" as const,
+    id: `${patient}-e`,
+    status: "finished" as const,
+    class: { system: `${thp}v3-ActCode`, code: "AMB" },
+    subject: to(`Patient/${patient}`),
+    ...(code === hiv && restricted),
+  },
+  prescription(`${patient}-for-it`, patient, { reasonReference: [to(`Condition/${patient}-c`)] }),
+  prescription(`${patient}-at-visit`, patient, { encounter: to(`Encounter/${patient}-e`) }),
+  prescription(`${patient}-plain`, patient, {}),
+];
+const world = [
+  ...rowsOf("ann", hiv),
+  ...rowsOf("bob", cold),
+  { resourceType: "Patient" as const, id: "eve" },
+  prescription("eve-lost", "eve", { reasonReference: [to("Condition/absent")] }),
+  prescription("eve-foreign", "eve", { reasonReference: [to("https://other.example/fhir/Condition/1")] }),
+  prescription("eve-plain", "eve", {}),
+];
+const policyOf = (name: string, labels: object) => ({
+  name,
+  body: {
+    format: "phylax.policy.v1",
+    name,
+    title: "Everything",
+    purposes: ["TREAT"],
+    operations: ["everything"],
+    labels,
+    rules: [
+      {
+        types: ["Patient", "Condition", "Encounter", "MedicationRequest"],
+        interactions: ["read", "search", "update"],
+        show: "everything",
+        why: "45 CFR 164.506(c)(2): treatment.",
+        examples: [{ says: "It may be read.", request: "MedicationRequest/1", is: "permitted" }],
+      },
+    ],
+  },
+});
+
+const clients = {
+  through: { fromCodes: true },
+  direct: { fromCodes: true, throughReferences: false },
+} as const;
+type Who = keyof typeof clients;
+const certificates = new Map<Who, CertificateFiles>();
+const tokens = new Map<Who, string>();
+let phylax: Door;
+
+beforeAll(async () => {
+  phylax = await startDoor({ resources: world });
+  const issuer = await outsider("https://labels-through.example", "phylax");
+  const entries = [];
+  const scope = "system/*.cruds";
+  for (const who of ["through", "direct"] as const) {
+    const certificate = await certificateFor(phylax, who);
+    certificates.set(who, certificate);
+    const client = {
+      id: who,
+      kind: "telehealth",
+      auth: "external",
+      issuer: issuer.iss,
+      externalClientId: who,
+    };
+    entries.push(clientEntries({ ...client, certificates: [thumbprint(certificate)] }, "TREAT", who, scope));
+    tokens.set(who, await outsideToken(issuer, certificate, { client_id: who, scope, purpose: "TREAT" }));
+  }
+  const policies = (["through", "direct"] as const).map((who) => policyOf(who, clients[who]));
+  const file = { issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })], policies };
+  const applied = await phylax.addRegistry(joined(file, ...entries));
+  if (!applied.ok) throw new Error(JSON.stringify(applied));
+}, 60_000);
+afterAll(() => phylax.close());
+
+const ask = (who: Who, path: string) => askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, {});
+const idsIn = ({ text }: Reply): readonly string[] =>
+  ((JSON.parse(text) as { entry?: readonly { resource: { id: string } }[] }).entry ?? [])
+    .map(({ resource: { id } }) => id)
+    .toSorted();
+
+test("a prescription for a labelled condition, or from a labelled visit, is as absent as its condition; a reference that leads nowhere counts as labelled", async ({
+  expect,
+}) => {
+  const all = ["at-visit", "for-it", "plain"];
+  for (const [patient, left] of [
+    ["ann", ["plain"]],
+    ["bob", all],
+  ] as const) {
+    const search = await ask("through", `MedicationRequest?patient=${patient}&_sort=_id`);
+    expect(idsIn(search), search.text).toEqual(left.map((each) => `${patient}-${each}`));
+    for (const each of all)
+      expect(
+        (await ask("through", `MedicationRequest/${patient}-${each}`)).status,
+        `${patient}-${each}`,
+      ).toBe(left.includes(each as never) ? 200 : 404);
+  }
+  expect(idsIn(await ask("through", "MedicationRequest?patient=eve"))).toEqual(["eve-plain"]);
+  expect(idsIn(await ask("direct", "MedicationRequest?patient=ann&_sort=_id"))).toEqual(
+    all.map((each) => `ann-${each}`),
+  );
+  const everything = idsIn(await ask("through", "Patient/ann/$everything"));
+  expect(everything.filter((id) => id.startsWith("ann-"))).toEqual(["ann-plain"]);
+});
+
+test("the origin gets one search for each type of a page, whether the resources are labelled or not, and none within a minute", async ({
+  expect,
+}) => {
+  const questions = async (patient: string) => {
+    const from = phylax.forwarded.length;
+    const reply = await ask("through", `MedicationRequest?patient=${patient}&_sort=_id&_count=50`);
+    if (reply.status !== 200) throw new Error(reply.text);
+    return phylax.forwarded.slice(from).map((each) => each.replaceAll(patient, "*"));
+  };
+  const [ann, bob] = [await questions("ann"), await questions("bob")];
+  expect(ann).toEqual(bob);
+  expect(ann.length, "the labels of the test before are remembered").toBe(1);
+});
