@@ -1,6 +1,7 @@
 // Writes docs/refusals.md from the table of refusal reasons: node scripts/refusals-page.ts
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { exceptionToShow, informationBlockingException } from "#audit/information-blocking";
 import { renamedReasons } from "#audit/renamed-reasons";
 import type { RefusalRow } from "#entrypoint/public-face";
 import { recordedOnly, refusalReasons } from "#entrypoint/refusal-reasons";
@@ -31,6 +32,16 @@ function table<Face>(
 const asTable = (head: readonly string[], lines: readonly string[]): string =>
   [head.join(" | "), head.map(() => "---").join(" | "), ...lines].map((line) => `| ${line} |`).join("\n");
 
+const shown = rows.filter(([reason]) => exceptionToShow(reason) !== undefined);
+const codesShown = shown.map(([reason]) => `\`${reason}\``).join(", ");
+const byException = Map.groupBy(rows, ([reason]) => informationBlockingException(reason));
+const exceptionTable = asTable(
+  ["Exception", "Reasons"],
+  [...byException]
+    .filter(([exception]) => exception !== undefined)
+    .map(([exception, found]) => `${exception} | ${found.map(([reason]) => `\`${reason}\``).join(" ")}`),
+);
+
 const sections = [
   `# Refusals
 
@@ -38,7 +49,11 @@ For developers of clients, and for operators who read records: every refusal of 
   `An answer never says which check of a credential failed, and what a row decided looks like what is absent. The record has the exact reason: an operator finds it by the request id (\`X-Request-Id\`) with \`phylax ledger read --reason CODE\` ([auditors.md](auditors.md)). This page is written by \`node scripts/refusals-page.ts\` from \`src/entrypoint/refusal-reasons.ts\`.`,
   `## FHIR API
 
-An OperationOutcome with one issue. Where FHIR itself has the name (a parameter, an interaction, an operation), the text ends with it.`,
+An OperationOutcome with one issue. Where FHIR itself has the name (a parameter, an interaction, an operation), the text ends with it.
+
+A refusal rests on one exception to information blocking (45 CFR part 171). A reader of the record gets its code with each reason. \`details.coding\` has the code (system \`https://www.ecfr.gov/current/title-45/part-171\`) only where type, purpose or policy decided: ${codesShown}. An answer that a row decided names none.
+
+${exceptionTable}`,
   table(
     ["Status", "Issue code", "Text"],
     ({ gateway }) => gateway,

@@ -1,4 +1,5 @@
 import type { AuditEvent, Counts } from "./event.ts";
+import { informationBlockingException, type InformationBlockingException } from "./information-blocking.ts";
 
 /**
  * Refusal reasons that earlier versions recorded under different codes: old → new. The bytes of a record
@@ -111,15 +112,26 @@ export const currentReason = (reason: string): string => renamedReasons.get(reas
  * An event of any version with current reasons, in its outcome and in a tally. Counts of equal reasons are
  * added up.
  */
-export function withCurrentReasons(event: AuditEvent): AuditEvent {
+export function withCurrentReasons(event: AuditEvent): ReadEvent {
   const { outcome, tally } = event;
   return {
     ...event,
     ...(outcome?.reason === undefined
       ? {}
-      : { outcome: { ...outcome, reason: currentReason(outcome.reason) } }),
+      : { outcome: { ...outcome, ...readReason(outcome.reason, event.why?.purposes?.[0]) } }),
     ...(tally === undefined ? {} : { tally: currentTally(tally) }),
   };
+}
+
+/** An event as a reader gets it: a refusal names the information-blocking exception that it rests on. */
+export type ReadEvent = AuditEvent & {
+  readonly outcome?: { readonly exception?: InformationBlockingException } | undefined;
+};
+
+function readReason(recorded: string, purpose: string | undefined) {
+  const reason = currentReason(recorded);
+  const exception = informationBlockingException(reason, purpose);
+  return exception === undefined ? { reason } : { reason, exception };
 }
 
 function currentTally(tally: Counts): Counts {

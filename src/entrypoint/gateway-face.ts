@@ -1,3 +1,4 @@
+import { exceptionToShow } from "#audit/information-blocking";
 import { facesOf, type ReasonsAt } from "./faces-of.ts";
 import type { GatewayFace } from "./public-face.ts";
 
@@ -19,7 +20,9 @@ export const gatewayFaces = facesOf("gateway");
  * own, never values.
  */
 export function faceOf(refusal: FacedRefusal): GatewayFace {
-  const face = gatewayFaces[refusal.reason];
+  const plain = gatewayFaces[refusal.reason];
+  const exception = exceptionToShow(refusal.reason);
+  const face = exception === undefined ? plain : { ...plain, exception };
   const name = nameIn(refusal);
   return name === undefined ? face : { ...face, text: `${face.text} (${name})` };
 }

@@ -1,3 +1,4 @@
+import type { InformationBlockingException } from "#audit/information-blocking";
 import type { IssueType } from "#fhir/outcome";
 
 /** A refusal at the FHIR API: an HTTP status and the issue of an OperationOutcome. */
@@ -5,6 +6,8 @@ export interface GatewayFace {
   readonly status: number;
   readonly code: IssueType;
   readonly text: string;
+  /** The information-blocking exception that the refusal rests on; only where no row decided. */
+  readonly exception?: InformationBlockingException;
   /** `error` of `WWW-Authenticate` where it is not `invalid_token`. */
   readonly challengeError?: ChallengeError;
 }

@@ -30,16 +30,23 @@ export interface Issue {
   /** A fixed sentence: no patient data, no text from the origin. */
   readonly text: string;
   readonly requestId: string;
+  /** The exception of 45 CFR part 171 that a refusal rests on: `171.202(b)`. */
+  readonly exception?: string | undefined;
 }
+
+/** 45 CFR part 171, whose paragraphs are its codes. */
+const informationBlocking = "https://www.ecfr.gov/current/title-45/part-171";
 
 /**
  * An OperationOutcome with a single issue (FHIR R4 §2.31). It names the request id, under which the ledger
  * has the details.
  */
-export function operationOutcome({ severity, code, text, requestId }: Issue) {
+export function operationOutcome({ severity, code, text, requestId, exception }: Issue) {
+  const coding =
+    exception === undefined ? {} : { coding: [{ system: informationBlocking, code: exception }] };
   return {
     resourceType: "OperationOutcome",
-    issue: [{ severity, code, details: { text }, diagnostics: `Request ${requestId}` }],
+    issue: [{ severity, code, details: { ...coding, text }, diagnostics: `Request ${requestId}` }],
   };
 }
 

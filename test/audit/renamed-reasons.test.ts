@@ -16,7 +16,10 @@ test("an event of an earlier version is read with the reasons of this version, a
   expect,
 }) => {
   const old = { ...base, outcome: { status: 403, reason: "no_rule" } };
-  expect(withCurrentReasons(old)).toEqual({ ...old, outcome: { status: 403, reason: "rule_missing" } });
+  expect(withCurrentReasons(old)).toEqual({
+    ...old,
+    outcome: { status: 403, reason: "rule_missing", exception: "171.202(b)" },
+  });
   expect(old.outcome.reason).toBe("no_rule");
 });
 

@@ -19,7 +19,8 @@ export function outcomeAnswer(
   const headers = baseHeaders(requestId);
   for (const [name, value] of extra) headers.set(name, value);
   headers.set("content-type", `${mediaType}; charset=utf-8`);
-  const whole = () => operationOutcome({ severity: "error", code: face.code, text: face.text, requestId });
+  const { code, text, exception } = face;
+  const whole = () => operationOutcome({ severity: "error", code, text, requestId, exception });
   const body = issues.length > 0 ? bodyOutcome(issues, requestId) : whole();
   return new Response(JSON.stringify(body), { status: face.status, headers });
 }

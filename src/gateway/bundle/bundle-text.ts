@@ -31,10 +31,10 @@ function responseOf({ status, refusal, location, etag }: EntryAnswer, requestId:
     ...(etag === undefined ? {} : { etag }),
   };
   if (refusal === undefined) return said;
-  const { code, text } = faceOf(refusal);
+  const { code, text, exception } = faceOf(refusal);
   const outcome =
     "issues" in refusal
       ? bodyOutcome(refusal.issues, requestId)
-      : operationOutcome({ severity: "error", code, text, requestId });
+      : operationOutcome({ severity: "error", code, text, requestId, exception });
   return { ...said, outcome };
 }
