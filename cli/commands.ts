@@ -178,6 +178,19 @@ export const commands: readonly Command[] = [
     load: async () => (await import("./clients/client-change.ts")).clientRemove,
   },
   {
+    words: ["access", "review"],
+    takes: [
+      `[CLIENT] [--days N] [--ledger URL|DIR] [--out FILE] [--json] ${asAuditor} ${asOperator}`,
+      "    [--accept [--remove-unused] [--why TEXT]]",
+    ].join("\n"),
+    does: "Reviews each grant by its records: its last use, and the policy without what was not used.",
+    examples: [
+      "phylax access review telehealth --key .phylax/auditors/auditor-1.jwk.json",
+      "phylax access review telehealth --key .phylax/auditors/auditor-1.jwk.json --accept --why 'yearly review'",
+    ],
+    load: async () => (await import("./access/access-review.ts")).accessReview,
+  },
+  {
     words: ["revoke"],
     takes: [
       `KIND NAME… [--lift] ${asOperator}`,

@@ -46,6 +46,8 @@ export interface TestStackOptions {
   readonly registry?: string;
   readonly gatewaysElsewhere?: number;
   readonly secondHost?: boolean;
+  /** An operator's act that opens access needs the approval of a second operator. */
+  readonly twoPersons?: boolean;
   /**
    * The ledger's LEDGER_SETTLE_SECONDS. The default is 3, because tests wait for copies in R2 and for the
    * root log.
@@ -111,6 +113,7 @@ async function run(state: string, options: TestStackOptions, say: (line: string)
     settleSeconds: options.settleSeconds ?? 3,
     gatewaysElsewhere: options.gatewaysElsewhere ?? 0,
     secondHost: options.secondHost ?? false,
+    twoPersons: options.twoPersons ?? false,
     onOriginRequest: ({ method, path }) => forwarded.push(`${method} ${path}`),
   });
   return { stack, dev: readDevFile(state), forwarded };

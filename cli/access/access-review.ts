@@ -1,0 +1,168 @@
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import * as z from "zod";
+import { eventsOf } from "#auditing/ledger-events";
+import { narrowPolicy, type NarrowedPolicy } from "#authoring/narrow-policy";
+import { parsePolicyDocument, policyDigest } from "#policy/document";
+import { submitChange, type DraftChange } from "../approvals/submit-change.ts";
+import { posterOf, posterOptions } from "../connection/operator-post.ts";
+import { Misuse, printFault } from "../misuse.ts";
+import { printable } from "../printable.ts";
+import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
+import { UnreadList } from "../records/unread.ts";
+import { readRegistryOf } from "../registry/registry-show.ts";
+import { UsedAccess } from "./used-access.ts";
+
+const grantForm = z.looseObject({
+  client: z.string(),
+  origin: z.string(),
+  purpose: z.string(),
+  policy: z.string(),
+});
+const policyForm = z.object({ name: z.string(), body: z.unknown() });
+
+interface Reviewed {
+  readonly grant: z.infer<typeof grantForm>;
+  readonly used: UsedAccess;
+  readonly narrowed: NarrowedPolicy | undefined;
+}
+
+const dayMilliseconds = 86_400_000;
+
+/**
+ * Reviews each grant (of a client) by the records of the last days: its last use, what was used, and the narrower
+ * policy that drops only what was not used. `--accept` publishes these policies and gives them to the grants;
+ * `--remove-unused` removes grants without any use. Returns 0, 1 if a leaf could not be opened, 2 when it is refused.
+ */
+export async function accessReview(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      ...posterOptions,
+      ...auditorOptions,
+      days: { type: "string", default: "90" },
+      ledger: { type: "string" },
+      out: { type: "string" },
+      accept: { type: "boolean", default: false },
+      "remove-unused": { type: "boolean", default: false },
+      why: { type: "string" },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const days = Number(values.days);
+  if (positionals.length > 1 || !Number.isInteger(days) || days < 1) throw new Misuse();
+  try {
+    const from = posterOf(values);
+    const { lists } = await readRegistryOf(from);
+    const [client] = positionals;
+    const grants = z
+      .array(grantForm)
+      .parse(lists["grants"])
+      .filter((grant) => client === undefined || grant.client === client);
+    if (grants.length === 0)
+      throw new Misuse(`no grant of ${client ?? "any client"}: phylax registry show grants`);
+    const used = new Map(grants.map((grant) => [keyOf(grant), new UsedAccess()]));
+    const unread = new UnreadList();
+    const first = Date.now() - days * dayMilliseconds;
+    for await (const found of eventsOf(await auditorSource(values, values.ledger))) {
+      if (!("event" in found)) unread.add(found);
+      else if (found.event.at >= first) used.get(found.event.why?.grant ?? "")?.add(found.event);
+    }
+    for (const line of unread.lines) console.error(printable(line));
+    const bodies = new Map(
+      z
+        .array(policyForm)
+        .parse(lists["policies"])
+        .map(({ name, body }) => [name, body]),
+    );
+    const reviewed = grants.map((grant) =>
+      reviewedGrant(grant, used.get(keyOf(grant)), bodies.get(grant.policy)),
+    );
+    if (values.json) console.log(JSON.stringify(reviewed.map(asJson), null, 2));
+    else for (const each of reviewed) for (const line of linesOf(each, days)) console.log(printable(line));
+    const draft = await draftOf(reviewed, values["remove-unused"]);
+    if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(draft, null, 2)}\n`);
+    if (unread.count > 0) {
+      if (values.accept) console.error("not accepted: records that were not opened may have uses");
+      return 1;
+    }
+    return values.accept ? await submitChange(from, draft, values.why) : 0;
+  } catch (fault) {
+    return printFault(fault);
+  }
+}
+
+/** As `why.grant` of a record has it. */
+const keyOf = ({ client, origin, purpose }: Reviewed["grant"]): string => `${client}/${origin}/${purpose}`;
+
+function reviewedGrant(grant: Reviewed["grant"], used = new UsedAccess(), body?: unknown): Reviewed {
+  const policy = parsePolicyDocument(body);
+  return {
+    grant,
+    used,
+    narrowed: policy.ok && used.count > 0 ? narrowPolicy(policy.value, used) : undefined,
+  };
+}
+
+function linesOf({ grant, used, narrowed }: Reviewed, days: number): readonly string[] {
+  const head = `${grant.client} ${grant.origin} ${grant.purpose}  policy ${grant.policy}`;
+  if (used.count === 0) return [`${head}  no use in ${days} days`];
+  const types = [...used.types].map(([type, interactions]) => {
+    const parameters = [...(used.parameters.get(type) ?? [])];
+    const by = parameters.length === 0 ? "" : ` by ${parameters.join(", ")}`;
+    return `  used: ${type} ${[...interactions].join(", ")}${by}`;
+  });
+  const dropped =
+    narrowed === undefined
+      ? ["  no narrower policy is known to refuse nothing that was used"]
+      : narrowed.dropped.length === 0
+        ? ["  all that the policy grants was used"]
+        : [`  not used in ${days} days: ${narrowed.dropped.join(", ")}`];
+  return [
+    `${head}  last use ${new Date(used.lastUse).toISOString()}  ${used.count} records  ${[...used.purposes].join(" ")}`,
+    ...types,
+    ...[...used.operations].map((name) => `  used: operation ${name}`),
+    ...dropped,
+  ];
+}
+
+const asJson = ({ grant, used, narrowed }: Reviewed): object => ({
+  grant: keyOf(grant),
+  policy: grant.policy,
+  records: used.count,
+  lastUse: used.count === 0 ? null : new Date(used.lastUse).toISOString(),
+  purposes: [...used.purposes],
+  operations: [...used.operations],
+  types: Object.fromEntries(
+    [...used.types].map(([type, interactions]) => [
+      type,
+      { interactions: [...interactions], parameters: [...(used.parameters.get(type) ?? [])] },
+    ]),
+  ),
+  dropped: narrowed?.dropped ?? null,
+  narrower: narrowed !== undefined && narrowed.dropped.length > 0 ? narrowed.policy : null,
+});
+
+/** The change that gives each grant its narrower policy. */
+async function draftOf(reviewed: readonly Reviewed[], removesUnused: boolean): Promise<DraftChange> {
+  const policies: object[] = [];
+  const grants: object[] = [];
+  for (const { grant, narrowed } of reviewed) {
+    if (narrowed === undefined || narrowed.dropped.length === 0) continue;
+    const name = `${grant.policy.slice(0, 24)}-${grant.client}-${grant.purpose}`
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9-]/gu, "-")
+      .slice(0, 64);
+    const body = { ...narrowed.policy, name };
+    policies.push({ name, body });
+    grants.push({ ...grant, policy: await policyDigest(body) });
+  }
+  const unused = removesUnused ? reviewed.filter(({ used }) => used.count === 0) : [];
+  return {
+    set: { policies, grants },
+    remove: {
+      grants: unused.map(({ grant: { client, origin, purpose } }) => ({ client, origin, purpose })),
+    },
+  };
+}
