@@ -10,6 +10,7 @@ import { startFront } from "./front/front.ts";
 import { consentPageClient } from "./identity-provider/consent/consent-filer.ts";
 import { consentPageEntry } from "./identity-provider/consent/consent-page-entry.ts";
 import { consoleClient, operatorsClient } from "./identity-provider/operators.ts";
+import { privacyDeskClient, privacyDeskEntry } from "./identity-provider/privacy-desk-entry.ts";
 import { startIdentityProvider } from "./identity-provider/start.ts";
 import { holdKeptPort } from "./kept-port.ts";
 import { keptKey, keptSecret, publicHalf } from "./keys.ts";
@@ -97,6 +98,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     closers.push(() => witnessPort.release());
     const ledgerPort = await holdKeptPort(join(state, "ledger.port"), [port, opsPort.port, witnessPort.port]);
     closers.push(() => ledgerPort.release());
+    const issuerPort = await holdKeptPort(join(state, "identity-provider.port"), [
+      port,
+      opsPort.port,
+      witnessPort.port,
+      ledgerPort.port,
+    ]);
+    closers.push(() => issuerPort.release());
     const { startRuntime } = await runtimeThatTrusts(serverCa.cert, join(pki, "trusted.pem"));
     await witnessPort.release();
     await ledgerPort.release();
@@ -117,6 +125,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           serviceBindings: certifiedServices(file?.certified ?? {}, serverCa.cert),
           witnessPort: witnessPort.port,
           ledgerPort: ledgerPort.port,
+          issuerPort: issuerPort.port,
           settleSeconds: options.settleSeconds,
           twoPersons: options.twoPersons ?? false,
         },
@@ -132,6 +141,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       consentPageClient,
       `O=Springfield General Hospital, CN=${consentPageClient}`,
     );
+    await issuerPort.release();
     const provider = await startIdentityProvider({
       state,
       server,
@@ -158,6 +168,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       issuer,
     });
     await runtime.applyRegistry(registry);
+    await runtime.applyRegistry(privacyDeskEntry(originName, issuer.iss, ops));
     await runtime.applyRegistry(consentPageEntry(originName, issuer.iss, consentPage));
     const { machine, people } = await sandboxOperators(pki, issuer.iss, [officerLogin, approverLogin]);
     for (const { entry } of [machine, ...people]) await runtime.admitOperator(entry);
@@ -289,6 +300,7 @@ interface Place {
   readonly secrets: Readonly<Record<string, string>>;
   readonly witnessPort: number;
   readonly ledgerPort: number;
+  readonly issuerPort: number;
   readonly settleSeconds: number | undefined;
   readonly twoPersons: boolean;
 }
@@ -306,6 +318,7 @@ function settings(
     serviceBindings,
     witnessPort,
     ledgerPort,
+    issuerPort,
     settleSeconds,
     twoPersons,
   }: Place,
@@ -370,6 +383,11 @@ function settings(
           rootKey: rootKey({ ledgerName, checkpointKey: keys.checkpoint }),
           witnesses: [witnessKey(witnessName, keys.witness)],
           gateway,
+          patients: {
+            fhir: `${gateway}/v1/fhir/${originName}`,
+            issuer: `https://localhost:${issuerPort}`,
+            clientId: privacyDeskClient,
+          },
         }),
       },
       secrets: { DPOP_NONCE_KEY: keys.opsNonce },

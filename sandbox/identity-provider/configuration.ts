@@ -4,6 +4,7 @@ import { asksForTwoFactors, assurance } from "./assurance.ts";
 import type { ConsentFiler } from "./consent/consent-filer.ts";
 import { messagePage } from "./pages.ts";
 import { certificateOf, consoleClient, operatorsClient, operatorScope } from "./operators.ts";
+import { privacyDesk, privacyDeskClient } from "./privacy-desk-entry.ts";
 import type { Account, Person } from "./people.ts";
 import { providerStores } from "./provider-store.ts";
 import { accessTokenClaims, fhirScopes, launchScopes, signInClaims } from "./smart.ts";
@@ -52,6 +53,7 @@ export function configuration(setting: ProviderSetting): Readonly<Record<string,
       ...unboundClients.map(unboundAppOf),
       operatorsApp,
       consoleApp(operators.audience),
+      privacyDeskApp(operators.audience),
     ],
     clientDefaults: {
       id_token_signed_response_alg: "ES256",
@@ -64,7 +66,7 @@ export function configuration(setting: ProviderSetting): Readonly<Record<string,
       dPoPSigningAlgValues: ["ES256", "PS256", "Ed25519", "EdDSA"],
     },
     responseTypes: ["code"],
-    scopes: [...launchScopes, "patient/*.rs", operatorScope],
+    scopes: [...launchScopes, "patient/*.rs", operatorScope, ...privacyDesk.scopes],
     acrValues: Object.values(assurance).map(({ acr }) => acr),
     claims: { openid: ["sub", "acr", "amr", "auth_time"], fhirUser: ["fhirUser"] },
     conformIdTokenClaims: false,
@@ -83,7 +85,14 @@ export function configuration(setting: ProviderSetting): Readonly<Record<string,
       };
     },
     extraTokenClaims: (context: Context) => {
-      const person = byLogin.get(context.oidc?.entities.Account?.accountId ?? "");
+      const login = context.oidc?.entities.Account?.accountId ?? "";
+      const person = byLogin.get(login);
+      // An operator's look-up has its purpose. A patient's token of this client has none, and is refused.
+      if (context.oidc?.client?.clientId === privacyDeskClient)
+        return {
+          ...signInClaims(context),
+          ...(operatorLogins.has(login) && { purpose_of_use: privacyDesk.purpose }),
+        };
       const forFhir = !forOperators.has(context.oidc?.client?.clientId ?? "");
       return person && forFhir ? accessTokenClaims(context, person) : signInClaims(context);
     },
@@ -134,7 +143,12 @@ function features(
         const audience = audienceOf(client);
         if (resource !== audience) throw new errors.InvalidTarget("not a place that this client may ask for");
         return {
-          scope: audience === operatorsDoor ? operatorScope : fhirScopes.join(" "),
+          scope:
+            audience === operatorsDoor
+              ? operatorScope
+              : client.clientId === privacyDeskClient
+                ? privacyDesk.scopes.join(" ")
+                : fhirScopes.join(" "),
           audience,
           accessTokenTTL: accessTokenSeconds,
           accessTokenFormat: "jwt",
@@ -181,6 +195,16 @@ const consoleApp = (door: string) => ({
   application_type: "web",
   client_id: consoleClient,
   redirect_uris: [`${door}/console/signed-in`],
+  grant_types: ["authorization_code"],
+  dpop_bound_access_tokens: true,
+});
+
+/** The console's look-up of patients, in the officer's browser. */
+const privacyDeskApp = (door: string) => ({
+  ...publicClient,
+  application_type: "web",
+  client_id: privacyDeskClient,
+  redirect_uris: [`${door}/console/patients/return`],
   grant_types: ["authorization_code"],
   dpop_bound_access_tokens: true,
 });

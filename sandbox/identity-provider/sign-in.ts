@@ -7,6 +7,7 @@ import type { ConsentFiler } from "./consent/consent-filer.ts";
 import { consentPage, messagePage, signInPage, styleSource } from "./pages.ts";
 import type { Doorkeeper, Person } from "./people.ts";
 import { operatorScope } from "./operators.ts";
+import { privacyDesk } from "./privacy-desk-entry.ts";
 import { fhirScopes } from "./smart.ts";
 
 export interface SignInPorts {
@@ -54,7 +55,7 @@ function unlessItEnded(fault: unknown): undefined {
   if (!(fault instanceof errors.SessionNotFound)) throw fault;
 }
 
-const grantable: ReadonlySet<string> = new Set([...fhirScopes, operatorScope]);
+const grantable: ReadonlySet<string> = new Set([...fhirScopes, operatorScope, ...privacyDesk.scopes]);
 
 function firstPage(ports: SignInPorts, interaction: Interaction, problem?: string): string {
   const { prompt, params, session } = interaction;

@@ -12,6 +12,7 @@ export interface ConsolePage {
 /** The navigation, in its order. */
 export const consolePages = {
   now: { path: "/console", name: texts.nav.now, roles },
+  patients: { path: "/console/patients", name: texts.nav.patients, roles: ["privacy-officer"] },
   ledger: { path: "/console/ledger", name: texts.nav.ledger, roles },
   registry: {
     path: "/console/registry",

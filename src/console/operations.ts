@@ -20,7 +20,9 @@ import {
 import { EventsPage, type ShownReview } from "./pages/events.tsx";
 import { LedgerPage, ledgerAttributes, WhyPage } from "./pages/ledger.tsx";
 import { VerbRefusal } from "./pages/messages.tsx";
+import { PatientsPage, PatientsReturnPage } from "./pages/patients.tsx";
 import { AccessReviewPage, ClientPage, DeniedPage, LiftedPage, RegistryPage } from "./pages/registry.tsx";
+import { htmlAnswer, pageHeaders } from "./answers.ts";
 import { consolePages } from "./console-page.ts";
 import type { ConsolePorts } from "./ports.ts";
 import { clientIn, registryViewOf, type RegistryView } from "./registry-view.ts";
@@ -212,6 +214,14 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
     }),
   );
 
+  app.get(
+    "/console/patients",
+    show(consolePages.patients, async () => ({ content: PatientsPage({ places }) })),
+  );
+  // Without a session: the browser leaves a Strict cookie out of the issuer's redirect.
+  app.get("/console/patients/return", () =>
+    htmlAnswer(PatientsReturnPage(), 200, pageHeaders(admin.newId(), places)),
+  );
   app.get(
     "/console/ledger",
     show(consolePages.ledger, async () => ({ content: LedgerPage({ places }) })),

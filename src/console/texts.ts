@@ -69,6 +69,7 @@ export const texts = {
     role: (roles: string) => `This page is for the roles ${roles}. Your entry has no such role.`,
     form: "This form did not come from a page of this session. Open the page again and repeat the step.",
     missing: "There is no such page.",
+    verbTitle: "Refused",
     verb: "The operators' API refused this step.",
     home: "Back to Now",
   },
@@ -296,5 +297,60 @@ export const texts = {
     breach: "Breach scope",
     breachNote:
       "The scope of a breach, with its clocks and the receipts of every record, is made offline from an export, so that it can be kept and repeated:",
+  },
+  patients: {
+    title: "Who saw this patient?",
+    intro:
+      "Your browser asks the gateway's FHIR base with a token of its own. The server of this console learns nothing about the patient. Each look-up and each accounting is on record.",
+    absent: "Look-ups are not configured: see docs/console.md, Configuration.",
+    before: "Open the access first: you sign in for the look-up, for this page alone.",
+    noScript: "The look-up runs in your browser, which needs JavaScript.",
+    open: "Open the access",
+    returning: "You come back from the sign-in. The page opens by itself.",
+    ready: "The access is open. Type a name and a birth date, a record number or a FHIR id.",
+    name: "Name",
+    birth: "Birth date",
+    number: "Record number",
+    id: "FHIR id",
+    find: "Find",
+    show: "Who saw",
+    people: "Patients found",
+    nothingTyped: "Type a name, a birth date, a record number or a FHIR id.",
+    looking: "Looking …",
+    found: (n: number) =>
+      n === 0 ? "No patient was found." : n === 1 ? "1 patient found." : `${n} patients found.`,
+    reading: "Reading the accounting and checking its proofs …",
+    accountingOf: (name: string, birth: string) => `Disclosures about ${name}, born ${birth}`,
+    madeAt: (when: string) => `Made on ${when}. Times are UTC, the oldest disclosure first.`,
+    noLines: "No disclosure is listed.",
+    when: "When",
+    who: "Who received it",
+    why: "Why",
+    what: "What",
+    proof: "Proof",
+    proven: "proven",
+    later: "not yet",
+    otherThanProven: "shows something else than it proves",
+    proofNote:
+      "Proven: the line is in a leaf of the ledger, under a checkpoint that the ledger's key signed. No proof shows that no line is missing. A line without a proof gets it within a minute: ask again.",
+    checked: (proven: number, wrong: number, later: number, more: boolean) =>
+      `${proven} lines proven` +
+      (wrong > 0 ? `, ${wrong} WRONG` : "") +
+      (later > 0 ? `, ${later} without a proof yet` : "") +
+      (more ? "; more lines follow" : "") +
+      ".",
+    failed: (what: string) =>
+      `That did not work: ${what}. The access lasts a few minutes: open the page again.`,
+    print: "Print",
+    csv: "Save as CSV",
+    purposes: {
+      TREAT: "treatment",
+      HPAYMT: "payment",
+      HOPERAT: "health care operations",
+      PUBHLTH: "public health",
+      HRESCH: "research",
+      PATRQT: "the individual's own request",
+      ETREAT: "emergency treatment",
+    } as Readonly<Record<string, string>>,
   },
 } as const;

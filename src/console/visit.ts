@@ -75,7 +75,7 @@ export async function admitVisit(
       id: admin.newId(),
       address: addressOf(request.headers),
       contentType: "application/json",
-      idempotencyKey: once ?? null,
+      idempotencyKey: once === undefined ? null : `"${once}"`, // a string of RFC 8941
       ifMatch: null,
       ifNoneMatch: null,
       path: verb.path.replaceAll(/\{(\w+)\}/gu, (_, name: string) => parameters[name] ?? ""),

@@ -67,8 +67,8 @@ async function run(
     const wrong = reports.filter((report) => "wrong" in report);
     const seconds = ((Date.now() - begun) / 1000).toFixed(1);
     const leaves = reports.reduce((sum, report) => sum + ("good" in report ? report.good.size : 0), 0);
-    if (reports.length < 2) announce(banner, "bad", ledger.nothing);
-    else if (wrong.length > 0) announce(banner, "bad", ledger.broken(wrong.map(wordsOf).join("; ")));
+    if (wrong.length > 0) announce(banner, "bad", ledger.broken(wrong.map(wordsOf).join("; ")));
+    else if (reports.length < 2) announce(banner, "bad", ledger.nothing);
     else if (place.witnesses.length === 0)
       announce(banner, "warn", ledger.unwitnessed(numberText(leaves), seconds));
     else announce(banner, "good", ledger.holds(numberText(leaves), numberText(reports.length), seconds));

@@ -39,7 +39,6 @@ interface PageDocument {
 
 declare const document: PageDocument;
 declare const location: { readonly href: string; readonly origin: string; assign(url: string): void };
-declare const history: { replaceState(state: null, title: string, url: string): void };
 declare const sessionStorage: {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
@@ -48,3 +47,4 @@ declare const sessionStorage: {
 declare class DOMParser {
   parseFromString(text: string, type: "text/html"): PageDocument;
 }
+declare const window: { print(): void };

@@ -1,11 +1,15 @@
 import { offerCheck } from "./check-ledger.ts";
 import { followLive } from "./live.ts";
+import { carryAnswer } from "./own-token.ts";
+import { offerPatients } from "./patients.ts";
 import { offerEvents, offerReview, offerWhy } from "./show-records.ts";
 
 /** Each section of a page that needs the script, by the attribute that marks it. */
 const sections: Readonly<Record<string, (section: PageElement) => void>> = {
   "data-live": (section) => followLive(section, section.dataset["live"] ?? ""),
   "data-check": offerCheck,
+  "data-patients": offerPatients,
+  "data-return": carryAnswer,
   "data-why": offerWhy,
   "data-events": offerEvents,
   "data-review": offerReview,

@@ -68,14 +68,17 @@ export function DegradedPage({ requestId }: { readonly requestId: string }) {
 export function VerbRefusal({ refusal }: { readonly refusal: VerbRefused }) {
   const { status, title, detail, pointer, requestId } = refusal;
   return (
-    <div class="alert bad" role="alert">
-      <p>
-        <strong>{refused.verb}</strong> {status} {title}
-        {detail === undefined ? "" : `: ${pointer ?? ""} ${detail}`}
-      </p>
-      <p class="note">
-        {texts.requestId} <code>{requestId}</code>
-      </p>
-    </div>
+    <>
+      <h1>{refused.verbTitle}</h1>
+      <div class="alert bad" role="alert">
+        <p>
+          <strong>{refused.verb}</strong> {status} {title}
+          {detail === undefined ? "" : `: ${pointer ?? ""} ${detail}`}
+        </p>
+        <p class="note">
+          {texts.requestId} <code>{requestId}</code>
+        </p>
+      </div>
+    </>
   );
 }

@@ -1,0 +1,223 @@
+import { checkLine, readLineProof } from "#audit/accounting/proof";
+import { texts } from "#console/texts";
+import { momentText, numberText } from "#console/words";
+import { siblingOf } from "#ledger/root-log";
+import { ledgerPlaceOf } from "./ledger-place.ts";
+import type { LedgerPlace } from "./ledger-reader.ts";
+import { beginLookUp, type DeskPlace, type PatientAccess, takeAccess } from "./own-token.ts";
+import { announce, badge, make, part, row, table } from "./page-parts.ts";
+import { settled } from "./web-crypto.ts";
+
+const { patients } = texts;
+const pagesMax = 40;
+
+interface FoundPatient {
+  readonly resourceType: string;
+  readonly id: string;
+  readonly name?: readonly {
+    readonly family?: string;
+    readonly given?: readonly string[];
+    readonly text?: string;
+  }[];
+  readonly birthDate?: string;
+}
+interface AccountingEvent {
+  readonly resourceType: string;
+  readonly recorded: string;
+  readonly purposeOfEvent?: readonly { readonly coding?: readonly { readonly code?: string }[] }[];
+  readonly agent?: readonly { readonly who?: { readonly display?: string }; readonly requestor?: boolean }[];
+  readonly entity?: readonly {
+    readonly detail?: readonly {
+      readonly type: string;
+      readonly valueString?: string;
+      readonly valueBase64Binary?: string;
+    }[];
+  }[];
+}
+interface FoundBundle<T> {
+  readonly entry?: readonly { readonly resource?: T }[];
+  readonly link?: readonly { readonly relation: string; readonly url: string }[];
+  readonly issue?: readonly { readonly details?: { readonly text?: string } }[];
+}
+
+/** The look-up of a patient, and the accounting with each line's proof checked in this browser. */
+export function offerPatients(section: PageElement): void {
+  const { fhir, issuer, client: clientId } = section.dataset;
+  const ledger = ledgerPlaceOf(section);
+  const banner = part("[data-banner]", section);
+  if (fhir === undefined || issuer === undefined || clientId === undefined || ledger === undefined)
+    return announce(banner, "bad", texts.ledger.noKeys);
+  const place: DeskPlace = { fhir, issuer, clientId };
+  const open = part("[data-open]", section);
+  open.hidden = false;
+  part("button", open).addEventListener("click", () => void beginLookUp(place).catch(failed(banner)));
+  const begin = async () => {
+    const access = await takeAccess(place);
+    if (access === undefined) return;
+    open.hidden = true;
+    const form = part("[data-find]", section);
+    form.hidden = false;
+    announce(banner, "still", patients.ready);
+    part("#patient-name", form).focus();
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void find(access, { section, banner, ledger, fhir }).catch(failed(banner));
+    });
+  };
+  void begin().catch(failed(banner));
+}
+
+const failed = (banner: PageElement) => (fault: unknown) =>
+  announce(banner, "bad", patients.failed(fault instanceof Error ? fault.message : ""));
+
+interface LookUp {
+  readonly section: PageElement;
+  readonly banner: PageElement;
+  readonly ledger: LedgerPlace;
+  readonly fhir: string;
+}
+
+async function find(access: PatientAccess, lookUp: LookUp): Promise<void> {
+  const { section, banner } = lookUp;
+  const typed = (id: string): string => part(id, section).value.trim();
+  const asked = [
+    ["name", typed("#patient-name")],
+    ["birthdate", typed("#patient-birth")],
+    ["identifier", typed("#patient-number")],
+    ["_id", typed("#patient-id")],
+  ].filter(([, value]) => value !== "");
+  if (asked.length === 0) return announce(banner, "warn", patients.nothingTyped);
+  announce(banner, "still", patients.looking);
+  const found = await bundleOf<FoundPatient>(await access.search(Object.fromEntries(asked)));
+  const people = resourcesIn(found).filter(({ resourceType }) => resourceType === "Patient");
+  announce(banner, people.length === 0 ? "warn" : "good", patients.found(people.length));
+  const heads = [patients.name, patients.birth, patients.id, patients.show];
+  const rows = people.map((person) => {
+    const button = make("button", { "aria-label": `${patients.show}: ${nameOf(person)}` }, patients.show);
+    button.addEventListener("click", () => void showAccounting(access, person, lookUp).catch(failed(banner)));
+    return row(heads, [nameOf(person), person.birthDate ?? texts.unknown, person.id, button]);
+  });
+  part("[data-people]", section).replaceChildren(table(patients.people, heads, rows));
+  part("[data-results]", section).replaceChildren();
+}
+
+async function showAccounting(
+  access: PatientAccess,
+  person: FoundPatient,
+  { section, banner, ledger, fhir }: LookUp,
+): Promise<void> {
+  announce(banner, "still", patients.reading);
+  const first = `${fhir}/Patient/${person.id}/$disclosures?all=true`;
+  const events: AccountingEvent[] = [];
+  let next: string | undefined = first;
+  for (let pages = 0; next !== undefined && pages < pagesMax; pages++) {
+    const page: FoundBundle<AccountingEvent> = await bundleOf(await access.read(next));
+    events.push(...resourcesIn(page).filter(({ resourceType }) => resourceType === "AuditEvent"));
+    next = page.link?.find(({ relation }) => relation === "next")?.url;
+  }
+  const lines = events.toSorted((left, right) => (left.recorded < right.recorded ? -1 : 1));
+  const heads = [patients.when, patients.who, patients.why, patients.what, patients.proof];
+  let [proven, wrong, later] = [0, 0, 0];
+  const rows: PageElement[] = [];
+  for (const line of lines) {
+    const verdict = await verdictOn(line, ledger);
+    if (verdict.kind === "proven") proven += 1;
+    else if (verdict.kind === "wrong") wrong += 1;
+    else later += 1;
+    rows.push(row(heads, [...factsOf(line), proofCell(verdict)]));
+  }
+  const caption = patients.accountingOf(nameOf(person), person.birthDate ?? texts.unknown);
+  const print = make("button", { class: "quiet no-print" }, patients.print);
+  print.addEventListener("click", () => window.print());
+  const csv = make("button", { class: "quiet no-print" }, patients.csv);
+  csv.addEventListener("click", () => void saveCsv(access, first).catch(failed(banner)));
+  part("[data-people]", section).replaceChildren();
+  part("[data-results]", section).replaceChildren(
+    make("h2", {}, caption),
+    make("p", { class: "note" }, patients.madeAt(momentText(Date.now()))),
+    make("p", { class: "links" }, print, " ", csv),
+    lines.length === 0 ? make("p", {}, patients.noLines) : table(caption, heads, rows),
+    make("p", { class: "note" }, patients.proofNote),
+  );
+  const tone = wrong > 0 ? "bad" : next === undefined && later === 0 ? "good" : "warn";
+  announce(banner, tone, patients.checked(proven, wrong, later, next !== undefined));
+}
+
+type Verdict =
+  | { readonly kind: "proven"; readonly place: string }
+  | { readonly kind: "wrong"; readonly why: string }
+  | { readonly kind: "later" };
+
+/** Checks that a line's proof holds under the log's key, and that it states what the line shows. */
+async function verdictOn(line: AccountingEvent, { root }: LedgerPlace): Promise<Verdict> {
+  const encoded = detailOf(line, "proof", "valueBase64Binary");
+  if (encoded === undefined) return { kind: "later" };
+  const proof = readLineProof(Buffer.from(encoded, "base64").toString("utf8"));
+  if (!proof.ok) return { kind: "wrong", why: proof.error };
+  const { log, index, line: number } = proof.value;
+  const checked = await settled(() => checkLine(proof.value, siblingOf(root, log)));
+  if (!checked.ok) return { kind: "wrong", why: checked.error };
+  const { says } = checked.value;
+  const codes = codesOf(line);
+  const agrees =
+    new Date(says.at).toISOString() === line.recorded &&
+    says.purposes.length === codes.length &&
+    says.purposes.every((code, i) => codes[i] === code) &&
+    line.agent?.some(({ requestor, who }) => requestor === true && isRecipient(who, says.recipient)) === true;
+  return agrees
+    ? { kind: "proven", place: `${log}/${index}/${number}` }
+    : { kind: "wrong", why: patients.otherThanProven };
+}
+
+const isRecipient = (who: unknown, recipient: string): boolean =>
+  typeof who === "object" &&
+  who !== null &&
+  (who as { readonly identifier?: { readonly value?: string } }).identifier?.value === recipient;
+
+const codesOf = ({ purposeOfEvent = [] }: AccountingEvent): readonly string[] =>
+  purposeOfEvent.map(({ coding }) => coding?.[0]?.code ?? "");
+
+function proofCell(verdict: Verdict): PageElement {
+  switch (verdict.kind) {
+    case "proven":
+      return make("span", {}, badge("good", patients.proven), " ", make("code", {}, verdict.place));
+    case "wrong":
+      return badge("bad", `${texts.ledger.wrong}: ${verdict.why.replaceAll("_", " ")}`);
+    case "later":
+      return badge("still", patients.later);
+  }
+}
+
+function factsOf(line: AccountingEvent): readonly string[] {
+  const recipient = line.agent?.find(({ requestor }) => requestor === true)?.who?.display ?? texts.unknown;
+  const codes = codesOf(line).map((code) => patients.purposes[code] ?? code);
+  const what = detailOf(line, "disclosed", "valueString") ?? texts.unknown;
+  return [momentText(Date.parse(line.recorded)), recipient, codes.join(", "), what];
+}
+
+const detailOf = (
+  { entity = [] }: AccountingEvent,
+  type: string,
+  member: "valueString" | "valueBase64Binary",
+): string | undefined =>
+  entity.flatMap(({ detail = [] }) => detail).find((each) => each.type === type)?.[member];
+
+async function saveCsv(access: PatientAccess, first: string): Promise<void> {
+  const answer = await access.read(`${first}&_format=csv`, "text/csv");
+  if (!answer.ok) throw new Error(String(answer.status));
+  const address = URL.createObjectURL(await answer.blob());
+  make("a", { href: address, download: "accounting.csv" }).click();
+  URL.revokeObjectURL(address);
+}
+
+const resourcesIn = <T>({ entry = [] }: FoundBundle<T>): readonly T[] =>
+  entry.flatMap(({ resource }) => (resource === undefined ? [] : [resource]));
+
+async function bundleOf<T>(answer: Response): Promise<FoundBundle<T>> {
+  const bundle = await answer.json<FoundBundle<T>>(); // the gateway made it, and texts stay texts
+  if (!answer.ok) throw new Error(bundle.issue?.[0]?.details?.text ?? numberText(answer.status));
+  return bundle;
+}
+
+const nameOf = ({ name: [first] = [], id }: FoundPatient): string =>
+  first === undefined ? id : (first.text ?? [...(first.given ?? []), first.family ?? ""].join(" ").trim());

@@ -1,0 +1,78 @@
+import { assets } from "#console/assets.gen";
+import type { ConsolePlaces } from "#console/ports";
+import { texts } from "#console/texts";
+import { ledgerAttributes } from "./ledger.tsx";
+import { Message } from "./messages.tsx";
+
+const { patients } = texts;
+
+/** The look-up: the browser asks the FHIR base, and this server learns nothing about the patient. */
+export function PatientsPage({ places }: { readonly places: ConsolePlaces }) {
+  const desk = places.patients;
+  if (desk === undefined)
+    return (
+      <>
+        <h1>{patients.title}</h1>
+        <p class="alert warn">{patients.absent}</p>
+      </>
+    );
+  return (
+    <>
+      <h1>{patients.title}</h1>
+      <p class="no-print">{patients.intro}</p>
+      <section
+        data-patients
+        data-fhir={desk.fhir}
+        data-issuer={desk.issuer}
+        data-client={desk.clientId}
+        {...ledgerAttributes(places)}
+      >
+        <p class="alert still no-print" role="status" data-banner>
+          {patients.before}
+        </p>
+        <noscript>
+          <p class="alert warn">{patients.noScript}</p>
+        </noscript>
+        <p data-open hidden>
+          <button>{patients.open}</button>
+        </p>
+        <form data-find hidden class="no-print" autocomplete="off">
+          <div class="fields">
+            <div>
+              <label for="patient-name">{patients.name}</label>
+              <input id="patient-name" maxlength={100} />
+            </div>
+            <div>
+              <label for="patient-birth">{patients.birth}</label>
+              <input id="patient-birth" type="date" />
+            </div>
+            <div>
+              <label for="patient-number">{patients.number}</label>
+              <input id="patient-number" maxlength={100} />
+            </div>
+            <div>
+              <label for="patient-id">{patients.id}</label>
+              <input id="patient-id" maxlength={64} />
+            </div>
+            <button>{patients.find}</button>
+          </div>
+        </form>
+        <div data-people></div>
+        <div data-results></div>
+      </section>
+    </>
+  );
+}
+
+/** The issuer sends the browser here. The script takes the answer out of the address. */
+export function PatientsReturnPage() {
+  return (
+    <Message title={patients.title}>
+      <p data-return>{patients.returning}</p>
+      <noscript>
+        <p class="alert warn">{patients.noScript}</p>
+      </noscript>
+      <script type="module" src={assets.script.path} integrity={assets.script.integrity}></script>
+    </Message>
+  );
+}

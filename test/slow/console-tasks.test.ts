@@ -1,0 +1,369 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import axe, { type AxeResults } from "axe-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, test } from "vitest";
+import { checkpointOf } from "#ledger/commit";
+import { checkpointText } from "#ledger/tlog/checkpoint";
+import { emptyRoot } from "#ledger/tlog/merkle";
+import { verifierKey } from "#ledger/tlog/signed-note";
+import type { DevOfficer } from "../../cli/connection/dev-file.ts";
+import { logOfFrames, origin, sampleLog, type SampleLog, signed } from "../ledger/sample-log.ts";
+import {
+  consoleContext,
+  enterConsole,
+  hasChromium,
+  openChromium,
+  typeSignIn,
+} from "../support/console-browser.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+const bannerDone = "[data-banner]:is(.good,.warn,.bad)";
+
+/* Ten tasks of operators in Debian's Chromium: at most three clicks each, or six where something is typed. */
+describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
+  let phylax: TestStack;
+  let browser: Browser;
+  let context: BrowserContext;
+  let page: Page;
+  let officer: DevOfficer;
+  let auditor = "";
+  let clicks = 0;
+  let serverMilliseconds = 0;
+  const addresses: string[] = [];
+
+  const signedIn = async (who: DevOfficer, width = 1280) => {
+    const made = await consoleContext(browser, phylax.dev, { certificate: who, width });
+    const opened = await made.newPage();
+    await enterConsole(opened, phylax.dev, who);
+    return { made, opened };
+  };
+  const officerNamed = (id: string): DevOfficer => {
+    const found = phylax.dev.officers.find((each) => each.id === id);
+    if (found === undefined) throw new Error(`no operator ${id}`);
+    return found;
+  };
+
+  beforeAll(async () => {
+    phylax = await startTestStack();
+    officer = officerNamed("officer");
+    auditor = phylax.dev.auditors[0]?.key ?? "";
+    browser = await openChromium();
+    ({ made: context, opened: page } = await signedIn(officer));
+    page.on("request", (request) => void addresses.push(request.url()));
+    page.on("requestfinished", (request) => {
+      if (!request.url().startsWith(phylax.dev.console) || request.url().endsWith("/live")) return;
+      const { requestStart, responseEnd } = request.timing();
+      serverMilliseconds += Math.max(0, responseEnd - requestStart);
+    });
+  }, 120_000);
+  afterAll(async () => {
+    await browser?.close();
+    await phylax?.close();
+  });
+  afterEach(({ expect }) => {
+    expect(serverMilliseconds, "milliseconds of the server").toBeLessThan(2_000);
+  });
+
+  /** Begins a task at the front page. */
+  const begin = async (): Promise<void> => {
+    await page.goto(phylax.dev.console);
+    clicks = 0;
+    serverMilliseconds = 0;
+  };
+  const click = async (selector: string, at: Page = page): Promise<void> => {
+    clicks += 1;
+    await at.click(selector);
+  };
+  const nav = (name: string, at: Page = page) => click(`nav a:text-is("${name}")`, at);
+  const banner = async (): Promise<string> => {
+    await page.locator(bannerDone).waitFor({ timeout: 30_000 });
+    return (await page.textContent("[data-banner]")) ?? "";
+  };
+  const giveKey = async (): Promise<void> => {
+    clicks += 1;
+    await page.setInputFiles("#auditor-key", auditor);
+  };
+
+  test("who saw patient X, with each line proven, and the accounting as CSV", async ({ expect }) => {
+    await phylax.ask("telehealth", "Patient/amara-okafor");
+    await expect // the proofs come with the next checkpoint
+      .poll(
+        async () => (await phylax.ask("privacy-officer", "Patient/amara-okafor/$disclosures?all=true")).text,
+        { timeout: 30_000 },
+      )
+      .toContain('"proof"');
+    await begin();
+    await nav("Who saw this patient?");
+    await click("[data-open] button");
+    await page.waitForURL(/interaction/u);
+    if ((await page.locator("[name=login]").count()) > 0) await typeSignIn(page, officer);
+    else await click("button[value=allow]");
+    await page.waitForURL(/\/console\/patients$/u);
+    await page.fill("#patient-name", "Okafor");
+    await click("[data-find] button");
+    await page.locator("[data-people] button").first().waitFor();
+    await click("[data-people] button");
+    await page.locator("[data-results] tbody tr").first().waitFor();
+    expect(clicks).toBeLessThanOrEqual(6);
+    const text = (await page.textContent("[data-results]")) ?? "";
+    expect(text).toContain("Okafor");
+    expect(text).toContain("telehealth");
+    expect(text).toContain("treatment");
+    expect(text).toContain("proven");
+    expect(await page.textContent("[data-banner]")).not.toContain("WRONG");
+    const saved = page.waitForEvent("download");
+    await click('button:text-is("Save as CSV")');
+    const path = await (await saved).path();
+    expect(readFileSync(path, "utf8")).toContain("telehealth");
+    // The typed name is in no address, neither of a page nor of a request.
+    expect(addresses.filter((address) => /okafor/iu.test(address) && !address.includes("/Patient/"))).toEqual(
+      [],
+    );
+    expect(
+      addresses.filter((address) => address.startsWith(phylax.dev.ops) && /okafor/iu.test(address)),
+    ).toEqual([]);
+  });
+
+  test("verify the whole ledger; a tile that a proxy changed turns the banner red", async ({ expect }) => {
+    const check = async () => {
+      await page.goto(`${phylax.dev.console}/ledger`);
+      await page.click("[data-check] button");
+      return banner();
+    };
+    // a young ledger's records reach the root log within a minute
+    await expect.poll(check, { timeout: 60_000, interval: 2_000 }).toMatch(/^The ledger holds/u);
+    await begin();
+    await nav("Ledger");
+    await click("[data-check] button");
+    expect(await banner()).toMatch(/^The ledger holds: .* cosigned by every witness/u);
+    expect(clicks).toBeLessThanOrEqual(3);
+    for (const changed of [
+      /\/s\d+-[^/]+\/tile\/0\//u,
+      /\/s\d+-[^/]+\/tile\/entries\//u,
+      /\/root\/frame\/1$/u,
+      /\/root\/checkpoint$/u,
+    ]) {
+      await page.route(changed, async (route) => {
+        const answer = await route.fetch();
+        const body = await answer.body();
+        body[body.length - 9] = (body[body.length - 9] ?? 0) ^ 1;
+        await route.fulfill({ response: answer, body });
+      });
+      expect(await check(), String(changed)).toMatch(/NOT hold|could not be finished/u);
+      expect(await page.locator("[data-banner].bad").count(), String(changed)).toBe(1);
+      await page.unroute(changed);
+    }
+    serverMilliseconds = 0;
+  });
+
+  test("ten thousand leaves are verified in ten seconds", async ({ expect }) => {
+    const log = await sampleLog(Array.from({ length: 40 }, () => 250));
+    const at = checkpointOf(log.head);
+    const leafOf = (checkpoint: typeof at) => signed(checkpointText(checkpoint), checkpoint.origin);
+    const root = logOfFrames(
+      [[leafOf({ origin, size: 0, root: emptyRoot })], [leafOf(at)]],
+      undefined,
+      "ledger.test/root",
+    );
+    expect(at.size).toBeGreaterThanOrEqual(10_000);
+    const rootKey = verifierKey(root.verifier.name, root.verifier.publicKey);
+    const serve = (of: SampleLog, name: string) =>
+      page.route(`${phylax.dev.ledger}/${name}/**`, (route) => {
+        const bytes = of.objects.get(new URL(route.request().url()).pathname.slice(name.length + 2));
+        return bytes === undefined
+          ? route.fulfill({ status: 404, headers: { "access-control-allow-origin": "*" } })
+          : route.fulfill({ body: Buffer.from(bytes), headers: { "access-control-allow-origin": "*" } });
+      });
+    await serve(root, "root");
+    await serve(log, "s0-2026h2");
+    await page.route(`${phylax.dev.console}/ledger`, async (route) => {
+      const answer = await route.fetch();
+      const body = (await answer.text())
+        .replace(/data-root="[^"]*"/u, `data-root="${rootKey}"`)
+        .replace(/data-witnesses="[^"]*"/u, 'data-witnesses=""');
+      await route.fulfill({ response: answer, body });
+    });
+    await begin();
+    await nav("Ledger");
+    const before = Date.now();
+    await click("[data-check] button");
+    const said = await banner();
+    expect(Date.now() - before).toBeLessThan(10_000);
+    expect(said, "no witness: not green").toMatch(/agrees with itself: 1\d.\d{3} records/u);
+    expect(await page.locator("[data-banner].warn").count()).toBe(1);
+    await page.unrouteAll();
+  });
+
+  test("revoke a stolen certificate, and lift the denial again", async ({ expect }) => {
+    await begin();
+    await nav("Registry");
+    await click('a:text-is("operations")');
+    await click('button[aria-label^="Revoke: "]');
+    expect(await page.textContent("h1")).toBe("Denied");
+    expect(clicks).toBeLessThanOrEqual(3);
+    await expect
+      .poll(
+        async () => (await phylax.ask("operations", "Patient?_count=1").catch(() => undefined))?.status ?? 0,
+        { timeout: 20_000 },
+      )
+      .not.toBe(200);
+    await page.goto(phylax.dev.console);
+    expect(await page.textContent("#now")).toContain("certificate");
+  });
+
+  test("end a client", async ({ expect }) => {
+    await begin();
+    await nav("Registry");
+    await click('a:text-is("tiny")');
+    await click('button:text-is("End this client")');
+    expect(await page.textContent("h1")).toBe("Denied");
+    expect(clicks).toBeLessThanOrEqual(3);
+    await page.click('button:text-is("Lift this denial")');
+    expect(await page.textContent("h1")).toBe("Lifted");
+  });
+
+  test("approve a policy that another person proposed", async ({ expect }) => {
+    await begin();
+    await nav("Registry");
+    await click('a:text-is("Plan a change")');
+    const shown = await (await page.request.get(`${phylax.dev.console}/registry`)).text();
+    const digest = /sha256:[0-9a-f]{64}/u.exec(shown)?.[0];
+    const body = JSON.parse(readFileSync("policies/treat.json", "utf8")) as object;
+    const policy = { ...body, name: "treat-two", title: "Another title" };
+    const change = { expects: digest, set: { policies: [{ name: "treat-two", body: policy }] } };
+    await page.fill("#change", JSON.stringify(change));
+    await page.fill("#why", "A test of two persons");
+    await click('button:text-is("Propose")');
+    expect(await page.textContent("main")).toContain("A second person approves it");
+    expect(clicks, "propose").toBeLessThanOrEqual(6);
+
+    const { made, opened } = await signedIn(officerNamed("approver"));
+    clicks = 0;
+    await nav("Approvals", opened);
+    await click('a:text-is("A test of two persons")', opened);
+    expect(await opened.textContent("main")).toContain("Another title");
+    await click('button:text-is("Approve")', opened);
+    expect(await opened.textContent("main")).toContain("Approved.");
+    expect(clicks).toBeLessThanOrEqual(3);
+    await made.close();
+  });
+
+  test("why was this request refused", async ({ expect }) => {
+    const refused = await phylax.ask("privacy-officer", "Condition?patient=1");
+    expect(refused.status).toBeGreaterThanOrEqual(400);
+    await begin();
+    await nav("Why refused?");
+    await page.fill("#request-id", String(refused.headers["x-request-id"]));
+    await giveKey();
+    await click("[data-key-form] button");
+    expect(await banner()).toMatch(/^\d+ records? found/u);
+    expect(clicks).toBeLessThanOrEqual(6);
+    expect(await page.textContent("[data-results]")).toMatch(/Reason: [a-z_]+/u);
+    expect(await page.textContent("[data-results]")).toContain("privacy-officer");
+  });
+
+  test("find a grant that no client uses", async ({ expect }) => {
+    await begin();
+    await nav("Registry");
+    await click('a:has-text("Access review")');
+    await giveKey();
+    await click("[data-key-form] button");
+    expect(await banner()).toMatch(/^\d+ of \d+ grants have no use on record/u);
+    expect(clicks).toBeLessThanOrEqual(6);
+    expect(await page.locator('tr:has([data-grant^="telehealth "]) [data-last]').textContent()).toContain(
+      "UTC",
+    );
+    expect(await page.locator('tr:has([data-grant^="research "]) [data-last]').textContent()).toBe(
+      "no use on record",
+    );
+  });
+
+  test("close the review of a use of break-glass", async ({ expect }) => {
+    const registry = await phylax.stack.runtime.miniflare.getD1Database("REGISTRY", "phylax-gateway");
+    const insert =
+      "INSERT INTO reviews (id, opened_at, request_id, client, origin, purpose) VALUES (?, ?, ?, 'telehealth', 'main', 'ETREAT')";
+    const [id, request] = [randomBytes(16).toString("hex"), randomBytes(16).toString("hex")];
+    await registry.prepare(insert).bind(id, Date.now(), request).run();
+    await begin();
+    await nav("Events");
+    await click('button:text-is("Justified")');
+    expect(await page.textContent("main")).toContain("The review is closed.");
+    expect(clicks).toBeLessThanOrEqual(3);
+  });
+
+  test("axe finds no violation on any page, in both widths and colors", async ({ expect }) => {
+    const found: string[] = [];
+    for (const dark of [false, true])
+      for (const width of [1280, 390]) {
+        await page.emulateMedia({ colorScheme: dark ? "dark" : "light" });
+        await page.setViewportSize({ width, height: 900 });
+        for (const path of [
+          "",
+          "/patients",
+          "/ledger",
+          "/registry",
+          "/registry/clients/payer",
+          "/registry/review",
+          "/registry/change",
+          "/approvals",
+          "/events",
+          "/why",
+        ]) {
+          await page.goto(phylax.dev.console + path);
+          await page.evaluate(axe.source);
+          const { violations } = await page.evaluate<AxeResults>("axe.run()");
+          for (const { id, nodes } of violations)
+            found.push(`${path} ${width} ${dark}: ${id} ${nodes[0]?.html}`);
+          const [inner, outer] = await page.evaluate<[number, number]>(
+            "[document.documentElement.scrollWidth, innerWidth]",
+          );
+          if (inner > outer) found.push(`${path} ${width}: scrolls sideways (${inner})`);
+        }
+      }
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.emulateMedia({ colorScheme: "light" });
+    serverMilliseconds = 0;
+    expect(found).toEqual([]);
+  });
+
+  test("the keyboard alone suffices: from the front page to a checked ledger", async ({ expect }) => {
+    await begin();
+    const focused = () => page.evaluate<string>("document.activeElement?.textContent ?? ''");
+    const tabTo = async (text: string) => {
+      for (let i = 0; i < 40; i++) {
+        await page.keyboard.press("Tab");
+        if ((await focused()).trim() === text) return;
+      }
+      throw new Error(`no Tab leads to ${text}`);
+    };
+    await tabTo("Skip to the content");
+    await tabTo("Ledger");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/ledger$/u);
+    await tabTo("Check the whole ledger");
+    const outline = await page.evaluate<string>("getComputedStyle(document.activeElement).outlineStyle");
+    expect(outline).toBe("solid");
+    await page.keyboard.press("Enter");
+    expect(await banner()).toMatch(/^The ledger holds/u);
+  });
+
+  test("without script every page can be read", async ({ expect }) => {
+    const other = await consoleContext(browser, phylax.dev, {
+      certificate: officer,
+      javaScriptEnabled: false,
+    });
+    await other.addCookies(await context.cookies(phylax.dev.ops));
+    const still = await other.newPage();
+    for (const [path, text] of [
+      ["", "Logs"],
+      ["/registry", "telehealth"],
+      ["/events", "break-glass"],
+      ["/ledger", "phylax ledger verify"],
+    ] as const) {
+      await still.goto(phylax.dev.console + path);
+      expect(await still.textContent("main"), path).toContain(text);
+    }
+    await other.close();
+  });
+});
