@@ -31,7 +31,7 @@ import {
   type Released,
 } from "./disclosure.ts";
 import { capturedMembers } from "./bytes/captured-value.ts";
-import { EntryCutter, isCut } from "./bytes/entry-cutter.ts";
+import { EntryCutter, isCut, noneAhead } from "./bytes/entry-cutter.ts";
 import type { Refused } from "./bytes/isolate-cutter.ts";
 import { RowCutter, type CutEntry, type CutRow } from "./bytes/row-cutter.ts";
 import { unusual } from "./bytes/unusual.ts";
@@ -86,8 +86,6 @@ export class Discloser {
   readonly #engine: "bytes" | "plain";
   readonly #cutters = new Map<string, RowCutter>();
   readonly #entries = new Map<string, EntryCutter>();
-  /** Where the entry that was tried ahead begins, if it was left to the plain engine. */
-  #leftAt: { readonly buffer: ArrayBufferLike; readonly byteOffset: number } | undefined;
   readonly #facts = new WeakMap<JsonObject, Facts>();
   readonly #parts = new WeakMap<JsonObject, { readonly part: JsonObject | undefined }>();
 
@@ -201,8 +199,8 @@ export class Discloser {
    * neither.
    */
   entry(read: EntryBytes | CutEntry, type: string): Result<DisclosedEntry, DisclosureRefusal> {
-    const cut = isCut(read) ? read : this.#cutEntry(read, type);
-    if (cut !== undefined) return ok(this.#disclosed(cut));
+    const cut = isCut(read) || this.#engine === "plain" ? read : this.#entryCutterFor(type).entry(read);
+    if (cut !== undefined && isCut(cut)) return ok(this.disclosed(cut));
     if (isCut(read)) throw new Error("an entry that was read ahead is never left");
     const entry = readEntry(read);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
@@ -212,7 +210,8 @@ export class Discloser {
     return mode === "include" ? this.#includedEntry(resource) : this.row(resource, type);
   }
 
-  #disclosed(cut: CutEntry): DisclosedEntry {
+  /** An entry that was cut by a cutter of this answer. */
+  disclosed(cut: CutEntry): DisclosedEntry {
     if (cut.kind === "key") throw new Error("an entry of which only the key was read cannot leave");
     if (cut.kind === "hidden") return cut.mode === "match" ? hiddenEntry : droppedEntry;
     if (cut.mode === "include") return this.#cutIncluded(cut);
@@ -232,37 +231,13 @@ export class Discloser {
     return new CutCandidate(cut, includes, base, through);
   }
 
-  /**
-   * Reads entries of a searchset where they begin, for {@link entry}.
-   *
-   * @param part of the next entry: the key of a match is read without any decision.
-   */
+  /** Reads entries of a searchset where they begin, for {@link entry}. @param part see `EntryCutter.ahead`. */
   ahead(type: string, part: () => "row" | "key"): AheadReader<CutEntry> {
-    const cutter = this.#entryCutterFor(type);
-    let chunk: Uint8Array = new Uint8Array();
-    return {
-      begin: (next) => {
-        chunk = next;
-        cutter.begin(next);
-      },
-      entryAt: (at) => {
-        const cut = this.#engine === "plain" ? undefined : cutter.entryAt(at, part());
-        if (cut === undefined) this.#leftAt = { buffer: chunk.buffer, byteOffset: chunk.byteOffset + at };
-        return cut;
-      },
-    };
+    return this.#engine === "plain" ? noneAhead : this.#entryCutterFor(type).ahead(part);
   }
 
-  #cutEntry(bytes: EntryBytes, type: string): CutEntry | undefined {
-    if (this.#engine === "plain" || bytes === "too_large") return undefined;
-    const left = this.#leftAt;
-    this.#leftAt = undefined;
-    // It was tried ahead, and left to the plain engine.
-    const isLeft = left?.buffer === bytes.buffer && left.byteOffset === bytes.byteOffset;
-    return isLeft ? undefined : this.#entryCutterFor(type).entry(bytes);
-  }
-
-  get #refused(): Refused {
+  /** The parts of a resource that the byte engine leaves to the plain engine. */
+  get refused(): Refused {
     return { readsCodes: this.#grant.readsCodes(), judgesNested: this.#grant.judgesNested };
   }
 
@@ -270,7 +245,7 @@ export class Discloser {
     const known = this.#entries.get(type);
     if (known !== undefined) return known;
     const usual = this.#cutterFor(type, "search");
-    const cutter = new EntryCutter(this.#bases, this.#refused, usual, (found, mode) =>
+    const cutter = new EntryCutter(this.#bases, this.refused, usual, (found, mode) =>
       mode === "include" ? this.#cutterFor(found, "include") : undefined,
     );
     this.#entries.set(type, cutter);
@@ -317,7 +292,21 @@ export class Discloser {
     };
   }
 
-  #cutterFor(type: string, part: "read" | "search" | "include"): RowCutter {
+  /**
+   * The cutter for rows of a list of several types.
+   *
+   * @param isRow asked before a row of the type is judged: a further resource is hidden, and its residence does
+   * not count.
+   */
+  cutterOf(type: string, isRow: (facts: Facts) => boolean): RowCutter {
+    return this.#cutterFor(type, "search", isRow);
+  }
+
+  #cutterFor(
+    type: string,
+    part: "read" | "search" | "include",
+    isRow: (facts: Facts) => boolean = () => true,
+  ): RowCutter {
     const key = `${part} ${type}`;
     const known = this.#cutters.get(key);
     if (known !== undefined) return known;
@@ -331,14 +320,15 @@ export class Discloser {
         viewOf: (facts) => {
           if (part === "search" && !this.#isFound(facts)) return undefined;
           if (needsWhole(facts, origin)) throw unusual;
+          if (!isRow(facts)) return undefined;
           return part === "include"
             ? this.#viewIncluded(facts)
             : this.#narrow(this.#grant.viewOf(facts, origin));
         },
         mustShow: (facts) => (part === "search" ? (mustShow?.(facts) ?? []) : []),
-        note: (facts) => residences.note(facts),
+        note: (facts) => (isRow(facts) ? residences.note(facts) : undefined),
         mayLinkTo,
-        ...this.#refused,
+        ...this.refused,
         viewInside: (resource, nesting) => {
           // A Consent of a patient inside judges the whole row.
           if (needsWhole(this.#factsOf(resource), origin)) throw unusual;

@@ -1,10 +1,13 @@
 import { listText, readEntry } from "#fhir/bundle";
 import { isOwnedBy } from "#fhir/r4/compartment";
-import type { EntryBytes } from "#fhir/json/entry-splitter";
+import type { AheadReader, EntryBytes } from "#fhir/json/entry-splitter";
+import type { Facts } from "#fhir/json/facts";
 import { textAt, type JsonObject } from "#fhir/json/json";
 import { err, ok, type Result } from "#kernel/result";
 import type { EverythingGrant } from "#policy/evaluate-listing";
 import { factsFor } from "#policy/facts";
+import { EntryCutter, isCut, noneAhead } from "./bytes/entry-cutter.ts";
+import type { CutEntry, RowCutter } from "./bytes/row-cutter.ts";
 import type { Linked } from "./included.ts";
 import { covers } from "./labelled-parts.ts";
 import { Discloser, type NamedBases, type DisclosureRefusal } from "./disclose.ts";
@@ -21,6 +24,8 @@ export class EverythingPage {
   readonly #bases: NamedBases;
   readonly #disclosers: ReadonlyMap<string, Discloser>;
   readonly #included: Discloser;
+  /** `undefined`: the plain engine alone. */
+  readonly #cutter: EntryCutter | undefined;
   readonly #rows: Linked[] = [];
   readonly #includedRows: Released[] = [];
   readonly #taken: Released[] = [];
@@ -30,7 +35,8 @@ export class EverythingPage {
   /** The most rows. */
   #room: number;
 
-  constructor(grant: EverythingGrant, bases: NamedBases) {
+  /** @param engine see `Discloser`. */
+  constructor(grant: EverythingGrant, bases: NamedBases, engine: "bytes" | "plain" = "bytes") {
     this.#grant = grant;
     this.#room = grant.count;
     this.#bases = bases;
@@ -38,6 +44,20 @@ export class EverythingPage {
       [...grant.rows].map(([type, { search }]) => [type, new Discloser(search, bases)]),
     );
     this.#included = new Discloser(grant.patient, bases);
+    this.#cutter = engine === "plain" ? undefined : this.#makeCutter();
+  }
+
+  #makeCutter(): EntryCutter | undefined {
+    const cutters = new Map<string, RowCutter>();
+    const cutterOf = (type: string): RowCutter | undefined => {
+      const known =
+        cutters.get(type) ?? this.#disclosers.get(type)?.cutterOf(type, (facts) => this.#isOwn(facts, type));
+      if (known !== undefined) cutters.set(type, known);
+      return known;
+    };
+    // Most rows of a record are Observations.
+    const usual = ["Observation", ...this.#disclosers.keys()].map(cutterOf).find((one) => one !== undefined);
+    return usual && new EntryCutter(this.#bases, this.#included.refused, usual, cutterOf, "one");
   }
 
   /** The rows that were taken, and a row that did not fit on any page: all of them decided a refusal. */
@@ -50,8 +70,13 @@ export class EverythingPage {
     return row && `${row.type}/${row.id}`;
   }
 
-  keyOf(bytes: EntryBytes): Result<string | undefined, DisclosureRefusal> {
-    const entry = readEntry(bytes);
+  ahead(part: () => "row" | "key"): AheadReader<CutEntry> {
+    return this.#cutter?.ahead(part) ?? noneAhead;
+  }
+
+  keyOf(read: EntryBytes | CutEntry): Result<string | undefined, DisclosureRefusal> {
+    if (isCut(read)) return ok(`${read.type}/${read.id}`);
+    const entry = readEntry(read);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "unreadable") return ok("");
     return ok(entry.value.mode === "outcome" ? undefined : keyOf(entry.value.resource));
@@ -65,8 +90,14 @@ export class EverythingPage {
     this.#keys.add(key);
   }
 
-  offer(bytes: EntryBytes): Result<Offered, DisclosureRefusal> {
-    const entry = readEntry(bytes);
+  offer(read: EntryBytes | CutEntry): Result<Offered, DisclosureRefusal> {
+    const cut = isCut(read) ? read : this.#cutter?.entry(read);
+    if (cut !== undefined) {
+      const row = this.#disclosers.get(cut.type)?.disclosed(cut);
+      return row?.kind === "match" ? this.#take(row) : this.#hide();
+    }
+    if (isCut(read)) throw new Error("an entry that was read ahead is never left");
+    const entry = readEntry(read);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "outcome") return ok("no match");
     if (entry.value.mode === "unreadable") return this.#hide();
@@ -93,6 +124,13 @@ export class EverythingPage {
     if (read === undefined) return false;
     const facts = factsFor(read, resource);
     return covers(read, resource, origin) && isOwnedBy(facts, new Set([this.#grant.id]), origin);
+  }
+
+  /** As {@link #isOfPatient}, by facts. */
+  #isOwn(facts: Facts, type: string): boolean {
+    const read = this.#grant.rows.get(type)?.read;
+    const { origin } = this.#bases;
+    return read?.viewOf(facts, origin) !== undefined && isOwnedBy(facts, new Set([this.#grant.id]), origin);
   }
 
   #take(row: Linked): Result<Offered, DisclosureRefusal> {

@@ -190,6 +190,7 @@ const inner: readonly string[] = [
   "phi/bytes/row-cutter note",
   "phi/bytes/row-cutter viewOf",
   "phi/disclose isFound",
+  "phi/disclose viewIncluded",
   "fhir/json/facts inlineLabelsOf",
   "fhir/json/facts wholeOf",
   "fhir/r4/compartment mayInvolveAnother",

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { fuzzAnswer, fuzzIncluded, fuzzPage, includedTypes } from "../phi/bytes/disclosing-twins.ts";
 import { fuzz } from "../phi/bytes/fuzzing.ts";
+import { fuzzEverything } from "../phi/bytes/listing-twins.ts";
 import { dice, plainTypes, randomResource } from "../phi/random-resource.ts";
 import { noSharedData, resourcesIn } from "../phi/shared-data.ts";
 import { inLane } from "../support/lane.ts";
@@ -34,6 +35,7 @@ test(
         const around = ["Observation", ...includedTypes].map((each) => randomResource(each, roll));
         for (const outcome of fuzzIncluded([...around, ...real.slice(from, from + 60)], roll).keys())
           outcomes.add(outcome);
+        fuzzEverything([...around, ...real.slice(from, from + 60)], roll);
       } catch (fault) {
         throw new Error(`seed ${seed}`, { cause: fault });
       }

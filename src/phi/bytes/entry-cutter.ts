@@ -1,5 +1,5 @@
 import { utf8 } from "#kernel/encoded";
-import type { EntryBytes } from "#fhir/json/entry-splitter";
+import type { AheadReader, EntryBytes } from "#fhir/json/entry-splitter";
 import { isObject, property, readJson } from "#fhir/json/json";
 import { isResourceType } from "#fhir/r4/elements";
 import type { Bases } from "#phi/origin-urls";
@@ -41,6 +41,8 @@ export class EntryCutter {
   /** The chunk that entries are read from, and the proof that it is loaded. */
   #chunk = noBytes;
   #loaded: object | undefined;
+  /** Where the entry that was tried ahead begins, if it was left to the plain engine. */
+  #leftAt: { readonly buffer: ArrayBufferLike; readonly byteOffset: number } | undefined;
 
   /**
    * @param usual for the matches that are expected. @param modes `one`: a match and an included resource are
@@ -59,8 +61,30 @@ export class EntryCutter {
     this.#isOne = modes === "one";
   }
 
-  /** An entry. */
-  entry(bytes: Uint8Array): CutEntry | undefined {
+  /**
+   * Reads entries where they begin.
+   *
+   * @param part of the next entry: the key of a match is read without any decision.
+   */
+  ahead(part: () => "row" | "key"): AheadReader<CutEntry> {
+    return {
+      begin: (chunk) => this.#begin(chunk),
+      entryAt: (at) => {
+        const cut = this.#entryAt(at, part());
+        const { buffer, byteOffset } = this.#chunk;
+        if (cut === undefined) this.#leftAt = { buffer, byteOffset: byteOffset + at };
+        return cut;
+      },
+    };
+  }
+
+  /** An entry that was not read ahead. */
+  entry(bytes: EntryBytes): CutEntry | undefined {
+    const left = this.#leftAt;
+    this.#leftAt = undefined;
+    if (bytes === "too_large") return undefined;
+    // It was tried ahead, and left to the plain engine.
+    if (left?.buffer === bytes.buffer && left.byteOffset === bytes.byteOffset) return undefined;
     try {
       loadText(this.#context, bytes, true);
       this.#loaded = undefined;
@@ -74,13 +98,13 @@ export class EntryCutter {
   }
 
   /** For the entries that begin in this chunk, which is not changed until the next. */
-  begin(chunk: Uint8Array): void {
+  #begin(chunk: Uint8Array): void {
     this.#chunk = chunk;
     this.#loaded = undefined;
   }
 
   /** The entry that begins at a position of the chunk. @param part `key`: a match is read without a decision. */
-  entryAt(at: number, part: "row" | "key"): CutEntry | undefined {
+  #entryAt(at: number, part: "row" | "key"): CutEntry | undefined {
     try {
       if (!isLoaded(this.#loaded)) this.#loaded = loadText(this.#context, this.#chunk, true);
       scanner.start(at);
@@ -186,3 +210,6 @@ export class EntryCutter {
     return this.#isOne ? "match" : mode;
   }
 }
+
+/** Reads no entry where it begins. */
+export const noneAhead: AheadReader<CutEntry> = { begin: () => undefined, entryAt: () => undefined };

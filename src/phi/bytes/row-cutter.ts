@@ -131,7 +131,15 @@ export class RowCutter {
   key(): CutEntry {
     this.#patient = undefined;
     cutter.cut(this.#facts.read);
+    this.#checkType();
     return this.#without("key");
+  }
+
+  /** A resource of another type is judged as a whole. */
+  #checkType(): void {
+    const { type, typeText } = this.#facts;
+    const { factStart, factEnd } = cutter;
+    if (!isSame(typeText, scanner.bytes, factStart[type] ?? 0, factEnd[type] ?? 0)) throw unusual;
   }
 
   /** Once the whole text was read: the plain engine notes no Patient of a text that it refuses. */
@@ -184,16 +192,7 @@ export class RowCutter {
     cutter.judgeBy(this.#judge);
     const tried = this.#hiddenInARow < hiddenMax ? (facts.shown ?? facts.read) : facts.read;
     cutter.cut(tried, gap);
-    // A row of another type is judged as a whole.
-    if (
-      !isSame(
-        facts.typeText,
-        scanner.bytes,
-        cutter.factStart[facts.type] ?? 0,
-        cutter.factEnd[facts.type] ?? 0,
-      )
-    )
-      throw unusual;
+    this.#checkType();
     const decision = this.#decide();
     const { plan } = decision;
     if (plan === undefined) {

@@ -120,7 +120,7 @@ function fieldsOf(linked: (Linked & { readonly kind?: string }) | undefined): un
 }
 
 const labels = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
-const scopes = ["system/*.rs", "system/*.rs", "patient/*.rs", "patient/*.rs?category=vital-signs"];
+export const scopes = ["system/*.rs", "system/*.rs", "patient/*.rs", "patient/*.rs?category=vital-signs"];
 
 /**
  * One answer under a random policy: rows of the type by both engines. The counts of its outcomes.
@@ -254,9 +254,9 @@ const others = [
   '"R"',
 ];
 
-const isJson = (bytes: Uint8Array): boolean => readJson(bytes).ok;
+export const isJson = (bytes: Uint8Array): boolean => readJson(bytes).ok;
 
-function randomRule(type: string, resource: JsonObject, roll: () => number): PolicyRule {
+export function randomRule(type: string, resource: JsonObject, roll: () => number): PolicyRule {
   const share = roll();
   const paths = pathsIn(resource, [], type)
     .filter(() => roll() < share)
@@ -278,7 +278,7 @@ function randomRule(type: string, resource: JsonObject, roll: () => number): Pol
 }
 
 /** A copy with id 1 that mostly belongs to Patient 1. */
-function ofPatientOne(resource: JsonObject, roll: () => number): Uint8Array {
+export function ofPatientOne(resource: JsonObject, roll: () => number): Uint8Array {
   const id = roll() < 0.8 ? { id: "1" } : {};
   const found = roll() < 0.25 ? containing(resource, roll) : resource;
   const text = JSON.stringify({ ...found, ...id }, undefined, roll() < 0.1 ? 1 : undefined);
@@ -286,7 +286,7 @@ function ofPatientOne(resource: JsonObject, roll: () => number): Uint8Array {
 }
 
 /** @param search the member `search`; by default one of many spellings, or none. */
-function entryOf(resource: Uint8Array, roll: () => number, search?: string): Uint8Array {
+export function entryOf(resource: Uint8Array, roll: () => number, search?: string): Uint8Array {
   const spelled = search ?? (roll() < 0.9 ? searches[Math.floor(roll() * searches.length)] : undefined);
   const parts = [
     utf8('"fullUrl":"http://origin.internal:8080/fhir/Observation/1"'),

@@ -18,6 +18,7 @@ import {
   includedTypes,
 } from "./disclosing-twins.ts";
 import { utf8 } from "./fuzzing.ts";
+import { fuzzEverything, recordTypes } from "./listing-twins.ts";
 import { bases } from "./twins.ts";
 
 test("under random policies every entry and read of generated resources has the outcome of the plain engine, in every field", () => {
@@ -107,6 +108,20 @@ test("an included resource has the outcome of the plain engine, by each referenc
   for (const outcome of ["include", "dropped", "match", "hidden"])
     expect(sums.get(outcome)).toBeGreaterThan(0);
   expect(sums.get("ahead")).toBeGreaterThan(40); // the byte engine read them
+});
+
+test("a page of everything is the page of the plain engine", () => {
+  let read = 0;
+  fc.assert(
+    fc.property(fc.integer(), (seed) => {
+      const roll = dice(seed);
+      const made = [...recordTypes, ...recordTypes].map((type) => randomResource(type, roll));
+      for (let page = 0; page < 8; page += 1)
+        read += fuzzEverything([usualObservation, usualObservation, ...made], roll);
+    }),
+    { numRuns: 3 },
+  );
+  expect(read).toBeGreaterThan(40); // the byte engine read them
 });
 
 test.skipIf(noSharedData)(
