@@ -191,6 +191,8 @@ const inner: readonly string[] = [
   "phi/bytes/row-cutter viewOf",
   "phi/disclose isFound",
   "phi/disclose viewIncluded",
+  "phi/disclose cutterOf",
+  "phi/everything-page isOwn",
   "fhir/json/facts inlineLabelsOf",
   "fhir/json/facts wholeOf",
   "fhir/r4/compartment mayInvolveAnother",

@@ -170,7 +170,9 @@ export class ByteCutter {
 
   #redactContained(start: number, end: number): Contained {
     const context = this.#context;
-    const redacted = context && redactContained(this.#read(start, end), { ...context, ...this.#judge });
+    const { mayLinkTo, viewInside } = this.#judge; // it has further members, of other meanings
+    const redacted =
+      context && redactContained(this.#read(start, end), { ...context, mayLinkTo, viewInside });
     if (redacted === undefined) throw unusual;
     const fragments = new Set(redacted.left.map(({ resource }) => fragmentOf(resource)));
     return { ...redacted, fragments, start, end };

@@ -86,7 +86,7 @@ export function fuzzEverything(resources: readonly JsonObject[], roll: () => num
   const expected = entries.map((entry, index) => outcomeOf(plain, entry, index));
   const [one, other] = [fast, plain].map(({ page, residences }, index) => {
     const { windows, withheldPaths } = page.finish(undefined, true);
-    const shown = windows.map((window) => ({ ...window, body: new TextDecoder().decode(window.body) }));
+    const shown = windows.map(({ body, ...facts }) => [new TextDecoder().decode(body), facts]);
     const states = ["1", "r1", "2", "example"].map((id) => residences.of(id) ?? null);
     const referred = [...page.referred].map(([key, names]) => [key, [...names]]);
     return JSON.stringify([index === 0 ? outcomes : expected, shown, withheldPaths, states, referred]);
