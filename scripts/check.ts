@@ -1,6 +1,6 @@
-// Runs every check of CI: types, lint with the room table, format, unused code, plain language, the bundles of
-// the Workers, then the fast lane. `--without-tests` leaves the fast lane out. The script stops at the first step
-// that fails.
+// Runs every check of CI: types, lint with the room table, format, unused code, plain language, the packages,
+// the bundles of the Workers, then the fast lane. `--without-tests` leaves the fast lane out. The script stops at
+// the first step that fails.
 import { spawnSync } from "node:child_process";
 
 const options = process.argv.slice(2);
@@ -17,6 +17,7 @@ const steps: readonly (readonly string[])[] = [
   ["oxfmt", "--check"],
   ["knip"],
   ["node", "scripts/prose.ts", "--check"],
+  ["node", "scripts/supply-chain.ts"],
   ["node", "scripts/bundle-check.ts"],
   ...(options.includes("--without-tests") ? [] : [["node", "scripts/test.ts"]]),
 ];

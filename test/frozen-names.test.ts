@@ -153,7 +153,7 @@ const plants: readonly Plant[] = [
   ],
   [
     "log events",
-    /./u,
+    /copy\/flush\.ts$/u,
     '"ledger_free_failed"',
     '"ledger_delete_failed"',
     ["ledger_free_failed origin"],

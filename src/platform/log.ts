@@ -1,5 +1,5 @@
 /**
- * The facts that a worker may log: names and ids that we made. It never logs an error's message, a URL or a
+ * The facts that a worker may log, each explained in docs/runbook.md: names and ids that we made. It never logs an error's message, a URL or a
  * value of a request (P7).
  */
 export type LogEvent =
@@ -26,6 +26,32 @@ export type LogEvent =
       readonly name: string;
       /** Milliseconds since 1970. */
       readonly ends: number;
+    }
+  /** An object of the log is no longer in R2. */
+  | { readonly event: "ledger_copy_missing"; readonly key: string }
+  | {
+      readonly event: "ledger_copy_failed";
+      readonly origin: string;
+      /** R2 and the log's object contradict each other: the log takes no more records. */
+      readonly stopped: boolean;
+    }
+  | { readonly event: "ledger_free_failed"; readonly origin: string }
+  | { readonly event: "ledger_seal_failed"; readonly log: string }
+  | { readonly event: "ledger_root_unreachable"; readonly origin: string }
+  | { readonly event: "ledger_root_refused"; readonly origin: string; readonly why: string }
+  | {
+      readonly event: "ledger_witness_ahead";
+      readonly witness: string;
+      readonly size: number;
+      readonly witnessSize: number;
+    }
+  | { readonly event: "ledger_witness_failed"; readonly witness: string; readonly size: number }
+  | { readonly event: "ledger_configuration_elsewhere"; readonly log: string }
+  | { readonly event: "accounting_drain_failed"; readonly log: string }
+  | {
+      readonly event: "accounting_intake_failed";
+      readonly intake: string | undefined;
+      readonly lines: number;
     };
 
 export function log(event: LogEvent): void {

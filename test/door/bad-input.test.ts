@@ -137,6 +137,7 @@ test("liveness, readiness and the well-known documents answer without a certific
   expect(await get("/readyz")).toEqual({
     status: "ready",
     dependencies: { registry: true, ledger: true },
+    logs: expect.toSatisfy((logs: object) => Object.values(logs).every((state) => state === "good")),
     origins: { main: "ready" },
   });
   expect(await get("/.well-known/oauth-authorization-server")).toMatchObject({

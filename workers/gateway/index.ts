@@ -43,6 +43,7 @@ import { originTokens } from "#platform/origins/origin-tokens";
 import { pageLinks } from "#platform/origins/page-links";
 import { withOpaqueTokens } from "#platform/keys/opaque-tokens";
 import { originAddress } from "#platform/origins/origin-address";
+import { keptForASecond, logStates } from "#platform/config/log-states";
 import { readiness } from "#platform/config/readiness";
 import { originStates } from "#platform/origins/origin-states";
 import { originTraits } from "#platform/origins/origin-traits";
@@ -185,8 +186,16 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     jitter: Math.random,
     // the state `registry` reports that the registry cannot be read
     originStates: () => states().catch(() => ({})),
-    dependencies: () =>
-      readiness(env.REGISTRY, logOf, chooseLog({ kind: "address", address: "" }, placement.layout, clock())),
+    dependencies: keptForASecond(
+      () =>
+        readiness(
+          env.REGISTRY,
+          logOf,
+          chooseLog({ kind: "address", address: "" }, placement.layout, clock()),
+        ),
+      clock,
+    ),
+    logStates: keptForASecond(() => logStates(logOf, placement.layout, clock()), clock),
   };
   /**
    * The whole surface under one configured name: proofs, assertions and links carry the name that the

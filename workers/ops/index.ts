@@ -20,6 +20,7 @@ import { newId } from "#platform/new-id";
 import { operatorIssuers } from "#platform/operators/operator-issuers";
 import { originStatesAt } from "#platform/operators/origin-states-at";
 import { opsConfig } from "#platform/config/ops-config";
+import { keptForASecond } from "#platform/config/log-states";
 import { opsReadiness } from "#platform/config/ops-readiness";
 
 /** The ops worker: joins the operators' verbs to their Cloudflare bindings. */
@@ -81,7 +82,10 @@ function open(env: OpsEnv): Hono {
     url,
     clock,
     newId,
-    dependencies: () => opsReadiness(env.OPERATOR_ROLL, logOf, placement.layout, clock()),
+    dependencies: keptForASecond(
+      () => opsReadiness(env.OPERATOR_ROLL, logOf, placement.layout, clock()),
+      clock,
+    ),
     keepAlive: waitUntil,
     onFault: (fault) => log({ event: "fault", ...fault }),
   };

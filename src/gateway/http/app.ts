@@ -29,6 +29,8 @@ export interface GatewayAppPorts extends GatewayPorts, BrowserAppPorts, FloodPor
    * The state of each origin, by name. A failed or wrongly configured origin does not make the gateway
    * unready.
    */
+  /** The state of each log: `good`, `degraded`, `refusing`, `sealed` or `unreachable`. */
+  readonly logStates?: () => Promise<Readonly<Record<string, string>>>;
   readonly originStates?: () => Promise<Readonly<Record<string, string>>>;
   /** Called with the kind of a fault, never with its message: the message may quote data. */
   readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
@@ -50,9 +52,13 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
   addBrowserApps(app, ports); // preflights cost nothing and are not counted
   addFloodFilter(app, ports);
   app.get("/readyz", async (context) => {
-    const [dependencies, origins] = await Promise.all([ports.dependencies(), ports.originStates?.()]);
+    const [dependencies, logs, origins] = await Promise.all([
+      ports.dependencies(),
+      ports.logStates?.(),
+      ports.originStates?.(),
+    ]);
     const ready = Object.values(dependencies).every(Boolean);
-    const body = { status: ready ? "ready" : "not ready", dependencies, origins };
+    const body = { status: ready ? "ready" : "not ready", dependencies, logs, origins };
     return context.json(body, ready ? 200 : 503, { "cache-control": "no-store" });
   });
   addDiscovery(app, ports);

@@ -10,6 +10,7 @@ import { chooseLog } from "#ledger/shard-choice";
 import type { StubOf } from "./stubs.ts";
 import { eventsText, readAnswerText } from "#platform/ledger/append-text";
 import { within } from "#platform/within";
+import { log } from "#platform/log";
 
 const TRIES = 3;
 const PATIENCE_MS = 5000;
@@ -33,11 +34,11 @@ export function configurationLogs(layout: LedgerLayout, at: Instant): readonly s
 
 /** Does the work in the first log where it succeeds. Throws the last log's error. */
 async function inFirst<T>(logs: readonly string[], act: (log: string) => Promise<T>): Promise<T> {
-  for (const log of logs.slice(0, -1)) {
+  for (const name of logs.slice(0, -1)) {
     try {
-      return await act(log);
+      return await act(name);
     } catch {
-      console.error(JSON.stringify({ event: "ledger_configuration_elsewhere", log }));
+      log({ event: "ledger_configuration_elsewhere", log: name });
     }
   }
   return act(logs.at(-1) ?? "");

@@ -7,6 +7,7 @@ import { type AccountingShelf, shelfNameOf, type ProvableLine } from "./accounti
 import { accountingStubs } from "#platform/ledger/client/stubs";
 import { type LedgerEnv, readAccountingKeys, readLedgerPlacement } from "#platform/ledger/config";
 import { putLines } from "./put-lines.ts";
+import { log } from "#platform/log";
 
 type IntakeEnv = LedgerEnv & { readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf> };
 
@@ -140,9 +141,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
       if (ended === "other") for (const { log } of some) contradicted.add(log);
     });
     if (left.length > 0)
-      console.error(
-        JSON.stringify({ event: "accounting_intake_failed", intake: this.ctx.id.name, lines: left.length }),
-      );
+      log({ event: "accounting_intake_failed", intake: this.ctx.id.name, lines: left.length });
     return { left, contradicted };
   }
 

@@ -8,6 +8,7 @@ import type { LeafLines } from "#platform/ledger/object/log/key-epoch";
 import type { StubOf } from "#platform/ledger/client/stubs";
 import { type LineRow, LineRows, openLines } from "./line-rows.ts";
 import { type LineReceiver, putLines } from "./put-lines.ts";
+import { log } from "#platform/log";
 
 /** "other": a shelf has a different line in the place of a line. */
 export type Drained = "done" | "more" | "failed" | "other";
@@ -117,7 +118,7 @@ export class LedgerDrain {
   }
 
   #failed(): "failed" {
-    console.error(JSON.stringify({ event: "accounting_drain_failed", log: this.#log }));
+    log({ event: "accounting_drain_failed", log: this.#log });
     return "failed";
   }
 

@@ -7,6 +7,7 @@ import type { LedgerRootLink } from "#platform/ledger/object/root/link";
 import { tallyEvent } from "./tally.ts";
 import type { LedgerWriter } from "./writer.ts";
 import { within } from "#platform/within";
+import { log } from "#platform/log";
 
 const PATIENCE_MS = 10_000;
 
@@ -29,14 +30,14 @@ export class LedgerClosing {
 
   /** False when there is still work to do. Never throws. */
   async run(): Promise<boolean> {
-    const { log, writer } = this.#parts;
+    const { log: name, writer } = this.#parts;
     const now = instant(Date.now());
-    const over = overAt(log);
+    const over = overAt(name);
     if (writer.isSealed || over === undefined || now < over) return writer.settleCounts();
     try {
       return await this.#seal(over, now);
     } catch {
-      console.error(JSON.stringify({ event: "ledger_seal_failed", log }));
+      log({ event: "ledger_seal_failed", log: name });
       return false;
     }
   }

@@ -13,6 +13,7 @@ import { Forked, PublishedCheckpoint } from "#platform/ledger/object/log/publish
 import type { CheckpointSigner } from "#platform/ledger/object/log/signer";
 import type { LedgerStore } from "#platform/ledger/object/log/store";
 import { within } from "#platform/within";
+import { log } from "#platform/log";
 
 // A frame is in R2 within 60 s: a flush begins after `settleMilliseconds`, and the rest is for the flush.
 const BACKLOG_MS = 1_000; // R2 takes 1 write a second for each key, and each flush writes the checkpoint
@@ -194,13 +195,11 @@ export class LedgerFlush {
       return true;
     } catch (fault) {
       if (fault instanceof Forked) this.#stop = { why: fault.message, again: false };
-      console.error(
-        JSON.stringify({
-          event: "ledger_copy_failed",
-          origin: this.#parts.head().origin,
-          stopped: fault instanceof Forked,
-        }),
-      );
+      log({
+        event: "ledger_copy_failed",
+        origin: this.#parts.head().origin,
+        stopped: fault instanceof Forked,
+      });
       return false;
     }
   }
@@ -218,7 +217,7 @@ export class LedgerFlush {
     try {
       return this.#pruner.run(this.#parts.head(), needed, instant(Date.now()));
     } catch {
-      console.error(JSON.stringify({ event: "ledger_free_failed", origin: this.#parts.head().origin }));
+      log({ event: "ledger_free_failed", origin: this.#parts.head().origin });
       return true;
     }
   }

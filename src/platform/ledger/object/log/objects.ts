@@ -9,6 +9,7 @@ import { fullTiles, fullTilesAbout, hashAtTiles, splitHashes, TILE_WIDTH } from 
 import type { LedgerBucket } from "./bucket.ts";
 import type { LedgerStore } from "./store.ts";
 import { entryBundle, tileHashes } from "./stored-log.ts";
+import { log } from "#platform/log";
 
 // Objects of frames in memory, up to 8 MiB each: a reader of a log from its beginning asks for frame after
 // frame.
@@ -118,7 +119,7 @@ export class LedgerObjects {
     const key = objectKey(this.#head().origin, object);
     const read = await this.#turns.take(() => this.#bucket.read(key));
     if (read !== undefined) return read.bytes;
-    console.error(JSON.stringify({ event: "ledger_copy_missing", key }));
+    log({ event: "ledger_copy_missing", key });
     throw missing();
   }
 }

@@ -8,6 +8,7 @@ import type { LedgerObjects } from "#platform/ledger/object/log/objects";
 import type { LedgerRoot } from "./ledger-root.ts";
 import { signText } from "#platform/ledger/object/log/signer";
 import { within } from "#platform/within";
+import { log } from "#platform/log";
 
 // A busy log has one leaf in the root log in this time, however many records it took; a quiet log has none.
 // With many shards the time is longer: the root log grows by at most 1.7 leaves a second, about 16 GB a
@@ -159,7 +160,7 @@ export class LedgerRootLink {
       if (this.#stop !== undefined || old === undefined) return this.#stop?.again !== true;
       return this.#head().size === old || (await this.#hand(old, instant(Date.now())));
     } catch {
-      console.error(JSON.stringify({ event: "ledger_root_unreachable", origin: this.#head().origin }));
+      log({ event: "ledger_root_unreachable", origin: this.#head().origin });
       return false;
     }
   }
@@ -179,7 +180,7 @@ export class LedgerRootLink {
       return answer.size === this.#head().size;
     }
     // An earlier answer was lost, or the history differs: the root log's checkpoint decides.
-    console.error(JSON.stringify({ event: "ledger_root_refused", origin: head.origin, why: answer.not }));
+    log({ event: "ledger_root_refused", origin: head.origin, why: answer.not });
     await this.#compare();
     return this.#stop !== undefined; // a stopped log hands nothing over
   }

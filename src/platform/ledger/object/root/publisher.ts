@@ -7,6 +7,7 @@ import type { WitnessPlace } from "./config.ts";
 import type { Published, RootRows } from "./rows.ts";
 import { type WitnessReply, askWitness } from "./witnesses.ts";
 import type { CheckpointSigner, SignedCheckpoint } from "#platform/ledger/object/log/signer";
+import { log } from "#platform/log";
 
 // While a witness does not answer, the last fully cosigned checkpoint stays published for this long. After
 // that, a checkpoint without that witness is published.
@@ -91,17 +92,15 @@ export class RootPublisher {
       // The witness's size is larger than this log: the log was rolled back, or the witness is wrong. Its
       // number is not signed, so it stops nothing. But the witness cosigns nothing, and every verifier sees
       // that.
-      console.error(
-        JSON.stringify({
-          event: "ledger_witness_ahead",
-          witness: name,
-          size: signed.size,
-          witnessSize: reply.size,
-        }),
-      );
+      log({
+        event: "ledger_witness_ahead",
+        witness: name,
+        size: signed.size,
+        witnessSize: reply.size,
+      });
       return undefined;
     } catch {
-      console.error(JSON.stringify({ event: "ledger_witness_failed", witness: name, size: signed.size }));
+      log({ event: "ledger_witness_failed", witness: name, size: signed.size });
       return undefined;
     }
   }
