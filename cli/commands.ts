@@ -12,8 +12,10 @@ export interface Command {
 
 const asOperator = "[--operator ID [--operator-token FILE]] [--state DIR]";
 const asAuditor = "--key AUDITOR.JWK.JSON… [--log-key VKEY]… [--keys DEV.JSON]… [--log NAME]…";
-const withFilter =
-  "[--from TIME] [--to TIME] [--patient ORIGIN/Patient/ID] [--client ID] [--kind KIND] [--reason CODE]";
+const withFilter = [
+  "[--from TIME] [--to TIME] [--patient ORIGIN/Patient/ID] [--client ID] [--user NAME] [--purpose CODE]",
+  "    [--certificate X5T] [--key-id KID|JKT] [--token JTI] [--request ID] [--kind KIND] [--reason CODE]",
+].join("\n");
 
 /** All commands in the order of the help. A command whose words begin with a shorter command's comes first. */
 export const commands: readonly Command[] = [
@@ -276,6 +278,20 @@ export const commands: readonly Command[] = [
     load: async () => async (args) => (await import("./keys/keys-rotate.ts")).keysRotate(args),
   },
   {
+    words: ["backup"],
+    takes: `FOLDER [--ledger URL] [--key VKEY]… [--keys FILE]… ${asOperator}`,
+    does: "Writes the registry and the whole ledger to a new folder, and verifies both.",
+    examples: ["phylax backup ./backup-2026-11-27 --profile production"],
+    load: async () => (await import("./recovery/backup.ts")).backup,
+  },
+  {
+    words: ["restore", "registry"],
+    takes: `FILE [URL|DIR] ${asAuditor} [--json]`,
+    does: "Rebuilds the registry from the ledger's records of its changes, as a registry file.",
+    examples: ["phylax restore registry registry.json ./backup/ledger --key auditor-1.jwk.json"],
+    load: async () => (await import("./recovery/restore-registry.ts")).restoreRegistry,
+  },
+  {
     words: ["deploy", "config"],
     takes: "FILE",
     does: "Writes each worker's configuration from the file of an environment.",
@@ -365,8 +381,8 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["ledger", "read"],
-    takes: `[URL|DIR] ${asAuditor} ${withFilter} [--json]`,
-    does: "Opens records with an auditor's key and prints them.",
+    takes: `[URL|DIR] ${asAuditor} ${withFilter} [--limit N] [--json|--csv]`,
+    does: "Opens records with an auditor's key and prints them in the order of their times.",
     examples: ["phylax ledger read --key .phylax/auditors/auditor-1.jwk.json --client telehealth"],
     load: async () => (await import("./ledger/ledger-read.ts")).ledgerRead,
   },
@@ -432,7 +448,10 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["breach-scope"],
-    takes: `[URL|DIR] --client ID --from TIME --to TIME ${asAuditor} [--purpose CODE]… [--origin NAME]… [--discovered DATE] [--json]`,
+    takes: [
+      `[URL|DIR] (--client ID | --certificate X5T | --key-id KID|JKT | --token JTI | --user NAME)… --from TIME --to TIME`,
+      `    ${asAuditor} [--purpose CODE]… [--origin NAME]… [--discovered DATE] [--json|--csv|--letter]`,
+    ].join("\n"),
     does: "Counts the people whom a breach concerns, by state, with the dates by which to tell them.",
     examples: [
       "phylax breach-scope --client telehealth --from 2026-11-01 --to 2026-11-27 --key .phylax/auditors/auditor-1.jwk.json",

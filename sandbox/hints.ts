@@ -5,10 +5,10 @@
 export function hints(ledger: string, folder: string): readonly string[] {
   const isDefault = folder === ".phylax"; // the command looks there without --state
   return [
-    `ledger: ${ledger}   verify it: npx phylax ledger verify ${ledger} --keys ${folder}/dev.json`,
+    `ledger: ${ledger}   verify it: npx --no phylax ledger verify ${ledger} --keys ${folder}/dev.json`,
     isDefault
-      ? "a token: npx phylax token telehealth   what to try: README.md"
-      : `a token: npx phylax token telehealth --state ${folder}   ` +
+      ? "a token: npx --no phylax token telehealth   what to try: README.md"
+      : `a token: npx --no phylax token telehealth --state ${folder}   ` +
         `what to try: README.md, with ${folder} for .phylax`,
   ];
 }

@@ -113,3 +113,8 @@ test("each page says in its first line for whom it is", ({ expect }) => {
 test("no page cites a document that is not in the repository", ({ expect }) => {
   for (const page of pages) expect(read(page), page).not.toMatch(/DESIGN §|\bDESIGN\.md|CODE-STYLE/u);
 });
+
+test("no page runs a package of that name from npm: the command is called by `npx --no`", ({ expect }) => {
+  const shown = pages.filter((page) => page !== "CHANGELOG.md"); // the changelog quotes old output
+  expect(shown.filter((page) => /\bnpx phylax\b/u.test(read(page)))).toEqual([]);
+});

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { test } from "vitest";
 import { supplyProblems, type LockFile, type Manifest } from "../scripts/supply-rules.ts";
 
-const read = <T>(name: string): T => JSON.parse(readFileSync(join(import.meta.dirname, "..", name), "utf8"));
-const manifest = read<Manifest>("package.json");
-const lock = read<LockFile>("package-lock.json");
+const textOf = (name: string) => readFileSync(join(import.meta.dirname, "..", name), "utf8");
+const manifest: Manifest = JSON.parse(textOf("package.json"));
+const lock: LockFile = JSON.parse(textOf("package-lock.json"));
 
 test("every package has an exact version, a hash and an allowed licence", ({ expect }) => {
   expect(supplyProblems(manifest, lock)).toEqual([]);

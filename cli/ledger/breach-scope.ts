@@ -6,6 +6,7 @@ import type { AuditEvent, Counts } from "#audit/event";
 import { utf8 } from "#kernel/encoded";
 import { formatReceipt } from "#ledger/receipt";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
+import { csvRow } from "#audit/accounting/csv";
 import { eventFilter, timeOf } from "../records/event-filter.ts";
 import { eventsOf, type EventOnRecord } from "#auditing/ledger-events";
 import { printable } from "../printable.ts";
@@ -28,7 +29,12 @@ type Place = Pick<EventOnRecord, "log" | "frame" | "leaves"> & Pick<AuditEvent, 
 type AffectedIndividual = Omit<Affected<Place>, "stateFrom"> & { readonly stateRecord?: number };
 
 interface Report extends Omit<BreachScope<Place>, "affected"> {
-  readonly client: string;
+  /** The names that the records must have: a client, a certificate, a key, a token, a user. */
+  readonly client?: string;
+  readonly certificate?: string;
+  readonly "key-id"?: string;
+  readonly token?: string;
+  readonly user?: string;
   readonly from: string;
   readonly to: string;
   /** Every leaf opened. If false, more individuals may be affected. */
@@ -55,6 +61,12 @@ export async function breachScope(args: readonly string[]): Promise<number> {
     const many = { type: "string", multiple: true, default: [] as string[] } as const;
     const options = {
       client: single,
+      certificate: single,
+      "key-id": single,
+      token: single,
+      user: single,
+      csv: { type: "boolean", default: false },
+      letter: { type: "boolean", default: false },
       from: single,
       to: single,
       purpose: many,
@@ -66,11 +78,22 @@ export async function breachScope(args: readonly string[]): Promise<number> {
       allowPositionals: true,
       options: { ...auditorOptions, ...options, json: { type: "boolean", default: false } },
     });
-    const { client, from, to, purpose, origin, discovered } = values;
+    const { from, to, purpose, origin, discovered } = values;
+    const names = Object.fromEntries(
+      (["client", "certificate", "key-id", "token", "user"] as const).flatMap((name) => {
+        const value = values[name];
+        return value === undefined ? [] : [[name, value]];
+      }),
+    );
     if (positionals.length > 1) throw new Misuse("name one URL or folder and nothing more");
-    if (client === undefined || from === undefined || to === undefined)
-      throw new Misuse("name the client and the period: --client, --from and --to");
-    const isNamed = eventFilter({ client, from, to });
+    if (Object.keys(names).length === 0 || from === undefined || to === undefined)
+      throw new Misuse(
+        "name the client and the period: --client, --from and --to; " +
+          "or --certificate, --key-id, --token or --user in place of the client",
+      );
+    if ([values.json, values.csv, values.letter].filter(Boolean).length > 1)
+      throw new Misuse("choose one of --json, --csv and --letter");
+    const isNamed = eventFilter({ ...names, from, to });
     const since = discovered === undefined ? undefined : timeOf(discovered, "discovered");
     const source = await auditorSource(values, positionals[0]);
     const isInScope = (event: AuditEvent): boolean =>
@@ -93,7 +116,7 @@ export async function breachScope(args: readonly string[]): Promise<number> {
     }
     const { scope } = tally;
     const report: Report = {
-      client,
+      ...names,
       from: new Date(timeOf(from, "from")).toISOString(),
       to: new Date(timeOf(to, "to")).toISOString(),
       complete: unread.count === 0,
@@ -105,6 +128,8 @@ export async function breachScope(args: readonly string[]): Promise<number> {
       records,
     };
     if (values.json) console.log(printable(JSON.stringify(report)));
+    else if (values.csv) for (const row of csvRows(report)) console.log(row);
+    else if (values.letter) console.log(printableLines(letterOf(report)));
     else print(report);
     for (const line of unread.lines) console.error(line);
     if (unread.count > 0)
@@ -144,7 +169,6 @@ function proven({ log, frame, leaves, at, id }: Place): Proven {
 
 function print(report: Report): void {
   const {
-    client,
     from,
     to,
     individuals,
@@ -158,7 +182,7 @@ function print(report: Report): void {
     written,
   } = report;
   const lines = [
-    `${client}, ${from} to ${to}: ${individuals} individuals in ${records.length} records`,
+    `${namesOf(report)}, ${from} to ${to}: ${individuals} individuals in ${records.length} records`,
     `by state of residence: ${countsOf(byState)}`,
     ...(report.undecided > 0
       ? [
@@ -183,6 +207,66 @@ function print(report: Report): void {
   ];
   for (const line of lines) console.log(printable(line));
 }
+
+const namesOf = ({ client, certificate, "key-id": key, token, user }: Report): string =>
+  [
+    client,
+    certificate && `certificate ${certificate}`,
+    key && `key ${key}`,
+    token && `token ${token}`,
+    user && `user ${user}`,
+  ]
+    .filter((name) => name !== undefined && name !== "")
+    .join(", ");
+
+/** The affected individuals, a row each, for a mailing and for the log of breaches (45 CFR 164.408(c)). */
+function csvRows({ affected }: Report): readonly string[] {
+  const head = ["patient", "state", "first", "last", "disclosed", "policies", "never disclosed", "records"];
+  return [
+    csvRow(head),
+    ...affected.map(({ patient, state, first, last, disclosed, policies, withheld, records }) =>
+      csvRow([
+        patient,
+        state,
+        new Date(first).toISOString(),
+        new Date(last).toISOString(),
+        countsOf(disclosed),
+        policies.join(" "),
+        withheld.join(" "),
+        String(records.length),
+      ]),
+    ),
+  ];
+}
+
+/** A draft of the notice to an individual (45 CFR 164.404(c)). Brackets mark the facts that no record has. */
+function letterOf(report: Report): string {
+  const types = Object.keys(report.disclosed);
+  return [
+    "[date]",
+    "",
+    "[name and last known address of the individual; next of kin if the individual died (164.404(d)(1)(ii))]",
+    "",
+    "Notice of a breach of your health information",
+    "",
+    `What happened. Between ${report.from.slice(0, 10)} and ${report.to.slice(0, 10)} information about you was ` +
+      "disclosed without permission. [What happened, in plain words.] " +
+      `We discovered this on ${report.clocks?.discovered ?? "[date of the discovery]"}.`,
+    "",
+    `What information. Records of these kinds: ${types.length === 0 ? "[kinds]" : types.join(", ")}. ` +
+      "[Whether names, social security numbers, account numbers, diagnoses were among them.]",
+    "",
+    "What you can do. [Steps to protect yourself.]",
+    "",
+    "What we do. [The investigation, the measures against harm, and against a repetition.]",
+    "",
+    "Ask us. [A toll-free telephone number, an e-mail address, a web site, or a postal address.]",
+    "",
+    `[Send by first-class mail without unreasonable delay, by ${report.clocks?.individuals ?? "60 days after the discovery"} at the latest.]`,
+  ].join("\n");
+}
+
+const printableLines = (text: string): string => text.split("\n").map(printable).join("\n");
 
 function clockLines({ discovered, individuals, media, secretary }: BreachClocks): string[] {
   const sure =

@@ -1,6 +1,7 @@
 import { Misuse, printFault } from "../misuse.ts";
 import { parseArgs } from "node:util";
 import type { Counts } from "#audit/event";
+import { csvRow } from "#audit/accounting/csv";
 import { toBase64 } from "#ledger/bytes/base64";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { eventFilter, filterOptions } from "../records/event-filter.ts";
@@ -9,8 +10,8 @@ import { printable } from "../printable.ts";
 import { UnreadList } from "../records/unread.ts";
 
 /**
- * Opens the leaves of each log with an auditor's key and prints the events: patient data, on standard output
- * and nowhere else. Leaves that could not be opened are reported on standard error; the exit code is 1 then.
+ * Opens the leaves of each log with an auditor's key and prints the events in the order of their times: patient
+ * data, on standard output and nowhere else. With --limit, the latest events. Leaves that could not be opened are reported on standard error; the exit code is 1 then.
  */
 export async function ledgerRead(args: readonly string[]): Promise<number> {
   try {
@@ -18,17 +19,26 @@ export async function ledgerRead(args: readonly string[]): Promise<number> {
       ...auditorOptions,
       ...filterOptions,
       json: { type: "boolean", default: false },
+      csv: { type: "boolean", default: false },
+      limit: { type: "string" },
     } as const;
     const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
+    const limit = limitOf(values.limit);
+    if (values.json && values.csv) throw new Misuse("choose --json or --csv");
     if (positionals.length > 1) throw new Misuse("name one URL or folder and nothing more");
     const isSelected = eventFilter(values);
     const source = await auditorSource(values, positionals[0]);
     const unread = new UnreadList();
+    const lines: { readonly at: number; readonly text: string }[] = []; // texts, to save memory
+    const textOf = (found: EventOnRecord): string =>
+      values.json ? JSON.stringify(asJson(found)) : values.csv ? asCsv(found) : asLine(found);
     for await (const found of eventsOf(source)) {
       if (!("event" in found)) unread.add(found);
-      else if (isSelected(found.event))
-        console.log(printable(values.json ? JSON.stringify(asJson(found)) : asLine(found)));
+      else if (isSelected(found.event)) lines.push({ at: found.event.at, text: printable(textOf(found)) });
     }
+    lines.sort((left, right) => left.at - right.at);
+    if (values.csv) console.log(csvRow(csvColumns));
+    for (const { text } of limit === undefined ? lines : lines.slice(-limit)) console.log(text);
     for (const line of unread.lines) console.error(printable(line));
     return unread.count === 0 ? 0 : 1;
   } catch (fault) {
@@ -51,6 +61,47 @@ export function asJson({ log, leaves, parts, frame, event, unknownKeys }: EventO
     ...(unknownKeys.length > 0 ? { unknownKeys } : {}),
     event,
   };
+}
+
+const csvColumns = [
+  "time",
+  "log",
+  "leaf",
+  "kind",
+  "caller",
+  "user",
+  "purposes",
+  "interaction",
+  "address",
+  "status",
+  "reason",
+  "patients",
+  "request",
+] as const;
+
+function asCsv({ log, leaves, event }: EventOnRecord): string {
+  const { who, what, why, outcome } = event;
+  return csvRow([
+    new Date(event.at).toISOString(),
+    log.name,
+    String(leaves[0]?.index ?? ""),
+    event.kind,
+    who?.client ?? who?.operator ?? "",
+    who?.user ?? who?.subject ?? "",
+    (why?.purposes ?? []).join(" "),
+    what?.interaction ?? "",
+    [what?.origin, what?.type, what?.id].filter((part) => part !== undefined && part !== "").join("/"),
+    String(outcome?.status ?? ""),
+    outcome?.reason ?? "",
+    event.patients.map(({ patient }) => patient).join(" "),
+    event.id,
+  ]);
+}
+
+function limitOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[1-9]\d{0,8}$/u.test(text)) throw new Misuse("--limit is a whole number from 1");
+  return Number(text);
 }
 
 export function asLine({ log, leaves, parts, event }: EventOnRecord): string {

@@ -9,6 +9,12 @@ export const filterOptions = {
   to: { type: "string" },
   patient: { type: "string" },
   client: { type: "string" },
+  user: { type: "string" },
+  certificate: { type: "string" },
+  "key-id": { type: "string" },
+  token: { type: "string" },
+  request: { type: "string" },
+  purpose: { type: "string" },
   kind: { type: "string" },
   reason: { type: "string" },
 } as const;
@@ -17,6 +23,17 @@ export interface FilterValues {
   readonly to?: string | undefined;
   readonly patient?: string | undefined;
   readonly client?: string | undefined;
+  /** `fhirUser`, or `sub` of the sign-in. */
+  readonly user?: string | undefined;
+  /** `x5t#S256`. */
+  readonly certificate?: string | undefined;
+  /** `kid` of the key that signed the token, or `jkt` of the key that the caller proved. */
+  readonly "key-id"?: string | undefined;
+  /** `jti`. */
+  readonly token?: string | undefined;
+  /** Id of the request. */
+  readonly request?: string | undefined;
+  readonly purpose?: string | undefined;
   readonly kind?: string | undefined;
   readonly reason?: string | undefined;
 }
@@ -33,6 +50,12 @@ export function eventFilter({
   client,
   kind,
   reason,
+  user,
+  certificate,
+  "key-id": keyId,
+  token,
+  request,
+  purpose,
 }: FilterValues): (event: AuditEvent) => boolean {
   const [first, last] = [
     from === undefined ? 0 : timeOf(from, "from"),
@@ -50,6 +73,12 @@ export function eventFilter({
     (kind === undefined || event.kind === kind) &&
     (named === undefined || event.outcome?.reason === named || Object.hasOwn(event.tally ?? {}, named)) &&
     (client === undefined || event.who?.client === client) &&
+    (user === undefined || event.who?.user === user || event.who?.subject === user) &&
+    (certificate === undefined || event.who?.certificate === certificate) &&
+    (keyId === undefined || event.who?.keyId === keyId || event.who?.jkt === keyId) &&
+    (token === undefined || event.who?.tokenId === token) &&
+    (request === undefined || event.id === request) &&
+    (purpose === undefined || event.why?.purposes?.includes(purpose) === true) &&
     (patient === undefined ||
       event.patients.some((concerned) => concerned.patient === patient) ||
       event.asked?.includes(patient) === true);

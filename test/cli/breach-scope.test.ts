@@ -176,3 +176,28 @@ test("an unread leaf makes the report incomplete, in words and by exit code; tim
   ).toBe(2);
   expect((await scope("--to", "2026-10-02", "--discovered", "last week")).code).toBe(2);
 });
+
+test("a breach is scoped by a certificate too, with the people as CSV and a draft of the notice", async ({
+  expect,
+}) => {
+  const period = ["--from", "2026-10-01", "--to", "2026-10-01T12:03:30Z", "--discovered", "2026-10-05"];
+  const by = (...args: readonly string[]) =>
+    phylax("breach-scope", ledger, "--log-key", logKey, "--key", key, ...period, ...args);
+  const certificate = "c".repeat(43);
+  const csv = await by("--certificate", certificate, "--client", "payer", "--csv");
+  const rows = csv.out.split("\n").filter(Boolean);
+  expect([csv.code, rows.length, rows[0]]).toEqual([
+    0,
+    602,
+    "patient,state,first,last,disclosed,policies,never disclosed,records",
+  ]);
+  expect(rows[1]).toMatch(/^main\/Patient\/amara,unknown,2026-10-01T12:0/u);
+  const none = await by("--certificate", "x".repeat(43), "--json");
+  expect(JSON.parse(none.out)).toMatchObject({ individuals: 0, certificate: "x".repeat(43) });
+  const { out } = await by("--certificate", certificate, "--letter");
+  expect(out).toContain("Between 2026-10-01 and 2026-10-01");
+  expect(out).toContain("by 2026-12-04 at the latest");
+  expect(out).not.toContain("amara"); // one draft for all: it names no individual
+  expect((await by()).code).toBe(2);
+  expect((await by("--certificate", certificate, "--csv", "--json")).code).toBe(2);
+});

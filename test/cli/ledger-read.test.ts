@@ -300,3 +300,55 @@ test("a served checkpoint that is a second behind the root log is read once more
   server.close();
   expect([code, error, out.split("\n").length, asked]).toEqual([0, "", events.length + 1, 2]);
 });
+
+test("events are in the order of their times, across appends; --limit takes the latest, --csv has a row each", async ({
+  expect,
+}) => {
+  const place = writeLog(join(folder, "order"), await logOfEvents([[fourth], [first], [second]]));
+  const run = (...args: readonly string[]) =>
+    phylax("ledger", "read", place, "--log-key", logKey, "--key", key, ...args);
+  const ids = ({ out }: { out: string }) => [...out.matchAll(/"event":\{"id":"(\w+)"/gu)].map(([, id]) => id);
+  expect(ids(await run("--json"))).toEqual([first.id, second.id, fourth.id]);
+  expect(ids(await run("--json", "--limit", "2"))).toEqual([second.id, fourth.id]);
+  const { out } = await run("--csv", "--limit", "1");
+  expect(out.split("\n")[0]).toBe(
+    "time,log,leaf,kind,caller,user,purposes,interaction,address,status,reason,patients,request",
+  );
+  expect(out.split("\n")[1]).toMatch(
+    /^2026-10-01T12:04:00.000Z,s0-2026h2,\d+,disclosure,research,,TREAT,.*,0{31}4$/u,
+  );
+  expect((await run("--csv", "--json")).code).toBe(2);
+  expect((await run("--limit", "0")).code).toBe(2);
+});
+
+test("events are selected by request, purpose, user, certificate, key and token", async ({ expect }) => {
+  const who = {
+    client: "app",
+    user: "Practitioner/p1",
+    subject: "ada",
+    certificate: "d".repeat(43),
+    keyId: "kid-1",
+    jkt: "j".repeat(43),
+    tokenId: "jti-9",
+  };
+  const one = disclosure(5, "app", { amara: { Patient: 1 } }, { who });
+  const place = writeLog(join(folder, "selected"), await logOfEvents([[first], [one]]));
+  const run = async (...args: readonly string[]) => {
+    const { out } = await phylax("ledger", "read", place, "--log-key", logKey, "--key", key, ...args);
+    return out.split("\n").filter(Boolean).length;
+  };
+  expect(await run()).toBe(2);
+  for (const [option, value] of [
+    ["--request", one.id],
+    ["--user", "Practitioner/p1"],
+    ["--user", "ada"],
+    ["--certificate", who.certificate],
+    ["--key-id", "kid-1"],
+    ["--key-id", who.jkt],
+    ["--token", "jti-9"],
+  ] as const) {
+    expect(await run(option, value), option).toBe(1);
+    expect(await run(option, `${value}x`), option).toBe(0);
+  }
+  expect([await run("--purpose", "TREAT"), await run("--purpose", "HPAYMT")]).toEqual([2, 0]);
+});

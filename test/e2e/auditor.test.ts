@@ -47,8 +47,8 @@ test("docs/auditors.md: each command runs as it is printed", { timeout: 120_000 
   const commands = commandsIn("auditors.md");
   expect(commands.length).toBeGreaterThan(0);
   for (const command of commands) {
-    const [npx, name, ...args] = command.split(" ");
-    expect([npx, name], command).toEqual(["npx", "phylax"]);
+    const [npx, no, name, ...args] = command.split(" ");
+    expect([npx, no, name], command).toEqual(["npx", "--no", "phylax"]);
     const { code, error } = await phylaxIn(home, ...args);
     expect({ code, error }, command).toMatchObject({ code: 0 });
   }

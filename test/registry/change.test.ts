@@ -1,7 +1,9 @@
 import { test } from "vitest";
 import { changeDocument } from "#registry/change-document";
 import { changeRegistry, type RegistryChanges } from "#registry/merge";
-import { planChanges } from "#registry/plan";
+import { exportRegistry } from "#registry/export";
+import { planChanges, type PlannedChange } from "#registry/plan";
+import { replayRegistry, type RecordedChange } from "#registry/replay";
 import { readChange, readRegistry } from "#registry/read";
 import { agreementEntry, clientEntry, grantKey, type RegistryState } from "#registry/state";
 import { registryFile, withValue } from "../support/registry-file.ts";
@@ -158,4 +160,47 @@ test("a change without any member changes nothing", ({ expect }) => {
     reinstate: [],
   });
   expect(planChanges(registered(), made({}))).toEqual([]);
+});
+
+test("the registry is rebuilt from the recorded changes, and a change that no record made is named", ({
+  expect,
+}) => {
+  const nothing: RegistryState = {
+    issuers: new Map(),
+    clients: new Map(),
+    certificates: new Map(),
+    certificateSubjects: new Map(),
+    agreements: new Map(),
+    policies: new Map(),
+    grants: new Map(),
+    origins: new Map(),
+  };
+  const first = planChanges(nothing, made({ set: sample }, nothing));
+  const there = registered();
+  const suspension = planChanges(there, made({ set: { clients: [{ ...client, status: "suspended" }] } }));
+  const removal = planChanges(there, made({ remove: { grants: [grantName] } }));
+  // a record is JSON: an absent field is no member there
+  const recorded = (request: string, entries: readonly PlannedChange[]): RecordedChange => ({
+    request,
+    entries: JSON.parse(JSON.stringify(entries)),
+  });
+  const all = [recorded("1", first), recorded("2", suspension), recorded("3", removal)];
+  const { registry, gaps } = replayRegistry(all);
+  const after: RegistryState = {
+    ...there,
+    clients: new Map(
+      [...there.clients].map(([id, each]) => [
+        id,
+        each.id === client?.id ? { ...each, status: "suspended" } : each,
+      ]),
+    ),
+    grants: new Map([...there.grants].filter(([key]) => key !== grantKey(grantName))),
+  };
+  expect(gaps).toEqual([]);
+  expect(registry).toEqual(JSON.parse(JSON.stringify(exportRegistry(after, [policy]))));
+  expect(replayRegistry(all.slice(1)).gaps.map(({ request, kind }) => [request, kind])).toEqual([
+    ["2", "client"],
+    ["3", "grant"],
+  ]);
+  expect(replayRegistry(all.slice(0, 1)).registry).not.toEqual(registry);
 });

@@ -36,8 +36,11 @@ export function accountingCsv({ lines, words, summed }: Accounting): string {
     ...lines.map((line) => shown.map(([, cellOf]) => cellOf(line))),
     ...words.map((sentence) => [sentence]),
   ];
-  return rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
+  return rows.map((row) => `${csvRow(row)}\r\n`).join("");
 }
+
+/** A row of CSV (RFC 4180) without its line end. */
+export const csvRow = (values: readonly string[]): string => values.map(cell).join(",");
 
 /**
  * A spreadsheet executes a cell that begins like a formula, also in full-width characters: an apostrophe in

@@ -1,0 +1,53 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { posterOptions } from "../connection/operator-post.ts";
+import { ledgerExport } from "../ledger/ledger-export.ts";
+import { Misuse, printFault } from "../misuse.ts";
+import { registryExport } from "../registry/registry-show.ts";
+
+/**
+ * Writes the registry and the whole ledger to a new folder: `registry.json`, `ledger/`, and `backup.json` with
+ * the time and the hashes. Both parts are checked while they are written. Holds no patient data in the clear
+ * and no key. Returns 1 or 2 when a part fails.
+ */
+export async function backup(args: readonly string[]): Promise<number> {
+  const many = { type: "string", multiple: true, default: [] as string[] } as const;
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { ...posterOptions, key: many, keys: many, ledger: { type: "string" } },
+  });
+  const [folder, ...more] = positionals;
+  if (folder === undefined || more.length > 0) throw new Misuse();
+  const place = resolve(folder);
+  try {
+    mkdirSync(place, { recursive: true, mode: 0o700 });
+    const at = new Date().toISOString();
+    const registry = join(place, "registry.json");
+    const asked = Object.entries({
+      state: values.state,
+      operator: values.operator,
+      "operator-token": values["operator-token"],
+    }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
+    const exported = await registryExport([registry, ...asked]);
+    if (exported !== 0) return exported;
+    const ledger = [join(place, "ledger"), ...(values.ledger === undefined ? [] : [values.ledger])];
+    const keys = [
+      ...values.key.flatMap((key) => ["--key", key]),
+      ...values.keys.flatMap((file) => ["--keys", file]),
+    ];
+    const copied = await ledgerExport([...ledger, ...keys]);
+    if (copied !== 0) return copied;
+    const sha256 = createHash("sha256").update(readFileSync(registry)).digest("hex");
+    writeFileSync(
+      join(place, "backup.json"),
+      `${JSON.stringify({ at, registry: { sha256 } }, undefined, 2)}\n`,
+    );
+    console.log(`${place}: backup of ${at}`);
+    return 0;
+  } catch (fault) {
+    return printFault(fault);
+  }
+}
