@@ -9,6 +9,7 @@ const httpsOrigin = z.string().refine(
   { message: "https://host without a port and a path" },
 );
 const host = z.string().regex(/^[a-z0-9.-]+(?::\d{1,5})?$/u, "host or host:port");
+const binding = z.string().regex(/^[A-Z][A-Z0-9_]{0,63}$/u);
 const publicJwk = z.looseObject({ kid: z.string().min(1), kty: z.enum(["EC", "OKP"]), x: z.string() });
 
 /**
@@ -39,6 +40,9 @@ export const environmentSchema = z.strictObject({
   originHosts: z.array(host),
   identityHosts: z.array(host).default([]),
   secretHosts: z.array(z.string().regex(/^[A-Z][A-Z0-9_]{0,63}@[^@\s]+$/u)).default([]),
+  /** Bindings to origins in a private network, or that ask for a client certificate: docs/origins.md. */
+  vpcServices: z.array(z.strictObject({ binding, service_id: z.string() })).default([]),
+  mtlsCertificates: z.array(z.strictObject({ binding, certificate_id: z.string() })).default([]),
   /** Public keys of at least two auditors. */
   auditors: z.array(publicJwk),
   witnesses: z.array(z.strictObject({ url: z.url(), key: z.string() })).default([]),

@@ -72,6 +72,7 @@ function configOf(
     name: named(base.name),
     main: moved(base.main),
     vars: { ...base.vars, ...variablesOf(worker, deployment) },
+    ...(worker === "gateway" && bindingsOf(deployment)),
     ...(hosts.length > 0 && { routes: hosts.map((pattern) => ({ pattern, custom_domain: true })) }),
     ...(services && { services: services.map((each) => changed(each, { service: named(each.service) })) }),
     ...(objects && {
@@ -96,6 +97,12 @@ function configOf(
 const changed = <T extends object, U extends object>(entry: T, members: U): T & U => ({
   ...entry,
   ...members,
+});
+
+/** The gateway's bindings to origins, where there are any. */
+const bindingsOf = ({ vpcServices, mtlsCertificates }: Environment): object => ({
+  ...(vpcServices.length > 0 && { vpc_services: vpcServices }),
+  ...(mtlsCertificates.length > 0 && { mtls_certificates: mtlsCertificates }),
 });
 
 /** The host names of a worker: custom domains. `control` has none. */

@@ -252,6 +252,14 @@ test("deploy config writes files from one source, deploy check finds the example
   }
 });
 
+test("bindings to private origins are the gateway's alone", async () => {
+  const bindings = { vpcServices: [{ binding: "HOSPITAL", service_id: "0190" }] };
+  const configs = await configsOf({ ...deployment, ...bindings }, root, folder);
+  const having = [...configs].filter(([, config]) => "vpc_services" in config).map(([worker]) => worker);
+  expect(having).toEqual(["gateway"]);
+  expect(configs.get("gateway")).toMatchObject({ vpc_services: bindings.vpcServices });
+});
+
 test("an error in an environment's file names its place", async () => {
   const place = mkdtempSync(join(tmpdir(), "phylax-deploy-"));
   mkdirSync(place, { recursive: true });
