@@ -90,3 +90,74 @@ test("a Consent of those who profit permits nothing, and still denies", ({ expec
   });
   expect(decide([permit, filed("own", { type: "deny" }, {}, false)]).isPermitted).toBe(false);
 });
+
+/** A Consent of the pair: an effect, the criteria of its frame, a date, and the authority of its writer. */
+interface Sample {
+  readonly effect: "permit" | "deny";
+  readonly criteria: readonly ("purpose" | "actor")[];
+  readonly isAbout: boolean;
+  readonly given: string | undefined;
+  readonly mayPermit: boolean;
+}
+const samples: readonly Sample[] = (["permit", "deny"] as const).flatMap((effect) =>
+  ([[], ["purpose"], ["purpose", "actor"]] as const).flatMap((criteria) =>
+    [true, false].flatMap((isAbout) =>
+      ["2026-01-01", "2026-03-01", undefined].flatMap((given) =>
+        [true, false].map((mayPermit) => ({ effect, criteria, isAbout, given, mayPermit })),
+      ),
+    ),
+  ),
+);
+const filedSample = ({ effect, criteria, isAbout, given, mayPermit }: Sample): FiledConsent =>
+  filed(
+    "sample",
+    {
+      type: effect,
+      ...((criteria.includes("purpose") || !isAbout) && { purpose: [purpose(isAbout ? "TREAT" : "HRESCH")] }),
+      ...(criteria.includes("actor") && { actor: [recipient({ reference: "Practitioner/p" })] }),
+    },
+    { dateTime: given },
+    mayPermit,
+  );
+
+/** The independent reading of docs/consent.md ("Several Consents"). */
+function expectedOf(pair: readonly Sample[], combining: Combining, ground: ConsentBase): boolean {
+  const speaking = pair.filter(
+    ({ isAbout, effect, mayPermit }) => isAbout && (effect === "deny" || mayPermit),
+  );
+  // a date that is missing: a denial may be the last, and a permit the first
+  const day = ({ given, effect }: Sample) => given ?? (effect === "deny" ? "2026-06-01" : "");
+  const best = (rank: (sample: Sample) => string | number) => {
+    const most = speaking.map(rank).reduce((a, b) => (b > a ? b : a), rank(speaking[0] as Sample));
+    return speaking.filter((sample) => rank(sample) === most);
+  };
+  if (speaking.length === 0) return ground === "honoured";
+  const counted =
+    combining === "deny-overrides"
+      ? speaking
+      : best(combining === "most-specific" ? ({ criteria }) => criteria.length : day);
+  return counted.every(({ effect }) => effect === "permit");
+}
+
+test("two Consents agree under each combining rule and each base as an independent reading says", ({
+  expect,
+}) => {
+  let pairs = 0;
+  const filedOnce = new Map(samples.map((sample) => [sample, [filedSample(sample)]]));
+  for (const combining of ["deny-overrides", "most-specific", "most-recent"] as const)
+    for (const ground of ["honoured", "required"] as const)
+      for (const [index, first] of samples.entries())
+        for (const second of samples.slice(index)) {
+          pairs++;
+          const both = [first, second];
+          const found = decide(
+            both.flatMap((sample) => filedOnce.get(sample) ?? []),
+            combining,
+            {},
+            ground,
+          ).isPermitted;
+          if (found !== expectedOf(both, combining, ground))
+            expect.fail(`${JSON.stringify({ combining, ground, both })}: ${found}`);
+        }
+  expect(pairs).toBe(6 * ((samples.length * (samples.length + 1)) / 2));
+});
