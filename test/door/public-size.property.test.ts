@@ -30,7 +30,6 @@ const shown = (more: object = {}) => observation("shown", "ann", { valueInteger:
 /** Pairs of worlds that Ann's app may not tell apart: the additional rows of each world. */
 const pairs: Readonly<Record<string, readonly [readonly Resource[], readonly Resource[]]>> = {
   "a row of another patient's": [[], [observation("x", "ben")]],
-  "a labelled row": [[], [observation("x", "ann", hidden.labelled)]],
   "a row of no rule": [[], [observation("x", "ann", hidden.ofNotes)]],
   "a row that cannot be understood": [[], [observation("x", "ann", { implicitRules: "urn:x" })]],
   "another patient who lives somewhere": [
@@ -38,8 +37,8 @@ const pairs: Readonly<Record<string, readonly [readonly Resource[], readonly Res
     [{ resourceType: "Patient", id: "x", address: [{ state: "Maine" }] }],
   ],
   "23 hidden rows or 24": [
-    many(23, (n) => observation(`h${n}`, "ann", hidden.labelled)),
-    many(24, (n) => observation(`h${n}`, "ann", hidden.labelled)),
+    many(23, (n) => observation(`h${n}`, "ann", hidden.ofNotes)),
+    many(24, (n) => observation(`h${n}`, "ann", hidden.ofNotes)),
   ],
   "no hidden rows or many": [[], many(30, (n) => observation(`h${n}`, "ann", hidden.ofNotes))],
   "hidden elements that name others": [
@@ -143,7 +142,7 @@ test(
   { timeout: 60_000 },
   async ({ expect }) => {
     const by = await worlds.by("patient", { jti: "definitions" });
-    const hiddenRow = observation("x", "ann", hidden.labelled);
+    const hiddenRow = observation("x", "ann", hidden.ofNotes);
     const { one, differences } = await worlds.compare(
       { origin: [...commonWorld, shown()] },
       { origin: [...commonWorld, shown(), hiddenRow] },
