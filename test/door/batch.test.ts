@@ -160,7 +160,8 @@ async function post(
   headers: Readonly<Record<string, string>> = {},
 ): Promise<Reply & { readonly entries: readonly Entry[] }> {
   const certificate = certificates.get(who);
-  const patient = who === "app" ? { patient: "amara" } : {};
+  // A relative signed in: labels withhold no row from amara herself.
+  const patient = who === "app" ? { patient: "amara", fhirUser: "RelatedPerson/relative" } : {};
   if (certificate === undefined) throw new Error("not set up");
   const token = await outsideToken(issuer, certificate, { client_id: who, scope: scopes[who], ...patient });
   const sending = {

@@ -175,13 +175,20 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Asks as the patient amara, or as a signed-in user. */
+/**
+ * Asks as a relative of the patient amara, or as a signed-in user: labels withhold no row from amara herself.
+ */
 async function ask(
   path: string,
   claims: Readonly<Record<string, unknown>> = { patient: "amara", scope: "patient/*.rs" },
 ): Promise<Reply> {
   if (issuer === undefined || app === undefined) throw new Error("not set up");
-  return askAs(phylax, app, await outsideToken(issuer, app, { client_id: "app", ...claims }), path);
+  return askAs(
+    phylax,
+    app,
+    await outsideToken(issuer, app, { client_id: "app", fhirUser: "RelatedPerson/relative", ...claims }),
+    path,
+  );
 }
 const asUser = (fhirUser: string, scope = "user/*.rs") => ({ fhirUser, scope });
 const ids = ({ text }: Reply): readonly string[] =>

@@ -164,7 +164,7 @@ beforeAll(async () => {
     );
     const whose =
       who === "app" || who === "blind"
-        ? { patient: "amara" }
+        ? { patient: "amara", fhirUser: "RelatedPerson/relative" } // labels withhold no row from amara herself
         : who === "doctor"
           ? { fhirUser: "Practitioner/vera" }
           : {};

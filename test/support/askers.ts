@@ -21,7 +21,8 @@ const scopes: Readonly<Record<AskerKind, string>> = {
   system: "system/*.cruds",
 };
 const claims: Readonly<Record<AskerKind, object>> = {
-  patient: { patient: "ann" },
+  // A relative who signed in: labels do not withhold the individual's own rows from the individual.
+  patient: { patient: "ann", fhirUser: "RelatedPerson/guardian" },
   user: { fhirUser: "Practitioner/vera" },
   system: {},
 };

@@ -195,8 +195,11 @@ function askAt(
     const certificate = certificates.get(client);
     if (certificate === undefined) throw new Error("a client of this scene");
     const name = `${client} ${JSON.stringify(claims)}`;
+    // A relative who signed in, unless the claims say who did: labels withhold no row from the individual.
+    const user = claims["patient"] === undefined ? {} : { fhirUser: "RelatedPerson/relative" };
     const token =
-      tokens.get(name) ?? (await outsideToken(issuer, certificate, { client_id: client, ...claims }));
+      tokens.get(name) ??
+      (await outsideToken(issuer, certificate, { client_id: client, ...user, ...claims }));
     tokens.set(name, token);
     const url = path.startsWith("https:") ? path : `${base(origin)}/${path}`;
     return send(phylax.dev, certificate, url, {
