@@ -27,8 +27,8 @@ const noBytes: Uint8Array = new Uint8Array();
 const { scanner } = cutter;
 
 /**
- * Cuts the entries of a searchset, each by the cutter of its type. `undefined`: the entry is left to the plain
- * engine, which also decides every refusal.
+ * Cuts the entries of a searchset, each by the cutter of its type. The result is undefined for an entry that is
+ * left to the plain engine, which also decides every refusal.
  */
 export class EntryCutter {
   readonly #context: CutContext;
@@ -41,7 +41,7 @@ export class EntryCutter {
   /** The chunk that entries are read from, and the proof that it is loaded. */
   #chunk = noBytes;
   #loaded: object | undefined;
-  /** Where the entry that was tried ahead begins, if it was left to the plain engine. */
+  /** The place of the entry that was tried ahead and left to the plain engine. */
   #leftAt: { readonly buffer: ArrayBufferLike; readonly byteOffset: number } | undefined;
 
   /**
@@ -103,7 +103,7 @@ export class EntryCutter {
     this.#loaded = undefined;
   }
 
-  /** The entry that begins at a position of the chunk. @param part `key`: a match is read without a decision. */
+  /** Reads the entry at a position of the chunk. @param part `key`: a match is read without a decision. */
   #entryAt(at: number, part: "row" | "key"): CutEntry | undefined {
     try {
       if (!isLoaded(this.#loaded)) this.#loaded = loadText(this.#context, this.#chunk, true);
@@ -161,14 +161,17 @@ export class EntryCutter {
     return found;
   }
 
-  /** At a resource: the cutter by its type, which mostly comes first; `#otherMode` is that of another cutter. */
+  /**
+   * The cutter for the resource here, by its type, which mostly comes first. `#otherMode` is the mode of a cutter
+   * that is not `#usual`.
+   */
   #cutterHere(mode: EntryMode | undefined): RowCutter {
     const usual = this.#usual;
     const from = scanner.at + typeStart.length;
     if (!scanner.isAt(scanner.at, typeStart))
       return mode === "include" ? this.#known(usual.type, mode) : usual;
     if (mode !== "include" && scanner.isAt(from, usual.typeText)) return usual;
-    // Of a further type there are included resources, until the mode says otherwise.
+    // A resource of a further type is expected to be an included resource, until its mode is known.
     const expected = mode ?? (this.#isOne ? "match" : "include");
     const other = this.#other;
     if (other !== undefined && this.#otherMode === expected && scanner.isAt(from, other.typeText))
@@ -193,7 +196,7 @@ export class EntryCutter {
     return known;
   }
 
-  /** At the value of `search`: past it. An entry that is neither match nor included is left to the plain engine. */
+  /** Passes the value of `search`. Only matches and included resources are cut. */
   #passMode(valueAt: number): EntryMode {
     if (scanner.isAt(valueAt, matchMode)) {
       scanner.at += matchMode.length;

@@ -317,7 +317,7 @@ export const includedTypes = ["Patient", "Practitioner", "Organization", "Encoun
  * One page of Observations with the resources that they refer to, under rules that show a resource by some of
  * the references that lead to it: by both engines. Returns the counts of the outcomes.
  *
- * @param resources of any types; those of other types than the page has are left out.
+ * @param resources of any types: resources of types that the page does not have are left out.
  */
 export function fuzzIncluded(resources: readonly JsonObject[], roll: () => number): Map<string, number> {
   const counts = new Map<string, number>();
