@@ -16,6 +16,7 @@ export interface PolicyDifference {
     | "purpose"
     | "user relation"
     | "operation"
+    | "data period"
     | "interaction"
     | "element"
     | "parameter"
@@ -45,7 +46,15 @@ export function diffPolicies(before: PolicyDocument, after: PolicyDocument): rea
     ...whole("purpose", before.purposes, after.purposes),
     ...whole("user relation", a.users, b.users),
     ...whole("operation", a.operations, b.operations),
+    ...whole("data period", periodOf(before), periodOf(after)),
     ...r4ResourceTypes.flatMap((type) => gathered(diffType(type, a, b))),
+  ];
+}
+
+function periodOf({ dataPeriod }: PolicyDocument): readonly string[] {
+  if (dataPeriod === undefined) return ["rows of every date"];
+  return [
+    "since" in dataPeriod ? `rows since ${dataPeriod.since}` : `rows of the last ${dataPeriod.years} years`,
   ];
 }
 

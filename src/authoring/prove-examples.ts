@@ -1,3 +1,4 @@
+import { instant } from "#kernel/clock";
 import { isResourceType } from "#fhir/r4/elements";
 import { isListing, isReading, readInteraction } from "#fhir/interaction";
 import { isObject, readJson, textAt, type Json, type JsonObject } from "#fhir/json/json";
@@ -42,6 +43,8 @@ const everyScope = ({ purposes: [purpose] }: CompiledPolicy): Access => ({
   patient: undefined,
   purpose,
   consents: "given",
+  // an example states its dates, and no time of a request: each of them is recent
+  at: instant(0),
   referred: new ReferredLabels(() => rowLabels([])),
 });
 const bases = { origin: "https://origin.invalid", public: "https://gateway.invalid" };

@@ -11,6 +11,7 @@ import type { ConsentPolicy } from "./consent/decide-by-consents.ts";
 import { compileLabels, type CompiledLabels } from "./labels.ts";
 import type {
   PolicyConsent,
+  PolicyDataPeriod,
   PolicyDocument,
   PolicyRule,
   RowCondition,
@@ -32,6 +33,8 @@ export interface CompiledPolicy {
   /** The API of a payer that the policy serves. */
   readonly consentApi?: ConsentApi | undefined;
   readonly labels: CompiledLabels;
+  /** The service dates of the rows that leave; undefined: all. */
+  readonly dataPeriod?: PolicyDataPeriod | undefined;
   /** How Consents decide about the rows of a rule; without a rule, about labels. */
   readonly consentFor: (purpose: string | undefined, rule?: CompiledRule) => ConsentPolicy;
   /** The rules for a type, in the document's order. */
@@ -93,6 +96,7 @@ export function compilePolicy(document: PolicyDocument, digest: string): Compile
     isConsentRegistrar: document.consentRegistrar === true,
     consentApi: document.consent?.api,
     labels: compileLabels(document.labels),
+    dataPeriod: document.dataPeriod,
     consentFor: (purpose, rule) => ({
       base: rule?.consent?.base ?? document.consent?.base ?? defaultBase(purpose),
       combining: rule?.consent?.combining ?? document.consent?.combining ?? "deny-overrides",

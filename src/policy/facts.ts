@@ -5,6 +5,7 @@ import { namingElements } from "#fhir/r4/compartment";
 import type { SearchParameter } from "#fhir/search/search";
 import { residencePaths } from "#residence/row-residences";
 import type { CompiledPolicy } from "./compile.ts";
+import { timeMembersOf } from "./consent/row-facts.ts";
 import type { Access } from "./row-access.ts";
 import { filterPaths } from "./scope-filters.ts";
 
@@ -90,6 +91,7 @@ function makeLists(
       ...(byId || found === "Patient" ? [["id"] as const] : []),
       ...(found === "Binary" ? ([["securityContext"], ["_securityContext"]] as const) : []),
       ...namingElements(found).map((name) => [name] as const),
+      ...(policy.dataPeriod === undefined ? [] : timeMembersOf(found).map((name) => [name] as const)),
       // An origin may answer with a different type: it is judged as a row of the requested type first.
       ...[found, type].flatMap((tested) => conditionPaths(policy, tested)),
       ...[found, type].flatMap((judged) => filters.flatMap((parameter) => filterPaths(judged, parameter))),
@@ -118,10 +120,13 @@ export function testedMembers(
   type: string,
 ): ReadonlySet<string> {
   const filters = scopes.flatMap((scope) => scope.filters.map(({ parameter }) => parameter));
+  const times = policy.dataPeriod === undefined ? [] : timeMembersOf(type).map((name) => [name] as const);
   return new Set(
-    [...conditionPaths(policy, type), ...filters.flatMap((parameter) => filterPaths(type, parameter))].map(
-      ([member]) => member,
-    ),
+    [
+      ...times,
+      ...conditionPaths(policy, type),
+      ...filters.flatMap((parameter) => filterPaths(type, parameter)),
+    ].map(([member]) => member),
   );
 }
 

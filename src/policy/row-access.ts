@@ -1,3 +1,4 @@
+import type { Instant } from "#kernel/clock";
 import {
   isAboutOnly,
   isCompartmentType,
@@ -34,6 +35,8 @@ export interface Access {
    * known.
    */
   readonly usersPatients?: ReadonlySet<string> | undefined;
+  /** The time of the request, by which a policy's `dataPeriod` counts; undefined where no request runs. */
+  readonly at?: Instant | undefined;
   /** The purpose of the request, by which labels are weighed; undefined: no label leaves for a purpose. */
   readonly purpose?: string | undefined;
   /**

@@ -12,6 +12,7 @@ import {
   leavesToIndividual,
   neverLeaves,
 } from "./labels.ts";
+import { isInDataPeriod } from "./consent/data-period.ts";
 import { joinLabels, ReferredLabels, unresolved } from "./sensitivity/referred-labels.ts";
 import { rowLabels, type RowLabels } from "./sensitivity/row-labels.ts";
 import { part2Scope } from "./part2-notice.ts";
@@ -25,12 +26,13 @@ import type { Access } from "./row-access.ts";
  */
 export function weighRow(
   policy: CompiledPolicy,
-  access: Pick<Access, "purpose" | "consents" | "referred">,
+  access: Pick<Access, "purpose" | "consents" | "referred" | "at">,
   row: Facts,
   base: FhirBase,
   action: "read" | "write" = "read",
 ): ((rule: CompiledRule) => boolean) | undefined {
   const { purpose, consents } = access;
+  if (action === "read" && !isInDataPeriod(policy.dataPeriod, row, access.at)) return undefined;
   const through = throughReferences(policy, access, row, base);
   const asked = typeof consents === "object" ? consents.of(row, base, action).relabelled(through) : undefined;
   if (!mayLeaveByLabels()) return undefined;

@@ -128,6 +128,13 @@ const labels = z
       "The security labels that may leave. Without it, a row with a label above N leaves only if a Consent names its labels.",
   });
 
+const dataPeriod = z
+  .union([z.strictObject({ since: z.iso.date() }), z.strictObject({ years: z.int().min(1).max(100) })])
+  .meta({
+    description:
+      "Only rows of service dates since this day, or of the years before the request: a row of a type that R4 gives a date leaves if the latest of its dates is not earlier. A row without a date stays.",
+  });
+
 const rule = z.strictObject({
   types: z.array(z.enum(r4ResourceTypes)).min(1),
   interactions: z.array(z.enum(ruleInteractions)).min(1),
@@ -187,6 +194,7 @@ export const policySchema = z.strictObject({
   }),
   consent: consent.optional(),
   labels: labels.optional(),
+  dataPeriod: dataPeriod.optional(),
   rules: z.array(rule).min(1).max(500),
 });
 
@@ -194,6 +202,7 @@ export type PolicyDocument = z.infer<typeof policySchema>;
 export type PolicyRule = PolicyDocument["rules"][number];
 export type PolicyExample = PolicyRule["examples"][number];
 export type PolicyConsent = NonNullable<PolicyDocument["consent"]>;
+export type PolicyDataPeriod = NonNullable<PolicyDocument["dataPeriod"]>;
 export type PolicyLabels = NonNullable<PolicyDocument["labels"]>;
 export type RowCondition = NonNullable<PolicyRule["where"]>[number];
 

@@ -212,6 +212,7 @@ const inner: readonly string[] = [
   "policy/row-weight labelsWithCodes",
   "policy/row-weight needsWhole",
   "policy/row-weight throughReferences",
+  "policy/consent/data-period isInDataPeriod",
   // the judgement of an element with labels: the row is a whole tree there
   "phi/labelled-parts leavingFor",
   "policy/grant mayShowLabelled",

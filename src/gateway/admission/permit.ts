@@ -61,6 +61,7 @@ export async function permit(
     consents: book,
     targets,
     referred: labels?.book,
+    at,
   };
   origin.followBy(
     new FollowedTargets(targets, (type, ids) =>

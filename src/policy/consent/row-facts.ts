@@ -137,6 +137,20 @@ function timeOf(row: JsonObject): TimeSpan | undefined {
   return undefined;
 }
 
+/** The members of a type with a clinically relevant time. */
+export function timeMembersOf(type: string): readonly string[] {
+  const names = new Set([...elementsOf(type).values()].flatMap(({ forms }) => forms.map(({ name }) => name)));
+  return [...new Set(timeElements.map(([first = ""]) => first))].filter((name) => names.has(name));
+}
+
+/** The end of the latest time that a row states, in ms since 1970 (UTC); undefined: no time that is understood. */
+export function latestTimeIn(row: JsonObject): number | undefined {
+  const ends = timeElements
+    .flatMap((path) => valuesAt(row, path))
+    .flatMap((value) => spanOf(value)?.utc[1] ?? []);
+  return ends.length === 0 ? undefined : Math.max(...ends);
+}
+
 /** The span from the first to the last of two times. */
 const joined = (a: TimeSpan, b: TimeSpan): TimeSpan => ({
   utc: [Math.min(a.utc[0], b.utc[0]), Math.max(a.utc[1], b.utc[1])],
