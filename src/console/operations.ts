@@ -24,9 +24,11 @@ import { PatientsPage, PatientsReturnPage } from "./pages/patients.tsx";
 import { AccessReviewPage, ClientPage, DeniedPage, LiftedPage, RegistryPage } from "./pages/registry.tsx";
 import { htmlAnswer, pageHeaders } from "./answers.ts";
 import { consolePages } from "./console-page.ts";
+import { SeesPage } from "./pages/sees.tsx";
 import type { ConsolePorts } from "./ports.ts";
-import { clientIn, registryViewOf, type RegistryView } from "./registry-view.ts";
+import { clientIn, grantsOf, registryViewOf, type RegistryView } from "./registry-view.ts";
 import { texts } from "./texts.ts";
+import { whatItSees } from "./what-it-sees.ts";
 import type { ConsoleVisit, VerbRefused } from "./visit.ts";
 
 /** The answers of verbs crossed no boundary but JSON, so each has the form of its port. */
@@ -83,6 +85,21 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
             mayRevoke: operator.roles.includes("revoker"),
           }),
         };
+      }),
+    ),
+  );
+
+  app.get(
+    "/console/registry/clients/:id/sees",
+    show(
+      consolePages.registry,
+      ofRegistry((view, { url }) => {
+        const id = decodeURIComponent(url.pathname.split("/").at(-2) ?? "");
+        const [purpose, origin] = [url.searchParams.get("purpose"), url.searchParams.get("origin")];
+        const grant = grantsOf(view, id).find((each) => each.purpose === purpose && each.origin === origin);
+        if (grant === undefined) return { status: 404, content: texts.refused.missing };
+        const body = view.registry.policies?.find(({ name }) => name === grant.policy)?.body;
+        return { content: SeesPage({ grant, samples: whatItSees(grant, body) }) };
       }),
     ),
   );

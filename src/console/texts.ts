@@ -334,7 +334,7 @@ export const texts = {
     proofNote:
       "Proven: the line is in a leaf of the ledger, under a checkpoint that the ledger's key signed. No proof shows that no line is missing. A line without a proof gets it within a minute: ask again.",
     checked: (proven: number, wrong: number, later: number, more: boolean) =>
-      `${proven} lines proven` +
+      `${proven} ${proven === 1 ? "line" : "lines"} proven` +
       (wrong > 0 ? `, ${wrong} WRONG` : "") +
       (later > 0 ? `, ${later} without a proof yet` : "") +
       (more ? "; more lines follow" : "") +
@@ -352,5 +352,16 @@ export const texts = {
       PATRQT: "the individual's own request",
       ETREAT: "emergency treatment",
     } as Readonly<Record<string, string>>,
+  },
+  sees: {
+    title: (client: string) => `What ${client} may see`,
+    intro: (purpose: string, origin: string, policy: string) =>
+      `For ${purpose} at ${origin}, by the policy ${policy}. The samples are invented; the engine that serves requests cuts them.`,
+    element: "Element",
+    fate: "Result",
+    why: "Reason",
+    fates: { shown: "shown", removed: "removed", changed: "changed", added: "added" },
+    nothing: "Nothing of this type leaves:",
+    sample: (type: string) => `The sample ${type} before and after`,
   },
 } as const;

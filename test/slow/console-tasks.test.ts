@@ -212,6 +212,20 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     expect(await page.textContent("#now")).toContain("certificate");
   });
 
+  test("see what a client may see, element by element", async ({ expect }) => {
+    await begin();
+    await nav("Registry");
+    await click('a:text-is("payer")');
+    await click('a:has-text("what it sees")');
+    expect(clicks).toBeLessThanOrEqual(3);
+    expect(
+      await page.locator("section:has(h2:text-is('Observation')) tr:has-text('note')").textContent(),
+    ).toContain("removed");
+    expect(
+      await page.locator("section:has(h2:text-is('Observation')) tr:has-text('valueQuantity')").textContent(),
+    ).toContain("shown");
+  });
+
   test("end a client", async ({ expect }) => {
     await begin();
     await nav("Registry");
@@ -304,6 +318,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
           "/ledger",
           "/registry",
           "/registry/clients/payer",
+          "/registry/clients/payer/sees?purpose=HPAYMT&origin=main",
           "/registry/review",
           "/registry/change",
           "/approvals",
