@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { commands, nameOf, usageOf, type Command } from "./commands.ts";
 import { selectProfile } from "./connection/profile.ts";
 import { isMisuse } from "./misuse.ts";
+import { showProgress } from "./progress.ts";
 
 /**
  * Runs the command that the arguments name, prints its output, and returns its exit code: 0 good, 1 an error
@@ -25,6 +26,7 @@ export async function runCommand(given: readonly string[]): Promise<number> {
     console.log(helpOf(command));
     return 0;
   }
+  const progress = showProgress(nameOf(command));
   try {
     const run = await command.load();
     return await run(args.slice(command.words.length));
@@ -33,6 +35,8 @@ export async function runCommand(given: readonly string[]): Promise<number> {
     if (fault.message !== "") console.error(fault.message);
     console.error(`usage: ${usageOf(command)}`);
     return 2;
+  } finally {
+    progress.stop();
   }
 }
 
@@ -67,6 +71,7 @@ function listCommands(args: readonly string[]): 0 | 2 {
     "usage: phylax COMMAND …",
     ...lines,
     "`phylax COMMAND --help` explains a command. --profile NAME calls a deployment in place of the sandbox.",
+    "Exit codes: 0 good; 1 a failure, or an error was found; 2 a misuse or a refusal.",
   ].join("\n");
   if (args.some(isHelp) && begun.length > 0) {
     console.log(list);

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
+import { countRead } from "../progress.ts";
 import { readAddress } from "#ledger/address";
 import { plain } from "#ledger/bytes/bytes";
 import { isInLog } from "#ledger/is-in-log";
@@ -46,6 +47,7 @@ export function readObject(path: string): Uint8Array | undefined {
     const about = fstatSync(file);
     if (!about.isFile() || about.size > FRAME_BYTES_MAX)
       throw new Error(`${path} is not an object of a log: it is no regular file, or too large`);
+    countRead();
     return plain(readFileSync(file));
   } finally {
     closeSync(file);

@@ -1,6 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { FRAME_BYTES_MAX } from "#ledger/leaf/frame";
 import type { LogReader } from "#ledger/ports";
+import { countRead } from "../progress.ts";
 import { tilePath } from "#ledger/tlog/tile";
 
 const PATIENCE_MS = 30_000;
@@ -62,5 +63,6 @@ async function read(url: string): Promise<Uint8Array | undefined> {
     if (length > FRAME_BYTES_MAX) throw new Error(`${url} answered more than ${FRAME_BYTES_MAX} bytes`);
     parts.push(part);
   }
+  countRead();
   return new Uint8Array(Buffer.concat(parts));
 }

@@ -1,0 +1,58 @@
+/**
+ * A line on a terminal for a command that takes longer than two seconds: its name, the number of objects that it
+ * has read, and the seconds. Nothing is shown elsewhere: a pipe or a log gets the command's own output alone.
+ */
+export interface ProgressStream {
+  readonly isTTY?: boolean;
+  write(text: string): unknown;
+}
+
+const silentMilliseconds = 2_000;
+const stepMilliseconds = 200;
+const clearLine = "\r\u001B[K";
+
+let readObjects = 0;
+
+/** Counts an object that a reader of a log has read. */
+export function countRead(): void {
+  readObjects += 1;
+}
+
+/**
+ * Shows the progress of a command until `stop` is called. The terminal's output is watched, so that a line of
+ * the command never stands behind the progress.
+ */
+export function showProgress(
+  name: string,
+  stream: ProgressStream = process.stderr,
+  output: { write: typeof process.stdout.write } = process.stdout,
+): { stop(): void } {
+  if (stream.isTTY !== true) return { stop: () => undefined };
+  const from = Date.now();
+  readObjects = 0;
+  let isShown = false;
+  const clear = () => {
+    if (isShown) stream.write(clearLine);
+    isShown = false;
+  };
+  const write = output.write;
+  output.write = ((...args: Parameters<typeof write>) => {
+    clear();
+    return write.apply(output, args);
+  }) as typeof write; // the same signatures
+  const timer = setInterval(() => {
+    const elapsed = Date.now() - from;
+    if (elapsed < silentMilliseconds) return;
+    const objects = readObjects === 0 ? "" : ` ${readObjects.toLocaleString("en-US")} objects,`;
+    stream.write(`${clearLine}phylax ${name}:${objects} ${Math.floor(elapsed / 1_000)} s …`);
+    isShown = true;
+  }, stepMilliseconds);
+  timer.unref();
+  return {
+    stop() {
+      clearInterval(timer);
+      clear();
+      output.write = write;
+    },
+  };
+}
