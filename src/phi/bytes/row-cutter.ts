@@ -29,6 +29,8 @@ export interface Judge extends PartJudge, Refused {
   readonly mustShow: (facts: Facts) => readonly SearchParameter[];
   /** Called for each Patient, also for a hidden Patient. */
   readonly note: (facts: Facts) => void;
+  /** Collects the members of each row that were written, see `CutRow.written`. */
+  readonly measuresElements?: boolean;
 }
 
 /** A row that leaves. */
@@ -41,6 +43,11 @@ export interface CutRow {
   readonly mustShow: readonly SearchParameter[];
   /** The facts that led to the decision: of this row, or of a row with the same deciding facts. */
   readonly facts: Facts;
+  /**
+   * The element paths of the view of which a value was written, in the order of their ends, each as often as it
+   * was written; only if the judge measures elements. The plain engine has no such list.
+   */
+  readonly written: readonly string[] | undefined;
 }
 
 export type EntryMode = "match" | "include";
@@ -87,6 +94,8 @@ export class RowCutter {
   /** The facts of the Patient in the text that is being read. */
   #patient: Facts | undefined;
   #hiddenInARow = 0;
+  /** Members of the row, by their index in its plan. Without a list, the cutter repeats values of earlier rows. */
+  readonly #journal: number[] | undefined;
   /** The last patient that was found among owners, and these owners. */
   #lastOwners: ReadonlySet<string> = nobody;
   #lastNamed = "";
@@ -102,6 +111,7 @@ export class RowCutter {
     this.#facts = factLayoutOf(judge.lists, judge.policyDigest, type);
     this.type = this.#facts.typeName;
     this.#isPatient = type === "Patient";
+    this.#journal = judge.measuresElements === true ? [] : undefined;
     this.#decisions = new Decisions(this.#facts.deciding);
     this.#frame = { beforeId: this.#facts.entryStart(bases.public), afterId, after: afterEntry[mode] };
   }
@@ -120,7 +130,8 @@ export class RowCutter {
       const text = output.keep();
       const released = this.#released(decision, this.#id(), text);
       const { mustShow, facts } = decision;
-      return { kind: "row", released, start: 0, end: text.length, mustShow, facts, lastUpdated };
+      const written = this.#writtenBy(decision);
+      return { kind: "row", released, start: 0, end: text.length, mustShow, facts, written, lastUpdated };
     } catch (fault) {
       if (fault === unusual) return undefined;
       throw fault;
@@ -173,11 +184,16 @@ export class RowCutter {
       end: start + length,
       mustShow,
       facts,
+      written: this.#writtenBy(decision),
       type: this.type,
       mode: this.#mode,
       id,
       entryEnd: 0,
     };
+  }
+
+  #writtenBy({ plan }: RowDecision): readonly string[] | undefined {
+    return plan && this.#journal?.map((index) => plan.members[index]?.path ?? "");
   }
 
   #without(kind: "key" | "hidden"): CutEntry {
@@ -191,7 +207,7 @@ export class RowCutter {
     this.#patient = undefined;
     cutter.judgeBy(this.#judge);
     const tried = this.#hiddenInARow < hiddenMax ? (facts.shown ?? facts.read) : facts.read;
-    cutter.cut(tried, gap);
+    cutter.cut(tried, gap, this.#journal);
     this.#checkType();
     const decision = this.#decide();
     const { plan } = decision;
@@ -204,7 +220,7 @@ export class RowCutter {
     if (plan !== tried) {
       const end = scanner.at;
       scanner.at = at;
-      cutter.cut(plan, gap);
+      cutter.cut(plan, gap, this.#journal);
       if (scanner.at !== end) throw unusual;
     }
     return decision;
