@@ -4,12 +4,15 @@ import type { Resource } from "@medplum/fhirtypes";
 import { Facts } from "#fhir/json/facts";
 import { isObject, readJson, type JsonObject } from "#fhir/json/json";
 import { parseScopes } from "#identity/scopes";
-import { compilePolicy } from "#policy/compile";
+import { searchParametersOf } from "#fhir/search/parameters";
+import { readValue } from "#fhir/search/value";
+import { compilePolicy, compileRule } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import { factListsOf, factsFor } from "#policy/facts";
 import { showsInEachRule } from "#policy/relations";
 import { rowAccessOf } from "#policy/row-access";
 import { filterPaths, rowFilterOf } from "#policy/scope-filters";
+import { permitsParameter, searchableBy } from "#policy/searchable";
 import { memoryOrigin } from "../../sandbox/origin/memory-origin.ts";
 import { inLane } from "../support/lane.ts";
 import { origin as base, policy, rule } from "./granting.ts";
@@ -227,6 +230,43 @@ test("a condition on an element that a rule hides grants nothing: the rows found
   expect(
     reasonOf(rule(["Observation"], ["code", "category"], lab), rule(["Observation"], ["category"], vital)),
   ).toBe("scope_insufficient");
+  // A rule that only creates shows no row.
+  const creating = { interactions: ["create" as const] };
+  expect(
+    reasonOf(rule(["Observation"], ["code", "category"]), rule(["Observation"], ["category"], creating)),
+  ).toBe("granted");
+  const byCategory = decide(
+    "patient/Observation.rs?category=urn:c|lab",
+    rule(["Observation"], ["code"], lab),
+  );
+  expect(byCategory.ok ? "granted" : byCategory.error.reason).toBe("scope_insufficient");
+});
+
+test("each part of a composite search names a system of its own element", ({ expect }) => {
+  const shown = [
+    "code.coding[system=urn:codes].code",
+    "code.coding[system=urn:codes].system",
+    "valueCodeableConcept.coding[system=urn:answers].code",
+    "valueCodeableConcept.coding[system=urn:answers].system",
+  ];
+  const view = compilePolicy(policy(rule(["Observation"], shown)), "x").viewOf("Observation", [
+    compileRule(rule(["Observation"], shown)),
+  ]).object;
+  const definition = searchParametersOf("Observation").get("code-value-concept");
+  if (definition === undefined) throw new Error("a parameter of R4");
+  const permits = (text: string) => {
+    const value = readValue(text, definition, { base: undefined, type: undefined });
+    if (value === undefined) throw new Error(text);
+    return permitsParameter(searchableBy(view, definition), { definition, values: [value] });
+  };
+  expect(permits("urn:codes|a$urn:answers|b")).toBe(true);
+  for (const text of [
+    "urn:answers|a$urn:codes|b",
+    "urn:codes|a$urn:codes|b",
+    "a$urn:answers|b",
+    "urn:codes|a$b",
+  ])
+    expect(permits(text), text).toBe(false);
 });
 
 test("a scope of every type reaches the types that have the parameter, and no row of the rest", ({
