@@ -39,6 +39,7 @@ const world = [
     resourceType: "Observation" as const,
     id: "emil-pulse",
     status: "final" as const,
+    effectiveDateTime: "2026-01-01", // within the dates of service of both APIs
     code: { text: "pulse" },
     subject: to("Patient/emil"),
   },
