@@ -26,7 +26,7 @@ import {
   type ConsentRow,
 } from "#platform/consents/consent-rows";
 import { type LiveDenial, type PendingMode, RevocationStore } from "./store.ts";
-import { within } from "#platform/within";
+import { WriteTurns } from "./write-turns.ts";
 
 export interface RevocationsEnv extends PlaceVariables {
   readonly REVOCATIONS: DurableObjectNamespace<Revocations>;
@@ -74,9 +74,8 @@ export const revocationsOf = (env: RevocationsEnv): DurableObjectStub<Revocation
 // An apply takes a second or two. A pending write that remains after the first apply belongs to a write that
 // failed, or to an object that ended meanwhile.
 const redriveMilliseconds = 10_000;
-const turnMilliseconds = 20_000;
 // D1 ends each query after 30 s, and a write has two.
-const longestWriteMilliseconds = 60_000;
+const turnMilliseconds = { patience: 20_000, longest: 60_000 };
 // The gateway reads a changed Consent at the origin between the two calls, within the origin's timeout.
 const unfiledMilliseconds = 30_000;
 // For one client at a time, in the five minutes that its tokens live: a client has one or two.
@@ -89,7 +88,7 @@ const ownTokensMax = 50;
  */
 export class Revocations extends DurableObject<RevocationsEnv> {
   readonly #store: RevocationStore;
-  #turn = Promise.resolve();
+  readonly #turns = new WriteTurns(turnMilliseconds);
 
   constructor(state: DurableObjectState, env: RevocationsEnv) {
     super(state, env);
@@ -156,7 +155,7 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     mode: PendingMode,
     mayOpen: boolean,
   ): Promise<Result<AppliedRegistry, RegistryProblem>> {
-    return await this.#inTurn(async () => {
+    return await this.#turns.run(async () => {
       // An earlier write that was cut off must come first. After this write it would undo it: a grant that
       // is being narrowed would be wide again, without a delta.
       for (const { id, document: earlier, mode: earlierMode } of this.#store.pending()) {
@@ -239,7 +238,7 @@ export class Revocations extends DurableObject<RevocationsEnv> {
   override async alarm(): Promise<void> {
     await this.#redriveConsents();
     try {
-      await this.#inTurn(async () => {
+      await this.#turns.run(async () => {
         for (const { id, document, mode } of this.#store.pending())
           await this.#apply(JSON.parse(document), mode, true, id);
       });
@@ -249,23 +248,6 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     }
     if (this.#store.pending().length + this.#store.pendingConsents().length > 0)
       await this.#alarmAt(now() + redriveMilliseconds);
-  }
-
-  /**
-   * Runs a single write at a time. Calls within a Durable Object may wait for each other: the runtime treats
-   * them as a single context.
-   */
-  async #inTurn<T>(write: () => Promise<T>): Promise<T> {
-    const before = this.#turn;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#turn = promise;
-    try {
-      await within(turnMilliseconds, before, "another write of the registry takes too long");
-      return await write();
-    } finally {
-      // A call that gave up waiting must not let the next call pass the write that it waited for.
-      resolve(within(longestWriteMilliseconds, before, "").catch(() => undefined));
-    }
   }
 
   /** A write that had begun (`again`) was permitted then. */
