@@ -408,6 +408,7 @@ test("the calls of the revocations are exactly these", ({ expect }) => {
     "applyApproved",
     "beginConsents",
     "constructor",
+    "denials",
     "deny",
     "denyOwnToken",
     "fileConsents",
