@@ -48,6 +48,8 @@ export const environmentSchema = z.strictObject({
   witnesses: z.array(z.strictObject({ url: z.url(), key: z.string() })).default([]),
   /** See docs/accounting.md. */
   accounting: z.record(z.string(), z.unknown()).optional(),
+  /** The console's settings; absent: there is no console. See docs/console.md. */
+  console: z.record(z.string(), z.unknown()).optional(),
   tokenVerificationKeys: z.strictObject({ keys: z.array(publicJwk) }).optional(),
   responseVerificationKeys: z.strictObject({ keys: z.array(publicJwk) }).optional(),
   approvals: z.enum(["one-person", "two-persons"]).default("two-persons"),

@@ -155,6 +155,7 @@ function variablesOf(worker: DeployedWorker, deployment: Environment): Record<st
         OPS_URL: deployment.opsUrl,
         IDENTITY_HOSTS: deployment.identityHosts.join(" "),
         APPROVALS: deployment.approvals,
+        CONSOLE: text(deployment.console),
       };
   }
 }

@@ -252,6 +252,12 @@ test("deploy config writes files from one source, deploy check finds the example
   }
 });
 
+test("no value of the development stack is left in a configuration", () => {
+  for (const [worker, { vars = {} }] of good.expected)
+    for (const [name, value] of Object.entries(vars))
+      expect(JSON.stringify(value), `${worker} ${name}`).not.toMatch(/localhost|127\.0\.0\.1|\.example/u);
+});
+
 test("bindings to private origins are the gateway's alone", async () => {
   const bindings = { vpcServices: [{ binding: "HOSPITAL", service_id: "0190" }] };
   const configs = await configsOf({ ...deployment, ...bindings }, root, folder);
