@@ -143,7 +143,14 @@ function explainedBy(
   return {
     document,
     policy,
-    access: { scopes, patient, usersPatients: accessible, shows: showsInEachRule(policy), purpose },
+    access: {
+      scopes,
+      patient,
+      usersPatients: accessible,
+      shows: showsInEachRule(policy),
+      purpose,
+      at: instant(Date.now()),
+    },
     users,
   };
 }

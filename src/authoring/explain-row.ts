@@ -5,6 +5,7 @@ import type { ScopePermission } from "#identity/scopes";
 import { isRowOf } from "#policy/compile";
 import { factListsOf, factsFor } from "#policy/facts";
 import { rulesNamed, type Explained } from "./explain-step.ts";
+import { isInDataPeriod } from "#policy/consent/data-period";
 import { labellingCodes } from "#policy/consent/row-facts";
 import { sensitiveCodesVersion } from "#policy/sensitivity/sensitivity.gen";
 import { rowAccessOf, coversRowOrShared } from "#policy/row-access";
@@ -34,7 +35,11 @@ export function explainRow(
   else if (!coversRowOrShared(rowAccess, facts, type, base))
     reasons.push("the scopes do not cover it, or not provably: its patient or its category differs");
   const permits = weighRow(about.policy, about.access, facts, base);
-  if (permits === undefined)
+  const isInPeriod = isInDataPeriod(about.policy.dataPeriod, facts, about.access.at);
+  if (!isInPeriod) reasons.push("its dates are outside of the policy's dataPeriod, or it states none");
+  if (permits === undefined && isInPeriod && about.policy.labels.throughReferences)
+    reasons.push("a resource that it refers to may have a label: only the origin's answer tells");
+  if (permits === undefined && isInPeriod)
     reasons.push(
       "it has a security label above N (normal), or labels inside, that the policy does not let leave for this purpose: it leaves only if a Consent names the label",
     );
