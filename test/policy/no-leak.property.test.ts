@@ -216,23 +216,27 @@ test.for(Object.entries(origins))(
       fc.asyncProperty(scenes, async ({ world, document, asker, request, tape }) => {
         const without = <T>(list: readonly T[], at: number) => list.filter((_, index) => index !== at);
         const whole = await ask(document, asker, request, open(world));
-        const fewer =
-          tape.below(2) === 0
-            ? await ask(
-                document,
-                { ...asker, scopes: without(asker.scopes, tape.below(asker.scopes.length)) },
-                request,
-                open(world),
-              )
-            : await ask(
-                {
-                  ...document,
-                  rules: without(document.rules, tape.below(Math.max(document.rules.length, 1))),
-                },
-                asker,
-                request,
-                open(world),
-              );
+        const isScope = tape.below(2) === 0;
+        const fewer = isScope
+          ? await ask(
+              document,
+              { ...asker, scopes: without(asker.scopes, tape.below(asker.scopes.length)) },
+              request,
+              open(world),
+            )
+          : await ask(
+              {
+                ...document,
+                rules: without(document.rules, tape.below(Math.max(document.rules.length, 1))),
+              },
+              asker,
+              request,
+              open(world),
+            );
+        // A rule that hides what a scope's condition reads takes the scope away: rows that meet the condition
+        // would reveal it. Without the rule the scope counts again.
+        const mayWiden = !isScope && asker.scopes.some((scope) => scope.includes("?"));
+        if (mayWiden) return;
         if (whole.status !== 200) expect(fewer.status).not.toBe(200);
         // Only a resource's container decides its owner: a further scope without a patient limit may reduce
         // the nested resources that leave with a row.
