@@ -211,10 +211,10 @@ export const reviews = sqliteTable("reviews", {
   client: text("client").notNull(),
   origin: text("origin").notNull(),
   purpose: text("purpose").notNull(),
-  until: integer("until").$type<Instant>(),
   closedAt: integer("closed_at").$type<Instant>(),
   closedBy: text("closed_by"),
   finding: text("finding", { enum: ["justified", "unjustified"] }),
+  until: integer("until").$type<Instant>(),
 });
 
 export const operators = sqliteTable("operators", {
