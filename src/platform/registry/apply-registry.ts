@@ -28,7 +28,7 @@ import { writeRegistry, type RegistryWriteItem } from "./write-registry.ts";
 export interface RegistryCounts {
   readonly added: number;
   readonly changed: number;
-  /** Given only of a change: a registry file removes nothing. */
+  /** Only a change has this number: a registry file removes nothing. */
   readonly removed?: number;
 }
 
@@ -119,7 +119,7 @@ export interface RegistryPlan {
   readonly changes: readonly PlannedChange[];
   /** Bodies of the policies that changed grants name before or after, by digest. */
   readonly policies: Readonly<Record<string, unknown>>;
-  /** What the change may open, in words: empty if one person may make it. */
+  /** The access that the change may open, in words: empty if one person may make the change. */
   readonly opens: readonly string[];
 }
 
