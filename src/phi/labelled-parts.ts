@@ -6,7 +6,7 @@ import type { FhirBase } from "#fhir/r4/reference";
 import type { SearchParameter, SortKey } from "#fhir/search/search";
 import { factsFor } from "#policy/facts";
 import type { Grant } from "#policy/grant";
-import { saysInside } from "#policy/labels";
+import { saysInside } from "#policy/sensitivity/row-labels";
 import { requiredOf } from "#policy/view/masked";
 
 /** The judgement of a grant about the labels of an element (DS4P `extension-inline-sec-label`). */

@@ -8,6 +8,7 @@ import type { CompiledPolicy } from "./compile.ts";
 import { timeMembersOf } from "./consent/row-facts.ts";
 import type { Access } from "./row-access.ts";
 import { filterPaths } from "./scope-filters.ts";
+import { labelMembersOf } from "./sensitivity/row-labels.ts";
 
 /** The lists of paths that the decisions of a grant read, by resource type. */
 export interface FactLists {
@@ -88,6 +89,7 @@ function makeLists(
     distinct([
       ["resourceType"],
       ["meta", "security"],
+      ...labelMembersOf(found).map((name) => [name] as const),
       ...(byId || found === "Patient" ? [["id"] as const] : []),
       ...(found === "Binary" ? ([["securityContext"], ["_securityContext"]] as const) : []),
       ...namingElements(found).map((name) => [name] as const),
@@ -124,6 +126,7 @@ export function testedMembers(
   return new Set(
     [
       ...times,
+      ...labelMembersOf(type).map((name) => [name] as const),
       ...conditionPaths(policy, type),
       ...filters.flatMap((parameter) => filterPaths(type, parameter)),
     ].map(([member]) => member),

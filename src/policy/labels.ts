@@ -1,6 +1,6 @@
 import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import { Facts } from "#fhir/json/facts";
-import { isArray, isObject, property, type Json } from "#fhir/json/json";
+import { property, type Json } from "#fhir/json/json";
 import type { PolicyLabels } from "./schema.ts";
 import {
   confidentialityCodes,
@@ -9,8 +9,10 @@ import {
   psychotherapyNotes,
   restricted,
   rowLabels,
-  securityLabelOf,
+  saysInside,
+  statedLabels,
   unreadableLabel,
+  withInside,
   type RowLabels,
 } from "./sensitivity/row-labels.ts";
 
@@ -69,35 +71,18 @@ export function compileLabels({
 const purposesMax = 100;
 export const part2Law = "42CFRPart2";
 
-/**
- * The labels of a row that its facts state: of `meta.security`, and of the elements inside. The most protective
- * label counts for the whole row.
- */
-export function labelsOf(facts: Facts): RowLabels {
-  const meta = property(facts, "meta");
-  const security = isObject(meta) ? (property(meta, "security") ?? null) : null;
-  // a label in place of the list may be any label
-  const labels = security === null ? [] : isArray(security) ? security : [unreadable];
-  const inside = Facts.inlineLabelsOf(facts).map((label) => property(label, "valueCoding") ?? unreadable);
-  if (inside.length === 0) return rowLabels(labels);
-  // PROCESSINLINELABEL says that there are labels inside, and they are read
-  return rowLabels([...labels.filter((label) => !saysInside(label)), ...inside]);
-}
+/** The labels of a row that its facts state. The most protective label counts for the whole row. */
+export const labelsOf = (facts: Facts): RowLabels =>
+  rowLabels(
+    withInside(
+      statedLabels(facts),
+      Facts.inlineLabelsOf(facts).map((label) => property(label, "valueCoding") ?? null),
+    ),
+  );
 
 /** The labels of an element: its own, and the labels of its resource. */
-export function labelsOfElement(facts: Facts, own: readonly Json[]): RowLabels {
-  const meta = property(facts, "meta");
-  const security = isObject(meta) ? (property(meta, "security") ?? null) : null;
-  const labels = security === null ? [] : isArray(security) ? security : [unreadable];
-  return rowLabels([...labels.filter((label) => !saysInside(label)), ...own]);
-}
-
-const unreadable: Json = null;
-/** Answers whether a label says that elements inside have labels of their own (DS4P). */
-export const saysInside = (label: Json): boolean =>
-  isObject(label) &&
-  property(label, "code") === "PROCESSINLINELABEL" &&
-  securityLabelOf(label).kind === "handling";
+export const labelsOfElement = (facts: Facts, own: readonly Json[]): RowLabels =>
+  rowLabels([...statedLabels(facts).filter((label) => !saysInside(label)), ...own]);
 
 /** Answers whether labels ask for nothing: a level of N or below, and no further label. */
 export const isHarmless = (labels: RowLabels): boolean =>

@@ -130,10 +130,11 @@ export function scopeOfPart2(
   base: FhirBase,
 ): string | undefined {
   const { purpose, consents } = access;
-  const labels = throughReferences(policy, access, row, base)(labelsOf(row));
+  const through = throughReferences(policy, access, row, base);
+  const labels = through(labelsOf(row));
   if (!labels.isPart2) return undefined;
   if (leavesByPolicy(policy.labels.leaveFor(purpose), labels)) return part2Scope(purpose, undefined);
-  const asked = typeof consents === "object" ? consents.of(row, base) : undefined;
+  const asked = typeof consents === "object" ? consents.of(row, base).relabelled(through) : undefined;
   if (asked?.isIndividuals === true) return part2Scope(purpose, undefined);
   return part2Scope(purpose, asked?.labelPermits(policy.consentFor(purpose)) ?? []);
 }

@@ -10,6 +10,8 @@ import { ConsentBook } from "#policy/consent/consent-book";
 import { readConsent } from "#policy/consent/read-consent";
 import { evaluate } from "#policy/evaluate";
 import { readInteraction } from "#fhir/interaction";
+import { ReferredLabels } from "#policy/sensitivity/referred-labels";
+import { rowLabels } from "#policy/sensitivity/row-labels";
 import { Residences } from "#residence/row-residences";
 import { consent, purpose, sensitivity } from "../policy/consent/scene.ts";
 import { policy, rule } from "../policy/granting.ts";
@@ -37,7 +39,11 @@ const row = (id: string, more: object) => ({
 const [record, plain] = [row("r", { meta: { security } }), row("p", {})];
 
 /** The grant of a request, with the Consents of patient `a`. */
-function granted(request: string, consents: readonly JsonObject[], part2 = true) {
+function granted(
+  request: string,
+  consents: readonly JsonObject[],
+  { part2 = true, referred }: { readonly part2?: boolean; readonly referred?: ReferredLabels } = {},
+) {
   const scopes = parseScopes("system/*.rs");
   const [path = "", query = ""] = request.split("?");
   const interaction = readInteraction("GET", path.split("/"), query);
@@ -61,10 +67,13 @@ function granted(request: string, consents: readonly JsonObject[], part2 = true)
   }));
   book.learn(["a"], new Map([["a", filed]]));
   const compiled = compilePolicy(
-    { ...policy(rule(["Observation"], "everything")), labels: { part2 } },
+    {
+      ...policy(rule(["Observation"], "everything")),
+      labels: { part2, throughReferences: referred !== undefined },
+    },
     "sha256:test",
   );
-  const access = { scopes: scopes.value, patient: undefined, purpose: "TREAT", consents: book };
+  const access = { scopes: scopes.value, patient: undefined, purpose: "TREAT", consents: book, referred };
   const grant = evaluate(compiled, access, interaction.value);
   if (!grant.ok) throw new Error(grant.error.reason);
   return grant.value;
@@ -75,16 +84,16 @@ const tpo = consent({
   securityLabel: [{ system: `${v3}Confidentiality`, code: "N" }, sensitivity("SUD")],
 });
 
-function read(body: object, consents: readonly JsonObject[], part2?: boolean): JsonObject | undefined {
-  const grant = granted("Observation/r", consents, part2);
+function read(body: object, consents: readonly JsonObject[], part2 = true): JsonObject | undefined {
+  const grant = granted("Observation/r", consents, { part2 });
   const disclosed = new Discloser(grant, bases).read(utf8(JSON.stringify(body)), "Observation", "r");
   if (!disclosed.ok) return undefined;
   const json = readJson(disclosed.value.windows[0]?.body ?? new Uint8Array());
   return json.ok && isObject(json.value) ? json.value : undefined;
 }
 
-function search(rows: readonly object[], consents: readonly JsonObject[]): string {
-  const grant = granted("Observation?status=final", consents);
+function search(rows: readonly object[], consents: readonly JsonObject[], referred?: ReferredLabels): string {
+  const grant = granted("Observation?status=final", consents, referred && { referred });
   if (grant.expects.kind !== "search") throw new Error("a test's own mistake");
   const page = new Page(grant, grant.expects, bases);
   for (const resource of rows) {
@@ -130,4 +139,16 @@ test("a searchset with such a record has the notice and the scope of the consent
   const without = search([plain], [tpo]);
   expect(search([plain, record], []), "hidden: as if absent").toBe(search([plain], []));
   expect(without).not.toContain("42 CFR");
+});
+
+test("a row that refers to such a record leaves with the same labels, and states the Consent that permits it", ({
+  expect,
+}) => {
+  const referred = new ReferredLabels(() => rowLabels(security));
+  const note = row("n", { encounter: { reference: "Encounter/e" } });
+  const kindAlone = consent({ type: "permit", securityLabel: [sensitivity("SUD")] });
+  const bundle = search([note], [kindAlone], referred);
+  expect(bundle).toContain("NORDSCLCD");
+  expect(bundle).toContain("Consent digest-0 (provision)");
+  expect(search([plain, note], [], referred)).toBe(search([plain], [], referred));
 });

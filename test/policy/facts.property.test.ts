@@ -243,6 +243,7 @@ const trees: Readonly<Record<string, string>> = {
   "policy/self-widening changesRelation": change,
   "policy/sensitivity/referred-labels clinicalReferences": "any element of a whole row may refer",
   "policy/sensitivity/referred-labels withReferred": "any element of a whole row may refer",
+  "policy/sensitivity/row-labels statedLabels": "takes facts, or the whole row that a Consent judges",
   "policy/view/coding holdsCoding": "takes a CodeableConcept",
   "policy/view/view viewOf": "takes an item of a list: its slice decides, inside the cut",
   "residence/residence rankOf": "takes an Address",

@@ -2,6 +2,7 @@ import { describe, test } from "vitest";
 import { utf8 } from "#kernel/encoded";
 import { instant } from "#kernel/clock";
 import { isObject, readJson, type Json, type JsonObject } from "#fhir/json/json";
+import { isResourceType } from "#fhir/r4/elements";
 import { parseScopes } from "#identity/scopes";
 import { compilePolicy } from "#policy/compile";
 import { ConsentBook, individualOf } from "#policy/consent/consent-book";
@@ -52,10 +53,12 @@ function leaves(row: object, { consents = {}, ...asking }: Asking = {}): boolean
     at: instant(0),
   } as const;
   const book = new ConsentBook({ request, individual, publicBase: "https://gateway.example/v1/fhir/main" });
+  const named = "resourceType" in row ? row.resourceType : "Observation";
+  const type = typeof named === "string" && isResourceType(named) ? named : "Observation";
   const grant = evaluate(
     compilePolicy(document, "sha256:test"),
     { scopes: scopes.value, patient: undefined, purpose: why, consents: book },
-    { kind: "read", type: "Observation", id: "o" },
+    { kind: "read", type, id: "o" },
   );
   if (!grant.ok) throw new Error(grant.error.reason);
   const read = readJson(utf8(JSON.stringify({ resourceType: "Observation", id: "o", ...row })));
@@ -152,6 +155,84 @@ describe("labels of a row", () => {
     expect(leaves(of("a", law("HIPAASelfPay")), { labels: leave(["R"]) })).toBe(true);
     const consents = { a: [permit({ securityLabel: [level("V"), sensitivity("SPI")] })] };
     expect(leaves(of("a", law("HIPAASelfPay")), { consents, purpose: "HPAYMT" })).toBe(false);
+  });
+
+  test("a psychotherapy note, a record of Part 2 and a self-pay service stay out in whatever spelling", ({
+    expect,
+  }) => {
+    const spelled = (code: string) => [
+      { code },
+      { system: "https://hospital.example/labels", code },
+      { system: `${v3}ActCode`, code: ` ${code.toLowerCase()}` },
+      { system: `${v3}ObservationType`, code },
+    ];
+    for (const code of ["PSYTHPN", "HIPAAPsyNotes"])
+      for (const label of spelled(code)) {
+        const named = { a: [permit({ securityLabel: [level("V"), sensitivity("PSY")] })] };
+        expect(leaves(of("a", label), { labels: leave(["V", "SPI"]) }), JSON.stringify(label)).toBe(false);
+        expect(leaves(of("a", label), { consents: named }), JSON.stringify(label)).toBe(false);
+        const own = { purpose: "PATRQT", individual: "a" };
+        expect(leaves(of("a", label), own), JSON.stringify(label)).toBe(false);
+      }
+    for (const label of spelled("42CFRPart2"))
+      expect(leaves(of("a", label), { labels: leave(["V", "SPI"], { part2: true }) })).toBe(false);
+    for (const label of spelled("HIPAASelfPay")) {
+      expect(leaves(of("a", label), { labels: leave(["V"]), purpose: "HPAYMT" })).toBe(false);
+      expect(leaves(of("a", label), { labels: leave(["V"]), purpose: "ENROLLM" })).toBe(false);
+    }
+    for (const label of spelled("SICKVIS"))
+      expect(leaves(of("a", label), { labels: leave(["V"]) })).toBe(true);
+  });
+
+  test("psychotherapy notes leave by a Consent that names them, never to the individual", ({ expect }) => {
+    const notes = of("a", r, act("PSYTHPN"));
+    const consents = { a: [permit({ securityLabel: [sensitivity("PSYTHPN")] })] };
+    expect(leaves(notes, { consents })).toBe(true);
+    expect(leaves(notes, { consents: { a: [permit({ securityLabel: [level("V")] })] } })).toBe(false);
+    expect(leaves(notes, { consents, purpose: "PATRQT", individual: "a" })).toBe(false);
+  });
+
+  test("a single consent for treatment, payment and operations opens records of Part 2 for these three, and never counselling notes nor legal proceedings", ({
+    expect,
+  }) => {
+    const tpo = {
+      purpose: ["TREAT", "HPAYMT", "HOPERAT"].map(purpose),
+      securityLabel: [level("V"), sensitivity("SUD")],
+    };
+    const asking = { consents: { a: [permit(tpo)] }, labels: { part2: true } };
+    const record = of("a", r, law("42CFRPart2"));
+    for (const why of ["TREAT", "HPAYMT", "HOPERAT"])
+      expect(leaves(record, { ...asking, purpose: why }), why).toBe(true);
+    for (const why of ["HLEGAL", "PUBHLTH", "HRESCH", "HMARKT"])
+      expect(leaves(record, { ...asking, purpose: why }), why).toBe(false);
+    const counselling = of("a", r, law("42CFRPart2"), act("PSYTHPN"));
+    expect(leaves(counselling, asking)).toBe(false);
+    const own = { a: [permit({ ...tpo, securityLabel: ["SUD", "PSYTHPN"].map(sensitivity) })] };
+    expect(leaves(counselling, { ...asking, consents: own })).toBe(true);
+  });
+
+  test("the labels that a document states of itself count like the labels in its meta", ({ expect }) => {
+    const concept = (...coding: readonly Json[]) => ({ coding });
+    const rules = [rule(["Observation", "DocumentReference", "Composition"], "everything")];
+    const document = (securityLabel: Json, labels?: PolicyDocument["labels"]) =>
+      leaves(
+        { resourceType: "DocumentReference", ...of("a"), securityLabel },
+        { rules, ...(labels && { labels }) },
+      );
+    expect(document([concept({ ...r, code: "N" })])).toBe(true);
+    expect(document([concept(r)])).toBe(false);
+    expect(document([concept({ ...r, code: "N" }), concept(act("HIV"))])).toBe(false);
+    expect(document([concept(act("HIV"))], leave(["HIV"]))).toBe(true);
+    expect(document([concept(law("42CFRPart2"))], leave(["V"], { part2: true }))).toBe(false);
+    for (const strange of [concept(r), [{ text: "secret" }], [concept()], "R"] satisfies Json[])
+      expect(document(strange), JSON.stringify(strange)).toBe(false);
+    const composition = (more: object) =>
+      leaves({ resourceType: "Composition", ...of("a"), ...more }, { rules });
+    expect(composition({})).toBe(true);
+    expect(composition({ confidentiality: "N" })).toBe(true);
+    for (const confidentiality of ["R", "V", "n", 1])
+      expect(composition({ confidentiality }), `${confidentiality}`).toBe(false);
+    expect(composition({ _confidentiality: { id: "x" } })).toBe(false);
   });
 
   test("a record of 42 CFR Part 2 leaves only under a policy with part2, by a Consent that names it", ({

@@ -2,7 +2,7 @@ import { inlineLabel } from "#fhir/json/facts";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { elementsOf } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
-import { rowLabels, type RowLabels } from "#policy/sensitivity/row-labels";
+import { rowLabels, statedLabels, withInside, type RowLabels } from "#policy/sensitivity/row-labels";
 import { sensitivitiesOf } from "#policy/sensitivity/sensitive-codes";
 import type { AskedFacts } from "./asked-facts.ts";
 import { codeName } from "./consent.ts";
@@ -98,7 +98,6 @@ export function rowFactsOf(row: JsonObject, base: FhirBase): ConsentRowFacts {
   const [type, id] = [textAt(row, "resourceType") ?? "", textAt(row, "id") ?? ""];
   const found = walk(row, base);
   const meta = property(row, "meta");
-  const security = isObject(meta) ? property(meta, "security") : undefined;
   return {
     reference: `${type}/${id}`,
     type,
@@ -111,10 +110,7 @@ export function rowFactsOf(row: JsonObject, base: FhirBase): ConsentRowFacts {
       belongingElements.flatMap((path) => valuesAt(row, path)),
       base,
     ),
-    labels: rowLabels(
-      [...(security === undefined ? [] : isArray(security) ? security : [security]), ...found.labels],
-      found.sensitivities,
-    ),
+    labels: rowLabels(withInside(statedLabels(row), found.labels), found.sensitivities),
   };
 }
 

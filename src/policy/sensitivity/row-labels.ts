@@ -1,5 +1,5 @@
 import { isSameSystem, systemName } from "#fhir/code-system";
-import { isObject, property, type Json } from "#fhir/json/json";
+import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { handlingCodes, sensitivityParents } from "./sensitivity.gen.ts";
 
 /** The labels of a row, weighed: the most protective label of the row counts. */
@@ -55,21 +55,37 @@ export type SecurityLabel =
   | { readonly kind: "handling"; readonly law?: "HIPAASelfPay" }
   /** The purpose of the data (HTEST), or their certainty and completeness (SUBSETTED). */
   | { readonly kind: "context" }
-  /** `name`: `system|code`, if the label has both. */
-  | { readonly kind: "unknown"; readonly name?: string };
+  /**
+   * `name`: `system|code`, if the label has both. `perhaps`: the label of a law that has this code, which is
+   * written in a different case, or with a system that is not known.
+   */
+  | { readonly kind: "unknown"; readonly name?: string; readonly perhaps?: SecurityLabel };
 
 const handling: SecurityLabel = { kind: "handling" };
 const selfPaid: SecurityLabel = { kind: "handling", law: "HIPAASelfPay" };
 
+// No level and no purpose opens a row with such a label, so a wrong spelling must not take it for a further code.
+const strictest: ReadonlyMap<string, string> = new Map(
+  [...Object.keys(kindsOfLaws), psychotherapyNotes].map((code) => [code.toLowerCase(), code]),
+);
+
+function unknownLabel(system: Json | undefined, code: Json | undefined): SecurityLabel {
+  const law = typeof code === "string" ? strictest.get(code.trim().toLowerCase()) : undefined;
+  return {
+    kind: "unknown",
+    ...(typeof system === "string" && typeof code === "string" && { name: `${systemName(system)}|${code}` }),
+    ...(law !== undefined && { perhaps: securityLabelOf({ system: actCode, code: law }) }),
+  };
+}
+
 export function securityLabelOf(coding: Json): SecurityLabel {
   const [system, code] = isObject(coding) ? [property(coding, "system"), property(coding, "code")] : [];
-  if (typeof system !== "string" || typeof code !== "string") return { kind: "unknown" };
-  const unknown: SecurityLabel = { kind: "unknown", name: `${systemName(system)}|${code}` };
+  if (typeof system !== "string" || typeof code !== "string") return unknownLabel(system, code);
   if (isSameSystem(system, confidentiality)) {
     const level = confidentialityCodes.findIndex((known) => known === code);
     if (level >= 0) return { kind: "level", level };
     // v3-Confidentiality ETH, HIV, PSY and SDV are retired, and still written
-    return isSensitivity(code) ? { kind: "sensitivity", code } : unknown;
+    return isSensitivity(code) ? { kind: "sensitivity", code } : unknownLabel(system, code);
   }
   if (isSameSystem(system, actCode) || isSameSystem(system, privacyLaw)) {
     if (Object.hasOwn(kindsOfLaws, code)) {
@@ -78,9 +94,9 @@ export function securityLabelOf(coding: Json): SecurityLabel {
       return { kind: "sensitivity", code: kind, ...(code === "42CFRPart2" ? { law: code } : {}) };
     }
     if (isSensitivity(code)) return { kind: "sensitivity", code };
-    return handlingNames.has(code) ? handling : unknown;
+    return handlingNames.has(code) ? handling : unknownLabel(system, code);
   }
-  return contextSystems.has(system) ? { kind: "context" } : unknown;
+  return contextSystems.has(system) ? { kind: "context" } : unknownLabel(system, code);
 }
 
 export const isSensitivity = (code: string): boolean => Object.hasOwn(sensitivityParents, code);
@@ -96,18 +112,20 @@ export function rowLabels(labels: Iterable<Json>, derived: Iterable<string> = []
   let level = -1;
   let [hasUnknown, hasHandling, isPart2, isSelfPaid] = [false, false, false, false];
   const [sensitivities, unknown] = [new Set<string>(), new Set<string>()];
-  for (const coding of labels) {
-    const label = securityLabelOf(coding);
-    if (label.kind === "level") level = Math.max(level, label.level);
-    if (label.kind === "sensitivity") sensitivities.add(label.code);
-    if (label.kind === "unknown") {
-      hasUnknown = true;
-      unknown.add(label.name ?? unreadableLabel);
+  for (const coding of labels)
+    for (let label = securityLabelOf(coding), next: SecurityLabel | undefined; ; label = next) {
+      if (label.kind === "level") level = Math.max(level, label.level);
+      if (label.kind === "sensitivity") sensitivities.add(label.code);
+      if (label.kind === "unknown") {
+        hasUnknown = true;
+        unknown.add(label.name ?? unreadableLabel);
+      }
+      if (label.kind === "handling") hasHandling = true;
+      if (label.kind === "sensitivity" && label.law !== undefined) isPart2 = true;
+      if (label.kind === "handling" && label.law !== undefined) isSelfPaid = true;
+      next = label.kind === "unknown" ? label.perhaps : undefined;
+      if (next === undefined) break;
     }
-    if (label.kind === "handling") hasHandling = true;
-    if (label.kind === "sensitivity" && label.law !== undefined) isPart2 = true;
-    if (label.kind === "handling" && label.law !== undefined) isSelfPaid = true;
-  }
   // A value set's word for mental health adds nothing to the origin's, and a Consent would have to name both.
   const isSaid = mentalHealth.some((code) => sensitivities.has(code));
   for (const code of derived) if (!isSaid || !mentalHealth.includes(code)) sensitivities.add(code);
@@ -115,6 +133,56 @@ export function rowLabels(labels: Iterable<Json>, derived: Iterable<string> = []
   if (sensitivities.size > 0) level = Math.max(level, restricted);
   return { level, sensitivities, hasUnknown, unknown, hasHandling, isPart2, isSelfPaid };
 }
+
+const documentLabels: ReadonlyMap<string, string> = new Map([
+  ["DocumentReference", "securityLabel"],
+  ["Composition", "confidentiality"],
+]);
+
+/** The element by which a document states labels of its own, beside `meta.security` (FHIR R4). */
+export const labelMembersOf = (type: string): readonly string[] => {
+  const name = documentLabels.get(type);
+  return name === undefined ? [] : [name, `_${name}`];
+};
+
+/**
+ * The labels that a row states for the whole of it: in `meta.security`, and in the element of
+ * {@link labelMembersOf}; null for a label that cannot be read.
+ */
+export function statedLabels(row: JsonObject): readonly Json[] {
+  const meta = property(row, "meta");
+  const security = isObject(meta) ? (property(meta, "security") ?? null) : null;
+  // a label in place of the list may be any label
+  const own = security === null ? [] : isArray(security) ? security : [unreadable];
+  const [name, sibling] = labelMembersOf(textAt(row, "resourceType") ?? "");
+  const stated = name === undefined ? undefined : property(row, name);
+  if (stated === undefined)
+    return sibling === undefined || property(row, sibling) === undefined ? own : [...own, unreadable];
+  if (name === "confidentiality") return [...own, { system: confidentiality, code: stated }];
+  const concepts = isArray(stated) ? stated : [unreadable];
+  return [
+    ...own,
+    ...concepts.flatMap((concept) => {
+      const codings = isObject(concept) ? valuesAt(concept, ["coding"]) : [];
+      return codings.length === 0 ? [unreadable] : codings; // a text names no label
+    }),
+  ];
+}
+
+const unreadable: Json = null;
+
+/** Answers whether a label says that elements inside have labels of their own (DS4P). */
+export const saysInside = (label: Json): boolean =>
+  isObject(label) &&
+  property(label, "code") === "PROCESSINLINELABEL" &&
+  securityLabelOf(label).kind === "handling";
+
+/**
+ * The labels of a row together with the labels of the elements inside: PROCESSINLINELABEL says that there are
+ * labels inside, and they are read.
+ */
+export const withInside = (stated: readonly Json[], inside: readonly Json[]): readonly Json[] =>
+  inside.length === 0 ? stated : [...stated.filter((label) => !saysInside(label)), ...inside];
 
 /** Answers whether a sensitivity is another or below it (HL7 THO: SPI is above SUD, SUD above ETHUD). */
 export function coversSensitivity(wide: string, narrow: string): boolean {
