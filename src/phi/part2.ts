@@ -1,9 +1,13 @@
 import { isArray, isObject, property, type JsonObject } from "#fhir/json/json";
 import { part2Notice } from "#policy/part2-notice";
 
-const actCode = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
-/** Keep the labels, and do not disclose again without a consent (HL7 v3-ActCode). */
-const marks = ["PERSISTLABEL", "NORDSCLCD"].map((code) => ({ system: actCode, code }));
+const v3 = "http://terminology.hl7.org/CodeSystem/v3-";
+/** The law, even where a view hides the label; keep the labels; do not disclose again without a consent. */
+const marks = [
+  { system: `${v3}ActUSPrivacyLaw`, code: "42CFRPart2" },
+  { system: `${v3}ActCode`, code: "PERSISTLABEL" },
+  { system: `${v3}ActCode`, code: "NORDSCLCD" },
+];
 
 /** A record of 42 CFR Part 2 with the labels that say how its recipient has to handle it. */
 export function withPart2Labels(resource: JsonObject): JsonObject {

@@ -72,13 +72,18 @@ const purposesMax = 100;
 export const part2Law = "42CFRPart2";
 
 /** The labels of a row that its facts state. The most protective label counts for the whole row. */
-export const labelsOf = (facts: Facts): RowLabels =>
-  rowLabels(
+export function labelsOf(facts: Facts): RowLabels {
+  const [stated, inside] = [statedLabels(facts), Facts.inlineLabelsOf(facts)];
+  if (stated.length === 0 && inside.length === 0) return unlabelled;
+  return rowLabels(
     withInside(
-      statedLabels(facts),
-      Facts.inlineLabelsOf(facts).map((label) => property(label, "valueCoding") ?? null),
+      stated,
+      inside.map((label) => property(label, "valueCoding") ?? null),
     ),
   );
+}
+
+const unlabelled = rowLabels([]); // most rows
 
 /** The labels of an element: its own, and the labels of its resource. */
 export const labelsOfElement = (facts: Facts, own: readonly Json[]): RowLabels =>

@@ -10,7 +10,10 @@ import { compilePolicy } from "#policy/compile";
 import { isCompartmentType } from "#fhir/r4/compartment";
 import { evaluateWrite } from "#policy/evaluate-write";
 import { factsFor } from "#policy/facts";
+import type { JsonObject } from "#fhir/json/json";
 import { evaluate } from "#policy/evaluate";
+import { readUnder } from "../phi/consented.ts";
+import { consent } from "./consent/scene.ts";
 
 const folder = join(import.meta.dirname, "../../policies");
 const names = readdirSync(folder);
@@ -106,6 +109,50 @@ test("patrqt shows every type of the patient compartment but audit events and tr
     });
   }
 });
+
+const v3 = "http://terminology.hl7.org/CodeSystem/v3-";
+const restricted = { system: `${v3}Confidentiality`, code: "R" };
+const act = (code: string) => ({ system: `${v3}ActCode`, code });
+const law = (code: string) => ({ system: `${v3}ActUSPrivacyLaw`, code });
+
+test.for(["treat", "hpaymt", "hoperat"])(
+  "by %s a patient's Consent lets labelled rows leave, also records of 42 CFR Part 2; psychotherapy notes stay out",
+  (name, { expect }) => {
+    const policy = policyOf(name);
+    const [purpose = ""] = policy.purposes;
+    const tpo = consent({
+      type: "permit",
+      purpose: ["TREAT", "HPAYMT", "HOPERAT"].map((code) => ({ system: `${v3}ActReason`, code })),
+      securityLabel: [{ ...restricted, code: "V" }, ...["SUD", "PSYTHPN"].map(act)],
+    });
+    const shown = (consents: readonly JsonObject[], ...security: readonly JsonObject[]) =>
+      readUnder(
+        { policy, purpose, consents },
+        {
+          resourceType: "Condition",
+          id: "c",
+          meta: { security },
+          subject: { reference: "Patient/a" },
+          code: { coding: [{ system: "http://snomed.info/sct", code: "38341003" }] },
+        },
+      );
+    const labelled = [
+      [restricted],
+      [restricted, act("HIV")],
+      [law("42CFRPart2")],
+      [law("Title38Section7332")],
+    ];
+    for (const security of labelled) {
+      expect(shown([], ...security), JSON.stringify(security)).toBeUndefined();
+      expect(shown([tpo], ...security), JSON.stringify(security)).toBeDefined();
+    }
+    for (const code of ["42CFRPart2", "PERSISTLABEL", "NORDSCLCD"])
+      expect(JSON.stringify(shown([tpo], law("42CFRPart2"))?.["meta"]), code).toContain(code);
+    for (const security of [[act("PSYTHPN")], [law("HIPAAPsyNotes"), law("42CFRPart2")]])
+      expect(shown([tpo], ...security), JSON.stringify(security)).toBeUndefined();
+    expect(shown([tpo], law("HIPAASelfPay")) !== undefined).toBe(name === "treat");
+  },
+);
 
 test.for<[string, Added, boolean]>([
   ["blood pressure at home", { category: "vital-signs" }, true],
