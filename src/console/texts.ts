@@ -330,9 +330,13 @@ export const texts = {
     proof: "Proof",
     proven: "proven",
     later: "not yet",
-    otherThanProven: "shows something else than it proves",
+    otherThanProven: "not what the ledger says",
+    misplaced: {
+      shown_before: "not what the ledger says: its proof stands at an earlier row",
+      of_another_record: "not what the ledger says: it is about a different record of a patient",
+    },
     proofNote:
-      "Proven: the line is in a leaf of the ledger, under a checkpoint that the ledger's key signed. No proof shows that no line is missing. A line without a proof gets it within a minute: ask again.",
+      "Proven: the line is in a leaf of the ledger, under a checkpoint that the ledger's key signed. The proof covers the time, the recipient's id, the purposes and the resources. The recipient's name, and which patient a record belongs to, are the operator's word. No proof shows that no line is missing. A line without a proof gets it within a minute: ask again.",
     checked: (proven: number, wrong: number, later: number, more: boolean) =>
       `${proven} ${proven === 1 ? "line" : "lines"} proven` +
       (wrong > 0 ? `, ${wrong} WRONG` : "") +

@@ -1,5 +1,6 @@
 import { english } from "#audit/accounting/page/english";
 import { isShownAsProven } from "#audit/accounting/page/shown";
+import { ProvenLines } from "#audit/accounting/proven-lines";
 import { checkLine, readLineProof } from "#audit/accounting/proof";
 import { parseLogName } from "#ledger/log-name";
 import { siblingOf } from "#ledger/root-log";
@@ -39,8 +40,9 @@ async function check(page: PageElement): Promise<string> {
   const root = parseVerifierKey(page.getAttribute("data-root-key") ?? "");
   const zone = page.getAttribute("data-zone") ?? "";
   const verdicts: Verdict[] = [];
+  const linesBefore = new ProvenLines();
   for (const row of page.querySelectorAll("tbody tr")) {
-    const verdict = root.ok && isZone(zone) ? await settled(() => verdictOf(row, zone, root.value)) : "wrong";
+    const verdict = root.ok && isZone(zone) ? await verdictOf(row, zone, root.value, linesBefore) : "wrong";
     mark(row, verdict);
     verdicts.push(verdict);
   }
@@ -50,21 +52,31 @@ async function check(page: PageElement): Promise<string> {
   return count("unproven") > 0 ? texts.someUnproven(count("unproven")) : texts.allProven(count("proven"));
 }
 
-function verdictOf(row: PageElement, zone: string, root: Verifier): Verdict {
+async function verdictOf(
+  row: PageElement,
+  zone: string,
+  root: Verifier,
+  linesBefore: ProvenLines,
+): Promise<Verdict> {
   const encoded = row.querySelector("details code")?.textContent;
   if (encoded === undefined || encoded === null) return "unproven";
   const proof = readLineProof(new TextDecoder().decode(Buffer.from(encoded, "base64")));
   if (!proof.ok || parseLogName(proof.value.log) === undefined) return "wrong";
-  const checked = checkLine(proof.value, siblingOf(root, proof.value.log));
+  const checked = await settled(() => checkLine(proof.value, siblingOf(root, proof.value.log)));
   if (!checked.ok) return "wrong";
-  const cells = [...row.querySelectorAll("td")].map((cell) => cell.textContent ?? "");
+  const { says } = checked.value;
+  const cells = [...row.querySelectorAll("td")];
+  const textOf = (cell: PageElement | undefined) => cell?.textContent ?? "";
   const shown = {
     when: row.querySelector("time")?.textContent ?? "",
-    why: cells[1] ?? "",
-    what: cells[2] ?? "",
-    details: [...row.querySelectorAll("dd")].map((detail) => detail.textContent ?? ""),
+    why: textOf(cells[1]),
+    what: textOf(cells[2]),
+    details: [...row.querySelectorAll("dd")].map(textOf),
   };
-  return isShownAsProven(shown, checked.value.says, zone, english) ? "proven" : "wrong";
+  if (!isShownAsProven(shown, says, zone, english)) return "wrong";
+  // a page of several records has a column for the record; else all lines are of the record that the page names
+  const record = cells.find((cell) => cell.getAttribute("data-head") === english.heads.record);
+  return linesBefore.add(proof.value, says, textOf(record)) === undefined ? "proven" : "wrong";
 }
 
 /** The verdict stands below the time, in words: a colour alone says nothing to many readers. */

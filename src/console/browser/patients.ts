@@ -1,7 +1,10 @@
 import { checkLine, readLineProof } from "#audit/accounting/proof";
+import { placeText } from "#audit/accounting/line-place";
+import { ProvenLines } from "#audit/accounting/proven-lines";
 import { texts } from "#console/texts";
 import { momentText, numberText } from "#console/words";
 import { siblingOf } from "#ledger/root-log";
+import { type AccountingEvent, type EventFacts, factsOf, isAsProven } from "./accounting-event.ts";
 import { ledgerPlaceOf } from "./ledger-place.ts";
 import type { LedgerPlace } from "./ledger-reader.ts";
 import { beginLookUp, type DeskPlace, type PatientAccess, takeAccess } from "./own-token.ts";
@@ -20,19 +23,6 @@ interface FoundPatient {
     readonly text?: string;
   }[];
   readonly birthDate?: string;
-}
-interface AccountingEvent {
-  readonly resourceType: string;
-  readonly recorded: string;
-  readonly purposeOfEvent?: readonly { readonly coding?: readonly { readonly code?: string }[] }[];
-  readonly agent?: readonly { readonly who?: { readonly display?: string }; readonly requestor?: boolean }[];
-  readonly entity?: readonly {
-    readonly detail?: readonly {
-      readonly type: string;
-      readonly valueString?: string;
-      readonly valueBase64Binary?: string;
-    }[];
-  }[];
 }
 interface FoundBundle<T> {
   readonly entry?: readonly { readonly resource?: T }[];
@@ -119,12 +109,14 @@ async function showAccounting(
   const heads = [patients.when, patients.who, patients.why, patients.what, patients.proof];
   let [proven, wrong, later] = [0, 0, 0];
   const rows: PageElement[] = [];
+  const linesBefore = new ProvenLines();
   for (const line of lines) {
-    const verdict = await verdictOn(line, ledger);
+    const facts = factsOf(line);
+    const verdict = await verdictOn(facts, ledger, linesBefore);
     if (verdict.kind === "proven") proven += 1;
     else if (verdict.kind === "wrong") wrong += 1;
     else later += 1;
-    rows.push(row(heads, [...factsOf(line), proofCell(verdict)]));
+    rows.push(row(heads, [...cellsOf(facts), proofCell(verdict)]));
   }
   const caption = patients.accountingOf(nameOf(person), person.birthDate ?? texts.unknown);
   const print = make("button", { class: "quiet no-print" }, patients.print);
@@ -148,34 +140,27 @@ type Verdict =
   | { readonly kind: "wrong"; readonly why: string }
   | { readonly kind: "later" };
 
-/** Checks that a line's proof holds under the log's key, and that it states what the line shows. */
-async function verdictOn(line: AccountingEvent, { root }: LedgerPlace): Promise<Verdict> {
-  const encoded = detailOf(line, "proof", "valueBase64Binary");
-  if (encoded === undefined) return { kind: "later" };
-  const proof = readLineProof(Buffer.from(encoded, "base64").toString("utf8"));
+/**
+ * Checks that a line's proof holds under the log's key, that it states what the row shows, and that the line
+ * fits to the lines before it.
+ */
+async function verdictOn(
+  facts: EventFacts,
+  { root }: LedgerPlace,
+  linesBefore: ProvenLines,
+): Promise<Verdict> {
+  if (facts.proof === undefined) return { kind: "later" };
+  const proof = readLineProof(Buffer.from(facts.proof, "base64").toString("utf8"));
   if (!proof.ok) return { kind: "wrong", why: proof.error };
-  const { log, index, line: number } = proof.value;
-  const checked = await settled(() => checkLine(proof.value, siblingOf(root, log)));
+  const checked = await settled(() => checkLine(proof.value, siblingOf(root, proof.value.log)));
   if (!checked.ok) return { kind: "wrong", why: checked.error };
   const { says } = checked.value;
-  const codes = codesOf(line);
-  const agrees =
-    new Date(says.at).toISOString() === line.recorded &&
-    says.purposes.length === codes.length &&
-    says.purposes.every((code, i) => codes[i] === code) &&
-    line.agent?.some(({ requestor, who }) => requestor === true && isRecipient(who, says.recipient)) === true;
-  return agrees
-    ? { kind: "proven", place: `${log}/${index}/${number}` }
-    : { kind: "wrong", why: patients.otherThanProven };
+  if (!isAsProven(facts, says)) return { kind: "wrong", why: patients.otherThanProven };
+  const misplaced = linesBefore.add(proof.value, says, facts.record);
+  return misplaced === undefined
+    ? { kind: "proven", place: placeText(proof.value) }
+    : { kind: "wrong", why: patients.misplaced[misplaced] };
 }
-
-const isRecipient = (who: unknown, recipient: string): boolean =>
-  typeof who === "object" &&
-  who !== null &&
-  (who as { readonly identifier?: { readonly value?: string } }).identifier?.value === recipient;
-
-const codesOf = ({ purposeOfEvent = [] }: AccountingEvent): readonly string[] =>
-  purposeOfEvent.map(({ coding }) => coding?.[0]?.code ?? "");
 
 function proofCell(verdict: Verdict): PageElement {
   switch (verdict.kind) {
@@ -188,19 +173,12 @@ function proofCell(verdict: Verdict): PageElement {
   }
 }
 
-function factsOf(line: AccountingEvent): readonly string[] {
-  const recipient = line.agent?.find(({ requestor }) => requestor === true)?.who?.display ?? texts.unknown;
-  const codes = codesOf(line).map((code) => patients.purposes[code] ?? code);
-  const what = detailOf(line, "disclosed", "valueString") ?? texts.unknown;
-  return [momentText(Date.parse(line.recorded)), recipient, codes.join(", "), what];
+function cellsOf(facts: EventFacts): readonly (PageElement | string)[] {
+  const { recorded, name, recipient, purposes, disclosed } = facts;
+  const who = make("span", {}, name ?? texts.unknown, " ", make("code", {}, recipient ?? texts.unknown));
+  const codes = purposes.map((code) => patients.purposes[code] ?? code);
+  return [momentText(Date.parse(recorded)), who, codes.join(", "), disclosed ?? texts.unknown];
 }
-
-const detailOf = (
-  { entity = [] }: AccountingEvent,
-  type: string,
-  member: "valueString" | "valueBase64Binary",
-): string | undefined =>
-  entity.flatMap(({ detail = [] }) => detail).find((each) => each.type === type)?.[member];
 
 async function saveCsv(access: PatientAccess, first: string): Promise<void> {
   const answer = await access.read(`${first}&_format=csv`, "text/csv");
