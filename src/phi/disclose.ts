@@ -363,7 +363,7 @@ export class Discloser {
     const { clientParameters, expects } = this.#grant;
     return (
       this.#isFound(this.#factsOf(row)) &&
-      isFoundWithout(row, clientParameters, expects.kind === "search" ? expects.sort : [])
+      isFoundWithout(row, clientParameters, expects.kind === "search" ? expects.sort : [], this.#bases.origin)
     );
   }
 

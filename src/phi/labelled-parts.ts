@@ -3,6 +3,7 @@ import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObje
 import { elementsOf, isPrimitive, isResourceType, type R4Element } from "#fhir/r4/elements";
 import { ownerPathsOf } from "#fhir/r4/compartment";
 import type { FhirBase } from "#fhir/r4/reference";
+import { isJudgeable, matches } from "#fhir/search/row-judge";
 import type { SearchParameter, SortKey } from "#fhir/search/search";
 import { factsFor } from "#policy/facts";
 import type { Grant } from "#policy/grant";
@@ -84,35 +85,42 @@ export function withoutMembersOf(now: JsonObject, old: JsonObject): JsonObject |
 
 /**
  * Answers whether a search may show a resource of which a part was cut. An origin finds and sorts rows by the
- * cut elements too, so a row counts only where it would be found without them.
+ * cut elements too, so a row counts only where it would be found without them: by R4's own reading of a
+ * parameter, since a wider reading would confirm guesses at the cut elements. @param base the origin's.
  */
 export function isFoundWithout(
   part: JsonObject,
   parameters: readonly SearchParameter[],
   sort: readonly SortKey[],
+  base: FhirBase,
 ): boolean {
   const cut = membersCut(part);
   if (cut.size === 0) return true;
+  const type = textAt(part, "resourceType") ?? "";
   const reads = ({ paths, code }: SearchParameter["definition"]) =>
     paths === undefined ||
     (code.startsWith("_") && !ownParameters.has(code)) ||
     paths.some(([first = ""]) => [...cut].some((member) => isAt(first, member)));
   return (
     sort.every(({ definition }) => !reads(definition)) &&
-    // The search was compared with the rest of the element; a negation would match the cut part.
-    parameters.every(
-      ({ definition, modifier }) =>
+    // A shown value has to match: a negation, or the absence of a value, would tell of the cut part.
+    parameters.every((parameter) => {
+      const { definition, modifier, values } = parameter;
+      return (
         !reads(definition) ||
-        (definition.paths !== undefined &&
-          definition.components === undefined &&
-          !definition.code.startsWith("_") &&
-          (modifier === undefined || positive.has(modifier))),
-    )
+        (!definition.code.startsWith("_") &&
+          definition.code !== "deceased" &&
+          (modifier === undefined || positive.has(modifier)) &&
+          (modifier !== "missing" || values.every(({ text }) => text === "false")) &&
+          isJudgeable(type, parameter) &&
+          matches(part, parameter, base))
+      );
+    })
   );
 }
 
 const ownParameters: ReadonlySet<string> = new Set(["_id", "_lastUpdated"]);
-const positive: ReadonlySet<string> = new Set(["exact", "contains"]);
+const positive: ReadonlySet<string> = new Set(["exact", "contains", "missing"]);
 const isAt = (step: string, member: string): boolean =>
   step.endsWith("[x]") ? member.startsWith(step.slice(0, -"[x]".length)) : member === step;
 

@@ -167,16 +167,65 @@ test("L43: a search finds no row by what was cut, and worlds with and without th
   const absent = patient({ identifier: [number], gender: "female" });
   const found = (query: string, row: JsonObject) =>
     searchUnder({ policy: everything, consents: [] }, `Patient?${query}`, [row]);
-  for (const query of ["gender=female", "identifier=urn:mrn%7C1", "_id=a"])
+  for (const query of [
+    "gender=female",
+    "identifier=urn:mrn%7C1",
+    "_id=a",
+    "identifier:missing=false",
+    "birthdate:missing=true",
+  ])
     expect(found(query, hidden), query).toBe(found(query, absent));
   const nothing = searchUnder({ policy: everything, consents: [] }, "Patient?identifier=urn:ssn%7C9", []);
   expect(found("identifier=urn:ssn%7C9", hidden)).toBe(nothing);
   for (const query of [
     "identifier:not=urn:ssn%7C8",
-    "identifier:missing=false",
+    "identifier:missing=true",
     "gender=female&_sort=identifier",
   ])
     expect(JSON.parse(found(query, hidden)), query).not.toHaveProperty("entry");
+});
+
+test("L43: a search confirms no guess at a cut element by what remains of its member", ({ expect }) => {
+  const whole = patient({
+    ...mark,
+    telecom: [
+      { system: "phone", value: "617", extension: [restricted] },
+      { system: "email", value: "a@x.example" },
+    ],
+    name: [{ family: "Ann", extension: [restricted] }, { family: "Hannah" }],
+  });
+  const seen = finding({
+    ...mark,
+    code,
+    performer: [
+      { reference: "Practitioner/secret", extension: [restricted] },
+      { reference: "https://elsewhere.example/fhir/Practitioner/open" },
+      { reference: "Practitioner/known" },
+    ],
+    component: [
+      { code, valueQuantity: { value: 5, system: "urn:u", code: "mg", extension: [restricted] } },
+      { code, valueQuantity: { value: 5, system: "urn:u", code: "kg" } },
+    ],
+  });
+  const labelled = { extension: [restricted] };
+  const labelledDeath = { ...mark, _deceasedBoolean: labelled };
+  const isFound = (request: string, row: JsonObject) =>
+    Object.hasOwn(JSON.parse(searchUnder({ policy: everything, consents: [] }, request, [row])), "entry");
+  for (const [request, row, expected] of [
+    ["Patient?phone=617", whole, false],
+    ["Patient?telecom=phone%7C617", whole, false],
+    ["Patient?telecom=a@x.example", whole, true],
+    ["Patient?family=ann", whole, false],
+    ["Patient?name=ann", whole, false],
+    ["Patient?family=hann", whole, true],
+    ["Observation?performer=Practitioner/secret", seen, false],
+    ["Observation?performer=Practitioner/known", seen, true],
+    ["Observation?component-value-quantity=5%7Curn:u%7Cmg", seen, false],
+    ["Patient?deceased=false", patient({ deceasedBoolean: false, ...labelledDeath }), false],
+    ["Patient?family:missing=true", patient({ name: [{ given: ["A"], _given: [labelled] }] }), false],
+    ["Patient?given:missing=true", patient({ name: [{ family: "A", _family: labelled }] }), false],
+  ] as const)
+    expect(isFound(request, row), request).toBe(expected);
 });
 
 test("a label that came later hides the member in earlier versions too", ({ expect }) => {
