@@ -139,6 +139,8 @@ export interface OriginTraits {
   readonly acceptsSearchInUrl: boolean;
   /** Identifiers of the organization that discloses from the server, `system|value`. */
   readonly organization?: readonly string[] | undefined;
+  /** The Consents of a patient are read at the server again after this time; `undefined`: never. */
+  readonly consentsReadEverySeconds?: number | undefined;
 }
 
 /** The named FHIR servers behind the gateway. Throws only when the registry cannot be read. */

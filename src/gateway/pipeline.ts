@@ -48,7 +48,7 @@ async function pass(arrival: Arrival, recorder: Recorder, ports: GatewayPorts): 
   const policy = await ports.policies.byDigest(who.grant.policyDigest);
   if (policy === undefined) return refused({ reason: "policy_missing" });
   recorder.learn({ policyDigest: policy.digest, mayCarryPart2: policy.labels.part2 });
-  const permission = await permit(policy, who, interaction, origin, call.value.at, ports.consents);
+  const permission = await permit(policy, who, interaction, origin, call.value.at, ports);
   if (!permission.ok) return refused(permission.error);
   gate.value.restsOn(() => origin.consentsStand());
 

@@ -2,12 +2,12 @@ import type { Origins } from "#fhir/ports";
 import type { Clock } from "#kernel/clock";
 import type { Limiter } from "#limits/ports";
 import type { RequestKeys } from "#limits/request-keys";
-import type { Consents } from "#policy/consent/consents";
 import type { RowLeases } from "#limits/row-lease";
 import type { AuthenticatePorts } from "#gateway/admission/authenticate";
 import type { CompiledPolicies } from "#gateway/admission/compiled-policies";
 import type { InterpretPorts } from "#gateway/admission/interpret";
 import type { OpenReviewPorts } from "#gateway/admission/open-review";
+import type { PermitPorts } from "#gateway/admission/permit";
 import type { ProveSignedPorts } from "#gateway/admission/prove-signed";
 import type { AnswerPorts } from "#gateway/answer/drafts";
 import type { ConsentFilingPorts } from "#gateway/consents/consent-filing";
@@ -26,6 +26,7 @@ export interface GatewayPorts
     RecorderPorts,
     AnswerPorts,
     ConsentFilingPorts,
+    PermitPorts,
     OpenReviewPorts {
   readonly origins: Origins;
   readonly clock: Clock;
@@ -33,7 +34,6 @@ export interface GatewayPorts
   readonly requestKeys: RequestKeys;
   readonly rowLeases: RowLeases;
   readonly policies: CompiledPolicies;
-  readonly consents: Consents;
   /**
    * Reads the origin's entry and the policy of a grant into this isolate's copies, if they are not fresh, so that
    * a later stage does not wait for the registry. It changes no answer, and never rejects. Undefined: they are

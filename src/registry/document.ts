@@ -437,6 +437,14 @@ const origin = z.strictObject({
       }),
     })
     .optional(),
+  consents: z
+    .strictObject({
+      readEverySeconds: z.int().min(60).max(86_400).meta({
+        description:
+          "The Consents of each patient of a request are read at the server again after this time, so a Consent that was changed there behind the gateway counts.",
+      }),
+    })
+    .optional(),
   organization: organization.meta({
     description:
       "Identifiers of the organization that discloses from this server, such as its NPI. A Consent names it as custodian or performer.",

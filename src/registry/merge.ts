@@ -219,6 +219,7 @@ const traits = [
   "capabilities",
   "acceptsSearchInUrl",
   "limits",
+  "consents",
 ] as const;
 
 /** If a file in mode `add` omits what an origin's server does, the registered behaviour stays. */
@@ -233,6 +234,7 @@ const withTraits = (entry: OriginEntry, known: OriginEntry | undefined, mode: Me
         capabilities: entry.capabilities ?? known.capabilities,
         acceptsSearchInUrl: entry.acceptsSearchInUrl ?? known.acceptsSearchInUrl,
         limits: entry.limits ?? known.limits,
+        consents: entry.consents ?? known.consents,
       };
 
 /** If a file in mode `add` omits a client's region, the registered region stays. */

@@ -83,6 +83,7 @@ export const originEntry = ({
   capabilities,
   acceptsSearchInUrl,
   limits,
+  consents,
   signInAt,
 }: Of<"origins">): OriginEntry => ({
   name,
@@ -97,6 +98,7 @@ export const originEntry = ({
   capabilities,
   acceptsSearchInUrl,
   limits,
+  consents,
   signInAt,
 });
 

@@ -107,6 +107,7 @@ function world({ deniedAt = Infinity, failing = "", ledgerQueue = new LedgerQueu
       renew,
     },
     policies: { byDigest: async (name) => (name === digest ? compiled : undefined), has: () => true },
+    consentReadings: { bringUpToDate: async () => false },
     consents: {
       mayHave: () => false,
       consentsOf: async (_origin, patients) => new Map(patients.map((patient) => [patient, []])),

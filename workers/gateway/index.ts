@@ -9,6 +9,7 @@ import { chooseLog } from "#ledger/shard-choice";
 import { accountingConfig } from "#platform/config/accounting-config";
 import { askServer } from "#platform/ask-server";
 import { gatewayConfig } from "#platform/config/gateway-config";
+import { IsolateReadings } from "#platform/consents/isolate-readings";
 import { IsolateConsents } from "#platform/consents/isolate-consents";
 import { isolateReviews } from "#platform/reviews/isolate-reviews";
 import { configurationRecord } from "#platform/ledger/client/configuration-record";
@@ -142,6 +143,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     rowLeases: rowLeases({ books: env.ROW_LEASES, clock, newId, wait: place.wait }),
     policies,
     consents,
+    consentReadings: new IsolateReadings(env.CONSENT_DESK, consents, clock, place.wait),
     consentDesk: env.CONSENT_DESK,
     reviews: isolateReviews(env.REVIEW_OPENING),
     onBreakGlass: (use: {

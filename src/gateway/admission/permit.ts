@@ -13,13 +13,19 @@ import { FollowedLabels } from "#gateway/origin/followed-labels";
 import { FollowedTargets } from "#gateway/origin/followed-targets";
 import { evaluateSearch } from "#policy/evaluate";
 import { TargetBook } from "#fhir/r4/target-book";
-import { RequestConsents } from "#gateway/consents/request-consents";
+import { consentsAtOrigin } from "#gateway/origin/consents-at-origin";
+import { RequestConsents, type ConsentReadings } from "#gateway/consents/request-consents";
 import type { Consents } from "#policy/consent/consents";
 import type { CompiledPolicy } from "#policy/compile";
 import { showsInEachRule } from "#policy/relations";
 import type { Access } from "#policy/row-access";
 import type { NamingRefusal, OriginSession } from "#gateway/origin/origin-session";
 import { relate, type RelateRefusal } from "#gateway/origin/relate";
+
+export interface PermitPorts {
+  readonly consents: Consents;
+  readonly consentReadings: ConsentReadings;
+}
 
 /** The policy of a grant, and the scopes and patients of the caller by whom it is evaluated. */
 export interface Permission {
@@ -34,7 +40,7 @@ export async function permit(
   interaction: Interaction,
   origin: OriginSession,
   at: Instant,
-  consents: Consents,
+  { consents, consentReadings }: PermitPorts,
 ): Promise<Result<Permission, RelateRefusal | NamingRefusal>> {
   const related = await relate(who, policy.users, origin, at);
   if (!related.ok) return related;
@@ -73,7 +79,15 @@ export async function permit(
   if (!naming.ok) return naming;
   for (const each of named) book.expect(each.patient);
   if (patient !== undefined) book.expect(patient);
-  origin.judgeBy(new RequestConsents(book, consents, origin.name, who.client.id));
+  const every = traits?.consentsReadEverySeconds;
+  const readFirst =
+    every === undefined
+      ? undefined
+      : (patients: readonly string[]) =>
+          consentReadings.bringUpToDate(origin.name, patients, every * 1_000, (due) =>
+            consentsAtOrigin(due, origin.apart()),
+          );
+  origin.judgeBy(new RequestConsents(book, consents, origin.name, who.client.id, readFirst));
   return ok({ policy, access });
 }
 

@@ -10,7 +10,7 @@ import type { CompiledPolicy } from "#policy/compile";
 import { identifierOfPatient, patientOf } from "./consent-subject.ts";
 
 /** The state of a Consent at its origin, to file. */
-interface ReadConsent {
+export interface ReadConsent {
   readonly consent: string;
   readonly content: { readonly patient: string; readonly rules: ConsentRules } | undefined;
   readonly mayPermit: boolean;

@@ -1,5 +1,26 @@
+import type { ReadConsent } from "./consent-filing.ts";
 import type { ConsentBook } from "#policy/consent/consent-book";
 import type { Consents } from "#policy/consent/consents";
+
+/** The Consents that an origin has, read again after a period. */
+export interface ConsentReadings {
+  /**
+   * Reads and files the Consents of each patient that were not read within the period: at most a single reading of a
+   * patient in a period, over all isolates. False: they are not known.
+   */
+  bringUpToDate(
+    origin: string,
+    patients: readonly string[],
+    everyMilliseconds: number,
+    read: ReadConsents,
+  ): Promise<boolean>;
+}
+
+/** Reads all Consents of patients at the origin; undefined: it does not answer. */
+type ReadConsents = (patients: readonly string[]) => Promise<readonly ReadConsent[] | undefined>;
+
+/** Brings the Consents of patients on file up to the state at the origin. False: it is not known. */
+export type ReadAtOriginFirst = (patients: readonly string[]) => Promise<boolean>;
 
 /** The Consents of a request's patients: the book by which rows are judged, and the port that fills it. */
 export class RequestConsents {
@@ -7,18 +28,27 @@ export class RequestConsents {
   readonly #consents: Consents;
   readonly #origin: string;
   readonly #client: string;
+  readonly #readFirst: ReadAtOriginFirst | undefined;
   #asking: Promise<boolean> | undefined;
 
-  constructor(book: ConsentBook, consents: Consents, origin: string, client: string) {
+  /** @param readFirst for an origin whose entry says that its own Consents are read. */
+  constructor(
+    book: ConsentBook,
+    consents: Consents,
+    origin: string,
+    client: string,
+    readFirst?: ReadAtOriginFirst,
+  ) {
     this.book = book;
     this.#consents = consents;
     this.#origin = origin;
     this.#client = client;
+    this.#readFirst = readFirst;
   }
 
-  /** The origin has Consents on file, so each record says which let something through. */
+  /** The origin may have Consents on file, so each record says which let something through. */
   get areOnFile(): boolean {
-    return this.#consents.mayHave(this.#origin);
+    return this.#readFirst !== undefined || this.#consents.mayHave(this.#origin);
   }
 
   /**
@@ -51,6 +81,7 @@ export class RequestConsents {
   }
 
   async #ask(patients: readonly string[]): Promise<boolean> {
+    if (this.#readFirst !== undefined && !(await this.#readFirst(patients))) return false;
     const found = await this.#consents.consentsOf(this.#origin, patients, this.#client);
     if (found === "unavailable" || patients.some((patient) => !found.has(patient))) return false;
     this.book.learn(patients, found);

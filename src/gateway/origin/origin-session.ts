@@ -32,7 +32,7 @@ import type { PermittingVersion } from "#policy/consent/consent-book";
 import type { FollowedLabels } from "./followed-labels.ts";
 import type { RequestConsents } from "#gateway/consents/request-consents";
 import type { HeldLease, RowLeases } from "#limits/row-lease";
-import type { RowsRefusal } from "./all-rows.ts";
+import type { Asking, RowsRefusal } from "./all-rows.ts";
 import { decidedHere, fitted, type NotAtOrigin } from "./at-origin.ts";
 import type { FollowedTargets } from "./followed-targets.ts";
 import { HeldBytes } from "./held-bytes.ts";
@@ -264,6 +264,17 @@ export class OriginSession {
     if (isKnown) return answer;
     if (answer.ok) await hangUp(answer.value.body);
     return err({ reason: "consents_unavailable" });
+  }
+
+  /** Asks in this session's name for the Consents by which its rows are judged. */
+  apart(): Asking {
+    return {
+      held: new HeldBytes(),
+      ask: async (asked) => {
+        const fit = isSearch(asked) ? await this.#fitted(asked) : ok(asked);
+        return fit.ok ? forward(this.#origins, this.name, fit.value, this.#caller) : fit;
+      },
+    };
   }
 
   async #fitted(question: FhirQuestion): Promise<Result<FhirQuestion, NotAtOrigin>> {

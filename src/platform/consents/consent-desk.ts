@@ -5,6 +5,14 @@ import { key32 } from "#platform/config/gateway-config";
 import { revocationsOf, type RevocationsEnv } from "#platform/revocation/object/revocations";
 import { ConsentNames } from "./consent-names.ts";
 import {
+  claimMilliseconds,
+  claimReadings,
+  compareReading,
+  readingsOf,
+  releaseReadings,
+  storeReadings,
+} from "./consent-readings.ts";
+import {
   compiledForm,
   consentRecordOf,
   filedVersions,
@@ -37,6 +45,23 @@ export interface ConsentQuestion {
   readonly bookmark: string | null;
   /** The isolate knows of a change that is not done: pending changes count too. */
   readonly hasPending: boolean;
+}
+
+/** The patients whose Consents must not be older than a period. */
+export interface ReadingQuestion {
+  readonly origin: string;
+  readonly patients: readonly string[];
+  readonly everyMilliseconds: number;
+}
+
+/** Who reads the Consents of these patients. A patient in neither list is read by a different request now. */
+export interface ReadingClaim {
+  /** The number of the reading. */
+  readonly change: number;
+  /** The caller reads the Consents of these patients, and files the reading. */
+  readonly claimed: readonly string[];
+  /** Patients who were read within the period, with the age of the reading. */
+  readonly read: readonly { readonly patient: string; readonly ageMilliseconds: number }[];
 }
 
 /** A filed Consent, its form as text. */
@@ -142,6 +167,89 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     return inForce.length > 0 && inForce.every(isSame);
   }
 
+  /**
+   * Decides which of these patients the caller reads at the origin: a patient whose reading is due, and whom no
+   * different request reads now. A claim ends after twenty seconds. Throws when D1 does not answer.
+   */
+  async claimReading({ origin, patients, everyMilliseconds }: ReadingQuestion): Promise<ReadingClaim> {
+    const names = this.#names();
+    const session = this.env.REGISTRY.withSession("first-primary");
+    const patientOf = new Map(patients.map((patient) => [names.ofPatient(origin, patient), patient]));
+    const known = await readingsOf(session, [...patientOf.keys()]);
+    const at = instant(Date.now());
+    const readBefore = instant(at - everyMilliseconds);
+    const read: { patient: string; ageMilliseconds: number }[] = [];
+    const due: string[] = [];
+    for (const [subject, patient] of patientOf) {
+      const { readAt, claimedUntil } = known.get(subject) ?? never;
+      if (readAt > readBefore) read.push({ patient, ageMilliseconds: Math.max(0, at - readAt) });
+      else if (claimedUntil <= at) due.push(subject);
+    }
+    if (due.length === 0) return { change: 0, claimed: [], read };
+    // The number comes before the reading: a write that is filed later has a higher number, and counts.
+    const change = await revocationsOf(this.env).beginConsents(origin, []);
+    const claimed = await claimReadings(session, due, change, at, readBefore);
+    return { change, claimed: claimed.flatMap((subject) => patientOf.get(subject) ?? []), read };
+  }
+
+  /**
+   * Files a reading of all Consents of these patients at the origin. Undefined: the origin did not answer, and a
+   * different request may read them. Returns the patients whose reading counts; the rest has to be read again.
+   * Throws when D1 does not answer.
+   */
+  async fileReading(
+    change: number,
+    { origin, patients, everyMilliseconds }: ReadingQuestion,
+    found: readonly ConsentState[] | undefined,
+  ): Promise<readonly string[]> {
+    const names = this.#names();
+    const session = this.env.REGISTRY.withSession("first-primary");
+    if (found === undefined) {
+      await releaseReadings(session, change);
+      return [];
+    }
+    const filedAt = instant(Date.now());
+    const states = found.flatMap(({ consent, content }): readonly ConsentRow[] => {
+      if (content === undefined) return [];
+      const row = {
+        origin,
+        subject: names.ofPatient(origin, content.patient),
+        consent: names.ofConsent(origin, consent),
+        ...compiledForm(content.rules),
+        isActive: content.rules.isActive,
+        mayPermit: false,
+        filedBy: null,
+        filedAt,
+      };
+      return [row];
+    });
+    const patientOf = new Map(patients.map((patient) => [names.ofPatient(origin, patient), patient]));
+    const readings = await readingsOf(session, [...patientOf.keys()]);
+    // The pending changes come first: a change that ends between the two reads is then in the database.
+    const pending = await this.#pending();
+    const own = [...readings.values()].filter(
+      ({ subject, claim, claimedUntil }) =>
+        claim === change &&
+        claimedUntil > filedAt &&
+        !pending.names.has(consentRecordOf({ origin, subject })),
+    );
+    const filed = await presentConsents(
+      session,
+      own.map(({ subject }) => subject),
+    );
+    const done = own.map((reading) => {
+      const isOf = (row: ConsentRow) => row.subject === reading.subject;
+      const begun = instant(reading.claimedUntil - claimMilliseconds);
+      return compareReading(reading, states.filter(isOf), filed.filter(isOf), begun, everyMilliseconds);
+    });
+    const rows = done.flatMap((each) => each.rows);
+    if (!(await revocationsOf(this.env).fileConsents(change, { rows, ended: [] })))
+      throw new Error("the reading took too long");
+    await storeReadings(session, change, done);
+    if (done.length < patients.length) await releaseReadings(session, change);
+    return done.flatMap(({ subject }) => patientOf.get(subject) ?? []);
+  }
+
   #names(): ConsentNames {
     return new ConsentNames(key32("CONSENT_KEY", this.env.CONSENT_KEY));
   }
@@ -151,6 +259,9 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     return { names: new Set(names), rows };
   }
 }
+
+/** The reading of a patient who was never read. */
+const never = { readAt: -Infinity, claimedUntil: 0 };
 
 /** The old version and the new version of a Consent both deny, and neither permits. */
 const onlyDenials = (rows: readonly ConsentRow[]): readonly ConsentRow[] =>

@@ -48,6 +48,8 @@ export class IsolateConsents {
   readonly #patientOf = new Map<string, string>(); // by the pseudonym in deltas
   readonly #rules = new Map<string, ConsentRules>(); // by digest: patients with the same form share the rules
   readonly #changes = new Map<string, number>(); // the newest change of a pseudonym, oldest first
+  readonly #reread = new Set<string>(); // copies that only the primary database may replace
+  readonly #readOrigins = new Set<string>(); // deltas do not yet say that an origin has its first Consent
   #floor = 0; // changes up to this epoch are not all in `#changes`
   #known: { readonly standing: RegistryPosition; readonly asOf: Instant } | undefined;
   #weight = 0;
@@ -90,7 +92,7 @@ export class IsolateConsents {
       this.#known !== undefined && ageAt(this.#known.asOf, at) < youngMilliseconds
         ? this.#known.standing
         : undefined;
-    if (standing?.consentOrigins?.includes(origin) === false)
+    if (standing?.consentOrigins?.includes(origin) === false && !this.#readOrigins.has(origin))
       return new Map(patients.map((patient) => [patient, noConsents]));
     const found = new Map<string, readonly FiledConsent[]>();
     const missing = new Set<string>();
@@ -110,6 +112,18 @@ export class IsolateConsents {
     }
   }
 
+  /**
+   * The Consents of these patients were read at the origin, and may have changed before the deltas say so: the
+   * next question about them goes to the primary database.
+   */
+  reread(origin: string, patients: readonly string[]): void {
+    this.#readOrigins.add(origin);
+    for (const patient of patients) {
+      this.#remove(`${origin}/${patient}`);
+      this.#reread.add(`${origin}/${patient}`);
+    }
+  }
+
   mayHave(origin: string): boolean {
     return this.#known?.standing.consentOrigins?.includes(origin) !== false;
   }
@@ -120,12 +134,13 @@ export class IsolateConsents {
     standing: RegistryPosition | undefined,
     at: Instant,
   ): Promise<readonly (readonly [patient: string, copy: Copy])[]> {
+    const isBehind = patients.some((patient) => this.#reread.has(`${origin}/${patient}`));
     const answers = await within(
       patienceMilliseconds,
       this.#source.of({
         origin,
         patients,
-        bookmark: standing?.bookmark ?? null,
+        bookmark: isBehind ? null : (standing?.bookmark ?? null),
         hasPending: standing?.pending.some((name) => name.startsWith(`consent/${origin}/`)) !== false,
       }),
       "the registry does not answer in time",
@@ -143,6 +158,7 @@ export class IsolateConsents {
         weight: consents.reduce((sum, { form }) => sum + form.length, 0),
       };
       this.#keep(`${origin}/${patient}`, copy);
+      this.#reread.delete(`${origin}/${patient}`);
       return [patient, copy];
     });
   }

@@ -9,6 +9,7 @@ export const originTraits = ({
   capabilities,
   acceptsSearchInUrl = false,
   organization,
+  consents,
 }: OriginEntry): OriginTraits => ({
   transactions,
   honoursIfMatchOnDelete,
@@ -16,6 +17,7 @@ export const originTraits = ({
   capabilities: capabilities === undefined ? {} : capabilitiesOf(capabilities),
   acceptsSearchInUrl,
   organization,
+  consentsReadEverySeconds: consents?.readEverySeconds,
 });
 
 type Registered = NonNullable<OriginEntry["capabilities"]>;

@@ -30,6 +30,7 @@ export const originOf = ({
   capabilities,
   acceptsSearchInUrl,
   limits,
+  consents,
   ...row
 }: typeof origins.$inferSelect): OriginEntry => ({
   ...row,
@@ -42,6 +43,7 @@ export const originOf = ({
   capabilities: capabilities ?? undefined,
   acceptsSearchInUrl: acceptsSearchInUrl ?? undefined,
   limits: limits ?? undefined,
+  consents: consents ?? undefined,
 });
 
 export function originDirectory(registry: RegistryReader): OriginDirectory & EvictableCache {

@@ -139,6 +139,7 @@ export const origins = sqliteTable("origins", {
   leasedWrites: text("leased_writes", { mode: "json" }).$type<readonly ("update" | "delete")[]>(),
   acceptsSearchInUrl: integer("accepts_search_in_url", { mode: "boolean" }),
   limits: text("limits", { mode: "json" }).$type<NonNullable<OriginEntry["limits"]>>(),
+  consents: text("consents", { mode: "json" }).$type<NonNullable<OriginEntry["consents"]>>(),
   organization: text("organization", { mode: "json" }).$type<readonly string[]>(),
 });
 
@@ -203,6 +204,14 @@ export const consents = sqliteTable(
     index("consents_by_consent").on(table.consent),
   ],
 );
+
+export const consentReadings = sqliteTable("consent_readings", {
+  subject: text("subject").primaryKey(),
+  readAt: integer("read_at").$type<Instant>().notNull(),
+  seen: text("seen", { mode: "json" }).$type<readonly string[]>().notNull(),
+  claim: integer("claim").notNull(),
+  claimedUntil: integer("claimed_until").$type<Instant>().notNull(),
+});
 
 export const reviews = sqliteTable("reviews", {
   id: text("id").primaryKey(),

@@ -69,6 +69,7 @@ export async function writeRegistry(
           capabilities: origin.capabilities ?? null,
           acceptsSearchInUrl: origin.acceptsSearchInUrl ?? null,
           limits: origin.limits ?? null,
+          consents: origin.consents ?? null,
           organization: origin.organization ?? null,
         })
         .where(eq(origins.name, name)),

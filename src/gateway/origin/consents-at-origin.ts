@@ -1,0 +1,60 @@
+import { textAt, type JsonObject } from "#fhir/json/json";
+import { linkBelow } from "#fhir/origin-link";
+import type { OriginQuestion } from "#fhir/ports";
+import { isId, type FhirBase } from "#fhir/r4/reference";
+import { readConsent } from "#policy/consent/read-consent";
+import { rowsOf, type Asking } from "./all-rows.ts";
+import type { ReadConsent } from "#gateway/consents/consent-filing";
+import { patientOf } from "#gateway/consents/consent-subject";
+
+const [countOfPage, pagesMax, consentsMax] = [200, 20, 1_000];
+
+/**
+ * All Consents of these patients at the origin, with a single search. Undefined: the origin does not answer, or a part
+ * of its answer is not understood; then a denial might be missing.
+ */
+export async function consentsAtOrigin(
+  patients: readonly string[],
+  origin: Asking,
+): Promise<readonly ReadConsent[] | undefined> {
+  const found = new Map<string, ReadConsent>();
+  const asked = new Set(patients);
+  let next: OriginQuestion = {
+    path: "Consent",
+    query: `patient=${patients.map(encodeURIComponent).join(",")}&_count=${countOfPage}`,
+    posted: true,
+  };
+  for (let page = 1; page <= pagesMax; page += 1) {
+    let understood = 0;
+    const read = await rowsOf(next, origin, (row, base) => {
+      const consent = stateOf(row, base, asked);
+      if (consent !== undefined) {
+        understood += 1;
+        if (consent !== "of no asked patient") found.set(consent.consent, consent);
+      }
+      return false; // the compiled form alone is retained
+    });
+    if (!read.ok || understood < read.value.matches || found.size > consentsMax) return undefined;
+    if (read.value.next === undefined) return [...found.values()];
+    const link = linkBelow(read.value.base, read.value.next);
+    if (link === undefined) return undefined;
+    next = { link };
+  }
+  return undefined;
+}
+
+/** Undefined: the row is not understood. A server may ignore the criterion, and send Consents of further patients. */
+function stateOf(
+  row: JsonObject,
+  base: FhirBase,
+  asked: ReadonlySet<string>,
+): ReadConsent | "of no asked patient" | undefined {
+  const id = textAt(row, "id");
+  if (textAt(row, "resourceType") !== "Consent" || id === undefined || !isId(id)) return undefined;
+  const rules = readConsent(row, base);
+  const [only] = asked.size === 1 ? asked : [];
+  const patient = patientOf(row, base) ?? only;
+  if (patient === undefined) return rules.isActive ? undefined : "of no asked patient";
+  if (!asked.has(patient)) return "of no asked patient";
+  return { consent: id, content: { patient, rules }, mayPermit: false, filedBy: undefined };
+}

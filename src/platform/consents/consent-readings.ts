@@ -1,0 +1,133 @@
+import { and, eq, inArray, sql } from "drizzle-orm";
+import { instant, type Instant } from "#kernel/clock";
+import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
+import { consentReadings } from "#platform/registry/schema";
+import { endedVersion, type ConsentRow, type FiledRow } from "./consent-rows.ts";
+
+// A question to an origin ends within fifteen seconds. A reading with several pages may lose its claim: then its
+// result is not filed.
+export const claimMilliseconds = 20_000;
+// An origin's search may lag behind its writes: a Consent that a client has just filed is not judged by a search.
+const lagMilliseconds = 60_000;
+
+/** The last reading of a patient's Consents at the origin. */
+export type ReadingRow = typeof consentReadings.$inferSelect;
+
+const among = (subjects: readonly string[]) =>
+  inArray(consentReadings.subject, sql`(SELECT value FROM json_each(${JSON.stringify(subjects)}))`);
+
+/** The last readings of these patients, by pseudonym. A patient who was never read is missing. */
+export async function readingsOf(
+  registry: RegistrySql,
+  subjects: readonly string[],
+): Promise<ReadonlyMap<string, ReadingRow>> {
+  const rows = await drizzled(registry).select().from(consentReadings).where(among(subjects));
+  return new Map(rows.map((row) => [row.subject, row]));
+}
+
+/**
+ * Claims the readings of these patients for a single reader, if they are due and are not claimed. Returns the
+ * pseudonyms that this call has claimed.
+ * @param claim the number of the reading, which orders it among the changes of Consents.
+ * @param readBefore a reading of this time or before is due again.
+ */
+export async function claimReadings(
+  registry: RegistrySql,
+  subjects: readonly string[],
+  claim: number,
+  at: Instant,
+  readBefore: Instant,
+): Promise<readonly string[]> {
+  const db = drizzled(registry);
+  const claimedUntil = instant(at + claimMilliseconds);
+  const [first, ...rest] = subjects.map((subject) =>
+    db
+      .insert(consentReadings)
+      .values({ subject, readAt: instant(0), seen: [], claim, claimedUntil })
+      .onConflictDoUpdate({
+        target: consentReadings.subject,
+        set: { claim, claimedUntil },
+        setWhere: sql`${consentReadings.claimedUntil} <= ${at} AND ${consentReadings.readAt} <= ${readBefore}`,
+      })
+      .returning({ subject: consentReadings.subject }),
+  );
+  if (first === undefined) return [];
+  return (await db.batch([first, ...rest])).flatMap((rows) => rows.map(({ subject }) => subject));
+}
+
+/** Gives back the claims of a reading that found nothing out. */
+export async function releaseReadings(registry: RegistrySql, claim: number): Promise<void> {
+  await drizzled(registry)
+    .update(consentReadings)
+    .set({ claimedUntil: instant(0) })
+    .where(eq(consentReadings.claim, claim));
+}
+
+/** Stores readings that are filed. */
+export async function storeReadings(
+  registry: RegistrySql,
+  claim: number,
+  readings: readonly SubjectReading[],
+): Promise<void> {
+  const db = drizzled(registry);
+  const [first, ...rest] = readings.map(({ subject, seen, readAt }) =>
+    db
+      .update(consentReadings)
+      .set({ seen, readAt, claimedUntil: instant(0) })
+      .where(and(eq(consentReadings.subject, subject), eq(consentReadings.claim, claim))),
+  );
+  if (first !== undefined) await db.batch([first, ...rest]);
+}
+
+/** What a reading says about a patient. */
+export interface SubjectReading {
+  readonly subject: string;
+  /** Pseudonyms of the Consents that the origin has. */
+  readonly seen: readonly string[];
+  readonly readAt: Instant;
+  /** The versions to file. */
+  readonly rows: readonly ConsentRow[];
+}
+
+/**
+ * Compares the Consents of a patient at the origin with the versions on file. A Consent that changed, or that is new,
+ * only denies: its writer is not known. A Consent that an earlier reading had, and this one has not, ends. A
+ * Consent that no reading ever had (the origin's search may not find it) permits no longer, and its denials stay.
+ *
+ * @param found the Consents of the patient at the origin.
+ * @param filed the present versions on file.
+ * @param begun when the reading began.
+ */
+export function compareReading(
+  { subject, seen: before }: Pick<ReadingRow, "subject" | "seen">,
+  found: readonly ConsentRow[],
+  filed: readonly FiledRow[],
+  begun: Instant,
+  everyMilliseconds: number,
+): SubjectReading {
+  const isFresh = ({ filedBy, filedAt }: FiledRow) => filedBy !== null && filedAt > begun - lagMilliseconds;
+  const byConsent = new Map(filed.map((row) => [row.consent, row]));
+  const present = new Set(found.map(({ consent }) => consent));
+  const rows: ConsentRow[] = [];
+  const left: string[] = [];
+  for (const row of found) {
+    const known = byConsent.get(row.consent);
+    if (known?.isActive !== true && !row.isActive) continue;
+    if (known?.digest === row.digest) continue;
+    if (known !== undefined && isFresh(known)) left.push(row.consent);
+    else rows.push(row);
+  }
+  for (const known of filed) {
+    if (present.has(known.consent) || !known.isActive) continue;
+    const { change: _change, ...row } = known;
+    if (isFresh(known)) left.push(known.consent);
+    else if (before.includes(known.consent)) rows.push(endedVersion(known));
+    else if (known.mayPermit) rows.push({ ...row, mayPermit: false });
+  }
+  return {
+    subject,
+    seen: [...new Set([...present, ...left.filter((consent) => before.includes(consent))])],
+    readAt: left.length === 0 ? begun : instant(begun - everyMilliseconds + lagMilliseconds),
+    rows,
+  };
+}

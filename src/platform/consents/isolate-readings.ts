@@ -1,0 +1,97 @@
+import { ageAt, instant, type Clock, type Instant } from "#kernel/clock";
+import { within } from "#platform/within";
+import type { ConsentState, ReadingClaim, ReadingQuestion } from "./consent-desk.ts";
+import type { IsolateConsents } from "./isolate-consents.ts";
+
+/** The part of `control` that decides who reads Consents at an origin, by RPC. */
+export interface ReadingDesk {
+  claimReading(question: ReadingQuestion): Promise<ReadingClaim>;
+  fileReading(
+    change: number,
+    question: ReadingQuestion,
+    found: readonly ConsentState[] | undefined,
+  ): Promise<readonly string[]>;
+}
+
+const patienceMilliseconds = 5_000;
+// A different request reads the same patients now. Its question to the origin takes this long at most, as a rule.
+const [waitMilliseconds, waitsMax] = [100, 100];
+const patientsMax = 20_000;
+
+/** Brings the Consents on file up to the state at the origin, at most once a patient and period over all isolates. */
+export class IsolateReadings {
+  readonly #desk: ReadingDesk;
+  readonly #copies: Pick<IsolateConsents, "reread">;
+  readonly #clock: Clock;
+  readonly #wait: (milliseconds: number) => Promise<unknown>;
+  readonly #readAt = new Map<string, Instant>(); // by origin and patient
+
+  constructor(
+    desk: ReadingDesk,
+    copies: Pick<IsolateConsents, "reread">,
+    clock: Clock,
+    wait: (milliseconds: number) => Promise<unknown>,
+  ) {
+    this.#desk = desk;
+    this.#copies = copies;
+    this.#clock = clock;
+    this.#wait = wait;
+  }
+
+  /**
+   * Reads the Consents of each patient that were not read within the period, and files them. False: the origin or
+   * `control` does not answer, so the Consents of these patients are not known.
+   * @param read the Consents of patients at the origin; undefined: it does not answer.
+   */
+  async bringUpToDate(
+    origin: string,
+    patients: readonly string[],
+    everyMilliseconds: number,
+    read: (patients: readonly string[]) => Promise<readonly ConsentState[] | undefined>,
+  ): Promise<boolean> {
+    const begun = this.#clock();
+    const isDue = (patient: string) => {
+      const readAt = this.#readAt.get(`${origin}/${patient}`);
+      return readAt === undefined || ageAt(readAt, begun) >= everyMilliseconds;
+    };
+    const due = new Set(patients.filter(isDue));
+    if (due.size === 0) return true;
+    const stale = [...due];
+    const readAt = new Map<string, Instant>();
+    try {
+      for (let waits = 0; due.size > 0 && waits <= waitsMax; waits += 1) {
+        if (waits > 0) await this.#wait(waitMilliseconds);
+        const question = { origin, patients: [...due], everyMilliseconds };
+        const at = this.#clock();
+        const claim = await this.#within(this.#desk.claimReading(question));
+        for (const { patient, ageMilliseconds } of claim.read) {
+          due.delete(patient);
+          readAt.set(patient, instant(at - ageMilliseconds));
+        }
+        if (claim.claimed.length === 0) continue;
+        const claimed = { ...question, patients: claim.claimed };
+        const found = await read(claim.claimed);
+        const done = await this.#within(this.#desk.fileReading(claim.change, claimed, found));
+        if (found === undefined) return false;
+        for (const patient of done) due.delete(patient);
+      }
+    } catch {
+      return false;
+    }
+    if (due.size > 0) return false;
+    // The copies of this isolate may be older than the reading.
+    this.#copies.reread(origin, stale);
+    for (const [patient, at] of readAt) this.#note(`${origin}/${patient}`, at);
+    return true;
+  }
+
+  #within<T>(answer: Promise<T>): Promise<T> {
+    return within(patienceMilliseconds, answer, "control does not answer in time");
+  }
+
+  #note(key: string, readAt: Instant): void {
+    this.#readAt.delete(key);
+    this.#readAt.set(key, readAt);
+    if (this.#readAt.size > patientsMax) this.#readAt.delete(this.#readAt.keys().next().value ?? "");
+  }
+}

@@ -1,0 +1,213 @@
+import { afterAll, beforeAll, beforeEach, test, vi } from "vitest";
+import type { Resource } from "@medplum/fhirtypes";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import type { Sending } from "../../cli/connection/mutual-tls.ts";
+import { to } from "../support/fhir-parts.ts";
+import {
+  askAs,
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  outsideToken,
+  thumbprint,
+} from "../support/outside.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
+import { handlerOf } from "../support/in-process/memory-handler.ts";
+
+const thp = "http://terminology.hl7.org/CodeSystem/";
+const periodMilliseconds = 60_000;
+const consent = (id: string, patient: string, type: "permit" | "deny", status = "active") => ({
+  resourceType: "Consent",
+  id,
+  status,
+  scope: { coding: [{ system: `${thp}consentscope`, code: "patient-privacy" }] },
+  category: [{ coding: [{ system: `${thp}v3-ActCode`, code: "IDSCL" }] }],
+  patient: to(`Patient/${patient}`),
+  policyRule: { coding: [{ system: `${thp}v3-ActCode`, code: type === "deny" ? "OPTOUT" : "OPTIN" }] },
+  provision: { type },
+});
+const patients = ["amara", "bela", "cora", "dina"];
+const world: readonly Resource[] = patients.flatMap((id): readonly Resource[] => [
+  { resourceType: "Patient", id },
+  {
+    resourceType: "Observation",
+    id: `${id}-pulse`,
+    status: "final",
+    code: { text: "pulse" },
+    subject: to(`Patient/${id}`),
+  },
+]);
+const rule = {
+  types: ["Consent", "Patient", "Observation"],
+  interactions: ["read", "search", "create", "update", "delete"],
+  show: "everything",
+  why: "45 CFR 164.506(c)(2): treatment.",
+  examples: [{ says: "It may be read.", request: "Observation/1", is: "permitted" }],
+};
+const policy = (name: string, base: "honoured" | "required") => ({
+  name,
+  body: {
+    format: "phylax.policy.v1",
+    name,
+    title: name,
+    purposes: ["TREAT"],
+    rules: [rule],
+    consentRegistrar: true,
+    consent: { base },
+  },
+});
+
+const scope = "system/*.cruds";
+type Who = "clinic" | "careful";
+const certificates = new Map<Who, CertificateFiles>();
+const tokens = new Map<Who, string>();
+let isDown = false;
+let issuer: Awaited<ReturnType<typeof outsider>>;
+let phylax: Door;
+
+beforeAll(async () => {
+  phylax = await startDoor({
+    resources: world,
+    answer: (request) =>
+      isDown && new URL(request.url).pathname.startsWith("/fhir/Consent")
+        ? new Response("", { status: 500 })
+        : handlerOf(phylax.origin)(request),
+  });
+  issuer = await outsider("https://consents-read.example", "phylax");
+  const entries = [];
+  for (const who of ["clinic", "careful"] as const) {
+    const certificate = await certificateFor(phylax, who);
+    certificates.set(who, certificate);
+    const client = { id: who, kind: "patient", auth: "external", issuer: issuer.iss, externalClientId: who };
+    entries.push(clientEntries({ ...client, certificates: [thumbprint(certificate)] }, "TREAT", who, scope));
+  }
+  const file = {
+    issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })],
+    policies: [policy("clinic", "honoured"), policy("careful", "required")],
+  };
+  const applied = await phylax.addRegistry(joined(file, ...entries));
+  if (!applied.ok) throw new Error(JSON.stringify(applied));
+  await phylax.applyRegistry({
+    origins: [
+      {
+        name: "main",
+        url: phylax.dev.origin,
+        credentials: { kind: "none" },
+        honoursIfMatchOnDelete: true,
+        consents: { readEverySeconds: periodMilliseconds / 1_000 },
+      },
+    ],
+  });
+  vi.useFakeTimers({ toFake: ["Date"] });
+}, 60_000);
+// Each test begins with readings that are due.
+beforeEach(() => pass(periodMilliseconds));
+afterAll(async () => {
+  vi.useRealTimers();
+  await phylax.close();
+});
+
+/** Time passes, and each client gets a new token. */
+async function pass(milliseconds: number) {
+  vi.setSystemTime(Date.now() + milliseconds);
+  for (const [who, certificate] of certificates)
+    tokens.set(who, await outsideToken(issuer, certificate, { client_id: who, scope, purpose: "TREAT" }));
+}
+const ask = (who: Who, path: string, sending: Sending = {}) =>
+  askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending);
+const statusOf = async (who: Who, path: string) => (await ask(who, path)).status;
+/** Writes at the origin itself, which no gateway sees. */
+async function atOrigin(resource: { readonly id: string }, method = "PUT") {
+  const headers = { "content-type": "application/fhir+json" };
+  const url = `${phylax.dev.origin}/Consent/${resource.id}`;
+  const body = method === "PUT" ? { body: JSON.stringify(resource) } : {};
+  const written = await phylax.within(() => fetch(url, { method, headers, ...body }));
+  if (!written.ok) throw new Error(`${written.status} ${await written.text()}`);
+}
+const questions = () => phylax.forwarded.filter((each) => each === "POST /fhir/Consent/_search").length;
+async function questionsIn(act: () => Promise<unknown>): Promise<number> {
+  const before = questions();
+  await act();
+  return questions() - before;
+}
+
+test("a denial that is written at the origin counts within the period, and so does its withdrawal or its deletion", async ({
+  expect,
+}) => {
+  expect(await statusOf("clinic", "Observation/amara-pulse")).toBe(200);
+  await atOrigin(consent("a", "amara", "deny"));
+  await pass(periodMilliseconds);
+  expect(await statusOf("clinic", "Observation/amara-pulse")).toBe(404);
+  expect(await statusOf("clinic", "Observation/bela-pulse"), "a different patient").toBe(200);
+
+  await atOrigin(consent("a", "amara", "deny", "inactive"));
+  await pass(periodMilliseconds);
+  expect(await statusOf("clinic", "Observation/amara-pulse"), "withdrawn").toBe(200);
+
+  await atOrigin(consent("b", "amara", "deny"));
+  await pass(periodMilliseconds);
+  expect(await statusOf("clinic", "Observation/amara-pulse")).toBe(404);
+  await atOrigin({ id: "b" }, "DELETE");
+  await pass(periodMilliseconds);
+  expect(await statusOf("clinic", "Observation/amara-pulse"), "deleted").toBe(200);
+});
+
+test("a permit that is written at the origin does not widen; a registrar's permit ends when it is withdrawn there", async ({
+  expect,
+}) => {
+  await atOrigin(consent("c", "cora", "permit"));
+  expect(await statusOf("careful", "Observation/cora-pulse"), "the base asks for a permit").toBe(404);
+
+  const { id: _id, ...resource } = consent("", "cora", "permit");
+  const created = await ask("clinic", "Consent", {
+    method: "POST",
+    headers: { "content-type": "application/fhir+json" },
+    body: JSON.stringify(resource),
+  });
+  expect(created.status).toBe(201);
+  await pass(2 * periodMilliseconds);
+  expect(await statusOf("careful", "Observation/cora-pulse"), "the reading takes nothing away").toBe(200);
+  const id = /Consent\/(?<id>[^/]+)/u.exec(created.headers["location"] ?? "")?.groups?.["id"] ?? "";
+  await atOrigin(consent(id, "cora", "permit", "inactive"));
+  await pass(periodMilliseconds);
+  expect(await statusOf("careful", "Observation/cora-pulse")).toBe(404);
+});
+
+test("a page of several patients costs a single question in a period, over all isolates", async ({
+  expect,
+}) => {
+  const page = "Observation?_sort=_id&_count=10";
+  expect(await questionsIn(() => ask("clinic", page))).toBe(1);
+  expect(await questionsIn(() => ask("clinic", page)), "known").toBe(0);
+  expect(await questionsIn(() => ask("clinic", "Observation/bela-pulse"))).toBe(0);
+  await pass(periodMilliseconds);
+  const both = () => Promise.all([ask("clinic", page), ask("careful", page)]);
+  expect(await questionsIn(both), "two requests at once").toBe(1);
+});
+
+test("a hidden patient and a shown patient are asked for alike", async ({ expect }) => {
+  const shown = await questionsIn(() => ask("clinic", "Observation/dina-pulse"));
+  await atOrigin(consent("d", "dina", "deny"));
+  await pass(periodMilliseconds);
+  const before = phylax.forwarded.length;
+  const hidden = await questionsIn(async () =>
+    expect(await statusOf("clinic", "Observation/dina-pulse")).toBe(404),
+  );
+  expect([shown, hidden]).toEqual([1, 1]);
+  expect(phylax.forwarded.slice(before).toSorted()).toEqual([
+    "GET /fhir/Observation/dina-pulse",
+    "POST /fhir/Consent/_search",
+  ]);
+});
+
+test("an origin that does not answer the question: 503 until it answers again, and never an answer without it", async ({
+  expect,
+}) => {
+  isDown = true;
+  const refused = await ask("clinic", "Observation/bela-pulse");
+  expect([refused.status, refused.text.includes("Consents")]).toEqual([503, true]);
+  isDown = false;
+  expect(await statusOf("clinic", "Observation/bela-pulse")).toBe(200);
+});

@@ -1,0 +1,68 @@
+import { test } from "vitest";
+import { instant } from "#kernel/clock";
+import { compareReading } from "#platform/consents/consent-readings";
+import type { ConsentRow, FiledRow } from "#platform/consents/consent-rows";
+
+const every = 300_000;
+const begun = instant(10_000_000);
+const row = (consent: string, more: Partial<ConsentRow> = {}): ConsentRow => ({
+  origin: "main",
+  subject: "s",
+  consent,
+  digest: "as filed",
+  form: "{}",
+  isActive: true,
+  mayPermit: false,
+  filedBy: null,
+  filedAt: begun,
+  ...more,
+});
+const filed = (consent: string, more: Partial<FiledRow> = {}): FiledRow => ({
+  ...row(consent, { mayPermit: true, filedBy: "registrar", filedAt: instant(begun - 600_000) }),
+  change: 1,
+  ...more,
+});
+const compare = (found: readonly ConsentRow[], known: readonly FiledRow[], seen: readonly string[] = []) =>
+  compareReading({ subject: "s", seen }, found, known, begun, every);
+
+test("a Consent that is on file as the origin has it stays as it was filed, and is known from now on", ({
+  expect,
+}) => {
+  expect(compare([row("a")], [filed("a")])).toEqual({ subject: "s", seen: ["a"], readAt: begun, rows: [] });
+});
+
+test("a new Consent and a changed Consent are filed without authority; an inactive Consent ends", ({
+  expect,
+}) => {
+  const [fresh, changed] = [row("a"), row("b", { digest: "changed" })];
+  const ended = row("c", { digest: "ended", isActive: false });
+  const inactive = row("d", { isActive: false });
+  const { rows } = compare([fresh, changed, ended, inactive], [filed("b"), filed("c")]);
+  expect(rows).toEqual([fresh, changed, ended]);
+  expect(rows.some(({ mayPermit }) => mayPermit)).toBe(false);
+  expect(compare([inactive], [filed("d", { isActive: false, digest: "ended" })]).rows).toEqual([]);
+});
+
+test("an absent Consent ends if a reading ever had it; otherwise it permits no longer, and its denials stay", ({
+  expect,
+}) => {
+  const seen = compare([], [filed("a")], ["a"]);
+  expect(seen.rows).toMatchObject([{ consent: "a", isActive: false, mayPermit: false }]);
+  expect(seen.seen).toEqual([]);
+  const unseen = compare([], [filed("a")]);
+  expect(unseen.rows).toMatchObject([{ consent: "a", digest: "as filed", isActive: true, mayPermit: false }]);
+  expect(compare([], [filed("a", { mayPermit: false })]).rows, "as it is on file").toEqual([]);
+});
+
+test("a Consent that a client filed within the last minute is left, and the patient is read again soon", ({
+  expect,
+}) => {
+  const recent = { filedAt: instant(begun - 59_000) };
+  const expected = { rows: [], readAt: begun - every + 60_000, seen: ["a"] };
+  expect(compare([], [filed("a", recent)], ["a"])).toMatchObject(expected);
+  const changed = row("a", { digest: "changed" });
+  expect(compare([changed], [filed("a", recent)])).toMatchObject(expected);
+  expect(compare([changed], [filed("a", { ...recent, filedBy: null })]).rows, "the origin's own").toEqual([
+    changed,
+  ]);
+});
