@@ -23,8 +23,13 @@ export interface AccountingGrant {
    * and a hidden row gets the same answer as an absent row.
    */
   readonly needsRow: boolean;
-  /** The grant to read a patient. */
+  /** The grant to read a patient, by which the page shows the person: the same rows as a read shows. */
   readonly patient: (id: string) => Grant;
+  /**
+   * The grant by which the records of one individual are united. No Consent limits an officer here: the listed
+   * disclosures happened in spite of it, and of a record only its links are read, so no element of it leaves.
+   */
+  readonly uniting: (id: string) => Grant;
 }
 
 /**
@@ -44,24 +49,38 @@ export function evaluateAccounting(
   if (toldTo === undefined) return err({ reason: "operation_not_granted", operation: "disclosures" });
   const context: ScopeContext = toldTo === "individual" ? "patient" : "system";
   const narrowed: Access = {
+    ...access,
     scopes: access.scopes.filter((scope) => scope.context === context),
-    patient: access.patient,
   };
   if (rowAccessOf(narrowed, "AuditEvent", "r") === undefined)
     return err({ reason: "scope_insufficient", type: "AuditEvent", interaction: "read" });
-  const read = (id: string) => evaluate(policy, narrowed, { kind: "read", type: "Patient", id });
-  const first = read(asked.id);
-  if (!first.ok) return first;
-  const patient = (id: string): Grant => {
-    const grant = read(id);
-    // type and policy alone decide, so a second refusal is impossible here
-    return grant.ok ? grant.value : first.value;
-  };
+  const patient = readerOf(policy, narrowed, asked.id);
+  if (!patient.ok) return patient;
+  // The Consents of the book also say that a row is the individual's own, which no label withholds.
+  const uniting =
+    toldTo === "individual" ? patient : readerOf(policy, { ...narrowed, consents: undefined }, asked.id);
+  if (!uniting.ok) return uniting;
   const reaches = (id: string) => toldTo === "officer" || id === access.patient;
   const needsRow =
     toldTo === "officer" &&
     policy.rulesFor("Patient").every((rule) => !rule.interactions.has("read") || selects(rule));
-  return ok({ toldTo, reaches, needsRow, patient });
+  return ok({ toldTo, reaches, needsRow, patient: patient.value, uniting: uniting.value });
+}
+
+/** The grants to read Patients. */
+function readerOf(
+  policy: CompiledPolicy,
+  access: Access,
+  asked: string,
+): Result<(id: string) => Grant, PolicyRefusal> {
+  const read = (id: string) => evaluate(policy, access, { kind: "read", type: "Patient", id });
+  const first = read(asked);
+  if (!first.ok) return first;
+  return ok((id) => {
+    const grant = read(id);
+    // type and policy alone decide, so a second refusal is impossible here
+    return grant.ok ? grant.value : first.value;
+  });
 }
 
 /** A label takes away no accounting: the listed disclosures happened in spite of the label. */

@@ -55,9 +55,18 @@ const resources = [
   { resourceType: "Patient", id: "amara-old", active: false, link: [link("replaced-by", "amara-okafor")] },
   { resourceType: "Patient", id: "bela" },
   { resourceType: "Patient", id: "carl" },
-  { resourceType: "Patient", id: "locked", meta: { security: [restricted] } },
+  {
+    resourceType: "Patient",
+    id: "locked",
+    meta: { security: [restricted] },
+    name: [{ given: ["Lena"], family: "Locke" }],
+    birthDate: "1990-05-06",
+    link: [link("replaces", "locked-old")],
+  },
+  { resourceType: "Patient", id: "locked-old", active: false, link: [link("replaced-by", "locked")] },
   { resourceType: "Patient", id: "locked-and-quiet", meta: { security: [restricted] } },
   immunization("of-locked", "locked"),
+  immunization("of-locked-old", "locked-old"),
   immunization("of-gone", "gone"), // the Patient of this row is deleted
   observation("of-amara", "amara-okafor"),
   observation("of-old", "amara-old"),
@@ -147,6 +156,7 @@ describe("an accounting of disclosures", () => {
       ["public-health", "Patient/bela"],
       ["payer", "Patient/bela"],
       ["public-health", "Immunization/of-locked"],
+      ["public-health", "Immunization/of-locked-old"],
       ["public-health", "Immunization/of-gone"],
     ] as const) {
       const { status, text } = await ask(client, path);
@@ -351,7 +361,19 @@ describe("an accounting of disclosures", () => {
     }
   });
 
-  test("two worlds: a labelled patient and a patient who was never there have the same empty accounting, for officer and individual", async ({
+  test("the page of a labelled individual has the name and the merged records, and the officer's page has none", async ({
+    expect,
+  }) => {
+    const own = await askOwn("locked", "Patient/locked/$disclosures?_format=text/html");
+    expect(own.text).toContain("<dd>Lena Locke, born May 6, 1990</dd>");
+    expect(own.text).toContain("Patient/locked-old");
+    expect(own.text).not.toContain("could not be confirmed");
+    const officer = await ask("privacy-officer", "Patient/locked/$disclosures?_format=text/html");
+    expect(officer.status).toBe(200);
+    expect(officer.text).not.toMatch(/Lena|, born |locked-old/u);
+  });
+
+  test("two worlds: a labelled patient and a patient who was never there have the same empty accounting, for the officer and for a further individual", async ({
     expect,
   }) => {
     const world = async (id: string) => {
@@ -359,7 +381,6 @@ describe("an accounting of disclosures", () => {
       const asked = phylax.forwarded.length;
       const replies = [
         await ask("privacy-officer", `Patient/${id}/$disclosures`),
-        await askOwn(id, `Patient/${id}/$disclosures`),
         await ask("patient-app", `Patient/${id}/$disclosures`),
       ];
       const seen = replies.map(({ status, headers, text }) => [

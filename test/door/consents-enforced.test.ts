@@ -13,6 +13,7 @@ import {
   joined,
   outsider,
   outsideToken,
+  starterPolicy,
   thumbprint,
 } from "../support/outside.ts";
 import { commandIn } from "../support/in-process/command.ts";
@@ -72,6 +73,12 @@ const world = [
   }),
   { resourceType: "Patient" as const, id: "cora" },
   {
+    resourceType: "Patient" as const,
+    id: "nina",
+    name: [{ given: ["Nina"], family: "Novak" }],
+    birthDate: "1970-03-04",
+  },
+  {
     resourceType: "DiagnosticReport" as const,
     id: "cora-report",
     status: "final" as const,
@@ -118,6 +125,7 @@ const clients = {
   app: { purpose: "PATRQT", scope: "patient/*.cruds", claims: { patient: "amara" } },
   clinic: { purpose: "TREAT", scope: "system/*.cruds", claims: {} },
   registrar: { purpose: "TREAT", scope: "system/*.cruds", claims: {} },
+  officer: { purpose: "HOPERAT", scope: "system/*.rs", claims: {} },
 } as const;
 type Who = keyof typeof clients;
 const certificates = new Map<Who, CertificateFiles>();
@@ -135,17 +143,22 @@ beforeAll(async () => {
   });
   const issuer = await outsider("https://consents-enforced.example", "phylax");
   const entries = [];
-  for (const who of ["app", "clinic", "registrar"] as const) {
+  for (const who of ["app", "clinic", "registrar", "officer"] as const) {
     const { purpose, scope, claims } = clients[who];
     const certificate = await certificateFor(phylax, who);
     certificates.set(who, certificate);
     const client = { id: who, kind: "patient", auth: "external", issuer: issuer.iss, externalClientId: who };
     entries.push(
-      clientEntries({ ...client, certificates: [thumbprint(certificate)] }, purpose, "everything", scope),
+      clientEntries(
+        { ...client, certificates: [thumbprint(certificate)] },
+        purpose,
+        who === "officer" ? "privacy-office" : "everything",
+        scope,
+      ),
     );
     tokens.set(who, await outsideToken(issuer, certificate, { client_id: who, scope, purpose, ...claims }));
   }
-  const file = { issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })], policies: [everything] };
+  const file = { issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })], policies: [everything, starterPolicy("privacy-office")] };
   const applied = await phylax.addRegistry(joined(file, ...entries));
   if (!applied.ok) throw new Error(JSON.stringify(applied));
   await phylax.applyRegistry({
@@ -289,6 +302,19 @@ test("a Consent never limits the individual's own access, and limits each furthe
   const inactive = { ...deny("amara"), id, status: "inactive" };
   expect((await ask("registrar", `Consent/${id}`, sending("PUT", inactive))).status).toBe(200);
   await becomes("clinic", "Patient/amara", 200);
+});
+
+test("the page of an accounting names a person only if the reader may read the Patient", async ({ expect }) => {
+  const page = async () => {
+    const { status, text } = await ask("officer", "Patient/nina/$disclosures?_format=text/html");
+    expect(status, text).toBe(200);
+    return text;
+  };
+  expect(await page()).toContain("Nina Novak, born March 4, 1970");
+  const id = await file("registrar", deny("nina"));
+  await becomes("officer", "Patient/nina", 404);
+  expect(await page()).not.toMatch(/Novak|, born /u);
+  await withdraw(id);
 });
 
 test("a denial of correction or of collection refuses writes, and leaves the rows readable", async ({

@@ -17,11 +17,14 @@ import { accountingPage, pagePolicy, type PageFacts } from "#audit/accounting/pa
 import { composeAccounting, type Accounting } from "#audit/accounting/compose";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { NextLinks, NextLinkRefusal } from "#gateway/admission/page-links";
+import type { RowsRefusal } from "#gateway/origin/all-rows";
 import { unitedPatients, type UniteRefusal } from "#gateway/origin/united-patients";
 import { personShown } from "./person-shown.ts";
 
 export type AccountRefusal =
   | UniteRefusal
+  | RowsRefusal
+  | { readonly reason: "consents_unavailable" }
   /**
    * The token names a different patient: the refusal is the same as for an absent patient, and the origin is
    * not asked.
@@ -64,7 +67,7 @@ export async function account(
   const { asked, grant, at, links } = scene;
   const { name: origin, base } = scene.origin;
   if (!grant.reaches(asked.id)) return err({ reason: "row_outside_access" });
-  const united = await unitedPatients(asked.id, grant, scene.origin);
+  const united = await scene.origin.decided(() => unitedPatients(asked.id, grant, scene.origin));
   if (!united.ok) return united;
   const { ids, isWhole } = united.value;
   const place = asked.place === undefined ? undefined : readPagePlace(asked.place);
