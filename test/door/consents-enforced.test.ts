@@ -158,7 +158,10 @@ beforeAll(async () => {
     );
     tokens.set(who, await outsideToken(issuer, certificate, { client_id: who, scope, purpose, ...claims }));
   }
-  const file = { issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })], policies: [everything, starterPolicy("privacy-office")] };
+  const file = {
+    issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })],
+    policies: [everything, starterPolicy("privacy-office")],
+  };
   const applied = await phylax.addRegistry(joined(file, ...entries));
   if (!applied.ok) throw new Error(JSON.stringify(applied));
   await phylax.applyRegistry({
@@ -304,7 +307,9 @@ test("a Consent never limits the individual's own access, and limits each furthe
   await becomes("clinic", "Patient/amara", 200);
 });
 
-test("the page of an accounting names a person only if the reader may read the Patient", async ({ expect }) => {
+test("the page of an accounting names a person only if the reader may read the Patient", async ({
+  expect,
+}) => {
   const page = async () => {
     const { status, text } = await ask("officer", "Patient/nina/$disclosures?_format=text/html");
     expect(status, text).toBe(200);
