@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, test } from "vitest";
-import type { Reply } from "../../cli/connection/mutual-tls.ts";
+import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { to } from "../support/fhir-parts.ts";
 import {
@@ -28,6 +28,13 @@ const prescription = (id: string, patient: string, more: object) => ({
   subject: to(`Patient/${patient}`),
   ...more,
 });
+const observation = (patient: string, more: object) => ({
+  resourceType: "Observation" as const,
+  status: "final" as const,
+  code: { text: "x" },
+  subject: to(`Patient/${patient}`),
+  ...more,
+});
 /** The rows of a patient whose condition is HIV, or a cold: all else is equal. */
 const rowsOf = (patient: string, code: object) => [
   { resourceType: "Patient" as const, id: patient },
@@ -51,6 +58,7 @@ const world = [
   prescription("eve-lost", "eve", { reasonReference: [to("Condition/absent")] }),
   prescription("eve-foreign", "eve", { reasonReference: [to("https://other.example/fhir/Condition/1")] }),
   prescription("eve-plain", "eve", {}),
+  { ...observation("eve", {}), id: "eve-update" },
 ];
 const policyOf = (name: string, labels: object) => ({
   name,
@@ -58,13 +66,13 @@ const policyOf = (name: string, labels: object) => ({
     format: "phylax.policy.v1",
     name,
     title: "Everything",
-    purposes: ["TREAT"],
+    purposes: ["TREAT", "PATRQT"],
     operations: ["everything"],
     labels,
     rules: [
       {
-        types: ["Patient", "Condition", "Encounter", "MedicationRequest"],
-        interactions: ["read", "search", "update"],
+        types: ["Patient", "Condition", "Encounter", "MedicationRequest", "Observation"],
+        interactions: ["read", "search", "create", "update"],
         show: "everything",
         why: "45 CFR 164.506(c)(2): treatment.",
         examples: [{ says: "It may be read.", request: "MedicationRequest/1", is: "permitted" }],
@@ -74,9 +82,21 @@ const policyOf = (name: string, labels: object) => ({
 });
 
 const clients = {
-  through: { fromCodes: true },
-  direct: { fromCodes: true, throughReferences: false },
+  through: { labels: { fromCodes: true }, purpose: "TREAT", scope: "system/*.cruds", claims: {} },
+  direct: {
+    labels: { fromCodes: true, throughReferences: false },
+    purpose: "TREAT",
+    scope: "system/*.cruds",
+    claims: {},
+  },
+  eve: {
+    labels: { fromCodes: true },
+    purpose: "PATRQT",
+    scope: "patient/*.cruds",
+    claims: { patient: "eve" },
+  },
 } as const;
+const all = ["through", "direct", "eve"] as const;
 type Who = keyof typeof clients;
 const certificates = new Map<Who, CertificateFiles>();
 const tokens = new Map<Who, string>();
@@ -86,8 +106,8 @@ beforeAll(async () => {
   phylax = await startDoor({ resources: world });
   const issuer = await outsider("https://labels-through.example", "phylax");
   const entries = [];
-  const scope = "system/*.cruds";
-  for (const who of ["through", "direct"] as const) {
+  for (const who of all) {
+    const { purpose, scope, claims } = clients[who];
     const certificate = await certificateFor(phylax, who);
     certificates.set(who, certificate);
     const client = {
@@ -97,17 +117,18 @@ beforeAll(async () => {
       issuer: issuer.iss,
       externalClientId: who,
     };
-    entries.push(clientEntries({ ...client, certificates: [thumbprint(certificate)] }, "TREAT", who, scope));
-    tokens.set(who, await outsideToken(issuer, certificate, { client_id: who, scope, purpose: "TREAT" }));
+    entries.push(clientEntries({ ...client, certificates: [thumbprint(certificate)] }, purpose, who, scope));
+    tokens.set(who, await outsideToken(issuer, certificate, { client_id: who, scope, purpose, ...claims }));
   }
-  const policies = (["through", "direct"] as const).map((who) => policyOf(who, clients[who]));
+  const policies = all.map((who) => policyOf(who, clients[who].labels));
   const file = { issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })], policies };
   const applied = await phylax.addRegistry(joined(file, ...entries));
   if (!applied.ok) throw new Error(JSON.stringify(applied));
 }, 60_000);
 afterAll(() => phylax.close());
 
-const ask = (who: Who, path: string) => askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, {});
+const ask = (who: Who, path: string, sending: Sending = {}) =>
+  askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending);
 const idsIn = ({ text }: Reply): readonly string[] =>
   ((JSON.parse(text) as { entry?: readonly { resource: { id: string } }[] }).entry ?? [])
     .map(({ resource: { id } }) => id)
@@ -116,14 +137,14 @@ const idsIn = ({ text }: Reply): readonly string[] =>
 test("a prescription for a labelled condition, or from a labelled visit, is as absent as its condition; a reference that leads nowhere counts as labelled", async ({
   expect,
 }) => {
-  const all = ["at-visit", "for-it", "plain"];
+  const prescribed = ["at-visit", "for-it", "plain"];
   for (const [patient, left] of [
     ["ann", ["plain"]],
-    ["bob", all],
+    ["bob", prescribed],
   ] as const) {
     const search = await ask("through", `MedicationRequest?patient=${patient}&_sort=_id`);
     expect(idsIn(search), search.text).toEqual(left.map((each) => `${patient}-${each}`));
-    for (const each of all)
+    for (const each of prescribed)
       expect(
         (await ask("through", `MedicationRequest/${patient}-${each}`)).status,
         `${patient}-${each}`,
@@ -131,7 +152,7 @@ test("a prescription for a labelled condition, or from a labelled visit, is as a
   }
   expect(idsIn(await ask("through", "MedicationRequest?patient=eve"))).toEqual(["eve-plain"]);
   expect(idsIn(await ask("direct", "MedicationRequest?patient=ann&_sort=_id"))).toEqual(
-    all.map((each) => `ann-${each}`),
+    prescribed.map((each) => `ann-${each}`),
   );
   const everything = idsIn(await ask("through", "Patient/ann/$everything"));
   expect(everything.filter((id) => id.startsWith("ann-"))).toEqual(["ann-plain"]);
@@ -149,4 +170,51 @@ test("the origin gets one search for each type of a page, whether the resources 
   const [ann, bob] = [await questions("ann"), await questions("bob")];
   expect(ann).toEqual(bob);
   expect(ann.length, "the labels of the test before are remembered").toBe(1);
+});
+
+test("a write of an own row tells nothing of a resource of a different patient: absent, labelled and unlabelled are the same", async ({
+  expect,
+}) => {
+  const fhirJson = { "content-type": "application/fhir+json" };
+  const write = async (who: Who, method: "POST" | "PUT", path: string, body: object): Promise<string> => {
+    const headers = { ...fhirJson, ...(method === "PUT" && { "if-match": await etagOf(who, path) }) };
+    const reply = await ask(who, path, { method, headers, body: JSON.stringify(body) });
+    const entries = path === "" ? (JSON.parse(reply.text) as { entry?: { response: object }[] }).entry : [];
+    const at = reply.headers["location"];
+    if (at === undefined) return `${reply.status} ${JSON.stringify(entries)} ${reply.text}`;
+    const id = at.split("/").at(-3) ?? "";
+    const back = await Promise.all((["through", "eve"] as const).map((by) => ask(by, `Observation/${id}`)));
+    return `${reply.status}, then ${back.map(({ status }) => status).join(" and ")}`;
+  };
+  const etagOf = async (who: Who, path: string) => String((await ask(who, path)).headers["etag"]);
+  const focus = (target: string) => ({ focus: [to(target)] });
+  const entryOf = (resource: object) => ({
+    resourceType: "Bundle",
+    type: "transaction",
+    entry: [{ resource, request: { method: "POST", url: "Observation" } }],
+  });
+  const scrubbed = (said: string, target: string) =>
+    said.replaceAll(target, "*").replaceAll(/Request [0-9a-f]+/gu, "Request");
+  for (const who of all) {
+    const outcomes: string[] = [];
+    for (const target of ["Condition/absent", "Condition/bob-c", "Condition/ann-c"]) {
+      const row = observation("eve", focus(target));
+      const done = [
+        await write(who, "POST", "Observation", row),
+        ...(who === "direct"
+          ? []
+          : [
+              await write(who, "PUT", "Observation/eve-update", { ...row, id: "eve-update" }),
+              await write(who, "POST", "", entryOf(row)),
+            ]),
+      ];
+      outcomes.push(scrubbed(done.join("\n"), target));
+    }
+    expect(new Set(outcomes).size, outcomes.join("\n\n")).toBe(1);
+    expect(outcomes[0]).toMatch(who === "direct" ? /^201, then 404 and 404$/u : /^(?:403 .*(?:\n|$)){3}$/u);
+  }
+  // a reference to a row of the same patient is accepted
+  expect(await write("eve", "POST", "Observation", observation("eve", focus("Observation/eve-update")))).toBe(
+    "201, then 200 and 200",
+  );
 });

@@ -242,6 +242,7 @@ const trees: Readonly<Record<string, string>> = {
   "policy/row-access coversNamedPatient": reference,
   "policy/self-widening changesRelation": change,
   "policy/sensitivity/referred-labels clinicalReferences": "any element of a whole row may refer",
+  "policy/sensitivity/referred-labels referredRow": "takes a whole row that the gateway reads for its labels",
   "policy/sensitivity/referred-labels withReferred": "any element of a whole row may refer",
   "policy/sensitivity/row-labels statedLabels": "takes facts, or the whole row that a Consent judges",
   "policy/view/coding holdsCoding": "takes a CodeableConcept",

@@ -4,8 +4,7 @@ import { isResourceType } from "#fhir/r4/elements";
 import { instant, type Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 import { rowFactsOf } from "#policy/consent/row-facts";
-import { ReferredLabels } from "#policy/sensitivity/referred-labels";
-import type { RowLabels } from "#policy/sensitivity/row-labels";
+import { ReferredLabels, referredRow, type ReferredRow } from "#policy/sensitivity/referred-labels";
 import { allRows, type Asking, type RowsRefusal } from "./all-rows.ts";
 
 // Ids in one question, and resources of a request: a page of a hundred rows with some references each.
@@ -15,7 +14,7 @@ const [idsMax, referredMax] = [100, 500];
 const rememberedMillis = 60_000;
 const rememberedMax = 10_000;
 /** By origin and `Type/id`. Settled data: no request waits for a further request. */
-const remembered = new Map<string, { readonly labels: RowLabels; readonly until: Instant }>();
+const remembered = new Map<string, { readonly row: ReferredRow; readonly until: Instant }>();
 
 /** The labels through references of a request: the book by which rows are judged, and the way to fill it. */
 export class FollowedLabels {
@@ -29,7 +28,7 @@ export class FollowedLabels {
     this.#at = at;
     this.book = new ReferredLabels((reference) => {
       const known = remembered.get(`${origin} ${reference}`);
-      return known !== undefined && known.until > at ? known.labels : undefined;
+      return known !== undefined && known.until > at ? known.row : undefined;
     });
   }
 
@@ -42,15 +41,15 @@ export class FollowedLabels {
     for (const [type, noted] of new Map([...this.book.unknown].map(([each, ids]) => [each, [...ids]]))) {
       const ids = noted.slice(0, Math.min(idsMax, Math.max(0, referredMax - this.#asked)));
       this.#asked += ids.length;
-      const found = new Map<string, RowLabels>();
+      const found = new Map<string, ReferredRow>();
       const keeps = (row: JsonObject, base: FhirBase): boolean => {
         const id = textAt(row, "id") ?? "";
         if (textAt(row, "resourceType") === type && ids.includes(id)) {
-          const { labels } = rowFactsOf(row, base);
-          found.set(id, labels);
-          this.#remember(`${type}/${id}`, labels);
+          const referred = referredRow(row, rowFactsOf(row, base).labels, base);
+          found.set(id, referred);
+          this.#remember(`${type}/${id}`, referred);
         }
-        return false; // the labels alone are retained
+        return false; // its labels and patients alone are retained
       };
       if (ids.length > 0 && isResourceType(type)) {
         const question = { path: type, query: `_id=${ids.join(",")}&_count=${ids.length}`, posted: true };
@@ -64,10 +63,10 @@ export class FollowedLabels {
     return ok(undefined);
   }
 
-  #remember(reference: string, labels: RowLabels): void {
+  #remember(reference: string, row: ReferredRow): void {
     if (remembered.size >= rememberedMax) remembered.delete(remembered.keys().next().value ?? "");
     remembered.set(`${this.#origin} ${reference}`, {
-      labels,
+      row,
       until: instant(this.#at + rememberedMillis),
     });
   }

@@ -1,4 +1,6 @@
 import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { Facts } from "#fhir/json/facts";
+import { isCompartmentType, isOwnedBy, namingElements, ownersNamed } from "#fhir/r4/compartment";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { rowLabels, type RowLabels } from "./row-labels.ts";
 
@@ -14,6 +16,44 @@ const clinicalTypes: ReadonlySet<string> = new Set(
 
 /** A reference that cannot be resolved may lead to any label. */
 export const unresolved: RowLabels = rowLabels([null]);
+
+/** The labels and the patients of a resource to which a row refers. */
+export interface ReferredRow {
+  readonly labels: RowLabels;
+  /** Ids of the patients to whom the resource belongs; `undefined`: its type has no patient (a Medication). */
+  readonly patients: readonly string[] | undefined;
+}
+
+const absent: ReferredRow = { labels: unresolved, patients: [] };
+
+/**
+ * Reads a resource to which a row refers.
+ *
+ * @param base the origin's FHIR base.
+ */
+export function referredRow(resource: JsonObject, labels: RowLabels, base: FhirBase): ReferredRow {
+  const type = textAt(resource, "resourceType") ?? "";
+  if (!isCompartmentType(type)) return { labels, patients: undefined };
+  const { patients } = ownersNamed(resource, [base]);
+  const owning = Facts.of(
+    resource,
+    ["resourceType", "id", ...namingElements(type)].map((name) => [name]),
+  );
+  // an owner who is not known may be any patient
+  return isOwnedBy(owning, new Set(patients), base) ? { labels, patients } : absent;
+}
+
+/**
+ * The labels that a reference brings to a row of these patients. A resource of a different patient counts as
+ * absent: a writer could otherwise learn from a row of their own that it exists, and its labels. A row that
+ * names no patient is a part of a row that does, or is visible to a client of every patient only.
+ */
+const labelsFor = (patients: ReadonlySet<string>, { labels, patients: owners }: ReferredRow): RowLabels =>
+  owners === undefined ||
+  patients.size === 0 ||
+  (owners.length > 0 && owners.every((owner) => patients.has(owner)))
+    ? labels
+    : unresolved;
 
 export function joinLabels(a: RowLabels, b: RowLabels): RowLabels {
   return {
@@ -55,13 +95,13 @@ function clinicalReferences(row: JsonObject, base: FhirBase): ReadonlySet<string
  * then reads it and judges the rows again.
  */
 export class ReferredLabels {
-  readonly #known = new Map<string, RowLabels>();
+  readonly #known = new Map<string, ReferredRow>();
   readonly #unknown = new Map<string, Set<string>>();
-  readonly #remembered: (reference: string) => RowLabels | undefined;
+  readonly #remembered: (reference: string) => ReferredRow | undefined;
   #revision = 0;
 
-  /** @param remembered labels by `Type/id` that an earlier request read. */
-  constructor(remembered: (reference: string) => RowLabels | undefined = () => undefined) {
+  /** @param remembered resources by `Type/id` that an earlier request read. */
+  constructor(remembered: (reference: string) => ReferredRow | undefined = () => undefined) {
     this.#remembered = remembered;
   }
 
@@ -75,26 +115,30 @@ export class ReferredLabels {
     return this.#unknown;
   }
 
-  /** The labels of a row together with the labels of the resources that it refers to. */
+  /** The labels of a row together with the labels of the resources of its patients that it refers to. */
   withReferred(own: RowLabels, row: JsonObject, base: FhirBase): RowLabels {
+    const patients = new Set(ownersNamed(row, [base]).patients);
     let labels = own;
     for (const reference of clinicalReferences(row, base))
-      labels = joinLabels(labels, reference === undefined ? unresolved : this.#of(reference));
+      labels = joinLabels(
+        labels,
+        labelsFor(patients, reference === undefined ? absent : this.#of(reference)),
+      );
     return labels;
   }
 
-  #of(reference: string): RowLabels {
+  #of(reference: string): ReferredRow {
     const known = this.#known.get(reference) ?? this.#remembered(reference);
     if (known !== undefined) return known;
     const [type = "", id = ""] = reference.split("/");
     this.#unknown.set(type, (this.#unknown.get(type) ?? new Set()).add(id));
-    return unresolved;
+    return absent;
   }
 
-  /** @param found the labels of the resources among these ids that the origin has, by id. */
-  learn(type: string, ids: Iterable<string>, found: ReadonlyMap<string, RowLabels>): void {
+  /** @param found the resources among these ids that the origin has, by id. */
+  learn(type: string, ids: Iterable<string>, found: ReadonlyMap<string, ReferredRow>): void {
     for (const id of ids) {
-      this.#known.set(`${type}/${id}`, found.get(id) ?? unresolved);
+      this.#known.set(`${type}/${id}`, found.get(id) ?? absent);
       this.#unknown.get(type)?.delete(id);
     }
     if (this.#unknown.get(type)?.size === 0) this.#unknown.delete(type);
