@@ -74,8 +74,11 @@ export function withoutMembersOf(now: JsonObject, old: JsonObject): JsonObject |
   const type = textAt(old, "resourceType") ?? "";
   const out: Record<string, Json> = { ...old };
   for (const name of hidden) {
-    if (elementNamed(type, name)?.isModifier === true) return undefined;
-    for (const member of [name, `_${name}`]) delete out[member];
+    const element = elementNamed(type, name);
+    if (element?.isModifier === true) return undefined;
+    // An earlier version may state a choice in another form: `valueString` before `valueCodeableConcept`.
+    for (const form of [name, ...(element?.forms ?? []).map((each) => each.name)])
+      for (const member of [form, `_${form}`]) delete out[member];
   }
   delete out["text"];
   requireMasks(type, old, out);

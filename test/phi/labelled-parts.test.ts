@@ -251,3 +251,27 @@ test("a label that came later hides the member in earlier versions too", ({ expe
     version("1", { birthDate: "1984-03-02", gender: "female" }),
   );
 });
+
+test("a label on one form of a choice hides every form in earlier versions and in the history", ({
+  expect,
+}) => {
+  const concept = { text: "HIV positive", extension: [restricted] };
+  const version = (versionId: string, more: object) => finding({ meta: { versionId }, code, ...more });
+  const now = version("2", { valueCodeableConcept: concept });
+  const grant = grantUnder({ policy: everything, consents: [] }, "Observation/o/_history/1");
+  const text = (value: JsonObject) => utf8(JSON.stringify(value));
+  for (const earlier of [
+    { valueString: "HIV positive" },
+    { valueString: "HIV positive", _valueString: { id: "x" } },
+    { _valueString: { extension: [{ url: "urn:x", valueString: "HIV positive" }] } },
+    { valueCodeableConcept: { text: "HIV positive" } },
+  ]) {
+    const old = version("1", earlier);
+    const asked = { type: "Observation", id: "o", version: "1" };
+    const disclosed = new Discloser(grant, bases).version(text(old), text(now), asked);
+    if (!disclosed.ok) throw new Error(disclosed.error.reason);
+    const shown: unknown = JSON.parse(new TextDecoder().decode(disclosed.value.windows[0]?.body));
+    expect(shown).toEqual(version("1", {}));
+    expect(new Discloser(grant, bases).step(old, now)?.resource).toEqual(version("1", {}));
+  }
+});
