@@ -6,9 +6,9 @@ import { ok, type Result } from "#kernel/result";
 import { rowFactsOf } from "#policy/consent/row-facts";
 import { ReferredLabels, referredRow, type ReferredRow } from "#policy/sensitivity/referred-labels";
 import { allRows, type Asking, type RowsRefusal } from "./all-rows.ts";
+import { chunks } from "./followed-targets.ts";
 
-// Ids in one question, and resources of a request: a page of a hundred rows with some references each.
-const [idsMax, referredMax] = [100, 500];
+const idsMaxOfQuestion = 100;
 
 /** How long labels are remembered: a label that an origin adds counts within this time. */
 const rememberedMillis = 60_000;
@@ -21,7 +21,6 @@ export class FollowedLabels {
   readonly book: ReferredLabels;
   readonly #origin: string;
   readonly #at: Instant;
-  #asked = 0;
 
   constructor(origin: string, at: Instant) {
     this.#origin = origin;
@@ -33,14 +32,15 @@ export class FollowedLabels {
   }
 
   /**
-   * Asks the origin for the noted resources, with one search for each type. Resources beyond the limit, and
-   * resources that the origin does not find, count as labelled.
+   * Asks the origin for the noted resources, with one search for each type and each hundred ids.
+   * A resource that the origin does not find counts as labelled.
    */
   async learn(origin: Asking): Promise<Result<undefined, RowsRefusal>> {
     const read: (() => void)[] = [];
-    for (const [type, noted] of new Map([...this.book.unknown].map(([each, ids]) => [each, [...ids]]))) {
-      const ids = noted.slice(0, Math.min(idsMax, Math.max(0, referredMax - this.#asked)));
-      this.#asked += ids.length;
+    const noted = [...this.book.unknown].flatMap(([type, ids]) =>
+      chunks([...ids], idsMaxOfQuestion).map((some) => [type, some] as const),
+    );
+    for (const [type, ids] of noted) {
       const found = new Map<string, ReferredRow>();
       const keeps = (row: JsonObject, base: FhirBase): boolean => {
         const id = textAt(row, "id") ?? "";
@@ -51,12 +51,12 @@ export class FollowedLabels {
         }
         return false; // its labels and patients alone are retained
       };
-      if (ids.length > 0 && isResourceType(type)) {
+      if (isResourceType(type)) {
         const question = { path: type, query: `_id=${ids.join(",")}&_count=${ids.length}`, posted: true };
         const asked = await allRows(question, ids.length, origin, keeps);
         if (!asked.ok && !isUnsupported(asked.error)) return asked;
       }
-      read.push(() => this.book.learn(type, noted, found));
+      read.push(() => this.book.learn(type, ids, found));
     }
     // Together: once the book changes, the reading begins again.
     for (const each of read) each();

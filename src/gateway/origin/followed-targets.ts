@@ -97,7 +97,8 @@ const isUnsupported = (refusal: RowsRefusal): boolean =>
   refusal.reason === "posted_search_not_at_origin" ||
   (refusal.reason === "origin_refused" && refusal.status >= 400 && refusal.status < 500);
 
-const chunks = (all: readonly string[], size: number): readonly (readonly string[])[] =>
+/** The items in lists of at most this size. */
+export const chunks = (all: readonly string[], size: number): readonly (readonly string[])[] =>
   Array.from({ length: Math.ceil(all.length / size) }, (_, index) =>
     all.slice(index * size, (index + 1) * size),
   );

@@ -14,6 +14,9 @@ const clinicalTypes: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 
+/** Resources of a request: a page of a hundred rows with some references each. */
+export const referredMax = 500;
+
 /** A reference that cannot be resolved may lead to any label. */
 export const unresolved: RowLabels = rowLabels([null]);
 
@@ -92,11 +95,14 @@ function clinicalReferences(row: JsonObject, base: FhirBase): ReadonlySet<string
 /**
  * The labels of the resources to which the rows of a request refer: a prescription for a labelled condition, a
  * note of a labelled encounter. A resource that is not known yet counts as labelled, and is noted; the gateway
- * then reads it and judges the rows again.
+ * then reads it and judges the rows again. Each resource after the first {@link referredMax} counts as labelled,
+ * whether an earlier request has read it or not: the memory does not change what is shown.
  */
 export class ReferredLabels {
   readonly #known = new Map<string, ReferredRow>();
   readonly #unknown = new Map<string, Set<string>>();
+  /** `Type/id` of the resources within the limit, in the order of the rows. */
+  readonly #counted = new Set<string>();
   readonly #remembered: (reference: string) => ReferredRow | undefined;
   #revision = 0;
 
@@ -128,8 +134,13 @@ export class ReferredLabels {
   }
 
   #of(reference: string): ReferredRow {
+    if (!this.#counted.has(reference) && this.#counted.size >= referredMax) return absent;
+    this.#counted.add(reference);
     const known = this.#known.get(reference) ?? this.#remembered(reference);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      this.#known.set(reference, known); // the memory may change before the request ends
+      return known;
+    }
     const [type = "", id = ""] = reference.split("/");
     this.#unknown.set(type, (this.#unknown.get(type) ?? new Set()).add(id));
     return absent;
