@@ -14,7 +14,7 @@ import {
   ApprovalsPage,
   ChangePage,
   ProposalPage,
-  type ShownChange,
+  type ShownPlan,
   type ShownProposalRow,
 } from "./pages/approvals.tsx";
 import { EventsPage, type ShownReview } from "./pages/events.tsx";
@@ -30,11 +30,6 @@ import { clientIn, grantsOf, registryViewOf, type RegistryView } from "./registr
 import { texts } from "./texts.ts";
 import { whatItSees } from "./what-it-sees.ts";
 import type { ConsoleVisit, VerbRefused } from "./visit.ts";
-
-/** The answers of verbs crossed no boundary but JSON, so each has the form of its port. */
-interface PlanAnswer {
-  readonly changes: readonly ShownChange[];
-}
 
 /** The pages that show the registry, proposals and reviews, and the steps that change them. */
 export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: PageMaker): void {
@@ -133,7 +128,7 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
       content: ChangePage({
         text: "",
         why: "",
-        changes: undefined,
+        plan: undefined,
         formToken: session.formToken,
         once: admin.newId(),
       }),
@@ -152,9 +147,9 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
       }
       const planned = await visit.run(planRegistryVerb(admin.registry), { document: change });
       if (!planned.ok) return refused(planned.error);
-      const { changes } = planned.value as PlanAnswer;
+      const plan = planned.value as ShownPlan; // the verb's own answer crossed no boundary but JSON
       const { formToken } = visit.session;
-      return { content: ChangePage({ text, why, changes, formToken, once: admin.newId() }) };
+      return { content: ChangePage({ text, why, plan, formToken, once: admin.newId() }) };
     }),
   );
 
@@ -176,13 +171,13 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
       if (!shown.ok) return refused(shown.error);
       const found = shown.value as {
         readonly proposal: ShownProposalRow;
-        readonly plan?: PlanAnswer;
+        readonly plan?: ShownPlan;
         readonly problem?: { readonly problem: string };
       };
       return {
         content: ProposalPage({
           proposal: found.proposal,
-          plan: found.plan?.changes,
+          plan: found.plan,
           problem: found.problem?.problem,
           formToken: visit.session.formToken,
           once: admin.newId,

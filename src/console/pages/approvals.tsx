@@ -1,7 +1,9 @@
 import type { Child } from "hono/jsx";
+import { planLines, type PolicyBodies } from "#authoring/plan-lines";
 import { formTokenField } from "#console/form";
 import { texts } from "#console/texts";
 import { momentText } from "#console/words";
+import type { PlannedChange } from "#registry/plan";
 import { Table } from "./shell.tsx";
 
 const { approvals } = texts;
@@ -10,6 +12,8 @@ const { approvals } = texts;
 export interface ShownProposalRow {
   readonly id: string;
   readonly kind: string;
+  /** SHA-256 of the document, in hex. */
+  readonly digest: string;
   readonly why: string;
   readonly proposedAt: number;
   readonly expiresAt: number;
@@ -18,12 +22,12 @@ export interface ShownProposalRow {
   readonly body?: unknown;
 }
 
-/** An entry that a change touches. */
-export interface ShownChange {
-  readonly kind: string;
-  readonly name: string;
-  readonly before?: object;
-  readonly after?: object;
+/** The plan of a change, as the operators' API answers it. */
+export interface ShownPlan {
+  readonly changes: readonly PlannedChange[];
+  readonly policies: PolicyBodies;
+  /** What the change may open, in words. */
+  readonly opens: readonly string[];
 }
 
 /** The open proposals. */
@@ -72,7 +76,7 @@ export function ProposalPage({
   mayApprove,
 }: {
   readonly proposal: ShownProposalRow;
-  readonly plan: readonly ShownChange[] | undefined;
+  readonly plan: ShownPlan | undefined;
   readonly problem: string | undefined;
   readonly formToken: string;
   readonly once: () => string;
@@ -101,25 +105,54 @@ export function ProposalPage({
         <dd>{momentText(proposal.expiresAt)}</dd>
         <dt>{approvals.state}</dt>
         <dd>{proposal.state}</dd>
+        <dt>{approvals.digest}</dt>
+        <dd>
+          <code>{proposal.digest}</code>
+        </dd>
       </dl>
+      {problem === undefined ? undefined : <p class="alert warn">{problem}</p>}
+      {plan === undefined ? (
+        <pre tabindex={0}>{JSON.stringify(proposal.body, undefined, 2)}</pre>
+      ) : (
+        <PlanInWords plan={plan} />
+      )}
       {proposal.state !== "open" ? undefined : (
         <p>
           {mayApprove ? form("approve", <button>{approvals.approve}</button>) : undefined}
           {form("close", <button class="danger">{approvals.reject}</button>)}
         </p>
       )}
-      {problem === undefined ? undefined : <p class="alert warn">{problem}</p>}
-      {plan === undefined ? (
-        <pre tabindex={0}>{JSON.stringify(proposal.body, undefined, 2)}</pre>
+      {plan === undefined ? undefined : <PlanList plan={plan} />}
+    </>
+  );
+}
+
+/** What the change opens, and the plan as `phylax proposals show` prints it: the approver reads both first. */
+function PlanInWords({ plan: { changes, policies, opens } }: { readonly plan: ShownPlan }) {
+  return (
+    <>
+      <h2>{approvals.opens}</h2>
+      {opens.length === 0 ? (
+        <p>{approvals.opensNothing}</p>
       ) : (
-        <PlanList changes={plan} />
+        <ul class="alert warn">
+          {opens.map((each) => (
+            <li>{each}</li>
+          ))}
+        </ul>
+      )}
+      {changes.length === 0 ? undefined : (
+        <>
+          <h2>{approvals.inWords}</h2>
+          <pre tabindex={0}>{planLines(changes, policies).join("\n")}</pre>
+        </>
       )}
     </>
   );
 }
 
 /** Each entry that a change touches, before and after. */
-export function PlanList({ changes }: { readonly changes: readonly ShownChange[] }) {
+function PlanList({ plan: { changes } }: { readonly plan: ShownPlan }) {
   if (changes.length === 0) return <p>{approvals.noChange}</p>;
   return (
     <>
@@ -157,13 +190,13 @@ function Side({ title, value }: { readonly title: string; readonly value: object
 export function ChangePage({
   text,
   why,
-  changes,
+  plan,
   formToken,
   once,
 }: {
   readonly text: string;
   readonly why: string;
-  readonly changes: readonly ShownChange[] | undefined;
+  readonly plan: ShownPlan | undefined;
   readonly formToken: string;
   readonly once: string;
 }) {
@@ -189,7 +222,12 @@ export function ChangePage({
           </button>
         </p>
       </form>
-      {changes === undefined ? undefined : <PlanList changes={changes} />}
+      {plan === undefined ? undefined : (
+        <>
+          <PlanInWords plan={plan} />
+          <PlanList plan={plan} />
+        </>
+      )}
     </>
   );
 }
