@@ -72,6 +72,29 @@ const world = [
     hasMember: [to("#c")],
   }),
   { resourceType: "Patient" as const, id: "cora" },
+  { resourceType: "Patient" as const, id: "cato" },
+  observation("cato-pulse", "cato", pulse),
+  ...(["cold", "psy", "hiv"] as const).map((what) => ({
+    resourceType: "Condition" as const,
+    id: `cato-${what}`,
+    code: { text: what },
+    category: [
+      {
+        coding: [
+          {
+            system: `${thp}condition-category`,
+            code: what === "cold" ? "problem-list-item" : "encounter-diagnosis",
+          },
+        ],
+      },
+    ],
+    subject: to("Patient/cato"),
+    ...(what !== "cold" && {
+      meta: {
+        security: [{ system: `${thp}v3-Confidentiality`, code: "R" }, act(what.toUpperCase())],
+      },
+    }),
+  })),
   {
     resourceType: "Patient" as const,
     id: "nina",
@@ -110,7 +133,7 @@ const everything = {
     operations: ["everything", "lastn"],
     rules: [
       {
-        types: ["Consent", "Patient", "Observation", "DiagnosticReport"],
+        types: ["Consent", "Condition", "Patient", "Observation", "DiagnosticReport"],
         interactions: ["read", "search", "create", "update", "delete"],
         show: "everything",
         why: "45 CFR 164.506(c)(2): treatment.",
@@ -370,6 +393,40 @@ test("a labelled row leaves by a Consent that names its label, not by the Consen
   expect(idsIn(await ask("clinic", "Observation?patient=bela"))).toContain("bela-psy");
   for (const each of [own, id]) await withdraw(each);
   await becomes("clinic", "Observation/bela-psy", 404);
+});
+
+test("a search whose rows are all labelled shows them by a Consent and is empty after the withdrawal; every other answer stays as it was", async ({
+  expect,
+}) => {
+  const diagnoses = "Condition?category=encounter-diagnosis";
+  const others = [
+    "Condition?category=problem-list-item",
+    "Observation?patient=cato",
+    "Patient?_id=cato",
+    "DiagnosticReport?patient=amara",
+    "Condition/cato-cold",
+    "Condition?patient=bela",
+  ];
+  const said = async (path: string) => {
+    const { status, text } = await ask("clinic", path);
+    expect(status, path).toBe(200);
+    return text.replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/gu, "TIME");
+  };
+  const all = async (paths: readonly string[]) => Promise.all(paths.map(said));
+  const [empty, before] = [await said(diagnoses), await all(others)];
+  expect(JSON.parse(empty)).toMatchObject({ type: "searchset", total: 0 });
+
+  const id = await file("registrar", permit("cato", "PSY", "HIV"));
+  await becomes("clinic", "Condition/cato-psy", 200);
+  const shown = await ask("clinic", diagnoses);
+  expect(idsIn(shown)).toEqual(["cato-hiv", "cato-psy"]);
+  expect(totalOf(shown)).toBe(2);
+  expect(await all(others)).toEqual(before);
+
+  await withdraw(id);
+  await becomes("clinic", "Condition/cato-psy", 404);
+  expect(await said(diagnoses)).toBe(empty);
+  expect(await all(others)).toEqual(before);
 });
 
 test("phylax consent check proves that a withdrawn Consent let nothing through, and finds a record that names it", async ({
