@@ -272,6 +272,15 @@ export class Discloser {
     return this.seen(row) !== undefined;
   }
 
+  /**
+   * The resources to which a row refers at these paths, as `Type/id`, by what leaves of it: a reference with a
+   * label of its own may be cut.
+   */
+  leadsTo(row: JsonObject, paths: readonly (readonly string[])[]): ReadonlySet<string> {
+    const part = this.#leaving(row);
+    return part === undefined ? none : referredAt(part, paths, this.#bases.origin);
+  }
+
   /** Like {@link sees}: the row, and the patients it concerns. */
   seen(whole: JsonObject): (DecidingRow & { readonly shown: JsonObject }) | undefined {
     this.#bases.residences.note(this.#factsOf(whole));

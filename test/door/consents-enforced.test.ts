@@ -49,10 +49,24 @@ const observation = (id: string, patient: string, code: object, more: object = {
   ...more,
 });
 const labelled = { meta: { security: [{ system: `${thp}v3-Confidentiality`, code: "R" }, act("PSY")] } };
+const labelledReference = {
+  ...to("Practitioner/doc"),
+  extension: [
+    {
+      url: "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label",
+      valueCoding: { system: `${thp}v3-Confidentiality`, code: "R" },
+    },
+  ],
+};
 /** Two worlds in one: `dina` has neither the rows that the Consents of `bela` withhold nor anything more. */
 const twin = (patient: string) => [
   { resourceType: "Patient" as const, id: patient },
-  observation(`${patient}-pulse`, patient, pulse),
+  observation(
+    `${patient}-pulse`,
+    patient,
+    pulse,
+    patient === "vera" ? { performer: [labelledReference] } : {},
+  ),
   {
     resourceType: "DiagnosticReport" as const,
     id: `${patient}-report`,
@@ -63,6 +77,7 @@ const twin = (patient: string) => [
   },
 ];
 const world = [
+  { resourceType: "Practitioner" as const, id: "doc", name: [{ family: "Doe" }] },
   ...twin("dina"),
   ...twin("vera"),
   observation("vera-hiv", "vera", hivTest),
@@ -133,7 +148,7 @@ const everything = {
     operations: ["everything", "lastn"],
     rules: [
       {
-        types: ["Consent", "Condition", "Patient", "Observation", "DiagnosticReport"],
+        types: ["Consent", "Condition", "Patient", "Practitioner", "Observation", "DiagnosticReport"],
         interactions: ["read", "search", "create", "update", "delete"],
         show: "everything",
         why: "45 CFR 164.506(c)(2): treatment.",
@@ -538,6 +553,25 @@ describe("two worlds that differ only in rows that Consents and labels withhold 
     await alike("DiagnosticReport?result.code=80203-3&patient=vera");
     await alike("Patient?_has:Observation:patient:code=80203-3&_id=vera");
     await alike("DiagnosticReport?result=Observation/vera-hiv&result.status=final");
+  });
+
+  test("L43: a reference with a label of its own finds, sorts and includes nothing", async () => {
+    await alike("Practitioner?_has:Observation:performer:patient=vera");
+    await alike("Practitioner?_has:Observation:performer:_id=vera-pulse");
+    await alike("Observation?patient=vera&performer=Practitioner/doc");
+    await alike("Observation?patient=vera&performer.family=Doe");
+    await alike("Observation?patient=vera&performer:missing=false");
+    await alike("Observation?patient=vera&_include=Observation:performer");
+    await alike(
+      "Practitioner?_id=doc&_revinclude=Observation:performer&_has:Observation:performer:patient=vera",
+    );
+    await alike("Patient?_has:Observation:patient:performer=Practitioner/doc&_id=vera");
+    await alike("Observation/vera-pulse/_history");
+    await alike("Observation/$lastn?patient=vera&performer=Practitioner/doc");
+    await alike("Observation?patient=vera&performer=Practitioner/doc", { method: "DELETE" });
+    const create = sending("POST", { ...observation("vera-pulse", "vera", pulse), id: undefined });
+    const once = { "if-none-exist": "patient=vera&performer=Practitioner/doc" };
+    await alike("Observation", { ...create, headers: { ...create.headers, ...once } });
   });
 
   test("L49: an include of a denied row adds nothing", async () => {

@@ -4,7 +4,6 @@ import type { SearchParameter } from "#fhir/search/search";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser, type Joined } from "#phi/disclose";
-import { referredAt } from "#phi/links";
 import type { GrantedJoin } from "#policy/grant";
 import { allRows, type RowsRefusal } from "#gateway/origin/all-rows";
 import type { OriginSession } from "#gateway/origin/origin-session";
@@ -63,11 +62,12 @@ async function leadOf(
   const found = await allRows(hop.expects.askJoined(parameters), rowsMax, origin, sees);
   if (!found.ok) return found;
   if (!hasRoom) return err({ reason: "too_many_rows" });
-  const { rows: seen, base, bytes } = found.value;
+  const { rows: seen, bytes } = found.value;
   origin.held.giveTrees(bytes); // only the references of the rows go on
   if (kind === "chain") return ok(new Set(seen.map((row) => `${hop.expects.type}/${textAt(row, "id")}`)));
   const led = new Set<string>();
-  for (const row of seen) for (const reference of referredAt(row, by.paths ?? [], base)) led.add(reference);
+  for (const row of seen)
+    for (const reference of discloser?.leadsTo(row, by.paths ?? []) ?? []) led.add(reference);
   return ok(led);
 }
 
