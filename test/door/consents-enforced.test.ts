@@ -49,6 +49,14 @@ const observation = (id: string, patient: string, code: object, more: object = {
   ...more,
 });
 const labelled = { meta: { security: [{ system: `${thp}v3-Confidentiality`, code: "R" }, act("PSY")] } };
+const diagnosis = (what: string, category: string, security: readonly object[]) => ({
+  resourceType: "Condition" as const,
+  id: `cato-${what}`,
+  meta: { security },
+  code: { text: what },
+  category: [{ coding: [{ system: `${thp}condition-category`, code: category }] }],
+  subject: to("Patient/cato"),
+});
 const labelledReference = {
   ...to("Practitioner/doc"),
   extension: [
@@ -89,27 +97,13 @@ const world = [
   { resourceType: "Patient" as const, id: "cora" },
   { resourceType: "Patient" as const, id: "cato" },
   observation("cato-pulse", "cato", pulse),
-  ...(["cold", "psy", "hiv"] as const).map((what) => ({
-    resourceType: "Condition" as const,
-    id: `cato-${what}`,
-    code: { text: what },
-    category: [
-      {
-        coding: [
-          {
-            system: `${thp}condition-category`,
-            code: what === "cold" ? "problem-list-item" : "encounter-diagnosis",
-          },
-        ],
-      },
-    ],
-    subject: to("Patient/cato"),
-    ...(what !== "cold" && {
-      meta: {
-        security: [{ system: `${thp}v3-Confidentiality`, code: "R" }, act(what.toUpperCase())],
-      },
-    }),
-  })),
+  diagnosis("cold", "problem-list-item", []),
+  ...["psy", "hiv"].map((what) =>
+    diagnosis(what, "encounter-diagnosis", [
+      { system: `${thp}v3-Confidentiality`, code: "R" },
+      act(what.toUpperCase()),
+    ]),
+  ),
   {
     resourceType: "Patient" as const,
     id: "nina",
