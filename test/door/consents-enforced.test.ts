@@ -49,10 +49,10 @@ const observation = (id: string, patient: string, code: object, more: object = {
   ...more,
 });
 const labelled = { meta: { security: [{ system: `${thp}v3-Confidentiality`, code: "R" }, act("PSY")] } };
-const diagnosis = (what: string, category: string, security: readonly object[]) => ({
+const diagnosis = (what: string, category: string, security: readonly ReturnType<typeof act>[]) => ({
   resourceType: "Condition" as const,
   id: `cato-${what}`,
-  meta: { security },
+  meta: { security: [...security] },
   code: { text: what },
   category: [{ coding: [{ system: `${thp}condition-category`, code: category }] }],
   subject: to("Patient/cato"),
