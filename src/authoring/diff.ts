@@ -2,7 +2,8 @@ import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { compilePolicy, type CompiledPolicy, type CompiledRule } from "#policy/compile";
 import { rowKinds, type RowKind } from "./row-kinds.ts";
 import { ruleInteractions, type PolicyDocument, type RuleInteraction } from "#policy/schema";
-import { includesBeyond, referencesOf, searchesBeyond } from "./search-diff.ts";
+import { conditionsBeyond, includesBeyond, referencesOf, searchesBeyond } from "./search-diff.ts";
+import { diffTerms, type TermsDifference } from "./terms-diff.ts";
 import { diffViews, shownPaths } from "#policy/view/view-diff";
 
 /** A permission that the second of two policies grants beyond the first (`more`), or no longer (`less`). */
@@ -23,7 +24,9 @@ export interface PolicyDifference {
     | "include"
     | "referred by"
     | "old version"
-    | "time of history";
+    | "time of history"
+    | "condition of a scope"
+    | TermsDifference["what"];
   /** An element path, a parameter, a reference, a code … For an interaction: the elements that it shows. */
   readonly name: string;
   /** The rows concerned; `undefined`: all granted rows. */
@@ -35,8 +38,9 @@ export class TooManyKinds extends Error {}
 
 /**
  * The differences between the grants of two policies. It compares the engine's decisions, not the words: two
- * documents with equal grants have no differences. It compares rows by their kinds, and elements by the
- * compiled views.
+ * documents with equal grants have no differences. It compares rows by their kinds, elements by the
+ * compiled views, and the terms of consent and labels by their fields. A field that it does not know differs as
+ * a permission beyond the first policy.
  */
 export function diffPolicies(before: PolicyDocument, after: PolicyDocument): readonly PolicyDifference[] {
   const [a, b] = [compilePolicy(before, "a"), compilePolicy(after, "b")];
@@ -47,6 +51,7 @@ export function diffPolicies(before: PolicyDocument, after: PolicyDocument): rea
     ...whole("user relation", a.users, b.users),
     ...whole("operation", a.operations, b.operations),
     ...whole("data period", periodOf(before), periodOf(after)),
+    ...diffTerms(before, after),
     ...r4ResourceTypes.flatMap((type) => gathered(diffType(type, a, b))),
   ];
 }
@@ -84,11 +89,21 @@ function diffType(type: string, a: CompiledPolicy, b: CompiledPolicy): readonly 
     throw new TooManyKinds(
       `${type}: the rules distinguish too many kinds of rows to compare; simplify their conditions`,
     );
-  return [
+  const differences = [
     ...ruleInteractions.flatMap((interaction) => diffInteraction({ type, a, b, kinds, interaction })),
     ...diffReferred(type, a, b, kinds),
     ...diffOfType(type, a, b),
   ];
+  // A condition that comes or goes with an element or a rule is the same news.
+  const conditions = change(
+    type,
+    [],
+    "condition of a scope",
+    undefined,
+    conditionsBeyond(type, b, a),
+    conditionsBeyond(type, a, b),
+  ).filter((condition) => !differences.some((known) => known.change === condition.change));
+  return [...differences, ...conditions];
 }
 
 interface Compared {

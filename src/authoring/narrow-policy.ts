@@ -6,6 +6,7 @@ import type { Access } from "#policy/row-access";
 import { parsePolicyDocument } from "#policy/document";
 import type { PolicyDocument, PolicyExample, PolicyRule, RuleInteraction } from "#policy/schema";
 import { proveExamples } from "./prove-examples.ts";
+import { conditionsBeyond } from "./search-diff.ts";
 
 /** The use that was made of a grant, from records. */
 export interface PolicyUse {
@@ -25,17 +26,26 @@ export interface NarrowedPolicy {
 }
 
 /**
- * The policy without the types, interactions and operations that were not used. Each request of the use is decided
- * again: if the narrower policy refuses a request that the policy permits, the types that reading needs stay.
- * `undefined`: no narrower policy is known to refuse nothing that was used.
+ * The policy without the types, interactions and operations that were not used. The gateway's decision about each
+ * request of the use is made again: a narrower policy that refuses a permitted request keeps the types that reading
+ * needs. A narrower policy also gives no scope back. (A condition of a scope counts only if each rule of the type
+ * shows its elements, so a dropped rule may make the condition count.) The result is `undefined` if no narrower
+ * policy is known.
  */
 export function narrowPolicy(policy: PolicyDocument, use: PolicyUse): NarrowedPolicy | undefined {
   if (use.types.size === 0) return undefined;
   for (const needed of [use, withEachType(policy, use)]) {
     const narrowed = narrowedTo(policy, needed);
-    if (narrowed !== undefined && refusedOf(narrowed.policy, policy, use).length === 0) return narrowed;
+    if (narrowed === undefined || givesScopeBack(policy, narrowed.policy)) continue;
+    if (refusedOf(narrowed.policy, policy, use).length === 0) return narrowed;
   }
   return undefined;
+}
+
+function givesScopeBack(before: PolicyDocument, after: PolicyDocument): boolean {
+  const [wide, narrow] = [compilePolicy(before, ""), compilePolicy(after, "")];
+  const types = new Set(after.rules.flatMap((rule) => rule.types));
+  return [...types].some((type) => conditionsBeyond(type, narrow, wide).length > 0);
 }
 
 /** The requests that the first policy refuses and the second permits. */

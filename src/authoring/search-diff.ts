@@ -95,3 +95,29 @@ export function referencesOf(
   );
   return new Set(shown.map(({ code }) => code));
 }
+
+/**
+ * The parameters by which a condition of a scope counts under the first policy but not under the second: each
+ * rule has to show what the condition reads (`showsInEachRule`), so a policy with fewer rules may count more of
+ * them. Empty if a policy has no rule for the type.
+ */
+export function conditionsBeyond(
+  type: string,
+  policy: CompiledPolicy,
+  second: CompiledPolicy,
+): readonly string[] {
+  const readers = (of: CompiledPolicy) =>
+    of
+      .rulesFor(type)
+      .filter(({ interactions }) => [...interactions].some((interaction) => interaction !== "create"));
+  if (policy.rulesFor(type).length === 0 || second.rulesFor(type).length === 0) return [];
+  const [own, others] = [readers(policy), readers(second)];
+  return [...searchParametersOf(type).values()]
+    .filter((definition) => {
+      const how = own.map((rule) => searchableByRule(policy, type, rule, definition));
+      return others
+        .map((rule) => searchableByRule(second, type, rule, definition))
+        .some((wide) => wide.kind !== "free" && !how.some((narrow) => coversSearches(wide, narrow)));
+    })
+    .map(({ code }) => code);
+}

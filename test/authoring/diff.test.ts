@@ -348,7 +348,8 @@ test("two policies differ in nothing exactly when the engine decides the same by
   let alike = 0;
   fc.assert(
     fc.property(pairs, ([one, other]) => {
-      const differences = diffPolicies(one, other);
+      // These decisions are under scopes without conditions.
+      const differences = diffPolicies(one, other).filter(({ what }) => what !== "condition of a scope");
       const same = decisions(one) === decisions(other);
       if (same) alike += 1;
       expect(differences.length === 0, JSON.stringify(differences.slice(0, 3))).toBe(same);
