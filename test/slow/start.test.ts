@@ -211,9 +211,9 @@ test(
     const refused: readonly (readonly [string, string])[] = [
       [JSON.stringify({ clients: [{ ...client, kind: "other" }] }), "/clients/0/kind"], // a clash
       [
-        JSON.stringify({ origins: [{ ...secretly, credentials: { kind: "mtls", binding: "LAB" } }] }),
+        JSON.stringify({ origins: [{ ...secretly, credentials: { kind: "kerberos" } }] }),
         "/origins/0/credentials/kind",
-      ], // not enforced by this version
+      ], // no version knows it
       [
         JSON.stringify({ origins: [{ ...secretly, credentials: { kind: "bearer", secret: "PAGING_KEY" } }] }),
         "/origins/0/credentials/secret",
