@@ -120,6 +120,17 @@ export interface ServedType {
   readonly search: ReadonlySet<string>;
 }
 
+/** How the gateway reads the Consents that a server has. */
+export interface OriginConsents {
+  /** The Consents of a patient are read again after this time. */
+  readonly readEverySeconds: number;
+  /**
+   * The server is the source of Consents, and the gateway writes none there. `origin`: each of them permits;
+   * `verification`: a Consent that says that it was verified permits. `undefined`: they deny, and permit nothing.
+   */
+  readonly verified?: "origin" | "verification" | undefined;
+}
+
 /** The registered behaviour of a FHIR server. */
 export interface OriginTraits {
   /**
@@ -139,8 +150,8 @@ export interface OriginTraits {
   readonly acceptsSearchInUrl: boolean;
   /** Identifiers of the organization that discloses from the server, `system|value`. */
   readonly organization?: readonly string[] | undefined;
-  /** The Consents of a patient are read at the server again after this time; `undefined`: never. */
-  readonly consentsReadEverySeconds?: number | undefined;
+  /** `undefined`: Consents at the server are not read. */
+  readonly consents?: OriginConsents | undefined;
 }
 
 /** The named FHIR servers behind the gateway. Throws only when the registry cannot be read. */

@@ -115,6 +115,8 @@ export function evaluateWrite(
   const { interaction, permission } = grants[write.kind];
   const rules = policy.rulesTo(type, interaction);
   if (rules.length === 0) return err({ reason: "rule_missing", type, interaction });
+  if (type === "Consent" && access.consentsAreOrigins === true)
+    return err({ reason: "rule_missing", type, interaction });
   // A new Consent of any client adds denials at most. A change or a deletion could take a denial away.
   if (type === "Consent" && write.kind !== "create" && !mayChangeConsents(policy, access))
     return err({ reason: "rule_missing", type, interaction });

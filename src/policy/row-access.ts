@@ -45,6 +45,11 @@ export interface Access {
    */
   readonly consents?: ConsentBook | "given" | undefined;
   /**
+   * The origin is the source of Consents, and they permit: a Consent that a client wrote there through the gateway
+   * would look like the origin's own.
+   */
+  readonly consentsAreOrigins?: boolean | undefined;
+  /**
    * Answers whether the policy shows what a condition of a scope reads, in each of its rules for the type.
    * A client chooses the scopes of its token: rows that meet a hidden condition would reveal the hidden
    * element. Where no request runs it is undefined, and only conditions on the category count.

@@ -443,6 +443,10 @@ const origin = z.strictObject({
         description:
           "The Consents of each patient of a request are read at the server again after this time, so a Consent that was changed there behind the gateway counts.",
       }),
+      verified: z.enum(["origin", "verification"]).optional().meta({
+        description:
+          "The server is the source of Consents, and the gateway writes none there. Its Consents permit: each of them (origin), or those with a verification that is verified (verification). Without this field its Consents deny, and permit nothing.",
+      }),
     })
     .optional(),
   organization: organization.meta({

@@ -89,17 +89,7 @@ beforeAll(async () => {
   };
   const applied = await phylax.addRegistry(joined(file, ...entries));
   if (!applied.ok) throw new Error(JSON.stringify(applied));
-  await phylax.applyRegistry({
-    origins: [
-      {
-        name: "main",
-        url: phylax.dev.origin,
-        credentials: { kind: "none" },
-        honoursIfMatchOnDelete: true,
-        consents: { readEverySeconds: periodMilliseconds / 1_000 },
-      },
-    ],
-  });
+  await register();
   vi.useFakeTimers({ toFake: ["Date"] });
 }, 60_000);
 // Each test begins with readings that are due.
@@ -109,6 +99,18 @@ afterAll(async () => {
   await phylax.close();
 });
 
+const register = (verified?: "origin" | "verification") =>
+  phylax.applyRegistry({
+    origins: [
+      {
+        name: "main",
+        url: phylax.dev.origin,
+        credentials: { kind: "none" },
+        honoursIfMatchOnDelete: true,
+        consents: { readEverySeconds: periodMilliseconds / 1_000, verified },
+      },
+    ],
+  });
 /** Time passes, and each client gets a new token. */
 async function pass(milliseconds: number) {
   vi.setSystemTime(Date.now() + milliseconds);
@@ -119,7 +121,10 @@ const ask = (who: Who, path: string, sending: Sending = {}) =>
   askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending);
 const statusOf = async (who: Who, path: string) => (await ask(who, path)).status;
 /** Writes at the origin itself, which no gateway sees. */
-async function atOrigin(resource: { readonly id: string }, method = "PUT") {
+async function atOrigin(
+  resource: { readonly id: string; readonly verification?: readonly object[] },
+  method = "PUT",
+) {
   const headers = { "content-type": "application/fhir+json" };
   const url = `${phylax.dev.origin}/Consent/${resource.id}`;
   const body = method === "PUT" ? { body: JSON.stringify(resource) } : {};
@@ -210,4 +215,45 @@ test("an origin that does not answer the question: 503 until it answers again, a
   expect([refused.status, refused.text.includes("Consents")]).toEqual([503, true]);
   isDown = false;
   expect(await statusOf("clinic", "Observation/bela-pulse")).toBe(200);
+});
+
+test("where the origin is the source of Consents, its permits widen, and no client writes a Consent there", async ({
+  expect,
+}) => {
+  const reads = () => statusOf("careful", "Observation/dina-pulse");
+  const verified = { ...consent("v", "dina", "permit"), verification: [{ verified: true }] };
+  await atOrigin({ id: "d" }, "DELETE");
+  await atOrigin(consent("v", "dina", "permit"));
+  expect(await reads(), "not verified").toBe(404);
+
+  await register("verification");
+  await pass(periodMilliseconds);
+  expect(await reads(), "the Consent does not say so").toBe(404);
+  await atOrigin({ ...verified, verification: [{ verified: false }] });
+  await pass(periodMilliseconds);
+  expect(await reads(), "it says the contrary").toBe(404);
+  await atOrigin(verified);
+  await pass(periodMilliseconds);
+  expect(await reads()).toBe(200);
+
+  const { id: _id, ...resource } = verified;
+  const headers = { "content-type": "application/fhir+json" };
+  const create = { method: "POST", headers, body: JSON.stringify(resource) };
+  expect((await ask("clinic", "Consent", create)).status, "also a registrar").toBe(403);
+  const update = { method: "PUT", headers, body: JSON.stringify(verified) };
+  expect((await ask("clinic", "Consent/v", update)).status).toBe(403);
+  const entry = [{ request: { method: "POST", url: "Consent" }, resource }];
+  const batch = { resourceType: "Bundle", type: "batch", entry };
+  const answer = await ask("clinic", "", { method: "POST", headers, body: JSON.stringify(batch) });
+  expect(answer.text).toContain('"403');
+
+  await atOrigin(consent("v", "dina", "permit"));
+  await pass(periodMilliseconds);
+  expect(await reads(), "verified no longer").toBe(404);
+  await register("origin");
+  await pass(periodMilliseconds);
+  expect(await reads(), "each Consent of the origin").toBe(200);
+  await register();
+  await pass(periodMilliseconds);
+  expect(await reads(), "the entry trusts none any more").toBe(404);
 });

@@ -65,6 +65,7 @@ export async function permit(
     ...related.value,
     shows: showsInEachRule(policy),
     consents: book,
+    consentsAreOrigins: traits?.consents?.verified !== undefined,
     targets,
     referred: labels?.book,
     at,
@@ -79,14 +80,13 @@ export async function permit(
   if (!naming.ok) return naming;
   for (const each of named) book.expect(each.patient);
   if (patient !== undefined) book.expect(patient);
-  const every = traits?.consentsReadEverySeconds;
+  const ofOrigin = traits?.consents;
   const readFirst =
-    every === undefined
-      ? undefined
-      : (patients: readonly string[]) =>
-          consentReadings.bringUpToDate(origin.name, patients, every * 1_000, (due) =>
-            consentsAtOrigin(due, origin.apart()),
-          );
+    ofOrigin &&
+    ((patients: readonly string[]) =>
+      consentReadings.bringUpToDate(origin.name, patients, ofOrigin.readEverySeconds * 1_000, (due) =>
+        consentsAtOrigin(due, origin.apart(), ofOrigin.verified),
+      ));
   origin.judgeBy(new RequestConsents(book, consents, origin.name, who.client.id, readFirst));
   return ok({ policy, access });
 }

@@ -1,6 +1,6 @@
-import { textAt, type JsonObject } from "#fhir/json/json";
+import { isArray, isObject, property, textAt, type JsonObject } from "#fhir/json/json";
 import { linkBelow } from "#fhir/origin-link";
-import type { OriginQuestion } from "#fhir/ports";
+import type { OriginConsents, OriginQuestion } from "#fhir/ports";
 import { isId, type FhirBase } from "#fhir/r4/reference";
 import { readConsent } from "#policy/consent/read-consent";
 import { rowsOf, type Asking } from "./all-rows.ts";
@@ -16,6 +16,7 @@ const [countOfPage, pagesMax, consentsMax] = [200, 20, 1_000];
 export async function consentsAtOrigin(
   patients: readonly string[],
   origin: Asking,
+  verified?: OriginConsents["verified"],
 ): Promise<readonly ReadConsent[] | undefined> {
   const found = new Map<string, ReadConsent>();
   const asked = new Set(patients);
@@ -27,7 +28,7 @@ export async function consentsAtOrigin(
   for (let page = 1; page <= pagesMax; page += 1) {
     let understood = 0;
     const read = await rowsOf(next, origin, (row, base) => {
-      const consent = stateOf(row, base, asked);
+      const consent = stateOf(row, base, asked, verified);
       if (consent !== undefined) {
         understood += 1;
         if (consent !== "of no asked patient") found.set(consent.consent, consent);
@@ -48,6 +49,7 @@ function stateOf(
   row: JsonObject,
   base: FhirBase,
   asked: ReadonlySet<string>,
+  verified: OriginConsents["verified"],
 ): ReadConsent | "of no asked patient" | undefined {
   const id = textAt(row, "id");
   if (textAt(row, "resourceType") !== "Consent" || id === undefined || !isId(id)) return undefined;
@@ -56,5 +58,15 @@ function stateOf(
   const patient = patientOf(row, base) ?? only;
   if (patient === undefined) return rules.isActive ? undefined : "of no asked patient";
   if (!asked.has(patient)) return "of no asked patient";
-  return { consent: id, content: { patient, rules }, mayPermit: false, filedBy: undefined };
+  const mayPermit = verified === "origin" || (verified === "verification" && isVerified(row));
+  return { consent: id, content: { patient, rules }, mayPermit, filedBy: undefined };
+}
+
+/** The Consent states that it was verified (FHIR R4 Consent.verification.verified). */
+function isVerified(row: JsonObject): boolean {
+  const verification = property(row, "verification");
+  return (
+    isArray(verification) &&
+    verification.some((each) => isObject(each) && property(each, "verified") === true)
+  );
 }

@@ -209,7 +209,7 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
       return [];
     }
     const filedAt = instant(Date.now());
-    const states = found.flatMap(({ consent, content }): readonly ConsentRow[] => {
+    const states = found.flatMap(({ consent, content, mayPermit }): readonly ConsentRow[] => {
       if (content === undefined) return [];
       const row = {
         origin,
@@ -217,7 +217,7 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
         consent: names.ofConsent(origin, consent),
         ...compiledForm(content.rules),
         isActive: content.rules.isActive,
-        mayPermit: false,
+        mayPermit,
         filedBy: null,
         filedAt,
       };

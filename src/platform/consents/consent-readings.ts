@@ -79,7 +79,7 @@ export async function storeReadings(
   if (first !== undefined) await db.batch([first, ...rest]);
 }
 
-/** What a reading says about a patient. */
+/** The result of a reading for a patient. */
 export interface SubjectReading {
   readonly subject: string;
   /** Pseudonyms of the Consents that the origin has. */
@@ -91,7 +91,7 @@ export interface SubjectReading {
 
 /**
  * Compares the Consents of a patient at the origin with the versions on file. A Consent that changed, or that is new,
- * only denies: its writer is not known. A Consent that an earlier reading had, and this one has not, ends. A
+ * has the authority of the origin. A Consent that an earlier reading had, and this one has not, ends. A
  * Consent that no reading ever had (the origin's search may not find it) permits no longer, and its denials stay.
  *
  * @param found the Consents of the patient at the origin.
@@ -113,7 +113,10 @@ export function compareReading(
   for (const row of found) {
     const known = byConsent.get(row.consent);
     if (known?.isActive !== true && !row.isActive) continue;
-    if (known?.digest === row.digest) continue;
+    // The client that filed this content decided if it permits.
+    const isSame =
+      known?.digest === row.digest && (known.filedBy !== null || known.mayPermit === row.mayPermit);
+    if (isSame) continue;
     if (known !== undefined && isFresh(known)) left.push(row.consent);
     else rows.push(row);
   }

@@ -17,7 +17,7 @@ export const originTraits = ({
   capabilities: capabilities === undefined ? {} : capabilitiesOf(capabilities),
   acceptsSearchInUrl,
   organization,
-  consentsReadEverySeconds: consents?.readEverySeconds,
+  consents,
 });
 
 type Registered = NonNullable<OriginEntry["capabilities"]>;

@@ -66,3 +66,13 @@ test("a Consent that a client filed within the last minute is left, and the pati
     changed,
   ]);
 });
+
+test("a reading changes the authority of the origin's own Consents, never of a Consent that a client filed", ({
+  expect,
+}) => {
+  const permitting = row("a", { mayPermit: true });
+  expect(compare([permitting], [filed("a", { mayPermit: false })]).rows, "a client filed it").toEqual([]);
+  expect(compare([permitting], [filed("a", { mayPermit: false, filedBy: null })]).rows).toEqual([permitting]);
+  const plain = row("a");
+  expect(compare([plain], [filed("a", { filedBy: null })]).rows).toEqual([plain]);
+});

@@ -1,0 +1,85 @@
+import { test } from "vitest";
+import type { OriginQuestion } from "#fhir/ports";
+import { utf8 } from "#kernel/encoded";
+import { err, ok } from "#kernel/result";
+import { consentsAtOrigin } from "#gateway/origin/consents-at-origin";
+import { HeldBytes } from "#gateway/origin/held-bytes";
+import { consent } from "../../policy/consent/scene.ts";
+
+const base = "https://origin.example/fhir";
+const of = (id: string, patient: object, more: object = {}) => ({
+  ...consent({ type: "deny" }),
+  id,
+  patient,
+  ...more,
+});
+const to = (patient: string) => ({ reference: `Patient/${patient}` });
+
+/** An origin with these pages of rows, and the questions that it got. */
+function origin(...pages: readonly (readonly object[] | "down")[]) {
+  const questions: OriginQuestion[] = [];
+  const ask = async (question: OriginQuestion) => {
+    const page = questions.push(question) - 1;
+    const rows = pages[page] ?? "down";
+    if (rows === "down") return err({ reason: "origin_unreachable" } as const);
+    const link = page + 1 < pages.length ? [{ relation: "next", url: `${base}?page=${page + 1}` }] : [];
+    const entry = rows.map((resource) => ({ resource, search: { mode: "match" } }));
+    const bundle = { resourceType: "Bundle", type: "searchset", link, entry };
+    const body = (async function* () {
+      yield ok(utf8(JSON.stringify(bundle)));
+    })();
+    return ok({ kind: "answered", body, base } as const);
+  };
+  return { asking: { ask, held: new HeldBytes() }, questions };
+}
+const idsAt = async (patients: readonly string[], ...pages: readonly (readonly object[] | "down")[]) =>
+  (await consentsAtOrigin(patients, origin(...pages).asking))?.map(({ consent: id }) => id);
+
+test("all pages of a single posted search are read, and Consents of further patients are left out", async ({
+  expect,
+}) => {
+  const there = origin([of("1", to("a"))], [of("2", to("z")), of("3", { reference: `${base}/Patient/b` })]);
+  const found = await consentsAtOrigin(["a", "b"], there.asking);
+  expect(found).toMatchObject([
+    { consent: "1", content: { patient: "a" }, mayPermit: false, filedBy: undefined },
+    { consent: "3", content: { patient: "b" }, mayPermit: false, filedBy: undefined },
+  ]);
+  expect(there.questions[0]).toEqual({
+    path: "Consent",
+    query: "patient=a,b&_count=200",
+    posted: true,
+  });
+});
+
+test("an answer that is not whole, or not understood, is no answer", async ({ expect }) => {
+  expect(await idsAt(["a"], "down")).toBeUndefined();
+  expect(await idsAt(["a"], [of("1", to("a"))], "down"), "the second page").toBeUndefined();
+  expect(await idsAt(["a"], [of("1", to("a")), { resourceType: "Patient", id: "p" }])).toBeUndefined();
+  expect(await idsAt(["a"], [of("not an id", to("a"))])).toBeUndefined();
+  const pages = Array.from({ length: 21 }, (_, page) => [of(`${page}`, to("a"))]);
+  expect(await idsAt(["a"], ...pages), "more pages than are read").toBeUndefined();
+});
+
+test("a Consent without a reference belongs to the only patient who was asked for; of several it is not known", async ({
+  expect,
+}) => {
+  const unnamed = { identifier: { system: "urn:mrn", value: "1" } };
+  expect(await idsAt(["a"], [of("1", unnamed)])).toEqual(["1"]);
+  expect(await idsAt(["a", "b"], [of("1", unnamed)])).toBeUndefined();
+  expect(await idsAt(["a", "b"], [of("1", unnamed, { status: "inactive" })]), "not in force").toEqual([]);
+});
+
+test("a Consent permits as the entry of the origin says", async ({ expect }) => {
+  const rows = [
+    of("plain", to("a")),
+    of("yes", to("a"), { verification: [{ verified: false }, { verified: true }] }),
+    of("no", to("a"), { verification: [{ verified: "true" }] }),
+  ];
+  const permitting = async (verified?: "origin" | "verification") =>
+    (await consentsAtOrigin(["a"], origin(rows).asking, verified))
+      ?.filter(({ mayPermit }) => mayPermit)
+      .map(({ consent: id }) => id);
+  expect(await permitting()).toEqual([]);
+  expect(await permitting("verification")).toEqual(["yes"]);
+  expect(await permitting("origin")).toEqual(["plain", "yes", "no"]);
+});
