@@ -21,15 +21,19 @@ export const bases = {
   residences: new Residences(instant(0)),
 };
 
-/** A scene: a policy, and the Consents of patient `a`. */
+/** A scene: a policy, and the Consents of the patients, by default of patient `a`. */
 export interface Consented {
   readonly policy: PolicyDocument;
   readonly consents: readonly JsonObject[];
   readonly purpose?: string;
+  readonly patients?: readonly string[];
 }
 
-/** The grant of a request under a policy and the Consents of patient `a`. */
-export function grantUnder({ policy, consents, purpose = "TREAT" }: Consented, request: string): Grant {
+/** The grant of a request under a policy and the Consents of the patients. */
+export function grantUnder(
+  { policy, consents, purpose = "TREAT", patients = ["a"] }: Consented,
+  request: string,
+): Grant {
   const scopes = parseScopes("system/*.rs");
   const [path = "", query = ""] = request.split("?");
   const interaction = readInteraction("GET", path.split("/"), query);
@@ -46,7 +50,7 @@ export function grantUnder({ policy, consents, purpose = "TREAT" }: Consented, r
     filedAt: instant(0),
     mayPermit: true,
   }));
-  book.learn(["a"], new Map([["a", filed]]));
+  book.learn(patients, new Map(patients.map((patient) => [patient, filed])));
   const access = { scopes: scopes.value, patient: undefined, purpose, consents: book };
   const grant = evaluate(compilePolicy(policy, "sha256:test"), access, value);
   if (!grant.ok) throw new Error(grant.error.reason);
