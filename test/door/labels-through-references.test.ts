@@ -43,6 +43,13 @@ const visit = (id: string, patient: string, more: object) => ({
   subject: to(`Patient/${patient}`),
   ...more,
 });
+const provenance = (id: string, target: string) => ({
+  resourceType: "Provenance" as const,
+  id,
+  target: [to(target)],
+  recorded: "2026-01-01T00:00:00Z",
+  agent: [{ who: to("Practitioner/p") }],
+});
 const gilsVisits = Array.from({ length: 230 }, (_, index) => `gil-e${index}`);
 /** The rows of a patient whose condition is HIV, or a cold: all else is equal. */
 const rowsOf = (patient: string, code: object) => [
@@ -61,6 +68,11 @@ const world = [
   prescription("eve-foreign", "eve", { reasonReference: [to("https://other.example/fhir/Condition/1")] }),
   prescription("eve-plain", "eve", {}),
   { ...observation("eve", {}), id: "eve-update" },
+  visit("eve-e", "eve", {}),
+  { ...observation("eve", { encounter: to("Encounter/eve-e") }), id: "eve-at-visit" },
+  { ...observation("eve", { encounter: to("Encounter/absent") }), id: "eve-at-none" },
+  provenance("eve-of-visit", "Observation/eve-at-visit"),
+  provenance("eve-of-none", "Observation/eve-at-none"),
   { resourceType: "Patient" as const, id: "gil" },
   ...gilsVisits.map((id) => visit(id, "gil", {})),
   { ...observation("gil", { focus: gilsVisits.map((id) => to(`Encounter/${id}`)) }), id: "gil-many" },
@@ -76,7 +88,7 @@ const policyOf = (name: string, labels: object) => ({
     labels,
     rules: [
       {
-        types: ["Patient", "Condition", "Encounter", "MedicationRequest", "Observation"],
+        types: ["Patient", "Condition", "Encounter", "MedicationRequest", "Observation", "Provenance"],
         interactions: ["read", "search", "create", "update"],
         show: "everything",
         why: "45 CFR 164.506(c)(2): treatment.",
@@ -229,4 +241,11 @@ test("a row with more references than a question has ids is shown, the first tim
 }) => {
   for (const _time of [1, 2])
     expect(idsIn(await ask("through", "Observation?patient=gil"))).toEqual(["gil-many"]);
+});
+
+test("a Provenance is shown with its target, and hidden with it, also if the labels of the target were not known", async ({
+  expect,
+}) => {
+  const status = async (id: string) => (await ask("eve", `Provenance/${id}`)).status;
+  expect([await status("eve-of-visit"), await status("eve-of-none")]).toEqual([200, 404]);
 });

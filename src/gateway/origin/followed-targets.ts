@@ -40,9 +40,13 @@ export class FollowedTargets {
   }
 
   /**
-   * Reads the noted targets. The book knows them once `stands` says that they were judged finally.
+   * Reads the noted targets. The book knows them once `stands` says that they were judged finally; otherwise the
+   * reading begins again.
    */
-  async learn(origin: Judging, stands: () => Promise<boolean>): Promise<Result<undefined, RowsRefusal>> {
+  async learn(
+    origin: Judging,
+    stands: () => Promise<Result<boolean, RowsRefusal>>,
+  ): Promise<Result<undefined, RowsRefusal>> {
     const noted = [...this.book.unknown].flatMap(([type, ids]) =>
       chunks([...ids], idsMax).map((some) => [type, some] as const),
     );
@@ -57,7 +61,9 @@ export class FollowedTargets {
         this.book.learn(type, ids, seen.value.facts);
       });
     }
-    if (await stands()) for (const each of found) each();
+    const standing = await stands();
+    if (!standing.ok) return standing;
+    if (standing.value) for (const each of found) each();
     return ok(undefined);
   }
 

@@ -204,11 +204,13 @@ export class OriginSession {
     try {
       const labelled = hasLabels ? await labels.learn(this) : ok(undefined);
       if (!labelled.ok || !hasTargets) return labelled;
-      const { revision } = consents.book;
-      return await targets.learn(
-        this,
-        async () => (await consents.learn()) && revision === consents.book.revision,
-      );
+      const revision = this.#revisionOf(consents);
+      return await targets.learn(this, async () => {
+        if (!(await consents.learn())) return ok(false);
+        // A target has the labels of the resources that it refers to, which may not be known yet.
+        const known = labels === undefined ? ok(undefined) : await labels.learn(this);
+        return known.ok ? ok(revision === this.#revisionOf(consents)) : known;
+      });
     } finally {
       this.#isFollowing = false;
     }
