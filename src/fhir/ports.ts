@@ -148,6 +148,8 @@ export interface OriginTraits {
   readonly capabilities: OriginCapabilities;
   /** The operator accepts that searches that this gateway posts elsewhere stand in URLs to this server. */
   readonly acceptsSearchInUrl: boolean;
+  /** The server's own FHIR base. */
+  readonly base?: FhirBase | undefined;
   /** Identifiers of the organization that discloses from the server, `system|value`. */
   readonly organization?: readonly string[] | undefined;
   /** `undefined`: Consents at the server are not read. */

@@ -88,7 +88,7 @@ function isFor(aud: readonly string[], audience: string, bases: readonly string[
   return aud.includes(audience) && (named.length === 0 || named.some((each) => bases.includes(each)));
 }
 
-type Mapped = Pick<AccessToken, "client" | "scopes" | "purposes" | "patient" | "user">;
+type Mapped = Pick<AccessToken, "client" | "scopes" | "purposes" | "patient" | "user" | "patientIsUser">;
 
 /** Reads the claims that an issuer names in its own way. */
 function readMapped(
@@ -116,6 +116,7 @@ function readMapped(
     purposes: why,
     patient: context.data,
     user: user.data,
+    patientIsUser: issuer.claims.patientIsUser === true,
   });
 }
 

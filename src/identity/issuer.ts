@@ -32,6 +32,8 @@ export interface ClaimNames {
   readonly patient?: string | undefined;
   readonly fhirUser?: string | undefined;
   readonly scope?: string | undefined;
+  /** Each person who signs in is the patient of their token. */
+  readonly patientIsUser?: boolean | undefined;
 }
 
 /**

@@ -26,6 +26,11 @@ export interface Principal {
   readonly subject: string;
   /** `fhirUser`: the person who signed in. */
   readonly user: string | undefined;
+  /**
+   * The registry says that the person who signs in is the token's patient: its issuer's entry does, or the
+   * client's entry names the patient. It counts for a token without `fhirUser` only.
+   */
+  readonly patientIsUser?: boolean | undefined;
   readonly tokenId: string;
   readonly tokenExpires: Instant;
   /** `kid` of the key that proved the token, if it has a `kid`. */
@@ -132,6 +137,7 @@ export function identify({
     issuer: token.issuer,
     subject: token.subject,
     user: token.user,
+    patientIsUser: token.patientIsUser === true || client.patient !== undefined,
     tokenId: token.id,
     tokenExpires: token.expires,
     keyId: token.keyId,
@@ -169,7 +175,7 @@ export function nextDate(client: ClientRecord, certificate: Certificate | undefi
  * for exactly that grant.
  */
 export function hasSameGround(now: Principal, before: Principal): boolean {
-  const ground = ({ client, purpose, grant, agreement, scopes, patient }: Principal) =>
+  const ground = ({ client, purpose, grant, agreement, scopes, patient, user, patientIsUser }: Principal) =>
     JSON.stringify([
       client.id,
       purpose,
@@ -178,6 +184,8 @@ export function hasSameGround(now: Principal, before: Principal): boolean {
       agreement,
       scopes,
       patient,
+      user,
+      patientIsUser,
     ]);
   return ground(now) === ground(before);
 }

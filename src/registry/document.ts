@@ -126,6 +126,10 @@ const issuer = z.strictObject({
       patient: claim.optional(),
       fhirUser: claim.optional(),
       scope: claim.optional(),
+      patientIsUser: z.boolean().optional().meta({
+        description:
+          "true: each person who signs in at the issuer is the patient of their token, never a parent, a representative or a clinician. Then a token without fhirUser is that of the individual.",
+      }),
     })
     .default({})
     .meta({

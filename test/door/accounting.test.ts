@@ -106,7 +106,10 @@ beforeAll(async () => {
   };
   await phylax.applyRegistry(
     joined(
-      { issuers: [issuerEntry(issuer)], policies: [starterPolicy("patrqt")] },
+      {
+        issuers: [issuerEntry(issuer, { claims: { patientIsUser: true } })],
+        policies: [starterPolicy("patrqt")],
+      },
       clientEntries({ ...app, certificates: [thumbprint(certificate)] }, "PATRQT", "patrqt", "patient/*.rs"),
     ),
   );

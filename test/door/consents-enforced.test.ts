@@ -154,7 +154,18 @@ const everything = {
 };
 
 const clients = {
-  app: { purpose: "PATRQT", scope: "patient/*.cruds", claims: { patient: "amara" } },
+  app: {
+    purpose: "PATRQT",
+    scope: "patient/*.cruds",
+    claims: { patient: "amara", fhirUser: "Patient/amara" },
+  },
+  // a parent's app: the token is of the ward, and does not say which person signed in
+  parent: { purpose: "PATRQT", scope: "patient/*.cruds", claims: { patient: "amara" } },
+  stranger: {
+    purpose: "PATRQT",
+    scope: "patient/*.cruds",
+    claims: { patient: "amara", fhirUser: "https://other.example/fhir/Patient/amara" },
+  },
   clinic: { purpose: "TREAT", scope: "system/*.cruds", claims: {} },
   registrar: { purpose: "TREAT", scope: "system/*.cruds", claims: {} },
   officer: { purpose: "HOPERAT", scope: "system/*.rs", claims: {} },
@@ -175,7 +186,7 @@ beforeAll(async () => {
   });
   const issuer = await outsider("https://consents-enforced.example", "phylax");
   const entries = [];
-  for (const who of ["app", "clinic", "registrar", "officer"] as const) {
+  for (const who of ["app", "parent", "stranger", "clinic", "registrar", "officer"] as const) {
     const { purpose, scope, claims } = clients[who];
     const certificate = await certificateFor(phylax, who);
     certificates.set(who, certificate);
@@ -332,6 +343,10 @@ test("a Consent never limits the individual's own access, and limits each furthe
     "bela-hiv",
     "bela-pulse",
   ]);
+  for (const other of ["parent", "stranger"] as const) {
+    await becomes(other, "Patient/amara", 404);
+    expect((await ask(other, "Observation/amara-psy")).status, other).toBe(404);
+  }
   await becomes("registrar", "Patient/amara", 404);
   expect((await ask("registrar", `Consent/${id}`)).status, "a registrar withdraws it").toBe(200);
   const inactive = { ...deny("amara"), id, status: "inactive" };

@@ -76,7 +76,12 @@ type Who = "app" | "clinic" | "registrar" | "new-payer" | "network";
 const npi = "http://hl7.org/fhir/sid/us-npi";
 const [here, newPayer] = ["1234567893", "1999999992"];
 const clients = {
-  app: { purpose: "PATRQT", policy: "consents", scope: "patient/*.cruds", claims: { patient: "amara" } },
+  app: {
+    purpose: "PATRQT",
+    policy: "consents",
+    scope: "patient/*.cruds",
+    claims: { patient: "amara", fhirUser: "Patient/amara" },
+  },
   clinic: { purpose: "TREAT", policy: "consents", scope: "system/*.cruds", claims: {} },
   registrar: { purpose: "TREAT", policy: "registrar", scope: "system/*.cruds", claims: {} },
   "new-payer": { purpose: "COVERAGE", policy: "payer-to-payer", scope: "system/*.rs", claims: {} },

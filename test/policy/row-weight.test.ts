@@ -5,7 +5,8 @@ import { isObject, readJson, type Json, type JsonObject } from "#fhir/json/json"
 import { isResourceType } from "#fhir/r4/elements";
 import { parseScopes } from "#identity/scopes";
 import { compilePolicy } from "#policy/compile";
-import { ConsentBook, individualOf } from "#policy/consent/consent-book";
+import { ConsentBook } from "#policy/consent/consent-book";
+import { individualOf } from "#policy/consent/individual";
 import type { FiledConsent } from "#policy/consent/decide-by-consents";
 import { readConsent } from "#policy/consent/read-consent";
 import { parsePolicyDocument } from "#policy/document";
@@ -302,8 +303,6 @@ describe("the Consents of every patient of a row", () => {
 
   test("no Consent limits the individual's own access, and each further person is limited", ({ expect }) => {
     const consents = { a: [deny({})] };
-    const own = individualOf("PATRQT", "a", undefined);
-    expect(own).toBe("a");
     expect(
       leaves(of("a"), { purpose: "PATRQT", individual: "a", consents, consent: { base: "required" } }),
     ).toBe(true);
@@ -312,10 +311,31 @@ describe("the Consents of every patient of a row", () => {
     const ofPerformer = { b: [deny({})] };
     expect(leaves(byAnother, { purpose: "PATRQT", individual: "a", consents: ofPerformer })).toBe(true);
     expect(leaves(byAnother, { purpose: "PATRQT", consents: ofPerformer }), "not the individual").toBe(false);
-    expect(individualOf("PATRQT", "a", "https://x.example/Patient/a")).toBe("a");
-    expect(individualOf("PATRQT", "a", "RelatedPerson/a")).toBeUndefined();
-    expect(individualOf("PATRQT", "a", "Patient/b")).toBeUndefined();
-    expect(individualOf("TREAT", "a", undefined)).toBeUndefined();
+  });
+
+  test("the individual is the patient who signed in, by a `fhirUser` of this origin or by the registry's word", ({
+    expect,
+  }) => {
+    const bases = ["https://gateway.example/v1/fhir/main", "https://origin.example/fhir"] as const;
+    const named = (user: string | undefined, more: object = {}) =>
+      individualOf({ purpose: "PATRQT", patient: "a", user, ...more }, bases);
+    for (const user of ["Patient/a", `${bases[0]}/Patient/a`, `${bases[1]}/Patient/a`])
+      expect(named(user), user).toBe("a");
+    for (const user of [
+      "https://other.example/fhir/Patient/a",
+      "RelatedPerson/a",
+      "Practitioner/a",
+      "Patient/b",
+      "x/Patient/a",
+      "#Patient/a",
+      "",
+    ])
+      expect(named(user, { patientIsUser: true }), user).toBeUndefined();
+    expect(named(undefined), "no word of the registry").toBeUndefined();
+    expect(named(undefined, { patientIsUser: true })).toBe("a");
+    expect(named("Patient/a", { purpose: "TREAT" })).toBeUndefined();
+    expect(named(undefined, { purpose: "TREAT", patientIsUser: true })).toBeUndefined();
+    expect(named("Patient/a", { patient: undefined })).toBeUndefined();
   });
 });
 

@@ -3,8 +3,9 @@ import { patientsNamed } from "#fhir/patients-named";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
-import { parseReference } from "#fhir/r4/reference";
-import { ConsentBook, individualOf } from "#policy/consent/consent-book";
+import { baseNames, parseReference } from "#fhir/r4/reference";
+import { ConsentBook } from "#policy/consent/consent-book";
+import { individualOf } from "#policy/consent/individual";
 import type { KnownParty } from "#policy/consent/judge-consent";
 import type { ResourceType } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
@@ -44,7 +45,7 @@ export async function permit(
 ): Promise<Result<Permission, RelateRefusal | NamingRefusal>> {
   const related = await relate(who, policy.users, origin, at);
   if (!related.ok) return related;
-  const { purpose, patient, user } = who;
+  const { purpose, patient } = who;
   const traits = await origin.traits();
   const holder = { references: noReferences, identifiers: new Set(traits?.organization) };
   const book = new ConsentBook({
@@ -55,7 +56,10 @@ export async function permit(
       api: policy.consentApi,
       at,
     },
-    individual: individualOf(purpose, patient, user),
+    individual: individualOf(
+      who,
+      traits?.base === undefined ? origin.base : [origin.base, ...baseNames(traits.base)],
+    ),
     publicBase: origin.base,
   });
   const targets = new TargetBook();

@@ -1,9 +1,10 @@
 import { utf8 } from "#kernel/encoded";
 import { isObject, property, readJson, textAt, type JsonObject } from "#fhir/json/json";
-import type { FhirBase } from "#fhir/r4/reference";
+import { baseNames, type FhirBase } from "#fhir/r4/reference";
 import type { Principal } from "#identity/principal";
 import { err, ok, type Result } from "#kernel/result";
 import type { ConsentRules } from "#policy/consent/consent";
+import { individualOf } from "#policy/consent/individual";
 import { readConsent } from "#policy/consent/read-consent";
 import { storedFormOf } from "#policy/consent/stored-form";
 import type { CompiledPolicy } from "#policy/compile";
@@ -46,7 +47,7 @@ export interface ConsentFilingPorts {
 export type FilingRefusal = { readonly reason: "consent_not_filed" };
 
 /** The facts of a principal that decide about the authority of a Consent that it writes. */
-type ConsentWriter = Pick<Principal, "scopes" | "purpose" | "patient" | "user"> & {
+type ConsentWriter = Pick<Principal, "scopes" | "purpose" | "patient" | "user" | "patientIsUser"> & {
   readonly client: Pick<Principal["client"], "id">;
   readonly grant: Pick<Principal["grant"], "policyDigest">;
 };
@@ -114,7 +115,7 @@ export class ConsentFiling {
       let isComplete = true;
       for (const one of written) {
         const reading = await read(one.id);
-        const state = await this.#stateOf(one, reading);
+        const state = await this.#stateOf(one, reading, base);
         const isOwn = isWrittenBy(one, reading, base) && state !== undefined;
         if (isOwn || reading === undefined) consents.push(state ?? this.#absent(one.id));
         isComplete &&= isOwn;
@@ -137,7 +138,7 @@ export class ConsentFiling {
   ): Promise<Result<undefined, FilingRefusal>> {
     try {
       const reading = await read(written.id);
-      const state = await this.#stateOf(written, reading);
+      const state = await this.#stateOf(written, reading, base);
       // Content of a further client has that client's authority, which is not known here.
       const isOwn = isWrittenBy(written, reading, base);
       const known = state && (isOwn ? state : { ...state, mayPermit: false });
@@ -154,7 +155,11 @@ export class ConsentFiling {
   }
 
   /** The state to file; undefined: a Consent in force whose patient is not known. */
-  async #stateOf({ id, content }: WrittenConsent, reading: Reading): Promise<ReadConsent | undefined> {
+  async #stateOf(
+    { id, content }: WrittenConsent,
+    reading: Reading,
+    base: string,
+  ): Promise<ReadConsent | undefined> {
     if (reading === undefined) return this.#absent(id);
     const resource = resourceIn(reading.body);
     if (resource === undefined) throw new Error("not a Consent");
@@ -164,7 +169,7 @@ export class ConsentFiling {
     return {
       consent: id,
       content: { patient, rules },
-      mayPermit: await this.#mayPermit(patient),
+      mayPermit: await this.#mayPermit(patient, [base, ...baseNames(reading.base)]),
       filedBy: this.#who.client.id,
     };
   }
@@ -173,13 +178,10 @@ export class ConsentFiling {
    * A Consent permits only if the patient's own token filed it, or a consent registrar. Any further client could
    * widen access by what it writes; its denials count all the same.
    */
-  async #mayPermit(patient: string): Promise<boolean> {
-    const { scopes, purpose, patient: ofToken, user, grant } = this.#who;
+  async #mayPermit(patient: string, bases: FhirBase): Promise<boolean> {
+    const { scopes, grant } = this.#who;
     const isOwn =
-      purpose === "PATRQT" &&
-      scopes.every(({ context }) => context === "patient") &&
-      ofToken === patient &&
-      (user === undefined || user.split("/").slice(-2).join("/") === `Patient/${patient}`);
+      scopes.every(({ context }) => context === "patient") && individualOf(this.#who, bases) === patient;
     return isOwn || (await this.#ports.policies.byDigest(grant.policyDigest))?.isConsentRegistrar === true;
   }
 }

@@ -3,6 +3,8 @@ import type { OriginEntry } from "#registry/state";
 
 /** The registered behaviour of an origin's server. */
 export const originTraits = ({
+  url,
+  alsoKnownAs = [],
   transactions,
   honoursIfMatchOnDelete = false,
   leasedWrites,
@@ -11,6 +13,7 @@ export const originTraits = ({
   organization,
   consents,
 }: OriginEntry): OriginTraits => ({
+  base: [url, ...alsoKnownAs],
   transactions,
   honoursIfMatchOnDelete,
   leasedWrites: leasedWrites && new Set(leasedWrites),

@@ -265,21 +265,6 @@ export class RowConsents {
   }
 }
 
-/**
- * The id of the patient who asks for their own records: the token is of that patient, and the purpose is the
- * individual's request. A representative or a relative who signed in is a person of their own.
- */
-export function individualOf(
-  purpose: string,
-  patient: string | undefined,
-  user: string | undefined,
-): string | undefined {
-  if (purpose !== "PATRQT" || patient === undefined) return undefined;
-  return user === undefined || new RegExp(`(?:^|/)Patient/${patient.replaceAll(".", "\\.")}$`, "u").test(user)
-    ? patient
-    : undefined;
-}
-
 /** The base without a rule of the policy: research and marketing need a permission (45 CFR 164.508). */
 export const defaultBase = (purpose: string | undefined): ConsentPolicy["base"] =>
   purpose !== undefined && (coversPurpose("HRESCH", purpose) || coversPurpose("HMARKT", purpose))

@@ -12,7 +12,12 @@ const deny = (more: object = {}) => ({ id: "c", ...consent({ type: "deny" }), ..
 const at = (version: string) => ({ meta: { versionId: version } });
 
 /** The patient files a Consent, and the origin then has this one. */
-async function filed(written: WrittenConsent, stored: object | undefined, isAgain = false) {
+async function filed(
+  written: WrittenConsent,
+  stored: object | undefined,
+  isAgain = false,
+  signedIn: { readonly user?: string; readonly patientIsUser?: boolean } = { user: "Patient/1" },
+) {
   const files: string[] = [];
   const filings: Parameters<FilingDesk["file"]>[2][] = [];
   const desk: FilingDesk = {
@@ -36,6 +41,7 @@ async function filed(written: WrittenConsent, stored: object | undefined, isAgai
     scopes: scopes.value,
     patient: "1",
     user: undefined,
+    ...signedIn,
   } as const;
   const filing = new ConsentFiling(
     { consentDesk: desk, policies: { byDigest: async () => ({ isConsentRegistrar: false }) } },
@@ -66,6 +72,17 @@ test("a Consent is filed with the authority of its writer only if the origin sti
   expect(await filed(written(permit(), "2"), ofAnother)).toEqual([false, []]);
   // the rules are the same: the writer stands for them
   expect(await filed(written(permit(), "2"), permit(at("3")))).toEqual([true, [own]]);
+});
+
+test("a Consent of a token without the patient's own sign-in permits nothing", async () => {
+  const by = async (signedIn: { readonly user?: string; readonly patientIsUser?: boolean }) =>
+    (await filed(written(permit()), permit(), false, signedIn))[1];
+  for (const user of ["Patient/1", `${base}/Patient/1`, `${origin}/Patient/1`])
+    expect(await by({ user }), user).toEqual([own]);
+  expect(await by({ patientIsUser: true })).toEqual([own]);
+  for (const user of ["https://other.example/fhir/Patient/1", "RelatedPerson/1", "Patient/2"])
+    expect(await by({ user, patientIsUser: true }), user).toEqual(["permit of 1, may permit: false"]);
+  expect(await by({}), "no user").toEqual(["permit of 1, may permit: false"]);
 });
 
 test("a deletion is filed if the Consent is absent, and a Consent that is gone meanwhile is in force no longer", async () => {
