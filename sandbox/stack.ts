@@ -264,6 +264,7 @@ async function keysOf(state: string) {
     paging: keptSecret(secret("paging")),
     dpopNonce: keptSecret(secret("dpop-nonce")),
     opsNonce: keptSecret(secret("ops-nonce")),
+    consoleSession: keptSecret(secret("console-session")),
     accounting: keptSecret(secret("accounting")),
     subject: keptSecret(secret("subject")),
     consent: keptSecret(secret("consent")),
@@ -390,7 +391,7 @@ function settings(
           },
         }),
       },
-      secrets: { DPOP_NONCE_KEY: keys.opsNonce },
+      secrets: { DPOP_NONCE_KEY: keys.opsNonce, CONSOLE_SESSION_KEY: keys.consoleSession },
     },
     witness: {
       port: witnessPort,

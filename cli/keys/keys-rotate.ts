@@ -14,6 +14,8 @@ interface Step {
 const overlapSeconds: Readonly<Record<string, string>> = {
   PAGING_KEY: "16 minutes: a paging link is valid for 15",
   DPOP_NONCE_KEY: "2 minutes: a nonce is valid for one",
+  CONSOLE_SESSION_KEY:
+    "the longest maxAgeSeconds of an operator: the sign-ins of that time end with the old key",
 };
 
 const verificationKeys: Readonly<Record<string, string>> = {

@@ -34,7 +34,7 @@ export const workerSecrets: Readonly<Record<Worker, Readonly<Record<string, Secr
   },
   control: { CONSENT_KEY: "random" },
   ledger: { CHECKPOINT_KEY: "Ed25519", ACCOUNTING_KEY: "list", SUBJECT_KEY: "random" },
-  ops: { DPOP_NONCE_KEY: "list" },
+  ops: { DPOP_NONCE_KEY: "list", CONSOLE_SESSION_KEY: "list" },
   witness: { WITNESS_KEY: "Ed25519" },
 };
 

@@ -64,8 +64,8 @@ test("keys new makes every secret that the workers read, each file for its owner
       expect(made.out).not.toContain(secret);
   }
   gatewayWith(jsonIn(place, "gateway.secrets.json"));
-  const { DPOP_NONCE_KEY = "" } = jsonIn(place, "ops.secrets.json");
-  opsConfig({ ...variables.ops, DPOP_NONCE_KEY });
+  const { DPOP_NONCE_KEY = "", CONSOLE_SESSION_KEY = "" } = jsonIn(place, "ops.secrets.json");
+  opsConfig({ ...variables.ops, DPOP_NONCE_KEY, CONSOLE_SESSION_KEY });
   expect(Buffer.from(jsonIn(place, "control.secrets.json")["CONSENT_KEY"] ?? "", "base64url")).toHaveLength(
     32,
   );

@@ -73,6 +73,7 @@ const workers: Readonly<
       LEDGER_SHARDS: differing(() => String(2 + randomBytes(1).readUInt8())),
       IDENTITY_HOSTS: () => `idp.example.org ${randomBytes(4).toString("hex")}`,
       DPOP_NONCE_KEY: random,
+      CONSOLE_SESSION_KEY: random,
       VERSION: version,
     },
   },

@@ -31,6 +31,7 @@ function open(env: OpsEnv): Hono {
     placement,
     identityHosts,
     dpopNonceKeys,
+    consoleSessionKeys,
     console: places,
     described,
   } = opsConfig(env);
@@ -94,7 +95,7 @@ function open(env: OpsEnv): Hono {
   addConsole(app, {
     admin,
     places,
-    sealingKeys: dpopNonceKeys.map(
+    sealingKeys: consoleSessionKeys.map(
       (key) => new Secret(hkdf(key, new Uint8Array(), utf8("phylax console session key v1"))),
     ),
     issuers: operatorIssuers({ ask, hosts: identityHosts, clientId: places.clientId, clock, newId }),

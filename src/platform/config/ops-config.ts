@@ -19,6 +19,8 @@ export interface OpsConfig {
   readonly identityHosts: ReadonlySet<string>;
   /** Equal in every location. */
   readonly dpopNonceKeys: KeyList;
+  /** They seal the console's sessions and nothing else: a thief of the nonces' key forges no sign-in. */
+  readonly consoleSessionKeys: KeyList;
   /** Undefined: there is no console. */
   readonly console: ReturnType<typeof readConsoleSettings>;
   /** The worker's full configuration, as its record describes it. */
@@ -39,6 +41,7 @@ interface OpsVariables extends PlacementVariables {
   readonly APPROVALS: string;
   readonly IDENTITY_HOSTS: string;
   readonly DPOP_NONCE_KEY: string;
+  readonly CONSOLE_SESSION_KEY: string;
   /** A deployment from before the console lacks it. */
   readonly CONSOLE?: string;
 }
@@ -51,6 +54,7 @@ const variableForms = {
   LEDGER_JURISDICTION: "plain",
   IDENTITY_HOSTS: "plain",
   DPOP_NONCE_KEY: "random key",
+  CONSOLE_SESSION_KEY: "random key",
   CONSOLE: "plain",
   VERSION: "plain",
 } as const satisfies VariableForms & Record<keyof OpsVariables, unknown>;
@@ -63,6 +67,7 @@ export function opsConfig(env: OpsVariables): OpsConfig {
     placement: readLedgerPlacement(env),
     identityHosts: hosts(env.IDENTITY_HOSTS),
     dpopNonceKeys: keyList("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
+    consoleSessionKeys: keyList("CONSOLE_SESSION_KEY", env.CONSOLE_SESSION_KEY),
     console: readConsoleSettings(env.CONSOLE ?? ""),
     described: () => describeConfiguration("ops", env, variableForms, "DPOP_NONCE_KEY"),
   };

@@ -8,6 +8,7 @@ const env = {
   LEDGER_SHARDS: "4",
   IDENTITY_HOSTS: "login.example.org localhost:8445",
   DPOP_NONCE_KEY: Buffer.alloc(32, 7).toString("base64url"),
+  CONSOLE_SESSION_KEY: Buffer.alloc(32, 8).toString("base64url"),
 };
 
 test("the operators' worker is configured with its name, the servers that it may ask for keys, and the key for nonces", ({
@@ -21,7 +22,9 @@ test("the operators' worker is configured with its name, the servers that it may
     identityHosts: new Set(["login.example.org", "localhost:8445"]),
   });
   expect(config.dpopNonceKeys[0].reveal()).toHaveLength(32);
+  expect(config.consoleSessionKeys[0].reveal()).toEqual(new Uint8Array(32).fill(8));
   expect(JSON.stringify(config)).not.toContain(env.DPOP_NONCE_KEY);
+  expect(JSON.stringify(config)).not.toContain(env.CONSOLE_SESSION_KEY);
 });
 
 test("without the variable CONSOLE there is no console", ({ expect }) => {
@@ -39,6 +42,8 @@ test.for([
   ["LEDGER_REGIONS", "weur:1 enam:1"],
   ["LEDGER_JURISDICTION", "moon"],
   ["DPOP_NONCE_KEY", "c2hvcnQtYnV0LXNlY3JldA"],
+  ["CONSOLE_SESSION_KEY", "c2hvcnQtYnV0LXNlY3JldA"],
+  ["CONSOLE_SESSION_KEY", ""],
   ["CONSOLE", '{"clientId":"console"}'],
 ] as const)("a wrong %s is named, and its value is not", ([key, value], { expect }) => {
   const message = (() => {

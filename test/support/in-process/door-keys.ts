@@ -21,6 +21,7 @@ export interface DoorKeys {
   readonly paging: string;
   readonly dpopNonce: string;
   readonly opsNonce: string;
+  readonly consoleSession: string;
   readonly accounting: string;
   readonly subject: string;
   readonly consent: string;
@@ -52,6 +53,7 @@ async function makeKeys(): Promise<DoorKeys> {
     paging: keptSecret(secret("paging")),
     dpopNonce: keptSecret(secret("dpop-nonce")),
     opsNonce: keptSecret(secret("ops-nonce")),
+    consoleSession: keptSecret(secret("console-session")),
     accounting: keptSecret(secret("accounting")),
     subject: keptSecret(secret("subject")),
     consent: keptSecret(secret("consent")),

@@ -396,6 +396,7 @@ async function startWorkers(
     IDENTITY_HOSTS: variables["IDENTITY_HOSTS"],
     VERSION: version,
     DPOP_NONCE_KEY: keys.opsNonce,
+    CONSOLE_SESSION_KEY: keys.consoleSession,
     REGISTRY_DESK: service(control.RegistryDesk, () => controlEnv),
     OPERATOR_ROLL: service(control.OperatorRoll, () => controlEnv),
     PROPOSAL_DESK: service(control.ProposalDesk, () => controlEnv),
