@@ -5,7 +5,7 @@ import { namingElements } from "#fhir/r4/compartment";
 import type { SearchParameter } from "#fhir/search/search";
 import { residencePaths } from "#residence/row-residences";
 import type { CompiledPolicy } from "./compile.ts";
-import { timeMembersOf } from "./consent/row-facts.ts";
+import { timeMembersOf } from "./consent/data-period.ts";
 import type { Access } from "./row-access.ts";
 import { filterPaths } from "./scope-filters.ts";
 import { labelMembersOf } from "./sensitivity/row-labels.ts";

@@ -132,7 +132,7 @@ const dataPeriod = z
   .union([z.strictObject({ since: z.iso.date() }), z.strictObject({ years: z.int().min(1).max(100) })])
   .meta({
     description:
-      "Only rows of service dates since this day, or of the years before the request: a row of a type that R4 gives a date leaves if the latest of its dates is not earlier. A row without a date stays.",
+      "Only rows of service dates since this day, or of the years before the request: a row of a type that R4 gives a date leaves if its time of service, or without it the latest of its dates, does not end earlier. A row without a date stays back.",
   });
 
 const rule = z.strictObject({

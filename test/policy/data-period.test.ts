@@ -1,7 +1,8 @@
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import { Facts } from "#fhir/json/facts";
-import { isInDataPeriod } from "#policy/consent/data-period";
+import { textAt, type JsonObject } from "#fhir/json/json";
+import { isInDataPeriod, timeMembersOf } from "#policy/consent/data-period";
 import { diffPolicies } from "#authoring/diff";
 import { utf8 } from "#kernel/encoded";
 import { Discloser } from "#phi/disclose";
@@ -10,21 +11,21 @@ import { policy, rule } from "./granting.ts";
 import { bases, grantUnder, readUnder } from "../phi/consented.ts";
 
 const at = instant(Date.parse("2026-11-27T12:00:00Z"));
-const dated = (more: object) =>
-  Facts.of(observation({ effectiveDateTime: null, ...more }), [
+const factsOf = (row: JsonObject) =>
+  Facts.of(row, [
     ["resourceType"],
-    ["effectiveDateTime"],
-    ["effectivePeriod"],
-    ["issued"],
+    ...timeMembersOf(textAt(row, "resourceType") ?? "").map((name) => [name] as const),
   ]);
+const dated = (more: object) => factsOf(observation({ effectiveDateTime: null, ...more }));
 
-test("the latest date of a row decides, to the day; a row without a date, or with a broken one, stays out", ({
+test("the date of service decides, to the day; a row without a date, or with a broken one, stays out", ({
   expect,
 }) => {
   const years = (more: object) => isInDataPeriod({ years: 5 }, dated(more), at);
   expect(years({ effectiveDateTime: "2021-11-27" })).toBe(true);
   expect(years({ effectiveDateTime: "2021-11-26" })).toBe(false);
-  expect(years({ effectiveDateTime: "2019-01-01", issued: "2022-01-01T00:00:00Z" })).toBe(true);
+  expect(years({ effectiveDateTime: "2019-01-01", issued: "2022-01-01T00:00:00Z" })).toBe(false);
+  expect(years({ issued: "2022-01-01T00:00:00Z" }), "no time of service").toBe(true);
   expect(years({ effectivePeriod: { start: "2010-01-01" } }), "without an end it goes on").toBe(true);
   expect(years({})).toBe(false);
   expect(years({ effectiveDateTime: "soon" })).toBe(false);
@@ -41,6 +42,43 @@ test("the latest date of a row decides, to the day; a row without a date, or wit
   expect(isInDataPeriod({ years: 5 }, dated({ effectiveDateTime: "2026" }), undefined), "no request").toBe(
     false,
   );
+});
+
+test("the date of a record about an old service opens nothing", ({ expect }) => {
+  const [old, now] = ["2010-05-01", "2025-05-01"];
+  const isIn = (resourceType: string, more: object) =>
+    isInDataPeriod({ years: 5 }, factsOf(resource({ resourceType, id: "1", ...more })), at);
+  const billed = (start: string) => ({ billablePeriod: { start, end: start }, created: now });
+  for (const [type, more, expected] of [
+    ["ExplanationOfBenefit", billed(old), false],
+    ["ExplanationOfBenefit", billed(now), true],
+    ["ExplanationOfBenefit", { item: [{ servicedDate: old }], created: now }, false],
+    ["ExplanationOfBenefit", { item: [{ servicedDate: old }, { servicedDate: now }], created: now }, true],
+    ["ExplanationOfBenefit", { item: [{ sequence: 1 }], created: now }, true],
+    ["Observation", { effectiveTiming: { event: [old] }, issued: `${now}T00:00:00Z` }, false],
+    ["Observation", { effectiveTiming: { repeat: { frequency: 1 } }, issued: `${now}T00:00:00Z` }, false],
+    ["Immunization", { occurrenceDateTime: old, recorded: now }, false],
+    ["Immunization", { occurrenceString: "as a child", recorded: now }, false],
+    ["Procedure", { performedPeriod: { start: old, end: now } }, true],
+    ["DocumentReference", { context: { period: { start: old, end: old } }, date: `${now}T00:00:00Z` }, false],
+    ["AdverseEvent", { date: old, recordedDate: now }, false],
+    // the beginning of a condition is no service
+    ["Condition", { onsetDateTime: old, recordedDate: now }, true],
+    ["Condition", { onsetDateTime: old }, false],
+  ] as const)
+    expect(isIn(type, more), `${type} ${JSON.stringify(more)}`).toBe(expected);
+});
+
+test("a type with a time of validity alone is limited only by a time that its row states", ({ expect }) => {
+  const isIn = (resourceType: string, more: object) =>
+    isInDataPeriod({ years: 5 }, factsOf(resource({ resourceType, id: "1", ...more })), at);
+  for (const type of ["Coverage", "CareTeam", "PractitionerRole", "RelatedPerson"]) {
+    expect(isIn(type, {}), type).toBe(true);
+    expect(isIn(type, { period: { start: "2010-01-01" } }), type).toBe(true);
+    expect(isIn(type, { period: { end: "2010-01-01" } }), type).toBe(false);
+    expect(isIn(type, { period: { end: "soon" } }), type).toBe(false);
+  }
+  for (const type of ["Encounter", "Procedure", "Specimen"]) expect(isIn(type, {}), type).toBe(false);
 });
 
 test("both engines leave rows out by their dates, also where the view hides the date", ({ expect }) => {

@@ -40,7 +40,7 @@ interface Authors {
  * has decides. (FHIR R4 Consent.provision.dataPeriod: "clinically relevant time"; five-Ws `FiveWs.done`,
  * `FiveWs.recorded` of each resource.)
  */
-const timeElements: readonly (readonly string[])[] = [
+export const timeElements: readonly (readonly string[])[] = [
   ...["effective", "performed", "occurrence", "onset", "identified", "occurred"].flatMap((name) =>
     ["DateTime", "Period", "Instant", "Date"].map((type) => [`${name}${type}`]),
   ),
@@ -131,20 +131,6 @@ function timeOf(row: JsonObject): TimeSpan | undefined {
     return spans.length === values.length ? spans.reduce(joined) : undefined;
   }
   return undefined;
-}
-
-/** The members of a type with a clinically relevant time. */
-export function timeMembersOf(type: string): readonly string[] {
-  const names = new Set([...elementsOf(type).values()].flatMap(({ forms }) => forms.map(({ name }) => name)));
-  return [...new Set(timeElements.map(([first = ""]) => first))].filter((name) => names.has(name));
-}
-
-/** The end of the latest time that a row states, in ms since 1970 (UTC); undefined: no time that is understood. */
-export function latestTimeIn(row: JsonObject): number | undefined {
-  const ends = timeElements
-    .flatMap((path) => valuesAt(row, path))
-    .flatMap((value) => spanOf(value)?.utc[1] ?? []);
-  return ends.length === 0 ? undefined : Math.max(...ends);
 }
 
 /** The span from the first to the last of two times. */
