@@ -35,7 +35,8 @@ test("no test of a class is without its row", ({ expect }) => {
       ({ groups }) => groups?.["id"] ?? "",
     ),
   );
-  expect(named.toSorted()).toEqual(
+  // a class may have several tests
+  expect([...new Set(named)].toSorted()).toEqual(
     rows
       .filter(({ shown }) => shown.length > 0)
       .map(({ id }) => id)
