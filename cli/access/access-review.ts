@@ -54,7 +54,7 @@ export async function accessReview(args: readonly string[]): Promise<number> {
   if (positionals.length > 1 || !Number.isInteger(days) || days < 1) throw new Misuse();
   try {
     const from = posterOf(values);
-    const { lists } = await readRegistryOf(from);
+    const { digest, lists } = await readRegistryOf(from);
     const [client] = positionals;
     const grants = z
       .array(grantForm)
@@ -87,7 +87,7 @@ export async function accessReview(args: readonly string[]): Promise<number> {
       if (values.accept) console.error("not accepted: records that were not opened may have uses");
       return 1;
     }
-    return values.accept ? await submitChange(from, draft, values.why) : 0;
+    return values.accept ? await submitChange(from, { expects: digest, ...draft }, values.why) : 0;
   } catch (fault) {
     return printFault(fault);
   }

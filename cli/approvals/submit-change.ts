@@ -3,8 +3,12 @@ import type { PlannedChange } from "#registry/plan";
 import { postAsOperator, refusalLine, type Poster } from "../connection/operator-post.ts";
 import { printable } from "../printable.ts";
 
-/** A change of the registry without the digest that it expects. */
+/**
+ * A change of the registry. A draft that was made from a registry that was read has that registry's digest in
+ * `expects`: a change of a later state is refused, and never overwritten by the draft.
+ */
 export interface DraftChange {
+  readonly expects?: string;
   readonly set?: unknown;
   readonly remove?: Readonly<Record<string, readonly unknown[]>>;
   readonly reinstate?: readonly string[];

@@ -43,7 +43,14 @@ export async function clientAdd(args: readonly string[]): Promise<number> {
     const { policy } = values;
     const registered = policy === undefined || isDigest(policy) ? undefined : await readRegistryOf(from);
     const policies = registered === undefined ? [] : policiesOf(registered.lists, [policy]);
-    const code = await submitChange(from, { set: { ...entriesOf(id, values), policies } }, values.why);
+    const code = await submitChange(
+      from,
+      {
+        ...(registered !== undefined && { expects: registered.digest }),
+        set: { ...entriesOf(id, values), policies },
+      },
+      values.why,
+    );
     if (code === 0 && values.why === undefined)
       for (const line of await checklist(from, id)) console.log(line);
     return code;

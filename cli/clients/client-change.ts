@@ -24,7 +24,7 @@ const grant = z.looseObject({
 
 /** The registered entries of a client, as a registry file has them. */
 async function entriesOf(from: Poster, id: string) {
-  const { lists } = await readRegistryOf(from);
+  const { digest, lists } = await readRegistryOf(from);
   const found = z
     .array(client)
     .parse(lists["clients"])
@@ -35,6 +35,7 @@ async function entriesOf(from: Poster, id: string) {
     .parse(lists["grants"])
     .filter((each) => each.client === id);
   return {
+    digest,
     policies: policiesOf(
       lists,
       grants.map(({ policy }) => policy),
@@ -67,7 +68,9 @@ const changer =
     if (id === undefined || rest.length > 0) throw new Misuse();
     try {
       const from = posterOf(values);
-      return await submitChange(from, draft(await entriesOf(from, id), values), values.why);
+      const entries = await entriesOf(from, id);
+      const change = { expects: entries.digest, ...draft(entries, values) };
+      return await submitChange(from, change, values.why);
     } catch (fault) {
       return printFault(fault);
     }

@@ -39,12 +39,13 @@ export async function policyPublish(args: readonly string[]): Promise<number> {
   }
   try {
     const from = posterOf(values);
-    const grants = await grantsOf(from, values.grant, policies[0]?.digest ?? "");
+    const registered = values.grant.length === 0 ? undefined : await readRegistryOf(from);
+    const grants = grantsOf(registered?.lists["grants"] ?? [], values.grant, policies[0]?.digest ?? "");
     const set = { policies: policies.map(({ name, body }) => ({ name, body })), grants };
     // An empty list would be more than the publication that a policy author may propose.
     return await submitChange(
       from,
-      { set: grants.length === 0 ? { policies: set.policies } : set },
+      registered === undefined ? { set: { policies: set.policies } } : { expects: registered.digest, set },
       values.why,
     );
   } catch (fault) {
@@ -55,14 +56,8 @@ export async function policyPublish(args: readonly string[]): Promise<number> {
 const grant = z.looseObject({ client: z.string(), origin: z.string(), purpose: z.string() });
 
 /** The named grants as they are registered, each with the new policy. */
-async function grantsOf(
-  from: ReturnType<typeof posterOf>,
-  named: readonly string[],
-  policy: string,
-): Promise<readonly object[]> {
-  if (named.length === 0) return [];
-  const { lists } = await readRegistryOf(from);
-  const grants = z.array(grant).parse(lists["grants"]);
+function grantsOf(registered: unknown, named: readonly string[], policy: string): readonly object[] {
+  const grants = z.array(grant).parse(registered);
   return named.map((name) => {
     const found = grants.find((each) => `${each.client}/${each.origin}/${each.purpose}` === name);
     if (found === undefined) throw new Error(`no grant ${name}: phylax registry show grants`);

@@ -67,11 +67,16 @@ export interface RegistryChanges {
   readonly removed: Removed;
 }
 
-/** Applies a change to the registry, or names the first conflict. Pointers are into the change. */
+/**
+ * Applies a change to the registry, or names the first conflict. Pointers are into the change.
+ *
+ * @param operatorIssuers the issuers at which active operators sign in.
+ */
 export function changeRegistry(
   there: RegistryState,
   { set = emptyFile, remove, reinstate }: ChangeDocument,
   prepared: Prepared,
+  operatorIssuers: ReadonlySet<string>,
 ): Result<RegistryChanges, RegistryProblem> {
   const unlisted = reinstate.findIndex((id) => !set.clients.some((client) => client.id === id));
   if (unlisted !== -1)
@@ -81,11 +86,12 @@ export function changeRegistry(
   const merged = mergeRegistry(less.value.left, set, prepared, "change", new Set(reinstate));
   if (!merged.ok) return err(inSet(merged.error));
   const { left, removed } = less.value;
-  const orphan = orphanProblem(remove, {
+  const kept = {
     clients: joined(left.clients, allOf(merged.value.clients), ({ id }) => id),
     origins: joined(left.origins, allOf(merged.value.origins), ({ name }) => name),
     grants: joined(left.grants, allOf(merged.value.grants), grantKey),
-  });
+  };
+  const orphan = orphanProblem(remove, kept, operatorIssuers);
   return orphan === undefined ? ok({ ...merged.value, removed }) : err(orphan);
 }
 

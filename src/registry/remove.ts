@@ -70,10 +70,13 @@ export function removeEntries(
 /**
  * An entry that is left and names a removed entry: the removal would leave it without its issuer, agreement
  * or origin.
+ *
+ * @param operatorIssuers the issuers at which active operators sign in: without its issuer no operator could.
  */
 export function orphanProblem(
   removals: Removals,
   { clients, origins, grants }: Pick<RegistryState, "clients" | "origins" | "grants">,
+  operatorIssuers: ReadonlySet<string>,
 ): RegistryProblem | undefined {
   const issuers = new Set([
     ...[...clients.values()].map(({ issuer }) => issuer),
@@ -85,6 +88,7 @@ export function orphanProblem(
   ];
   return (
     inUse("issuers", removals.issuers, issuers, "a client or an origin") ??
+    inUse("issuers", removals.issuers, operatorIssuers, "the sign-in of an active operator") ??
     inUse("agreements", removals.agreements, needed, "a grant") ??
     inUse("origins", removals.origins, bases, "a grant")
   );

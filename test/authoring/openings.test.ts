@@ -1,6 +1,7 @@
 import { test } from "vitest";
-import { openings } from "#authoring/openings";
+import { openings, type AroundChange } from "#authoring/openings";
 import type { PlannedChange } from "#registry/plan";
+import type { GrantEntry } from "#registry/state";
 
 const policy = (...show: string[]) => ({
   format: "phylax.policy.v1",
@@ -17,17 +18,20 @@ const policy = (...show: string[]) => ({
     },
   ],
 });
+const around: AroundChange = { grants: [], operatorIssuers: new Set() };
 const policies = { wide: policy("name", "birthDate"), narrow: policy("name"), unreadable: { rules: [] } };
 
 const changed = (kind: PlannedChange["kind"], before: object, after: object) =>
-  openings([{ kind, name: "it", before, after }], policies);
+  openings([{ kind, name: "it", before, after }], policies, around);
 const quota = (requests: number, windowSeconds = 60) => ({ default: { requests, windowSeconds } });
 const key = (kid: string) => ({ kty: "EC", kid });
 
 test("each new entry opens access, and no removal does", ({ expect }) => {
   for (const kind of ["issuer", "origin", "policy", "client", "certificate", "agreement", "grant"] as const) {
-    expect(openings([{ kind, name: "it", before: undefined, after: {} }], {})).toEqual([`${kind} it is new`]);
-    expect(openings([{ kind, name: "it", before: {}, after: undefined }], {})).toEqual([]);
+    expect(openings([{ kind, name: "it", before: undefined, after: {} }], {}, around)).toEqual([
+      `${kind} it is new`,
+    ]);
+    expect(openings([{ kind, name: "it", before: {}, after: undefined }], {}, around)).toEqual([]);
   }
 });
 
@@ -64,4 +68,59 @@ test.for<readonly [PlannedChange["kind"], object, object]>([
   ["grant", { aFieldOfALaterVersion: 1 }, { aFieldOfALaterVersion: 2 }],
 ])("%s: %o to %o is not known to permit less, so it opens", ([kind, before, after], { expect }) => {
   expect(changed(kind, before, after)).toEqual([`${kind} it: ${Object.keys(before)[0]}`]);
+});
+
+test("an issuer at which operators sign in changes only with a second person", ({ expect }) => {
+  const change = { before: { algs: ["ES256", "PS256"] }, after: { algs: ["ES256"] } };
+  const opens = (iss: string) =>
+    openings([{ kind: "issuer", name: "https://login.example", ...change }], policies, {
+      ...around,
+      operatorIssuers: new Set([iss]),
+    });
+  expect(opens("https://login.example")).toEqual(["issuer https://login.example: algs"]);
+  expect(opens("https://other.example")).toEqual([]);
+});
+
+const grantAt = (origin: string, scopes: string, purpose = "TREAT"): GrantEntry => ({
+  client: "app",
+  origin,
+  purpose,
+  agreement: "a",
+  policy: "p",
+  scopes,
+  quotas: quota(1),
+  signedRequests: false,
+  signedResponses: false,
+  keyedWrites: false,
+});
+const removalOf = (origin: string): PlannedChange => ({
+  kind: "grant",
+  name: `app ${origin} TREAT`,
+  before: {},
+  after: undefined,
+});
+
+test.for([
+  ["patient/*.rs", ["main", "lab"], ["lab"], true],
+  ["user/*.rs", ["main", "lab"], ["lab"], true],
+  ["system/*.rs", ["main", "lab"], ["lab"], false],
+  ["patient/*.rs", ["main", "lab", "other"], ["lab"], false],
+  ["patient/*.rs", ["main", "lab"], ["main", "lab"], false],
+] as const)(
+  "%s at %o without %o: a removal that leaves one origin lets an id of a person count",
+  ([scopes, origins, gone, opens], { expect }) => {
+    const grants = origins.map((origin) => grantAt(origin, scopes));
+    const found = openings(gone.map(removalOf), policies, { ...around, grants });
+    expect(found).toEqual(
+      opens ? ["client app: patient/ and user/ scopes count, since one origin is left"] : [],
+    );
+  },
+);
+
+test("a limit to a patient opens where a grant serves the individual", ({ expect }) => {
+  const change: PlannedChange = { kind: "client", name: "app", before: {}, after: { patient: "amara" } };
+  const opens = (purpose: string) =>
+    openings([change], policies, { ...around, grants: [grantAt("main", "system/*.rs", purpose)] });
+  expect(opens("PATRQT")).toEqual(["client app: patient"]);
+  expect(opens("TREAT")).toEqual([]);
 });

@@ -10,6 +10,8 @@ import { showsInEachRule } from "#policy/relations";
 import type { PolicyDocument } from "#policy/schema";
 import { policy, rule } from "../policy/granting.ts";
 
+const around = { grants: [], operatorIssuers: new Set<string>() };
+
 /*
  * A condition of a scope counts where each rule of the type shows what it reads. A policy with fewer rules may
  * so give rows to a scope that had none.
@@ -32,7 +34,7 @@ function permits(document: PolicyDocument): boolean {
 
 const opens = (before: PolicyDocument, after: PolicyDocument) => {
   const change = { before: { policy: "before" }, after: { policy: "after" } };
-  return openings([{ kind: "grant", name: "it", ...change }], { before, after });
+  return openings([{ kind: "grant", name: "it", ...change }], { before, after }, around);
 };
 
 test("a dropped rule that hides what a condition reads opens, since it gives a scope back", () => {

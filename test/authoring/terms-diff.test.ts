@@ -6,11 +6,15 @@ import { planLines } from "#authoring/plan-lines";
 import { policySchema, type PolicyDocument, type PolicyRule } from "#policy/schema";
 import { policy, rule } from "../policy/granting.ts";
 
+const around = { grants: [], operatorIssuers: new Set<string>() };
+
 /** Answers whether one person may move a grant from the first policy to the second. */
 function moves(before: PolicyDocument, after: PolicyDocument): "opens" | "narrows" {
   const policies = { before, after };
   const change = { before: { policy: "before" }, after: { policy: "after" } };
-  return openings([{ kind: "grant", name: "it", ...change }], policies).length > 0 ? "opens" : "narrows";
+  return openings([{ kind: "grant", name: "it", ...change }], policies, around).length > 0
+    ? "opens"
+    : "narrows";
 }
 
 const why = "The clause of a test.";

@@ -5,7 +5,7 @@ import { exportRegistry } from "#registry/export";
 import { planChanges, type PlannedChange } from "#registry/plan";
 import { replayRegistry, type RecordedChange } from "#registry/replay";
 import { readChange, readRegistry } from "#registry/read";
-import { agreementEntry, clientEntry, grantKey, type RegistryState } from "#registry/state";
+import { agreementEntry, clientEntry, grantKey, issuerEntry, type RegistryState } from "#registry/state";
 import { registryFile, withValue } from "../support/registry-file.ts";
 
 const sample = await registryFile();
@@ -28,11 +28,11 @@ function registered(file: unknown = sample): RegistryState {
   };
 }
 
-function change(document: object, there = registered()) {
+function change(document: object, there = registered(), operatorIssuers: readonly string[] = []) {
   const read = readChange(document, publicUrl);
   if (!read.ok) return read;
   const set = read.value.set;
-  return changeRegistry(there, read.value, {
+  const prepared = {
     policies: (set?.policies ?? []).map(() => policy),
     certificates: (set?.clients ?? []).map(({ certificates }) =>
       certificates.flatMap((x5t) =>
@@ -40,7 +40,8 @@ function change(document: object, there = registered()) {
       ),
     ),
     certificateSubjects: (set?.clients ?? []).map(() => []),
-  });
+  };
+  return changeRegistry(there, read.value, prepared, new Set(operatorIssuers));
 }
 
 const made = (document: object, there?: RegistryState): RegistryChanges => {
@@ -203,4 +204,22 @@ test("the registry is rebuilt from the recorded changes, and a change that no re
     ["3", "grant"],
   ]);
   expect(replayRegistry(all.slice(0, 1)).registry).not.toEqual(registry);
+});
+
+test("an issuer at which an active operator signs in is not removed", ({ expect }) => {
+  const iss = "https://login.example.org";
+  const issuer = {
+    iss,
+    jwksUri: `${iss}/jwks`,
+    algs: ["ES256" as const],
+    audience: "ops",
+    purpose: { fixed: ["TREAT"] },
+    claims: {},
+  };
+  const there = { ...registered(), issuers: new Map([[iss, issuerEntry(issuer)]]) };
+  expect(change({ remove: { issuers: [iss] } }, there, [iss])).toMatchObject({
+    ok: false,
+    error: { reason: "conflict", pointer: "/remove/issuers/0" },
+  });
+  expect(change({ remove: { issuers: [iss] } }, there)).toMatchObject({ ok: true });
 });

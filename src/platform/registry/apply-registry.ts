@@ -15,12 +15,12 @@ import { grantKey, type RegistryState } from "#registry/state";
 import { pointer, type RegistryDocument, type RegistryProblem } from "#registry/document";
 import type { RecordName } from "#registry/revocation";
 import { exceptionProblem } from "#registry/unbound-exception";
-import { openings } from "#authoring/openings";
+import { openings, type AroundChange } from "#authoring/openings";
 import type { Clock } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { placeProblem, unboundProblem, type AllowedPlaces } from "#platform/config/allowed-places";
 import { prepareRegistry } from "./prepare-registry.ts";
-import { readPolicies, readRegistryState } from "./read-registry-state.ts";
+import { readOperatorIssuers, readPolicies, readRegistryState } from "./read-registry-state.ts";
 import type { RegistrySql } from "./registry-sql.ts";
 import { writeRegistry, type RegistryWriteItem } from "./write-registry.ts";
 
@@ -81,14 +81,19 @@ export async function applyRegistry(
     // writer's change.
     const session = registry.withSession("first-primary");
     const there = await readRegistryState(session);
-    const changes = read.value.changes(there);
+    const around = {
+      grants: [...there.grants.values()],
+      operatorIssuers: await readOperatorIssuers(session),
+    };
+    const changes = read.value.changes(there, around.operatorIssuers);
     if (!changes.ok) {
       ports.seen?.(session.getBookmark());
       return changes;
     }
     const planned = planChanges(there, changes.value);
     const refused =
-      (await ports.also?.problem(session)) ?? (await approvalProblem(session, there, changes.value, ports));
+      (await ports.also?.problem(session)) ??
+      (await approvalProblem(session, there, changes.value, around, ports));
     if (refused !== undefined) {
       ports.seen?.(session.getBookmark());
       return err(refused);
@@ -133,7 +138,8 @@ export async function planRegistry(
   if (!read.ok) return read;
   const session = registry.withSession("first-primary");
   const there = await readRegistryState(session);
-  const changes = read.value.changes(there);
+  const around = { grants: [...there.grants.values()], operatorIssuers: await readOperatorIssuers(session) };
+  const changes = read.value.changes(there, around.operatorIssuers);
   if (!changes.ok) return changes;
   const planned = planChanges(there, changes.value);
   const policies = await policiesOf(session, there, changes.value);
@@ -141,7 +147,7 @@ export async function planRegistry(
     digest: stateDigest(there),
     changes: planned,
     policies,
-    opens: openings(planned, policies),
+    opens: openings(planned, policies, around),
   });
 }
 
@@ -163,10 +169,12 @@ async function approvalProblem(
   session: RegistrySql,
   there: RegistryState,
   changes: RegistryChanges,
+  around: AroundChange,
   { narrowsOnly }: Pick<ApplyPorts, "narrowsOnly">,
 ): Promise<RegistryProblem | undefined> {
   if (narrowsOnly !== true) return undefined;
-  const [first, ...more] = openings(planChanges(there, changes), await policiesOf(session, there, changes));
+  const policies = await policiesOf(session, there, changes);
+  const [first, ...more] = openings(planChanges(there, changes), policies, around);
   return first === undefined
     ? undefined
     : {
@@ -195,7 +203,10 @@ const stateDigest = (state: RegistryState): string =>
 
 /** A document to write, checked as far as possible without the registry's state. */
 interface RegistryWrite {
-  readonly changes: (there: RegistryState) => Result<RegistryChanges, RegistryProblem>;
+  readonly changes: (
+    there: RegistryState,
+    operatorIssuers: ReadonlySet<string>,
+  ) => Result<RegistryChanges, RegistryProblem>;
 }
 
 async function readWrite(
@@ -216,11 +227,11 @@ async function readWrite(
     const prepared = await prepare(change.value.set ?? emptyFile);
     if (!prepared.ok) return err(inSet(prepared.error));
     return ok({
-      changes: (there) => {
+      changes: (there, operatorIssuers) => {
         const { expects } = change.value;
         return expects !== undefined && expects !== stateDigest(there)
           ? err(staleRegistry)
-          : changeRegistry(there, change.value, prepared.value);
+          : changeRegistry(there, change.value, prepared.value, operatorIssuers);
       },
     });
   }

@@ -1,3 +1,5 @@
+import { eq } from "drizzle-orm";
+import * as z from "zod";
 import type { RegisteredCertificate } from "#identity/client";
 import { grantKey, type GrantEntry, type PolicyEntry, type RegistryState } from "#registry/state";
 import { originOf } from "./origin-directory.ts";
@@ -10,6 +12,7 @@ import {
   clients,
   grants,
   issuers,
+  operators,
   origins,
   policies,
   policyPurposes,
@@ -158,6 +161,17 @@ export async function readRegistryState(registry: RegistrySql): Promise<Registry
     origins: new Map(everyOrigin.map((row) => [row.name, originOf(row)])),
   };
 }
+
+/** The issuers at which active operators sign in. Operators may be written by hand: only the issuer is read. */
+export async function readOperatorIssuers(registry: RegistrySql): Promise<ReadonlySet<string>> {
+  const rows = await drizzled(registry)
+    .select({ signIn: operators.signIn })
+    .from(operators)
+    .where(eq(operators.status, "active"));
+  return new Set(rows.flatMap(({ signIn }) => issuerOf.safeParse(signIn).data?.iss ?? []));
+}
+
+const issuerOf = z.object({ iss: z.string() });
 
 /** The policies of these digests, in the order of their names. */
 export async function readPolicies(
