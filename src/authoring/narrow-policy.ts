@@ -21,7 +21,7 @@ export interface PolicyUse {
 /** A policy without the permissions that the use does not need. */
 export interface NarrowedPolicy {
   readonly policy: PolicyDocument;
-  /** What is dropped, in words. Empty: the policy has nothing that was not used. */
+  /** The dropped permissions, in words. Empty: the policy has nothing that was not used. */
   readonly dropped: readonly string[];
 }
 
