@@ -1,7 +1,7 @@
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 
 /** The facts of a token that tell which person signed in. */
-export interface SignedIn {
+export interface TokenPerson {
   readonly purpose: string;
   /** Id of the token's patient. */
   readonly patient: string | undefined;
@@ -19,7 +19,7 @@ export interface SignedIn {
  * @param bases the FHIR bases of the origin: the gateway's and the server's own.
  */
 export function individualOf(
-  { purpose, patient, user, patientIsUser = false }: SignedIn,
+  { purpose, patient, user, patientIsUser = false }: TokenPerson,
   bases: FhirBase,
 ): string | undefined {
   if (purpose !== "PATRQT" || patient === undefined) return undefined;
