@@ -2,15 +2,21 @@ import type { Facts } from "#fhir/json/facts";
 import { isOwnedBy } from "./compartment.ts";
 import type { FhirBase } from "./reference.ts";
 
+/** Targets of a request: a page of a hundred Provenances with some targets each. */
+export const targetsMax = 500;
+
 /**
  * The resources to which rows of a request refer, as far as the client may see them: a Provenance belongs to the
  * patients of all its targets. A target that is not known yet counts as hidden, and is noted; the gateway then
- * reads it and judges the rows again.
+ * reads it and judges the rows again. Each target after the first {@link targetsMax} counts as hidden, also if it
+ * could be seen, so the limit refuses no request by the number of hidden rows.
  */
 export class TargetBook {
   /** By `Type/id`; `undefined`: absent, or hidden from the client. */
   readonly #known = new Map<string, Facts | undefined>();
   readonly #unknown = new Map<string, Set<string>>();
+  /** `Type/id` of the targets within the limit, in the order of the rows. */
+  readonly #counted = new Set<string>();
   #revision = 0;
 
   /** Grows when a known target may change a decision. */
@@ -26,6 +32,8 @@ export class TargetBook {
   /** Answers whether the client may see a target and it belongs to these patients. */
   isOf(type: string, id: string, patients: ReadonlySet<string>, base: FhirBase): boolean {
     const key = `${type}/${id}`;
+    if (!this.#counted.has(key) && this.#counted.size >= targetsMax) return false;
+    this.#counted.add(key);
     if (!this.#known.has(key)) this.#unknown.set(type, (this.#unknown.get(type) ?? new Set()).add(id));
     const target = this.#known.get(key);
     return target !== undefined && isOwnedBy(target, patients, base);

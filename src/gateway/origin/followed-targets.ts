@@ -2,7 +2,7 @@ import type { Facts } from "#fhir/json/facts";
 import { textAt, type JsonObject } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
-import { err, ok, type Result } from "#kernel/result";
+import { ok, type Result } from "#kernel/result";
 import type { DecidingRow } from "#phi/additional-patients";
 import { Discloser, type NamedBases } from "#phi/disclose";
 import { factsFor } from "#policy/facts";
@@ -10,11 +10,10 @@ import type { PolicyRefusal, SearchGrant } from "#policy/grant";
 import type { TargetBook } from "#fhir/r4/target-book";
 import { allRows, type Asking, type RowsRefusal } from "./all-rows.ts";
 
-// Ids in one question, and targets of a request: a page of a hundred Provenances with some targets each.
-const [idsMax, targetsMax] = [100, 500];
+const idsMaxOfQuestion = 100;
 
 /** The part of a session with an origin that judges the rows of an answer. */
-interface Judging extends Asking {
+export interface Judging extends Asking {
   basesAt(origin: FhirBase): NamedBases;
 }
 
@@ -23,7 +22,6 @@ export class FollowedTargets {
   readonly book: TargetBook;
   readonly #grantOf: (type: ResourceType, ids: readonly string[]) => Result<SearchGrant, PolicyRefusal>;
   readonly #seen: DecidingRow[] = [];
-  #asked = 0;
 
   /** @param grantOf the search for these ids, as the client itself may search. */
   constructor(
@@ -48,12 +46,10 @@ export class FollowedTargets {
     stands: () => Promise<Result<boolean, RowsRefusal>>,
   ): Promise<Result<undefined, RowsRefusal>> {
     const noted = [...this.book.unknown].flatMap(([type, ids]) =>
-      chunks([...ids], idsMax).map((some) => [type, some] as const),
+      chunks([...ids], idsMaxOfQuestion).map((some) => [type, some] as const),
     );
     const found: (() => void)[] = [];
     for (const [type, ids] of noted) {
-      this.#asked += ids.length;
-      if (this.#asked > targetsMax) return err({ reason: "too_many_rows" });
       const seen = await this.#read(type, ids, origin);
       if (!seen.ok) return seen;
       found.push(() => {
