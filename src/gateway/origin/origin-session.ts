@@ -34,7 +34,7 @@ import type { RequestConsents } from "#gateway/consents/request-consents";
 import type { HeldLease, RowLeases } from "#limits/row-lease";
 import type { Asking, RowsRefusal } from "./all-rows.ts";
 import { decidedHere, fitted, type NotAtOrigin } from "./at-origin.ts";
-import type { FollowedTargets } from "./followed-targets.ts";
+import type { FollowedTargets, Judging } from "./followed-targets.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
 
@@ -87,7 +87,8 @@ export class OriginSession {
   #consents: RequestConsents | undefined;
   #labels: FollowedLabels | undefined;
   #targets: FollowedTargets | undefined;
-  #isFollowing = false;
+  /** The running reading of labels and targets. */
+  #following: Promise<Result<undefined, RowsRefusal>> | undefined;
   #reading: Reading | undefined;
 
   constructor(
@@ -194,26 +195,40 @@ export class OriginSession {
     return consents.book.revision + (this.#targets?.book.revision ?? 0) + (this.#labels?.book.revision ?? 0);
   }
 
-  /** Reads the targets that rows of the reading have, so that the rows can be judged. */
+  /**
+   * Reads the labels and targets that rows of the reading refer to, so that the rows can be judged. A second question
+   * of the reading awaits the first: it may rest on the same rows.
+   */
   async #follow(consents: RequestConsents): Promise<Result<undefined, RowsRefusal>> {
+    while (this.#following !== undefined) await this.#following;
+    const following = this.#learnReferred(consents);
+    this.#following = following;
+    try {
+      return await following;
+    } finally {
+      this.#following = undefined;
+    }
+  }
+
+  async #learnReferred(consents: RequestConsents): Promise<Result<undefined, RowsRefusal>> {
     const [targets, labels] = [this.#targets, this.#labels];
     const hasLabels = labels !== undefined && labels.book.unknown.size > 0;
     const hasTargets = targets !== undefined && targets.book.unknown.size > 0;
     if (!hasLabels && !hasTargets) return ok(undefined);
-    this.#isFollowing = true;
-    try {
-      const labelled = hasLabels ? await labels.learn(this) : ok(undefined);
-      if (!labelled.ok || !hasTargets) return labelled;
-      const revision = this.#revisionOf(consents);
-      return await targets.learn(this, async () => {
-        if (!(await consents.learn())) return ok(false);
-        // A target has the labels of the resources that it refers to, which may not be known yet.
-        const known = labels === undefined ? ok(undefined) : await labels.learn(this);
-        return known.ok ? ok(revision === this.#revisionOf(consents)) : known;
-      });
-    } finally {
-      this.#isFollowing = false;
-    }
+    const origin: Judging = {
+      ask: (question) => this.#ask(question, async () => ok(undefined)),
+      held: this.#held,
+      basesAt: (base) => this.basesAt(base),
+    };
+    const labelled = hasLabels ? await labels.learn(origin) : ok(undefined);
+    if (!labelled.ok || !hasTargets) return labelled;
+    const revision = this.#revisionOf(consents);
+    return targets.learn(origin, async () => {
+      if (!(await consents.learn())) return ok(false);
+      // A target has the labels of the resources that it refers to, which may not be known yet.
+      const known = labels === undefined ? ok(undefined) : await labels.learn(origin);
+      return known.ok ? ok(revision === this.#revisionOf(consents)) : known;
+    });
   }
 
   /** Notes the patients in a question, before the caller's access is known. */
@@ -247,7 +262,15 @@ export class OriginSession {
   }
 
   /** Asks a question in the form that this origin can answer. */
-  async ask(asked: OriginQuestion): Promise<Result<Answered, OriginRefusal>> {
+  ask(asked: OriginQuestion): Promise<Result<Answered, OriginRefusal>> {
+    return this.#ask(asked, (consents) => this.#follow(consents));
+  }
+
+  /** @param follow reads what the rows so far refer to, before the question leaves. */
+  async #ask(
+    asked: OriginQuestion,
+    follow: (consents: RequestConsents) => Promise<Result<undefined, RowsRefusal>>,
+  ): Promise<Result<Answered, OriginRefusal>> {
     const fit = isSearch(asked) ? await this.#fitted(asked) : ok(asked);
     if (!fit.ok) return fit;
     const question = fit.value;
@@ -257,10 +280,8 @@ export class OriginSession {
     // No question may follow from a decision that is not final: it would tell of hidden rows.
     if (consents.book.isProvisional && !(await consents.learn()))
       return err({ reason: "consents_unavailable" });
-    if (!this.#isFollowing) {
-      const followed = await this.#follow(consents);
-      if (!followed.ok) return err(begunAgain);
-    }
+    const followed = await follow(consents);
+    if (!followed.ok) return err(begunAgain);
     if (reading.revision !== this.#revisionOf(consents)) return err(begunAgain);
     const [answer, isKnown] = await Promise.all([reading.answers.ask(question, ask), consents.learn()]);
     if (isKnown) return answer;
