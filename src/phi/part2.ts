@@ -1,4 +1,5 @@
 import { isArray, isObject, property, type JsonObject } from "#fhir/json/json";
+import { isSameJson } from "#fhir/json/same";
 import { part2Notice } from "#policy/part2-notice";
 
 const v3 = "http://terminology.hl7.org/CodeSystem/v3-";
@@ -24,6 +25,19 @@ export function withPart2Labels(resource: JsonObject): JsonObject {
     ...rest,
     meta: { ...(isObject(meta) ? meta : {}), security: [...labels, ...missing] },
   };
+}
+
+/**
+ * An update that sends back a record as it was read, without the labels that {@link withPart2Labels} added: labels
+ * come from the stored version. @param shown what leaves of it; `read`: the same with the added labels.
+ */
+export function withoutPart2Labels(body: JsonObject, read: JsonObject, shown: JsonObject): JsonObject {
+  const [meta, seen, own] = [body, read, shown].map((resource) => property(resource, "meta"));
+  if (meta === undefined || !isObject(meta) || seen === undefined || !isObject(seen)) return body;
+  if (!isSameJson(property(meta, "security"), property(seen, "security"))) return body;
+  const stated = own !== undefined && isObject(own) ? property(own, "security") : undefined;
+  const others = Object.fromEntries(Object.entries(meta).filter(([name]) => name !== "security"));
+  return { ...body, meta: { ...others, ...(stated !== undefined && { security: stated }) } };
 }
 
 /** The entry of a Bundle that carries the notice. @param scope of the consent. */

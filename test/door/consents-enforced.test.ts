@@ -97,6 +97,9 @@ const world = [
   { resourceType: "Patient" as const, id: "cora" },
   { resourceType: "Patient" as const, id: "cato" },
   observation("cato-pulse", "cato", pulse),
+  observation("cato-sud", "cato", pulse, {
+    meta: { security: [{ system: `${thp}v3-ActUSPrivacyLaw`, code: "42CFRPart2" }] },
+  }),
   diagnosis("cold", "problem-list-item", []),
   ...["psy", "hiv"].map((what) =>
     diagnosis(what, "encounter-diagnosis", [
@@ -150,6 +153,7 @@ const everything = {
       },
     ],
     consentRegistrar: true,
+    labels: { part2: true },
   },
 };
 
@@ -451,6 +455,28 @@ test("a search whose rows are all labelled shows them by a Consent and is empty 
   await becomes("clinic", "Condition/cato-psy", 404);
   expect(await said(diagnoses)).toBe(empty);
   expect(await all(others)).toEqual(before);
+});
+
+test("a record of 42 CFR Part 2 leaves with its notice, and may be sent back as it was read; each answer has the header", async ({
+  expect,
+}) => {
+  const notice = "42 CFR part 2 prohibits unauthorized use or disclosure of these records.";
+  const id = await file("registrar", permit("cato", "SUD"));
+  await becomes("clinic", "Observation/cato-sud", 200);
+  const read = await ask("clinic", "Observation/cato-sud");
+  const searched = await ask("clinic", "Observation?patient=cato");
+  expect(searched.text).toContain(notice);
+  for (const { headers } of [read, searched, await ask("clinic", "Observation/absent")])
+    expect(headers["phylax-part2-notice"]).toBe(notice);
+  const row = JSON.parse(read.text) as { readonly meta: object };
+  const put = async (resource: object) =>
+    (await ask("clinic", "Observation/cato-sud", sending("PUT", resource))).status;
+  expect(await put({ ...row, status: "amended" })).toBe(200);
+  expect(await put({ ...row, meta: { ...row.meta, security: [act("PERSISTLABEL")] } })).toBe(422);
+  const again = await ask("clinic", "Observation/cato-sud");
+  expect(JSON.parse(again.text)).toMatchObject({ status: "amended" });
+  expect(again.text.match(/NORDSCLCD/gu)).toHaveLength(1);
+  await withdraw(id);
 });
 
 test("phylax consent check proves that a withdrawn Consent let nothing through, and finds a record that names it", async ({

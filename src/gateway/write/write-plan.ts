@@ -25,6 +25,7 @@ import { isConditional } from "#gateway/origin/conditional-writes";
 import { patientByIdentifier } from "./consent-patient.ts";
 import { planDelete } from "./plan-delete.ts";
 import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
+import { withoutPart2Labels } from "#phi/part2";
 import { asRead, confirmsRow, cutForWriter, isCurrent, storedRow, type StoredRow } from "./stored-row.ts";
 import type { AskedWrite, WriteBody } from "./write-body.ts";
 import { findByCriteria, findRow } from "./write-criteria.ts";
@@ -185,15 +186,15 @@ function decideChange(
   const { stored, shown, sources, view, isReadable: isKnown, version } = row;
   // A patch tests the stored resource: its writer must be able to read the row.
   if (kind === "patch" && !isKnown) return err({ reason: "row_outside_access" });
-  if (!isCurrent(ifMatch, isKnown ? asRead(stored, shown, grant, bases) : undefined, grant.policyDigest))
-    return err({ reason: "version_not_current" });
+  const read = isKnown ? asRead(stored, shown, grant, bases) : undefined;
+  if (!isCurrent(ifMatch, read, grant.policyDigest)) return err({ reason: "version_not_current" });
   if (version === undefined) return err({ reason: "version_missing" });
 
   const { origin } = bases;
   const submitted =
     body.kind === "patch"
       ? patchShown(shown, body.operations, sources)
-      : ok(body.kind === "resource" ? body.resource : {});
+      : ok(body.kind === "resource" ? withoutPart2Labels(body.resource, read ?? shown, shown) : {});
   if (!submitted.ok) return submitted;
   if (property(submitted.value, "resourceType") !== type) return err({ reason: "resource_type_mismatch" });
   if (property(submitted.value, "id") !== id) return err({ reason: "resource_id_mismatch" });
