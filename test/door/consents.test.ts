@@ -72,7 +72,7 @@ const policy = (name: string, more: object = {}) => ({
   },
 });
 
-type Who = "app" | "clinic" | "registrar" | "new-payer" | "network";
+type Who = "app" | "clinic" | "registrar" | "clerk" | "new-payer" | "network";
 const npi = "http://hl7.org/fhir/sid/us-npi";
 const [here, newPayer] = ["1234567893", "1999999992"];
 const clients = {
@@ -84,6 +84,7 @@ const clients = {
   },
   clinic: { purpose: "TREAT", policy: "consents", scope: "system/*.cruds", claims: {} },
   registrar: { purpose: "TREAT", policy: "registrar", scope: "system/*.cruds", claims: {} },
+  clerk: { purpose: "TREAT", policy: "clerk", scope: "system/*.cruds", claims: {} },
   "new-payer": { purpose: "COVERAGE", policy: "payer-to-payer", scope: "system/*.rs", claims: {} },
   network: { purpose: "TREAT", policy: "provider-access", scope: "system/*.rs", claims: {} },
 } as const;
@@ -102,7 +103,7 @@ beforeAll(async () => {
   });
   const issuer = await outsider("https://consents.example", "phylax");
   const entries = [];
-  for (const who of ["app", "clinic", "registrar", "new-payer", "network"] as const) {
+  for (const who of ["app", "clinic", "registrar", "clerk", "new-payer", "network"] as const) {
     const organization = who === "new-payer" ? [`${npi}|${newPayer}`] : undefined;
     const { purpose, policy: name, scope, claims } = clients[who];
     const certificate = await certificateFor(phylax, who);
@@ -123,6 +124,18 @@ beforeAll(async () => {
     policies: [
       policy("consents"),
       policy("registrar", { consentRegistrar: true, operations: ["fileConsent", "revokeConsent"] }),
+      policy("clerk", {
+        operations: ["revokeConsent"],
+        rules: [
+          {
+            types: ["Consent"],
+            interactions: ["read", "search", "create", "update"],
+            show: ["status", "identifier", "patient.reference"],
+            why: "A clerk who may not see the identifier of the patient of a Consent.",
+            examples: [{ says: "It may be read.", request: "Consent/1", is: "permitted" }],
+          },
+        ],
+      }),
       starterPolicy("payer-to-payer"),
       starterPolicy("provider-access"),
     ],
@@ -387,6 +400,8 @@ test("$fileConsent and $revokeConsent of HL7 FAST file a Consent with its docume
   const revoke = parameters(["consent", logical], ["patient", byMrn]);
   expect((await ask("clinic", "Consent/$revokeConsent", revoke)).status, "no registrar").toBe(403);
   expect((await inForce("bela"))?.length).toBe(1);
+  const guess = await ask("clerk", "Consent/$revokeConsent", revoke);
+  expect(guess.status, "a right guess at the hidden patient").toBe(404);
   const revoked = await ask("registrar", "Consent/$revokeConsent", revoke);
   expect(revoked.status, revoked.text).toBe(200);
   expect(await inForce("bela")).toEqual([]);

@@ -18,7 +18,7 @@ import { hasMediaType, readResourceBody, resourceTypes } from "#gateway/admissio
 import type { ResourceBodyRefusal } from "#gateway/admission/resource-body";
 import type { AskedBundle } from "./batch-entry.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import { findByCriteria, type CriteriaRefusal } from "#gateway/write/write-criteria";
+import { findRow, type FoundRow, type CriteriaRefusal } from "#gateway/write/write-criteria";
 import type { OriginRefusal } from "#gateway/origin/forward";
 import { identifierOfPatient, patientOf } from "#gateway/consents/consent-subject";
 
@@ -108,15 +108,15 @@ async function revocation(
     (source === undefined || !documentTypes.has(textAt(source, "resourceType") ?? ""))
   )
     return invalid;
-  const id = await idOf("Consent", named, permission, origin);
-  if (!id.ok) return id;
-  const isTheirs = await isOfPatient(id.value, of, permission, origin);
+  const found = await rowOf("Consent", named, permission, origin);
+  if (!found.ok) return found;
+  const isTheirs = await isOfPatient(found.value.shown, of, permission, origin);
   if (!isTheirs.ok) return isTheirs;
   const operations = [{ op: "replace", path: "/status", value: "inactive" }];
   const patch: BatchEntry = {
     fullUrl: undefined,
     method: "PATCH",
-    segments: ["Consent", id.value],
+    segments: ["Consent", found.value.id],
     query: "",
     resource: {
       resourceType: "Binary",
@@ -132,41 +132,39 @@ async function revocation(
   );
 }
 
-/** The id of the only resource with this name that the caller may find. */
-async function idOf(
+/** The only resource with this name that the caller may find. */
+async function rowOf(
   type: "Consent" | "Patient",
   { parameter, value }: Named,
   permission: Permission,
   origin: OriginSession,
-): Promise<Result<string, ConsentOperationRefusal>> {
+): Promise<Result<FoundRow, ConsentOperationRefusal>> {
   const criteria = readCriteria(type, [{ name: parameter, value }], origin.base);
   if (!criteria.ok) return invalid;
-  const found = await origin.decided(() => findByCriteria(criteria.value, permission, origin));
+  const found = await origin.decided(() => findRow(criteria.value, permission, origin));
   if (!found.ok) return found;
   return found.value === undefined ? absent : ok(found.value);
 }
 
-/** A Consent of a different patient has the face of an absent Consent. */
+/**
+ * A Consent of a different patient has the face of an absent Consent. Only its visible part is compared: a
+ * hidden patient confirms no guess.
+ */
 async function isOfPatient(
-  consent: string,
+  shown: JsonObject,
   patient: Named,
   permission: Permission,
   origin: OriginSession,
 ): Promise<Result<undefined, ConsentOperationRefusal>> {
-  const answer = await origin.read({ path: `Consent/${consent}`, query: "" });
-  if (!answer.ok) return answer;
-  const json = readJson(answer.value.body);
-  const stored = json.ok && isObject(json.value) ? json.value : emptyResource;
-  if (patient.parameter === "identifier" && identifierOfPatient(stored) === patient.value)
+  if (patient.parameter === "identifier" && identifierOfPatient(shown) === patient.value)
     return ok(undefined);
-  const id = patientOf(stored, answer.value.base);
+  const id = patientOf(shown, origin.base);
   if (id === undefined) return absent;
-  const found = await idOf("Patient", patient, permission, origin);
-  return found.ok && found.value !== id ? absent : found.ok ? ok(undefined) : found;
+  const found = await rowOf("Patient", patient, permission, origin);
+  return found.ok && found.value.id !== id ? absent : found.ok ? ok(undefined) : found;
 }
 
 const absent = err({ reason: "absent" } as const);
-const emptyResource: JsonObject = {};
 
 /** A search parameter that finds a single resource. */
 interface Named {

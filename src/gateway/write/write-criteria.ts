@@ -24,6 +24,9 @@ export type CriteriaRefusal =
 // Criteria that find more rows do not name a resource.
 const rowsMax = 1_000;
 
+/** A row with its visible part. */
+export type FoundRow = DecidingRow & { readonly shown: JsonObject };
+
 /** As {@link findRow}, but returns only the id. */
 export async function findByCriteria(
   criteria: Search,
@@ -46,7 +49,7 @@ export async function findRow(
   criteria: Search,
   permission: Permission,
   origin: OriginSession,
-): Promise<Result<DecidingRow | undefined, CriteriaRefusal>> {
+): Promise<Result<FoundRow | undefined, CriteriaRefusal>> {
   const { policy, access } = permission;
   const parameter = undecidable(criteria);
   if (parameter !== undefined) return err({ reason: "criteria_not_supported", parameter });
@@ -71,7 +74,7 @@ export async function findRow(
   }
   const { rows, base, bytes } = found.value;
   const discloser = new Discloser(grant.value, origin.basesAt(base));
-  const matches = new Map<string, DecidingRow>();
+  const matches = new Map<string, FoundRow>();
   for (const row of rows) {
     const seen = textAt(row, "resourceType") === criteria.type ? discloser.seen(row) : undefined;
     if (seen === undefined || !isId(seen.id)) continue;
