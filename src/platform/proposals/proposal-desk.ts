@@ -155,9 +155,12 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
       }
       case "lift": {
         const read = readDenial(document.denial);
-        return read.ok
-          ? ok({ opens: [`the denial of a ${read.value.kind} ends`] })
-          : err({ kind: "denial", problem: { ...read.error, field: `denial/${read.error.field}` } });
+        if (!read.ok)
+          return err({ kind: "denial", problem: { ...read.error, field: `denial/${read.error.field}` } });
+        const since = await revocationsOf(this.env).deniedSince(read.value);
+        return since === undefined
+          ? malformed("/denial", "is not in force")
+          : ok({ expects: expectedDenial(since), opens: [`the denial of a ${read.value.kind} ends`] });
       }
       case "elevation":
         return ok({ opens: [`the role ${document.role} for ${document.minutes} minutes`] });
@@ -165,7 +168,7 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
   }
 
   async #carryOut(
-    { id, body, proposedBy }: ProposalRow,
+    { id, body, proposedBy, expects }: ProposalRow,
     decision: ProposalDecision,
   ): Promise<Result<Pick<Approved, "applied" | "effect">, ProposalProblem>> {
     const { REGISTRY } = this.env;
@@ -183,9 +186,12 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
       case "lift": {
         const denial = readDenial(body.denial);
         if (!denial.ok) return err({ kind: "denial", problem: denial.error });
+        // The proposal is about one denial: a later denial of the same name has a reason of its own.
+        const since = await revocationsOf(this.env).deniedSince(denial.value);
+        if (since === undefined || expects !== expectedDenial(since)) return err(otherDenial);
         // Approved first: a crash between the two leaves the denial in force.
         await approval(REGISTRY, id, decision);
-        const lifted = await revocationsOf(this.env).lift(denial.value);
+        const lifted = await revocationsOf(this.env).lift(denial.value, since);
         return ok({ applied: undefined, effect: [{ kind: "denial", before: denial.value, lifted }] });
       }
       case "elevation": {
@@ -201,6 +207,8 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
   }
 }
 
+const expectedDenial = (since: number): string => `denial:${since}`;
+
 const isOpen = ({ state, expiresAt }: Pick<ProposalRow, "state" | "expiresAt">, at: Instant): boolean =>
   state === "open" && expiresAt > at;
 
@@ -214,6 +222,14 @@ const malformed = (at: string, problem: string): Result<never, ProposalProblem> 
 const notOpen: ProposalProblem = {
   kind: "proposal",
   problem: { reason: "proposal_not_open", pointer: "/proposal", problem: "is no open proposal" },
+};
+const otherDenial: ProposalProblem = {
+  kind: "proposal",
+  problem: {
+    reason: "proposal_not_open",
+    pointer: "/proposal",
+    problem: "is about a denial that is no longer in force: propose the lift again",
+  },
 };
 const ownProposal: ProposalProblem = {
   kind: "proposal",

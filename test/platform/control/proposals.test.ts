@@ -182,6 +182,22 @@ test("a denial is lifted by a second person", async ({ expect }) => {
   expect(await writer.lift(denial), "it was lifted").toEqual({ ok: true, value: false });
 });
 
+test("a proposal lifts the denial that it is about, and no later denial of the same name", async ({
+  expect,
+}) => {
+  const denial = { kind: "client", client: "telehealth" };
+  const lift = { kind: "lift", why: "found", denial };
+  expect(await desk.propose(lift, ada), "nothing is denied").toMatchObject({ ok: false });
+  await writer.revoke(denial);
+  const id = await proposed(lift);
+  await writer.lift(denial);
+  expect(await desk.approve(id, grace), "nothing to lift").toMatchObject({ ok: false });
+  await writer.revoke(denial);
+  expect(await desk.approve(id, grace), "a later denial").toMatchObject({ ok: false });
+  expect(await desk.approve(await proposed(lift), grace)).toMatchObject({ ok: true });
+  expect(await writer.lift(denial)).toEqual({ ok: true, value: false });
+});
+
 test("a role for a limited time ends by itself, or when it is ended", async ({ expect }) => {
   const x5t = "P".repeat(43);
   const signIn = { iss, sub: "ada", maxAgeSeconds: 900 };

@@ -123,9 +123,14 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     return true;
   }
 
-  /** False when no denial has that name. */
-  lift(denial: Denial): boolean {
-    return this.#store.lift(denialName(denial), denialScope(denial));
+  /** The epoch that put this denial in force; `undefined`: there is no such denial. */
+  async deniedSince(denial: Denial): Promise<number | undefined> {
+    return this.#store.deniedSince(denialName(denial));
+  }
+
+  /** False when no denial has that name, or when `since` is not the epoch that put it in force. */
+  lift(denial: Denial, since?: number): boolean {
+    return this.#store.lift(denialName(denial), denialScope(denial), since);
   }
 
   /** The live denials, for the operators' console. */

@@ -98,6 +98,10 @@ export class RevocationStore {
   /** A repeated denial changes nothing. Throws when there is no room for a further denial. */
   deny(name: string, receivers: DeltaReceivers, until: Instant | null, at: Instant): void {
     this.#storage.transactionSync(() => {
+      this.#sql.exec(
+        "DELETE FROM denial_epochs WHERE name IN (SELECT name FROM denials WHERE until < ?)",
+        at - denialGraceMilliseconds,
+      );
       this.#sql.exec("DELETE FROM denials WHERE until < ?", at - denialGraceMilliseconds);
       const { live } = this.#sql.exec<{ live: number }>("SELECT count(*) AS live FROM denials").one();
       if (live >= denialsMax) throw new Error("too many live denials");
@@ -114,6 +118,10 @@ export class RevocationStore {
         until,
       );
       this.#addDelta("denied", name, receivers, until);
+      this.#sql.exec(
+        "INSERT OR REPLACE INTO denial_epochs (name, epoch) SELECT ?, max(epoch) FROM deltas",
+        name,
+      );
     });
   }
 
@@ -123,8 +131,27 @@ export class RevocationStore {
     return this.#sql.exec<{ live: number }>(sql, client, at - denialGraceMilliseconds).one().live;
   }
 
-  lift(name: string, receivers: DeltaReceivers): boolean {
+  /**
+   * The epoch that put a denial in force: a later denial of the same name has a later epoch. `undefined`: no denial
+   * of this name. 0: the denial is older than the epochs of denials.
+   */
+  deniedSince(name: string): number | undefined {
+    return this.#sql
+      .exec<{
+        epoch: number;
+      }>(
+        `SELECT coalesce(e.epoch, 0) AS epoch FROM denials d LEFT JOIN denial_epochs e ON e.name = d.name
+         WHERE d.name = ?`,
+        name,
+      )
+      .toArray()[0]?.epoch;
+  }
+
+  /** `since`: lifts only the denial that this epoch put in force (`deniedSince`). */
+  lift(name: string, receivers: DeltaReceivers, since?: number): boolean {
     return this.#storage.transactionSync(() => {
+      if (since !== undefined && this.deniedSince(name) !== since) return false;
+      this.#sql.exec("DELETE FROM denial_epochs WHERE name = ?", name);
       const lifted =
         this.#sql.exec("DELETE FROM denials WHERE name = ? RETURNING 1", name).toArray().length > 0;
       if (lifted) this.#addDelta("lifted", name, receivers, null);
@@ -327,6 +354,8 @@ const isReceiver = "(client IS NULL OR client = ?) AND (issuer IS NULL OR issuer
 const schema = `
   CREATE TABLE IF NOT EXISTS denials (name TEXT PRIMARY KEY, client TEXT, issuer TEXT,
     until INTEGER) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS denial_epochs (name TEXT PRIMARY KEY, epoch INTEGER NOT NULL)
+    STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS denials_by_end ON denials (until);
   CREATE TABLE IF NOT EXISTS deltas (
     epoch INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, name TEXT NOT NULL, client TEXT,
