@@ -409,6 +409,7 @@ test("the calls of the revocations are exactly these", ({ expect }) => {
     "beginConsents",
     "constructor",
     "denials",
+    "deniedSince",
     "deny",
     "denyOwnToken",
     "fileConsents",
