@@ -95,6 +95,17 @@ const world = [
     hasMember: [to("#c")],
   }),
   { resourceType: "Patient" as const, id: "cora" },
+  { resourceType: "Patient" as const, id: "tara" },
+  ...(["hiv", "pulse"] as const).flatMap((kind) => [
+    observation(`tara-${kind}`, "tara", kind === "hiv" ? hivTest : pulse),
+    {
+      resourceType: "Provenance" as const,
+      id: `of-tara-${kind}`,
+      target: [to(`Observation/tara-${kind}`)],
+      recorded: "2026-01-01T10:00:00Z",
+      agent: [{ who: { display: "Dr. Virus" } }],
+    },
+  ]),
   { resourceType: "Patient" as const, id: "cato" },
   observation("cato-pulse", "cato", pulse),
   observation("cato-sud", "cato", pulse, {
@@ -145,7 +156,7 @@ const everything = {
     operations: ["everything", "lastn"],
     rules: [
       {
-        types: ["Consent", "Condition", "Patient", "Practitioner", "Observation", "DiagnosticReport"],
+        types: ["Consent", "Condition", "Patient", "Practitioner", "Observation", "DiagnosticReport", "Provenance"],
         interactions: ["read", "search", "create", "update", "delete"],
         show: "everything",
         why: "45 CFR 164.506(c)(2): treatment.",
@@ -356,6 +367,17 @@ test("a Consent never limits the individual's own access, and limits each furthe
   const inactive = { ...deny("amara"), id, status: "inactive" };
   expect((await ask("registrar", `Consent/${id}`, sending("PUT", inactive))).status).toBe(200);
   await becomes("clinic", "Patient/amara", 200);
+});
+
+test("a Provenance leaves a system only if its targets leave", async () => {
+  const id = await file("registrar", deny("tara", "HIV"));
+  await becomes("clinic", "Observation/tara-hiv", 404);
+  expect((await ask("clinic", "Provenance/of-tara-hiv")).status).toBe(404);
+  expect((await ask("clinic", "Provenance/of-tara-pulse")).status).toBe(200);
+  expect(idsIn(await ask("clinic", "Provenance?target=Observation/tara-hiv"))).toEqual([]);
+  expect(idsIn(await ask("clinic", "Provenance?target=Observation/tara-pulse"))).toEqual(["of-tara-pulse"]);
+  await withdraw(id);
+  await becomes("clinic", "Provenance/of-tara-hiv", 200);
 });
 
 test("the page of an accounting names a person only if the reader may read the Patient", async ({

@@ -31,12 +31,21 @@ export class TargetBook {
 
   /** Answers whether the client may see a target and it belongs to these patients. */
   isOf(type: string, id: string, patients: ReadonlySet<string>, base: FhirBase): boolean {
+    const target = this.#seen(type, id);
+    return target !== undefined && isOwnedBy(target, patients, base);
+  }
+
+  /** Answers whether the client may see a target. */
+  isSeen(type: string, id: string): boolean {
+    return this.#seen(type, id) !== undefined;
+  }
+
+  #seen(type: string, id: string): Facts | undefined {
     const key = `${type}/${id}`;
     if (!this.#counted.has(key) && this.#counted.size >= targetsMax) return false;
     this.#counted.add(key);
     if (!this.#known.has(key)) this.#unknown.set(type, (this.#unknown.get(type) ?? new Set()).add(id));
-    const target = this.#known.get(key);
-    return target !== undefined && isOwnedBy(target, patients, base);
+    return this.#known.get(key);
   }
 
   /** @param seen the targets among these ids that the client may see, by id. */

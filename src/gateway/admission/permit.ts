@@ -48,6 +48,8 @@ export async function permit(
   const { purpose, patient } = who;
   const traits = await origin.traits();
   const holder = { references: noReferences, identifiers: new Set(traits?.organization) };
+  const targets = new TargetBook();
+  const haveConsents = traits?.consents !== undefined || consents.mayHave(origin.name);
   const book = new ConsentBook({
     request: {
       recipient: recipientOf(who, origin.base),
@@ -61,8 +63,8 @@ export async function permit(
       traits?.base === undefined ? origin.base : [origin.base, ...baseNames(traits.base)],
     ),
     publicBase: origin.base,
+    targets: haveConsents ? targets : undefined,
   });
-  const targets = new TargetBook();
   const labels = policy.labels.throughReferences ? new FollowedLabels(origin.name, at) : undefined;
   if (labels !== undefined) origin.labelBy(labels);
   const access: Access = {

@@ -1,8 +1,9 @@
 import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import { Facts } from "#fhir/json/facts";
 import { allConcernedBy, concernedBy, isCompartmentType, isOwnedBy } from "#fhir/r4/compartment";
-import { textAt } from "#fhir/json/json";
-import type { FhirBase } from "#fhir/r4/reference";
+import { isObject, textAt, valuesAt } from "#fhir/json/json";
+import { parseReference, type FhirBase } from "#fhir/r4/reference";
+import type { TargetBook } from "#fhir/r4/target-book";
 import {
   decideByConsents,
   type ConsentDecision,
@@ -22,6 +23,11 @@ export interface ConsentScene {
   readonly individual: string | undefined;
   /** The gateway's FHIR base of the origin: a row may name its patient by it. */
   readonly publicBase: FhirBase;
+  /**
+   * Present if the origin has Consents on file: then a Provenance leaves only if each target may leave, since it
+   * need not name the patient of its targets.
+   */
+  readonly targets?: TargetBook | undefined;
 }
 
 /**
@@ -118,7 +124,13 @@ export class ConsentBook {
     const whole = Facts.wholeOf(row);
     const { patients, unnamed } =
       whole === undefined ? concernedBy(row, bases) : allConcernedBy(whole, bases);
-    const { individual } = this.#scene;
+    const { individual, targets } = this.#scene;
+    const isWithheld =
+      action === "read" &&
+      targets !== undefined &&
+      individual === undefined &&
+      textAt(row, "resourceType") === "Provenance" &&
+      !seesTargets(row, bases, targets);
     const isIndividuals = individual !== undefined && isOwnedBy(row, new Set([individual]), base);
     const asked = isIndividuals ? [] : patients.filter((patient) => patient !== individual);
     const each = asked.map((patient) => {
@@ -136,12 +148,33 @@ export class ConsentBook {
     return new RowConsents(
       { ...this.#scene.request, action },
       each,
-      { isExempt: isOwn || isNobodys, isIndividuals },
+      { isExempt: isOwn || isNobodys, isIndividuals, isWithheld },
       () => (whole === undefined ? capturedFactsOf(row) : rowFactsOf(whole, base)),
       ({ consent, digest }) => void this.#through.set(`${consent} ${digest}`, { consent, digest }),
     );
   }
 }
+
+/** Answers whether the client may see each target of a Provenance; the Consents of a Patient are asked apart. */
+function seesTargets(row: Facts, bases: readonly FhirBase[], targets: TargetBook): boolean {
+  // each is asked for, also after the first that is hidden: the gateway reads them all at once
+  const answers = valuesAt(row, ["target"]).map((target) => {
+    const text = isObject(target) ? (textAt(target, "reference") ?? "") : "";
+    const read = bases.map((base) => parseReference(text, base));
+    if (read.some(({ kind }) => kind === "fragment")) return true; // it is judged with its container
+    const named = read.find((each) => each.kind === "local");
+    return named !== undefined && (ofNoRow.has(named.type) || targets.isSeen(named.type, named.id));
+  });
+  return answers.every(Boolean);
+}
+
+const ofNoRow: ReadonlySet<string> = new Set([
+  "Patient",
+  "Practitioner",
+  "PractitionerRole",
+  "Organization",
+  "Location",
+]);
 
 const none: readonly FiledConsent[] = [];
 const nothing: ReadonlySet<string> = new Set();
@@ -177,6 +210,8 @@ export class RowConsents {
   readonly #isExempt: boolean;
   /** The row belongs to the individual who asks, and to no further patient. */
   readonly isIndividuals: boolean;
+  /** A target of the row does not leave. */
+  readonly #isWithheld: boolean;
   readonly #read: () => ConsentRowFacts;
   /** Gets each Consent that permits. */
   readonly #onPermit: (version: PermittingVersion) => void;
@@ -185,7 +220,11 @@ export class RowConsents {
   constructor(
     request: Omit<ConsentRequest, "isByLabel">,
     patients: readonly (readonly FiledConsent[])[],
-    { isExempt, isIndividuals }: { readonly isExempt: boolean; readonly isIndividuals: boolean },
+    {
+      isExempt,
+      isIndividuals,
+      isWithheld,
+    }: { readonly isExempt: boolean; readonly isIndividuals: boolean; readonly isWithheld: boolean },
     read: () => ConsentRowFacts,
     onPermit: (version: PermittingVersion) => void,
   ) {
@@ -193,6 +232,7 @@ export class RowConsents {
     this.#patients = patients;
     this.#isExempt = isExempt;
     this.isIndividuals = isIndividuals;
+    this.#isWithheld = isWithheld;
     this.#read = read;
     this.#onPermit = onPermit;
   }
@@ -206,7 +246,7 @@ export class RowConsents {
     return new RowConsents(
       this.#request,
       this.#patients,
-      { isExempt: this.#isExempt, isIndividuals: this.isIndividuals },
+      { isExempt: this.#isExempt, isIndividuals: this.isIndividuals, isWithheld: this.#isWithheld },
       read,
       this.#onPermit,
     );
@@ -230,6 +270,7 @@ export class RowConsents {
    * disclosures: a write without a verdict is permitted.
    */
   permit(asked: ConsentPolicy): boolean {
+    if (this.#isWithheld) return false;
     if (this.#isExempt && !this.isAsked) return true;
     const policy: ConsentPolicy = this.#request.action === "write" ? { ...asked, base: "honoured" } : asked;
     if (this.#patients.length === 0 || !this.isAsked) return policy.base === "honoured";
