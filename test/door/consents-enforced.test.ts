@@ -156,7 +156,15 @@ const everything = {
     operations: ["everything", "lastn"],
     rules: [
       {
-        types: ["Consent", "Condition", "Patient", "Practitioner", "Observation", "DiagnosticReport", "Provenance"],
+        types: [
+          "Consent",
+          "Condition",
+          "Patient",
+          "Practitioner",
+          "Observation",
+          "DiagnosticReport",
+          "Provenance",
+        ],
         interactions: ["read", "search", "create", "update", "delete"],
         show: "everything",
         why: "45 CFR 164.506(c)(2): treatment.",
