@@ -42,7 +42,7 @@ export class TargetBook {
 
   #seen(type: string, id: string): Facts | undefined {
     const key = `${type}/${id}`;
-    if (!this.#counted.has(key) && this.#counted.size >= targetsMax) return false;
+    if (!this.#counted.has(key) && this.#counted.size >= targetsMax) return undefined;
     this.#counted.add(key);
     if (!this.#known.has(key)) this.#unknown.set(type, (this.#unknown.get(type) ?? new Set()).add(id));
     return this.#known.get(key);
