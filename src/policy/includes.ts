@@ -8,9 +8,15 @@ import type { GrantedInclude, PolicyRefusal } from "./grant.ts";
 import { showsInFull } from "./relations.ts";
 import { canCoverSome, rowAccessOf, type Access } from "./row-access.ts";
 
+/** The type of a search, and the rules by which it finds rows. */
+interface IncludingSearch {
+  readonly type: string;
+  readonly searchRules: readonly CompiledRule[];
+}
+
 /**
  * The permitted includes: references that are shown, between types that may be read. An include that could
- * add nothing by the policy is refused. An include of types for which the token alone has no scope adds nothing:
+ * add nothing by the policy is refused. An include that the token's scopes do not reach adds nothing:
  * a SMART app asks the same questions whatever scopes its user granted. If a reference may lead to several types,
  * resources of the types that may not be read are never included.
  */
@@ -18,41 +24,45 @@ export function grantIncludes(
   policy: CompiledPolicy,
   access: Access,
   includes: readonly Include[],
-  { type, searchRules }: { readonly type: string; readonly searchRules: readonly CompiledRule[] },
+  question: IncludingSearch,
 ): Result<readonly GrantedInclude[], PolicyRefusal> {
   const granted: GrantedInclude[] = [];
   for (const include of includes) {
-    const rules =
-      include.source === type && !include.iterate && include.direction === "include"
-        ? searchRules
-        : readable(policy, access, include.source);
-    const some = definitionsOf(include).flatMap((definition) => {
-      const paths = definition.paths ?? [];
-      const isShown = rules.some((rule) => showsInFull(policy, include.source, rule, definition));
-      const name = `${include.source}:${definition.code}`;
-      const targets = isShown ? targetsOf(policy, access, include, definition, type) : [];
-      const { direction, iterate, source } = include;
-      return targets.length === 0
-        ? []
-        : [{ direction, iterate, source, name, paths, targets: new Set(targets) }];
-    });
-    if (some.length === 0 && !isOutOfScope(policy, access, include))
+    const some = additionsOf(policy, access, include, question);
+    if (some.length === 0 && additionsOf(policy, everyScope, include, question).length === 0)
       return err({ reason: "include_hidden", parameter: `_${include.direction}` });
     granted.push(...some);
   }
   return ok(granted);
 }
 
-/** Answers whether the policy shows the types that an include could add, and no scope of the token reads them. */
-function isOutOfScope(policy: CompiledPolicy, access: Access, include: Include): boolean {
-  const added =
-    include.direction === "revinclude"
-      ? [include.source]
-      : definitionsOf(include).flatMap(({ targets }) =>
-          [...(targets ?? [])].filter((target) => include.target === undefined || target === include.target),
-        );
-  const readable = added.filter((type) => policy.rulesTo(type, "read").length > 0);
-  return readable.length > 0 && readable.every((type) => rowAccessOf(access, type, "r") === undefined);
+/** The policy alone decides a refusal: no further scope turns an answer into a refusal. */
+const everyScope: Access = {
+  scopes: [{ context: "system", type: "*", permissions: ["r", "s"], filters: [] }],
+  patient: undefined,
+};
+
+/** The references of an include that the policy and the scopes let through. */
+function additionsOf(
+  policy: CompiledPolicy,
+  access: Access,
+  include: Include,
+  { type, searchRules }: IncludingSearch,
+): readonly GrantedInclude[] {
+  const rules =
+    include.source === type && !include.iterate && include.direction === "include"
+      ? searchRules
+      : readable(policy, access, include.source);
+  return definitionsOf(include).flatMap((definition) => {
+    const paths = definition.paths ?? [];
+    const isShown = rules.some((rule) => showsInFull(policy, include.source, rule, definition));
+    const name = `${include.source}:${definition.code}`;
+    const targets = isShown ? targetsOf(policy, access, include, definition, type) : [];
+    const { direction, iterate, source } = include;
+    return targets.length === 0
+      ? []
+      : [{ direction, iterate, source, name, paths, targets: new Set(targets) }];
+  });
 }
 
 function definitionsOf({ source, parameter }: Include): readonly SearchParameterDefinition[] {

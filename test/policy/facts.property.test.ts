@@ -209,6 +209,7 @@ const inner: readonly string[] = [
   "policy/self-widening rulesShowing",
   "fhir/json/facts lacksSensitiveCodes",
   "policy/consent/consent-book capturedFactsOf",
+  "policy/consent/consent-book seesTargets",
   "policy/row-weight labelsWithCodes",
   "policy/row-weight needsWhole",
   "policy/row-weight throughReferences",
