@@ -139,8 +139,8 @@ export const origins = sqliteTable("origins", {
   leasedWrites: text("leased_writes", { mode: "json" }).$type<readonly ("update" | "delete")[]>(),
   acceptsSearchInUrl: integer("accepts_search_in_url", { mode: "boolean" }),
   limits: text("limits", { mode: "json" }).$type<NonNullable<OriginEntry["limits"]>>(),
-  consents: text("consents", { mode: "json" }).$type<NonNullable<OriginEntry["consents"]>>(),
   organization: text("organization", { mode: "json" }).$type<readonly string[]>(),
+  consents: text("consents", { mode: "json" }).$type<NonNullable<OriginEntry["consents"]>>(),
 });
 
 export const grants = sqliteTable(
