@@ -61,9 +61,13 @@ async function openConsent(): Promise<{ readonly page: Page; readonly close: () 
   return { page, close: () => context.close() };
 }
 
-/** The conditions of the person that a treating client finds. */
-async function foundByTreatment(): Promise<number> {
+/**
+ * The number of conditions of the person that a treating client finds; undefined while the Consents cannot be
+ * read (503), as on a busy machine.
+ */
+async function foundByTreatment(): Promise<number | undefined> {
   const { status, text } = await phylax.ask("telehealth", `Condition?patient=${person}&code=86406008`);
+  if (status === 503) return undefined;
   if (status !== 200) throw new Error(text);
   return (JSON.parse(text) as { readonly entry?: readonly unknown[] }).entry?.length ?? 0;
 }
@@ -81,7 +85,7 @@ test.skipIf(chromiumPath === undefined)(
   "a person chooses at sign-in who sees sensitive records, and the next reads obey it; a later choice takes it back",
   { timeout: 180_000 },
   async ({ expect }) => {
-    expect(await foundByTreatment()).toBe(0);
+    expect(await within10Seconds(0)).toBe(true);
     const first = await openConsent();
     expect(await accessibilityFaults(first.page)).toEqual([]);
     expect(await first.page.getByRole("listitem").allTextContents()).toEqual([
