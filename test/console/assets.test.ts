@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
-import { consoleAssets } from "../../scripts/console-bundle.ts";
+import { browserFiles } from "../../scripts/browser-bundle.ts";
 
-test("the console's files are what their sources give: otherwise run node scripts/console-assets.ts", async ({
+test("the files for browsers are what their sources give: otherwise run node scripts/browser-assets.ts", async ({
   expect,
 }) => {
-  const written = readFileSync(join(import.meta.dirname, "../../src/console/assets.gen.ts"), "utf8");
-  expect(written === (await consoleAssets())).toBe(true);
+  for (const [path, text] of await browserFiles())
+    expect(readFileSync(join(import.meta.dirname, "../..", path), "utf8") === text, path).toBe(true);
 });

@@ -1,5 +1,5 @@
-// Made by scripts/accounting-script.ts from src/console/browser/check-accounting.ts.
+// Made by scripts/browser-assets.ts from src/console/browser and the ledger's own code.
 export const checkScript = {
-  "path": "check-accounting-d40cb4b038bb2c5f.js",
-  "integrity": "sha384-aDTclNMALEixdkHSu035mbHQGup8QIvXPCLrwXwVJP4q9d5U5kv0R6dBKN0HLTOE"
+  "path": "check-accounting-f41b1dd45e9bb3d5.js",
+  "integrity": "sha384-bng/tmJwmkH1EqFxgRzXGNvkjzxJeOBbugnZ8oi+b1Twm6ynoF0Hy58AENomaI4Z"
 } as const;
