@@ -19,7 +19,7 @@ type Standing = z.infer<typeof standing>;
 const listed = z.object({ clients: z.array(standing) });
 
 /**
- * Lists the clients (or one client) with what each still needs and what ends within thirty days. Returns 0; 1 if a
+ * Lists the clients, or a named client, with the missing parts and the keys that end within thirty days. Returns 0; 1 if a
  * named client is not registered; 2 when it is refused.
  */
 export async function clientList(args: readonly string[]): Promise<number> {
@@ -41,7 +41,7 @@ export async function clientList(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The checklist of a client after a change of it: what is still missing. */
+/** The missing parts of a client, after a change of the client. */
 export async function checklist(from: Poster, client: string): Promise<readonly string[]> {
   const answer = await getAsOperator(from, "api/clients");
   if (answer.status !== 200) return [];

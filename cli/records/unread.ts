@@ -38,7 +38,7 @@ export class UnreadList {
     return this.#wrong.length + failed + this.#foreign.count;
   }
 
-  /** One line per failure; no line contains data of a record. */
+  /** A line for each failure; no line contains data of a record. */
   get lines(): readonly string[] {
     const leaves = this.#leaves.map(({ log, keyEpoch, why, from, count }) =>
       count === 1
@@ -48,7 +48,7 @@ export class UnreadList {
     return [...this.#wrong, ...leaves, ...this.#foreignLine()];
   }
 
-  /** One line for all logs and epochs: a wrong key opens no leaf of a ledger. */
+  /** A single line for all logs and epochs: a wrong key opens no leaf of a ledger. */
   #foreignLine(): readonly string[] {
     const { logs, count } = this.#foreign;
     if (count === 0) return [];

@@ -13,7 +13,7 @@ const style =
   "button{font:inherit;padding:.6rem 1.25rem;margin:.5rem .5rem 0 0;border:1px solid var(--act);border-radius:.25rem;cursor:pointer;background:var(--paper);color:var(--act)}button[value=allow]{background:var(--act);color:var(--on-act)}" +
   "[role=alert]{border-left:.25rem solid #b3261e;padding-left:.75rem}small{color:var(--soft)}@media(max-width:36rem){main{margin:0;border:0;border-radius:0;min-height:100vh}}";
 
-/** The only content besides text that a page has. */
+/** The source of the style for a Content-Security-Policy: a page has no further content besides text. */
 export const styleSource = `'sha256-${createHash("sha256").update(style).digest("base64")}'`;
 
 /** A page has text and one style: no script, no external content. */
@@ -45,15 +45,15 @@ export interface ConsentPage {
   readonly login: string;
   /** The scopes that the client requests. */
   readonly scopes: readonly string[];
-  /** What the person chose before; undefined for a person without records of their own: an operator. */
+  /** The earlier choices of the person; undefined for an operator, who has no records here. */
   readonly choices: Choices | undefined;
   /** The reason why the choices were not filed. */
   readonly problem?: string;
 }
 
 /**
- * The page for consent: what the app gets, in words, for which purpose, and what the person shares of sensitive
- * records.
+ * The page for consent. It says in words which data the app gets and for which purpose, and asks which sensitive
+ * records the person shares.
  */
 export function consentPage({ client, login, scopes, choices, problem }: ConsentPage): string {
   const asked = scopesInWords(scopes)

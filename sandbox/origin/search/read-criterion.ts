@@ -63,16 +63,16 @@ export function readCriterion(
       return err({ reason: "bad_value", text: `The value of ${name} is not a ${parameter.type}.` });
     tests.push(test);
   }
-  const any = (resource: object) => values(resource).some((value) => tests.some((test) => test(value)));
-  if (modifier === "not") return ok({ meets: (resource) => !any(resource) });
+  const meetsOne = (resource: object) => values(resource).some((value) => tests.some((test) => test(value)));
+  if (modifier === "not") return ok({ meets: (resource) => !meetsOne(resource) });
   if (code === "_id" && modifier === undefined)
     return ok({
-      meets: any,
+      meets: meetsOne,
       candidates: () => new Set(alternatives.flatMap((id) => index.get(type, unescaped(id)) ?? [])),
     });
-  if (parameter.type !== "reference" || modifier === "identifier") return ok({ meets: any });
+  if (parameter.type !== "reference" || modifier === "identifier") return ok({ meets: meetsOne });
   const targets = alternatives.map((text) => wantedTarget(text, modifier, base));
-  return ok({ meets: any, candidates: () => index.referringToAny(type, code, targets) });
+  return ok({ meets: meetsOne, candidates: () => index.referringToAny(type, code, targets) });
 }
 
 /**

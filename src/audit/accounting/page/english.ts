@@ -7,7 +7,7 @@ const months = "January February March April May June July August September Octo
 );
 const monthOf = (month: number): string => months[month - 1] ?? "";
 
-/** Resource types in the words of a patient: for one, for several. A missing type shows its own name. */
+/** Resource types in the words of a patient, in the singular and the plural. A missing type shows its own name. */
 const kinds: Readonly<Record<string, readonly [one: string, several: string]>> = {
   AllergyIntolerance: ["allergy", "allergies"],
   Appointment: ["appointment", "appointments"],
@@ -55,7 +55,7 @@ const kinds: Readonly<Record<string, readonly [one: string, several: string]>> =
 /** `ImagingStudy` as `imaging study`. */
 const spelled = (kind: string): string => kind.replaceAll(/(?<=[a-z])(?=[A-Z])/gu, " ").toLowerCase();
 
-/** A FHIR resource type in words: for one, and for several. */
+/** A FHIR resource type in words, in the singular and the plural. */
 export const kindInWords = (kind: string): readonly [one: string, several: string] =>
   (Object.hasOwn(kinds, kind) ? kinds[kind] : undefined) ?? [spelled(kind), `${spelled(kind)} records`];
 

@@ -1,6 +1,6 @@
 import { within } from "#platform/within";
 
-/** One write at a time, in the order of their arrival. */
+/** Runs a single write at a time, in the order of arrival. */
 export class WriteTurns {
   #last: Promise<unknown> = Promise.resolve();
   readonly #patience: number;
@@ -8,7 +8,7 @@ export class WriteTurns {
 
   /**
    * @param limits in milliseconds. `patience`: a write that waits longer for earlier writes is given up. `longest`: no
-   * write takes longer, so that one which never ends blocks no others for ever.
+   * write takes longer, so that a write without an end blocks no later write for ever.
    */
   constructor({ patience, longest }: { readonly patience: number; readonly longest: number }) {
     this.#patience = patience;
@@ -16,7 +16,7 @@ export class WriteTurns {
   }
 
   /**
-   * Calls within a Durable Object may wait for each other: the runtime treats them as a single context. Throws when the
+   * Calls within a Durable Object may wait for each other: the runtime treats the calls as a single context. Throws when the
    * earlier writes take too long.
    */
   async run<T>(write: () => Promise<T>): Promise<T> {
