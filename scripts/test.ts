@@ -1,6 +1,9 @@
 // Runs the tests of the lane in PHYLAX_LANE, by default the fast lane. With arguments, a single vitest gets
 // them: `npm test -- test/fhir/search.test.ts` runs that file.
 import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
 import { inLane, lane } from "../test/support/lane.ts";
 
 interface Run {
@@ -44,19 +47,55 @@ function vitest(args: readonly string[], isShown: boolean): Promise<Run> {
   );
 }
 
+/** vitest's JSON report, the members that are read here. */
+interface Report {
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly message?: string;
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages?: readonly string[];
+    }[];
+  }[];
+}
+
+/** A line for each failed test, and for each file that did not load, with the first line of its error. */
+function failures(report: string): readonly string[] {
+  if (!existsSync(report)) return ["vitest ended without a report"];
+  const { testResults } = JSON.parse(readFileSync(report, "utf8")) as Report;
+  return testResults.flatMap(({ name, message = "", assertionResults }) => {
+    const file = relative(process.cwd(), name);
+    const failed = assertionResults
+      .filter(({ status }) => status === "failed")
+      .map(({ fullName, failureMessages = [] }) => ({
+        of: `${file}: ${fullName}`,
+        error: failureMessages[0],
+      }));
+    if (assertionResults.length === 0 && message !== "") failed.push({ of: file, error: message });
+    return failed.map(({ of, error = "" }) => `  ${of}\n    ${error.split("\n")[0] ?? ""}`);
+  });
+}
+
 const named = process.argv.slice(2);
 if (named.length > 0) process.exitCode = (await vitest(named, true)).code;
 else {
+  const reports = mkdtempSync(join(tmpdir(), "phylax-reports-"));
+  const reportOf = (index: number) => join(reports, `${index}.json`);
   const ended = await Promise.all(
     groups[lane].map((projects, index) => {
       // the last group's output is shown as it arrives, the output of the earlier groups at the end
       const isShown = index === groups[lane].length - 1;
-      return vitest(
-        projects.flatMap((project) => ["--project", project]),
-        isShown,
-      );
+      const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${reportOf(index)}`];
+      return vitest([...projects.flatMap((project) => ["--project", project]), ...reporters], isShown);
     }),
   );
   for (const { output } of ended) process.stdout.write(output); // empty for a run with shown output
   process.exitCode = Math.max(...ended.map(({ code }) => code));
+  // at the end, because a reader of a long log sees its end only
+  const failed = ended.flatMap(({ code }, index) => (code === 0 ? [] : failures(reportOf(index))));
+  rmSync(reports, { recursive: true });
+  if (failed.length > 0) console.error(`\nThese tests failed:\n${failed.join("\n")}`);
+  else if (process.exitCode !== 0)
+    console.error("\nNo test failed, but vitest reports an error: see its output above");
 }

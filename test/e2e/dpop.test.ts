@@ -17,6 +17,7 @@ import {
   type KeyHolder,
 } from "../support/key-holder.ts";
 import {
+  applyToUsedStack,
   certificateFor,
   clientEntries,
   issuerEntry,
@@ -47,7 +48,8 @@ beforeAll(async () => {
     externalClientId: "app",
     dpop: true,
   };
-  await phylax.stack.runtime.applyRegistry(
+  await applyToUsedStack(
+    phylax,
     joined(
       { policies: [starterPolicy("treat"), starterPolicy("patrqt")], issuers: [issuerEntry(elsewhere)] },
       clientEntries(keyHolderEntry(holder), "TREAT", "treat", "system/*.rs"),

@@ -6,6 +6,7 @@ import { Client, type FhirResource } from "fhir-kit-client";
 import { Agent, getGlobalDispatcher, setGlobalDispatcher, type Dispatcher } from "undici";
 import { afterAll, beforeAll, test } from "vitest";
 import {
+  applyToUsedStack,
   certificateFor,
   clientEntries,
   issuerEntry,
@@ -48,7 +49,8 @@ beforeAll(async () => {
     externalClientId: "stock-app",
     certificates: [thumbprint(certificate)],
   };
-  await phylax.stack.runtime.applyRegistry(
+  await applyToUsedStack(
+    phylax,
     joined(
       { issuers: [issuerEntry(issuer)], policies: [starterPolicy("patrqt")] },
       clientEntries(client, "PATRQT", "patrqt", "patient/*.rs"),

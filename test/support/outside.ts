@@ -1,10 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { DevFile } from "../../cli/connection/dev-file.ts";
 import { send, type Reply, type Sending } from "../../cli/connection/mutual-tls.ts";
 import { issueClientCertificate, x5tS256, type CertificateFiles } from "../../sandbox/certificates.ts";
+import { registryLimits } from "../../src/platform/registry/registry-limits.ts";
 import { newKey, sign, type Key } from "./credentials.ts";
+import type { TestStack } from "./stack.ts";
 
 /** An external identity provider. Phylax knows nothing about it except its public key in the registry. */
 export interface Outsider {
@@ -78,6 +81,18 @@ export function joined(
   for (const file of files)
     for (const [list, entries] of Object.entries(file)) all[list] = [...(all[list] ?? []), ...entries];
   return all;
+}
+
+/**
+ * Applies a registry to a stack that earlier files may have used, and returns when its gateway knows new
+ * issuers: a gateway reads its list of issuers again after `freshMilliseconds`.
+ */
+export async function applyToUsedStack(
+  { stack }: TestStack,
+  document: Readonly<Record<string, readonly unknown[]>>,
+): Promise<void> {
+  await stack.runtime.applyRegistry(document);
+  if (document["issuers"] !== undefined) await delay(registryLimits.freshMilliseconds);
 }
 
 /** A starter policy as an entry of a registry file. */
