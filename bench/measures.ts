@@ -119,6 +119,18 @@ export const targets = {
     must: { atMost: 250 },
     goal: { atMost: 180 },
   },
+  "command-help-vs-node": {
+    says: "CPU of `phylax token --help` ÷ `node -e 0`",
+    unit: "×",
+    must: { atMost: 5 },
+    goal: { atMost: 2 },
+  },
+  "command-token-vs-node": {
+    says: "CPU of `phylax token` with a token that it signs itself ÷ `node -e 0`",
+    unit: "×",
+    must: { atMost: 5 },
+    goal: { atMost: 3 },
+  },
 } as const satisfies Readonly<Record<string, Target>>;
 
 export type MeasureId = keyof typeof targets;

@@ -7,6 +7,7 @@ import type { Duration } from "../options.ts";
 import { deployedBundle } from "../workerd/bundles.ts";
 import type { CapnpStruct } from "../workerd/capnp.ts";
 import { deployedWorker, neighboursOf, serviceOf, type Neighbour } from "../workerd/deployed-worker.ts";
+import { runCommandStarts } from "./command.ts";
 import { copied, putInto, rateLimiterIn, serveConfig, stateOf } from "../workerd/serve.ts";
 import { standIn, standInExtensions } from "../workerd/stand-ins.ts";
 
@@ -14,7 +15,7 @@ const startsIn: Readonly<Record<Duration, number>> = { full: 15, quick: 7, short
 
 /**
  * The size of the gateway's bundle, and the time from the start of a fresh workerd to the first 200 of the
- * gateway's `/healthz`, beside an empty Worker in the same configuration.
+ * gateway's `/healthz`, beside an empty Worker in the same configuration; and the starts of the command.
  */
 export async function runStartGroup(folder: string, duration: Duration): Promise<readonly Measure[]> {
   const modules = await deployedBundle("gateway", join(folder, "bundles"));
@@ -27,7 +28,11 @@ export async function runStartGroup(folder: string, duration: Duration): Promise
     const a = await firstAnswer(gateway, () => gatewayServices(gateway, modules));
     pairs.push({ a, b: await firstAnswer(empty, emptyServices) });
   }
-  return [ratioOf("start-up-vs-empty", pairs), valueOf("bundle-gz-kb", [bytes / 1_024])];
+  return [
+    ratioOf("start-up-vs-empty", pairs),
+    valueOf("bundle-gz-kb", [bytes / 1_024]),
+    ...(await runCommandStarts(join(folder, "command"), starts.length)),
+  ];
 }
 
 /** Milliseconds from the start of the process to its first 200. */

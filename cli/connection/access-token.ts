@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
-import { importJWK, SignJWT, type JWK } from "jose";
+import type { JWK } from "jose";
+import { importJWK } from "jose/key/import";
+import { SignJWT } from "jose/jwt/sign";
 import type { DevClient } from "./dev-file.ts";
 import type { Deployment } from "./deployment.ts";
 import { externalToken } from "./external-token.ts";

@@ -1,6 +1,8 @@
 import { createHash, randomUUID, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { importJWK, SignJWT, type JWK } from "jose";
+import type { JWK } from "jose";
+import { importJWK } from "jose/key/import";
+import { SignJWT } from "jose/jwt/sign";
 import type { DevClient } from "./dev-file.ts";
 import type { Deployment } from "./deployment.ts";
 

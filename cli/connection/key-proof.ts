@@ -1,5 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
-import { importJWK, SignJWT, type JWK } from "jose";
+import type { JWK } from "jose";
+import { importJWK } from "jose/key/import";
+import { SignJWT } from "jose/jwt/sign";
 
 /** The request that a proof is for. */
 export interface Proven {

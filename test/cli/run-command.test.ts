@@ -87,6 +87,17 @@ test("help loads no module of src/: it is quick", () => {
   expect(loadedBy("policy", "check"), "this test can see a module of src/").toContain("/src/");
 });
 
+test("the command keeps its compiled code beside the packages, and not in a folder of all users", () => {
+  const root = join(import.meta.dirname, "../..");
+  const { NODE_COMPILE_CACHE: _, ...env } = process.env;
+  const { stderr, stdout } = spawnSync(process.execPath, [join(root, "cli/phylax.mjs"), "--version"], {
+    encoding: "utf8",
+    env: { ...env, NODE_DEBUG_NATIVE: "COMPILE_CACHE" },
+  });
+  expect(stdout).toMatch(/^phylax /u);
+  expect(stderr).toContain(join(root, "node_modules/.cache/phylax"));
+});
+
 test("bash completes words of commands", async () => {
   const { out } = await phylax("completion");
   const complete = (words: string, at: number) =>
