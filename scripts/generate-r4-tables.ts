@@ -13,6 +13,7 @@ const elementDefinition = z.object({
   min: z.int(),
   max: z.string(),
   isModifier: z.boolean().optional(),
+  isSummary: z.boolean().optional(),
   contentReference: z.string().optional(),
   type: z.array(z.object({ code: z.string(), targetProfile: z.array(z.string()).optional() })).optional(),
 });
@@ -113,6 +114,21 @@ for (const { name, kind, baseDefinition, snapshot } of structures) {
 const resourceTypes = structures
   .filter((s) => s.kind === "resource" && !(s.name in inherited))
   .map((s) => s.name);
+
+/** The elements of a summary as bits in hex; the lowest bit is the first element that the table of the type has. */
+const summaries = Object.fromEntries(
+  structures
+    .filter(({ name }) => resourceTypes.includes(name))
+    .map(({ name, snapshot }) => {
+      const texts = (tables.get(name) ?? "").split(" ").filter((text) => !text.startsWith("<"));
+      const isSummary = (text: string) =>
+        snapshot.element.some(
+          ({ path, isSummary: is }) => is === true && path === `${name}.${text.slice(0, text.indexOf(":"))}`,
+        );
+      const bits = texts.map((text) => (isSummary(text) ? "1" : "0")).toReversed();
+      return [name, BigInt(`0b0${bits.join("")}`).toString(16)];
+    }),
+);
 
 /**
  * A search expression as plain JSON element paths. Undefined when it has a different form (extensions,
@@ -322,6 +338,12 @@ const write = (file: string, exports: Record<string, [doc: string, value: unknow
   writeFileSync(join(target, file), [made, ...body].join("\n"));
 };
 
+write("summary.gen.ts", {
+  r4Summaries: [
+    "Type → its own elements that a summary shows (`isSummary`), as bits in hex: the lowest bit is the first element of its entry in `r4Elements`.",
+    sorted(summaries),
+  ],
+});
 write("types.gen.ts", { r4ResourceTypes: ["Every resource type of R4.", resourceTypes.sort()] });
 write("elements.gen.ts", {
   r4Elements: [

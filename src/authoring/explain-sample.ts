@@ -91,7 +91,7 @@ export function explainSample(
   const explained = changes.map(({ kind, path, why }) => ({
     kind,
     path,
-    why: isLeftOut(path, view, wanted) ? "_elements leaves it out" : why,
+    why: isLeftOut(path, view, wanted) ? "_elements or _summary leaves it out" : why,
   }));
   return {
     ...withheld,
@@ -171,7 +171,7 @@ interface Views {
   readonly leaving: JsonObject;
   /** Answers whether the sample matches the parameters of a search. */
   readonly isRequested: boolean;
-  /** The elements that the client wants (`_elements`). */
+  /** The elements that the client wants (`_elements`, `_summary`). */
   readonly elements: ReadonlySet<string> | undefined;
   readonly view: ResourceView | undefined;
   readonly viewNested: (resource: JsonObject, nesting: Nesting) => ResourceView | undefined;

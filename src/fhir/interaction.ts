@@ -2,7 +2,7 @@ import { operationAt, operationTable } from "#fhir/operations";
 import { err, ok, type Result } from "#kernel/result";
 import { readAccounting, type AccountingRequest } from "./accounting-request.ts";
 import type { ResourceType } from "#fhir/r4/elements";
-import { readElementList } from "#fhir/search/element-list";
+import { readElementList, readSummary, type WantedElements } from "#fhir/search/element-list";
 import { readEverything, readHistory, readLastN, type Listing, type ListingRefusal } from "./listing.ts";
 import { ownedBy } from "#fhir/search/owner-parameter";
 import { readRoute, type Route, type RouteRefusal } from "./route.ts";
@@ -36,22 +36,15 @@ export interface ConsentOperationRequest {
 }
 
 export type Reading =
-  | ({ readonly kind: "read"; readonly type: ResourceType; readonly id: string } & OfElements)
+  | ({ readonly kind: "read"; readonly type: ResourceType; readonly id: string } & WantedElements)
   | ({
       readonly kind: "vread";
       readonly type: ResourceType;
       readonly id: string;
       readonly version: string;
-    } & OfElements)
+    } & WantedElements)
   /** `posted`: by `POST [type]/_search`. */
   | ({ readonly kind: "search"; readonly posted: boolean } & Search);
-
-/**
- * `_elements`: the elements that the reader asks for; without it, all elements that the reader may see.
- */
-interface OfElements {
-  readonly elements?: readonly string[];
-}
 
 /** Answered without any resource of the origin. */
 export type AnsweredLocally =
@@ -171,20 +164,23 @@ export function readInteraction(
     }
     case "read":
     case "vread": {
-      const elements = takeElements(request.type, pairs.value);
+      const elements = takeWanted(request.type, pairs.value);
       if (!elements.ok) return elements;
-      const { list, rest } = elements.value;
+      const { wanted, rest } = elements.value;
       const refusal = refuseBesidePresentation(request.type, rest);
-      return refusal === undefined
-        ? ok(list === undefined ? request : { ...request, elements: list })
-        : err(refusal);
+      return refusal === undefined ? ok({ ...request, ...wanted }) : err(refusal);
+    }
+    case "capabilities": {
+      // A server may answer with more than a summary (FHIR R4 §3.1.1.5.8).
+      const rest = pairs.value.filter(({ name, value }) => !isMode(name, value) && !isSummary(name, value));
+      const refusal = refuseBesidePresentation(undefined, rest);
+      return refusal === undefined ? ok(request) : err(refusal);
     }
     case "create":
     case "update":
     case "patch":
     case "delete":
     case "batch":
-    case "capabilities":
     case "fileConsent":
     case "revokeConsent":
     case "validate": {
@@ -205,7 +201,8 @@ export function readCriteria(
 ): Result<Search, SearchRefusal> {
   const search = readSearch(type, pairs, base);
   if (!search.ok) return search;
-  const { parameters, sort, count, elements, total } = search.value;
+  const { parameters, sort, count, elements, summary, total } = search.value;
+  if (summary !== undefined) return err({ reason: "parameter_not_supported", parameter: "_summary" });
   if (total !== undefined)
     return err({ reason: "parameter_not_supported", parameter: total === "alone" ? "_summary" : "_total" });
   if (sort.length > 0) return err({ reason: "parameter_not_supported", parameter: "_sort" });
@@ -214,20 +211,29 @@ export function readCriteria(
   return parameters.length === 0 ? err({ reason: "criteria_missing" }) : search;
 }
 
-function takeElements(
+/** The elements that a read asks for, and the remaining parameters. */
+function takeWanted(
   type: ResourceType,
   pairs: readonly QueryPair[],
-): Result<
-  { readonly list: readonly string[] | undefined; readonly rest: readonly QueryPair[] },
-  SearchRefusal
-> {
+): Result<{ readonly wanted: WantedElements; readonly rest: readonly QueryPair[] }, SearchRefusal> {
   const [elements, ...more] = pairs.filter(({ name }) => name === "_elements");
+  const [summary, ...others] = pairs.filter(({ name }) => name === "_summary");
   if (more.length > 0) return err({ reason: "parameter_repeated", parameter: "_elements" });
+  if (others.length > 0) return err({ reason: "parameter_repeated", parameter: "_summary" });
   const list = elements && readElementList(type, elements.value);
   if (elements !== undefined && list === undefined)
     return err({ reason: "parameter_value_malformed", parameter: "_elements" });
-  return ok({ list, rest: pairs.filter(({ name }) => name !== "_elements") });
+  const form = readSummary(summary?.value);
+  return ok({
+    wanted: { ...(list !== undefined && { elements: list }), ...(form !== undefined && { summary: form }) },
+    rest: pairs.filter(({ name, value }) => name !== "_elements" && !isSummary(name, value)),
+  });
 }
+
+/** The mode of `metadata` (FHIR R4 §3.1.0.11) whose answer is this gateway's CapabilityStatement. */
+const isMode = (name: string, value: string) =>
+  name === "mode" && (value === "full" || value === "normative");
+const isSummary = (name: string, value: string) => name === "_summary" && readSummary(value) !== undefined;
 
 /** A write, or a read by id, accepts only presentation parameters. */
 function refuseBesidePresentation(

@@ -101,13 +101,14 @@ export function readLastN(pairs: readonly QueryPair[], base?: string): Result<La
     base,
   );
   if (!search.ok) return search;
-  const { parameters, joins, includes, sort, count, elements, total } = search.value;
+  const { parameters, joins, includes, sort, count, elements, summary, total } = search.value;
   const unsupported = [
     ["_sort", sort.length > 0],
     ["_count", count !== undefined],
     ["_include", includes.length > 0],
     ["_has", joins.length > 0],
     ["_total", total !== undefined],
+    ["_summary", summary !== undefined],
     ["_elements", elements !== undefined], // kinds and times are derived from the disclosed elements
   ] as const;
   const refused = unsupported.find(([, isThere]) => isThere);

@@ -5,7 +5,7 @@ const choicesMax = 32;
 const narrowed = new WeakMap<ResourceView, Map<string, ResourceView>>();
 
 /**
- * Limits a view to these members of the resource (`_elements`). The result never shows more than the view. The
+ * Limits a view to these members of the resource (`_elements`, `_summary`). The result never shows more than the view. The
  * same view and members give the same object, so that whatever is compiled for it is compiled once.
  */
 export function narrowView(view: ResourceView, kept: ReadonlySet<string>): ResourceView {

@@ -5,7 +5,7 @@ import type { FhirQuestion } from "#fhir/ports";
 import type { FhirBase } from "#fhir/r4/reference";
 import { searchQuery, type Search, type SearchParameter } from "#fhir/search/search";
 import { readsOwners } from "#fhir/search/owner-parameter";
-import { retainedElements } from "#fhir/search/element-list";
+import { wantedMembers } from "#fhir/search/element-list";
 import { hasOwnerElement } from "#fhir/r4/compartment";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
@@ -64,7 +64,7 @@ function evaluateRead(
   interaction: Exclude<Reading, { kind: "search" }>,
 ): Result<Grant, PolicyRefusal> {
   const { type, id } = interaction;
-  const elements = interaction.elements && retainedElements(type, interaction.elements);
+  const elements = wantedMembers(type, interaction);
   const found = rulesOf(policy, access, type, "read");
   if (!found.ok) return found;
   const { rowAccess } = found.value;
@@ -256,23 +256,22 @@ export function mayBeMasked(access: Access, type: string, { paths }: SearchParam
 }
 
 /**
- * The members that a search needs beyond `_elements`: each include's reference, since the included resource
+ * The members that a search needs beyond `_elements` and `_summary`: each include's reference, since the included resource
  * comes with the row that refers to it, and each element that a row must show.
  */
 function elementsOf(
-  { type, elements }: Search,
+  search: Search,
   includes: readonly GrantedInclude[],
   shown: readonly SearchParameter[],
 ): ReadonlySet<string> | undefined {
-  if (elements === undefined) return undefined;
+  const { type } = search;
+  const wanted = wantedMembers(type, search);
+  if (wanted === undefined) return undefined;
   const read = [
     ...includes.filter(({ source }) => source === type),
     ...shown.map(({ definition }) => definition),
   ];
-  return new Set([
-    ...retainedElements(type, elements),
-    ...read.flatMap(({ paths }) => paths?.flatMap(([first]) => first ?? []) ?? []),
-  ]);
+  return new Set([...wanted, ...read.flatMap(({ paths }) => paths?.flatMap(([first]) => first ?? []) ?? [])]);
 }
 
 /** The rules that grant the interaction with a type, and the row access of the scopes. */

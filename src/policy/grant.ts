@@ -93,7 +93,7 @@ export interface Grant extends FactLists {
   readonly mayLinkTo: (other: JsonObject, base: FhirBase) => boolean;
   readonly includes: readonly GrantedInclude[];
   /**
-   * The JSON names of the members that the client wants of a requested resource (`_elements`); never sent to
+   * The JSON names of the members that the client wants of a requested resource (`_elements`, `_summary`); never sent to
    * the origin.
    */
   readonly elements?: ReadonlySet<string> | undefined;

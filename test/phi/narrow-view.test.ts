@@ -94,3 +94,30 @@ test("asking for an element never shows one that the view hides", ({ expect }) =
     ),
   );
 });
+
+test("a summary has the elements that R4 marks, the required elements and the modifiers, and shows no hidden element", ({
+  expect,
+}) => {
+  const whole = {
+    ...patient,
+    text: { status: "generated", div: '<div xmlns="http://www.w3.org/1999/xhtml">x</div>' },
+    telecom: [{ system: "phone", value: "1" }],
+    maritalStatus: { text: "m" },
+    communication: [{ language: { text: "l" } }],
+  };
+  const summary = (query: string, document = everything) =>
+    keys(left(`Patient/1?${query}`, whole, document)).filter((name) => name !== "meta");
+  // R4's page of the Patient: Σ stands at each of them, and not at text, communication and generalPractitioner.
+  const marked = ["active", "birthDate", "gender", "id", "managingOrganization", "name", "resourceType"];
+  expect(summary("_summary=true")).toEqual([...marked, "_birthDate", "contained", "telecom"].toSorted());
+  expect(summary("_summary=text")).toEqual(["active", "id", "resourceType", "text"]);
+  expect(summary("_summary=data")).toEqual(summary("").filter((name) => name !== "text"));
+  expect(summary("_summary=data&_elements=name,text")).toEqual(["active", "id", "name", "resourceType"]);
+  for (const form of ["true", "text", "data"]) {
+    const cut = left(`Patient/1?_summary=${form}`, whole, some);
+    expect(keys(cut).filter((name) => !["active", "id", "meta", "resourceType"].includes(name))).toEqual(
+      form === "text" ? [] : ["gender", "telecom"],
+    );
+    expect(cut["meta"]).toMatchObject({ tag: [{ code: "SUBSETTED" }] });
+  }
+});

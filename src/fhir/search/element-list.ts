@@ -1,4 +1,17 @@
-import { elementsOf, type ResourceType } from "#fhir/r4/elements";
+import { elementsOf, type R4Element, type ResourceType } from "#fhir/r4/elements";
+import { isInSummary } from "#fhir/r4/summary";
+
+/** `_summary` (FHIR R4 §3.1.1.5.8), as far as it limits the elements of a resource. */
+export type Summary = (typeof summaries)[number];
+
+const summaries = ["true", "text", "data"] as const;
+
+/** The elements that a reader asks for; without both members, all elements that the reader may see. */
+export interface WantedElements {
+  /** `_elements` */
+  readonly elements?: readonly string[] | undefined;
+  readonly summary?: Summary | undefined;
+}
 
 // The limit for a list: the longest type has some seventy elements.
 const elementsMax = 100;
@@ -8,20 +21,46 @@ const elementsMax = 100;
  * `[x]`. Undefined if the text is no such list.
  */
 export function readElementList(type: ResourceType, text: string): readonly string[] | undefined {
-  const names = text.split(",").map((name) => name.replace(/\[x\]$/u, ""));
+  const names = text.split(",").map(stem);
   const known = names.every((name) => elementsOf(type).has(name) || elementsOf(type).has(`${name}[x]`));
   return known && names.length <= elementsMax ? names : undefined;
 }
 
+/** Undefined for `false` and `count`, which limit no elements, and for an unknown value. */
+export const readSummary = (text: string | undefined): Summary | undefined =>
+  summaries.find((summary) => summary === text);
+
 /**
- * The members of a resource that `_elements` retains, by JSON name: the requested elements, the elements
- * that R4 requires, and the elements that change the meaning of the rest.
+ * The members of a resource that the reader wants, by JSON name: the elements that both parameters name, the
+ * elements that R4 requires, and the elements that change the meaning of the rest. A summary is of the type's
+ * top level: an element that it has comes whole. `undefined`: all.
  */
-export function retainedElements(type: string, requested: readonly string[]): ReadonlySet<string> {
-  const retained = new Set(["id", "meta", "contained"]); // contained resources that are still referred to
-  for (const { name, forms, required, isModifier } of elementsOf(type).values()) {
-    if (required || isModifier || requested.includes(name.replace(/\[x\]$/u, "")))
-      for (const form of forms) retained.add(form.name);
+export function wantedMembers(
+  type: ResourceType,
+  { elements, summary }: WantedElements,
+): ReadonlySet<string> | undefined {
+  if (elements === undefined && summary === undefined) return undefined;
+  const wanted = new Set(["id", "meta", "contained"]); // contained resources that are still referred to
+  for (const element of elementsOf(type).values()) {
+    const { name, forms, required, isModifier } = element;
+    const isListed = elements?.includes(stem(name)) ?? true;
+    if (required || isModifier || (isListed && isOf(summary, type, element)))
+      for (const form of forms) wanted.add(form.name);
   }
-  return retained;
+  return wanted;
 }
+
+function isOf(summary: Summary | undefined, type: ResourceType, { name }: R4Element): boolean {
+  switch (summary) {
+    case undefined:
+      return true;
+    case "true":
+      return isInSummary(type, name);
+    case "text":
+      return name === "text";
+    case "data":
+      return name !== "text";
+  }
+}
+
+const stem = (name: string) => name.replace(/\[x\]$/u, "");

@@ -1,6 +1,6 @@
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceType } from "#fhir/r4/elements";
-import { readElementList } from "./element-list.ts";
+import { readElementList, readSummary, type WantedElements } from "./element-list.ts";
 import { includeText, isInclude, readInclude, type Include } from "./include.ts";
 import type { QueryPair } from "./query.ts";
 import {
@@ -22,16 +22,11 @@ export interface SortKey {
 }
 
 /** A type-level search: its criteria, and the form of the answer. */
-export interface Search extends Criteria {
+export interface Search extends Criteria, WantedElements {
   readonly includes: readonly Include[];
   readonly sort: readonly SortKey[];
   /** The most entries that the reader wants on a page (`_count`). */
   readonly count: number | undefined;
-  /**
-   * The elements of a match that the reader asks for (`_elements`); without it, all elements that the
-   * reader may see.
-   */
-  readonly elements?: readonly string[] | undefined;
   /**
    * The number of visible matches (FHIR R4 §3.1.1.5.4): in place of them (`_summary=count`), or next to them
    * (`_total=accurate`).
@@ -76,6 +71,7 @@ export function readSearch(
   const once = new Map<string, string>();
   for (const { name, value } of pairs) {
     const parameter = /^_?[A-Za-z][A-Za-z0-9-]{0,63}/u.exec(name)?.[0] ?? "";
+    if (name === "_contained" && value === "false") continue; // FHIR's default
     if (notSupported.has(parameter)) return err({ reason: "parameter_not_supported", parameter });
     if (isInclude(name)) {
       const include = readInclude(type, name, value);
@@ -86,7 +82,9 @@ export function readSearch(
       if (once.has(parameter)) return err({ reason: "parameter_repeated", parameter });
       if (name !== parameter) return err({ reason: "modifier_not_supported", parameter });
       once.set(parameter, value);
-      const refusal = isTotal(parameter, value) ? undefined : refusePresentation(parameter, value);
+      const isForm =
+        isTotal(parameter, value) || (parameter === "_summary" && readSummary(value) !== undefined);
+      const refusal = isForm ? undefined : refusePresentation(parameter, value);
       if (refusal !== undefined) return err(refusal);
     } else {
       const condition = readCondition(type, { name, value }, base);
@@ -103,11 +101,12 @@ export function readSearch(
   const elements = list === undefined ? undefined : readElementList(type, list);
   if (list !== undefined && elements === undefined)
     return err({ reason: "parameter_value_malformed", parameter: "_elements" });
-  // `_count=0` is `_summary=count` by another name (FHIR R4 §3.1.1.5.4).
-  if (count !== undefined && !/^[1-9]\d{0,9}$/u.test(count))
+  if (count !== undefined && !/^(?:0|[1-9]\d{0,9})$/u.test(count))
     return err({ reason: "parameter_value_malformed", parameter: "_count" });
-  const total =
-    once.get("_summary") === "count" ? "alone" : once.get("_total") === "accurate" ? "included" : undefined;
+  const summary = readSummary(once.get("_summary"));
+  // `_count=0` is `_summary=count` by another name (FHIR R4 §3.1.1.5.4).
+  const isCountAlone = once.get("_summary") === "count" || count === "0";
+  const total = isCountAlone ? "alone" : once.get("_total") === "accurate" ? "included" : undefined;
   return ok({
     type,
     parameters,
@@ -115,8 +114,9 @@ export function readSearch(
     includes,
     sort: sort.value,
     ...(total !== undefined && { total }),
-    count: count === undefined ? undefined : Math.min(Number(count), countMax),
+    count: count === undefined || count === "0" ? undefined : Math.min(Number(count), countMax),
     ...(elements !== undefined && { elements }),
+    ...(summary !== undefined && { summary }),
   });
 }
 
@@ -135,10 +135,7 @@ const isOfResult = (name: string): boolean =>
   name === "_total" ||
   isOfPresentation(name);
 
-/**
- * Presentation parameters of any read or search (FHIR R4 §3.1.0.1.11): only the default presentation can be
- * requested.
- */
+/** Presentation parameters of any read or search (FHIR R4 §3.1.0.1.11). */
 export const isOfPresentation = (name: string): boolean =>
   name === "_format" || name === "_pretty" || name === "_summary";
 
@@ -151,8 +148,10 @@ export function refusePresentation(parameter: string, value: string): SearchRefu
   if (parameter === "_pretty" && value !== "true" && value !== "false")
     return { reason: "parameter_value_malformed", parameter };
   if (parameter === "_summary" && value !== "false") return { reason: "parameter_not_supported", parameter };
-  // the origin's count includes hidden rows; a search counts the visible rows itself
-  if (parameter === "_total" && value !== "none") return { reason: "parameter_not_supported", parameter };
+  // The origin's count includes hidden rows. A search counts the visible rows itself, and a rough number may be
+  // left out.
+  if (parameter === "_total" && value !== "none" && value !== "estimate")
+    return { reason: "parameter_not_supported", parameter };
   return undefined;
 }
 
@@ -192,6 +191,7 @@ export function searchQuery({
   sort,
   count,
   elements,
+  summary,
   total,
 }: Omit<Search, "type">): string {
   const order = sort.map(({ definition, descending }) => (descending ? "-" : "") + definition.code).join(",");
@@ -201,6 +201,7 @@ export function searchQuery({
     ...(order === "" ? [] : [`_sort=${order}`]),
     ...(count === undefined ? [] : [`_count=${count}`]),
     ...(elements === undefined ? [] : [`_elements=${elements.join(",")}`]),
+    ...(summary === undefined ? [] : [`_summary=${summary}`]),
     ...(total === undefined ? [] : [total === "alone" ? "_summary=count" : "_total=accurate"]),
   ].join("&");
 }

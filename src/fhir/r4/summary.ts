@@ -1,0 +1,16 @@
+import { elementsOf, type ResourceType } from "./elements.ts";
+import { r4Summaries } from "./summary.gen.ts";
+
+const known = new Map<ResourceType, ReadonlySet<string>>();
+
+/** True if a summary of the type shows its own element `name` (ElementDefinition.isSummary); a choice has `[x]`. */
+export function isInSummary(type: ResourceType, name: string): boolean {
+  let names = known.get(type);
+  if (names === undefined) {
+    const bits = BigInt(`0x${r4Summaries[type] ?? "0"}`);
+    const own = [...elementsOf(type).keys()].filter((element) => !elementsOf("DomainResource").has(element));
+    names = new Set(own.filter((_, index) => ((bits >> BigInt(index)) & 1n) === 1n));
+    known.set(type, names);
+  }
+  return names.has(name);
+}
