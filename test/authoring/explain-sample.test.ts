@@ -198,7 +198,11 @@ test("elements that `_elements` leaves out are distinguished from hidden element
     return explainSample(about(document, "system/*.rs"), interaction.value, tree(observation));
   };
   const { changes } = read("_elements=status,note");
-  expect(changes).toContainEqual({ kind: "removed", path: "subject", why: "_elements or _summary leaves it out" });
+  expect(changes).toContainEqual({
+    kind: "removed",
+    path: "subject",
+    why: "_elements or _summary leaves it out",
+  });
   expect(changes).toContainEqual({
     kind: "removed",
     path: "note",
