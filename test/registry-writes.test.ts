@@ -8,10 +8,10 @@ const writes =
   /\.(?:insert|update)\(|\bdelete\((?:clients|certificates|grants|origins)\)|\b(?:insert\s+into|replace\s+into|update\s+\w+\s+set|delete\s+from)\b/iu;
 
 const speaksToRegistry = (file: string, text: string): boolean =>
-  file.startsWith("src/") && /"drizzle-orm|\bD1Database\b/u.test(text);
+  file.startsWith("src/") && /"drizzle-orm|\b(?:D1Database|RegistrySql)\b/u.test(text);
 
-/** The files in a worker's bundle that use the registry and write to it. */
-async function writersIn(entry: string): Promise<readonly string[]> {
+/** The files that a worker's bundle is made of. */
+async function filesIn(entry: string): Promise<readonly string[]> {
   const { metafile } = await build({
     entryPoints: [join(root, entry)],
     absWorkingDir: root,
@@ -22,7 +22,12 @@ async function writersIn(entry: string): Promise<readonly string[]> {
     external: ["cloudflare:*", "node:*"],
     logLevel: "error",
   });
-  const sources = Object.keys(metafile.inputs).map((file) => ({
+  return Object.keys(metafile.inputs);
+}
+
+/** The files in a worker's bundle that use the registry and write to it. */
+async function writersIn(entry: string): Promise<readonly string[]> {
+  const sources = (await filesIn(entry)).map((file) => ({
     file,
     text: readFileSync(join(root, file), "utf8"),
   }));
@@ -45,4 +50,11 @@ test("the control worker writes the registry, and no source of any further worke
   ]);
   expect(await writersIn("workers/gateway/index.ts")).toEqual([]);
   expect(await writersIn("workers/ops/index.ts")).toEqual([]);
+});
+
+test("the gateway reads the registry by plain SQL: drizzle is not in its bundle", async ({ expect }) => {
+  const usesDrizzle = async (entry: string) =>
+    (await filesIn(entry)).some((file) => file.includes("node_modules/drizzle-orm/"));
+  expect(await usesDrizzle("workers/gateway/index.ts")).toBe(false);
+  expect(await usesDrizzle("workers/control/index.ts"), "this check can find it").toBe(true);
 });

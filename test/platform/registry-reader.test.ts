@@ -21,7 +21,7 @@ class LaggingD1 {
     return { writes: from === "first-primary" ? this.writes : Math.max(this.copied, Number(from)) };
   }
 }
-const writesSeen = async (db: { readonly $client: unknown }) => (db.$client as { writes: number }).writes;
+const writesSeen = async (db: object): Promise<number> => Number(Reflect.get(db, "writes"));
 const bookmarkOf = (writes: number) => `${writes}`.padStart(8, "0");
 
 function isolate() {

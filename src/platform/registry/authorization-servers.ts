@@ -1,13 +1,17 @@
-import { and, eq, isNotNull } from "drizzle-orm";
 import type { AuthorizationServers } from "#registry/ports";
 import { signInPlace } from "#registry/sign-in-place";
+import { askRegistry, issuerTable, originTable, rowsWhere, type ReadTable } from "./read-table.ts";
 import { registryCache } from "./registry-cache.ts";
 import type { RegistryReader } from "./registry-reader.ts";
-import { clients, grants, issuers, origins } from "./schema.ts";
 
 type AcceptedIssuers = Awaited<ReturnType<AuthorizationServers["of"]>>;
 
 const none: AcceptedIssuers = { signIn: undefined, external: [] };
+
+const grantedClients: ReadTable<{ readonly origin: string; readonly issuer: string }> = {
+  name: "grants join clients on clients.id = grants.client",
+  columns: { origin: "plain", issuer: "plain" },
+};
 
 /**
  * The issuers whose tokens each origin accepts, read from D1 and cached for seconds. Only reads; throws when
@@ -19,35 +23,34 @@ export function authorizationServers(registry: RegistryReader): AuthorizationSer
     registry,
     () => "unnamed",
     async (db) => {
-      const [places, granted] = await db.batch([
-        db
-          .select({
-            origin: origins.name,
-            iss: issuers.iss,
-            jwksUri: issuers.jwksUri,
-            endpoints: issuers.endpoints,
-          })
-          .from(origins)
-          .leftJoin(issuers, eq(issuers.iss, origins.signInAt)),
-        db
-          .selectDistinct({ origin: grants.origin, issuer: clients.issuer })
-          .from(grants)
-          .innerJoin(clients, eq(clients.id, grants.client))
-          .where(and(eq(clients.status, "active"), isNotNull(clients.issuer)))
-          .orderBy(clients.issuer),
-      ]);
+      const [places, servers, granted] = await askRegistry(
+        db,
+        rowsWhere(originTable),
+        rowsWhere(issuerTable),
+        rowsWhere(
+          grantedClients,
+          "status = 'active' and issuer is not null group by origin, issuer order by issuer",
+        ),
+      );
+      const serverAt = new Map(servers.map((server) => [server.iss, server]));
       const external = Map.groupBy(granted, ({ origin }) => origin);
       return new Map(
-        places.map(({ origin, iss, jwksUri, endpoints }) => [
-          origin,
-          {
-            signIn:
-              iss === null
-                ? undefined
-                : signInPlace({ iss, jwksUri: jwksUri ?? undefined, endpoints: endpoints ?? undefined }),
-            external: external.get(origin)?.flatMap(({ issuer }) => issuer ?? []) ?? [],
-          },
-        ]),
+        places.map(({ name, signInAt }) => {
+          const server = signInAt === null ? undefined : serverAt.get(signInAt);
+          return [
+            name,
+            {
+              signIn:
+                server &&
+                signInPlace({
+                  iss: server.iss,
+                  jwksUri: server.jwksUri ?? undefined,
+                  endpoints: server.endpoints ?? undefined,
+                }),
+              external: external.get(name)?.map(({ issuer }) => issuer) ?? [],
+            },
+          ];
+        }),
       );
     },
   );

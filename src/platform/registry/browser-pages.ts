@@ -1,7 +1,6 @@
-import { and, eq, ne } from "drizzle-orm";
+import { askRegistry, clientTable, rowsWhere } from "./read-table.ts";
 import { registryCache } from "./registry-cache.ts";
 import type { RegistryReader } from "./registry-reader.ts";
-import { clients } from "./schema.ts";
 
 /**
  * The web pages of all active clients, read from D1 at once and cached for seconds: a made-up `Origin`
@@ -12,11 +11,9 @@ export function browserPages(registry: RegistryReader): { has(page: string): Pro
     registry,
     () => "unnamed",
     async (db) => {
-      const rows = await db
-        .select({ pages: clients.corsOrigins })
-        .from(clients)
-        .where(and(eq(clients.status, "active"), ne(clients.corsOrigins, [])));
-      return new Set(rows.flatMap(({ pages }) => pages));
+      const withPages = rowsWhere(clientTable, "status = 'active' and cors_origins <> '[]'");
+      const [rows] = await askRegistry(db, withPages);
+      return new Set(rows.flatMap(({ corsOrigins }) => corsOrigins));
     },
   );
   return { has: async (page) => (await cache.get("all"))?.has(page) ?? false };

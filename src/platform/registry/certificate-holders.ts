@@ -1,8 +1,12 @@
-import { and, eq, isNotNull } from "drizzle-orm";
 import type { CertificateHolders } from "#identity/ports";
 import { registryCache } from "./registry-cache.ts";
+import { askRegistry, rowsWhere, type ReadTable } from "./read-table.ts";
 import type { RegistryReader } from "./registry-reader.ts";
-import { certificates, clients } from "./schema.ts";
+
+const holders: ReadTable<{ readonly issuer: string }> = {
+  name: "certificates join clients on clients.id = certificates.client",
+  columns: { issuer: "plain" },
+};
 
 /**
  * The issuers of the clients that registered a certificate, read from D1 and cached for seconds. Only reads;
@@ -13,12 +17,9 @@ export function certificateHolders(registry: RegistryReader): CertificateHolders
     registry,
     () => "unnamed",
     async (db, x5t) => {
-      const rows = await db
-        .selectDistinct({ issuer: clients.issuer })
-        .from(certificates)
-        .innerJoin(clients, eq(clients.id, certificates.client))
-        .where(and(eq(certificates.x5t, x5t), isNotNull(clients.issuer)));
-      const found = rows.flatMap(({ issuer }) => issuer ?? []);
+      const withIssuer = rowsWhere(holders, "x5t = ? and issuer is not null group by issuer", x5t);
+      const [rows] = await askRegistry(db, withIssuer);
+      const found = rows.map(({ issuer }) => issuer);
       return found.length === 0 ? undefined : found; // made-up certificates evict no real certificate
     },
   );

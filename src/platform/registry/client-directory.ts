@@ -1,20 +1,22 @@
-import { and, eq, inArray, type SQL } from "drizzle-orm";
 import type { ClientRecord } from "#identity/client";
 import type { ClientDirectory } from "#identity/ports";
 import { parseScopes } from "#identity/scopes";
 import type { EvictableCache } from "./isolate-cache.ts";
+import {
+  agreementPurposeTable,
+  agreementTable,
+  askRegistry,
+  certificateSubjectTable,
+  certificateTable,
+  clientTable,
+  grantTable,
+  rowsWhere,
+} from "./read-table.ts";
 import { registryCache } from "./registry-cache.ts";
 import { clientLimits } from "./registry-limits.ts";
 import type { RegistryReader } from "./registry-reader.ts";
-import type { drizzled } from "./registry-sql.ts";
-import {
-  agreementPurposes,
-  agreements,
-  certificates,
-  certificateSubjects,
-  clients,
-  grants,
-} from "./schema.ts";
+import type { RegistrySql } from "./registry-sql.ts";
+import type { grants } from "./schema.ts";
 
 /**
  * The registry's clients, read from D1 in one round trip for each client and cached for seconds. Only reads.
@@ -23,7 +25,7 @@ export function clientDirectory(registry: RegistryReader): ClientDirectory & Evi
   const byId = registryCache(
     registry,
     (id) => `client/${id}`,
-    (db, id) => readClient(db, eq(clients.id, id)),
+    (db, id) => readClient(db, "id = ?", id),
     clientLimits,
   );
   const byName = registryCache(
@@ -31,7 +33,7 @@ export function clientDirectory(registry: RegistryReader): ClientDirectory & Evi
     () => "client",
     (db, name) => {
       const [issuer = "", id = ""] = JSON.parse(name) as string[]; // the key that is made below
-      return readClient(db, and(eq(clients.issuer, issuer), eq(clients.externalClientId, id)));
+      return readClient(db, "issuer = ? and external_client_id = ?", issuer, id);
     },
     clientLimits,
   );
@@ -51,22 +53,20 @@ export function clientDirectory(registry: RegistryReader): ClientDirectory & Evi
 
 /** `which` matches at most one client: by its key, or by the unique index on issuer and external id. */
 async function readClient(
-  db: ReturnType<typeof drizzled>,
-  which: SQL | undefined,
+  registry: RegistrySql,
+  which: string,
+  ...values: readonly string[]
 ): Promise<ClientRecord | undefined> {
-  const clientIds = db.select({ id: clients.id }).from(clients).where(which);
-  const [[client], itsCertificates, itsSubjects, itsAgreements, itsPurposes, itsGrants] = await db.batch([
-    db.select().from(clients).where(which),
-    db.select().from(certificates).where(inArray(certificates.client, clientIds)),
-    db.select().from(certificateSubjects).where(inArray(certificateSubjects.client, clientIds)),
-    db.select().from(agreements).where(inArray(agreements.client, clientIds)),
-    db
-      .select({ agreement: agreementPurposes.agreement, purpose: agreementPurposes.purpose })
-      .from(agreementPurposes)
-      .innerJoin(agreements, eq(agreements.id, agreementPurposes.agreement))
-      .where(inArray(agreements.client, clientIds)),
-    db.select().from(grants).where(inArray(grants.client, clientIds)),
-  ]);
+  const itsOwn = `client in (select id from clients where ${which})`;
+  const [[client], itsCertificates, itsSubjects, itsAgreements, itsPurposes, itsGrants] = await askRegistry(
+    registry,
+    rowsWhere(clientTable, which, ...values),
+    rowsWhere(certificateTable, itsOwn, ...values),
+    rowsWhere(certificateSubjectTable, itsOwn, ...values),
+    rowsWhere(agreementTable, itsOwn, ...values),
+    rowsWhere(agreementPurposeTable, `agreement in (select id from agreements where ${itsOwn})`, ...values),
+    rowsWhere(grantTable, itsOwn, ...values),
+  );
   if (client === undefined) return undefined;
   return {
     id: client.id,

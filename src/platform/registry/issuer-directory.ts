@@ -1,9 +1,10 @@
 import type { TrustedIssuer } from "#identity/issuer";
 import type { IssuerDirectory } from "#identity/ports";
 import type { EvictableCache } from "./isolate-cache.ts";
+import { askRegistry, issuerTable, rowsWhere } from "./read-table.ts";
 import { registryCache } from "./registry-cache.ts";
 import type { RegistryReader } from "./registry-reader.ts";
-import { issuers } from "./schema.ts";
+import type { issuers } from "./schema.ts";
 
 /**
  * The registry's external issuers, read from D1 and cached for seconds. Only reads. All issuers are read at
@@ -15,7 +16,7 @@ export function issuerDirectory(registry: RegistryReader): IssuerDirectory & Evi
     registry,
     () => "issuer",
     async (db) => {
-      const rows = await db.select().from(issuers);
+      const [rows] = await askRegistry(db, rowsWhere(issuerTable));
       return new Map(rows.map((row) => [row.iss, issuerOf(row)]));
     },
   );

@@ -1,10 +1,10 @@
-import { eq } from "drizzle-orm";
 import type { OriginEntry } from "#registry/state";
 import type { EvictableCache } from "./isolate-cache.ts";
+import { askRegistry, originTable, rowsWhere } from "./read-table.ts";
 import { registryCache } from "./registry-cache.ts";
 import type { RegistryReader } from "./registry-reader.ts";
-import { drizzled, type RegistrySql } from "./registry-sql.ts";
-import { origins } from "./schema.ts";
+import type { RegistrySql } from "./registry-sql.ts";
+import type { origins } from "./schema.ts";
 
 /**
  * The registry's origins, read from D1 and cached for seconds. Only reads; throws when they cannot be read.
@@ -16,8 +16,10 @@ export interface OriginDirectory {
 }
 
 /** All origins of the registry, read now. */
-export const allOrigins = async (registry: RegistrySql): Promise<readonly OriginEntry[]> =>
-  (await drizzled(registry).select().from(origins)).map(originOf);
+export async function allOrigins(registry: RegistrySql): Promise<readonly OriginEntry[]> {
+  const [rows] = await askRegistry(registry, rowsWhere(originTable));
+  return rows.map(originOf);
+}
 
 /** A row as an entry; an empty column becomes `undefined`. */
 export const originOf = ({
@@ -51,7 +53,7 @@ export function originDirectory(registry: RegistryReader): OriginDirectory & Evi
     registry,
     (name) => `origin/${name}`,
     async (db, name) => {
-      const [row] = await db.select().from(origins).where(eq(origins.name, name));
+      const [[row]] = await askRegistry(db, rowsWhere(originTable, "name = ?", name));
       return row && originOf(row);
     },
   );

@@ -1,8 +1,7 @@
-import { eq } from "drizzle-orm";
 import type { PolicyStore } from "#identity/ports";
 import { policyDigest, type PolicyDocument } from "#policy/document";
+import { askRegistry, policyTable, rowsWhere } from "./read-table.ts";
 import type { RegistryReader } from "./registry-reader.ts";
-import { policies } from "./schema.ts";
 
 const policiesMax = 128;
 
@@ -17,10 +16,7 @@ export function d1PolicyStore(registry: RegistryReader): PolicyStore {
       const document = known.get(digest);
       if (document !== undefined) return document;
       const { value: row } = await registry.read("unnamed", async (db) => {
-        const [found] = await db
-          .select({ body: policies.body })
-          .from(policies)
-          .where(eq(policies.digest, digest));
+        const [[found]] = await askRegistry(db, rowsWhere(policyTable, "digest = ?", digest));
         return found;
       });
       if (row === undefined) return undefined;

@@ -1,7 +1,7 @@
 import { IsolateCache, type CacheLimits } from "./isolate-cache.ts";
+import type { RegistrySql } from "./registry-sql.ts";
 import { registryLimits } from "./registry-limits.ts";
 import type { RegistryReader, Subject } from "./registry-reader.ts";
-import type { drizzled } from "./registry-sql.ts";
 
 /**
  * An isolate's copies of the results of one registry query. `subjectOf`: the record that a key depends on.
@@ -9,7 +9,7 @@ import type { drizzled } from "./registry-sql.ts";
 export function registryCache<T>(
   registry: RegistryReader,
   subjectOf: (key: string) => Subject,
-  query: (db: ReturnType<typeof drizzled>, key: string) => Promise<T | undefined>,
+  query: (db: RegistrySql, key: string) => Promise<T | undefined>,
   limits: CacheLimits = registryLimits,
 ): IsolateCache<T> {
   return new IsolateCache<T>(limits, registry.clock, {

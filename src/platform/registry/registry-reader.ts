@@ -1,6 +1,6 @@
 import type { AppliedUpdate, RecordName } from "#registry/revocation";
 import type { Clock, Instant } from "#kernel/clock";
-import { drizzled } from "./registry-sql.ts";
+import type { RegistrySql } from "./registry-sql.ts";
 
 /**
  * A record that is read; a kind, when the record's name is known only after the read; or `unnamed`, which no
@@ -16,8 +16,6 @@ export interface DatedValue<T> {
   /** The value includes every change that was done by then. */
   readonly asOf: Instant;
 }
-
-type Db = ReturnType<typeof drizzled>;
 
 // Deltas older than this prove too little. A guard grants nothing after the same five seconds (P4).
 const youngMilliseconds = 5_000;
@@ -72,16 +70,16 @@ export class RegistryReader {
    */
   async read<T>(
     subject: Subject,
-    query: (db: Db) => Promise<T | undefined>,
+    query: (db: RegistrySql) => Promise<T | undefined>,
   ): Promise<DatedValue<T | undefined>> {
     const begun = this.clock();
     const { epoch, bookmark } = this.#newest?.standing ?? { epoch: 0, bookmark: null };
     const asOf = this.#newest?.asOf ?? begun;
     const young = begun - asOf < youngMilliseconds && begun >= asOf;
     if (bookmark !== null && young && this.settled(subject)) {
-      const value = await query(drizzled(this.#registry.withSession(bookmark)));
+      const value = await query(this.#registry.withSession(bookmark));
       if (value !== undefined) return { value, epoch, asOf };
     }
-    return { value: await query(drizzled(this.#registry.withSession("first-primary"))), epoch, asOf: begun };
+    return { value: await query(this.#registry.withSession("first-primary")), epoch, asOf: begun };
   }
 }

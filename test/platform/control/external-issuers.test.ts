@@ -126,6 +126,7 @@ test("issuers are read once in five seconds, for any issuer that a token claims,
   const watched: D1Database = new Proxy(registry, {
     get(target, name) {
       if (name === "withSession") return () => watched;
+      if (name === "batch") return target.batch.bind(target);
       if (name !== "prepare") throw new Error(`the directory called ${String(name)} of D1`);
       return (sql: string) => {
         reads += 1;

@@ -1,5 +1,7 @@
 import { getTableConfig, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { beforeAll, describe, test } from "vitest";
+import { columnOf } from "#platform/registry/read-table";
+import * as readTables from "#platform/registry/read-table";
 import * as schema from "#platform/registry/schema";
 import { emptyRegistry } from "./registry.ts";
 
@@ -83,4 +85,21 @@ describe.each(tables.map((table) => getTableConfig(table)))("$name", (table) => 
     ];
     expect(there.map(({ columns }) => columns).sort()).toEqual(stated.sort());
   });
+});
+
+const read = Object.values(readTables).filter((each) => typeof each === "object");
+
+test("the tables that the gateway reads by plain SQL have the columns of the schema, in the same form", ({
+  expect,
+}) => {
+  expect(read.length).toBe(9);
+  for (const { name, columns } of read) {
+    const stated = tables.map((table) => getTableConfig(table)).find((table) => table.name === name);
+    expect(Object.entries(columns).map(([column, form]) => [columnOf(column), form])).toEqual(
+      stated?.columns.map((column) => [
+        column.name,
+        column.dataType === "json" ? "json" : column.dataType === "boolean" ? "flag" : "plain",
+      ]),
+    );
+  }
 });
