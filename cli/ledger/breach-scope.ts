@@ -1,34 +1,15 @@
-import { Misuse, printFault } from "../misuse.ts";
 import { parseArgs } from "node:util";
-import { type Affected, type BreachScope, BreachTally } from "#audit/breach";
-import { breachClocks, undecided, type BreachClocks } from "#audit/breach-clocks";
-import type { AuditEvent, Counts } from "#audit/event";
-import { utf8 } from "#kernel/encoded";
-import { formatReceipt } from "#ledger/receipt";
-import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
-import { csvRow } from "#audit/accounting/csv";
-import { eventFilter, timeOf } from "../records/event-filter.ts";
-import { eventsOf, type EventOnRecord } from "#auditing/ledger-events";
+import type { BreachClocks } from "#audit/breach-clocks";
+import { breachCsv, breachLetter, countsInRow } from "#audit/breach-papers";
+import type { AuditEvent } from "#audit/event";
+import { type AffectedIndividual, type BreachReport, findBreach, reportOf } from "#auditing/breach-findings";
+import { Misuse, printFault } from "../misuse.ts";
 import { printable } from "../printable.ts";
+import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
+import { eventFilter, timeOf } from "../records/event-filter.ts";
 import { UnreadList } from "../records/unread.ts";
 
-/**
- * The part of a record that the report hands on: the time, the request, and for each leaf a receipt that
- * verifies offline.
- */
-interface Proven {
-  readonly at: string;
-  readonly request: string;
-  readonly receipts: readonly string[];
-}
-
-/** The position of a record. The event itself is dropped, to save memory. */
-type Place = Pick<EventOnRecord, "log" | "frame" | "leaves"> & Pick<AuditEvent, "at" | "id">;
-
-/** `stateRecord` is the index in `stateRecords` of the record that names the State. */
-type AffectedIndividual = Omit<Affected<Place>, "stateFrom"> & { readonly stateRecord?: number };
-
-interface Report extends Omit<BreachScope<Place>, "affected"> {
+interface Report extends BreachReport {
   /** The names that the records must have: a client, a certificate, a key, a token, a user. */
   readonly client?: string;
   readonly certificate?: string;
@@ -37,16 +18,6 @@ interface Report extends Omit<BreachScope<Place>, "affected"> {
   readonly user?: string;
   readonly from: string;
   readonly to: string;
-  /** Every leaf opened. If false, more individuals may be affected. */
-  readonly complete: boolean;
-  readonly individuals: number;
-  /** Individuals in no known State. Each may count in any State (164.406). */
-  readonly undecided: number;
-  readonly clocks?: BreachClocks;
-  readonly affected: readonly AffectedIndividual[];
-  readonly records: readonly Proven[];
-  /** The records that name the affected individuals' States, of any client and time. */
-  readonly stateRecords: readonly Proven[];
 }
 
 /**
@@ -101,34 +72,18 @@ export async function breachScope(args: readonly string[]): Promise<number> {
       (purpose.length === 0 || (event.why?.purposes ?? []).some((code) => purpose.includes(code))) &&
       (origin.length === 0 || origin.includes(event.what?.origin ?? ""));
 
-    const [tally, unread, records] = [new BreachTally<Place>(), new UnreadList(), [] as Proven[]];
-    for await (const found of eventsOf(source)) {
-      if (!("event" in found)) {
-        unread.add(found);
-        continue;
-      }
-      const { log, frame, leaves, parts, event } = found;
-      const place = { log, frame, leaves, at: event.at, id: event.id };
-      tally.locate(event, place);
-      if (!isInScope(event)) continue;
-      if (leaves.length < parts) unread.addParts(log.name, parts - leaves.length);
-      if (tally.add(event, records.length)) records.push(proven(place));
-    }
-    const { scope } = tally;
+    const unread = new UnreadList();
+    const findings = await findBreach(source, isInScope, since, (part) =>
+      "missingParts" in part ? unread.addParts(part.log, part.missingParts) : unread.add(part),
+    );
     const report: Report = {
       ...names,
       from: new Date(timeOf(from, "from")).toISOString(),
       to: new Date(timeOf(to, "to")).toISOString(),
-      complete: unread.count === 0,
-      individuals: scope.affected.length,
-      undecided: undecided(scope.byState),
-      ...(since === undefined ? {} : { clocks: breachClocks(since, scope.byState) }),
-      ...scope,
-      ...located(scope.affected),
-      records,
+      ...reportOf(findings),
     };
     if (values.json) console.log(printable(JSON.stringify(report)));
-    else if (values.csv) for (const row of csvRows(report)) console.log(row);
+    else if (values.csv) for (const row of breachCsv(report.affected)) console.log(row);
     else if (values.letter) console.log(printableLines(letterOf(report)));
     else print(report);
     for (const line of unread.lines) console.error(line);
@@ -141,30 +96,6 @@ export async function breachScope(args: readonly string[]): Promise<number> {
   } catch (fault) {
     return printFault(fault);
   }
-}
-
-function located(affected: readonly Affected<Place>[]): Pick<Report, "affected" | "stateRecords"> {
-  const numbers = new Map<Place, number>();
-  const individuals = affected.map(({ stateFrom, ...individual }): AffectedIndividual => {
-    if (stateFrom === undefined) return individual;
-    const stateRecord = numbers.get(stateFrom) ?? numbers.size;
-    numbers.set(stateFrom, stateRecord);
-    return { ...individual, stateRecord };
-  });
-  return { affected: individuals, stateRecords: [...numbers.keys()].map(proven) };
-}
-
-function proven({ log, frame, leaves, at, id }: Place): Proven {
-  const receipts = leaves.map(({ index, hash }) =>
-    formatReceipt({
-      log: log.name,
-      index,
-      leafHash: hash,
-      frameHash: frame.hash,
-      proof: utf8(log.proof(index)),
-    }),
-  );
-  return { at: new Date(at).toISOString(), request: id, receipts };
 }
 
 function print(report: Report): void {
@@ -183,14 +114,14 @@ function print(report: Report): void {
   } = report;
   const lines = [
     `${namesOf(report)}, ${from} to ${to}: ${individuals} individuals in ${records.length} records`,
-    `by state of residence: ${countsOf(byState)}`,
+    `by state of residence: ${countsInRow(byState)}`,
     ...(report.undecided > 0
       ? [
           `${report.undecided} in no known State: 164.406 may count each in any State, ` +
             "so ask the origin where they live",
         ]
       : []),
-    `disclosed: ${countsOf(disclosed)}`,
+    `disclosed: ${countsInRow(disclosed)}`,
     ...(clocks === undefined ? ["clocks: none without --discovered"] : clockLines(clocks)),
     ...(askedInVain.length > 0 ? [`requested, nothing found: ${askedInVain.join(", ")}`] : []),
     ...(askedBeyondReach.length > 0
@@ -219,52 +150,16 @@ const namesOf = ({ client, certificate, "key-id": key, token, user }: Report): s
     .filter((name) => name !== undefined && name !== "")
     .join(", ");
 
-/** The affected individuals, a row each, for a mailing and for the log of breaches (45 CFR 164.408(c)). */
-function csvRows({ affected }: Report): readonly string[] {
-  const head = ["patient", "state", "first", "last", "disclosed", "policies", "never disclosed", "records"];
-  return [
-    csvRow(head),
-    ...affected.map(({ patient, state, first, last, disclosed, policies, withheld, records }) =>
-      csvRow([
-        patient,
-        state,
-        new Date(first).toISOString(),
-        new Date(last).toISOString(),
-        countsOf(disclosed),
-        policies.join(" "),
-        withheld.join(" "),
-        String(records.length),
-      ]),
-    ),
-  ];
-}
-
-/** A draft of the notice to an individual (45 CFR 164.404(c)). Brackets mark the facts that no record has. */
-function letterOf(report: Report): string {
-  const types = Object.keys(report.disclosed);
-  return [
-    "[date]",
-    "",
-    "[name and last known address of the individual; next of kin if the individual died (164.404(d)(1)(ii))]",
-    "",
-    "Notice of a breach of your health information",
-    "",
-    `What happened. Between ${report.from.slice(0, 10)} and ${report.to.slice(0, 10)} information about you was ` +
-      "disclosed without permission. [What happened, in plain words.] " +
-      `We discovered this on ${report.clocks?.discovered ?? "[date of the discovery]"}.`,
-    "",
-    `What information. Records of these kinds: ${types.length === 0 ? "[kinds]" : types.join(", ")}. ` +
-      "[Whether names, social security numbers, account numbers, diagnoses were among them.]",
-    "",
-    "What you can do. [Steps to protect yourself.]",
-    "",
-    "What we do. [The investigation, the measures against harm, and against a repetition.]",
-    "",
-    "Ask us. [A toll-free telephone number, an e-mail address, a web site, or a postal address.]",
-    "",
-    `[Send by first-class mail without unreasonable delay, by ${report.clocks?.individuals ?? "60 days after the discovery"} at the latest.]`,
-  ].join("\n");
-}
+/** A draft for all individuals: it names none. */
+const letterOf = ({ from, to, disclosed, clocks }: Report): string =>
+  breachLetter({
+    patient: undefined,
+    from: from.slice(0, 10),
+    to: to.slice(0, 10),
+    types: Object.keys(disclosed),
+    discovered: clocks?.discovered,
+    by: clocks?.individuals,
+  }).join("\n\n");
 
 const printableLines = (text: string): string => text.split("\n").map(printable).join("\n");
 
@@ -290,10 +185,5 @@ function affectedLine(individual: AffectedIndividual): string {
   const times = [...new Set([first, last])].map((at) => new Date(at).toISOString()).join(" to ");
   const views = policies.length === 0 ? "" : `; policy ${policies.join(", ")}`;
   const never = withheld.length === 0 ? "" : `; never: ${withheld.join(", ")}`;
-  return `${patient} (${state}): ${countsOf(disclosed)}; ${times}, ${records.length} records${views}${never}`;
+  return `${patient} (${state}): ${countsInRow(disclosed)}; ${times}, ${records.length} records${views}${never}`;
 }
-
-const countsOf = (counts: Counts): string =>
-  Object.entries(counts)
-    .map(([name, count]) => `${name} ${count}`)
-    .join(", ") || "none";

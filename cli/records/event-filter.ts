@@ -2,6 +2,7 @@ import { Misuse } from "../misuse.ts";
 import { type AuditEvent, eventKinds } from "#audit/event";
 import { isPatient } from "#audit/check";
 import { currentReason } from "#audit/renamed-reasons";
+import { type CallerNames, isOfCaller } from "#auditing/event-names";
 
 /** Options that filter events. */
 export const filterOptions = {
@@ -18,19 +19,10 @@ export const filterOptions = {
   kind: { type: "string" },
   reason: { type: "string" },
 } as const;
-export interface FilterValues {
+export interface FilterValues extends CallerNames {
   readonly from?: string | undefined;
   readonly to?: string | undefined;
   readonly patient?: string | undefined;
-  readonly client?: string | undefined;
-  /** `fhirUser`, or `sub` of the sign-in. */
-  readonly user?: string | undefined;
-  /** `x5t#S256`. */
-  readonly certificate?: string | undefined;
-  /** `kid` of the key that signed the token, or `jkt` of the key that the caller proved. */
-  readonly "key-id"?: string | undefined;
-  /** `jti`. */
-  readonly token?: string | undefined;
   /** Id of the request. */
   readonly request?: string | undefined;
   readonly purpose?: string | undefined;
@@ -47,15 +39,11 @@ export function eventFilter({
   from,
   to,
   patient,
-  client,
   kind,
   reason,
-  user,
-  certificate,
-  "key-id": keyId,
-  token,
   request,
   purpose,
+  ...names
 }: FilterValues): (event: AuditEvent) => boolean {
   const [first, last] = [
     from === undefined ? 0 : timeOf(from, "from"),
@@ -72,11 +60,7 @@ export function eventFilter({
     event.at <= last &&
     (kind === undefined || event.kind === kind) &&
     (named === undefined || event.outcome?.reason === named || Object.hasOwn(event.tally ?? {}, named)) &&
-    (client === undefined || event.who?.client === client) &&
-    (user === undefined || event.who?.user === user || event.who?.subject === user) &&
-    (certificate === undefined || event.who?.certificate === certificate) &&
-    (keyId === undefined || event.who?.keyId === keyId || event.who?.jkt === keyId) &&
-    (token === undefined || event.who?.tokenId === token) &&
+    isOfCaller(event, names) &&
     (request === undefined || event.id === request) &&
     (purpose === undefined || event.why?.purposes?.includes(purpose) === true) &&
     (patient === undefined ||

@@ -17,6 +17,7 @@ import {
   type ShownPlan,
   type ShownProposalRow,
 } from "./pages/approvals.tsx";
+import { BreachPage } from "./pages/breach.tsx";
 import { EventsPage, type ShownReview } from "./pages/events.tsx";
 import { LedgerPage, ledgerAttributes, WhyPage } from "./pages/ledger.tsx";
 import { VerbRefusal } from "./pages/messages.tsx";
@@ -215,6 +216,10 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
   app.get(
     "/console/events",
     show(consolePages.events, (visit) => eventsPage(visit, false)),
+  );
+  app.get(
+    "/console/events/breach",
+    show(consolePages.events, async () => ({ content: BreachPage({ places }) })),
   );
   app.post(
     "/console/events/close",

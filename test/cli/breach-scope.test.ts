@@ -195,7 +195,7 @@ test("a breach is scoped by a certificate too, with the people as CSV and a draf
   const none = await by("--certificate", "x".repeat(43), "--json");
   expect(JSON.parse(none.out)).toMatchObject({ individuals: 0, certificate: "x".repeat(43) });
   const { out } = await by("--certificate", certificate, "--letter");
-  expect(out).toContain("Between 2026-10-01 and 2026-10-01");
+  expect(out).toContain("On 2026-10-01 information about you");
   expect(out).toContain("by 2026-12-04 at the latest");
   expect(out).not.toContain("amara"); // one draft for all: it names no individual
   expect((await by()).code).toBe(2);

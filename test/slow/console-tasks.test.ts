@@ -293,6 +293,58 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     );
   });
 
+  test("scope a breach: individuals, clocks, a letter for each, and files; the key and the patients stay here", async ({
+    expect,
+  }) => {
+    await phylax.ask("telehealth", "Patient/amara-okafor");
+    const sent: string[] = [];
+    const note = (request: { postData(): string | null; url(): string }) =>
+      void sent.push(request.url() + (request.postData() ?? ""));
+    page.on("request", note);
+    const compute = async () => {
+      await begin();
+      await nav("Events");
+      await click('a:has-text("Breach")');
+      await page.fill("#breach-value", "telehealth");
+      for (const [field, day] of [
+        ["from", "2020-01-01"],
+        ["to", "2099-12-31"],
+        ["discovered", "2026-11-24"],
+      ])
+        await page.fill(`#breach-${field}`, String(day));
+      await giveKey();
+      await click("[data-key-form] button");
+      return banner();
+    };
+    // records reach the copies of the logs within a minute
+    await expect.poll(compute, { timeout: 60_000, interval: 2_000 }).not.toMatch(/^No individual/u);
+    expect(await banner()).toMatch(/^\d+ individuals? in \d+ records?; every record was read/u);
+    await click('button:text-is("Letters")');
+    expect(clicks).toBeLessThanOrEqual(6);
+    const text = (await page.textContent("[data-results]")) ?? "";
+    expect(text).toContain("main/Patient/amara-okafor");
+    for (const clause of ["164.404(b)", "164.406", "164.408"]) expect(text).toContain(clause);
+    expect(text).toContain("2027-01-23"); // 60 days
+    const letters = page.locator(".letter");
+    expect(await letters.count()).toBe(Number(/Affected individuals: (\d+)/u.exec(text)?.[1]));
+    expect(await letters.filter({ hasText: "main/Patient/amara-okafor;" }).textContent()).toContain(
+      "records of name, contacts and personal facts",
+    );
+    const files: string[] = [];
+    for (const name of ["Save as CSV", "Save with receipts (JSON)"]) {
+      const saved = page.waitForEvent("download");
+      await page.click(`button:text-is("${name}")`);
+      files.push(readFileSync(await (await saved).path(), "utf8"));
+    }
+    expect(files[0]).toMatch(/^patient,state,first,last,/u);
+    expect(files[0]).toContain("main/Patient/amara-okafor,MA,");
+    const report = JSON.parse(files[1] ?? "");
+    expect(report).toMatchObject({ client: "telehealth", complete: true });
+    expect(report.records[0].receipts[0]).toMatch(/^[\w-]/u);
+    page.off("request", note);
+    expect(sent.filter((each) => /okafor|"d"/u.test(each))).toEqual([]);
+  });
+
   test("close the review of a use of break-glass", async ({ expect }) => {
     const registry = await phylax.stack.runtime.miniflare.getD1Database("REGISTRY", "phylax-gateway");
     const insert =
@@ -323,6 +375,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
           "/registry/change",
           "/approvals",
           "/events",
+          "/events/breach",
           "/why",
         ]) {
           await page.goto(phylax.dev.console + path);

@@ -1,4 +1,5 @@
 import { offerCheck } from "./check-ledger.ts";
+import { offerBreach } from "./find-breach.ts";
 import { followLive } from "./live.ts";
 import { carryAnswer } from "./own-token.ts";
 import { offerPatients } from "./patients.ts";
@@ -12,6 +13,7 @@ const sections: Readonly<Record<string, (section: PageElement) => void>> = {
   "data-return": carryAnswer,
   "data-why": offerWhy,
   "data-events": offerEvents,
+  "data-breach": offerBreach,
   "data-review": offerReview,
 };
 

@@ -45,3 +45,10 @@ export function part(selector: string, within: PageElement | PageDocument = docu
   if (found === null) throw new Error(`the page has no ${selector}`);
   return found;
 }
+
+/** Saves a file that the page made: it is sent nowhere. */
+export function saveFile(name: string, type: string, parts: readonly (string | Blob)[]): void {
+  const address = URL.createObjectURL(new Blob([...parts], { type }));
+  make("a", { href: address, download: name }).click();
+  URL.revokeObjectURL(address);
+}

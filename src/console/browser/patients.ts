@@ -8,7 +8,7 @@ import { type AccountingEvent, type EventFacts, factsOf, isAsProven } from "./ac
 import { ledgerPlaceOf } from "./ledger-place.ts";
 import type { LedgerPlace } from "./ledger-reader.ts";
 import { beginLookUp, type DeskPlace, type PatientAccess, takeAccess } from "./own-token.ts";
-import { announce, badge, make, part, row, table } from "./page-parts.ts";
+import { announce, badge, make, part, row, saveFile, table } from "./page-parts.ts";
 import { settled } from "./web-crypto.ts";
 
 const { patients } = texts;
@@ -183,9 +183,7 @@ function cellsOf(facts: EventFacts): readonly (PageElement | string)[] {
 async function saveCsv(access: PatientAccess, first: string): Promise<void> {
   const answer = await access.read(`${first}&_format=csv`, "text/csv");
   if (!answer.ok) throw new Error(String(answer.status));
-  const address = URL.createObjectURL(await answer.blob());
-  make("a", { href: address, download: "accounting.csv" }).click();
-  URL.revokeObjectURL(address);
+  saveFile("accounting.csv", "text/csv", [await answer.blob()]);
 }
 
 const resourcesIn = <T>({ entry = [] }: FoundBundle<T>): readonly T[] =>

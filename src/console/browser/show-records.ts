@@ -4,7 +4,8 @@ import { texts } from "#console/texts";
 import { momentText, numberText } from "#console/words";
 import { adviceOn } from "#entrypoint/advice";
 import { ledgerPlaceOf } from "./ledger-place.ts";
-import { auditorKeyIn, openRecords } from "./open-records.ts";
+import type { LedgerPlace } from "./ledger-reader.ts";
+import { type AuditorJwk, auditorKeyIn, openRecords } from "./open-records.ts";
 import { announce, badge, make, part, row, table } from "./page-parts.ts";
 
 const { records, why, review } = texts;
@@ -16,8 +17,19 @@ interface Asked {
   readonly show: (events: readonly EventOnRecord[], section: PageElement) => string;
 }
 
-/** Lets a section of the page open records with the key that a person chooses. */
-export function offerRecords(section: PageElement, { isWanted, show }: Asked): void {
+/** The ledger of the page, with the auditor's key that a person chose. */
+export interface KeyedLedger {
+  readonly place: LedgerPlace;
+  readonly key: AuditorJwk;
+  /** Counts a fetched object in the banner. */
+  readonly onRead: () => void;
+}
+
+/** Runs `work` with the chosen key when the form is sent, and shows its sentence in the banner. */
+export function offerKey(
+  section: PageElement,
+  work: (ledger: KeyedLedger) => Promise<{ readonly tone: "good" | "warn" | "bad"; readonly text: string }>,
+): void {
   const place = ledgerPlaceOf(section);
   const banner = part("[data-banner]", section);
   const form = part("[data-key-form]", section);
@@ -31,13 +43,15 @@ export function offerRecords(section: PageElement, { isWanted, show }: Asked): v
     let objects = 0;
     announce(banner, "still", records.reading(0));
     try {
-      const { events, problems } = await openRecords(place, key, isWanted, () => {
-        objects += 1;
-        if (objects % 25 === 0) announce(banner, "still", records.reading(objects));
+      const { tone, text } = await work({
+        place,
+        key,
+        onRead() {
+          objects += 1;
+          if (objects % 25 === 0) announce(banner, "still", records.reading(objects));
+        },
       });
-      const said = show(events, section);
-      if (problems.length > 0) announce(banner, "bad", records.partly(events.length, problems.join("; ")));
-      else announce(banner, events.length === 0 ? "warn" : "good", said);
+      announce(banner, tone, text);
     } catch (fault) {
       announce(banner, "bad", records.failed(fault instanceof Error ? fault.message : ""));
     } finally {
@@ -47,6 +61,16 @@ export function offerRecords(section: PageElement, { isWanted, show }: Asked): v
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     void run();
+  });
+}
+
+/** Lets a section of the page open records with the key that a person chooses. */
+export function offerRecords(section: PageElement, { isWanted, show }: Asked): void {
+  offerKey(section, async ({ place, key, onRead }) => {
+    const { events, problems } = await openRecords(place, key, isWanted, onRead);
+    const said = show(events, section);
+    if (problems.length > 0) return { tone: "bad", text: records.partly(events.length, problems.join("; ")) };
+    return { tone: events.length === 0 ? "warn" : "good", text: said };
   });
 }
 

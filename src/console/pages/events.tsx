@@ -3,7 +3,7 @@ import type { ConsolePlaces } from "#console/ports";
 import { texts } from "#console/texts";
 import { momentText } from "#console/words";
 import { ledgerAttributes } from "./ledger.tsx";
-import { KeyForm } from "./registry.tsx";
+import { KeyForm } from "./key-form.tsx";
 import { Badge, Table } from "./shell.tsx";
 
 const { events } = texts;
@@ -42,6 +42,9 @@ export function EventsPage({
   return (
     <>
       <h1>{events.title}</h1>
+      <p class="links">
+        <a href="/console/events/breach">{texts.breach.title}</a>
+      </p>
       {closed ? (
         <p class="alert good" role="status">
           {events.closed}
@@ -105,12 +108,6 @@ export function EventsPage({
         </p>
         <div data-results></div>
       </section>
-      <h2>{events.breach}</h2>
-      <p>{events.breachNote}</p>
-      <pre tabindex={0}>
-        phylax breach-scope ledger-copy --client CLIENT --from DAY --to DAY --discovered DAY --key
-        auditor.jwk.json
-      </pre>
     </>
   );
 }

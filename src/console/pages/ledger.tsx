@@ -1,7 +1,7 @@
 import { assets } from "#console/assets.gen";
 import type { ConsolePlaces } from "#console/ports";
 import { texts } from "#console/texts";
-import { KeyForm } from "./registry.tsx";
+import { KeyForm } from "./key-form.tsx";
 
 /** The attributes of a section that tell the script which ledger to read, and with which public keys. */
 export const ledgerAttributes = ({ ledger, rootKey, witnesses }: ConsolePlaces) => ({
@@ -57,7 +57,19 @@ export function WhyPage({ places }: { readonly places: ConsolePlaces }) {
       <h1>{why.title}</h1>
       <p>{why.intro}</p>
       <section data-why {...ledgerAttributes(places)}>
-        <KeyForm action={why.find} idName={texts.requestId} />
+        <KeyForm action={why.find}>
+          <div>
+            <label for="request-id">{texts.requestId}</label>
+            <input
+              id="request-id"
+              required
+              pattern="[0-9a-f]{32}"
+              size={36}
+              autocomplete="off"
+              spellcheck={false}
+            />
+          </div>
+        </KeyForm>
         <p class="alert still" role="status" data-banner>
           {why.before}
         </p>

@@ -3,6 +3,7 @@ import { formTokenField } from "#console/form";
 import { agreementsOf, grantsOf, type RegistryView, type ShownClient } from "#console/registry-view";
 import { texts } from "#console/texts";
 import { untilText } from "#console/words";
+import { KeyForm } from "./key-form.tsx";
 import { Badge, Table } from "./shell.tsx";
 
 const { registry } = texts;
@@ -275,38 +276,5 @@ export function AccessReviewPage({ view, ledger }: { readonly view: RegistryView
         />
       </section>
     </>
-  );
-}
-
-/** The choice of an auditor's key, and the button that opens records with it. Without script it does nothing. */
-export function KeyForm({ action, idName }: { readonly action: string; readonly idName?: string }) {
-  const { records } = texts;
-  return (
-    <form data-key-form class="no-print">
-      <div class="fields">
-        {idName === undefined ? undefined : (
-          <div>
-            <label for="request-id">{idName}</label>
-            <input
-              id="request-id"
-              required
-              pattern="[0-9a-f]{32}"
-              size={36}
-              autocomplete="off"
-              spellcheck={false}
-            />
-          </div>
-        )}
-        <div>
-          <label for="auditor-key">{records.key}</label>
-          <input id="auditor-key" type="file" accept=".json,application/json" required />
-        </div>
-        <button disabled>{action}</button>
-      </div>
-      <p class="note">{records.keyNote}</p>
-      <noscript>
-        <p class="alert warn">{records.noScript}</p>
-      </noscript>
-    </form>
   );
 }

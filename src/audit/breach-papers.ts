@@ -1,0 +1,98 @@
+import { csvRow } from "./accounting/csv.ts";
+import { kindInWords } from "./accounting/page/english.ts";
+import type { Affected } from "./breach.ts";
+import type { Counts } from "./event.ts";
+
+/** `Observation 12, Patient 1` */
+export const countsInRow = (counts: Counts): string =>
+  Object.entries(counts)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(", ") || "none";
+
+/**
+ * The affected individuals as rows of CSV (RFC 4180), for a mailing and for the log of breaches
+ * (45 CFR 164.408(c)).
+ */
+export function breachCsv(affected: readonly Omit<Affected<unknown>, "stateFrom">[]): readonly string[] {
+  const head = ["patient", "state", "first", "last", "disclosed", "policies", "never disclosed", "records"];
+  return [
+    csvRow(head),
+    ...affected.map(({ patient, state, first, last, disclosed, policies, withheld, records }) =>
+      csvRow([
+        patient,
+        state,
+        new Date(first).toISOString(),
+        new Date(last).toISOString(),
+        countsInRow(disclosed),
+        policies.join(" "),
+        withheld.join(" "),
+        String(records.length),
+      ]),
+    ),
+  ];
+}
+
+/** The facts of a notice to an individual that records have. Dates are calendar days, `2026-11-24`. */
+export interface BreachLetterFacts {
+  /** `<origin>/Patient/<id>`; undefined: a draft for all individuals, which names none. */
+  readonly patient: string | undefined;
+  readonly from: string;
+  readonly to: string;
+  /** FHIR resource types. */
+  readonly types: readonly string[];
+  readonly discovered: string | undefined;
+  /** The last day of 164.404(b). */
+  readonly by: string | undefined;
+}
+
+/** The texts of the notice (45 CFR 164.404(c)(1)(A) to (E)). A further language is one more value of this type. */
+export interface BreachLetterTexts {
+  readonly date: string;
+  readonly address: (patient: string | undefined) => string;
+  readonly title: string;
+  readonly happened: (facts: BreachLetterFacts) => string;
+  readonly information: (kinds: readonly string[]) => string;
+  readonly kind: (type: string) => string;
+  readonly steps: string;
+  readonly measures: string;
+  readonly contact: string;
+  readonly deadline: (by: string | undefined) => string;
+}
+
+/** Brackets mark the facts that no record has. */
+export const englishBreachLetter: BreachLetterTexts = {
+  date: "[date]",
+  address: (patient) =>
+    `[name and last known address of ${patient ?? "the individual"}; next of kin if the individual died ` +
+    "(164.404(d)(1)(ii))]",
+  title: "Notice of a breach of your health information",
+  happened: ({ from, to, discovered }) =>
+    `What happened. ${from === to ? `On ${from}` : `Between ${from} and ${to}`} information about you was ` +
+    "disclosed without permission. [What happened, in plain words.] " +
+    `We discovered this on ${discovered ?? "[date of the discovery]"}.`,
+  information: (kinds) =>
+    `What information. Records of these kinds: ${kinds.length === 0 ? "[kinds]" : kinds.join("; ")}. ` +
+    "[Whether names, social security numbers, account numbers, diagnoses were among them.]",
+  kind: (type) => kindInWords(type)[1],
+  steps: "What you can do. [Steps to protect yourself.]",
+  measures: "What we do. [The investigation, the measures against harm, and against a repetition.]",
+  contact: "Ask us. [A toll-free telephone number, an e-mail address, a web site, or a postal address.]",
+  deadline: (by) =>
+    `[Send by first-class mail without unreasonable delay, by ${by ?? "60 days after the discovery"} at the latest.]`,
+};
+
+/** The draft of a notice to an individual (45 CFR 164.404(c)), a paragraph an element. */
+export const breachLetter = (
+  facts: BreachLetterFacts,
+  texts: BreachLetterTexts = englishBreachLetter,
+): readonly string[] => [
+  texts.date,
+  texts.address(facts.patient),
+  texts.title,
+  texts.happened(facts),
+  texts.information(facts.types.map((type) => texts.kind(type))),
+  texts.steps,
+  texts.measures,
+  texts.contact,
+  texts.deadline(facts.by),
+];

@@ -1,0 +1,26 @@
+import type { PropsWithChildren } from "hono/jsx";
+import { texts } from "#console/texts";
+
+/**
+ * The choice of an auditor's key, after the page's own fields, and the button that opens records with it. Without
+ * script it does nothing.
+ */
+export function KeyForm({ action, children }: PropsWithChildren<{ readonly action: string }>) {
+  const { records } = texts;
+  return (
+    <form data-key-form class="no-print">
+      <div class="fields">
+        {children}
+        <div>
+          <label for="auditor-key">{records.key}</label>
+          <input id="auditor-key" type="file" accept=".json,application/json" required />
+        </div>
+        <button disabled>{action}</button>
+      </div>
+      <p class="note">{records.keyNote}</p>
+      <noscript>
+        <p class="alert warn">{records.noScript}</p>
+      </noscript>
+    </form>
+  );
+}
