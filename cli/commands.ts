@@ -292,6 +292,13 @@ export const commands: readonly Command[] = [
     load: async () => (await import("./recovery/restore-registry.ts")).restoreRegistry,
   },
   {
+    words: ["restore", "ledger"],
+    takes: `LOG [--receipt RECEIPT]… ${asOperator} [--json]`,
+    does: "Rebuilds a log whose storage was lost, gives its records to a further log, and prints the lost leaves.",
+    examples: ["phylax restore ledger s0-2026h2 --profile production"],
+    load: async () => (await import("./recovery/restore-ledger.ts")).restoreLedger,
+  },
+  {
     words: ["deploy", "config"],
     takes: "FILE",
     does: "Writes each worker's configuration from the file of an environment.",

@@ -29,6 +29,7 @@ import {
 } from "./proposals.ts";
 import { closeReviewVerb, listReviewsVerb } from "./review.ts";
 import { liftVerb, revokeVerb } from "./revoke.ts";
+import { restoreLedgerVerb } from "./restore-ledger.ts";
 import { suspendAccountingVerb } from "./suspend-accounting.ts";
 
 /** The operators' HTTP surface. Hono's context ends here. */
@@ -115,6 +116,7 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   revokeVerb(ports.registry),
   liftVerb(ports.registry, ports.approvals),
   suspendAccountingVerb(ports.accountings),
+  restoreLedgerVerb(ports.restores),
   listReviewsVerb(ports.reviews),
   closeReviewVerb(ports.reviews),
   listConsentsVerb(ports.consents),

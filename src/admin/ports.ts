@@ -10,6 +10,7 @@ import type { Clock } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { CallCounter } from "#limits/flood";
 import type { RequestKeys } from "#limits/request-keys";
+import type { LedgerRestore } from "#ledger/restore";
 import type { Operator } from "./operator.ts";
 
 /** The operators, as `control` knows them. Throws when `control` does not answer. */
@@ -121,6 +122,7 @@ export interface AdminPorts {
   readonly proposals: Proposals;
   readonly approvals: Approvals;
   readonly accountings: AccountingHolds;
+  readonly restores: LedgerRestore;
   readonly requestKeys: RequestKeys;
   readonly reviews: ReviewTasks;
   readonly consents: ConsentVersions;

@@ -1,6 +1,7 @@
 import { facesOf, type ExactFaces } from "#entrypoint/faces-of";
 import type { DenialProblem } from "#identity/denial";
 import type { RegistryProblem } from "#registry/document";
+import type { RestoreProblem } from "#ledger/restore";
 import type { SuspensionProblem } from "#audit/accounting/suspension";
 import type { OperatorKeyRefusal } from "./act-once.ts";
 import type { ConsentQuestionProblem, ReviewDocumentProblem } from "./ports.ts";
@@ -14,6 +15,7 @@ export type RejectionReason =
   | SuspensionProblem["reason"]
   | ReviewDocumentProblem["reason"]
   | ConsentQuestionProblem["reason"]
+  | RestoreProblem["reason"]
   | "approval_required"
   | "proposal_malformed"
   | "proposal_not_open"

@@ -6,6 +6,9 @@ import type { Instant } from "#kernel/clock";
 import type { Sender } from "#ledger/shard-choice";
 import type { SeenOfOperator } from "./operator.ts";
 
+// An operator's further try goes to a different log: an operator whose only log is lost could not restore it.
+const operatorSpread = 4;
+
 /** The parts of a request at the operators' door that each of its records has. */
 export interface OperatorArrival {
   readonly id: string;
@@ -102,7 +105,7 @@ export class Trail {
   #sender(): Sender {
     const { operator } = this.seen;
     const sender = operator === undefined ? undefined : { id: `operator ${operator}` };
-    return senderOf(this.#arrival, sender, undefined, 1);
+    return senderOf(this.#arrival, sender, undefined, operatorSpread);
   }
 }
 

@@ -1029,6 +1029,11 @@ export const refusalReasons = {
     "This emergency lasts, so a use may come after the finding. Wait for the end that the list states, then close the review.",
   ),
   review_not_open: admin(422, "There is no open review of this id. Check the id in the list of reviews."),
+  restore_log_unknown: admin(422, "The ledger has opened no log of this name. Check the name in `/readyz`."),
+  restore_log_not_lost: admin(
+    409,
+    "This log has its storage, or its storage differs from its copy: only a log whose storage is empty is restored. See docs/runbook.md.",
+  ),
   suspension_invalid: admin(422, "This is no suspension. Correct what pointer and detail name."),
 } as const satisfies Readonly<Record<string, RefusalRow>>;
 

@@ -1,6 +1,6 @@
 import { isRegion, type Region } from "#kernel/region";
 import { err, ok, type Result } from "#kernel/result";
-import { parseLogName } from "./log-name.ts";
+import { parseLogName, placeOfShard } from "./log-name.ts";
 
 /** Consecutive shards: `first`, `first` + 1, … */
 export interface ShardRange {
@@ -79,7 +79,8 @@ export const namedRegions = (text: string): ReadonlySet<string> =>
 export function regionOfLog(log: string, layout: LedgerLayout): Region | undefined {
   const name = parseLogName(log);
   if (name === undefined) return layout.periods[0]?.regions[0]?.region;
-  const { shard, halfYear } = name;
+  const { halfYear } = name;
+  const shard = placeOfShard(name.shard);
   return regionsIn(layout, halfYear).find(({ first, count }) => shard >= first && shard < first + count)
     ?.region;
 }

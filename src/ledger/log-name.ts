@@ -45,6 +45,26 @@ export const openHalfYears = (now: Instant): readonly string[] => [
   ...new Set([now, now - SWITCH_SLACK_MS, now + SWITCH_SLACK_MS].map((at) => halfYearOf(instant(at)))),
 ];
 
+// LEDGER_SHARDS is at most this, so no shard of a configuration has such a number.
+const STAND_INS_FROM = 10_000;
+const STAND_INS_MAX = 9; // a log name has at most five digits
+
+/** The configured shard of a log: of the shard itself, and of each log that stands in for it. */
+export const placeOfShard = (shard: number): number => shard % STAND_INS_FROM;
+
+/** True for a log that stands in for a log whose storage was lost (docs/ledger-format.md §2). */
+export const isStandIn = (log: string): boolean => (parseLogName(log)?.shard ?? 0) >= STAND_INS_FROM;
+
+/** The names that may stand in for a log, in their order: each for the name before it. */
+export function standInsOf(log: string): readonly string[] {
+  const name = parseLogName(log);
+  if (name === undefined) return [];
+  const first = Math.floor(name.shard / STAND_INS_FROM) + 1;
+  return Array.from({ length: Math.max(0, STAND_INS_MAX + 1 - first) }, (_, i) =>
+    logName({ ...name, shard: placeOfShard(name.shard) + (first + i) * STAND_INS_FROM }),
+  );
+}
+
 /** A span of time, its end excluded. */
 export interface Span {
   readonly from: Instant;
@@ -54,7 +74,7 @@ export interface Span {
 /** When a log takes records, in a ledger of this many shards; undefined for never. */
 export function openTimes(text: string, shards: number): Span | undefined {
   const [name, end] = [parseLogName(text), endOf(text)];
-  if (name === undefined || end === undefined || name.shard >= shards) return undefined;
+  if (name === undefined || end === undefined || placeOfShard(name.shard) >= shards) return undefined;
   const start = Date.UTC(Number(name.halfYear.slice(0, 4)), name.halfYear.endsWith("h1") ? 0 : 6);
   return { from: instant(start - SWITCH_SLACK_MS), until: instant(end + SWITCH_SLACK_MS) };
 }

@@ -37,6 +37,7 @@ export const nobodySignsIn = {
     list: () => Promise.resolve(ok([])),
     close: () => Promise.resolve(err({ reason: "review_not_open", field: "review" })),
   },
+  restores: { restore: () => Promise.resolve(err({ reason: "restore_log_unknown" })) },
   accountings: { hold: () => Promise.resolve(err({ reason: "suspension_invalid", field: "id" })) },
 } satisfies Partial<AdminPorts>;
 

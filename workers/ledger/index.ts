@@ -1,10 +1,12 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { Disclosures as Accounting, LinesRequest } from "#audit/accounting/disclosures";
+import type { LedgerRestore } from "#ledger/restore";
 import { instant } from "#kernel/clock";
 import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
 import { AccountingIntake } from "#platform/ledger/object/accounting/accounting-intake";
 import { AccountingShelf } from "#platform/ledger/object/accounting/accounting-shelf";
 import { ledgerHealth } from "#platform/ledger/isolate/ledger-health";
+import { RecoveryDesk } from "#platform/ledger/isolate/recovery-desk";
 import { LedgerDoor } from "#platform/ledger/isolate/public-door";
 import { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
@@ -31,6 +33,13 @@ export class AccountingHolds extends WorkerEntrypoint<LedgerWorkerEnv> {
 export class LedgerHealth extends WorkerEntrypoint<LedgerWorkerEnv> {
   report() {
     return ledgerHealth(this.env, instant(Date.now()));
+  }
+}
+
+/** Restores logs whose storage was lost, for the ops worker, which records each call. */
+export class LedgerRecovery extends WorkerEntrypoint<LedgerWorkerEnv> implements LedgerRestore {
+  restore(log: string) {
+    return new RecoveryDesk(this.env).restore(log);
   }
 }
 

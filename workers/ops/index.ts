@@ -77,6 +77,7 @@ function open(env: OpsEnv): Hono {
       close: (document, operator) => env.REVIEW_DESK.close(document, operator),
     },
     accountings: { hold: (document) => env.ACCOUNTING_HOLDS.hold(document) },
+    restores: { restore: (log) => env.LEDGER_RECOVERY.restore(log) },
     ledger,
     configured: configurationRecord(described, ledger, { clock, newId }),
     calls: env.OPERATOR_CALLS,

@@ -21,6 +21,9 @@ const status = (log: string, change: Partial<Status>): Status => ({
   copied: 1,
   health: "good",
   why: null,
+  isLost: false,
+  isRebuilt: false,
+  standIn: null,
   ...change,
 });
 

@@ -403,6 +403,7 @@ async function startWorkers(
     REVIEW_DESK: service(control.ReviewDesk, () => controlEnv),
     CONSENT_HISTORY: service(control.ConsentHistory, () => controlEnv),
     ACCOUNTING_HOLDS: service(ledger.AccountingHolds, () => ledgerEnv),
+    LEDGER_RECOVERY: service(ledger.LedgerRecovery, () => ledgerEnv),
     KEYED_REQUESTS: keyedRequests,
     LEDGER_SHARD: shardObjects,
   };

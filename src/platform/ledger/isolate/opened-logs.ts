@@ -1,5 +1,5 @@
 import { type Clock, type Instant, instant } from "#kernel/clock";
-import { halfYearOf, openHalfYears, overAt, parseLogName } from "#ledger/log-name";
+import { halfYearOf, isStandIn, openHalfYears, overAt, parseLogName, placeOfShard } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
 import type { StubOf } from "#platform/ledger/client/stubs";
 import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
@@ -47,7 +47,10 @@ export class OpenedLogs {
     // while the clock ran ahead, open half-years looked closed
     if (now < this.#latest - SET_BACK_MS) this.#halfYears.clear();
     this.#latest = now;
-    if (openHalfYears(now).includes(name.halfYear)) return name.shard < this.#shards;
+    if (openHalfYears(now).includes(name.halfYear)) {
+      if (placeOfShard(name.shard) >= this.#shards) return false;
+      if (!isStandIn(log)) return true;
+    }
     if (name.halfYear < FIRST_HALF_YEAR || name.halfYear > halfYearOf(instant(now + HALF_YEAR_MS)))
       return false;
     return (await this.#logsOf(name.halfYear, overAt(log) ?? now, now)).has(log);

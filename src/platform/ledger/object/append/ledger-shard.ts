@@ -19,6 +19,7 @@ import { LedgerFlush } from "#platform/ledger/object/copy/flush";
 import { type FrameCopy, LedgerObjects } from "#platform/ledger/object/log/objects";
 import { OwnCalls, type SealedCall } from "./own-calls.ts";
 import { LedgerReads } from "#platform/ledger/object/log/reads";
+import { LedgerRebuild } from "#platform/ledger/object/copy/rebuild";
 import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import { LedgerRootLink } from "#platform/ledger/object/root/link";
 import { answerText, readEventsText } from "#platform/ledger/append-text";
@@ -38,6 +39,12 @@ export interface ShardStatus {
   readonly copied: number; // leaves that the checkpoint in R2 covers
   readonly health: CopyHealth;
   readonly why: string | null; // the reason why a log is stopped
+  /** Its storage is empty, and the copy in R2 or the root log knows records of it. */
+  readonly isLost: boolean;
+  /** It was rebuilt from its copy after such a loss, and takes no records. */
+  readonly isRebuilt: boolean;
+  /** The log that takes its records, because its storage was lost. */
+  readonly standIn: string | null;
 }
 
 type ShardEnv = LedgerEnv & {
@@ -70,6 +77,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   readonly #store: LedgerStore;
   readonly #configured: () => Promise<void> | undefined;
   readonly #ownCalls: OwnCalls;
+  readonly #rebuild: LedgerRebuild;
   #appends = 0; // that wait for their answers
   readonly #logOf: StubOf<DurableObjectStub<LedgerShard>>;
 
@@ -104,6 +112,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     const root = () => rootOf(ROOT_LOG);
     this.#root = new LedgerRootLink(root, this.#log, config, objects, head);
     this.#store = store;
+    this.#rebuild = new LedgerRebuild({ storage: ctx.storage, config, store, bucket, origin: head().origin });
     this.#drain = new LedgerDrain(ctx.storage, config, this.#log, {
       shelves: accountingStubs(env.ACCOUNTING_SHELF, config),
       intakes: accountingStubs(env.ACCOUNTING_INTAKE, config),
@@ -172,6 +181,9 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     contents: readonly Uint8Array[] | undefined,
     earlierLog: string | undefined,
   ): Promise<Recorded | Counted | Replayed | DefinitionMissing> {
+    const { standIn } = this.#rebuild;
+    if (standIn !== undefined) return this.#logOf(standIn).append(events, proofHash, contents, earlierLog);
+    if (this.#rebuild.isRebuilt) throw new Error("ledger: this log lost its storage and takes no records");
     if (this.#stopped !== undefined) await this.#mayGoOn();
     if (!this.#root.isOpened) await this.#mayBegin();
     if (this.#flush.health(instant(Date.now())) === "refusing")
@@ -196,9 +208,15 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    *   decides which event owns a proof. False: a different event owns it.
    * - Shelving: copies all accounting lines for some shelves there, so that the next reader finds every
    *   acknowledged disclosure. Discloses nothing. Throws when that cannot be done.
+   * - Rebuild: of a log whose storage is empty. False: there is more to rebuild, so call again. Throws for a log
+   *   that has rows of its own, and once when it is done, because the object starts again from its rows.
    */
   async ownCall(sealed: SealedCall): Promise<boolean> {
     const call = this.#ownCalls.open(this.#log, sealed);
+    if (call.kind === "rebuild") return this.#rebuildOn(call.standIn);
+    // The used proofs and the lines of a log that lost its storage are lost: its stand-in has the later ones.
+    const { standIn } = this.#rebuild;
+    if (standIn !== undefined) return this.#logOf(standIn).ownCall(this.#ownCalls.seal(standIn, call));
     await this.#mayGoOn();
     switch (call.kind) {
       case "claim_proof":
@@ -214,7 +232,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     const { size, frame } = this.#writer.head;
     return {
       log: this.#log,
-      open: this.#writer.isOpen,
+      open: this.#writer.isOpen && !this.#rebuild.isRebuilt,
       sealed: this.#writer.isSealed,
       size,
       frames: frame === undefined ? 0 : frame.number + 1,
@@ -222,6 +240,9 @@ export class LedgerShard extends DurableObject<ShardEnv> {
       copied: this.#flush.copied,
       health: this.#health(),
       why: this.#stopped ?? null,
+      isLost: this.#isLost && !this.#rebuild.isRebuilt,
+      isRebuilt: this.#rebuild.isRebuilt,
+      standIn: this.#rebuild.standIn ?? null,
     };
   }
 
@@ -290,6 +311,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    * it; as an RPC it is refused.
    */
   override async alarm(): Promise<void> {
+    if (this.#rebuild.isRebuilt) return; // it shows what is left, and adds nothing
     await this.#start();
     if (this.#root.isForked) return; // only a restart may check again
     const closed = this.#stopped !== undefined || (await this.#closing.run());
@@ -300,7 +322,24 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   }
 
   get #stopped(): string | undefined {
-    return this.#flush.stopped ?? this.#root.stopped;
+    // The root log may have a later checkpoint than the copy: a rebuilt log signs nothing beyond the copy's.
+    return this.#flush.stopped ?? (this.#rebuild.isRebuilt ? undefined : this.#root.stopped);
+  }
+
+  /** True when no row is left of records that the copy in R2 or the root log knows, and no later check changes that. */
+  get #isLost(): boolean {
+    return this.#writer.head.size === 0 && (this.#flush.isForked || this.#root.isForked);
+  }
+
+  async #rebuildOn(standIn: string | undefined): Promise<boolean> {
+    await this.#start();
+    if (!this.#rebuild.isRebuilt && !this.#isLost)
+      throw new Error("ledger: this log has not lost its storage");
+    if (!(await this.#rebuild.step(standIn))) return false;
+    if (this.#stopped === undefined) return true;
+    await this.ctx.storage.sync();
+    this.ctx.abort("ledger: rebuilt, and starts again from its rows");
+    return false;
   }
 
   /** Compares the log with its published checkpoints, and compares again after a failed read. */

@@ -10,7 +10,9 @@ export type OwnCall =
   /** The log of the beginning half-year asks which event owns a proof. */
   | { readonly kind: "claim_proof"; readonly proof: UsedProof }
   /** Copies accounting lines to these shelves, before the shelves are read. */
-  | { readonly kind: "shelve"; readonly shelves: readonly string[] };
+  | { readonly kind: "shelve"; readonly shelves: readonly string[] }
+  /** Rebuilds a log whose storage was lost from the second copy, as far as one call goes. */
+  | { readonly kind: "rebuild"; readonly standIn: string | undefined };
 
 /** A call with the MAC that proves its sender. */
 export interface SealedCall {

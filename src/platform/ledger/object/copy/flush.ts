@@ -84,6 +84,11 @@ export class LedgerFlush {
     return this.#stop?.why;
   }
 
+  /** True when the published checkpoint is not in this log's past: no later check will change that. */
+  get isForked(): boolean {
+    return this.#stop?.again === false && this.#stop.why !== REMOVED;
+  }
+
   /** How many leaves the published checkpoint covers. */
   get copied(): number {
     return this.#copy.done.size;

@@ -57,6 +57,11 @@ export class LedgerBucket {
     return (await inTime(this.#bucket.get(key)))?.body;
   }
 
+  /** The keys with a prefix, at most 1,000. */
+  async keys(prefix: string): Promise<readonly string[]> {
+    return (await inTime(this.#bucket.list({ prefix }))).objects.map(({ key }) => key);
+  }
+
   /** Replaces an object that was read before; false when another writer wrote it meanwhile. */
   async replace(key: string, bytes: Uint8Array, before: ReadObject | undefined): Promise<boolean> {
     const onlyIf = before === undefined ? { etagDoesNotMatch: "*" } : { etagMatches: before.etag };

@@ -6,7 +6,7 @@ import { commit, type Head } from "#ledger/commit";
 import type { CopyHealth } from "#ledger/flush";
 import { FRAME_LEAVES_MAX } from "#ledger/leaf/frame";
 import { inclusionNote } from "#ledger/tlog/inclusion-note";
-import { isOpenLog } from "#ledger/log-name";
+import { isOpenLog, isStandIn, standInsOf } from "#ledger/log-name";
 import { emptyRoot, inclusionProof } from "#ledger/tlog/merkle";
 import { readRootLeaf, ROOT_LOG } from "#ledger/root-log";
 import { checkpointRefusal, type CheckpointRefusal } from "#ledger/tlog/witness";
@@ -112,7 +112,27 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     await this.#mayGoOn();
     const known = this.#rows.entry(log);
     if (known !== undefined) return known.note;
+    // A stand-in is opened by its appointment alone.
+    if (isStandIn(log) || !isOpenLog(log, this.#config.shards, instant(Date.now()))) return undefined;
+    return this.#opened(log);
+  }
+
+  /**
+   * Appoints the log that takes the records of a log whose storage was lost, and opens it. A second call answers
+   * the same. Undefined for a log that was never opened, or whose half-year is over: it needs none. Only the
+   * ledger's own worker binds this object, and it asks after the log itself found its storage empty.
+   */
+  async appointStandIn(log: string): Promise<string | undefined> {
+    await this.#mayGoOn();
+    const [standIn] = standInsOf(log);
+    if (standIn === undefined || this.#rows.entry(log) === undefined) return undefined;
     if (!isOpenLog(log, this.#config.shards, instant(Date.now()))) return undefined;
+    if (this.#rows.entry(standIn) === undefined) this.#opened(standIn);
+    return standIn;
+  }
+
+  /** Makes the leaf with a log's checkpoint of size 0. */
+  #opened(log: string): string {
     const origin = `${this.#config.name}/${log}`;
     const note = signText(this.#config, origin, checkpointText({ origin, size: 0, root: emptyRoot }));
     this.#rows.save({ log, size: 0, root: emptyRoot, frame: -1, note, waiting: true });

@@ -1,0 +1,71 @@
+import { test } from "vitest";
+import { adminApp } from "#admin/app";
+import { err, ok } from "#kernel/result";
+import { machine, nobodySignsIn, recordsOnly, registryUnasked } from "../support/admin-door.ts";
+import { at, presented } from "../support/credentials.ts";
+
+const { x5t, tlsClientAuth } = presented("registrar");
+const restored = { log: "s0-2026h2", standIn: "s10000-2026h2", isDone: true, leaves: 5, rooted: 7 };
+
+function door(roles: readonly string[]) {
+  const book: string[] = [];
+  const app = adminApp({
+    ...nobodySignsIn,
+    operators: {
+      find: async (asked) => (asked === x5t ? { ...machine, id: "registrar", roles } : undefined),
+    },
+    registry: {
+      ...registryUnasked,
+      apply: async () => err({ reason: "conflict", pointer: "", problem: "not asked for here" }),
+      revoke: async () => ok(undefined),
+      lift: async () => ok(false),
+    },
+    restores: {
+      async restore(log) {
+        book.push(`restore ${log}`);
+        if (log === restored.log) return ok(restored);
+        return err({ reason: log === "s1-2026h2" ? "restore_log_not_lost" : "restore_log_unknown" });
+      },
+    },
+    ledger: recordsOnly(async (recorded) => {
+      book.push(...recorded.map(({ kind, step }) => `${kind} ${step}`));
+      return "counted";
+    }),
+    clock: () => at,
+    newId: () => "0123456789abcdef0123456789abcdef",
+    dependencies: async () => ({}),
+    onFault: ({ name }) => book.push(`fault ${name}`),
+  });
+  const post = async (document: object) => {
+    const request = new Request("https://ops.example.org/api/ledger/restore", {
+      method: "POST",
+      body: JSON.stringify(document),
+      headers: { "content-type": "application/json" },
+    });
+    return app.request(Object.assign(request, { cf: { tlsClientAuth } }));
+  };
+  return { book, post };
+}
+
+test("a registry-admin restores a log: the act is on record before it is done, and after", async ({
+  expect,
+}) => {
+  const { book, post } = door(["registry-admin"]);
+  const answer = await post({ log: "s0-2026h2" });
+  expect([answer.status, await answer.json()]).toEqual([200, restored]);
+  expect(book[0]).toBe("administration 0");
+  expect(book.indexOf("restore s0-2026h2")).toBeGreaterThan(0);
+  expect(book.at(-1)).toMatch(/^administration/u);
+});
+
+test("a log that is not lost, an unknown log, a further role and a malformed document restore nothing", async ({
+  expect,
+}) => {
+  const { post } = door(["registry-admin"]);
+  expect((await post({ log: "s1-2026h2" })).status).toBe(409);
+  expect((await post({ log: "s9-2026h2" })).status).toBe(422);
+  expect((await post({ shard: 0 })).status).toBe(422);
+  const reader = door(["revoker", "auditor"]);
+  expect((await reader.post({ log: "s0-2026h2" })).status).toBe(403);
+  expect(reader.book).not.toContain("restore s0-2026h2");
+});

@@ -1,0 +1,136 @@
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { test } from "vitest";
+import { objectKey } from "#ledger/flush";
+import { halfYearOf, logName, standInsOf } from "#ledger/log-name";
+import { RootLeaves, ROOT_LOG } from "#ledger/root-log";
+import { verifyLog } from "#ledger/verify";
+import { instant } from "#kernel/clock";
+import { RecoveryDesk } from "#platform/ledger/isolate/recovery-desk";
+import { bucket, flush, keysOf, originOf } from "./bucket.ts";
+import {
+  failure,
+  get,
+  ledger,
+  ownLog,
+  positionOf,
+  publicReader,
+  refusal,
+  shard,
+  verifierOf,
+} from "./worker.ts";
+
+const root = () => ledger.LEDGER_ROOT.getByName(ROOT_LOG);
+const fill = async (log: string, count: number) =>
+  positionOf(await shard(log).append(Array.from({ length: count }, () => refusal())));
+
+/** The machine with the log's storage is gone: no row and no alarm is left. */
+async function lose(log: string): Promise<void> {
+  await failure(() =>
+    runInDurableObject(shard(log), async (_, state) => {
+      await state.storage.deleteAlarm();
+      await state.storage.deleteAll();
+      await state.storage.sync();
+      state.abort("lost");
+    }),
+  );
+}
+
+async function restore(log: string) {
+  const desk = new RecoveryDesk(ledger);
+  for (let step = 0; step < 10; step++) {
+    const restored = await desk.restore(log);
+    if (!restored.ok) throw new Error(restored.error.reason);
+    if (restored.value.isDone) return restored.value;
+  }
+  throw new Error("not done");
+}
+
+test(
+  "a log whose storage is lost refuses everything, until it is rebuilt from R2 and another log takes its records",
+  { timeout: 60_000 },
+  async ({ expect }) => {
+    const log = ownLog();
+    const early = await fill(log, 200);
+    await flush(log);
+    await fill(log, 150);
+    await flush(log);
+    await scheduler.wait(1001);
+    await runDurableObjectAlarm(root());
+    const { copied } = await shard(log).status();
+    const late = await fill(log, 3); // after the copy
+
+    await lose(log);
+    expect(await shard(log).status()).toMatchObject({ health: "refusing", isLost: true, size: 0 });
+    expect(await failure(() => fill(log, 1))).toContain("does not extend");
+    expect(await failure(() => shard(log).checkpoint())).toContain("does not extend");
+    expect(await shard(log).status(), "nothing was begun in its place").toMatchObject({ size: 0 });
+
+    const restored = await restore(log);
+    const [standIn = ""] = standInsOf(log);
+    expect(restored).toMatchObject({ standIn, leaves: copied, rooted: copied });
+    expect(await verifyLog(publicReader(log), verifierOf(log), { receipts: [early] })).toMatchObject({
+      ok: true,
+      value: { size: copied },
+    });
+    expect(await verifyLog(publicReader(log), verifierOf(log), { receipts: [late] })).toMatchObject({
+      error: { index: copied, problem: `does not reach the receipt for leaf ${late.index}` },
+    });
+
+    const next = await fill(log, 2);
+    expect(next.log).toBe(standIn);
+    expect(await shard(log).status(), "the lost log gets no second leaf at any index").toMatchObject({
+      size: copied,
+      open: false,
+      standIn,
+    });
+    await scheduler.wait(1001);
+    expect(await verifyLog(publicReader(standIn), verifierOf(standIn), { receipts: [next] })).toMatchObject({
+      ok: true,
+    });
+    await scheduler.wait(1001);
+    await runDurableObjectAlarm(root());
+    const leaves = new RootLeaves(verifierOf(ROOT_LOG));
+    await verifyLog(publicReader(ROOT_LOG), verifierOf(ROOT_LOG), {}, leaves);
+    expect([...leaves.seen.keys()]).toContain(standIn);
+
+    await lose(log); // once more: it refuses again, and the same log stands in
+    expect(await failure(() => fill(log, 1))).toContain("does not extend");
+    expect(await restore(log)).toMatchObject({ standIn, leaves: copied });
+    expect((await fill(log, 1)).log).toBe(standIn);
+  },
+);
+
+test("only a log that has no rows is restored, and only the appointment opens a stand-in", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  await fill(log, 2);
+  await flush(log);
+  const desk = new RecoveryDesk(ledger);
+  expect(await desk.restore(log)).toEqual({ ok: false, error: { reason: "restore_log_not_lost" } });
+  for (const unknown of ["root", "s9", logName({ shard: 63, halfYear: "2031h1" })])
+    expect(await desk.restore(unknown)).toEqual({ ok: false, error: { reason: "restore_log_unknown" } });
+  const [standIn = ""] = standInsOf(log);
+  expect(await failure(() => fill(standIn, 1))).toContain("not open");
+  expect((await get(`/${standIn}/checkpoint`)).status).toBe(404);
+  const sealed = { text: JSON.stringify({ kind: "rebuild" }), mac: new Uint8Array(32) };
+  expect(await failure(() => shard(log).ownCall(sealed))).toContain("only the ledger");
+  const halfYear = halfYearOf(instant(Date.now()));
+  expect(standInsOf(logName({ shard: 3, halfYear })).slice(0, 2)).toEqual([
+    `s10003-${halfYear}`,
+    `s20003-${halfYear}`,
+  ]);
+  expect(standInsOf(logName({ shard: 90_003, halfYear }))).toEqual([]);
+});
+
+test("a copy that does not make the tree of its checkpoint rebuilds nothing", async ({ expect }) => {
+  const log = ownLog();
+  await fill(log, 2);
+  await flush(log);
+  const [key = ""] = (await keysOf(log)).filter((name) => name.startsWith("frames/"));
+  const frames = objectKey(originOf(log), { kind: "frames", first: 0, last: 0 }).replace("frames/0-0", key);
+  await bucket.delete(frames);
+  await lose(log);
+  expect(await failure(() => restore(log))).toContain("lacks frame 0");
+  expect(await failure(() => shard(log).checkpoint())).toContain("does not extend");
+});
