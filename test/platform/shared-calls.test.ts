@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { instant } from "#kernel/clock";
 import { answerTexts } from "#platform/ledger/append-text";
-import { SharedCalls } from "#platform/ledger/client/shared-calls";
+import { alone, SharedCalls } from "#platform/ledger/client/shared-calls";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -73,7 +73,7 @@ test("an append that fails in company is sent alone, and hinders no other", asyn
   const [, bad, good] = ["a", "bad", "c"].map((events) => log.shared.append("0", events));
   await log.end(0);
   await log.end(1);
-  expect(await bad).toBe("alone");
+  expect(await bad).toBe(alone);
   expect(await good).toBe("recorded c");
 });
 
@@ -102,7 +102,7 @@ test("a call that ended with its request holds no append longer than a second", 
   const late = log.shared.append("0", "c");
   expect(sent(log)).toEqual(["a"]);
   await vi.advanceTimersByTimeAsync(1);
-  expect(await waits).toBe("alone");
+  expect(await waits).toBe(alone);
   const anew = log.shared.append("0", "d");
   expect(sent(log)).toEqual(["a", "d"]);
   await log.end(1);

@@ -17,8 +17,10 @@ export interface SharedCallsPorts {
   readonly keepAlive: (work: Promise<unknown>) => void;
 }
 
-/** Send the append alone. */
-export type Alone = "alone";
+/** In place of an answer: send the append alone. */
+export const alone = Symbol("alone");
+/** In place of an answer: no call runs, begin one. */
+const begin = Symbol("begin");
 
 // A log answers within milliseconds. A call that takes longer may have ended with the request that made it.
 const TURN_MS = 1_000;
@@ -46,7 +48,7 @@ export class SharedCalls {
   }
 
   /** The answer to an append. Throws the fault of its call, or an error after five seconds without an answer. */
-  append(log: string, events: string): Promise<string | Alone> {
+  append(log: string, events: string): Promise<string | typeof alone> {
     let calls = this.#logs.get(log);
     if (calls === undefined) this.#logs.set(log, (calls = new LogCalls(log, this.#ports)));
     return calls.append(events);
@@ -55,7 +57,7 @@ export class SharedCalls {
 
 interface Waiting {
   readonly events: string;
-  readonly answer: (answer: string | Alone | "begin") => void;
+  readonly answer: (answer: string | typeof alone | typeof begin) => void;
   readonly fail: (fault: unknown) => void;
 }
 
@@ -70,13 +72,13 @@ class LogCalls {
     this.#ports = ports;
   }
 
-  async append(events: string): Promise<string | Alone> {
+  async append(events: string): Promise<string | typeof alone> {
     for (;;) {
       const now = this.#ports.clock();
       if (this.#running === undefined || now - this.#running.since >= TURN_MS)
         return this.#begin(events, now);
       const answer = await this.#turn(events);
-      if (answer !== "begin") return answer;
+      if (answer !== begin) return answer;
     }
   }
 
@@ -89,7 +91,7 @@ class LogCalls {
   }
 
   /** The timer is this request's own: it also shows the runtime that the request is not stuck. */
-  async #turn(events: string): Promise<string | Alone | "begin"> {
+  async #turn(events: string): Promise<string | typeof alone | typeof begin> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     try {
       return await new Promise((answer, fail) => {
@@ -99,7 +101,7 @@ class LogCalls {
           const place = this.#waiting.indexOf(waiting);
           if (place >= 0) {
             this.#waiting.splice(place, 1);
-            answer("alone");
+            answer(alone);
           } else timer = setTimeout(() => fail(new Error(LATE)), PATIENCE_MS - TURN_MS);
         }, TURN_MS);
       });
@@ -114,7 +116,7 @@ class LogCalls {
     for (let calls = 0; this.#running === running; calls += 1) {
       if (this.#waiting.length === 0 || calls === CALLS_MAX) {
         this.#running = undefined;
-        for (const { answer } of this.#waiting.splice(0)) answer("begin");
+        for (const { answer } of this.#waiting.splice(0)) answer(begin);
         return;
       }
       running = { since: this.#ports.clock() };
@@ -127,7 +129,7 @@ class LogCalls {
     try {
       const log = this.#ports.logOf(this.#log);
       const answers = answersOf(await log.appendTexts(joinedTexts(together.map(({ events }) => events))));
-      for (const [index, { answer }] of together.entries()) answer(answers[index] ?? "alone");
+      for (const [index, { answer }] of together.entries()) answer(answers[index] ?? alone);
     } catch (fault) {
       for (const { fail } of together) fail(fault);
     }
