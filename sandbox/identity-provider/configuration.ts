@@ -2,7 +2,7 @@ import type { JWK } from "jose";
 import { errors, interactionPolicy, type Client, type Context } from "oidc-provider";
 import { asksForTwoFactors, assurance } from "./assurance.ts";
 import type { ConsentFiler } from "./consent/consent-filer.ts";
-import { messagePage } from "./pages.ts";
+import { endSessionPage, messagePage } from "./pages.ts";
 import { certificateOf, consoleClient, operatorsClient, operatorScope } from "./operators.ts";
 import { privacyDesk, privacyDeskClient } from "./privacy-desk-entry.ts";
 import type { Account, Person } from "./people.ts";
@@ -128,7 +128,15 @@ function features(
   return {
     devInteractions: { enabled: false },
     userinfo: { enabled: false },
-    rpInitiatedLogout: { enabled: false },
+    rpInitiatedLogout: {
+      enabled: true,
+      logoutSource: (context: Context, form: string) => {
+        context.body = endSessionPage(form);
+      },
+      postLogoutSuccessSource: (context: Context) => {
+        context.body = messagePage("Signed out", "You are signed out here.");
+      },
+    },
     dPoP: { enabled: true, nonceSecret: Buffer.from(nonceSecret, "base64url"), requireNonce: () => true },
     revocation: {
       enabled: true,
@@ -195,6 +203,7 @@ const consoleApp = (door: string) => ({
   application_type: "web",
   client_id: consoleClient,
   redirect_uris: [`${door}/console/signed-in`],
+  post_logout_redirect_uris: [`${door}/console/signed-out`],
   grant_types: ["authorization_code"],
   dpop_bound_access_tokens: true,
 });

@@ -84,6 +84,15 @@ ${categories
 <p><small>Psychotherapy notes are never part of it. Your choice is filed as a Consent in your record.</small></fieldset>
 `;
 
+/** `form` is oidc-provider's own form, which the buttons send. */
+export const endSessionPage = (form: string): string =>
+  page(
+    "Sign out",
+    `<p>Do you want to end your session at this sign-in page too?</p>
+${form}
+<p><button name="logout" value="yes" form="op.logoutForm">End the session</button> <button form="op.logoutForm">Stay signed in here</button></p>`,
+  );
+
 export const messagePage = (title: string, message: string): string => page(title, `<p>${text(message)}</p>`);
 
 const alert = (problem: string | undefined): string =>

@@ -15,7 +15,7 @@ import { launchContext } from "./smart.ts";
 export function identityProvider(setting: ProviderSetting, say: (line: string) => void): Provider {
   const provider = new Provider(setting.iss, configuration(setting));
   const people = new Map(setting.people.map((person) => [person.login, person]));
-  provider.use(onlyByItsName(new URL(setting.iss).host));
+  provider.use(onlyByItsName(new URL(setting.iss).host, new URL(setting.operators.audience).origin));
   provider.use(askBeforeOfflineAccess);
   provider.use(async (context, next) => {
     await next();
@@ -41,11 +41,13 @@ export function identityProvider(setting: ProviderSetting, say: (line: string) =
  * Its addresses are built from the Host header: a forged header would lead people, and proofs, to a different
  * server.
  */
-function onlyByItsName(host: string): Middleware {
+function onlyByItsName(host: string, operatorsDoor: string): Middleware {
   return async (context, next) => {
+    // The end of a session leads back to the console, and browsers check `form-action` at every redirect.
+    const targets = context.path === "/session/end" ? `'self' ${operatorsDoor}` : "'self'";
     context.set(
       "Content-Security-Policy",
-      `default-src 'none'; style-src ${styleSource}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`,
+      `default-src 'none'; script-src 'none'; style-src ${styleSource}; form-action ${targets}; frame-ancestors 'none'; base-uri 'none'`,
     );
     context.set("Referrer-Policy", "same-origin"); // no-referrer would make a form's Origin "null"
     context.set("X-Content-Type-Options", "nosniff");

@@ -111,6 +111,10 @@ export function addConsole(app: Hono, ports: ConsolePorts): void {
     "/console/signed-in",
     answering((request, id) => signIn.finish(request, id)),
   );
+  app.get(
+    "/console/signed-out",
+    answering(async (_, id) => signIn.ended(id)),
+  );
   app.post(
     "/console/sign-out",
     step(consolePages.now, async (visit) => signIn.end(visit)),

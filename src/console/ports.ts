@@ -26,6 +26,8 @@ export interface ConsolePlaces {
 export interface OperatorIssuers {
   /** Throws when the issuer does not answer. */
   authorizationEndpoint(iss: string): Promise<string>;
+  /** `end_session_endpoint` (OpenID Connect RP-Initiated Logout 1.0); undefined: the issuer publishes none. */
+  endSessionEndpoint(iss: string): Promise<string | undefined>;
   /** The token, and the thumbprint of the key that it is bound to; undefined: the issuer refuses the code. */
   redeem(
     iss: string,

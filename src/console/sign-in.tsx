@@ -1,4 +1,5 @@
 import { authenticateOperator } from "#admin/authenticate-operator";
+import { endSessionVerb } from "#admin/end-session";
 import { roles } from "#admin/operator";
 import { Trail } from "#admin/trail";
 import { publicFaces, type AdminRefusal } from "#admin/refusal";
@@ -93,10 +94,38 @@ export class SignInPages {
     return htmlAnswer(<SignedInPage />, 200, headers);
   }
 
-  end({ id }: ConsoleVisit): Response {
-    const headers = pageHeaders(id, this.#ports.places);
+  /**
+   * Ends the session everywhere: its token is denied, and the cookie of this browser is deleted. Then the browser
+   * goes to the issuer's own end of a session, if the issuer publishes one. If the denial fails, the page says
+   * that copies of the session live on.
+   */
+  async end({ id, session: { signIn }, run }: ConsoleVisit): Promise<Response> {
+    const { admin, places } = this.#ports;
+    const headers = pageHeaders(id, places);
     headers.append("set-cookie", endedCookie(cookieNames.session));
-    return htmlAnswer(<SignedOutPage />, 200, headers);
+    try {
+      const ended = await run(endSessionVerb(admin.registry, signIn), { document: {} });
+      if (!ended.ok) return htmlAnswer(<SignedOutPage isPartial={true} />, 503, headers);
+    } catch (fault) {
+      admin.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });
+      return htmlAnswer(<SignedOutPage isPartial={true} />, 503, headers);
+    }
+    const next = await this.#endAtIssuer(signIn.issuer).catch(() => undefined);
+    return htmlAnswer(<SignedOutPage next={next} />, 200, headers);
+  }
+
+  /** The issuer sends the browser here after its own end of the session. */
+  ended = (id: string): Response => htmlAnswer(<SignedOutPage />, 200, pageHeaders(id, this.#ports.places));
+
+  /** OpenID Connect RP-Initiated Logout 1.0, by the client's id: the console has no ID token to hint with. */
+  async #endAtIssuer(iss: string): Promise<string | undefined> {
+    const { issuers, places, admin } = this.#ports;
+    const endpoint = await issuers.endSessionEndpoint(iss);
+    if (endpoint === undefined) return undefined;
+    const address = new URL(endpoint);
+    address.searchParams.set("client_id", places.clientId);
+    address.searchParams.set("post_logout_redirect_uri", `${admin.url}/console/signed-out`);
+    return address.href;
   }
 
   async #redeemed(request: Request, id: string): Promise<Result<string, string>> {

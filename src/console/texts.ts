@@ -46,7 +46,10 @@ export const texts = {
     done: "You are signed in. The console opens by itself.",
     open: "Open the console",
     outTitle: "Signed out",
-    out: "You are signed out of the console. Close the browser to end the session at your sign-in page too.",
+    out: "You are signed out of the console. No copy of this session is accepted any more.",
+    outHere:
+      "This browser is signed out, but the session could not be ended on the server: a part that it needs does not answer. A copy of the session would be accepted until the sign-in is too old. Deny the token when the part answers again: see docs/console.md, Sign out.",
+    outThere: (host: string) => `End the session at ${host} too`,
     failedTitle: "Not signed in",
     failed: {
       begun: "This sign-in did not begin in this browser, or it took too long. Begin again.",
@@ -122,7 +125,11 @@ export const texts = {
     name: "Name",
     end: "End",
     denials: "Denials in force",
-    noDenials: "Nothing is denied.",
+    noDenials: "No key, certificate, client, agreement, grant or policy is denied.",
+    deniedTokens: (n: number) =>
+      n === 1
+        ? "1 token is denied until its end: revoked, or signed out."
+        : `${n} tokens are denied until their ends: revoked, or signed out.`,
     until: "Until",
     untilLifted: "lifted by hand",
   },

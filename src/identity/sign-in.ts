@@ -11,6 +11,9 @@ import { aheadSecondsMax, commonClaims, withinTimes, type AccessTokenRefusal } f
  */
 const lifetimeSecondsMax = 3_600;
 
+/** The greatest age that an operator's entry can permit of a sign-in: twelve hours, a long working day. */
+export const signInAgeSecondsMax = 43_200;
+
 // The value stands in a challenge between quotation marks, in a list with spaces between the items (RFC
 // 9470 §3).
 const unspaced = z.string().regex(/^[!#-[\]-~]{1,256}$/u);
@@ -27,8 +30,8 @@ export const signInDemand = z.strictObject({
   acr: z.array(unspaced).min(1).max(8).readonly().optional(),
   /** All values of this list (RFC 8176). */
   amr: z.array(unspaced).min(1).max(8).readonly().optional(),
-  /** The maximum age of the sign-in: at most twelve hours, a long working day. */
-  maxAgeSeconds: z.int().min(30).max(43_200),
+  /** The maximum age of the sign-in. */
+  maxAgeSeconds: z.int().min(30).max(signInAgeSecondsMax),
 });
 
 export type SignInDemand = Readonly<z.infer<typeof signInDemand>>;

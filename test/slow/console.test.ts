@@ -117,7 +117,6 @@ describe.skipIf(!hasChromium)("the operators' console in Chromium", () => {
         undefined,
       ]);
     }
-    expect((await sendForm(right, `form=${token}`)).status, "the right form").toBe(200);
   });
 
   test("a planted or foreign session is no session, and a sign-in takes a new one", async ({ expect }) => {
@@ -152,6 +151,40 @@ describe.skipIf(!hasChromium)("the operators' console in Chromium", () => {
       expect(policy, path).not.toContain("unsafe");
       expect([headers["cache-control"], headers["x-frame-options"]], path).toEqual(["no-store", "DENY"]);
     }
+  });
+
+  test("sign-out ends the session everywhere: a kept cookie is refused, and the issuer ends its session", async ({
+    expect,
+  }) => {
+    const other = await consoleContext(browser, phylax.dev, { certificate: officer });
+    const leaving = await other.newPage();
+    await enterConsole(leaving, phylax.dev, officer);
+    const kept = (await other.cookies(phylax.dev.ops)).find(({ name }) => name === "__Host-phylax-console");
+    const replay = (path: string) =>
+      raw(path, {}, undefined, `__Host-phylax-console=${kept?.value ?? "absent"}`);
+    expect((await replay("/console")).status, "the session works before").toBe(200);
+    const token = await leaving.getAttribute("input[name=form]", "value");
+    await leaving.click('button:text-is("Sign out")');
+    await leaving.waitForURL(/\/session\/end/u);
+    await leaving.click("button[name=logout]");
+    await leaving.waitForURL(`${phylax.dev.console}/signed-out`);
+    expect(await leaving.textContent("h1")).toBe("Signed out");
+    for (const path of ["/console", "/console/registry", "/console/now/live"]) {
+      const reply = await replay(path);
+      expect([reply.status, reply.headers.location], path).toEqual([303, "/console/sign-in?again=1"]);
+    }
+    const form = { ...formType, origin: phylax.dev.ops, "sec-fetch-site": "same-origin" };
+    const cookie = `__Host-phylax-console=${kept?.value ?? "absent"}`;
+    expect((await raw("/console/sign-out", form, `form=${token}`, cookie)).status).toBe(303);
+    // the issuer asks for the password again, and further sessions of the person go on
+    await leaving.goto(`${phylax.dev.console}/sign-in/begin`);
+    expect(await leaving.locator("[name=password]").count()).toBe(1);
+    expect((await raw("/console", {})).status).toBe(200);
+    await other.close();
+    const ends = (await openLedger(phylax.dev)).filter(
+      ({ event }) => event.what?.interaction === "end-session",
+    );
+    expect(ends.map(({ event }) => event.outcome?.status)).toEqual([undefined, 200]);
   });
 
   test("without a certificate, or with the certificate of a machine, there is no console", async ({

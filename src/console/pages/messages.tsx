@@ -8,7 +8,7 @@ export function Message({
   title,
   next,
   children,
-}: PropsWithChildren<{ readonly title: string; readonly next?: string }>) {
+}: PropsWithChildren<{ readonly title: string; readonly next?: string | undefined }>) {
   return (
     <Shell title={title} next={next}>
       <div class="narrow">

@@ -98,20 +98,7 @@ export function NowContent({ report }: { readonly report: NowReport }) {
         </section>
         <section>
           <h2>{now.denials}</h2>
-          {denials === undefined ? (
-            <Missing part={now.denials} />
-          ) : denials.length === 0 ? (
-            <p>{now.noDenials}</p>
-          ) : (
-            <Table
-              caption={now.denials}
-              heads={[now.name, now.until]}
-              rows={denials.map(({ name, until }) => [
-                <code>{denialText(name)}</code>,
-                until === null ? now.untilLifted : momentText(until),
-              ])}
-            />
-          )}
+          {denials === undefined ? <Missing part={now.denials} /> : <Denials denials={denials} />}
         </section>
       </div>
     </div>
@@ -176,6 +163,29 @@ function Witnesses({ report: { at, health } }: { readonly report: NowReport }) {
   );
 }
 
+/** Denials of tokens end by themselves, and each sign-out makes one: they are counted, not listed. */
+function Denials({ denials }: { readonly denials: NonNullable<NowReport["denials"]> }) {
+  const lasting = denials.filter(({ name }) => !isOfToken(name));
+  const tokens = denials.length - lasting.length;
+  return (
+    <>
+      {lasting.length === 0 ? (
+        <p>{now.noDenials}</p>
+      ) : (
+        <Table
+          caption={now.denials}
+          heads={[now.name, now.until]}
+          rows={lasting.map(({ name, until }) => [
+            <code>{denialText(name)}</code>,
+            until === null ? now.untilLifted : momentText(until),
+          ])}
+        />
+      )}
+      {tokens === 0 ? undefined : <p class="note">{now.deniedTokens(tokens)}</p>}
+    </>
+  );
+}
+
 function Missing({ part }: { readonly part: string }) {
   return (
     <p class="alert warn">
@@ -203,6 +213,11 @@ const isLate = (seconds: number | undefined, at: Instant): boolean =>
   seconds === undefined || at / 1000 - seconds > cosignedLateSeconds;
 
 const isWorking = (state: string): boolean => state === "ready" || state === "unchecked";
+
+function isOfToken(name: string): boolean {
+  const parts: unknown = JSON.parse(name);
+  return Array.isArray(parts) && parts[0] === "token";
+}
 
 /** `["certificate","…"]` as words. */
 function denialText(name: string): string {

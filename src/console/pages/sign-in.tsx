@@ -49,10 +49,22 @@ export function SignedInPage() {
   );
 }
 
-export function SignedOutPage() {
+/** `isPartial`: the session could not be denied. `next`: the end of the session at the issuer. */
+export function SignedOutPage({
+  isPartial = false,
+  next,
+}: {
+  readonly isPartial?: boolean;
+  readonly next?: string | undefined;
+}) {
   return (
-    <Message title={signIn.outTitle}>
-      <p>{signIn.out}</p>
+    <Message title={signIn.outTitle} next={next}>
+      {isPartial ? <p role="alert">{signIn.outHere}</p> : <p>{signIn.out}</p>}
+      {next === undefined ? undefined : (
+        <p>
+          <a href={next}>{signIn.outThere(new URL(next).host)}</a>
+        </p>
+      )}
       <p>
         <a href="/console/sign-in">{signIn.retry}</a>
       </p>

@@ -10,6 +10,7 @@ const metadata = z.object({
   issuer: z.string(),
   authorization_endpoint: z.url({ protocol: /^https$/u }),
   token_endpoint: z.url({ protocol: /^https$/u }),
+  end_session_endpoint: z.url({ protocol: /^https$/u }).optional(),
 });
 
 const tokens = z.object({ access_token: z.string().min(1), token_type: z.string() });
@@ -52,6 +53,10 @@ export function operatorIssuers({
   return {
     /** Throws when the issuer does not answer. */
     authorizationEndpoint: async (iss: string): Promise<string> => (await about(iss)).authorization_endpoint,
+
+    /** Undefined: the issuer publishes none. Throws when the issuer does not answer. */
+    endSessionEndpoint: async (iss: string): Promise<string | undefined> =>
+      (await about(iss)).end_session_endpoint,
 
     /** Undefined: the issuer refuses the code. Throws when it does not answer. */
     async redeem(
