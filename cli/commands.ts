@@ -1,3 +1,6 @@
+import type { ResultForm } from "./output.ts";
+import { forms } from "./result-forms.ts";
+
 /** A command of `phylax`. Its module is loaded only when it runs, so that help is quick. */
 export interface Command {
   readonly words: readonly string[];
@@ -6,6 +9,8 @@ export interface Command {
   /** A sentence for the list of commands. */
   readonly does: string;
   readonly examples: readonly string[];
+  /** The form of its result with `--json`, which every command has. */
+  readonly result: ResultForm;
   /** Returns an exit code: 0 good, 1 an error was found or a failure, 2 refused. */
   readonly load: () => Promise<(args: string[]) => Promise<number>>;
 }
@@ -21,6 +26,7 @@ const withFilter = [
 export const commands: readonly Command[] = [
   {
     words: ["token"],
+    result: forms.token,
     takes: "CLIENT [--state DIR] [--purpose CODE] [--scope SCOPE]",
     does: "Gets an access token for a client and prints it.",
     examples: ["phylax token telehealth", "phylax token telehealth --purpose COC"],
@@ -28,6 +34,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["get"],
+    result: forms.get,
     takes: "CLIENT PATH [--purpose CODE] [--scope SCOPE] [--header 'NAME: VALUE']… [--include] [--state DIR]",
     does: "Reads a FHIR path as a client, with its certificate or key, and prints the answer.",
     examples: [
@@ -38,13 +45,15 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["registry", "show"],
-    takes: `[LIST] [--json] ${asOperator}`,
+    result: forms.registryShow,
+    takes: `[LIST] ${asOperator}`,
     does: "Prints the registered clients, grants, agreements, policies, origins and issuers.",
     examples: ["phylax registry show grants"],
     load: async () => (await import("./registry/registry-show.ts")).registryShow,
   },
   {
     words: ["registry", "export"],
+    result: forms.registryExport,
     takes: `FILE ${asOperator}`,
     does: "Writes the registry as a registry file.",
     examples: ["phylax registry export registry.json"],
@@ -52,7 +61,8 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["registry", "plan"],
-    takes: `[FILE] [--remove KIND:NAME]… [--reinstate CLIENT]… [--out CHANGE] [--json] ${asOperator}`,
+    result: forms.registryPlan,
+    takes: `[FILE] [--remove KIND:NAME]… [--reinstate CLIENT]… [--out CHANGE] ${asOperator}`,
     does: "Says what a change of the registry would add, change and remove; writes nothing.",
     examples: [
       "phylax registry plan registry.json --out change.json",
@@ -62,6 +72,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["registry", "apply"],
+    result: forms.registryApply,
     takes: `FILE ${asOperator}`,
     does: "Adds the entries of a registry file, or applies a planned change.",
     examples: ["phylax registry apply new-client.json", "phylax registry apply change.json"],
@@ -69,6 +80,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["propose"],
+    result: forms.proposed,
     takes: [
       `CHANGE.json --why TEXT ${asOperator}`,
       "    --lift KIND NAME… --why TEXT     as in `phylax revoke`",
@@ -83,20 +95,23 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["proposals", "list"],
-    takes: `[--all] [--json] ${asOperator}`,
+    result: forms.proposals,
+    takes: `[--all] ${asOperator}`,
     does: "Lists the open proposals; with --all the decided proposals too.",
     examples: ["phylax proposals list"],
     load: async () => (await import("./approvals/proposals.ts")).proposalsList,
   },
   {
     words: ["proposals", "show"],
-    takes: `ID [--json] ${asOperator}`,
+    result: forms.proposal,
+    takes: `ID ${asOperator}`,
     does: "Prints a proposal: its plan on the present registry, and what it would open.",
     examples: ["phylax proposals show 0123456789abcdef0123456789abcdef"],
     load: async () => (await import("./approvals/proposals.ts")).proposalsShow,
   },
   {
     words: ["proposals", "close"],
+    result: forms.proposalClosed,
     takes: `ID --note TEXT ${asOperator}`,
     does: "Closes an open proposal without its act, or ends a role that it gave.",
     examples: ["phylax proposals close 0123456789abcdef0123456789abcdef --note 'not needed'"],
@@ -104,6 +119,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["approve"],
+    result: forms.approved,
     takes: `ID ${asOperator}`,
     does: "Approves a proposal of a different person: its act takes effect.",
     examples: ["phylax approve 0123456789abcdef0123456789abcdef"],
@@ -111,13 +127,15 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["client", "list"],
-    takes: `[CLIENT]… [--json] ${asOperator}`,
+    result: forms.clients,
+    takes: `[CLIENT]… ${asOperator}`,
     does: "Lists the clients with what each still needs and what ends within thirty days.",
     examples: ["phylax client list", "phylax client list telehealth"],
     load: async () => (await import("./clients/client-list.ts")).clientList,
   },
   {
     words: ["client", "add"],
+    result: forms.clientAdded,
     takes: [
       `ID [--kind KIND] [--auth METHOD] [--cert PEM]… [--jwks FILE] [--dpop] [--why TEXT] ${asOperator}`,
       "    [--agreement ID --document FILE --to TIME [--from TIME] --purpose CODE…]",
@@ -132,6 +150,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["client", "rotate"],
+    result: forms.changed,
     takes: `ID [--cert PEM]… [--jwks FILE] [--why TEXT] ${asOperator}`,
     does: "Adds a certificate or key next to the present ones: both are accepted.",
     examples: ["phylax client rotate lab --cert lab-2027.pem"],
@@ -139,6 +158,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["client", "retire"],
+    result: forms.changed,
     takes: `ID [--cert PEM|X5T]… [--kid KID]… ${asOperator}`,
     does: "Removes a certificate or key of a client after its rotation.",
     examples: ["phylax client retire lab --cert lab-2026.pem"],
@@ -146,6 +166,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["client", "quota"],
+    result: forms.changed,
     takes: `ID --requests N [--window SECONDS] [--grant ORIGIN/PURPOSE] [--why TEXT] ${asOperator}`,
     does: "Changes the quota of a client's grants.",
     examples: ["phylax client quota lab --requests 1200 --grant main/TREAT"],
@@ -153,6 +174,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["client", "suspend"],
+    result: forms.changed,
     takes: `ID ${asOperator}`,
     does: "Suspends a client: it is refused within ten seconds.",
     examples: ["phylax client suspend lab"],
@@ -160,6 +182,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["client", "reinstate"],
+    result: forms.changed,
     takes: `ID [--why TEXT] ${asOperator}`,
     does: "Ends a client's suspension.",
     examples: ["phylax client reinstate lab --why 'contract renewed'"],
@@ -167,6 +190,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["client", "end"],
+    result: forms.changed,
     takes: `ID [--agreement ID]… ${asOperator}`,
     does: "Ends a client's agreements now and removes their grants: it is refused within ten seconds.",
     examples: ["phylax client end lab", "phylax client end lab --agreement lab-baa"],
@@ -174,6 +198,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["client", "remove"],
+    result: forms.changed,
     takes: `ID ${asOperator}`,
     does: "Removes a client with its certificates, agreements and grants.",
     examples: ["phylax client remove lab"],
@@ -181,8 +206,9 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["access", "review"],
+    result: forms.accessReview,
     takes: [
-      `[CLIENT] [--days N] [--ledger URL|DIR] [--out FILE] [--json] ${asAuditor} ${asOperator}`,
+      `[CLIENT] [--days N] [--ledger URL|DIR] [--out FILE] ${asAuditor} ${asOperator}`,
       "    [--accept [--remove-unused] [--why TEXT]]",
     ].join("\n"),
     does: "Reviews each grant by its records: its last use, and the policy without what was not used.",
@@ -194,6 +220,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["revoke"],
+    result: forms.revoked,
     takes: [
       `KIND NAME… [--lift] ${asOperator}`,
       "    token ISSUER ID UNTIL",
@@ -211,6 +238,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["login"],
+    result: forms.login,
     takes: [
       "PROFILE [--ops URL --cert FILE --key FILE] [--ca FILE] [--gateway URL [--origin NAME]] [--ledger URL]",
       "    [--keys FILE] [--issuer URL [--client-id ID] [--acr VALUE]… [--max-age SECONDS] [--scope SCOPES]]",
@@ -225,6 +253,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["logout"],
+    result: forms.logout,
     takes: "PROFILE [--forget]",
     does: "Deletes the stored token of a profile; with --forget the whole profile.",
     examples: ["phylax logout production"],
@@ -232,13 +261,15 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["profile", "list"],
-    takes: "[--json]",
+    result: forms.profiles,
+    takes: "",
     does: "Lists the profiles, with the door and the operator of each.",
     examples: ["phylax profile list"],
     load: async () => async (args) => (await import("./profile/profiles.ts")).profileList(args),
   },
   {
     words: ["profile", "client"],
+    result: forms.profileClient,
     takes: "ID (--cert FILE --key FILE | --jwk FILE)… [--scope SCOPE] [--purpose CODE] --profile NAME",
     does: "Adds a client's credentials to a profile, for `token` and `get`.",
     examples: [
@@ -248,6 +279,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["operator", "sign-in"],
+    result: forms.signIn,
     takes: "OPERATOR --out FILE [--state DIR]",
     does: "Signs an operator in by a browser and writes the access token to a file.",
     examples: ["phylax operator sign-in officer --out officer.token"],
@@ -255,6 +287,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["keys", "new"],
+    result: forms.keysNew,
     takes: "FOLDER (--ledger-name NAME | --witness NAME | --auditor KID)",
     does: "Makes every secret of a deployment with its public half, for `wrangler secret bulk`.",
     examples: [
@@ -265,6 +298,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["keys", "public"],
+    result: forms.keysPublic,
     takes: "FILE… [--ledger-name NAME [--log NAME]…] [--witness NAME]",
     does: "Prints the public halves of secrets, and the verifier keys of the ledger and of a witness.",
     examples: ["phylax keys public ledger.secrets.json --ledger-name ledger.example.org --log s0-2026h2"],
@@ -272,6 +306,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["keys", "rotate"],
+    result: forms.keysRotate,
     takes: "FILE SECRET --out FOLDER",
     does: "Writes the steps that replace a secret while the workers accept the old and the new key.",
     examples: ["phylax keys rotate gateway.secrets.json PAGING_KEY --out ./rotation"],
@@ -279,6 +314,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["backup"],
+    result: forms.backup,
     takes: `FOLDER [--ledger URL] [--key VKEY]… [--keys FILE]… ${asOperator}`,
     does: "Writes the registry and the whole ledger to a new folder, and verifies both.",
     examples: ["phylax backup ./backup-2026-11-27 --profile production"],
@@ -286,20 +322,23 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["restore", "registry"],
-    takes: `FILE [URL|DIR] ${asAuditor} [--json]`,
+    result: forms.restoreRegistry,
+    takes: `FILE [URL|DIR] ${asAuditor}`,
     does: "Rebuilds the registry from the ledger's records of its changes, as a registry file.",
     examples: ["phylax restore registry registry.json ./backup/ledger --key auditor-1.jwk.json"],
     load: async () => (await import("./recovery/restore-registry.ts")).restoreRegistry,
   },
   {
     words: ["restore", "ledger"],
-    takes: `LOG [--receipt RECEIPT]… ${asOperator} [--json]`,
+    result: forms.restoreLedger,
+    takes: `LOG [--receipt RECEIPT]… ${asOperator}`,
     does: "Rebuilds a log whose storage was lost, gives its records to a further log, and prints the lost leaves.",
     examples: ["phylax restore ledger s0-2026h2 --profile production"],
     load: async () => (await import("./recovery/restore-ledger.ts")).restoreLedger,
   },
   {
     words: ["deploy", "config"],
+    result: forms.deployConfig,
     takes: "FILE",
     does: "Writes each worker's configuration from the file of an environment.",
     examples: ["phylax deploy config deploy/production.json"],
@@ -307,7 +346,8 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["deploy", "check"],
-    takes: "FILE [--secrets FOLDER] [--locks RULES.JSON|URL [--token-file FILE]] [--live] [--json]",
+    result: forms.deployCheck,
+    takes: "FILE [--secrets FOLDER] [--locks RULES.JSON|URL [--token-file FILE]] [--live]",
     does: "Checks an environment before and after its deployment, and prints the root log's verifier key.",
     examples: [
       "phylax deploy check deploy/production.json --secrets ./production-keys",
@@ -317,6 +357,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["origin", "probe"],
+    result: forms.originProbe,
     takes: "NAME|URL [--registry FILE] [--bearer-from VARIABLE] [--allow-writes]",
     does: "Asks a FHIR server what it does and prints the members for its registry entry.",
     examples: ["phylax origin probe https://fhir.example.org/r4"],
@@ -324,23 +365,26 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["policy", "check"],
-    takes: "FILE… [--json]",
+    result: forms.policyCheck,
+    takes: "FILE…",
     does: "Checks policies and proves their examples.",
     examples: ["phylax policy check policies/treat.json"],
     load: async () => (await import("./policy/policy-check.ts")).policyCheck,
   },
   {
     words: ["policy", "diff"],
-    takes: "BEFORE AFTER [--json]",
+    result: forms.policyDiff,
+    takes: "BEFORE AFTER",
     does: "Prints the permissions that the second policy adds and removes.",
     examples: ["phylax policy diff policies/hoperat.json policies/privacy-office.json"],
     load: async () => (await import("./policy/policy-diff.ts")).policyDiff,
   },
   {
     words: ["policy", "explain"],
+    result: forms.policyExplain,
     takes: [
       "(--registry FILE --client ID | --policy FILE) REQUEST [--purpose CODE] [--origin NAME] [--scope SCOPES]",
-      "    [--patient ID] [--user REFERENCE [--user-patient ID]…] [--at TIME] [--sample RESOURCE.json] [--json]",
+      "    [--patient ID] [--user REFERENCE [--user-patient ID]…] [--at TIME] [--sample RESOURCE.json]",
       "    REQUEST: 'GET Observation?patient=1', 'PUT Observation/1' …; below the FHIR base",
     ].join("\n"),
     does: "Explains the decision about a request, and each removed element of a sample.",
@@ -349,6 +393,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["policy", "publish"],
+    result: forms.policyPublish,
     takes: `FILE… [--grant CLIENT/ORIGIN/PURPOSE]… [--why TEXT] ${asOperator}`,
     does: "Publishes policies and gives grants the policy; with --why as a proposal for a second person.",
     examples: ["phylax policy publish treat.json --grant telehealth/main/TREAT --why CHG-7"],
@@ -356,13 +401,15 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["why"],
-    takes: `REQUEST-ID [URL|DIR] ${asAuditor} [--json]`,
+    result: forms.why,
+    takes: `REQUEST-ID [URL|DIR] ${asAuditor}`,
     does: "Prints the records of a request in words: the caller, the question, the outcome and its reason.",
     examples: ["phylax why 4c1f0e0b9b9e4c0c8b5d2c8e2a7d3f10 --key .phylax/auditors/auditor-1.jwk.json"],
     load: async () => (await import("./ledger/why.ts")).why,
   },
   {
     words: ["ledger", "verify"],
+    result: forms.ledgerVerify,
     takes:
       "[URL|DIR] [--key VKEY]… [--keys DEV.JSON]… [--witness VKEY]… [--log NAME]… [--since CHECKPOINT_FILE]… [--receipt RECEIPT]…",
     does: "Verifies logs, checkpoints and receipts with public keys alone.",
@@ -374,6 +421,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["ledger", "export", "--fhir"],
+    result: forms.exportFhir,
     takes: `DIR [URL|DIR] ${asAuditor} ${withFilter} [--server URL]`,
     does: "Writes opened records as FHIR AuditEvents (BALP).",
     examples: ["phylax ledger export --fhir ./audit-events --key .phylax/auditors/auditor-1.jwk.json"],
@@ -381,6 +429,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["ledger", "export"],
+    result: forms.ledgerExport,
     takes: "DIR [URL] [--key VKEY]… [--keys DEV.JSON]…",
     does: "Copies logs into a folder that verifies offline.",
     examples: ["phylax ledger export ./export"],
@@ -388,29 +437,33 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["ledger", "read"],
-    takes: `[URL|DIR] ${asAuditor} ${withFilter} [--limit N] [--json|--csv]`,
+    result: forms.ledgerRead,
+    takes: `[URL|DIR] ${asAuditor} ${withFilter} [--limit N] [--csv]`,
     does: "Opens records with an auditor's key and prints them in the order of their times.",
     examples: ["phylax ledger read --key .phylax/auditors/auditor-1.jwk.json --client telehealth"],
     load: async () => (await import("./ledger/ledger-read.ts")).ledgerRead,
   },
   {
     words: ["ledger", "retention", "check"],
+    result: forms.ledgerRetention,
     takes:
-      "RULES.JSON|URL [--token-file FILE] [--ledger URL|DIR] [--log-key VKEY]… [--keys DEV.JSON]… [--at TIME] [--json]",
+      "RULES.JSON|URL [--token-file FILE] [--ledger URL|DIR] [--log-key VKEY]… [--keys DEV.JSON]… [--at TIME]",
     does: "Checks that the bucket's lock rules retain the ledger for six years.",
     examples: ["phylax ledger retention check lock-rules.json"],
     load: async () => (await import("./ledger/ledger-retention.ts")).ledgerRetention,
   },
   {
     words: ["receipt", "check"],
+    result: forms.receiptCheck,
     takes:
-      "RECEIPT|FILE [--proof FILE] [--checkpoint FILE] [--ledger URL|DIR] [--log-key VKEY]… [--keys DEV.JSON]… [--json]",
+      "RECEIPT|FILE [--proof FILE] [--checkpoint FILE] [--ledger URL|DIR] [--log-key VKEY]… [--keys DEV.JSON]…",
     does: "Checks the receipt of an answer.",
     examples: ["phylax receipt check receipt.txt"],
     load: async () => (await import("./ledger/receipt-check.ts")).receiptCheck,
   },
   {
     words: ["accounting", "check"],
+    result: forms.accountingCheck,
     takes: "FILE… [--ledger URL|DIR] [--key VKEY]… [--keys DEV.JSON]…",
     does: "Checks each line of a saved accounting of disclosures.",
     examples: ["phylax accounting check accounting.json"],
@@ -418,6 +471,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["accounting", "suspend"],
+    result: forms.suspended,
     takes: `FILE ${asOperator}`,
     does: "Suspends an individual's accounting of disclosures to a recipient (45 CFR 164.528(a)(2)).",
     examples: ["phylax accounting suspend suspension.json"],
@@ -425,6 +479,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["review", "list"],
+    result: forms.reviews,
     takes: `[--all] ${asOperator}`,
     does: "Lists the open reviews of uses of break-glass; with --all the closed reviews too.",
     examples: ["phylax review list"],
@@ -432,6 +487,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["review", "close"],
+    result: forms.reviewClosed,
     takes: `ID --finding justified|unjustified ${asOperator}`,
     does: "Closes the review of a use of break-glass with a finding.",
     examples: ["phylax review close 0123456789abcdef0123456789abcdef --finding justified"],
@@ -439,6 +495,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["consent", "list"],
+    result: forms.consents,
     takes: `ORIGIN/Patient/ID… ${asOperator}`,
     does: "Lists the versions of the Consents of some patients, without their content.",
     examples: ["phylax consent list main/Patient/amara-okafor"],
@@ -446,6 +503,7 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["consent", "check"],
+    result: forms.consentCheck,
     takes: `ORIGIN/Patient/ID CONSENT --records FILE ${asOperator}`,
     does: "Proves over opened records (phylax ledger read --json) that a withdrawn Consent lets nothing through.",
     examples: [
@@ -455,9 +513,10 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["breach-scope"],
+    result: forms.breachScope,
     takes: [
       `[URL|DIR] (--client ID | --certificate X5T | --key-id KID|JKT | --token JTI | --user NAME)… --from TIME --to TIME`,
-      `    ${asAuditor} [--purpose CODE]… [--origin NAME]… [--discovered DATE] [--json|--csv|--letter]`,
+      `    ${asAuditor} [--purpose CODE]… [--origin NAME]… [--discovered DATE] [--csv|--letter]`,
     ].join("\n"),
     does: "Counts the people whom a breach concerns, by state, with the dates by which to tell them.",
     examples: [
@@ -467,15 +526,24 @@ export const commands: readonly Command[] = [
   },
   {
     words: ["completion"],
+    result: forms.completion,
     takes: "",
     does: "Prints a completion script for bash and zsh.",
     examples: ['eval "$(phylax completion)"'],
     load: async () => {
       const { printCompletion } = await import("./completion.ts");
-      return async () => printCompletion(commands.map(nameOf));
+      return async () =>
+        printCompletion(commands.map((each) => ({ name: nameOf(each), options: optionsOf(each) })));
     },
   },
 ];
 
 export const nameOf = ({ words }: Command): string => words.join(" ");
+/** The options that a command and every command takes. */
+export const optionsOf = ({ takes }: Command): readonly string[] => [
+  ...new Set([...(takes.match(/--[a-z][a-z-]*/gu) ?? []), ...everyOption]),
+];
+
+const everyOption = ["--json", "--no-color", "--profile", "--help"] as const;
+
 export const usageOf = (command: Command): string => `phylax ${nameOf(command)} ${command.takes}`.trimEnd();

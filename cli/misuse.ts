@@ -1,4 +1,5 @@
 import { printable } from "./printable.ts";
+import { complain } from "./output.ts";
 
 /** A wrong call of a command. Its usage follows the message, if there is a message. */
 export class Misuse extends Error {}
@@ -11,6 +12,6 @@ export const isMisuse = (fault: unknown): fault is Error =>
 /** Prints a command's fault and returns its exit code. A misuse goes on to the printer of the usage. */
 export function printFault(fault: unknown): 1 {
   if (isMisuse(fault)) throw fault;
-  console.error(printable(fault instanceof Error ? fault.message : String(fault)));
+  complain(printable(fault instanceof Error ? fault.message : String(fault)));
   return 1;
 }

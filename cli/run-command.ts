@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { commands, nameOf, usageOf, type Command } from "./commands.ts";
+import { commands, nameOf, optionsOf, usageOf, type Command } from "./commands.ts";
 import { selectProfile } from "./connection/profile.ts";
 import { isMisuse } from "./misuse.ts";
+import { beginOutput, complain, endOutput, printsJson, type ResultForm } from "./output.ts";
 import { showProgress } from "./progress.ts";
 
 /**
@@ -10,34 +11,56 @@ import { showProgress } from "./progress.ts";
  * was found or a failure, 2 a misuse or a refusal. Throws every error that is none of these.
  */
 export async function runCommand(given: readonly string[]): Promise<number> {
-  const { args, profile, problem } = withoutProfile(given);
+  const { args: named, profile, problem } = withoutProfile(given);
   if (problem !== undefined) {
     console.error(problem);
     return 2;
   }
   selectProfile(profile);
+  const args = named.filter((arg) => arg !== "--no-color" && arg !== "--json");
+  const wantsJson = named.includes("--json");
   if (args[0] === "--version" || args[0] === "version") {
-    console.log(version());
+    if (wantsJson) console.log(JSON.stringify({ version: version() }));
+    else console.log(`phylax ${version()}`);
     return 0;
   }
   const command = commands.find(({ words }) => words.every((word, i) => args[i] === word));
-  if (command === undefined) return listCommands(args);
+  if (command === undefined) {
+    beginOutput(wantsJson ? "object" : undefined);
+    const code = listCommands(args);
+    if (code !== 0) endOutput(code);
+    return code;
+  }
   if (args.some(isHelp)) {
     console.log(helpOf(command));
     return 0;
   }
+  beginOutput(wantsJson ? command.result.form : undefined, !named.includes("--no-color"));
   const progress = showProgress(nameOf(command));
+  let exitCode = 1;
   try {
     const run = await command.load();
-    return await run(args.slice(command.words.length));
+    exitCode = await run(args.slice(command.words.length));
   } catch (fault) {
     if (!isMisuse(fault)) throw fault;
-    if (fault.message !== "") console.error(fault.message);
-    console.error(`usage: ${usageOf(command)}`);
-    return 2;
+    for (const line of misuseLines(command, fault.message)) complain(line);
+    exitCode = 2;
   } finally {
     progress.stop();
+    endOutput(exitCode);
   }
+  return exitCode;
+}
+
+/** The message of a misuse, the option that may be meant, and the usage. */
+function misuseLines(command: Command, message: string): readonly string[] {
+  const typed = /^Unknown option '(--?[^']+)'/u.exec(message)?.[1];
+  const option = typed === undefined ? undefined : closest(typed, optionsOf(command));
+  return [
+    ...(message === "" ? [] : [message]),
+    ...(option === undefined ? [] : [`did you mean ${option}?`]),
+    `usage: ${usageOf(command)}`,
+  ];
 }
 
 /** Takes `--profile NAME` out of the arguments: every command knows this option. */
@@ -71,16 +94,17 @@ function listCommands(args: readonly string[]): 0 | 2 {
     "usage: phylax COMMAND …",
     ...lines,
     "`phylax COMMAND --help` explains a command. --profile NAME calls a deployment in place of the sandbox.",
+    "--json prints the result as JSON. --no-color, or the variable NO_COLOR, switches colours off.",
     "Exit codes: 0 good; 1 a failure, or an error was found; 2 a misuse or a refusal.",
   ].join("\n");
   if (args.some(isHelp) && begun.length > 0) {
     console.log(list);
     return 0;
   }
-  const meant = begun.length > 0 ? undefined : closest(words);
-  if (meant === undefined) console.error(begun.length > 0 ? list : `unknown command\n${list}`);
-  else
-    console.error(`unknown command: did you mean \`phylax ${meant}\`? \`phylax --help\` lists all commands`);
+  const meant = begun.length > 0 ? undefined : closestCommand(words);
+  if (meant === undefined && printsJson()) complain("unknown command: `phylax --help` lists all commands");
+  else if (meant === undefined) complain(begun.length > 0 ? list : `unknown command\n${list}`);
+  else complain(`unknown command: did you mean \`phylax ${meant}\`? \`phylax --help\` lists all commands`);
   return 2;
 }
 
@@ -90,17 +114,37 @@ function helpOf(command: Command): string {
     `usage: ${usageOf(command)}`,
     "examples:",
     ...command.examples.map((example) => `  ${example}`),
+    ...formLines(command.result),
   ].join("\n");
 }
 
-/** The command whose name needs the fewest edits; none if it needs more than a third of its letters. */
-function closest(typed: readonly string[]): string | undefined {
-  const [best] = commands
-    .map((command) => ({
+const formWords = {
+  object: "with --json, one object:",
+  list: "with --json, an array of objects:",
+  lines: "with --json, an object on each line:",
+} as const;
+
+function formLines({ form, members }: ResultForm): readonly string[] {
+  const width = Math.max(...Object.keys(members).map(({ length }) => length));
+  const lines = Object.entries(members).map(([name, means]) => `  ${name.padEnd(width)}  ${means}`);
+  return [formWords[form], ...lines];
+}
+
+/** The command whose name is the closest to the typed words. */
+const closestCommand = (typed: readonly string[]): string | undefined =>
+  leastEdits(
+    commands.map((command) => ({
       name: nameOf(command),
       edits: editsBetween(typed.slice(0, command.words.length).join(" ").slice(0, 64), nameOf(command)),
-    }))
-    .sort((left, right) => left.edits - right.edits);
+    })),
+  );
+
+/** The name that needs the fewest edits; none if it needs more than a third of its letters. */
+const closest = (typed: string, names: readonly string[]): string | undefined =>
+  leastEdits(names.map((name) => ({ name, edits: editsBetween(typed.slice(0, 64), name) })));
+
+function leastEdits(names: readonly { readonly name: string; readonly edits: number }[]): string | undefined {
+  const [best] = names.toSorted((left, right) => left.edits - right.edits);
   return best !== undefined && best.edits <= Math.ceil(best.name.length / 3) ? best.name : undefined;
 }
 
@@ -121,5 +165,5 @@ function editsBetween(from: string, to: string): number {
 function version(): string {
   const file = readFileSync(join(import.meta.dirname, "../package.json"), "utf8");
   const { version: number }: { readonly version: string } = JSON.parse(file);
-  return `phylax ${number}`;
+  return number;
 }

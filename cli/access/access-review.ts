@@ -12,6 +12,7 @@ import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { UnreadList } from "../records/unread.ts";
 import { readRegistryOf } from "../registry/registry-show.ts";
 import { UsedAccess } from "./used-access.ts";
+import { complain, giveResult, say } from "../output.ts";
 
 const grantForm = z.looseObject({
   client: z.string(),
@@ -47,7 +48,6 @@ export async function accessReview(args: readonly string[]): Promise<number> {
       accept: { type: "boolean", default: false },
       "remove-unused": { type: "boolean", default: false },
       why: { type: "string" },
-      json: { type: "boolean", default: false },
     },
   });
   const days = Number(values.days);
@@ -69,7 +69,7 @@ export async function accessReview(args: readonly string[]): Promise<number> {
       if (!("event" in found)) unread.add(found);
       else if (found.event.at >= first) used.get(found.event.why?.grant ?? "")?.add(found.event);
     }
-    for (const line of unread.lines) console.error(printable(line));
+    for (const line of unread.lines) complain(printable(line));
     const bodies = new Map(
       z
         .array(policyForm)
@@ -79,15 +79,16 @@ export async function accessReview(args: readonly string[]): Promise<number> {
     const reviewed = grants.map((grant) =>
       reviewedGrant(grant, used.get(keyOf(grant)), bodies.get(grant.policy)),
     );
-    if (values.json) console.log(JSON.stringify(reviewed.map(asJson), null, 2));
-    else for (const each of reviewed) for (const line of linesOf(each, days)) console.log(printable(line));
+    giveResult(reviewed.map(asJson));
+    for (const each of reviewed) for (const line of linesOf(each, days)) say(printable(line));
     const draft = await draftOf(reviewed, values["remove-unused"]);
     if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(draft, null, 2)}\n`);
     if (unread.count > 0) {
-      if (values.accept) console.error("not accepted: records that were not opened may have uses");
+      if (values.accept) complain("not accepted: records that were not opened may have uses");
       return 1;
     }
-    return values.accept ? await submitChange(from, { expects: digest, ...draft }, values.why) : 0;
+    if (!values.accept) return 0;
+    return (await submitChange(from, { expects: digest, ...draft }, values.why)).exitCode;
   } catch (fault) {
     return printFault(fault);
   }

@@ -23,6 +23,7 @@ import { sentence as wordsOf } from "#auditing/sentence";
 import { readerAt } from "../log/reader-at.ts";
 import { keyOfLog } from "#auditing/ledger-root";
 import { printable } from "../printable.ts";
+import { giveResult, say } from "../output.ts";
 
 /**
  * Checks each line of a saved accounting (FHIR, CSV or HTML; each page is a file) against the ledger's public
@@ -46,14 +47,22 @@ export async function accountingCheck(args: readonly string[]): Promise<number> 
     const pages = positionals.map((file) => accountingShown(bytesOf(file)));
     if (pages.some(({ isSummed }) => isSummed))
       throw new Misuse("sums have no proofs: request the accounting without summed=true and check its lines");
-    const { good, checkpoints } = printLines(
+    const { good, checkpoints, verdicts, isOfOnePatient } = printLines(
       pages.flatMap(({ lines }) => lines),
       given.keys,
     );
-    if (pages.every(({ isFollowed }) => isFollowed))
-      console.log("more pages follow: the last page is not among these files, so save the next pages too");
+    const isFollowed = pages.every((page) => page.isFollowed);
+    if (isFollowed)
+      say("more pages follow: the last page is not among these files, so save the next pages too");
     const isInPast =
       values.ledger === undefined || (await printHistory(values.ledger, checkpoints, given.keys));
+    giveResult({
+      good: good && isInPast,
+      lines: verdicts,
+      isOfOnePatient,
+      isFollowed,
+      ...(values.ledger !== undefined && { isInPast }),
+    });
     return good && isInPast ? 0 : 1;
   } catch (fault) {
     return printFault(fault);
@@ -67,33 +76,50 @@ export async function accountingCheck(args: readonly string[]): Promise<number> 
 function printLines(
   lines: readonly ShownLine[],
   keys: readonly Verifier[],
-): { readonly good: boolean; readonly checkpoints: readonly Checkpoint[] } {
+): {
+  readonly good: boolean;
+  readonly checkpoints: readonly Checkpoint[];
+  readonly verdicts: readonly LineVerdict[];
+  readonly isOfOnePatient: boolean;
+} {
+  const verdicts: LineVerdict[] = [];
   const good = new Map<string, AccountingLine>(); // by place
   const checkpoints: Checkpoint[] = [];
   for (const line of lines) {
-    if (line.proof === undefined) continue;
+    if (line.proof === undefined) {
+      verdicts.push({ place: null, wrong: "has no proof" });
+      continue;
+    }
     const proof = readLineProof(Buffer.from(line.proof, "base64").toString("utf8"));
     const checked = proof.ok ? checkShown(proof.value, line, keys) : proof;
     const place = proof.ok ? `${proof.value.log}/${proof.value.index}/${proof.value.line}` : "a line";
     const isSecond = good.has(place);
-    const verdict = checked.ok
-      ? `good: ${sentence(checked.value.says)}`
-      : `WRONG: ${checked.error.replaceAll("_", " ")}`;
-    console.log(printable(`${place}: ${isSecond ? "WRONG: shown before" : verdict}`));
+    const wrong = isSecond ? "shown before" : checked.ok ? undefined : checked.error.replaceAll("_", " ");
+    const says = checked.ok ? sentence(checked.value.says) : "";
+    verdicts.push({ place: proof.ok ? place : null, ...(wrong === undefined ? { says } : { wrong }) });
+    say(printable(`${place}: ${wrong === undefined ? `good: ${says}` : `WRONG: ${wrong}`}`));
     if (!checked.ok || isSecond) continue;
     good.set(place, checked.value.says);
     checkpoints.push(checked.value.checkpoint);
   }
   const unproven = lines.filter(({ proof }) => proof === undefined).length;
-  if (unproven > 0) console.log(`${unproven} without a proof: request the accounting again`);
+  if (unproven > 0) say(`${unproven} without a proof: request the accounting again`);
   const [first, ...further] = good.values();
   const different = first === undefined ? 0 : further.filter((line) => !sameSubject(line, first)).length;
   if (different > 0)
-    console.log(
+    say(
       `${different} lines are of another record of the patient than the first line is, or of another patient`,
     );
-  console.log(`${good.size} of ${lines.length} lines are proven; no proof shows that no line is missing`);
-  return { good: good.size === lines.length, checkpoints };
+  say(`${good.size} of ${lines.length} lines are proven; no proof shows that no line is missing`);
+  return { good: good.size === lines.length, checkpoints, verdicts, isOfOnePatient: different === 0 };
+}
+
+interface LineVerdict {
+  /** Log, leaf and line; null if the line has no readable proof. */
+  readonly place: string | null;
+  /** The facts that the proof states. */
+  readonly says?: string;
+  readonly wrong?: string;
 }
 
 /** Checks that each log, where it is whole, has these checkpoints in its past. */
@@ -109,11 +135,11 @@ async function printHistory(
     const reader = readerAt(ledger, logOfVerifier(verifier));
     const result = await onceMoreIfLate(() => verifyLog(reader, verifier, { since }), wait);
     if (result.ok)
-      console.log(
+      say(
         `${logOfVerifier(verifier)}: the ledger, whole at ${result.value.size} leaves, ` +
           "has the proofs' checkpoints in its past",
       );
-    else console.log(printable(`${logOfVerifier(verifier)}: WRONG: ${wordsOf(result.error)}`));
+    else say(printable(`${logOfVerifier(verifier)}: WRONG: ${wordsOf(result.error)}`));
     isInPast &&= result.ok;
   }
   return isInPast;

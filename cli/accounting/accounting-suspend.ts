@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { postAsOperator, posterOptions, refusalLine } from "../connection/operator-post.ts";
+import { complain, giveResult, say } from "../output.ts";
 
 /**
  * Suspends an individual's right to an accounting of disclosures to one recipient (45 CFR 164.528(a)(2)). The
@@ -18,20 +19,21 @@ export async function accountingSuspend(args: readonly string[]): Promise<number
   const [file, ...more] = positionals;
   if (file === undefined || more.length > 0) throw new Misuse();
   if (!existsSync(file)) {
-    console.error(`${file} does not exist: name the file of the suspension`);
+    complain(`${file} does not exist: name the file of the suspension`);
     return 2;
   }
   try {
     const from = { state: resolve(values.state), operator: values.operator, token: values["operator-token"] };
     const answer = await postAsOperator(from, "api/accounting/suspensions", readFileSync(file));
     if (answer.status === 200) {
-      console.log("suspended");
+      giveResult(answer.body);
+      say("suspended");
       return 0;
     }
-    console.error(refusalLine(answer));
+    complain(refusalLine(answer));
     return answer.status < 500 ? 2 : 1;
   } catch (fault) {
-    console.error(fault instanceof Error ? fault.message : "not suspended");
+    complain(fault instanceof Error ? fault.message : "not suspended");
     return 1;
   }
 }

@@ -6,6 +6,7 @@ import { getAsOperator, postAsOperator, posterOf, posterOptions } from "../conne
 import { Misuse, printFault } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { printRefusal } from "./submit-change.ts";
+import { giveResult, say, sayRows } from "../output.ts";
 
 const row = z.object({
   id: z.string(),
@@ -30,6 +31,22 @@ const shown = z.object({
   problem: z.object({ pointer: z.string(), problem: z.string() }).optional(),
 });
 
+const cellsOf = ({
+  id,
+  kind,
+  why,
+  proposedAt,
+  proposedBy,
+  state,
+}: z.infer<typeof row>): readonly string[] => [
+  id,
+  new Date(proposedAt).toISOString(),
+  kind,
+  proposedBy,
+  why,
+  state,
+];
+
 const lineOf = ({ id, kind, why, proposedAt, proposedBy, state, decidedBy }: z.infer<typeof row>): string =>
   printable(
     `${id} ${new Date(proposedAt).toISOString()} ${kind} by ${proposedBy}: ${why} (${state}${decidedBy === null ? "" : ` by ${decidedBy}`})`,
@@ -43,7 +60,6 @@ export async function proposalsList(args: readonly string[]): Promise<number> {
     options: {
       ...posterOptions,
       all: { type: "boolean", default: false },
-      json: { type: "boolean", default: false },
     },
   });
   if (positionals.length > 0) throw new Misuse();
@@ -54,9 +70,12 @@ export async function proposalsList(args: readonly string[]): Promise<number> {
     );
     if (answer.status !== 200) return printRefusal(answer);
     const { proposals } = listed.parse(answer.body);
-    if (values.json) console.log(JSON.stringify(proposals, null, 2));
-    else if (proposals.length === 0) console.log(values.all ? "no proposals" : "no open proposals");
-    else for (const each of proposals) console.log(lineOf(each));
+    giveResult(proposals);
+    if (proposals.length === 0) say(values.all ? "no proposals" : "no open proposals");
+    sayRows(
+      ["proposal", "proposed", "kind", "by", "why", "state"],
+      proposals.map((each) => ({ cells: cellsOf(each), line: lineOf(each) })),
+    );
     return 0;
   } catch (fault) {
     return printFault(fault);
@@ -68,28 +87,24 @@ export async function proposalsShow(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { ...posterOptions, json: { type: "boolean", default: false } },
+    options: posterOptions,
   });
   const [id, ...more] = positionals;
   if (id === undefined || more.length > 0) throw new Misuse();
   try {
     const answer = await getAsOperator(posterOf(values), `api/proposals/${encodeURIComponent(id)}`);
     if (answer.status !== 200) return printRefusal(answer);
-    if (values.json) {
-      console.log(JSON.stringify(answer.body, null, 2));
-      return 0;
-    }
+    giveResult(answer.body);
     const { proposal, plan, problem } = shown.parse(answer.body);
-    console.log(lineOf(proposal));
-    if (plan === undefined) console.log(printable(JSON.stringify(proposal.body, null, 2)));
+    say(lineOf(proposal));
+    if (plan === undefined) say(printable(JSON.stringify(proposal.body, null, 2)));
     else {
       // our API's own form
       for (const line of planLines(plan.changes as readonly PlannedChange[], plan.policies))
-        console.log(printable(line));
-      for (const each of plan.opens) console.log(printable(`opens: ${each}`));
+        say(printable(line));
+      for (const each of plan.opens) say(printable(`opens: ${each}`));
     }
-    if (problem !== undefined)
-      console.log(printable(`cannot be applied: ${problem.pointer} ${problem.problem}`));
+    if (problem !== undefined) say(printable(`cannot be applied: ${problem.pointer} ${problem.problem}`));
     return 0;
   } catch (fault) {
     return printFault(fault);
@@ -113,11 +128,12 @@ export async function approve(args: readonly string[]): Promise<number> {
     );
     if (answer.status !== 200) return printRefusal(answer);
     const { kind, proposedBy, added, changed, removed } = answer.body;
+    giveResult(answer.body);
     const counts =
       typeof added === "number"
         ? `: ${added} added, ${String(changed)} changed, ${String(removed)} removed`
         : "";
-    console.log(printable(`approved: ${String(kind)} of ${String(proposedBy)}${counts}`));
+    say(printable(`approved: ${String(kind)} of ${String(proposedBy)}${counts}`));
     return 0;
   } catch (fault) {
     return printFault(fault);
@@ -137,7 +153,8 @@ export async function proposalsClose(args: readonly string[]): Promise<number> {
     const document = JSON.stringify({ proposal, note: values.note });
     const answer = await postAsOperator(posterOf(values), "api/proposals/close", document);
     if (answer.status !== 200) return printRefusal(answer);
-    console.log("closed");
+    giveResult({ proposal, closed: true });
+    say("closed");
     return 0;
   } catch (fault) {
     return printFault(fault);

@@ -3,7 +3,7 @@ import { posterOf, posterOptions } from "../connection/operator-post.ts";
 import { readJsonFile } from "../json-file.ts";
 import { Misuse, printFault } from "../misuse.ts";
 import { denialOf } from "../registry/revoke.ts";
-import { propose } from "./submit-change.ts";
+import { giveSubmitted, propose } from "./submit-change.ts";
 
 /**
  * Proposes a planned change, the end of a denial, or a role for a limited time. Returns 0 when the proposal is stored,
@@ -24,7 +24,9 @@ export async function proposeCommand(args: readonly string[]): Promise<number> {
   const { why, lift, role, minutes } = values;
   if (why === undefined) throw new Misuse("--why says the reason, for the approver and for the record");
   try {
-    return await propose(posterOf(values), documentOf(positionals, why, lift, role, Number(minutes)));
+    return giveSubmitted(
+      await propose(posterOf(values), documentOf(positionals, why, lift, role, Number(minutes))),
+    );
   } catch (fault) {
     return printFault(fault);
   }

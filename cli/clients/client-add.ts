@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { submitChange } from "../approvals/submit-change.ts";
+import { giveSubmitted, submitChange } from "../approvals/submit-change.ts";
 import { posterOf, posterOptions } from "../connection/operator-post.ts";
 import { Misuse, printFault } from "../misuse.ts";
 import { policiesOf, readRegistryOf } from "../registry/registry-show.ts";
 import { checklist } from "./client-list.ts";
+import { say } from "../output.ts";
 
 const options = {
   ...posterOptions,
@@ -43,7 +44,7 @@ export async function clientAdd(args: readonly string[]): Promise<number> {
     const { policy } = values;
     const registered = policy === undefined || isDigest(policy) ? undefined : await readRegistryOf(from);
     const policies = registered === undefined ? [] : policiesOf(registered.lists, [policy]);
-    const code = await submitChange(
+    const submitted = await submitChange(
       from,
       {
         ...(registered !== undefined && { expects: registered.digest }),
@@ -51,9 +52,10 @@ export async function clientAdd(args: readonly string[]): Promise<number> {
       },
       values.why,
     );
-    if (code === 0 && values.why === undefined)
-      for (const line of await checklist(from, id)) console.log(line);
-    return code;
+    if (submitted.exitCode !== 0 || values.why !== undefined) return giveSubmitted(submitted);
+    const { missing, lines } = await checklist(from, id);
+    for (const line of lines) say(line);
+    return giveSubmitted(submitted, { missing });
   } catch (fault) {
     return printFault(fault);
   }

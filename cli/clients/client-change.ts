@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import * as z from "zod";
-import { submitChange, type DraftChange } from "../approvals/submit-change.ts";
+import { giveSubmitted, submitChange, type DraftChange } from "../approvals/submit-change.ts";
 import { posterOf, posterOptions, type Poster } from "../connection/operator-post.ts";
 import { Misuse, printFault } from "../misuse.ts";
 import { policiesOf, readRegistryOf } from "../registry/registry-show.ts";
@@ -70,7 +70,7 @@ const changer =
       const from = posterOf(values);
       const entries = await entriesOf(from, id);
       const change = { expects: entries.digest, ...draft(entries, values) };
-      return await submitChange(from, change, values.why);
+      return giveSubmitted(await submitChange(from, change, values.why));
     } catch (fault) {
       return printFault(fault);
     }

@@ -4,6 +4,7 @@ import { getAsOperator, posterOf, posterOptions, type Poster } from "../connecti
 import { printRefusal } from "../approvals/submit-change.ts";
 import { printFault } from "../misuse.ts";
 import { printable } from "../printable.ts";
+import { giveResult, inColour, say, tableOf } from "../output.ts";
 
 const standing = z.looseObject({
   id: z.string(),
@@ -26,15 +27,16 @@ export async function clientList(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { ...posterOptions, json: { type: "boolean", default: false } },
+    options: posterOptions,
   });
   try {
     const answer = await getAsOperator(posterOf(values), "api/clients");
     if (answer.status !== 200) return printRefusal(answer);
     const all = listed.parse(answer.body).clients;
     const clients = positionals.length === 0 ? all : all.filter(({ id }) => positionals.includes(id));
-    if (values.json) console.log(JSON.stringify(clients, null, 2));
-    else for (const client of clients) for (const line of linesOf(client)) console.log(printable(line));
+    giveResult(clients);
+    if (process.stdout.isTTY) for (const line of tableOfClients(clients)) say(line);
+    else for (const client of clients) for (const line of linesOf(client)) say(printable(line));
     return clients.length === 0 && positionals.length > 0 ? 1 : 0;
   } catch (fault) {
     return printFault(fault);
@@ -42,11 +44,32 @@ export async function clientList(args: readonly string[]): Promise<number> {
 }
 
 /** The missing parts of a client, after a change of the client. */
-export async function checklist(from: Poster, client: string): Promise<readonly string[]> {
+export async function checklist(
+  from: Poster,
+  client: string,
+): Promise<{ readonly missing: readonly string[]; readonly lines: readonly string[] }> {
   const answer = await getAsOperator(from, "api/clients");
-  if (answer.status !== 200) return [];
-  const found = listed.parse(answer.body).clients.find(({ id }) => id === client);
-  return found === undefined ? [] : linesOf(found);
+  const clients = answer.status === 200 ? listed.parse(answer.body).clients : [];
+  const found = clients.find(({ id }) => id === client);
+  return found === undefined ? { missing: [], lines: [] } : { missing: found.missing, lines: linesOf(found) };
+}
+
+/** A table of the clients, and below it the parts that are missing or end soon. */
+function tableOfClients(clients: readonly Standing[]): readonly string[] {
+  const rows = clients.map(({ id, kind, status, auth, missing, certificates, keys }) => [
+    id,
+    kind,
+    status,
+    auth,
+    String(certificates.length),
+    String(keys.length),
+    missing.length === 0 ? "ready" : `${missing.length} missing`,
+  ]);
+  const notes = clients.flatMap((client) => {
+    const [, ...lines] = linesOf(client);
+    return lines.map((line) => inColour("yellow", printable(`${client.id}:${line.slice(1)}`)));
+  });
+  return [...tableOf([["client", "kind", "status", "auth", "certificates", "keys", ""], ...rows]), ...notes];
 }
 
 function linesOf({

@@ -8,6 +8,7 @@ import type { DevClient } from "./dev-file.ts";
 import { keyProof } from "./key-proof.ts";
 import { closeConnections, send, type Reply } from "./mutual-tls.ts";
 import { openDeployment, type Deployment } from "./deployment.ts";
+import { giveResult, say } from "../output.ts";
 
 /**
  * Reads a path below the FHIR base as a development client: it gets a token, and sends it over the client's
@@ -37,12 +38,13 @@ export async function getCommand(args: readonly string[]): Promise<number> {
     const url = /^https?:/u.test(path) ? path : `${dev.fhir}/${path.replace(/^\//u, "")}`;
     if (!url.startsWith(`${dev.fhir}/`)) throw new Misuse("the path must be below the FHIR base");
     const reply = await read(dev, client, token, url, headers);
+    giveResult({ status: reply.status, headers: reply.headers, body: parsed(reply.text) });
     if (values.include) {
-      console.log(`HTTP ${reply.status}`);
-      for (const [name, value] of Object.entries(reply.headers)) console.log(`${name}: ${String(value)}`);
-      console.log("");
+      say(`HTTP ${reply.status}`);
+      for (const [name, value] of Object.entries(reply.headers)) say(`${name}: ${String(value)}`);
+      say("");
     }
-    console.log(indented(reply.text));
+    say(indented(reply.text));
     return reply.status < 400 ? 0 : 1;
   } catch (fault) {
     return printFault(fault);
@@ -75,6 +77,15 @@ async function read(
   const first = await proven();
   const nonce = first.headers["dpop-nonce"]?.toString();
   return first.status === 401 && nonce !== undefined ? proven(nonce) : first;
+}
+
+/** The body as a document, or as the text that it is. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 /** JSON on several lines with its numbers as they are; any other text as it is. */

@@ -5,6 +5,7 @@ import { Misuse, printFault } from "../misuse.ts";
 import { readDevFile } from "./dev-file.ts";
 import { closeConnections } from "./mutual-tls.ts";
 import { signInByBrowser } from "./sign-in.ts";
+import { ask, giveResult, say } from "../output.ts";
 
 /**
  * Signs an operator of a development stack in. Prints the address to open in a browser, and writes the access
@@ -26,10 +27,11 @@ export async function operatorSignIn(args: readonly string[]): Promise<number> {
         `no operator ${id} who signs in; choose from: ${dev.officers.map((each) => each.id).join(", ")}`,
       );
     const at = { ...officer.signIn, client: officer.client, scope: "openid operate" };
-    const via = { ca: dev.ca, ops: dev.ops, operator: officer, say: (line: string) => console.log(line) };
+    const via = { ca: dev.ca, ops: dev.ops, operator: officer, say: ask };
     const { token } = await signInByBrowser(at, via);
     writeFileSync(values.out, `${token}\n`, { mode: 0o600 });
-    console.log(`${values.out}: valid for five minutes, with ${id}'s certificate`);
+    giveResult({ operator: id, file: values.out });
+    say(`${values.out}: valid for five minutes, with ${id}'s certificate`);
     return 0;
   } catch (fault) {
     return printFault(fault);

@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { accessToken } from "./access-token.ts";
 import { closeConnections } from "./mutual-tls.ts";
 import { openDeployment } from "./deployment.ts";
+import { complain, giveResult, say } from "../output.ts";
 
 /**
  * Prints an access token of a development client. The token lasts five minutes and is valid only with that
@@ -24,10 +25,12 @@ export async function token(args: readonly string[]): Promise<number> {
   try {
     const place = openDeployment(resolve(values.state));
     const asked = { purpose: values.purpose, scope: values.scope };
-    console.log(await accessToken(place.deployment, place.client(client), asked));
+    const text = await accessToken(place.deployment, place.client(client), asked);
+    giveResult({ client, token: text });
+    say(text);
     return 0;
   } catch (fault) {
-    console.error(fault instanceof Error ? fault.message : "no token");
+    complain(fault instanceof Error ? fault.message : "no token");
     return 1;
   } finally {
     closeConnections();

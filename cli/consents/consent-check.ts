@@ -5,6 +5,7 @@ import { consentsInSet } from "#audit/consent-set";
 import { Misuse, printFault } from "../misuse.ts";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 import { printable } from "../printable.ts";
+import { complain, giveResult, say } from "../output.ts";
 
 const answer = z.object({
   consents: z.array(
@@ -56,14 +57,13 @@ export async function consentList(args: readonly string[]): Promise<number> {
   try {
     const found = await versionsOnFile(values, patients);
     if (typeof found === "number") return found;
+    giveResult(found);
     for (const { patient, consent, digest, isActive, mayPermit, filedBy, filedAt } of found) {
       const state = isActive ? (mayPermit ? "permits and denies" : "denies") : "not in force";
       const by = filedBy ?? "the origin";
-      console.log(
-        printable(`${patient} ${consent} ${digest} ${new Date(filedAt).toISOString()} ${state} by ${by}`),
-      );
+      say(printable(`${patient} ${consent} ${digest} ${new Date(filedAt).toISOString()} ${state} by ${by}`));
     }
-    if (found.length === 0) console.log("no Consents on file");
+    if (found.length === 0) say("no Consents on file");
     return 0;
   } catch (fault) {
     return printFault(fault);
@@ -95,7 +95,7 @@ export async function consentCheck(args: readonly string[]): Promise<number> {
     const own = versions.filter((version) => version.patient === patient && version.consent === consent);
     const last = own.at(-1);
     if (last === undefined || last.isActive) {
-      console.error(last === undefined ? "no such Consent is on file" : "the Consent is in force");
+      complain(last === undefined ? "no such Consent is on file" : "the Consent is in force");
       return 2;
     }
     const withdrawn = own.findLast(({ isActive }, index) => !isActive && own[index - 1]?.isActive !== false);
@@ -113,6 +113,7 @@ function report(
 ): number {
   const ofRequest = Map.groupBy(records, ({ event }) => event.id);
   let [before, after, unnamed] = [0, 0, 0];
+  const later: object[] = [];
   for (const record of records) {
     const { event } = record;
     const patients = new Set((ofRequest.get(event.id) ?? []).flatMap(patientsOf));
@@ -123,16 +124,16 @@ function report(
     if (event.at <= withdrawnAt + countsWithinMilliseconds) before++;
     else {
       after++;
-      console.log(
+      later.push({ at: new Date(event.at).toISOString(), log: record.log, leaf: record.leaves[0] ?? null });
+      say(
         printable(`${new Date(event.at).toISOString()} ${record.log}/${record.leaves[0]} names the Consent`),
       );
     }
   }
   const withdrawn = new Date(withdrawnAt).toISOString();
-  console.log(
-    `withdrawn ${withdrawn}: ${records.length} records, ${before} name the Consent until ten seconds`,
-  );
-  console.log(`after it, and ${after} later; ${unnamed} name no Consent on file of their patients`);
+  say(`withdrawn ${withdrawn}: ${records.length} records, ${before} name the Consent until ten seconds`);
+  giveResult({ withdrawn, records: records.length, before, after: later, unnamed });
+  say(`after it, and ${after} later; ${unnamed} name no Consent on file of their patients`);
   return after === 0 ? 0 : 1;
 }
 
@@ -148,7 +149,7 @@ async function versionsOnFile(
     const body = JSON.stringify({ patients: some });
     const reply = await postAsOperator(posterOf(values), "api/consents", body);
     if (reply.status !== 200) {
-      console.error(refusalLine(reply));
+      complain(refusalLine(reply));
       return reply.status < 500 ? 2 : 1;
     }
     found.push(...answer.parse(reply.body).consents);

@@ -10,6 +10,7 @@ import { checks, verifierKeysOf, type Situation } from "./checks.ts";
 import { folderOf, repository } from "./deploy-config.ts";
 import { readEnvironment, type Environment } from "./environment.ts";
 import { configFile, configsOf, deployedWorkers, writtenConfigs } from "./worker-configs.ts";
+import { giveResult, inColour, say } from "../output.ts";
 
 const run = promisify(execFile);
 
@@ -23,7 +24,7 @@ export async function deployCheck(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { secrets: text, locks: text, "token-file": text, live: flag, json: flag },
+    options: { secrets: text, locks: text, "token-file": text, live: flag },
   });
   const [file, ...more] = positionals;
   if (file === undefined || more.length > 0) throw new Misuse();
@@ -38,31 +39,28 @@ export async function deployCheck(args: readonly string[]): Promise<number> {
       ...(values.locks !== undefined && { locks: await readLocks(values.locks, values["token-file"]) }),
       ...(values.live && (await liveFacts(deployment, folder))),
     };
-    return report(situation, values.json);
+    return report(situation);
   } catch (fault) {
     return printFault(fault);
   }
 }
 
-function report(situation: Situation, json: boolean): number {
+function report(situation: Situation): number {
   const found = Object.entries(checks).map(([check, look]) => ({ check, wrong: look(situation) }));
   const keys = verifierKeysOf(situation);
   const good = found.every(({ wrong }) => wrong === undefined || wrong.length === 0);
-  if (json) {
-    const results = found.map(({ check, wrong }) => ({
-      check,
-      checked: wrong !== undefined,
-      wrong: wrong ?? [],
-    }));
-    console.log(JSON.stringify({ good, checks: results, verifierKeys: keys }, null, 2));
-    return good ? 0 : 1;
-  }
+  const results = found.map(({ check, wrong }) => ({
+    check,
+    checked: wrong !== undefined,
+    wrong: wrong ?? [],
+  }));
+  giveResult({ good, checks: results, verifierKeys: keys });
   for (const { check, wrong } of found) {
-    if (wrong === undefined) console.log(`${check}: not checked`);
-    else if (wrong.length === 0) console.log(`${check}: good`);
-    else for (const sentence of wrong) console.log(printable(`${check}: WRONG: ${sentence}`));
+    if (wrong === undefined) say(`${check}: ${inColour("yellow", "not checked")}`);
+    else if (wrong.length === 0) say(`${check}: ${inColour("green", "good")}`);
+    else for (const sentence of wrong) say(`${check}: ${inColour("red", "WRONG")}: ${printable(sentence)}`);
   }
-  for (const key of keys) console.log(`verifier key: ${key}`);
+  for (const key of keys) say(`verifier key: ${key}`);
   return good ? 0 : 1;
 }
 

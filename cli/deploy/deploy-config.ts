@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { Misuse, printFault } from "../misuse.ts";
 import { readEnvironment } from "./environment.ts";
 import { configFile, configsOf } from "./worker-configs.ts";
+import { giveResult, say } from "../output.ts";
 
 export const repository = join(import.meta.dirname, "../..");
 
@@ -23,11 +24,14 @@ export async function deployConfig(args: readonly string[]): Promise<number> {
     const deployment = readEnvironment(file);
     const folder = folderOf(file, deployment.environment);
     mkdirSync(folder, { recursive: true });
+    const files: Record<string, string> = {};
     for (const [worker, config] of await configsOf(deployment, repository, folder)) {
       const written = configFile(folder, worker);
       writeFileSync(written, `${JSON.stringify(config, undefined, 2)}\n`);
-      console.log(`npx wrangler deploy -c ${written}`);
+      files[worker] = written;
+      say(`npx wrangler deploy -c ${written}`);
     }
+    giveResult({ environment: deployment.environment, files });
     return 0;
   } catch (fault) {
     return printFault(fault);

@@ -12,6 +12,7 @@ import {
   workerSecrets,
   type Worker,
 } from "./made-keys.ts";
+import { giveResult, say } from "../output.ts";
 
 const ledgerNameForm = /^[a-z0-9.-]+(?:\/[a-z0-9._-]+)*$/u;
 
@@ -67,11 +68,11 @@ function makeDeployment(folder: string, ledgerName: string): void {
     responseSigningKey: publicHalfOf(gateway["RESPONSE_SIGNING_KEY"] ?? ""),
   };
   writeFileSync(publicFile, `${JSON.stringify(keys, undefined, 2)}\n`, { flag: "wx" });
-  console.log(`root log: ${root}`);
-  console.log(`${publicFile}: the public halves; --keys takes this file`);
-  for (const [worker, file] of files)
-    console.log(`npx wrangler secret bulk ${file} -c ${workerConfigs[worker]}`);
-  console.log(`Then store ${folder} offline, and delete it here: these files are the deployment's secrets.`);
+  giveResult({ files: Object.fromEntries(files), public: publicFile, verifierKey: root });
+  say(`root log: ${root}`);
+  say(`${publicFile}: the public halves; --keys takes this file`);
+  for (const [worker, file] of files) say(`npx wrangler secret bulk ${file} -c ${workerConfigs[worker]}`);
+  say(`Then store ${folder} offline, and delete it here: these files are the deployment's secrets.`);
 }
 
 function makeWitness(folder: string, name: string): void {
@@ -79,8 +80,10 @@ function makeWitness(folder: string, name: string): void {
   refuseExisting([file]);
   const key = newSecret("WITNESS_KEY", "Ed25519");
   writePrivate(file, { WITNESS_KEY: key });
-  console.log(`verifier key: ${witnessVerifierKey(key, name)}`);
-  console.log(`npx wrangler secret bulk ${file} -c ${workerConfigs.witness}`);
+  const verifierKey = witnessVerifierKey(key, name);
+  giveResult({ files: { witness: file }, verifierKey });
+  say(`verifier key: ${verifierKey}`);
+  say(`npx wrangler secret bulk ${file} -c ${workerConfigs.witness}`);
 }
 
 function makeAuditor(folder: string, kid: string): void {
@@ -89,8 +92,10 @@ function makeAuditor(folder: string, kid: string): void {
   refuseExisting([file]);
   const key = { ...newPrivateJwk("ECDH-ES+A256KW", kid), kid };
   writePrivate(file, key);
-  console.log(`for AUDITOR_KEYS: ${JSON.stringify(publicHalfOf(JSON.stringify(key)))}`);
-  console.log(`${file}: the private half; it opens every record, and stays with the auditor`);
+  const publicHalf = publicHalfOf(JSON.stringify(key));
+  giveResult({ files: { auditor: file }, publicKey: publicHalf });
+  say(`for AUDITOR_KEYS: ${JSON.stringify(publicHalf)}`);
+  say(`${file}: the private half; it opens every record, and stays with the auditor`);
 }
 
 /** Prints the public halves of secrets, and the verifier keys of the ledger and of a witness. */
@@ -120,7 +125,8 @@ export function keysPublic(args: readonly string[]): number {
         } else if (value.startsWith("{")) found[name] = publicHalfOf(value);
       }
     }
-    console.log(JSON.stringify(found, undefined, 2));
+    giveResult({ keys: found });
+    say(JSON.stringify(found, undefined, 2));
     return 0;
   } catch (fault) {
     return printFault(fault);

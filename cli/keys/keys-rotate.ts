@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { Misuse, printFault } from "../misuse.ts";
 import { readSecrets, writePrivate } from "./keys-new.ts";
 import { newSecret, publicHalfOf, workerConfigs, workerSecrets, type Worker } from "./made-keys.ts";
+import { giveResult, say } from "../output.ts";
 
 /** A step of a rotation: a file for `wrangler secret bulk`, or a variable to deploy, and the time to wait. */
 interface Step {
@@ -42,15 +43,18 @@ export function keysRotate(args: readonly string[]): number {
     if (current === undefined) throw new Error(`${file} has no ${name}`);
     const worker = workerOf(secrets, name);
     const folder = resolve(values.out);
+    const steps: object[] = [];
     for (const [index, step] of stepsOf(name, workerSecrets[worker][name] ?? "random", current).entries()) {
-      console.log(`${index + 1}. ${step.does}`);
-      if (step.secrets !== undefined) {
-        const written = join(folder, `${index + 1}-${name}.secrets.json`);
+      say(`${index + 1}. ${step.does}`);
+      const written = step.secrets && join(folder, `${index + 1}-${name}.secrets.json`);
+      steps.push({ does: step.does, ...(written !== undefined && { file: written }), next: step.next });
+      if (step.secrets !== undefined && written !== undefined) {
         writePrivate(written, step.secrets);
-        console.log(`   npx wrangler secret bulk ${written} -c ${workerConfigs[worker]}`);
+        say(`   npx wrangler secret bulk ${written} -c ${workerConfigs[worker]}`);
       }
-      console.log(`   ${step.next}`);
+      say(`   ${step.next}`);
     }
+    giveResult({ secret: name, worker, steps });
     return 0;
   } catch (fault) {
     return printFault(fault);

@@ -8,6 +8,7 @@ import { printable } from "../printable.ts";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { eventFilter, timeOf } from "../records/event-filter.ts";
 import { UnreadList } from "../records/unread.ts";
+import { complain, giveResult, printsJson, say } from "../output.ts";
 
 interface Report extends BreachReport {
   /** The names that the records must have: a client, a certificate, a key, a token, a user. */
@@ -47,7 +48,7 @@ export async function breachScope(args: readonly string[]): Promise<number> {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { ...auditorOptions, ...options, json: { type: "boolean", default: false } },
+      options: { ...auditorOptions, ...options },
     });
     const { from, to, purpose, origin, discovered } = values;
     const names = Object.fromEntries(
@@ -62,7 +63,7 @@ export async function breachScope(args: readonly string[]): Promise<number> {
         "name the client and the period: --client, --from and --to; " +
           "or --certificate, --key-id, --token or --user in place of the client",
       );
-    if ([values.json, values.csv, values.letter].filter(Boolean).length > 1)
+    if ([printsJson(), values.csv, values.letter].filter(Boolean).length > 1)
       throw new Misuse("choose one of --json, --csv and --letter");
     const isNamed = eventFilter({ ...names, from, to });
     const since = discovered === undefined ? undefined : timeOf(discovered, "discovered");
@@ -82,13 +83,13 @@ export async function breachScope(args: readonly string[]): Promise<number> {
       to: new Date(timeOf(to, "to")).toISOString(),
       ...reportOf(findings),
     };
-    if (values.json) console.log(printable(JSON.stringify(report)));
-    else if (values.csv) for (const row of breachCsv(report.affected)) console.log(row);
-    else if (values.letter) console.log(printableLines(letterOf(report)));
+    giveResult(report);
+    if (values.csv) for (const row of breachCsv(report.affected)) say(row);
+    else if (values.letter) say(printableLines(letterOf(report)));
     else print(report);
-    for (const line of unread.lines) console.error(line);
+    for (const line of unread.lines) complain(line);
     if (unread.count > 0)
-      console.error(
+      complain(
         "INCOMPLETE: the unread leaves may name more individuals and their States; " +
           "run again with the keys of all auditors",
       );
@@ -136,7 +137,7 @@ function print(report: Report): void {
     ...(written.length > 0 ? [`concerned by its writes: ${written.join(", ")}`] : []),
     ...report.affected.map(affectedLine),
   ];
-  for (const line of lines) console.log(printable(line));
+  for (const line of lines) say(printable(line));
 }
 
 const namesOf = ({ client, certificate, "key-id": key, token, user }: Report): string =>

@@ -7,6 +7,7 @@ import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { eventFilter, filterOptions } from "../records/event-filter.ts";
 import { eventsOf, type EventOnRecord } from "#auditing/ledger-events";
 import { UnreadList } from "../records/unread.ts";
+import { complain, giveResult, say } from "../output.ts";
 
 const fileName = "AuditEvent.ndjson";
 
@@ -48,8 +49,9 @@ export async function ledgerExportFhir(args: readonly string[]): Promise<number>
     } finally {
       await file.close();
     }
-    console.log(`${path}: ${written} AuditEvents`);
-    for (const line of unread.lines) console.error(line);
+    giveResult({ file: path, events: written, complete: unread.count === 0 });
+    say(`${path}: ${written} AuditEvents`);
+    for (const line of unread.lines) complain(line);
     return unread.count === 0 ? 0 : 1;
   } catch (fault) {
     return printFault(fault);

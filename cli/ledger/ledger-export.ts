@@ -16,6 +16,7 @@ import { givenKeys } from "../log/ledger-keys.ts";
 import { sentence } from "#auditing/sentence";
 import { keysWithRoot, rootKeyOf } from "#auditing/ledger-root";
 import { CHECKPOINT_LAG_MS } from "#auditing/late-checkpoint";
+import { giveResult, say } from "../output.ts";
 
 /**
  * Writes each log of a known key to a folder. Each object is checked on its way and once more from the disk.
@@ -23,20 +24,50 @@ import { CHECKPOINT_LAG_MS } from "#auditing/late-checkpoint";
  * files it wrote.
  */
 export async function ledgerExport(args: readonly string[]): Promise<number> {
+  const many = { type: "string", multiple: true, default: [] as string[] } as const;
   try {
-    const { folder, url, keys } = readRequest(args);
-    await mkdir(folder, { recursive: true });
-    if ((await readdir(folder)).length > 0) throw new Misuse(`${folder} is not empty: choose a new folder`);
-    const written = new Set([keysFile]);
-    try {
-      await write(folder, url, keys, written);
-      return 0;
-    } catch (fault) {
-      for (const name of written) await rm(join(folder, name), { recursive: true, force: true });
-      throw fault;
-    }
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { key: many, keys: many },
+    });
+    const [folder, named, ...more] = positionals;
+    if (folder === undefined || more.length > 0) throw new Misuse(wanted);
+    giveResult({ folder: resolve(folder), logs: await exportLedger(resolve(folder), named, values) });
+    return 0;
   } catch (fault) {
     return printFault(fault);
+  }
+}
+
+const wanted = "name a folder, then the ledger's URL unless a dev.json has it, and nothing more";
+
+interface ExportedLog {
+  readonly log: string;
+  readonly size: number;
+  readonly frames: number;
+  /** Base64 of the root hash. */
+  readonly root: string;
+}
+
+/** Copies the logs of the given keys to a new folder. Throws when an object is wrong. */
+export async function exportLedger(
+  folder: string,
+  named: string | undefined,
+  from: { readonly key: readonly string[]; readonly keys: readonly string[] },
+): Promise<readonly ExportedLog[]> {
+  const given = givenKeys(from.key, from.keys);
+  const url = named ?? given?.url;
+  if (url === undefined || !/^https?:\/\//.test(url)) throw new Misuse(wanted);
+  if (given === undefined) throw new Misuse("no public key to check with: give one with --key or --keys");
+  await mkdir(folder, { recursive: true });
+  if ((await readdir(folder)).length > 0) throw new Misuse(`${folder} is not empty: choose a new folder`);
+  const written = new Set([keysFile]);
+  try {
+    return await write(folder, url, given.keys, written);
+  } catch (fault) {
+    for (const name of written) await rm(join(folder, name), { recursive: true, force: true });
+    throw fault;
   }
 }
 
@@ -45,7 +76,7 @@ async function write(
   url: string,
   given: readonly Verifier[],
   written: Set<string>,
-): Promise<void> {
+): Promise<readonly ExportedLog[]> {
   const checkpoints = new Map<string, Uint8Array>();
   const copy = async (verifier: Verifier, rules?: LeafRules): Promise<void> => {
     const log = logOfVerifier(verifier);
@@ -67,12 +98,16 @@ async function write(
   for (const verifier of keys) if (verifier !== root) await copy(verifier);
   for (const [log, note] of checkpoints) await writeObject(join(folder, log, "checkpoint"), note);
   await writeObject(join(folder, keysFile), keysText(keys));
+  const exported: ExportedLog[] = [];
   for (const report of await verifyFolder(folder, keys, () => ({}))) {
     if ("wrong" in report) throw new Error(`${report.name}: WRONG: ${sentence(report.wrong)}`);
     if (report.removed === true) continue;
-    const { size, frames, root } = report.good;
-    console.log(`${report.name}: exported: ${size} leaves in ${frames} frames, root ${toBase64(root)}`);
+    const { name: log, good } = report;
+    const [size, frames, root] = [good.size, good.frames, toBase64(good.root)];
+    exported.push({ log, size, frames, root });
+    say(`${log}: exported: ${size} leaves in ${frames} frames, root ${root}`);
   }
+  return exported;
 }
 
 /** Leaves out the logs that were deleted after their six years; only the root log records them. */
@@ -116,25 +151,4 @@ function copying(reader: LogReader, folder: string, keep: (checkpoint: Uint8Arra
 async function writeObject(path: string, content: Uint8Array | string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, content);
-}
-
-function readRequest(args: readonly string[]): {
-  readonly folder: string;
-  readonly url: string;
-  readonly keys: readonly Verifier[];
-} {
-  const many = { type: "string", multiple: true, default: [] as string[] } as const;
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { key: many, keys: many },
-  });
-  const given = givenKeys(values.key, values.keys);
-  const [folder, named, ...more] = positionals;
-  const url = named ?? given?.url;
-  if (folder === undefined || more.length > 0 || url === undefined || !/^https?:\/\//.test(url)) {
-    throw new Misuse("name a folder, then the ledger's URL unless a dev.json has it, and nothing more");
-  }
-  if (given === undefined) throw new Misuse("no public key to check with: give one with --key or --keys");
-  return { folder: resolve(folder), url, keys: given.keys };
 }

@@ -8,6 +8,7 @@ import { eventFilter, filterOptions } from "../records/event-filter.ts";
 import { eventsOf, type EventOnRecord } from "#auditing/ledger-events";
 import { printable } from "../printable.ts";
 import { UnreadList } from "../records/unread.ts";
+import { complain, giveLine, printsJson, say } from "../output.ts";
 
 /**
  * Opens the leaves of each log with an auditor's key and prints the events in the order of their times: patient
@@ -18,28 +19,29 @@ export async function ledgerRead(args: readonly string[]): Promise<number> {
     const options = {
       ...auditorOptions,
       ...filterOptions,
-      json: { type: "boolean", default: false },
       csv: { type: "boolean", default: false },
       limit: { type: "string" },
     } as const;
     const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
     const limit = limitOf(values.limit);
-    if (values.json && values.csv) throw new Misuse("choose --json or --csv");
+    if (printsJson() && values.csv) throw new Misuse("choose --json or --csv");
     if (positionals.length > 1) throw new Misuse("name one URL or folder and nothing more");
     const isSelected = eventFilter(values);
     const source = await auditorSource(values, positionals[0]);
     const unread = new UnreadList();
     const lines: { readonly at: number; readonly text: string }[] = []; // texts, to save memory
     const textOf = (found: EventOnRecord): string =>
-      values.json ? JSON.stringify(asJson(found)) : values.csv ? asCsv(found) : asLine(found);
+      printsJson() ? JSON.stringify(asJson(found)) : values.csv ? asCsv(found) : asLine(found);
     for await (const found of eventsOf(source)) {
       if (!("event" in found)) unread.add(found);
       else if (isSelected(found.event)) lines.push({ at: found.event.at, text: printable(textOf(found)) });
     }
     lines.sort((left, right) => left.at - right.at);
-    if (values.csv) console.log(csvRow(csvColumns));
-    for (const { text } of limit === undefined ? lines : lines.slice(-limit)) console.log(text);
-    for (const line of unread.lines) console.error(printable(line));
+    if (values.csv) say(csvRow(csvColumns));
+    for (const { text } of limit === undefined ? lines : lines.slice(-limit))
+      if (printsJson()) giveLine(JSON.parse(text));
+      else say(text);
+    for (const line of unread.lines) complain(printable(line));
     return unread.count === 0 ? 0 : 1;
   } catch (fault) {
     return printFault(fault);

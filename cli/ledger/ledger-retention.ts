@@ -15,6 +15,7 @@ import { keysWithRoot, rootKeyOf } from "#auditing/ledger-root";
 import { printable } from "../printable.ts";
 import { readerAt } from "../log/reader-at.ts";
 import { readLocks } from "../log/lock-rules.ts";
+import { complain, giveResult, say } from "../output.ts";
 
 interface LogRetention {
   readonly log: string;
@@ -42,7 +43,6 @@ export async function ledgerRetention(args: readonly string[]): Promise<number> 
       "log-key": many,
       keys: many,
       at: single,
-      json: { type: "boolean", default: false },
     } as const;
     const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
     const [named, ...more] = positionals;
@@ -59,18 +59,15 @@ export async function ledgerRetention(args: readonly string[]): Promise<number> 
     const logs = await look(given.keys, placeOf(ledger), rules, now);
     const blocked = rulesOnCheckpoints(rules).map(({ id }) => id);
     const good = blocked.length === 0 && logs.every(({ wrong }) => wrong === undefined);
-    if (values.json)
-      console.log(printable(JSON.stringify({ good, sixYearsDays: SIX_YEARS_DAYS, blocked, logs })));
-    else {
-      for (const id of blocked)
-        console.error(
-          printable(
-            `checkpoint/: WRONG: rule ${id} locks it, but checkpoints are overwritten, ` +
-              "so the ledger stops: remove the rule",
-          ),
-        );
-      for (const log of logs) print(log);
-    }
+    giveResult({ good, sixYearsDays: SIX_YEARS_DAYS, blocked, logs });
+    for (const id of blocked)
+      complain(
+        printable(
+          `checkpoint/: WRONG: rule ${id} locks it, but checkpoints are overwritten, ` +
+            "so the ledger stops: remove the rule",
+        ),
+      );
+    for (const log of logs) print(log);
     return good ? 0 : 1;
   } catch (fault) {
     return printFault(fault);
@@ -181,6 +178,6 @@ function print({ log, lock, removable, rootLeaves, wrong, notes }: LogRetention)
     ...(rootLeaves === undefined ? [] : [`the root log has its checkpoint of ${rootLeaves} leaves`]),
     ...notes,
   ];
-  if (wrong === undefined) console.log(printable(`${log}: ${words.join("; ")}`));
-  else console.error(`${log}: WRONG: ${wrong}`);
+  if (wrong === undefined) say(printable(`${log}: ${words.join("; ")}`));
+  else complain(`${log}: WRONG: ${wrong}`);
 }

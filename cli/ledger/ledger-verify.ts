@@ -12,8 +12,10 @@ import { keysFile, ownKeys, verifyFolder } from "../log/ledger-folder.ts";
 import { onceMoreIfLate } from "#auditing/late-checkpoint";
 import { logOfVerifier } from "#ledger/log-of-verifier";
 import { givenKeys, readWitnessKey } from "../log/ledger-keys.ts";
-import { printReport } from "../log/ledger-report.ts";
+import type { LogReport } from "#auditing/log-report";
+import { printReport, reportAsJson } from "../log/ledger-report.ts";
 import { type RootPlace, rootKeyOf, verifyLogs } from "#auditing/ledger-root";
+import { giveResult, say } from "../output.ts";
 
 /**
  * Checks every log of a known public key, over HTTP or in an exported folder, and names the object that is
@@ -24,7 +26,7 @@ export async function ledgerVerify(args: readonly string[]): Promise<number> {
   try {
     const { target, keys, witnesses, only, claimsOf } = await readRequest(args);
     if (keys === undefined)
-      return printReport({ name: keysFile, wrong: "is missing or not as an export writes it" }, {}) ? 0 : 1;
+      return finish([{ name: keysFile, wrong: "is missing or not as an export writes it" }], () => ({}));
     const reports =
       target.kind === "folder"
         ? await verifyFolder(target.path, keys, claimsOf, only, witnesses)
@@ -32,14 +34,20 @@ export async function ledgerVerify(args: readonly string[]): Promise<number> {
             { keys, claimsOf, only, witnesses, nowSeconds: Date.now() / 1000 },
             servedPlace(target.url),
           );
-    const good = reports.map((report) => {
-      const verifier = keys.find((key) => logOfVerifier(key) === report.name);
-      return printReport(report, verifier === undefined ? {} : claimsOf(verifier));
+    return finish(reports, (name) => {
+      const verifier = keys.find((key) => logOfVerifier(key) === name);
+      return verifier === undefined ? {} : claimsOf(verifier);
     });
-    return good.every(Boolean) ? 0 : 1;
   } catch (fault) {
     return printFault(fault);
   }
+}
+
+/** Prints each report, gives the result, and returns the exit code. */
+function finish(reports: readonly LogReport[], claimsOf: (log: string) => Claims): 0 | 1 {
+  const good = reports.map((report) => printReport(report, claimsOf(report.name))).every(Boolean);
+  giveResult({ good, logs: reports.map(reportAsJson) });
+  return good ? 0 : 1;
 }
 
 const servedPlace = (url: string): RootPlace => ({
@@ -78,8 +86,8 @@ async function readRequest(args: readonly string[]): Promise<VerifyRequest> {
     throw new Misuse("no public key to check with: give one with --key or --keys");
   const keys = given?.keys ?? (target.kind === "folder" ? await ownKeys(target.path) : undefined);
   if (given === undefined)
-    console.log(`keys: the folder's own, so this shows only that the folder agrees with itself`);
-  else if (values.key.length + values.keys.length === 0) console.log(`keys: of ${given.from}`);
+    say(`keys: the folder's own, so this shows only that the folder agrees with itself`);
+  else if (values.key.length + values.keys.length === 0) say(`keys: of ${given.from}`);
   const witnesses = [...values.witness.map(readWitnessKey), ...(given?.witnesses ?? [])];
   if (keys === undefined) return { target, keys, witnesses, only: [], claimsOf: () => ({}) };
   // A check without a witness's cosignature must not pass for the check that `--witness` asks for.

@@ -15,6 +15,7 @@ import { givenKeys } from "../log/ledger-keys.ts";
 import { sentence } from "#auditing/sentence";
 import { keyOfLog } from "#auditing/ledger-root";
 import { readerAt } from "../log/reader-at.ts";
+import { complain, giveResult, say } from "../output.ts";
 
 /** The result of a check: sentences that state the facts shown, or the error. */
 interface Verdict {
@@ -38,7 +39,6 @@ export async function receiptCheck(args: readonly string[]): Promise<number> {
       proof: single,
       checkpoint: single,
       ledger: single,
-      json: { type: "boolean", default: false },
     } as const;
     const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
     const [given, ...more] = positionals;
@@ -47,8 +47,8 @@ export async function receiptCheck(args: readonly string[]): Promise<number> {
     if (keys === undefined)
       throw new Misuse("no public key to check with: give one with --log-key or --keys");
     const verdict = await check(receiptText(given), keys.keys, values);
-    if (values.json) console.log(JSON.stringify({ good: verdict.wrong === undefined, ...verdict }));
-    else print(verdict);
+    giveResult({ good: verdict.wrong === undefined, ...verdict });
+    print(verdict);
     return verdict.wrong === undefined ? 0 : 1;
   } catch (fault) {
     return printFault(fault);
@@ -175,7 +175,7 @@ function readBytes(file: string): Uint8Array {
 
 function print({ receipt, shown, wrong }: Verdict): void {
   const name = receipt === undefined ? "receipt" : `${receipt.log}/${receipt.index}`;
-  for (const fact of shown) console.log(`${name}: ${fact}`);
-  if (wrong === undefined) console.log(`${name}: good`);
-  else console.error(`${name}: WRONG: ${wrong}`);
+  for (const fact of shown) say(`${name}: ${fact}`);
+  if (wrong === undefined) say(`${name}: good`);
+  else complain(`${name}: WRONG: ${wrong}`);
 }

@@ -6,6 +6,7 @@ import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { eventsOf } from "#auditing/ledger-events";
 import { UnreadList } from "../records/unread.ts";
 import { asJson, asLine } from "./ledger-read.ts";
+import { complain, giveLine, printsJson, say } from "../output.ts";
 
 /**
  * Prints the records of a request, and for a refusal the advice that its caller got. Opens leaves with an
@@ -13,8 +14,11 @@ import { asJson, asLine } from "./ledger-read.ts";
  */
 export async function why(args: readonly string[]): Promise<number> {
   try {
-    const options = { ...auditorOptions, json: { type: "boolean", default: false } } as const;
-    const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: auditorOptions,
+    });
     const [id, place, ...more] = positionals;
     if (id === undefined || more.length > 0) throw new Misuse();
     if (!/^[0-9a-f]{32}$/u.test(id))
@@ -31,14 +35,13 @@ export async function why(args: readonly string[]): Promise<number> {
       count += 1;
       const { reason } = found.event.outcome ?? {};
       if (reason !== undefined) reasons.add(reason);
-      console.log(printable(values.json ? JSON.stringify(asJson(found)) : asLine(found)));
+      if (printsJson()) giveLine(asJson(found));
+      else say(printable(asLine(found)));
     }
-    if (!values.json) for (const reason of reasons) for (const line of adviceOf(reason)) console.log(line);
-    for (const line of unread.lines) console.error(printable(line));
+    for (const reason of reasons) for (const line of adviceOf(reason)) say(line);
+    for (const line of unread.lines) complain(printable(line));
     if (count === 0)
-      console.error(
-        "no opened record has this id: check the id, the place of the logs, and the auditor's key",
-      );
+      complain("no opened record has this id: check the id, the place of the logs, and the auditor's key");
     return count > 0 && unread.count === 0 ? 0 : 1;
   } catch (fault) {
     return printFault(fault);

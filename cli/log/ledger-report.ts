@@ -3,18 +3,17 @@ import type { LogReport } from "#auditing/log-report";
 import { sentence } from "#auditing/sentence";
 import type { Claims } from "#ledger/verify";
 import { printable } from "../printable.ts";
+import { complain, say } from "../output.ts";
 
 /** Prints a report: good on standard output, wrong on standard error. Returns true when it is good. */
 export function printReport(report: LogReport, { since = [], receipts = [] }: Claims): boolean {
   if ("wrong" in report) {
-    console.error(printable(`${report.name}: WRONG: ${sentence(report.wrong)}`));
+    complain(printable(`${report.name}: WRONG: ${sentence(report.wrong)}`));
     return false;
   }
   if (report.removed === true) {
     const text = "deleted, six years after its half-year had ended";
-    console.log(
-      `${report.name}: ${text}; its last checkpoint in the root log is of ${report.good.size} leaves`,
-    );
+    say(`${report.name}: ${text}; its last checkpoint in the root log is of ${report.good.size} leaves`);
     return true;
   }
   const { size, frames, root } = report.good;
@@ -30,8 +29,23 @@ export function printReport(report: LogReport, { since = [], receipts = [] }: Cl
     ...cosigned,
     ...claimed,
   ];
-  console.log(printable(facts.join(", ")));
+  say(printable(facts.join(", ")));
   return true;
+}
+
+/** A report as `ledger verify --json` has it. */
+export function reportAsJson(report: LogReport): object {
+  if ("wrong" in report) return { log: report.name, wrong: sentence(report.wrong) };
+  const { good, removed, rooted, cosigned } = report;
+  return {
+    log: report.name,
+    size: good.size,
+    frames: good.frames,
+    root: toBase64(good.root),
+    ...(removed === true && { deleted: true }),
+    ...(rooted !== undefined && { rooted }),
+    ...(cosigned !== undefined && { cosigned }),
+  };
 }
 
 /** A witness signs any time it likes, also a time that no calendar has. That time must not end the report. */

@@ -10,6 +10,7 @@ import { storedBearers } from "#platform/origins/stored-bearer";
 import { registryDocument, type RegistryDocument } from "#registry/document";
 import { FhirClient } from "./fhir-client.ts";
 import { probeOrigin } from "./probe-origin.ts";
+import { complain, giveResult, say } from "../output.ts";
 
 /**
  * Asks a FHIR server what it does, and prints the members for its entry in the registry file. The server is
@@ -32,16 +33,17 @@ export async function originProbe(args: readonly string[]): Promise<number> {
     ? clientAt(asked.replace(/\/+$/u, ""), values["bearer-from"])
     : clientOf(asked, values.registry);
   if (typeof client === "string") {
-    console.error(client);
+    complain(client);
     return 2;
   }
   const report = await probeOrigin(client, values["allow-writes"]);
   if (report === undefined) {
-    console.error(`${asked}: no CapabilityStatement below this base: check the address and the credentials`);
+    complain(`${asked}: no CapabilityStatement below this base: check the address and the credentials`);
     return 1;
   }
-  console.log(JSON.stringify(report.members, undefined, 2));
-  for (const note of report.notes) console.error(note);
+  giveResult({ members: report.members, notes: report.notes });
+  say(JSON.stringify(report.members, undefined, 2));
+  for (const note of report.notes) complain(note);
   return report.isClean ? 0 : 1;
 }
 

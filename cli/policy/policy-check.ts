@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { proveExamples } from "#authoring/prove-examples";
 import { policyDigest, readPolicyDocument, type PolicyProblem } from "#policy/document";
 import { readJsonFile } from "../json-file.ts";
+import { complain, giveResult, say } from "../output.ts";
 
 interface Checked {
   readonly file: string;
@@ -21,15 +22,11 @@ interface Checked {
  * when there is no error, otherwise 2.
  */
 export async function policyCheck(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { json: { type: "boolean", default: false } },
-  });
+  const { positionals } = parseArgs({ args: [...args], allowPositionals: true, options: {} });
   if (positionals.length === 0) throw new Misuse();
   const checked = await Promise.all(positionals.map(check));
-  if (values.json) console.log(JSON.stringify(checked, null, 2));
-  else for (const result of checked) print(result);
+  giveResult(checked);
+  for (const result of checked) print(result);
   return checked.every(({ problems }) => problems.length === 0) ? 0 : 2;
 }
 
@@ -51,11 +48,9 @@ async function check(file: string): Promise<Checked> {
 
 function print({ file, problems, policy }: Checked): void {
   for (const { pointer, problem } of problems)
-    console.error(`${file}: ${pointer === "" ? "" : `${pointer}: `}${problem}`);
+    complain(`${file}: ${pointer === "" ? "" : `${pointer}: `}${problem}`);
   if (policy !== undefined) {
     const rules = `${policy.rules} rule${policy.rules === 1 ? "" : "s"}`;
-    console.log(
-      `${file}: good: ${policy.name}, ${rules}, ${policy.examples} true examples, ${policy.digest}`,
-    );
+    say(`${file}: good: ${policy.name}, ${rules}, ${policy.examples} true examples, ${policy.digest}`);
   }
 }

@@ -4,30 +4,27 @@ import { diffPolicies, TooManyKinds } from "#authoring/diff";
 import { diffLines } from "#authoring/diff-lines";
 import { readPolicyDocument, type PolicyDocument } from "#policy/document";
 import { readJsonFile } from "../json-file.ts";
+import { complain, giveResult, say } from "../output.ts";
 
 /**
  * Prints the permissions that the second policy adds to the first (`+`) and removes (`-`). Returns 0 when
  * both permit the same, 1 when they differ, 2 when a file has no valid policy.
  */
 export async function policyDiff(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { json: { type: "boolean", default: false } },
-  });
+  const { positionals } = parseArgs({ args: [...args], allowPositionals: true, options: {} });
   const [before, after, ...more] = positionals;
   if (before === undefined || after === undefined || more.length > 0) throw new Misuse();
   const [left, right] = [readPolicyFile(before), readPolicyFile(after)];
   if (left === undefined || right === undefined) return 2;
   try {
     const differences = diffPolicies(left, right);
-    if (values.json) console.log(JSON.stringify(differences, null, 2));
-    else if (differences.length === 0) console.log("both policies grant the same");
-    else console.log(diffLines(differences).join("\n"));
+    giveResult(differences);
+    if (differences.length === 0) say("both policies grant the same");
+    else say(diffLines(differences).join("\n"));
     return differences.length === 0 ? 0 : 1;
   } catch (fault) {
     if (!(fault instanceof TooManyKinds)) throw fault;
-    console.error(fault.message);
+    complain(fault.message);
     return 2;
   }
 }
@@ -40,6 +37,6 @@ export function readPolicyFile(file: string): PolicyDocument | undefined {
     : { ok: false as const, error: [{ pointer: "", problem: body.error }] };
   if (read.ok) return read.value;
   for (const { pointer, problem } of read.error)
-    console.error(`${file}: ${pointer === "" ? "" : `${pointer}: `}${problem}`);
+    complain(`${file}: ${pointer === "" ? "" : `${pointer}: `}${problem}`);
   return undefined;
 }

@@ -11,6 +11,7 @@ import { compilePolicy } from "#policy/compile";
 import { explain, type Explanation } from "#authoring/explain";
 import type { Explained, ExplainStep } from "#authoring/explain-step";
 import { callerByPolicy, callerByRegistry, type PolicyCaller } from "./policy-caller.ts";
+import { giveResult, say } from "../output.ts";
 
 interface Report extends Omit<Explanation, "refused"> {
   readonly refused: string | undefined;
@@ -41,7 +42,6 @@ export async function policyExplain(args: readonly string[]): Promise<number> {
         "user-patient": many,
         at: text,
         sample: text,
-        json: { type: "boolean", default: false },
       },
     });
     const { registry, policy, client, purpose, origin, scope, patient, user } = values;
@@ -57,8 +57,8 @@ export async function policyExplain(args: readonly string[]): Promise<number> {
       positionals.join(" "),
       sample,
     );
-    if (values.json) console.log(JSON.stringify(report, null, 2));
-    else print(report);
+    giveResult(report);
+    print(report);
     return report.refused === undefined ? 0 : 1;
   } catch (fault) {
     return printFault(fault);
@@ -178,20 +178,20 @@ function readSample(file: string): JsonObject {
 }
 
 function print({ refused, steps, asks, sample }: Report): void {
-  console.log(refused === undefined ? "permitted" : `refused: ${refused}`);
+  say(refused === undefined ? "permitted" : `refused: ${refused}`);
   for (const { ok, of, says, details = [] } of steps) {
-    console.log(`  ${ok ? "ok" : "NO"}  ${of}: ${says}`);
-    for (const detail of details) console.log(`        ${detail}`);
+    say(`  ${ok ? "ok" : "NO"}  ${of}: ${says}`);
+    for (const detail of details) say(`        ${detail}`);
   }
-  if (asks.length > 0) console.log("queries to the origin:");
-  for (const ask of asks) console.log(`  ${ask}`);
+  if (asks.length > 0) say("queries to the origin:");
+  for (const ask of asks) say(`  ${ask}`);
   if (sample === undefined) return;
   if (sample.kept.length > 0)
-    console.log(sample.writes ? "the sample may not be written" : "the sample is not disclosed");
-  for (const why of sample.kept) console.log(`  ${why}`);
+    say(sample.writes ? "the sample may not be written" : "the sample is not disclosed");
+  for (const why of sample.kept) say(`  ${why}`);
   if (sample.after === undefined) return;
   const verdict = sample.writes ? "the part of the sample that may be written" : "the sample is disclosed";
-  console.log(`${verdict}, by ${sample.rules.join(", ")}`);
-  for (const { kind, path, why } of sample.changes) console.log(`  ${kind} ${path}: ${why}`);
-  console.log(JSON.stringify(sample.after, null, 2));
+  say(`${verdict}, by ${sample.rules.join(", ")}`);
+  for (const { kind, path, why } of sample.changes) say(`  ${kind} ${path}: ${why}`);
+  say(JSON.stringify(sample.after, null, 2));
 }

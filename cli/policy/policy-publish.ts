@@ -1,11 +1,12 @@
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { parsePolicyDocument, policyDigest } from "#policy/document";
-import { submitChange } from "../approvals/submit-change.ts";
+import { giveSubmitted, submitChange } from "../approvals/submit-change.ts";
 import { posterOf, posterOptions } from "../connection/operator-post.ts";
 import { readJsonFile } from "../json-file.ts";
 import { Misuse, printFault } from "../misuse.ts";
 import { readRegistryOf } from "../registry/registry-show.ts";
+import { complain } from "../output.ts";
 
 /**
  * Publishes policies, and gives the named grants the (only) policy. Each policy's examples are proven first. With
@@ -31,7 +32,7 @@ export async function policyPublish(args: readonly string[]): Promise<number> {
       const problem = read.ok
         ? `${document?.error.pointer ?? ""} ${document?.error.problem ?? ""}`
         : read.error;
-      console.error(`${file}: ${problem}`);
+      complain(`${file}: ${problem}`);
       return 2;
     }
     const { value } = document;
@@ -43,10 +44,13 @@ export async function policyPublish(args: readonly string[]): Promise<number> {
     const grants = grantsOf(registered?.lists["grants"] ?? [], values.grant, policies[0]?.digest ?? "");
     const set = { policies: policies.map(({ name, body }) => ({ name, body })), grants };
     // An empty list would be more than the publication that a policy author may propose.
-    return await submitChange(
-      from,
-      registered === undefined ? { set: { policies: set.policies } } : { expects: registered.digest, set },
-      values.why,
+    return giveSubmitted(
+      await submitChange(
+        from,
+        registered === undefined ? { set: { policies: set.policies } } : { expects: registered.digest, set },
+        values.why,
+      ),
+      { policies: policies.map(({ name, digest }) => ({ name, digest })) },
     );
   } catch (fault) {
     return printFault(fault);

@@ -7,6 +7,7 @@ import { publicKeysIn } from "../log/ledger-keys.ts";
 import { closeConnections, send } from "../connection/mutual-tls.ts";
 import { profileFile, readProfile, writeProfile, writeToken, type Profile } from "../connection/profile.ts";
 import { signInByBrowser, signInByDevice } from "../connection/sign-in.ts";
+import { ask, giveResult, say } from "../output.ts";
 
 const text = { type: "string" } as const;
 const options = {
@@ -43,18 +44,23 @@ export async function login(args: readonly string[]): Promise<number> {
     const profile = await changed(before(name, values), name, values);
     await answers(profile);
     writeProfile(name, profile);
-    console.log(`${profileFile(name)}: operator ${profile.operator.id} at ${profile.ops}`);
-    if (profile.signIn === undefined) return 0;
+    say(`${profileFile(name)}: operator ${profile.operator.id} at ${profile.ops}`);
+    const about = { profile: name, operator: profile.operator.id, ops: profile.ops };
+    if (profile.signIn === undefined) {
+      giveResult(about);
+      return 0;
+    }
     const signIn = values.device ? signInByDevice : signInByBrowser;
-    const say = (line: string) => console.log(line);
     const signedIn = await signIn(profile.signIn, {
       ca: profile.ca,
       ops: profile.ops,
       operator: profile.operator,
-      say,
+      say: ask,
     });
     writeToken(name, signedIn);
-    console.log(`signed in until ${new Date(signedIn.until).toISOString()}`);
+    const until = new Date(signedIn.until).toISOString();
+    giveResult({ ...about, signedInUntil: until });
+    say(`signed in until ${until}`);
     return 0;
   } catch (fault) {
     return printFault(fault);

@@ -1,7 +1,6 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Misuse, printFault } from "../misuse.ts";
-import { printable } from "../printable.ts";
 import type { DevClient } from "../connection/dev-file.ts";
 import {
   profileNames,
@@ -12,13 +11,11 @@ import {
   selectedProfile,
 } from "../connection/profile.ts";
 import { writeProfile } from "../connection/profile.ts";
+import { giveResult, say, sayRows } from "../output.ts";
 
 /** Prints each profile with its operators' door and whether its operator is signed in. */
 export function profileList(args: readonly string[]): number {
-  const { values } = parseArgs({
-    args: [...args],
-    options: { json: { type: "boolean", default: false } },
-  });
+  parseArgs({ args: [...args], options: {} });
   try {
     const profiles = profileNames().map((name) => {
       const { ops, operator, signIn, clients = [] } = readProfile(name);
@@ -26,10 +23,14 @@ export function profileList(args: readonly string[]): number {
         signIn === undefined ? "machine" : readToken(name) === undefined ? "signed out" : "signed in";
       return { name, ops, operator: operator.id, state, clients: clients.map(({ id }) => id) };
     });
-    if (values.json) console.log(JSON.stringify(profiles, null, 2));
-    else
-      for (const { name, ops, operator, state } of profiles)
-        console.log(printable(`${name}  ${ops}  ${operator}  ${state}`));
+    giveResult(profiles);
+    sayRows(
+      ["profile", "operators' door", "operator", ""],
+      profiles.map(({ name, ops, operator, state }) => {
+        const cells = [name, ops, operator, state];
+        return { cells, line: cells.join("  ") };
+      }),
+    );
     return 0;
   } catch (fault) {
     return printFault(fault);
@@ -49,7 +50,8 @@ export function logout(args: readonly string[]): number {
     readProfile(name);
     if (values.forget) removeProfile(name);
     else removeToken(name);
-    console.log(values.forget ? `${name}: forgotten` : `${name}: signed out`);
+    giveResult({ profile: name, forgotten: values.forget });
+    say(values.forget ? `${name}: forgotten` : `${name}: signed out`);
     return 0;
   } catch (fault) {
     return printFault(fault);
@@ -93,7 +95,8 @@ export function profileClient(args: readonly string[]): number {
     };
     const others = (profile.clients ?? []).filter((each) => each.id !== id);
     writeProfile(name, { ...profile, clients: [...others, client] });
-    console.log(`profile ${name} can act as ${id}: phylax get ${id} Patient/1 --profile ${name}`);
+    giveResult({ profile: name, client: id });
+    say(`profile ${name} can act as ${id}: phylax get ${id} Patient/1 --profile ${name}`);
     return 0;
   } catch (fault) {
     return printFault(fault);

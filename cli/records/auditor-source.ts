@@ -10,6 +10,7 @@ import { httpLog } from "../log/http-log.ts";
 import { ownKeys } from "../log/ledger-folder.ts";
 import { logOfVerifier } from "#ledger/log-of-verifier";
 import { givenKeys } from "../log/ledger-keys.ts";
+import { complain } from "../output.ts";
 
 const many = { type: "string", multiple: true, default: [] as string[] } as const;
 
@@ -43,7 +44,7 @@ export async function auditorSource(
   const keys = given?.keys ?? (isUrl ? undefined : await ownKeys(folder));
   if (keys === undefined) throw new Misuse("no public key to check with: give one with --log-key or --keys");
   if (given === undefined)
-    console.error("keys: the folder's own, so this shows only that the folder agrees with itself");
+    complain("keys: the folder's own, so this shows only that the folder agrees with itself");
   const unknown = values.log.find((log) => !keys.some((verifier) => logOfVerifier(verifier) === log));
   if (unknown !== undefined) throw new Misuse(`no key for log ${unknown}: give it with --log-key`);
   const readerOf = (log: string): LogReader => (isUrl ? httpLog(place, log) : folderLog(join(folder, log)));
@@ -55,7 +56,7 @@ export async function auditorSource(
     nowSeconds: Date.now() / 1000,
     wait,
     onDeleted: (log) =>
-      console.error(`${log}: deleted, six years after its half-year had ended: its events are not read`),
+      complain(`${log}: deleted, six years after its half-year had ended: its events are not read`),
   };
 }
 

@@ -3,9 +3,10 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { posterOptions } from "../connection/operator-post.ts";
-import { ledgerExport } from "../ledger/ledger-export.ts";
+import { exportLedger } from "../ledger/ledger-export.ts";
 import { Misuse, printFault } from "../misuse.ts";
-import { registryExport } from "../registry/registry-show.ts";
+import { registryToFile } from "../registry/registry-show.ts";
+import { giveResult, say } from "../output.ts";
 
 /**
  * Writes the registry and the whole ledger to a new folder: `registry.json`, `ledger/`, and `backup.json` with
@@ -26,26 +27,16 @@ export async function backup(args: readonly string[]): Promise<number> {
     mkdirSync(place, { recursive: true, mode: 0o700 });
     const at = new Date().toISOString();
     const registry = join(place, "registry.json");
-    const asked = Object.entries({
-      state: values.state,
-      operator: values.operator,
-      "operator-token": values["operator-token"],
-    }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
-    const exported = await registryExport([registry, ...asked]);
-    if (exported !== 0) return exported;
-    const ledger = [join(place, "ledger"), ...(values.ledger === undefined ? [] : [values.ledger])];
-    const keys = [
-      ...values.key.flatMap((key) => ["--key", key]),
-      ...values.keys.flatMap((file) => ["--keys", file]),
-    ];
-    const copied = await ledgerExport([...ledger, ...keys]);
-    if (copied !== 0) return copied;
+    const exported = await registryToFile(registry, values);
+    if (typeof exported === "number") return exported;
+    const logs = await exportLedger(join(place, "ledger"), values.ledger, values);
     const sha256 = createHash("sha256").update(readFileSync(registry)).digest("hex");
     writeFileSync(
       join(place, "backup.json"),
       `${JSON.stringify({ at, registry: { sha256 } }, undefined, 2)}\n`,
     );
-    console.log(`${place}: backup of ${at}`);
+    giveResult({ folder: place, at, registry: { entries: exported.entries, sha256 }, logs });
+    say(`${place}: backup of ${at}`);
     return 0;
   } catch (fault) {
     return printFault(fault);

@@ -9,6 +9,7 @@ import {
   refusalLine,
 } from "../connection/operator-post.ts";
 import { Misuse, printFault } from "../misuse.ts";
+import { complain, giveResult, say } from "../output.ts";
 import { printable } from "../printable.ts";
 
 const triesMax = 5; // an act is recorded in one of several logs, and the lost log may be among them
@@ -27,7 +28,6 @@ export async function restoreLedger(args: readonly string[]): Promise<number> {
       options: {
         ...posterOptions,
         receipt: { type: "string", multiple: true, default: [] as string[] },
-        json: { type: "boolean", default: false },
       },
     });
     const [log, ...more] = positionals;
@@ -38,7 +38,7 @@ export async function restoreLedger(args: readonly string[]): Promise<number> {
     let answer = await patiently(step);
     while (answer.status === 200 && answer.body["isDone"] !== true) answer = await patiently(step);
     if (answer.status !== 200) {
-      console.error(printable(refusalLine(answer)));
+      complain(printable(refusalLine(answer)));
       return answer.status < 500 ? 2 : 1;
     }
     const { standIn, leaves, rooted } = answer.body as {
@@ -47,16 +47,14 @@ export async function restoreLedger(args: readonly string[]): Promise<number> {
       readonly rooted: number;
     }; // our API's own form
     const missing = missingRange(leaves, [rooted, ...receipts.map((index) => index + 1)]);
-    if (values.json) console.log(printable(JSON.stringify({ log, standIn, leaves, rooted, missing })));
-    else {
-      console.log(printable(`${log}: rebuilt from its copy: ${leaves} leaves`));
-      console.log(
-        missing === null
-          ? `${log}: the root log and the given receipts know no further leaf`
-          : `${log}: leaves ${missing.first} to ${missing.last} are missing`,
-      );
-      if (standIn !== null) console.log(printable(`${standIn}: takes the further records of ${log}`));
-    }
+    giveResult({ log, standIn, leaves, rooted, missing });
+    say(printable(`${log}: rebuilt from its copy: ${leaves} leaves`));
+    say(
+      missing === null
+        ? `${log}: the root log and the given receipts know no further leaf`
+        : `${log}: leaves ${missing.first} to ${missing.last} are missing`,
+    );
+    if (standIn !== null) say(printable(`${standIn}: takes the further records of ${log}`));
     return 0;
   } catch (fault) {
     return printFault(fault);

@@ -8,6 +8,7 @@ import { Misuse, printFault } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { UnreadList } from "../records/unread.ts";
+import { complain, giveResult, say } from "../output.ts";
 
 const kinds: ReadonlySet<unknown> = new Set<PlannedChange["kind"]>([
   "issuer",
@@ -29,7 +30,7 @@ export async function restoreRegistry(args: readonly string[]): Promise<number> 
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { ...auditorOptions, json: { type: "boolean", default: false } },
+      options: auditorOptions,
     });
     const [file, place, ...more] = positionals;
     if (file === undefined || more.length > 0) throw new Misuse("name the file to write");
@@ -52,18 +53,13 @@ export async function restoreRegistry(args: readonly string[]): Promise<number> 
       0,
     );
     const good = unread.count === 0 && open.length === 0 && gaps.length === 0;
-    if (values.json)
-      console.log(JSON.stringify({ good, changes: changes.length, entries: count, open, gaps }));
-    else {
-      console.log(`${file}: ${count} entries from ${changes.length} changes`);
-      for (const request of open)
-        console.error(`request ${request}: its outcome is not on record: compare its document with the file`);
-      for (const { request, kind, name } of gaps)
-        console.error(
-          printable(`request ${request}: ${kind} ${name} had a state before it that no record made`),
-        );
-    }
-    for (const line of unread.lines) console.error(printable(line));
+    giveResult({ good, changes: changes.length, entries: count, open, gaps });
+    say(`${file}: ${count} entries from ${changes.length} changes`);
+    for (const request of open)
+      complain(`request ${request}: its outcome is not on record: compare its document with the file`);
+    for (const { request, kind, name } of gaps)
+      complain(printable(`request ${request}: ${kind} ${name} had a state before it that no record made`));
+    for (const line of unread.lines) complain(printable(line));
     return good ? 0 : 1;
   } catch (fault) {
     return printFault(fault);

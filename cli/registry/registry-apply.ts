@@ -5,6 +5,7 @@ import { originProblems } from "#platform/origins/origin-state";
 import { closeConnections, send } from "../connection/mutual-tls.ts";
 import { openDeployment } from "../connection/deployment.ts";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
+import { complain, giveResult, say } from "../output.ts";
 
 /**
  * Sends a registry file, or a change that `registry plan --out` wrote, to the operators' API with an operator's
@@ -20,7 +21,7 @@ export async function registryApply(args: readonly string[]): Promise<number> {
   if (file === undefined || more.length > 0) throw new Misuse();
   const document = readBytes(file);
   if (document === undefined) {
-    console.error(`${file}: cannot be read: check its name and permissions`);
+    complain(`${file}: cannot be read: check its name and permissions`);
     return 2;
   }
   try {
@@ -31,14 +32,16 @@ export async function registryApply(args: readonly string[]): Promise<number> {
       const { added, changed, removed } = answer.body;
       const counts = [`${String(added)} added`, `${String(changed)} changed`];
       if (typeof removed === "number") counts.push(`${removed} removed`);
-      console.log(`${file}: ${counts.join(", ")}`);
-      for (const problem of await problemsOfOrigins(from.state, document)) console.error(problem);
+      say(`${file}: ${counts.join(", ")}`);
+      const problems = await problemsOfOrigins(from.state, document);
+      for (const problem of problems) complain(problem);
+      giveResult({ file, ...answer.body, problems });
       return 0;
     }
-    console.error(`${file}: ${refusalLine(answer)}`);
+    complain(`${file}: ${refusalLine(answer)}`);
     return answer.status < 500 ? 2 : 1;
   } catch (fault) {
-    console.error(fault instanceof Error ? fault.message : "not applied");
+    complain(fault instanceof Error ? fault.message : "not applied");
     return 1;
   }
 }

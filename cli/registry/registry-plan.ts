@@ -6,6 +6,7 @@ import type { PlannedChange } from "#registry/plan";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 import { readJsonFile } from "../json-file.ts";
 import { printable } from "../printable.ts";
+import { complain, giveResult, say } from "../output.ts";
 
 const removable = {
   issuer: "issuers",
@@ -29,7 +30,6 @@ export async function registryPlan(args: readonly string[]): Promise<number> {
       remove: { type: "string", multiple: true, default: [] },
       reinstate: { type: "string", multiple: true, default: [] },
       out: { type: "string" },
-      json: { type: "boolean", default: false },
     },
   });
   const [file, ...more] = positionals;
@@ -40,31 +40,28 @@ export async function registryPlan(args: readonly string[]): Promise<number> {
   }
   const set = file === undefined ? undefined : readJsonFile(file);
   if (set?.ok === false) {
-    console.error(`${String(file)}: ${set.error}`);
+    complain(`${String(file)}: ${set.error}`);
     return 2;
   }
   const change = { ...(set && { set: set.value }), remove, reinstate: values.reinstate };
   try {
     const answer = await postAsOperator(posterOf(values), "api/registry/plan", JSON.stringify(change));
     if (answer.status !== 200) {
-      console.error(refusalLine(answer));
+      complain(refusalLine(answer));
       return answer.status < 500 ? 2 : 1;
     }
     const { digest } = answer.body;
     const changes = answer.body["changes"] as readonly PlannedChange[]; // our API's own form
-    if (values.json) console.log(JSON.stringify({ digest, changes }, null, 2));
-    else {
-      for (const line of planLines(changes, answer.body["policies"] as PolicyBodies))
-        console.log(printable(line));
-      console.log(summary(changes));
-    }
+    giveResult({ digest, changes });
+    for (const line of planLines(changes, answer.body["policies"] as PolicyBodies)) say(printable(line));
+    say(summary(changes));
     if (values.out !== undefined) {
       writeFileSync(values.out, `${JSON.stringify({ expects: digest, ...change }, null, 2)}\n`);
-      if (!values.json) console.log(`apply it: phylax registry apply ${values.out}`);
+      say(`apply it: phylax registry apply ${values.out}`);
     }
     return 0;
   } catch (fault) {
-    console.error(fault instanceof Error ? fault.message : "not planned");
+    complain(fault instanceof Error ? fault.message : "not planned");
     return 1;
   }
 }

@@ -2,7 +2,7 @@ import { Misuse } from "../misuse.ts";
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { getAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
-import { printable } from "../printable.ts";
+import { complain, giveResult, say, tableOf } from "../output.ts";
 
 type Entry = Readonly<Record<string, unknown>>;
 type Lists = Readonly<Record<string, readonly Entry[]>>;
@@ -22,7 +22,7 @@ export async function registryShow(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { ...posterOptions, json: { type: "boolean", default: false } },
+    options: posterOptions,
   });
   const [list, ...more] = positionals;
   if (more.length > 0 || (list !== undefined && columns[list] === undefined)) {
@@ -31,8 +31,8 @@ export async function registryShow(args: readonly string[]): Promise<number> {
   const shown = await read(values);
   if (typeof shown === "number") return shown;
   const lists = list === undefined ? shown.lists : { [list]: shown.lists[list] ?? [] };
-  if (values.json) console.log(JSON.stringify({ digest: shown.digest, ...lists }, null, 2));
-  else console.log([...Object.entries(lists).flatMap(tableOf), `registry ${shown.digest}`].join("\n"));
+  giveResult({ digest: shown.digest, ...lists });
+  say([...Object.entries(lists).flatMap(sectionOf), `registry ${shown.digest}`].join("\n"));
   return 0;
 }
 
@@ -45,12 +45,24 @@ export async function registryExport(args: readonly string[]): Promise<number> {
   });
   const [file, ...more] = positionals;
   if (file === undefined || more.length > 0) throw new Misuse();
-  const shown = await read(values);
-  if (typeof shown === "number") return shown;
-  writeFileSync(file, `${JSON.stringify(shown.lists, null, 2)}\n`);
-  const count = Object.values(shown.lists).reduce((sum, { length }) => sum + length, 0);
-  console.log(`${file}: ${count} entries, registry ${shown.digest}`);
+  const written = await registryToFile(file, values);
+  if (typeof written === "number") return written;
+  giveResult(written);
   return 0;
+}
+
+/** Writes the registry to a file. Returns an exit code when the operators' API refuses. */
+export async function registryToFile(
+  file: string,
+  from: Parameters<typeof posterOf>[0],
+): Promise<{ readonly file: string; readonly entries: number; readonly digest: string } | number> {
+  const shown = await read(from);
+  if (typeof shown === "number") return shown;
+  const { lists, digest } = shown;
+  writeFileSync(file, `${JSON.stringify(lists, null, 2)}\n`);
+  const entries = Object.values(lists).reduce((sum, { length }) => sum + length, 0);
+  say(`${file}: ${entries} entries, registry ${digest}`);
+  return { file, entries, digest };
 }
 
 async function read(
@@ -59,26 +71,19 @@ async function read(
   try {
     return await readRegistryOf(posterOf(values));
   } catch (fault) {
-    console.error(fault instanceof Error ? fault.message : "not read");
+    complain(fault instanceof Error ? fault.message : "not read");
     return fault instanceof RefusedRead ? 2 : 1;
   }
 }
 
-const cellOf = (value: unknown): string => (typeof value === "string" ? printable(value) : "");
+const cellOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
-function tableOf([list, entries]: readonly [string, readonly Entry[]]): readonly string[] {
+function sectionOf([list, entries]: readonly [string, readonly Entry[]]): readonly string[] {
   const names = columns[list] ?? [];
   const rows = [names, ...entries.map((entry) => names.map((name) => cellOf(entry[name])))];
-  const widths = names.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const lines = rows.map((row) =>
-    row
-      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
   return [
     `${list} (${entries.length})`,
-    ...(entries.length === 0 ? [] : lines.map((line) => `  ${line}`)),
+    ...(entries.length === 0 ? [] : tableOf(rows).map((line) => `  ${line}`)),
     "",
   ];
 }

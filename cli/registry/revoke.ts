@@ -2,6 +2,7 @@ import { Misuse } from "../misuse.ts";
 import { parseArgs } from "node:util";
 import type { Denial } from "#identity/denial";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
+import { complain, giveResult, say } from "../output.ts";
 
 type Kind = Denial["kind"];
 
@@ -35,7 +36,8 @@ export async function revokeCommand(args: readonly string[]): Promise<number> {
     const path = values.lift ? "api/revocations/lift" : "api/revocations";
     const answer = await postAsOperator(posterOf(values), path, JSON.stringify(denial));
     if (answer.status === 200) {
-      console.log(
+      giveResult({ ...denial, denied: !values.lift, ...(values.lift && { lifted: answer.body["lifted"] }) });
+      say(
         values.lift
           ? answer.body["lifted"] === true
             ? "lifted"
@@ -44,10 +46,10 @@ export async function revokeCommand(args: readonly string[]): Promise<number> {
       );
       return 0;
     }
-    console.error(refusalLine(answer));
+    complain(refusalLine(answer));
     return answer.status < 500 ? 2 : 1;
   } catch (fault) {
-    console.error(fault instanceof Error ? fault.message : "not revoked");
+    complain(fault instanceof Error ? fault.message : "not revoked");
     return 1;
   }
 }

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { Misuse, printFault } from "../misuse.ts";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
+import { complain, giveResult, say } from "../output.ts";
 
 /**
  * Closes an open review of a use of break-glass. Returns 0 when it is closed, 2 when it is refused: no open review
@@ -23,10 +24,11 @@ export async function reviewClose(args: readonly string[]): Promise<number> {
       JSON.stringify({ review, finding }),
     );
     if (reply.status === 200) {
-      console.log(`closed: ${finding}`);
+      giveResult({ review, finding });
+      say(`closed: ${finding}`);
       return 0;
     }
-    console.error(refusalLine(reply));
+    complain(refusalLine(reply));
     return reply.status < 500 ? 2 : 1;
   } catch (fault) {
     return printFault(fault);

@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { format } from "node:util";
+import { commands, nameOf } from "../../cli/commands.ts";
 import { runCommand } from "../../cli/run-command.ts";
+import { problemsOfResult } from "./result-problems.ts";
 import type { SampleLog } from "../ledger/sample-log.ts";
 
 interface Ended {
@@ -21,7 +23,16 @@ export async function phylaxProcess(cwd: string, ...args: readonly string[]): Pr
   const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "pipe"], cwd, env });
   const done = new Promise<number | null>((resolve) => child.on("exit", resolve));
   const [out, error] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  requireDocumented(args, out);
   return { code: await done, out, error };
+}
+
+/** Each test that asks for JSON shows that the result has its documented form. */
+function requireDocumented(args: readonly string[], out: string): void {
+  const command = commands.find(({ words }) => words.every((word, at) => args[at] === word));
+  if (command === undefined || !args.includes("--json") || args.includes("--help")) return;
+  const problems = problemsOfResult(command.result, out);
+  if (problems.length > 0) throw new Error(`${nameOf(command)} --json: ${problems.join(", ")}`);
 }
 
 let before: Promise<unknown> = Promise.resolve();
@@ -45,7 +56,9 @@ async function runHere(cwd: string, args: readonly string[]): Promise<Ended> {
   process.chdir(cwd);
   delete process.env["INIT_CWD"];
   try {
-    return { code: await runCommand(args), ...printed };
+    const code = await runCommand(args);
+    requireDocumented(args, printed.out);
+    return { code, ...printed };
   } finally {
     Object.assign(console, { log, error });
     process.chdir(from);

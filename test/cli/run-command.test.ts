@@ -54,10 +54,16 @@ test("the first words of commands list these commands alone", async () => {
 
 test("a misuse prints the command's usage and exits 2", async () => {
   const { code, error } = await phylax("policy", "diff", "only-one.json");
-  expect([code, error]).toEqual([2, "usage: phylax policy diff BEFORE AFTER [--json]\n"]);
+  expect([code, error]).toEqual([2, "usage: phylax policy diff BEFORE AFTER\n"]);
   expect((await phylax("policy", "diff", "--nonsense")).error).toMatch(
     /--nonsense.*\nusage: phylax policy diff/su,
   );
+});
+
+test("a misspelt option is answered by the closest option of its command", async () => {
+  expect((await phylax("ledger", "read", "--limt", "3")).error).toContain("\ndid you mean --limit?\n");
+  expect((await phylax("policy", "check", "--jsn")).error).toContain("\ndid you mean --json?\n");
+  expect((await phylax("policy", "check", "--limit")).error).not.toContain("did you mean");
 });
 
 test("the version is the package's", async () => {
@@ -110,4 +116,8 @@ test("bash completes words of commands", async () => {
   expect(complete("phylax ledger ''", 2)).toEqual(
     expect.arrayContaining(["verify", "export", "read", "retention"]),
   );
+  expect(complete("phylax ledger read --li", 3)).toEqual(["--limit", ""]);
+  const ofExport = complete("phylax ledger export ./copy --", 4);
+  expect(ofExport).toContain("--keys");
+  expect(ofExport, "an option of `export --fhir` alone").not.toContain("--server");
 });
