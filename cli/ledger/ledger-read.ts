@@ -1,3 +1,4 @@
+import { decidedByText } from "#audit/decided-by-words";
 import { Misuse, printFault } from "../misuse.ts";
 import { parseArgs } from "node:util";
 import type { Counts } from "#audit/event";
@@ -126,6 +127,7 @@ export function asLine({ log, leaves, parts, event }: EventOnRecord): string {
     target,
     outcome?.status,
     outcome?.reason,
+    event.decision && `(${decidedByText(event.decision)})`,
     configuration &&
       `sha-256 ${configuration.digest}: ` +
         configuration.settings.map(([name, value]) => `${name}=${value}`).join(", "),

@@ -3,6 +3,7 @@ import { adviceOn } from "#entrypoint/advice";
 import { Misuse, printFault } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
+import { decidedByText } from "#audit/decided-by-words";
 import { eventsOf } from "#auditing/ledger-events";
 import { UnreadList } from "../records/unread.ts";
 import { asJson, asLine } from "./ledger-read.ts";
@@ -25,6 +26,7 @@ export async function why(args: readonly string[]): Promise<number> {
       throw new Misuse("a request id is 32 hex digits: X-Request-Id of the answer");
     const unread = new UnreadList();
     const reasons = new Set<string>();
+    const decided = new Set<string>();
     let count = 0;
     for await (const found of eventsOf(await auditorSource(values, place))) {
       if (!("event" in found)) {
@@ -35,9 +37,11 @@ export async function why(args: readonly string[]): Promise<number> {
       count += 1;
       const { reason } = found.event.outcome ?? {};
       if (reason !== undefined) reasons.add(reason);
+      if (found.event.decision !== undefined) decided.add(decidedByText(found.event.decision));
       if (printsJson()) giveLine(asJson(found));
       else say(printable(asLine(found)));
     }
+    for (const text of decided) say(printable(text));
     for (const reason of reasons) for (const line of adviceOf(reason)) say(line);
     for (const line of unread.lines) complain(printable(line));
     if (count === 0)

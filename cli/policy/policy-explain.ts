@@ -1,13 +1,18 @@
 import { Misuse, printFault } from "../misuse.ts";
 import { readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
 import { readInteraction, type Interaction } from "#fhir/interaction";
-import { isObject, readJson, textAt, type JsonObject } from "#fhir/json/json";
+import { isObject, readJson, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
 import { isId, parseReference } from "#fhir/r4/reference";
 import { instant } from "#kernel/clock";
-import { explainSample, type SampleExplanation } from "#authoring/explain-sample";
+import { explainSample, sampleBase, type SampleExplanation } from "#authoring/explain-sample";
 import { showsInEachRule } from "#policy/relations";
 import { compilePolicy } from "#policy/compile";
+import { ConsentBook } from "#policy/consent/consent-book";
+import { individualOf } from "#policy/consent/individual";
+import { readConsent } from "#policy/consent/read-consent";
+import { storedFormOf } from "#policy/consent/stored-form";
 import { explain, type Explanation } from "#authoring/explain";
 import type { Explained, ExplainStep } from "#authoring/explain-step";
 import { callerByPolicy, callerByRegistry, type PolicyCaller } from "./policy-caller.ts";
@@ -42,6 +47,7 @@ export async function policyExplain(args: readonly string[]): Promise<number> {
         "user-patient": many,
         at: text,
         sample: text,
+        consent: many,
       },
     });
     const { registry, policy, client, purpose, origin, scope, patient, user } = values;
@@ -53,7 +59,11 @@ export async function policyExplain(args: readonly string[]): Promise<number> {
     const sample = values.sample === undefined ? undefined : readSample(values.sample);
     const report = reportOf(
       caller,
-      explainedBy(caller, patient, user, values["user-patient"]),
+      withConsents(explainedBy(caller, patient, user, values["user-patient"]), values.consent, {
+        client,
+        patient,
+        user,
+      }),
       positionals.join(" "),
       sample,
     );
@@ -153,6 +163,57 @@ function explainedBy(
     },
     users,
   };
+}
+
+/**
+ * The access with the Consents of these files in force, as if a registrar had filed them now. A patient without
+ * a file has no Consent.
+ */
+function withConsents(
+  about: Explained,
+  files: readonly string[],
+  {
+    client,
+    patient,
+    user,
+  }: {
+    readonly client: string | undefined;
+    readonly patient: string | undefined;
+    readonly user: string | undefined;
+  },
+): Explained {
+  if (files.length === 0) return about;
+  const { purpose, at = instant(Date.now()) } = about.access;
+  if (purpose === undefined) throw new Misuse("a Consent is about a purpose: name it with --purpose");
+  const named = parseReference(user ?? "", sampleBase);
+  const book = new ConsentBook({
+    request: {
+      recipient: {
+        references: new Set(named.kind === "local" ? [`${named.type}/${named.id}`] : []),
+        identifiers: new Set(client === undefined ? [] : [`urn:phylax:client|${client}`]),
+      },
+      holder: { references: new Set(), identifiers: new Set() },
+      purpose,
+      api: about.policy.consentApi,
+      at,
+    },
+    individual: individualOf({ purpose, patient, user }, sampleBase),
+    publicBase: sampleBase,
+  });
+  const filed = files.map((file) => {
+    const resource = readSample(file);
+    const [reference] = valuesAt(resource, ["patient", "reference"]);
+    const of = parseReference(typeof reference === "string" ? reference : "", sampleBase);
+    if (of.kind !== "local" || of.type !== "Patient")
+      throw new Misuse(`${file}: Consent.patient is no reference to a Patient`);
+    const rules = readConsent(resource, sampleBase);
+    const digest = createHash("sha256").update(storedFormOf(rules)).digest("hex");
+    return { patient: of.id, consent: { consent: file, digest, rules, filedAt: at, mayPermit: true } };
+  });
+  const byPatient = Map.groupBy(filed, (each) => each.patient);
+  const found = new Map([...byPatient].map(([id, all]) => [id, all.map(({ consent }) => consent)]));
+  book.learn(found.keys(), found);
+  return { ...about, access: { ...about.access, consents: book } };
 }
 
 function timeOf(text: string | undefined) {

@@ -111,6 +111,11 @@ const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     settings: pairs(SETTINGS_MAX, SETTINGS_BYTES_MAX),
   },
   definition: { contentDigest: hexDigest, chunk: isChunk },
+  decision: {
+    by: matches(/^[a-z]{1,16}$/),
+    consentDigest: hexDigest,
+    place: text,
+  },
   emergency: { justification: text, review: matches(/^[0-9a-f]{32}$/) },
   // The text is in a definition.
   document: {
@@ -196,6 +201,7 @@ export function readEvent(value: unknown): Result<AuditEvent, BadEvent> {
   if (!isOfItsKind(whole)) return bad("configuration");
   if (!isDefinition(whole)) return bad("definition");
   if (whole.document !== undefined && whole.kind !== "administration") return bad("document");
+  if (whole.decision !== undefined && whole.kind !== "refusal") return bad("decision");
   if (whole.approval !== undefined && whole.kind !== "administration") return bad("approval");
   if (whole.withheld?.paths !== undefined && whole.withheld.pathsDigest !== undefined)
     return bad("withheld: paths and their digest");

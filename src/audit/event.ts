@@ -104,6 +104,8 @@ export interface AuditEvent {
    * no meaning if there was none. In each record of a request whose origin has Consents on file.
    */
   readonly consents?: string | undefined;
+  /** The cause of a refusal, if a policy, a label or a Consent decided it. */
+  readonly decision?: DecidedBy | undefined;
   /** Only for a purpose of break-glass. */
   readonly emergency?: Emergency | undefined;
   /** The number of refusals by reason; only of kind `refusals`. */
@@ -203,6 +205,23 @@ export interface Why {
   readonly policy?: string | undefined; // digest
   readonly grant?: string | undefined;
 }
+
+/**
+ * The cause of a refusal. `by`: `consent`, `label`, `policy`, `scope`, `agreement` or `grant`; read back it may be
+ * a newer word.
+ */
+export interface DecidedBy {
+  readonly by?: string | undefined;
+  readonly consentDigest?: string | undefined; // of the Consent's compiled form, 64 lower-case hex digits
+  /**
+   * The place: a path inside the Consent (`provision.provision[1]`), the label, or a JSON Pointer inside the
+   * policy document (`/rules/2`).
+   */
+  readonly place?: string | undefined;
+}
+
+/** Bytes of a place, so that rows decide no length: the path of a provision has a short form of nine bytes. */
+export const decisionPlaceMax = { withConsent: 24, alone: 58 } as const;
 
 /** A declared emergency: its nature in the words of the caller, and the review that it opened. */
 export interface Emergency {

@@ -54,6 +54,7 @@ const keys = {
   emergency: 27,
   document: 30,
   approval: 32,
+  decision: 33,
 } as const;
 const groups = {
   who: {
@@ -80,10 +81,16 @@ const groups = {
   definition: { contentDigest: 1, chunk: 2 },
   emergency: { justification: 1, review: 2 },
   document: { text: 1, textDigest: 2, part: 3, parts: 4, role: 5 },
+  decision: { by: 1, consentDigest: 2, place: 3 },
   approval: { proposal: 1, proposedBy: 2, proposerIssuer: 3, proposerSubject: 4 },
 } as const satisfies { readonly [G in Group]: Readonly<Record<keyof NonNullable<AuditEvent[G]>, number>> };
 // Hex in an event, 32 bytes in a record.
-const digestFields: ReadonlySet<string> = new Set(["pathsDigest", "contentDigest", "textDigest"]);
+const digestFields: ReadonlySet<string> = new Set([
+  "pathsDigest",
+  "contentDigest",
+  "textDigest",
+  "consentDigest",
+]);
 type Group =
   | "who"
   | "from"
@@ -96,7 +103,8 @@ type Group =
   | "definition"
   | "emergency"
   | "document"
-  | "approval";
+  | "approval"
+  | "decision";
 const groupNames = Object.keys(groups) as Group[]; // the keys of the table above
 
 /** The plaintext of a record whose seed is still 32 zeros, and the place of the seed in it. */
@@ -142,7 +150,7 @@ const noSeed: Uint8Array = new Uint8Array(32);
  */
 export function encodeUnseeded(event: AuditEvent, part: number, parts: number): UnseededRecord {
   const writer = new CborWriter();
-  const longest = event.reserve === undefined ? undefined : decidedLength(writer, worstCase(event));
+  const longest = event.reserve === undefined ? undefined : decidedLength(writer, worstCase(event), event);
   const { step, asked, withheld, window, configuration, definition, document } = event;
   const map = writer.mapStart();
   let count = writeField(writer, keys.version, VERSION);
@@ -173,6 +181,7 @@ export function encodeUnseeded(event: AuditEvent, part: number, parts: number): 
   decided += writer.length - before;
   count += writeGroup(writer, "configuration", configuration, event);
   if (asked !== undefined && asked.length > 0) count += writeField(writer, keys.asked, asked);
+  if (longest !== undefined) decided += decisionLength(writer, event);
   if (longest !== undefined)
     count += writeField(writer, keys.fill, filling(Math.max(0, longest - decided) + emptyFill));
   count += writeGroup(writer, "definition", definition, event);
@@ -180,18 +189,29 @@ export function encodeUnseeded(event: AuditEvent, part: number, parts: number): 
   count += writeGroup(writer, "emergency", event.emergency, event);
   count += writeGroup(writer, "document", document, event);
   count += writeGroup(writer, "approval", event.approval, event);
+  count += writeGroup(writer, "decision", event.decision, event);
   writer.mapEnd(map, count);
   return { plaintext: writer.finish(), seedAt };
 }
 
 /** The bytes of the fields that rows decide. Leaves the writer as it was. */
-function decidedLength(writer: CborWriter, fields: DecidedFields): number {
+function decidedLength(writer: CborWriter, fields: DecidedFields, event: AuditEvent): number {
   const before = writer.length;
   writeGroup(writer, "outcome", fields.outcome);
   writePatients(writer, fields);
   writeUnnamed(writer, fields);
   writeGroup(writer, "withheld", fields.withheld);
   writeStates(writer, fields);
+  writeGroup(writer, "decision", fields.decision, event);
+  const { length } = writer;
+  writer.takeBack(before);
+  return length - before;
+}
+
+/** The bytes of `decision`, which comes after the filler. Leaves the writer as it was. */
+function decisionLength(writer: CborWriter, event: AuditEvent): number {
+  const before = writer.length;
+  writeGroup(writer, "decision", event.decision, event);
   const { length } = writer;
   writer.takeBack(before);
   return length - before;

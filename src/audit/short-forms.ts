@@ -81,9 +81,50 @@ export const shortForms = {
       long: (value, event) => (value === true ? grantOf(event) : undefined),
     },
   ],
+  decision: [
+    {
+      field: "by",
+      key: 4,
+      short(by) {
+        const at = deciders.indexOf(by);
+        return at < 0 ? undefined : at;
+      },
+      long: (value) => (typeof value === "number" ? deciders[value] : undefined),
+    },
+    {
+      field: "place",
+      key: 5,
+      short: (place) => (isProvisionPath(place) ? indexesIn(place) : undefined),
+      long: (value) => (value instanceof Uint8Array ? provisionAt(Buffer.from(value)) : undefined),
+    },
+  ],
 } satisfies Readonly<Record<string, readonly ShortForm[]>>;
 export type ShortGroup = keyof typeof shortForms;
 export const shortGroups = Object.keys(shortForms) as ShortGroup[]; // the keys of the table above
+
+/** The words of `decision.by` by their numbers: a new word is added at the end. */
+const deciders: readonly string[] = ["consent", "label", "policy", "scope"];
+const provisionPath = /^provision(?:\.provision\[\d{1,4}\]){0,4}$/u;
+
+/** Answers whether a place is the path of a provision: then it has a short form. */
+export const isProvisionPath = (place: string): boolean => provisionPath.test(place);
+
+/** The indexes of a path to a nested provision, two bytes each. */
+function indexesIn(path: string): Uint8Array {
+  const indexes = [...path.matchAll(/\d+/gu)].map(Number);
+  const bytes = Buffer.alloc(indexes.length * 2);
+  for (const [at, index] of indexes.entries()) bytes.writeUInt16BE(index, at * 2);
+  return new Uint8Array(bytes);
+}
+
+/** The path of such indexes. Undefined: no writer makes these bytes. */
+function provisionAt(bytes: Buffer): string | undefined {
+  const count = bytes.length / 2;
+  if (!Number.isInteger(count)) return undefined;
+  const indexes = Array.from({ length: count }, (_, at) => bytes.readUInt16BE(at * 2));
+  const path = ["provision", ...indexes.map((index) => `provision[${index}]`)].join(".");
+  return provisionPath.test(path) ? path : undefined;
+}
 
 function pathForm(path: string, what: What | undefined): number | undefined {
   if (what?.type === undefined) return undefined;

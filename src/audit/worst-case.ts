@@ -1,11 +1,27 @@
 import { stateBytesMax } from "#residence/residence";
-import type { AuditEvent, PatientCounts, Reserve } from "./event.ts";
+import {
+  decisionPlaceMax,
+  type AuditEvent,
+  type DecidedBy,
+  type PatientCounts,
+  type Reserve,
+} from "./event.ts";
 
 /** The longest reason in `tally` and in the checks. */
 const reasonLength = 64;
 const idLength = 64;
 const longestState = "x".repeat(stateBytesMax);
 const longestReason = "x".repeat(reasonLength);
+/**
+ * The reason of a refusal that a row decided. A decision needs more room than any reason without a decision
+ * (each has at most 64 characters).
+ */
+const decidedReason = "x".repeat(24);
+const longestDecision: DecidedBy = {
+  by: "consent",
+  consentDigest: "0".repeat(64),
+  place: "x".repeat(decisionPlaceMax.withConsent),
+};
 // An integer in nine bytes.
 const largestCount = Number.MAX_SAFE_INTEGER;
 
@@ -45,21 +61,24 @@ export function unnamedRooms({ unnamed, reserve }: AuditEvent): readonly string[
 }
 
 /** The fields of an event that rows decide. */
-export type DecidedFields = Pick<AuditEvent, "patients" | "unnamed" | "outcome" | "withheld">;
+export type DecidedFields = Pick<AuditEvent, "patients" | "unnamed" | "outcome" | "withheld" | "decision">;
 
 /** The fields that rows decide, at their longest; without a reserve, rows decide nothing of the event. */
 export function worstCase(event: AuditEvent): DecidedFields {
   if (event.reserve === undefined) return event;
-  const { kind, outcome, withheld } = event;
+  const { kind, outcome, withheld, decision } = event;
   const isEnded = kind === "refusal" || kind === "write";
   return {
     patients: nameRooms(event).map(({ worst }) => worst),
     unnamed: unnamedRooms(event),
-    outcome: isEnded ? { status: outcome?.status, reason: longestReason } : outcome,
+    outcome: isEnded
+      ? { status: outcome?.status, reason: kind === "refusal" ? decidedReason : longestReason }
+      : outcome,
     withheld:
       withheld?.resources === undefined
         ? withheld
         : Object.assign({ ...withheld }, { resources: largestCount }),
+    decision: kind === "refusal" ? longestDecision : decision,
   };
 }
 

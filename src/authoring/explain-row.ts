@@ -9,7 +9,7 @@ import { isInDataPeriod } from "#policy/consent/data-period";
 import { labellingCodes } from "#policy/consent/row-facts";
 import { sensitiveCodesVersion } from "#policy/sensitivity/sensitivity.gen";
 import { rowAccessOf, coversRowOrShared } from "#policy/row-access";
-import { weighRow } from "#policy/row-weight";
+import { weighRow, whyWithheld } from "#policy/row-weight";
 import { conditionText } from "./row-kinds.ts";
 import type { RuleInteraction } from "#policy/schema";
 
@@ -35,17 +35,25 @@ export function explainRow(
   else if (!coversRowOrShared(rowAccess, facts, type, base))
     reasons.push("the scopes do not cover it, or not provably: its patient or its category differs");
   const permits = weighRow(about.policy, about.access, facts, base);
+  const granting = rules.map(({ rule }) => rule);
+  const action = interaction === "read" || interaction === "search" ? "read" : "write";
+  const decided = whyWithheld(about.policy, about.access, facts, base, granting, action);
   const isInPeriod = isInDataPeriod(about.policy.dataPeriod, facts, about.access.at);
   if (!isInPeriod) reasons.push("its dates are outside of the policy's dataPeriod, or it states none");
   if (permits === undefined && isInPeriod && about.policy.labels.throughReferences)
     reasons.push("a resource that it refers to may have a label: only the origin's answer tells");
   if (permits === undefined && isInPeriod)
     reasons.push(
-      "it has a security label above N (normal), or labels inside, that the policy does not let leave for this purpose: it leaves only if a Consent names the label",
+      `it has a security label above N (normal), or labels inside, that the policy does not let leave for this purpose: it leaves only if a Consent names the label${decided.by === "label" ? ` (${decided.place})` : ""}`,
     );
   const codes = about.policy.labels.fromCodes && permits === undefined ? labellingCodes(resource, base) : [];
+  const isByConsent = decided.by === "consent" && !granting.some((rule) => permits?.(rule) === true);
+  if (isByConsent)
+    reasons.push(
+      `the Consent ${decided.consentDigest} denies it, by ${decided.place}: its record names both`,
+    );
   if (codes.length > 0) reasons.push(`its codes label it, by ${sensitiveCodesVersion}: ${codes.join("; ")}`);
-  if (permits !== undefined && rules.length > 0 && !rules.some(({ rule }) => permits(rule)))
+  if (!isByConsent && permits !== undefined && rules.length > 0 && !rules.some(({ rule }) => permits(rule)))
     reasons.push("it leaves only if a Consent of its patient permits it: the policy requires one");
   if (rules.length === 0) reasons.push(`no rule grants ${interaction} of ${type}`);
   const unmet = rules.map(({ name, rule }) => ({

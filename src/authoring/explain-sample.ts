@@ -38,7 +38,8 @@ const refusals: Readonly<Record<RedactRefusal, string>> = {
 };
 
 // Addresses that do not exist: a URL below the origin's base is shown below the gateway's base.
-const bases = { origin: "https://origin.invalid/fhir", public: "https://gateway.invalid/v1/fhir/main" };
+export const sampleBase = "https://origin.invalid/fhir";
+const bases = { origin: sampleBase, public: "https://gateway.invalid/v1/fhir/main" };
 
 /**
  * Runs a resource through the engine that serves requests, as if the interaction had found it, or would write

@@ -196,6 +196,7 @@ export const texts = {
     find: "Find the record",
     before: "Enter the request id, and choose the auditor's key.",
     reason: "Reason",
+    decided: "What decided",
     advice: "What the caller was told",
     none: "No record that this key opens has this id.",
   },

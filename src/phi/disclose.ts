@@ -20,6 +20,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import { factsFor } from "#policy/facts";
 import type { Grant, GrantedInclude } from "#policy/grant";
+import type { WithheldBy } from "#policy/row-weight";
 import type { Candidate, Linked } from "./included.ts";
 import type { DecidingRow } from "./additional-patients.ts";
 import {
@@ -49,13 +50,19 @@ import {
 } from "./redact.ts";
 import type { Residences } from "#residence/row-residences";
 
+/** A row that does not leave, and what keeps it back, as far as that is known. */
+export interface HiddenRow {
+  readonly reason: "row_outside_access";
+  readonly decision?: WithheldBy;
+}
+
 /** The reason why nothing leaves. */
 export type DisclosureRefusal =
   | { readonly reason: `answer_${BundleRefusal["reason"]}` }
   /** A different type, id or version than the request names. */
   | { readonly reason: "answer_mismatch" }
   /** No rule covers the row. A row decides this, so the public answer equals that for an absent row. */
-  | { readonly reason: "row_outside_access" }
+  | HiddenRow
   /** A row decides this too. */
   | { readonly reason: "resource_withheld"; readonly because: RedactRefusal | UnreadableJson };
 
@@ -143,12 +150,12 @@ export class Discloser {
     const requested = this.#requestedIn(body, type, id);
     if (!requested.ok) return requested;
     const old = withoutMembersOf(now.value, requested.value);
-    if (old === undefined) return err({ reason: "row_outside_access" });
+    if (old === undefined) return err(hiddenByPart);
     this.#bases.residences.note(this.#factsOf(now.value)); // again: the patient's current residence counts
     const meta = property(old, "meta");
     if (!isObject(meta) || textAt(meta, "versionId") !== version) return err({ reason: "answer_mismatch" });
     const view = this.#viewOf(now.value);
-    if (view === undefined) return err({ reason: "row_outside_access" });
+    if (view === undefined) return this.#hidden(now.value);
     const redacted = redactResource(now.value, view, this.#context);
     if (!redacted.ok) return err({ reason: "resource_withheld", because: redacted.error });
     return this.#whole(old, this.#viewOf(old, now.value), redacted.value);
@@ -157,7 +164,7 @@ export class Discloser {
   /** A resource as it is now, if it may leave. */
   current(body: Uint8Array, type: string, id: string): Result<JsonObject, DisclosureRefusal> {
     const now = this.#requestedIn(body, type, id);
-    return now.ok && !this.sees(now.value) ? err({ reason: "row_outside_access" }) : now;
+    return now.ok && !this.sees(now.value) ? this.#hidden(now.value) : now;
   }
 
   /**
@@ -455,9 +462,14 @@ export class Discloser {
     if (!answer.ok) return err(unread(answer.error));
     if (isObject(answer.value)) this.#bases.residences.note(this.#factsOf(answer.value));
     const part = isObject(answer.value) ? this.#leaving(answer.value) : answer.value;
-    if (part === undefined || (isObject(part) && this.#viewOf(part) === undefined))
-      return err({ reason: "row_outside_access" });
+    if (part === undefined) return err(hiddenByPart);
+    if (isObject(part) && this.#viewOf(part) === undefined) return this.#hidden(part);
     return isRequested(part, type, id) ? ok(part) : err({ reason: "answer_mismatch" });
+  }
+
+  #hidden(row: JsonObject): Result<never, HiddenRow> {
+    const decision = this.#grant.whyHidden(this.#factsOf(row), this.#bases.origin);
+    return err({ reason: "row_outside_access", decision });
   }
 
   /** The resource without the elements whose labels may not leave; undefined: it stays back whole. */
@@ -491,7 +503,7 @@ export class Discloser {
     view: ResourceView | undefined,
     now?: ConcernedPatients,
   ): Result<Disclosure, DisclosureRefusal> {
-    if (view === undefined) return err({ reason: "row_outside_access" });
+    if (view === undefined) return this.#hidden(resource);
     const redacted = redactResource(resource, view, this.#context);
     if (!redacted.ok) return err({ reason: "resource_withheld", because: redacted.error });
     const text = utf8(JSON.stringify(this.#marked(resource, redacted.value.resource).resource));
@@ -590,6 +602,11 @@ function meets(row: Facts, { paths, among }: Joined, base: FhirBase): boolean {
   return [...referredAt(row, paths, base)].some((reference) => among.has(reference));
 }
 
+/** A part of the row that cannot be cut has a label. */
+const hiddenByPart: HiddenRow = {
+  reason: "row_outside_access",
+  decision: { by: "label", place: "inside" },
+};
 const none: ReadonlySet<string> = new Set();
 const hiddenEntry = { kind: "hidden" } as const;
 const droppedEntry = { kind: "dropped" } as const;

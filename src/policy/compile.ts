@@ -48,6 +48,8 @@ export interface CompiledPolicy {
 }
 
 export interface CompiledRule {
+  /** Its place in the document (RFC 6901). */
+  readonly place: string;
   readonly interactions: ReadonlySet<RuleInteraction>;
   readonly conditions: readonly CompiledCondition[];
   readonly shown: Shown;
@@ -78,8 +80,8 @@ export interface ResourceView {
 /** Compiles a document that `parsePolicyDocument` accepted. `digest` is its `policyDigest`. */
 export function compilePolicy(document: PolicyDocument, digest: string): CompiledPolicy {
   const byType = new Map<string, CompiledRule[]>();
-  for (const rule of document.rules) {
-    const compiled = compileRule(rule);
+  for (const [index, rule] of document.rules.entries()) {
+    const compiled = compileRule(rule, `/rules/${index}`);
     for (const type of rule.types) byType.set(type, [...(byType.get(type) ?? []), compiled]);
   }
   const rulesFor = (type: string) => byType.get(type) ?? none;
@@ -144,8 +146,9 @@ function stepAt<Key, Value>(steps: Map<Key, Step<Value>>, key: Key): Step<Value>
   return step;
 }
 
-export function compileRule(rule: PolicyRule): CompiledRule {
+export function compileRule(rule: PolicyRule, place = "/rules"): CompiledRule {
   return {
+    place,
     interactions: new Set(rule.interactions),
     conditions: (rule.where ?? []).map(compileCondition),
     shown: rule.show === "everything" ? showsAll : union(...rule.show.map((path) => shownBy(readPath(path)))),

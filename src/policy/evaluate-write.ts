@@ -18,7 +18,7 @@ import {
   type RowAccess,
 } from "./row-access.ts";
 import { isMoved } from "./moving.ts";
-import { weighRow } from "./row-weight.ts";
+import { weighRow, whyWithheld, type WithheldBy } from "./row-weight.ts";
 import { changesRelation, showsMore, widensAccess } from "./self-widening.ts";
 
 /**
@@ -49,6 +49,8 @@ export interface WriteGrant extends Pick<FactLists, "factPaths"> {
    * exist for the stored row and for the result, or for the created row. `base`: the origin's.
    */
   readonly writable: (resource: Facts, base: FhirBase) => ResourceView | undefined;
+  /** The cause that keeps a row from the writer for which {@link seen} or {@link writable} has no view, for the record. */
+  readonly whyHidden: (resource: Facts, base: FhirBase) => WithheldBy;
   /**
    * Answers whether a link to a second Patient may be written: the writer may see that Patient, or may create
    * it. `base`: the origin's.
@@ -150,6 +152,12 @@ export function evaluateWrite(
     mayRead: (resource, base) => readAccess !== undefined && coversRow(readAccess, resource, base),
     seen: read?.value,
     writable,
+    whyHidden: (resource, base) => {
+      if (read !== undefined && read.value.viewOf(resource, base) === undefined)
+        return read.value.whyHidden(resource, base);
+      if (!coversRow(rowAccess, resource, base)) return { by: "scope" };
+      return whyWithheld(policy, access, resource, base, rules, "write");
+    },
     mayLinkTo: (other, base) =>
       read === undefined
         ? patients !== undefined && coversNamedPatient(patients, other, base)

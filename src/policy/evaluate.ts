@@ -40,7 +40,7 @@ import { hasContext } from "./labels.ts";
 import { countMax, originCount, pageCount } from "./page-count.ts";
 import { participantParts, type SearchPart } from "./participant-parts.ts";
 import { conditionParameters, rulesForSearch } from "./search-rules.ts";
-import { needsWhole, scopeOfPart2, weighElement, weighRow } from "./row-weight.ts";
+import { needsWhole, scopeOfPart2, weighElement, weighRow, whyWithheld } from "./row-weight.ts";
 import { searchableBy } from "./searchable.ts";
 
 // A longer question is sent as a form: servers cut URLs at 8 KB, and the result of a join may be hundreds of
@@ -414,6 +414,11 @@ function granted(
         all.every((version, index) => isRowOf(rule, version) && permits[index]?.(rule) === true);
       const covering = rules.filter(covers); // `searchRules` is a part of `rules`
       return covering.some((rule) => searchRules.includes(rule)) ? policy.viewOf(type, covering) : undefined;
+    },
+    whyHidden: (resource, base) => {
+      if (!coversRowOrShared(rowAccess, resource, type, base)) return { by: "scope" };
+      if (!contextIsSeen && hasContext(resource)) return { by: "scope", place: "securityContext" };
+      return whyWithheld(policy, access, resource, base, searchRules);
     },
     viewInside: (resource, base, nesting, included) => {
       const nestedType = property(resource, "resourceType");

@@ -9,6 +9,7 @@ import type { SearchParameter, SortKey } from "#fhir/search/search";
 import type { Result } from "#kernel/result";
 import type { ResourceView } from "./compile.ts";
 import type { FactLists } from "./facts.ts";
+import type { WithheldBy } from "./row-weight.ts";
 import type { RuleInteraction } from "./schema.ts";
 
 /**
@@ -46,6 +47,8 @@ export interface Grant extends FactLists {
     base: FhirBase,
     ...versions: readonly Facts[]
   ) => ResourceView | undefined;
+  /** The cause that keeps a row back for which {@link viewOf} is undefined, for the record of a refusal. */
+  readonly whyHidden: (resource: Facts, base: FhirBase) => WithheldBy;
   /**
    * Answers whether an element with security labels of its own (DS4P inline labels) may leave with its row.
    * `labels`: what stands as labels on the element. Only facts of the whole row decide it.

@@ -2,7 +2,7 @@ import { Facts } from "#fhir/json/facts";
 import { textAt, type Json } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
 import { coversPurpose } from "#fhir/r4/purpose-of-use";
-import type { CompiledPolicy, CompiledRule } from "./compile.ts";
+import { isRowOf, type CompiledPolicy, type CompiledRule } from "./compile.ts";
 import type { RowConsents } from "./consent/consent-book.ts";
 import {
   isHarmless,
@@ -11,10 +11,18 @@ import {
   leavesByPolicy,
   leavesToIndividual,
   neverLeaves,
+  part2Law,
 } from "./labels.ts";
 import { isInDataPeriod } from "./consent/data-period.ts";
 import { joinLabels, ReferredLabels, unresolved } from "./sensitivity/referred-labels.ts";
-import { rowLabels, type RowLabels } from "./sensitivity/row-labels.ts";
+import {
+  confidentialityCodes,
+  normal,
+  psychotherapyNotes,
+  rowLabels,
+  unreadableLabel,
+  type RowLabels,
+} from "./sensitivity/row-labels.ts";
 import { part2Scope } from "./part2-notice.ts";
 import { rowFactsOf } from "./consent/row-facts.ts";
 import type { Access } from "./row-access.ts";
@@ -49,6 +57,65 @@ export function weighRow(
     if (labels === undefined) return false;
     return leavesByLabels(policy, purpose, through(labels), asked);
   }
+}
+
+/**
+ * The cause that keeps a row back, as a record names it. It never leaves to the client: a row decided it.
+ *
+ * `place`: a path inside the Consent, the label, or a place in the policy document (RFC 6901).
+ */
+export interface WithheldBy {
+  readonly by: "consent" | "label" | "policy" | "scope";
+  /** SHA-256 of the compiled form of the Consent, in hex. */
+  readonly consentDigest?: string;
+  readonly place?: string;
+}
+
+/**
+ * Names the cause that keeps a row back that {@link weighRow} and these rules do not show. The order is that of the
+ * decision: dates, labels, Consents, conditions of the rules.
+ *
+ * @param rules that grant the interaction with the row's type.
+ */
+export function whyWithheld(
+  policy: CompiledPolicy,
+  access: Pick<Access, "purpose" | "consents" | "referred" | "at">,
+  row: Facts,
+  base: FhirBase,
+  rules: readonly CompiledRule[],
+  action: "read" | "write" = "read",
+): WithheldBy {
+  if (action === "read" && !isInDataPeriod(policy.dataPeriod, row, access.at))
+    return { by: "policy", place: "/dataPeriod" };
+  const permits = weighRow(policy, access, row, base, action);
+  const covering = rules.filter((rule) => isRowOf(rule, row));
+  const { purpose, consents } = access;
+  const through = throughReferences(policy, access, row, base);
+  const asked = typeof consents === "object" ? consents.of(row, base, action).relabelled(through) : undefined;
+  const denial = asked?.denial(policy.consentFor(purpose, covering[0]));
+  if (denial === "target") return { by: "scope", place: "target" };
+  if (denial !== undefined && (permits === undefined || !covering.some(permits)))
+    return { by: "consent", consentDigest: denial.digest, place: denial.path };
+  if (permits === undefined) {
+    const labels = policy.labels.fromCodes ? labelsWithCodes(row, base) : labelsOf(row);
+    return { by: "label", place: labels === undefined ? "codes" : labelName(through(labels)) };
+  }
+  const [first] = covering;
+  if (first === undefined) return { by: "policy", place: rules[0]?.place ?? "/rules" };
+  if (!covering.some(permits))
+    return { by: "policy", place: first.consent === undefined ? "/consent" : `${first.place}/consent` };
+  return { by: "policy", place: `${first.place}/referredBy` };
+}
+
+/** The label that a record names of several: first the kinds that no level opens. */
+function labelName({ isPart2, isSelfPaid, sensitivities, unknown, level, hasHandling }: RowLabels): string {
+  if (isPart2) return part2Law;
+  if (isSelfPaid) return "HIPAASelfPay";
+  const [kind] = sensitivities.has(psychotherapyNotes) ? [psychotherapyNotes] : sensitivities;
+  const [strange] = unknown;
+  if (kind !== undefined) return kind;
+  if (strange !== undefined) return strange === unreadableLabel ? "unreadable" : strange;
+  return hasHandling && level <= normal ? "handling" : (confidentialityCodes[level] ?? "");
 }
 
 /** Adds the labels of the resources that a row refers to, if the policy asks for them. */

@@ -124,6 +124,49 @@ const shortened: AuditEvent = {
   counts: {},
 };
 
+const digest = fc.stringMatching(/^[0-9a-f]{64}$/);
+const decision: fc.Arbitrary<NonNullable<AuditEvent["decision"]>> = fc.oneof(
+  fc.record({
+    by: fc.constant("consent"),
+    consentDigest: digest,
+    place: fc
+      .array(fc.nat({ max: 9_999 }), { maxLength: 4 })
+      .map((at) => ["provision", ...at.map((index) => `provision[${index}]`)].join(".")),
+  }),
+  fc.record({ by: fc.constant("consent"), consentDigest: digest, place: fc.constant("modifierExtension") }),
+  fc.record({ by: fc.constant("label"), place: fc.constantFrom("PSY", "x".repeat(58)) }),
+  fc.record({ by: fc.constant("policy"), place: fc.constantFrom("/rules/2", "/dataPeriod") }),
+  fc.constant({ by: "scope" }),
+);
+
+test("what decided a refusal reads back as it was written, also a word of a later version", ({ expect }) => {
+  const later = fc.constant({ by: "later", place: "/x" });
+  fc.assert(
+    fc.property(event, fc.oneof(decision, later), (one, decision) => {
+      const record = decodeRecord(encodeRecord({ ...one, kind: "refusal", decision }, 1, 1, seed));
+      expect(record.ok && record.value.event.decision).toEqual(decision);
+    }),
+    { numRuns: inLane({ fast: 30, slow: 200, long: 2_000 }) },
+  );
+  // frozen bytes: what a Consent decided needs few of them
+  const bytes = encodeRecord(
+    {
+      ...shortened,
+      decision: {
+        by: "consent",
+        consentDigest: "0c".repeat(32),
+        place: "provision.provision[1].provision[2]",
+      },
+    },
+    1,
+    1,
+    seed,
+  );
+  expect(Buffer.from(bytes).toString("hex")).toContain(`1821a3025820${"0c".repeat(32)}0400054400010002`);
+  const elsewhere = encodeRecord({ ...shortened, kind: "notice", decision: { by: "scope" } }, 1, 1, seed);
+  expect(decodeRecord(elsewhere)).toEqual({ ok: false, error: "bad_record" });
+});
+
 // Frozen bytes.
 test("a digest, a token id, a path and a grant have their short forms, and read back as the same texts", ({
   expect,
@@ -513,6 +556,7 @@ test("the parts of an event that rows decide show neither in the number of its r
     resources: fc.nat({ max: 2 ** 40 }),
     hidden: hiddenOnes,
     unnamed: fc.subarray(["Observation/1", "Observation/2"]),
+    decision: fc.option(decision, { nil: undefined }),
   });
   const kind = fc.constantFrom("disclosure", "refusal", "write");
   fc.assert(
@@ -524,7 +568,7 @@ test("the parts of an event that rows decide show neither in the number of its r
       decided,
       decided,
       (one, kind, known, names, ...worlds) => {
-        const lengths = worlds.map(({ reason, states, resources, hidden, unnamed }) => {
+        const lengths = worlds.map(({ reason, states, resources, hidden, unnamed, decision }) => {
           const nameOf = (id: string) => `main/Patient/${id}`;
           const unseen = hidden.filter((id) => !known.includes(id)).slice(0, names);
           const patients = [...known, ...unseen].map((id, i) => {
@@ -548,6 +592,8 @@ test("the parts of an event that rows decide show neither in the number of its r
             reserve,
             outcome: { status: 404, ...(kind !== "disclosure" && reason !== undefined && { reason }) },
             withheld: { ...one.withheld, resources },
+            // only a row that is there decides; its reasons are short
+            ...(kind === "refusal" && (reason?.length ?? 0) <= 24 && { decision }),
           });
           if (!split.ok) return split.error;
           return split.value.map((part) => {

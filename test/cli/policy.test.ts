@@ -1,7 +1,10 @@
+import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { readConsent } from "#policy/consent/read-consent";
+import { storedFormOf } from "#policy/consent/stored-form";
 import { phylaxIn } from "./phylax.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -194,6 +197,45 @@ test("a user's scope is explained by the policy's relations for the signed-in us
     "  GET Observation?code=x&patient=Patient/1&_count=100\n",
   );
   expect(await by("--user", "https://elsewhere.example/fhir/Practitioner/1")).toMatchObject({ code: 2 });
+});
+
+test("an explanation with Consents names the provision that denies the sample, as the record of the refusal does", async () => {
+  const system = "http://terminology.hl7.org/CodeSystem";
+  const denying = {
+    resourceType: "Consent",
+    status: "active",
+    scope: { coding: [{ system: `${system}/consentscope`, code: "patient-privacy" }] },
+    category: [{ coding: [{ system: `${system}/v3-ActCode`, code: "IDSCL" }] }],
+    patient: { reference: "Patient/1" },
+    dateTime: "2026-11-01",
+    policyRule: { coding: [{ system: `${system}/v3-ActCode`, code: "OPTIN" }] },
+    provision: {
+      type: "permit",
+      provision: [
+        { type: "deny", class: [{ system: "http://hl7.org/fhir/resource-types", code: "Patient" }] },
+      ],
+    },
+  };
+  put("denying.json", denying);
+  put("apart.json", { ...denying, patient: { reference: "Patient/2" } });
+  const explained = (...args: readonly string[]) =>
+    phylax(
+      "policy",
+      "explain",
+      "--policy",
+      "member-identity.json",
+      "GET Patient/1",
+      "--sample",
+      "member.json",
+      ...args,
+    );
+  const rules = readConsent(denying, "https://origin.invalid/fhir");
+  const digest = createHash("sha256").update(storedFormOf(rules)).digest("hex");
+  const { out } = await explained("--consent", "denying.json");
+  expect(out).toContain("the sample is not disclosed");
+  expect(out).toContain(`  the Consent ${digest} denies it, by provision.provision[0]`);
+  expect((await explained("--consent", "apart.json")).out).toContain("the sample is disclosed, by /rules/0");
+  expect(await explained("--consent", "member.json")).toMatchObject({ code: 2 });
 });
 
 test("as JSON an explanation has the verdict, the steps, the queries and the sample before and after", async () => {

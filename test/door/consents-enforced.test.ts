@@ -279,6 +279,58 @@ const idsIn = ({ text }: Reply): readonly string[] =>
 const withoutId = ({ text }: Reply) => text.replace(/Request [0-9a-f]+/u, "");
 const totalOf = ({ text }: Reply) => (JSON.parse(text) as Bundle).total;
 
+test("the record of a refusal names what decided: a provision, a label, a rule or a scope, and is as long for an absent row", async ({
+  expect,
+}) => {
+  const deciding = async (who: Who, path: string, sent: Sending = {}) => {
+    const reply = await ask(who, path, sent);
+    const events = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
+    const { decision, outcome } = events.find(({ kind }) => kind === "refusal") ?? {};
+    return { status: reply.status, decision, reason: outcome?.reason };
+  };
+  const nested = {
+    type: "permit",
+    provision: [
+      { type: "deny", code: [pulse], purpose: [{ system: `${thp}v3-ActReason`, code: "HMARKT" }] },
+      { type: "deny", code: [pulse] },
+    ],
+  };
+  const id = await file("registrar", consent("cora", nested));
+  await becomes("clinic", "DiagnosticReport/cora-report", 404);
+  const byConsent = await deciding("clinic", "DiagnosticReport/cora-report");
+  expect(byConsent).toEqual({
+    status: 404,
+    reason: "row_outside_access",
+    decision: {
+      by: "consent",
+      consentDigest: expect.stringMatching(/^[0-9a-f]{64}$/u) as string,
+      place: "provision.provision[1]",
+    },
+  });
+  expect(await deciding("clinic", "DiagnosticReport/cora-report", { method: "DELETE" })).toEqual(byConsent);
+  await withdraw(id);
+  await becomes("clinic", "DiagnosticReport/cora-report", 200);
+
+  expect(await deciding("clinic", "Observation/amara-psy")).toMatchObject({
+    status: 404,
+    decision: { by: "label", place: "PSY" },
+  });
+  expect(await deciding("app", "Observation/bela-pulse")).toMatchObject({
+    status: 404,
+    decision: { by: "scope" },
+  });
+  expect(await deciding("clinic", "Encounter/any")).toEqual({
+    status: 403,
+    reason: "rule_missing",
+    decision: { by: "policy", place: "/rules" },
+  });
+  expect(await deciding("clinic", "Observation/absent")).toEqual({
+    status: 404,
+    reason: "absent",
+    decision: undefined,
+  });
+});
+
 test("rows that a Consent denies by the codes in them are absent in every answer, and the origin is asked as before", async ({
   expect,
 }) => {

@@ -1,4 +1,5 @@
 import type { EventOnRecord } from "#auditing/ledger-events";
+import { decidedByText } from "#audit/decided-by-words";
 import type { AuditEvent } from "#audit/event";
 import { texts } from "#console/texts";
 import { momentText, numberText } from "#console/words";
@@ -82,7 +83,11 @@ export function offerWhy(section: PageElement): void {
     show(events) {
       const results = part("[data-results]", section);
       const reasons = new Set(events.flatMap(({ event }) => event.outcome?.reason ?? []));
+      const decided = new Set(
+        events.flatMap(({ event }) => (event.decision === undefined ? [] : [decidedByText(event.decision)])),
+      );
       results.replaceChildren(
+        ...[...decided].map((text) => make("p", {}, `${why.decided}: ${text}`)),
         ...[...reasons].map((reason) =>
           make(
             "div",

@@ -10,6 +10,7 @@ import { bytesOf } from "#gateway/admission/release-gate";
 import type { GatewayRefusal } from "#gateway/outcome";
 import { BodyValidators, isKnown } from "#gateway/read/etag";
 import type { Part } from "#gateway/record/parts";
+import { onRefusal } from "#gateway/record/refusal-decision";
 import type { Recorder, RequestFacts } from "#gateway/record/recorder";
 import type { WriteOutcome } from "#gateway/write/write-outcome";
 import { outcomeAnswer } from "./answer.ts";
@@ -67,7 +68,7 @@ export class Drafts {
   /** @param decidedBy the rows that the refusal discloses. */
   refusal(refusal: GatewayRefusal, decidedBy?: DisclosedWindow): AnswerDraft {
     return {
-      record: () => this.#recorder.refusal(faceOf(refusal).status, refusal.reason, decidedBy),
+      record: () => this.#recorder.refusal(faceOf(refusal).status, onRefusal(refusal), decidedBy),
       answer: (recorded) => this.#refused(refusal, recorded),
     };
   }

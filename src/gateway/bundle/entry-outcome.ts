@@ -6,6 +6,7 @@ import type { ClearingRefusal, ReleaseGate } from "#gateway/admission/release-ga
 import type { NamingRefusal, OriginSession } from "#gateway/origin/origin-session";
 import type { GatherRefusal } from "#gateway/read/gather";
 import { decidedParts, disclosedParts, refusedPart, type Part } from "#gateway/record/parts";
+import { onRefusal } from "#gateway/record/refusal-decision";
 import type { PlanRefusal } from "#gateway/write/planned-write";
 import type { SettleRefusal } from "#gateway/write/write-attempt";
 import type { SendRefusal } from "#gateway/write/write-send";
@@ -67,7 +68,7 @@ export class EntryOutcome {
   refuse(refusal: EntryRefusal): void {
     this.answer = refusedEntry(refusal);
     this.parts.length = 0; // an entry has a single refusal
-    this.parts.push(refusedPart(this.what, this.answer.status, refusal.reason, this.origin));
+    this.parts.push(refusedPart(this.what, this.answer.status, onRefusal(refusal), this.origin));
   }
 
   /** Shows nothing: a read is refused, and a write that was done keeps its status. */

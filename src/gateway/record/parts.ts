@@ -3,6 +3,7 @@ import type { RecordedOnly } from "#entrypoint/refusal-reasons";
 import { patientsMax, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
+import type { RecordedRefusal } from "./refusal-decision.ts";
 
 /**
  * The patients of an event, the counts of their resources, and the room for further patients in its record.
@@ -13,7 +14,7 @@ export type Named = Pick<AuditEvent, "patients" | "unnamed" | "counts" | "reserv
  * An entry of a batch or a transaction, as the record has it: an event of its own, whose `what` says the
  * entry.
  */
-export interface Part extends Named, Pick<AuditEvent, "withheld" | "outcome" | "asked"> {
+export interface Part extends Named, Pick<AuditEvent, "withheld" | "outcome" | "asked" | "decision"> {
   readonly kind: EventKind;
   readonly what: What;
 }
@@ -68,10 +69,16 @@ export function windowNames(
   return { patients, unnamed, counts, withheld, reserve };
 }
 
-export const refusedPart = (what: What, status: number, reason: string, origin: OriginSession): Part => ({
+export const refusedPart = (
+  what: What,
+  status: number,
+  { reason, decision }: RecordedRefusal,
+  origin: OriginSession,
+): Part => ({
   kind: "refusal",
   what,
   outcome: { status, reason },
+  decision,
   asked: origin.asked,
   ...refusalNames(origin),
 });

@@ -15,6 +15,7 @@ import type { ReleaseGate } from "#gateway/admission/release-gate";
 import type { Intended } from "#gateway/write/after-intent";
 import { onRecord } from "./on-record.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
+import type { RecordedRefusal } from "./refusal-decision.ts";
 import {
   firstPaths,
   inAppends,
@@ -92,8 +93,13 @@ export class Recorder {
   }
 
   /** @param decidedBy the rows that the refusal discloses; they are recorded in the same append. */
-  refusal(status: number, reason: string, decidedBy: DisclosedWindow | undefined): Promise<Appended> {
-    const refusal = { ...this.#event("refusal", { status, reason }), ...refusalNames(this.#facts.origin) };
+  refusal(
+    status: number,
+    { reason, decision }: RecordedRefusal,
+    decidedBy: DisclosedWindow | undefined,
+  ): Promise<Appended> {
+    const event = this.#event("refusal", { status, reason });
+    const refusal = { ...event, decision, ...refusalNames(this.#facts.origin) };
     return this.#first(
       decidedBy === undefined ? [refusal] : [refusal, { ...this.#disclosed(decidedBy, [], status), step: 1 }],
     );

@@ -75,7 +75,7 @@ export function reachedView(
   const facts = isWhole ? factsFor(grant, row) : Facts.captured(row, grant.factPaths(type), []);
   const view = grant.writable(facts, origin);
   if (grant.seen?.viewOf(facts, origin) === undefined || view === undefined)
-    return err({ reason: "row_outside_access" });
+    return err({ reason: "row_outside_access", decision: grant.whyHidden(facts, origin) });
   const isAsked = property(row, "resourceType") === type && property(row, "id") === id;
   return isAsked ? ok(view) : err({ reason: "answer_mismatch" });
 }

@@ -294,6 +294,20 @@ export class RowConsents {
     return found.length > 0 && found.length === permits.length ? found : undefined;
   }
 
+  /**
+   * The provision that keeps the row back, for a record: of the first patient whose Consents do not permit it.
+   * `target`: a target of the row does not leave. Undefined: no Consent denies.
+   */
+  denial(asked: ConsentPolicy): NonNullable<ConsentDecision["because"]> | "target" | undefined {
+    if (this.#isWithheld) return "target";
+    const policy: ConsentPolicy = this.#request.action === "write" ? { ...asked, base: "honoured" } : asked;
+    for (const consents of this.#patients) {
+      const { isPermitted, because } = this.#decide(consents, policy, false);
+      if (!isPermitted && because !== undefined) return because;
+    }
+    return undefined;
+  }
+
   #decide(consents: readonly FiledConsent[], policy: ConsentPolicy, isByLabel: boolean): ConsentDecision {
     if (consents.length === 0) return { isPermitted: policy.base === "honoured", because: undefined };
     const facts = (this.#facts ??= this.#read());

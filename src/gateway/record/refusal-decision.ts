@@ -1,0 +1,47 @@
+import { decisionPlaceMax, type DecidedBy } from "#audit/event";
+import { isProvisionPath } from "#audit/short-forms";
+import type { PolicyRefusal } from "#policy/grant";
+
+/** A refusal as its record has it. */
+export interface RecordedRefusal {
+  readonly reason: string;
+  readonly decision: DecidedBy | undefined;
+}
+
+const rules: DecidedBy = { by: "policy", place: "/rules" };
+const scope: DecidedBy = { by: "scope" };
+
+/** The causes of refusals that no row decided. */
+const decisions: Readonly<Record<PolicyRefusal["reason"], DecidedBy>> = {
+  rule_missing: rules,
+  parameter_hidden: rules,
+  parameter_needs_system: rules,
+  sort_hidden: rules,
+  include_hidden: rules,
+  operation_not_granted: { by: "policy", place: "/operations" },
+  scope_insufficient: scope,
+  outside_patient_compartment: scope,
+  total_needs_patients: scope,
+  history_needs_unrestricted_access: scope,
+};
+
+/** The reason of a refusal, with its cause: a provision, a label, a rule, a scope. */
+export const onRefusal = ({
+  reason,
+  decision = byPolicy(reason),
+}: {
+  readonly reason: string;
+  readonly decision?: DecidedBy;
+}): RecordedRefusal => ({ reason, decision: decision && cutToRoom(decision) });
+
+/** A place as long as a record has room for. The path of a provision always fits, by its short form. */
+function cutToRoom(decision: DecidedBy): DecidedBy {
+  const { consentDigest, place } = decision;
+  if (place === undefined || isProvisionPath(place)) return decision;
+  const room = consentDigest === undefined ? decisionPlaceMax.alone : decisionPlaceMax.withConsent;
+  const plain = place.replaceAll(/[^\x20-\x7e]/gu, "?"); // a byte each
+  return { ...decision, place: plain.length <= room ? plain : `${plain.slice(0, room - 3)}...` };
+}
+
+const byPolicy = (reason: string): DecidedBy | undefined =>
+  Object.hasOwn(decisions, reason) ? decisions[reason as PolicyRefusal["reason"]] : undefined; // it is a key
