@@ -214,6 +214,10 @@ const inner: readonly string[] = [
   "policy/row-weight needsWhole",
   "policy/row-weight throughReferences",
   "policy/consent/data-period isInDataPeriod",
+  // the cause of a refusal, for its record: the decisions themselves refused the row before
+  "policy/evaluate-write whyHidden",
+  "policy/grant whyHidden",
+  "policy/row-weight whyWithheld",
   // the judgement of an element with labels: the row is a whole tree there
   "phi/labelled-parts leavingFor",
   "policy/grant mayShowLabelled",
