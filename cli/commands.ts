@@ -331,7 +331,7 @@ export const commands: readonly Command[] = [
   {
     words: ["restore", "ledger"],
     result: forms.restoreLedger,
-    takes: `LOG [--receipt RECEIPT]… ${asOperator}`,
+    takes: `[LOG] [--receipt RECEIPT]… ${asOperator}`,
     does: "Rebuilds a log whose storage was lost, gives its records to a further log, and prints the lost leaves.",
     examples: ["phylax restore ledger s0-2026h2 --profile production"],
     load: async () => (await import("./recovery/restore-ledger.ts")).restoreLedger,

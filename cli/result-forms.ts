@@ -160,11 +160,7 @@ export const forms = {
     gaps: "entries whose earlier history is not on record: `request`, `kind`, `name`",
   }),
   restoreLedger: object({
-    log: "name of the log",
-    standIn: "the log that takes its further records, or null",
-    leaves: "number of leaves that were rebuilt",
-    rooted: "size of its last checkpoint in the root log",
-    missing: "`first` and `last` of the lost leaves that are known, or null",
+    logs: "each restored log: `log`, `standIn` (the log that takes its further records, or null), `leaves` (rebuilt), `rooted` (size of its last checkpoint in the root log), `missing` (`first` and `last` of the lost leaves that are known, or null)",
   }),
   deployConfig: object({ environment: "name", files: "the written configuration of each worker" }),
   deployCheck: object({

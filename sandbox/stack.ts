@@ -356,7 +356,15 @@ function settings(
         DPOP_NONCE_KEY: keys.dpopNonce,
       },
     },
-    control: { vars: { PUBLIC_URL: gateway, ...places }, secrets: { CONSENT_KEY: keys.consent } },
+    control: {
+      vars: {
+        PUBLIC_URL: gateway,
+        ...places,
+        APPROVALS: twoPersons ? "two-persons" : "one-person",
+        SEEDING: "allowed",
+      },
+      secrets: { CONSENT_KEY: keys.consent },
+    },
     ledger: {
       port: ledgerPort,
       vars: {

@@ -131,7 +131,7 @@ function variablesOf(worker: DeployedWorker, deployment: Environment): Record<st
   const text = (value: unknown) => (value === undefined ? "" : JSON.stringify(value));
   switch (worker) {
     case "control":
-      return { ...places, LEDGER_REGIONS: deployment.regions };
+      return { ...places, LEDGER_REGIONS: deployment.regions, APPROVALS: deployment.approvals };
     case "ledger":
       return {
         ...placement,

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { parseReceipt } from "#ledger/receipt";
+import { parseReceipt, type Receipt } from "#ledger/receipt";
+import type { LogRestored } from "#ledger/restore";
 import {
   type OperatorAnswer,
   postAsOperator,
@@ -12,13 +13,15 @@ import { Misuse, printFault } from "../misuse.ts";
 import { complain, giveResult, say } from "../output.ts";
 import { printable } from "../printable.ts";
 
-const triesMax = 5; // an act is recorded in one of several logs, and the lost log may be among them
+// An act is recorded in one of several logs, and a lost log may be among them. While no log takes records the first
+// call restores and answers 503.
+const triesMax = 8;
 const pauseMilliseconds = 500;
 
 /**
- * Restores a log of the ledger whose storage was lost: rebuilds it from its copy in R2 and gives its records to the
- * log that stands in for it. Prints the range of the lost leaves, from the root log and the given receipts. Returns
- * 0 when the log is restored, 2 when that is refused.
+ * Restores a log of the ledger whose storage was lost, or each lost log: rebuilds it from its copy in R2 and gives its
+ * records to the log that stands in for it. Prints the range of the lost leaves, from the root log and the given
+ * receipts. Returns 0 when the logs are restored, 2 when that is refused.
  */
 export async function restoreLedger(args: readonly string[]): Promise<number> {
   try {
@@ -31,39 +34,56 @@ export async function restoreLedger(args: readonly string[]): Promise<number> {
       },
     });
     const [log, ...more] = positionals;
-    if (log === undefined || more.length > 0) throw new Misuse("name the log, like s0-2026h2");
-    const receipts = values.receipt.map((text) => leafOf(text, log));
+    if (more.length > 0) throw new Misuse("name one log, like s0-2026h2, or none for each lost log");
+    const receipts = values.receipt.map(receiptOf);
     const from = posterOf(values);
     const step = () => postAsOperator(from, "api/ledger/restore", JSON.stringify({ log }));
     let answer = await patiently(step);
-    while (answer.status === 200 && answer.body["isDone"] !== true) answer = await patiently(step);
-    if (answer.status !== 200) {
-      complain(printable(refusalLine(answer)));
-      return answer.status < 500 ? 2 : 1;
+    const seen = new Map<string, LogRestored>();
+    for (;;) {
+      if (answer.status !== 200) {
+        complain(printable(refusalLine(answer)));
+        return answer.status < 500 ? 2 : 1;
+      }
+      const logs = logsOf(answer);
+      for (const restored of logs) seen.set(restored.log, restored);
+      if (logs.every(({ isDone }) => isDone)) break;
+      answer = await patiently(step);
     }
-    const { standIn, leaves, rooted } = answer.body as {
-      readonly standIn: string | null;
-      readonly leaves: number;
-      readonly rooted: number;
-    }; // our API's own form
-    const missing = missingRange(leaves, [rooted, ...receipts.map((index) => index + 1)]);
-    giveResult({ log, standIn, leaves, rooted, missing });
-    say(printable(`${log}: rebuilt from its copy: ${leaves} leaves`));
-    say(
-      missing === null
-        ? `${log}: the root log and the given receipts know no further leaf`
-        : `${log}: leaves ${missing.first} to ${missing.last} are missing`,
-    );
-    if (standIn !== null) say(printable(`${standIn}: takes the further records of ${log}`));
+    const logs = [...seen.values()].map((restored) => ({
+      ...restored,
+      missing: missingRange(restored, receipts),
+    }));
+    giveResult({ logs });
+    for (const restored of logs) for (const line of linesOf(restored)) say(printable(line));
+    if (logs.length === 0) say("no log is lost");
     return 0;
   } catch (fault) {
     return printFault(fault);
   }
 }
 
-/** The leaves that are known and not rebuilt. `sizes`: of the log, as each source knows it. */
-function missingRange(leaves: number, sizes: readonly number[]) {
-  const known = Math.max(...sizes);
+/** The restored logs of an answer: our API's own form. */
+const logsOf = ({ body }: OperatorAnswer): readonly LogRestored[] => body["logs"] as readonly LogRestored[];
+
+function linesOf({
+  log,
+  leaves,
+  standIn,
+  missing,
+}: LogRestored & { readonly missing: ReturnType<typeof missingRange> }): readonly string[] {
+  const lost =
+    missing === null
+      ? `${log}: the root log and the given receipts know no further leaf`
+      : `${log}: leaves ${missing.first} to ${missing.last} are missing`;
+  const next = standIn === null ? [] : [`${standIn}: takes the further records of ${log}`];
+  return [`${log}: rebuilt from its copy: ${leaves} leaves`, lost, ...next];
+}
+
+/** The leaves that the root log or a receipt knows and that are not rebuilt; null for none. */
+function missingRange({ log, leaves, rooted }: LogRestored, receipts: readonly Receipt[]) {
+  const sizes = receipts.filter((receipt) => receipt.log === log).map(({ index }) => index + 1);
+  const known = Math.max(rooted, ...sizes);
   return known > leaves ? { first: leaves, last: known - 1 } : null;
 }
 
@@ -75,9 +95,8 @@ async function patiently(step: () => Promise<OperatorAnswer>): Promise<OperatorA
   }
 }
 
-function leafOf(text: string, log: string): number {
+function receiptOf(text: string): Receipt {
   const receipt = parseReceipt(text.replace(/^phylax-receipt:/iu, "").trim());
   if (!receipt.ok) throw new Misuse(`not a receipt: ${text}`);
-  if (receipt.value.log !== log) throw new Misuse(`the receipt is of log ${receipt.value.log}`);
-  return receipt.value.index;
+  return receipt.value;
 }

@@ -73,6 +73,11 @@ export interface Verb {
   readonly isConditional?: boolean;
   /** True: the answer has an `ETag`, and `If-None-Match` is answered by 304. */
   readonly hasEtag?: boolean;
+  /**
+   * True: it gives lost logs a stand-in. If no log takes the record before the act, the act is done and the answer is
+   * 503: the repeat is on record, with the effect.
+   */
+  readonly repairsLedger?: boolean;
   readonly act: (call: OperatorCall) => Promise<Result<Act, Rejected>>;
 }
 
@@ -150,7 +155,18 @@ export async function administer(
   if (!claimed.ok) return refuse(claimed.error);
   const once = claimed.value;
   const answer = async (): Promise<Response> => {
-    const receipt = await trail.intends(digest, submitted);
+    const receipt = await trail.intends(digest, submitted).catch(async (fault: unknown) => {
+      // Only the ledger can use up a proof, so a sender with a proof needs a log that works.
+      const mayAct = verb.repairsLedger === true && trail.seen.proof === undefined;
+      if (mayAct && (await mayStillAct(roles, ports, trail.seen, ports.clock())).ok)
+        await verb.act({
+          document: document.value.value,
+          operator: operator.value,
+          parameters: submission.parameters,
+          ifMatch,
+        });
+      throw fault;
+    });
     if (receipt === "replayed") return refuse({ reason: "proof_replayed" });
     const headers = { ...receipt, ...nextNonce(trail.seen, ports, at) };
     const still = await mayStillAct(roles, ports, trail.seen, ports.clock());

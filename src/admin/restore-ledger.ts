@@ -4,24 +4,30 @@ import type { LedgerRestore } from "#ledger/restore";
 import type { Verb } from "./administer.ts";
 
 const restoreForm = z.strictObject({
-  log: z.string().max(32).meta({ description: "The name of the log, like s0-2026h2." }),
+  log: z
+    .string()
+    .max(32)
+    .optional()
+    .meta({ description: "The name of the log, like s0-2026h2. Without it: each log of now that is lost." }),
+});
+const restoredForm = z.object({
+  log: z.string(),
+  standIn: z.string().nullable(),
+  isDone: z.boolean(),
+  leaves: z.int(),
+  rooted: z.int().meta({ description: "Leaves that the root log knows: those from `leaves` on are lost." }),
 });
 
 /**
- * Restores a log of the ledger whose storage was lost, for an operator with the role `registry-admin`. It opens no
+ * Restores logs of the ledger whose storage was lost, for an operator with the role `registry-admin`. It opens no
  * access, and a log that still has rows refuses it, so one person suffices.
  */
 export const restoreLedgerVerb = (restores: LedgerRestore): Verb => ({
   interaction: "restore-ledger",
-  does: "Rebuilds a log whose storage was lost from its copy in R2, and appoints the log that takes its records. Repeat it until isDone.",
+  does: "Rebuilds logs whose storage was lost from their copies in R2, and appoints the logs that take their records. Repeat it until each isDone.",
   document: restoreForm,
-  answer: z.object({
-    log: z.string(),
-    standIn: z.string().nullable(),
-    isDone: z.boolean(),
-    leaves: z.int(),
-    rooted: z.int().meta({ description: "Leaves that the root log knows: those from `leaves` on are lost." }),
-  }),
+  answer: z.object({ logs: z.array(restoredForm) }),
+  repairsLedger: true,
   changes: true,
   isRepeatable: true,
   path: "api/ledger/restore",
@@ -32,7 +38,11 @@ export const restoreLedgerVerb = (restores: LedgerRestore): Verb => ({
     const restored = asked.success
       ? await restores.restore(asked.data.log)
       : err({ reason: "restore_log_unknown" } as const);
-    if (restored.ok) return ok({ answer: restored.value, effect: [{ kind: "log", ...restored.value }] });
+    if (restored.ok)
+      return ok({
+        answer: { logs: restored.value },
+        effect: restored.value.map((log) => ({ kind: "log", ...log })),
+      });
     return err({ reason: restored.error.reason, pointer: "/log", detail: "is no log that can be restored" });
   },
 });

@@ -36,11 +36,17 @@ export const liftVerb = (registry: Pick<RegistryDesk, "lift">, approvals: Approv
   method: "POST",
   roles: ["revoker"],
   async act({ document }) {
-    if (approvals === "two-persons")
-      return err({ reason: "approval_required", pointer: "", detail: "ends a denial: propose it" });
+    if (approvals === "two-persons") return needsProposal;
     const lifted = await registry.lift(document);
-    return lifted.ok ? ok({ answer: { lifted: lifted.value } }) : rejectedDenial(lifted.error);
+    if (lifted.ok) return ok({ answer: { lifted: lifted.value } });
+    return lifted.error.reason === "approval_required" ? needsProposal : rejectedDenial(lifted.error);
   },
+});
+
+const needsProposal: Result<never, Rejected> = err({
+  reason: "approval_required",
+  pointer: "",
+  detail: "ends a denial: propose it",
 });
 
 const details: Readonly<Record<DenialProblem["reason"], string>> = {

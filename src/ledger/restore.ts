@@ -20,5 +20,6 @@ export interface RestoreProblem {
 
 /** Restores logs whose storage was lost. */
 export interface LedgerRestore {
-  restore(log: string): Promise<Result<LogRestored, RestoreProblem>>;
+  /** A step for this log; without a name, for each log that takes records now and is lost. */
+  restore(log: string | undefined): Promise<Result<readonly LogRestored[], RestoreProblem>>;
 }

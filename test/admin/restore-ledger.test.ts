@@ -7,8 +7,9 @@ import { at, presented } from "../support/credentials.ts";
 const { x5t, tlsClientAuth } = presented("registrar");
 const restored = { log: "s0-2026h2", standIn: "s10000-2026h2", isDone: true, leaves: 5, rooted: 7 };
 
-function door(roles: readonly string[]) {
+function door(roles: readonly string[], lost = false) {
   const book: string[] = [];
+  let isLost = lost;
   const app = adminApp({
     ...nobodySignsIn,
     operators: {
@@ -22,12 +23,14 @@ function door(roles: readonly string[]) {
     },
     restores: {
       async restore(log) {
-        book.push(`restore ${log}`);
-        if (log === restored.log) return ok(restored);
+        book.push(`restore ${log ?? "all"}`);
+        isLost = false;
+        if (log === undefined || log === restored.log) return ok([restored]);
         return err({ reason: log === "s1-2026h2" ? "restore_log_not_lost" : "restore_log_unknown" });
       },
     },
     ledger: recordsOnly(async (recorded) => {
+      if (isLost) throw new Error("ledger: no log takes records");
       book.push(...recorded.map(({ kind, step }) => `${kind} ${step}`));
       return "counted";
     }),
@@ -52,10 +55,24 @@ test("a registry-admin restores a log: the act is on record before it is done, a
 }) => {
   const { book, post } = door(["registry-admin"]);
   const answer = await post({ log: "s0-2026h2" });
-  expect([answer.status, await answer.json()]).toEqual([200, restored]);
+  expect([answer.status, await answer.json()]).toEqual([200, { logs: [restored] }]);
   expect(book[0]).toBe("administration 0");
   expect(book.indexOf("restore s0-2026h2")).toBeGreaterThan(0);
   expect(book.at(-1)).toMatch(/^administration/u);
+});
+
+test("while no log takes the record, the logs are restored and the answer is 503; the repeat is on record", async ({
+  expect,
+}) => {
+  const { book, post } = door(["registry-admin"], true);
+  expect((await post({})).status).toBe(503);
+  expect(book).toEqual(["restore all", "fault Error"]);
+  expect((await post({})).status).toBe(200);
+  expect(book[2]).toBe("administration 0");
+  expect(book.at(-1)).toMatch(/^administration/u);
+  const reader = door(["revoker"], true);
+  expect((await reader.post({})).status).toBe(503);
+  expect(reader.book).toEqual(["fault Error"]);
 });
 
 test("a log that is not lost, an unknown log, a further role and a malformed document restore nothing", async ({

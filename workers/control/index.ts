@@ -19,6 +19,7 @@ import { registryEnds } from "#platform/registry/console-overview";
 import { log } from "#platform/log";
 import { readRegistryState } from "#platform/registry/read-registry-state";
 import { unregisteredField } from "#platform/registry/denied-entry";
+import { type ApprovalVariables, maySeed } from "#platform/registry/one-person";
 import { admitOperator, type NewOperator } from "#platform/registry/admit-operator";
 import {
   findOperator,
@@ -55,14 +56,23 @@ export { ProposalDesk, ReviewDesk, ReviewOpening };
 // P4: a denial is in force within ten seconds, also while the registry hangs.
 const registryPatienceMilliseconds = 2_000;
 
-/** The only way to write the registry. */
+/** A lift that needs a second person. */
+interface LiftRefused {
+  readonly reason: "approval_required";
+  readonly field: "";
+}
+
+/**
+ * The only way to write the registry. `APPROVALS` of this worker holds each caller: without `one-person` an act that
+ * opens access is refused unless a second person approved its proposal.
+ */
 export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
   /**
-   * Merges a registry file (docs/registry.md): the whole file, or nothing and a JSON pointer to the
-   * conflict.
+   * Merges a registry file of the sandbox's launcher: the whole file, or nothing and a JSON pointer to the
+   * conflict. Every deployment refuses it.
    */
   async apply(document: unknown, mode: MergeMode = "add"): Promise<Result<AppliedRegistry, RegistryProblem>> {
-    return await revocationsOf(this.env).apply(document, mode, true);
+    return await revocationsOf(this.env).seed(document, mode);
   }
 
   /** Merges a registry file. `mayOpen` false: a file that opens access is refused, since one person sends it. */
@@ -115,10 +125,12 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
     return ok(await revocationsOf(this.env).deny(read.value));
   }
 
-  /** Ends a denial; `false` when there was none. */
-  async lift(denial: unknown): Promise<Result<boolean, DenialProblem>> {
+  /** Ends a denial; `false` when there was none. Under `two-persons` an approved proposal alone ends a denial. */
+  async lift(denial: unknown): Promise<Result<boolean, DenialProblem | LiftRefused>> {
     const read = readDenial(denial);
-    return read.ok ? ok(await revocationsOf(this.env).lift(read.value)) : read;
+    if (!read.ok) return read;
+    const lifted = await revocationsOf(this.env).lift(read.value);
+    return lifted === "approval_required" ? err({ reason: lifted, field: "" }) : ok(lifted);
   }
 }
 
@@ -162,11 +174,12 @@ export class ConsoleDesk extends WorkerEntrypoint<ControlEnv> {
 }
 
 /**
- * Admits operators. No worker's configuration binds it, because a caller could make itself an operator.
- * Only the development launcher binds it.
+ * Admits operators. No worker's configuration binds it, because a caller could make itself an operator, and every
+ * deployment refuses its call. Only the development launcher binds it.
  */
-export class OperatorDesk extends WorkerEntrypoint<ControlEnv> {
+export class OperatorDesk extends WorkerEntrypoint<ControlEnv & ApprovalVariables> {
   async admit(operator: NewOperator): Promise<void> {
+    if (!maySeed(this.env)) throw new Error("control: only the sandbox admits operators without a person");
     await admitOperator(this.env.REGISTRY, operator);
   }
 }

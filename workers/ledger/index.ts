@@ -38,7 +38,7 @@ export class LedgerHealth extends WorkerEntrypoint<LedgerWorkerEnv> {
 
 /** Restores logs whose storage was lost, for the ops worker, which records each call. */
 export class LedgerRecovery extends WorkerEntrypoint<LedgerWorkerEnv> implements LedgerRestore {
-  restore(log: string) {
+  restore(log: string | undefined) {
     return new RecoveryDesk(this.env).restore(log);
   }
 }

@@ -191,7 +191,7 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
         if (since === undefined || expects !== expectedDenial(since)) return err(otherDenial);
         // Approved first: a crash between the two leaves the denial in force.
         await approval(REGISTRY, id, decision);
-        const lifted = await revocationsOf(this.env).lift(denial.value, since);
+        const lifted = await revocationsOf(this.env).liftApproved(id, denial.value, since);
         return ok({ applied: undefined, effect: [{ kind: "denial", before: denial.value, lifted }] });
       }
       case "elevation": {

@@ -414,7 +414,9 @@ test("the calls of the revocations are exactly these", ({ expect }) => {
     "denyOwnToken",
     "fileConsents",
     "lift",
+    "liftApproved",
     "news",
     "pendingConsents",
+    "seed",
   ]);
 });

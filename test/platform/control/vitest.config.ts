@@ -32,6 +32,8 @@ export default defineProject({
         bindings: {
           MIGRATIONS: await readD1Migrations(here("../../../migrations")),
           CERTIFICATE: await certificate(),
+          APPROVALS: "one-person",
+          SEEDING: "allowed",
           CONSENT_KEY: randomBytes(32).toString("base64url"),
         },
       },

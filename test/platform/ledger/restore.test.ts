@@ -40,7 +40,8 @@ async function restore(log: string) {
   for (let step = 0; step < 10; step++) {
     const restored = await desk.restore(log);
     if (!restored.ok) throw new Error(restored.error.reason);
-    if (restored.value.isDone) return restored.value;
+    const [value] = restored.value;
+    if (value?.isDone === true) return value;
   }
   throw new Error("not done");
 }

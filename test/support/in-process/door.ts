@@ -333,6 +333,8 @@ async function startWorkers(
     ...workerVariables("workers/control/wrangler.toml"),
     PUBLIC_URL: variables["PUBLIC_URL"],
     LEDGER_REGIONS: regions,
+    APPROVALS: "one-person",
+    SEEDING: "allowed",
     CONSENT_KEY: keys.consent,
     REGISTRY,
     REVOCATIONS: namespace(control.Revocations, () => controlEnv),

@@ -1,12 +1,13 @@
 import { err, ok, type Result } from "#kernel/result";
 import { utf8 } from "#kernel/encoded";
 import type { LedgerRestore, LogRestored, RestoreProblem } from "#ledger/restore";
-import { isOpenLog, parseLogName } from "#ledger/log-name";
+import { isOpenLog, openLogs, parseLogName } from "#ledger/log-name";
 import { instant } from "#kernel/clock";
 import { ROOT_LOG } from "#ledger/root-log";
 import { openCheckpoint } from "#ledger/tlog/checkpoint";
 import { logStubs } from "#platform/ledger/client/stubs";
-import { type LedgerEnv, readLedgerConfig, signerOf } from "#platform/ledger/config";
+import { inTurns } from "#platform/in-turns";
+import { type LedgerConfig, type LedgerEnv, readLedgerConfig, signerOf } from "#platform/ledger/config";
 import { OwnCalls } from "#platform/ledger/object/append/own-calls";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
@@ -27,8 +28,21 @@ export class RecoveryDesk implements LedgerRestore {
     this.#env = env;
   }
 
-  async restore(log: string): Promise<Result<LogRestored, RestoreProblem>> {
+  async restore(log: string | undefined): Promise<Result<readonly LogRestored[], RestoreProblem>> {
     const config = readLedgerConfig(this.#env);
+    if (log !== undefined) {
+      const restored = await this.#restore(log, config);
+      return restored.ok ? ok([restored.value]) : restored;
+    }
+    const all: LogRestored[] = [];
+    await inTurns(openLogs(config.shards, instant(Date.now())), async (open) => {
+      const restored = await this.#restore(open, config);
+      if (restored.ok) all.push(restored.value);
+    });
+    return ok(all.toSorted((left, right) => (left.log < right.log ? -1 : 1)));
+  }
+
+  async #restore(log: string, config: LedgerConfig): Promise<Result<LogRestored, RestoreProblem>> {
     if (parseLogName(log) === undefined) return err({ reason: "restore_log_unknown" });
     const root = logStubs(this.#env.LEDGER_ROOT, config)(ROOT_LOG);
     // Only logs that take records now, and logs that the root log opened: a made-up name starts no object.

@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
-import { denialName, denialScope, type Denial } from "#identity/denial";
+import { isDeepStrictEqual } from "node:util";
+import { denialName, denialScope, readDenial, type Denial } from "#identity/denial";
 import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/document";
 import type { PlannedChange } from "#registry/plan";
@@ -14,6 +15,7 @@ import {
   type RegistryCounts,
   type RegistryRules,
 } from "#platform/registry/apply-registry";
+import { type ApprovalVariables, mayOnePersonOpen, maySeed } from "#platform/registry/one-person";
 import { approval, findProposal, type ProposalDecision } from "#platform/proposals/proposal-rows";
 import type { Listener } from "#platform/guard/object/guard-epochs";
 import {
@@ -28,7 +30,7 @@ import {
 import { type LiveDenial, type PendingMode, RevocationStore } from "./store.ts";
 import { WriteTurns } from "./write-turns.ts";
 
-export interface RevocationsEnv extends PlaceVariables {
+export interface RevocationsEnv extends PlaceVariables, ApprovalVariables {
   readonly REVOCATIONS: DurableObjectNamespace<Revocations>;
   readonly REGISTRY: D1Database;
   readonly PUBLIC_URL: string;
@@ -51,10 +53,12 @@ export interface ApprovedChange {
 }
 
 /** The approval of a change, which is written with the change. */
-const writtenWith = ({ proposal, decision }: ApprovedChange): AlsoWritten => ({
+const writtenWith = ({ proposal, change, decision }: ApprovedChange): AlsoWritten => ({
   async problem(session) {
     const found = await findProposal(session, proposal);
-    return found?.state === "open"
+    // The approval is of the stored change: a caller cannot bring a different one.
+    const isSame = found?.body.kind === "change" && isDeepStrictEqual(found.body.change, change);
+    return found?.state === "open" && isSame
       ? undefined
       : { reason: "conflict", pointer: "/proposal", problem: "is no longer open" };
   },
@@ -128,8 +132,21 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     return this.#store.deniedSince(denialName(denial));
   }
 
-  /** False when no denial has that name, or when `since` is not the epoch that put it in force. */
-  lift(denial: Denial, since?: number): boolean {
+  /** False when no denial has that name. Under `two-persons` it lifts nothing: a proposal does. */
+  lift(denial: Denial): boolean | "approval_required" {
+    if (!mayOnePersonOpen(this.env)) return "approval_required";
+    return this.#store.lift(denialName(denial), denialScope(denial));
+  }
+
+  /**
+   * Ends the denial of an approved proposal. False when `since` is not the epoch that put it in force. Throws for a
+   * proposal that is not approved, or about a different denial.
+   */
+  async liftApproved(proposal: string, denial: Denial, since: number): Promise<boolean> {
+    const found = await findProposal(this.env.REGISTRY.withSession("first-primary"), proposal);
+    const read = found?.body.kind === "lift" ? readDenial(found.body.denial) : undefined;
+    if (found?.state !== "approved" || read?.ok !== true || denialName(read.value) !== denialName(denial))
+      throw new Error("control: no approved proposal lifts this denial");
     return this.#store.lift(denialName(denial), denialScope(denial), since);
   }
 
@@ -140,14 +157,21 @@ export class Revocations extends DurableObject<RevocationsEnv> {
 
   /**
    * Merges a registry file (see `applyRegistry`) after earlier writes. Throws when D1 fails: the alarm
-   * repeats a write that had begun, until another write comes.
+   * repeats a write that had begun, until another write comes. `mayOpen` false, or `APPROVALS` of this worker: a
+   * document that opens access is refused.
    */
   async apply(
     document: unknown,
     mode: MergeMode,
     mayOpen: boolean,
   ): Promise<Result<AppliedRegistry, RegistryProblem>> {
-    return await this.#applyInTurn(document, mode, mayOpen);
+    return await this.#applyInTurn(document, mode, mayOpen && mayOnePersonOpen(this.env));
+  }
+
+  /** Merges a file of the sandbox's launcher. Throws in every deployment: nothing there sets `SEEDING`. */
+  async seed(document: unknown, mode: MergeMode): Promise<Result<AppliedRegistry, RegistryProblem>> {
+    if (!maySeed(this.env)) throw new Error("control: only the sandbox registers entries without a person");
+    return await this.#applyInTurn(document, mode, true);
   }
 
   /** Applies a change that a second person approved, in one transaction with the approval. */
