@@ -50,10 +50,10 @@ export async function restoreLedger(args: readonly string[]): Promise<number> {
       if (logs.every(({ isDone }) => isDone)) break;
       answer = await patiently(step);
     }
-    const logs = [...seen.values()].map((restored) => ({
-      ...restored,
-      missing: missingRange(restored, receipts),
-    }));
+    const logs = Array.from(seen.values(), ({ log: name, standIn, leaves, rooted }) => {
+      const missing = missingRange({ log: name, leaves, rooted }, receipts);
+      return { log: name, standIn, leaves, rooted, missing };
+    });
     giveResult({ logs });
     for (const restored of logs) for (const line of linesOf(restored)) say(printable(line));
     if (logs.length === 0) say("no log is lost");
@@ -71,7 +71,7 @@ function linesOf({
   leaves,
   standIn,
   missing,
-}: LogRestored & { readonly missing: ReturnType<typeof missingRange> }): readonly string[] {
+}: Omit<LogRestored, "isDone"> & { readonly missing: ReturnType<typeof missingRange> }): readonly string[] {
   const lost =
     missing === null
       ? `${log}: the root log and the given receipts know no further leaf`
@@ -81,7 +81,10 @@ function linesOf({
 }
 
 /** The leaves that the root log or a receipt knows and that are not rebuilt; null for none. */
-function missingRange({ log, leaves, rooted }: LogRestored, receipts: readonly Receipt[]) {
+function missingRange(
+  { log, leaves, rooted }: Pick<LogRestored, "log" | "leaves" | "rooted">,
+  receipts: readonly Receipt[],
+) {
   const sizes = receipts.filter((receipt) => receipt.log === log).map(({ index }) => index + 1);
   const known = Math.max(rooted, ...sizes);
   return known > leaves ? { first: leaves, last: known - 1 } : null;

@@ -1,5 +1,4 @@
 import { DurableObject } from "cloudflare:workers";
-import { isDeepStrictEqual } from "node:util";
 import { denialName, denialScope, readDenial, type Denial } from "#identity/denial";
 import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/document";
@@ -57,7 +56,8 @@ const writtenWith = ({ proposal, change, decision }: ApprovedChange): AlsoWritte
   async problem(session) {
     const found = await findProposal(session, proposal);
     // The approval is of the stored change: a caller cannot bring a different one.
-    const isSame = found?.body.kind === "change" && isDeepStrictEqual(found.body.change, change);
+    const isSame =
+      found?.body.kind === "change" && JSON.stringify(found.body.change) === JSON.stringify(change);
     return found?.state === "open" && isSame
       ? undefined
       : { reason: "conflict", pointer: "/proposal", problem: "is no longer open" };
