@@ -5,6 +5,8 @@ import type { Criteria, SearchParameter } from "#fhir/search/condition";
 import type { SearchParameterDefinition } from "#fhir/search/parameters";
 import { rulesNamed, type Explained, type NamedRule, type ExplainStep } from "./explain-step.ts";
 import { canCoverSome, rowAccessOf } from "#policy/row-access";
+import { isResourceType } from "#fhir/r4/elements";
+import { evaluate } from "#policy/evaluate";
 import { grantIncludes } from "#policy/includes";
 import { searchableByRule } from "#policy/relations";
 import { permitsParameter, searchableBy, type Searchable } from "#policy/searchable";
@@ -23,7 +25,11 @@ export function explainSearch(
   const rowAccess = rowAccessOf(about.access, type, "s");
   let usable = rulesNamed(about, type).filter(({ rule }) => rule.interactions.has("search"));
   // a step about the type says so
-  if (usable.length === 0 || rowAccess === undefined || !canCoverSome(rowAccess, type)) return [];
+  if (usable.length === 0 || rowAccess === undefined) return [];
+  if (!canCoverSome(rowAccess, type)) {
+    if (!isFoundByReference(about, type)) return [];
+    usable = usable.filter(({ rule }) => rule.referredBy.size > 0);
+  }
   const ask = (
     of: ExplainStep["of"],
     text: string,
@@ -79,20 +85,29 @@ export function explainSearch(
 function explainHop(about: Explained, { kind, by, of }: Criteria["joins"][number]): readonly ExplainStep[] {
   const rules = rulesNamed(about, of.type).filter(({ rule }) => rule.interactions.has("search"));
   const rowAccess = rowAccessOf(about.access, of.type, "s");
-  const isSearchable = rowAccess !== undefined && canCoverSome(rowAccess, of.type);
+  const isSearchable =
+    rowAccess !== undefined && (canCoverSome(rowAccess, of.type) || isFoundByReference(about, of.type));
   const ok = rules.length > 0 && isSearchable;
   const why =
     rules.length === 0
       ? "no rule grants that search"
       : rowAccess === undefined
         ? "no scope permits it"
-        : `no patient owns rows of ${of.type}: they are never searched for`;
+        : `no patient owns rows of ${of.type}: no visible row may lead to them`;
   const says = `a separate search of ${of.type}${isCompartmentType(of.type) ? ", limited to the same patients" : ""}${ok ? "" : `: ${why}`}`;
   const within = explainSearch(about, { ...of, sort: [], includes: [] }, kind === "has" ? by : undefined);
   return [
     { ok, of: "join", says, details: rules.map(({ name }) => `${name} grants search`) },
     ...(ok ? within : []),
   ];
+}
+
+/** Answers whether a search of the type finds the resources to which visible rows refer. */
+export function isFoundByReference({ policy, access }: Explained, type: string): boolean {
+  if (!isResourceType(type)) return false;
+  const all = { parameters: [], joins: [], includes: [], sort: [], count: undefined, posted: false };
+  const found = evaluate(policy, access, { kind: "search", type, ...all });
+  return found.ok || found.error.reason !== "outside_patient_compartment";
 }
 
 function spoken(

@@ -10,7 +10,7 @@ import { evaluateAccounting } from "#policy/evaluate-accounting";
 import { allowed, evaluateListing } from "#policy/evaluate-listing";
 import { evaluate } from "#policy/evaluate";
 import { evaluateWrite } from "#policy/evaluate-write";
-import { explainSearch } from "./explain-search.ts";
+import { explainSearch, isFoundByReference } from "./explain-search.ts";
 import { rulesNamed, type Explained, type ExplainStep } from "./explain-step.ts";
 import type { PolicyRefusal, SearchGrant } from "#policy/grant";
 import { canCoverSome, rowAccessOf } from "#policy/row-access";
@@ -276,8 +276,10 @@ function access(about: Explained, type: string, interaction: RuleInteraction): r
   const by = granting.flatMap(({ name, rule }) =>
     rule.referredBy.size === 0 ? [] : [`${name}: ${[...rule.referredBy].join(", ")}`],
   );
-  const isOpened = interaction === "read" && by.length > 0;
-  const says = `no patient owns rows of ${type}: they are ${isOpened ? "read if a visible row refers to them" : "outside patient and user scopes"}`;
+  const isOpened =
+    by.length > 0 &&
+    (interaction === "read" || (interaction === "search" && isFoundByReference(about, type)));
+  const says = `no patient owns rows of ${type}: they are ${isOpened ? "visible if a visible row refers to them" : "outside patient and user scopes"}`;
   return [byRule, byScope, { ok: isOpened, of: "compartment", says, details: by }];
 }
 
@@ -297,12 +299,16 @@ function rowsOf({ access, users }: Explained, context: "patient" | "user" | "sys
   }
 }
 
-/** The joins of a search come first: each is a separate question. */
+/** The joins of a search, and the references that open its resources, come first: each is a separate question. */
 function asksOf({ ask, expects }: SearchGrant): readonly string[] {
-  const hops = expects.joins.flatMap(({ hop }) => asksOf(hop));
-  const joinResults = expects.joins.map(({ kind, by }) =>
-    kind === "chain" ? `${by.code}=[found]` : "_id=[referred to]",
+  const opened = expects.opening?.references ?? [];
+  const hops = [...expects.joins.map(({ hop }) => hop), ...opened.map(({ search }) => search)].flatMap(
+    asksOf,
   );
+  const joinResults = [
+    ...expects.joins.map(({ kind, by }) => (kind === "chain" ? `${by.code}=[found]` : "_id=[referred to]")),
+    ...(opened.length === 0 ? [] : ["_id=[referred to]"]),
+  ];
   const own = [ask, ...expects.further.map((part) => part.ask)];
   return [...hops, ...own.map((question) => [written(question), ...joinResults].join("&"))];
 }

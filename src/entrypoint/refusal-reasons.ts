@@ -517,7 +517,7 @@ export const refusalReasons = {
   outside_patient_compartment: fhir(
     403,
     "forbidden",
-    "Not permitted: the scope is one patient's, and resources of this type belong to no patient. Ask for a user/ or system/ scope.",
+    "Not permitted: the scope is a patient's or a user's, and resources of this type belong to no patient. Ask for a system/ scope, or read the resources that a record refers to.",
   ),
   parameter_hidden: hidden,
   sort_hidden: hidden,

@@ -7,7 +7,7 @@ import type { ServedType } from "#fhir/ports";
 import { servedBy, type TypeCapability, type TypeInteraction } from "#fhir/type-capability";
 import { usCoreProfiles } from "#fhir/us-core";
 import type { CompiledPolicy } from "./compile.ts";
-import { evaluate, evaluateSearch, mayBeMasked } from "./evaluate.ts";
+import { evaluate, mayBeMasked } from "./evaluate.ts";
 import { evaluateAccounting } from "./evaluate-accounting.ts";
 import { evaluateListing } from "./evaluate-listing.ts";
 import { evaluateWrite } from "./evaluate-write.ts";
@@ -81,8 +81,9 @@ function capabilityOf(
   mayDelete: boolean,
 ): TypeCapability {
   const id = "any"; // type and policy alone decide
-  const search = evaluateSearch(policy, access, { ...searchOf(type), includes: [] });
-  const withIncludes = evaluateSearch(policy, access, {
+  const search = evaluate(policy, access, { kind: "search", ...searchOf(type), includes: [] });
+  const withIncludes = evaluate(policy, access, {
+    kind: "search",
     ...searchOf(type),
     includes: [{ direction: "include", iterate: false, source: type, parameter: "*", target: undefined }],
   });

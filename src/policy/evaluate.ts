@@ -1,6 +1,6 @@
 import type { Reading } from "#fhir/interaction";
 import type { Facts } from "#fhir/json/facts";
-import { property } from "#fhir/json/json";
+import { property, textAt } from "#fhir/json/json";
 import type { FhirQuestion } from "#fhir/ports";
 import type { FhirBase } from "#fhir/r4/reference";
 import { searchQuery, type Search, type SearchParameter } from "#fhir/search/search";
@@ -17,6 +17,8 @@ import type {
   Grant,
   GrantedInclude,
   GrantedJoin,
+  Opening,
+  OpeningReference,
   PolicyRefusal,
   SearchExpectation,
   SearchGrant,
@@ -54,7 +56,7 @@ export function evaluate(
   interaction: Reading,
 ): Result<Grant, PolicyRefusal> {
   return interaction.kind === "search"
-    ? evaluateSearch(policy, access, interaction)
+    ? evaluateAnySearch(policy, access, interaction)
     : evaluateRead(policy, access, interaction);
 }
 
@@ -81,7 +83,16 @@ function evaluateRead(
   const current = { path: `${type}/${id}`, query: "" };
   const behind = (type: ResourceType, id: string) => evaluateRead(policy, access, { kind: "read", type, id });
   const grantBy = (rules: readonly CompiledRule[], by = noReferrers, contextIsSeen = false): Grant => {
-    const basis: GrantBasis = { policy, access, type, rules, rowAccess, elements, contextIsSeen, by };
+    const basis: GrantBasis = {
+      policy,
+      access,
+      type,
+      rules,
+      rowAccess,
+      elements,
+      contextIsSeen,
+      by: () => by,
+    };
     const referredBy = (names: ReadonlySet<string>) =>
       ownable ? grantBy(rules, names) : grantBy(rules.filter(isReferredBy(names)));
     const expects = {
@@ -101,20 +112,59 @@ function evaluateRead(
   return ok(grantBy(rules));
 }
 
-/** Like {@link evaluate}. `back`: see `rulesForSearch`. */
+type PostedSearch = Search & { readonly posted: boolean };
+
+/** A search for rows that patients own. `back`: see `rulesForSearch`. */
 export function evaluateSearch(
   policy: CompiledPolicy,
   access: Access,
-  search: Search & { readonly posted: boolean },
+  search: PostedSearch,
   back?: SearchParameter["definition"],
 ): Result<SearchGrant, PolicyRefusal> {
-  const { type, parameters, sort, posted } = search;
+  const { type } = search;
+  const found = rulesOf(policy, access, type, "search");
+  if (!found.ok) return found;
+  return canCoverSome(found.value.rowAccess, type)
+    ? searchAmong(policy, access, search, found.value, { back })
+    : err({ reason: "outside_patient_compartment", type });
+}
+
+/**
+ * Like {@link evaluate}. A practitioner or an organization belongs to every patient whose record refers to it:
+ * within a patient's access a search finds it by the references by which it can be read.
+ */
+function evaluateAnySearch(
+  policy: CompiledPolicy,
+  access: Access,
+  search: PostedSearch,
+  back?: SearchParameter["definition"],
+): Result<SearchGrant, PolicyRefusal> {
+  const { type } = search;
   const found = rulesOf(policy, access, type, "search");
   if (!found.ok) return found;
   const { rules, rowAccess } = found.value;
-  // A practitioner or an organization belongs to every patient whose record refers to it: it is read by
-  // reference and never searched for.
-  if (!canCoverSome(rowAccess, type)) return err({ reason: "outside_patient_compartment", type });
+  if (canCoverSome(rowAccess, type)) return searchAmong(policy, access, search, found.value, { back });
+  const opened = rules.filter(({ referredBy }) => referredBy.size > 0);
+  const references = openingReferences(policy, access, opened, search);
+  return references.length === 0
+    ? err({ reason: "outside_patient_compartment", type })
+    : searchAmong(policy, access, search, { rules: opened, rowAccess }, { back, references });
+}
+
+function searchAmong(
+  policy: CompiledPolicy,
+  access: Access,
+  search: PostedSearch,
+  { rules, rowAccess }: { readonly rules: readonly CompiledRule[]; readonly rowAccess: RowAccess },
+  {
+    back,
+    references,
+  }: {
+    readonly back?: SearchParameter["definition"] | undefined;
+    readonly references?: readonly OpeningReference[];
+  },
+): Result<SearchGrant, PolicyRefusal> {
+  const { type, parameters, sort, posted } = search;
   const usable = rulesForSearch(policy, rules, search, back, (definition) =>
     mayBeMasked(access, type, definition),
   );
@@ -197,7 +247,18 @@ export function evaluateSearch(
     limitedTo(isOwn, grantOf(rules, expecting(rules, [], by))),
   );
   const isOwners = (row: Facts) => hasOwnerElement(row) || property(row, "resourceType") !== type;
-  const whole = grantOf(searchRules, expecting(searchRules, further));
+  const own = expecting(searchRules, further);
+  if (references !== undefined) {
+    const viewBy: Opening["viewBy"] = (namesOf) =>
+      granted(
+        { ...basis, by: (row) => namesOf(`${type}/${textAt(row, "id")}`) },
+        searchRules,
+        own.askJoined([]),
+        own,
+      ).viewOf;
+    return ok(grantOf(searchRules, { ...own, opening: { references, viewBy } }));
+  }
+  const whole = grantOf(searchRules, own);
   return ok(further.length === 0 ? whole : limitedTo(isOwners, whole));
 }
 
@@ -298,7 +359,7 @@ function grantJoins(
   const granted: GrantedJoin[] = [];
   for (const join of joins) {
     const hopSearch = { ...join.of, includes: [], sort: [], count: countMax, posted: true };
-    const hop = evaluateSearch(policy, access, hopSearch, join.kind === "has" ? join.by : undefined);
+    const hop = evaluateAnySearch(policy, access, hopSearch, join.kind === "has" ? join.by : undefined);
     if (!hop.ok) return hop;
     granted.push({ kind: join.kind, type, by: join.by, hop: hop.value });
   }
@@ -336,12 +397,50 @@ function referrersOf(
   });
 }
 
+/**
+ * The searches for the visible rows that open resources of a type; for resources that the search names by
+ * id, the rows that refer to these alone.
+ */
+function openingReferences(
+  policy: CompiledPolicy,
+  access: Access,
+  rules: readonly CompiledRule[],
+  { type, parameters }: Search,
+): readonly OpeningReference[] {
+  const ids = parameters.find(
+    ({ definition: { code }, modifier }) => code === "_id" && modifier === undefined,
+  );
+  const named = ids?.values.flatMap((value) =>
+    value.kind === "token"
+      ? [{ kind: "reference" as const, text: `${type}/${value.code}`, type, id: value.code }]
+      : [],
+  );
+  const names = new Set(rules.flatMap(({ referredBy }) => [...referredBy]));
+  return [...names].flatMap((name) => {
+    const [source = "", code = ""] = name.split(":");
+    const definition = searchParametersOf(source).get(code);
+    if (!isResourceType(source) || definition?.paths === undefined) return [];
+    const search = {
+      type: source,
+      parameters: named === undefined ? [] : [{ definition, values: named }],
+      joins: [],
+      includes: [],
+      sort: [],
+      count: countMax,
+      posted: true,
+    };
+    const found = evaluateSearch(policy, access, search, definition);
+    return found.ok ? [{ name, search: found.value, paths: definition.paths }] : [];
+  });
+}
+
 const isReferredBy =
   (names: ReadonlySet<string>) =>
   ({ referredBy }: CompiledRule): boolean =>
     [...names].some((name) => referredBy.has(name));
 
 const noReferrers: ReadonlySet<string> = new Set();
+const noReferrer = () => noReferrers;
 
 interface GrantBasis {
   readonly policy: CompiledPolicy;
@@ -353,11 +452,11 @@ interface GrantBasis {
   /** The `securityContext` of the Binary was read before and is visible. */
   readonly contextIsSeen?: boolean;
   /** The references, as `Type:parameter`, by which visible rows lead to a row that no patient owns. */
-  readonly by?: ReadonlySet<string>;
+  readonly by?: (row: Facts) => ReadonlySet<string>;
 }
 
 function granted(
-  { policy, access, type, rules, rowAccess, elements, contextIsSeen = false, by = noReferrers }: GrantBasis,
+  { policy, access, type, rules, rowAccess, elements, contextIsSeen = false, by = noReferrer }: GrantBasis,
   searchRules: readonly CompiledRule[],
   ask: FhirQuestion,
   expects: Expectation,
@@ -387,6 +486,7 @@ function granted(
     parameters: clientParameters.map(({ definition }) => definition),
     joins: expects.kind === "search" ? expects.joins : [],
     links: includes,
+    isOpened: expects.kind === "search" && !canCoverSome(rowAccess, type),
   });
   return {
     ...lists,
@@ -402,13 +502,14 @@ function granted(
       if (!all.every((version) => coversRowOrShared(rowAccess, version, type, base))) return undefined;
       if (!contextIsSeen && all.some(hasContext)) return undefined;
       const permits = all.map((version) => weighRow(policy, access, version, base));
-      // A row of a type that patients may own is its owner's, or opened by a referrer as a shared row is.
+      // A row of a type that patients may own is its owner's, or opened by a referrer as a shared row is. The
+      // rules to read a shared row are those that its referrers open.
+      const isShared = !canCoverSome(rowAccess, type);
       const isOpen =
-        canCover(rowAccess, type) || !canCoverSome(rowAccess, type)
+        canCover(rowAccess, type) ||
+        (isShared ? expects.kind !== "search" : all.every((version) => coversRow(rowAccess, version, base)))
           ? () => true
-          : all.every((version) => coversRow(rowAccess, version, base))
-            ? () => true
-            : isReferredBy(by);
+          : isReferredBy(by(resource));
       const covers = (rule: CompiledRule) =>
         isOpen(rule) &&
         all.every((version, index) => isRowOf(rule, version) && permits[index]?.(rule) === true);

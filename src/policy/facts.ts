@@ -34,6 +34,8 @@ interface SearchReads {
   readonly parameters: readonly SearchParameter["definition"][];
   /** A row must refer to a resource that a chain found, or be a resource that a `_has` found. */
   readonly joins: readonly { readonly kind: "chain" | "has"; readonly by: SearchParameter["definition"] }[];
+  /** A row must be a resource to which visible rows refer. */
+  readonly isOpened?: boolean;
   /** References of rows that includes follow, by their name `Type:parameter`. */
   readonly links: readonly {
     readonly source: string;
@@ -63,6 +65,7 @@ export function factListsOf(
   for (const { code } of reads.parameters) key += `,${code}`;
   for (const { kind, by } of reads.joins) key += `,${kind} ${by.code}`;
   for (const { name } of reads.links) key += `,${name}`;
+  if (reads.isOpened === true) key += ",opened";
   let known = remembered.get(policy);
   if (known === undefined) remembered.set(policy, (known = new Map<string, FactLists>()));
   let lists = known.get(key);
@@ -84,7 +87,10 @@ function makeLists(
   const chained = reads.joins.flatMap(({ kind, by }) => (kind === "chain" ? [by] : []));
   const searched = [...reads.parameters, ...chained];
   const byId =
-    type === "Patient" || chained.length < reads.joins.length || searched.some(({ code }) => code === "_id");
+    type === "Patient" ||
+    reads.isOpened === true ||
+    chained.length < reads.joins.length ||
+    searched.some(({ code }) => code === "_id");
   const deciding = once((found) =>
     distinct([
       ["resourceType"],

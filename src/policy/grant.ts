@@ -96,8 +96,8 @@ export interface Grant extends FactLists {
   readonly mayLinkTo: (other: JsonObject, base: FhirBase) => boolean;
   readonly includes: readonly GrantedInclude[];
   /**
-   * The JSON names of the members that the client wants of a requested resource (`_elements`, `_summary`); never sent to
-   * the origin.
+   * The JSON names of the members that the client wants of a requested resource (`_elements`, `_summary`);
+   * never sent to the origin.
    */
   readonly elements?: ReadonlySet<string> | undefined;
 }
@@ -149,6 +149,18 @@ export interface SearchExpectation {
    * Each row belongs to one part, and each part shows its own rows alone.
    */
   readonly further: readonly SearchGrant[];
+  /** For a type that no patient owns, within a patient's or a user's access. */
+  readonly opening?: Opening;
+}
+
+/**
+ * A search within a patient's access for a type that no patient owns finds the resources to which visible rows
+ * refer, as a read does. Until these are known, the search shows no row.
+ */
+export interface Opening {
+  readonly references: readonly OpeningReference[];
+  /** @param namesOf the names of the references that lead to a resource, given as `Type/id`. */
+  readonly viewBy: (namesOf: (resource: string) => ReadonlySet<string>) => Grant["viewOf"];
 }
 
 /** A grant for a search. */
@@ -171,12 +183,16 @@ export interface GrantedJoin {
  * A search for a visible row that refers to the resource. A resource that no patient owns is readable only if
  * one of its referrers is found.
  */
-export interface Referrer {
+export interface Referrer extends OpeningReference {
+  /** As `Type/id`. */
+  readonly reference: string;
+}
+
+/** A reference that opens a resource that no patient owns, and the search for the rows that have it. */
+export interface OpeningReference {
   /** `Type:parameter`. */
   readonly name: string;
   readonly search: SearchGrant;
-  /** As `Type/id`. */
-  readonly reference: string;
   /** The paths of the reference in the row. */
   readonly paths: readonly (readonly string[])[];
 }

@@ -1,5 +1,6 @@
 import type { Resource } from "@medplum/fhirtypes";
 import { test } from "vitest";
+import type { PolicyDocument } from "#policy/schema";
 import { starterPolicy } from "../support/outside.ts";
 import { beyond, type Asking, type Question, type Seen } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
@@ -7,7 +8,21 @@ import { worldsUnder } from "../support/worlds-under.ts";
 // What stock clients ask under `patient/` and what a hidden row must not change in the answers: neither
 // bytes nor headers, neither questions to the origin nor the public ledger.
 
-const worlds = worldsUnder(starterPolicy("patrqt").body);
+const body: PolicyDocument = starterPolicy("patrqt").body;
+const policy = {
+  ...body,
+  // As by `treat`: a search finds the resources that a read finds by reference.
+  rules: body.rules.map((rule) =>
+    rule.referredBy === undefined
+      ? rule
+      : {
+          ...rule,
+          interactions: ["read", "search"],
+          examples: rule.examples.filter((example) => !("is" in example && example.is === "refused")),
+        },
+  ),
+};
+const worlds = worldsUnder(policy);
 
 const to = (reference: string) => ({ reference });
 const restricted = {
@@ -97,4 +112,41 @@ test("rows in which the patient took part and that are hidden from her change no
     .slice(9, 11)
     .map(({ body }) => (JSON.parse(body.toString("utf8")) as { total?: number }).total);
   expect(totals).toEqual([5, 5]);
+});
+
+test("practitioners to whom no visible row refers change no search under patient/, nor a chain through them", async ({
+  expect,
+}) => {
+  const practitioner = (id: string): Resource => ({
+    resourceType: "Practitioner",
+    id,
+    name: [{ family: "Zed" }],
+  });
+  const by = (id: string) => ({ subject: to("Patient/ann"), performer: [to(`Practitioner/${id}`)] });
+  const shown = [patient("ann"), patient("ben"), practitioner("vera"), observation("own", 1, by("vera"))];
+  const hidden = [
+    practitioner("labelled"),
+    practitioner("bens"),
+    practitioner("free"),
+    observation("labelled", 2, { ...by("labelled"), meta: restricted }),
+    observation("bens", 3, { ...by("bens"), subject: to("Patient/ben") }),
+  ];
+  const asker = await worlds.by("patient");
+  await first(asker);
+  const questions = [
+    "Practitioner",
+    "Practitioner?name=Zed&_sort=name",
+    "Practitioner?_id=vera,labelled,free",
+    "Practitioner?_summary=count",
+    "Practitioner?_revinclude=Observation:performer",
+    "Observation?performer:Practitioner.name=Zed",
+    "Practitioner/labelled",
+  ].map((path) => ({ by: asker, path }));
+  const { one, differences } = await worlds.compare(
+    { origin: shown },
+    { origin: [...shown, ...hidden] },
+    questions,
+  );
+  expect(beyond(differences, openly)).toEqual([]);
+  expect(one.map(idsOf)).toEqual([["vera"], ["vera"], ["vera"], [], ["vera", "own"], ["own"], []]);
 });

@@ -118,6 +118,7 @@ const resources: readonly Resource[] = [
     agent: [{ who: to("Practitioner/vera") }],
   },
   { resourceType: "Practitioner", id: "vera", name: [{ family: "Vera" }] },
+  { resourceType: "Practitioner", id: "zed", name: [{ family: "Zed" }] },
   { resourceType: "Device", id: "shared", type: coded("urn:d", "monitor") },
 ];
 
@@ -278,6 +279,26 @@ const cases: readonly (readonly [AskerKind, string, string, readonly string[]])[
   ["patient", "patient/*.rs", "Observation?_total=estimate", own],
   ["patient", "patient/*.rs", "Observation?_contained=false", own],
   ["patient", "patient/*.rs", "metadata?mode=full&_summary=true", []],
+  // types that all patients share: the resources to which visible rows refer
+  ["patient", "patient/*.rs", "Practitioner", ["vera"]],
+  ["patient", "patient/*.rs", "Practitioner?name=vera", ["vera"]],
+  ["patient", "patient/*.rs", "Practitioner?_id=vera", ["vera"]],
+  ["patient", "patient/Practitioner.rs patient/Observation.rs", "Practitioner?name=vera", ["vera"]],
+  ["patient", "patient/*.rs", "Practitioner?name=zed", []],
+  ["patient", "patient/*.rs", "Organization?name=x", []],
+  ["patient", "patient/*.rs", "Medication?code=x", []],
+  ["patient", "patient/*.rs", "Location", []],
+  ["patient", "patient/*.rs", "Questionnaire", []],
+  ["patient", "patient/*.rs", "ValueSet?url=urn:v", []],
+  ["user", "user/*.rs", "Practitioner?name=vera&_summary=data", ["vera"]],
+  ["patient", "patient/*.rs", "Patient?general-practitioner:Practitioner.name=vera", ["ann"]],
+  [
+    "patient",
+    "patient/*.rs",
+    "Observation?performer:Practitioner.name=vera",
+    ["o1-laboratory", "o1-vital-signs"],
+  ],
+  ["patient", "patient/*.rs", "MedicationRequest?medication:Medication.code=x", []],
   // devices and provenance
   ["patient", "patient/*.rs", "Device?patient=ann", ["d1"]],
   ["patient", "patient/*.rs", "Device?patient=Patient/ann", ["d1"]],

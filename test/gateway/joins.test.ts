@@ -348,10 +348,8 @@ test("a resource outside all compartments is read when a visible row refers to i
       id,
     ).toEqual(seen.asked);
   }
-  expect(await ask(directory, "Practitioner", "patient/*.rs", "amara")).toEqual({
-    refused: "outside_patient_compartment",
-    asked: [],
-  });
+  const closed = await ask(directory, "Location", "patient/*.rs", "amara");
+  expect(closed).toEqual({ refused: "rule_missing", asked: [] });
   expect(await ask(open, "Practitioner/vera", "patient/*.rs", "amara")).toEqual({
     refused: "outside_patient_compartment",
     asked: [],
@@ -695,4 +693,48 @@ test("hidden rows do not decide that a join leads to too many", async ({ expect 
     subject,
   }));
   expect((await asked([...world, ...visible])).refused).toBe("too_many_rows");
+});
+
+test("a search for resources outside all compartments finds the resources to which visible rows refer, by the rules that their references open", async ({
+  expect,
+}) => {
+  const search = (query: string, document = directory, more = world) =>
+    ask(document, `Practitioner${query}`, "patient/*.rs", "amara", more);
+  const found = await search("?name=Vera");
+  expect(found.leaves).toEqual(["Practitioner/vera"]);
+  expect(found.text).not.toContain("telecom");
+  // The origin learns only the ids that visible rows show.
+  expect(found.asked).toEqual([
+    "Encounter?patient=Patient/amara&_count=1000",
+    "Observation?patient=Patient/amara&_count=1000",
+    "Practitioner?name=Vera&_id=vera&_count=100",
+  ]);
+  expect((await search("")).leaves).toEqual(["Practitioner/vera"]);
+  expect((await search("?_id=vera,otto,secret")).leaves).toEqual(["Practitioner/vera"]);
+  expect((await search("?_id=secret")).leaves).toEqual([]);
+  expect((await search("?name=Secret")).leaves).toEqual([]); // only a hidden row refers to this practitioner
+  expect((await search("?telecom=1")).refused).toBe("parameter_hidden");
+  // A rule shows a resource only through its own references.
+  const apart = policy(
+    rule(["Patient", "Encounter", "Observation"], "everything"),
+    rule(["Practitioner"], ["name"], { referredBy: ["Encounter:participant"] }),
+    rule(["Practitioner"], ["telecom"], { referredBy: ["Observation:performer"] }),
+  );
+  expect((await search("?name=Vera", apart)).leaves).toEqual(["Practitioner/vera"]);
+  expect((await search("", apart)).text).not.toContain("telecom");
+  expect((await search("?telecom=1", apart)).leaves).toEqual([]);
+  // A rule without references opens nothing, and a hidden reference leads nowhere.
+  expect((await search("", open)).refused).toBe("outside_patient_compartment");
+  const masked = policy(
+    rule(["Patient", "Encounter"], ["id"]),
+    rule(["Practitioner"], ["name"], { referredBy: ["Encounter:participant"] }),
+  );
+  expect((await search("", masked)).refused).toBe("outside_patient_compartment");
+  // A chain through such a type is the same search.
+  expect(
+    (await ask(directory, "Encounter?participant:Practitioner.name=Vera", "patient/*.rs", "amara")).leaves,
+  ).toEqual(["Encounter/e1"]);
+  expect(
+    (await ask(directory, "Observation?performer:Practitioner.name=Secret", "patient/*.rs", "amara")).leaves,
+  ).toEqual([]);
 });

@@ -198,6 +198,7 @@ const inner: readonly string[] = [
   "fhir/r4/compartment mayInvolveAnother",
   "fhir/r4/target-book learn", // facts by the lists of the target's own grant, judged by isOwnedBy
   "phi/disclose meets",
+  "policy/evaluate by",
   "policy/evaluate isOwners",
   "policy/evaluate mustShow",
   "policy/evaluate readableBy",

@@ -188,7 +188,7 @@ test.for(Object.entries(origins))(
       }),
       runs,
     );
-    expect(answers).toBeGreaterThan(runs.numRuns / 10); // the property asked enough answerable questions
+    expect(answers).toBeGreaterThan(runs.numRuns / 30); // the property asked enough answerable questions
   },
 );
 

@@ -14,6 +14,11 @@ export type RowsRefusal =
   /** The search finds more rows than the gateway reads for a decision. */
   | { readonly reason: "too_many_rows" };
 
+/** Answers whether the origin does not know the type or a parameter of the question. */
+export const isUnknownAtOrigin = (refusal: RowsRefusal): boolean =>
+  refusal.reason === "absent" ||
+  (refusal.reason === "origin_refused" && refusal.status >= 400 && refusal.status < 500);
+
 export interface Rows {
   readonly rows: readonly JsonObject[];
   /** FHIR base of the origin that answered. */

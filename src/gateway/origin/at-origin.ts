@@ -2,7 +2,7 @@ import type { FhirQuestion, OriginCapabilities, OriginTraits, ServedType } from 
 import { isJudgeable } from "#fhir/search/row-judge";
 import type { SearchParameter } from "#fhir/search/search";
 import { err, ok, type Result } from "#kernel/result";
-import type { GrantedJoin, SearchGrant } from "#policy/grant";
+import type { GrantedJoin, OpeningReference, SearchGrant } from "#policy/grant";
 
 /** Why a question is not sent to this origin. The registry's facts about it decide, never a row. */
 export type NotAtOrigin =
@@ -80,13 +80,21 @@ export function decidedHere(grant: SearchGrant, types: Types | undefined): Resul
     if (!hop.ok) return hop;
     joins.push({ ...join, hop: hop.value });
   }
+  const { opening } = grant.expects;
+  const references: OpeningReference[] = [];
+  for (const reference of opening?.references ?? []) {
+    const search = decidedHere(reference.search, types);
+    if (!search.ok) return search;
+    references.push({ ...reference, search: search.value });
+  }
+  const opened = opening && { opening: { ...opening, references } };
   const decided = { decidedHere: new Set<SearchParameter>(lacking) };
   const asked = codesIn(grant.ask);
   // A part that its own parameter does not find would have the gateway read every row of the type.
   const further = grant.expects.further
     .filter(({ ask }) => [...codesIn(ask)].every((code) => asked.has(code) || !isLacking(types, type, code)))
     .map((part) => Object.assign({}, part, decided));
-  return ok({ ...grant, ...decided, expects: { ...grant.expects, joins, further } });
+  return ok({ ...grant, ...decided, expects: { ...grant.expects, joins, further, ...opened } });
 }
 
 const codesIn = ({ query }: FhirQuestion): ReadonlySet<string> =>

@@ -11,7 +11,7 @@ import type { RowsRefusal } from "#gateway/origin/all-rows";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { behindContext } from "./security-context.ts";
 import { referredTo } from "./referrers.ts";
-import { resolveJoins } from "./resolve-joins.ts";
+import { resolveSearch } from "./resolve-joins.ts";
 import type { NextLinkRefusal, NextLinks } from "#gateway/admission/page-links";
 
 export type GatherRefusal = PartsRefusal | PageRefusal | DisclosureRefusal | RowsRefusal | NextLinkRefusal;
@@ -69,18 +69,18 @@ async function searchPage(
 ): Promise<Result<Disclosure, GatherRefusal>> {
   const here = await origin.decidedHere({ ...grant, expects });
   if (!here.ok) return here;
-  const resolved = await resolveJoins(here.value.expects.joins, origin);
-  if (!resolved.ok) return resolved;
-  if (resolved.value === undefined)
+  const ready = await resolveSearch(here.value, origin);
+  if (!ready.ok) return ready;
+  if (ready.value === undefined)
     return new Page(grant, expects, origin.basesAt(origin.base)).finish(undefined, true);
   const counted =
     expects.total !== undefined && place === undefined
-      ? await countRows(here.value, expects.total.patients, origin, resolved.value)
+      ? await countRows(ready.value.grant, expects.total.patients, origin, ready.value.resolved)
       : ok(undefined);
   if (!counted.ok) return counted;
   if (expects.total?.form === "alone")
     return new Page(grant, expects, origin.basesAt(origin.base)).finish(undefined, true, counted.value);
-  const filled = await fillParts(here.value, place, origin, resolved.value);
+  const filled = await fillParts(ready.value.grant, place, origin, ready.value.resolved);
   if (!filled.ok) return filled;
   const { page, next } = filled.value;
   const link = await links.to(expects.type, next);

@@ -4,7 +4,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { Discloser } from "#phi/disclose";
 import { referredAt } from "#phi/links";
 import type { Grant, ReadExpectation, Referrer } from "#policy/grant";
-import { rowsOf, type RowsRefusal } from "#gateway/origin/all-rows";
+import { isUnknownAtOrigin, rowsOf, type RowsRefusal } from "#gateway/origin/all-rows";
 import type { OriginSession } from "#gateway/origin/origin-session";
 
 /**
@@ -47,10 +47,6 @@ async function hasWitness(
   };
   const found = await rowsOf(search.ask, origin, leads);
   // A server that does not support this parameter has no referrer.
-  if (!found.ok) return isUnknown(found.error) ? ok(false) : found;
+  if (!found.ok) return isUnknownAtOrigin(found.error) ? ok(false) : found;
   return hasRoom ? ok(isLed) : err({ reason: "too_many_rows" });
 }
-
-const isUnknown = (refusal: RowsRefusal) =>
-  refusal.reason === "absent" ||
-  (refusal.reason === "origin_refused" && refusal.status >= 400 && refusal.status < 500);

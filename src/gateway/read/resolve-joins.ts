@@ -4,8 +4,9 @@ import type { SearchParameter } from "#fhir/search/search";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser, type Joined } from "#phi/disclose";
-import type { GrantedJoin } from "#policy/grant";
-import { allRows, type RowsRefusal } from "#gateway/origin/all-rows";
+import { referredAt } from "#phi/links";
+import type { GrantedJoin, Opening, OpeningReference, SearchGrant } from "#policy/grant";
+import { allRows, isUnknownAtOrigin, type RowsRefusal } from "#gateway/origin/all-rows";
 import type { OriginSession } from "#gateway/origin/origin-session";
 
 /** The resolved joins of a search: the origin is asked for them, and each row is checked against them. */
@@ -18,11 +19,88 @@ export interface Resolved {
 const rowsMax = 500;
 
 /**
+ * Resolves what a search needs before it is asked: its joins, and the references that open its resources. The
+ * grant then shows each resource by the references that lead to it.
+ */
+export async function resolveSearch(
+  grant: SearchGrant,
+  origin: OriginSession,
+): Promise<Result<{ readonly grant: SearchGrant; readonly resolved: Resolved } | undefined, RowsRefusal>> {
+  const resolved = await resolveJoins(grant.expects.joins, origin);
+  if (!resolved.ok) return resolved;
+  if (resolved.value === undefined) return ok(undefined);
+  const { opening, type } = grant.expects;
+  if (opening === undefined) return ok({ grant, resolved: resolved.value });
+  const names = await openedBy(opening, type, origin);
+  if (!names.ok) return names;
+  const among = [...names.value.keys()];
+  if (among.length > rowsMax) return err({ reason: "too_many_rows" });
+  const parameter = idParameter(type, among);
+  if (among.length === 0 || parameter === undefined) return ok(undefined);
+  return ok({
+    grant: { ...grant, viewOf: opening.viewBy((resource) => names.value.get(resource) ?? noNames) },
+    resolved: {
+      parameters: [...resolved.value.parameters, parameter],
+      joined: [...resolved.value.joined, { paths: undefined, among: new Set(among) }],
+    },
+  });
+}
+
+const noNames: ReadonlySet<string> = new Set();
+
+/** The resources of the type to which visible rows refer, as `Type/id`, with the names of the references. */
+async function openedBy(
+  { references }: Opening,
+  type: string,
+  origin: OriginSession,
+): Promise<Result<ReadonlyMap<string, ReadonlySet<string>>, RowsRefusal>> {
+  const opened = new Map<string, Set<string>>();
+  const each = await Promise.all(
+    references.map(async (reference) => ({
+      name: reference.name,
+      led: await ledBy(reference, type, origin),
+    })),
+  );
+  for (const { name, led } of each) {
+    if (!led.ok) {
+      // A server that does not support a parameter has no such row.
+      if (isUnknownAtOrigin(led.error)) continue;
+      return led;
+    }
+    for (const resource of led.value) opened.set(resource, (opened.get(resource) ?? new Set()).add(name));
+  }
+  return ok(opened);
+}
+
+async function ledBy(
+  { search, paths }: OpeningReference,
+  type: string,
+  origin: OriginSession,
+): Promise<Result<ReadonlySet<string>, RowsRefusal>> {
+  const led = new Set<string>();
+  let [discloser, hasRoom]: [Discloser | undefined, boolean] = [undefined, true];
+  const leads = (row: JsonObject, base: FhirBase) => {
+    if (textAt(row, "resourceType") !== search.expects.type) return false;
+    const isNew = (reference: string) => reference.startsWith(`${type}/`) && !led.has(reference);
+    if (![...referredAt(row, paths, base)].some(isNew)) return false;
+    discloser ??= new Discloser(search, origin.basesAt(base));
+    const seen = discloser.seen(row);
+    if (seen === undefined) return false;
+    hasRoom = origin.concerned.decide(seen) && hasRoom;
+    for (const reference of discloser.leadsTo(row, paths)) if (isNew(reference)) led.add(reference);
+    return false; // only the references of the row go on
+  };
+  const found = await allRows(search.ask, rowsMax, origin, leads);
+  if (!found.ok) return found;
+  return hasRoom ? ok(led) : err({ reason: "too_many_rows" });
+}
+
+/**
  * Resolves the joins of a search, each by a search of its own for rows that the reader may see. A chain or a
  * `_has` finds out no more than the reader could ask step by step, whatever the origin's own joins do.
  * `undefined`: a join found no row, so no row can match.
  */
-export async function resolveJoins(
+async function resolveJoins(
   joins: readonly GrantedJoin[],
   origin: OriginSession,
 ): Promise<Result<Resolved | undefined, RowsRefusal>> {
@@ -44,13 +122,14 @@ export async function resolveJoins(
 
 /** The rows of the hop (`chain`), or the resources to which they refer (`has`), as `Type/id`. */
 async function leadOf(
-  { kind, by, hop }: GrantedJoin,
+  { kind, by, hop: asked }: GrantedJoin,
   origin: OriginSession,
 ): Promise<Result<ReadonlySet<string>, RowsRefusal>> {
-  const inner = await resolveJoins(hop.expects.joins, origin);
+  const inner = await resolveSearch(asked, origin);
   if (!inner.ok) return inner;
   if (inner.value === undefined) return ok(new Set());
-  const { parameters, joined } = inner.value;
+  const { grant: hop } = inner.value;
+  const { parameters, joined } = inner.value.resolved;
   let discloser: Discloser | undefined;
   let hasRoom = true;
   const sees = (row: JsonObject, base: FhirBase) => {
@@ -81,10 +160,16 @@ function parameterOf({ kind, type, by }: GrantedJoin, among: readonly string[]):
       values: references.map(({ type, id }) => ({ kind: "reference", text: `${type}/${id}`, type, id })),
     };
   }
+  return idParameter(type, among);
+}
+
+function idParameter(type: string, among: readonly string[]): SearchParameter | undefined {
   const definition = searchParametersOf(type).get("_id");
-  if (definition === undefined) return undefined;
-  return {
-    definition,
-    values: references.map(({ id }) => ({ kind: "token", text: id, system: undefined, code: id })),
-  };
+  const ids = among.map((text) => text.slice(type.length + 1));
+  return (
+    definition && {
+      definition,
+      values: ids.map((id) => ({ kind: "token", text: id, system: undefined, code: id })),
+    }
+  );
 }

@@ -7,7 +7,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { DecidingRow } from "#phi/additional-patients";
 import { Discloser } from "#phi/disclose";
 import { covers } from "#phi/labelled-parts";
-import { evaluate } from "#policy/evaluate";
+import { evaluateSearch } from "#policy/evaluate";
 import type { PolicyRefusal } from "#policy/grant";
 import { allRows, type RowsRefusal } from "#gateway/origin/all-rows";
 import type { Permission } from "#gateway/admission/permit";
@@ -55,7 +55,7 @@ export async function findRow(
   if (parameter !== undefined) return err({ reason: "criteria_not_supported", parameter });
   const naming = origin.nameAsked(namedBy(criteria), access);
   if (!naming.ok) return naming;
-  const grant = evaluate(policy, access, { kind: "search", posted: true, ...criteria });
+  const grant = evaluateSearch(policy, access, { posted: true, ...criteria });
   if (!grant.ok) return grant;
   const counted: { readonly row: JsonObject; readonly base: FhirBase }[] = [];
   const counts = (row: JsonObject, base: FhirBase) => {
