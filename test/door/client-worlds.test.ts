@@ -15,11 +15,10 @@ const policy = {
   rules: body.rules.map((rule) =>
     rule.referredBy === undefined
       ? rule
-      : {
-          ...rule,
+      : Object.assign({}, rule, {
           interactions: ["read", "search"],
           examples: rule.examples.filter((example) => !("is" in example && example.is === "refused")),
-        },
+        }),
   ),
 };
 const worlds = worldsUnder(policy);
