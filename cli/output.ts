@@ -20,7 +20,7 @@ interface Output {
 
 let output: Output = { form: undefined, hasColours: true, complaints: [], hasResult: false };
 
-/** Begins the output of a command. With a form it prints its result as JSON, and nothing else on standard output. */
+/** Begins the output of a command. A form makes standard output the JSON result alone. */
 export function beginOutput(form: ResultForm["form"] | undefined, hasColours = true): void {
   output = { form, hasColours, complaints: [], hasResult: false };
 }
@@ -28,7 +28,7 @@ export function beginOutput(form: ResultForm["form"] | undefined, hasColours = t
 /** Answers whether the result is printed as JSON. */
 export const printsJson = (): boolean => output.form !== undefined;
 
-/** Prints a line for people. With `--json` standard output is the document's alone, and the line is left out. */
+/** Prints a line for people; `--json` leaves the line out, because standard output is the document's alone. */
 export function say(line: string): void {
   if (!printsJson()) console.log(line);
 }
@@ -45,7 +45,7 @@ export function complain(line: string): void {
   console.error(line);
 }
 
-/** Gives the result of the command: the document of `--json`. Without `--json` nothing is printed. */
+/** Gives the result of the command, which only `--json` prints. */
 export function giveResult(result: object): void {
   if (!printsJson()) return;
   if (output.hasResult) throw new Error("a command has one result");
