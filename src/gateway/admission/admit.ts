@@ -1,4 +1,5 @@
 import { addressOf } from "#entrypoint/edge";
+import type { RequestHeaders } from "#entrypoint/header-values";
 import { readAuthorization, type AuthorizationRefusal, type Scheme } from "#identity/authorization";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
@@ -55,7 +56,7 @@ export interface Arrival {
   readonly at: Instant;
   readonly method: string;
   readonly url: string;
-  readonly headers: Headers;
+  readonly headers: RequestHeaders;
   readonly tlsClientAuth: unknown;
   /** `cf.continent`: where the request reached the edge. */
   readonly continent?: string | undefined;
@@ -72,6 +73,12 @@ const headerBytesMax = 32_768;
 const headerCountMax = 100;
 
 const fhirPath = /^\/v1\/fhir\/(?<origin>[a-z][a-z0-9-]{0,31})(?<rest>(?:\/(?:[A-Za-z0-9$_.-]+|\*))*)\/?$/u;
+/**
+ * An address that the URL parser (WHATWG URL §4.4) leaves as it is: it has no segment that begins with a dot, and
+ * no sign that the parser encodes. It saves the parser, whose parts are calls of the runtime.
+ */
+const plainAddress =
+  /^https?:\/\/[^/?#\\\s]+(?<path>\/v1\/fhir\/(?<origin>[a-z][a-z0-9-]{0,31})(?<rest>(?:\/[A-Za-z0-9$_-][A-Za-z0-9$_.-]*)*))(?:\?(?<query>[!$-&(-;=?-~]*))?$/u;
 const traceparent = /^00-(?<id>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/u;
 
 /** Admits a request or says why not. It proves nothing about the caller. */
@@ -80,15 +87,12 @@ export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
   if (arrival.url.length > urlBytesMax) return err({ reason: "url_too_long" });
   if (tooLarge(headers)) return err({ reason: "headers_too_large" });
 
-  const url = new URL(arrival.url);
-  const path = fhirPath.exec(url.pathname)?.groups;
-  // The URL parser folds dot segments. A remaining dot segment hides behind an encoding that the grammar
-  // does not allow.
-  if (path?.["origin"] === undefined) return err({ reason: "path_malformed" });
-  const segments = (path["rest"] ?? "").split("/").slice(1);
+  const address = addressIn(arrival.url);
+  if (address === undefined) return err({ reason: "path_malformed" });
+  const { query } = address;
 
   // RFC 6750 §5.3: a token in a URL is in every log between here and the client.
-  if (/(?:^|&)(?:access_token|id_token)=/iu.test(url.search.slice(1))) return err({ reason: "token_in_url" });
+  if (/(?:^|&)(?:access_token|id_token)=/iu.test(query)) return err({ reason: "token_in_url" });
   const presented = readAuthorization(headers.get("authorization"));
   if (!presented.ok) return presented;
   const proof = headers.get("dpop");
@@ -96,17 +100,17 @@ export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
   if ((headers.get("content-length") ?? "0") !== "0" || headers.has("transfer-encoding")) {
     if (arrival.method === "GET" || arrival.method === "HEAD") return err({ reason: "body_not_expected" });
   }
-  const mediaType = acceptable(headers.get("accept"), url.search.slice(1));
+  const mediaType = acceptable(headers.get("accept"), query);
   if (mediaType === undefined) return err({ reason: "not_acceptable" });
 
   return ok({
     id: arrival.id,
     at: arrival.at,
     method: arrival.method,
-    origin: path["origin"],
-    segments,
-    query: url.search.slice(1),
-    path: url.pathname,
+    origin: address.origin,
+    segments: address.segments,
+    query,
+    path: address.path,
     scheme: presented.value?.scheme,
     token: presented.value?.token,
     proof: proof === null ? undefined : new Secret(proof),
@@ -119,7 +123,25 @@ export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
   });
 }
 
-function tooLarge(headers: Headers): boolean {
+interface FhirAddress extends Pick<Call, "origin" | "segments" | "query" | "path"> {}
+
+/** The parts of an address below a FHIR base. */
+function addressIn(url: string): FhirAddress | undefined {
+  const { path, origin, rest, query } = plainAddress.exec(url)?.groups ?? {};
+  if (path !== undefined && origin !== undefined)
+    return { path, origin, segments: segmentsOf(rest), query: query ?? "" };
+  const { pathname, search } = new URL(url);
+  const parts = fhirPath.exec(pathname)?.groups;
+  // The URL parser folds dot segments. A remaining dot segment hides behind an encoding that the grammar
+  // does not allow.
+  if (parts?.["origin"] === undefined) return undefined;
+  const segments = segmentsOf(parts["rest"]);
+  return { path: pathname, origin: parts["origin"], segments, query: search.slice(1) };
+}
+
+const segmentsOf = (rest = ""): readonly string[] => rest.split("/").slice(1);
+
+function tooLarge(headers: RequestHeaders): boolean {
   let [count, bytes] = [0, 0];
   for (const [name, value] of headers) {
     count += 1;

@@ -1,3 +1,4 @@
+import type { RequestHeaders } from "#entrypoint/header-values";
 import { readAtMost } from "#entrypoint/bounded-body";
 import { err, ok, type Result } from "#kernel/result";
 import type { Arrival } from "./admit.ts";
@@ -13,7 +14,7 @@ export const writeBytesMax = 1_048_576;
 export const resourceTypes: ReadonlySet<string> = new Set(["application/fhir+json", "application/json"]);
 
 /** True if a body has one of these media types, in UTF-8, and no content coding. */
-export function hasMediaType(headers: Headers, types: ReadonlySet<string>): boolean {
+export function hasMediaType(headers: Pick<RequestHeaders, "get">, types: ReadonlySet<string>): boolean {
   if ((headers.get("content-encoding")?.trim().toLowerCase() ?? "identity") !== "identity") return false;
   const [type = "", ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
   return (

@@ -1,3 +1,4 @@
+import type { RequestHeaders } from "#entrypoint/header-values";
 import type { Scheme } from "#identity/authorization";
 import type { ScopePermission, ScopeContext } from "#identity/scopes";
 import { proofAlgorithms } from "#identity/proof";
@@ -83,7 +84,7 @@ export function acceptSignature({
   headers,
 }: {
   readonly method: string;
-  readonly headers: Headers;
+  readonly headers: Pick<RequestHeaders, "get">;
 }): string {
   const parts = mustCover({ headers, hasBody: method !== "GET" && method !== "HEAD" && method !== "DELETE" });
   return `sig=(${parts.map((part) => `"${part}"`).join(" ")});created;tag="${requestTag}"`;

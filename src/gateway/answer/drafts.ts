@@ -129,7 +129,7 @@ export class Drafts {
     const isOne = further.length === 0 && (isBodiless || first.body.length <= windowBytes);
     let tagged: Promise<void> | undefined;
     const headOf = async (recorded: Recorded | Counted): Promise<HeaderFields | Headers> => {
-      await tagged;
+      if (tagged !== undefined) await tagged;
       const fields = this.#fields(recorded);
       Object.assign(fields, bodyFields(status, mediaTypeOf(this.#facts), validators), disclosure.headers);
       if (!this.#isProvenOrSigned(recorded)) return fields;

@@ -25,7 +25,7 @@ export class RecordedAnswers<A extends Answer, R> {
   }
 
   async ask(question: OriginQuestion, ask: () => Promise<Result<A, R>>): Promise<Result<A, R>> {
-    const key = JSON.stringify(question);
+    const key = keyOf(question);
     const turn = this.#asked.get(key) ?? 0;
     this.#asked.set(key, turn + 1);
     const recorded = this.#answers.get(key) ?? [];
@@ -41,6 +41,12 @@ export class RecordedAnswers<A extends Answer, R> {
     return record.live();
   }
 }
+
+/** No path has a space in it, nor a `?`. */
+const keyOf = (question: OriginQuestion): string =>
+  "link" in question
+    ? `link ${question.link}`
+    : `${question.posted === true ? "post" : "get"} ${question.path}?${question.query}`;
 
 /** An answer whose pieces are retained while they pass. */
 class RecordedAnswer<A extends Answer, R> {

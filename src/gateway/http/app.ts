@@ -4,7 +4,8 @@ import { TimelyBody } from "#entrypoint/timely-body";
 import type { AuthorizationServers } from "#registry/ports";
 import type { Clock } from "#kernel/clock";
 import { baseHeaders } from "#entrypoint/base-headers";
-import { continentOf, tlsClientAuthOf } from "#entrypoint/edge";
+import { edgeFactsOf, type EdgeFacts } from "#entrypoint/edge";
+import { HeaderValues, type RequestHeaders } from "#entrypoint/header-values";
 import { problemAnswer } from "#entrypoint/problem";
 import { outcomeAnswer } from "#gateway/answer/answer";
 import { LedgerBusy } from "#gateway/answer/ledger-queue";
@@ -62,7 +63,7 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
     return context.json(body, ready ? 200 : 503, { "cache-control": "no-store" });
   });
   addDiscovery(app, ports);
-  app.all("/v1/fhir/*", ({ req: { raw } }) => answerFhir(raw));
+  app.all("/v1/fhir/*", ({ req: { raw } }) => answerFhir(arrived(raw)));
 
   // RFC 9457, for addresses outside FHIR.
   app.notFound(() => problem(ports.newId(), 404, "Not Found"));
@@ -77,7 +78,8 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
   const fetchByRoute = app.fetch;
   const fetchResource = async (request: Request): Promise<Response> => {
     try {
-      return (await turnedAway(request, ports)) ?? (await answerFhir(request));
+      const call = arrived(request);
+      return (await turnedAway(call, ports)) ?? (await answerFhir(call));
     } catch (fault) {
       return failed(fault instanceof Error ? fault : new Error("unknown"));
     }
@@ -89,8 +91,19 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
   return app;
 }
 
+/** A request whose headers and facts of the edge were read once. */
+interface Arrived extends EdgeFacts {
+  readonly raw: Request;
+  readonly headers: RequestHeaders;
+}
+
+function arrived(raw: Request): Arrived {
+  const { tlsClientAuth, continent } = edgeFactsOf(raw);
+  return { raw, headers: new HeaderValues(raw.headers), tlsClientAuth, continent };
+}
+
 /** Answers calls at the FHIR bases. A fault of a dependency is answered here, and nothing is disclosed. */
-function fhirAnswerer(ports: GatewayAppPorts): (raw: Request) => Promise<Response> {
+function fhirAnswerer(ports: GatewayAppPorts): (call: Arrived) => Promise<Response> {
   const { ledgerQueue, keepAlive } = ports;
   const usual: GatewayPorts = { ...ports, ledger: ledgerQueue.counted(ports.ledger) };
   /** The ports of a request that also puts the configuration on record. */
@@ -98,8 +111,8 @@ function fhirAnswerer(ports: GatewayAppPorts): (raw: Request) => Promise<Respons
     ...ports,
     ledger: ledgerQueue.counted(afterConfiguration(ports.ledger, configured)),
   });
-  return async (raw) => {
-    const { method, url, headers } = raw;
+  return async ({ raw, headers, tlsClientAuth, continent }) => {
+    const { method, url } = raw;
     const id = ports.newId();
     // during authentication and the origin's answer
     const configured = ports.configured();
@@ -107,7 +120,6 @@ function fhirAnswerer(ports: GatewayAppPorts): (raw: Request) => Promise<Respons
     const body = raw.body && new TimelyBody(raw.body);
     try {
       ledgerQueue.admit();
-      const [tlsClientAuth, continent] = [tlsClientAuthOf(raw), continentOf(raw)];
       const arrival = { id, at: ports.clock(), method, url, headers, body, tlsClientAuth, continent, page };
       const answer = serve(arrival, configured === undefined ? usual : configuring(configured));
       // Without this the runtime ends the work when the sender leaves, and there is no record of the request.

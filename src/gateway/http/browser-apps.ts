@@ -1,5 +1,6 @@
 import type { Hono } from "hono";
 import { baseHeaders } from "#entrypoint/base-headers";
+import type { RequestHeaders } from "#entrypoint/header-values";
 import { letPageRead } from "#gateway/answer/page-reads";
 
 /** Knows the web pages of all registered clients. */
@@ -38,7 +39,10 @@ const allowed = [
 const preflightSeconds = 600;
 
 /** The page that asks, if it is registered. If the look-up fails, the script of the page reads nothing. */
-export async function registeredPage(headers: Headers, pages: BrowserPages): Promise<string | undefined> {
+export async function registeredPage(
+  headers: Pick<RequestHeaders, "get">,
+  pages: BrowserPages,
+): Promise<string | undefined> {
   const page = headers.get("origin");
   if (page === null) return undefined;
   try {

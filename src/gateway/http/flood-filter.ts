@@ -2,7 +2,8 @@ import type { Hono } from "hono";
 import { certificateAtEdge } from "#identity/certificate/certificate";
 import { type CallCounter, floodRetrySeconds, isBelowFlood } from "#limits/flood";
 import { baseHeaders } from "#entrypoint/base-headers";
-import { addressOf, tlsClientAuthOf } from "#entrypoint/edge";
+import { addressOf, tlsClientAuthOf, type EdgeFacts } from "#entrypoint/edge";
+import type { RequestHeaders } from "#entrypoint/header-values";
 import { problemAnswer } from "#entrypoint/problem";
 import { outcomeAnswer } from "#gateway/answer/answer";
 import { letPageRead } from "#gateway/answer/page-reads";
@@ -32,22 +33,32 @@ export interface FloodPorts {
  * not recorded, like requests that the edge turns away: otherwise a flood could fill the ledger.
  */
 export function addFloodFilter(app: Hono, ports: FloodPorts): void {
-  app.use("/v1/fhir/*", async ({ req: { raw } }, next) => (await turnedAway(raw, ports)) ?? next());
+  app.use("/v1/fhir/*", async ({ req: { raw } }, next) => (await turnedAway(callOf(raw), ports)) ?? next());
   for (const [path, door] of [
     ["/oauth/*", "oauth"],
     ["/.well-known/*", "well-known"],
     ["/readyz", "readyz"],
   ] as const)
     app.use(path, async ({ req: { raw } }, next) =>
-      (await letsIn(raw, door, ports)) ? next() : tooMany(ports.newId()),
+      (await letsIn(callOf(raw), door, ports)) ? next() : tooMany(ports.newId()),
     );
 }
 
+/** The parts of a request by which it is counted. */
+interface CountedCall extends Pick<EdgeFacts, "tlsClientAuth"> {
+  readonly headers: RequestHeaders;
+}
+
+const callOf = (raw: Request): CountedCall => ({
+  headers: raw.headers,
+  tlsClientAuth: tlsClientAuthOf(raw),
+});
+
 /** The answer to a call at a FHIR base that the flood filter turns away. */
-export async function turnedAway(raw: Request, ports: FloodPorts): Promise<Response | undefined> {
-  if (await letsIn(raw, "fhir", ports)) return undefined;
+export async function turnedAway(call: CountedCall, ports: FloodPorts): Promise<Response | undefined> {
+  if (await letsIn(call, "fhir", ports)) return undefined;
   const headers = new Headers({ "retry-after": String(floodRetrySeconds) });
-  letPageRead(headers, await registeredPage(raw.headers, ports.browserPages));
+  letPageRead(headers, await registeredPage(call.headers, ports.browserPages));
   const face = {
     status: 429,
     code: "throttled",
@@ -56,16 +67,16 @@ export async function turnedAway(raw: Request, ports: FloodPorts): Promise<Respo
   return outcomeAnswer(ports.newId(), face, "application/fhir+json", headers);
 }
 
-async function letsIn(
-  raw: Request,
+function letsIn(
+  { headers, tlsClientAuth }: CountedCall,
   door: string,
   { anonymousCalls, unprovenCalls, provenCalls }: FloodPorts,
 ): Promise<boolean> {
-  const certificate = certificateAtEdge(tlsClientAuthOf(raw));
-  const caller = { certificate, address: addressOf(raw.headers) };
+  const certificate = certificateAtEdge(tlsClientAuth);
+  const caller = { certificate, address: addressOf(headers) };
   if (certificate !== undefined) return isBelowFlood(provenCalls, door, caller);
   return isBelowFlood(
-    door === "fhir" && raw.headers.has("authorization") ? unprovenCalls : anonymousCalls,
+    door === "fhir" && headers.has("authorization") ? unprovenCalls : anonymousCalls,
     door,
     caller,
   );

@@ -1,3 +1,4 @@
+import type { RequestHeaders } from "#entrypoint/header-values";
 import { joinBytes } from "#fhir/json/bytes";
 import { toBase64url, utf8 } from "#kernel/encoded";
 import { sha256 } from "#ledger/bytes/hash";
@@ -20,6 +21,9 @@ export interface Validators {
   readonly lastUpdated: string | undefined;
 }
 
+// Together with its prefix it is hashed at once (ADR 41).
+const shortBody = 900;
+
 /** Validators of a body. The tag is made once: by `makeTag`, or when it is asked for before. */
 export class BodyValidators implements Validators {
   readonly lastUpdated: string | undefined;
@@ -33,9 +37,15 @@ export class BodyValidators implements Validators {
     this.#policyDigest = policyDigest;
   }
 
-  /** By the runtime's own hash: Node's is an object of a stream around it. */
-  async makeTag(): Promise<void> {
-    if (this.#etag !== undefined) return;
+  /**
+   * Undefined for a short body, whose tag is made when it is asked for. A longer body is hashed by the runtime's
+   * own hash: Node's is an object of a stream around it.
+   */
+  makeTag(): Promise<void> | undefined {
+    return this.#etag === undefined && this.#body.length > shortBody ? this.#makeTag() : undefined;
+  }
+
+  async #makeTag(): Promise<void> {
     const hashed = joinBytes([prefixOf(this.#policyDigest), this.#body]);
     this.#etag = tagOf(new Uint8Array(await crypto.subtle.digest("SHA-256", hashed)));
   }
@@ -54,7 +64,7 @@ const tagsMax = 64;
  * weakly, or without a tag by the time, which needs an answer that shows its own time. A malformed list has
  * no tags.
  */
-export function isKnown(asked: Headers, validators: Validators): boolean {
+export function isKnown(asked: Pick<RequestHeaders, "get">, validators: Validators): boolean {
   const tags = asked.get("if-none-match");
   if (tags !== null) return tags.trim() === "*" || listed(tags).includes(validators.etag);
   const since = httpDate(asked.get("if-modified-since"));

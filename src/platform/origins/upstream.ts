@@ -12,6 +12,7 @@ import type {
 import { baseNames, type FhirBase } from "#fhir/r4/reference";
 import type { Clock } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import { memo } from "#kernel/memo";
 import { Secret } from "#kernel/secret";
 import { isAt } from "#platform/config/allowed-places";
 import {
@@ -280,7 +281,7 @@ function retryAfter(text: string | null): number {
  */
 async function reached<Answer>(
   { hosts, bearer, clientCert, timeoutMilliseconds, certified }: Caller,
-  url: URL,
+  url: string,
   sending: {
     readonly method: string;
     readonly headers: Readonly<Record<string, string>>;
@@ -288,7 +289,7 @@ async function reached<Answer>(
   },
   read: (response: Response) => Promise<Answer>,
 ): Promise<Answer | OriginFault> {
-  if (!isAt(url, hosts)) throw new ConfigError("ORIGIN_HOSTS", "an origin's host");
+  if (!isAt(siteOf(url), hosts)) throw new ConfigError("ORIGIN_HOSTS", "an origin's host");
   const headers: Record<string, string> = { accept: "application/fhir+json", ...sending.headers };
   if (bearer !== undefined) headers["authorization"] = `Bearer ${bearer.reveal()}`;
   // RFC 9440 §2.2; the client's own headers never come this far
@@ -296,9 +297,7 @@ async function reached<Answer>(
   try {
     const signal = AbortSignal.timeout(timeoutMilliseconds);
     const init: RequestInit = { ...sending, headers, redirect: "manual", signal };
-    return await read(
-      certified === undefined ? await fetch(url.href, init) : await certified.fetch(url.href, init),
-    );
+    return await read(certified === undefined ? await fetch(url, init) : await certified.fetch(url, init));
   } catch (fault) {
     return faultOf(fault);
   }
@@ -309,17 +308,25 @@ async function reached<Answer>(
  * address would then differ from the judged address. Each path is made of types, ids and names of
  * operations, which contain neither segments of dots nor any of `\\`, `%`, `?` and `#`.
  */
-function below(base: string, path: string, query = ""): URL {
+function below(base: string, path: string, query = ""): string {
   if (path !== "" && (!/^[\w$.-]+(?:\/[\w$.-]+)*$/u.test(path) || /(?:^|\/)\.+(?:\/|$)/u.test(path)))
     throw new Error("a path below an origin is not plain");
-  return new URL(`${base}/${path}${query === "" ? "" : `?${query}`}`);
+  return `${base}/${path}${query === "" ? "" : `?${query}`}`;
 }
+
+/** The host of an address. All addresses below a base have the same text before their path. */
+function siteOf(url: string): URL {
+  const pathAt = url.indexOf("/", url.indexOf("//") + 2);
+  return siteOfText(pathAt < 0 ? url : url.slice(0, pathAt));
+}
+
+const siteOfText = memo(64, (text) => new URL(text));
 
 function addressOf(
   [base]: readonly [string, ...string[]],
   question: OriginQuestion,
-): { readonly url: URL; readonly form: string | undefined } {
-  if ("link" in question) return { url: new URL(base + question.link), form: undefined };
+): { readonly url: string; readonly form: string | undefined } {
+  if ("link" in question) return { url: new URL(base + question.link).href, form: undefined };
   const { path, query, posted } = question;
   if (posted === true) return { url: below(base, `${path}/_search`), form: query };
   return { url: below(base, path, query), form: undefined };

@@ -132,3 +132,43 @@ test("no URL path or header makes admission throw", () => {
     }),
   );
 });
+
+test("every address is read as the URL parser reads it", ({ expect }) => {
+  const pieces = ["/", "Patient", "a-1", ".", "..", "%2e", "%", "$", "_", "*", "\\", "@", "?", "#", "&", "="];
+  const rest = [
+    "'",
+    '"',
+    "<",
+    " ",
+    "\t",
+    "\n",
+    "é",
+    "|",
+    "^",
+    "`",
+    "{",
+    "\u0000",
+    "count=1",
+    "name:exact",
+    ";",
+  ];
+  const text = fc.array(fc.constantFrom(...pieces, ...rest), { maxLength: 8 }).map((all) => all.join(""));
+  fc.assert(
+    fc.property(fc.constantFrom("", "/", "?", "/Patient?", "/Patient/"), text, (start, end) => {
+      const url = base + start + end;
+      const { pathname, search } = new URL(url);
+      const path = /^\/v1\/fhir\/([a-z][a-z0-9-]{0,31})((?:\/(?:[\w$.-]+|\*))*)\/?$/u.exec(pathname);
+      const call = admit(arrival(url));
+      expect(call.ok ? call.value : undefined).toEqual(
+        path === null
+          ? undefined
+          : expect.objectContaining({
+              path: pathname,
+              origin: path[1],
+              segments: (path[2] ?? "").split("/").slice(1),
+              query: search.slice(1),
+            }),
+      );
+    }),
+  );
+});
