@@ -1,10 +1,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { config } from "zod/mini";
+import english from "zod/v4/locales/en.js";
 import { commands, nameOf, optionsOf, usageOf, type Command } from "./commands.ts";
 import { selectProfile } from "./connection/profile.ts";
 import { isMisuse } from "./misuse.ts";
 import { beginOutput, complain, endOutput, printsJson, type ResultForm } from "./output.ts";
 import { showProgress } from "./progress.ts";
+
+// zod/mini has no words for what is wrong in a document, since a gateway says none.
+config(english());
 
 /**
  * Runs the command that the arguments name, prints its output, and returns its exit code: 0 good, 1 an error

@@ -12,6 +12,7 @@ const badImports = [
   ["src/ledger", 'export { x } from "#phi/disclose";', "The room table lets ledger/ import only"],
   ["src/platform", 'export { x } from "#gateway/pipeline";', "The room table lets platform/ import only"],
   ["src/policy", 'export { SignJWT } from "jose";', "The room table lets policy/ use only"],
+  ["src/policy", 'export { string } from "zod";', "The room table lets policy/ use only"],
   [
     "src/platform",
     'export { x } from "#entrypoint/refusal-reasons";',
@@ -24,6 +25,7 @@ const badImports = [
 ] as const;
 const goodImports = [
   ["src/policy", 'export { ok } from "#kernel/result";'],
+  ["src/policy", 'export { string } from "zod/mini";'],
   ["src/token", 'export { x } from "#entrypoint/refusal-reasons";'],
 ] as const;
 const impurities = [

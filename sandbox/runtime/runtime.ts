@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { RegistryProblem } from "#registry/document";
+import type { RegistryProblem } from "#registry/problem";
 import type { Result } from "#kernel/result";
 import type { NewOperator } from "#platform/registry/admit-operator";
 import {

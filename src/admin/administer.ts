@@ -64,7 +64,7 @@ export interface Verb {
    */
   readonly isRepeatable: boolean;
   /** The form of its document. The reader of the document decides; this form describes it. */
-  readonly document?: z.ZodType;
+  readonly document?: z.core.$ZodType;
   /** The parameters of its path and its query. */
   readonly parameters?: z.ZodObject;
   /** The form of its answer. */

@@ -1,7 +1,8 @@
 import * as z from "zod";
 import { err, ok, type Result } from "#kernel/result";
 import { changeDocument } from "#registry/change-document";
-import { registryDocument, type RegistryProblem } from "#registry/document";
+import { registryDocument } from "#registry/document";
+import type { RegistryProblem } from "#registry/problem";
 import type { Act, Rejected, Verb } from "./administer.ts";
 import type { Role } from "./operator.ts";
 import type { Applied, Approvals, RegistryDesk } from "./ports.ts";

@@ -105,7 +105,7 @@ const header = (name: string, description: string): Schema => ({
 });
 
 /** JSON Schema 2020-12, the dialect of OpenAPI 3.1. */
-function schemaOf(schema: z.ZodType, io: "input" | "output"): Schema {
+function schemaOf(schema: z.core.$ZodType, io: "input" | "output"): Schema {
   const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
   return rest;
 }

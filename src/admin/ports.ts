@@ -3,7 +3,7 @@ import type { SuspensionProblem } from "#audit/accounting/suspension";
 import type { DenialProblem } from "#identity/denial";
 import type { ProofVerifier } from "#identity/proof";
 import type { ClientStanding } from "#registry/client-standing";
-import type { RegistryProblem } from "#registry/document";
+import type { RegistryProblem } from "#registry/problem";
 import type { SignedInPerson, ProposalProblem } from "#registry/proposal-document";
 import type { SignInVerifier } from "#identity/sign-in";
 import type { Clock } from "#kernel/clock";

@@ -1,6 +1,6 @@
 import { facesOf, type ExactFaces } from "#entrypoint/faces-of";
 import type { DenialProblem } from "#identity/denial";
-import type { RegistryProblem } from "#registry/document";
+import type { RegistryProblem } from "#registry/problem";
 import type { RestoreProblem } from "#ledger/restore";
 import type { SuspensionProblem } from "#audit/accounting/suspension";
 import type { OperatorKeyRefusal } from "./act-once.ts";

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { epochSeconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { JwsRefusal } from "#identity/jose/compact-jws";
@@ -60,16 +60,16 @@ export function isAssertionType(typ: unknown): boolean {
   );
 }
 
-const seconds = z.number().nonnegative().max(253_402_300_799);
-const name = z.string().min(1).max(256);
+const seconds = z.number().check(z.nonnegative(), z.maximum(253_402_300_799));
+const name = z.string().check(z.minLength(1), z.maxLength(256));
 const claimsSchema = z.object({
   iss: name,
   sub: name,
-  aud: z.union([name, z.array(name).length(1)]),
+  aud: z.union([name, z.array(name).check(z.length(1))]),
   jti: name,
   exp: seconds,
-  iat: seconds.optional(),
-  nbf: seconds.optional(),
+  iat: z.optional(seconds),
+  nbf: z.optional(seconds),
 });
 
 export interface AssertionExpectation {

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { epochSeconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { neverAssumed, type Purpose } from "./purpose.ts";
@@ -7,16 +7,15 @@ import { aheadSecondsMax, type AccessToken } from "./token.ts";
 /** The sign-in that a break-glass purpose demands, as the client's grant states it. */
 export const breakGlassDemand = z.strictObject({
   acr: z
-    .array(z.string().regex(/^[!#-[\]-~]{1,256}$/u))
-    .min(1)
-    .max(8)
-    .readonly()
-    .meta({ description: "The token's acr must be a value of this list: the step-up of the issuer." }),
-  maxSeconds: z
-    .int()
-    .min(60)
-    .max(14_400)
-    .meta({ description: "The emergency ends this long after the person signed in (auth_time)." }),
+    .readonly(
+      z.array(z.string().check(z.regex(/^[!#-[\]-~]{1,256}$/u))).check(z.minLength(1), z.maxLength(8)),
+    )
+    .register(z.globalRegistry, {
+      description: "The token's acr must be a value of this list: the step-up of the issuer.",
+    }),
+  maxSeconds: z.int().check(z.minimum(60), z.maximum(14_400)).register(z.globalRegistry, {
+    description: "The emergency ends this long after the person signed in (auth_time).",
+  }),
 });
 export type BreakGlassDemand = Readonly<z.infer<typeof breakGlassDemand>>;
 

@@ -1,17 +1,16 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Principal } from "./principal.ts";
 import { purposePattern } from "./purpose.ts";
 
-const text = z.string().min(1).max(512);
-const client = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/u);
-const sha256 = z.string().regex(/^[A-Za-z0-9_-]{43}$/u); // in base64url
-const time = z
-  .int()
-  .min(0)
-  .max(253_402_300_799_999)
-  .transform((milliseconds): Instant => instant(milliseconds));
+const text = z.string().check(z.minLength(1), z.maxLength(512));
+const client = z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/u));
+const sha256 = z.string().check(z.regex(/^[A-Za-z0-9_-]{43}$/u)); // in base64url
+const time = z.pipe(
+  z.int().check(z.minimum(0), z.maximum(253_402_300_799_999)),
+  z.transform((milliseconds): Instant => instant(milliseconds)),
+);
 
 /** An operator's request to deny something, or to lift the denial. */
 export const denialDocument = z.discriminatedUnion("kind", [
@@ -25,9 +24,9 @@ export const denialDocument = z.discriminatedUnion("kind", [
     kind: z.literal("grant"),
     client,
     origin: text,
-    purpose: z.string().regex(purposePattern),
+    purpose: z.string().check(z.regex(purposePattern)),
   }),
-  z.strictObject({ kind: z.literal("policy"), digest: z.string().regex(/^sha256:[0-9a-f]{64}$/u) }),
+  z.strictObject({ kind: z.literal("policy"), digest: z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/u)) }),
 ]);
 
 /**

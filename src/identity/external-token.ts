@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { boundTo, type Unbound } from "./binding.ts";
@@ -21,22 +21,23 @@ export interface ExternalExpectation {
 
 const claimsSchema = z.object({
   ...commonClaims,
-  acr: z.string().min(1).max(256).optional(),
-  auth_time: z.int().nonnegative().max(253_402_300_799).optional(),
+  acr: z.optional(z.string().check(z.minLength(1), z.maxLength(256))),
+  auth_time: z.optional(z.int().check(z.nonnegative(), z.maximum(253_402_300_799))),
 });
-const name = z.string().min(1).max(256);
+const name = z.string().check(z.minLength(1), z.maxLength(256));
 const scopeTokens = z.union([
-  z.string().max(4_096).transform(words),
-  z.array(z.string().min(1).max(256)).max(256),
+  z.pipe(z.string().check(z.maxLength(4_096)), z.transform(words)),
+  z.array(z.string().check(z.minLength(1), z.maxLength(256))).check(z.maxLength(256)),
 ]);
-const purposes = z
-  .union([z.string().max(300).transform(words), z.array(z.string())])
-  .pipe(z.array(z.string().regex(purposePattern)).min(1).max(16));
+const purposes = z.pipe(
+  z.union([z.pipe(z.string().check(z.maxLength(300)), z.transform(words)), z.array(z.string())]),
+  z.array(z.string().check(z.regex(purposePattern))).check(z.minLength(1), z.maxLength(16)),
+);
 // FHIR R4 §2.24.0.1, and no run of dots, which a URL parser would fold away.
-const patientId = z
-  .string()
-  .regex(/^(?:Patient\/)?(?!\.+$)[A-Za-z0-9.-]{1,64}$/u)
-  .transform((text) => text.replace("Patient/", ""));
+const patientId = z.pipe(
+  z.string().check(z.regex(/^(?:Patient\/)?(?!\.+$)[A-Za-z0-9.-]{1,64}$/u)),
+  z.transform((text) => text.replace("Patient/", "")),
+);
 
 /** Reads the claims of a token after its signature was proven by this issuer's own keys. */
 export function readExternalToken(
@@ -101,9 +102,9 @@ function readMapped(
     claimAt(claims, client) ?? (issuer.claims.client === undefined ? claimAt(claims, "azp") : undefined),
   );
   if (!named.success) return malformed("client");
-  const context = patientId.optional().safeParse(claimAt(claims, patient));
+  const context = z.optional(patientId).safeParse(claimAt(claims, patient));
   if (!context.success) return malformed("patient");
-  const user = name.optional().safeParse(claimAt(claims, fhirUser));
+  const user = z.optional(name).safeParse(claimAt(claims, fhirUser));
   if (!user.success) return malformed("fhirUser");
   const tokens = scopeTokens.safeParse(claimAt(claims, scope));
   const scopes = tokens.success ? parseEnforceableScopes(tokens.data) : tokens;

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 
 const openId = "/.well-known/openid-configuration";
 const oauth = "/.well-known/oauth-authorization-server";
@@ -28,7 +28,10 @@ export interface IssuerMetadata {
   readonly jwksUri: string;
 }
 
-const metadata = z.object({ issuer: z.string(), jwks_uri: z.url({ protocol: /^https$/u }).max(2_048) });
+const metadata = z.object({
+  issuer: z.string(),
+  jwks_uri: z.url({ protocol: /^https$/u }).check(z.maxLength(2_048)),
+});
 
 /** RFC 8414 §2. Undefined for a document that is no metadata. */
 export function readMetadata(document: unknown): IssuerMetadata | undefined {

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { epochSeconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
@@ -87,16 +87,16 @@ export function readProofKey({ typ, alg, crit, jwk }: CompactJws["header"]): Res
   return key.success ? ok(key.data) : err({ reason: "proof_key_unusable" });
 }
 
-const seconds = z.number().nonnegative().max(253_402_300_799);
+const seconds = z.number().check(z.nonnegative(), z.maximum(253_402_300_799));
 const claimsSchema = z.object({
-  jti: z.string().min(1).max(256),
-  htm: z.string().min(1).max(32),
-  htu: z.string().min(1).max(2_048),
+  jti: z.string().check(z.minLength(1), z.maxLength(256)),
+  htm: z.string().check(z.minLength(1), z.maxLength(32)),
+  htu: z.string().check(z.minLength(1), z.maxLength(2_048)),
   iat: seconds,
-  exp: seconds.optional(),
-  nbf: seconds.optional(),
-  ath: z.string().length(43).optional(),
-  nonce: z.string().max(256).optional(),
+  exp: z.optional(seconds),
+  nbf: z.optional(seconds),
+  ath: z.optional(z.string().check(z.length(43))),
+  nonce: z.optional(z.string().check(z.maxLength(256))),
 });
 
 /** The facts still needed after key and claims are checked: the proof's id and time, and its nonce. */

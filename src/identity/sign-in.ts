@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { epochSeconds, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
@@ -16,7 +16,7 @@ export const signInAgeSecondsMax = 43_200;
 
 // The value stands in a challenge between quotation marks, in a list with spaces between the items (RFC
 // 9470 §3).
-const unspaced = z.string().regex(/^[!#-[\]-~]{1,256}$/u);
+const unspaced = z.string().check(z.regex(/^[!#-[\]-~]{1,256}$/u));
 
 /**
  * The sign-in that a human operator has to show in addition to the certificate. Strict: an unknown member
@@ -24,14 +24,14 @@ const unspaced = z.string().regex(/^[!#-[\]-~]{1,256}$/u);
  */
 export const signInDemand = z.strictObject({
   /** An issuer in the registry. */
-  iss: z.url({ protocol: /^https$/u }).max(2_048),
-  sub: z.string().min(1).max(256),
+  iss: z.url({ protocol: /^https$/u }).check(z.maxLength(2_048)),
+  sub: z.string().check(z.minLength(1), z.maxLength(256)),
   /** Exactly a value of this list (OpenID Connect Core §2). */
-  acr: z.array(unspaced).min(1).max(8).readonly().optional(),
+  acr: z.optional(z.readonly(z.array(unspaced).check(z.minLength(1), z.maxLength(8)))),
   /** All values of this list (RFC 8176). */
-  amr: z.array(unspaced).min(1).max(8).readonly().optional(),
+  amr: z.optional(z.readonly(z.array(unspaced).check(z.minLength(1), z.maxLength(8)))),
   /** The maximum age of the sign-in. */
-  maxAgeSeconds: z.int().min(30).max(signInAgeSecondsMax),
+  maxAgeSeconds: z.int().check(z.minimum(30), z.maximum(signInAgeSecondsMax)),
 });
 
 export type SignInDemand = Readonly<z.infer<typeof signInDemand>>;
@@ -63,12 +63,12 @@ export interface SignInVerifier {
   verify(token: Secret, issuer: string, at: Instant): Promise<Result<SignIn, AccessTokenRefusal>>;
 }
 
-const text = z.string().min(1).max(256);
+const text = z.string().check(z.minLength(1), z.maxLength(256));
 const claimsSchema = z.object({
   ...commonClaims,
-  acr: text.optional(),
-  amr: z.array(text).max(32).default([]),
-  auth_time: z.int().nonnegative().max(253_402_300_799).optional(),
+  acr: z.optional(text),
+  amr: z._default(z.array(text).check(z.maxLength(32)), []),
+  auth_time: z.optional(z.int().check(z.nonnegative(), z.maximum(253_402_300_799))),
 });
 
 interface Expectation {

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { epochSeconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { boundTo, type Binding, type BindingRefusal, type Unbound } from "./binding.ts";
@@ -71,8 +71,8 @@ export function isAccessTokenType(typ: unknown): boolean {
   return typeof typ === "string" && /^(?:application\/)?at\+jwt$/iu.test(typ);
 }
 
-const seconds = z.number().nonnegative().max(253_402_300_799);
-const name = z.string().min(1).max(256);
+const seconds = z.number().check(z.nonnegative(), z.maximum(253_402_300_799));
+const name = z.string().check(z.minLength(1), z.maxLength(256));
 
 /**
  * The claims that have the same name in every access token, for any issuer (RFC 9068 §2.2, RFC 7800 §3.1).
@@ -81,18 +81,24 @@ export const commonClaims = {
   iss: name,
   sub: name,
   jti: name,
-  aud: z.union([name.transform((only) => [only]), z.array(name).min(1).max(16)]),
+  aud: z.union([
+    z.pipe(
+      name,
+      z.transform((only) => [only]),
+    ),
+    z.array(name).check(z.minLength(1), z.maxLength(16)),
+  ]),
   exp: seconds,
   iat: seconds,
-  nbf: seconds.optional(),
-  cnf: z.record(z.string(), z.unknown()).optional(),
+  nbf: z.optional(seconds),
+  cnf: z.optional(z.record(z.string(), z.unknown())),
 };
 
 const claimsSchema = z.object({
   ...commonClaims,
   client_id: name,
-  scope: z.string().min(1).max(4_096),
-  purpose_of_use: z.array(z.string().regex(purposePattern)).min(1).max(16),
+  scope: z.string().check(z.minLength(1), z.maxLength(4_096)),
+  purpose_of_use: z.array(z.string().check(z.regex(purposePattern))).check(z.minLength(1), z.maxLength(16)),
 });
 
 export interface TokenExpectation {
@@ -144,7 +150,7 @@ export interface Times {
   readonly nbf?: number | undefined;
 }
 
-const timesSchema = z.object({ exp: seconds, iat: seconds, nbf: seconds.optional() });
+const timesSchema = z.object({ exp: seconds, iat: seconds, nbf: z.optional(seconds) });
 
 /** The times of claims that were read as a token before. Throws for further claims. */
 export const timesOf = (claims: Readonly<Record<string, unknown>>): Times => timesSchema.parse(claims);

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { Instant } from "#kernel/clock";
 import type { Quota } from "./quota.ts";
 
@@ -53,25 +53,22 @@ export interface LeaseAnswer {
   readonly denyMilliseconds?: number;
 }
 
-const count = z.int().min(0).max(1_000_000_000);
-const name = z.string().min(1).max(128);
+const count = z.int().check(z.minimum(0), z.maximum(1_000_000_000));
+const name = z.string().check(z.minLength(1), z.maxLength(128));
 const schema = z.strictObject({
   id: name,
   holder: name,
   key: name,
   quota: z.strictObject({
     requests: count,
-    windowSeconds: z
-      .int()
-      .min(1)
-      .max(31 * 86_400),
-    revision: z.int().min(0),
+    windowSeconds: z.int().check(z.minimum(1), z.maximum(31 * 86_400)),
+    revision: z.int().check(z.minimum(0)),
   }),
   want: count,
   need: count,
   returned: count,
-  incarnation: name.optional(),
-  windowStart: z.number().optional(),
+  incarnation: z.optional(name),
+  windowStart: z.optional(z.number()),
 });
 
 /** Throws for a call that no caller of ours makes. */

@@ -1,4 +1,4 @@
-import type * as z from "zod";
+import type * as z from "zod/mini";
 import { err, ok, type Result } from "#kernel/result";
 import { checkPolicy } from "./check.ts";
 import { unsafeWrites } from "./unsafe-writes.ts";

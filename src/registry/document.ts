@@ -98,8 +98,8 @@ const signInEndpoints = z.strictObject({
 
 const issuer = z.strictObject({
   iss: httpsUrl.regex(/^[^?#@\s]*$/u).meta({ description: "The issuer's `iss`, exactly as in its tokens." }),
-  jwks: publicJwks
-    .optional()
+  jwks: z
+    .optional(publicJwks)
     .meta({ description: "The issuer's public keys; only these keys verify its tokens." }),
   jwksUri: serverUrl.optional().meta({
     description:
@@ -196,7 +196,7 @@ const client = z.strictObject({
   externalClientId: text
     .optional()
     .meta({ description: "The client's id at that issuer; only with auth external." }),
-  jwks: publicJwks.optional().meta({
+  jwks: z.optional(publicJwks).meta({
     description:
       "The client's public keys, for its assertions (auth private_key_jwt) and its signed requests.",
   }),
@@ -294,7 +294,7 @@ const grant = z.strictObject({
         "The number of resources that may leave, over any number of requests. Nested resources count too.",
     }),
   }),
-  breakGlass: breakGlassDemand.optional().meta({
+  breakGlass: z.optional(breakGlassDemand).meta({
     description:
       "Needed for the purposes BTG and ETREAT, and only for them: the client may declare an emergency for a person who signed in anew.",
   }),
@@ -479,18 +479,3 @@ export const registryDocument = z.strictObject({
 });
 
 export type RegistryDocument = z.infer<typeof registryDocument>;
-
-/** A problem in a registry file and its place (RFC 6901). Never quotes a value. */
-export interface RegistryProblem {
-  /**
-   * `stale`: the registry is no longer in the state that a change expects. `approval_required`: the document opens
-   * access, and one person may only narrow it.
-   */
-  readonly reason: "invalid" | "not_supported" | "conflict" | "stale" | "approval_required";
-  readonly pointer: string;
-  readonly problem: string;
-}
-
-export function pointer(path: readonly PropertyKey[]): string {
-  return path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
-}

@@ -1,7 +1,8 @@
 import { err, ok, type Result } from "#kernel/result";
 import type { RegisteredSubject } from "#identity/certificate/subject";
 import type { RegisteredCertificate } from "#identity/client";
-import { pointer, type RegistryDocument, type RegistryProblem } from "./document.ts";
+import type { RegistryDocument } from "./document.ts";
+import { pointer, type RegistryProblem } from "./problem.ts";
 import { requestAlgorithm } from "#identity/request-signature";
 import {
   agreementEntry,

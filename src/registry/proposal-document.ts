@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { DenialProblem } from "#identity/denial";
-import type { RegistryProblem } from "./document.ts";
+import type { RegistryProblem } from "./problem.ts";
 
 /** The longest time for which an operator may get a further role: a working day. */
 const elevationMinutesMax = 480;

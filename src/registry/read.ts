@@ -5,7 +5,8 @@ import { fits } from "#identity/jose/jwk";
 import { signInPlace } from "./sign-in-place.ts";
 import { neverAssumed } from "#identity/purpose";
 import { changeDocument, type ChangeDocument } from "./change-document.ts";
-import { pointer, registryDocument, type RegistryDocument, type RegistryProblem } from "./document.ts";
+import { registryDocument, type RegistryDocument } from "./document.ts";
+import { pointer, type RegistryProblem } from "./problem.ts";
 import { parseScopes } from "#identity/scopes";
 
 /**

@@ -1,6 +1,7 @@
 import { err, ok, type Result } from "#kernel/result";
 import type { Removals } from "./change-document.ts";
-import { pointer, type RegistryDocument, type RegistryProblem } from "./document.ts";
+import type { RegistryDocument } from "./document.ts";
+import { pointer, type RegistryProblem } from "./problem.ts";
 import { grantKey, type AgreementEntry, type GrantEntry, type RegistryState } from "./state.ts";
 
 /** The entries that a change removes, also those that belong to a removed client. */

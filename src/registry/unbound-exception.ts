@@ -1,5 +1,6 @@
 import type { Instant } from "#kernel/clock";
-import { pointer, type RegistryDocument, type RegistryProblem } from "./document.ts";
+import type { RegistryDocument } from "./document.ts";
+import { pointer, type RegistryProblem } from "./problem.ts";
 
 // A quarter: long enough to change an issuer's configuration, and short enough that an operator has to
 // decide again.

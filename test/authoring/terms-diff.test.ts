@@ -112,7 +112,7 @@ test.for(samples)("policies that differ in %s are never the same", ([, one, othe
 
 test("each field of the published schema is in these tables", () => {
   expect(Object.keys(policySchema.shape).sort()).toEqual(Object.keys(samplesOf).sort());
-  expect(Object.keys(policySchema.shape.rules.element.shape).sort()).toEqual(
+  expect(Object.keys(policySchema.shape.rules.def.element.shape).sort()).toEqual(
     Object.keys(samplesOfRule).sort(),
   );
 });

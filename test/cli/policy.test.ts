@@ -84,6 +84,7 @@ test("policy check prints every problem of every file with its place, and exits 
   );
   expect(code).toBe(2);
   expect(out).toBe("");
+  expect(error).toContain("/rules/0/why: Too small: expected string to have >=10 characters");
   const places = error.split("\n").map((line) => line.split(": ").slice(0, 2).join(" "));
   for (const place of [
     "broken.json /rules/0/interactions/1",

@@ -1,29 +1,30 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { isBase64url } from "./base64url.ts";
 import { isOfSmallOrder } from "./small-order.ts";
 
 // A single spelling only: a thumbprint is over the text, so a second spelling of a key would be a second
 // key.
-const base64url = z
-  .string()
-  .regex(/^[A-Za-z0-9_-]+$/u)
-  .refine(isBase64url);
+const base64url = z.string().check(z.regex(/^[A-Za-z0-9_-]+$/u), z.refine(isBase64url));
 const common = {
-  kid: z.string().min(1).max(256).optional(),
-  use: z.literal("sig").optional(),
-  alg: z.enum(["PS256", "ES256", "EdDSA", "Ed25519", "RS384", "ES384"]).optional(),
-  key_ops: z.array(z.literal("verify")).optional(),
-  ext: z.boolean().optional(),
+  kid: z.optional(z.string().check(z.minLength(1), z.maxLength(256))),
+  use: z.optional(z.literal("sig")),
+  alg: z.optional(z.enum(["PS256", "ES256", "EdDSA", "Ed25519", "RS384", "ES384"])),
+  key_ops: z.optional(z.array(z.literal("verify"))),
+  ext: z.optional(z.boolean()),
 };
 
 // RFC 7518 §6.3.1.1: no leading zero octets. 342 characters are 256 octets; their first bit makes them 2048
 // bits.
-const modulus = base64url
-  .min(342)
-  .max(1366)
-  .refine((n) => (n.length === 342 ? /^[g-z0-9_-]/u.test(n) : !/^A[A-P]/u.test(n)));
+const modulus = base64url.check(
+  z.minLength(342),
+  z.maxLength(1366),
+  z.refine((n) => (n.length === 342 ? /^[g-z0-9_-]/u.test(n) : !/^A[A-P]/u.test(n))),
+);
 
-const exponent = base64url.max(16).refine((e) => !/^A[A-P]/u.test(e));
+const exponent = base64url.check(
+  z.maxLength(16),
+  z.refine((e) => !/^A[A-P]/u.test(e)),
+);
 
 /**
  * A public key that may verify signatures (RFC 7517). Strict: a private member makes the key unreadable.
@@ -36,16 +37,18 @@ export const publicJwk = z.discriminatedUnion("kty", [
       ...common,
       kty: z.literal("EC"),
       crv: z.literal(["P-256", "P-384"]),
-      x: base64url.max(64),
-      y: base64url.max(64),
+      x: base64url.check(z.maxLength(64)),
+      y: base64url.check(z.maxLength(64)),
     })
-    // RFC 7518 §6.2.1.2: the full size
-    .refine(({ crv, x, y }) => [x, y].every(({ length }) => length === (crv === "P-256" ? 43 : 64))),
+    .check(z.refine(({ crv, x, y }) => [x, y].every(({ length }) => length === (crv === "P-256" ? 43 : 64)))),
   z.strictObject({
     ...common,
     kty: z.literal("OKP"),
     crv: z.literal("Ed25519"),
-    x: base64url.length(43).refine((x) => !isOfSmallOrder(x)),
+    x: base64url.check(
+      z.length(43),
+      z.refine((x) => !isOfSmallOrder(x)),
+    ),
   }),
 ]);
 
@@ -53,7 +56,7 @@ export type PublicJwk = z.infer<typeof publicJwk>;
 
 // A private or a shared key in a public document is compromised: it must not pass for a key that only
 // verifies.
-const neverPublic = z.never({ error: "is part of a private key, which has no place here" }).optional();
+const neverPublic = z.optional(z.never({ error: "is part of a private key, which has no place here" }));
 const inTheWild = z.looseObject({
   kty: z.enum(["RSA", "EC", "OKP"]),
   ...Object.fromEntries(["d", "p", "q", "dp", "dq", "qi", "oth", "k"].map((name) => [name, neverPublic])),
@@ -64,24 +67,25 @@ const inTheWild = z.looseObject({
  * keys for a different use (encryption, an unknown curve or algorithm); a set without any usable key is
  * refused. Each remaining key must be complete.
  */
-export const publicJwks = z.object({ keys: z.array(inTheWild).min(1).max(32) }).transform((set, context) => {
-  const keys: PublicJwk[] = [];
-  for (const [index, key] of set.keys.entries()) {
-    if (isForSomethingElse(key)) continue;
-    const known = Object.fromEntries(Object.entries(key).filter(([name]) => members.has(name)));
-    const read = publicJwk.safeParse(known);
-    if (read.success) keys.push(read.data);
-    else
-      for (const { path, message } of read.error.issues)
-        context.addIssue({ code: "custom", message, path: ["keys", index, ...path] });
-  }
-  // Each key may be tried against a signature that names no key.
-  if (keys.length > 16)
-    context.addIssue({ code: "custom", message: "at most 16 keys that verify signatures", path: ["keys"] });
-  if (keys.length === 0)
-    context.addIssue({ code: "custom", message: "no key that verifies signatures here", path: ["keys"] });
-  return { keys };
-});
+export const publicJwks = z.pipe(
+  z.object({ keys: z.array(inTheWild).check(z.minLength(1), z.maxLength(32)) }),
+  z.transform((set, { issues }) => {
+    const problem = (message: string, path: PropertyKey[]) =>
+      issues.push({ code: "custom", message, path, input: set });
+    const keys: PublicJwk[] = [];
+    for (const [index, key] of set.keys.entries()) {
+      if (isForSomethingElse(key)) continue;
+      const known = Object.fromEntries(Object.entries(key).filter(([name]) => members.has(name)));
+      const read = publicJwk.safeParse(known);
+      if (read.success) keys.push(read.data);
+      else for (const { path, message } of read.error.issues) problem(message, ["keys", index, ...path]);
+    }
+    // Each key may be tried against a signature that names no key.
+    if (keys.length > 16) problem("at most 16 keys that verify signatures", ["keys"]);
+    if (keys.length === 0) problem("no key that verifies signatures here", ["keys"]);
+    return { keys };
+  }),
+);
 
 const members: ReadonlySet<string> = new Set([...Object.keys(common), "kty", "crv", "n", "e", "x", "y"]);
 

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { AccountingFacts } from "#audit/accounting/facts";
 import { exclusions, type ExclusionClause } from "#audit/accounting/exclusions";
 import { isZone } from "#kernel/wall-time";
@@ -6,38 +6,42 @@ import { parseVerifierKey } from "#ledger/tlog/signed-note";
 import { ConfigError } from "./config-error.ts";
 
 const key = "ACCOUNTING";
-const text = z.string().min(1).max(2_000);
+const text = z.string().check(z.minLength(1), z.maxLength(2_000));
 const day = z.iso.date();
-const clause = z.string().refine((code): code is ExclusionClause => Object.hasOwn(exclusions, code));
+const clause = z.custom<ExclusionClause>(
+  (code) => typeof code === "string" && Object.hasOwn(exclusions, code),
+);
 const facts = z.strictObject({
-  recipients: z.record(z.string(), z.strictObject({ name: text, address: text.optional() })).default({}),
-  agreements: z.record(z.string(), clause).default({}),
-  entity: z.strictObject({ name: text, contact: text.optional() }).optional(),
-  ledger: z
-    .strictObject({
+  recipients: z._default(z.record(z.string(), z.strictObject({ name: text, address: z.optional(text) })), {}),
+  agreements: z._default(z.record(z.string(), clause), {}),
+  entity: z.optional(z.strictObject({ name: text, contact: z.optional(text) })),
+  ledger: z.optional(
+    z.strictObject({
       url: z
         .url({ protocol: /^https?$/u, hostname: /^[a-z0-9.-]+$/u })
-        .refine((url) => URL.parse(url)?.origin === url),
-      key: z.string().refine((key) => parseVerifierKey(key).ok),
-    })
-    .optional(),
-  zone: z.string().refine(isZone).default("UTC"),
-  protocols: z
-    .array(
-      z.strictObject({
-        name: text,
-        description: text,
-        information: text,
-        from: day,
-        to: day,
-        sponsor: text,
-        researcher: text,
-        // 164.528(b)(4)(i): with fewer than 50, each disclosure is listed line by line
-        individuals: z.number().int().min(50),
-      }),
-    )
-    .max(100)
-    .default([]),
+        .check(z.refine((url) => URL.parse(url)?.origin === url)),
+      key: z.string().check(z.refine((key) => parseVerifierKey(key).ok)),
+    }),
+  ),
+  zone: z._default(z.string().check(z.refine(isZone)), "UTC"),
+  protocols: z._default(
+    z
+      .array(
+        z.strictObject({
+          name: text,
+          description: text,
+          information: text,
+          from: day,
+          to: day,
+          sponsor: text,
+          researcher: text,
+          // 164.528(b)(4)(i): with fewer than 50, each disclosure is listed line by line
+          individuals: z.int().check(z.minimum(50)),
+        }),
+      )
+      .check(z.maxLength(100)),
+    [],
+  ),
 });
 
 /**

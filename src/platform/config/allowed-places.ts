@@ -1,4 +1,5 @@
-import { pointer, type RegistryDocument, type RegistryProblem } from "#registry/document";
+import type { RegistryDocument } from "#registry/document";
+import { pointer, type RegistryProblem } from "#registry/problem";
 import { ConfigError } from "./config-error.ts";
 
 /**

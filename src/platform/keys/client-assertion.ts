@@ -1,20 +1,23 @@
 import { importJWK, SignJWT } from "jose";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { epochSeconds, type Instant } from "#kernel/clock";
 import type { Secret } from "#kernel/secret";
 
 // FAPI 2.0 §5.3.3.1: the shortest life that clocks and networks allow.
 const lifetimeSeconds = 60;
 
-const common = { kid: z.string().min(1).max(256).optional(), d: z.string().min(1) };
-const text = z.string().min(1);
+const common = {
+  kid: z.optional(z.string().check(z.minLength(1), z.maxLength(256))),
+  d: z.string().check(z.minLength(1)),
+};
+const text = z.string().check(z.minLength(1));
 const privateJwk = z.discriminatedUnion("kty", [
   z.object({ ...common, kty: z.literal("EC"), crv: z.enum(["P-256", "P-384"]), x: text, y: text }),
   z.object({ ...common, kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: text }),
   z.object({
     ...common,
     kty: z.literal("RSA"),
-    alg: z.enum(["PS256", "RS384"]).default("PS256"),
+    alg: z._default(z.enum(["PS256", "RS384"]), "PS256"),
     n: text,
     e: text,
     p: text,

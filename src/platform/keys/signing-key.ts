@@ -1,5 +1,5 @@
 import { calculateJwkThumbprint, importJWK, type CryptoKey } from "jose";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { publicJwk, type PublicJwk } from "#identity/jose/jwk";
 import type { Secret } from "#kernel/secret";
 
@@ -13,21 +13,23 @@ export interface SigningKey {
 
 const common = {
   // Printable ASCII, as required for `keyid` of a signature (RFC 9421 §2.3, RFC 9651 §3.3.3).
-  kid: z
-    .string()
-    .regex(/^[\x20-\x7e]{1,256}$/u)
-    .optional(),
-  d: z.string().length(43),
+  kid: z.optional(z.string().check(z.regex(/^[\x20-\x7e]{1,256}$/u))),
+  d: z.string().check(z.length(43)),
 };
 const privateJwk = z.discriminatedUnion("kty", [
   z.object({
     ...common,
     kty: z.literal("EC"),
     crv: z.literal("P-256"),
-    x: z.string().length(43),
-    y: z.string().length(43),
+    x: z.string().check(z.length(43)),
+    y: z.string().check(z.length(43)),
   }),
-  z.object({ ...common, kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: z.string().length(43) }),
+  z.object({
+    ...common,
+    kty: z.literal("OKP"),
+    crv: z.literal("Ed25519"),
+    x: z.string().check(z.length(43)),
+  }),
 ]);
 
 /**

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { OriginEntry } from "#registry/state";
 import { instant, type Clock } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
@@ -30,12 +30,9 @@ const intervalMilliseconds = 5_000;
 const livesSeconds = 60;
 
 const answer = z.object({
-  access_token: z
-    .string()
-    .max(8_192)
-    .regex(/^[A-Za-z0-9._~+/-]+=*$/u), // RFC 6750 §2.1: the characters that a header can hold
-  token_type: z.string().regex(/^bearer$/iu),
-  expires_in: z.number().positive().max(86_400).default(livesSeconds),
+  access_token: z.string().check(z.maxLength(8_192), z.regex(/^[A-Za-z0-9._~+/-]+=*$/u)), // RFC 6750 §2.1: the characters that a header can hold
+  token_type: z.string().check(z.regex(/^bearer$/iu)),
+  expires_in: z._default(z.number().check(z.positive(), z.maximum(86_400)), livesSeconds),
 });
 
 /**

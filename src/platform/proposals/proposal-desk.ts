@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readDenial } from "#identity/denial";
 import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import { pointer, type RegistryProblem } from "#registry/document";
+import { pointer, type RegistryProblem } from "#registry/problem";
 import {
   proposalDocument,
   type SignedInPerson,

@@ -12,7 +12,8 @@ import {
 import { planChanges, type PlannedChange } from "#registry/plan";
 import { inSet, readChange, readRegistry } from "#registry/read";
 import { grantKey, type RegistryState } from "#registry/state";
-import { pointer, type RegistryDocument, type RegistryProblem } from "#registry/document";
+import type { RegistryDocument } from "#registry/document";
+import { pointer, type RegistryProblem } from "#registry/problem";
 import type { RecordName } from "#registry/revocation";
 import { exceptionProblem } from "#registry/unbound-exception";
 import { openings, type AroundChange } from "#authoring/openings";

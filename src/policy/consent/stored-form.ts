@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { canonicalJson } from "#policy/document";
 import { unclear, type ConsentRules, type Provision } from "./consent.ts";
 
@@ -9,28 +9,29 @@ import { unclear, type ConsentRules, type Provision } from "./consent.ts";
 
 const version = 1;
 
-const instantAt = z.number().nullable(); // null: the Period has no such bound
-const bounds = z
-  .tuple([instantAt, instantAt])
-  .transform(([from, until]) => [from ?? -Infinity, until ?? Infinity] as const);
+const instantAt = z.nullable(z.number()); // null: the Period has no such bound
+const bounds = z.pipe(
+  z.tuple([instantAt, instantAt]),
+  z.transform(([from, until]) => [from ?? -Infinity, until ?? Infinity] as const),
+);
 const span = z.strictObject({ utc: bounds, local: bounds, isZoned: z.boolean() });
 const effect = z.enum(["permit", "deny"]);
 const party = z.union([
-  z.strictObject({ reference: z.string(), identifier: z.string().exactOptional() }),
+  z.strictObject({ reference: z.string(), identifier: z.exactOptional(z.string()) }),
   z.strictObject({ identifier: z.string() }),
 ]);
-const list = <T extends z.ZodType>(item: T) => z.array(item.nullable()).exactOptional();
+const list = <T extends z.ZodMiniType>(item: T) => z.exactOptional(z.array(z.nullable(item)));
 
 const frame = z.strictObject({
-  period: span.nullable().exactOptional(),
+  period: z.exactOptional(z.nullable(span)),
   purposes: list(z.string()),
   actions: list(z.enum(["read", "write", "none"])),
   recipients: list(party),
   holders: list(party),
-  hasOtherActors: z.literal(true).exactOptional(),
+  hasOtherActors: z.exactOptional(z.literal(true)),
 });
 const limits = z.strictObject({
-  dataPeriod: span.nullable().exactOptional(),
+  dataPeriod: z.exactOptional(z.nullable(span)),
   labels: list(
     z.union([
       z.strictObject({ level: z.number() }),
@@ -47,9 +48,9 @@ const limits = z.strictObject({
     }),
   ),
 });
-const provision: z.ZodType<Provision> = z.strictObject({
+const provision: z.ZodMiniType<Provision> = z.strictObject({
   path: z.string(),
-  effect: effect.nullable(),
+  effect: z.nullable(effect),
   specificity: z.number(),
   isUnclear: z.boolean(),
   frame: frame,
@@ -60,9 +61,9 @@ const provision: z.ZodType<Provision> = z.strictObject({
 });
 const storedRules = z.strictObject({
   isActive: z.boolean(),
-  unclear: z.string().exactOptional(),
-  api: z.enum(["payer-to-payer", "provider-access"]).exactOptional(),
-  given: span.exactOptional(),
+  unclear: z.exactOptional(z.string()),
+  api: z.exactOptional(z.enum(["payer-to-payer", "provider-access"])),
+  given: z.exactOptional(span),
   readings: z.array(
     z.strictObject({
       root: provision,

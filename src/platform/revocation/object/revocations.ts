@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { denialName, denialScope, readDenial, type Denial } from "#identity/denial";
 import type { MergeMode } from "#registry/merge";
-import type { RegistryProblem } from "#registry/document";
+import type { RegistryProblem } from "#registry/problem";
 import type { PlannedChange } from "#registry/plan";
 import type { RecordName, RevocationUpdate } from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";

@@ -1,0 +1,15 @@
+/** A problem in a registry file and its place (RFC 6901). Never quotes a value. */
+export interface RegistryProblem {
+  /**
+   * `stale`: the registry is no longer in the state that a change expects. `approval_required`: the document opens
+   * access, and one person may only narrow it.
+   */
+  readonly reason: "invalid" | "not_supported" | "conflict" | "stale" | "approval_required";
+  readonly pointer: string;
+  readonly problem: string;
+}
+
+/** The place of a path (RFC 6901). */
+export function pointer(path: readonly PropertyKey[]): string {
+  return path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+}
