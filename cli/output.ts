@@ -9,7 +9,7 @@ export interface ResultForm {
   readonly members: Readonly<Record<string, string>>;
 }
 
-/** What the present run of a command has printed. */
+/** The output of the present run of a command. */
 interface Output {
   /** Undefined: the result is printed as text. */
   readonly form: ResultForm["form"] | undefined;
