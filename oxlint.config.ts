@@ -38,7 +38,7 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
   policy: { rooms: ["kernel", "fhir", "residence", "identity"], from: ["zod/mini"] },
   phi: { rooms: ["kernel", "fhir", "residence", "policy"], from: [] },
   // Code that no request runs: the operators' command and the publishing of a policy use it.
-  authoring: { rooms: ["kernel", "fhir", "identity", "registry", "policy", "phi"], from: [] },
+  authoring: { rooms: ["kernel", "fhir", "identity", "registry", "audit", "policy", "phi"], from: [] },
   // The reader of logs and records: the operators' command and the console's scripts in the browser use it.
   auditing: { rooms: ["kernel", "ledger", "audit"], from: ["jose"] },
   // Code that each public surface needs; the doors build on it.

@@ -11,6 +11,12 @@ export async function browserFiles(): Promise<readonly (readonly [path: string, 
   const style = file("console", "css", "text/css; charset=utf-8", await bundled("console.css"));
   const script = file("console", "js", "text/javascript; charset=utf-8", await bundled("main.ts"));
   const icon = file("icon", "svg", "image/svg+xml", readFileSync(join(browser, "icon.svg"), "utf8").trim());
+  const review = file(
+    "review-access",
+    "js",
+    "text/javascript; charset=utf-8",
+    await bundled("review-main.ts"),
+  );
   const check = file("check-accounting", "js", "text/javascript", await bundled("check-accounting.ts"));
   const placed = (of: typeof style) => ({ ...of, path: `/console/assets/${of.path}` });
   const { path, integrity, text } = check;
@@ -19,6 +25,7 @@ export async function browserFiles(): Promise<readonly (readonly [path: string, 
       "src/console/assets.gen.ts",
       module("assets", { style: placed(style), script: placed(script), icon: placed(icon) }),
     ],
+    ["src/console/review-script.gen.ts", module("reviewAsset", placed(review))],
     ["src/audit/accounting/page/check-script.gen.ts", module("checkScript", { path, integrity })],
     ["src/platform/ledger/isolate/check-script.gen.ts", module("servedCheckScript", { path, text })],
   ];

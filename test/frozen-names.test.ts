@@ -19,8 +19,8 @@ const sources: Sources = new Map(
         (name) => `${folder}/${name}`,
       ),
     )
-    // The console's script is built from sources that are in this list.
-    .filter((path) => /\.(?:ts|toml|sql)$/u.test(path) && !path.endsWith("/assets.gen.ts"))
+    // The console's scripts are built from sources that are in this list.
+    .filter((path) => /\.(?:ts|toml|sql)$/u.test(path) && !/\/(?:assets|review-script)\.gen\.ts$/u.test(path))
     .concat("wrangler.toml")
     .map((path) => [path, readFileSync(join(root, path), "utf8")]),
 );

@@ -2,8 +2,10 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { eventsOf } from "#auditing/ledger-events";
-import { narrowPolicy, type NarrowedPolicy } from "#authoring/narrow-policy";
-import { parsePolicyDocument, policyDigest } from "#policy/document";
+import type { NarrowedPolicy } from "#authoring/narrow-policy";
+import { grantName, namedForGrant, narrowedByUse } from "#authoring/review-grant";
+import { UsedAccess } from "#authoring/used-access";
+import { policyDigest } from "#policy/document";
 import { submitChange, type DraftChange } from "../approvals/submit-change.ts";
 import { posterOf, posterOptions } from "../connection/operator-post.ts";
 import { Misuse, printFault } from "../misuse.ts";
@@ -11,7 +13,6 @@ import { printable } from "../printable.ts";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { UnreadList } from "../records/unread.ts";
 import { readRegistryOf } from "../registry/registry-show.ts";
-import { UsedAccess } from "./used-access.ts";
 import { complain, giveResult, say } from "../output.ts";
 
 const grantForm = z.looseObject({
@@ -62,7 +63,7 @@ export async function accessReview(args: readonly string[]): Promise<number> {
       .filter((grant) => client === undefined || grant.client === client);
     if (grants.length === 0)
       throw new Misuse(`no grant of ${client ?? "any client"}: phylax registry show grants`);
-    const used = new Map(grants.map((grant) => [keyOf(grant), new UsedAccess()]));
+    const used = new Map(grants.map((grant) => [grantName(grant), new UsedAccess()]));
     const unread = new UnreadList();
     const first = Date.now() - days * dayMilliseconds;
     for await (const found of eventsOf(await auditorSource(values, values.ledger))) {
@@ -77,7 +78,7 @@ export async function accessReview(args: readonly string[]): Promise<number> {
         .map(({ name, body }) => [name, body]),
     );
     const reviewed = grants.map((grant) =>
-      reviewedGrant(grant, used.get(keyOf(grant)), bodies.get(grant.policy)),
+      reviewedGrant(grant, used.get(grantName(grant)), bodies.get(grant.policy)),
     );
     giveResult(reviewed.map(asJson));
     for (const each of reviewed) for (const line of linesOf(each, days)) say(printable(line));
@@ -94,17 +95,11 @@ export async function accessReview(args: readonly string[]): Promise<number> {
   }
 }
 
-/** As `why.grant` of a record has it. */
-const keyOf = ({ client, origin, purpose }: Reviewed["grant"]): string => `${client}/${origin}/${purpose}`;
-
-function reviewedGrant(grant: Reviewed["grant"], used = new UsedAccess(), body?: unknown): Reviewed {
-  const policy = parsePolicyDocument(body);
-  return {
-    grant,
-    used,
-    narrowed: policy.ok && used.count > 0 ? narrowPolicy(policy.value, used) : undefined,
-  };
-}
+const reviewedGrant = (grant: Reviewed["grant"], used = new UsedAccess(), body?: unknown): Reviewed => ({
+  grant,
+  used,
+  narrowed: narrowedByUse(used, body),
+});
 
 function linesOf({ grant, used, narrowed }: Reviewed, days: number): readonly string[] {
   const head = `${grant.client} ${grant.origin} ${grant.purpose}  policy ${grant.policy}`;
@@ -129,7 +124,7 @@ function linesOf({ grant, used, narrowed }: Reviewed, days: number): readonly st
 }
 
 const asJson = ({ grant, used, narrowed }: Reviewed): object => ({
-  grant: keyOf(grant),
+  grant: grantName(grant),
   policy: grant.policy,
   records: used.count,
   lastUse: used.count === 0 ? null : new Date(used.lastUse).toISOString(),
@@ -151,13 +146,9 @@ async function draftOf(reviewed: readonly Reviewed[], removesUnused: boolean): P
   const grants: object[] = [];
   for (const { grant, narrowed } of reviewed) {
     if (narrowed === undefined || narrowed.dropped.length === 0) continue;
-    const name = `${grant.policy.slice(0, 24)}-${grant.client}-${grant.purpose}`
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9-]/gu, "-")
-      .slice(0, 64);
-    const body = { ...narrowed.policy, name };
-    policies.push({ name, body });
-    grants.push({ ...grant, policy: await policyDigest(body) });
+    const policy = namedForGrant(grant, narrowed);
+    policies.push(policy);
+    grants.push({ ...grant, policy: await policyDigest(policy.body) });
   }
   const unused = removesUnused ? reviewed.filter(({ used }) => used.count === 0) : [];
   return {

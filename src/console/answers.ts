@@ -42,6 +42,12 @@ export function htmlAnswer(page: Rendered, status: number, headers: Headers): Re
   return new Response(`<!doctype html>${htmlText(page)}`, { status, headers });
 }
 
+/** An answer for a script of the console. */
+export function jsonAnswer(value: object, status: number, headers: Headers): Response {
+  headers.set("content-type", "application/json");
+  return new Response(JSON.stringify(value), { status, headers });
+}
+
 export function redirectAnswer(location: string, headers: Headers): Response {
   headers.delete("content-type");
   headers.set("location", location);

@@ -19,15 +19,18 @@ import {
 } from "./pages/approvals.tsx";
 import { BreachPage } from "./pages/breach.tsx";
 import { EventsPage, type ShownReview } from "./pages/events.tsx";
-import { LedgerPage, ledgerAttributes, WhyPage } from "./pages/ledger.tsx";
+import { LedgerPage, WhyPage } from "./pages/ledger.tsx";
 import { VerbRefusal } from "./pages/messages.tsx";
 import { PatientsPage, PatientsReturnPage } from "./pages/patients.tsx";
-import { AccessReviewPage, ClientPage, DeniedPage, LiftedPage, RegistryPage } from "./pages/registry.tsx";
-import { htmlAnswer, pageHeaders } from "./answers.ts";
+import { AccessReviewPage } from "./pages/review.tsx";
+import { ClientPage, DeniedPage, LiftedPage, RegistryPage } from "./pages/registry.tsx";
+import { baseHeaders } from "#entrypoint/base-headers";
+import { htmlAnswer, jsonAnswer, pageHeaders } from "./answers.ts";
 import { consolePages } from "./console-page.ts";
 import { SeesPage } from "./pages/sees.tsx";
 import type { ConsolePorts } from "./ports.ts";
 import { clientIn, grantsOf, registryViewOf, type RegistryView } from "./registry-view.ts";
+import { decideOnGrant } from "./review-decision.ts";
 import { texts } from "./texts.ts";
 import { whatItSees } from "./what-it-sees.ts";
 import type { ConsoleVisit, VerbRefused } from "./visit.ts";
@@ -59,8 +62,17 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
     "/console/registry/review",
     show(
       consolePages.registry,
-      ofRegistry((view) => ({ content: AccessReviewPage({ view, ledger: ledgerAttributes(places) }) })),
+      ofRegistry((view, { session: { formToken } }) => ({
+        content: AccessReviewPage({ view, places, formToken }),
+      })),
     ),
+  );
+  app.post(
+    "/console/registry/review/decide",
+    step(consolePages.registry, async (visit, form) => {
+      const { status, says } = await decideOnGrant(visit, form, admin);
+      return jsonAnswer({ says }, status, baseHeaders(visit.id));
+    }),
   );
   app.get(
     "/console/registry/clients/:id",

@@ -3,7 +3,7 @@ import { offerBreach } from "./find-breach.ts";
 import { followLive } from "./live.ts";
 import { carryAnswer } from "./own-token.ts";
 import { offerPatients } from "./patients.ts";
-import { offerEvents, offerReview, offerWhy } from "./show-records.ts";
+import { offerEvents, offerWhy } from "./show-records.ts";
 
 /** Each section of a page that needs the script, by the attribute that marks it. */
 const sections: Readonly<Record<string, (section: PageElement) => void>> = {
@@ -14,7 +14,6 @@ const sections: Readonly<Record<string, (section: PageElement) => void>> = {
   "data-why": offerWhy,
   "data-events": offerEvents,
   "data-breach": offerBreach,
-  "data-review": offerReview,
 };
 
 for (const [attribute, begin] of Object.entries(sections))

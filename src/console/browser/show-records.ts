@@ -2,14 +2,14 @@ import type { EventOnRecord } from "#auditing/ledger-events";
 import { decidedByText } from "#audit/decided-by-words";
 import type { AuditEvent } from "#audit/event";
 import { texts } from "#console/texts";
-import { momentText, numberText } from "#console/words";
+import { momentText } from "#console/words";
 import { adviceOn } from "#entrypoint/advice";
 import { ledgerPlaceOf } from "./ledger-place.ts";
 import type { LedgerPlace } from "./ledger-reader.ts";
 import { type AuditorJwk, auditorKeyIn, openRecords } from "./open-records.ts";
-import { announce, badge, make, part, row, table } from "./page-parts.ts";
+import { announce, make, part, row, table } from "./page-parts.ts";
 
-const { records, why, review } = texts;
+const { records, why } = texts;
 
 /** A page's use of opened records. */
 interface Asked {
@@ -116,32 +116,6 @@ export function offerEvents(section: PageElement): void {
     },
   });
 }
-
-/** Fills the last use and the number of uses of each grant in. */
-export function offerReview(section: PageElement): void {
-  offerRecords(section, {
-    isWanted: ({ event }) => event.kind === "disclosure" || event.kind === "write",
-    show(events) {
-      const uses = Map.groupBy(events, ({ event }) => grantOf(event));
-      let unused = 0;
-      const links = [...section.querySelectorAll("[data-grant]")];
-      for (const link of links) {
-        const found = uses.get(link.dataset["grant"] ?? "") ?? [];
-        const line = link.parentNode?.parentNode as PageElement; // the link stands in a cell of its row
-        const last = found.reduce((latest, { event }) => Math.max(latest, event.at), 0);
-        if (found.length === 0) unused += 1;
-        part("[data-uses]", line).replaceChildren(numberText(found.length));
-        part("[data-last]", line).replaceChildren(
-          found.length === 0 ? badge("warn", review.never) : momentText(last),
-        );
-      }
-      return review.result(unused, links.length);
-    },
-  });
-}
-
-const grantOf = ({ who, what, why: reason }: AuditEvent): string =>
-  `${who?.client ?? ""} ${what?.origin ?? ""} ${reason?.purposes?.[0] ?? ""}`;
 
 function recordTable(events: readonly EventOnRecord[]): PageElement {
   const heads = [records.when, records.who, records.what, records.outcome, records.place];

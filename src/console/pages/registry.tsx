@@ -3,12 +3,11 @@ import { formTokenField } from "#console/form";
 import { agreementsOf, grantsOf, type RegistryView, type ShownClient } from "#console/registry-view";
 import { texts } from "#console/texts";
 import { untilText } from "#console/words";
-import { KeyForm } from "./key-form.tsx";
 import { Badge, Table } from "./shell.tsx";
 
 const { registry } = texts;
 
-const clientAddress = (id: string): string => `/console/registry/clients/${encodeURIComponent(id)}`;
+export const clientAddress = (id: string): string => `/console/registry/clients/${encodeURIComponent(id)}`;
 
 /** The clients and, folded, the further entries. */
 export function RegistryPage({ view }: { readonly view: RegistryView }) {
@@ -236,45 +235,6 @@ export function LiftedPage() {
       <p>
         <a href="/console">{texts.nav.now}</a>
       </p>
-    </>
-  );
-}
-
-/** Every grant, whose last use the script fills in from the records. */
-export function AccessReviewPage({ view, ledger }: { readonly view: RegistryView; readonly ledger: object }) {
-  const { review } = texts;
-  const grants = view.registry.grants ?? [];
-  return (
-    <>
-      <h1>{review.title}</h1>
-      <p>{review.intro}</p>
-      <section data-review {...ledger}>
-        <KeyForm action={review.find} />
-        <p class="alert still" role="status" data-banner>
-          {review.before}
-        </p>
-        <Table
-          caption={review.title}
-          heads={[
-            registry.client,
-            registry.purpose,
-            registry.origin,
-            registry.policy,
-            review.last,
-            review.uses,
-          ]}
-          rows={grants.map(({ client, purpose, origin, policy }) => [
-            <a href={clientAddress(client)} data-grant={`${client} ${origin} ${purpose}`}>
-              {client}
-            </a>,
-            purpose,
-            origin,
-            policy,
-            <span data-last>–</span>,
-            <span data-uses>–</span>,
-          ])}
-        />
-      </section>
     </>
   );
 }

@@ -1,6 +1,6 @@
 import type { AuditEvent } from "#audit/event";
 import type { RuleInteraction } from "#policy/schema";
-import type { PolicyUse } from "#authoring/narrow-policy";
+import type { PolicyUse } from "./narrow-policy.ts";
 
 /** The interactions of a rule that an interaction on record needs. */
 const needed: Readonly<Record<string, readonly RuleInteraction[]>> = {

@@ -1,0 +1,39 @@
+import { parsePolicyDocument, type PolicyDocument } from "#policy/document";
+import { narrowPolicy, type NarrowedPolicy } from "./narrow-policy.ts";
+import type { UsedAccess } from "./used-access.ts";
+
+/** A grant, as far as a review of its use needs it. */
+export interface GrantToReview {
+  readonly client: string;
+  readonly origin: string;
+  readonly purpose: string;
+  /** The name of its policy. */
+  readonly policy: string;
+}
+
+/** The grant's name, as `why.grant` of a record has it. */
+export const grantName = ({ client, origin, purpose }: Omit<GrantToReview, "policy">): string =>
+  `${client}/${origin}/${purpose}`;
+
+/**
+ * The policy of a grant without the permissions that were not used. Undefined if nothing was used, or if no
+ * narrower policy is known.
+ *
+ * @param body the content of the grant's policy.
+ */
+export function narrowedByUse(used: UsedAccess, body: unknown): NarrowedPolicy | undefined {
+  const policy = parsePolicyDocument(body);
+  return policy.ok && used.count > 0 ? narrowPolicy(policy.value, used) : undefined;
+}
+
+/** The policy under a name of its own, for a new entry of the registry: names are of 64 characters at most. */
+export function namedForGrant(
+  { policy, client, purpose }: GrantToReview,
+  narrowed: NarrowedPolicy,
+): { readonly name: string; readonly body: PolicyDocument } {
+  const name = `${policy.slice(0, 24)}-${client}-${purpose}`
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9-]/gu, "-")
+    .slice(0, 64);
+  return { name, body: { ...narrowed.policy, name } };
+}

@@ -1,0 +1,195 @@
+import { diffPolicies, TooManyKinds } from "#authoring/diff";
+import { diffLines } from "#authoring/diff-lines";
+import type { NarrowedPolicy } from "#authoring/narrow-policy";
+import { type GrantToReview, namedForGrant, narrowedByUse } from "#authoring/review-grant";
+import { UsedAccess } from "#authoring/used-access";
+import { texts } from "#console/texts";
+import { momentText, numberText } from "#console/words";
+import { parsePolicyDocument } from "#policy/document";
+import { openRecords } from "./open-records.ts";
+import { announce, badge, make, part } from "./page-parts.ts";
+import { offerKey } from "./show-records.ts";
+
+const { review, records } = texts;
+const dayMilliseconds = 86_400_000;
+
+/** The review of every grant in one sitting, by the records that the chosen key opens. */
+export function offerReview(section: PageElement): void {
+  offerKey(section, async ({ place, key, onRead }) => {
+    const cards = [...section.querySelectorAll("[data-grant]")];
+    for (const card of cards) part("[data-proposal]", card).replaceChildren();
+    const days = Number(part("#review-days", section).value);
+    const first = Date.now() - days * dayMilliseconds;
+    const used = new Map(cards.map((card) => [card.dataset["grant"] ?? "", new UsedAccess()]));
+    // The use is summed up record by record: the records themselves are not kept.
+    const { problems } = await openRecords(
+      place,
+      key,
+      ({ event }) => {
+        if (event.at >= first) used.get(event.why?.grant ?? "")?.add(event);
+        return false;
+      },
+      onRead,
+    );
+    const isWhole = problems.length === 0;
+    const [proposals, unused, settled]: [PageElement[], PageElement[], PageElement[]] = [[], [], []];
+    for (const card of cards) {
+      const use = used.get(card.dataset["grant"] ?? "") ?? new UsedAccess();
+      const isNarrower = showUse(card, use, { days, isWhole, section });
+      (isNarrower ? proposals : use.count === 0 ? unused : settled).push(card);
+    }
+    section.append(...proposals, ...unused, ...settled); // the grants to decide on come first
+    if (!isWhole) return { tone: "bad", text: review.incomplete(problems.join("; ")) };
+    section.querySelector("[data-accept]")?.focus();
+    return { tone: "good", text: review.result(unused.length, proposals.length, cards.length) };
+  });
+}
+
+interface Sitting {
+  readonly days: number;
+  /** Every record was read. If not, nothing is accepted: an unread record may have a use. */
+  readonly isWhole: boolean;
+  readonly section: PageElement;
+}
+
+/** Shows the use of a grant, and the narrower policy if there is one. Returns whether there is one. */
+function showUse(card: PageElement, used: UsedAccess, sitting: Sitting): boolean {
+  part("[data-uses]", card).replaceChildren(numberText(used.count));
+  part("[data-last]", card).replaceChildren(
+    used.count === 0 ? badge("warn", review.never(sitting.days)) : momentText(used.lastUse),
+  );
+  const proposal = part("[data-proposal]", card);
+  if (used.count === 0) {
+    if (sitting.isWhole)
+      proposal.replaceChildren(button(card, review.remove, "danger", { act: "remove" }, sitting.section));
+    return false;
+  }
+  const grant = grantOf(card);
+  const body = policyIn(sitting.section, grant.policy);
+  const narrowed = narrowedByUse(used, body);
+  const isNarrower = narrowed !== undefined && narrowed.dropped.length > 0;
+  proposal.replaceChildren(
+    make("h3", {}, review.used),
+    make("ul", {}, ...usedLines(used).map((line) => make("li", {}, line))),
+    ...(isNarrower ? proposalOf(narrowed, body) : [make("p", { class: "note" }, reasonNot(narrowed))]),
+    ...(isNarrower && sitting.isWhole
+      ? [
+          button(
+            card,
+            review.accept,
+            "",
+            { act: "narrow", policy: JSON.stringify(namedForGrant(grant, narrowed)) },
+            sitting.section,
+          ),
+        ]
+      : []),
+  );
+  return isNarrower;
+}
+
+const reasonNot = (narrowed: NarrowedPolicy | undefined): string =>
+  narrowed === undefined ? review.noNarrower : review.allUsed;
+
+const grantOf = ({ dataset }: PageElement): GrantToReview => ({
+  client: dataset["client"] ?? "",
+  origin: dataset["origin"] ?? "",
+  purpose: dataset["purpose"] ?? "",
+  policy: dataset["name"] ?? "",
+});
+
+function policyIn(section: PageElement, name: string): unknown {
+  for (const code of section.querySelectorAll("[data-policy]"))
+    if (code.dataset["policy"] === name) return JSON.parse(code.textContent ?? "");
+  return undefined;
+}
+
+function usedLines(used: UsedAccess): readonly string[] {
+  const types = [...used.types].map(([type, interactions]) =>
+    review.usedType(type, [...interactions].join(", "), [...(used.parameters.get(type) ?? [])].join(", ")),
+  );
+  const operations = [...used.operations].map((name) => review.usedOperation(name));
+  return [...types, ...operations, review.usedPurposes([...used.purposes].join(", "))];
+}
+
+/** The dropped permissions, and folded the difference of all decisions. */
+function proposalOf(narrowed: NarrowedPolicy, body: unknown): readonly PageElement[] {
+  return [
+    make("h3", {}, review.narrower),
+    make("ul", { class: "dropped" }, ...narrowed.dropped.map((each) => make("li", {}, each))),
+    make(
+      "details",
+      {},
+      make("summary", {}, review.diff),
+      make("pre", { tabindex: "0" }, differenceLines(narrowed, body).join("\n")),
+    ),
+  ];
+}
+
+function differenceLines(narrowed: NarrowedPolicy, body: unknown): readonly string[] {
+  const before = parsePolicyDocument(body);
+  if (!before.ok) return [review.notCompared];
+  try {
+    return diffLines(diffPolicies(before.value, narrowed.policy));
+  } catch (fault) {
+    if (fault instanceof TooManyKinds) return [review.notCompared];
+    throw fault;
+  }
+}
+
+/** A button that sends the decision and stays on the page; then the next proposal has the focus. */
+function button(
+  card: PageElement,
+  text: string,
+  kind: string,
+  decision: Readonly<Record<string, string>>,
+  section: PageElement,
+): PageElement {
+  const grant = grantOf(card);
+  const name = `${text}: ${grant.client} ${grant.purpose} ${grant.origin}`;
+  const made = make("button", { class: kind, "aria-label": name }, text);
+  if (decision["act"] === "narrow") made.setAttribute("data-accept", "");
+  const answer = part("[data-answer]", card);
+  const retry = () => {
+    made.disabled = false;
+    made.focus();
+  };
+  const send = async () => {
+    made.disabled = true;
+    announce(answer, "still", review.sending);
+    try {
+      const { isDone, says } = await decide(grant, decision, section);
+      announce(answer, isDone ? "good" : "bad", says);
+      if (!isDone) return retry();
+      made.remove();
+      section.querySelector("[data-accept]")?.focus();
+    } catch (fault) {
+      announce(answer, "bad", records.failed(fault instanceof Error ? fault.message : ""));
+      retry();
+    }
+  };
+  made.addEventListener("click", () => void send());
+  return made;
+}
+
+async function decide(
+  { client, origin, purpose, policy: name }: GrantToReview,
+  decision: Readonly<Record<string, string>>,
+  section: PageElement,
+): Promise<{ readonly isDone: boolean; readonly says: string }> {
+  const answer = await fetch("/console/registry/review/decide", {
+    method: "POST",
+    body: new URLSearchParams({
+      client,
+      origin,
+      purpose,
+      name,
+      ...decision,
+      form: section.dataset["form"] ?? "",
+    }),
+  });
+  // A session that ended leads to the page of the sign-in.
+  if (answer.headers.get("content-type") !== "application/json")
+    return { isDone: false, says: review.signedOut };
+  const { says } = await answer.json<{ readonly says: string }>();
+  return { isDone: answer.ok, says };
+}

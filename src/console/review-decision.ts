@@ -1,0 +1,85 @@
+import * as z from "zod";
+import { changeRegistryVerb, showRegistryVerb } from "#admin/change-registry";
+import type { AdminPorts } from "#admin/ports";
+import { proposeVerb } from "#admin/proposals";
+import { grantName } from "#authoring/review-grant";
+import { err, ok, type Result } from "#kernel/result";
+import { parsePolicyDocument, policyDigest } from "#policy/document";
+import { grantsOf, registryViewOf, type ShownGrant } from "./registry-view.ts";
+import { texts } from "./texts.ts";
+import type { ConsoleVisit, VerbRefused } from "./visit.ts";
+
+const decisionForm = z.object({
+  client: z.string(),
+  origin: z.string(),
+  purpose: z.string(),
+  /** The name of the policy that was reviewed. */
+  name: z.string(),
+  act: z.enum(["narrow", "remove"]),
+  policy: z.string().optional(),
+});
+type Decision = z.output<typeof decisionForm>;
+
+/** The answer to a decision, for the script of the page. */
+export interface DecisionAnswer {
+  readonly status: number;
+  readonly says: string;
+}
+
+/**
+ * Applies a decision of the access review to its grant: a narrower policy, or its removal. A change that needs a
+ * second person becomes a proposal. A grant that has changed since its review is not touched.
+ */
+export async function decideOnGrant(
+  { run }: ConsoleVisit,
+  form: URLSearchParams,
+  { registry, proposals, approvals }: Pick<AdminPorts, "registry" | "proposals" | "approvals">,
+): Promise<DecisionAnswer> {
+  const { review } = texts;
+  const decision = decisionForm.safeParse(Object.fromEntries(form));
+  if (!decision.success) return { status: 400, says: review.changed };
+  const shown = await run(showRegistryVerb(registry));
+  if (!shown.ok) return refused(shown.error);
+  const view = registryViewOf(shown.value);
+  const { client, origin, purpose, name } = decision.data;
+  const grant = grantsOf(view, client).find((each) => each.origin === origin && each.purpose === purpose);
+  if (grant === undefined || grant.policy !== name) return { status: 409, says: review.changed };
+  const draft = await draftOf(decision.data, grant);
+  if (!draft.ok) return { status: 400, says: draft.error };
+  const change = { expects: view.digest, ...draft.value };
+  const done = await run(changeRegistryVerb(registry, approvals), { document: change });
+  if (done.ok) return { status: 200, says: review.applied };
+  if (done.error.detail?.startsWith(secondPerson) !== true) return refused(done.error);
+  const document = { kind: "change", why: review.why(grantName(grant)), change };
+  const proposed = await run(proposeVerb(proposals), { document });
+  return proposed.ok ? { status: 200, says: review.proposed } : refused(proposed.error);
+}
+
+/** The first words of the registry's refusal of an act that opens access. */
+const secondPerson = "needs a second person";
+
+async function draftOf({ act, policy }: Decision, grant: ShownGrant): Promise<Result<object, string>> {
+  const { client, origin, purpose } = grant;
+  if (act === "remove") return ok({ remove: { grants: [{ client, origin, purpose }] } });
+  const entry = policyEntry.safeParse(jsonOf(policy));
+  if (!entry.success) return err(texts.review.changed);
+  const document = parsePolicyDocument(entry.data.body);
+  if (!document.ok) return err(document.error.problem);
+  const narrower = { ...grant, policy: await policyDigest(document.value) };
+  return ok({ set: { policies: [entry.data], grants: [narrower] } });
+}
+
+const policyEntry = z.strictObject({ name: z.string(), body: z.looseObject({}) });
+
+function jsonOf(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? "");
+  } catch {
+    return undefined; // the form's reader refuses it
+  }
+}
+
+const refused = ({ status, title, detail }: VerbRefused): DecisionAnswer => ({
+  status,
+  says: texts.review.refused(title, detail ?? ""),
+});
