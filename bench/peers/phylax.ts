@@ -107,7 +107,7 @@ function varsOf(originHost: string, checkpointKey: object) {
       PAGING_KEY: secret(),
       DPOP_NONCE_KEY: secret(),
     },
-    control: { ...places, CONSENT_KEY: secret() },
+    control: { ...places, SEEDING: "allowed", CONSENT_KEY: secret() },
     ledger: {
       ...shards,
       LEDGER_NAME: ledgerName,
