@@ -327,7 +327,9 @@ function inOperation(
 ): Requested | UnsupportedInteraction | undefined {
   const operation = operationAt(name, type, id);
   if (operation === undefined) return method === "GET" || method === "POST" ? "operation" : undefined;
-  if (method !== operationTable[operation].method) return undefined;
+  // Clients post operations by default, also an operation that changes nothing.
+  const isPosted = operation === "everything" && method === "POST";
+  if (method !== operationTable[operation].method && !isPosted) return undefined;
   switch (operation) {
     case "everything":
     case "disclosures":

@@ -5,6 +5,8 @@ import type { PageLinkRefusal, PageLinks, PagePlace } from "#fhir/ports";
 import { isOfPresentation } from "#fhir/search/search";
 import type { Principal } from "#identity/principal";
 import { err, ok, type Result } from "#kernel/result";
+import { formOfParameters } from "#fhir/operation-parameters";
+import { hasMediaType, resourceTypes } from "./resource-body.ts";
 import type { Arrival, Call } from "./admit.ts";
 import type { Caller } from "./authenticate-caller.ts";
 import { pageBinding, sealedIn } from "./page-links.ts";
@@ -12,7 +14,7 @@ import { pageBinding, sealedIn } from "./page-links.ts";
 export type InterpretRefusal =
   | InteractionRefusal
   | PageLinkRefusal
-  | { readonly reason: "form_type_not_supported" }
+  | { readonly reason: "form_type_not_supported" | "body_type_not_supported" }
   /** The question is in the link: further parameters would be a second question. */
   | { readonly reason: "page_link_with_parameters" };
 
@@ -75,17 +77,29 @@ async function openPage(
   return ok({ interaction: asked.value, place: place.value });
 }
 
-/** Only `_search` takes a form. A further body is not read here: its method or its stage refuses it. */
+/**
+ * Only `_search` takes a form, and an operation that may be asked by GET as well takes Parameters. A further
+ * body is not read here: its method or its stage refuses it.
+ */
 async function readForm(
   call: Call,
   { headers, body }: Pick<Arrival, "headers" | "body">,
 ): Promise<Result<string, InterpretRefusal>> {
-  if (call.method !== "POST" || call.segments.at(-1) !== "_search" || body === null || body === undefined)
+  const last = call.segments.at(-1);
+  const isOperation = last === "$everything";
+  if (call.method !== "POST" || (last !== "_search" && !isOperation) || body === null || body === undefined)
     return ok("");
-  const mediaType = headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
-  if (mediaType !== "application/x-www-form-urlencoded") return err({ reason: "form_type_not_supported" });
+  const isForm =
+    headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() === "application/x-www-form-urlencoded";
+  if (!isForm && !isOperation) return err({ reason: "form_type_not_supported" });
   const bytes = await readAtMost(body, searchFormBytesMax);
   if (bytes === undefined) return err({ reason: "form_too_large" });
+  if (!isForm) {
+    if (bytes.length === 0) return ok(""); // a client need not say what an empty body is
+    if (!hasMediaType(headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
+    const form = formOfParameters(bytes);
+    return form === undefined ? err({ reason: "parameter_malformed" }) : ok(form);
+  }
   // A form is ASCII (WHATWG URL §5): a byte outside ASCII becomes a character that the query's grammar
   // refuses.
   return ok(latin1.decode(bytes));

@@ -3,13 +3,15 @@ import { clientAuthenticationMethods } from "#identity/client";
 import { proofAlgorithms } from "#identity/proof";
 import type { SignInPlace } from "#registry/sign-in-place";
 
+/** A required member: it "SHALL" contain S256, and never `plain`. */
+const challenges = ["S256"];
+
 /**
  * SMART App Launch 2.2, conformance (`.well-known/smart-configuration`), for an origin without a sign-in
- * place. It has only backend services: no authorization endpoint and no code challenge.
+ * place. It has only backend services: no authorization endpoint, and no `issuer`, which is for OpenID Connect.
  */
 export function backendConfiguration(publicUrl: string) {
   return {
-    issuer: publicUrl,
     jwks_uri: `${publicUrl}/oauth/jwks`,
     token_endpoint: `${publicUrl}/oauth/token`,
     grant_types_supported: ["client_credentials"],
@@ -21,7 +23,7 @@ export function backendConfiguration(publicUrl: string) {
     ],
     dpop_signing_alg_values_supported: proofAlgorithms,
     scopes_supported: ["system/*.rs"],
-    code_challenge_methods_supported: [],
+    code_challenge_methods_supported: challenges,
     capabilities: ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
   };
 }
@@ -43,7 +45,7 @@ export function appConfiguration(place: SignInPlace) {
     grant_types_supported: ["authorization_code"],
     response_types_supported: ["code"],
     scopes_supported: place.scopes.length === 0 ? undefined : place.scopes,
-    code_challenge_methods_supported: ["S256"], // and never "plain"
+    code_challenge_methods_supported: challenges,
     capabilities: place.capabilities,
   };
 }

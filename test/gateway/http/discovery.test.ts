@@ -134,7 +134,30 @@ test("the SMART configuration names the token endpoint and its methods, and no m
     token_endpoint_auth_signing_alg_values_supported: expect.arrayContaining(["ES256", "ES384", "RS384"]),
     capabilities: expect.arrayContaining(["client-confidential-asymmetric", "permission-v2"]),
   });
-  expect(configuration).not.toHaveProperty("authorization_endpoint");
+  for (const name of ["authorization_endpoint", "issuer", "response_types_supported"])
+    expect(configuration).not.toHaveProperty(name);
+});
+
+test("each SMART configuration has what SMART App Launch 2.2 requires for the capabilities that it names", async ({
+  expect,
+}) => {
+  for (const place of [base, chart]) {
+    const configuration = (await (
+      await app.request(`${place}/.well-known/smart-configuration`)
+    ).json()) as Record<string, unknown>;
+    const { capabilities } = configuration as { capabilities: readonly string[] };
+    const has = (...names: readonly string[]) => names.some((name) => capabilities.includes(name));
+    const required = [
+      ...["token_endpoint", "grant_types_supported", "capabilities", "code_challenge_methods_supported"],
+      ...(has("launch-ehr", "launch-standalone") ? ["authorization_endpoint"] : []),
+      ...(has("sso-openid-connect") ? ["issuer", "jwks_uri"] : []),
+    ];
+    for (const name of required) expect(configuration, `${place} ${name}`).toHaveProperty(name);
+    expect(configuration["code_challenge_methods_supported"]).toEqual(["S256"]);
+    expect(capabilities.filter((name) => !/^[a-z0-9-]+$/u.test(name))).toEqual([]);
+    for (const [name, value] of Object.entries(configuration))
+      if (/_(?:endpoint|uri)$/u.test(name)) expect(value, name).toMatch(/^https:\/\//u);
+  }
 });
 
 test("metadata is JSON by the name that was asked for, and nothing else", async ({ expect }) => {
