@@ -72,9 +72,12 @@ test("$everything may be narrowed by type and time, and only by parameters that 
     reason: "parameter_not_supported",
     parameter: "code",
   });
-  expect(read("Patient/1/$everything", "", "POST")).toEqual({
+  expect(read("Patient/1/$everything", "_count=2", "POST")).toEqual(
+    read("Patient/1/$everything", "_count=2"),
+  );
+  expect(read("Patient/1/$everything", "", "PUT")).toEqual({
     reason: "method_not_supported",
-    allow: ["GET", "HEAD"],
+    allow: ["GET", "HEAD", "POST"],
   });
 });
 

@@ -142,13 +142,16 @@ test("each SMART configuration has what SMART App Launch 2.2 requires for the ca
   expect,
 }) => {
   for (const place of [base, chart]) {
-    const configuration = (await (
-      await app.request(`${place}/.well-known/smart-configuration`)
-    ).json()) as Record<string, unknown>;
-    const { capabilities } = configuration as { capabilities: readonly string[] };
+    const response = await app.request(`${place}/.well-known/smart-configuration`);
+    const configuration: Record<string, unknown> & { capabilities: readonly string[] } =
+      await response.json();
+    const { capabilities } = configuration;
     const has = (...names: readonly string[]) => names.some((name) => capabilities.includes(name));
     const required = [
-      ...["token_endpoint", "grant_types_supported", "capabilities", "code_challenge_methods_supported"],
+      "token_endpoint",
+      "grant_types_supported",
+      "capabilities",
+      "code_challenge_methods_supported",
       ...(has("launch-ehr", "launch-standalone") ? ["authorization_endpoint"] : []),
       ...(has("sso-openid-connect") ? ["issuer", "jwks_uri"] : []),
     ];
