@@ -8,6 +8,8 @@ export function decidedByText({ by, consentDigest, place }: DecidedBy): string {
   const at = place === undefined ? "" : ` ${place}`;
   switch (by) {
     case "consent":
+      if (consentDigest === undefined)
+        return "the Consents of a patient decided whom the row names by no reference: they are not known";
       return `the Consent ${consentDigest ?? ""} decided, by${at === "" ? " its base" : at}`;
     case "label":
       return `the security label${at} decided: no policy and no Consent lets it leave`;

@@ -50,7 +50,9 @@ export function explainRow(
   const isByConsent = decided.by === "consent" && !granting.some((rule) => permits?.(rule) === true);
   if (isByConsent)
     reasons.push(
-      `the Consent ${decided.consentDigest} denies it, by ${decided.place}: its record names both`,
+      decided.consentDigest === undefined
+        ? "it concerns a patient whom no reference identifies: the Consents of that patient are not known"
+        : `the Consent ${decided.consentDigest} denies it, by ${decided.place}: its record names both`,
     );
   if (codes.length > 0) reasons.push(`its codes label it, by ${sensitiveCodesVersion}: ${codes.join("; ")}`);
   if (!isByConsent && permits !== undefined && rules.length > 0 && !rules.some(({ rule }) => permits(rule)))

@@ -94,6 +94,7 @@ export function whyWithheld(
   const asked = typeof consents === "object" ? consents.of(row, base, action).relabelled(through) : undefined;
   const denial = asked?.denial(policy.consentFor(purpose, covering[0]));
   if (denial === "target") return { by: "scope", place: "target" };
+  if (denial === "unidentified") return { by: "consent", place: "unidentified patient" };
   if (denial !== undefined && (permits === undefined || !covering.some(permits)))
     return { by: "consent", consentDigest: denial.digest, place: denial.path };
   if (permits === undefined) {

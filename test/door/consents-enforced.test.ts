@@ -295,9 +295,9 @@ test("the record of a refusal names what decided: a provision, a label, a rule o
       { type: "deny", code: [pulse] },
     ],
   };
-  const id = await file("registrar", consent("cora", nested));
-  await becomes("clinic", "DiagnosticReport/cora-report", 404);
-  const byConsent = await deciding("clinic", "DiagnosticReport/cora-report");
+  const id = await file("registrar", consent("tara", nested));
+  await becomes("clinic", "Observation/tara-pulse", 404);
+  const byConsent = await deciding("clinic", "Observation/tara-pulse");
   expect(byConsent).toEqual({
     status: 404,
     reason: "row_outside_access",
@@ -307,9 +307,9 @@ test("the record of a refusal names what decided: a provision, a label, a rule o
       place: "provision.provision[1]",
     },
   });
-  expect(await deciding("clinic", "DiagnosticReport/cora-report", { method: "DELETE" })).toEqual(byConsent);
+  expect(await deciding("clinic", "Observation/tara-pulse", { method: "DELETE" })).toEqual(byConsent);
   await withdraw(id);
-  await becomes("clinic", "DiagnosticReport/cora-report", 200);
+  await becomes("clinic", "Observation/tara-pulse", 200);
 
   expect(await deciding("clinic", "Observation/amara-psy")).toMatchObject({
     status: 404,
@@ -543,7 +543,13 @@ test("a record of 42 CFR Part 2 leaves with its notice, and may be sent back as 
   expect,
 }) => {
   const notice = "42 CFR part 2 prohibits unauthorized use or disclosure of these records.";
-  const id = await file("registrar", permit("cato", "SUD"));
+  const id = await file("registrar", {
+    ...permit("cato", "SUD"),
+    provision: {
+      ...permit("cato", "SUD").provision,
+      purpose: ["TREAT", "HPAYMT", "HOPERAT"].map((code) => ({ system: `${thp}v3-ActReason`, code })),
+    },
+  });
   await becomes("clinic", "Observation/cato-sud", 200);
   const read = await ask("clinic", "Observation/cato-sud");
   const searched = await ask("clinic", "Observation?patient=cato");

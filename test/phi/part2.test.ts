@@ -146,9 +146,39 @@ test("a row that refers to such a record leaves with the same labels, and states
 }) => {
   const referred = new ReferredLabels(() => ({ labels: rowLabels(security), patients: undefined }));
   const note = row("n", { encounter: { reference: "Encounter/e" } });
-  const kindAlone = consent({ type: "permit", securityLabel: [sensitivity("SUD")] });
+  const treatment = { purpose: [purpose("TREAT")] };
+  const kindAlone = consent({ type: "permit", securityLabel: [sensitivity("SUD")], ...treatment });
   const bundle = search([note], [kindAlone], referred);
   expect(bundle).toContain("NORDSCLCD");
   expect(bundle).toContain("Consent digest-0 (provision)");
   expect(search([plain, note], [], referred)).toBe(search([plain], [], referred));
+});
+
+test("a consent lets no such record leave without the elements of 42 CFR 2.31(a)", ({ expect }) => {
+  const kind = { type: "permit", securityLabel: [sensitivity("SUD")] };
+  const leaves = (provision: object, more: object = {}) =>
+    read(record, [{ ...consent(provision), ...more } as JsonObject]) !== undefined;
+  const forCare = { ...kind, purpose: [purpose("TREAT")] };
+  expect(leaves(forCare)).toBe(true);
+  expect(leaves(kind), "no purpose").toBe(false);
+  expect(leaves({ ...kind, purpose: [] }), "a list without a purpose").toBe(false);
+  expect(leaves({ ...kind, purpose: [purpose("TREAT"), { display: "care" }] }), "a purpose in words").toBe(
+    false,
+  );
+  expect(leaves(forCare, { dateTime: undefined }), "no date").toBe(false);
+  // the statement of a purpose may stand around the provision that names the kind
+  const normal = { system: `${v3}Confidentiality`, code: "N" };
+  const around = { type: "permit", securityLabel: [normal], provision: [kind] };
+  expect(leaves({ ...around, purpose: [purpose("TREAT")] })).toBe(true);
+  expect(leaves(around)).toBe(false);
+  // beyond treatment, payment and operations: a named recipient and an end
+  const research = { ...kind, purpose: [purpose("TREAT"), purpose("HRESCH")] };
+  const recipient = {
+    role: { coding: [{ system: `${v3}ParticipationType`, code: "IRCP" }] },
+    reference: { identifier: { system: "urn:phylax:client", value: "lab" } },
+  };
+  const period = { start: "1969-01-01", end: "2100-01-01" };
+  expect(leaves(research)).toBe(false);
+  expect(leaves({ ...research, actor: [recipient] })).toBe(false);
+  expect(leaves({ ...research, period })).toBe(false);
 });

@@ -33,11 +33,13 @@ interface Asking {
   readonly consents?: Readonly<Record<string, readonly JsonObject[]>>;
   readonly individual?: string;
   readonly mayPermit?: boolean;
+  /** The origin has Consents on file. */
+  readonly hasConsents?: boolean;
 }
 
 /** Answers whether a row leaves, once the Consents of every patient of the row are known. */
 function leaves(row: object, { consents = {}, ...asking }: Asking = {}): boolean {
-  const { purpose: why = "TREAT", individual, mayPermit = true } = asking;
+  const { purpose: why = "TREAT", individual, mayPermit = true, hasConsents = false } = asking;
   const document = {
     ...policy(...(asking.rules ?? [rule(["Observation"], "everything")])),
     purposes: [why],
@@ -53,7 +55,8 @@ function leaves(row: object, { consents = {}, ...asking }: Asking = {}): boolean
     purpose: why,
     at: instant(0),
   } as const;
-  const book = new ConsentBook({ request, individual, publicBase: "https://gateway.example/v1/fhir/main" });
+  const publicBase = "https://gateway.example/v1/fhir/main";
+  const book = new ConsentBook({ request, individual, publicBase, hasConsents });
   const named = "resourceType" in row ? row.resourceType : "Observation";
   const type = typeof named === "string" && isResourceType(named) ? named : "Observation";
   const grant = evaluate(
@@ -352,6 +355,33 @@ test("the individual's own rows leave with their labels, but psychotherapy notes
     }
   for (const label of [act("PSYTHPN"), law("HIPAAPsyNotes"), "a label that cannot be read"])
     expect(leaves(of("a", r, label), asking), JSON.stringify(label)).toBe(false);
+});
+
+test("a row of a patient whom no reference identifies stays out where a Consent may deny, and where the policy requires one", ({
+  expect,
+}) => {
+  const byIdentifier = { subject: { type: "Patient", identifier: { system: "urn:mrn", value: "7" } } };
+  const besides = { ...of("a"), performer: [{ type: "Patient", identifier: { value: "7" } }] };
+  const consents = { a: [permit({})] };
+  for (const row of [
+    byIdentifier,
+    besides,
+    { subject: { display: "Ann" } },
+    { subject: { reference: "Group/1" } },
+  ]) {
+    expect(leaves(row), "no Consent anywhere, and none required").toBe(true);
+    expect(leaves(row, { hasConsents: true, consents }), JSON.stringify(row)).toBe(false);
+    expect(leaves(row, { consent: { base: "required" }, consents }), JSON.stringify(row)).toBe(false);
+  }
+  // the Consent of one patient opens no label of a row that concerns a second
+  const opened = { a: [permit({ securityLabel: [level("R"), sensitivity("PSY")] })] };
+  const labelled = { meta: { security: [r, act("PSY")] } };
+  expect(leaves({ ...of("a"), ...labelled }, { consents: opened })).toBe(true);
+  expect(leaves({ ...besides, ...labelled }, { consents: opened })).toBe(false);
+  // the individual's own row, whoever took part in it; a row that names no patient is judged by the base
+  expect(leaves(besides, { hasConsents: true, purpose: "PATRQT", individual: "a" })).toBe(true);
+  expect(leaves({}, { hasConsents: true })).toBe(true);
+  expect(leaves(of("a"), { hasConsents: true })).toBe(true);
 });
 
 test("publishing refuses a label that no purpose alone may let leave", ({ expect }) => {

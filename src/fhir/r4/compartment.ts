@@ -22,6 +22,14 @@ export interface Concerned {
   readonly unnamed: boolean;
 }
 
+export interface ConcernedByRow extends Concerned {
+  /**
+   * An element refers to a patient, or may do so, in a form that no id follows from: an identifier, a display, a
+   * group, a contained Patient, a foreign server. The Consents of that patient cannot be known.
+   */
+  readonly unidentified: boolean;
+}
+
 const paths = (
   table: Readonly<Record<string, string>>,
 ): ReadonlyMap<string, readonly (readonly string[])[]> =>
@@ -70,16 +78,16 @@ export function isCompartmentPath(type: string, path: readonly string[], part: "
  * reader might, so it does not decide the resource's owner.
  * @param bases all FHIR bases with patients of this origin: the origin's and the gateway's.
  */
-export function concernedBy(resource: JsonObject, bases: readonly FhirBase[]): Concerned {
+export function concernedBy(resource: JsonObject, bases: readonly FhirBase[]): ConcernedByRow {
   const type = property(resource, "resourceType");
-  if (typeof type !== "string") return { patients: [], unnamed: true };
+  if (typeof type !== "string") return nobodyNamed;
   if (type === "Patient") {
     const id = textAt(resource, "id");
     // In a Bundle the id may be any text. An id that no reference could name identifies no patient, and the
     // ledger would refuse it.
     return id !== undefined && isId(id)
-      ? { patients: [id], unnamed: false }
-      : { patients: [], unnamed: true };
+      ? { patients: [id], unnamed: false, unidentified: false }
+      : nobodyNamed;
   }
   const at = (list: ReadonlyMap<string, readonly (readonly string[])[]>) =>
     (list.get(type) ?? []).flatMap((path) => valuesAt(resource, path));
@@ -91,8 +99,16 @@ export function concernedBy(resource: JsonObject, bases: readonly FhirBase[]): C
   const noPatients = owners.has(type) && patients.size === 0;
   const unnamed =
     owning.some(({ kind }) => kind !== "patient") || taking.some(({ kind }) => kind === "unidentified");
-  return { patients: [...patients], unnamed: noPatients || unnamed };
+  const unidentified =
+    at(owners).some((value) => mayBePatient(value, bases)) ||
+    [...owning, ...taking].some(({ kind }) => kind === "unidentified");
+  return { patients: [...patients], unnamed: noPatients || unnamed, unidentified };
 }
+
+/** Answers whether the value of an owner element may mean a patient whom it does not identify. */
+const mayBePatient = (value: Json, bases: readonly FhirBase[]): boolean =>
+  mentionIn(value, bases).kind !== "patient" &&
+  bases.every((base) => standingOf(value, noPatients, base) === "unproven");
 
 /** The element paths of a type at which a patient only took part; empty if there are none. */
 export const participantPaths = (type: string): readonly (readonly string[])[] =>
@@ -136,26 +152,30 @@ export function ownersNamed(resource: JsonObject, bases: readonly FhirBase[]): C
   );
   const unnamed =
     owning.some(({ kind }) => kind !== "patient") || taking.some(({ kind }) => kind === "unidentified");
-  return { patients: [...patients], unnamed: unnamed || (owners.has(type) && patients.size === 0) };
+  return {
+    patients: [...patients],
+    unnamed: unnamed || (owners.has(type) && patients.size === 0),
+  };
 }
 
 /**
  * As {@link concernedBy}, for a resource and every resource inside it. A contained Patient has no address,
  * so its identity is unknown.
  */
-export function allConcernedBy(resource: JsonObject, bases: readonly FhirBase[]): Concerned {
+export function allConcernedBy(resource: JsonObject, bases: readonly FhirBase[]): ConcernedByRow {
   const patients = new Set<string>();
-  let unnamed = false;
+  let [unnamed, unidentified] = [false, false];
   for (const { resource: nested, isContained } of nestedResources(resource)) {
     const about =
       isContained && textAt(nested, "resourceType") === "Patient" ? nobodyNamed : concernedBy(nested, bases);
     for (const patient of about.patients) patients.add(patient);
     unnamed ||= about.unnamed;
+    unidentified ||= about.unidentified;
   }
-  return { patients: [...patients], unnamed };
+  return { patients: [...patients], unnamed, unidentified };
 }
 
-const nobodyNamed: Concerned = { patients: [], unnamed: true };
+const nobodyNamed: ConcernedByRow = { patients: [], unnamed: true, unidentified: true };
 
 const mentionIn = (value: Json, bases: readonly FhirBase[]): Mention =>
   isObject(value) ? mentionOf(value, bases) : { kind: "none" };

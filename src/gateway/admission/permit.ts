@@ -64,6 +64,7 @@ export async function permit(
     ),
     publicBase: origin.base,
     targets: haveConsents ? targets : undefined,
+    hasConsents: haveConsents,
   });
   const labels = policy.labels.throughReferences ? new FollowedLabels(origin.name, at) : undefined;
   if (labels !== undefined) origin.labelBy(labels);

@@ -28,6 +28,11 @@ export interface ConsentScene {
    * need not name the patient of its targets.
    */
   readonly targets?: TargetBook | undefined;
+  /**
+   * The origin has Consents on file, and any of them may be of a patient whom a row does not identify: such a row
+   * does not leave.
+   */
+  readonly hasConsents?: boolean;
 }
 
 /**
@@ -122,7 +127,7 @@ export class ConsentBook {
   of(row: Facts, base: FhirBase, action: ConsentRequest["action"] = "read"): RowConsents {
     const bases = [base, this.#scene.publicBase];
     const whole = Facts.wholeOf(row);
-    const { patients, unnamed } =
+    const { patients, unnamed, unidentified } =
       whole === undefined ? concernedBy(row, bases) : allConcernedBy(whole, bases);
     const { individual, targets } = this.#scene;
     const isWithheld =
@@ -148,7 +153,13 @@ export class ConsentBook {
     return new RowConsents(
       { ...this.#scene.request, action },
       each,
-      { isExempt: isOwn || isNobodys, isIndividuals, isWithheld },
+      {
+        isExempt: isOwn || isNobodys,
+        isIndividuals,
+        isWithheld,
+        isUnidentified: unidentified && !isIndividuals,
+        hasConsents: this.#scene.hasConsents === true,
+      },
       () => (whole === undefined ? capturedFactsOf(row) : rowFactsOf(whole, base)),
       ({ consent, digest }) => void this.#through.set(`${consent} ${digest}`, { consent, digest }),
     );
@@ -212,6 +223,9 @@ export class RowConsents {
   readonly isIndividuals: boolean;
   /** A target of the row does not leave. */
   readonly #isWithheld: boolean;
+  /** The row concerns a patient whose Consents cannot be known. */
+  readonly #isUnidentified: boolean;
+  readonly #hasConsents: boolean;
   readonly #read: () => ConsentRowFacts;
   /** Gets each Consent that permits. */
   readonly #onPermit: (version: PermittingVersion) => void;
@@ -220,19 +234,23 @@ export class RowConsents {
   constructor(
     request: Omit<ConsentRequest, "isByLabel">,
     patients: readonly (readonly FiledConsent[])[],
-    {
-      isExempt,
-      isIndividuals,
-      isWithheld,
-    }: { readonly isExempt: boolean; readonly isIndividuals: boolean; readonly isWithheld: boolean },
+    of: {
+      readonly isExempt: boolean;
+      readonly isIndividuals: boolean;
+      readonly isWithheld: boolean;
+      readonly isUnidentified: boolean;
+      readonly hasConsents: boolean;
+    },
     read: () => ConsentRowFacts,
     onPermit: (version: PermittingVersion) => void,
   ) {
     this.#request = request;
     this.#patients = patients;
-    this.#isExempt = isExempt;
-    this.isIndividuals = isIndividuals;
-    this.#isWithheld = isWithheld;
+    this.#isExempt = of.isExempt;
+    this.isIndividuals = of.isIndividuals;
+    this.#isWithheld = of.isWithheld;
+    this.#isUnidentified = of.isUnidentified;
+    this.#hasConsents = of.hasConsents;
     this.#read = read;
     this.#onPermit = onPermit;
   }
@@ -246,7 +264,13 @@ export class RowConsents {
     return new RowConsents(
       this.#request,
       this.#patients,
-      { isExempt: this.#isExempt, isIndividuals: this.isIndividuals, isWithheld: this.#isWithheld },
+      {
+        isExempt: this.#isExempt,
+        isIndividuals: this.isIndividuals,
+        isWithheld: this.#isWithheld,
+        isUnidentified: this.#isUnidentified,
+        hasConsents: this.#hasConsents,
+      },
       read,
       this.#onPermit,
     );
@@ -271,10 +295,21 @@ export class RowConsents {
    */
   permit(asked: ConsentPolicy): boolean {
     if (this.#isWithheld) return false;
-    if (this.#isExempt && !this.isAsked) return true;
     const policy: ConsentPolicy = this.#request.action === "write" ? { ...asked, base: "honoured" } : asked;
+    if (this.#isUnknown(policy)) return false;
+    if (this.#isExempt && !this.isAsked) return true;
     if (this.#patients.length === 0 || !this.isAsked) return policy.base === "honoured";
     return this.#patients.every((consents) => this.#decide(consents, policy, false).isPermitted);
+  }
+
+  /**
+   * No Consent can be asked about the row: a Consent of the unidentified patient may deny it, or the base requires one.
+   * A write names its new patients by no id yet, and the base is about disclosures.
+   */
+  #isUnknown({ base }: ConsentPolicy): boolean {
+    return (
+      this.#isUnidentified && this.#request.action === "read" && (this.#hasConsents || base === "required")
+    );
   }
 
   /** Answers whether a Consent of every patient names the labels of the row and permits it. */
@@ -286,6 +321,7 @@ export class RowConsents {
   labelPermits({
     combining,
   }: Pick<ConsentPolicy, "combining">): readonly NonNullable<ConsentDecision["because"]>[] | undefined {
+    if (this.#isUnidentified) return undefined;
     const permits = this.#patients.map((consents) => {
       const decision = this.#decide(consents, { base: "required", combining }, true);
       return decision.isPermitted ? decision.because : undefined;
@@ -296,11 +332,15 @@ export class RowConsents {
 
   /**
    * The provision that keeps the row back, for a record: of the first patient whose Consents do not permit it.
-   * `target`: a target of the row does not leave. Undefined: no Consent denies.
+   * `target`: a target of the row does not leave. `unidentified`: the row concerns a patient whose Consents cannot be
+   * known. Undefined: no Consent denies.
    */
-  denial(asked: ConsentPolicy): NonNullable<ConsentDecision["because"]> | "target" | undefined {
+  denial(
+    asked: ConsentPolicy,
+  ): NonNullable<ConsentDecision["because"]> | "target" | "unidentified" | undefined {
     if (this.#isWithheld) return "target";
     const policy: ConsentPolicy = this.#request.action === "write" ? { ...asked, base: "honoured" } : asked;
+    if (this.#isUnknown(policy)) return "unidentified";
     for (const consents of this.#patients) {
       const { isPermitted, because } = this.#decide(consents, policy, false);
       if (!isPermitted && because !== undefined) return because;

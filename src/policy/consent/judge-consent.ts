@@ -24,6 +24,7 @@ import {
 } from "./consent.ts";
 import { allOf, anyOf, type Match } from "./match.ts";
 import type { ConsentRowFacts } from "./row-facts.ts";
+import { standsForPart2 } from "./part2-consent.ts";
 import { includesInstant, liesInside } from "./time-span.ts";
 
 /** A request as Consents see it: recipient, holder of the data, purpose, action and time. */
@@ -71,6 +72,7 @@ export function judgeConsent(
 ): ConsentVerdict {
   const { permit, deny, isSilent } = possibleEffects(consent, request, row);
   if (deny !== undefined) return { verdict: "deny", ...deny };
+  if (permit !== undefined && row.labels.isPart2 && !standsForPart2(consent, permit.path)) return silence;
   return permit === undefined || isSilent ? silence : { verdict: "permit", ...permit };
 }
 

@@ -1,14 +1,18 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
-import { concernedBy } from "#fhir/r4/compartment";
+import { allConcernedBy, concernedBy } from "#fhir/r4/compartment";
 import type { JsonObject } from "#fhir/json/json";
 import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
 import { noSharedData } from "../../phi/shared-data.ts";
 
 const base = "https://origin.example/fhir";
 const to = (reference: string) => ({ reference });
-const about = (resource: JsonObject) => concernedBy(resource, [base, "https://api.example/v1/fhir/main"]);
+const bases = [base, "https://api.example/v1/fhir/main"];
+const about = (resource: JsonObject) => {
+  const { patients, unnamed } = concernedBy(resource, bases);
+  return { patients, unnamed };
+};
 
 test("owners and participants are both named, each patient once", ({ expect }) => {
   expect(
@@ -73,6 +77,38 @@ test("an owner that names no patient of this origin is an unidentified patient",
     patients: ["1"],
     unnamed: false,
   });
+});
+
+test("a patient is unidentified wherever an element may mean one that no id follows from", ({ expect }) => {
+  const unidentified = (resource: JsonObject) => allConcernedBy(resource, bases).unidentified;
+  const observation = (more: JsonObject) => unidentified({ resourceType: "Observation", ...more });
+  for (const subject of [
+    to("Group/1"),
+    to("https://elsewhere.example/fhir/Patient/1"),
+    to("#p"),
+    to("urn:uuid:x"),
+    { identifier: { value: "1" } },
+    { display: "Amara" },
+    { type: "Patient", identifier: { value: "1" } },
+    "Patient/1",
+    [to("Patient/1"), { display: "Ann" }],
+  ])
+    expect(observation({ subject }), JSON.stringify(subject)).toBe(true);
+  const ann = { subject: to("Patient/1") };
+  expect(observation({ ...ann, performer: [{ type: "Patient", identifier: { value: "1" } }] })).toBe(true);
+  expect(observation({ ...ann, contained: [{ resourceType: "Patient", id: "p" }] })).toBe(true);
+  expect(unidentified({ resourceType: "Task", for: { type: "Patient", display: "Ann" } })).toBe(true);
+  for (const known of [
+    ann,
+    { subject: to("https://api.example/v1/fhir/main/Patient/1") },
+    { subject: to("Device/1") },
+    {},
+    { ...ann, performer: [{ display: "Dr. Doe" }, to("Practitioner/1")], focus: [{ display: "a door" }] },
+    { ...ann, contained: [{ resourceType: "Medication", id: "m" }] },
+  ])
+    expect(observation(known), JSON.stringify(known)).toBe(false);
+  expect(unidentified({ resourceType: "Patient", id: "1" })).toBe(false);
+  expect(unidentified({ resourceType: "Provenance", target: [to("Observation/1")] })).toBe(false);
 });
 
 test("types outside the compartment concern only the patients that they name", ({ expect }) => {
