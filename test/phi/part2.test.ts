@@ -157,7 +157,7 @@ test("a row that refers to such a record leaves with the same labels, and states
 test("a consent lets no such record leave without the elements of 42 CFR 2.31(a)", ({ expect }) => {
   const kind = { type: "permit", securityLabel: [sensitivity("SUD")] };
   const leaves = (provision: object, more: object = {}) =>
-    read(record, [{ ...consent(provision), ...more } as JsonObject]) !== undefined;
+    read(record, [{ ...consent(provision), ...more }]) !== undefined;
   const forCare = { ...kind, purpose: [purpose("TREAT")] };
   expect(leaves(forCare)).toBe(true);
   expect(leaves(kind), "no purpose").toBe(false);

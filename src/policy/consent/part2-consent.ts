@@ -1,5 +1,5 @@
 import { coversPurpose } from "#fhir/r4/purpose-of-use";
-import { unclear, type ConsentRules, type Provision, type Unclear } from "./consent.ts";
+import { unclear, type ConsentRules, type Party, type Provision, type Unclear } from "./consent.ts";
 
 /**
  * Answers whether the provision at this path states the elements without which no record of 42 CFR Part 2 is
@@ -34,7 +34,7 @@ function statesElements(chain: readonly Provision[]): boolean {
 /** 42 CFR 2.31(a)(5): treatment, payment and health care operations. */
 const careAndPayment = ["TREAT", "HPAYMT", "HOPERAT"] as const;
 
-const areKnown = <T>(items: readonly (T | Unclear)[]): boolean =>
+const areKnown = (items: readonly (string | Party | Unclear)[]): boolean =>
   items.length > 0 && items.every((item) => item !== unclear);
 
 /** The provisions from the root to the provision at a path; empty if there is none. */
