@@ -1,7 +1,8 @@
 /**
  * The state of an origin, in words that do not show its address. `named_otherwise`: its CapabilityStatement
  * or a page of its links names a base that its entry does not list. `less_than_registered`: its CapabilityStatement
- * lacks a type, an interaction or a search parameter of its entry. `unchecked`: not asked yet.
+ * lacks a type, an interaction or a search parameter of its entry, or it refuses a posted search that its entry
+ * lists. `unchecked`: not asked yet.
  */
 export type OriginState =
   | "ready"
@@ -29,7 +30,7 @@ const problems: ReadonlyMap<string, string> = new Map<OriginState, string>([
   ],
   [
     "less_than_registered",
-    "its CapabilityStatement lacks a type, an interaction or a search parameter of its entry: run phylax origin probe (docs/origins.md)",
+    "it lacks a type, an interaction, a search parameter or the posted search of its entry: run phylax origin probe (docs/origins.md)",
   ],
 ]);
 

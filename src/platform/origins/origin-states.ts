@@ -74,7 +74,7 @@ async function stateOf(
     wait,
     chance: () => 0,
   });
-  // Neither question returns data of a patient.
+  // No question returns data of a patient.
   for (const question of [
     { path: "metadata", query: "" },
     { path: "Organization", query: "_count=1" },
@@ -82,7 +82,26 @@ async function stateOf(
     const state = await answered(origins, entry, question, address.base);
     if (state !== "ready") return state;
   }
-  return "ready";
+  return (await takesNoPost(origins, entry)) ? "less_than_registered" : "ready";
+}
+
+/**
+ * True if the origin answers a search for organizations by GET and refuses it by POST, which its entry lists. The
+ * gateway would refuse each chain and each posted search, since their values may not stand in a URL.
+ */
+async function takesNoPost(origins: Origins, { name, capabilities }: OriginEntry): Promise<boolean> {
+  if (capabilities?.searchByPost !== true) return false;
+  const ask = async (posted: boolean) => {
+    const question = { path: "Organization", query: "_count=1", posted };
+    const answer = await origins.ask(name, question, { client: "", certificate: undefined });
+    if (answer?.kind === "answered") await boundedText(answer.body);
+    return answer;
+  };
+  if ((await ask(false))?.kind !== "answered") return false;
+  const posted = await ask(true);
+  return (
+    posted?.kind === "absent" || (posted?.kind === "refused" && posted.status >= 400 && posted.status < 500)
+  );
 }
 
 function addressOf(entry: OriginEntry, credentials: OriginCredentials) {

@@ -28,6 +28,9 @@ const elsewhere = "http://ehr.internal:8080/R4";
 const paths: Readonly<Record<string, () => RequestListener>> = {
   "/plain/metadata": () => json({ resourceType: "CapabilityStatement" }),
   "/plain/Organization": () => page(`http://127.0.0.1:${port}/plain/Organization?_count=1`),
+  "/posts/metadata": () => json({ resourceType: "CapabilityStatement" }),
+  "/posts/Organization": () => page(`http://127.0.0.1:${port}/posts/Organization?_count=1`),
+  "/posts/Organization/_search": () => page(`http://127.0.0.1:${port}/posts/Organization?_count=1`),
   "/less/metadata": () =>
     json({
       resourceType: "CapabilityStatement",
@@ -148,6 +151,21 @@ test("readiness says that an origin states less than its entry: a type, an inter
     await expect.poll(states, { timeout: 8_000 }).toEqual({ less: "less_than_registered" });
   }
   expect(originProblems({ origins: await states() }, ["less"])[0]).toContain("phylax origin probe");
+});
+
+test("readiness says that an origin refuses the posted search of its entry, if it answers the same search by GET", async ({
+  expect,
+}) => {
+  const byPost = (name: string, searchByPost: boolean) => entry(name, { capabilities: { searchByPost } });
+  let current = byPost("plain", true);
+  const { states } = statesOf(() => [current]);
+  await expect.poll(states, { timeout: 8_000 }).toEqual({ plain: "less_than_registered" });
+  current = byPost("plain", false);
+  await expect.poll(states, { timeout: 8_000 }).toEqual({ plain: "ready" });
+  current = byPost("posts", true);
+  await expect.poll(states, { timeout: 8_000 }).toEqual({ posts: "ready" });
+  current = byPost("says", true); // it has no organizations at all
+  await expect.poll(states, { timeout: 8_000 }).toEqual({ says: "named_otherwise" });
 });
 
 test("an origin whose entry lists its second name is ready at once; an unchanged entry is asked once a minute, for any number of requests", async ({
