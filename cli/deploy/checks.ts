@@ -1,7 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import { type LockRule, rulesOnCheckpoints } from "#ledger/retention";
 import { readKeyList } from "#kernel/key-list";
-import { logVerifierKey, publicHalfOf, workerSecrets, type SecretForm } from "../keys/made-keys.ts";
+import {
+  checkpointKeysIn,
+  logVerifierKey,
+  publicHalfOf,
+  workerSecrets,
+  type SecretForm,
+} from "../keys/made-keys.ts";
 import type { Environment } from "./environment.ts";
 import { deployedWorkers, type DeployedWorker, type RawConfig } from "./worker-configs.ts";
 
@@ -141,7 +147,7 @@ function loggingProblems(worker: string, config: RawConfig | undefined): readonl
 /** The verifier keys that auditors and witnesses need, from the ledger's secret. */
 export function verifierKeysOf({ deployment, secrets }: Situation): readonly string[] {
   const key = secrets?.get("ledger")?.["CHECKPOINT_KEY"];
-  if (key === undefined || !isWellFormed(key, "Ed25519")) return [];
+  if (key === undefined || !isWellFormed(key, "Ed25519 list")) return [];
   return [logVerifierKey(key, deployment.ledgerName)];
 }
 
@@ -175,6 +181,7 @@ function differs(left: unknown, right: unknown, place: string): string | undefin
 
 const formWords: Readonly<Record<SecretForm, string>> = {
   Ed25519: "a private Ed25519 JWK",
+  "Ed25519 list": "a private Ed25519 JWK, or an array that begins with one",
   ES256: "a private P-256 JWK with a kid",
   random: "32 random bytes in base64url",
   list: "one or more keys of 32 random bytes in base64url, separated by spaces",
@@ -184,6 +191,11 @@ function isWellFormed(value: string, form: SecretForm): boolean {
   if (form === "list") return readKeyList(value) !== undefined;
   if (form === "random") return readKeyList(value)?.length === 1;
   try {
+    if (form === "Ed25519 list") {
+      const [first = "", ...further] = checkpointKeysIn(value);
+      const halves = further.map((key): JsonWebKey => JSON.parse(key));
+      return publicHalfOf(first).crv === "Ed25519" && halves.every(({ crv }) => crv === "Ed25519");
+    }
     const { crv, kid } = publicHalfOf(value);
     return form === "Ed25519" ? crv === "Ed25519" : crv === "P-256" && typeof kid === "string";
   } catch {

@@ -2,7 +2,14 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Misuse, printFault } from "../misuse.ts";
 import { readSecrets, writePrivate } from "./keys-new.ts";
-import { newSecret, publicHalfOf, workerConfigs, workerSecrets, type Worker } from "./made-keys.ts";
+import {
+  checkpointKeysIn,
+  newSecret,
+  publicHalfOf,
+  workerConfigs,
+  workerSecrets,
+  type Worker,
+} from "./made-keys.ts";
 import { giveResult, say } from "../output.ts";
 
 /** A step of a rotation: a file for `wrangler secret bulk`, or a variable to deploy, and the time to wait. */
@@ -12,6 +19,7 @@ interface Step {
   readonly next: string;
 }
 
+// ACCOUNTING_KEY and SUBJECT_KEY have no last step.
 const overlapSeconds: Readonly<Record<string, string>> = {
   PAGING_KEY: "16 minutes: a paging link is valid for 15",
   DPOP_NONCE_KEY: "2 minutes: a nonce is valid for one",
@@ -80,6 +88,7 @@ function stepsOf(name: string, form: string, current: string): readonly Step[] {
   const variable = verificationKeys[name];
   if (variable !== undefined && form === "ES256") return signingSteps(name, variable, current);
   if (form === "list") return listSteps(name, current);
+  if (form === "Ed25519 list") return checkpointSteps(name, current);
   throw new Error(`${name} has no rotation by steps: docs/keys.md says what to do`);
 }
 
@@ -103,6 +112,30 @@ function listSteps(name: string, current: string): readonly Step[] {
   return later === undefined
     ? steps
     : [...steps, { does: "Drop the old key.", secrets: { [name]: made }, next: "Done." }];
+}
+
+/** The steps of the ledger's own key: verifiers know a key before it alone signs, and its public half stays. */
+function checkpointSteps(name: string, current: string): readonly Step[] {
+  const [old = "", ...earlier] = checkpointKeysIn(current);
+  const made = newSecret(name, "Ed25519 list");
+  const listOf = (...keys: readonly string[]) => ({ [name]: `[${[...keys, ...earlier].join(",")}]` });
+  return [
+    {
+      does: "Sign with both keys; leaves of the root log have the old key's signature.",
+      secrets: listOf(old, made),
+      next: "Give auditors and witnesses the verifier keys of both (keys public prints them); set them in CONSOLE and ACCOUNTING, and the witness's WITNESSED_LOGS to the new key.",
+    },
+    {
+      does: "Sign with both keys; leaves of the root log have the new key's signature.",
+      secrets: listOf(made, old),
+      next: "Wait until each auditor has both keys, and each witness the new key.",
+    },
+    {
+      does: "Sign with the new key alone; the old public half stays, for what it signed.",
+      secrets: listOf(made, JSON.stringify(publicHalfOf(old))),
+      next: "Leave the public half for as long as the ledger has leaves of its time: six years and a half.",
+    },
+  ];
 }
 
 function signingSteps(name: string, variable: string, current: string): readonly Step[] {

@@ -22,7 +22,7 @@ export interface PrivateJwk {
 
 export type Worker = "gateway" | "control" | "ledger" | "ops" | "witness";
 /** How the value of a secret is made. `list`: `NEW OLD`, the first is used and each is accepted. */
-export type SecretForm = "Ed25519" | "ES256" | "random" | "list";
+export type SecretForm = "Ed25519" | "Ed25519 list" | "ES256" | "random" | "list";
 
 /** The secrets of each worker, by name, as `wrangler secret bulk` needs them. */
 export const workerSecrets: Readonly<Record<Worker, Readonly<Record<string, SecretForm>>>> = {
@@ -33,7 +33,7 @@ export const workerSecrets: Readonly<Record<Worker, Readonly<Record<string, Secr
     DPOP_NONCE_KEY: "list",
   },
   control: { CONSENT_KEY: "random" },
-  ledger: { CHECKPOINT_KEY: "Ed25519", ACCOUNTING_KEY: "list", SUBJECT_KEY: "random" },
+  ledger: { CHECKPOINT_KEY: "Ed25519 list", ACCOUNTING_KEY: "list", SUBJECT_KEY: "list" },
   ops: { DPOP_NONCE_KEY: "list", CONSOLE_SESSION_KEY: "list" },
   witness: { WITNESS_KEY: "Ed25519" },
 };
@@ -67,7 +67,7 @@ export function newPrivateJwk(alg: "ES256" | "Ed25519" | "ECDH-ES+A256KW", label
 export function newSecret(name: string, form: SecretForm): string {
   if (form === "random" || form === "list") return newRandom();
   const label = name.toLowerCase().replaceAll("_", "-").replace(/-key$/u, "");
-  return JSON.stringify(newPrivateJwk(form, label));
+  return JSON.stringify(newPrivateJwk(form === "Ed25519 list" ? "Ed25519" : form, label));
 }
 
 /** The public half of a private JWK, computed from the private part. Throws for a text that is none. */
@@ -81,13 +81,27 @@ export function publicHalfOf(text: string): JsonWebKey & { readonly kid?: string
   }
 }
 
-/** The verifier key of a log or of the root log, from the private JWK of CHECKPOINT_KEY. */
+/** The JWKs of CHECKPOINT_KEY as texts: one private JWK, or an array while it is replaced. */
+export function checkpointKeysIn(text: string): readonly string[] {
+  const value: unknown = JSON.parse(text);
+  return Array.isArray(value) ? value.map((each) => JSON.stringify(each)) : [text];
+}
+
+/** The verifier key of a log or of the root log, from CHECKPOINT_KEY. While it is replaced: the keys with spaces between. */
 export const logVerifierKey = (checkpointKey: string, ledgerName: string, log: string = ROOT_LOG): string =>
-  verifierKey(`${ledgerName}/${log}`, rawPublic(checkpointKey));
+  checkpointKeysIn(checkpointKey)
+    .map((key) => verifierKey(`${ledgerName}/${log}`, rawPublic(key)))
+    .join(" ");
+
+/** A JWK that is a public half already, or the public half of a private JWK. */
+const halfOf = (text: string): JsonWebKey => {
+  const jwk: JsonWebKey = JSON.parse(text);
+  return jwk.d === undefined ? jwk : publicHalfOf(text);
+};
 
 /** The verifier key of a witness's cosignatures, from the private JWK of WITNESS_KEY. */
 export const witnessVerifierKey = (witnessKey: string, name: string): string =>
   verifierKey(name, rawPublic(witnessKey), signatureTypes.cosignature);
 
 const rawPublic = (text: string): Uint8Array =>
-  new Uint8Array(Buffer.from(publicHalfOf(text).x ?? "", "base64url"));
+  new Uint8Array(Buffer.from(halfOf(text).x ?? "", "base64url"));

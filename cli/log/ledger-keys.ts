@@ -5,7 +5,13 @@ import { parseWitnessKey } from "#ledger/tlog/cosignature";
 import { parseLogName } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
 import { Misuse } from "../misuse.ts";
-import { parseVerifierKey, signatureTypes, verifierKey, type Verifier } from "#ledger/tlog/signed-note";
+import {
+  parseVerifierKey,
+  signatureTypes,
+  verifierKey,
+  verifierText,
+  type Verifier,
+} from "#ledger/tlog/signed-note";
 import { profileFile, selectedProfile } from "../connection/profile.ts";
 
 /** The members of a dev.json, or of a profile, that hold public keys of a ledger. */
@@ -91,7 +97,7 @@ export function readWitnessKey(text: string): Verifier {
   return key.value;
 }
 
-export const keyText = ({ name, publicKey }: Verifier): string => verifierKey(name, publicKey);
+export const keyText = verifierText;
 
 function readKey(text: string): Verifier {
   const key = parseLogKey(text);

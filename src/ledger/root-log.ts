@@ -2,7 +2,7 @@ import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { type Checkpoint, type CheckpointProblem, openCheckpoint } from "#ledger/tlog/checkpoint";
 import { endOf, parseLogName } from "./log-name.ts";
-import { keyId, readNote, type Verifier } from "#ledger/tlog/signed-note";
+import { readNote, type Verifier, verifierOfKeys } from "#ledger/tlog/signed-note";
 import type { LeafRules } from "./verify.ts";
 import { claimedOrigin } from "#ledger/tlog/witness";
 
@@ -10,9 +10,13 @@ import { claimedOrigin } from "#ledger/tlog/witness";
 export const ROOT_LOG = "root";
 
 /** The verifier of a log of the same ledger. One key pair signs all logs, each under its own name. */
-export function siblingOf({ name, publicKey }: Verifier, log: string): Verifier {
+export function siblingOf({ name, publicKey, further = [] }: Verifier, log: string): Verifier {
   const origin = `${name.slice(0, name.lastIndexOf("/"))}/${log}`;
-  return { name: origin, id: keyId(origin, publicKey), publicKey };
+  return verifierOfKeys(
+    origin,
+    publicKey,
+    further.map((key) => key.publicKey),
+  );
 }
 
 type RootLeafProblem = "root_leaf_of_no_log" | "root_leaf_not_one_signature" | CheckpointProblem;

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, readFileSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,6 +44,11 @@ type GatewaySecrets = Pick<
   Parameters<typeof gatewayConfig>[0],
   "TOKEN_SIGNING_KEY" | "RESPONSE_SIGNING_KEY" | "PAGING_KEY" | "DPOP_NONCE_KEY"
 >;
+/** The public half of a new auditor's key. */
+function auditorKey(n: number): object {
+  const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  return { ...publicKey.export({ format: "jwk" }), kid: `auditor-${n}` };
+}
 const gatewayWith = (secrets: Readonly<Record<string, string>>, more: object = {}) =>
   gatewayConfig({ ...variables.gateway, ...(secrets as GatewaySecrets), ...more }); // keys new wrote them
 
@@ -139,8 +145,32 @@ test("keys rotate writes steps that every worker reads: the old key first, then 
   expect(config.tokenVerificationKeys.map(({ kid }) => kid)).toEqual(kids);
 
   const ledger = join(place, "ledger.secrets.json");
-  const never = await phylax("keys", "rotate", ledger, "SUBJECT_KEY", "--out", out);
+  const control = join(place, "control.secrets.json");
+  const never = await phylax("keys", "rotate", control, "CONSENT_KEY", "--out", out);
   expect([never.code, never.error]).toEqual([1, expect.stringContaining("docs/keys.md")]);
+  const subject = await phylax("keys", "rotate", ledger, "SUBJECT_KEY", "--out", out);
+  expect(subject.out).toContain("six years");
+  expect((await phylax("keys", "rotate", ledger, "CHECKPOINT_KEY", "--out", out)).code).toBe(0);
+  const secrets = jsonIn(ledger);
+  const signers = [1, 2, 3].map((step) => {
+    const file = `${step}-CHECKPOINT_KEY.secrets.json`;
+    const { checkpointPublicKey, furtherCheckpointKeys } = readLedgerConfig({
+      ...variables.ledger,
+      ...{ ACCOUNTING_KEY: "", SUBJECT_KEY: "", ...secrets },
+      AUDITOR_KEYS: { keys: [1, 2].map(auditorKey) },
+      CHECKPOINT_KEY: jsonIn(out, file)["CHECKPOINT_KEY"] ?? "",
+    });
+    return [checkpointPublicKey, ...furtherCheckpointKeys.map(({ publicKey }) => publicKey)];
+  });
+  expect(signers.map((keys) => keys.length)).toEqual([2, 2, 2]);
+  expect(signers[1]).toEqual(signers[0]?.toReversed());
+  expect(signers[2]).toEqual(signers[1]);
+  const last = join(out, "3-CHECKPOINT_KEY.secrets.json");
+  expect(readFileSync(last, "utf8").match(/\\"d\\"/gu), "the old private half is gone").toHaveLength(1);
+  const shown = await phylax("keys", "public", last, "--ledger-name", "ledger.example.org");
+  const { root }: { root: string } = JSON.parse(shown.out);
+  expect(parseVerifierKey(root)).toMatchObject({ ok: true, value: { publicKey: signers[2]?.[0] } });
+  expect(root.split(" ")).toHaveLength(2);
   const accounting = await phylax("keys", "rotate", ledger, "ACCOUNTING_KEY", "--out", out);
   expect(accounting.out).toContain("-c workers/ledger/wrangler.toml");
   expect(accounting.out).toContain("six years");

@@ -21,6 +21,20 @@ export interface Verifier {
   readonly name: string;
   readonly id: number; // u32
   readonly publicKey: Uint8Array; // Ed25519, 32 bytes
+  /** Keys that the same signer used before or will use next: a signature of any of them counts (docs/keys.md). */
+  readonly further?: readonly { readonly id: number; readonly publicKey: Uint8Array }[];
+}
+
+/** The verifier of a log's name with its key, and with further keys of the same signer. */
+export function verifierOfKeys(
+  name: string,
+  publicKey: Uint8Array,
+  further: readonly Uint8Array[] = [],
+): Verifier {
+  const first = { name, id: keyId(name, publicKey), publicKey };
+  return further.length === 0
+    ? first
+    : { ...first, further: further.map((key) => ({ id: keyId(name, key), publicKey: key })) };
 }
 
 export type NoteProblem = "note_malformed" | "note_not_signed_by_a_known_key" | "note_signature_wrong";
@@ -45,14 +59,36 @@ export const verifierKey = (
 ): string =>
   `${name}+${hexId(keyId(name, publicKey, type))}+${toBase64(concat([Uint8Array.of(type), publicKey]))}`;
 
+/** A verifier as the text that `parseVerifierKey` reads. */
+export const verifierText = ({ name, publicKey, further = [] }: Verifier): string =>
+  [publicKey, ...further.map((key) => key.publicKey)].map((key) => verifierKey(name, key)).join(" ");
+
+const KEYS_OF_NAME_MAX = 8;
+
 /**
  * Reads a vkey. Only Ed25519 of the requested type is accepted, and only with the id that follows from name
- * and key.
+ * and key. Up to eight vkeys of one log, separated by single spaces, are one verifier: a key that was replaced
+ * stays in the text after the key in use.
  */
 export function parseVerifierKey(
   text: string,
   type: SignatureType = signatureTypes.ed25519,
 ): Result<Verifier, "bad_verifier_key"> {
+  const words = text.split(" ");
+  const [first, ...further] = words.map((word) => parseSingleKey(word, type));
+  if (first?.ok !== true || further.length === 0) return first ?? err("bad_verifier_key");
+  const keys = further.flatMap((key) =>
+    key.ok && key.value.name === first.value.name ? [key.value.publicKey] : [],
+  );
+  const isGood =
+    type === signatureTypes.ed25519 &&
+    keys.length === further.length &&
+    words.length <= KEYS_OF_NAME_MAX &&
+    new Set(words).size === words.length;
+  return isGood ? ok(verifierOfKeys(first.value.name, first.value.publicKey, keys)) : err("bad_verifier_key");
+}
+
+function parseSingleKey(text: string, type: SignatureType): Result<Verifier, "bad_verifier_key"> {
   const match = /^([^+\p{White_Space}]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)$/u.exec(text);
   const [, name = "", id = "", encoded = ""] = match ?? [];
   const bytes = fromBase64(encoded);
@@ -68,7 +104,7 @@ export const noteOf = (text: string, signer: Verifier, signature: Uint8Array): s
   `${text}\n${signatureLine(signer, signature)}`;
 
 /** A signature line of a note, with its newline. */
-export function signatureLine(signer: Verifier, signature: Uint8Array): string {
+export function signatureLine(signer: Pick<Verifier, "name" | "id">, signature: Uint8Array): string {
   const id = new Uint8Array(4);
   new DataView(id.buffer).setUint32(0, signer.id);
   return `— ${signer.name} ${toBase64(concat([id, signature]))}\n`;
@@ -85,9 +121,12 @@ export function openNote(note: Uint8Array, known: readonly Verifier[]): Result<s
   const { text, signatures } = read.value;
   let signed = false;
   for (const signature of signatures) {
-    const verifier = known.find((key) => key.name === signature.name && key.id === signature.id);
-    if (verifier === undefined) continue;
-    if (!isSignature(verifier.publicKey, utf8(text), signature.bytes)) return err("note_signature_wrong");
+    const key = known
+      .filter(({ name }) => name === signature.name)
+      .flatMap((verifier) => [verifier, ...(verifier.further ?? [])])
+      .find(({ id }) => id === signature.id);
+    if (key === undefined) continue;
+    if (!isSignature(key.publicKey, utf8(text), signature.bytes)) return err("note_signature_wrong");
     signed = true;
   }
   return signed ? ok(text) : err("note_not_signed_by_a_known_key");

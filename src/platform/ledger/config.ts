@@ -3,7 +3,7 @@ import * as z from "zod";
 import { type KeyList, readKeyList } from "#kernel/key-list";
 import { Secret } from "#kernel/secret";
 import type { Configuration } from "#audit/event";
-import { keyId, type Verifier } from "#ledger/tlog/signed-note";
+import { type Verifier, verifierOfKeys } from "#ledger/tlog/signed-note";
 import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
 import { type LedgerPlacement, type PlacementVariables, readPlacement } from "./placement.ts";
 
@@ -24,6 +24,13 @@ export interface AuditorKey {
   readonly jwk: { readonly kty: string; readonly crv: string; readonly x: string; readonly y?: string };
 }
 
+/** A further key of the ledger's signer. */
+export interface FurtherCheckpointKey {
+  /** Undefined: a public half, for checkpoints that were signed before. */
+  readonly key: Secret<KeyObject> | undefined;
+  readonly publicKey: Uint8Array; // 32 bytes
+}
+
 export interface LedgerConfig extends LedgerPlacement {
   /** First part of every origin line; it is never the listening URL. */
   readonly name: string;
@@ -32,10 +39,15 @@ export interface LedgerConfig extends LedgerPlacement {
   // at most this long after a record, its copy is in R2 and its checkpoint in the root log
   readonly settleMilliseconds: number;
   readonly auditors: readonly AuditorKey[];
+  /** Signs checkpoints, and alone the checkpoints that become leaves of the root log. */
   readonly checkpointKey: Secret<KeyObject>;
   readonly checkpointPublicKey: Uint8Array; // 32 bytes
+  /** While the key is replaced: keys that sign published checkpoints too, or that signed earlier ones. */
+  readonly furtherCheckpointKeys: readonly FurtherCheckpointKey[];
   readonly accountingKeys: KeyList;
   readonly subjectKey: Secret<Uint8Array>;
+  /** The subject key in use, and earlier keys: lines of six years are found by each of them. */
+  readonly subjectKeys: KeyList;
   /** The worker's full configuration, as its record describes it. */
   readonly described: () => Configuration;
 }
@@ -86,6 +98,16 @@ const privateJwk = z.object({
   d: z.string(),
 });
 
+// Strict: a private key with a fault must not pass for a public half.
+const publicJwk = z.strictObject({
+  kty: z.literal("OKP"),
+  crv: z.literal("Ed25519"),
+  x: z.string(),
+  kid: z.string().optional(),
+  alg: z.string().optional(),
+  use: z.string().optional(),
+});
+
 /** Reads the configuration. Throws an error that names the wrong key, never its value. */
 export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
   const placement = readLedgerPlacement(env);
@@ -100,8 +122,6 @@ export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
     return bad(
       "AUDITOR_KEYS: a JWK set of at least two public keys (P-256, P-384, P-521, X25519) with different kids",
     );
-  const jwk = privateJwk.safeParse(asJson(env.CHECKPOINT_KEY));
-  if (!jwk.success) return bad("CHECKPOINT_KEY");
   return {
     name: env.LEDGER_NAME,
     ...placement,
@@ -112,9 +132,9 @@ export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
       kid,
       jwk: y === undefined ? { kty, crv, x } : { kty, crv, x, y },
     })),
-    ...checkpointKeys(jwk.data),
+    ...checkpointKeys(asJson(env.CHECKPOINT_KEY)),
     accountingKeys: readAccountingKeys(env),
-    subjectKey: key32("SUBJECT_KEY", env.SUBJECT_KEY),
+    ...subjectKeys(env),
     // auditors have the subject key, so it protects nothing from them
     described: () => describeConfiguration("ledger", env, variableForms, "ACCOUNTING_KEY"),
   };
@@ -151,33 +171,59 @@ export const readLedgerPlacement = (env: PlacementVariables): LedgerPlacement =>
   readPlacement(env, (variable, expected) => bad(`${variable}: ${expected}`));
 
 /** The verifier of a log's checkpoint key, under the log's own name. */
-export const signerOf = (config: LedgerConfig, origin: string): Verifier => ({
-  name: origin,
-  id: keyId(origin, config.checkpointPublicKey),
-  publicKey: config.checkpointPublicKey,
-});
+export const signerOf = (config: LedgerConfig, origin: string): Verifier =>
+  verifierOfKeys(
+    origin,
+    config.checkpointPublicKey,
+    config.furtherCheckpointKeys.map(({ publicKey }) => publicKey),
+  );
 
+const CHECKPOINT_KEYS_MAX = 8;
+
+/**
+ * A private JWK, or while it is replaced an array of JWKs: the first is private and signs alone what stands in the
+ * root log; further private keys sign too, and public halves only verify.
+ */
 function checkpointKeys(
-  jwk: z.infer<typeof privateJwk>,
-): Pick<LedgerConfig, "checkpointKey" | "checkpointPublicKey"> {
+  value: unknown,
+): Pick<LedgerConfig, "checkpointKey" | "checkpointPublicKey" | "furtherCheckpointKeys"> {
+  const read = z
+    .array(z.union([privateJwk, publicJwk]))
+    .min(1)
+    .max(CHECKPOINT_KEYS_MAX)
+    .safeParse(Array.isArray(value) ? value : [value]);
+  const [first, ...further] = read.success ? read.data.map(checkpointKeyOf) : [];
+  if (first?.key === undefined) return bad("CHECKPOINT_KEY");
+  const all = [first, ...further].map(({ publicKey }) => Buffer.from(publicKey).toString("hex"));
+  if (new Set(all).size !== all.length) return bad("CHECKPOINT_KEY");
+  return {
+    checkpointKey: first.key,
+    checkpointPublicKey: first.publicKey,
+    furtherCheckpointKeys: further,
+  };
+}
+
+function checkpointKeyOf(jwk: z.infer<typeof privateJwk> | z.infer<typeof publicJwk>): FurtherCheckpointKey {
   try {
-    const key = createPrivateKey({ key: jwk, format: "jwk" });
-    // computed from the private part: a wrong x has no effect
-    const { x = "" } = createPublicKey(key).export({ format: "jwk" });
-    return {
-      checkpointKey: new Secret(key),
-      checkpointPublicKey: new Uint8Array(Buffer.from(x, "base64url")),
-    };
+    // computed from the private part, if there is one: a wrong x has no effect then
+    const key = "d" in jwk ? createPrivateKey({ key: jwk, format: "jwk" }) : undefined;
+    const { kty, crv } = jwk;
+    const half = createPublicKey(key ?? { key: { kty, crv, x: jwk.x }, format: "jwk" });
+    const { x = "" } = half.export({ format: "jwk" });
+    const publicKey = new Uint8Array(Buffer.from(x, "base64url"));
+    return { key: key && new Secret(key), publicKey };
   } catch {
     return bad("CHECKPOINT_KEY"); // the error of the crypto library could show the key
   }
 }
 
-function key32(name: string, text: unknown): Secret<Uint8Array> {
-  const bytes = new Uint8Array(Buffer.from(typeof text === "string" ? text : "", "base64url"));
-  return bytes.length === 32 && Buffer.from(bytes).toString("base64url") === text
-    ? new Secret(bytes)
-    : bad(`${name}: 32 bytes, base64url`);
+function subjectKeys({
+  SUBJECT_KEY,
+}: Pick<LedgerEnv, "SUBJECT_KEY">): Pick<LedgerConfig, "subjectKey" | "subjectKeys"> {
+  const keys = typeof SUBJECT_KEY === "string" ? readKeyList(SUBJECT_KEY) : undefined;
+  return keys === undefined
+    ? bad("SUBJECT_KEY: 32 bytes, base64url")
+    : { subjectKey: keys[0], subjectKeys: keys };
 }
 
 function asJson(value: unknown): unknown {

@@ -19,7 +19,7 @@ const denial = { kind: "client", client: "telehealth" } as const;
 let registry: D1Database;
 beforeEach(async () => {
   registry = await emptyRegistry();
-  const applied = await writer.apply(await sampleFile(), "add");
+  const applied = await writer.apply(await sampleFile(), "replace");
   if (!applied.ok) throw new Error(applied.error.pointer);
 });
 

@@ -88,10 +88,10 @@ export class AccountingDesk implements Disclosures {
       requestId: caller.id,
       spread: 1,
     });
-    const subjects = patients.map((patient) => ({
-      patient,
-      key: subjectKey(this.#config.subjectKey, patient),
-    }));
+    // Lines of an earlier subject key stay under it.
+    const subjects = patients.flatMap((patient) =>
+      this.#config.subjectKeys.map((key) => ({ patient, key: subjectKey(key, patient) })),
+    );
     if (after === undefined)
       await this.#shelveLines([...new Set(subjects.map(({ key }) => shelfNameOf(key)))]);
     const held = await this.#heldBack(subjects);

@@ -7,7 +7,7 @@ import type { LedgerBucket } from "#platform/ledger/object/log/bucket";
 import type { LedgerConfig } from "#platform/ledger/config";
 import { FlushRows, type FlushState } from "./flush-rows.ts";
 import { Forked, type PublishedCheckpoint } from "#platform/ledger/object/log/published";
-import { signText } from "#platform/ledger/object/log/signer";
+import { signForReaders } from "#platform/ledger/object/log/signer";
 import type { LedgerStore } from "#platform/ledger/object/log/store";
 import { checkpointAt, copyOf } from "#platform/ledger/object/log/stored-log";
 
@@ -144,7 +144,7 @@ export class LedgerCopy {
     const { origin } = this.#parts.head();
     return {
       to,
-      note: signText(
+      note: signForReaders(
         this.#parts.config,
         origin,
         checkpointText(checkpointAt(this.#parts.store, origin, to.frames - 1)),

@@ -3,7 +3,7 @@ import type { Instant } from "#kernel/clock";
 import { type Checkpoint, checkpointText, parseCheckpointText } from "#ledger/tlog/checkpoint";
 import { checkpointOf, hasInPast, type Head } from "#ledger/commit";
 import { utf8 } from "#kernel/encoded";
-import { noteOf } from "#ledger/tlog/signed-note";
+import { keyId, noteOf, readNote, signatureLine } from "#ledger/tlog/signed-note";
 import { type LedgerConfig, signerOf } from "#platform/ledger/config";
 import type { LedgerStore } from "./store.ts";
 import { hashAt } from "./stored-log.ts";
@@ -35,9 +35,25 @@ export class CheckpointSigner {
       throw new Error("ledger: a checkpoint was signed that this log does not extend");
     this.#last = {
       checkpoint: checkpoint.value,
-      note: signText(config, head.origin, signed.text),
+      note: signForReaders(config, head.origin, signed.text),
       at: signed.at,
     };
+  }
+
+  /** True when each key that signs now has signed this note: a key may be new since. */
+  isByEachKey(note: string): boolean {
+    const read = readNote(utf8(note));
+    const { checkpointPublicKey, furtherCheckpointKeys } = this.#config;
+    const signing = [
+      checkpointPublicKey,
+      ...furtherCheckpointKeys.flatMap(({ key, publicKey }) => (key === undefined ? [] : [publicKey])),
+    ];
+    return (
+      read.ok &&
+      signing.every((publicKey) =>
+        read.value.signatures.some(({ name, id }) => id === keyId(name, publicKey)),
+      )
+    );
   }
 
   /** The size of the last signed checkpoint; undefined before the first. */
@@ -57,7 +73,7 @@ export class CheckpointSigner {
     const text = checkpointText(checkpoint);
     // Stored before it is released: the output gate holds the answer back until this row is durable.
     if (head.size > 0) this.#store.setSigned({ size: head.size, text, at: now });
-    const note = signText(this.#config, head.origin, text);
+    const note = signForReaders(this.#config, head.origin, text);
     this.#last = { checkpoint, note, at: now };
     return { size: head.size, note };
   }
@@ -70,7 +86,24 @@ export class CheckpointSigner {
 const extendsSigned = (store: LedgerStore, head: Head, signed: Checkpoint): boolean =>
   hasInPast(head, signed, store.frame(signed.frame?.number ?? -1), hashAt(store, head));
 
-/** A checkpoint text as a note with its log's signature. */
+/**
+ * A checkpoint text as a note for readers: with the signature of each key of the log, so that a verifier with the old
+ * or the next key accepts it while the key is replaced.
+ */
+export const signForReaders = (config: LedgerConfig, origin: string, text: string): string =>
+  config.furtherCheckpointKeys.reduce(
+    (note, { key, publicKey }) =>
+      key === undefined
+        ? note
+        : note +
+          signatureLine(
+            { name: origin, id: keyId(origin, publicKey) },
+            new Uint8Array(sign(null, utf8(text), key.reveal())),
+          ),
+    signText(config, origin, text),
+  );
+
+/** A checkpoint text as a note with its log's signature alone, as a leaf of the root log has it. */
 export const signText = (config: LedgerConfig, origin: string, text: string): string =>
   noteOf(
     text,

@@ -54,7 +54,11 @@ export class RootPublisher {
     const now = instant(Date.now());
     const shown = this.#rows.published();
     const isNewest =
-      shown !== undefined && shown.size === this.#head().size && shown.whole && this.#isByAll(shown.note);
+      shown !== undefined &&
+      shown.size === this.#head().size &&
+      shown.whole &&
+      this.#isByAll(shown.note) &&
+      this.#signer.isByEachKey(shown.note);
     if (isNewest) return shown;
     const signed = this.#signer.sign(this.#head(), now);
     const lines = await Promise.all(this.#witnesses.map((witness) => this.#ask(witness, signed)));
