@@ -151,16 +151,19 @@ test("keys rotate writes steps that every worker reads: the old key first, then 
   const subject = await phylax("keys", "rotate", ledger, "SUBJECT_KEY", "--out", out);
   expect(subject.out).toContain("six years");
   expect((await phylax("keys", "rotate", ledger, "CHECKPOINT_KEY", "--out", out)).code).toBe(0);
-  const secrets = jsonIn(ledger);
+  const { ACCOUNTING_KEY = "", SUBJECT_KEY = "" } = jsonIn(ledger);
+  const ledgerWith = (CHECKPOINT_KEY = "") =>
+    readLedgerConfig({
+      ...variables.ledger,
+      ACCOUNTING_KEY,
+      SUBJECT_KEY,
+      AUDITOR_KEYS: { keys: [1, 2].map(auditorKey) },
+      CHECKPOINT_KEY,
+    });
   const signers = [1, 2, 3].map((step) => {
     const file = `${step}-CHECKPOINT_KEY.secrets.json`;
-    const { checkpointPublicKey, furtherCheckpointKeys } = readLedgerConfig({
-      ...variables.ledger,
-      ...{ ACCOUNTING_KEY: "", SUBJECT_KEY: "", ...secrets },
-      AUDITOR_KEYS: { keys: [1, 2].map(auditorKey) },
-      CHECKPOINT_KEY: jsonIn(out, file)["CHECKPOINT_KEY"] ?? "",
-    });
-    return [checkpointPublicKey, ...furtherCheckpointKeys.map(({ publicKey }) => publicKey)];
+    const { checkpointPublicKey, furtherCheckpointKeys } = ledgerWith(jsonIn(out, file)["CHECKPOINT_KEY"]);
+    return [checkpointPublicKey].concat(furtherCheckpointKeys.map(({ publicKey }) => publicKey));
   });
   expect(signers.map((keys) => keys.length)).toEqual([2, 2, 2]);
   expect(signers[1]).toEqual(signers[0]?.toReversed());

@@ -121,15 +121,24 @@ export function openNote(note: Uint8Array, known: readonly Verifier[]): Result<s
   const { text, signatures } = read.value;
   let signed = false;
   for (const signature of signatures) {
-    const key = known
-      .filter(({ name }) => name === signature.name)
-      .flatMap((verifier) => [verifier, ...(verifier.further ?? [])])
-      .find(({ id }) => id === signature.id);
+    const key = keyOf(signature, known);
     if (key === undefined) continue;
     if (!isSignature(key.publicKey, utf8(text), signature.bytes)) return err("note_signature_wrong");
     signed = true;
   }
   return signed ? ok(text) : err("note_not_signed_by_a_known_key");
+}
+
+function keyOf(
+  { name, id }: NoteSignature,
+  known: readonly Verifier[],
+): Pick<Verifier, "id" | "publicKey"> | undefined {
+  for (const verifier of known) {
+    if (verifier.name !== name) continue;
+    const key = verifier.id === id ? verifier : verifier.further?.find((each) => each.id === id);
+    if (key !== undefined) return key;
+  }
+  return undefined;
 }
 
 /** A signature line as it stands in a note; `bytes` follow the key id. */

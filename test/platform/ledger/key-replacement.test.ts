@@ -108,7 +108,7 @@ test(
     const subject = { SUBJECT_KEY: `${randomBytes(32).toString("base64url")} ${ledger.SUBJECT_KEY}` };
     const log = ownLog();
     const early = disclosureOf(1);
-    const [{ patient = "" } = {}] = early.patients;
+    const patient = early.patients[0]?.patient ?? "";
     await shard(log).append([early]);
     const late = { ...disclosureOf(1), patients: early.patients };
     await withKeys(log, subject, async (object) => {
