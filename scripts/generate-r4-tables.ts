@@ -325,6 +325,33 @@ const purposeOfUse = Object.fromEntries(
     .map((reason) => [reason.code, reason.parents.filter((parent) => parent !== "PurposeOfUse").join(" ")]),
 );
 
+/** The types that most elements have, the most frequent first: in the tables a letter stands for each. */
+const elementTypes = [...Map.groupBy([...tables.values()].flatMap(typesIn), (type) => type)]
+  .sort(([, some], [, others]) => others.length - some.length)
+  .map(([type]) => type)
+  .filter((type) => /^[A-Za-z]/u.test(type))
+  .slice(0, 20);
+
+function typesIn(text: string): string[] {
+  return text.split(" ").flatMap((word) => /:(?<type>.+?)[1*+]?!?$/u.exec(word)?.groups?.["type"] ?? []);
+}
+
+/** The words of a type or backbone, each backbone in parentheses behind the word of its element. */
+function nestedText(path: string): string {
+  const base = path.includes(".") ? "<BackboneElement" : "<DomainResource";
+  const [first = "", ...rest] = (tables.get(path) ?? "").split(" ");
+  const own = first === base ? rest : first.startsWith("<") ? [first, ...rest] : ["<", first, ...rest];
+  return own
+    .map((word) => {
+      const [, name = "", type = "", after = ""] = /^([^:]+):(.+?)([1*+]?!?)$/u.exec(word) ?? [];
+      if (name === "") return word;
+      const code = elementTypes.indexOf(type);
+      const short = code < 0 ? word : `${name}:${String.fromCodePoint(65 + code)}${after}`;
+      return type === "." ? `${word}(${nestedText(`${path}.${name}`)})` : short;
+    })
+    .join(" ");
+}
+
 const sorted = (table: Record<string, string>) =>
   Object.fromEntries(Object.entries(table).sort(([a], [b]) => (a < b ? -1 : 1)));
 const made = "// Made by scripts/generate-r4-tables.ts from hl7.fhir.r4.core 4.0.1 (CC0). Do not edit.\n";
@@ -332,7 +359,7 @@ const write = (file: string, exports: Record<string, [doc: string, value: unknow
   const body = Object.entries(exports).map(([name, [doc, value]]) => {
     const [type, asConst] = Array.isArray(value)
       ? ["", " as const"]
-      : [": Readonly<Record<string, string>>", ""];
+      : [typeof value === "string" ? "" : ": Readonly<Record<string, string>>", ""];
     return `/** ${doc} */\nexport const ${name}${type} = ${JSON.stringify(value, null, 1)}${asConst};\n`;
   });
   writeFileSync(join(target, file), [made, ...body].join("\n"));
@@ -347,9 +374,14 @@ write("summary.gen.ts", {
 write("types.gen.ts", { r4ResourceTypes: ["Every resource type of R4.", resourceTypes.sort()] });
 write("elements.gen.ts", {
   r4Elements: [
-    "Type or backbone path → `<Base`, then its own elements as `name:type|type`, cardinality `1` `*` `+` (else 0..1), `!` modifier. `.` is a backbone of its own, `#` a content reference, `*` every open type.",
-    sorted(Object.fromEntries(tables)),
+    "A line a type: its name, `<Base` (without it DomainResource, or BackboneElement in parentheses; `<` alone: none), then its own elements as `name:type|type`, cardinality `1` `*` `+` (else 0..1), `!` modifier. `.` is a backbone of its own, whose elements follow in parentheses, `#` a content reference, `*` every open type, a capital letter the type at its place in `r4ElementTypes`.",
+    [...tables.keys()]
+      .filter((path) => !path.includes("."))
+      .sort()
+      .map((type) => `${type} ${nestedText(type)}`)
+      .join("\n"),
   ],
+  r4ElementTypes: ["The types that most elements have.", elementTypes],
   r4OpenTypes: ["The types of an open choice (R4 datatypes §2.24.0.0).", (openTypes ?? "").split("|")],
 });
 write("search.gen.ts", {

@@ -1,12 +1,10 @@
 import { elementsOf, isPrimitive, isResourceType, type R4Element } from "#fhir/r4/elements";
 import type { Json, JsonObject } from "#fhir/json/json";
-import { r4Elements } from "#fhir/r4/elements.gen";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { number } from "./branding.ts";
 
 /** Bundle and Parameters are containers: their content is decided resource by resource, in separate tests. */
-export const plainTypes = Object.keys(r4Elements).filter(
-  (type) => isResourceType(type) && type !== "Bundle" && type !== "Parameters",
-);
+export const plainTypes = r4ResourceTypes.filter((type) => type !== "Bundle" && type !== "Parameters");
 
 /** Numbers ≥ 0 and < 1 from a seed (mulberry32), so that a failure can be run again. */
 export function dice(seed: number): () => number {

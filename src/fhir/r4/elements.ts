@@ -1,4 +1,4 @@
-import { r4Elements, r4OpenTypes } from "./elements.gen.ts";
+import { r4Elements, r4ElementTypes, r4OpenTypes } from "./elements.gen.ts";
 import { r4ResourceTypes } from "./types.gen.ts";
 
 /** A resource type of FHIR R4 (4.0.1), the concrete types only. */
@@ -27,24 +27,58 @@ export const isResourceType = (text: string): text is ResourceType => resourceTy
  */
 export const isPrimitive = (type: string): boolean => /^[a-z]/u.test(type);
 
-const known = new Map<string, ReadonlyMap<string, R4Element>>();
+type Elements = ReadonlyMap<string, R4Element>;
+
+const known = new Map<string, Elements>();
+const none: Elements = new Map();
+/** The line of each type that was not read yet. */
+let lines: Map<string, string> | undefined;
 
 /**
  * The elements of an R4 type or backbone path (`Patient`, `HumanName`, `Patient.contact`) by name; empty
- * for an unknown type.
+ * for an unknown type. The first use of a type reads its line, with its backbones.
  */
-export function elementsOf(path: string): ReadonlyMap<string, R4Element> {
+export function elementsOf(path: string): Elements {
   const settled = known.get(path);
   if (settled !== undefined) return settled;
-  const text = Object.hasOwn(r4Elements, path) ? r4Elements[path] : undefined;
-  const elements = new Map<string, R4Element>();
-  for (const part of text?.split(" ") ?? []) {
-    if (part.startsWith("<"))
-      for (const [name, element] of elementsOf(part.slice(1))) elements.set(name, element);
-    else elements.set(nameOf(part), readElement(path, part));
+  lines ??= new Map(
+    r4Elements.split("\n").map((line) => [line.slice(0, line.indexOf(" ")), line.slice(line.indexOf(" "))]),
+  );
+  const dot = path.indexOf(".");
+  const type = dot < 0 ? path : path.slice(0, dot);
+  const line = lines.get(type);
+  if (line === undefined) return none;
+  lines.delete(type);
+  readLine(type, line);
+  return known.get(path) ?? none;
+}
+
+/** Reads the elements of a type and of its backbones. */
+function readLine(type: string, line: string): void {
+  const outer: { readonly path: string; readonly elements: Map<string, R4Element> }[] = [];
+  let at = { path: type, elements: new Map<string, R4Element>() };
+  let [last, isFirst] = ["", true];
+  known.set(type, at.elements);
+  for (const [word] of line.matchAll(/[()]|[^ ()]+/gu)) {
+    if (word === "(") {
+      outer.push(at);
+      at = { path: `${at.path}.${last}`, elements: new Map() };
+      known.set(at.path, at.elements);
+      isFirst = true;
+    } else if (word === ")") {
+      at = outer.pop() ?? at;
+    } else {
+      const namesBase = word.startsWith("<");
+      if (isFirst) {
+        const base = namesBase ? word.slice(1) : outer.length === 0 ? "DomainResource" : "BackboneElement";
+        for (const [name, element] of elementsOf(base)) at.elements.set(name, element);
+        isFirst = false;
+      }
+      if (namesBase) continue;
+      last = nameOf(word);
+      at.elements.set(last, readElement(at.path, word));
+    }
   }
-  known.set(path, elements);
-  return elements;
 }
 
 const nameOf = (text: string) => text.slice(0, text.indexOf(":"));
@@ -67,10 +101,13 @@ function readElement(parent: string, text: string): R4Element {
 
 function formsOf(parent: string, name: string, types: string): R4Element["forms"] {
   if (!name.endsWith("[x]")) {
-    const type = types === "." ? `${parent}.${name}` : types.replace("#", "");
-    return [{ name, type }];
+    return [{ name, type: types === "." ? `${parent}.${name}` : typeOf(types.replace("#", "")) }];
   }
   const stem = name.slice(0, -"[x]".length);
-  const list = types === "*" ? r4OpenTypes : types.split("|");
+  const list = types === "*" ? r4OpenTypes : typeOf(types).split("|");
   return list.map((type) => ({ name: stem + type.charAt(0).toUpperCase() + type.slice(1), type }));
 }
+
+/** The type or types that a capital letter stands for. */
+const typeOf = (text: string): string =>
+  text.length === 1 ? (r4ElementTypes[text.charCodeAt(0) - 65] ?? text) : text;
