@@ -21,7 +21,7 @@ export interface Manifest {
 /** Licences of code that is in the Workers' bundles. */
 const bundled = new Set(["MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "0BSD", "CC0-1.0"]);
 /** Licences of tools alone: their code is not in a bundle. */
-const tools = new Set([...bundled, "MPL-2.0", "LGPL-3.0-or-later"]);
+const tools = new Set([...bundled, "MPL-2.0", "LGPL-3.0-or-later", "Python-2.0"]);
 
 /**
  * What is wrong with the packages, a sentence each: a version that is not exact, an entry of the lock file
@@ -31,7 +31,7 @@ export function supplyProblems(manifest: Manifest, lock: LockFile): readonly str
   const { dependencies, devDependencies, optionalDependencies } = manifest;
   const named = Object.entries({ ...dependencies, ...devDependencies, ...optionalDependencies });
   const loose = named
-    .filter(([, version]) => !/^\d+\.\d+\.\d+(?:-[\w.]+)?$/u.test(version))
+    .filter(([, version]) => !/^(?:npm:[@\w./-]+@)?\d+\.\d+\.\d+(?:-[\w.]+)?$/u.test(version))
     .map(([name, version]) => `${name} has the version ${version} in package.json, which is not exact`);
   const locked = Object.entries(lock.packages).filter(([path]) => path !== "");
   const unhashed = locked

@@ -20,6 +20,9 @@ test("a range, a missing hash, a missing licence and a licence of the wrong kind
   });
   const found = (entry: object) => supplyProblems(manifest, planted(entry)).length;
   expect(supplyProblems({ ...manifest, dependencies: { hono: "^4.13.19" } }, lock)).toHaveLength(1);
+  expect(supplyProblems({ ...manifest, dependencies: { old: "npm:typescript@^5.9.3" } }, lock)).toHaveLength(
+    1,
+  );
   expect(found({})).toBe(0);
   expect(found({ integrity: undefined })).toBe(1);
   expect(found({ integrity: "sha1-x" })).toBe(1);
