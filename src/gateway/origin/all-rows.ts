@@ -73,6 +73,36 @@ export async function allRows(
   return err({ reason: "too_many_rows" });
 }
 
+/**
+ * Shows each match of a search to `see`, from all pages, and holds none of them. Of an origin with several pages
+ * only half of the rows of so many pages may be visible, as in {@link allRows}.
+ *
+ * @param see answers whether the row is visible.
+ */
+export async function seeRows(
+  question: FhirQuestion,
+  origin: Asking,
+  see: (row: JsonObject, base: FhirBase) => boolean,
+  pagesMax: number,
+): Promise<Result<undefined, RowsRefusal>> {
+  let [next, visible, room]: [OriginQuestion, number, number] = [question, 0, Number.POSITIVE_INFINITY];
+  for (let page = 1; page <= pagesMax; page += 1) {
+    const read = await rowsOf(next, origin, (row, base) => {
+      if (see(row, base)) visible += 1;
+      return false;
+    });
+    if (!read.ok) return read;
+    if (read.value.next === undefined)
+      return visible > room ? err({ reason: "too_many_rows" }) : ok(undefined);
+    if (page === 1) room = Math.floor((pagesMax * read.value.matches) / 2);
+    if (visible > room) return err({ reason: "too_many_rows" });
+    const link = linkBelow(read.value.base, read.value.next);
+    if (link === undefined) return err({ reason: "answer_link_outside_origin" });
+    next = { link };
+  }
+  return err({ reason: "too_many_rows" });
+}
+
 interface RowsOfPage extends Rows {
   /** The number of matches, retained or not. */
   readonly matches: number;

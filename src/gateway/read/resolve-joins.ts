@@ -4,9 +4,8 @@ import type { SearchParameter } from "#fhir/search/search";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser, type Joined } from "#phi/disclose";
-import { referredAt } from "#phi/links";
 import type { GrantedJoin, Opening, OpeningReference, SearchGrant } from "#policy/grant";
-import { allRows, isUnknownAtOrigin, type RowsRefusal } from "#gateway/origin/all-rows";
+import { allRows, isUnknownAtOrigin, seeRows, type RowsRefusal } from "#gateway/origin/all-rows";
 import type { OriginSession } from "#gateway/origin/origin-session";
 
 /** The resolved joins of a search: the origin is asked for them, and each row is checked against them. */
@@ -72,6 +71,9 @@ async function openedBy(
   return ok(opened);
 }
 
+// Half of these pages may be visible rows; hidden rows then decide nothing up to as many again.
+const openingPagesMax = 10;
+
 async function ledBy(
   { search, paths }: OpeningReference,
   type: string,
@@ -79,18 +81,17 @@ async function ledBy(
 ): Promise<Result<ReadonlySet<string>, RowsRefusal>> {
   const led = new Set<string>();
   let [discloser, hasRoom]: [Discloser | undefined, boolean] = [undefined, true];
-  const leads = (row: JsonObject, base: FhirBase) => {
+  const see = (row: JsonObject, base: FhirBase) => {
     if (textAt(row, "resourceType") !== search.expects.type) return false;
-    const isNew = (reference: string) => reference.startsWith(`${type}/`) && !led.has(reference);
-    if (![...referredAt(row, paths, base)].some(isNew)) return false;
     discloser ??= new Discloser(search, origin.basesAt(base));
     const seen = discloser.seen(row);
     if (seen === undefined) return false;
     hasRoom = origin.concerned.decide(seen) && hasRoom;
-    for (const reference of discloser.leadsTo(row, paths)) if (isNew(reference)) led.add(reference);
-    return false; // only the references of the row go on
+    for (const reference of discloser.leadsTo(row, paths))
+      if (reference.startsWith(`${type}/`)) led.add(reference);
+    return true;
   };
-  const found = await allRows(search.ask, rowsMax, origin, leads);
+  const found = await seeRows(search.ask, origin, see, openingPagesMax);
   if (!found.ok) return found;
   return hasRoom ? ok(led) : err({ reason: "too_many_rows" });
 }

@@ -1,8 +1,8 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { property } from "#fhir/json/json";
+import { property, type JsonObject } from "#fhir/json/json";
 import type { OriginQuestion } from "#fhir/ports";
-import { allRows } from "#gateway/origin/all-rows";
+import { allRows, seeRows } from "#gateway/origin/all-rows";
 import { HeldBytes } from "#gateway/origin/held-bytes";
 import { ok } from "#kernel/result";
 
@@ -12,9 +12,9 @@ async function* body(text: string) {
   yield ok(new TextEncoder().encode(text));
 }
 
-/** The number of counted rows of a list at an origin with pages of `size` rows, or the refusal. */
-async function found(visible: readonly boolean[], size: number, rowsMax: number) {
-  const ask = async (question: OriginQuestion) => {
+/** An origin with pages of `size` rows. */
+const originOf = (visible: readonly boolean[], size: number) => ({
+  ask: async (question: OriginQuestion) => {
     const from = "link" in question ? Number(/from=(\d+)/u.exec(question.link)?.[1]) : 0;
     const next =
       from + size < visible.length ? [{ relation: "next", url: `${base}?from=${from + size}` }] : [];
@@ -26,14 +26,27 @@ async function found(visible: readonly boolean[], size: number, rowsMax: number)
       base,
       body: body(JSON.stringify({ resourceType: "Bundle", type: "searchset", entry, link: next })),
     });
-  };
-  const rows = await allRows(
-    { path: "Patient", query: "" },
-    rowsMax,
-    { ask, held: new HeldBytes() },
-    (row) => property(row, "active") === true,
-  );
+  },
+  held: new HeldBytes(),
+});
+const question = { path: "Patient", query: "" };
+const isVisible = (row: JsonObject) => property(row, "active") === true;
+
+/** The number of counted rows of a list, or the refusal. */
+async function found(visible: readonly boolean[], size: number, rowsMax: number) {
+  const rows = await allRows(question, rowsMax, originOf(visible, size), isVisible);
   return rows.ok ? rows.value.rows.length : rows.error.reason;
+}
+
+/** The number of visible rows that are seen one by one, or the refusal. */
+async function seen(visible: readonly boolean[], size: number, pagesMax: number) {
+  let rows = 0;
+  const see = (row: JsonObject) => {
+    if (isVisible(row)) rows += 1;
+    return isVisible(row);
+  };
+  const read = await seeRows(question, originOf(visible, size), see, pagesMax);
+  return read.ok ? rows : read.error.reason;
 }
 
 test("while at most half of the rows are hidden, only visible rows decide whether there are too many, whatever the size of the origin's pages", async ({
@@ -47,6 +60,7 @@ test("while at most half of the rows are hidden, only visible rows decide whethe
         const visible = list.flatMap((isHidden) => (isHidden ? [false, true] : [true]));
         const alone = visible.filter((one) => one);
         expect(await found(visible, size, 1_000)).toBe(await found(alone, size, 1_000));
+        expect(await seen(visible, size, 10)).toBe(await seen(alone, size, 10));
       },
     ),
     { numRuns: 200 },
@@ -82,4 +96,14 @@ test("a list is read to its end, up to the limit of rows for a decision", async 
       1_000,
     ),
   ).toBe("too_many_rows");
+});
+
+test("rows that are seen one by one are read to their end, up to half of the pages", async ({ expect }) => {
+  const rows = (length: number, isVisible = true) => Array.from({ length }, () => isVisible);
+  expect(await seen(rows(0), 20, 10)).toBe(0);
+  expect(await seen(rows(20), 20, 10)).toBe(20);
+  expect(await seen(rows(100), 20, 10)).toBe(100);
+  expect(await seen(rows(101), 20, 10)).toBe("too_many_rows");
+  expect(await seen([...rows(100), ...rows(100, false)], 20, 10)).toBe(100);
+  expect(await seen(rows(201, false), 20, 10)).toBe("too_many_rows");
 });
