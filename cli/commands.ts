@@ -329,6 +329,14 @@ export const commands: readonly Command[] = [
     load: async () => (await import("./recovery/restore-registry.ts")).restoreRegistry,
   },
   {
+    words: ["restore", "denials"],
+    result: forms.restoreDenials,
+    takes: `FILE [URL|DIR] ${asAuditor} [--deny ${asOperator}]`,
+    does: "Lists the denials in force from the ledger's records, as a file; --deny denies each again.",
+    examples: ["phylax restore denials denials.json ./backup/ledger --key auditor-1.jwk.json --deny"],
+    load: async () => (await import("./recovery/restore-denials.ts")).restoreDenials,
+  },
+  {
     words: ["restore", "ledger"],
     result: forms.restoreLedger,
     takes: `[LOG] [--receipt RECEIPT]… ${asOperator}`,

@@ -159,6 +159,12 @@ export const forms = {
     open: "ids of requests whose outcome is not on record",
     gaps: "entries whose earlier history is not on record: `request`, `kind`, `name`",
   }),
+  restoreDenials: object({
+    good: "true if every record was read and, with --deny, every denial was made",
+    denials: "the denials in force by the records, as the operators' API takes them",
+    denied: "number of denials that were made again",
+    failed: "denials that were not made",
+  }),
   restoreLedger: object({
     logs: "each restored log: `log`, `standIn` (the log that takes its further records, or null), `leaves` (rebuilt), `rooted` (size of its last checkpoint in the root log), `missing` (`first` and `last` of the lost leaves that are known, or null)",
   }),

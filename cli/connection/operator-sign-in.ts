@@ -1,4 +1,3 @@
-import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Misuse, printFault } from "../misuse.ts";
@@ -6,6 +5,7 @@ import { readDevFile } from "./dev-file.ts";
 import { closeConnections } from "./mutual-tls.ts";
 import { signInByBrowser } from "./sign-in.ts";
 import { ask, giveResult, say } from "../output.ts";
+import { writePrivateFile } from "../private-file.ts";
 
 /**
  * Signs an operator of a development stack in. Prints the address to open in a browser, and writes the access
@@ -29,7 +29,7 @@ export async function operatorSignIn(args: readonly string[]): Promise<number> {
     const at = { ...officer.signIn, client: officer.client, scope: "openid operate" };
     const via = { ca: dev.ca, ops: dev.ops, operator: officer, say: ask };
     const { token } = await signInByBrowser(at, via);
-    writeFileSync(values.out, `${token}\n`, { mode: 0o600 });
+    writePrivateFile(values.out, `${token}\n`);
     giveResult({ operator: id, file: values.out });
     say(`${values.out}: valid for five minutes, with ${id}'s certificate`);
     return 0;

@@ -1,8 +1,9 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { Misuse } from "../misuse.ts";
 import type { DevClient } from "./dev-file.ts";
+import { writePrivateFile } from "../private-file.ts";
 
 /**
  * A deployment that the command may call: `<folder>/NAME.json`, written by `phylax login`. Paths are absolute,
@@ -123,8 +124,7 @@ export function readToken(name: string, now = Date.now()): string | undefined {
 
 function writePrivate(file: string, text: string): void {
   mkdirSync(profileFolder(), { recursive: true, mode: 0o700 });
-  writeFileSync(file, text, { mode: 0o600 });
-  chmodSync(file, 0o600); // a file that existed keeps its mode when it is written
+  writePrivateFile(file, text);
 }
 
 let selected: string | undefined;

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
+import { printable } from "../printable.ts";
 import { send, type Reply } from "./mutual-tls.ts";
 
 const patienceMilliseconds = 300_000;
@@ -51,7 +52,7 @@ export async function signInByBrowser(at: SignInAt, via: Via): Promise<SignedIn>
     state,
   };
   for (const [name, value] of Object.entries(asked)) address.searchParams.set(name, value);
-  via.say(`open in a browser: ${address.href}`);
+  via.say(printable(`open in a browser: ${address.href}`));
   const answer = await callback.answer;
   // RFC 9700 §4.4.2, §4.7: refuses an answer to a different request, or from a different server.
   const isOthers = answer.has("iss")
@@ -81,7 +82,7 @@ export async function signInByDevice(at: SignInAt, via: Via): Promise<SignedIn> 
   const { device_code: device, user_code: user, verification_uri: page, expires_in: life } = started.members;
   if (typeof device !== "string" || typeof page !== "string")
     throw new Error(`the identity provider answered ${started.status}: ${String(started.members["error"])}`);
-  via.say(`open on any device: ${page} and type the code ${String(user)}`);
+  via.say(printable(`open on any device: ${page} and type the code ${String(user)}`));
   let seconds = Number(started.members["interval"] ?? devicePollSeconds);
   const end = Date.now() + Math.min(Number(life ?? 300) * 1000, 1_800_000);
   const form = {

@@ -1,4 +1,3 @@
-import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { AuditEvent } from "#audit/event";
 import { eventsOf } from "#auditing/ledger-events";
@@ -6,6 +5,7 @@ import type { PlannedChange } from "#registry/plan";
 import { replayRegistry, type RecordedChange } from "#registry/replay";
 import { Misuse, printFault } from "../misuse.ts";
 import { printable } from "../printable.ts";
+import { writePrivateFile } from "../private-file.ts";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { UnreadList } from "../records/unread.ts";
 import { complain, giveResult, say } from "../output.ts";
@@ -47,7 +47,7 @@ export async function restoreRegistry(args: readonly string[]): Promise<number> 
     );
     const open = read.filter(({ isOpen }) => isOpen).map(({ request }) => request);
     const { registry, gaps } = replayRegistry(changes);
-    writeFileSync(file, `${JSON.stringify(registry, undefined, 2)}\n`, { mode: 0o600 });
+    writePrivateFile(file, `${JSON.stringify(registry, undefined, 2)}\n`);
     const count = Object.values(registry).reduce(
       (sum, list) => sum + (Array.isArray(list) ? list.length : 0),
       0,

@@ -61,6 +61,8 @@ export interface ShownProposal {
 
 const lifeMilliseconds = 7 * 86_400_000;
 const openMax = 200;
+// One person leaves room for the proposals of the others.
+const ownMax = 40;
 const pageMax = 100;
 
 /** Stores acts that need a second person, and does them when a second person approves. */
@@ -74,7 +76,10 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
     }
     const { REGISTRY } = this.env;
     const at = instant(Date.now());
-    if ((await countOpenProposals(REGISTRY, at)) >= openMax)
+    const open = await countOpenProposals(REGISTRY, at, by);
+    if (open.own >= ownMax)
+      return malformed("", `cannot be stored: ${ownMax} proposals of yours are open, so close some first`);
+    if (open.all >= openMax)
       return malformed("", "cannot be stored: too many proposals are open, so close some first");
     const judged = await this.#judge(read.data);
     if (!judged.ok) return judged;

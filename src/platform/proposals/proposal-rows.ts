@@ -51,9 +51,22 @@ export async function insertProposal(
     });
 }
 
-export async function countOpenProposals(registry: RegistrySql, at: Instant): Promise<number> {
-  const [found] = await drizzled(registry).select({ open: count() }).from(proposals).where(isOpen(at));
-  return found?.open ?? 0;
+/** The numbers of all open proposals and of the open proposals of a person. */
+export async function countOpenProposals(
+  registry: RegistrySql,
+  at: Instant,
+  { issuer, subject }: Pick<SignedInPerson, "issuer" | "subject">,
+): Promise<{ readonly all: number; readonly own: number }> {
+  const db = drizzled(registry);
+  const ofPerson = and(eq(proposals.proposerIssuer, issuer), eq(proposals.proposerSubject, subject));
+  const [all, own] = await db.batch([
+    db.select({ open: count() }).from(proposals).where(isOpen(at)),
+    db
+      .select({ open: count() })
+      .from(proposals)
+      .where(and(isOpen(at), ofPerson)),
+  ]);
+  return { all: all[0]?.open ?? 0, own: own[0]?.open ?? 0 };
 }
 
 /** The newest first. `after`: the last proposal of the page before. */

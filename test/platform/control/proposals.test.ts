@@ -227,6 +227,20 @@ test("a document that is no proposal is refused at its first fault, and is not s
   expect(await desk.list({ state: "all" })).toEqual([]);
 });
 
+test("a person who has forty open proposals makes no further, under no operator, and leaves room for the others", async ({
+  expect,
+}) => {
+  const ask = (by: typeof ada) =>
+    desk.propose({ kind: "elevation", why: "CHG-8", role: "revoker", minutes: 5 }, by);
+  for (let n = 0; n < 40; n += 1) expect(await ask(ada)).toMatchObject({ ok: true });
+  for (const by of [ada, person("ada-2", "ada")])
+    expect(await ask(by)).toMatchObject({
+      error: { problem: { problem: expect.stringContaining("proposals of yours") } },
+    });
+  expect(await ask(grace)).toMatchObject({ ok: true });
+  expect(await ask(person("ada", "ada", "https://other.example.org"))).toMatchObject({ ok: true });
+});
+
 test("the list is paged, the newest first", async ({ expect }) => {
   const ids: string[] = [];
   for (const role of ["approver", "auditor", "revoker"])
