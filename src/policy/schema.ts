@@ -179,7 +179,7 @@ const rule = z.strictObject({
     )
     .register(z.globalRegistry, {
       description:
-        "For types that no patient owns (Practitioner, Organization …): under a patient's or a user's scope such a resource is read if a visible row refers to it by one of these references, as `Type:search-parameter`. It is never searched for.",
+        "For types that no patient owns (Practitioner, Organization …): under a patient's or a user's scope such a resource is read, and found by a search if the rule grants search, if a visible row refers to it by one of these references, as `Type:search-parameter`.",
     }),
   consent: z.optional(z.omit(consent, { api: true })),
   why: sentence

@@ -151,7 +151,7 @@ test("a read gives the patient's own row, and for any further row exactly the an
   }
 });
 
-test("a type of no patient is never searched for, and is read only if the policy names the reference to it", async ({
+test("a type of no patient is searched for, or read, only if the policy names the references to it", async ({
   expect,
 }) => {
   const before = origin.asked.length;

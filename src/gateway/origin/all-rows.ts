@@ -74,8 +74,8 @@ export async function allRows(
 }
 
 /**
- * Shows each match of a search to `see`, from all pages, and holds none of them. Of an origin with several pages
- * only half of the rows of so many pages may be visible, as in {@link allRows}.
+ * Shows each match of a search to `see`, from all pages, and holds none of them. As in {@link allRows}, only half
+ * of the rows of so many pages may be visible if the origin has several pages.
  *
  * @param see answers whether the row is visible.
  */
