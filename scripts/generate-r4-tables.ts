@@ -378,8 +378,9 @@ write("elements.gen.ts", {
     [...tables.keys()]
       .filter((path) => !path.includes("."))
       .sort()
-      .map((type) => `${type} ${nestedText(type)}`)
-      .join("\n"),
+      .map((type) => `\n${type} ${nestedText(type)}`)
+      .join("")
+      .concat("\n"),
   ],
   r4ElementTypes: ["The types that most elements have.", elementTypes],
   r4OpenTypes: ["The types of an open choice (R4 datatypes §2.24.0.0).", (openTypes ?? "").split("|")],

@@ -11,6 +11,7 @@ const withBackbones = (path: string): string[] => [
 
 /** Every type and backbone path of R4 with elements. */
 export const r4Paths: readonly string[] = r4Elements
+  .trim()
   .split("\n")
   .map((line) => line.slice(0, line.indexOf(" ")))
   .flatMap(withBackbones);

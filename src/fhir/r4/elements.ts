@@ -31,8 +31,6 @@ type Elements = ReadonlyMap<string, R4Element>;
 
 const known = new Map<string, Elements>();
 const none: Elements = new Map();
-/** The line of each type that was not read yet. */
-let lines: Map<string, string> | undefined;
 
 /**
  * The elements of an R4 type or backbone path (`Patient`, `HumanName`, `Patient.contact`) by name; empty
@@ -41,15 +39,13 @@ let lines: Map<string, string> | undefined;
 export function elementsOf(path: string): Elements {
   const settled = known.get(path);
   if (settled !== undefined) return settled;
-  lines ??= new Map(
-    r4Elements.split("\n").map((line) => [line.slice(0, line.indexOf(" ")), line.slice(line.indexOf(" "))]),
-  );
   const dot = path.indexOf(".");
   const type = dot < 0 ? path : path.slice(0, dot);
-  const line = lines.get(type);
-  if (line === undefined) return none;
-  lines.delete(type);
-  readLine(type, line);
+  if (!known.has(type)) {
+    const start = /^[A-Za-z]+$/u.test(type) ? r4Elements.indexOf(`\n${type} `) : -1;
+    if (start < 0) return none;
+    readLine(type, r4Elements.slice(start + type.length + 2, r4Elements.indexOf("\n", start + 1)));
+  }
   return known.get(path) ?? none;
 }
 

@@ -17,6 +17,11 @@ test("R4 has 146 resource types, and every type that an element names is known",
   }
 });
 
+test("a text that names no type of R4 has no elements", ({ expect }) => {
+  for (const text of ["", "Nothing", "Patient.nothing", "Patient identifier:E*", "\nPatient", "constructor"])
+    expect(elementsOf(text).size, text).toBe(0);
+});
+
 test("choices, backbones, content references, cardinalities and modifiers are read as R4 defines them", ({
   expect,
 }) => {
