@@ -429,7 +429,7 @@ test("a Consent never limits the individual's own access, and limits each furthe
   await becomes("clinic", "Patient/amara", 200);
 });
 
-test("a Provenance leaves a system only if its targets leave", async () => {
+test("L54: a Provenance leaves a system only if its targets leave", async () => {
   const id = await file("registrar", deny("tara", "HIV"));
   await becomes("clinic", "Observation/tara-hiv", 404);
   expect((await ask("clinic", "Provenance/of-tara-hiv")).status).toBe(404);

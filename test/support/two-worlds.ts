@@ -15,6 +15,11 @@ export interface World {
   /** The resources of the sandbox's FHIR server, or a handler in place of that server. */
   readonly origin: Iterable<Resource> | Handler;
   /**
+   * Consents that stand at the sandbox's FHIR server, beside `origin`. The registry entry of the origin says how often
+   * they are read ({@link readsConsents}).
+   */
+  readonly consents?: readonly Resource[];
+  /**
    * Registry entries that replace the entries of the same names. They stay until later entries replace them.
    */
   readonly registry?: object;
@@ -73,6 +78,20 @@ export interface Comparison {
    */
   readonly differences: readonly Difference[];
 }
+
+/** Registry entries by which the gateway reads the Consents that stand at the origin. */
+export const readsConsents = (originBase: string, verified?: "origin") => ({
+  origins: [
+    {
+      name: "main",
+      url: originBase,
+      credentials: { kind: "none" },
+      transactions: "atomic",
+      honoursIfMatchOnDelete: true,
+      consents: { readEverySeconds: 86_400, ...(verified && { verified }) },
+    },
+  ],
+});
 
 /** The differences that no exception covers. An exception lists, by aspect, the pointers that may differ. */
 export const beyond = (
@@ -258,13 +277,14 @@ class Side {
     if (registry !== undefined) await this.door.applyRegistry(registry);
   }
 
-  settle({ origin }: World): void {
+  settle({ origin, consents = [] }: World): void {
     if (typeof origin === "function") {
+      if (consents.length > 0) throw new Error("a handler serves its own Consents");
       this.#behind.answer = origin;
       return;
     }
     const server = memoryOrigin(this.door.dev.origin);
-    server.load(origin);
+    server.load([...origin, ...consents]);
     this.#behind.answer = handlerOf(server);
   }
 
