@@ -43,17 +43,16 @@ const [pulse, hivTest] = ["8867-4", "80203-3"].map((code) => ({
   coding: [{ system: "http://loinc.org", code }],
 })) as [object, object];
 const patient = (id: string): Resource => ({ resourceType: "Patient", id, name: [{ family: id }] });
-const observation = (id: string, ann: string, more: object): Resource =>
-  ({
-    resourceType: "Observation",
-    id,
-    status: "final",
-    category: [{ coding: [{ system: `${thp}observation-category`, code: "vital-signs" }] }],
-    code: pulse,
-    subject: to(`Patient/${ann}`),
-    effectiveDateTime: "2026-01-02",
-    ...more,
-  }) as Resource;
+const observation = (id: string, ann: string, more: object): Resource => ({
+  resourceType: "Observation",
+  id,
+  status: "final",
+  category: [{ coding: [{ system: `${thp}observation-category`, code: "vital-signs" }] }],
+  code: pulse,
+  subject: to(`Patient/${ann}`),
+  effectiveDateTime: "2026-01-02",
+  ...more,
+});
 const report = (ann: string): Resource => ({
   resourceType: "DiagnosticReport",
   id: "report",
