@@ -96,6 +96,10 @@ function beyondCheckpoint(
   checkpoint: Checkpoint,
   { since = [], receipts = [] }: Claims,
 ): Finding | undefined {
+  const missing = missingLeaves(checkpoint.size, [
+    ...since.map(({ size }) => size),
+    ...receipts.map(({ index }) => index + 1),
+  ]);
   // Frames are compared too: a log that was cut and grown again in larger commits could be longer and yet
   // lack the frame of the earlier checkpoint.
   const earlier = since.find(
@@ -105,16 +109,23 @@ function beyondCheckpoint(
     return {
       object: "checkpoint",
       index: checkpoint.size,
-      problem: `is behind an earlier checkpoint of size ${earlier.size}`,
+      problem: `is behind an earlier checkpoint of size ${earlier.size}${missing}`,
     };
   const receipt = receipts.find(({ index }) => index >= checkpoint.size);
   return (
     receipt && {
       object: "checkpoint",
       index: checkpoint.size,
-      problem: `does not reach the receipt for leaf ${receipt.index}`,
+      problem: `does not reach the receipt for leaf ${receipt.index}${missing}`,
     }
   );
+}
+
+/** The range of leaves that checkpoints and receipts know and the log lacks, in words; empty if there is none. */
+function missingLeaves(size: number, known: readonly number[]): string {
+  const end = known.reduce((most, each) => Math.max(most, each), 0);
+  if (end <= size) return "";
+  return end === size + 1 ? `: leaf ${size} is missing` : `: leaves ${size} to ${end - 1} are missing`;
 }
 
 /** A pass over the frames of a log, together with its entries and tiles. */

@@ -222,7 +222,7 @@ test("with the root log's key alone every log is read, and a log that was cut ba
   const cut = await readAt(writeLog(join(folder, "cut-back"), await logOfEvents([[first]])));
   expect([cut.code, cut.out]).toEqual([1, ""]);
   expect(cut.error).toContain(
-    "s0-2026h2: WRONG: checkpoint (leaf 3): is behind an earlier checkpoint of size 11",
+    "s0-2026h2: WRONG: checkpoint (leaf 3): is behind an earlier checkpoint of size 11: leaves 3 to 10 are missing",
   );
   const hidden = await readAt(join(folder, "hidden"));
   expect(hidden).toMatchObject({ code: 1, error: "s0-2026h2: WRONG: checkpoint: is missing\n" });

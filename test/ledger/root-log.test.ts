@@ -126,7 +126,7 @@ test("a log that was cut, hidden, or rolled back and grown again does not fit th
   const cosigned = cosign(root);
   expect(await found({ root: cosigned, "s0-2026h2": shorter })).toEqual([
     "root: good to 3",
-    "s0-2026h2: checkpoint (leaf 6): is behind an earlier checkpoint of size 7",
+    "s0-2026h2: checkpoint (leaf 6): is behind an earlier checkpoint of size 7: leaf 6 is missing",
   ]);
   expect(await found({ root: cosigned })).toEqual(["root: good to 3", "s0-2026h2: its folder is missing"]);
   // It verifies by itself: every hash, link and signature is right.

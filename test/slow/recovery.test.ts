@@ -194,6 +194,11 @@ test(
     const lost = restoredLogs.find(({ log }) => log === last.log);
     expect(lost?.missing).toMatchObject({ first: sizes.get(last.log) ?? 0 });
     expect(lost?.missing?.last).toBeGreaterThanOrEqual(last.index);
+    const checked = ["ledger", "verify", again.ledger, ...keys, "--log", last.log, "--receipt", late];
+    const named = await phylaxProcess(state, ...checked);
+    expect(named.error).toMatch(
+      new RegExp(`: lea(?:f|ves) ${sizes.get(last.log) ?? 0}(?: to \\d+)? (?:is|are) missing`, "u"),
+    );
     const next = parseReceipt(await receiptOf(again));
     expect(next.ok && next.value.log).toMatch(/^s1000\d-/u);
     console.log(`shards: RPO at most 60 s, known ${Date.now() - lostAt} ms after the loss`);
