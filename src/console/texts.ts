@@ -430,6 +430,17 @@ export const texts = {
     who: "Who received it",
     why: "Why",
     what: "What",
+    person: "Person",
+    noPerson: "no person: a system asked",
+    emergency: (words: string) => `emergency: ${words}`,
+    consent: "Consents",
+    noConsents: "none on file at the origin",
+    consentsAsked: (digest: string) => `asked; set ${digest}… (phylax consent check)`,
+    openRecords: "Show persons and consents",
+    opened: (n: number, all: number) =>
+      n === all
+        ? `Opened ${n === 1 ? "the record of 1 line" : `the records of ${n} lines`}; every log that was read holds.`
+        : `Opened the records of ${n} of ${all} proven lines. This key does not open the rest, or they are not in the ledger's public objects yet.`,
     proof: "Proof",
     proven: "proven",
     later: "not yet",

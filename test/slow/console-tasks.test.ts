@@ -112,6 +112,16 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     expect(text).toContain("treatment");
     expect(text).toContain("proven");
     expect(await page.textContent("[data-banner]")).not.toContain("WRONG");
+    await page.setInputFiles("#auditor-key", auditor);
+    const line = page.locator("[data-lines] tbody tr", { hasText: "telehealth" }).first();
+    const person = async () => {
+      await page.click("[data-key-form] button");
+      await page.locator("[data-banner]", { hasText: /^Opened/u }).waitFor({ timeout: 30_000 });
+      return line.locator('[data-head="Person"]').textContent();
+    };
+    // the record reaches the public objects within a minute
+    await expect.poll(person, { timeout: 60_000, interval: 1_000 }).toBe("no person: a system asked");
+    expect(await line.locator('[data-head="Consents"]').textContent()).toMatch(/^(?:none|asked)/u);
     const saved = page.waitForEvent("download");
     await click('button:text-is("Save as CSV")');
     const path = await (await saved).path();

@@ -30,10 +30,11 @@ export const auditorSourceIn = (
   auditor: AuditorJwk,
   onRead: () => void,
   onDeleted: (log: string) => void,
+  only: readonly string[] = [],
 ): AuditorSource => ({
   keys: [place.root],
   auditors: [auditor],
-  only: [],
+  only,
   readerOf: (log) => browserLog(place, log, onRead),
   nowSeconds: Date.now() / 1000,
   wait,
@@ -44,16 +45,26 @@ export const auditorSourceIn = (
 export const problemOf = (unread: Unread): string =>
   "wrong" in unread ? records.wrong(unread.log, unread.wrong) : records.unopened(unread.log, unread.why);
 
-/** Checks every log, opens every leaf that the key opens, and keeps the events that `isWanted` selects. */
+/**
+ * Checks every log, or the logs of `only`, opens every leaf that the key opens, and keeps the events that
+ * `isWanted` selects.
+ */
 export async function openRecords(
   place: LedgerPlace,
   auditor: AuditorJwk,
   isWanted: (found: EventOnRecord) => boolean,
   onRead: () => void,
+  only: readonly string[] = [],
 ): Promise<OpenedRecords> {
   const events: EventOnRecord[] = [];
   const problems = new Set<string>();
-  const source = auditorSourceIn(place, auditor, onRead, (log) => void problems.add(records.deleted(log)));
+  const source = auditorSourceIn(
+    place,
+    auditor,
+    onRead,
+    (log) => void problems.add(records.deleted(log)),
+    only,
+  );
   for await (const found of eventsOf(source)) {
     if (!("event" in found)) problems.add(problemOf(found));
     else if (isWanted(found)) events.push(found);

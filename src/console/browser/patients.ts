@@ -1,6 +1,8 @@
 import { checkLine, readLineProof } from "#audit/accounting/proof";
-import { placeText } from "#audit/accounting/line-place";
+import { type LinePlace, placeText } from "#audit/accounting/line-place";
 import { ProvenLines } from "#audit/accounting/proven-lines";
+import type { AuditEvent } from "#audit/event";
+import type { EventOnRecord } from "#auditing/ledger-events";
 import { texts } from "#console/texts";
 import { momentText, numberText } from "#console/words";
 import { siblingOf } from "#ledger/root-log";
@@ -9,6 +11,8 @@ import { ledgerPlaceOf } from "./ledger-place.ts";
 import type { LedgerPlace } from "./ledger-reader.ts";
 import { beginLookUp, type DeskPlace, type PatientAccess, takeAccess } from "./own-token.ts";
 import { announce, badge, make, part, row, saveFile, table } from "./page-parts.ts";
+import { openRecords } from "./open-records.ts";
+import { type KeyedLedger, offerKey } from "./show-records.ts";
 import { settled } from "./web-crypto.ts";
 
 const { patients } = texts;
@@ -51,9 +55,11 @@ export function offerPatients(section: PageElement): void {
     part("#patient-name", form).focus();
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      void find(access, { section, banner, ledger, fhir }).catch(failed(banner));
+      void find(access, { section, banner, ledger, fhir, shown }).catch(failed(banner));
     });
   };
+  const shown: LookUp["shown"] = { lines: [], caption: "" };
+  offerKey(section, (keyed) => openPersons(shown, section, keyed));
   void begin().catch(failed(banner));
 }
 
@@ -65,6 +71,14 @@ interface LookUp {
   readonly banner: PageElement;
   readonly ledger: LedgerPlace;
   readonly fhir: string;
+  /** The accounting that the page shows. */
+  readonly shown: { lines: readonly CheckedLine[]; caption: string };
+}
+
+/** A line of the shown accounting: the facts of its row, and the verdict on its proof. */
+interface CheckedLine {
+  readonly facts: EventFacts;
+  readonly verdict: Verdict;
 }
 
 async function find(access: PatientAccess, lookUp: LookUp): Promise<void> {
@@ -88,13 +102,14 @@ async function find(access: PatientAccess, lookUp: LookUp): Promise<void> {
     return row(heads, [nameOf(person), person.birthDate ?? texts.unknown, person.id, button]);
   });
   part("[data-people]", section).replaceChildren(table(patients.people, heads, rows));
+  part("[data-key-form]", section).hidden = true;
   part("[data-results]", section).replaceChildren();
 }
 
 async function showAccounting(
   access: PatientAccess,
   person: FoundPatient,
-  { section, banner, ledger, fhir }: LookUp,
+  { section, banner, ledger, fhir, shown }: LookUp,
 ): Promise<void> {
   announce(banner, "still", patients.reading);
   const first = `${fhir}/Patient/${person.id}/$disclosures?all=true`;
@@ -106,9 +121,8 @@ async function showAccounting(
     next = page.link?.find(({ relation }) => relation === "next")?.url;
   }
   const lines = events.toSorted((left, right) => (left.recorded < right.recorded ? -1 : 1));
-  const heads = [patients.when, patients.who, patients.why, patients.what, patients.proof];
   let [proven, wrong, later] = [0, 0, 0];
-  const rows: PageElement[] = [];
+  const checkedLines: CheckedLine[] = [];
   const linesBefore = new ProvenLines();
   for (const line of lines) {
     const facts = factsOf(line);
@@ -116,9 +130,12 @@ async function showAccounting(
     if (verdict.kind === "proven") proven += 1;
     else if (verdict.kind === "wrong") wrong += 1;
     else later += 1;
-    rows.push(row(heads, [...cellsOf(facts), proofCell(verdict)]));
+    checkedLines.push({ facts, verdict });
   }
+  shown.lines = checkedLines;
   const caption = patients.accountingOf(nameOf(person), person.birthDate ?? texts.unknown);
+  shown.caption = caption;
+  part("[data-key-form]", section).hidden = proven === 0;
   const print = make("button", { class: "quiet no-print" }, patients.print);
   print.addEventListener("click", () => window.print());
   const csv = make("button", { class: "quiet no-print" }, patients.csv);
@@ -128,7 +145,11 @@ async function showAccounting(
     make("h2", {}, caption),
     make("p", { class: "note" }, patients.madeAt(momentText(Date.now()))),
     make("p", { class: "links" }, print, " ", csv),
-    lines.length === 0 ? make("p", {}, patients.noLines) : table(caption, heads, rows),
+    make(
+      "div",
+      { "data-lines": "" },
+      lines.length === 0 ? make("p", {}, patients.noLines) : lineTable(shown, undefined),
+    ),
     make("p", { class: "note" }, patients.proofNote),
   );
   const tone = wrong > 0 ? "bad" : next === undefined && later === 0 ? "good" : "warn";
@@ -136,7 +157,7 @@ async function showAccounting(
 }
 
 type Verdict =
-  | { readonly kind: "proven"; readonly place: string }
+  | { readonly kind: "proven"; readonly place: LinePlace }
   | { readonly kind: "wrong"; readonly why: string }
   | { readonly kind: "later" };
 
@@ -158,19 +179,88 @@ async function verdictOn(
   if (!isAsProven(facts, says)) return { kind: "wrong", why: patients.otherThanProven };
   const misplaced = linesBefore.add(proof.value, says, facts.record);
   return misplaced === undefined
-    ? { kind: "proven", place: placeText(proof.value) }
+    ? { kind: "proven", place: proof.value }
     : { kind: "wrong", why: patients.misplaced[misplaced] };
 }
 
 function proofCell(verdict: Verdict): PageElement {
   switch (verdict.kind) {
     case "proven":
-      return make("span", {}, badge("good", patients.proven), " ", make("code", {}, verdict.place));
+      return make(
+        "span",
+        {},
+        badge("good", patients.proven),
+        " ",
+        make("code", {}, placeText(verdict.place)),
+      );
     case "wrong":
       return badge("bad", `${texts.ledger.wrong}: ${verdict.why.replaceAll("_", " ")}`);
     case "later":
       return badge("still", patients.later);
   }
+}
+
+/** The accounting as a table. `events` are the records of its lines, by log and leaf, after a key opened them. */
+function lineTable(
+  { lines, caption }: LookUp["shown"],
+  events: ReadonlyMap<string, AuditEvent> | undefined,
+): PageElement {
+  const { when, who, why, what, proof, person, consent } = patients;
+  const heads = [when, who, ...(events === undefined ? [] : [person, consent]), why, what, proof];
+  const rows = lines.map(({ facts, verdict }) => {
+    const [time = "", recipient = "", ...further] = cellsOf(facts);
+    const event = verdict.kind === "proven" ? events?.get(leafName(verdict.place)) : undefined;
+    const opened = events === undefined ? [] : [personCell(event), consentText(event)];
+    return row(heads, [time, recipient, ...opened, ...further, proofCell(verdict)]);
+  });
+  return table(caption, heads, rows);
+}
+
+const leafName = ({ log, index }: Pick<LinePlace, "log" | "index">): string => `${log}/${index}`;
+
+/** The signed-in person of the request, and a declared emergency in the caller's words. */
+function personCell(event: AuditEvent | undefined): PageElement | string {
+  if (event === undefined) return texts.unknown;
+  const { user, subject } = event.who ?? {};
+  const person = user ?? subject ?? patients.noPerson;
+  const words = event.emergency?.justification;
+  return words === undefined
+    ? person
+    : make("span", {}, person, " ", badge("warn", patients.emergency(words)));
+}
+
+function consentText(event: AuditEvent | undefined): string {
+  if (event === undefined) return texts.unknown;
+  return event.consents === undefined
+    ? patients.noConsents
+    : patients.consentsAsked(event.consents.slice(0, 12));
+}
+
+/** Opens the records that the proven lines name, with the auditor's key, and shows person and consent. */
+async function openPersons(
+  shown: LookUp["shown"],
+  section: PageElement,
+  { place, key, onRead }: KeyedLedger,
+): Promise<{ readonly tone: "good" | "warn" | "bad"; readonly text: string }> {
+  const places = shown.lines.flatMap(({ verdict }) => (verdict.kind === "proven" ? [verdict.place] : []));
+  const names = new Set(places.map(leafName));
+  const namesOf = ({ log, leaves }: EventOnRecord) =>
+    leaves.map(({ index }) => leafName({ log: log.name, index }));
+  const logs = [...new Set(places.map(({ log }) => log))];
+  const { events, problems } = await openRecords(
+    place,
+    key,
+    (found) => namesOf(found).some((name) => names.has(name)),
+    onRead,
+    logs,
+  );
+  const byLeaf = new Map(
+    events.flatMap((found) => namesOf(found).map((name) => [name, found.event] as const)),
+  );
+  part("[data-lines]", section).replaceChildren(lineTable(shown, byLeaf));
+  const opened = places.filter((each) => byLeaf.has(leafName(each))).length;
+  if (problems.length > 0) return { tone: "bad", text: texts.records.partly(opened, problems.join("; ")) };
+  return { tone: opened === places.length ? "good" : "warn", text: patients.opened(opened, places.length) };
 }
 
 function cellsOf(facts: EventFacts): readonly (PageElement | string)[] {

@@ -3,12 +3,16 @@ import { texts } from "#console/texts";
 
 /**
  * The choice of an auditor's key, after the page's own fields, and the button that opens records with it. Without
- * script it does nothing.
+ * script it does nothing. A hidden form is shown by the script when there is something to open.
  */
-export function KeyForm({ action, children }: PropsWithChildren<{ readonly action: string }>) {
+export function KeyForm({
+  action,
+  hidden = false,
+  children,
+}: PropsWithChildren<{ readonly action: string; readonly hidden?: boolean }>) {
   const { records } = texts;
   return (
-    <form data-key-form class="no-print">
+    <form data-key-form hidden={hidden} class="no-print">
       <div class="fields">
         {children}
         <div>

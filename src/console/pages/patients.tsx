@@ -1,6 +1,7 @@
 import { assets } from "#console/assets.gen";
 import type { ConsolePlaces } from "#console/ports";
 import { texts } from "#console/texts";
+import { KeyForm } from "./key-form.tsx";
 import { ledgerAttributes } from "./ledger.tsx";
 import { Message } from "./messages.tsx";
 
@@ -58,6 +59,7 @@ export function PatientsPage({ places }: { readonly places: ConsolePlaces }) {
           </div>
         </form>
         <div data-people></div>
+        <KeyForm action={patients.openRecords} hidden={true} />
         <div data-results></div>
       </section>
     </>
