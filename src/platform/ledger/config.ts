@@ -134,7 +134,7 @@ export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
     })),
     ...checkpointKeys(asJson(env.CHECKPOINT_KEY)),
     accountingKeys: readAccountingKeys(env),
-    ...subjectKeys(env),
+    ...subjectKeys(env.SUBJECT_KEY),
     // auditors have the subject key, so it protects nothing from them
     described: () => describeConfiguration("ledger", env, variableForms, "ACCOUNTING_KEY"),
   };
@@ -217,10 +217,8 @@ function checkpointKeyOf(jwk: z.infer<typeof privateJwk> | z.infer<typeof public
   }
 }
 
-function subjectKeys({
-  SUBJECT_KEY,
-}: Pick<LedgerEnv, "SUBJECT_KEY">): Pick<LedgerConfig, "subjectKey" | "subjectKeys"> {
-  const keys = typeof SUBJECT_KEY === "string" ? readKeyList(SUBJECT_KEY) : undefined;
+function subjectKeys(text: unknown): Pick<LedgerConfig, "subjectKey" | "subjectKeys"> {
+  const keys = typeof text === "string" ? readKeyList(text) : undefined;
   return keys === undefined
     ? bad("SUBJECT_KEY: 32 bytes, base64url")
     : { subjectKey: keys[0], subjectKeys: keys };
