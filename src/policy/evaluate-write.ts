@@ -19,7 +19,7 @@ import {
 } from "./row-access.ts";
 import { isMoved } from "./moving.ts";
 import { weighRow, whyWithheld, type WithheldBy } from "./row-weight.ts";
-import { changesRelation, showsMore, widensAccess } from "./self-widening.ts";
+import { changesRelation, labelsLess, showsMore, widensAccess } from "./self-widening.ts";
 
 /**
  * A write without conditions. A conditional write becomes one of these after its search has found the
@@ -211,7 +211,11 @@ function faultOf(
     // the rules for the result's type judge both
     const paths = [...factPaths(textAt(stored, "resourceType") ?? ""), ...factPaths(resultType)];
     const before = Facts.of(stored, paths);
-    if (showsMore(policy, row, before, next) || widensAccess(policy, access, row, before, next, base))
+    if (
+      labelsLess(before, next) ||
+      showsMore(policy, row, before, next) ||
+      widensAccess(policy, access, row, before, next, base)
+    )
       return "result_widens_access";
   }
   return access.usersPatients !== undefined && changesRelation(policy.users, stored, result)

@@ -244,3 +244,57 @@ test("a user cannot write a relation to a patient if the policy grants by that r
   );
   expect(await write(open([]), "user/*.rs system/PractitionerRole.c", undefined, role)).toBe("send");
 });
+
+test("a writer who may see a labelled resource takes no label away: of a document, of an element, of a Composition", async ({
+  expect,
+}) => {
+  const thp = "http://terminology.hl7.org/CodeSystem";
+  const act = (code: string) => ({ system: `${thp}/v3-ActCode`, code });
+  const open: PolicyDocument = {
+    ...policy(
+      rule(["DocumentReference", "Composition", "Observation"], "everything", {
+        interactions: [...interactions],
+      }),
+    ),
+    labels: { leave: [{ labels: ["V"], why: "45 CFR 164.506(c), for a test." }] },
+  };
+  const become = (stored: JsonObject, change: object) =>
+    write(open, "system/*.cruds", stored, { ...stored, ...change });
+  const document = {
+    resourceType: "DocumentReference",
+    id: "o",
+    meta: { versionId: "1" },
+    status: "current",
+    subject: to("Patient/amara"),
+    content: [{ attachment: { title: "a" } }],
+    securityLabel: [{ coding: [{ ...act("PSY"), display: "psychiatry" }] }, { coding: [act("HIV")] }],
+  };
+  const labels = (...codes: string[]) => ({ securityLabel: codes.map((code) => ({ coding: [act(code)] })) });
+  expect(await become(document, { status: "superseded" })).toBe("send");
+  expect(await become(document, labels("HIV", "PSY", "ETH"))).toBe("send");
+  for (const less of [labels("PSY"), { securityLabel: undefined }, labels("PSY", "MH")])
+    expect(await become(document, less), JSON.stringify(less)).toBe("result_widens_access");
+  const composition = {
+    resourceType: "Composition",
+    id: "o",
+    meta: { versionId: "1" },
+    status: "final",
+    type: { text: "a" },
+    subject: to("Patient/amara"),
+    date: "2026-01-01",
+    author: [to("Practitioner/vera")],
+    title: "a",
+    confidentiality: "R",
+  };
+  expect(await become(composition, { confidentiality: "V" })).toBe("send");
+  expect(await become(composition, { confidentiality: "N" })).toBe("result_widens_access");
+  const url = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label";
+  const labelled = {
+    ...observation,
+    note: [
+      { text: "x", extension: [{ url, valueCoding: { system: `${thp}/v3-Confidentiality`, code: "R" } }] },
+    ],
+  };
+  expect(await become(labelled, { status: "amended" })).toBe("send");
+  expect(await become(labelled, { note: [{ text: "x" }] })).toBe("result_widens_access");
+});

@@ -218,6 +218,9 @@ const inner: readonly string[] = [
   // the cause of a refusal, for its record: the decisions themselves refused the row before
   "policy/evaluate-write whyHidden",
   "policy/grant whyHidden",
+  // labels alone, as the decision about a labelled row reads them
+  "policy/self-widening everyLabel",
+  "policy/self-widening labelsLess",
   "policy/row-weight whyWithheld",
   // the judgement of an element with labels: the row is a whole tree there
   "phi/labelled-parts leavingFor",
