@@ -268,6 +268,8 @@ const cases: readonly (readonly [AskerKind, string, string, readonly string[]])[
   ["patient", "patient/*.rs", "Patient?deceased=false", ["ann"]],
   ["patient", "patient/*.rs", "Patient?_tag=urn:tags|t1", ["ann"]],
   ["patient", "patient/*.rs", "Observation?category:not=laboratory&patient=ann", ["o1-vital-signs"]],
+  ["patient", "patient/*.rs", "Observation?_tag:not=urn:tags|t2&patient=ann", ["o1-vital-signs"]],
+  ["patient", "patient/*.rs", "Observation?_tag:missing=true", ["o1-performed"]],
   ["patient", "patient/*.rs", "Observation?_elements=status&code=code-1", ["o1-laboratory"]],
   ["patient", "patient/*.rs", "Patient/ann?_summary=true", ["ann"]],
   ["patient", "patient/*.rs", "Patient/ann?_summary=text", ["ann"]],

@@ -173,13 +173,15 @@ function readParameter(
 
 /**
  * The modifier, but no modifier may invert a search by owner or by id: `patient:not` and `_id:missing`
- * would widen the narrowed search.
+ * would widen the narrowed search. Tags narrow nothing, so a client
+ * may exclude tags.
  */
 function modifierOf(
   type: ResourceType,
   { code, type: kind, paths }: SearchParameterDefinition,
   suffix: string,
 ): Modifier | undefined {
+  if (code === "_tag") return suffix === "not" || suffix === "missing" ? suffix : undefined;
   if (code.startsWith("_") || paths?.some((path) => isCompartmentPath(type, path, "any")) === true)
     return undefined;
   if (suffix === "missing") return suffix;
