@@ -26,6 +26,10 @@ export interface Situation {
   readonly locks?: readonly LockRule[];
   /** The time of the gateway minus the time of this machine, in ms. */
   readonly clockMilliseconds?: number;
+  /** What is wrong with the answers of the host names, a sentence each. */
+  readonly answering?: readonly string[];
+  /** What is wrong with the key that signs the root log. */
+  readonly rootKey?: readonly string[];
 }
 
 /** A check: what is wrong, a sentence each; empty if nothing is; undefined if it was not looked at. */
@@ -132,6 +136,8 @@ export const checks = {
         : [
             `this machine's clock differs by ${Math.round(drift / 1000)} s from the gateway's: proofs need 5 s`,
           ],
+  answers: ({ answering }) => answering,
+  "root key": ({ rootKey }) => rootKey,
 } as const satisfies Record<string, Check>;
 
 function loggingProblems(worker: string, config: RawConfig | undefined): readonly string[] {

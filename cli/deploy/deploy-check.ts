@@ -1,18 +1,15 @@
-import { execFile } from "node:child_process";
-import { readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { parseArgs, promisify } from "node:util";
+import { parseArgs } from "node:util";
 import { readSecrets } from "../keys/keys-new.ts";
 import { readLocks } from "../log/lock-rules.ts";
 import { Misuse, printFault } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { checks, verifierKeysOf, type Situation } from "./checks.ts";
 import { folderOf, repository } from "./deploy-config.ts";
-import { readEnvironment, type Environment } from "./environment.ts";
-import { configFile, configsOf, deployedWorkers, writtenConfigs } from "./worker-configs.ts";
+import { readEnvironment } from "./environment.ts";
+import { liveAt, liveFacts } from "./live.ts";
+import { configsOf, deployedWorkers, writtenConfigs } from "./worker-configs.ts";
 import { giveResult, inColour, say } from "../output.ts";
-
-const run = promisify(execFile);
 
 /**
  * Checks an environment before and after it is deployed. Without --live it reads files alone; with it, it asks
@@ -37,9 +34,14 @@ export async function deployCheck(args: readonly string[]): Promise<number> {
       written: writtenConfigs(folder),
       ...(values.secrets !== undefined && { secrets: secretsIn(resolve(values.secrets)) }),
       ...(values.locks !== undefined && { locks: await readLocks(values.locks, values["token-file"]) }),
-      ...(values.live && (await liveFacts(deployment, folder))),
     };
-    return report(situation);
+    if (!values.live) return report(situation);
+    const migrations = join(repository, "migrations");
+    const keys = verifierKeysOf(situation);
+    return report({
+      ...situation,
+      ...(await liveFacts(deployment, folder, migrations, keys, liveAt(repository))),
+    });
   } catch (fault) {
     return printFault(fault);
   }
@@ -66,61 +68,3 @@ function report(situation: Situation): number {
 
 const secretsIn = (folder: string) =>
   new Map(deployedWorkers.map((worker) => [worker, readSecrets(join(folder, `${worker}.secrets.json`))]));
-
-async function liveFacts(
-  deployment: Environment,
-  folder: string,
-): Promise<Pick<Situation, "present" | "migrations" | "clockMilliseconds">> {
-  const present = new Map<(typeof deployedWorkers)[number], readonly string[]>();
-  for (const worker of deployedWorkers) {
-    const listed = await wrangler("secret", "list", "--format", "json", "-c", configFile(folder, worker));
-    present.set(worker, namesIn(listed));
-  }
-  const query = ["d1", "execute", deployment.database.name, "--remote", "--json", "--command"];
-  const answer = await wrangler(
-    ...query,
-    "SELECT name FROM d1_migrations",
-    "-c",
-    configFile(folder, "control"),
-  );
-  const [result]: readonly { readonly results?: unknown }[] = Array.isArray(answer) ? answer : [];
-  const files = readdirSync(join(repository, "migrations")).filter((name) => name.endsWith(".sql"));
-  return {
-    present,
-    migrations: { files, applied: namesIn(result?.results) },
-    clockMilliseconds: await clockDrift(deployment.publicUrl),
-  };
-}
-
-function namesIn(list: unknown): readonly string[] {
-  if (!Array.isArray(list))
-    throw new Error("wrangler's answer has no list of names: run its command by hand");
-  return list.map((each: { readonly name?: unknown }) => String(each.name));
-}
-
-async function wrangler(...args: readonly string[]): Promise<unknown> {
-  const bin = join(repository, "node_modules/wrangler/bin/wrangler.js");
-  try {
-    const { stdout } = await run(process.execPath, [bin, ...args], {
-      cwd: repository,
-      maxBuffer: 16_777_216,
-    });
-    return JSON.parse(stdout);
-  } catch {
-    throw new Error(`\`npx wrangler ${args.join(" ")}\` failed: run it by hand to see why`);
-  }
-}
-
-/** The gateway's clock minus this machine's, in ms, by the `Date` of an answer. */
-async function clockDrift(url: string): Promise<number> {
-  const before = Date.now();
-  const answer = await fetch(`${url}/healthz`, {
-    redirect: "error",
-    signal: AbortSignal.timeout(30_000),
-  }).catch(() => {
-    throw new Error(`${url}/healthz cannot be reached: check the custom domain`);
-  });
-  const date = Date.parse(answer.headers.get("date") ?? "");
-  if (Number.isNaN(date)) throw new Error(`${url}/healthz answered without a date`);
-  return date + 500 - (before + Date.now()) / 2; // a date has whole seconds
-}

@@ -60,6 +60,8 @@ beforeAll(async () => {
     migrations: { files, applied: files },
     locks: [lock],
     clockMilliseconds: 400,
+    answering: [],
+    rootKey: [],
   };
 });
 
@@ -215,6 +217,8 @@ const broken: readonly Broken[] = [
     () => ({ ...good, migrations: { files, applied: [...files, "0099_new.sql"] } }),
     /0099_new/u,
   ],
+  ["a host that does not answer", "answers", () => ({ ...good, answering: ["x: no answer"] }), /no answer/u],
+  ["a different root key", "root key", () => ({ ...good, rootKey: ["another key"] }), /another key/u],
   ["a clock six seconds off", "clock", () => ({ ...good, clockMilliseconds: -6_000 }), /-6 s/u],
 ];
 
