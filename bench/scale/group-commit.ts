@@ -33,7 +33,7 @@ export function simulateCommits(
       patience.rested(); // the writer slept
       now = came[first] ?? now;
     }
-    now = endOfWait(patience, came, first, now);
+    now += patience.milliseconds(waiting());
     const appended = Math.min(waiting(), appendsMax);
     now += commitMilliseconds + appended * appendMilliseconds;
     patience.committed(appended);
@@ -48,19 +48,6 @@ export function simulateCommits(
     p50Milliseconds: quantile(0.5),
     p99Milliseconds: quantile(0.99),
   };
-}
-
-/** The end of the wait before a commit: the patience is over, or as many appends wait as are expected. */
-function endOfWait(patience: CommitPatience, came: readonly number[], first: number, now: number): number {
-  let waiting = countUpTo(came, first, now);
-  const until = now + patience.milliseconds(waiting);
-  for (let at = now; at < until; waiting += 1) {
-    const next = came[first + waiting] ?? until;
-    if (next >= until) return until;
-    at = next;
-    if (patience.isComplete(waiting + 1)) return at;
-  }
-  return until;
 }
 
 /** The number of arrivals until then, from the `first` on. */

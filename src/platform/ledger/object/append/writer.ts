@@ -59,7 +59,6 @@ export class LedgerWriter {
   #isSealed: boolean;
   #isTallyDue = false;
   readonly #patience = new CommitPatience();
-  #complete: (() => void) | undefined; // ends the wait before a commit
   #pumping: Promise<void> | undefined;
 
   constructor(
@@ -134,7 +133,6 @@ export class LedgerWriter {
     this.#recent.add(draft, recorded, now);
     if (configuration !== undefined) this.#configurations.expect(configuration, recorded);
     this.#pump();
-    if (this.#complete !== undefined && this.#patience.isComplete(this.#queue.length)) this.#complete();
     return recorded;
   }
 
@@ -215,7 +213,7 @@ export class LedgerWriter {
       await Promise.resolve(); // further calls of this turn of the event loop join the first commit
       while (this.#queue.length > 0 || this.#tally.isWaiting || this.#isTallyDue) {
         const patience = this.#patience.milliseconds(this.#queue.length);
-        if (patience > 0) await this.#company(patience);
+        if (patience > 0) await scheduler.wait(patience);
         const now = instant(Date.now());
         if (this.#epoch === undefined || this.#epoch.isSpent(now)) {
           this.#epoch = await Epoch.begin(this.#config, this.#head.origin, this.#keyEpoch + 1, now);
@@ -237,15 +235,6 @@ export class LedgerWriter {
     } finally {
       this.#pumping = undefined; // set together with the check of the queue: a later append starts a new run
     }
-  }
-
-  /** Waits this long, or until as many appends wait as are expected. */
-  async #company(milliseconds: number): Promise<void> {
-    const complete = new Promise<void>((resolve) => {
-      this.#complete = resolve;
-    });
-    await Promise.race([scheduler.wait(milliseconds), complete]);
-    this.#complete = undefined;
   }
 
   /** Tears the object down: the stored rows decide. */
