@@ -12,7 +12,7 @@ const run = promisify(execFile);
 const patienceMilliseconds = 30_000;
 
 /** An answer of a deployed worker. */
-export interface Answer {
+export interface PageAnswer {
   readonly status: number;
   /** The `Date` of the answer, if it has any. */
   readonly date: string | undefined;
@@ -24,7 +24,7 @@ export interface LivePlaces {
   /** Runs wrangler and returns its answer as JSON. Throws if it fails. */
   readonly wrangler: (...args: readonly string[]) => Promise<unknown>;
   /** Asks a host name. Throws if it does not answer. */
-  readonly get: (url: string) => Promise<Answer>;
+  readonly get: (url: string) => Promise<PageAnswer>;
 }
 
 type LiveFacts = Pick<Situation, "present" | "migrations" | "clockMilliseconds" | "answering" | "rootKey">;
@@ -67,12 +67,12 @@ export async function liveFacts(
 interface Place {
   readonly url: string;
   /** A sentence if the answer is not the expected worker's. */
-  readonly problem: (answer: Answer) => string | undefined;
+  readonly problem: (answer: PageAnswer) => string | undefined;
 }
 
 /** A document of each host name that only its own worker answers. */
 function placesOf({ publicUrl, mtlsUrl, opsUrl, ledgerUrl }: Environment): readonly Place[] {
-  const isGateway = (answer: Answer) => {
+  const isGateway = (answer: PageAnswer) => {
     const issuer: unknown = memberOf(answer, "issuer");
     return issuer === publicUrl ? undefined : `names the issuer ${String(issuer)}, and not ${publicUrl}`;
   };
@@ -103,7 +103,7 @@ async function look({ url, problem }: Place, get: LivePlaces["get"]) {
 }
 
 /** The gateway's clock minus this machine's, in ms, by the `Date` of an answer between the two times. */
-function driftOf(answer: Answer | undefined, before: number, after: number): number | undefined {
+function driftOf(answer: PageAnswer | undefined, before: number, after: number): number | undefined {
   const date = Date.parse(answer?.date ?? "");
   return Number.isNaN(date) ? undefined : date + 500 - (before + after) / 2; // a date has whole seconds
 }
@@ -124,7 +124,7 @@ async function rootKeyProblems(
   return isSigned ? [] : [`the root log at ${ledgerUrl} is signed by another key than CHECKPOINT_KEY`];
 }
 
-function memberOf({ text }: Answer, name: string): unknown {
+function memberOf({ text }: PageAnswer, name: string): unknown {
   try {
     return Reflect.get(Object(JSON.parse(text)), name);
   } catch {
