@@ -4,6 +4,7 @@ import { relative } from "node:path";
 import { hints } from "./hints.ts";
 import { readOptions, usage } from "./options.ts";
 import { startStack, type Stack } from "./stack.ts";
+import { showStart } from "./start-progress.ts";
 import { StartRefusal } from "./start-refusal.ts";
 
 if (process.argv.includes("--help")) {
@@ -41,14 +42,17 @@ const onCrash = () => {
   end(1);
 };
 
+const progress = showStart();
 try {
-  stack = await startStack({ ...options.value, onCrash, say: (line) => console.log(line) });
+  stack = await startStack({ ...options.value, onCrash, say: progress.say });
+  progress.stop();
   endAtSignals(); // Miniflare's listeners would exit at once, before a clean close
   const { dev } = stack;
   const folder = relative(process.cwd(), state) || ".";
   for (const line of hints(String(dev["ledger"]), relative(home, state) || ".")) console.log(line);
   console.log(`ready ${String(dev["gateway"])} (${folder}/dev.json)`);
 } catch (fault) {
+  progress.stop();
   console.error(fault instanceof Error ? fault.message : fault);
   if (fault instanceof Error && Reflect.get(fault, "code") === "EADDRINUSE")
     console.error("choose another port with --port N");
