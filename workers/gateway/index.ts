@@ -29,7 +29,6 @@ import { guardMemory } from "#platform/guard/isolate/assertion-memory";
 import { requestKeys } from "#platform/idempotency/isolate/request-keys";
 import { rowLeases } from "#platform/row-leases/isolate/leases";
 import { ledgerProver } from "#platform/ledger/client/prover";
-import { SharedCalls } from "#platform/ledger/client/shared-calls";
 import { ledgerSink } from "#platform/ledger/client/sink";
 import { logStubs } from "#platform/ledger/client/stubs";
 import { answerSigner } from "#platform/keys/answer-signer";
@@ -67,8 +66,9 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     ...(mtlsUrl === undefined ? [] : [mtlsUrl + base.slice(publicUrl.length)]),
   ];
   const logOf = logStubs(env.LEDGER_SHARD, placement);
-  const sharedCalls = new SharedCalls({ logOf, clock, keepAlive: waitUntil });
-  const ledger = ledgerSink(logOf, placement.layout, clock, undefined, sharedCalls);
+  // Without SharedCalls (ADR 55): under load of seconds the runtime answered 500, "Cannot perform I/O on behalf of
+  // a different request".
+  const ledger = ledgerSink(logOf, placement.layout, clock);
   const registry = new RegistryReader(env.REGISTRY, clock);
   const clients = clientDirectory(registry);
   const origins = originDirectory(registry);
