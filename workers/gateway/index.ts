@@ -66,8 +66,6 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     ...(mtlsUrl === undefined ? [] : [mtlsUrl + base.slice(publicUrl.length)]),
   ];
   const logOf = logStubs(env.LEDGER_SHARD, placement);
-  // Without SharedCalls (ADR 55): under load of seconds the runtime answered 500, "Cannot perform I/O on behalf of
-  // a different request".
   const ledger = ledgerSink(logOf, placement.layout, clock);
   const registry = new RegistryReader(env.REGISTRY, clock);
   const clients = clientDirectory(registry);

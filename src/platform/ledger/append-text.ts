@@ -41,24 +41,3 @@ export function readAnswerText(text: string): AppendAnswer {
     throw new Error("ledger: an answer is malformed");
   return { ...place, leafHash, frameHash };
 }
-
-const failedWord = "failed";
-
-/** Several appends in a text: the text of each is a line. JSON has no line break outside of a string. */
-export const joinedTexts = (appends: readonly string[]): string => appends.join("\n");
-
-/**
- * The answers to several appends, a line each. An append that fails is `failed`, without its fault: its caller
- * sends it alone and gets the fault.
- */
-export async function answerTexts(
-  appends: string,
-  append: (events: string) => Promise<string>,
-): Promise<string> {
-  const answers = await Promise.allSettled(appends.split("\n").map(append));
-  return answers.map((each) => (each.status === "fulfilled" ? each.value : failedWord)).join("\n");
-}
-
-/** Undefined for each append that failed. */
-export const answersOf = (text: string): readonly (string | undefined)[] =>
-  text.split("\n").map((answer) => (answer === failedWord ? undefined : answer));

@@ -14,7 +14,6 @@ import { verifyLog } from "#ledger/verify";
 import { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import { shelfNameOf } from "#platform/ledger/object/accounting/accounting-shelf";
 import { OwnCalls, type SealedCall } from "#platform/ledger/object/append/own-calls";
-import { answersOf, eventsText, joinedTexts, readAnswerText } from "#platform/ledger/append-text";
 import { ledgerSink } from "#platform/ledger/client/sink";
 import {
   config,
@@ -41,7 +40,6 @@ test("the shard's calls are exactly append, status, readers of public data, and 
     "alarm",
     "append",
     "appendText",
-    "appendTexts",
     "checkpoint",
     "constructor",
     "entries",
@@ -347,18 +345,6 @@ test("an invalid event, an event that fits no frame, and a log that is not open 
     expect(await failure(() => shard(closed).append([good]))).toContain("not open");
   }
   expect(await failure(() => shard("anything").append([good]))).toContain("not the name of a log");
-});
-
-test("several appends of a call are recorded each for itself: an invalid one among them hinders no other", async ({
-  expect,
-}) => {
-  const log = ownLog();
-  const events = [[disclosureOf(1)], [{ ...disclosureOf(1), id: "short" }], [disclosureOf(1), refusal()]];
-  const answers = answersOf(await shard(log).appendTexts(joinedTexts(events.map(eventsText))));
-  expect(answers[1]).toBeUndefined();
-  const [first, last] = [answers[0], answers[2]].map((answer) => positionOf(readAnswerText(answer ?? "")));
-  expect([first?.count, last?.count, (last?.index ?? 0) - (first?.index ?? 0)]).toEqual([1, 2, 1]);
-  expect(await shard(log).appendTexts(eventsText(events[0] ?? []))).toBe(answers[0]);
 });
 
 test("checkpoints extend each other, are signed at most once a second, and never cover uncommitted records", async ({

@@ -7,7 +7,6 @@ import type { LedgerLayout } from "#ledger/layout";
 import { halfYearOf, logName, parseLogName } from "#ledger/log-name";
 import { earlierLog } from "#ledger/predecessor";
 import { chooseLog } from "#ledger/shard-choice";
-import { alone, type SharedCalls } from "./shared-calls.ts";
 import type { StubOf } from "./stubs.ts";
 import { eventsText, readAnswerText } from "#platform/ledger/append-text";
 import { within } from "#platform/within";
@@ -73,7 +72,6 @@ export function ledgerSink(
   layout: LedgerLayout,
   clock: Clock,
   own?: OwnLog,
-  shared?: SharedCalls,
 ): ProofSink {
   const confirmed = new ConfirmedDefinitions();
   const appendTo = async (
@@ -88,17 +86,12 @@ export function ledgerSink(
     const text = eventsText(events);
     // A new stub each time: a stub whose object was reset stays broken. A repeated (id, step) is recorded only
     // once.
-    const sendAlone = () =>
+    const send = () =>
       within(
         PATIENCE_MS,
         logOf(log).appendText(text, proof, toSend.length === 0 ? undefined : toSend, earlier),
         "ledger: no answer in time",
       );
-    const send = async () => {
-      if (shared === undefined || proof !== undefined || toSend.length > 0) return sendAlone();
-      const answer = await shared.append(log, text);
-      return answer === alone ? sendAlone() : answer;
-    };
     const contents = () => Array.from(definitions.values(), ({ content }) => content);
     for (let attempt = 1; ; attempt++) {
       try {

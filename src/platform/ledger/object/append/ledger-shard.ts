@@ -22,7 +22,7 @@ import { LedgerReads } from "#platform/ledger/object/log/reads";
 import { LedgerRebuild } from "#platform/ledger/object/copy/rebuild";
 import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import { LedgerRootLink } from "#platform/ledger/object/root/link";
-import { answerText, answerTexts, readEventsText } from "#platform/ledger/append-text";
+import { answerText, readEventsText } from "#platform/ledger/append-text";
 import { CheckpointSigner } from "#platform/ledger/object/log/signer";
 import { LedgerStore } from "#platform/ledger/object/log/store";
 import { restore } from "#platform/ledger/object/log/stored-log";
@@ -173,11 +173,6 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     earlierLog?: string,
   ): Promise<string> {
     return answerText(await this.append(readEventsText(events), proofHash, contents, earlierLog));
-  }
-
-  /** Several {@link appendText} without proofs and contents, see platform/ledger/append-text. */
-  async appendTexts(appends: string): Promise<string> {
-    return answerTexts(appends, (events) => this.appendText(events));
   }
 
   async #append(
