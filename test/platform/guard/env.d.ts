@@ -5,6 +5,7 @@ declare namespace Cloudflare {
     CLIENT_GUARD: DurableObjectNamespace<import("#platform/guard/object/client-guard").ClientGuard>;
     REGISTRY: D1Database;
     PUBLIC_URL: string;
+    APPROVALS: string;
     REVOCATIONS: DurableObjectNamespace<import("#platform/revocation/object/revocations").Revocations>;
   }
 }

@@ -61,7 +61,7 @@ export class RemoteTrace {
 
   /**
    * The rounds of a request: the parts that it waits for, one round after the other, the parts of a round side
-   * by side. Calls that begin after the answer are no part of it.
+   * by side and in the order of their names. Calls that begin after the answer are no part of it.
    */
   async roundsOf(act: () => Promise<unknown>): Promise<readonly (readonly string[])[]> {
     this.calls = [];
@@ -71,7 +71,7 @@ export class RemoteTrace {
       await act();
       const last = this.#tick;
       const rounds = Map.groupBy(this.calls, ({ tick }) => tick);
-      return [...rounds].flatMap(([tick, calls]) => (tick < last ? [calls.map(({ to }) => to)] : []));
+      return [...rounds].flatMap(([tick, calls]) => (tick < last ? [calls.map(({ to }) => to).sort()] : []));
     } finally {
       this.#isOn = false;
       for (const resolve of this.#waiting.splice(0)) resolve();
