@@ -51,6 +51,26 @@ const provenance = (id: string, target: string) => ({
   agent: [{ who: to("Practitioner/p") }],
 });
 const gilsVisits = Array.from({ length: 230 }, (_, index) => `gil-e${index}`);
+const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
+/**
+ * Rows that are visible, among rows that a lost reference hides if the patient has them: these refer to more
+ * resources than a request follows (twelve rows of 490).
+ */
+const amongHidden = (patient: string, hasHidden: boolean) => {
+  const row = (id: string, more: object) => Object.assign({ id }, observation(patient, more));
+  const hidden = (index: number) =>
+    row(`${patient}-${10 + index}-zhidden`, {
+      focus: upTo(490).map((n) => to(`Encounter/lost-${index}-${n}`)),
+    });
+  return [
+    { resourceType: "Patient" as const, id: patient },
+    visit(`${patient}-e`, patient, {}),
+    ...upTo(13).map((index) =>
+      row(`${patient}-${10 + index}-seen`, { encounter: to(`Encounter/${patient}-e`) }),
+    ),
+    ...(hasHidden ? upTo(12).map(hidden) : []),
+  ];
+};
 /** The rows of a patient whose condition is HIV, or a cold: all else is equal. */
 const rowsOf = (patient: string, code: object) => [
   { resourceType: "Patient" as const, id: patient },
@@ -75,6 +95,8 @@ const world = [
   provenance("eve-of-none", "Observation/eve-at-none"),
   { resourceType: "Patient" as const, id: "gil" },
   ...gilsVisits.map((id) => visit(id, "gil", {})),
+  ...amongHidden("hal", true),
+  ...amongHidden("ida", false),
   { ...observation("gil", { focus: gilsVisits.map((id) => to(`Encounter/${id}`)) }), id: "gil-many" },
 ];
 const policyOf = (name: string, labels: object) => ({
@@ -248,4 +270,25 @@ test("a Provenance is shown with its target, and hidden with it, also if the lab
 }) => {
   const status = async (id: string) => (await ask("eve", `Provenance/${id}`)).status;
   expect([await status("eve-of-visit"), await status("eve-of-none")]).toEqual([200, 404]);
+});
+
+test("L55: hidden rows that refer to more resources than a request follows hide no visible row: a page ends before the row", async ({
+  expect,
+}) => {
+  const rowsOf = async (patient: string) => {
+    const pages: string[][] = [];
+    let next: string | undefined = `Observation?patient=${patient}&_sort=_id&_count=50`;
+    while (next !== undefined) {
+      const reply = await ask("through", next);
+      if (reply.status !== 200) throw new Error(reply.text);
+      pages.push(idsIn(reply).map((id) => id.replaceAll(patient, "*")));
+      const { link } = JSON.parse(reply.text) as { link: { relation: string; url: string }[] };
+      next = link.find(({ relation }) => relation === "next")?.url;
+    }
+    return pages;
+  };
+  const [among, alone] = [await rowsOf("hal"), await rowsOf("ida")];
+  expect(alone.map(({ length }) => length)).toEqual([13]);
+  expect(among.flat()).toEqual(alone.flat());
+  expect(among.length, "over 80 % of what was followed is of hidden rows").toBe(2);
 });

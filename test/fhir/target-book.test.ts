@@ -22,5 +22,6 @@ test("a target after the limit counts as hidden, whether the targets before it a
     book.learn("Observation", noted, known);
     expect(judged()).toEqual(ids.map((id, index) => index < targetsMax && known.has(id)));
     expect(book.unknown.size, "nothing is asked again").toBe(0);
+    expect(book.unfollowed, "by each of both judgements").toBe(2);
   }
 });

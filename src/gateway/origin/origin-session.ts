@@ -191,6 +191,16 @@ export class OriginSession {
     }
   }
 
+  /** Answers whether rows are judged by the resources that they refer to. */
+  get follows(): boolean {
+    return this.#labels !== undefined || this.#targets !== undefined;
+  }
+
+  /** Grows when a row refers to more resources than the request follows: the row is not judged by them. */
+  get unfollowed(): number {
+    return (this.#labels?.book.unfollowed ?? 0) + (this.#targets?.book.unfollowed ?? 0);
+  }
+
   #revisionOf(consents: RequestConsents): number {
     return consents.book.revision + (this.#targets?.book.revision ?? 0) + (this.#labels?.book.revision ?? 0);
   }

@@ -113,7 +113,7 @@ async function fillFrom<P extends Fillable>(
     if (!answer.ok) return err(refusedSearch(answer.error, at.link !== undefined));
     const { body, base } = answer.value;
     page ??= open(base);
-    const rows = new Rows(page, at.after);
+    const rows = new Rows(page, at.after, origin, pages === 1);
     const read = await (page.prepare === undefined
       ? readOriginPage<DisclosureRefusal, CutEntry>(body, (entry) => rows.take(entry), first.type, rows.ahead)
       : prepared(origin, page, rows, body, first.type));
@@ -127,6 +127,7 @@ async function fillFrom<P extends Fillable>(
       isHeld = true;
     }
     if (rows.stage === "full") return ok({ page, next: { ...at, after: rows.last ?? at.after } });
+    if (rows.stage === "unfollowed") return ok({ page, next: { ...at, after: rows.decided ?? at.after } });
 
     const seen = at.seen + rows.matches;
     if (read.value.next === undefined) {
@@ -188,16 +189,33 @@ function refusedSearch(refusal: OriginRefusal, isFurtherPage: boolean): PageRefu
 
 /** The rows of an origin page on their way into the client's page. */
 class Rows {
-  /** `before`: the last row of the previous page did not come yet. */
-  stage: "before" | "filling" | "full";
+  /**
+   * `before`: the last row of the previous page did not come yet. `unfollowed`: the rows refer to more resources
+   * than a request follows, and the next page begins with the row that is not judged.
+   */
+  stage: "before" | "filling" | "full" | "unfollowed";
   matches = 0;
   last: string | undefined;
+  /** Key of the last row that was judged, shown or hidden. The link to the next page is sealed. */
+  decided: string | undefined;
   readonly #page: Fillable;
   readonly #after: string | undefined;
+  readonly #origin: Pick<OriginSession, "follows" | "unfollowed">;
+  readonly #isFirst: boolean;
+  #unfollowed: number;
 
-  constructor(page: Fillable, after: string | undefined) {
+  /** @param isFirst of the request's origin pages: the request has to come further by a row at least. */
+  constructor(
+    page: Fillable,
+    after: string | undefined,
+    origin: Pick<OriginSession, "follows" | "unfollowed">,
+    isFirst: boolean,
+  ) {
+    this.#isFirst = isFirst;
     this.#page = page;
     this.#after = after;
+    this.#origin = origin;
+    this.#unfollowed = origin.unfollowed;
     this.stage = after === undefined ? "filling" : "before";
   }
 
@@ -209,10 +227,33 @@ class Rows {
     if (this.stage !== "filling") return this.#pass(entry);
     const offered = this.#page.offer(entry);
     if (!offered.ok) return offered.error;
+    if (
+      this.#isUnfollowed() &&
+      offered.value === "hidden" &&
+      !(this.#isFirst && this.decided === undefined)
+    ) {
+      this.stage = "unfollowed";
+      return undefined;
+    }
+    if (offered.value === "shown") this.decided = this.#page.last;
+    if (offered.value === "hidden") this.#note(entry);
     if (offered.value !== "no match") this.matches += 1;
     if (offered.value === "shown") this.last = this.#page.last;
     if (offered.value === "beyond") this.stage = "full";
     return undefined;
+  }
+
+  /** Answers whether the entry refers to a resource that the request does not follow. */
+  #isUnfollowed(): boolean {
+    const before = this.#unfollowed;
+    this.#unfollowed = this.#origin.unfollowed;
+    return this.#unfollowed > before;
+  }
+
+  #note(entry: EntryBytes | CutEntry): void {
+    if (!this.#origin.follows) return;
+    const key = this.#page.keyOf(entry);
+    if (key.ok && key.value !== undefined && key.value !== "") this.decided = key.value;
   }
 
   /**

@@ -14,8 +14,11 @@ const clinicalTypes: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 
-/** Resources of a request: a page of a hundred rows with some references each. */
+/** Resources of a row. The limit depends on the row alone: no hidden row uses it up for a visible row. */
 export const referredMax = 500;
+
+/** Resources of a request: ten rows with as many as a row may have, or five hundred rows with ten. */
+export const referredMaxOfRequest = 5_000;
 
 /** A reference that cannot be resolved may lead to any label. */
 export const unresolved: RowLabels = rowLabels([null]);
@@ -95,8 +98,10 @@ function clinicalReferences(row: JsonObject, base: FhirBase): ReadonlySet<string
 /**
  * The labels of the resources to which the rows of a request refer: a prescription for a labelled condition, a
  * note of a labelled encounter. A resource that is not known yet counts as labelled, and is noted; the gateway
- * then reads it and judges the rows again. Each resource after the first {@link referredMax} counts as labelled,
- * whether an earlier request has read it or not: the memory does not change what is shown.
+ * then reads it and judges the rows again. Each resource of a row after the first {@link referredMax} counts as
+ * labelled. So does each resource of the request after the first {@link referredMaxOfRequest}, whether an earlier
+ * request has read it or not: the memory does not change what is shown. The book counts these as
+ * {@link unfollowed}, and a page ends before their row.
  */
 export class ReferredLabels {
   readonly #known = new Map<string, ReferredRow>();
@@ -105,6 +110,7 @@ export class ReferredLabels {
   readonly #counted = new Set<string>();
   readonly #remembered: (reference: string) => ReferredRow | undefined;
   #revision = 0;
+  #unfollowed = 0;
 
   /** @param remembered resources by `Type/id` that an earlier request read. */
   constructor(remembered: (reference: string) => ReferredRow | undefined = () => undefined) {
@@ -116,6 +122,11 @@ export class ReferredLabels {
     return this.#revision;
   }
 
+  /** How often a row referred to a resource beyond the limit of the request: the row is not judged by its labels. */
+  get unfollowed(): number {
+    return this.#unfollowed;
+  }
+
   /** The ids of the noted resources, by type. */
   get unknown(): ReadonlyMap<string, ReadonlySet<string>> {
     return this.#unknown;
@@ -125,16 +136,20 @@ export class ReferredLabels {
   withReferred(own: RowLabels, row: JsonObject, base: FhirBase): RowLabels {
     const patients = new Set(ownersNamed(row, [base]).patients);
     let labels = own;
-    for (const reference of clinicalReferences(row, base))
-      labels = joinLabels(
-        labels,
-        labelsFor(patients, reference === undefined ? absent : this.#of(reference)),
-      );
+    let room = referredMax;
+    for (const reference of clinicalReferences(row, base)) {
+      const isFollowed = reference !== undefined && room > 0;
+      room -= 1;
+      labels = joinLabels(labels, labelsFor(patients, isFollowed ? this.#of(reference) : absent));
+    }
     return labels;
   }
 
   #of(reference: string): ReferredRow {
-    if (!this.#counted.has(reference) && this.#counted.size >= referredMax) return absent;
+    if (!this.#counted.has(reference) && this.#counted.size >= referredMaxOfRequest) {
+      this.#unfollowed += 1;
+      return absent;
+    }
     this.#counted.add(reference);
     const known = this.#known.get(reference) ?? this.#remembered(reference);
     if (known !== undefined) {
