@@ -19,6 +19,7 @@ import {
 } from "./row-access.ts";
 import { isMoved } from "./moving.ts";
 import { weighRow, whyWithheld, type WithheldBy } from "./row-weight.ts";
+import { unlabelsElement } from "./sensitivity/labelled-elements.ts";
 import { changesRelation, labelsLess, showsMore, widensAccess } from "./self-widening.ts";
 
 /**
@@ -213,6 +214,7 @@ function faultOf(
     const before = Facts.of(stored, paths);
     if (
       labelsLess(before, next) ||
+      unlabelsElement(stored, result) ||
       showsMore(policy, row, before, next) ||
       widensAccess(policy, access, row, before, next, base)
     )

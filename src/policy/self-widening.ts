@@ -1,12 +1,13 @@
 import type { Nesting } from "#fhir/r4/compartment";
 import { Facts } from "#fhir/json/facts";
-import { isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
-import { canonicalText, isSameJson } from "#fhir/json/same";
+import { isSameJson } from "#fhir/json/same";
 import { isRowOf, type CompiledPolicy, type CompiledRule } from "./compile.ts";
 import { canCover, rowAccessOf, coversRowOrShared, coversNested, type Access } from "./row-access.ts";
 import type { UserRelation } from "./schema.ts";
-import { rowLabels, securityLabelOf, statedLabels } from "./sensitivity/row-labels.ts";
+import { coversLabels } from "./sensitivity/labelled-elements.ts";
+import { statedLabels } from "./sensitivity/row-labels.ts";
 import { diffViews } from "#policy/view/view-diff";
 
 /** The elements that a relation is read from (gateway/origin/relate), by type. */
@@ -44,30 +45,14 @@ export function changesRelation(
  * Answers whether a write takes a label away: from `meta.security`, from the element by which a document states
  * labels, or from an element inside. A writer who may see the labelled row could otherwise open it to clients who
  * may not. A level may rise. The last element with an inline label stays: without it the label would be gone.
+ * Labels of the row and labels of elements are compared apart: one takes no other's place.
  */
-export function labelsLess(stored: Facts, result: Facts): boolean {
-  const before = everyLabel(stored);
-  if (before.length === 0) return false;
-  const after = everyLabel(result);
-  const names = new Set(after.map(canonicalText));
-  const { level } = rowLabels(after);
-  return before.some((coding) => {
-    const label = securityLabelOf(coding);
-    if (label.kind === "level") return label.level > level;
-    return label.kind !== "context" && !names.has(canonicalText(coding));
-  });
-}
+export const labelsLess = (stored: Facts, result: Facts): boolean =>
+  !coversLabels(statedLabels(result), statedLabels(stored)) ||
+  !coversLabels(labelsOfElements(result), labelsOfElements(stored));
 
-/** Each label as system and code: a display says nothing more. */
-const everyLabel = (row: Facts): readonly Json[] =>
-  [
-    ...statedLabels(row),
-    ...Facts.inlineLabelsOf(row).map((extension) => property(extension, "valueCoding") ?? null),
-  ].map((coding) =>
-    isObject(coding)
-      ? { system: property(coding, "system") ?? null, code: property(coding, "code") ?? null }
-      : null,
-  );
+const labelsOfElements = (row: Facts): readonly Json[] =>
+  Facts.inlineLabelsOf(row).map((extension) => property(extension, "valueCoding") ?? null);
 
 /** A resource that a write changes: its type and its container. */
 export interface WrittenRow {

@@ -219,7 +219,7 @@ const inner: readonly string[] = [
   "policy/evaluate-write whyHidden",
   "policy/grant whyHidden",
   // labels alone, as the decision about a labelled row reads them
-  "policy/self-widening everyLabel",
+  "policy/self-widening labelsOfElements",
   "policy/self-widening labelsLess",
   "policy/row-weight whyWithheld",
   // the judgement of an element with labels: the row is a whole tree there
@@ -250,6 +250,9 @@ const trees: Readonly<Record<string, string>> = {
   "policy/moving identifiersOf": change,
   "policy/row-access coversNamedPatient": reference,
   "policy/self-widening changesRelation": change,
+  "policy/sensitivity/labelled-elements collectParts": change,
+  "policy/sensitivity/labelled-elements standingsOf": change,
+  "policy/sensitivity/labelled-elements unlabelsElement": change,
   "policy/sensitivity/referred-labels clinicalReferences": "any element of a whole row may refer",
   "policy/sensitivity/referred-labels referredRow": "takes a whole row that the gateway reads for its labels",
   "policy/sensitivity/referred-labels withReferred": "any element of a whole row may refer",
