@@ -28,6 +28,7 @@ PADDED = (256, 512, 768, 1024, 2048, 4096, 8192, 16384, 32768, 65469)
 COORDINATE = {("EC", "P-256"): 32, ("EC", "P-384"): 48, ("EC", "P-521"): 66, ("OKP", "X25519"): 32}
 KEYS_HEAD = "# The C2SP verifier keys of these logs. They prove nothing by themselves: whoever can change this folder can change them too."
 ROOT = "root"
+KEYS_MAX = 8  # verifier keys of one log (§7)
 LOG_NAME = re.compile(r"s(0|[1-9][0-9]{0,4})-([0-9]{4}h[12])")
 
 
@@ -240,17 +241,27 @@ class Key:
         return key
 
 
-class LogKey(Key):
-    """The key of a log. Its name is the log's origin line (§1, §7)."""
+class LogKey:
+    """The keys of a log: one, or several of a signer who replaced the key. Their name is the log's origin line (§1, §7)."""
 
-    def __init__(self, name, kind, public):
-        super().__init__(name, kind, public)
+    def __init__(self, name, publics):
+        self.keys = [Key(name, SIGNATURE, public) for public in publics]
+        self.name, self.text = name, " ".join(key.text for key in self.keys)
         self.ledger, _, self.log = name.rpartition("/")
         need(self.ledger != "" and (self.log == ROOT or LOG_NAME.fullmatch(self.log)), "verifier key names no log")
 
     def of(self, log):
-        """The key of a further log of the same ledger. A single key pair signs all logs."""
-        return LogKey(f"{self.ledger}/{log}", SIGNATURE, self.public)
+        """The keys of a further log of the same ledger. The same key pairs sign all logs."""
+        return LogKey(f"{self.ledger}/{log}", [key.public for key in self.keys])
+
+    @classmethod
+    def read(cls, text):
+        """Reads verifier keys of one log, separated by single spaces."""
+        words = text.split(" ")
+        need(len(words) <= KEYS_MAX and len(set(words)) == len(words), "verifier keys are more than eight, or one stands twice")
+        keys = [Key.read(word, SIGNATURE) for word in words]
+        need(len({key.name for key in keys}) == 1, "verifier keys are of different logs")
+        return cls(keys[0].name, [key.public for key in keys])
 
 
 def is_key_name(name):
@@ -278,11 +289,12 @@ def read_signature(line):
 
 
 def open_note(note, key):
-    """Returns the text of a note after it has checked the key's signature."""
+    """Returns the text of a note after it has checked each signature line of the log's keys."""
     text, signatures = read_note(note)
-    own = [signature for name, id, signature in signatures if (name, id) == (key.name, key.id)]
+    publics = {(one.name, one.id): one.public for one in key.keys}
+    own = [(publics[name, id], signature) for name, id, signature in signatures if (name, id) in publics]
     need(own, "note is not signed by the log's key")
-    need(all(ed25519_verifies(key.public, text.encode(), signature) for signature in own), "signature does not verify")
+    need(all(ed25519_verifies(public, text.encode(), signature) for public, signature in own), "signature does not verify")
     return text
 
 
@@ -800,7 +812,7 @@ def own_keys(folder):
     lines = utf8(FolderLog(folder).read("keys"), "the file").split("\n")
     need(lines[0] == KEYS_HEAD and lines[-1] == "" and lines[1:-1] == sorted(set(lines[1:-1])), "is not as an export writes it")
     need(len(lines) > 2, "has no key")
-    return [LogKey.read(line, SIGNATURE) for line in lines[1:-1]]
+    return [LogKey.read(line) for line in lines[1:-1]]
 
 
 def check_keys(folder, keys):
@@ -910,7 +922,7 @@ def say(line):
 def main(arguments):
     parser = argparse.ArgumentParser(description="Verifies a folder that `phylax ledger export` wrote.")
     parser.add_argument("folder", nargs="?", help="without one, each receipt is checked by its own proof")
-    parser.add_argument("--key", action="append", default=[], help="a verifier key")
+    parser.add_argument("--key", action="append", default=[], help="a verifier key, or several of one log with spaces between")
     parser.add_argument("--keys", action="append", default=[], metavar="FILE", help="verifier keys, one a line; or a dev.json")
     parser.add_argument("--since", action="append", default=[], metavar="FILE", help="an earlier checkpoint")
     parser.add_argument("--witness", action="append", default=[], help="a witness's verifier key")
@@ -918,7 +930,7 @@ def main(arguments):
     asked = parser.parse_args(arguments)
     try:
         files = [read_keys(utf8(file_bytes(path), path)) for path in asked.keys]
-        keys = [LogKey.read(text, SIGNATURE) for text in [*asked.key, *(text for logs, _ in files for text in logs)]]
+        keys = [LogKey.read(text) for text in [*asked.key, *(text for logs, _ in files for text in logs)]]
         witnesses = [Key.read(text, COSIGNATURE) for text in [*asked.witness, *(text for _, own in files for text in own)]]
         need(not asked.witness or not keys or any(key.log == ROOT for key in keys), "cosign the root log, whose key is not here", "witnesses")
         since, receipts = [file_bytes(path) for path in asked.since], [read_receipt(text) for text in asked.receipt]

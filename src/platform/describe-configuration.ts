@@ -6,7 +6,7 @@ import type { Configuration } from "#audit/event";
  * How a configuration record describes a variable or secret. A text that no table names is described like an
  * origin's credentials.
  */
-export type VariableForm = "plain" | "public keys" | "private key" | "random key";
+export type VariableForm = "plain" | "public keys" | "private key" | "private keys" | "random key";
 export type VariableForms = Readonly<Record<string, VariableForm>>;
 
 const label = "phylax configuration v1";
@@ -14,7 +14,7 @@ const PLAIN_MAX = 5_120; // Cloudflare allows variables of 5 KB; a longer value 
 
 /**
  * The configuration that a worker started with, in the form of its record. A private key is described by the
- * RFC 7638 thumbprint of its public half. A private key and 32 random bytes are also described by
+ * RFC 7638 thumbprint of its public half, and an array of keys by these of each key. A private key and 32 random bytes are also described by
  * HMAC-SHA-256 of a label under the secret's text: a pseudorandom function of a key that is impossible to
  * guess. Credentials for external servers may be guessable: their hash is under this worker's own key, so
  * that a reader of the record cannot try guesses.
@@ -34,7 +34,7 @@ export function describeConfiguration(
     if (form !== undefined) return [[name, describe(form, textOf(value))]];
     if (typeof value !== "string") return [];
     const credential = { fingerprint: hmac(guardKey, `${name}\0${value}`) };
-    return [[name, JSON.stringify({ ...publicHalf(value), ...credential })]];
+    return [[name, JSON.stringify({ ...publicHalf(jsonOf(value)), ...credential })]];
   });
   return configurationOf(worker, settings);
 }
@@ -46,21 +46,44 @@ function describe(form: VariableForm, text: string): string {
     case "public keys":
       return text === "" ? "" : JSON.stringify({ keys: keysOf(text), sha256: sha256(text) });
     case "private key":
-      return JSON.stringify({ ...publicHalf(text), fingerprint: hmac(text, label) });
+      return JSON.stringify({ ...publicHalf(jsonOf(text)), fingerprint: hmac(text, label) });
+    case "private keys":
+      return JSON.stringify({ ...publicHalves(jsonOf(text)), fingerprint: hmac(text, label) });
     case "random key":
       return JSON.stringify({ fingerprint: hmac(text, label) });
   }
 }
 
+interface PublicHalf {
+  readonly kid: string | undefined;
+  readonly jkt: string;
+}
+
 /** `kid` and thumbprint of the public half of a private JWK. */
-function publicHalf(text: string): { readonly kid: string | undefined; readonly jkt: string } | undefined {
+function publicHalf(value: unknown): PublicHalf | undefined {
   try {
     // the next line refuses an invalid key
-    const jwk = JSON.parse(text) as JsonWebKey & { readonly kid?: unknown };
+    const jwk = value as JsonWebKey & { readonly kid?: unknown };
     const made = createPublicKey(createPrivateKey({ key: jwk, format: "jwk" })).export({ format: "jwk" });
     return { kid: typeof jwk.kid === "string" ? jwk.kid : undefined, jkt: jkt(made) };
   } catch {
     return undefined; // not a private JWK; the error could quote it
+  }
+}
+
+/** A single private JWK as `publicHalf` describes it; an array in its order, a public JWK among them too. */
+function publicHalves(value: unknown): PublicHalf | { readonly keys: readonly PublicHalf[] } | undefined {
+  if (!Array.isArray(value)) return publicHalf(value);
+  // the worker read each as a JWK before
+  const jwks = value as readonly (JsonWebKey & { readonly kid?: string })[];
+  return { keys: jwks.map((jwk) => publicHalf(jwk) ?? { kid: jwk.kid, jkt: jkt(jwk) }) };
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // the parser's message could quote a secret
   }
 }
 

@@ -36,7 +36,7 @@ def unpack(objects):
 def wrong_with(objects, key):
     """`<object>: <problem>`, or None."""
     try:
-        verifier.verify_log(MemoryLog(objects), verifier.LogKey.read(key, verifier.SIGNATURE))
+        verifier.verify_log(MemoryLog(objects), verifier.LogKey.read(key))
         return None
     except verifier.Wrong as wrong:
         return f"{wrong.place}: {wrong}"

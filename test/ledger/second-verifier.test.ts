@@ -108,6 +108,30 @@ withPython(
   },
 );
 
+withPython(
+  "the second verifier refuses a text of keys of two logs, with a key twice, or with nine keys (skipped without python3)",
+  async ({ expect }) => {
+    const log = await sampleLog([1]);
+    const keys = Array.from({ length: 9 }, (_, i) =>
+      verifierKey(log.verifier.name, new Uint8Array(32).fill(i + 1)),
+    );
+    const refused = [
+      [keyOf(log), verifierKey("ledger.test/root", log.verifier.publicKey)],
+      [keyOf(log), keyOf(log)],
+      keys,
+      [keyOf(log), ""],
+    ];
+    await withFolders(good.slice(0, 1), async ([{ folder } = { folder: "" }]) => {
+      const said = await askAll<Said>(
+        refused.map((texts) => ({ ask: "command", arguments: [folder, "--key", texts.join(" ")] })),
+      );
+      expect(said).toEqual(
+        refused.map(() => ({ code: 1, out: expect.stringMatching(/^WRONG verifier key/u) })),
+      );
+    });
+  },
+);
+
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
 const leaves = Array.from({ length: 600 }, (_, i) => Uint8Array.of(i >> 8, i & 255));
 const hashes = leaves.map(leafHash);

@@ -5,7 +5,7 @@ import { checkpointOf } from "#ledger/commit";
 import { frameHash, parseFrame } from "#ledger/leaf/frame";
 import { leafHash, rangeRoot } from "#ledger/tlog/merkle";
 import { formatReceipt } from "#ledger/receipt";
-import { keyId, noteOf, verifierKey } from "#ledger/tlog/signed-note";
+import { keyId, noteOf, verifierKey, verifierText } from "#ledger/tlog/signed-note";
 import { keysText } from "../../cli/log/ledger-folder.ts";
 import { logOfFrames, origin, type SampleLog, sampleLog, signed } from "./sample-log.ts";
 
@@ -30,7 +30,7 @@ export const large = await sampleLog([250, 200, 100]);
 export const small = await sampleLog([3, 1, 2, 2, 2], { of: `ledger.test/${s1}` });
 const stranger = await sampleLog([250, 200, 100]); // equal shape and name, but different records
 
-export const keyOf = ({ verifier }: SampleLog): string => verifierKey(verifier.name, verifier.publicKey);
+export const keyOf = ({ verifier }: SampleLog): string => verifierText(verifier);
 const checkpointIn = (log: SampleLog): Uint8Array => log.objects.get("checkpoint") ?? new Uint8Array();
 
 /** The files that `phylax ledger export` would write for these logs. */

@@ -5,7 +5,14 @@ import { type Checkpoint, checkpointText } from "#ledger/tlog/checkpoint";
 import { checkpointOf } from "#ledger/commit";
 import { cosignatureLine, cosignedText } from "#ledger/tlog/cosignature";
 import { emptyRoot } from "#ledger/tlog/merkle";
-import { keyId, signatureTypes, type Verifier, verifierKey } from "#ledger/tlog/signed-note";
+import {
+  keyId,
+  noteOf,
+  signatureTypes,
+  type Verifier,
+  verifierKey,
+  verifierOfKeys,
+} from "#ledger/tlog/signed-note";
 import { logOfFrames, origin, type SampleLog, sampleLog, signed } from "./sample-log.ts";
 import {
   afterFrame,
@@ -104,6 +111,34 @@ const rootOfGone = (halfYear: string, time: number): SampleLog => {
     ),
   );
 };
+
+// The ledger's key was replaced (docs/keys.md): the last leaves of the root log and every checkpoint have a
+// signature of the new key alone.
+const nextPair = generateKeyPairSync("ed25519");
+const nextKey = new Uint8Array(
+  Buffer.from(String(nextPair.publicKey.export({ format: "jwk" }).x), "base64url"),
+);
+const byNextKey = (text: string): Uint8Array =>
+  utf8(
+    noteOf(
+      text,
+      verifierOfKeys(text.split("\n")[0] ?? "", nextKey),
+      new Uint8Array(sign(null, utf8(text), nextPair.privateKey)),
+    ),
+  );
+const lastByNextKey = [checkpointOf(main.head), afterFrame(small, 3)].map((checkpoint) =>
+  byNextKey(checkpointText(checkpoint)),
+);
+/** The three logs after the change, and the verifiers' keys: the new key and these. */
+const afterChange = (...older: readonly Uint8Array[]): readonly SampleLog[] =>
+  [main, small, rootOf([opening, middle, lastByNextKey])].map((log) => ({
+    leaves: log.leaves,
+    head: log.head,
+    objects: new Map([...log.objects, ["checkpoint", byNextKey(textOf(log))]]),
+    verifier: verifierOfKeys(log.verifier.name, nextKey, older),
+  }));
+// The second verifier names the frame, the first the bundle.
+const leavesOfOldKey = ["root/frame/0", "root/tile/entries/000.p/7"];
 const goneIn = Date.UTC(2026, 6, 1); // logs of the first half of 2020
 export const good: readonly Export[] = [
   seen("a root log, by whose key every log is checked", [main, small, cosigned(root)]),
@@ -115,6 +150,7 @@ export const good: readonly Export[] = [
     cosigned(root),
   ]),
   seen("a log gone six years after its half-year", [small, rootOfGone("2020h1", goneIn)]),
+  exportOf("a root log whose key was replaced, and both keys", afterChange(main.verifier.publicKey)),
 ];
 
 const [first, second] = [main.leaves.slice(0, 5), main.leaves.slice(5, 6)];
@@ -185,6 +221,11 @@ export const tampered: readonly Tampered[] = [
     [opened(origin), utf8(`${foreignText}${foreignText.split("\n\n")[1]}`)],
   ]),
   badRoot("a leaf with a wrong signature", [[opened(origin), utf8(foreignText.replace("\n8\n", "\n9\n"))]]),
+  { ...exportOf("a replaced key, without the key before it", afterChange()), named: leavesOfOldKey },
+  {
+    ...exportOf("a replaced key, and another ledger's key before it", afterChange(publicKey)),
+    named: leavesOfOldKey,
+  },
   bad("a root log without its witness", ["root/checkpoint"], [main, small, root]),
   bad(
     "a cosignature of an earlier checkpoint",

@@ -195,6 +195,30 @@ test("a private key is described by the kid and the thumbprint of the public hal
   expect(told({ ...own, d: other.d }), "a new private part under the old public part").not.toBe(told(own));
 });
 
+test("an array of checkpoint keys is described by the kid and thumbprint of each key, and a key alone as before", async ({
+  expect,
+}) => {
+  const env = envOf("ledger");
+  const { d: _, ...earlier } = privateJwk("EdDSA", "ledger-1");
+  const next = privateJwk("EdDSA");
+  const described = (CHECKPOINT_KEY: string): unknown =>
+    JSON.parse(new Map(describe("ledger", { ...env, CHECKPOINT_KEY }).settings).get("CHECKPOINT_KEY") ?? "");
+  const fingerprint = (text: string) =>
+    createHmac("sha256", text).update("phylax configuration v1").digest("base64url");
+  const text = JSON.stringify([next, earlier]);
+  const [jkt, earlierJkt] = [
+    await calculateJwkThumbprint(next as never),
+    await calculateJwkThumbprint(earlier as never),
+  ];
+  expect(described(text)).toEqual({
+    keys: [{ jkt }, { kid: "ledger-1", jkt: earlierJkt }],
+    fingerprint: fingerprint(text),
+  });
+  expect(JSON.stringify(described(text))).not.toContain(next.d);
+  const alone = JSON.stringify(next);
+  expect(described(alone)).toEqual({ jkt, fingerprint: fingerprint(alone) });
+});
+
 test("a random key has the same fingerprint under any name and in any worker; a credential has a different fingerprint in each worker", ({
   expect,
 }) => {

@@ -61,7 +61,7 @@ const variableForms = {
   LEDGER_SETTLE_SECONDS: "plain",
   AUDITOR_KEYS: "public keys",
   WITNESSES: "plain", // their public keys
-  CHECKPOINT_KEY: "private key",
+  CHECKPOINT_KEY: "private keys",
   ACCOUNTING_KEY: "random key",
   SUBJECT_KEY: "random key",
   VERSION: "plain",
@@ -193,9 +193,11 @@ function checkpointKeys(
     .max(CHECKPOINT_KEYS_MAX)
     .safeParse(Array.isArray(value) ? value : [value]);
   const [first, ...further] = read.success ? read.data.map(checkpointKeyOf) : [];
-  if (first?.key === undefined) return bad("CHECKPOINT_KEY");
+  if (first === undefined)
+    return bad("CHECKPOINT_KEY: an Ed25519 private JWK, or an array of one to eight Ed25519 JWKs");
+  if (first.key === undefined) return bad("CHECKPOINT_KEY: the first key must be private (d)");
   const all = [first, ...further].map(({ publicKey }) => Buffer.from(publicKey).toString("hex"));
-  if (new Set(all).size !== all.length) return bad("CHECKPOINT_KEY");
+  if (new Set(all).size !== all.length) return bad("CHECKPOINT_KEY: a key is listed twice");
   return {
     checkpointKey: first.key,
     checkpointPublicKey: first.publicKey,
@@ -213,14 +215,14 @@ function checkpointKeyOf(jwk: z.infer<typeof privateJwk> | z.infer<typeof public
     const publicKey = new Uint8Array(Buffer.from(x, "base64url"));
     return { key: key && new Secret(key), publicKey };
   } catch {
-    return bad("CHECKPOINT_KEY"); // the error of the crypto library could show the key
+    return bad("CHECKPOINT_KEY: not an Ed25519 key"); // the error of the crypto library could show the key
   }
 }
 
 function subjectKeys(text: unknown): Pick<LedgerConfig, "subjectKey" | "subjectKeys"> {
   const keys = typeof text === "string" ? readKeyList(text) : undefined;
   return keys === undefined
-    ? bad("SUBJECT_KEY: 32 bytes, base64url")
+    ? bad("SUBJECT_KEY: one to eight keys of 32 bytes, base64url")
     : { subjectKey: keys[0], subjectKeys: keys };
 }
 

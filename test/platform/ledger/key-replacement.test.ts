@@ -90,14 +90,14 @@ test(
 test("the first checkpoint key is private, no key stands twice, and a faulty private key is no public half", ({
   expect,
 }) => {
-  for (const keys of [
-    [oldHalf, newKey],
-    [oldKey, oldHalf],
-    [newKey, { ...oldKey, d: 7 }],
-    [newKey, { ...oldHalf, x: "AA" }],
-    [],
-  ])
-    expect(() => readLedgerConfig({ ...ledger, ...keysOf(...keys) })).toThrow("CHECKPOINT_KEY");
+  for (const [cause, ...keys] of [
+    ["the first key must be private (d)", oldHalf, newKey],
+    ["a key is listed twice", oldKey, oldHalf],
+    ["an Ed25519 private JWK, or an array", newKey, { ...oldKey, d: 7 }],
+    ["not an Ed25519 key", newKey, { ...oldHalf, x: "AA" }],
+    ["an Ed25519 private JWK, or an array"],
+  ] as const)
+    expect(() => readLedgerConfig({ ...ledger, ...keysOf(...keys) })).toThrow(`CHECKPOINT_KEY: ${cause}`);
   expect(readLedgerConfig({ ...ledger, ...keysOf(newKey, oldHalf) }).furtherCheckpointKeys).toHaveLength(1);
 });
 

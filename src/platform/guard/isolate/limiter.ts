@@ -89,7 +89,8 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
         case "exhausted":
           return err(outcome.exhausted);
         case "empty":
-          // its own timer: the runtime forbids waiting for another request's promise
+          // A timer of this request: work that goes on after another request's promise can run in that request's
+          // context (ADR 55).
           await scheduler.wait(lookMilliseconds);
           counted = leases.get(charge);
       }
