@@ -1,16 +1,24 @@
-import { closeSync, fchmodSync, openSync, writeSync, ftruncateSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 /**
- * Writes a file that only its owner reads. A file that exists keeps its mode when it is opened, so its mode is set
- * before its text: no other user of the machine reads the text at any moment.
+ * Writes a file that only its owner reads. The text goes into a new file of the same folder, which then takes the
+ * name: a process that opened an earlier file of this name, or a link that stands there, does not get the text.
  */
 export function writePrivateFile(file: string, text: string): void {
-  const opened = openSync(file, "a", 0o600); // "w" would delete the text before the mode is known to be set
+  const made = join(dirname(file), `.phylax-${randomUUID()}`);
+  const opened = openSync(made, "wx", 0o600); // O_EXCL follows no link and opens no file that exists
   try {
-    fchmodSync(opened, 0o600);
-    ftruncateSync(opened);
-    writeSync(opened, text);
-  } finally {
-    closeSync(opened);
+    try {
+      writeSync(opened, text);
+      fsyncSync(opened);
+    } finally {
+      closeSync(opened);
+    }
+    renameSync(made, file);
+  } catch (fault) {
+    rmSync(made, { force: true });
+    throw fault;
   }
 }

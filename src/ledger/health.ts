@@ -1,7 +1,7 @@
 /** The public numbers of a log. */
 export interface LogHealth {
   readonly log: string;
-  /** `idle`: it has no record yet. `silent`: it does not answer, and its numbers are 0. */
+  /** `idle`: it has no record yet. `sealed`: it takes no more records. `silent`: it does not answer, and its numbers are 0. */
   readonly state: "good" | "degraded" | "refusing" | "sealed" | "idle" | "silent";
   /** Leaves. */
   readonly size: number;
@@ -11,7 +11,7 @@ export interface LogHealth {
   readonly rooted: number;
   /** Time of the last frame, in seconds since 1970; 0: there is none. */
   readonly seconds: number;
-  /** The reason why a log is stopped. */
+  /** The reason why a log is stopped, or the loss that it was rebuilt after. */
   readonly why: string | null;
 }
 

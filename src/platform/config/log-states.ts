@@ -2,6 +2,7 @@ import type { Clock, Instant } from "#kernel/clock";
 import type { CopyHealth } from "#ledger/flush";
 import type { LedgerLayout } from "#ledger/layout";
 import { openLogs } from "#ledger/log-name";
+import { askWithStandIns } from "#ledger/stand-in-chain";
 import type { StatusOf } from "./readiness.ts";
 
 /** The state of a log for operators: docs/runbook.md. */
@@ -12,7 +13,7 @@ const patienceMilliseconds = 2_000;
 const logsMax = 64;
 
 /**
- * The state of each log that takes records now, of at most 64; of more shards different logs each second. Never
+ * The state of each log that takes records now, of at most 64 and of the logs that stand in for them; of more shards different logs each second. Never
  * throws: a log that does not answer within two seconds is `unreachable`.
  */
 export async function logStates(
@@ -23,18 +24,29 @@ export async function logStates(
   const open = openLogs(layout.shards, at);
   const first = open.length <= logsMax ? 0 : (Math.floor(at / 1_000) * logsMax) % open.length;
   const asked = [...open, ...open].slice(first, first + Math.min(logsMax, open.length));
-  const states = await Promise.all(asked.map(async (log) => [log, await stateOf(statusOf, log)] as const));
-  return Object.fromEntries(states);
+  const states = await Promise.all(asked.map((log) => askWithStandIns(log, (each) => stateOf(statusOf, each))));
+  return Object.fromEntries(states.flat().map(({ log, state }) => [log, state]));
 }
 
-async function stateOf(statusOf: StatusOf, log: string): Promise<LogState> {
+interface Asked {
+  readonly log: string;
+  readonly state: LogState;
+  readonly standIn: string | null;
+}
+
+async function stateOf(statusOf: StatusOf, log: string): Promise<Asked> {
+  const unreachable = { log, state: "unreachable", standIn: null } as const;
   const answered = statusOf(log)
     .status()
     .then(
-      ({ sealed, health }): LogState => (sealed && health === "good" ? "sealed" : health),
-      (): LogState => "unreachable",
+      ({ sealed, health, standIn }): Asked => ({
+        log,
+        state: sealed && health === "good" ? "sealed" : health,
+        standIn,
+      }),
+      (): Asked => unreachable,
     );
-  const late = scheduler.wait(patienceMilliseconds).then((): LogState => "unreachable");
+  const late = scheduler.wait(patienceMilliseconds).then((): Asked => unreachable);
   return Promise.race([answered, late]);
 }
 

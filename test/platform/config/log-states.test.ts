@@ -2,7 +2,7 @@ import { expect, test, vi } from "vitest";
 import { instant } from "#kernel/clock";
 import { readLayout } from "#ledger/layout";
 import { keptForASecond, logStates } from "#platform/config/log-states";
-import type { StatusOf } from "#platform/config/readiness";
+import { type StatusOf, takesRecords } from "#platform/config/readiness";
 
 const at = instant(Date.UTC(2026, 10, 27));
 const layoutOf = (shards: number) => {
@@ -25,6 +25,25 @@ const status = (log: string, change: Partial<Status>): Status => ({
   isRebuilt: false,
   standIn: null,
   ...change,
+});
+
+test("the log that stands in for a log has its state too, and decides if records are taken", async () => {
+  const statusOf = ((log: string) => ({
+    status: async () =>
+      log.startsWith("s0-")
+        ? status(log, { isRebuilt: true, standIn: "s10000-2026h2" })
+        : status(log, { health: "refusing" }),
+  })) as StatusOf; // a stub of one method
+  vi.stubGlobal("scheduler", { wait: () => new Promise(() => {}) });
+  try {
+    expect(await logStates(statusOf, layoutOf(1), at)).toEqual({
+      "s0-2026h2": "good",
+      "s10000-2026h2": "refusing",
+    });
+  } finally {
+    vi.unstubAllGlobals();
+  }
+  await expect(takesRecords(statusOf, "s0-2026h2")).rejects.toThrow("takes no records");
 });
 
 test("each log has its state, and a log that fails or does not answer in time is unreachable", async () => {

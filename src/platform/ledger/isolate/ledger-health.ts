@@ -3,13 +3,14 @@ import { utf8 } from "#kernel/encoded";
 import type { LedgerHealthReport, LogHealth, WitnessHealth } from "#ledger/health";
 import { openLogs } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
+import { askWithStandIns } from "#ledger/stand-in-chain";
 import { parseCheckpointText } from "#ledger/tlog/checkpoint";
 import { cosignedAt } from "#ledger/tlog/cosignature";
 import { readNote } from "#ledger/tlog/signed-note";
 import { logStubs } from "#platform/ledger/client/stubs";
 import { readLedgerPlacement } from "#platform/ledger/config";
 import type { PlacementVariables } from "#platform/ledger/placement";
-import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
+import type { LedgerShard, ShardStatus } from "#platform/ledger/object/append/ledger-shard";
 import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import { readWitnesses } from "#platform/ledger/object/root/config";
 import { within } from "#platform/within";
@@ -22,28 +23,24 @@ interface LedgerHealthEnv extends PlacementVariables {
 
 const patienceMilliseconds = 2_000;
 
-/** Asks every open log, the root log and its checkpoint. A part that does not answer is `silent`; never throws. */
+/**
+ * Asks every open log with the logs that stand in for it, the root log and its checkpoint. A part that does not answer is
+ * `silent`; never throws.
+ */
 export async function ledgerHealth(env: LedgerHealthEnv, at: Instant): Promise<LedgerHealthReport> {
   const placement = readLedgerPlacement(env);
   const [logOf, rootOf] = [logStubs(env.LEDGER_SHARD, placement), logStubs(env.LEDGER_ROOT, placement)];
   const root = rootOf(ROOT_LOG);
-  const logs = openLogs(placement.layout.shards, at).map(async (log): Promise<LogHealth> => {
+  const healthOf = async (log: string): Promise<Asked> => {
     const status = await answered(logOf(log).status());
-    if (status === undefined) return silent(log);
-    const { size, copied, seconds, health, sealed, why } = status;
+    if (status === undefined) return { standIn: null, health: silent(log) };
+    const { size, copied, seconds, standIn } = status;
     // A log with leaves was opened in the root log: this call answers its last checkpoint and opens nothing.
-    const note = size === 0 ? undefined : await answered(root.open(log));
-    const state = sealed ? "sealed" : size === 0 ? "idle" : health;
-    return {
-      log,
-      state,
-      size,
-      copied,
-      rooted: sizeIn(note === undefined ? undefined : utf8(note)),
-      seconds,
-      why,
-    };
-  });
+    const note = size === 0 && !status.isRebuilt ? undefined : await answered(root.open(log));
+    const rooted = sizeIn(note === undefined ? undefined : utf8(note));
+    return { standIn, health: { log, size, copied, rooted, seconds, ...stateOf(status, rooted) } };
+  };
+  const logs = openLogs(placement.layout.shards, at).map((log) => askWithStandIns(log, healthOf));
   const [all, status, checkpoint] = await Promise.all([
     Promise.all(logs),
     answered(root.status()),
@@ -67,7 +64,26 @@ export async function ledgerHealth(env: LedgerHealthEnv, at: Instant): Promise<L
     const isCurrent = seconds !== undefined && status !== undefined && sizeIn(checkpoint) === status.size;
     return { name: verifier.name, cosignedAt: seconds, isCurrent };
   });
-  return { logs: all, root: ofRoot, witnesses };
+  return { logs: all.flat().map(({ health }) => health), root: ofRoot, witnesses };
+}
+
+interface Asked {
+  readonly standIn: string | null;
+  readonly health: LogHealth;
+}
+
+/** A rebuilt log takes no records; it is `degraded` if the root log knows leaves that it lacks. */
+function stateOf(
+  { size, health, sealed, why, isRebuilt, standIn }: ShardStatus,
+  rooted: number,
+): Pick<LogHealth, "state" | "why"> {
+  if (isRebuilt && health !== "refusing") {
+    const rebuilt = `rebuilt after a loss${standIn === null ? "" : `; ${standIn} takes its records`}`;
+    return rooted > size
+      ? { state: "degraded", why: `${rebuilt}; leaves ${size} to ${rooted - 1} are lost` }
+      : { state: "sealed", why: rebuilt };
+  }
+  return { state: sealed ? "sealed" : size === 0 && health !== "refusing" ? "idle" : health, why };
 }
 
 const silent = (log: string): LogHealth => ({

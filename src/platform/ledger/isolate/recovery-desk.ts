@@ -4,6 +4,7 @@ import type { LedgerRestore, LogRestored, RestoreProblem } from "#ledger/restore
 import { isOpenLog, openLogs, parseLogName } from "#ledger/log-name";
 import { instant } from "#kernel/clock";
 import { ROOT_LOG } from "#ledger/root-log";
+import { askWithStandIns } from "#ledger/stand-in-chain";
 import { openCheckpoint } from "#ledger/tlog/checkpoint";
 import { logStubs } from "#platform/ledger/client/stubs";
 import { inTurns } from "#platform/in-turns";
@@ -35,9 +36,14 @@ export class RecoveryDesk implements LedgerRestore {
       return restored.ok ? ok([restored.value]) : restored;
     }
     const all: LogRestored[] = [];
+    const logOf = logStubs(this.#env.LEDGER_SHARD, config);
     await inTurns(openLogs(config.shards, instant(Date.now())), async (open) => {
-      const restored = await this.#restore(open, config);
-      if (restored.ok) all.push(restored.value);
+      // A restored log names its stand-in, which may be lost too.
+      await askWithStandIns(open, async (lost) => {
+        const restored = await this.#restore(lost, config);
+        if (restored.ok) all.push(restored.value);
+        return logOf(lost).status();
+      });
     });
     return ok(all.toSorted((left, right) => (left.log < right.log ? -1 : 1)));
   }
