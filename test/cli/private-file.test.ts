@@ -23,7 +23,9 @@ test("a private file is its owner's alone, also when a file with a further mode 
   }
 });
 
-test("a process that holds the earlier file open, or laid a link there, does not get the text", ({ expect }) => {
+test("a process that holds the earlier file open, or laid a link there, does not get the text", ({
+  expect,
+}) => {
   const folder = mkdtempSync(join(tmpdir(), "phylax-private-"));
   const [existing, target, link] = ["existing", "target", "link"].map((name) => join(folder, name));
   if (existing === undefined || target === undefined || link === undefined) throw new Error("no names");

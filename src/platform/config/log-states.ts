@@ -24,7 +24,9 @@ export async function logStates(
   const open = openLogs(layout.shards, at);
   const first = open.length <= logsMax ? 0 : (Math.floor(at / 1_000) * logsMax) % open.length;
   const asked = [...open, ...open].slice(first, first + Math.min(logsMax, open.length));
-  const states = await Promise.all(asked.map((log) => askWithStandIns(log, (each) => stateOf(statusOf, each))));
+  const states = await Promise.all(
+    asked.map((log) => askWithStandIns(log, (each) => stateOf(statusOf, each))),
+  );
   return Object.fromEntries(states.flat().map(({ log, state }) => [log, state]));
 }
 

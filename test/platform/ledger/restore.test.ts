@@ -102,43 +102,45 @@ test(
   },
 );
 
-test("a stand-in that is lost too is shown, and restored without its name", { timeout: 60_000 }, async ({
-  expect,
-}) => {
-  const log = ownLog();
-  const [standIn = "", second = ""] = standInsOf(log);
-  const copyAll = async (name: string) => {
-    await flush(name);
-    await scheduler.wait(1001);
-    await runDurableObjectAlarm(root());
-  };
-  const statesOf = async () => {
-    const { logs } = await ledgerHealth({ ...ledger, WITNESSES: [] }, instant(Date.now()));
-    const states = new Map(logs.map((each) => [each.log, each]));
-    return [log, standIn, second].map((name) => states.get(name)?.state);
-  };
-  await fill(log, 2);
-  await copyAll(log);
-  await lose(log);
-  await restore(log);
-  await fill(log, 3);
-  await copyAll(standIn);
-  expect(await statesOf()).toEqual(["sealed", "good", undefined]);
+test(
+  "a stand-in that is lost too is shown, and restored without its name",
+  { timeout: 60_000 },
+  async ({ expect }) => {
+    const log = ownLog();
+    const [standIn = "", second = ""] = standInsOf(log);
+    const copyAll = async (name: string) => {
+      await flush(name);
+      await scheduler.wait(1001);
+      await runDurableObjectAlarm(root());
+    };
+    const statesOf = async () => {
+      const { logs } = await ledgerHealth({ ...ledger, WITNESSES: [] }, instant(Date.now()));
+      const states = new Map(logs.map((each) => [each.log, each]));
+      return [log, standIn, second].map((name) => states.get(name)?.state);
+    };
+    await fill(log, 2);
+    await copyAll(log);
+    await lose(log);
+    await restore(log);
+    await fill(log, 3);
+    await copyAll(standIn);
+    expect(await statesOf()).toEqual(["sealed", "good", undefined]);
 
-  await lose(standIn);
-  expect(await failure(() => fill(log, 1))).toContain("does not extend");
-  expect(await statesOf()).toEqual(["sealed", "refusing", undefined]);
-  const desk = new RecoveryDesk(ledger);
-  for (let step = 0; step < 10; step++) {
-    const restored = await desk.restore(undefined);
-    if (!restored.ok) throw new Error(restored.error.reason);
-    const { isDone } = restored.value.find((each) => each.log === standIn) ?? {};
-    expect(isDone, "the stand-in is one of the lost logs").toBeDefined();
-    if (isDone === true) break;
-  }
-  expect((await fill(log, 1)).log).toBe(second);
-  expect((await statesOf()).slice(0, 2)).toEqual(["sealed", "sealed"]);
-});
+    await lose(standIn);
+    expect(await failure(() => fill(log, 1))).toContain("does not extend");
+    expect(await statesOf()).toEqual(["sealed", "refusing", undefined]);
+    const desk = new RecoveryDesk(ledger);
+    for (let step = 0; step < 10; step++) {
+      const restored = await desk.restore(undefined);
+      if (!restored.ok) throw new Error(restored.error.reason);
+      const { isDone } = restored.value.find((each) => each.log === standIn) ?? {};
+      expect(isDone, "the stand-in is one of the lost logs").toBeDefined();
+      if (isDone === true) break;
+    }
+    expect((await fill(log, 1)).log).toBe(second);
+    expect((await statesOf()).slice(0, 2)).toEqual(["sealed", "sealed"]);
+  },
+);
 
 test("only a log that has no rows is restored, and only the appointment opens a stand-in", async ({
   expect,
