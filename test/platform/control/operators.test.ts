@@ -1,10 +1,10 @@
-import { applyD1Migrations, reset } from "cloudflare:test";
+import { applyD1Migrations } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, test } from "vitest";
 import { instant } from "#kernel/clock";
 import { admitOperator } from "#platform/registry/admit-operator";
 import { findOperator } from "#platform/registry/operators";
-import { emptyRegistry } from "./registry.ts";
+import { emptyRegistry, withoutTables } from "./registry.ts";
 
 let registry: D1Database;
 beforeAll(async () => {
@@ -110,7 +110,7 @@ test("the database refuses it too: a row says that it is a machine, or has the s
 test("an operator that was admitted by a certificate alone, before people had to sign in, is a person without a sign-in", async ({
   expect,
 }) => {
-  await reset();
+  await withoutTables();
   const at = env.MIGRATIONS.findIndex(({ name }) => name.includes("operators_sign_in"));
   expect(at).toBeGreaterThan(0);
   await applyD1Migrations(env.REGISTRY, env.MIGRATIONS.slice(0, at));
