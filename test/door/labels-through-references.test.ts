@@ -64,10 +64,10 @@ const amongHidden = (patient: string, hasHidden: boolean) => {
     });
   return [
     { resourceType: "Patient" as const, id: patient },
-    visit(`${patient}-e`, patient, {}),
-    ...upTo(13).map((index) =>
-      row(`${patient}-${10 + index}-seen`, { encounter: to(`Encounter/${patient}-e`) }),
-    ),
+    ...upTo(13).flatMap((index) => [
+      visit(`${patient}-e${index}`, patient, {}),
+      row(`${patient}-${10 + index}-seen`, { encounter: to(`Encounter/${patient}-e${index}`) }),
+    ]),
     ...(hasHidden ? upTo(12).map(hidden) : []),
   ];
 };

@@ -1,8 +1,8 @@
 /**
  * Stands between an isolate and a part of Phylax that is elsewhere: it may note the call, or let it wait.
- * `to`: the part, such as `ledger`.
+ * `to`: the part, such as `ledger`. `method`: of a part that is called by RPC.
  */
-export type Remote = <T>(to: string, act: () => Promise<T>) => Promise<T>;
+export type Remote = <T>(to: string, act: () => Promise<T>, method?: string) => Promise<T>;
 
 export const direct: Remote = (_, act) => act();
 
@@ -22,7 +22,7 @@ export const remoteStub = (stub: object, to: string, remote: Remote): object =>
       const call: unknown = Reflect.get(target, method);
       return typeof call === "function"
         ? (...args: readonly unknown[]) =>
-            remote(to, async (): Promise<unknown> => await Reflect.apply(call, target, args))
+            remote(to, async (): Promise<unknown> => await Reflect.apply(call, target, args), String(method))
         : call;
     },
   });
