@@ -63,8 +63,8 @@ function printJson(value: unknown, indent: number): void {
 }
 
 /**
- * Ends the output: with `--json` a command without a result prints its error as a document. A stream of lines has
- * records alone, so that a file of them stays one.
+ * Ends the output: with `--json` a command without a result prints its error as a document. `lines` prints no error
+ * document: each line is a record.
  */
 export function endOutput(exitCode: number): void {
   const { form, hasResult, complaints } = output;
@@ -80,7 +80,7 @@ export const inColour = (colour: "green" | "red" | "yellow" | "bold", text: stri
 
 /**
  * Prints rows: on a terminal a table with a head, elsewhere a line for each, so that a program that reads lines
- * gets the same lines as ever.
+ * gets lines whose form does not change.
  */
 export function sayRows(
   columns: readonly string[],

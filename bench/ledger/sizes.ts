@@ -56,7 +56,10 @@ export async function measureSizes(): Promise<Sizes> {
   const sizesOf = async (name: AppendName): Promise<AppendSizes> => {
     const events = appendOf(name, "5e", 700_000, at);
     // The definition of the withheld paths is one leaf an hour.
-    const draft = draftAppend(withNames(reservedAppendOf(name, "5e", 700_000, at)).events, config.subjectKey);
+    const draft = draftAppend(
+      withNames(reservedAppendOf(name, "5e", 700_000, at)).events,
+      config.subjectKeys[0],
+    );
     const { leaves, lines } = await sealBatch(
       config,
       { ...emptyHead(origin), size: sizeAfter },
@@ -78,7 +81,7 @@ export async function measureSizes(): Promise<Sizes> {
     appendNames.map(async (name) => [name, await sizesOf(name)] satisfies [AppendName, AppendSizes]),
   );
   const appends = Object.fromEntries(measured) as Record<AppendName, AppendSizes>; // each name is there once
-  const draft = draftAppend(appendOf("read", "5e", 1, at), config.subjectKey);
+  const draft = draftAppend(appendOf("read", "5e", 1, at), config.subjectKeys[0]);
   const checkpoint = {
     origin,
     size: sizeAfter,

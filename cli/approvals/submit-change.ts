@@ -1,3 +1,4 @@
+import { needsApproval } from "#registry/problem";
 import { planLines, type PolicyBodies } from "#authoring/plan-lines";
 import type { PlannedChange } from "#registry/plan";
 import { postAsOperator, refusalLine, type Poster } from "../connection/operator-post.ts";
@@ -70,7 +71,7 @@ export async function propose(from: Poster, document: object): Promise<Submitted
 export function printRefusal(answer: Parameters<typeof refusalLine>[0]): number {
   complain(printable(refusalLine(answer)));
   const { detail } = answer.body;
-  if (typeof detail === "string" && detail.startsWith("needs a second person"))
+  if (typeof detail === "string" && detail.startsWith(needsApproval))
     complain("propose it: the same command with --why TEXT");
   return answer.status < 500 ? 2 : 1;
 }

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import type { AuditEvent } from "#audit/event";
 import { eventsOf } from "#auditing/ledger-events";
+import { ownTokenMillisecondsMax } from "#identity/denial";
 import { signInAgeSecondsMax } from "#identity/sign-in";
 import { type RecordedDenialAct, replayDenials } from "#registry/replay-denials";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
@@ -12,8 +13,6 @@ import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { UnreadList } from "../records/unread.ts";
 
 const kinds: ReadonlySet<string> = new Set(["administration", "revocation"]);
-// A token of the built-in issuer lives five minutes, and clocks differ by one.
-const ownTokenMilliseconds = 360_000;
 
 /**
  * Lists the denials in force from the ledger's records of them, and writes them to a file; `--deny` denies each again.
@@ -39,7 +38,7 @@ export async function restoreDenials(args: readonly string[]): Promise<number> {
       [...requests.values()].map(actOf),
       Date.now(),
       signInAgeSecondsMax * 1_000,
-      ownTokenMilliseconds,
+      ownTokenMillisecondsMax,
     );
     writePrivateFile(file, `${JSON.stringify({ denials }, undefined, 2)}\n`);
     say(`${file}: ${denials.length} denials in force by the records`);

@@ -49,11 +49,7 @@ export interface RegistryDesk {
   /** In force when it returns, and everywhere within ten seconds. */
   revoke(denial: unknown): Promise<Result<void, DenialProblem>>;
   /** False when nothing of that name was denied. */
-  lift(
-    denial: unknown,
-  ): Promise<
-    Result<boolean, DenialProblem | { readonly reason: "approval_required"; readonly field: string }>
-  >;
+  lift(denial: unknown): Promise<Result<boolean, DenialProblem | { readonly reason: "approval_required" }>>;
 }
 
 /** Keeps suspensions of patients' accountings. */

@@ -45,54 +45,30 @@ export interface BreachLetterFacts {
   readonly by: string | undefined;
 }
 
-/** The texts of the notice (45 CFR 164.404(c)(1)(A) to (E)). A further language is one more value of this type. */
-export interface BreachLetterTexts {
-  readonly date: string;
-  readonly address: (patient: string | undefined) => string;
-  readonly title: string;
-  readonly happened: (facts: BreachLetterFacts) => string;
-  readonly information: (kinds: readonly string[]) => string;
-  readonly kind: (type: string) => string;
-  readonly steps: string;
-  readonly measures: string;
-  readonly contact: string;
-  readonly deadline: (by: string | undefined) => string;
-}
-
-/** Brackets mark the facts that no record has. */
-export const englishBreachLetter: BreachLetterTexts = {
-  date: "[date]",
-  address: (patient) =>
-    `[name and last known address of ${patient ?? "the individual"}; next of kin if the individual died ` +
+/**
+ * The draft of a notice to an individual (45 CFR 164.404(c)), a paragraph an element. Brackets mark the facts that no
+ * record has.
+ */
+export const breachLetter = ({
+  patient,
+  from,
+  to,
+  types,
+  discovered,
+  by,
+}: BreachLetterFacts): readonly string[] => [
+  "[date]",
+  `[name and last known address of ${patient ?? "the individual"}; next of kin if the individual died ` +
     "(164.404(d)(1)(ii))]",
-  title: "Notice of a breach of your health information",
-  happened: ({ from, to, discovered }) =>
-    `What happened. ${from === to ? `On ${from}` : `Between ${from} and ${to}`} information about you was ` +
+  "Notice of a breach of your health information",
+  `What happened. ${from === to ? `On ${from}` : `Between ${from} and ${to}`} information about you was ` +
     "disclosed without permission. [What happened, in plain words.] " +
     `We discovered this on ${discovered ?? "[date of the discovery]"}.`,
-  information: (kinds) =>
-    `What information. Records of these kinds: ${kinds.length === 0 ? "[kinds]" : kinds.join("; ")}. ` +
-    "[Whether names, social security numbers, account numbers, diagnoses were among them.]",
-  kind: (type) => kindInWords(type)[1],
-  steps: "What you can do. [Steps to protect yourself.]",
-  measures: "What we do. [The investigation, the measures against harm, and against a repetition.]",
-  contact: "Ask us. [A toll-free telephone number, an e-mail address, a web site, or a postal address.]",
-  deadline: (by) =>
-    `[Send by first-class mail without unreasonable delay, by ${by ?? "60 days after the discovery"} at the latest.]`,
-};
-
-/** The draft of a notice to an individual (45 CFR 164.404(c)), a paragraph an element. */
-export const breachLetter = (
-  facts: BreachLetterFacts,
-  texts: BreachLetterTexts = englishBreachLetter,
-): readonly string[] => [
-  texts.date,
-  texts.address(facts.patient),
-  texts.title,
-  texts.happened(facts),
-  texts.information(facts.types.map((type) => texts.kind(type))),
-  texts.steps,
-  texts.measures,
-  texts.contact,
-  texts.deadline(facts.by),
+  `What information. Records of these kinds: ${
+    types.length === 0 ? "[kinds]" : types.map((type) => kindInWords(type)[1]).join("; ")
+  }. [Whether names, social security numbers, account numbers, diagnoses were among them.]`,
+  "What you can do. [Steps to protect yourself.]",
+  "What we do. [The investigation, the measures against harm, and against a repetition.]",
+  "Ask us. [A toll-free telephone number, an e-mail address, a web site, or a postal address.]",
+  `[Send by first-class mail without unreasonable delay, by ${by ?? "60 days after the discovery"} at the latest.]`,
 ];

@@ -9,8 +9,8 @@ export function decidedByText({ by, consentDigest, place }: DecidedBy): string {
   switch (by) {
     case "consent":
       if (consentDigest === undefined)
-        return "the Consents of a patient decided whom the row names by no reference: they are not known";
-      return `the Consent ${consentDigest ?? ""} decided, by${at === "" ? " its base" : at}`;
+        return "the row concerns a patient whom no reference identifies, so that patient's Consents cannot be known";
+      return `the Consent ${consentDigest} decided, by${at === "" ? " its base" : at}`;
     case "label":
       return `the security label${at} decided: no policy and no Consent lets it leave`;
     case "policy":

@@ -207,8 +207,7 @@ export interface Why {
 }
 
 /**
- * The cause of a refusal. `by`: `consent`, `label`, `policy`, `scope`, `agreement` or `grant`; read back it may be
- * a newer word.
+ * The cause of a refusal. `by`: `consent`, `label`, `policy` or `scope`; read back it may be a newer word.
  */
 export interface DecidedBy {
   readonly by?: string | undefined;

@@ -1,3 +1,4 @@
+import { needsApproval } from "#registry/problem";
 import * as z from "zod";
 import { changeRegistryVerb, showRegistryVerb } from "#admin/change-registry";
 import type { AdminPorts } from "#admin/ports";
@@ -49,14 +50,11 @@ export async function decideOnGrant(
   const change = { expects: view.digest, ...draft.value };
   const done = await run(changeRegistryVerb(registry, approvals), { document: change });
   if (done.ok) return { status: 200, says: review.applied };
-  if (done.error.detail?.startsWith(secondPerson) !== true) return refused(done.error);
+  if (done.error.detail?.startsWith(needsApproval) !== true) return refused(done.error);
   const document = { kind: "change", why: review.why(grantName(grant)), change };
   const proposed = await run(proposeVerb(proposals), { document });
   return proposed.ok ? { status: 200, says: review.proposed } : refused(proposed.error);
 }
-
-/** The first words of the registry's refusal of an act that opens access. */
-const secondPerson = "needs a second person";
 
 async function draftOf({ act, policy }: Decision, grant: ShownGrant): Promise<Result<object, string>> {
   const { client, origin, purpose } = grant;

@@ -327,9 +327,7 @@ function inOperation(
 ): Requested | UnsupportedInteraction | undefined {
   const operation = operationAt(name, type, id);
   if (operation === undefined) return method === "GET" || method === "POST" ? "operation" : undefined;
-  // Clients post operations by default, also an operation that changes nothing.
-  const isPosted = operation === "everything" && method === "POST";
-  if (method !== operationTable[operation].method && !isPosted) return undefined;
+  if (!operationTable[operation].methods.some((each) => each === method)) return undefined;
   switch (operation) {
     case "everything":
     case "disclosures":

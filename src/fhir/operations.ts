@@ -5,7 +5,8 @@ interface OperationRow {
   readonly type: ResourceType | undefined;
   /** Whether the address names a resource, or only its type, or either. */
   readonly on: "instance" | "type" | "both";
-  readonly method: "GET" | "POST";
+  /** Clients post operations by default, also an operation that changes nothing. */
+  readonly methods: readonly ("GET" | "POST")[];
   /** Canonical URL of its OperationDefinition. */
   readonly definition: string;
   readonly documentation?: string;
@@ -19,25 +20,25 @@ const table = {
   everything: {
     type: "Patient",
     on: "instance",
-    method: "GET",
+    methods: ["GET", "POST"],
     definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything",
   },
   lastn: {
     type: "Observation",
     on: "type",
-    method: "GET",
+    methods: ["GET"],
     definition: "http://hl7.org/fhir/OperationDefinition/Observation-lastn",
   },
   validate: {
     type: undefined,
     on: "both",
-    method: "POST",
+    methods: ["POST"],
     definition: "http://hl7.org/fhir/OperationDefinition/Resource-validate",
   },
   disclosures: {
     type: "Patient",
     on: "instance",
-    method: "GET",
+    methods: ["GET"],
     definition: "urn:phylax:operation:Patient-disclosures", // defined by Phylax only
     documentation:
       "GET [base]/Patient/[id]/$disclosures: the accounting of disclosures (45 CFR 164.528), in pages with next links. " +
@@ -47,13 +48,13 @@ const table = {
   fileConsent: {
     type: "Consent",
     on: "type",
-    method: "POST",
+    methods: ["POST"],
     definition: "http://hl7.org/fhir/us/consent-management/OperationDefinition/file-consent",
   },
   revokeConsent: {
     type: "Consent",
     on: "type",
-    method: "POST",
+    methods: ["POST"],
     definition: "http://hl7.org/fhir/us/consent-management/OperationDefinition/revoke-consent",
   },
 } as const satisfies Readonly<Record<string, OperationRow>>;
@@ -65,6 +66,12 @@ export const operationTable: Readonly<Record<Operation, OperationRow>> = table;
 export const operationNames = Object.keys(table) as readonly Operation[]; // the keys of a literal
 
 const isOperation = (name: string): name is Operation => Object.hasOwn(table, name);
+
+/** Answers whether a segment names an operation whose query may be posted: it is asked by GET as well. */
+export const takesPostedQuery = (segment: string): boolean => {
+  const name = segment.slice(1);
+  return segment.startsWith("$") && isOperation(name) && operationTable[name].methods.length > 1;
+};
 
 /** The operations of a type: its own, then those of every type. */
 export const operationsOn = (type: string): readonly Operation[] => [

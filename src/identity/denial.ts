@@ -12,6 +12,12 @@ const time = z.pipe(
   z.transform((milliseconds): Instant => instant(milliseconds)),
 );
 
+/**
+ * Milliseconds by which a denial of the built-in issuer's own token outlasts the act at most: such a token lives five
+ * minutes, and the clocks of the workers differ by a little.
+ */
+export const ownTokenMillisecondsMax = 600_000;
+
 /** An operator's request to deny something, or to lift the denial. */
 export const denialDocument = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("token"), issuer: text, id: text, until: time }),

@@ -9,7 +9,7 @@ export interface LogRestored {
   readonly isDone: boolean;
   /** Leaves that are rebuilt. */
   readonly leaves: number;
-  /** Leaves of the last checkpoint in the root log: leaves from `leaves` up to it are lost for certain. */
+  /** Size in the root log's last checkpoint. If it exceeds `leaves`, the leaves between are lost. */
   readonly rooted: number;
 }
 

@@ -9,6 +9,9 @@ export interface RegistryProblem {
   readonly problem: string;
 }
 
+/** A problem with the reason `approval_required` begins so; the console and the command then offer a proposal. */
+export const needsApproval = "needs a second person's approval";
+
 /** The place of a path (RFC 6901). */
 export function pointer(path: readonly PropertyKey[]): string {
   return path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");

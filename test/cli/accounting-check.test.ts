@@ -23,7 +23,7 @@ const folder = mkdtempSync(join(tmpdir(), "phylax-accounting-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const event = disclosure(1, "public-health", { amara: { Patient: 1 } }, { why: { purposes: ["PUBHLTH"] } });
-const [seed, contents] = [new Uint8Array(32).fill(7), accountingLines(event, config.subjectKey)];
+const [seed, contents] = [new Uint8Array(32).fill(7), accountingLines(event, config.subjectKeys[0])];
 /** A log with the line in its third leaf. */
 const logOfLine = () => logOfEvents([[event]], () => linesRoot(seed, contents));
 const log = await logOfLine();

@@ -57,7 +57,7 @@ export async function logOfEvents(
         epoch.seal(plaintext, linesRoot),
       ),
     );
-    const records = draftAppend(named.events, ledger.subjectKey).records.map(({ plaintext, linesRoot }) =>
+    const records = draftAppend(named.events, ledger.subjectKeys[0]).records.map(({ plaintext, linesRoot }) =>
       epoch.seal(plaintext, commitTo(linesRoot)),
     );
     const first = encodeLeaf({

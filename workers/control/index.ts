@@ -59,7 +59,6 @@ const registryPatienceMilliseconds = 2_000;
 /** A lift that needs a second person. */
 interface LiftRefused {
   readonly reason: "approval_required";
-  readonly field: "";
 }
 
 /**
@@ -130,7 +129,7 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
     const read = readDenial(denial);
     if (!read.ok) return read;
     const lifted = await revocationsOf(this.env).lift(read.value);
-    return lifted === "approval_required" ? err({ reason: lifted, field: "" }) : ok(lifted);
+    return lifted === "approval_required" ? err({ reason: lifted }) : ok(lifted);
   }
 }
 

@@ -1,3 +1,4 @@
+import { takesPostedQuery } from "#fhir/operations";
 import { readAtMost } from "#entrypoint/bounded-body";
 import { searchFormBytesMax } from "#fhir/search/query";
 import { readInteraction, type Interaction, type InteractionRefusal } from "#fhir/interaction";
@@ -86,7 +87,7 @@ async function readForm(
   { headers, body }: Pick<Arrival, "headers" | "body">,
 ): Promise<Result<string, InterpretRefusal>> {
   const last = call.segments.at(-1);
-  const isOperation = last === "$everything";
+  const isOperation = last !== undefined && takesPostedQuery(last);
   if (call.method !== "POST" || (last !== "_search" && !isOperation) || body === null || body === undefined)
     return ok("");
   const isForm =

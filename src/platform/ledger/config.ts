@@ -45,7 +45,6 @@ export interface LedgerConfig extends LedgerPlacement {
   /** While the key is replaced: keys that sign published checkpoints too, or that signed earlier ones. */
   readonly furtherCheckpointKeys: readonly FurtherCheckpointKey[];
   readonly accountingKeys: KeyList;
-  readonly subjectKey: Secret<Uint8Array>;
   /** The subject key in use, and earlier keys: lines of six years are found by each of them. */
   readonly subjectKeys: KeyList;
   /** The worker's full configuration, as its record describes it. */
@@ -134,7 +133,7 @@ export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
     })),
     ...checkpointKeys(asJson(env.CHECKPOINT_KEY)),
     accountingKeys: readAccountingKeys(env),
-    ...subjectKeys(env.SUBJECT_KEY),
+    subjectKeys: readSubjectKeys(env.SUBJECT_KEY),
     // auditors have the subject key, so it protects nothing from them
     described: () => describeConfiguration("ledger", env, variableForms, "ACCOUNTING_KEY"),
   };
@@ -164,7 +163,7 @@ function readSettleSeconds({ LEDGER_SETTLE_SECONDS }: LedgerEnv): number {
  */
 export const readAccountingKeys = ({ ACCOUNTING_KEY }: Pick<LedgerEnv, "ACCOUNTING_KEY">): KeyList =>
   (typeof ACCOUNTING_KEY === "string" ? readKeyList(ACCOUNTING_KEY) : undefined) ??
-  bad("ACCOUNTING_KEY: 32 bytes, base64url");
+  bad("ACCOUNTING_KEY: one to eight keys of 32 bytes, base64url");
 
 /** Reads the place of the ledger's objects. Throws like `readLedgerConfig`. */
 export const readLedgerPlacement = (env: PlacementVariables): LedgerPlacement =>
@@ -219,12 +218,9 @@ function checkpointKeyOf(jwk: z.infer<typeof privateJwk> | z.infer<typeof public
   }
 }
 
-function subjectKeys(text: unknown): Pick<LedgerConfig, "subjectKey" | "subjectKeys"> {
-  const keys = typeof text === "string" ? readKeyList(text) : undefined;
-  return keys === undefined
-    ? bad("SUBJECT_KEY: one to eight keys of 32 bytes, base64url")
-    : { subjectKey: keys[0], subjectKeys: keys };
-}
+const readSubjectKeys = (text: unknown): KeyList =>
+  (typeof text === "string" ? readKeyList(text) : undefined) ??
+  bad("SUBJECT_KEY: one to eight keys of 32 bytes, base64url");
 
 function asJson(value: unknown): unknown {
   if (typeof value !== "string") return value;

@@ -13,7 +13,7 @@ import { planChanges, type PlannedChange } from "#registry/plan";
 import { inSet, readChange, readRegistry } from "#registry/read";
 import { grantKey, type RegistryState } from "#registry/state";
 import type { RegistryDocument } from "#registry/document";
-import { pointer, type RegistryProblem } from "#registry/problem";
+import { needsApproval, pointer, type RegistryProblem } from "#registry/problem";
 import type { RecordName } from "#registry/revocation";
 import { exceptionProblem } from "#registry/unbound-exception";
 import { openings, type AroundChange } from "#authoring/openings";
@@ -181,7 +181,7 @@ async function approvalProblem(
     : {
         reason: "approval_required",
         pointer: "",
-        problem: `needs a second person's approval: ${first}${more.length === 0 ? "" : ` and ${more.length} more`}`,
+        problem: `${needsApproval}: ${first}${more.length === 0 ? "" : ` and ${more.length} more`}`,
       };
 }
 

@@ -1,3 +1,4 @@
+import { needsApproval } from "#registry/problem";
 import { env, exports } from "cloudflare:workers";
 import { beforeEach, describe, test } from "vitest";
 import { instant } from "#kernel/clock";
@@ -155,7 +156,10 @@ describe("a person alone", () => {
     const before = await everything(registry);
     expect(await writer.change(await wider(), false)).toMatchObject({
       ok: false,
-      error: { reason: "approval_required", problem: expect.stringContaining("quotas") },
+      error: {
+        reason: "approval_required",
+        problem: expect.stringMatching(new RegExp(`^${needsApproval}: .*quotas`, "u")),
+      },
     });
     const further = {
       clients: [{ id: "new", kind: "payer", auth: "tls_client_auth", certificates: ["N".repeat(43)] }],

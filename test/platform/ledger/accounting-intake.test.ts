@@ -34,7 +34,7 @@ const rowsOf = (log: string) =>
     shard(log),
     (_, state) => state.storage.sql.exec("SELECT frame FROM lines").toArray().length,
   );
-const shelfName = (patient: string) => shelfNameOf(subjectKey(config.subjectKey, patient));
+const shelfName = (patient: string) => shelfNameOf(subjectKey(config.subjectKeys[0], patient));
 const shelf = (name: string) => ledger.ACCOUNTING_SHELF.getByName(name);
 const intake = (name: string) => ledger.ACCOUNTING_INTAKE.getByName(name);
 
@@ -64,10 +64,10 @@ function linesFor(name: string, log: string, count: number, client = "telehealth
   const lines: ProvableLine[] = [];
   for (let i = 0; lines.length < count; i++) {
     const patient = `main/Patient/${log}-${client}-${i}`;
-    const subject = subjectKey(config.subjectKey, patient);
+    const subject = subjectKey(config.subjectKeys[0], patient);
     if (shelfNameOf(subject) !== name) continue;
     const event = { ...disclosureOf(1), who: { client }, patients: [{ patient, counts: { Patient: 1 } }] };
-    const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
+    const [content = new Uint8Array()] = accountingLines(event, config.subjectKeys[0]);
     lines.push({
       subject,
       log,

@@ -42,10 +42,10 @@ const disclosed = (patient: string, client = "telehealth", purpose = "TREAT"): A
   why: { purposes: [purpose] },
   patients: [{ patient, counts: { Observation: 2 } }],
 });
-const subjectOf = (patient: string) => subjectKey(config.subjectKey, patient);
+const subjectOf = (patient: string) => subjectKey(config.subjectKeys[0], patient);
 const shelfFor = (patient: string) => ledger.ACCOUNTING_SHELF.getByName(shelfNameOf(subjectOf(patient)));
 const shelved = (patient: string, log: string, index: number, event = disclosed(patient)): ProvableLine => {
-  const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
+  const [content = new Uint8Array()] = accountingLines(event, config.subjectKeys[0]);
   return {
     subject: subjectOf(patient),
     log,

@@ -53,7 +53,7 @@ const keepers = {
 };
 /** The lines on a patient's shelf. */
 const onShelf = async (patient: string) => {
-  const subject = subjectKey(config.subjectKey, patient);
+  const subject = subjectKey(config.subjectKeys[0], patient);
   const filter = { from: instant(0), to: clock() };
   const { lines } = await shelfFor(patient).linesAfter(
     { subject, after: undefined, filter, without: [] },
@@ -67,7 +67,7 @@ const rowsOf = (log: string) =>
     (_, state) => state.storage.sql.exec("SELECT frame FROM lines").toArray().length,
   );
 const shelfFor = (patient: string) =>
-  ledger.ACCOUNTING_SHELF.getByName(shelfNameOf(subjectKey(config.subjectKey, patient)));
+  ledger.ACCOUNTING_SHELF.getByName(shelfNameOf(subjectKey(config.subjectKeys[0], patient)));
 
 test("lines are found while the shard still has them and after its alarm brought them to their shelves, each once", async ({
   expect,
@@ -80,7 +80,7 @@ test("lines are found while the shard still has them and after its alarm brought
       const lines = await found(patientOf(event, i));
       expect(lines, `${when} the alarm`).toHaveLength(1);
       expect(lines[0]).toMatchObject({ log, index, line: i, lines: 20, patient: patientOf(event, i) });
-      expect(lines[0]?.content).toEqual(accountingLines(event, config.subjectKey)[i]);
+      expect(lines[0]?.content).toEqual(accountingLines(event, config.subjectKeys[0])[i]);
     }
     expect(await rowsOf(log)).toBe(when === "before" ? 1 : 0);
     await runDurableObjectAlarm(shard(log));
@@ -265,10 +265,10 @@ test("lines that are held back neither cut an individual's page short nor count 
   expect,
 }) => {
   const [patient, united] = [`main/Patient/${newId()}`, `main/Patient/${newId()}`];
-  const subject = subjectKey(config.subjectKey, patient);
+  const subject = subjectKey(config.subjectKeys[0], patient);
   const line = (index: number, client: string) => {
     const event = { ...disclosureOf(1), who: { client }, patients: [{ patient, counts: { Patient: 1 } }] };
-    const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
+    const [content = new Uint8Array()] = accountingLines(event, config.subjectKeys[0]);
     return {
       subject,
       log: "s0-2026h1",
@@ -341,7 +341,7 @@ test("a shelf's row of a line shows neither recipient nor purpose, and a row tha
   const event = disclosureOf(1);
   await shard(log).append([event]);
   await runDurableObjectAlarm(shard(log));
-  const other = subjectKey(config.subjectKey, "main/Patient/other");
+  const other = subjectKey(config.subjectKeys[0], "main/Patient/other");
   const message = await runInDurableObject(
     shelfFor(patientOf(event)),
     async (shelf: AccountingShelf, state) => {
@@ -362,19 +362,19 @@ test("a shelf's row of a line shows neither recipient nor purpose, and a row tha
     },
   );
   expect(message).toContain("does not open");
-  expect(sameBytes(other, subjectKey(config.subjectKey, patientOf(event)))).toBe(false);
+  expect(sameBytes(other, subjectKey(config.subjectKeys[0], patientOf(event)))).toBe(false);
 });
 
 test("a shelf lets go of lines once no accounting of six years can reach them", async ({ expect }) => {
   const patient = "main/Patient/long-ago";
-  const subject = subjectKey(config.subjectKey, patient);
+  const subject = subjectKey(config.subjectKeys[0], patient);
   const line = (year: number, log: string) => {
     const event = {
       ...disclosureOf(1),
       at: instant(Date.UTC(year, 6, 1)),
       patients: [{ patient, counts: { Patient: 1 } }],
     };
-    const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
+    const [content = new Uint8Array()] = accountingLines(event, config.subjectKeys[0]);
     return { subject, log, index: 2, line: 0, lines: 1, content, salt: new Uint8Array(32), path: [] };
   };
   const now = new Date().getUTCFullYear();
@@ -395,9 +395,9 @@ test("a row from before rows left out the proof of a line that is alone reads ba
   expect,
 }) => {
   const patient = "main/Patient/older-row";
-  const subject = subjectKey(config.subjectKey, patient);
+  const subject = subjectKey(config.subjectKeys[0], patient);
   const event = { ...disclosureOf(1), patients: [{ patient, counts: { Patient: 1 } }] };
-  const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
+  const [content = new Uint8Array()] = accountingLines(event, config.subjectKeys[0]);
   const year = new Date().getUTCFullYear();
   const place = { log: `s0-${year}h1`, index: 2, line: 0 };
   const line = { ...place, subject, lines: 1, content, salt: new Uint8Array(32).fill(9), path: [] };
@@ -429,10 +429,10 @@ test("a contradicting line stops the shard, and neither line is lost; an account
   const log = ownLog();
   const event = disclosureOf(1);
   const { index } = positionOf(await shard(log).append([event]));
-  const subject = subjectKey(config.subjectKey, patientOf(event));
+  const subject = subjectKey(config.subjectKeys[0], patientOf(event));
   const [content = new Uint8Array()] = accountingLines(
     { ...event, why: { purposes: ["HRESCH"] } },
-    config.subjectKey,
+    config.subjectKeys[0],
   );
   const other = { subject, log, index, line: 0, lines: 1, content, salt: new Uint8Array(32), path: [] };
   expect(await shelfFor(patientOf(event)).put([other])).toBe("kept");

@@ -53,7 +53,7 @@ const batch = (count: number, path = "name"): AuditEvent[] => [
 async function fillAlmost(log: string): Promise<void> {
   await shard(log).status(); // it is opened in the root log
   await runInDurableObject(shard(log), async (_, { storage }) => {
-    const [store, draft] = [new LedgerStore(storage.sql), draftAppend([refusal()], config.subjectKey)];
+    const [store, draft] = [new LedgerStore(storage.sql), draftAppend([refusal()], config.subjectKeys[0])];
     const epoch = await Epoch.begin(config, originOf(log), 1, instant(Date.now()));
     for (let head = emptyHead(originOf(log)); head.size < 65_280;) {
       // after shard-open and key-epoch

@@ -62,7 +62,7 @@ test("a worker that binds the shard without the ledger's key can claim no proof,
   const proof = { hash: "p".repeat(43), event: newId() };
   const strangers = new OwnCalls([new Secret(crypto.getRandomValues(new Uint8Array(32)))]);
   const own = new OwnCalls(config.accountingKeys);
-  const subject = subjectKey(config.subjectKey, "main/Patient/x");
+  const subject = subjectKey(config.subjectKeys[0], "main/Patient/x");
   for (const call of [
     { kind: "claim_proof", proof },
     { kind: "shelve", shelves: [shelfNameOf(subject)] },
@@ -124,10 +124,10 @@ test("the lines that a leaf commits to are the lines of the patients sealed in i
   const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
   const [record] = await openAll(log, auditor);
   const leaf = (await leavesOf(log)).at(-1);
-  const lines = accountingLines(event, config.subjectKey);
+  const lines = accountingLines(event, config.subjectKeys[0]);
   expect(lines).toHaveLength(3);
   expect(linesRoot(record?.seed ?? new Uint8Array(), lines)).toEqual(leaf?.linesRoot);
-  const key = subjectKey(config.subjectKey, event.patients[0]?.patient ?? "");
+  const key = subjectKey(config.subjectKeys[0], event.patients[0]?.patient ?? "");
   expect(fromCbor(lines[0] ?? new Uint8Array())).toEqual([
     1,
     key,

@@ -162,7 +162,7 @@ export class AccountingDesk implements Disclosures {
   async hold(input: unknown): Promise<Result<void, SuspensionProblem>> {
     const order = readSuspension(input);
     if (!order.ok) return order;
-    const subject = subjectKey(this.#config.subjectKey, order.value.patient);
+    const subject = subjectKey(this.#config.subjectKeys[0], order.value.patient);
     await this.#shelf(subject).hold(subject, order.value.suspension);
     return ok(undefined);
   }

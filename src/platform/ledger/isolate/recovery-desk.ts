@@ -49,15 +49,15 @@ export class RecoveryDesk implements LedgerRestore {
   }
 
   async #restore(log: string, config: LedgerConfig): Promise<Result<LogRestored, RestoreProblem>> {
-    if (parseLogName(log) === undefined) return err({ reason: "restore_log_unknown" });
+    const name = parseLogName(log);
+    if (name === undefined) return err({ reason: "restore_log_unknown" });
     const root = logStubs(this.#env.LEDGER_ROOT, config)(ROOT_LOG);
-    // Only logs that take records now, and logs that the root log opened: a made-up name starts no object.
-    const isOpen = isOpenLog(log, config.shards, instant(Date.now()));
-    if (!(await root.logsOf(parseLogName(log)?.halfYear ?? "")).includes(log))
-      return err({ reason: "restore_log_unknown" });
+    // Only a log that the root log opened: a made-up name starts no object.
+    if (!(await root.logsOf(name.halfYear)).includes(log)) return err({ reason: "restore_log_unknown" });
     const logOf = logStubs(this.#env.LEDGER_SHARD, config);
     const before = await logOf(log).status();
     if (!before.isLost && !before.isRebuilt) return err({ reason: "restore_log_not_lost" });
+    const isOpen = isOpenLog(log, config.shards, instant(Date.now()));
     const standIn = isOpen ? await root.appointStandIn(log) : undefined;
     const call = new OwnCalls(config.accountingKeys).seal(log, { kind: "rebuild", standIn });
     // The last step ends the object on purpose; the next call, or the next status, starts it from its rows.

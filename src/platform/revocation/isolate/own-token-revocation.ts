@@ -1,10 +1,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
-import { readDenial } from "#identity/denial";
+import { ownTokenMillisecondsMax, readDenial } from "#identity/denial";
 import type { Instant } from "#kernel/clock";
 import { revocationsOf, type RevocationsEnv } from "#platform/revocation/object/revocations";
-
-// Tokens live five minutes; clocks differ by a little.
-const aheadMillisecondsMax = 600_000;
 
 /**
  * The only right that the built-in issuer has over the revocations: to revoke its own tokens, by their
@@ -17,7 +14,7 @@ export class OwnTokenRevocation extends WorkerEntrypoint<RevocationsEnv> {
    */
   async revoke(client: string, id: string, expires: Instant): Promise<boolean> {
     const read = readDenial({ kind: "token", issuer: this.env.PUBLIC_URL, id, until: expires });
-    if (!read.ok || read.value.kind !== "token" || !(expires <= Date.now() + aheadMillisecondsMax))
+    if (!read.ok || read.value.kind !== "token" || !(expires <= Date.now() + ownTokenMillisecondsMax))
       throw new Error("not the id and the end of a token");
     return await revocationsOf(this.env).denyOwnToken(client, read.value);
   }

@@ -75,7 +75,7 @@ export class LedgerWriter {
     this.#log = log;
     this.#openTimes = openTimes(log, config.shards);
     this.#listener = listener;
-    this.#tally = new LedgerTally(ctx.storage, store, config.subjectKey);
+    this.#tally = new LedgerTally(ctx.storage, store, config.subjectKeys[0]);
     this.#proofs = new UsedProofs(ctx.storage.sql, instant(Date.now()));
     this.#configurations = new RecordedConfigurations(ctx.storage.sql, log);
     ({ head: this.#head, keyEpoch: this.#keyEpoch, isSealed: this.#isSealed } = restored);
@@ -111,7 +111,7 @@ export class LedgerWriter {
   ): Promise<Recorded | Counted | Replayed | DefinitionMissing> {
     const now = instant(Date.now());
     if (!this.isOpen) throw notOpen();
-    const draft = draftAppend(events, this.#config.subjectKey);
+    const draft = draftAppend(events, this.#config.subjectKeys[0]);
     const earlier = this.#recent.find(draft);
     if (earlier !== undefined) return earlier;
     const configuration = configurationIn(events);

@@ -78,7 +78,7 @@ export class Epoch {
     const dataKey: DataKey = new Secret(random32());
     const wrapped = await wrapForAuditors(
       config.auditors,
-      { dataKey, subjectKey: config.subjectKey },
+      { dataKey, subjectKey: config.subjectKeys[0] },
       origin,
       number,
     );
