@@ -10,14 +10,32 @@ import { patientOf } from "#gateway/consents/consent-subject";
 const [countOfPage, pagesMax, consentsMax] = [200, 20, 1_000];
 
 /**
- * All Consents of these patients at the origin, with a single search. Undefined: the origin does not answer, or a part
- * of its answer is not understood; then a denial might be missing.
+ * All Consents of these patients at the origin, with a single search; if they are too many for it, with a search for
+ * each half of the patients. So the limit is that of a patient: the patients of hidden rows decide no refusal of a
+ * request by their number of Consents. Undefined: the origin does not answer, or a part of its answer is not
+ * understood; then a denial might be missing.
  */
 export async function consentsAtOrigin(
   patients: readonly string[],
   origin: Asking,
   verified?: OriginConsents["verified"],
 ): Promise<readonly ReadConsent[] | undefined> {
+  const found = await consentsBySearch(patients, origin, verified);
+  if (found !== "too many") return found;
+  if (patients.length <= 1) return undefined;
+  const half = Math.ceil(patients.length / 2);
+  const [one, other] = [
+    await consentsAtOrigin(patients.slice(0, half), origin, verified),
+    await consentsAtOrigin(patients.slice(half), origin, verified),
+  ];
+  return one && other && [...one, ...other];
+}
+
+async function consentsBySearch(
+  patients: readonly string[],
+  origin: Asking,
+  verified: OriginConsents["verified"] | undefined,
+): Promise<readonly ReadConsent[] | "too many" | undefined> {
   const found = new Map<string, ReadConsent>();
   const asked = new Set(patients);
   let next: OriginQuestion = {
@@ -35,13 +53,14 @@ export async function consentsAtOrigin(
       }
       return false; // the compiled form alone is retained
     });
-    if (!read.ok || understood < read.value.matches || found.size > consentsMax) return undefined;
+    if (!read.ok || understood < read.value.matches) return undefined;
+    if (found.size > consentsMax) return "too many";
     if (read.value.next === undefined) return [...found.values()];
     const link = linkBelow(read.value.base, read.value.next);
     if (link === undefined) return undefined;
     next = { link };
   }
-  return undefined;
+  return "too many";
 }
 
 /** Undefined: the row is not understood. A server may ignore the criterion, and send Consents of further patients. */

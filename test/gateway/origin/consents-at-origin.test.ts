@@ -83,3 +83,35 @@ test("a Consent permits as the entry of the origin says", async ({ expect }) => 
   expect(await permitting("verification")).toEqual(["yes"]);
   expect(await permitting("origin")).toEqual(["plain", "yes", "no"]);
 });
+
+test("Consents that are too many for a search are read by a search for each half of the patients; the limit is that of a patient", async ({
+  expect,
+}) => {
+  /** An origin that answers by the patients of the question, on a single page. */
+  const having = (counts: Readonly<Record<string, number>>) => {
+    const questions: string[] = [];
+    const ask = async (question: OriginQuestion) => {
+      const query = "query" in question ? question.query : "";
+      const asked = /patient=(?<patients>[^&]*)/u.exec(query)?.groups?.["patients"]?.split(",") ?? [];
+      questions.push(asked.join());
+      const entry = asked.flatMap((patient) =>
+        Array.from({ length: counts[patient] ?? 0 }, (_, n) => ({
+          resource: of(`${patient}-${n}`, to(patient)),
+          search: { mode: "match" },
+        })),
+      );
+      const bundle = { resourceType: "Bundle", type: "searchset", entry };
+      const body = (async function* () {
+        yield ok(utf8(JSON.stringify(bundle)));
+      })();
+      return ok({ kind: "answered", body, base } as const);
+    };
+    return { asking: { ask, held: new HeldBytes() }, questions };
+  };
+  const several = having({ a: 600, b: 300, c: 1_000 });
+  expect((await consentsAtOrigin(["a", "b", "c"], several.asking))?.length).toBe(1_900);
+  expect(several.questions).toEqual(["a,b,c", "a,b", "c"]);
+  const one = having({ a: 1, b: 1_001 });
+  expect(await consentsAtOrigin(["a", "b"], one.asking)).toBeUndefined();
+  expect(one.questions).toEqual(["a,b", "a", "b"]);
+});
