@@ -16,7 +16,7 @@ export interface DraftChange {
   readonly reinstate?: readonly string[];
 }
 
-/** What became of a change. `result` has the members of `changed` in commands.ts; a refusal has none. */
+/** What became of a change. `result` has the members of `changed` in result-forms.ts; a refusal has none. */
 export interface SubmittedChange {
   readonly exitCode: number;
   readonly result?: Readonly<Record<string, unknown>>;

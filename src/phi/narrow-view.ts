@@ -5,8 +5,8 @@ const choicesMax = 32;
 const narrowed = new WeakMap<ResourceView, Map<string, ResourceView>>();
 
 /**
- * Limits a view to these members of the resource (`_elements`, `_summary`). The result never shows more than the view. The
- * same view and members give the same object, so that whatever is compiled for it is compiled once.
+ * Limits a view to these members of the resource (`_elements`, `_summary`). The result never shows more than the
+ * view. The same view and members give the same object, so that its compiled forms are made once.
  */
 export function narrowView(view: ResourceView, kept: ReadonlySet<string>): ResourceView {
   const choices = narrowed.get(view) ?? new Map<string, ResourceView>();

@@ -50,7 +50,7 @@ export interface WriteGrant extends Pick<FactLists, "factPaths"> {
    * exist for the stored row and for the result, or for the created row. `base`: the origin's.
    */
   readonly writable: (resource: Facts, base: FhirBase) => ResourceView | undefined;
-  /** The cause that keeps a row from the writer for which {@link seen} or {@link writable} has no view, for the record. */
+  /** For the record: the cause that keeps a row from the writer if {@link seen} or {@link writable} has no view. */
   readonly whyHidden: (resource: Facts, base: FhirBase) => WithheldBy;
   /**
    * Answers whether a link to a second Patient may be written: the writer may see that Patient, or may create

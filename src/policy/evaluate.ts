@@ -317,8 +317,8 @@ export function mayBeMasked(access: Access, type: string, { paths }: SearchParam
 }
 
 /**
- * The members that a search needs beyond `_elements` and `_summary`: each include's reference, since the included resource
- * comes with the row that refers to it, and each element that a row must show.
+ * The members that a search needs beyond `_elements` and `_summary`: each include's reference, since the included
+ * resource comes with the row that refers to it, and each element that a row must show.
  */
 function elementsOf(
   search: Search,

@@ -13,7 +13,7 @@ import { offerKey } from "./show-records.ts";
 const { review, records } = texts;
 const dayMilliseconds = 86_400_000;
 
-/** The review of every grant in one sitting, by the records that the chosen key opens. */
+/** The review of every grant in one run, by the records that the chosen key opens. */
 export function offerReview(section: PageElement): void {
   offerKey(section, async ({ place, key, onRead }) => {
     const cards = [...section.querySelectorAll("[data-grant]")];
@@ -45,7 +45,7 @@ export function offerReview(section: PageElement): void {
   });
 }
 
-interface Sitting {
+interface ReviewRun {
   readonly days: number;
   /** Every record was read. If not, nothing is accepted: an unread record may have a use. */
   readonly isWhole: boolean;
@@ -53,33 +53,33 @@ interface Sitting {
 }
 
 /** Shows the use of a grant, and the narrower policy if there is one. Returns whether there is one. */
-function showUse(card: PageElement, used: UsedAccess, sitting: Sitting): boolean {
+function showUse(card: PageElement, used: UsedAccess, run: ReviewRun): boolean {
   part("[data-uses]", card).replaceChildren(numberText(used.count));
   part("[data-last]", card).replaceChildren(
-    used.count === 0 ? badge("warn", review.never(sitting.days)) : momentText(used.lastUse),
+    used.count === 0 ? badge("warn", review.never(run.days)) : momentText(used.lastUse),
   );
   const proposal = part("[data-proposal]", card);
   if (used.count === 0) {
-    if (sitting.isWhole)
-      proposal.replaceChildren(button(card, review.remove, "danger", { act: "remove" }, sitting.section));
+    if (run.isWhole)
+      proposal.replaceChildren(button(card, review.remove, "danger", { act: "remove" }, run.section));
     return false;
   }
   const grant = grantOf(card);
-  const body = policyIn(sitting.section, grant.policy);
+  const body = policyIn(run.section, grant.policy);
   const narrowed = narrowedByUse(used, body);
   const isNarrower = narrowed !== undefined && narrowed.dropped.length > 0;
   proposal.replaceChildren(
     make("h3", {}, review.used),
     make("ul", {}, ...usedLines(used).map((line) => make("li", {}, line))),
     ...(isNarrower ? proposalOf(narrowed, body) : [make("p", { class: "note" }, reasonNot(narrowed))]),
-    ...(isNarrower && sitting.isWhole
+    ...(isNarrower && run.isWhole
       ? [
           button(
             card,
             review.accept,
             "",
             { act: "narrow", policy: JSON.stringify(namedForGrant(grant, narrowed)) },
-            sitting.section,
+            run.section,
           ),
         ]
       : []),

@@ -74,21 +74,21 @@ export async function allRows(
 }
 
 /**
- * Shows each match of a search to `see`, from all pages, and holds none of them. As in {@link allRows}, only half
+ * Shows each match of a search to `visit`, from all pages, and holds none of them. As in {@link allRows}, only half
  * of the rows of so many pages may be visible if the origin has several pages.
  *
- * @param see answers whether the row is visible.
+ * @param visit answers whether the row is visible.
  */
-export async function seeRows(
+export async function visitRows(
   question: FhirQuestion,
   origin: Asking,
-  see: (row: JsonObject, base: FhirBase) => boolean,
+  visit: (row: JsonObject, base: FhirBase) => boolean,
   pagesMax: number,
 ): Promise<Result<undefined, RowsRefusal>> {
   let [next, visible, room]: [OriginQuestion, number, number] = [question, 0, Number.POSITIVE_INFINITY];
   for (let page = 1; page <= pagesMax; page += 1) {
     const read = await rowsOf(next, origin, (row, base) => {
-      if (see(row, base)) visible += 1;
+      if (visit(row, base)) visible += 1;
       return false;
     });
     if (!read.ok) return read;

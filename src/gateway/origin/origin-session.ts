@@ -156,9 +156,9 @@ export class OriginSession {
   }
 
   /**
-   * Runs a reading until all its decisions rest on known Consents and known targets. A row of a patient whose Consents are not
-   * known yet is judged as if there were none; they are asked for before the next question to the origin, and
-   * before the reading ends. If a Consent is in force, the reading begins again, with the same answers of the
+   * Runs a reading until all its decisions rest on known Consents and known targets. A row of a patient whose
+   * Consents are not known yet is judged as if there were none; they are asked for before the next question to the
+   * origin, and before the reading ends. If a Consent is in force, the reading begins again, with the same answers of the
    * origin and without a trace of the first attempt.
    */
   async decided<T, E>(

@@ -21,7 +21,7 @@ export interface Validators {
   readonly lastUpdated: string | undefined;
 }
 
-// Together with its prefix it is hashed at once (ADR 41).
+// With the prefix of some 90 bytes it is at most SHORT_BYTES_MAX (1,015, ADR 41) and hashed at once.
 const shortBody = 900;
 
 /** Validators of a body. The tag is made once: by `makeTag`, or when it is asked for before. */

@@ -19,15 +19,15 @@ export async function referredTo(
 ): Promise<Result<Grant, RowsRefusal | { readonly reason: "row_outside_access" }>> {
   if (referrers.length === 0) return ok(grant);
   const each = await Promise.all(
-    referrers.map(async (witness) => ({ witness, found: await hasWitness(witness, origin) })),
+    referrers.map(async (referrer) => ({ referrer, found: await hasReferrer(referrer, origin) })),
   );
-  const leading = each.flatMap(({ witness, found }) => (found.ok && found.value ? [witness.name] : []));
+  const leading = each.flatMap(({ referrer, found }) => (found.ok && found.value ? [referrer.name] : []));
   if (leading.length > 0) return ok(referredBy(new Set(leading)));
   const failed = each.flatMap(({ found }) => (found.ok ? [] : [found]));
   return failed[0] ?? (mayBeOwned ? ok(referredBy(new Set())) : err({ reason: "row_outside_access" }));
 }
 
-async function hasWitness(
+async function hasReferrer(
   { search, paths, reference }: Referrer,
   origin: OriginSession,
 ): Promise<Result<boolean, RowsRefusal>> {

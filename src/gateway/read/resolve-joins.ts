@@ -5,7 +5,7 @@ import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser, type Joined } from "#phi/disclose";
 import type { GrantedJoin, Opening, OpeningReference, SearchGrant } from "#policy/grant";
-import { allRows, isUnknownAtOrigin, seeRows, type RowsRefusal } from "#gateway/origin/all-rows";
+import { allRows, isUnknownAtOrigin, visitRows, type RowsRefusal } from "#gateway/origin/all-rows";
 import type { OriginSession } from "#gateway/origin/origin-session";
 
 /** The resolved joins of a search: the origin is asked for them, and each row is checked against them. */
@@ -91,7 +91,7 @@ async function ledBy(
       if (reference.startsWith(`${type}/`)) led.add(reference);
     return true;
   };
-  const found = await seeRows(search.ask, origin, see, openingPagesMax);
+  const found = await visitRows(search.ask, origin, see, openingPagesMax);
   if (!found.ok) return found;
   return hasRoom ? ok(led) : err({ reason: "too_many_rows" });
 }

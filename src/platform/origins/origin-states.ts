@@ -82,14 +82,14 @@ async function stateOf(
     const state = await answered(origins, entry, question, address.base);
     if (state !== "ready") return state;
   }
-  return (await takesNoPost(origins, entry)) ? "less_than_registered" : "ready";
+  return (await refusesPostedSearch(origins, entry)) ? "less_than_registered" : "ready";
 }
 
 /**
  * True if the origin answers a search for organizations by GET and refuses it by POST, which its entry lists. The
  * gateway would refuse each chain and each posted search, since their values may not stand in a URL.
  */
-async function takesNoPost(origins: Origins, { name, capabilities }: OriginEntry): Promise<boolean> {
+async function refusesPostedSearch(origins: Origins, { name, capabilities }: OriginEntry): Promise<boolean> {
   if (capabilities?.searchByPost !== true) return false;
   const ask = async (posted: boolean) => {
     const question = { path: "Organization", query: "_count=1", posted };

@@ -30,7 +30,8 @@ const intervalMilliseconds = 5_000;
 const livesSeconds = 60;
 
 const answer = z.object({
-  access_token: z.string().check(z.maxLength(8_192), z.regex(/^[A-Za-z0-9._~+/-]+=*$/u)), // RFC 6750 §2.1: the characters that a header can hold
+  // RFC 6750 §2.1: the characters that a header can hold
+  access_token: z.string().check(z.maxLength(8_192), z.regex(/^[A-Za-z0-9._~+/-]+=*$/u)),
   token_type: z.string().check(z.regex(/^bearer$/iu)),
   expires_in: z._default(z.number().check(z.positive(), z.maximum(86_400)), livesSeconds),
 });

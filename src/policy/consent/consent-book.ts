@@ -296,7 +296,7 @@ export class RowConsents {
   permit(asked: ConsentPolicy): boolean {
     if (this.#isWithheld) return false;
     const policy: ConsentPolicy = this.#request.action === "write" ? { ...asked, base: "honoured" } : asked;
-    if (this.#isUnknown(policy)) return false;
+    if (this.#cannotBeJudged(policy)) return false;
     if (this.#isExempt && !this.isAsked) return true;
     if (this.#patients.length === 0 || !this.isAsked) return policy.base === "honoured";
     return this.#patients.every((consents) => this.#decide(consents, policy, false).isPermitted);
@@ -306,7 +306,7 @@ export class RowConsents {
    * No Consent can be asked about the row: a Consent of the unidentified patient may deny it, or the base requires one.
    * A write names its new patients by no id yet, and the base is about disclosures.
    */
-  #isUnknown({ base }: ConsentPolicy): boolean {
+  #cannotBeJudged({ base }: ConsentPolicy): boolean {
     return (
       this.#isUnidentified && this.#request.action === "read" && (this.#hasConsents || base === "required")
     );
@@ -340,7 +340,7 @@ export class RowConsents {
   ): NonNullable<ConsentDecision["because"]> | "target" | "unidentified" | undefined {
     if (this.#isWithheld) return "target";
     const policy: ConsentPolicy = this.#request.action === "write" ? { ...asked, base: "honoured" } : asked;
-    if (this.#isUnknown(policy)) return "unidentified";
+    if (this.#cannotBeJudged(policy)) return "unidentified";
     for (const consents of this.#patients) {
       const { isPermitted, because } = this.#decide(consents, policy, false);
       if (!isPermitted && because !== undefined) return because;

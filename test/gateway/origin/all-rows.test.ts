@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { property, type JsonObject } from "#fhir/json/json";
 import type { OriginQuestion } from "#fhir/ports";
-import { allRows, seeRows } from "#gateway/origin/all-rows";
+import { allRows, visitRows } from "#gateway/origin/all-rows";
 import { HeldBytes } from "#gateway/origin/held-bytes";
 import { ok } from "#kernel/result";
 
@@ -45,7 +45,7 @@ async function seen(visible: readonly boolean[], size: number, pagesMax: number)
     if (isVisible(row)) rows += 1;
     return isVisible(row);
   };
-  const read = await seeRows(question, originOf(visible, size), see, pagesMax);
+  const read = await visitRows(question, originOf(visible, size), see, pagesMax);
   return read.ok ? rows : read.error.reason;
 }
 

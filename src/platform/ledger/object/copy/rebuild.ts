@@ -94,7 +94,7 @@ export class LedgerRebuild {
     return frames;
   }
 
-  /** Commits the leaves of frames again, which must give the same frames: their chain, sizes and trees are so checked. */
+  /** Commits the leaves of frames again. The same frames must come out, so chain, sizes and trees are checked. */
   #store(before: Head, frames: readonly Uint8Array[]): Head {
     const { storage, store } = this.#parts;
     const commits: Commit[] = [];
