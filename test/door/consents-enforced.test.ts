@@ -7,6 +7,7 @@ import { eventsOf } from "../support/auditor.ts";
 import { to } from "../support/fhir-parts.ts";
 import {
   askAs,
+  askPatiently,
   certificateFor,
   clientEntries,
   issuerEntry,
@@ -245,7 +246,11 @@ beforeAll(async () => {
 afterAll(() => phylax.close());
 
 const ask = (who: Who, path: string, sending: Sending = {}) =>
-  askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending);
+  askPatiently(
+    () => askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending),
+    sending,
+    () => isDeskDown,
+  );
 const sending = (method: string, resource: object): Sending => ({
   method,
   headers: { "content-type": "application/fhir+json" },

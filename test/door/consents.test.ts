@@ -6,6 +6,7 @@ import { eventsOf } from "../support/auditor.ts";
 import { to } from "../support/fhir-parts.ts";
 import {
   askAs,
+  askPatiently,
   certificateFor,
   clientEntries,
   issuerEntry,
@@ -164,7 +165,11 @@ afterEach(async () => {
 afterAll(() => phylax.close());
 
 const ask = (who: Who, path: string, sending: Sending = {}) =>
-  askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending);
+  askPatiently(
+    () => askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending),
+    sending,
+    () => isDeskDown,
+  );
 const sending = (method: string, resource: object, type = "application/fhir+json"): Sending => ({
   method,
   headers: { "content-type": type },

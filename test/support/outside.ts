@@ -134,3 +134,21 @@ export function askAs(
     headers,
   });
 }
+
+/**
+ * The reply to a request. A GET is asked again, for ten seconds at most, while it is 503 and `mayFail` is false: on
+ * a busy machine the registry may need longer than the two seconds that the gateway waits for Consents. A write is
+ * asked once.
+ */
+export async function askPatiently(
+  ask: () => Promise<Reply>,
+  { method = "GET" }: Sending,
+  mayFail: () => boolean,
+): Promise<Reply> {
+  let reply = await ask();
+  for (let again = 0; again < 50 && reply.status === 503 && method === "GET" && !mayFail(); again += 1) {
+    await delay(200);
+    reply = await ask();
+  }
+  return reply;
+}
