@@ -1,7 +1,6 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, test } from "vitest";
 import { openCheckpoint } from "#ledger/tlog/checkpoint";
 import { checkpointKey } from "#ledger/flush";
@@ -16,12 +15,10 @@ import { startTestStack, type TestStack } from "../support/stack.ts";
 const parent = mkdtempSync(join(tmpdir(), "phylax-e2e-export-"));
 // the slow lane takes the period of a deployment
 const settleSeconds = inLane({ fast: 3, slow: 45, long: 45 });
-const settledMilliseconds = (settleSeconds + 25) * 1_000; // includes the start of the stack
 const state = join(parent, ".phylax");
 let phylax: TestStack;
 let receipt: string;
 let log: string; // named by the receipt
-const from = Date.now();
 beforeAll(async () => {
   phylax = await startTestStack({ state, settleSeconds });
   const replies = await Promise.all(
@@ -75,29 +72,27 @@ test("a running ledger is exported by its dev.json and verifies offline with a r
   expect(error).toMatch(/^s\d-\d{4}h[12]: WRONG: frame\/0 /);
 });
 
+// test/slow/recovery.test.ts bounds how long that takes
 test(
-  `within ${settleSeconds + 15} s of the first record its frame and checkpoint are in the bucket, on disk below the state folder`,
+  "frames and checkpoint of the first records reach the bucket, on disk below the state folder",
   { timeout: 90_000 },
   async ({ expect }) => {
     const origin = `${phylax.dev.ledgerName}/${log}`;
     const bucket = await phylax.stack.runtime.miniflare.getR2Bucket("LEDGER_BUCKET", "phylax-ledger");
-    let note = await bucket.get(checkpointKey(origin));
-    for (
-      ;
-      note === null && Date.now() < from + settledMilliseconds;
-      note = await bucket.get(checkpointKey(origin))
-    )
-      await wait(500);
     const key = parseVerifierKey(phylax.dev.logs[log] ?? "");
-    const checkpoint =
-      key.ok && note !== null
-        ? openCheckpoint(new Uint8Array(await note.arrayBuffer()), key.value)
-        : undefined;
-    expect(checkpoint).toMatchObject({ ok: true });
+    await expect
+      .poll(
+        async () => {
+          const note = await bucket.get(checkpointKey(origin));
+          if (!key.ok || note === null) return undefined;
+          return openCheckpoint(new Uint8Array(await note.arrayBuffer()), key.value);
+        },
+        { timeout: 80_000, interval: 500 },
+      )
+      .toMatchObject({ ok: true });
     const { objects } = await bucket.list({ prefix: `log/${origin}/frames/` });
     const first = await bucket.get(objects[0]?.key ?? "");
     expect(splitFrames(new Uint8Array((await first?.arrayBuffer()) ?? []))?.length).toBeGreaterThan(0);
-    expect((note?.uploaded.getTime() ?? Infinity) - from).toBeLessThan(settledMilliseconds);
     const onDisk = readdirSync(join(state, "workers"), { recursive: true }).map(String);
     expect(onDisk.some((path) => /r2.*phylax-ledger/u.test(path))).toBe(true);
   },
