@@ -51,7 +51,7 @@ function granted(
   if (interaction.value.kind !== "read" && interaction.value.kind !== "search") throw new Error(request);
   const nobody = { references: new Set<string>(), identifiers: new Set<string>() };
   const asking = {
-    recipient: nobody,
+    recipient: { ...nobody, identifiers: new Set(["urn:phylax:client|lab"]) },
     holder: nobody,
     purpose: "TREAT",
     action: "read",
@@ -181,4 +181,7 @@ test("a consent lets no such record leave without the elements of 42 CFR 2.31(a)
   expect(leaves(research)).toBe(false);
   expect(leaves({ ...research, actor: [recipient] })).toBe(false);
   expect(leaves({ ...research, period })).toBe(false);
+  expect(leaves({ ...research, actor: [recipient], period })).toBe(true);
+  const endless = { start: "1969-01-01" };
+  expect(leaves({ ...research, actor: [recipient], period: endless }), "no end").toBe(false);
 });
