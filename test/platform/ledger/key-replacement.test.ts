@@ -1,49 +1,25 @@
-import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import { fromUtf8 } from "#ledger/bytes/bytes";
-import { halfYearOf, logName } from "#ledger/log-name";
-import { ROOT_LOG, RootLeaves, siblingOf } from "#ledger/root-log";
+import { siblingOf } from "#ledger/root-log";
 import { openCheckpoint } from "#ledger/tlog/checkpoint";
-import { parseVerifierKey, readNote, verifierKey } from "#ledger/tlog/signed-note";
-import { verifyLog } from "#ledger/verify";
 import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import { readLedgerConfig } from "#platform/ledger/config";
-import { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import { bucket, startWith } from "./bucket.ts";
+import { keysOf, newKey, newPublic, oldKey, verifierOfText } from "./replaced-keys.ts";
 import { config, disclosureOf, ledger, newId, ownLog, refusal, shard } from "./worker.ts";
 
-const oldKey: object = JSON.parse(ledger.CHECKPOINT_KEY);
-const newKey = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
 const { d: _private, ...oldHalf } = { d: undefined, ...oldKey };
-const keysOf = (...keys: readonly object[]) => ({ CHECKPOINT_KEY: JSON.stringify(keys) });
-const newPublic = new Uint8Array(Buffer.from(newKey.x ?? "", "base64url"));
 
-function verifierOfText(...keys: readonly Uint8Array[]) {
-  const text = keys.map((key) => verifierKey(`ledger.test/${ROOT_LOG}`, key)).join(" ");
-  const read = parseVerifierKey(text);
-  if (!read.ok) throw new Error(text);
-  return read.value;
-}
-
-const root = ledger.LEDGER_ROOT.getByName(ROOT_LOG);
 /** A deployment with these keys: an instance over a log's storage. The log's own object starts anew after it. */
 async function withKeys<T>(log: string, keys: object, act: (object: LedgerShard) => Promise<T>): Promise<T> {
   const done = await runInDurableObject(shard(log), async (_, state) =>
     act(await startWith(state, bucket, keys)),
   );
   await evictDurableObject(shard(log));
-  return done;
-}
-async function rootWithKeys<T>(keys: object, act: (object: LedgerRoot) => Promise<T>): Promise<T> {
-  const done = await runInDurableObject(root, async (_, state) => {
-    const object = new LedgerRoot(state, { ...ledger, ...keys, LEDGER_BUCKET: bucket, WITNESSES: [] });
-    await scheduler.wait(1001); // the start, and the second that the last signature is used for
-    return act(object);
-  });
-  await evictDurableObject(root);
   return done;
 }
 
@@ -133,31 +109,3 @@ test(
     expect(await linesOf({}), "the old key alone").toBe(1);
   },
 );
-
-// The last test of this file: a log whose leaf has the new key's signature starts only with that key.
-test("a leaf of the root log has the signature of the first key alone, and both keys read all leaves", async ({
-  expect,
-}) => {
-  const halfYear = halfYearOf(instant(Date.now()));
-  // no log that the look-up before has opened
-  const [first, second] = [logName({ shard: 40, halfYear }), logName({ shard: 41, halfYear })];
-  await rootWithKeys(keysOf(oldKey, newKey), (object) => object.open(first));
-  await rootWithKeys(keysOf(newKey, oldKey), (object) => object.open(second));
-  await rootWithKeys(keysOf(newKey, oldKey), async (object) => {
-    await object.alarm();
-    const note = readNote((await object.checkpoint()) ?? new Uint8Array());
-    expect(note.ok && note.value.signatures.length).toBe(2);
-  });
-  const seenBy = (...keys: readonly Uint8Array[]) =>
-    rootWithKeys(keysOf(newKey, oldKey), async (object) => {
-      const verifier = verifierOfText(...keys);
-      const leaves = new RootLeaves(verifier);
-      const checked = await verifyLog(object, verifier, {}, leaves);
-      return checked.ok ? [...leaves.seen.keys()] : checked.error.problem;
-    });
-  expect(await seenBy(newPublic, config.checkpointPublicKey)).toEqual(
-    expect.arrayContaining([first, second]),
-  );
-  expect(await seenBy(newPublic)).toBe("note_not_signed_by_a_known_key");
-  expect(await seenBy(config.checkpointPublicKey)).toBe("note_not_signed_by_a_known_key");
-});
