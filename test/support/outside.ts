@@ -146,7 +146,8 @@ export async function askPatiently(
   mayFail: () => boolean,
 ): Promise<Reply> {
   let reply = await ask();
-  for (let again = 0; again < 50 && reply.status === 503 && method === "GET" && !mayFail(); again += 1) {
+  if (method !== "GET") return reply;
+  for (let again = 0; again < 50 && reply.status === 503 && !mayFail(); again += 1) {
     await delay(200);
     reply = await ask();
   }
