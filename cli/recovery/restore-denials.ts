@@ -1,6 +1,5 @@
 import { parseArgs } from "node:util";
-import type { AuditEvent } from "#audit/event";
-import { eventsOf } from "#auditing/ledger-events";
+import { type EventOnRecord, eventsOf } from "#auditing/ledger-events";
 import { ownTokenMillisecondsMax } from "#identity/denial";
 import { signInAgeSecondsMax } from "#identity/sign-in";
 import { type RecordedDenialAct, replayDenials } from "#registry/replay-denials";
@@ -28,11 +27,11 @@ export async function restoreDenials(args: readonly string[]): Promise<number> {
     const [file, place, ...more] = positionals;
     if (file === undefined || more.length > 0) throw new Misuse("name the file to write");
     const unread = new UnreadList();
-    const requests = new Map<string, AuditEvent[]>();
+    const requests = new Map<string, EventOnRecord[]>();
     for await (const found of eventsOf(await auditorSource(values, place))) {
       if (!("event" in found)) unread.add(found);
       else if (kinds.has(found.event.kind))
-        requests.set(found.event.id, [...(requests.get(found.event.id) ?? []), found.event]);
+        requests.set(found.event.id, [...(requests.get(found.event.id) ?? []), found]);
     }
     const denials = replayDenials(
       [...requests.values()].map(actOf),
@@ -61,18 +60,22 @@ export async function restoreDenials(args: readonly string[]): Promise<number> {
 }
 
 /** An act from its records in any order. */
-function actOf(events: readonly AuditEvent[]): RecordedDenialAct {
-  const steps = [...events].sort((left, right) => (left.step ?? 0) - (right.step ?? 0));
+function actOf(events: readonly EventOnRecord[]): RecordedDenialAct {
+  const steps = events.toSorted(({ event: left }, { event: right }) => (left.step ?? 0) - (right.step ?? 0));
   const textOf = (role: "submitted" | "effect") =>
-    steps.flatMap(({ document }) => (document?.role === role ? [document.text] : [])).join("");
-  const [first] = steps;
+    steps.flatMap(({ event: { document } }) => (document?.role === role ? [document.text] : [])).join("");
+  const [begun] = steps;
+  const first = begun?.event;
+  const ended = steps.findLast(({ event }) => event.outcome !== undefined);
   const { issuer, tokenId } = first?.who ?? {};
   return {
     at: first?.at ?? 0,
+    begun: begun?.frame.seconds ?? 0,
+    ended: ended?.frame.seconds,
     interaction: first?.kind === "revocation" ? "own-token" : (first?.what?.interaction ?? ""),
     submitted: textOf("submitted"),
     effect: textOf("effect"),
-    status: steps.findLast(({ outcome }) => outcome !== undefined)?.outcome?.status,
+    status: ended?.event.outcome?.status,
     token: issuer === undefined || tokenId === undefined ? undefined : { issuer, tokenId },
   };
 }

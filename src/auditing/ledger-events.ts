@@ -42,7 +42,7 @@ export interface AuditorSource {
  */
 export interface EventOnRecord {
   readonly log: CheckedLog;
-  readonly frame: { readonly number: number; readonly hash: Uint8Array };
+  readonly frame: { readonly number: number; readonly hash: Uint8Array; readonly seconds: number };
   readonly leaves: readonly { readonly index: number; readonly hash: Uint8Array }[];
   readonly parts: number;
   /** The event, with its reasons under their current names. */
@@ -141,13 +141,13 @@ async function logsOf({ keys, only, readerOf, nowSeconds, onDeleted }: AuditorSo
 }
 
 async function* recordsOf(log: CheckedLog, opener: LeafOpener): AsyncGenerator<Found | UnopenedLeaf> {
-  for await (const { number, hash, first, leaves } of log.frames()) {
+  for await (const { number, hash, seconds, first, leaves } of log.frames()) {
     for (const [i, bytes] of leaves.entries()) {
       const leaf = parseLeaf(bytes);
       if (!leaf.ok) throw new Error(`${log.name}: a verified leaf cannot be parsed`); // verifyLog parsed it
       const [record, index] = [await opener.open(leaf.value), first + i];
       if (record === undefined) continue;
-      if (record.ok) yield { frame: { number, hash }, index, hash: leafHash(bytes), record: record.value };
+      if (record.ok) yield { frame: { number, hash, seconds }, index, hash: leafHash(bytes), record: record.value };
       else yield { log: log.name, index, keyEpoch: leaf.value.keyEpoch, why: record.error };
     }
   }

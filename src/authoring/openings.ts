@@ -59,11 +59,12 @@ const quotasLower: Narrows = (before, after) =>
     );
   });
 
-const policyNarrower: Narrows = (before, after, policies) => {
-  const [left, right] = [
-    readPolicyDocument(policies[String(before)]),
-    readPolicyDocument(policies[String(after)]),
-  ];
+const policyNarrower: Narrows = (before, after, policies) =>
+  isNarrowerPolicy(policies[String(before)], policies[String(after)]);
+
+/** True if the later content of a policy is known to permit no more than the earlier content. */
+export function isNarrowerPolicy(before: unknown, after: unknown): boolean {
+  const [left, right] = [readPolicyDocument(before), readPolicyDocument(after)];
   if (!left.ok || !right.ok) return false;
   try {
     return diffPolicies(left.value, right.value).every(({ change }) => change === "less");
@@ -71,7 +72,7 @@ const policyNarrower: Narrows = (before, after, policies) => {
     if (fault instanceof TooManyKinds) return false; // not comparable, so not known to be narrower
     throw fault;
   }
-};
+}
 
 /**
  * The fields of which some changes permit no more than before. A field that is not listed opens access with each

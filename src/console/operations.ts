@@ -30,7 +30,7 @@ import { consolePages } from "./console-page.ts";
 import { SeesPage } from "./pages/sees.tsx";
 import type { ConsolePorts } from "./ports.ts";
 import { clientIn, grantsOf, registryViewOf, type RegistryView } from "./registry-view.ts";
-import { decideOnGrant } from "./review-decision.ts";
+import { decideOnGrant, reviewedDigests } from "./review-decision.ts";
 import { texts } from "./texts.ts";
 import { whatItSees } from "./what-it-sees.ts";
 import type { ConsoleVisit, VerbRefused } from "./visit.ts";
@@ -62,8 +62,8 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
     "/console/registry/review",
     show(
       consolePages.registry,
-      ofRegistry((view, { session: { formToken } }) => ({
-        content: AccessReviewPage({ view, places, formToken }),
+      ofRegistry(async (view, { session: { formToken } }) => ({
+        content: AccessReviewPage({ view, places, formToken, digests: await reviewedDigests(view) }),
       })),
     ),
   );

@@ -273,6 +273,7 @@ export const texts = {
     sending: "Sending …",
     applied: "Accepted. It takes effect everywhere within ten seconds.",
     proposed: "Proposed: a second person approves it, below Approvals.",
+    notNarrower: "Refused: the policy is not known to permit less than the present policy.",
     changed: "The grant or its policy has changed since this page was opened. Open the page again.",
     refused: (title: string, detail: string) => `Refused: ${title}${detail === "" ? "" : `. ${detail}`}`,
     signedOut: "The session has ended. Sign in again, and repeat the review.",

@@ -2,7 +2,11 @@ import { denialName, readDenial, type Denial } from "#identity/denial";
 
 /** An act about denials, or the end of a session or of a client's own token, from its records. */
 export interface RecordedDenialAct {
-  readonly at: number; // ms
+  readonly at: number; // ms: its arrival
+  /** The times of its first frame, and of the frame with its outcome, in seconds since 1970. */
+  readonly begun: number;
+  /** Undefined: its end is not on record. */
+  readonly ended: number | undefined;
   /** `own-token`: a client revoked its own token. */
   readonly interaction: string;
   /** The document that was submitted, and the effect, as texts of JSON; empty if there is none. */
@@ -15,8 +19,10 @@ export interface RecordedDenialAct {
 }
 
 /**
- * The denials in force after these acts, in the order of time. An act whose end is not on record counts as done if
- * it denies, and as not done if it lifts: an unclear state is denied. A token's denial that has ended is left out.
+ * The denials in force after these acts. A lift ends each denial of its name that was done before the lift began. If
+ * a denial and a lift overlap, the records do not have the order of their effects, and the denial counts. An act
+ * without a recorded end counts as done if it denies, and as not done if it lifts: an unclear state is denied. The
+ * later end of two denials of a token counts, and a token's denial that has ended is left out.
  * `sessionMilliseconds`, `ownTokenMilliseconds`: how long the end of a session and a client deny a token at most.
  */
 export function replayDenials(
@@ -25,18 +31,22 @@ export function replayDenials(
   sessionMilliseconds: number,
   ownTokenMilliseconds: number,
 ): readonly Denial[] {
-  const denials = new Map<string, Denial>();
-  const deny = (value: unknown) => {
-    const read = readDenial(value);
-    if (read.ok) denials.set(denialName(read.value), read.value);
-  };
-  const lift = (value: unknown) => {
-    const read = readDenial(value);
-    if (read.ok) denials.delete(denialName(read.value));
-  };
-  for (const { at, interaction, submitted, effect, status, token } of acts.toSorted((a, b) => a.at - b.at)) {
+  const denied: { readonly denial: Denial; readonly done: number }[] = [];
+  const liftedAt = new Map<string, number>(); // by name: when the last lift began
+  for (const act of acts.toSorted((left, right) => left.at - right.at)) {
+    const { at, begun, ended = Infinity, interaction, submitted, effect, status, token } = act;
     const isRefused = status !== undefined && status >= 400;
     if (isRefused) continue;
+    const deny = (value: unknown) => {
+      const read = readDenial(value);
+      if (read.ok) denied.push({ denial: read.value, done: ended });
+    };
+    const lift = (value: unknown) => {
+      const read = readDenial(value);
+      if (!read.ok) return;
+      const name = denialName(read.value);
+      liftedAt.set(name, Math.max(begun, liftedAt.get(name) ?? begun));
+    };
     if (interaction === "revoke") deny(jsonOf(submitted));
     else if ((interaction === "end-session" || interaction === "own-token") && token !== undefined) {
       const lasts = interaction === "own-token" ? ownTokenMilliseconds : sessionMilliseconds;
@@ -45,7 +55,13 @@ export function replayDenials(
     else if (interaction === "approve" && status === 200)
       for (const lifted of liftedIn(jsonOf(effect))) lift(lifted);
   }
-  return [...denials.values()].filter((denial) => denial.kind !== "token" || denial.until > now);
+  const inForce = denied
+    .filter(({ denial, done }) => done >= (liftedAt.get(denialName(denial)) ?? -Infinity))
+    .map(({ denial }) => denial);
+  const untilOf = (denial: Denial) => (denial.kind === "token" ? denial.until : Infinity);
+  return [...Map.groupBy(inForce, denialName).values()]
+    .map((same) => same.reduce((one, other) => (untilOf(other) > untilOf(one) ? other : one)))
+    .filter((denial) => untilOf(denial) > now);
 }
 
 /** The denials that an approved proposal has lifted. */

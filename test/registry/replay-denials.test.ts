@@ -4,6 +4,8 @@ import { type RecordedDenialAct, replayDenials } from "#registry/replay-denials"
 const client = (name: string) => ({ kind: "client", client: name }) as const;
 const act = (at: number, interaction: string, more: Partial<RecordedDenialAct> = {}): RecordedDenialAct => ({
   at,
+  begun: at,
+  ended: at,
   interaction,
   submitted: "",
   effect: "",
@@ -13,7 +15,7 @@ const act = (at: number, interaction: string, more: Partial<RecordedDenialAct> =
 });
 const about = (name: string, status: number | "none") => ({
   submitted: JSON.stringify(client(name)),
-  status: status === "none" ? undefined : status,
+  ...(status === "none" ? { status: undefined, ended: undefined } : { status }),
 });
 const revoked = (at: number, name: string, status: number | "none" = 200) =>
   act(at, "revoke", about(name, status));
@@ -59,4 +61,16 @@ test("an ended session and a client's own token are denied until the token canno
   expect(after([act(600, "end-session", { token })])).toEqual(denied(1_100));
   expect(after([act(950, "own-token", { token })])).toEqual(denied(1_050));
   expect(after([act(400, "end-session", { token }), act(800, "own-token", { token })])).toEqual([]);
+});
+
+test("of two acts on one name that overlap, the denial counts: the order of their effects is not on record", ({
+  expect,
+}) => {
+  const denied = { ...revoked(1, "a"), ended: 25 }; // its body was slow
+  const from = (begun: number) => ({ ...lifted(begun, "a"), ended: begun + 1 });
+  expect(after([denied, from(5)]), "the lift was of an earlier denial").toEqual([client("a")]);
+  expect(after([denied, from(25)]), "one second").toEqual([client("a")]);
+  expect(after([denied, from(26)])).toEqual([]);
+  expect(after([denied, from(26), revoked(3, "a")])).toEqual([]);
+  expect(after([revoked(1, "a", "none"), lifted(9, "a")]), "its end is not known").toEqual([client("a")]);
 });

@@ -333,12 +333,12 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     const form = await page.getAttribute("[data-review]", "data-form");
     const stale = await page.request.post(`${phylax.dev.console}/registry/review/decide`, {
       headers: { origin: phylax.dev.ops, "sec-fetch-site": "same-origin" },
-      form: { form: form ?? "", client, origin, purpose, name: "older", act: "remove" },
+      form: { form: form ?? "", client, origin, purpose, name: "older", digest: "sha256:0", act: "remove" },
     });
     expect(stale.status()).toBe(409);
     const foreign = await page.request.post(`${phylax.dev.console}/registry/review/decide`, {
       headers: { origin: "https://evil.example" },
-      form: { form: form ?? "", client, origin, purpose, name: "older", act: "remove" },
+      form: { form: form ?? "", client, origin, purpose, name: "older", digest: "sha256:0", act: "remove" },
     });
     expect(foreign.status()).toBe(403);
     serverMilliseconds = 0; // no timed task

@@ -145,6 +145,7 @@ function button(
   section: PageElement,
 ): PageElement {
   const grant = grantOf(card);
+  const digest = card.dataset["digest"] ?? "";
   const name = `${text}: ${grant.client} ${grant.purpose} ${grant.origin}`;
   const made = make("button", { class: kind, "aria-label": name }, text);
   if (decision["act"] === "narrow") made.setAttribute("data-accept", "");
@@ -157,7 +158,7 @@ function button(
     made.disabled = true;
     announce(answer, "still", review.sending);
     try {
-      const { isDone, says } = await decide(grant, decision, section);
+      const { isDone, says } = await decide(grant, { ...decision, digest }, section);
       announce(answer, isDone ? "good" : "bad", says);
       if (!isDone) return retry();
       made.remove();

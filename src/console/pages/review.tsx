@@ -17,10 +17,13 @@ export function AccessReviewPage({
   view,
   places,
   formToken,
+  digests,
 }: {
   readonly view: RegistryView;
   readonly places: ConsolePlaces;
   readonly formToken: string;
+  /** Of the policies, by name. */
+  readonly digests: ReadonlyMap<string, string>;
 }) {
   const { grants = [], policies = [] } = view.registry;
   const granted = new Set(grants.map(({ policy }) => policy));
@@ -56,6 +59,7 @@ export function AccessReviewPage({
             data-origin={grant.origin}
             data-purpose={grant.purpose}
             data-name={grant.policy}
+            data-digest={digests.get(grant.policy) ?? ""}
           >
             <h2>
               <a href={clientAddress(grant.client)}>{grant.client}</a>{" "}

@@ -23,6 +23,7 @@ import {
   approveElevation,
   closeProposal,
   countOpenProposals,
+  expectedDenial,
   findProposal,
   insertProposal,
   listProposals,
@@ -211,8 +212,6 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
     }
   }
 }
-
-const expectedDenial = (since: number): string => `denial:${since}`;
 
 const isOpen = ({ state, expiresAt }: Pick<ProposalRow, "state" | "expiresAt">, at: Instant): boolean =>
   state === "open" && expiresAt > at;

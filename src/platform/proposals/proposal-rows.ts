@@ -183,3 +183,6 @@ export async function elevatedRoles(
 
 const isOpen = (at: Instant): SQL | undefined =>
   and(eq(proposals.state, "open"), gt(proposals.expiresAt, at));
+
+/** `expects` of a proposal that ends a denial: the epoch that put the denial in force. */
+export const expectedDenial = (since: number): string => `denial:${since}`;

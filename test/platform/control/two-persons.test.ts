@@ -3,6 +3,7 @@ import { env, exports } from "cloudflare:workers";
 import { beforeEach, test } from "vitest";
 import { instant } from "#kernel/clock";
 import { Revocations, revocationsOf, type RevocationsEnv } from "#platform/revocation/object/revocations";
+import { approval } from "#platform/proposals/proposal-rows";
 import type * as control from "../../../workers/control/index.ts";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 
@@ -88,4 +89,16 @@ test("an approval is of the stored document: a caller cannot bring a different c
   expect(await liftOf(lift), "open").toContain("no approved proposal");
   expect(await liftOf(proposal), "approved, and of a different act").toContain("no approved proposal");
   expect(await liftOf("0".repeat(32)), "unknown").toContain("no approved proposal");
+
+  await approval(registry.withSession("first-primary"), lift, decision);
+  const later = await inDeployment({ APPROVALS: "one-person" }, async (object) => {
+    object.lift(denial);
+    object.deny(denial);
+    return (await object.deniedSince(denial)) ?? 0;
+  });
+  expect(later).toBeGreaterThan(since);
+  expect(
+    await inDeployment(two, async (object) => object.liftApproved(lift, denial, later).catch(String)),
+    "approved for the denial before",
+  ).toContain("no approved proposal");
 });

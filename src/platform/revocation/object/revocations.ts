@@ -15,7 +15,7 @@ import {
   type RegistryRules,
 } from "#platform/registry/apply-registry";
 import { type ApprovalVariables, mayOnePersonOpen, maySeed } from "#platform/registry/one-person";
-import { approval, findProposal, type ProposalDecision } from "#platform/proposals/proposal-rows";
+import { approval, expectedDenial, findProposal, type ProposalDecision } from "#platform/proposals/proposal-rows";
 import type { Listener } from "#platform/guard/object/guard-epochs";
 import {
   consentChangeOf,
@@ -140,12 +140,13 @@ export class Revocations extends DurableObject<RevocationsEnv> {
 
   /**
    * Ends the denial of an approved proposal. False when `since` is not the epoch that put it in force. Throws for a
-   * proposal that is not approved, or about a different denial.
+   * proposal that is not approved, or about a different denial: of a different name, or put in force later.
    */
   async liftApproved(proposal: string, denial: Denial, since: number): Promise<boolean> {
     const found = await findProposal(this.env.REGISTRY.withSession("first-primary"), proposal);
     const read = found?.body.kind === "lift" ? readDenial(found.body.denial) : undefined;
-    if (found?.state !== "approved" || read?.ok !== true || denialName(read.value) !== denialName(denial))
+    const isSame = read?.ok === true && denialName(read.value) === denialName(denial);
+    if (found?.state !== "approved" || !isSame || found.expects !== expectedDenial(since))
       throw new Error("control: no approved proposal lifts this denial");
     return this.#store.lift(denialName(denial), denialScope(denial), since);
   }
