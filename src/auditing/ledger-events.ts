@@ -147,7 +147,8 @@ async function* recordsOf(log: CheckedLog, opener: LeafOpener): AsyncGenerator<F
       if (!leaf.ok) throw new Error(`${log.name}: a verified leaf cannot be parsed`); // verifyLog parsed it
       const [record, index] = [await opener.open(leaf.value), first + i];
       if (record === undefined) continue;
-      if (record.ok) yield { frame: { number, hash, seconds }, index, hash: leafHash(bytes), record: record.value };
+      if (record.ok)
+        yield { frame: { number, hash, seconds }, index, hash: leafHash(bytes), record: record.value };
       else yield { log: log.name, index, keyEpoch: leaf.value.keyEpoch, why: record.error };
     }
   }

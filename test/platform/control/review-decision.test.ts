@@ -54,7 +54,10 @@ const withInteractions = (interactions: readonly string[], name?: string) => {
 beforeEach(async () => {
   await emptyRegistry();
   sample = await sampleFile();
-  const applied = await writer.apply({ ...sample, policies: [withInteractions(["read", "search"])] }, "replace");
+  const applied = await writer.apply(
+    { ...sample, policies: [withInteractions(["read", "search"])] },
+    "replace",
+  );
   if (!applied.ok) throw new Error(applied.error.pointer);
 });
 

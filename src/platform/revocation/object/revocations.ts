@@ -15,7 +15,12 @@ import {
   type RegistryRules,
 } from "#platform/registry/apply-registry";
 import { type ApprovalVariables, mayOnePersonOpen, maySeed } from "#platform/registry/one-person";
-import { approval, expectedDenial, findProposal, type ProposalDecision } from "#platform/proposals/proposal-rows";
+import {
+  approval,
+  expectedDenial,
+  findProposal,
+  type ProposalDecision,
+} from "#platform/proposals/proposal-rows";
 import type { Listener } from "#platform/guard/object/guard-epochs";
 import {
   consentChangeOf,
