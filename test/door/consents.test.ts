@@ -483,6 +483,16 @@ test("a withdrawal counts within ten seconds: in a read, on page two of a search
   expect(text).toContain("dora-0");
   const seen = new Set(Array.from(text.matchAll(/"id":"(dora-\d+)"/gu), ([, found]) => found));
   expect(seen.size, "two windows of three or four rows each").toBeLessThanOrEqual(8);
+  const events = await eventsOf(phylax.dev, stream.headers.get("x-request-id"));
+  expect(
+    events.map(({ kind, outcome }) => [kind, outcome]),
+    "the third window is neither sent nor on record",
+  ).toEqual([
+    ["intent", { status: 200 }],
+    ["disclosure", { status: 200 }],
+    ["disclosure", { status: 200 }],
+    ["aborted", { reason: "lease_lost" }],
+  ]);
   await clear();
 });
 
