@@ -213,19 +213,25 @@ const containers: ReadonlySet<string> = new Set(["Bundle", "Parameters"]);
 /** A version of a Consent: its pseudonym, and the digest of its compiled form. */
 export type PermittingVersion = Pick<FiledConsent, "consent" | "digest">;
 
+/** How a row stands to its patients. */
+interface RowStanding {
+  /** The row is of the individual who asks, or of no patient: no base policy holds for it. */
+  readonly isExempt: boolean;
+  /** The row belongs to the individual who asks, and to no further patient. */
+  readonly isIndividuals: boolean;
+  /** A target of the row does not leave. */
+  readonly isWithheld: boolean;
+  /** The row concerns a patient whose Consents cannot be known. */
+  readonly isUnidentified: boolean;
+  /** The origin has Consents on file. */
+  readonly hasConsents: boolean;
+}
+
 /** The Consents of the patients of a row. */
 export class RowConsents {
   readonly #request: Omit<ConsentRequest, "isByLabel">;
   readonly #patients: readonly (readonly FiledConsent[])[];
-  /** The row is of the individual who asks, or of no patient: no base policy holds for it. */
-  readonly #isExempt: boolean;
-  /** The row belongs to the individual who asks, and to no further patient. */
-  readonly isIndividuals: boolean;
-  /** A target of the row does not leave. */
-  readonly #isWithheld: boolean;
-  /** The row concerns a patient whose Consents cannot be known. */
-  readonly #isUnidentified: boolean;
-  readonly #hasConsents: boolean;
+  readonly #standing: RowStanding;
   readonly #read: () => ConsentRowFacts;
   /** Gets each Consent that permits. */
   readonly #onPermit: (version: PermittingVersion) => void;
@@ -234,23 +240,13 @@ export class RowConsents {
   constructor(
     request: Omit<ConsentRequest, "isByLabel">,
     patients: readonly (readonly FiledConsent[])[],
-    of: {
-      readonly isExempt: boolean;
-      readonly isIndividuals: boolean;
-      readonly isWithheld: boolean;
-      readonly isUnidentified: boolean;
-      readonly hasConsents: boolean;
-    },
+    standing: RowStanding,
     read: () => ConsentRowFacts,
     onPermit: (version: PermittingVersion) => void,
   ) {
     this.#request = request;
     this.#patients = patients;
-    this.#isExempt = of.isExempt;
-    this.isIndividuals = of.isIndividuals;
-    this.#isWithheld = of.isWithheld;
-    this.#isUnidentified = of.isUnidentified;
-    this.#hasConsents = of.hasConsents;
+    this.#standing = standing;
     this.#read = read;
     this.#onPermit = onPermit;
   }
@@ -261,19 +257,12 @@ export class RowConsents {
       this.#facts ??= this.#read();
       return { ...this.#facts, labels: change(this.#facts.labels) };
     };
-    return new RowConsents(
-      this.#request,
-      this.#patients,
-      {
-        isExempt: this.#isExempt,
-        isIndividuals: this.isIndividuals,
-        isWithheld: this.#isWithheld,
-        isUnidentified: this.#isUnidentified,
-        hasConsents: this.#hasConsents,
-      },
-      read,
-      this.#onPermit,
-    );
+    return new RowConsents(this.#request, this.#patients, this.#standing, read, this.#onPermit);
+  }
+
+  /** The row belongs to the individual who asks, and to no further patient. */
+  get isIndividuals(): boolean {
+    return this.#standing.isIndividuals;
   }
 
   /** A Consent is in force for a patient of the row. */
@@ -290,14 +279,13 @@ export class RowConsents {
   }
 
   /**
-   * Answers whether the base policy and the Consents of every patient permit the row. The base policy is about
-   * disclosures: a write without a verdict is permitted.
+   * Answers whether the base policy and the Consents of every patient permit the row.
    */
   permit(asked: ConsentPolicy): boolean {
-    if (this.#isWithheld) return false;
-    const policy: ConsentPolicy = this.#request.action === "write" ? { ...asked, base: "honoured" } : asked;
+    if (this.#standing.isWithheld) return false;
+    const policy = this.#policyFor(asked);
     if (this.#cannotBeJudged(policy)) return false;
-    if (this.#isExempt && !this.isAsked) return true;
+    if (this.#standing.isExempt && !this.isAsked) return true;
     if (this.#patients.length === 0 || !this.isAsked) return policy.base === "honoured";
     return this.#patients.every((consents) => this.#decide(consents, policy, false).isPermitted);
   }
@@ -307,9 +295,13 @@ export class RowConsents {
    * A write names its new patients by no id yet, and the base is about disclosures.
    */
   #cannotBeJudged({ base }: ConsentPolicy): boolean {
-    return (
-      this.#isUnidentified && this.#request.action === "read" && (this.#hasConsents || base === "required")
-    );
+    const { isUnidentified, hasConsents } = this.#standing;
+    return isUnidentified && this.#request.action === "read" && (hasConsents || base === "required");
+  }
+
+  /** The base policy is about disclosures: a write without a verdict is permitted. */
+  #policyFor(asked: ConsentPolicy): ConsentPolicy {
+    return this.#request.action === "write" ? { ...asked, base: "honoured" } : asked;
   }
 
   /** Answers whether a Consent of every patient names the labels of the row and permits it. */
@@ -321,7 +313,7 @@ export class RowConsents {
   labelPermits({
     combining,
   }: Pick<ConsentPolicy, "combining">): readonly NonNullable<ConsentDecision["because"]>[] | undefined {
-    if (this.#isUnidentified) return undefined;
+    if (this.#standing.isUnidentified) return undefined;
     const permits = this.#patients.map((consents) => {
       const decision = this.#decide(consents, { base: "required", combining }, true);
       return decision.isPermitted ? decision.because : undefined;
@@ -338,8 +330,8 @@ export class RowConsents {
   denial(
     asked: ConsentPolicy,
   ): NonNullable<ConsentDecision["because"]> | "target" | "unidentified" | undefined {
-    if (this.#isWithheld) return "target";
-    const policy: ConsentPolicy = this.#request.action === "write" ? { ...asked, base: "honoured" } : asked;
+    if (this.#standing.isWithheld) return "target";
+    const policy = this.#policyFor(asked);
     if (this.#cannotBeJudged(policy)) return "unidentified";
     for (const consents of this.#patients) {
       const { isPermitted, because } = this.#decide(consents, policy, false);
