@@ -188,7 +188,9 @@ test.for(Object.entries(origins))(
       }),
       runs,
     );
-    expect(answers).toBeGreaterThan(runs.numRuns / 30); // the property asked enough answerable questions
+    // The property asked enough answerable questions. Measured: 17 % of 900 questions had an answer with values.
+    // With 150 questions, a tenth would fail in one of a hundred runs, and a thirtieth in one of 5 million.
+    expect(answers).toBeGreaterThan(runs.numRuns / inLane({ fast: 30, slow: 10, long: 10 }));
   },
 );
 

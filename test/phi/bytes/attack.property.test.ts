@@ -144,10 +144,19 @@ function grantOf(tape: Tape, world: ReturnType<typeof worldOf>): { grant: Grant;
   }
 }
 
-const tapes = fc.integer().map((seed) => {
+const tapes = fc.integer().map(tapeOf);
+/**
+ * Seeds whose worlds have rows of each outcome: more than half of all worlds grant nothing that could be compared. A
+ * change of the small world may make it necessary to choose different seeds.
+ */
+const seedsWithRows: [seed: number, faults: boolean][] = [
+  [2_147_483_625, false],
+  [2_079_928_142, true],
+];
+function tapeOf(seed: number): Tape {
   const roll = dice(seed);
   return new Tape(Array.from({ length: 4_000 }, () => Math.floor(roll() * 10_000)));
-});
+}
 
 /** A row of the world: as it is, or with members that decisions read replaced. */
 function hostileRow(tape: Tape, world: ReturnType<typeof worldOf>, type: string): JsonObject {
@@ -179,7 +188,8 @@ function unusualMembers(tape: Tape): JsonObject {
 test("whatever an origin writes, the byte engine releases, records and refuses what the plain engine does", () => {
   let [matches, hidden, reads] = [0, 0, 0];
   fc.assert(
-    fc.property(tapes, fc.boolean(), (tape, faults) => {
+    fc.property(fc.integer(), fc.boolean(), (seed, faults) => {
+      const tape = tapeOf(seed);
       const world = worldOf(tape);
       const granted = grantOf(tape, world);
       if (granted === undefined) return;
@@ -204,9 +214,9 @@ test("whatever an origin writes, the byte engine releases, records and refuses w
         if (read.startsWith('[{"windows"')) reads += 1;
       }
     }),
-    { numRuns: inLane({ fast: 40, slow: 600, long: 3_000 }) },
+    { numRuns: inLane({ fast: 40, slow: 600, long: 3_000 }), examples: seedsWithRows },
   );
-  // Each kind of outcome was compared. The worlds of the fast lane's few runs differ much in their rows.
+  // Each kind of outcome was compared.
   expect(Math.min(matches, hidden, reads)).toBeGreaterThan(inLane({ fast: 0, slow: 10, long: 10 }));
 });
 
@@ -231,7 +241,8 @@ test("a `meta` of null is a fact: no rule for rows without a label covers the ro
 test("a page has the same outcomes at every chunk boundary, by both engines", () => {
   let compared = 0;
   fc.assert(
-    fc.property(tapes, fc.boolean(), (tape, faults) => {
+    fc.property(fc.integer(), fc.boolean(), (seed, faults) => {
+      const tape = tapeOf(seed);
       const world = worldOf(tape);
       const granted = grantOf(tape, world);
       if (granted === undefined) return;
@@ -259,10 +270,9 @@ test("a page has the same outcomes at every chunk boundary, by both engines", ()
       );
       expect(new Twin(grant, "bytes").page(many, type, asksKey), textOf(body)).toEqual(said);
     }),
-    { numRuns: inLane({ fast: 6, slow: 100, long: 300 }) },
+    { numRuns: inLane({ fast: 6, slow: 100, long: 300 }), examples: seedsWithRows },
   );
-  // The few runs of the fast lane may all have empty pages.
-  expect(compared).toBeGreaterThanOrEqual(inLane({ fast: 0, slow: 1, long: 1 }));
+  expect(compared).toBeGreaterThan(0);
 });
 
 test("long entries among short entries have the outcome of the plain engine, in chunks and whole", () => {
