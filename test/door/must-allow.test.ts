@@ -18,6 +18,7 @@ const policy = {
   title: "Every type, whole",
   purposes: ["PATRQT"],
   users: ["practitioner"],
+  consentRegistrar: true,
   operations: ["everything", "lastn", "validate"],
   rules: [
     {
@@ -107,7 +108,40 @@ const rowsOf = (who: string, n: string): Resource[] =>
       agent: [{ who: to("Practitioner/vera") }],
     },
   ] as Resource[];
+const appointment = (actor: object, more: object = {}) => ({
+  resourceType: "Appointment",
+  status: "booked",
+  participant: [
+    { actor: to("Patient/ann"), status: "accepted" },
+    { actor, status: "accepted" },
+  ],
+  ...more,
+});
+
+/** Rows with further actors that are no patients. */
+const withActors: readonly object[] = [
+  appointment({ display: "Dr. Doe" }),
+  appointment({ type: "Practitioner", identifier: { value: "npi" } }),
+  appointment(to("#p"), { contained: [{ resourceType: "Practitioner", id: "p" }] }),
+  appointment(to("https://other.example/fhir/Location/3")),
+  {
+    resourceType: "Account",
+    status: "active",
+    subject: [to("Patient/ann"), { type: "Organization", display: "x" }],
+  },
+  { resourceType: "Schedule", actor: [{ display: "Room 1" }] },
+];
+/** Rows that name their patient only through an Encounter. */
+const throughEncounter: readonly object[] = [
+  { resourceType: "QuestionnaireResponse", status: "completed", subject: to("Encounter/e1") },
+  { resourceType: "Communication", status: "completed", encounter: to("Encounter/e1") },
+];
+const stored = (rows: readonly object[], place: string) =>
+  rows.map((row, n) => ({ ...row, id: `${place}-${n}` }) as Resource);
+
 const resources: readonly Resource[] = [
+  ...stored(withActors, "actors"),
+  ...stored(throughEncounter, "through"),
   ...rowsOf("ann", "1"),
   ...rowsOf("ben", "2"),
   {
@@ -558,4 +592,32 @@ test.for(writes)("%s %s %o under %s", async ([method, path, body, scope, status]
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   expect(reply.status, reply.text).toBe(status);
+});
+
+test("with a Consent on file, rows leave whose further actors are no patients, and rows of an unidentified patient do not", async ({
+  expect,
+}) => {
+  const thp = "http://terminology.hl7.org/CodeSystem/";
+  const consent = {
+    ...{ resourceType: "Consent", status: "active", patient: to("Patient/ben"), dateTime: "2026-11-01" },
+    scope: coded(`${thp}consentscope`, "patient-privacy"),
+    category: [coded(`${thp}v3-ActCode`, "IDSCL")],
+    policyRule: coded(`${thp}v3-ActCode`, "OPTIN"),
+    provision: { type: "deny" },
+  };
+  const read = async (rows: readonly object[], place: string) =>
+    Promise.all(
+      stored(rows, place).map(
+        async ({ resourceType, id }) => (await ask("system", "system/*.rs", `${resourceType}/${id}`)).status,
+      ),
+    );
+  expect(await read(throughEncounter, "through")).toEqual([200, 200]);
+  const filed = await ask("system", "system/*.cruds", "Consent", {
+    method: "POST",
+    headers: fhirJson,
+    body: JSON.stringify(consent),
+  });
+  expect(filed.status, filed.text).toBe(201);
+  await expect.poll(() => read(throughEncounter, "through"), { timeout: 10_000 }).toEqual([404, 404]);
+  expect(await read(withActors, "actors")).toEqual(withActors.map(() => 200));
 });

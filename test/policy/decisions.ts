@@ -45,7 +45,7 @@ export interface Granting {
 export type FactsMaker = (resource: JsonObject, listed: (type: string) => readonly FactPath[]) => Facts;
 
 /** Answers by every decision about a resource; `other`: a second version of it, or its container. */
-type Decide = (asked: {
+export type Decide = (asked: {
   readonly resource: JsonObject;
   readonly other: JsonObject;
   readonly make: FactsMaker;

@@ -4,6 +4,7 @@ import { describe, test } from "vitest";
 import { parseAst } from "vitest/node";
 import { Facts, type FactPath } from "#fhir/json/facts";
 import { isObject, property, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
+import { concernedBy } from "#fhir/r4/compartment";
 import { isListing, isReading, readInteraction } from "#fhir/interaction";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { parseScopes } from "#identity/scopes";
@@ -18,8 +19,8 @@ import { resourcesIn, noSharedData } from "../phi/shared-data.ts";
 import { sourcesOf } from "../support/import-graph.ts";
 import { inLane } from "../support/lane.ts";
 import { child, children, nameOf, nodesBelow, type Node } from "../support/syntax-tree.ts";
-import { decisions, type Granting } from "./decisions.ts";
-import { policy, rule } from "./granting.ts";
+import { decisions, type Decide, type Granting } from "./decisions.ts";
+import { origin, policy, rule } from "./granting.ts";
 import { mutatedRow } from "./mutated-row.ts";
 import { patients, policyOf, requestOf, scopesOf, Tape, worldOf } from "./small-world.ts";
 import { UnlistedFact, watched } from "./watched-facts.ts";
@@ -239,6 +240,9 @@ const trees: Readonly<Record<string, string>> = {
   "fhir/r4/compartment belongingOf": change,
   "fhir/r4/compartment concernedBy": record,
   "fhir/r4/compartment owningIn": reader,
+  "fhir/r4/compartment containedTypes": "takes a whole row: a row with contained resources is judged whole",
+  "fhir/r4/compartment literalType": reference,
+  "fhir/r4/compartment localType": reference,
   "fhir/r4/compartment ownersNamed": record,
   "fhir/r4/compartment presentIn": reader,
   "fhir/r4/compartment showsOwner": change,
@@ -305,7 +309,10 @@ test("a list that lacks any of its paths is noticed: some decision reads each de
         const some = paths.filter((other) => other !== path);
         return watched(Facts.of(made, some), some);
       };
-      const noticed = Object.values(decisions).some((decide) => {
+      // The Consents of a row without an owner element depend on its Encounter.
+      const concerned: Decide = ({ resource: row, make, granting }) =>
+        concernedBy(make(row, granting.grant.decidingPaths), [origin]);
+      const noticed = [...Object.values(decisions), concerned].some((decide) => {
         try {
           decide({
             resource,

@@ -2,6 +2,7 @@ import type { Facts } from "#fhir/json/facts";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { r4Concerned, r4Involved, r4Owners, r4Participants } from "./compartment.gen.ts";
 import { isId, mentionOf, parseReference, type FhirBase, type Mention } from "./reference.ts";
+import { isResourceType, type ResourceType } from "./elements.ts";
 import { nestedResources } from "#fhir/json/nested-resources";
 import { canonicalText } from "#fhir/json/same";
 
@@ -25,7 +26,8 @@ export interface Concerned {
 export interface ConcernedByRow extends Concerned {
   /**
    * An element refers to a patient, or may do so, in a form that no id follows from: an identifier, a display, a
-   * group, a contained Patient, a foreign server. The Consents of that patient cannot be known.
+   * group, a contained Patient, a foreign server; or the row names its patient only through a further resource of
+   * the patient (an Encounter). The Consents of that patient cannot be known.
    */
   readonly unidentified: boolean;
 }
@@ -41,6 +43,22 @@ const owners = paths(r4Owners);
 const participants = paths(r4Participants);
 const concerned = paths(r4Concerned);
 const involved = paths(r4Involved);
+/** A row without its optional subject belongs to the patient of these elements (FHIR R4). */
+const careElements = paths({
+  CareTeam: "encounter",
+  Communication: "encounter",
+  CommunicationRequest: "encounter",
+  Composition: "encounter",
+  DiagnosticReport: "encounter",
+  DocumentReference: "context.encounter",
+  Encounter: "episodeOfCare partOf",
+  List: "encounter",
+  Media: "encounter",
+  MedicationDispense: "context",
+  Observation: "encounter",
+  QuestionnaireResponse: "encounter",
+  RequestGroup: "encounter",
+});
 
 const joined = (
   ...tables: readonly Readonly<Record<string, string>>[]
@@ -59,7 +77,7 @@ const anyPaths = joined(r4Owners, r4Concerned, r4Participants);
  * path.
  */
 export const namingElements = (type: string): readonly string[] =>
-  [owners, participants, concerned, involved].flatMap((table) =>
+  [owners, participants, concerned, involved, careElements].flatMap((table) =>
     (table.get(type) ?? []).map(([first = ""]) => first),
   );
 
@@ -77,8 +95,13 @@ export function isCompartmentPath(type: string, path: readonly string[], part: "
  * participants alike; a Patient is about itself. For the record: it reads references as generously as a
  * reader might, so it does not decide the resource's owner.
  * @param bases all FHIR bases with patients of this origin: the origin's and the gateway's.
+ * @param container holds the resources that a reference `#id` may name.
  */
-export function concernedBy(resource: JsonObject, bases: readonly FhirBase[]): ConcernedByRow {
+export function concernedBy(
+  resource: JsonObject,
+  bases: readonly FhirBase[],
+  container: JsonObject = resource,
+): ConcernedByRow {
   const type = property(resource, "resourceType");
   if (typeof type !== "string") return nobodyNamed;
   if (type === "Patient") {
@@ -100,15 +123,99 @@ export function concernedBy(resource: JsonObject, bases: readonly FhirBase[]): C
   const unnamed =
     owning.some(({ kind }) => kind !== "patient") || taking.some(({ kind }) => kind === "unidentified");
   const unidentified =
-    at(owners).some((value) => mayBePatient(value, bases)) ||
+    isUnidentified(at(owners), at(careElements), { type, hasPatient: patients.size > 0, container, bases }) ||
     [...owning, ...taking].some(({ kind }) => kind === "unidentified");
   return { patients: [...patients], unnamed: noPatients || unnamed, unidentified };
 }
 
-/** Answers whether the value of an owner element may mean a patient whom it does not identify. */
-const mayBePatient = (value: Json, bases: readonly FhirBase[]): boolean =>
-  mentionIn(value, bases).kind !== "patient" &&
-  bases.every((base) => standingOf(value, noPatients, base) === "unproven");
+interface OwnerScene {
+  readonly type: string;
+  /** An element identifies a patient. */
+  readonly hasPatient: boolean;
+  readonly container: JsonObject;
+  readonly bases: readonly FhirBase[];
+}
+
+/**
+ * Answers whether the owner elements may mean a patient whom they do not identify.
+ *
+ * @param care elements through which a row without an owner element belongs to a patient.
+ */
+function isUnidentified(owning: readonly Json[], care: readonly Json[], scene: OwnerScene): boolean {
+  const { type, hasPatient } = scene;
+  if (owning.length === 0) return !hasPatient && care.length > 0;
+  return owning.some((value) => {
+    const meant = meantBy(value, scene);
+    if (meant === "known") return false;
+    // The targets of a Provenance are judged each by itself (policy/consent/consent-book).
+    if (meant === "through") return !hasPatient && type !== "Provenance";
+    if (!isDisplayOnly(value)) return true;
+    // A Schedule is of rooms and staff, and beside the patient of an appointment stands its staff.
+    return type !== "Schedule" && !(type === "Appointment" && hasPatient);
+  });
+}
+
+/**
+ * What an owner element means: a patient or thing that it identifies (`known`), the patient of a further resource
+ * (`through`), or perhaps any patient.
+ */
+function meantBy(value: Json, { container, bases }: OwnerScene): "known" | "through" | "unknown" {
+  if (!isObject(value)) return "unknown";
+  if (mentionOf(value, bases).kind === "patient") return "known";
+  const standings = bases.map((base) => standingOf(value, noPatients, base));
+  if (standings.includes("no-patient")) return "known";
+  const type = standings.includes("unidentified")
+    ? bases.map((base) => localType(value, base)).find((found) => found !== undefined)
+    : literalType(value, container, bases);
+  if (type === undefined || type === "Patient" || type === "Group") return "unknown";
+  return isCompartmentType(type) ? "through" : "known";
+}
+
+/**
+ * The type that a reference states whose resource has no address at this origin: by `Reference.type`, by its URL, or
+ * as the contained resource. `undefined`: it states none, or two.
+ */
+function literalType(
+  value: JsonObject,
+  container: JsonObject,
+  bases: readonly FhirBase[],
+): ResourceType | undefined {
+  const text = textAt(value, "reference") ?? "";
+  const read = bases.map((base) => parseReference(text, base));
+  if (read.some(({ kind }) => kind === "local")) return undefined; // its `type` contradicts it
+  const named = text.startsWith("#") ? containedTypes(container, text.slice(1)) : [foreignType(text)];
+  const stated = property(value, "type");
+  const types = [...named, ...(stated === undefined ? [] : [stated])].filter((type) => type !== "");
+  const [type] = types;
+  const local = typeof type === "string" ? type.replace("http://hl7.org/fhir/StructureDefinition/", "") : "";
+  return isResourceType(local) && types.every((each) => namesType(each, local)) ? local : undefined;
+}
+
+function localType(value: JsonObject, base: FhirBase): ResourceType | undefined {
+  const reference = parseReference(textAt(value, "reference") ?? "", base);
+  return reference.kind === "local" ? reference.type : undefined;
+}
+
+/** The empty text for a URL that shows no type. */
+const foreignType = (url: string): string =>
+  /^https?:\/\/.*\/(?<type>[A-Za-z]+)\/[A-Za-z0-9\-.]{1,64}(?:\/_history\/[A-Za-z0-9\-.]{1,64})?$/u.exec(url)
+    ?.groups?.["type"] ?? "";
+
+/** The types of the contained resources with this id, or a value that names no type. */
+function containedTypes(container: JsonObject, id: string): readonly Json[] {
+  const contained = property(container, "contained") ?? null;
+  const found = (isArray(contained) ? contained : []).filter(
+    (item) => isObject(item) && textAt(item, "id") === id,
+  );
+  return found.length === 0
+    ? [null]
+    : found.map((item) => (isObject(item) ? (property(item, "resourceType") ?? null) : null));
+}
+
+const isDisplayOnly = (value: Json): boolean =>
+  isObject(value) &&
+  typeof property(value, "display") === "string" &&
+  Object.keys(value).every((name) => ["display", "id", "extension", "_display"].includes(name));
 
 /** The element paths of a type at which a patient only took part; empty if there are none. */
 export const participantPaths = (type: string): readonly (readonly string[])[] =>
@@ -167,7 +274,9 @@ export function allConcernedBy(resource: JsonObject, bases: readonly FhirBase[])
   let [unnamed, unidentified] = [false, false];
   for (const { resource: nested, isContained } of nestedResources(resource)) {
     const about =
-      isContained && textAt(nested, "resourceType") === "Patient" ? nobodyNamed : concernedBy(nested, bases);
+      isContained && textAt(nested, "resourceType") === "Patient"
+        ? nobodyNamed
+        : concernedBy(nested, bases, isContained ? resource : nested);
     for (const patient of about.patients) patients.add(patient);
     unnamed ||= about.unnamed;
     unidentified ||= about.unidentified;

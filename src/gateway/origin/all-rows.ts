@@ -14,10 +14,12 @@ export type RowsRefusal =
   /** The search finds more rows than the gateway reads for a decision. */
   | { readonly reason: "too_many_rows" };
 
+// A 401, 403 or 408 says nothing about the rows: a decision without them would rest on a fault.
+const unknownStatuses: ReadonlySet<number> = new Set([400, 404, 422]);
+
 /** Answers whether the origin does not know the type or a parameter of the question. */
 export const isUnknownAtOrigin = (refusal: RowsRefusal): boolean =>
-  refusal.reason === "absent" ||
-  (refusal.reason === "origin_refused" && refusal.status >= 400 && refusal.status < 500);
+  refusal.reason === "absent" || (refusal.reason === "origin_refused" && unknownStatuses.has(refusal.status));
 
 export interface Rows {
   readonly rows: readonly JsonObject[];

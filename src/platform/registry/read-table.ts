@@ -149,7 +149,7 @@ export const rowsWhere = <Row>(
   ...values: readonly string[]
 ): RowQuestion<Row> => ({ table, condition, values });
 
-/** The rows of each question, in one round trip. Throws D1's errors, and when a column is absent. */
+/** The rows of each question, in one round trip. Throws D1's errors, and when a column is absent or malformed. */
 export async function askRegistry<Rows extends readonly unknown[]>(
   registry: RegistrySql,
   ...questions: { readonly [N in keyof Rows]: RowQuestion<Rows[N]> }
@@ -161,11 +161,12 @@ export async function askRegistry<Rows extends readonly unknown[]>(
         .bind(...values),
     ),
   );
-  const rows = questions.map(({ table }, n) => rowsOf(table, found[n]?.results));
+  const rows = questions.map(({ table }, n) => rowsRead(table, found[n]?.results));
   return rows as { [N in keyof Rows]: Rows[N][] }; // the rows of each question, in their order
 }
 
-function rowsOf<Row>(
+/** The rows of D1's answer. Throws when a column is absent or malformed. */
+export function rowsRead<Row>(
   { name: table, columns }: ReadTable<Row>,
   results: readonly Record<string, unknown>[] = [],
 ): Row[] {
@@ -175,10 +176,17 @@ function rowsOf<Row>(
     for (const [name, column, form] of forms) {
       const value = stored[column];
       if (value === undefined) throw new Error(`${table} has no ${column}`);
-      row[name] = form === "plain" || value === null ? value : form === "flag" ? value === 1 : parsed(value);
+      row[name] =
+        form === "plain" || value === null ? value : form === "flag" ? flagOf(value, column) : parsed(value);
     }
     return row as Row; // `columns` has each name of Row, with the form of its type
   });
+}
+
+/** A value of a column with 0 or 1. A further value may not turn a safeguard off. */
+function flagOf(value: unknown, column: string): boolean {
+  if (value !== 0 && value !== 1) throw new Error(`${column} is neither 0 nor 1`);
+  return value === 1;
 }
 
 /** A value of a column with JSON text. */

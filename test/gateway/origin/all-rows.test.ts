@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { property, type JsonObject } from "#fhir/json/json";
 import type { OriginQuestion } from "#fhir/ports";
-import { allRows, visitRows } from "#gateway/origin/all-rows";
+import { allRows, isUnknownAtOrigin, visitRows } from "#gateway/origin/all-rows";
 import { HeldBytes } from "#gateway/origin/held-bytes";
 import { ok } from "#kernel/result";
 
@@ -106,4 +106,19 @@ test("rows that are seen one by one are read to their end, up to half of the pag
   expect(await seen(rows(101), 20, 10)).toBe("too_many_rows");
   expect(await seen([...rows(100), ...rows(100, false)], 20, 10)).toBe(100);
   expect(await seen(rows(201, false), 20, 10)).toBe("too_many_rows");
+});
+
+test("only a status that means an unknown type or parameter says that there are no rows", ({ expect }) => {
+  const isUnknown = (status: number) => isUnknownAtOrigin({ reason: "origin_refused", status });
+  expect([400, 404, 422].filter((status) => !isUnknown(status))).toEqual([]);
+  expect([401, 403, 405, 406, 408, 409, 413, 429, 500].filter(isUnknown)).toEqual([]);
+  expect(isUnknownAtOrigin({ reason: "absent" })).toBe(true);
+});
+
+test("one visible row of more than ten pages is refused, whatever the further rows are", async ({
+  expect,
+}) => {
+  const hidden = (count: number) => [true, ...Array.from({ length: count }, () => false)];
+  expect(await seen(hidden(499), 50, 10)).toBe(1);
+  expect(await seen(hidden(500), 50, 10)).toBe("too_many_rows");
 });
