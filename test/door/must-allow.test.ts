@@ -599,7 +599,10 @@ test("with a Consent on file, rows leave whose further actors are no patients, a
 }) => {
   const thp = "http://terminology.hl7.org/CodeSystem/";
   const consent = {
-    ...{ resourceType: "Consent", status: "active", patient: to("Patient/ben"), dateTime: "2026-11-01" },
+    resourceType: "Consent",
+    status: "active",
+    patient: to("Patient/ben"),
+    dateTime: "2026-11-01",
     scope: coded(`${thp}consentscope`, "patient-privacy"),
     category: [coded(`${thp}v3-ActCode`, "IDSCL")],
     policyRule: coded(`${thp}v3-ActCode`, "OPTIN"),
