@@ -76,12 +76,6 @@ export function judgeConsent(
   return permit === undefined || isSilent ? silence : { verdict: "permit", ...permit };
 }
 
-/** The provision by which a Consent denies every row of a request; undefined if a row may decide otherwise. */
-export function deniesEveryRow(consent: ConsentRules, request: ConsentRequest): Decided | undefined {
-  const { permit, deny, isSilent } = possibleEffects(consent, request, undefined);
-  return permit === undefined && !isSilent ? deny : undefined;
-}
-
 const silence: ConsentVerdict = { verdict: "silent", path: "", specificity: 0 };
 
 /** The provision behind an effect: its FHIRPath, and the number of kinds of criteria that led to it. */
@@ -98,11 +92,7 @@ interface Possible {
 }
 const silent: Possible = { isSilent: true };
 
-function possibleEffects(
-  consent: ConsentRules,
-  request: ConsentRequest,
-  row: ConsentRowFacts | undefined,
-): Possible {
+function possibleEffects(consent: ConsentRules, request: ConsentRequest, row: ConsentRowFacts): Possible {
   if (!consent.isActive || (consent.api !== undefined && consent.api !== request.api)) return silent;
   if (consent.unclear !== undefined)
     return { deny: { path: consent.unclear, specificity: 0 }, isSilent: false };
@@ -114,7 +104,7 @@ function possibleEffects(
 function readingOf(
   { root, outside, world }: RootReading,
   request: ConsentRequest,
-  row: ConsentRowFacts | undefined,
+  row: ConsentRowFacts,
 ): Possible {
   const inForce = periodMatch(root.frame, request.at);
   if (inForce === "no") return silent;
@@ -144,11 +134,7 @@ function closedWorld(root: Provision, limited: Match): Possible {
  * for it, or an exception could never widen ("N for all, PSY for one practitioner"); the limits of a nested
  * provision do.
  */
-function provisionOf(
-  provision: Provision,
-  request: ConsentRequest,
-  row: ConsentRowFacts | undefined,
-): Possible {
+function provisionOf(provision: Provision, request: ConsentRequest, row: ConsentRowFacts): Possible {
   const within = allOf([
     periodMatch(provision.frame, request.at),
     frameMatch(provision, request),
@@ -167,11 +153,7 @@ function provisionOf(
 }
 
 /** Siblings that contradict each other deny. */
-function exceptionsOf(
-  { exceptions }: Provision,
-  request: ConsentRequest,
-  row: ConsentRowFacts | undefined,
-): Possible {
+function exceptionsOf({ exceptions }: Provision, request: ConsentRequest, row: ConsentRowFacts): Possible {
   return exceptions
     .map((exception) => provisionOf(exception, request, row))
     .reduce(
@@ -276,10 +258,8 @@ const knowsAll = ({ references, complete }: KnownParty, type: string): boolean =
 const namesInSystem = ({ identifiers }: KnownParty, system: string): boolean =>
   [...identifiers].some((identifier) => identifier.startsWith(system));
 
-function limitsMatch({ limits, effect }: Provision, row: ConsentRowFacts | undefined): Match {
+function limitsMatch({ limits, effect }: Provision, row: ConsentRowFacts): Match {
   const { dataPeriod, labels, types, codes, data } = limits;
-  if (row === undefined)
-    return [dataPeriod, labels, types, codes, data].every((limit) => limit === undefined) ? "yes" : "unknown";
   return allOf([
     dataPeriod === undefined
       ? "yes"
