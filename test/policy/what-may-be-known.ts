@@ -75,10 +75,9 @@ export class Knowable {
     );
     if (versions.every((version) => this.#holds(version, interactions))) return rules;
     if (type !== "Practitioner" || !interactions.includes("read")) return [];
-    return rules.filter(
-      (rule) =>
-        rule.interactions.includes("read") &&
-        (rule.referredBy ?? []).some((by) => this.#isReferred(`Practitioner/${row?.id}`, by)),
+    // A search finds the rows of a rule to search alone too, by the references that open them.
+    return rules.filter((rule) =>
+      (rule.referredBy ?? []).some((by) => this.#isReferred(`Practitioner/${row?.id}`, by)),
     );
   }
 
