@@ -1,13 +1,13 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { test } from "vitest";
-import { objectKey } from "#ledger/flush";
+import { checkpointKey, objectKey } from "#ledger/flush";
 import { halfYearOf, logName, standInsOf } from "#ledger/log-name";
 import { RootLeaves, ROOT_LOG } from "#ledger/root-log";
 import { verifyLog } from "#ledger/verify";
 import { instant } from "#kernel/clock";
 import { ledgerHealth } from "#platform/ledger/isolate/ledger-health";
 import { RecoveryDesk } from "#platform/ledger/isolate/recovery-desk";
-import { bucket, flush, keysOf, originOf } from "./bucket.ts";
+import { bucket, bytesAt, flush, keysOf, originOf } from "./bucket.ts";
 import {
   failure,
   get,
@@ -139,6 +139,33 @@ test(
     }
     expect((await fill(log, 1)).log).toBe(second);
     expect((await statesOf()).slice(0, 2)).toEqual(["sealed", "sealed"]);
+  },
+);
+
+test(
+  "a checkpoint in R2 that was rolled back loses no record that the root log's checkpoint covers",
+  {
+    timeout: 60_000,
+  },
+  async ({ expect }) => {
+    const log = ownLog();
+    const rootIt = async () => {
+      await flush(log);
+      await scheduler.wait(1001);
+      await runDurableObjectAlarm(root());
+    };
+    await fill(log, 5);
+    await rootIt();
+    const old = await bytesAt(checkpointKey(originOf(log)));
+    await fill(log, 6);
+    await rootIt();
+    const { size } = await shard(log).status();
+    await bucket.put(checkpointKey(originOf(log)), old ?? new Uint8Array());
+    await lose(log);
+    expect(await restore(log)).toMatchObject({ leaves: size, rooted: size });
+    expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true, value: { size } });
+    await runDurableObjectAlarm(shard(log)); // R2 gets its checkpoint again
+    expect(await shard(log).status()).toMatchObject({ size, copied: size, health: "good", isRebuilt: true });
   },
 );
 

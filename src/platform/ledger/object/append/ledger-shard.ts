@@ -311,8 +311,12 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    * it; as an RPC it is refused.
    */
   override async alarm(): Promise<void> {
-    if (this.#rebuild.isRebuilt) return; // it shows what is left, and adds nothing
     await this.#start();
+    if (this.#rebuild.isRebuilt) {
+      // It adds nothing. Frames that only the root log's checkpoint covered get their checkpoint in R2.
+      if (this.#stopped === undefined && this.#flush.copied < this.#writer.head.size) await this.#flush.run();
+      return;
+    }
     if (this.#root.isForked) return; // only a restart may check again
     const closed = this.#stopped !== undefined || (await this.#closing.run());
     await this.#flush.run();
@@ -322,8 +326,10 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   }
 
   get #stopped(): string | undefined {
-    // The root log may have a later checkpoint than the copy: a rebuilt log signs nothing beyond the copy's.
-    return this.#flush.stopped ?? (this.#rebuild.isRebuilt ? undefined : this.#root.stopped);
+    // The root log may have a later checkpoint than the copy: a rebuilt log shows what the copy has. A checkpoint
+    // within it must be in its past.
+    const isShort = this.#rebuild.isRebuilt && this.#root.isAhead;
+    return this.#flush.stopped ?? (isShort ? undefined : this.#root.stopped);
   }
 
   /** True when no row is left of records that the copy in R2 or the root log knows, and no later check changes that. */
@@ -335,7 +341,9 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     await this.#start();
     if (!this.#rebuild.isRebuilt && !this.#isLost)
       throw new Error("ledger: this log has not lost its storage");
-    if (!(await this.#rebuild.step(standIn))) return false;
+    // Without the root log's answer the copy could be older than its checkpoint unnoticed.
+    if (!this.#root.isOpened && !this.#root.isForked) throw new Error("ledger: the root log cannot be asked");
+    if (!(await this.#rebuild.step(standIn, this.#root.rooted))) return false;
     if (this.#stopped === undefined) return true;
     await this.ctx.storage.sync();
     this.ctx.abort("ledger: rebuilt, and starts again from its rows");

@@ -13,6 +13,8 @@ import { FlushRows } from "./flush-rows.ts";
 
 // One call rebuilds at least one object of the copy (up to 8 MiB), and ends after this many bytes.
 const STEP_BYTES = 8_388_608;
+// Frames after the published checkpoint are stored in one transaction, so they must fit into the memory.
+const ROOTED_BYTES = 4 * STEP_BYTES;
 
 const schema = `CREATE TABLE IF NOT EXISTS rebuilt (id INTEGER PRIMARY KEY CHECK (id = 1),
   stand_in TEXT) STRICT`;
@@ -51,10 +53,11 @@ export class LedgerRebuild {
   }
 
   /**
-   * Stores frames of the copy as rows. True when all frames up to the published checkpoint are rows. Throws when the
-   * copy cannot be read, and when its frames do not make the tree that the checkpoint names.
+   * Stores frames of the copy as rows. True when all frames up to the published checkpoint are rows, and those up to
+   * a later checkpoint in the root log (`rooted`) if the copy has them. Throws when the copy cannot be read, and when
+   * its frames do not make the trees that these checkpoints name.
    */
-  async step(standIn: string | undefined): Promise<boolean> {
+  async step(standIn: string | undefined, rooted: Checkpoint | undefined): Promise<boolean> {
     const { storage, config, store, bucket, origin } = this.#parts;
     storage.sql.exec(schema);
     storage.sql.exec(
@@ -63,25 +66,52 @@ export class LedgerRebuild {
     );
     this.#load();
     const published = await bucket.read(checkpointKey(origin));
-    if (published === undefined) return true; // no copy was made before the loss
-    const checkpoint = openCheckpoint(published.bytes, signerOf(config, origin));
-    if (!checkpoint.ok) throw new Error("ledger: the published checkpoint is not one that this log signed");
-    const last = checkpoint.value.frame?.number ?? -1;
+    const copied = published && openCheckpoint(published.bytes, signerOf(config, origin));
+    if (copied?.ok === false)
+      throw new Error("ledger: the published checkpoint is not one that this log signed");
+    const last = copied?.value.frame?.number ?? -1;
     let head = restoreHead(store, origin);
-    for (let bytes = 0; (head.frame?.number ?? -1) < last && bytes < STEP_BYTES;) {
-      const copied = await this.#nextObject(head, last);
-      head = this.#store(head, copied);
-      bytes += copied.reduce((sum, { length }) => sum + length, 0);
+    for (let bytes = 0; numberOf(head) < last && bytes < STEP_BYTES;) {
+      const frames = await this.#nextObject(head, last);
+      const before = head;
+      head = this.#store(before, frames, rooted, (after) => {
+        const stored = frames.reduce((sum, { length }) => sum + length, 0);
+        bytes += stored;
+        store.copied.add({
+          first: numberOf(before) + 1,
+          last: numberOf(after),
+          size: after.size,
+          bytes: stored,
+        });
+      });
     }
-    if ((head.frame?.number ?? -1) < last) return false;
-    this.#end(head, checkpoint.value);
+    if (numberOf(head) < last) return false;
+    if (numberOf(head) > last) return true; // an earlier call stored the frames after the published checkpoint
+    if (copied !== undefined && checkpointText(checkpointOf(head)) !== checkpointText(copied.value))
+      throw new Error("ledger: the copy's frames do not make the tree of its checkpoint");
+    const further = await this.#framesUpTo(head, rooted);
+    const done = { frames: numberOf(head) + 1, size: head.size };
+    // One transaction: no signature covers a part of these frames.
+    this.#store(head, further, rooted, (after) => {
+      if (after.size === 0) return;
+      store.setSigned({ size: after.size, text: checkpointText(checkpointOf(after)), at: 0 });
+      new FlushRows(storage.sql).save({ done });
+    });
     return true;
   }
 
   /** The frames after a head: of the longest object that begins with the next frame and is below the checkpoint. */
   async #nextObject(head: Head, last: number): Promise<readonly Uint8Array[]> {
+    const first = numberOf(head) + 1;
+    const frames = await this.#object(first, last);
+    if (frames === undefined)
+      throw new Error(`ledger: the copy lacks frame ${first}: put it back from an export`);
+    return frames;
+  }
+
+  /** The longest object of frames from `first` to at most `last`; undefined when the copy has none. */
+  async #object(first: number, last: number): Promise<readonly Uint8Array[] | undefined> {
     const { bucket, origin } = this.#parts;
-    const first = (head.frame?.number ?? -1) + 1;
     const prefix = objectKey(origin, { kind: "frames", first, last: 0 }).slice(0, -1);
     const ends = (await bucket.keys(prefix)).map((key) => Number(key.slice(prefix.length)));
     const end = Math.max(...ends.filter((number) => number <= last));
@@ -89,13 +119,31 @@ export class LedgerRebuild {
       ? await bucket.read(objectKey(origin, { kind: "frames", first, last: end }))
       : undefined;
     const frames = read && splitFrames(read.bytes);
-    if (frames?.length !== end - first + 1)
-      throw new Error(`ledger: the copy lacks frame ${first}: put it back from an export`);
-    return frames;
+    return frames?.length === end - first + 1 ? frames : undefined;
   }
 
-  /** Commits the leaves of frames again. The same frames must come out, so chain, sizes and trees are checked. */
-  #store(before: Head, frames: readonly Uint8Array[]): Head {
+  /** The frames after a head up to the root log's checkpoint; none when the copy lacks a frame of them. */
+  async #framesUpTo(head: Head, rooted: Checkpoint | undefined): Promise<readonly Uint8Array[]> {
+    const last = rooted?.frame?.number ?? -1;
+    const all: Uint8Array[] = [];
+    let bytes = 0;
+    for (let first = numberOf(head) + 1; first <= last;) {
+      const frames = (await this.#object(first, Infinity))?.slice(0, last - first + 1);
+      bytes += frames?.reduce((sum, { length }) => sum + length, 0) ?? 0;
+      if (frames === undefined || bytes > ROOTED_BYTES) return [];
+      all.push(...frames);
+      first += frames.length;
+    }
+    return all;
+  }
+
+  /** Commits the leaves of frames again, which must give the same frames: their chain, sizes and trees are so checked. */
+  #store(
+    before: Head,
+    frames: readonly Uint8Array[],
+    rooted: Checkpoint | undefined,
+    also: (after: Head) => void,
+  ): Head {
     const { storage, store } = this.#parts;
     const commits: Commit[] = [];
     let head = before;
@@ -105,33 +153,23 @@ export class LedgerRebuild {
         ? commit(head, frame.value.leaves, instant(frame.value.seconds * 1_000))
         : undefined;
       if (again === undefined || !sameBytes(again.frame, bytes))
-        throw new Error(`ledger: frame ${(head.frame?.number ?? -1) + 1} of the copy does not fit its log`);
+        throw new Error(`ledger: frame ${numberOf(head) + 1} of the copy does not fit its log`);
       commits.push(again);
       head = again.head;
+      if (
+        rooted?.frame?.number === numberOf(head) &&
+        checkpointText(checkpointOf(head)) !== checkpointText(rooted)
+      )
+        throw new Error("ledger: the copy's frames do not make the tree of the root log's checkpoint");
     }
     storage.transactionSync(() => {
       for (const one of commits) {
         store.insert(one, new Uint8Array(), undefined);
         store.created();
       }
-      const [first, last] = [commits[0]?.number ?? 0, head.frame?.number ?? 0];
-      const bytes = frames.reduce((sum, { length }) => sum + length, 0);
-      store.copied.add({ first, last, size: head.size, bytes });
+      also(head);
     });
     return head;
-  }
-
-  #end(head: Head, checkpoint: Checkpoint): void {
-    const { storage, store } = this.#parts;
-    const text = checkpointText(checkpoint);
-    if (checkpointText(checkpointOf(head)) !== text)
-      throw new Error("ledger: the copy's frames do not make the tree of its checkpoint");
-    storage.transactionSync(() => {
-      store.setSigned({ size: head.size, text, at: 0 });
-      new FlushRows(storage.sql).save({
-        done: { frames: (head.frame?.number ?? -1) + 1, size: head.size },
-      });
-    });
   }
 
   #load(): void {
@@ -142,3 +180,6 @@ export class LedgerRebuild {
     this.#standIn = row?.stand_in ?? undefined;
   }
 }
+
+/** The number of a log's last frame; -1: it has none. */
+const numberOf = ({ frame }: Head): number => frame?.number ?? -1;

@@ -1,6 +1,6 @@
 import { type Instant, instant } from "#kernel/clock";
 import { utf8 } from "#kernel/encoded";
-import { checkpointText, openCheckpoint } from "#ledger/tlog/checkpoint";
+import { type Checkpoint, checkpointText, openCheckpoint } from "#ledger/tlog/checkpoint";
 import { checkpointOf, type Head } from "#ledger/commit";
 import { consistencyProof } from "#ledger/tlog/merkle";
 import { type LedgerConfig, signerOf } from "#platform/ledger/config";
@@ -36,6 +36,7 @@ export class LedgerRootLink {
   readonly #head: () => Head;
   #stop: Stop | undefined = { why: "the root log was not asked yet", again: true };
   #starting: Promise<void> | undefined;
+  #rooted: Checkpoint | undefined;
   // size of this log's checkpoint in the root log; undefined when the log was not opened
   #known: number | undefined;
   #handing: Promise<boolean> | undefined;
@@ -58,6 +59,16 @@ export class LedgerRootLink {
   /** The reason why nothing of this log may be shown or added; undefined when all is well. */
   get stopped(): string | undefined {
     return this.#stop?.why;
+  }
+
+  /** This log's checkpoint in the root log, by the last comparison; undefined when the log was not opened. */
+  get rooted(): Checkpoint | undefined {
+    return this.#rooted;
+  }
+
+  /** True when the root log's checkpoint is larger than this log. */
+  get isAhead(): boolean {
+    return (this.#rooted?.size ?? 0) > this.#head().size;
   }
 
   /** True when the root log's checkpoint is not in this log's past: no later check will change that. */
@@ -137,6 +148,7 @@ export class LedgerRootLink {
       this.#stop = { why: "the root log has a checkpoint that this log did not sign", again: false };
       return;
     }
+    if (note !== null) this.#rooted = checkpoint?.value;
     const extended =
       checkpoint === undefined ||
       within(PATIENCE_MS, this.#objects.extends(checkpoint.value), "ledger: R2 takes long");
