@@ -53,7 +53,7 @@ export class LedgerRebuild {
   }
 
   /**
-   * Stores frames of the copy as rows. True when all frames up to the published checkpoint are rows, and those up to
+   * Stores frames of the copy as rows. True when all frames up to the published checkpoint are rows, and the frames up to
    * a later checkpoint in the root log (`rooted`) if the copy has them. Throws when the copy cannot be read, and when
    * its frames do not make the trees that these checkpoints name.
    */
@@ -86,12 +86,12 @@ export class LedgerRebuild {
       });
     }
     if (numberOf(head) < last) return false;
-    if (numberOf(head) > last) return true; // an earlier call stored the frames after the published checkpoint
+    if (numberOf(head) > last) return true; // an earlier call stored the later frames
     if (copied !== undefined && checkpointText(checkpointOf(head)) !== checkpointText(copied.value))
       throw new Error("ledger: the copy's frames do not make the tree of its checkpoint");
     const further = await this.#framesUpTo(head, rooted);
     const done = { frames: numberOf(head) + 1, size: head.size };
-    // One transaction: no signature covers a part of these frames.
+    // One transaction: no signature covers a part of the frames.
     this.#store(head, further, rooted, (after) => {
       if (after.size === 0) return;
       store.setSigned({ size: after.size, text: checkpointText(checkpointOf(after)), at: 0 });
@@ -122,7 +122,7 @@ export class LedgerRebuild {
     return frames?.length === end - first + 1 ? frames : undefined;
   }
 
-  /** The frames after a head up to the root log's checkpoint; none when the copy lacks a frame of them. */
+  /** The frames after a head up to the root log's checkpoint; empty when the copy lacks a frame. */
   async #framesUpTo(head: Head, rooted: Checkpoint | undefined): Promise<readonly Uint8Array[]> {
     const last = rooted?.frame?.number ?? -1;
     const all: Uint8Array[] = [];
@@ -181,5 +181,5 @@ export class LedgerRebuild {
   }
 }
 
-/** The number of a log's last frame; -1: it has none. */
+/** The number of a log's last frame; -1: the log is empty. */
 const numberOf = ({ frame }: Head): number => frame?.number ?? -1;
