@@ -73,10 +73,10 @@ export class LedgerRebuild {
     let head = restoreHead(store, origin);
     for (let bytes = 0; numberOf(head) < last && bytes < STEP_BYTES;) {
       const frames = await this.#nextObject(head, last);
+      const stored = frames.reduce((sum, { length }) => sum + length, 0);
+      bytes += stored;
       const before = head;
       head = this.#store(before, frames, rooted, (after) => {
-        const stored = frames.reduce((sum, { length }) => sum + length, 0);
-        bytes += stored;
         store.copied.add({
           first: numberOf(before) + 1,
           last: numberOf(after),
