@@ -49,7 +49,7 @@ async function seen(visible: readonly boolean[], size: number, pagesMax: number)
   return read.ok ? rows : read.error.reason;
 }
 
-test("while at most half of the rows are hidden, only visible rows decide whether there are too many, whatever the size of the origin's pages", async ({
+test("L56: while at most half of the rows are hidden, only visible rows decide whether there are too many, whatever the size of the origin's pages", async ({
   expect,
 }) => {
   await fc.assert(
@@ -115,7 +115,7 @@ test("only a status that means an unknown type or parameter says that there are 
   expect(isUnknownAtOrigin({ reason: "absent" })).toBe(true);
 });
 
-test("one visible row of more than ten pages is refused, whatever the further rows are", async ({
+test("L56: one visible row of more than ten pages is refused, whatever the further rows are", async ({
   expect,
 }) => {
   const hidden = (count: number) => [true, ...Array.from({ length: count }, () => false)];
