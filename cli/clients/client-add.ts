@@ -31,9 +31,9 @@ const options = {
 } as const;
 
 /**
- * Registers a client with its keys or certificates, its agreement with the hash of the signed document, and a grant for
- * each purpose, in one change. A part without options is left out, and the checklist names what is missing. Returns 0
- * when the change is applied or proposed, 2 when it is refused.
+ * Registers a client with its keys or certificates, its agreement with the hash of the signed document, and a
+ * grant for each purpose, in one change. A part without options is left out, and the checklist names what is
+ * missing. Returns 0 when the change is applied or proposed, 2 when it is refused.
  */
 export async function clientAdd(args: readonly string[]): Promise<number> {
   const { values, positionals } = read(args);

@@ -20,8 +20,8 @@ type Standing = z.infer<typeof standing>;
 const listed = z.object({ clients: z.array(standing) });
 
 /**
- * Lists the clients, or a named client, with the missing parts and the keys that end within thirty days. Returns 0; 1 if a
- * named client is not registered; 2 when it is refused.
+ * Lists the clients, or a named client, with the missing parts and the keys that end within thirty days.
+ * Returns 0; 1 if a named client is not registered; 2 when it is refused.
  */
 export async function clientList(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({

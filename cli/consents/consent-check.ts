@@ -44,8 +44,8 @@ const countsWithinMilliseconds = 10_000;
 const patientsMax = 100; // of one question to the operators' door
 
 /**
- * Lists the versions of the Consents of some patients: pseudonym, digest, time and authority. Returns 0, or 2 when it
- * is refused.
+ * Lists the versions of the Consents of some patients: pseudonym, digest, time and authority. Returns 0, or 2
+ * when it is refused.
  */
 export async function consentList(args: readonly string[]): Promise<number> {
   const { values, positionals: patients } = parseArgs({

@@ -87,7 +87,10 @@ export function checkpointKeysIn(text: string): readonly string[] {
   return Array.isArray(value) ? value.map((each) => JSON.stringify(each)) : [text];
 }
 
-/** The verifier key of a log or of the root log, from CHECKPOINT_KEY. While it is replaced: keys with spaces between. */
+/**
+ * The verifier key of a log or of the root log, from CHECKPOINT_KEY. While it is replaced: keys with spaces
+ * between.
+ */
 export const logVerifierKey = (checkpointKey: string, ledgerName: string, log: string = ROOT_LOG): string =>
   checkpointKeysIn(checkpointKey)
     .map((key) => verifierKey(`${ledgerName}/${log}`, rawPublic(key)))

@@ -12,8 +12,9 @@ import { UnreadList } from "../records/unread.ts";
 import { complain, giveLine, printsJson, say } from "../output.ts";
 
 /**
- * Opens the leaves of each log with an auditor's key and prints the events in the order of their times: patient
- * data, on standard output and nowhere else. With --limit, the latest events. Leaves that could not be opened are reported on standard error; the exit code is 1 then.
+ * Opens the leaves of each log with an auditor's key and prints the events in the order of their times:
+ * patient data, on standard output and nowhere else. With --limit, the latest events. Leaves that could not
+ * be opened are reported on standard error; the exit code is 1 then.
  */
 export async function ledgerRead(args: readonly string[]): Promise<number> {
   try {

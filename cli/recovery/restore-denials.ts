@@ -14,8 +14,9 @@ import { UnreadList } from "../records/unread.ts";
 const kinds: ReadonlySet<string> = new Set(["administration", "revocation"]);
 
 /**
- * Lists the denials in force from the ledger's records of them, and writes them to a file; `--deny` denies each again.
- * Needs an auditor's key. Returns 1 when a part of the ledger could not be read or a denial was not made.
+ * Lists the denials in force from the ledger's records of them, and writes them to a file; `--deny` denies
+ * each again. Needs an auditor's key. Returns 1 when a part of the ledger could not be read or a denial was
+ * not made.
  */
 export async function restoreDenials(args: readonly string[]): Promise<number> {
   try {

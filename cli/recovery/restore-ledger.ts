@@ -19,9 +19,9 @@ const triesMax = 8;
 const pauseMilliseconds = 500;
 
 /**
- * Restores a log of the ledger whose storage was lost, or each lost log: rebuilds it from its copy in R2 and gives its
- * records to the log that stands in for it. Prints the range of the lost leaves, from the root log and the given
- * receipts. Returns 0 when the logs are restored, 2 when that is refused.
+ * Restores a log of the ledger whose storage was lost, or each lost log: rebuilds it from its copy in R2 and
+ * gives its records to the log that stands in for it. Prints the range of the lost leaves, from the root log
+ * and the given receipts. Returns 0 when the logs are restored, 2 when that is refused.
  */
 export async function restoreLedger(args: readonly string[]): Promise<number> {
   try {

@@ -74,8 +74,8 @@ export interface Verb {
   /** True: the answer has an `ETag`, and `If-None-Match` is answered by 304. */
   readonly hasEtag?: boolean;
   /**
-   * True: it gives lost logs a stand-in. If no log takes the record before the act, the act is done and the answer is
-   * 503: the repeat is on record, with the effect.
+   * True: it gives lost logs a stand-in. If no log takes the record before the act, the act is done and the
+   * answer is 503: the repeat is on record, with the effect.
    */
   readonly repairsLedger?: boolean;
   readonly act: (call: OperatorCall) => Promise<Result<Act, Rejected>>;

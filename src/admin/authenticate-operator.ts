@@ -23,8 +23,8 @@ export type OperatorRefusal =
     };
 
 /**
- * Proves an operator by the certificate of this connection, a person also by a token, and checks that the operator has a role of `roles`.
- * `seen` collects the facts on the way.
+ * Proves an operator by the certificate of this connection, a person also by a token, and checks that the
+ * operator has a role of `roles`. `seen` collects the facts on the way.
  */
 export async function authenticateOperator(
   call: SignedCall & { readonly tlsClientAuth: unknown },

@@ -42,8 +42,8 @@ export interface RegistryDesk {
   plan(document: unknown): Promise<Result<object, RegistryProblem>>;
   /**
    * Applies a change of the registry that names the state which it expects: the whole change, or nothing and
-   * the problem. A narrowing takes effect everywhere within ten seconds. `mayOpen` false: a change that opens access is
-   * refused.
+   * the problem. A narrowing takes effect everywhere within ten seconds. `mayOpen` false: a change that opens
+   * access is refused.
    */
   change(document: unknown, mayOpen: boolean): Promise<Result<Applied, RegistryProblem>>;
   /** In force when it returns, and everywhere within ten seconds. */

@@ -46,8 +46,8 @@ export interface BreachLetterFacts {
 }
 
 /**
- * The draft of a notice to an individual (45 CFR 164.404(c)), a paragraph an element. Brackets mark the facts that no
- * record has.
+ * The draft of a notice to an individual (45 CFR 164.404(c)), a paragraph an element. Brackets mark the facts
+ * that no record has.
  */
 export const breachLetter = ({
   patient,

@@ -5,7 +5,10 @@ export interface RequestHeaders extends Iterable<[string, string]> {
   has(name: string): boolean;
 }
 
-/** Header fields, read once: each further look into the runtime's `Headers` is a call of the runtime (docs/performance.md). */
+/**
+ * Header fields, read once: each further look into the runtime's `Headers` is a call of the runtime
+ * (docs/performance.md).
+ */
 export class HeaderValues implements RequestHeaders {
   readonly #values = new Map<string, string>();
 

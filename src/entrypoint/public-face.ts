@@ -12,7 +12,10 @@ export interface GatewayFace {
   readonly challengeError?: ChallengeError;
 }
 
-/** RFC 6750 §3.1, RFC 9449 §7.1 and §9, RFC 9470 §3. A client library repeats a request on `use_dpop_nonce` by itself. */
+/**
+ * RFC 6750 §3.1, RFC 9449 §7.1 and §9, RFC 9470 §3. A client library repeats a request on `use_dpop_nonce` by
+ * itself.
+ */
 export type ChallengeError =
   | "invalid_dpop_proof"
   | "use_dpop_nonce"

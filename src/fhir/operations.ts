@@ -14,7 +14,8 @@ interface OperationRow {
 
 /**
  * The supported operations, by the name after `$`. Addresses, policies, capability statements and the BALP
- * export read this table; gateway/record/on-record has the parameters that the record of each names. A request for any further operation is refused by its name.
+ * export read this table; gateway/record/on-record has the parameters that the record of each names. A
+ * request for any further operation is refused by its name.
  */
 const table = {
   everything: {

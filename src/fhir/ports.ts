@@ -91,8 +91,8 @@ export type OriginWritten =
   | Exclude<OriginAnswer, { readonly kind: "answered" }>;
 
 /**
- * The abilities of a FHIR server, as its entry in the registry states them. `undefined`: unknown. Reads are then sent
- * as R4 defines them, and a write that depends on the fact is refused.
+ * The abilities of a FHIR server, as its entry in the registry states them. `undefined`: unknown. Reads are
+ * then sent as R4 defines them, and a write that depends on the fact is refused.
  */
 export interface OriginCapabilities {
   /** PUT to a new id creates the resource. */

@@ -13,8 +13,8 @@ const time = z.pipe(
 );
 
 /**
- * Milliseconds by which a denial of the built-in issuer's own token outlasts the act at most: such a token lives five
- * minutes, and the clocks of the workers differ by a little.
+ * Milliseconds by which a denial of the built-in issuer's own token outlasts the act at most: such a token
+ * lives five minutes, and the clocks of the workers differ by a little.
  */
 export const ownTokenMillisecondsMax = 600_000;
 

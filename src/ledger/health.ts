@@ -1,7 +1,10 @@
 /** The public numbers of a log. */
 export interface LogHealth {
   readonly log: string;
-  /** `idle`: it has no record yet. `sealed`: it takes no more records. `silent`: it does not answer, and its numbers are 0. */
+  /**
+   * `idle`: it has no record yet. `sealed`: it takes no more records. `silent`: it does not answer, and its
+   * numbers are 0.
+   */
   readonly state: "good" | "degraded" | "refusing" | "sealed" | "idle" | "silent";
   /** Leaves. */
   readonly size: number;

@@ -73,8 +73,8 @@ export const namedRegions = (text: string): ReadonlySet<string> =>
   new Set(Array.from(text.matchAll(/(?<region>[a-z-]+):/gu), ({ groups }) => groups?.["region"] ?? ""));
 
 /**
- * The region in which a log is first placed. The root log, the only log without a shard, is next to the ledger's first
- * shard: logs call it when they open and in the background. Undefined: near its first caller.
+ * The region in which a log is first placed. The root log, the only log without a shard, is next to the
+ * ledger's first shard: logs call it when they open and in the background. Undefined: near its first caller.
  */
 export function regionOfLog(log: string, layout: LedgerLayout): Region | undefined {
   const name = parseLogName(log);

@@ -29,7 +29,8 @@ const hasInlineLabel =
  * row is (its owner, a member that a rule tests), so the whole resource stays back.
  *
  * A datatype leaves whole or not at all, but for HumanName and Address: a part of a Coding or a Period would
- * change its meaning, and the parts of a CodeableConcept repeat each other. The narrative repeats the elements, so a cut drops it. An element that R4 requires stands as data-absent-reason `masked`.
+ * change its meaning, and the parts of a CodeableConcept repeat each other. The narrative repeats the
+ * elements, so a cut drops it. An element that R4 requires stands as data-absent-reason `masked`.
  */
 export function leavingPart(resource: JsonObject, judge: LabelJudge): JsonObject | undefined {
   const labels = labelsInside(resource);

@@ -14,10 +14,10 @@ const PLAIN_MAX = 5_120; // Cloudflare allows variables of 5 KB; a longer value 
 
 /**
  * The configuration that a worker started with, in the form of its record. A private key is described by the
- * RFC 7638 thumbprint of its public half, and an array of keys by these of each key. A private key and 32 random bytes are also described by
- * HMAC-SHA-256 of a label under the secret's text: a pseudorandom function of a key that is impossible to
- * guess. Credentials for external servers may be guessable: their hash is under this worker's own key, so
- * that a reader of the record cannot try guesses.
+ * RFC 7638 thumbprint of its public half, and an array of keys by these of each key. A private key and 32
+ * random bytes are also described by HMAC-SHA-256 of a label under the secret's text: a pseudorandom function
+ * of a key that is impossible to guess. Credentials for external servers may be guessable: their hash is
+ * under this worker's own key, so that a reader of the record cannot try guesses.
  * @param env all variables, secrets and bindings. Bindings that are neither text nor named by a table are
  * omitted.
  * @param guard the name of the random key that credentials are hashed under.

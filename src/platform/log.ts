@@ -1,6 +1,6 @@
 /**
- * The facts that a worker may log, each explained in docs/runbook.md: names and ids that we made. It never logs an error's message, a URL or a
- * value of a request (P7).
+ * The facts that a worker may log, each explained in docs/runbook.md: names and ids that we made. It never
+ * logs an error's message, a URL or a value of a request (P7).
  */
 export type LogEvent =
   | {

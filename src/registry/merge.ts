@@ -210,7 +210,10 @@ export function mergeRegistry(
   });
 }
 
-/** A registered agreement that is to end before its registered end. It cannot go on longer: that needs a document. */
+/**
+ * A registered agreement that is to end before its registered end. It cannot go on longer: that needs a
+ * document.
+ */
 const endsEarlier = (
   { id, to }: AgreementEntry,
   registered: ReadonlyMap<string, AgreementEntry>,

@@ -83,8 +83,8 @@ function targetOf(
 }
 
 /**
- * The requested scopes that can be enforced, if the grant of every purpose has them; by default the scopes that all grants have.
- * Only `system/`: no person signs in here, so no token names a patient.
+ * The requested scopes that can be enforced, if the grant of every purpose has them; by default the scopes
+ * that all grants have. Only `system/`: no person signs in here, so no token names a patient.
  */
 function scopesOf(grants: readonly ClientGrant[], asked: string | undefined): Result<Scopes, ScopeRefusal> {
   const common = grants

@@ -29,7 +29,10 @@ export class AccountingHolds extends WorkerEntrypoint<LedgerWorkerEnv> {
   }
 }
 
-/** The public numbers of all open logs, for the operators' console. It discloses nothing else and changes nothing. */
+/**
+ * The public numbers of all open logs, for the operators' console. It discloses nothing else and changes
+ * nothing.
+ */
 export class LedgerHealth extends WorkerEntrypoint<LedgerWorkerEnv> {
   report() {
     return ledgerHealth(this.env, instant(Date.now()));

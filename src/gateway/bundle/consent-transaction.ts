@@ -201,7 +201,10 @@ interface Parameter {
 type Parameters = Readonly<Partial<Record<"consent" | "document" | "patient", Parameter>>>;
 const names = ["consent", "document", "patient"] as const;
 
-/** The parameters by their names; undefined: an unknown parameter, or one that is repeated, may change the meaning. */
+/**
+ * The parameters by their names; undefined: an unknown parameter, or one that is repeated, may change the
+ * meaning.
+ */
 function parametersIn(body: Json): Parameters | undefined {
   const list = isObject(body) ? property(body, "parameter") : undefined;
   if (!isObject(body) || textAt(body, "resourceType") !== "Parameters" || !isArray(list)) return undefined;

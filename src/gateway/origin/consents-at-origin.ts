@@ -63,7 +63,10 @@ async function consentsBySearch(
   return "too many";
 }
 
-/** Undefined: the row is not understood. A server may ignore the criterion, and send Consents of further patients. */
+/**
+ * Undefined: the row is not understood. A server may ignore the criterion, and send Consents of further
+ * patients.
+ */
 function stateOf(
   row: JsonObject,
   base: FhirBase,

@@ -135,7 +135,10 @@ export class OriginSession {
     this.#targets = targets;
   }
 
-  /** From here on a row has the labels of the resources that it refers to: each reading has to be {@link decided}. */
+  /**
+   * From here on a row has the labels of the resources that it refers to: each reading has to be
+   * {@link decided}.
+   */
   labelBy(labels: FollowedLabels): void {
     this.#labels = labels;
   }
@@ -157,9 +160,9 @@ export class OriginSession {
 
   /**
    * Runs a reading until all its decisions rest on known Consents and known targets. A row of a patient whose
-   * Consents are not known yet is judged as if there were none; they are asked for before the next question to the
-   * origin, and before the reading ends. If a Consent is in force, the reading begins again, with the same answers of the
-   * origin and without a trace of the first attempt.
+   * Consents are not known yet is judged as if there were none; they are asked for before the next question
+   * to the origin, and before the reading ends. If a Consent is in force, the reading begins again, with the
+   * same answers of the origin and without a trace of the first attempt.
    */
   async decided<T, E>(
     read: () => Promise<Result<T, E>>,
@@ -206,8 +209,8 @@ export class OriginSession {
   }
 
   /**
-   * Reads the labels and targets that rows of the reading refer to, so that the rows can be judged. A second question
-   * of the reading awaits the first: it may rest on the same rows.
+   * Reads the labels and targets that rows of the reading refer to, so that the rows can be judged. A second
+   * question of the reading awaits the first: it may rest on the same rows.
    */
   async #follow(consents: RequestConsents): Promise<Result<undefined, RowsRefusal>> {
     while (this.#following !== undefined) await this.#following;

@@ -107,7 +107,10 @@ export class ByteCutter {
     this.#text += 1;
   }
 
-  /** Before resources of another type or mode: the view of a contained resource depends on the resource around it. */
+  /**
+   * Before resources of another type or mode: the view of a contained resource depends on the resource around
+   * it.
+   */
   judgeBy(judge: PartJudge): void {
     if (judge === this.#judge) return;
     this.#judge = judge;

@@ -13,8 +13,9 @@ const patienceMilliseconds = 2_000;
 const logsMax = 64;
 
 /**
- * The state of each log that takes records now, of at most 64 and of the logs that stand in for them; of more shards different logs each second. Never
- * throws: a log that does not answer within two seconds is `unreachable`.
+ * The state of each log that takes records now, of at most 64 and of the logs that stand in for them; of more
+ * shards different logs each second. Never throws: a log that does not answer within two seconds is
+ * `unreachable`.
  */
 export async function logStates(
   statusOf: StatusOf,

@@ -40,9 +40,9 @@ export interface CertifiedFetch {
 }
 
 /**
- * The binding that a registry entry names: `mtls_certificates` or `vpc_services` of the gateway. Throws an error with
- * its name if the deployment does not have it, or SECRET_HOSTS does not allow it for this address: an entry alone
- * must not send a request to a binding that is another worker.
+ * The binding that a registry entry names: `mtls_certificates` or `vpc_services` of the gateway. Throws an
+ * error with its name if the deployment does not have it, or SECRET_HOSTS does not allow it for this address:
+ * an entry alone must not send a request to a binding that is another worker.
  */
 export function namedBinding(
   name: string,

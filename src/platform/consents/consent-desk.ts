@@ -41,7 +41,10 @@ export interface ConsentState {
 export interface ConsentQuestion {
   readonly origin: string;
   readonly patients: readonly string[];
-  /** The bookmark of the newest change that the isolate knows; null: only the primary database is known to include it. */
+  /**
+   * The bookmark of the newest change that the isolate knows; null: only the primary database is known to
+   * include it.
+   */
   readonly bookmark: string | null;
   /** The isolate knows of a change that is not done: pending changes count too. */
   readonly hasPending: boolean;

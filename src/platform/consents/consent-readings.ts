@@ -90,9 +90,10 @@ export interface SubjectReading {
 }
 
 /**
- * Compares the Consents of a patient at the origin with the versions on file. A Consent that changed, or that is new,
- * has the authority of the origin. A Consent that an earlier reading had, and this one has not, ends. A
- * Consent that no reading ever had (the origin's search may not find it) permits no longer, and its denials stay.
+ * Compares the Consents of a patient at the origin with the versions on file. A Consent that changed, or that
+ * is new, has the authority of the origin. A Consent that an earlier reading had, and this one has not, ends.
+ * A Consent that no reading ever had (the origin's search may not find it) permits no longer, and its denials
+ * stay.
  *
  * @param found the Consents of the patient at the origin.
  * @param filed the present versions on file.

@@ -18,7 +18,10 @@ const patienceMilliseconds = 5_000;
 const [waitMilliseconds, waitsMax] = [100, 100];
 const patientsMax = 20_000;
 
-/** Brings the Consents on file up to the state at the origin, at most once a patient and period over all isolates. */
+/**
+ * Brings the Consents on file up to the state at the origin, at most once a patient and period over all
+ * isolates.
+ */
 export class IsolateReadings {
   readonly #desk: ReadingDesk;
   readonly #copies: Pick<IsolateConsents, "reread">;

@@ -52,7 +52,10 @@ export interface Approved {
   readonly effect: readonly object[];
 }
 
-/** A proposal with its document, and the plan of its change if the registry is still in the state that it expects. */
+/**
+ * A proposal with its document, and the plan of its change if the registry is still in the state that it
+ * expects.
+ */
 export interface ShownProposal {
   readonly proposal: ProposalRow;
   readonly plan: RegistryPlan | undefined;
@@ -68,7 +71,10 @@ const pageMax = 100;
 
 /** Stores acts that need a second person, and does them when a second person approves. */
 export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
-  /** Stores a proposal. Nothing takes effect; a change of the registry is planned, so that a bad document is refused. */
+  /**
+   * Stores a proposal. Nothing takes effect; a change of the registry is planned, so that a bad document is
+   * refused.
+   */
   async propose(document: unknown, by: SignedInPerson): Promise<Result<Proposed, ProposalProblem>> {
     const read = proposalDocument.safeParse(document);
     if (!read.success) {

@@ -105,8 +105,8 @@ export async function findProposal(registry: RegistrySql, id: string): Promise<P
 }
 
 /**
- * The statement that approves a proposal. It fails, with its whole batch, if the proposal is decided or the person is
- * its author (triggers and checks of the table).
+ * The statement that approves a proposal. It fails, with its whole batch, if the proposal is decided or the
+ * person is its author (triggers and checks of the table).
  */
 export const approval = (
   registry: RegistrySql,

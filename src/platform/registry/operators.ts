@@ -20,8 +20,8 @@ export interface OperatorEntry {
 }
 
 /**
- * The operator whose certificate has this `x5t#S256`, active or suspended, with the roles that it has at this moment.
- * Throws D1's errors.
+ * The operator whose certificate has this `x5t#S256`, active or suspended, with the roles that it has at this
+ * moment. Throws D1's errors.
  */
 export async function findOperator(
   registry: D1Database,

@@ -13,8 +13,8 @@ export type OpenedReview = Omit<ReviewRow, "closedAt" | "closedBy" | "finding" |
 const listedMax = 1_000;
 
 /**
- * Opens a review; a repeated call changes nothing but a later end of the emergency. False for a review that is closed:
- * no use may come after it.
+ * Opens a review; a repeated call changes nothing but a later end of the emergency. False for a review that
+ * is closed: no use may come after it.
  */
 export async function insertReview(registry: RegistrySql, review: OpenedReview): Promise<boolean> {
   const open = await drizzled(registry)

@@ -291,8 +291,8 @@ export class RowConsents {
   }
 
   /**
-   * No Consent can be asked about the row: a Consent of the unidentified patient may deny it, or the base requires one.
-   * A write names its new patients by no id yet, and the base is about disclosures.
+   * No Consent can be asked about the row: a Consent of the unidentified patient may deny it, or the base
+   * requires one. A write names its new patients by no id yet, and the base is about disclosures.
    */
   #cannotBeJudged({ base }: ConsentPolicy): boolean {
     const { isUnidentified, hasConsents } = this.#standing;
@@ -309,7 +309,10 @@ export class RowConsents {
     return this.labelPermits(policy) !== undefined;
   }
 
-  /** The provision of each patient that names the labels of the row and permits it; undefined: not of every patient. */
+  /**
+   * The provision of each patient that names the labels of the row and permits it; undefined: not of every
+   * patient.
+   */
   labelPermits({
     combining,
   }: Pick<ConsentPolicy, "combining">): readonly NonNullable<ConsentDecision["because"]>[] | undefined {
@@ -323,9 +326,9 @@ export class RowConsents {
   }
 
   /**
-   * The provision that keeps the row back, for a record: of the first patient whose Consents do not permit it.
-   * `target`: a target of the row does not leave. `unidentified`: the row concerns a patient whose Consents cannot be
-   * known. Undefined: no Consent denies.
+   * The provision that keeps the row back, for a record: of the first patient whose Consents do not permit
+   * it. `target`: a target of the row does not leave. `unidentified`: the row concerns a patient whose
+   * Consents cannot be known. Undefined: no Consent denies.
    */
   denial(
     asked: ConsentPolicy,

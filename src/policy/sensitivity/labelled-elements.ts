@@ -16,10 +16,11 @@ interface Standing {
 }
 
 /**
- * Answers whether a write takes an inline label from an element: a stored labelled element or an object from inside
- * it stands in the result under fewer labels, or the element was changed and a value from inside it stands so. Labels are compared element
- * by element: the same label on a second element hides the first element from no reader. An absent element opens
- * nothing, and a value that was also open before may stay open.
+ * Answers whether a write takes an inline label from an element: a stored labelled element or an object from
+ * inside it stands in the result under fewer labels, or the element was changed and a value from inside it
+ * stands so. Labels are compared element by element: the same label on a second element hides the first
+ * element from no reader. An absent element opens nothing, and a value that was also open before may stay
+ * open.
  */
 export function unlabelsElement(stored: JsonObject, result: JsonObject): boolean {
   const before = standingsOf(stored);
@@ -81,7 +82,10 @@ interface Place {
   readonly labels: readonly Json[];
 }
 
-/** Types with elements that leave one by one (phi/labelled-parts); each further datatype leaves whole or not at all. */
+/**
+ * Types with elements that leave one by one (phi/labelled-parts); each further datatype leaves whole or not
+ * at all.
+ */
 const isDivisible = (type: string): boolean =>
   type === "HumanName" || type === "Address" || type.includes(".") || isResourceType(type);
 

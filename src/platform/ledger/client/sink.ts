@@ -50,7 +50,10 @@ export interface OwnLog {
   readonly append: (events: readonly AuditEvent[]) => Promise<Answer | DefinitionMissing>;
 }
 
-/** The Durable Object that appends to a log of the ledger: events and answer as text (platform/ledger/append-text). */
+/**
+ * The Durable Object that appends to a log of the ledger: events and answer as text
+ * (platform/ledger/append-text).
+ */
 export interface AppendingLog {
   appendText(
     events: string,

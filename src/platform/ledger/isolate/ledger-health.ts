@@ -24,8 +24,8 @@ interface LedgerHealthEnv extends PlacementVariables {
 const patienceMilliseconds = 2_000;
 
 /**
- * Asks every open log with the logs that stand in for it, the root log and its checkpoint. A part that does not answer is
- * `silent`; never throws.
+ * Asks every open log with the logs that stand in for it, the root log and its checkpoint. A part that does
+ * not answer is `silent`; never throws.
  */
 export async function ledgerHealth(env: LedgerHealthEnv, at: Instant): Promise<LedgerHealthReport> {
   const placement = readLedgerPlacement(env);

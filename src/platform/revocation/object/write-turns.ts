@@ -7,8 +7,8 @@ export class WriteTurns {
   readonly #longest: number;
 
   /**
-   * @param limits in milliseconds. `patience`: a write that waits longer for earlier writes is given up. `longest`: no
-   * write takes longer, so that a write without an end blocks no later write for ever.
+   * @param limits in milliseconds. `patience`: a write that waits longer for earlier writes is given up.
+   * `longest`: no write takes longer, so that a write without an end blocks no later write for ever.
    */
   constructor({ patience, longest }: { readonly patience: number; readonly longest: number }) {
     this.#patience = patience;
@@ -16,8 +16,8 @@ export class WriteTurns {
   }
 
   /**
-   * Calls within a Durable Object may wait for each other: the runtime treats the calls as a single context. Throws when the
-   * earlier writes take too long.
+   * Calls within a Durable Object may wait for each other: the runtime treats the calls as a single context.
+   * Throws when the earlier writes take too long.
    */
   async run<T>(write: () => Promise<T>): Promise<T> {
     const before = this.#last;

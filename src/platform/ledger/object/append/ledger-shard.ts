@@ -332,7 +332,10 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     return this.#flush.stopped ?? (isShort ? undefined : this.#root.stopped);
   }
 
-  /** True when no row is left of records that the copy in R2 or the root log knows, and no later check changes that. */
+  /**
+   * True when no row is left of records that the copy in R2 or the root log knows, and no later check changes
+   * that.
+   */
   get #isLost(): boolean {
     return this.#writer.head.size === 0 && (this.#flush.isForked || this.#root.isForked);
   }

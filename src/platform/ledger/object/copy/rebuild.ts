@@ -53,9 +53,9 @@ export class LedgerRebuild {
   }
 
   /**
-   * Stores frames of the copy as rows. True when all frames up to the published checkpoint are rows, and the frames up to
-   * a later checkpoint in the root log (`rooted`) if the copy has them. Throws when the copy cannot be read, and when
-   * its frames do not make the trees that these checkpoints name.
+   * Stores frames of the copy as rows. True when all frames up to the published checkpoint are rows, and the
+   * frames up to a later checkpoint in the root log (`rooted`) if the copy has them. Throws when the copy
+   * cannot be read, and when its frames do not make the trees that these checkpoints name.
    */
   async step(standIn: string | undefined, rooted: Checkpoint | undefined): Promise<boolean> {
     const { storage, config, store, bucket, origin } = this.#parts;
@@ -137,7 +137,10 @@ export class LedgerRebuild {
     return all;
   }
 
-  /** Commits the leaves of frames again, which must give the same frames: their chain, sizes and trees are so checked. */
+  /**
+   * Commits the leaves of frames again, which must give the same frames: their chain, sizes and trees are so
+   * checked.
+   */
   #store(
     before: Head,
     frames: readonly Uint8Array[],

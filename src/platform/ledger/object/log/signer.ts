@@ -87,8 +87,8 @@ const extendsSigned = (store: LedgerStore, head: Head, signed: Checkpoint): bool
   hasInPast(head, signed, store.frame(signed.frame?.number ?? -1), hashAt(store, head));
 
 /**
- * A checkpoint text as a note for readers: with the signature of each key of the log, so that a verifier with the old
- * or the next key accepts it while the key is replaced.
+ * A checkpoint text as a note for readers: with the signature of each key of the log, so that a verifier with
+ * the old or the next key accepts it while the key is replaced.
  */
 export const signForReaders = (config: LedgerConfig, origin: string, text: string): string =>
   config.furtherCheckpointKeys.reduce(
