@@ -35,7 +35,7 @@ export interface TracedCall {
 }
 
 // No call of the code takes as long by itself, except on a very busy machine.
-const TICK_MS = 60;
+const TICK_MS = 150;
 
 /**
  * Notes calls, and lets each take a tick of its own time: a tick ends when no further call has begun for a
