@@ -18,11 +18,18 @@ interface Output {
   hasResult: boolean;
 }
 
-let output: Output = { form: undefined, hasColours: true, complaints: [], hasResult: false };
+const outputOf = (form: ResultForm["form"] | undefined, hasColours = true): Output => ({
+  form,
+  hasColours,
+  complaints: [],
+  hasResult: false,
+});
+
+let output = outputOf(undefined);
 
 /** Begins the output of a command. A form makes standard output the JSON result alone. */
 export function beginOutput(form: ResultForm["form"] | undefined, hasColours = true): void {
-  output = { form, hasColours, complaints: [], hasResult: false };
+  output = outputOf(form, hasColours);
 }
 
 /** Answers whether the result is printed as JSON. */
@@ -64,12 +71,13 @@ function printJson(value: unknown, indent: number): void {
 
 /**
  * Ends the output: with `--json` a command without a result prints its error as a document. `lines` prints no error
- * document: each line is a record.
+ * document: each line is a record. Afterwards the process prints text, as before its first command.
  */
 export function endOutput(exitCode: number): void {
   const { form, hasResult, complaints } = output;
   if (form === "object" || form === "list")
     if (!hasResult) printJson({ error: complaints.join("\n"), exitCode }, 2);
+  output = outputOf(undefined);
 }
 
 /** Colours a text on a terminal only. `NO_COLOR` switches colours off, too (no-color.org). */

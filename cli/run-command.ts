@@ -33,7 +33,8 @@ export async function runCommand(given: readonly string[]): Promise<number> {
   if (command === undefined) {
     beginOutput(wantsJson ? "object" : undefined);
     const code = listCommands(args);
-    if (code !== 0) endOutput(code);
+    if (code === 0) beginOutput(undefined);
+    else endOutput(code);
     return code;
   }
   if (args.some(isHelp)) {

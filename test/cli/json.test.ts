@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { commandPage, storedCommandPage } from "../../scripts/command-page.ts";
 import { withoutPadding } from "../../scripts/refusals-page.ts";
 import { commands, nameOf } from "../../cli/commands.ts";
-import { beginOutput, sayRows } from "../../cli/output.ts";
+import { beginOutput, printsJson, sayRows } from "../../cli/output.ts";
 import { phylaxIn } from "./phylax.ts";
 import { problemsOfResult } from "./result-problems.ts";
 
@@ -14,6 +14,7 @@ const empty = mkdtempSync(join(tmpdir(), "phylax-json-"));
 test("each verb takes --json, and prints one document even where it fails", async () => {
   for (const command of commands) {
     const { code, out, error } = await phylaxIn(empty, ...command.words, "--json");
+    expect(printsJson(), "the next caller in this process prints text").toBe(false);
     expect(error, nameOf(command)).not.toContain("Unknown option");
     if (command.result.form === "lines") expect(out, nameOf(command)).toBe("");
     if (command.result.form === "lines" || code === 0) continue;
