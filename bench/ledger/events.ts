@@ -87,6 +87,7 @@ export function appendOf(name: AppendName, run: string, n: number, at: number): 
           kind: "refusal",
           what: hidden,
           outcome: { status: 403, reason: "parameter_hidden" },
+          decision: { by: "policy", place: "/rules" },
         },
       ];
     case "intent":
