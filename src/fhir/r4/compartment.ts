@@ -76,10 +76,19 @@ const anyPaths = joined(r4Owners, r4Concerned, r4Participants);
  * The elements of a type that decide the resource's owner anywhere in this file: the first step of each
  * path.
  */
-export const namingElements = (type: string): readonly string[] =>
-  [owners, participants, concerned, involved, careElements].flatMap((table) =>
-    (table.get(type) ?? []).map(([first = ""]) => first),
-  );
+export const namingElements = (type: string): readonly string[] => [
+  ...namingDirectly(type),
+  ...firstSteps(type, [careElements]),
+];
+
+/** As {@link namingElements}, without the elements that only tell of a patient whom the row does not identify. */
+export const namingDirectly = (type: string): readonly string[] =>
+  firstSteps(type, [owners, participants, concerned, involved]);
+
+const firstSteps = (
+  type: string,
+  tables: readonly ReadonlyMap<string, readonly (readonly string[])[]>[],
+): readonly string[] => tables.flatMap((table) => (table.get(type) ?? []).map(([first = ""]) => first));
 
 /**
  * True if an element names the owner of a resource of this type (`owner`), or any member of its compartment
