@@ -1,7 +1,7 @@
 import { textAt, type JsonObject } from "#fhir/json/json";
 import { Facts, type FactPath } from "#fhir/json/facts";
 import { elementsOf, isResourceType } from "#fhir/r4/elements";
-import { namingDirectly, namingElements } from "#fhir/r4/compartment";
+import { namingByValue, namingElements } from "#fhir/r4/compartment";
 import type { SearchParameter } from "#fhir/search/search";
 import { residencePaths } from "#residence/row-residences";
 import type { CompiledPolicy } from "./compile.ts";
@@ -22,6 +22,11 @@ export interface FactLists {
    * are both covered by the search and by the same view, or both not.
    */
   readonly decidingPaths: (type: string) => readonly FactPath[];
+  /**
+   * The part of {@link decidingPaths} of which a decision reads only whether a value is there: any object in place
+   * of an object decides alike. The Encounter of an Observation differs from row to row, and its decision does not.
+   */
+  readonly presencePaths: (type: string) => readonly FactPath[];
 }
 
 /** The facts of a resource for the decisions of a grant. */
@@ -56,46 +61,25 @@ const remembered = new WeakMap<CompiledPolicy, Map<string, FactLists>>();
  */
 export function factListsOf(
   policy: CompiledPolicy,
-  access: Pick<Access, "scopes" | "consents" | "purpose">,
+  { scopes }: Pick<Access, "scopes">,
   type: string,
   reads: SearchReads = { parameters: [], joins: [], links: [] },
 ): FactLists {
-  const { scopes, consents, purpose } = access;
-  const asked = { hasNoConsents: typeof consents !== "object" || consents.hasNoConsents, purpose };
   const filters = [...new Set(scopes.flatMap((scope) => scope.filters.map(({ parameter }) => parameter)))];
   let key = filters.length > 0 ? `${type} by ${filters.toSorted(byText).join(" ")}` : type;
   for (const { code } of reads.parameters) key += `,${code}`;
   for (const { kind, by } of reads.joins) key += `,${kind} ${by.code}`;
   for (const { name } of reads.links) key += `,${name}`;
   if (reads.isOpened === true) key += ",opened";
-  if (asked.hasNoConsents) key += `,no Consents ${purpose}`;
   let known = remembered.get(policy);
   if (known === undefined) remembered.set(policy, (known = new Map<string, FactLists>()));
   let lists = known.get(key);
   if (lists === undefined) {
     if (known.size >= listsMax) known.delete(known.keys().next().value ?? "");
-    known.set(key, (lists = makeLists(policy, filters, type, reads, asked)));
+    known.set(key, (lists = makeLists(policy, filters, type, reads)));
   }
   return lists;
 }
-
-/** The facts of a request that its lists depend on: lists outlive the request and must not hold its Consents. */
-interface Asked extends Pick<Access, "purpose"> {
-  readonly hasNoConsents: boolean;
-}
-
-/**
- * Answers whether a decision about a row of a type may depend on a patient whom the row does not identify: a
- * Consent on file may be that patient's, or a rule requires one. Otherwise the engine captures no encounter of
- * each row: on a page of Observations these captures took a fourth of its CPU.
- */
-const mayJudgeUnidentified = (
-  policy: CompiledPolicy,
-  { hasNoConsents, purpose }: Asked,
-  type: string,
-): boolean =>
-  !hasNoConsents ||
-  policy.rulesFor(type).some((rule) => policy.consentFor(purpose, rule).base === "required");
 
 const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
@@ -104,7 +88,6 @@ function makeLists(
   filters: readonly string[],
   type: string,
   reads: SearchReads,
-  asked: Asked,
 ): FactLists {
   const chained = reads.joins.flatMap(({ kind, by }) => (kind === "chain" ? [by] : []));
   const searched = [...reads.parameters, ...chained];
@@ -113,18 +96,14 @@ function makeLists(
     reads.isOpened === true ||
     chained.length < reads.joins.length ||
     searched.some(({ code }) => code === "_id");
-  const naming = (found: string) =>
-    [found, type].some((judged) => mayJudgeUnidentified(policy, asked, judged))
-      ? namingElements(found)
-      : namingDirectly(found);
-  const deciding = once((found) =>
+  const byValue = once((found) =>
     distinct([
       ["resourceType"],
       ["meta", "security"],
       ...labelMembersOf(found).map((name) => [name] as const),
       ...(byId || found === "Patient" ? [["id"] as const] : []),
       ...(found === "Binary" ? ([["securityContext"], ["_securityContext"]] as const) : []),
-      ...naming(found).map((name) => [name] as const),
+      ...namingByValue(found).map((name) => [name] as const),
       ...(policy.dataPeriod === undefined ? [] : timeMembersOf(found).map((name) => [name] as const)),
       // An origin may answer with a different type: it is judged as a row of the requested type first.
       ...[found, type].flatMap((tested) => conditionPaths(policy, tested)),
@@ -133,6 +112,9 @@ function makeLists(
         searched.flatMap(({ paths }) => (paths ?? []).flatMap((path) => factPathsOf(tested, path))),
       ),
     ]),
+  );
+  const deciding = once((found) =>
+    distinct([...byValue(found), ...namingElements(found).map((name) => [name] as const)]),
   );
   const all = once((found) =>
     distinct([
@@ -144,7 +126,9 @@ function makeLists(
       ...reads.links.flatMap(({ source, paths }) => (source === found ? paths.map(factPathOf) : [])),
     ]),
   );
-  return { factPaths: all, decidingPaths: deciding };
+  // distinct paths: those by value come first
+  const presence = once((found) => deciding(found).slice(byValue(found).length));
+  return { factPaths: all, decidingPaths: deciding, presencePaths: presence };
 }
 
 /** The members of a row that rules or the scopes' conditions test: a cut of them would change what the row is. */

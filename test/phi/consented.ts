@@ -27,11 +27,12 @@ export interface Consented {
   readonly consents: readonly JsonObject[];
   readonly purpose?: string;
   readonly patients?: readonly string[];
+  readonly hasConsents?: boolean;
 }
 
 /** The grant of a request under a policy and the Consents of the patients. */
 export function grantUnder(
-  { policy, consents, purpose = "TREAT", patients = ["a"] }: Consented,
+  { policy, consents, purpose = "TREAT", patients = ["a"], hasConsents = false }: Consented,
   request: string,
 ): Grant {
   const scopes = parseScopes("system/*.rs");
@@ -42,7 +43,12 @@ export function grantUnder(
   if (value.kind !== "read" && value.kind !== "search" && value.kind !== "vread") throw new Error(request);
   const nobody = { references: new Set<string>(), identifiers: new Set<string>() };
   const asking = { recipient: nobody, holder: nobody, purpose, action: "read", at: instant(0) } as const;
-  const book = new ConsentBook({ request: asking, individual: undefined, publicBase: bases.public });
+  const book = new ConsentBook({
+    request: asking,
+    individual: undefined,
+    publicBase: bases.public,
+    hasConsents,
+  });
   const filed = consents.map((resource, index) => ({
     consent: `consent-${index}`,
     digest: `digest-${index}`,

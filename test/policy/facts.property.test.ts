@@ -98,6 +98,50 @@ const isAlike = (one: unknown, other: unknown): boolean =>
 const shown = (value: unknown): string =>
   JSON.stringify(value, (key, member: unknown) => (key === "object" ? "a view" : member)) ?? "nothing";
 
+test("any object in place of an object whose presence alone decides has the same decisions", ({ expect }) => {
+  const compiled = compilePolicy(
+    policy(rule(["Observation", "List", "Encounter", "MedicationDispense"], "everything")),
+    "sha256:test",
+  );
+  const access = accessOf(["patient/*.cruds", "system/*.rs"], "ann", ["ann"]);
+  const exchanged = (row: JsonObject, paths: readonly FactPath[]): JsonObject => ({
+    ...row,
+    ...Object.fromEntries(
+      paths.flatMap(([member]) =>
+        isObject(property(row, member) ?? null)
+          ? [[member, { reference: "Patient/ben", type: "Group" }]]
+          : [],
+      ),
+    ),
+  });
+  let found = 0;
+  for (const [type, member] of [
+    ["Observation", "encounter"],
+    ["List", "encounter"],
+    ["Encounter", "partOf"],
+    ["MedicationDispense", "context"],
+  ] as const) {
+    for (const owner of [{}, { subject: { reference: "Patient/ann" } }, { subject: { display: "Ann" } }]) {
+      const [grant] = grantsOf(compiled, access, `${type}?_count=10`);
+      if (grant === undefined) throw new Error(type);
+      expect(grant.presencePaths(type)).toContainEqual([member]);
+      const row = { resourceType: type, id: "x", ...owner, [member]: { reference: "Encounter/e" } };
+      const granting = { policy: compiled, access, grant, patients };
+      for (const [name, decide] of Object.entries(decisions)) {
+        const [one, two] = [row, exchanged(row, grant.presencePaths(type))].map((resource) =>
+          decide({ resource, other: row, make: listed, granting }),
+        );
+        expect(isAlike(one, two), `${name} ${JSON.stringify(row)}`).toBe(true);
+        found += 1;
+      }
+    }
+  }
+  expect(found).toBeGreaterThan(100);
+  // A search that tests the element reads its value.
+  const [grant] = grantsOf(compiled, access, "Observation?encounter=Encounter/e");
+  expect(grant?.presencePaths("Observation")).toEqual([]);
+});
+
 const accessOf = (scopes: readonly string[], patient: string, users: readonly string[]): Access => {
   const parsed = parseScopes(scopes.join(" "));
   if (!parsed.ok) throw new Error("a test's own mistake");
@@ -141,8 +185,9 @@ test("every decision on the facts of a resource equals the decision on the resou
     ),
     { numRuns: inLane({ fast: 40, slow: 400, long: 1_000 }) },
   );
-  expect(granted).toBeGreaterThan(20);
-  expect(covered).toBeGreaterThan(20); // the property asked about rows that leave
+  // The property asked about rows that leave: a run has about 45 grants and 80 such rows.
+  expect(granted).toBeGreaterThan(5);
+  expect(covered).toBeGreaterThan(5);
 });
 
 /** The declarations in a source that take a parameter of this type: exported functions, members, methods. */

@@ -43,7 +43,10 @@ const owners = paths(r4Owners);
 const participants = paths(r4Participants);
 const concerned = paths(r4Concerned);
 const involved = paths(r4Involved);
-/** A row without its optional subject belongs to the patient of these elements (FHIR R4). */
+/**
+ * A row without its optional subject belongs to the patient of these elements (FHIR R4). It is only asked whether
+ * any is there.
+ */
 const careElements = paths({
   CareTeam: "encounter",
   Communication: "encounter",
@@ -77,13 +80,15 @@ const anyPaths = joined(r4Owners, r4Concerned, r4Participants);
  * path.
  */
 export const namingElements = (type: string): readonly string[] => [
-  ...namingDirectly(type),
+  ...namingByValue(type),
   ...firstSteps(type, [careElements]),
 ];
 
-/** As {@link namingElements}, without the elements that only tell of a patient whom the row does not identify. */
-export const namingDirectly = (type: string): readonly string[] =>
-  firstSteps(type, [owners, participants, concerned, involved]);
+/** The {@link namingElements} of which more is read than that an object is there (see {@link careElements}). */
+export const namingByValue = (type: string): readonly string[] => [
+  ...firstSteps(type, [owners, participants, concerned, involved]),
+  ...(careElements.get(type) ?? []).filter((path) => path.length > 1).map(([first = ""]) => first),
+];
 
 const firstSteps = (
   type: string,

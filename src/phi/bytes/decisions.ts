@@ -16,7 +16,17 @@ export interface RowDecision {
   readonly facts: Facts;
 }
 
-/** A decision, with the facts that led to it: their lengths, -1 for an absent fact, and their bytes. */
+/** A fact that decides, by its index in the plan. */
+export interface DecidingFact {
+  readonly index: number;
+  /** Any object in place of an object decides alike, see `FactLists.presencePaths`. */
+  readonly isByPresence: boolean;
+}
+
+/** In place of a fact's length. */
+const [absent, someObject] = [-1, -2];
+
+/** A decision, with the facts that led to it: their lengths and their bytes. */
 interface Remembered {
   readonly lengths: Int32Array;
   readonly bytes: Uint8Array;
@@ -28,11 +38,10 @@ const rememberedMax = 64;
 
 /** The decisions of one answer, by the bytes of the facts that decide. */
 export class Decisions {
-  /** Indices of the facts that decide. */
-  readonly #deciding: readonly number[];
+  readonly #deciding: readonly DecidingFact[];
   readonly #remembered: Remembered[] = [];
 
-  constructor(deciding: readonly number[]) {
+  constructor(deciding: readonly DecidingFact[]) {
     this.#deciding = deciding;
   }
 
@@ -53,44 +62,44 @@ export class Decisions {
 
   remember(cutter: ByteCutter, decision: RowDecision): RowDecision {
     if (this.#remembered.length >= rememberedMax) return decision;
-    const { factStart, factEnd, scanner } = cutter;
     const deciding = this.#deciding;
     const lengths = new Int32Array(deciding.length);
     let sum = 0;
-    for (let index = 0; index < deciding.length; index += 1) {
-      const fact = deciding[index] ?? 0;
-      const end = factEnd[fact] ?? 0;
-      const length = end === 0 ? -1 : end - (factStart[fact] ?? 0);
-      lengths[index] = length;
+    for (let each = 0; each < deciding.length; each += 1) {
+      const length = lengthOf(deciding[each], cutter);
+      lengths[each] = length;
       if (length > 0) sum += length;
     }
     const bytes = new Uint8Array(sum);
     let at = 0;
-    for (let index = 0; index < deciding.length; index += 1) {
-      const start = factStart[deciding[index] ?? 0] ?? 0;
-      const end = start + (lengths[index] ?? -1);
-      for (let each = start; each < end; each += 1) bytes[at++] = scanner.bytes[each] ?? 0;
+    for (let each = 0; each < deciding.length; each += 1) {
+      const start = cutter.factStart[deciding[each]?.index ?? 0] ?? 0;
+      const end = start + (lengths[each] ?? absent);
+      for (let from = start; from < end; from += 1) bytes[at++] = cutter.scanner.bytes[from] ?? 0;
     }
     this.#remembered.unshift({ lengths, bytes, decision });
     return decision;
   }
 
-  #isOfSameFacts({ lengths, bytes: own }: Remembered, { factStart, factEnd, scanner }: ByteCutter): boolean {
+  #isOfSameFacts({ lengths, bytes: own }: Remembered, cutter: ByteCutter): boolean {
     const deciding = this.#deciding;
-    for (let index = 0; index < lengths.length; index += 1) {
-      const fact = deciding[index] ?? 0;
-      const end = factEnd[fact] ?? 0;
-      if ((end === 0 ? -1 : end - (factStart[fact] ?? 0)) !== lengths[index]) return false;
-    }
-    const { bytes } = scanner;
+    for (let each = 0; each < lengths.length; each += 1)
+      if (lengthOf(deciding[each], cutter) !== lengths[each]) return false;
+    const { bytes } = cutter.scanner;
     let at = 0;
-    for (let index = 0; index < lengths.length; index += 1) {
-      const fact = deciding[index] ?? 0;
-      const end = factEnd[fact] ?? 0;
-      if (end === 0) continue;
-      for (let each = factStart[fact] ?? 0; each < end; each += 1)
-        if (bytes[each] !== own[at++]) return false;
+    for (let each = 0; each < lengths.length; each += 1) {
+      const length = lengths[each] ?? absent;
+      const start = cutter.factStart[deciding[each]?.index ?? 0] ?? 0;
+      for (let from = start; from < start + length; from += 1) if (bytes[from] !== own[at++]) return false;
     }
     return true;
   }
+}
+
+function lengthOf(fact: DecidingFact | undefined, { factStart, factEnd, scanner }: ByteCutter): number {
+  const index = fact?.index ?? 0;
+  const end = factEnd[index] ?? 0;
+  if (end === 0) return absent;
+  const start = factStart[index] ?? 0;
+  return fact?.isByPresence === true && scanner.bytes[start] === 0x7b ? someObject : end - start;
 }

@@ -2,6 +2,7 @@ import { utf8 } from "#kernel/encoded";
 import type { FactPath } from "#fhir/json/facts";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import type { FactLists } from "#policy/facts";
+import type { DecidingFact } from "./decisions.ts";
 import type { Plan } from "./plan.ts";
 import { factsView, planOf } from "./plans.ts";
 import { wordsOf } from "./words.ts";
@@ -11,8 +12,8 @@ export class FactLayout {
   readonly paths: readonly FactPath[];
   /** The paths as one text, to compile a view once for each list. */
   readonly key: string;
-  /** Indices of the paths that decide, and of the id and type of a resource. */
-  readonly deciding: readonly number[];
+  /** The paths that decide, and the indices of the id and type of a resource. */
+  readonly deciding: readonly DecidingFact[];
   readonly id: number;
   readonly type: number;
   /** The type as JSON. */
@@ -26,12 +27,15 @@ export class FactLayout {
   #read: Plan | undefined;
   #entryStart: { readonly base: string; readonly text: DataView } | undefined;
 
-  constructor({ factPaths, decidingPaths }: FactLists, type: string) {
+  constructor({ factPaths, decidingPaths, presencePaths }: FactLists, type: string) {
     this.typeName = r4ResourceTypes.find((each) => each === type) ?? type;
     this.paths = factPaths(type);
     const texts = this.paths.map((path) => path.join("."));
     this.key = texts.join();
-    this.deciding = decidingPaths(type).map((path) => texts.indexOf(path.join(".")));
+    const byPresence = new Set(presencePaths(type).map((path) => path.join(".")));
+    this.deciding = decidingPaths(type)
+      .map((path) => path.join("."))
+      .map((text) => ({ index: texts.indexOf(text), isByPresence: byPresence.has(text) }));
     this.id = texts.indexOf("id");
     this.type = texts.indexOf("resourceType");
     this.typeText = utf8(JSON.stringify(type));
@@ -60,7 +64,11 @@ const byText = new Map<string, FactLayout>();
 const byTextMax = 64;
 
 export function factLayoutOf(lists: FactLists, policyDigest: string, type: string): FactLayout {
-  const [paths, deciding] = [lists.factPaths(type), lists.decidingPaths(type)];
+  const [paths, deciding, presence] = [
+    lists.factPaths(type),
+    lists.decidingPaths(type),
+    lists.presencePaths(type),
+  ];
   const known = byLists.get(paths);
   if (known !== undefined) return known;
   const key = [
@@ -69,6 +77,8 @@ export function factLayoutOf(lists: FactLists, policyDigest: string, type: strin
     ...paths.map((path) => path.join(".")),
     "",
     ...deciding.map((path) => path.join(".")),
+    "",
+    ...presence.map((path) => path.join(".")),
   ].join();
   const facts = byText.get(key) ?? new FactLayout(lists, type);
   if (!byText.has(key)) {

@@ -54,11 +54,6 @@ export class ConsentBook {
     this.#scene = scene;
   }
 
-  /** The origin has no Consent on file that could be of an unidentified patient. */
-  get hasNoConsents(): boolean {
-    return this.#scene.hasConsents === false;
-  }
-
   /** The patients whose Consents have to be asked for. */
   get unknown(): ReadonlySet<string> {
     return this.#unknown;

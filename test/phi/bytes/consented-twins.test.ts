@@ -86,3 +86,44 @@ test("with Consents and labels by codes each entry has the outcome of the plain 
   }
   expect(cut).toBeGreaterThan(90);
 });
+
+test("where Consents are on file, a row leaves without a subject only if it has no encounter, whatever the rows before had", ({
+  expect,
+}) => {
+  const scene = {
+    policy: policy(rule(["Observation"], ["code", "subject", "encounter"])),
+    consents: [],
+    hasConsents: true,
+  };
+  const grant = grantUnder(scene, "Observation?status=final");
+  const [fast, plain] = [new Discloser(grant, bases), new Discloser(grant, bases, [], "plain")];
+  const forms = [
+    undefined,
+    { reference: "Encounter/e1" },
+    { reference: "Encounter/e2" },
+    {},
+    null,
+    [],
+    [null],
+    [{ reference: "Encounter/e1" }],
+    "text",
+    1,
+  ].map((encounter) => (encounter === undefined ? {} : { encounter }));
+  const kinds = new Map<string, number>();
+  // Each form after each, with the same and with another owner.
+  for (const before of forms)
+    for (const after of forms)
+      for (const owner of [own, {}])
+        for (const more of [
+          { ...before, ...owner },
+          { ...after, ...owner },
+        ]) {
+          const row = { resourceType: "Observation", id: "o", status: "final", code: pulse, ...more };
+          const bytes = utf8(JSON.stringify({ resource: row, search: { mode: "match" } }));
+          const [a, b] = [fast.entry(bytes, "Observation"), plain.entry(bytes, "Observation")];
+          if (!a.ok || !b.ok) throw new Error(JSON.stringify(row));
+          expect(a.value.kind, JSON.stringify(row)).toBe(b.value.kind);
+          kinds.set(a.value.kind, (kinds.get(a.value.kind) ?? 0) + 1);
+        }
+  expect([...kinds.keys()].toSorted()).toEqual(["hidden", "match"]);
+});
