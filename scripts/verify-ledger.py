@@ -242,26 +242,38 @@ class Key:
 
 
 class LogKey:
-    """The keys of a log: one, or several of a signer who replaced the key. Their name is the log's origin line (§1, §7)."""
+    """The keys of a log: one, or several of a signer who replaced the key. Their name is the log's origin line (§1, §7).
 
-    def __init__(self, name, publics):
-        self.keys = [Key(name, SIGNATURE, public) for public in publics]
-        self.name, self.text = name, " ".join(key.text for key in self.keys)
+    `ends` has the size of the root log at which a key ended, or None for a key in use.
+    """
+
+    def __init__(self, name, publics, ends):
+        self.keys, self.ends = [Key(name, SIGNATURE, public) for public in publics], ends
+        self.name, self.text = name, " ".join(key.text + ("" if end is None else f"@{end}") for key, end in zip(self.keys, ends))
         self.ledger, _, self.log = name.rpartition("/")
         need(self.ledger != "" and (self.log == ROOT or LOG_NAME.fullmatch(self.log)), "verifier key names no log")
 
     def of(self, log):
         """The keys of a further log of the same ledger. The same key pairs sign all logs."""
-        return LogKey(f"{self.ledger}/{log}", [key.public for key in self.keys])
+        return LogKey(f"{self.ledger}/{log}", [key.public for key in self.keys], self.ends)
+
+    def has(self, other):
+        """True if each key of `other` is among these. Order and ends do not count."""
+        return {key.text for key in other.keys} <= {key.text for key in self.keys}
 
     @classmethod
     def read(cls, text):
         """Reads verifier keys of one log, separated by single spaces."""
         words = text.split(" ")
-        need(len(words) <= KEYS_MAX and len(set(words)) == len(words), "verifier keys are more than eight, or one stands twice")
-        keys = [Key.read(word, SIGNATURE) for word in words]
+        parts = [re.fullmatch(r"(.*?)(?:@([1-9][0-9]{0,14}))?", word) for word in words]
+        need(all(parts), "verifier key has not three parts")
+        keys = [Key.read(part[1], SIGNATURE) for part in parts]
+        ends = [int(part[2]) if part[2] else None for part in parts]
+        need(len(words) <= KEYS_MAX and len({key.text for key in keys}) == len(keys), "verifier keys are more than eight, or one stands twice")
         need(len({key.name for key in keys}) == 1, "verifier keys are of different logs")
-        return cls(keys[0].name, [key.public for key in keys])
+        need(None in ends, "verifier keys have ended, each of them")
+        order = sorted(range(len(keys)), key=lambda i: ends[i] is not None)
+        return cls(keys[0].name, [keys[i].public for i in order], [ends[i] for i in order])
 
 
 def is_key_name(name):
@@ -288,12 +300,16 @@ def read_signature(line):
     return parts[1], signed[:4], signed[4:]
 
 
-def open_note(note, key):
-    """Returns the text of a note after it has checked each signature line of the log's keys."""
+def open_note(note, key, index=None):
+    """Returns the text of a note after it has checked each signature line of the log's keys.
+
+    `index`: the note's place in the root log, for a note of the past; None for a present checkpoint, which a key that ended cannot sign.
+    """
     text, signatures = read_note(note)
-    publics = {(one.name, one.id): one.public for one in key.keys}
-    own = [(publics[name, id], signature) for name, id, signature in signatures if (name, id) in publics]
-    need(own, "note is not signed by the log's key")
+    publics = {(one.name, one.id): (one.public, end) for one, end in zip(key.keys, key.ends)}
+    known = [(*publics[name, id], signature) for name, id, signature in signatures if (name, id) in publics]
+    own = [(public, signature) for public, end, signature in known if end is None or (index is not None and index < end)]
+    need(own, "note is signed by a key that ended" if known else "note is not signed by the log's key")
     need(all(ed25519_verifies(public, text.encode(), signature) for public, signature in own), "signature does not verify")
     return text
 
@@ -311,8 +327,8 @@ def check_cosignature(note, witness):
 class Checkpoint:
     """The fields of a checkpoint: size, root, and (for a size above 0) number and hash of the last frame."""
 
-    def __init__(self, note, key):
-        lines = open_note(note, key)[:-1].split("\n")
+    def __init__(self, note, key, index=None):
+        lines = open_note(note, key, index)[:-1].split("\n")
         need(len(lines) >= 3, "checkpoint is cut short")
         need(lines[0] == key.name, "checkpoint is of another log")
         self.size, self.root = decimal(lines[1], "tree size"), unbase64(lines[2], "root hash")
@@ -580,7 +596,7 @@ class RootRules:
         ledger, _, log = origin.rpartition("/")
         need(ledger == self.key.ledger and LOG_NAME.fullmatch(log), "is of no log of this ledger")
         need(len(read_note(note)[1]) == 1, "has not one signature line")
-        checkpoint = Checkpoint(note, self.key.of(log))
+        checkpoint = Checkpoint(note, self.key.of(log), self.index)
         before = self.seen.setdefault(log, [])
         if before:
             last = before[-1]
@@ -819,7 +835,7 @@ def check_keys(folder, keys):
     """The keys that the folder names. Each key from outside must be among them."""
     own = own_keys(folder)
     for key in keys:
-        need(key.text in {one.text for one in own}, f"does not have the key of {key.log} that was given")
+        need(any(one.has(key) for one in own), f"does not have the key of {key.log} that was given")
     return own
 
 
@@ -896,8 +912,13 @@ def is_of(note, key):
 
 
 def earlier_of(key, since):
-    """The earlier checkpoints of the key's log."""
-    return [placed("earlier checkpoint", lambda: Checkpoint(note, key)) for note in since if is_of(note, key)]
+    """The earlier checkpoints of the key's log. A key that ended signed them too, in the root log up to its end."""
+    return [placed("earlier checkpoint", lambda: earlier(note, key)) for note in since if is_of(note, key)]
+
+
+def earlier(note, key):
+    checkpoint = Checkpoint(note, key, 0)
+    return Checkpoint(note, key, checkpoint.size - 1) if key.log == ROOT and checkpoint.size > 0 else checkpoint
 
 
 def proven(receipt, keys):

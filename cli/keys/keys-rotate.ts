@@ -123,7 +123,7 @@ function checkpointSteps(name: string, current: string): readonly Step[] {
     {
       does: "Sign with both keys; leaves of the root log have the old key's signature.",
       secrets: listOf(old, made),
-      next: "After a theft of the old key do not rotate: it needs a new ledger (docs/keys.md, A lost or stolen key). Give auditors and witnesses the verifier keys of both (keys public prints them); set them in CONSOLE and ACCOUNTING, and the witness's WITNESSED_LOGS to the new key.",
+      next: "After a theft of the old key read docs/keys.md first (A lost or stolen key). Give auditors and witnesses the verifier keys of both (keys public prints them); set them in CONSOLE and ACCOUNTING, and the witness's WITNESSED_LOGS to the new key.",
     },
     {
       does: "Sign with both keys; leaves of the root log have the new key's signature.",
@@ -133,7 +133,7 @@ function checkpointSteps(name: string, current: string): readonly Step[] {
     {
       does: "Sign with the new key alone; the old public half stays, for what it signed.",
       secrets: listOf(made, JSON.stringify(publicHalfOf(old))),
-      next: "Leave the public half for as long as the ledger has leaves of its time: six years and a half.",
+      next: "Leave the public half for as long as the ledger has leaves of its time: six years and a half. End the old key for verifiers: @ and the size of the root log (ledger verify prints it) after its verifier key.",
     },
   ];
 }

@@ -3,7 +3,7 @@ import { Misuse, printFault } from "../misuse.ts";
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { openCheckpoint } from "#ledger/tlog/checkpoint";
+import { openEarlierCheckpoint } from "#ledger/root-log";
 import { parseReceipt, type Receipt } from "#ledger/receipt";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { type Claims, verifyLog } from "#ledger/verify";
@@ -127,7 +127,7 @@ const claimsFor = (
   receipts: readonly Receipt[],
 ): Claims => ({
   since: since.flatMap((note) => {
-    const opened = openCheckpoint(note, verifier);
+    const opened = openEarlierCheckpoint(note, verifier);
     return opened.ok ? [opened.value] : [];
   }),
   receipts: receipts.filter(({ log }) => log === logOfVerifier(verifier)),
@@ -135,7 +135,10 @@ const claimsFor = (
 
 function ownCheckpoint(file: string, verifiers: readonly Verifier[]): Uint8Array {
   const note = new Uint8Array(readBytes(file));
-  if (verifiers.some((verifier) => openCheckpoint(note, verifier).ok)) return note;
+  const opened = verifiers.map((verifier) => openEarlierCheckpoint(note, verifier));
+  if (opened.some(({ ok }) => ok)) return note;
+  if (opened.some((result) => !result.ok && result.error === "note_signed_by_a_key_that_ended"))
+    throw new Error(`${file} is a checkpoint of a size after the end of the key that signed it`);
   throw new Error(`${file} is not a checkpoint signed by the key of a log in this check`);
 }
 

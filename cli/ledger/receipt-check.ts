@@ -78,10 +78,13 @@ async function check(
   if (verifier === undefined)
     throw new Misuse(`no key for log ${receipt.log}: give it with --log-key or --keys`);
   const note = proof === undefined ? receipt.proof : readBytes(proof);
-  const proven = note === undefined ? undefined : checkProof(receipt, note, verifier);
+  // A key that ended counts only if the ledger has the checkpoint in its past.
+  const rootIndex = ledger === undefined ? Infinity : 0;
+  const proven = note === undefined ? undefined : checkProof(receipt, note, verifier, rootIndex);
   if (proven !== undefined && "wrong" in proven) return { ...about, shown: [], wrong: proven.wrong };
   const shown = proven === undefined ? [] : [shownBy(proven)];
-  const named = checkpoint === undefined ? undefined : openCheckpoint(readBytes(checkpoint), verifier);
+  const named =
+    checkpoint === undefined ? undefined : openCheckpoint(readBytes(checkpoint), verifier, rootIndex);
   if (named !== undefined && !named.ok)
     return { ...about, shown, wrong: `the checkpoint: ${named.error.replaceAll("_", " ")}` };
   const given = named?.value;
@@ -126,8 +129,9 @@ function checkProof(
   receipt: Receipt,
   note: Uint8Array,
   verifier: Verifier,
+  rootIndex: number,
 ): Checkpoint | { readonly wrong: string } {
-  const opened = openInclusionNote(note, receipt.leafHash, verifier);
+  const opened = openInclusionNote(note, receipt.leafHash, verifier, rootIndex);
   if (!opened.ok) return { wrong: `the proof: ${opened.error.replaceAll("_", " ")}` };
   const { index, checkpoint } = opened.value;
   if (index !== receipt.index)

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fromUtf8 } from "#ledger/bytes/bytes";
 import { parseLogName } from "#ledger/log-name";
 import { siblingOf } from "#ledger/root-log";
-import type { Verifier } from "#ledger/tlog/signed-note";
+import { hasKeysOf, type Verifier } from "#ledger/tlog/signed-note";
 import { type Claims, verifyLog } from "#ledger/verify";
 import { folderLog, readObject, strayObjects } from "./folder-log.ts";
 import { logOfVerifier } from "#ledger/log-of-verifier";
@@ -99,8 +99,7 @@ async function checkKeys(
 ): Promise<LogReport | { readonly name: string }> {
   const written = await ownKeys(folder);
   if (written === undefined) return { name: keysFile, wrong: "is missing or not as an export writes it" };
-  const texts = written.map(keyText);
-  const other = keys.find((key) => !texts.includes(keyText(key)));
+  const other = keys.find((key) => !written.some((known) => hasKeysOf(known, key)));
   return other === undefined
     ? { name: keysFile }
     : { name: keysFile, wrong: `does not have the key of ${logOfVerifier(other)} that was given` };

@@ -1,6 +1,7 @@
 import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { type Checkpoint, type CheckpointProblem, openCheckpoint } from "#ledger/tlog/checkpoint";
+import { logOfVerifier } from "./log-of-verifier.ts";
 import { endOf, parseLogName } from "./log-name.ts";
 import { readNote, type Verifier, verifierOfKeys } from "#ledger/tlog/signed-note";
 import type { LeafRules } from "./verify.ts";
@@ -10,13 +11,22 @@ import { claimedOrigin } from "#ledger/tlog/witness";
 export const ROOT_LOG = "root";
 
 /** The verifier of a log of the same ledger. One key pair signs all logs, each under its own name. */
-export function siblingOf({ name, publicKey, further = [] }: Verifier, log: string): Verifier {
-  const origin = `${name.slice(0, name.lastIndexOf("/"))}/${log}`;
-  return verifierOfKeys(
-    origin,
-    publicKey,
-    further.map((key) => key.publicKey),
-  );
+export function siblingOf({ name, publicKey, further }: Verifier, log: string): Verifier {
+  return verifierOfKeys(`${name.slice(0, name.lastIndexOf("/"))}/${log}`, publicKey, further);
+}
+
+/**
+ * Reads an earlier checkpoint, which the log must have in its past. A key that ended counts: for the root log's
+ * checkpoints up to the size at which it ended.
+ */
+export function openEarlierCheckpoint(
+  note: Uint8Array,
+  verifier: Verifier,
+): Result<Checkpoint, CheckpointProblem> {
+  const opened = openCheckpoint(note, verifier, 0);
+  return opened.ok && logOfVerifier(verifier) === ROOT_LOG && opened.value.size > 0
+    ? openCheckpoint(note, verifier, opened.value.size - 1)
+    : opened;
 }
 
 type RootLeafProblem = "root_leaf_of_no_log" | "root_leaf_not_one_signature" | CheckpointProblem;
@@ -24,10 +34,13 @@ type RootLeafProblem = "root_leaf_of_no_log" | "root_leaf_not_one_signature" | C
 /**
  * Reads a leaf of a root log: a checkpoint of a log of the same ledger with exactly one signature line, the
  * log's own.
+ *
+ * @param index of the leaf: a key that ended signs no leaf from its end on.
  */
 export function readRootLeaf(
   leaf: Uint8Array,
   root: Verifier,
+  index: number,
 ): Result<{ readonly log: string; readonly checkpoint: Checkpoint }, RootLeafProblem> {
   const origin = claimedOrigin(leaf) ?? "";
   const log = origin.slice(origin.lastIndexOf("/") + 1);
@@ -35,7 +48,7 @@ export function readRootLeaf(
   if (verifier.name !== origin || parseLogName(log) === undefined) return err("root_leaf_of_no_log");
   const note = readNote(leaf);
   if (note.ok && note.value.signatures.length !== 1) return err("root_leaf_not_one_signature");
-  const checkpoint = openCheckpoint(leaf, verifier);
+  const checkpoint = openCheckpoint(leaf, verifier, index);
   return checkpoint.ok ? ok({ log, checkpoint: checkpoint.value }) : checkpoint;
 }
 
@@ -48,6 +61,7 @@ export class RootLeaves implements LeafRules {
   readonly #root: Verifier;
   readonly #seen = new Map<string, Checkpoint[]>();
   #seconds = 0;
+  #size = 0;
 
   constructor(root: Verifier) {
     this.#root = root;
@@ -64,7 +78,7 @@ export class RootLeaves implements LeafRules {
   }
 
   leaf(bytes: Uint8Array): string | undefined {
-    const read = readRootLeaf(bytes, this.#root);
+    const read = readRootLeaf(bytes, this.#root, this.#size++);
     if (!read.ok) return read.error;
     const { log, checkpoint } = read.value;
     const all = this.#seen.get(log);

@@ -51,6 +51,27 @@ withPython(
 );
 
 withPython(
+  "the second verifier takes an earlier checkpoint under a key that ended up to its end (skipped without python3)",
+  async ({ expect }) => {
+    const exports = rooted.sinceEnd.map(({ made }) => made);
+    const said = await withFolders(exports, (written) =>
+      askAll<Said>(exports.map((made, i) => ({ ask: "command", arguments: argumentsOf(made, written[i]) }))),
+    );
+    for (const [i, { isGood }] of rooted.sinceEnd.entries())
+      expect(said[i]).toEqual(
+        isGood
+          ? { code: 0, out: expect.not.stringContaining("WRONG") }
+          : {
+              code: 1,
+              out: expect.stringContaining(
+                "WRONG root/earlier checkpoint: note is signed by a key that ended",
+              ),
+            },
+      );
+  },
+);
+
+withPython(
   "the second verifier finds flipped bits of every object, and names the object (skipped without python3)",
   async ({ expect }) => {
     const log = await sampleLog([1, 1]);
@@ -120,6 +141,9 @@ withPython(
       [keyOf(log), keyOf(log)],
       keys,
       [keyOf(log), ""],
+      [`${keyOf(log)}@4`],
+      [keyOf(log), `${keyOf(log)}@4`],
+      [keyOf(log), `${keys[0]}@0`],
     ];
     await withFolders(good.slice(0, 1), async ([{ folder } = { folder: "" }]) => {
       const said = await askAll<Said>(

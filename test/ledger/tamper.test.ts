@@ -49,6 +49,16 @@ test("each tampering of an export is found, and an object of it named", async ({
   expect(missed).toEqual([]);
 });
 
+test("an earlier checkpoint under a key that ended counts up to the size of its end, and is refused after it", async ({
+  expect,
+}) => {
+  for (const { made, isGood } of rooted.sinceEnd) {
+    const { code, wrongs } = await verify(made);
+    const refused = [expect.stringContaining("after the end of the key that signed it")];
+    expect({ code, wrongs }).toEqual(isGood ? { code: 0, wrongs: [] } : { code: 1, wrongs: refused });
+  }
+});
+
 // The fast lane takes each ninth bit: nearly every byte, and each position of a bit.
 const bitStep = inLane({ fast: 9, slow: 1, long: 1 });
 

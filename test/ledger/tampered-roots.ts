@@ -6,6 +6,7 @@ import { checkpointOf } from "#ledger/commit";
 import { cosignatureLine, cosignedText } from "#ledger/tlog/cosignature";
 import { emptyRoot } from "#ledger/tlog/merkle";
 import {
+  type FurtherKey,
   keyId,
   noteOf,
   signatureTypes,
@@ -130,13 +131,43 @@ const lastByNextKey = [checkpointOf(main.head), afterFrame(small, 3)].map((check
   byNextKey(checkpointText(checkpoint)),
 );
 /** The three logs after the change, and the verifiers' keys: the new key and these. */
-const afterChange = (...older: readonly Uint8Array[]): readonly SampleLog[] =>
+const afterChange = (...older: readonly FurtherKey[]): readonly SampleLog[] =>
   [main, small, rootOf([opening, middle, lastByNextKey])].map((log) => ({
     leaves: log.leaves,
     head: log.head,
     objects: new Map([...log.objects, ["checkpoint", byNextKey(textOf(log))]]),
     verifier: verifierOfKeys(log.verifier.name, nextKey, older),
   }));
+// The old key ended when the root log had five leaves: a thief of the old key signs nothing that counts from then on.
+const ended = { publicKey: main.verifier.publicKey, end: 5 };
+const [mainAfter, smallAfter, rootAfter] = afterChange(ended);
+if (mainAfter === undefined || smallAfter === undefined || rootAfter === undefined)
+  throw new Error("no logs");
+const checkpointIn = (log: SampleLog): Uint8Array => log.objects.get("checkpoint") ?? new Uint8Array();
+/** The export of these logs for a verifier who knows the end of the old key. */
+const endedFor = (name: string, logs: readonly SampleLog[]): Export => ({
+  ...exportOf(name, logs),
+  keys: [keyOf(rootAfter)],
+});
+/** The log under the old key, shown to verifiers who know that it ended. */
+const underOldKey = (log: SampleLog): SampleLog => ({ ...log, verifier: changedKeys(log.verifier.name) });
+const changedKeys = (name: string): Verifier => verifierOfKeys(name, nextKey, [ended]);
+const lateLeaf: SampleLog = {
+  ...underOldKey(root),
+  objects: new Map([...root.objects, ["checkpoint", byNextKey(textOf(root))]]),
+};
+/** An earlier checkpoint under the old key: the last that counts, and a forged later checkpoint. */
+export const sinceEnd: readonly { readonly made: Export; readonly isGood: boolean }[] = [
+  [rootOf([opening, middle]), true] as const,
+  [root, false] as const,
+].map(([log, isGood]) => ({
+  made: {
+    ...endedFor("an earlier checkpoint under a key that ended", [mainAfter, smallAfter, rootAfter]),
+    since: [checkpointIn(log)],
+  },
+  isGood,
+}));
+
 // The second verifier names the frame, the first the bundle.
 const leavesOfOldKey = ["root/frame/0", "root/tile/entries/000.p/7"];
 const goneIn = Date.UTC(2026, 6, 1); // logs of the first half of 2020
@@ -150,7 +181,22 @@ export const good: readonly Export[] = [
     cosigned(root),
   ]),
   seen("a log gone six years after its half-year", [small, rootOfGone("2020h1", goneIn)]),
-  exportOf("a root log whose key was replaced, and both keys", afterChange(main.verifier.publicKey)),
+  exportOf(
+    "a root log whose key was replaced, and both keys",
+    afterChange({ publicKey: main.verifier.publicKey }),
+  ),
+  endedFor("a root log whose key was replaced, and the end of the old key", [
+    mainAfter,
+    smallAfter,
+    rootAfter,
+  ]),
+  {
+    ...exportOf(
+      "given keys in another order than in the folder, and with an end",
+      afterChange({ publicKey: ended.publicKey }),
+    ),
+    keys: [keyOf(rootAfter).split(" ").reverse().join(" ")],
+  },
 ];
 
 const [first, second] = [main.leaves.slice(0, 5), main.leaves.slice(5, 6)];
@@ -223,8 +269,32 @@ export const tampered: readonly Tampered[] = [
   badRoot("a leaf with a wrong signature", [[opened(origin), utf8(foreignText.replace("\n8\n", "\n9\n"))]]),
   { ...exportOf("a replaced key, without the key before it", afterChange()), named: leavesOfOldKey },
   {
-    ...exportOf("a replaced key, and another ledger's key before it", afterChange(publicKey)),
+    ...exportOf("a replaced key, and another ledger's key before it", afterChange({ publicKey })),
     named: leavesOfOldKey,
+  },
+  {
+    ...endedFor("a later root log that a thief of the ended key signed", [
+      mainAfter,
+      smallAfter,
+      underOldKey(root),
+    ]),
+    named: ["root/checkpoint"],
+  },
+  {
+    ...endedFor("a later log that a thief of the ended key signed", [
+      underOldKey(main),
+      smallAfter,
+      rootAfter,
+    ]),
+    named: ["s0-2026h2/checkpoint"],
+  },
+  {
+    ...endedFor("a leaf of the root log that an ended key signed after its end", [
+      mainAfter,
+      smallAfter,
+      lateLeaf,
+    ]),
+    named: ["root/frame/2", "root/tile/entries/000.p/7"],
   },
   bad("a root log without its witness", ["root/checkpoint"], [main, small, root]),
   bad(

@@ -86,10 +86,13 @@ export function readLineProof(text: string): Result<LineProof, "proof_malformed"
 /**
  * Checks that the log committed to a line; returns the line and the signed checkpoint that proves it.
  * `verifier`: the log's public key.
+ *
+ * @param rootIndex as for `openInclusionNote`.
  */
 export function checkLine(
   proof: LineProof,
   verifier: Verifier,
+  rootIndex?: number,
 ): Result<{ readonly says: AccountingLine; readonly checkpoint: Checkpoint }, LineProblem> {
   const says = readLine(proof.content);
   if (says === undefined) return err("line_malformed");
@@ -98,7 +101,7 @@ export function checkLine(
   const commitment = lineCommitment(proof.salt, proof.content);
   if (!verifyInclusion(proof.line, proof.lines, commitment, proof.path, leaf.value.linesRoot))
     return err("line_not_of_leaf");
-  const opened = openInclusionNote(proof.note, leafHash(proof.leaf), verifier);
+  const opened = openInclusionNote(proof.note, leafHash(proof.leaf), verifier, rootIndex);
   if (!opened.ok) return err("leaf_not_in_log");
   return opened.value.index === proof.index
     ? ok({ says, checkpoint: opened.value.checkpoint })

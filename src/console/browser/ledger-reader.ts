@@ -64,7 +64,8 @@ export function browserLog(
       frames.delete(number);
       const frame = isRoot && bytes !== undefined ? parseFrame(bytes) : undefined;
       if (frame?.ok === true)
-        for (const leaf of frame.value.leaves) await settled(() => readRootLeaf(leaf, root));
+        for (const [i, leaf] of frame.value.leaves.entries())
+          await settled(() => readRootLeaf(leaf, root, frame.value.first + i));
       return bytes;
     },
   };

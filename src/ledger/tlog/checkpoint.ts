@@ -56,9 +56,15 @@ export type CheckpointProblem = NoteProblem | TextProblem | "checkpoint_of_anoth
 
 /**
  * Reads a checkpoint note and checks its signature with the key of the log, whose name is the origin line.
+ *
+ * @param rootIndex as for `openNote`: without it the checkpoint must be signed by a key in use.
  */
-export function openCheckpoint(note: Uint8Array, verifier: Verifier): Result<Checkpoint, CheckpointProblem> {
-  const text = openNote(note, [verifier]);
+export function openCheckpoint(
+  note: Uint8Array,
+  verifier: Verifier,
+  rootIndex?: number,
+): Result<Checkpoint, CheckpointProblem> {
+  const text = openNote(note, [verifier], rootIndex);
   if (!text.ok) return text;
   const checkpoint = parseCheckpointText(text.value);
   if (!checkpoint.ok) return checkpoint;

@@ -22,11 +22,14 @@ export const inclusionNote = (index: number, path: readonly Uint8Array[], checkp
 
 /**
  * Checks a proof for a leaf hash. Returns the index and the signed checkpoint that it was proven against.
+ *
+ * @param rootIndex as for `openCheckpoint`: 0 if the caller checks that the log has the checkpoint in its past.
  */
 export function openInclusionNote(
   proof: Uint8Array,
   leaf: Uint8Array,
   verifier: Verifier,
+  rootIndex?: number,
 ): Result<
   { readonly index: number; readonly checkpoint: Checkpoint },
   CheckpointProblem | "proof_malformed" | "proof_wrong"
@@ -41,7 +44,7 @@ export function openInclusionNote(
   const path = pathLines.map(fromBase64);
   if (first === firstLine && isTooLarge(indexText)) return err("number_too_large");
   if (first !== firstLine || index === undefined || !isPath(path)) return err("proof_malformed");
-  const checkpoint = openCheckpoint(utf8(text.slice(split + 2)), verifier);
+  const checkpoint = openCheckpoint(utf8(text.slice(split + 2)), verifier, rootIndex);
   if (!checkpoint.ok) return checkpoint;
   const { size, root } = checkpoint.value;
   return verifyInclusion(index, size, leaf, path, root)

@@ -22,22 +22,39 @@ export interface Verifier {
   readonly id: number; // u32
   readonly publicKey: Uint8Array; // Ed25519, 32 bytes
   /** Keys that the same signer used before or will use next: a signature of any of them counts (docs/keys.md). */
-  readonly further?: readonly { readonly id: number; readonly publicKey: Uint8Array }[];
+  readonly further?: readonly (FurtherKey & { readonly id: number })[];
+}
+
+/** A further key of a signer. */
+export interface FurtherKey {
+  readonly publicKey: Uint8Array;
+  /**
+   * Size of the root log at which the key ended (ADR 82): the key signs no root leaf from this index on, and
+   * no present checkpoint. Absent: the key counts everywhere.
+   */
+  readonly end?: number;
 }
 
 /** The verifier of a log's name with its key, and with further keys of the same signer. */
 export function verifierOfKeys(
   name: string,
   publicKey: Uint8Array,
-  further: readonly Uint8Array[] = [],
+  further: readonly FurtherKey[] = [],
 ): Verifier {
   const first = { name, id: keyId(name, publicKey), publicKey };
-  return further.length === 0
-    ? first
-    : { ...first, further: further.map((key) => ({ id: keyId(name, key), publicKey: key })) };
+  const all = further.map(({ publicKey: key, end }) => ({
+    id: keyId(name, key),
+    publicKey: key,
+    ...(end === undefined ? {} : { end }),
+  }));
+  return all.length === 0 ? first : { ...first, further: all };
 }
 
-export type NoteProblem = "note_malformed" | "note_not_signed_by_a_known_key" | "note_signature_wrong";
+export type NoteProblem =
+  | "note_malformed"
+  | "note_not_signed_by_a_known_key"
+  | "note_signed_by_a_key_that_ended"
+  | "note_signature_wrong";
 
 /**
  * C2SP signed-note "Signatures": the first four bytes of SHA-256(name ‖ 0x0A ‖ signature type ‖ public key).
@@ -61,31 +78,55 @@ export const verifierKey = (
 
 /** A verifier as the text that `parseVerifierKey` reads. */
 export const verifierText = ({ name, publicKey, further = [] }: Verifier): string =>
-  [publicKey, ...further.map((key) => key.publicKey)].map((key) => verifierKey(name, key)).join(" ");
+  [
+    verifierKey(name, publicKey),
+    ...further.map((key) => verifierKey(name, key.publicKey) + (key.end === undefined ? "" : `@${key.end}`)),
+  ].join(" ");
+
+/** Answers whether `known` has each public key of this verifier, under the same name. Order and ends do not count. */
+export const hasKeysOf = (known: Verifier, { name, publicKey, further = [] }: Verifier): boolean => {
+  const texts = new Set(
+    [known, ...(known.further ?? [])].map((key) => verifierKey(known.name, key.publicKey)),
+  );
+  return [publicKey, ...further.map((key) => key.publicKey)].every((key) =>
+    texts.has(verifierKey(name, key)),
+  );
+};
 
 const KEYS_OF_NAME_MAX = 8;
 
 /**
  * Reads a vkey. Only Ed25519 of the requested type is accepted, and only with the id that follows from name
  * and key. Up to eight vkeys of one log, separated by single spaces, are one verifier: a key that was replaced
- * stays in the text after the key in use.
+ * stays in the text, with `@` and the size of the root log at which it ended. At least one key has no end.
  */
 export function parseVerifierKey(
   text: string,
   type: SignatureType = signatureTypes.ed25519,
 ): Result<Verifier, "bad_verifier_key"> {
   const words = text.split(" ");
-  const [first, ...further] = words.map((word) => parseSingleKey(word, type));
-  if (first?.ok !== true || further.length === 0) return first ?? err("bad_verifier_key");
-  const keys = further.flatMap((key) =>
-    key.ok && key.value.name === first.value.name ? [key.value.publicKey] : [],
-  );
+  if (words.length === 1) return parseSingleKey(text, type);
+  const keys = words.flatMap((word) => parseEndingKey(word, type) ?? []);
+  const [first, ...further] = keys.sort((left, right) => Number("end" in left) - Number("end" in right));
   const isGood =
     type === signatureTypes.ed25519 &&
-    keys.length === further.length &&
+    keys.length === words.length &&
     words.length <= KEYS_OF_NAME_MAX &&
-    new Set(words).size === words.length;
-  return isGood ? ok(verifierOfKeys(first.value.name, first.value.publicKey, keys)) : err("bad_verifier_key");
+    new Set(keys.map(({ name, publicKey }) => verifierKey(name, publicKey))).size === words.length &&
+    further.every(({ name }) => name === first?.name);
+  if (!isGood || first === undefined || "end" in first) return err("bad_verifier_key");
+  return ok(verifierOfKeys(first.name, first.publicKey, further));
+}
+
+function parseEndingKey(
+  word: string,
+  type: SignatureType,
+): (FurtherKey & { readonly name: string }) | undefined {
+  const [, text = word, end] = /^(.*)@([1-9]\d{0,14})$/u.exec(word) ?? [];
+  const key = parseSingleKey(text, type);
+  if (!key.ok) return undefined;
+  const { name, publicKey } = key.value;
+  return end === undefined ? { name, publicKey } : { name, publicKey, end: Number(end) };
 }
 
 function parseSingleKey(text: string, type: SignatureType): Result<Verifier, "bad_verifier_key"> {
@@ -113,26 +154,34 @@ export function signatureLine(signer: Pick<Verifier, "name" | "id">, signature: 
 /**
  * The text of a note that is signed by a known key. Signatures by unknown keys (for example witnesses'
  * cosignatures) are ignored, as the specification asks. A wrong signature by a known key refuses the note,
- * even next to a right signature.
+ * even next to a right signature. A key that ended counts only in a note of the past.
+ *
+ * @param rootIndex index of the note in the root log, for a note of the past; without it the note is of the present.
  */
-export function openNote(note: Uint8Array, known: readonly Verifier[]): Result<string, NoteProblem> {
+export function openNote(
+  note: Uint8Array,
+  known: readonly Verifier[],
+  rootIndex = Infinity,
+): Result<string, NoteProblem> {
   const read = readNote(note);
   if (!read.ok) return read;
   const { text, signatures } = read.value;
-  let signed = false;
+  let [signed, ended] = [false, false];
   for (const signature of signatures) {
     const key = keyOf(signature, known);
     if (key === undefined) continue;
+    if (key.end !== undefined && key.end <= rootIndex) {
+      ended = true;
+      continue;
+    }
     if (!isSignature(key.publicKey, utf8(text), signature.bytes)) return err("note_signature_wrong");
     signed = true;
   }
-  return signed ? ok(text) : err("note_not_signed_by_a_known_key");
+  if (signed) return ok(text);
+  return err(ended ? "note_signed_by_a_key_that_ended" : "note_not_signed_by_a_known_key");
 }
 
-function keyOf(
-  { name, id }: NoteSignature,
-  known: readonly Verifier[],
-): Pick<Verifier, "id" | "publicKey"> | undefined {
+function keyOf({ name, id }: NoteSignature, known: readonly Verifier[]): FurtherKey | undefined {
   for (const verifier of known) {
     if (verifier.name !== name) continue;
     const key = verifier.id === id ? verifier : verifier.further?.find((each) => each.id === id);

@@ -171,11 +171,7 @@ export const readLedgerPlacement = (env: PlacementVariables): LedgerPlacement =>
 
 /** The verifier of a log's checkpoint key, under the log's own name. */
 export const signerOf = (config: LedgerConfig, origin: string): Verifier =>
-  verifierOfKeys(
-    origin,
-    config.checkpointPublicKey,
-    config.furtherCheckpointKeys.map(({ publicKey }) => publicKey),
-  );
+  verifierOfKeys(origin, config.checkpointPublicKey, config.furtherCheckpointKeys);
 
 const CHECKPOINT_KEYS_MAX = 8;
 

@@ -3,12 +3,14 @@ import { test } from "vitest";
 import { utf8 } from "#kernel/encoded";
 import { openCheckpoint, parseCheckpointText } from "#ledger/tlog/checkpoint";
 import {
+  hasKeysOf,
   keyId,
   noteOf,
   openNote,
   parseVerifierKey,
   type Verifier,
   verifierKey,
+  verifierText,
 } from "#ledger/tlog/signed-note";
 
 // C2SP signed-note, "Verifier keys", "Example".
@@ -100,6 +102,34 @@ test("signatures of unknown keys are ignored; a wrong signature of a known key r
     ok: false,
     error: "note_signature_wrong",
   });
+});
+
+test("a key that ended opens notes of the past below its end, and no note of the present", ({ expect }) => {
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+  const raw = new Uint8Array(Buffer.from(publicKey.export({ format: "jwk" }).x ?? "", "base64url"));
+  const inUse = verifierKey("a@b.test/root", new Uint8Array(32).fill(7));
+  const old = verifierKey("a@b.test/root", raw);
+  const signer = { name: "a@b.test/root", id: keyId("a@b.test/root", raw), publicKey: raw };
+  const note = utf8(noteOf("x\n", signer, sign(null, utf8("x\n"), privateKey)));
+  const [both] = known(`${old}@5 ${inUse}`);
+  if (both === undefined) throw new Error("no verifier");
+  expect(verifierText(both)).toBe(`${inUse} ${old}@5`);
+  const ended = { ok: false, error: "note_signed_by_a_key_that_ended" };
+  expect([openNote(note, [both]), openNote(note, [both], 5)]).toEqual([ended, ended]);
+  expect(openNote(note, [both], 4)).toEqual({ ok: true, value: "x\n" });
+  expect(openNote(note, known(`${inUse} ${old}`)).ok).toBe(true);
+  for (const text of [
+    `${old}@5`,
+    `${inUse}@5 ${old}@5`,
+    `${inUse} ${inUse}@5`,
+    `${inUse} ${old}@0`,
+    `${inUse} ${old}@`,
+  ])
+    expect(parseVerifierKey(text).ok, text).toBe(false);
+  expect([hasKeysOf(both, known(old)[0] ?? both), hasKeysOf(known(old)[0] ?? both, both)]).toEqual([
+    true,
+    false,
+  ]);
 });
 
 test("control characters, missing newlines, spaces in names and floods of signatures are no notes", ({

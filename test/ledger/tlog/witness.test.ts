@@ -4,7 +4,7 @@ import { test } from "vitest";
 import { toBase64 } from "#ledger/bytes/base64";
 import { utf8 } from "#kernel/encoded";
 import { consistencyProof, emptyRoot, leafHash, rootAt, rootOf } from "#ledger/tlog/merkle";
-import { keyId, noteOf, type Verifier } from "#ledger/tlog/signed-note";
+import { type FurtherKey, keyId, noteOf, type Verifier, verifierOfKeys } from "#ledger/tlog/signed-note";
 import { judge, nothingYet, type Remembered } from "#ledger/tlog/witness";
 import { readAddCheckpoint, REQUEST_BYTES_MAX, writeAddCheckpoint } from "#ledger/tlog/witness-request";
 
@@ -51,6 +51,16 @@ test("a witness cosigns a log's first checkpoint, a checkpoint that extends the 
   expect(ask(seen(7), 20)).toMatchObject({ verdict: "cosign" });
   expect(ask(seen(7), 7)).toMatchObject({ verdict: "cosign" });
   expect(ask(nothingYet, 0)).toMatchObject({ verdict: "cosign" });
+});
+
+test("a witness cosigns nothing that only a key that ended signed", ({ expect }) => {
+  const inUse = new Uint8Array(32).fill(7);
+  const ask = (further: FurtherKey) =>
+    judge({ oldSize: 7, proof: good.proof(7, 20), checkpoint: checkpoint(20, good.root(20)) }, seen(7), [
+      verifierOfKeys(log.name, inUse, [further]),
+    ]).verdict;
+  expect(ask({ publicKey: raw })).toBe("cosign");
+  expect(ask({ publicKey: raw, end: 21 })).toBe("not_signed");
 });
 
 test.for([

@@ -1,5 +1,5 @@
 // Made by scripts/browser-assets.ts from src/console/browser and the ledger's own code.
 export const checkScript = {
-  "path": "check-accounting-dcb91cb853482977.js",
-  "integrity": "sha384-Ybf0rngB4I2c2Pst1SoIg3iaWbg9UAOMhRHerhOikpkMoqaE8/LkyigFlLK1XWVz"
+  "path": "check-accounting-22bd70c88fe44f54.js",
+  "integrity": "sha384-YDHtKzWNbCMf2CtWO2xgJ4ye7aeHp2GDtA4MJRLcw4eL+xBdWQoDPC2qQgk51sT2"
 } as const;

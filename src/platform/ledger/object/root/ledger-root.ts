@@ -152,7 +152,7 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     await this.#mayGoOn();
     const last = this.#rows.entry(log);
     if (last === undefined) return { size: 0, not: "log_not_opened" };
-    const read = readRootLeaf(checkpoint, signerOf(this.#config, this.#head.origin));
+    const read = readRootLeaf(checkpoint, signerOf(this.#config, this.#head.origin), this.#head.size);
     if (!read.ok || read.value.log !== log) return { size: last.size, not: "not_a_checkpoint_of_this_log" };
     const { size, root, frame } = read.value.checkpoint;
     const why = checkpointRefusal(last, oldSize, proof, { size, root });
