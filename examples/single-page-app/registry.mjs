@@ -14,6 +14,7 @@ const file = {
       externalClientId: id,
       dpop: true, // a page has no certificate
       corsOrigins: ["http://127.0.0.1:4173"],
+      entity: { name: "My record, an app of the patient" },
     },
   ],
   agreements: [

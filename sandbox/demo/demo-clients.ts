@@ -25,6 +25,22 @@ export interface DemoClient {
   readonly describe: string;
 }
 
+const addresses: Readonly<Record<string, string>> = {
+  "Bay Records Exchange": "200 Wharf Street, Springfield",
+  "Harbor Health Plan": "12 Harbor Road, Springfield",
+  "Lantern Privacy Office": "5 Lantern Lane, Springfield",
+  "Lantern Quality Review": "5 Lantern Lane, Springfield",
+  "Lantern Telehealth": "5 Lantern Lane, Springfield",
+  "Northern University": "2 Campus Road, Springfield",
+  "State Department of Health": "1 Health Plaza, Springfield",
+};
+
+/** The entity of a client: the organization of its certificate, with the address that accountings state. */
+export function entityOf({ subject }: DemoClient): { readonly name: string; readonly address?: string } {
+  const name = /^O=([^,]+)/u.exec(subject)?.[1] ?? subject;
+  return { name, ...(addresses[name] !== undefined && { address: addresses[name] }) };
+}
+
 const common = {
   auth: "private_key_jwt",
   scope: "system/*.rs",

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { JWK } from "jose";
 import { issueClientCertificate, type CertificateFiles } from "../certificates.ts";
 import { endpointsAt } from "../identity-provider/endpoints.ts";
-import { demoClients, type DemoClient } from "./demo-clients.ts";
+import { demoClients, entityOf, type DemoClient } from "./demo-clients.ts";
 import type { SandboxIssuer } from "./issuer.ts";
 import { keptKey, publicHalf } from "../keys.ts";
 
@@ -92,6 +92,7 @@ function registryOf(equipped: readonly Equipped[], { origin, issuer }: DemoSetti
       ...(key !== undefined && { jwks: { keys: [publicHalf(key.jwk)] } }),
       ...(client.dpop ? { dpop: true } : { certificates: [readFileSync(files.cert, "utf8")] }),
       ...(patient !== undefined && { patient }),
+      entity: entityOf(client),
     })),
     agreements: equipped.map(({ client: { id, purpose, agreement } }) => ({
       id: `${id}-agreement`,

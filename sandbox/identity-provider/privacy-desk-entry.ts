@@ -39,6 +39,7 @@ export function privacyDeskEntry(origin: string, iss: string, page: string) {
         externalClientId: privacyDeskClient,
         dpop: true, // a page proves a key
         corsOrigins: [page],
+        entity: { name: "Springfield General Hospital, privacy office" },
       },
     ],
     agreements: [

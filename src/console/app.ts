@@ -8,7 +8,7 @@ import { readOwnForm } from "./form.ts";
 import { liveAnswer } from "./live.tsx";
 import { lookNow } from "./now.ts";
 import { addOperations } from "./operations.ts";
-import { DegradedPage, RefusedPage, refusalText } from "./pages/messages.tsx";
+import { DegradedPage, MissingPage, RefusedPage, refusalText } from "./pages/messages.tsx";
 import { NowPage } from "./pages/now.tsx";
 import { consolePages, mayOpen, type ConsolePage } from "./console-page.ts";
 import { Shell } from "./pages/shell.tsx";
@@ -143,9 +143,7 @@ export function addConsole(app: Hono, ports: ConsolePorts): void {
   addOperations(app, ports, { show, step });
   app.get(
     "/console/*",
-    answering(async (_, id) =>
-      htmlAnswer(RefusedPage({ text: texts.refused.missing, requestId: id }), 404, pageHeaders(id, places)),
-    ),
+    answering(async (_, id) => htmlAnswer(MissingPage(), 404, pageHeaders(id, places))),
   );
   app.all("/console/*", () => problem(admin.newId(), { status: 405, title: "Method Not Allowed" }));
 }

@@ -20,7 +20,7 @@ import {
 import { BreachPage } from "./pages/breach.tsx";
 import { EventsPage, type ShownReview } from "./pages/events.tsx";
 import { LedgerPage, WhyPage } from "./pages/ledger.tsx";
-import { VerbRefusal } from "./pages/messages.tsx";
+import { MissingContent, VerbRefusal } from "./pages/messages.tsx";
 import { PatientsPage, PatientsReturnPage } from "./pages/patients.tsx";
 import { AccessReviewPage } from "./pages/review.tsx";
 import { ClientPage, DeniedPage, LiftedPage, RegistryPage } from "./pages/registry.tsx";
@@ -80,7 +80,7 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
       consolePages.registry,
       ofRegistry(async (view, { url, at, operator, session }) => {
         const client = clientIn(view, decodeURIComponent(url.pathname.split("/").at(-1) ?? ""));
-        if (client === undefined) return { status: 404, content: texts.refused.missing };
+        if (client === undefined) return { status: 404, content: MissingContent() };
         const ends = await ports.ends().catch(() => []);
         return {
           content: ClientPage({
@@ -105,7 +105,7 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
         const id = decodeURIComponent(url.pathname.split("/").at(-2) ?? "");
         const [purpose, origin] = [url.searchParams.get("purpose"), url.searchParams.get("origin")];
         const grant = grantsOf(view, id).find((each) => each.purpose === purpose && each.origin === origin);
-        if (grant === undefined) return { status: 404, content: texts.refused.missing };
+        if (grant === undefined) return { status: 404, content: MissingContent() };
         const body = view.registry.policies?.find(({ name }) => name === grant.policy)?.body;
         return { content: SeesPage({ grant, samples: whatItSees(grant, body) }) };
       }),

@@ -5,9 +5,9 @@ const minute = 60_000;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-/** A moment as people read it, in UTC: `2026-11-27 16:20 UTC`. */
+/** A moment as people read it, in UTC: `2026-11-27 16:20 UTC`, on a single line. */
 export const momentText = (at: number): string =>
-  `${new Date(at).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  `${new Date(at).toISOString().slice(0, 16).replace("T", "\u00A0")}\u00A0UTC`;
 
 /** The time since a moment, rounded down to its largest unit. */
 export function agoText(since: number, at: Instant): string {
@@ -24,6 +24,16 @@ export function untilText(end: number, at: Instant): string {
   if (end <= at) return texts.ends.ended(days);
   return days === 0 ? texts.ends.today : texts.ends.left(days);
 }
+
+/** `Observation 12, Patient 1` in words. A text of another form stays as it is. */
+export const disclosedInWords = (counts: string): string =>
+  counts
+    .split(", ")
+    .map((each) => {
+      const [, kind, number] = /^(\w+) (\d+)$/u.exec(each) ?? [];
+      return kind === undefined ? each : texts.counted(kind, Number(number));
+    })
+    .join("; ");
 
 /** A number with thin separators: 12 345. */
 export const numberText = (value: number): string =>

@@ -183,6 +183,10 @@ const organization = z
   .max(8)
   .optional();
 
+const entity = z
+  .strictObject({ name: z.string().min(1).max(200), address: z.string().min(1).max(500).optional() })
+  .optional();
+
 const client = z.strictObject({
   id,
   kind: slug.meta({
@@ -243,6 +247,10 @@ const client = z.strictObject({
   organization: organization.meta({
     description:
       "Identifiers of the organization behind the client, such as http://hl7.org/fhir/sid/us-npi|1234567893. A Consent that names its recipient by an identifier means this client by them.",
+  }),
+  entity: entity.meta({
+    description:
+      "The name of the entity behind the client, and its address if it is known, as accountings of disclosures name the recipient (45 CFR 164.528(b)(2)(ii)). Without it they name the client's id.",
   }),
   unboundUntil: moment.optional().meta({
     description:

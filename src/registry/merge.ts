@@ -127,7 +127,7 @@ export function mergeRegistry(
   const issuerEntries = file.issuers.map(issuerEntry);
   const clientEntries = file.clients
     .map(clientEntry)
-    .map((entry) => withRegion(entry, there.clients.get(entry.id), mode));
+    .map((entry) => withTheRegistered(entry, there.clients.get(entry.id), mode));
   const agreementEntries = file.agreements.map(agreementEntry);
   const originEntries = file.origins
     .map(originEntry)
@@ -142,6 +142,7 @@ export function mergeRegistry(
   const clients = weigh("clients", clientEntries, ({ id }) => id, there.clients, mode, [
     "region",
     "organization",
+    "entity",
   ]);
   if (!clients.ok) return clients;
   const lifted = file.clients.findIndex(
@@ -247,9 +248,19 @@ const withTraits = (entry: OriginEntry, known: OriginEntry | undefined, mode: Me
         consents: entry.consents ?? known.consents,
       };
 
-/** If a file in mode `add` omits a client's region, the registered region stays. */
-const withRegion = (entry: ClientEntry, known: ClientEntry | undefined, mode: MergeMode): ClientEntry =>
-  mode !== "add" ? entry : { ...entry, region: entry.region ?? known?.region };
+/** If a file in mode `add` omits a client's region or entity, the registered value stays. */
+const withTheRegistered = (
+  entry: ClientEntry,
+  known: ClientEntry | undefined,
+  mode: MergeMode,
+): ClientEntry =>
+  mode !== "add"
+    ? entry
+    : {
+        ...entry,
+        region: entry.region ?? known?.region,
+        entity: entry.entity ?? known?.entity,
+      };
 
 /**
  * Sorts entries into new and changed, and finds the first conflict with another entry of the file or with

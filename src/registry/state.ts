@@ -117,6 +117,7 @@ export const clientEntry = (client: Of<"clients">): ClientEntry => {
     patient,
     region,
     organization,
+    entity,
   } = client;
   const unboundUntil =
     client.unboundUntil === undefined ? undefined : instant(Date.parse(client.unboundUntil));
@@ -135,6 +136,7 @@ export const clientEntry = (client: Of<"clients">): ClientEntry => {
     patient,
     region,
     organization,
+    entity,
     unboundUntil,
     corsOrigins,
   };

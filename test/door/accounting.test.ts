@@ -250,7 +250,10 @@ describe("an accounting of disclosures", () => {
     expect(rows.find((row) => row.includes(",public-health,"))).toMatch(
       /^\d{4}-.*,State Department of Health,public-health,"1 Health Plaza, Springfield",public health \(PUBHLTH\),public-health-agreement,Patient 1,Patient\/bela,yes,s\d-/u,
     );
-    expect(rows.some((row) => row.includes("payer"))).toBe(true);
+    // the registry's entry of a client names its entity
+    expect(rows.find((row) => row.includes(",payer,"))).toMatch(
+      /,Harbor Health Plan,payer,"12 Harbor Road, Springfield",payment \(HPAYMT\),/u,
+    );
   });
 
   test("phylax accounting check proves each of the three forms offline and names a changed line", async ({

@@ -76,6 +76,7 @@ function world({ deniedAt = Infinity, failing = "", ledgerQueue = new LedgerQueu
   const ports: GatewayPorts = {
     requestKeys: { claim: unused },
     rowLeases: { take: unused },
+    recipients: unused,
     tokens: {
       verify: async () =>
         ok({

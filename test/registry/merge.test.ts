@@ -329,3 +329,26 @@ test("sign-in endpoints may be added to an issuer without any; no further field 
     error: { reason: "conflict", pointer: "/issuers/0/endpoints" },
   });
 });
+
+test("a file that adds entries sets an entity that is missing, keeps one that it omits, and renames none", ({
+  expect,
+}) => {
+  const named = withValue(sample, "/clients/0/entity", {
+    name: "Lantern Telehealth",
+    address: "Springfield",
+  });
+  expect(merge(filled(), named)).toMatchObject({
+    ok: true,
+    value: { clients: { changed: [{ entity: { name: "Lantern Telehealth" } }] } },
+  });
+  expect(merge(filled(named), sample)).toMatchObject({ ok: true, value: { clients: { changed: [] } } });
+  const renamed = withValue(sample, "/clients/0/entity", { name: "Another" });
+  expect(merge(filled(named), renamed)).toMatchObject({
+    ok: false,
+    error: { reason: "conflict", pointer: "/clients/0/entity" },
+  });
+  expect(merge(filled(named), renamed, "change")).toMatchObject({
+    ok: true,
+    value: { clients: { changed: [{ entity: { name: "Another" } }] } },
+  });
+});

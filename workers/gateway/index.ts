@@ -16,7 +16,7 @@ import { configurationRecord } from "#platform/ledger/client/configuration-recor
 import { authorizationServers } from "#platform/registry/authorization-servers";
 import { browserPages } from "#platform/registry/browser-pages";
 import { certificateHolders } from "#platform/registry/certificate-holders";
-import { clientDirectory } from "#platform/registry/client-directory";
+import { clientDirectory, recipientNames } from "#platform/registry/client-directory";
 import { applyRevocationDeltas } from "#platform/registry/apply-deltas";
 import { issuerDirectory } from "#platform/registry/issuer-directory";
 import { allOrigins, originDirectory } from "#platform/registry/origin-directory";
@@ -179,6 +179,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     }),
     disclosures: { linesOf: (request: LinesRequest) => env.DISCLOSURES.linesOf(request) },
     accounting: accountingConfig(env.ACCOUNTING),
+    recipients: recipientNames(registry),
     pages: pageLinks(config.pagingKeys),
     browserPages: browserPages(registry),
     authorizationServers: authorizationServers(registry),

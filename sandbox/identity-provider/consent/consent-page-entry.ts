@@ -43,6 +43,7 @@ export function consentPageEntry(origin: string, iss: string, certificate: Certi
         issuer: iss,
         externalClientId: consentPageClient,
         certificates: [readFileSync(certificate.cert, "utf8")],
+        entity: { name: "Springfield General Hospital, sign-in page" },
       },
     ],
     agreements: [

@@ -91,6 +91,10 @@ interface AccountingScope extends Pick<Accounting, "from" | "to" | "all" | "summ
   readonly isWhole: boolean;
 }
 
+/** The client ids to which the lines were disclosed. */
+export const recipientsOf = (found: readonly FoundLine[]): ReadonlySet<string> =>
+  new Set(found.flatMap(({ content }) => readLine(content)?.recipient ?? []));
+
 /** Judges the lines of a page and writes the sentences that accompany them. */
 export function composeAccounting(
   found: readonly FoundLine[],

@@ -1,11 +1,15 @@
 import type { ExcludedAgreements } from "./exclusions.ts";
 
+/** A recipient of disclosures: the entity, and its address if it is known (45 CFR 164.528(b)(2)(ii)). */
+export interface Recipient {
+  readonly name: string;
+  readonly address?: string | undefined;
+}
+
 /** Facts that an entity adds to its accountings, since the lines do not state them. */
 export interface AccountingFacts {
-  /** The recipients, by client id (45 CFR 164.528(b)(2)(ii)). */
-  readonly recipients: Readonly<
-    Record<string, { readonly name: string; readonly address?: string | undefined }>
-  >;
+  /** The recipients, by client id. The registry's entry of a client goes before them. */
+  readonly recipients: Readonly<Record<string, Recipient>>;
   readonly agreements: ExcludedAgreements;
   /** The entity that makes the accountings; undefined if the operator did not state it. */
   readonly entity: { readonly name: string; readonly contact?: string | undefined } | undefined;

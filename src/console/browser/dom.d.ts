@@ -10,6 +10,7 @@ interface PageElement extends PageNode {
   className: string;
   hidden: boolean;
   value: string;
+  checked: boolean;
   disabled: boolean;
   readonly dataset: Record<string, string | undefined>;
   readonly files: ArrayLike<Blob> | null;

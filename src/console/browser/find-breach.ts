@@ -1,4 +1,4 @@
-import { breachCsv, breachLetter, countsInRow } from "#audit/breach-papers";
+import { breachCsv, breachLetter } from "#audit/breach-papers";
 import type { BreachClocks } from "#audit/breach-clocks";
 import { type BreachFindings, findBreach, reportOf, type UnreadPart } from "#auditing/breach-findings";
 import { type CallerNames, isOfCaller } from "#auditing/event-names";
@@ -228,18 +228,18 @@ function individualTable({ scope: { affected } }: BreachFindings): PageElement {
   return table(
     breach.individuals(affected.length),
     heads,
-    affected
-      .slice(0, rowsMax)
-      .map(({ patient, state, first, last, disclosed, records }) =>
-        row(heads, [
-          make("code", {}, patient),
-          state,
-          momentText(first),
-          momentText(last),
-          countsInRow(disclosed),
-          numberText(records.length),
-        ]),
-      ),
+    affected.slice(0, rowsMax).map(({ patient, state, first, last, disclosed, records }) =>
+      row(heads, [
+        make("code", {}, patient),
+        state,
+        momentText(first),
+        momentText(last),
+        Object.entries(disclosed)
+          .map(([kind, count]) => texts.counted(kind, count))
+          .join("; "),
+        numberText(records.length),
+      ]),
+    ),
   );
 }
 

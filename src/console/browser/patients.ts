@@ -4,7 +4,7 @@ import { ProvenLines } from "#audit/accounting/proven-lines";
 import type { AuditEvent } from "#audit/event";
 import type { EventOnRecord } from "#auditing/ledger-events";
 import { texts } from "#console/texts";
-import { momentText, numberText } from "#console/words";
+import { disclosedInWords, momentText, numberText } from "#console/words";
 import { siblingOf } from "#ledger/root-log";
 import { type AccountingEvent, type EventFacts, factsOf, isAsProven } from "./accounting-event.ts";
 import { ledgerPlaceOf } from "./ledger-place.ts";
@@ -191,7 +191,7 @@ function proofCell(verdict: Verdict): PageElement {
         {},
         badge("good", patients.proven),
         " ",
-        make("code", {}, placeText(verdict.place)),
+        make("code", { class: "place" }, placeText(verdict.place)),
       );
     case "wrong":
       return badge("bad", `${texts.ledger.wrong}: ${verdict.why.replaceAll("_", " ")}`);
@@ -265,9 +265,10 @@ async function openPersons(
 
 function cellsOf(facts: EventFacts): readonly (PageElement | string)[] {
   const { recorded, name, recipient, purposes, disclosed } = facts;
-  const who = make("span", {}, name ?? texts.unknown, " ", make("code", {}, recipient ?? texts.unknown));
-  const codes = purposes.map((code) => patients.purposes[code] ?? code);
-  return [momentText(Date.parse(recorded)), who, codes.join(", "), disclosed ?? texts.unknown];
+  const id = recipient ?? texts.unknown;
+  const who = name === undefined || name === id ? id : make("span", {}, name, " ", make("code", {}, id));
+  const what = disclosed === undefined ? texts.unknown : disclosedInWords(disclosed);
+  return [momentText(Date.parse(recorded)), who, purposes.map(texts.purpose).join(", "), what];
 }
 
 async function saveCsv(access: PatientAccess, first: string): Promise<void> {

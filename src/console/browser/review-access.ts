@@ -108,7 +108,7 @@ function usedLines(used: UsedAccess): readonly string[] {
     review.usedType(type, [...interactions].join(", "), [...(used.parameters.get(type) ?? [])].join(", ")),
   );
   const operations = [...used.operations].map((name) => review.usedOperation(name));
-  return [...types, ...operations, review.usedPurposes([...used.purposes].join(", "))];
+  return [...types, ...operations, review.usedPurposes([...used.purposes])];
 }
 
 /** The dropped permissions, and folded the difference of all decisions. */

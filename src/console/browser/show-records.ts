@@ -7,9 +7,9 @@ import { adviceOn } from "#entrypoint/advice";
 import { ledgerPlaceOf } from "./ledger-place.ts";
 import type { LedgerPlace } from "./ledger-reader.ts";
 import { type AuditorJwk, auditorKeyIn, openRecords } from "./open-records.ts";
-import { announce, make, part, row, table } from "./page-parts.ts";
+import { announce, badge, make, part, row, table } from "./page-parts.ts";
 
-const { records, why } = texts;
+const { events, records, why } = texts;
 
 /** A page's use of opened records. */
 interface Asked {
@@ -80,11 +80,11 @@ export function offerWhy(section: PageElement): void {
   const id = part("#request-id", section);
   offerRecords(section, {
     isWanted: ({ event }) => event.id === id.value.trim(),
-    show(events) {
+    show(found) {
       const results = part("[data-results]", section);
-      const reasons = new Set(events.flatMap(({ event }) => event.outcome?.reason ?? []));
+      const reasons = new Set(found.flatMap(({ event }) => event.outcome?.reason ?? []));
       const decided = new Set(
-        events.flatMap(({ event }) => (event.decision === undefined ? [] : [decidedByText(event.decision)])),
+        found.flatMap(({ event }) => (event.decision === undefined ? [] : [decidedByText(event.decision)])),
       );
       results.replaceChildren(
         ...[...decided].map((text) => make("p", {}, `${why.decided}: ${text}`)),
@@ -96,9 +96,9 @@ export function offerWhy(section: PageElement): void {
             make("p", {}, `${why.advice}: ${adviceOn(reason).join(" · ") || texts.none}`),
           ),
         ),
-        recordTable(events),
+        ...(found.length === 0 ? [] : [recordTable(found)]),
       );
-      return events.length === 0 ? why.none : records.found(events.length);
+      return found.length === 0 ? why.none : records.found(found.length);
     },
   });
 }
@@ -109,31 +109,61 @@ const notable: ReadonlySet<string> = new Set(["administration", "configuration",
 export function offerEvents(section: PageElement): void {
   offerRecords(section, {
     isWanted: ({ event }) => notable.has(event.kind),
-    show(events) {
-      const newest = events.toSorted((left, right) => right.event.at - left.event.at).slice(0, 500);
-      part("[data-results]", section).replaceChildren(recordTable(newest));
-      return records.found(events.length);
+    show(found) {
+      const newest = lastOfEach(found).toSorted((left, right) => right.event.at - left.event.at);
+      const acts = newest.filter(({ event }) => !looks.has(event.what?.interaction ?? ""));
+      const results = part("[data-results]", section);
+      const box = make("input", { type: "checkbox" });
+      const list = make("div");
+      const fill = () => {
+        const chosen = box.checked ? newest : acts;
+        list.replaceChildren(
+          ...(chosen.length > shownMax ? [make("p", { class: "note" }, events.cut(shownMax))] : []),
+          recordTable(chosen.slice(0, shownMax)),
+        );
+      };
+      box.addEventListener("change", fill);
+      results.replaceChildren(make("label", { class: "choice" }, box, " ", events.looks), list);
+      fill();
+      return events.found(acts.length, found.length);
     },
   });
 }
 
-function recordTable(events: readonly EventOnRecord[]): PageElement {
+const shownMax = 500;
+
+/** Acts that change nothing. */
+const looks: ReadonlySet<string> = new Set([
+  "show-registry",
+  "list-clients",
+  "plan-registry",
+  "list-proposals",
+  "show-proposal",
+  "list-reviews",
+  "list-consents",
+]);
+
+/** An act has a record before it and a record of its outcome: the later one of each request. */
+function lastOfEach(found: readonly EventOnRecord[]): readonly EventOnRecord[] {
+  const byRequest = new Map<string, EventOnRecord>();
+  for (const each of found) {
+    const before = byRequest.get(each.event.id);
+    if (before === undefined || (before.event.step ?? 0) <= (each.event.step ?? 0))
+      byRequest.set(each.event.id, each);
+  }
+  return [...byRequest.values()];
+}
+
+function recordTable(found: readonly EventOnRecord[]): PageElement {
   const heads = [records.when, records.who, records.what, records.outcome, records.place];
   return table(
     records.place,
     heads,
-    events.map(({ event, log, leaves }) =>
+    found.map(({ event, log, leaves }) =>
       row(heads, [
         momentText(event.at),
-        event.who?.operator ?? event.who?.client ?? texts.unknown,
-        [
-          event.kind,
-          event.what?.interaction,
-          event.what?.type,
-          event.what?.path ?? event.configuration?.worker,
-        ]
-          .filter((text) => text !== undefined)
-          .join(" "),
+        event.who?.operator ?? event.who?.client ?? records.service,
+        whatOf(event),
         outcomeOf(event),
         `${log.name}/${leaves.map(({ index }) => index).join(",")}`,
       ]),
@@ -141,5 +171,18 @@ function recordTable(events: readonly EventOnRecord[]): PageElement {
   );
 }
 
-const outcomeOf = ({ outcome }: AuditEvent): string =>
-  [outcome?.status, outcome?.reason].filter((text) => text !== undefined).join(" ") || "–";
+function whatOf({ kind, what, configuration }: AuditEvent): string {
+  if (kind === "configuration") return records.configurationOf(configuration?.worker ?? "");
+  const act = what?.interaction === undefined ? undefined : records.acts[what.interaction];
+  if (kind === "administration" && act !== undefined) return act;
+  const asked = [what?.interaction, what?.type ?? what?.path].filter((text) => text !== undefined).join(" ");
+  const does = records.kinds[kind] ?? kind;
+  return asked === "" ? does : `${does}: ${asked}`;
+}
+
+function outcomeOf({ kind, outcome }: AuditEvent): PageElement | string {
+  if (outcome === undefined) return kind === "administration" ? records.noOutcome : "–";
+  const { status, reason } = outcome;
+  if (reason === undefined && (status === undefined || status < 400)) return records.done;
+  return badge("bad", records.refused(status ?? 0, reason ?? ""));
+}

@@ -61,7 +61,7 @@ export function EventsPage({
           rows={open.map((review) => [
             momentText(review.openedAt),
             review.client,
-            `${review.purpose} @ ${review.origin}`,
+            texts.registry.grantOf(review.purpose, review.origin),
             <code>{review.requestId}</code>,
             <>
               {(["justified", "unjustified"] as const).map((finding) => (
@@ -92,9 +92,13 @@ export function EventsPage({
             rows={done.map(({ openedAt, client, purpose, closedBy, finding }) => [
               momentText(openedAt),
               client,
-              purpose,
+              texts.purpose(purpose),
               closedBy ?? "",
-              <Badge tone={finding === "justified" ? "good" : "bad"}>{finding ?? ""}</Badge>,
+              <Badge tone={finding === "justified" ? "good" : "bad"}>
+                {finding === "justified" || finding === "unjustified"
+                  ? events.findings[finding]
+                  : (finding ?? "")}
+              </Badge>,
             ])}
           />
         </details>

@@ -49,6 +49,29 @@ export function RefusedPage({ text, requestId }: { readonly text: string; readon
   );
 }
 
+/** No page, or no entry, at this address. `Refused` pages have no navigation; this content stands in any frame. */
+export function MissingContent() {
+  return (
+    <>
+      <h1>{refused.missingTitle}</h1>
+      <p>{refused.missing}</p>
+      <p>
+        <a href="/console">{refused.home}</a>
+      </p>
+    </>
+  );
+}
+
+export function MissingPage() {
+  return (
+    <Shell title={refused.missingTitle}>
+      <div class="narrow">
+        <MissingContent />
+      </div>
+    </Shell>
+  );
+}
+
 /** A part that the page needs does not answer. */
 export function DegradedPage({ requestId }: { readonly requestId: string }) {
   const { title, text } = texts.degraded;
@@ -72,11 +95,16 @@ export function VerbRefusal({ refusal }: { readonly refusal: VerbRefused }) {
       <h1>{refused.verbTitle}</h1>
       <div class="alert bad" role="alert">
         <p>
-          <strong>{refused.verb}</strong> {status} {title}
-          {detail === undefined ? "" : `: ${pointer ?? ""} ${detail}`}
+          <strong>{refused.verb}</strong> {title}
         </p>
+        {detail === undefined ? undefined : <p>{detail}</p>}
+        {pointer === undefined ? undefined : (
+          <p>
+            {refused.at}: <code>{pointer}</code>
+          </p>
+        )}
         <p class="note">
-          {texts.requestId} <code>{requestId}</code>
+          {status} · {texts.requestId} <code>{requestId}</code>
         </p>
       </div>
     </>

@@ -22,16 +22,22 @@ export function RegistryPage({ view }: { readonly view: RegistryView }) {
       <h2>{registry.clients}</h2>
       <Table
         caption={registry.clients}
-        heads={[registry.client, registry.kind, registry.status, registry.proof, registry.purposes]}
+        heads={[
+          registry.client,
+          registry.organization,
+          registry.kind,
+          registry.status,
+          registry.proof,
+          registry.purposes,
+        ]}
         rows={clients.map((client) => [
           <a href={clientAddress(client.id)}>{client.id}</a>,
+          client.entity?.name ?? <span class="soft">{registry.noName}</span>,
           client.kind,
-          <Badge tone={(client.status ?? "active") === "active" ? "good" : "bad"}>
-            {client.status ?? "active"}
-          </Badge>,
-          client.auth,
+          <Status of={client} />,
+          registry.proofs[client.auth] ?? client.auth,
           grantsOf(view, client.id)
-            .map(({ purpose, origin }) => `${purpose} @ ${origin}`)
+            .map(({ purpose, origin }) => registry.grantOf(purpose, origin))
             .join(", "),
         ])}
       />
@@ -66,6 +72,10 @@ export function RegistryPage({ view }: { readonly view: RegistryView }) {
   );
 }
 
+function Status({ of: { status = "active" } }: { readonly of: ShownClient }) {
+  return <Badge tone={status === "active" ? "good" : "bad"}>{registry.statuses[status]}</Badge>;
+}
+
 export interface ClientPageProps {
   readonly view: RegistryView;
   readonly client: ShownClient;
@@ -91,14 +101,26 @@ export function ClientPage({ view, client, ends, at, formToken, once, mayRevoke 
       <p>
         <a href="/console/registry">{registry.title}</a>
       </p>
-      <h1>{id}</h1>
+      <h1>{client.entity?.name ?? id}</h1>
       <dl>
+        <dt>{registry.clientId}</dt>
+        <dd>
+          <code>{id}</code>
+        </dd>
+        {client.entity === undefined ? undefined : (
+          <>
+            <dt>{registry.address}</dt>
+            <dd>{client.entity.address ?? texts.unknown}</dd>
+          </>
+        )}
         <dt>{registry.kind}</dt>
         <dd>{client.kind}</dd>
         <dt>{registry.status}</dt>
-        <dd>{client.status ?? "active"}</dd>
+        <dd>
+          <Status of={client} />
+        </dd>
         <dt>{registry.proof}</dt>
-        <dd>{client.auth}</dd>
+        <dd>{registry.proofs[client.auth] ?? client.auth}</dd>
       </dl>
       {deny(registry.endClient, { kind: "client", client: id })}
       <h2>{registry.certificates}</h2>
@@ -139,7 +161,7 @@ export function ClientPage({ view, client, ends, at, formToken, once, mayRevoke 
         heads={[registry.agreement, registry.purposes, registry.end, registry.act]}
         rows={agreementsOf(view, id).map((agreement) => [
           agreement.id,
-          agreement.purposes.join(", "),
+          agreement.purposes.map(texts.purposeWithCode).join(", "),
           `${agreement.to.slice(0, 10)} (${untilText(Date.parse(agreement.to), at)})`,
           deny(registry.deny, { kind: "agreement", client: id, agreement: agreement.id }),
         ])}
@@ -149,7 +171,7 @@ export function ClientPage({ view, client, ends, at, formToken, once, mayRevoke 
         caption={registry.grants}
         heads={[registry.purpose, registry.origin, registry.policy, registry.scopes, registry.act]}
         rows={grantsOf(view, id).map(({ purpose, origin, policy, scopes }) => [
-          purpose,
+          texts.purposeWithCode(purpose),
           origin,
           <a
             href={`${clientAddress(id)}/sees?purpose=${encodeURIComponent(purpose)}&origin=${encodeURIComponent(origin)}`}

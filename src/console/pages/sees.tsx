@@ -26,7 +26,7 @@ export function SeesPage({
       <h1>{sees.title(client)}</h1>
       <p>{sees.intro(purpose, origin, policy)}</p>
       <p class="note">
-        <code>{scopes}</code>
+        {texts.registry.scopes}: <code>{scopes}</code>
       </p>
       {samples.ok ? (
         samples.value.map((sample) => <Sample {...sample} />)

@@ -14,7 +14,7 @@ import { accountingCsv } from "#audit/accounting/csv";
 import { accountingBundle } from "#audit/accounting/fhir";
 import { english } from "#audit/accounting/page/english";
 import { accountingPage, pagePolicy, type PageFacts } from "#audit/accounting/page/html";
-import { composeAccounting, type Accounting } from "#audit/accounting/compose";
+import { composeAccounting, recipientsOf, type Accounting } from "#audit/accounting/compose";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { NextLinks, NextLinkRefusal } from "#gateway/admission/page-links";
 import type { RowsRefusal } from "#gateway/origin/all-rows";
@@ -37,6 +37,8 @@ export type AccountRefusal =
 export interface AccountPorts {
   readonly disclosures: Disclosures;
   readonly accounting: AccountingFacts;
+  /** The entities behind clients, as the registry names them now. Throws if the registry does not answer. */
+  readonly recipients: (clients: ReadonlySet<string>) => Promise<AccountingFacts["recipients"]>;
 }
 
 interface Scene {
@@ -107,11 +109,9 @@ export async function account(
     all,
     summed,
   };
-  const accounting = composeAccounting(found.lines, ports.accounting, {
-    ...facts,
-    next,
-    isFirst: place === undefined,
-  });
+  const named = await ports.recipients(recipientsOf(found.lines));
+  const known = { ...ports.accounting, recipients: { ...ports.accounting.recipients, ...named } };
+  const accounting = composeAccounting(found.lines, known, { ...facts, next, isFirst: place === undefined });
   // only the page says whose it is: the other forms are for programs, which know the record
   const person =
     asked.format === "html" ? await personShown(grant.patient(asked.id), scene.origin, links) : undefined;

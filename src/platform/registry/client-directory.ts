@@ -1,3 +1,4 @@
+import type { Recipient } from "#audit/accounting/facts";
 import type { ClientRecord } from "#identity/client";
 import type { ClientDirectory } from "#identity/ports";
 import { parseScopes } from "#identity/scopes";
@@ -10,6 +11,7 @@ import {
   certificateTable,
   clientTable,
   grantTable,
+  type ReadTable,
   rowsWhere,
 } from "./read-table.ts";
 import { registryCache } from "./registry-cache.ts";
@@ -128,3 +130,22 @@ function grantOf(row: typeof grants.$inferSelect): ClientRecord["grants"][number
 
 const quotaOf = (requests: number | null, windowSeconds: number | null, revision: number) =>
   requests === null || windowSeconds === null ? undefined : { requests, windowSeconds, revision };
+
+const entityTable: ReadTable<{ readonly id: string; readonly entity: Recipient | null }> = {
+  name: "clients",
+  columns: { id: "plain", entity: "json" },
+};
+
+/** The entities behind clients, by client id, as the registry names them. Throws D1's errors. */
+export const recipientNames =
+  (registry: RegistryReader) =>
+  async (clients: ReadonlySet<string>): Promise<Readonly<Record<string, Recipient>>> => {
+    if (clients.size === 0) return {};
+    // a name decides nothing, so a nearby copy of the registry serves
+    const { value: rows = [] } = await registry.read("unnamed", async (db) => {
+      const which = "entity is not null and id in (select value from json_each(?))";
+      const [found] = await askRegistry(db, rowsWhere(entityTable, which, JSON.stringify([...clients])));
+      return found;
+    });
+    return Object.fromEntries(rows.flatMap(({ id, entity }) => (entity === null ? [] : [[id, entity]])));
+  };

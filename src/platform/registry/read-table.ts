@@ -46,6 +46,7 @@ export const clientTable: ReadTable<RowOf<typeof clients>> = {
     region: "plain",
     regionSince: "plain",
     organization: "json",
+    entity: "json",
   },
 };
 

@@ -8,6 +8,7 @@ import {
   unique,
   uniqueIndex,
 } from "drizzle-orm/sqlite-core";
+import type { Recipient } from "#audit/accounting/facts";
 import type { AssertionProfile } from "#identity/assertion";
 import type { SubjectField } from "#identity/certificate/subject";
 import type { BreakGlassDemand } from "#identity/break-glass";
@@ -54,6 +55,7 @@ export const clients = sqliteTable(
     region: text("region").$type<Region>(),
     regionSince: moment("region_since"),
     organization: text("organization", { mode: "json" }).$type<readonly string[]>(),
+    entity: text("entity", { mode: "json" }).$type<Recipient>(),
   },
   (table) => [uniqueIndex("clients_external").on(table.issuer, table.externalClientId)],
 );

@@ -191,6 +191,7 @@ const columns = ({
   patient,
   region,
   organization,
+  entity,
   unboundUntil,
   corsOrigins,
 }: ClientEntry) => ({
@@ -207,6 +208,7 @@ const columns = ({
   patient: patient ?? null,
   region: region ?? null,
   organization: organization ?? null,
+  entity: entity ?? null,
   unboundUntil: unboundUntil ?? null,
   corsOrigins,
 });

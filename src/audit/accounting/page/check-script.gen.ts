@@ -1,5 +1,5 @@
 // Made by scripts/browser-assets.ts from src/console/browser and the ledger's own code.
 export const checkScript = {
-  "path": "check-accounting-22bd70c88fe44f54.js",
-  "integrity": "sha384-YDHtKzWNbCMf2CtWO2xgJ4ye7aeHp2GDtA4MJRLcw4eL+xBdWQoDPC2qQgk51sT2"
+  "path": "check-accounting-d559d05c77c5f081.js",
+  "integrity": "sha384-h2hbErtaQDBbfU3HhkpCrlQxBP//LdsPgbyCu2AEEV4+0WW/QcmmN13IlWDJfxn7"
 } as const;

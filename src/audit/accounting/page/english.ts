@@ -13,7 +13,7 @@ const kinds: Readonly<Record<string, readonly [one: string, several: string]>> =
   Appointment: ["appointment", "appointments"],
   AuditEvent: ["access record", "access records"],
   Binary: ["file", "files"],
-  Bundle: ["this list of disclosures, or a collection", "lists of disclosures, or collections"],
+  Bundle: ["list of disclosures or collection of records", "lists of disclosures or collections of records"],
   CarePlan: ["care plan", "care plans"],
   CareTeam: ["care team", "care teams"],
   Claim: ["claim to a health plan", "claims to a health plan"],
@@ -145,10 +145,13 @@ export const english: PageTexts = {
       wrong: "Not what the ledger says",
       unproven: "No proof yet",
       allProven: (count) =>
-        `All ${count} lines are proven: each was on record, in these words, when the ledger was signed.`,
+        count === 1
+          ? "The line is proven: it was on record, in these words, when the ledger was signed."
+          : `All ${count} lines are proven: each was on record, in these words, when the ledger was signed.`,
       someWrong: (count) =>
-        `${count} lines do not show what the ledger says. Keep this page and ask the organization, or a regulator.`,
-      someUnproven: (count) => `${count} lines have no proof yet. Ask for this page again in a moment.`,
+        `${count === 1 ? "1 line does" : `${count} lines do`} not show what the ledger says. Keep this page and ask the organization, or a regulator.`,
+      someUnproven: (count) =>
+        `${count === 1 ? "1 line has" : `${count} lines have`} no proof yet. Ask for this page again in a moment.`,
     },
     title: "Check it without this organization",
     sentences: [
