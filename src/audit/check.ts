@@ -2,7 +2,7 @@ import { stateBytesMax } from "#residence/residence";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { configurationDigest } from "./configuration.ts";
-import { type AuditEvent, definitionKind } from "./event.ts";
+import { type AuditEvent, definitionKind, type EventKind, type Measured } from "./event.ts";
 
 export interface BadEvent {
   readonly reason: "bad_event";
@@ -21,6 +21,7 @@ const PATHS_MAX = 1000;
 const SETTINGS_MAX = 500;
 const SETTINGS_BYTES_MAX = 49_152; // a record holds 65,468
 const TALLY_MAX = 200; // this version has about a hundred reasons
+const MEASURED_MAX = 10_000; // a record has no room for more
 /** A chunk of a definition, its record and its padding fit the largest size class. */
 export const chunkBytesMax = 61_440;
 const reasonName = /^[a-z][a-z0-9_]{0,63}$/;
@@ -125,6 +126,14 @@ const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     parts: count,
     role: matches(/^(?:submitted|effect)$/),
   },
+  measured: {
+    day: count,
+    answers: count,
+    elements: countsOf(/^[A-Z][A-Za-z]{0,63}(?:\.[A-Za-z][A-Za-z0-9]{0,63}){1,12}$/, MEASURED_MAX),
+    part: count,
+    parts: count,
+    fill: (value) => typeof value === "string" && value.length <= chunkBytesMax,
+  },
   approval: {
     proposal: matches(/^[0-9a-f]{32}$/),
     proposedBy: text,
@@ -203,6 +212,7 @@ export function readEvent(value: unknown): Result<AuditEvent, BadEvent> {
   if (whole.document !== undefined && whole.kind !== "administration") return bad("document");
   if (whole.decision !== undefined && whole.kind !== "refusal") return bad("decision");
   if (whole.approval !== undefined && whole.kind !== "administration") return bad("approval");
+  if (!isMeasurement(whole)) return bad("measured");
   if (whole.withheld?.paths !== undefined && whole.withheld.pathsDigest !== undefined)
     return bad("withheld: paths and their digest");
   return ok({ ...whole, at: instant(whole.at) });
@@ -218,6 +228,20 @@ function isOfItsKind({ kind, configuration }: AuditEvent): boolean {
 }
 
 /** A definition is complete, and only in a record of its own kind. */
+/** A measurement has all of its members, and no other kind has one. */
+const isMeasurement = ({ kind, measured }: AuditEvent): boolean =>
+  (kind === ("measurement" satisfies EventKind)) === (measured !== undefined) &&
+  (measured === undefined ||
+    Object.values({ ...nothingMeasured, ...measured }).every((each) => each !== undefined));
+const nothingMeasured: Record<keyof Measured, undefined> = {
+  day: undefined,
+  answers: undefined,
+  elements: undefined,
+  part: undefined,
+  parts: undefined,
+  fill: undefined,
+};
+
 function isDefinition({ kind, definition }: AuditEvent): boolean {
   const isPresent = definition?.contentDigest !== undefined && definition.chunk !== undefined;
   return kind === definitionKind ? isPresent : definition === undefined;

@@ -47,6 +47,8 @@ export const eventKinds = {
    * out.
    */
   accounting: { discloses: false },
+  /** The elements that left under a grant on a day, by path: no event of a request. See `measured`. */
+  measurement: { discloses: false },
   /** Anonymous refusals without their own record, counted exactly since the last such event: see `tally`. */
   refusals: { discloses: false },
 } as const;
@@ -116,6 +118,8 @@ export interface AuditEvent {
   readonly document?: EventDocument | undefined;
   /** Of an administration that a second person approved. */
   readonly approval?: Approval | undefined;
+  /** Only of kind `measurement`. */
+  readonly measured?: Measured | undefined;
   /** Only of kind `definition`, which the ledger alone writes (audit/definition). */
   readonly definition?: DefinitionChunk | undefined;
 }
@@ -144,6 +148,17 @@ export interface EventDocument {
   readonly parts?: number | undefined;
   /** The document that an operator sent, or the entries that changed, each with its content before and after. */
   readonly role?: "submitted" | "effect" | undefined;
+}
+
+/** The values that left under a grant (`why.grant`) on a day. Each part has a step of its own. */
+export interface Measured {
+  readonly day: number; // days since 1970-01-01 UTC
+  readonly answers: number; // answers with at least one element, of which the values were counted
+  readonly elements: Counts; // number of values by element path: `Patient.name.family`
+  readonly part: number; // from 1
+  readonly parts: number;
+  /** Fills the record, so that its length does not tell how many elements left. */
+  readonly fill: string;
 }
 
 /** An operator's proposal that the operator of the record, a different person, approved. */

@@ -55,6 +55,7 @@ const keys = {
   document: 30,
   approval: 32,
   decision: 33,
+  measured: 35,
 } as const;
 const groups = {
   who: {
@@ -83,6 +84,7 @@ const groups = {
   document: { text: 1, textDigest: 2, part: 3, parts: 4, role: 5 },
   decision: { by: 1, consentDigest: 2, place: 3 },
   approval: { proposal: 1, proposedBy: 2, proposerIssuer: 3, proposerSubject: 4 },
+  measured: { day: 1, answers: 2, elements: 3, part: 4, parts: 5, fill: 6 },
 } as const satisfies { readonly [G in Group]: Readonly<Record<keyof NonNullable<AuditEvent[G]>, number>> };
 // Hex in an event, 32 bytes in a record.
 const digestFields: ReadonlySet<string> = new Set([
@@ -104,7 +106,8 @@ type Group =
   | "emergency"
   | "document"
   | "approval"
-  | "decision";
+  | "decision"
+  | "measured";
 const groupNames = Object.keys(groups) as Group[]; // the keys of the table above
 
 /** The plaintext of a record whose seed is still 32 zeros, and the place of the seed in it. */
@@ -190,6 +193,7 @@ export function encodeUnseeded(event: AuditEvent, part: number, parts: number): 
   count += writeGroup(writer, "document", document, event);
   count += writeGroup(writer, "approval", event.approval, event);
   count += writeGroup(writer, "decision", event.decision, event);
+  count += writeGroup(writer, "measured", event.measured, event);
   writer.mapEnd(map, count);
   return { plaintext: writer.finish(), seedAt };
 }
@@ -355,7 +359,7 @@ function unpack(value: unknown, table: Readonly<Record<string, number>>): unknow
   return Object.fromEntries(
     Object.entries(table).map(([field, key]) => [
       field,
-      digestFields.has(field) ? hexOf(value.get(key)) : value.get(key),
+      digestFields.has(field) ? hexOf(value.get(key)) : fromMap(value.get(key)),
     ]),
   );
 }

@@ -99,6 +99,7 @@ const narrowing: Readonly<Record<PlannedChange["kind"], Readonly<Record<string, 
     signedRequests: becomes(true),
     signedResponses: neverOpens,
     keyedWrites: becomes(true),
+    measureElements: neverOpens,
   },
 };
 

@@ -88,6 +88,8 @@ export interface ClientGrant {
   readonly signedResponses: boolean;
   /** Each write must have an `Idempotency-Key`. */
   readonly keyedWrites: boolean;
+  /** The elements that leave are counted, for the review of the access. */
+  readonly measureElements: boolean;
   /** The client may declare an emergency, after this sign-in. */
   readonly breakGlass?: BreakGlassDemand | undefined;
   readonly scopes: Scopes;

@@ -318,6 +318,10 @@ const grant = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: "true: each write must have an Idempotency-Key, so that a repeat is done once." }),
+  measureElements: z.boolean().default(false).meta({
+    description:
+      "true: the gateway counts which elements leave, by path and day, and the ledger records the counts. `phylax access review` then proposes to hide granted elements that never left.",
+  }),
 });
 
 const fhirBase = z

@@ -92,6 +92,7 @@ const grantAt = (origin: string, scopes: string, purpose = "TREAT"): GrantEntry 
   signedRequests: false,
   signedResponses: false,
   keyedWrites: false,
+  measureElements: false,
 });
 const removalOf = (origin: string): PlannedChange => ({
   kind: "grant",

@@ -30,7 +30,12 @@ async function* bodyOf(value: object) {
 }
 
 /** The dependencies of a gateway. They note each call, in order. */
-function world({ deniedAt = Infinity, failing = "", ledgerQueue = new LedgerQueue() } = {}) {
+function world({
+  deniedAt = Infinity,
+  failing = "",
+  ledgerQueue = new LedgerQueue(),
+  measureElements = false,
+} = {}) {
   const steps: string[] = [];
   const events: AuditEvent[] = [];
   const step = (name: string) => {
@@ -57,7 +62,7 @@ function world({ deniedAt = Infinity, failing = "", ledgerQueue = new LedgerQueu
   const client = clientRecord([], {
     certificates: [],
     unboundUntil: instant(at + 1_000),
-    grants: [{ ...grant, policyDigest: digest, scopes, quotas }],
+    grants: [{ ...grant, policyDigest: digest, scopes, quotas, measureElements }],
   });
   const clients = {
     find: async () => {
@@ -157,6 +162,9 @@ function world({ deniedAt = Infinity, failing = "", ledgerQueue = new LedgerQueu
     audienceOf: fhirBase,
     clock: () => at,
     jitter: () => 0,
+    elements: {
+      note: (name, _at, bodies) => step(`measure ${name} ${Buffer.concat(bodies).toString()}`),
+    },
     keepAlive: () => undefined,
   };
   return { ports, steps, events };
@@ -199,6 +207,23 @@ test("a read is released after the lease, the registry, the credits and the reco
     "spend records 1",
     "record disclosure",
   ]);
+});
+
+test("the elements of an answer are counted after its record, and only if the grant asks for it", async ({
+  expect,
+}) => {
+  const { ports, steps } = world({ measureElements: true });
+  await serve(get("Patient/amara"), ports);
+  expect(steps.slice(-2)).toEqual([
+    "record disclosure",
+    `measure telehealth/main/TREAT ${JSON.stringify(amara)}`,
+  ]);
+  const denied = world({ measureElements: true, deniedAt: 1 });
+  await serve(get("Patient/amara"), denied.ports);
+  expect(denied.steps.at(-1), "nothing left").toBe("record refusal");
+  const write = world({ measureElements: true });
+  await serve(post({ resourceType: "Patient", gender: "female" }), write.ports);
+  expect(write.steps.at(-1)).toMatch(/^measure .*"id":"new"/u);
 });
 
 test("the origin hears of a write after the lease, the registry and the record of the intent", async ({

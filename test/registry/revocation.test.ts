@@ -44,6 +44,7 @@ const who: Principal = {
     signedRequests: false,
     signedResponses: false,
     keyedWrites: false,
+    measureElements: false,
     scopes: [],
     quotas: { default: { requests: 1, windowSeconds: 1, revision: 1 } },
   },

@@ -88,6 +88,7 @@ export function clientRecord(keys: readonly Key[], changes: Partial<ClientRecord
         signedRequests: false,
         signedResponses: false,
         keyedWrites: false,
+        measureElements: false,
         scopes: [{ context: "system", type: "*", permissions: ["r", "s"], filters: [] }],
         quotas: { default: { requests: 10, windowSeconds: 60, revision: 1 } },
       },

@@ -22,6 +22,7 @@ import { issuerDirectory } from "#platform/registry/issuer-directory";
 import { allOrigins, originDirectory } from "#platform/registry/origin-directory";
 import { d1PolicyStore } from "#platform/registry/policy-store";
 import { RegistryReader } from "#platform/registry/registry-reader";
+import { ElementCounter } from "#platform/elements/isolate/element-counter";
 import { ClientGuard } from "#platform/guard/object/client-guard";
 import { guardDenials, refreshingGuard } from "#platform/guard/isolate/denials";
 import { guardLimiter } from "#platform/guard/isolate/limiter";
@@ -30,7 +31,7 @@ import { requestKeys } from "#platform/idempotency/isolate/request-keys";
 import { rowLeases } from "#platform/row-leases/isolate/leases";
 import { ledgerProver } from "#platform/ledger/client/prover";
 import { ledgerSink } from "#platform/ledger/client/sink";
-import { logStubs } from "#platform/ledger/client/stubs";
+import { accountingStubs, logStubs } from "#platform/ledger/client/stubs";
 import { answerSigner } from "#platform/keys/answer-signer";
 import { assertionVerifier } from "#platform/keys/assertion-verifier";
 import { keySets } from "#platform/keys/key-sets";
@@ -117,6 +118,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     ...shared,
     keepAlive: waitUntil,
     ledgerQueue: new LedgerQueue(),
+    elements: new ElementCounter(accountingStubs(env.ELEMENT_COUNTS, placement), place),
     recordProver: ledgerProver(logOf, place.wait),
     audienceOf,
     tokens: withOpaqueTokens(jwts, {

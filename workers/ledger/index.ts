@@ -8,10 +8,11 @@ import { AccountingShelf } from "#platform/ledger/object/accounting/accounting-s
 import { ledgerHealth } from "#platform/ledger/isolate/ledger-health";
 import { RecoveryDesk } from "#platform/ledger/isolate/recovery-desk";
 import { LedgerDoor } from "#platform/ledger/isolate/public-door";
+import { ElementCounts } from "#platform/elements/object/element-counts";
 import { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 
-export { AccountingIntake, AccountingShelf, LedgerRoot, LedgerShard };
+export { AccountingIntake, AccountingShelf, ElementCounts, LedgerRoot, LedgerShard };
 
 const deskOf = (env: LedgerWorkerEnv) => new AccountingDesk(env, () => instant(Date.now()));
 

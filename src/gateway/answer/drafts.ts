@@ -22,6 +22,7 @@ import {
   type AnswerHeadersPorts,
 } from "./answer-headers.ts";
 import type { LedgerQueue } from "./ledger-queue.ts";
+import { recordedGrant, type ElementMeasure } from "#gateway/record/measuring";
 import { isAnswerSigned, signAnswer, type SignAnswerPorts, type SignedBody } from "./sign-answer.ts";
 import { sendWindows } from "./windows.ts";
 import { writeAnswer } from "./write-answer.ts";
@@ -29,6 +30,7 @@ import { writeAnswer } from "./write-answer.ts";
 export interface AnswerPorts extends SignAnswerPorts, AnswerHeadersPorts {
   readonly ledgerQueue: LedgerQueue;
   readonly recordProver: RecordProver;
+  readonly elements: ElementMeasure;
   /**
    * Lets work go on after the answer was begun: an answer in windows is still being written and recorded
    * then.
@@ -87,6 +89,7 @@ export class Drafts {
     return {
       record: () => this.#recorder.written(outcome),
       answer: async (recorded) => {
+        this.#measure(outcome.disclosure?.windows.map(({ body }) => body) ?? []);
         const answer = writeAnswer(outcome, {
           id: this.#arrival.id,
           mediaType: mediaTypeOf(this.#facts),
@@ -106,8 +109,11 @@ export class Drafts {
   ): AnswerDraft {
     return {
       record: () => this.#recorder.lastParts(kind, parts),
-      answer: (recorded) =>
-        said instanceof Uint8Array ? this.#whole(said, said, recorded) : this.#refused(said, recorded),
+      answer: (recorded) => {
+        if (!(said instanceof Uint8Array)) return this.#refused(said, recorded);
+        this.#measure([said]);
+        return this.#whole(said, said, recorded);
+      },
     };
   }
 
@@ -148,6 +154,7 @@ export class Drafts {
         return recording;
       },
       answer: async (recorded) => {
+        this.#measure(windows.map(({ body }) => body));
         const headers = await headOf(recorded);
         if (isOne) return new Response(isBodiless ? null : first.body, { status, headers });
         if (isBodiless) {
@@ -165,6 +172,13 @@ export class Drafts {
         return new Response(readable, { status: 200, headers });
       },
     };
+  }
+
+  /** Counts the elements of an answer that is on record, if the grant asks for it. */
+  #measure(bodies: readonly Uint8Array[]): void {
+    const { principal } = this.#facts;
+    if (principal?.grant.measureElements !== true || bodies.length === 0) return;
+    this.#ports.elements.note(recordedGrant(principal), this.#arrival.at, bodies);
   }
 
   async #refused(refusal: GatewayRefusal, recorded: Recorded | Counted): Promise<Response> {

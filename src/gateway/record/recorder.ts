@@ -13,6 +13,7 @@ import type { Arrival, Call } from "#gateway/admission/admit";
 import type { CallerFacts } from "#gateway/admission/authenticate-caller";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
 import type { Intended } from "#gateway/write/after-intent";
+import { recordedGrant } from "./measuring.ts";
 import { onRecord } from "./on-record.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { RecordedRefusal } from "./refusal-decision.ts";
@@ -294,7 +295,7 @@ export class Recorder {
         purposes: [principal.purpose],
         agreement: principal.agreement,
         policy: policyDigest,
-        grant: `${principal.client.id}/${principal.grant.origin}/${principal.grant.purpose}`,
+        grant: recordedGrant(principal),
       },
       emergency: principal?.emergency && {
         justification: principal.emergency.justification,

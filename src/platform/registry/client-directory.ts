@@ -118,6 +118,7 @@ function grantOf(row: typeof grants.$inferSelect): ClientRecord["grants"][number
     signedRequests: row.signedRequests,
     signedResponses: row.signedResponses,
     keyedWrites: row.keyedWrites,
+    measureElements: row.measureElements,
     breakGlass: row.breakGlass ?? undefined,
     scopes: scopes.value,
     quotas: {

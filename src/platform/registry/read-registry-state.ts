@@ -156,6 +156,7 @@ export async function readRegistryState(registry: RegistrySql): Promise<Registry
           signedRequests: row.signedRequests,
           signedResponses: row.signedResponses,
           keyedWrites: row.keyedWrites,
+          measureElements: row.measureElements,
           breakGlass: row.breakGlass ?? undefined,
         },
       ]),

@@ -89,6 +89,7 @@ export const grantTable: ReadTable<RowOf<typeof grants>> = {
     recordQuotaRecords: "plain",
     recordQuotaWindowSeconds: "plain",
     keyedWrites: "flag",
+    measureElements: "flag",
     breakGlass: "json",
   },
 };

@@ -168,6 +168,7 @@ export const grants = sqliteTable(
     recordQuotaRecords: integer("record_quota_records"),
     recordQuotaWindowSeconds: integer("record_quota_window_seconds"),
     keyedWrites: integer("keyed_writes", { mode: "boolean" }).notNull().default(false),
+    measureElements: integer("measure_elements", { mode: "boolean" }).notNull().default(false),
     breakGlass: text("break_glass", { mode: "json" }).$type<BreakGlassDemand>(),
   },
   (table) => [

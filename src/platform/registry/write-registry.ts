@@ -223,6 +223,7 @@ const terms = ({
   signedRequests,
   signedResponses,
   keyedWrites,
+  measureElements,
   breakGlass,
 }: GrantEntry) => ({
   agreement,
@@ -237,5 +238,6 @@ const terms = ({
   signedRequests,
   signedResponses,
   keyedWrites,
+  measureElements,
   breakGlass: breakGlass ?? null,
 });

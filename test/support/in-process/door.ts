@@ -359,6 +359,7 @@ async function startWorkers(
     LEDGER_BUCKET: new MemoryBucket(),
     ...rateLimitsOf("workers/ledger/wrangler.toml"),
   };
+  const elementCounts = namespace(ledger.ElementCounts, () => ledgerEnv);
   const guards = namespace(gateway.ClientGuard, () => gatewayEnv);
   const gatewayEnv: Env = {
     ...workerVariables("wrangler.toml"),
@@ -388,6 +389,7 @@ async function startWorkers(
     KEYED_REQUESTS: remoteNamespace(keyedRequests, "keys", remote),
     ROW_LEASES: remoteNamespace(rowLeaseBooks, "leases", remote),
     LEDGER_SHARD: remoteNamespace(shardObjects, "ledger", remote),
+    ELEMENT_COUNTS: elementCounts,
   };
   const opsEnv: Env = {
     ...workerVariables("workers/ops/wrangler.toml"),

@@ -1,0 +1,96 @@
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { test } from "vitest";
+import { recordsOf } from "#audit/split";
+import { decodeRecord, encodeRecord } from "#audit/record";
+import { instant } from "#kernel/clock";
+import { chooseLog } from "#ledger/shard-choice";
+import { measurementsOf, type ElementCounts } from "#platform/elements/object/element-counts";
+import { paddedLength, sizeClasses } from "#ledger/leaf/padding";
+import { config, failure, ledger, openAll } from "./worker.ts";
+
+const counts = (grant: string) =>
+  (ledger as unknown as { ELEMENT_COUNTS: DurableObjectNamespace<ElementCounts> }).ELEMENT_COUNTS.getByName(
+    grant,
+  );
+const today = () => Math.floor(Date.now() / 86_400_000);
+
+test("batches of a day are added up, and its sums go on record once the day has ended", async ({
+  expect,
+}) => {
+  const grant = "measured/main/TREAT";
+  const stub = counts(grant);
+  const batch = {
+    day: today(),
+    answers: 2,
+    elements: [
+      ["Patient.gender", 2],
+      ["Patient.name.family", 3],
+    ],
+  } as const;
+  await stub.add(batch);
+  await stub.add(batch);
+  await stub.add({ ...batch, day: today() - 3 }); // it is on record
+  await stub.add({ ...batch, day: today() + 2 });
+  expect(await runDurableObjectAlarm(stub), "the day has not ended").toBe(true);
+  // three days pass
+  await runInDurableObject(stub, (_, { storage }) => {
+    storage.sql.exec("UPDATE days SET day = day - 3");
+    storage.sql.exec("UPDATE elements SET day = day - 3");
+  });
+  await runDurableObjectAlarm(stub);
+  const [{ id } = { id: "" }] = measurementsOf(
+    grant,
+    { day: today() - 3, answers: 4 },
+    [{ path: "Patient.id", count: 1 }],
+    instant(0),
+  );
+  const log = chooseLog(
+    { kind: "client", client: "measured", requestId: id, spread: 1 },
+    config.layout,
+    instant(Date.now()),
+  );
+  const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
+  const found = (await openAll(log, auditor)).flatMap((record) =>
+    record?.event.kind === "measurement" ? [record] : [],
+  );
+  expect(
+    found.map(({ event }) => [event.id, event.why?.grant, event.measured?.answers, event.measured?.elements]),
+  ).toEqual([[id, grant, 4, { "Patient.gender": 4, "Patient.name.family": 6 }]]);
+  const rest = await runInDurableObject(stub, (_, { storage }) => [
+    storage.sql.exec("SELECT * FROM days").toArray(),
+    storage.sql.exec("SELECT * FROM elements").toArray(),
+  ]);
+  expect(rest).toEqual([[], []]);
+});
+
+test("a batch with a path that is no element path, or with a negative number, is refused", async ({
+  expect,
+}) => {
+  for (const elements of [[["Patient/amara", 1]], [["Patient.gender", -1]]] as const) {
+    const refused = await runInDurableObject(counts("refused/main/TREAT"), (object) =>
+      failure(() => object.add({ day: today(), answers: 1, elements })),
+    );
+    expect(refused).toBe("no batch of element counts");
+  }
+});
+
+test("the record of a day has one length, however many elements left", ({ expect }) => {
+  const lengths = [1, 400, 900].map((many) => {
+    const elements = Array.from({ length: many }, (_, i) => ({
+      path: `Patient.element${i}`,
+      count: 10 ** (i % 7),
+    }));
+    const events = measurementsOf("a/main/TREAT", { day: 20_000, answers: 9 }, elements, instant(0));
+    expect(events).toHaveLength(1);
+    const records = events.flatMap((event) => {
+      const made = recordsOf(event);
+      if (!made.ok) throw new Error(made.error);
+      return made.value;
+    });
+    const [event = expect.fail()] = events;
+    const read = decodeRecord(encodeRecord(event, 1, 1, new Uint8Array(32)));
+    expect(read.ok && read.value.event.measured).toEqual(event.measured);
+    return records.map(({ plaintext }) => paddedLength(plaintext.length));
+  });
+  expect(lengths, "each is of the largest size class").toEqual(lengths.map(() => [sizeClasses.at(-1)]));
+});
