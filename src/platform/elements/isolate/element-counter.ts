@@ -1,7 +1,7 @@
 import type { Clock, Instant } from "#kernel/clock";
 import { resourceBytesMax, type Json } from "#fhir/json/json";
 import { elementsLeft } from "#phi/elements-left";
-import type { MeasuredBatch } from "../object/element-counts.ts";
+import type { MeasuredBatch } from "#platform/elements/object/element-counts";
 
 /** The object that adds up the counts of a grant. */
 interface CountsOfGrant {
