@@ -163,7 +163,12 @@ function ofListing(about: Explained, listing: Listing): Explanation {
       };
       return {
         refused,
-        steps: [operation(about.policy, "everything"), ...access(about, "Patient", "read"), of],
+        steps: [
+          ...(listing.within === "operation"
+            ? [operation(about.policy, "everything"), ...access(about, "Patient", "read")]
+            : []),
+          of,
+        ],
         asks,
       };
     }

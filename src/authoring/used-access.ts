@@ -9,6 +9,8 @@ const needed: Readonly<Record<string, readonly RuleInteraction[]>> = {
   "history-instance": ["read"],
   "history-type": ["read", "search"],
   "search-type": ["search"],
+  "search-compartment": ["search"],
+  "search-system": ["search"],
   create: ["read", "create"],
   update: ["read", "update"],
   patch: ["read", "update"],
@@ -85,6 +87,7 @@ function requestOf({
     "history-instance": `${type}/${id ?? ""}/_history${asked}`,
     "history-type": `${type}/_history${asked}`,
     "search-type": `${type}${asked}`,
+    "search-compartment": `${type}/${id ?? ""}/*${asked}`,
     $everything: `${type}/${id ?? ""}/$everything${asked}`,
     $lastn: `${type}/$lastn${asked}`,
   };

@@ -466,7 +466,7 @@ export const refusalReasons = {
   modifier_not_supported: fhir(
     400,
     "not-supported",
-    "This gateway does not support the search modifier. Search without it.",
+    "This gateway does not support the search modifier here. Search without it. In place of :in, :above and :below list the codes, with commas between them.",
   ),
   chain_needs_type: fhir(
     400,
@@ -598,6 +598,11 @@ export const refusalReasons = {
     400,
     "not-supported",
     "A number of matches is answered for the rows of at most 20 patients that the question or the token names. Name the patients (patient=…), or leave out _total and _summary and count the pages.",
+  ),
+  search_needs_patient: fhir(
+    400,
+    "not-supported",
+    "A search of several types is answered for one patient. Search Patient/ID/* or each type by itself, or get a token with patient/ scopes alone.",
   ),
   sort_needs_owner: fhir(
     400,

@@ -3,8 +3,15 @@ import { err, ok, type Result } from "#kernel/result";
 import { readAccounting, type AccountingRequest } from "./accounting-request.ts";
 import type { ResourceType } from "#fhir/r4/elements";
 import { readElementList, readSummary, type WantedElements } from "#fhir/search/element-list";
-import { readEverything, readHistory, readLastN, type Listing, type ListingRefusal } from "./listing.ts";
-import { ownedBy } from "#fhir/search/owner-parameter";
+import {
+  readEverything,
+  readHistory,
+  readLastN,
+  type EverythingRequest,
+  type Listing,
+  type ListingRefusal,
+} from "./listing.ts";
+import { inEncounter, ownedBy } from "#fhir/search/owner-parameter";
 import { readRoute, type Route, type RouteRefusal } from "./route.ts";
 import { readQuery, type QueryPair, type QueryRefusal } from "#fhir/search/query";
 import {
@@ -89,7 +96,7 @@ export function isListing(interaction: Interaction): interaction is Listing {
  * Interactions of R4 that are recognised and not supported; codes of
  * http://hl7.org/fhir/restful-interaction if it has a code.
  */
-export type UnsupportedInteraction = "history-system" | "search-system" | "search-compartment" | "operation";
+export type UnsupportedInteraction = "history-system" | "search-compartment" | "operation";
 
 export type InteractionRefusal =
   | {
@@ -151,7 +158,7 @@ export function readInteraction(
     case "history":
       return readHistory(request.type, request.id, pairs.value);
     case "everything":
-      return readEverything(request.id, pairs.value);
+      return readEverything(request, pairs.value);
     case "lastn":
       return readLastN(pairs.value, base);
     case "disclosures":
@@ -266,7 +273,7 @@ type Requested =
       readonly within: SearchParameter | undefined;
     }
   | { readonly kind: "history"; readonly type: ResourceType; readonly id: string | undefined }
-  | { readonly kind: "everything"; readonly id: string }
+  | ({ readonly kind: "everything" } & Pick<EverythingRequest, "within" | "id">)
   | { readonly kind: "lastn" }
   | { readonly kind: "disclosures"; readonly id: string }
   | AnsweredLocally
@@ -275,11 +282,14 @@ type Requested =
   | ConsentOperationRequest
   | { readonly kind: "batch" };
 
+/** The search of all types, or of those that `_type` names. */
+const ofTypes = { kind: "everything", within: "system", id: undefined } as const;
+
 /** The meaning of the method at the route. `undefined`: none. */
 function at(method: Method, route: Route): Requested | UnsupportedInteraction | undefined {
   switch (route.kind) {
     case "system":
-      return method === "GET" ? "search-system" : method === "POST" ? { kind: "batch" } : undefined;
+      return method === "GET" ? ofTypes : method === "POST" ? { kind: "batch" } : undefined;
     case "type":
       return onType(method, route.type);
     case "instance":
@@ -289,7 +299,7 @@ function at(method: Method, route: Route): Requested | UnsupportedInteraction | 
     case "posted":
       if (method !== "POST") return undefined;
       return route.type === undefined
-        ? "search-system"
+        ? ofTypes
         : { kind: "search", type: route.type, posted: true, within: undefined };
     case "history":
       if (method !== "GET") return undefined;
@@ -307,7 +317,8 @@ function at(method: Method, route: Route): Requested | UnsupportedInteraction | 
 
 /**
  * A compartment search becomes a search by owner, whose elements the reader must be allowed to see. Rows
- * that a person merely took part in do not belong to that person.
+ * that a person merely took part in do not belong to that person. The compartment of an Encounter has the rows
+ * that name it (CompartmentDefinition/encounter of R4).
  */
 function inCompartment({
   compartment,
@@ -315,10 +326,17 @@ function inCompartment({
   type,
   posted,
 }: Extract<Route, { kind: "compartment" }>): Requested | UnsupportedInteraction {
-  const within = compartment === "Patient" && type !== "*" ? ownedBy(type, [id]) : undefined;
-  return within === undefined || type === "*"
-    ? "search-compartment"
-    : { kind: "search", type, posted, within };
+  if (type === "*")
+    return compartment === "Patient"
+      ? { kind: "everything", within: "compartment", id }
+      : "search-compartment";
+  const within =
+    compartment === "Patient"
+      ? ownedBy(type, [id])
+      : compartment === "Encounter"
+        ? inEncounter(type, id)
+        : undefined;
+  return within === undefined ? "search-compartment" : { kind: "search", type, posted, within };
 }
 
 function inOperation(
@@ -330,6 +348,7 @@ function inOperation(
   if (!operationTable[operation].methods.some((each) => each === method)) return undefined;
   switch (operation) {
     case "everything":
+      return id === undefined ? undefined : { kind: operation, within: "operation", id };
     case "disclosures":
       return id === undefined ? undefined : { kind: operation, id };
     case "lastn":

@@ -25,11 +25,17 @@ export interface HistoryRequest {
   readonly count: number | undefined;
 }
 
-/** `Patient/[id]/$everything` (http://hl7.org/fhir/R4/operation-patient-everything.html). */
+/**
+ * The rows of a patient, of several types: `$everything`
+ * (http://hl7.org/fhir/R4/operation-patient-everything.html), or a search (FHIR R4 §3.1.0.9).
+ */
 export interface EverythingRequest {
   readonly kind: "everything";
+  /** `Patient/[id]/$everything`, `Patient/[id]/*`, or the search of the whole server. */
+  readonly within: "operation" | "compartment" | "system";
   readonly type: "Patient";
-  readonly id: string;
+  /** `undefined`: the only patient of the token, for a search of the whole server. */
+  readonly id: string | undefined;
   readonly types: readonly ResourceType[] | undefined;
   readonly since: string | undefined;
   /** Days of care. */
@@ -64,23 +70,31 @@ export function readHistory(
 }
 
 export function readEverything(
-  id: string,
+  { within, id }: Pick<EverythingRequest, "within" | "id">,
   pairs: readonly QueryPair[],
 ): Result<EverythingRequest, ListingRefusal> {
   // the parameter may repeat
   const types = pairs.flatMap(({ name, value }) => (name === "_type" ? value.split(",") : []));
   if (!types.every(isResourceType)) return err({ reason: "parameter_value_malformed", parameter: "_type" });
   const others = pairs.filter(({ name }) => name !== "_type");
-  const read = readNamed(others, { start: isTime, end: isTime, _since: isTime, _count: isCount });
+  const isOfOperation = (text: string) => within === "operation" && isTime(text);
+  const read = readNamed(others, {
+    start: isOfOperation,
+    end: isOfOperation,
+    _since: isOfOperation,
+    _count: isCount,
+  });
   if (!read.ok) return read;
   const { start, end, _since: since, _count: count } = read.value;
-  const times = { since: timeOf(since), start: timeOf(start), end: timeOf(end) };
   return ok({
     kind: "everything",
+    within,
     type: "Patient",
     id,
     types: types.length === 0 ? undefined : types,
-    ...times,
+    since: timeOf(since),
+    start: timeOf(start),
+    end: timeOf(end),
     count: numberOf(count),
   });
 }

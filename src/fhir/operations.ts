@@ -27,7 +27,7 @@ const table = {
   lastn: {
     type: "Observation",
     on: "type",
-    methods: ["GET"],
+    methods: ["GET", "POST"],
     definition: "http://hl7.org/fhir/OperationDefinition/Observation-lastn",
   },
   validate: {

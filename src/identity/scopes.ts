@@ -68,9 +68,9 @@ export function parseScopes(text: string): Result<Scopes, ScopeRefusal> {
   for (const token of tokens) {
     const scope = parseScope(token);
     if (!scope.ok) return scope;
-    scopes.push(scope.value);
+    scopes.push(...scope.value);
   }
-  return ok(scopes);
+  return scopes.length > scopesMax ? err({ reason: "scope_malformed" }) : ok(scopes);
 }
 
 /**
@@ -87,13 +87,14 @@ export function parseEnforceableScopes(
   let ignored: ScopeRefusal | undefined;
   for (const token of tokens) {
     const scope = parseScope(token);
-    if (scope.ok) scopes.push(scope.value);
+    if (scope.ok) scopes.push(...scope.value);
     else ignored ??= scope.error;
   }
   return scopes.length > scopesMax ? err({ reason: "scope_malformed" }) : ok({ scopes, ignored });
 }
 
-function parseScope(token: string): Result<Scope, ScopeRefusal> {
+/** A single scope, or with the condition `_type` a scope of each of its types. */
+function parseScope(token: string): Result<Scopes, ScopeRefusal> {
   if (!scopeToken.test(token)) return err({ reason: "scope_malformed" });
   const { context, type, permissions: written, query } = resourceScope.exec(token)?.groups ?? {};
   if (type === undefined || written === undefined) return err({ reason: "scope_unknown" });
@@ -104,8 +105,18 @@ function parseScope(token: string): Result<Scope, ScopeRefusal> {
   const letters = version1.get(written) ?? written;
   const permissions = cruds.filter((permission) => letters.includes(permission));
   if (permissions.join("") !== letters) return err({ reason: "scope_malformed" });
-  return ok({ context, type, permissions, filters });
+  const further = filters.filter(({ parameter }) => parameter !== "_type");
+  const lists = filters.flatMap(({ parameter, values }) => (parameter === "_type" ? [values] : []));
+  if (lists.length === 0) return ok([{ context, type, permissions, filters }]);
+  const [named = []] = lists;
+  if (!named.every((one) => typeName.test(one))) return err({ reason: "scope_query_not_supported" });
+  const meant = named.filter(
+    (one) => (type === "*" || type === one) && lists.every((list) => list.includes(one)),
+  );
+  return ok(meant.map((one) => ({ context, type: one, permissions, filters: further })));
 }
+
+const typeName = /^[A-Z][A-Za-z]{1,63}$/u;
 
 // Values in a single condition, and conditions in a single scope: a wide scope names a handful.
 const [valuesMax, filtersMax] = [20, 10];

@@ -43,7 +43,7 @@ export class EverythingPage {
     this.#disclosers = new Map(
       [...grant.rows].map(([type, { search }]) => [type, new Discloser(search, bases)]),
     );
-    this.#included = new Discloser(grant.patient, bases);
+    this.#included = new Discloser(grant.including, bases);
     this.#cutter = engine === "plain" ? undefined : this.#makeCutter();
   }
 
@@ -191,8 +191,8 @@ export class EverythingPage {
    * and its length may be stated.
    */
   finish(next: string | undefined, isFirst: boolean): Disclosure {
-    const { id, question, rows } = this.#grant;
-    const self = `${this.#bases.public}/Patient/${id}/$everything${question === "" ? "" : `?${question}`}`;
+    const { path, question, rows } = this.#grant;
+    const self = `${this.#bases.public}/${path}${question === "" ? "" : `?${question}`}`;
     const total = isFirst && next === undefined ? this.#rows.length : undefined;
     const entries = [...this.#rows.map(({ released }) => released), ...this.#includedRows];
     const tally = new Tally(this.#bases.name);

@@ -134,6 +134,7 @@ function parametersOf(policy: CompiledPolicy, access: Access, type: string): Typ
 function operationsOf(policy: CompiledPolicy, access: Access, type: string): readonly Operation[] {
   const everything = {
     kind: "everything",
+    within: "operation",
     type: "Patient",
     id: "any",
     types: undefined,

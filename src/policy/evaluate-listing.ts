@@ -18,7 +18,7 @@ import type { CompiledPolicy } from "./compile.ts";
 import { evaluate, evaluateSearch } from "./evaluate.ts";
 import type { Grant, PolicyRefusal, SearchGrant } from "./grant.ts";
 import { showsInFull } from "./relations.ts";
-import { rowAccessOf, isUnrestricted, type Access } from "./row-access.ts";
+import { rowAccessOf, isUnrestricted, patientsWithin, type Access } from "./row-access.ts";
 import { countMax, originCount, pageCount } from "./page-count.ts";
 
 /** A permitted listing. The grant of its own type decides about each row. */
@@ -48,13 +48,20 @@ export interface HistoryGrant extends Paged {
 export interface EverythingGrant extends Paged {
   readonly kind: "everything";
   readonly id: string;
-  /** The grant to read the patient. A hidden patient gets the same answer as an absent patient. */
-  readonly patient: Grant;
+  /** The client's address, below the FHIR base. */
+  readonly path: string;
   /**
-   * The types that may be both searched and read. Resources that no patient owns are included if these rows
-   * refer to them.
+   * For `$everything` the grant to read the patient: a hidden patient gets the same answer as an absent patient.
+   * A search of several types does not ask for the patient.
+   */
+  readonly patient: Grant | undefined;
+  /**
+   * The types that may be searched, and for `$everything` also read. Resources that no patient owns are included
+   * if these rows refer to them.
    */
   readonly rows: ReadonlyMap<string, { readonly search: SearchGrant; readonly read: Grant }>;
+  /** Any of these grants: it decides about the included resources. */
+  readonly including: Grant;
 }
 
 export interface LastNGrant {
@@ -74,7 +81,10 @@ export function evaluateListing(
     case "history":
       return evaluateHistory(policy, access, listing);
     case "everything":
-      return allowed(policy, "everything") ?? evaluateEverything(policy, access, listing);
+      return (
+        (listing.within === "operation" ? allowed(policy, "everything") : undefined) ??
+        evaluateEverything(policy, access, listing)
+      );
     case "lastn":
       return allowed(policy, "lastn") ?? evaluateLastN(policy, access, listing);
   }
@@ -136,9 +146,12 @@ function evaluateEverything(
   access: Access,
   listing: EverythingRequest,
 ): Result<EverythingGrant, PolicyRefusal> {
-  const { id } = listing;
-  const patient = evaluate(policy, access, { kind: "read", type: "Patient", id });
-  if (!patient.ok) return patient;
+  const { within } = listing;
+  const id = listing.id ?? onlyPatient(access, listing.types);
+  if (id === undefined) return err({ reason: "search_needs_patient" });
+  const patient =
+    within === "operation" ? evaluate(policy, access, { kind: "read", type: "Patient", id }) : undefined;
+  if (patient?.ok === false) return patient;
   const rows = new Map<string, { readonly search: SearchGrant; readonly read: Grant }>();
   let refused: PolicyRefusal = {
     reason: "outside_patient_compartment",
@@ -146,27 +159,47 @@ function evaluateEverything(
   };
   for (const type of listing.types ?? r4ResourceTypes.filter(isResourceType)) {
     if (!isCompartmentType(type) && !mayBeOwned(type)) continue;
-    const both = evaluateRows(policy, access, type, listing);
+    const both = evaluateRows(policy, access, type, { ...listing, id });
     if (both.ok) rows.set(type, both.value);
     else refused = both.error;
   }
-  if (rows.size === 0) return err(refused);
+  const [any] = rows.values();
+  if (any === undefined) return err(refused);
   const count = pageCount(listing.count);
   const query = listingQuery({
     ...listing,
     types: [...rows.keys()].filter(isResourceType),
     count: originCount(count),
   });
-  const ask = { path: `Patient/${id}/$everything`, query };
   return ok({
     kind: "everything",
     id,
-    patient: patient.value,
+    path: addresses[within](id),
+    patient: patient?.value,
     rows,
-    ask,
+    including: patient?.value ?? any.search,
+    ask: { path: `Patient/${id}/$everything`, query },
     question: listingQuery(listing),
     count,
   });
+}
+
+const addresses: Readonly<Record<EverythingRequest["within"], (id: string) => string>> = {
+  operation: (id) => `Patient/${id}/$everything`,
+  compartment: (id) => `Patient/${id}/*`,
+  system: () => "",
+};
+
+/** The patient to whose rows the token's scopes hold a search of each of the types. */
+function onlyPatient(access: Access, types: readonly string[] = r4ResourceTypes): string | undefined {
+  const each = types.flatMap((type) => {
+    const rowAccess = rowAccessOf(access, type, "s");
+    return rowAccess === undefined ? [] : [patientsWithin(rowAccess)];
+  });
+  const [first] = each;
+  const [patient, ...others] = first ?? [];
+  const isOnly = each.every((patients) => patients?.size === 1 && patients.has(patient ?? ""));
+  return isOnly && others.length === 0 ? patient : undefined;
 }
 
 /**
@@ -177,12 +210,13 @@ function evaluateRows(
   policy: CompiledPolicy,
   access: Access,
   type: ResourceType,
-  { id, since, start, end }: EverythingRequest,
+  { id, within, types, since, start, end }: EverythingRequest & { readonly id: string },
 ): Result<{ readonly search: SearchGrant; readonly read: Grant }, PolicyRefusal> {
   const owner = ownedBy(type, [id]);
   if (owner === undefined) return err({ reason: "outside_patient_compartment", type });
-  const read = evaluate(policy, access, { kind: "read", type, id: "any" });
-  if (!read.ok) return read;
+  const read =
+    within === "operation" ? evaluate(policy, access, { kind: "read", type, id: "any" }) : undefined;
+  if (read?.ok === false) return read;
   const times = [...searchParametersOf(type).values()].filter(
     ({ code, type: kind, paths }) =>
       kind === "date" &&
@@ -204,16 +238,20 @@ function evaluateRows(
       sort: times.map((definition) => ({ definition, descending: false })),
       count: undefined,
     });
-  const withIncludes = search("*");
-  const found = withIncludes.ok ? withIncludes : search(undefined); // the include is optional
+  // The include is optional. R4's compartment has no row that a patient's row only refers to.
+  const withIncludes = within === "compartment" ? undefined : search("*");
+  const found = withIncludes?.ok === true ? withIncludes : search(undefined);
   if (!found.ok) return found;
+  const isIncluded = (target: string) =>
+    !isCompartmentType(target) &&
+    (within === "operation" || types === undefined || types.some((one) => one === target));
   const shared = found.value.includes.map((include) => ({
     ...include,
-    targets: new Set([...include.targets].filter((target) => !isCompartmentType(target))),
+    targets: new Set([...include.targets].filter(isIncluded)),
   }));
   return ok({
     search: { ...found.value, includes: shared.filter(({ targets }) => targets.size > 0) },
-    read: read.value,
+    read: read?.value ?? found.value,
   });
 }
 

@@ -40,6 +40,7 @@ function readFilter(type: string, { parameter: code, values }: ScopeFilter): Row
   const searched = read.flatMap((value) => value ?? []);
   if (searched.length < read.length) return undefined;
   const parameter = { definition, values: searched };
+  const certain = { definition, values: definition.type === "date" ? searched.flatMap(certainly) : searched };
   const paths = jsonPaths(type, definition.paths);
   return {
     parameter,
@@ -49,7 +50,7 @@ function readFilter(type: string, { parameter: code, values }: ScopeFilter): Row
             const keys = keysOf(row, definition, paths);
             return values.some((text) => keys.has(text));
           }
-        : (row, base) => matches(row, parameter, base),
+        : (row, base) => matches(row, certain, base),
   };
 }
 
@@ -63,13 +64,21 @@ const judged: ReadonlySet<SearchParameterDefinition["type"]> = new Set([
 /** The value of a condition; `undefined` if a row could meet it in doubt. */
 function readSearched(text: string, definition: SearchParameterDefinition): SearchValue | undefined {
   const value = readValue(text, definition, { base: undefined, type: undefined });
-  // A row meets `ne` and `ap` by what it does not say.
-  if (definition.type === "date" && /^(?:ne|ap)/u.test(text)) return undefined;
   if (value?.kind !== "reference" || value.type !== undefined) return value;
   const type = typeMeant(definition);
   return type === undefined || !isResourceType(type)
     ? undefined
     : { ...value, type, text: `${type}/${value.id}` };
+}
+
+/**
+ * The dates that meet a condition for certain: a time that is not the searched time lies before it or after it,
+ * and about the searched time is that time.
+ */
+function certainly(value: SearchValue): readonly SearchValue[] {
+  const [prefix, rest] = [value.text.slice(0, 2), value.text.slice(2)];
+  const prefixes = prefix === "ne" ? ["sa", "eb"] : prefix === "ap" ? ["eq"] : undefined;
+  return prefixes?.map((one) => ({ kind: "other", text: one + rest })) ?? [value];
 }
 
 /** The type of a bare id: the only type, or the type of the parameter's name. In doubt there is none. */

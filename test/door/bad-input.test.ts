@@ -38,7 +38,7 @@ const cases: readonly [
   ["a posted search at the system level", "_search", { method: "POST", body: "" }],
   ["a history", "Patient/_history"],
   ["an operation that is not known", "Patient/amara-okafor/$graph"],
-  ["a search of a whole compartment", "Patient/amara-okafor/*"],
+  ["a search of a whole compartment", "Practitioner/amara-okafor/*"],
   ["XML", "Patient/amara-okafor?_format=xml"],
   [
     "a create",

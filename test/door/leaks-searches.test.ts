@@ -208,6 +208,9 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect(rowsOf(await ask("Observation?patient=ben&patient=ann"))).toEqual([]);
     expect(rowsOf(await ask("Observation?subject:Patient=ben"))).toEqual([]);
     expect(rowsOf(await ask("Observation?subject:Patient=ann"))).toEqual(anns);
+    // the reference's own identifier, not the identifier of the Patient to whom it leads
+    for (const id of ["ann", "ben"])
+      expect(rowsOf(await ask(`Observation?subject:identifier=urn:mrn%7Cmrn-${id}`))).toEqual([]);
     await expectRefused(
       expect,
       scene,
@@ -215,7 +218,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
       [400],
       "Observation?patient:not=ann",
       "Observation?subject:missing=true",
-      "Observation?subject:identifier=urn:mrn%7Cmrn-ben",
+      "Observation?subject:above=mrn-ben",
       "Observation?patient:above=ben",
       "Observation?_id:not=pulse",
       "Observation?_count=1&_count=2",

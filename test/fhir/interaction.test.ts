@@ -50,7 +50,7 @@ test("a posted search is the search of its URL's and its form's parameters toget
   expect(posted("", "patient=1&code=a&_count=5")).toEqual(expected);
   expect(posted("patient=1", "code=a&_count=5")).toEqual(expected);
   expect(posted("_count=5", "_count=6")).toMatchObject({ error: { reason: "parameter_repeated" } });
-  expect(posted("", "subject:identifier=x")).toMatchObject({ error: { reason: "modifier_not_supported" } });
+  expect(posted("", "subject:above=x")).toMatchObject({ error: { reason: "modifier_not_supported" } });
   expect(posted("", "code=%ff")).toMatchObject({ error: { reason: "query_malformed" } });
   expect(posted("", "code=\u00e9")).toMatchObject({ error: { reason: "query_malformed" } });
   expect(posted("", `code=${"a".repeat(65_536)}`)).toMatchObject({ error: { reason: "form_too_large" } });
@@ -62,11 +62,10 @@ test("a posted search is the search of its URL's and its form's parameters toget
 
 test.for([
   ["GET", "_history", "history-system"],
-  ["POST", "_search", "search-system"],
-  ["GET", "", "search-system"],
-  ["GET", "Patient/1/*", "search-compartment"],
   ["GET", "Patient/1/Practitioner", "search-compartment"],
-  ["GET", "Encounter/1/Observation", "search-compartment"],
+  ["GET", "Encounter/1/*", "search-compartment"],
+  ["GET", "Encounter/1/Patient", "search-compartment"],
+  ["GET", "Practitioner/1/Observation", "search-compartment"],
   ["GET", "Patient/$everything", "operation"],
   ["GET", "Encounter/1/$everything", "operation"],
   ["GET", "Observation/1/$lastn", "operation"],
@@ -221,8 +220,12 @@ test.for([
   ["date=2020-01-01 00:00:00", { reason: "query_malformed" }],
   ["date=2020-01-01T00:00:00++00:00", { reason: "parameter_value_malformed", parameter: "date" }],
   ["patient:missing=true", { reason: "modifier_not_supported", parameter: "patient" }],
-  ["subject:identifier=x%7C1", { reason: "modifier_not_supported", parameter: "subject" }],
-  ["code:text=x", { reason: "modifier_not_supported", parameter: "code" }],
+  ["subject:above=x%7C1", { reason: "modifier_not_supported", parameter: "subject" }],
+  ["status:text=x", { reason: "modifier_not_supported", parameter: "status" }],
+  ["subject:text=x", { reason: "modifier_not_supported", parameter: "subject" }],
+  ["code:identifier=x", { reason: "modifier_not_supported", parameter: "code" }],
+  ["_tag:text=x", { reason: "modifier_not_supported", parameter: "_tag" }],
+  ["code:text=", { reason: "parameter_value_malformed", parameter: "code" }],
   ["patient.favourite=x", { reason: "parameter_unknown", parameter: "favourite" }],
   ["code.name=x", { reason: "parameter_unknown", parameter: "code" }],
   ["subject.identifier=x", { reason: "chain_needs_type", parameter: "subject" }],
@@ -244,7 +247,7 @@ test.for([
     "_include=Observation:subject:Practitioner",
     { reason: "parameter_value_malformed", parameter: "_include" },
   ],
-  ["_include:recurse=Observation:subject", { reason: "parameter_value_malformed", parameter: "_include" }],
+  ["_include:repeat=Observation:subject", { reason: "parameter_value_malformed", parameter: "_include" }],
   ["_include=Observation:patient:Patient:x", { reason: "parameter_value_malformed", parameter: "_include" }],
   ["_revinclude=*", { reason: "parameter_value_malformed", parameter: "_revinclude" }],
   ["_revinclude=Encounter:patient", { reason: "parameter_value_malformed", parameter: "_revinclude" }],

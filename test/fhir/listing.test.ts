@@ -52,6 +52,7 @@ test("$everything may be narrowed by type and time, and only by parameters that 
     ),
   ).toEqual({
     kind: "everything",
+    within: "operation",
     type: "Patient",
     id: "1",
     types: ["Observation", "Condition", "Patient"],

@@ -68,7 +68,7 @@ function grantsOf(policy: CompiledPolicy, access: Access, request: string): read
       return further(granted.value.search);
     case "everything":
       return [
-        granted.value.patient,
+        granted.value.including,
         ...[...granted.value.rows.values()].flatMap(({ search, read }) => [search, read]),
       ];
   }

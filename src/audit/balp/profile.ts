@@ -62,6 +62,8 @@ const interactions: Readonly<
   read: ["read", "read"],
   vread: ["read", "vread"],
   "search-type": ["query", "search-type"],
+  "search-compartment": ["query", "search"],
+  "search-system": ["query", "search-system"],
   "history-instance": [undefined, "history-instance"],
   "history-type": [undefined, "history-type"],
   ...Object.fromEntries(operationNames.map((name) => [`$${name}`, [undefined, "operation"] as const])),

@@ -107,3 +107,13 @@ function formsOf(parent: string, name: string, types: string): R4Element["forms"
 /** The type or types that a capital letter stands for. */
 const typeOf = (text: string): string =>
   text.length === 1 ? (r4ElementTypes[text.charCodeAt(0) - 65] ?? text) : text;
+
+/** The types of the elements at a path; empty if R4 has no such path. */
+export function typesAt(type: string, [step, ...below]: readonly string[]): readonly string[] {
+  if (step === undefined) return [type];
+  const elements = elementsOf(type);
+  const forms =
+    elements.get(step)?.forms ??
+    [...elements.values()].flatMap((element) => element.forms.filter(({ name }) => name === step));
+  return forms.flatMap((form) => typesAt(form.type, below));
+}

@@ -3,6 +3,7 @@ import { isCompartmentPath } from "#fhir/r4/compartment";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import type { QueryPair } from "./query.ts";
 import { searchParametersOf, type SearchParameterDefinition } from "./parameters.ts";
+import { besideElement, isElementModifier, type ElementModifier } from "./element-modifier.ts";
 import { readValue, splitValues, type SearchValue } from "./value.ts";
 
 /** A search parameter. Repeated parameters stay repeated, in order: all must hold (FHIR R4 §3.1.1.4.3). */
@@ -16,7 +17,7 @@ export interface SearchParameter {
 /**
  * The supported modifiers of FHIR R4 §3.1.1.4.5. For a reference, the modifier's type is part of the value.
  */
-export type Modifier = "exact" | "contains" | "not" | "missing";
+export type Modifier = "exact" | "contains" | "not" | "missing" | ElementModifier;
 
 /** Conditions on resources of a type: all must hold. */
 export interface Criteria {
@@ -152,6 +153,13 @@ function readParameter(
   base: string | undefined,
 ): Result<SearchParameter, ConditionRefusal> {
   const { code: parameter } = definition;
+  if (isElementModifier(suffix)) {
+    const other = besideElement(type, definition, suffix);
+    const read = other && readParameter(type, other, undefined, value, base);
+    return read?.ok === true
+      ? ok({ ...read.value, modifier: suffix })
+      : (read ?? err({ reason: "modifier_not_supported", parameter }));
+  }
   const named =
     suffix !== undefined && definition.type === "reference" && isResourceType(suffix) ? suffix : undefined;
   const modifier =

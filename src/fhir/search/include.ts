@@ -21,11 +21,11 @@ export const isInclude = (name: string): boolean => /^_(?:rev)?include(?::|$)/u.
 /** Reads an include of a search on `type`; `undefined` if it is malformed, or could include nothing. */
 export function readInclude(type: ResourceType, name: string, value: string): Include | undefined {
   const { direction, modifier } =
-    /^_(?<direction>include|revinclude)(?::(?<modifier>iterate))?$/u.exec(name)?.groups ?? {};
+    /^_(?<direction>include|revinclude)(?::(?<modifier>iterate|recurse))?$/u.exec(name)?.groups ?? {};
   if (direction !== "include" && direction !== "revinclude") return undefined;
-  const iterate = modifier !== undefined;
+  const iterate = modifier !== undefined; // `recurse` is its name in STU3
   // Resources that refer to a row may have any type, and no policy can answer for every type.
-  if (value === "*")
+  if (value === "*" || value === "*:*")
     return direction === "include"
       ? { direction, iterate, source: type, parameter: "*", target: undefined }
       : undefined;

@@ -1,4 +1,5 @@
 import { isCompartmentPath, participantPaths } from "#fhir/r4/compartment";
+import type { ResourceType } from "#fhir/r4/elements";
 import type { SearchParameter } from "./search.ts";
 import { searchParametersOf, type SearchParameterDefinition } from "./parameters.ts";
 
@@ -56,3 +57,13 @@ export const naming = (
   definition,
   values: [...patients].map((id) => ({ kind: "reference", text: `Patient/${id}`, type: "Patient", id })),
 });
+
+/** The parameter that searches for the rows of an Encounter (CompartmentDefinition/encounter of R4). */
+export function inEncounter(type: ResourceType, id: string): SearchParameter | undefined {
+  const definition = searchParametersOf(type).get(
+    type === "MedicationAdministration" ? "context" : "encounter",
+  );
+  return definition?.targets?.has("Encounter") === true
+    ? { definition, values: [{ kind: "reference", text: `Encounter/${id}`, type: "Encounter", id }] }
+    : undefined;
+}

@@ -1,5 +1,5 @@
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
-import { elementsOf, isResourceType } from "#fhir/r4/elements";
+import { elementsOf, isResourceType, typesAt } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { compareRanges, dateRange, numberRange, valueRange, type SearchRange } from "./search-range.ts";
 import type { SearchParameter } from "./search.ts";
@@ -46,16 +46,6 @@ const formsRead: Partial<Record<SearchParameterType, ReadonlySet<string>>> = {
   quantity: new Set(["Quantity", "Money", "Age", "Count", "Distance", "Duration"]),
   reference: new Set(["Reference"]),
 };
-
-/** The types of the elements at a path; empty if R4 has no such path. */
-function typesAt(type: string, [step, ...below]: readonly string[]): readonly string[] {
-  if (step === undefined) return [type];
-  const elements = elementsOf(type);
-  const forms =
-    elements.get(step)?.forms ??
-    [...elements.values()].flatMap((element) => element.forms.filter(({ name }) => name === step));
-  return forms.flatMap((form) => typesAt(form.type, below));
-}
 
 function judge(
   row: JsonObject,

@@ -55,6 +55,7 @@ const jsonFormats: ReadonlySet<string> = new Set([
   "json",
   "application/json",
   "application/fhir+json",
+  "application/json+fhir", // DSTU2's name
   "text/json",
 ]);
 
@@ -72,6 +73,7 @@ export function readSearch(
   for (const { name, value } of pairs) {
     const parameter = /^_?[A-Za-z][A-Za-z0-9-]{0,63}/u.exec(name)?.[0] ?? "";
     if (name === "_contained" && value === "false") continue; // FHIR's default
+    if (name === "_type" && value.split(",").includes(type)) continue; // of these types, the address asks for one
     if (notSupported.has(parameter)) return err({ reason: "parameter_not_supported", parameter });
     if (isInclude(name)) {
       const include = readInclude(type, name, value);
@@ -162,7 +164,7 @@ export function refusePresentation(parameter: string, value: string): SearchRefu
 function isJsonFormat(value: string): boolean {
   const [name = "", ...parameters] = value.toLowerCase().split(";");
   return (
-    jsonFormats.has(name.trim().replace("fhir json", "fhir+json")) &&
+    jsonFormats.has(name.trim().replace(" ", "+")) &&
     parameters.every((parameter) => /^\s*(?:fhirversion=4\.0(?:\.\d)?|charset=utf-8)\s*$/u.test(parameter))
   );
 }

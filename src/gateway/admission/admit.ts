@@ -154,6 +154,7 @@ function tooLarge(headers: RequestHeaders): boolean {
 const jsonTypes: Readonly<Record<string, Call["mediaType"]>> = {
   "application/fhir+json": "application/fhir+json",
   "application/json": "application/json",
+  "application/json+fhir": "application/fhir+json", // DSTU2's name, which HAPI's older clients send
   "text/json": "application/json",
   "application/*": "application/fhir+json",
   "*/*": "application/fhir+json",

@@ -11,7 +11,11 @@ export type ResourceBodyRefusal = { readonly reason: "body_too_large" | "body_mi
  */
 export const writeBytesMax = 1_048_576;
 
-export const resourceTypes: ReadonlySet<string> = new Set(["application/fhir+json", "application/json"]);
+export const resourceTypes: ReadonlySet<string> = new Set([
+  "application/fhir+json",
+  "application/json",
+  "application/json+fhir", // DSTU2's name
+]);
 
 /** True if a body has one of these media types, in UTF-8, and no content coding. */
 export function hasMediaType(headers: Pick<RequestHeaders, "get">, types: ReadonlySet<string>): boolean {

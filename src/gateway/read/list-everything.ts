@@ -26,11 +26,13 @@ export async function listEverything(
 ): Promise<Result<Filled<EverythingPage>, GatherRefusal>> {
   const asks = await asksOf(grant, origin);
   if (asks === undefined) return err({ reason: "origin_rejected_search", status: 404 });
-  const answer = await origin.read(grant.patient.ask);
-  const patient = answer.ok ? origin.standing(grant.patient, answer.value, "Patient", grant.id) : answer;
-  if (!patient.ok) {
-    await passOver(await origin.ask(start.link === undefined ? asks[0] : { link: start.link }));
-    return patient;
+  if (grant.patient !== undefined) {
+    const answer = await origin.read(grant.patient.ask);
+    const patient = answer.ok ? origin.standing(grant.patient, answer.value, "Patient", grant.id) : answer;
+    if (!patient.ok) {
+      await passOver(await origin.ask(start.link === undefined ? asks[0] : { link: start.link }));
+      return patient;
+    }
   }
   const filled = await fillFromAll(grant, asks, start, origin);
   // The patient exists: a server without this operation answers like this.
@@ -52,7 +54,8 @@ type Asks = readonly [FhirQuestion, ...FhirQuestion[]];
 async function asksOf(grant: EverythingGrant, origin: OriginSession): Promise<Asks | undefined> {
   const { everything, types } = (await origin.traits())?.capabilities ?? {};
   const { ask } = grant;
-  switch (everything) {
+  // A search asks the same questions of a patient whom the origin does not have.
+  switch (grant.patient === undefined ? "none" : everything) {
     case undefined:
     case "with-type":
       return [ask];

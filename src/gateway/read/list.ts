@@ -31,7 +31,7 @@ export async function list(
     case "everything": {
       const filled = await listEverything(grant, start(grant.question, place), origin);
       if (!filled.ok) return filled;
-      const next = await links.to(`Patient/${grant.id}/$everything`, filled.value.next);
+      const next = await links.to(grant.path, filled.value.next);
       return next.ok ? ok(filled.value.page.finish(next.value, place === undefined)) : next;
     }
     case "lastn":

@@ -30,7 +30,7 @@ export function onRecord(interaction: Interaction | undefined): NonNullable<Audi
     }
     case "everything":
       return {
-        interaction: `$${interaction.kind}`,
+        interaction: interaction.within === "operation" ? "$everything" : `search-${interaction.within}`,
         type: interaction.type,
         id: interaction.id,
         parameters: listed(interaction),

@@ -1,0 +1,162 @@
+import { afterAll, beforeAll, test } from "vitest";
+import type { Sending } from "../../cli/connection/mutual-tls.ts";
+import { fhirJson } from "../support/fhir-parts.ts";
+import { idsOf, mustAllowWorld } from "../support/must-allow.ts";
+
+type World = Awaited<ReturnType<typeof mustAllowWorld>>;
+
+// Media types, headers, posted forms and operations of stock clients.
+
+let door: World["door"];
+let ask: World["ask"];
+beforeAll(async () => {
+  ({ door, ask } = await mustAllowWorld());
+}, 60_000);
+afterAll(() => door.close());
+
+const parameters = (...parameter: object[]) => JSON.stringify({ resourceType: "Parameters", parameter });
+const form = "application/x-www-form-urlencoded";
+/** Method, path, headers, body, and the status of the answer. */
+const forms: readonly (readonly [
+  string,
+  string,
+  Readonly<Record<string, string>>,
+  string | undefined,
+  number,
+])[] = [
+  // media types
+  ...[
+    "application/fhir+json",
+    "application/fhir+json; charset=utf-8",
+    "application/fhir+json;fhirVersion=4.0",
+    "application/json+fhir",
+    "application/fhir+json; fhirVersion=4.0; charset=UTF-8",
+    "application/json",
+    "application/json; charset=utf-8",
+    "text/json",
+    "application/*",
+    "*/*",
+    "text/html,application/xhtml+xml,*/*;q=0.8",
+    "application/fhir+xml;q=0.5, application/fhir+json",
+  ].map((accept) => ["GET", "Patient/ann", { accept }, undefined, 200] as const),
+  ...[
+    "json",
+    "application/json",
+    "application/fhir%2Bjson",
+    "application/fhir+json",
+    "application/json%2Bfhir",
+    "text/json",
+  ].map((format) => ["GET", `Observation?_format=${format}&_pretty=true`, {}, undefined, 200] as const),
+  // preferences, conditions and headers of stock clients
+  ...[
+    { prefer: "handling=lenient" },
+    { prefer: "handling=strict" },
+    { prefer: "return=minimal" },
+    { prefer: "respond-async, handling=lenient" },
+    { "if-none-match": 'W/"1"' },
+    { "if-modified-since": "Fri, 27 Nov 2020 00:00:00 GMT" },
+    { "cache-control": "no-cache", "accept-language": "de", "accept-encoding": "gzip" },
+  ].map((headers) => ["GET", "Patient/ann", headers, undefined, 200] as const),
+  ["GET", "Patient/ann", { "if-none-match": "*" }, undefined, 304],
+  ["HEAD", "Patient/ann", {}, undefined, 200],
+  ["HEAD", "Observation?code=code-1", {}, undefined, 200],
+  // searches that are posted, in a compartment, or by criteria of each type
+  ["POST", "Observation/_search", { "content-type": form }, "code=code-1", 200],
+  [
+    "POST",
+    "Observation/_search?code=code-1",
+    { "content-type": `${form};charset=utf-8` },
+    "status=final",
+    200,
+  ],
+  ["POST", "Patient/ann/Observation/_search", { "content-type": form }, "code=code-1", 200],
+  ...[
+    "Patient/ann/Observation?date=ge2026-01-01&date=lt2026-02-01",
+    "Observation?date=sa2026-01-15,eb2026-01-15",
+    "Observation?date=ne2026-01-01",
+    "Observation?date=ap2026-01-01",
+    "Observation?code=http://loinc.org%7Ccode-1,http://loinc.org%7C",
+    "Observation?code=%7Ccode-1",
+    "Observation?_id=o1-laboratory,o1-vital-signs,none",
+    "Observation?_lastUpdated=gt2020-01-01&_lastUpdated=le2030-01-01",
+    "Observation?_sort=status,-date",
+    "Observation?encounter:missing=true",
+    "Observation?code:not=code-1",
+    "Observation?value-quantity=gt4%7Chttp://unitsofmeasure.org%7Cmg",
+    "Observation?_include=*",
+    "Observation?_include:iterate=Patient:general-practitioner&_include=Observation:patient",
+    "Patient?_revinclude:iterate=Provenance:target",
+    "Patient?_has:Observation:patient:_has:Provenance:target:recorded=gt2020",
+    "Patient?name:exact=ann",
+    "Patient?name:contains=nn",
+    "Observation?_count=5000",
+    "Observation?_total=none",
+    // versions and listings
+    "Patient/ann/_history",
+    "Patient/ann/_history?_count=1&_since=2020-01-01T00:00:00Z",
+    "Patient/ann/$everything?_type=Observation,Condition&start=2020-01-01&_count=2",
+    "Observation/$lastn?patient=ann&category=vital-signs&max=1",
+  ].map((path) => ["GET", path, {}, undefined, 200] as const),
+  // an operation that is posted, as clients do by default
+  ["POST", "Patient/ann/$everything", {}, undefined, 200],
+  ["POST", "Patient/ann/$everything", fhirJson, parameters(), 200],
+  [
+    "POST",
+    "Patient/ann/$everything?_count=5",
+    fhirJson,
+    parameters({ name: "_type", valueCode: "Condition" }, { name: "start", valueDate: "2020-01-01" }),
+    200,
+  ],
+  ["POST", "Patient/ann/$everything", fhirJson, parameters({ name: "_count", valueInteger: 3 }), 200],
+  ["POST", "Observation/$lastn?patient=ann", {}, undefined, 200],
+  [
+    "POST",
+    "Observation/$lastn",
+    fhirJson,
+    parameters({ name: "patient", valueString: "ann" }, { name: "max", valueInteger: 1 }),
+    200,
+  ],
+  ["POST", "Observation/$lastn", fhirJson, parameters({ name: "max", valueInteger: 1 }), 400],
+  ["POST", "Patient/ben/$everything", fhirJson, parameters(), 404],
+  ["POST", "Patient/ann/$everything", fhirJson, parameters({ name: "x", valueString: "y" }), 400],
+  ["POST", "Patient/ann/$everything", fhirJson, parameters({ name: "start", part: [] }), 400],
+  ["POST", "Patient/ann/$everything", fhirJson, "{}", 400],
+  ["POST", "Patient/ann/$everything", { "content-type": "text/plain" }, "start=2020", 415],
+  [
+    "POST",
+    "Patient/ann/$everything?_count=5",
+    fhirJson,
+    parameters({ name: "_count", valueInteger: 3 }),
+    400,
+  ],
+];
+test.for(forms)("%s %s %o %s", async ([method, path, headers, body, status], { expect }) => {
+  const reply = await ask("patient", "patient/*.rs", path, {
+    method,
+    headers,
+    ...(body !== undefined && { body }),
+  });
+  expect(reply.status, reply.text).toBe(status);
+  expect(reply.text).not.toContain('"Patient/ben"');
+});
+
+test("a posted $everything has the entries of its GET, within its parameters", async ({ expect }) => {
+  const entriesOf = async (path: string, sending: Sending) =>
+    idsOf(await ask("patient", "patient/*.rs", path, sending));
+  const body = parameters({ name: "_type", valueCode: "Condition" });
+  const posted = await entriesOf("Patient/ann/$everything", { method: "POST", headers: fhirJson, body });
+  expect(posted).toEqual(await entriesOf("Patient/ann/$everything?_type=Condition", { method: "GET" }));
+  expect(posted).toContain("c1");
+  expect(posted).not.toContain("o1-laboratory");
+});
+
+test("an unknown operation is 400 by its name", async ({ expect }) => {
+  for (const [method, path] of [
+    ["GET", "Patient/ann/$graph"],
+    ["POST", "Patient/$match"],
+    ["GET", "$export"],
+  ] as const) {
+    const { status, text } = await ask("patient", "patient/*.rs", path, { method });
+    expect([status, text], path).toEqual([400, expect.stringContaining(`(${path.replace(/.*\$/u, "$")})`)]);
+  }
+});

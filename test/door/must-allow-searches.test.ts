@@ -1,0 +1,190 @@
+import { afterAll, beforeAll, test } from "vitest";
+import type { AskerKind } from "../support/askers.ts";
+import { category, idsOf, mustAllowWorld } from "../support/must-allow.ts";
+
+type World = Awaited<ReturnType<typeof mustAllowWorld>>;
+
+// What the suites of FHIR servers expect of searches: includes, chains, composites, shared types, Provenance.
+
+let door: World["door"];
+let ask: World["ask"];
+beforeAll(async () => {
+  ({ door, ask } = await mustAllowWorld());
+}, 60_000);
+afterAll(() => door.close());
+
+const word = `${category}|vital-signs`;
+const own = ["o1-laboratory", "o1-performed", "o1-vital-signs"];
+/** The kind of the token, its scopes, the question, and the ids of the answer, sorted. */
+const cases: readonly (readonly [AskerKind, string, string, readonly string[]])[] = [
+  // participants, includes, chains
+  ["patient", "patient/*.rs", "Observation?performer=Patient/ann", ["o1-performed"]],
+  ["patient", "patient/*.rs", "Observation?patient=ann", ["o1-laboratory", "o1-vital-signs"]],
+  [
+    "patient",
+    "patient/*.rs",
+    "Observation?_include=Observation:encounter&code=code-1",
+    ["e1", "o1-laboratory"],
+  ],
+  [
+    "patient",
+    "patient/*.rs",
+    "Observation?_include=Observation:subject&code=code-1",
+    ["ann", "o1-laboratory"],
+  ],
+  [
+    "patient",
+    "patient/*.rs",
+    "Observation?_include=Observation:performer&code=code-1",
+    ["o1-laboratory", "vera"],
+  ],
+  [
+    "patient",
+    "patient/Patient.rs patient/Observation.rs",
+    "Patient?_revinclude=Observation:subject",
+    ["ann", "o1-laboratory", "o1-vital-signs"],
+  ],
+  ["patient", "patient/Patient.rs", "Patient?_revinclude=Provenance:target", ["ann"]],
+  ["patient", "patient/*.rs", "Observation?subject:Patient.name=ann", ["o1-laboratory", "o1-vital-signs"]],
+  ["patient", "patient/*.rs", "Observation?patient.name=ben", []],
+  ["system", "system/*.rs", "Patient?_has:Observation:patient:code=code-1", ["ann", "ben"]],
+  ["system", "system/*.rs", "Encounter?_has:Observation:encounter:code=code-1&patient=ann", ["e1"]],
+  [
+    "system",
+    "system/*.rs",
+    "Observation?patient._has:Condition:patient:code=c&code=code-1",
+    ["o1-laboratory", "o2-laboratory"],
+  ],
+  ["patient", "patient/*.rs", "Condition?subject=Patient/ann", ["c1"]],
+  ["patient", "patient/*.rs", "Condition?subject=ann", ["c1"]],
+  ["patient", "patient/*.rs", "Condition?subject:Patient=ann", ["c1"]],
+  ["patient", "patient/*.rs", "Patient/ann/Condition", ["c1"]],
+  ["patient", "patient/*.rs", "Encounter/e1/Observation", ["o1-laboratory", "o1-vital-signs"]],
+  ["patient", "patient/*.rs", "Encounter/e1/Observation?code=code-1", ["o1-laboratory"]],
+  ["patient", "patient/*.rs", "Encounter/e2/Observation", []],
+  ["user", "user/*.rs", "Patient", ["ann", "ben"]],
+  ["user", "user/*.rs", "Patient?_id=ann", ["ann"]],
+  // the address names the only type
+  ["patient", "patient/*.rs", "Observation?_type=Observation,Patient&code=code-1", ["o1-laboratory"]],
+  // includes by each of their names
+  [
+    "patient",
+    "patient/*.rs",
+    "Observation?code=code-1&_include=*:*",
+    ["ann", "e1", "o1-laboratory", "shared", "vera"],
+  ],
+  [
+    "patient",
+    "patient/Patient.rs patient/Observation.rs",
+    "Observation?code=code-1&_include=*:*",
+    ["ann", "o1-laboratory"],
+  ],
+  [
+    "patient",
+    "patient/*.rs",
+    "Condition?_include:recurse=Patient:general-practitioner&_include=Condition:subject",
+    ["ann", "c1", "vera"],
+  ],
+  // the text of a code, the identifier of a reference
+  ["patient", "patient/*.rs", "Observation?code:text=blood&patient=ann", ["o1-laboratory"]],
+  ["patient", "patient/*.rs", "Observation?code:text=glucose", ["o1-laboratory"]],
+  ["patient", "patient/*.rs", "Observation?code:text=nothing", []],
+  ["patient", "patient/*.rs", "Observation?performer:identifier=urn:npi|7", ["o1-laboratory"]],
+  ["patient", "patient/*.rs", "Observation?performer:identifier=8", []],
+  // composites, filtered paths, and other parameters
+  [
+    "patient",
+    "patient/*.rs",
+    "Observation?code-value-quantity=http://loinc.org|code-1$gt5",
+    ["o1-laboratory"],
+  ],
+  [
+    "patient",
+    "patient/*.rs",
+    "Observation?combo-code-value-quantity=http://loinc.org|code-1$gt5",
+    ["o1-laboratory"],
+  ],
+  ["patient", "patient/*.rs", "Observation?code-value-quantity=code-1$6", ["o1-laboratory"]],
+  ["patient", "patient/*.rs", "Patient?deceased=false", ["ann"]],
+  ["patient", "patient/*.rs", "Patient?_tag=urn:tags|t1", ["ann"]],
+  ["patient", "patient/*.rs", "Observation?category:not=laboratory&patient=ann", ["o1-vital-signs"]],
+  ["patient", "patient/*.rs", "Observation?_tag:not=urn:tags|t2&patient=ann", ["o1-vital-signs"]],
+  ["patient", "patient/*.rs", "Observation?_tag:missing=true", ["o1-performed"]],
+  ["patient", "patient/*.rs", "Observation?_elements=status&code=code-1", ["o1-laboratory"]],
+  ["patient", "patient/*.rs", "Patient/ann?_summary=true", ["ann"]],
+  ["patient", "patient/*.rs", "Patient/ann?_summary=text", ["ann"]],
+  ["patient", "patient/*.rs", "Observation?_summary=true&code=code-1", ["o1-laboratory"]],
+  ["patient", "patient/*.rs", "Observation?_summary=data&_sort=date", own],
+  ["system", "system/*.rs", "Observation?_summary=text&code=code-1", ["o1-laboratory", "o2-laboratory"]],
+  ["patient", "patient/*.rs", "Observation?_summary=count", []],
+  ["patient", "patient/*.rs", "Observation?_count=0", []],
+  ["patient", "patient/*.rs", "Observation?_total=estimate", own],
+  ["patient", "patient/*.rs", "Observation?_contained=false", own],
+  ["patient", "patient/*.rs", "metadata?mode=full&_summary=true", []],
+  // types that all patients share: the resources to which visible rows refer
+  ["patient", "patient/*.rs", "Practitioner", ["vera"]],
+  ["patient", "patient/*.rs", "Practitioner?name=vera", ["vera"]],
+  ["patient", "patient/*.rs", "Practitioner?_id=vera", ["vera"]],
+  ["patient", "patient/Practitioner.rs patient/Observation.rs", "Practitioner?name=vera", ["vera"]],
+  ["patient", "patient/*.rs", "Practitioner?name=zed", []],
+  ["patient", "patient/*.rs", "Organization?name=x", []],
+  ["patient", "patient/*.rs", "Medication?code=x", []],
+  ["patient", "patient/*.rs", "Location", []],
+  ["patient", "patient/*.rs", "Questionnaire", []],
+  ["patient", "patient/*.rs", "ValueSet?url=urn:v", []],
+  ["user", "user/*.rs", "Practitioner?name=vera&_summary=data", ["vera"]],
+  ["patient", "patient/*.rs", "Patient?general-practitioner:Practitioner.name=vera", ["ann"]],
+  [
+    "patient",
+    "patient/*.rs",
+    "Observation?performer:Practitioner.name=vera",
+    ["o1-laboratory", "o1-vital-signs"],
+  ],
+  ["patient", "patient/*.rs", "MedicationRequest?medication:Medication.code=x", []],
+  // devices and provenance
+  ["patient", "patient/*.rs", "Device?patient=ann", ["d1"]],
+  ["patient", "patient/*.rs", "Device?patient=Patient/ann", ["d1"]],
+  ["patient", "patient/*.rs", "Device?patient=ann&type=implant", ["d1"]],
+  ["patient", "patient/*.rs", "Device", ["d1"]],
+  ["patient", "patient/Device.rs", "Device/d1", ["d1"]],
+  ["patient", "patient/*.rs", "Device/shared", ["shared"]],
+  ["user", "user/*.rs", "Device?patient=ben", ["d2"]],
+  ["patient", "patient/*.rs", "Provenance/pr1", ["pr1"]],
+  ["patient", "patient/*.rs", "Provenance/prs1", ["prs1"]],
+  ["user", "user/*.rs", "Provenance/pr-both", ["pr-both"]],
+  ["patient", "patient/*.rs", "Provenance", ["pr1"]],
+  ["patient", "patient/*.rs", "Provenance?target=Observation/o1-vital-signs", ["prs1"]],
+  ["patient", "patient/*.rs", "Provenance?target=Observation/o1-laboratory", ["pr1"]],
+  ["user", "user/*.rs", "Provenance?target=Observation/o1-laboratory", ["pr-both", "pr1"]],
+  ["patient", "patient/*.rs", "Condition?_revinclude=Provenance:target", ["c1", "pr1"]],
+  [
+    "patient",
+    "patient/*.rs",
+    "Observation?code=code-0&_revinclude=Provenance:target",
+    ["o1-vital-signs", "prs1"],
+  ],
+  [
+    "patient",
+    "patient/*.rs",
+    "Observation?code=code-1&_revinclude=Provenance:target",
+    ["o1-laboratory", "pr1"],
+  ],
+  ["system", "system/*.rs", "Provenance?target=Observation/o1-laboratory", ["pr-both", "pr1"]],
+];
+
+test.for(cases)("%s %s: %s", async ([kind, scope, path, ids], { expect }) => {
+  const reply = await ask(kind, scope, path.replaceAll("|", "%7C"));
+  expect(reply.status, reply.text).toBe(200);
+  expect(idsOf(reply)).toEqual(ids);
+});
+
+const refusals: readonly (readonly [AskerKind, string, string])[] = [
+  ["patient", "patient/*.rs", "Device/d2"],
+  ["patient", "patient/*.rs", "Provenance/pr2"],
+  ["patient", "patient/*.rs", "Provenance/pr-both"],
+  ["patient", "patient/Provenance.rs", "Provenance/pr1"],
+  ["patient", `patient/Provenance.rs patient/Observation.rs?category=${word}`, "Provenance/pr1"],
+];
+test.for(refusals)("not permitted: %s %s: %s", async ([kind, scope, path], { expect }) => {
+  expect((await ask(kind, scope, path.replaceAll("|", "%7C"))).status).toBe(404);
+});
