@@ -214,8 +214,8 @@ const plants: readonly Plant[] = [
   [
     "workers' configurations",
     /^wrangler\.toml$/u,
-    'LEDGER_SPREAD = "2"',
-    'LEDGER_WIDTH = "2"',
+    'LEDGER_SPREAD = "4"',
+    'LEDGER_WIDTH = "4"',
     ["phylax-gateway vars LEDGER_SPREAD"],
     ["phylax-gateway vars LEDGER_WIDTH"],
   ],

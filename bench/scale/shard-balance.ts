@@ -26,9 +26,9 @@ export function simulateBalance(clients: number, skew: number, shards: number, s
   for (const [number, weight] of weights.entries()) {
     const requests = requestsOf(number);
     for (let request = 0; request < requests; request++) {
-      // request ids are random hex digits; a hash stands for them, so that each run has the same
-      const requestId = createHash("sha256").update(`request\0${number}-${request}`).digest("hex");
-      const log = chooseLog({ kind: "client", client: `client-${number}`, requestId, spread }, layout, at);
+      // turns are random hex digits; a hash stands for them, so that each run has the same
+      const turn = createHash("sha256").update(`request\0${number}-${request}`).digest("hex");
+      const log = chooseLog({ kind: "client", client: `client-${number}`, turn, spread }, layout, at);
       loads.set(log, (loads.get(log) ?? 0) + weight / requests / total);
     }
   }

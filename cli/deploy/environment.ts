@@ -32,7 +32,7 @@ export const environmentSchema = z.strictObject({
     .regex(/^[a-z0-9.-]+(?:\/[a-z0-9._-]+)*$/u)
     .max(200),
   shards: z.int().min(1).max(10_000),
-  spread: z.int().min(1).default(2),
+  spread: z.int().min(1).default(4),
   regions: z.string().default(""),
   jurisdiction: z.string().default(""),
   database: z.strictObject({ name: z.string(), id: z.uuid() }),

@@ -33,13 +33,18 @@ export class RequestRecords {
   }
 }
 
+/** The parts of a request by which its log is chosen. */
+interface Sending {
+  readonly id: string;
+  readonly address: string;
+  readonly continent?: string | undefined;
+  /** The id of the request with which the isolate's turn began; without it the request is a turn of its own. */
+  readonly turn?: string | undefined;
+}
+
 /** The sender of a request's records. An anonymous request stays with its address. */
 export function senderOf(
-  {
-    id,
-    address,
-    continent,
-  }: { readonly id: string; readonly address: string; readonly continent?: string | undefined },
+  { id, address, continent, turn = id }: Sending,
   /** Each client has a name of its own here, and so has each operator. */
   client: { readonly id: string; readonly home?: Home | undefined } | undefined,
   jkt: string | undefined,
@@ -50,7 +55,7 @@ export function senderOf(
   if (jkt !== undefined) return { kind: "key", jkt, home };
   return client === undefined
     ? { kind: "address", address, continent }
-    : { kind: "client", client: client.id, requestId: id, spread, home, continent };
+    : { kind: "client", client: client.id, turn, spread, home, continent };
 }
 
 /** A proof with the home of the client whose key it is: there is the log that takes the proof once. */

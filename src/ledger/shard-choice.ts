@@ -12,19 +12,20 @@ import { nearestRegions } from "./nearest-regions.ts";
  * The sender of a record, which decides its log.
  * - key: a DPoP sender always uses the same log, wherever it sends from, which makes the check of its `jti`s
  *   exact (RFC 9449 §11.1): a log of its client's home region;
- * - client: an mTLS sender is spread over its client's own `spread` shards, request by request, in the region
- *   where the request arrived;
+ * - client: an mTLS sender uses the shard of its isolate's turn if that is among its client's own `spread`
+ *   shards, otherwise one of the client's shards by chance (ADR 72). All are in the region where the request
+ *   arrived;
  * - address: an anonymous refusal stays with its address prefix, so that a flood meets one log and its cap.
  *
- * `home`: the client's region in the registry. `continent`: `cf.continent` of the request. `requestId`: random
- * hex digits, at least eight.
+ * `home`: the client's region in the registry. `continent`: `cf.continent` of the request. `turn`: random hex
+ * digits, at least eight: the same for all requests of an isolate's turn.
  */
 export type Sender =
   | { readonly kind: "key"; readonly jkt: string; readonly home?: Region | undefined }
   | {
       readonly kind: "client";
       readonly client: string;
-      readonly requestId: string;
+      readonly turn: string;
       readonly spread: number;
       readonly home?: Region | undefined;
       readonly continent?: string | undefined;
@@ -55,7 +56,12 @@ function placeAmong(sender: Sender, shards: number): number {
       return spread("key", sender.jkt) % shards;
     case "client": {
       const clientShards = Math.max(1, Math.min(sender.spread, shards));
-      return (spreadOfClient(sender.client) + (randomOf(sender.requestId) % clientShards)) % shards;
+      const first = spreadOfClient(sender.client) % shards;
+      const turn = randomOf(sender.turn);
+      const ofTurn = turn % shards;
+      return (ofTurn - first + shards) % shards < clientShards
+        ? ofTurn
+        : (first + (Math.floor(turn / shards) % clientShards)) % shards;
     }
     case "address":
       return spread("address", addressPrefix(sender.address)) % shards;
@@ -74,10 +80,10 @@ function shardAt(ranges: readonly ShardRange[], place: number): number {
 // 1,024: a client's first log never changes, and an isolate serves few clients at a time.
 const spreadOfClient = memo(1_024, (client) => spread("client", client));
 
-/** A request id is random already: its first four bytes spread a client's requests as evenly as a hash of it. */
-function randomOf(requestId: string): number {
-  const first = /^[0-9a-f]{8}/u.exec(requestId)?.[0];
-  if (first === undefined) throw new Error("ledger: a request id is random hex digits");
+/** A turn is random already: its first four bytes spread a client's requests as evenly as a hash of it. */
+function randomOf(turn: string): number {
+  const first = /^[0-9a-f]{8}/u.exec(turn)?.[0];
+  if (first === undefined) throw new Error("ledger: a turn is random hex digits");
   return Number.parseInt(first, 16);
 }
 

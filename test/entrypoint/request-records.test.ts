@@ -53,8 +53,13 @@ test("a record goes with its sender's key, else with its client, else with its a
   const request = { id: "request", address: "192.0.2.1" };
   const app = { id: "app" };
   expect(senderOf(request, app, "thumbprint", 4)).toEqual({ kind: "key", jkt: "thumbprint" });
-  const byClient = { kind: "client", client: "app", requestId: "request", spread: 4 };
+  const byClient = { kind: "client", client: "app", turn: "request", spread: 4 };
   expect(senderOf(request, app, undefined, 4)).toEqual(byClient);
+  // all records of a request go by its turn
+  expect(senderOf({ ...request, turn: "earlier" }, app, undefined, 4)).toEqual({
+    ...byClient,
+    turn: "earlier",
+  });
   expect(senderOf(request, undefined, undefined, 4)).toEqual(byAddress);
 });
 

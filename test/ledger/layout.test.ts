@@ -29,7 +29,7 @@ const shards = (count: number, sender: (i: number) => Sender, where: LedgerLayou
 };
 const client =
   (facts: Partial<Sender & { kind: "client" }> = {}) =>
-  (i: number): Sender => ({ kind: "client", client: "app", requestId: idOf(i), spread: 99, ...facts });
+  (i: number): Sender => ({ kind: "client", client: "app", turn: idOf(i), spread: 99, ...facts });
 const key =
   (home?: Region) =>
   (i: number): Sender => ({ kind: "key", jkt: `key-${i}`, home });
@@ -118,7 +118,40 @@ test("a client has its own shards among those of a region, and a retry meets the
   }
 });
 
-test("requests are spread evenly by their random ids, without a hash", () => {
+test("the clients of a turn meet in one log if it is their own, and else stay on their own", () => {
+  const where = layoutWithoutRegions(4);
+  for (let turn = 0; turn < 10; turn++) {
+    const logs = (spread: number) =>
+      Array.from({ length: 40 }, (_, i) =>
+        chooseLog(client({ client: `app-${i}`, turn: idOf(turn), spread })(0), where, now),
+      );
+    expect(new Set(logs(4)).size).toBe(1);
+    const [met = ""] = logs(4);
+    // every client whose two shards include the turn's shard is there: half of them
+    expect(logs(2).filter((log) => log === met).length).toBeGreaterThan(8);
+    for (const [i, log] of logs(2).entries())
+      expect(shards(24, client({ client: `app-${i}`, spread: 2 }), where)).toContain(
+        parseLogName(log)?.shard,
+      );
+  }
+});
+
+test("turns use all shards alike, however many a client has", () => {
+  for (const spread of [1, 2, 3, 8]) {
+    const counts = new Map<string, number>();
+    for (let i = 0; i < 4_000; i++) {
+      const log = chooseLog(client({ client: `app-${i}`, spread })(i), layoutWithoutRegions(8), now);
+      counts.set(log, (counts.get(log) ?? 0) + 1);
+    }
+    expect(counts.size).toBe(8);
+    expect(
+      [...counts.values()].every((count) => count > 380 && count < 620),
+      String([...counts]),
+    ).toBe(true);
+  }
+});
+
+test("turns spread a client evenly over its own shards, without a hash", () => {
   const counts = new Map<string, number>();
   for (let i = 0; i < 4_000; i++) {
     const log = chooseLog(client({ spread: 4 })(i), layoutWithoutRegions(16), now);
@@ -129,7 +162,7 @@ test("requests are spread evenly by their random ids, without a hash", () => {
     String([...counts]),
   ).toBe(true);
   expect(counts.size).toBe(4);
-  expect(() => chooseLog(client({ requestId: "not hex" })(0), layoutWithoutRegions(16), now)).toThrow("hex");
+  expect(() => chooseLog(client({ turn: "not hex" })(0), layoutWithoutRegions(16), now)).toThrow("hex");
 });
 
 test("a changed list begins with a half-year, and logs of before stay where they are", () => {

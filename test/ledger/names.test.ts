@@ -80,7 +80,7 @@ test("the choice of a log is equal everywhere, keeps a key on one log, and sprea
   const logs = (count: number, log: (i: number) => string) =>
     new Set(Array.from({ length: count }, (_, i) => log(i)));
   const client = (spread: number) => (i: number) =>
-    chooseLog({ kind: "client", client: "telehealth", requestId: idOf(i), spread }, sixteen, now);
+    chooseLog({ kind: "client", client: "telehealth", turn: idOf(i), spread }, sixteen, now);
   expect(logs(200, client(1)).size).toBe(1);
   expect(logs(200, client(3)).size).toBe(3);
   expect(logs(2000, client(99)).size).toBe(16);

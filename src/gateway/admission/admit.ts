@@ -53,6 +53,8 @@ export type AdmitReason =
 /** The parts of a request that admission needs: a test needs no server. */
 export interface Arrival {
   readonly id: string;
+  /** The id of the request with which the isolate's turn began (ADR 72). */
+  readonly turn?: string | undefined;
   readonly at: Instant;
   readonly method: string;
   readonly url: string;

@@ -14,6 +14,7 @@ import { addBrowserApps, registeredPage, type BrowserAppPorts } from "./browser-
 import { addDiscovery } from "./discovery.ts";
 import { addFloodFilter, turnedAway, type FloodPorts } from "./flood-filter.ts";
 import { serve } from "#gateway/pipeline";
+import { LedgerTurns } from "#gateway/record/ledger-turns";
 import type { GatewayPorts } from "#gateway/ports";
 
 export interface GatewayAppPorts extends GatewayPorts, BrowserAppPorts, FloodPorts {
@@ -105,6 +106,7 @@ function arrived(raw: Request): Arrived {
 /** Answers calls at the FHIR bases. A fault of a dependency is answered here, and nothing is disclosed. */
 function fhirAnswerer(ports: GatewayAppPorts): (call: Arrived) => Promise<Response> {
   const { ledgerQueue, keepAlive } = ports;
+  const turns = new LedgerTurns();
   const usual: GatewayPorts = { ...ports, ledger: ledgerQueue.counted(ports.ledger) };
   /** The ports of a request that also puts the configuration on record. */
   const configuring = (configured: Promise<void>): GatewayPorts => ({
@@ -120,7 +122,9 @@ function fhirAnswerer(ports: GatewayAppPorts): (call: Arrived) => Promise<Respon
     const body = raw.body && new TimelyBody(raw.body);
     try {
       ledgerQueue.admit();
-      const arrival = { id, at: ports.clock(), method, url, headers, body, tlsClientAuth, continent, page };
+      const at = ports.clock();
+      const turn = turns.of(id, at);
+      const arrival = { id, turn, at, method, url, headers, body, tlsClientAuth, continent, page };
       const answer = serve(arrival, configured === undefined ? usual : configuring(configured));
       // Without this the runtime ends the work when the sender leaves, and there is no record of the request.
       if (body !== null) keepAlive(settled(answer));

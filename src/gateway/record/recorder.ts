@@ -326,8 +326,8 @@ export class Recorder {
   /** An anonymous refusal stays with its address, so that a flood meets one log and its cap. */
   get #sender(): Sender {
     const { principal } = this.#facts;
-    const { id, continent } = this.#arrival;
-    const request = { id, address: this.#address, continent };
+    const { id, turn, continent } = this.#arrival;
+    const request = { id, turn, address: this.#address, continent };
     return senderOf(request, principal?.client, principal?.proof?.jkt, this.#spread);
   }
 }

@@ -403,7 +403,7 @@ test("the gateway's way in picks the log, and tries again when the object was re
   const sink = ledgerSink(flaky, layoutWithoutRegions(1), () => instant(Date.now()));
   const event = disclosureOf(1);
   const recorded = positionOf(
-    await sink.record([event], { kind: "client", client: "telehealth", requestId: event.id, spread: 1 }),
+    await sink.record([event], { kind: "client", client: "telehealth", turn: event.id, spread: 1 }),
   );
   expect(calls).toBe(2);
   expect(await shard(recorded.log).append([event])).toEqual(recorded);

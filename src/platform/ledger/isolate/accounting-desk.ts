@@ -85,7 +85,7 @@ export class AccountingDesk implements Disclosures {
     await sink.record([lookUp(query)], {
       kind: "client",
       client: caller.who?.client ?? "",
-      requestId: caller.id,
+      turn: caller.id,
       spread: 1,
     });
     // Lines of an earlier subject key stay under it.
