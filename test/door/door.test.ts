@@ -92,7 +92,7 @@ test("a durable object that was torn down starts again from its storage, and its
 
 test("the variables and limits of a door are the values of the wrangler configurations", ({ expect }) => {
   expect(workerVariables("wrangler.toml")).toMatchObject({
-    LEDGER_SPREAD: "2",
+    LEDGER_SPREAD: "4",
     TOKEN_VERIFICATION_KEYS: "",
     MTLS_URL: "",
   });

@@ -33,7 +33,7 @@ import {
   thumbprint,
 } from "../support/outside.ts";
 import { startPagingOrigin, type Row } from "../support/paging-origin.ts";
-import { inEachShard } from "../support/shards.ts";
+import { fillEachShard, inEachShard } from "../support/shards.ts";
 import { signedFields } from "../support/sign-request.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 import { startVerbatimOrigin } from "../support/verbatim-origin.ts";
@@ -618,7 +618,7 @@ test("windows: when the ledger fails at the third the transfer breaks, two windo
   expect,
 }) => {
   // every shard that this client uses has frames
-  await Promise.all(Array.from({ length: 20 }, () => askAt("paging", "Patient/nobody")));
+  await fillEachShard(phylax, () => askAt("paging", "Patient/nobody"));
   // The third window alone names so many people that its frame is over 30 KB: the trigger below meets no
   // further append of this request.
   const crowd = Array.from({ length: 400 }, (_, n) => `third-window-${"x".repeat(20)}-${n}`);

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import type { TestStack } from "./stack.ts";
 
 /** Runs SQL inside every shard of the ledger that has frames. `done`: called for each of them. */
@@ -17,6 +18,21 @@ export async function inEachShard(
     await storage.exec(sql);
     done(name);
   }
+}
+
+/**
+ * Asks until every shard has a frame: the requests of a quarter of a second meet in one log (ADR 72). A log
+ * without a frame cannot be broken by {@link breakLedger}, and would go on recording.
+ */
+export async function fillEachShard(phylax: TestStack, ask: () => Promise<unknown>): Promise<void> {
+  for (let turn = 0; turn < 60; turn++) {
+    let filled = 0;
+    await inEachShard(phylax, "SELECT 1", () => void (filled += 1));
+    if (filled === Object.keys(phylax.dev.logs).length) return;
+    await ask();
+    await wait(250);
+  }
+  throw new Error("some shards have no frames after sixty turns");
 }
 
 /** From now on no record is durable. `DROP TRIGGER broken` ends this. */
