@@ -45,7 +45,7 @@ test("batches of a day are added up, and its sums go on record once the day has 
     instant(0),
   );
   const log = chooseLog(
-    { kind: "client", client: "measured", requestId: id, spread: 1 },
+    { kind: "client", client: "measured", turn: id, spread: 1 },
     config.layout,
     instant(Date.now()),
   );

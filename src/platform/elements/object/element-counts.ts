@@ -107,7 +107,7 @@ export class ElementCounts extends DurableObject<ElementCountsEnv> {
       await sink.record([event], {
         kind: "client",
         client: grant.split("/", 1)[0] ?? "",
-        requestId: event.id,
+        turn: event.id,
         spread: 1,
       });
     this.ctx.storage.transactionSync(() => {
