@@ -120,9 +120,9 @@ test("a client with a certificate is recorded on the continent where its request
     return found;
   };
   const near = (request: Request) => phylax.fetch(request);
-  expect([...(await shards("EU", near))].toSorted()).toEqual([0, 1]);
-  expect([...(await shards("NA", further))].toSorted()).toEqual([2, 3]);
-  expect([...(await shards("AF", further))].toSorted()).toEqual([0, 1]);
+  expect(await shards("EU", near)).toEqual(new Set([0, 1]));
+  expect(await shards("NA", further)).toEqual(new Set([2, 3]));
+  expect(await shards("AF", further)).toEqual(new Set([0, 1]));
 });
 
 test("a refusal without a known caller is recorded on the continent where it arrived", async () => {
