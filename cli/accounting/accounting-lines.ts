@@ -92,7 +92,7 @@ const pageRow = new RegExp(
   `^ role="row"><th scope="row" role="rowheader"><time datetime="[^"<]*">(?<when>${text})</time></th>` +
     `${cell(text)}${cell(`(?<why>${text})`)}${cell(`(?<what>${text})`)}(?:${cell(text)})?` +
     cell(
-      `(?:<strong>${text}</strong>)?<details><summary>${text}</summary><dl>` +
+      `(?:<strong>${text}</strong>)?(?:<p>The consent ${text}</p>)*<details><summary>${text}</summary><dl>` +
         `(?<facts>(?:${fact(text)})+)` +
         `<dt>${text}</dt><dd>(?:${text}|<code>(?<proof>[A-Za-z0-9+/=]+)</code>)</dd></dl></details>`,
     ) +

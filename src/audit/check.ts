@@ -20,6 +20,8 @@ const TYPES_MAX = 200; // R4 has 148 resource types
 const PATHS_MAX = 1000;
 const SETTINGS_MAX = 500;
 const SETTINGS_BYTES_MAX = 49_152; // a record holds 65,468
+const PERMITS_MAX = 1_000;
+const PERMIT_PURPOSES_MAX = 16;
 const TALLY_MAX = 200; // this version has about a hundred reasons
 const MEASURED_MAX = 10_000; // a record has no room for more
 /** A chunk of a definition, its record and its padding fit the largest size class. */
@@ -158,12 +160,25 @@ const reserve: Check = (value) =>
   listOf(patientReference, ITEMS_MAX)(value["unseen"]) &&
   typeCounts(value["counts"]) &&
   listOf(text, ITEMS_MAX)(value["unnamed"]);
+const permitFields: Readonly<Record<string, Check>> = {
+  patient: patientReference,
+  consent: matches(/^[A-Za-z0-9_-]{43}$/),
+  digest: hexDigest,
+  given: (value) => value === undefined || matches(/^[0-9TZ:.-]{4,24}$/)(value),
+  filedAt: count,
+  purposes: listOf(matches(/^[A-Za-z0-9_-]{1,64}$/), PERMIT_PURPOSES_MAX),
+};
+const permit: Check = (value) =>
+  isObject(value) &&
+  Object.keys(value).every((field) => Object.hasOwn(permitFields, field)) &&
+  Object.entries(permitFields).every(([field, check]) => check(value[field]));
 const optional: Readonly<Record<string, Check>> = {
   step: count,
   traceId: text,
   tally,
   asked: listOf(patientReference, ASKED_MAX),
   consents: hexDigest,
+  permits: listOf(permit, PERMITS_MAX),
   reserve,
 };
 

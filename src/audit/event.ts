@@ -1,4 +1,5 @@
 import type { Instant } from "#kernel/clock";
+import type { PatientsConsent } from "./accounting/line-consents.ts";
 
 /**
  * The kinds of event that this version writes, and whether each is a disclosure: a disclosure makes a line in
@@ -106,6 +107,8 @@ export interface AuditEvent {
    * no meaning if there was none. In each record of a request whose origin has Consents on file.
    */
   readonly consents?: string | undefined;
+  /** Only on the way to the accounting lines of a disclosure, which show them beside the line; no record has them. */
+  readonly permits?: readonly PatientsConsent[] | undefined;
   /** The cause of a refusal, if a policy, a label or a Consent decided it. */
   readonly decision?: DecidedBy | undefined;
   /** Only for a purpose of break-glass. */

@@ -1,5 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { checkLine, readLineProof } from "#audit/accounting/proof";
@@ -55,6 +56,8 @@ const resources = [
   { resourceType: "Patient", id: "amara-old", active: false, link: [link("replaced-by", "amara-okafor")] },
   { resourceType: "Patient", id: "bela" },
   { resourceType: "Patient", id: "carl" },
+  { resourceType: "Patient", id: "dana" },
+  { resourceType: "Patient", id: "emma" },
   {
     resourceType: "Patient",
     id: "locked",
@@ -71,6 +74,7 @@ const resources = [
   observation("of-amara", "amara-okafor"),
   observation("of-old", "amara-old"),
   observation("of-bela", "bela"),
+  observation("of-dana", "dana"),
 ];
 writeFileSync(join(bundles, "all.ndjson"), resources.map((resource) => JSON.stringify(resource)).join("\n"));
 
@@ -82,7 +86,7 @@ interface Line {
     readonly who: { readonly identifier?: { readonly value: string } };
   }[];
   readonly entity: readonly {
-    readonly what?: { readonly reference: string };
+    readonly what?: { readonly reference: string; readonly type?: string };
     readonly detail?: readonly {
       readonly type: string;
       readonly valueString?: string;
@@ -91,12 +95,49 @@ interface Line {
   }[];
 }
 
+/** The desk that files what patients sign. */
+const deskPolicy = {
+  format: "phylax.policy.v1",
+  name: "desk",
+  title: "Desk",
+  purposes: ["TREAT"],
+  consentRegistrar: true,
+  rules: [
+    {
+      types: ["Consent", "Patient", "Observation"],
+      interactions: ["read", "search", "create", "update"],
+      show: "everything",
+      why: "The desk files Consents.",
+      examples: [{ says: "It may be read.", request: "Consent/1", is: "permitted" }],
+    },
+  ],
+};
+const deskEntries = (id: string, holder: CertificateFiles) =>
+  clientEntries(
+    {
+      id,
+      kind: "system",
+      auth: "external",
+      issuer: deskIssuer.iss,
+      externalClientId: id,
+      certificates: [thumbprint(holder)],
+    },
+    "TREAT",
+    "desk",
+    "system/*.crus",
+  );
+
 let phylax: Door;
 let certificate: CertificateFiles;
+let desk: CertificateFiles;
+let clinic: CertificateFiles;
 const issuer = await outsider("https://issuer.example", "phylax");
+const deskIssuer = await outsider("https://desk.example", "phylax");
 beforeAll(async () => {
   phylax = await startDoor({ bundles });
   certificate = await certificateFor(phylax, "own-app");
+  desk = await certificateFor(phylax, "consent-desk");
+  clinic = await certificateFor(phylax, "clinic");
   const app = {
     id: "own-app",
     kind: "patient",
@@ -107,10 +148,15 @@ beforeAll(async () => {
   await phylax.applyRegistry(
     joined(
       {
-        issuers: [issuerEntry(issuer, { claims: { patientIsUser: true } })],
-        policies: [starterPolicy("patrqt")],
+        issuers: [
+          issuerEntry(issuer, { claims: { patientIsUser: true } }),
+          issuerEntry(deskIssuer, { purpose: { fixed: ["TREAT"] } }),
+        ],
+        policies: [starterPolicy("patrqt"), { name: "desk", body: deskPolicy }],
       },
       clientEntries({ ...app, certificates: [thumbprint(certificate)] }, "PATRQT", "patrqt", "patient/*.rs"),
+      deskEntries("consent-desk", desk),
+      deskEntries("clinic", clinic),
     ),
   );
 }, 120_000);
@@ -547,5 +593,100 @@ describe("an accounting of disclosures", () => {
       ),
     ).toBe(true);
     expect(answered.length).toBe(own.length);
+  });
+
+  test("the individual sees beside a line the Consent that let it through, also after its withdrawal; the officer sees it only in the individual's version", async ({
+    expect,
+  }) => {
+    const token = await outsideToken(deskIssuer, desk, { client_id: "consent-desk", scope: "system/*.crus" });
+    const thp = "http://terminology.hl7.org/CodeSystem/";
+    const consent = (status: string, id?: string) => ({
+      resourceType: "Consent",
+      ...(id !== undefined && { id }),
+      status,
+      scope: { coding: [{ system: `${thp}consentscope`, code: "patient-privacy" }] },
+      category: [{ coding: [{ system: `${thp}v3-ActCode`, code: "IDSCL" }] }],
+      patient: { reference: "Patient/dana" },
+      dateTime: "2026-10-01",
+      policyRule: { coding: [{ system: `${thp}v3-ActCode`, code: "OPTIN" }] },
+      provision: { type: "permit", purpose: [{ system: `${thp}v3-ActReason`, code: "TREAT" }] },
+    });
+    const send = (method: string, path: string, body: object) =>
+      askAs(phylax, desk, token, path, {
+        method,
+        headers: { "content-type": "application/fhir+json" },
+        body: JSON.stringify(body),
+      });
+    const filed = await send("POST", "Consent", consent("active"));
+    expect(filed.status, filed.text).toBe(201);
+    const id = /Consent\/(?<id>[^/]+)/u.exec(filed.headers["location"] ?? "")?.groups?.["id"] ?? "";
+    const readAs = async (client: string, holder: CertificateFiles, path: string) => {
+      const scope = "system/*.crus";
+      const own = await outsideToken(deskIssuer, holder, { client_id: client, scope });
+      return (await askAs(phylax, holder, own, path)).status;
+    };
+    const own = async (patient: string, query = "") => {
+      const { status, text } = await askOwn(patient, `Patient/${patient}/$disclosures?all=true${query}`);
+      if (status !== 200) throw new Error(text);
+      return text;
+    };
+    const beside = (line: Line) =>
+      line.entity.filter((each) => each.what?.type === "Consent").map(() => detailOf(line, "consent"));
+    /** The Consents beside the last line of a clinic. */
+    const lastOf = async (client: string) => {
+      const { entry: lines } = JSON.parse(await own("dana")) as {
+        readonly entry: readonly { readonly resource: Line }[];
+      };
+      const found = lines.map(({ resource }) => resource).filter((line) => line.agent !== undefined);
+      const last = found.findLast((line) => recipientOf(line) === client);
+      return last === undefined ? undefined : beside(last);
+    };
+    // A filed Consent counts everywhere within ten seconds (P4).
+    const until = Date.now() + 15_000;
+    let shown: ReturnType<typeof beside> = [];
+    while (shown.length === 0 && Date.now() < until) {
+      expect(await readAs("clinic", clinic, "Observation/of-dana")).toBe(200);
+      shown = (await lastOf("clinic")) ?? [];
+      if (shown.length === 0) await delay(500);
+    }
+    expect(shown).toEqual([
+      expect.stringMatching(
+        /^Consent given 2026-10-01, filed 20.*Z, for treatment \(TREAT\) \(digest [0-9a-f]{64}\)$/u,
+      ),
+    ]);
+    expect(await readAs("clinic", clinic, "Patient/emma")).toBe(200);
+    expect((await send("PUT", `Consent/${id}`, consent("inactive", id))).status).toBe(200);
+    expect(await lastOf("clinic"), "the line of a past disclosure stays").toEqual(shown);
+    const { entry: lines } = JSON.parse(await own("dana")) as {
+      readonly entry: readonly { readonly resource: Line }[];
+    };
+    for (const { resource } of lines.filter(({ resource }) => resource.agent !== undefined)) {
+      const json = readJson(new TextEncoder().encode(JSON.stringify(resource)));
+      expect(json.ok && validateResource(json.value as JsonObject)).toEqual([]);
+    }
+    expect(await own("dana", "&_format=text/html")).toContain(
+      "The consent given October 1, 2026 (on file since ",
+    );
+    expect((await own("dana", "&_format=text/csv")).split("\r\n")[0]).toMatch(/,ledger line,consent,proof$/u);
+    expect(await own("emma"), "of a different patient").not.toContain("Consent given");
+    for (const query of ["?all=true", "?all=true&_format=text/html"]) {
+      const officers = await ask("privacy-officer", `Patient/dana/$disclosures${query}`);
+      expect(officers.text).not.toMatch(/consent given/iu);
+      const handedOut = await ask("privacy-officer", `Patient/dana/$disclosures${query}&for=individual`);
+      expect(handedOut.text).toMatch(/consent given/iu);
+    }
+    expect(
+      (await openLedger(phylax.dev)).some(({ event }) => event.permits !== undefined),
+      "no record has it",
+    ).toBe(false);
+    const file = join(bundles, "with-consent");
+    const keys = Object.values(phylax.dev.logs).flatMap((key) => ["--key", key]);
+    for (const format of ["", "&_format=text/html", "&_format=text/csv"]) {
+      writeFileSync(file, await own("dana", format));
+      expect(await command("accounting", "check", file, ...keys), format).toMatchObject({
+        code: 0,
+        error: "",
+      });
+    }
   });
 });

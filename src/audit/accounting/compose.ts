@@ -1,4 +1,5 @@
 import { type AccountingLine, readLine } from "./line.ts";
+import { type PermittingConsent, readLineConsents } from "./line-consents.ts";
 import { type AccountingFacts, protocolsWithin, protocolText } from "./facts.ts";
 import { writeLineProof } from "./proof.ts";
 import type { FoundLine } from "./disclosures.ts";
@@ -15,6 +16,11 @@ export interface AccountingEntry {
   readonly recipient: { readonly id: string; readonly name: string; readonly address: string | undefined };
   readonly says: AccountingLine;
   readonly standing: AccountingDuty;
+  /**
+   * For the individual: the Consents that let something of this disclosure through, as the gateway noted them. No
+   * proof covers them. A sum has none.
+   */
+  readonly consents: readonly PermittingConsent[];
   /** For an officer: the end of the suspension for the individual, as RFC 3339 writes it (164.528(a)(2)). */
   readonly heldUntil: string | undefined;
   /** JSON; undefined while no checkpoint covers the line, and for a sum. */
@@ -86,6 +92,11 @@ const suspensionSentences =
   "Some lines are suspended (45 CFR 164.528(a)(2)): do not disclose them to the individual before the time that each line states. " +
   "Add for=individual to get the accounting that the individual may receive.";
 
+/** Only with a line that names a Consent. */
+const consentsSentence =
+  "A Consent beside a line let something of that disclosure through: this is the gateway's word, which no proof covers. " +
+  "An auditor can check it against the sealed records. A line without a Consent needed none, or none was noted.";
+
 interface AccountingScope extends Pick<Accounting, "from" | "to" | "all" | "summed" | "isFirst" | "next"> {
   readonly patient: string;
   readonly isWhole: boolean;
@@ -118,6 +129,7 @@ export function composeAccounting(
     ...(summed ? [sumsSentences] : []),
     ...(isWhole ? [] : [linksSentence]),
     ...(lines.some(({ heldUntil }) => heldUntil !== undefined) ? [suspensionSentences] : []),
+    ...(lines.some(({ consents }) => consents.length > 0) ? [consentsSentence] : []),
     ...(summed ? [] : [proofsSentences]),
     ...research,
   ];
@@ -143,6 +155,7 @@ function entryOf(
     recipient: { id: says.recipient, name: known?.name ?? says.recipient, address: known?.address },
     says,
     standing: accountingDutyOf(says, agreements),
+    consents: summed || isEmpty(line.consents) ? [] : readLineConsents(line.consents),
     heldUntil: line.heldUntil === undefined ? undefined : new Date(line.heldUntil).toISOString(),
     proof: summed ? undefined : writeLineProof(line),
     sum: line.sum && {
@@ -154,6 +167,17 @@ function entryOf(
     },
   };
 }
+
+const isEmpty = (bytes: Uint8Array | undefined): bytes is undefined =>
+  bytes === undefined || bytes.length === 0;
+
+/** A Consent beside a line: when it was given or filed, and for which purposes. */
+export const consentText = ({ given, filedAt, purposes, digest }: PermittingConsent): string => {
+  const filed = new Date(filedAt).toISOString();
+  const dated = given === undefined ? `Consent filed ${filed}` : `Consent given ${given}, filed ${filed}`;
+  const why = purposes.length === 0 ? "each purpose" : purposes.map(purposeInWords).join(", ");
+  return `${dated}, for ${why} (digest ${digest})`;
+};
 
 /** States in words whether the law requires a line. */
 export const standingText = (standing: AccountingDuty): string =>

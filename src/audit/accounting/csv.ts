@@ -1,4 +1,11 @@
-import { countsText, purposeText, standingText, type Accounting, type AccountingEntry } from "./compose.ts";
+import {
+  consentText,
+  countsText,
+  purposeText,
+  standingText,
+  type Accounting,
+  type AccountingEntry,
+} from "./compose.ts";
 
 /** The columns of the table, each with its cell. */
 const columns: readonly (readonly [name: string, cell: (line: AccountingEntry) => string])[] = [
@@ -17,6 +24,7 @@ const columns: readonly (readonly [name: string, cell: (line: AccountingEntry) =
   ["last time", ({ sum, says }) => sum?.last ?? new Date(says.at).toISOString()],
   ["disclosed in all", ({ sum, says }) => sum?.disclosed ?? countsText(says)],
   ["last ledger line", ({ sum, place }) => sum?.lastPlace ?? place],
+  ["consent", ({ consents }) => consents.map(consentText).join("; ")],
   ["proof", ({ proof }) => (proof === undefined ? "" : Buffer.from(proof).toString("base64"))],
 ];
 
@@ -29,7 +37,12 @@ const sumColumns = ["number", "last time", "disclosed in all", "last ledger line
 export function accountingCsv({ lines, words, summed }: Accounting): string {
   // an accounting for the individual has no column for suspensions
   const isSuspended = lines.some(({ heldUntil }) => heldUntil !== undefined);
-  const omitted = [...(isSuspended ? [] : ["suspended until"]), ...(summed ? ["proof"] : sumColumns)];
+  const hasConsents = lines.some(({ consents }) => consents.length > 0);
+  const omitted = [
+    ...(hasConsents ? [] : ["consent"]),
+    ...(isSuspended ? [] : ["suspended until"]),
+    ...(summed ? ["proof"] : sumColumns),
+  ];
   const shown = columns.filter(([name]) => !omitted.includes(name));
   const rows = [
     shown.map(([name]) => name),

@@ -54,6 +54,10 @@ export interface FoundLine extends LinePlace {
    */
   readonly proven: { readonly leaf: Uint8Array; readonly note: Uint8Array } | undefined;
   /**
+   * For the individual: the Consents beside the line (audit/accounting/line-consents), which no proof covers.
+   */
+  readonly consents?: Uint8Array | undefined;
+  /**
    * For an officer: the end (ms since 1970) of the official's statement that suspends the line for the
    * individual.
    */

@@ -1,7 +1,9 @@
 import { operationOutcome } from "#fhir/outcome";
-import { countsText, standingText, type Accounting, type AccountingEntry } from "./compose.ts";
+import { consentText, countsText, standingText, type Accounting, type AccountingEntry } from "./compose.ts";
 
 const dicom = "http://dicom.nema.org/resources/ontology/DCM";
+/** The SHA-256 of a Consent's compiled form (docs/consent.md). */
+const consentSystem = "urn:phylax:consent-digest";
 const coding = (system: string, code: string, display: string) => ({ system, code, display });
 
 /**
@@ -36,7 +38,7 @@ export function accountingBundle(
 }
 
 function auditEvent(
-  { place, patient, recipient, says, standing, heldUntil, proof, sum }: AccountingEntry,
+  { place, patient, recipient, says, standing, consents, heldUntil, proof, sum }: AccountingEntry,
   site: string,
 ) {
   const facts = [
@@ -103,6 +105,15 @@ function auditEvent(
         role: coding("http://terminology.hl7.org/CodeSystem/object-role", "3", "Report"),
         detail,
       },
+      // as IHE BALP names the Consent of an authorization; its id is a pseudonym
+      ...consents.map((each) => ({
+        what: { type: "Consent", identifier: { system: consentSystem, value: each.digest } },
+        type: coding("http://hl7.org/fhir/resource-types", "Consent", "Consent"),
+        detail: [
+          { type: "consent", valueString: consentText(each) },
+          { type: "pseudonym", valueString: each.consent },
+        ],
+      })),
     ],
   };
 }

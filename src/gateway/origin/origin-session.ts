@@ -28,7 +28,7 @@ import {
   type WrittenConsent,
 } from "#gateway/consents/consent-filing";
 import { RecordedAnswers } from "#gateway/consents/recorded-answers";
-import type { PermittingVersion } from "#policy/consent/consent-book";
+import type { ConsentThrough } from "#policy/consent/consent-book";
 import type { FollowedLabels } from "./followed-labels.ts";
 import type { RequestConsents } from "#gateway/consents/request-consents";
 import type { HeldLease, RowLeases } from "#limits/row-lease";
@@ -144,7 +144,7 @@ export class OriginSession {
   }
 
   /** The Consents that let something through; undefined: the origin has no Consent on file. */
-  get consentsThrough(): readonly PermittingVersion[] | undefined {
+  get consentsThrough(): readonly ConsentThrough[] | undefined {
     return this.#consents?.areOnFile === true ? this.#consents.book.through : undefined;
   }
 

@@ -27,6 +27,7 @@ import {
   type Named,
   type Part,
 } from "./parts.ts";
+import { permitsOf } from "./permits.ts";
 import { withStates } from "#gateway/origin/with-states";
 import type { WriteOutcome } from "#gateway/write/write-outcome";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
@@ -307,6 +308,7 @@ export class Recorder {
       reserve: principal === undefined ? undefined : nobody.reserve,
       asked: this.#facts.origin?.asked,
       consents: this.#consents,
+      permits: kind === "disclosure" ? permitsOf(this.#facts.origin) : undefined,
       traceId: call?.traceId,
     };
   }

@@ -47,7 +47,7 @@ export class ConsentBook {
   readonly #unknown = new Set<string>();
   readonly #provisional = new Set<string>();
   /** The Consents that let a row through, by `consent digest`. */
-  readonly #through = new Map<string, PermittingVersion>();
+  readonly #through = new Map<string, ConsentThrough>();
   #revision = 0;
 
   constructor(scene: ConsentScene) {
@@ -75,7 +75,7 @@ export class ConsentBook {
   }
 
   /** The versions of Consents that let a row through. */
-  get through(): readonly PermittingVersion[] {
+  get through(): readonly ConsentThrough[] {
     return [...this.#through.values()];
   }
 
@@ -161,8 +161,17 @@ export class ConsentBook {
         hasConsents: this.#scene.hasConsents === true,
       },
       () => (whole === undefined ? capturedFactsOf(row) : rowFactsOf(whole, base)),
-      ({ consent, digest }) => void this.#through.set(`${consent} ${digest}`, { consent, digest }),
+      (version) => this.#note(version),
     );
+  }
+
+  #note({ consent, digest }: PermittingVersion): void {
+    const name = `${consent} ${digest}`;
+    if (this.#through.has(name)) return;
+    for (const [patient, consents] of this.#known) {
+      const filed = consents.find((each) => each.consent === consent && each.digest === digest);
+      if (filed !== undefined) return void this.#through.set(name, { consent, digest, patient, filed });
+    }
   }
 }
 
@@ -212,6 +221,13 @@ const containers: ReadonlySet<string> = new Set(["Bundle", "Parameters"]);
 
 /** A version of a Consent: its pseudonym, and the digest of its compiled form. */
 export type PermittingVersion = Pick<FiledConsent, "consent" | "digest">;
+
+/** A Consent that let a row of its patient through. */
+export interface ConsentThrough extends PermittingVersion {
+  /** The patient's id at the origin. */
+  readonly patient: string;
+  readonly filed: FiledConsent;
+}
 
 /** How a row stands to its patients. */
 interface RowStanding {

@@ -1,6 +1,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { test, vi } from "vitest";
 import { accountingLines, subjectKey } from "#audit/accounting/line";
+import { readLineConsents, writeLineConsents } from "#audit/accounting/line-consents";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
 import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
@@ -12,7 +13,7 @@ import { config, disclosureOf, failure, ledger, newId, positionOf, ownLog, shard
 vi.setConfig({ testTimeout: 60_000 }); // a look-up asks 64 shards, and a busy machine takes its time
 
 const desk = new AccountingDesk(ledger, () => instant(Date.now()));
-const found = async (patient: string) => {
+const found = async (patient: string, toldTo: "individual" | "officer" = "officer") => {
   const caller = {
     id: newId(),
     at: instant(Date.now()),
@@ -23,7 +24,7 @@ const found = async (patient: string) => {
     patients: [patient],
     from: instant(0),
     to: instant(Date.now()),
-    toldTo: "officer",
+    toldTo,
     count: 9,
     caller,
   });
@@ -81,6 +82,13 @@ function linesFor(name: string, log: string, count: number, client = "telehealth
   }
   return lines;
 }
+const consentOf = (digest: string) => ({
+  consent: "c".repeat(43),
+  digest,
+  given: "2026-10-01",
+  filedAt: 1_790_000_000_000,
+  purposes: ["TREAT"],
+});
 const linesOn = async ({ subject }: ProvableLine) => {
   const filter = { from: instant(0), to: instant(Date.now()) };
   const query = { subject, after: undefined, filter, without: [] };
@@ -92,6 +100,29 @@ const batchesIn = (name: string) =>
       ? 0
       : sql.exec<{ n: number }>("SELECT count(*) AS n FROM batches").one().n,
   );
+
+test("the Consents beside a line come with it to the individual alone, and to no line of a further patient", async ({
+  expect,
+}) => {
+  const event = disclosureOf(3);
+  const permits = [
+    { ...consentOf("a".repeat(64)), patient: patientOf(event, 0) },
+    { ...consentOf("b".repeat(64)), given: undefined, patient: patientOf(event, 2) },
+  ];
+  await shard(ownLog()).append([{ ...event, permits }]);
+  const beside = async (i: number, toldTo: "individual" | "officer") => {
+    const [line] = (await found(patientOf(event, i), toldTo)).lines;
+    return line?.consents === undefined || line.consents.length === 0 ? [] : readLineConsents(line.consents);
+  };
+  expect(await beside(0, "individual")).toEqual([consentOf("a".repeat(64))]);
+  expect(await beside(1, "individual")).toEqual([]);
+  expect(await beside(2, "individual")).toEqual([{ ...consentOf("b".repeat(64)), given: undefined }]);
+  expect(await beside(0, "officer")).toEqual([]);
+  const foreign = [{ ...consentOf("a".repeat(64)), patient: "main/Patient/1", more: 1 }];
+  expect(await failure(() => shard(ownLog()).append([{ ...disclosureOf(1), permits: foreign }]))).toContain(
+    "bad event: permits",
+  );
+});
 
 test("a look at an intake that nothing was put into leaves no trace", async ({ expect }) => {
   await intake("3f").shelve(["fff"]);
@@ -106,7 +137,8 @@ test("an intake passes lines on once there are many, each once, also when it fai
   expect,
 }) => {
   const name = "0a7";
-  const lines = linesFor(name, ownLog(), 3);
+  const [first, ...rest] = linesFor(name, ownLog(), 3) as [ProvableLine, ...ProvableLine[]];
+  const lines = [{ ...first, consents: writeLineConsents([consentOf("0".repeat(64))]) }, ...rest];
   await intake(intakeNameOf(name)).put(lines);
   expect(await linesOn(lines[0] as ProvableLine)).toEqual([]);
   await runInDurableObject(intake(intakeNameOf(name)), async (instance, { storage }) => {

@@ -99,6 +99,7 @@ export const english: PageTexts = {
     law: "Must the law's accounting list it?",
     suspended: "Suspended",
     place: "Place in the ledger",
+    consent: "Consent, by its digest",
     proof: "Proof",
     unproven: "There is no proof yet. Ask for this page again in a moment.",
   },
@@ -111,6 +112,8 @@ export const english: PageTexts = {
   excluded: (clause) => `No. 45 CFR 164.528(a)(1)(${clause}): ${exclusions[clause]}.`,
   suspended: (until) =>
     `Suspended until ${until} (45 CFR 164.528(a)(2)). Do not tell the individual before then.`,
+  consent: (given, filed, purposes) =>
+    `The consent ${given === undefined ? "without a date" : `given ${given}`} (on file since ${filed}) let this through${purposes.length === 0 ? "" : `, for: ${purposes.join("; ")}`}.`,
   notes: {
     all: "This list has every disclosure, also those that the law does not ask for. The details of each line say which it is.",
     requiredOnly:
@@ -124,6 +127,8 @@ export const english: PageTexts = {
       "Some links between this person's records could not be confirmed. Disclosures of another record of the same person may be missing here.",
     suspensions:
       "Some lines are suspended. Give the individual the version for the individual (for=individual), not this page.",
+    consents:
+      "A consent beside a line is this organization's word; the proof of the line does not cover it. An auditor can check it. A line without a consent needed none, or none was noted.",
   },
   proofs: {
     title: "What the proofs show, and what they do not",

@@ -96,6 +96,7 @@ function notes(
     ...(summed ? [texts.notes.summed] : []),
     ...(isWhole ? [] : [texts.notes.links]),
     ...(lines.some(({ heldUntil }) => heldUntil !== undefined) ? [texts.notes.suspensions] : []),
+    ...(lines.some(({ consents }) => consents.length > 0) ? [texts.notes.consents] : []),
   ];
   const studies =
     research.length === 0 ? "" : `<h2>${escape(texts.research)}</h2>${research.map(paragraph).join("")}`;
@@ -128,7 +129,10 @@ function columnsOf({ patients, summed }: Accounting, zone: string, texts: PageTe
         ]
       : []),
     ...(patients.length > 1 ? [text(heads.record, ({ patient }) => patient)] : []),
-    { head: heads.more, cell: (line) => held(line, zone, texts) + details(line, summed, texts) },
+    {
+      head: heads.more,
+      cell: (line) => held(line, zone, texts) + permitted(line, zone, texts) + details(line, summed, texts),
+    },
   ];
 }
 
@@ -161,9 +165,20 @@ const held = ({ heldUntil }: AccountingEntry, zone: string, texts: PageTexts): s
     ? ""
     : `<strong>${escape(texts.suspended(texts.dateTime(wallTime(Date.parse(heldUntil), zone))))}</strong>`;
 
+/** The Consents are not folded: the individual gave them. */
+const permitted = ({ consents }: AccountingEntry, zone: string, texts: PageTexts): string =>
+  consents
+    .map(({ given, filedAt, purposes }) => {
+      const dateTime = (time: number) => texts.dateTime(wallTime(time, zone));
+      const at = given?.includes("T") === true ? dateTime(Date.parse(given)) : given;
+      const when = at === undefined ? undefined : (dayInWords(at, texts) ?? at);
+      return paragraph(texts.consent(when, dateTime(filedAt), purposes.map(texts.purpose)));
+    })
+    .join("");
+
 /** The facts for a lawyer, an auditor and the check. They are folded, because few readers need them. */
 function details(line: AccountingEntry, summed: boolean, texts: PageTexts): string {
-  const { says, recipient, standing, place, proof } = line;
+  const { says, recipient, standing, place, proof, consents } = line;
   const words = texts.details;
   const law = standing.required ? texts.required : texts.excluded(standing.clause);
   const facts = [
@@ -174,6 +189,7 @@ function details(line: AccountingEntry, summed: boolean, texts: PageTexts): stri
     fact(words.resources, countsText(says)),
     fact(words.law, law),
     fact(words.place, place),
+    ...consents.map(({ digest }) => fact(words.consent, digest)),
   ].join("");
   const proven = proof === undefined ? escape(words.unproven) : `<code>${toBase64(utf8(proof))}</code>`;
   const proofFact = summed ? "" : `<dt>${escape(words.proof)}</dt><dd>${proven}</dd>`;

@@ -37,6 +37,7 @@ export interface PageTexts {
       | "law"
       | "suspended"
       | "place"
+      | "consent"
       | "proof"
       | "unproven",
       string
@@ -52,8 +53,13 @@ export interface PageTexts {
   readonly required: string;
   readonly excluded: (clause: ExclusionClause) => string;
   readonly suspended: (until: string) => string;
+  /** `given`: the day or time on which the Consent was given; undefined: it does not say. */
+  readonly consent: (given: string | undefined, filed: string, purposes: readonly string[]) => string;
   readonly notes: Readonly<
-    Record<"all" | "requiredOnly" | "first" | "further" | "summed" | "links" | "suspensions", string>
+    Record<
+      "all" | "requiredOnly" | "first" | "further" | "summed" | "links" | "suspensions" | "consents",
+      string
+    >
   >;
   readonly proofs: { readonly title: string; readonly sentences: readonly string[] };
   readonly check: {

@@ -137,7 +137,7 @@ export class AccountingDesk implements Disclosures {
   }
 
   #merged(
-    { after, from, to, excluded, recipient, purpose }: LinesRequest,
+    { after, from, to, excluded, recipient, purpose, toldTo }: LinesRequest,
     subjects: readonly Subject[],
     without: readonly string[],
     take: (line: UnprovenLine) => boolean,
@@ -153,8 +153,12 @@ export class AccountingDesk implements Disclosures {
       sources,
       after,
       { rows, withheld: rows },
-      ({ log, index, line, lines, content, salt, path }, source) =>
-        take({ patient: subjects[source]?.patient ?? "", log, index, line, lines, content, salt, path }),
+      ({ log, index, line, lines, content, salt, path, consents }, source) => {
+        const patient = subjects[source]?.patient ?? "";
+        // a Consent may name what it lets through: only the individual is told of it
+        const beside = toldTo === "individual" ? consents : undefined;
+        return take({ patient, log, index, line, lines, content, salt, path, consents: beside });
+      },
     );
   }
 

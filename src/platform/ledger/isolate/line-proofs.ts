@@ -66,7 +66,15 @@ export class LineProofs {
 }
 
 function sizeOf(line: UnprovenLine, proven: Proven | undefined): number {
-  const { content, salt, path } = line;
+  const { content, salt, path, consents } = line;
   const ofProof = proven === undefined ? 0 : proven.leaf.length + proven.note.length;
-  return content.length + salt.length + path.length * 44 + ofProof + placeText(line).length + 512;
+  return (
+    content.length +
+    (consents?.length ?? 0) +
+    salt.length +
+    path.length * 44 +
+    ofProof +
+    placeText(line).length +
+    512
+  );
 }

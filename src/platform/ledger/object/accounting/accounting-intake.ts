@@ -161,7 +161,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
   #insert(lines: readonly ProvableLine[]): void {
     const id = this.#lastId() + 1;
     for (const [part, partLines] of Map.groupBy(lines, ({ subject }) => partOf(shelfNameOf(subject)))) {
-      const rows = partLines.map(({ log, index, line, lines: count, content, salt, path }) => [
+      const rows = partLines.map(({ log, index, line, lines: count, content, salt, path, consents }) => [
         log,
         index,
         line,
@@ -169,6 +169,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
         content,
         salt,
         path,
+        consents ?? none,
       ]);
       const { salt, box } = sealRow(this.#accountingKeys, ["intake", part, id], toCbor(rows));
       this.ctx.storage.sql.exec(
@@ -251,6 +252,8 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
 export const intakeNameOf = (shelf: string): string =>
   (Number.parseInt(shelf.slice(0, 2), 16) >> 2).toString(16).padStart(2, "0");
 
+const none = new Uint8Array();
+
 /** The eighth of an intake that a shelf belongs to: the next three bits of its name. */
 const partOf = (shelf: string): number => (Number.parseInt(shelf, 16) >> 3) % PARTS;
 
@@ -272,7 +275,7 @@ function readBatch(plaintext: Uint8Array): readonly ProvableLine[] {
       typeof lines === "number";
     if (!isLine || content === undefined || subject === undefined || salt === undefined) throw notABatch();
     if (path?.every((hash): hash is Uint8Array => hash !== undefined) !== true) throw notABatch();
-    return { subject, log, index, line, lines, content, salt, path };
+    return { subject, log, index, line, lines, content, salt, path, consents: copied(bytes[3]) };
   });
 }
 

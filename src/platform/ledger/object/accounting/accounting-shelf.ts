@@ -21,6 +21,8 @@ export interface ProvableLine extends LinePlace {
   readonly content: Uint8Array;
   readonly salt: Uint8Array;
   readonly path: readonly Uint8Array[]; // to the leaf's lines_root
+  /** The Consents beside the line (audit/accounting/line-consents); empty or undefined: none. No proof covers them. */
+  readonly consents?: Uint8Array | undefined;
 }
 
 const YEARS_KEPT = 6; // 45 CFR 164.528(a)(3)
@@ -88,9 +90,12 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     this.ctx.storage.transactionSync(() => {
       for (const { line, commitment, there } of wanted.values()) {
         if (there !== undefined) continue;
-        const isAlone = line.lines === 1 && line.path.length === 0; // most lines; their proof is empty
+        const { consents = new Uint8Array() } = line;
+        // most lines; their proof is empty
+        const isAlone = line.lines === 1 && line.path.length === 0 && consents.length === 0;
         const proof = isAlone ? [] : [line.lines, line.path];
-        const plaintext = toCbor([line.content, line.salt, ...proof]);
+        const beside = consents.length === 0 ? [] : [consents];
+        const plaintext = toCbor([line.content, line.salt, ...proof, ...beside]);
         const { salt, box } = sealRow(this.#accountingKeys, placeOf(line), plaintext);
         sql.exec(
           "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -130,12 +135,12 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
         for (const { leaf, line, ...sealed } of rows) {
           upTo = { log, index: leaf, line };
           const place = { subject, ...upTo };
-          const [content, salt, count, path] = readRow(
+          const [content, salt, count, path, consents] = readRow(
             openRow(this.#accountingKeys, placeOf(place), boxOf(sealed)),
           );
           const judged = judgeLine(content, filter, without);
           read[judged === "withheld" ? "withheld" : "rows"] += 1;
-          if (judged === "listed") lines.push({ ...place, content, salt, lines: count, path });
+          if (judged === "listed") lines.push({ ...place, content, salt, lines: count, path, consents });
           const isFull =
             lines.length >= LINES_A_CALL || read.rows >= most.rows || read.withheld >= most.withheld;
           if (isFull) return { lines, upTo, read };
@@ -282,15 +287,18 @@ const boxOf = ({ salt, box }: { readonly salt: ArrayBuffer; readonly box: ArrayB
   box: new Uint8Array(box),
 });
 
-function readRow(plaintext: Uint8Array): readonly [Uint8Array, Uint8Array, number, Uint8Array[]] {
+function readRow(
+  plaintext: Uint8Array,
+): readonly [Uint8Array, Uint8Array, number, Uint8Array[], Uint8Array | undefined] {
   // checked below; older rows have the proof of a line that is alone, too
-  const [content, salt, lines = 1, path = []] = (fromCbor(plaintext) ?? []) as unknown[];
+  const [content, salt, lines = 1, path = [], consents] = (fromCbor(plaintext) ?? []) as unknown[];
   const isRow =
     content instanceof Uint8Array &&
     salt instanceof Uint8Array &&
     typeof lines === "number" &&
-    Array.isArray(path);
+    Array.isArray(path) &&
+    (consents === undefined || consents instanceof Uint8Array);
   if (!isRow || !path.every((hash): hash is Uint8Array => hash instanceof Uint8Array))
     throw new Error("accounting: a row does not read back");
-  return [content, salt, lines, path];
+  return [content, salt, lines, path, consents];
 }

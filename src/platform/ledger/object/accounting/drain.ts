@@ -161,7 +161,7 @@ export class LedgerDrain {
   }
 
   *#provenLines(
-    { index, seed, contents }: LeafLines,
+    { index, seed, contents, consents }: LeafLines,
     isMeant: (shelf: string) => boolean,
   ): Generator<readonly [string, ProvableLine]> {
     const subjects = contents.map((content) => subjectOf(content) ?? notALine());
@@ -195,6 +195,7 @@ export class LedgerDrain {
           content,
           salt: salts[line] ?? new Uint8Array(),
           path,
+          consents: consents?.[line]?.slice(),
         },
       ];
     }

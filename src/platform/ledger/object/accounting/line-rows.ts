@@ -83,10 +83,13 @@ export function openLines(
   const value = plaintext && fromCbor(plaintext);
   if (!Array.isArray(value)) throw new Error("ledger: stored lines do not open");
   return value.map((leaf: unknown) => {
-    const [index, seed, contents] = Array.isArray(leaf) ? (leaf as unknown[]) : [];
+    const [index, seed, contents, consents] = Array.isArray(leaf) ? (leaf as unknown[]) : [];
     if (typeof index !== "number" || !(seed instanceof Uint8Array) || !isBytes(contents))
       throw new Error("ledger: stored lines do not read back");
-    return { index, seed, contents };
+    // rows of earlier versions have no Consents
+    if (consents !== undefined && (!isBytes(consents) || consents.length !== contents.length))
+      throw new Error("ledger: stored lines do not read back");
+    return { index, seed, contents, consents };
   });
 }
 

@@ -46,7 +46,7 @@ function chunks(lines: readonly ProvableLine[]): readonly (readonly ProvableLine
   const all: ProvableLine[][] = [];
   let bytes = 0;
   for (const line of lines) {
-    const size = line.content.length + 33 * line.path.length + 128;
+    const size = line.content.length + (line.consents?.length ?? 0) + 33 * line.path.length + 128;
     const last = all.at(-1);
     bytes += size;
     if (last !== undefined && last.length < LINES_A_CALL && bytes <= BYTES_A_CALL) last.push(line);

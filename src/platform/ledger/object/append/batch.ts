@@ -99,7 +99,12 @@ export async function sealBatch(
     const offset = leaves.length;
     for (const record of draft.records) {
       if (record.lines.length > 0)
-        lines.push({ index: head.size + leaves.length, seed: record.seed, contents: record.lines });
+        lines.push({
+          index: head.size + leaves.length,
+          seed: record.seed,
+          contents: record.lines,
+          consents: record.consents,
+        });
       leaves.push(epoch.seal(record.plaintext, record.linesRoot));
     }
     return offset;

@@ -94,7 +94,7 @@ export function recordsOfDefinition(definition: Definition, at: Instant): DraftR
   return events.map((event, i) => {
     const seed = random32();
     const plaintext = encodeRecord(event, i + 1, events.length, seed);
-    return { plaintext, seed, lines: [], linesRoot: random32() };
+    return { plaintext, seed, lines: [], consents: undefined, linesRoot: random32() };
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Secret } from "#kernel/secret";
 import { accountingLines, isAccountable } from "#audit/accounting/line";
+import { writeLineConsents } from "#audit/accounting/line-consents";
 import { readEvent } from "#audit/check";
 import { digestsNamed } from "#audit/definition";
 import type { AuditEvent } from "#audit/event";
@@ -27,6 +28,8 @@ export interface DraftRecord {
   readonly plaintext: Uint8Array;
   readonly seed: Uint8Array;
   readonly lines: readonly Uint8Array[];
+  /** The Consents beside each line (audit/accounting/line-consents); undefined: no line has any. */
+  readonly consents: readonly Uint8Array[] | undefined;
   readonly linesRoot: Uint8Array;
 }
 
@@ -49,9 +52,12 @@ export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Dra
   const events = input.map(readWritable);
   const written = events.flatMap(writtenOf);
   const digest = sha256(...written.map(({ plaintext }) => plaintext)).subarray(0, 16); // before their seeds
-  const records = written.map((record) => draftRecord(record, subjectKey));
-  const leafBytes = records.reduce((sum, { plaintext }) => sum + leafLength(plaintext.length), 0);
-  const lineBytes = records.reduce((sum, { lines }) => sum + bytesOfLines(lines), 0);
+  const drafted = written.map((record) => draftRecord(record, subjectKey));
+  const leafBytes = drafted.reduce((sum, { plaintext }) => sum + leafLength(plaintext.length), 0);
+  // a disclosure is never refused for what stands beside its lines
+  const isTooMuch = lineBytesOf(drafted) > LINE_BYTES_MAX;
+  const records = isTooMuch ? drafted.map((record) => ({ ...record, consents: undefined })) : drafted;
+  const lineBytes = lineBytesOf(records);
   if (records.length > RECORDS_MAX || leafBytes > APPEND_LEAF_BYTES_MAX || lineBytes > LINE_BYTES_MAX) {
     const patients = events.reduce((sum, event) => sum + event.patients.length, 0);
     throw new RangeError(
@@ -84,9 +90,29 @@ function draftRecord({ event, plaintext, seedAt }: EventRecord, subjectKey: Secr
   const seed = random32();
   plaintext.set(seed, seedAt);
   const lines = accountingLines(event, subjectKey);
-  return { plaintext, seed, lines, linesRoot: lines.length === 0 ? random32() : linesRoot(seed, lines) };
+  const root = lines.length === 0 ? random32() : linesRoot(seed, lines);
+  return {
+    plaintext,
+    seed,
+    lines,
+    consents: lines.length === 0 ? undefined : consentsOf(event),
+    linesRoot: root,
+  };
 }
 
+/** The Consents beside the line of each patient of an event. */
+function consentsOf({ patients, permits = [] }: AuditEvent): readonly Uint8Array[] | undefined {
+  if (permits.length === 0) return undefined;
+  const byPatient = Map.groupBy(permits, ({ patient }) => patient);
+  const consents = patients.map(({ patient }) => {
+    const found = byPatient.get(patient);
+    return found === undefined ? new Uint8Array() : writeLineConsents(found);
+  });
+  return consents.some(({ length }) => length > 0) ? consents : undefined;
+}
+
+const lineBytesOf = (records: readonly Pick<DraftRecord, "lines" | "consents">[]): number =>
+  records.reduce((sum, { lines, consents }) => sum + bytesOfLines(lines) + bytesOfLines(consents ?? []), 0);
 const bytesOfLines = (lines: readonly Uint8Array[]): number =>
   lines.reduce(
     (sum, line) => sum + line.length + LINE_OVERHEAD_BYTES,

@@ -28,6 +28,8 @@ export interface LeafLines {
   readonly index: number;
   readonly seed: Uint8Array;
   readonly contents: readonly Uint8Array[];
+  /** The Consents beside each line (audit/accounting/line-consents); empty bytes for a line without. */
+  readonly consents?: readonly Uint8Array[] | undefined;
 }
 
 /** A commit's sealed lines. The shard stores them until they are drained to their shelves. */
@@ -115,10 +117,17 @@ export class Epoch {
     return this.#sealer.seal(this.#records, linesRoot, plaintext);
   }
 
-  /** CBOR [[leaf index, seed, [line, …]], …], sealed for this log, epoch and frame. */
+  /** CBOR [[leaf index, seed, [line, …], [consents, …] if a line has any], …], sealed for this log, epoch and frame. */
   async sealLines(frame: number, lines: readonly LeafLines[]): Promise<LineBox> {
     const counter = this.#boxes++;
-    const plaintext = toCbor(lines.map(({ index, seed, contents }) => [index, seed, contents]));
+    const plaintext = toCbor(
+      lines.map(({ index, seed, contents, consents }) => [
+        index,
+        seed,
+        contents,
+        ...(consents === undefined ? [] : [consents]),
+      ]),
+    );
     const box = await crypto.subtle.encrypt(
       {
         name: "AES-GCM",
