@@ -288,11 +288,11 @@ export const commands: readonly Command[] = [
   {
     words: ["keys", "new"],
     result: forms.keysNew,
-    takes: "FOLDER (--ledger-name NAME | --witness NAME | --auditor KID)",
+    takes: "FOLDER (--ledger-name NAME [--environment NAME] | --witness NAME | --auditor KID)",
     does: "Makes every secret of a deployment with its public half, for `wrangler secret bulk`.",
     examples: [
-      "phylax keys new ./production-keys --ledger-name ledger.example.org",
-      "phylax keys new . --auditor auditor-1",
+      "phylax keys new ../production-keys --ledger-name ledger.example.org --environment production",
+      "phylax keys new ../auditor-keys --auditor auditor-1",
     ],
     load: async () => async (args) => (await import("./keys/keys-new.ts")).keysNew(args),
   },
@@ -307,9 +307,11 @@ export const commands: readonly Command[] = [
   {
     words: ["keys", "rotate"],
     result: forms.keysRotate,
-    takes: "FILE SECRET --out FOLDER",
+    takes: "FILE SECRET --out FOLDER [--environment NAME]",
     does: "Writes the steps that replace a secret while the workers accept the old and the new key.",
-    examples: ["phylax keys rotate gateway.secrets.json PAGING_KEY --out ./rotation"],
+    examples: [
+      "phylax keys rotate ../production-keys/gateway.secrets.json PAGING_KEY --out ../rotation --environment production",
+    ],
     load: async () => async (args) => (await import("./keys/keys-rotate.ts")).keysRotate(args),
   },
   {

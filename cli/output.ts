@@ -15,6 +15,7 @@ interface Output {
   readonly form: ResultForm["form"] | undefined;
   readonly hasColours: boolean;
   readonly complaints: string[];
+  reason: string | undefined;
   hasResult: boolean;
 }
 
@@ -22,6 +23,7 @@ const outputOf = (form: ResultForm["form"] | undefined, hasColours = true): Outp
   form,
   hasColours,
   complaints: [],
+  reason: undefined,
   hasResult: false,
 });
 
@@ -52,6 +54,11 @@ export function complain(line: string): void {
   console.error(line);
 }
 
+/** Notes the reason code of a refusal, which the error document of `--json` has. */
+export function noteReason(reason: unknown): void {
+  output.reason = typeof reason === "string" ? reason : undefined;
+}
+
 /** Gives the result of the command, which only `--json` prints. */
 export function giveResult(result: object): void {
   if (!printsJson()) return;
@@ -74,9 +81,10 @@ function printJson(value: unknown, indent: number): void {
  * document: each line is a record. Afterwards the process prints text, as before its first command.
  */
 export function endOutput(exitCode: number): void {
-  const { form, hasResult, complaints } = output;
+  const { form, hasResult, complaints, reason } = output;
   if (form === "object" || form === "list")
-    if (!hasResult) printJson({ error: complaints.join("\n"), exitCode }, 2);
+    if (!hasResult)
+      printJson({ error: complaints.join("\n"), ...(reason !== undefined && { reason }), exitCode }, 2);
   output = outputOf(undefined);
 }
 

@@ -30,7 +30,7 @@ For operators, auditors and writers of scripts: every verb of \`phylax\`, and th
 | \`--profile\`    | a deployment in place of the sandbox                                                                |
 | \`--no-color\`   | no colours; the variable \`NO_COLOR\` does the same. Colours and tables appear on a terminal only       |
 
-With \`--json\` a verb without a result prints \`{ "error", "exitCode" }\`: the text of the error, and the exit code; a verb that prints an object on each line prints none. A result may get further members in a later version; a member is removed or changed only as [CONTRIBUTING.md](../CONTRIBUTING.md) says. A member with \`?\` may be absent.
+With \`--json\` a verb without a result prints \`{ "error", "reason?", "exitCode" }\`: the text of the error, the reason code if the operators' API refused a proven operator ([refusals.md](refusals.md)), and the exit code; a verb that prints an object on each line prints none. A result may get further members in a later version; a member is removed or changed only as [CONTRIBUTING.md](../CONTRIBUTING.md) says. A member with \`?\` may be absent.
 
 On a terminal a verb that takes longer than two seconds shows its progress. \`eval "$(npx --no phylax completion)"\` completes verbs, options and file names in bash and zsh.`;
 

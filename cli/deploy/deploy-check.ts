@@ -47,6 +47,13 @@ export async function deployCheck(args: readonly string[]): Promise<number> {
   }
 }
 
+/** The option that a check needs, where it is not --live. */
+const neededOption: Readonly<Record<string, string>> = {
+  "secret values": "--secrets",
+  "lock rules": "--locks",
+  "root key": "--live and --secrets",
+};
+
 function report(situation: Situation): number {
   const found = Object.entries(checks).map(([check, look]) => ({ check, wrong: look(situation) }));
   const keys = verifierKeysOf(situation);
@@ -58,7 +65,8 @@ function report(situation: Situation): number {
   }));
   giveResult({ good, checks: results, verifierKeys: keys });
   for (const { check, wrong } of found) {
-    if (wrong === undefined) say(`${check}: ${inColour("yellow", "not checked")}`);
+    if (wrong === undefined)
+      say(`${check}: ${inColour("yellow", "not checked")} (${neededOption[check] ?? "--live"})`);
     else if (wrong.length === 0) say(`${check}: ${inColour("green", "good")}`);
     else for (const sentence of wrong) say(`${check}: ${inColour("red", "WRONG")}: ${printable(sentence)}`);
   }

@@ -3,12 +3,12 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Misuse, printFault } from "../misuse.ts";
 import {
+  configOf,
   logVerifierKey,
   newPrivateJwk,
   newSecret,
   publicHalfOf,
   witnessVerifierKey,
-  workerConfigs,
   workerSecrets,
   type Worker,
 } from "./made-keys.ts";
@@ -26,25 +26,27 @@ export function keysNew(args: readonly string[]): number {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { "ledger-name": text, witness: text, auditor: text },
+    options: { "ledger-name": text, witness: text, auditor: text, environment: text },
   });
   const [folder, ...more] = positionals;
-  const { "ledger-name": ledgerName, witness, auditor } = values;
+  const { "ledger-name": ledgerName, witness, auditor, environment } = values;
   const chosen = [ledgerName, witness, auditor].filter((value) => value !== undefined);
   if (folder === undefined || more.length > 0 || chosen.length !== 1)
     throw new Misuse("name a folder, and one of --ledger-name, --witness and --auditor");
+  if (environment !== undefined && ledgerName === undefined)
+    throw new Misuse("--environment names the configurations of a deployment: it goes with --ledger-name");
   try {
     const place = resolve(folder);
     if (auditor !== undefined) makeAuditor(place, auditor);
     else if (witness !== undefined) makeWitness(place, witness);
-    else if (ledgerName !== undefined) makeDeployment(place, ledgerName);
+    else if (ledgerName !== undefined) makeDeployment(place, ledgerName, environment);
     return 0;
   } catch (fault) {
     return printFault(fault);
   }
 }
 
-function makeDeployment(folder: string, ledgerName: string): void {
+function makeDeployment(folder: string, ledgerName: string, environment: string | undefined): void {
   if (!ledgerNameForm.test(ledgerName) || ledgerName.length > 200)
     throw new Misuse("--ledger-name has small letters, digits, dots and slashes: ledger.example.org");
   const workers = ["control", "ledger", "gateway", "ops"] as const; // the order of the first deployment
@@ -71,7 +73,11 @@ function makeDeployment(folder: string, ledgerName: string): void {
   giveResult({ files: Object.fromEntries(files), public: publicFile, verifierKey: root });
   say(`root log: ${root}`);
   say(`${publicFile}: the public halves; --keys takes this file`);
-  for (const [worker, file] of files) say(`npx wrangler secret bulk ${file} -c ${workerConfigs[worker]}`);
+  for (const [worker, file] of files) {
+    const config = configOf(worker, environment);
+    if (environment === undefined) say(`npx wrangler secret bulk ${file} -c ${config}`);
+    else say(`npx wrangler deploy -c ${config} --secrets-file ${file}`);
+  }
   say(`Then store ${folder} offline, and delete it here: these files are the deployment's secrets.`);
 }
 
@@ -83,7 +89,7 @@ function makeWitness(folder: string, name: string): void {
   const verifierKey = witnessVerifierKey(key, name);
   giveResult({ files: { witness: file }, verifierKey });
   say(`verifier key: ${verifierKey}`);
-  say(`npx wrangler secret bulk ${file} -c ${workerConfigs.witness}`);
+  say(`npx wrangler secret bulk ${file} -c ${configOf("witness", undefined)}`);
 }
 
 function makeAuditor(folder: string, kid: string): void {

@@ -6,7 +6,7 @@ import {
   checkpointKeysIn,
   newSecret,
   publicHalfOf,
-  workerConfigs,
+  configOf,
   workerSecrets,
   type Worker,
 } from "./made-keys.ts";
@@ -32,6 +32,10 @@ const verificationKeys: Readonly<Record<string, string>> = {
   RESPONSE_SIGNING_KEY: "RESPONSE_VERIFICATION_KEYS",
 };
 
+/** The member of the environment's file that gives a variable: `tokenVerificationKeys`. */
+const memberOf = (variable: string): string =>
+  variable.toLowerCase().replaceAll(/_(\w)/gu, (_, letter: string) => letter.toUpperCase());
+
 /**
  * Writes the steps that replace a secret with no failed request: each step is a file of secrets to deploy, in
  * the order of their numbers. The workers accept the old and the new key from the first step to the last.
@@ -40,7 +44,7 @@ export function keysRotate(args: readonly string[]): number {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { out: { type: "string" } },
+    options: { out: { type: "string" }, environment: { type: "string" } },
   });
   const [file, name, ...more] = positionals;
   if (file === undefined || name === undefined || values.out === undefined || more.length > 0)
@@ -58,7 +62,7 @@ export function keysRotate(args: readonly string[]): number {
       steps.push({ does: step.does, ...(written !== undefined && { file: written }), next: step.next });
       if (step.secrets !== undefined && written !== undefined) {
         writePrivate(written, step.secrets);
-        say(`   npx wrangler secret bulk ${written} -c ${workerConfigs[worker]}`);
+        say(`   npx wrangler secret bulk ${written} -c ${configOf(worker, values.environment)}`);
       }
       say(`   ${step.next}`);
     }
@@ -143,7 +147,7 @@ function signingSteps(name: string, variable: string, current: string): readonly
   const both = JSON.stringify({ keys: [publicHalfOf(current), publicHalfOf(made)] });
   return [
     {
-      does: `Publish both public halves: set ${variable} in wrangler.toml, and deploy.`,
+      does: `Publish both public halves: set ${memberOf(variable)} of the environment's file, and deploy.`,
       next: `${variable} = '${both}'`,
     },
     {
@@ -152,7 +156,7 @@ function signingSteps(name: string, variable: string, current: string): readonly
       next: "Wait six minutes: a token lives five, and clocks differ by one.",
     },
     {
-      does: `Set ${variable} to "", and deploy.`,
+      does: `Take ${memberOf(variable)} (${variable}) out, and deploy.`,
       next:
         name === "RESPONSE_SIGNING_KEY"
           ? "Leave the old half in for as long as clients may check an old answer."

@@ -47,6 +47,12 @@ export const workerConfigs: Readonly<Record<Worker, string>> = {
   witness: "workers/witness/wrangler.toml",
 };
 
+/** The configuration of a worker: of an environment that `phylax deploy config` wrote, or the repository's own. */
+export const configOf = (worker: Worker, environment: string | undefined): string =>
+  environment === undefined || worker === "witness"
+    ? workerConfigs[worker]
+    : `deploy/${environment}/${worker}.json`;
+
 /** 32 random bytes in base64url. */
 export const newRandom = (): string => randomBytes(32).toString("base64url");
 

@@ -120,6 +120,8 @@ export async function administer(
   const { interaction, method, roles } = verb;
   const { id, at, authorization, path } = submission;
   const trail = new Trail(submission, ports.ledger, { interaction, method, path });
+  // A caller who is not proven gets the face of a refusal alone.
+  let shownReason = (_reason: AdminRefusal["reason"]): { readonly reason?: string } => ({});
   const answerRefusal = (refusal: AdminRefusal, receipt: Readonly<Record<string, string>>) => {
     const face = publicFaces[refusal.reason];
     const challenged = face.status === 401 && {
@@ -128,7 +130,8 @@ export async function administer(
     const nonce = "nonce" in refusal ? { "dpop-nonce": refusal.nonce } : nextNonce(trail.seen, ports, at);
     const retry = "retryAfterSeconds" in refusal && { "retry-after": String(refusal.retryAfterSeconds) };
     const headers = { ...receipt, ...challenged, ...nonce, ...retry };
-    return problem(id, { status: face.status, title: face.title }, headers);
+    const { status, title } = face;
+    return problem(id, { status, title, ...shownReason(refusal.reason) }, headers);
   };
   const refuse = async (refusal: AdminRefusal) => {
     const { reason } = refusal;
@@ -138,6 +141,7 @@ export async function administer(
   const call = { ...submission, method, url: `${ports.url}/${path}` };
   const operator = await authenticateOperator(call, roles, ports, trail.seen);
   if (!operator.ok) return refuse(operator.error);
+  shownReason = (reason) => ({ reason });
   // A condition that nothing checks would be a condition that always holds.
   const ifMatch = submission.ifMatch === null ? undefined : etagIn(submission.ifMatch);
   if (submission.ifMatch !== null && (verb.isConditional !== true || ifMatch === undefined))
@@ -182,7 +186,7 @@ export async function administer(
     if (once?.isResumed === true && !verb.isRepeatable) {
       const { status, title } = publicFaces.outcome_unknown;
       await trail.ended({ status, reason: "outcome_unknown" });
-      return problem(id, { status, title }, headers);
+      return problem(id, { status, title, reason: "outcome_unknown" }, headers);
     }
     await once?.acting();
     const done = await verb.act({
@@ -199,7 +203,7 @@ export async function administer(
         : done.error;
       const { status, title } = publicFaces[reason];
       await trail.ended({ status, reason });
-      return problem(id, { status, title, pointer, detail }, headers);
+      return problem(id, { status, title, pointer, detail, reason }, headers);
     }
     const { answer: result, effect, approval, etag } = done.value;
     const tagged = etag === undefined ? headers : { ...headers, etag: `"${etag}"` };

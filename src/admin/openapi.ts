@@ -43,6 +43,10 @@ const problem = z.looseObject({
   instance: z.string().meta({ description: "The request's id: the record says more under it." }),
   pointer: z.string().optional().meta({ description: "RFC 6901, into the document." }),
   detail: z.string().optional(),
+  reason: z
+    .string()
+    .optional()
+    .meta({ description: "The reason code, once the operator is proven (docs/refusals.md)." }),
 });
 
 function operationOf(verb: Verb): Schema {

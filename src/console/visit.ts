@@ -3,6 +3,7 @@ import { administer, type Verb } from "#admin/administer";
 import { roles, type Operator, type SeenOfOperator } from "#admin/operator";
 import { afterConfiguration } from "#audit/after-configuration";
 import type { IncomingBody } from "#entrypoint/bounded-body";
+import type { Problem } from "#entrypoint/problem";
 import { addressOf, tlsClientAuthOf } from "#entrypoint/edge";
 import type { Instant } from "#kernel/clock";
 import { utf8 } from "#kernel/encoded";
@@ -23,6 +24,8 @@ export interface VerbRefused {
   readonly title: string;
   readonly detail?: string | undefined;
   readonly pointer?: string | undefined;
+  /** The reason code of docs/refusals.md. */
+  readonly reason?: string | undefined;
   readonly requestId: string;
 }
 
@@ -96,8 +99,9 @@ async function* bytesOf(document: object): NonNullable<IncomingBody> & AsyncGene
 async function readVerbAnswer(answer: Response): Promise<Result<unknown, VerbRefused>> {
   const body: unknown = await answer.json();
   if (answer.status === 200) return ok(body);
-  const { title, detail, pointer } = body as { title: string; detail?: string; pointer?: string }; // `problem` made it
+  const { title, detail, pointer, reason } = body as Problem; // `problem` made it
   return err({
+    reason,
     status: answer.status,
     title,
     detail,

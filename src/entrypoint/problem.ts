@@ -7,6 +7,8 @@ export interface Problem {
   /** RFC 6901, into the document that a verb rejects. */
   readonly pointer?: string;
   readonly detail?: string;
+  /** The reason code of docs/refusals.md, only for a caller who is proven and may know it. */
+  readonly reason?: string;
 }
 
 /**

@@ -243,7 +243,7 @@ test("deploy config writes files from one source, deploy check finds the example
     const { code, out } = await phylax("deploy", "check", file);
     expect(code).toBe(1);
     expect(out).toContain(
-      "files: good\nshards: good\nhosts: good\nlogging: good\nsecret values: not checked\n",
+      "files: good\nshards: good\nhosts: good\nlogging: good\nsecret values: not checked (--secrets)\n",
     );
     expect(out).toContain("placeholders: WRONG: publicUrl is still the placeholder https://fhir.example.org");
     const ops = join(place, "production/ops.json");

@@ -1,11 +1,11 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { commandPage, storedCommandPage } from "../../scripts/command-page.ts";
 import { withoutPadding } from "../../scripts/refusals-page.ts";
 import { commands, nameOf } from "../../cli/commands.ts";
-import { beginOutput, printsJson, sayRows } from "../../cli/output.ts";
+import { beginOutput, complain, endOutput, noteReason, printsJson, sayRows } from "../../cli/output.ts";
 import { phylaxIn } from "./phylax.ts";
 import { problemsOfResult } from "./result-problems.ts";
 
@@ -22,6 +22,25 @@ test("each verb takes --json, and prints one document even where it fails", asyn
     expect(document, nameOf(command)).toEqual({ error: error.trimEnd(), exitCode: code });
     expect([1, 2], nameOf(command)).toContain(code);
   }
+});
+
+test("the error document of a refused verb has the reason code of the operators' API", () => {
+  const printed: string[] = [];
+  const [log, error] = [
+    vi.spyOn(console, "log").mockImplementation((line) => void printed.push(String(line))),
+    vi.spyOn(console, "error").mockReturnValue(),
+  ];
+  for (const reason of ["proposal_own", undefined]) {
+    beginOutput("object");
+    complain("403 no");
+    noteReason(reason);
+    endOutput(2);
+  }
+  for (const spy of [log, error]) spy.mockRestore();
+  expect(printed.map((text): unknown => JSON.parse(text))).toEqual([
+    { error: "403 no", reason: "proposal_own", exitCode: 2 },
+    { error: "403 no", exitCode: 2 },
+  ]);
 });
 
 test("a result with a missing or an unknown member is no result of its verb", () => {

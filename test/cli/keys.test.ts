@@ -180,5 +180,8 @@ test("keys rotate writes steps that every worker reads: the old key first, then 
   expect(root.split(" ")).toHaveLength(2);
   const accounting = await phylax("keys", "rotate", ledger, "ACCOUNTING_KEY", "--out", out);
   expect(accounting.out).toContain("-c workers/ledger/wrangler.toml");
+  const ofStaging = ["--out", join(out, "staging"), "--environment", "staging"];
+  const named = await phylax("keys", "rotate", ledger, "ACCOUNTING_KEY", ...ofStaging);
+  expect(named.out).toContain("-c deploy/staging/ledger.json");
   expect(accounting.out).toContain("six years");
 });

@@ -12,7 +12,8 @@ export function problemsOfResult({ form, members }: ResultForm, out: string): re
 }
 
 function isError(document: unknown): boolean {
-  return isObject(document) && Object.keys(document).join() === "error,exitCode";
+  const names = isObject(document) ? Object.keys(document).filter((name) => name !== "reason") : [];
+  return names.join() === "error,exitCode";
 }
 
 const isObject = (value: unknown): value is object =>

@@ -89,7 +89,7 @@ export function DegradedPage({ requestId }: { readonly requestId: string }) {
 }
 /** The words of the operators' API about a step that it refused. */
 export function VerbRefusal({ refusal }: { readonly refusal: VerbRefused }) {
-  const { status, title, detail, pointer, requestId } = refusal;
+  const { status, title, detail, pointer, reason, requestId } = refusal;
   return (
     <>
       <h1>{refused.verbTitle}</h1>
@@ -105,6 +105,7 @@ export function VerbRefusal({ refusal }: { readonly refusal: VerbRefused }) {
         )}
         <p class="note">
           {status} · {texts.requestId} <code>{requestId}</code>
+          {reason === undefined ? undefined : <code> · {reason}</code>}
         </p>
       </div>
     </>
