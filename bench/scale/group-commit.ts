@@ -33,7 +33,7 @@ export function simulateCommits(
       patience.rested(); // the writer slept
       now = came[first] ?? now;
     }
-    now += patience.milliseconds(waiting());
+    now = endOfWait(came, first, now, patience);
     const appended = Math.min(waiting(), appendsMax);
     now += commitMilliseconds + appended * appendMilliseconds;
     patience.committed(appended);
@@ -48,6 +48,17 @@ export function simulateCommits(
     p50Milliseconds: quantile(0.5),
     p99Milliseconds: quantile(0.99),
   };
+}
+
+/** The time at which the log's patience ends: the appends that it expects may come before. */
+function endOfWait(came: readonly number[], first: number, now: number, patience: CommitPatience): number {
+  const ends = now + patience.milliseconds(countUpTo(came, first, now));
+  let waiting = countUpTo(came, first, now);
+  for (let at = came[first + waiting]; at !== undefined && at < ends; at = came[first + waiting]) {
+    waiting += 1;
+    if (patience.isComplete(waiting)) return at;
+  }
+  return ends;
 }
 
 /** The number of arrivals until then, from the `first` on. */

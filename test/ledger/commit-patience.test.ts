@@ -21,6 +21,26 @@ test("company makes a log wait, and the wait ends without it", ({ expect }) => {
   expect(after([...times(16, 4), ...times(30, 1)]).milliseconds(1)).toBe(0);
 });
 
+test("the wait of a few callers ends when as many appends wait as came lately", ({ expect }) => {
+  const four = after(times(16, 4));
+  expect([1, 2, 3].map((waiting) => four.isComplete(waiting))).toEqual([false, false, false]);
+  expect(four.isComplete(4)).toBe(true);
+  expect([1, 4, 5].map((waiting) => four.milliseconds(waiting))).toEqual([2, 0, 0]);
+  // two of the four callers left: after some commits their appends are expected no longer
+  for (let i = 0; i < 200; i++) four.committed(2);
+  expect(four.isComplete(2)).toBe(true);
+  expect(new CommitPatience().isComplete(1)).toBe(false);
+});
+
+test("a crowd is never complete: its log waits for the whole time", ({ expect }) => {
+  const crowded = after(times(64, 12));
+  for (let waiting = 1; waiting < 64; waiting++) {
+    expect(crowded.isComplete(waiting)).toBe(false);
+    expect(crowded.milliseconds(waiting)).toBe(2);
+  }
+  expect(after(times(64, 7)).isComplete(8)).toBe(false);
+});
+
 test("a crowd waits two milliseconds, and so does the append after a crowd", ({ expect }) => {
   expect(after(times(16, 4)).milliseconds(8)).toBe(2);
   const crowded = after([8]);

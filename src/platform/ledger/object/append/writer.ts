@@ -59,6 +59,7 @@ export class LedgerWriter {
   #isSealed: boolean;
   #isTallyDue = false;
   readonly #patience = new CommitPatience();
+  #endWait: (() => void) | undefined; // ends the wait before a commit
   #pumping: Promise<void> | undefined;
 
   constructor(
@@ -133,6 +134,7 @@ export class LedgerWriter {
     this.#recent.add(draft, recorded, now);
     if (configuration !== undefined) this.#configurations.expect(configuration, recorded);
     this.#pump();
+    if (this.#endWait !== undefined && this.#patience.isComplete(this.#queue.length)) this.#endWait();
     return recorded;
   }
 
@@ -213,7 +215,7 @@ export class LedgerWriter {
       await Promise.resolve(); // further calls of this turn of the event loop join the first commit
       while (this.#queue.length > 0 || this.#tally.isWaiting || this.#isTallyDue) {
         const patience = this.#patience.milliseconds(this.#queue.length);
-        if (patience > 0) await scheduler.wait(patience);
+        if (patience > 0) await this.#company(patience);
         const now = instant(Date.now());
         if (this.#epoch === undefined || this.#epoch.isSpent(now)) {
           this.#epoch = await Epoch.begin(this.#config, this.#head.origin, this.#keyEpoch + 1, now);
@@ -235,6 +237,17 @@ export class LedgerWriter {
     } finally {
       this.#pumping = undefined; // set together with the check of the queue: a later append starts a new run
     }
+  }
+
+  /** Waits for a time, or until as many appends wait as are expected. */
+  async #company(milliseconds: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, milliseconds);
+      this.#endWait = resolve;
+    });
+    clearTimeout(timer);
+    this.#endWait = undefined;
   }
 
   /** Tears the object down: the stored rows decide. */
