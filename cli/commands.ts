@@ -73,8 +73,8 @@ export const commands: readonly Command[] = [
   {
     words: ["registry", "apply"],
     result: forms.registryApply,
-    takes: `FILE ${asOperator}`,
-    does: "Adds the entries of a registry file, or applies a planned change.",
+    takes: `FILE [--probe-writes] [--no-probe] ${asOperator}`,
+    does: "Adds the entries of a registry file, or applies a planned change, and probes its origins.",
     examples: ["phylax registry apply new-client.json", "phylax registry apply change.json"],
     load: async () => (await import("./registry/registry-apply.ts")).registryApply,
   },
@@ -368,7 +368,7 @@ export const commands: readonly Command[] = [
   {
     words: ["origin", "probe"],
     result: forms.originProbe,
-    takes: "NAME|URL [--registry FILE] [--bearer-from VARIABLE] [--allow-writes]",
+    takes: `NAME|URL [--registry FILE] [--bearer-from VARIABLE] [--allow-writes] [--record ${asOperator}]`,
     does: "Asks a FHIR server what it does and prints the members for its registry entry.",
     examples: ["phylax origin probe https://fhir.example.org/r4"],
     load: async () => (await import("./origin/origin-probe.ts")).originProbe,

@@ -49,7 +49,7 @@ export const forms = {
     added: "number of entries",
     changed: "number of entries",
     "removed?": "number of entries, for a planned change",
-    problems: "origins of the file that the gateway does not reach, in words",
+    problems: "problems with the origins of the file, and what their probes found less, in words",
   }),
   proposed: object({ proposal: "id of the proposal", opens: "what it opens, in words" }),
   proposals: list({

@@ -26,9 +26,13 @@ export class FhirClient {
   readonly base: string;
   readonly #bearer: () => Promise<Secret | undefined>;
 
-  constructor(base: string, bearer: () => Promise<Secret | undefined>) {
+  readonly #until: AbortSignal | undefined;
+
+  /** @param until when it aborts, each further request has the status 0. */
+  constructor(base: string, bearer: () => Promise<Secret | undefined>, until?: AbortSignal) {
     this.base = base;
     this.#bearer = bearer;
+    this.#until = until;
   }
 
   /** Never rejects because of the server: a server that does not answer has the status 0. */
@@ -45,7 +49,10 @@ export class FhirClient {
         headers: sent,
         ...(body !== undefined && { body }),
         redirect: "manual",
-        signal: AbortSignal.timeout(timeoutMilliseconds),
+        signal: AbortSignal.any([
+          AbortSignal.timeout(timeoutMilliseconds),
+          ...(this.#until ? [this.#until] : []),
+        ]),
       });
       const read = readJson(new Uint8Array(await response.arrayBuffer()));
       return {

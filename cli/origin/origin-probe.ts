@@ -1,21 +1,20 @@
 import { Misuse } from "../misuse.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
-import { askServer } from "#platform/ask-server";
-import { originAddress } from "#platform/origins/origin-address";
-import { originTokens } from "#platform/origins/origin-tokens";
-import { storedBearers } from "#platform/origins/stored-bearer";
 import { registryDocument, type RegistryDocument } from "#registry/document";
+import { clientOfEntry } from "./client-of-entry.ts";
 import { FhirClient } from "./fhir-client.ts";
 import { probeOrigin } from "./probe-origin.ts";
+import { posterOf, posterOptions } from "../connection/operator-post.ts";
+import { recordFindings } from "./record-findings.ts";
 import { complain, giveResult, say } from "../output.ts";
 
 /**
  * Asks a FHIR server what it does, and prints the members for its entry in the registry file. The server is
- * asked directly, with the credentials of the entry or with a bearer token from the environment. Returns 0,
- * 1 if there is no FHIR server or a synthetic resource could not be deleted, 2 for a misuse.
+ * asked directly, with the credentials of the entry or with a bearer token from the environment. With `--record`
+ * the findings go on record. Returns 0, 1 if there is no FHIR server, a synthetic resource could not be deleted
+ * or the findings were not recorded, 2 for a misuse.
  */
 export async function originProbe(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -25,10 +24,14 @@ export async function originProbe(args: readonly string[]): Promise<number> {
       registry: { type: "string" },
       "bearer-from": { type: "string" },
       "allow-writes": { type: "boolean", default: false },
+      record: { type: "boolean", default: false },
+      ...posterOptions,
     },
   });
   const [asked, ...more] = positionals;
   if (asked === undefined || more.length > 0) throw new Misuse();
+  // A record names a registered origin, not an address.
+  if (values.record && /^https?:/u.test(asked)) throw new Misuse();
   const client = /^https?:\/\//u.test(asked)
     ? clientAt(asked.replace(/\/+$/u, ""), values["bearer-from"])
     : clientOf(asked, values.registry);
@@ -44,7 +47,10 @@ export async function originProbe(args: readonly string[]): Promise<number> {
   giveResult({ members: report.members, notes: report.notes });
   say(JSON.stringify(report.members, undefined, 2));
   for (const note of report.notes) complain(note);
-  return report.isClean ? 0 : 1;
+  if (!values.record) return report.isClean ? 0 : 1;
+  const answer = await recordFindings(posterOf(values), asked, report);
+  for (const line of answer.lines) complain(line);
+  return report.isClean && answer.isRecorded ? 0 : 1;
 }
 
 /** The server at an address; a text says why not. */
@@ -55,37 +61,13 @@ function clientAt(base: string, variable: string | undefined): FhirClient | stri
   return new FhirClient(base, async () => new Secret(token));
 }
 
-/** The server of an entry, with the entry's credentials; secrets are read from the environment. */
+/** The server of an entry of a registry file; a text says why not. */
 function clientOf(name: string, file: string | undefined): FhirClient | string {
   if (file === undefined) return `${name} is no URL: name its registry file with --registry`;
   const document = readDocument(file);
   if (document === undefined) return `${file}: is no registry file`;
   const entry = document.origins.find((origin) => origin.name === name);
-  if (entry === undefined) return `${file}: has no origin ${name}`;
-  const { url, credentials } = entry;
-  const urls = [url, ...("tokenEndpoint" in credentials ? [credentials.tokenEndpoint] : [])];
-  const hosts = new Set(urls.map((one) => new URL(one).host));
-  const secret = "secret" in credentials ? [credentials.secret] : [];
-  const place = {
-    clock: () => instant(Date.now()),
-    wait: (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
-    keepAlive: () => {},
-  };
-  try {
-    const { bearer } = originAddress(entry, {
-      secrets: {
-        valueOf: (variable) => process.env[variable],
-        secretHosts: new Map(secret.map((one) => [one, hosts])),
-      },
-      tokens: originTokens(askServer(hosts), place),
-      bearers: storedBearers(place),
-    });
-    return new FhirClient(url, async () =>
-      bearer === undefined || bearer instanceof Secret ? bearer : bearer.current(),
-    );
-  } catch (fault) {
-    return fault instanceof Error ? fault.message : "the credentials of the entry cannot be used";
-  }
+  return entry === undefined ? `${file}: has no origin ${name}` : clientOfEntry(entry);
 }
 
 function readDocument(file: string): RegistryDocument | undefined {

@@ -1,4 +1,5 @@
 import type { RegistryDocument } from "#registry/document";
+import type { OriginProbe } from "#registry/origin-probe";
 import { namesForeignBase } from "#fhir/foreign-base";
 import type { FhirClient, FhirReply } from "./fhir-client.ts";
 import { probePostSearch, probeSearches, probeStrict, probeTotal } from "./probe-searches.ts";
@@ -13,6 +14,8 @@ type OriginMembers = Pick<
 export interface ProbeReport {
   /** Members of the origin's entry in the registry file. */
   readonly members: OriginMembers;
+  /** The findings for the record: they name a partial transaction too, and the ignored parameters. */
+  readonly findings: Omit<OriginProbe, "origin">;
   /** Findings for the operator, a line each. They contain no row of the server. */
   readonly notes: readonly string[];
   /** False if a synthetic resource could not be deleted. */
@@ -24,11 +27,17 @@ export interface ProbeReport {
  * base.
  *
  * @param mayWrite the operator allows synthetic resources, which are deleted afterwards.
+ * @param only the types of interest; undefined: each type that the server states.
  */
-export async function probeOrigin(client: FhirClient, mayWrite: boolean): Promise<ProbeReport | undefined> {
+export async function probeOrigin(
+  client: FhirClient,
+  mayWrite: boolean,
+  only?: readonly string[],
+): Promise<ProbeReport | undefined> {
   const statement = await client.ask({ path: "metadata" });
-  const stated = statedTypes(statement);
-  if (stated === undefined) return undefined;
+  const all = statedTypes(statement);
+  if (all === undefined) return undefined;
+  const stated = new Map([...all].filter(([type]) => only === undefined || only.includes(type)));
   const searched = [...stated].find(([, { interactions }]) => interactions.includes("search-type"))?.[0];
   const written = mayWrite ? await probeWrites(client) : undefined;
 
@@ -57,14 +66,20 @@ export async function probeOrigin(client: FhirClient, mayWrite: boolean): Promis
       ]),
     ),
   };
+  const members = {
+    ...(names.length > 0 && { alsoKnownAs: [...names] }),
+    ...(written?.transactions === "atomic" && { transactions: written.transactions }),
+    ...(written?.honoursIfMatchOnDelete !== undefined && {
+      honoursIfMatchOnDelete: written.honoursIfMatchOnDelete,
+    }),
+    capabilities: capabilities as NonNullable<OriginMembers["capabilities"]>,
+  };
   return {
-    members: {
-      ...(names.length > 0 && { alsoKnownAs: [...names] }),
-      ...(written?.transactions === "atomic" && { transactions: written.transactions }),
-      ...(written?.honoursIfMatchOnDelete !== undefined && {
-        honoursIfMatchOnDelete: written.honoursIfMatchOnDelete,
-      }),
-      capabilities: capabilities as NonNullable<OriginMembers["capabilities"]>,
+    members,
+    findings: {
+      wrote: written !== undefined,
+      members: { ...members, ...(written?.transactions && { transactions: written.transactions }) },
+      missing: [...searches.missing],
     },
     notes: notesOn(searches, written),
     isClean: written === undefined || written.left.length === 0,

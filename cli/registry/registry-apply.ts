@@ -5,17 +5,23 @@ import { originProblems } from "#platform/origins/origin-state";
 import { closeConnections, send } from "../connection/mutual-tls.ts";
 import { openDeployment } from "../connection/deployment.ts";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
+import { probeRegistered } from "../origin/probe-registered.ts";
 import { complain, giveResult, say } from "../output.ts";
 
 /**
  * Sends a registry file, or a change that `registry plan --out` wrote, to the operators' API with an operator's
- * certificate. Returns 0 when the whole file was applied, 2 when it is refused.
+ * certificate. Each origin of the file whose entry was not probed yet is probed, and the findings go on record.
+ * Returns 0 when the whole file was applied, 2 when it is refused.
  */
 export async function registryApply(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: posterOptions,
+    options: {
+      ...posterOptions,
+      "probe-writes": { type: "boolean", default: false },
+      "no-probe": { type: "boolean", default: false },
+    },
   });
   const [file, ...more] = positionals;
   if (file === undefined || more.length > 0) throw new Misuse();
@@ -33,7 +39,19 @@ export async function registryApply(args: readonly string[]): Promise<number> {
       const counts = [`${String(added)} added`, `${String(changed)} changed`];
       if (typeof removed === "number") counts.push(`${removed} removed`);
       say(`${file}: ${counts.join(", ")}`);
-      const problems = await problemsOfOrigins(from.state, document);
+      const origins = originsOf(document);
+      const readiness = origins.length === 0 ? undefined : await readinessAt(from.state);
+      const known =
+        origins.length > 0 && readiness === undefined
+          ? ["the gateway did not answer /readyz: ask it again for the state of these origins"]
+          : originProblems(
+              readiness,
+              origins.map(({ name }) => name),
+            );
+      const probing = values["no-probe"] ? [] : neverProbed(origins, readiness);
+      const problems = [...known];
+      for (const entry of probing)
+        problems.push(...(await probeRegistered(from, entry, values["probe-writes"])));
       for (const problem of problems) complain(problem);
       giveResult({ file, ...answer.body, problems });
       return 0;
@@ -46,29 +64,54 @@ export async function registryApply(args: readonly string[]): Promise<number> {
   }
 }
 
-/** How the gateway reaches the origins of the applied file. */
-async function problemsOfOrigins(state: string, document: Buffer): Promise<readonly string[]> {
-  // the file was applied, so it is JSON of one of these forms
+/** The origins of an applied document, which is JSON of one of these forms. */
+function originsOf(document: Buffer): readonly NamedOrigin[] {
   const { set, origins = set?.origins ?? [] }: NamesOrigins & { readonly set?: NamesOrigins } = JSON.parse(
     document.toString("utf8"),
   );
-  if (origins.length === 0) return [];
+  return origins;
+}
+
+/** The gateway's `/readyz`; undefined if there is no answer. */
+async function readinessAt(state: string): Promise<unknown> {
   try {
     const { deployment: dev } = openDeployment(state);
     const { text } = await send(dev, undefined, `${new URL(dev.fhir).origin}/readyz`);
-    return originProblems(
-      JSON.parse(text),
-      origins.map(({ name }) => name),
-    );
+    return JSON.parse(text);
   } catch {
-    return ["the gateway did not answer /readyz: ask it again for the state of these origins"];
+    return undefined;
   } finally {
     closeConnections();
   }
 }
 
+// A probe of a server that the gateway does not reach would find nothing about the registered server.
+const unreached = [
+  "host_not_allowed",
+  "secret_not_available",
+  "unreachable",
+  "credentials_refused",
+  "no_fhir_server",
+];
+
+/** The origins that the gateway reaches, and that were not probed since their entry changed. */
+function neverProbed(origins: readonly NamedOrigin[], readiness: unknown): readonly NamedOrigin[] {
+  const wordOf = (member: string, name: string): unknown => {
+    const words: unknown =
+      typeof readiness === "object" && readiness !== null ? Reflect.get(readiness, member) : undefined;
+    return typeof words === "object" && words !== null ? Reflect.get(words, name) : undefined;
+  };
+  return origins.filter(
+    ({ name }) => wordOf("probes", name) === "never" && !unreached.includes(String(wordOf("origins", name))),
+  );
+}
+
+interface NamedOrigin {
+  readonly name: string;
+}
+
 interface NamesOrigins {
-  readonly origins?: readonly { readonly name: string }[];
+  readonly origins?: readonly NamedOrigin[];
 }
 
 /** A registry file has neither of these members. The API refuses a file that is not JSON. */

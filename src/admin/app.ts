@@ -19,6 +19,7 @@ import {
   showRegistryVerb,
 } from "./change-registry.ts";
 import { listConsentsVerb } from "./consents.ts";
+import { recordProbeVerb } from "./origin-probe.ts";
 import type { AdminPorts } from "./ports.ts";
 import {
   approveVerb,
@@ -108,6 +109,7 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   planRegistryVerb(ports.registry),
   changeRegistryVerb(ports.registry, ports.approvals),
   applyRegistryVerb(ports.registry, ports.approvals),
+  recordProbeVerb(ports.registry),
   proposeVerb(ports.proposals),
   listProposalsVerb(ports.proposals),
   showProposalVerb(ports.proposals),

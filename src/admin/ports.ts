@@ -46,6 +46,11 @@ export interface RegistryDesk {
    * access is refused.
    */
   change(document: unknown, mayOpen: boolean): Promise<Result<Applied, RegistryProblem>>;
+  /** Stores the findings of a probe of a registered origin, and says of which members it found less. */
+  probed(
+    document: unknown,
+    operator: string,
+  ): Promise<Result<{ readonly origin: string; readonly otherwise: readonly string[] }, RegistryProblem>>;
   /** In force when it returns, and everywhere within ten seconds. */
   revoke(denial: unknown): Promise<Result<void, DenialProblem>>;
   /** False when nothing of that name was denied. */

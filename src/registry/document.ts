@@ -474,6 +474,14 @@ const origin = z.strictObject({
   }),
 });
 
+/** The members of an origin's entry that `phylax origin probe` finds. */
+export const probedMembers = origin.pick({
+  alsoKnownAs: true,
+  transactions: true,
+  honoursIfMatchOnDelete: true,
+  capabilities: true,
+});
+
 const list = <T extends z.ZodType>(each: T) => z.array(each).max(1_000).default([]);
 
 /**

@@ -23,6 +23,7 @@ const ports: AdminPorts = {
     plan: async () => ok({ digest, changes: [], policies: {}, opens: [] }),
     apply: async () => ok({ counts: { added: 1, changed: 0 }, changes: [] }),
     change: async () => err({ reason: "stale", pointer: "/expects", problem: "has changed" }),
+    probed: async () => ok({ origin: "main", otherwise: ["capabilities/strict"] }),
     revoke: async () => ok(undefined),
     lift: async () => ok(true),
   },

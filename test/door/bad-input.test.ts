@@ -139,6 +139,7 @@ test("liveness, readiness and the well-known documents answer without a certific
     dependencies: { registry: true, ledger: true },
     logs: expect.toSatisfy((logs: object) => Object.values(logs).every((state) => state === "good")),
     origins: { main: "ready" },
+    probes: { main: "never" },
   });
   expect(await get("/.well-known/oauth-authorization-server")).toMatchObject({
     issuer: phylax.dev.gateway,

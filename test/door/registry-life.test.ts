@@ -109,6 +109,52 @@ test("each read, plan and change of the registry is on record with its operator"
     expect(done).toContainEqual(expect.stringMatching(new RegExp(`^\\S+ ${interaction}$`, "u")));
 });
 
+test("an applied origin is probed without a write; the findings are on record, and readiness shows them until the entry changes", async () => {
+  const types = { Patient: { interactions: ["read", "search-type"], search: ["name", "birthdate"] } };
+  const entry = { name: "second", url: phylax.dev.origin, credentials: { kind: "none" } };
+  const applied = async (more: object, ...args: readonly string[]) => {
+    writeFileSync(file("second.json"), JSON.stringify({ origins: [{ ...entry, ...more }] }));
+    return command("registry", "plan", file("second.json"), "--out", file("change.json")).then(() =>
+      command("registry", "apply", file("change.json"), ...args),
+    );
+  };
+  const probed = async () => {
+    const answer = await phylax.fetch(new Request(`${new URL(phylax.dev.fhir).origin}/readyz`));
+    const { probes }: { probes: Readonly<Record<string, string>> } = await answer.json();
+    return probes["second"];
+  };
+  const written = phylax.forwarded.length;
+  const fine = await applied({ capabilities: { strict: true, searchByPost: true, types } });
+  expect([fine.code, fine.error]).toEqual([0, ""]);
+  expect(await probed()).toBe("as_registered_reading");
+  const writes = phylax.forwarded
+    .slice(written)
+    .filter((line) => !/^(?:GET .*|POST .*\/_search)$/u.test(line));
+  expect(writes).toEqual([]);
+
+  const more = {
+    Patient: { ...types.Patient, interactions: ["read", "history-type"] },
+    Nothing: types.Patient,
+  };
+  const less = await applied({ capabilities: { types: more } });
+  expect(less.code, "the entry is registered").toBe(0);
+  expect(less.error).toContain(
+    "origin second: the probe found less than capabilities/types/Nothing of its entry",
+  );
+  expect(await probed()).toBe("otherwise");
+  const skipped = await applied({ capabilities: { types } }, "--no-probe");
+  expect([skipped.code, await probed()]).toEqual([0, "never"]);
+
+  const probes = (await openLedger(phylax.dev)).filter(
+    ({ event }) => event.what?.interaction === "record-origin-probe",
+  );
+  const texts = probes.flatMap(({ event }) => event.document?.text ?? []);
+  expect(texts.map((text) => JSON.parse(text))).toContainEqual(
+    expect.objectContaining({ origin: "second", wrote: false, missing: [] }),
+  );
+  expect(texts.join()).toContain("capabilities/types/Nothing");
+});
+
 test("the ledger has each changed entry before and after, and the submitted document, also a long one", async () => {
   const long = JSON.stringify({ policies: Array.from({ length: 20 }, (_, i) => policyNamed(`p${i}`)) });
   expect(long.length, "it needs several definitions").toBeGreaterThan(240_000);

@@ -47,4 +47,5 @@ export const registryUnasked = {
   clients: () => Promise.reject(new Error("not asked")),
   plan: () => Promise.reject(new Error("not asked")),
   change: () => Promise.reject(new Error("not asked")),
+  probed: () => Promise.reject(new Error("not asked")),
 } satisfies Partial<RegistryDesk>;

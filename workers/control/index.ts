@@ -17,6 +17,7 @@ import {
 } from "#platform/registry/apply-registry";
 import { registryEnds } from "#platform/registry/console-overview";
 import { log } from "#platform/log";
+import { recordProbe, type RecordedProbe } from "#platform/origins/origin-probes";
 import { readRegistryState } from "#platform/registry/read-registry-state";
 import { unregisteredField } from "#platform/registry/denied-entry";
 import { type ApprovalVariables, maySeed } from "#platform/registry/one-person";
@@ -104,6 +105,11 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
     if (read.value.expects === undefined)
       return err({ reason: "invalid", pointer: "/expects", problem: "is needed: plan the change first" });
     return await revocationsOf(this.env).apply(document, "change", mayOpen);
+  }
+
+  /** Stores the findings of a probe of a registered origin, and says of which members it found less. */
+  async probed(document: unknown, operator: string): Promise<Result<RecordedProbe, RegistryProblem>> {
+    return await recordProbe(this.env.REGISTRY, document, { by: operator, at: instant(Date.now()) });
   }
 
   /**

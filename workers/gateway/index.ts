@@ -21,6 +21,7 @@ import { applyRevocationDeltas } from "#platform/registry/apply-deltas";
 import { issuerDirectory } from "#platform/registry/issuer-directory";
 import { allOrigins, originDirectory } from "#platform/registry/origin-directory";
 import { d1PolicyStore } from "#platform/registry/policy-store";
+import { probeStates } from "#platform/origins/probe-states";
 import { RegistryReader } from "#platform/registry/registry-reader";
 import { ElementCounter } from "#platform/elements/isolate/element-counter";
 import { ClientGuard } from "#platform/guard/object/client-guard";
@@ -51,9 +52,13 @@ import { originStates } from "#platform/origins/origin-states";
 import { originTraits } from "#platform/origins/origin-traits";
 import { storedBearers } from "#platform/origins/stored-bearer";
 import { upstream } from "#platform/origins/upstream";
+import { within } from "#platform/within";
 import { tokenApp } from "#token/app";
 
 export { ClientGuard };
+
+// The origins have two seconds of these: a registry that hangs must not let readiness hang.
+const readingMilliseconds = 4_000;
 
 /** The gateway worker: joins the gateway and the built-in issuer to their Cloudflare bindings. */
 function open(env: GatewayEnv): (request: Request) => Hono {
@@ -190,7 +195,8 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     provenCalls: env.PROVEN_CALLS,
     jitter: Math.random,
     // the state `registry` reports that the registry cannot be read
-    originStates: () => states().catch(() => ({})),
+    originStates: () => within(readingMilliseconds, states(), "origins").catch(() => ({})),
+    probeStates: () => within(readingMilliseconds, probeStates(env.REGISTRY), "probes").catch(() => ({})),
     dependencies: keptForASecond(
       () =>
         readiness(

@@ -59,6 +59,7 @@ function open(env: OpsEnv): Hono {
       plan: (document) => env.REGISTRY_DESK.plan(document),
       change: (document, mayOpen) => env.REGISTRY_DESK.change(document, mayOpen),
       apply: (document, mayOpen) => env.REGISTRY_DESK.merge(document, mayOpen),
+      probed: (document, operator) => env.REGISTRY_DESK.probed(document, operator),
       revoke: (denial) => env.REGISTRY_DESK.revoke(denial),
       lift: (denial) => env.REGISTRY_DESK.lift(denial),
     },

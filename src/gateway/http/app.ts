@@ -27,12 +27,14 @@ export interface GatewayAppPorts extends GatewayPorts, BrowserAppPorts, FloodPor
   readonly configured: () => Promise<void> | undefined;
   /** Says for each dependency whether it answers; the keys are shown. */
   readonly dependencies: () => Promise<Readonly<Record<string, boolean>>>;
+  /** The state of each log: `good`, `degraded`, `refusing`, `sealed` or `unreachable`. */
+  readonly logStates?: () => Promise<Readonly<Record<string, string>>>;
+  /** The result of the last probe of each origin, by name. */
+  readonly probeStates?: () => Promise<Readonly<Record<string, string>>>;
   /**
    * The state of each origin, by name. A failed or wrongly configured origin does not make the gateway
    * unready.
    */
-  /** The state of each log: `good`, `degraded`, `refusing`, `sealed` or `unreachable`. */
-  readonly logStates?: () => Promise<Readonly<Record<string, string>>>;
   readonly originStates?: () => Promise<Readonly<Record<string, string>>>;
   /** Called with the kind of a fault, never with its message: the message may quote data. */
   readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
@@ -54,13 +56,14 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
   addBrowserApps(app, ports); // preflights cost nothing and are not counted
   addFloodFilter(app, ports);
   app.get("/readyz", async (context) => {
-    const [dependencies, logs, origins] = await Promise.all([
+    const [dependencies, logs, origins, probes] = await Promise.all([
       ports.dependencies(),
       ports.logStates?.(),
       ports.originStates?.(),
+      ports.probeStates?.(),
     ]);
     const ready = Object.values(dependencies).every(Boolean);
-    const body = { status: ready ? "ready" : "not ready", dependencies, logs, origins };
+    const body = { status: ready ? "ready" : "not ready", dependencies, logs, origins, probes };
     return context.json(body, ready ? 200 : 503, { "cache-control": "no-store" });
   });
   addDiscovery(app, ports);

@@ -1,0 +1,42 @@
+import { instant } from "#kernel/clock";
+import { Secret } from "#kernel/secret";
+import { askServer } from "#platform/ask-server";
+import { originAddress } from "#platform/origins/origin-address";
+import { originTokens } from "#platform/origins/origin-tokens";
+import { storedBearers } from "#platform/origins/stored-bearer";
+import type { RegistryDocument } from "#registry/document";
+import { FhirClient } from "./fhir-client.ts";
+
+/**
+ * Asks the server of an entry with the entry's credentials, whose secrets are read from the environment. A
+ * text says why it cannot.
+ */
+export function clientOfEntry(
+  entry: RegistryDocument["origins"][number],
+  until?: AbortSignal,
+): FhirClient | string {
+  const { url, credentials } = entry;
+  const urls = [url, ...("tokenEndpoint" in credentials ? [credentials.tokenEndpoint] : [])];
+  const hosts = new Set(urls.map((one) => new URL(one).host));
+  const secret = "secret" in credentials ? [credentials.secret] : [];
+  const place = {
+    clock: () => instant(Date.now()),
+    wait: (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    keepAlive: () => {},
+  };
+  try {
+    const { bearer } = originAddress(entry, {
+      secrets: {
+        valueOf: (variable) => process.env[variable],
+        secretHosts: new Map(secret.map((one) => [one, hosts])),
+      },
+      tokens: originTokens(askServer(hosts), place),
+      bearers: storedBearers(place),
+    });
+    const current = async () =>
+      bearer === undefined || bearer instanceof Secret ? bearer : bearer.current();
+    return new FhirClient(url, current, until);
+  } catch (fault) {
+    return fault instanceof Error ? fault.message : "the credentials of the entry cannot be used";
+  }
+}

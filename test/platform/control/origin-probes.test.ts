@@ -1,0 +1,61 @@
+import { env, exports } from "cloudflare:workers";
+import { beforeEach, test } from "vitest";
+import { probeStates } from "#platform/origins/probe-states";
+import { emptyRegistry } from "./registry.ts";
+
+const desk = exports.RegistryDesk;
+const entry = {
+  name: "main",
+  url: "http://127.0.0.1:9/fhir",
+  credentials: { kind: "none" },
+  capabilities: { strict: true, updateAsCreate: true },
+};
+const findings = (capabilities: object, wrote = false) => ({
+  origin: "main",
+  wrote,
+  members: { capabilities },
+  missing: [],
+});
+const states = () => probeStates(env.REGISTRY);
+
+beforeEach(async () => {
+  await emptyRegistry();
+  await desk.apply({ origins: [entry] });
+});
+
+test("the last probe of an origin is stored with what it found less, until its entry changes or is removed", async ({
+  expect,
+}) => {
+  expect(await states()).toEqual({ main: "never" });
+  const less = await desk.probed(findings({ strict: false }), "ada");
+  expect(less).toEqual({ ok: true, value: { origin: "main", otherwise: ["capabilities/strict"] } });
+  expect(await states()).toEqual({ main: "otherwise" });
+  await desk.probed(findings({ strict: true }), "ada");
+  expect(await states()).toEqual({ main: "as_registered_reading" });
+  await desk.probed(findings({ strict: true, updateAsCreate: true }, true), "ada");
+  expect(await states()).toEqual({ main: "as_registered" });
+  await desk.apply({ origins: [{ ...entry, acceptsSearchInUrl: true }] }, "replace");
+  expect(await states(), "the entry changed after its probe").toEqual({ main: "never" });
+  await desk.probed(findings({}), "ada");
+  await env.REGISTRY.prepare("DELETE FROM origins").run();
+  expect(await states()).toEqual({});
+  expect(await env.REGISTRY.prepare("SELECT count(*) AS n FROM origin_probes").first("n")).toBe(0);
+});
+
+test("a probe of an origin that is not registered, or of another form, is refused and stores nothing", async ({
+  expect,
+}) => {
+  const unknown = await desk.probed({ ...findings({}), origin: "aside" }, "ada");
+  expect(unknown).toMatchObject({ ok: false, error: { reason: "invalid", pointer: "/origin" } });
+  for (const [document, pointer] of [
+    [{ ...findings({}), more: 1 }, ""],
+    [findings({ everything: "perhaps" }), "/members/capabilities/everything"],
+    [{ ...findings({}), missing: ["Patient"] }, "/missing/0"],
+    [undefined, ""],
+  ] as const)
+    expect(await desk.probed(document, "ada")).toMatchObject({
+      ok: false,
+      error: { reason: "invalid", pointer },
+    });
+  expect(await states()).toEqual({ main: "never" });
+});
