@@ -99,6 +99,8 @@ export const forms = {
     purposes: "codes that were used",
     operations: "operations that were used",
     types: "for each type its `interactions` and `parameters`",
+    elements:
+      "values that left, where they are counted: `counted` of `answers`, and `left` by element path; or null",
     dropped: "what the narrower policy leaves out; null: none is known",
     narrower: "the narrower policy, or null",
   }),

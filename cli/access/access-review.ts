@@ -80,8 +80,9 @@ export async function accessReview(args: readonly string[]): Promise<number> {
     const reviewed = grants.map((grant) =>
       reviewedGrant(grant, used.get(grantName(grant)), bodies.get(grant.policy)),
     );
-    giveResult(reviewed.map(asJson));
-    for (const each of reviewed) for (const line of linesOf(each, days)) say(printable(line));
+    const now = Date.now();
+    giveResult(reviewed.map((each) => asJson(each, now)));
+    for (const each of reviewed) for (const line of linesOf(each, days, now)) say(printable(line));
     const draft = await draftOf(reviewed, values["remove-unused"]);
     if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(draft, null, 2)}\n`);
     if (unread.count > 0) {
@@ -98,10 +99,10 @@ export async function accessReview(args: readonly string[]): Promise<number> {
 const reviewedGrant = (grant: Reviewed["grant"], used = new UsedAccess(), body?: unknown): Reviewed => ({
   grant,
   used,
-  narrowed: narrowedByUse(used, body),
+  narrowed: narrowedByUse(used, body, Date.now()),
 });
 
-function linesOf({ grant, used, narrowed }: Reviewed, days: number): readonly string[] {
+function linesOf({ grant, used, narrowed }: Reviewed, days: number, now: number): readonly string[] {
   const head = `${grant.client} ${grant.origin} ${grant.purpose}  policy ${grant.policy}`;
   if (used.count === 0) return [`${head}  no use in ${days} days`];
   const types = [...used.types].map(([type, interactions]) => {
@@ -119,11 +120,20 @@ function linesOf({ grant, used, narrowed }: Reviewed, days: number): readonly st
     `${head}  last use ${new Date(used.lastUse).toISOString()}  ${used.count} records  ${[...used.purposes].join(" ")}`,
     ...types,
     ...[...used.operations].map((name) => `  used: operation ${name}`),
+    ...measuredLines(used, now),
     ...dropped,
   ];
 }
 
-const asJson = ({ grant, used, narrowed }: Reviewed): object => ({
+function measuredLines(used: UsedAccess, now: number): readonly string[] {
+  const measured = used.measured(now);
+  if (measured === undefined) return [];
+  const known = `  elements: ${measured.elements.size} paths left, counted in ${measured.counted} of ${measured.answers} answers`;
+  const isEnough = used.elementsLeft(now) !== undefined;
+  return [isEnough ? known : `${known}: too few answers to say which did not leave`];
+}
+
+const asJson = ({ grant, used, narrowed }: Reviewed, now: number): object => ({
   grant: grantName(grant),
   policy: grant.policy,
   records: used.count,
@@ -136,9 +146,17 @@ const asJson = ({ grant, used, narrowed }: Reviewed): object => ({
       { interactions: [...interactions], parameters: [...(used.parameters.get(type) ?? [])] },
     ]),
   ),
+  elements: elementsAsJson(used, now),
   dropped: narrowed?.dropped ?? null,
   narrower: narrowed !== undefined && narrowed.dropped.length > 0 ? narrowed.policy : null,
 });
+
+function elementsAsJson(used: UsedAccess, now: number): object | null {
+  const measured = used.measured(now);
+  if (measured === undefined) return null;
+  const { elements, counted, answers } = measured;
+  return { counted, answers, left: Object.fromEntries([...elements].sort()) };
+}
 
 /** The change that gives each grant its narrower policy. */
 async function draftOf(reviewed: readonly Reviewed[], removesUnused: boolean): Promise<DraftChange> {

@@ -6,6 +6,8 @@ import type { Access } from "#policy/row-access";
 import { parsePolicyDocument } from "#policy/document";
 import type { PolicyDocument, PolicyExample, PolicyRule, RuleInteraction } from "#policy/schema";
 import { proveExamples } from "./prove-examples.ts";
+import { diffPolicies, TooManyKinds } from "./diff.ts";
+import { shownOfLeft } from "./shown-of-left.ts";
 import { conditionsBeyond } from "./search-diff.ts";
 
 /** The use that was made of a grant, from records. */
@@ -16,6 +18,8 @@ export interface PolicyUse {
   readonly operations: ReadonlySet<string>;
   /** Each distinct GET below the FHIR base that was answered: `Observation?code=…`. */
   readonly requests: readonly string[];
+  /** The element paths of which a value left, as `Type.path`, if nearly all answers were measured. */
+  readonly elements?: ReadonlySet<string> | undefined;
 }
 
 /** A policy without the permissions that the use does not need. */
@@ -26,20 +30,58 @@ export interface NarrowedPolicy {
 }
 
 /**
- * The policy without the types, interactions and operations that were not used. The gateway's decision about each
- * request of the use is made again: a narrower policy that refuses a permitted request keeps the types that reading
- * needs. A narrower policy also gives no scope back. (A condition of a scope counts only if each rule of the type
+ * The policy without the types, interactions and operations that were not used, and without the elements of which no
+ * value left, if the elements were measured. The gateway's decision about each request of the use is made again: a
+ * narrower policy that refuses a permitted request keeps the elements of the types that were asked, and then the
+ * types that reading needs. A narrower policy also gives no scope back. (A condition of a scope counts only if each rule of the type
  * shows its elements, so a dropped rule may make the condition count.) The result is `undefined` if no narrower
  * policy is known.
  */
 export function narrowPolicy(policy: PolicyDocument, use: PolicyUse): NarrowedPolicy | undefined {
   if (use.types.size === 0) return undefined;
   for (const needed of [use, withEachType(policy, use)]) {
-    const narrowed = narrowedTo(policy, needed);
-    if (narrowed === undefined || givesScopeBack(policy, narrowed.policy)) continue;
-    if (refusedOf(narrowed.policy, policy, use).length === 0) return narrowed;
+    const narrowed = use.elements && withFewerElements(policy, { ...needed, elements: use.elements });
+    if (narrowed !== undefined) return narrowed;
+    const whole = narrowedTo(policy, { ...needed, elements: undefined });
+    if (whole !== undefined && isGood(whole, policy, use)) return whole;
   }
   return undefined;
+}
+
+const isGood = ({ policy: narrower }: NarrowedPolicy, policy: PolicyDocument, use: PolicyUse): boolean =>
+  !givesScopeBack(policy, narrower) && refusedOf(narrower, policy, use).length === 0;
+
+/** As `narrowPolicy`, with the elements of every type whose requests do not need more. */
+function withFewerElements(
+  policy: PolicyDocument,
+  use: PolicyUse & { readonly elements: ReadonlySet<string> },
+): NarrowedPolicy | undefined {
+  let elements = use.elements;
+  // Each turn keeps the elements of a further type.
+  for (let turn = 0; turn < turnsMax; turn++) {
+    const narrowed = narrowedTo(policy, { ...use, elements });
+    if (narrowed === undefined || givesScopeBack(policy, narrowed.policy)) return undefined;
+    const refused = refusedOf(narrowed.policy, policy, use);
+    if (refused.length === 0) return isNarrower(policy, narrowed.policy) ? narrowed : undefined;
+    const types = new Set(refused.map((request) => request.split(/[/?]/u, 1)[0] ?? ""));
+    const fewer = new Set([...elements].filter((path) => !types.has(typeOf(path))));
+    if (fewer.size === elements.size) return undefined;
+    elements = fewer;
+  }
+  return undefined;
+}
+
+const turnsMax = 20;
+const typeOf = (path: string): string => path.slice(0, path.indexOf("."));
+
+/** Each decision permits no more than before. */
+function isNarrower(before: PolicyDocument, after: PolicyDocument): boolean {
+  try {
+    return diffPolicies(before, after).every(({ change }) => change === "less");
+  } catch (fault) {
+    if (fault instanceof TooManyKinds) return false;
+    throw fault;
+  }
 }
 
 function givesScopeBack(before: PolicyDocument, after: PolicyDocument): boolean {
@@ -87,7 +129,9 @@ const withEachType = ({ rules }: PolicyDocument, use: PolicyUse): PolicyUse => (
 
 function narrowedTo(policy: PolicyDocument, use: PolicyUse): NarrowedPolicy | undefined {
   const dropped = new Set<string>();
-  const rules = policy.rules.flatMap((rule) => narrowedRules(rule, use, dropped));
+  const rules = policy.rules
+    .flatMap((rule) => narrowedRules(rule, use, dropped))
+    .flatMap((rule) => (use.elements === undefined ? [rule] : fewerShown(rule, use.elements, dropped)));
   const operations = policy.operations?.filter((name) => use.operations.has(name));
   for (const name of policy.operations ?? []) if (!use.operations.has(name)) dropped.add(`operation ${name}`);
   if (rules.length === 0) return undefined;
@@ -117,6 +161,26 @@ function narrowedRules(rule: PolicyRule, use: PolicyUse, dropped: Set<string>): 
     const kept = interactions.includes("delete") && deletes !== undefined ? { deletes } : {};
     return Object.assign({}, rest, kept, { types, interactions });
   });
+}
+
+/** A rule for each group of types with the same elements left. A rule that writes keeps its elements. */
+function fewerShown(
+  rule: PolicyRule,
+  elements: ReadonlySet<string>,
+  dropped: Set<string>,
+): readonly PolicyRule[] {
+  if (rule.interactions.some((each) => each !== "read" && each !== "search")) return [rule];
+  const groups = new Map<
+    string,
+    { readonly show: PolicyRule["show"]; readonly types: PolicyRule["types"] }
+  >();
+  for (const type of rule.types) {
+    const { show, hidden } = shownOfLeft(type, rule.show, elements);
+    for (const each of hidden) dropped.add(`${type}: ${each}`);
+    const key = JSON.stringify(show);
+    groups.set(key, { show, types: [...(groups.get(key)?.types ?? []), type] });
+  }
+  return [...groups.values()].map(({ show, types }) => Object.assign({}, rule, { show, types }));
 }
 
 /** The document with the examples that hold, and for a rule without such an example a new one. */

@@ -19,11 +19,15 @@ export const grantName = ({ client, origin, purpose }: Omit<GrantToReview, "poli
  * The policy of a grant without the permissions that were not used. Undefined if nothing was used, or if no
  * narrower policy is known.
  *
- * @param body the content of the grant's policy.
+ * @param body the content of the grant's policy. @param now milliseconds since 1970.
  */
-export function narrowedByUse(used: UsedAccess, body: unknown): NarrowedPolicy | undefined {
+export function narrowedByUse(used: UsedAccess, body: unknown, now: number): NarrowedPolicy | undefined {
   const policy = parsePolicyDocument(body);
-  return policy.ok && used.count > 0 ? narrowPolicy(policy.value, used) : undefined;
+  if (!policy.ok || used.count === 0) return undefined;
+  const left = used.elementsLeft(now);
+  const { types, operations, requests } = used;
+  const elements = left === undefined ? undefined : new Set(left.keys());
+  return narrowPolicy(policy.value, { types, operations, requests, elements });
 }
 
 /** The policy under a name of its own, for a new entry of the registry: names are of 64 characters at most. */

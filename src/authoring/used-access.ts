@@ -1,6 +1,5 @@
 import type { AuditEvent } from "#audit/event";
 import type { RuleInteraction } from "#policy/schema";
-import type { PolicyUse } from "./narrow-policy.ts";
 
 /** The interactions of a rule that an interaction on record needs. */
 const needed: Readonly<Record<string, readonly RuleInteraction[]>> = {
@@ -25,8 +24,25 @@ const needed: Readonly<Record<string, readonly RuleInteraction[]>> = {
 // A request that no rule needs is not decided again; a client with more distinct requests than this is rare.
 const requestsMax = 50_000;
 
+const dayMilliseconds = 86_400_000;
+// The record of a day is written a quarter of an hour after its end, or later if the ledger is down.
+const recordedAfterMilliseconds = 3_600_000;
+// Parts of a batch are on record side by side: they are one answer.
+const recentMax = 64;
+/** A proposal needs the elements of this part of the answers: a count may be lost. */
+const measuredMin = 0.95;
+
+/** The elements that left under a grant, as its measurements have them. */
+export interface MeasuredUse {
+  /** Number of values by element path: `Patient.name.family`. */
+  readonly elements: ReadonlyMap<string, number>;
+  /** Answers whose elements were counted, and answers with resources on record, of days that have ended. */
+  readonly counted: number;
+  readonly answers: number;
+}
+
 /** The use of one grant, gathered from its records. */
-export class UsedAccess implements PolicyUse {
+export class UsedAccess {
   readonly types = new Map<string, Set<RuleInteraction>>();
   readonly operations = new Set<string>();
   readonly #requests = new Set<string>();
@@ -34,13 +50,36 @@ export class UsedAccess implements PolicyUse {
   readonly purposes = new Set<string>();
   count = 0;
   lastUse = 0;
+  readonly #measuredParts = new Set<string>();
+  readonly #counted = new Map<number, number>();
+  readonly #elements = new Map<string, number>();
+  readonly #answers = new Map<number, number>();
+  readonly #recent = new Set<string>();
+
+  /** @param now measurements of a day come after its end: a day that lasts does not count. */
+  measured(now: number): MeasuredUse | undefined {
+    if (this.#counted.size === 0) return undefined;
+    const isOver = (day: number) => (day + 1) * dayMilliseconds + recordedAfterMilliseconds <= now;
+    const sum = (days: ReadonlyMap<number, number>) =>
+      [...days].reduce((sum, [day, answers]) => sum + (isOver(day) ? answers : 0), 0);
+    return { elements: this.#elements, counted: sum(this.#counted), answers: sum(this.#answers) };
+  }
+
+  /** The measured elements, if they are known to be nearly all that left. */
+  elementsLeft(now: number): ReadonlyMap<string, number> | undefined {
+    const measured = this.measured(now);
+    if (measured === undefined || measured.counted === 0) return undefined;
+    return measured.counted >= measuredMin * measured.answers ? measured.elements : undefined;
+  }
 
   get requests(): readonly string[] {
     return [...this.#requests];
   }
 
-  /** Adds an answered request. A refusal used nothing. */
-  add({ at, kind, what, why, counts, outcome }: AuditEvent): void {
+  /** Adds an answered request, or a measurement. A refusal used nothing. */
+  add(event: AuditEvent): void {
+    this.#measure(event);
+    const { at, kind, what, why, counts, outcome } = event;
     if (!answered.has(kind) || (outcome?.status ?? 200) >= 400 || what?.interaction === undefined) return;
     this.count += 1;
     this.lastUse = Math.max(this.lastUse, at);
@@ -58,6 +97,24 @@ export class UsedAccess implements PolicyUse {
     for (const each of Object.keys(counts)) if (each !== type) this.#uses(each, ["read", "search"]);
     const request = requestOf(what);
     if (request !== undefined && this.#requests.size < requestsMax) this.#requests.add(request);
+  }
+
+  #measure({ id, at, kind, measured, counts, window }: AuditEvent): void {
+    if (measured !== undefined) {
+      const part = `${id} ${measured.part}`;
+      if (this.#measuredParts.has(part)) return;
+      this.#measuredParts.add(part);
+      this.#counted.set(measured.day, measured.answers);
+      for (const [path, count] of Object.entries(measured.elements))
+        this.#elements.set(path, (this.#elements.get(path) ?? 0) + count);
+      return;
+    }
+    if (kind !== "disclosure" || (window?.number ?? 1) > 1 || Object.keys(counts).length === 0) return;
+    if (this.#recent.has(id)) return;
+    this.#recent.add(id);
+    if (this.#recent.size > recentMax) this.#recent.delete(this.#recent.values().next().value ?? "");
+    const day = Math.floor(at / dayMilliseconds);
+    this.#answers.set(day, (this.#answers.get(day) ?? 0) + 1);
   }
 
   #uses(type: string, interactions: readonly RuleInteraction[]): void {

@@ -323,6 +323,8 @@ export const texts = {
     usedType: (type: string, interactions: string, parameters: string) =>
       `${type}: ${interactions}${parameters === "" ? "" : `, by ${parameters}`}`,
     usedOperation: (name: string) => `operation ${name}`,
+    usedElements: (paths: number, counted: number, answers: number) =>
+      `${paths} element paths, counted in ${counted} of ${answers} answers`,
     usedPurposes: (codes: readonly string[]) => `for ${codes.map(english.purpose).join(", ")}`,
     narrower: "The narrower policy drops",
     diff: "The difference of the two policies, decision by decision",

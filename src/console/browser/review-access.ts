@@ -66,7 +66,7 @@ function showUse(card: PageElement, used: UsedAccess, run: ReviewRun): boolean {
   }
   const grant = grantOf(card);
   const body = policyIn(run.section, grant.policy);
-  const narrowed = narrowedByUse(used, body);
+  const narrowed = narrowedByUse(used, body, Date.now());
   const isNarrower = narrowed !== undefined && narrowed.dropped.length > 0;
   proposal.replaceChildren(
     make("h3", {}, review.used),
@@ -108,7 +108,12 @@ function usedLines(used: UsedAccess): readonly string[] {
     review.usedType(type, [...interactions].join(", "), [...(used.parameters.get(type) ?? [])].join(", ")),
   );
   const operations = [...used.operations].map((name) => review.usedOperation(name));
-  return [...types, ...operations, review.usedPurposes([...used.purposes])];
+  const measured = used.measured(Date.now());
+  const elements =
+    measured === undefined
+      ? []
+      : [review.usedElements(measured.elements.size, measured.counted, measured.answers)];
+  return [...types, ...operations, ...elements, review.usedPurposes([...used.purposes])];
 }
 
 /** The dropped permissions, and folded the difference of all decisions. */
