@@ -155,7 +155,11 @@ function elementsAsJson(used: UsedAccess, now: number): object | null {
   const measured = used.measured(now);
   if (measured === undefined) return null;
   const { elements, counted, answers } = measured;
-  return { counted, answers, left: Object.fromEntries([...elements].sort()) };
+  return {
+    counted,
+    answers,
+    left: Object.fromEntries([...elements].toSorted(([a], [b]) => (a < b ? -1 : 1))),
+  };
 }
 
 /** The change that gives each grant its narrower policy. */
