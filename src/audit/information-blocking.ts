@@ -10,7 +10,7 @@ const codes = (text: string): ReadonlySet<string> => new Set(text.split(" "));
 const unpermitted = codes(
   "rule_missing scope_insufficient outside_patient_compartment parameter_hidden sort_hidden " +
     "parameter_needs_system include_hidden operation_not_granted history_needs_unrestricted_access " +
-    "total_needs_patients search_needs_patient agreement_not_yet_in_force agreement_expired agreement_denied " +
+    "total_needs_patients search_needs_types agreement_not_yet_in_force agreement_expired agreement_denied " +
     "purpose_not_in_agreement grant_missing grant_denied policy_missing policy_denied purpose_not_granted",
 );
 /** A row decided it: not its owner's token, no consent, a label, or a Consent that denies. */

@@ -599,10 +599,10 @@ export const refusalReasons = {
     "not-supported",
     "A number of matches is answered for the rows of at most 20 patients that the question or the token names. Name the patients (patient=…), or leave out _total and _summary and count the pages.",
   ),
-  search_needs_patient: fhir(
+  search_needs_types: fhir(
     400,
     "not-supported",
-    "A search of several types is answered for one patient. Search Patient/ID/* or each type by itself, or get a token with patient/ scopes alone.",
+    "A search of the whole server needs its types. Name them, as in ?_type=Patient,Observation.",
   ),
   sort_needs_owner: fhir(
     400,

@@ -40,7 +40,7 @@ export function capabilityStatement(
       {
         mode: "server",
         security: security(oauth),
-        interaction: [{ code: "batch" }, { code: "transaction" }],
+        interaction: [{ code: "batch" }, { code: "transaction" }, { code: "search-system" }],
         ...(types.length > 0 && { resource: types.map((type) => writtenWith(type, profiles)) }),
       },
     ],

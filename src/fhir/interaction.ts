@@ -1,7 +1,7 @@
 import { operationAt, operationTable } from "#fhir/operations";
 import { err, ok, type Result } from "#kernel/result";
 import { readAccounting, type AccountingRequest } from "./accounting-request.ts";
-import type { ResourceType } from "#fhir/r4/elements";
+import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { readElementList, readSummary, type WantedElements } from "#fhir/search/element-list";
 import {
   readEverything,
@@ -157,8 +157,12 @@ export function readInteraction(
     }
     case "history":
       return readHistory(request.type, request.id, pairs.value);
-    case "everything":
-      return readEverything(request, pairs.value);
+    case "everything": {
+      const only = request.within === "system" ? onlyType(pairs.value) : undefined;
+      if (only === undefined) return readEverything(request, pairs.value);
+      const search = readSearch(only, pairs.value, base);
+      return search.ok ? ok({ kind: "search", posted: method === "POST", ...search.value }) : search;
+    }
     case "lastn":
       return readLastN(pairs.value, base);
     case "disclosures":
@@ -281,6 +285,12 @@ type Requested =
   | { readonly kind: `conditional-${"update" | "patch" | "delete"}`; readonly type: ResourceType }
   | ConsentOperationRequest
   | { readonly kind: "batch" };
+
+/** The type of a search of the whole server that names a single type: that type's own search. */
+function onlyType(pairs: readonly QueryPair[]): ResourceType | undefined {
+  const [first, ...others] = pairs.flatMap(({ name, value }) => (name === "_type" ? value.split(",") : []));
+  return others.length === 0 && first !== undefined && isResourceType(first) ? first : undefined;
+}
 
 /** The search of all types, or of those that `_type` names. */
 const ofTypes = { kind: "everything", within: "system", id: undefined } as const;

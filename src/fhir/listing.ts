@@ -34,7 +34,7 @@ export interface EverythingRequest {
   /** `Patient/[id]/$everything`, `Patient/[id]/*`, or the search of the whole server. */
   readonly within: "operation" | "compartment" | "system";
   readonly type: "Patient";
-  /** `undefined`: the only patient of the token, for a search of the whole server. */
+  /** `undefined`: a search of the whole server. */
   readonly id: string | undefined;
   readonly types: readonly ResourceType[] | undefined;
   readonly since: string | undefined;

@@ -123,14 +123,19 @@ export class EverythingPage {
     const { origin } = this.#bases;
     if (read === undefined) return false;
     const facts = factsFor(read, resource);
-    return covers(read, resource, origin) && isOwnedBy(facts, new Set([this.#grant.id]), origin);
+    return covers(read, resource, origin) && this.#isOwned(facts);
   }
 
   /** As {@link #isOfPatient}, by facts. */
   #isOwn(facts: Facts, type: string): boolean {
     const read = this.#grant.rows.get(type)?.read;
     const { origin } = this.#bases;
-    return read?.viewOf(facts, origin) !== undefined && isOwnedBy(facts, new Set([this.#grant.id]), origin);
+    return read?.viewOf(facts, origin) !== undefined && this.#isOwned(facts);
+  }
+
+  #isOwned(facts: Facts): boolean {
+    const { owner } = this.#grant;
+    return owner === undefined || isOwnedBy(facts, new Set([owner]), this.#bases.origin);
   }
 
   #take(row: Linked): Result<Offered, DisclosureRefusal> {

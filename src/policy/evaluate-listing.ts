@@ -47,7 +47,10 @@ export interface HistoryGrant extends Paged {
 
 export interface EverythingGrant extends Paged {
   readonly kind: "everything";
-  readonly id: string;
+  /** `undefined`: a search of the whole server. */
+  readonly id: string | undefined;
+  /** The patient who must own each row; `undefined`: the grants of the types decide alone. */
+  readonly owner: string | undefined;
   /** The client's address, below the FHIR base. */
   readonly path: string;
   /**
@@ -146,25 +149,26 @@ function evaluateEverything(
   access: Access,
   listing: EverythingRequest,
 ): Result<EverythingGrant, PolicyRefusal> {
-  const { within } = listing;
-  const id = listing.id ?? onlyPatient(access, listing.types);
-  if (id === undefined) return err({ reason: "search_needs_patient" });
+  const { id, within, types } = listing;
+  if (within === "system" && types === undefined && r4ResourceTypes.some((type) => isOfAll(access, type)))
+    return err({ reason: "search_needs_types" });
   const patient =
-    within === "operation" ? evaluate(policy, access, { kind: "read", type: "Patient", id }) : undefined;
+    within === "operation" && id !== undefined
+      ? evaluate(policy, access, { kind: "read", type: "Patient", id })
+      : undefined;
   if (patient?.ok === false) return patient;
   const rows = new Map<string, { readonly search: SearchGrant; readonly read: Grant }>();
-  let refused: PolicyRefusal = {
-    reason: "outside_patient_compartment",
-    type: listing.types?.[0] ?? "Patient",
-  };
-  for (const type of listing.types ?? r4ResourceTypes.filter(isResourceType)) {
-    if (!isCompartmentType(type) && !mayBeOwned(type)) continue;
-    const both = evaluateRows(policy, access, type, { ...listing, id });
+  let refused: PolicyRefusal = { reason: "outside_patient_compartment", type: types?.[0] ?? "Patient" };
+  for (const type of types ?? r4ResourceTypes.filter(isResourceType)) {
+    if (id !== undefined && !isCompartmentType(type) && !mayBeOwned(type)) continue;
+    const both = evaluateRows(policy, access, type, listing);
     if (both.ok) rows.set(type, both.value);
     else refused = both.error;
   }
   const [any] = rows.values();
   if (any === undefined) return err(refused);
+  const path = id === undefined ? "" : `Patient/${id}/${within === "operation" ? "$everything" : "*"}`;
+  const isHeld = [...rows.keys()].every((type) => isHeldTo(access, type, id));
   const count = pageCount(listing.count);
   const query = listingQuery({
     ...listing,
@@ -174,46 +178,42 @@ function evaluateEverything(
   return ok({
     kind: "everything",
     id,
-    path: addresses[within](id),
+    owner: isHeld ? undefined : id,
+    path,
     patient: patient?.value,
     rows,
     including: patient?.value ?? any.search,
-    ask: { path: `Patient/${id}/$everything`, query },
+    ask: { path, query },
     question: listingQuery(listing),
     count,
   });
 }
 
-const addresses: Readonly<Record<EverythingRequest["within"], (id: string) => string>> = {
-  operation: (id) => `Patient/${id}/$everything`,
-  compartment: (id) => `Patient/${id}/*`,
-  system: () => "",
+/** Answers whether the scopes reach rows of a type whoever owns them. */
+const isOfAll = (access: Access, type: string): boolean => {
+  const rowAccess = rowAccessOf(access, type, "s");
+  return rowAccess !== undefined && patientsWithin(rowAccess) === undefined;
 };
 
-/** The patient to whose rows the token's scopes hold a search of each of the types. */
-function onlyPatient(access: Access, types: readonly string[] = r4ResourceTypes): string | undefined {
-  const each = types.flatMap((type) => {
-    const rowAccess = rowAccessOf(access, type, "s");
-    return rowAccess === undefined ? [] : [patientsWithin(rowAccess)];
-  });
-  const [first] = each;
-  const [patient, ...others] = first ?? [];
-  const isOnly = each.every((patients) => patients?.size === 1 && patients.has(patient ?? ""));
-  return isOnly && others.length === 0 ? patient : undefined;
+/** Answers whether the scopes alone hold a search of the type to the rows of this patient. */
+function isHeldTo(access: Access, type: string, id: string | undefined): boolean {
+  const rowAccess = rowAccessOf(access, type, "s");
+  const patients = rowAccess && patientsWithin(rowAccess);
+  return id !== undefined && patients?.size === 1 && patients.has(id);
 }
 
 /**
- * The rows of one type that the client could find by a search of its own: by owner, and by time only if the
+ * The rows of one type that the client could find by a search of its own: by owner if there is a patient, and by time only if the
  * client may sort by time.
  */
 function evaluateRows(
   policy: CompiledPolicy,
   access: Access,
   type: ResourceType,
-  { id, within, types, since, start, end }: EverythingRequest & { readonly id: string },
+  { id, within, types, since, start, end }: EverythingRequest,
 ): Result<{ readonly search: SearchGrant; readonly read: Grant }, PolicyRefusal> {
-  const owner = ownedBy(type, [id]);
-  if (owner === undefined) return err({ reason: "outside_patient_compartment", type });
+  const owner = id === undefined ? undefined : ownedBy(type, [id]);
+  if (owner === undefined && id !== undefined) return err({ reason: "outside_patient_compartment", type });
   const read =
     within === "operation" ? evaluate(policy, access, { kind: "read", type, id: "any" }) : undefined;
   if (read?.ok === false) return read;
@@ -229,7 +229,7 @@ function evaluateRows(
     evaluateSearch(policy, access, {
       type,
       posted: false,
-      parameters: [owner],
+      parameters: owner === undefined ? [] : [owner],
       joins: [],
       includes:
         includes === "*"
@@ -244,7 +244,9 @@ function evaluateRows(
   if (!found.ok) return found;
   const isIncluded = (target: string) =>
     !isCompartmentType(target) &&
-    (within === "operation" || types === undefined || types.some((one) => one === target));
+    (within === "operation" ||
+      // a type of which the rows are found needs no row that leads to it
+      (!isOfAll(access, target) && (types === undefined || types.some((one) => one === target))));
   const shared = found.value.includes.map((include) => ({
     ...include,
     targets: new Set([...include.targets].filter(isIncluded)),

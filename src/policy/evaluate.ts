@@ -37,7 +37,7 @@ import {
   type Access,
   type RowAccess,
 } from "./row-access.ts";
-import { grantIncludes } from "./includes.ts";
+import { askedIncludes, grantIncludes } from "./includes.ts";
 import { hasContext } from "./labels.ts";
 import { countMax, originCount, pageCount } from "./page-count.ts";
 import { participantParts, type SearchPart } from "./participant-parts.ts";
@@ -194,7 +194,7 @@ function searchAmong(
       const originSearch = {
         parameters: [...narrowed, ...joined],
         joins: [],
-        includes: search.includes,
+        includes: askedIncludes(search.includes, includes.value),
         sort,
         count: rows,
       };

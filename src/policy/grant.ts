@@ -227,8 +227,8 @@ export type PolicyRefusal =
   | { readonly reason: "include_hidden"; readonly parameter: string }
   /** The number of matches is answered for at most twenty named patients. */
   | { readonly reason: "total_needs_patients" }
-  /** A search of several types is answered for the only patient of the address or of the token. */
-  | { readonly reason: "search_needs_patient" }
+  /** A search of the whole server without `_type`, which would read every row. */
+  | { readonly reason: "search_needs_types" }
   | { readonly reason: "operation_not_granted"; readonly operation: Operation }
   /**
    * The history of a type needs access to every row of the type: a partial history would reveal how many rows

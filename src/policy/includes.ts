@@ -1,4 +1,4 @@
-import { isResourceType } from "#fhir/r4/elements";
+import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import type { Include } from "#fhir/search/include";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
@@ -46,7 +46,23 @@ const everyScope: Access = {
 function additionsOf(
   policy: CompiledPolicy,
   access: Access,
-  include: Include,
+  asked: Include,
+  question: IncludingSearch,
+): readonly GrantedInclude[] {
+  const { source } = asked;
+  if (source !== "*") return additionsFrom(policy, access, { ...asked, source }, question);
+  return r4ResourceTypes
+    .filter(isResourceType)
+    .flatMap((source) => additionsFrom(policy, access, { ...asked, source }, question));
+}
+
+/** An include of one type. */
+type IncludeFrom = Include & { readonly source: ResourceType };
+
+function additionsFrom(
+  policy: CompiledPolicy,
+  access: Access,
+  include: IncludeFrom,
   { type, searchRules }: IncludingSearch,
 ): readonly GrantedInclude[] {
   const rules =
@@ -65,7 +81,7 @@ function additionsOf(
   });
 }
 
-function definitionsOf({ source, parameter }: Include): readonly SearchParameterDefinition[] {
+function definitionsOf({ source, parameter }: IncludeFrom): readonly SearchParameterDefinition[] {
   if (parameter !== "*") return [parameter];
   return [...searchParametersOf(source).values()].filter(
     ({ type, paths }) => type === "reference" && paths !== undefined,
@@ -75,7 +91,7 @@ function definitionsOf({ source, parameter }: Include): readonly SearchParameter
 function targetsOf(
   policy: CompiledPolicy,
   access: Access,
-  include: Include,
+  include: IncludeFrom,
   definition: SearchParameterDefinition,
   type: string,
 ): readonly string[] {
@@ -106,3 +122,19 @@ function readable(
     ? rules
     : rules.filter((rule) => through !== undefined && rule.referredBy.has(through));
 }
+
+/** The includes as the origin is asked for them: of every type means of each type that may add something. */
+export const askedIncludes = (
+  includes: readonly Include[],
+  granted: readonly GrantedInclude[],
+): readonly Include[] =>
+  includes.flatMap((include) => {
+    if (include.source !== "*") return [include];
+    const sources = granted.flatMap(({ direction, iterate, source }) =>
+      direction === include.direction && iterate === include.iterate && isResourceType(source)
+        ? [source]
+        : [],
+    );
+    const { direction, iterate, parameter, target } = include;
+    return [...new Set(sources)].map((source) => ({ direction, iterate, source, parameter, target }));
+  });

@@ -85,6 +85,14 @@ const cases: readonly (readonly [AskerKind, string, string, readonly string[]])[
     "Condition?_include:recurse=Patient:general-practitioner&_include=Condition:subject",
     ["ann", "c1", "vera"],
   ],
+  [
+    "patient",
+    "patient/Patient.rs patient/Observation.rs",
+    "Patient?_revinclude=*:*",
+    ["ann", "o1-laboratory", "o1-performed", "o1-vital-signs"],
+  ],
+  ["patient", "patient/Patient.rs patient/Condition.rs", "Patient?_id=ann&_revinclude=*", ["ann", "c1"]],
+  ["patient", "patient/Condition.rs", "Condition?_revinclude=*", ["c1"]],
   // the text of a code, the identifier of a reference
   ["patient", "patient/*.rs", "Observation?code:text=blood&patient=ann", ["o1-laboratory"]],
   ["patient", "patient/*.rs", "Observation?code:text=glucose", ["o1-laboratory"]],

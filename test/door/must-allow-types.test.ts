@@ -11,6 +11,9 @@ let door: World["door"];
 let ask: World["ask"];
 beforeAll(async () => {
   ({ door, ask } = await mustAllowWorld([
+    // a patient of no user
+    { resourceType: "Patient", id: "cyd" },
+    { resourceType: "Condition", id: "c3", subject: to("Patient/cyd") },
     {
       resourceType: "Coverage",
       id: "cov1",
@@ -23,7 +26,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => door.close());
 
-const rows = ["c1", "cov1", "d1", "e1", "o1-laboratory", "o1-vital-signs"];
+const rows = ["c1", "cov1", "d1", "e1", "o1-laboratory", "o1-vital-signs", "pr1"];
 const three = "_type=Patient,Observation,Practitioner";
 const laboratory = "patient/Observation.s?code=http://loinc.org|code-1";
 
@@ -45,7 +48,25 @@ const cases: readonly (readonly [AskerKind, string, string, readonly string[]])[
   ["user", "user/*.rs", "Patient/ben/*?_type=Condition,Device", ["c2", "d2"]],
   ["system", "system/*.rs", "Patient/ben/*?_type=Condition", ["c2"]],
   ["patient", "patient/*.rs", `?${three}`, ["ann", "o1-laboratory", "o1-vital-signs", "vera"]],
-  ["patient", "patient/*.rs", "?_type=Observation", ["o1-laboratory", "o1-vital-signs"]],
+  // a single type: the search of that type, with its parameters
+  ["patient", "patient/*.rs", "?_type=Observation", ["o1-laboratory", "o1-performed", "o1-vital-signs"]],
+  ["patient", "patient/*.rs", "?_type=Observation&code=code-1", ["o1-laboratory"]],
+  ["patient", "patient/*.rs", "?_type=Practitioner", ["vera"]],
+  ["system", "system/*.rs", "?_type=Condition", ["c1", "c2", "c3"]],
+  // other scopes than a patient's
+  ["user", "user/*.rs", "?_type=Condition,Device,Encounter", ["c1", "c2", "d1", "d2", "e1", "e2"]],
+  ["user", "user/*.rs", "?_type=Condition,Practitioner", ["c1", "c2"]],
+  ["system", "system/*.rs", "?_type=Condition,Practitioner", ["c1", "c2", "c3", "vera", "zed"]],
+  [
+    "system",
+    "system/Condition.rs system/Practitioner.rs?name=vera",
+    "?_type=Condition,Practitioner,Device",
+    ["c1", "c2", "c3", "vera"],
+  ],
+  ["patient", "patient/Condition.rs user/*.rs", "?_type=Condition,Device", ["c1"]],
+  // a Provenance whose targets may be seen
+  ["patient", "patient/*.rs", "?_type=Condition,Provenance", ["c1", "pr1"]],
+  ["patient", "patient/*.rs", "Patient/ann/*?_type=Provenance", ["pr1"]],
   ["patient", `${laboratory} patient/Patient.s`, `?${three}`, ["ann", "o1-laboratory"]],
   ["patient", `${laboratory} patient/Patient.rs?name=ben`, `?${three}`, ["o1-laboratory"]],
   [
@@ -58,6 +79,8 @@ const cases: readonly (readonly [AskerKind, string, string, readonly string[]])[
   // another patient, and a patient whom the origin does not have
   ["patient", "patient/*.rs", "Patient/ben/*", []],
   ["patient", "patient/*.rs", "Patient/absent/*", []],
+  ["user", "user/*.rs", "Patient/cyd/*", []],
+  ["system", "system/*.rs", "Patient/cyd/*", ["c3", "cyd"]],
 ];
 
 test.for(cases)("%s %s: %s", async ([kind, scope, path, ids], { expect }) => {
@@ -116,9 +139,10 @@ test("another patient's compartment and an absent patient's get the same questio
 
 /** The kind of the token, its scopes, the question, the status, and a part of the text. */
 const refusals: readonly (readonly [AskerKind, string, string, number, string])[] = [
-  ["user", "user/*.rs", `?${three}`, 400, "for one patient"],
-  ["system", "system/*.rs", `?${three}`, 400, "for one patient"],
-  ["patient", "patient/*.rs", "?_type=Observation&code=x", 400, "(code)"],
+  ["user", "user/*.rs", "?_type=Practitioner,Organization", 403, "belong to no patient"],
+  ["system", "system/*.rs", "?_count=10", 400, "needs its types"],
+  ["system", "system/*.rs", "", 400, "needs its types"],
+  ["patient", "patient/*.rs", "?_type=Observation,Condition&code=x", 400, "(code)"],
   ["patient", "patient/*.rs", "Patient/ann/*?_since=2020-01-01", 400, "(_since)"],
   ["patient", "patient/*.rs", "Patient/ann/*?_type=observation", 400, "(_type)"],
   ["patient", "patient/*.rs", "Patient/ann/*?_type=Practitioner", 403, "belong to no patient"],

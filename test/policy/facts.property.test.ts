@@ -239,6 +239,7 @@ const inner: readonly string[] = [
   "phi/disclose viewIncluded",
   "phi/disclose cutterOf",
   "phi/everything-page isOwn",
+  "phi/everything-page isOwned",
   "fhir/json/facts inlineLabelsOf",
   "fhir/json/facts wholeOf",
   "fhir/r4/compartment mayInvolveAnother",

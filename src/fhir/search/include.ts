@@ -7,8 +7,8 @@ export interface Include {
   readonly direction: "include" | "revinclude";
   /** Also applies to included resources. */
   readonly iterate: boolean;
-  /** The type that has the parameter. */
-  readonly source: ResourceType;
+  /** The type that has the parameter; `*`: every type, of a `_revinclude` with the parameter `*`. */
+  readonly source: ResourceType | "*";
   /** `*`: every reference parameter of the source. */
   readonly parameter: SearchParameterDefinition | "*";
   /** Only resources of this type. */
@@ -24,11 +24,10 @@ export function readInclude(type: ResourceType, name: string, value: string): In
     /^_(?<direction>include|revinclude)(?::(?<modifier>iterate|recurse))?$/u.exec(name)?.groups ?? {};
   if (direction !== "include" && direction !== "revinclude") return undefined;
   const iterate = modifier !== undefined; // `recurse` is its name in STU3
-  // Resources that refer to a row may have any type, and no policy can answer for every type.
   if (value === "*" || value === "*:*")
     return direction === "include"
       ? { direction, iterate, source: type, parameter: "*", target: undefined }
-      : undefined;
+      : { direction, iterate, source: "*", parameter: "*", target: iterate ? undefined : type };
   const [source = "", code = "", target, ...more] = value.split(":");
   if (!isResourceType(source) || more.length > 0 || (target !== undefined && !isResourceType(target)))
     return undefined;
@@ -48,5 +47,6 @@ function referenceOf(source: ResourceType, code: string): SearchParameterDefinit
 /** As an encoded query writes it. */
 export function includeText({ direction, iterate, source, parameter, target }: Include): string {
   const code = parameter === "*" ? parameter : parameter.code;
+  if (source === "*") return `_${direction}${iterate ? ":iterate" : ""}=*`;
   return `_${direction}${iterate ? ":iterate" : ""}=${source}:${code}${target === undefined ? "" : `:${target}`}`;
 }

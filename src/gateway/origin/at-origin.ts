@@ -51,6 +51,8 @@ function lessUnknown(
       if (missing !== undefined)
         return err({ reason: "parameter_not_at_origin", parameter: missing.replace(/^-/u, "") });
     } else if (code === "_include" || code === "_revinclude") {
+      const [source = type, all] = decodeURIComponent(value).split(":");
+      if (all === "*" && !types.has(source)) continue; // it has no row of that type
       if (!isIncluded(value, type, types)) return err({ reason: "parameter_not_at_origin", parameter: code });
     } else if (code !== "" && !ofForm.has(code) && !served.search.has(code)) continue;
     kept.push(part);

@@ -26,7 +26,7 @@ export async function listEverything(
 ): Promise<Result<Filled<EverythingPage>, GatherRefusal>> {
   const asks = await asksOf(grant, origin);
   if (asks === undefined) return err({ reason: "origin_rejected_search", status: 404 });
-  if (grant.patient !== undefined) {
+  if (grant.patient !== undefined && grant.id !== undefined) {
     const answer = await origin.read(grant.patient.ask);
     const patient = answer.ok ? origin.standing(grant.patient, answer.value, "Patient", grant.id) : answer;
     if (!patient.ok) {

@@ -31,7 +31,7 @@ export function onRecord(interaction: Interaction | undefined): NonNullable<Audi
     case "everything":
       return {
         interaction: interaction.within === "operation" ? "$everything" : `search-${interaction.within}`,
-        type: interaction.type,
+        type: interaction.id === undefined ? undefined : interaction.type,
         id: interaction.id,
         parameters: listed(interaction),
       };

@@ -22,7 +22,7 @@ const decisions: Readonly<Record<PolicyRefusal["reason"], DecidedBy>> = {
   scope_insufficient: scope,
   outside_patient_compartment: scope,
   total_needs_patients: scope,
-  search_needs_patient: scope,
+  search_needs_types: scope,
   history_needs_unrestricted_access: scope,
 };
 
