@@ -2,7 +2,7 @@ import type { JWK } from "jose";
 import { errors, interactionPolicy, type Client, type Context } from "oidc-provider";
 import { asksForTwoFactors, assurance } from "./assurance.ts";
 import type { ConsentFiler } from "./consent/consent-filer.ts";
-import { endSessionPage, messagePage } from "./pages.ts";
+import { deviceCodePage, deviceConfirmPage, endSessionPage, messagePage } from "./pages.ts";
 import { certificateOf, consoleClient, operatorsClient, operatorScope } from "./operators.ts";
 import { privacyDesk, privacyDeskClient } from "./privacy-desk-entry.ts";
 import type { Account, Person } from "./people.ts";
@@ -100,6 +100,7 @@ export function configuration(setting: ProviderSetting): Readonly<Record<string,
     ttl: {
       AccessToken: accessTokenSeconds,
       AuthorizationCode: 60,
+      DeviceCode: 600,
       IdToken: accessTokenSeconds,
       Interaction: 600,
       Session: 8 * hour,
@@ -138,6 +139,25 @@ function features(
       },
     },
     dPoP: { enabled: true, nonceSecret: Buffer.from(nonceSecret, "base64url"), requireNonce: () => true },
+    // RFC 8628: operators at machines without a browser.
+    deviceFlow: {
+      enabled: true,
+      userCodeInputSource: (context: Context, form: string, _shown: unknown, fault?: object) => {
+        context.body = deviceCodePage(form, fault !== undefined);
+      },
+      userCodeConfirmSource: (
+        context: Context,
+        form: string,
+        { clientId }: Client,
+        _device: unknown,
+        code: string,
+      ) => {
+        context.body = deviceConfirmPage(form, clientId, code);
+      },
+      successSource: (context: Context) => {
+        context.body = messagePage("Signed in", "You are signed in at the other machine. Close this window.");
+      },
+    },
     revocation: {
       enabled: true,
       allowedPolicy: (_: Context, client: Client, token: { readonly clientId: string }) =>
@@ -189,11 +209,13 @@ const unboundAppOf = (id: string) => ({
   grant_types: ["authorization_code"],
 });
 
+const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code";
+
 /** No refresh tokens: an operator signs in again. */
 const operatorsApp = {
   ...publicClient,
   client_id: operatorsClient,
-  grant_types: ["authorization_code"],
+  grant_types: ["authorization_code", deviceGrant],
   tls_client_certificate_bound_access_tokens: true,
 };
 

@@ -29,6 +29,7 @@ declare module "oidc-provider" {
       readonly Account?: Account;
       readonly AccessToken?: { readonly scope?: string };
       readonly AuthorizationCode?: SignedIn;
+      readonly DeviceCode?: SignedIn;
       readonly RefreshToken?: SignedIn;
     };
   }

@@ -93,6 +93,24 @@ ${form}
 <p><button name="logout" value="yes" form="op.logoutForm">End the session</button> <button form="op.logoutForm">Stay signed in here</button></p>`,
   );
 
+/** `form` is oidc-provider's own form, which the button sends. */
+export const deviceCodePage = (form: string, hasFailed: boolean): string =>
+  page(
+    "Sign in at another machine",
+    `${alert(hasFailed ? "That code is not right, or the sign-in was cancelled." : undefined)}<p>Type the code that the other machine shows.</p>
+${form}
+<p><button form="op.deviceInputForm">Continue</button></p>`,
+  );
+
+/** Names the client and the code: a person who did not begin this sign-in cancels it (RFC 8628 §5.4). */
+export const deviceConfirmPage = (form: string, client: string, code: string): string =>
+  page(
+    "Is this your machine?",
+    `<p>${text(client)} asks to sign in. Go on only if the machine before you shows this code: <strong>${text(code)}</strong></p>
+${form}
+<p><button form="op.deviceConfirmForm">Continue</button> <button name="abort" value="yes" form="op.deviceConfirmForm">Cancel</button></p>`,
+  );
+
 export const messagePage = (title: string, message: string): string => page(title, `<p>${text(message)}</p>`);
 
 const alert = (problem: string | undefined): string =>

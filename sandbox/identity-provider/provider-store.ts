@@ -29,8 +29,17 @@ class ProviderStore {
 
   /** Finds a session by its second name. */
   async findByUid(uid: string): Promise<Record<string, unknown> | undefined> {
+    return this.#findBy("uid", uid);
+  }
+
+  /** Finds a device's sign-in by the code that its person types. */
+  async findByUserCode(userCode: string): Promise<Record<string, unknown> | undefined> {
+    return this.#findBy("userCode", userCode);
+  }
+
+  #findBy(member: string, value: string): Record<string, unknown> | undefined {
     for (const { payload, expires } of this.#kept.values())
-      if (payload["uid"] === uid && expires > Date.now()) return payload;
+      if (payload[member] === value && expires > Date.now()) return payload;
     return undefined;
   }
 

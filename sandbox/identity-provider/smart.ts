@@ -37,7 +37,8 @@ export function accessTokenClaims(context: Context, person: Person): Readonly<Re
 
 /** The method and time of the sign-in (RFC 9068 §2.2.1). */
 export function signInClaims({ oidc }: Context): Readonly<Record<string, unknown>> {
-  const { acr, amr, authTime } = oidc?.entities.RefreshToken ?? oidc?.entities.AuthorizationCode ?? {};
+  const { acr, amr, authTime } =
+    oidc?.entities.RefreshToken ?? oidc?.entities.AuthorizationCode ?? oidc?.entities.DeviceCode ?? {};
   return { acr, amr, auth_time: authTime };
 }
 

@@ -51,7 +51,11 @@ test("the issuer and its key stay the same over restarts, and its documents say 
       issuer: iss,
       code_challenge_methods_supported: ["S256"],
       response_types_supported: ["code"],
-      grant_types_supported: ["authorization_code", "refresh_token"],
+      grant_types_supported: [
+        "authorization_code",
+        "refresh_token",
+        "urn:ietf:params:oauth:grant-type:device_code",
+      ],
       token_endpoint_auth_methods_supported: ["none"],
       id_token_signing_alg_values_supported: ["ES256"],
       end_session_endpoint: expect.stringContaining(iss), // the console's sign-out ends the session there
