@@ -12,9 +12,14 @@ import { typed } from "../test/support/patient-web.ts";
  * Takes a picture of each page that a person sees, from a running sandbox, at 1280 and 390 pixels, light and
  * dark. A person looks at the pictures; no test compares them. Each picture whose page scrolls sideways is named.
  */
-const usage = "usage: node scripts/screenshots.ts FOLDER [--state .phylax] [--only TEXT]";
+const usage =
+  "usage: node scripts/screenshots.ts FOLDER [--state .phylax] [--only TEXT] [--refused REQUEST-ID]";
 const { values, positionals } = parseArgs({
-  options: { state: { type: "string", default: ".phylax" }, only: { type: "string", default: "" } },
+  options: {
+    state: { type: "string", default: ".phylax" },
+    only: { type: "string", default: "" },
+    refused: { type: "string", default: "0".repeat(32) },
+  },
   allowPositionals: true,
 });
 const [folder] = positionals;
@@ -110,6 +115,23 @@ const scenes: readonly Scene[] = [
   { name: "client", path: "/registry/clients/telehealth" },
   { name: "client-missing", path: "/registry/clients/absent" },
   { name: "sees", path: "/registry/clients/payer/sees?purpose=HPAYMT&origin=main" },
+  { name: "client-change", path: "/registry/clients/telehealth/change" },
+  {
+    name: "client-change-planned",
+    path: "/registry/clients/research/change",
+    act: async (page) => {
+      await page.fill("#quota-requests", "60");
+      await page.click('button[aria-label="Plan: Change a quota"]');
+    },
+  },
+  {
+    name: "client-change-opens",
+    path: "/registry/clients/privacy-desk/change",
+    act: async (page) => {
+      await page.selectOption("#policy-name", "hoperat");
+      await page.click('button[aria-label="Plan: Change the policy of a grant"]');
+    },
+  },
   { name: "review", path: "/registry/review" },
   { name: "review-found", path: "/registry/review", act: withKey },
   { name: "change", path: "/registry/change" },
@@ -157,7 +179,7 @@ const scenes: readonly Scene[] = [
     name: "why-found",
     path: "/why",
     act: async (page) => {
-      await page.fill("#request-id", process.env["REFUSED_REQUEST"] ?? "0".repeat(32));
+      await page.fill("#request-id", values.refused);
       await withKey(page);
     },
   },

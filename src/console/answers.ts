@@ -42,6 +42,17 @@ export function htmlAnswer(page: Rendered, status: number, headers: Headers): Re
   return new Response(`<!doctype html>${htmlText(page)}`, { status, headers });
 }
 
+/** The headers of an answer for a script of the console: it is no page, and nothing in it runs or may be framed. */
+export function dataHeaders(requestId: string): Headers {
+  const headers = baseHeaders(requestId);
+  setAll(headers, {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+  });
+  return headers;
+}
+
 /** An answer for a script of the console. */
 export function jsonAnswer(value: object, status: number, headers: Headers): Response {
   headers.set("content-type", "application/json");

@@ -1,9 +1,8 @@
 import type { Hono } from "hono";
 import { problem } from "#admin/answer";
 import { TimelyBody } from "#entrypoint/timely-body";
-import { baseHeaders } from "#entrypoint/base-headers";
 import { assetAnswer } from "./asset-answer.ts";
-import { htmlAnswer, pageHeaders, redirectAnswer } from "./answers.ts";
+import { dataHeaders, htmlAnswer, pageHeaders, redirectAnswer } from "./answers.ts";
 import { readOwnForm } from "./form.ts";
 import { liveAnswer } from "./live.tsx";
 import { lookNow } from "./now.ts";
@@ -129,7 +128,7 @@ export function addConsole(app: Hono, ports: ConsolePorts): void {
     visiting(consolePages.now, async ({ request, id }) =>
       liveAnswer(
         request,
-        baseHeaders(id),
+        dataHeaders(id),
         ports,
         rates,
         async () => (await admitVisit(request, id, ports, seal)).ok,

@@ -10,7 +10,10 @@ import {
 import { closeReviewVerb, listReviewsVerb } from "#admin/review";
 import { liftVerb, revokeVerb } from "#admin/revoke";
 import type { PageContent, PageMaker } from "./page-maker.ts";
+import { clientChangeOf } from "./client-change.ts";
+import { ClientChangePage } from "./pages/client-change.tsx";
 import {
+  AppliedPage,
   ApprovalsPage,
   ChangePage,
   ProposalPage,
@@ -24,13 +27,12 @@ import { MissingContent, VerbRefusal } from "./pages/messages.tsx";
 import { PatientsPage, PatientsReturnPage } from "./pages/patients.tsx";
 import { AccessReviewPage } from "./pages/review.tsx";
 import { ClientPage, DeniedPage, LiftedPage, RegistryPage } from "./pages/registry.tsx";
-import { baseHeaders } from "#entrypoint/base-headers";
-import { htmlAnswer, jsonAnswer, pageHeaders } from "./answers.ts";
+import { dataHeaders, htmlAnswer, jsonAnswer, pageHeaders } from "./answers.ts";
 import { consolePages } from "./console-page.ts";
 import { SeesPage } from "./pages/sees.tsx";
 import type { ConsolePorts } from "./ports.ts";
 import { clientIn, grantsOf, registryViewOf, type RegistryView } from "./registry-view.ts";
-import { decideOnGrant, reviewedDigests } from "./review-decision.ts";
+import { applyOrPropose, decideOnGrant, reviewedDigests } from "./review-decision.ts";
 import { texts } from "./texts.ts";
 import { whatItSees } from "./what-it-sees.ts";
 import type { ConsoleVisit, VerbRefused } from "./visit.ts";
@@ -71,7 +73,7 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
     "/console/registry/review/decide",
     step(consolePages.registry, async (visit, form) => {
       const { status, says } = await decideOnGrant(visit, form, admin);
-      return jsonAnswer({ says }, status, baseHeaders(visit.id));
+      return jsonAnswer({ says }, status, dataHeaders(visit.id));
     }),
   );
   app.get(
@@ -79,7 +81,7 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
     show(
       consolePages.registry,
       ofRegistry(async (view, { url, at, operator, session }) => {
-        const client = clientIn(view, decodeURIComponent(url.pathname.split("/").at(-1) ?? ""));
+        const client = clientIn(view, clientIdIn(url));
         if (client === undefined) return { status: 404, content: MissingContent() };
         const ends = await ports.ends().catch(() => []);
         return {
@@ -102,7 +104,7 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
     show(
       consolePages.registry,
       ofRegistry((view, { url }) => {
-        const id = decodeURIComponent(url.pathname.split("/").at(-2) ?? "");
+        const id = clientIdIn(url);
         const [purpose, origin] = [url.searchParams.get("purpose"), url.searchParams.get("origin")];
         const grant = grantsOf(view, id).find((each) => each.purpose === purpose && each.origin === origin);
         if (grant === undefined) return { status: 404, content: MissingContent() };
@@ -153,17 +155,63 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
       const [text, why] = [form.get("change") ?? "", form.get("why") ?? ""];
       const change = jsonIn(text);
       const once = form.get("once") ?? undefined;
+      if (form.get("act") === "apply") {
+        const done = await applyOrPropose(visit, { change, why, once }, admin);
+        if (!done.ok) return refused(done.error);
+        return done.value === "applied"
+          ? { content: AppliedPage() }
+          : listed(visit, texts.approvals.proposed);
+      }
       if (form.get("act") === "propose") {
         const document = { kind: "change", why, change };
         const proposed = await visit.run(proposeVerb(admin.proposals), { document, once });
         return proposed.ok ? listed(visit, texts.approvals.proposed) : refused(proposed.error);
       }
-      const planned = await visit.run(planRegistryVerb(admin.registry), { document: change });
-      if (!planned.ok) return refused(planned.error);
-      const plan = planned.value as ShownPlan; // the verb's own answer crossed no boundary but JSON
-      const { formToken } = visit.session;
-      return { content: ChangePage({ text, why, plan, formToken, once: admin.newId() }) };
+      return planOf(visit, change, text, why);
     }),
+  );
+
+  const planOf = async (
+    visit: ConsoleVisit,
+    change: object,
+    text: string,
+    why: string,
+  ): Promise<PageContent> => {
+    const planned = await visit.run(planRegistryVerb(admin.registry), { document: change });
+    const form = { text, why, formToken: visit.session.formToken, once: admin.newId() };
+    if (!planned.ok) {
+      const { status } = planned.error;
+      return { status, content: ChangePage({ ...form, plan: undefined, refusal: planned.error }) };
+    }
+    const plan = planned.value as ShownPlan; // the verb's own answer crossed no boundary but JSON
+    return { content: ChangePage({ ...form, plan }) };
+  };
+
+  /** The client of the address `/console/registry/clients/:id/…`. */
+  const clientAt = (view: RegistryView, url: URL) => clientIn(view, clientIdIn(url));
+
+  app.get(
+    "/console/registry/clients/:id/change",
+    show(
+      consolePages.registry,
+      ofRegistry((view, { url, session: { formToken } }) => {
+        const client = clientAt(view, url);
+        if (client === undefined) return { status: 404, content: MissingContent() };
+        return { content: ClientChangePage({ view, client, formToken, problem: undefined }) };
+      }),
+    ),
+  );
+  app.post(
+    "/console/registry/clients/:id/change",
+    step(consolePages.registry, (visit, form) =>
+      ofRegistry((view, { url, at, session: { formToken } }) => {
+        const client = clientAt(view, url);
+        if (client === undefined) return { status: 404, content: MissingContent() };
+        const change = clientChangeOf({ view, client, at }, form);
+        if (change.ok) return planOf(visit, change.value, JSON.stringify(change.value, undefined, 2), "");
+        return { status: 400, content: ClientChangePage({ view, client, formToken, problem: change.error }) };
+      })(visit),
+    ),
   );
 
   const listed = async (visit: ConsoleVisit, note?: string): Promise<PageContent> => {
@@ -259,6 +307,15 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
     "/console/why",
     show(consolePages.why, async () => ({ content: WhyPage({ places }) })),
   );
+}
+
+/** The id in `/console/registry/clients/:id/…`; empty for an address that cannot be read. */
+function clientIdIn({ pathname }: URL): string {
+  try {
+    return decodeURIComponent(pathname.split("/")[4] ?? "");
+  } catch {
+    return "";
+  }
 }
 
 /** A text that is not JSON becomes a document that every verb refuses, with its own words. */

@@ -1,29 +1,46 @@
 import type { Instant } from "#kernel/clock";
 import type { LedgerHealthReport } from "#ledger/health";
 
-/** The sizes of all logs at a moment. */
-export interface Sample {
+/** The numbers of a log at a moment, in leaves. */
+interface LogNumbers {
+  readonly size: number;
+  /** Leaves that R2, and the root log, do not have yet. */
+  readonly behindCopy: number;
+  readonly behindRoot: number;
+  /** The root log has no records: it is left out of sums. */
+  readonly isRoot: boolean;
+}
+
+/** The numbers of all logs at a moment. */
+interface Sample {
   readonly at: Instant;
-  readonly sizes: ReadonlyMap<string, number>;
+  readonly logs: ReadonlyMap<string, LogNumbers>;
 }
 
 const samplesMax = 180;
 const apartMilliseconds = 2_000;
 
 /**
- * The samples of the last looks at the logs, in this isolate's memory: at most 180, at least two seconds apart. A
+ * The numbers of the last looks at the logs, in this isolate's memory: at most 180, at least two seconds apart. A
  * rate is the number of new leaves a minute between two neighbouring samples.
  */
 export class LogRates {
   #samples: readonly Sample[] = [];
 
-  add({ logs }: LedgerHealthReport, at: Instant): void {
+  add({ logs, root }: LedgerHealthReport, at: Instant): void {
     const last = this.#samples.at(-1);
     if (last !== undefined && at - last.at < apartMilliseconds) return;
-    // a silent log keeps its last number: 0 would look like a burst when it answers again
-    const sizes = new Map(last?.sizes);
-    for (const { log, size, state } of logs) if (state !== "silent") sizes.set(log, size);
-    this.#samples = [...this.#samples, { at, sizes }].slice(-samplesMax);
+    // a silent log keeps its last numbers: 0 would look like a burst when it answers again
+    const numbers = new Map(last?.logs);
+    for (const { log, size, copied, rooted, state } of [...logs, root])
+      if (state !== "silent")
+        numbers.set(log, {
+          size,
+          behindCopy: Math.max(0, size - copied),
+          behindRoot: log === root.log ? 0 : Math.max(0, size - rooted),
+          isRoot: log === root.log,
+        });
+    this.#samples = [...this.#samples, { at, logs: numbers }].slice(-samplesMax);
   }
 
   get since(): Instant | undefined {
@@ -35,13 +52,24 @@ export class LogRates {
     return this.#samples.slice(1).map((sample, i) => {
       const before = this.#samples[i];
       if (before === undefined) return 0;
-      const grown = sizeIn(sample, log) - sizeIn(before, log);
+      // a log that is seen for the first time did not grow by its whole size
+      const grown = sumOf(sample, "size", log, before) - sumOf(before, "size", log, before);
       return Math.max(0, (grown * 60_000) / (sample.at - before.at));
     });
   }
+
+  /** Leaves that R2, or the root log, did not have yet, oldest first: of a log, or of all logs. */
+  behind(place: "behindCopy" | "behindRoot", log?: string): readonly number[] {
+    return this.#samples.map((sample) => sumOf(sample, place, log, sample));
+  }
 }
 
-function sizeIn({ sizes }: Sample, log: string | undefined): number {
-  if (log !== undefined) return sizes.get(log) ?? 0;
-  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+function sumOf(
+  { logs }: Sample,
+  what: "size" | "behindCopy" | "behindRoot",
+  log: string | undefined,
+  { logs: among }: Sample,
+): number {
+  const known = [...among].filter(([name, { isRoot }]) => (log === undefined ? !isRoot : name === log));
+  return known.reduce((sum, [name]) => sum + (logs.get(name)?.[what] ?? 0), 0);
 }

@@ -37,12 +37,12 @@ export interface DecisionAnswer {
 export async function decideOnGrant(
   { run }: Pick<ConsoleVisit, "run">,
   form: URLSearchParams,
-  { registry, proposals, approvals }: Pick<AdminPorts, "registry" | "proposals" | "approvals">,
+  admin: Pick<AdminPorts, "registry" | "proposals" | "approvals">,
 ): Promise<DecisionAnswer> {
   const { review } = texts;
   const decision = decisionForm.safeParse(Object.fromEntries(form));
   if (!decision.success) return { status: 400, says: review.changed };
-  const shown = await run(showRegistryVerb(registry));
+  const shown = await run(showRegistryVerb(admin.registry));
   if (!shown.ok) return refused(shown.error);
   const view = registryViewOf(shown.value);
   const { client, origin, purpose, name, digest } = decision.data;
@@ -53,12 +53,28 @@ export async function decideOnGrant(
   const draft = await draftOf(decision.data, grant, body);
   if (!draft.ok) return { status: 400, says: draft.error };
   const change = { expects: view.digest, ...draft.value };
-  const done = await run(changeRegistryVerb(registry, approvals), { document: change });
-  if (done.ok) return { status: 200, says: review.applied };
-  if (done.error.detail?.startsWith(needsApproval) !== true) return refused(done.error);
-  const document = { kind: "change", why: review.why(grantName(grant)), change };
-  const proposed = await run(proposeVerb(proposals), { document });
-  return proposed.ok ? { status: 200, says: review.proposed } : refused(proposed.error);
+  const done = await applyOrPropose({ run }, { change, why: review.why(grantName(grant)) }, admin);
+  return done.ok ? { status: 200, says: review[done.value] } : refused(done.error);
+}
+
+/** Applies a change. A change that needs a second person becomes a proposal. `once`: of the form. */
+export async function applyOrPropose(
+  { run }: Pick<ConsoleVisit, "run">,
+  {
+    change,
+    why,
+    once,
+  }: { readonly change: object; readonly why: string; readonly once?: string | undefined },
+  { registry, proposals, approvals }: Pick<AdminPorts, "registry" | "proposals" | "approvals">,
+): Promise<Result<"applied" | "proposed", VerbRefused>> {
+  const done = await run(changeRegistryVerb(registry, approvals), { document: change, once });
+  if (done.ok) return ok("applied");
+  if (done.error.detail?.startsWith(needsApproval) !== true) return done;
+  const proposed = await run(proposeVerb(proposals), {
+    document: { kind: "change", why, change },
+    once: once === undefined ? undefined : `${once}-proposal`, // a key is of one request
+  });
+  return proposed.ok ? ok("proposed") : proposed;
 }
 
 /** The digests of the registry's policies, by name, for the page: a decision names the content that it is about. */

@@ -82,7 +82,6 @@ export const texts = {
     missing: "There is no page at this address, or its entry was removed.",
     verbTitle: "Refused",
     verb: "This step was refused. Nothing was changed.",
-    at: "Place in the document",
     home: "Back to Now",
   },
   degraded: {
@@ -107,8 +106,11 @@ export const texts = {
     behindRoot: "Behind in the root log",
     last: "Last record",
     chart: "New records a minute, all logs",
+    chartCopy: "Records behind in R2, all logs",
+    chartRoot: "Records behind in the root log, all logs",
+    chartNumbers: (last: string, highest: string) => `now ${last}, highest ${highest}`,
     chartNote: (since: string) => `Since ${since}, when this server of the console began to look.`,
-    chartEmpty: "The chart begins with the second look: wait a few seconds.",
+    chartEmpty: "The line begins with the second look: wait a few seconds.",
     states: {
       good: "good",
       degraded: "degraded",
@@ -304,6 +306,58 @@ export const texts = {
     lifted: "The denial is lifted.",
     backTo: (name: string) => `Back to ${name === "" ? "the registry" : name}`,
   },
+  clientChange: {
+    title: (name: string) => `Change ${name}`,
+    link: "Change this client",
+    intro:
+      "Each form shows its plan first: what would change, and what it would open. Nothing is changed here.",
+    plan: "Plan",
+    grant: "Grant",
+    grantNow: (grant: string, policy: string, requests: number, seconds: number) =>
+      `${grant}: policy ${policy}, ${requests} requests in ${seconds} s`,
+    requests: "Requests",
+    windowSeconds: "in seconds",
+    to: "Ends at the beginning of (UTC)",
+    agreementUntil: (id: string, to: string) => `${id}, until ${to}`,
+    pem: "Certificate (PEM, or its x5t#S256)",
+    name: "Name",
+    address: "Address, if it is known",
+    rest: "A later end of an agreement needs a new agreement. Every further change is JSON:",
+    kinds: {
+      suspend: {
+        heading: "Suspend",
+        says: "The client is refused until its suspension ends. Its entries stay.",
+      },
+      reinstate: { heading: "End the suspension", says: "The client is served again." },
+      end: {
+        heading: "End agreements and grants",
+        says: "Each agreement ends now, and the grants are removed. The client's entry stays.",
+      },
+      quota: { heading: "Change a quota", says: "The number of requests that a grant permits." },
+      policy: {
+        heading: "Change the policy of a grant",
+        says: "The plan lists what the client could see more or less.",
+      },
+      agreement: { heading: "End an agreement earlier", says: "Requests under it are refused from then on." },
+      certificate: {
+        heading: "Add a certificate",
+        says: "The present certificates stay accepted, so that the client can change over.",
+      },
+      entity: {
+        heading: "Name the organization",
+        says: "Accountings of disclosures name the recipient so. The name decides nothing.",
+      },
+    },
+    problems: {
+      kind: "This form asks for no change that this page knows.",
+      ended: "This client has neither an agreement in force nor a grant.",
+      grant: "The grant is not registered any more.",
+      policy: "The policy is not registered any more.",
+      agreement: "The agreement is not registered any more.",
+      certificate: "The form has no certificate.",
+      name: "The form has no name.",
+    },
+  },
   review: {
     title: "Access review",
     intro:
@@ -371,8 +425,14 @@ export const texts = {
     after: "After",
     changeTitle: "Plan a change of the registry",
     changeIntro:
-      "The change is JSON as docs/registry.md describes it. A plan changes nothing. A proposal waits for a second person.",
+      "Open a client below Registry for the common changes as forms. Every change can be written here as JSON (docs/registry.md). A plan changes nothing.",
+    planTitle: "Plan of a change",
+    planIntro:
+      "Nothing is changed yet. Read what the change opens, then apply it. A change that opens access waits for a second person.",
     changeField: "Change (JSON)",
+    showJson: "The change as JSON",
+    apply: "Apply",
+    applied: "Applied. It takes effect everywhere within ten seconds.",
     planIt: "Plan",
     propose: "Propose",
   },

@@ -4,6 +4,8 @@ import { formTokenField } from "#console/form";
 import { texts } from "#console/texts";
 import { momentText } from "#console/words";
 import type { PlannedChange } from "#registry/plan";
+import type { VerbRefused } from "#console/visit";
+import { RefusalAlert } from "./messages.tsx";
 import { Table } from "./shell.tsx";
 
 const { approvals } = texts;
@@ -153,7 +155,7 @@ function PlanInWords({ plan: { changes, policies, opens } }: { readonly plan: Sh
 
 /** Each entry that a change touches, before and after. */
 function PlanList({ plan: { changes } }: { readonly plan: ShownPlan }) {
-  if (changes.length === 0) return <p>{approvals.noChange}</p>;
+  if (changes.length === 0) return <p class="alert still">{approvals.noChange}</p>;
   return (
     <>
       <h2>{approvals.plan(changes.length)}</h2>
@@ -186,48 +188,86 @@ function Side({ title, value }: { readonly title: string; readonly value: object
   );
 }
 
-/** The form for a change of the registry: plan it, then propose it to a second person. */
+/**
+ * The form for a change of the registry. With a plan the page begins with it, and the change can be applied or
+ * proposed.
+ */
 export function ChangePage({
   text,
   why,
   plan,
+  refusal,
   formToken,
   once,
 }: {
   readonly text: string;
   readonly why: string;
   readonly plan: ShownPlan | undefined;
+  /** Why the plan of this text was refused. */
+  readonly refusal?: VerbRefused | undefined;
   readonly formToken: string;
   readonly once: string;
 }) {
+  const json = (
+    <>
+      <label for="change">{approvals.changeField}</label>
+      <textarea id="change" name="change" rows={12} cols={90} required spellcheck={false}>
+        {text}
+      </textarea>
+    </>
+  );
   return (
     <>
-      <h1>{approvals.changeTitle}</h1>
-      <p>{approvals.changeIntro}</p>
+      <p>
+        <a href="/console/registry">{texts.registry.title}</a>
+      </p>
+      <h1>{plan === undefined ? approvals.changeTitle : approvals.planTitle}</h1>
+      <p>{plan === undefined ? approvals.changeIntro : approvals.planIntro}</p>
+      {refusal === undefined ? undefined : <RefusalAlert refusal={refusal} />}
+      {plan === undefined ? undefined : <PlanInWords plan={plan} />}
       <form method="post" action="/console/registry/change">
         <input type="hidden" name={formTokenField} value={formToken} />
         <input type="hidden" name="once" value={once} />
-        <label for="change">{approvals.changeField}</label>
-        <textarea id="change" name="change" rows={12} cols={90} required spellcheck={false}>
-          {text}
-        </textarea>
+        {plan === undefined ? (
+          json
+        ) : (
+          <details>
+            <summary>{approvals.showJson}</summary>
+            {json}
+          </details>
+        )}
         <label for="why">{approvals.why}</label>
         <input id="why" name="why" size={60} maxlength={1_000} value={why} />
-        <p>
+        <p class="steps">
+          {plan === undefined || plan.changes.length === 0 ? undefined : (
+            <button name="act" value="apply">
+              {approvals.apply}
+            </button>
+          )}
+          <button name="act" value="propose" class={plan === undefined ? undefined : "quiet"}>
+            {approvals.propose}
+          </button>
           <button name="act" value="plan" class="quiet">
             {approvals.planIt}
-          </button>{" "}
-          <button name="act" value="propose">
-            {approvals.propose}
           </button>
         </p>
       </form>
-      {plan === undefined ? undefined : (
-        <>
-          <PlanInWords plan={plan} />
-          <PlanList plan={plan} />
-        </>
-      )}
+      {plan === undefined ? undefined : <PlanList plan={plan} />}
+    </>
+  );
+}
+
+/** The change was applied. */
+export function AppliedPage() {
+  return (
+    <>
+      <h1>{approvals.planTitle}</h1>
+      <p class="alert good" role="status">
+        {approvals.applied}
+      </p>
+      <p>
+        <a href="/console/registry">{texts.registry.title}</a>
+      </p>
     </>
   );
 }

@@ -1,4 +1,7 @@
+import { texts } from "#console/texts";
 import { numberText } from "#console/words";
+
+const { now } = texts;
 
 const pad = 2;
 
@@ -24,18 +27,24 @@ export function Sparkline({ values }: { readonly values: readonly number[] }) {
   );
 }
 
-/** A line chart with its highest value at the top left. `name` describes it for screen readers. */
+/** A line chart with its last and its highest value in words. `name` describes it for screen readers. */
 export function LineChart({ name, values }: { readonly name: string; readonly values: readonly number[] }) {
   const [width, height] = [600, 120];
   const top = Math.max(1, ...values);
   const area = `${pad},${height - pad} ${pointsOf(values, width, height, top)} ${width - pad},${height - pad}`;
-  const says = `${name}: ${numberText(Math.round(values.at(-1) ?? 0))}; ≤ ${numberText(Math.round(top))}`;
+  const highest = Math.round(Math.max(0, ...values));
+  const last = Math.round(values.at(-1) ?? 0);
   return (
     <div class="chart">
       <span class="top" aria-hidden="true">
-        {numberText(Math.round(top))}
+        {now.chartNumbers(numberText(last), numberText(highest))}
       </span>
-      <svg viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" role="img" aria-label={says}>
+      <svg
+        viewBox={`0 0 ${width} ${height}`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={`${name}: ${now.chartNumbers(numberText(last), numberText(highest))}`}
+      >
         <line x1={pad} y1={height - pad} x2={width - pad} y2={height - pad} />
         <line class="faint" x1={pad} y1={height / 2} x2={width - pad} y2={height / 2} />
         <polygon points={area} />

@@ -89,25 +89,34 @@ export function DegradedPage({ requestId }: { readonly requestId: string }) {
 }
 /** The words of the operators' API about a step that it refused. */
 export function VerbRefusal({ refusal }: { readonly refusal: VerbRefused }) {
-  const { status, title, detail, pointer, reason, requestId } = refusal;
   return (
     <>
       <h1>{refused.verbTitle}</h1>
-      <div class="alert bad" role="alert">
-        <p>
-          <strong>{refused.verb}</strong> {title}
-        </p>
-        {detail === undefined ? undefined : <p>{detail}</p>}
-        {pointer === undefined ? undefined : (
-          <p>
-            {refused.at}: <code>{pointer}</code>
-          </p>
-        )}
-        <p class="note">
-          {status} · {texts.requestId} <code>{requestId}</code>
-          {reason === undefined ? undefined : <code> · {reason}</code>}
-        </p>
-      </div>
+      <RefusalAlert refusal={refusal} />
     </>
+  );
+}
+
+/** The same, above a form that a person corrects. */
+export function RefusalAlert({
+  refusal: { status, title, detail, pointer, reason, requestId },
+}: {
+  readonly refusal: VerbRefused;
+}) {
+  return (
+    <div class="alert bad" role="alert">
+      <p>
+        <strong>{refused.verb}</strong> {title}
+      </p>
+      {detail === undefined && pointer === undefined ? undefined : (
+        <p>
+          {pointer === undefined ? undefined : <code>{pointer}</code>} {detail}
+        </p>
+      )}
+      <p class="note">
+        {status} · {texts.requestId} <code>{requestId}</code>
+        {reason === undefined ? undefined : <code> · {reason}</code>}
+      </p>
+    </div>
   );
 }

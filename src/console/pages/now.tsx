@@ -41,17 +41,25 @@ export function NowContent({ report }: { readonly report: NowReport }) {
           <>
             <LogTable report={report} logs={[...health.logs, health.root]} />
             <p class="note">{now.logsNote}</p>
-            <figure>
-              <figcaption>{now.chart}</figcaption>
-              {total.length < 2 ? (
-                <p class="note">{now.chartEmpty}</p>
-              ) : (
-                <LineChart name={now.chart} values={total} />
-              )}
-              {rates.since === undefined ? undefined : (
-                <p class="note">{now.chartNote(momentText(rates.since))}</p>
-              )}
-            </figure>
+            <div class="charts">
+              {[
+                [now.chart, total] as const,
+                [now.chartCopy, rates.behind("behindCopy")] as const,
+                [now.chartRoot, rates.behind("behindRoot")] as const,
+              ].map(([name, values]) => (
+                <figure>
+                  <figcaption>{name}</figcaption>
+                  {values.length < 2 ? (
+                    <p class="note">{now.chartEmpty}</p>
+                  ) : (
+                    <LineChart name={name} values={values} />
+                  )}
+                </figure>
+              ))}
+            </div>
+            {rates.since === undefined ? undefined : (
+              <p class="note">{now.chartNote(momentText(rates.since))}</p>
+            )}
           </>
         )}
       </section>
@@ -134,15 +142,22 @@ function LogTable({
           <code>{log}</code>,
           <Badge tone={tones[state]}>{`${now.states[state]}${why === null ? "" : `: ${why}`}`}</Badge>,
           numberText(size),
-          <span class="rate">
-            <Sparkline values={rate} /> {numberText(Math.round(rate.at(-1) ?? 0))}
-          </span>,
-          numberText(Math.max(0, size - copied)),
-          numberText(Math.max(0, size - rooted)),
+          <Trend values={rate} number={Math.round(rate.at(-1) ?? 0)} />,
+          <Trend values={rates.behind("behindCopy", log)} number={Math.max(0, size - copied)} />,
+          <Trend values={rates.behind("behindRoot", log)} number={Math.max(0, size - rooted)} />,
           seconds === 0 ? "–" : agoText(seconds * 1000, at),
         ];
       })}
     />
+  );
+}
+
+/** A number, with the line of its last values. */
+function Trend({ values, number }: { readonly values: readonly number[]; readonly number: number }) {
+  return (
+    <span class="rate">
+      <Sparkline values={values} /> {numberText(number)}
+    </span>
   );
 }
 

@@ -122,7 +122,12 @@ export function ClientPage({ view, client, ends, at, formToken, once, mayRevoke 
         <dt>{registry.proof}</dt>
         <dd>{registry.proofs[client.auth] ?? client.auth}</dd>
       </dl>
-      {deny(registry.endClient, { kind: "client", client: id })}
+      <div class="steps">
+        <a class="button quiet" href={`${clientAddress(id)}/change`}>
+          {texts.clientChange.link}
+        </a>{" "}
+        {deny(registry.endClient, { kind: "client", client: id })}
+      </div>
       <h2>{registry.certificates}</h2>
       {(client.certificates ?? []).length === 0 ? (
         <p>{texts.none}</p>

@@ -1,0 +1,266 @@
+import { Hono } from "hono";
+import { describe, test } from "vitest";
+import { roles } from "#admin/operator";
+import { addConsole } from "#console/app";
+import { SessionSeal, type ConsoleSession } from "#console/session";
+import { instant } from "#kernel/clock";
+import { err, ok } from "#kernel/result";
+import { Secret } from "#kernel/secret";
+import { nobodySignsIn, recordsOnly } from "../support/admin-door.ts";
+import { at, presented } from "../support/credentials.ts";
+
+/*
+ * Every address of the console, from its own table of routes: a new route is under these tests without a line here.
+ */
+const [ada, eve] = [presented("ada"), presented("eve")];
+const ops = "https://ops.example.org";
+const demand = { iss: "https://login.example.org", sub: "ada", maxAgeSeconds: 900 };
+const sealingKey = new Secret(new Uint8Array(32).fill(7));
+const seal = new SessionSeal([sealingKey]);
+const session: ConsoleSession = {
+  operator: "ada",
+  x5t: ada.x5t,
+  signIn: {
+    issuer: demand.iss,
+    subject: "ada",
+    tokenId: "t",
+    amr: [],
+    authTime: Math.floor(at / 1000),
+  },
+  formToken: "form-token",
+};
+
+/** The console for a person with every role; `acted` lists the acts that reached a desk. */
+function consoleApp() {
+  const acted: string[] = [];
+  const desk = (name: string) => async () => {
+    acted.push(name);
+    return err({ reason: "stale", pointer: "", problem: "" } as const);
+  };
+  const app = new Hono();
+  addConsole(app, {
+    admin: {
+      ...nobodySignsIn,
+      operators: {
+        find: async (x5t) =>
+          x5t === ada.x5t
+            ? { id: "ada", status: "active", roles, kind: "person", signIn: demand }
+            : x5t === eve.x5t
+              ? { id: "eve", status: "active", roles, kind: "person", signIn: demand }
+              : undefined,
+      },
+      registry: {
+        show: async () => ({ digest: `sha256:${"0".repeat(64)}`, registry: {} }),
+        clients: async () => [],
+        plan: desk("plan"),
+        change: desk("change"),
+        apply: desk("apply"),
+        revoke: async () => {
+          acted.push("revoke");
+          return ok(undefined);
+        },
+        lift: async () => {
+          acted.push("lift");
+          return ok(true);
+        },
+      },
+      requestKeys: {
+        claim: async () => {
+          acted.push("claim");
+          return { kind: "busy", retryAfterSeconds: 1 };
+        },
+      },
+      ledger: recordsOnly(async () => "counted"),
+      clock: () => instant(at),
+      newId: () => "0123456789abcdef0123456789abcdef",
+      dependencies: async () => ({}),
+      onFault: () => {},
+    },
+    places: {
+      clientId: "console",
+      ledger: "https://ledger.example.org",
+      rootKey: "k",
+      witnesses: [],
+      gateway: "https://gateway.example.org",
+    },
+    sealingKeys: [sealingKey],
+    issuers: {
+      authorizationEndpoint: async () => "https://login.example.org/auth",
+      endSessionEndpoint: async () => undefined,
+      redeem: async () => undefined,
+    },
+    health: () => Promise.reject(new Error("down")),
+    ends: async () => [],
+    denials: async () => [],
+    origins: async () => ({}),
+    wait: async () => {},
+  });
+  return { app, acted };
+}
+
+interface Asking {
+  readonly method?: string;
+  /** Undefined: the connection shows no certificate. */
+  readonly certificate?: typeof ada | undefined;
+  readonly cookie?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly form?: string;
+}
+
+const own = { origin: ops, "sec-fetch-site": "same-origin" };
+const sessionCookie = async (changes: Partial<ConsoleSession> = {}, by = seal) =>
+  `__Host-phylax-console=${await by.sealSession({ ...session, ...changes })}`;
+
+async function ask(path: string, { method = "GET", certificate = ada, cookie, headers = {}, form }: Asking) {
+  const { app, acted } = consoleApp();
+  const request = new Request(`${ops}${path}`, {
+    method,
+    headers: {
+      cookie: cookie ?? (await sessionCookie()),
+      ...(form !== undefined && { "content-type": "application/x-www-form-urlencoded" }),
+      ...headers,
+    },
+    ...(form !== undefined && { body: form }),
+  });
+  const reply = await app.request(
+    Object.assign(request, { cf: { tlsClientAuth: certificate.tlsClientAuth } }),
+  );
+  await reply.body?.cancel();
+  return { status: reply.status, headers: reply.headers, acted };
+}
+
+const routes = consoleApp()
+  .app.routes.filter(({ path }) => !path.includes("*"))
+  .map(({ method, path }) => ({ method, path: path.replaceAll(/:\w+/gu, "a") }));
+const pages = routes.filter(({ method }) => method === "GET").map(({ path }) => path);
+const forms = routes.filter(({ method }) => method === "POST").map(({ path }) => path);
+/** What a browser gets before there is a session: none of these shows data or changes anything. */
+const beforeSignIn = new Map([
+  ["/console/assets/a", 404],
+  ["/console/sign-in", 200],
+  ["/console/sign-in/begin", 303],
+  ["/console/signed-in", 403], // no sign-in has begun
+  ["/console/signed-out", 200],
+  ["/console/patients/return", 200],
+  ["/console/", 303], // the page without the slash asks
+]);
+
+test("the routes are reads and forms, and nothing else", ({ expect }) => {
+  expect(pages.length).toBeGreaterThan(20);
+  expect(forms.length).toBeGreaterThan(8);
+  expect(routes.filter(({ method }) => method !== "GET" && method !== "POST")).toEqual([]);
+});
+
+/** No page may frame the answer, no cache may keep it, and no browser may guess its type. */
+const faults = ({ headers }: { readonly headers: Headers }): readonly string[] => {
+  const policy = headers.get("content-security-policy") ?? "";
+  return [
+    ...(headers.get("cache-control") === "no-store" ? [] : ["cached"]),
+    ...(headers.get("x-content-type-options") === "nosniff" ? [] : ["type guessed"]),
+    ...(policy.includes("frame-ancestors 'none'") ? [] : ["framed"]),
+    ...(headers.get("x-frame-options") === "DENY" ? [] : ["framed by an old browser"]),
+    ...(policy.includes("default-src 'none'") && !policy.includes("unsafe") ? [] : ["scripts"]),
+    ...(headers.get("referrer-policy") === "same-origin" ? [] : ["referrer"]),
+  ];
+};
+
+describe.for(pages.filter((path) => path !== "/console/assets/a"))("GET %s", (path) => {
+  test("is neither framed nor cached, with and without a session", async ({ expect }) => {
+    expect(faults(await ask(path, {}))).toEqual([]);
+    expect(faults(await ask(path, { cookie: "a=b" }))).toEqual([]);
+  });
+
+  test("shows nothing to a session that is planted, foreign, sealed by a different key, or sent twice", async ({
+    expect,
+  }) => {
+    const known = beforeSignIn.get(path);
+    for (const cookie of [
+      "a=b",
+      "__Host-phylax-console=planted",
+      await sessionCookie({ x5t: eve.x5t }),
+      await sessionCookie({ operator: "eve" }),
+      await sessionCookie({}, new SessionSeal([new Secret(new Uint8Array(32).fill(8))])),
+      `${await sessionCookie()}; __Host-phylax-console=x`,
+    ]) {
+      const { status, headers } = await ask(path, { cookie });
+      expect(
+        [status, headers.get("set-cookie")?.includes("__Host-phylax-console=x") ?? false],
+        cookie,
+      ).toEqual([known ?? 303, false]);
+      if (known === undefined) expect(headers.get("location"), cookie).toMatch(/^\/console\/sign-in/u);
+    }
+  });
+
+  test("answers a certificate that is not the session's", async ({ expect }) => {
+    const { status } = await ask(path, { certificate: eve });
+    expect(status).toBe(beforeSignIn.get(path) ?? 303);
+  });
+
+  test("changes nothing, and takes no form", async ({ expect }) => {
+    expect((await ask(path, {})).acted).toEqual([]);
+    if (forms.includes(path)) return;
+    for (const method of ["POST", "PUT", "PATCH", "DELETE"])
+      expect((await ask(path, { method, headers: own, form: "form=form-token" })).status, method).toBe(405);
+  });
+});
+
+describe.for(forms)("POST %s", (path) => {
+  test("refuses a form from elsewhere, and one without the token of the session", async ({ expect }) => {
+    for (const [headers, form] of [
+      [{ ...own, origin: "https://evil.example" }, "form=form-token"],
+      [{ ...own, origin: "null" }, "form=form-token"],
+      [{ ...own, "sec-fetch-site": "cross-site" }, "form=form-token"],
+      [{ ...own, "sec-fetch-site": "same-site" }, "form=form-token"],
+      [{}, "form=form-token"],
+      [own, "form=wrong"],
+      [own, ""],
+    ] as const) {
+      const reply = await ask(path, { method: "POST", headers, form });
+      const said = JSON.stringify([headers, form]);
+      expect([reply.status, reply.acted, reply.headers.get("set-cookie")], said).toEqual([403, [], null]);
+      expect(faults(reply), said).toEqual([]);
+    }
+  });
+
+  test("acts for no session but its own, and by no address", async ({ expect }) => {
+    for (const asking of [
+      { cookie: "a=b" },
+      { cookie: "__Host-phylax-console=planted" },
+      { cookie: await sessionCookie({ x5t: eve.x5t }) },
+      { certificate: eve },
+    ]) {
+      const { status, acted } = await ask(path, {
+        method: "POST",
+        headers: own,
+        form: "form=form-token",
+        ...asking,
+      });
+      expect([status, acted]).toEqual([303, []]);
+    }
+    const named = await ask(`${path}?form=form-token`, { method: "POST", headers: own, form: "" });
+    expect([named.status, named.acted]).toEqual([403, []]);
+  });
+
+  test("takes the session's own form, and its answer is neither framed nor cached", async ({ expect }) => {
+    const reply = await ask(path, { method: "POST", headers: own, form: "form=form-token" });
+    expect(reply.status).not.toBe(405);
+    expect(reply.headers.get("location")).toBeNull();
+    expect(faults(reply)).toEqual([]);
+  });
+
+  test("answers no further method", async ({ expect }) => {
+    for (const method of ["PUT", "PATCH", "DELETE"]) {
+      const reply = await ask(path, { method, headers: own, form: "form=form-token" });
+      expect([reply.status, reply.acted], method).toEqual([405, []]);
+      expect(reply.headers.get("cache-control"), method).toBe("no-store");
+    }
+  });
+});
+
+test("the frame is closed where a page is missing, and where the certificate is", async ({ expect }) => {
+  const missing = await ask("/console/nothing", {});
+  expect([missing.status, faults(missing)]).toEqual([404, []]);
+  const { app } = consoleApp();
+  const bare = await app.request(new Request(`${ops}/console`));
+  expect([bare.status, faults(bare)]).toEqual([403, []]);
+});
