@@ -6,7 +6,7 @@ import { SessionSeal, type ConsoleSession } from "#console/session";
 import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import { Secret } from "#kernel/secret";
-import { nobodySignsIn, recordsOnly } from "../support/admin-door.ts";
+import { nobodySignsIn, recordsOnly, registryUnasked } from "../support/admin-door.ts";
 import { at, presented } from "../support/credentials.ts";
 
 /*
@@ -50,6 +50,7 @@ function consoleApp() {
               : undefined,
       },
       registry: {
+        ...registryUnasked,
         show: async () => ({ digest: `sha256:${"0".repeat(64)}`, registry: {} }),
         clients: async () => [],
         plan: desk("plan"),
