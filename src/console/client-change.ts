@@ -36,7 +36,7 @@ const drafts = {
     const grants = grantsOf(view, client.id);
     if (agreements.length + grants.length === 0) return err(clientChange.problems.ended);
     return ok({
-      set: { agreements: agreements.map((agreement) => ({ ...agreement, to: now })) },
+      set: { agreements: agreements.map((agreement) => Object.assign({}, agreement, { to: now })) },
       remove: { grants: grants.map(({ client: of, origin, purpose }) => ({ client: of, origin, purpose })) },
     });
   },

@@ -1,4 +1,5 @@
 import { test } from "vitest";
+import { htmlText } from "#console/answers";
 import { clientChangeOf } from "#console/client-change";
 import { clientIn, registryViewOf } from "#console/registry-view";
 import { ClientChangePage } from "../../src/console/pages/client-change.tsx";
@@ -79,10 +80,10 @@ test("a quota that is no number is left to the registry, which refuses it", ({ e
 test("a client without agreements and grants has no end, and no form that needs them", ({ expect }) => {
   const bare = { id: "bare", kind: "payer", auth: "external" as const, status: "suspended" as const };
   expect(change({ kind: "end" }, bare).ok).toBe(false);
-  const page = String(ClientChangePage({ view, client: bare, formToken: "f", problem: undefined }));
+  const page = htmlText(ClientChangePage({ view, client: bare, formToken: "f", problem: undefined }));
   expect(page).toContain('value="reinstate"');
   expect(page).not.toMatch(/value="(?:suspend|quota|policy|agreement)"/u);
-  const full = String(ClientChangePage({ view, client, formToken: "f", problem: "A problem." }));
+  const full = htmlText(ClientChangePage({ view, client, formToken: "f", problem: "A problem." }));
   for (const kind of ["suspend", "end", "quota", "policy", "agreement", "certificate", "entity"])
     expect(full).toContain(`name="kind" value="${kind}"`);
   expect(full).toContain("A problem.");
