@@ -81,11 +81,11 @@ function shardAt(ranges: readonly ShardRange[], place: number): number {
 const spreadOfClient = memo(1_024, (client) => spread("client", client));
 
 /** A turn is random already: its first four bytes spread a client's requests as evenly as a hash of it. */
-function randomOf(turn: string): number {
+const randomOf = memo(16, (turn) => {
   const first = /^[0-9a-f]{8}/u.exec(turn)?.[0];
   if (first === undefined) throw new Error("ledger: a turn is random hex digits");
   return Number.parseInt(first, 16);
-}
+});
 
 /** The first four bytes of SHA-256(label ‖ 0x00 ‖ value) as a number. */
 function spread(label: string, value: string): number {

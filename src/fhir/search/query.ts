@@ -39,11 +39,15 @@ export function readQuery(raw: string, form = ""): Result<readonly QueryPair[], 
     if (equals < 1 || name === undefined || value === undefined) return err({ reason: "query_malformed" });
     pairs.push({ name, value });
   }
-  if (
-    new TextEncoder().encode(pairs.map(({ name, value }) => name + value).join("")).length > formTextBytesMax
-  )
-    return err({ reason: "form_too_large" });
-  return ok(pairs);
+  return isTextTooLong(pairs) ? err({ reason: "form_too_large" }) : ok(pairs);
+}
+
+/** Most texts are so short that even three bytes for each unit of UTF-16, the most of UTF-8, are few enough. */
+function isTextTooLong(pairs: readonly QueryPair[]): boolean {
+  const units = pairs.reduce((sum, { name, value }) => sum + name.length + value.length, 0);
+  if (units * 3 <= formTextBytesMax) return false;
+  const whole = pairs.map(({ name, value }) => name + value).join("");
+  return new TextEncoder().encode(whole).length > formTextBytesMax;
 }
 
 /**
@@ -52,6 +56,7 @@ export function readQuery(raw: string, form = ""): Result<readonly QueryPair[], 
 function decode(text: string): string | undefined {
   if (!/^(?:[!-$&-~]|%[0-9A-Fa-f]{2})*$/u.test(text)) return undefined;
   const plain = text.replaceAll("+", " ");
+  if (!plain.includes("%")) return plain;
   const bytes: number[] = [];
   for (let at = 0; at < plain.length; at += 1) {
     const escaped = plain[at] === "%";

@@ -2,6 +2,7 @@ import { addressOf } from "#entrypoint/edge";
 import type { RequestHeaders } from "#entrypoint/header-values";
 import { readAuthorization, type AuthorizationRefusal, type Scheme } from "#identity/authorization";
 import type { Instant } from "#kernel/clock";
+import { memo } from "#kernel/memo";
 import { err, ok, type Result } from "#kernel/result";
 import { Secret } from "#kernel/secret";
 
@@ -170,6 +171,14 @@ const jsonTypes: Readonly<Record<string, Call["mediaType"]>> = {
 export function acceptable(header: string | null, query: string): Call["mediaType"] | undefined {
   if (header === null || header.trim() === "" || /(?:^|&)_format=/u.test(query))
     return "application/fhir+json";
+  return header.length <= usualAcceptMax ? usualMediaType(header) : mediaTypeIn(header);
+}
+
+// A client sends the same short list with each request.
+const usualAcceptMax = 256;
+const usualMediaType = memo(256, mediaTypeIn);
+
+function mediaTypeIn(header: string): Call["mediaType"] | undefined {
   const wanted = header.split(",").flatMap((range) => {
     const [type = "", ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
     return parameters.some((parameter) => /^q=0(?:\.0{0,3})?$/u.test(parameter)) ? [] : [type]; // RFC 9110 §12.4.2: q=0 is "not acceptable"
