@@ -25,7 +25,7 @@ import { mutatedRow } from "./mutated-row.ts";
 import { patients, policyOf, requestOf, scopesOf, Tape, worldOf } from "./small-world.ts";
 import { UnlistedFact, watched } from "./watched-facts.ts";
 
-/** Every member of a resource as a fact: what a decision about the tree itself would read. */
+/** Every member of a resource as a fact: a decision about the tree itself would read them. */
 const whole = (resource: JsonObject): Facts =>
   Facts.of(
     resource,
@@ -185,7 +185,7 @@ test("every decision on the facts of a resource equals the decision on the resou
     ),
     { numRuns: inLane({ fast: 40, slow: 400, long: 1_000 }) },
   );
-  // The property asked about rows that leave: a run has about 45 grants and 80 such rows.
+  // The property asked about rows that leave: a run has about 45 grants and 80 rows.
   expect(granted).toBeGreaterThan(5);
   expect(covered).toBeGreaterThan(5);
 });

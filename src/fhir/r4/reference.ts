@@ -43,15 +43,22 @@ const relative =
   /^(?<type>[A-Za-z]+)\/(?<id>[A-Za-z0-9\-.]{1,64})(?:\/_history\/(?<version>[A-Za-z0-9\-.]{1,64}))?$/u;
 
 /** The type of a text `Type/id` with an R4 type, if its id has no dot in it. Every reader follows such a text alike. */
-export function plainTypeOf(text: string): ResourceType | undefined {
-  const { type = "" } = plain.exec(text)?.groups ?? {};
-  return isResourceType(type) ? type : undefined;
-}
+export const plainTypeOf = (text: string): ResourceType | undefined => readPlain(text)?.type;
 
-const plain = /^(?<type>[A-Za-z]+)\/[A-Za-z0-9-]{1,64}$/u;
+// No base, which is a URL, and no dots: most references are written like this, and this test is the cheapest.
+const plain = /^[A-Za-z]+\/[A-Za-z0-9-]{1,64}$/u;
+
+function readPlain(text: string): Extract<Reference, { kind: "local" }> | undefined {
+  if (!plain.test(text)) return undefined;
+  const slash = text.indexOf("/");
+  const type = text.slice(0, slash);
+  return isResourceType(type) ? { kind: "local", type, id: text.slice(slash + 1) } : undefined;
+}
 
 /** Reads a reference that was found below the given FHIR base. */
 export function parseReference(text: string, base: FhirBase): Reference {
+  const known = readPlain(text);
+  if (known !== undefined) return known;
   if (text.startsWith("#")) return { kind: "fragment", id: text.slice(1) };
   if (text.startsWith("urn:")) return { kind: "urn" };
   // A name may be below a second name: `/fhir/r4` below `/fhir`.
@@ -92,6 +99,8 @@ export function mentionOf(reference: JsonObject, bases: readonly FhirBase[]): Me
  * {@link mentionOf} for a Reference.
  */
 export function patientIn(text: string, bases: readonly FhirBase[]): string | undefined {
+  const known = bases.length > 0 ? readPlain(text) : undefined;
+  if (known !== undefined) return known.type === "Patient" ? known.id : undefined;
   if (!/patient|%/iu.test(text)) return undefined;
   for (const base of bases.flatMap(baseNames)) {
     const written = parseReference(text, base);

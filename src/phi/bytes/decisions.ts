@@ -2,6 +2,7 @@ import type { Facts } from "#fhir/json/facts";
 import type { SearchParameter } from "#fhir/search/search";
 import type { ByteCutter } from "./cutter.ts";
 import type { Plan } from "./plan.ts";
+import { isSameWords, wordsOf } from "./words.ts";
 
 /** The decision about the rows with the same facts. */
 export interface RowDecision {
@@ -29,7 +30,8 @@ const [absent, someObject] = [-1, -2];
 /** A decision, with the facts that led to it: their lengths and their bytes. */
 interface Remembered {
   readonly lengths: Int32Array;
-  readonly bytes: Uint8Array;
+  /** With some zeros behind them. */
+  readonly bytes: DataView;
   readonly decision: RowDecision;
 }
 
@@ -70,14 +72,14 @@ export class Decisions {
       lengths[each] = length;
       if (length > 0) sum += length;
     }
-    const bytes = new Uint8Array(sum);
+    const bytes = new Uint8Array(sum + wordBytes);
     let at = 0;
     for (let each = 0; each < deciding.length; each += 1) {
       const start = cutter.factStart[deciding[each]?.index ?? 0] ?? 0;
       const end = start + (lengths[each] ?? absent);
       for (let from = start; from < end; from += 1) bytes[at++] = cutter.scanner.bytes[from] ?? 0;
     }
-    this.#remembered.unshift({ lengths, bytes, decision });
+    this.#remembered.unshift({ lengths, bytes: wordsOf(bytes), decision });
     return decision;
   }
 
@@ -85,15 +87,27 @@ export class Decisions {
     const deciding = this.#deciding;
     for (let each = 0; each < lengths.length; each += 1)
       if (lengthOf(deciding[each], cutter) !== lengths[each]) return false;
-    const { bytes } = cutter.scanner;
+    const { words } = cutter.scanner;
     let at = 0;
     for (let each = 0; each < lengths.length; each += 1) {
       const length = lengths[each] ?? absent;
+      if (length < 0) continue;
       const start = cutter.factStart[deciding[each]?.index ?? 0] ?? 0;
-      for (let from = start; from < start + length; from += 1) if (bytes[from] !== own[at++]) return false;
+      if (!isSameText(own, at, words, start, length)) return false;
+      at += length;
     }
     return true;
   }
+}
+
+const wordBytes = 4;
+
+/** As `isSameWords`, for a text of any length. */
+function isSameText(one: DataView, from: number, other: DataView, at: number, length: number): boolean {
+  if (length >= wordBytes) return isSameWords(one, from, other, at, length);
+  for (let each = 0; each < length; each += 1)
+    if (one.getUint8(from + each) !== other.getUint8(at + each)) return false;
+  return true;
 }
 
 function lengthOf(fact: DecidingFact | undefined, { factStart, factEnd, scanner }: ByteCutter): number {

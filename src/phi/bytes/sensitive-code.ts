@@ -3,9 +3,10 @@ import { hashOf } from "./name-hash.ts";
 
 // Some hundred texts leave most slots empty, so that few further codes are looked up as texts.
 const slots = 16_384;
-/** 1 at the hash of each listed code. */
+/** 1 at the slot of each listed code, and the whole hashes. */
 const marks = new Uint8Array(slots);
-for (const text of sensitiveTexts) marks[slotOf(hashOf(text))] = 1;
+const hashes: ReadonlySet<number> = new Set([...sensitiveTexts].map(hashOf));
+for (const hash of hashes) marks[slotOf(hash)] = 1;
 const decoder = new TextDecoder();
 
 /** Answers whether a code of the value sets stands at `[start, end)`, in any system. An escape counts as such. */
@@ -14,15 +15,17 @@ export function isSensitiveCode(bytes: Uint8Array, start: number, end: number): 
   // A listed code of ICD-10-CM covers each code that begins with it, and begins with a capital letter.
   const mayHavePrefix = first >= 0x41 && first <= 0x5a;
   let hash = 0;
-  let marked = 0;
+  let isMarked = false;
   for (let at = start; at < end; at += 1) {
     const sign = bytes[at] ?? 0;
     if (sign === 0x5c) return true;
     hash = (Math.imul(hash, 31) + sign) | 0;
-    if (mayHavePrefix) marked |= marks[slotOf(hash)] ?? 0;
+    if (mayHavePrefix && isListed(hash)) isMarked = true;
   }
-  return (marked | (marks[slotOf(hash)] ?? 0)) !== 0 && mayLabel(decoder.decode(bytes.subarray(start, end)));
+  return (isMarked || isListed(hash)) && mayLabel(decoder.decode(bytes.subarray(start, end)));
 }
+
+const isListed = (hash: number): boolean => marks[slotOf(hash)] === 1 && hashes.has(hash);
 
 function slotOf(hash: number): number {
   return (hash ^ (hash >>> 15)) & (slots - 1);

@@ -49,6 +49,10 @@ export class ConsentBook {
   /** The Consents that let a row through, by `consent digest`. */
   readonly #through = new Map<string, ConsentThrough>();
   #revision = 0;
+  /** The row that was judged last: several decisions ask about it. It ends with the next answer of {@link learn}. */
+  #last:
+    | { readonly row: Facts; readonly base: FhirBase; readonly action: string; readonly found: RowConsents }
+    | undefined;
 
   constructor(scene: ConsentScene) {
     this.#scene = scene;
@@ -111,6 +115,7 @@ export class ConsentBook {
 
   /** @param found for each of the patients; a patient who is missing has no Consent. */
   learn(patients: Iterable<string>, found: ReadonlyMap<string, readonly FiledConsent[]>): void {
+    this.#last = undefined;
     for (const patient of patients) {
       const inForce = (found.get(patient) ?? []).filter(({ rules }) => rules.isActive);
       this.#known.set(patient, inForce);
@@ -125,6 +130,16 @@ export class ConsentBook {
    * @param action the row is disclosed, or it is written.
    */
   of(row: Facts, base: FhirBase, action: ConsentRequest["action"] = "read"): RowConsents {
+    const last = this.#last;
+    if (last?.row === row && last.base === base && last.action === action) return last.found;
+    const found = this.#of(row, base, action);
+    // The book of the targets learns by itself.
+    const hasTargets = textAt(row, "resourceType") === "Provenance" && this.#scene.targets !== undefined;
+    this.#last = hasTargets ? undefined : { row, base, action, found };
+    return found;
+  }
+
+  #of(row: Facts, base: FhirBase, action: ConsentRequest["action"]): RowConsents {
     const bases = [base, this.#scene.publicBase];
     const whole = Facts.wholeOf(row);
     const { patients, unnamed, unidentified } =
