@@ -306,6 +306,12 @@ test("the record of a refusal names what decided: a provision, a label, a rule o
   const id = await file("registrar", consent("tara", nested));
   await becomes("clinic", "Observation/tara-pulse", 404);
   const byConsent = await deciding("clinic", "Observation/tara-pulse");
+  const created = observation("new", "tara", pulse);
+  expect(await deciding("clinic", "Observation", sending("POST", created)), "the result of a write").toEqual({
+    ...byConsent,
+    status: 403,
+    reason: "result_outside_access",
+  });
   expect(byConsent).toEqual({
     status: 404,
     reason: "row_outside_access",
@@ -332,6 +338,24 @@ test("the record of a refusal names what decided: a provision, a label, a rule o
     reason: "rule_missing",
     decision: { by: "policy", place: "/rules" },
   });
+  const ofBela = observation("x", "bela", pulse);
+  expect(await deciding("app", "Observation", sending("POST", ofBela))).toEqual({
+    status: 403,
+    reason: "result_outside_access",
+    decision: { by: "scope" },
+  });
+  expect(await deciding("clinic", "Observation", sending("POST", { ...ofBela, ...labelled }))).toEqual({
+    status: 403,
+    reason: "result_outside_access",
+    decision: { by: "label", place: "PSY" },
+  });
+  expect(
+    await deciding(
+      "clinic",
+      "Observation/bela-pulse",
+      sending("PUT", observation("bela-pulse", "amara", pulse)),
+    ),
+  ).toMatchObject({ reason: "result_changes_patient", decision: { by: "policy", place: "/rules" } });
   expect(await deciding("clinic", "Observation/absent")).toEqual({
     status: 404,
     reason: "absent",

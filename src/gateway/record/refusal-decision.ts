@@ -1,5 +1,6 @@
 import { decisionPlaceMax, type DecidedBy } from "#audit/event";
 import { isProvisionPath } from "#audit/short-forms";
+import type { ResultFault } from "#policy/evaluate-write";
 import type { PolicyRefusal } from "#policy/grant";
 
 /** A refusal as its record has it. */
@@ -11,8 +12,10 @@ export interface RecordedRefusal {
 const rules: DecidedBy = { by: "policy", place: "/rules" };
 const scope: DecidedBy = { by: "scope" };
 
-/** The causes of refusals that no row decided. */
-const decisions: Readonly<Record<PolicyRefusal["reason"], DecidedBy>> = {
+type DecidedReason = PolicyRefusal["reason"] | ResultFault | "row_outside_access" | "break_glass_not_granted";
+
+/** The causes of refusals that no row decided, or that state no nearer cause. */
+const decisions: Readonly<Record<DecidedReason, DecidedBy>> = {
   rule_missing: rules,
   parameter_hidden: rules,
   parameter_needs_system: rules,
@@ -24,6 +27,11 @@ const decisions: Readonly<Record<PolicyRefusal["reason"], DecidedBy>> = {
   total_needs_patients: scope,
   search_needs_types: scope,
   history_needs_unrestricted_access: scope,
+  result_outside_access: rules,
+  result_changes_patient: rules,
+  result_widens_access: rules,
+  row_outside_access: scope,
+  break_glass_not_granted: rules,
 };
 
 /** The reason of a refusal, with its cause: a provision, a label, a rule, a scope. */
@@ -45,4 +53,4 @@ function cutToRoom(decision: DecidedBy): DecidedBy {
 }
 
 const byPolicy = (reason: string): DecidedBy | undefined =>
-  Object.hasOwn(decisions, reason) ? decisions[reason as PolicyRefusal["reason"]] : undefined; // it is a key
+  Object.hasOwn(decisions, reason) ? decisions[reason as DecidedReason] : undefined; // it is a key

@@ -13,7 +13,7 @@ import { concernedByChange, concernedByUnread } from "#gateway/origin/concerned-
 import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { broken, type OriginRefusal } from "#gateway/origin/forward";
-import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
+import { unreadable, type PlannedWrite, type PlanRefusal } from "./planned-write.ts";
 import { asRead, confirmsRow, cutForWriter, isCurrent, reachedView, versionIn } from "./stored-row.ts";
 import { residenceFacts } from "#residence/row-residences";
 
@@ -40,10 +40,10 @@ export async function planDelete(
   const read = await readFacts(answer.value.body, grant.value.decidingMembers);
   if (!read.ok) return read;
   const { row, holdsText, whole } = read.value;
-  if (holdsText) return err({ reason: "row_outside_access" });
+  if (holdsText) return err({ reason: "row_outside_access", decision: { by: "policy", place: "/rules" } });
   // A Consent of a patient whom only a contained resource names may deny, and the row is too large to be judged.
   if (whole === undefined && property(row, "contained") !== undefined)
-    return err({ reason: "row_outside_access" });
+    return err({ reason: "row_outside_access", decision: { by: "policy", place: "/consent" } });
   const reached = reachedView(whole ?? row, write, grant.value, bases, whole !== undefined);
   if (!reached.ok) return reached;
 
@@ -51,7 +51,7 @@ export async function planDelete(
   if (!cut.ok && (cut.error === "modifier_extension" || cut.error === "implicit_rules"))
     return err({ reason: "resource_withheld", because: cut.error });
   const isKnown = grant.value.mayRead(factsFor(grant.value, row), bases.origin);
-  if (confirmsRow(ifMatch, isKnown)) return err({ reason: "row_outside_access" });
+  if (confirmsRow(ifMatch, isKnown)) return err(unreadable);
   const shown = whole !== undefined && cut.ok ? cut.value : undefined;
   if (whole !== undefined) origin.residences.note(residenceFacts(whole));
   // Every answer from here on tells that the row exists.

@@ -6,6 +6,7 @@ import type { DisclosureRefusal } from "#phi/disclose";
 import type { BodyRefusal } from "#phi/merge/merge-body";
 import type { PlainWrite, ResultFault } from "#policy/evaluate-write";
 import type { PolicyRefusal } from "#policy/grant";
+import type { WithheldBy } from "#policy/row-weight";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
 import type { OriginRefusal } from "#gateway/origin/forward";
 import type { ConsentPatientRefusal } from "./consent-patient.ts";
@@ -29,7 +30,7 @@ export type PlanRefusal =
    */
   | { readonly reason: "version_not_current" | "version_missing" }
   /** The result, or a resource inside it, is not permitted. */
-  | { readonly reason: ResultFault }
+  | FaultyResult
   /** The result could not be read again: it is too large, too deep or about too many patients. */
   | { readonly reason: "result_exceeds_limits" }
   /** The origin is not registered as honouring `If-Match` on DELETE. */
@@ -38,6 +39,15 @@ export type PlanRefusal =
   | { readonly reason: "update_not_conditional" }
   /** A reference is a search: the origin could answer it with a row that the writer may not find. */
   | { readonly reason: "conditional_reference_not_supported" };
+
+/** A result that may not be written, with the cause for its record. */
+export interface FaultyResult {
+  readonly reason: ResultFault;
+  readonly decision?: WithheldBy;
+}
+
+/** The scopes let the caller write the row, and not read it. */
+export const unreadable = { reason: "row_outside_access", decision: { by: "scope" } } as const;
 
 /** A decided write: nothing is sent yet. */
 export type PlannedWrite =

@@ -10,13 +10,7 @@ import { patientsMax } from "#phi/disclosure";
 import { mergeBody, patchShown } from "#phi/merge/merge-body";
 import type { Bases } from "#phi/origin-urls";
 import { isReadable } from "#phi/readable";
-import {
-  evaluateWrite,
-  type Change,
-  type PlainWrite,
-  type ResultFault,
-  type WriteGrant,
-} from "#policy/evaluate-write";
+import { evaluateWrite, type Change, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
 import { factsFor } from "#policy/facts";
 import { concernedByChange, concernedByCreate } from "#gateway/origin/concerned-by-write";
 import type { Permission } from "#gateway/admission/permit";
@@ -24,7 +18,7 @@ import type { OriginSession } from "#gateway/origin/origin-session";
 import { isConditional } from "#gateway/origin/conditional-writes";
 import { patientByIdentifier } from "./consent-patient.ts";
 import { planDelete } from "./plan-delete.ts";
-import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
+import { unreadable, type FaultyResult, type PlannedWrite, type PlanRefusal } from "./planned-write.ts";
 import { withoutPart2Labels } from "#phi/part2";
 import { asRead, confirmsRow, cutForWriter, isCurrent, storedRow, type StoredRow } from "./stored-row.ts";
 import type { AskedWrite, WriteBody } from "./write-body.ts";
@@ -125,8 +119,10 @@ async function planCreate(
   const { id: _given, ...submitted } = body.resource; // the server assigns it (FHIR R4 http §3.1.0.8)
   // The origin's own base is not known yet; references of a body are below the gateway's base.
   const bases = { origin: base, public: base };
-  const view = grant.value.writable(factsFor(grant.value, submitted), base);
-  if (view === undefined) return err({ reason: "result_outside_access" });
+  const facts = factsFor(grant.value, submitted);
+  const view = grant.value.writable(facts, base);
+  if (view === undefined)
+    return err({ reason: "result_outside_access", decision: grant.value.whyHidden(facts, base) });
   const context = {
     bases,
     sources: new WeakMap<JsonObject, JsonObject>(),
@@ -138,7 +134,7 @@ async function planCreate(
   if (!merged.ok) return merged;
   const { resource, changes } = merged.value;
   const fault = faultIn(changes, grant.value, base);
-  if (fault !== undefined) return err({ reason: fault });
+  if (fault !== undefined) return err(fault);
   if (conditionalReferences(resource).length > 0)
     return err({ reason: "conditional_reference_not_supported" });
   const concerned = concernedByCreate(resource, base);
@@ -168,7 +164,7 @@ async function planChange(
   const bases = { origin: answer.value.base, public: origin.base };
   const found = storedRow(answer.value.body, write, grant.value, bases);
   if (!found.ok) return found;
-  if (confirmsRow(conditions.ifMatch, found.value.isReadable)) return err({ reason: "row_outside_access" });
+  if (confirmsRow(conditions.ifMatch, found.value.isReadable)) return err(unreadable);
   origin.residences.note(residenceFacts(found.value.stored));
   // Every answer from here on tells that the row exists.
   if (!origin.concerned.decide({ type, id, ...found.value.named }))
@@ -185,7 +181,7 @@ function decideChange(
 ): Result<PlannedWrite, PlanRefusal> {
   const { stored, shown, sources, view, isReadable: isKnown, version } = row;
   // A patch tests the stored resource: its writer must be able to read the row.
-  if (kind === "patch" && !isKnown) return err({ reason: "row_outside_access" });
+  if (kind === "patch" && !isKnown) return err(unreadable);
   const read = isKnown ? asRead(stored, shown, grant, bases) : undefined;
   if (!isCurrent(ifMatch, read, grant.policyDigest)) return err({ reason: "version_not_current" });
   if (version === undefined) return err({ reason: "version_missing" });
@@ -214,7 +210,7 @@ function decideChange(
   if (conditionalReferences(result).some((reference) => !standing.has(reference)))
     return err({ reason: "conditional_reference_not_supported" });
   const fault = faultIn(changes, grant, origin);
-  if (fault !== undefined) return err({ reason: fault });
+  if (fault !== undefined) return err(fault);
   const text = JSON.stringify(result);
   if (!isReadable(result, text, stored, bases) || !cutForWriter(result, grant, bases).ok)
     return err({ reason: "result_exceeds_limits" });
@@ -231,14 +227,14 @@ function decideChange(
 }
 
 /** The first forbidden change of the resource, or of a resource inside it. */
-function faultIn(
-  changes: readonly Change[],
-  { faultOf }: WriteGrant,
-  base: FhirBase,
-): ResultFault | undefined {
+function faultIn(changes: readonly Change[], grant: WriteGrant, base: FhirBase): FaultyResult | undefined {
   for (const change of changes) {
-    const fault = faultOf(change, base);
-    if (fault !== undefined) return fault;
+    const reason = grant.faultOf(change, base);
+    if (reason === undefined) continue;
+    // a nested resource is judged by the rules for its container
+    return reason === "result_outside_access" && change.nesting === undefined
+      ? { reason, decision: grant.whyHidden(factsFor(grant, change.result), base) }
+      : { reason };
   }
   return undefined;
 }
