@@ -140,11 +140,19 @@ test("searches find the patient's rows only, and a search that names another pat
   expect(entries(await ask("Patient")).map(({ resource }) => resource["id"])).toEqual([own]);
 });
 
-test("a resource of no patient is never searched for under a patient's scope, and is read if the patient's record refers to it", async ({
+test("a resource of no patient is found under a patient's scope exactly if it is read there", async ({
   expect,
 }) => {
-  for (const path of ["Practitioner", "Organization", "ValueSet/1"])
-    expect((await ask(path)).status, path).toBe(403);
+  for (const path of ["HealthcareService", "ValueSet/1"]) expect((await ask(path)).status, path).toBe(403);
+  for (const type of ["Practitioner", "Organization"]) {
+    const idsOf = (reply: Reply) => entries(reply).map(({ resource }) => String(resource["id"]));
+    const found = idsOf(await ask(type));
+    const all = idsOf(await phylax.ask("telehealth", `${type}?_count=100`));
+    expect(found.length, type).toBeGreaterThan(0);
+    expect(all, type).toEqual(expect.arrayContaining(found));
+    for (const id of all)
+      expect((await ask(`${type}/${id}`)).status, `${type}/${id}`).toBe(found.includes(id) ? 200 : 404);
+  }
   expect((await ask("Practitioner/dr-ravi-menon")).status).toBe(200);
   expect((await ask("Practitioner/1")).status).toBe(404);
 });
