@@ -54,8 +54,10 @@ const countsOf =
     return keys.length <= max && keys.every((key) => name.test(key) && count(value[key]));
   };
 const typeCounts = countsOf(/^[A-Za-z]{1,64}$/, TYPES_MAX);
-const state: Check = (value) =>
-  typeof value === "string" && value !== "" && Buffer.byteLength(value) <= stateBytesMax;
+const state: Check = (value) => typeof value === "string" && value !== "" && isShort(value, stateBytesMax);
+/** Most texts are so short that three bytes for each unit of UTF-16, the most of UTF-8, are few enough. */
+const isShort = (value: string, bytesMax: number): boolean =>
+  value.length * 3 <= bytesMax || Buffer.byteLength(value) <= bytesMax;
 const patientFields: ReadonlySet<string> = new Set(["patient", "counts", "state"]);
 const patient: Check = (value) =>
   isObject(value) &&
@@ -69,7 +71,7 @@ const pairs = (max: number, bytesMax: number): Check => {
   const isList = listOf(parameter, max);
   return (value) =>
     // pairs of strings, as checked before
-    isList(value) && Buffer.byteLength((value as string[][]).flat().join("")) <= bytesMax;
+    isList(value) && isShort((value as string[][]).flat().join(""), bytesMax);
 };
 
 const hexDigest = matches(/^[0-9a-f]{64}$/);

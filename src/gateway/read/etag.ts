@@ -1,6 +1,7 @@
 import type { RequestHeaders } from "#entrypoint/header-values";
 import { joinBytes } from "#fhir/json/bytes";
 import { utf8 } from "#kernel/encoded";
+import { memo } from "#kernel/memo";
 import { toBase64 } from "#ledger/bytes/base64";
 import { sha256 } from "#ledger/bytes/hash";
 
@@ -12,7 +13,8 @@ import { sha256 } from "#ledger/bytes/hash";
 export const etagOf = (body: Uint8Array, policyDigest: string): string =>
   tagOf(sha256(prefixOf(policyDigest), body));
 
-const prefixOf = (policyDigest: string): Uint8Array => utf8(`phylax etag 1\n${policyDigest}\n`);
+// 64: an isolate serves few policies at a time.
+const prefixOf = memo(64, (policyDigest): Uint8Array => utf8(`phylax etag 1\n${policyDigest}\n`));
 /** 24 bytes of a hash in base64url (RFC 4648 §5), which has no padding at this length. */
 const tagOf = (hash: Uint8Array): string =>
   `"${toBase64(hash.subarray(0, 24)).replaceAll("+", "-").replaceAll("/", "_")}"`;

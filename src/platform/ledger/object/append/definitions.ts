@@ -2,7 +2,7 @@ import { type Definition, definitionBytesMax, definitionRecords, readContent } f
 import { encodeRecord } from "#audit/record";
 import type { Instant } from "#kernel/clock";
 import { leafLength } from "#ledger/leaf/seal";
-import { random32 } from "#platform/ledger/object/log/key-epoch";
+import { recordSeed } from "#platform/ledger/object/log/key-epoch";
 import type { DraftRecord } from "./draft.ts";
 
 /** A definition, and the room that its records take in a frame. */
@@ -92,9 +92,9 @@ function contentsIn(sent: unknown): readonly Uint8Array[] {
 export function recordsOfDefinition(definition: Definition, at: Instant): DraftRecord[] {
   const events = definitionRecords(definition, at);
   return events.map((event, i) => {
-    const seed = random32();
+    const seed = recordSeed();
     const plaintext = encodeRecord(event, i + 1, events.length, seed);
-    return { plaintext, seed, lines: [], consents: undefined, linesRoot: random32() };
+    return { plaintext, seed, lines: [], consents: undefined, linesRoot: recordSeed() };
   });
 }
 

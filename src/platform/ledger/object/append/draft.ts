@@ -9,7 +9,7 @@ import { FRAME_LEAF_BYTES_MAX, FRAME_LEAVES_MAX } from "#ledger/leaf/frame";
 import { sha256 } from "#ledger/bytes/hash";
 import { linesRoot } from "#ledger/leaf/lines";
 import { leafLength } from "#ledger/leaf/seal";
-import { random32 } from "#platform/ledger/object/log/key-epoch";
+import { recordSeed } from "#platform/ledger/object/log/key-epoch";
 
 /** An append, ready to be sealed: everything that does not depend on its place in the log. */
 export interface Draft {
@@ -87,10 +87,10 @@ function writtenOf(event: AuditEvent): readonly EventRecord[] {
 }
 
 function draftRecord({ event, plaintext, seedAt }: EventRecord, subjectKey: Secret<Uint8Array>): DraftRecord {
-  const seed = random32();
+  const seed = recordSeed();
   plaintext.set(seed, seedAt);
   const lines = accountingLines(event, subjectKey);
-  const root = lines.length === 0 ? random32() : linesRoot(seed, lines);
+  const root = lines.length === 0 ? recordSeed() : linesRoot(seed, lines);
   return {
     plaintext,
     seed,

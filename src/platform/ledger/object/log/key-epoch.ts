@@ -142,3 +142,24 @@ export class Epoch {
 }
 
 export const random32 = (): Uint8Array => crypto.getRandomValues(new Uint8Array(32));
+
+const drawnSeeds = 128;
+const drawn = new Uint8Array(drawnSeeds * 32);
+let seedsLeft = 0;
+
+/**
+ * 32 random bytes for a record: its seed, or the root of no lines. They are drawn for 128 records at once,
+ * because each draw is a call of the runtime. No other copy is left once they are given. A key is never drawn
+ * so: see {@link random32}.
+ */
+export function recordSeed(): Uint8Array {
+  if (seedsLeft === 0) {
+    crypto.getRandomValues(drawn);
+    seedsLeft = drawnSeeds;
+  }
+  seedsLeft -= 1;
+  const at = seedsLeft * 32;
+  const seed = drawn.slice(at, at + 32);
+  drawn.fill(0, at, at + 32);
+  return seed;
+}
