@@ -339,6 +339,14 @@ export const commands: readonly Command[] = [
     load: async () => (await import("./recovery/restore-denials.ts")).restoreDenials,
   },
   {
+    words: ["restore", "copy"],
+    result: forms.restoreCopy,
+    takes: "EXPORT FOLDER [LOG]… [--key VKEY]… [--keys FILE]…",
+    does: "Makes the objects of the ledger's copy in R2 from an export, for restore ledger after both are lost.",
+    examples: ["phylax restore copy ./backup ./copy s0-2026h2 --profile production"],
+    load: async () => (await import("./recovery/restore-copy.ts")).restoreCopy,
+  },
+  {
     words: ["restore", "ledger"],
     result: forms.restoreLedger,
     takes: `[LOG] [--receipt RECEIPT]… ${asOperator}`,

@@ -167,6 +167,10 @@ export const forms = {
     denied: "number of denials that were made again",
     failed: "denials that were not made",
   }),
+  restoreCopy: object({
+    folder: "the folder with the objects, at their keys in the bucket",
+    logs: "each log with leaves: `log`, `leaves`, `objects` (their number)",
+  }),
   restoreLedger: object({
     logs: "each restored log: `log`, `standIn` (the log that takes its further records, or null), `leaves` (rebuilt), `rooted` (size of its last checkpoint in the root log), `missing` (`first` and `last` of the lost leaves that are known, or null)",
   }),

@@ -8,7 +8,7 @@ import { parseReceipt, type Receipt } from "#ledger/receipt";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { type Claims, verifyLog } from "#ledger/verify";
 import { httpLog } from "../log/http-log.ts";
-import { keysFile, ownKeys, verifyFolder } from "../log/ledger-folder.ts";
+import { exportIn, keysFile, ownKeys, verifyFolder } from "../log/ledger-folder.ts";
 import { onceMoreIfLate } from "#auditing/late-checkpoint";
 import { logOfVerifier } from "#ledger/log-of-verifier";
 import { givenKeys, readWitnessKey } from "../log/ledger-keys.ts";
@@ -115,7 +115,7 @@ function readTarget(named: string | undefined): VerifyRequest["target"] | undefi
   const path = resolve(named);
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw new Misuse(`${named} is neither a URL nor a folder: name the ledger's URL or an exported folder`);
-  return { kind: "folder", path };
+  return { kind: "folder", path: exportIn(path) };
 }
 
 /**

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fromUtf8 } from "#ledger/bytes/bytes";
@@ -22,6 +23,12 @@ export const keysText = (keys: readonly Verifier[]): string =>
     .map((key) => `${keyText(key)}\n`)
     .sort()
     .join("");
+
+/** The exported folder itself, or the export in the folder of a backup. */
+export const exportIn = (folder: string): string =>
+  existsSync(join(folder, "backup.json")) && !existsSync(join(folder, keysFile))
+    ? join(folder, "ledger")
+    : folder;
 
 /**
  * The keys in an exported folder. Undefined when the file of keys is missing or not as an export writes it.

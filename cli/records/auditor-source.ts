@@ -7,7 +7,7 @@ import type { AuditorSource } from "#auditing/ledger-events";
 import type { LogReader } from "#ledger/ports";
 import { folderLog } from "../log/folder-log.ts";
 import { httpLog } from "../log/http-log.ts";
-import { ownKeys } from "../log/ledger-folder.ts";
+import { exportIn, ownKeys } from "../log/ledger-folder.ts";
 import { logOfVerifier } from "#ledger/log-of-verifier";
 import { givenKeys } from "../log/ledger-keys.ts";
 import { complain } from "../output.ts";
@@ -38,7 +38,7 @@ export async function auditorSource(
   const place = named ?? given?.url;
   if (place === undefined) throw new Misuse("name the ledger's URL or an exported folder");
   const isUrl = /^https?:\/\//.test(place);
-  const folder = resolve(place);
+  const folder = exportIn(resolve(place));
   if (!isUrl && statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw new Misuse(`${place} is neither a URL nor a folder: name the ledger's URL or an exported folder`);
   const keys = given?.keys ?? (isUrl ? undefined : await ownKeys(folder));

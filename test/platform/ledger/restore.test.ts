@@ -1,5 +1,6 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { test } from "vitest";
+import { type CopyObject, copyOfLog } from "#ledger/copy-of-log";
 import { checkpointKey, objectKey } from "#ledger/flush";
 import { halfYearOf, logName, standInsOf } from "#ledger/log-name";
 import { RootLeaves, ROOT_LOG } from "#ledger/root-log";
@@ -99,6 +100,40 @@ test(
     expect(await failure(() => fill(log, 1))).toContain("does not extend");
     expect(await restore(log)).toMatchObject({ standIn, leaves: copied });
     expect((await fill(log, 1)).log).toBe(standIn);
+  },
+);
+
+test(
+  "a log whose storage and copy are both lost is rebuilt from an export alone",
+  { timeout: 60_000 },
+  async ({ expect }) => {
+    const log = ownLog();
+    const early = await fill(log, 200);
+    await flush(log);
+    await fill(log, 100);
+    const late = await fill(log, 2);
+    await scheduler.wait(1001);
+    const exported = await verifyLog(publicReader(log), verifierOf(log));
+    if (!exported.ok) throw new Error(exported.error.problem);
+    const { size, frames } = exported.value;
+    const copy: CopyObject[] = [];
+    for await (const object of copyOfLog(publicReader(log), originOf(log), { size, frames }))
+      copy.push(object);
+
+    await lose(log);
+    const keys = [
+      ...(await keysOf(log)).map((key) => `log/${originOf(log)}/${key}`),
+      checkpointKey(originOf(log)),
+    ];
+    for (const key of keys) await bucket.delete(key);
+    for (const { key, bytes } of copy) await bucket.put(key, bytes); // by hand, without a checksum
+    expect(await restore(log)).toMatchObject({ leaves: size });
+    const receipts = [early, late];
+    expect(await verifyLog(publicReader(log), verifierOf(log), { receipts })).toMatchObject({
+      ok: true,
+      value: { size },
+    });
+    expect((await fill(log, 1)).log).toBe(standInsOf(log)[0]);
   },
 );
 
