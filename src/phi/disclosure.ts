@@ -200,9 +200,9 @@ export class Tally {
       }
       isFirst = false;
     }
-    if (isSearchset)
-      for (const notice of new Set(entries.flatMap(({ notice }) => notice ?? [])))
-        this.write(utf8(`,${notice}`));
+    const notices = new Set<string>();
+    if (isSearchset) for (const { notice } of entries) if (notice !== undefined) notices.add(notice);
+    for (const notice of notices) this.write(utf8(`,${notice}`));
     this.write(utf8(after));
   }
 

@@ -156,17 +156,23 @@ export class Page {
     const { id, text } = row.released;
     // A searchset has each row once (FHIR R4 §3.1.1.3). A repeated row would give the position after it two
     // meanings, and the pages would never end.
-    if (this.#ids.has(id)) return repeated;
+    const ids = this.#ids;
+    const { size } = ids;
+    ids.add(id);
+    if (ids.size === size) return repeated;
     const { length } = text;
-    if (length > pageBytesMax) return this.#hide(); // masks made it longer than any page
     const hasRoom = this.#rows.length < this.#room;
-    if (hasRoom) this.#taken.push(row.released);
     // After the redaction: hidden elements must not decide whether a page is full.
-    if (!hasRoom || this.#bytes + length > pageBytesMax) return ok("beyond");
-    this.#rows.push(row);
-    this.#ids.add(id);
-    this.#bytes += length;
-    return shown;
+    if (hasRoom && this.#bytes + length <= pageBytesMax) {
+      this.#taken.push(row.released);
+      this.#rows.push(row);
+      this.#bytes += length;
+      return shown;
+    }
+    ids.delete(id);
+    if (length > pageBytesMax) return this.#hide(); // masks made it longer than any page
+    if (hasRoom) this.#taken.push(row.released);
+    return ok("beyond");
   }
 
   #hide(): Result<Offered, DisclosureRefusal> {

@@ -1,5 +1,6 @@
 import type { Search, SearchParameter } from "#fhir/search/search";
 import { searchParametersOf } from "#fhir/search/parameters";
+import { memo } from "#kernel/memo";
 import { err, ok, type Result } from "#kernel/result";
 import type { CompiledPolicy, CompiledRule } from "./compile.ts";
 import type { PolicyRefusal } from "./grant.ts";
@@ -58,9 +59,7 @@ export function conditionParameters(
 ): readonly SearchParameter[] {
   const [first, ...further] = usable;
   return (first?.conditions ?? []).flatMap((condition) => {
-    const definition = [...searchParametersOf(type).values()].find(
-      ({ type, paths }) => type === "token" && paths?.length === 1 && paths[0]?.join(".") === condition.path,
-    );
+    const definition = tokenAt(`${type} ${condition.path}`);
     const each = [
       condition,
       ...further.map((rule) =>
@@ -76,6 +75,14 @@ export function conditionParameters(
     return [{ definition, values }];
   });
 }
+
+/** The parameter of a type that searches one path for codes. @param place the type, a space, and the path. */
+const tokenAt = memo(256, (place) => {
+  const [type = "", path] = place.split(" ", 2);
+  return [...searchParametersOf(type).values()].find(
+    ({ type, paths }) => type === "token" && paths?.length === 1 && paths[0]?.join(".") === path,
+  );
+});
 
 /**
  * A policy's code in a query: the bar between system and code stays, `,` and `$` and `\` are escaped (FHIR R4

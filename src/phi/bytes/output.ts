@@ -3,8 +3,8 @@ import { copyWords } from "./words.ts";
 
 /** Free bytes behind each run, for the signs between two runs. */
 const slack = 16;
-/** A run of at least this many bytes is copied by the runtime. */
-const longRun = 96;
+/** A run of at least this many bytes is copied by the runtime, whose call takes as long as this many bytes. */
+const longRun = 512;
 const [arrayBytesMin, arrayBytesMax] = [65_536, 131_072];
 
 /** The constant parts of an entry. */
