@@ -107,15 +107,15 @@ export function isFoundWithout(
     paths.some(([first = ""]) => [...cut].some((member) => isAt(first, member)));
   return (
     sort.every(({ definition }) => !reads(definition)) &&
-    // A shown value has to match: a negation, or the absence of a value, would tell of the cut part.
+    // A shown value has to match: a negation would tell of the cut part. The rows alone decide about the absence of
+    // a value, so a cut value is as absent as a value that was never there.
     parameters.every((parameter) => {
-      const { definition, modifier, values } = parameter;
+      const { definition, modifier } = parameter;
       return (
         !reads(definition) ||
         (!definition.code.startsWith("_") &&
-          definition.code !== "deceased" &&
+          (definition.code !== "deceased" || modifier === "missing") &&
           (modifier === undefined || positive.has(modifier)) &&
-          (modifier !== "missing" || values.every(({ text }) => text === "false")) &&
           isJudgeable(type, parameter) &&
           matches(part, parameter, base))
       );

@@ -4,6 +4,7 @@ import { property, textAt } from "#fhir/json/json";
 import type { FhirQuestion } from "#fhir/ports";
 import type { FhirBase } from "#fhir/r4/reference";
 import { searchQuery, type Search, type SearchParameter } from "#fhir/search/search";
+import { isDecidedByRows } from "#fhir/search/row-judge";
 import { readsOwners } from "#fhir/search/owner-parameter";
 import { wantedMembers } from "#fhir/search/element-list";
 import { hasOwnerElement } from "#fhir/r4/compartment";
@@ -192,7 +193,7 @@ function searchAmong(
     const askJoined = (joined: readonly SearchParameter[], rows = originCount(count)): FhirQuestion => {
       // The client's `_count` is never sent: a page that hidden rows fill or end would reveal them.
       const originSearch = {
-        parameters: [...narrowed, ...joined],
+        parameters: [...narrowed.filter((each) => !isDecidedByRows(type, each)), ...joined],
         joins: [],
         includes: askedIncludes(search.includes, includes.value),
         sort,

@@ -716,6 +716,8 @@ describe("two worlds that differ only in rows that Consents and labels withhold 
     await alike("Observation?patient=vera&performer=Practitioner/doc");
     await alike("Observation?patient=vera&performer.family=Doe");
     await alike("Observation?patient=vera&performer:missing=false");
+    await alike("Observation?patient=vera&performer:missing=true");
+    await alike("Patient?_has:Observation:patient:performer:missing=true&_id=vera");
     await alike("Observation?patient=vera&_include=Observation:performer");
     await alike(
       "Practitioner?_id=doc&_revinclude=Observation:performer&_has:Observation:performer:patient=vera",

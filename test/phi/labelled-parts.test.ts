@@ -222,10 +222,40 @@ test("L43: a search confirms no guess at a cut element by what remains of its me
     ["Observation?performer=Practitioner/known", seen, true],
     ["Observation?component-value-quantity=5%7Curn:u%7Cmg", seen, false],
     ["Patient?deceased=false", patient({ deceasedBoolean: false, ...labelledDeath }), false],
-    ["Patient?family:missing=true", patient({ name: [{ given: ["A"], _given: [labelled] }] }), false],
-    ["Patient?given:missing=true", patient({ name: [{ family: "A", _family: labelled }] }), false],
+    ["Patient?family:missing=true", patient({ name: [{ given: ["A"], _given: [labelled] }] }), true],
+    ["Patient?given:missing=true", patient({ name: [{ family: "A", _family: labelled }] }), true],
   ] as const)
     expect(isFound(request, row), request).toBe(expected);
+});
+
+test("L57: a search for rows without a value finds a row whose value is withheld, as if the row never had it", ({
+  expect,
+}) => {
+  const labelled = { extension: [restricted] };
+  const worlds: readonly (readonly [code: string, hidden: JsonObject, absent: JsonObject])[] = [
+    ["birthdate", patient({ ...mark, birthDate: "1984-03-02", _birthDate: labelled }), patient({})],
+    [
+      "family",
+      patient({ ...mark, name: [{ family: "A", _family: labelled, given: ["B"] }] }),
+      patient({ name: [{ given: ["B"] }] }),
+    ],
+    [
+      "identifier",
+      patient({ ...mark, identifier: [{ system: "urn:ssn", value: "9", extension: [restricted] }] }),
+      patient({}),
+    ],
+  ];
+  for (const [code, hidden, absent] of worlds)
+    for (const value of ["true", "false"]) {
+      const request = `Patient?${code}:missing=${value}&gender:missing=true`;
+      const under = { policy: everything, consents: [] };
+      const found = searchUnder(under, request, [hidden]);
+      expect(found, request).toBe(searchUnder(under, request, [absent]));
+      expect(Object.hasOwn(JSON.parse(found), "entry"), request).toBe(value === "true");
+      // the origin would leave out the row by its hidden value: it is not asked
+      const { ask } = grantUnder(under, request);
+      expect(ask.query, request).toMatch(/^_count=\d+$/u);
+    }
 });
 
 test("a label that came later hides the member in earlier versions too", ({ expect }) => {

@@ -39,6 +39,15 @@ export function isJudgeable(type: string, { definition, values }: SearchParamete
   );
 }
 
+/**
+ * A criterion that the origin is never asked for: it finds rows without a value, and would leave out a row whose
+ * value is withheld, which has to answer like a row without the value. {@link mayMatch} decides it exactly.
+ */
+export const isDecidedByRows = (type: string, parameter: SearchParameter): boolean =>
+  parameter.modifier === "missing" &&
+  !parameter.definition.code.startsWith("_") &&
+  isJudgeable(type, parameter);
+
 const ordered: ReadonlySet<SearchParameterType> = new Set(["date", "number", "quantity"]);
 const formsRead: Partial<Record<SearchParameterType, ReadonlySet<string>>> = {
   date: new Set(["date", "dateTime", "instant", "Period", "Timing"]),
