@@ -52,9 +52,21 @@ export const forms = {
     problems: "problems with the origins of the file, and what their probes found less, in words",
   }),
   proposed: object({ proposal: "id of the proposal", opens: "what it opens, in words" }),
+  operators: list({
+    id: "id",
+    status: "`active` or `suspended`",
+    kind: "`person` or `machine`",
+    x5t: "thumbprint of the certificate (`x5t#S256`)",
+    roles: "roles",
+    "signIn?":
+      "the sign-in that a person has to show: `iss`, `sub`, `maxAgeSeconds`, and `acr`, `amr` if demanded",
+    elevated: "roles for a limited time: `role`, and `ends` in ms since 1970",
+  }),
+  operatorSuspended: object({ suspended: "id" }),
+  operatorRemoved: object({ removed: "id" }),
   proposals: list({
     id: "id of the proposal",
-    kind: "`change`, `lift` or `elevation`",
+    kind: "`change`, `lift`, `elevation` or `operator`",
     why: "the proposer's reason",
     proposedAt: "ms since 1970",
     expiresAt: "ms since 1970",

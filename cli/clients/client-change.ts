@@ -1,4 +1,3 @@
-import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import * as z from "zod";
@@ -7,6 +6,7 @@ import { posterOf, posterOptions, type Poster } from "../connection/operator-pos
 import { Misuse, printFault } from "../misuse.ts";
 import { policiesOf, readRegistryOf } from "../registry/registry-show.ts";
 import { readJwks } from "./client-add.ts";
+import { thumbprintOf } from "./thumbprint.ts";
 
 const client = z.looseObject({
   id: z.string(),
@@ -186,12 +186,3 @@ export const clientQuota = changer(
     };
   },
 );
-
-/** A thumbprint as it is, or the thumbprint of a PEM file. */
-function thumbprintOf(named: string): string {
-  if (/^[A-Za-z0-9_-]{43}$/u.test(named)) return named;
-  return Buffer.from(
-    new X509Certificate(readFileSync(named)).fingerprint256.replaceAll(":", ""),
-    "hex",
-  ).toString("base64url");
-}

@@ -11,6 +11,7 @@ import { administer, type Submission, type Verb } from "./administer.ts";
 import { json, problem } from "./answer.ts";
 import { openApiDocument } from "./openapi.ts";
 import { openApiPage } from "./openapi-page.ts";
+import { listOperatorsVerb, removeOperatorVerb, suspendOperatorVerb } from "./operators.ts";
 import {
   applyRegistryVerb,
   changeRegistryVerb,
@@ -115,6 +116,9 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   showProposalVerb(ports.proposals),
   approveVerb(ports.proposals),
   closeProposalVerb(ports.proposals),
+  listOperatorsVerb(ports.operatorTasks),
+  suspendOperatorVerb(ports.operatorTasks),
+  removeOperatorVerb(ports.operatorTasks),
   revokeVerb(ports.registry),
   liftVerb(ports.registry, ports.approvals),
   suspendAccountingVerb(ports.accountings),

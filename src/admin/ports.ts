@@ -27,6 +27,14 @@ export interface Applied {
   readonly changes: readonly object[];
 }
 
+/** The registered operators. A new operator, and each change that gives it more, is a proposal. */
+export interface OperatorTasks {
+  list(): Promise<readonly object[]>;
+  /** The entry before and after, for the record; undefined: it is not registered. */
+  suspend(id: string): Promise<object | undefined>;
+  remove(id: string): Promise<object | undefined>;
+}
+
 /** The registry's only writer. */
 export interface RegistryDesk {
   /**
@@ -124,6 +132,7 @@ export interface AdminPorts {
   readonly signIns: SignInVerifier;
   readonly proofs: ProofVerifier;
   readonly registry: RegistryDesk;
+  readonly operatorTasks: OperatorTasks;
   readonly proposals: Proposals;
   readonly approvals: Approvals;
   readonly accountings: AccountingHolds;

@@ -12,6 +12,7 @@ const proposers: Readonly<Record<string, readonly Role[]>> = {
   change: ["registry-admin"],
   lift: ["revoker"],
   elevation: roles,
+  operator: ["registry-admin"],
 };
 
 const proposalId = z.string().regex(/^[0-9a-f]{32}$/u);
@@ -19,7 +20,7 @@ const approving = z.strictObject({ proposal: proposalId });
 const closing = z.strictObject({ proposal: proposalId, note: z.string().trim().min(1).max(1_000) });
 const summaryForm = z.object({
   id: proposalId,
-  kind: z.enum(["change", "lift", "elevation"]),
+  kind: z.enum(["change", "lift", "elevation", "operator"]),
   digest: z.string(),
   expects: z.string().nullable(),
   why: z.string(),
@@ -65,6 +66,13 @@ export const proposeVerb = (proposals: Pick<Proposals, "propose">): Verb => ({
     const person = personOf(operator);
     if (!person.ok) return person;
     if (!mayPropose(document, operator)) return roleMissing;
+    const role = unknownRole(document);
+    if (role !== undefined)
+      return err({
+        reason: "proposal_malformed",
+        pointer: "/operator/roles",
+        detail: `has ${role}, which is no role: ${roles.join(", ")}`,
+      });
     const proposed = await proposals.propose(document, person.value);
     return proposed.ok ? ok({ answer: proposed.value }) : rejected(proposed.error);
   },
@@ -167,6 +175,17 @@ export const closeProposalVerb = (proposals: Pick<Proposals, "close">): Verb => 
     return closed.ok ? ok({ answer: { closed: true } }) : rejected(closed.error);
   },
 });
+
+const withRoles = z.object({
+  kind: z.literal("operator"),
+  operator: z.object({ roles: z.array(z.string()) }),
+});
+
+/** A role of a proposed operator that this version does not know: it would permit nothing. */
+function unknownRole(document: unknown): string | undefined {
+  const known: readonly string[] = roles;
+  return withRoles.safeParse(document).data?.operator.roles.find((role) => !known.includes(role));
+}
 
 /** A policy author proposes changes that publish policies and do nothing more. */
 function mayPropose(document: unknown, operator: Operator): boolean {

@@ -21,6 +21,7 @@ export type RejectionReason =
   | "proposal_not_open"
   | "proposal_own"
   | "person_required"
+  | "operator_not_registered"
   | "role_missing";
 
 export type AdminRefusal =

@@ -1011,6 +1011,10 @@ export const refusalReasons = {
     409,
     "There is no open proposal of this id: it is decided, has expired, or was never made. Check the list of proposals.",
   ),
+  operator_not_registered: admin(
+    422,
+    "The document names no registered operator. Check the id against the list of operators.",
+  ),
   proposal_own: admin(403, "A person does not approve a proposal of the same person. Ask a second person."),
   person_required: admin(
     403,

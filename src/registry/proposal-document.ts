@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { DenialProblem } from "#identity/denial";
 import type { RegistryProblem } from "./problem.ts";
+import { operatorEntry } from "./operator-document.ts";
 
 /** The longest time for which an operator may get a further role: a working day. */
 const elevationMinutesMax = 480;
@@ -32,6 +33,14 @@ export const proposalDocument = z.discriminatedUnion("kind", [
       .regex(/^[a-z-]{1,64}$/u)
       .meta({ description: "The role that the proposing operator gets." }),
     minutes: z.int().min(1).max(elevationMinutesMax),
+  }),
+  z.strictObject({
+    kind: z.literal("operator"),
+    why,
+    operator: operatorEntry.meta({
+      description:
+        "An operator as it is to be: a new operator, or a registered operator with each member anew.",
+    }),
   }),
 ]);
 export type ProposalDocument = z.infer<typeof proposalDocument>;

@@ -24,6 +24,11 @@ export const nobodySignsIn = {
   calls: { limit: () => Promise.resolve({ success: true }) },
   keepAlive: () => {},
   approvals: "one-person",
+  operatorTasks: {
+    list: () => Promise.reject(new Error("not asked")),
+    suspend: () => Promise.reject(new Error("not asked")),
+    remove: () => Promise.reject(new Error("not asked")),
+  },
   proposals: {
     propose: () => Promise.reject(new Error("not asked")),
     list: () => Promise.reject(new Error("not asked")),

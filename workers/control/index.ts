@@ -28,6 +28,8 @@ import {
   type OperatorEntry,
   type SigningIssuer,
 } from "#platform/registry/operators";
+import { listOperators, removeOperator, suspendOperator } from "#platform/operators/operator-rows";
+import type { ListedOperator } from "#registry/operator-document";
 import { OwnTokenRevocation } from "#platform/revocation/isolate/own-token-revocation";
 import { RevocationFeed } from "#platform/revocation/isolate/feed";
 import { ProposalDesk } from "#platform/proposals/proposal-desk";
@@ -128,6 +130,21 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
     ).catch(() => undefined);
     if (field !== undefined) return err({ reason: "denial_unregistered", field });
     return ok(await revocationsOf(this.env).deny(read.value));
+  }
+
+  /** The registered operators, with the roles that each has for a limited time. */
+  async operators(): Promise<readonly ListedOperator[]> {
+    return await listOperators(this.env.REGISTRY, instant(Date.now()));
+  }
+
+  /** Suspends an operator. Returns the entry before and after; undefined: it is not registered. */
+  async suspendOperator(id: string): Promise<object | undefined> {
+    return await suspendOperator(this.env.REGISTRY, id);
+  }
+
+  /** Removes an operator. Returns its entry; undefined: it is not registered. */
+  async removeOperator(id: string): Promise<object | undefined> {
+    return await removeOperator(this.env.REGISTRY, id);
   }
 
   /** Ends a denial; `false` when there was none. Under `two-persons` an approved proposal alone ends a denial. */

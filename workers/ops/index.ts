@@ -63,6 +63,11 @@ function open(env: OpsEnv): Hono {
       revoke: (denial) => env.REGISTRY_DESK.revoke(denial),
       lift: (denial) => env.REGISTRY_DESK.lift(denial),
     },
+    operatorTasks: {
+      list: () => env.REGISTRY_DESK.operators(),
+      suspend: (id) => env.REGISTRY_DESK.suspendOperator(id),
+      remove: (id) => env.REGISTRY_DESK.removeOperator(id),
+    },
     proposals: {
       propose: (document, by) => env.PROPOSAL_DESK.propose(document, by),
       list: (page) => env.PROPOSAL_DESK.list(page),

@@ -19,6 +19,13 @@ import {
   type RevocationsEnv,
 } from "#platform/revocation/object/revocations";
 import {
+  approveOperator,
+  judgeOperator,
+  operatorEffect,
+  registeredOperator,
+  stateOfOperator,
+} from "#platform/operators/operator-rows";
+import {
   approval,
   approveElevation,
   closeProposal,
@@ -134,7 +141,7 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
       issuer: proposal.proposerIssuer,
       subject: proposal.proposerSubject,
     };
-    if (isSamePerson(proposer, by)) return err(ownProposal);
+    if (isSamePerson(proposer, by) || isAbout(proposal.body, by)) return err(ownProposal);
     const done = await this.#carryOut(proposal, { ...by, at });
     return done.ok ? ok({ proposal: id, kind: proposal.kind, proposer, ...done.value }) : done;
   }
@@ -174,6 +181,11 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
           ? malformed("/denial", "is not in force")
           : ok({ expects: expectedDenial(since), opens: [`the denial of a ${read.value.kind} ends`] });
       }
+      case "operator": {
+        const { operator } = document;
+        const judged = await judgeOperator(this.env.REGISTRY, operator);
+        return judged.ok ? judged : malformed(`/operator${judged.error.pointer}`, judged.error.problem);
+      }
       case "elevation":
         return ok({ opens: [`the role ${document.role} for ${document.minutes} minutes`] });
     }
@@ -206,6 +218,15 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
         const lifted = await revocationsOf(this.env).liftApproved(id, denial.value, since);
         return ok({ applied: undefined, effect: [{ kind: "denial", before: denial.value, lifted }] });
       }
+      case "operator": {
+        const { operator } = body;
+        const judged = await judgeOperator(REGISTRY, operator);
+        if (!judged.ok) return malformed(`/operator${judged.error.pointer}`, judged.error.problem);
+        const before = await registeredOperator(REGISTRY, operator.id);
+        if (expects !== stateOfOperator(before)) return err(otherOperator);
+        if (!(await approveOperator(REGISTRY, id, operator, before, decision))) return err(otherOperator);
+        return ok({ applied: undefined, effect: [operatorEffect(operator.id, before, operator)] });
+      }
       case "elevation": {
         const { role, minutes } = body;
         const ends = instant(decision.at + minutes * 60_000);
@@ -221,6 +242,14 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
 
 const isOpen = ({ state, expiresAt }: Pick<ProposalRow, "state" | "expiresAt">, at: Instant): boolean =>
   state === "open" && expiresAt > at;
+
+/** A person does not approve roles or a certificate of its own. */
+const isAbout = (body: ProposalDocument, by: SignedInPerson): boolean =>
+  body.kind === "operator" &&
+  (body.operator.id === by.operator ||
+    (body.operator.kind === "person" &&
+      body.operator.signIn.iss === by.issuer &&
+      body.operator.signIn.sub === by.subject));
 
 /** Two operators of one person are one person. */
 const isSamePerson = (one: SignedInPerson, other: SignedInPerson): boolean =>
@@ -241,11 +270,19 @@ const otherDenial: ProposalProblem = {
     problem: "is about a denial that is no longer in force: propose the lift again",
   },
 };
+const otherOperator: ProposalProblem = {
+  kind: "proposal",
+  problem: {
+    reason: "proposal_not_open",
+    pointer: "/proposal",
+    problem: "is about an operator who has changed since: propose it again",
+  },
+};
 const ownProposal: ProposalProblem = {
   kind: "proposal",
   problem: {
     reason: "proposal_own",
     pointer: "/proposal",
-    problem: "is your own proposal: a second person approves it",
+    problem: "is your own proposal, or about you: a second person approves it",
   },
 };

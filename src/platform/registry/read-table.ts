@@ -89,8 +89,8 @@ export const grantTable: ReadTable<RowOf<typeof grants>> = {
     recordQuotaRecords: "plain",
     recordQuotaWindowSeconds: "plain",
     keyedWrites: "flag",
-    measureElements: "flag",
     breakGlass: "json",
+    measureElements: "flag",
   },
 };
 

@@ -145,6 +145,17 @@ export const origins = sqliteTable("origins", {
   consents: text("consents", { mode: "json" }).$type<NonNullable<OriginEntry["consents"]>>(),
 });
 
+/** The last probe of each origin. Read and written as SQL (platform/origins). */
+export const originProbes = sqliteTable("origin_probes", {
+  origin: text("origin")
+    .primaryKey()
+    .references(() => origins.name, { onDelete: "cascade" }),
+  probedAt: integer("probed_at").notNull(),
+  probedBy: text("probed_by").notNull(),
+  wrote: integer("wrote").notNull(),
+  otherwise: text("otherwise").notNull(),
+});
+
 export const grants = sqliteTable(
   "grants",
   {
@@ -168,8 +179,8 @@ export const grants = sqliteTable(
     recordQuotaRecords: integer("record_quota_records"),
     recordQuotaWindowSeconds: integer("record_quota_window_seconds"),
     keyedWrites: integer("keyed_writes", { mode: "boolean" }).notNull().default(false),
-    measureElements: integer("measure_elements", { mode: "boolean" }).notNull().default(false),
     breakGlass: text("break_glass", { mode: "json" }).$type<BreakGlassDemand>(),
+    measureElements: integer("measure_elements", { mode: "boolean" }).notNull().default(false),
   },
   (table) => [
     primaryKey({ columns: [table.client, table.origin, table.purpose] }),
@@ -245,7 +256,7 @@ export const proposals = sqliteTable(
   "proposals",
   {
     id: text("id").primaryKey(),
-    kind: text("kind", { enum: ["change", "lift", "elevation"] }).notNull(),
+    kind: text("kind", { enum: ["change", "lift", "elevation", "operator"] }).notNull(),
     body: text("body", { mode: "json" }).$type<ProposalDocument>().notNull(),
     digest: text("digest").notNull(),
     expects: text("expects"),

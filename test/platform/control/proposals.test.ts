@@ -255,3 +255,121 @@ test("the list is paged, the newest first", async ({ expect }) => {
   const rest = await desk.list({ state: "open", limit: 2, after: first.at(-1)?.id });
   expect([...first, ...rest].map(({ id }) => id)).toEqual(all);
 });
+
+describe("operators", () => {
+  const { RegistryDesk: registrar } = exports as unknown as {
+    readonly RegistryDesk: Pick<control.RegistryDesk, "operators" | "suspendOperator" | "removeOperator">;
+  };
+  const x5t = (letter: string) => letter.repeat(43);
+  const find = (letter: string) => findOperator(registry, x5t(letter), instant(Date.now()));
+  const newcomer = async (more: object = {}) => ({
+    id: "newcomer",
+    status: "active",
+    kind: "person",
+    x5t: x5t("n"),
+    roles: ["approver"],
+    signIn: { iss, sub: "newcomer", maxAgeSeconds: 900 },
+    ...more,
+  });
+  beforeEach(async () => {
+    await registry
+      .prepare(
+        `INSERT INTO issuers (iss, jwks, algs, audience, purpose, claims)
+          VALUES (?, '{"keys":[]}', '[]', 'phylax', '{"fixed":["TREAT"]}', '{}')`,
+      )
+      .bind(iss)
+      .run();
+  });
+  const asking = (operator: object) => ({ kind: "operator", why: "HR-12", operator });
+
+  test("a new operator, and different roles, are in force when a second person approved them", async ({
+    expect,
+  }) => {
+    const id = await proposed(asking(await newcomer()));
+    expect(await find("n"), "nothing takes effect").toBeUndefined();
+    expect(await desk.approve(id, ada)).toMatchObject({ error: { problem: { reason: "proposal_own" } } });
+    const done = await desk.approve(id, grace);
+    expect(done).toMatchObject({
+      ok: true,
+      value: { kind: "operator", proposer: ada, effect: [{ kind: "operator", name: "newcomer" }] },
+    });
+    expect(await find("n")).toMatchObject({ id: "newcomer", roles: ["approver"], kind: "person" });
+
+    const wider = await proposed(asking(await newcomer({ roles: ["approver", "revoker"] })));
+    expect(await desk.approve(wider, grace)).toMatchObject({
+      ok: true,
+      value: { effect: [{ before: { roles: ["approver"] }, after: { roles: ["approver", "revoker"] } }] },
+    });
+    expect((await find("n"))?.roles).toEqual(["approver", "revoker"]);
+  });
+
+  test("a person does not approve what is about the same person, under whichever operator", async ({
+    expect,
+  }) => {
+    const entry = await newcomer();
+    const id = await proposed(asking(entry));
+    for (const by of [person("newcomer", "somebody"), person("other", "newcomer", entry.signIn.iss)])
+      expect(await desk.approve(id, by)).toMatchObject({ error: { problem: { reason: "proposal_own" } } });
+    expect([await find("n"), await stateOf(id)]).toEqual([undefined, "open"]);
+  });
+
+  test("a proposal about an operator who has changed since is refused: a suspension is not undone by it", async ({
+    expect,
+  }) => {
+    await desk.approve(await proposed(asking(await newcomer())), grace);
+    const id = await proposed(asking(await newcomer({ roles: ["revoker"] })));
+    expect(await registrar.suspendOperator("newcomer")).toMatchObject({ after: { status: "suspended" } });
+    expect(await desk.approve(id, grace)).toMatchObject({
+      error: { problem: { reason: "proposal_not_open" } },
+    });
+    expect(await find("n")).toMatchObject({ status: "suspended", roles: ["approver"] });
+    const back = await proposed(asking(await newcomer()));
+    expect(await desk.approve(back, grace)).toMatchObject({ ok: true });
+    expect((await find("n"))?.status).toBe("active");
+  });
+
+  test("a certificate of a different operator, an unknown issuer, and an entry that is no operator are refused", async ({
+    expect,
+  }) => {
+    await desk.approve(await proposed(asking(await newcomer())), grace);
+    const other = await newcomer({ id: "other" });
+    const bad: readonly [object, string][] = [
+      [other, "/operator/x5t"],
+      [
+        { ...other, x5t: x5t("o"), signIn: { ...other.signIn, iss: "https://unknown.example" } },
+        "/operator/signIn/iss",
+      ],
+      [{ ...other, roles: [] }, "/operator/roles"],
+      [{ ...other, signIn: undefined }, "/operator/signIn"],
+      [{ ...other, kind: "machine" }, "/operator"],
+    ];
+    for (const [operator, pointer] of bad)
+      expect(await desk.propose(asking(operator), ada)).toMatchObject({ error: { problem: { pointer } } });
+  });
+
+  test("two proposals of one new operator: the second is refused, and is not applied in part", async ({
+    expect,
+  }) => {
+    const first = await proposed(asking(await newcomer()));
+    const second = await proposed(asking(await newcomer({ roles: ["registry-admin"] })));
+    expect(await desk.approve(first, grace)).toMatchObject({ ok: true });
+    expect(await desk.approve(second, grace)).toMatchObject({
+      error: { problem: { reason: "proposal_not_open" } },
+    });
+    expect((await find("n"))?.roles).toEqual(["approver"]);
+  });
+
+  test("one person suspends and removes; an operator that is not registered is named as such", async ({
+    expect,
+  }) => {
+    const { signIn: _none, ...machine } = await newcomer({ kind: "machine" });
+    await desk.approve(await proposed(asking(machine)), grace);
+    expect(await registrar.operators()).toMatchObject([{ id: "newcomer", kind: "machine", elevated: [] }]);
+    expect(await registrar.suspendOperator("nobody")).toBeUndefined();
+    expect(await registrar.removeOperator("newcomer")).toMatchObject({ before: { id: "newcomer" } });
+    expect([await registrar.operators(), await registrar.removeOperator("newcomer")]).toEqual([
+      [],
+      undefined,
+    ]);
+  });
+});

@@ -1,0 +1,38 @@
+import * as z from "zod";
+import { signInDemand } from "#identity/sign-in";
+
+const id = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/u);
+const common = {
+  id,
+  status: z.enum(["active", "suspended"]).default("active"),
+  x5t: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{43}$/u)
+    .meta({ description: "x5t#S256 of the certificate of the operator (RFC 8705 §3.1)." }),
+  roles: z
+    .array(z.string().regex(/^[a-z-]{1,64}$/u))
+    .min(1)
+    .max(16),
+};
+
+/** An operator as a proposal registers it: a person, who also signs in, or a machine. */
+export const operatorEntry = z.discriminatedUnion("kind", [
+  z.strictObject({ ...common, kind: z.literal("machine") }),
+  z.strictObject({ ...common, kind: z.literal("person"), signIn: signInDemand }),
+]);
+export type OperatorDocument = z.infer<typeof operatorEntry>;
+
+/** Names a registered operator. */
+export const operatorNamed = z.strictObject({ operator: id });
+
+/** A registered operator, with the roles that it has for a limited time. */
+export interface ListedOperator {
+  readonly id: string;
+  readonly status: "active" | "suspended";
+  readonly kind: "person" | "machine";
+  readonly x5t: string;
+  readonly roles: readonly string[];
+  /** As it was registered; undefined for a machine. */
+  readonly signIn: unknown;
+  readonly elevated: readonly { readonly role: string; readonly ends: number }[];
+}
