@@ -16,11 +16,10 @@ export async function listOperators(registry: RegistrySql, at: Instant): Promise
     db.select().from(operators).orderBy(operators.id),
     db.select().from(elevations).where(gt(elevations.ends, at)),
   ]);
-  return rows.map(({ signIn, ...row }) => ({
-    ...row,
-    signIn: signIn ?? undefined,
-    elevated: live.filter(({ operator }) => operator === row.id).map(({ role, ends }) => ({ role, ends })),
-  }));
+  return rows.map(({ id, status, kind, x5t, roles, signIn }) => {
+    const elevated = live.filter(({ operator }) => operator === id).map(({ role, ends }) => ({ role, ends }));
+    return { id, status, kind, x5t, roles, signIn: signIn ?? undefined, elevated };
+  });
 }
 
 export async function registeredOperator(
@@ -68,7 +67,7 @@ export async function judgeOperator(
       ? `the operator ${operator.id} is new, a ${operator.kind}, with ${roles}`
       : `the operator ${operator.id} (${before.status}, ${before.roles.join(", ")}) becomes ${operator.status}, with ${roles}`;
   const certificate = before !== undefined && before.x5t !== operator.x5t;
-  const further = [...(certificate ? [`${operator.id} gets the certificate ${operator.x5t}`] : [])];
+  const further = certificate ? [`${operator.id} gets the certificate ${operator.x5t}`] : [];
   if (before !== undefined && JSON.stringify(before.signIn) !== JSON.stringify(rowOf(operator).signIn))
     further.push(`${operator.id} gets a different sign-in`);
   return ok({ expects: stateOfOperator(before), opens: [opens, ...further] });
