@@ -1,5 +1,4 @@
 import { stateBytesMax } from "#residence/residence";
-import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { configurationDigest } from "./configuration.ts";
 import { type AuditEvent, definitionKind, type EventKind, type Measured } from "./event.ts";
@@ -232,7 +231,7 @@ export function readEvent(value: unknown): Result<AuditEvent, BadEvent> {
   if (!isMeasurement(whole)) return bad("measured");
   if (whole.withheld?.paths !== undefined && whole.withheld.pathsDigest !== undefined)
     return bad("withheld: paths and their digest");
-  return ok({ ...whole, at: instant(whole.at) });
+  return ok(whole);
 }
 
 /** A configuration is complete, under its own digest, and only in an event of its own kind. */

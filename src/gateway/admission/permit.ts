@@ -114,13 +114,21 @@ const noReferences: ReadonlySet<string> = new Set();
  * client, by its id in the registry and by the identifiers of its organization. Without such identifiers each
  * organization that a Consent names may be the client's.
  */
-function recipientOf({ user, client }: Principal, base: string): KnownParty {
+function recipientOf(who: Principal, base: string): KnownParty {
+  const known = recipients.get(who);
+  if (known?.base === base) return known.party;
+  const { user, client } = who;
   const reference = parseReference(user ?? "", base);
-  return {
+  const party = {
     references: new Set(reference.kind === "local" ? [`${reference.type}/${reference.id}`] : []),
     identifiers: new Set([`${clientSystem}|${client.id}`, ...(client.organization ?? [])]),
   };
+  recipients.set(who, { base, party });
+  return party;
 }
+
+/** A principal never changes, and is the same object for a token that is remembered (ADR 28). */
+const recipients = new WeakMap<Principal, { readonly base: string; readonly party: KnownParty }>();
 
 /** The system of an identifier that names a client of the registry. */
 const clientSystem = "urn:phylax:client";

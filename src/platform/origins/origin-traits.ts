@@ -1,8 +1,16 @@
 import type { OriginCapabilities, OriginTraits } from "#fhir/ports";
 import type { OriginEntry } from "#registry/state";
 
-/** The registered behaviour of an origin's server. */
-export const originTraits = ({
+const traitsOfEntries = new WeakMap<OriginEntry, OriginTraits>();
+
+/** The registered behaviour of an origin's server, made once for each copy of an entry. */
+export function originTraits(entry: OriginEntry): OriginTraits {
+  let traits = traitsOfEntries.get(entry);
+  if (traits === undefined) traitsOfEntries.set(entry, (traits = traitsOf(entry)));
+  return traits;
+}
+
+const traitsOf = ({
   url,
   alsoKnownAs = [],
   transactions,
