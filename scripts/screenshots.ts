@@ -5,7 +5,8 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { readDevFile, type DevOfficer } from "../cli/connection/dev-file.ts";
-import { consoleContext, enterConsole, openChromium, typeSignIn } from "../test/support/console-browser.ts";
+import { consoleContext, enterConsole, openChromium } from "../test/support/console-browser.ts";
+import { consoleScenes } from "../test/support/console-scenes.ts";
 import { typed } from "../test/support/patient-web.ts";
 
 /*
@@ -49,145 +50,8 @@ async function shoot(page: Page, name: string): Promise<void> {
   }
 }
 
-/** A page of the console, and what is done on it before the picture. */
-interface Scene {
-  readonly name: string;
-  readonly path: string;
-  readonly act?: (page: Page) => Promise<void>;
-}
-
-const done = (page: Page) => page.locator("[data-banner]:is(.good,.warn,.bad)").waitFor({ timeout: 60_000 });
-const withKey = async (page: Page) => {
-  await page.setInputFiles("#auditor-key", auditor);
-  await page.click("[data-key-form] button");
-  await done(page);
-};
-const fill = async (page: Page, fields: Readonly<Record<string, string>>) => {
-  for (const [field, value] of Object.entries(fields)) await page.fill(`#${field}`, value);
-};
-const today = new Date().toISOString().slice(0, 10);
-
-const scenes: readonly Scene[] = [
-  { name: "now", path: "", act: async (page) => page.waitForTimeout(9_000) },
-  { name: "patients", path: "/patients" },
-  {
-    name: "patients-found",
-    path: "/patients",
-    act: async (page) => {
-      await page.click("[data-open] button");
-      await page.waitForURL(/interaction/u);
-      if ((await page.locator("[name=login]").count()) > 0) await typeSignIn(page, officer);
-      else await page.click("button[value=allow]");
-      await page.waitForURL(/\/console\/patients$/u);
-      await page.fill("#patient-name", "Okafor");
-      await page.click("[data-find] button");
-      await page.locator("[data-people] button").first().waitFor();
-      await page.click("[data-people] button");
-      await page.locator("[data-results] tbody tr").first().waitFor();
-    },
-  },
-  { name: "ledger", path: "/ledger" },
-  {
-    name: "ledger-checked",
-    path: "/ledger",
-    act: async (page) => {
-      await page.click("[data-check] button");
-      await done(page);
-    },
-  },
-  {
-    name: "ledger-tampered",
-    path: "/ledger",
-    act: async (page) => {
-      const changed = /\/tile\/entries\//u;
-      await page.route(changed, async (route) => {
-        const answer = await route.fetch();
-        const body = await answer.body();
-        body[body.length - 9] = (body[body.length - 9] ?? 0) ^ 1;
-        await route.fulfill({ response: answer, body });
-      });
-      await page.click("[data-check] button");
-      await done(page);
-      await page.unroute(changed);
-    },
-  },
-  { name: "registry", path: "/registry" },
-  { name: "client", path: "/registry/clients/telehealth" },
-  { name: "client-missing", path: "/registry/clients/absent" },
-  { name: "sees", path: "/registry/clients/payer/sees?purpose=HPAYMT&origin=main" },
-  { name: "client-change", path: "/registry/clients/telehealth/change" },
-  {
-    name: "client-change-planned",
-    path: "/registry/clients/research/change",
-    act: async (page) => {
-      await page.fill("#quota-requests", "60");
-      await page.click('button[aria-label="Plan: Change a quota"]');
-    },
-  },
-  {
-    name: "client-change-opens",
-    path: "/registry/clients/privacy-desk/change",
-    act: async (page) => {
-      await page.selectOption("#policy-name", "hoperat");
-      await page.click('button[aria-label="Plan: Change the policy of a grant"]');
-    },
-  },
-  { name: "review", path: "/registry/review" },
-  { name: "review-found", path: "/registry/review", act: withKey },
-  { name: "change", path: "/registry/change" },
-  {
-    name: "change-planned",
-    path: "/registry/change",
-    act: async (page) => {
-      const shown = await (await page.request.get(`${dev.console}/registry`)).text();
-      const expects = /sha256:[0-9a-f]{64}/u.exec(shown)?.[0];
-      const change = {
-        expects,
-        remove: { grants: [{ client: "research", purpose: "HRESCH", origin: "main" }] },
-      };
-      await fill(page, { change: JSON.stringify(change, undefined, 2), why: "The study has ended" });
-      await page.click("button[value=plan]");
-    },
-  },
-  {
-    name: "change-refused",
-    path: "/registry/change",
-    act: async (page) => {
-      await fill(page, { change: '{"set": {"clients": 3}}' });
-      await page.click("button[value=plan]");
-    },
-  },
-  { name: "approvals", path: "/approvals" },
-  { name: "events", path: "/events" },
-  { name: "events-opened", path: "/events", act: withKey },
-  { name: "breach", path: "/events/breach" },
-  {
-    name: "breach-found",
-    path: "/events/breach",
-    act: async (page) => {
-      await fill(page, {
-        "breach-value": "telehealth",
-        "breach-from": "2026-01-01",
-        "breach-to": today,
-        "breach-discovered": today,
-      });
-      await withKey(page);
-    },
-  },
-  { name: "why", path: "/why" },
-  {
-    name: "why-found",
-    path: "/why",
-    act: async (page) => {
-      await page.fill("#request-id", values.refused);
-      await withKey(page);
-    },
-  },
-  { name: "missing", path: "/nothing" },
-];
-
 /** The console's pages, the pages without a session, and the pages of the sign-in. */
-async function shootConsole(browser: Browser, who: DevOfficer): Promise<void> {
+async function shootConsole(browser: Browser, who: DevOfficer, key: string): Promise<void> {
   const context = await consoleContext(browser, dev, { certificate: who });
   const page = await context.newPage();
   await page.goto(dev.console);
@@ -196,7 +60,12 @@ async function shootConsole(browser: Browser, who: DevOfficer): Promise<void> {
   await shoot(page, "issuer-operator");
   await page.goto(dev.console);
   await enterConsole(page, dev, who);
-  for (const { name, path, act } of scenes) {
+  for (const { name, path, act } of consoleScenes({
+    dev,
+    officer: who,
+    auditor: key,
+    refused: values.refused,
+  })) {
     if (!name.includes(values.only)) continue;
     await page.goto(dev.console + path);
     try {
@@ -266,7 +135,7 @@ async function startApp(): Promise<ChildProcess> {
 
 const browser = await openChromium();
 try {
-  if (!values.only.startsWith("patient-side")) await shootConsole(browser, officer);
+  if (!values.only.startsWith("patient-side")) await shootConsole(browser, officer, auditor);
   if (values.only === "" || values.only.startsWith("patient-side")) await shootPatient(browser);
 } finally {
   await browser.close();

@@ -62,7 +62,7 @@ export function consentPage({ client, login, scopes, choices, problem }: Consent
   const purpose =
     choices === undefined
       ? ""
-      : "<p>The app asks for you: it gets what you may see yourself, because you ask for it (your own request, 45 CFR 164.524).";
+      : "<p>The app asks on your behalf: it gets what you may see yourself (your own request, 45 CFR 164.524).";
   return page(
     `${client} asks for access`,
     `${alert(problem)}<p>You are signed in as ${text(login)}. ${text(client)} wants to:</p>

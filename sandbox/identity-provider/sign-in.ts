@@ -6,8 +6,8 @@ import { choicesIn } from "./consent/choices.ts";
 import type { ConsentFiler } from "./consent/consent-filer.ts";
 import { consentPage, messagePage, signInPage, styleSource } from "./pages.ts";
 import type { Doorkeeper, Person } from "./people.ts";
-import { operatorScope } from "./operators.ts";
-import { privacyDesk } from "./privacy-desk-entry.ts";
+import { consoleClient, operatorScope } from "./operators.ts";
+import { privacyDesk, privacyDeskClient } from "./privacy-desk-entry.ts";
 import { fhirScopes } from "./smart.ts";
 
 export interface SignInPorts {
@@ -55,6 +55,15 @@ function unlessItEnded(fault: unknown): undefined {
   if (!(fault instanceof errors.SessionNotFound)) throw fault;
 }
 
+/** The names of the sandbox's apps, as people know them. An app that is not here appears by its id. */
+const appNames: Readonly<Record<string, string>> = {
+  "patient-web": "Open Chart",
+  "single-page-app": "My record",
+  [consoleClient]: "The operators' console",
+  [privacyDeskClient]: "The console's look-up of patients",
+};
+const appName = (id: string): string => (Object.hasOwn(appNames, id) ? (appNames[id] ?? id) : id);
+
 const grantable: ReadonlySet<string> = new Set([...fhirScopes, operatorScope, ...privacyDesk.scopes]);
 
 function firstPage(ports: SignInPorts, interaction: Interaction, problem?: string): string {
@@ -64,7 +73,7 @@ function firstPage(ports: SignInPorts, interaction: Interaction, problem?: strin
   const login = session?.accountId ?? "";
   const choices = ports.people.has(login) ? ports.consents.choicesOf(login) : undefined;
   return consentPage({
-    client: params["client_id"] ?? "",
+    client: appName(params["client_id"] ?? ""),
     login,
     scopes,
     choices,
@@ -95,7 +104,14 @@ async function signIn(
   }
   const person = ports.doorkeeper.admit(said, Date.now());
   if (person === undefined)
-    return show(context, 403, signInPage({ withCode, problem: "That is not right." }));
+    return show(
+      context,
+      403,
+      signInPage({
+        withCode,
+        problem: `The login${withCode ? "," : " or"} the password${withCode ? " or the code" : ""} is wrong. Try again.`,
+      }),
+    );
   ports.attempts.succeeded(person.login);
   // A session of a different person is not taken over: that person's consent would pass for this person's.
   if (session?.accountId !== undefined && session.accountId !== person.login)

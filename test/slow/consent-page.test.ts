@@ -57,7 +57,7 @@ async function openConsent(): Promise<{ readonly page: Page; readonly close: () 
   await page.getByLabel("Login").fill(login);
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("heading", { name: "patient-web asks for access" }).waitFor();
+  await page.getByRole("heading", { name: "Open Chart asks for access" }).waitFor();
   return { page, close: () => context.close() };
 }
 
