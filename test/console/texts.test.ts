@@ -10,7 +10,7 @@ import { child, children, isCall, nameOf, type Node, nodesBelow } from "../suppo
  */
 const folder = join(import.meta.dirname, "../../src/console");
 const sources = readdirSync(folder, { recursive: true, encoding: "utf8" })
-  .filter((name) => /\.tsx$/u.test(name) || /^browser\/.*\.ts$/u.test(name.replaceAll("\\", "/")))
+  .filter((name) => name.endsWith(".tsx") || /^browser\/.*\.ts$/u.test(name.replaceAll("\\", "/")))
   .map((name) => ({ name, text: readFileSync(join(folder, name), "utf8") }));
 
 /** Attributes that people hear or read. */
