@@ -136,7 +136,7 @@ export class Mentions {
     const own = bytes.slice(from, to);
     const reference = decoder.decode(own);
     const patient = patientIn(reference, this.#bases);
-    const isMeant = mentionOf({ reference }, this.#bases).kind === "unidentified";
+    const isMeant = patient === undefined && mentionOf({ reference }, this.#bases).kind === "unidentified";
     const known = { bytes: own, patient, isMeant, type: plainTypeOf(reference) };
     this.#known[this.#oldest] = known;
     this.#oldest = (this.#oldest + 1) % knownMax;
