@@ -38,7 +38,8 @@ export type BatchRefusal =
 // of entries.
 const entriesMax = { batch: 50, transaction: 1_000 } as const;
 
-const url = /^(?<path>[A-Za-z0-9$_.-]+(?:\/[A-Za-z0-9$_.-]+)*)?(?:\?(?<query>.*))?$/u;
+// R4's own examples begin with a slash (bundle-request-medsallergies.json).
+const url = /^\/?(?<path>[A-Za-z0-9$_.*-]+(?:\/[A-Za-z0-9$_.*-]+)*)?(?:\?(?<query>.*))?$/u;
 const headers: Readonly<Record<string, string>> = {
   "if-match": "ifMatch",
   "if-none-match": "ifNoneMatch",

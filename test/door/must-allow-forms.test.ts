@@ -140,6 +140,33 @@ test.for(forms)("%s %s %o %s", async ([method, path, headers, body, status], { e
   expect(reply.text).not.toContain('"Patient/ben"');
 });
 
+test("an entry of a batch may begin with a slash, and an entry that is not served leaves the rest", async ({
+  expect,
+}) => {
+  const entry = ["/Patient/ann", "Observation?code=code-1", "/Condition?patient=ann", "Patient/ann/*"].map(
+    (url) => ({ request: { method: "GET", url } }),
+  );
+  const body = JSON.stringify({ resourceType: "Bundle", type: "batch", entry });
+  const { status, text } = await ask("patient", "patient/*.rs", "", {
+    method: "POST",
+    headers: fhirJson,
+    body,
+  });
+  expect(status, text).toBe(200);
+  const answers = (JSON.parse(text) as { entry: { response: { status: string } }[] }).entry;
+  expect(answers.map(({ response }) => response.status.slice(0, 3))).toEqual(["200", "200", "200", "400"]);
+  for (const url of ["//other.example/Patient/ann", "https://other.example/Patient/ann", "/../Patient/ann"]) {
+    const sent = JSON.stringify({
+      resourceType: "Bundle",
+      type: "batch",
+      entry: [{ request: { method: "GET", url } }],
+    });
+    const reply = await ask("patient", "patient/*.rs", "", { method: "POST", headers: fhirJson, body: sent });
+    const refused = reply.status === 400 || /"status":"4\d\d/u.test(reply.text);
+    expect(refused, `${url} ${reply.text}`).toBe(true);
+  }
+});
+
 test("a posted $everything has the entries of its GET, within its parameters", async ({ expect }) => {
   const entriesOf = async (path: string, sending: Sending) =>
     idsOf(await ask("patient", "patient/*.rs", path, sending));

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, test } from "vitest";
 import type { AskerKind } from "../support/askers.ts";
-import { category, idsOf, mustAllowWorld } from "../support/must-allow.ts";
+import { category, idsOf, mustAllowWorld, to } from "../support/must-allow.ts";
 
 type World = Awaited<ReturnType<typeof mustAllowWorld>>;
 
@@ -9,7 +9,15 @@ type World = Awaited<ReturnType<typeof mustAllowWorld>>;
 let door: World["door"];
 let ask: World["ask"];
 beforeAll(async () => {
-  ({ door, ask } = await mustAllowWorld());
+  ({ door, ask } = await mustAllowWorld([
+    {
+      resourceType: "QuestionnaireResponse",
+      id: "qr1",
+      status: "completed",
+      subject: to("Patient/ann"),
+      questionnaire: "http://q.example/phq9",
+    },
+  ]));
 }, 60_000);
 afterAll(() => door.close());
 
@@ -99,6 +107,9 @@ const cases: readonly (readonly [AskerKind, string, string, readonly string[]])[
   ["patient", "patient/*.rs", "Observation?code:text=nothing", []],
   ["patient", "patient/*.rs", "Observation?performer:identifier=urn:npi|7", ["o1-laboratory"]],
   ["patient", "patient/*.rs", "Observation?performer:identifier=8", []],
+  // canonical URLs
+  ["patient", "patient/*.rs", "QuestionnaireResponse?questionnaire=http://q.example/phq9", ["qr1"]],
+  ["patient", "patient/*.rs", "QuestionnaireResponse?questionnaire=http://q.example/other", []],
   // composites, filtered paths, and other parameters
   [
     "patient",

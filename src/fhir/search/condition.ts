@@ -3,7 +3,12 @@ import { isCompartmentPath } from "#fhir/r4/compartment";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import type { QueryPair } from "./query.ts";
 import { searchParametersOf, type SearchParameterDefinition } from "./parameters.ts";
-import { besideElement, isElementModifier, type ElementModifier } from "./element-modifier.ts";
+import {
+  besideElement,
+  canonicalParameter,
+  isElementModifier,
+  type ElementModifier,
+} from "./element-modifier.ts";
 import { readValue, splitValues, type SearchValue } from "./value.ts";
 
 /** A search parameter. Repeated parameters stay repeated, in order: all must hold (FHIR R4 §3.1.1.4.3). */
@@ -160,6 +165,9 @@ function readParameter(
       ? ok({ ...read.value, modifier: suffix })
       : (read ?? err({ reason: "modifier_not_supported", parameter }));
   }
+  const canonical =
+    suffix === undefined && value.includes(":") ? canonicalParameter(type, definition) : undefined;
+  if (canonical !== undefined) return readParameter(type, canonical, suffix, value, base);
   const named =
     suffix !== undefined && definition.type === "reference" && isResourceType(suffix) ? suffix : undefined;
   const modifier =

@@ -44,6 +44,30 @@ function read(type: string, code: string, modifier: ElementModifier): SearchPara
     : undefined;
 }
 
+const canonicals = new Map<string, SearchParameterDefinition | undefined>();
+
+/**
+ * A reference parameter that reads canonical URLs, as a parameter of such URLs (FHIR R4 §3.1.1.4.11). `undefined`:
+ * the parameter reads other elements.
+ */
+export function canonicalParameter(
+  type: string,
+  { code, type: kind }: SearchParameterDefinition,
+): SearchParameterDefinition | undefined {
+  if (kind !== "reference") return undefined;
+  const name = `${type}:${code}`;
+  if (!canonicals.has(name)) canonicals.set(name, readCanonical(type, code));
+  return canonicals.get(name);
+}
+
+function readCanonical(type: string, code: string): SearchParameterDefinition | undefined {
+  const { paths } = searchParametersOf(type).get(code) ?? {};
+  const types = paths?.flatMap((path) => typesAt(type, path)) ?? [];
+  return types.length > 0 && types.every((one) => one === "canonical")
+    ? { code, type: "uri", paths, targets: undefined }
+    : undefined;
+}
+
 /** The texts of a code, by its type: `CodeableConcept.text`, `Coding.display` and `Identifier.type.text`. */
 const textsOf: ReadonlyMap<string, readonly (readonly string[])[]> = new Map([
   ["CodeableConcept", [["text"], ["coding", "display"]]],

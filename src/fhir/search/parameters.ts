@@ -11,7 +11,7 @@ export type SearchParameterType =
   | "uri"
   | "special";
 
-/** A search parameter of R4 for a type. */
+/** A search parameter of R4 or US Core for a type. */
 export interface SearchParameterDefinition {
   readonly code: string;
   readonly type: SearchParameterType;
@@ -23,6 +23,16 @@ export interface SearchParameterDefinition {
   readonly components?: readonly SearchParameterDefinition[];
 }
 
+/**
+ * Parameters that US Core adds to R4's and that read no extension
+ * (http://hl7.org/fhir/us/core/STU6.1/search-parameters.html), in the form of `r4Search`.
+ */
+const usCoreSearch: Readonly<Record<string, string>> = {
+  CareTeam: "role:token:participant.role",
+  Encounter: "discharge-disposition:token:hospitalization.dischargeDisposition",
+  Goal: "description:token:description",
+};
+
 const known = new Map<string, ReadonlyMap<string, SearchParameterDefinition>>();
 
 /**
@@ -31,8 +41,13 @@ const known = new Map<string, ReadonlyMap<string, SearchParameterDefinition>>();
 export function searchParametersOf(type: string): ReadonlyMap<string, SearchParameterDefinition> {
   const settled = known.get(type);
   if (settled !== undefined) return settled;
-  const texts = ["Resource", type].flatMap((base) =>
-    Object.hasOwn(r4Search, base) ? (r4Search[base] ?? "").split(" ") : [],
+  const tables: readonly (readonly [Readonly<Record<string, string>>, string])[] = [
+    [r4Search, "Resource"],
+    [r4Search, type],
+    [usCoreSearch, type],
+  ];
+  const texts = tables.flatMap(([table, base]) =>
+    Object.hasOwn(table, base) ? (table[base] ?? "").split(" ") : [],
   );
   const parameters = new Map(texts.map((text) => [text.slice(0, text.indexOf(":")), readDefinition(text)]));
   for (const text of texts) {

@@ -1,0 +1,64 @@
+import { test } from "vitest";
+import { readInteraction } from "#fhir/interaction";
+import { isObject, readJson } from "#fhir/json/json";
+import { isJudgeable, matches, mayMatch } from "#fhir/search/row-judge";
+
+const base = "https://origin.example/fhir";
+const coding = (code: string) => ({ coding: [{ system: "urn:s", code }] });
+
+/** The search, a row that it finds, and a row that it does not find. */
+const cases: readonly (readonly [string, string, object, object])[] = [
+  [
+    "CareTeam",
+    "role=urn:s%7Cnurse",
+    { participant: [{ role: [coding("nurse")] }] },
+    { participant: [{ role: [coding("son")] }] },
+  ],
+  [
+    "Encounter",
+    "discharge-disposition=home",
+    { hospitalization: { dischargeDisposition: coding("home") } },
+    { hospitalization: { dischargeDisposition: coding("exp") } },
+  ],
+  ["Goal", "description=walk", { description: coding("walk") }, { description: coding("run") }],
+  // R4: a canonical URL is compared as a URL
+  [
+    "QuestionnaireResponse",
+    "questionnaire=http://q.example/a",
+    { questionnaire: "http://q.example/a" },
+    { questionnaire: "http://q.example/b" },
+  ],
+  [
+    "CarePlan",
+    "instantiates-canonical=http://p.example/a",
+    { instantiatesCanonical: ["http://p.example/a"] },
+    { instantiatesCanonical: ["http://p.example/b"] },
+  ],
+  // the text of a code, and the identifier of a reference
+  ["Condition", "code:text=dia", { code: { text: "Diabetes" } }, { code: { text: "Asthma" } }],
+  ["Condition", "code:text=dia", { code: { coding: [{ display: "Diabetes" }] } }, { code: coding("dia") }],
+  [
+    "Condition",
+    "subject:identifier=urn:s%7C1",
+    { subject: { identifier: { system: "urn:s", value: "1" } } },
+    { subject: { reference: "Patient/1" } },
+  ],
+];
+test.for(cases)("%s?%s is judged on the row", ([type, query, found, other], { expect }) => {
+  const asked = readInteraction("GET", [type], query);
+  if (!asked.ok || asked.value.kind !== "search") throw new Error(JSON.stringify(asked));
+  const [parameter, ...more] = asked.value.parameters;
+  if (parameter === undefined || more.length > 0) throw new Error("one parameter");
+  const row = (elements: object) => {
+    const read = readJson(
+      new TextEncoder().encode(JSON.stringify({ resourceType: type, id: "x", ...elements })),
+    );
+    if (!read.ok || !isObject(read.value)) throw new Error("a resource");
+    return read.value;
+  };
+  expect(isJudgeable(type, parameter)).toBe(true);
+  for (const judge of [matches, mayMatch]) {
+    expect(judge(row(found), parameter, base)).toBe(true);
+    expect(judge(row(other), parameter, base)).toBe(false);
+  }
+});
