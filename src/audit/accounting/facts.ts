@@ -13,7 +13,7 @@ export interface AccountingFacts {
   readonly agreements: ExcludedAgreements;
   /** The entity that makes the accountings; undefined if the operator did not state it. */
   readonly entity: { readonly name: string; readonly contact?: string | undefined } | undefined;
-  /** Where the ledger is public, and the key of its root log: a page can then check itself in the browser. */
+  /** The public address of the ledger, and the key of its root log: a page can then check itself in the browser. */
   readonly ledger: PublicLedger | undefined;
   /** The IANA time zone of a page for a request that names none. */
   readonly zone: string;

@@ -45,7 +45,7 @@ export interface Proposed {
   /** SHA-256 of the stored document in hex. */
   readonly digest: string;
   readonly expiresAt: Instant;
-  /** What it would open, in words. */
+  /** The access that it would open, in words. */
   readonly opens: readonly string[];
 }
 
