@@ -1,7 +1,8 @@
 import type { Resource } from "@medplum/fhirtypes";
+import fc from "fast-check";
 import { test } from "vitest";
 import { to } from "../support/fhir-parts.ts";
-import { inLane } from "../support/lane.ts";
+import { inLane, lane } from "../support/lane.ts";
 import { beyond, readsConsents, type Asking, type Seen } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
 
@@ -154,6 +155,65 @@ const questionsOf = (
   ];
 };
 
+/** A row that each criterion of a generated Consent tells from the shown rows. */
+const strange = {
+  code: hivTest,
+  effectiveDateTime: "2019-05-06",
+  performer: [to("Practitioner/author")],
+  encounter: to("Encounter/visit"),
+  note: [{ text: "of the visit" }],
+};
+/** Criteria that select this row alone. */
+const telling: readonly object[] = [
+  { code: [hivTest] },
+  { securityLabel: [act("HIV")] },
+  { dataPeriod: { start: "2019-01-01", end: "2019-12-31" } },
+  { data: [{ meaning: "instance", reference: to("Observation/hidden") }] },
+  { data: [{ meaning: "authoredby", reference: to("Practitioner/author") }] },
+  { data: [{ meaning: "related", reference: to("Encounter/visit") }] },
+  { data: [{ meaning: "dependents", reference: to("Practitioner/author") }] },
+];
+/** Criteria that every read of these askers meets. */
+const idle: readonly object[] = [
+  {},
+  { purpose: [{ system: `${thp}v3-ActReason`, code: "PATRQT" }] },
+  { action: [{ coding: [{ system: `${thp}consentaction`, code: "access" }] }] },
+  { class: [{ system: "http://hl7.org/fhir/resource-types", code: "Observation" }] },
+  { period: { start: "2020-01-01" } },
+];
+/** A broken part may be a denial (docs/consent.md), so it denies as well. */
+const broken: readonly object[] = [{}, { strangeMember: true }];
+/** A Consent that denies the strange row: a denial, or an exception to a permit, two or three levels deep. */
+const generated = fc
+  .record({
+    by: fc.constantFrom(...telling),
+    further: fc.constantFrom(...telling),
+    beside: fc.constantFrom(...idle),
+    broken: fc.constantFrom(...broken),
+    form: fc.constantFrom("root", "exception", "untyped", "deep", "closed"),
+  })
+  .map(({ by, further, beside, broken, form }): object => {
+    // two criteria of one element are alternatives, so the second replaces the first
+    const deny = { type: "deny", ...beside, ...by, ...further, ...broken };
+    const none = { type: "deny", code: [{ coding: [act("x")] }] };
+    switch (form) {
+      case "exception":
+        return { type: "permit", provision: [deny] };
+      case "untyped":
+        return { type: undefined, provision: [none, deny] };
+      case "deep":
+        // what is denied, permitted again inside, and denied again inside that
+        return {
+          type: "permit",
+          provision: [{ type: "deny", provision: [{ type: "permit", provision: [deny] }] }],
+        };
+      case "closed":
+        return { type: "permit", dataPeriod: { start: "2025-01-01", end: "2027-01-01" } };
+      default:
+        return deny;
+    }
+  });
+
 type Asker = Parameters<typeof worlds.by>[0];
 const askers: readonly Asker[] = ["system", "patient"];
 const cases = Object.entries(kinds).flatMap(([kind, [row, provision]], at) =>
@@ -161,7 +221,19 @@ const cases = Object.entries(kinds).flatMap(([kind, [row, provision]], at) =>
 );
 
 // The fast lane has a share of the cases, with each kind of token.
-const asked = cases.filter((_case, at) => at % inLane({ fast: 5, slow: 1, long: 1 }) === 0);
+const asked = [
+  ...cases.filter((_case, at) => at % inLane({ fast: 5, slow: 1, long: 1 }) === 0),
+  ...fc
+    .sample(generated, {
+      numRuns: inLane({ fast: 1, slow: 12, long: 60 }),
+      // the fast lane asks the same in each run
+      ...(lane === "fast" && { seed: 7 }),
+    })
+    .map((provision, at) => {
+      const asker: Asker = at % 2 === 0 ? "system" : "patient";
+      return { kind: JSON.stringify(provision), row: strange, provision, asker, ann: `ann-generated-${at}` };
+    }),
+];
 
 test.for(asked)(
   "L53: $kind, for a token of kind $asker",
