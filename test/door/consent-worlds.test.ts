@@ -1,5 +1,5 @@
 import type { Resource } from "@medplum/fhirtypes";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { test } from "vitest";
 import { to } from "../support/fhir-parts.ts";
 import { inLane, lane } from "../support/lane.ts";
@@ -194,7 +194,7 @@ const generated = fc
   })
   .map(({ by, further, beside, broken, form }): object => {
     // two criteria of one element are alternatives, so the second replaces the first
-    const deny = { type: "deny", ...beside, ...by, ...further, ...broken };
+    const deny = Object.assign({ type: "deny" }, beside, by, further, broken);
     const none = { type: "deny", code: [{ coding: [act("x")] }] };
     switch (form) {
       case "exception":
@@ -209,7 +209,7 @@ const generated = fc
         };
       case "closed":
         return { type: "permit", dataPeriod: { start: "2025-01-01", end: "2027-01-01" } };
-      default:
+      case "root":
         return deny;
     }
   });
