@@ -43,10 +43,12 @@ const drafts = {
   quota(about, field) {
     const grant = grantOf(about, field);
     const [requests, windowSeconds] = [Number(field("requests")), Number(field("windowSeconds"))];
+    const policy = about.view.registry.policies?.find(({ name }) => name === grant?.policy);
     if (grant === undefined) return err(clientChange.problems.grant);
-    return ok({
-      set: { grants: [{ ...grant, quotas: { ...grant.quotas, default: { requests, windowSeconds } } }] },
-    });
+    if (policy === undefined) return err(clientChange.problems.policy);
+    // a file names its policies: the grant keeps the policy that it has
+    const changed = { ...grant, quotas: { ...grant.quotas, default: { requests, windowSeconds } } };
+    return ok({ set: { policies: [policy], grants: [changed] } });
   },
   policy(about, field) {
     const grant = grantOf(about, field);

@@ -32,7 +32,12 @@ test.for([
   ],
   [
     { kind: "quota", ...named, requests: "7", windowSeconds: "60" },
-    { set: { grants: [{ ...grant, quotas: { default: { requests: 7, windowSeconds: 60 } } }] } },
+    {
+      set: {
+        grants: [{ ...grant, quotas: { default: { requests: 7, windowSeconds: 60 } } }],
+        policies: [{ name: grant.policy }], // a grant names a policy of its file
+      },
+    },
   ],
   [
     { kind: "policy", ...named, policy: "treat" },
