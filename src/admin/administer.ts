@@ -120,7 +120,7 @@ export async function administer(
   const { interaction, method, roles } = verb;
   const { id, at, authorization, path } = submission;
   const trail = new Trail(submission, ports.ledger, { interaction, method, path });
-  // A caller who is not proven gets the face of a refusal alone.
+  // A caller who is not proven, or no more, gets the face of a refusal alone: it does not name the failed check.
   let shownReason = (_reason: AdminRefusal["reason"]): { readonly reason?: string } => ({});
   const answerRefusal = (refusal: AdminRefusal, receipt: Readonly<Record<string, string>>) => {
     const face = publicFaces[refusal.reason];
@@ -141,7 +141,7 @@ export async function administer(
   const call = { ...submission, method, url: `${ports.url}/${path}` };
   const operator = await authenticateOperator(call, roles, ports, trail.seen);
   if (!operator.ok) return refuse(operator.error);
-  shownReason = (reason) => ({ reason });
+  shownReason = (reason) => (publicFaces[reason].status === 401 ? {} : { reason });
   // A condition that nothing checks would be a condition that always holds.
   const ifMatch = submission.ifMatch === null ? undefined : etagIn(submission.ifMatch);
   if (submission.ifMatch !== null && (verb.isConditional !== true || ifMatch === undefined))
@@ -175,6 +175,7 @@ export async function administer(
     const headers = { ...receipt, ...nextNonce(trail.seen, ports, at) };
     const still = await mayStillAct(roles, ports, trail.seen, ports.clock());
     if (!still.ok) {
+      shownReason = () => ({});
       const { reason } = still.error;
       await trail.ended({ status: publicFaces[reason].status, reason });
       return answerRefusal(still.error, receipt);
