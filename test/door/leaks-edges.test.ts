@@ -93,18 +93,20 @@ describe.for(origins)("at the origin %s:", (origin) => {
     }
   });
 
-  test("L15: the base has no search, no page and no parameter next to a batch", async ({ expect }) => {
+  test("L15: a search at the base finds the rows of searches, and the base has no page and no parameter next to a batch", async ({
+    expect,
+  }) => {
     await expectRefused(
       expect,
       scene,
       origin,
       [400, 403, 404],
-      "?_type=Observation",
       "?_id=bens-pulse",
+      "?_type=Observation,Condition&_id=bens-pulse",
       "_history",
       "?_getpages=x",
     );
-    for (const path of ["?_getpages=x", "?_type=Patient", "_search?_type=Observation"]) {
+    for (const path of ["?_getpages=x", "?_type=Patient"]) {
       const before = scene.asked(origin).length;
       const reply = await ask(path, "reader", {
         method: "POST",
@@ -114,6 +116,20 @@ describe.for(origins)("at the origin %s:", (origin) => {
       expect([400, 403, 415], `${path} ${reply.status}`).toContain(reply.status);
       expect(scene.asked(origin).length, path).toBe(before);
     }
+    for (const path of ["?_type=Observation", "?_type=Observation,Encounter"]) {
+      const reply = await ask(path);
+      expect(
+        rowsOf(reply).filter((one) => one.startsWith("Observation/")),
+        path,
+      ).toEqual(anns);
+      expect(reply.text).not.toContain("canary");
+    }
+    const posted = await ask("_search?_type=Observation", "reader", {
+      method: "POST",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      body: "_id=bens-pulse",
+    });
+    expect(rowsOf(posted)).toEqual([]);
   });
 
   test("L19: there is no GraphQL", async ({ expect }) => {

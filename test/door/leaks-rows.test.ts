@@ -177,12 +177,16 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect(rowsOf(await ask("Observation/$lastn?patient=ben"))).toEqual([]);
     expect(rowsOf(await ask("Patient/ann/Observation"))).toEqual(anns);
     expect(rowsOf(await ask("Patient/ben/Observation"))).toEqual([]);
+    const compartment = await ask("Patient/ann/*");
+    expect(rowsOf(compartment).filter((one) => one.startsWith("Observation/"))).toEqual(anns);
+    expect(compartment.text).not.toContain("canary");
+    expect(rowsOf(await ask("Patient/ben/*"))).toEqual([]);
+    expect(rowsOf(await ask("Encounter/bens-visit/Condition"))).toEqual([]);
     await expectRefused(
       expect,
       scene,
       origin,
       [400],
-      "Patient/ann/*",
       "Practitioner/vera/Observation",
       "Patient/$match",
       "Patient/$member-match",

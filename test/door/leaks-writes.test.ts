@@ -105,7 +105,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
       "http://127.0.0.1:1/fhir/Patient/ben",
       "//127.0.0.1/Patient/ben",
 
-      "/Patient/ben",
+      "///Patient/ben",
       "Patient/%2e%2e/Patient/ben",
     ])
       await unwritten(expect, [400], () =>
