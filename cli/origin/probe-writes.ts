@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { isObject, property, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
 import { matchesIn, type FhirClient, type FhirReply } from "./fhir-client.ts";
 
@@ -122,7 +122,8 @@ class WriteProbe {
   }
 
   async #updateAsCreate(): Promise<void> {
-    const id = randomUUID();
+    // An id as the gateway gives to a create under an Idempotency-Key: some servers take only UUIDs.
+    const id = `w-${randomBytes(20).toString("hex")}`;
     const resource = { ...patientOf(`${this.#run}-3`), id };
     const reply = await this.#client.ask({ method: "PUT", path: `Patient/${id}`, resource });
     const read = await this.#client.ask({ path: `Patient/${id}` });

@@ -14,7 +14,7 @@ export const bodyPatienceMilliseconds = 15_000;
 
 // A sender gets a refusal only if its whole body is read: unread bytes close the connection.
 const droppedBytesMax = 16_777_216;
-const droppedMilliseconds = 2_000;
+const silenceMilliseconds = 5_000;
 
 /**
  * A request's body, with a time limit for its sender: after it, or when the sender breaks off, reading
@@ -49,14 +49,18 @@ export class TimelyBody implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Reads the rest of the body, up to 16 MiB and two seconds, and keeps nothing of it. Call it before each
-   * answer: a sender whose bytes are not read loses its connection, and the answer with it.
+   * Reads the rest of the body, up to 16 MiB, and keeps nothing of it. It ends when the sender is silent for five
+   * seconds, and at the time limit. Call it before each answer: a sender whose bytes are not read loses its
+   * connection, and the answer with it, however steadily it sends.
    */
   async dropRest(): Promise<void> {
-    const late = deadline(droppedMilliseconds);
+    const late = deadline(this.#milliseconds);
     try {
       for (let dropped = 0; dropped < droppedBytesMax;) {
-        const read = await Promise.race([this.#reader.read(), late.passed]);
+        const silent = deadline(silenceMilliseconds);
+        const read = await Promise.race([this.#reader.read(), late.passed, silent.passed]).finally(
+          silent.clear,
+        );
         if (read === "late") break;
         if (read.done) return;
         dropped += read.value.length;

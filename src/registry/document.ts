@@ -346,7 +346,9 @@ const originInteraction = z.enum([
 
 const capabilities = z
   .strictObject({
-    updateAsCreate: known.meta({ description: "PUT to a new id creates the resource." }),
+    updateAsCreate: known.meta({
+      description: "PUT to a new id of the form `w-` and hexadecimal digits creates the resource.",
+    }),
     honoursIfMatchOnUpdate: known.meta({
       description: "PUT replaces only the version that If-Match names.",
     }),

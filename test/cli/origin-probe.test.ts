@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Resource } from "@medplum/fhirtypes";
 import { afterAll, expect, test } from "vitest";
 import { registryDocument } from "#registry/document";
+import { createdId, writeName } from "#gateway/write/once";
 import { memoryOrigin } from "../../sandbox/origin/memory-origin.ts";
 import { handlerOf } from "../support/in-process/memory-handler.ts";
 import { serveAt, type Handler } from "../support/in-process/network.ts";
@@ -175,6 +176,20 @@ test("a server that ignores If-Match and If-None-Exist, runs a transaction as a 
       strict: false,
     },
   });
+});
+
+test("a server that takes no id of the gateway's form does not count as one that creates by PUT", async () => {
+  const asked: string[] = [];
+  const { members, left } = await probe((request, real) => {
+    const id = new URL(request.url).pathname.split("/").at(-1) ?? "";
+    if (request.method !== "PUT" || /^[0-9a-f]{8}-/u.test(id)) return real(request);
+    asked.push(id);
+    return new Response("{}", { status: 400 });
+  });
+  const name = writeName("0123456789abcdef".repeat(4));
+  const form = (id: string) => id.replaceAll(/[0-9a-f]/gu, "x");
+  expect(asked.map(form)).toContain(form(createdId(name)));
+  expect([members.capabilities.updateAsCreate, left]).toEqual([false, [1, 1]]);
 });
 
 test("the bases by which a server names itself are listed, and a resource that cannot be deleted is named", async () => {

@@ -3,6 +3,7 @@ import { freePort } from "../support/free-port.ts";
 import { fhirJson, to } from "../support/fhir-parts.ts";
 import type { Handler } from "../support/in-process/network.ts";
 import { lane } from "../support/lane.ts";
+import { startMedplum } from "../support/medplum-server.ts";
 import { startMedplumRouter } from "../support/medplum-router-server.ts";
 import { startNpmServer, type NpmServer } from "../support/npm-fhir-server.ts";
 import type { Seen } from "../support/two-worlds.ts";
@@ -39,12 +40,16 @@ const observation = (id: string, who: string, code: string, day: string) => ({
   subject: to(`Patient/${who}`),
   effectiveDateTime: day,
 });
+// Medplum takes UUIDs alone.
+const [ann, ben, o1, o2, o3] = ["a1", "b1", "01", "02", "03"].map(
+  (end) => `5ac0c0de-0000-4000-8000-0000000000${end}`,
+) as [string, string, string, string, string];
 const world = [
-  patient("ann", "Okafor"),
-  patient("ben", "Nagy"),
-  observation("o1", "ann", "a", "2026-01-01"),
-  observation("o2", "ann", "b", "2026-02-01"),
-  observation("o3", "ben", "a", "2026-03-01"),
+  patient(ann, "Okafor"),
+  patient(ben, "Nagy"),
+  observation(o1, ann, "a", "2026-01-01"),
+  observation(o2, ann, "b", "2026-02-01"),
+  observation(o3, ben, "a", "2026-03-01"),
 ];
 
 const evaluated = { Patient: ["_id", "name"], Observation: ["_id", "code", "date", "subject", "patient"] };
@@ -94,13 +99,39 @@ const tried: readonly Tried[] = [
   },
 ];
 
-describe.runIf(lane === "long").each(tried)(
+// A checkout of Medplum's repository, its folder packages/server: npm has everything but the server itself.
+const medplum = process.env["MEDPLUM_SOURCE"];
+const whole: readonly Tried[] =
+  medplum === undefined
+    ? []
+    : [
+        {
+          name: "Medplum, whole",
+          start: (port) => startMedplum(medplum, port),
+          searches: evaluated,
+          updates: true,
+          members: {
+            updateAsCreate: false,
+            honoursIfMatchOnUpdate: true,
+            honoursIfNoneExist: true,
+            searchByPost: true,
+            everything: "without-type",
+            elements: true,
+            total: true,
+            strict: true,
+          },
+        },
+      ];
+
+describe.runIf(lane === "long").each([...tried, ...whole])(
   "$name, a FHIR server that npm brings",
   ({ start, searches, updates, members }) => {
     let server: NpmServer;
     const atServer = async (method: string, path: string, resource?: object) => {
       const body = resource === undefined ? null : JSON.stringify(resource);
-      return fetch(`${server.url}/${path}`, { method, body, headers: fhirJson });
+      const { authorization } = server;
+      const headers = { ...fhirJson, ...(authorization !== undefined && { authorization }) };
+      return fetch(`${server.url}/${path}`, { method, body, headers });
     };
     beforeAll(async () => {
       server = await start(await freePort());
@@ -113,7 +144,10 @@ describe.runIf(lane === "long").each(tried)(
       const body = request.method === "GET" ? null : await request.arrayBuffer();
       return fetch(request.url.replace(worlds.originBase, server.url), {
         method: request.method,
-        headers: request.headers,
+        headers: {
+          ...Object.fromEntries(request.headers),
+          ...(server.authorization !== undefined && { authorization: server.authorization }),
+        },
         body,
         redirect: "manual",
       });
@@ -155,14 +189,14 @@ describe.runIf(lane === "long").each(tried)(
       const direct: { entry: object[] } = await (await atServer("GET", "Observation?code=b")).json();
       expect(direct.entry, "a server without the parameter ignores the code").toHaveLength(updates ? 1 : 3);
       for (const [path, ids] of [
-        ["Observation?code=urn:s%7Ca", ["o1", "o3"]],
-        ["Observation?patient=Patient/ann&date=ge2026-01-15", ["o2"]],
-        ["Patient?name=nagy", ["ben"]],
-        ["Observation?patient.name=okafor", ["o1", "o2"]],
-        ["Patient/ann/$everything", ["ann", "o1", "o2"]],
+        ["Observation?code=urn:s%7Ca", [o1, o3]],
+        [`Observation?patient=Patient/${ann}&date=ge2026-01-15`, [o2]],
+        ["Patient?name=nagy", [ben]],
+        ["Observation?patient.name=okafor", [o1, o2]],
+        [`Patient/${ann}/$everything`, [o1, o2, ann]],
       ] as const)
         expect(idsOf(await ask(path)), path).toEqual(ids);
-      const read = await ask("Observation/o1");
+      const read = await ask(`Observation/${o1}`);
       expect(JSON.parse(read.body.toString("utf8"))).toMatchObject(world[2] ?? {});
       expect(read.body.toString("utf8")).not.toContain(server.url);
     });
@@ -170,19 +204,19 @@ describe.runIf(lane === "long").each(tried)(
     test("takes a create, whose answer has the id of its Location, an update if it honours If-Match, and no delete", async ({
       expect,
     }) => {
-      const { id: _id, ...body } = observation("", "ann", "c", "2026-04-01");
+      const { id: _id, ...body } = observation("", ann, "c", "2026-04-01");
       const sending = { method: "POST", headers: fhirJson, body: JSON.stringify(body) };
       const created = await ask("Observation", sending);
       expect(created.status).toBe(201);
       const id = /\/Observation\/(?<id>[^/]+)/u.exec(created.headers["location"] ?? "")?.groups?.["id"] ?? "";
       expect(await (await atServer("GET", `Observation/${id}`)).json()).toMatchObject(body);
       // An update without a lease needs a server that honours If-Match.
-      const amended = JSON.stringify({ ...observation("o2", "ann", "b", "2026-02-01"), status: "amended" });
-      const updated = await ask("Observation/o2", { method: "PUT", headers: fhirJson, body: amended });
+      const amended = JSON.stringify({ ...observation(o2, ann, "b", "2026-02-01"), status: "amended" });
+      const updated = await ask(`Observation/${o2}`, { method: "PUT", headers: fhirJson, body: amended });
       expect(updated.status).toBe(updates ? 200 : 422);
-      const now = await (await atServer("GET", "Observation/o2")).json();
+      const now = await (await atServer("GET", `Observation/${o2}`)).json();
       expect(now).toMatchObject({ status: updates ? "amended" : "final" });
-      expect((await ask("Observation/o3", { method: "DELETE" })).status).toBe(403);
+      expect((await ask(`Observation/${o3}`, { method: "DELETE" })).status).toBe(403);
     });
   },
 );

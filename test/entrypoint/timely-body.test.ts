@@ -1,4 +1,4 @@
-import { test } from "vitest";
+import { afterEach, test, vi } from "vitest";
 import { TimelyBody } from "#entrypoint/timely-body";
 
 async function read(body: AsyncIterable<Uint8Array>): Promise<string> {
@@ -59,6 +59,30 @@ test("the unread rest of a body is read and dropped before the answer, up to 16 
     for await (const chunk of body) if (chunk.length > 0) break;
     await body.dropRest();
     expect([sent <= 20, cancelled]).toEqual([true, isCancelled]);
+  }
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test("the rest of a slow sender is read as long as it sends, and a silent sender is left after five seconds", async ({
+  expect,
+}) => {
+  for (const [letters, ends, isCancelled, seconds] of [
+    [7, true, false, 7],
+    [2, false, true, 7],
+    [100, true, true, 15],
+  ] as const) {
+    vi.useFakeTimers();
+    const { stream, state } = trickle(letters, 1_000, ends);
+    const began = Date.now();
+    const dropped = new TimelyBody(stream).dropRest();
+    await vi.runAllTimersAsync();
+    await dropped;
+    expect(state.cancelled, `${letters} letters`).toBe(isCancelled);
+    expect(Date.now() - began).toBeGreaterThanOrEqual(seconds * 1_000);
+    vi.useRealTimers();
   }
 });
 

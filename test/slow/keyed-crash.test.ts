@@ -1,5 +1,7 @@
 import { randomInt, randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -108,6 +110,120 @@ test.for(kinds)(
     await origin.close();
   },
 );
+
+const repeatsAtOnce = inLane({ fast: 50, slow: 300, long: 1_000 });
+
+test.for(kinds)(
+  `%s: of ${repeatsAtOnce} concurrent repeats of a keyed create one is sent, also when the gateway is killed between the origin and its answer`,
+  { timeout: 20 * 60_000 },
+  async ([kind, capabilities], { expect }) => {
+    const state = mkdtempSync(join(tmpdir(), `phylax-repeats-${kind}-`));
+    folders.push(state);
+    const origin: Origin = await startOrigin();
+    await origin.load([{ resourceType: "Patient", id: "amara" }]);
+    const holding = await startHolding(origin.url);
+    const registry = join(state, "origin.json");
+    const entry = {
+      name: "main",
+      url: holding.url,
+      alsoKnownAs: [origin.url],
+      credentials: { kind: "none" },
+      capabilities,
+    };
+    writeFileSync(registry, JSON.stringify({ origins: [entry] }));
+    const port = await freePort();
+    const start = () => startKillable(port, state, holding.url, ["--registry", registry]);
+    let stack = start();
+    ends.push(
+      () => stack.end(),
+      () => holding.close(),
+      () => origin.close(),
+    );
+    const one: Keyed = { name: randomUUID(), key: randomUUID(), status: undefined, isUnknown: false };
+    /** Each repeat goes on until the key is settled: 429 and 409 with Retry-After say to come again. */
+    const repeats = async () => {
+      const dev = readDevFile(state);
+      const token = await accessToken(dev, clientOf(dev, "charting"));
+      const until = Date.now() + 300_000;
+      return Promise.all(
+        Array.from({ length: repeatsAtOnce }, async () => {
+          const mine = { ...one };
+          while (mine.status !== 201 && !mine.isUnknown && Date.now() < until && !killed) {
+            await ask(dev, token, mine);
+            if (mine.status !== 201 && !mine.isUnknown) await wait(500);
+          }
+          return mine.isUnknown ? "unknown" : String(mine.status);
+        }),
+      );
+    };
+    let killed = false;
+
+    await stack.ready;
+    const first = repeats();
+    await holding.held;
+    killed = true;
+    await stack.killAll();
+    await first;
+    closeConnections();
+    expect(await namesAt(origin.url), "the origin did it, and its answer was lost").toEqual([one.name]);
+
+    killed = false;
+    holding.letThrough();
+    stack = start();
+    await stack.ready;
+    const ended = await repeats();
+    // the outcome of an origin of the plain kind stays unknown, and the follow-up finds it
+    expect(new Set(ended)).toEqual(new Set([kind === "plain" ? "unknown" : "201"]));
+    expect(ended).toHaveLength(repeatsAtOnce);
+    expect(await namesAt(origin.url), "it is there once").toEqual([one.name]);
+    expect(holding.creates, "plain is sent once; else the origin was asked again").toBeLessThanOrEqual(
+      kind === "plain" ? 1 : 2,
+    );
+    await stack.end();
+  },
+);
+
+/** Stands before a FHIR server, and holds back the answer to the first create until it is told otherwise. */
+async function startHolding(target: string) {
+  const state = { creates: 0, holds: true };
+  let hold: () => void = () => {};
+  const held = new Promise<void>((resolve) => (hold = resolve));
+  const server = createServer((request, response) => {
+    const pass = async () => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      const { method = "GET", url = "/" } = request;
+      const headers = new Headers();
+      for (const name of ["accept", "content-type", "if-none-exist", "if-none-match", "if-match", "prefer"]) {
+        const value = request.headers[name];
+        if (typeof value === "string") headers.set(name, value);
+      }
+      const body = method === "GET" ? null : Buffer.concat(chunks);
+      const answer = await fetch(new URL(target).origin + url, { method, headers, body });
+      const text = await answer.text();
+      const isCreate = method !== "GET" && !url.endsWith("/_search");
+      if (isCreate) state.creates += 1;
+      if (isCreate && state.holds) return hold();
+      const fields = [...answer.headers].filter(([name]) => /^(?:content-type|location|etag)$/u.test(name));
+      response.writeHead(answer.status, Object.fromEntries(fields)).end(text);
+    };
+    pass().catch(() => response.destroy());
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  const { port } = server.address() as AddressInfo; // a listening TCP server has one
+  return {
+    url: `http://127.0.0.1:${port}${new URL(target).pathname}`,
+    held,
+    letThrough: () => void (state.holds = false),
+    get creates() {
+      return state.creates;
+    },
+    async close() {
+      server.closeAllConnections();
+      await new Promise((closed) => server.close(closed));
+    },
+  };
+}
 
 function created(all: Keyed[]): Keyed {
   const one = { name: randomUUID(), key: randomUUID(), status: undefined, isUnknown: false };

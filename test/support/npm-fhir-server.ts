@@ -14,6 +14,8 @@ const packages = {
 export interface NpmServer {
   /** Its FHIR base. */
   readonly url: string;
+  /** For a server that asks for a token. */
+  readonly authorization?: string;
   close(): Promise<unknown>;
 }
 

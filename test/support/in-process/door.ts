@@ -356,7 +356,7 @@ async function startWorkers(
     LEDGER_ROOT: namespace(ledger.LedgerRoot, () => ledgerEnv),
     ACCOUNTING_SHELF: namespace(ledger.AccountingShelf, () => ledgerEnv),
     ACCOUNTING_INTAKE: namespace(ledger.AccountingIntake, () => ledgerEnv),
-    LEDGER_BUCKET: new MemoryBucket(),
+    LEDGER_BUCKET: remoteStub(new MemoryBucket(), "bucket", remote),
     ...rateLimitsOf("workers/ledger/wrangler.toml"),
   };
   const elementCounts = namespace(ledger.ElementCounts, () => ledgerEnv);
