@@ -58,8 +58,8 @@ export class TimelyBody implements AsyncIterable<Uint8Array> {
     try {
       for (let dropped = 0; dropped < droppedBytesMax;) {
         const silent = deadline(silenceMilliseconds);
-        const read = await Promise.race([this.#reader.read(), late.passed, silent.passed]).finally(
-          silent.clear,
+        const read = await Promise.race([this.#reader.read(), late.passed, silent.passed]).finally(() =>
+          silent.clear(),
         );
         if (read === "late") break;
         if (read.done) return;

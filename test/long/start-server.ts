@@ -23,6 +23,7 @@ async function started(): Promise<NpmServer | undefined> {
       return startMedplumRouter(port);
     case "medplum":
       return source === undefined ? undefined : startMedplum(source, port);
+    case undefined:
     default:
       return undefined;
   }

@@ -141,14 +141,14 @@ test.for(kinds)(
     );
     const one: Keyed = { name: randomUUID(), key: randomUUID(), status: undefined, isUnknown: false };
     /** Each repeat goes on until the key is settled: 429 and 409 with Retry-After say to come again. */
-    const repeats = async () => {
+    const repeats = async (ending: AbortSignal) => {
       const dev = readDevFile(state);
       const token = await accessToken(dev, clientOf(dev, "charting"));
       const until = Date.now() + 300_000;
       return Promise.all(
         Array.from({ length: repeatsAtOnce }, async () => {
           const mine = { ...one };
-          while (mine.status !== 201 && !mine.isUnknown && Date.now() < until && !killed) {
+          while (mine.status !== 201 && !mine.isUnknown && Date.now() < until && !ending.aborted) {
             await ask(dev, token, mine);
             if (mine.status !== 201 && !mine.isUnknown) await wait(500);
           }
@@ -156,22 +156,21 @@ test.for(kinds)(
         }),
       );
     };
-    let killed = false;
 
     await stack.ready;
-    const first = repeats();
+    const ending = new AbortController();
+    const first = repeats(ending.signal);
     await holding.held;
-    killed = true;
+    ending.abort();
     await stack.killAll();
     await first;
     closeConnections();
     expect(await namesAt(origin.url), "the origin did it, and its answer was lost").toEqual([one.name]);
 
-    killed = false;
     holding.letThrough();
     stack = start();
     await stack.ready;
-    const ended = await repeats();
+    const ended = await repeats(new AbortController().signal);
     // the outcome of an origin of the plain kind stays unknown, and the follow-up finds it
     expect(new Set(ended)).toEqual(new Set([kind === "plain" ? "unknown" : "201"]));
     expect(ended).toHaveLength(repeatsAtOnce);
