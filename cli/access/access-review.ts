@@ -1,4 +1,5 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { eventsOf } from "#auditing/ledger-events";
@@ -66,7 +67,9 @@ export async function accessReview(args: readonly string[]): Promise<number> {
     const used = new Map(grants.map((grant) => [grantName(grant), new UsedAccess()]));
     const unread = new UnreadList();
     const first = Date.now() - days * dayMilliseconds;
-    for await (const found of eventsOf(await auditorSource(values, values.ledger))) {
+    for await (const found of eventsOf(
+      await auditorSource({ ...values, keys: keyFiles(values) }, values.ledger),
+    )) {
       if (!("event" in found)) unread.add(found);
       else if (found.event.at >= first) used.get(found.event.why?.grant ?? "")?.add(found.event);
     }
@@ -94,6 +97,21 @@ export async function accessReview(args: readonly string[]): Promise<number> {
   } catch (fault) {
     return printFault(fault);
   }
+}
+
+/** The sandbox whose registry is reviewed has the keys of its ledger too. */
+function keyFiles({
+  keys,
+  "log-key": logKeys,
+  state,
+}: {
+  readonly keys: readonly string[];
+  readonly "log-key": readonly string[];
+  readonly state: string;
+}): readonly string[] {
+  const own = join(state, "dev.json");
+  const isNamed = keys.length + logKeys.length > 0 || state === posterOptions.state.default;
+  return isNamed || !existsSync(own) ? keys : [own];
 }
 
 const reviewedGrant = (grant: Reviewed["grant"], used = new UsedAccess(), body?: unknown): Reviewed => ({

@@ -75,5 +75,5 @@ export const posterOf = (values: {
 /** A refusal in one line: the place in the document and the reason, or the status and its title. */
 export function refusalLine({ status, body: { title = "", pointer, detail } }: OperatorAnswer): string {
   if (typeof detail !== "string") return `${status} ${String(title)}`;
-  return `${pointer === "" ? '""' : String(pointer)} ${detail}`; // RFC 6901 §5: the whole document
+  return `${pointer === "" ? "the document" : String(pointer)} ${detail}`; // RFC 6901 §5: the whole document
 }
