@@ -52,6 +52,7 @@ const observation = (id: string, ann: string, more: object): Resource => ({
   code: pulse,
   subject: to(`Patient/${ann}`),
   effectiveDateTime: "2026-01-02",
+  performer: [to("Practitioner/further")], // a row without an author may be of any author
   ...more,
 });
 const report = (ann: string): Resource => ({
