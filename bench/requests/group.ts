@@ -17,7 +17,7 @@ import { startProxy } from "../peers/proxy.ts";
 import { start } from "../process/process.ts";
 import type { Deployment } from "../workerd/serve.ts";
 import { checkAnswers, type Expected } from "./check.ts";
-import { measure, plans, type Figure, type Load, type Pace } from "./measure.ts";
+import { measure, plans, warm, type Figure, type Load, type Pace } from "./measure.ts";
 
 /** All results of the group of requests. */
 export interface RequestsReport {
@@ -33,10 +33,10 @@ export interface RequestsReport {
 }
 
 const paces: Readonly<Record<Duration, Pace>> = {
-  full: { warm: 0.5, closed: 2, open: 6 },
-  quick: { warm: 0.3, closed: 1, open: 3 },
+  full: { begin: 6, warm: 0.5, closed: 2, open: 6 },
+  quick: { begin: 3, warm: 0.3, closed: 1, open: 3 },
   // long enough for one answer of each peer, and far too short for a figure
-  short: { warm: 0.1, closed: 0.2, open: 0.2 },
+  short: { begin: 0, warm: 0.1, closed: 0.2, open: 0.2 },
 };
 
 /** Starts every peer, measures round by round, and checks the records of the answers. */
@@ -66,12 +66,13 @@ export async function runRequestsGroup(
   }
   console.error(`all peers give the same answers (${source})`);
 
+  const warmed = await warmAll(generator, peers, expected, paces[duration]);
   const figures: Figure[] = [];
   for (let round = 1; round <= rounds; round++) {
     console.error(`requests: round ${round} of ${rounds} …`);
     figures.push(...(await oneRound(generator, peers, expected, paces[duration], round)));
   }
-  await checkLedgers(peers, figures);
+  await checkLedgers(peers, figures, warmed);
   return {
     report: {
       source,
@@ -109,6 +110,25 @@ export async function startOriginAndPhylax(
   return { payloads, source, origin, phylax: await startPhylax(stack, origin, deployment) };
 }
 
+/** Warms each peer with each payload of the closed loop, and gives the number of answers of each peer. */
+async function warmAll(
+  generator: Generator,
+  peers: readonly Peer[],
+  expected: ReadonlyMap<PayloadName, ReadonlyMap<Peer, readonly Expected[]>>,
+  { begin }: Pace,
+): Promise<ReadonlyMap<PeerName, number>> {
+  const answers = new Map<PeerName, number>();
+  if (begin === 0) return answers;
+  console.error("requests: warming …");
+  for (const plan of plans.filter(({ load }) => load.connections === 32))
+    for (const peer of peers.filter(({ name }) => plan.peers.includes(name))) {
+      const paths = expected.get(plan.payload)?.get(peer) ?? [];
+      const given = await warm(generator, peer, paths, plan, begin);
+      answers.set(peer.name, (answers.get(peer.name) ?? 0) + given);
+    }
+  return answers;
+}
+
 /** Puts every load on every peer in turn, so that other work of the machine affects all peers alike. */
 async function oneRound(
   generator: Generator,
@@ -129,12 +149,16 @@ async function oneRound(
 /**
  * Checks that there is a record for every answer, in ledgers that verify: no peer was fast by not writing.
  */
-async function checkLedgers(peers: readonly Peer[], figures: readonly Figure[]): Promise<void> {
+async function checkLedgers(
+  peers: readonly Peer[],
+  figures: readonly Figure[],
+  warmed: ReadonlyMap<PeerName, number>,
+): Promise<void> {
   for (const { name, ledger } of peers) {
     if (ledger === undefined) continue;
     const answers = figures
       .filter(({ peer }) => peer === name)
-      .reduce((sum, figure) => sum + figure.answers, 0);
+      .reduce((sum, figure) => sum + figure.answers, warmed.get(name) ?? 0);
     const records = await ledger.records();
     if (records < answers) throw new Error(`${name}: ${records} records for ${answers} answers`);
     console.error(`ledger good: ${name} has ${records} records for ${answers} answers`);

@@ -14,6 +14,8 @@ export interface Load {
 
 /** The duration of each measurement, in seconds. */
 export interface Pace {
+  /** Before the first round: V8 goes on compiling a peer's code for some thousand requests. */
+  readonly begin: number;
   readonly warm: number;
   readonly closed: number;
   readonly open: number;
@@ -61,6 +63,30 @@ const mayRefuse = ({ perSecond = 0 }: Load) => perSecond > 100;
 function secondsOf(load: Load, { closed, open }: Pace): number {
   if (load.perSecond === undefined) return closed;
   return mayRefuse(load) ? open / 3 : open;
+}
+
+/** Loads a peer until its code is compiled, and gives the number of answers. */
+export async function warm(
+  generator: Generator,
+  peer: Peer,
+  paths: readonly Expected[],
+  { load }: Plan,
+  seconds: number,
+): Promise<number> {
+  const {
+    answers,
+    wrong,
+    refused,
+    firstWrong = "",
+  } = await generator.run({
+    target: peer.target,
+    paths,
+    headers: await peer.headers(),
+    ...load,
+    seconds,
+  });
+  if (wrong + refused > 0) throw new Error(`${peer.name}: ${wrong + refused} wrong answers: ${firstWrong}`);
+  return answers;
 }
 
 /** One figure of one round. A wrong answer in it throws: a peer that refuses under load is not fast. */
