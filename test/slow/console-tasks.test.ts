@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
-import axe, { type AxeResults } from "axe-core";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, test } from "vitest";
 import { checkpointOf } from "#ledger/commit";
@@ -413,68 +412,6 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     await click('button:text-is("Justified")');
     expect(await page.textContent("main")).toContain("The review is closed.");
     expect(clicks).toBeLessThanOrEqual(3);
-  });
-
-  test("axe finds no violation on any page, at 1280 pixels light and at 390 pixels dark", async ({
-    expect,
-  }) => {
-    const found: string[] = [];
-    for (const [width, dark] of [
-      [1280, false],
-      [390, true],
-    ] as const) {
-      await page.emulateMedia({ colorScheme: dark ? "dark" : "light" });
-      await page.setViewportSize({ width, height: 900 });
-      for (const path of [
-        "",
-        "/patients",
-        "/ledger",
-        "/registry",
-        "/registry/clients/payer",
-        "/registry/clients/payer/sees?purpose=HPAYMT&origin=main",
-        "/registry/review",
-        "/registry/change",
-        "/approvals",
-        "/events",
-        "/events/breach",
-        "/why",
-      ]) {
-        await page.goto(phylax.dev.console + path);
-        await page.evaluate(axe.source);
-        const { violations } = await page.evaluate<AxeResults>("axe.run()");
-        for (const { id, nodes } of violations)
-          found.push(`${path} ${width} ${dark}: ${id} ${nodes[0]?.html}`);
-        const [inner, outer] = await page.evaluate<[number, number]>(
-          "[document.documentElement.scrollWidth, innerWidth]",
-        );
-        if (inner > outer) found.push(`${path} ${width}: scrolls sideways (${inner})`);
-      }
-    }
-    await page.setViewportSize({ width: 1280, height: 900 });
-    await page.emulateMedia({ colorScheme: "light" });
-    serverMilliseconds = 0;
-    expect(found).toEqual([]);
-  });
-
-  test("the keyboard alone suffices: from the front page to a checked ledger", async ({ expect }) => {
-    await begin();
-    const focused = () => page.evaluate<string>("document.activeElement?.textContent ?? ''");
-    const tabTo = async (text: string) => {
-      for (let i = 0; i < 40; i++) {
-        await page.keyboard.press("Tab");
-        if ((await focused()).trim() === text) return;
-      }
-      throw new Error(`no Tab leads to ${text}`);
-    };
-    await tabTo("Skip to the content");
-    await tabTo("Ledger");
-    await page.keyboard.press("Enter");
-    await page.waitForURL(/\/ledger$/u);
-    await tabTo("Check the whole ledger");
-    const outline = await page.evaluate<string>("getComputedStyle(document.activeElement).outlineStyle");
-    expect(outline).toBe("solid");
-    await page.keyboard.press("Enter");
-    expect(await banner()).toMatch(/^The ledger holds/u);
   });
 
   test("without script every page can be read", async ({ expect }) => {
