@@ -21,7 +21,7 @@ import {
   thumbprint,
 } from "../support/outside.ts";
 import type { PolicyRule } from "#policy/schema";
-import { breakLedger, breakLedgerFrom, fillEachShard, inEachShard } from "../support/shards.ts";
+import { breakLedger, breakLedgerFrom, inEachShard } from "../support/shards.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
 /**
@@ -355,13 +355,6 @@ test("each way out discloses and acts while the ledger records", { timeout: 120_
   }
   // The issuer is not asked about a revoked token again.
   ownToken = await phylax.token("operations");
-  await fillEachShard(phylax, () =>
-    Promise.all(
-      ["telehealth", "payer", "research", "public-health", "charting"].map((id) =>
-        phylax.ask(id, "Patient/nobody"),
-      ),
-    ),
-  );
 });
 
 /**

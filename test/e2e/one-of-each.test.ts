@@ -33,7 +33,7 @@ import {
   thumbprint,
 } from "../support/outside.ts";
 import { startPagingOrigin, type Row } from "../support/paging-origin.ts";
-import { fillEachShard, inEachShard } from "../support/shards.ts";
+import { inEachShard } from "../support/shards.ts";
 import { signedFields } from "../support/sign-request.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 import { startVerbatimOrigin } from "../support/verbatim-origin.ts";
@@ -617,8 +617,6 @@ test("windows: when the client leaves at the first byte, the windows handed on a
 test("windows: when the ledger fails at the third the transfer breaks, two windows are on record, and so is the break", async ({
   expect,
 }) => {
-  // every shard that this client uses has frames
-  await fillEachShard(phylax, () => askAt("paging", "Patient/nobody"));
   // The third window alone names so many people that its frame is over 30 KB: the trigger below meets no
   // further append of this request.
   const crowd = Array.from({ length: 400 }, (_, n) => `third-window-${"x".repeat(20)}-${n}`);

@@ -1,7 +1,10 @@
-import { setTimeout as wait } from "node:timers/promises";
+import { shardTables } from "#platform/ledger/object/log/store";
 import type { TestStack } from "./stack.ts";
 
-/** Runs SQL inside every shard of the ledger that has frames. `done`: called for each of them. */
+/**
+ * Runs SQL inside every shard of the ledger, also inside a shard that no request has met yet. `done`: called for
+ * each of them.
+ */
 export async function inEachShard(
   { dev, stack }: TestStack,
   sql: string,
@@ -13,26 +16,10 @@ export async function inEachShard(
       "LedgerShard",
       { name },
     );
-    const [frames] = await storage.exec("SELECT count(*) AS n FROM sqlite_master WHERE name = 'frames'");
-    if (frames?.["n"] !== 1) continue;
+    await storage.exec(shardTables);
     await storage.exec(sql);
     done(name);
   }
-}
-
-/**
- * Asks until every shard has a frame: the requests of a quarter of a second meet in one log (ADR 72). A log
- * without a frame cannot be broken by {@link breakLedger}, and would go on recording.
- */
-export async function fillEachShard(phylax: TestStack, ask: () => Promise<unknown>): Promise<void> {
-  for (let turn = 0; turn < 60; turn++) {
-    let filled = 0;
-    await inEachShard(phylax, "SELECT 1", () => void (filled += 1));
-    if (filled === Object.keys(phylax.dev.logs).length) return;
-    await ask();
-    await wait(250);
-  }
-  throw new Error("some shards have no frames after sixty turns");
 }
 
 /** From now on no record is durable. `DROP TRIGGER broken` ends this. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Resource } from "@medplum/fhirtypes";
 import type { MergeMode } from "#registry/merge";
 import { instant } from "#kernel/clock";
+import { shardTables } from "#platform/ledger/object/log/store";
 import { openLogs } from "#ledger/log-name";
 import type { ConsentsOnFile } from "#platform/consents/consent-desk";
 import type { AuditRecord } from "#audit/record";
@@ -106,7 +107,7 @@ export interface Door {
   addRegistry(document: unknown): ReturnType<control.RegistryDesk["apply"]>;
   /** The active Consents that `control` has for each patient of the origin `main`. */
   consentsOf(patients: readonly string[]): Promise<readonly ConsentsOnFile[]>;
-  /** Runs SQL inside every shard of the ledger that has frames. */
+  /** Runs SQL inside every shard of the ledger, also inside a shard that no request has met yet. */
   inEachShard(sql: string): void;
   /** Rings the alarms of all Durable Objects whose time has come. Answers how many rang. */
   ringAlarms(): Promise<number>;
@@ -448,9 +449,8 @@ async function startWorkers(
     inEachShard(sql: string) {
       for (const log of openLogs(ledgerShards, instant(Date.now()))) {
         const storage = shardObjects.storageOf(log);
-        const [frames] =
-          storage?.exec("SELECT count(*) AS n FROM sqlite_master WHERE name = 'frames'").toArray() ?? [];
-        if (frames?.["n"] === 1) storage?.exec(sql);
+        storage.exec(shardTables);
+        storage.exec(sql);
       }
     },
     async ringAlarms() {

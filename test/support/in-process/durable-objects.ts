@@ -35,18 +35,20 @@ export class ObjectNamespace {
 
   getByName(name: string, options?: { readonly locationHint?: string }): object {
     // as in production, the first call places the object for good
-    if (!this.#objects.has(name)) this.hints.set(name, options?.locationHint);
-    const object = this.#objects.get(name) ?? new MemoryObject(name, this.#make, this.#alarms);
-    this.#objects.set(name, object);
+    if (!this.hints.has(name)) this.hints.set(name, options?.locationHint);
+    const object = this.#objectOf(name);
     return stubOf((method, args) => object.call(method, args));
   }
 
-  /**
-   * Runs SQL in an object's storage without the object's knowledge. `undefined`: no object of that name has
-   * started.
-   */
-  storageOf(name: string): Pick<MemorySql, "exec"> | undefined {
-    return this.#objects.get(name)?.sql;
+  /** Runs SQL in an object's storage without the object's knowledge. */
+  storageOf(name: string): Pick<MemorySql, "exec"> {
+    return this.#objectOf(name).sql;
+  }
+
+  #objectOf(name: string): MemoryObject {
+    const object = this.#objects.get(name) ?? new MemoryObject(name, this.#make, this.#alarms);
+    this.#objects.set(name, object);
+    return object;
   }
 
   /** Rings each alarm whose time has come, object after object. Answers how many rang. */

@@ -18,8 +18,11 @@ export interface Signed {
   readonly at: number;
 }
 
-// Small columns come first: SQLite then reads them without the overflow pages of a long blob.
-const schema = `
+/**
+ * The tables of a shard. Small columns come first: SQLite then reads them without the overflow pages of a long
+ * blob.
+ */
+export const shardTables = `
   CREATE TABLE IF NOT EXISTS frames (number INTEGER PRIMARY KEY, size INTEGER NOT NULL,
     seconds INTEGER NOT NULL, hash BLOB NOT NULL, recent BLOB NOT NULL, body BLOB NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS lines (frame INTEGER PRIMARY KEY, epoch INTEGER NOT NULL,
@@ -51,7 +54,7 @@ export class LedgerStore {
    * all.
    */
   insert(commit: Commit, recent: Uint8Array, lines: LineBox | undefined): void {
-    if (!this.#exists) this.#sql.exec(schema);
+    if (!this.#exists) this.#sql.exec(shardTables);
     const { number, head, seconds, frameHash, frame } = commit;
     this.#sql.exec(
       "INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?)",
@@ -82,7 +85,7 @@ export class LedgerStore {
 
   /** Adds to the counts of anonymous refusals without a record. */
   addTally(counts: ReadonlyMap<string, number>): void {
-    if (!this.#exists) this.#sql.exec(schema);
+    if (!this.#exists) this.#sql.exec(shardTables);
     for (const [reason, n] of counts) {
       this.#sql.exec(
         "INSERT INTO tally VALUES (?, ?) ON CONFLICT (reason) DO UPDATE SET n = n + excluded.n",
