@@ -29,6 +29,7 @@ COORDINATE = {("EC", "P-256"): 32, ("EC", "P-384"): 48, ("EC", "P-521"): 66, ("O
 KEYS_HEAD = "# The C2SP verifier keys of these logs. They prove nothing by themselves: whoever can change this folder can change them too."
 ROOT = "root"
 KEYS_MAX = 8  # verifier keys of one log (§7)
+LEDGER_NAME = re.compile(r"[a-z0-9.-]+(/[a-z0-9._-]+)*")
 LOG_NAME = re.compile(r"s(0|[1-9][0-9]{0,4})-([0-9]{4}h[12])")
 
 
@@ -251,7 +252,7 @@ class LogKey:
         self.keys, self.ends = [Key(name, SIGNATURE, public) for public in publics], ends
         self.name, self.text = name, " ".join(key.text + ("" if end is None else f"@{end}") for key, end in zip(self.keys, ends))
         self.ledger, _, self.log = name.rpartition("/")
-        need(self.ledger != "" and (self.log == ROOT or LOG_NAME.fullmatch(self.log)), "verifier key names no log")
+        need(is_ledger_name(self.ledger) and (self.log == ROOT or LOG_NAME.fullmatch(self.log)), "verifier key names no log")
 
     def of(self, log):
         """The keys of a further log of the same ledger. The same key pairs sign all logs."""
@@ -276,8 +277,14 @@ class LogKey:
         return cls(keys[0].name, [keys[i].public for i in order], [ends[i] for i in order])
 
 
+def is_ledger_name(name):
+    """§1. A part `.` or `..` would lead out of the folder of a file at the key of an object (§10)."""
+    return LEDGER_NAME.fullmatch(name) is not None and len(name) <= 200 and not {".", ".."} & {*name.split("/")}
+
+
 def is_key_name(name):
-    return name != "" and "+" not in name and not any(c.isspace() for c in name)
+    # Python counts U+001C to U+001F as space, Unicode's White_Space does not (§7).
+    return name != "" and "+" not in name and not any(c.isspace() and not "\x1c" <= c <= "\x1f" for c in name)
 
 
 def read_note(note):

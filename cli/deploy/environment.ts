@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { isLedgerName } from "#ledger/ledger-name";
 import { readJsonFile } from "../json-file.ts";
 
 const httpsOrigin = z.string().refine(
@@ -27,10 +28,7 @@ export const environmentSchema = z.strictObject({
   /** The public address of the ledger's tiles, checkpoints and proofs. */
   ledgerUrl: httpsOrigin,
   /** Signed into every checkpoint. Never change it. */
-  ledgerName: z
-    .string()
-    .regex(/^[a-z0-9.-]+(?:\/[a-z0-9._-]+)*$/u)
-    .max(200),
+  ledgerName: z.string().refine(isLedgerName, { message: "a name like ledger.example.org" }),
   shards: z.int().min(1).max(10_000),
   spread: z.int().min(1).default(4),
   regions: z.string().default(""),

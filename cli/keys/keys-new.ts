@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { isLedgerName } from "#ledger/ledger-name";
 import { Misuse, printFault } from "../misuse.ts";
 import {
   configOf,
@@ -13,8 +14,6 @@ import {
   type Worker,
 } from "./made-keys.ts";
 import { giveResult, say } from "../output.ts";
-
-const ledgerNameForm = /^[a-z0-9.-]+(?:\/[a-z0-9._-]+)*$/u;
 
 /**
  * Makes every secret of a deployment: a file for each worker that `wrangler secret bulk` takes, and a file with
@@ -47,7 +46,7 @@ export function keysNew(args: readonly string[]): number {
 }
 
 function makeDeployment(folder: string, ledgerName: string, environment: string | undefined): void {
-  if (!ledgerNameForm.test(ledgerName) || ledgerName.length > 200)
+  if (!isLedgerName(ledgerName))
     throw new Misuse("--ledger-name has small letters, digits, dots and slashes: ledger.example.org");
   const workers = ["control", "ledger", "gateway", "ops"] as const; // the order of the first deployment
   const files = workers.map((worker) => [worker, join(folder, `${worker}.secrets.json`)] as const);

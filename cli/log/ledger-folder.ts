@@ -35,9 +35,12 @@ export const exportIn = (folder: string): string =>
  */
 export async function ownKeys(folder: string): Promise<Verifier[] | undefined> {
   const text = fromUtf8(readObject(join(folder, keysFile)) ?? new Uint8Array());
-  const lines = text?.startsWith(keysHead) ? text.slice(keysHead.length).split("\n").slice(0, -1) : [];
+  if (text?.startsWith(keysHead) !== true || !text.endsWith("\n")) return undefined;
+  // The lines as they stand: the order of the keys in a line has no meaning.
+  const lines = text.slice(keysHead.length).split("\n").slice(0, -1);
   const keys = lines.flatMap((line) => parseLogKey(line) ?? []);
-  return text === keysText(keys) && keys.length > 0 ? keys : undefined;
+  const isSorted = [...new Set(lines)].sort().join("\n") === lines.join("\n");
+  return isSorted && keys.length === lines.length && keys.length > 0 ? keys : undefined;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { logOfVerifier } from "#ledger/log-of-verifier";
+import { isLedgerName } from "#ledger/ledger-name";
+import { ledgerOfVerifier, logOfVerifier } from "#ledger/log-of-verifier";
 import { parseWitnessKey } from "#ledger/tlog/cosignature";
 import { parseLogName } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
@@ -79,15 +80,14 @@ export function givenKeys(key: readonly string[], files: readonly string[]): Giv
 }
 
 /**
- * The key of a log or of the root log. Its name becomes a folder's name, which a failed export deletes, so a
- * name like `..` is refused.
+ * The key of a log or of the root log. The names of its log and of its ledger become names of folders, which a
+ * failed export deletes and `restore copy` writes, so a name like `..` is refused.
  */
 export function parseLogKey(text: string): Verifier | undefined {
   const key = parseVerifierKey(text);
-  return key.ok &&
-    (parseLogName(logOfVerifier(key.value)) !== undefined || logOfVerifier(key.value) === ROOT_LOG)
-    ? key.value
-    : undefined;
+  if (!key.ok || !isLedgerName(ledgerOfVerifier(key.value))) return undefined;
+  const log = logOfVerifier(key.value);
+  return log === ROOT_LOG || parseLogName(log) !== undefined ? key.value : undefined;
 }
 
 /** The key of a witness. The root log's checkpoint must have its cosignature. */

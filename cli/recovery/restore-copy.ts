@@ -1,8 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, resolve, sep } from "node:path";
 import { parseArgs } from "node:util";
 import { sentence } from "#auditing/sentence";
 import { copyOfLog } from "#ledger/copy-of-log";
+import { ledgerOfVerifier } from "#ledger/log-of-verifier";
 import { folderLog } from "../log/folder-log.ts";
 import { exportIn, ownKeys, verifyFolder } from "../log/ledger-folder.ts";
 import { givenKeys } from "../log/ledger-keys.ts";
@@ -34,33 +35,37 @@ export async function restoreCopy(args: readonly string[]): Promise<number> {
     const keys = given?.keys ?? (await ownKeys(folder));
     if (keys === undefined)
       throw new Error(`${from}: the file keys is missing or not as an export writes it`);
-    const [first] = keys;
-    const ledger = first?.name.slice(0, first.name.lastIndexOf("/")) ?? "";
+    const ledger = keys.map(ledgerOfVerifier)[0] ?? "";
     const reports = await verifyFolder(folder, keys, () => ({}));
     for (const report of reports)
       if ("wrong" in report) throw new Error(`${report.name}: WRONG: ${sentence(report.wrong)}`);
+    const full = reports.flatMap((report) =>
+      // an empty log begins anew
+      "wrong" in report || report.removed === true || report.good.size === 0
+        ? []
+        : [{ name: report.name, ...report.good }],
+    );
+    const unknown = only.find((log) => !full.some(({ name }) => name === log));
+    if (unknown !== undefined) throw new Misuse(`${unknown} has no leaves in ${from}`);
     const logs: { log: string; leaves: number; objects: number }[] = [];
-    for (const report of reports) {
-      if ("wrong" in report || report.removed === true) continue;
-      if (only.length > 0 && !only.includes(report.name)) continue;
-      const { size: leaves, frames } = report.good;
-      if (leaves === 0) continue; // an empty log begins anew
+    for (const { name, size: leaves, frames } of full) {
+      if (only.length > 0 && !only.includes(name)) continue;
       let objects = 0;
-      const log = folderLog(join(folder, report.name));
-      for await (const { key, bytes } of copyOfLog(log, `${ledger}/${report.name}`, {
-        frames,
-        size: leaves,
-      })) {
-        const file = join(out, key);
+      const extent = { frames, size: leaves };
+      for await (const { key, bytes } of copyOfLog(
+        folderLog(join(folder, name)),
+        `${ledger}/${name}`,
+        extent,
+      )) {
+        const file = resolve(out, key);
+        if (!file.startsWith(join(out, sep))) throw new Error(`${key} is not below ${to}`);
         mkdirSync(dirname(file), { recursive: true });
         writeFileSync(file, bytes, { flag: "wx" });
         objects += 1;
       }
-      logs.push({ log: report.name, leaves, objects });
-      say(printable(`${report.name}: ${objects} objects of ${leaves} leaves`));
+      logs.push({ log: name, leaves, objects });
+      say(printable(`${name}: ${objects} objects of ${leaves} leaves`));
     }
-    const unknown = only.find((name) => !logs.some(({ log }) => log === name));
-    if (unknown !== undefined) throw new Misuse(`${unknown} has no leaves in ${from}`);
     giveResult({ folder: out, logs });
     return 0;
   } catch (fault) {

@@ -4,6 +4,7 @@ import { test, vi } from "vitest";
 import { splitFrames } from "#ledger/frame-copies";
 import { restoreCopy } from "../../cli/recovery/restore-copy.ts";
 import { withFolders } from "../ledger/export-folder.ts";
+import { sampleLog } from "../ledger/sample-log.ts";
 import { exportOf, keyOf, large, small } from "../ledger/tampered-exports.ts";
 
 const made = exportOf("two logs", [large, small]);
@@ -70,5 +71,19 @@ test("a wrong export gives nothing, and names the object; no file is written ove
     expect((await run(good?.folder ?? "", out, "--key", keyOfStranger)).code, "another ledger's key").toBe(1);
     expect(existsSync(out)).toBe(false);
     await expect(run(good?.folder ?? "", good?.folder ?? "", ...keys)).rejects.toThrow("is not empty");
+  });
+});
+
+test("nothing is written for an export whose own key leads out of the folder, nor for a log that it lacks", async ({
+  expect,
+}) => {
+  const hostile = exportOf("hostile", [await sampleLog([3], { of: "../../../escaped/s1-2026h2" })]);
+  await withFolders([hostile, made], async ([bad, good]) => {
+    const out = join(good?.folder ?? "", "../deep/copy");
+    const { code, said } = await run(bad?.folder ?? "", out);
+    expect([code, said]).toEqual([1, expect.stringContaining("not as an export writes it")]);
+    const lacking = run(good?.folder ?? "", out, "s1-2026h2", "s9-2026h2", ...keys);
+    await expect(lacking).rejects.toThrow("s9-2026h2 has no leaves");
+    expect(readdirSync(join(good?.folder ?? "", ".."))).toEqual(["export"]);
   });
 });

@@ -8,6 +8,7 @@ import { consistencyProof, inclusionProof, leafHash, rootOf } from "#ledger/tlog
 import { formatReceipt, type Receipt } from "#ledger/receipt";
 import { verifierKey } from "#ledger/tlog/signed-note";
 import { growTree, hashAtTiles, splitHashes } from "#ledger/tlog/tile";
+import { parseLogKey } from "../../cli/log/ledger-keys.ts";
 import { argumentsOf, withFolders } from "./export-folder.ts";
 import { vectors, vectorsAreAbsent } from "./merkle-vectors.ts";
 import { sampleLog, type SampleLog } from "./sample-log.ts";
@@ -130,7 +131,7 @@ withPython(
 );
 
 withPython(
-  "the second verifier refuses a text of keys of two logs, with a key twice, or with nine keys (skipped without python3)",
+  "both verifiers refuse a text of keys of two logs, with a key twice, with nine keys, or of no ledger (skipped without python3)",
   async ({ expect }) => {
     const log = await sampleLog([1]);
     const keys = Array.from({ length: 9 }, (_, i) =>
@@ -144,7 +145,11 @@ withPython(
       [`${keyOf(log)}@4`],
       [keyOf(log), `${keyOf(log)}@4`],
       [keyOf(log), `${keys[0]}@0`],
+      ...["/root", "root", "../x/s0-2026h2", "x/./root", "x//root", "l\u001ct/root"].map((name) => [
+        verifierKey(name, log.verifier.publicKey),
+      ]),
     ];
+    expect(refused.filter((texts) => parseLogKey(texts.join(" ")) !== undefined)).toEqual([]);
     await withFolders(good.slice(0, 1), async ([{ folder } = { folder: "" }]) => {
       const said = await askAll<Said>(
         refused.map((texts) => ({ ask: "command", arguments: [folder, "--key", texts.join(" ")] })),

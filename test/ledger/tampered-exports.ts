@@ -114,6 +114,13 @@ const prefix = logOfFrames([opening, second]);
 const fork = logOfFrames([opening, second, third]);
 const otherFork = logOfFrames([opening, second, fourth]);
 
+/** A file of keys with these lines, in this order. */
+const keysOfLines = (lines: readonly string[]): Uint8Array =>
+  utf8([keysText([]), ...lines.map((line) => `${line}\n`)].join(""));
+const endedFirst = [large, small].map(
+  (log) => `${verifierKey(log.verifier.name, new Uint8Array(32).fill(7))}@5 ${keyOf(log)}`,
+);
+
 export const good: readonly Export[] = [
   whole,
   {
@@ -123,6 +130,10 @@ export const good: readonly Export[] = [
   },
   exportOf("a sealed log", [await sampleLog([250, 5], { seal: true }), small]),
   exportOf("a log without leaves", [logOfFrames([]), small]),
+  {
+    ...exportOf("a file of keys with a key that ended first in its line"),
+    files: new Map([...whole.files, ["keys", keysOfLines(endedFirst)]]),
+  },
 ];
 
 const deleted = [...whole.files.keys()].map((path) => changed(`${path} deleted`, { [path]: undefined }));
@@ -303,6 +314,8 @@ const checkpoints: readonly Tampered[] = [
   }),
 ];
 const keysChanged: readonly Tampered[] = [
+  changed("lines of keys that are not sorted", { keys: keysOfLines(endedFirst.toReversed()) }),
+  changed("a line of keys twice", { keys: keysOfLines([...whole.keys, ...whole.keys].sort()) }),
   changed("a key of the folder exchanged", {
     keys: utf8(keysText([{ ...large.verifier, publicKey: otherPublic }, small.verifier])),
   }),

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { type KeyList, readKeyList } from "#kernel/key-list";
 import { Secret } from "#kernel/secret";
 import type { Configuration } from "#audit/event";
+import { isLedgerName } from "#ledger/ledger-name";
 import { type Verifier, verifierOfKeys } from "#ledger/tlog/signed-note";
 import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
 import { type LedgerPlacement, type PlacementVariables, readPlacement } from "./placement.ts";
@@ -110,12 +111,7 @@ const publicJwk = z.strictObject({
 /** Reads the configuration. Throws an error that names the wrong key, never its value. */
 export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
   const placement = readLedgerPlacement(env);
-  if (
-    typeof env.LEDGER_NAME !== "string" ||
-    !/^[a-z0-9.-]+(?:\/[a-z0-9._-]+)*$/.test(env.LEDGER_NAME) ||
-    env.LEDGER_NAME.length > 200
-  )
-    bad("LEDGER_NAME");
+  if (typeof env.LEDGER_NAME !== "string" || !isLedgerName(env.LEDGER_NAME)) bad("LEDGER_NAME");
   const auditors = auditorKeys.safeParse(asJson(env.AUDITOR_KEYS));
   if (!auditors.success)
     return bad(
