@@ -97,8 +97,10 @@ export async function proposalsShow(args: readonly string[]): Promise<number> {
     giveResult(answer.body);
     const { proposal, plan, problem } = shown.parse(answer.body);
     say(lineOf(proposal));
-    if (plan === undefined) say(printable(JSON.stringify(proposal.body, null, 2)));
-    else {
+    // the words of a plan do not print the certificate and the sign-in of a new operator
+    if (plan === undefined || proposal.kind === "operator")
+      say(printable(JSON.stringify(proposal.body, null, 2)));
+    if (plan !== undefined) {
       // our API's own form
       for (const line of planLines(plan.changes as readonly PlannedChange[], plan.policies))
         say(printable(line));

@@ -33,7 +33,7 @@ export const listOperatorsVerb = (operators: Pick<OperatorTasks, "list">): Verb 
 /** Suspends an operator: the door refuses it from the next request on. One person suffices. */
 export const suspendOperatorVerb = (operators: Pick<OperatorTasks, "suspend">): Verb => ({
   interaction: "suspend-operator",
-  does: "Suspends an operator: each further request of it is refused.",
+  does: "Suspends an operator: each further request of it is refused, and its open proposals are closed.",
   document: operatorNamed,
   answer: z.object({ suspended: z.string() }),
   method: "POST",
@@ -41,13 +41,14 @@ export const suspendOperatorVerb = (operators: Pick<OperatorTasks, "suspend">): 
   roles: ["registry-admin", "revoker"],
   changes: true,
   isRepeatable: true,
-  act: ({ document }) => narrowed(document, (id) => operators.suspend(id), "suspended"),
+  act: ({ document, operator }) =>
+    narrowed(document, (id) => operators.suspend(id, operator.id), "suspended"),
 });
 
 /** Removes an operator, with its roles for a limited time. One person suffices. */
 export const removeOperatorVerb = (operators: Pick<OperatorTasks, "remove">): Verb => ({
   interaction: "remove-operator",
-  does: "Removes an operator, with its roles for a limited time.",
+  does: "Removes an operator, with its roles for a limited time, and closes its open proposals.",
   document: operatorNamed,
   answer: z.object({ removed: z.string() }),
   method: "POST",
@@ -56,7 +57,7 @@ export const removeOperatorVerb = (operators: Pick<OperatorTasks, "remove">): Ve
   changes: true,
   // A later operator of that id would be removed by a repeat.
   isRepeatable: false,
-  act: ({ document }) => narrowed(document, (id) => operators.remove(id), "removed"),
+  act: ({ document, operator }) => narrowed(document, (id) => operators.remove(id, operator.id), "removed"),
 });
 
 async function narrowed(

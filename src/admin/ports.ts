@@ -31,8 +31,8 @@ export interface Applied {
 export interface OperatorTasks {
   list(): Promise<readonly object[]>;
   /** The entry before and after, for the record; undefined: it is not registered. */
-  suspend(id: string): Promise<object | undefined>;
-  remove(id: string): Promise<object | undefined>;
+  suspend(id: string, by: string): Promise<object | undefined>;
+  remove(id: string, by: string): Promise<object | undefined>;
 }
 
 /** The registry's only writer. */

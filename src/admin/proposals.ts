@@ -99,11 +99,11 @@ export const listProposalsVerb = (proposals: Pick<Proposals, "list">): Verb => (
 /** A proposal with its document and, while it is open, the plan of its change. */
 export const showProposalVerb = (proposals: Pick<Proposals, "show">): Verb => ({
   interaction: "show-proposal",
-  does: "A proposal with its document and, while it is open, the plan of its change.",
+  does: "A proposal with its document and, while it is open, what changes: the plan of a change, or an operator's entry before and after.",
   parameters: approving,
   answer: z.object({
     proposal: summaryForm.extend({ body: proposalDocument }),
-    plan: planForm.optional(),
+    plan: planForm.partial({ digest: true }).optional(),
     problem: z.object({ reason: z.string(), pointer: z.string(), problem: z.string() }).optional(),
   }),
   method: "GET",

@@ -137,14 +137,14 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
     return await listOperators(this.env.REGISTRY, instant(Date.now()));
   }
 
-  /** Suspends an operator. Returns the entry before and after; undefined: it is not registered. */
-  async suspendOperator(id: string): Promise<object | undefined> {
-    return await suspendOperator(this.env.REGISTRY, id);
+  /** Suspends an operator, for a further operator. Returns the entry before and after; undefined: it is not registered. */
+  async suspendOperator(id: string, operator: string): Promise<object | undefined> {
+    return await suspendOperator(this.env.REGISTRY, id, { operator, at: instant(Date.now()) });
   }
 
-  /** Removes an operator. Returns its entry; undefined: it is not registered. */
-  async removeOperator(id: string): Promise<object | undefined> {
-    return await removeOperator(this.env.REGISTRY, id);
+  /** Removes an operator, for a further operator. Returns its entry; undefined: it is not registered. */
+  async removeOperator(id: string, operator: string): Promise<object | undefined> {
+    return await removeOperator(this.env.REGISTRY, id, { operator, at: instant(Date.now()) });
   }
 
   /** Ends a denial; `false` when there was none. Under `two-persons` an approved proposal alone ends a denial. */

@@ -65,8 +65,8 @@ function open(env: OpsEnv): Hono {
     },
     operatorTasks: {
       list: () => env.REGISTRY_DESK.operators(),
-      suspend: (id) => env.REGISTRY_DESK.suspendOperator(id),
-      remove: (id) => env.REGISTRY_DESK.removeOperator(id),
+      suspend: (id, by) => env.REGISTRY_DESK.suspendOperator(id, by),
+      remove: (id, by) => env.REGISTRY_DESK.removeOperator(id, by),
     },
     proposals: {
       propose: (document, by) => env.PROPOSAL_DESK.propose(document, by),

@@ -1,11 +1,18 @@
 import { createHash } from "node:crypto";
-import { and, eq, gt, ne } from "drizzle-orm";
+import { and, eq, gt, ne, sql, type SQL } from "drizzle-orm";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { ListedOperator, OperatorDocument } from "#registry/operator-document";
-import { approval, type ProposalDecision } from "#platform/proposals/proposal-rows";
+import {
+  approval,
+  authorStands,
+  closeProposalsOf,
+  endElevations,
+  type ProposalDecision,
+  type ProposalRow,
+} from "#platform/proposals/proposal-rows";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
-import { elevations, issuers, operators } from "#platform/registry/schema";
+import { elevations, issuers, operators, proposals } from "#platform/registry/schema";
 
 type OperatorRow = typeof operators.$inferSelect;
 
@@ -44,7 +51,7 @@ export async function judgeOperator(
   operator: OperatorDocument,
 ): Promise<
   Result<
-    { readonly expects: string; readonly opens: readonly string[] },
+    { readonly before: object | undefined; readonly expects: string; readonly opens: readonly string[] },
     { readonly pointer: string; readonly problem: string }
   >
 > {
@@ -70,39 +77,73 @@ export async function judgeOperator(
   const further = certificate ? [`${operator.id} gets the certificate ${operator.x5t}`] : [];
   if (before !== undefined && JSON.stringify(before.signIn) !== JSON.stringify(rowOf(operator).signIn))
     further.push(`${operator.id} gets a different sign-in`);
-  return ok({ expects: stateOfOperator(before), opens: [opens, ...further] });
+  return ok({
+    before: before && entryOf(before),
+    expects: stateOfOperator(before),
+    opens: [opens, ...further],
+  });
 }
 
+/** SQL: the row of an operator is as it was read, and its id and certificate are free for the proposed row. */
+const isAsBefore = (before: OperatorRow | undefined, { id, x5t }: OperatorRow): SQL =>
+  before === undefined
+    ? sql`NOT EXISTS (SELECT 1 FROM operators AS o WHERE o.id = ${id} OR o.x5t = ${x5t})`
+    : sql`EXISTS (SELECT 1 FROM operators AS o WHERE o.id = ${id} AND o.status = ${before.status}
+        AND o.x5t = ${before.x5t} AND o.kind = ${before.kind}
+        AND json(o.roles) = json(${JSON.stringify(before.roles)})
+        AND json(o.sign_in) IS json(${before.signIn === null ? null : JSON.stringify(before.signIn)})
+        AND NOT EXISTS (SELECT 1 FROM operators AS x WHERE x.id <> ${id} AND x.x5t = ${x5t}))`;
+
+/** The operator's person, machine or key is a different one. */
+const isReplaced = (before: OperatorRow, after: OperatorRow): boolean =>
+  before.kind !== after.kind ||
+  before.x5t !== after.x5t ||
+  JSON.stringify(before.signIn) !== JSON.stringify(after.signIn);
+
 /**
- * Approves a proposal about an operator, and does it. False: the operator has changed since it was read, and stays
- * as it is; the proposal is used up. Throws, and does neither, if a new operator's id or certificate is taken.
+ * Approves a proposal about an operator, and does it, and closes the other open proposals about the operator. The
+ * roles for a limited time of a person who is replaced end. False: the operator or the author of the proposal has
+ * changed since they were read, and nothing is written.
  */
 export async function approveOperator(
   registry: RegistrySql,
-  proposal: string,
+  proposal: ProposalRow,
   operator: OperatorDocument,
   before: OperatorRow | undefined,
   decision: ProposalDecision,
 ): Promise<boolean> {
   const db = drizzled(registry);
-  const approved = approval(registry, proposal, decision);
   const row = rowOf(operator);
+  const condition = and(isAsBefore(before, row), authorStands(proposal));
+  const approved = approval(registry, proposal.id, decision, condition).returning({ id: proposals.id });
+  const closing = { operator: decision.operator, at: decision.at, except: proposal.id };
   if (before === undefined) {
-    await db.batch([approved, db.insert(operators).values(row)]);
-    return true;
+    // Free id and certificate are the condition of the approval too: both statements take effect, or neither.
+    const [done] = await db.batch([
+      approved,
+      closeProposalsOf(registry, { operator: row.id, andBy: false }, closing, condition),
+      db.insert(operators).select(
+        db
+          .select(valuesOf(row))
+          .from(proposals)
+          .where(and(eq(proposals.id, proposal.id), condition)),
+      ),
+    ]);
+    return done.length > 0;
   }
   const { id, ...set } = row;
-  const asBefore = and(
-    eq(operators.id, id),
-    eq(operators.status, before.status),
-    eq(operators.x5t, before.x5t),
-    eq(operators.roles, before.roles),
-  );
-  const [, changed] = await db.batch([
+  const isOther = isReplaced(before, row) || row.status === "suspended";
+  // each condition is about the row as it was, so the row changes last
+  const [done] = await db.batch([
     approved,
-    db.update(operators).set(set).where(asBefore).returning({ id: operators.id }),
+    closeProposalsOf(registry, { operator: id, andBy: isOther }, closing, condition),
+    ...(isOther ? [endElevations(registry, id, decision.at, condition)] : []),
+    db
+      .update(operators)
+      .set(set)
+      .where(and(eq(operators.id, id), condition)),
   ]);
-  return changed.length > 0;
+  return done.length > 0;
 }
 
 /** An operator's entry before and after, for the record. */
@@ -117,11 +158,29 @@ export const operatorEffect = (
   ...(after !== undefined && { after }),
 });
 
-/** Suspends an operator. Undefined: it is not registered. */
-export async function suspendOperator(registry: RegistrySql, id: string): Promise<object | undefined> {
+interface Narrowing {
+  /** The operator who suspends or removes. */
+  readonly operator: string;
+  readonly at: Instant;
+}
+
+/**
+ * Suspends an operator, ends its roles for a limited time, and closes the open proposals of and about it. Undefined:
+ * it is not registered.
+ */
+export async function suspendOperator(
+  registry: RegistrySql,
+  id: string,
+  by: Narrowing,
+): Promise<object | undefined> {
   const before = await registeredOperator(registry, id);
   if (before === undefined) return undefined;
-  await drizzled(registry).update(operators).set({ status: "suspended" }).where(eq(operators.id, id));
+  const db = drizzled(registry);
+  await db.batch([
+    closeProposalsOf(registry, { operator: id, andBy: true }, by),
+    endElevations(registry, id, by.at),
+    db.update(operators).set({ status: "suspended" }).where(eq(operators.id, id)),
+  ]);
   return {
     kind: "operator",
     name: id,
@@ -130,12 +189,20 @@ export async function suspendOperator(registry: RegistrySql, id: string): Promis
   };
 }
 
-/** Removes an operator, with its roles for a limited time. Undefined: it is not registered. */
-export async function removeOperator(registry: RegistrySql, id: string): Promise<object | undefined> {
+/**
+ * Removes an operator with its roles for a limited time, and closes the open proposals of and about it. Undefined: it
+ * is not registered.
+ */
+export async function removeOperator(
+  registry: RegistrySql,
+  id: string,
+  by: Narrowing,
+): Promise<object | undefined> {
   const before = await registeredOperator(registry, id);
   if (before === undefined) return undefined;
   const db = drizzled(registry);
   await db.batch([
+    closeProposalsOf(registry, { operator: id, andBy: true }, by),
     db.delete(elevations).where(eq(elevations.operator, id)),
     db.delete(operators).where(eq(operators.id, id)),
   ]);
@@ -146,5 +213,15 @@ const rowOf = (operator: OperatorDocument): OperatorRow => {
   const { id, status, x5t, roles, kind } = operator;
   return { id, status, x5t, roles, kind, signIn: operator.kind === "person" ? operator.signIn : null };
 };
+
+/** A row as the values of a select, in the order of the columns. */
+const valuesOf = ({ id, status, x5t, roles, kind, signIn }: OperatorRow) => ({
+  id: sql<string>`${id}`.as("id"),
+  status: sql<OperatorRow["status"]>`${status}`.as("status"),
+  x5t: sql<string>`${x5t}`.as("x5t"),
+  roles: sql<readonly string[]>`${JSON.stringify(roles)}`.as("roles"),
+  kind: sql<OperatorRow["kind"]>`${kind}`.as("kind"),
+  signIn: sql<unknown>`${signIn === null ? null : JSON.stringify(signIn)}`.as("sign_in"),
+});
 
 const entryOf = ({ signIn, ...row }: OperatorRow): object => ({ ...row, ...(signIn !== null && { signIn }) });

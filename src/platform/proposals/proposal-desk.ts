@@ -1,8 +1,10 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { createHash } from "node:crypto";
 import { readDenial } from "#identity/denial";
+import { signInDemand } from "#identity/sign-in";
 import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import type { OperatorDocument } from "#registry/operator-document";
 import { pointer, type RegistryProblem } from "#registry/problem";
 import {
   proposalDocument,
@@ -33,6 +35,7 @@ import {
   expectedDenial,
   findProposal,
   insertProposal,
+  isAuthorStanding,
   listProposals,
   type ProposalDecision,
   type ProposalRow,
@@ -59,13 +62,25 @@ export interface Approved {
   readonly effect: readonly object[];
 }
 
+/** A proposal about an operator, in the form of a plan: the entry before and after, and what changes in words. */
+interface OperatorPlan extends Pick<RegistryPlan, "policies" | "opens"> {
+  readonly changes: readonly [
+    {
+      readonly kind: "operator";
+      readonly name: string;
+      readonly before: object | undefined;
+      readonly after: OperatorDocument;
+    },
+  ];
+}
+
 /**
  * A proposal with its document, and the plan of its change if the registry is still in the state that it
  * expects.
  */
 export interface ShownProposal {
   readonly proposal: ProposalRow;
-  readonly plan: RegistryPlan | undefined;
+  readonly plan: RegistryPlan | OperatorPlan | undefined;
   /** Why its change cannot be applied to the present registry. */
   readonly problem: RegistryProblem | undefined;
 }
@@ -121,8 +136,9 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
     const proposal = await findProposal(this.env.REGISTRY, id);
     if (proposal === undefined) return undefined;
     const { body } = proposal;
-    if (body.kind !== "change" || !isOpen(proposal, instant(Date.now())))
-      return { proposal, plan: undefined, problem: undefined };
+    const isPlanned = isOpen(proposal, instant(Date.now()));
+    if (isPlanned && body.kind === "operator") return await this.#showOperator(proposal, body.operator);
+    if (!isPlanned || body.kind !== "change") return { proposal, plan: undefined, problem: undefined };
     const plan = await planRegistry(this.env.REGISTRY, body.change, registryRules(this.env));
     return {
       proposal,
@@ -141,7 +157,8 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
       issuer: proposal.proposerIssuer,
       subject: proposal.proposerSubject,
     };
-    if (isSamePerson(proposer, by) || isAbout(proposal.body, by)) return err(ownProposal);
+    if (isSamePerson(proposer, by) || (await this.#isAbout(proposal.body, by))) return err(ownProposal);
+    if (!(await isAuthorStanding(this.env.REGISTRY, proposal))) return err(otherAuthor);
     const done = await this.#carryOut(proposal, { ...by, at });
     return done.ok ? ok({ proposal: id, kind: proposal.kind, proposer, ...done.value }) : done;
   }
@@ -191,10 +208,35 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
     }
   }
 
+  /** The entry before and after, and what changes in words. */
+  async #showOperator(proposal: ProposalRow, operator: OperatorDocument): Promise<ShownProposal> {
+    const { REGISTRY } = this.env;
+    const judged = await judgeOperator(REGISTRY, operator);
+    if (!judged.ok) {
+      const problem = { ...judged.error, pointer: `/operator${judged.error.pointer}` };
+      return { proposal, plan: undefined, problem: { reason: "invalid", ...problem } };
+    }
+    const { before, expects, opens } = judged.value;
+    if (expects !== proposal.expects)
+      return { proposal, plan: undefined, problem: { ...otherOperator.problem, reason: "stale" } };
+    const change = { kind: "operator", name: operator.id, before, after: operator } as const;
+    return { proposal, plan: { changes: [change], policies: {}, opens }, problem: undefined };
+  }
+
+  /** A person does not approve roles, a certificate or the replacement of its own operators. */
+  async #isAbout(body: ProposalDocument, by: SignedInPerson): Promise<boolean> {
+    if (body.kind !== "operator") return false;
+    const { operator } = body;
+    if (operator.id === by.operator || (operator.kind === "person" && signsInAs(operator.signIn, by)))
+      return true;
+    return signsInAs((await registeredOperator(this.env.REGISTRY, operator.id))?.signIn, by);
+  }
+
   async #carryOut(
-    { id, body, proposedBy, expects }: ProposalRow,
+    proposal: ProposalRow,
     decision: ProposalDecision,
   ): Promise<Result<Pick<Approved, "applied" | "effect">, ProposalProblem>> {
+    const { id, body, proposedBy, expects } = proposal;
     const { REGISTRY } = this.env;
     switch (body.kind) {
       case "change": {
@@ -224,13 +266,14 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
         if (!judged.ok) return malformed(`/operator${judged.error.pointer}`, judged.error.problem);
         const before = await registeredOperator(REGISTRY, operator.id);
         if (expects !== stateOfOperator(before)) return err(otherOperator);
-        if (!(await approveOperator(REGISTRY, id, operator, before, decision))) return err(otherOperator);
+        if (!(await approveOperator(REGISTRY, proposal, operator, before, decision)))
+          return err(otherOperator);
         return ok({ applied: undefined, effect: [operatorEffect(operator.id, before, operator)] });
       }
       case "elevation": {
         const { role, minutes } = body;
         const ends = instant(decision.at + minutes * 60_000);
-        await approveElevation(REGISTRY, { id, operator: proposedBy, role, ends }, decision);
+        if (!(await approveElevation(REGISTRY, proposal, { role, ends }, decision))) return err(otherAuthor);
         return ok({
           applied: undefined,
           effect: [{ kind: "elevation", name: proposedBy, after: { role, ends } }],
@@ -243,13 +286,10 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
 const isOpen = ({ state, expiresAt }: Pick<ProposalRow, "state" | "expiresAt">, at: Instant): boolean =>
   state === "open" && expiresAt > at;
 
-/** A person does not approve roles or a certificate of its own. */
-const isAbout = (body: ProposalDocument, by: SignedInPerson): boolean =>
-  body.kind === "operator" &&
-  (body.operator.id === by.operator ||
-    (body.operator.kind === "person" &&
-      body.operator.signIn.iss === by.issuer &&
-      body.operator.signIn.sub === by.subject));
+const signsInAs = (signIn: unknown, { issuer, subject }: SignedInPerson): boolean => {
+  const read = signInDemand.safeParse(signIn);
+  return read.success && read.data.iss === issuer && read.data.sub === subject;
+};
 
 /** Two operators of one person are one person. */
 const isSamePerson = (one: SignedInPerson, other: SignedInPerson): boolean =>
@@ -270,12 +310,20 @@ const otherDenial: ProposalProblem = {
     problem: "is about a denial that is no longer in force: propose the lift again",
   },
 };
-const otherOperator: ProposalProblem = {
+const otherOperator = {
   kind: "proposal",
   problem: {
     reason: "proposal_not_open",
     pointer: "/proposal",
     problem: "is about an operator who has changed since: propose it again",
+  },
+} as const satisfies ProposalProblem;
+const otherAuthor: ProposalProblem = {
+  kind: "proposal",
+  problem: {
+    reason: "proposal_not_open",
+    pointer: "/proposal",
+    problem: "is of an operator who is suspended, removed or a different person since: propose it again",
   },
 };
 const ownProposal: ProposalProblem = {

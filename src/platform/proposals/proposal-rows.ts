@@ -1,8 +1,8 @@
-import { and, count, desc, eq, getTableColumns, gt, lt, or, type SQL } from "drizzle-orm";
+import { and, count, desc, eq, getTableColumns, gt, lt, ne, or, sql, type SQL } from "drizzle-orm";
 import type { Instant } from "#kernel/clock";
 import type { SignedInPerson, ProposalDocument } from "#registry/proposal-document";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
-import { elevations, proposals } from "#platform/registry/schema";
+import { elevations, operators, proposals } from "#platform/registry/schema";
 
 export type ProposalRow = typeof proposals.$inferSelect;
 
@@ -104,14 +104,32 @@ export async function findProposal(registry: RegistrySql, id: string): Promise<P
   return found;
 }
 
+type Author = Pick<ProposalRow, "proposedBy" | "proposerIssuer" | "proposerSubject">;
+
+/** SQL: the author of a proposal is an active operator, and still the person who made it. */
+export const authorStands = ({ proposedBy, proposerIssuer, proposerSubject }: Author): SQL =>
+  sql`EXISTS (SELECT 1 FROM operators AS author WHERE author.id = ${proposedBy}
+    AND author.status = 'active' AND author.kind = 'person'
+    AND json_extract(author.sign_in, '$.iss') = ${proposerIssuer}
+    AND json_extract(author.sign_in, '$.sub') = ${proposerSubject})`;
+
+export async function isAuthorStanding(registry: RegistrySql, author: Author): Promise<boolean> {
+  const found = await drizzled(registry)
+    .select({ id: operators.id })
+    .from(operators)
+    .where(and(eq(operators.id, author.proposedBy), authorStands(author)));
+  return found.length > 0;
+}
+
 /**
- * The statement that approves a proposal. It fails, with its whole batch, if the proposal is decided or the
- * person is its author (triggers and checks of the table).
+ * The statement that approves a proposal, if the condition holds. It fails, with its whole batch, if the proposal
+ * is decided or the person is its author (triggers and checks of the table).
  */
 export const approval = (
   registry: RegistrySql,
   id: string,
   { operator, issuer, subject, at }: ProposalDecision,
+  condition?: SQL,
 ) =>
   drizzled(registry)
     .update(proposals)
@@ -122,29 +140,73 @@ export const approval = (
       deciderIssuer: issuer,
       deciderSubject: subject,
     })
-    .where(eq(proposals.id, id));
+    .where(and(eq(proposals.id, id), condition));
 
-/** Approves an elevation: its role is in force until `ends`. */
+/**
+ * Approves an elevation of its author: its role is in force until `ends`. False: the author is no longer the active
+ * operator who asked, and nothing is written.
+ */
 export async function approveElevation(
   registry: RegistrySql,
-  {
-    id,
-    operator,
-    role,
-    ends,
-  }: {
-    readonly id: string;
-    readonly operator: string;
-    readonly role: string;
-    readonly ends: Instant;
-  },
+  proposal: ProposalRow,
+  { role, ends }: { readonly role: string; readonly ends: Instant },
   decision: ProposalDecision,
-): Promise<void> {
-  await drizzled(registry).batch([
-    approval(registry, id, decision),
-    drizzled(registry).insert(elevations).values({ proposal: id, operator, role, ends }),
+): Promise<boolean> {
+  const db = drizzled(registry);
+  const condition = authorStands(proposal);
+  const { id, proposedBy } = proposal;
+  const [approved] = await db.batch([
+    approval(registry, id, decision, condition).returning({ id: proposals.id }),
+    db.insert(elevations).select(
+      db
+        .select({
+          proposal: sql<string>`${id}`.as("proposal"),
+          operator: operators.id,
+          role: sql<string>`${role}`.as("role"),
+          ends: sql<Instant>`${ends}`.as("ends"),
+        })
+        .from(operators)
+        .where(and(eq(operators.id, proposedBy), condition)),
+    ),
   ]);
+  return approved.length > 0;
 }
+
+/** The statement that ends the roles that an operator has for a limited time. */
+export const endElevations = (registry: RegistrySql, operator: string, at: Instant, condition?: SQL) =>
+  drizzled(registry)
+    .update(elevations)
+    .set({ ends: at })
+    .where(and(eq(elevations.operator, operator), gt(elevations.ends, at), condition));
+
+/** The statement that closes the open proposals about an operator, and with `andBy` the proposals of it. */
+export const closeProposalsOf = (
+  registry: RegistrySql,
+  about: { readonly operator: string; readonly andBy: boolean },
+  closing: { readonly operator: string; readonly at: Instant; readonly except?: string },
+  condition?: SQL,
+) => {
+  const isAbout = and(
+    eq(proposals.kind, "operator"),
+    sql`json_extract(${proposals.body}, '$.operator.id') = ${about.operator}`,
+  );
+  return drizzled(registry)
+    .update(proposals)
+    .set({
+      state: "closed",
+      decidedAt: closing.at,
+      decidedBy: closing.operator,
+      note: `the operator ${about.operator} has changed`,
+    })
+    .where(
+      and(
+        eq(proposals.state, "open"),
+        about.andBy ? or(isAbout, eq(proposals.proposedBy, about.operator)) : isAbout,
+        closing.except === undefined ? undefined : ne(proposals.id, closing.except),
+        condition,
+      ),
+    );
+};
 
 /** Closes an open proposal, or ends an approved elevation. False when there is nothing to close. */
 export async function closeProposal(

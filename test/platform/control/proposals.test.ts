@@ -25,7 +25,18 @@ beforeEach(async () => {
   registry = await emptyRegistry();
   const applied = await writer.apply(await sampleFile(), "add");
   if (!applied.ok) throw new Error(applied.error.pointer);
+  await admit(ada, "a");
 });
+
+/** The author of a proposal is an active operator when it is approved. */
+const admit = ({ operator, subject }: typeof ada, letter: string, roles: string[] = ["revoker"]) =>
+  admitOperator(registry, {
+    id: operator,
+    kind: "person",
+    x5t: letter.repeat(43),
+    roles,
+    signIn: { iss, sub: subject, maxAgeSeconds: 900 },
+  });
 
 /** A change that gives the only grant a higher quota, on the registry's present state. */
 async function wider(requests = 200) {
@@ -318,7 +329,9 @@ describe("operators", () => {
   }) => {
     await desk.approve(await proposed(asking(await newcomer())), grace);
     const id = await proposed(asking(await newcomer({ roles: ["revoker"] })));
-    expect(await registrar.suspendOperator("newcomer")).toMatchObject({ after: { status: "suspended" } });
+    expect(await registrar.suspendOperator("newcomer", "joan")).toMatchObject({
+      after: { status: "suspended" },
+    });
     expect(await desk.approve(id, grace)).toMatchObject({
       error: { problem: { reason: "proposal_not_open" } },
     });
@@ -364,12 +377,111 @@ describe("operators", () => {
   }) => {
     const { signIn: _none, ...machine } = await newcomer({ kind: "machine" });
     await desk.approve(await proposed(asking(machine)), grace);
-    expect(await registrar.operators()).toMatchObject([{ id: "newcomer", kind: "machine", elevated: [] }]);
-    expect(await registrar.suspendOperator("nobody")).toBeUndefined();
-    expect(await registrar.removeOperator("newcomer")).toMatchObject({ before: { id: "newcomer" } });
-    expect([await registrar.operators(), await registrar.removeOperator("newcomer")]).toEqual([
-      [],
-      undefined,
-    ]);
+    const listed = { id: "newcomer", kind: "machine", elevated: [] };
+    expect(await registrar.operators()).toMatchObject([{ id: "ada" }, listed]);
+    expect(await registrar.suspendOperator("nobody", "joan")).toBeUndefined();
+    expect(await registrar.removeOperator("newcomer", "joan")).toMatchObject({ before: { id: "newcomer" } });
+    expect(await registrar.removeOperator("newcomer", "joan")).toBeUndefined();
+    expect(await registrar.operators()).toHaveLength(1);
+  });
+
+  const bob = { iss, sub: "bob", maxAgeSeconds: 900 };
+  const elevation = { kind: "elevation", why: "on call", role: "registry-admin", minutes: 480 };
+  const notOpen = { ok: false, error: { problem: { reason: "proposal_not_open" } } };
+
+  test("a role for a limited time is given to the person who asked for it, and ends with that person", async ({
+    expect,
+  }) => {
+    await admit(person("newcomer"), "n", ["auditor"]);
+    const asked = await proposed(elevation, person("newcomer"));
+    expect(await desk.approve(asked, grace)).toMatchObject({ ok: true });
+    const open = await proposed(elevation, person("newcomer"));
+    const other = await newcomer({ roles: ["auditor"], signIn: bob });
+    expect(await desk.approve(await proposed(asking(other)), grace)).toMatchObject({ ok: true });
+    expect((await find("n"))?.roles).toEqual(["auditor"]);
+    expect(await desk.approve(open, person("bob-2", "bob"))).toMatchObject(notOpen);
+    // of the person before, stored by a request that was under way
+    const late = await proposed(elevation, person("newcomer"));
+    expect(await desk.approve(late, person("bob-2", "bob"))).toMatchObject(notOpen);
+    expect([(await find("n"))?.roles, await stateOf(late)]).toEqual([["auditor"], "open"]);
+  });
+
+  test("a person does not approve that an operator of the same person becomes a machine", async ({
+    expect,
+  }) => {
+    await admit(person("newcomer"), "n");
+    const { signIn: _none, ...machine } = await newcomer({ kind: "machine" });
+    expect(await desk.approve(await proposed(asking(machine)), person("other", "newcomer"))).toMatchObject({
+      error: { problem: { reason: "proposal_own" } },
+    });
+  });
+
+  test.for(["suspendOperator", "removeOperator"] as const)(
+    "%s closes the open proposals of the operator and about it, and no later proposal of it is approved",
+    async (act, { expect }) => {
+      await admit(person("newcomer"), "n", ["registry-admin"]);
+      const author = person("newcomer");
+      const open = [
+        await proposed(elevation, author),
+        await proposed({ kind: "change", why: "x", change: await wider() }, author),
+        await proposed(asking(await newcomer({ id: "friend", x5t: x5t("f"), signIn: bob })), author),
+        await proposed(asking(await newcomer({ roles: ["approver"] }))),
+      ];
+      const kept = await proposed(asking(await newcomer({ id: "third", x5t: x5t("t"), signIn: bob })));
+      await registrar[act]("newcomer", "joan");
+      open.push(await proposed(elevation, author));
+      for (const each of open) expect(await desk.approve(each, grace)).toMatchObject(notOpen);
+      expect((await desk.show(open[0] ?? ""))?.proposal).toMatchObject({
+        state: "closed",
+        decidedBy: "joan",
+      });
+      expect([await quota(), await stateOf(kept)]).toEqual([100, "open"]);
+    },
+  );
+
+  test("an older proposal does not bring a removed operator back", async ({ expect }) => {
+    const [first, older] = [
+      await proposed(asking(await newcomer())),
+      await proposed(asking(await newcomer())),
+    ];
+    await desk.approve(first, grace);
+    await registrar.removeOperator("newcomer", "joan");
+    expect(await desk.approve(older, grace)).toMatchObject(notOpen);
+    expect(await find("n")).toBeUndefined();
+  });
+
+  test("of two proposals about an operator that are approved at once, one is done, and no other is on record as done", async ({
+    expect,
+  }) => {
+    await admit(person("newcomer"), "n");
+    const ids = [
+      await proposed(asking(await newcomer({ roles: ["revoker"], signIn: { ...bob, sub: "s1" } }))),
+      await proposed(asking(await newcomer({ roles: ["revoker"], signIn: { ...bob, sub: "s2" } }))),
+    ];
+    const both = await Promise.allSettled(ids.map((id) => desk.approve(id, grace)));
+    const done = both.map((each) => each.status === "fulfilled" && each.value.ok);
+    expect(done.filter(Boolean)).toHaveLength(1);
+    expect((await Promise.all(ids.map(stateOf))).map((state) => state === "approved")).toEqual(done);
+  });
+
+  test("a row that was written by hand can be changed, and the approver is shown what changes", async ({
+    expect,
+  }) => {
+    await registry
+      .prepare(
+        `INSERT INTO operators (id, status, x5t, roles, kind, sign_in) VALUES ('newcomer', 'active', ?,
+          '["approver", "revoker"]', 'person', '{"iss": "${iss}", "sub": "newcomer", "maxAgeSeconds": 900}')`,
+      )
+      .bind(x5t("n"))
+      .run();
+    const id = await proposed(asking(await newcomer({ roles: ["revoker"] })));
+    expect(await desk.show(id)).toMatchObject({
+      plan: {
+        changes: [{ before: { roles: ["approver", "revoker"] }, after: { roles: ["revoker"] } }],
+        opens: [expect.stringContaining("becomes active, with revoker")],
+      },
+    });
+    expect(await desk.approve(id, grace)).toMatchObject({ ok: true });
+    expect((await find("n"))?.roles).toEqual(["revoker"]);
   });
 });
