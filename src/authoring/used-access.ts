@@ -1,4 +1,4 @@
-import type { AuditEvent } from "#audit/event";
+import type { AuditEvent, Measured } from "#audit/event";
 import type { RuleInteraction } from "#policy/schema";
 
 /** The interactions of a rule that an interaction on record needs. */
@@ -36,7 +36,10 @@ const measuredMin = 0.95;
 export interface MeasuredUse {
   /** Number of values by element path: `Patient.name.family`. */
   readonly elements: ReadonlyMap<string, number>;
-  /** Answers whose elements were counted, and answers with resources on record, of days that have ended. */
+  /**
+   * Answers whose elements were counted, and answers with resources on record, of days that have ended. A day
+   * counts at most the answers on record, and none before each part of its measurement was read.
+   */
   readonly counted: number;
   readonly answers: number;
 }
@@ -50,19 +53,27 @@ export class UsedAccess {
   readonly purposes = new Set<string>();
   count = 0;
   lastUse = 0;
-  readonly #measuredParts = new Set<string>();
-  readonly #counted = new Map<number, number>();
+  readonly #measuredDays = new Map<number, { readonly measured: Measured; readonly parts: Set<number> }>();
   readonly #elements = new Map<string, number>();
   readonly #answers = new Map<number, number>();
   readonly #recent = new Set<string>();
 
   /** @param now measurements of a day come after its end: a day that lasts does not count. */
   measured(now: number): MeasuredUse | undefined {
-    if (this.#counted.size === 0) return undefined;
-    const isOver = (day: number) => (day + 1) * dayMilliseconds + recordedAfterMilliseconds <= now;
-    const sum = (days: ReadonlyMap<number, number>) =>
-      [...days].reduce((sum, [day, answers]) => sum + (isOver(day) ? answers : 0), 0);
-    return { elements: this.#elements, counted: sum(this.#counted), answers: sum(this.#answers) };
+    if (this.#measuredDays.size === 0) return undefined;
+    let [counted, answers] = [0, 0];
+    for (const [day, onRecord] of this.#answers) {
+      if ((day + 1) * dayMilliseconds + recordedAfterMilliseconds > now) continue;
+      answers += onRecord;
+      // A surplus of a day, for example of answers that were sent twice, must not stand for a different day.
+      counted += Math.min(this.#countedOn(day), onRecord);
+    }
+    return { elements: this.#elements, counted, answers };
+  }
+
+  #countedOn(day: number): number {
+    const read = this.#measuredDays.get(day);
+    return read !== undefined && read.parts.size === read.measured.parts ? read.measured.answers : 0;
   }
 
   /** The measured elements, if they are known to be nearly all that left. */
@@ -99,17 +110,19 @@ export class UsedAccess {
     if (request !== undefined && this.#requests.size < requestsMax) this.#requests.add(request);
   }
 
-  #measure({ id, at, kind, measured, counts, window }: AuditEvent): void {
+  #measure({ id, at, kind, measured, counts, window, what, outcome }: AuditEvent): void {
     if (measured !== undefined) {
-      const part = `${id} ${measured.part}`;
-      if (this.#measuredParts.has(part)) return;
-      this.#measuredParts.add(part);
-      this.#counted.set(measured.day, measured.answers);
+      const read = this.#measuredDays.get(measured.day) ?? { measured, parts: new Set<number>() };
+      if (read.parts.has(measured.part)) return;
+      this.#measuredDays.set(measured.day, read);
+      read.parts.add(measured.part);
       for (const [path, count] of Object.entries(measured.elements))
         this.#elements.set(path, (this.#elements.get(path) ?? 0) + count);
       return;
     }
     if (kind !== "disclosure" || (window?.number ?? 1) > 1 || Object.keys(counts).length === 0) return;
+    // No element left: a 304 and the answer to a HEAD have no body, and a refusal shows no row.
+    if ((outcome?.status ?? 200) >= 300 || what?.method === "HEAD") return;
     if (this.#recent.has(id)) return;
     this.#recent.add(id);
     if (this.#recent.size > recentMax) this.#recent.delete(this.#recent.values().next().value ?? "");

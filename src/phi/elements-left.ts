@@ -6,7 +6,7 @@ const stepsMax = 12;
 /**
  * Counts the values in the body of an answer by their element paths: `Patient.name.family`, with the JSON names of
  * R4 (`Observation.valueQuantity.value`). A resource in a resource counts under its own type. The members of a
- * Bundle do not count, nor `resourceType`, which no view hides. No value is in the result.
+ * Bundle do not count, nor an OperationOutcome, nor `resourceType`, which no view hides. No value is in the result.
  */
 export function elementsLeft(body: Json): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
@@ -23,6 +23,7 @@ function visit(value: Json, path: string, steps: number, counts: Map<string, num
 function visitObject(value: JsonObject, path: string, steps: number, counts: Map<string, number>): void {
   const type = value["resourceType"];
   const isResource = typeof type === "string";
+  if (type === "OperationOutcome") return;
   const [root, from] = isResource ? [type, 0] : [path, steps];
   const isCounted = root !== "" && root !== "Bundle";
   for (const [name, member] of Object.entries(value)) {

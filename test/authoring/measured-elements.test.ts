@@ -43,6 +43,12 @@ const measurement = (answers: number, ...paths: readonly string[]): AuditEvent =
   ...nobody,
 });
 
+/** One part of a measurement that has two. */
+const half = (answers: number, part: number, path: string): AuditEvent => {
+  const whole = measurement(answers, path);
+  return Object.assign(whole, { measured: Object.assign({}, whole.measured, { part, parts: 2 }) });
+};
+
 const useOf = (...events: readonly AuditEvent[]): UsedAccess => {
   const used = new UsedAccess();
   for (const event of events) used.add(event);
@@ -93,6 +99,17 @@ test("elements stay where too few answers were measured, a day is not over, or n
   ).toEqual([20, 20, 1]);
 });
 
+test("a day counts once all its parts were read, and its surplus stands for no different day", ({
+  expect,
+}) => {
+  const counted = (...events: readonly AuditEvent[]) => useOf(...events).measured(now)?.counted;
+  const halves = [half(2, 1, "Patient.gender"), half(2, 2, "Patient.id")] as const;
+  expect(counted(read(1), read(2), halves[0], halves[0])).toBe(0);
+  expect(counted(read(1), read(2), ...halves)).toBe(2);
+  const before = read(3, { at: instant(at - 86_400_000) });
+  expect(counted(read(1), before, measurement(2, "Patient.gender"))).toBe(1);
+});
+
 test("an answer in windows, and a batch, are one answer each", ({ expect }) => {
   const used = useOf(
     read(1, { window: { number: 1, complete: false } }),
@@ -100,6 +117,8 @@ test("an answer in windows, and a batch, are one answer each", ({ expect }) => {
     read(2),
     read(2, { step: 1 }),
     read(3, { counts: {} }),
+    read(4, { outcome: { status: 304 } }),
+    read(5, { what: { interaction: "read", type: "Patient", id: "amara", method: "HEAD" } }),
     measurement(2, "Patient.gender"),
   );
   expect(used.measured(now)).toMatchObject({ counted: 2, answers: 2 });

@@ -224,6 +224,9 @@ test("the elements of an answer are counted after its record, and only if the gr
   const write = world({ measureElements: true });
   await serve(post({ resourceType: "Patient", gender: "female" }), write.ports);
   expect(write.steps.at(-1)).toMatch(/^measure .*"id":"new"/u);
+  const head = world({ measureElements: true });
+  await serve({ ...get("Patient/amara"), method: "HEAD" }, head.ports);
+  expect(head.steps.at(-1), "the answer has no body").toBe("record disclosure");
 });
 
 test("the origin hears of a write after the lease, the registry and the record of the intent", async ({

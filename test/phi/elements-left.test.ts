@@ -32,7 +32,9 @@ test("a list counts its resources, and nothing of itself", ({ expect }) => {
   const entry = { fullUrl: "https://gateway/Patient/amara", resource: patient, search: { mode: "match" } };
   const list = { resourceType: "Bundle", total: 2, link: [{ url: "u" }], entry: [entry, entry] };
   expect([...left(list)]).toEqual([...left(patient)].map(([path, n]) => [path, 2 * n]));
-  expect(left({ resourceType: "Bundle", total: 0 }).size).toBe(0);
+  const outcome = { resourceType: "OperationOutcome", issue: [{ severity: "error", code: "forbidden" }] };
+  const refused = { response: { status: "403", outcome } };
+  expect(left({ resourceType: "Bundle", total: 0, entry: [refused, { resource: outcome }] }).size).toBe(0);
 });
 
 test("a resource that nests without end counts as the beginning of its path", ({ expect }) => {

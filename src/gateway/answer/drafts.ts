@@ -89,14 +89,15 @@ export class Drafts {
     return {
       record: () => this.#recorder.written(outcome),
       answer: async (recorded) => {
-        this.#measure(outcome.disclosure?.windows.map(({ body }) => body) ?? []);
         const answer = writeAnswer(outcome, {
           id: this.#arrival.id,
           mediaType: mediaTypeOf(this.#facts),
           policyDigest: this.#facts.policyDigest ?? "",
           headers: new Headers(this.#fields(recorded)),
         });
-        return this.#signed(answer, recorded, async () => [await answer.clone().bytes()]);
+        const signed = await this.#signed(answer, recorded, async () => [await answer.clone().bytes()]);
+        if (this.#isMeasured && signed.body !== null) this.#measure([await signed.clone().bytes()]);
+        return signed;
       },
     };
   }
@@ -109,10 +110,11 @@ export class Drafts {
   ): AnswerDraft {
     return {
       record: () => this.#recorder.lastParts(kind, parts),
-      answer: (recorded) => {
+      answer: async (recorded) => {
         if (!(said instanceof Uint8Array)) return this.#refused(said, recorded);
+        const whole = await this.#whole(said, said, recorded);
         this.#measure([said]);
-        return this.#whole(said, said, recorded);
+        return whole;
       },
     };
   }
@@ -154,9 +156,11 @@ export class Drafts {
         return recording;
       },
       answer: async (recorded) => {
-        this.#measure(windows.map(({ body }) => body));
         const headers = await headOf(recorded);
-        if (isOne) return new Response(isBodiless ? null : first.body, { status, headers });
+        if (isOne) {
+          if (!isBodiless) this.#measure([first.body]);
+          return new Response(isBodiless ? null : first.body, { status, headers });
+        }
         if (isBodiless) {
           for (const [index, window] of further.entries()) await recordWindow(window, index + 2);
           return new Response(null, { status, headers });
@@ -167,6 +171,7 @@ export class Drafts {
           },
           record: recordWindow,
           abort: (reason) => this.#recorder.aborted(reason, disclosure),
+          sent: () => this.#measure(windows.map(({ body }) => body)),
         });
         this.#ports.keepAlive(work);
         return new Response(readable, { status: 200, headers });
@@ -174,10 +179,14 @@ export class Drafts {
     };
   }
 
-  /** Counts the elements of an answer that is on record, if the grant asks for it. */
+  get #isMeasured(): boolean {
+    return this.#facts.principal?.grant.measureElements === true;
+  }
+
+  /** Counts the elements of a body that is on record and is sent, if the grant asks for it. */
   #measure(bodies: readonly Uint8Array[]): void {
     const { principal } = this.#facts;
-    if (principal?.grant.measureElements !== true || bodies.length === 0) return;
+    if (principal === undefined || !this.#isMeasured) return;
     this.#ports.elements.note(recordedGrant(principal), this.#arrival.at, bodies);
   }
 

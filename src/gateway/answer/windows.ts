@@ -8,6 +8,8 @@ export interface WindowDesk {
   readonly record: (window: DisclosedWindow, number: number) => Promise<void>;
   /** Puts on record that the answer broke off. */
   readonly abort: (reason: BreakReason) => Promise<void>;
+  /** Called after the last byte was written. */
+  readonly sent: () => void;
 }
 
 /**
@@ -41,6 +43,7 @@ async function write(
       await writer.write(window.body);
     }
     await writer.close();
+    desk.sent();
   } catch {
     // Both are best effort: the client may have left, and the ledger may have failed.
     await writer.abort(new Error("the answer broke off")).catch(() => undefined);

@@ -26,6 +26,7 @@ function desk(failing?: string): WindowDesk & { readonly done: string[] } {
     stillGood: () => step(`lease`),
     record: (_window, number) => step(`record ${number}`),
     abort: (reason) => step(`aborted: ${reason}`),
+    sent: () => done.push("sent"),
   };
 }
 
@@ -57,6 +58,7 @@ test("each window after the first is recorded, on a lease that still holds, befo
     "record 2",
     "lease",
     "record 3",
+    "sent",
   ]);
 });
 
@@ -73,6 +75,7 @@ test.for([
     await work;
     expect(its.done.at(-1)).toBe(`aborted: ${reason}`);
     expect(its.done).not.toContain("three");
+    expect(its.done).not.toContain("sent");
   },
 );
 
@@ -83,6 +86,7 @@ test("when the client leaves, nothing further is recorded as disclosed", async (
   await work;
   expect(its.done.at(-1)).toBe("aborted: client_disconnected");
   expect(its.done).not.toContain("record 3");
+  expect(its.done).not.toContain("sent");
 });
 
 test("a ledger that cannot record the break either leaves nothing unhandled", async ({ expect }) => {
