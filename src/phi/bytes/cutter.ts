@@ -76,8 +76,6 @@ export class ByteCutter {
   #hasRows = true;
   /** Changes with each text and each answer. */
   #text = 0;
-  /** The members that were written, by their index in the plan, if asked for. */
-  #journal: number[] | undefined;
   /** The contained resources of the last resource that had any. */
   #contained: Contained | undefined;
   /** The place of their list in the output of this resource; -1 for a resource without a list. */
@@ -134,10 +132,9 @@ export class ByteCutter {
   /**
    * At the opening brace of a resource: past it. The output is what its plan shows.
    *
-   * @param gap bytes to keep free before the output. @param journal gets the written members, by their index in
-   * the plan.
+   * @param gap bytes to keep free before the output.
    */
-  cut(plan: Plan, gap = 0, journal?: number[]): void {
+  cut(plan: Plan, gap = 0): void {
     const { scanner, output } = this;
     this.mentions.reset();
     const facts = plan.facts.length;
@@ -147,8 +144,6 @@ export class ByteCutter {
     this.#containedAt = -1;
     this.withheld = 0;
     this.records = 1;
-    this.#journal = journal;
-    if (journal !== undefined) journal.length = 0;
     plan.repeats.begin(this.#text, plan.members.length);
     output.begin(scanner.at, gap);
     if (scanner.bytes[scanner.at] !== 0x7b) throw unusual;
@@ -207,7 +202,7 @@ export class ByteCutter {
     const base = scanner.namesUsed;
     const nodeFlags = table[node] ?? 0;
     const isWhole = (nodeFlags & nodeFlag.whole) !== 0;
-    const mayRepeatAtAll = this.#hasRows && this.#journal === undefined;
+    const hasRows = this.#hasRows;
     let at = scanner.at;
     output.runEnd = at + 1;
     at += 1;
@@ -291,7 +286,7 @@ export class ByteCutter {
             (sign === 0x22 || sign === 0x7b || sign === 0x5b) &&
             (flags & memberFlag.meta) === 0 &&
             kind !== memberKind.contained &&
-            mayRepeatAtAll;
+            hasRows;
           const repeated = mayRepeat ? repeats.endOf(index, at, scanner) : 0;
           let isKept = false;
           if (kind === memberKind.text && (flags & memberFlag.repeats) === 0) {
@@ -363,7 +358,6 @@ export class ByteCutter {
             if (repeated === 0) {
               const written = output.written - output.start;
               const { runStart, runEnd } = output;
-              const journalled = this.#journal === undefined ? 0 : this.#journal.length;
               output.open(quote, count);
               if (kind === memberKind.deceased) {
                 at = scanner.skip(at, sign, hash);
@@ -389,10 +383,7 @@ export class ByteCutter {
                   repeats.noteNaming(index, valueAt, at, scanner.depth, result, mentions, named, room);
                 }
               }
-              if (!isKept) {
-                output.goBack(written, runStart, runEnd);
-                if (this.#journal !== undefined) this.#journal.length = journalled;
-              }
+              if (!isKept) output.goBack(written, runStart, runEnd);
             } else {
               at = repeated;
               repeats.replay(index, mentions);
@@ -412,7 +403,6 @@ export class ByteCutter {
             count += 1;
             satisfied |= groups;
             if ((flags & memberFlag.id) === 0) isIdAlone = false;
-            if (this.#journal !== undefined) this.#journal.push(index);
           }
           if (isWhole && kind !== memberKind.sibling) present |= groups;
           const fact = table[member + memberField.fact] ?? 0;
@@ -543,16 +533,12 @@ export class ByteCutter {
       for (;;) {
         const written = output.written - output.start;
         const { runStart, runEnd } = output;
-        const journalled = this.#journal === undefined ? 0 : this.#journal.length;
         output.open(at, count);
         scanner.at = at;
         const isKept =
           kind === memberKind.sliced ? this.#sliced(plan, member, item) : this.#child(plan, child, item);
         if (isKept) count += 1;
-        else {
-          output.goBack(written, runStart, runEnd);
-          if (this.#journal !== undefined) this.#journal.length = journalled;
-        }
+        else output.goBack(written, runStart, runEnd);
         at = this.#itemEnd(scanner.at);
         if (bytes[at] === 0x5d) break;
         at = scanner.space(at + 1);
@@ -673,14 +659,10 @@ export class ByteCutter {
         if (showsAll || this.#isExtensionShown(plan, node)) {
           const written = output.written - output.start;
           const { runStart, runEnd } = output;
-          const journalled = this.#journal === undefined ? 0 : this.#journal.length;
           output.open(at, count);
           scanner.at = at;
           if (this.#object(plan, plan.extensionOf(member))) count += 1;
-          else {
-            output.goBack(written, runStart, runEnd);
-            if (this.#journal !== undefined) this.#journal.length = journalled;
-          }
+          else output.goBack(written, runStart, runEnd);
         } else {
           scanner.at = at;
           scanner.skipValue();

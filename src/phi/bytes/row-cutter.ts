@@ -29,8 +29,6 @@ export interface Judge extends PartJudge, Refused {
   readonly mustShow: (facts: Facts) => readonly SearchParameter[];
   /** Called for each Patient, also for a hidden Patient. */
   readonly note: (facts: Facts) => void;
-  /** Collects the members of each row that were written, see `CutRow.written`. */
-  readonly measuresElements?: boolean;
 }
 
 /** A row that leaves. */
@@ -43,11 +41,6 @@ export interface CutRow {
   readonly mustShow: readonly SearchParameter[];
   /** The facts that led to the decision: of this row, or of a row with the same deciding facts. */
   readonly facts: Facts;
-  /**
-   * The element paths of the view of which a value was written, in the order of their ends, each as often as it
-   * was written; only if the judge measures elements. The plain engine has no such list.
-   */
-  readonly written: readonly string[] | undefined;
 }
 
 export type EntryMode = "match" | "include";
@@ -94,8 +87,6 @@ export class RowCutter {
   /** The facts of the Patient in the text that is being read. */
   #patient: Facts | undefined;
   #hiddenInARow = 0;
-  /** Members of the row, by their index in its plan. Without a list, the cutter repeats values of earlier rows. */
-  readonly #journal: number[] | undefined;
   /** The last patient that was found among owners, and these owners. */
   #lastOwners: ReadonlySet<string> = nobody;
   #lastNamed = "";
@@ -111,7 +102,6 @@ export class RowCutter {
     this.#facts = factLayoutOf(judge.lists, judge.policyDigest, type);
     this.type = this.#facts.typeName;
     this.#isPatient = type === "Patient";
-    this.#journal = judge.measuresElements === true ? [] : undefined;
     this.#decisions = new Decisions(this.#facts.deciding);
     this.#frame = { beforeId: this.#facts.entryStart(bases.public), afterId, after: afterEntry[mode] };
   }
@@ -130,8 +120,7 @@ export class RowCutter {
       const text = output.keep();
       const released = this.#released(decision, this.#id(), text);
       const { mustShow, facts } = decision;
-      const written = this.#writtenBy(decision);
-      return { kind: "row", released, start: 0, end: text.length, mustShow, facts, written, lastUpdated };
+      return { kind: "row", released, start: 0, end: text.length, mustShow, facts, lastUpdated };
     } catch (fault) {
       if (fault === unusual) return undefined;
       throw fault;
@@ -184,16 +173,11 @@ export class RowCutter {
       end: start + length,
       mustShow,
       facts,
-      written: this.#writtenBy(decision),
       type: this.type,
       mode: this.#mode,
       id,
       entryEnd: 0,
     };
-  }
-
-  #writtenBy({ plan }: RowDecision): readonly string[] | undefined {
-    return plan && this.#journal?.map((index) => plan.members[index]?.path ?? "");
   }
 
   #without(kind: "key" | "hidden"): CutEntry {
@@ -207,7 +191,7 @@ export class RowCutter {
     this.#patient = undefined;
     cutter.judgeBy(this.#judge);
     const tried = this.#hiddenInARow < hiddenMax ? (facts.shown ?? facts.read) : facts.read;
-    cutter.cut(tried, gap, this.#journal);
+    cutter.cut(tried, gap);
     this.#checkType();
     const decision = this.#decide();
     const { plan } = decision;
@@ -220,7 +204,7 @@ export class RowCutter {
     if (plan !== tried) {
       const end = scanner.at;
       scanner.at = at;
-      cutter.cut(plan, gap, this.#journal);
+      cutter.cut(plan, gap);
       if (scanner.at !== end) throw unusual;
     }
     return decision;

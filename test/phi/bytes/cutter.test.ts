@@ -7,11 +7,7 @@ import { dice, plainTypes, randomResource } from "../random-resource.ts";
 import { noSharedData, resourcesIn } from "../shared-data.ts";
 import { fuzz, utf8, viewOf, wholeView } from "./fuzzing.ts";
 import { namesLike } from "./hostile-texts.ts";
-import { byteClassesOf } from "#phi/bytes/byte-classes";
-import { ByteCutter } from "#phi/bytes/cutter";
-import { Plan } from "#phi/bytes/plan";
-import { originUrls } from "#phi/origin-urls";
-import { bases, compare, facts } from "./twins.ts";
+import { compare } from "./twins.ts";
 
 const observation = (member: string) =>
   utf8(`{"resourceType":"Observation","id":"1","status":"final","code":{"text":"x"},${member}}`);
@@ -127,27 +123,6 @@ test.for([
     );
     expect(compare(first, view)).toBe(verdict);
   }
-});
-
-test("the engine tells which members of the view were written", () => {
-  const plan = new Plan(viewOf("Observation", ["status", "code.coding", "note.text"]), facts);
-  const text = observation(
-    '"note":[{"text":"y","time":"2026"}],"category":[{"text":"z"}],"method":{"id":"m"}',
-  );
-  const cutter = new ByteCutter();
-  cutter.begin({ bases, urls: originUrls(bases), classes: byteClassesOf(bases) });
-  cutter.load(text);
-  cutter.scanner.next();
-  const journal: number[] = [];
-  cutter.cut(plan, 0, journal);
-  // in the order of their ends; `code` has no coding, and what is emptied is not written
-  expect(journal.map((index) => plan.members[index]?.path)).toEqual([
-    "resourceType",
-    "id",
-    "status",
-    "note.text",
-    "note",
-  ]);
 });
 
 test("the comparison notices a member that leaves although its view hides it", () => {

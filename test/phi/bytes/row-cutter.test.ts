@@ -6,7 +6,6 @@ import { instant } from "#kernel/clock";
 import { isObject, readJson, type JsonObject } from "#fhir/json/json";
 import { EntrySplitter } from "#fhir/json/entry-splitter";
 import { isCut } from "#phi/bytes/entry-cutter";
-import { RowCutter } from "#phi/bytes/row-cutter";
 import { Discloser } from "#phi/disclose";
 import { Residences } from "#residence/row-residences";
 import { decide, policy, rule } from "../../policy/granting.ts";
@@ -123,36 +122,6 @@ test("a page of everything is the page of the plain engine", () => {
     { numRuns: 3 },
   );
   expect(read).toBeGreaterThan(40); // the byte engine read them
-});
-
-test("a judge that measures elements gets the paths that were written of each row, and the same row", () => {
-  const grant = decide(policy(rule(["Observation"], ["status", "note.text"])), "Observation?_count=10");
-  if ("reason" in grant) throw new Error(grant.reason);
-  const text = utf8(
-    '{"resourceType":"Observation","id":"1","status":"final","code":{"text":"x"},"note":[{"text":"a"},{"text":"b"}]}',
-  );
-  const cut = (measuresElements: boolean) =>
-    new RowCutter(
-      {
-        policyDigest: grant.policyDigest,
-        lists: grant,
-        viewOf: (facts) => grant.viewOf(facts, bases.origin),
-        mustShow: () => [],
-        note: () => undefined,
-        mayLinkTo: () => false,
-        viewInside: () => undefined,
-        readsCodes: false,
-        judgesNested: false,
-        measuresElements,
-      },
-      bases,
-      "Observation",
-    ).resource(text);
-  const [measured, usual] = [cut(true), cut(false)];
-  if (typeof measured !== "object" || typeof usual !== "object") throw new Error("not cut");
-  expect(measured.written).toEqual(["resourceType", "id", "status", "note.text", "note.text", "note"]);
-  expect(usual.written).toBeUndefined();
-  expect(measured.released.text).toEqual(usual.released.text);
 });
 
 test.skipIf(noSharedData)(

@@ -20,7 +20,7 @@ export const bases: Bases = {
 };
 
 /** The facts that the engine is asked for: some that exist, and some that hardly do. */
-export const facts: readonly FactPath[] = [
+const facts: readonly FactPath[] = [
   ["resourceType"],
   ["id"],
   ["meta", "security"],
