@@ -30,6 +30,8 @@ interface Via {
   readonly operator: { readonly cert: string; readonly key: string };
   /** Prints a line for the person who signs in. */
   readonly say: (line: string) => void;
+  /** Waits between two questions of the sign-in by device. */
+  readonly wait?: (milliseconds: number) => Promise<unknown>;
 }
 
 /**
@@ -91,7 +93,7 @@ export async function signInByDevice(at: SignInAt, via: Via): Promise<SignedIn> 
     device_code: device,
   };
   while (Date.now() < end) {
-    await wait(seconds * 1000);
+    await (via.wait ?? wait)(seconds * 1000);
     const answer = await post(tokenEndpointOf(about), form, via);
     const { error } = answer.members;
     if (error === "slow_down") seconds += 5; // RFC 8628 §3.5

@@ -174,7 +174,8 @@ test("a permit that is written at the origin does not widen; a registrar's permi
   expect(created.status).toBe(201);
   await pass(2 * periodMilliseconds);
   expect(await statusOf("careful", "Observation/cora-pulse"), "the reading takes nothing away").toBe(200);
-  const id = /Consent\/(?<id>[^/]+)/u.exec(created.headers["location"] ?? "")?.groups?.["id"] ?? "";
+  const [, id] = /Consent\/([^/]+)/u.exec(created.headers["location"] ?? "") ?? [];
+  if (id === undefined) throw new Error(`no Location: ${created.headers["x-request-id"]} ${created.text}`);
   await atOrigin(consent(id, "cora", "permit", "inactive"));
   await pass(periodMilliseconds);
   expect(await statusOf("careful", "Observation/cora-pulse")).toBe(404);

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, test } from "vitest";
+import { afterAll, afterEach, beforeAll, test, vi } from "vitest";
 import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { readStoredForm } from "#policy/consent/stored-form";
@@ -162,7 +162,10 @@ afterEach(async () => {
   isDeskDown = false;
   await clear();
 });
-afterAll(() => phylax.close());
+afterAll(async () => {
+  await phylax.close();
+  vi.useRealTimers();
+});
 
 const ask = (who: Who, path: string, sending: Sending = {}) =>
   askPatiently(
@@ -519,12 +522,13 @@ const performer = actor("provenance-participant-type", "performer", here);
 test("payers: nothing flows to a new payer before the member opts in by NPI, and an opt-out of Provider Access ends that API alone", async ({
   expect,
 }) => {
+  vi.useFakeTimers({ toFake: ["Date"] });
   const read = async (who: Who) => (await ask(who, "Observation/emil-pulse")).status;
   const becomes = async (who: Who, status: number) => {
-    const at = Date.now();
-    while ((await read(who)) !== status) {
-      if (Date.now() - at > 10_000) throw new Error(`${who} is not ${status} after ten seconds`);
-      await new Promise((resolve) => void setTimeout(resolve, 250));
+    for (let second = 0; (await read(who)) !== status; second++) {
+      if (second > 10) throw new Error(`${who} is not ${status} after ten seconds`);
+      vi.setSystemTime(Date.now() + 1_000);
+      await new Promise((resolve) => void setTimeout(resolve, 5));
     }
   };
   const all = async () => [await read("new-payer"), await read("network"), await read("clinic")];

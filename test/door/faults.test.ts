@@ -326,22 +326,27 @@ test("R2 down for an hour: for half an hour requests are answered and on record,
     expect((await world.ask(kind, "Patient/amara", fresh)).status).toBe(200);
   }
   broken = { part: "bucket", how: "down" };
+  // Reads a third of a second apart meet each of the four logs (ADR 72).
+  const reads = async () => {
+    const statuses: number[] = [];
+    for (let time = 0; time < 12; time++) {
+      vi.setSystemTime(Date.now() + 333);
+      const seen = await world.ask(kind, "Patient/amara", fresh);
+      statuses.push(seen.status);
+      expect(seen.status === 200 || !seen.text.includes("Patient/amara")).toBe(true);
+    }
+    return new Set(statuses);
+  };
   for (let time = 0; time < 5; time++) {
     await pass(5);
-    const seen = await world.ask(kind, "Patient/amara", fresh);
-    expect([seen.status, (await create()).status], `after ${time * 5} minutes`).toEqual([200, 201]);
+    expect([...(await reads()), (await create()).status], `after ${time * 5} minutes`).toEqual([200, 201]);
   }
   expect(await logStates()).toContain("degraded");
   await pass(40);
   expect(await logStates(), "the loss of an object would lose more than half an hour").toContain("refusing");
   const written = world.written.get(kind)?.length;
-  const statuses = new Set<number>();
-  for (let time = 0; time < 8; time++) {
-    const seen = await world.ask(kind, "Patient/amara", fresh);
-    statuses.add(seen.status);
-    expect(seen.status === 200 || !seen.text.includes("Patient/amara")).toBe(true);
-  }
-  expect([...statuses].filter((status) => status !== 200)).toEqual([503]);
+  // A log without a record of the last half an hour has nothing to lose and goes on.
+  expect([...(await reads())].filter((status) => status !== 200)).toEqual([503]);
   expect(world.written.get(kind)?.length).toBe(written);
   broken = undefined;
   for (let time = 0; time < 3; time++) await pass(1.1);

@@ -45,7 +45,8 @@ async function write(
     await writer.close();
     desk.sent();
   } catch {
-    // Both are best effort: the client may have left, and the ledger may have failed.
+    // Both are best effort: the client may have left, and the ledger may have failed. workerd prints the error of
+    // an aborted body as an uncaught exception.
     await writer.abort(new Error("the answer broke off")).catch(() => undefined);
     await desk.abort(at).catch(() => undefined);
   }

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { decodeJwt } from "jose";
 import { test } from "vitest";
 import { closeConnections } from "../../../cli/connection/mutual-tls.ts";
@@ -63,7 +64,7 @@ test("an operator at a machine without a browser signs in on another device (RFC
           acr: [assurance.twoFactors.acr],
           maxAgeSeconds: 900,
         },
-        { ca, ops, operator: files, say },
+        { ca, ops, operator: files, say, wait: (milliseconds) => wait(milliseconds / 100) },
       );
       signedIn.catch(() => {}); // awaited below
       const [, page = "", code = ""] =
