@@ -267,7 +267,7 @@ const file = async (who: Who, resource: object): Promise<string> => {
   const created = await ask(who, "Consent", sending("POST", resource));
   if (created.status !== 201) throw new Error(created.text);
   const [, id] = /Consent\/([^/]+)/u.exec(created.headers["location"] ?? "") ?? [];
-  if (id === undefined) throw new Error(`no Location: ${created.headers["x-request-id"]} ${created.text}`);
+  if (id === undefined) throw new Error(`no Location: ${created.text}`);
   return id;
 };
 const withdraw = async (id: string) => {

@@ -175,7 +175,7 @@ test("a permit that is written at the origin does not widen; a registrar's permi
   await pass(2 * periodMilliseconds);
   expect(await statusOf("careful", "Observation/cora-pulse"), "the reading takes nothing away").toBe(200);
   const [, id] = /Consent\/([^/]+)/u.exec(created.headers["location"] ?? "") ?? [];
-  if (id === undefined) throw new Error(`no Location: ${created.headers["x-request-id"]} ${created.text}`);
+  if (id === undefined) throw new Error(`no Location: ${created.text}`);
   await atOrigin(consent(id, "cora", "permit", "inactive"));
   await pass(periodMilliseconds);
   expect(await statusOf("careful", "Observation/cora-pulse")).toBe(404);
