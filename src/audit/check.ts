@@ -173,13 +173,15 @@ const permit: Check = (value) =>
   isObject(value) &&
   Object.keys(value).every((field) => Object.hasOwn(permitFields, field)) &&
   Object.entries(permitFields).every(([field, check]) => check(value[field]));
+/** The Consents of good form, up to the limit: what stands beside its lines never refuses an event. */
+const permitsIn = (value: unknown): readonly unknown[] =>
+  Array.isArray(value) ? value.filter(permit).slice(0, PERMITS_MAX) : [];
 const optional: Readonly<Record<string, Check>> = {
   step: count,
   traceId: text,
   tally,
   asked: listOf(patientReference, ASKED_MAX),
   consents: hexDigest,
-  permits: listOf(permit, PERMITS_MAX),
   reserve,
 };
 
@@ -191,7 +193,11 @@ const groupChecks = Object.entries(groups).map(([group, checks]) => ({
   checks: Object.entries(checks),
   fields: new Set(Object.keys(checks)),
 }));
-const eventFields = new Set([required, optional, groups].flatMap((table) => Object.keys(table)));
+const permitsField = "permits" satisfies keyof AuditEvent;
+const eventFields = new Set([
+  ...[required, optional, groups].flatMap((table) => Object.keys(table)),
+  permitsField,
+]);
 
 /**
  * Reads an event that crossed a boundary: every field is known, of its type and within bounds, and each
@@ -210,6 +216,8 @@ export function readEvent(value: unknown): Result<AuditEvent, BadEvent> {
     if (!check(value[field])) return bad(field);
     event[field] = value[field];
   }
+  const permits = permitsIn(value[permitsField]);
+  if (permits.length > 0) event[permitsField] = permits;
   for (const { group, checks, fields } of groupChecks) {
     if (value[group] === undefined) continue;
     const read = readGroup(value[group], checks, fields);
@@ -243,7 +251,6 @@ function isOfItsKind({ kind, configuration }: AuditEvent): boolean {
   return worker !== undefined && settings !== undefined && digest === configurationDigest(worker, settings);
 }
 
-/** A definition is complete, and only in a record of its own kind. */
 /** A measurement has all of its members, and no other kind has one. */
 const isMeasurement = ({ kind, measured }: AuditEvent): boolean =>
   (kind === ("measurement" satisfies EventKind)) === (measured !== undefined) &&
@@ -258,6 +265,7 @@ const nothingMeasured: Record<keyof Measured, undefined> = {
   fill: undefined,
 };
 
+/** A definition is complete, and only in a record of its own kind. */
 function isDefinition({ kind, definition }: AuditEvent): boolean {
   const isPresent = definition?.contentDigest !== undefined && definition.chunk !== undefined;
   return kind === definitionKind ? isPresent : definition === undefined;

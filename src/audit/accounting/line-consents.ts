@@ -21,11 +21,11 @@ export interface PatientsConsent extends PermittingConsent {
 }
 
 /** A line names no more: each costs the shelf about 150 bytes. */
-const consentsMax = 8;
+export const lineConsentsMax = 8;
 
 /** The Consents beside a line: CBOR [[consent, digest, given or null, filed at, [purpose, …]], …]. */
 export function writeLineConsents(consents: readonly PermittingConsent[]): Uint8Array {
-  const named = consents.slice(0, consentsMax);
+  const named = consents.slice(0, lineConsentsMax);
   return toCbor(
     named.map(({ consent, digest, given, filedAt, purposes }) => [
       consent,

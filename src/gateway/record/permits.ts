@@ -1,37 +1,60 @@
-import type { PatientsConsent } from "#audit/accounting/line-consents";
+import { lineConsentsMax, type PatientsConsent } from "#audit/accounting/line-consents";
+import type { AuditEvent } from "#audit/event";
 import type { ConsentThrough } from "#policy/consent/consent-book";
 import type { ConsentRules } from "#policy/consent/consent";
 import type { OriginSession } from "#gateway/origin/origin-session";
 
-// audit/check takes as many; beyond that, lines state none
+// An append carries as many: beyond that, lines state none.
 const permitsMax = 1_000;
 const purposesMax = 16;
 
-/** The Consents that let something through, for the accounting lines of their patients; undefined: none did. */
-export function permitsOf(
-  origin: Pick<OriginSession, "name" | "consentsThrough"> | undefined,
-): readonly PatientsConsent[] | undefined {
-  const through = origin?.consentsThrough ?? [];
-  if (origin === undefined || through.length === 0) return undefined;
-  return through
-    .slice(0, permitsMax)
-    .map(({ patient, consent, digest, filed: { rules, filedAt } }: ConsentThrough): PatientsConsent => ({
-      patient: `${origin.name}/Patient/${patient}`,
-      consent,
-      digest,
-      given: givenText(rules),
-      filedAt,
-      purposes: purposesOf(rules),
-    }));
+/**
+ * Adds to the disclosures of an append the Consents that let something of their patients through, for the accounting
+ * lines of these patients.
+ */
+export function withPermits(
+  events: readonly AuditEvent[],
+  { name, consentsThrough = [] }: Pick<OriginSession, "name" | "consentsThrough">,
+): readonly AuditEvent[] {
+  if (consentsThrough.length === 0) return events;
+  const byPatient = Map.groupBy(consentsThrough, ({ patient }) => `${name}/Patient/${patient}`);
+  let room = permitsMax;
+  return events.map((event) => {
+    if (event.kind !== "disclosure") return event;
+    const permits = event.patients
+      .flatMap(({ patient }) =>
+        (byPatient.get(patient) ?? []).slice(0, lineConsentsMax).map((through) => permitOf(patient, through)),
+      )
+      .slice(0, room);
+    room -= permits.length;
+    return permits.length === 0 ? event : { ...event, permits };
+  });
 }
 
-const dayMilliseconds = 86_400_000;
+const permitOf = (
+  patient: string,
+  { consent, digest, filed: { rules, filedAt } }: ConsentThrough,
+): PatientsConsent => ({
+  patient,
+  consent,
+  digest,
+  given: givenText(rules),
+  filedAt,
+  purposes: purposesOf(rules),
+});
 
-/** Consent.dateTime: a year, a month or a day as it stands, a time in UTC. */
+const dayMilliseconds = 86_400_000;
+const yearZero = -62_167_219_200_000;
+const year10000 = 253_402_300_800_000;
+
+/**
+ * Consent.dateTime: a year, a month or a day as it stands, a time in UTC. A time that has a year of four digits only
+ * in its own zone is stated by none.
+ */
 function givenText({ given }: ConsentRules): string | undefined {
   if (given === undefined) return undefined;
   const [from, until] = given.utc;
-  if (!Number.isFinite(from)) return undefined;
+  if (!(from >= yearZero && from < year10000)) return undefined;
   const days = (until - from) / dayMilliseconds;
   const text = new Date(from).toISOString();
   if (given.isZoned) return text;
@@ -41,6 +64,6 @@ function givenText({ given }: ConsentRules): string | undefined {
 /** The purposes of the root, without a purpose of a different code system. */
 function purposesOf({ readings }: ConsentRules): readonly string[] {
   const codes = readings.flatMap(({ root }) => root.frame.purposes ?? []);
-  const known = codes.flatMap((code) => (code === null || code.includes("|") ? [] : [code]));
+  const known = codes.flatMap((code) => (code !== null && /^[\w-]{1,64}$/u.test(code) ? [code] : []));
   return [...new Set(known)].slice(0, purposesMax);
 }

@@ -27,7 +27,7 @@ import {
   type Named,
   type Part,
 } from "./parts.ts";
-import { permitsOf } from "./permits.ts";
+import { withPermits } from "./permits.ts";
 import { withStates } from "#gateway/origin/with-states";
 import type { WriteOutcome } from "#gateway/write/write-outcome";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
@@ -241,7 +241,8 @@ export class Recorder {
 
   #located(events: readonly AuditEvent[]): readonly AuditEvent[] {
     const { origin } = this.#facts;
-    return origin === undefined ? events : events.map((event) => withStates(event, origin.residences));
+    if (origin === undefined) return events;
+    return withPermits(events, origin).map((event) => withStates(event, origin.residences));
   }
 
   #numbered(
@@ -308,7 +309,6 @@ export class Recorder {
       reserve: principal === undefined ? undefined : nobody.reserve,
       asked: this.#facts.origin?.asked,
       consents: this.#consents,
-      permits: kind === "disclosure" ? permitsOf(this.#facts.origin) : undefined,
       traceId: call?.traceId,
     };
   }

@@ -318,7 +318,7 @@ export class RowConsents {
     if (this.#cannotBeJudged(policy)) return false;
     if (this.#standing.isExempt && !this.isAsked) return true;
     if (this.#patients.length === 0 || !this.isAsked) return policy.base === "honoured";
-    return this.#patients.every((consents) => this.#decide(consents, policy, false).isPermitted);
+    return this.#permitTogether(this.#patients.map((consents) => this.#decide(consents, policy, false)));
   }
 
   /**
@@ -348,12 +348,13 @@ export class RowConsents {
     combining,
   }: Pick<ConsentPolicy, "combining">): readonly NonNullable<ConsentDecision["because"]>[] | undefined {
     if (this.#standing.isUnidentified) return undefined;
-    const permits = this.#patients.map((consents) => {
-      const decision = this.#decide(consents, { base: "required", combining }, true);
-      return decision.isPermitted ? decision.because : undefined;
-    });
-    const found = permits.filter((because) => because !== undefined);
-    return found.length > 0 && found.length === permits.length ? found : undefined;
+    const decisions = this.#patients.map((consents) =>
+      this.#decide(consents, { base: "required", combining }, true),
+    );
+    const found = decisions.flatMap(({ because }) => because ?? []);
+    return found.length > 0 && found.length === decisions.length && this.#permitTogether(decisions)
+      ? found
+      : undefined;
   }
 
   /**
@@ -380,9 +381,14 @@ export class RowConsents {
     // The engine asks first whether it needs the whole row.
     if (consents.some(({ rules }) => isBeyond(factsAsked(rules), facts.captured)))
       return { isPermitted: false, because: undefined };
-    const decision = decideByConsents(consents, { ...this.#request, isByLabel }, facts, policy);
-    if (decision.isPermitted && decision.because !== undefined) this.#onPermit(decision.because);
-    return decision;
+    return decideByConsents(consents, { ...this.#request, isByLabel }, facts, policy);
+  }
+
+  /** The Consents of one patient let nothing through that the Consents of a further patient deny. */
+  #permitTogether(decisions: readonly ConsentDecision[]): boolean {
+    const isPermitted = decisions.every((each) => each.isPermitted);
+    if (isPermitted) for (const { because } of decisions) if (because !== undefined) this.#onPermit(because);
+    return isPermitted;
   }
 }
 

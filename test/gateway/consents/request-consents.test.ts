@@ -115,3 +115,36 @@ test("Consents that cannot be read end a reading, and a changed Consent ends an 
   state.isDown = true;
   expect(await session.consentsStand()).toBe(false);
 });
+
+test("a Consent let nothing through of a row that a further patient's Consent hides", ({ expect }) => {
+  const { book } = scene({});
+  const permit = {
+    ...denial,
+    digest: "p",
+    consent: "p",
+    rules: readConsent(consent({ type: "permit" }), base),
+  };
+  book.learn(
+    ["dana", "emma"],
+    new Map([
+      ["dana", [permit]],
+      ["emma", [denial]],
+    ]),
+  );
+  const both = Facts.of(
+    {
+      resourceType: "Observation",
+      id: "o",
+      subject: { reference: "Patient/dana" },
+      performer: [{ reference: "Patient/emma" }],
+    },
+    [["resourceType"], ["subject"], ["performer"]],
+  );
+  expect([book.of(both, base).permit(honoured), book.of(both, base).denial(honoured)]).toEqual([
+    false,
+    expect.objectContaining({ digest: "d" }),
+  ]);
+  expect(book.through).toEqual([]);
+  expect(book.of(row("dana"), base).permit(honoured)).toBe(true);
+  expect(book.through).toEqual([expect.objectContaining({ digest: "p", patient: "dana" })]);
+});

@@ -118,9 +118,24 @@ test("the Consents beside a line come with it to the individual alone, and to no
   expect(await beside(1, "individual")).toEqual([]);
   expect(await beside(2, "individual")).toEqual([{ ...consentOf("b".repeat(64)), given: undefined }]);
   expect(await beside(0, "officer")).toEqual([]);
-  const foreign = [{ ...consentOf("a".repeat(64)), patient: "main/Patient/1", more: 1 }];
-  expect(await failure(() => shard(ownLog()).append([{ ...disclosureOf(1), permits: foreign }]))).toContain(
-    "bad event: permits",
+});
+
+test("a disclosure is never refused for the Consents beside its lines: a Consent of bad form is left out", async ({
+  expect,
+}) => {
+  const event = disclosureOf(2);
+  const good = consentOf("a".repeat(64));
+  const permits = [
+    { ...good, patient: patientOf(event, 0), given: "+010000-01-01T13:59:59.000Z" },
+    { ...good, patient: patientOf(event, 0), more: 1 },
+    ...Array.from({ length: 1_001 }, () => ({ ...good, patient: patientOf(event, 1) })),
+  ];
+  for (const each of [permits, "none"])
+    expect(positionOf(await shard(ownLog()).append([{ ...event, permits: each as never }])).count).toBe(1);
+  const consentsOf = async (i: number) => (await found(patientOf(event, i), "individual")).lines[0]?.consents;
+  expect((await consentsOf(0))?.length ?? 0).toBe(0);
+  expect(readLineConsents((await consentsOf(1)) ?? new Uint8Array())).toEqual(
+    Array.from({ length: 8 }, () => good),
   );
 });
 
