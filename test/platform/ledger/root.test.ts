@@ -30,6 +30,8 @@ import {
 } from "./worker.ts";
 
 const root = () => ledger.LEDGER_ROOT.getByName(ROOT_LOG);
+/** A test that waits for more than ten seconds. */
+const inSlowLane = test.skipIf(ledger.LANE === "fast");
 const fill = async (log: string, count: number) =>
   positionOf(await shard(log).append(Array.from({ length: count }, () => refusal())));
 /** The checkpoints of a log in the root log, read from the public addresses. */
@@ -115,7 +117,7 @@ test("in one round of ten seconds all logs' checkpoints are one frame", async ({
   });
 });
 
-test(
+inSlowLane(
   "under load a log hands over during its appends once ten seconds have gone by, and later in a ledger of many shards",
   { timeout: 30_000 },
   async ({ expect }) => {
@@ -288,7 +290,7 @@ test("a root log behind its own checkpoint in R2 opens nothing, shows nothing an
   await fill(next, 1);
 });
 
-test(
+inSlowLane(
   "while a witness does not answer, the last fully cosigned checkpoint is shown for five minutes, then a checkpoint without that witness",
   { timeout: 30_000 },
   async ({ expect }) => {
