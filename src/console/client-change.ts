@@ -4,6 +4,7 @@ import {
   agreementsOf,
   grantsOf,
   type RegistryView,
+  type ShownAgreement,
   type ShownClient,
   type ShownGrant,
 } from "./registry-view.ts";
@@ -29,15 +30,22 @@ const drafts = {
   suspend: ({ client }) => ok({ set: { clients: [{ ...client, status: "suspended" }] } }),
   reinstate: ({ client }) =>
     ok({ set: { clients: [{ ...client, status: "active" }] }, reinstate: [client.id] }),
-  /** Every agreement ends now, so the grants under them go. */
+  /** Every agreement ends now, or is removed before it has begun, so the grants under them go. */
   end({ view, client, at }) {
     const now = new Date(at).toISOString();
     const agreements = agreementsOf(view, client.id).filter(({ to }) => Date.parse(to) > at);
     const grants = grantsOf(view, client.id);
     if (agreements.length + grants.length === 0) return err(clientChange.problems.ended);
+    // an agreement cannot end before its first moment
+    const hasBegun = ({ from }: ShownAgreement) => Date.parse(from) < at;
     return ok({
-      set: { agreements: agreements.map((agreement) => Object.assign({}, agreement, { to: now })) },
-      remove: { grants: grants.map(({ client: of, origin, purpose }) => ({ client: of, origin, purpose })) },
+      set: {
+        agreements: agreements.filter(hasBegun).map((agreement) => Object.assign({}, agreement, { to: now })),
+      },
+      remove: {
+        agreements: agreements.filter((each) => !hasBegun(each)).map(({ id }) => id),
+        grants: grants.map(({ client: of, origin, purpose }) => ({ client: of, origin, purpose })),
+      },
     });
   },
   quota(about, field) {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Hono } from "hono";
 import { planRegistryVerb, showRegistryVerb } from "#admin/change-registry";
 import {
@@ -32,6 +33,7 @@ import { consolePages } from "./console-page.ts";
 import { SeesPage } from "./pages/sees.tsx";
 import type { ConsolePorts } from "./ports.ts";
 import { clientIn, grantsOf, registryViewOf, type RegistryView } from "./registry-view.ts";
+import { canonical } from "#registry/canonical";
 import { applyOrPropose, decideOnGrant, reviewedDigests } from "./review-decision.ts";
 import { texts } from "./texts.ts";
 import { whatItSees } from "./what-it-sees.ts";
@@ -144,6 +146,7 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
         text: "",
         why: "",
         plan: undefined,
+        planned: undefined,
         formToken: session.formToken,
         once: admin.newId(),
       }),
@@ -155,14 +158,19 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
       const [text, why] = [form.get("change") ?? "", form.get("why") ?? ""];
       const change = jsonIn(text);
       const once = form.get("once") ?? undefined;
-      if (form.get("act") === "apply") {
+      // The person has read the plan of one text, and may have edited it since: the edited text is planned again.
+      const act = form.get("act");
+      const planned = form.get("planned");
+      const isUnread = planned === null ? act === "apply" : planned !== digestOfChange(change);
+      if (isUnread) return planOf(visit, change, text, why);
+      if (act === "apply") {
         const done = await applyOrPropose(visit, { change, why, once }, admin);
         if (!done.ok) return refused(done.error);
         return done.value === "applied"
           ? { content: AppliedPage() }
           : listed(visit, texts.approvals.proposed);
       }
-      if (form.get("act") === "propose") {
+      if (act === "propose") {
         const document = { kind: "change", why, change };
         const proposed = await visit.run(proposeVerb(admin.proposals), { document, once });
         return proposed.ok ? listed(visit, texts.approvals.proposed) : refused(proposed.error);
@@ -181,10 +189,13 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
     const form = { text, why, formToken: visit.session.formToken, once: admin.newId() };
     if (!planned.ok) {
       const { status } = planned.error;
-      return { status, content: ChangePage({ ...form, plan: undefined, refusal: planned.error }) };
+      return {
+        status,
+        content: ChangePage({ ...form, plan: undefined, planned: undefined, refusal: planned.error }),
+      };
     }
     const plan = planned.value as ShownPlan; // the verb's own answer crossed no boundary but JSON
-    return { content: ChangePage({ ...form, plan }) };
+    return { content: ChangePage({ ...form, plan, planned: digestOfChange(change) }) };
   };
 
   /** The client of the address `/console/registry/clients/:id/…`. */
@@ -319,6 +330,9 @@ function clientIdIn({ pathname }: URL): string {
 }
 
 /** A text that is not JSON becomes a document that every verb refuses, with its own words. */
+const digestOfChange = (change: object): string =>
+  createHash("sha256").update(canonical(change)).digest("hex");
+
 function jsonIn(text: string | null): object {
   try {
     const value: unknown = JSON.parse(text ?? "");

@@ -315,6 +315,7 @@ export const texts = {
     grant: "Grant",
     grantNow: (grant: string, policy: string, requests: number, seconds: number) =>
       `${grant}: policy ${policy}, ${requests} requests in ${seconds} s`,
+    choose: "Choose a policy",
     requests: "Requests",
     windowSeconds: "in seconds",
     to: "Ends at the beginning of (UTC)",
@@ -331,7 +332,7 @@ export const texts = {
       reinstate: { heading: "End the suspension", says: "The client is served again." },
       end: {
         heading: "End agreements and grants",
-        says: "Each agreement ends now, and the grants are removed. The client's entry stays.",
+        says: "Each agreement ends now, and an agreement that has not begun is removed, as are the grants. The client's entry stays.",
       },
       quota: { heading: "Change a quota", says: "The number of requests that a grant permits." },
       policy: {

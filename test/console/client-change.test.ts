@@ -77,6 +77,39 @@ test.for([
   expect(change(fields)).toMatchObject({ ok: false, error: expect.stringMatching(/\.$/u) });
 });
 
+test("an end removes an agreement that has not begun, because it cannot end before it begins", ({
+  expect,
+}) => {
+  const [first] = view.registry.agreements ?? [];
+  const coming = { ...first, id: "coming", client: "telehealth", from: "2027-01-01", to: "2028-01-01" };
+  const agreements = [...(view.registry.agreements ?? []), coming] as typeof view.registry.agreements;
+  const later = { ...view, registry: { ...view.registry, agreements } };
+  const found = clientChangeOf({ view: later, client, at }, new URLSearchParams({ kind: "end" }));
+  expect(found).toMatchObject({
+    value: { set: { agreements: [{ id: first?.id }] }, remove: { agreements: ["coming"] } },
+  });
+});
+
+test("the fields of a client with several grants are empty, and its name does not hide its id", ({
+  expect,
+}) => {
+  const html = (grants: typeof view.registry.grants) =>
+    htmlText(
+      ClientChangePage({
+        view: { ...view, registry: { ...view.registry, grants } },
+        client: { ...client, entity: { name: "Lantern" } },
+        formToken: "f",
+        problem: undefined,
+      }),
+    );
+  const own = (view.registry.grants ?? []).filter((each) => each.client === client.id).slice(0, 1);
+  expect(html(own)).toMatch(/name="requests"[^>]*value="\d+"/u);
+  const several = html([...own, ...own.map((each) => ({ ...each, origin: "aside" }))]);
+  expect(several).not.toMatch(/name="requests"[^>]*value=/u);
+  expect(several).not.toContain("selected");
+  expect(several).toContain("Change Lantern (telehealth)");
+});
+
 test("a quota that is no number is left to the registry, which refuses it", ({ expect }) => {
   const found = change({ kind: "quota", ...named, requests: "many", windowSeconds: "60" });
   expect(changeDocument.safeParse(found.ok && found.value).success).toBe(false);

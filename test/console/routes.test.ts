@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { Hono } from "hono";
 import { describe, test } from "vitest";
 import { roles } from "#admin/operator";
@@ -256,6 +257,24 @@ describe.for(forms)("POST %s", (path) => {
       expect(reply.headers.get("cache-control"), method).toBe("no-store");
     }
   });
+});
+
+test("a change is applied and proposed as it was planned: an edited change is planned again", async ({
+  expect,
+}) => {
+  const planned = createHash("sha256").update('{"a":1}').digest("hex");
+  const acts = async (fields: Readonly<Record<string, string>>) => {
+    const form = new URLSearchParams({ form: "form-token", once: "o".repeat(32), ...fields }).toString();
+    return (await ask("/console/registry/change", { method: "POST", headers: own, form })).acted;
+  };
+  const change = '{\r\n "a": 1 }'; // as a browser sends the lines
+  expect(await acts({ act: "apply", change, planned })).not.toContain("plan");
+  for (const [act, fields] of [
+    ["apply", { planned }],
+    ["propose", { planned }],
+    ["apply", {}],
+  ] as const)
+    expect(await acts({ act, change: '{"a":2}', ...fields })).toEqual(["plan"]);
 });
 
 test("the frame is closed where a page is missing, and where the certificate is", async ({ expect }) => {

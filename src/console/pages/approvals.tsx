@@ -196,6 +196,7 @@ export function ChangePage({
   text,
   why,
   plan,
+  planned,
   refusal,
   formToken,
   once,
@@ -203,6 +204,8 @@ export function ChangePage({
   readonly text: string;
   readonly why: string;
   readonly plan: ShownPlan | undefined;
+  /** `digestOfChange` of the change that the plan is of: the form applies and proposes no other change. */
+  readonly planned: string | undefined;
   /** Why the plan of this text was refused. */
   readonly refusal?: VerbRefused | undefined;
   readonly formToken: string;
@@ -228,6 +231,7 @@ export function ChangePage({
       <form method="post" action="/console/registry/change">
         <input type="hidden" name={formTokenField} value={formToken} />
         <input type="hidden" name="once" value={once} />
+        {plan === undefined ? undefined : <input type="hidden" name="planned" value={planned} />}
         {plan === undefined ? (
           json
         ) : (

@@ -4,7 +4,7 @@ import { parsePolicyDocument } from "#policy/document";
 import { formTokenField } from "#console/form";
 import { agreementsOf, grantsOf, type RegistryView, type ShownClient } from "#console/registry-view";
 import { texts } from "#console/texts";
-import { clientAddress } from "./registry.tsx";
+import { clientAddress, clientTitle } from "./registry.tsx";
 
 const { clientChange, registry } = texts;
 
@@ -19,14 +19,17 @@ interface ClientChangeProps {
 /** The common changes of a client as forms. Each leads to the plan of its change; nothing is changed here. */
 export function ClientChangePage({ view, client, formToken, problem }: ClientChangeProps) {
   const { id, entity, status = "active" } = client;
+  const title = clientTitle(client);
   const [grants, agreements] = [grantsOf(view, id), agreementsOf(view, id)];
   const about = { id, formToken };
+  // the values of a grant stand in the fields only if no other grant can be chosen
+  const [only] = grants.length === 1 ? grants : [];
   return (
     <>
       <p>
-        <a href={clientAddress(id)}>{entity?.name ?? id}</a>
+        <a href={clientAddress(id)}>{title}</a>
       </p>
-      <h1>{clientChange.title(entity?.name ?? id)}</h1>
+      <h1>{clientChange.title(title)}</h1>
       <p>{clientChange.intro}</p>
       {problem === undefined ? undefined : (
         <p class="alert bad" role="alert">
@@ -48,7 +51,7 @@ export function ClientChangePage({ view, client, formToken, problem }: ClientCha
                   type="number"
                   min={1}
                   required
-                  value={grants[0]?.quotas.default.requests}
+                  value={only?.quotas.default.requests}
                 />
               </div>
               <div>
@@ -59,7 +62,7 @@ export function ClientChangePage({ view, client, formToken, problem }: ClientCha
                   type="number"
                   min={1}
                   required
-                  value={grants[0]?.quotas.default.windowSeconds}
+                  value={only?.quotas.default.windowSeconds}
                 />
               </div>
             </div>
@@ -69,9 +72,10 @@ export function ClientChangePage({ view, client, formToken, problem }: ClientCha
           <ChangeForm {...about} kind="policy">
             <GrantChoice id="policy-grant" grants={grants} />
             <label for="policy-name">{registry.policy}</label>
-            <select id="policy-name" name="policy">
+            <select id="policy-name" name="policy" required>
+              {only === undefined ? <option value="">{clientChange.choose}</option> : undefined}
               {policiesFor(view, grants).map(({ name }) => (
-                <option value={name} selected={name === grants[0]?.policy}>
+                <option value={name} selected={name === only?.policy}>
                   {name}
                 </option>
               ))}

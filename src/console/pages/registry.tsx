@@ -72,6 +72,10 @@ export function RegistryPage({ view }: { readonly view: RegistryView }) {
   );
 }
 
+/** The name is the entity's own word, so the id that decides stands beside it. */
+export const clientTitle = ({ id, entity }: ShownClient): string =>
+  entity === undefined ? id : `${entity.name} (${id})`;
+
 function Status({ of: { status = "active" } }: { readonly of: ShownClient }) {
   return <Badge tone={status === "active" ? "good" : "bad"}>{registry.statuses[status]}</Badge>;
 }
@@ -101,7 +105,7 @@ export function ClientPage({ view, client, ends, at, formToken, once, mayRevoke 
       <p>
         <a href="/console/registry">{registry.title}</a>
       </p>
-      <h1>{client.entity?.name ?? id}</h1>
+      <h1>{clientTitle(client)}</h1>
       <dl>
         <dt>{registry.clientId}</dt>
         <dd>
