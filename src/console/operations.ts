@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { Hono } from "hono";
 import { planRegistryVerb, showRegistryVerb } from "#admin/change-registry";
 import {
@@ -161,7 +160,7 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
       // The person has read the plan of one text, and may have edited it since: the edited text is planned again.
       const act = form.get("act");
       const planned = form.get("planned");
-      const isUnread = planned === null ? act === "apply" : planned !== digestOfChange(change);
+      const isUnread = planned === null ? act === "apply" : planned !== (await digestOfChange(change));
       if (isUnread) return planOf(visit, change, text, why);
       if (act === "apply") {
         const done = await applyOrPropose(visit, { change, why, once }, admin);
@@ -195,7 +194,7 @@ export function addOperations(app: Hono, ports: ConsolePorts, { show, step }: Pa
       };
     }
     const plan = planned.value as ShownPlan; // the verb's own answer crossed no boundary but JSON
-    return { content: ChangePage({ ...form, plan, planned: digestOfChange(change) }) };
+    return { content: ChangePage({ ...form, plan, planned: await digestOfChange(change) }) };
   };
 
   /** The client of the address `/console/registry/clients/:id/…`. */
@@ -330,8 +329,11 @@ function clientIdIn({ pathname }: URL): string {
 }
 
 /** A text that is not JSON becomes a document that every verb refuses, with its own words. */
-const digestOfChange = (change: object): string =>
-  createHash("sha256").update(canonical(change)).digest("hex");
+/** SHA-256 in hex of a change in canonical JSON: spaces and line ends that a browser changes do not count. */
+async function digestOfChange(change: object): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(canonical(change)));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
 
 function jsonIn(text: string | null): object {
   try {

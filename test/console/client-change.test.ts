@@ -104,7 +104,7 @@ test("the fields of a client with several grants are empty, and its name does no
     );
   const own = (view.registry.grants ?? []).filter((each) => each.client === client.id).slice(0, 1);
   expect(html(own)).toMatch(/name="requests"[^>]*value="\d+"/u);
-  const several = html([...own, ...own.map((each) => ({ ...each, origin: "aside" }))]);
+  const several = html([...own, ...own.map((each) => Object.assign({}, each, { origin: "aside" }))]);
   expect(several).not.toMatch(/name="requests"[^>]*value=/u);
   expect(several).not.toContain("selected");
   expect(several).toContain("Change Lantern (telehealth)");
