@@ -1,7 +1,8 @@
 // Writes docs/command.md from the table of commands: node scripts/command-page.ts
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { commands, nameOf, usageOf, type Command } from "../cli/commands.ts";
+import { nameOf, usageOf, type Command } from "../cli/commands/command.ts";
+import { commands } from "../cli/commands/commands.ts";
 
 const page = join(import.meta.dirname, "../docs/command.md");
 

@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { commands, nameOf, usageOf } from "../../cli/commands.ts";
+import { nameOf, usageOf } from "../../cli/commands/command.ts";
+import { commands } from "../../cli/commands/commands.ts";
 import { denialNames } from "../../cli/registry/revoke.ts";
 import { phylax } from "./phylax.ts";
 

@@ -1,0 +1,30 @@
+import { forms } from "../result-forms.ts";
+import { clientCommands } from "./client-commands.ts";
+import { deploymentCommands } from "./deployment-commands.ts";
+import { operatorCommands } from "./operator-commands.ts";
+import { policyCommands } from "./policy-commands.ts";
+import { recordCommands } from "./record-commands.ts";
+import { registryCommands } from "./registry-commands.ts";
+import type { Command } from "./command.ts";
+
+/** All commands in the order of the help. A command whose words begin with a shorter command's comes first. */
+export const commands: readonly Command[] = [
+  ...clientCommands,
+  ...registryCommands,
+  ...operatorCommands,
+  ...deploymentCommands,
+  ...policyCommands,
+  ...recordCommands,
+  {
+    words: ["completion"],
+    result: forms.completion,
+    takes: "",
+    does: "Prints a completion script for bash and zsh.",
+    examples: ['eval "$(phylax completion)"'],
+    load: async () => {
+      const { printCompletion } = await import("../completion.ts");
+      return async () =>
+        printCompletion(commands.map((each) => ({ name: nameOf(each), options: optionsOf(each) })));
+    },
+  },
+];
