@@ -89,7 +89,7 @@ test("help loads no module of src/: it is quick", () => {
         encoding: "utf8",
       },
     ).stderr;
-  expect(loadedBy("--help")).toMatch(/\/cli\/commands\.ts$/mu);
+  expect(loadedBy("--help")).toMatch(/\/cli\/commands\/commands\.ts$/mu);
   expect(loadedBy("--help")).not.toContain("/src/");
   expect(loadedBy("policy", "check"), "this test can see a module of src/").toContain("/src/");
 });
