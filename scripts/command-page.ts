@@ -14,7 +14,7 @@ const forms = {
 
 const introduction = `# The command
 
-For operators, auditors and writers of scripts: every verb of \`phylax\`, and the form of its result for programs. This page is written by \`node scripts/command-page.ts\` from \`cli/commands/\` and \`cli/result-forms.ts\`.
+For operators, auditors and writers of scripts: every verb of \`phylax\`, and the form of its result for programs. This page is written by \`node scripts/command-page.ts\` from \`cli/commands/commands.ts\` and \`cli/result-forms.ts\`.
 
 \`phylax\` is a file of this repository: \`npx --no phylax\` runs it in the repository's folder, and \`--no\` keeps npx from downloading a stranger's package of the same name. Without \`--profile\` a command calls the sandbox of the current folder ([deploy.md](deploy.md), step 6, makes a profile).
 
