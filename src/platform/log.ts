@@ -52,6 +52,12 @@ export type LogEvent =
       readonly event: "accounting_intake_failed";
       readonly intake: string | undefined;
       readonly lines: number;
+    }
+  | {
+      readonly event: "element_counts_lost";
+      readonly grant: string | undefined;
+      readonly paths: number;
+      readonly answers: number;
     };
 
 export function log(event: LogEvent): void {

@@ -91,3 +91,20 @@ test("an answer without an element, or that is no JSON, counts as no answer", as
   await settled();
   expect(flushes).toHaveLength(0);
 });
+
+test("a large answer, or an answer while many bytes wait, is not counted, and stops no later answer", async ({
+  expect,
+}) => {
+  const calls: MeasuredBatch[] = [];
+  const { made, settled, flush, flushes } = counter(async (_grant, batch) => void calls.push(batch));
+  const large = body({ resourceType: "Patient", id: "x".repeat(2_000_000) });
+  made.note("a/main/TREAT", noon, [...large, ...large]);
+  await settled();
+  expect(flushes).toHaveLength(0);
+  for (let i = 0; i < 5; i++) made.note("a/main/TREAT", noon, large);
+  await settled();
+  made.note("a/main/TREAT", noon, large);
+  await settled();
+  await flush();
+  expect(calls.map(({ answers }) => answers)).toEqual([3]);
+});

@@ -1,5 +1,5 @@
 import type { Clock, Instant } from "#kernel/clock";
-import { resourceBytesMax, type Json } from "#fhir/json/json";
+import type { Json } from "#fhir/json/json";
 import { elementsLeft } from "#phi/elements-left";
 import type { MeasuredBatch } from "#platform/elements/object/element-counts";
 
@@ -18,8 +18,10 @@ const dayMilliseconds = 86_400_000;
 const flushMilliseconds = 10_000;
 // A flush whose request was cancelled is planned anew.
 const lateMilliseconds = 30_000;
-// An answer is held twice while it is counted.
-const bytesMax = 2 * resourceBytesMax;
+// Counting is outside of a request's limits: 2 MiB of dense JSON take about 0.1 s of processor time.
+const bytesMax = 2_097_152;
+/** Bytes of all answers that wait to be counted. */
+const waitingBytesMax = 2 * bytesMax;
 const batchesMax = 100;
 
 interface Batch {
@@ -32,13 +34,16 @@ interface Batch {
 /**
  * Adds up the elements of answers in this isolate, and brings the sums to the grant's object every ten seconds. The
  * sums of an isolate that ends before, and of a call that fails, are lost: a measurement never has more than left,
- * and says how many answers it has. An answer of over 16 MiB, or that is not JSON, is not counted.
+ * and says how many answers it has. An answer of over 2 MiB, that arrives while 4 MiB wait, or that is not JSON, is not
+ * counted.
  */
 export class ElementCounter {
   readonly #objectOf: (grant: string) => CountsOfGrant;
   readonly #place: ElementCounterPlace;
   #batches = new Map<string, Batch>();
   #plannedAt = -Infinity;
+  #waitingBytes = 0;
+  #waitsSince = -Infinity;
 
   constructor(objectOf: (grant: string) => CountsOfGrant, place: ElementCounterPlace) {
     this.#objectOf = objectOf;
@@ -47,11 +52,23 @@ export class ElementCounter {
 
   /** Counts an answer after it was sent. */
   note(grant: string, at: Instant, bodies: readonly Uint8Array[]): void {
-    this.#place.keepAlive(this.#measure(grant, at, bodies));
+    const bytes = bodies.reduce((sum, { length }) => sum + length, 0);
+    const now = this.#place.clock();
+    // The bytes of a request that was cancelled do not wait forever.
+    if (now - this.#waitsSince >= lateMilliseconds) this.#waitingBytes = 0;
+    if (bytes > bytesMax || this.#waitingBytes + bytes > waitingBytesMax) return;
+    this.#waitsSince = now;
+    this.#waitingBytes += bytes;
+    this.#place.keepAlive(this.#measure(grant, at, { bodies, bytes }));
   }
 
-  async #measure(grant: string, at: Instant, bodies: readonly Uint8Array[]): Promise<void> {
+  async #measure(
+    grant: string,
+    at: Instant,
+    { bodies, bytes }: { readonly bodies: readonly Uint8Array[]; readonly bytes: number },
+  ): Promise<void> {
     await this.#place.wait(0); // the answer goes first
+    this.#waitingBytes = Math.max(0, this.#waitingBytes - bytes);
     const elements = countsIn(bodies);
     if (elements.size === 0) return;
     this.#add(grant, Math.floor(at / dayMilliseconds), elements);
@@ -85,8 +102,6 @@ export class ElementCounter {
 }
 
 function countsIn(bodies: readonly Uint8Array[]): ReadonlyMap<string, number> {
-  const bytes = bodies.reduce((sum, { length }) => sum + length, 0);
-  if (bytes > bytesMax) return none;
   try {
     return elementsLeft(JSON.parse(Buffer.concat(bodies).toString("utf8")) as Json);
   } catch {

@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { createHash } from "node:crypto";
 import type { AuditEvent, Measured } from "#audit/event";
 import { instant } from "#kernel/clock";
+import { log } from "#platform/log";
 import { readLedgerPlacement } from "#platform/ledger/config";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import type { PlacementVariables } from "#platform/ledger/placement";
@@ -22,7 +23,10 @@ type ElementCountsEnv = PlacementVariables & {
 const dayMilliseconds = 86_400_000;
 // Batches of a day arrive until a quarter of an hour after it; then its record is written.
 const graceMilliseconds = 900_000;
-const retryMilliseconds = 300_000;
+// A ledger knows an append for 130 s (append/recent): the first repeats come in this time.
+const retryMilliseconds = 30_000;
+const retriesMax = 3;
+const lateRetryMilliseconds = 300_000;
 const pathsMax = 5_000; // of all days that are not on record yet
 const pathForm = /^[A-Z][A-Za-z]{0,63}(?:\.[A-Za-z][A-Za-z0-9]{0,63}){1,12}$/u;
 /** Characters of the elements and the filler of a record: the largest size class whatever left. */
@@ -34,6 +38,8 @@ const schema = `
   CREATE TABLE IF NOT EXISTS days (day INTEGER PRIMARY KEY, answers INTEGER NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS elements (day INTEGER NOT NULL, path TEXT NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (day, path)) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS recorded (day INTEGER NOT NULL, part INTEGER NOT NULL,
+    PRIMARY KEY (day, part)) STRICT, WITHOUT ROWID;
 `;
 
 /**
@@ -42,6 +48,7 @@ const schema = `
  */
 export class ElementCounts extends DurableObject<ElementCountsEnv> {
   readonly #sql: SqlStorage;
+  #failures = 0;
 
   constructor(ctx: DurableObjectState, env: ElementCountsEnv) {
     super(ctx, env);
@@ -49,32 +56,46 @@ export class ElementCounts extends DurableObject<ElementCountsEnv> {
     this.#sql.exec(schema);
   }
 
-  /** A batch of a day that is on record, or with paths beyond the limit, does not count. */
+  /**
+   * A batch of a day that is on record does not count. A path that is no element path (a row may have members of any
+   * name) does not count alone. A new path beyond the limit does not count, and with it the answers of its batch: a
+   * review then knows that elements are missing.
+   */
   async add({ day, answers, elements }: MeasuredBatch): Promise<void> {
     const now = Date.now();
     if (day > dayOf(now) || now >= endOf(day)) return;
-    if (!isCount(answers) || !elements.every(([path, count]) => pathForm.test(path) && isCount(count)))
+    if (!isCount(answers) || !elements.every(([, count]) => isCount(count)))
       throw new RangeError("no batch of element counts");
-    const known = this.#sql.exec<{ n: number }>("SELECT count(*) AS n FROM elements").one().n;
-    if (known > pathsMax || elements.length > pathsMax) return;
-    this.ctx.storage.transactionSync(() => {
-      for (const [path, count] of elements)
-        this.#sql.exec(
-          "INSERT INTO elements VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
-          day,
-          path,
-          count,
-        );
+    const lost = this.ctx.storage.transactionSync(() => {
+      const { n } = this.#sql.exec<{ n: number }>("SELECT count(*) AS n FROM elements").one();
+      let [room, beyond] = [pathsMax - n, 0];
+      for (const [path, count] of elements) {
+        if (!pathForm.test(path) || this.#add(day, path, count)) continue;
+        if (room > 0) this.#sql.exec("INSERT INTO elements VALUES (?, ?, ?)", day, path, count);
+        else beyond += 1;
+        room -= 1;
+      }
       this.#sql.exec(
         "INSERT INTO days VALUES (?, ?) ON CONFLICT DO UPDATE SET answers = answers + excluded.answers",
         day,
-        answers,
+        beyond === 0 ? answers : 0,
       );
+      return beyond;
     });
+    if (lost > 0) log({ event: "element_counts_lost", grant: this.ctx.id.name, paths: lost, answers });
     if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(endOf(day));
   }
 
-  /** Records the days that have ended. A repeat of a failed alarm records nothing twice: the ids are the same. */
+  /** False: the day has no value at this path yet. */
+  #add(day: number, path: string, count: number): boolean {
+    const query = "UPDATE elements SET count = count + ? WHERE day = ? AND path = ?";
+    return this.#sql.exec(query, count, day, path).rowsWritten > 0;
+  }
+
+  /**
+   * Records the days that have ended. A repeat records nothing twice: the parts on record are known, and a part whose
+   * answer was lost is the same event again, which the ledger knows.
+   */
   override async alarm(): Promise<void> {
     const now = Date.now();
     const days = this.#sql
@@ -84,9 +105,12 @@ export class ElementCounts extends DurableObject<ElementCountsEnv> {
     try {
       for (const each of ended) await this.#record(each);
     } catch {
-      await this.ctx.storage.setAlarm(now + retryMilliseconds);
+      this.#failures += 1;
+      const wait = this.#failures > retriesMax ? lateRetryMilliseconds : retryMilliseconds;
+      await this.ctx.storage.setAlarm(Date.now() + wait);
       return;
     }
+    this.#failures = 0;
     const next = days.find(({ day }) => now < endOf(day));
     if (next !== undefined) await this.ctx.storage.setAlarm(endOf(next.day));
   }
@@ -102,27 +126,37 @@ export class ElementCounts extends DurableObject<ElementCountsEnv> {
     const clock = () => instant(Date.now());
     const sink = ledgerSink(logStubs(this.env.LEDGER_SHARD, placement), placement.layout, clock);
     const grant = this.ctx.id.name ?? "";
-    const events = measurementsOf(grant, { day, answers }, elements, clock());
-    for (const event of events)
+    const recorded = this.#sql
+      .exec<{ part: number }>("SELECT part FROM recorded WHERE day = ?", day)
+      .toArray();
+    const parts = new Set(recorded.map(({ part }) => part));
+    for (const event of measurementsOf(grant, { day, answers }, elements)) {
+      const part = event.measured?.part ?? 0;
+      if (parts.has(part)) continue;
       await sink.record([event], {
         kind: "client",
         client: grant.split("/", 1)[0] ?? "",
         turn: event.id,
         spread: 1,
       });
+      this.#sql.exec("INSERT INTO recorded VALUES (?, ?)", day, part);
+    }
     this.ctx.storage.transactionSync(() => {
       this.#sql.exec("DELETE FROM elements WHERE day = ?", day);
       this.#sql.exec("DELETE FROM days WHERE day = ?", day);
+      this.#sql.exec("DELETE FROM recorded WHERE day = ?", day);
     });
   }
 }
 
-/** The records of a day. Their length does not tell how many paths have values, unless it is over a thousand. */
+/**
+ * The records of a day, of the time of its end: they are the same at each attempt. Their length does not tell how many
+ * paths have values, unless it is over a thousand.
+ */
 export function measurementsOf(
   grant: string,
   { day, answers }: { readonly day: number; readonly answers: number },
   elements: readonly { readonly path: string; readonly count: number }[],
-  at: AuditEvent["at"],
 ): readonly AuditEvent[] {
   const pages: { readonly elements: Record<string, number>; room: number }[] = [];
   for (const { path, count } of elements) {
@@ -139,7 +173,7 @@ export function measurementsOf(
     .slice(0, 32);
   return pages.map(({ elements: some, room }, i): AuditEvent => ({
     id,
-    at,
+    at: instant((day + 1) * dayMilliseconds),
     kind: "measurement",
     step: i,
     who: { client },
