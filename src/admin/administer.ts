@@ -141,6 +141,7 @@ export async function administer(
   const call = { ...submission, method, url: `${ports.url}/${path}` };
   const operator = await authenticateOperator(call, roles, ports, trail.seen);
   if (!operator.ok) return refuse(operator.error);
+  submission.body?.trust?.();
   shownReason = (reason) => (publicFaces[reason].status === 401 ? {} : { reason });
   // A condition that nothing checks would be a condition that always holds.
   const ifMatch = submission.ifMatch === null ? undefined : etagIn(submission.ifMatch);

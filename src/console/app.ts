@@ -82,6 +82,7 @@ export function addConsole(app: Hono, ports: ConsolePorts): void {
     visiting(page, async (visit) => {
       const { request, session, id } = visit;
       const body = request.body && new TimelyBody(request.body);
+      body?.trust();
       try {
         const form = await readOwnForm(request, body, admin.url, session);
         if (form === undefined)

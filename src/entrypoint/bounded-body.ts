@@ -1,7 +1,12 @@
 import { joinBytes } from "#fhir/json/bytes";
 
 /** A request's body. Reading it throws when its sender breaks off. */
-export type IncomingBody = AsyncIterable<Uint8Array> | null | undefined;
+export type IncomingBody = SentBody | null | undefined;
+
+interface SentBody extends AsyncIterable<Uint8Array> {
+  /** Call it when the sender is authenticated. */
+  trust?(): void;
+}
 
 /** Reads a body to its end. @returns `undefined` when the body is larger: the rest stays unread. */
 export async function readAtMost(

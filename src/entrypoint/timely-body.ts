@@ -15,6 +15,8 @@ export const bodyPatienceMilliseconds = 15_000;
 // A sender gets a refusal only if its whole body is read: unread bytes close the connection.
 const droppedBytesMax = 16_777_216;
 const silenceMilliseconds = 5_000;
+// A refused sender who is not authenticated keeps a connection open for this time, and no longer.
+const strangerMilliseconds = 3_000;
 
 /**
  * A request's body, with a time limit for its sender: after it, or when the sender breaks off, reading
@@ -24,10 +26,16 @@ const silenceMilliseconds = 5_000;
 export class TimelyBody implements AsyncIterable<Uint8Array> {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #milliseconds: number;
+  #isTrusted = false;
 
   constructor(body: ReadableStream<Uint8Array>, milliseconds = bodyPatienceMilliseconds) {
     this.#reader = body.getReader();
     this.#milliseconds = milliseconds;
+  }
+
+  /** The sender is authenticated: it has time to send the rest of a body that is refused. */
+  trust(): void {
+    this.#isTrusted = true;
   }
 
   /**
@@ -50,11 +58,11 @@ export class TimelyBody implements AsyncIterable<Uint8Array> {
 
   /**
    * Reads the rest of the body, up to 16 MiB, and keeps nothing of it. It ends when the sender is silent for five
-   * seconds, and at the time limit. Call it before each answer: a sender whose bytes are not read loses its
+   * seconds, at the time limit, and for a sender that is not trusted after three seconds. Call it before each answer: a sender whose bytes are not read loses its
    * connection, and the answer with it, however steadily it sends.
    */
   async dropRest(): Promise<void> {
-    const late = deadline(this.#milliseconds);
+    const late = deadline(this.#isTrusted ? this.#milliseconds : strangerMilliseconds);
     try {
       for (let dropped = 0; dropped < droppedBytesMax;) {
         const silent = deadline(silenceMilliseconds);

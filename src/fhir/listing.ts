@@ -91,7 +91,7 @@ export function readEverything(
     within,
     type: "Patient",
     id,
-    types: types.length === 0 ? undefined : types,
+    types: types.length === 0 ? undefined : [...new Set(types)],
     since: timeOf(since),
     start: timeOf(start),
     end: timeOf(end),

@@ -27,6 +27,7 @@ async function pass(arrival: Arrival, recorder: Recorder, ports: GatewayPorts): 
   const caller = await authenticateCaller(call.value, arrival, ports, (facts) => recorder.learn(facts));
   if (!caller.ok) return refused(caller.error);
   const { who } = caller.value;
+  arrival.body?.trust?.();
 
   // The registry's answer comes side by side with the guard's: both may be on another continent.
   const ahead = ports.readAhead(call.value.origin, who.grant.policyDigest);

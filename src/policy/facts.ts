@@ -49,13 +49,39 @@ interface SearchReads {
   }[];
 }
 
-// A request brings its parameters and includes, by names of R4 alone. There are more sets of them than an
-// isolate can remember.
-const listsMax = 256;
-const remembered = new WeakMap<CompiledPolicy, Map<string, FactLists>>();
+// A request brings its parameters by names of R4 alone. There are more sets of them than an isolate can
+// remember, and an origin may answer each question with every type.
+const [listsMax, pathsMax] = [256, 65_536];
+
+/** The lists of a policy, and the number of their paths. */
+class Remembered {
+  readonly #lists = new Map<string, FactLists>();
+  #paths = 0;
+
+  get(key: string): FactLists | undefined {
+    return this.#lists.get(key);
+  }
+
+  add(key: string, lists: FactLists): FactLists {
+    if (this.#lists.size >= listsMax) this.#lists.delete(this.#lists.keys().next().value ?? "");
+    this.#lists.set(key, lists);
+    return lists;
+  }
+
+  /** Over the limit all lists are forgotten: a grant keeps its own. */
+  weigh({ length }: readonly FactPath[]): void {
+    this.#paths += length;
+    if (this.#paths <= pathsMax) return;
+    this.#lists.clear();
+    this.#paths = 0;
+  }
+}
+
+const remembered = new WeakMap<CompiledPolicy, Remembered>();
 
 /**
- * The lists of a grant; the same object for the same question.
+ * The lists of a grant; the same object for the same question without includes. The lists of includes are the
+ * request's own: a client can ask for more sets of them than there is memory.
  *
  * @param type of the requested or written rows. @param reads for a search.
  */
@@ -65,38 +91,50 @@ export function factListsOf(
   type: string,
   reads: SearchReads = { parameters: [], joins: [], links: [] },
 ): FactLists {
-  const filters = [...new Set(scopes.flatMap((scope) => scope.filters.map(({ parameter }) => parameter)))];
-  let key = filters.length > 0 ? `${type} by ${filters.toSorted(byText).join(" ")}` : type;
-  for (const { code } of reads.parameters) key += `,${code}`;
-  for (const { kind, by } of reads.joins) key += `,${kind} ${by.code}`;
-  for (const { name } of reads.links) key += `,${name}`;
-  if (reads.isOpened === true) key += ",opened";
+  const filters = scopes.flatMap((scope) => scope.filters.map(({ parameter }) => parameter));
+  const chains = reads.joins.flatMap(({ kind, by }) => (kind === "chain" ? [by] : []));
+  const searched = new Set([...reads.parameters, ...chains]);
+  const codes = sortedOnce([...searched].map(({ code }) => code));
+  const byId =
+    type === "Patient" ||
+    reads.isOpened === true ||
+    chains.length < reads.joins.length ||
+    codes.includes("_id");
+  const judged: Judged = { type, byId, filters: sortedOnce(filters), searched };
+  const key = `${type}${byId ? " id" : ""} by ${judged.filters.join(" ")},${codes.join()}`;
   let known = remembered.get(policy);
-  if (known === undefined) remembered.set(policy, (known = new Map<string, FactLists>()));
-  let lists = known.get(key);
-  if (lists === undefined) {
-    if (known.size >= listsMax) known.delete(known.keys().next().value ?? "");
-    known.set(key, (lists = makeLists(policy, filters, type, reads)));
-  }
-  return lists;
+  if (known === undefined) remembered.set(policy, (known = new Remembered()));
+  const lists = known.get(key) ?? known.add(key, makeLists(policy, judged, known));
+  return reads.links.length === 0 ? lists : withLinks(lists, reads.links);
+}
+
+const sortedOnce = (texts: readonly string[]): readonly string[] => [...new Set(texts)].toSorted(byText);
+
+/** The parts of a question that its lists depend on. */
+interface Judged {
+  readonly type: string;
+  readonly byId: boolean;
+  readonly filters: readonly string[];
+  readonly searched: ReadonlySet<SearchParameter["definition"]>;
+}
+
+function withLinks(lists: FactLists, links: SearchReads["links"]): FactLists {
+  const factPaths = once(undefined, (found) => {
+    const paths = links.flatMap(({ source, paths }) => (source === found ? paths.map(factPathOf) : []));
+    const known = lists.factPaths(found);
+    return paths.length === 0 ? known : distinct([...known, ...paths]);
+  });
+  return { ...lists, factPaths };
 }
 
 const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 function makeLists(
   policy: CompiledPolicy,
-  filters: readonly string[],
-  type: string,
-  reads: SearchReads,
+  { type, byId, filters, searched }: Judged,
+  known: Remembered,
 ): FactLists {
-  const chained = reads.joins.flatMap(({ kind, by }) => (kind === "chain" ? [by] : []));
-  const searched = [...reads.parameters, ...chained];
-  const byId =
-    type === "Patient" ||
-    reads.isOpened === true ||
-    chained.length < reads.joins.length ||
-    searched.some(({ code }) => code === "_id");
-  const byValue = once((found) =>
+  const byValue = once(known, (found) =>
     distinct([
       ["resourceType"],
       ["meta", "security"],
@@ -109,25 +147,24 @@ function makeLists(
       ...[found, type].flatMap((tested) => conditionPaths(policy, tested)),
       ...[found, type].flatMap((judged) => filters.flatMap((parameter) => filterPaths(judged, parameter))),
       ...[found, type].flatMap((tested) =>
-        searched.flatMap(({ paths }) => (paths ?? []).flatMap((path) => factPathsOf(tested, path))),
+        [...searched].flatMap(({ paths }) => (paths ?? []).flatMap((path) => factPathsOf(tested, path))),
       ),
     ]),
   );
-  const deciding = once((found) =>
+  const deciding = once(known, (found) =>
     distinct([...byValue(found), ...namingElements(found).map((name) => [name] as const)]),
   );
-  const all = once((found) =>
+  const all = once(known, (found) =>
     distinct([
       ...deciding(found),
       ["id"],
       ["meta", "versionId"],
       ["meta", "lastUpdated"],
       ...residencePaths(found),
-      ...reads.links.flatMap(({ source, paths }) => (source === found ? paths.map(factPathOf) : [])),
     ]),
   );
   // distinct paths: those by value come first
-  const presence = once((found) => deciding(found).slice(byValue(found).length));
+  const presence = once(known, (found) => deciding(found).slice(byValue(found).length));
   return { factPaths: all, decidingPaths: deciding, presencePaths: presence };
 }
 
@@ -176,12 +213,15 @@ function distinct(paths: readonly FactPath[]): readonly FactPath[] {
 type ListOf = (type: string) => readonly FactPath[];
 
 /** A list for each type of R4, and a single list for every text that is no type: an origin may send any. */
-function once(make: ListOf): ListOf {
+function once(known: Remembered | undefined, make: ListOf): ListOf {
   const made = new Map<string, readonly FactPath[]>();
   return (text) => {
     const type = isResourceType(text) ? text : "";
-    const list = made.get(type) ?? make(type);
-    made.set(type, list);
+    let list = made.get(type);
+    if (list === undefined) {
+      made.set(type, (list = make(type)));
+      known?.weigh(list);
+    }
     return list;
   };
 }

@@ -225,6 +225,8 @@ export type PolicyRefusal =
   | { readonly reason: "sort_hidden"; readonly parameter: string }
   /** The include could add nothing visible: the reference is hidden, or every type that it leads to. */
   | { readonly reason: "include_hidden"; readonly parameter: string }
+  /** The includes are more references than a page is searched for: a 400. */
+  | { readonly reason: "too_many_joins" }
   /** The number of matches is answered for at most twenty named patients. */
   | { readonly reason: "total_needs_patients" }
   /** A search of the whole server without `_type`, which would read every row. */

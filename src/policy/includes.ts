@@ -14,8 +14,12 @@ interface IncludingSearch {
   readonly searchRules: readonly CompiledRule[];
 }
 
+// The origin follows each of these references, and each row is searched for its own. A wildcard of
+// `_revinclude` is some 360 references.
+const grantedMax = 768;
+
 /**
- * The permitted includes: references that are shown, between types that may be read. An include that could
+ * The permitted includes, each reference once: references that are shown, between types that may be read. An include that could
  * add nothing by the policy is refused. An include that the token's scopes do not reach adds nothing:
  * a SMART app asks the same questions whatever scopes its user granted. If a reference may lead to several types,
  * resources of the types that may not be read are never included.
@@ -26,14 +30,18 @@ export function grantIncludes(
   includes: readonly Include[],
   question: IncludingSearch,
 ): Result<readonly GrantedInclude[], PolicyRefusal> {
-  const granted: GrantedInclude[] = [];
+  const granted = new Map<string, GrantedInclude>();
   for (const include of includes) {
     const some = additionsOf(policy, access, include, question);
     if (some.length === 0 && additionsOf(policy, everyScope, include, question).length === 0)
       return err({ reason: "include_hidden", parameter: `_${include.direction}` });
-    granted.push(...some);
+    for (const one of some) {
+      const key = `${one.direction} ${one.iterate} ${one.name}`;
+      const targets = new Set([...(granted.get(key)?.targets ?? []), ...one.targets]);
+      granted.set(key, { ...one, targets });
+    }
   }
-  return ok(granted);
+  return granted.size > grantedMax ? err({ reason: "too_many_joins" }) : ok([...granted.values()]);
 }
 
 /** The policy alone decides a refusal: no further scope turns an answer into a refusal. */

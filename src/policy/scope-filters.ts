@@ -24,6 +24,7 @@ const known = new WeakMap<ScopeFilter, Map<string, RowFilter | undefined>>();
  * judge it on a row: the scope then reaches no row of the type.
  */
 export function rowFilterOf(type: string, filter: ScopeFilter): RowFilter | undefined {
+  if (!isResourceType(type)) return undefined; // a row may have any text as its type
   let byType = known.get(filter);
   if (byType === undefined) known.set(filter, (byType = new Map()));
   if (!byType.has(type)) byType.set(type, readFilter(type, filter));

@@ -33,6 +33,12 @@ const laboratory = "patient/Observation.s?code=http://loinc.org|code-1";
 /** The kind of the token, its scopes, the question, and the ids of the answer, sorted. */
 const cases: readonly (readonly [AskerKind, string, string, readonly string[]])[] = [
   [
+    "system",
+    "system/*.rs",
+    "?_type=Condition,Condition,Practitioner,Condition",
+    ["c1", "c2", "c3", "vera", "zed"],
+  ],
+  [
     "patient",
     "patient/*.rs",
     "Patient/ann/*?_type=Observation,Condition",
@@ -84,9 +90,18 @@ const cases: readonly (readonly [AskerKind, string, string, readonly string[]])[
 ];
 
 test.for(cases)("%s %s: %s", async ([kind, scope, path, ids], { expect }) => {
-  const reply = await ask(kind, scope, path.replaceAll("|", "%7C"));
-  expect(reply.status, reply.text).toBe(200);
-  expect(idsOf(reply)).toEqual(ids);
+  const found: string[] = [];
+  let next: string | undefined = path.replaceAll("|", "%7C");
+  while (next !== undefined) {
+    const before = door.forwarded.length;
+    const reply = await ask(kind, scope, next);
+    expect(reply.status, reply.text).toBe(200);
+    expect(door.forwarded.length - before, "one unit of quota").toBeLessThanOrEqual(12);
+    found.push(...idsOf(reply));
+    const { link } = JSON.parse(reply.text) as { link: { relation: string; url: string }[] };
+    next = link.find(({ relation }) => relation === "next")?.url;
+  }
+  expect(found.toSorted()).toEqual(ids);
 });
 
 test("every row of the compartment comes once, page by page, and the posted search has the same rows", async ({

@@ -66,22 +66,29 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("the rest of a slow sender is read as long as it sends, and a silent sender is left after five seconds", async ({
+test("the rest of a slow sender is read as long as it sends, and a silent sender is left after five seconds; a sender that is not authenticated after three", async ({
   expect,
 }) => {
-  for (const [letters, ends, isCancelled, seconds] of [
-    [7, true, false, 7],
-    [2, false, true, 7],
-    [100, true, true, 15],
+  for (const [isTrusted, letters, ends, isCancelled, seconds] of [
+    [true, 7, true, false, 7],
+    [true, 2, false, true, 7],
+    [true, 100, true, true, 15],
+    [false, 2, true, false, 2],
+    [false, 100, true, true, 3],
+    [false, 0, false, true, 3],
   ] as const) {
     vi.useFakeTimers();
     const { stream, state } = trickle(letters, 1_000, ends);
     const began = Date.now();
-    const dropped = new TimelyBody(stream).dropRest();
+    const body = new TimelyBody(stream);
+    if (isTrusted) body.trust();
+    let ended = 0;
+    const dropped = body.dropRest().then(() => (ended = Date.now() - began));
     await vi.runAllTimersAsync();
     await dropped;
     expect(state.cancelled, `${letters} letters`).toBe(isCancelled);
-    expect(Date.now() - began).toBeGreaterThanOrEqual(seconds * 1_000);
+    expect(ended).toBeGreaterThanOrEqual(seconds * 1_000);
+    expect(ended).toBeLessThan((seconds + 1) * 1_000);
     vi.useRealTimers();
   }
 });

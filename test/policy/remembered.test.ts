@@ -1,7 +1,10 @@
 import { test } from "vitest";
+import { readInteraction } from "#fhir/interaction";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { parseScopes } from "#identity/scopes";
 import { compilePolicy } from "#policy/compile";
+import { evaluate } from "#policy/evaluate";
 import { factListsOf, factsFor } from "#policy/facts";
 import { decide, grant, origin, policy, rule } from "./granting.ts";
 
@@ -78,4 +81,39 @@ test("the lists of facts are one object for one question, and a policy remembers
   expect(others).toBe(300);
   expect(by(first)).not.toBe(known); // the oldest question left first
   expect(by(first).factPaths("Observation")).toEqual(known.factPaths("Observation"));
+});
+
+test("a client's includes and repeated parameters are no questions to remember, and a repeated include is one", ({
+  expect,
+}) => {
+  const scopes = parseScopes("system/*.rs");
+  if (!scopes.ok) throw new Error("no scopes");
+  const compiled = compilePolicy(policy(rule(["Observation", "Patient"], "everything")), "sha256:test");
+  const asked = (query: string) => {
+    const interaction = readInteraction("GET", ["Observation"], query);
+    if (!interaction.ok || interaction.value.kind !== "search") throw new Error("no search");
+    const decision = evaluate(compiled, { scopes: scopes.value, patient: undefined }, interaction.value);
+    if (!decision.ok) throw new Error(decision.error.reason);
+    return decision.value;
+  };
+  const plain = asked("status=final");
+  const wild = asked(Array.from({ length: 16 }, () => "_include=*").join("&") + "&status=final");
+  expect(wild.includes).toEqual(asked("_include=*").includes);
+  expect(wild.decidingPaths).toBe(plain.decidingPaths);
+  expect(wild.factPaths("Patient")).toEqual(plain.factPaths("Patient"));
+  expect(wild.factPaths("Observation")).toEqual(expect.arrayContaining([["performer"]]));
+  expect(asked("status=final&status=final").factPaths).toBe(plain.factPaths);
+});
+
+test("more included references than a page is searched for are refused", ({ expect }) => {
+  const every = policy(rule([...r4ResourceTypes], "everything"));
+  const wildcards = "_revinclude=*&_revinclude:iterate=*";
+  const some = decide(every, `Patient?${wildcards}`);
+  if ("reason" in some) throw new Error(some.reason);
+  expect(some.includes.length).toBeGreaterThan(600);
+  const references = (type: string) =>
+    [...searchParametersOf(type).values()].filter(({ type, paths }) => type === "reference" && paths).length;
+  const types = r4ResourceTypes.filter((type) => references(type) > 8).slice(0, 14);
+  const more = types.map((type) => `_include:iterate=${type}:*`).join("&");
+  expect(decide(every, `Patient?${wildcards}&${more}`)).toEqual({ reason: "too_many_joins" });
 });

@@ -52,5 +52,6 @@ function answerOf(answer: Result<Answered, OriginRefusal>): OriginAnswer {
   if (answer.ok) return answer.value;
   if (answer.error.reason === "absent") return { kind: "absent" };
   if (answer.error.reason === "origin_unreachable") return { kind: "unreachable" };
-  throw new Error("a test's own mistake: this origin only answers, or has nothing");
+  if (answer.error.reason === "origin_refused") return { kind: "refused", status: answer.error.status };
+  throw new Error("a test's own mistake: this origin only answers, refuses, or has nothing");
 }

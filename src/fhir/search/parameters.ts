@@ -1,3 +1,4 @@
+import { isResourceType } from "#fhir/r4/elements";
 import { r4Search } from "#fhir/r4/search.gen";
 
 export type SearchParameterType =
@@ -55,7 +56,7 @@ export function searchParametersOf(type: string): ReadonlyMap<string, SearchPara
     if (kind === "composite" && components !== "-")
       parameters.set(code, readComposite(code, components.split("&"), parameters));
   }
-  known.set(type, parameters);
+  if (type === "Resource" || isResourceType(type)) known.set(type, parameters); // a row may have any text there
   return parameters;
 }
 

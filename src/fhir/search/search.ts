@@ -113,7 +113,7 @@ export function readSearch(
     type,
     parameters,
     joins,
-    includes,
+    includes: [...new Map(includes.map((include) => [includeText(include), include])).values()],
     sort: sort.value,
     ...(total !== undefined && { total }),
     count: count === undefined || count === "0" ? undefined : Math.min(Number(count), countMax),

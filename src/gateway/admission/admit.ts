@@ -1,3 +1,4 @@
+import type { IncomingBody } from "#entrypoint/bounded-body";
 import { addressOf } from "#entrypoint/edge";
 import type { RequestHeaders } from "#entrypoint/header-values";
 import { readAuthorization, type AuthorizationRefusal, type Scheme } from "#identity/authorization";
@@ -66,7 +67,7 @@ export interface Arrival {
   /** The web page whose script asks, when any client is registered with it. */
   readonly page?: string | undefined;
   /** It is not read before the caller is known. */
-  readonly body?: AsyncIterable<Uint8Array> | null;
+  readonly body?: IncomingBody;
 }
 
 // The edge refuses a URL over 16 KB and headers over 128 KB. Only the link of a search page is long: its

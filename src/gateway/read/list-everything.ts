@@ -13,6 +13,8 @@ import { passOver } from "#gateway/origin/pass-over";
 // Limit for the resources to which the rows of a page refer: practitioners, organizations, locations.
 const referredMax = 1_000;
 const idsMax = 200;
+// A page is one unit of quota. The number does not depend on rows, so a short page says nothing of hidden rows.
+const questionsMax = 10;
 
 /**
  * A page of everything about a patient. It asks for the patient and then for the rest, whatever the first
@@ -66,7 +68,7 @@ async function asksOf(grant: EverythingGrant, origin: OriginSession): Promise<As
       const searches = [...grant.rows]
         .filter(([type]) => types?.has(type) !== false)
         .map(([, { search }]) => ({
-          path: search.ask.path,
+          ...search.ask,
           query: less(search.ask.query, ["_include", "_sort"]),
         }));
       const [first, ...others] = searches;
@@ -81,7 +83,10 @@ const less = (query: string, names: readonly string[]): string =>
     .filter((part) => !names.includes(part.slice(0, part.indexOf("="))))
     .join("&");
 
-/** Fills a page from one question after the other; the place of a page names its question as its part. */
+/**
+ * Fills a page from one question after the other, of ten at most; the place of a page names its question as its
+ * part. A type that the server refuses to search refuses the page: a part must not pass for the whole.
+ */
 async function fillFromAll(
   grant: EverythingGrant,
   asks: Asks,
@@ -97,7 +102,7 @@ async function fillFromAll(
     const filled = await fill({ ask, type: "searchset" }, place, origin, open);
     // A server that lacks one of the types has no row of it.
     const lacksType =
-      !filled.ok && asks.length > 1 && place.link === undefined && isUnknownType(filled.error);
+      !filled.ok && asks.length > 1 && place.link === undefined && filled.error.reason === "absent";
     if (!filled.ok && !lacksType) return filled;
     if (filled.ok && filled.value.next !== undefined)
       return ok({ ...filled.value, next: { ...filled.value.next, part } });
@@ -109,12 +114,11 @@ async function fillFromAll(
       after: undefined,
       seen: 0,
     };
+    if (page !== undefined && part + 1 - from >= questionsMax && part + 1 < asks.length)
+      return ok({ page, next: place });
   }
   return page === undefined ? err({ reason: "absent" }) : ok({ page, next: undefined });
 }
-
-const isUnknownType = ({ reason }: GatherRefusal): boolean =>
-  reason === "absent" || reason === "origin_rejected_search";
 
 async function referred(
   references: readonly string[],

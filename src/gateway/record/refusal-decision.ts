@@ -12,7 +12,11 @@ export interface RecordedRefusal {
 const rules: DecidedBy = { by: "policy", place: "/rules" };
 const scope: DecidedBy = { by: "scope" };
 
-type DecidedReason = PolicyRefusal["reason"] | ResultFault | "row_outside_access" | "break_glass_not_granted";
+type DecidedReason =
+  | Exclude<PolicyRefusal["reason"], "too_many_joins">
+  | ResultFault
+  | "row_outside_access"
+  | "break_glass_not_granted";
 
 /** The causes of refusals that no row decided, or that state no nearer cause. */
 const decisions: Readonly<Record<DecidedReason, DecidedBy>> = {

@@ -2,6 +2,9 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { isListing, readInteraction } from "#fhir/interaction";
 import type { OriginBody, OriginQuestion, PagePlace } from "#fhir/ports";
+import { isCompartmentType } from "#fhir/r4/compartment";
+import { isResourceType } from "#fhir/r4/elements";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { listEverything } from "#gateway/read/list-everything";
 import { listHistory } from "#gateway/read/list-history";
 import { parseScopes } from "#identity/scopes";
@@ -130,6 +133,7 @@ async function pagesOf(
   return pages;
 }
 
+const firstPlace = { posted: false, link: undefined, after: undefined, seen: 0 };
 const patient = { resourceType: "Patient", id: "amara" };
 const category = (isVisible: boolean) => [
   { coding: [{ system: "urn:c", code: isVisible ? "lab" : "note" }] },
@@ -260,6 +264,52 @@ test("each page includes what its own rows refer to, wherever the origin lists i
       ["b", "vera"],
     ]);
   }
+});
+
+test("a page of several types asks the origin ten questions, and refuses if the origin refuses a type", async ({
+  expect,
+}) => {
+  const types = r4ResourceTypes.filter(isResourceType).filter(isCompartmentType).slice(0, 25);
+  const fill = (question: EverythingGrant, start: PagePlace, refused?: string) => {
+    const asked: OriginQuestion[] = [];
+    const origin = sessionOf((one) => {
+      asked.push(one);
+      const lacks = "path" in one && one.path === refused;
+      const bundle = chunks({ resourceType: "Bundle", type: "searchset", entry: [] });
+      return Promise.resolve(
+        lacks
+          ? err({ reason: "origin_refused", status: 400 } as const)
+          : ok({ kind: "answered" as const, body: bundle, base }),
+      );
+    });
+    return { asked, filled: listEverything(question, start, origin) };
+  };
+  const usersPatients = new Set(Array.from({ length: 200 }, (_, n) => `patient-${n}-of-the-panel`));
+  const [interaction, scopes] = [
+    readInteraction("GET", [], `_type=${types.join()}`),
+    parseScopes("user/*.rs"),
+  ];
+  if (!interaction.ok || !scopes.ok || !isListing(interaction.value)) throw new Error("no listing");
+  const all = compilePolicy(policy(rule(types, "everything")), "sha256:test");
+  const grant = evaluateListing(
+    all,
+    { scopes: scopes.value, patient: undefined, usersPatients },
+    interaction.value,
+  );
+  if (!grant.ok || grant.value.kind !== "everything") throw new Error("refused");
+  const asks: number[] = [];
+  let place: PagePlace | undefined = { ...firstPlace, question: grant.value.question };
+  while (place !== undefined) {
+    const { asked, filled } = fill(grant.value, place);
+    const page = await filled;
+    if (!page.ok) throw new Error(page.error.reason);
+    expect(asked.every((one) => "path" in one && one.posted === true)).toBe(true); // names stay out of URLs
+    asks.push(asked.length);
+    place = page.value.next;
+  }
+  expect([Math.max(...asks), asks.reduce((sum, one) => sum + one)]).toEqual([10, grant.value.rows.size]);
+  const { filled } = fill(grant.value, { ...firstPlace, question: grant.value.question }, types[1]);
+  expect(await filled).toEqual(err({ reason: "origin_rejected_search", status: 400 }));
 });
 
 test("a hidden patient and an absent patient cause the same questions and the same answer", async ({
