@@ -68,7 +68,8 @@ async function asksOf(grant: EverythingGrant, origin: OriginSession): Promise<As
       const searches = [...grant.rows]
         .filter(([type]) => types?.has(type) !== false)
         .map(([, { search }]) => ({
-          ...search.ask,
+          path: search.ask.path,
+          posted: search.ask.posted === true,
           query: less(search.ask.query, ["_include", "_sort"]),
         }));
       const [first, ...others] = searches;
