@@ -1,19 +1,13 @@
+import type { NamedGrant } from "#audit/grant-name";
 import { parsePolicyDocument, type PolicyDocument } from "#policy/document";
 import { narrowPolicy, type NarrowedPolicy } from "./narrow-policy.ts";
 import type { UsedAccess } from "./used-access.ts";
 
 /** A grant, as far as a review of its use needs it. */
-export interface GrantToReview {
-  readonly client: string;
-  readonly origin: string;
-  readonly purpose: string;
+export interface GrantToReview extends NamedGrant {
   /** The name of its policy. */
   readonly policy: string;
 }
-
-/** The grant's name, as `why.grant` of a record has it. */
-export const grantName = ({ client, origin, purpose }: Omit<GrantToReview, "policy">): string =>
-  `${client}/${origin}/${purpose}`;
 
 /**
  * The policy of a grant without the permissions that were not used. Undefined if nothing was used, or if no

@@ -4,7 +4,7 @@ import { changeRegistryVerb, showRegistryVerb } from "#admin/change-registry";
 import type { AdminPorts } from "#admin/ports";
 import { proposeVerb } from "#admin/proposals";
 import { isNarrowerPolicy } from "#authoring/openings";
-import { grantName } from "#authoring/review-grant";
+import { grantName } from "#audit/grant-name";
 import { err, ok, type Result } from "#kernel/result";
 import { parsePolicyDocument, policyDigest } from "#policy/document";
 import { grantsOf, registryViewOf, type RegistryView, type ShownGrant } from "./registry-view.ts";

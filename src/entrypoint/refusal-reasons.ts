@@ -1053,7 +1053,7 @@ export const recordedOnly = {
     "The client's right to the answer ended while the answer was sent: a quota, a denial or an older registry state.",
   window_not_recorded: "The ledger did not record the next part of the answer, so that it was not sent.",
   answer_unavailable:
-    "The write was done, and its answer has a status alone, since the resource could not be read.",
+    "The write was done, and its answer has no body: its resource could not be read, or it was not known whether the client may still be answered.",
   write_repeated:
     "The request was done before under its Idempotency-Key: nothing was sent, and its resource was read again.",
   token_not_active: "A token was introspected or revoked that is not active, or not this client's.",

@@ -107,15 +107,30 @@ async function clearedWrite(
   { concerned }: OriginSession,
 ): Promise<WriteOutcome> {
   const { disclosure, ...done } = write;
-  if (write.reason !== undefined) return done;
+  if (write.refusal !== undefined) return done;
   try {
     if (disclosure === undefined) {
       const may = await gate.stillGood();
-      return may.ok ? done : { ...done, reason: may.error.reason };
+      return may.ok ? done : statusAlone(done, may.error.reason);
     }
     const may = await gate.clear({ disclosure, concerned });
-    return may.ok ? { ...done, disclosure: may.value } : { ...done, reason: may.error.reason };
+    return may.ok ? { ...done, disclosure: may.value } : statusAlone(done, may.error.reason);
   } catch {
-    return { ...done, reason: "answer_unavailable" satisfies RecordedOnly };
+    return statusAlone(done, "answer_unavailable" satisfies RecordedOnly);
   }
 }
+
+// Each says that the resource cannot be shown now, and nothing against the client.
+const notOfClient: ReadonlySet<string> = new Set<GatewayRefusal["reason"] | RecordedOnly>([
+  "answer_unavailable",
+  "answer_too_large",
+  "consent_changed",
+  "record_quota_exhausted",
+]);
+
+/** A created resource has its address all the same (FHIR R4 http §3.1.0.8): its id tells its creator nothing new. */
+const statusAlone = ({ location, ...done }: WriteOutcome, reason: string): WriteOutcome => ({
+  ...done,
+  reason,
+  ...(done.status === 201 && notOfClient.has(reason) && { location }),
+});

@@ -92,15 +92,20 @@ const clients = {
 const certificates = new Map<Who, CertificateFiles>();
 const tokens = new Map<Who, string>();
 let isDeskDown = false;
+let answersLeft = Infinity; // of `control` to a question for Consents
+let onFiled = () => {};
 let phylax: Door;
 
 beforeAll(async () => {
   phylax = await startDoor({
     resources: world,
-    remote: (part, act, method) => {
+    remote: async (part, act, method) => {
       // Consents are read all the same: whether a copy is young enough not to be read again depends on the load.
       if (isDeskDown && part === "consents" && method !== "of") throw new Error("control does not answer");
-      return act();
+      if (part === "consents" && method === "of" && answersLeft-- <= 0) throw new Error("control is busy");
+      const answer = await act();
+      if (part === "consents" && method === "file") onFiled();
+      return answer;
     },
   });
   const issuer = await outsider("https://consents.example", "phylax");
@@ -160,6 +165,7 @@ beforeAll(async () => {
 // also after a test that failed: the next begins without Consents
 afterEach(async () => {
   isDeskDown = false;
+  [answersLeft, onFiled] = [Infinity, () => {}];
   await clear();
 });
 afterAll(async () => {
@@ -544,4 +550,31 @@ test("payers: nothing flows to a new payer before the member opts in by NPI, and
   expect((await ask("registrar", "Consent", sending("POST", optOut))).status).toBe(201);
   await becomes("network", 404);
   expect(await all()).toEqual([200, 404, 200]);
+});
+
+test("a client's own Consent does not end its answer, and the answer has its address when control fails after it", async ({
+  expect,
+}) => {
+  let now = Date.now(); // it never goes back: the test before may have moved it
+  vi.useFakeTimers({ toFake: ["Date"] });
+  const ends: unknown[] = [];
+  for (const answers of [Infinity, 0, 1]) {
+    vi.setSystemTime((now += 60_000));
+    await ask("clinic", "Observation?patient=bela");
+    onFiled = () => {
+      vi.setSystemTime(Date.now() + 6_000); // the lease is renewed before the answer
+      answersLeft = answers;
+    };
+    const created = await ask("registrar", "Consent", sending("POST", consent("bela")));
+    [answersLeft, onFiled] = [Infinity, () => {}];
+    const events = await eventsOf(phylax.dev, created.headers["x-request-id"]);
+    const body = created.text === "" ? "no body" : "Consent";
+    expect(created.text).toContain(body === "Consent" ? `"resourceType":"${body}"` : "");
+    ends.push([idOf(created) !== "", body, events.at(-1)?.outcome]);
+  }
+  expect(ends).toEqual([
+    [true, "Consent", { status: 201 }],
+    [true, "no body", { status: 201 }],
+    [true, "no body", { status: 201, reason: "consent_changed" }],
+  ]);
 });

@@ -117,6 +117,7 @@ function world({
     consents: {
       mayHave: () => false,
       consentsOf: async (_origin, patients) => new Map(patients.map((patient) => [patient, []])),
+      reread: unused,
     },
     reviews: { open: unused },
     onBreakGlass: () => {},

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { readLayout } from "#ledger/layout";
 import { guardStub } from "#platform/guard/isolate/guard-stub";
-import { accountingStubs, logStubs } from "#platform/ledger/client/stubs";
+import { regionlessStubs, logStubs } from "#platform/ledger/client/stubs";
 
 /** A namespace that lists the calls for its objects. */
 function listing() {
@@ -35,7 +35,7 @@ test("without regions nothing but the name is given", () => {
 
 test("shelves and intakes are in the ledger's jurisdiction, without a hint", () => {
   const { calls, namespace } = listing();
-  accountingStubs(namespace, { layout, jurisdiction: "us" })("5e1");
+  regionlessStubs(namespace, { layout, jurisdiction: "us" })("5e1");
   expect(calls).toEqual([["us", "5e1", undefined]]);
 });
 

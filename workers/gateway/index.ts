@@ -32,7 +32,7 @@ import { requestKeys } from "#platform/idempotency/isolate/request-keys";
 import { rowLeases } from "#platform/row-leases/isolate/leases";
 import { ledgerProver } from "#platform/ledger/client/prover";
 import { ledgerSink } from "#platform/ledger/client/sink";
-import { accountingStubs, logStubs } from "#platform/ledger/client/stubs";
+import { regionlessStubs, logStubs } from "#platform/ledger/client/stubs";
 import { answerSigner } from "#platform/keys/answer-signer";
 import { assertionVerifier } from "#platform/keys/assertion-verifier";
 import { keySets } from "#platform/keys/key-sets";
@@ -123,7 +123,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     ...shared,
     keepAlive: waitUntil,
     ledgerQueue: new LedgerQueue(),
-    elements: new ElementCounter(accountingStubs(env.ELEMENT_COUNTS, placement), place),
+    elements: new ElementCounter(regionlessStubs(env.ELEMENT_COUNTS, placement), place),
     recordProver: ledgerProver(logOf, place.wait),
     audienceOf,
     tokens: withOpaqueTokens(jwts, {

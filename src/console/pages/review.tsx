@@ -1,4 +1,4 @@
-import { grantName } from "#authoring/review-grant";
+import { grantName } from "#audit/grant-name";
 import type { ConsolePlaces } from "#console/ports";
 import { reviewAsset } from "#console/review-script.gen";
 import type { RegistryView } from "#console/registry-view";

@@ -22,8 +22,8 @@ export function writeAnswer(
     if ("retryAfterSeconds" in refusal) headers.set("retry-after", String(refusal.retryAfterSeconds));
     return outcomeAnswer(id, faceOf(refusal), mediaType, headers);
   }
-  if (reason !== undefined) return new Response(null, { status, headers });
   if (location !== undefined) headers.set("location", location);
+  if (reason !== undefined) return new Response(null, { status, headers });
   if (returns === "OperationOutcome") {
     headers.set("content-type", `${mediaType}; charset=utf-8`);
     const body = operationOutcome({

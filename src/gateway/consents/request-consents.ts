@@ -80,6 +80,15 @@ export class RequestConsents {
     return found !== "unavailable" && this.book.isSame(found);
   }
 
+  /**
+   * Asks again for the Consents of every known patient before the next decision: the request itself has filed a
+   * Consent. Call it only if no row that was judged before will leave: {@link stand} covers the new decisions alone.
+   */
+  judgeAnew(): void {
+    this.#consents.reread(this.#origin, this.book.known);
+    this.book.forget();
+  }
+
   async #ask(patients: readonly string[]): Promise<boolean> {
     if (this.#readFirst !== undefined && !(await this.#readFirst(patients))) return false;
     const found = await this.#consents.consentsOf(this.#origin, patients, this.#client);

@@ -158,6 +158,11 @@ export class OriginSession {
     return this.#consents === undefined || this.#consents.stand();
   }
 
+  /** A Consent was filed: see {@link RequestConsents.judgeAnew}. */
+  judgeAnew(): void {
+    this.#consents?.judgeAnew();
+  }
+
   /**
    * Runs a reading until all its decisions rest on known Consents and known targets. A row of a patient whose
    * Consents are not known yet is judged as if there were none; they are asked for before the next question

@@ -1,3 +1,4 @@
+import { grantName } from "#audit/grant-name";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 
@@ -12,4 +13,4 @@ export interface ElementMeasure {
 
 /** The grant's name in records. */
 export const recordedGrant = ({ client, grant }: Principal): string =>
-  `${client.id}/${grant.origin}/${grant.purpose}`;
+  grantName({ client: client.id, origin: grant.origin, purpose: grant.purpose });

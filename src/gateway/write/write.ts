@@ -82,7 +82,7 @@ async function done(
   origin: OriginSession,
 ): Promise<WriteOutcome> {
   const { status, type, id } = write;
-  const shown = status === 204 ? {} : await shownBy(() => represent(write, returns, permission, origin));
+  const shown = await shownAnew(write, returns, permission, origin);
   return { status, type, id, returns, location: locationOf(write, origin.base), concerned, ...shown };
 }
 
@@ -93,8 +93,8 @@ export async function answerFor(
   permission: Permission,
   origin: OriginSession,
 ): Promise<Omit<WriteOutcome, "concerned">> {
-  const stored = { type, id, body: undefined, base: origin.base };
-  const shown = status === 204 ? {} : await shownBy(() => represent(stored, returns, permission, origin));
+  const stored = { status, type, id, body: undefined, base: origin.base };
+  const shown = await shownAnew(stored, returns, permission, origin);
   return {
     status,
     type,
@@ -125,20 +125,34 @@ async function unsent(
   if (plan.kind === "nothing") return { status: 204, type, returns, concerned: concernsNobody };
   const { id, concerned } = plan;
   const stored = { type, id, body: undefined, base: origin.base };
-  const shown = await shownBy(() => represent(stored, returns, permission, origin));
+  const shown = await shownOf(stored, returns, permission, origin);
   const location = `${origin.base}/${type}/${id}`;
   return { status: 200, type, id, returns, location, concerned, ...shown };
 }
 
 /**
- * The write is done even if its resource cannot be shown: then the answer is its status alone, and the
- * record says why.
+ * Shows the resource of a write that this client has done. A Consent is judged by the Consents that count since its
+ * filing: by the earlier Consents its own filing would end the answer.
  */
-async function shownBy(
-  represented: () => ReturnType<typeof represent>,
+async function shownAnew(
+  stored: Pick<DoneWrite, "status" | "type" | "id" | "body" | "base">,
+  returns: Returned | undefined,
+  permission: Permission,
+  origin: OriginSession,
+): ReturnType<typeof shownOf> {
+  if (stored.type === "Consent") origin.judgeAnew();
+  return stored.status === 204 ? {} : shownOf(stored, returns, permission, origin);
+}
+
+/** The write is done even if its resource cannot be shown: then the answer has no body, and the record says why. */
+async function shownOf(
+  stored: Parameters<typeof represent>[0],
+  returns: Returned | undefined,
+  permission: Permission,
+  origin: OriginSession,
 ): Promise<Pick<WriteOutcome, "disclosure" | "reason">> {
   try {
-    return { disclosure: await represented() };
+    return { disclosure: await represent(stored, returns, permission, origin) };
   } catch {
     return { reason: "answer_unavailable" satisfies RecordedOnly };
   }

@@ -124,6 +124,13 @@ export class ConsentBook {
     }
   }
 
+  /** Each known patient is unknown again. */
+  forget(): void {
+    this.#last = undefined;
+    for (const patient of this.#known.keys()) this.#unknown.add(patient);
+    this.#known.clear();
+  }
+
   /**
    * The Consents that judge a row. The individual's own row is judged by no Consent, also by none of a further
    * patient who only took part in it.

@@ -15,4 +15,6 @@ export interface Consents {
     patients: readonly string[],
     client: string,
   ): Promise<ReadonlyMap<string, readonly FiledConsent[]> | "unavailable">;
+  /** The Consents of these patients may have changed: the next question about them reads the primary database. */
+  reread(origin: string, patients: readonly string[]): void;
 }

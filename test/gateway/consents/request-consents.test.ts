@@ -28,7 +28,7 @@ const honoured = { base: "honoured", combining: "deny-overrides" } as const;
 
 /** A session whose rows are judged by Consents, the questions that it asked, and the calls for Consents. */
 function scene(filed: Record<string, readonly FiledConsent[]>) {
-  const [questions, calls]: [string[], (readonly string[])[]] = [[], []];
+  const [questions, calls, rereads]: [string[], (readonly string[])[], (readonly string[])[]] = [[], [], []];
   const state = { filed, isDown: false };
   const consents: Consents = {
     mayHave: () => true,
@@ -37,6 +37,7 @@ function scene(filed: Record<string, readonly FiledConsent[]>) {
       if (state.isDown) return "unavailable";
       return new Map(patients.map((patient) => [patient, state.filed[patient] ?? []]));
     },
+    reread: (_origin, patients) => void rereads.push(patients),
   };
   const nobody = { references: new Set<string>(), identifiers: new Set<string>() };
   const request = {
@@ -55,7 +56,7 @@ function scene(filed: Record<string, readonly FiledConsent[]>) {
   });
   const known = new RequestConsents(book, consents, "main", "client");
   session.judgeBy(known);
-  return { session, book, known, questions, calls, state };
+  return { session, book, known, questions, calls, rereads, state };
 }
 
 test("a reading that rests on an unknown patient begins again with the same answers, and without a trace", async ({
@@ -147,4 +148,20 @@ test("a Consent let nothing through of a row that a further patient's Consent hi
   expect(book.through).toEqual([]);
   expect(book.of(row("dana"), base).permit(honoured)).toBe(true);
   expect(book.through).toEqual([expect.objectContaining({ digest: "p", patient: "dana" })]);
+});
+
+test("after a filing of the request itself rows are judged by the Consents that are read anew", async ({
+  expect,
+}) => {
+  const { session, book, state, calls, rereads } = scene({});
+  const read = async () => ok(book.of(row("a"), base).permit(honoured));
+  expect(await session.decided(read)).toEqual(ok(true));
+  state.filed = { a: [denial] };
+  expect(await session.decided(read), "known").toEqual(ok(true));
+  session.judgeAnew();
+  expect([rereads, session.isDecided, await session.consentsStand()]).toEqual([[["a"]], true, true]);
+  expect(await session.decided(read)).toEqual(ok(false));
+  expect([calls.length, await session.consentsStand()]).toEqual([2, true]);
+  state.filed = {};
+  expect(await session.consentsStand(), "a later change ends the answer").toBe(false);
 });

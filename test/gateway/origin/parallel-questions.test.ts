@@ -52,7 +52,7 @@ test("of two questions at the same time neither leaves before the labels of the 
     individual: undefined,
     publicBase: base,
   });
-  const noConsents = { mayHave: () => false, consentsOf: async () => new Map() };
+  const noConsents = { mayHave: () => false, consentsOf: async () => new Map(), reread: () => {} };
   session.judgeBy(new RequestConsents(book, noConsents, "main", "test"));
   const labels = new FollowedLabels("parallel", at);
   session.labelBy(labels);

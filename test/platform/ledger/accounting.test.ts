@@ -1,4 +1,4 @@
-import { accountingStubs } from "#platform/ledger/client/stubs";
+import { regionlessStubs } from "#platform/ledger/client/stubs";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { test, vi } from "vitest";
 import { accountingLines, readLine, subjectKey } from "#audit/accounting/line";
@@ -48,8 +48,8 @@ const found = async (patient: string, changes: Partial<LinesRequest> = {}) => {
   return lines;
 };
 const keepers = {
-  shelves: accountingStubs(ledger.ACCOUNTING_SHELF, config),
-  intakes: accountingStubs(ledger.ACCOUNTING_INTAKE, config),
+  shelves: regionlessStubs(ledger.ACCOUNTING_SHELF, config),
+  intakes: regionlessStubs(ledger.ACCOUNTING_INTAKE, config),
 };
 /** The lines on a patient's shelf. */
 const onShelf = async (patient: string) => {

@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { createHash } from "node:crypto";
 import type { AuditEvent, Measured } from "#audit/event";
+import { readGrantName } from "#audit/grant-name";
 import { instant } from "#kernel/clock";
 import { log } from "#platform/log";
 import { readLedgerPlacement } from "#platform/ledger/config";
@@ -135,7 +136,7 @@ export class ElementCounts extends DurableObject<ElementCountsEnv> {
       if (parts.has(part)) continue;
       await sink.record([event], {
         kind: "client",
-        client: grant.split("/", 1)[0] ?? "",
+        client: readGrantName(grant).client,
         turn: event.id,
         spread: 1,
       });
@@ -166,7 +167,7 @@ export function measurementsOf(
     page.elements[path] = count;
     page.room -= size;
   }
-  const [client, , purpose] = grant.split("/");
+  const { client, purpose } = readGrantName(grant);
   const id = createHash("sha256")
     .update(`phylax measurement v1\n${grant}\n${day}`)
     .digest("hex")
@@ -178,7 +179,7 @@ export function measurementsOf(
     step: i,
     who: { client },
     what: { interaction: "measurement" },
-    why: { grant, purposes: purpose === undefined ? [] : [purpose] },
+    why: { grant, purposes: [purpose] },
     measured: {
       day,
       answers,

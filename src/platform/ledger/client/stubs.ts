@@ -16,8 +16,8 @@ export const logStubs =
   (log) =>
     stubIn(logs, log, jurisdiction, regionOfLog(log, layout));
 
-/** Shelves and intakes of accounting lines. A patient's shelf follows from no region. */
-export const accountingStubs =
+/** Objects in the ledger's jurisdiction and of no region: shelves and intakes of accounting lines, element counts. */
+export const regionlessStubs =
   <T extends Branded>(
     objects: DurableObjectNamespace<T>,
     { jurisdiction }: LedgerPlacement,
@@ -26,7 +26,7 @@ export const accountingStubs =
     stubIn(objects, name, jurisdiction, undefined);
 
 /**
- * The only place that calls an object of the ledger by its name: the first call places the object for good,
+ * The only place that calls an object of the ledger, or a grant's element counts, by its name: the first call places the object for good,
  * so each caller must give the same hint.
  */
 function stubIn<T extends Branded>(

@@ -24,7 +24,7 @@ import { readLedgerConfig, type LedgerConfig, type LedgerEnv } from "#platform/l
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import { OwnCalls } from "#platform/ledger/object/append/own-calls";
 import { ledgerSink } from "#platform/ledger/client/sink";
-import { accountingStubs, logStubs, type StubOf } from "#platform/ledger/client/stubs";
+import { regionlessStubs, logStubs, type StubOf } from "#platform/ledger/client/stubs";
 import { LineProofs, type UnprovenLine } from "./line-proofs.ts";
 
 type DeskEnv = LedgerEnv & {
@@ -185,7 +185,7 @@ export class AccountingDesk implements Disclosures {
       await this.#logOf(log).ownCall(ownCalls.seal(log, { kind: "shelve", shelves: [...shelves] }));
     });
     await inTurns([...Map.groupBy(shelves, intakeNameOf)], ([intake, intakeShelves]) =>
-      accountingStubs(this.#env.ACCOUNTING_INTAKE, this.#config)(intake).shelve(intakeShelves),
+      regionlessStubs(this.#env.ACCOUNTING_INTAKE, this.#config)(intake).shelve(intakeShelves),
     );
   }
 
@@ -200,7 +200,7 @@ export class AccountingDesk implements Disclosures {
   }
 
   #shelf(subject: Uint8Array): DurableObjectStub<AccountingShelf> {
-    return accountingStubs(this.#env.ACCOUNTING_SHELF, this.#config)(shelfNameOf(subject));
+    return regionlessStubs(this.#env.ACCOUNTING_SHELF, this.#config)(shelfNameOf(subject));
   }
 }
 

@@ -4,7 +4,7 @@ import type { KeyList } from "#kernel/key-list";
 import { fromCbor, toCbor } from "#ledger/bytes/cbor";
 import { openRow, sealRow } from "./box.ts";
 import { type AccountingShelf, shelfNameOf, type ProvableLine } from "./accounting-shelf.ts";
-import { accountingStubs } from "#platform/ledger/client/stubs";
+import { regionlessStubs } from "#platform/ledger/client/stubs";
 import { type LedgerEnv, readAccountingKeys, readLedgerPlacement } from "#platform/ledger/config";
 import { putLines } from "./put-lines.ts";
 import { log } from "#platform/log";
@@ -125,7 +125,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
       .filter(({ subject }) => isMeant(shelfNameOf(subject)));
     const left: ProvableLine[] = [];
     const refused: ProvableLine[] = []; // a call stores nothing if a single log's line contradicts
-    const shelfOf = accountingStubs(this.env.ACCOUNTING_SHELF, readLedgerPlacement(this.env));
+    const shelfOf = regionlessStubs(this.env.ACCOUNTING_SHELF, readLedgerPlacement(this.env));
     const shelfNamed = (name: string) => shelfOf(name.slice(0, shelfDigits));
     await putLines(
       Map.groupBy(lines, ({ subject }) => shelfNameOf(subject)),

@@ -10,7 +10,7 @@ import { TILE_WIDTH } from "#ledger/tlog/tile";
 import type { AccountingIntake } from "#platform/ledger/object/accounting/accounting-intake";
 import type { AccountingShelf } from "#platform/ledger/object/accounting/accounting-shelf";
 import { ledgerConfigurationRecord } from "#platform/ledger/client/configuration-record";
-import { accountingStubs, logStubs, type StubOf } from "#platform/ledger/client/stubs";
+import { regionlessStubs, logStubs, type StubOf } from "#platform/ledger/client/stubs";
 import { LedgerBucket } from "#platform/ledger/object/log/bucket";
 import { LedgerClosing } from "./closing.ts";
 import { type LedgerEnv, readLedgerConfig } from "#platform/ledger/config";
@@ -114,8 +114,8 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     this.#store = store;
     this.#rebuild = new LedgerRebuild({ storage: ctx.storage, config, store, bucket, origin: head().origin });
     this.#drain = new LedgerDrain(ctx.storage, config, this.#log, {
-      shelves: accountingStubs(env.ACCOUNTING_SHELF, config),
-      intakes: accountingStubs(env.ACCOUNTING_INTAKE, config),
+      shelves: regionlessStubs(env.ACCOUNTING_SHELF, config),
+      intakes: regionlessStubs(env.ACCOUNTING_INTAKE, config),
     });
     const parts = { storage: ctx.storage, config, store, bucket, objects, signer, head };
     this.#flush = new LedgerFlush({
