@@ -12,7 +12,6 @@ export const grantName = ({ client, origin, purpose }: NamedGrant): string =>
 /** Reads a name that {@link grantName} made. Throws when it is none. */
 export function readGrantName(name: string): NamedGrant {
   const [client, origin, purpose, ...rest] = name.split("/");
-  if (client === undefined || origin === undefined || purpose === undefined || rest.length > 0)
-    throw new RangeError("no name of a grant");
+  if (!client || !origin || !purpose || rest.length > 0) throw new RangeError("no name of a grant");
   return { client, origin, purpose };
 }

@@ -117,7 +117,7 @@ function world({
     consents: {
       mayHave: () => false,
       consentsOf: async (_origin, patients) => new Map(patients.map((patient) => [patient, []])),
-      reread: unused,
+      reread: () => {},
     },
     reviews: { open: unused },
     onBreakGlass: () => {},
