@@ -33,7 +33,7 @@ export const registryCommands: readonly Command[] = [
   {
     words: ["registry", "apply"],
     result: forms.registryApply,
-    takes: `FILE [--probe-writes] [--no-probe] ${asOperator}`,
+    takes: `FILE [--probe-writes] [--no-probe] [--secret-from VARIABLE]… ${asOperator}`,
     does: "Adds the entries of a registry file, or applies a planned change, and probes its origins.",
     examples: ["phylax registry apply new-client.json", "phylax registry apply change.json"],
     load: async () => (await import("../registry/registry-apply.ts")).registryApply,

@@ -10,15 +10,21 @@ import { FhirClient } from "./fhir-client.ts";
 /**
  * Asks the server of an entry with the entry's credentials, whose secrets are read from the environment. A
  * text says why it cannot.
+ *
+ * @param readable the variables that the operator named; undefined: the operator named the entry itself.
  */
 export function clientOfEntry(
   entry: RegistryDocument["origins"][number],
   until?: AbortSignal,
+  readable?: readonly string[],
 ): FhirClient | string {
   const { url, credentials } = entry;
   const urls = [url, ...("tokenEndpoint" in credentials ? [credentials.tokenEndpoint] : [])];
   const hosts = new Set(urls.map((one) => new URL(one).host));
   const secret = "secret" in credentials ? [credentials.secret] : [];
+  const unnamed = secret.find((variable) => readable?.includes(variable) === false);
+  if (unnamed !== undefined)
+    return `its secret is read from the environment only with --secret-from ${unnamed}`;
   const place = {
     clock: () => instant(Date.now()),
     wait: (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds)),

@@ -48,7 +48,7 @@ export async function originProbe(args: readonly string[]): Promise<number> {
   say(JSON.stringify(report.members, undefined, 2));
   for (const note of report.notes) complain(note);
   if (!values.record) return report.isClean ? 0 : 1;
-  const answer = await recordFindings(posterOf(values), asked, report);
+  const answer = await recordFindings(posterOf(values), { name: asked, url: client.base }, report);
   for (const line of answer.lines) complain(line);
   return report.isClean && answer.isRecorded ? 0 : 1;
 }

@@ -15,7 +15,7 @@ export interface ProbeReport {
   /** Members of the origin's entry in the registry file. */
   readonly members: OriginMembers;
   /** The findings for the record: they name a partial transaction too, and the ignored parameters. */
-  readonly findings: Omit<OriginProbe, "origin">;
+  readonly findings: Omit<OriginProbe, "origin" | "url">;
   /** Findings for the operator, a line each. They contain no row of the server. */
   readonly notes: readonly string[];
   /** False if a synthetic resource could not be deleted. */

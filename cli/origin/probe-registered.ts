@@ -13,11 +13,13 @@ const patienceMilliseconds = 180_000;
  * entry is registered, and `/readyz` goes on to say that its origin was not probed.
  *
  * @param mayWrite the operator allows synthetic resources; such a probe is not ended before it has deleted them.
+ * @param secretsFrom the variables of the environment that may go to a server: a file names each that it likes.
  */
 export async function probeRegistered(
   from: Poster,
   stated: unknown,
   mayWrite: boolean,
+  secretsFrom: readonly string[],
 ): Promise<readonly string[]> {
   const read = registryDocument.shape.origins.safeParse([stated]);
   const [entry] = read.success ? read.data : [];
@@ -25,13 +27,13 @@ export async function probeRegistered(
   const line = (text: string) => `origin ${entry.name}: ${text}`;
   try {
     const until = mayWrite ? undefined : AbortSignal.timeout(patienceMilliseconds);
-    const client = clientOfEntry(entry, until);
+    const client = clientOfEntry(entry, until, secretsFrom);
     if (typeof client === "string") return [line(`not probed: ${client}`)];
     const report = await probeOrigin(client, mayWrite, typesOf(entry));
     if (until?.aborted === true)
       return [line("not probed within three minutes: run phylax origin probe --record")];
     if (report === undefined) return [line("not probed: this machine gets no CapabilityStatement from it")];
-    const { lines } = await recordFindings(from, entry.name, report);
+    const { lines } = await recordFindings(from, entry, report);
     return [...lines, ...report.notes.filter((note) => note.startsWith("not deleted")).map(line)];
   } catch (fault) {
     return [line(`not probed: ${fault instanceof Error ? fault.message : "the probe failed"}`)];

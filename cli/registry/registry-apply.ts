@@ -21,6 +21,7 @@ export async function registryApply(args: readonly string[]): Promise<number> {
       ...posterOptions,
       "probe-writes": { type: "boolean", default: false },
       "no-probe": { type: "boolean", default: false },
+      "secret-from": { type: "string", multiple: true, default: [] },
     },
   });
   const [file, ...more] = positionals;
@@ -51,7 +52,7 @@ export async function registryApply(args: readonly string[]): Promise<number> {
       const probing = values["no-probe"] ? [] : neverProbed(origins, readiness);
       const problems = [...known];
       for (const entry of probing)
-        problems.push(...(await probeRegistered(from, entry, values["probe-writes"])));
+        problems.push(...(await probeRegistered(from, entry, values["probe-writes"], values["secret-from"])));
       for (const problem of problems) complain(problem);
       giveResult({ file, ...answer.body, problems });
       return 0;
@@ -85,14 +86,8 @@ async function readinessAt(state: string): Promise<unknown> {
   }
 }
 
-// A probe of a server that the gateway does not reach would find nothing about the registered server.
-const unreached = [
-  "host_not_allowed",
-  "secret_not_available",
-  "unreachable",
-  "credentials_refused",
-  "no_fhir_server",
-];
+// A probe of a server that the gateway does not reach, or may not ask, would find nothing about the registered server.
+const reached = ["ready", "less_than_registered"];
 
 /** The origins that the gateway reaches, and that were not probed since their entry changed. */
 function neverProbed(origins: readonly NamedOrigin[], readiness: unknown): readonly NamedOrigin[] {
@@ -102,7 +97,7 @@ function neverProbed(origins: readonly NamedOrigin[], readiness: unknown): reado
     return typeof words === "object" && words !== null ? Reflect.get(words, name) : undefined;
   };
   return origins.filter(
-    ({ name }) => wordOf("probes", name) === "never" && !unreached.includes(String(wordOf("origins", name))),
+    ({ name }) => wordOf("probes", name) === "never" && reached.includes(String(wordOf("origins", name))),
   );
 }
 

@@ -183,9 +183,15 @@ const organization = z
   .max(8)
   .optional();
 
-const entity = z
-  .strictObject({ name: z.string().min(1).max(200), address: z.string().min(1).max(500).optional() })
-  .optional();
+/** A text that people read: no control or format character, and no line separator, lets it look like another. */
+const shownText = (longest: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(longest)
+    .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]+$/u);
+const entity = z.strictObject({ name: shownText(200), address: shownText(500).optional() }).optional();
 
 const client = z.strictObject({
   id,

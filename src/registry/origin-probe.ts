@@ -5,6 +5,9 @@ import type { OriginEntry } from "./state.ts";
 /** The findings of a probe of a registered origin (docs/origins.md). They contain no row of the server. */
 export const originProbeDocument = z.strictObject({
   origin: z.string().regex(/^[a-z][a-z0-9-]{0,31}$/u),
+  url: z.string().max(2_048).meta({
+    description: "The url of the entry that was probed. The findings of a different server are refused.",
+  }),
   wrote: z.boolean().meta({
     description:
       "true: the probe wrote synthetic resources, so it found out what the server does with writes.",

@@ -2,9 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Resource } from "@medplum/fhirtypes";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import { registryDocument } from "#registry/document";
 import { createdId, writeName } from "#gateway/write/once";
+import { clientOfEntry } from "../../cli/origin/client-of-entry.ts";
+import { FhirClient } from "../../cli/origin/fhir-client.ts";
 import { memoryOrigin } from "../../sandbox/origin/memory-origin.ts";
 import { handlerOf } from "../support/in-process/memory-handler.ts";
 import { serveAt, type Handler } from "../support/in-process/network.ts";
@@ -250,4 +252,18 @@ test("an entry of a registry file is probed with the credentials that it names",
     close();
     delete process.env["PROBED_TOKEN"];
   }
+});
+
+test("a secret of an entry goes to its server only from a variable that the operator named", () => {
+  const entry = {
+    name: "main",
+    url: "https://fhir.example.org/r4",
+    credentials: { kind: "bearer", secret: "SOME_TOKEN" },
+  };
+  const [read] = registryDocument.shape.origins.parse([entry]);
+  if (read === undefined) throw new Error("no entry");
+  vi.stubEnv("SOME_TOKEN", "t0ken");
+  expect(clientOfEntry(read, undefined, ["OTHER_TOKEN"])).toContain("--secret-from SOME_TOKEN");
+  expect(clientOfEntry(read, undefined, ["SOME_TOKEN"])).toBeInstanceOf(FhirClient);
+  vi.unstubAllEnvs();
 });

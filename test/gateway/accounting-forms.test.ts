@@ -72,6 +72,10 @@ test("no cell of the table begins like a formula, in whatever way a spreadsheet 
     "\uFF0B1",
     "\uFF0D1",
     "\uFF201",
+    " =1",
+    "\u00A0=1",
+    "\uFEFF\u200B=1",
+    "\u000B@1",
   ]) {
     const facts = accountingConfig(JSON.stringify({ recipients: { r: { name } } }));
     const csv = accountingCsv(composeAccounting([line("r", "PUBHLTH")], facts, { ...period, all: false }));

@@ -330,6 +330,17 @@ test("sign-in endpoints may be added to an issuer without any; no further field 
   });
 });
 
+test.for([" ", "\u00A0", "Acme\u202Egro", "Acme\nSecond row", "a\u0000", "a\u2066b", "a\u2028b", "a\ud800"])(
+  "%j is no name of an entity: it could be read as a different name",
+  (name, { expect }) => {
+    const read = readRegistry(
+      withValue(sample, "/clients/0/entity", { name }),
+      "https://gateway.example.org",
+    );
+    expect(read).toMatchObject({ ok: false, error: { pointer: "/clients/0/entity/name" } });
+  },
+);
+
 test("a file that adds entries sets an entity that is missing, keeps one that it omits, and renames none", ({
   expect,
 }) => {

@@ -28,6 +28,7 @@ const entry: OriginEntry = {
 };
 const probe = (members: OriginProbe["members"], missing: string[] = []): OriginProbe => ({
   origin: "main",
+  url: entry.url,
   wrote: true,
   members,
   missing,

@@ -56,10 +56,12 @@ export function accountingCsv({ lines, words, summed }: Accounting): string {
 export const csvRow = (values: readonly string[]): string => values.map(cell).join(",");
 
 /**
- * A spreadsheet executes a cell that begins like a formula, also in full-width characters: an apostrophe in
- * front keeps it text.
+ * A spreadsheet executes a cell that begins like a formula, also in full-width characters and after white
+ * space or characters without a glyph: an apostrophe in front keeps it text.
  */
 function cell(value: string): string {
-  const safe = /^[=+\-@\uFF1D\uFF0B\uFF0D\uFF20\t\r\n]/u.test(value) ? `'${value}` : value;
+  const safe = /^(?:[\s\p{Cc}\p{Cf}]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|[\t\r\n])/u.test(value)
+    ? `'${value}`
+    : value;
   return /[",\r\n]/u.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

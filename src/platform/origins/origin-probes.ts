@@ -24,16 +24,38 @@ export async function recordProbe(
     const path = pointer(read.error.issues[0]?.path ?? []);
     return err({ reason: "invalid", pointer: path, problem: "is not of the form of a probe" });
   }
-  const { origin, wrote } = read.data;
+  const { origin, url, wrote, members } = read.data;
+  if (members.capabilities?.types === undefined)
+    return err({
+      reason: "invalid",
+      pointer: "/members/capabilities/types",
+      problem: "is needed: a probe that tried no type shows nothing",
+    });
   const [[row]] = await askRegistry(registry, rowsWhere(originTable, "name = ?", origin));
   if (row === undefined)
     return err({ reason: "invalid", pointer: "/origin", problem: "is not a registered origin" });
-  const otherwise = probedOtherwise(originOf(row), read.data);
-  await registry
+  const entry = originOf(row);
+  const otherwise = probedOtherwise(entry, read.data);
+  // The findings are about the server that was probed, and were compared with the entry as it was read.
+  const { meta } = await registry
     .prepare(
-      "INSERT OR REPLACE INTO origin_probes (origin, probed_at, probed_by, wrote, otherwise) VALUES (?, ?, ?, ?, ?)",
+      `INSERT OR REPLACE INTO origin_probes (origin, probed_at, probed_by, wrote, otherwise)
+       SELECT name, ?, ?, ?, ? FROM origins WHERE name = ? AND url = ? AND json(capabilities) IS json(?)
+       AND json(also_known_as) IS json(?) AND transactions IS ? AND honours_if_match_on_delete IS ?`,
     )
-    .bind(origin, at, by, wrote ? 1 : 0, JSON.stringify(otherwise))
+    .bind(
+      ...[at, by, wrote ? 1 : 0, JSON.stringify(otherwise), origin, url],
+      ...[entry.capabilities, entry.alsoKnownAs].map((value) => (value ? JSON.stringify(value) : null)),
+      entry.transactions ?? null,
+      entry.honoursIfMatchOnDelete === undefined ? null : Number(entry.honoursIfMatchOnDelete),
+    )
     .run();
+  if (meta.changes === 0)
+    return err({
+      reason: "invalid",
+      pointer: "/url",
+      problem:
+        "is not the url of the registered entry, or the entry changed during the probe: probe it again",
+    });
   return ok({ origin, otherwise });
 }

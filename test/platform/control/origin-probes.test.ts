@@ -12,8 +12,9 @@ const entry = {
 };
 const findings = (capabilities: object, wrote = false) => ({
   origin: "main",
+  url: entry.url,
   wrote,
-  members: { capabilities },
+  members: { capabilities: { types: {}, ...capabilities } },
   missing: [],
 });
 const states = () => probeStates(env.REGISTRY);
@@ -52,6 +53,8 @@ test("a probe of an origin that is not registered, or of another form, is refuse
     [findings({ everything: "perhaps" }), "/members/capabilities/everything"],
     [{ ...findings({}), missing: ["Patient"] }, "/missing/0"],
     [undefined, ""],
+    [{ ...findings({}), members: {} }, "/members/capabilities/types"],
+    [{ ...findings({}), url: "https://elsewhere.example/fhir" }, "/url"],
   ] as const)
     expect(await desk.probed(document, "ada")).toMatchObject({
       ok: false,
