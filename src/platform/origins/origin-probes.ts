@@ -44,7 +44,12 @@ export async function recordProbe(
        AND json(also_known_as) IS json(?) AND transactions IS ? AND honours_if_match_on_delete IS ?`,
     )
     .bind(
-      ...[at, by, wrote ? 1 : 0, JSON.stringify(otherwise), origin, url],
+      at,
+      by,
+      wrote ? 1 : 0,
+      JSON.stringify(otherwise),
+      origin,
+      url,
       ...[entry.capabilities, entry.alsoKnownAs].map((value) => (value ? JSON.stringify(value) : null)),
       entry.transactions ?? null,
       entry.honoursIfMatchOnDelete === undefined ? null : Number(entry.honoursIfMatchOnDelete),
