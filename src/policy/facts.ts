@@ -50,29 +50,18 @@ interface SearchReads {
 }
 
 // A request brings its parameters by names of R4 alone. There are more sets of them than an isolate can
-// remember, and an origin may answer each question with every type.
-const [listsMax, pathsMax] = [256, 65_536];
+// remember, and an origin may answer each question with every type: a question counts as 256 paths, and each
+// list by its paths.
+const [pathsMax, questionPaths] = [65_536, 256];
 
-/** The lists of a policy, and the number of their paths. */
-class Remembered {
-  readonly #lists = new Map<string, FactLists>();
+/** The lists of a policy. Over the limit all of them are forgotten: a grant keeps its own. */
+class Remembered extends Map<string, FactLists> {
   #paths = 0;
 
-  get(key: string): FactLists | undefined {
-    return this.#lists.get(key);
-  }
-
-  add(key: string, lists: FactLists): FactLists {
-    if (this.#lists.size >= listsMax) this.#lists.delete(this.#lists.keys().next().value ?? "");
-    this.#lists.set(key, lists);
-    return lists;
-  }
-
-  /** Over the limit all lists are forgotten: a grant keeps its own. */
-  weigh({ length }: readonly FactPath[]): void {
-    this.#paths += length;
+  weigh(paths: number): void {
+    this.#paths += paths;
     if (this.#paths <= pathsMax) return;
-    this.#lists.clear();
+    this.clear();
     this.#paths = 0;
   }
 }
@@ -104,7 +93,11 @@ export function factListsOf(
   const key = `${type}${byId ? " id" : ""} by ${judged.filters.join(" ")},${codes.join()}`;
   let known = remembered.get(policy);
   if (known === undefined) remembered.set(policy, (known = new Remembered()));
-  const lists = known.get(key) ?? known.add(key, makeLists(policy, judged, known));
+  let lists = known.get(key);
+  if (lists === undefined) {
+    known.weigh(questionPaths);
+    known.set(key, (lists = makeLists(policy, judged, known)));
+  }
   return reads.links.length === 0 ? lists : withLinks(lists, reads.links);
 }
 
@@ -220,7 +213,7 @@ function once(known: Remembered | undefined, make: ListOf): ListOf {
     let list = made.get(type);
     if (list === undefined) {
       made.set(type, (list = make(type)));
-      known?.weigh(list);
+      known?.weigh(list.length);
     }
     return list;
   };

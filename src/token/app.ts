@@ -1,4 +1,6 @@
-import { Hono } from "hono";
+import type { Hono } from "hono";
+import { HonoBase } from "hono/hono-base";
+import { TrieRouter } from "hono/router/trie-router";
 import { readAtMost } from "#entrypoint/bounded-body";
 import { baseFields, baseHeaders } from "#entrypoint/base-headers";
 import { addressOf, continentOf, tlsClientAuthOf } from "#entrypoint/edge";
@@ -35,7 +37,7 @@ export interface TokenAppPorts extends TokenPorts, IntrospectionPorts, Revocatio
  * Without registry, guard or ledger there is no token: 503.
  */
 export function tokenApp(ports: TokenAppPorts): Hono {
-  const app = new Hono();
+  const app: Hono = new HonoBase({ router: new TrieRouter() });
   const arrivalOf = async (
     interaction: IssuerArrival["interaction"],
     raw: Request,

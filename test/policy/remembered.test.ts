@@ -79,7 +79,7 @@ test("the lists of facts are one object for one question, and a policy remembers
   for (const one of definitions)
     for (const two of definitions) if (others < 300 && by(one, two) !== undefined) others += 1;
   expect(others).toBe(300);
-  expect(by(first)).not.toBe(known); // the oldest question left first
+  expect(by(first)).not.toBe(known); // forgotten with the other questions
   expect(by(first).factPaths("Observation")).toEqual(known.factPaths("Observation"));
 });
 

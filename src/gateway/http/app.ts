@@ -1,4 +1,6 @@
-import { Hono } from "hono";
+import type { Hono } from "hono";
+import { HonoBase } from "hono/hono-base";
+import { TrieRouter } from "hono/router/trie-router";
 import { afterConfiguration } from "#audit/after-configuration";
 import { TimelyBody } from "#entrypoint/timely-body";
 import type { AuthorizationServers } from "#registry/ports";
@@ -49,7 +51,8 @@ const resourceAddress =
 
 /** The gateway's HTTP surface. Hono's context ends here. */
 export function gatewayApp(ports: GatewayAppPorts): Hono {
-  const app = new Hono();
+  // Hono's second router, for a handful of routes, costs 1.5 KiB of the bundle.
+  const app: Hono = new HonoBase({ router: new TrieRouter() });
   const answerFhir = fhirAnswerer(ports);
 
   app.get("/healthz", (context) => context.json({ status: "ok" }));
