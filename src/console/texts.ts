@@ -249,7 +249,7 @@ export const texts = {
     reason: "Reason",
     decided: "What decided",
     advice: "What the caller was told",
-    none: "No record that this key opens has this id.",
+    none: "No record that this key opens has this id. A new record can take ten seconds to appear.",
   },
   registry: {
     title: "Registry",

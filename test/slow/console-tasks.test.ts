@@ -275,12 +275,20 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
   test("why was this request refused", async ({ expect }) => {
     const refused = await phylax.ask("privacy-officer", "Condition?patient=1");
     expect(refused.status).toBeGreaterThanOrEqual(400);
-    await begin();
-    await nav("Why refused?");
-    await page.fill("#request-id", String(refused.headers["x-request-id"]));
-    await giveKey();
-    await click("[data-key-form] button");
-    expect(await banner()).toMatch(/^\d+ records? found/u);
+    // A record of a log that was just opened is shown once the root log's checkpoint names the log.
+    await expect
+      .poll(
+        async () => {
+          await begin();
+          await nav("Why refused?");
+          await page.fill("#request-id", String(refused.headers["x-request-id"]));
+          await giveKey();
+          await click("[data-key-form] button");
+          return banner();
+        },
+        { timeout: 30_000, interval: 1_000 },
+      )
+      .toMatch(/^\d+ records? found/u);
     expect(clicks).toBeLessThanOrEqual(6);
     expect(await page.textContent("[data-results]")).toMatch(/Reason: [a-z_]+/u);
     expect(await page.textContent("[data-results]")).toContain("privacy-officer");
