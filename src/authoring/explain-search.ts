@@ -7,9 +7,9 @@ import { rulesNamed, type Explained, type NamedRule, type ExplainStep } from "./
 import { canCoverSome, rowAccessOf } from "#policy/row-access";
 import { isResourceType } from "#fhir/r4/elements";
 import { evaluate } from "#policy/evaluate";
-import { grantIncludes } from "#policy/includes";
+import { grantIncludes } from "#policy/search/includes";
 import { searchableByRule } from "#policy/relations";
-import { permitsParameter, searchableBy, type Searchable } from "#policy/searchable";
+import { permitsParameter, searchableBy, type Searchable } from "#policy/search/searchable";
 
 /**
  * The steps of a search, in the engine's order. Each parameter keeps only the rules that show the elements it

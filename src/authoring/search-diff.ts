@@ -1,7 +1,7 @@
 import { searchParametersOf } from "#fhir/search/parameters";
 import type { CompiledPolicy, CompiledRule } from "#policy/compile";
 import { coversSearches, permitsNoSearch, searchableByRule, showsInFull } from "#policy/relations";
-import type { Searchable } from "#policy/searchable";
+import type { Searchable } from "#policy/search/searchable";
 
 /**
  * How far a rule permits a search by each parameter of a type; a parameter that is not in the map is not

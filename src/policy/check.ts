@@ -9,7 +9,7 @@ import { mayRepeat, resolvePath } from "#policy/view/resolve";
 import { part2Law } from "./labels.ts";
 import type { PolicyDocument, PolicyLabels, PolicyProblem, PolicyRule, RowCondition } from "./schema.ts";
 import { isSensitivity, psychotherapyNotes } from "./sensitivity/row-labels.ts";
-import { searchableBy } from "./searchable.ts";
+import { searchableBy } from "#policy/search/searchable";
 import { isNothing, showsNothing, union, type Shown } from "#policy/view/shown";
 import { unsafeWrites } from "./unsafe-writes.ts";
 import { compileView } from "#policy/view/view";

@@ -1,7 +1,7 @@
 import type { SearchParameterDefinition } from "#fhir/search/parameters";
 import type { CompiledPolicy, CompiledRule } from "./compile.ts";
 import type { SearchParameter } from "#fhir/search/search";
-import { permitsParameter, searchableBy, type Searchable } from "./searchable.ts";
+import { permitsParameter, searchableBy, type Searchable } from "#policy/search/searchable";
 
 /*
  * How search permissions of rules relate. Views relate in policy/view/view-diff, scopes in identity/scopes.

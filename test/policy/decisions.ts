@@ -18,7 +18,7 @@ import type { Grant } from "#policy/grant";
 import { ConsentBook } from "#policy/consent/consent-book";
 import { hasContext, isLabelled, labelsOf } from "#policy/labels";
 import { scopeOfPart2, weighRow } from "#policy/row-weight";
-import { participantParts } from "#policy/participant-parts";
+import { participantParts } from "#policy/search/participant-parts";
 import {
   coversNested,
   coversRow,
@@ -175,16 +175,18 @@ export const decisions: Readonly<Record<string, Decide>> = {
   "fhir/r4/compartment namesListed": byPatients((facts, patients) =>
     namesListed(facts, participantPaths(typeOf(facts)), patients, origin),
   ),
-  "policy/participant-parts isOwn": byDecidingPaths((facts, { resource, granting: { policy, access } }) => {
-    const type = typeOf(resource) as ResourceType; // a type without rules has no part
-    const rowAccess = rowAccessOf(access, type, "s");
-    const searchRules = policy.rulesTo(type, "search");
-    return rowAccess === undefined
-      ? []
-      : participantParts(policy, { type, parameters: [] }, { searchRules, rowAccess }).map(({ isOwn }) =>
-          isOwn(facts(resource), origin),
-        );
-  }),
+  "policy/search/participant-parts isOwn": byDecidingPaths(
+    (facts, { resource, granting: { policy, access } }) => {
+      const type = typeOf(resource) as ResourceType; // a type without rules has no part
+      const rowAccess = rowAccessOf(access, type, "s");
+      const searchRules = policy.rulesTo(type, "search");
+      return rowAccess === undefined
+        ? []
+        : participantParts(policy, { type, parameters: [] }, { searchRules, rowAccess }).map(({ isOwn }) =>
+            isOwn(facts(resource), origin),
+          );
+    },
+  ),
   "residence/row-residences note": byGrant((facts, { resource, granting: { patients } }) => {
     const residences = new Residences(instant(0));
     residences.note(facts(resource));

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { searchParametersOf } from "#fhir/search/parameters";
 import type { SearchParameter } from "#fhir/search/search";
 import { coversSearches } from "#policy/relations";
-import { permitsParameter, type Searchable } from "#policy/searchable";
+import { permitsParameter, type Searchable } from "#policy/search/searchable";
 
 const systems = ["urn:a", "urn:b", "urn:c"] as const;
 const searchable = fc.oneof(

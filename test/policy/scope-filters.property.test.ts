@@ -12,7 +12,7 @@ import { factListsOf, factsFor } from "#policy/facts";
 import { showsInEachRule } from "#policy/relations";
 import { rowAccessOf } from "#policy/row-access";
 import { filterPaths, rowFilterOf } from "#policy/scope-filters";
-import { permitsParameter, searchableBy } from "#policy/searchable";
+import { permitsParameter, searchableBy } from "#policy/search/searchable";
 import { memoryOrigin } from "../../sandbox/origin/memory-origin.ts";
 import { inLane } from "../support/lane.ts";
 import { origin as base, policy, rule } from "./granting.ts";

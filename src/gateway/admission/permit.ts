@@ -12,7 +12,7 @@ import { searchParametersOf } from "#fhir/search/parameters";
 import type { SearchParameter } from "#fhir/search/search";
 import { FollowedLabels } from "#gateway/origin/followed-labels";
 import { FollowedTargets } from "#gateway/origin/followed-targets";
-import { evaluateSearch } from "#policy/evaluate";
+import { evaluateSearch } from "#policy/search/evaluate-search";
 import { TargetBook } from "#fhir/r4/target-book";
 import { consentsAtOrigin } from "#gateway/origin/consents-at-origin";
 import { RequestConsents, type ConsentReadings } from "#gateway/consents/request-consents";

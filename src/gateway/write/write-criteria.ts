@@ -7,7 +7,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { DecidingRow } from "#phi/additional-patients";
 import { Discloser } from "#phi/disclose";
 import { covers } from "#phi/labelled-parts";
-import { evaluateSearch } from "#policy/evaluate";
+import { evaluateSearch } from "#policy/search/evaluate-search";
 import type { PolicyRefusal } from "#policy/grant";
 import { allRows, type RowsRefusal } from "#gateway/origin/all-rows";
 import type { Permission } from "#gateway/admission/permit";

@@ -5,9 +5,9 @@ import type { FhirBase } from "#fhir/r4/reference";
 import { ownedBy, participantParameters } from "#fhir/search/owner-parameter";
 import type { SearchParameterDefinition } from "#fhir/search/parameters";
 import type { Search } from "#fhir/search/search";
-import type { CompiledPolicy, CompiledRule } from "./compile.ts";
-import { showsInFull } from "./relations.ts";
-import { patientsWithin, type RowAccess } from "./row-access.ts";
+import type { CompiledPolicy, CompiledRule } from "#policy/compile";
+import { showsInFull } from "#policy/relations";
+import { patientsWithin, type RowAccess } from "#policy/row-access";
 
 /**
  * A part of a search: the rows without an owner in which the patients took part, found by one parameter. A

@@ -2,9 +2,9 @@ import type { Search, SearchParameter } from "#fhir/search/search";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { memo } from "#kernel/memo";
 import { err, ok, type Result } from "#kernel/result";
-import type { CompiledPolicy, CompiledRule } from "./compile.ts";
-import type { PolicyRefusal } from "./grant.ts";
-import { searchableByRule } from "./relations.ts";
+import type { CompiledPolicy, CompiledRule } from "#policy/compile";
+import type { PolicyRefusal } from "#policy/grant";
+import { searchableByRule } from "#policy/relations";
 import { permitsParameter, type Searchable } from "./searchable.ts";
 
 /**

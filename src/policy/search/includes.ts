@@ -3,10 +3,10 @@ import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import type { Include } from "#fhir/search/include";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
-import type { CompiledPolicy, CompiledRule } from "./compile.ts";
-import type { GrantedInclude, PolicyRefusal } from "./grant.ts";
-import { showsInFull } from "./relations.ts";
-import { canCoverSome, rowAccessOf, type Access } from "./row-access.ts";
+import type { CompiledPolicy, CompiledRule } from "#policy/compile";
+import type { GrantedInclude, PolicyRefusal } from "#policy/grant";
+import { showsInFull } from "#policy/relations";
+import { canCoverSome, rowAccessOf, type Access } from "#policy/row-access";
 
 /** The type of a search, and the rules by which it finds rows. */
 interface IncludingSearch {

@@ -1,0 +1,347 @@
+import type { Facts } from "#fhir/json/facts";
+import { property, textAt } from "#fhir/json/json";
+import type { FhirQuestion } from "#fhir/ports";
+import { searchQuery, type Search, type SearchParameter } from "#fhir/search/search";
+import { isDecidedByRows } from "#fhir/search/row-judge";
+import { readsOwners } from "#fhir/search/owner-parameter";
+import { wantedMembers } from "#fhir/search/element-list";
+import { hasOwnerElement } from "#fhir/r4/compartment";
+import { isResourceType, type ResourceType } from "#fhir/r4/elements";
+import { searchParametersOf } from "#fhir/search/parameters";
+import { err, ok, type Result } from "#kernel/result";
+import { isRowOf, type CompiledPolicy, type CompiledRule } from "#policy/compile";
+import type {
+  GrantedInclude,
+  GrantedJoin,
+  Opening,
+  OpeningReference,
+  PolicyRefusal,
+  SearchExpectation,
+  SearchGrant,
+  Referrer,
+} from "#policy/grant";
+import {
+  canCoverSome,
+  accessParameters,
+  patientsWithin,
+  rowAccessOf,
+  type Access,
+  type RowAccess,
+} from "#policy/row-access";
+import { askedIncludes, grantIncludes } from "./includes.ts";
+import { countMax, originCount, pageCount } from "#policy/page-count";
+import { participantParts, type SearchPart } from "./participant-parts.ts";
+import { conditionParameters, rulesForSearch } from "./search-rules.ts";
+import { searchableBy } from "./searchable.ts";
+import { type GrantBasis, granted, grantingRules } from "#policy/grant-rows";
+
+// A longer question is sent as a form: servers cut URLs at 8 KB, and the result of a join may be hundreds of
+// ids.
+const urlQueryMax = 4_096;
+
+type PostedSearch = Search & { readonly posted: boolean };
+
+/** A search for rows that patients own. `back`: see `rulesForSearch`. */
+export function evaluateSearch(
+  policy: CompiledPolicy,
+  access: Access,
+  search: PostedSearch,
+  back?: SearchParameter["definition"],
+): Result<SearchGrant, PolicyRefusal> {
+  const { type } = search;
+  const found = grantingRules(policy, access, type, "search");
+  if (!found.ok) return found;
+  return canCoverSome(found.value.rowAccess, type)
+    ? searchAmong(policy, access, search, found.value, { back })
+    : err({ reason: "outside_patient_compartment", type });
+}
+
+/**
+ * Decides about a search from policy ∩ scopes. A practitioner or an organization belongs to every patient whose
+ * record refers to it: within a patient's access a search finds it by the references by which it can be read.
+ */
+export function evaluateAnySearch(
+  policy: CompiledPolicy,
+  access: Access,
+  search: PostedSearch,
+  back?: SearchParameter["definition"],
+): Result<SearchGrant, PolicyRefusal> {
+  const { type } = search;
+  const found = grantingRules(policy, access, type, "search");
+  if (!found.ok) return found;
+  const { rules, rowAccess } = found.value;
+  if (canCoverSome(rowAccess, type)) return searchAmong(policy, access, search, found.value, { back });
+  const opened = rules.filter(({ referredBy }) => referredBy.size > 0);
+  const references = openingReferences(policy, access, opened, search);
+  return references.length === 0
+    ? err({ reason: "outside_patient_compartment", type })
+    : searchAmong(policy, access, search, { rules: opened, rowAccess }, { back, references });
+}
+
+function searchAmong(
+  policy: CompiledPolicy,
+  access: Access,
+  search: PostedSearch,
+  { rules, rowAccess }: { readonly rules: readonly CompiledRule[]; readonly rowAccess: RowAccess },
+  {
+    back,
+    references,
+  }: {
+    readonly back?: SearchParameter["definition"] | undefined;
+    readonly references?: readonly OpeningReference[];
+  },
+): Result<SearchGrant, PolicyRefusal> {
+  const { type, parameters, sort, posted } = search;
+  const usable = rulesForSearch(policy, rules, search, back, (definition) =>
+    mayBeMasked(access, type, definition),
+  );
+  if (!usable.ok) return usable;
+  const searchRules = usable.value;
+  const joins = grantJoins(policy, access, search);
+  if (!joins.ok) return joins;
+  const includes = grantIncludes(policy, access, search.includes, { type, searchRules });
+  if (!includes.ok) return includes;
+  const counted = search.total === undefined ? undefined : patientsCounted(search, rowAccess);
+  if (search.total !== undefined && counted === undefined) return err({ reason: "total_needs_patients" });
+
+  const count = pageCount(search.count);
+  /** @param participant finds the rows of a further part. */
+  const expecting = (
+    partRules: readonly CompiledRule[],
+    further: readonly SearchGrant[],
+    participant?: SearchParameter["definition"],
+  ): SearchExpectation => {
+    const narrowed = [
+      ...parameters,
+      ...conditionParameters(type, partRules),
+      ...accessParameters(rowAccess, type, parameters, participant),
+    ];
+    const askJoined = (joined: readonly SearchParameter[], rows = originCount(count)): FhirQuestion => {
+      // The client's `_count` is never sent: a page that hidden rows fill or end would reveal them.
+      const originSearch = {
+        parameters: [...narrowed.filter((each) => !isDecidedByRows(type, each)), ...joined],
+        joins: [],
+        includes: askedIncludes(search.includes, includes.value),
+        sort,
+        count: rows,
+      };
+      const query = searchQuery(originSearch);
+      return { path: type, query, posted: posted || query.length > urlQueryMax };
+    };
+    return {
+      kind: "search",
+      type,
+      question: searchQuery(search),
+      posted,
+      count,
+      joins: joins.value,
+      askJoined,
+      sort,
+      ...(search.total !== undefined &&
+        counted !== undefined && { total: { form: search.total, patients: counted } }),
+      further,
+    };
+  };
+  const isNamed =
+    ({ definition }: SearchParameter) =>
+    (rule: CompiledRule) =>
+      searchableBy(policy.viewOf(type, [rule]).object, definition).kind === "named";
+  const named = parameters.flatMap((parameter) => {
+    const free = searchRules.filter((rule) => !isNamed(parameter)(rule));
+    return free.length === searchRules.length ? [] : [{ parameter, free }];
+  });
+  const mustShow = (row: Facts) =>
+    named.flatMap(({ parameter, free }) => (free.some((rule) => isRowOf(rule, row)) ? [] : [parameter]));
+  const basis: GrantBasis = {
+    policy,
+    access,
+    type,
+    rules,
+    rowAccess,
+    elements: elementsOf(
+      search,
+      includes.value,
+      named.map(({ parameter }) => parameter),
+    ),
+  };
+  const grantOf = (partRules: readonly CompiledRule[], expects: SearchExpectation): SearchGrant => ({
+    ...granted(basis, partRules, expects.askJoined([]), expects, parameters, includes.value),
+    expects,
+    mustShow,
+  });
+  const parts = participantParts(policy, search, { searchRules, rowAccess });
+  const further = parts.map(({ by, rules, isOwn }) =>
+    limitedTo(isOwn, grantOf(rules, expecting(rules, [], by))),
+  );
+  const isOwners = (row: Facts) => hasOwnerElement(row) || property(row, "resourceType") !== type;
+  const own = expecting(searchRules, further);
+  if (references !== undefined) {
+    const viewBy: Opening["viewBy"] = (namesOf) =>
+      granted(
+        { ...basis, by: (row) => namesOf(`${type}/${textAt(row, "id")}`) },
+        searchRules,
+        own.askJoined([]),
+        own,
+      ).viewOf;
+    return ok(grantOf(searchRules, { ...own, opening: { references, viewBy } }));
+  }
+  const whole = grantOf(searchRules, own);
+  return ok(further.length === 0 ? whole : limitedTo(isOwners, whole));
+}
+
+// As many patients as an app may ask about at once: the record names each of them.
+const countedMax = 20;
+
+/**
+ * The patients to whose rows a search is held, by the token or by a parameter of the question; `undefined`:
+ * too many, or none.
+ */
+function patientsCounted(
+  { type, parameters }: Search,
+  rowAccess: RowAccess,
+): ReadonlySet<string> | undefined {
+  const ofToken = patientsWithin(rowAccess);
+  const held = [
+    ...(ofToken === undefined ? [] : [ofToken]),
+    ...parameters.flatMap((one) => patientsHeld(type, one) ?? []),
+  ];
+  return held.find(({ size }) => size > 0 && size <= countedMax);
+}
+
+/** The patients whose rows alone meet a parameter. Each row is compared with it exactly. */
+function patientsHeld(
+  type: string,
+  { definition, modifier, values }: SearchParameter,
+): ReadonlySet<string> | undefined {
+  const isOwner = type === "Patient" ? definition.code === "_id" : readsOwners(type, definition);
+  if (modifier !== undefined || !isOwner) return undefined;
+  const ids = values.flatMap((value) =>
+    value.kind === "token" ||
+    (value.kind === "reference" && (value.type === "Patient" || definition.code === "patient"))
+      ? [value.kind === "token" ? value.code : value.id]
+      : [],
+  );
+  return ids.length === values.length ? new Set(ids) : undefined;
+}
+
+/** The grant for the rows of a part alone. */
+const limitedTo = (isOwn: SearchPart["isOwn"], grant: SearchGrant): SearchGrant => ({
+  ...grant,
+  viewOf: (resource, base, ...versions) =>
+    isOwn(resource, base) ? grant.viewOf(resource, base, ...versions) : undefined,
+});
+
+/** Links to Patients outside the access are masked: a search by such a link would reveal its target. */
+export function mayBeMasked(access: Access, type: string, { paths }: SearchParameter["definition"]): boolean {
+  const isLink =
+    type === "Patient" && paths?.some(([first, second]) => first === "link" && second === "other") === true;
+  return (
+    isLink &&
+    rowAccessOf(access, "Patient", "r")?.some(
+      ({ owners, filters }) => owners === undefined && filters.length === 0,
+    ) !== true
+  );
+}
+
+/**
+ * The members that a search needs beyond `_elements` and `_summary`: each include's reference, since the included
+ * resource comes with the row that refers to it, and each element that a row must show.
+ */
+function elementsOf(
+  search: Search,
+  includes: readonly GrantedInclude[],
+  shown: readonly SearchParameter[],
+): ReadonlySet<string> | undefined {
+  const { type } = search;
+  const wanted = wantedMembers(type, search);
+  if (wanted === undefined) return undefined;
+  const read = [
+    ...includes.filter(({ source }) => source === type),
+    ...shown.map(({ definition }) => definition),
+  ];
+  return new Set([...wanted, ...read.flatMap(({ paths }) => paths?.flatMap(([first]) => first ?? []) ?? [])]);
+}
+
+/** Each join is a separate search. If one of them is not permitted, the whole search is refused. */
+function grantJoins(
+  policy: CompiledPolicy,
+  access: Access,
+  { type, joins }: Search,
+): Result<readonly GrantedJoin[], PolicyRefusal> {
+  const granted: GrantedJoin[] = [];
+  for (const join of joins) {
+    const hopSearch = { ...join.of, includes: [], sort: [], count: countMax, posted: true };
+    const hop = evaluateAnySearch(policy, access, hopSearch, join.kind === "has" ? join.by : undefined);
+    if (!hop.ok) return hop;
+    granted.push({ kind: join.kind, type, by: join.by, hop: hop.value });
+  }
+  return ok(granted);
+}
+
+/** The searches for rows that name a resource, by the references that the rules of its type list. */
+export function referrersOf(
+  policy: CompiledPolicy,
+  access: Access,
+  rules: readonly CompiledRule[],
+  type: ResourceType,
+  id: string,
+): readonly Referrer[] {
+  const names = new Set(rules.flatMap(({ referredBy }) => [...referredBy]));
+  return [...names].flatMap((name) => {
+    const [source = "", code = ""] = name.split(":");
+    const definition = searchParametersOf(source).get(code);
+    if (!isResourceType(source) || definition?.paths === undefined) return [];
+    const parameters = [
+      { definition, values: [{ kind: "reference" as const, text: `${type}/${id}`, type, id }] },
+    ];
+    const found = evaluateSearch(policy, access, {
+      type: source,
+      parameters,
+      joins: [],
+      includes: [],
+      sort: [],
+      count: undefined,
+      posted: false,
+    });
+    return found.ok
+      ? [{ name, search: found.value, reference: `${type}/${id}`, paths: definition.paths }]
+      : [];
+  });
+}
+
+/**
+ * The searches for the visible rows that open resources of a type; for resources that the search names by
+ * id, the rows that refer to these alone.
+ */
+function openingReferences(
+  policy: CompiledPolicy,
+  access: Access,
+  rules: readonly CompiledRule[],
+  { type, parameters }: Search,
+): readonly OpeningReference[] {
+  const ids = parameters.find(
+    ({ definition: { code }, modifier }) => code === "_id" && modifier === undefined,
+  );
+  const named = ids?.values.flatMap((value) =>
+    value.kind === "token"
+      ? [{ kind: "reference" as const, text: `${type}/${value.code}`, type, id: value.code }]
+      : [],
+  );
+  const names = new Set(rules.flatMap(({ referredBy }) => [...referredBy]));
+  return [...names].flatMap((name) => {
+    const [source = "", code = ""] = name.split(":");
+    const definition = searchParametersOf(source).get(code);
+    if (!isResourceType(source) || definition?.paths === undefined) return [];
+    const search = {
+      type: source,
+      parameters: named === undefined ? [] : [{ definition, values: named }],
+      joins: [],
+      includes: [],
+      sort: [],
+      count: countMax,
+      posted: true,
+    };
+    const found = evaluateSearch(policy, access, search, definition);
+    return found.ok ? [{ name, search: found.value, paths: definition.paths }] : [];
+  });
+}
