@@ -6,7 +6,7 @@ import { dataHeaders, htmlAnswer, pageHeaders, redirectAnswer } from "./answers.
 import { readOwnForm } from "./form.ts";
 import { liveAnswer } from "./live.tsx";
 import { lookNow } from "./now.ts";
-import { addOperations } from "./operations.ts";
+import { addOperations } from "#console/operations/operations";
 import { DegradedPage, MissingPage, RefusedPage, refusalText } from "./pages/messages.tsx";
 import { NowPage } from "./pages/now.tsx";
 import { consolePages, mayOpen, type ConsolePage } from "./console-page.ts";

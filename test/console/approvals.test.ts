@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import { htmlText } from "#console/answers";
-import { ProposalPage, type ShownPlan } from "../../src/console/pages/approvals.tsx";
+import { ProposalPage, type ShownPlan } from "#console/pages/approvals";
 
 const policy = (...show: string[]) => ({
   format: "phylax.policy.v1",

@@ -2,7 +2,7 @@ import { test } from "vitest";
 import { htmlText } from "#console/answers";
 import { clientChangeOf } from "#console/client-change";
 import { clientIn, registryViewOf } from "#console/registry-view";
-import { ClientChangePage } from "../../src/console/pages/client-change.tsx";
+import { ClientChangePage } from "#console/pages/client-change";
 import { instant } from "#kernel/clock";
 import { changeDocument } from "#registry/change-document";
 import { registryFile } from "../support/registry-file.ts";

@@ -1,0 +1,33 @@
+import type { Hono } from "hono";
+import { liftVerb, revokeVerb } from "#admin/revoke";
+import type { PageMaker } from "#console/page-maker";
+import { DeniedPage, LiftedPage } from "#console/pages/registry";
+import { consolePages } from "#console/console-page";
+import type { ConsolePorts } from "#console/ports";
+import { jsonIn, refusalPage } from "./parts.ts";
+
+/** The steps that deny a client, a key, a certificate or a token, and lift a denial. */
+export function addDenials(app: Hono, { admin }: ConsolePorts, { step }: PageMaker): void {
+  app.post(
+    "/console/deny",
+    step(consolePages.now, async (visit, form) => {
+      const denial = jsonIn(form.get("denial"));
+      const once = form.get("once") ?? undefined;
+      const done = await visit.run(revokeVerb(admin.registry), { document: denial, once });
+      if (!done.ok) return refusalPage(done.error);
+      const { formToken } = visit.session;
+      return {
+        content: DeniedPage({ denial, formToken, once: admin.newId(), back: form.get("back") ?? "" }),
+      };
+    }),
+  );
+  app.post(
+    "/console/lift",
+    step(consolePages.now, async (visit, form) => {
+      const document = jsonIn(form.get("denial"));
+      const once = form.get("once") ?? undefined;
+      const done = await visit.run(liftVerb(admin.registry, admin.approvals), { document, once });
+      return done.ok ? { content: LiftedPage() } : refusalPage(done.error);
+    }),
+  );
+}

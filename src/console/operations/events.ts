@@ -1,0 +1,37 @@
+import type { Hono } from "hono";
+import { closeReviewVerb, listReviewsVerb } from "#admin/review";
+import type { PageContent, PageMaker } from "#console/page-maker";
+import { BreachPage } from "#console/pages/breach";
+import { EventsPage, type ShownReview } from "#console/pages/events-page";
+import { consolePages } from "#console/console-page";
+import type { ConsolePorts } from "#console/ports";
+import type { ConsoleVisit } from "#console/visit";
+import { refusalPage } from "./parts.ts";
+
+/** The pages of operators' acts, of the reviews of emergencies, and of breaches. */
+export function addEvents(app: Hono, { admin, places }: ConsolePorts, { show, step }: PageMaker): void {
+  const eventsPage = async (visit: ConsoleVisit, closed: boolean): Promise<PageContent> => {
+    const found = await visit.run(listReviewsVerb(admin.reviews), { document: { state: "all" } });
+    if (!found.ok) return refusalPage(found.error);
+    const { reviews } = found.value as { readonly reviews: readonly ShownReview[] };
+    const { formToken } = visit.session;
+    return { content: EventsPage({ reviews, closed, formToken, once: admin.newId, places }) };
+  };
+  app.get(
+    "/console/events",
+    show(consolePages.events, (visit) => eventsPage(visit, false)),
+  );
+  app.get(
+    "/console/events/breach",
+    show(consolePages.events, async () => ({ content: BreachPage({ places }) })),
+  );
+  app.post(
+    "/console/events/close",
+    step(consolePages.events, async (visit, form) => {
+      const document = { review: form.get("review") ?? "", finding: form.get("finding") ?? "" };
+      const once = form.get("once") ?? undefined;
+      const done = await visit.run(closeReviewVerb(admin.reviews), { document, once });
+      return done.ok ? eventsPage(visit, true) : refusalPage(done.error);
+    }),
+  );
+}

@@ -1,0 +1,78 @@
+import type { Hono } from "hono";
+import type { PageMaker } from "#console/page-maker";
+import { MissingContent } from "#console/pages/messages";
+import { AccessReviewPage } from "#console/pages/review";
+import { ClientPage, RegistryPage } from "#console/pages/registry";
+import { dataHeaders, jsonAnswer } from "#console/answers";
+import { consolePages } from "#console/console-page";
+import { SeesPage } from "#console/pages/sees";
+import type { ConsolePorts } from "#console/ports";
+import { clientIn, grantsOf } from "#console/registry-view";
+import { decideOnGrant, reviewedDigests } from "#console/review-decision";
+import { whatItSees } from "#console/what-it-sees";
+import { clientIdIn, ofRegistry } from "./parts.ts";
+
+/** The pages that show the registry, and the access review. */
+export function addRegistryPages(app: Hono, ports: ConsolePorts, { show, step }: PageMaker): void {
+  const { admin, places } = ports;
+  app.get(
+    "/console/registry",
+    show(
+      consolePages.registry,
+      ofRegistry(ports, (view) => ({ content: RegistryPage({ view }) })),
+    ),
+  );
+  app.get(
+    "/console/registry/review",
+    show(
+      consolePages.registry,
+      ofRegistry(ports, async (view, { session: { formToken } }) => ({
+        content: AccessReviewPage({ view, places, formToken, digests: await reviewedDigests(view) }),
+      })),
+    ),
+  );
+  app.post(
+    "/console/registry/review/decide",
+    step(consolePages.registry, async (visit, form) => {
+      const { status, says } = await decideOnGrant(visit, form, admin);
+      return jsonAnswer({ says }, status, dataHeaders(visit.id));
+    }),
+  );
+  app.get(
+    "/console/registry/clients/:id",
+    show(
+      consolePages.registry,
+      ofRegistry(ports, async (view, { url, at, operator, session }) => {
+        const client = clientIn(view, clientIdIn(url));
+        if (client === undefined) return { status: 404, content: MissingContent() };
+        const ends = await ports.ends().catch(() => []);
+        return {
+          content: ClientPage({
+            view,
+            client,
+            ends: new Map(ends.map(({ name, ends: end }) => [name, end])),
+            at,
+            formToken: session.formToken,
+            once: admin.newId,
+            mayRevoke: operator.roles.includes("revoker"),
+          }),
+        };
+      }),
+    ),
+  );
+
+  app.get(
+    "/console/registry/clients/:id/sees",
+    show(
+      consolePages.registry,
+      ofRegistry(ports, (view, { url }) => {
+        const id = clientIdIn(url);
+        const [purpose, origin] = [url.searchParams.get("purpose"), url.searchParams.get("origin")];
+        const grant = grantsOf(view, id).find((each) => each.purpose === purpose && each.origin === origin);
+        if (grant === undefined) return { status: 404, content: MissingContent() };
+        const body = view.registry.policies?.find(({ name }) => name === grant.policy)?.body;
+        return { content: SeesPage({ grant, samples: whatItSees(grant, body) }) };
+      }),
+    ),
+  );
+}
