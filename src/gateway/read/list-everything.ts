@@ -115,10 +115,13 @@ async function fillFromAll(
       after: undefined,
       seen: 0,
     };
-    if (page !== undefined && part + 1 - from >= questionsMax && part + 1 < asks.length)
-      return ok({ page, next: place });
+    if (part + 1 - from >= questionsMax && part + 1 < asks.length)
+      return ok({ page: open(origin.base), next: place });
   }
-  return page === undefined ? err({ reason: "absent" }) : ok({ page, next: undefined });
+  // A further page may have no row: an earlier page promised it.
+  return page === undefined && from === 0
+    ? err({ reason: "absent" })
+    : ok({ page: open(origin.base), next: undefined });
 }
 
 async function referred(

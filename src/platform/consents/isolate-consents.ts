@@ -23,6 +23,7 @@ const activeMilliseconds = 3_000;
 const hardMilliseconds = 600_000;
 const patienceMilliseconds = 2_000;
 const patientsMax = 20_000;
+const rereadMax = 20_000;
 const weightMax = 8_388_608; // characters of the forms of all copies
 const changesMax = 1_000;
 const formsMax = 5_000;
@@ -119,8 +120,13 @@ export class IsolateConsents {
   reread(origin: string, patients: readonly string[]): void {
     this.#readOrigins.add(origin);
     for (const patient of patients) {
-      this.#remove(`${origin}/${patient}`);
-      this.#reread.add(`${origin}/${patient}`);
+      const name = `${origin}/${patient}`;
+      this.#remove(name);
+      this.#reread.delete(name);
+      this.#reread.add(name);
+      // The oldest note is dropped: its change has come with the deltas meanwhile, or comes within ten seconds (P4).
+      const [oldest] = this.#reread;
+      if (this.#reread.size > rereadMax && oldest !== undefined) this.#reread.delete(oldest);
     }
   }
 

@@ -266,19 +266,23 @@ test("each page includes what its own rows refer to, wherever the origin lists i
   }
 });
 
-test("a page of several types asks the origin ten questions, and refuses if the origin refuses a type", async ({
+test("a page of several types asks the origin ten questions, and refuses if the origin refuses a type; types that it lacks leave pages empty", async ({
   expect,
 }) => {
   const types = r4ResourceTypes.filter(isResourceType).filter(isCompartmentType).slice(0, 25);
-  const fill = (question: EverythingGrant, start: PagePlace, refused?: string) => {
+  const fill = (
+    question: EverythingGrant,
+    start: PagePlace,
+    statusOf: (type: string) => number = () => 200,
+  ) => {
     const asked: OriginQuestion[] = [];
     const origin = sessionOf((one) => {
       asked.push(one);
-      const lacks = "path" in one && one.path === refused;
+      const status = "path" in one ? statusOf(one.path) : 200;
       const bundle = chunks({ resourceType: "Bundle", type: "searchset", entry: [] });
       return Promise.resolve(
-        lacks
-          ? err({ reason: "origin_refused", status: 400 } as const)
+        status !== 200
+          ? err(status === 404 ? { reason: "absent" } : { reason: "origin_refused", status })
           : ok({ kind: "answered" as const, body: bundle, base }),
       );
     });
@@ -297,18 +301,24 @@ test("a page of several types asks the origin ten questions, and refuses if the 
     interaction.value,
   );
   if (!grant.ok || grant.value.kind !== "everything") throw new Error("refused");
-  const asks: number[] = [];
-  let place: PagePlace | undefined = { ...firstPlace, question: grant.value.question };
-  while (place !== undefined) {
-    const { asked, filled } = fill(grant.value, place);
-    const page = await filled;
-    if (!page.ok) throw new Error(page.error.reason);
-    expect(asked.every((one) => "path" in one && one.posted === true)).toBe(true); // names stay out of URLs
-    asks.push(asked.length);
-    place = page.value.next;
+  for (const lacking of [[], types.slice(2), types.slice(0, 12)]) {
+    const asks: number[] = [];
+    let place: PagePlace | undefined = { ...firstPlace, question: grant.value.question };
+    while (place !== undefined) {
+      const { asked, filled } = fill(grant.value, place, (type) =>
+        lacking.some((each) => each === type) ? 404 : 200,
+      );
+      const page = await filled;
+      if (!page.ok) throw new Error(page.error.reason);
+      expect(asked.every((one) => "path" in one && one.posted === true)).toBe(true); // names stay out of URLs
+      asks.push(asked.length);
+      place = page.value.next;
+    }
+    expect([Math.max(...asks), asks.reduce((sum, one) => sum + one)]).toEqual([10, grant.value.rows.size]);
   }
-  expect([Math.max(...asks), asks.reduce((sum, one) => sum + one)]).toEqual([10, grant.value.rows.size]);
-  const { filled } = fill(grant.value, { ...firstPlace, question: grant.value.question }, types[1]);
+  const { filled } = fill(grant.value, { ...firstPlace, question: grant.value.question }, (type) =>
+    type === types[1] ? 400 : 200,
+  );
   expect(await filled).toEqual(err({ reason: "origin_rejected_search", status: 400 }));
 });
 
