@@ -14,11 +14,15 @@ test("a caller alone never waits", ({ expect }) => {
 });
 
 test("company makes a log wait, and the wait ends without it", ({ expect }) => {
-  expect(after([2]).milliseconds(1)).toBe(2);
   expect(after(times(8, 2)).milliseconds(1)).toBe(2);
   expect(after(times(16, 4)).milliseconds(1)).toBe(2);
   expect(after(times(16, 4)).milliseconds(0)).toBe(0);
   expect(after([...times(16, 4), ...times(30, 1)]).milliseconds(1)).toBe(0);
+});
+
+test("appends that meet by chance make no log wait", ({ expect }) => {
+  expect(after([2]).milliseconds(1)).toBe(0);
+  expect(after(times(20, 1).flatMap(() => [...times(6, 1), 2])).milliseconds(1)).toBe(0);
 });
 
 test("the wait of a few callers ends when as many appends wait as came lately", ({ expect }) => {
