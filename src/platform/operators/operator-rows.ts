@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { and, eq, gt, ne, sql, type SQL } from "drizzle-orm";
+import type { BatchItem } from "drizzle-orm/batch";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import { isSameContent } from "#registry/canonical";
 import type { ListedOperator, OperatorDocument } from "#registry/operator-document";
 import {
   approval,
@@ -75,7 +77,7 @@ export async function judgeOperator(
       : `the operator ${operator.id} (${before.status}, ${before.roles.join(", ")}) becomes ${operator.status}, with ${roles}`;
   const certificate = before !== undefined && before.x5t !== operator.x5t;
   const further = certificate ? [`${operator.id} gets the certificate ${operator.x5t}`] : [];
-  if (before !== undefined && JSON.stringify(before.signIn) !== JSON.stringify(rowOf(operator).signIn))
+  if (before !== undefined && !isSameSignIn(before, rowOf(operator)))
     further.push(`${operator.id} gets a different sign-in`);
   return ok({
     before: before && entryOf(before),
@@ -96,9 +98,11 @@ const isAsBefore = (before: OperatorRow | undefined, { id, x5t }: OperatorRow): 
 
 /** The operator's person, machine or key is a different one. */
 const isReplaced = (before: OperatorRow, after: OperatorRow): boolean =>
-  before.kind !== after.kind ||
-  before.x5t !== after.x5t ||
-  JSON.stringify(before.signIn) !== JSON.stringify(after.signIn);
+  before.kind !== after.kind || before.x5t !== after.x5t || !isSameSignIn(before, after);
+
+/** The order of members, which SQL written by hand may choose, does not count. */
+const isSameSignIn = (one: OperatorRow, other: OperatorRow): boolean =>
+  isSameContent(one.signIn, other.signIn);
 
 /**
  * Approves a proposal about an operator, and does it, and closes the other open proposals about the operator. The
@@ -173,20 +177,14 @@ export async function suspendOperator(
   id: string,
   by: Narrowing,
 ): Promise<object | undefined> {
-  const before = await registeredOperator(registry, id);
+  const suspending = drizzled(registry)
+    .update(operators)
+    .set({ status: "suspended" })
+    .where(eq(operators.id, id));
+  const before = await narrow(registry, id, by, [endElevations(registry, id, by.at), suspending]);
   if (before === undefined) return undefined;
-  const db = drizzled(registry);
-  await db.batch([
-    closeProposalsOf(registry, { operator: id, andBy: true }, by),
-    endElevations(registry, id, by.at),
-    db.update(operators).set({ status: "suspended" }).where(eq(operators.id, id)),
-  ]);
-  return {
-    kind: "operator",
-    name: id,
-    before: entryOf(before),
-    after: { ...entryOf(before), status: "suspended" },
-  };
+  const entry = entryOf(before);
+  return { kind: "operator", name: id, before: entry, after: { ...entry, status: "suspended" } };
 }
 
 /**
@@ -198,15 +196,25 @@ export async function removeOperator(
   id: string,
   by: Narrowing,
 ): Promise<object | undefined> {
-  const before = await registeredOperator(registry, id);
-  if (before === undefined) return undefined;
   const db = drizzled(registry);
-  await db.batch([
-    closeProposalsOf(registry, { operator: id, andBy: true }, by),
+  const before = await narrow(registry, id, by, [
     db.delete(elevations).where(eq(elevations.operator, id)),
     db.delete(operators).where(eq(operators.id, id)),
   ]);
-  return operatorEffect(id, before, undefined);
+  return before === undefined ? undefined : operatorEffect(id, before, undefined);
+}
+
+/** Takes an operator's rights away in one batch with its open proposals. Returns the row of before. */
+async function narrow(
+  registry: RegistrySql,
+  id: string,
+  by: Narrowing,
+  taking: readonly BatchItem<"sqlite">[],
+): Promise<OperatorRow | undefined> {
+  const before = await registeredOperator(registry, id);
+  if (before === undefined) return undefined;
+  await drizzled(registry).batch([closeProposalsOf(registry, { operator: id, andBy: true }, by), ...taking]);
+  return before;
 }
 
 const rowOf = (operator: OperatorDocument): OperatorRow => {

@@ -41,30 +41,33 @@ const urlQueryMax = 4_096;
 
 type PostedSearch = Search & { readonly posted: boolean };
 
-/** A search for rows that patients own. `back`: see `rulesForSearch`. */
-export function evaluateSearch(
+/** Decides about a search for rows that patients own, from policy ∩ scopes. `back`: see `rulesForSearch`. */
+export const evaluateSearch = (
   policy: CompiledPolicy,
   access: Access,
   search: PostedSearch,
   back?: SearchParameter["definition"],
-): Result<SearchGrant, PolicyRefusal> {
-  const { type } = search;
-  const found = grantingRules(policy, access, type, "search");
-  if (!found.ok) return found;
-  return canCoverSome(found.value.rowAccess, type)
-    ? searchAmong(policy, access, search, found.value, { back })
-    : err({ reason: "outside_patient_compartment", type });
-}
+): Result<SearchGrant, PolicyRefusal> => searchBy(policy, access, search, back, () => []);
 
 /**
- * Decides about a search from policy ∩ scopes. A practitioner or an organization belongs to every patient whose
- * record refers to it: within a patient's access a search finds it by the references by which it can be read.
+ * Like {@link evaluateSearch}, and also for shared rows. A practitioner or an organization belongs to every patient
+ * whose record refers to it: within a patient's access a search finds it by the references by which it can be read.
  */
-export function evaluateAnySearch(
+export const evaluateAnySearch = (
   policy: CompiledPolicy,
   access: Access,
   search: PostedSearch,
   back?: SearchParameter["definition"],
+): Result<SearchGrant, PolicyRefusal> =>
+  searchBy(policy, access, search, back, (opened) => openingReferences(policy, access, opened, search));
+
+/** @param referencesOf the references by which these rules open shared rows to the search. */
+function searchBy(
+  policy: CompiledPolicy,
+  access: Access,
+  search: PostedSearch,
+  back: SearchParameter["definition"] | undefined,
+  referencesOf: (opened: readonly CompiledRule[]) => readonly OpeningReference[],
 ): Result<SearchGrant, PolicyRefusal> {
   const { type } = search;
   const found = grantingRules(policy, access, type, "search");
@@ -72,7 +75,7 @@ export function evaluateAnySearch(
   const { rules, rowAccess } = found.value;
   if (canCoverSome(rowAccess, type)) return searchAmong(policy, access, search, found.value, { back });
   const opened = rules.filter(({ referredBy }) => referredBy.size > 0);
-  const references = openingReferences(policy, access, opened, search);
+  const references = referencesOf(opened);
   return references.length === 0
     ? err({ reason: "outside_patient_compartment", type })
     : searchAmong(policy, access, search, { rules: opened, rowAccess }, { back, references });
