@@ -178,9 +178,10 @@ export interface PagePlace {
   readonly posted: boolean;
   /**
    * The part of a search, 0 unless it is stated (see `SearchExpectation.further`); or `sorted`, the parts in
-   * one order from the row after `after` on.
+   * one order from the row after `after` on. In a search of several types it is the type: the list of types
+   * may change between two pages.
    */
-  readonly part?: number | "sorted";
+  readonly part?: number | string;
   /** The link of the origin's page that it begins on; `undefined`: the first page. */
   readonly link: string | undefined;
   /**

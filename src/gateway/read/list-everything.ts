@@ -32,7 +32,7 @@ export async function listEverything(
     const answer = await origin.read(grant.patient.ask);
     const patient = answer.ok ? origin.standing(grant.patient, answer.value, "Patient", grant.id) : answer;
     if (!patient.ok) {
-      await passOver(await origin.ask(start.link === undefined ? asks[0] : { link: start.link }));
+      await passOver(await origin.ask(start.link === undefined ? asks[0].ask : { link: start.link }));
       return patient;
     }
   }
@@ -47,7 +47,13 @@ export async function listEverything(
   return brought.ok ? filled : brought;
 }
 
-type Asks = readonly [FhirQuestion, ...FhirQuestion[]];
+type Asks = readonly [TypeQuestion, ...TypeQuestion[]];
+
+/** A question for everything, or for the rows of one type. */
+interface TypeQuestion {
+  readonly type: string | undefined;
+  readonly ask: FhirQuestion;
+}
 
 /**
  * The questions for everything, as the origin can answer them: its own operation, or else a search of each
@@ -60,17 +66,20 @@ async function asksOf(grant: EverythingGrant, origin: OriginSession): Promise<As
   switch (grant.patient === undefined ? "none" : everything) {
     case undefined:
     case "with-type":
-      return [ask];
+      return [{ type: undefined, ask }];
     case "without-type": // the page takes rows of the permitted types only
-      return [{ ...ask, query: less(ask.query, ["_type"]) }];
+      return [{ type: undefined, ask: { ...ask, query: less(ask.query, ["_type"]) } }];
     case "none": {
       if (less(ask.query, ["_type", "_count"]) !== "") return undefined;
       const searches = [...grant.rows]
         .filter(([type]) => types?.has(type) !== false)
-        .map(([, { search }]) => ({
-          path: search.ask.path,
-          posted: search.ask.posted === true,
-          query: less(search.ask.query, ["_include", "_sort"]),
+        .map(([type, { search }]) => ({
+          type,
+          ask: {
+            path: search.ask.path,
+            posted: search.ask.posted === true,
+            query: less(search.ask.query, ["_include", "_sort"]),
+          },
         }));
       const [first, ...others] = searches;
       return first === undefined ? undefined : [first, ...others];
@@ -85,8 +94,9 @@ const less = (query: string, names: readonly string[]): string =>
     .join("&");
 
 /**
- * Fills a page from one question after the other, of ten at most; the place of a page names its question as its
- * part. A type that the server refuses to search refuses the page: a part must not pass for the whole.
+ * Fills a page from one question after the other, of ten at most; the place of a page names the type of its
+ * question as its part. A type that the server refuses to search refuses the page: a part must not pass for the
+ * whole.
  */
 async function fillFromAll(
   grant: EverythingGrant,
@@ -96,32 +106,34 @@ async function fillFromAll(
 ): Promise<Result<Filled<EverythingPage>, GatherRefusal>> {
   let page: EverythingPage | undefined;
   const open = (base: FhirBase) => (page ??= new EverythingPage(grant, origin.basesAt(base)));
-  const from = typeof start.part === "number" ? start.part : 0;
-  let place = start;
-  for (const [part, ask] of asks.entries()) {
-    if (part < from) continue;
+  const from = firstOf(asks, start);
+  // The origin lost the type, or its own operation, since the page before.
+  if (from === -1) return err({ reason: "page_link_target_absent" });
+  for (const [index, { type, ask }] of asks.entries()) {
+    if (index < from) continue;
+    const part = type === undefined ? {} : { part: type };
+    const place: PagePlace =
+      index === from
+        ? { ...start, ...part }
+        : { question: start.question, posted: false, ...part, link: undefined, after: undefined, seen: 0 };
+    if (index - from >= questionsMax) return ok({ page: open(origin.base), next: place });
     const filled = await fill({ ask, type: "searchset" }, place, origin, open);
     // A server that lacks one of the types has no row of it.
     const lacksType =
       !filled.ok && asks.length > 1 && place.link === undefined && filled.error.reason === "absent";
     if (!filled.ok && !lacksType) return filled;
-    if (filled.ok && filled.value.next !== undefined)
-      return ok({ ...filled.value, next: { ...filled.value.next, part } });
-    place = {
-      question: start.question,
-      posted: false,
-      part: part + 1,
-      link: undefined,
-      after: undefined,
-      seen: 0,
-    };
-    if (part + 1 - from >= questionsMax && part + 1 < asks.length)
-      return ok({ page: open(origin.base), next: place });
+    if (filled.ok && filled.value.next !== undefined) return filled;
   }
   // A further page may have no row: an earlier page promised it.
   return page === undefined && from === 0
     ? err({ reason: "absent" })
     : ok({ page: open(origin.base), next: undefined });
+}
+
+/** Index of the question that a page begins with; -1: it is no longer asked. */
+function firstOf(asks: Asks, { part, link, after }: PagePlace): number {
+  const isFirstPage = part === undefined && link === undefined && after === undefined;
+  return isFirstPage ? 0 : asks.findIndex(({ type }) => type === part);
 }
 
 async function referred(

@@ -93,7 +93,7 @@ type Sealed = [
   seen: number,
   expires: number,
   /** An earlier version wrote none. */
-  part?: number | "sorted",
+  part?: number | string,
 ];
 
 function read(text: string) {

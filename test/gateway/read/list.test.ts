@@ -266,7 +266,7 @@ test("each page includes what its own rows refer to, wherever the origin lists i
   }
 });
 
-test("a page of several types asks the origin ten questions, and refuses if the origin refuses a type; types that it lacks leave pages empty", async ({
+test("a page of several types asks the origin ten questions, its link names the type, and it refuses if the origin refuses a type; types that it lacks leave pages empty", async ({
   expect,
 }) => {
   const types = r4ResourceTypes.filter(isResourceType).filter(isCompartmentType).slice(0, 25);
@@ -301,6 +301,7 @@ test("a page of several types asks the origin ten questions, and refuses if the 
     interaction.value,
   );
   if (!grant.ok || grant.value.kind !== "everything") throw new Error("refused");
+  const whole = grant.value;
   for (const lacking of [[], types.slice(2), types.slice(0, 12)]) {
     const asks: number[] = [];
     let place: PagePlace | undefined = { ...firstPlace, question: grant.value.question };
@@ -316,9 +317,20 @@ test("a page of several types asks the origin ten questions, and refuses if the 
     }
     expect([Math.max(...asks), asks.reduce((sum, one) => sum + one)]).toEqual([10, grant.value.rows.size]);
   }
-  const { filled } = fill(grant.value, { ...firstPlace, question: grant.value.question }, (type) =>
-    type === types[1] ? 400 : 200,
-  );
+  const begun = { ...firstPlace, question: grant.value.question };
+  const eleventh = await fill(grant.value, begun).filled;
+  expect(eleventh).toMatchObject(ok({ next: { part: types[10], link: undefined } }));
+  // The origin's entry lost two types before the second page, and the third page's type.
+  const without = (...lost: readonly (string | undefined)[]): EverythingGrant => ({
+    ...whole,
+    rows: new Map([...whole.rows].filter(([type]) => !lost.includes(type))),
+  });
+  const { asked, filled: second } = fill(without(types[0], types[3]), { ...begun, part: types[10] ?? "" });
+  expect(await second).toMatchObject(ok({ next: { part: types[20] } }));
+  expect(asked[0]).toMatchObject({ path: types[10] });
+  const lost = fill(without(types[20]), { ...begun, part: types[20] ?? "" });
+  expect([await lost.filled, lost.asked]).toEqual([err({ reason: "page_link_target_absent" }), []]);
+  const { filled } = fill(grant.value, begun, (type) => (type === types[1] ? 400 : 200));
   expect(await filled).toEqual(err({ reason: "origin_rejected_search", status: 400 }));
 });
 
