@@ -81,7 +81,7 @@ const unknownPath = fhir(
 const jsonOnly = fhir(
   406,
   "not-supported",
-  "The answer is JSON only. Accept application/fhir+json, and leave out any other _format. $disclosures also has _format=text/csv and text/html.",
+  "The answer is JSON of FHIR 4.0 only. Accept application/fhir+json, without fhirVersion or with fhirVersion=4.0, and leave out any other _format. $disclosures also has _format=text/csv and text/html.",
 );
 const stale = fhir(
   412,
@@ -703,7 +703,7 @@ export const refusalReasons = {
     ...admin(413, "The body is larger than 1 MiB. Send the document in smaller parts."),
   },
   body_type_not_supported: {
-    ...fhir(415, "not-supported", sendJson("application/fhir+json")),
+    ...fhir(415, "not-supported", sendJson("application/fhir+json of FHIR 4.0")),
     ...admin(415, sendJson("application/json")),
   },
   patch_type_not_supported: fhir(

@@ -15,6 +15,7 @@ beforeAll(async () => {
 afterAll(() => door.close());
 
 const parameters = (...parameter: object[]) => JSON.stringify({ resourceType: "Parameters", parameter });
+const fhir5 = "application/fhir+json; fhirVersion=5.0";
 const form = "application/x-www-form-urlencoded";
 /** Method, path, headers, body, and the status of the answer. */
 const forms: readonly (readonly [
@@ -122,6 +123,9 @@ const forms: readonly (readonly [
   ["POST", "Patient/ann/$everything", fhirJson, parameters({ name: "start", part: [] }), 400],
   ["POST", "Patient/ann/$everything", fhirJson, "{}", 400],
   ["POST", "Patient/ann/$everything", { "content-type": "text/plain" }, "start=2020", 415],
+  // another version of FHIR (R4 §3.1.0.1.10)
+  ["GET", "Patient/ann", { accept: fhir5 }, undefined, 406],
+  ["POST", "Patient/ann/$everything", { "content-type": fhir5 }, parameters(), 415],
   [
     "POST",
     "Patient/ann/$everything?_count=5",

@@ -485,6 +485,7 @@ test("FHIRPath Patch, merge patch, XML, further encodings and non-strict JSON ar
   expect(await send("PATCH", "application/merge-patch+json", "{}")).toBe(415);
   expect(await send("PUT", "application/fhir+xml", "<Observation/>")).toBe(415);
   expect(await send("PUT", "application/fhir+json; charset=latin1", own)).toBe(415);
+  expect(await send("PUT", "application/fhir+json; fhirVersion=5.0", own)).toBe(415);
   expect(await send("PUT", "application/fhir+json", own, undefined, { "content-encoding": "gzip" })).toBe(
     415,
   );

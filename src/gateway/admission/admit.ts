@@ -179,10 +179,16 @@ export function acceptable(header: string | null, query: string): Call["mediaTyp
 const usualAcceptMax = 256;
 const usualMediaType = memo(256, mediaTypeIn);
 
+/**
+ * A range that no answer meets: `q=0` is "not acceptable" (RFC 9110 §12.4.2), and an answer is of FHIR 4.0 alone
+ * (FHIR R4 §3.1.0.1.10).
+ */
+const excluded = /^(?:q=0(?:\.0{0,3})?|fhirversion\s*=(?!\s*"?4\.0(?:\.\d)?"?$).*)$/su;
+
 function mediaTypeIn(header: string): Call["mediaType"] | undefined {
   const wanted = header.split(",").flatMap((range) => {
     const [type = "", ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
-    return parameters.some((parameter) => /^q=0(?:\.0{0,3})?$/u.test(parameter)) ? [] : [type]; // RFC 9110 §12.4.2: q=0 is "not acceptable"
+    return parameters.some((parameter) => excluded.test(parameter)) ? [] : [type];
   });
   const offered = wanted.flatMap((type) => (Object.hasOwn(jsonTypes, type) ? [jsonTypes[type]] : []));
   return offered.includes("application/fhir+json") ? "application/fhir+json" : offered[0];

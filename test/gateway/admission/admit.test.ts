@@ -117,6 +117,20 @@ test("the answer has the requested media type, and XML is refused", ({ expect })
   expect(reasonOf(`${base}/Patient/a?_format=json`, { accept: "application/fhir+xml" })).toBe("admitted");
 });
 
+test("an answer of another FHIR version is not acceptable, whatever the media type", ({ expect }) => {
+  const reasonFor = (accept: string) => reasonOf(`${base}/Patient/a`, { accept });
+  for (const version of ["4.0", "4.0.1", '"4.0"'])
+    expect(reasonFor(`application/fhir+json; fhirVersion=${version}`), version).toBe("admitted");
+  for (const version of ["5.0", "3.0", "4.3", "4.0-x", "", "4.01", '"5.0"'])
+    expect(reasonFor(`application/fhir+json; fhirVersion=${version}`), version).toBe("not_acceptable");
+  expect(reasonFor("application/json;FHIRVERSION=5.0")).toBe("not_acceptable");
+  expect(reasonFor("*/*; fhirVersion = 5.0")).toBe("not_acceptable");
+  expect(reasonFor("application/fhir+json; fhirVersion=5.0, application/fhir+json; fhirVersion=4.0")).toBe(
+    "admitted",
+  );
+  expect(reasonFor("application/fhir+json; fhirVersion=5.0, */*;q=0.1")).toBe("admitted");
+});
+
 test("no URL path or header makes admission throw", () => {
   fc.assert(
     fc.property(fc.webPath(), fc.webQueryParameters(), fc.string(), (path, query, accept) => {
