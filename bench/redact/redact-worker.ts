@@ -133,7 +133,7 @@ async function cut({ grant, originBase, body }: Loaded, origins: Origins): Promi
     at,
     clientCert: undefined,
     client: "test",
-    consents: { file: async () => ok(undefined), fileAgain: async () => ok(undefined) },
+    consents: { file: async () => ok(undefined), fileAgain: async () => ok("on file" as const) },
     leases: { take: async () => undefined },
   });
   const { expects } = grant;

@@ -121,8 +121,7 @@ async function clearedWrite(
 }
 
 // Each says that the resource cannot be shown now, and nothing against the client.
-const notOfClient: ReadonlySet<string> = new Set<GatewayRefusal["reason"] | RecordedOnly>([
-  "answer_unavailable",
+const notOfClient: ReadonlySet<string> = new Set<GatewayRefusal["reason"]>([
   "answer_too_large",
   "consent_changed",
   "record_quota_exhausted",

@@ -350,6 +350,69 @@ test("a Consent that was not filed is filed when its request comes again: a keye
   }
 });
 
+test("a Consent that a transaction finds by its condition is filed before the transaction counts as done", async ({
+  expect,
+}) => {
+  const resource = consent("bela", { identifier: [{ system: "urn:again", value: "2" }] });
+  const request = { method: "POST", url: "Consent", ifNoneExist: "identifier=urn:again|2" };
+  const entry = [{ request, resource }, { request: { method: "GET", url: "Patient/bela" } }];
+  const create = () =>
+    ask("registrar", "", sending("POST", { resourceType: "Bundle", type: "transaction", entry }));
+  isDeskDown = true;
+  expect((await create()).status, "done in part").toBe(502);
+  expect((await create()).status, "it is found, and not filed").toBe(503);
+  isDeskDown = false;
+  expect(await inForce("bela")).toEqual([]);
+  expect((await create()).status).toBe(200);
+  expect(await inForce("bela")).toEqual([["registrar", true, "permit"]]);
+});
+
+test("a batch or a transaction is judged by the Consents that it files: its reads, its bodies, and in a batch its later writes", async ({
+  expect,
+}) => {
+  const idAfter = async (type: string, more: object) => {
+    const made = await ask("registrar", type, sending("POST", { resourceType: type, ...more }));
+    return made.headers["location"]?.split("/").at(-3) ?? "";
+  };
+  const [permit, deny] = [{ type: "permit" }, { type: "deny" }];
+  const answers: unknown[] = [];
+  for (const [type, provision] of [
+    ["batch", permit],
+    ["batch", deny],
+    ["transaction", permit],
+    ["transaction", deny],
+  ] as const) {
+    // of its own patient: the isolate may know the Consents of the turn before for some seconds
+    const patient = await idAfter("Patient", {});
+    const pulse = { status: "final", code: { text: "pulse" }, subject: to(`Patient/${patient}`) };
+    const id = await idAfter("Observation", pulse);
+    const write = { request: { method: "POST", url: "Consent" }, resource: consent(patient, { provision }) };
+    const read = { request: { method: "GET", url: `Observation/${id}` } };
+    const later = { request: { method: "PUT", url: `Observation/${id}` }, resource: { resourceType: "Observation", ...pulse, id } };
+    const how = sending("POST", { resourceType: "Bundle", type, entry: [read, later, write] });
+    const headers = { ...how.headers, prefer: "return=representation" };
+    const answer = await ask("registrar", "", { ...how, headers });
+    expect(answer.status, answer.text).toBe(200);
+    const { entry } = JSON.parse(answer.text) as {
+      readonly entry: readonly { readonly response: { readonly status: string }; readonly resource?: object }[];
+    };
+    answers.push(entry.map(({ response, resource }) => [response.status.slice(0, 3), resource !== undefined]));
+  }
+  const all = [
+    ["200", true],
+    ["200", true],
+    ["201", true],
+  ];
+  expect(answers).toEqual([
+    all,
+    // the denial is about writing too: the later write is as for an absent row
+    [["404", false], ["404", false], ["201", true]],
+    [["200", true], ["200", false], ["201", false]],
+    // a transaction is decided before any of it is done
+    [["404", false], ["200", false], ["201", false]],
+  ]);
+});
+
 test("a Consent that names its patient by an identifier is filed for the only Patient who has it, or refused", async ({
   expect,
 }) => {
@@ -574,7 +637,7 @@ test("a client's own Consent does not end its answer, and the answer has its add
   }
   expect(ends).toEqual([
     [true, "Consent", { status: 201 }],
-    [true, "no body", { status: 201 }],
+    [true, "no body", { status: 201, reason: "answer_unavailable" }],
     [true, "no body", { status: 201, reason: "consent_changed" }],
   ]);
 });

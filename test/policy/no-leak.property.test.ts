@@ -113,7 +113,7 @@ async function disclose(
   const who = { client: { id: "test" }, patient: asker.patient, grant: granted } as Principal;
   const asking = { ...origin, traits: async () => undefined, send: async () => undefined };
   const session = new OriginSession(asking, {
-    consents: { file: async () => ok(undefined), fileAgain: async () => ok(undefined) },
+    consents: { file: async () => ok(undefined), fileAgain: async () => ok("on file" as const) },
     leases: { take: async () => undefined },
     name: "main",
     base: fhirBase,

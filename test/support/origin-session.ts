@@ -4,7 +4,7 @@ import { OriginSession } from "#gateway/origin/origin-session";
 import { instant, type Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 
-const noConsents = { file: async () => ok(undefined), fileAgain: async () => ok(undefined) };
+const noConsents = { file: async () => ok(undefined), fileAgain: async () => ok("on file" as const) };
 const noLeases = { take: async () => undefined };
 
 type Ask = (question: OriginQuestion) => Promise<Result<Answered, OriginRefusal>>;

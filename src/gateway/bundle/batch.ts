@@ -26,7 +26,7 @@ import {
 } from "./batch-entry.ts";
 import type { BundleAttempt, SentEnd } from "./bundle-attempt.ts";
 import type { BundleOutcome, BundleRecord } from "./bundle-outcome.ts";
-import { EntryOutcome, refusedEntry } from "./entry-outcome.ts";
+import { EntryOutcome, refusedEntry, type EntryRefusal } from "./entry-outcome.ts";
 import { answerSettled, locationIn } from "./settled-entry.ts";
 
 /** The gate as a bundle needs it before its answer is made. */
@@ -38,6 +38,8 @@ interface Entry {
   readonly asked: Result<AskedEntry, EntryReadRefusal>;
   readonly outcome: EntryOutcome;
   plan?: PlannedWrite;
+  /** {@link OriginSession.generation} when the write was planned. */
+  planned?: number;
   done?: DoneWrite;
   /** The end of its write, if this request sent it under a key. */
   end?: SentEnd;
@@ -70,7 +72,7 @@ export async function answerBatch(
   const sending = order.flatMap((method) =>
     entries.filter(({ entry, plan }) => entry.method === method && plan?.kind === "send"),
   );
-  const sent = await sendAll(sending, gate, record, once);
+  const sent = await sendAll(sending, permission, gate, record, once);
   if (!sent.ok) return sent;
   await once?.ended(
     new Map(entries.flatMap(({ end }, index) => (end === undefined ? [] : [[index, end] as const]))),
@@ -118,6 +120,7 @@ async function plan(
     return;
   }
   const { write } = asked.value;
+  const { generation } = origin;
   const planned = await origin.decided(() => planWrite(write, permission, origin));
   const earlier = earlierWrite(write, planned);
   const refiled = earlier && (await refileConsent(write, earlier, permission, origin));
@@ -128,6 +131,7 @@ async function plan(
   const prepared = (await keyed?.once.prepare(keyed.index, planned.value)) ?? planned;
   if (!prepared.ok) return outcome.refuse(prepared.error);
   one.plan = prepared.value;
+  one.planned = generation;
   outcome.isWrite = true;
 }
 
@@ -137,6 +141,7 @@ async function plan(
  */
 async function sendAll(
   sending: readonly Entry[],
+  permission: Permission,
   gate: BundleGate,
   record: BundleRecord,
   once: BundleAttempt | undefined,
@@ -149,7 +154,8 @@ async function sendAll(
       await once?.sending(sending.length);
       for (const one of sending) {
         // Fifty writes may take longer than a lease lives: a client who is denied meanwhile writes no more.
-        const still = await gate.stillGood();
+        const anew = await permittedAnew(one, permission);
+        const still = anew.ok ? await gate.stillGood() : anew;
         if (still.ok) await send(one);
         else {
           one.end = "nothing";
@@ -160,6 +166,16 @@ async function sendAll(
   );
   if (sent.ok) await record.noteParts(sending.flatMap(({ outcome }) => outcome.parts.splice(0)));
   return sent;
+}
+
+/** A Consent of this batch was filed since the write was planned: the write is decided again by the Consents of now. */
+async function permittedAnew(
+  { asked, planned, outcome: { origin } }: Entry,
+  permission: Permission,
+): Promise<Result<unknown, EntryRefusal>> {
+  if (planned === origin.generation || !asked.ok || asked.value.kind === "reading") return ok(undefined);
+  const { write } = asked.value;
+  return origin.decided(() => planWrite(write, permission, origin));
 }
 
 function intentOf({ plan, outcome: { what, origin } }: Entry): readonly Part[] {
@@ -197,7 +213,8 @@ async function showWritten({ asked, done, outcome }: Entry, permission: Permissi
   const returns =
     asked.ok && asked.value.kind === "writing" ? asked.value.write.conditions.returns : undefined;
   if (done === undefined || returns !== "representation" || outcome.answer === undefined) return;
-  const disclosure = await represent(done, returns, permission, outcome.origin).catch(() => undefined);
+  const shown = await represent(done, returns, permission, outcome.origin).catch(() => undefined);
+  const disclosure = shown?.ok === true ? shown.value : undefined;
   const [only] = disclosure?.windows ?? [];
   if (disclosure === undefined) return;
   const tag = only === undefined ? {} : { etag: etagOf(only.body, permission.policy.digest) };

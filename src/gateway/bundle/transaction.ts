@@ -19,7 +19,7 @@ import { afterIntent, type ProofReplayed } from "#gateway/write/after-intent";
 import type { PlannedWrite, PlanRefusal } from "#gateway/write/planned-write";
 import type { AskedWrite } from "#gateway/write/write-body";
 import { findByCriteria } from "#gateway/write/write-criteria";
-import { refileConsent } from "#gateway/write/refile-consent";
+import { earlierWrite, refileConsent } from "#gateway/write/refile-consent";
 import { planWrite } from "#gateway/write/write-plan";
 import { noteWritten, type SendRefusal } from "#gateway/write/write-send";
 import { isUnanswered, type SettledWrite, type SettleRefusal } from "#gateway/write/write-attempt";
@@ -49,7 +49,7 @@ type Ready =
 interface Writing {
   readonly kind: "writing";
   readonly entry: BatchEntry;
-  readonly interaction: AskedWrite["interaction"];
+  readonly write: AskedWrite;
   readonly plan: PlannedWrite;
 }
 
@@ -93,7 +93,7 @@ export async function transact(
     await once.ended(new Map(), writes);
     return answerDone(entries, prefer, { once, settled: settled.value }, permission, origin, links);
   }
-  const planned = await origin.decided(() => prepare(entries, prefer, permission, origin));
+  const planned = await prepared(entries, prefer, permission, origin);
   if (!planned.ok) return err(once?.refusalOf(planned.error) ?? planned.error);
   const ready = once === undefined ? planned : await underKey(planned.value, once);
   if (!ready.ok) return ready;
@@ -196,13 +196,14 @@ async function answerDone(
   origin: OriginSession,
   links: NextLinks,
 ): Promise<Result<BundleOutcome, UnsentTransaction>> {
-  const said: EntryOutcome[] = [];
+  const reads: (() => Promise<EntryOutcome>)[] = [];
+  // its Consents are filed before its reads are judged
   for (const [index, entry] of entries.entries()) {
     const asked = readAsked(entry, entry.resource, origin.base, prefer);
     if (!asked.ok) return asked;
     if (asked.value.kind === "reading") {
       const { interaction, isHead } = asked.value;
-      said.push(await read({ kind: "reading", entry, interaction, isHead }, permission, origin, links));
+      reads.push(() => read({ kind: "reading", entry, interaction, isHead }, permission, origin, links));
       continue;
     }
     const end = settled.get(index);
@@ -211,8 +212,10 @@ async function answerDone(
     if (!filed.ok) return filed;
     const outcome = new EntryOutcome(whatOf(entry, asked.value.write.interaction), origin, true);
     answerSettled(outcome, end, once.isRepeat(index));
-    said.push(outcome);
+    reads.push(async () => outcome);
   }
+  const said: EntryOutcome[] = [];
+  for (const answer of reads) said.push(await answer());
   return ok({ kind: "transaction", parts: [], said });
 }
 
@@ -277,8 +280,8 @@ function issueOf(one: Ready, end: EntryEnd | undefined, expression: string): Ent
 
 /** The answer to a write. All writes are settled together: the rows that decided them are on record once. */
 function written(one: Writing, done: ReadonlyMap<Ready, Done>, origin: OriginSession): EntryOutcome {
-  const { plan, entry, interaction } = one;
-  const outcome = new EntryOutcome(whatOf(entry, interaction), origin, true);
+  const { plan, entry, write } = one;
+  const outcome = new EntryOutcome(whatOf(entry, write.interaction), origin, true);
   switch (plan.kind) {
     case "send": {
       const end = done.get(one);
@@ -303,6 +306,29 @@ const whatOf = (entry: BatchEntry, interaction: Interaction) => ({
   method: entry.method,
   path: entry.segments.join("/"),
 });
+
+/**
+ * Prepares all entries. A Consent that `If-None-Exist` finds may not be filed yet: then it is filed first, and the
+ * entries are decided again by the Consents of now.
+ */
+async function prepared(
+  entries: readonly BatchEntry[],
+  prefer: string | null,
+  permission: Permission,
+  origin: OriginSession,
+): Promise<Result<readonly Ready[], UnsentTransaction>> {
+  const { generation } = origin;
+  const ready = await origin.decided(() => prepare(entries, prefer, permission, origin));
+  if (!ready.ok) return ready;
+  for (const one of ready.value) {
+    const earlier = one.kind === "writing" ? earlierWrite(one.write, ok(one.plan)) : undefined;
+    if (one.kind === "reading" || earlier === undefined) continue;
+    const filed = await refileConsent(one.write, earlier, permission, origin);
+    if (!filed.ok) return filed;
+  }
+  if (generation === origin.generation) return ready;
+  return origin.decided(() => prepare(entries, prefer, permission, origin));
+}
 
 /** Decides about all entries before anything is done. The first refused entry refuses the whole. */
 async function prepare(
@@ -335,7 +361,7 @@ async function prepare(
     }
     const plan = await planWrite(asked.value.write, permission, origin);
     if (!plan.ok) return plan;
-    ready.push({ kind: "writing", entry, interaction: asked.value.write.interaction, plan: plan.value });
+    ready.push({ kind: "writing", entry, write: asked.value.write, plan: plan.value });
   }
   return ok(ready);
 }
@@ -408,12 +434,12 @@ async function findOne(
 
 function partOf(
   kind: "intent" | "write",
-  { entry, interaction, plan }: Writing,
+  { entry, write, plan }: Writing,
   origin: OriginSession,
   outcome: NonNullable<Part["outcome"]> = {},
 ): Part {
   const place = plan.kind === "nothing" || plan.id === undefined ? {} : { type: plan.type, id: plan.id };
-  const what = { ...onRecord(interaction), ...place, method: entry.method, path: entry.segments.join("/") };
+  const what = { ...onRecord(write.interaction), ...place, method: entry.method, path: entry.segments.join("/") };
   const concerned = plan.kind === "nothing" ? concernsNobody : plan.concerned;
   return writePart(kind, what, concerned, { origin, outcome });
 }

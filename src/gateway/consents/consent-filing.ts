@@ -129,13 +129,13 @@ export class ConsentFiling {
 
   /**
    * Files a Consent of an earlier request, unless it is on file: the filing may have failed then, and the request
-   * comes again.
+   * comes again. Returns `on file` if there was nothing to file.
    */
   async fileAgain(
     written: WrittenConsent,
     base: string,
     read: ReadAtOrigin,
-  ): Promise<Result<undefined, FilingRefusal>> {
+  ): Promise<Result<"filed" | "on file", FilingRefusal>> {
     try {
       const reading = await read(written.id);
       const state = await this.#stateOf(written, reading, base);
@@ -143,11 +143,12 @@ export class ConsentFiling {
       const isOwn = isWrittenBy(written, reading, base);
       const known = state && (isOwn ? state : { ...state, mayPermit: false });
       if (known !== undefined && (await this.#ports.consentDesk.isOnFile(this.#origin, known)))
-        return ok(undefined);
+        return ok("on file");
     } catch {
       return err({ reason: "consent_not_filed" });
     }
-    return this.file([written], base, read);
+    const filed = await this.file([written], base, read);
+    return filed.ok ? ok("filed") : filed;
   }
 
   #absent(consent: string): ReadConsent {

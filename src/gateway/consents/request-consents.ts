@@ -30,6 +30,9 @@ export class RequestConsents {
   readonly #client: string;
   readonly #readFirst: ReadAtOriginFirst | undefined;
   #asking: Promise<boolean> | undefined;
+  #generation = 0;
+  /** The patients who were read since the last filing of this request. */
+  readonly #readAnew = new Set<string>();
 
   /** @param readFirst for an origin whose entry says that its own Consents are read. */
   constructor(
@@ -80,17 +83,27 @@ export class RequestConsents {
     return found !== "unavailable" && this.book.isSame(found);
   }
 
+  /** Grows with each {@link judgeAnew}: a decision of before rests on Consents that {@link stand} no longer covers. */
+  get generation(): number {
+    return this.#generation;
+  }
+
   /**
-   * Asks again for the Consents of every known patient before the next decision: the request itself has filed a
-   * Consent. Call it only if no row that was judged before will leave: {@link stand} covers the new decisions alone.
+   * Reads the Consents of every patient anew before the next decision: the request itself has filed a Consent. Call
+   * it only if no row that was judged before will leave: {@link stand} covers the new decisions alone.
    */
   judgeAnew(): void {
-    this.#consents.reread(this.#origin, this.book.known);
+    this.#generation += 1;
+    this.#readAnew.clear();
     this.book.forget();
   }
 
   async #ask(patients: readonly string[]): Promise<boolean> {
     if (this.#readFirst !== undefined && !(await this.#readFirst(patients))) return false;
+    // The deltas may not have named a patient yet of whom this request has filed a Consent.
+    const behind = this.#generation === 0 ? [] : patients.filter((patient) => !this.#readAnew.has(patient));
+    if (behind.length > 0) this.#consents.reread(this.#origin, behind);
+    for (const patient of behind) this.#readAnew.add(patient);
     const found = await this.#consents.consentsOf(this.#origin, patients, this.#client);
     if (found === "unavailable" || patients.some((patient) => !found.has(patient))) return false;
     this.book.learn(patients, found);

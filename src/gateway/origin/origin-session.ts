@@ -158,7 +158,12 @@ export class OriginSession {
     return this.#consents === undefined || this.#consents.stand();
   }
 
-  /** A Consent was filed: see {@link RequestConsents.judgeAnew}. */
+  /** Grows when this request files a Consent: rows that were judged before are judged anew. */
+  get generation(): number {
+    return this.#consents?.generation ?? 0;
+  }
+
+  /** Rows are judged by the Consents of now: see {@link RequestConsents.judgeAnew}. */
   judgeAnew(): void {
     this.#consents?.judgeAnew();
   }
@@ -351,14 +356,22 @@ export class OriginSession {
     return this.#scene.leases.take(this.name, path);
   }
 
-  /** Files Consents that the origin has written, as it has them now. */
-  fileConsents(written: readonly WrittenConsent[]): Promise<Result<undefined, FilingRefusal>> {
-    return this.#scene.consents.file(written, this.base, this.#readConsent);
+  /**
+   * Files Consents that the origin has written, as it has them now. Rows are judged by them from here on: by the
+   * earlier Consents the filing of the request itself would end its answer.
+   */
+  async fileConsents(written: readonly WrittenConsent[]): Promise<Result<undefined, FilingRefusal>> {
+    const filed = await this.#scene.consents.file(written, this.base, this.#readConsent);
+    this.judgeAnew();
+    return filed;
   }
 
-  /** Files a Consent of an earlier request, unless it is on file. */
-  fileConsentAgain(written: WrittenConsent): Promise<Result<undefined, FilingRefusal>> {
-    return this.#scene.consents.fileAgain(written, this.base, this.#readConsent);
+  /** Files a Consent of an earlier request, unless it is on file. See {@link fileConsents}. */
+  async fileConsentAgain(written: WrittenConsent): Promise<Result<undefined, FilingRefusal>> {
+    const filed = await this.#scene.consents.fileAgain(written, this.base, this.#readConsent);
+    if (filed.ok && filed.value === "on file") return ok(undefined);
+    this.judgeAnew();
+    return filed.ok ? ok(undefined) : filed;
   }
 
   readonly #readConsent: ReadAtOrigin = async (id) => {

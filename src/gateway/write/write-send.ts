@@ -196,28 +196,35 @@ function placeIn(
   };
 }
 
+/** The stored resource cannot be read now. */
+export type NotReadNow = { readonly reason: "answer_unavailable" };
+
 /**
  * The part of a stored resource in the answer to a write: the part that its writer may read, redacted as for
- * a read, or nothing.
+ * a read, or nothing. A refusal says that the resource could not be read or judged now.
  */
 export async function represent(
   { type, id, body, base }: Pick<DoneWrite, "type" | "id" | "body" | "base">,
   wanted: Returned | undefined,
   { policy, access }: Permission,
   origin: OriginSession,
-): Promise<Disclosure | undefined> {
-  if (id === undefined || wanted === "minimal" || wanted === "OperationOutcome") return undefined;
+): Promise<Result<Disclosure | undefined, NotReadNow>> {
+  if (id === undefined || wanted === "minimal" || wanted === "OperationOutcome") return ok(undefined);
   const grant = evaluate(policy, access, { kind: "read", type, id });
-  if (!grant.ok) return undefined;
+  if (!grant.ok) return ok(undefined);
   const { expects } = grant.value;
-  if (expects.kind !== "read" || expects.referrers.length > 0) return undefined;
+  if (expects.kind !== "read" || expects.referrers.length > 0) return ok(undefined);
   const disclose = (bytes: Uint8Array, from: FhirBase) =>
     new Discloser(grant.value, origin.basesAt(from)).read(bytes, type, id);
-  const shown = await origin.decided<Disclosure, object>(async () => {
+  const shown = await origin.decided<Disclosure, { readonly reason: string }>(async () => {
     const said = body && disclose(body, base);
     if (said?.ok === true) return said;
     const answer = await origin.read(grant.value.ask);
     return answer.ok ? disclose(answer.value.body, answer.value.base) : answer;
   });
-  return shown.ok ? shown.value : undefined;
+  if (shown.ok) return shown;
+  return ofNoRowToShow.has(shown.error.reason) ? ok(undefined) : err({ reason: "answer_unavailable" });
 }
+
+// The writer may not read the row, or a further writer has deleted it.
+const ofNoRowToShow: ReadonlySet<string> = new Set(["absent", "row_outside_access", "resource_withheld"]);

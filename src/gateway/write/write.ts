@@ -82,7 +82,7 @@ async function done(
   origin: OriginSession,
 ): Promise<WriteOutcome> {
   const { status, type, id } = write;
-  const shown = await shownAnew(write, returns, permission, origin);
+  const shown = await shownOf(write, returns, permission, origin);
   return { status, type, id, returns, location: locationOf(write, origin.base), concerned, ...shown };
 }
 
@@ -93,8 +93,10 @@ export async function answerFor(
   permission: Permission,
   origin: OriginSession,
 ): Promise<Omit<WriteOutcome, "concerned">> {
+  // The Consent counts since the earlier request, and the deltas may not say so yet.
+  if (type === "Consent") origin.judgeAnew();
   const stored = { status, type, id, body: undefined, base: origin.base };
-  const shown = await shownAnew(stored, returns, permission, origin);
+  const shown = await shownOf(stored, returns, permission, origin);
   return {
     status,
     type,
@@ -124,35 +126,23 @@ async function unsent(
   const { type } = plan;
   if (plan.kind === "nothing") return { status: 204, type, returns, concerned: concernsNobody };
   const { id, concerned } = plan;
-  const stored = { type, id, body: undefined, base: origin.base };
+  const stored = { status: 200, type, id, body: undefined, base: origin.base } as const;
   const shown = await shownOf(stored, returns, permission, origin);
   const location = `${origin.base}/${type}/${id}`;
   return { status: 200, type, id, returns, location, concerned, ...shown };
 }
 
-/**
- * Shows the resource of a write that this client has done. A Consent is judged by the Consents that count since its
- * filing: by the earlier Consents its own filing would end the answer.
- */
-async function shownAnew(
+/** The write is done even if its resource cannot be shown: then the answer has no body, and the record says why. */
+async function shownOf(
   stored: Pick<DoneWrite, "status" | "type" | "id" | "body" | "base">,
   returns: Returned | undefined,
   permission: Permission,
   origin: OriginSession,
-): ReturnType<typeof shownOf> {
-  if (stored.type === "Consent") origin.judgeAnew();
-  return stored.status === 204 ? {} : shownOf(stored, returns, permission, origin);
-}
-
-/** The write is done even if its resource cannot be shown: then the answer has no body, and the record says why. */
-async function shownOf(
-  stored: Parameters<typeof represent>[0],
-  returns: Returned | undefined,
-  permission: Permission,
-  origin: OriginSession,
 ): Promise<Pick<WriteOutcome, "disclosure" | "reason">> {
+  if (stored.status === 204) return {};
   try {
-    return { disclosure: await represent(stored, returns, permission, origin) };
+    const shown = await represent(stored, returns, permission, origin);
+    return shown.ok ? { disclosure: shown.value } : { reason: "answer_unavailable" satisfies RecordedOnly };
   } catch {
     return { reason: "answer_unavailable" satisfies RecordedOnly };
   }

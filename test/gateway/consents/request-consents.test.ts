@@ -159,9 +159,13 @@ test("after a filing of the request itself rows are judged by the Consents that 
   state.filed = { a: [denial] };
   expect(await session.decided(read), "known").toEqual(ok(true));
   session.judgeAnew();
-  expect([rereads, session.isDecided, await session.consentsStand()]).toEqual([[["a"]], true, true]);
+  expect([session.generation, session.isDecided, await session.consentsStand()]).toEqual([1, true, true]);
   expect(await session.decided(read)).toEqual(ok(false));
-  expect([calls.length, await session.consentsStand()]).toEqual([2, true]);
+  const readOfB = async () => ok(book.of(row("b"), base).permit(honoured));
+  expect(await session.decided(readOfB), "a patient whom the book did not know yet").toEqual(ok(true));
+  expect(await session.decided(readOfB)).toEqual(ok(true));
+  expect(rereads, "each patient is read anew, once").toEqual([["a"], ["b"]]);
+  expect([calls.length, await session.consentsStand()]).toEqual([3, true]);
   state.filed = {};
   expect(await session.consentsStand(), "a later change ends the answer").toBe(false);
 });
