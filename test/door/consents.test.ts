@@ -388,15 +388,23 @@ test("a batch or a transaction is judged by the Consents that it files: its read
     const id = await idAfter("Observation", pulse);
     const write = { request: { method: "POST", url: "Consent" }, resource: consent(patient, { provision }) };
     const read = { request: { method: "GET", url: `Observation/${id}` } };
-    const later = { request: { method: "PUT", url: `Observation/${id}` }, resource: { resourceType: "Observation", ...pulse, id } };
+    const later = {
+      request: { method: "PUT", url: `Observation/${id}` },
+      resource: { resourceType: "Observation", ...pulse, id },
+    };
     const how = sending("POST", { resourceType: "Bundle", type, entry: [read, later, write] });
     const headers = { ...how.headers, prefer: "return=representation" };
     const answer = await ask("registrar", "", { ...how, headers });
     expect(answer.status, answer.text).toBe(200);
     const { entry } = JSON.parse(answer.text) as {
-      readonly entry: readonly { readonly response: { readonly status: string }; readonly resource?: object }[];
+      readonly entry: readonly {
+        readonly response: { readonly status: string };
+        readonly resource?: object;
+      }[];
     };
-    answers.push(entry.map(({ response, resource }) => [response.status.slice(0, 3), resource !== undefined]));
+    answers.push(
+      entry.map(({ response, resource }) => [response.status.slice(0, 3), resource !== undefined]),
+    );
   }
   const all = [
     ["200", true],
@@ -406,10 +414,22 @@ test("a batch or a transaction is judged by the Consents that it files: its read
   expect(answers).toEqual([
     all,
     // the denial is about writing too: the later write is as for an absent row
-    [["404", false], ["404", false], ["201", true]],
-    [["200", true], ["200", false], ["201", false]],
+    [
+      ["404", false],
+      ["404", false],
+      ["201", true],
+    ],
+    [
+      ["200", true],
+      ["200", false],
+      ["201", false],
+    ],
     // a transaction is decided before any of it is done
-    [["404", false], ["200", false], ["201", false]],
+    [
+      ["404", false],
+      ["200", false],
+      ["201", false],
+    ],
   ]);
 });
 

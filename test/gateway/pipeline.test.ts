@@ -282,7 +282,10 @@ test("the answer to a write is its status alone if nothing says whether the clie
   const { ports, events } = world({ failing: "spend records 1" });
   const answer = await serve(post({ resourceType: "Patient" }), ports);
   expect([answer.status, await answer.text(), answer.headers.get("location")]).toEqual([201, "", null]);
-  expect(events.at(-1)).toMatchObject({ kind: "write", outcome: { status: 201, reason: "answer_unavailable" } });
+  expect(events.at(-1)).toMatchObject({
+    kind: "write",
+    outcome: { status: 201, reason: "answer_unavailable" },
+  });
 });
 
 test.for(["record disclosure", "lease", "registry", "spend records 1"])(

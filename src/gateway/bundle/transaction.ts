@@ -439,7 +439,12 @@ function partOf(
   outcome: NonNullable<Part["outcome"]> = {},
 ): Part {
   const place = plan.kind === "nothing" || plan.id === undefined ? {} : { type: plan.type, id: plan.id };
-  const what = { ...onRecord(write.interaction), ...place, method: entry.method, path: entry.segments.join("/") };
+  const what = {
+    ...onRecord(write.interaction),
+    ...place,
+    method: entry.method,
+    path: entry.segments.join("/"),
+  };
   const concerned = plan.kind === "nothing" ? concernsNobody : plan.concerned;
   return writePart(kind, what, concerned, { origin, outcome });
 }
