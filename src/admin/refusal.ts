@@ -1,4 +1,5 @@
-import { facesOf, type ExactFaces } from "#entrypoint/faces-of";
+import { facesIn, type ExactFaces } from "#entrypoint/faces-of";
+import { operatorRefusals } from "#entrypoint/operator-refusals";
 import type { DenialProblem } from "#identity/denial";
 import type { RegistryProblem } from "#registry/problem";
 import type { RestoreProblem } from "#ledger/restore";
@@ -31,4 +32,7 @@ export type AdminRefusal =
   | { readonly reason: "body_timed_out" | "state_not_named" };
 
 /** A reason without a row in the table of refusal reasons does not compile, nor a row without a reason. */
-export const publicFaces: ExactFaces<"admin", AdminRefusal["reason"] | RejectionReason> = facesOf("admin");
+export const publicFaces: ExactFaces<"admin", AdminRefusal["reason"] | RejectionReason> = facesIn(
+  operatorRefusals,
+  "admin",
+);

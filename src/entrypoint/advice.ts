@@ -1,9 +1,10 @@
+import { allRefusals } from "./all-refusals.ts";
 import type { RefusalRow } from "./public-face.ts";
-import { recordedOnly, refusalReasons } from "./refusal-reasons.ts";
+import { recordedOnly } from "./refusal-reasons.ts";
 
 /** The texts that the callers of each door got for a reason on record; none for an unknown reason. */
 export function adviceOn(reason: string): readonly string[] {
-  const rows: Readonly<Record<string, RefusalRow>> = refusalReasons;
+  const rows: Readonly<Record<string, RefusalRow>> = allRefusals;
   const row = Object.hasOwn(rows, reason) ? rows[reason] : undefined;
   const words: Readonly<Record<string, string>> = recordedOnly;
   const texts = [

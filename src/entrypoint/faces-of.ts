@@ -1,13 +1,15 @@
+import type { operatorRefusals } from "./operator-refusals.ts";
 import type { RefusalRow } from "./public-face.ts";
 import { refusalReasons } from "./refusal-reasons.ts";
 
 type Door = keyof RefusalRow;
-type Rows = typeof refusalReasons;
+/** The table that a door reads. */
+type Rows<D extends Door> = D extends "admin" ? typeof operatorRefusals : typeof refusalReasons;
 
 /** The reasons with a face at a door. */
 export type ReasonsAt<D extends Door> = {
-  [Reason in keyof Rows]: Rows[Reason] extends Readonly<Record<D, unknown>> ? Reason : never;
-}[keyof Rows];
+  [Reason in keyof Rows<D> & string]: Rows<D>[Reason] extends Readonly<Record<D, unknown>> ? Reason : never;
+}[keyof Rows<D> & string];
 
 type Faces<D extends Door, Reason extends string> = Readonly<Record<Reason, NonNullable<RefusalRow[D]>>>;
 
@@ -23,8 +25,16 @@ export type ExactFaces<D extends Door, Reason extends string> = [Exclude<Reasons
     : { readonly reasonsWithoutRow: Exclude<Reason, ReasonsAt<D>> }
   : { readonly rowsWithoutReason: Exclude<ReasonsAt<D>, Reason> };
 
-export function facesOf<D extends Door>(door: D): Faces<D, ReasonsAt<D>> {
-  const rows: readonly (readonly [string, RefusalRow])[] = Object.entries(refusalReasons);
+/** The faces of a door for clients. */
+export const facesOf = <D extends "gateway" | "token">(door: D): Faces<D, ReasonsAt<D>> =>
+  facesIn(refusalReasons, door);
+
+/** The faces of a door in the table that it reads. */
+export function facesIn<D extends Door>(
+  table: Readonly<Record<string, RefusalRow>>,
+  door: D,
+): Faces<D, ReasonsAt<D>> {
+  const rows = Object.entries(table);
   const faces = rows.flatMap(([reason, row]) =>
     row[door] === undefined ? [] : [[reason, row[door]] as const],
   );

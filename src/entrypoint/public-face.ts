@@ -50,10 +50,14 @@ export interface AdminFace {
  * The public faces of a reason, by door. They are coarser than the record wherever detail would help an
  * attacker.
  */
-export interface RefusalRow {
+export interface RefusalRow extends ClientRow {
+  readonly admin?: AdminFace;
+}
+
+/** The public faces of a reason at the doors for clients. */
+export interface ClientRow {
   readonly gateway?: GatewayFace;
   readonly token?: OAuthFace;
-  readonly admin?: AdminFace;
 }
 
 /** A shared row for several reasons: a caller cannot tell them apart. */

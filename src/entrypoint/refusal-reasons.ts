@@ -1,9 +1,10 @@
-import { admin, fhir, oauth, rowFor, type RefusalRow } from "./public-face.ts";
+import { type ClientRow, fhir, oauth, rowFor } from "./public-face.ts";
 
 /**
- * Every reason for which a door refuses a request, with the answer's status and a text that says what to do
- * next. Each door checks its own union of reasons against this table: a reason without a row does not
- * compile, nor a row without a reason.
+ * Every reason for which the FHIR API or the token endpoint refuses a request, with the answer's status and a
+ * text that says what to do next. Each door checks its own union of reasons against this table: a reason
+ * without a row does not compile, nor a row without a reason. The rows of the admin API are in
+ * `operator-refusals.ts`, so that no isolate of the gateway loads them.
  *
  * Facts that a caller sent and can see (no token, no certificate on the connection, the token's own `exp`
  * and `aud`) have texts of their own. All failed checks of a credential, and all facts of the registry about
@@ -17,27 +18,19 @@ const badToken =
   "The access token or the client certificate is not accepted. Check that the token is of an authorization server of this FHIR base and " +
   "not revoked, that it comes with the certificate or the key that it is bound to, and that the client is registered and active. " +
   recordHint;
-const badOperatorToken =
-  "An access token of this operator is required, for this door and bound to this certificate or to a key. Sign in as the operator whose " +
-  "certificate this is, and send the token of that sign-in.";
-const badCredential = { ...fhir(401, "login", badToken), ...admin(401, badOperatorToken) };
+const badCredential = fhir(401, "login", badToken);
 const invalidClient = oauth(
   "invalid_client",
   "Client authentication failed. Check client_id, the registered method, and the certificate or the key, aud, sub, exp and jti of the assertion.",
   401,
 );
-// 403 and not 401: there is no authentication scheme to name in WWW-Authenticate (RFC 9110 §15.5.2).
-const unproven = admin(
-  403,
-  "An operator's certificate is required. Check that the certificate is valid and registered for an operator.",
-);
 const credentialOrClient = { ...badCredential, ...invalidClient };
-const everyCredential = { ...fhir(401, "login", badToken), ...invalidClient, ...unproven };
 
-const badProof =
+export const badProof =
   "The DPoP proof is missing, not valid for this request, or was used before. Make a new proof for each request: check typ, alg, jwk, htm, " +
   "htu, iat, ath, nonce and a fresh jti.";
-const useNonce = "Repeat the request with a new DPoP proof that has the nonce of the DPoP-Nonce header.";
+export const useNonce =
+  "Repeat the request with a new DPoP proof that has the nonce of the DPoP-Nonce header.";
 const badSignature =
   "The request must be signed (RFC 9421) with a registered key of the client. Sign what Accept-Signature names, with created, keyid and a " +
   "Content-Digest of this body.";
@@ -46,8 +39,8 @@ const noAgreement =
 const noGrant =
   "Not permitted: no grant of this client covers this FHIR server, purpose and policy. Ask the privacy officer for a grant.";
 
-const sendJson = (type: string): string => `Send the body as ${type} in UTF-8.`;
-const strictJson =
+export const sendJson = (type: string): string => `Send the body as ${type} in UTF-8.`;
+export const strictJson =
   "The body is not strict JSON in UTF-8. Name each member once, and nest at most 100 levels.";
 const wait = (what: string): string => `${what} Wait as long as Retry-After says, then ask again.`;
 
@@ -94,6 +87,67 @@ const hidden = fhir(
   "Not permitted: the policy does not show this client what the parameter reads. Search by another parameter, or ask the privacy officer.",
 );
 
+/** Problems of the certificate itself. */
+export const certificateProblems = [
+  "certificate_malformed",
+  "certificate_unverified",
+  "certificate_revoked",
+  "certificate_too_large",
+  "certificate_denied",
+] as const;
+
+/** Problems of a signed token or assertion. */
+export const signatureProblems = [
+  "jws_malformed",
+  "algorithm_not_allowed",
+  "critical_header_not_supported",
+  "key_unknown",
+  "signature_invalid",
+] as const;
+
+/** Claims that are malformed, and credentials that are denied. */
+export const deniedCredentials = [
+  "claim_malformed",
+  "client_denied",
+  "key_denied",
+  "proof_key_denied",
+] as const;
+
+/** Problems of an access token. */
+export const tokenProblems = [
+  "token_type_invalid",
+  "issuer_unknown",
+  "issuer_ambiguous",
+  "token_inactive",
+  "token_not_yet_valid",
+  "token_lifetime_too_long",
+  "token_unbound",
+  "token_denied",
+  "binding_not_supported",
+  "certificate_mismatch",
+] as const;
+
+/** Problems of a DPoP proof. */
+export const proofProblems = [
+  "proof_missing",
+  "proof_malformed",
+  "proof_type_invalid",
+  "proof_algorithm_not_allowed",
+  "proof_critical_header_not_supported",
+  "proof_key_unusable",
+  "proof_key_mismatch",
+  "proof_signature_invalid",
+  "proof_method_mismatch",
+  "proof_url_mismatch",
+  "proof_token_mismatch",
+  "proof_expired",
+  "proof_not_yet_valid",
+  "proof_replayed",
+] as const;
+
+/** A DPoP proof without a current nonce. */
+export const nonceProblems = ["proof_nonce_missing", "proof_nonce_expired"] as const;
+
 export const refusalReasons = {
   // The HTTP request
   url_too_long: fhir(414, "too-long", "The URL is too long. Post the search to _search as a form."),
@@ -116,7 +170,6 @@ export const refusalReasons = {
   body_incomplete: {
     ...fhir(400, "incomplete", "The body broke off before its end. Send the request again."),
     ...oauth("invalid_request", "The body broke off before its end. Send the request again."),
-    ...admin(400, "The body broke off before its end. Send the request again."),
   },
   body_timed_out: {
     ...fhir(
@@ -124,7 +177,6 @@ export const refusalReasons = {
       "timeout",
       "The request took too long to arrive. Send it again over a faster connection, or in smaller parts.",
     ),
-    ...admin(408, "The request took too long to arrive. Send it again over a faster connection."),
   },
   form_type_not_supported: {
     ...fhir(415, "not-supported", "Post a search as application/x-www-form-urlencoded."),
@@ -142,10 +194,6 @@ export const refusalReasons = {
       "login",
       "There is no access token. Get one from an authorization server that resource_metadata of WWW-Authenticate lists, and send it in the Authorization header.",
     ),
-    ...admin(
-      401,
-      "An access token of this operator is required. Sign in, and send the token in the Authorization header.",
-    ),
   },
   authorization_malformed: {
     ...fhir(
@@ -153,17 +201,12 @@ export const refusalReasons = {
       "login",
       "The Authorization header is malformed. Send it once, as: Bearer TOKEN, or: DPoP TOKEN.",
     ),
-    ...admin(401, "The Authorization header is malformed. Send it once, as: Bearer TOKEN, or: DPoP TOKEN."),
   },
   authorization_scheme_unknown: {
     ...fhir(
       401,
       "login",
       "The Authorization scheme is not supported. Send a token bound to a certificate as Bearer, or a token bound to a key as DPoP.",
-    ),
-    ...admin(
-      401,
-      "The Authorization scheme is not supported. Send a token bound to the certificate as Bearer, or a token bound to a key as DPoP.",
     ),
   },
   token_scheme_mismatch: {
@@ -172,14 +215,9 @@ export const refusalReasons = {
       "login",
       "The token goes with the other scheme. Send a token bound to a certificate as Bearer, and a token bound to a key as DPoP with a proof.",
     ),
-    ...admin(
-      401,
-      "The token goes with the other scheme. Send a token bound to a certificate as Bearer, and a token bound to a key as DPoP with a proof.",
-    ),
   },
   token_expired: {
     ...fhir(401, "login", "The access token has expired. Get a new token."),
-    ...admin(401, "The access token has expired. Sign in again."),
   },
   audience_mismatch: {
     ...fhir(
@@ -187,7 +225,6 @@ export const refusalReasons = {
       "login",
       "The access token is for another audience. Ask for a token whose resource is this FHIR base.",
     ),
-    ...admin(401, "The access token is for another audience. Sign in for this door."),
   },
   certificate_missing: {
     ...fhir(
@@ -196,49 +233,13 @@ export const refusalReasons = {
       "There is no client certificate on this connection, and the token is bound to one. Connect with that certificate.",
     ),
     ...invalidClient, // a text of its own would tell how a client of this name is registered
-    ...admin(
-      403,
-      "There is no client certificate on this connection. Connect with the operator's certificate.",
-    ),
   },
 
   // Credentials: every failed check has the same face
-  ...rowFor(
-    [
-      "certificate_malformed",
-      "certificate_unverified",
-      "certificate_revoked",
-      "certificate_too_large",
-      "certificate_denied",
-    ],
-    everyCredential,
-  ),
-  ...rowFor(
-    [
-      "jws_malformed",
-      "algorithm_not_allowed",
-      "critical_header_not_supported",
-      "key_unknown",
-      "signature_invalid",
-    ],
-    credentialOrClient,
-  ),
-  ...rowFor(["claim_malformed", "client_denied", "key_denied", "proof_key_denied"], credentialOrClient),
-  ...rowFor(
-    [
-      "token_type_invalid",
-      "issuer_unknown",
-      "issuer_ambiguous",
-      "token_inactive",
-      "token_not_yet_valid",
-      "token_lifetime_too_long",
-      "token_unbound",
-      "token_denied",
-      "binding_not_supported",
-      "certificate_mismatch",
-    ],
-    badCredential,
-  ),
+  ...rowFor(certificateProblems, credentialOrClient),
+  ...rowFor(signatureProblems, credentialOrClient),
+  ...rowFor(deniedCredentials, credentialOrClient),
+  ...rowFor(tokenProblems, badCredential),
   binding_mismatch: fhir(401, "login", badToken),
   ...rowFor(
     ["certificate_not_registered", "certificate_outside_validity", "client_unknown", "client_suspended"],
@@ -276,33 +277,13 @@ export const refusalReasons = {
   ),
 
   // DPoP proofs
-  ...rowFor(
-    [
-      "proof_missing",
-      "proof_malformed",
-      "proof_type_invalid",
-      "proof_algorithm_not_allowed",
-      "proof_critical_header_not_supported",
-      "proof_key_unusable",
-      "proof_key_mismatch",
-      "proof_signature_invalid",
-      "proof_method_mismatch",
-      "proof_url_mismatch",
-      "proof_token_mismatch",
-      "proof_expired",
-      "proof_not_yet_valid",
-      "proof_replayed",
-    ],
-    {
-      gateway: { ...fhir(401, "login", badProof).gateway, challengeError: "invalid_dpop_proof" },
-      ...oauth("invalid_dpop_proof", badProof),
-      admin: { ...admin(401, badProof).admin, challengeError: "invalid_dpop_proof" },
-    },
-  ),
-  ...rowFor(["proof_nonce_missing", "proof_nonce_expired"], {
+  ...rowFor(proofProblems, {
+    gateway: { ...fhir(401, "login", badProof).gateway, challengeError: "invalid_dpop_proof" },
+    ...oauth("invalid_dpop_proof", badProof),
+  }),
+  ...rowFor(nonceProblems, {
     gateway: { ...fhir(401, "login", useNonce).gateway, challengeError: "use_dpop_nonce" },
     ...oauth("use_dpop_nonce", useNonce),
-    admin: { ...admin(401, useNonce).admin, challengeError: "use_dpop_nonce" },
   }),
   proof_not_expected: oauth(
     "invalid_request",
@@ -700,11 +681,9 @@ export const refusalReasons = {
       "too-long",
       "The body is larger than this gateway supports. Send less: smaller attachments, or fewer entries.",
     ),
-    ...admin(413, "The body is larger than 1 MiB. Send the document in smaller parts."),
   },
   body_type_not_supported: {
     ...fhir(415, "not-supported", sendJson("application/fhir+json of FHIR 4.0")),
-    ...admin(415, sendJson("application/json")),
   },
   patch_type_not_supported: fhir(
     415,
@@ -712,7 +691,7 @@ export const refusalReasons = {
     `Only JSON Patch is supported. ${sendJson("application/json-patch+json")}`,
   ),
   ...rowFor(["body_not_utf8", "body_too_deep", "body_duplicate_key"], fhir(400, "structure", strictJson)),
-  body_not_json: { ...fhir(400, "structure", strictJson), ...admin(400, strictJson) },
+  body_not_json: { ...fhir(400, "structure", strictJson) },
   resource_type_mismatch: fhir(
     400,
     "invalid",
@@ -844,10 +823,6 @@ export const refusalReasons = {
       "invalid",
       "Idempotency-Key is malformed. Send it once, as a string in quotes of 1 to 255 characters, such as a new UUID.",
     ),
-    ...admin(
-      400,
-      "Idempotency-Key is malformed. Send it once, as a string in quotes of 1 to 255 characters, such as a new UUID.",
-    ),
   },
   idempotency_key_required: fhir(
     400,
@@ -860,7 +835,6 @@ export const refusalReasons = {
       "processing",
       "This Idempotency-Key was used for a different request. Use a new key for each request, and a key again only with the same request.",
     ),
-    ...admin(422, "This Idempotency-Key was used for a different request. Use a new key for each request."),
   },
   idempotency_key_in_use: {
     ...fhir(
@@ -868,20 +842,12 @@ export const refusalReasons = {
       "conflict",
       "A request with this Idempotency-Key is being done. Wait as long as Retry-After says, then repeat the request with the same key.",
     ),
-    ...admin(
-      409,
-      "A request with this Idempotency-Key is being done. Wait as long as Retry-After says, then repeat it.",
-    ),
   },
   outcome_unknown: {
     ...fhir(
       409,
       "incomplete",
       "An earlier attempt sent this write, its outcome is unknown, and it is not sent twice. Read or search for the resource; if it is not there, send the write with a new key.",
-    ),
-    ...admin(
-      409,
-      "An earlier attempt may have done this, and the document does not fit the registry now. Read the registry, then send a new plan.",
     ),
   },
   // Break-glass
@@ -967,84 +933,7 @@ export const refusalReasons = {
     "invalid_scope",
     "The scope goes beyond the grant. Ask for less, or leave scope out to get all that is granted.",
   ),
-
-  // The admin API
-  operator_unknown: unproven,
-  ...rowFor(
-    ["operator_suspended", "sign_in_not_registered", "role_missing"],
-    admin(403, "Not permitted. Ask a registry administrator for the operator's status, sign-in and roles."),
-  ),
-  subject_mismatch: admin(401, badOperatorToken),
-  ...rowFor(["sign_in_time_missing", "sign_in_time_in_future", "sign_in_too_old", "sign_in_too_weak"], {
-    admin: {
-      ...admin(
-        401,
-        "Sign in again, as acr_values and max_age of WWW-Authenticate ask: more recently, or with more factors.",
-      ).admin,
-      challengeError: "insufficient_user_authentication",
-    },
-  }),
-  ...rowFor(
-    ["registry_invalid", "registry_not_supported", "registry_conflict"],
-    admin(
-      422,
-      "The registry file is not applied. Correct what pointer and detail name, and apply the file again.",
-    ),
-  ),
-  registry_stale: admin(
-    412,
-    "The registry has changed since the plan, so nothing is changed. Make the plan again, and apply the change with its digest.",
-  ),
-  ...rowFor(
-    ["registry_approval_required", "approval_required"],
-    admin(
-      403,
-      "This opens access, so a second person has to approve it. Make a proposal, which an operator with the role approver approves.",
-    ),
-  ),
-  state_not_named: admin(
-    412,
-    "This address has no state that If-Match could name, or the tag is not a single strong tag. Send the request without If-Match.",
-  ),
-  proposal_malformed: admin(422, "This is no proposal. Correct what pointer and detail name."),
-  proposal_not_open: admin(
-    409,
-    "There is no open proposal of this id: it is decided, has expired, or was never made. Check the list of proposals.",
-  ),
-  operator_not_registered: admin(
-    422,
-    "The document names no registered operator. Check the id against the list of operators.",
-  ),
-  proposal_own: admin(403, "A person does not approve a proposal of the same person. Ask a second person."),
-  person_required: admin(
-    403,
-    "Only a person who has signed in proposes and approves. Sign in as an operator who is a person.",
-  ),
-  denial_malformed: admin(
-    422,
-    "This denies nothing that can be denied. Correct what pointer and detail name.",
-  ),
-  denial_unregistered: admin(
-    422,
-    "The registry has no entry of this name, so nothing is denied. Correct the name in pointer.",
-  ),
-  review_malformed: admin(422, "This is no request about reviews. Correct what pointer and detail name."),
-  consents_malformed: admin(
-    422,
-    "This is no question about Consents. Name 1 to 100 patients as ORIGIN/Patient/ID.",
-  ),
-  review_not_ended: admin(
-    422,
-    "This emergency lasts, so a use may come after the finding. Wait for the end that the list states, then close the review.",
-  ),
-  review_not_open: admin(422, "There is no open review of this id. Check the id in the list of reviews."),
-  restore_log_unknown: admin(422, "The ledger has opened no log of this name. Check the name in `/readyz`."),
-  restore_log_not_lost: admin(
-    409,
-    "This log has its storage, or its storage differs from its copy: only a log whose storage is empty is restored. See docs/runbook.md.",
-  ),
-  suspension_invalid: admin(422, "This is no suspension. Correct what pointer and detail name."),
-} as const satisfies Readonly<Record<string, RefusalRow>>;
+} as const satisfies Readonly<Record<string, ClientRow>>;
 
 /** Reasons that only records have: the answer broke off, or it was not an error. */
 export const recordedOnly = {

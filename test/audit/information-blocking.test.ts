@@ -4,7 +4,7 @@ import type { AuditEvent } from "#audit/event";
 import { withCurrentReasons } from "#audit/renamed-reasons";
 import { faceOf } from "#entrypoint/gateway-face";
 import { instant } from "#kernel/clock";
-import { refusalReasons } from "#entrypoint/refusal-reasons";
+import { allRefusals } from "#entrypoint/all-refusals";
 import { operationOutcome } from "#fhir/outcome";
 
 test("a refusal that type, purpose or policy decided names its exception in the answer, a row's refusal in the record alone", ({
@@ -24,7 +24,7 @@ test("a refusal that type, purpose or policy decided names its exception in the 
 });
 
 test("an exception is shown only for a reason with a public answer of its own, 403", ({ expect }) => {
-  const shown = Object.entries(refusalReasons).filter(([reason]) => exceptionToShow(reason) !== undefined);
+  const shown = Object.entries(allRefusals).filter(([reason]) => exceptionToShow(reason) !== undefined);
   expect(shown.length).toBeGreaterThan(10);
   for (const [reason, row] of shown)
     expect("gateway" in row && [400, 403].includes(row.gateway.status), reason).toBe(true);

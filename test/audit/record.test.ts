@@ -1,3 +1,4 @@
+import { encode, rfc8949EncodeOptions } from "cborg";
 import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { test } from "vitest";
@@ -343,7 +344,8 @@ test("keys of a later version are kept, a later format is refused, broken bytes 
     [99, 1.5],
     ["later", 1],
   ] as const) {
-    expect(decodeRecord(toCbor(new Map<unknown, unknown>([...map, [key, value]]))), String(key)).toEqual({
+    const other = encode(new Map<unknown, unknown>([...map, [key, value]]), rfc8949EncodeOptions);
+    expect(decodeRecord(other), String(key)).toEqual({
       ok: false,
       error: "bad_record",
     });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, test } from "vitest";
 import type { AuditEvent } from "#audit/event";
 import { decodeRecord } from "#audit/record";
 import { currentReason, withCurrentReasons } from "#audit/renamed-reasons";
-import { refusalReasons } from "#entrypoint/refusal-reasons";
+import { allRefusals } from "#entrypoint/all-refusals";
 import { endOf } from "#ledger/log-name";
 import frozen from "../frozen-names.json" with { type: "json" };
 import { phylaxIn } from "../cli/phylax.ts";
@@ -148,7 +148,7 @@ for (const version of oldVersions) {
           ({ event }) => event.kind !== "aborted" && event.outcome?.reason !== undefined,
         );
         expect(refused.length).toBeGreaterThan(5);
-        const faces = Object.keys(refusalReasons);
+        const faces = Object.keys(allRefusals);
         for (const { event } of refused) expect(faces).toContain(currentReason(event.outcome?.reason ?? ""));
       },
     );

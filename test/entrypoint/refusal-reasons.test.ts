@@ -5,10 +5,11 @@ import type { AdminRefusal, RejectionReason } from "#admin/refusal";
 import { renamedReasons } from "#audit/renamed-reasons";
 import type { ExactFaces } from "#entrypoint/faces-of";
 import type { RefusalRow } from "#entrypoint/public-face";
-import { recordedOnly, refusalReasons } from "#entrypoint/refusal-reasons";
+import { allRefusals } from "#entrypoint/all-refusals";
+import { recordedOnly } from "#entrypoint/refusal-reasons";
 import { refusalsPage, storedPage, withoutPadding } from "../../scripts/refusals-page.ts";
 
-const rows: readonly (readonly [string, RefusalRow])[] = Object.entries(refusalReasons);
+const rows: readonly (readonly [string, RefusalRow])[] = Object.entries(allRefusals);
 const textsOf = ({ gateway, token, admin }: RefusalRow): readonly string[] =>
   [gateway?.text, token?.description, admin?.title].filter((text) => text !== undefined);
 
@@ -29,10 +30,21 @@ test("a reason without a row does not compile, nor a row without a reason", ({ e
   ]);
 });
 
-test("each reason stands once in the table, so that no row hides another", ({ expect }) => {
-  const source = readFileSync(join(import.meta.dirname, "../../src/entrypoint/refusal-reasons.ts"), "utf8");
+test("each reason stands at most once in a table, so that no row hides another", ({ expect }) => {
+  const sources = ["refusal-reasons", "operator-refusals"].map((name) =>
+    readFileSync(join(import.meta.dirname, `../../src/entrypoint/${name}.ts`), "utf8"),
+  );
   for (const [reason, row] of rows) {
-    expect(source.match(new RegExp(`\\b${reason}\\b(?=:|")`, "gu")), reason).toHaveLength(1);
+    const name = new RegExp(`\\b${reason}\\b(?=:|")`, "gu");
+    const times = sources.map((source) => source.match(name)?.length ?? 0);
+    expect(
+      [
+        [1, 0],
+        [0, 1],
+        [1, 1],
+      ],
+      reason,
+    ).toContainEqual(times);
     expect(textsOf(row).length, reason).toBeGreaterThan(0);
   }
 });
@@ -71,13 +83,13 @@ test("an operator's certificate that was presented and is not accepted has one t
     certificate_revoked,
     certificate_denied,
     operator_unknown,
-  } = refusalReasons;
+  } = allRefusals;
   for (const row of [certificate_revoked, certificate_denied, operator_unknown])
     expect(row.admin).toEqual(unverified.admin);
 });
 
 test("no reason has an old name, and every old name leads to a reason of this version", ({ expect }) => {
-  const current = new Set([...Object.keys(refusalReasons), ...Object.keys(recordedOnly)]);
+  const current = new Set([...Object.keys(allRefusals), ...Object.keys(recordedOnly)]);
   for (const [old, now] of renamedReasons) {
     expect(current.has(now), now).toBe(true);
     expect(current.has(old), old).toBe(false);

@@ -4,7 +4,8 @@ import * as z from "zod";
 import { adminVerbs } from "#admin/app";
 import { openApiDocument } from "#admin/openapi";
 import type { RefusalRow } from "#entrypoint/public-face";
-import { recordedOnly, refusalReasons } from "#entrypoint/refusal-reasons";
+import { allRefusals } from "#entrypoint/all-refusals";
+import { recordedOnly } from "#entrypoint/refusal-reasons";
 import { instant } from "#kernel/clock";
 import { policySchema } from "#policy/schema";
 import { registryDocument } from "#registry/document";
@@ -43,7 +44,7 @@ export function presentContracts(): Contracts {
     },
     devFile: frozen["dev.json keys"],
     reasons: {
-      ...Object.fromEntries(Object.entries(refusalReasons).map(([reason, row]) => [reason, faceOf(row)])),
+      ...Object.fromEntries(Object.entries(allRefusals).map(([reason, row]) => [reason, faceOf(row)])),
       ...Object.fromEntries(Object.keys(recordedOnly).map((reason) => [reason, { record: true }])),
     },
     verbs: Object.fromEntries(

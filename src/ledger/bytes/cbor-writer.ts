@@ -1,6 +1,6 @@
 /**
- * A value that this writer leaves to the library. The writer handles whole numbers, byte strings, text,
- * arrays, maps, true, false and null.
+ * A value outside of docs/ledger-format.md, which allows whole numbers, byte strings, text, arrays, maps,
+ * true, false and null.
  */
 export class NotPlain extends Error {}
 
@@ -9,9 +9,8 @@ const majors = { unsigned: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5 }
 const [FALSE, TRUE, NULL] = [0xf4, 0xf5, 0xf6];
 
 /**
- * Writes deterministic CBOR (RFC 8949 §4.2.1) of plain data: the library's bytes, several times as fast.
- * Each append of the ledger writes a record of some sixty items. Throws `NotPlain` for a value that the
- * library must write.
+ * Writes deterministic CBOR (RFC 8949 §4.2.1) of plain data, several times as fast as the library of the tests:
+ * each append of the ledger writes a record of some sixty items. Throws `NotPlain` for any other value.
  */
 export function writeCbor(value: unknown): Uint8Array {
   const writer = new CborWriter();

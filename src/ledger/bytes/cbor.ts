@@ -1,20 +1,13 @@
-import { decode, encode, rfc8949EncodeOptions, type Token, Tokenizer } from "cborg";
 import { err, ok, type Result } from "#kernel/result";
-import { fromUtf8, plain, sameBytes } from "./bytes.ts";
-import { NotPlain, writeCbor } from "./cbor-writer.ts";
+import { sameBytes } from "./bytes.ts";
+import { parseCbor } from "./cbor-reader.ts";
+import { writeCbor } from "./cbor-writer.ts";
 
 /**
- * Deterministic CBOR (RFC 8949 §4.2.1): the same value always gives the same bytes. Plain data and `Map`s
- * with integer keys.
+ * Deterministic CBOR (RFC 8949 §4.2.1): the same value always gives the same bytes. Throws `NotPlain` for a
+ * value that docs/ledger-format.md does not allow, such as a fraction or undefined.
  */
-export function toCbor(value: unknown): Uint8Array {
-  try {
-    return writeCbor(value);
-  } catch (fault) {
-    if (fault instanceof NotPlain) return encode(value, rfc8949EncodeOptions);
-    throw fault;
-  }
-}
+export const toCbor = writeCbor;
 
 export type CborProblem =
   | "cbor_malformed"
@@ -30,13 +23,13 @@ export type CborProblem =
 export function readCbor(bytes: Uint8Array): Result<unknown, CborProblem> {
   let value: unknown;
   try {
-    value = decode(bytes, { ...options, tokenizer: new StrictText(plain(bytes), options) });
+    value = parseCbor(bytes);
   } catch {
-    // cborg throws for malformed input, for forbidden options, and for nesting beyond its stack
-    return err("cbor_malformed");
+    return err("cbor_malformed"); // or nested beyond the stack
   }
   const problem = notAllowed(value, DEPTH_MAX);
   if (problem !== undefined) return err(problem);
+  // The writer has one spelling of each value, so that equal bytes also prove that they were read aright.
   return sameBytes(toCbor(value), bytes) ? ok(value) : err("cbor_not_deterministic");
 }
 
@@ -62,34 +55,8 @@ export function fromCborMap(bytes: Uint8Array): ReadonlyMap<number, unknown> | u
 }
 
 const DEPTH_MAX = 16;
-const options = {
-  useMaps: true,
-  strict: true,
-  rejectDuplicateMapKeys: true,
-  retainStringBytes: true,
-  allowIndefinite: false,
-  allowUndefined: false,
-  allowInfinity: false,
-  allowNaN: false,
-  allowBigInt: true, // read, so that the refusal can name it
-};
-
-/**
- * cborg decodes text leniently and drops a leading byte order mark. Strict decoding keeps two byte strings
- * from reading as the same text.
- */
-class StrictText extends Tokenizer {
-  override next(): Token {
-    const token = super.next();
-    if (token.byteValue === undefined) return token;
-    const text = fromUtf8(token.byteValue);
-    if (text === undefined) throw new Error("text that is not UTF-8");
-    return Object.assign(token, { value: text });
-  }
-}
 
 function notAllowed(value: unknown, depth: number): CborProblem | undefined {
-  // cborg gives a number for every integer within ±(2^53 − 1)
   if (typeof value === "bigint") return "number_too_large";
   if (typeof value === "number") return Number.isSafeInteger(value) ? undefined : "cbor_value_not_allowed";
   if (

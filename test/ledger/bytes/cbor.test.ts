@@ -1,7 +1,9 @@
-import { encode, rfc8949EncodeOptions } from "cborg";
+import { decode, encode, rfc8949EncodeOptions, type Token, Tokenizer } from "cborg";
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { writeCbor } from "#ledger/bytes/cbor-writer";
+import { NotPlain, writeCbor } from "#ledger/bytes/cbor-writer";
+import { fromUtf8 } from "#ledger/bytes/bytes";
+import { parseCbor } from "#ledger/bytes/cbor-reader";
 import { fromCbor, readCbor, readCborMap, toCbor } from "#ledger/bytes/cbor";
 import { inLane } from "../../support/lane.ts";
 
@@ -35,7 +37,7 @@ test("every value that docs/ledger-format.md allows reads back as it was written
   );
 });
 
-test("the ledger's own writer writes the library's bytes for any value, and leaves all remaining types to the library", ({
+test("the ledger's own writer writes the library's bytes for any value, and refuses every other value", ({
   expect,
 }) => {
   const numbers = fc.oneof(
@@ -76,18 +78,86 @@ test("the ledger's own writer writes the library's bytes for any value, and leav
     withTypedArray: true,
     withNullPrototype: true,
   });
-  const outcome = (write: () => Uint8Array) => {
+  const written = (one: unknown) => {
     try {
-      return write();
-    } catch {
-      return "refused";
+      return toCbor(one);
+    } catch (fault) {
+      expect(fault).toBeInstanceOf(NotPlain);
+      return undefined;
     }
   };
+  for (const one of [1.5, 2 ** 53, 1n, undefined, [undefined], { a: 0.5 }, new Date(0), new Set([1])])
+    expect(written(one)).toBeUndefined();
   fc.assert(
     fc.property(rest, (one) => {
-      expect(outcome(() => new Uint8Array(toCbor(one)))).toEqual(outcome(() => byTheLibrary(one)));
+      const some = written(one);
+      if (some !== undefined) expect(some).toEqual(byTheLibrary(one));
     }),
     { numRuns: inLane({ fast: 120, slow: 300, long: 300 }) },
+  );
+});
+
+const strict = {
+  useMaps: true,
+  strict: true,
+  rejectDuplicateMapKeys: true,
+  retainStringBytes: true,
+  allowIndefinite: false,
+  allowUndefined: false,
+  allowInfinity: false,
+  allowNaN: false,
+  allowBigInt: true,
+};
+
+/** The library reads text leniently, and drops a byte order mark. */
+class StrictText extends Tokenizer {
+  override next(): Token {
+    const token = super.next();
+    const text = token.byteValue && fromUtf8(token.byteValue);
+    if (token.byteValue !== undefined && text === undefined) throw new Error("text that is not UTF-8");
+    return text === undefined ? token : Object.assign(token, { value: text });
+  }
+}
+
+const outcome = (read: () => unknown): unknown => {
+  try {
+    return { value: read() };
+  } catch {
+    return "refused";
+  }
+};
+
+test("the ledger's own reader reads what the library reads, and refuses what the library refuses", ({
+  expect,
+}) => {
+  const both = (item: Uint8Array) => {
+    const options = { ...strict, tokenizer: new StrictText(item, strict) };
+    expect(outcome(() => parseCbor(item))).toEqual(outcome(() => decode(item, options)));
+  };
+  const heads = Array.from({ length: 256 }, (_, head) => head);
+  for (const head of heads)
+    for (const rest of ["", "00", "18", "ff", "0000", "0100", "7bff", "00000000", "00010000", "7f7fffff"])
+      for (const more of ["", "00000000", "ffffffff", "f6".repeat(24)])
+        both(new Uint8Array([head, ...bytes(rest + more)]));
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4, withCrossShrink: true },
+      fc.oneof(fc.maxSafeInteger(), fc.double(), fc.string({ unit: "binary" }), fc.uint8Array()),
+      fc.oneof(fc.bigInt({ min: -(2n ** 64n), max: 2n ** 64n - 1n }), fc.constantFrom(true, false, null)),
+      fc.array(tie("value"), { maxLength: 30 }),
+      fc.array(fc.tuple(fc.oneof(fc.integer(), fc.string()), tie("value"))).map((pairs) => new Map(pairs)),
+    ),
+  }));
+  const damage = fc.tuple(fc.nat(), fc.nat(255), fc.nat(3));
+  fc.assert(
+    fc.property(value, damage, (one, [place, byte, times]) => {
+      const item = new Uint8Array(encode(one, { float64: false }));
+      both(item);
+      for (let i = 0; i < times; i++) item[(place * (i + 1)) % item.length] = byte + i;
+      both(item);
+      both(item.subarray(0, place % (item.length + 1)));
+    }),
+    { numRuns: inLane({ fast: 120, slow: 1_000, long: 10_000 }) },
   );
 });
 
