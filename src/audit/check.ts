@@ -120,7 +120,12 @@ const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     consentDigest: hexDigest,
     place: text,
   },
-  emergency: { justification: text, review: matches(/^[0-9a-f]{32}$/) },
+  emergency: {
+    justification: text,
+    review: matches(/^[0-9a-f]{32}$/),
+    personnel: text,
+    facility: text,
+  },
   // The text is in a definition.
   document: {
     text: () => false,

@@ -244,6 +244,10 @@ export const decisionPlaceMax = { withConsent: 24, alone: 58 } as const;
 export interface Emergency {
   readonly justification?: string | undefined;
   readonly review?: string | undefined; // id of the review, 32 lower-case hex digits
+  /** The name of the person who declared it, as the token states it (42 CFR 2.51(c)(1)). */
+  readonly personnel?: string | undefined;
+  /** The name of the entity behind the client, as the registry states it. */
+  readonly facility?: string | undefined;
 }
 
 export interface EventOutcome {

@@ -80,7 +80,7 @@ const groups = {
   window: { number: 1, complete: 2 },
   configuration: { worker: 1, digest: 2, settings: 3 },
   definition: { contentDigest: 1, chunk: 2 },
-  emergency: { justification: 1, review: 2 },
+  emergency: { justification: 1, review: 2, personnel: 3, facility: 4 },
   document: { text: 1, textDigest: 2, part: 3, parts: 4, role: 5 },
   decision: { by: 1, consentDigest: 2, place: 3 },
   approval: { proposal: 1, proposedBy: 2, proposerIssuer: 3, proposerSubject: 4 },

@@ -870,6 +870,11 @@ export const refusalReasons = {
       "An emergency needs a reason. Send its nature in Phylax-Justification: 10 to 500 visible ASCII characters and single spaces.",
     ),
   ),
+  personnel_unnamed: fhir(
+    403,
+    "forbidden",
+    "An emergency needs the name of the person who declares it. Ask the issuer for a token with fhirUser or name.",
+  ),
   review_unavailable: fhir(
     503,
     "transient",

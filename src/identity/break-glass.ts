@@ -23,18 +23,21 @@ export type BreakGlassDemand = Readonly<z.infer<typeof breakGlassDemand>>;
 export interface DeclaredEmergency {
   /** The nature of the emergency, in the caller's words. */
   readonly justification: string;
+  /** The name of the person who declared it, if the token states it. */
+  readonly personnel: string | undefined;
   readonly signedInAt: Instant;
   readonly until: Instant;
 }
 
-/** The first reason is about the client's grant; after the others the person states a reason or signs in anew. */
+/** The first reason is about the client's grant, the last about its issuer; after the others the person states a reason or signs in anew. */
 export type BreakGlassRefusal = {
   readonly reason:
     | "break_glass_not_granted"
     | "justification_missing"
     | "justification_malformed"
     | "step_up_missing"
-    | "step_up_too_old";
+    | "step_up_too_old"
+    | "personnel_unnamed";
 };
 
 // RFC 9110 §5.5: visible characters and single spaces. Ten characters are "chest pain".
@@ -48,7 +51,12 @@ const [justificationMin, justificationMax] = [10, 500];
 export function declaredEmergency(
   purpose: Purpose,
   demand: BreakGlassDemand | undefined,
-  { acr, authTime }: Pick<AccessToken, "acr" | "authTime">,
+  {
+    acr,
+    authTime,
+    user,
+    personName: personnel,
+  }: Pick<AccessToken, "acr" | "authTime" | "user" | "personName">,
   justification: string | undefined,
   at: Instant,
 ): Result<DeclaredEmergency | undefined, BreakGlassRefusal> {
@@ -59,12 +67,15 @@ export function declaredEmergency(
   const now = epochSeconds(at);
   if (authTime > now + aheadSecondsMax) return err({ reason: "step_up_missing" });
   if (now - authTime >= demand.maxSeconds) return err({ reason: "step_up_too_old" });
+  // 42 CFR 2.51(c)(1): the name of the medical personnel
+  if (user === undefined && personnel === undefined) return err({ reason: "personnel_unnamed" });
   if (justification === undefined) return err({ reason: "justification_missing" });
   const { length } = justification;
   if (length < justificationMin || length > justificationMax || !justificationForm.test(justification))
     return err({ reason: "justification_malformed" });
   return ok({
     justification,
+    personnel,
     signedInAt: instant(authTime * 1_000),
     until: instant((authTime + demand.maxSeconds) * 1_000),
   });

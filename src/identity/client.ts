@@ -45,6 +45,8 @@ export interface ClientRecord {
   readonly patient: string | undefined;
   /** Identifiers of the organization behind the client, `system|value`. */
   readonly organization?: readonly string[] | undefined;
+  /** The entity behind the client, as accountings name it. */
+  readonly entity?: { readonly name: string } | undefined;
   /** Before this instant, unbound tokens of its external issuer are accepted. */
   readonly unboundUntil: Instant | undefined;
   /** Several at once for rotation. */

@@ -89,7 +89,10 @@ function isFor(aud: readonly string[], audience: string, bases: readonly string[
   return aud.includes(audience) && (named.length === 0 || named.some((each) => bases.includes(each)));
 }
 
-type Mapped = Pick<AccessToken, "client" | "scopes" | "purposes" | "patient" | "user" | "patientIsUser">;
+type Mapped = Pick<
+  AccessToken,
+  "client" | "scopes" | "purposes" | "patient" | "user" | "personName" | "patientIsUser"
+>;
 
 /** Reads the claims that an issuer names in its own way. */
 function readMapped(
@@ -117,6 +120,7 @@ function readMapped(
     purposes: why,
     patient: context.data,
     user: user.data,
+    personName: name.safeParse(claims["name"]).data,
     patientIsUser: issuer.claims.patientIsUser === true,
   });
 }

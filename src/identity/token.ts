@@ -29,6 +29,8 @@ export interface AccessToken {
    * only.
    */
   readonly user: string | undefined;
+  /** The name of that person (`name`, OpenID Connect Core 1.0 §5.1), if the issuer states it: for the record only. */
+  readonly personName?: string | undefined;
   /** The issuer's entry says that the person who signs in is the token's patient. */
   readonly patientIsUser?: boolean | undefined;
   /** How the person signed in, and when in seconds since 1970 (RFC 9068 §2.2.1), if the issuer says it. */

@@ -55,7 +55,12 @@ beforeAll(async () => {
   issuer = await outsider("https://emergency.example", "phylax");
   certificate = await certificateFor(phylax, "clinic");
   const client = { id: "clinic", kind: "hospital", auth: "external", issuer: issuer.iss };
-  const entry = { ...client, externalClientId: "clinic", certificates: [thumbprint(certificate)] };
+  const entry = {
+    ...client,
+    externalClientId: "clinic",
+    certificates: [thumbprint(certificate)],
+    entity: { name: "Riverside General Hospital", address: "1 River Road" },
+  };
   const emergency = clientEntries(entry, "BTG", "emergency", "user/*.rs");
   const usual = clientEntries(entry, "TREAT", "usual", "user/*.rs");
   const applied = await phylax.addRegistry({
@@ -84,6 +89,7 @@ const ask = async (path: string, claims: object = {}, sending: Sending = {}) => 
     scope: "system/*.rs",
     purpose: "BTG TREAT",
     fhirUser: "Practitioner/vera",
+    name: "Dr. Vera Lindt",
     acr: "urn:step-up",
     auth_time: now(),
     ...claims,
@@ -114,7 +120,15 @@ test("an emergency opens the wider view, and stands with its reason on record, i
     kind: "disclosure",
     who: { client: "clinic", user: "Practitioner/vera" },
     why: { purposes: ["BTG"] },
-    emergency: { justification: reason, review: expect.stringMatching(/^[0-9a-f]{32}$/u) },
+    at: expect.any(Number),
+    what: { origin: "main" },
+    // 42 CFR 2.51(c): personnel, facility, nature of the emergency
+    emergency: {
+      justification: reason,
+      personnel: "Dr. Vera Lindt",
+      facility: "Riverside General Hospital",
+      review: expect.stringMatching(/^[0-9a-f]{32}$/u),
+    },
   });
   const review = event?.emergency?.review ?? "";
   // a late alarm of a ledger may log a line of its own meanwhile
@@ -191,7 +205,12 @@ test("an emergency needs a step-up that is fresh, and a reason", async ({ expect
   expect(found).toEqual(
     Object.keys(refusals).map((what) => (what.includes("reason") ? [what, 400, false] : [what, 401, true])),
   );
+  const unnamed = await ask("Patient/amara", { fhirUser: undefined, name: undefined });
+  expect([unnamed.status, unnamed.text.includes("name of the person")], "no person").toEqual([403, true]);
   expect(await reviews(), "nothing was opened").toEqual(open);
+  const named = [{ fhirUser: undefined }, { name: undefined }, { name: 7 }];
+  const replies = await Promise.all(named.map((claims) => ask("Patient/amara", claims)));
+  expect(replies.map(({ status }) => status)).toEqual([200, 200, 200]);
   const asked = await ask("Patient/amara", { purpose: "TREAT" });
   expect(asked.status, "a token that does not declare it").toBe(403);
 });

@@ -222,8 +222,11 @@ const leafName = ({ log, index }: Pick<LinePlace, "log" | "index">): string => `
 function personCell(event: AuditEvent | undefined): PageElement | string {
   if (event === undefined) return texts.unknown;
   const { user, subject } = event.who ?? {};
-  const person = user ?? subject ?? patients.noPerson;
-  const words = event.emergency?.justification;
+  const { justification: words, personnel, facility } = event.emergency ?? {};
+  const named = user ?? subject ?? patients.noPerson;
+  const person = [personnel === undefined ? named : `${personnel} (${named})`, facility]
+    .filter((part) => part !== undefined)
+    .join(", ");
   return words === undefined
     ? person
     : make("span", {}, person, " ", badge("warn", patients.emergency(words)));

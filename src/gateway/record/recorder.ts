@@ -302,6 +302,8 @@ export class Recorder {
       emergency: principal?.emergency && {
         justification: principal.emergency.justification,
         review: this.#facts.review,
+        personnel: principal.emergency.personnel,
+        facility: principal.client.entity?.name,
       },
       outcome,
       ...nobody,

@@ -85,6 +85,7 @@ async function readClient(
         : { issuer: client.issuer, id: client.externalClientId },
     patient: client.patient ?? undefined,
     organization: client.organization ?? undefined,
+    entity: client.entity ?? undefined,
     unboundUntil: client.unboundUntil ?? undefined,
     home:
       client.region === null && client.regionSince === null
