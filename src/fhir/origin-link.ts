@@ -41,3 +41,30 @@ function isSamePlace(url: URL, home: URL): boolean {
 // The URL parser has already normalised every notation of an IPv4 address (WHATWG URL §3.5).
 const isLoopback = (hostname: string) =>
   hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d+){3}$/u.test(hostname);
+
+/**
+ * The paging link with fewer rows, from the same row on; undefined unless the link says by itself that its place is
+ * a number of rows. It does if a parameter that the question lacks is the number of rows before it
+ * (`_getpagesoffset=20&_count=10`, `_offset=20`): the number of a page, or a cursor, could mean a different row
+ * when `_count` changes.
+ * @param before rows of the list on the earlier pages; @param asked the query that began the list.
+ */
+export function shortened(
+  link: string,
+  before: number,
+  asked: string,
+  rowsOf: (count: number) => number,
+): string | undefined {
+  const names = new Set(partsOf(asked).map(nameOf));
+  const [, path = "", query = ""] = /^([^?]*)\?(.*)$/su.exec(link) ?? [];
+  const parts = partsOf(query);
+  const counts = parts.filter((part) => nameOf(part) === "_count");
+  const count = Number(/^_count=(?<count>[1-9]\d{0,3})$/u.exec(counts[0] ?? "")?.groups?.["count"]);
+  const places = parts.filter((part) => !names.has(nameOf(part)) && part === `${nameOf(part)}=${before}`);
+  const rows = rowsOf(count);
+  if (counts.length !== 1 || places.length !== 1 || !(rows < count)) return undefined;
+  return `${path}?${parts.map((part) => (part === counts[0] ? `_count=${rows}` : part)).join("&")}`;
+}
+
+const partsOf = (query: string): readonly string[] => query.split("&");
+const nameOf = (part: string): string => part.replace(/=.*$/su, "");

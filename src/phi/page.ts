@@ -128,6 +128,16 @@ export class Page {
     this.#room = Math.min(this.#room, rows);
   }
 
+  get isFull(): boolean {
+    return this.#rows.length >= this.#room;
+  }
+
+  /** Answers whether an entry is a visible row that this page lacks, and takes nothing of it. */
+  foresees(entry: EntryBytes | CutEntry): boolean {
+    const decided = this.#discloser.entry(entry, this.#expects.type);
+    return decided.ok && decided.value.kind === "match" && !this.#ids.has(decided.value.released.id);
+  }
+
   /** Marks a row that an earlier page showed, or may have shown. */
   pass(id: string): void {
     this.#ids.add(id);

@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { linkBelow } from "#fhir/origin-link";
+import { linkBelow, shortened } from "#fhir/origin-link";
 
 const base = "https://fhir.example:8443/r4";
 
@@ -71,4 +71,26 @@ test.for([
   "/admin",
 ])("%s is below none of the base's names", (link, { expect }) => {
   expect(linkBelow([base, "http://ehr.internal/R4"], link)).toBeUndefined();
+});
+
+const half = (count: number) => Math.ceil(count / 2);
+
+test.for([
+  ["?_getpages=a&_getpagesoffset=20&_count=10", "?_getpages=a&_getpagesoffset=20&_count=5"],
+  ["/Observation?patient=20&_count=10&_offset=20", "/Observation?patient=20&_count=5&_offset=20"],
+] as const)("%s has a number of rows as its place", ([link, short], { expect }) => {
+  expect(shortened(link, 20, "patient=20&_count=10", half)).toBe(short);
+});
+
+test.for([
+  ["the number of a page", "/Observation?patient=20&_count=10&page=3"],
+  ["a cursor", "/Observation?patient=20&_count=10&ct=MjA"],
+  ["a further parameter of the same number", "/Observation?_count=10&_offset=20&page=20"],
+  ["no count", "/Observation?patient=20&_offset=20"],
+  ["two counts", "/Observation?_count=10&_count=20&_offset=20"],
+  ["a count in words", "/Observation?_count=ten&_offset=20"],
+  ["a single row", "/Observation?_count=1&_offset=20"],
+  ["no query", "/Observation"],
+] as const)("a link with %s stays as it is", ([, link], { expect }) => {
+  expect(shortened(link, 20, "patient=20&_count=10", half)).toBeUndefined();
 });

@@ -144,6 +144,75 @@ test("the pages together are exactly the visible rows, in the origin's order, wh
   );
 });
 
+type LinkForm = "offset" | "page number" | "cursor" | "own link alone";
+/** An origin that honours `_count`, with links of a form; it says how many rows it sent. */
+function counting(list: readonly Row[], form: LinkForm): Origin & { readonly sent: () => number } {
+  let sent = 0;
+  const origin = originOf((question) => {
+    const asked = new URLSearchParams(
+      "link" in question ? question.link.replace(/^.*\?/u, "") : question.query,
+    );
+    const [count, place] = [Number(asked.get("_count")), Number(asked.get("place") ?? 0)];
+    if (form === "own link alone" && "link" in question && count !== 10) return "absent";
+    const from = form === "page number" ? place * count : place;
+    const entry = list.slice(from, from + count).map((row) => ({ resource: resource(row) }));
+    sent += entry.length;
+    const next = form === "page number" ? place + 1 : from + count;
+    const name = form === "cursor" ? "&cursor=x&place=0" : "&place=";
+    const url = `${base}/Observation?_count=${count}${name}${next}`;
+    const link = from + count < list.length ? [{ relation: "next", url }] : [];
+    return { resourceType: "Bundle", type: "searchset", total: list.length, link, entry };
+  });
+  return Object.assign(origin, { sent: () => sent });
+}
+
+async function allPages(origin: Origin, count: number): Promise<string[][]> {
+  const pages: string[][] = [];
+  let place: PagePlace | undefined;
+  do {
+    const { ids, next } = await page(origin, count, place);
+    pages.push(ids);
+    place = next;
+  } while (place !== undefined);
+  return pages;
+}
+
+test("a page asks for a fifth of the next origin page, if the link is a number of rows: a patient's rows cost 1.2 times", async ({
+  expect,
+}) => {
+  const list = rows(Array.from({ length: 200 }, () => true));
+  const ratioOf = async (form: LinkForm, count = 10) => {
+    const origin = counting(list, form);
+    expect((await allPages(origin, count)).flat()).toHaveLength(list.length);
+    return origin.sent() / list.length;
+  };
+  expect(await ratioOf("offset")).toBeCloseTo(1.19);
+  expect(await ratioOf("offset", 50)).toBeCloseTo(1.15);
+  for (const form of ["page number", "cursor", "own link alone"] as const)
+    expect(await ratioOf(form), form).toBeCloseTo(1.95);
+});
+
+test("the look-ahead changes no page, whatever is hidden and whatever the form of the origin's links", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.boolean(), { maxLength: 70 }),
+      fc.integer({ min: 10, max: 20 }),
+      fc.constantFrom<LinkForm>("offset", "page number", "cursor"),
+      async (visible, count, form) => {
+        const list = rows(visible);
+        const pages = await allPages(counting(list, form), count);
+        const shown = list.filter(({ isVisible }) => isVisible).map(({ id }) => id);
+        const wanted = Array.from({ length: Math.max(1, Math.ceil(shown.length / count)) }, (_, n) =>
+          shown.slice(n * count, (n + 1) * count),
+        );
+        if (JSON.stringify(pages) !== JSON.stringify(wanted))
+          throw new Error(`${JSON.stringify(pages)} for ${JSON.stringify(wanted)}`);
+      },
+    ),
+    { numRuns: inLane({ fast: 80, slow: 300, long: 1_000 }) },
+  );
+});
+
 test("while up to two of three rows are hidden, pages are as long as without hidden rows, whatever the size of the origin's pages", async ({
   expect,
 }) => {
