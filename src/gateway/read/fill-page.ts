@@ -162,8 +162,8 @@ const aheadOf = (count: number): number => Math.ceil(count / 5);
  * page of the client reads them again, so a full page asks for a few, where the origin's link can ask for fewer
  * rows. False says nothing: the whole origin page decides.
  */
-async function followsRow<P extends Fillable>(
-  page: P,
+async function followsRow(
+  page: Fillable,
   { link = "", seen }: PagePlace,
   { ask, type }: { readonly ask: FhirQuestion; readonly type: ListType },
   origin: OriginSession,
