@@ -1,5 +1,6 @@
 import type { Hono } from "hono";
 import { problem } from "#admin/answer";
+import type { Operator } from "#admin/operator";
 import { TimelyBody } from "#entrypoint/timely-body";
 import { assetAnswer } from "./asset-answer.ts";
 import { dataHeaders, htmlAnswer, pageHeaders, redirectAnswer } from "./answers.ts";
@@ -8,7 +9,7 @@ import { liveAnswer } from "./live.tsx";
 import { lookNow } from "./now.ts";
 import { addOperations } from "#console/operations/operations";
 import { DegradedPage, MissingPage, RefusedPage, refusalText } from "./pages/messages.tsx";
-import { NowPage } from "./pages/now.tsx";
+import { type NowLinks, NowPage } from "./pages/now.tsx";
 import { consolePages, mayOpen, type ConsolePage } from "./console-page.ts";
 import { Shell } from "./pages/shell.tsx";
 import type { PageContent, Render } from "./page-maker.ts";
@@ -122,16 +123,19 @@ export function addConsole(app: Hono, ports: ConsolePorts): void {
 
   app.get(
     "/console",
-    show(consolePages.now, async () => ({ content: NowPage({ report: await lookNow(ports, rates) }) })),
+    show(consolePages.now, async ({ operator }) => ({
+      content: NowPage({ report: await lookNow(ports, rates), links: linksFor(operator) }),
+    })),
   );
   app.get(
     "/console/now/live",
-    visiting(consolePages.now, async ({ request, id }) =>
+    visiting(consolePages.now, async ({ request, id, operator }) =>
       liveAnswer(
         request,
         dataHeaders(id),
         ports,
         rates,
+        linksFor(operator),
         async () => (await admitVisit(request, id, ports, seal)).ok,
       ),
     ),
@@ -147,6 +151,13 @@ export function addConsole(app: Hono, ports: ConsolePorts): void {
   );
   app.all("/console/*", () => problem(admin.newId(), { status: 405, title: "Method Not Allowed" }));
 }
+
+/** The page Now leads to the pages that the operator may open. */
+const linksFor = (operator: Operator): NowLinks => ({
+  registry: mayOpen(consolePages.registry, operator),
+  approvals: mayOpen(consolePages.approvals, operator),
+  events: mayOpen(consolePages.events, operator),
+});
 
 /** Signing in again changes nothing about these. */
 const deniedReasons: ReadonlySet<string> = new Set([

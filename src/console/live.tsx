@@ -2,7 +2,7 @@ import { setAll } from "#entrypoint/base-headers";
 import { utf8 } from "#kernel/encoded";
 import { htmlText } from "./answers.ts";
 import { lookNow } from "./now.ts";
-import { NowContent } from "./pages/now.tsx";
+import { NowContent, type NowLinks } from "./pages/now.tsx";
 import type { ConsolePorts } from "./ports.ts";
 import type { LogRates } from "./rates.ts";
 
@@ -20,6 +20,7 @@ export function liveAnswer(
   headers: Headers,
   ports: ConsolePorts,
   rates: LogRates,
+  links: NowLinks,
   isAllowed: () => Promise<boolean>,
 ): Response {
   setAll(headers, { "content-type": "text/event-stream", "x-accel-buffering": "no" });
@@ -31,7 +32,7 @@ export function liveAnswer(
         controller.close();
         return;
       }
-      const content = htmlText(<NowContent report={await lookNow(ports, rates)} />);
+      const content = htmlText(<NowContent report={await lookNow(ports, rates)} links={links} />);
       // A line of data for each line of the content; the event ends with an empty line.
       const lines = content.split("\n").map((line) => `data: ${line}\n`);
       controller.enqueue(utf8(`event: now\n${lines.join("")}\n`));

@@ -1,6 +1,8 @@
 import type { Instant } from "#kernel/clock";
 import type { LedgerHealthReport } from "#ledger/health";
 import type { RegistryEnd } from "#registry/end";
+import type { WaitingWork } from "#registry/waiting-work";
+import type { DenialInForce } from "./denials.ts";
 import type { ConsolePorts } from "./ports.ts";
 import type { LogRates } from "./rates.ts";
 
@@ -10,7 +12,10 @@ export interface NowReport {
   readonly health: LedgerHealthReport | undefined;
   readonly origins: Readonly<Record<string, string>> | undefined;
   readonly ends: readonly RegistryEnd[] | undefined;
-  readonly denials: readonly { readonly name: string; readonly until: Instant | null }[] | undefined;
+  readonly denials: readonly DenialInForce[] | undefined;
+  readonly waiting: WaitingWork | undefined;
+  /** The client of a registered certificate with a known end. */
+  readonly ownerOf: (x5t: string) => string | undefined;
   readonly rates: LogRates;
 }
 
@@ -18,16 +23,18 @@ const soonMilliseconds = 60 * 86_400_000;
 
 /** Asks every part at once. A part that fails is left out: this page is for the moments when parts fail. */
 export async function lookNow(ports: ConsolePorts, rates: LogRates): Promise<NowReport> {
-  const [health, origins, ends, denials] = await Promise.all([
+  const [health, origins, ends, denials, waiting] = await Promise.all([
     answered(ports.health),
     answered(ports.origins),
     answered(ports.ends),
     answered(ports.denials),
+    answered(ports.waiting),
   ]);
   const at = ports.admin.clock();
   if (health !== undefined) rates.add(health, at);
   const soon = ends?.filter((end) => end.ends - at < soonMilliseconds);
-  return { at, health, origins, ends: soon, denials, rates };
+  const ownerOf = (x5t: string) => ends?.find(({ name }) => name === x5t)?.client;
+  return { at, health, origins, ends: soon, denials, waiting, ownerOf, rates };
 }
 
 async function answered<T>(ask: () => Promise<T>): Promise<T | undefined> {

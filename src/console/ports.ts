@@ -1,8 +1,9 @@
 import type { AdminPorts } from "#admin/ports";
-import type { Instant } from "#kernel/clock";
 import type { Secret } from "#kernel/secret";
 import type { LedgerHealthReport } from "#ledger/health";
 import type { RegistryEnd } from "#registry/end";
+import type { WaitingWork } from "#registry/waiting-work";
+import type { DenialInForce } from "./denials.ts";
 
 /** The places that the console's pages name to the browser. */
 export interface ConsolePlaces {
@@ -44,7 +45,9 @@ export interface ConsolePorts {
   readonly issuers: OperatorIssuers;
   readonly health: () => Promise<LedgerHealthReport>;
   readonly ends: () => Promise<readonly RegistryEnd[]>;
-  readonly denials: () => Promise<readonly { readonly name: string; readonly until: Instant | null }[]>;
+  readonly denials: () => Promise<readonly DenialInForce[]>;
+  /** Numbers alone, so that the page Now needs no record. */
+  readonly waiting: () => Promise<WaitingWork>;
   /** The state of each origin by its name, as the gateway's `readyz` says it. */
   readonly origins: () => Promise<Readonly<Record<string, string>>>;
   readonly wait: (milliseconds: number) => Promise<void>;

@@ -1,4 +1,6 @@
+import type { Instant } from "#kernel/clock";
 import type { ExportedRegistry } from "#registry/export";
+import { type DenialInForce, isDenied } from "./denials.ts";
 
 type Entry<K extends keyof ExportedRegistry> = Extract<
   NonNullable<ExportedRegistry[K]>,
@@ -25,3 +27,21 @@ export const grantsOf = ({ registry }: RegistryView, id: string): readonly Shown
 
 export const agreementsOf = ({ registry }: RegistryView, id: string): readonly ShownAgreement[] =>
   (registry.agreements ?? []).filter(({ client }) => client === id);
+
+/** `unagreed`: no agreement of the client is in force, so each of its requests is refused. */
+export type Standing = "active" | "suspended" | "denied" | "unagreed";
+
+/** Whether requests of the client can be served now. A token or a single key may be denied all the same. */
+export function standingOf(
+  view: RegistryView,
+  { id, status = "active" }: ShownClient,
+  denials: readonly DenialInForce[] | undefined,
+  at: Instant,
+): Standing {
+  if (isDenied(denials, { kind: "client", client: id }) === true) return "denied";
+  if (status === "suspended") return "suspended";
+  const isInForce = agreementsOf(view, id).some(
+    ({ from, to }) => Date.parse(from) <= at && at < Date.parse(to),
+  );
+  return isInForce ? "active" : "unagreed";
+}

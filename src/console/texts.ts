@@ -40,6 +40,18 @@ export const texts = {
     today: "ends within a day",
     left: (days: number) => (days === 1 ? "1 day left" : `${days} days left`),
   },
+  /** A denied thing: a registered entry, or a credential. */
+  denied: {
+    client: (client: string) => `client ${client}`,
+    agreement: (agreement: string, client: string) => `agreement ${agreement} of ${client}`,
+    grant: (client: string, purpose: string, origin: string) =>
+      `grant of ${client} for ${english.purpose(purpose)} at ${origin}`,
+    certificate: (x5t: string, client: string | undefined) =>
+      client === undefined ? `certificate ${x5t}` : `certificate of ${client}: ${x5t}`,
+    key: (keyId: string, owner: string) => `key ${keyId} of ${owner}`,
+    proofKey: (jkt: string) => `key of proofs ${jkt}`,
+    policy: (digest: string) => `policy ${digest}`,
+  },
   signIn: {
     title: "Sign in",
     intro:
@@ -94,6 +106,13 @@ export const texts = {
     live: "Live: this page updates by itself.",
     still: "As of",
     allWell: "All parts work.",
+    waiting: "Waits for a person:",
+    waitingPart: "Work that waits for a person",
+    waitingReviews: (n: number, since: string) =>
+      n === 1 ? `1 use of break-glass, ${since}` : `${n} uses of break-glass, the first ${since}`,
+    waitingProposals: (n: number, since: string) =>
+      n === 1 ? `1 proposal, ${since}` : `${n} proposals, the first ${since}`,
+    nothingWaits: "No use of break-glass waits for its review, and no proposal for a second person.",
     trouble: (n: number) => (n === 1 ? "One part needs attention." : `${n} parts need attention.`),
     logs: "Logs",
     logsNote:
@@ -127,9 +146,9 @@ export const texts = {
     origins: "Origins",
     origin: "Origin",
     noOrigin: "No origin is registered.",
-    ends: "Ends within 60 days",
+    ends: "Ends within 60 days, or has ended",
     endsNote: "A certificate that was registered by its thumbprint alone has no known end.",
-    noEnds: "No agreement or certificate ends within 60 days.",
+    noEnds: "No agreement or certificate ends within 60 days or has ended.",
     kinds: { agreement: "agreement", certificate: "certificate" },
     client: "Client",
     what: "What",
@@ -270,7 +289,19 @@ export const texts = {
     address: "Address",
     clientId: "Client id",
     noName: "no name is registered",
-    statuses: { active: "active", suspended: "suspended" },
+    statuses: {
+      active: "active",
+      suspended: "suspended",
+      denied: "denied",
+      unagreed: "no agreement in force",
+    },
+    denials: "Denials in force",
+    noDenials: "No key, certificate, client, agreement, grant or policy is denied.",
+    denialsUnread: "The denials in force cannot be read just now, so a denied entry may look active.",
+    denialOf: "Denied",
+    denialNote:
+      "Revoke, Deny and End refuse this client's requests at once, everywhere within ten seconds. The registry keeps the entry, and the denial can be lifted here.",
+    inForce: "denied",
     purposes: "Purposes",
     policies: "Policies",
     policy: "Policy",

@@ -94,6 +94,7 @@ function consoleApp() {
     health: () => Promise.reject(new Error("down")),
     ends: async () => [],
     denials: async () => [],
+    waiting: async () => ({ reviews: undefined, proposals: undefined }),
     origins: async () => ({}),
     wait: async () => {},
   });

@@ -122,7 +122,48 @@ export function consoleScenes({ dev, officer, auditor, refused }: SceneSetting):
         await page.click("button[value=plan]");
       },
     },
+    {
+      name: "client-denied",
+      path: "/registry/clients/tiny",
+      act: async (page) => {
+        await page.click('button[aria-label^="End this client"]');
+        await page.goto(`${dev.console}/registry/clients/tiny`);
+      },
+    },
+    {
+      name: "lifted",
+      path: "/registry/clients/tiny",
+      act: async (page) => {
+        await page.click('button[aria-label="Lift this denial: client tiny"]');
+      },
+    },
     { name: "approvals", path: "/approvals" },
+    {
+      name: "approvals-open",
+      path: "/registry/clients/research/change",
+      act: async (page) => {
+        await page.fill("#quota-requests", "9000");
+        await page.click('button[aria-label="Plan: Change a quota"]');
+        await page.fill("#why", "The study asks for more");
+        await page.click("button[value=propose]");
+      },
+    },
+    {
+      name: "proposal",
+      path: "/approvals",
+      act: async (page) => {
+        await page.locator('main a[href^="/console/approvals/"]').first().click();
+        await page.locator("dl").first().waitFor();
+      },
+    },
+    {
+      name: "proposal-rejected",
+      path: "/approvals",
+      act: async (page) => {
+        await page.locator('main a[href^="/console/approvals/"]').first().click();
+        await page.click('form[action="/console/approvals/close"] button');
+      },
+    },
     { name: "events", path: "/events" },
     { name: "events-opened", path: "/events", act: withKey },
     { name: "breach", path: "/events/breach" },

@@ -9,13 +9,14 @@ import { ConsentDesk } from "#platform/consents/consent-desk";
 import { ConsentHistory } from "#platform/consents/consent-history";
 import { clientStandings, type ClientStanding } from "#registry/client-standing";
 import { readChange } from "#registry/read";
+import type { WaitingWork } from "#registry/waiting-work";
 import {
   planRegistry,
   showRegistry,
   type RegistryPlan,
   type ShownRegistry,
 } from "#platform/registry/apply-registry";
-import { registryEnds } from "#platform/registry/console-overview";
+import { registryEnds, waitingWork } from "#platform/registry/console-overview";
 import { log } from "#platform/log";
 import { recordProbe, type RecordedProbe } from "#platform/origins/origin-probes";
 import { readRegistryState } from "#platform/registry/read-registry-state";
@@ -192,6 +193,11 @@ export class ConsoleDesk extends WorkerEntrypoint<ControlEnv> {
   /** Names of the live denials, at most 500. */
   async denials(): Promise<readonly LiveDenial[]> {
     return await revocationsOf(this.env).denials(denialsShownMax);
+  }
+
+  /** The numbers of open reviews of break-glass and of open proposals. */
+  async waiting(): Promise<WaitingWork> {
+    return await waitingWork(this.env.REGISTRY, instant(Date.now()));
   }
 }
 

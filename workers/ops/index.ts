@@ -109,6 +109,7 @@ function open(env: OpsEnv): Hono {
     health: () => env.LEDGER_HEALTH.report(),
     ends: () => env.CONSOLE_DESK.ends(),
     denials: () => env.CONSOLE_DESK.denials(),
+    waiting: () => env.CONSOLE_DESK.waiting(),
     origins: () => originStatesAt(places.gateway),
     wait: (milliseconds) => scheduler.wait(milliseconds),
   });

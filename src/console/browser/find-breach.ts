@@ -6,7 +6,7 @@ import { texts } from "#console/texts";
 import { momentText, numberText, untilText } from "#console/words";
 import { instant } from "#kernel/clock";
 import { auditorSourceIn, problemOf } from "./open-records.ts";
-import { badge, make, part, row, saveFile, table } from "./page-parts.ts";
+import { badge, make, moment, part, row, saveFile, table } from "./page-parts.ts";
 import { type KeyedLedger, offerKey } from "./show-records.ts";
 
 const { breach } = texts;
@@ -232,8 +232,8 @@ function individualTable({ scope: { affected } }: BreachFindings): PageElement {
       row(heads, [
         make("code", {}, patient),
         state,
-        momentText(first),
-        momentText(last),
+        moment(first),
+        moment(last),
         Object.entries(disclosed)
           .map(([kind, count]) => texts.counted(kind, count))
           .join("; "),

@@ -1,3 +1,5 @@
+import { momentText } from "#console/words";
+
 /** Makes an element with texts and children. Texts stay texts: nothing is parsed as HTML. */
 export function make(
   name: string,
@@ -9,6 +11,9 @@ export function make(
   element.append(...children);
   return element;
 }
+
+/** A moment that stays on a line. */
+export const moment = (at: number): PageElement => make("time", {}, momentText(at));
 
 /** A row of a table whose cells have the names of their columns, for the cards of a phone. */
 export const row = (heads: readonly string[], cells: readonly (PageElement | string)[]): PageElement =>

@@ -10,7 +10,7 @@ import { type AccountingEvent, type EventFacts, factsOf, isAsProven } from "./ac
 import { ledgerPlaceOf } from "./ledger-place.ts";
 import type { LedgerPlace } from "./ledger-reader.ts";
 import { beginLookUp, type DeskPlace, type PatientAccess, takeAccess } from "./own-token.ts";
-import { announce, badge, make, part, row, saveFile, table } from "./page-parts.ts";
+import { announce, badge, make, moment, part, row, saveFile, table } from "./page-parts.ts";
 import { openRecords } from "./open-records.ts";
 import { type KeyedLedger, offerKey } from "./show-records.ts";
 import { settled } from "./web-crypto.ts";
@@ -271,7 +271,7 @@ function cellsOf(facts: EventFacts): readonly (PageElement | string)[] {
   const id = recipient ?? texts.unknown;
   const who = name === undefined || name === id ? id : make("span", {}, name, " ", make("code", {}, id));
   const what = disclosed === undefined ? texts.unknown : disclosedInWords(disclosed);
-  return [momentText(Date.parse(recorded)), who, purposes.map(texts.purpose).join(", "), what];
+  return [moment(Date.parse(recorded)), who, purposes.map(texts.purpose).join(", "), what];
 }
 
 async function saveCsv(access: PatientAccess, first: string): Promise<void> {

@@ -2,12 +2,11 @@ import type { EventOnRecord } from "#auditing/ledger-events";
 import { decidedByText } from "#audit/decided-by-words";
 import type { AuditEvent } from "#audit/event";
 import { texts } from "#console/texts";
-import { momentText } from "#console/words";
 import { adviceOn } from "#entrypoint/advice";
 import { ledgerPlaceOf } from "./ledger-place.ts";
 import type { LedgerPlace } from "./ledger-reader.ts";
 import { type AuditorJwk, auditorKeyIn, openRecords } from "./open-records.ts";
-import { announce, badge, make, part, row, table } from "./page-parts.ts";
+import { announce, badge, make, moment, part, row, table } from "./page-parts.ts";
 
 const { events, records, why } = texts;
 
@@ -161,7 +160,7 @@ function recordTable(found: readonly EventOnRecord[]): PageElement {
     heads,
     found.map(({ event, log, leaves }) =>
       row(heads, [
-        momentText(event.at),
+        moment(event.at),
         event.who?.operator ?? event.who?.client ?? records.service,
         whatOf(event),
         outcomeOf(event),

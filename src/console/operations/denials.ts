@@ -4,6 +4,8 @@ import type { PageMaker } from "#console/page-maker";
 import { DeniedPage, LiftedPage } from "#console/pages/registry";
 import { consolePages } from "#console/console-page";
 import type { ConsolePorts } from "#console/ports";
+import { denialInWords } from "#console/denials";
+import { readDenial } from "#identity/denial";
 import { jsonIn, refusalPage } from "./parts.ts";
 
 /** The steps that deny a client, a key, a certificate or a token, and lift a denial. */
@@ -16,9 +18,9 @@ export function addDenials(app: Hono, { admin }: ConsolePorts, { step }: PageMak
       const done = await visit.run(revokeVerb(admin.registry), { document: denial, once });
       if (!done.ok) return refusalPage(done.error);
       const { formToken } = visit.session;
-      return {
-        content: DeniedPage({ denial, formToken, once: admin.newId(), back: form.get("back") ?? "" }),
-      };
+      const back = form.get("back") ?? "";
+      const says = wordsOf(denial, back);
+      return { content: DeniedPage({ denial, says, formToken, once: admin.newId(), back }) };
     }),
   );
   app.post(
@@ -27,7 +29,14 @@ export function addDenials(app: Hono, { admin }: ConsolePorts, { step }: PageMak
       const document = jsonIn(form.get("denial"));
       const once = form.get("once") ?? undefined;
       const done = await visit.run(liftVerb(admin.registry, admin.approvals), { document, once });
-      return done.ok ? { content: LiftedPage() } : refusalPage(done.error);
+      return done.ok ? { content: LiftedPage({ back: form.get("back") ?? "" }) } : refusalPage(done.error);
     }),
   );
+}
+
+/** The verb has read the denial too, so it is well formed. A token has no button. */
+function wordsOf(denial: object, client: string): string {
+  const read = readDenial(denial);
+  if (!read.ok || read.value.kind === "token") return "";
+  return denialInWords(read.value, client === "" ? undefined : client);
 }

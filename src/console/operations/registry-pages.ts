@@ -9,17 +9,28 @@ import { SeesPage } from "#console/pages/sees";
 import type { ConsolePorts } from "#console/ports";
 import { clientIn, grantsOf } from "#console/registry-view";
 import { decideOnGrant, reviewedDigests } from "#console/review-decision";
+import type { ConsoleVisit } from "#console/visit";
 import { whatItSees } from "#console/what-it-sees";
 import { clientIdIn, ofRegistry } from "./parts.ts";
 
 /** The pages that show the registry, and the access review. */
 export function addRegistryPages(app: Hono, ports: ConsolePorts, { show, step }: PageMaker): void {
   const { admin, places } = ports;
+  /** The denials in force, and the facts for the forms that make and lift denials. */
+  const stepsOf = async ({ at, operator, session: { formToken } }: ConsoleVisit) => ({
+    at,
+    denials: await ports.denials().catch(() => undefined),
+    formToken,
+    once: admin.newId,
+    mayRevoke: operator.roles.includes("revoker"),
+  });
   app.get(
     "/console/registry",
     show(
       consolePages.registry,
-      ofRegistry(ports, (view) => ({ content: RegistryPage({ view }) })),
+      ofRegistry(ports, async (view, visit) => ({
+        content: RegistryPage({ view, ...(await stepsOf(visit)) }),
+      })),
     ),
   );
   app.get(
@@ -42,21 +53,12 @@ export function addRegistryPages(app: Hono, ports: ConsolePorts, { show, step }:
     "/console/registry/clients/:id",
     show(
       consolePages.registry,
-      ofRegistry(ports, async (view, { url, at, operator, session }) => {
-        const client = clientIn(view, clientIdIn(url));
+      ofRegistry(ports, async (view, visit) => {
+        const client = clientIn(view, clientIdIn(visit.url));
         if (client === undefined) return { status: 404, content: MissingContent() };
-        const ends = await ports.ends().catch(() => []);
-        return {
-          content: ClientPage({
-            view,
-            client,
-            ends: new Map(ends.map(({ name, ends: end }) => [name, end])),
-            at,
-            formToken: session.formToken,
-            once: admin.newId,
-            mayRevoke: operator.roles.includes("revoker"),
-          }),
-        };
+        const [known, steps] = await Promise.all([ports.ends().catch(() => []), stepsOf(visit)]);
+        const ends = new Map(known.map(({ name, ends: end }) => [name, end]));
+        return { content: ClientPage({ view, client, ends, ...steps }) };
       }),
     ),
   );

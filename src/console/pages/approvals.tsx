@@ -59,8 +59,8 @@ export function ApprovalsPage({
             <a href={`/console/approvals/${id}`}>{why}</a>,
             kind,
             proposedBy,
-            momentText(proposedAt),
-            momentText(expiresAt),
+            <time>{momentText(proposedAt)}</time>,
+            <time>{momentText(expiresAt)}</time>,
           ])}
         />
       )}

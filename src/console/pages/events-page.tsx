@@ -59,7 +59,7 @@ export function EventsPage({
           caption={events.reviews}
           heads={[events.when, events.client, events.purpose, texts.requestId, events.finding]}
           rows={open.map((review) => [
-            momentText(review.openedAt),
+            <time>{momentText(review.openedAt)}</time>,
             review.client,
             texts.registry.grantOf(review.purpose, review.origin),
             <code>{review.requestId}</code>,
@@ -90,7 +90,7 @@ export function EventsPage({
             caption={events.done(done.length)}
             heads={[events.when, events.client, events.purpose, events.by, events.finding]}
             rows={done.map(({ openedAt, client, purpose, closedBy, finding }) => [
-              momentText(openedAt),
+              <time>{momentText(openedAt)}</time>,
               client,
               texts.purpose(purpose),
               closedBy ?? "",

@@ -1,9 +1,12 @@
 import type { Instant } from "#kernel/clock";
 import type { LogHealth } from "#ledger/health";
+import type { Waiting } from "#registry/waiting-work";
+import { clientOf, denialInWords, denialOf, isOfToken } from "#console/denials";
 import type { NowReport } from "#console/now";
 import { texts } from "#console/texts";
 import { agoText, momentText, numberText, untilText } from "#console/words";
 import { LineChart, Sparkline } from "./charts.tsx";
+import { clientAddress } from "./registry.tsx";
 import { Badge, Table } from "./shell.tsx";
 
 const { now } = texts;
@@ -20,8 +23,16 @@ const tones = {
   silent: "bad",
 } as const satisfies Readonly<Record<LogHealth["state"], "good" | "warn" | "bad" | "still">>;
 
+/** The pages that the operator may open from here. */
+export type NowLinks = Readonly<Record<"registry" | "approvals" | "events", boolean>>;
+
+interface NowProps {
+  readonly report: NowReport;
+  readonly links: NowLinks;
+}
+
 /** The content of the page, which the live stream sends again and again. */
-export function NowContent({ report }: { readonly report: NowReport }) {
+export function NowContent({ report, links }: NowProps) {
   const { at, health, origins, ends, denials, rates } = report;
   const troubles = troublesOf(report);
   const total = rates.perMinute();
@@ -33,6 +44,7 @@ export function NowContent({ report }: { readonly report: NowReport }) {
           {now.still} {momentText(at)}
         </span>
       </p>
+      <WaitingNotice report={report} links={links} />
       <section>
         <h2>{now.logs}</h2>
         {health === undefined ? (
@@ -96,7 +108,7 @@ export function NowContent({ report }: { readonly report: NowReport }) {
               caption={now.ends}
               heads={[now.client, now.what, now.end]}
               rows={ends.map(({ client, kind, ends: end }) => [
-                client,
+                <ClientLink client={client} links={links} />,
                 now.kinds[kind],
                 <Badge tone={end <= at ? "bad" : "warn"}>{untilText(end, at)}</Badge>,
               ])}
@@ -106,7 +118,7 @@ export function NowContent({ report }: { readonly report: NowReport }) {
         </section>
         <section>
           <h2>{now.denials}</h2>
-          {denials === undefined ? <Missing part={now.denials} /> : <Denials denials={denials} />}
+          {denials === undefined ? <Missing part={now.denials} /> : <Denials report={report} links={links} />}
         </section>
       </div>
     </div>
@@ -114,12 +126,12 @@ export function NowContent({ report }: { readonly report: NowReport }) {
 }
 
 /** The page: its content, and the address of the live stream for the script. */
-export function NowPage({ report }: { readonly report: NowReport }) {
+export function NowPage({ report, links }: NowProps) {
   return (
     <>
       <h1>{now.title}</h1>
       <div data-live="/console/now/live">
-        <NowContent report={report} />
+        <NowContent report={report} links={links} />
       </div>
     </>
   );
@@ -178,8 +190,33 @@ function Witnesses({ report: { at, health } }: { readonly report: NowReport }) {
   );
 }
 
+/** Work that waits for a person, with the way to it. */
+function WaitingNotice({ report: { at, waiting }, links }: NowProps) {
+  if (waiting === undefined) return <Missing part={now.waitingPart} />;
+  const { reviews, proposals } = waiting;
+  if (reviews === undefined && proposals === undefined) return <p class="note">{now.nothingWaits}</p>;
+  const item = (path: string, isOpen: boolean, text: string) =>
+    isOpen ? <a href={path}>{text}</a> : <span>{text}</span>;
+  const since = ({ since: first }: Waiting) => agoText(first, at);
+  return (
+    <p class="alert warn links">
+      <strong>{now.waiting}</strong>{" "}
+      {reviews === undefined
+        ? undefined
+        : item("/console/events", links.events, now.waitingReviews(reviews.count, since(reviews)))}{" "}
+      {proposals === undefined
+        ? undefined
+        : item("/console/approvals", links.approvals, now.waitingProposals(proposals.count, since(proposals)))}
+    </p>
+  );
+}
+
+function ClientLink({ client, links }: { readonly client: string; readonly links: NowLinks }) {
+  return links.registry ? <a href={clientAddress(client)}>{client}</a> : <span>{client}</span>;
+}
+
 /** Denials of tokens end by themselves, and each sign-out makes one: they are counted, not listed. */
-function Denials({ denials }: { readonly denials: NonNullable<NowReport["denials"]> }) {
+function Denials({ report: { denials = [], ownerOf }, links }: NowProps) {
   const lasting = denials.filter(({ name }) => !isOfToken(name));
   const tokens = denials.length - lasting.length;
   return (
@@ -189,11 +226,16 @@ function Denials({ denials }: { readonly denials: NonNullable<NowReport["denials
       ) : (
         <Table
           caption={now.denials}
-          heads={[now.name, now.until]}
-          rows={lasting.map(({ name, until }) => [
-            <code>{denialText(name)}</code>,
-            until === null ? now.untilLifted : momentText(until),
-          ])}
+          heads={[now.name, now.client, now.until]}
+          rows={lasting.map(({ name, until }) => {
+            const denial = denialOf(name);
+            const client = denial === undefined ? undefined : clientOf(denial, ownerOf);
+            return [
+              denial === undefined ? <code>{name}</code> : denialInWords(denial, client),
+              client === undefined ? "–" : <ClientLink client={client} links={links} />,
+              until === null ? now.untilLifted : <time>{momentText(until)}</time>,
+            ];
+          })}
         />
       )}
       {tokens === 0 ? undefined : <p class="note">{now.deniedTokens(tokens)}</p>}
@@ -210,8 +252,8 @@ function Missing({ part }: { readonly part: string }) {
 }
 
 /** How many parts need attention. */
-function troublesOf({ at, health, origins, ends, denials }: NowReport): number {
-  const missing = [health, origins, ends, denials].filter((part) => part === undefined).length;
+function troublesOf({ at, health, origins, ends, denials, waiting }: NowReport): number {
+  const missing = [health, origins, ends, denials, waiting].filter((part) => part === undefined).length;
   const logs = [...(health?.logs ?? []), ...(health === undefined ? [] : [health.root])];
   const badLogs = logs.filter(({ state }) => tones[state] === "bad" || tones[state] === "warn").length;
   // Before the first record there is no checkpoint to cosign.
@@ -228,14 +270,3 @@ const isLate = (seconds: number | undefined, at: Instant): boolean =>
   seconds === undefined || at / 1000 - seconds > cosignedLateSeconds;
 
 const isWorking = (state: string): boolean => state === "ready" || state === "unchecked";
-
-function isOfToken(name: string): boolean {
-  const parts: unknown = JSON.parse(name);
-  return Array.isArray(parts) && parts[0] === "token";
-}
-
-/** `["certificate","…"]` as words. */
-function denialText(name: string): string {
-  const parts: unknown = JSON.parse(name);
-  return Array.isArray(parts) ? parts.map(String).join(" ") : name;
-}

@@ -1,6 +1,23 @@
+import type { PropsWithChildren } from "hono/jsx";
 import type { Instant } from "#kernel/clock";
+import {
+  clientOf,
+  denialInWords,
+  type DenialInForce,
+  denialOf,
+  isDenied,
+  isOfToken,
+  type LastingDenial,
+} from "#console/denials";
 import { formTokenField } from "#console/form";
-import { agreementsOf, grantsOf, type RegistryView, type ShownClient } from "#console/registry-view";
+import {
+  agreementsOf,
+  grantsOf,
+  type RegistryView,
+  type ShownClient,
+  type Standing,
+  standingOf,
+} from "#console/registry-view";
 import { texts } from "#console/texts";
 import { untilText } from "#console/words";
 import { Badge, Table } from "./shell.tsx";
@@ -9,8 +26,20 @@ const { registry } = texts;
 
 export const clientAddress = (id: string): string => `/console/registry/clients/${encodeURIComponent(id)}`;
 
-/** The clients and, folded, the further entries. */
-export function RegistryPage({ view }: { readonly view: RegistryView }) {
+/** The facts of a page of the registry besides the registry itself. */
+interface RegistryProps {
+  readonly view: RegistryView;
+  /** Undefined: they could not be read. */
+  readonly denials: readonly DenialInForce[] | undefined;
+  readonly at: Instant;
+  readonly formToken: string;
+  readonly once: () => string;
+  readonly mayRevoke: boolean;
+}
+
+/** The clients, the denials in force and, folded, the further entries. */
+export function RegistryPage(page: RegistryProps) {
+  const { view, denials, at } = page;
   const { clients = [], policies = [], origins = [], issuers = [] } = view.registry;
   return (
     <>
@@ -34,13 +63,15 @@ export function RegistryPage({ view }: { readonly view: RegistryView }) {
           <a href={clientAddress(client.id)}>{client.id}</a>,
           client.entity?.name ?? <span class="soft">{registry.noName}</span>,
           client.kind,
-          <Status of={client} />,
+          <Status standing={standingOf(view, client, denials, at)} />,
           registry.proofs[client.auth] ?? client.auth,
           grantsOf(view, client.id)
             .map(({ purpose, origin }) => registry.grantOf(purpose, origin))
             .join(", "),
         ])}
       />
+      <h2>{registry.denials}</h2>
+      <Denials {...page} />
       <h2>{registry.policies}</h2>
       <Table
         caption={registry.policies}
@@ -76,29 +107,73 @@ export function RegistryPage({ view }: { readonly view: RegistryView }) {
 export const clientTitle = ({ id, entity }: ShownClient): string =>
   entity === undefined ? id : `${entity.name} (${id})`;
 
-function Status({ of: { status = "active" } }: { readonly of: ShownClient }) {
-  return <Badge tone={status === "active" ? "good" : "bad"}>{registry.statuses[status]}</Badge>;
+function Status({ standing }: { readonly standing: Standing }) {
+  const tone = standing === "active" ? "good" : standing === "unagreed" ? "warn" : "bad";
+  return <Badge tone={tone}>{registry.statuses[standing]}</Badge>;
 }
 
-export interface ClientPageProps {
-  readonly view: RegistryView;
+/** Each denial that a person lifts. Denials of tokens end by themselves. */
+function Denials({ view, denials, formToken, once, mayRevoke }: RegistryProps) {
+  if (denials === undefined) return <p class="alert warn">{registry.denialsUnread}</p>;
+  const lasting = denials.filter(({ name }) => !isOfToken(name));
+  if (lasting.length === 0) return <p>{registry.noDenials}</p>;
+  const owners = new Map(
+    (view.registry.clients ?? []).flatMap(({ id, certificates = [] }) =>
+      certificates.flatMap((each) => (typeof each === "string" ? [[each, id] as const] : [])),
+    ),
+  );
+  return (
+    <Table
+      caption={registry.denials}
+      heads={[registry.denialOf, registry.client, registry.act]}
+      rows={lasting.map(({ name }) => {
+        const denial = denialOf(name);
+        if (denial === undefined) return [<code>{name}</code>, "–", ""];
+        const client = clientOf(denial, (x5t) => owners.get(x5t));
+        return [
+          denialInWords(denial, client),
+          client === undefined ? "–" : <a href={clientAddress(client)}>{client}</a>,
+          mayRevoke ? (
+            <LiftButton
+              denial={denial}
+              says={denialInWords(denial, client)}
+              formToken={formToken}
+              once={once()}
+              back={client ?? ""}
+            />
+          ) : (
+            ""
+          ),
+        ];
+      })}
+    />
+  );
+}
+
+interface ClientPageProps extends RegistryProps {
   readonly client: ShownClient;
   readonly ends: ReadonlyMap<string, Instant>;
-  readonly at: Instant;
-  readonly formToken: string;
-  readonly once: () => string;
-  readonly mayRevoke: boolean;
 }
 
 /** A client: its certificates and keys, agreements and grants, and the buttons that deny them. */
-export function ClientPage({ view, client, ends, at, formToken, once, mayRevoke }: ClientPageProps) {
+export function ClientPage(page: ClientPageProps) {
+  const { view, client, denials, ends, at, formToken, once, mayRevoke } = page;
   const { id } = client;
-  const deny = (label: string, denial: Readonly<Record<string, string>>) =>
-    mayRevoke ? (
-      <DenyButton label={label} denial={denial} formToken={formToken} once={once()} back={id} />
-    ) : (
-      ""
+  /** The step at an entry: to deny it, or to lift the denial that is in force. */
+  const deny = (label: string, denial: LastingDenial) => {
+    const isInForce = isDenied(denials, denial) === true;
+    const button = { denial, says: denialInWords(denial, id), formToken, once: once(), back: id };
+    return (
+      <>
+        {isInForce ? <Badge tone="bad">{registry.inForce}</Badge> : undefined}
+        {!mayRevoke ? undefined : isInForce ? (
+          <LiftButton {...button} />
+        ) : (
+          <DenyButton label={label} {...button} />
+        )}
+      </>
     );
+  };
   const keys = (client.jwks?.keys ?? []).flatMap(({ kid }) => (typeof kid === "string" ? [kid] : []));
   return (
     <>
@@ -121,7 +196,7 @@ export function ClientPage({ view, client, ends, at, formToken, once, mayRevoke 
         <dd>{client.kind}</dd>
         <dt>{registry.status}</dt>
         <dd>
-          <Status of={client} />
+          <Status standing={standingOf(view, client, denials, at)} />
         </dd>
         <dt>{registry.proof}</dt>
         <dd>{registry.proofs[client.auth] ?? client.auth}</dd>
@@ -132,6 +207,8 @@ export function ClientPage({ view, client, ends, at, formToken, once, mayRevoke 
         </a>{" "}
         {deny(registry.endClient, { kind: "client", client: id })}
       </div>
+      {mayRevoke ? <p class="note">{registry.denialNote}</p> : undefined}
+      {denials === undefined ? <p class="alert warn">{registry.denialsUnread}</p> : undefined}
       <h2>{registry.certificates}</h2>
       {(client.certificates ?? []).length === 0 ? (
         <p>{texts.none}</p>
@@ -195,77 +272,85 @@ export function ClientPage({ view, client, ends, at, formToken, once, mayRevoke 
   );
 }
 
+interface DenialStep {
+  readonly denial: object;
+  /** The denied thing in words. */
+  readonly says: string;
+  readonly formToken: string;
+  readonly once: string;
+  /** The client whose page the person came from; empty: the registry. */
+  readonly back: string;
+}
+
 /** A form that denies one thing. A denial can be lifted, so one click suffices. */
-function DenyButton({
-  label,
+function DenyButton({ label, ...step }: DenialStep & { readonly label: string }) {
+  return (
+    <DenialForm action="/console/deny" {...step}>
+      <button class="danger" aria-label={`${label}: ${step.says}`}>
+        {label}
+      </button>
+    </DenialForm>
+  );
+}
+
+function LiftButton(step: DenialStep) {
+  return (
+    <DenialForm action="/console/lift" {...step}>
+      <button class="quiet" aria-label={`${registry.lift}: ${step.says}`}>
+        {registry.lift}
+      </button>
+    </DenialForm>
+  );
+}
+
+function DenialForm({
+  action,
   denial,
   formToken,
   once,
   back,
-}: {
-  readonly label: string;
-  readonly denial: Readonly<Record<string, string>>;
-  readonly formToken: string;
-  readonly once: string;
-  readonly back: string;
-}) {
+  children,
+}: PropsWithChildren<DenialStep & { readonly action: string }>) {
   return (
-    <form class="inline" method="post" action="/console/deny">
+    <form class="inline" method="post" action={action}>
       <input type="hidden" name={formTokenField} value={formToken} />
       <input type="hidden" name="once" value={once} />
       <input type="hidden" name="denial" value={JSON.stringify(denial)} />
       <input type="hidden" name="back" value={back} />
-      <button class="danger" aria-label={`${label}: ${Object.values(denial).slice(1).join(" ")}`}>
-        {label}
-      </button>
+      {children}
     </form>
   );
 }
 
+const BackLink = ({ back }: { readonly back: string }) => (
+  <p>
+    <a href={back === "" ? "/console/registry" : clientAddress(back)}>{registry.backTo(back)}</a>
+  </p>
+);
+
 /** The result of a denial, with the way to lift it. */
-export function DeniedPage({
-  denial,
-  formToken,
-  once,
-  back,
-}: {
-  readonly denial: object;
-  readonly formToken: string;
-  readonly once: string;
-  readonly back: string;
-}) {
+export function DeniedPage(step: DenialStep) {
   return (
     <>
       <h1>{registry.deniedTitle}</h1>
       <p class="alert good" role="status">
         {registry.denied}
       </p>
-      <p>
-        <code>{Object.values(denial).join(" ")}</code>
-      </p>
-      <form class="inline" method="post" action="/console/lift">
-        <input type="hidden" name={formTokenField} value={formToken} />
-        <input type="hidden" name="once" value={once} />
-        <input type="hidden" name="denial" value={JSON.stringify(denial)} />
-        <button class="quiet">{registry.lift}</button>
-      </form>
-      <p>
-        <a href={back === "" ? "/console/registry" : clientAddress(back)}>{registry.backTo(back)}</a>
-      </p>
+      <p>{step.says}</p>
+      <LiftButton {...step} />
+      <BackLink back={step.back} />
     </>
   );
 }
 
-export function LiftedPage() {
+export function LiftedPage({ back }: { readonly back: string }) {
   return (
     <>
       <h1>{registry.liftedTitle}</h1>
       <p class="alert good" role="status">
         {registry.lifted}
       </p>
-      <p>
-        <a href="/console">{texts.nav.now}</a>
-      </p>
+      <BackLink back={back} />
     </>
   );
 }

@@ -1,7 +1,9 @@
-import { and, eq, isNotNull } from "drizzle-orm";
+import { and, count, eq, gt, isNotNull, isNull, min } from "drizzle-orm";
+import { instant, type Instant } from "#kernel/clock";
 import type { RegistryEnd } from "#registry/end";
+import type { Waiting, WaitingWork } from "#registry/waiting-work";
 import { drizzled, type RegistrySql } from "./registry-sql.ts";
-import { agreements, certificates, clients } from "./schema.ts";
+import { agreements, certificates, clients, proposals, reviews } from "./schema.ts";
 
 /**
  * The known ends of agreements and certificates of active clients, the first first. A certificate that was
@@ -27,4 +29,28 @@ export async function registryEnds(registry: RegistrySql): Promise<readonly Regi
       ends === null ? [] : [{ kind: "certificate", client, name, ends }],
     ),
   ].sort((left, right) => left.ends - right.ends);
+}
+
+/** The open reviews of break-glass and the open proposals at a moment. Throws D1's errors. */
+export async function waitingWork(registry: RegistrySql, at: Instant): Promise<WaitingWork> {
+  const db = drizzled(registry);
+  const [ofReviews, ofProposals] = await db.batch([
+    db
+      .select({ count: count(), since: min(reviews.openedAt) })
+      .from(reviews)
+      .where(isNull(reviews.closedAt)),
+    db
+      .select({ count: count(), since: min(proposals.proposedAt) })
+      .from(proposals)
+      .where(and(eq(proposals.state, "open"), gt(proposals.expiresAt, at))),
+  ]);
+  return { reviews: waiting(ofReviews), proposals: waiting(ofProposals) };
+}
+
+function waiting([row]: readonly { readonly count: number; readonly since: number | null }[]):
+  | Waiting
+  | undefined {
+  return row === undefined || row.since === null
+    ? undefined
+    : { count: row.count, since: instant(row.since) };
 }

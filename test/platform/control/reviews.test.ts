@@ -69,3 +69,14 @@ test("a document that is no list and no closing is refused by its first field", 
   ] as const)
     expect(await desk.close(document, "officer")).toMatchObject({ ok: false, error: { field } });
 });
+
+test("the console counts the open reviews and since when the first waits, and no closed review", async ({
+  expect,
+}) => {
+  const waiting = async () => (await exports.ConsoleDesk.waiting()).reviews;
+  expect(await waiting()).toBeUndefined();
+  for (const each of [review("a", 5), review("b", 2)]) await opening.open(each);
+  expect(await waiting()).toEqual({ count: 2, since: 2 });
+  await desk.close({ review: "b".repeat(32), finding: "justified" }, "officer");
+  expect(await waiting()).toEqual({ count: 1, since: 5 });
+});

@@ -1,0 +1,85 @@
+import { type Denial, denialName, readDenial } from "#identity/denial";
+import type { Instant } from "#kernel/clock";
+import { texts } from "./texts.ts";
+
+/** A denial that lasts until it is lifted. */
+export type LastingDenial = Exclude<Denial, { readonly kind: "token" }>;
+
+/** A denial in force, by its name (`denialName`). */
+export interface DenialInForce {
+  readonly name: string;
+  readonly until: Instant | null;
+}
+
+/** The members of a denied thing, in the order of its name. */
+const members = {
+  key: ["issuer", "keyId"],
+  certificate: ["x5t"],
+  proof_key: ["jkt"],
+  client: ["client"],
+  agreement: ["client", "agreement"],
+  grant: ["client", "origin", "purpose"],
+  policy: ["digest"],
+} as const satisfies Readonly<Record<LastingDenial["kind"], readonly string[]>>;
+
+const isKind = (kind: unknown): kind is LastingDenial["kind"] =>
+  typeof kind === "string" && Object.hasOwn(members, kind);
+
+/** The denied thing of a name. Undefined for a token, whose denial ends by itself, and for a kind of a later version. */
+export function denialOf(name: string): LastingDenial | undefined {
+  const parts: unknown = JSON.parse(name);
+  const [kind, ...values]: readonly unknown[] = Array.isArray(parts) ? parts : [];
+  if (!isKind(kind)) return undefined;
+  const read = readDenial({ kind, ...Object.fromEntries(members[kind].map((key, i) => [key, values[i]])) });
+  return read.ok && read.value.kind !== "token" ? read.value : undefined;
+}
+
+/** True for the denial of a token: it ends by itself, and each sign-out makes one. */
+export const isOfToken = (name: string): boolean => name.startsWith('["token"');
+
+/** The denial of a thing, if it is in force. Undefined denials: they could not be read. */
+export const isDenied = (
+  denials: readonly DenialInForce[] | undefined,
+  thing: LastingDenial,
+): boolean | undefined => denials?.some(({ name }) => name === denialName(thing));
+
+/** The client that a denial concerns, so far as its name, or `ownerOf` of a certificate, says it. */
+export function clientOf(
+  denial: LastingDenial,
+  ownerOf: (x5t: string) => string | undefined,
+): string | undefined {
+  switch (denial.kind) {
+    case "client":
+    case "agreement":
+    case "grant":
+      return denial.client;
+    case "certificate":
+      return ownerOf(denial.x5t);
+    case "key": // of a client's own key the id stands for the issuer
+      return URL.canParse(denial.issuer) ? undefined : denial.issuer;
+    case "proof_key":
+    case "policy":
+      return undefined;
+  }
+}
+
+/** The denied thing in words. */
+export function denialInWords(denial: LastingDenial, client: string | undefined): string {
+  const { denied } = texts;
+  switch (denial.kind) {
+    case "client":
+      return denied.client(denial.client);
+    case "agreement":
+      return denied.agreement(denial.agreement, denial.client);
+    case "grant":
+      return denied.grant(denial.client, denial.purpose, denial.origin);
+    case "certificate":
+      return denied.certificate(denial.x5t, client);
+    case "key":
+      return denied.key(denial.keyId, denial.issuer);
+    case "proof_key":
+      return denied.proofKey(denial.jkt);
+    case "policy":
+      return denied.policy(denial.digest);
+  }
+}

@@ -1,0 +1,50 @@
+import { test } from "vitest";
+import { htmlText } from "#console/answers";
+import type { NowReport } from "#console/now";
+import { NowContent } from "#console/pages/now";
+import { LogRates } from "#console/rates";
+import { denialName } from "#identity/denial";
+import { instant } from "#kernel/clock";
+
+const at = instant(Date.parse("2026-11-27T12:00:00Z"));
+const x5t = "A".repeat(43);
+const report: NowReport = {
+  at,
+  health: undefined,
+  origins: {},
+  ends: [],
+  denials: [{ name: denialName({ kind: "certificate", x5t }), until: null }],
+  waiting: {
+    reviews: { count: 1, since: instant(at - 7_200_000) },
+    proposals: { count: 3, since: instant(at - 86_400_000) },
+  },
+  ownerOf: (of) => (of === x5t ? "lab" : undefined),
+  rates: new LogRates(),
+};
+const all = { registry: true, approvals: true, events: true };
+const shown = (changes: Partial<NowReport>, links = all) =>
+  htmlText(NowContent({ report: { ...report, ...changes }, links }));
+
+test("work that waits stands on top, with the way to it", ({ expect }) => {
+  expect(shown({})).toContain('<a href="/console/events">1 use of break-glass, 2 h ago</a>');
+  expect(shown({})).toContain('<a href="/console/approvals">3 proposals, the first 1 day ago</a>');
+});
+
+test("an operator without the role reads the number, and no page that would refuse", ({ expect }) => {
+  const page = shown({}, { registry: false, approvals: false, events: false });
+  expect(page).toContain("1 use of break-glass, 2 h ago");
+  expect(page).not.toContain("href");
+});
+
+test("a part that does not answer is named, and is not nothing", ({ expect }) => {
+  expect(shown({ waiting: undefined })).not.toContain("No use of break-glass waits");
+  expect(shown({ waiting: undefined })).toContain("2 parts need attention");
+  expect(shown({ waiting: { reviews: undefined, proposals: undefined } })).toContain(
+    "No use of break-glass waits",
+  );
+});
+
+test("a denied certificate is named with its client", ({ expect }) => {
+  expect(shown({})).toContain(`certificate of lab: ${x5t}`);
+  expect(shown({})).toContain('<a href="/console/registry/clients/lab">lab</a>');
+});
