@@ -21,11 +21,7 @@ const things: readonly (readonly [LastingDenial, words: string, client: string |
     undefined,
   ],
   [{ kind: "proof_key", jkt: x5t }, `key of proofs ${x5t}`, undefined],
-  [
-    { kind: "policy", digest: `sha256:${"0".repeat(64)}` },
-    `policy sha256:${"0".repeat(64)}`,
-    undefined,
-  ],
+  [{ kind: "policy", digest: `sha256:${"0".repeat(64)}` }, `policy sha256:${"0".repeat(64)}`, undefined],
 ];
 
 test.for(things)("the name of a denial is read back: %j", ([denial, words, client], { expect }) => {

@@ -206,7 +206,11 @@ function WaitingNotice({ report: { at, waiting }, links }: NowProps) {
         : item("/console/events", links.events, now.waitingReviews(reviews.count, since(reviews)))}{" "}
       {proposals === undefined
         ? undefined
-        : item("/console/approvals", links.approvals, now.waitingProposals(proposals.count, since(proposals)))}
+        : item(
+            "/console/approvals",
+            links.approvals,
+            now.waitingProposals(proposals.count, since(proposals)),
+          )}
     </p>
   );
 }
