@@ -29,9 +29,11 @@ const groups: Readonly<Record<typeof lane, readonly (readonly string[])[]>> = {
 // Three times the duration of a lane: a process that never ends must not block CI.
 const minutesMax = inLane({ fast: 20, slow: 45, long: 300 });
 
-function vitest(args: readonly string[], isShown: boolean): Promise<Run> {
+/** @param group a number of its own for each vitest that runs at the same time. */
+function vitest(args: readonly string[], isShown: boolean, group = 0): Promise<Run> {
   const child = spawn(process.execPath, ["node_modules/vitest/vitest.mjs", "run", ...args], {
     stdio: ["ignore", isShown ? "inherit" : "pipe", isShown ? "inherit" : "pipe"],
+    env: { ...process.env, PHYLAX_TEST_GROUP: String(group) },
   });
   // and waits for the child
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
@@ -87,7 +89,7 @@ else {
       // the last group's output is shown as it arrives, the output of the earlier groups at the end
       const isShown = index === groups[lane].length - 1;
       const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${reportOf(index)}`];
-      return vitest([...projects.flatMap((project) => ["--project", project]), ...reporters], isShown);
+      return vitest([...projects.flatMap((project) => ["--project", project]), ...reporters], isShown, index);
     }),
   );
   for (const { output } of ended) process.stdout.write(output); // empty for a run with shown output

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, test } from "vitest";
+import { afterAll, afterEach, beforeAll, test, vi } from "vitest";
 import type { Sending } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { eventsOf } from "../support/auditor.ts";
@@ -80,6 +80,7 @@ beforeAll(async () => {
   if (!applied.ok) throw new Error(JSON.stringify(applied));
 }, 60_000);
 afterAll(() => phylax.close());
+afterEach(() => void vi.useRealTimers());
 
 const now = () => Math.floor(Date.now() / 1_000);
 const reason = "Unconscious after a fall; allergies unknown";
@@ -166,15 +167,15 @@ test("an emergency opens the wider view, and stands with its reason on record, i
 });
 
 test("a review is closed after the emergency, once", async ({ expect }) => {
+  vi.useFakeTimers({ toFake: ["Date"] });
   const before = await reviews();
-  expect((await ask("Patient/amara", { auth_time: now() - 596 })).status).toBe(200);
+  expect((await ask("Patient/amara", { auth_time: now() - 540 })).status).toBe(200);
   const review = (await reviews()).find((line) => !before.includes(line))?.slice(0, 32) ?? "";
   const close = () => commandIn(phylax.home, "review", "close", review, "--finding", "justified");
-  const until = Date.now() + 20_000;
-  while ((await close()).code !== 0) {
-    if (Date.now() > until) throw new Error("the review of a past emergency is not closed");
-    await new Promise((resolve) => void setTimeout(resolve, 500));
-  }
+  vi.setSystemTime(Date.now() + 59_000);
+  expect(await close()).toMatchObject({ code: 2, error: expect.stringContaining("lasts") });
+  vi.setSystemTime(Date.now() + 2_000);
+  expect(await close()).toMatchObject({ code: 0 });
   expect(await commandIn(phylax.home, "review", "close", review, "--finding", "unjustified")).toMatchObject({
     code: 2,
     error: expect.stringContaining("no open review"),

@@ -18,6 +18,7 @@ import {
 } from "../support/outside.ts";
 import { requestOf } from "../support/in-process/mutual-tls.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { patience } from "../support/patience.ts";
 
 const thp = "http://terminology.hl7.org/CodeSystem/";
 const consent = (patient: string, more: object = {}) => ({
@@ -556,7 +557,7 @@ test("a withdrawal counts within ten seconds: in a read, on page two of a search
   expect((await ask("registrar", `Consent/${id}`, sending("PUT", denial))).status).toBe(200);
   const at = Date.now();
   while ((await ask("clinic", "Observation/dora-0")).status !== 404) {
-    if (Date.now() - at > 10_000) throw new Error("the withdrawn Consent still permits a read");
+    if (Date.now() - at > patience.timeout) throw new Error("the withdrawn Consent still permits a read");
     await new Promise((resolve) => void setTimeout(resolve, 250));
   }
   const second = await ask("clinic", next.replace(`${phylax.dev.fhir}/`, ""));

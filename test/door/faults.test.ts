@@ -19,7 +19,7 @@ beforeAll(async () => {
     remote: async (to, act) => {
       if (broken?.part !== to) return act();
       if (broken.how === "down") throw new TypeError(`${to} is down`);
-      await setTimeout(1_500);
+      await setTimeout(700); // the gateway waits for two seconds
       return act();
     },
   });

@@ -9,6 +9,7 @@ import {
   to,
   withActors,
 } from "../support/must-allow.ts";
+import { patience } from "../support/patience.ts";
 
 type World = Awaited<ReturnType<typeof mustAllowWorld>>;
 
@@ -128,6 +129,6 @@ test("with a Consent on file, rows leave whose further actors are no patients, a
     body: JSON.stringify(consent),
   });
   expect(filed.status, filed.text).toBe(201);
-  await expect.poll(() => read(throughEncounter, "through"), { timeout: 10_000 }).toEqual([404, 404]);
+  await expect.poll(() => read(throughEncounter, "through"), patience).toEqual([404, 404]);
   expect(await read(withActors, "actors")).toEqual(withActors.map(() => 200));
 });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, test } from "vitest";
+import { afterAll, beforeAll, test, vi } from "vitest";
 import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { openLedger } from "../support/auditor.ts";
@@ -16,7 +16,7 @@ import {
 } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
-// Windows of a day: none ends in the middle of a test, except at midnight UTC.
+// Windows of a day: none ends in the middle of a test, because no test begins shortly before midnight UTC.
 const day = 86_400;
 const own = "amara-okafor";
 
@@ -29,6 +29,8 @@ let phylax: Door;
 let issuer: Outsider;
 let [shared, bulk]: App[] = [];
 beforeAll(async () => {
+  const left = day * 1_000 - (Date.now() % (day * 1_000));
+  if (left < 300_000) vi.useFakeTimers({ toFake: ["Date"], shouldAdvanceTime: true, now: Date.now() + left });
   phylax = await startDoor();
   issuer = await outsider("https://users.issuer.example", "phylax");
   const appOf = async (id: string): Promise<App> => ({ id, certificate: await certificateFor(phylax, id) });
@@ -57,7 +59,10 @@ beforeAll(async () => {
     ),
   );
 }, 120_000);
-afterAll(() => phylax.close());
+afterAll(async () => {
+  vi.useRealTimers();
+  await phylax.close();
+});
 
 async function ask(app: App | undefined, sub: string, path: string): Promise<Reply> {
   if (app === undefined) throw new Error("not set up");

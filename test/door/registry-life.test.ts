@@ -5,6 +5,7 @@ import { ensureAuthority, issueClientCertificate } from "../../sandbox/certifica
 import { commandIn } from "../support/in-process/command.ts";
 import { openLedger } from "../support/auditor.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { patience } from "../support/patience.ts";
 
 let phylax: Door;
 beforeAll(async () => {
@@ -40,8 +41,7 @@ async function exportedWith(
   return file("registry.json");
 }
 
-/** P4: within ten seconds. */
-const soon = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 10_000, interval: 250 });
+const soon = (check: () => Promise<void>) => vi.waitFor(check, patience);
 const status = async (id: string) => (await phylax.ask(id, "Patient/amara-okafor")).status;
 
 test("an operator lists the registry, and a plan of the exported file changes nothing", async () => {

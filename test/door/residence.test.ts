@@ -148,7 +148,7 @@ async function scopeOf(client: string) {
 }
 
 /** A checkpoint, and so the part of the ledger that an auditor reads, may be a second behind. */
-const counted = { timeout: 20_000, interval: 1_000 };
+const counted = { timeout: 60_000, interval: 1_000 };
 const byState = (client: string) => async () => (await scopeOf(client)).byState;
 
 test("a client that may not see the address reads a Patient, and the count of her State includes a client that got only her observations", async ({

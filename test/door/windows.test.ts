@@ -6,6 +6,7 @@ import { requestOf } from "../support/in-process/mutual-tls.ts";
 import { eventsOf } from "../support/auditor.ts";
 import { startPagingOrigin, type PagingOrigin, type Row } from "../support/paging-origin.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { patience } from "../support/patience.ts";
 
 let phylax: Door;
 let origin: PagingOrigin;
@@ -149,7 +150,10 @@ test("when the client leaves at the first byte, the windows handed on are on rec
   const response = await ask("Observation?_count=50");
   await response.body?.cancel();
   await expect
-    .poll(async () => (await eventsOf(phylax.dev, response.headers.get("x-request-id"))).at(-1)?.kind)
+    .poll(
+      async () => (await eventsOf(phylax.dev, response.headers.get("x-request-id"))).at(-1)?.kind,
+      patience,
+    )
     .toBe("aborted");
   const events = await eventsOf(phylax.dev, response.headers.get("x-request-id"));
   const windows = events.flatMap(({ window }) => window?.number ?? []);
@@ -182,7 +186,7 @@ test("when the ledger fails at the third window the transfer breaks, two windows
   phylax.inEachShard("DROP TRIGGER broken");
 
   const requestId = response.headers.get("x-request-id");
-  await expect.poll(async () => (await eventsOf(phylax.dev, requestId)).length).toBe(4);
+  await expect.poll(async () => (await eventsOf(phylax.dev, requestId)).length, patience).toBe(4);
   const events = await eventsOf(phylax.dev, requestId);
   expect(events.map(({ kind, step, window }) => ({ kind, step, window }))).toEqual([
     { kind: "intent", step: undefined, window: undefined },

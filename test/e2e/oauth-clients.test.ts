@@ -7,6 +7,7 @@ import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { newKey, type Key } from "../support/credentials.ts";
 import { certificateFor, clientEntries, joined, starterPolicy, thumbprint } from "../support/outside.ts";
 import { sharedTestStack, type TestStack } from "../support/stack.ts";
+import { patience } from "../support/patience.ts";
 
 // Both libraries as npm has them, with both client authentication methods and both bindings. The test gives
 // them only a fetch, which trusts the sandbox's authority and has the client's certificate.
@@ -142,7 +143,7 @@ test.for(kinds)(
             (answer) => answer.status,
             (fault: { status?: number }) => fault.status,
           ),
-        { timeout: 10_000, interval: 250 },
+        patience,
       )
       .toBe(401);
   },

@@ -14,6 +14,7 @@ import { openLedger } from "../support/auditor.ts";
 import { Browser } from "../support/browser.ts";
 import { officerToken, signInAtDoor, signInWith } from "../support/officer-web.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
+import { patience } from "../support/patience.ts";
 
 const state = mkdtempSync(join(tmpdir(), "phylax-officer-"));
 let phylax: TestStack;
@@ -76,7 +77,7 @@ test("from a shell an operator signs in with two factors and applies a registry 
     }),
   );
   const signingIn = phylaxCommand("operator", "sign-in", officer.id, "--out", out);
-  await expect.poll(signingIn.said, { timeout: 10_000 }).toContain("\n");
+  await expect.poll(signingIn.said, patience).toContain("\n");
   const url = new URL(signingIn.said().trim().split(" ").at(-1) ?? "");
   const back = await signInWith(new Browser(phylax.dev), url, officer);
   expect((await fetch(back)).status).toBe(200);

@@ -11,6 +11,7 @@ import { Browser } from "../support/browser.ts";
 import { signInWith } from "../support/officer-web.ts";
 import { breakLedger, inEachShard } from "../support/shards.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
+import { patience } from "../support/patience.ts";
 
 const state = mkdtempSync(join(tmpdir(), "phylax-ops-"));
 let phylax: TestStack;
@@ -107,7 +108,7 @@ test("a profile signs its operator in, and the commands work with it and without
   const gateway = ["--gateway", dev.gateway, "--ledger", dev.ledger, "--keys", join(state, "keys.json")];
   const signIn = ["--issuer", iss, "--acr", String(acr[0]), "--max-age", String(maxAgeSeconds)];
   const signingIn = phylaxProcess(["login", "elsewhere", ...door, ...gateway, ...signIn]);
-  await expect.poll(signingIn.said, { timeout: 20_000 }).toContain("open in a browser");
+  await expect.poll(signingIn.said, patience).toContain("open in a browser");
   const url = new URL(/open in a browser: (\S+)/u.exec(signingIn.said())?.[1] ?? "");
   expect((await fetch(await signInWith(new Browser(dev), url, officer))).status).toBe(200);
   expect((await signingIn.ended)[0], signingIn.said()).toBe(0);
@@ -125,7 +126,7 @@ test("a profile signs its operator in, and the commands work with it and without
   const id = /^x-request-id: (\w+)$/mu.exec(read[1])?.[1] ?? "";
   const [auditor] = dev.auditors;
   await expect
-    .poll(() => run("why", id, "--key", String(auditor?.key)), { timeout: 20_000, interval: 1_000 })
+    .poll(() => run("why", id, "--key", String(auditor?.key)), { timeout: 60_000, interval: 1_000 })
     .toEqual([0, expect.stringContaining(`request ${id}`)]);
   expect(await run("review", "list", "--state", state)).toEqual([
     2,
@@ -272,7 +273,7 @@ test("phylax revoke denies and lifts by a word and names; an unknown name is ref
     0,
     "denied: refused everywhere within 10 s\n",
   ]);
-  await expect.poll(tiny, { timeout: 10_000, interval: 500 }).toBe(401);
+  await expect.poll(tiny, patience).toBe(401);
   expect(await phylaxCommand("revoke", "client", "tiny", "--lift", "--state", state)).toEqual([
     0,
     "lifted\n",

@@ -20,6 +20,7 @@ import {
 } from "../support/outside.ts";
 import { withValue } from "../support/registry-file.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
+import { patience } from "../support/patience.ts";
 
 interface Desk {
   apply(document: unknown, mode?: "add" | "replace"): Promise<Result<AppliedRegistry, RegistryProblem>>;
@@ -94,7 +95,7 @@ test("a refused file has no effect, and the same file, corrected, works within s
   const { ok } = await desk.apply(good);
   expect(ok).toBe(true);
   // a copy of a record lasts five seconds
-  await expect.poll(() => read("app"), { timeout: 15_000, interval: 500 }).toBe(200);
+  await expect.poll(() => read("app"), patience).toBe(200);
 });
 
 test("the same file again changes nothing, changed content clashes by its pointer, and a second name at the issuer is a second client", async ({
@@ -112,7 +113,7 @@ test("the same file again changes nothing, changed content clashes by its pointe
     error: { reason: "conflict", pointer: "/clients/0/externalClientId" },
   });
   expect(await desk.apply(file("second-app", "app-2"))).toMatchObject({ ok: true });
-  await expect.poll(() => read("app-2"), { timeout: 15_000, interval: 500 }).toBe(200);
+  await expect.poll(() => read("app-2"), patience).toBe(200);
 });
 
 test("the whole file of docs/registry.md was accepted unchanged, at the start", async ({ expect }) => {

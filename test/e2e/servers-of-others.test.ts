@@ -28,6 +28,7 @@ import {
 } from "../support/outside.ts";
 import { preparedState, startTestStack, type TestStack } from "../support/stack.ts";
 import { inLane } from "../support/lane.ts";
+import { patience } from "../support/patience.ts";
 
 // Key sets, introspection and an origin's token endpoint, each at a real server by https, in front of all
 // workers.
@@ -376,7 +377,7 @@ test("T39: an origin that demands assertions gets a token of its endpoint, and a
   expect(replies[0]?.text).toContain(`${phylax.dev.gateway}/v1/fhir/guarded/Practitioner/vera`);
   expect(times("/token")).toBe(1);
   taken.clear();
-  await expect.poll(async () => (await read()).status, { timeout: 15_000, interval: 1_000 }).toBe(200);
+  await expect.poll(async () => (await read()).status, patience).toBe(200);
   expect(times("/token")).toBe(2);
   expect(assertions.every(({ aud }) => typeof aud === "string")).toBe(true);
 });

@@ -9,6 +9,7 @@ import { send } from "../../cli/connection/mutual-tls.ts";
 import { appOf, Browser } from "../support/browser.ts";
 import { typed } from "../support/patient-web.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
+import { patience } from "../support/patience.ts";
 
 let phylax: TestStack;
 beforeAll(async () => {
@@ -49,9 +50,7 @@ test("the commands of docs/sign-in.md work as printed: the base names the sign-i
     const reply = await send(phylax.dev, undefined, `${phylax.dev.fhir}/.well-known/smart-configuration`);
     return JSON.parse(reply.text).token_endpoint;
   };
-  await expect
-    .poll(tokenEndpoint, { timeout: 10_000, interval: 250 })
-    .toBe(`${must(phylax.dev.issuers[0]).iss}/token`);
+  await expect.poll(tokenEndpoint, patience).toBe(`${must(phylax.dev.issuers[0]).iss}/token`);
 
   const running = spawn("sh", ["-c", script], {
     cwd: root,

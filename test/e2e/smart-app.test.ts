@@ -10,6 +10,7 @@ import { clientEntries, joined, starterPolicy } from "../support/outside.ts";
 import { PatientWeb, scope } from "../support/patient-web.ts";
 import { SmartApp } from "../support/smart-app.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
+import { patience } from "../support/patience.ts";
 
 let phylax: TestStack;
 let app: SmartApp;
@@ -166,7 +167,7 @@ test("T5: fhirclient does not bind its tokens: without an exception they are ref
     mine = await signIn(must(amara)); // after a 401 fhirclient has dropped its token
     return statusOf(mine.patient.read());
   };
-  await expect.poll(again, { timeout: 11_000, interval: 500 }).toBe(200); // P4
+  await expect.poll(again, patience).toBe(200);
   const read = (await mine.request({ url: "Patient/amara-okafor", includeResponse: true })) as Answered & {
     readonly body: unknown;
   };

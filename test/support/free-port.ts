@@ -1,10 +1,12 @@
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 
-// Test files run at the same time. Each runner has its own range of ports, so that no runner takes a port
-// that another runner has chosen and does not use yet.
-const portsOfRunner = 1_500;
-const firstPort = 20_000 + (Number(process.env["VITEST_POOL_ID"] ?? 0) % 8) * portsOfRunner;
+// Test files run at the same time. Each runner of each group (scripts/test.ts) has its own range of ports, so
+// that no runner takes a port that another runner has chosen and does not use yet.
+const [groups, runners, portsOfRunner] = [4, 4, 750];
+const numberIn = (name: string, count: number) => Number(process.env[name] ?? 0) % count;
+const range = numberIn("PHYLAX_TEST_GROUP", groups) * runners + numberIn("VITEST_POOL_ID", runners);
+const firstPort = 20_000 + range * portsOfRunner;
 
 /**
  * A port on which no process listens. It lies below the ports that an operating system assigns by itself,

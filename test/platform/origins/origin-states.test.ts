@@ -6,6 +6,7 @@ import type { OriginEntry } from "#registry/state";
 import { instant } from "#kernel/clock";
 import { originProblems } from "#platform/origins/origin-state";
 import { originStates } from "#platform/origins/origin-states";
+import { patience } from "../../support/patience.ts";
 
 // Real servers, each with its own way to name itself.
 let port = 0;
@@ -114,7 +115,7 @@ test("readiness shows the problem of each origin, but not its address", async ({
   ];
   const { states } = statesOf(() => all);
   // A late answer is used for the next requests; eight of nine origins are asked at a time.
-  await expect.poll(states, { timeout: 8_000 }).toEqual({
+  await expect.poll(states, patience).toEqual({
     plain: "ready",
     says: "named_otherwise",
     links: "named_otherwise",
@@ -141,14 +142,14 @@ test("readiness says that an origin states less than its entry: a type, an inter
   const patient = { interactions: ["read"], search: ["_id", "name"] };
   let current = less({ Patient: patient });
   const { states } = statesOf(() => [current]);
-  await expect.poll(states, { timeout: 8_000 }).toEqual({ less: "ready" });
+  await expect.poll(states, patience).toEqual({ less: "ready" });
   for (const types of [
     { Patient: patient, Observation: patient },
     { Patient: { ...patient, interactions: ["read", "search-type"] } },
     { Patient: { ...patient, search: ["name", "birthdate"] } },
   ]) {
     current = less(types);
-    await expect.poll(states, { timeout: 8_000 }).toEqual({ less: "less_than_registered" });
+    await expect.poll(states, patience).toEqual({ less: "less_than_registered" });
   }
   expect(originProblems({ origins: await states() }, ["less"])[0]).toContain("phylax origin probe");
 });
@@ -159,13 +160,13 @@ test("readiness says that an origin refuses the posted search of its entry, if i
   const byPost = (name: string, searchByPost: boolean) => entry(name, { capabilities: { searchByPost } });
   let current = byPost("plain", true);
   const { states } = statesOf(() => [current]);
-  await expect.poll(states, { timeout: 8_000 }).toEqual({ plain: "less_than_registered" });
+  await expect.poll(states, patience).toEqual({ plain: "less_than_registered" });
   current = byPost("plain", false);
-  await expect.poll(states, { timeout: 8_000 }).toEqual({ plain: "ready" });
+  await expect.poll(states, patience).toEqual({ plain: "ready" });
   current = byPost("posts", true);
-  await expect.poll(states, { timeout: 8_000 }).toEqual({ posts: "ready" });
+  await expect.poll(states, patience).toEqual({ posts: "ready" });
   current = byPost("says", true); // it has no organizations at all
-  await expect.poll(states, { timeout: 8_000 }).toEqual({ says: "named_otherwise" });
+  await expect.poll(states, patience).toEqual({ says: "named_otherwise" });
 });
 
 test("an origin whose entry lists its second name is ready at once; an unchanged entry is asked once a minute, for any number of requests", async ({
@@ -173,14 +174,14 @@ test("an origin whose entry lists its second name is ready at once; an unchanged
 }) => {
   let current = entry("links");
   const { states, pass } = statesOf(() => [current]);
-  await expect.poll(states, { timeout: 8_000 }).toEqual({ links: "named_otherwise" });
+  await expect.poll(states, patience).toEqual({ links: "named_otherwise" });
   current = entry("links", { alsoKnownAs: [elsewhere] });
-  await expect.poll(states, { timeout: 8_000 }).toEqual({ links: "ready" });
+  await expect.poll(states, patience).toEqual({ links: "ready" });
   asked.length = 0;
   pass(59_999);
   await Promise.all(Array.from({ length: 50 }, states));
   expect(asked).toEqual([]);
   pass(1);
   await Promise.all(Array.from({ length: 50 }, states));
-  await expect.poll(() => asked, { timeout: 8_000 }).toEqual(["/links/metadata", "/links/Organization"]);
+  await expect.poll(() => asked, patience).toEqual(["/links/metadata", "/links/Organization"]);
 });

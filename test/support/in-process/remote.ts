@@ -34,8 +34,10 @@ export interface TracedCall {
   readonly tick: number;
 }
 
-// No call of the code takes as long by itself, except on a very busy machine.
-const TICK_MS = 150;
+// A tick ends after so many turns of a timer without a call. A process that the machine stops for a while has one
+// turn for it, so a busy machine makes a tick longer.
+const TURNS = 15;
+const TURN_MS = 10;
 
 /**
  * Notes calls, and lets each take a tick of its own time: a tick ends when no further call has begun for a
@@ -46,6 +48,7 @@ export class RemoteTrace {
   #tick = 0;
   #waiting: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #turns = 0;
   #isOn = false;
 
   readonly remote: Remote = async (to, act) => {
@@ -53,8 +56,8 @@ export class RemoteTrace {
     this.calls.push({ to, tick: this.#tick });
     await new Promise<void>((resolve) => {
       this.#waiting.push(resolve);
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.#next(), TICK_MS);
+      this.#turns = 0;
+      this.#timer ??= setInterval(() => this.#turn(), TURN_MS);
     });
     return act();
   };
@@ -78,7 +81,11 @@ export class RemoteTrace {
     }
   }
 
-  #next(): void {
+  #turn(): void {
+    this.#turns += 1;
+    if (this.#turns < TURNS) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
     this.#tick += 1;
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
