@@ -304,7 +304,10 @@ class Side {
     return {
       status: response.status,
       headers: Object.fromEntries(
-        [...response.headers].map(([name, value]) => [name, ofOneLedger.test(name) ? "present" : value]),
+        [...response.headers].map(([name, value]) => [
+          name,
+          ofOneLedger.test(name) ? "present" : withoutSeals(value),
+        ]),
       ),
       body,
       questions: this.#reached,
@@ -341,14 +344,14 @@ type Place = Pick<Difference, "at" | "one" | "other">;
  * Links to further pages are sealed under a random nonce. Only the gateway can read them, so they are
  * compared by their length.
  */
-const unsealed = (body: Buffer): Buffer =>
-  Buffer.from(
-    body.toString("latin1").replaceAll(/(?<=[?&]_page=)[\w-]+/gu, (link) => "-".repeat(link.length)),
-    "latin1",
-  );
+const withoutSeals = (text: string): string =>
+  text.replaceAll(/(?<=[?&]_page=)[\w-]+/gu, (link) => "-".repeat(link.length));
 
 function bodyDifference(...bodies: readonly [Buffer, Buffer]): Place[] {
-  const [one, other] = bodies.map(unsealed) as [Buffer, Buffer]; // `bodies` has two members
+  const [one, other] = bodies.map((body) => Buffer.from(withoutSeals(body.toString("latin1")), "latin1")) as [
+    Buffer,
+    Buffer,
+  ]; // `bodies` has two members
   if (one.equals(other)) return [];
   let at = 0;
   while (at < one.length && one[at] === other[at]) at++;
