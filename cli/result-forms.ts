@@ -263,6 +263,10 @@ export const forms = {
     filedBy: "authority, or null: the origin",
     filedAt: "ms since 1970",
   }),
+  consentsRefiled: object({
+    refiled: "number of rows that are under the first key now",
+    remaining: "number of rows that are not known to be under the first key",
+  }),
   consentCheck: object({
     withdrawn: "time",
     records: "number of records with Consents",

@@ -106,6 +106,14 @@ export const recordCommands: readonly Command[] = [
     load: async () => (await import("../consents/consent-check.ts")).consentList,
   },
   {
+    words: ["consent", "refile"],
+    result: forms.consentsRefiled,
+    takes: `[ORIGIN/Patient/ID]… [--from FILE] ${asOperator}`,
+    does: "Files the Consents of patients under the first key of CONSENT_KEY, and counts the rows that are left.",
+    examples: ["phylax consent refile --from patients.txt", "phylax consent refile"],
+    load: async () => (await import("../consents/consent-refile.ts")).consentRefile,
+  },
+  {
     words: ["consent", "check"],
     result: forms.consentCheck,
     takes: `ORIGIN/Patient/ID CONSENT --records FILE ${asOperator}`,

@@ -189,13 +189,11 @@ const formWords: Readonly<Record<SecretForm, string>> = {
   Ed25519: "a private Ed25519 JWK",
   "Ed25519 list": "a private Ed25519 JWK, or an array that begins with one",
   ES256: "a private P-256 JWK with a kid",
-  random: "32 random bytes in base64url",
   list: "one or more keys of 32 random bytes in base64url, separated by spaces",
 };
 
 function isWellFormed(value: string, form: SecretForm): boolean {
   if (form === "list") return readKeyList(value) !== undefined;
-  if (form === "random") return readKeyList(value)?.length === 1;
   try {
     if (form === "Ed25519 list") {
       const [first = "", ...further] = checkpointKeysIn(value);

@@ -21,6 +21,8 @@ interface Step {
 
 // ACCOUNTING_KEY and SUBJECT_KEY have no last step.
 const overlapSeconds: Readonly<Record<string, string>> = {
+  CONSENT_KEY:
+    "ten minutes, then file the Consents anew, until 0 rows remain: phylax consent refile --from FILE (docs/keys.md)",
   PAGING_KEY: "16 minutes: a paging link is valid for 15",
   DPOP_NONCE_KEY: "2 minutes: a nonce is valid for one",
   CONSOLE_SESSION_KEY:
@@ -56,7 +58,7 @@ export function keysRotate(args: readonly string[]): number {
     const worker = workerOf(secrets, name);
     const folder = resolve(values.out);
     const steps: object[] = [];
-    for (const [index, step] of stepsOf(name, workerSecrets[worker][name] ?? "random", current).entries()) {
+    for (const [index, step] of stepsOf(name, workerSecrets[worker][name] ?? "list", current).entries()) {
       say(`${index + 1}. ${step.does}`);
       const written = step.secrets && join(folder, `${index + 1}-${name}.secrets.json`);
       steps.push({ does: step.does, ...(written !== undefined && { file: written }), next: step.next });

@@ -22,7 +22,7 @@ export interface PrivateJwk {
 
 export type Worker = "gateway" | "control" | "ledger" | "ops" | "witness";
 /** How the value of a secret is made. `list`: `NEW OLD`, the first is used and each is accepted. */
-export type SecretForm = "Ed25519" | "Ed25519 list" | "ES256" | "random" | "list";
+export type SecretForm = "Ed25519" | "Ed25519 list" | "ES256" | "list";
 
 /** The secrets of each worker, by name, as `wrangler secret bulk` needs them. */
 export const workerSecrets: Readonly<Record<Worker, Readonly<Record<string, SecretForm>>>> = {
@@ -32,7 +32,7 @@ export const workerSecrets: Readonly<Record<Worker, Readonly<Record<string, Secr
     PAGING_KEY: "list",
     DPOP_NONCE_KEY: "list",
   },
-  control: { CONSENT_KEY: "random" },
+  control: { CONSENT_KEY: "list" },
   ledger: { CHECKPOINT_KEY: "Ed25519 list", ACCOUNTING_KEY: "list", SUBJECT_KEY: "list" },
   ops: { DPOP_NONCE_KEY: "list", CONSOLE_SESSION_KEY: "list" },
   witness: { WITNESS_KEY: "Ed25519" },
@@ -71,7 +71,7 @@ export function newPrivateJwk(alg: "ES256" | "Ed25519" | "ECDH-ES+A256KW", label
 
 /** A new value of a secret, in the text that the worker reads. */
 export function newSecret(name: string, form: SecretForm): string {
-  if (form === "random" || form === "list") return newRandom();
+  if (form === "list") return newRandom();
   const label = name.toLowerCase().replaceAll("_", "-").replace(/-key$/u, "");
   return JSON.stringify(newPrivateJwk(form === "Ed25519 list" ? "Ed25519" : form, label));
 }

@@ -19,7 +19,7 @@ import {
   planRegistryVerb,
   showRegistryVerb,
 } from "./change-registry.ts";
-import { listConsentsVerb } from "./consents.ts";
+import { listConsentsVerb, refileConsentsVerb } from "./consents.ts";
 import { recordProbeVerb } from "./origin-probe.ts";
 import type { AdminPorts } from "./ports.ts";
 import {
@@ -126,6 +126,7 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   listReviewsVerb(ports.reviews),
   closeReviewVerb(ports.reviews),
   listConsentsVerb(ports.consents),
+  refileConsentsVerb(ports.consents),
 ];
 
 /** A path with its parameters as Hono writes them. */

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { err, ok } from "#kernel/result";
-import type { Verb } from "./administer.ts";
-import type { ConsentVersions } from "./ports.ts";
+import type { Rejected, Verb } from "./administer.ts";
+import type { ConsentQuestionProblem, ConsentVersions } from "./ports.ts";
 
 /**
  * Lists the versions of the Consents of some patients, without their content, for an operator with the role
@@ -19,8 +19,34 @@ export const listConsentsVerb = (consents: ConsentVersions): Verb => ({
   isRepeatable: true,
   async act({ document }) {
     const found = await consents.list(document);
-    if (found.ok) return ok({ answer: { consents: found.value } });
-    const { reason, field } = found.error;
-    return err({ reason, pointer: field === "" ? "" : `/${field}`, detail: "is missing or malformed" });
+    return found.ok ? ok({ answer: { consents: found.value } }) : err(rejectedBy(found.error));
+  },
+});
+
+const rejectedBy = ({ reason, field }: ConsentQuestionProblem): Rejected => ({
+  reason,
+  pointer: field === "" ? "" : `/${field}`,
+  detail: "is missing or malformed",
+});
+
+/**
+ * Files the Consents of some patients under the first key of `CONSENT_KEY`, for an operator with the role
+ * `privacy-officer`: the last step before a former key is dropped (docs/keys.md).
+ */
+export const refileConsentsVerb = (consents: ConsentVersions): Verb => ({
+  interaction: "refile-consents",
+  does: "Files the Consents of some patients under the present key, and counts the rows under former keys.",
+  document: z.strictObject({
+    patients: z.array(z.string()).max(100).meta({ description: "`ORIGIN/Patient/ID` of each; may be empty" }),
+  }),
+  answer: z.object({ refiled: z.number(), remaining: z.number() }),
+  path: "api/consents/refilings",
+  method: "POST",
+  roles: ["privacy-officer"],
+  changes: true,
+  isRepeatable: true,
+  async act({ document }) {
+    const done = await consents.refile(document);
+    return done.ok ? ok({ answer: done.value }) : err(rejectedBy(done.error));
   },
 });

@@ -120,6 +120,10 @@ export interface ConsentQuestionProblem {
 /** The versions of Consents on file. */
 export interface ConsentVersions {
   list(document: unknown): Promise<Result<readonly object[], ConsentQuestionProblem>>;
+  /** Files the Consents of patients under the present key. Returns the rows, and the rows that are left. */
+  refile(
+    document: unknown,
+  ): Promise<Result<{ readonly refiled: number; readonly remaining: number }, ConsentQuestionProblem>>;
 }
 
 export interface AdminPorts {

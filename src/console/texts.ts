@@ -247,6 +247,7 @@ export const texts = {
       "list-reviews": "Looked at the reviews of break-glass",
       "close-review": "Closed a review of break-glass",
       "list-consents": "Looked at Consents",
+      "refile-consents": "Filed Consents under the present key",
       revoke: "Denied a credential, a client or a grant",
       "lift-revocation": "Lifted a denial",
       "suspend-accounting": "Suspended an accounting",

@@ -146,8 +146,12 @@ test("keys rotate writes steps that every worker reads: the old key first, then 
 
   const ledger = join(place, "ledger.secrets.json");
   const control = join(place, "control.secrets.json");
-  const never = await phylax("keys", "rotate", control, "CONSENT_KEY", "--out", out);
-  expect([never.code, never.error]).toEqual([1, expect.stringContaining("docs/keys.md")]);
+  const consent = await phylax("keys", "rotate", control, "CONSENT_KEY", "--out", out);
+  expect([consent.code, consent.out]).toEqual([0, expect.stringContaining("phylax consent refile")]);
+  const consentSteps = [1, 2, 3].map(
+    (step) => jsonIn(out, `${step}-CONSENT_KEY.secrets.json`)["CONSENT_KEY"],
+  );
+  expect(consentSteps.map((step = "") => readKeyList(step)?.length)).toEqual([2, 2, 1]);
   const subject = await phylax("keys", "rotate", ledger, "SUBJECT_KEY", "--out", out);
   expect(subject.out).toContain("six years");
   const checkpoint = await phylax("keys", "rotate", ledger, "CHECKPOINT_KEY", "--out", out);

@@ -37,7 +37,10 @@ export const nobodySignsIn = {
     close: () => Promise.reject(new Error("not asked")),
   },
   requestKeys: { claim: () => Promise.reject(new Error("no key was sent")) },
-  consents: { list: () => Promise.resolve(ok([])) },
+  consents: {
+    list: () => Promise.resolve(ok([])),
+    refile: () => Promise.resolve(ok({ refiled: 0, remaining: 0 })),
+  },
   reviews: {
     list: () => Promise.resolve(ok([])),
     close: () => Promise.resolve(err({ reason: "review_not_open", field: "review" })),

@@ -77,7 +77,10 @@ function open(env: OpsEnv): Hono {
     },
     approvals,
     requestKeys: requestKeys(env.KEYED_REQUESTS, newId),
-    consents: { list: (document) => env.CONSENT_HISTORY.list(document) },
+    consents: {
+      list: (document) => env.CONSENT_HISTORY.list(document),
+      refile: (document) => env.CONSENT_HISTORY.refile(document),
+    },
     reviews: {
       list: (document) => env.REVIEW_DESK.list(document),
       close: (document, operator) => env.REVIEW_DESK.close(document, operator),

@@ -133,9 +133,3 @@ export function keyList(key: string, text: string): KeyList {
   if (keys === undefined) throw new ConfigError(key, "32 random bytes in base64url");
   return keys;
 }
-
-export function key32(key: string, text: string): Secret<Uint8Array<ArrayBuffer>> {
-  const bytes = Uint8Array.from(Buffer.from(text, "base64url"));
-  if (bytes.length !== 32) throw new ConfigError(key, "32 random bytes in base64url");
-  return new Secret(bytes);
-}

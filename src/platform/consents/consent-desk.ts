@@ -1,9 +1,9 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { ConsentRules } from "#policy/consent/consent";
 import { instant } from "#kernel/clock";
-import { key32 } from "#platform/config/gateway-config";
+import { keyList } from "#platform/config/gateway-config";
 import { revocationsOf, type RevocationsEnv } from "#platform/revocation/object/revocations";
-import { ConsentNames } from "./consent-names.ts";
+import { ConsentNames, type Pseudonyms } from "./consent-names.ts";
 import {
   claimMilliseconds,
   claimReadings,
@@ -11,17 +11,20 @@ import {
   readingsOf,
   releaseReadings,
   storeReadings,
+  type ReadingRow,
 } from "./consent-readings.ts";
 import {
   compiledForm,
   consentRecordOf,
   filedVersions,
   presentConsents,
+  presentOf,
+  unlistedKeys,
   type ConsentRow,
 } from "./consent-rows.ts";
 
 interface ConsentDeskEnv extends RevocationsEnv {
-  /** 32 random bytes in base64url. */
+  /** Keys of 32 random bytes in base64url: `NEW OLD …` (docs/keys.md). */
   readonly CONSENT_KEY: string;
 }
 
@@ -76,29 +79,42 @@ export interface ConsentOnFile extends Pick<
   readonly consent: string;
 }
 
-/** The active Consents of a patient, with the pseudonym by which deltas name the patient. */
+/** The active Consents of a patient, with the pseudonyms by which deltas name the patient. */
 export interface ConsentsOnFile {
   readonly subject: string;
+  /** The pseudonyms under former keys, while `CONSENT_KEY` is replaced. A `control` before them sends none. */
+  readonly formerSubjects?: readonly string[];
   readonly consents: readonly ConsentOnFile[];
 }
 
 /** Files the Consents of patients in their compiled form, and answers which are in force. */
 export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
-  /** The active Consents of each patient, in the order of the question. Throws when D1 does not answer. */
+  /**
+   * The active Consents of each patient, in the order of the question. Throws when D1 does not answer, and when a
+   * Consent is filed under a key that `CONSENT_KEY` does not list: its denials would be lost.
+   */
   async of({ origin, patients, bookmark, hasPending }: ConsentQuestion): Promise<readonly ConsentsOnFile[]> {
     const names = this.#names();
-    const subjects = patients.map((patient) => names.ofPatient(origin, patient));
+    const named = patients.map((patient) => names.allOfPatient(origin, patient));
     // The pending changes come first: a change that ends between the two reads is then in the database.
     const pending = hasPending ? await this.#pending() : undefined;
     const session = this.env.REGISTRY.withSession(bookmark ?? "first-primary");
-    const filed = Map.groupBy(await presentConsents(session, subjects), ({ subject }) => subject);
-    return subjects.map((subject) => {
-      const rows = filed.get(subject) ?? [];
-      const isChanging = pending?.names.has(consentRecordOf({ origin, subject })) === true;
+    if ((await unlistedKeys(session, names.keyIds())) > 0)
+      throw new Error("control: Consents are filed under a key that CONSENT_KEY does not list");
+    const filed = Map.groupBy(await presentConsents(session, named.flat()), ({ subject }) => subject);
+    return named.map((subjects) => {
+      const rows = presentOf(subjects.flatMap((subject) => filed.get(subject) ?? []));
+      const isChanging = subjects.some((subject) => pending?.names.has(consentRecordOf({ origin, subject })));
+      const changing = isChanging ? (pending?.rows ?? []) : [];
       const all = isChanging
-        ? onlyDenials([...rows, ...pending.rows.filter((row) => row.subject === subject)])
+        ? onlyDenials([...rows, ...changing.filter((row) => subjects.includes(row.subject))])
         : rows;
-      return { subject, consents: all.filter(({ isActive }) => isActive).map(onFile) };
+      const [subject, ...formerSubjects] = subjects;
+      return {
+        subject,
+        formerSubjects,
+        consents: all.filter(({ isActive }) => isActive).map(onFile),
+      };
     });
   }
 
@@ -114,10 +130,12 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     // When D1 does not answer, the change is announced when it is done.
     const filed = await filedVersions(
       session,
-      consents.map((id) => names.ofConsent(origin, id)),
+      consents.flatMap((id) => names.allOfConsent(origin, id)),
     ).catch(() => []);
     const records = [
-      ...patients.map((patient) => consentRecordOf({ origin, subject: names.ofPatient(origin, patient) })),
+      ...patients
+        .flatMap((patient) => names.allOfPatient(origin, patient))
+        .map((subject) => consentRecordOf({ origin, subject })),
       ...filed.map(consentRecordOf),
     ];
     return await revocationsOf(this.env).beginConsents(origin, [...new Set(records)]);
@@ -134,12 +152,13 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
   ): Promise<readonly string[] | undefined> {
     const names = this.#names();
     const filedAt = instant(Date.now());
+    const former = new FormerNames();
     const rows = filings.flatMap(({ consent, content, mayPermit, filedBy }): readonly ConsentRow[] => {
       if (content === undefined) return [];
       const row = {
         origin,
-        subject: names.ofPatient(origin, content.patient),
-        consent: names.ofConsent(origin, consent),
+        subject: former.note(names.allOfPatient(origin, content.patient)),
+        consent: former.note(names.allOfConsent(origin, consent)),
         ...compiledForm(content.rules),
         isActive: content.rules.isActive,
         mayPermit,
@@ -149,8 +168,9 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
       return [row];
     });
     const absent = filings.filter(({ content }) => content === undefined);
-    const ended = absent.map(({ consent }) => names.ofConsent(origin, consent));
-    const done = await revocationsOf(this.env).fileConsents(change, { rows, ended });
+    const ended = absent.flatMap(({ consent }) => names.allOfConsent(origin, consent));
+    const filed = { rows, ended, keyId: names.keyId(), ...former.member() };
+    const done = await revocationsOf(this.env).fileConsents(change, filed);
     return done ? rows.map(({ digest }) => digest) : undefined;
   }
 
@@ -161,12 +181,13 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
   async isOnFile(origin: string, { consent, content, mayPermit }: ConsentState): Promise<boolean> {
     const names = this.#names();
     const session = this.env.REGISTRY.withSession("first-primary");
-    const filed = await filedVersions(session, [names.ofConsent(origin, consent)]);
+    const filed = await filedVersions(session, names.allOfConsent(origin, consent));
     const inForce = filed.filter(({ isActive }) => isActive);
     if (content?.rules.isActive !== true) return inForce.length === 0;
-    const [subject, { digest }] = [names.ofPatient(origin, content.patient), compiledForm(content.rules)];
+    const subjects = names.allOfPatient(origin, content.patient);
+    const { digest } = compiledForm(content.rules);
     const isSame = (row: ConsentRow) =>
-      row.subject === subject && row.digest === digest && (row.mayPermit || !mayPermit);
+      subjects.includes(row.subject) && row.digest === digest && (row.mayPermit || !mayPermit);
     return inForce.length > 0 && inForce.every(isSame);
   }
 
@@ -177,14 +198,17 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
   async claimReading({ origin, patients, everyMilliseconds }: ReadingQuestion): Promise<ReadingClaim> {
     const names = this.#names();
     const session = this.env.REGISTRY.withSession("first-primary");
-    const patientOf = new Map(patients.map((patient) => [names.ofPatient(origin, patient), patient]));
-    const known = await readingsOf(session, [...patientOf.keys()]);
+    const named = namedPatients(names, origin, patients);
+    const known = await readingsOf(
+      session,
+      [...named.values()].flatMap(({ subjects }) => subjects),
+    );
     const at = instant(Date.now());
     const readBefore = instant(at - everyMilliseconds);
     const read: { patient: string; ageMilliseconds: number }[] = [];
     const due: string[] = [];
-    for (const [subject, patient] of patientOf) {
-      const { readAt, claimedUntil } = known.get(subject) ?? never;
+    for (const [subject, { patient, subjects }] of named) {
+      const { readAt, claimedUntil } = lastReading(known, subjects);
       if (readAt > readBefore) read.push({ patient, ageMilliseconds: Math.max(0, at - readAt) });
       else if (claimedUntil <= at) due.push(subject);
     }
@@ -192,7 +216,7 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     // The number comes before the reading: a write that is filed later has a higher number, and counts.
     const change = await revocationsOf(this.env).beginConsents(origin, []);
     const claimed = await claimReadings(session, due, change, at, readBefore);
-    return { change, claimed: claimed.flatMap((subject) => patientOf.get(subject) ?? []), read };
+    return { change, claimed: claimed.flatMap((subject) => named.get(subject)?.patient ?? []), read };
   }
 
   /**
@@ -212,12 +236,13 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
       return [];
     }
     const filedAt = instant(Date.now());
+    const former = new FormerNames();
     const states = found.flatMap(({ consent, content, mayPermit }): readonly ConsentRow[] => {
       if (content === undefined) return [];
       const row = {
         origin,
-        subject: names.ofPatient(origin, content.patient),
-        consent: names.ofConsent(origin, consent),
+        subject: former.note(names.allOfPatient(origin, content.patient)),
+        consent: former.note(names.allOfConsent(origin, consent)),
         ...compiledForm(content.rules),
         isActive: content.rules.isActive,
         mayPermit,
@@ -226,35 +251,52 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
       };
       return [row];
     });
-    const patientOf = new Map(patients.map((patient) => [names.ofPatient(origin, patient), patient]));
-    const readings = await readingsOf(session, [...patientOf.keys()]);
+    const named = namedPatients(names, origin, patients);
+    const readings = await readingsOf(
+      session,
+      [...named.values()].flatMap(({ subjects }) => subjects),
+    );
     // The pending changes come first: a change that ends between the two reads is then in the database.
     const pending = await this.#pending();
-    const own = [...readings.values()].filter(
-      ({ subject, claim, claimedUntil }) =>
-        claim === change &&
-        claimedUntil > filedAt &&
-        !pending.names.has(consentRecordOf({ origin, subject })),
-    );
+    const own = [...named].flatMap(([subject, { subjects }]) => {
+      const reading = readings.get(subject);
+      const isOwn = reading?.claim === change && reading.claimedUntil > filedAt;
+      const isChanging = subjects.some((name) =>
+        pending.names.has(consentRecordOf({ origin, subject: name })),
+      );
+      if (!isOwn || isChanging) return [];
+      const seen = subjects.flatMap((name) => readings.get(name)?.seen ?? []);
+      return [{ subjects, reading: { ...reading, seen } }];
+    });
     const filed = await presentConsents(
       session,
-      own.map(({ subject }) => subject),
+      own.flatMap(({ subjects }) => subjects),
     );
-    const done = own.map((reading) => {
-      const isOf = (row: ConsentRow) => row.subject === reading.subject;
+    const done = own.map(({ subjects, reading }) => {
+      const { subject } = reading;
+      const onFile = presentOf(filed.filter((row) => subjects.includes(row.subject)));
       const begun = instant(reading.claimedUntil - claimMilliseconds);
-      return compareReading(reading, states.filter(isOf), filed.filter(isOf), begun, everyMilliseconds);
+      return compareReading(
+        reading,
+        states.filter((row) => row.subject === subject),
+        onFile.map((row) => Object.assign({}, row, { subject })),
+        begun,
+        everyMilliseconds,
+        (consent) => former.allOf(consent),
+      );
     });
     const rows = done.flatMap((each) => each.rows);
-    if (!(await revocationsOf(this.env).fileConsents(change, { rows, ended: [] })))
+    for (const { subjects } of own) former.note(subjects);
+    const counted = { rows, ended: [], keyId: names.keyId(), ...former.member() };
+    if (!(await revocationsOf(this.env).fileConsents(change, counted)))
       throw new Error("the reading took too long");
     await storeReadings(session, change, done);
     if (done.length < patients.length) await releaseReadings(session, change);
-    return done.flatMap(({ subject }) => patientOf.get(subject) ?? []);
+    return done.flatMap(({ subject }) => named.get(subject)?.patient ?? []);
   }
 
   #names(): ConsentNames {
-    return new ConsentNames(key32("CONSENT_KEY", this.env.CONSENT_KEY));
+    return new ConsentNames(keyList("CONSENT_KEY", this.env.CONSENT_KEY));
   }
 
   async #pending(): Promise<{ names: ReadonlySet<string>; rows: readonly ConsentRow[] }> {
@@ -263,8 +305,46 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
   }
 }
 
-/** The reading of a patient who was never read. */
-const never = { readAt: -Infinity, claimedUntil: 0 };
+/** The patients of a question by their pseudonym under the first key. */
+const namedPatients = (names: ConsentNames, origin: string, patients: readonly string[]) =>
+  new Map(
+    patients.map((patient) => {
+      const subjects = names.allOfPatient(origin, patient);
+      return [subjects[0], { patient, subjects }];
+    }),
+  );
+
+/** The times of the last reading of a patient, under whichever key. */
+const lastReading = (
+  known: ReadonlyMap<string, ReadingRow>,
+  subjects: Pseudonyms,
+): { readonly readAt: number; readonly claimedUntil: number } => {
+  const readings = subjects.flatMap((subject) => known.get(subject) ?? []);
+  return {
+    readAt: Math.max(-Infinity, ...readings.map(({ readAt }) => readAt)),
+    claimedUntil: Math.max(0, ...readings.map(({ claimedUntil }) => claimedUntil)),
+  };
+};
+
+/** The pseudonyms under former keys of what a change files, by the pseudonym under the first key. */
+class FormerNames {
+  readonly #former = new Map<string, readonly string[]>();
+
+  /** Notes the former pseudonyms, and returns the pseudonym under the first key. */
+  note([name, ...former]: Pseudonyms): string {
+    if (former.length > 0) this.#former.set(name, former);
+    return name;
+  }
+
+  allOf(name: string): readonly string[] {
+    return [name, ...(this.#former.get(name) ?? [])];
+  }
+
+  /** The member of the change; none without a former key. */
+  member(): { readonly former?: Readonly<Record<string, readonly string[]>> } {
+    return this.#former.size === 0 ? {} : { former: Object.fromEntries(this.#former) };
+  }
+}
 
 /** The old version and the new version of a Consent both deny, and neither permits. */
 const onlyDenials = (rows: readonly ConsentRow[]): readonly ConsentRow[] =>

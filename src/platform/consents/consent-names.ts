@@ -1,28 +1,52 @@
 import { createHmac } from "node:crypto";
+import type { KeyList } from "#kernel/key-list";
 import type { Secret } from "#kernel/secret";
 
-/** The pseudonyms under which Consents are filed: `control` alone has their key. */
+/** The pseudonyms of a patient or a Consent, 43 characters of base64url each: of the first key, then of former keys. */
+export type Pseudonyms = readonly [name: string, ...former: string[]];
+
+/**
+ * The pseudonyms under which Consents are filed: `control` alone has their keys. A Consent is filed under the first
+ * key, and found under each key (docs/keys.md).
+ */
 export class ConsentNames {
-  readonly #key: Secret<Uint8Array>;
+  readonly #keys: KeyList;
 
-  /** @param key 32 bytes. */
-  constructor(key: Secret<Uint8Array>) {
-    this.#key = key;
+  constructor(keys: KeyList) {
+    this.#keys = keys;
   }
 
-  /** The pseudonym of a patient at an origin, 43 characters of base64url. */
+  /** The pseudonym of a patient at an origin under the first key. */
   ofPatient(origin: string, id: string): string {
-    return this.#name(`${origin}/Patient/${id}`);
+    return this.allOfPatient(origin, id)[0];
   }
 
-  /** The pseudonym of a Consent at an origin, 43 characters of base64url. */
-  ofConsent(origin: string, id: string): string {
-    return this.#name(`${origin}/Consent/${id}`);
+  allOfPatient(origin: string, id: string): Pseudonyms {
+    return this.#names(`${origin}/Patient/${id}`);
   }
 
-  #name(reference: string): string {
-    return createHmac("sha256", this.#key.reveal())
-      .update(`phylax consent v1\n${reference}`)
-      .digest("base64url");
+  allOfConsent(origin: string, id: string): Pseudonyms {
+    return this.#names(`${origin}/Consent/${id}`);
+  }
+
+  /** The id of the first key, which the rows that are filed under it have. */
+  keyId(): string {
+    return this.keyIds()[0];
+  }
+
+  /** An id of each key, 22 characters of base64url: a keyed hash, by which the key cannot be found. */
+  keyIds(): Pseudonyms {
+    const [first, ...former] = this.#keys;
+    const idOf = (key: Secret<Uint8Array>) =>
+      createHmac("sha256", key.reveal()).update("phylax consent key v1").digest("base64url").slice(0, 22);
+    return [idOf(first), ...former.map(idOf)];
+  }
+
+  #names(reference: string): Pseudonyms {
+    const [first, ...former] = this.#keys;
+    return [pseudonym(first, reference), ...former.map((key) => pseudonym(key, reference))];
   }
 }
+
+const pseudonym = (key: Secret<Uint8Array>, reference: string): string =>
+  createHmac("sha256", key.reveal()).update(`phylax consent v1\n${reference}`).digest("base64url");

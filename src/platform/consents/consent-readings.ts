@@ -79,6 +79,10 @@ export async function storeReadings(
   if (first !== undefined) await db.batch([first, ...rest]);
 }
 
+/** A change ends a Consent under a former name and files it under its present name. */
+const laterFirst = (left: FiledRow, right: FiledRow): number =>
+  right.change - left.change || Number(right.isActive) - Number(left.isActive);
+
 /** The result of a reading for a patient. */
 export interface SubjectReading {
   readonly subject: string;
@@ -98,6 +102,7 @@ export interface SubjectReading {
  * @param found the Consents of the patient at the origin.
  * @param filed the present versions on file.
  * @param begun when the reading began.
+ * @param namesOf the pseudonyms of a found Consent, of the first key and of former keys.
  */
 export function compareReading(
   { subject, seen: before }: Pick<ReadingRow, "subject" | "seen">,
@@ -105,14 +110,17 @@ export function compareReading(
   filed: readonly FiledRow[],
   begun: Instant,
   everyMilliseconds: number,
+  namesOf: (consent: string) => readonly string[] = (consent) => [consent],
 ): SubjectReading {
   const isFresh = ({ filedBy, filedAt }: FiledRow) => filedBy !== null && filedAt > begun - lagMilliseconds;
   const byConsent = new Map(filed.map((row) => [row.consent, row]));
-  const present = new Set(found.map(({ consent }) => consent));
+  const present = new Set(found.flatMap(({ consent }) => namesOf(consent)));
   const rows: ConsentRow[] = [];
   const left: string[] = [];
   for (const row of found) {
-    const known = byConsent.get(row.consent);
+    const [known] = namesOf(row.consent)
+      .flatMap((name) => byConsent.get(name) ?? [])
+      .toSorted(laterFirst);
     if (known?.isActive !== true && !row.isActive) continue;
     // The client that filed this content decided if it permits.
     const isSame =
@@ -123,7 +131,7 @@ export function compareReading(
   }
   for (const known of filed) {
     if (present.has(known.consent) || !known.isActive) continue;
-    const { change: _change, ...row } = known;
+    const { change: _change, keyId: _keyId, ...row } = known;
     if (isFresh(known)) left.push(known.consent);
     else if (before.includes(known.consent)) rows.push(endedVersion(known));
     else if (known.mayPermit) rows.push({ ...row, mayPermit: false });

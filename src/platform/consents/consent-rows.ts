@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { and, eq, inArray, sql } from "drizzle-orm";
+import { and, eq, inArray, isNull, ne, or, sql } from "drizzle-orm";
 import * as z from "zod";
 import type { ConsentRules } from "#policy/consent/consent";
 import { storedFormOf } from "#policy/consent/stored-form";
@@ -31,13 +31,22 @@ export type ConsentRow = z.infer<typeof consentRow>;
 export interface FiledRow extends ConsentRow {
   /** The number of its change. */
   readonly change: number;
+  /** The id of the key of its subject; null: it was filed before a version that notes the key. */
+  readonly keyId: string | null;
 }
+
+/** A row that a change adds. */
+export type NewRow = ConsentRow & Pick<FiledRow, "keyId">;
 
 /** The content of a change: new versions, and Consents that are in force for no patient any more. */
 const consentChange = z.strictObject({
   rows: z.array(consentRow),
   /** Pseudonyms of the Consents. */
   ended: z.array(z.string()),
+  /** The id of the key under which the rows are filed. Absent in a change that an earlier version stored. */
+  keyId: z.optional(z.string()),
+  /** The pseudonyms under former keys of each patient and Consent that has them. */
+  former: z.optional(z.record(z.string(), z.array(z.string()).readonly())),
 });
 export type ConsentChange = Readonly<z.infer<typeof consentChange>>;
 
@@ -45,7 +54,7 @@ export type ConsentChange = Readonly<z.infer<typeof consentChange>>;
 export const consentChangeOf = (document: string): ConsentChange => consentChange.parse(JSON.parse(document));
 
 /** A version that is in force no longer. */
-export const endedVersion = ({ change: _change, ...row }: FiledRow): ConsentRow => ({
+export const endedVersion = ({ change: _change, keyId: _keyId, ...row }: FiledRow): ConsentRow => ({
   ...row,
   ...endedForm,
   isActive: false,
@@ -70,7 +79,7 @@ export const consentRecordOf = ({ origin, subject }: Pick<ConsentRow, "origin" |
 export async function insertConsents(
   registry: RegistrySql,
   change: number,
-  rows: readonly ConsentRow[],
+  rows: readonly NewRow[],
 ): Promise<void> {
   const db = drizzled(registry);
   const [first, ...rest] = rows.map((row) =>
@@ -106,6 +115,71 @@ async function presentVersions(
     .select()
     .from(consents)
     .where(and(inArray(column, wanted), eq(consents.change, newest)));
+}
+
+/**
+ * The present version of each Consent of a single patient, whose rows are filed under several keys. A row that was
+ * refiled while a change was under way has the number of its change, so the highest number counts here too.
+ */
+export function presentOf(rows: readonly FiledRow[]): readonly FiledRow[] {
+  const present = new Map<string, FiledRow>();
+  for (const row of rows) {
+    const known = present.get(row.consent);
+    const isNewer =
+      known === undefined ||
+      row.change > known.change ||
+      // A change ends a Consent under one name of the patient and files it under a different name.
+      (row.change === known.change && row.isActive);
+    if (isNewer) present.set(row.consent, row);
+  }
+  return [...present.values()];
+}
+
+/** The number of keys of filed Consents that are not among these. The index makes it a look-up for each key. */
+export async function unlistedKeys(registry: RegistrySql, keyIds: readonly string[]): Promise<number> {
+  const { results } = await registry
+    .prepare(
+      `WITH RECURSIVE used (id) AS (
+         SELECT min(key_id) FROM consents
+         UNION ALL SELECT (SELECT min(key_id) FROM consents WHERE key_id > used.id) FROM used WHERE used.id IS NOT NULL)
+       SELECT count(*) AS unlisted FROM used WHERE id IS NOT NULL AND id NOT IN (SELECT value FROM json_each(?))`,
+    )
+    .bind(JSON.stringify(keyIds))
+    .all<{ unlisted: number }>();
+  return results[0]?.unlisted ?? 0;
+}
+
+/** The number of rows that are not known to be filed under this key. */
+export async function filedUnderFormerKeys(registry: RegistrySql, keyId: string): Promise<number> {
+  return await drizzled(registry).$count(consents, or(isNull(consents.keyId), ne(consents.keyId, keyId)));
+}
+
+/**
+ * Files the rows of patients under the pseudonym of the first key: every version, with its number and its Consent's
+ * pseudonym, by which records name it. Returns the number of rows. A row whose number is taken stays: `presentOf`
+ * decides between the two.
+ */
+export async function refileRows(
+  registry: RegistrySql,
+  patients: readonly (readonly [name: string, ...former: string[]])[],
+  keyId: string,
+): Promise<number> {
+  const [first, ...rest] = patients.flatMap(([name, ...former]) => {
+    const names = JSON.stringify(former);
+    const under = `WHERE subject IN (SELECT value FROM json_each(?))`;
+    return [
+      registry
+        .prepare(`UPDATE OR IGNORE consents SET subject = ?, key_id = ? ${under}`)
+        .bind(name, keyId, names),
+      registry
+        .prepare("UPDATE consents SET key_id = ? WHERE subject = ? AND key_id IS NULL")
+        .bind(keyId, name),
+      registry.prepare(`UPDATE OR IGNORE consent_readings SET subject = ? ${under}`).bind(name, names),
+    ];
+  });
+  if (first === undefined) return 0;
+  const done = await registry.batch([first, ...rest]);
+  return done.reduce((sum, { meta }, index) => sum + (index % 3 === 0 ? meta.changes : 0), 0);
 }
 
 /** Every version of the Consents of these subjects, the oldest first. At most 10,000. */

@@ -29,7 +29,8 @@ const changesMax = 1_000;
 const formsMax = 5_000;
 
 interface Copy {
-  readonly subject: string;
+  /** The pseudonyms in deltas: more than one while their key is replaced. */
+  readonly subjects: readonly string[];
   readonly consents: readonly { readonly filed: FiledConsent; readonly filedBy: string | null }[];
   readonly all: readonly FiledConsent[];
   readonly epoch: number;
@@ -153,10 +154,10 @@ export class IsolateConsents {
     );
     if (answers.length !== patients.length) throw new Error("not an answer for each patient");
     return patients.map((patient, i) => {
-      const { subject, consents } = answers[i] ?? missingAnswer();
+      const { subject, formerSubjects = [], consents } = answers[i] ?? missingAnswer();
       const filed = consents.map((consent) => ({ filed: this.#filed(consent), filedBy: consent.filedBy }));
       const copy: Copy = {
-        subject: `${origin}/${subject}`,
+        subjects: [subject, ...formerSubjects].map((name) => `${origin}/${name}`),
         consents: filed,
         all: filed.map(({ filed: each }) => each),
         epoch: standing?.epoch ?? 0,
@@ -181,13 +182,13 @@ export class IsolateConsents {
 
   /** Stores a copy, unless it may lack a change that arrived meanwhile. */
   #keep(key: string, copy: Copy): void {
-    if (copy.epoch === 0 || copy.epoch < this.#floor || copy.epoch < (this.#changes.get(copy.subject) ?? 0))
-      return;
+    const changed = Math.max(...copy.subjects.map((subject) => this.#changes.get(subject) ?? 0));
+    if (copy.epoch === 0 || copy.epoch < this.#floor || copy.epoch < changed) return;
     const before = this.#copies.get(key);
     if (before !== undefined && before.epoch > copy.epoch) return;
     this.#remove(key);
     this.#copies.set(key, copy);
-    this.#patientOf.set(copy.subject, key);
+    for (const subject of copy.subjects) this.#patientOf.set(subject, key);
     this.#weight += copy.weight;
     for (const oldest of this.#copies.keys()) {
       if (this.#copies.size <= patientsMax && this.#weight <= weightMax) break;
@@ -218,7 +219,7 @@ export class IsolateConsents {
     const copy = this.#copies.get(key);
     if (copy === undefined) return;
     this.#copies.delete(key);
-    this.#patientOf.delete(copy.subject);
+    for (const subject of copy.subjects) this.#patientOf.delete(subject);
     this.#weight -= copy.weight;
   }
 }

@@ -212,10 +212,12 @@ export const consents = sqliteTable(
     mayPermit: integer("may_permit", { mode: "boolean" }).notNull(),
     filedBy: text("filed_by"),
     filedAt: integer("filed_at").$type<Instant>().notNull(),
+    keyId: text("key_id"),
   },
   (table) => [
     primaryKey({ columns: [table.subject, table.consent, table.change] }),
     index("consents_by_consent").on(table.consent),
+    index("consents_by_key").on(table.keyId),
   ],
 );
 

@@ -20,6 +20,7 @@ const row = (consent: string, more: Partial<ConsentRow> = {}): ConsentRow => ({
 const filed = (consent: string, more: Partial<FiledRow> = {}): FiledRow => ({
   ...row(consent, { mayPermit: true, filedBy: "registrar", filedAt: instant(begun - 600_000) }),
   change: 1,
+  keyId: null,
   ...more,
 });
 const compare = (found: readonly ConsentRow[], known: readonly FiledRow[], seen: readonly string[] = []) =>

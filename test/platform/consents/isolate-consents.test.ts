@@ -28,7 +28,9 @@ function scene(filed: Map<string, { digest: string; mayPermit?: boolean; filedBy
             filedBy,
             filedAt: instant(0),
           };
-          return { subject: `pseudonym of ${patient}`, consents: digest === undefined ? [] : [consent] };
+          const formerSubjects = [`former pseudonym of ${patient}`];
+          const consents = digest === undefined ? [] : [consent];
+          return { subject: `pseudonym of ${patient}`, formerSubjects, consents };
         });
         meanwhile();
         return answers;
@@ -108,6 +110,19 @@ test("a delta drops the copies of its patient alone", async ({ expect }) => {
   hear(6, { stale: [changed("p"), "client/a"] });
   expect(await digests("p", "q")).toEqual(["2", ""]);
   expect(questions[1]).toMatchObject({ patients: ["p"], bookmark: "6" });
+});
+
+test("while the key of pseudonyms is replaced, a delta drops the copy by the patient's former name too", async ({
+  expect,
+}) => {
+  const filed = new Map([["p", { digest: "1" }]]);
+  const { digests, hear } = scene(filed);
+  hear(5, { after: undefined });
+  await digests("p", "q");
+  filed.set("p", { digest: "2" });
+  filed.set("q", { digest: "3" });
+  hear(6, { stale: ["consent/main/former pseudonym of p"] });
+  expect(await digests("p", "q")).toEqual(["2", ""]);
 });
 
 test("no copy is used seven seconds after the last delta, and none is used across a gap in the deltas", async ({

@@ -30,6 +30,7 @@ import {
   insertConsents,
   type ConsentChange,
   type ConsentRow,
+  type NewRow,
 } from "#platform/consents/consent-rows";
 import { type LiveDenial, type PendingMode, RevocationStore } from "./store.ts";
 import { WriteTurns } from "./write-turns.ts";
@@ -220,7 +221,9 @@ export class Revocations extends DurableObject<RevocationsEnv> {
    * repeats the write.
    */
   async fileConsents(id: number, change: ConsentChange): Promise<boolean> {
-    const records = change.rows.map(consentRecordOf);
+    const records = change.rows.flatMap(({ origin, subject }) =>
+      allNames(change, subject).map((name) => consentRecordOf({ origin, subject: name })),
+    );
     if (!this.#store.putConsents(id, JSON.stringify(change), records)) return false;
     await this.ctx.storage.sync(); // D1 must not know of it first
     await this.#writeConsents(id, change);
@@ -237,22 +240,24 @@ export class Revocations extends DurableObject<RevocationsEnv> {
   }
 
   /** A Consent that was filed for a further patient, or was deleted, ends there. */
-  async #writeConsents(id: number, { rows, ended }: ConsentChange): Promise<void> {
+  async #writeConsents(id: number, change: ConsentChange): Promise<void> {
+    const { rows, ended, keyId = null } = change;
     const session = this.env.REGISTRY.withSession("first-primary");
-    const before = await filedVersions(session, [...rows.map(({ consent }) => consent), ...ended]);
+    const filed = rows.flatMap(({ consent }) => allNames(change, consent));
+    const before = await filedVersions(session, [...filed, ...ended]);
     const moved = before
       .filter(
         ({ isActive, subject, consent }) =>
           isActive && !rows.some((row) => row.subject === subject && row.consent === consent),
       )
-      .map(endedVersion);
+      .map((row) => withKey(endedVersion(row), row.keyId));
     // A late write must not bring back a Consent that a later change filed for a different patient.
     const isLate = ({ consent }: ConsentRow) =>
-      before.some((row) => row.consent === consent && row.change > id);
+      before.some((row) => allNames(change, consent).includes(row.consent) && row.change > id);
     await insertConsents(
       session,
       id,
-      [...rows, ...moved].filter((row) => !isLate(row)),
+      [...rows.map((row) => withKey(row, keyId)), ...moved].filter((row) => !isLate(row)),
     );
     this.#store.finish(id, session.getBookmark(), moved.map(consentRecordOf));
   }
@@ -318,5 +323,13 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     return applied.ok ? ok({ counts: applied.value, changes }) : applied;
   }
 }
+
+const withKey = (row: ConsentRow, keyId: string | null): NewRow => ({ ...row, keyId });
+
+/** The pseudonyms of a patient or a Consent under each key of `CONSENT_KEY`. */
+const allNames = ({ former }: ConsentChange, name: string): readonly string[] => [
+  name,
+  ...(former?.[name] ?? []),
+];
 
 const now = (): Instant => instant(Date.now());

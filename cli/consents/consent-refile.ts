@@ -1,0 +1,48 @@
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import * as z from "zod";
+import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
+import { printFault } from "../misuse.ts";
+import { complain, giveResult, say } from "../output.ts";
+
+const answer = z.object({ refiled: z.number(), remaining: z.number() });
+const patientsMax = 100; // of one request to the operators' door
+
+/**
+ * Files the Consents of patients under the first key of `CONSENT_KEY`: the patients of the arguments, and of a file
+ * with a reference on each line. Without a patient it counts the rows that are left. Returns 0 when that is
+ * done, 2 when it is refused.
+ */
+export async function consentRefile(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { ...posterOptions, from: { type: "string" } },
+  });
+  try {
+    const listed = values.from === undefined ? [] : readFileSync(values.from, "utf8").split(/\s+/u);
+    const patients = [...new Set([...positionals, ...listed])].filter((patient) => patient !== "");
+    let [refiled, remaining] = [0, 0];
+    for (let from = 0; from === 0 || from < patients.length; from += patientsMax) {
+      const body = JSON.stringify({ patients: patients.slice(from, from + patientsMax) });
+      const reply = await postAsOperator(posterOf(values), "api/consents/refilings", body);
+      if (reply.status !== 200) {
+        complain(refusalLine(reply));
+        return reply.status < 500 ? 2 : 1;
+      }
+      const done = answer.parse(reply.body);
+      refiled += done.refiled;
+      ({ remaining } = done);
+    }
+    giveResult({ refiled, remaining });
+    say(`${refiled} rows are filed under the first key now`);
+    say(
+      remaining === 0
+        ? "0 rows remain under a former key: drop it (docs/keys.md)"
+        : `${remaining} rows remain, of patients who were not named: keep the former key`,
+    );
+    return 0;
+  } catch (fault) {
+    return printFault(fault);
+  }
+}

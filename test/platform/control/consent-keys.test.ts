@@ -1,0 +1,184 @@
+import { createExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { randomBytes } from "node:crypto";
+import { afterEach, beforeEach, test, vi } from "vitest";
+import type { ConsentRules } from "#policy/consent/consent";
+import { ConsentDesk } from "#platform/consents/consent-desk";
+import { ConsentHistory } from "#platform/consents/consent-history";
+import { revocationsOf } from "#platform/revocation/object/revocations";
+import { emptyRegistry } from "./registry.ts";
+
+/* CONSENT_KEY is replaced in the steps OLD, OLD NEW, NEW OLD, NEW. Isolates of two neighbouring steps serve together. */
+
+const [old, fresh] = [1, 2].map(() => randomBytes(32).toString("base64url"));
+const deskWith = (CONSENT_KEY: string) => new ConsentDesk(createExecutionContext(), { ...env, CONSENT_KEY });
+const historyWith = (CONSENT_KEY: string) =>
+  new ConsentHistory(createExecutionContext(), { ...env, CONSENT_KEY });
+const steps = [`${old}`, `${old} ${fresh}`, `${fresh} ${old}`, `${fresh}`] as const;
+const [first, second, third, last] = steps;
+// Isolates of the first step find nothing that the third step filed: their pairs come first.
+const neighbours = [
+  { filer: first, reader: second, p: "p1", q: "q1", c: "c1", d: "d1" },
+  { filer: second, reader: first, p: "p2", q: "q2", c: "c2", d: "d2" },
+  { filer: second, reader: third, p: "p3", q: "q3", c: "c3", d: "d3" },
+  { filer: third, reader: second, p: "p4", q: "q4", c: "c4", d: "d4" },
+] as const;
+
+const active: ConsentRules = { isActive: true, readings: [] };
+const withdrawn: ConsentRules = { isActive: false, readings: [] };
+const denying: ConsentRules = { isActive: true, unclear: "scope", readings: [] };
+const state = (patient: string, consent: string, rules = active) => ({
+  consent,
+  content: { patient, rules },
+  mayPermit: true,
+  filedBy: "registrar",
+});
+const file = async (desk: ConsentDesk, ...states: readonly ReturnType<typeof state>[]) => {
+  const change = await desk.announce(
+    "main",
+    states.map(({ consent }) => consent),
+    states.map(({ content }) => content.patient),
+  );
+  return desk.file(change, "main", states);
+};
+const question = (patients: readonly string[]) => ({
+  origin: "main",
+  patients,
+  bookmark: null,
+  hasPending: false,
+});
+const counts = async (desk: ConsentDesk, ...patients: readonly string[]) =>
+  (await desk.of(question(patients))).map(({ consents }) => consents.length);
+const reading = { origin: "main", patients: ["p"], everyMilliseconds: 300_000 };
+
+let registry: D1Database;
+beforeEach(async () => {
+  vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-24T10:15:00Z") });
+  registry = await emptyRegistry();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test("a Consent that an isolate of one step files is in force, changed and withdrawn by an isolate of the next", async ({
+  expect,
+}) => {
+  for (const { filer, reader, p, q, c, d } of neighbours) {
+    const [one, two] = [deskWith(filer), deskWith(reader)];
+    await file(one, state(p, c), state(p, d));
+    expect([await counts(one, p), await counts(two, p)]).toEqual([[2], [2]]);
+    expect(await two.isOnFile("main", state(p, c)), "no need to file it again").toBe(true);
+    await file(two, state(p, c, denying));
+    expect([await counts(one, p), await counts(two, p)], "each Consent counts once").toEqual([[2], [2]]);
+    await file(one, state(p, c, withdrawn));
+    expect([await counts(one, p), await counts(two, p)]).toEqual([[1], [1]]);
+    await file(two, state(q, d));
+    expect([await counts(one, p, q), await counts(two, p, q)], "a further patient").toEqual([
+      [0, 1],
+      [0, 1],
+    ]);
+    const absent = { consent: d, content: undefined, mayPermit: false, filedBy: undefined };
+    await one.file(await one.announce("main", [d], []), "main", [absent]);
+    expect([await counts(one, q), await counts(two, q)]).toEqual([[0], [0]]);
+  }
+});
+
+test("of two changes by isolates of two steps the later counts, in whatever order they arrive", async ({
+  expect,
+}) => {
+  for (const { filer, reader, p, c } of neighbours) {
+    const [one, two] = [deskWith(filer), deskWith(reader)];
+    const [earlier, later] = [await one.announce("main", [c], [p]), await two.announce("main", [c], [p])];
+    await two.file(later, "main", [state(p, c, withdrawn)]);
+    await one.file(earlier, "main", [state(p, c)]);
+    expect([await counts(one, p), await counts(two, p)]).toEqual([[0], [0]]);
+  }
+});
+
+test("a copy of one step has a name that the deltas of the next step name, also for the patient before", async ({
+  expect,
+}) => {
+  const listener = { client: "telehealth", issuers: [] };
+  for (const { filer, reader, p, q, c } of neighbours) {
+    const [one, two] = [deskWith(filer), deskWith(reader)];
+    await file(one, state(p, c));
+    const copies = await two.of(question([p, q]));
+    const { epoch } = await revocationsOf(env).news(listener);
+    await file(one, state(q, c));
+    const deltas = JSON.stringify(await revocationsOf(env).news(listener, epoch));
+    for (const { subject, formerSubjects = [] } of copies)
+      expect([subject, ...formerSubjects].some((name) => deltas.includes(`"consent/main/${name}"`))).toBe(
+        true,
+      );
+  }
+});
+
+test("refiling moves every version to the first key; before it, an isolate with that key alone refuses", async ({
+  expect,
+}) => {
+  const patients = ["main/Patient/p", "main/Patient/q"];
+  await file(deskWith(first), state("p", "c"), state("q", "d", denying));
+  await file(deskWith(first), state("p", "c", denying));
+  await file(deskWith(second), state("p", "e"));
+  const before = await historyWith(third).list({ patients });
+  await expect(async () => deskWith(last).of(question(["p"]))).rejects.toThrow("does not list");
+
+  expect(await historyWith(third).refile({ patients: [] })).toMatchObject({
+    value: { refiled: 0, remaining: 4 },
+  });
+  expect(await historyWith(third).refile({ patients: ["main/Patient/p"] })).toMatchObject({
+    value: { refiled: 3, remaining: 1 },
+  });
+  expect(await counts(deskWith(third), "p", "q"), "while some are refiled").toEqual([2, 1]);
+  expect(await counts(deskWith(second), "p", "q"), "isolates of the step before").toEqual([2, 1]);
+  await expect(async () => deskWith(last).of(question(["p"]))).rejects.toThrow("does not list");
+  expect(await historyWith(third).refile({ patients })).toMatchObject({
+    value: { refiled: 1, remaining: 0 },
+  });
+
+  expect(await counts(deskWith(last), "p", "q")).toEqual([2, 1]);
+  expect(await historyWith(last).list({ patients }), "versions keep the names that records have").toEqual(
+    before,
+  );
+  await file(deskWith(last), state("q", "f"));
+  expect(await counts(deskWith(last), "q")).toEqual([2]);
+});
+
+test("a Consent that was refiled while a change was under way ends by that change", async ({ expect }) => {
+  await file(deskWith(first), state("p", "c"));
+  const change = await deskWith(second).announce("main", ["c"], ["p"]);
+  await registry.exec(
+    "CREATE TRIGGER broken BEFORE INSERT ON consents BEGIN SELECT RAISE(ABORT, 'no writes'); END",
+  );
+  const filing = deskWith(second).file(change, "main", [state("p", "c", withdrawn)]);
+  await expect(filing).rejects.toThrow();
+  await historyWith(third).refile({ patients: ["main/Patient/p"] });
+  await registry.exec("DROP TRIGGER broken");
+  await deskWith(second).file(change, "main", [state("p", "c", withdrawn)]);
+  expect(await counts(deskWith(third), "p")).toEqual([0]);
+  expect(await counts(deskWith(second), "p")).toEqual([0]);
+});
+
+test("a reading compares with versions under a former key, and with the Consents of the reading before", async ({
+  expect,
+}) => {
+  await file(deskWith(first), state("p", "c"));
+  vi.setSystemTime(Date.now() + 120_000);
+  const before = await deskWith(first).claimReading(reading);
+  const origins = { ...state("p", "c"), mayPermit: false, filedBy: undefined };
+  const further = { ...origins, consent: "e" };
+  expect(await deskWith(first).fileReading(before.change, reading, [origins, further])).toEqual(["p"]);
+
+  expect((await deskWith(third).claimReading(reading)).read, "no second reading").toMatchObject([
+    { patient: "p" },
+  ]);
+  vi.setSystemTime(Date.now() + 400_000);
+  const again = await deskWith(third).claimReading(reading);
+  expect(again.claimed).toEqual(["p"]);
+  expect(await deskWith(third).fileReading(again.change, reading, [origins])).toEqual(["p"]);
+  const [{ consents } = { consents: [] }] = await deskWith(third).of(question(["p"]));
+  expect(consents, "the client's authority stays, and the Consent that is gone ends").toMatchObject([
+    { mayPermit: true, filedBy: "registrar" },
+  ]);
+  expect(consents).toHaveLength(1);
+});
