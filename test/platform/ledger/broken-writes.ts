@@ -6,7 +6,7 @@ import { ledger, shard } from "./worker.ts";
 /** The writes that make a record provable, in their order. */
 export const writes = [
   "frame insert",
-  "sync",
+  "disk",
   "stage",
   "bundle PUT",
   "tile0 PUT",
@@ -37,7 +37,7 @@ export async function breakNext(
   else
     await runInDurableObject(shard(log), (_, state) => {
       if (write === "frame insert") breakInsert(state, once, loss);
-      if (write === "sync") breakSync(state, once, loss);
+      if (write === "disk") breakDisk(state, once, loss);
       if (write === "stage") breakPlan(state, once, loss);
     });
   return {
@@ -57,11 +57,7 @@ export async function reload(log: string): Promise<void> {
 
 function breakInsert(state: DurableObjectState, once: () => boolean, loss: Loss): void {
   const { storage } = state;
-  const [exec, transactionSync, abort] = [
-    storage.sql.exec.bind(storage.sql),
-    storage.transactionSync.bind(storage),
-    state.abort.bind(state),
-  ];
+  const exec = storage.sql.exec.bind(storage.sql);
   if (loss === "lost") {
     storage.sql.exec = ((query: string, ...values: unknown[]) => {
       if (query.startsWith("INSERT INTO frames") && once()) throw fault();
@@ -69,13 +65,28 @@ function breakInsert(state: DurableObjectState, once: () => boolean, loss: Loss)
     }) as typeof exec; // generic in its rows, which this leaves unchanged
     return;
   }
-  storage.transactionSync = (run) => {
-    const before = frames(storage);
-    const done = transactionSync(run);
-    if (frames(storage) === before || !once()) return done;
+  failAfterDisk(state, once);
+}
+
+/** The disk has a commit, and the object ends before its answer leaves. */
+function failAfterDisk(state: DurableObjectState, once: () => boolean): void {
+  const { storage } = state;
+  const abort = state.abort.bind(state);
+  onCommit(storage, once, () => {
     // The object is torn down only after the disk has its writes: the test needs this case.
     state.abort = (reason) => void storage.sync().then(() => abort(reason));
     throw fault();
+  });
+}
+
+/** Acts right after the next commit's rows are in their transaction, which the disk does not have yet. */
+function onCommit(storage: DurableObjectStorage, once: () => boolean, act: () => void): void {
+  const transactionSync = storage.transactionSync.bind(storage);
+  storage.transactionSync = (run) => {
+    const before = frames(storage);
+    const done = transactionSync(run);
+    if (frames(storage) > before && once()) act();
+    return done;
   };
 }
 
@@ -84,15 +95,11 @@ function frames({ sql }: DurableObjectStorage): number {
   return sql.exec<{ n: number }>("SELECT count(*) AS n FROM frames").one().n;
 }
 
-function breakSync(state: DurableObjectState, once: () => boolean, loss: Loss): void {
-  const { storage } = state;
-  const sync = storage.sync.bind(storage);
-  storage.sync = async () => {
-    if (!once()) return sync();
-    if (loss === "lost") state.abort("made to end by the test before the disk has it");
-    else await sync();
-    throw fault();
-  };
+/** The log's own code goes on as if all were well: the runtime alone keeps its answers back. */
+function breakDisk(state: DurableObjectState, once: () => boolean, loss: Loss): void {
+  if (loss === "lost")
+    onCommit(state.storage, once, () => state.abort("made to end by the test before the disk has it"));
+  else failAfterDisk(state, once);
 }
 
 /** The row that says what a flush will do. The row that says it is done has no note. */

@@ -107,7 +107,7 @@ test.for(cases)(
     await append(batch(200));
     await append(batch(100));
     const { size: before } = await shard(log).status();
-    const [events, isInAppend] = [batch(7, "photo"), write === "frame insert" || write === "sync"];
+    const [events, isInAppend] = [batch(7, "photo"), write === "frame insert" || write === "disk"];
     if (!isInAppend) await append(events);
     const broken = await breakNext(log, write, loss);
     if (isInAppend)

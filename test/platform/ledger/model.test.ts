@@ -36,7 +36,7 @@ const happenings = {
   evict: happening(1, nothing, (log) => log.evict()),
   breakWrite: happening(
     2,
-    fc.tuple(fc.constantFrom("frame insert", "sync", "stage"), fc.constantFrom(...losses)),
+    fc.tuple(fc.constantFrom("frame insert", "disk", "stage"), fc.constantFrom(...losses)),
     (log, given) => log.breakWrite(...given),
   ),
   breakFlush: happening(2, fc.tuple(fc.nat(12), fc.constantFrom(...faults)), (log, given) =>

@@ -107,7 +107,7 @@ export class ModelledLog {
     expect(await this.#append([refusal()], one.proof, true), "a proof is used once").toBeUndefined();
   }
 
-  async breakWrite(write: "frame insert" | "sync" | "stage", loss: Loss): Promise<void> {
+  async breakWrite(write: "frame insert" | "disk" | "stage", loss: Loss): Promise<void> {
     if (!(await this.#runs())) return;
     const { hit } = await breakNext(this.#log, write, loss);
     if (write === "stage") await runDurableObjectAlarm(shard(this.#log));

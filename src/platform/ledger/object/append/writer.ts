@@ -26,7 +26,7 @@ interface Waiting extends Sealable {
 
 /** Receives the events of a log's writer. */
 interface WriterListener {
-  /** A frame is durable, and its appends are answered. */
+  /** A frame is in the storage, and its appends are answered. */
   readonly committed: (now: Instant, lineBytes: number) => void;
   /** Refusals were counted that are not recorded yet. */
   readonly counted: () => void;
@@ -35,9 +35,9 @@ interface WriterListener {
 const WAITING_BYTES_MAX = 33_554_432;
 
 /**
- * The queue of a log, and its commits. An append is answered when its frame is durable. When a commit fails,
- * no waiting append gets a position, and the object is torn down. The next incarnation starts from the
- * stored rows.
+ * The queue of a log, and its commits. The output gate holds the answer of an append, and every message of the
+ * object, until its frame is durable (ADR 3). When a commit fails, no waiting append gets a position, and the
+ * object is torn down. The next incarnation starts from the stored rows.
  */
 export class LedgerWriter {
   readonly #ctx: DurableObjectState;
@@ -58,6 +58,7 @@ export class LedgerWriter {
   #waitingBytes = 0;
   #isSealed: boolean;
   #isTallyDue = false;
+  #isUnconfirmed = false; // the last commit may not be durable yet
   readonly #patience = new CommitPatience();
   #endWait: (() => void) | undefined; // ends the wait before a commit
   #pumping: Promise<void> | undefined;
@@ -87,7 +88,7 @@ export class LedgerWriter {
     }
   }
 
-  /** The committed head. */
+  /** The head after the last commit. The output gate holds every answer about it until it is durable. */
   get head(): Head {
     return this.#head;
   }
@@ -214,6 +215,9 @@ export class LedgerWriter {
     try {
       await Promise.resolve(); // further calls of this turn of the event loop join the first commit
       while (this.#queue.length > 0 || this.#tally.isWaiting || this.#isTallyDue) {
+        // One commit at a time: while a commit is on its way to the disk, further appends gather for the next.
+        if (this.#isUnconfirmed) await this.#ctx.storage.sync();
+        this.#isUnconfirmed = false;
         const patience = this.#patience.milliseconds(this.#queue.length);
         if (patience > 0) await this.#company(patience);
         const now = instant(Date.now());
@@ -327,7 +331,8 @@ export class LedgerWriter {
       );
       if (tally !== undefined) this.#store.clearTally();
     });
-    await this.#ctx.storage.sync();
+    // No wait for the disk here: it would cost a turn of the event loop. The output gate waits.
+    this.#isUnconfirmed = true;
     this.#store.created();
     this.#head = done.head;
     this.#keyEpoch = epoch.number;
