@@ -10,8 +10,8 @@ export interface ConsentRules {
   readonly isActive: boolean;
   /** FHIRPath of the first part that is not understood and may change the meaning of the whole Consent. */
   readonly unclear?: string;
-  /** The only API that the Consent concerns. */
-  readonly api?: ConsentApi;
+  /** The only API that the Consent concerns, or both APIs; undefined: every disclosure. */
+  readonly api?: ConsentApi | "both";
   /** When the Consent was given; undefined if the Consent does not say. */
   readonly given?: TimeSpan;
   /** How the root may be read: once for a root with a type, twice for a root that is ambiguous without one. */

@@ -93,7 +93,9 @@ interface Possible {
 const silent: Possible = { isSilent: true };
 
 function possibleEffects(consent: ConsentRules, request: ConsentRequest, row: ConsentRowFacts): Possible {
-  if (!consent.isActive || (consent.api !== undefined && consent.api !== request.api)) return silent;
+  const { api } = consent;
+  const isOfApi = api === undefined || (api === "both" ? request.api !== undefined : api === request.api);
+  if (!consent.isActive || !isOfApi) return silent;
   if (consent.unclear !== undefined)
     return { deny: { path: consent.unclear, specificity: 0 }, isSilent: false };
   return consent.readings

@@ -1,3 +1,4 @@
+import { systemName } from "#fhir/code-system";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { isResourceType } from "#fhir/r4/elements";
 import { isPurposeOfUse } from "#fhir/r4/purpose-of-use";
@@ -7,7 +8,6 @@ import {
   codeName,
   unclear,
   type ClassLimit,
-  type ConsentApi,
   type ConsentRules,
   type DataLimit,
   type DataMeaning,
@@ -40,26 +40,42 @@ export function readConsent(resource: JsonObject, base: FhirBase): ConsentRules 
   const span = given === undefined ? null : spanOf(given);
   const strange = strangeMember(resource, consentMembers);
   const scope = reader.scopeOf(property(resource, "scope"));
+  const api = apiOf(property(resource, "category"));
   const readings = scope === "other" ? [] : reader.readings(resource);
+  const status = textAt(resource, "status");
+  const isKnown = status === "active" || inactive.has(status ?? "");
+  const parts = { status: !isKnown, scope: scope === unclear, category: api === unclear, provision: reader.tooMany };
+  const [strangePart] = Object.entries(parts).flatMap(([name, isStrange]) => (isStrange ? [name] : []));
   return {
-    isActive: textAt(resource, "status") === "active" && scope !== "other",
+    isActive: !inactive.has(status ?? "") && scope !== "other",
     ...(span !== null && { given: span }),
-    ...apiOf(property(resource, "category")),
+    ...(api !== undefined && api !== unclear && { api }),
     readings,
-    ...unclearAt(strange ?? (scope === unclear ? "scope" : reader.tooMany ? "provision" : undefined)),
+    ...unclearAt(strange ?? strangePart),
   };
 }
 
-/** The API that a category names. A Consent of both APIs, or of none, is about every disclosure. */
-function apiOf(categories: Json | undefined): { api?: ConsentApi } {
-  const codes = (isArray(categories) ? categories : [])
-    .flatMap(codingsOf)
-    .filter(({ system }) => system === apiPurposes)
-    .map(({ code }) => code);
+/** The statuses of a Consent that is as if there were none (FHIR R4 consent-state-codes). */
+const inactive: ReadonlySet<string> = new Set([
+  "draft",
+  "proposed",
+  "rejected",
+  "inactive",
+  "entered-in-error",
+]);
+
+/** The API that the categories name, or both; a further code of that system is not understood. */
+function apiOf(categories: Json | undefined): ConsentRules["api"] | Unclear {
+  const codes = new Set(
+    (isArray(categories) ? categories : [])
+      .flatMap(codingsOf)
+      .filter(({ system }) => system === apiPurposes)
+      .map(({ code }) => code),
+  );
   const [only, ...others] = codes;
-  return others.length === 0 && (only === "payer-to-payer" || only === "provider-access")
-    ? { api: only }
-    : {};
+  if (only === undefined) return undefined;
+  if (![...codes].every((code) => code === "payer-to-payer" || code === "provider-access")) return unclear;
+  return others.length > 0 ? "both" : only === "payer-to-payer" ? only : "provider-access";
 }
 const apiPurposes = "http://hl7.org/fhir/us/davinci-pdex/CodeSystem/pdex-consent-api-purpose";
 
@@ -294,14 +310,25 @@ const baseEffects: Readonly<Record<string, Effect>> = { OPTIN: "permit", OPTOUT:
 
 /**
  * A purpose of v3-ActReason. A code of a different code system (a project's own) is kept with its system: no
- * request has such a purpose.
+ * request has such a purpose. A code of a further name of v3-ActReason, or of a system of purposes of use beside it,
+ * may be the purpose of a request.
  */
 function purposeOf(coding: Json): string | Unclear {
   const [purpose] = codingOf(coding);
   if (purpose?.system === undefined) return unclear;
-  if (purpose.system !== `${thp}v3-ActReason`) return `${purpose.system}|${purpose.code}`;
+  if (purpose.system !== `${thp}v3-ActReason`)
+    return purposeSystems.has(systemName(purpose.system)) ? unclear : `${purpose.system}|${purpose.code}`;
   return isPurposeOfUse(purpose.code) ? purpose.code : unclear;
 }
+
+// By systemName: v3-ActReason, its names in FHIR STU3 and as an OID; NHIN PurposeOfUse (IHE XUA); ISO 14265.
+const purposeSystems: ReadonlySet<string> = new Set([
+  `${thp}v3-ActReason`.toLowerCase(),
+  "http://hl7.org/fhir/v3/actreason",
+  "2.16.840.1.113883.5.8",
+  "2.16.840.1.113883.3.18.7.1",
+  "1.0.14265.1",
+]);
 
 /** The meaning of a code of `consentaction` here: a request reads, or it writes: `collect` stores information. */
 function actionOf(codings: readonly CodeOfSystem[]): "read" | "write" | Unclear {

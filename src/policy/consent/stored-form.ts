@@ -62,7 +62,7 @@ const provision: z.ZodMiniType<Provision> = z.strictObject({
 const storedRules = z.strictObject({
   isActive: z.boolean(),
   unclear: z.exactOptional(z.string()),
-  api: z.exactOptional(z.enum(["payer-to-payer", "provider-access"])),
+  api: z.exactOptional(z.enum(["payer-to-payer", "provider-access", "both"])),
   given: z.exactOptional(span),
   readings: z.array(
     z.strictObject({

@@ -47,21 +47,26 @@ export const spanOf = (value: Json): TimeSpan | null =>
 
 /**
  * The span of a Period, whose last day counts whole (FHIR R4 datatypes §2.24.0.11); null if the value is no
- * Period, or has no bound.
+ * Period, has no bound, ends before it begins, or has a member beside its bounds: an extension of a bound without
+ * a value (data-absent-reason) says that there is a bound.
  */
 export function spanOfPeriod(period: Json): TimeSpan | null {
-  if (!isObject(period)) return null;
+  if (!isObject(period) || Object.keys(period).some((name) => !periodMembers.has(name))) return null;
   const [start, end] = [property(period, "start"), property(period, "end")];
   if (start === undefined && end === undefined) return null;
   const first = start === undefined ? undefined : spanOfText(start);
   const last = end === undefined ? undefined : spanOfText(end);
   if (first === null || last === null) return null;
+  const utc = [first?.utc[0] ?? -Infinity, last?.utc[1] ?? Infinity] as const;
+  if (utc[0] >= utc[1]) return null;
   return {
-    utc: [first?.utc[0] ?? -Infinity, last?.utc[1] ?? Infinity],
+    utc,
     local: [first?.local[0] ?? -Infinity, last?.local[1] ?? Infinity],
     isZoned: first?.isZoned !== false && last?.isZoned !== false,
   };
 }
+
+const periodMembers: ReadonlySet<string> = new Set(["id", "extension", "start", "end"]);
 
 /**
  * Answers whether a time of the data lies inside a span: `yes` if all of it does, `no` if no instant of it

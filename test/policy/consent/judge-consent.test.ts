@@ -1,11 +1,16 @@
 import { describe, test } from "vitest";
+import { judgeConsent, type ConsentRequest } from "#policy/consent/judge-consent";
+import { readConsent } from "#policy/consent/read-consent";
+import { rowFactsOf } from "#policy/consent/row-facts";
 import {
+  base,
   coding,
   consent,
   level,
   observation,
   purpose,
   recipient,
+  requestOf,
   resource,
   sensitivity,
   verdict,
@@ -19,7 +24,7 @@ const optOut = { policyRule: { coding: [coding("OPTOUT", "v3-ActCode")] } };
 
 describe("a Consent's frame", () => {
   test("only an active Consent counts; a rejected one is no denial", ({ expect }) => {
-    for (const status of ["draft", "proposed", "rejected", "inactive", "entered-in-error", "", 7])
+    for (const status of ["draft", "proposed", "rejected", "inactive", "entered-in-error"])
       expect([status, verdict(consent({ type: "deny" }, { status }))]).toEqual([status, "silent"]);
     expect(verdict(consent({ type: "deny" }))).toBe("deny");
   });
@@ -53,7 +58,8 @@ describe("a Consent's frame", () => {
   }) => {
     const project = { system: "https://project.example", code: "TREAT" };
     expect(verdict(consent({ type: "deny", purpose: [project] }))).toBe("silent");
-    for (const strange of [{ code: "TREAT" }, purpose("NEW"), "TREAT"]) {
+    const alias = { system: "urn:oid:2.16.840.1.113883.5.8", code: "TREAT" };
+    for (const strange of [{ code: "TREAT" }, purpose("NEW"), "TREAT", alias]) {
       expect(verdict(consent({ type: "deny", purpose: [strange] }))).toBe("deny");
       expect(verdict(consent({ type: "permit", purpose: [strange] }))).toBe("silent");
     }
@@ -133,7 +139,16 @@ describe("a Consent's frame", () => {
     const zoned = consent({ type: "deny", period: { end: "2022-12-31T23:59:59-05:00" } });
     expect(verdict(zoned, { at: "2023-01-01T04:59:59Z" })).toBe("deny");
     expect(verdict(zoned, { at: "2023-01-01T05:00:01Z" })).toBe("silent");
-    for (const period of [{ end: "2022-02-30" }, {}, "2022", { start: "soon" }]) {
+    for (const period of [
+      { end: "2022-02-30" },
+      {},
+      "2022",
+      { start: "soon" },
+      { start: "2030", end: "2020" },
+      // the bound exists, and is not known
+      { start: "2020", _end: { extension: [{ url: "https://other.example" }] } },
+      { start: "2020", modifierExtension: [] },
+    ]) {
       expect(verdict(consent({ type: "deny", period }))).toBe("deny");
       expect(verdict(consent({ type: "permit", period }))).toBe("silent");
     }
@@ -177,12 +192,40 @@ describe("a Consent's root", () => {
       { modifierExtension: [{ url: "https://other.example", valueBoolean: true }] },
       { implicitRules: "https://other.example" },
       { decision: "permit" },
+      { status: "not-done" },
+      { status: undefined },
+      { status: "" },
+      { status: 7 },
+      { category: ofApi("payer-to-payer", "patient-access") },
     ])
       expect(verdict(consent({ type: "permit" }, more))).toBe("deny");
     expect(verdict(consent({ type: "permit" }, { extension: [{ url: "https://other.example" }] }))).toBe(
       "permit",
     );
   });
+});
+
+const ofApi = (...codes: readonly string[]) =>
+  codes.map((code) => ({
+    coding: [{ system: "http://hl7.org/fhir/us/davinci-pdex/CodeSystem/pdex-consent-api-purpose", code }],
+  }));
+
+test("a Consent about an API of a payer is silent for each further disclosure, also if it is about both", ({
+  expect,
+}) => {
+  const apis: readonly ConsentRequest["api"][] = [undefined, "payer-to-payer", "provider-access"];
+  const verdictsOf = (...codes: readonly string[]) =>
+    apis.map(
+      (api) =>
+        judgeConsent(
+          readConsent(consent({ type: "permit" }, { category: ofApi(...codes) }), base),
+          { ...requestOf(), api },
+          rowFactsOf(observation(), base),
+        ).verdict,
+    );
+  expect(verdictsOf()).toEqual(["permit", "permit", "permit"]);
+  expect(verdictsOf("provider-access")).toEqual(["silent", "silent", "permit"]);
+  expect(verdictsOf("payer-to-payer", "provider-access")).toEqual(["silent", "permit", "permit"]);
 });
 
 describe("a Consent's exceptions", () => {
