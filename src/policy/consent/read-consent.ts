@@ -44,7 +44,12 @@ export function readConsent(resource: JsonObject, base: FhirBase): ConsentRules 
   const readings = scope === "other" ? [] : reader.readings(resource);
   const status = textAt(resource, "status");
   const isKnown = status === "active" || inactive.has(status ?? "");
-  const parts = { status: !isKnown, scope: scope === unclear, category: api === unclear, provision: reader.tooMany };
+  const parts = {
+    status: !isKnown,
+    scope: scope === unclear,
+    category: api === unclear,
+    provision: reader.tooMany,
+  };
   const [strangePart] = Object.entries(parts).flatMap(([name, isStrange]) => (isStrange ? [name] : []));
   return {
     isActive: !inactive.has(status ?? "") && scope !== "other",

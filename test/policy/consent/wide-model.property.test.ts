@@ -57,9 +57,9 @@ const purposes = several(["TREAT", "ETREAT", "BTG", "HPAYMT", "strange", "alias"
           ? { code: "TREAT" }
           : code === "alias"
             ? { system: "http://hl7.org/fhir/v3/ActReason", code: "TREAT" }
-          : code === "foreign"
-            ? { system, code: "AUDIT" }
-            : purpose(code),
+            : code === "foreign"
+              ? { system, code: "AUDIT" }
+              : purpose(code),
       ),
     },
     about: "frame",
@@ -67,45 +67,39 @@ const purposes = several(["TREAT", "ETREAT", "BTG", "HPAYMT", "strange", "alias"
     sense: (ask) =>
       some(
         codes.map((code) =>
-          code === "strange" || code === "alias"
-            ? undefined
-            : above[ask.purpose]?.includes(code) === true,
+          code === "strange" || code === "alias" ? undefined : above[ask.purpose]?.includes(code) === true,
         ),
       ),
   }),
 );
-const actors = several(["p", "q", "team", "strange"]).map(
-  (names): Criterion => ({
-    json: {
-      actor: names.map((name) =>
-        recipient(
-          name === "strange"
-            ? { display: "Dr. P" }
-            : { reference: name === "team" ? "CareTeam/t" : `Practitioner/${name}` },
-        ),
+const actors = several(["p", "q", "team", "strange"]).map((names): Criterion => ({
+  json: {
+    actor: names.map((name) =>
+      recipient(
+        name === "strange"
+          ? { display: "Dr. P" }
+          : { reference: name === "team" ? "CareTeam/t" : `Practitioner/${name}` },
       ),
-    },
-    about: "frame",
-    sense: ({ who }) =>
-      some(names.map((name) => (name === "strange" || name === "team" ? undefined : name === who))),
-  }),
-);
-const actions = several(["access", "correct", "use", "strange"]).map(
-  (codes): Criterion => ({
-    json: {
-      action: codes.map((code) => ({
-        coding: [{ system: "http://terminology.hl7.org/CodeSystem/consentaction", code }],
-      })),
-    },
-    about: "frame",
-    sense: ({ action }) =>
-      some(
-        codes.map((code) =>
-          code === "strange" ? undefined : (code === "correct" ? "write" : "read") === action,
-        ),
+    ),
+  },
+  about: "frame",
+  sense: ({ who }) =>
+    some(names.map((name) => (name === "strange" || name === "team" ? undefined : name === who))),
+}));
+const actions = several(["access", "correct", "use", "strange"]).map((codes): Criterion => ({
+  json: {
+    action: codes.map((code) => ({
+      coding: [{ system: "http://terminology.hl7.org/CodeSystem/consentaction", code }],
+    })),
+  },
+  about: "frame",
+  sense: ({ action }) =>
+    some(
+      codes.map((code) =>
+        code === "strange" ? undefined : (code === "correct" ? "write" : "read") === action,
       ),
-  }),
-);
+    ),
+}));
 const periods = fc
   .constantFrom<readonly [object, Sense]>(
     [{ end: "2020" }, false],
@@ -116,13 +110,11 @@ const periods = fc
     [{ start: "2030", end: "2020" }, undefined],
   )
   .map(([period, is]): Criterion => ({ json: { period }, about: "period", sense: () => is }));
-const years = fc
-  .constantFrom("2021", "2022", "strange")
-  .map((year): Criterion => ({
-    json: { dataPeriod: year === "strange" ? {} : { start: year, end: year } },
-    about: "data",
-    sense: (_ask, row) => (year === "strange" || row.year === undefined ? undefined : row.year === year),
-  }));
+const years = fc.constantFrom("2021", "2022", "strange").map((year): Criterion => ({
+  json: { dataPeriod: year === "strange" ? {} : { start: year, end: year } },
+  about: "data",
+  sense: (_ask, row) => (year === "strange" || row.year === undefined ? undefined : row.year === year),
+}));
 const order = "NRV";
 const labels = fc.constantFrom("N", "R", "PSY", "HIV").map((label): Criterion => {
   const isLevel = order.includes(label);
@@ -141,58 +133,58 @@ const labels = fc.constantFrom("N", "R", "PSY", "HIV").map((label): Criterion =>
     },
   };
 });
-const classes = several(["Observation", "Condition", "strange"]).map(
-  (types): Criterion => ({
-    json: {
-      class: types.map((code) =>
-        code === "strange"
-          ? { system: "urn:ietf:bcp:13", code: "application/pdf" }
-          : { system: "http://hl7.org/fhir/resource-types", code },
-      ),
-    },
-    about: "data",
-    sense: (_ask, row) => some(types.map((type) => (type === "strange" ? undefined : type === row.type))),
-  }),
-);
-const codes = several(["x", "y", "strange"]).map(
-  (names): Criterion => ({
-    json: {
-      code: names.map((code) => (code === "strange" ? { text: "that" } : { coding: [{ system, code }] })),
-    },
-    about: "data",
-    sense: (_ask, row) => some(names.map((code) => (code === "strange" ? undefined : code === row.code))),
-  }),
-);
-const data = several(["a", "b", "author", "strange"]).map(
-  (items): Criterion => ({
-    json: {
-      data: items.map((item) =>
+const classes = several(["Observation", "Condition", "strange"]).map((types): Criterion => ({
+  json: {
+    class: types.map((code) =>
+      code === "strange"
+        ? { system: "urn:ietf:bcp:13", code: "application/pdf" }
+        : { system: "http://hl7.org/fhir/resource-types", code },
+    ),
+  },
+  about: "data",
+  sense: (_ask, row) => some(types.map((type) => (type === "strange" ? undefined : type === row.type))),
+}));
+const codes = several(["x", "y", "strange"]).map((names): Criterion => ({
+  json: {
+    code: names.map((code) => (code === "strange" ? { text: "that" } : { coding: [{ system, code }] })),
+  },
+  about: "data",
+  sense: (_ask, row) => some(names.map((code) => (code === "strange" ? undefined : code === row.code))),
+}));
+const data = several(["a", "b", "author", "strange"]).map((items): Criterion => ({
+  json: {
+    data: items.map((item) =>
+      item === "strange"
+        ? { meaning: "instance", reference: { display: "that" } }
+        : item === "author"
+          ? { meaning: "authoredby", reference: { reference: "Practitioner/author" } }
+          : { meaning: "instance", reference: { reference: `Observation/${item}` } },
+    ),
+  },
+  about: "data",
+  sense: (_ask, row) =>
+    some(
+      items.map((item) =>
         item === "strange"
-          ? { meaning: "instance", reference: { display: "that" } }
+          ? undefined
           : item === "author"
-            ? { meaning: "authoredby", reference: { reference: "Practitioner/author" } }
-            : { meaning: "instance", reference: { reference: `Observation/${item}` } },
+            ? row.author === "author"
+            : row.type === "Observation" && row.id === item,
       ),
-    },
-    about: "data",
-    sense: (_ask, row) =>
-      some(
-        items.map((item) =>
-          item === "strange"
-            ? undefined
-            : item === "author"
-              ? row.author === "author"
-              : row.type === "Observation" && row.id === item,
-        ),
-      ),
-  }),
-);
+    ),
+}));
 const kinds = [purposes, actors, actions, periods, years, labels, classes, codes, data] as const;
 const criteria = fc
   .uniqueArray(fc.nat(kinds.length - 1), { maxLength: 3 })
   .chain((places) => fc.tuple(...places.map((place) => kinds[place] ?? purposes)));
 const rarely = fc.integer({ min: 0, max: 9 }).map((n) => n === 0);
-const typed = fc.constantFrom("permit" as const, "permit" as const, "deny" as const, "deny" as const, "allow" as const);
+const typed = fc.constantFrom(
+  "permit" as const,
+  "permit" as const,
+  "deny" as const,
+  "deny" as const,
+  "allow" as const,
+);
 const ruleOf = (depth: number): fc.Arbitrary<Rule> =>
   fc.record({
     type: typed,
@@ -267,7 +259,11 @@ function effectIn(
   const isAmbiguous = !isTyped && ruled !== undefined && root.nested.length === 0 && isRestricting;
   const isException = isAmbiguous && guess("the root is an exception");
   const effect = isTyped ? stated(root.type) : isException ? (ruled === "permit" ? "deny" : "permit") : ruled;
-  const outside: Effect = isException ? (ruled ?? "silent") : !isTyped && ruled === "deny" ? "deny" : "silent";
+  const outside: Effect = isException
+    ? (ruled ?? "silent")
+    : !isTyped && ruled === "deny"
+      ? "deny"
+      : "silent";
   if (!all(root, "period", effect, "root")) return "silent";
   if (!all(root, "frame", effect, "root") || (root.isStrange && !guess("root strange"))) return outside;
   const inner = exceptions(root, "root");
@@ -323,8 +319,7 @@ test("a wide Consent permits and denies what a twin finds that tries each meanin
       const wanted = expected({ root: typedRoot, rule }, isTyped, ask, row);
       if (wanted === undefined) return;
       compared++;
-      const policyRule =
-        rule === undefined ? {} : { policyRule: { coding: [sensitivity(rule)] } };
+      const policyRule = rule === undefined ? {} : { policyRule: { coding: [sensitivity(rule)] } };
       const document = consent(jsonOf(typedRoot), policyRule);
       const request = requestOf({
         purpose: ask.purpose,
@@ -332,7 +327,11 @@ test("a wide Consent permits and denies what a twin finds that tries each meanin
         complete: [],
         action: ask.action,
       });
-      const found = judgeConsent(readConsent(document, base), request, rowFactsOf(rowJson(row), base)).verdict;
+      const found = judgeConsent(
+        readConsent(document, base),
+        request,
+        rowFactsOf(rowJson(row), base),
+      ).verdict;
       // a part that is not understood may count as two parts here: then the engine is the stricter
       if (found !== wanted.verdict) {
         expect([found, wanted.verdict], JSON.stringify({ document, ask, row })).not.toContain("permit");
