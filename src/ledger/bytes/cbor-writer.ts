@@ -10,7 +10,8 @@ const [FALSE, TRUE, NULL] = [0xf4, 0xf5, 0xf6];
 
 /**
  * Writes deterministic CBOR (RFC 8949 §4.2.1) of plain data, several times as fast as the library of the tests:
- * each append of the ledger writes a record of some sixty items. Throws `NotPlain` for any other value.
+ * each append of the ledger writes a record of some sixty items. Throws `NotPlain` for a value outside of
+ * the format.
  */
 export function writeCbor(value: unknown): Uint8Array {
   const writer = new CborWriter();
