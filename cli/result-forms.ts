@@ -23,6 +23,17 @@ const record: Members = {
 };
 
 /** The forms of the results with `--json`. docs/command.md shows them. */
+const agreementMembers = {
+  id: "id",
+  client: "id",
+  state: "`in force`, `ends soon` (within thirty days), `ended` or `not begun`",
+  from: "time",
+  to: "time",
+  purposes: "codes",
+  grants: "ORIGIN/PURPOSE of each grant under it",
+  documentHash: "SHA-256 of the signed document, in hex",
+} as const;
+
 export const forms = {
   token: object({ client: "id", token: "the access token" }),
   get: object({
@@ -97,12 +108,22 @@ export const forms = {
     "certificateNames?": "number of subject names that stand for a certificate",
     keys: "key ids",
     missing: "what the client still needs, in words",
+    "unneeded?": "certificates and keys of a client of which every agreement has ended, in words",
     warnings: "what ends within thirty days: `what`, `name`, `ends`",
     "agreements?": "`id` and `ends`",
     "grants?": "`origin`, `purpose` and `agreement`",
   }),
   changed: object(changed),
   clientAdded: object({ ...changed, "missing?": "what the client still needs, in words" }),
+  agreements: list(agreementMembers),
+  agreement: object({
+    ...agreementMembers,
+    "isDocument?": "with --document: true if the file is the registered document",
+  }),
+  agreementEnded: object({
+    ...changed,
+    "unneeded?": "certificates and keys that no agreement needs any more, in words",
+  }),
   accessReview: list({
     grant: "CLIENT/ORIGIN/PURPOSE",
     policy: "digest of its policy",
@@ -241,6 +262,12 @@ export const forms = {
     "isInPast?": "with --ledger: true if the ledger has the proofs' checkpoints in its past",
   }),
   suspended: object({ suspended: "true" }),
+  disclosures: object({
+    patient: "ORIGIN/Patient/ID",
+    complete: "true if every record or page was read",
+    disclosures:
+      "each in the order of time: `at`, `recipient`, `name?`, `user?`, `purposes`, `disclosed`, `request?`, `line?`",
+  }),
   reviews: list({
     id: "id of the review",
     openedAt: "ms since 1970",

@@ -15,6 +15,7 @@ const standing = z.looseObject({
   keys: z.array(z.string()),
   missing: z.array(z.string()),
   warnings: z.array(z.object({ what: z.string(), name: z.string(), ends: z.number() })),
+  unneeded: z.array(z.string()).default([]), // a deployment before this member sends none
 });
 type Standing = z.infer<typeof standing>;
 const listed = z.object({ clients: z.array(standing) });
@@ -47,11 +48,17 @@ export async function clientList(args: readonly string[]): Promise<number> {
 export async function checklist(
   from: Poster,
   client: string,
-): Promise<{ readonly missing: readonly string[]; readonly lines: readonly string[] }> {
+): Promise<{
+  readonly missing: readonly string[];
+  readonly unneeded: readonly string[];
+  readonly lines: readonly string[];
+}> {
   const answer = await getAsOperator(from, "api/clients");
   const clients = answer.status === 200 ? listed.parse(answer.body).clients : [];
   const found = clients.find(({ id }) => id === client);
-  return found === undefined ? { missing: [], lines: [] } : { missing: found.missing, lines: linesOf(found) };
+  return found === undefined
+    ? { missing: [], unneeded: [], lines: [] }
+    : { missing: found.missing, unneeded: found.unneeded, lines: linesOf(found) };
 }
 
 /** A table of the clients, and below it the parts that are missing or end soon. */
@@ -79,6 +86,7 @@ function linesOf({
   auth,
   missing,
   warnings,
+  unneeded,
   keys,
   certificates,
 }: Standing): readonly string[] {
@@ -86,6 +94,7 @@ function linesOf({
   return [
     `${id}  ${kind}  ${status}  ${auth}  ${has}${missing.length === 0 ? "  ready" : ""}`,
     ...missing.map((each) => `  missing: ${each}`),
+    ...unneeded.map((each) => `  unneeded: ${each}`),
     ...warnings.map(
       ({ what, name, ends }) =>
         `  ${ends <= Date.now() ? "ended" : "ends"}: ${what} ${name} at ${new Date(ends).toISOString()}`,

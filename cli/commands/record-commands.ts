@@ -74,6 +74,20 @@ export const recordCommands: readonly Command[] = [
     load: async () => (await import("../accounting/accounting-check.ts")).accountingCheck,
   },
   {
+    words: ["disclosures"],
+    result: forms.disclosures,
+    takes: [
+      "ORIGIN/Patient/ID (--as CLIENT [--state DIR] | [URL|DIR] --key AUDITOR.JWK.JSON… [--log-key VKEY]… [--keys DEV.JSON]… [--log NAME]…)",
+      "    [--from TIME] [--to TIME] [--client ID] [--purpose CODE] [--csv]",
+    ].join("\n"),
+    does: "Lists who saw a patient: the recipients, when, why, and which resources left.",
+    examples: [
+      "phylax disclosures main/Patient/amara-okafor --as privacy-officer",
+      "phylax disclosures main/Patient/amara-okafor --key .phylax/auditors/auditor-1.jwk.json --csv",
+    ],
+    load: async () => (await import("../accounting/disclosures.ts")).disclosures,
+  },
+  {
     words: ["accounting", "suspend"],
     result: forms.suspended,
     takes: `FILE ${asOperator}`,

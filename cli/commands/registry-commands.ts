@@ -165,6 +165,40 @@ export const registryCommands: readonly Command[] = [
     load: async () => (await import("../clients/client-change.ts")).clientRemove,
   },
   {
+    words: ["agreement", "list"],
+    result: forms.agreements,
+    takes: `[CLIENT]… ${asOperator}`,
+    does: "Lists the agreements with their state, their end, and the grants that rest on them.",
+    examples: ["phylax agreement list", "phylax agreement list lab"],
+    load: async () => (await import("../agreements/agreements.ts")).agreementList,
+  },
+  {
+    words: ["agreement", "show"],
+    result: forms.agreement,
+    takes: `ID [--document FILE] ${asOperator}`,
+    does: "Shows an agreement; with --document it says if the file is the registered document.",
+    examples: ["phylax agreement show lab-baa --document baa.pdf"],
+    load: async () => (await import("../agreements/agreements.ts")).agreementShow,
+  },
+  {
+    words: ["agreement", "end"],
+    result: forms.agreementEnded,
+    takes: `ID [--why TEXT] ${asOperator}`,
+    does: "Ends an agreement now, removes its grants, and lists the certificates that are no longer needed.",
+    examples: ["phylax agreement end lab-baa"],
+    load: async () => (await import("../agreements/agreements.ts")).agreementEnd,
+  },
+  {
+    words: ["agreement", "renew"],
+    result: forms.changed,
+    takes: `ID --as NEW-ID --document FILE --to TIME [--from TIME] [--purpose CODE]… [--why TEXT] ${asOperator}`,
+    does: "Registers the agreement that follows, and gives it the grants; with --why as a proposal.",
+    examples: [
+      "phylax agreement renew lab-baa --as lab-baa-2028 --document baa-2028.pdf --to 2030-01-01 --why CHG-9",
+    ],
+    load: async () => (await import("../agreements/agreements.ts")).agreementRenew,
+  },
+  {
     words: ["access", "review"],
     result: forms.accessReview,
     takes: [

@@ -37,7 +37,7 @@ export async function getCommand(args: readonly string[]): Promise<number> {
     const token = await accessToken(dev, client, { purpose: values.purpose, scope: values.scope });
     const url = /^https?:/u.test(path) ? path : `${dev.fhir}/${path.replace(/^\//u, "")}`;
     if (!url.startsWith(`${dev.fhir}/`)) throw new Misuse("the path must be below the FHIR base");
-    const reply = await read(dev, client, token, url, headers);
+    const reply = await readAsClient(dev, client, token, url, headers);
     giveResult({ status: reply.status, headers: reply.headers, body: parsed(reply.text) });
     if (values.include) {
       say(`HTTP ${reply.status}`);
@@ -59,8 +59,8 @@ function headerOf(text: string): readonly [string, string] {
   return [name.toLowerCase(), value];
 }
 
-/** With a key, a second time with the nonce that the gateway asks for (RFC 9449 §9). */
-async function read(
+/** Reads an address as a client. With a key, a second time with the nonce that the gateway asks for (RFC 9449 §9). */
+export async function readAsClient(
   dev: Deployment,
   client: DevClient,
   token: string,

@@ -38,6 +38,7 @@ const clientForm = z.object({
   agreements: z.array(z.object({ id: z.string(), ends: moment })),
   grants: z.array(z.object({ origin: z.string(), purpose: z.string(), agreement: z.string() })),
   missing: z.array(z.string()),
+  unneeded: z.array(z.string()),
   warnings: z.array(z.object({ what: z.enum(["certificate", "agreement"]), name: z.string(), ends: moment })),
 });
 

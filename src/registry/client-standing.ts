@@ -21,6 +21,8 @@ export interface ClientStanding {
   }[];
   /** What the client still needs, in words. Empty: it can ask. */
   readonly missing: readonly string[];
+  /** Certificates and keys of a client without an agreement that is in force or still begins, in words. */
+  readonly unneeded: readonly string[];
   readonly warnings: readonly EndingSoon[];
 }
 
@@ -65,6 +67,13 @@ export function clientStandings(state: RegistryState, at: Instant): readonly Cli
           ),
         ...(status === "suspended" ? ["the end of its suspension"] : []),
       ];
+      const keys = jwks?.keys.flatMap(({ kid }) => kid ?? []) ?? [];
+      const isNeeded = agreements.some(({ to }) => to > at) || agreements.length === 0;
+      const unneeded = [
+        ...certificates.map(({ x5t }) => `certificate ${x5t}`),
+        ...(state.certificateSubjects.get(id) ?? []).map(() => "a certificate's name"),
+        ...keys.map((kid) => `key ${kid}`),
+      ];
       return {
         id,
         kind,
@@ -72,10 +81,11 @@ export function clientStandings(state: RegistryState, at: Instant): readonly Cli
         auth,
         certificates,
         certificateNames,
-        keys: jwks?.keys.flatMap(({ kid }) => kid ?? []) ?? [],
+        keys,
         agreements: agreements.map((agreement) => ({ id: agreement.id, ends: agreement.to })),
         grants: grants.map(({ origin, purpose, agreement }) => ({ origin, purpose, agreement })),
         missing,
+        unneeded: isNeeded ? [] : unneeded.map((each) => `${each}: every agreement has ended`),
         warnings: [
           ...certificates.flatMap(({ x5t, ends }) => ending("certificate", x5t, ends)),
           // An agreement without a grant is history, and needs nothing.

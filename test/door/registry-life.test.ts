@@ -240,6 +240,78 @@ test("a client is registered in one act, rotated, limited, suspended and ended b
   expect((await command("client", "list", "imaging")).code).toBe(1);
 });
 
+test("an agreement is renewed with its grants, ended within ten seconds, and its needless certificates are listed", async () => {
+  const pki = file("pki");
+  await ensureAuthority(pki);
+  const { cert } = await issueClientCertificate(pki, "archive", "O=Test, CN=archive");
+  writeFileSync(file("one.pdf"), "a signed contract");
+  writeFileSync(file("two.pdf"), "the next contract");
+  const run = async (...args: readonly string[]) => {
+    const ended = await command(...args);
+    expect(ended.code, ended.error).toBe(0);
+    return ended.out;
+  };
+  const to = new Date(Date.now() + 86_400_000).toISOString();
+  const registered = ["--auth", "tls_client_auth", "--kind", "laboratory", "--cert", cert];
+  const contract = ["--agreement", "archive-1", "--document", file("one.pdf"), "--to", to];
+  await run(
+    "client",
+    "add",
+    "archive",
+    ...registered,
+    ...contract,
+    "--purpose",
+    "TREAT",
+    "--policy",
+    "treat",
+  );
+  expect(await run("agreement", "list", "archive")).toMatch(
+    /^archive-1 {2}archive {2}ends soon .* main\/TREAT$/mu,
+  );
+  expect(await run("agreement", "show", "archive-1", "--document", file("one.pdf"))).toContain(
+    "is the registered",
+  );
+  expect((await command("agreement", "show", "archive-1", "--document", file("two.pdf"))).code).toBe(1);
+  expect(await command("agreement", "show", "archive-2")).toMatchObject({
+    code: 1,
+    error: expect.stringContaining("phylax agreement list"),
+  });
+
+  const next = ["--as", "archive-2", "--document", file("two.pdf"), "--to", "2036-01-01"];
+  expect(await command("agreement", "renew", "archive-1", "--to", "2036-01-01")).toMatchObject({ code: 2 });
+  const renewed = await run("agreement", "renew", "archive-1", ...next);
+  expect(renewed).toMatch(/^\+ agreement archive-2$/mu);
+  expect(renewed).toMatch(/agreement: archive-1 -> archive-2$/mu);
+  expect((await command("agreement", "renew", "archive-1", ...next)).code, "the new id is taken").toBe(2);
+  const listed = await run("agreement", "list", "archive");
+  expect(listed).toMatch(/^archive-1 {2}archive .* no grant$/mu);
+  expect(listed).toMatch(/^archive-2 {2}archive {2}in force .* main\/TREAT$/mu);
+
+  await run("agreement", "end", "archive-1");
+  expect(await run("client", "list", "archive"), "the next agreement needs the certificate").not.toContain(
+    "unneeded",
+  );
+  const ended = await run("agreement", "end", "archive-2");
+  expect(ended).toMatch(/^- grant archive main TREAT$/mu);
+  expect(ended).toMatch(/^unneeded: certificate \S{43}: every agreement has ended$/mu);
+  expect(await run("client", "list", "archive")).toMatch(/^ {2}unneeded: certificate /mu);
+  expect(await run("agreement", "list", "archive")).not.toContain("in force");
+  expect(await run("agreement", "end", "archive-2")).toContain("nothing changes");
+});
+
+test("the accounting of disclosures says who saw a patient, as a client that may read it", async () => {
+  await phylax.ask("operations", "Patient/amara-okafor");
+  const listed = await command("disclosures", "main/Patient/amara-okafor", "--as", "privacy-officer");
+  expect([listed.code, listed.error]).toEqual([0, ""]);
+  expect(listed.out).toMatch(/ operations .*HOPERAT .*Patient 1 /u);
+  expect(listed.out).toMatch(/^\d+ disclosures$/mu);
+  expect(await command("disclosures", "main/Patient/amara-okafor", "--as", "public-health")).toMatchObject({
+    code: 1,
+    error: expect.stringContaining("operation disclosures"),
+  });
+  expect((await command("disclosures", "other/Patient/a", "--as", "privacy-officer")).code).toBe(2);
+});
+
 test("a policy is published, and a grant gets it, in one command", async () => {
   writeFileSync(
     file("narrow.json"),
