@@ -8,8 +8,6 @@ import {
   agreementEntry,
   clientEntry,
   grantKey,
-  issuerEntry,
-  originEntry,
   type AgreementEntry,
   type ClientEntry,
   type GrantEntry,
@@ -124,20 +122,17 @@ export function mergeRegistry(
       ),
     );
   const digests = new Map(prepared.policies.map((policy) => [policy.digest, policy]));
-  const issuerEntries = file.issuers.map(issuerEntry);
   const clientEntries = file.clients
     .map(clientEntry)
     .map((entry) => withTheRegistered(entry, there.clients.get(entry.id), mode));
   const agreementEntries = file.agreements.map(agreementEntry);
-  const originEntries = file.origins
-    .map(originEntry)
-    .map((entry) => withTraits(entry, there.origins.get(entry.name), mode));
+  const originEntries = file.origins.map((entry) => withTraits(entry, there.origins.get(entry.name), mode));
   const grantEntries = file.grants.map((grant) => ({
     ...grant,
     policy: named.get(grant.policy)?.digest ?? grant.policy,
   }));
 
-  const issuers = weigh("issuers", issuerEntries, ({ iss }) => iss, there.issuers, mode, ["endpoints"]);
+  const issuers = weigh("issuers", file.issuers, ({ iss }) => iss, there.issuers, mode, ["endpoints"]);
   if (!issuers.ok) return issuers;
   const clients = weigh("clients", clientEntries, ({ id }) => id, there.clients, mode, [
     "region",
@@ -174,7 +169,7 @@ export function mergeRegistry(
   if (!grants.ok) return grants;
 
   const all = {
-    issuers: joined(there.issuers, issuerEntries, ({ iss }) => iss),
+    issuers: joined(there.issuers, file.issuers, ({ iss }) => iss),
     clients: joined(there.clients, clientEntries, ({ id }) => id),
     agreements: joined(there.agreements, agreementEntries, ({ id }) => id),
     origins: joined(there.origins, originEntries, ({ name }) => name),
@@ -185,7 +180,7 @@ export function mergeRegistry(
   for (const [i, { client }] of agreementEntries.entries()) {
     if (!all.clients.has(client)) return err(missing(["agreements", i, "client"]));
   }
-  const signIn = signInProblem(issuerEntries, originEntries, all);
+  const signIn = signInProblem(file.issuers, originEntries, all);
   if (signIn !== undefined) return err(signIn);
   for (const [i, grant] of grantEntries.entries()) {
     const problem = dangling(grant, all, ["grants", i]);
@@ -405,8 +400,9 @@ function firstRepeated<T>(entries: readonly T[], key: (entry: T) => string): num
   return entries.findIndex((entry) => seen.size === seen.add(key(entry)).size);
 }
 
+/** The fields of either entry in which they differ. An absent field equals `undefined`. */
 function differences(entry: object, known: object): string[] {
-  return Object.keys(entry).filter(
+  return [...new Set([...Object.keys(entry), ...Object.keys(known)])].filter(
     (field) => canonical(Reflect.get(entry, field)) !== canonical(Reflect.get(known, field)),
   );
 }

@@ -47,98 +47,12 @@ export const grantKey = ({
   purpose,
 }: Pick<GrantEntry, "client" | "origin" | "purpose">): string => `${client} ${origin} ${purpose}`;
 
-/** Every field by its name, also absent fields: a merge compares field by field. */
-export const issuerEntry = ({
-  iss,
-  jwks,
-  jwksUri,
-  algs,
-  introspection,
-  audience,
-  purpose,
-  claims,
-  endpoints,
-}: Of<"issuers">): IssuerEntry => ({
-  iss,
-  jwks,
-  jwksUri,
-  algs,
-  introspection,
-  audience,
-  purpose,
-  claims,
-  endpoints,
-});
-
-export const originEntry = ({
-  name,
-  url,
-  alsoKnownAs,
-  organization,
-  credentials,
-  forwardClientCert,
-  transactions,
-  honoursIfMatchOnDelete,
-  leasedWrites,
-  capabilities,
-  acceptsSearchInUrl,
-  limits,
-  consents,
-  signInAt,
-}: Of<"origins">): OriginEntry => ({
-  name,
-  url,
-  alsoKnownAs,
-  organization,
-  credentials,
-  forwardClientCert,
-  transactions,
-  honoursIfMatchOnDelete,
-  leasedWrites,
-  capabilities,
-  acceptsSearchInUrl,
-  limits,
-  consents,
-  signInAt,
-});
-
 export const clientEntry = (client: Of<"clients">): ClientEntry => {
-  const {
-    id,
-    kind,
-    status,
-    auth,
-    issuer,
-    externalClientId,
-    jwks,
-    jwksUri,
-    assertionProfile,
-    dpop,
-    patient,
-    region,
-    organization,
-    entity,
-  } = client;
-  const unboundUntil =
-    client.unboundUntil === undefined ? undefined : instant(Date.parse(client.unboundUntil));
-  const corsOrigins = client.corsOrigins.toSorted();
+  const { certificates: _, unboundUntil, corsOrigins, ...fields } = client;
   return {
-    id,
-    kind,
-    status,
-    auth,
-    issuer,
-    externalClientId,
-    jwks,
-    jwksUri,
-    assertionProfile,
-    dpop,
-    patient,
-    region,
-    organization,
-    entity,
-    unboundUntil,
-    corsOrigins,
+    ...fields,
+    unboundUntil: unboundUntil === undefined ? undefined : instant(Date.parse(unboundUntil)),
+    corsOrigins: corsOrigins.toSorted(),
   };
 };
 

@@ -5,7 +5,7 @@ import { exportRegistry } from "#registry/export";
 import { planChanges, type PlannedChange } from "#registry/plan";
 import { replayRegistry, type RecordedChange } from "#registry/replay";
 import { readChange, readRegistry } from "#registry/read";
-import { agreementEntry, clientEntry, grantKey, issuerEntry, type RegistryState } from "#registry/state";
+import { agreementEntry, clientEntry, grantKey, type RegistryState } from "#registry/state";
 import { registryFile, withValue } from "../support/registry-file.ts";
 
 const sample = await registryFile();
@@ -216,7 +216,7 @@ test("an issuer at which an active operator signs in is not removed", ({ expect 
     purpose: { fixed: ["TREAT"] },
     claims: {},
   };
-  const there = { ...registered(), issuers: new Map([[iss, issuerEntry(issuer)]]) };
+  const there = { ...registered(), issuers: new Map([[iss, issuer]]) };
   expect(change({ remove: { issuers: [iss] } }, there, [iss])).toMatchObject({
     ok: false,
     error: { reason: "conflict", pointer: "/remove/issuers/0" },

@@ -2,7 +2,7 @@ import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import { mergeRegistry, type MergeMode } from "#registry/merge";
 import { readRegistry } from "#registry/read";
-import { agreementEntry, clientEntry, grantKey, issuerEntry, type RegistryState } from "#registry/state";
+import { agreementEntry, clientEntry, grantKey, type RegistryState } from "#registry/state";
 import { registryFile, withExternalClient, withSignIn, withValue } from "../support/registry-file.ts";
 
 const sample = await registryFile();
@@ -29,7 +29,7 @@ function read(file: unknown) {
 function filled(whole: unknown = sample): RegistryState {
   const file = read(whole);
   return {
-    issuers: new Map(file.issuers.map((issuer) => [issuer.iss, issuerEntry(issuer)])),
+    issuers: new Map(file.issuers.map((issuer) => [issuer.iss, issuer])),
     clients: new Map(file.clients.map((client) => [client.id, clientEntry(client)])),
     certificates: new Map([["telehealth", [{ x5t: "A".repeat(43), from: undefined, to: undefined }]]]),
     certificateSubjects: new Map(),

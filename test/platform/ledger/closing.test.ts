@@ -25,6 +25,7 @@ import {
   shard,
   verifierOf,
 } from "./worker.ts";
+import { patience } from "../../support/patience.ts";
 
 const refusals = (count: number) => Array.from({ length: count }, () => refusal());
 const after = (log: string): number => (overAt(log) ?? 0) + 1000;
@@ -219,7 +220,7 @@ test("counted refusals are recorded without a further append, or in the followin
   };
   const counted = await flood(1_200);
   await flush(log); // settles the counts during the copy
-  await expect.poll(() => talliesIn(log)).toMatchObject([{ token_missing: counted }]);
+  await expect.poll(() => talliesIn(log), patience).toMatchObject([{ token_missing: counted }]);
 
   const late = await flood(30); // every two seconds, one has its own record
   expect(late).toBeGreaterThan(0);
