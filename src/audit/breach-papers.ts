@@ -1,5 +1,5 @@
 import { csvRow } from "./accounting/csv.ts";
-import { kindInWords } from "./accounting/page/english.ts";
+import { english, kindInWords } from "./accounting/page/english.ts";
 import type { Affected } from "./breach.ts";
 import type { Counts } from "./event.ts";
 
@@ -61,14 +61,20 @@ export const breachLetter = ({
   `[name and last known address of ${patient ?? "the individual"}; next of kin if the individual died ` +
     "(164.404(d)(1)(ii))]",
   "Notice of a breach of your health information",
-  `What happened. ${from === to ? `On ${from}` : `Between ${from} and ${to}`} information about you was ` +
+  `What happened. ${from === to ? `On ${dayInWords(from)}` : `Between ${dayInWords(from)} and ${dayInWords(to)}`} information about you was ` +
     "disclosed without permission. [What happened, in plain words.] " +
-    `We discovered this on ${discovered ?? "[date of the discovery]"}.`,
+    `We discovered this on ${discovered === undefined ? "[date of the discovery]" : dayInWords(discovered)}.`,
   `What information. Records of these kinds: ${
     types.length === 0 ? "[kinds]" : types.map((type) => kindInWords(type)[1]).join("; ")
   }. [Whether names, social security numbers, account numbers, diagnoses were among them.]`,
   "What you can do. [Steps to protect yourself.]",
   "What we do. [The investigation, the measures against harm, and against a repetition.]",
   "Ask us. [A toll-free telephone number, an e-mail address, a web site, or a postal address.]",
-  `[Send by first-class mail without unreasonable delay, by ${by ?? "60 days after the discovery"} at the latest.]`,
+  `[Send by first-class mail without unreasonable delay, by ${by === undefined ? "60 days after the discovery" : dayInWords(by)} at the latest.]`,
 ];
+
+/** `2026-11-24` as a person writes it. */
+function dayInWords(text: string): string {
+  const [year = 0, month = 0, day = 0] = text.split("-").map(Number);
+  return english.date({ year, month, day });
+}

@@ -1,4 +1,4 @@
-import { type Denial, denialName, readDenial } from "#identity/denial";
+import type { Denial } from "#identity/denial";
 import type { Instant } from "#kernel/clock";
 import { texts } from "./texts.ts";
 
@@ -25,23 +25,26 @@ const members = {
 const isKind = (kind: unknown): kind is LastingDenial["kind"] =>
   typeof kind === "string" && Object.hasOwn(members, kind);
 
-/** The denied thing of a name. Undefined for a token, whose denial ends by itself, and for a kind of a later version. */
+/** The denied thing in a document of a denial. Undefined for a token, whose denial ends by itself. */
+export function deniedThing(document: Readonly<Record<string, unknown>>): LastingDenial | undefined {
+  const { kind } = document;
+  if (!isKind(kind)) return undefined;
+  const thing = members[kind].map((member) => [member, document[member]] as const);
+  return thing.every(([, value]) => typeof value === "string")
+    ? ({ kind, ...Object.fromEntries(thing) } as LastingDenial) // the table has the members of each kind
+    : undefined;
+}
+
+/** The denied thing of a name. Undefined for a token, and for a kind of a later version. */
 export function denialOf(name: string): LastingDenial | undefined {
   const parts: unknown = JSON.parse(name);
   const [kind, ...values]: readonly unknown[] = Array.isArray(parts) ? parts : [];
   if (!isKind(kind)) return undefined;
-  const read = readDenial({ kind, ...Object.fromEntries(members[kind].map((key, i) => [key, values[i]])) });
-  return read.ok && read.value.kind !== "token" ? read.value : undefined;
+  return deniedThing({ kind, ...Object.fromEntries(members[kind].map((key, i) => [key, values[i]])) });
 }
 
 /** True for the denial of a token: it ends by itself, and each sign-out makes one. */
 export const isOfToken = (name: string): boolean => name.startsWith('["token"');
-
-/** The denial of a thing, if it is in force. Undefined denials: they could not be read. */
-export const isDenied = (
-  denials: readonly DenialInForce[] | undefined,
-  thing: LastingDenial,
-): boolean | undefined => denials?.some(({ name }) => name === denialName(thing));
 
 /** The client that a denial concerns, so far as its name, or `ownerOf` of a certificate, says it. */
 export function clientOf(

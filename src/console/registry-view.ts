@@ -1,6 +1,7 @@
+import { denialName } from "#identity/denial";
 import type { Instant } from "#kernel/clock";
 import type { ExportedRegistry } from "#registry/export";
-import { type DenialInForce, isDenied } from "./denials.ts";
+import type { DenialInForce, LastingDenial } from "./denials.ts";
 
 type Entry<K extends keyof ExportedRegistry> = Extract<
   NonNullable<ExportedRegistry[K]>,
@@ -27,6 +28,12 @@ export const grantsOf = ({ registry }: RegistryView, id: string): readonly Shown
 
 export const agreementsOf = ({ registry }: RegistryView, id: string): readonly ShownAgreement[] =>
   (registry.agreements ?? []).filter(({ client }) => client === id);
+
+/** True if a thing is denied. Undefined: the denials could not be read. */
+export const isDenied = (
+  denials: readonly DenialInForce[] | undefined,
+  thing: LastingDenial,
+): boolean | undefined => denials?.some(({ name }) => name === denialName(thing));
 
 /** `unagreed`: no agreement of the client is in force, so each of its requests is refused. */
 export type Standing = "active" | "suspended" | "denied" | "unagreed";

@@ -230,6 +230,31 @@ export const texts = {
       accounting: "Asked for an accounting",
       refusals: "Refusals without a record of their own",
     } as Readonly<Record<string, string>>,
+    /** An entry that an operator's act touched. */
+    touched: {
+      added: (kind: string, name: string) => `added ${kind} ${name}`,
+      removed: (kind: string, name: string) => `removed ${kind} ${name}`,
+      changed: (kind: string, name: string, members: readonly string[]) =>
+        `changed ${kind} ${name}${members.length === 0 ? "" : `: ${members.join(", ")}`}`,
+      proposedBy: (operator: string) => `proposed by ${operator}`,
+    },
+    documents: "The documents on record",
+    /** FHIR's names of interactions. A missing name is shown as it is. */
+    interactions: {
+      read: "read",
+      vread: "read of a version",
+      "search-type": "search",
+      "search-system": "search of several types",
+      create: "create",
+      update: "update",
+      patch: "patch",
+      delete: "delete",
+      "history-instance": "history of a resource",
+      "history-type": "history of a type",
+      capabilities: "capabilities",
+      batch: "batch",
+      transaction: "transaction",
+    } as Readonly<Record<string, string>>,
     configurationOf: (worker: string) => `Configuration of the worker ${worker}`,
     acts: {
       "console-sign-in": "Signed in at the console",
@@ -263,13 +288,18 @@ export const texts = {
   why: {
     title: "Why was this request refused?",
     intro:
-      "The answer to a refused request has its id in X-Request-Id and a coarse text. The record has the exact reason, and only an auditor's key opens it.",
+      "The answer to a refused request has its id in X-Request-Id and a coarse text. The record has the exact reason, and only an auditor's key opens it. With a client's id the page lists the client's newest refusals.",
+    id: "Request id, or client id",
     find: "Find the record",
-    before: "Enter the request id, and choose the auditor's key.",
+    before: "Enter a request id or a client id, and choose the auditor's key.",
+    refusals: (n: number, client: string) =>
+      n === 1 ? `1 refusal of ${client}.` : `${n} refusals of ${client}, the newest first.`,
+    caller: "Caller",
+    question: "Request",
     reason: "Reason",
     decided: "What decided",
     advice: "What the caller was told",
-    none: "No record that this key opens has this id. A new record can take ten seconds to appear.",
+    none: "No record that this key opens has this request id, and no refusal has this client id. A new record can take ten seconds to appear.",
   },
   registry: {
     title: "Registry",
@@ -436,6 +466,14 @@ export const texts = {
     none: "No proposal is open.",
     why: "Reason",
     kind: "Kind",
+    kinds: {
+      change: "change of the registry",
+      lift: "end of a denial",
+      elevation: "role for a limited time",
+      operator: "change of an operator",
+    } as Readonly<Record<string, string>>,
+    own: "You proposed this. A second person with the role approver approves it.",
+    notApprover: "Your entry has no role approver, so you can reject this, and not approve it.",
     by: "Proposed by",
     when: "Proposed",
     until: "Expires",
@@ -482,15 +520,25 @@ export const texts = {
     by: "By",
     finding: "Finding",
     findings: { justified: "Justified", unjustified: "Not justified" },
+    record: "What happened",
+    openRecord: "Its records",
+    unopened: "Open the events below: the reason and the patients appear here.",
+    noUse: "No record of this use was opened.",
+    use: (when: string, person: string, patients: string) => `${when}: ${person}, ${patients}`,
+    noPatients: "no patient's data",
+    because: (words: string) => `Reason given: ${words}`,
     changes: "Revocations, changes of the registry, configurations and keys",
     changesNote:
       "They are records of the ledger. An auditor's key opens them in this browser, the newest first.",
+    filter: "Only events that name (client, grant, operator …)",
+    history: "Who changed this client?",
     open: "Open the events",
     before: "Choose the auditor's key.",
     looks: "Show look-ups too",
     found: (events: number, records: number) =>
       `${events === 1 ? "1 event" : `${events} events`} in ${records === 1 ? "1 record" : `${records} records`}; every log that was read holds.`,
     cut: (n: number) => `The table shows the newest ${n}.`,
+    noneNamed: (words: string) => `No event names ${words}.`,
   },
   breach: {
     title: "Breach: scope, clocks and letters",
@@ -576,6 +624,10 @@ export const texts = {
     birth: "Birth date",
     number: "Record number",
     id: "FHIR id",
+    from: "Disclosures from (first day, UTC)",
+    to: "to (last day, UTC)",
+    periodNote: "Without days the accounting covers the last six years.",
+    wrongPeriod: "The last day is before the first day.",
     find: "Find",
     show: "Who saw",
     people: "Patients found",
@@ -586,7 +638,23 @@ export const texts = {
     reading: "Reading the accounting and checking its proofs …",
     accountingOf: (name: string, birth: string) => `Disclosures about ${name}, born ${birth}`,
     madeAt: (when: string) => `Made on ${when}. Times are UTC, the oldest disclosure first.`,
+    period: (from: string, to: string) =>
+      from === ""
+        ? to === ""
+          ? "It covers the last six years."
+          : `It covers the time until ${to}.`
+        : to === ""
+          ? `It covers the time since ${from}.`
+          : `It covers ${from} to ${to}.`,
     noLines: "No disclosure is listed.",
+    tooLong: (pages: number) => `the accounting has more than ${pages} pages: choose a shorter time`,
+    handOut: "For the individual",
+    handOutNote:
+      "The page to print or send: names and dates in words, without suspended lines, and with its own check of the proofs. The law asks for it without treatment, payment and health care operations (45 CFR 164.528).",
+    handOutAll: "List treatment, payment and operations too",
+    handOutSave: "Save the page for the individual",
+    saved: (files: number) =>
+      files === 1 ? "1 file saved." : `${files} files saved: the accounting has ${files} pages.`,
     when: "When",
     who: "Who received it",
     why: "Why",

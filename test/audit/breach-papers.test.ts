@@ -12,12 +12,12 @@ const facts = {
 
 test("a letter has the five parts of 45 CFR 164.404(c)(1), with the facts of the records in words", () => {
   const letter = breachLetter(facts);
-  expect(letter.join("\n")).toContain("Between 2026-11-01 and 2026-11-03");
+  expect(letter.join("\n")).toContain("Between November 1, 2026 and November 3, 2026");
   expect(letter.join("\n")).toContain("test results and measurements; vaccinations");
   expect(letter[1]).toContain("main/Patient/7");
   for (const part of ["What happened.", "What information.", "What you can do.", "What we do.", "Ask us."])
     expect(letter.filter((paragraph) => paragraph.startsWith(part))).toHaveLength(1);
-  expect(letter.at(-1)).toContain("by 2027-01-23 at the latest");
+  expect(letter.at(-1)).toContain("by January 23, 2027 at the latest");
 });
 
 test("a draft for all names no individual, and facts that are not known stay in brackets", () => {

@@ -150,7 +150,7 @@ test("for a person: a summary, the clauses and a line for each individual; purpo
     "1 in no known State: 164.406 may count each in any State, so ask the origin where they live",
     "disclosed: Patient 1",
     "discovered 2026-10-05",
-    "45 CFR 164.404(b): each individual without unreasonable delay, by 2026-12-04 at the latest",
+    "45 CFR 164.404(b): each individual without unreasonable delay, by December 4, 2026 at the latest",
     "45 CFR 164.406: media by 2026-12-04: no State is known to have more than 500 affected residents",
     "45 CFR 164.408(c): the Secretary by 2027-03-01",
     `main/Patient/amara (unknown): Patient 1; 2026-10-01T12:01:00.000Z, 1 records; policy sha256:${"a".repeat(64)}; never: Patient.address`,
@@ -195,8 +195,8 @@ test("a breach is scoped by a certificate too, with the people as CSV and a draf
   const none = await by("--certificate", "x".repeat(43), "--json");
   expect(JSON.parse(none.out)).toMatchObject({ individuals: 0, certificate: "x".repeat(43) });
   const { out } = await by("--certificate", certificate, "--letter");
-  expect(out).toContain("On 2026-10-01 information about you");
-  expect(out).toContain("by 2026-12-04 at the latest");
+  expect(out).toContain("On October 1, 2026 information about you");
+  expect(out).toContain("by December 4, 2026 at the latest");
   expect(out).not.toContain("amara"); // one draft for all: it names no individual
   expect((await by()).code).toBe(2);
   expect((await by("--certificate", certificate, "--csv", "--json")).code).toBe(2);

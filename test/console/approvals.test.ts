@@ -47,7 +47,7 @@ const page = (opened: ShownPlan | undefined) =>
       problem: undefined,
       formToken: "token",
       once: () => "once",
-      mayApprove: true,
+      operator: { id: "second", status: "active", roles: ["approver"], kind: "person", signIn: undefined },
     }),
   );
 

@@ -40,10 +40,13 @@ export function consoleScenes({ dev, officer, auditor, refused }: SceneSetting):
       path: "/patients",
       act: async (page) => {
         await page.click("[data-open] button");
-        await page.waitForURL(/interaction/u);
-        if ((await page.locator("[name=login]").count()) > 0) await typeSignIn(page, officer);
-        else await page.click("button[value=allow]");
-        await page.waitForURL(/\/console\/patients$/u);
+        // the issuer may remember the sign-in, and the consent too
+        const [login, allow] = [page.locator("[name=login]"), page.locator("button[value=allow]")];
+        const find = page.locator("[data-find]:not([hidden])");
+        await login.or(allow).or(find).first().waitFor();
+        if ((await login.count()) > 0) await typeSignIn(page, officer);
+        else if ((await allow.count()) > 0) await allow.click();
+        await find.waitFor();
         await page.fill("#patient-name", "Okafor");
         await page.click("[data-find] button");
         await page.locator("[data-people] button").first().waitFor();

@@ -186,7 +186,7 @@ function clockTable({ discovered, individuals, media, secretary }: BreachClocks)
   return table(
     breach.clocksSince(discovered),
     heads,
-    lines.map(([notice, by, clause]) => row(heads, [notice, by, daysLeft(by), clause])),
+    lines.map(([notice, by, clause]) => row(heads, [notice, make("time", {}, by), daysLeft(by), clause])),
   );
 }
 

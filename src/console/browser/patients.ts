@@ -81,9 +81,34 @@ interface CheckedLine {
   readonly verdict: Verdict;
 }
 
+/** Days in UTC, both included: `2026-11-01`. Empty: the legal period's own bound. */
+interface Period {
+  readonly start: string;
+  readonly end: string;
+}
+
+/** The question of an accounting: a record, and the time that the accounting covers. */
+interface AskedAccounting {
+  readonly person: FoundPatient;
+  readonly period: Period;
+}
+
+/** The address of an accounting. Neither the period nor a parameter says anything about the individual. */
+function accountingAddress(
+  fhir: string,
+  { person, period }: AskedAccounting,
+  parameters: Readonly<Record<string, string>>,
+): string {
+  const asked = Object.entries({ ...period, ...parameters }).filter(([, value]) => value !== "");
+  return `${fhir}/Patient/${person.id}/$disclosures?${new URLSearchParams(asked).toString()}`;
+}
+
 async function find(access: PatientAccess, lookUp: LookUp): Promise<void> {
   const { section, banner } = lookUp;
   const typed = (id: string): string => part(id, section).value.trim();
+  const period: Period = { start: typed("#patient-from"), end: typed("#patient-to") };
+  if (period.start !== "" && period.end !== "" && period.end < period.start)
+    return announce(banner, "warn", patients.wrongPeriod);
   const asked = [
     ["name", typed("#patient-name")],
     ["birthdate", typed("#patient-birth")],
@@ -98,7 +123,10 @@ async function find(access: PatientAccess, lookUp: LookUp): Promise<void> {
   const heads = [patients.name, patients.birth, patients.id, patients.show];
   const rows = people.map((person) => {
     const button = make("button", { "aria-label": `${patients.show}: ${nameOf(person)}` }, patients.show);
-    button.addEventListener("click", () => void showAccounting(access, person, lookUp).catch(failed(banner)));
+    button.addEventListener(
+      "click",
+      () => void showAccounting(access, { person, period }, lookUp).catch(failed(banner)),
+    );
     return row(heads, [nameOf(person), person.birthDate ?? texts.unknown, person.id, button]);
   });
   part("[data-people]", section).replaceChildren(table(patients.people, heads, rows));
@@ -106,13 +134,11 @@ async function find(access: PatientAccess, lookUp: LookUp): Promise<void> {
   part("[data-results]", section).replaceChildren();
 }
 
-async function showAccounting(
-  access: PatientAccess,
-  person: FoundPatient,
-  { section, banner, ledger, fhir, shown }: LookUp,
-): Promise<void> {
+async function showAccounting(access: PatientAccess, asked: AskedAccounting, lookUp: LookUp): Promise<void> {
+  const { section, banner, ledger, fhir, shown } = lookUp;
+  const { person, period } = asked;
   announce(banner, "still", patients.reading);
-  const first = `${fhir}/Patient/${person.id}/$disclosures?all=true`;
+  const first = accountingAddress(fhir, asked, { all: "true" });
   const events: AccountingEvent[] = [];
   let next: string | undefined = first;
   for (let pages = 0; next !== undefined && pages < pagesMax; pages++) {
@@ -136,15 +162,15 @@ async function showAccounting(
   const caption = patients.accountingOf(nameOf(person), person.birthDate ?? texts.unknown);
   shown.caption = caption;
   part("[data-key-form]", section).hidden = proven === 0;
-  const print = make("button", { class: "quiet no-print" }, patients.print);
-  print.addEventListener("click", () => window.print());
-  const csv = make("button", { class: "quiet no-print" }, patients.csv);
-  csv.addEventListener("click", () => void saveCsv(access, first).catch(failed(banner)));
   part("[data-people]", section).replaceChildren();
   part("[data-results]", section).replaceChildren(
     make("h2", {}, caption),
-    make("p", { class: "note" }, patients.madeAt(momentText(Date.now()))),
-    make("p", { class: "links" }, print, " ", csv),
+    make(
+      "p",
+      { class: "note" },
+      `${patients.period(period.start, period.end)} ${patients.madeAt(momentText(Date.now()))}`,
+    ),
+    papers(access, asked, lookUp),
     make(
       "div",
       { "data-lines": "" },
@@ -274,10 +300,63 @@ function cellsOf(facts: EventFacts): readonly (PageElement | string)[] {
   return [moment(Date.parse(recorded)), who, purposes.map(texts.purpose).join(", "), what];
 }
 
-async function saveCsv(access: PatientAccess, first: string): Promise<void> {
-  const answer = await access.read(`${first}&_format=csv`, "text/csv");
-  if (!answer.ok) throw new Error(String(answer.status));
-  saveFile("accounting.csv", "text/csv", [await answer.blob()]);
+/** What leaves the page on paper or as a file: this list, its table, and the page for the individual. */
+function papers(access: PatientAccess, asked: AskedAccounting, { fhir, banner }: LookUp): PageElement {
+  const button = (text: string, act: () => void): PageElement => {
+    const made = make("button", { class: "quiet" }, text);
+    made.addEventListener("click", act);
+    return made;
+  };
+  const save = (type: "text/csv" | "text/html", parameters: Readonly<Record<string, string>>): void =>
+    void savePages(access, accountingAddress(fhir, asked, { ...parameters, _format: type }), type)
+      .then((files) => announce(banner, "good", patients.saved(files)))
+      .catch(failed(banner));
+  const all = make("input", { type: "checkbox" });
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  const forIndividual = () => ({ for: "individual", zone: timeZone, ...(all.checked && { all: "true" }) });
+  return make(
+    "div",
+    { class: "no-print" },
+    make(
+      "p",
+      { class: "links" },
+      button(patients.print, () => window.print()),
+      " ",
+      button(patients.csv, () => save("text/csv", { all: "true" })),
+    ),
+    make(
+      "details",
+      {},
+      make("summary", {}, patients.handOut),
+      make("p", {}, patients.handOutNote),
+      make("label", { class: "choice" }, all, " ", patients.handOutAll),
+      make(
+        "p",
+        {},
+        button(patients.handOutSave, () => save("text/html", forIndividual())),
+      ),
+    ),
+  );
+}
+
+/** Saves each page of an accounting as a file, and returns the number of files: a first page alone is no accounting. */
+async function savePages(
+  access: PatientAccess,
+  first: string,
+  type: "text/csv" | "text/html",
+): Promise<number> {
+  const found: Blob[] = [];
+  for (let next: string | undefined = first; next !== undefined;) {
+    if (found.length === pagesMax) throw new Error(patients.tooLong(pagesMax));
+    const answer = await access.read(next, type);
+    if (!answer.ok) throw new Error(numberText(answer.status));
+    found.push(await answer.blob());
+    next = /^<([^>]+)>; rel="next"$/u.exec(answer.headers.get("link") ?? "")?.[1]; // as the gateway writes it
+  }
+  const ending = type === "text/csv" ? "csv" : "html";
+  for (const [i, blob] of found.entries())
+    saveFile(`accounting${found.length === 1 ? "" : `-${i + 1}`}.${ending}`, type, [blob]);
+  return found.length;
 }
 
 const resourcesIn = <T>({ entry = [] }: FoundBundle<T>): readonly T[] =>

@@ -2,10 +2,12 @@ import type { EventOnRecord } from "#auditing/ledger-events";
 import { decidedByText } from "#audit/decided-by-words";
 import type { AuditEvent } from "#audit/event";
 import { texts } from "#console/texts";
+import { momentText } from "#console/words";
 import { adviceOn } from "#entrypoint/advice";
 import { ledgerPlaceOf } from "./ledger-place.ts";
 import type { LedgerPlace } from "./ledger-reader.ts";
 import { type AuditorJwk, auditorKeyIn, openRecords } from "./open-records.ts";
+import { actsIn, type OperatorAct } from "./operator-acts.ts";
 import { announce, badge, make, moment, part, row, table } from "./page-parts.ts";
 
 const { events, records, why } = texts;
@@ -74,57 +76,90 @@ export function offerRecords(section: PageElement, { isWanted, show }: Asked): v
   });
 }
 
-/** The records of a request, with the reason of a refusal and the advice that its caller got. */
+/** The text after `#` in the address of the page: a link to it names a request, or what to look for. */
+const named = (): string => decodeURIComponent(new URL(location.href).hash.slice(1));
+
+/** The records of a request, or the newest refusals of a client, with the advice that the caller got. */
 export function offerWhy(section: PageElement): void {
-  const id = part("#request-id", section);
+  const input = part("#request-id", section);
+  input.value = named();
+  const asked = () => input.value.trim();
+  const ofRequest = ({ event }: EventOnRecord) => event.id === asked();
+  const ofClient = ({ event }: EventOnRecord) => event.who?.client === asked() && isRefusal(event);
   offerRecords(section, {
-    isWanted: ({ event }) => event.id === id.value.trim(),
+    isWanted: (found) => ofRequest(found) || ofClient(found),
     show(found) {
       const results = part("[data-results]", section);
-      const reasons = new Set(found.flatMap(({ event }) => event.outcome?.reason ?? []));
-      const decided = new Set(
-        found.flatMap(({ event }) => (event.decision === undefined ? [] : [decidedByText(event.decision)])),
-      );
+      const ofOne = found.filter(ofRequest);
+      if (ofOne.length > 0) {
+        results.replaceChildren(...reasonsOf(ofOne), recordTable(ofOne.map(recordOf)));
+        return records.found(ofOne.length);
+      }
+      const newest = found.toSorted((left, right) => right.event.at - left.event.at).slice(0, shownMax);
       results.replaceChildren(
-        ...[...decided].map((text) => make("p", {}, `${why.decided}: ${text}`)),
-        ...[...reasons].map((reason) =>
-          make(
-            "div",
-            {},
-            make("h2", {}, `${why.reason}: ${reason}`),
-            make("p", {}, `${why.advice}: ${adviceOn(reason).join(" · ") || texts.none}`),
-          ),
-        ),
-        ...(found.length === 0 ? [] : [recordTable(found)]),
+        ...(newest.length === found.length ? [] : [make("p", { class: "note" }, events.cut(shownMax))]),
+        ...(found.length === 0 ? [] : [recordTable(newest.map(recordOf))]),
       );
-      return found.length === 0 ? why.none : records.found(found.length);
+      return found.length === 0 ? why.none : why.refusals(found.length, asked());
     },
   });
 }
 
+const isRefusal = ({ kind, outcome }: AuditEvent): boolean =>
+  kind === "refusal" || (outcome?.status !== undefined && outcome.status >= 400);
+
+/** Each reason of a request's refusal, with the advice to the caller and the part that decided. */
+function reasonsOf(found: readonly EventOnRecord[]): readonly PageElement[] {
+  const reasons = new Set(found.flatMap(({ event }) => event.outcome?.reason ?? []));
+  const decided = new Set(
+    found.flatMap(({ event }) => (event.decision === undefined ? [] : [decidedByText(event.decision)])),
+  );
+  return [
+    ...[...reasons].map((reason) =>
+      make(
+        "div",
+        {},
+        make("h2", {}, `${why.reason}: ${reason.replaceAll("_", " ")} `, make("code", {}, reason)),
+        make("p", {}, `${why.advice}: ${adviceOn(reason).join(" · ") || texts.none}`),
+      ),
+    ),
+    ...[...decided].map((text) => make("p", {}, `${why.decided}: ${text}`)),
+  ];
+}
+
 const notable: ReadonlySet<string> = new Set(["administration", "configuration", "revocation"]);
 
-/** Operators' acts, configurations and revocations, the newest first. */
+/** Operators' acts, configurations and revocations, the newest first, and the uses of break-glass to review. */
 export function offerEvents(section: PageElement): void {
+  const uses = [...document.querySelectorAll("[data-use]")];
+  const isOfUse = ({ emergency, id }: AuditEvent) =>
+    uses.some(({ dataset }) => dataset["request"] === id || dataset["use"] === emergency?.review);
+  const filter = part("#events-filter", section);
+  filter.value = named();
   offerRecords(section, {
-    isWanted: ({ event }) => notable.has(event.kind),
+    isWanted: ({ event }) => notable.has(event.kind) || isOfUse(event),
     show(found) {
-      const newest = lastOfEach(found).toSorted((left, right) => right.event.at - left.event.at);
-      const acts = newest.filter(({ event }) => !looks.has(event.what?.interaction ?? ""));
+      for (const use of uses) showUse(use, found);
+      const acts = actsIn(found.filter(({ event }) => notable.has(event.kind)));
+      const changes = acts.filter(({ last }) => !looks.has(last.event.what?.interaction ?? ""));
       const results = part("[data-results]", section);
       const box = make("input", { type: "checkbox" });
-      const list = make("div");
+      const list = make("div", { "data-acts": "" });
       const fill = () => {
-        const chosen = box.checked ? newest : acts;
+        const words = filter.value.trim().toLowerCase();
+        const shown = (box.checked ? acts : changes).filter((act) => textOf(act).includes(words));
         list.replaceChildren(
-          ...(chosen.length > shownMax ? [make("p", { class: "note" }, events.cut(shownMax))] : []),
-          recordTable(chosen.slice(0, shownMax)),
+          ...(shown.length > shownMax ? [make("p", { class: "note" }, events.cut(shownMax))] : []),
+          shown.length === 0
+            ? make("p", {}, events.noneNamed(filter.value.trim()))
+            : recordTable(shown.slice(0, shownMax)),
         );
       };
       box.addEventListener("change", fill);
+      filter.addEventListener("input", fill);
       results.replaceChildren(make("label", { class: "choice" }, box, " ", events.looks), list);
       fill();
-      return events.found(acts.length, found.length);
+      return events.found(changes.length, found.length);
     },
   });
 }
@@ -142,27 +177,58 @@ const looks: ReadonlySet<string> = new Set([
   "list-consents",
 ]);
 
-/** An act has a record before it and a record of its outcome: the later one of each request. */
-function lastOfEach(found: readonly EventOnRecord[]): readonly EventOnRecord[] {
-  const byRequest = new Map<string, EventOnRecord>();
-  for (const each of found) {
-    const before = byRequest.get(each.event.id);
-    if (before === undefined || (before.event.step ?? 0) <= (each.event.step ?? 0))
-      byRequest.set(each.event.id, each);
-  }
-  return [...byRequest.values()];
+/** All words of an act that its row and its documents show, in lower case. */
+const textOf = ({ last: { event }, says, documents }: OperatorAct): string =>
+  [event.who?.operator ?? "", event.who?.client ?? "", whatOf(event), ...says, JSON.stringify(documents)]
+    .join(" ")
+    .toLowerCase();
+
+/** The facts for the judgement of a use of break-glass: its person, the reason given, and what left. */
+function showUse(use: PageElement, found: readonly EventOnRecord[]): void {
+  const { use: review, request } = use.dataset;
+  const ofUse = found.filter(
+    ({ event }) => event.id === request || (review !== undefined && event.emergency?.review === review),
+  );
+  const reasons = new Set(ofUse.flatMap(({ event }) => event.emergency?.justification ?? []));
+  const disclosed = ofUse.filter(({ event }) => event.kind === "disclosure");
+  use.replaceChildren(
+    ...[...reasons].map((words) => make("strong", {}, `${events.because(words)} `)),
+    ...(ofUse.length === 0
+      ? [events.noUse]
+      : disclosed.map(({ event }) => make("span", {}, `${useText(event)}. `))),
+  );
 }
 
-function recordTable(found: readonly EventOnRecord[]): PageElement {
+function useText({ at, who, emergency, patients }: AuditEvent): string {
+  const person = emergency?.personnel ?? who?.user ?? who?.subject ?? texts.patients.noPerson;
+  const left = patients.map(
+    ({ patient, counts }) =>
+      `${patient}: ${Object.entries(counts)
+        .map(([kind, count]) => texts.counted(kind, count))
+        .join("; ")}`,
+  );
+  return events.use(momentText(at), person, left.join(" · ") || events.noPatients);
+}
+
+/** A record that is no operator's act. */
+const recordOf = (last: EventOnRecord): OperatorAct => ({ last, says: [], documents: [] });
+
+function recordTable(acts: readonly OperatorAct[]): PageElement {
   const heads = [records.when, records.who, records.what, records.outcome, records.place];
   return table(
     records.place,
     heads,
-    found.map(({ event, log, leaves }) =>
+    acts.map(({ last: { event, log, leaves }, says, documents }) =>
       row(heads, [
         moment(event.at),
-        event.who?.operator ?? event.who?.client ?? records.service,
-        whatOf(event),
+        whoOf(event),
+        make(
+          "div",
+          {},
+          whatOf(event),
+          ...says.map((each) => make("div", { class: "note" }, each)),
+          ...folded(documents),
+        ),
         outcomeOf(event),
         `${log.name}/${leaves.map(({ index }) => index).join(",")}`,
       ]),
@@ -170,11 +236,32 @@ function recordTable(found: readonly EventOnRecord[]): PageElement {
   );
 }
 
+/** The documents of an act, folded. */
+const folded = (documents: readonly unknown[]): readonly PageElement[] =>
+  documents.length === 0
+    ? []
+    : [
+        make(
+          "details",
+          {},
+          make("summary", {}, records.documents),
+          ...documents.map((each) => make("pre", { tabindex: "0" }, JSON.stringify(each, undefined, 2))),
+        ),
+      ];
+
+/** The caller: a client with its person, if one signed in, or an operator. */
+function whoOf({ who }: AuditEvent): string {
+  if (who?.operator !== undefined) return who.operator;
+  if (who?.client === undefined) return records.service;
+  return [who.client, who.user].filter((text) => text !== undefined).join(", ");
+}
+
 function whatOf({ kind, what, configuration }: AuditEvent): string {
   if (kind === "configuration") return records.configurationOf(configuration?.worker ?? "");
   const act = what?.interaction === undefined ? undefined : records.acts[what.interaction];
   if (kind === "administration" && act !== undefined) return act;
-  const asked = [what?.interaction, what?.type ?? what?.path].filter((text) => text !== undefined).join(" ");
+  const interaction = what?.interaction && (records.interactions[what.interaction] ?? what.interaction);
+  const asked = [interaction, what?.type ?? what?.path].filter((text) => text !== undefined).join(" ");
   const does = records.kinds[kind] ?? kind;
   return asked === "" ? does : `${does}: ${asked}`;
 }

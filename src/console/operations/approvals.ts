@@ -44,7 +44,7 @@ export function addApprovals(app: Hono, { admin }: ConsolePorts, { show, step }:
           problem: found.problem?.problem,
           formToken: visit.session.formToken,
           once: admin.newId,
-          mayApprove: visit.operator.roles.includes("approver"),
+          operator: visit.operator,
         }),
       };
     }),

@@ -4,7 +4,7 @@ import { MissingContent } from "#console/pages/messages";
 import { AccessReviewPage } from "#console/pages/review";
 import { ClientPage, RegistryPage } from "#console/pages/registry";
 import { dataHeaders, jsonAnswer } from "#console/answers";
-import { consolePages } from "#console/console-page";
+import { consolePages, mayOpen } from "#console/console-page";
 import { SeesPage } from "#console/pages/sees";
 import type { ConsolePorts } from "#console/ports";
 import { clientIn, grantsOf } from "#console/registry-view";
@@ -57,8 +57,9 @@ export function addRegistryPages(app: Hono, ports: ConsolePorts, { show, step }:
         const client = clientIn(view, clientIdIn(visit.url));
         if (client === undefined) return { status: 404, content: MissingContent() };
         const [known, steps] = await Promise.all([ports.ends().catch(() => []), stepsOf(visit)]);
+        const mayReadEvents = mayOpen(consolePages.events, visit.operator);
         const ends = new Map(known.map(({ name, ends: end }) => [name, end]));
-        return { content: ClientPage({ view, client, ends, ...steps }) };
+        return { content: ClientPage({ view, client, ends, mayReadEvents, ...steps }) };
       }),
     ),
   );

@@ -1,4 +1,5 @@
 import type { Child } from "hono/jsx";
+import type { Operator } from "#admin/operator";
 import { planLines, type PolicyBodies } from "#authoring/plan-lines";
 import { formTokenField } from "#console/form";
 import { texts } from "#console/texts";
@@ -9,6 +10,8 @@ import { RefusalAlert } from "./messages.tsx";
 import { Table } from "./shell.tsx";
 
 const { approvals } = texts;
+
+const kindInWords = (kind: string): string => approvals.kinds[kind] ?? kind;
 
 /** A proposal, as the operators' API lists it. */
 export interface ShownProposalRow {
@@ -57,7 +60,7 @@ export function ApprovalsPage({
           heads={[approvals.why, approvals.kind, approvals.by, approvals.when, approvals.until]}
           rows={proposals.map(({ id, why, kind, proposedBy, proposedAt, expiresAt }) => [
             <a href={`/console/approvals/${id}`}>{why}</a>,
-            kind,
+            kindInWords(kind),
             proposedBy,
             <time>{momentText(proposedAt)}</time>,
             <time>{momentText(expiresAt)}</time>,
@@ -75,15 +78,17 @@ export function ProposalPage({
   problem,
   formToken,
   once,
-  mayApprove,
+  operator,
 }: {
   readonly proposal: ShownProposalRow;
   readonly plan: ShownPlan | undefined;
   readonly problem: string | undefined;
   readonly formToken: string;
   readonly once: () => string;
-  readonly mayApprove: boolean;
+  readonly operator: Operator;
 }) {
+  const isOwn = proposal.proposedBy === operator.id;
+  const mayApprove = !isOwn && operator.roles.includes("approver");
   const form = (action: "approve" | "close", button: Child) => (
     <form class="inline" method="post" action={`/console/approvals/${action}`}>
       <input type="hidden" name={formTokenField} value={formToken} />
@@ -100,11 +105,13 @@ export function ProposalPage({
       <h1>{proposal.why}</h1>
       <dl>
         <dt>{approvals.kind}</dt>
-        <dd>{proposal.kind}</dd>
+        <dd>{kindInWords(proposal.kind)}</dd>
         <dt>{approvals.by}</dt>
         <dd>{proposal.proposedBy}</dd>
         <dt>{approvals.until}</dt>
-        <dd>{momentText(proposal.expiresAt)}</dd>
+        <dd>
+          <time>{momentText(proposal.expiresAt)}</time>
+        </dd>
         <dt>{approvals.state}</dt>
         <dd>{proposal.state}</dd>
         <dt>{approvals.digest}</dt>
@@ -119,10 +126,13 @@ export function ProposalPage({
         <PlanInWords plan={plan} />
       )}
       {proposal.state !== "open" ? undefined : (
-        <p>
-          {mayApprove ? form("approve", <button>{approvals.approve}</button>) : undefined}
-          {form("close", <button class="danger">{approvals.reject}</button>)}
-        </p>
+        <>
+          {mayApprove ? undefined : <p class="note">{isOwn ? approvals.own : approvals.notApprover}</p>}
+          <p>
+            {mayApprove ? form("approve", <button>{approvals.approve}</button>) : undefined}
+            {form("close", <button class="danger">{approvals.reject}</button>)}
+          </p>
+        </>
       )}
       {plan === undefined ? undefined : <PlanList plan={plan} />}
     </>

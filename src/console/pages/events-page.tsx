@@ -57,12 +57,17 @@ export function EventsPage({
       ) : (
         <Table
           caption={events.reviews}
-          heads={[events.when, events.client, events.purpose, texts.requestId, events.finding]}
+          heads={[events.when, events.client, events.purpose, events.record, events.finding]}
           rows={open.map((review) => [
             <time>{momentText(review.openedAt)}</time>,
             review.client,
             texts.registry.grantOf(review.purpose, review.origin),
-            <code>{review.requestId}</code>,
+            <>
+              <p data-use={review.id} data-request={review.requestId} class="note">
+                {events.unopened}
+              </p>
+              <a href={`/console/why#${review.requestId}`}>{events.openRecord}</a>
+            </>,
             <>
               {(["justified", "unjustified"] as const).map((finding) => (
                 <form class="inline" method="post" action="/console/events/close">
@@ -106,7 +111,12 @@ export function EventsPage({
       <h2>{events.changes}</h2>
       <p>{events.changesNote}</p>
       <section data-events {...ledgerAttributes(places)}>
-        <KeyForm action={events.open} />
+        <KeyForm action={events.open}>
+          <div>
+            <label for="events-filter">{events.filter}</label>
+            <input id="events-filter" size={36} maxlength={200} autocomplete="off" spellcheck={false} />
+          </div>
+        </KeyForm>
         <p class="alert still" role="status" data-banner>
           {events.before}
         </p>

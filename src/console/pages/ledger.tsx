@@ -59,11 +59,11 @@ export function WhyPage({ places }: { readonly places: ConsolePlaces }) {
       <section data-why {...ledgerAttributes(places)}>
         <KeyForm action={why.find}>
           <div>
-            <label for="request-id">{texts.requestId}</label>
+            <label for="request-id">{why.id}</label>
             <input
               id="request-id"
               required
-              pattern="[0-9a-f]{32}"
+              pattern="[A-Za-z0-9._\-]{1,64}"
               size={36}
               autocomplete="off"
               spellcheck={false}

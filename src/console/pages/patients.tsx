@@ -55,8 +55,19 @@ export function PatientsPage({ places }: { readonly places: ConsolePlaces }) {
               <label for="patient-id">{patients.id}</label>
               <input id="patient-id" maxlength={64} />
             </div>
+          </div>
+          <div class="fields">
+            <div>
+              <label for="patient-from">{patients.from}</label>
+              <input id="patient-from" type="date" />
+            </div>
+            <div>
+              <label for="patient-to">{patients.to}</label>
+              <input id="patient-to" type="date" />
+            </div>
             <button>{patients.find}</button>
           </div>
+          <p class="note">{patients.periodNote}</p>
         </form>
         <div data-people></div>
         <KeyForm action={patients.openRecords} hidden={true} />

@@ -5,7 +5,6 @@ import {
   denialInWords,
   type DenialInForce,
   denialOf,
-  isDenied,
   isOfToken,
   type LastingDenial,
 } from "#console/denials";
@@ -13,6 +12,7 @@ import { formTokenField } from "#console/form";
 import {
   agreementsOf,
   grantsOf,
+  isDenied,
   type RegistryView,
   type ShownClient,
   type Standing,
@@ -153,11 +153,12 @@ function Denials({ view, denials, formToken, once, mayRevoke }: RegistryProps) {
 interface ClientPageProps extends RegistryProps {
   readonly client: ShownClient;
   readonly ends: ReadonlyMap<string, Instant>;
+  readonly mayReadEvents: boolean;
 }
 
 /** A client: its certificates and keys, agreements and grants, and the buttons that deny them. */
 export function ClientPage(page: ClientPageProps) {
-  const { view, client, denials, ends, at, formToken, once, mayRevoke } = page;
+  const { view, client, denials, ends, at, formToken, once, mayRevoke, mayReadEvents } = page;
   const { id } = client;
   /** The step at an entry: to deny it, or to lift the denial that is in force. */
   const deny = (label: string, denial: LastingDenial) => {
@@ -206,6 +207,9 @@ export function ClientPage(page: ClientPageProps) {
           {texts.clientChange.link}
         </a>{" "}
         {deny(registry.endClient, { kind: "client", client: id })}
+        {mayReadEvents ? (
+          <a href={`/console/events#${encodeURIComponent(id)}`}>{texts.events.history}</a>
+        ) : undefined}
       </div>
       {mayRevoke ? <p class="note">{registry.denialNote}</p> : undefined}
       {denials === undefined ? <p class="alert warn">{registry.denialsUnread}</p> : undefined}

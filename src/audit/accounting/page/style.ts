@@ -1,7 +1,7 @@
 /** The page's only style. A line of the table is a card on a narrow screen; paper shows no folded part. */
 export const pageStyle =
   ":root{color-scheme:light dark;--ink:#1a1c1e;--soft:#54595f;--line:#c9ced4;--paper:#fff;--tint:#f3f5f7;--link:#0b57a4;--good:#1b6e37;--bad:#b3261e}" +
-  "@media(prefers-color-scheme:dark){:root{--ink:#e6e8ea;--soft:#a9b0b7;--line:#41474d;--paper:#15181b;--tint:#1f2327;--link:#8bbcf0;--good:#7fd19b;--bad:#f2b8b5}}" +
+  "@media screen and (prefers-color-scheme:dark){:root{--ink:#e6e8ea;--soft:#a9b0b7;--line:#41474d;--paper:#15181b;--tint:#1f2327;--link:#8bbcf0;--good:#7fd19b;--bad:#f2b8b5}}" +
   "*{box-sizing:border-box}body{font:16px/1.5 system-ui,sans-serif;margin:0;color:var(--ink);background:var(--paper)}" +
   "main{max-width:72rem;margin:0 auto;padding:1.5rem 1rem 3rem}h1{font-size:1.75rem;line-height:1.2;margin:0 0 .5rem}h2{font-size:1.15rem;margin:2rem 0 .25rem}" +
   "p{max-width:65ch;margin:.5rem 0}a{color:var(--link)}" +
