@@ -40,10 +40,11 @@ export type OriginAnswer =
   /**
    * Not sent. `failing`: the circuit breaker is open, because the origin failed too often lately.
    * `origin_busy`, `client_busy`: too many calls of all clients, or of this client, are under way.
+   * `origin_throttled`: the origin answered 429 and asked not to be called for a time.
    */
   | {
       readonly kind: "circuit_open";
-      readonly because: "failing" | "origin_busy" | "client_busy";
+      readonly because: "failing" | "origin_busy" | "client_busy" | "origin_throttled";
       readonly retryAfterSeconds: number;
     };
 

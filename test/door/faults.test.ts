@@ -55,13 +55,13 @@ const originFaults: readonly (readonly [
   ],
   [
     "answers 429",
-    async () => new Response("canary", { status: 429, headers: { "retry-after": "7" } }),
+    async () => new Response("canary", { status: 429 }),
     [429, "origin_throttled"],
     [429, "origin_throttled"],
   ],
   [
     "answers 503",
-    async () => new Response("canary", { status: 503, headers: { "retry-after": "7" } }),
+    async () => new Response("canary", { status: 503 }),
     [503, "origin_unavailable"],
     [503, "origin_unavailable"],
   ],
@@ -75,11 +75,12 @@ const originFaults: readonly (readonly [
   ["answers no JSON", async () => new Response("<html>canary</html>"), [502], [502]],
   ["answers with the wrong type", async () => json({ ...canary, resourceType: "Observation" }), [502], [502]],
   [
-    "answers with another resource",
+    "answers with an entry that is no resource",
     async () => json({ resourceType: "Bundle", type: "searchset", entry: [{ resource: "canary" }] }),
     [502],
     [502],
   ],
+  ["answers with another resource of the type", async () => json(canary), [502], [502]],
   [
     "breaks its JSON off",
     async () => new Response('{"resourceType":"Patient","id":"amara","name":[{"family":"canary'),
@@ -249,7 +250,7 @@ test(
   "a slow ledger, guard or key store delays an answer and changes nothing of it",
   { timeout: 60_000 },
   async ({ expect }) => {
-    for (const part of ["ledger", "keys"]) {
+    for (const part of ["ledger", "guard", "keys"]) {
       broken = { part, how: "slow" };
       const [key, text] = [newKey(), newKey()];
       const asking = { key, body: observation("amara", { note: [{ text }] }) };
@@ -298,6 +299,29 @@ test("clocks that jump: a token is refused outside of its time, and accepted whe
     vi.setSystemTime(now + 120_000);
     expect((await read()).status, `after ${jump}`).toBe(200);
   }
+});
+
+test("a storm of 429: the origin is asked once in the time that it says, and answers after it", async ({
+  expect,
+}) => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  let asked = 0;
+  world.trouble.set(kind, async () => {
+    asked += 1;
+    return new Response("canary", { status: 429, headers: { "retry-after": "20" } });
+  });
+  for (let request = 0; request < 30; request++) {
+    const reply = await read();
+    expect([reply.status, reply.headers["retry-after"], reply.text.includes("canary")]).toEqual([
+      429,
+      "20",
+      false,
+    ]);
+  }
+  expect(asked).toBe(1);
+  world.trouble.clear();
+  vi.setSystemTime(Date.now() + 21_000);
+  expect((await read()).status).toBe(200);
 });
 
 test("R2 down for an hour: for half an hour requests are answered and on record, then refused, and the copy follows when R2 works again", async ({

@@ -133,7 +133,7 @@ test("408 and 5xx after sending are unknown, 429 is passed on as not done, and 5
   expect,
 }) => {
   const saying = (status: number) =>
-    writing(() => new Response(null, { status, headers: { "retry-after": "7" } }));
+    writing(() => new Response(null, { status, headers: { "retry-after": "1" } }));
   for (const asked of [put, create, remove, transaction]) {
     for (const status of [408, 500, 502, 503, 504, 202, 302]) {
       const seen = await ask(saying(status), asked);
@@ -149,30 +149,34 @@ test("408 and 5xx after sending are unknown, 429 is passed on as not done, and 5
     const throttled = await ask(saying(429), asked);
     expect([throttled.status, throttled.headers["retry-after"], ended(throttled)[0]]).toEqual([
       429,
-      "7",
+      "1",
       [429, "origin_throttled"],
     ]);
   }
 });
 
-test("a read passes on the origin's 429 and 503 with its Retry-After, from 1 to 300 seconds", async ({
+test("a read passes on the origin's 429 and 503 with its Retry-After; until then the client is told the rest of the time, and the origin is not asked", async ({
   expect,
 }) => {
-  for (const [status, said, told] of [
-    [429, "7", "7"],
-    [503, "0", "1"],
-    [429, "86400", "300"],
-    [429, undefined, "10"],
-    [429, "soon", "10"],
+  // Two seconds pass between two questions.
+  for (const [status, said, told, then] of [
+    [503, "0", "1", "1"],
+    [429, undefined, "10", "10"],
+    [429, "soon", "10", "10"],
+    [429, "4", "4", "2"],
   ] as const) {
     const refuses: Handler = () =>
       new Response(null, { status, headers: said === undefined ? {} : { "retry-after": said } });
-    for (const path of ["Patient/ann", "Observation?patient=ann"]) {
+    for (const [path, seconds] of [
+      ["Patient/ann", told],
+      ["Observation?patient=ann", then],
+    ] as const) {
       const seen = await ask(refuses, { path, method: "GET" });
       expect(
         [seen.status, seen.headers["retry-after"], seen.records.at(-1)?.event.outcome?.status],
         path,
-      ).toEqual([status, told, status]);
+      ).toEqual([status, seconds, status]);
+      expect(seen.questions.length === 0, path).toBe(seconds === "2");
     }
   }
 });

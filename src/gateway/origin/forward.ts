@@ -74,6 +74,7 @@ export const notSent = {
   failing: "origin_circuit_open",
   origin_busy: "origin_busy",
   client_busy: "client_busy",
+  origin_throttled: "origin_throttled",
 } as const;
 
 /** A 429 or 503 says when to ask again; the client is told that time. */

@@ -29,6 +29,7 @@ import { ConfigError } from "#platform/config/config-error";
 import type { CertifiedFetch } from "#platform/config/named-secret";
 import type { BearerSource } from "./origin-tokens.ts";
 import { declaredLength, FramedBody, PieceReader } from "./pieces.ts";
+import { OriginRest, type RestReason } from "./origin-rest.ts";
 import { RetryBudget, retryDelay } from "./retry-budget.ts";
 
 /** A registered origin, ready to be called. */
@@ -70,6 +71,7 @@ class Traffic {
   health: OriginHealth = healthy;
   readonly bulkhead = new Bulkhead();
   readonly retries = new RetryBudget();
+  readonly rest = new OriginRest();
 }
 
 /**
@@ -92,6 +94,8 @@ export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamO
     const { base, bearer, limits } = address;
     const traffic = trafficOf(origin);
     const at = clock();
+    const rest = traffic.rest.of(client, at);
+    if (rest !== undefined) return { kind: "circuit_open", ...rest } as const;
     const admitted = admitCall(traffic.health, client, at, limits.timeoutMilliseconds);
     if (admitted.kind === "circuit_open") return { ...admitted, because: "failing" } as const;
     const slot = traffic.bulkhead.take(client, limits, at);
@@ -123,6 +127,7 @@ export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamO
           if (admitted.health !== before) traffic.health = afterAbandon(traffic.health, client);
         },
         over: () => traffic.bulkhead.give(slot),
+        told: (because: RestReason, seconds: number) => traffic.rest.told(client, because, seconds, clock()),
       },
     } as const;
   };
@@ -164,6 +169,8 @@ interface CallEnd {
   readonly abandoned: () => void;
   /** The call needs no slot any more. */
   readonly over: () => void;
+  /** The origin asked not to be called for a time. */
+  readonly told: (because: RestReason, seconds: number) => void;
 }
 
 /** Reports a call without a body at once. */
@@ -228,7 +235,7 @@ async function once(caller: Caller, question: OriginQuestion, onEnd: CallEnd): P
     if (response.status === 200)
       return { kind: "answered", body: bodyOf(response, onEnd), base: caller.base };
     await response.body?.cancel();
-    return notAnswered(response);
+    return notAnswered(response, onEnd);
   });
 }
 
@@ -250,29 +257,34 @@ async function sendOnce(caller: Caller, write: OriginWrite, onEnd: CallEnd): Pro
       return { kind: "written", status, isJson, location, body: bodyOf(response, onEnd), base: caller.base };
     }
     await response.body?.cancel();
-    return notAnswered(response);
+    return notAnswered(response, onEnd);
   });
 }
 
-function notAnswered({ status, headers }: Response): Extract<OriginAnswer, { kind: "absent" | "refused" }> {
+function notAnswered(
+  { status, headers }: Response,
+  { told }: CallEnd,
+): Extract<OriginAnswer, { kind: "absent" | "refused" }> {
   if (status === 404 || status === 410) return { kind: "absent" };
   if (status !== 429 && status !== 503) return { kind: "refused", status };
-  return { kind: "refused", status, retryAfterSeconds: retryAfter(headers.get("retry-after")) };
+  const seconds = retryAfter(headers.get("retry-after"));
+  if (seconds !== undefined) told(status === 429 ? "origin_throttled" : "failing", seconds);
+  return { kind: "refused", status, retryAfterSeconds: seconds ?? retryUsual };
 }
 
 // A client waits at most five minutes on an origin's word alone. An origin that gives no time is asked again
 // soon.
 const [retryMax, retryUsual] = [300, 10];
 
-/** Reads RFC 9110 §10.2.3, a number of seconds or a date, as seconds. */
-function retryAfter(text: string | null): number {
+/** Reads RFC 9110 §10.2.3, a number of seconds or a date, as seconds; undefined for neither. */
+function retryAfter(text: string | null): number | undefined {
   const seconds =
     text === null
       ? NaN
       : /^\d+$/u.test(text)
         ? Number(text)
         : Math.ceil((Date.parse(text) - Date.now()) / 1_000);
-  return Number.isNaN(seconds) ? retryUsual : Math.min(retryMax, Math.max(1, seconds));
+  return Number.isNaN(seconds) ? undefined : Math.min(retryMax, Math.max(1, seconds));
 }
 
 /**

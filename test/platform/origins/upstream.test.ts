@@ -30,7 +30,11 @@ const traits = {
 } as const;
 const limits = { timeoutMilliseconds: 10_000, concurrent: 8, concurrentPerClient: 4 };
 const caller = { client: "c", certificate: undefined };
-const origins = (hosts: readonly string[] = [host], forwardClientCert = false) =>
+const origins = (
+  hosts: readonly string[] = [host],
+  forwardClientCert = false,
+  clock = () => instant(1_000),
+) =>
   upstream({
     find: (name) =>
       Promise.resolve(
@@ -42,7 +46,7 @@ const origins = (hosts: readonly string[] = [host], forwardClientCert = false) =
     wait: async () => undefined,
     chance: () => 0,
     hosts: new Set(hosts),
-    clock: () => instant(1_000),
+    clock,
   });
 async function textOf(answer: OriginAnswer | undefined): Promise<string> {
   if (answer?.kind !== "answered") return answer?.kind ?? "unknown";
@@ -326,6 +330,57 @@ test("an answer that is not read to its end, and a question that an origin refus
   answer = (res) => res.writeHead(404).end();
   for (let i = 0; i < 2 * limits.concurrent; i++)
     expect(await own.ask("main", question, caller)).toEqual({ kind: "absent" });
+});
+
+test("an origin that says when to ask again is left alone for that time, for a minute at most: by the client that was told, and by all when a second client was told", async ({
+  expect,
+}) => {
+  let now = 1_000;
+  const own = origins([host], false, () => instant(now));
+  const asked = async (client: string) => {
+    const before = seen.length;
+    const got = await own.ask("main", question, { client, certificate: undefined });
+    return [
+      got?.kind === "circuit_open" ? `${got.because} ${got.retryAfterSeconds}` : got?.kind,
+      seen.length - before,
+    ];
+  };
+  const saying = (status: number, headers: Record<string, string> = {}) => {
+    answer = (res) => res.writeHead(status, headers).end();
+  };
+  saying(429, { "retry-after": "7" });
+  expect(await asked("a")).toEqual(["refused", 1]);
+  answer = (res) => res.end("{}");
+  expect(await asked("a")).toEqual(["origin_throttled 7", 0]);
+  const writing = { method: "DELETE" as const, path: "Patient/1" };
+  const before = seen.length;
+  expect(await own.send("main", writing, { client: "a", certificate: undefined })).toMatchObject({
+    kind: "circuit_open",
+    because: "origin_throttled",
+  });
+  expect(seen.length, "no write is sent").toBe(before);
+  expect(await asked("b"), "another client was not told").toEqual(["answered", 1]);
+  now += 6_500;
+  expect(await asked("a")).toEqual(["origin_throttled 1", 0]);
+  saying(503, { "retry-after": new Date(Date.now() + 30_000).toUTCString() });
+  expect(await asked("b"), "a is told still").toEqual(["refused", 1]);
+  expect((await asked("c"))[1], "two clients were told").toBe(0);
+  expect(await asked("c")).toEqual([expect.stringMatching(/^failing (?:29|30)$/u), 0]);
+  now += 30_000;
+  saying(429);
+  expect(await asked("a"), "no time is said").toEqual(["refused", 1]);
+  expect(await asked("a")).toEqual(["refused", 1]);
+  saying(429, { "retry-after": "3600" });
+  expect(await own.ask("main", question, { client: "d", certificate: undefined })).toEqual({
+    kind: "refused",
+    status: 429,
+    retryAfterSeconds: 300,
+  });
+  now += 59_000;
+  expect(await asked("d")).toEqual(["origin_throttled 1", 0]);
+  answer = (res) => res.end("{}");
+  now += 1_000;
+  expect(await asked("d")).toEqual(["answered", 1]);
 });
 
 test("a question waits as long as the origin's entry says", async ({ expect }) => {

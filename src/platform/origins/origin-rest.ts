@@ -1,0 +1,38 @@
+import { instant, type Instant } from "#kernel/clock";
+
+/** The origin answered 429 (`origin_throttled`) or 503, and said when to ask again. */
+export type RestReason = "origin_throttled" | "failing";
+
+interface Rest {
+  readonly because: RestReason;
+  readonly until: Instant;
+}
+
+/** The client is told the whole time. The gateway tries again after a minute at the latest. */
+const restSecondsMax = 60;
+
+/**
+ * The times until which an origin asked not to be called (`Retry-After`, RFC 9110 §10.2.3). A client that was
+ * told waits; all clients wait if a second client is told meanwhile.
+ */
+export class OriginRest {
+  readonly #clients = new Map<string, Rest>();
+  #all: Rest | undefined;
+
+  told(client: string, because: RestReason, seconds: number, at: Instant): void {
+    const rest = { because, until: instant(at + Math.min(seconds, restSecondsMax) * 1_000) };
+    for (const [name, { until }] of this.#clients) if (until <= at) this.#clients.delete(name);
+    this.#clients.delete(client);
+    if (this.#clients.size > 0) this.#all = rest;
+    this.#clients.set(client, rest);
+  }
+
+  /** The reason and the time that remains, if the origin is not to be called for this client. */
+  of(
+    client: string,
+    at: Instant,
+  ): { readonly because: RestReason; readonly retryAfterSeconds: number } | undefined {
+    const rest = [this.#all, this.#clients.get(client)].find((one) => one !== undefined && one.until > at);
+    return rest && { because: rest.because, retryAfterSeconds: Math.ceil((rest.until - at) / 1_000) };
+  }
+}
