@@ -28,6 +28,17 @@ const table = z
   .parse(JSON.parse(gunzipSync(readFileSync(file)).toString("utf8")));
 const { Resource: shared = {}, ...byType } = table;
 
+/** What US Core 6.1 adds to R4's parameters and reads no extension. */
+const concept = (path: string): ServedParameter => ({
+  type: "token",
+  at: [{ path, type: "CodeableConcept" }],
+});
+const usCore: Readonly<Record<string, Readonly<Record<string, ServedParameter>>>> = {
+  CareTeam: { role: concept("participant.role") },
+  Encounter: { "discharge-disposition": concept("hospitalization.dischargeDisposition") },
+  Goal: { description: concept("description") },
+};
+
 /** Every resource type of R4 4.0.1. */
 export const servedTypes: ReadonlySet<string> = new Set(Object.keys(byType));
 
@@ -37,5 +48,8 @@ export function servedParametersOf(type: string): ReadonlyMap<string, ServedPara
 }
 
 const merged = new Map(
-  Object.entries(byType).map(([type, own]) => [type, new Map(Object.entries({ ...shared, ...own }))]),
+  Object.entries(byType).map(([type, own]) => [
+    type,
+    new Map(Object.entries({ ...shared, ...own, ...usCore[type] })),
+  ]),
 );
