@@ -212,8 +212,9 @@ function elementAt(parent: string, name: string): { types: string[] } | undefine
 }
 
 /**
- * `code:type:path,path:Target|Target`; `-` for a path that is not plain, `*` for any target. A composite
- * parameter has the codes of its components in place of paths: `code&value-quantity`.
+ * `code:type:path,path:Target|Target`; no path where it is the code in camel case, `-` for a path that is not plain,
+ * `*` for any target. A composite parameter has the codes of its components in place of paths:
+ * `code&value-quantity`.
  */
 function parameterText(base: string, parameter: z.infer<typeof searchParameter>): string {
   if (parameter.type === "composite") {
@@ -231,12 +232,14 @@ function parameterText(base: string, parameter: z.infer<typeof searchParameter>)
   const targets =
     resolved.length > 0 ? [...new Set(resolved.map((match) => match[1]))] : (parameter.target ?? []);
   const list = targets.length > 100 ? "*" : targets.join("|");
-  return [
-    parameter.code,
-    parameter.type,
-    paths?.join(",") ?? "-",
-    ...(parameter.type === "reference" ? [list] : []),
-  ].join(":");
+  const path = paths?.join(",") ?? "-";
+  const written = path === camelCase(parameter.code) ? "" : path;
+  const further = parameter.type === "reference" ? [written, list] : written === "" ? [] : [written];
+  return [parameter.code, parameter.type, ...further].join(":");
+}
+
+function camelCase(code: string): string {
+  return code.replaceAll(/-(?<letter>[a-z])/gu, (_, letter: string) => letter.toUpperCase());
 }
 
 const search: Record<string, string> = {};
@@ -387,7 +390,7 @@ write("elements.gen.ts", {
 });
 write("search.gen.ts", {
   r4Search: [
-    "Type → its search parameters as `code:type:path,path:Target|Target`; path `-` where the expression is not a plain one.",
+    "Type → its search parameters as `code:type:path,path:Target|Target`; no path where it is the code in camel case, `-` where the expression is not a plain one.",
     sorted(search),
   ],
 });

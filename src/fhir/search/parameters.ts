@@ -31,7 +31,7 @@ export interface SearchParameterDefinition {
 const usCoreSearch: Readonly<Record<string, string>> = {
   CareTeam: "role:token:participant.role",
   Encounter: "discharge-disposition:token:hospitalization.dischargeDisposition",
-  Goal: "description:token:description",
+  Goal: "description:token",
 };
 
 const known = new Map<string, ReadonlyMap<string, SearchParameterDefinition>>();
@@ -72,7 +72,8 @@ function readComposite(
 }
 
 function readDefinition(text: string): SearchParameterDefinition {
-  const [code = "", type = "", paths = "", targets = "*"] = text.split(":");
+  const [code = "", type = "", path = "", targets = "*"] = text.split(":");
+  const paths = path || code.replaceAll(/-[a-z]/gu, (sign) => sign.slice(1).toUpperCase());
   return {
     code,
     // the generator writes SearchParameter.type, which has this union as its value set
