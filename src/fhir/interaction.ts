@@ -227,12 +227,11 @@ function takeWanted(
   type: ResourceType,
   pairs: readonly QueryPair[],
 ): Result<{ readonly wanted: WantedElements; readonly rest: readonly QueryPair[] }, SearchRefusal> {
-  const [elements, ...more] = pairs.filter(({ name }) => name === "_elements");
+  const elements = pairs.flatMap(({ name, value }) => (name === "_elements" ? [value] : []));
   const [summary, ...others] = pairs.filter(({ name }) => name === "_summary");
-  if (more.length > 0) return err({ reason: "parameter_repeated", parameter: "_elements" });
   if (others.length > 0) return err({ reason: "parameter_repeated", parameter: "_summary" });
-  const list = elements && readElementList(type, elements.value);
-  if (elements !== undefined && list === undefined)
+  const list = elements.length === 0 ? undefined : readElementList(type, elements.join(","));
+  if (elements.length > 0 && list === undefined)
     return err({ reason: "parameter_value_malformed", parameter: "_elements" });
   const form = readSummary(summary?.value);
   return ok({

@@ -165,7 +165,8 @@ function readNamed<Name extends string>(
           : { reason: "parameter_not_supported", parameter },
       );
     }
-    if (read.has(name)) return err({ reason: "parameter_repeated", parameter: name });
+    if (read.has(name) && read.get(name) !== value)
+      return err({ reason: "parameter_repeated", parameter: name });
     read.set(name, value);
     const refusal =
       isRight === undefined ? refusePresentation(name, value) : isRight(value) ? undefined : malformed(name);

@@ -4,7 +4,7 @@ import { elementsOf, isResourceType } from "#fhir/r4/elements";
 import type { FhirBase } from "#fhir/r4/reference";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
 import type { SearchParameter } from "#fhir/search/search";
-import { matches } from "#fhir/search/row-judge";
+import { isOfContact, matches } from "#fhir/search/row-judge";
 import { readValue, type SearchValue } from "#fhir/search/value";
 import type { ScopeFilter } from "#identity/scopes";
 import { findersOf } from "#policy/view/coding";
@@ -114,7 +114,9 @@ function keysOf(
   if (ofRow === undefined) keysOfRow.set(row, (ofRow = new Map<SearchParameterDefinition, Set<string>>()));
   let keys = ofRow.get(definition);
   if (keys === undefined) {
-    const values = paths.flatMap((path) => valuesAt(row, path));
+    const values = paths
+      .flatMap((path) => valuesAt(row, path))
+      .filter((value) => isOfContact(value, definition));
     keys = new Set([...findersOf(values), ...values.flatMap(identifierKeys)]);
     ofRow.set(definition, keys);
   }

@@ -110,6 +110,23 @@ const cases: readonly (readonly [AskerKind, string, string, readonly string[]])[
   // canonical URLs
   ["patient", "patient/*.rs", "QuestionnaireResponse?questionnaire=http://q.example/phq9", ["qr1"]],
   ["patient", "patient/*.rs", "QuestionnaireResponse?questionnaire=http://q.example/other", []],
+  [
+    "patient",
+    "patient/*.rs",
+    "QuestionnaireResponse?questionnaire=http://q.example/phq9&author:missing=true",
+    ["qr1"],
+  ],
+  // URLs by their beginning, identifiers by their type, elements that are absent
+  ["patient", "patient/*.rs", "Patient?_profile:below=http://p.example", ["ann"]],
+  ["patient", "patient/*.rs", "Patient?_profile:below=http://q.example", []],
+  ["user", "user/*.rs", "Patient?identifier:of-type=urn:tags|MR|ann-1", ["ann"]],
+  ["user", "user/*.rs", "Patient?identifier:of-type=urn:tags|DL|ann-1,urn:tags|MR|ben-1", ["ben"]],
+  ["patient", "patient/*.rs", "Observation?performer:missing=true", []],
+  ["patient", "patient/*.rs", "Observation?performer:missing=false", own],
+  ["patient", "patient/*.rs", "Patient?email:missing=true&phone=555", ["ann"]],
+  // parameters that are sent twice
+  ["patient", "patient/*.rs", "Observation?_sort=code&_sort=date&_elements=code&_elements=status", own],
+  ["patient", "patient/*.rs", "Observation?_format=json&_format=json&_pretty&_count=5&_count=5", own],
   // composites, filtered paths, and other parameters
   [
     "patient",

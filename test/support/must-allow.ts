@@ -50,10 +50,18 @@ const rowsOf = (who: string, n: string): Resource[] =>
     {
       resourceType: "Patient",
       id: who,
+      identifier: [
+        { system: "urn:mrn", value: `${who}-1`, type: coded(tags, "MR") },
+        { system: "urn:other", value: `${who}-2`, type: coded(tags, "DL") },
+      ],
+      telecom: [{ system: "phone", value: "555" }],
       name: [{ family: who }],
       generalPractitioner: [to("Practitioner/vera")],
       deceasedBoolean: false,
-      meta: { tag: [{ system: tags, code: "t1" }] },
+      meta: {
+        tag: [{ system: tags, code: "t1" }],
+        profile: ["http://p.example/StructureDefinition/patient"],
+      },
     },
     {
       resourceType: "Encounter",

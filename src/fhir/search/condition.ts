@@ -9,7 +9,7 @@ import {
   isElementModifier,
   type ElementModifier,
 } from "./element-modifier.ts";
-import { readValue, splitValues, type SearchValue } from "./value.ts";
+import { readTyped, readValue, splitValues, type SearchValue } from "./value.ts";
 
 /** A search parameter. Repeated parameters stay repeated, in order: all must hold (FHIR R4 §3.1.1.4.3). */
 export interface SearchParameter {
@@ -22,7 +22,7 @@ export interface SearchParameter {
 /**
  * The supported modifiers of FHIR R4 §3.1.1.4.5. For a reference, the modifier's type is part of the value.
  */
-export type Modifier = "exact" | "contains" | "not" | "missing" | ElementModifier;
+export type Modifier = "exact" | "contains" | "not" | "missing" | "above" | "below" | ElementModifier;
 
 /** Conditions on resources of a type: all must hold. */
 export interface Criteria {
@@ -160,13 +160,14 @@ function readParameter(
   const { code: parameter } = definition;
   if (isElementModifier(suffix)) {
     const other = besideElement(type, definition, suffix);
-    const read = other && readParameter(type, other, undefined, value, base);
-    return read?.ok === true
-      ? ok({ ...read.value, modifier: suffix })
-      : (read ?? err({ reason: "modifier_not_supported", parameter }));
+    if (other === undefined) return err({ reason: "modifier_not_supported", parameter });
+    const read = readValues(other, value, (text) =>
+      suffix === "of-type" ? readTyped(text) : readValue(text, other, { base, type: undefined }),
+    );
+    return read.ok ? ok({ definition: other, modifier: suffix, values: read.value }) : read;
   }
-  const canonical =
-    suffix === undefined && value.includes(":") ? canonicalParameter(type, definition) : undefined;
+  const ofUrl = suffix === undefined || suffix === "above" || suffix === "below";
+  const canonical = ofUrl && value.includes(":") ? canonicalParameter(type, definition) : undefined;
   if (canonical !== undefined) return readParameter(type, canonical, suffix, value, base);
   const named =
     suffix !== undefined && definition.type === "reference" && isResourceType(suffix) ? suffix : undefined;
@@ -178,29 +179,39 @@ function readParameter(
     return value === "true" || value === "false"
       ? ok({ definition, modifier, values: [{ kind: "other", text: value }] })
       : err({ reason: "parameter_value_malformed", parameter });
+  const values = readValues(definition, value, (text) => readValue(text, definition, { base, type: named }));
+  if (!values.ok) return values;
+  return ok({ definition, ...(modifier !== undefined && { modifier }), values: values.value });
+}
+
+/** The values between the commas, each in the form that `read` knows. */
+function readValues(
+  { code: parameter }: SearchParameterDefinition,
+  value: string,
+  read: (text: string) => SearchValue | undefined,
+): Result<readonly SearchValue[], ConditionRefusal> {
   const texts = splitValues(value);
   if (texts.length > valuesMax) return err({ reason: "too_many_values", parameter });
-  const values = texts
-    .map((text) => readValue(text, definition, { base, type: named }))
-    .filter((read) => read !== undefined);
-  if (values.length < texts.length) return err({ reason: "parameter_value_malformed", parameter });
-  return ok(modifier === undefined ? { definition, values } : { definition, modifier, values });
+  const values = texts.map(read).filter((one) => one !== undefined);
+  return values.length < texts.length ? err({ reason: "parameter_value_malformed", parameter }) : ok(values);
 }
 
 /**
  * The modifier, but no modifier may invert a search by owner or by id: `patient:not` and `_id:missing`
- * would widen the narrowed search. Tags narrow nothing, so a client
- * may exclude tags.
+ * would widen the narrowed search. Tags narrow nothing, so a client may exclude tags; nor do the profile and the
+ * source, which are URLs.
  */
 function modifierOf(
   type: ResourceType,
   { code, type: kind, paths }: SearchParameterDefinition,
   suffix: string,
 ): Modifier | undefined {
+  const isOf = (part: "owner" | "any") =>
+    code.startsWith("_") || paths?.some((path) => isCompartmentPath(type, path, part)) === true;
   if (code === "_tag") return suffix === "not" || suffix === "missing" ? suffix : undefined;
-  if (code.startsWith("_") || paths?.some((path) => isCompartmentPath(type, path, "any")) === true)
-    return undefined;
-  if (suffix === "missing") return suffix;
+  if ((suffix === "above" || suffix === "below") && kind === "uri") return suffix;
+  if (suffix === "missing") return isOf("owner") ? undefined : suffix;
+  if (isOf("any")) return undefined;
   if (suffix === "not" && kind === "token") return suffix;
   return (suffix === "exact" || suffix === "contains") && kind === "string" ? suffix : undefined;
 }

@@ -33,10 +33,9 @@ export function readQuery(raw: string, form = ""): Result<readonly QueryPair[], 
   if (parts.length > pairsMax) return err({ reason: "too_many_parameters" });
   const pairs: QueryPair[] = [];
   for (const part of parts) {
-    const equals = part.indexOf("=");
-    const name = decode(part.slice(0, equals));
-    const value = decode(part.slice(equals + 1));
-    if (equals < 1 || name === undefined || value === undefined) return err({ reason: "query_malformed" });
+    const [written = "", ...text] = part.split("=");
+    const [name, value] = [decode(written), decode(text.join("="))];
+    if (!name || value === undefined) return err({ reason: "query_malformed" });
     pairs.push({ name, value });
   }
   return isTextTooLong(pairs) ? err({ reason: "form_too_large" }) : ok(pairs);

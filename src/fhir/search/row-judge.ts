@@ -64,13 +64,13 @@ function judge(
 ): boolean {
   const { code, type, paths, components } = definition;
   if (paths === undefined) return isLenient;
-  if (components !== undefined && modifier === undefined)
+  if (components !== undefined && modifier !== "missing")
     return isLenient && values.some((value) => mayMatchParts(row, components, value, base));
   if (code === "_id")
     return values.some((value) => value.kind === "token" && value.code === textAt(row, "id"));
   const found = paths
     .flatMap((path) => valuesOfRow(row, path))
-    .filter((value) => isTarget(value, definition.targets, base));
+    .filter((value) => isTarget(value, definition.targets, base) && isOfContact(value, definition));
   if (code === "deceased" && type === "token" && modifier !== "missing")
     return isDeceased(found, values) !== (modifier === "not");
   if (modifier === "missing") return values.some(({ text }) => (text === "true") === (found.length === 0));
@@ -117,6 +117,10 @@ function isTarget(value: Json, targets: ReadonlySet<string> | undefined, base: F
   return named?.kind !== "local" || targets?.has(named.type) !== false;
 }
 
+/** R4's `email` and `phone` read the contact points of that system: `telecom.where(system='email')`. */
+export const isOfContact = (value: Json, { code }: SearchParameterDefinition): boolean =>
+  (code !== "email" && code !== "phone") || (isObject(value) && textAt(value, "system") === code);
+
 /** Every value at a path. A step with `[x]` is every form of the choice. */
 export function valuesBelow(value: Json | undefined, path: readonly string[]): readonly Json[] {
   if (value === undefined || value === null) return [];
@@ -148,7 +152,7 @@ const comparisons: Readonly<Record<SearchParameterType, Compare>> = {
   token: ({ row, isLenient }, value) => value.kind !== "token" || isToken(row, value, isLenient),
   reference: ({ row, base, isLenient }, value) => isReference(row, value, base, isLenient),
   string: ({ row, isLenient }, { text }, modifier) => isString(row, unescaped(text), modifier, isLenient),
-  uri: ({ row, isLenient }, { text }) => isUri(row, unescaped(text), isLenient),
+  uri: ({ row, isLenient }, { text }, modifier) => isUri(row, unescaped(text), modifier, isLenient),
   date: ({ row, isLenient }, { text }) => isWithin(row, text, dateRange, isLenient),
   number: ({ row, isLenient }, { text }) => isWithin(row, text, numberRange, isLenient),
   quantity: ({ row, isLenient }, { text }) => {
@@ -235,12 +239,18 @@ function isString(
 }
 
 /** R4 §3.1.1.4.13; some servers compare without case, a closing slash or the version of a canonical URL. */
-function isUri(row: Json, searched: string, isLenient: boolean): boolean {
+function isUri(
+  row: Json,
+  searched: string,
+  modifier: SearchParameter["modifier"],
+  isLenient: boolean,
+): boolean {
   const text = typeof row === "string" ? row : undefined;
   if (text === undefined) return isLenient;
   if (text === searched) return true;
-  const [a, b] = [text.toLowerCase(), searched.toLowerCase()];
-  return isLenient && (a.startsWith(b) || b.startsWith(a));
+  const [a, b] = isLenient ? [text.toLowerCase(), searched.toLowerCase()] : [text, searched];
+  if (modifier === undefined && !isLenient) return false;
+  return (modifier !== "above" && a.startsWith(b)) || (modifier !== "below" && b.startsWith(a));
 }
 
 function isOfUnit(row: Json, system: string, unit: string): boolean {

@@ -80,10 +80,13 @@ export function readSearch(
       if (include === undefined) return err({ reason: "parameter_value_malformed", parameter });
       includes.push(include);
     } else if (isOfResult(parameter)) {
-      // Repeated values contradict each other, and servers differ in which value they use.
-      if (once.has(parameter)) return err({ reason: "parameter_repeated", parameter });
+      // Different values contradict each other, and servers differ in which value they use. A list goes on.
+      const before = once.get(parameter);
+      const isList = parameter === "_elements" || parameter === "_sort";
+      if (before !== undefined && before !== value && !isList)
+        return err({ reason: "parameter_repeated", parameter });
       if (name !== parameter) return err({ reason: "modifier_not_supported", parameter });
-      once.set(parameter, value);
+      once.set(parameter, before === undefined || before === value ? value : `${before},${value}`);
       const isForm =
         isTotal(parameter, value) || (parameter === "_summary" && readSummary(value) !== undefined);
       const refusal = isForm ? undefined : refusePresentation(parameter, value);
@@ -131,15 +134,10 @@ const isTotal = (parameter: string, value: string): boolean =>
   (parameter === "_summary" && value === "count") || (parameter === "_total" && value === "accurate");
 
 const isOfResult = (name: string): boolean =>
-  name === "_count" ||
-  name === "_elements" ||
-  name === "_sort" ||
-  name === "_total" ||
-  isOfPresentation(name);
+  /^_(?:count|elements|sort|total)$/u.test(name) || isOfPresentation(name);
 
 /** Presentation parameters of any read or search (FHIR R4 §3.1.0.1.11). */
-export const isOfPresentation = (name: string): boolean =>
-  name === "_format" || name === "_pretty" || name === "_summary";
+export const isOfPresentation = (name: string): boolean => /^_(?:format|pretty|summary)$/u.test(name);
 
 /**
  * The reason why a presentation parameter is refused, if it is. White space never changes an answer's
@@ -147,7 +145,7 @@ export const isOfPresentation = (name: string): boolean =>
  */
 export function refusePresentation(parameter: string, value: string): SearchRefusal | undefined {
   if (parameter === "_format" && !isJsonFormat(value)) return { reason: "format_not_supported" };
-  if (parameter === "_pretty" && value !== "true" && value !== "false")
+  if (parameter === "_pretty" && !/^(?:true|false)?$/u.test(value))
     return { reason: "parameter_value_malformed", parameter };
   if (parameter === "_summary" && value !== "false") return { reason: "parameter_not_supported", parameter };
   // The origin's count includes hidden rows. A search counts the visible rows itself, and a rough number may be

@@ -56,8 +56,22 @@ export function readValue(
   definition: SearchParameterDefinition,
   context: ValueContext,
 ): SearchValue | undefined {
-  const brokenEscape = /\\(?![,|$])/u.test(text.replaceAll("\\\\", ""));
-  return text === "" || brokenEscape ? undefined : readers[definition.type](text, definition, context);
+  return isEmptyOrBroken(text) ? undefined : readers[definition.type](text, definition, context);
+}
+
+const isEmptyOrBroken = (text: string): boolean =>
+  text === "" || /\\(?![,|$])/u.test(text.replaceAll("\\\\", ""));
+
+/** `system|code|value` of `:of-type`: a type of an Identifier, and its value (FHIR R4 §3.1.1.4.10). */
+export function readTyped(text: string): SearchValue | undefined {
+  const texts = text.split(bar);
+  const [system, code, value = ""] = texts;
+  if (texts.length !== 3 || texts.some(isEmptyOrBroken)) return undefined;
+  return {
+    kind: "composite",
+    text,
+    parts: [`${system}|${code}`, value].flatMap((one) => readToken(one) ?? []),
+  };
 }
 
 type Reader = (

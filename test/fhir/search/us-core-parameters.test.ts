@@ -43,6 +43,40 @@ const cases: readonly (readonly [string, string, object, object])[] = [
     { subject: { identifier: { system: "urn:s", value: "1" } } },
     { subject: { reference: "Patient/1" } },
   ],
+  // URLs by their beginning
+  ["Device", "url:below=http://d.example/a", { url: "http://d.example/a/1" }, { url: "http://d.example/b" }],
+  [
+    "Device",
+    "url:above=http://d.example/a/1",
+    { url: "http://d.example/a" },
+    { url: "http://d.example/a/2" },
+  ],
+  [
+    "Patient",
+    "_profile:below=http://p.example/",
+    { meta: { profile: ["http://p.example/a"] } },
+    { meta: { profile: ["http://q.example/a"] } },
+  ],
+  [
+    "QuestionnaireResponse",
+    "questionnaire:below=http://q.example/a",
+    { questionnaire: "http://q.example/a|2" },
+    { questionnaire: "http://q.example/b" },
+  ],
+  // R4: email and phone are the contact points of their system
+  [
+    "Patient",
+    "email:missing=false",
+    { telecom: [{ system: "email", value: "a@b.example" }] },
+    { telecom: [{ system: "phone", value: "555" }] },
+  ],
+  [
+    "Patient",
+    "phone=555",
+    { telecom: [{ system: "phone", value: "555" }] },
+    { telecom: [{ system: "email" }] },
+  ],
+  ["AllergyIntolerance", "recorder:missing=true", {}, { recorder: { reference: "Practitioner/1" } }],
 ];
 test.for(cases)("%s?%s is judged on the row", ([type, query, found, other], { expect }) => {
   const asked = readInteraction("GET", [type], query);
