@@ -114,7 +114,7 @@ function print(report: Report): void {
     written,
   } = report;
   const lines = [
-    `${namesOf(report)}, ${from} to ${to}: ${individuals} individuals in ${records.length} records`,
+    `${namesOf(report)}, ${from} to ${to}: individuals: ${individuals}, records: ${records.length}`,
     `by state of residence: ${countsInRow(byState)}`,
     ...(report.undecided > 0
       ? [

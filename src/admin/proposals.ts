@@ -212,7 +212,11 @@ const publishing = z.object({
 const personOf = ({ id, kind, signIn }: Operator): Result<SignedInPerson, Rejected> =>
   kind === "person" && signIn !== undefined
     ? ok({ operator: id, issuer: signIn.iss, subject: signIn.sub })
-    : err({ reason: "person_required", pointer: "", detail: "needs an operator who signs in" });
+    : err({
+        reason: "person_required",
+        pointer: "",
+        detail: "is a proposal, which needs an operator who signs in",
+      });
 
 const roleMissing: Result<never, Rejected> = err({
   reason: "role_missing",

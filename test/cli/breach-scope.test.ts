@@ -145,7 +145,7 @@ test("for a person: a summary, the clauses and a line for each individual; purpo
   const { code, out } = await scope("--to", "2026-10-01T12:01:59Z", "--discovered", "2026-10-05");
   expect(code).toBe(0);
   expect(out.split("\n").filter(Boolean)).toEqual([
-    "payer, 2026-10-01T00:00:00.000Z to 2026-10-01T12:01:59.000Z: 1 individuals in 1 records",
+    "payer, 2026-10-01T00:00:00.000Z to 2026-10-01T12:01:59.000Z: individuals: 1, records: 1",
     "by state of residence: unknown 1",
     "1 in no known State: 164.406 may count each in any State, so ask the origin where they live",
     "disclosed: Patient 1",
