@@ -74,7 +74,7 @@ const unknownPath = fhir(
 const jsonOnly = fhir(
   406,
   "not-supported",
-  "The answer is JSON of FHIR 4.0 only. Accept application/fhir+json, without fhirVersion or with fhirVersion=4.0, and leave out any other _format. $disclosures also has _format=text/csv and text/html.",
+  "The answer is JSON of FHIR 4.0 only. Accept application/fhir+json; fhirVersion=4.0, and leave out any other _format. $disclosures also has _format=text/csv and text/html.",
 );
 const stale = fhir(
   412,

@@ -55,16 +55,14 @@ export function shortened(
   asked: string,
   rowsOf: (count: number) => number,
 ): string | undefined {
-  const names = new Set(partsOf(asked).map(nameOf));
-  const [, path = "", query = ""] = /^([^?]*)\?(.*)$/su.exec(link) ?? [];
-  const parts = partsOf(query);
-  const counts = parts.filter((part) => nameOf(part) === "_count");
-  const count = Number(/^_count=(?<count>[1-9]\d{0,3})$/u.exec(counts[0] ?? "")?.groups?.["count"]);
-  const places = parts.filter((part) => !names.has(nameOf(part)) && part === `${nameOf(part)}=${before}`);
+  const [counted, ...further] = link.matchAll(/[?&]_count=([^&]*)/gu);
+  const count = Number(counted?.[1]);
+  const places = link.split(/[?&]/u).filter((part) => {
+    const name = part.slice(0, part.indexOf("=") + 1);
+    return part === `${name}${before}` && !`&${asked}`.includes(`&${name}`);
+  });
   const rows = rowsOf(count);
-  if (counts.length !== 1 || places.length !== 1 || !(rows < count)) return undefined;
-  return `${path}?${parts.map((part) => (part === counts[0] ? `_count=${rows}` : part)).join("&")}`;
+  return further.length === 0 && places.length === 1 && rows < count
+    ? link.replace(/(?<=[?&]_count=)[^&]*/u, String(rows))
+    : undefined;
 }
-
-const partsOf = (query: string): readonly string[] => query.split("&");
-const nameOf = (part: string): string => part.replace(/=.*$/su, "");

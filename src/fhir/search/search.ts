@@ -1,3 +1,4 @@
+import { isMet } from "#fhir/media-type";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceType } from "#fhir/r4/elements";
 import { readElementList, readSummary, type WantedElements } from "./element-list.ts";
@@ -161,10 +162,7 @@ export function refusePresentation(parameter: string, value: string): SearchRefu
  */
 function isJsonFormat(value: string): boolean {
   const [name = "", ...parameters] = value.toLowerCase().split(";");
-  return (
-    jsonFormats.has(name.trim().replace(" ", "+")) &&
-    parameters.every((parameter) => /^\s*(?:fhirversion=4\.0(?:\.\d)?|charset=utf-8)\s*$/u.test(parameter))
-  );
+  return jsonFormats.has(name.trim().replace(" ", "+")) && parameters.every(isMet);
 }
 
 function readSort(

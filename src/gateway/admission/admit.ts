@@ -1,3 +1,4 @@
+import { isMet } from "#fhir/media-type";
 import type { IncomingBody } from "#entrypoint/bounded-body";
 import { addressOf } from "#entrypoint/edge";
 import type { RequestHeaders } from "#entrypoint/header-values";
@@ -179,17 +180,15 @@ export function acceptable(header: string | null, query: string): Call["mediaTyp
 const usualAcceptMax = 256;
 const usualMediaType = memo(256, mediaTypeIn);
 
-/**
- * A range that no answer meets: `q=0` is "not acceptable" (RFC 9110 §12.4.2), and an answer is of FHIR 4.0 alone
- * (FHIR R4 §3.1.0.1.10).
- */
-const excluded = /^(?:q=0(?:\.0{0,3})?|fhirversion\s*=(?!\s*"?4\.0(?:\.\d)?"?$).*)$/su;
-
 function mediaTypeIn(header: string): Call["mediaType"] | undefined {
   const wanted = header.split(",").flatMap((range) => {
     const [type = "", ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
-    return parameters.some((parameter) => excluded.test(parameter)) ? [] : [type];
+    return parameters.some(isUnmet) ? [] : [type];
   });
   const offered = wanted.flatMap((type) => (Object.hasOwn(jsonTypes, type) ? [jsonTypes[type]] : []));
   return offered.includes("application/fhir+json") ? "application/fhir+json" : offered[0];
 }
+
+/** RFC 9110 §12.4.2: `q=0` is "not acceptable". An answer is of FHIR 4.0 alone. */
+const isUnmet = (parameter: string): boolean =>
+  /^q=0(?:\.0{0,3})?$/u.test(parameter) || (parameter.startsWith("fhirversion") && !isMet(parameter));

@@ -1,3 +1,4 @@
+import { isMet } from "#fhir/media-type";
 import type { RequestHeaders } from "#entrypoint/header-values";
 import { readAtMost } from "#entrypoint/bounded-body";
 import { err, ok, type Result } from "#kernel/result";
@@ -21,12 +22,7 @@ export const resourceTypes: ReadonlySet<string> = new Set([
 export function hasMediaType(headers: Pick<RequestHeaders, "get">, types: ReadonlySet<string>): boolean {
   if ((headers.get("content-encoding")?.trim().toLowerCase() ?? "identity") !== "identity") return false;
   const [type = "", ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
-  return (
-    types.has(type.trim()) &&
-    parameters.every((parameter) =>
-      /^\s*(?:charset\s*=\s*"?utf-8"?|fhirversion\s*=\s*4\.0(?:\.\d)?)\s*$/u.test(parameter),
-    )
-  );
+  return types.has(type.trim()) && parameters.every(isMet);
 }
 
 /** Reads the whole of a body that must not be empty. */

@@ -9,7 +9,7 @@ import type { CutEntry } from "#phi/bytes/row-cutter";
 import type { Joined, DisclosureRefusal } from "#phi/disclose";
 import { Page, type Offered } from "#phi/page";
 import type { Grant, SearchExpectation } from "#policy/grant";
-import type { RowsRefusal } from "#gateway/origin/all-rows";
+import { isUnknownAtOrigin, type RowsRefusal } from "#gateway/origin/all-rows";
 import type { OriginRefusal } from "#gateway/origin/forward";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { readOriginPage, type OriginPageRefusal } from "#gateway/origin/origin-page";
@@ -171,7 +171,8 @@ async function followsRow(
   const short = shortened(link, seen, ask.query, aheadOf);
   if (short === undefined) return ok(false);
   const answer = await origin.ask({ link: short });
-  if (!answer.ok) return isOwnLinkAlone(answer.error) ? ok(false) : answer;
+  // A server that knows its own link alone refuses the changed link.
+  if (!answer.ok) return isUnknownAtOrigin(answer.error) ? ok(false) : answer;
   let follows = false;
   const read = await readOriginPage<never>(
     answer.value.body,
@@ -183,10 +184,6 @@ async function followsRow(
   );
   return read.ok ? ok(follows) : read;
 }
-
-/** Answers whether a server that knows its own link may have refused the changed link. */
-const isOwnLinkAlone = ({ reason }: OriginRefusal): boolean =>
-  reason === "absent" || reason === "origin_refused";
 
 /** Reads a page whose entries wait in memory until their facts are known. */
 async function prepared(
