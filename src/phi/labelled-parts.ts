@@ -3,7 +3,7 @@ import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObje
 import { elementsOf, isPrimitive, isResourceType, type R4Element } from "#fhir/r4/elements";
 import { ownerPathsOf } from "#fhir/r4/compartment";
 import type { FhirBase } from "#fhir/r4/reference";
-import { isJudgeable, matches } from "#fhir/search/row-judge";
+import { isDecidedByRows, isJudgedNarrowly, matches } from "#fhir/search/row-judge";
 import type { SearchParameter, SortKey } from "#fhir/search/search";
 import { factsFor } from "#policy/facts";
 import type { Grant } from "#policy/grant";
@@ -107,16 +107,16 @@ export function isFoundWithout(
     paths.some(([first = ""]) => [...cut].some((member) => isAt(first, member)));
   return (
     sort.every(({ definition }) => !reads(definition)) &&
-    // A shown value has to match: a negation would tell of the cut part. The rows alone decide about the absence of
-    // a value, so a cut value is as absent as a value that was never there.
+    // A shown value has to match. The rows alone decide about the absence of a value and about a negation, which the
+    // origin is not asked for: so a cut value is as absent as a value that was never there.
     parameters.every((parameter) => {
       const { definition, modifier } = parameter;
       return (
         !reads(definition) ||
         (!definition.code.startsWith("_") &&
-          (definition.code !== "deceased" || modifier === "missing") &&
-          (modifier === undefined || positive.has(modifier)) &&
-          isJudgeable(type, parameter) &&
+          (definition.code !== "deceased" || isDecidedByRows(type, parameter)) &&
+          (modifier === undefined || positive.has(modifier) || isDecidedByRows(type, parameter)) &&
+          isJudgedNarrowly(type, parameter) &&
           matches(part, parameter, base))
       );
     })
@@ -124,7 +124,7 @@ export function isFoundWithout(
 }
 
 const ownParameters: ReadonlySet<string> = new Set(["_id", "_lastUpdated"]);
-const positive: ReadonlySet<string> = new Set(["exact", "contains", "missing"]);
+const positive: ReadonlySet<string> = new Set(["exact", "contains"]);
 const isAt = (step: string, member: string): boolean =>
   step.endsWith("[x]") ? member.startsWith(step.slice(0, -"[x]".length)) : member === step;
 

@@ -173,15 +173,14 @@ test("L43: a search finds no row by what was cut, and worlds with and without th
     "_id=a",
     "identifier:missing=false",
     "birthdate:missing=true",
+    "identifier:not=urn:ssn%7C8",
+    "identifier:not=urn:ssn%7C9",
+    "identifier:not=urn:mrn%7C1",
   ])
     expect(found(query, hidden), query).toBe(found(query, absent));
   const nothing = searchUnder({ policy: everything, consents: [] }, "Patient?identifier=urn:ssn%7C9", []);
   expect(found("identifier=urn:ssn%7C9", hidden)).toBe(nothing);
-  for (const query of [
-    "identifier:not=urn:ssn%7C8",
-    "identifier:missing=true",
-    "gender=female&_sort=identifier",
-  ])
+  for (const query of ["identifier:missing=true", "gender=female&_sort=identifier"])
     expect(JSON.parse(found(query, hidden)), query).not.toHaveProperty("entry");
 });
 
@@ -256,6 +255,63 @@ test("L57: a search for rows without a value finds a row whose value is withheld
       const { ask } = grantUnder(under, request);
       expect(ask.query, request).toMatch(/^_count=\d+$/u);
     }
+});
+
+test("L57: a negation and a composite find a row whose value is withheld, as if the row never had it", ({
+  expect,
+}) => {
+  const labelled = { extension: [restricted] };
+  const quantity = { value: 5, system: "urn:u", code: "mg" };
+  const kind = { coding: [{ system: "urn:c", code: "c" }] };
+  const open = { code: kind, valueQuantity: { ...quantity, value: 7 } };
+  const secret = { code: kind, valueQuantity: quantity, extension: [restricted] };
+  const worlds: readonly (readonly [request: string, hidden: JsonObject, absent: JsonObject, is: boolean])[] =
+    [
+      ["Patient?gender:not=male", patient({ ...mark, gender: "male", _gender: labelled }), patient({}), true],
+      [
+        "Patient?gender:not=female",
+        patient({ ...mark, gender: "male", _gender: labelled }),
+        patient({}),
+        true,
+      ],
+      [
+        "Patient?identifier:not=urn:ssn%7C9",
+        patient({ ...mark, identifier: [{ system: "urn:ssn", value: "9", extension: [restricted] }] }),
+        patient({}),
+        true,
+      ],
+      [
+        "Observation?component-code-value-quantity=urn:c%7Cc$7",
+        finding({ ...mark, code: kind, component: [secret, open] }),
+        finding({ code: kind, component: [open] }),
+        true,
+      ],
+      [
+        "Observation?component-code-value-quantity=urn:c%7Cc$5",
+        finding({ ...mark, code: kind, component: [secret, open] }),
+        finding({ code: kind, component: [open] }),
+        false,
+      ],
+      [
+        "Observation?combo-code-value-quantity=urn:c%7Cc$5",
+        finding({
+          ...mark,
+          code: kind,
+          valueQuantity: { ...quantity, extension: [restricted] },
+          component: [open],
+        }),
+        finding({ code: kind, component: [open] }),
+        false,
+      ],
+    ];
+  for (const [request, hidden, absent, is] of worlds) {
+    const under = { policy: everything, consents: [] };
+    const found = searchUnder(under, request, [hidden]);
+    expect(found, request).toBe(searchUnder(under, request, [absent]));
+    expect(Object.hasOwn(JSON.parse(found), "entry"), request).toBe(is);
+    const asksNothing = grantUnder(under, request).ask.query.startsWith("_count=");
+    expect(asksNothing, request).toBe(request.includes(":not="));
+  }
 });
 
 test("a label that came later hides the member in earlier versions too", ({ expect }) => {

@@ -39,12 +39,23 @@ export function isJudgeable(type: string, { definition, values }: SearchParamete
   );
 }
 
+/** True if {@link matches} finds no row of the type that a correct server would not find. It may find fewer. */
+export function isJudgedNarrowly(type: string, parameter: SearchParameter): boolean {
+  const { definition, modifier, values } = parameter;
+  const { components } = definition;
+  if (components === undefined || modifier !== undefined) return isJudgeable(type, parameter);
+  const isApproximate = ({ text }: SearchValue, index: number) =>
+    ordered.has(components[index]?.type ?? "special") && text.startsWith("ap");
+  return values.every((value) => value.kind === "composite" && !value.parts.some(isApproximate));
+}
+
 /**
- * A criterion that the origin is never asked for: it finds rows without a value, and would leave out a row whose
- * value is withheld, which has to answer like a row without the value. {@link mayMatch} decides it exactly.
+ * A criterion that the origin is never asked for: it finds rows without a value (`:missing`, `:not`), and would leave
+ * out a row whose value is withheld, which has to answer like a row without the value. {@link mayMatch} decides it
+ * exactly.
  */
 export const isDecidedByRows = (type: string, parameter: SearchParameter): boolean =>
-  parameter.modifier === "missing" &&
+  (parameter.modifier === "missing" || parameter.modifier === "not") &&
   !parameter.definition.code.startsWith("_") &&
   isJudgeable(type, parameter);
 
@@ -64,8 +75,12 @@ function judge(
 ): boolean {
   const { code, type, paths, components } = definition;
   if (paths === undefined) return isLenient;
-  if (components !== undefined && modifier !== "missing")
-    return isLenient && values.some((value) => mayMatchParts(row, components, value, base));
+  if (components !== undefined && modifier !== "missing") {
+    const meets = isLenient ? mayMatchParts : matchesParts;
+    return (
+      (isLenient || modifier === undefined) && values.some((value) => meets(row, components, value, base))
+    );
+  }
   if (code === "_id")
     return values.some((value) => value.kind === "token" && value.code === textAt(row, "id"));
   const found = paths
@@ -109,6 +124,42 @@ const mayMatchParts = (
     const part = value.parts[index];
     return part !== undefined && mayMatch(row, { definition, values: [part] }, base);
   });
+
+/** R4 §3.1.1.4.13: a single item of the row has each part. */
+const matchesParts = (
+  row: JsonObject,
+  components: readonly SearchParameterDefinition[],
+  value: SearchValue,
+  base: FhirBase,
+): boolean =>
+  value.kind === "composite" &&
+  itemPathsOf(components).some((path) =>
+    (path.length === 0 ? [row] : valuesOfRow(row, path)).some((item) =>
+      components.every(({ paths = [], type, targets }, index) => {
+        const part = value.parts[index];
+        const found = paths
+          .filter((each) => isItemPath(each, path))
+          .flatMap((each) => (path.length === 0 ? valuesOfRow(row, each) : valuesBelow(item, each.slice(-1))))
+          .filter((each) => isTarget(each, targets, base));
+        return (
+          part !== undefined &&
+          found.some((each) => comparisons[type]({ row: each, base, isLenient: false }, part, undefined))
+        );
+      }),
+    ),
+  );
+
+const isItemPath = (path: readonly string[], item: readonly string[]): boolean =>
+  path.length === item.length + 1 && item.every((step, index) => step === path[index]);
+
+/** The paths of the items that may have all parts of a composite. */
+const itemPathsOf = ([
+  first,
+  ...others
+]: readonly SearchParameterDefinition[]): readonly (readonly string[])[] =>
+  (first?.paths ?? [])
+    .map((path) => path.slice(0, -1))
+    .filter((item) => others.every(({ paths = [] }) => paths.some((path) => isItemPath(path, item))));
 
 /** `patient` reads the same element as `subject`: a reference to another type is no value of it. */
 function isTarget(value: Json, targets: ReadonlySet<string> | undefined, base: FhirBase): boolean {

@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import { readInteraction } from "#fhir/interaction";
 import { isObject, readJson, type JsonObject } from "#fhir/json/json";
-import { mayMatch } from "#fhir/search/row-judge";
+import { isJudgedNarrowly, matches, mayMatch } from "#fhir/search/row-judge";
 import { parseScopes } from "#identity/scopes";
 import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
@@ -66,6 +66,36 @@ test("a row that lacks a component of a composite leaves no origin that ignores 
   expect(found("urn:s|a$gt4")).toBe(true);
   expect(found("urn:s|b$5")).toBe(false);
   expect(found("urn:s|a$gt6")).toBe(false);
+});
+
+test("R4's own reading finds a composite by a single item with each part, and only where the parts share an item", ({
+  expect,
+}) => {
+  const of = (value: string) => ({ coding: [{ system: "urn:s", code: value }] });
+  const row = treeOf({
+    resourceType: "Observation",
+    id: "o",
+    code: of("panel"),
+    valueQuantity: { value: 1 },
+    component: [
+      { code: of("a"), valueQuantity: { value: 5 } },
+      { code: of("b"), valueQuantity: { value: 6 } },
+    ],
+  });
+  const found = (query: string) => {
+    const [parameter] = searched(`Observation?${query}`).parameters;
+    if (parameter === undefined) throw new Error("a test's own mistake");
+    return isJudgedNarrowly("Observation", parameter) && matches(row, parameter, base);
+  };
+  expect(found("component-code-value-quantity=urn:s%7Ca$5")).toBe(true);
+  expect(found("component-code-value-quantity=urn:s%7Ca$ap5"), "a server chooses").toBe(false);
+  expect(found("component-code-value-quantity=urn:s%7Ca$6"), "of two items").toBe(false);
+  expect(found("component-code-value-quantity=urn:s%7Ca$6,urn:s%7Cb$6")).toBe(true);
+  expect(found("code-value-quantity=urn:s%7Cpanel$1")).toBe(true);
+  expect(found("code-value-quantity=urn:s%7Cpanel$5")).toBe(false);
+  expect(found("combo-code-value-quantity=urn:s%7Cpanel$1")).toBe(true);
+  expect(found("combo-code-value-quantity=urn:s%7Cb$gt5")).toBe(true);
+  expect(found("combo-code-value-quantity=urn:s%7Cpanel$6"), "of the row and an item").toBe(false);
 });
 
 test("Patient?deceased finds by whether there is a death, which every view of a Patient shows", ({
