@@ -7,7 +7,7 @@ export function readJsonFile(file: string): Result<unknown, string> {
   try {
     text = readFileSync(file, "utf8");
   } catch {
-    return err("cannot be read");
+    return err("cannot be read: check its name and permissions");
   }
   try {
     return ok(JSON.parse(text));

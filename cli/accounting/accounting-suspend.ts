@@ -1,4 +1,4 @@
-import { Misuse } from "../misuse.ts";
+import { Misuse, printFault } from "../misuse.ts";
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -33,7 +33,6 @@ export async function accountingSuspend(args: readonly string[]): Promise<number
     complain(refusalLine(answer));
     return answer.status < 500 ? 2 : 1;
   } catch (fault) {
-    complain(fault instanceof Error ? fault.message : "not suspended");
-    return 1;
+    return printFault(fault);
   }
 }

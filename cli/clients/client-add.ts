@@ -3,8 +3,10 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { giveSubmitted, submitChange } from "../approvals/submit-change.ts";
 import { posterOf, posterOptions } from "../connection/operator-post.ts";
-import { Misuse, printFault } from "../misuse.ts";
+import { readJsonFile } from "../json-file.ts";
+import { Misuse, printFault, UnusableFile } from "../misuse.ts";
 import { policiesOf, readRegistryOf } from "../registry/registry-show.ts";
+import { certificateText } from "./certificate-file.ts";
 import { checklist } from "./client-list.ts";
 import { say } from "../output.ts";
 
@@ -66,6 +68,10 @@ type Values = ReturnType<typeof read>["values"];
 
 function entriesOf(id: string, values: Values): object {
   const { agreement, document, policy, purpose: purposes = [] } = values;
+  if (values.auth === "private_key_jwt" && values.jwks === undefined)
+    throw new Misuse(
+      "--jwks FILE has the public keys of a client with --auth private_key_jwt; with a certificate alone: --auth tls_client_auth",
+    );
   const client = {
     id,
     kind: values.kind,
@@ -74,7 +80,7 @@ function entriesOf(id: string, values: Values): object {
     ...(values.issuer !== undefined && { issuer: values.issuer }),
     ...(values["external-id"] !== undefined && { externalClientId: values["external-id"] }),
     ...(values.jwks !== undefined && { jwks: readJwks(values.jwks) }),
-    certificates: (values.cert ?? []).map((file) => readFileSync(file, "utf8")),
+    certificates: (values.cert ?? []).map(certificateText),
   };
   if ((policy !== undefined || document !== undefined) && (agreement === undefined || purposes.length === 0))
     throw new Misuse("an agreement and a grant need --agreement ID and --purpose CODE");
@@ -115,6 +121,8 @@ function needed(option: string, value: string | undefined): string {
 
 /** A JWK Set, or a single public JWK. */
 export function readJwks(file: string): { readonly keys: readonly unknown[] } {
-  const read = JSON.parse(readFileSync(file, "utf8")) as { readonly keys?: readonly unknown[] }; // the API checks it
-  return { keys: read.keys ?? [read] };
+  const read = readJsonFile(file);
+  if (!read.ok) throw new UnusableFile(`${file} ${read.error}: --jwks takes a JWK Set or a public JWK`);
+  const value = read.value as { readonly keys?: readonly unknown[] } | null; // the API checks it
+  return { keys: value?.keys ?? [value] };
 }

@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { giveSubmitted, submitChange, type DraftChange } from "../approvals/submit-change.ts";
 import { posterOf, posterOptions, type Poster } from "../connection/operator-post.ts";
 import { Misuse, printFault } from "../misuse.ts";
 import { policiesOf, readRegistryOf } from "../registry/registry-show.ts";
+import { certificateText } from "./certificate-file.ts";
 import { readJwks } from "./client-add.ts";
 import { thumbprintOf } from "./thumbprint.ts";
 
@@ -82,7 +82,7 @@ const listOf = (value: Options[string]): readonly string[] => [value ?? []].flat
 export const clientRotate = changer(
   { cert: { type: "string", multiple: true }, jwks: { type: "string" } },
   ({ client: { certificates, jwks, ...entry } }, options) => {
-    const added = listOf(options["cert"]).map((file) => readFileSync(file, "utf8"));
+    const added = listOf(options["cert"]).map(certificateText);
     const keys = options["jwks"] === undefined ? [] : readJwks(String(options["jwks"])).keys;
     if (added.length + keys.length === 0) throw new Misuse("--cert PEM or --jwks FILE has what is added");
     return {

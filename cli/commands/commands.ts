@@ -18,13 +18,13 @@ export const commands: readonly Command[] = [
   {
     words: ["completion"],
     result: forms.completion,
-    takes: "",
-    does: "Prints a completion script for bash and zsh.",
-    examples: ['eval "$(phylax completion)"'],
+    takes: "[bash|zsh|fish]",
+    does: "Prints a completion script for a shell.",
+    examples: ['eval "$(phylax completion)"', "phylax completion fish | source"],
     load: async () => {
       const { printCompletion } = await import("../completion.ts");
-      return async () =>
-        printCompletion(commands.map((each) => ({ name: nameOf(each), options: optionsOf(each) })));
+      const named = commands.map((each) => ({ name: nameOf(each), options: optionsOf(each) }));
+      return async (args) => printCompletion(named, args);
     },
   },
 ];

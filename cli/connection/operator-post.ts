@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { closeConnections, send } from "./mutual-tls.ts";
 import { openDeployment } from "./deployment.ts";
+import { selectedProfile } from "./profile.ts";
 import { noteReason } from "../output.ts";
 
 /** An answer of the operators' API: the members of the verb, or problem details (RFC 9457). */
@@ -72,8 +73,16 @@ export const posterOf = (values: {
   readonly "operator-token"?: string | undefined;
 }): Poster => ({ state: resolve(values.state), operator: values.operator, token: values["operator-token"] });
 
+/** The way to a new sign-in, for a session that has ended or never began. */
+function signInHint(): string {
+  const profile = selectedProfile();
+  return profile === undefined
+    ? " (`phylax operator sign-in OPERATOR --out FILE`, then --operator OPERATOR --operator-token FILE)"
+    : ` (\`phylax login ${profile}\` signs you in again)`;
+}
+
 /** A refusal in one line: the place in the document and the reason, or the status and its title. */
 export function refusalLine({ status, body: { title = "", pointer, detail } }: OperatorAnswer): string {
-  if (typeof detail !== "string") return `${status} ${String(title)}`;
+  if (typeof detail !== "string") return `${status} ${String(title)}${status === 401 ? signInHint() : ""}`;
   return `${pointer === "" ? "the document" : String(pointer)} ${detail}`; // RFC 6901 §5: the whole document
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import * as z from "zod";
+import { isPatient } from "#audit/check";
 import { consentsInSet } from "#audit/consent-set";
 import { Misuse, printFault } from "../misuse.ts";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
@@ -54,6 +55,7 @@ export async function consentList(args: readonly string[]): Promise<number> {
     options: posterOptions,
   });
   if (patients.length === 0) throw new Misuse();
+  requirePatients(patients);
   try {
     const found = await versionsOnFile(values, patients);
     if (typeof found === "number") return found;
@@ -138,6 +140,12 @@ function report(
 }
 
 const patientsOf = ({ event }: RecordLine): readonly string[] => event.patients.map(({ patient }) => patient);
+
+/** Throws a Misuse for a name that is no patient. */
+export function requirePatients(named: readonly string[]): void {
+  const wrong = named.find((each): boolean => !isPatient(each));
+  if (wrong !== undefined) throw new Misuse(`${wrong} is no ORIGIN/Patient/ID: main/Patient/amara-okafor`);
+}
 
 async function versionsOnFile(
   values: Parameters<typeof posterOf>[0],

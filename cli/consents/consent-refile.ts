@@ -4,6 +4,7 @@ import * as z from "zod";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 import { printFault } from "../misuse.ts";
 import { complain, giveResult, say } from "../output.ts";
+import { requirePatients } from "./consent-check.ts";
 
 const answer = z.object({ refiled: z.number(), remaining: z.number() });
 const patientsMax = 100; // of one request to the operators' door
@@ -22,6 +23,7 @@ export async function consentRefile(args: readonly string[]): Promise<number> {
   try {
     const listed = values.from === undefined ? [] : readFileSync(values.from, "utf8").split(/\s+/u);
     const patients = [...new Set([...positionals, ...listed])].filter((patient) => patient !== "");
+    requirePatients(patients);
     let [refiled, remaining] = [0, 0];
     for (let from = 0; from === 0 || from < patients.length; from += patientsMax) {
       const body = JSON.stringify({ patients: patients.slice(from, from + patientsMax) });
@@ -38,7 +40,7 @@ export async function consentRefile(args: readonly string[]): Promise<number> {
     say(`${refiled} rows are filed under the first key now`);
     say(
       remaining === 0
-        ? "0 rows remain under a former key: drop it (docs/keys.md)"
+        ? "0 rows remain under a former key: it may be dropped (docs/keys.md)"
         : `${remaining} rows remain, of patients who were not named: keep the former key`,
     );
     return 0;

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { isLedgerName } from "#ledger/ledger-name";
 import { readJsonFile } from "../json-file.ts";
+import { UnusableFile } from "../misuse.ts";
 
 const httpsOrigin = z.string().refine(
   (text) => {
@@ -59,7 +60,7 @@ export type Environment = z.infer<typeof environmentSchema>;
 /** Reads the file of an environment. Throws an error that names the place in the file. */
 export function readEnvironment(file: string): Environment {
   const read = readJsonFile(file);
-  if (!read.ok) throw new Error(`${file}: ${read.error}`);
+  if (!read.ok) throw new UnusableFile(`${file}: ${read.error} (deploy/example.json is a model)`);
   const parsed = environmentSchema.safeParse(read.value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

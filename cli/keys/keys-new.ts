@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { isLedgerName } from "#ledger/ledger-name";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse, printFault, UnusableFile } from "../misuse.ts";
 import {
   configOf,
   logVerifierKey,
@@ -144,13 +144,16 @@ export function readSecrets(file: string): Readonly<Record<string, string>> {
   try {
     content = JSON.parse(readFileSync(file, "utf8"));
   } catch {
-    throw new Error(`${file} cannot be read as JSON`);
+    throw new UnusableFile(
+      `${file} cannot be read as JSON: name a file of secrets that \`phylax keys new\` wrote`,
+    );
   }
-  if (typeof content !== "object" || content === null) throw new Error(`${file} is no file of secrets`);
+  if (typeof content !== "object" || content === null)
+    throw new UnusableFile(`${file} is no file of secrets`);
   if ("kty" in content && "d" in content) return { key: JSON.stringify(content) };
   const entries: [string, unknown][] = Object.entries(content);
   const texts = entries.filter((entry): entry is [string, string] => typeof entry[1] === "string");
-  if (texts.length !== entries.length) throw new Error(`${file} is no file of secrets`);
+  if (texts.length !== entries.length) throw new UnusableFile(`${file} is no file of secrets`);
   return Object.fromEntries(texts);
 }
 

@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse, printFault, UnusableFile } from "../misuse.ts";
 import { publicKeysIn } from "../log/ledger-keys.ts";
 import { closeConnections, send } from "../connection/mutual-tls.ts";
 import { profileFile, readProfile, writeProfile, writeToken, type Profile } from "../connection/profile.ts";
@@ -145,17 +145,17 @@ function requirePair({ cert, key }: Profile["operator"]): void {
   try {
     isPair = certificate.checkPrivateKey(createPrivateKey(readFileSync(key)));
   } catch {
-    throw new Error(`${key} cannot be read as a private key: --key is a PEM file without a password`);
+    throw new UnusableFile(`${key} cannot be read as a private key: --key is a PEM file without a password`);
   }
-  if (!isPair) throw new Error(`${key} is not the key of ${cert}`);
-  if (certificate.validToDate < new Date()) throw new Error(`${cert} ended on ${certificate.validTo}`);
+  if (!isPair) throw new UnusableFile(`${key} is not the key of ${cert}`);
+  if (certificate.validToDate < new Date()) throw new UnusableFile(`${cert} ended on ${certificate.validTo}`);
 }
 
 function certificateIn(file: string): X509Certificate {
   try {
     return new X509Certificate(readFileSync(file));
   } catch {
-    throw new Error(`${file} cannot be read as a certificate: --cert is a PEM file`);
+    throw new UnusableFile(`${file} cannot be read as a certificate: --cert is a PEM file`);
   }
 }
 

@@ -24,6 +24,8 @@ export function profileList(args: readonly string[]): number {
       return { name, ops, operator: operator.id, state, clients: clients.map(({ id }) => id) };
     });
     giveResult(profiles);
+    if (profiles.length === 0)
+      say("no profiles: `phylax login NAME --ops URL --cert FILE --key FILE` makes one");
     sayRows(
       ["profile", "operators' door", "operator", ""],
       profiles.map(({ name, ops, operator, state }) => {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { posterOptions } from "../connection/operator-post.ts";
@@ -25,6 +25,8 @@ export async function backup(args: readonly string[]): Promise<number> {
   const place = resolve(folder);
   try {
     mkdirSync(place, { recursive: true, mode: 0o700 });
+    // A backup is one moment: a registry of now beside a ledger of before would be none.
+    if (readdirSync(place).length > 0) throw new Misuse(`${place} is not empty: choose a new folder`);
     const at = new Date().toISOString();
     const registry = join(place, "registry.json");
     const exported = await registryToFile(registry, values);

@@ -1,4 +1,4 @@
-import { Misuse } from "../misuse.ts";
+import { Misuse, printFault } from "../misuse.ts";
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { getAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
@@ -71,8 +71,7 @@ async function read(
   try {
     return await readRegistryOf(posterOf(values));
   } catch (fault) {
-    complain(fault instanceof Error ? fault.message : "not read");
-    return fault instanceof RefusedRead ? 2 : 1;
+    return fault instanceof RefusedRead ? (complain(fault.message), 2) : printFault(fault);
   }
 }
 

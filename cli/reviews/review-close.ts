@@ -29,6 +29,7 @@ export async function reviewClose(args: readonly string[]): Promise<number> {
       return 0;
     }
     complain(refusalLine(reply));
+    if (reply.status === 422) complain("the ids of open reviews: `phylax review list`");
     return reply.status < 500 ? 2 : 1;
   } catch (fault) {
     return printFault(fault);

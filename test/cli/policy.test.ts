@@ -129,7 +129,7 @@ test("the starter policies pass the check; each equals itself in a diff, and dif
   });
   expect(await phylax("policy", "diff", first, "missing.json")).toMatchObject({
     code: 2,
-    error: "missing.json: cannot be read\n",
+    error: "missing.json: cannot be read: check its name and permissions\n",
   });
 });
 

@@ -1,8 +1,12 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
+import { verifierKey } from "#ledger/tlog/signed-note";
 import { nameOf, usageOf } from "../../cli/commands/command.ts";
 import { commands } from "../../cli/commands/commands.ts";
+import { faultWords } from "../../cli/misuse.ts";
 import { denialNames } from "../../cli/registry/revoke.ts";
 import { phylax } from "./phylax.ts";
 
@@ -122,3 +126,71 @@ test("bash completes words of commands", async () => {
   expect(ofExport).toContain("--keys");
   expect(ofExport, "an option of `export --fhir` alone").not.toContain("--server");
 });
+
+const hasShell = (shell: string): boolean => spawnSync(shell, ["-c", "true"]).status === 0;
+
+test("each shell's script names every verb, and a shell without a script is a misuse", async () => {
+  for (const shell of ["bash", "zsh", "fish"]) {
+    const { code, out } = await phylax("completion", shell);
+    expect(code).toBe(0);
+    for (const command of commands) expect(out, shell).toContain(`'${nameOf(command)}'`);
+  }
+  expect(await phylax("completion", "tcsh")).toMatchObject({
+    code: 2,
+    error: expect.stringContaining("bash, zsh, fish"),
+  });
+});
+
+test.skipIf(!hasShell("fish"))("fish completes words, options and file names", async () => {
+  const { out } = await phylax("completion", "fish");
+  const complete = (line: string) =>
+    spawnSync("fish", ["--no-config", "-c", `${out}\ncomplete -C '${line}'`], { encoding: "utf8" })
+      .stdout.trim()
+      .split("\n");
+  expect(complete("phylax agreement ")).toEqual(["end", "list", "renew", "show"]);
+  expect(complete("phylax ledger read --li")).toEqual(["--limit"]);
+  expect(complete(`phylax ledger export ${import.meta.dirname}/run-command.t`)).toEqual([
+    `${import.meta.dirname}/run-command.test.ts`,
+  ]);
+});
+
+test("a fault of a file or a connection is said in words, with what to do next", async () => {
+  const { error: absent, code } = await phylax("disclosures", "main/Patient/a", "--key", "/nosuch/file");
+  expect([code, absent]).toEqual([2, expect.stringContaining("/nosuch/file cannot be read")]);
+  const connect = Object.assign(new Error("connect ECONNREFUSED 127.0.0.1:1"), {
+    code: "ECONNREFUSED",
+    address: "127.0.0.1",
+    port: 1,
+  });
+  expect(faultWords(connect)).toMatch(/^127\.0\.0\.1:1 does not answer: check the address/u);
+  expect(faultWords(new TypeError("fetch failed", { cause: connect }))).toBe(faultWords(connect));
+  const untrusted = Object.assign(new Error("unable to verify"), { code: "UNABLE_TO_VERIFY_LEAF_SIGNATURE" });
+  expect(faultWords(untrusted)).toContain("--ca FILE");
+  const { error: folder } = await phylax("consent", "refile", "--from", import.meta.dirname);
+  expect(folder).toContain("is a folder: name a file");
+  expect(faultWords(new Error("as it is"))).toBe("as it is");
+});
+
+test("Ctrl-C ends a verb with the shell's exit code, and says what may have happened", async () => {
+  const main = join(import.meta.dirname, "../../cli/main.ts");
+  const waits = createServer().listen(0, "127.0.0.1"); // it never answers
+  await new Promise((done) => waits.once("listening", done));
+  const { port } = waits.address() as AddressInfo; // a TCP server has an AddressInfo
+  const child = spawn(process.execPath, [
+    main,
+    "ledger",
+    "verify",
+    `http://127.0.0.1:${port}`,
+    "--key",
+    someKey,
+  ]);
+  const said = text(child.stderr);
+  const ended = new Promise<number | null>((done) => child.on("exit", done));
+  await new Promise((done) => waits.once("connection", done));
+  child.kill("SIGINT");
+  expect(await ended).toBe(130);
+  expect(await said).toContain("interrupted: a change that was sent may be in force");
+  waits.close();
+});
+
+const someKey = verifierKey("ledger.example.org/root", new Uint8Array(32).fill(7));
