@@ -738,3 +738,34 @@ test("a search for resources outside all compartments finds the resources to whi
     (await ask(directory, "Observation?performer:Practitioner.name=Secret", "patient/*.rs", "amara")).leaves,
   ).toEqual([]);
 });
+
+test("references that start at one type are asked for by one question, and each still opens its own part alone", async ({
+  expect,
+}) => {
+  const both = policy(
+    rule(["Patient", "ServiceRequest"], "everything"),
+    rule(["Practitioner"], ["name"], { referredBy: ["ServiceRequest:requester"] }),
+    rule(["Practitioner"], ["telecom"], { referredBy: ["ServiceRequest:performer"] }),
+  );
+  const request = {
+    resourceType: "ServiceRequest",
+    id: "s1",
+    status: "active",
+    intent: "order",
+    subject: to("Patient/amara"),
+    requester: to("Practitioner/otto"),
+    performer: [to("Practitioner/vera")],
+  };
+  const found = await ask(both, "Practitioner", "patient/*.rs", "amara", [...world, request]);
+  expect(found.leaves).toEqual(["Practitioner/vera", "Practitioner/otto"]);
+  expect(found.asked).toEqual([
+    "ServiceRequest?patient=Patient/amara&_count=1000",
+    "Practitioner?_id=otto,vera&_count=100",
+  ]);
+  expect(found.text).toContain('"Otto"');
+  expect(found.text).toContain('"phone"');
+  expect(found.text, "vera is no requester").not.toContain('"Vera"');
+  // Questions that name a resource differ by their reference.
+  const named = await ask(both, "Practitioner?_id=vera", "patient/*.rs", "amara", [...world, request]);
+  expect([named.leaves, named.asked.length]).toEqual([["Practitioner/vera"], 3]);
+});

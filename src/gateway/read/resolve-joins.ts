@@ -54,19 +54,16 @@ async function openedBy(
   origin: OriginSession,
 ): Promise<Result<ReadonlyMap<string, ReadonlySet<string>>, RowsRefusal>> {
   const opened = new Map<string, Set<string>>();
-  const each = await Promise.all(
-    references.map(async (reference) => ({
-      name: reference.name,
-      led: await ledBy(reference, type, origin),
-    })),
-  );
-  for (const { name, led } of each) {
+  const alike = Map.groupBy(references, ({ search: { ask } }) => `${ask.path}?${ask.query}`);
+  const each = await Promise.all([...alike.values()].map((some) => ledBy(some, type, origin)));
+  for (const led of each) {
     if (!led.ok) {
       // A server that does not support a parameter has no such row.
       if (isUnknownAtOrigin(led.error)) continue;
       return led;
     }
-    for (const resource of led.value) opened.set(resource, (opened.get(resource) ?? new Set()).add(name));
+    for (const { name, resource } of led.value)
+      opened.set(resource, (opened.get(resource) ?? new Set()).add(name));
   }
   return ok(opened);
 }
@@ -74,26 +71,44 @@ async function openedBy(
 // Half of these pages may be visible rows; hidden rows then decide nothing up to as many again.
 const openingPagesMax = 10;
 
+interface Led {
+  /** Name of the reference. */
+  readonly name: string;
+  /** As `Type/id`. */
+  readonly resource: string;
+}
+
+/** @param references with the same question: the origin is asked for their rows once. */
 async function ledBy(
-  { search, paths }: OpeningReference,
+  references: readonly OpeningReference[],
   type: string,
   origin: OriginSession,
-): Promise<Result<ReadonlySet<string>, RowsRefusal>> {
-  const led = new Set<string>();
-  let [discloser, hasRoom]: [Discloser | undefined, boolean] = [undefined, true];
-  const see = (row: JsonObject, base: FhirBase) => {
-    if (textAt(row, "resourceType") !== search.expects.type) return false;
-    discloser ??= new Discloser(search, origin.basesAt(base));
-    const seen = discloser.seen(row);
-    if (seen === undefined) return false;
-    hasRoom = origin.concerned.decide(seen) && hasRoom;
-    for (const reference of discloser.leadsTo(row, paths))
-      if (reference.startsWith(`${type}/`)) led.add(reference);
-    return true;
-  };
-  const found = await visitRows(search.ask, origin, see, openingPagesMax);
+): Promise<Result<Iterable<Led>, RowsRefusal>> {
+  const led = new Map<string, Led>();
+  let hasRoom = true;
+  const sees = references.map(({ name, search, paths }) => {
+    let discloser: Discloser | undefined;
+    return (row: JsonObject, base: FhirBase) => {
+      if (textAt(row, "resourceType") !== search.expects.type) return false;
+      discloser ??= new Discloser(search, origin.basesAt(base));
+      const seen = discloser.seen(row);
+      if (seen === undefined) return false;
+      hasRoom = origin.concerned.decide(seen) && hasRoom;
+      for (const resource of discloser.leadsTo(row, paths))
+        if (resource.startsWith(`${type}/`)) led.set(`${name} ${resource}`, { name, resource });
+      return true;
+    };
+  });
+  const [first] = references;
+  if (first === undefined) return ok([]);
+  const found = await visitRows(
+    first.search.ask,
+    origin,
+    (row, base) => sees.map((see) => see(row, base)).includes(true),
+    openingPagesMax,
+  );
   if (!found.ok) return found;
-  return hasRoom ? ok(led) : err({ reason: "too_many_rows" });
+  return hasRoom ? ok(led.values()) : err({ reason: "too_many_rows" });
 }
 
 /**
