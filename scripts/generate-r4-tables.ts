@@ -4,6 +4,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
+import { bindings, lists, simpleQuantities } from "./r4-bindings.ts";
 import { data, lines } from "./r4-definitions.ts";
 
 const target = join(import.meta.dirname, "../src/fhir/r4");
@@ -113,7 +114,8 @@ for (const { name, kind, baseDefinition, snapshot } of structures) {
 }
 const resourceTypes = structures
   .filter((s) => s.kind === "resource" && !(s.name in inherited))
-  .map((s) => s.name);
+  .map((s) => s.name)
+  .sort();
 
 /** The elements of a summary as bits in hex; the lowest bit is the first element that the table of the type has. */
 const summaries = Object.fromEntries(
@@ -211,39 +213,77 @@ function elementAt(parent: string, name: string): { types: string[] } | undefine
       };
 }
 
-/**
- * `code:type:path,path:Target|Target`; no path where it is the code in camel case, `-` for a path that is not plain,
- * `*` for any target. A composite parameter has the codes of its components in place of paths:
- * `code&value-quantity`.
- */
+const camelCase = (code: string): string =>
+  code.replaceAll(/-(?<letter>[a-z])/gu, (_all, letter: string) => letter.toUpperCase());
+
+/** The mark of a parameter's type; a token has none, a reference has `>` and its targets. */
+const searchMarks: Readonly<Record<string, string>> = {
+  token: "",
+  reference: ">",
+  date: "@",
+  string: "$",
+  uri: "%",
+  quantity: "#",
+  number: "+",
+  composite: "&",
+  special: "!",
+};
+
+/** A path that ends in the parameter's code is written without it. */
+function shortPath(code: string, path: string): string {
+  const own = camelCase(code);
+  if (path === `${own}[x]`) return "*";
+  return path === own ? "" : path.endsWith(`.${own}`) ? path.slice(0, -own.length) : path;
+}
+
+/** The types that most references may have, the most frequent first: in the table a letter stands for each. */
+const searchTargets = [
+  ...Map.groupBy(
+    parameters.flatMap((one) => one.base.flatMap(() => targetsOf(one))),
+    (type) => type,
+  ),
+]
+  .sort(([, some], [, others]) => others.length - some.length)
+  .map(([type]) => type)
+  .filter((type) => type !== "*")
+  .slice(0, 26);
+
+/** The targets of a parameter; `*` for any. */
+function targetsOf({ target = [] }: z.infer<typeof searchParameter>): readonly string[] {
+  return target.length > 100 ? ["*"] : target;
+}
+
 function parameterText(base: string, parameter: z.infer<typeof searchParameter>): string {
-  if (parameter.type === "composite") {
+  const { code, type } = parameter;
+  const mark = searchMarks[type];
+  if (mark === undefined) throw new Error(`${base}?${code} has the type ${type}`);
+  if (type === "composite") {
     const codes = (parameter.component ?? []).map(
       ({ definition }) => parameters.find(({ url }) => url === definition)?.code ?? "",
     );
-    return `${parameter.code}:composite:${codes.includes("") || codes.length < 2 ? "-" : codes.join("&")}`;
+    return `${code}=${codes.includes("") || codes.length < 2 ? "-" : codes.join("&")}${mark}`;
   }
-  const paths = plainPaths(base, parameter);
+  const paths =
+    plainPaths(base, parameter)
+      ?.map((path) => shortPath(code, path))
+      .join(",") ?? "-";
   const resolved = [
     ...(parameter.expression ?? "").matchAll(
       new RegExp(String.raw`${base}\.[A-Za-z.]+\.where\(resolve\(\) is ([A-Za-z]+)\)`, "gu"),
     ),
   ];
   const targets =
-    resolved.length > 0 ? [...new Set(resolved.map((match) => match[1]))] : (parameter.target ?? []);
-  const list = targets.length > 100 ? "*" : targets.join("|");
-  const path = paths?.join(",") ?? "-";
-  const written = path === camelCase(parameter.code) ? "" : path;
-  const further = parameter.type === "reference" ? [written, list] : written === "" ? [] : [written];
-  return [parameter.code, parameter.type, ...further].join(":");
-}
-
-function camelCase(code: string): string {
-  return code.replaceAll(/-(?<letter>[a-z])/gu, (_, letter: string) => letter.toUpperCase());
+    resolved.length > 0 ? new Set(resolved.flatMap((match) => match[1] ?? [])) : targetsOf(parameter);
+  const letters = [...targets].map((target) => {
+    const place = searchTargets.indexOf(target);
+    return place < 0 && target !== "*" ? `|${target}|` : place < 0 ? "*" : String.fromCodePoint(65 + place);
+  });
+  const list = letters.join("").replace(/\|$/u, "");
+  return `${code}${paths === "" ? "" : `=${paths}`}${mark}${type === "reference" ? list : ""}`;
 }
 
 const search: Record<string, string> = {};
-for (const base of ["Resource", ...resourceTypes].sort()) {
+for (const base of ["Resource", ...resourceTypes]) {
   const own = parameters.filter((parameter) => parameter.base.includes(base));
   const twice = own.find(({ code }, index) => own.findIndex((parameter) => parameter.code === code) < index);
   if (twice !== undefined) throw new Error(`${base}?${twice.code} is defined twice`);
@@ -328,15 +368,28 @@ const purposeOfUse = Object.fromEntries(
     .map((reason) => [reason.code, reason.parents.filter((parent) => parent !== "PurposeOfUse").join(" ")]),
 );
 
+/** `SimpleQuantity` in place of `Quantity` at an element that has this profile. */
+const profiled = (path: string, type: string): string =>
+  simpleQuantities.has(path) ? type.replace(/\bQuantity\b/u, "SimpleQuantity") : type;
+
 /** The types that most elements have, the most frequent first: in the tables a letter stands for each. */
-const elementTypes = [...Map.groupBy([...tables.values()].flatMap(typesIn), (type) => type)]
+const elementTypes = [...Map.groupBy([...tables].flatMap(typesIn), (type) => type)]
   .sort(([, some], [, others]) => others.length - some.length)
   .map(([type]) => type)
   .filter((type) => /^[A-Za-z]/u.test(type))
   .slice(0, 20);
 
-function typesIn(text: string): string[] {
-  return text.split(" ").flatMap((word) => /:(?<type>.+?)[1*+]?!?$/u.exec(word)?.groups?.["type"] ?? []);
+function typesIn([path, text]: readonly [path: string, text: string]): string[] {
+  return text.split(" ").flatMap((word) => {
+    const { name = "", type } = /^(?<name>[^:]+):(?<type>.+?)[1*+]?!?$/u.exec(word)?.groups ?? {};
+    return type === undefined ? [] : [profiled(`${path}.${name}`, type)];
+  });
+}
+
+/** The mark of a required binding: `=` and the number of its list in base 36. */
+function boundText(path: string): string {
+  const list = bindings.get(path);
+  return list === undefined ? "" : `=${lists.indexOf(list).toString(36)}`;
 }
 
 /** The words of a type or backbone, each backbone in parentheses behind the word of its element. */
@@ -348,9 +401,11 @@ function nestedText(path: string): string {
     .map((word) => {
       const [, name = "", type = "", after = ""] = /^([^:]+):(.+?)([1*+]?!?)$/u.exec(word) ?? [];
       if (name === "") return word;
-      const code = elementTypes.indexOf(type);
-      const short = code < 0 ? word : `${name}:${String.fromCodePoint(65 + code)}${after}`;
-      return type === "." ? `${word}(${nestedText(`${path}.${name}`)})` : short;
+      const own = profiled(`${path}.${name}`, type);
+      const code = elementTypes.indexOf(own);
+      const short = code < 0 ? own : String.fromCodePoint(65 + code);
+      const bound = boundText(`${path}.${name}`);
+      return type === "." ? `${word}(${nestedText(`${path}.${name}`)})` : `${name}:${short}${after}${bound}`;
     })
     .join(" ");
 }
@@ -374,10 +429,10 @@ write("summary.gen.ts", {
     sorted(summaries),
   ],
 });
-write("types.gen.ts", { r4ResourceTypes: ["Every resource type of R4.", resourceTypes.sort()] });
+write("types.gen.ts", { r4ResourceTypes: ["Every resource type of R4.", resourceTypes] });
 write("elements.gen.ts", {
   r4Elements: [
-    "A line a type: its name, `<Base` (without it DomainResource, or BackboneElement in parentheses; `<` alone: none), then its own elements as `name:type|type`, cardinality `1` `*` `+` (else 0..1), `!` modifier. `.` is a backbone of its own, whose elements follow in parentheses, `#` a content reference, `*` every open type, a capital letter the type at its place in `r4ElementTypes`.",
+    "A line a type: its name, `<Base` (without it DomainResource, or BackboneElement in parentheses; `<` alone: none), then its own elements as `name:type|type`, cardinality `1` `*` `+` (else 0..1), `!` modifier, `=` and the number of a list of `r4Codes` (in base 36) for a required binding. `SimpleQuantity` has no comparator. `.` is a backbone of its own, whose elements follow in parentheses, `#` a content reference, `*` every open type, a capital letter the type at its place in `r4ElementTypes`.",
     [...tables.keys()]
       .filter((path) => !path.includes("."))
       .sort()
@@ -390,9 +445,10 @@ write("elements.gen.ts", {
 });
 write("search.gen.ts", {
   r4Search: [
-    "Type → its search parameters as `code:type:path,path:Target|Target`; no path where it is the code in camel case, `-` where the expression is not a plain one.",
-    sorted(search),
+    "A line a type: first Resource, then each type of `r4ResourceTypes`. Its search parameters as code, `=` and paths, and a mark of the type: none for a token, `>` a reference, `@` a date, `$` a string, `%` a uri, `#` a quantity, `+` a number, `&` a composite, `!` special. A path is `-` where the expression is not a plain one; the code in camel case if it is absent or ends in a full stop; `*` the code with `[x]`. After `>` stand the targets: a letter for the type at its place in `r4SearchTargets`, the name of a further type between bars, `*` for any type. A composite has codes in place of paths.",
+    ["Resource", ...resourceTypes].map((type) => search[type] ?? "").join("\n"),
   ],
+  r4SearchTargets: ["The types that most references may have.", searchTargets],
 });
 write("compartment.gen.ts", {
   r4Owners: ["Type → element paths whose Patient owns the resource.", sorted(owners)],

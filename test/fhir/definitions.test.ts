@@ -3,7 +3,7 @@ import { test } from "vitest";
 import { elementsOf } from "#fhir/r4/elements";
 import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
 import { r4Search } from "#fhir/r4/search.gen";
-import { r4Bindings } from "#fhir/r4/structure.gen";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { r4Ties } from "#fhir/r4/ties.gen";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { r4Paths } from "../support/r4-paths.ts";
@@ -74,9 +74,13 @@ const ofExtensions = [
   "QuestionnaireResponse?item-subject",
 ];
 
-const tabled = Object.entries(r4Search).flatMap(([type, texts]) =>
-  texts.split(" ").map((text) => `${type}?${text.slice(0, text.indexOf(":"))}`),
-);
+const tabled = r4Search
+  .split("\n")
+  .flatMap((line, place) =>
+    [...line.matchAll(/(?:^| )(?<code>[\w-]+)/gu)].map(
+      ({ groups }) => `${["Resource", ...r4ResourceTypes][place]}?${groups?.["code"]}`,
+    ),
+  );
 
 test("the table has every (type, code) of R4's search parameters exactly once", ({ expect }) => {
   const wanted = parameters
@@ -227,11 +231,13 @@ test("every required binding of R4's structures is in the table, unless its code
       .filter(({ binding, max }) => binding?.strength === "required" && max !== "0")
       .map(({ path }) => path),
   );
-  const found = Object.entries(r4Bindings).flatMap(([parent, texts]) =>
-    texts.split(" ").map((text) => `${parent}.${text.slice(0, text.indexOf(":"))}`),
+  const found = r4Paths.flatMap((parent) =>
+    [...elementsOf(parent).values()].flatMap(({ name, list }) =>
+      list === undefined ? [] : [`${parent}.${name}`],
+    ),
   );
   const same = (paths: readonly string[]) => paths.filter((path) => !changed.test(path)).toSorted();
-  expect(same([...found, ...unlisted])).toEqual(same([...new Set(bound)]));
+  expect(same([...new Set([...found, ...unlisted])])).toEqual(same([...new Set(bound)]));
 });
 
 test("exactly the parameters of the patient compartment name an owner or a participant", ({ expect }) => {

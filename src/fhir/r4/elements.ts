@@ -17,6 +17,10 @@ export interface R4Element {
   readonly repeats: boolean;
   /** Changes the meaning of its parent (FHIR R4 §2.1.0.11): never lost silently. */
   readonly isModifier: boolean;
+  /** The number of the list that a required binding names; undefined without one. */
+  readonly list: number | undefined;
+  /** Its Quantity has no comparator (profile SimpleQuantity). */
+  readonly isSimple: boolean;
 }
 
 const resourceTypes: ReadonlySet<string> = new Set(r4ResourceTypes);
@@ -85,28 +89,37 @@ function readElement(parent: string, text: string): R4Element {
     types = "",
     cardinality = "",
     modifier,
-  } = /^(?<name>[^:]+):(?<types>.+?)(?<cardinality>[1*+]?)(?<modifier>!?)$/u.exec(text)?.groups ?? {};
+    list,
+  } = /^(?<name>[^:]+):(?<types>.+?)(?<cardinality>[1*+]?)(?<modifier>!?)(?:=(?<list>\w+))?$/u.exec(text)
+    ?.groups ?? {};
+  const named = typesOf(types);
   return {
     name,
-    forms: formsOf(parent, name, types),
+    forms: formsOf(parent, name, named.map(plainType)),
     required: cardinality === "1" || cardinality === "+",
     repeats: cardinality === "*" || cardinality === "+",
     isModifier: modifier === "!",
+    list: list === undefined ? undefined : Number.parseInt(list, 36),
+    isSimple: named.includes(simple),
   };
 }
 
-function formsOf(parent: string, name: string, types: string): R4Element["forms"] {
-  if (!name.endsWith("[x]")) {
-    return [{ name, type: types === "." ? `${parent}.${name}` : typeOf(types.replace("#", "")) }];
-  }
+const simple = "SimpleQuantity";
+const plainType = (type: string): string => (type === simple ? "Quantity" : type);
+
+function formsOf(parent: string, name: string, types: readonly string[]): R4Element["forms"] {
+  if (!name.endsWith("[x]"))
+    return types.map((type) => ({ name, type: type === "." ? `${parent}.${name}` : type }));
   const stem = name.slice(0, -"[x]".length);
-  const list = types === "*" ? r4OpenTypes : typeOf(types).split("|");
-  return list.map((type) => ({ name: stem + type.charAt(0).toUpperCase() + type.slice(1), type }));
+  return types.map((type) => ({ name: stem + type.charAt(0).toUpperCase() + type.slice(1), type }));
 }
 
-/** The type or types that a capital letter stands for. */
-const typeOf = (text: string): string =>
-  text.length === 1 ? (r4ElementTypes[text.charCodeAt(0) - 65] ?? text) : text;
+/** The types that a word of the table stands for: `*`, a capital letter, or their names. */
+function typesOf(text: string): readonly string[] {
+  if (text === "*") return r4OpenTypes;
+  const letter = text.length === 1 ? r4ElementTypes[text.charCodeAt(0) - 65] : undefined;
+  return (letter ?? text).replace("#", "").split("|");
+}
 
 /** The types of the elements at a path; empty if R4 has no such path. */
 export function typesAt(type: string, [step, ...below]: readonly string[]): readonly string[] {

@@ -1,5 +1,5 @@
-import { isResourceType } from "#fhir/r4/elements";
-import { r4Search } from "#fhir/r4/search.gen";
+import { r4Search, r4SearchTargets } from "#fhir/r4/search.gen";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
 
 export type SearchParameterType =
   | "number"
@@ -29,35 +29,103 @@ export interface SearchParameterDefinition {
  * (http://hl7.org/fhir/us/core/STU6.1/search-parameters.html), in the form of `r4Search`.
  */
 const usCoreSearch: Readonly<Record<string, string>> = {
-  CareTeam: "role:token:participant.role",
-  Encounter: "discharge-disposition:token:hospitalization.dischargeDisposition",
-  Goal: "description:token",
+  CareTeam: "role=participant.",
+  Encounter: "discharge-disposition=hospitalization.",
+  Goal: "description",
 };
 
 const known = new Map<string, ReadonlyMap<string, SearchParameterDefinition>>();
 
+/** By type: the parameters' words. */
+let tables: ReadonlyMap<string, readonly string[]> | undefined;
+
+function readTables(): ReadonlyMap<string, readonly string[]> {
+  const [resource = "", ...lines] = r4Search.split("\n");
+  const words = (line: string | undefined) => (line === undefined || line === "" ? [] : line.split(" "));
+  return new Map([
+    ["Resource", words(resource)],
+    ...r4ResourceTypes.map(
+      (type, place) => [type, [resource, lines[place], usCoreSearch[type]].flatMap(words)] as const,
+    ),
+  ]);
+}
+
 /**
- * The search parameters of a resource type by code, including the parameters of every Resource (`_id` …).
+ * The search parameters of a resource type by code, including the parameters of every Resource (`_id` …). The
+ * text of a row that names no type has those of Resource.
  */
 export function searchParametersOf(type: string): ReadonlyMap<string, SearchParameterDefinition> {
   const settled = known.get(type);
   if (settled !== undefined) return settled;
-  const tables: readonly (readonly [Readonly<Record<string, string>>, string])[] = [
-    [r4Search, "Resource"],
-    [r4Search, type],
-    [usCoreSearch, type],
-  ];
-  const texts = tables.flatMap(([table, base]) =>
-    Object.hasOwn(table, base) ? (table[base] ?? "").split(" ") : [],
-  );
-  const parameters = new Map(texts.map((text) => [text.slice(0, text.indexOf(":")), readDefinition(text)]));
-  for (const text of texts) {
-    const [code = "", kind, components = "-"] = text.split(":");
-    if (kind === "composite" && components !== "-")
-      parameters.set(code, readComposite(code, components.split("&"), parameters));
+  tables ??= readTables();
+  const words = tables.get(type);
+  if (words === undefined) return searchParametersOf("Resource"); // a row may have any text there
+  const parameters = new Map<string, SearchParameterDefinition>();
+  const composites: (readonly [code: string, codes: readonly string[]])[] = [];
+  for (const word of words) {
+    const { code, paths, kind, targets } = partsOf(word);
+    parameters.set(code, {
+      code,
+      type: kind,
+      paths:
+        paths === "-" || kind === "composite"
+          ? undefined
+          : paths.split(",").map((path) => longPath(code, path).split(".")),
+      targets: kind === "reference" ? targetsOf(targets) : undefined,
+    });
+    if (kind === "composite" && paths !== "-") composites.push([code, paths.split("&")]);
   }
-  if (type === "Resource" || isResourceType(type)) known.set(type, parameters); // a row may have any text there
+  for (const [code, codes] of composites) parameters.set(code, readComposite(code, codes, parameters));
+  known.set(type, parameters);
   return parameters;
+}
+
+const kinds = {
+  "": "token",
+  ">": "reference",
+  "@": "date",
+  $: "string",
+  "%": "uri",
+  "#": "quantity",
+  "+": "number",
+  "&": "composite",
+  "!": "special",
+} as const satisfies Readonly<Record<string, SearchParameterType>>;
+
+const isMark = (text: string): text is keyof typeof kinds => Object.hasOwn(kinds, text);
+
+const wordForm =
+  /^(?<code>[\w-]+)(?:=(?<paths>[\w.,[\]*&-]+?))?(?:(?<mark>[@$%#+&!])|(?<reference>>)(?<targets>[\w|*]*))?$/u;
+
+/** The parts of a parameter's word. Throws for a word that the table cannot have. */
+function partsOf(word: string): {
+  readonly code: string;
+  readonly paths: string;
+  readonly kind: SearchParameterType;
+  readonly targets: string;
+} {
+  const { code, paths = "", mark = "", reference = mark, targets = "" } = wordForm.exec(word)?.groups ?? {};
+  if (code === undefined || !isMark(reference)) throw new Error(`no search parameter: ${word}`);
+  return { code, paths, kind: kinds[reference], targets };
+}
+
+function longPath(code: string, path: string): string {
+  const own = code.replaceAll(/-(?<letter>[a-z])/gu, (_all, letter: string) => letter.toUpperCase());
+  if (path === "*") return `${own}[x]`;
+  return path === "" || path.endsWith(".") ? path + own : path;
+}
+
+/** Undefined for any type. Names stand between bars, letters outside of them. */
+function targetsOf(text: string): ReadonlySet<string> | undefined {
+  if (text === "*") return undefined;
+  const typeAt = (letters: string, place: number) => r4SearchTargets[letters.charCodeAt(place) - 65] ?? "";
+  return new Set(
+    text
+      .split("|")
+      .flatMap((part, place) =>
+        place % 2 === 1 ? [part] : Array.from({ length: part.length }, (_, each) => typeAt(part, each)),
+      ),
+  );
 }
 
 function readComposite(
@@ -69,17 +137,4 @@ function readComposite(
   const isKnown = components.length === codes.length && components.every(({ paths }) => paths !== undefined);
   const paths = isKnown ? components.flatMap((component) => component.paths ?? []) : undefined;
   return { code, type: "composite", paths, targets: undefined, components };
-}
-
-function readDefinition(text: string): SearchParameterDefinition {
-  const [code = "", type = "", path = "", targets = "*"] = text.split(":");
-  const paths = path || code.replaceAll(/-[a-z]/gu, (sign) => sign.slice(1).toUpperCase());
-  return {
-    code,
-    // the generator writes SearchParameter.type, which has this union as its value set
-    type: type as SearchParameterType,
-    paths:
-      paths === "-" || type === "composite" ? undefined : paths.split(",").map((path) => path.split(".")),
-    targets: targets === "*" ? undefined : new Set(targets.split("|").filter((target) => target !== "")),
-  };
 }

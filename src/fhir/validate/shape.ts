@@ -1,5 +1,6 @@
 import { elementsOf, isPrimitive, isResourceType, type R4Element } from "#fhir/r4/elements";
-import { r4Bindings, r4Codes, r4SimpleQuantities } from "#fhir/r4/structure.gen";
+import { r4Codes } from "#fhir/r4/structure.gen";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
 
 /** The permitted value under a name of a JSON object, by R4's definition of its type. */
 export interface Slot {
@@ -49,15 +50,12 @@ export function typeShapeOf(type: string): TypeShape {
 
 function compile(type: string): TypeShape {
   const elements = [...elementsOf(type).values()];
-  const bindings = wordsOf(r4Bindings, type);
-  const simple = new Set(textOf(r4SimpleQuantities, type).split(" "));
   const slots = elements.flatMap((element) => {
-    const list = bindings.get(element.name);
     const shared = {
       element,
       step: element.name.replace("[x]", ""),
-      binding: list === undefined ? undefined : bindingOf(list),
-      isSimple: simple.has(element.name),
+      binding: element.list === undefined ? undefined : bindingOf(element.list),
+      isSimple: element.isSimple,
     };
     return element.forms.map((form): [string, Slot] => {
       const slotType = typeOf(type, element.name, form.type);
@@ -92,28 +90,22 @@ function typeOf(parent: string, name: string, type: string): string {
 const isAttribute = (parent: string, name: string) =>
   name === "id" || (parent === "Extension" && name === "url") || (parent === "Narrative" && name === "div");
 
-const lists = new Map<string, ValueSetBinding>(); // by R4's own names
+let texts: readonly string[] | undefined; // of the lists, by number
+const lists = new Map<number, ValueSetBinding>();
 
-function bindingOf(list: string): ValueSetBinding {
-  const settled = lists.get(list);
+function bindingOf(number: number): ValueSetBinding {
+  const settled = lists.get(number);
   if (settled !== undefined) return settled;
+  texts ??= r4Codes.split("\n");
+  const [list = "", ...words] = (texts[number] ?? "").split(" ");
   const codes = new Set<string>();
   let system = "";
-  for (const word of textOf(r4Codes, list).split(" ")) {
-    if (word.includes(":")) system = `${word}|`; // a system's URL; no code in R4's lists has a colon
+  for (const word of words) {
+    if (word === "*") for (const type of r4ResourceTypes) codes.add(type);
+    else if (word.includes(":")) system = `${word}|`; // a system's URL; no code in R4's lists has a colon
     else codes.add(system + word);
   }
   const binding = { list, codes };
-  lists.set(list, binding);
+  lists.set(number, binding);
   return binding;
 }
-
-const textOf = (table: Readonly<Record<string, string>>, key: string) =>
-  Object.hasOwn(table, key) ? (table[key] ?? "") : "";
-
-const wordsOf = (table: Readonly<Record<string, string>>, key: string): ReadonlyMap<string, string> =>
-  new Map(
-    textOf(table, key)
-      .split(" ")
-      .map((word) => [word.slice(0, word.indexOf(":")), word.slice(word.indexOf(":") + 1)]),
-  );

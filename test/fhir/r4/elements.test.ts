@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import { elementsOf, isResourceType } from "#fhir/r4/elements";
-import { r4Search } from "#fhir/r4/search.gen";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { r4Paths } from "../../support/r4-paths.ts";
 
@@ -43,7 +43,7 @@ test("choices, backbones, content references, cardinalities and modifiers are re
 });
 
 test("every path of a search parameter leads through R4 elements", ({ expect }) => {
-  for (const type of Object.keys(r4Search).filter(isResourceType)) {
+  for (const type of r4ResourceTypes) {
     for (const { code, paths } of searchParametersOf(type).values()) {
       for (const path of paths ?? []) {
         let at = type as string;
