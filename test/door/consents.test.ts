@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, test, vi } from "vitest";
 import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
@@ -589,27 +591,27 @@ test("a withdrawal counts within ten seconds: in a read, on page two of a search
   await clear();
 });
 
-const ofApi = (code: string, provision: object) =>
-  consent("emil", {
-    category: [
-      { coding: [{ system: `${thp}v3-ActCode`, code: "IDSCL" }] },
-      {
-        coding: [{ system: "http://hl7.org/fhir/us/davinci-pdex/CodeSystem/pdex-consent-api-purpose", code }],
-      },
-    ],
-    provision: {
-      ...provision,
-      period: { start: "2026-01-01" },
-      action: [{ coding: [{ system: `${thp}consentaction`, code: "disclose" }] }],
+/** A template of a payer's Consent, as the body of `$fileConsent`, for a patient of this world and of today. */
+function template(name: string, more: Readonly<Record<string, string>> = {}): Sending {
+  const file = join(import.meta.dirname, "../../examples/consents", `${name}.json`);
+  const today = new Date().toISOString().slice(0, 10);
+  const changes = {
+    "Patient/amara-okafor": "Patient/emil",
+    '"start": "2026-11-02"': `"start": "${today}"`,
+    '"end": "2028-12-31"': `"end": "${today}"`,
+    ...more,
+  };
+  const text = Object.entries(changes).reduce(
+    (all, [from, into]) => {
+      if (!all.includes(from) && !from.startsWith('"end"')) throw new Error(`${name} has no ${from}`);
+      return all.replaceAll(from, into);
     },
-  });
-const actor = (system: string, role: string, value: string) => ({
-  role: { coding: [{ system: `${thp}${system}`, code: role }] },
-  reference: { identifier: { system: npi, value } },
-});
-const performer = actor("provenance-participant-type", "performer", here);
+    readFileSync(file, "utf8"),
+  );
+  return { method: "POST", headers: { "content-type": "application/fhir+json" }, body: text };
+}
 
-test("payers: nothing flows to a new payer before the member opts in by NPI, and an opt-out of Provider Access ends that API alone", async ({
+test("payers: nothing flows to a new payer before the member opts in by NPI, and an opt-out of Provider Access ends that API alone, by the templates", async ({
   expect,
 }) => {
   vi.useFakeTimers({ toFake: ["Date"] });
@@ -622,18 +624,44 @@ test("payers: nothing flows to a new payer before the member opts in by NPI, and
     }
   };
   const all = async () => [await read("new-payer"), await read("network"), await read("clinic")];
+  const file = async (how: Sending) => {
+    const filed = await ask("registrar", "Consent/$fileConsent", how);
+    expect(filed.status, filed.text).toBe(200);
+  };
+  const revoke = async (...texts: readonly string[]) => {
+    const found = JSON.parse((await ask("registrar", "Consent?patient=emil")).text) as {
+      readonly entry: readonly { readonly resource: { readonly id: string } }[];
+    };
+    const one = found.entry.find(({ resource }) =>
+      texts.every((text) => JSON.stringify(resource).includes(`"${text}"`)),
+    );
+    const parameter = [
+      { name: "consent", valueReference: to(`Consent/${one?.resource.id ?? ""}`) },
+      { name: "patient", valueReference: to("Patient/emil") },
+    ];
+    const revoked = await ask(
+      "registrar",
+      "Consent/$revokeConsent",
+      sending("POST", { resourceType: "Parameters", parameter }),
+    );
+    expect(revoked.status, revoked.text).toBe(200);
+  };
   expect(await all()).toEqual([404, 200, 200]);
-  const toOther = actor("v3-ParticipationType", "IRCP", "1888888883");
-  const toPayer = actor("v3-ParticipationType", "IRCP", newPayer);
-  const other = ofApi("payer-to-payer", { type: "permit", actor: [performer, toOther] });
-  expect((await ask("registrar", "Consent", sending("POST", other))).status).toBe(201);
-  const optIn = ofApi("payer-to-payer", { type: "permit", actor: [performer, toPayer] });
-  expect((await ask("registrar", "Consent", sending("POST", optIn))).status).toBe(201);
+  await file(template("payer-to-payer-opt-in", { [newPayer]: "1888888883" }));
+  expect(await all(), "an opt-in for a different payer").toEqual([404, 200, 200]);
+  await file(template("payer-to-payer-opt-in", { [here]: "1888888883" }));
+  expect(await all(), "the opt-in of a different plan").toEqual([404, 200, 200]);
+  await file(template("payer-to-payer-opt-in"));
   await becomes("new-payer", 200);
-  const optOut = ofApi("provider-access", { type: "deny", actor: [performer] });
-  expect((await ask("registrar", "Consent", sending("POST", optOut))).status).toBe(201);
+  expect(await all()).toEqual([200, 200, 200]);
+  await file(template("provider-access-opt-out"));
   await becomes("network", 404);
   expect(await all()).toEqual([200, 404, 200]);
+  await revoke("provider-access");
+  await becomes("network", 200);
+  await revoke("payer-to-payer", here, newPayer);
+  await becomes("new-payer", 404);
+  expect(await all()).toEqual([404, 200, 200]);
 });
 
 test("a client's own Consent does not end its answer, and the answer has its address when control fails after it", async ({
