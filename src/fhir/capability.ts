@@ -1,4 +1,4 @@
-import { usCoreServer } from "./us-core.ts";
+import { usCoreProfiles, usCoreServer } from "./us-core.ts";
 import { everyCapability, writtenCapability, type TypeCapability } from "./type-capability.ts";
 
 /** The URLs of the server's OAuth endpoints. */
@@ -17,12 +17,13 @@ export interface OAuthUris {
  * or the part that a given client may use. The OAuth endpoints are in an extension that clients older than
  * SMART App Launch 2 read.
  *
- * @param profiles the profiles that the client is served, by type.
+ * @param profiles the profiles that the client is served, by type; without a client every profile of US Core, which
+ * a server shall declare.
  */
 export function capabilityStatement(
   oauth: OAuthUris,
   types: readonly TypeCapability[] = everyCapability(),
-  profiles: ReadonlyMap<string, readonly string[]> = new Map(),
+  profiles: ReadonlyMap<string, readonly string[]> = profilesOf(types),
 ) {
   const isUsCore = profiles.has("Patient") && profiles.size > 1;
   return {
@@ -46,6 +47,13 @@ export function capabilityStatement(
     ],
   };
 }
+
+const profilesOf = (types: readonly TypeCapability[]): ReadonlyMap<string, readonly string[]> =>
+  new Map(
+    types
+      .map(({ type }) => [type, usCoreProfiles(type)] as const)
+      .filter(([, profiles]) => profiles.length > 0),
+  );
 
 function writtenWith(capability: TypeCapability, profiles: ReadonlyMap<string, readonly string[]>) {
   const { type, ...rest } = writtenCapability(capability);

@@ -4,6 +4,7 @@ import { searchFormBytesMax } from "#fhir/search/query";
 import { readInteraction, type Interaction, type InteractionRefusal } from "#fhir/interaction";
 import type { PageLinkRefusal, PageLinks, PagePlace } from "#fhir/ports";
 import { isOfPresentation } from "#fhir/search/search";
+import { pageCount } from "#policy/page-count";
 import type { Principal } from "#identity/principal";
 import { err, ok, type Result } from "#kernel/result";
 import { formOfParameters } from "#fhir/operation-parameters";
@@ -55,7 +56,9 @@ async function openPage(
   who: Principal,
   ports: InterpretPorts,
 ): Promise<Result<Question, InterpretRefusal>> {
-  if (!beside.every((part) => isOfPresentation(part.replace(/=.*$/u, ""))))
+  const count = beside.find((part) => /^_count=\d{1,9}$/u.test(part));
+  const others = beside.filter((part) => part !== count);
+  if (!others.every((part) => isOfPresentation(part.replace(/=.*$/u, ""))))
     return err({ reason: "page_link_with_parameters" });
   const place = await ports.pages.open(sealed, pageBinding(who, call.segments.join("/")), call.at);
   if (!place.ok) return place;
@@ -64,11 +67,17 @@ async function openPage(
   const asked = readInteraction(
     "GET",
     call.segments,
-    beside.join("&"),
+    others.join("&"),
     ports.fhirBase(call.origin),
     question,
   );
   if (!asked.ok) return asked;
+  // A stock client adds the most rows that it takes; the page has as many as the question says, never more.
+  if (
+    count !== undefined &&
+    (asked.value.kind !== "search" || Number(count.slice("_count=".length)) < pageCount(asked.value.count))
+  )
+    return err({ reason: "page_link_with_parameters" });
   if (asked.value.kind === "search")
     return ok({ interaction: { ...asked.value, posted }, place: place.value });
   if (asked.value.kind === "disclosures")

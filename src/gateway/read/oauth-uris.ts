@@ -3,7 +3,9 @@ import type { SignInPlace } from "#registry/sign-in-place";
 
 /** The OAuth endpoints in the CapabilityStatement of an origin: the same as in its SMART configuration. */
 export function oauthUris(publicUrl: string, place: SignInPlace | undefined): OAuthUris {
-  if (place === undefined) return { token: `${publicUrl}/oauth/token` };
+  const oauth = `${publicUrl}/oauth`;
+  if (place === undefined)
+    return { token: `${oauth}/token`, introspect: `${oauth}/introspect`, revoke: `${oauth}/revoke` };
   const {
     authorization: authorize,
     token,

@@ -57,6 +57,7 @@ interface Statement {
     readonly resource: readonly {
       readonly type: string;
       readonly interaction: readonly { readonly code: string }[];
+      readonly supportedProfile?: readonly string[];
       readonly searchParam: readonly { readonly name: string; readonly type: string }[];
     }[];
   }[];
@@ -79,12 +80,35 @@ test("the CapabilityStatement is exact: each of its interactions and search para
       {
         mode: "server",
         security: {
-          extension: [{ extension: [{ url: "token", valueUri: "https://api.example/oauth/token" }] }],
+          // Inferno: equal to the endpoints of the SMART document
+          extension: [
+            {
+              extension: [
+                { url: "token", valueUri: "https://api.example/oauth/token" },
+                { url: "introspect", valueUri: "https://api.example/oauth/introspect" },
+                { url: "revoke", valueUri: "https://api.example/oauth/revoke" },
+              ],
+            },
+          ],
         },
       },
     ],
   });
+  const smart = await (await get(".well-known/smart-configuration")).json();
+  expect(smart).toMatchObject({
+    token_endpoint: "https://api.example/oauth/token",
+    introspection_endpoint: "https://api.example/oauth/introspect",
+    revocation_endpoint: "https://api.example/oauth/revoke",
+  });
+  // Inferno's suite of US Core reads the profiles without a credential
+  expect(statement).toMatchObject({
+    instantiates: ["http://hl7.org/fhir/us/core/CapabilityStatement/us-core-server"],
+  });
   const resources = statement.rest[0]?.resource ?? [];
+  const profilesOf = (type: string) => resources.find((one) => one.type === type)?.supportedProfile;
+  expect(profilesOf("Patient")).toEqual(["http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient"]);
+  expect(profilesOf("Condition")).toHaveLength(2);
+  expect(profilesOf("Basic")).toBeUndefined();
   expect(resources).toHaveLength(r4ResourceTypes.length);
   for (const { type, interaction, searchParam } of resources) {
     expect(interaction.map(({ code }) => code)).toEqual([
