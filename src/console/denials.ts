@@ -36,7 +36,7 @@ export function deniedThing(document: Readonly<Record<string, unknown>>): Lastin
 }
 
 /** The denied thing of a name. Undefined for a token, and for a kind of a later version. */
-export function denialOf(name: string): LastingDenial | undefined {
+export function denialNamed(name: string): LastingDenial | undefined {
   const parts: unknown = JSON.parse(name);
   const [kind, ...values]: readonly unknown[] = Array.isArray(parts) ? parts : [];
   if (!isKind(kind)) return undefined;
@@ -47,7 +47,7 @@ export function denialOf(name: string): LastingDenial | undefined {
 export const isOfToken = (name: string): boolean => name.startsWith('["token"');
 
 /** The client that a denial concerns, so far as its name, or `ownerOf` of a certificate, says it. */
-export function clientOf(
+export function deniedClient(
   denial: LastingDenial,
   ownerOf: (x5t: string) => string | undefined,
 ): string | undefined {

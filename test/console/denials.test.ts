@@ -1,5 +1,5 @@
 import { describe, test } from "vitest";
-import { clientOf, denialInWords, denialOf, type LastingDenial } from "#console/denials";
+import { deniedClient, denialInWords, denialNamed, type LastingDenial } from "#console/denials";
 import { isDenied, standingOf } from "#console/registry-view";
 import { denialName } from "#identity/denial";
 import { instant } from "#kernel/clock";
@@ -25,17 +25,17 @@ const things: readonly (readonly [LastingDenial, words: string, client: string |
 ];
 
 test.for(things)("the name of a denial is read back: %j", ([denial, words, client], { expect }) => {
-  const read = denialOf(denialName(denial));
+  const read = denialNamed(denialName(denial));
   expect(read).toEqual(denial);
-  const owner = clientOf(denial, (of) => (of === x5t ? "lab" : undefined));
+  const owner = deniedClient(denial, (of) => (of === x5t ? "lab" : undefined));
   expect(owner).toBe(client);
   expect(denialInWords(denial, owner)).toBe(words);
 });
 
 test("a token and a kind of a later version are no lasting denial", ({ expect }) => {
-  expect(denialOf('["token","https://login.example.org","jti"]')).toBeUndefined();
-  expect(denialOf('["region","eu"]')).toBeUndefined();
-  expect(denialOf('["certificate",7]')).toBeUndefined();
+  expect(denialNamed('["token","https://login.example.org","jti"]')).toBeUndefined();
+  expect(denialNamed('["region","eu"]')).toBeUndefined();
+  expect(denialNamed('["certificate",7]')).toBeUndefined();
 });
 
 describe("the standing of a client", () => {

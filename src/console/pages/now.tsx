@@ -1,7 +1,7 @@
 import type { Instant } from "#kernel/clock";
 import type { LogHealth } from "#ledger/health";
 import type { Waiting } from "#registry/waiting-work";
-import { clientOf, denialInWords, denialOf, isOfToken } from "#console/denials";
+import { deniedClient, denialInWords, denialNamed, isOfToken } from "#console/denials";
 import type { NowReport } from "#console/now";
 import { texts } from "#console/texts";
 import { agoText, momentText, numberText, untilText } from "#console/words";
@@ -232,8 +232,8 @@ function Denials({ report: { denials = [], ownerOf }, links }: NowProps) {
           caption={now.denials}
           heads={[now.name, now.client, now.until]}
           rows={lasting.map(({ name, until }) => {
-            const denial = denialOf(name);
-            const client = denial === undefined ? undefined : clientOf(denial, ownerOf);
+            const denial = denialNamed(name);
+            const client = denial === undefined ? undefined : deniedClient(denial, ownerOf);
             return [
               denial === undefined ? <code>{name}</code> : denialInWords(denial, client),
               client === undefined ? "–" : <ClientLink client={client} links={links} />,

@@ -1,10 +1,10 @@
 import type { PropsWithChildren } from "hono/jsx";
 import type { Instant } from "#kernel/clock";
 import {
-  clientOf,
+  deniedClient,
   denialInWords,
   type DenialInForce,
-  denialOf,
+  denialNamed,
   isOfToken,
   type LastingDenial,
 } from "#console/denials";
@@ -127,9 +127,9 @@ function Denials({ view, denials, formToken, once, mayRevoke }: RegistryProps) {
       caption={registry.denials}
       heads={[registry.denialOf, registry.client, registry.act]}
       rows={lasting.map(({ name }) => {
-        const denial = denialOf(name);
+        const denial = denialNamed(name);
         if (denial === undefined) return [<code>{name}</code>, "–", ""];
-        const client = clientOf(denial, (x5t) => owners.get(x5t));
+        const client = deniedClient(denial, (x5t) => owners.get(x5t));
         return [
           denialInWords(denial, client),
           client === undefined ? "–" : <a href={clientAddress(client)}>{client}</a>,
