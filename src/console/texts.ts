@@ -530,7 +530,7 @@ export const texts = {
     changes: "Revocations, changes of the registry, configurations and keys",
     changesNote:
       "They are records of the ledger. An auditor's key opens them in this browser, the newest first.",
-    filter: "Only events that name (client, grant, operator …)",
+    filter: "Only events that name (a comma means or)",
     history: "Who changed this client?",
     open: "Open the events",
     before: "Choose the auditor's key.",

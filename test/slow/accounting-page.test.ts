@@ -61,6 +61,73 @@ async function openAccounting(): Promise<Page> {
 const inBrowser = test.skipIf(chromiumPath === undefined);
 
 inBrowser(
+  "axe finds no violation from the sign-in to the accounting, on a phone and a screen, light and dark",
+  { timeout: 180_000 },
+  async ({ expect }) => {
+    const user = phylax.dev.users.at(-1);
+    if (user === undefined) throw new Error("no user");
+    const context = await browser.newContext({ ignoreHTTPSErrors: true });
+    const walked = await context.newPage();
+    const found: string[] = [];
+    const look = async (name: string) => {
+      for (const width of [1280, 390])
+        for (const colorScheme of ["light", "dark"] as const) {
+          await walked.setViewportSize({ width, height: 844 });
+          await walked.emulateMedia({ colorScheme });
+          for (const fault of await accessibilityFaults(walked))
+            found.push(`${name} ${width} ${colorScheme}: ${fault}`);
+          const [wide, shown] = await walked.evaluate<[number, number]>(
+            "[document.documentElement.scrollWidth, innerWidth]",
+          );
+          if (wide > shown) found.push(`${name} ${width}: scrolls sideways (${wide})`);
+        }
+    };
+    const { login, password } = typed(user);
+    await walked.goto("http://127.0.0.1:4173/");
+    await walked.getByLabel("Login").waitFor();
+    await look("sign-in");
+    await walked.getByLabel("Login").fill(login);
+    await walked.getByLabel("Password").fill("wrong");
+    await walked.getByRole("button", { name: "Sign in" }).click();
+    await walked.getByText("The login or the password is wrong").waitFor();
+    await look("sign-in refused");
+    await walked.getByLabel("Login").fill(login);
+    await walked.getByLabel("Password").fill(password);
+    await walked.getByRole("button", { name: "Sign in" }).click();
+    await walked.getByRole("button", { name: "Allow" }).waitFor();
+    await look("consent");
+    await walked.getByRole("button", { name: "Allow" }).click();
+    await walked.getByRole("button", { name: "Who received my records?" }).waitFor();
+    await look("app");
+    await walked.getByText("The whole record as the hospital sent it").click();
+    await look("app, the whole record");
+    await walked.getByRole("button", { name: "Who received my records?" }).click();
+    await walked.getByRole("heading", { name: "Accounting of disclosures" }).waitFor();
+    await look("accounting");
+    for (const details of await walked.locator("summary").all()) await details.click();
+    await walked.getByRole("button", { name: "Check every line" }).click();
+    await walked.getByRole("status").waitFor();
+    await look("accounting, checked");
+    await context.close();
+    expect(found).toEqual([]);
+  },
+);
+
+inBrowser(
+  "paper shows the list and the explanation of its proofs, light and without folded parts",
+  async ({ expect }) => {
+    await page.emulateMedia({ media: "print", colorScheme: "dark" });
+    const text = await page.locator("main").innerText();
+    const ground = await page.evaluate<string>("getComputedStyle(document.body).backgroundColor");
+    await page.emulateMedia({ media: "screen", colorScheme: "light" });
+    expect(ground).toBe("rgb(255, 255, 255)");
+    expect(text).toContain("What the proofs show, and what they do not");
+    expect(text).toContain("State Department of Health");
+    expect(text).not.toMatch(/Details and proof|Check this page here|Check every line/u);
+  },
+);
+
+inBrowser(
   "a patient reads from the app who received the records, in words and in the own zone",
   async ({ expect }) => {
     const text = await page.locator("main").innerText();

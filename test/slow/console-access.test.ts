@@ -85,22 +85,22 @@ describe.skipIf(!hasChromium)("the console is accessible", () => {
   );
 
   /** Presses Tab until the focus is on the element, and demands that a person sees where it is. */
-  const tabTo = async (selector: string) => {
+  const tabTo = async (selector: string, at: Page = page) => {
     const isThere = `document.activeElement?.matches(${JSON.stringify(selector)}) === true`;
     for (let presses = 0; presses < 300; presses++) {
-      await page.keyboard.press("Tab");
+      await at.keyboard.press("Tab");
       // the page of the press before may be on its way
-      const found = await page.evaluate<boolean>(isThere).catch(() => page.waitForLoadState());
+      const found = await at.evaluate<boolean>(isThere).catch(() => at.waitForLoadState());
       if (found !== true) continue;
-      const outline = await page.evaluate<string>("getComputedStyle(document.activeElement).outlineStyle");
+      const outline = await at.evaluate<string>("getComputedStyle(document.activeElement).outlineStyle");
       if (outline === "none") throw new Error(`no mark shows the focus on ${selector}`);
       return;
     }
     throw new Error(`no Tab leads to ${selector}`);
   };
-  const press = async (selector: string) => {
-    await tabTo(selector);
-    await page.keyboard.press("Enter");
+  const press = async (selector: string, at: Page = page) => {
+    await tabTo(selector, at);
+    await at.keyboard.press("Enter");
   };
   const type = async (selector: string, text: string) => {
     await tabTo(selector);
@@ -170,14 +170,26 @@ describe.skipIf(!hasChromium)("the console is accessible", () => {
       await open("/registry");
       await press('a[href="/console/registry/clients/sampler"]');
       await press('a[href="/console/registry/clients/sampler/change"]');
-      await type("#quota-requests", "1");
+      await type("#quota-requests", String(each.width));
       await press('button[aria-label="Plan: Change a quota"]');
       await type("#why", "A keyboard alone");
       await press("button[value=propose]");
       await page.getByText("Proposed. A second person").waitFor();
       await press('main a[href^="/console/approvals/"]');
-      await press('form[action="/console/approvals/close"] button');
-      await page.getByText("Rejected in the console").waitFor();
+      expect(await main(), "the author cannot approve it").toContain("You proposed this.");
+      expect(await page.locator('form[action="/console/approvals/approve"]').count()).toBe(0);
+      const approver = phylax.dev.officers.find(({ id }) => id === "approver");
+      if (approver === undefined) throw new Error("the sandbox has no approver");
+      const second = await consoleContext(browser, phylax.dev, { certificate: approver, width: each.width });
+      const other = await second.newPage();
+      await enterConsole(other, phylax.dev, approver);
+      await press('nav a[href="/console/approvals"]', other);
+      await press('main a[href^="/console/approvals/"]', other);
+      await press('form[action="/console/approvals/approve"] button', other);
+      await other.getByText("Approved. It takes effect").waitFor();
+      await second.close();
+      await page.goto(`${phylax.dev.console}/registry/clients/sampler/change`);
+      expect(await page.inputValue("#quota-requests"), "the approved quota").toBe(String(each.width));
 
       await openReview();
       await open("/events");
@@ -195,4 +207,55 @@ describe.skipIf(!hasChromium)("the console is accessible", () => {
       expect(await main()).toMatch(/grants have no use on record/u);
     },
   );
+
+  /** The texts that paper shows, in the order of the page. */
+  const onPaper = async (): Promise<string> => {
+    await page.emulateMedia({ media: "print", colorScheme: "dark" });
+    const text = await page.locator("body").innerText();
+    const ink = await page.evaluate<string>("getComputedStyle(document.documentElement).backgroundColor");
+    const [inner, outer] = await page.evaluate<[number, number]>(
+      "[document.documentElement.scrollWidth, innerWidth]",
+    );
+    await page.emulateMedia({ media: "screen" });
+    if (ink !== "rgb(255, 255, 255)" || inner > outer) throw new Error(`paper: ${ink}, ${inner}/${outer}`);
+    return text;
+  };
+  const scene = async (name: string) => {
+    const found = consoleScenes({ dev: phylax.dev, officer, auditor, refused }).find(
+      (each) => each.name === name,
+    );
+    if (found === undefined) throw new Error(`no scene ${name}`);
+    await page.goto(phylax.dev.console + found.path);
+    await found.act?.(page);
+  };
+
+  test("paper is light and shows the result alone: the look-up, the scope of a breach, and each letter", async ({
+    expect,
+  }) => {
+    await page.setViewportSize({ width: 794, height: 1_123 }); // A4 at 96 pixels an inch
+    await scene("patients-found");
+    const lookUp = await onPaper();
+    expect(lookUp).toMatch(/Disclosures about Amara Ngozi Okafor/u);
+    expect(lookUp).not.toMatch(/Sign out|Save as CSV|Auditor's private key|For the individual/u);
+
+    await scene("breach-found");
+    await page.evaluate("window.print = () => {}");
+    await page.click('button:text-is("Print")');
+    const scope = await onPaper();
+    expect(scope).toMatch(/Affected individuals: \d+/u);
+    expect(scope, "paper says too if a record was not read").toMatch(/every record was read/u);
+    expect(scope).not.toMatch(/Sign out|Save as CSV|Find the scope|The same, offline/u);
+    await page.click('button:text-is("Letters")');
+    await page.click('button:text-is("Print the letters")');
+    const letters = await onPaper();
+    expect(letters.trim(), "the first letter begins the first sheet").toMatch(/^\[date\]/u);
+    expect(letters).not.toMatch(/Affected individuals|every record was read|Drafts of the notice/u);
+    const sheets = page.locator(".letter");
+    expect(letters.split("[date]")).toHaveLength(1 + (await sheets.count()));
+    await page.emulateMedia({ media: "print" });
+    expect(
+      await page.evaluate<string>("getComputedStyle(document.querySelector('.letter')).breakAfter"),
+    ).toBe("page");
+    await page.emulateMedia({ media: "screen" });
+  });
 });

@@ -1,5 +1,6 @@
-import { english } from "#audit/accounting/page/english";
+import { textsOf } from "#audit/accounting/page/languages";
 import { isShownAsProven } from "#audit/accounting/page/shown";
+import type { PageTexts } from "#audit/accounting/page/texts";
 import { ProvenLines } from "#audit/accounting/proven-lines";
 import { checkLine, readLineProof } from "#audit/accounting/proof";
 import { parseLogName } from "#ledger/log-name";
@@ -14,47 +15,51 @@ import { settled } from "./web-crypto.ts";
  */
 
 type Verdict = "proven" | "wrong" | "unproven";
-const texts = english.check.inBrowser;
 
 const main = document.querySelector("main[data-accounting-page]");
 const section = main?.querySelector("section[data-check]");
-if (main !== null && section !== undefined && section !== null) addButton(main, section);
+// the check writes the words of each line again, in the language of the page
+const language = textsOf(document.querySelector("html")?.getAttribute("lang") ?? "");
+if (main !== null && section !== undefined && section !== null && language !== undefined)
+  addButton(main, section, language);
 
 /** A page that was saved after its script ran has the button already: without its listener. */
-function addButton(page: PageElement, place: PageElement): void {
+function addButton(page: PageElement, place: PageElement, texts: PageTexts): void {
   const button = place.querySelector("button") ?? document.createElement("button");
   const summary = place.querySelector("[role=status]") ?? document.createElement("p");
   button.setAttribute("type", "button");
-  button.textContent = texts.button;
+  button.textContent = texts.check.inBrowser.button;
   summary.setAttribute("role", "status");
   summary.textContent = "";
   const say = async () => {
-    summary.textContent = await check(page);
+    summary.textContent = await check(page, texts);
   };
   button.addEventListener("click", () => void say());
   place.append(button, summary);
 }
 
 /** Marks each row; returns the sentence about all of them. */
-async function check(page: PageElement): Promise<string> {
+async function check(page: PageElement, texts: PageTexts): Promise<string> {
+  const says = texts.check.inBrowser;
   const root = parseVerifierKey(page.getAttribute("data-root-key") ?? "");
   const zone = page.getAttribute("data-zone") ?? "";
   const verdicts: Verdict[] = [];
   const linesBefore = new ProvenLines();
   for (const row of page.querySelectorAll("tbody tr")) {
-    const verdict = root.ok && isZone(zone) ? await verdictOf(row, zone, root.value, linesBefore) : "wrong";
-    mark(row, verdict);
+    const verdict =
+      root.ok && isZone(zone) ? await verdictOf(row, { zone, texts }, root.value, linesBefore) : "wrong";
+    mark(row, verdict, says[verdict]);
     verdicts.push(verdict);
   }
   const count = (verdict: Verdict) => verdicts.filter((each) => each === verdict).length;
   page.setAttribute("data-checked", count("wrong") > 0 ? "wrong" : "proven");
-  if (count("wrong") > 0) return texts.someWrong(count("wrong"));
-  return count("unproven") > 0 ? texts.someUnproven(count("unproven")) : texts.allProven(count("proven"));
+  if (count("wrong") > 0) return says.someWrong(count("wrong"));
+  return count("unproven") > 0 ? says.someUnproven(count("unproven")) : says.allProven(count("proven"));
 }
 
 async function verdictOf(
   row: PageElement,
-  zone: string,
+  { zone, texts }: { readonly zone: string; readonly texts: PageTexts },
   root: Verifier,
   linesBefore: ProvenLines,
 ): Promise<Verdict> {
@@ -73,17 +78,17 @@ async function verdictOf(
     what: textOf(cells[2]),
     details: [...row.querySelectorAll("dd")].map(textOf),
   };
-  if (!isShownAsProven(shown, says, zone, english)) return "wrong";
+  if (!isShownAsProven(shown, says, zone, texts)) return "wrong";
   // a page of several records has a column for the record; else all lines are of the record that the page names
-  const record = cells.find((cell) => cell.getAttribute("data-head") === english.heads.record);
+  const record = cells.find((cell) => cell.getAttribute("data-head") === texts.heads.record);
   return linesBefore.add(proof.value, says, textOf(record)) === undefined ? "proven" : "wrong";
 }
 
 /** The verdict stands below the time, in words: a colour alone says nothing to many readers. */
-function mark(row: PageElement, verdict: Verdict): void {
+function mark(row: PageElement, verdict: Verdict, words: string): void {
   const known = row.querySelector("th [data-verdict]");
   const said = known ?? document.createElement("span");
   said.setAttribute("data-verdict", verdict);
-  said.textContent = texts[verdict];
+  said.textContent = words;
   if (known === null) row.querySelector("th")?.append(said);
 }

@@ -77,12 +77,12 @@ export function offerRecords(section: PageElement, { isWanted, show }: Asked): v
 }
 
 /** The text after `#` in the address of the page: a link to it names a request, or what to look for. */
-const named = (): string => decodeURIComponent(new URL(location.href).hash.slice(1));
+const wordsOfAddress = (): string => decodeURIComponent(new URL(location.href).hash.slice(1));
 
 /** The records of a request, or the newest refusals of a client, with the advice that the caller got. */
 export function offerWhy(section: PageElement): void {
   const input = part("#request-id", section);
-  input.value = named();
+  input.value = wordsOfAddress();
   const asked = () => input.value.trim();
   const ofRequest = ({ event }: EventOnRecord) => event.id === asked();
   const ofClient = ({ event }: EventOnRecord) => event.who?.client === asked() && isRefusal(event);
@@ -135,7 +135,7 @@ export function offerEvents(section: PageElement): void {
   const isOfUse = ({ emergency, id }: AuditEvent) =>
     uses.some(({ dataset }) => dataset["request"] === id || dataset["use"] === emergency?.review);
   const filter = part("#events-filter", section);
-  filter.value = named();
+  filter.value = wordsOfAddress();
   offerRecords(section, {
     isWanted: ({ event }) => notable.has(event.kind) || isOfUse(event),
     show(found) {
@@ -146,8 +146,14 @@ export function offerEvents(section: PageElement): void {
       const box = make("input", { type: "checkbox" });
       const list = make("div", { "data-acts": "" });
       const fill = () => {
-        const words = filter.value.trim().toLowerCase();
-        const shown = (box.checked ? acts : changes).filter((act) => textOf(act).includes(words));
+        const words = filter.value
+          .toLowerCase()
+          .split(",")
+          .map((each) => each.trim());
+        const named = words.filter((each) => each !== "");
+        const isNamed = (act: OperatorAct) =>
+          named.length === 0 || named.some((each) => textOf(act).includes(each));
+        const shown = (box.checked ? acts : changes).filter(isNamed);
         list.replaceChildren(
           ...(shown.length > shownMax ? [make("p", { class: "note" }, events.cut(shownMax))] : []),
           shown.length === 0

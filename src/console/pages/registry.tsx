@@ -150,6 +150,12 @@ function Denials({ view, denials, formToken, once, mayRevoke }: RegistryProps) {
   );
 }
 
+/** The words by which records of operators' acts name a client: a denied certificate is named without its client. */
+const namesOf = ({ id, certificates = [] }: ShownClient): readonly string[] => [
+  id,
+  ...certificates.flatMap((each) => (typeof each === "string" ? [each] : [])),
+];
+
 interface ClientPageProps extends RegistryProps {
   readonly client: ShownClient;
   readonly ends: ReadonlyMap<string, Instant>;
@@ -208,7 +214,9 @@ export function ClientPage(page: ClientPageProps) {
         </a>{" "}
         {deny(registry.endClient, { kind: "client", client: id })}
         {mayReadEvents ? (
-          <a href={`/console/events#${encodeURIComponent(id)}`}>{texts.events.history}</a>
+          <a href={`/console/events#${encodeURIComponent(namesOf(client).join(", "))}`}>
+            {texts.events.history}
+          </a>
         ) : undefined}
       </div>
       {mayRevoke ? <p class="note">{registry.denialNote}</p> : undefined}

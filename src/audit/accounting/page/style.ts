@@ -16,4 +16,4 @@ export const pageStyle =
   "table,tbody,tr,th[scope=row],td{display:block}caption{display:block}thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}" +
   "tbody tr{border:1px solid var(--line);border-radius:.5rem;padding:.75rem;margin-bottom:.75rem}tbody th,td{border:0;padding:0 0 .5rem}" +
   "td::before{content:attr(data-head);display:block;color:var(--soft);font-size:.875rem}td:last-child{padding:0}td:last-child::before{content:none}}" +
-  "@media print{body{font-size:10pt}main{padding:0;max-width:none}main>dl{border:1px solid var(--line)}tr{break-inside:avoid}details{display:none}thead th:last-child{visibility:hidden}}";
+  "@media print{body{font-size:10pt}main{padding:0;max-width:none}main>dl{border:1px solid var(--line)}tr{break-inside:avoid}details,[data-check]{display:none}thead th:last-child{visibility:hidden}}";

@@ -1,0 +1,178 @@
+import { test, vi } from "vitest";
+import { htmlText } from "#console/answers";
+import type { ConsolePage } from "#console/console-page";
+import type { ConsolePlaces } from "#console/ports";
+import { ApprovalsPage, AppliedPage, ChangePage, ProposalPage } from "#console/pages/approvals";
+import { BreachPage } from "#console/pages/breach";
+import { ClientChangePage } from "#console/pages/client-change";
+import { EventsPage } from "#console/pages/events-page";
+import { LedgerPage, WhyPage } from "#console/pages/ledger";
+import { DegradedPage, MissingPage, refusalText, RefusedPage } from "#console/pages/messages";
+import { NowPage } from "#console/pages/now";
+import { PatientsPage, PatientsReturnPage } from "#console/pages/patients";
+import { ClientPage, DeniedPage, LiftedPage, RegistryPage } from "#console/pages/registry";
+import { AccessReviewPage } from "#console/pages/review";
+import { Shell } from "#console/pages/shell";
+import { consolePages } from "#console/console-page";
+import { LogRates } from "#console/rates";
+import type { RegistryView, ShownClient } from "#console/registry-view";
+import { denialName } from "#identity/denial";
+import { instant } from "#kernel/clock";
+import { latinWords } from "../support/foreign-texts.ts";
+
+vi.mock(import("#console/texts"), async (load) => {
+  const { foreign } = await import("../support/foreign-texts.ts");
+  const { texts } = await load();
+  return { texts: foreign(texts) };
+});
+
+/*
+ * The console with its table of texts in the place of which another language stands. Data are digits, so that each
+ * Latin letter on a page is a text outside of the table.
+ */
+const at = instant(Date.parse("2026-11-27T12:00:00Z"));
+const places: ConsolePlaces = {
+  clientId: "1",
+  ledger: "2",
+  rootKey: "3",
+  witnesses: ["4"],
+  gateway: "5",
+  patients: { fhir: "6", issuer: "7", clientId: "8" },
+};
+const client: ShownClient = { id: "11", kind: "12", auth: "private_key_jwt", certificates: ["7".repeat(43)] };
+const view: RegistryView = {
+  digest: "13",
+  registry: {
+    clients: [client],
+    agreements: [
+      {
+        id: "14",
+        client: "11",
+        purposes: ["TREAT"],
+        from: "2026-01-01",
+        to: "2027-01-01",
+        documentHash: "15",
+      },
+    ],
+    policies: [{ name: "16", body: {} }],
+    grants: [
+      {
+        client: "11",
+        origin: "17",
+        purpose: "TREAT",
+        agreement: "14",
+        policy: "16",
+        scopes: "18",
+        quotas: { default: { requests: 1, windowSeconds: 1 } },
+      },
+    ],
+  },
+};
+const denials = [{ name: denialName({ kind: "client", client: "11" }), until: null }];
+const steps = { formToken: "1", once: () => "1" };
+const forms = { ...steps, denials, at, mayRevoke: true };
+const operator = {
+  id: "1",
+  status: "active",
+  roles: ["approver"],
+  kind: "person",
+  signIn: undefined,
+} as const;
+const review = {
+  id: "1",
+  openedAt: at,
+  requestId: "2",
+  client: "11",
+  origin: "17",
+  purpose: "ETREAT",
+  closedAt: null,
+  closedBy: null,
+  finding: null,
+};
+const proposal = {
+  id: "1",
+  kind: "change",
+  digest: "2",
+  why: "3",
+  proposedAt: at,
+  expiresAt: at,
+  proposedBy: "4",
+  state: "open",
+};
+const report = {
+  at,
+  health: {
+    logs: [],
+    root: { log: "1", state: "degraded", size: 3, copied: 2, rooted: 1, seconds: 5, why: null },
+    witnesses: [{ name: "4", cosignedAt: undefined, isCurrent: false }],
+  },
+  origins: { 17: "1" },
+  ends: [{ kind: "agreement", client: "11", name: "14", ends: at }],
+  denials,
+  waiting: { reviews: { count: 2, since: at }, proposals: { count: 1, since: at } },
+  ownerOf: () => undefined,
+  rates: new LogRates(),
+} as const;
+const everyLink = { registry: true, approvals: true, events: true };
+
+type Shown = Parameters<typeof htmlText>[0];
+const pages: Readonly<Record<string, () => Shown>> = {
+  now: () => NowPage({ report, links: everyLink }),
+  "now without its parts": () =>
+    NowPage({
+      report: { ...report, health: undefined, denials: undefined, waiting: undefined },
+      links: everyLink,
+    }),
+  patients: () => PatientsPage({ places }),
+  "no look-ups": () => PatientsPage({ places: { ...places, patients: undefined } }),
+  "back from the sign-in": () => PatientsReturnPage(),
+  ledger: () => LedgerPage({ places }),
+  why: () => WhyPage({ places }),
+  registry: () => RegistryPage({ view, ...forms }),
+  "registry without denials": () => RegistryPage({ view, ...forms, denials: undefined }),
+  client: () => ClientPage({ view, client, ends: new Map(), mayReadEvents: true, ...forms }),
+  "change of a client": () => ClientChangePage({ view, client, formToken: "1", problem: undefined }),
+  denied: () => DeniedPage({ denial: {}, says: "1", formToken: "1", once: "1", back: "11" }),
+  lifted: () => LiftedPage({ back: "" }),
+  "access review": () => AccessReviewPage({ view, places, formToken: "1", digests: new Map() }),
+  approvals: () => ApprovalsPage({ proposals: [proposal], note: undefined }),
+  "no approvals": () => ApprovalsPage({ proposals: [], note: undefined }),
+  proposal: () =>
+    ProposalPage({
+      proposal: { ...proposal, state: "open" },
+      plan: { changes: [], policies: {}, opens: [] },
+      problem: undefined,
+      ...steps,
+      operator,
+    }),
+  change: () =>
+    ChangePage({ text: "", why: "", plan: undefined, planned: undefined, formToken: "1", once: "1" }),
+  applied: () => AppliedPage(),
+  events: () => EventsPage({ reviews: [review], closed: true, places, ...steps }),
+  breach: () => BreachPage({ places }),
+  refused: () => RefusedPage({ text: refusalText("operator_suspended"), requestId: "1" }),
+  degraded: () => DegradedPage({ requestId: "1" }),
+  missing: () => MissingPage(),
+};
+/** Codes of data that stand beside their words, and the name of the time scale. */
+const codes = new Set(["TREAT", "open", "UTC"]);
+
+test.for(Object.keys(pages))("a further language is a further table: %s", (name, { expect }) => {
+  const html = htmlText(pages[name]?.() ?? MissingPage());
+  expect(html).toContain("ж");
+  expect(latinWords(html).filter((word) => !codes.has(word))).toEqual([]);
+});
+
+test("the frame of a page: navigation, sign-out and skip link", ({ expect }) => {
+  const page: ConsolePage = consolePages.now;
+  const visitor = { operator, formToken: "1" };
+  const html = htmlText(Shell({ title: page.name, visitor, current: page.path, children: "1" }));
+  expect(latinWords(html)).toEqual([]);
+});
+
+test("the check of this test finds a text outside of the table", ({ expect }) => {
+  expect(latinWords('<p>ж</p><button aria-label="Close">x</button><pre>phylax</pre>')).toEqual([
+    "x",
+    "Close",
+  ]);
+});
