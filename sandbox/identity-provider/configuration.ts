@@ -3,7 +3,7 @@ import { errors, interactionPolicy, type Client, type Context } from "oidc-provi
 import { asksForTwoFactors, assurance } from "./assurance.ts";
 import type { ConsentFiler } from "./consent/consent-filer.ts";
 import { deviceCodePage, deviceConfirmPage, endSessionPage, messagePage } from "./pages.ts";
-import { certificateOf, consoleClient, operatorsClient, operatorScope } from "./operators.ts";
+import { certificateOfRequest, consoleClient, operatorsClient, operatorScope } from "./operators.ts";
 import { privacyDesk, privacyDeskClient } from "./privacy-desk-entry.ts";
 import type { Account, Person } from "./people.ts";
 import { providerStores } from "./provider-store.ts";
@@ -163,7 +163,7 @@ function features(
       allowedPolicy: (_: Context, client: Client, token: { readonly clientId: string }) =>
         client.clientId === token.clientId,
     },
-    mTLS: { enabled: true, certificateBoundAccessTokens: true, getCertificate: certificateOf },
+    mTLS: { enabled: true, certificateBoundAccessTokens: true, getCertificate: certificateOfRequest },
     resourceIndicators: {
       enabled: true,
       defaultResource: (_: Context, client: Client) => audienceOf(client),

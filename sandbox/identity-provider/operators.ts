@@ -15,6 +15,6 @@ export const operatorScope = "operate";
  * The certificate of a connection, if the sandbox's authority signed it. An operator's token is bound to it
  * (RFC 8705 §3).
  */
-export function certificateOf({ req: { socket } }: Context): X509Certificate | undefined {
+export function certificateOfRequest({ req: { socket } }: Context): X509Certificate | undefined {
   return socket instanceof TLSSocket && socket.authorized ? socket.getPeerX509Certificate() : undefined;
 }
