@@ -688,7 +688,7 @@ export const refusalReasons = {
   patch_type_not_supported: fhir(
     415,
     "not-supported",
-    `Only JSON Patch is supported. ${sendJson("application/json-patch+json")}`,
+    `FHIRPath Patch, Merge Patch and XML Patch are not supported. ${sendJson("application/json-patch+json")}`,
   ),
   ...rowFor(["body_not_utf8", "body_too_deep", "body_duplicate_key"], fhir(400, "structure", strictJson)),
   body_not_json: { ...fhir(400, "structure", strictJson) },

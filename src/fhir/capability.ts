@@ -29,7 +29,7 @@ export function capabilityStatement(
   return {
     resourceType: "CapabilityStatement",
     status: "active",
-    date: "2026-11-24", // the date of the last change to the supported features
+    date: "2026-11-28", // the date of the last change to the supported features
     publisher: "Phylax",
     kind: "instance",
     ...(isUsCore && { instantiates: [usCoreServer] }),
@@ -37,6 +37,9 @@ export function capabilityStatement(
     implementation: { description: "Phylax FHIR R4 gateway" },
     fhirVersion: "4.0.1",
     format: ["application/fhir+json", "application/json"],
+    ...(types.some(({ interactions }) => interactions.includes("patch")) && {
+      patchFormat: ["application/json-patch+json"],
+    }),
     rest: [
       {
         mode: "server",

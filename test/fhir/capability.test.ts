@@ -14,6 +14,7 @@ test("the CapabilityStatement is valid R4 by an independent validator", ({ expec
   const statement: unknown = capabilityStatement({ token: "https://api.example/oauth/token" });
   // the validator checks the type at run time
   expect(validateResource(statement as Parameters<typeof validateResource>[0])).toEqual([]);
+  expect(statement).toHaveProperty("patchFormat", ["application/json-patch+json"]);
 });
 
 test("a client's CapabilityStatement lists only its permissions and is valid R4; without permissions it lists no type", ({
@@ -27,6 +28,7 @@ test("a client's CapabilityStatement lists only its permissions and is valid R4;
   );
   // the validator checks the type at run time
   expect(validateResource(statement as unknown as Parameters<typeof validateResource>[0])).toEqual([]);
+  expect(statement, "the client may not patch").not.toHaveProperty("patchFormat");
   const [rest] = statement.rest;
   expect(rest?.resource).toMatchObject([{ type: "Observation", interaction: [{ code: "read" }] }]);
   expect(rest?.resource?.[0]).not.toHaveProperty("searchParam");
