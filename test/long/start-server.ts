@@ -22,14 +22,18 @@ async function started(): Promise<NpmServer | undefined> {
     case "medplum-router":
       return startMedplumRouter(port);
     case "medplum":
-      return source === undefined ? undefined : startMedplum(source, port);
+      return source === undefined ? undefined : startMedplum(source, port, (line) => console.error(line));
     case undefined:
     default:
       return undefined;
   }
 }
 
+// An interrupted start ends the processes that it started.
+const giveUp = () => process.exit(1);
+process.once("SIGINT", giveUp).once("SIGTERM", giveUp);
 const server = await started();
+process.off("SIGINT", giveUp).off("SIGTERM", giveUp);
 if (server === undefined) {
   console.error("name a server: node-fhir-server-core, fhir-works-on-aws, medplum-router, medplum SOURCE");
   process.exit(2);

@@ -1,12 +1,11 @@
-import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
+import { execFile } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { promisify } from "node:util";
 import { freePort } from "./free-port.ts";
 import type { NpmServer } from "./npm-fhir-server.ts";
+import { StartedProcess } from "./started-process.ts";
 
 const run = promisify(execFile);
 
@@ -21,21 +20,24 @@ const packages = {
 };
 const client = { id: "5ac0c0de-0000-4000-8000-000000000001", secret: "medplum-secret" };
 const password = "medplum";
+const outputBytesMax = 64 * 1_024 * 1_024;
 
 /**
  * Medplum, whole: its server from a checkout of its repository (`source`: its folder `packages/server`), with the
- * PostgreSQL and the Redis that are installed (Debian: `postgresql redis-server`). Takes two to three minutes.
+ * PostgreSQL and the Redis that are installed (Debian: `postgresql redis-server`). Takes two to three minutes, and
+ * ten times that on a busy machine: each wait lasts as long as its process lives.
+ *
+ * @param tell gets a line for each step.
  */
-export async function startMedplum(source: string, port: number): Promise<NpmServer> {
+export async function startMedplum(
+  source: string,
+  port: number,
+  tell: (line: string) => void = () => undefined,
+): Promise<NpmServer> {
   const folder = mkdtempSync(join(tmpdir(), "phylax-medplum-"));
-  const children: ChildProcess[] = [];
+  const children: StartedProcess[] = [];
   const close = async () => {
-    for (const child of children.toReversed()) {
-      const exited = child.exitCode === null && child.signalCode === null ? once(child, "exit") : undefined;
-      child.kill("SIGTERM");
-      await Promise.race([exited, wait(10_000)]);
-      child.kill("SIGKILL");
-    }
+    for (const child of children.toReversed()) await child.end();
     rmSync(folder, { recursive: true, force: true });
   };
   try {
@@ -50,17 +52,18 @@ export async function startMedplum(source: string, port: number): Promise<NpmSer
     );
     writeFileSync(join(home, "tsconfig.json"), "{}");
     const install = ["install", "--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund"];
-    await run("npm", install, { cwd: home });
-    await run(process.execPath, ["build.mjs"], { cwd: home });
+    tell("installs the packages");
+    await run("npm", install, { cwd: home, maxBuffer: outputBytesMax });
+    tell("builds the server");
+    await run(process.execPath, ["build.mjs"], { cwd: home, maxBuffer: outputBytesMax });
 
     const [databasePort, redisPort] = [await freePort(), await freePort()];
-    children.push(await startPostgres(join(folder, "database"), databasePort));
-    children.push(
-      spawn("redis-server", ["--port", `${redisPort}`, "--requirepass", password, "--save", ""], {
-        cwd: folder,
-        stdio: "ignore",
-      }),
-    );
+    tell("makes a database");
+    const { postgres, isReady } = await startPostgres(join(folder, "database"), databasePort);
+    children.push(postgres);
+    await postgres.until(isReady, { tell });
+    const redisOptions = ["--port", `${redisPort}`, "--requirepass", password, "--save", ""];
+    children.push(new StartedProcess("Redis", "redis-server", redisOptions, { cwd: folder }));
     const base = `http://127.0.0.1:${port}/`;
     const settings = {
       ...JSON.parse(readFileSync(join(home, "medplum.config.json"), "utf8")),
@@ -73,11 +76,13 @@ export async function startMedplum(source: string, port: number): Promise<NpmSer
       redis: { host: "127.0.0.1", port: redisPort, password },
     };
     writeFileSync(join(home, "phylax.config.json"), JSON.stringify(settings));
-    children.push(
-      spawn(process.execPath, ["dist/index.js", "file:phylax.config.json"], { cwd: home, stdio: "ignore" }),
-    );
-    await answers(`${base}healthcheck`);
-    return { url: `${base}fhir/R4`, authorization: `Bearer ${await tokenAt(base)}`, close };
+    tell("starts Medplum");
+    const start = ["dist/index.js", "file:phylax.config.json"];
+    const medplum = new StartedProcess("Medplum", process.execPath, start, { cwd: home });
+    children.push(medplum);
+    // The server answers before its first client exists.
+    const token = await medplum.until(() => tokenAt(base), { tell });
+    return { url: `${base}fhir/R4`, authorization: `Bearer ${token}`, close };
   } catch (fault) {
     await close();
     throw fault;
@@ -85,7 +90,7 @@ export async function startMedplum(source: string, port: number): Promise<NpmSer
 }
 
 /** PostgreSQL refuses to run as root. */
-async function startPostgres(folder: string, port: number): Promise<ChildProcess> {
+async function startPostgres(folder: string, port: number) {
   const versions = "/usr/lib/postgresql";
   const [version = ""] = readdirSync(versions).toSorted((a, b) => Number(b) - Number(a));
   const bin = join(versions, version, "bin");
@@ -100,26 +105,19 @@ async function startPostgres(folder: string, port: number): Promise<ChildProcess
   // Two thousand statements make the tables; nothing of them needs to survive the machine.
   const durability = ["-c", "fsync=off"];
   const place = ["-D", join(folder, "data"), "-p", `${port}`, "-h", "127.0.0.1", "-k", folder];
-  const child = spawn(...command(join(bin, "postgres"), ...place, ...durability), { stdio: "ignore" });
-  for (const until = Date.now() + 60_000; ; await wait(250)) {
-    const ready = await run(join(bin, "pg_isready"), ["-h", "127.0.0.1", "-p", `${port}`]).catch(() => false);
-    if (ready !== false) return child;
-    if (Date.now() > until) throw new Error("PostgreSQL does not start");
-  }
+  const postgres = new StartedProcess(
+    "PostgreSQL",
+    ...command(join(bin, "postgres"), ...place, ...durability),
+  );
+  const isReady = async () => {
+    await run(join(bin, "pg_isready"), ["-h", "127.0.0.1", "-p", `${port}`]);
+    return true;
+  };
+  return { postgres, isReady };
 }
 
-async function answers(url: string): Promise<void> {
-  for (const until = Date.now() + 300_000; ; await wait(1_000)) {
-    const isThere = await fetch(url).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-    if (isThere) return;
-    if (Date.now() > until) throw new Error("Medplum does not start");
-  }
-}
-
-async function tokenAt(base: string): Promise<string> {
+/** Undefined while the server refuses; throws while it does not answer. */
+async function tokenAt(base: string): Promise<string | undefined> {
   const answer = await fetch(`${base}oauth2/token`, {
     method: "POST",
     headers: {
@@ -127,7 +125,8 @@ async function tokenAt(base: string): Promise<string> {
       "content-type": "application/x-www-form-urlencoded",
     },
     body: "grant_type=client_credentials&scope=system/*.cruds",
+    signal: AbortSignal.timeout(10_000),
   });
-  const { access_token: token }: { access_token: string } = await answer.json();
+  const { access_token: token }: { access_token?: string } = await answer.json();
   return token;
 }
