@@ -80,9 +80,33 @@ const rowsOf = (patient: string, code: object) => [
   prescription(`${patient}-at-visit`, patient, { encounter: to(`Encounter/${patient}-e`) }),
   prescription(`${patient}-plain`, patient, {}),
 ];
+/** Rows that name the condition by the display of a reference. */
+const namingOf = (patient: string) => {
+  const condition = { ...to(`Condition/${patient}-c`), display: "its diagnosis" };
+  return [
+    {
+      resourceType: "List" as const,
+      id: `${patient}-problems`,
+      status: "current" as const,
+      mode: "snapshot" as const,
+      subject: to(`Patient/${patient}`),
+      entry: [{ item: condition }],
+    },
+    {
+      resourceType: "AuditEvent" as const,
+      id: `${patient}-audit`,
+      type: { system: "http://dicom.nema.org/resources/ontology/DCM", code: "110110" },
+      recorded: "2026-01-01T00:00:00Z",
+      agent: [{ who: to("Practitioner/p"), requestor: true }],
+      source: { observer: to("Device/d") },
+      entity: [{ what: to(`Patient/${patient}`) }, { what: condition }],
+    },
+  ];
+};
 const world = [
   ...rowsOf("ann", hiv),
   ...rowsOf("bob", cold),
+  ...["ann", "bob"].flatMap(namingOf),
   { resourceType: "Patient" as const, id: "eve" },
   prescription("eve-lost", "eve", { reasonReference: [to("Condition/absent")] }),
   prescription("eve-foreign", "eve", { reasonReference: [to("https://other.example/fhir/Condition/1")] }),
@@ -110,7 +134,16 @@ const policyOf = (name: string, labels: object) => ({
     labels,
     rules: [
       {
-        types: ["Patient", "Condition", "Encounter", "MedicationRequest", "Observation", "Provenance"],
+        types: [
+          "Patient",
+          "Condition",
+          "Encounter",
+          "MedicationRequest",
+          "Observation",
+          "Provenance",
+          "List",
+          "AuditEvent",
+        ],
         interactions: ["read", "search", "create", "update"],
         show: "everything",
         why: "45 CFR 164.506(c)(2): treatment.",
@@ -195,6 +228,18 @@ test("a prescription for a labelled condition, or from a labelled visit, is as a
   );
   const everything = idsIn(await ask("through", "Patient/ann/$everything"));
   expect(everything.filter((id) => id.startsWith("ann-"))).toEqual(["ann-plain"]);
+});
+
+test("L58: a List and an AuditEvent that name a labelled condition by a display are as absent as the condition", async ({
+  expect,
+}) => {
+  const statusOf = async (path: string) => (await ask("through", path)).status;
+  for (const path of ["Condition/*-c", "List/*-problems", "AuditEvent/*-audit"]) {
+    expect(await statusOf(path.replace("*", "ann")), path).toBe(404);
+    expect(await statusOf(path.replace("*", "bob")), path).toBe(200);
+  }
+  expect(idsIn(await ask("through", "List?patient=ann"))).toEqual([]);
+  expect(idsIn(await ask("through", "List?patient=bob"))).toEqual(["bob-problems"]);
 });
 
 test("the origin gets one search for each type of a page, whether the resources are labelled or not, and none within a minute", async ({
