@@ -24,8 +24,12 @@ const found: { readonly metadata?: { readonly vulnerabilities?: Readonly<Record<
 );
 const counts = found.metadata?.vulnerabilities;
 if (counts === undefined) {
-  console.log("audit: not run, because the registry gave no advisories");
-  if (values.audit) problems.push("the audit did not run");
+  const why = audit.stderr.split("\n").find((line) => line.trim() !== "") ?? "no answer";
+  console.log(`audit: not run, because the registry gave no advisories (${why})`);
+  if (values.audit)
+    problems.push(
+      "the audit did not run: release only after it has run at a registry with advisories (npm config get registry)",
+    );
 } else {
   const bad = (counts["high"] ?? 0) + (counts["critical"] ?? 0);
   console.log(`audit: ${bad} of high or critical severity`);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { posterOptions } from "../connection/operator-post.ts";
@@ -23,10 +23,12 @@ export async function backup(args: readonly string[]): Promise<number> {
   const [folder, ...more] = positionals;
   if (folder === undefined || more.length > 0) throw new Misuse();
   const place = resolve(folder);
+  let isWhole = true;
   try {
     mkdirSync(place, { recursive: true, mode: 0o700 });
     // A backup is one moment: a registry of now beside a ledger of before would be none.
     if (readdirSync(place).length > 0) throw new Misuse(`${place} is not empty: choose a new folder`);
+    isWhole = false;
     const at = new Date().toISOString();
     const registry = join(place, "registry.json");
     const exported = await registryToFile(registry, values);
@@ -37,10 +39,16 @@ export async function backup(args: readonly string[]): Promise<number> {
       join(place, "backup.json"),
       `${JSON.stringify({ at, registry: { sha256 } }, undefined, 2)}\n`,
     );
+    isWhole = true;
     giveResult({ folder: place, at, registry: { entries: exported.entries, sha256 }, logs });
     say(`${place}: backup of ${at}`);
     return 0;
   } catch (fault) {
     return printFault(fault);
+  } finally {
+    // A part of a backup must not pass for a backup, and the repeat needs an empty folder.
+    if (!isWhole)
+      for (const part of ["registry.json", "ledger", "backup.json"])
+        rmSync(join(place, part), { recursive: true, force: true });
   }
 }

@@ -53,6 +53,7 @@ test("the first words of commands list these commands alone", async () => {
     "  policy diff",
     "  policy explain",
     "  policy publish",
+    "  policy approve",
   ]);
   expect((await phylax()).code).toBe(2);
 });

@@ -143,32 +143,25 @@ test("a client from its first day to its last: each step by the command, within 
   await run(["client", "quota", "imaging", "--requests", "77"], officer);
   await soon(async () => expect((await read(fresh)).headers["ratelimit-policy"]).toContain("q=77"));
 
-  // The agreement ends.
-  await run(["client", "end", "imaging"], officer);
+  // The registry and the ledger are backed up.
+  await run(["backup", file("backup"), "--ledger", phylax.dev.ledger, "--keys", file("dev.json")], officer);
+
+  // The agreement ends, and its certificate is listed as no longer needed.
+  const endedOut = await run(["agreement", "end", "imaging-baa"], officer);
+  expect(endedOut).toMatch(/^unneeded: certificate \S{43}: every agreement has ended$/mu);
   const ended = Date.now();
   await soon(async () => expect((await read(fresh)).status).not.toBe(200));
   expect(Date.now() - ended).toBeLessThan(10_000);
 
   // Who saw a patient, and the scope of a breach by certificate.
   const asAuditor = ["--key", phylax.dev.auditors[0]?.key ?? "", "--keys", join(state, "dev.json")];
-  const seen = await run([
-    "ledger",
-    "read",
-    phylax.dev.ledger,
-    ...asAuditor,
-    "--patient",
-    "main/Patient/amara-okafor",
-    "--from",
-    began,
-    "--json",
-  ]);
-  expect(seen).toContain('"client":"imaging"');
+  const patient = "main/Patient/amara-okafor";
+  const seen = await run(["disclosures", patient, phylax.dev.ledger, ...asAuditor, "--from", began]);
+  expect(seen).toMatch(/ imaging {2}TREAT {2}Patient 1 /u);
   const scope = async (certificate: string): Promise<number> => {
     const out = await run([
       "breach-scope",
       phylax.dev.ledger,
-      "--client",
-      "imaging",
       "--from",
       began,
       "--to",
@@ -183,12 +176,27 @@ test("a client from its first day to its last: each step by the command, within 
   expect(await scope(x5tS256(readFileSync(first.cert, "utf8")))).toBe(1);
   expect(await scope("N".repeat(43)), "a certificate that never asked").toBe(0);
 
+  // A mistake: the client is removed. The registry is restored from the backup, and from the records alone.
+  [officer, approver] = [await signedIn("officer"), await signedIn("approver")];
+  await run(["client", "remove", "imaging"], officer);
+  expect((await phylaxProcess(state, "client", "list", "imaging", ...officer)).code).toBe(1);
+  const rebuilt = ["restore", "registry", file("rebuilt.json"), join(file("backup"), "ledger"), ...asAuditor];
+  expect(await run(rebuilt)).toMatch(/entries from \d+ changes$/mu);
+  expect(readFileSync(file("rebuilt.json"), "utf8")).toContain("imaging-baa");
+  await run(
+    ["registry", "plan", join(file("backup"), "registry.json"), "--out", file("change.json")],
+    officer,
+  );
+  const proposed = await run(["propose", file("change.json"), "--why", "CHG-2: restored"], officer);
+  await run(["approve", /^proposed: ([0-9a-f]{32})$/mu.exec(proposed)?.[1] ?? ""], approver);
+  expect(await run(["client", "list", "imaging"], officer)).toMatch(/ready$/mu);
+
   // Each step is on record: who did it, and who approved what a second person proposed.
   const acts = (await openLedger(phylax.dev)).flatMap(({ event }) =>
     event.kind === "administration" && event.outcome?.status === 200 ? [event] : [],
   );
   const approvals = acts.filter(({ what }) => what?.interaction === "approve");
-  expect(approvals).toHaveLength(3);
+  expect(approvals).toHaveLength(4);
   for (const { who: person, approval } of approvals)
     expect([person?.operator, person?.subject, approval]).toEqual([
       "approver",
@@ -196,8 +204,10 @@ test("a client from its first day to its last: each step by the command, within 
       expect.objectContaining({ proposedBy: "officer", proposerSubject: "officer-1" }),
     ]);
   const byOne = acts.filter(({ what }) => what?.interaction === "change-registry");
-  expect(byOne.map(({ who: person }) => person?.operator)).toEqual(["officer", "officer", "officer"]);
-}, 240_000);
+  expect(byOne.map(({ who: person }) => person?.operator)).toEqual(
+    Array.from({ length: 4 }, () => "officer"),
+  );
+}, 400_000);
 
 const whoAPatientIs = {
   format: "phylax.policy.v1",
