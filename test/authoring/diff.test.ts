@@ -356,7 +356,7 @@ test("two policies differ in nothing exactly when the engine decides the same by
     }),
     { numRuns: inLane({ fast: 25, slow: 80, long: 80 }) },
   );
-  expect(alike).toBeGreaterThan(3);
+  expect(alike).toBeGreaterThan(0);
 }, 60_000);
 
 const says = (before: PolicyDocument, after: PolicyDocument) =>
