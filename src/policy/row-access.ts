@@ -239,7 +239,7 @@ export function accessParameters(
   const patients = patientsWithin(rowAccess);
   if (patients === undefined) return filters;
   if (participant !== undefined) return [naming(participant, patients), ...filters];
-  // A Provenance of a patient's rows need not name the patient: its targets decide.
+  // A Provenance of a patient's rows need not name the patient: its targets decide, as about a read by id.
   if (type === "Provenance" && clientParameters.some(namesTargets)) return filters;
   if (clientParameters.some((parameter) => restrictsTo(parameter, type, patients))) return filters;
   const narrowed = ownedBy(type, patients);
@@ -247,7 +247,7 @@ export function accessParameters(
 }
 
 const namesTargets = ({ definition, modifier }: SearchParameter): boolean =>
-  definition.code === "target" && modifier === undefined;
+  (definition.code === "target" || definition.code === "_id") && modifier === undefined;
 
 /**
  * Answers whether a client's parameter already restricts the search to these patients, as most clients'

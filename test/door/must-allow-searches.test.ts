@@ -191,6 +191,9 @@ const cases: readonly (readonly [AskerKind, string, string, readonly string[]])[
   ["patient", "patient/*.rs", "Provenance", ["pr1"]],
   ["patient", "patient/*.rs", "Provenance?target=Observation/o1-vital-signs", ["prs1"]],
   ["patient", "patient/*.rs", "Provenance?target=Observation/o1-laboratory", ["pr1"]],
+  ["patient", "patient/*.rs", "Provenance?_id=prs1,pr1", ["pr1", "prs1"]],
+  ["patient", "patient/*.rs", "Provenance?_id=pr2,prs2,pr-both", []],
+  ["patient", "patient/Provenance.rs", "Provenance?_id=prs1", []],
   ["user", "user/*.rs", "Provenance?target=Observation/o1-laboratory", ["pr-both", "pr1"]],
   ["patient", "patient/*.rs", "Condition?_revinclude=Provenance:target", ["c1", "pr1"]],
   [
