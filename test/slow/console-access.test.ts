@@ -238,7 +238,12 @@ describe.skipIf(!hasChromium)("the console is accessible", () => {
     expect(lookUp).toMatch(/Disclosures about Amara Ngozi Okafor/u);
     expect(lookUp).not.toMatch(/Sign out|Save as CSV|Auditor's private key|For the individual/u);
 
-    await scene("breach-found");
+    // records reach the copies of the logs within a minute
+    const found = async () => {
+      await scene("breach-found");
+      return page.textContent("[data-banner]");
+    };
+    await expect.poll(found, { timeout: 60_000, interval: 2_000 }).toMatch(/^\d+ individuals? in/u);
     await page.evaluate("window.print = () => {}");
     await page.click('button:text-is("Print")');
     const scope = await onPaper();

@@ -1,35 +1,33 @@
 import { test, vi } from "vitest";
-import { htmlText } from "#console/answers";
-import type { ConsolePage } from "#console/console-page";
 import type { ConsolePlaces } from "#console/ports";
-import { ApprovalsPage, AppliedPage, ChangePage, ProposalPage } from "#console/pages/approvals";
-import { BreachPage } from "#console/pages/breach";
-import { ClientChangePage } from "#console/pages/client-change";
-import { EventsPage } from "#console/pages/events-page";
-import { LedgerPage, WhyPage } from "#console/pages/ledger";
-import { DegradedPage, MissingPage, refusalText, RefusedPage } from "#console/pages/messages";
-import { NowPage } from "#console/pages/now";
-import { PatientsPage, PatientsReturnPage } from "#console/pages/patients";
-import { ClientPage, DeniedPage, LiftedPage, RegistryPage } from "#console/pages/registry";
-import { AccessReviewPage } from "#console/pages/review";
-import { Shell } from "#console/pages/shell";
-import { consolePages } from "#console/console-page";
 import { LogRates } from "#console/rates";
 import type { RegistryView, ShownClient } from "#console/registry-view";
 import { denialName } from "#identity/denial";
 import { instant } from "#kernel/clock";
-import { latinWords } from "../support/foreign-texts.ts";
-
-vi.mock(import("#console/texts"), async (load) => {
-  const { foreign } = await import("../support/foreign-texts.ts");
-  const { texts } = await load();
-  return { texts: foreign(texts) };
-});
+import { foreign, latinWords } from "../support/foreign-texts.ts";
 
 /*
  * The console with its table of texts in the place of which another language stands. Data are digits, so that each
  * Latin letter on a page is a text outside of the table.
  */
+vi.doMock(import("#console/texts"), async (load) => {
+  const { texts } = await load();
+  return { texts: foreign(texts) };
+});
+const { htmlText } = await import("#console/answers");
+const { ApprovalsPage, AppliedPage, ChangePage, ProposalPage } = await import("#console/pages/approvals");
+const { BreachPage } = await import("#console/pages/breach");
+const { ClientChangePage } = await import("#console/pages/client-change");
+const { EventsPage } = await import("#console/pages/events-page");
+const { LedgerPage, WhyPage } = await import("#console/pages/ledger");
+const { DegradedPage, MissingPage, refusalText, RefusedPage } = await import("#console/pages/messages");
+const { NowPage } = await import("#console/pages/now");
+const { PatientsPage, PatientsReturnPage } = await import("#console/pages/patients");
+const { ClientPage, DeniedPage, LiftedPage, RegistryPage } = await import("#console/pages/registry");
+const { AccessReviewPage } = await import("#console/pages/review");
+const { Shell } = await import("#console/pages/shell");
+const { consolePages } = await import("#console/console-page");
+
 const at = instant(Date.parse("2026-11-27T12:00:00Z"));
 const places: ConsolePlaces = {
   clientId: "1",
@@ -164,7 +162,7 @@ test.for(Object.keys(pages))("a further language is a further table: %s", (name,
 });
 
 test("the frame of a page: navigation, sign-out and skip link", ({ expect }) => {
-  const page: ConsolePage = consolePages.now;
+  const page = consolePages.now;
   const visitor = { operator, formToken: "1" };
   const html = htmlText(Shell({ title: page.name, visitor, current: page.path, children: "1" }));
   expect(latinWords(html)).toEqual([]);
