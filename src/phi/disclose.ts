@@ -1,4 +1,3 @@
-import { matchesSearch } from "#fhir/search/match";
 import { meets as meetsCriteria } from "#fhir/search/criteria";
 import { utf8 } from "#kernel/encoded";
 import { searchEntryText, readEntry, type BundleRefusal } from "#fhir/bundle";
@@ -15,11 +14,10 @@ import {
   type JsonObject,
   type JsonRefusal,
 } from "#fhir/json/json";
-import { isId, type FhirBase } from "#fhir/r4/reference";
+import { isId } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
-import { factsFor } from "#policy/facts";
-import type { Grant, GrantedInclude } from "#policy/grant";
+import type { Grant } from "#policy/grant";
 import type { WithheldBy } from "#policy/row-weight";
 import type { Candidate, Linked } from "./included.ts";
 import type { DecidingRow } from "./additional-patients.ts";
@@ -31,24 +29,16 @@ import {
   type ConcernedPatients,
   type Released,
 } from "./disclosure.ts";
-import { capturedMembers } from "./bytes/captured-value.ts";
-import { EntryCutter, isCut, noneAhead } from "./bytes/entry-cutter.ts";
+import { isCut, noneAhead } from "./bytes/entry-cutter.ts";
+import { CutCandidate, CutLinked, CutMatch } from "./bytes/cut-linked.ts";
 import type { Refused } from "./bytes/isolate-cutter.ts";
-import { RowCutter, type CutEntry, type CutRow } from "./bytes/row-cutter.ts";
-import { unusual } from "./bytes/unusual.ts";
+import type { CutEntry, CutRow, RowCutter } from "./bytes/row-cutter.ts";
 import { referredAt } from "./links.ts";
-import { isFoundWithout, leavingFor, withoutMembersOf } from "./labelled-parts.ts";
-import { narrowView } from "./narrow-view.ts";
+import { withoutMembersOf } from "./labelled-parts.ts";
 import { part2Entry, withPart2Labels } from "./part2.ts";
-import { originUrls, type Bases } from "./origin-urls.ts";
-import {
-  redactResource,
-  type RedactContext,
-  type RedactRefusal,
-  type RedactedResource,
-  type UnreadableJson,
-} from "./redact.ts";
-import type { Residences } from "#residence/row-residences";
+import { redactResource, type RedactRefusal, type RedactedResource, type UnreadableJson } from "./redact.ts";
+import { RowCutters } from "./row-cutters.ts";
+import { RowViews, type Joined, type NamedBases } from "./row-views.ts";
 
 /** A row that does not leave, and what keeps it back, as far as that is known. */
 export interface HiddenRow {
@@ -74,27 +64,15 @@ export const unread = ({ reason }: JsonRefusal): DisclosureRefusal =>
   endsForCertain(reason) ? { reason: "resource_withheld", because: reason } : { reason: `answer_${reason}` };
 
 /**
- * The two addresses of an origin's FHIR base, its name in the registry, and the store for its patients'
- * residence.
- */
-export type NamedBases = Bases & { readonly name: string; readonly residences: Residences };
-
-/**
  * Decides about the resources of an answer and redacts each by its view. It never throws for a bad answer,
  * and it releases only elements that a view shows.
  */
 export class Discloser {
   readonly #grant: Grant;
   readonly #bases: NamedBases;
-  readonly #context: RedactContext;
-  /** The context for included resources, by their type. */
-  readonly #contextOf: (included: string) => RedactContext;
-  readonly #joined: readonly Joined[];
+  readonly #rows: RowViews;
+  readonly #cutters: RowCutters;
   readonly #engine: "bytes" | "plain";
-  readonly #cutters = new Map<string, RowCutter>();
-  readonly #entries = new Map<string, EntryCutter>();
-  readonly #facts = new WeakMap<JsonObject, Facts>();
-  readonly #parts = new WeakMap<JsonObject, { readonly part: JsonObject | undefined }>();
 
   /**
    * @param joined the results of the joins: a row of the search has to refer to one of these resources, or be
@@ -106,33 +84,21 @@ export class Discloser {
     joined: readonly Joined[] = [],
     engine: "bytes" | "plain" = "bytes",
   ) {
-    this.#engine = engine;
-    this.#joined = joined;
     this.#grant = grant;
     this.#bases = bases;
-    const urls = originUrls(bases);
-    const mayLinkTo = (other: JsonObject) => grant.mayLinkTo(other, bases.origin);
-    this.#context = {
-      bases,
-      urls,
-      mayLinkTo,
-      viewInside: (inside, nesting) => grant.viewInside(this.#factsOf(inside), bases.origin, nesting),
-    };
-    this.#contextOf = (included) => ({
-      ...this.#context,
-      viewInside: (inside, nesting) =>
-        grant.viewInside(this.#factsOf(inside), bases.origin, nesting, included),
-    });
+    this.#rows = new RowViews(grant, bases, joined);
+    this.#cutters = new RowCutters(grant, bases, this.#rows);
+    this.#engine = engine;
   }
 
   /** The answer to a read. */
   read(body: Uint8Array, type: string, id: string): Result<Disclosure, DisclosureRefusal> {
-    const cut = this.#engine === "bytes" ? this.#cutterFor(type, "read").resource(body) : undefined;
+    const cut = this.#engine === "bytes" ? this.#cutters.of(type, "read").resource(body) : undefined;
     // Whatever is refused, the plain engine refuses.
     if (typeof cut === "object" && cut.released.id === id)
       return ok(this.#disclosure(cut.released, cut.lastUpdated));
     const resource = this.#requestedIn(body, type, id);
-    return resource.ok ? this.#whole(resource.value, this.#viewOf(resource.value)) : resource;
+    return resource.ok ? this.#whole(resource.value, this.#rows.viewOf(resource.value)) : resource;
   }
 
   /**
@@ -151,14 +117,14 @@ export class Discloser {
     if (!requested.ok) return requested;
     const old = withoutMembersOf(now.value, requested.value);
     if (old === undefined) return err(hiddenByPart);
-    this.#bases.residences.note(this.#factsOf(now.value)); // again: the patient's current residence counts
+    this.#rows.note(now.value); // again: the patient's current residence counts
     const meta = property(old, "meta");
     if (!isObject(meta) || textAt(meta, "versionId") !== version) return err({ reason: "answer_mismatch" });
-    const view = this.#viewOf(now.value);
+    const view = this.#rows.viewOf(now.value);
     if (view === undefined) return this.#hidden(now.value);
-    const redacted = redactResource(now.value, view, this.#context);
+    const redacted = redactResource(now.value, view, this.#rows.context);
     if (!redacted.ok) return err({ reason: "resource_withheld", because: redacted.error });
-    return this.#whole(old, this.#viewOf(old, now.value), redacted.value);
+    return this.#whole(old, this.#rows.viewOf(old, now.value), redacted.value);
   }
 
   /** A resource as it is now, if it may leave. */
@@ -172,16 +138,16 @@ export class Discloser {
    * The patients of the current resource are concerned too.
    */
   step(version: JsonObject, current: JsonObject): RedactedResource | undefined {
-    this.#bases.residences.note(this.#factsOf(current));
-    const now = this.#leaving(current);
-    const leaving = this.#leaving(version);
+    this.#rows.note(current);
+    const now = this.#rows.leaving(current);
+    const leaving = this.#rows.leaving(version);
     const old = now && leaving && withoutMembersOf(now, leaving);
     if (now === undefined || old === undefined) return undefined;
-    const [view, viewNow] = [this.#viewOf(old, now), this.#viewOf(now)];
+    const [view, viewNow] = [this.#rows.viewOf(old, now), this.#rows.viewOf(now)];
     if (view === undefined || viewNow === undefined) return undefined;
     const [redacted, redactedNow] = [
-      redactResource(old, view, this.#context),
-      redactResource(now, viewNow, this.#context),
+      redactResource(old, view, this.#rows.context),
+      redactResource(now, viewNow, this.#rows.context),
     ];
     if (!redacted.ok || !redactedNow.ok) return undefined;
     const named = concernedByBoth(redacted.value, redactedNow.value);
@@ -194,10 +160,10 @@ export class Discloser {
    * does not leave.
    */
   included(whole: JsonObject, through: ReadonlySet<string>): Linked | undefined {
-    this.#bases.residences.note(this.#factsOf(whole));
-    const resource = this.#leaving(whole);
+    this.#rows.note(whole);
+    const resource = this.#rows.leaving(whole);
     if (resource === undefined) return undefined;
-    const view = this.#grant.viewIncluded(this.#factsOf(resource), this.#bases.origin, through);
+    const view = this.#grant.viewIncluded(this.#rows.factsOf(resource), this.#bases.origin, through);
     return view && this.#linked(resource, view, "include");
   }
 
@@ -206,7 +172,7 @@ export class Discloser {
    * neither.
    */
   entry(read: EntryBytes | CutEntry, type: string): Result<DisclosedEntry, DisclosureRefusal> {
-    const cut = isCut(read) || this.#engine === "plain" ? read : this.#entryCutterFor(type).entry(read);
+    const cut = isCut(read) || this.#engine === "plain" ? read : this.#cutters.ofEntries(type).entry(read);
     if (cut !== undefined && isCut(cut)) return ok(this.disclosed(cut));
     if (isCut(read)) throw new Error("an entry that was read ahead is never left");
     const entry = readEntry(read);
@@ -240,23 +206,22 @@ export class Discloser {
 
   /** Reads entries of a searchset where they begin, for {@link entry}. @param part see `EntryCutter.ahead`. */
   ahead(type: string, part: () => "row" | "key"): AheadReader<CutEntry> {
-    return this.#engine === "plain" ? noneAhead : this.#entryCutterFor(type).ahead(part);
+    return this.#engine === "plain" ? noneAhead : this.#cutters.ofEntries(type).ahead(part);
   }
 
   /** The parts of a resource that the byte engine leaves to the plain engine. */
   get refused(): Refused {
-    return { readsCodes: this.#grant.readsCodes(), judgesNested: this.#grant.judgesNested };
+    return this.#cutters.refused;
   }
 
-  #entryCutterFor(type: string): EntryCutter {
-    const known = this.#entries.get(type);
-    if (known !== undefined) return known;
-    const usual = this.#cutterFor(type, "search");
-    const cutter = new EntryCutter(this.#bases, this.refused, usual, (found, mode) =>
-      mode === "include" ? this.#cutterFor(found, "include") : undefined,
-    );
-    this.#entries.set(type, cutter);
-    return cutter;
+  /**
+   * The cutter for rows of a list of several types.
+   *
+   * @param isRow asked before a row of the type is judged: a further resource is hidden, and its residence does
+   * not count.
+   */
+  cutterOf(type: string, isRow: (facts: Facts) => boolean): RowCutter {
+    return this.#cutters.of(type, "search", isRow);
   }
 
   /** A row of a list: it may leave, or it is hidden. */
@@ -264,10 +229,10 @@ export class Discloser {
     whole: JsonObject,
     type: string,
   ): Result<Extract<DisclosedEntry, { kind: "match" | "hidden" }>, DisclosureRefusal> {
-    this.#bases.residences.note(this.#factsOf(whole));
+    this.#rows.note(whole);
     // The row first: a fault in a hidden row must not decide the status.
-    const resource = this.#leaving(whole);
-    const view = resource && this.#matchesSearch(resource) ? this.#viewOf(resource) : undefined;
+    const resource = this.#rows.leaving(whole);
+    const view = resource && this.#rows.matchesSearch(resource) ? this.#rows.viewOf(resource) : undefined;
     if (resource === undefined || view === undefined) return ok({ kind: "hidden" });
     if (property(resource, "resourceType") !== type) return err({ reason: "answer_mismatch" });
     const linked = this.#linked(resource, view, "match");
@@ -284,17 +249,17 @@ export class Discloser {
    * label of its own may be cut.
    */
   leadsTo(row: JsonObject, paths: readonly (readonly string[])[]): ReadonlySet<string> {
-    const part = this.#leaving(row);
+    const part = this.#rows.leaving(row);
     return part === undefined ? none : referredAt(part, paths, this.#bases.origin);
   }
 
   /** Like {@link sees}: the row, and the patients it concerns. */
   seen(whole: JsonObject): (DecidingRow & { readonly shown: JsonObject }) | undefined {
-    this.#bases.residences.note(this.#factsOf(whole));
-    const row = this.#leaving(whole);
-    const view = row && this.#matchesSearch(row) ? this.#viewOf(row) : undefined;
-    const redacted = row && view && redactResource(row, view, this.#context);
-    if (row === undefined || redacted?.ok !== true || !this.#shows(row, redacted.value.resource))
+    this.#rows.note(whole);
+    const row = this.#rows.leaving(whole);
+    const view = row && this.#rows.matchesSearch(row) ? this.#rows.viewOf(row) : undefined;
+    const redacted = row && view && redactResource(row, view, this.#rows.context);
+    if (row === undefined || redacted?.ok !== true || !this.#rows.shows(row, redacted.value.resource))
       return undefined;
     const { resource: shown, patients, unseen, room, unnamed } = redacted.value;
     return {
@@ -308,111 +273,21 @@ export class Discloser {
     };
   }
 
-  /**
-   * The cutter for rows of a list of several types.
-   *
-   * @param isRow asked before a row of the type is judged: a further resource is hidden, and its residence does
-   * not count.
-   */
-  cutterOf(type: string, isRow: (facts: Facts) => boolean): RowCutter {
-    return this.#cutterFor(type, "search", isRow);
-  }
-
-  #cutterFor(
-    type: string,
-    part: "read" | "search" | "include",
-    isRow: (facts: Facts) => boolean = () => true,
-  ): RowCutter {
-    const key = `${part} ${type}`;
-    const known = this.#cutters.get(key);
-    if (known !== undefined) return known;
-    const { mustShow, needsWhole } = this.#grant;
-    const { origin, residences } = this.#bases;
-    const { mayLinkTo, viewInside } = part === "include" ? this.#contextOf(type) : this.#context;
-    const cutter = new RowCutter(
-      {
-        policyDigest: this.#grant.policyDigest,
-        lists: this.#grant,
-        viewOf: (facts) => {
-          if (part === "search" && !this.#isFound(facts)) return undefined;
-          if (needsWhole(facts, origin)) throw unusual;
-          if (!isRow(facts)) return undefined;
-          return part === "include"
-            ? this.#viewIncluded(facts)
-            : this.#narrow(this.#grant.viewOf(facts, origin));
-        },
-        mustShow: (facts) => (part === "search" ? (mustShow?.(facts) ?? []) : []),
-        note: (facts) => (isRow(facts) ? residences.note(facts) : undefined),
-        mayLinkTo,
-        ...this.refused,
-        viewInside: (resource, nesting) => {
-          // A Consent of a patient inside judges the whole row.
-          if (needsWhole(this.#factsOf(resource), origin)) throw unusual;
-          return viewInside(resource, nesting);
-        },
-      },
-      this.#bases,
-      type,
-      part === "include" ? "include" : "match",
-    );
-    this.#cutters.set(key, cutter);
-    return cutter;
-  }
-
-  /**
-   * The view of an included resource by every include that could lead to it. Throws `unusual` if the view by
-   * some of them is a different view: it is known at the end of the page which of them do.
-   */
-  #viewIncluded(facts: Facts): ResourceView | undefined {
-    const { includes, viewIncluded } = this.#grant;
-    const { origin } = this.#bases;
-    const names = new Set(includes.map(({ name }) => name));
-    const view = viewIncluded(facts, origin, names);
-    for (const name of names) {
-      const viewBy = viewIncluded(facts, origin, new Set([name]));
-      if (viewBy !== undefined && viewBy !== view) throw unusual;
-    }
-    return view;
-  }
-
-  #matchesSearch(row: JsonObject): boolean {
-    const { clientParameters, expects } = this.#grant;
-    return (
-      this.#isFound(this.#factsOf(row)) &&
-      isFoundWithout(row, clientParameters, expects.kind === "search" ? expects.sort : [], this.#bases.origin)
-    );
-  }
-
-  #isFound(facts: Facts): boolean {
-    return (
-      matchesSearch(facts, this.#grant.clientParameters, this.#bases.origin, this.#grant.decidedHere) &&
-      this.#joined.every((joined) => meets(facts, joined, this.#bases.origin))
-    );
-  }
-
-  /**
-   * Answers whether the redacted row itself meets the criteria: an origin may have matched a value of a
-   * hidden system.
-   */
-  #shows(row: JsonObject, redacted: JsonObject): boolean {
-    return meetsCriteria(redacted, this.#grant.mustShow?.(this.#factsOf(row)) ?? [], this.#bases.public);
-  }
-
   #includedEntry(whole: JsonObject): Result<DisclosedEntry, DisclosureRefusal> {
-    this.#bases.residences.note(this.#factsOf(whole));
-    const resource = this.#leaving(whole);
+    this.#rows.note(whole);
+    const resource = this.#rows.leaving(whole);
     if (resource === undefined) return ok({ kind: "dropped" });
     const { includes, viewIncluded } = this.#grant;
     // The view by every include that could lead here; the page finds out at its end which include does.
     const view = viewIncluded(
-      this.#factsOf(resource),
+      this.#rows.factsOf(resource),
       this.#bases.origin,
       new Set(includes.map(({ name }) => name)),
     );
     if (view === undefined) return ok({ kind: "dropped" });
     const linked = this.#linked(resource, view, "include");
     const through = (names: ReadonlySet<string>) => {
-      const viewThrough = viewIncluded(this.#factsOf(resource), this.#bases.origin, names);
+      const viewThrough = viewIncluded(this.#rows.factsOf(resource), this.#bases.origin, names);
       return viewThrough === undefined || viewThrough === view
         ? viewThrough && linked
         : this.#linked(resource, viewThrough, "include");
@@ -426,12 +301,16 @@ export class Discloser {
    */
   #linked(resource: JsonObject, view: ResourceView, mode: "match" | "include"): Linked | undefined {
     const [type, id] = [textAt(resource, "resourceType") ?? "", textAt(resource, "id")];
-    const redacted = redactResource(resource, view, mode === "match" ? this.#context : this.#contextOf(type));
+    const redacted = redactResource(
+      resource,
+      view,
+      mode === "match" ? this.#rows.context : this.#rows.contextOf(type),
+    );
     if (
       !redacted.ok ||
       id === undefined ||
       !isId(id) ||
-      (mode === "match" && !this.#shows(resource, redacted.value.resource))
+      (mode === "match" && !this.#rows.shows(resource, redacted.value.resource))
     )
       return undefined;
     const { resource: shown, notice } = this.#marked(resource, redacted.value.resource);
@@ -447,7 +326,7 @@ export class Discloser {
     resource: JsonObject,
     shown: JsonObject,
   ): { readonly resource: JsonObject; readonly notice?: string } {
-    const scope = this.#grant.part2Scope?.(this.#factsOf(resource), this.#bases.origin);
+    const scope = this.#grant.part2Scope?.(this.#rows.factsOf(resource), this.#bases.origin);
     return scope === undefined
       ? { resource: shown }
       : { resource: withPart2Labels(shown), notice: part2Entry(scope) };
@@ -460,42 +339,16 @@ export class Discloser {
   #requestedIn(body: Uint8Array, type: string, id: string): Result<JsonObject, DisclosureRefusal> {
     const answer = readJson(body);
     if (!answer.ok) return err(unread(answer.error));
-    if (isObject(answer.value)) this.#bases.residences.note(this.#factsOf(answer.value));
-    const part = isObject(answer.value) ? this.#leaving(answer.value) : answer.value;
+    if (isObject(answer.value)) this.#rows.note(answer.value);
+    const part = isObject(answer.value) ? this.#rows.leaving(answer.value) : answer.value;
     if (part === undefined) return err(hiddenByPart);
-    if (isObject(part) && this.#viewOf(part) === undefined) return this.#hidden(part);
+    if (isObject(part) && this.#rows.viewOf(part) === undefined) return this.#hidden(part);
     return isRequested(part, type, id) ? ok(part) : err({ reason: "answer_mismatch" });
   }
 
   #hidden(row: JsonObject): Result<never, HiddenRow> {
-    const decision = this.#grant.whyHidden(this.#factsOf(row), this.#bases.origin);
+    const decision = this.#grant.whyHidden(this.#rows.factsOf(row), this.#bases.origin);
     return err({ reason: "row_outside_access", decision });
-  }
-
-  /** The resource without the elements whose labels may not leave; undefined: it stays back whole. */
-  #leaving(resource: JsonObject): JsonObject | undefined {
-    const known = this.#parts.get(resource);
-    if (known !== undefined) return known.part;
-    const part = leavingFor(this.#grant, resource, this.#factsOf(resource), this.#bases.origin);
-    this.#parts.set(resource, { part });
-    return part;
-  }
-
-  /** The facts of a resource, or of a resource inside it: read once, whatever asks for them. */
-  #factsOf(resource: JsonObject): Facts {
-    const facts = this.#facts.get(resource) ?? factsFor(this.#grant, resource);
-    this.#facts.set(resource, facts);
-    return facts;
-  }
-
-  #viewOf(resource: JsonObject, ...versions: readonly JsonObject[]): ResourceView | undefined {
-    const [facts, ...further] = [resource, ...versions].map((version) => this.#factsOf(version));
-    return this.#narrow(facts && this.#grant.viewOf(facts, this.#bases.origin, ...further));
-  }
-
-  #narrow(view: ResourceView | undefined): ResourceView | undefined {
-    const { elements } = this.#grant;
-    return view === undefined || elements === undefined ? view : narrowView(view, elements);
   }
 
   #whole(
@@ -504,7 +357,7 @@ export class Discloser {
     now?: ConcernedPatients,
   ): Result<Disclosure, DisclosureRefusal> {
     if (view === undefined) return this.#hidden(resource);
-    const redacted = redactResource(resource, view, this.#context);
+    const redacted = redactResource(resource, view, this.#rows.context);
     if (!redacted.ok) return err({ reason: "resource_withheld", because: redacted.error });
     const text = utf8(JSON.stringify(this.#marked(resource, redacted.value.resource).resource));
     const named = now === undefined ? redacted.value : concernedByBoth(redacted.value, now);
@@ -525,82 +378,12 @@ export class Discloser {
   }
 }
 
-/** A row that the byte engine cut. Few pages look into its rows: they are read when they do. */
-class CutLinked implements Linked {
-  readonly released: Released;
-  readonly #row: CutRow;
-  readonly #includes: readonly GrantedInclude[];
-  readonly #base: string;
-  #shown: JsonObject | undefined;
-  #links: readonly ReadonlySet<string>[] | undefined;
-
-  constructor(row: CutRow, includes: readonly GrantedInclude[], base: string) {
-    this.released = row.released;
-    this.#row = row;
-    this.#includes = includes;
-    this.#base = base;
-  }
-
-  get shown(): JsonObject {
-    const { start, end, released } = this.#row;
-    this.#shown ??= readShown(released.text.subarray(start, end));
-    return this.#shown;
-  }
-
-  get links(): readonly ReadonlySet<string>[] {
-    if (this.#links !== undefined) return this.#links;
-    const own = this.#includes.filter(({ source }) => source === this.released.type);
-    const names = new Set(own.flatMap(({ paths }) => paths.flatMap(([first]) => first ?? [])));
-    // Only these members are read: a page with included resources asks each of its rows.
-    const shown = capturedMembers(this.released.text, this.#row.start, names);
-    this.#links = this.#includes.map((include) =>
-      own.includes(include) ? referredAt(shown, include.paths, this.#base) : none,
-    );
-    return this.#links;
-  }
-}
-
-class CutMatch extends CutLinked {
-  readonly kind = "match";
-}
-
-class CutCandidate extends CutLinked implements Candidate {
-  readonly kind = "include";
-  readonly through: Candidate["through"];
-
-  constructor(row: CutRow, includes: readonly GrantedInclude[], base: string, through: Candidate["through"]) {
-    super(row, includes, base);
-    this.through = through;
-  }
-}
-
-function readShown(text: Uint8Array): JsonObject {
-  const read = readJson(text);
-  if (!read.ok || !isObject(read.value)) throw new Error("the byte engine wrote no object");
-  return read.value;
-}
-
 export type DisclosedEntry =
   | ({ readonly kind: "match" } & Linked)
   | ({ readonly kind: "include" } & Candidate)
   /** A match that does not leave. */
   | { readonly kind: "hidden" }
   | { readonly kind: "dropped" | "outcome" };
-
-/**
- * The resources that a join found, as `Type/id`, and the paths by which a row must refer to one; without
- * paths the row must be one of them.
- */
-export interface Joined {
-  readonly paths: readonly (readonly string[])[] | undefined;
-  readonly among: ReadonlySet<string>;
-}
-
-/** Checked here because an origin may have ignored the condition. */
-function meets(row: Facts, { paths, among }: Joined, base: FhirBase): boolean {
-  if (paths === undefined) return among.has(`${textAt(row, "resourceType")}/${textAt(row, "id")}`);
-  return [...referredAt(row, paths, base)].some((reference) => among.has(reference));
-}
 
 /** A part of the row that cannot be cut has a label. */
 const hiddenByPart: HiddenRow = {

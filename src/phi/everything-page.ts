@@ -10,7 +10,8 @@ import { EntryCutter, isCut, noneAhead } from "./bytes/entry-cutter.ts";
 import type { CutEntry, RowCutter } from "./bytes/row-cutter.ts";
 import type { Linked } from "./included.ts";
 import { covers } from "./labelled-parts.ts";
-import { Discloser, type NamedBases, type DisclosureRefusal } from "./disclose.ts";
+import { Discloser, type DisclosureRefusal } from "./disclose.ts";
+import type { NamedBases } from "./row-views.ts";
 import { Tally, type Disclosure, type Released } from "./disclosure.ts";
 import { pageBytesMax, type Offered } from "./page.ts";
 

@@ -6,7 +6,8 @@ import { isObject, property, textAt, type JsonObject } from "#fhir/json/json";
 import { isId } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { HistoryGrant } from "#policy/evaluate-listing";
-import { Discloser, type NamedBases, type DisclosureRefusal } from "./disclose.ts";
+import { Discloser, type DisclosureRefusal } from "./disclose.ts";
+import type { NamedBases } from "./row-views.ts";
 import { Tally, type Disclosure, type Released } from "./disclosure.ts";
 import { pageBytesMax, type Offered } from "./page.ts";
 

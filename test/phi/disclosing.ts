@@ -1,7 +1,8 @@
 import { readFrame } from "#fhir/bundle";
 import { EntrySplitter } from "#fhir/json/entry-splitter";
 import { err, ok, type Result } from "#kernel/result";
-import { Discloser, type NamedBases, type DisclosureRefusal } from "#phi/disclose";
+import { Discloser, type DisclosureRefusal } from "#phi/disclose";
+import type { NamedBases } from "#phi/row-views";
 import type { DisclosedWindow, Disclosure } from "#phi/disclosure";
 import { Page } from "#phi/page";
 import type { PolicyDocument } from "#policy/schema";
