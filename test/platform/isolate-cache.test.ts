@@ -126,3 +126,56 @@ test("a clock that is set back prolongs no copy: it is read again, and without t
   state.at -= 60_000;
   await expect(late.get("a")).rejects.toThrow("down");
 });
+
+/** The cache of {@link world}, whose early reads a test ends. */
+function aheadWorld() {
+  const state = { at: 1_000_000, reads: 0, isDown: false, works: [] as Promise<unknown>[] };
+  const cache = new IsolateCache<number>(registryLimits, () => instant(state.at), {
+    settled: () => true,
+    load: async () => {
+      state.reads += 1;
+      if (state.isDown) throw new Error("down");
+      return { value: state.reads, epoch: 1, asOf: instant(state.at) };
+    },
+    keepAlive: (work) => void state.works.push(work),
+  });
+  return { state, cache };
+}
+
+test("in the last second of its freshness a copy is read again once, and no request waits for that read", async ({
+  expect,
+}) => {
+  const { state, cache } = aheadWorld();
+  await cache.get("a");
+  state.at += registryLimits.freshMilliseconds - 1_001;
+  await cache.get("a");
+  expect(state).toMatchObject({ reads: 1, works: [] });
+  state.at += 1;
+  expect(await Promise.all([cache.get("a"), cache.get("a")])).toEqual([1, 1]);
+  expect(state.reads).toBe(2);
+  await Promise.all(state.works);
+  state.at += 1_000; // the first copy would be read again now
+  expect(await cache.get("a")).toBe(2);
+  expect(state.reads).toBe(2);
+});
+
+test("an early read that fails prolongs no copy, and a record that a delta named is not kept from it", async ({
+  expect,
+}) => {
+  const { state, cache } = aheadWorld();
+  await cache.get("a");
+  state.at += registryLimits.freshMilliseconds - 1;
+  state.isDown = true;
+  expect(await cache.get("a")).toBe(1);
+  await Promise.all(state.works);
+  state.at += registryLimits.hardMilliseconds - registryLimits.freshMilliseconds + 1;
+  await expect(cache.get("a")).rejects.toThrow("down");
+
+  state.isDown = false;
+  expect(await cache.get("a")).toBe(4);
+  state.at += registryLimits.freshMilliseconds - 1;
+  await cache.get("a");
+  cache.forget("a", 2); // while the early read runs
+  await Promise.all(state.works);
+  expect(cache.isFresh("a")).toBe(false);
+});

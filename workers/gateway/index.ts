@@ -73,7 +73,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   ];
   const logOf = logStubs(env.LEDGER_SHARD, placement);
   const ledger = ledgerSink(logOf, placement.layout, clock);
-  const registry = new RegistryReader(env.REGISTRY, clock);
+  const registry = new RegistryReader(env.REGISTRY, clock, waitUntil);
   const clients = clientDirectory(registry);
   const origins = originDirectory(registry);
   const issuers = issuerDirectory(registry);

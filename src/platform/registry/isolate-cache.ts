@@ -30,6 +30,11 @@ interface Store<T> {
   settled(key: string): boolean;
   /** About its size in memory, in characters of JSON. */
   weight?(value: T): number;
+  /**
+   * Lets a read run longer than the request that began it. Without it no copy is refreshed before its freshness
+   * ends.
+   */
+  readonly keepAlive?: ((work: Promise<unknown>) => void) | undefined;
 }
 
 interface Entry<T> extends DatedValue<T> {
@@ -40,6 +45,9 @@ interface Entry<T> extends DatedValue<T> {
 
 // An entry past its freshness is refreshed once a second. Meanwhile other requests use the copy.
 const claimMilliseconds = 1_000;
+// In the last second of its freshness a copy is read again beside the request that gets it: no request of a busy
+// client waits for the store.
+const aheadMilliseconds = 1_000;
 
 /**
  * An isolate's copies of a store's records. They are settled plain data: no request ever waits for another
@@ -82,14 +90,18 @@ export class IsolateCache<T> implements EvictableCache {
     }
     const at = this.#clock();
     const usable = this.#usable(key, at);
-    if (usable !== undefined) return usable.value;
-    const entry = this.#present.get(key);
+    if (usable !== undefined) {
+      const isLate = ageAt(usable.read, at) >= this.#limits.freshMilliseconds - aheadMilliseconds;
+      // After a failure a request after the freshness reads again, and gets the fault.
+      if (isLate && ageAt(usable.claimed, at) >= claimMilliseconds)
+        this.#store.keepAlive?.(this.#refresh(key, at).catch(() => undefined));
+      return usable.value;
+    }
     const absent = this.#absent.get(key);
     if (absent !== undefined && ageAt(absent, at) < this.#limits.absentMilliseconds) return undefined;
 
-    if (entry !== undefined) entry.claimed = at;
     try {
-      return this.#keep(key, await this.#read(key), at);
+      return await this.#refresh(key, at);
     } catch (fault) {
       const known = this.#present.get(key); // a copy that was dropped meanwhile must not be used
       if (
@@ -100,6 +112,12 @@ export class IsolateCache<T> implements EvictableCache {
         return known.value;
       throw fault;
     }
+  }
+
+  async #refresh(key: string, at: Instant): Promise<T | undefined> {
+    const entry = this.#present.get(key);
+    if (entry !== undefined) entry.claimed = at;
+    return this.#keep(key, await this.#read(key), at);
   }
 
   /** Drops the copy of a key whose record has changed, up to an epoch. */

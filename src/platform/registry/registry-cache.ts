@@ -15,6 +15,7 @@ export function registryCache<T>(
   return new IsolateCache<T>(limits, registry.clock, {
     load: (key) => registry.read(subjectOf(key), (db) => query(db, key)),
     settled: (key) => registry.settled(subjectOf(key)),
+    keepAlive: registry.keepAlive,
     ...(limits.weightMax !== undefined && { weight: (value: T) => JSON.stringify(value).length }),
   });
 }

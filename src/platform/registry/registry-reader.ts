@@ -27,13 +27,16 @@ const youngMilliseconds = 5_000;
 export class RegistryReader {
   readonly #registry: D1Database;
   readonly clock: Clock;
+  readonly keepAlive: ((work: Promise<unknown>) => void) | undefined;
   #newest: Pick<AppliedUpdate, "standing" | "asOf"> | undefined;
   // by id, with the delta's epoch: the clients whose records are being written
   readonly #clientsPending = new Map<string, number>();
 
-  constructor(registry: D1Database, clock: Clock) {
+  /** @param keepAlive lets a read run longer than the request that began it. */
+  constructor(registry: D1Database, clock: Clock, keepAlive?: (work: Promise<unknown>) => void) {
     this.#registry = registry;
     this.clock = clock;
+    this.keepAlive = keepAlive;
   }
 
   /**
