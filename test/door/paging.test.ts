@@ -122,6 +122,33 @@ test("the origin pages as many rows as the client, and five hundred hidden rows 
   expect(ids(await phylax.ask("payer", nextOf(first) ?? ""))).toEqual(["last"]);
 });
 
+test("L8: a full page has a next link only if a visible row follows, however many hidden rows follow; the origin is asked for a fifth first", async ({
+  expect,
+}) => {
+  const shown = Array.from({ length: 10 }, (_, n) => observation(`s${n}`, false));
+  const after = (count: number) => Array.from({ length: count }, (_, n) => observation(`h${n}`, true));
+  const last = observation("last", false);
+  for (const [more, hasNext, counts] of [
+    [[], false, [10]],
+    [after(1), false, [10, 2, 10]],
+    [after(25), false, [10, 2, 10, 10, 10]],
+    [[last], true, [10, 2]],
+    [[...after(1), last], true, [10, 2]],
+    [[...after(4), last], true, [10, 2, 10]],
+  ] as const) {
+    origin.rows = [...shown, ...more];
+    origin.requests.length = 0;
+    const page = await phylax.ask("payer", "Observation?patient=amara&_count=10");
+    expect([ids(page).length, nextOf(page) !== undefined, searchset(page).total]).toEqual([
+      10,
+      hasNext,
+      hasNext ? undefined : 10,
+    ]);
+    expect(origin.requests.map((asked) => Number(/_count=(\d+)/u.exec(asked)?.[1]))).toEqual(counts);
+    if (hasNext) expect(ids(await phylax.ask("payer", nextOf(page) ?? ""))).toEqual(["last"]);
+  }
+});
+
 test("a link opens for no further client, not after its time, not altered, and with no parameter of the question added", async ({
   expect,
 }) => {

@@ -111,7 +111,7 @@ async function fillFrom<P extends Fillable>(
   const { question, posted, part } = start;
   let at = start;
   let page: P | undefined;
-  let isHeld = false;
+  let [isHeld, hasLooked] = [false, false];
   const followed = new Set<string | undefined>();
   for (let pages = 1; ; pages += 1) {
     const answer = await origin.ask(at.link === undefined ? first.ask : { link: at.link });
@@ -146,8 +146,10 @@ async function fillFrom<P extends Fillable>(
     if (followed.has(link)) return err({ reason: "answer_link_loops" });
     const after = isBefore ? at.after : undefined;
     at = { question, posted, ...(part !== undefined && { part }), link, after, seen };
-    const follows = page.isFull === true && !isBefore ? await followsRow(page, at, first, origin) : ok(false);
+    const looks = !hasLooked && page.isFull === true && !isBefore;
+    const follows = looks ? await followsRow(page, at, first, origin) : ok(false);
     if (!follows.ok) return follows;
+    hasLooked ||= looks;
     if (follows.value) return ok({ page, next: at });
     if (!isEnough(pages, seen - start.seen)) continue;
     return isBefore ? err({ reason: "page_link_target_absent" }) : ok({ page, next: at });
