@@ -211,6 +211,43 @@ const cases: readonly (readonly [AskerKind, string, string, readonly string[]])[
   ["system", "system/*.rs", "Provenance?target=Observation/o1-laboratory", ["pr-both", "pr1"]],
 ];
 
+/**
+ * Searches of Inferno's suite for US Core 6.1, 7 and 8, of types that this world does not have: they are permitted
+ * and find nothing.
+ */
+const usCore = `
+AllergyIntolerance?patient=ann&clinical-status=active,inactive,resolved
+CarePlan?patient=ann&category=assess-plan&status=active&date=ge2026-01-01T00:00:00%2B00:00
+CareTeam?patient=ann&role=17561000
+CareTeam?patient=ann&status=proposed,active,suspended,inactive,entered-in-error&_include=CareTeam:participant:Practitioner
+Condition?patient=ann&category=encounter-diagnosis&encounter=Encounter/e1
+Condition?patient=ann&_lastUpdated=gt2100-01-01T00:00:00Z&_revinclude=Provenance:target
+Coverage?patient=Patient/ann
+DiagnosticReport?patient=ann&category=http://terminology.hl7.org/CodeSystem/v2-0074|LAB&date=gt2026-01-01&date=lt2026-12-31
+DocumentReference?patient=ann&type=http://loinc.org|34133-9&period=ge2026&_revinclude=Provenance:target
+Encounter?date=ge2026-01-01T00:00:00+00:00&patient=ann
+Encounter?patient=ann&discharge-disposition=01&location=Location/l1
+Goal?patient=ann&target-date=ge2026&description=281665004
+Immunization?patient=ann&status=completed,entered-in-error,not-done&date=2026
+Location?address-postalcode=01101
+MedicationDispense?patient=ann&status=completed&type=FF
+MedicationRequest?patient=ann&intent=proposal,plan,order,instance-order&status=active,completed,stopped&_include=MedicationRequest:medication
+Patient?birthdate=1970-01-01&name=x
+Patient?death-date=ge2020&family=x
+PractitionerRole?specialty=208D00000X&_include=PractitionerRole:practitioner&_include=PractitionerRole:endpoint
+Procedure?patient=ann&code=73761001&date=le2026-12-31
+QuestionnaireResponse?patient=ann&authored=lt2020
+RelatedPerson?patient=ann&name=x
+ServiceRequest?patient=ann&category=http://snomed.info/sct|410606002&authored=ge2026
+Specimen?patient=ann`
+  .trim()
+  .split("\n");
+test.for(usCore)("US Core: %s", async (path, { expect }) => {
+  const reply = await ask("patient", "launch/patient openid patient/*.read", path.replaceAll("|", "%7C"));
+  expect(reply.status, reply.text).toBe(200);
+  expect(idsOf(reply)).toEqual([]);
+});
+
 test.for(cases)("%s %s: %s", async ([kind, scope, path, ids], { expect }) => {
   const reply = await ask(kind, scope, path.replaceAll("|", "%7C"));
   expect(reply.status, reply.text).toBe(200);
