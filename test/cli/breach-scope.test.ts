@@ -150,7 +150,7 @@ test("for a person: a summary, the clauses and a line for each individual; purpo
     "1 in no known State: 164.406 may count each in any State, so ask the origin where they live",
     "disclosed: Patient 1",
     "discovered 2026-10-05",
-    "45 CFR 164.404(b): each individual without unreasonable delay, by December 4, 2026 at the latest",
+    "45 CFR 164.404(b): each individual without unreasonable delay, by 2026-12-04 at the latest",
     "45 CFR 164.406: media by 2026-12-04: no State is known to have more than 500 affected residents",
     "45 CFR 164.408(c): the Secretary by 2027-03-01",
     `main/Patient/amara (unknown): Patient 1; 2026-10-01T12:01:00.000Z, 1 records; policy sha256:${"a".repeat(64)}; never: Patient.address`,

@@ -93,7 +93,7 @@ interface AskedAccounting {
   readonly period: Period;
 }
 
-/** The address of an accounting. Neither the period nor a parameter says anything about the individual. */
+/** The address of an accounting. The period and the parameters say nothing about the individual. */
 function accountingAddress(
   fhir: string,
   { person, period }: AskedAccounting,
@@ -300,7 +300,7 @@ function cellsOf(facts: EventFacts): readonly (PageElement | string)[] {
   return [moment(Date.parse(recorded)), who, purposes.map(texts.purpose).join(", "), what];
 }
 
-/** What leaves the page on paper or as a file: this list, its table, and the page for the individual. */
+/** The papers and files of an accounting: this list, its table, and the page for the individual. */
 function papers(access: PatientAccess, asked: AskedAccounting, { fhir, banner }: LookUp): PageElement {
   const button = (text: string, act: () => void): PageElement => {
     const made = make("button", { class: "quiet" }, text);
