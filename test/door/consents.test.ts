@@ -598,7 +598,7 @@ function template(name: string, more: Readonly<Record<string, string>> = {}): Se
   const changes = {
     "Patient/amara-okafor": "Patient/emil",
     '"start": "2026-11-02"': `"start": "${today}"`,
-    '"end": "2028-12-31"': `"end": "${today}"`,
+    '"end": "2028-12-31"': `"end": "${new Date().getUTCFullYear() + 1}-12-31"`, // the clock may pass midnight
     ...more,
   };
   const text = Object.entries(changes).reduce(
