@@ -11,7 +11,7 @@ export interface Budget {
 export const budgets: Readonly<Record<string, Budget>> = {
   gateway: { config: "wrangler.toml", kibibytes: 278, startMilliseconds: 700 },
   control: { config: "workers/control/wrangler.toml", kibibytes: 213, startMilliseconds: 700 },
-  ledger: { config: "workers/ledger/wrangler.toml", kibibytes: 130, startMilliseconds: 700 },
+  ledger: { config: "workers/ledger/wrangler.toml", kibibytes: 118, startMilliseconds: 700 },
   ops: { config: "workers/ops/wrangler.toml", kibibytes: 530, startMilliseconds: 700 },
   witness: { config: "workers/witness/wrangler.toml", kibibytes: 40, startMilliseconds: 700 },
 };
