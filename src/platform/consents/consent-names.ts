@@ -16,11 +16,6 @@ export class ConsentNames {
     this.#keys = keys;
   }
 
-  /** The pseudonym of a patient at an origin under the first key. */
-  ofPatient(origin: string, id: string): string {
-    return this.allOfPatient(origin, id)[0];
-  }
-
   allOfPatient(origin: string, id: string): Pseudonyms {
     return this.#names(`${origin}/Patient/${id}`);
   }
