@@ -10,7 +10,7 @@ import { serveSampleLedger } from "../test/support/sample-ledger-page.ts";
 /*
  * Measures the console of a running sandbox in Chromium: the server's time of each page with its results, and the
  * time to verify ten thousand leaves in the browser. The tests count clicks, and no test asserts a time, because
- * the time depends on the machine. docs/performance.md has the last figures.
+ * the time depends on the machine. docs/console.md has the last figures.
  */
 const { values } = parseArgs({
   options: {
