@@ -85,7 +85,7 @@ test("an event never hides a different event with the same id and step", async (
     "--to",
     "2026-10-02",
   );
-  expect(scope.out).toContain("700 individuals");
+  expect(scope.out).toContain("individuals: 700");
 });
 
 test("--from, --to, --client and --patient choose events", async ({ expect }) => {
