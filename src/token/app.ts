@@ -1,8 +1,10 @@
+import type { Hono } from "hono";
+import { HonoBase } from "hono/hono-base";
+import { TrieRouter } from "hono/router/trie-router";
 import { readAtMost } from "#entrypoint/bounded-body";
 import { baseFields, baseHeaders } from "#entrypoint/base-headers";
 import { addressOf, continentOf, tlsClientAuthOf } from "#entrypoint/edge";
 import { problemAnswer } from "#entrypoint/problem";
-import { Routes } from "#entrypoint/routes";
 import { TimelyBody } from "#entrypoint/timely-body";
 import { afterConfiguration } from "#audit/after-configuration";
 import { assertionRules } from "#identity/assertion";
@@ -34,8 +36,8 @@ export interface TokenAppPorts extends TokenPorts, IntrospectionPorts, Revocatio
  * The built-in issuer's HTTP surface, for `system/` clients only; people sign in at external issuers.
  * Without registry, guard or ledger there is no token: 503.
  */
-export function tokenApp(ports: TokenAppPorts): Routes {
-  const app = new Routes();
+export function tokenApp(ports: TokenAppPorts): Hono {
+  const app: Hono = new HonoBase({ router: new TrieRouter() });
   const arrivalOf = async (
     interaction: IssuerArrival["interaction"],
     raw: Request,
@@ -67,7 +69,7 @@ export function tokenApp(ports: TokenAppPorts): Routes {
     return await answer;
   };
 
-  app.add("POST", "/oauth/token", ({ request: raw }) => {
+  app.post("/oauth/token", ({ req: { raw } }) => {
     const [own, proof] = [portsOfOne(), raw.headers.get("dpop")];
     const arrival = arrivalOf("token", raw);
     return onRecord(
@@ -76,22 +78,24 @@ export function tokenApp(ports: TokenAppPorts): Routes {
       ),
     );
   });
-  app.add("POST", "/oauth/introspect", ({ request: raw }) => {
+  app.post("/oauth/introspect", ({ req: { raw } }) => {
     const own = portsOfOne();
     return onRecord(arrivalOf("introspect", raw).then((read) => serveIntrospection(read, own)));
   });
-  app.add("POST", "/oauth/revoke", ({ request: raw }) => {
+  app.post("/oauth/revoke", ({ req: { raw } }) => {
     const own = portsOfOne();
     return onRecord(arrivalOf("revoke", raw).then((read) => serveRevocation(read, own)));
   });
   const { "strict-transport-security": hsts = "", "x-content-type-options": nosniff = "" } = baseFields("");
   const safe = { "strict-transport-security": hsts, "x-content-type-options": nosniff };
-  app.get("/oauth/jwks", async () =>
-    Response.json({ keys: await ports.issuer.publicKeys() }, { headers: safe }),
+  app.get("/oauth/jwks", async (context) =>
+    context.json({ keys: await ports.issuer.publicKeys() }, 200, safe),
   );
-  app.get("/.well-known/oauth-authorization-server", () => Response.json(metadata(ports), { headers: safe }));
+  app.get("/.well-known/oauth-authorization-server", (context) => context.json(metadata(ports), 200, safe));
   for (const path of ["/oauth/token", "/oauth/introspect", "/oauth/revoke"])
     app.all(path, () => problem(ports.newId(), 405, "Method Not Allowed", { allow: "POST" }));
+  // The handler stands here and not in the mounting app: Hono's own answer is a 500, and it would log the
+  // fault's message.
   app.onError((fault) => {
     const requestId = ports.newId();
     ports.onFault({ requestId, name: fault.name });

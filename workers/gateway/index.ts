@@ -1,6 +1,7 @@
 import { waitUntil } from "cloudflare:workers";
+import type { Hono } from "hono";
 import type { LinesRequest } from "#audit/accounting/disclosures";
-import { type Door, gatewayApp } from "#gateway/http/app";
+import { gatewayApp } from "#gateway/http/app";
 import { LedgerQueue } from "#gateway/answer/ledger-queue";
 import { compiledPolicies } from "#gateway/admission/compiled-policies";
 import { instant } from "#kernel/clock";
@@ -60,7 +61,7 @@ export { ClientGuard };
 const readingMilliseconds = 4_000;
 
 /** The gateway worker: joins the gateway and the built-in issuer to their Cloudflare bindings. */
-function open(env: GatewayEnv): (request: Request) => Door {
+function open(env: GatewayEnv): (request: Request) => Hono {
   const config = gatewayConfig(env);
   const { publicUrl, mtlsUrl, placement, ledgerSpread } = config;
   const clock = () => instant(Date.now());
@@ -211,15 +212,20 @@ function open(env: GatewayEnv): (request: Request) => Door {
    * The whole surface under one configured name: proofs, assertions and links carry the name that the
    * client called.
    */
-  const doorAt = (askedUrl: string): Door => {
+  const doorAt = (askedUrl: string): Hono => {
     const tokenEndpoint = `${askedUrl}/oauth/token`;
     const token = tokenApp({
       ...issuing,
       tokenEndpoint,
       assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }, keysOfOthers),
     });
-    const fhirBase = (origin: string) => `${askedUrl}/v1/fhir/${origin}`;
-    return gatewayApp({ ...serving, askedUrl, fhirBase }, token);
+    const gateway = gatewayApp({
+      ...serving,
+      askedUrl,
+      fhirBase: (origin) => `${askedUrl}/v1/fhir/${origin}`,
+    });
+    // mounted below the gateway, which answers unknown paths and faults for both
+    return gateway.route("/", token);
   };
   const door = doorAt(publicUrl);
   const second = mtlsUrl === undefined ? undefined : { host: new URL(mtlsUrl).host, door: doorAt(mtlsUrl) };
@@ -231,5 +237,5 @@ function open(env: GatewayEnv): (request: Request) => Door {
 let doors: ReturnType<typeof open> | undefined; // settled once, shared by every request of the isolate
 
 export default {
-  fetch: (request, env) => (doors ??= open(env))(request).fetch(request),
+  fetch: (request, env, context) => (doors ??= open(env))(request).fetch(request, env, context),
 } satisfies ExportedHandler<GatewayEnv>;

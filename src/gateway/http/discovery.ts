@@ -1,3 +1,4 @@
+import type { Hono } from "hono";
 import { capabilityStatement } from "#fhir/capability";
 import type { Origins } from "#fhir/ports";
 import { everyCapability, servedBy } from "#fhir/type-capability";
@@ -12,7 +13,6 @@ import { acceptable, type Call } from "#gateway/admission/admit";
 import { baseHeaders } from "#entrypoint/base-headers";
 import { outcomeAnswer } from "#gateway/answer/answer";
 import { faceOf } from "#entrypoint/gateway-face";
-import type { Routed, Routes } from "#entrypoint/routes";
 import { oauthUris } from "#gateway/read/oauth-uris";
 import { appConfiguration, backendConfiguration } from "./smart-configuration.ts";
 
@@ -57,27 +57,26 @@ function protectedResource(
 const noPlace = {};
 
 const origin = ":origin{[a-z][a-z0-9-]{0,31}}";
-const originIn = ({ origin: name = "" }: Routed["parameters"]): string => name;
 
 /** Public documents: they need no credential, tell nothing about a patient, and are not recorded. */
 export function addDiscovery(
-  app: Routes,
+  app: Hono,
   { publicUrl, newId, answers, authorizationServers, origins }: Discovery,
 ): void {
-  app.get(`/.well-known/oauth-protected-resource/v1/fhir/${origin}`, async ({ parameters }) => {
-    const name = originIn(parameters);
+  app.get(`/.well-known/oauth-protected-resource/v1/fhir/${origin}`, async (context) => {
+    const name = context.req.param("origin");
     // The built-in issuer is first: most machines take the first issuer.
     const servers = [publicUrl, ...(await authorizationServers.of(name)).external];
-    return Response.json(
+    return context.json(
       protectedResource(`${publicUrl}/v1/fhir/${name}`, servers, publicUrl, await answers.publicKeys()),
     );
   });
-  app.get(answerKeysPath, async () => Response.json({ keys: await answers.publicKeys() }));
+  app.get(answerKeysPath, async (context) => context.json({ keys: await answers.publicKeys() }));
   const backend = JSON.stringify(backendConfiguration(publicUrl));
   // This is not a FHIR resource: it is application/json, whatever `Accept` asks for (SMART App Launch 2,
   // "Using Well-Known").
-  app.get(`/v1/fhir/${origin}/.well-known/smart-configuration`, async ({ parameters }) => {
-    const { signIn } = await authorizationServers.of(originIn(parameters));
+  app.get(`/v1/fhir/${origin}/.well-known/smart-configuration`, async (context) => {
+    const { signIn } = await authorizationServers.of(context.req.param("origin"));
     return json(
       signIn === undefined ? backend : JSON.stringify(appConfiguration(signIn)),
       "application/json",
@@ -88,10 +87,10 @@ export function addDiscovery(
   // that reading of the registry.
   const statements = new WeakMap<SignInPlace | typeof noPlace, WeakMap<object, string>>();
   const every = everyCapability();
-  app.get(`/v1/fhir/${origin}/metadata`, async ({ request, parameters }, next) => {
+  app.get(`/v1/fhir/${origin}/metadata`, async (context, next) => {
     // a known caller gets its own capabilities, on record
-    if (request.headers.has("authorization")) return next();
-    const name = originIn(parameters);
+    if (context.req.raw.headers.has("authorization")) return next();
+    const name = context.req.param("origin");
     const [{ signIn }, traits] = await Promise.all([authorizationServers.of(name), origins.traits(name)]);
     const served = traits?.capabilities.types;
     const ofPlace = statements.get(signIn ?? noPlace) ?? new WeakMap<object, string>();
@@ -105,7 +104,7 @@ export function addDiscovery(
       );
     ofPlace.set(served ?? every, statement);
     statements.set(signIn ?? noPlace, ofPlace);
-    return answer(request, statement, newId());
+    return answer(context.req.raw, statement, newId());
   });
 }
 

@@ -1,14 +1,14 @@
+import { Hono } from "hono";
 import { test } from "vitest";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { readInteraction } from "#fhir/interaction";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
-import { Routes } from "#entrypoint/routes";
 import { addDiscovery } from "#gateway/http/discovery";
 import type { SignInPlace } from "#registry/sign-in-place";
 import { newKey } from "../../support/credentials.ts";
 
 const answerKeys = [(await newKey("EdDSA", "answers-2")).jwk, (await newKey("ES256", "answers-1")).jwk];
-const app = new Routes();
+const app = new Hono();
 let registryDown = false;
 const signIn: SignInPlace = {
   issuer: "https://login.example",
@@ -48,10 +48,9 @@ addDiscovery(app, {
     }),
   },
 });
-const request = (url: string, init?: RequestInit) => app.fetch(new Request(url, init));
 const chart = "https://api.example/v1/fhir/chart";
 const base = "https://api.example/v1/fhir/main";
-const get = async (path: string, accept = "*/*") => request(`${base}/${path}`, { headers: { accept } });
+const get = async (path: string, accept = "*/*") => app.request(`${base}/${path}`, { headers: { accept } });
 
 interface Statement {
   readonly rest: readonly {
@@ -138,7 +137,7 @@ test("the CapabilityStatement is exact: each of its interactions and search para
 });
 
 test("a caller with a credential is answered by a later stage", async ({ expect }) => {
-  const reply = await request(`${base}/metadata`, { headers: { authorization: "Bearer x" } });
+  const reply = await app.request(`${base}/metadata`, { headers: { authorization: "Bearer x" } });
   expect(reply.status).toBe(404); // nothing more is here
 });
 
@@ -167,7 +166,7 @@ test("each SMART configuration has what SMART App Launch 2.2 requires for the ca
   expect,
 }) => {
   for (const place of [base, chart]) {
-    const response = await request(`${place}/.well-known/smart-configuration`);
+    const response = await app.request(`${place}/.well-known/smart-configuration`);
     const configuration: Record<string, unknown> & { capabilities: readonly string[] } =
       await response.json();
     const { capabilities } = configuration;
@@ -219,16 +218,16 @@ test("nothing may keep either, and each answer has an id", async ({ expect }) =>
 test("T38, T42: a base's metadata name the address and the algorithms of the keys of signed answers", async ({
   expect,
 }) => {
-  const metadata = await request("https://api.example/.well-known/oauth-protected-resource/v1/fhir/main");
+  const metadata = await app.request("https://api.example/.well-known/oauth-protected-resource/v1/fhir/main");
   const { jwks_uri: where, ...said }: { jwks_uri: string } = await metadata.json();
   expect(said).toMatchObject({ resource: base, resource_signing_alg_values_supported: ["EdDSA", "ES256"] });
-  expect(await (await request(where)).json()).toEqual({ keys: answerKeys });
+  expect(await (await app.request(where)).json()).toEqual({ keys: answerKeys });
 });
 
 test("T41: if people sign in at an external issuer, the SMART configuration is about that issuer alone, and names only its features", async ({
   expect,
 }) => {
-  expect(await (await request(`${chart}/.well-known/smart-configuration`)).json()).toEqual({
+  expect(await (await app.request(`${chart}/.well-known/smart-configuration`)).json()).toEqual({
     issuer: "https://login.example",
     jwks_uri: "https://login.example/keys",
     authorization_endpoint: "https://login.example/authorize",
@@ -256,7 +255,7 @@ test("the CapabilityStatement names the same places as the SMART configuration",
     ],
   };
   for (const time of ["first", "second"])
-    expect(await (await request(`${chart}/metadata`)).json(), time).toMatchObject({
+    expect(await (await app.request(`${chart}/metadata`)).json(), time).toMatchObject({
       rest: [{ security }],
     });
 });
@@ -265,7 +264,9 @@ test("the metadata of a base name the built-in issuer first, then the external i
   expect,
 }) => {
   const servers = async (name: string) => {
-    const answer = await request(`https://api.example/.well-known/oauth-protected-resource/v1/fhir/${name}`);
+    const answer = await app.request(
+      `https://api.example/.well-known/oauth-protected-resource/v1/fhir/${name}`,
+    );
     const { authorization_servers: said }: { authorization_servers: unknown } = await answer.json();
     return said;
   };
@@ -295,14 +296,14 @@ test("while the registry cannot be read there is no answer: apps would keep a wr
     "v1/fhir/main/.well-known/smart-configuration",
     ".well-known/oauth-protected-resource/v1/fhir/main",
   ])
-    expect((await request(`https://api.example/${path}`)).status, path).toBe(503);
+    expect((await app.request(`https://api.example/${path}`)).status, path).toBe(503);
   expect(faults).toHaveLength(3);
 });
 
 test("where the registry knows what the origin can do, the CapabilityStatement has the part that both can do", async ({
   expect,
 }) => {
-  const statement: Statement = await (await request("https://api.example/v1/fhir/small/metadata")).json();
+  const statement: Statement = await (await app.request("https://api.example/v1/fhir/small/metadata")).json();
   expect(
     statement.rest[0]?.resource.map(({ type, interaction, searchParam }) => [
       type,
