@@ -14,8 +14,8 @@ import { componentOf } from "#identity/request-signature";
 import { epochSeconds, type Clock } from "#kernel/clock";
 import type { Secret } from "#kernel/secret";
 import { chooseSignature } from "./chosen-signature.ts";
+import { signatureParameters } from "./signed-bytes.ts";
 import { signingKey } from "./signing-key.ts";
-import { cryptoAlgorithms } from "./web-crypto.ts";
 
 interface AnswerSignerOptions {
   /** A private JWK in JSON, P-256 or Ed25519. */
@@ -44,7 +44,7 @@ export function answerSigner({ key, others, clock }: AnswerSignerOptions): Answe
       ]);
       const input = serializeInnerList([parts.map(identifier), parameters]);
       const base = new TextEncoder().encode(answerBase(parts, input));
-      const signature = await crypto.subtle.sign(cryptoAlgorithms[algorithm], privateKey, base);
+      const signature = await crypto.subtle.sign(signatureParameters[algorithm], privateKey, base);
       return {
         ...(digest !== undefined && { "content-digest": digest }),
         "signature-input": `sig=${input}`,

@@ -1,8 +1,7 @@
+import { importJWK, SignJWT } from "jose";
 import * as z from "zod/mini";
 import { epochSeconds, type Instant } from "#kernel/clock";
-import type { Algorithm } from "#identity/jose/jwk";
 import type { Secret } from "#kernel/secret";
-import { importKey, signJws } from "./web-crypto.ts";
 
 // FAPI 2.0 §5.3.3.1: the shortest life that clocks and networks allow.
 const lifetimeSeconds = 60;
@@ -55,16 +54,16 @@ export async function signAssertion({
 }: AssertionContent): Promise<Readonly<Record<string, string>>> {
   const { jwk, kid, algorithm } = parse(key);
   const now = epochSeconds(at);
-  const claims = {
+  const assertion = await new SignJWT({
     iss: clientId,
     sub: clientId,
     aud: audience,
     jti: Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64url"),
     iat: now,
     exp: now + lifetimeSeconds,
-  };
-  const header = { alg: algorithm, typ: "JWT", ...(kid !== undefined && { kid }) };
-  const assertion = await signJws(header, claims, await importKey(jwk, algorithm, "sign"));
+  })
+    .setProtectedHeader({ alg: algorithm, typ: "JWT", ...(kid !== undefined && { kid }) })
+    .sign(await importJWK(jwk, algorithm));
   return {
     client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
     client_assertion: assertion,
@@ -83,7 +82,7 @@ function parse(key: Secret) {
   }
 }
 
-function algorithmOf(jwk: z.infer<typeof privateJwk>): Algorithm {
+function algorithmOf(jwk: z.infer<typeof privateJwk>): string {
   switch (jwk.kty) {
     case "EC":
       return jwk.crv === "P-256" ? "ES256" : "ES384";

@@ -1,7 +1,6 @@
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { requestAlgorithm } from "#identity/request-signature";
 import { importPublicKey } from "./public-key.ts";
-import { cryptoAlgorithms } from "./web-crypto.ts";
 
 type RequestAlgorithm = NonNullable<ReturnType<typeof requestAlgorithm>>["algorithm"];
 
@@ -16,7 +15,7 @@ export async function signedBytes(
 ): Promise<boolean> {
   try {
     return await crypto.subtle.verify(
-      cryptoAlgorithms[algorithm],
+      signatureParameters[algorithm],
       await importPublicKey(key, algorithm),
       signature,
       bytes,
@@ -25,3 +24,10 @@ export async function signedBytes(
     return false; // an invalid key (a point off its curve): nothing was proven
   }
 }
+
+/** RFC 7518 §3.4, §3.5; RFC 8037 §3.1. */
+export const signatureParameters = {
+  ES256: { name: "ECDSA", hash: "SHA-256" },
+  PS256: { name: "RSA-PSS", saltLength: 32 },
+  EdDSA: { name: "Ed25519" },
+} as const;

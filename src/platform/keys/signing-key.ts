@@ -1,8 +1,7 @@
+import { calculateJwkThumbprint, importJWK, type CryptoKey } from "jose";
 import * as z from "zod/mini";
 import { publicJwk, type PublicJwk } from "#identity/jose/jwk";
-import { thumbprint } from "#identity/jose/thumbprint";
 import type { Secret } from "#kernel/secret";
-import { importKey } from "./web-crypto.ts";
 
 /** A signing key, and the public facts for checking its signatures. */
 export interface SigningKey {
@@ -43,8 +42,8 @@ export function signingKey(text: Secret): () => Promise<SigningKey> {
   return async () => {
     if (settled !== undefined) return settled;
     const algorithm = shown.kty === "EC" ? "ES256" : "EdDSA";
-    const name = kid ?? (await thumbprint(shown));
-    const privateKey = await importKey({ ...shown, d }, algorithm, "sign");
+    const name = kid ?? (await calculateJwkThumbprint(shown));
+    const privateKey = await importJWK({ ...shown, d }, algorithm);
     const key: SigningKey = {
       algorithm,
       kid: name,
