@@ -220,6 +220,35 @@ test("the registry down: copies serve for ten seconds, then requests are 503; sl
   expect((await read()).status).toBe(200);
 });
 
+test("the registry's nearby copy behind: a change counts within ten seconds, though the copy does not have it", async ({
+  expect,
+}) => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  vi.setSystemTime(Date.now() + 240_000); // later than the clock of any test above
+  const pass = (milliseconds: number) => vi.setSystemTime(Date.now() + milliseconds);
+  const statuses = async () => [(await read()).status, (await search()).status];
+  expect(await statuses()).toEqual([200, 200]);
+  world.door.nearCopy.leaveCopyBehind();
+  try {
+    await world.grant("system/Observation.cruds");
+    pass(10_000);
+    for (let time = 0; time < 12; time++) {
+      expect(await statuses(), `${time} seconds later`).toEqual([403, 403]);
+      pass(1_000);
+    }
+    await world.grant("system/*.cruds");
+    pass(10_000);
+    for (let time = 0; time < 12; time++) {
+      expect(await statuses(), `${time} seconds later`).toEqual([200, 200]);
+      pass(1_000);
+    }
+  } finally {
+    world.door.nearCopy.catchCopyUp();
+  }
+  pass(10_000);
+  expect(await statuses()).toEqual([200, 200]);
+});
+
 /** A part that is down, and what it means for a read, a keyed write and a write without a key. */
 const downs = [
   ["ledger", 503, 503, 503],

@@ -42,6 +42,8 @@ export interface KeyedWorld {
   /** The rows of an origin, by type. */
   held(kind: OriginKind, type: string): Promise<readonly Resource[]>;
   ask(kind: OriginKind, path: string, asking?: Asking): Promise<Reply>;
+  /** Replaces the scope of the client's grants in the registry. */
+  grant(scope: string): Promise<void>;
 }
 
 export interface Asking {
@@ -136,7 +138,15 @@ export async function startKeyedWorld({
     externalClientId: "app",
     certificates: [thumbprint(certificate)],
   };
-  const entries = clientEntries(client, "PATRQT", "keyed-writer", "system/*.cruds");
+  const granted = (scope: string) => {
+    const entries = clientEntries(client, "PATRQT", "keyed-writer", scope);
+    return {
+      ...entries,
+      grants: originKinds.flatMap((origin) =>
+        entries.grants.map((grant) => Object.assign({}, grant, { origin, keyedWrites: keyed })),
+      ),
+    };
+  };
   await door.applyRegistry(
     joined(
       {
@@ -151,12 +161,7 @@ export async function startKeyedWorld({
         })),
       },
       { issuers: [issuerEntry(issuer)], policies: [{ name: "keyed-writer", body: policy }] },
-      {
-        ...entries,
-        grants: originKinds.flatMap((origin) =>
-          entries.grants.map((grant) => Object.assign({}, grant, { origin, keyedWrites: keyed })),
-        ),
-      },
+      granted("system/*.cruds"),
     ),
   );
   const tokens = new Map<string, Promise<string>>();
@@ -205,6 +210,8 @@ export async function startKeyedWorld({
         },
       );
     },
+    grant: (scope) =>
+      door.applyRegistry(joined({ policies: [{ name: "keyed-writer", body: policy }] }, granted(scope))),
     async close() {
       await door.close();
       for (const end of ends) end();

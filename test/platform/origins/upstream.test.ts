@@ -262,6 +262,43 @@ test("P10: a write is never sent twice, whatever becomes of it", async ({ expect
   await expect(origins(["other.example"]).send("main", write, caller)).rejects.toThrow("ORIGIN_HOSTS");
 });
 
+test("T39: a write that meets 401 is sent once more with a new token, and with no further token; without a new token it is sent once", async ({
+  expect,
+}) => {
+  const [old, renewed, third] = [new Secret("old"), new Secret("renewed"), new Secret("third")];
+  const sent = async (method: "POST" | "PUT" | "DELETE", anew: () => Promise<Secret>, good?: string) => {
+    const from = seen.length;
+    answer = (res) =>
+      res.writeHead(res.req.headers.authorization === `Bearer ${good}` ? 201 : 401).end("{}");
+    const written = await upstream({
+      find: async () => ({
+        base: `http://${host}/fhir`,
+        bearer: { current: async () => old, anew },
+        forwardClientCert: false,
+        limits,
+      }),
+      traits: async () => traits,
+      wait: async () => undefined,
+      chance: () => 0,
+      hosts: new Set([host]),
+      clock: () => instant(1_000),
+    }).send("main", { method, path: "Observation", ...(method !== "DELETE" && { body: "{}" }) }, caller);
+    return [
+      written?.kind === "refused" ? written.status : written?.kind,
+      seen.slice(from).map(({ headers, method: how }) => `${how} ${headers.authorization}`),
+    ];
+  };
+  for (const method of ["POST", "PUT", "DELETE"] as const) {
+    const [first, second] = [`${method} Bearer old`, `${method} Bearer renewed`];
+    const tokens = [renewed, third];
+    const next = async () => tokens.shift() ?? third;
+    expect(await sent(method, next, "renewed")).toEqual(["written", [first, second]]);
+    expect(await sent(method, async () => renewed, "third")).toEqual([401, [first, second]]);
+    expect(await sent(method, async () => old)).toEqual([401, [first]]);
+    expect(await sent(method, () => Promise.reject(new Error("no token")))).toEqual([401, [first]]);
+  }
+});
+
 test("a path that a URL parser would fold or cut is never sent: the origin would get a path that was not judged", async ({
   expect,
 }) => {

@@ -109,6 +109,10 @@ export interface Door {
   consentsOf(patients: readonly string[]): Promise<readonly ConsentsOnFile[]>;
   /** Runs SQL inside every shard of the ledger, also inside a shard that no request has met yet. */
   inEachShard(sql: string): void;
+  /**
+   * The registry's copy that is near the gateway: from now on it gets no further write, until it catches up.
+   */
+  readonly nearCopy: Pick<SqliteD1, "leaveCopyBehind" | "catchCopyUp">;
   /** Rings the alarms of all Durable Objects whose time has come. Answers how many rang. */
   ringAlarms(): Promise<number>;
   /** Every record of every log, opened by an auditor. */
@@ -264,6 +268,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
     addRegistry: (document) => workers.add(document),
     consentsOf: (patients) => workers.consentsOf(patients),
     inEachShard: (sql) => workers.inEachShard(sql),
+    nearCopy: workers.nearCopy,
     ringAlarms: () => within(() => workers.ringAlarms()),
     records: () => within(() => openLedger(dev)),
     leaves: async () => (await within(() => new LedgerReader(dev).read())).leaves,
@@ -446,6 +451,7 @@ async function startWorkers(
     consentsOf: (patients: readonly string[]) =>
       consents.of({ origin: "main", patients, bookmark: null, hasPending: true }),
     admit: (operator: Parameters<control.OperatorDesk["admit"]>[0]) => admission.admit(operator),
+    nearCopy: REGISTRY,
     inEachShard(sql: string) {
       for (const log of openLogs(ledgerShards, instant(Date.now()))) {
         const storage = shardObjects.storageOf(log);

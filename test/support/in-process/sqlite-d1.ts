@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Remote } from "./remote.ts";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
@@ -15,6 +16,8 @@ const schema = readdirSync(folder)
 export class SqliteD1 {
   readonly #database = new DatabaseSync(":memory:");
   #writes = 0;
+  /** The nearby copy, while it stays behind: a file, and the bookmark of its last write. */
+  #copy: { readonly database: DatabaseSync; readonly bookmark: string; readonly folder: string } | undefined;
 
   constructor() {
     this.#database.exec(schema);
@@ -42,22 +45,55 @@ export class SqliteD1 {
     return {
       prepare: (sql: string) => this.prepare(sql),
       batch: (statements: readonly Statement[]) => this.batch(statements),
-      getBookmark: () => this.#writes.toString().padStart(8, "0"),
+      getBookmark: () => this.#bookmark(),
     };
   }
 
+  /** From now on the nearby copy gets no further write, as a copy of D1 that is behind. */
+  leaveCopyBehind(): void {
+    this.catchCopyUp();
+    const folder = mkdtempSync(join(tmpdir(), "phylax-d1-copy-"));
+    const file = join(folder, "copy.sqlite");
+    this.#database.exec(`VACUUM INTO '${file}'`);
+    this.#copy = { database: new DatabaseSync(file), bookmark: this.#bookmark(), folder };
+  }
+
+  catchCopyUp(): void {
+    this.#copy?.database.close();
+    if (this.#copy !== undefined) rmSync(this.#copy.folder, { recursive: true });
+    this.#copy = undefined;
+  }
+
   close(): void {
+    this.catchCopyUp();
     this.#database.close();
+  }
+
+  #bookmark = (): string => this.#writes.toString().padStart(8, "0");
+
+  /**
+   * A session reads at the primary if it says so, and else from the nearby copy, unless the copy lacks a write
+   * of the session's bookmark.
+   */
+  #placeOf(from = "first-unconstrained"): DatabaseSync {
+    if (this.#copy === undefined || from === "first-primary") return this.#database;
+    const isBehind = from !== "first-unconstrained" && from > this.#copy.bookmark;
+    return isBehind ? this.#database : this.#copy.database;
   }
 
   /** The same database, called through `remote`. */
   through(remote: Remote): object {
-    const prepare = (sql: string) => new RemoteStatement(remote, this.#database, sql, []);
+    const prepareAt = (database: DatabaseSync) => (sql: string) =>
+      new RemoteStatement(remote, database, sql, []);
     const batch = (statements: readonly Statement[]) => remote("registry", () => this.batch(statements));
     return {
-      prepare,
+      prepare: prepareAt(this.#database),
       batch,
-      withSession: () => ({ ...this.withSession(), prepare, batch }),
+      withSession: (from?: string) => ({
+        ...this.withSession(),
+        prepare: prepareAt(this.#placeOf(from)),
+        batch,
+      }),
     };
   }
 }
