@@ -268,8 +268,7 @@ test("T39: a write that meets 401 is sent once more with a new token, and with n
   const [old, renewed, third] = [new Secret("old"), new Secret("renewed"), new Secret("third")];
   const sent = async (method: "POST" | "PUT" | "DELETE", anew: () => Promise<Secret>, good?: string) => {
     const from = seen.length;
-    answer = (res) =>
-      res.writeHead(res.req.headers.authorization === `Bearer ${good}` ? 201 : 401).end("{}");
+    answer = (res) => res.writeHead(res.req.headers.authorization === `Bearer ${good}` ? 201 : 401).end("{}");
     const written = await upstream({
       find: async () => ({
         base: `http://${host}/fhir`,
