@@ -150,15 +150,16 @@ export async function startKeyedWorld({
   await door.applyRegistry(
     joined(
       {
-        origins: originKinds.map((kind) => ({
-          name: kind,
-          url: `http://${hostOf(kind)}/fhir`,
-          credentials: { kind: "none" },
-          ...(!ignoresIfMatch && { honoursIfMatchOnDelete: true }),
-          transactions: "atomic",
-          capabilities: capabilitiesOf[kind],
-          ...more,
-        })),
+        origins: originKinds.map((kind) => {
+          const entry = {
+            name: kind,
+            url: `http://${hostOf(kind)}/fhir`,
+            credentials: { kind: "none" },
+            transactions: "atomic",
+            capabilities: capabilitiesOf[kind],
+          };
+          return Object.assign(entry, ignoresIfMatch ? {} : { honoursIfMatchOnDelete: true }, more);
+        }),
       },
       { issuers: [issuerEntry(issuer)], policies: [{ name: "keyed-writer", body: policy }] },
       granted("system/*.cruds"),
