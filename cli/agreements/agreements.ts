@@ -191,7 +191,7 @@ export async function agreementRenew(args: readonly string[]): Promise<number> {
     options: {
       ...posterOptions,
       why: { type: "string" },
-      as: { type: "string" },
+      "new-id": { type: "string" },
       document: { type: "string" },
       from: { type: "string" },
       to: { type: "string" },
@@ -199,24 +199,24 @@ export async function agreementRenew(args: readonly string[]): Promise<number> {
     },
   });
   const [id, ...more] = positionals;
-  const { as, document, to } = values;
+  const { "new-id": newId, document, to } = values;
   if (id === undefined || more.length > 0) throw new Misuse();
-  if (as === undefined || document === undefined || to === undefined)
+  if (newId === undefined || document === undefined || to === undefined)
     throw new Misuse(
-      "--as NEW-ID, --document FILE and --to TIME: a signed document is never changed in place",
+      "--new-id ID, --document FILE and --to TIME: a signed document is never changed in place",
     );
   try {
     const documentHash = hashOf(document);
     const from = posterOf(values);
     const registry = await agreementsIn(from);
     const before = named(registry, id);
-    if (registry.agreements.some((each) => each.id === as))
-      throw new Misuse(`${as} is registered already: choose a new id`);
+    if (registry.agreements.some((each) => each.id === newId))
+      throw new Misuse(`${newId} is registered already: choose a new id`);
     const purposes = values.purpose ?? before.purposes;
     const grants = registry.grants.filter((each) => each.agreement === id && purposes.includes(each.purpose));
     const next = {
       ...before,
-      id: as,
+      id: newId,
       purposes,
       from: values.from ?? new Date().toISOString(),
       to,
@@ -234,7 +234,7 @@ export async function agreementRenew(args: readonly string[]): Promise<number> {
           registry.lists,
           grants.map(({ policy }) => policy),
         ),
-        grants: grants.map((each) => Object.assign({}, each, { agreement: as })),
+        grants: grants.map((each) => Object.assign({}, each, { agreement: newId })),
       },
     };
     return giveSubmitted(await submitChange(from, change, values.why));

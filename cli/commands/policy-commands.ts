@@ -40,12 +40,4 @@ export const policyCommands: readonly Command[] = [
     examples: ["phylax policy publish treat.json --grant telehealth/main/TREAT --why CHG-7"],
     load: async () => (await import("../policy/policy-publish.ts")).policyPublish,
   },
-  {
-    words: ["policy", "approve"],
-    result: forms.approved,
-    takes: `ID ${asOperator}`,
-    does: "Approves the proposal of a policy, as `phylax approve` does: it takes effect.",
-    examples: ["phylax policy approve 0123456789abcdef0123456789abcdef"],
-    load: async () => (await import("../approvals/proposals.ts")).approve,
-  },
 ];

@@ -191,10 +191,10 @@ export const registryCommands: readonly Command[] = [
   {
     words: ["agreement", "renew"],
     result: forms.changed,
-    takes: `ID --as NEW-ID --document FILE --to TIME [--from TIME] [--purpose CODE]… [--why TEXT] ${asOperator}`,
+    takes: `ID --new-id ID --document FILE --to TIME [--from TIME] [--purpose CODE]… [--why TEXT] ${asOperator}`,
     does: "Registers the agreement that follows, and gives it the grants; with --why as a proposal.",
     examples: [
-      "phylax agreement renew lab-baa --as lab-baa-2028 --document baa-2028.pdf --to 2030-01-01 --why CHG-9",
+      "phylax agreement renew lab-baa --new-id lab-baa-2028 --document baa-2028.pdf --to 2030-01-01 --why CHG-9",
     ],
     load: async () => (await import("../agreements/agreements.ts")).agreementRenew,
   },

@@ -11,17 +11,17 @@ const patientsMax = 100; // of one request to the operators' door
 
 /**
  * Files the Consents of patients under the first key of `CONSENT_KEY`: the patients of the arguments, and of a file
- * with a reference on each line. Without a patient it counts the rows that are left. Returns 0 when that is
+ * with a reference on each line (`--patients`). Without a patient it counts the rows that are left under another key. Returns 0 when that is
  * done, 2 when it is refused.
  */
 export async function consentRefile(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { ...posterOptions, from: { type: "string" } },
+    options: { ...posterOptions, patients: { type: "string" } },
   });
   try {
-    const listed = values.from === undefined ? [] : readFileSync(values.from, "utf8").split(/\s+/u);
+    const listed = values.patients === undefined ? [] : readFileSync(values.patients, "utf8").split(/\s+/u);
     const patients = [...new Set([...positionals, ...listed])].filter((patient) => patient !== "");
     requirePatients(patients);
     let [refiled, remaining] = [0, 0];
@@ -40,8 +40,8 @@ export async function consentRefile(args: readonly string[]): Promise<number> {
     say(`${refiled} rows are filed under the first key now`);
     say(
       remaining === 0
-        ? "0 rows remain under a former key: it may be dropped (docs/keys.md)"
-        : `${remaining} rows remain, of patients who were not named: keep the former key`,
+        ? "0 rows remain under another key than the first: step `NEW` of docs/keys.md may follow step `NEW OLD`, not step `OLD NEW`"
+        : `${remaining} rows remain under another key than the first, of patients who were not named: keep every key`,
     );
     return 0;
   } catch (fault) {

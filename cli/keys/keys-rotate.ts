@@ -22,7 +22,7 @@ interface Step {
 // ACCOUNTING_KEY and SUBJECT_KEY have no last step.
 const overlapSeconds: Readonly<Record<string, string>> = {
   CONSENT_KEY:
-    "ten minutes, then file the Consents anew, until 0 rows remain: phylax consent refile --from FILE (docs/keys.md)",
+    "ten minutes, then file the Consents anew, until 0 rows remain: phylax consent refile --patients FILE (docs/keys.md)",
   PAGING_KEY: "16 minutes: a paging link is valid for 15",
   DPOP_NONCE_KEY: "2 minutes: a nonce is valid for one",
   CONSOLE_SESSION_KEY:

@@ -53,7 +53,6 @@ test("the first words of commands list these commands alone", async () => {
     "  policy diff",
     "  policy explain",
     "  policy publish",
-    "  policy approve",
   ]);
   expect((await phylax()).code).toBe(2);
 });
@@ -167,7 +166,7 @@ test("a fault of a file or a connection is said in words, with what to do next",
   expect(faultWords(new TypeError("fetch failed", { cause: connect }))).toBe(faultWords(connect));
   const untrusted = Object.assign(new Error("unable to verify"), { code: "UNABLE_TO_VERIFY_LEAF_SIGNATURE" });
   expect(faultWords(untrusted)).toContain("--ca FILE");
-  const { error: folder } = await phylax("consent", "refile", "--from", import.meta.dirname);
+  const { error: folder } = await phylax("consent", "refile", "--patients", import.meta.dirname);
   expect(folder).toContain("is a folder: name a file");
   expect(faultWords(new Error("as it is"))).toBe("as it is");
 });

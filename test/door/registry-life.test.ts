@@ -277,7 +277,7 @@ test("an agreement is renewed with its grants, ended within ten seconds, and its
     error: expect.stringContaining("phylax agreement list"),
   });
 
-  const next = ["--as", "archive-2", "--document", file("two.pdf"), "--to", "2036-01-01"];
+  const next = ["--new-id", "archive-2", "--document", file("two.pdf"), "--to", "2036-01-01"];
   expect(await command("agreement", "renew", "archive-1", "--to", "2036-01-01")).toMatchObject({ code: 2 });
   const renewed = await run("agreement", "renew", "archive-1", ...next);
   expect(renewed).toMatch(/^\+ agreement archive-2$/mu);
