@@ -122,6 +122,39 @@ test("the origin pages as many rows as the client, and five hundred hidden rows 
   expect(ids(await phylax.ask("payer", nextOf(first) ?? ""))).toEqual(["last"]);
 });
 
+test("a negation by a frequent value ends, page by page, with exactly the visible rows without the value", async ({
+  expect,
+}) => {
+  const isOther = (n: number) => n % 119 === 7;
+  origin.rows = Array.from({ length: 1_300 }, (_, n) =>
+    observation(`n${n}`, n % 3 === 1, isOther(n) ? { status: "preliminary" } : {}),
+  );
+  const expected = origin.rows.filter((_, n) => isOther(n) && n % 3 !== 1).map(({ id }) => id);
+  origin.pageMax = 50;
+  for (const count of [2, 50]) {
+    const replies = await pages(`Observation?patient=amara&status:not=final&_count=${count}`);
+    expect(replies.flatMap(ids), `${count}`).toEqual(expected);
+    // at least five hundred rows of the origin for a short page
+    expect(replies.length).toBeLessThanOrEqual(expected.length / count + 3);
+  }
+});
+
+test("a chain by a negation alone that has too many rows is 403, and the text asks for a narrower search", async ({
+  expect,
+}) => {
+  origin.rows = Array.from({ length: 210 }, (_, n) => ({
+    resourceType: "Patient",
+    id: `p${n}`,
+    gender: n === 0 ? "other" : "male",
+  }));
+  origin.pageMax = 10;
+  const reply = await phylax.ask("payer", "Observation?subject:Patient.gender:not=male");
+  expect([reply.status, reply.text]).toEqual([
+    403,
+    expect.stringContaining("Ask for less: a narrower search"),
+  ]);
+});
+
 test("L8: a full page has a next link only if a visible row follows, however many hidden rows follow; the origin is asked for a fifth first", async ({
   expect,
 }) => {

@@ -199,22 +199,24 @@ function readValues(
 /**
  * The modifier, but no modifier may invert a search by owner or by id: `patient:not` and `_id:missing`
  * would widen the narrowed search. Tags narrow nothing, so a client may exclude tags; nor do the profile and the
- * source, which are URLs.
+ * source, which are URLs, nor the absence of an element of `meta`.
  */
 function modifierOf(
   type: ResourceType,
   { code, type: kind, paths }: SearchParameterDefinition,
   suffix: string,
 ): Modifier | undefined {
-  const isOf = (part: "owner" | "any") =>
-    code.startsWith("_") || paths?.some((path) => isCompartmentPath(type, path, part)) === true;
-  if (code === "_tag") return suffix === "not" || suffix === "missing" ? suffix : undefined;
+  const isOf = (part: "owner" | "any") => paths?.some((path) => isCompartmentPath(type, path, part)) === true;
   if ((suffix === "above" || suffix === "below") && kind === "uri") return suffix;
-  if (suffix === "missing") return isOf("owner") ? undefined : suffix;
-  if (isOf("any")) return undefined;
+  if (suffix === "missing")
+    return isOf("owner") || (code.startsWith("_") && !inMeta.has(code)) ? undefined : suffix;
+  if (code === "_tag") return suffix === "not" ? suffix : undefined;
+  if (code.startsWith("_") || isOf("any")) return undefined;
   if (suffix === "not" && kind === "token") return suffix;
   return (suffix === "exact" || suffix === "contains") && kind === "string" ? suffix : undefined;
 }
+
+const inMeta: ReadonlySet<string> = new Set(["_lastUpdated", "_profile", "_security", "_source", "_tag"]);
 
 /** The conditions as an encoded query writes them, from their parsed parts alone. */
 export function conditionTexts({

@@ -87,7 +87,7 @@ function judge(
     .flatMap((path) => valuesOfRow(row, path))
     .filter((value) => isTarget(value, definition.targets, base) && isOfContact(value, definition));
   if (code === "deceased" && type === "token" && modifier !== "missing")
-    return isDeceased(found, values) !== (modifier === "not");
+    return isDeceased(found, values, isLenient && modifier === undefined) !== (modifier === "not");
   if (modifier === "missing") return values.some(({ text }) => (text === "true") === (found.length === 0));
   // a server may keep the time, the profile or the tags of a row outside of its JSON
   if (found.length === 0 && isLenient && code.startsWith("_")) return true;
@@ -103,10 +103,12 @@ function judge(
   return !exactly;
 }
 
-/** R4's parameter of Patient: `deceased.exists() and deceased != false`. */
-const isDeceased = (found: readonly Json[], values: readonly SearchValue[]): boolean => {
+/** R4's parameter of Patient: `deceased.exists() and deceased != false`. A server may read the code in any case. */
+const isDeceased = (found: readonly Json[], values: readonly SearchValue[], isAnyCase: boolean): boolean => {
   const text = String(found.some((value) => value !== false));
-  return values.some((value) => value.kind === "token" && value.code === text);
+  return values.some(
+    (value) => value.kind === "token" && (isAnyCase ? value.code?.toLowerCase() : value.code) === text,
+  );
 };
 
 /**
