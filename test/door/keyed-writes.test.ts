@@ -23,6 +23,20 @@ const noted = (text: string) => observation("amara", { note: [{ text }] });
 /** The rows of an origin that have this note. */
 const heldWith = async (kind: OriginKind, text: string) =>
   (await world.held(kind, "Observation")).filter((row) => JSON.stringify(row).includes(`"${text}"`));
+const keysStored = () =>
+  (
+    JSON.parse(world.door.keyRows()) as readonly (readonly {
+      readonly key_hash: string;
+      readonly state: string;
+      readonly content: string | null;
+    }[])[]
+  ).flat();
+/** What a key stores of a create while its outcome is unknown. */
+const waysOfUnknown: Readonly<Record<OriginKind, object>> = {
+  "update-as-create": { way: "id", type: "Observation" },
+  "if-none-exist": { way: "identifier" },
+  plain: { way: "once" },
+};
 const reasons = async (reply: { readonly headers: Readonly<Record<string, unknown>> }) =>
   (await eventsOf(world.door.dev, reply.headers["x-request-id"] as string)).map(({ kind, outcome }) => [
     kind,
@@ -60,6 +74,29 @@ test.for(originKinds)(
     ]);
     expect(world.written.get(kind)?.length).toBe(sent);
     expect(await heldWith(kind, text)).toHaveLength(1);
+  },
+);
+
+test.for(originKinds)(
+  "%s: the store of keys has hashes, the way of the write, and its status, type, id and version: nothing of a body or a key",
+  async (kind, { expect }) => {
+    const [key, lostKey, text] = [newKey(), newKey(), newKey()];
+    const before = new Set(keysStored().map(({ key_hash: hash }) => hash));
+    const first = await world.ask(kind, "Observation", { key, body: noted(text) });
+    world.trouble.set(kind, answerLost);
+    expect((await world.ask(kind, "Observation", { key: lostKey, body: noted(text) })).status).toBe(504);
+    world.trouble.delete(kind);
+    const { id } = JSON.parse(first.text) as { readonly id: string };
+    const rows = keysStored().filter(({ key_hash: hash }) => !before.has(hash));
+    expect(rows.map(({ state }) => state).toSorted()).toEqual(["done", "unknown"]);
+    const contentOf = (state: string) =>
+      JSON.parse(rows.find((row) => row.state === state)?.content ?? "") as unknown;
+    expect(contentOf("done")).toEqual([
+      { way: "done", status: "201", type: "Observation", id, version: "1" },
+    ]);
+    expect(contentOf("unknown")).toEqual([waysOfUnknown[kind]]);
+    const all = world.door.keyRows();
+    for (const secret of [key, lostKey, text, "amara", "pulse"]) expect(all).not.toContain(secret);
   },
 );
 

@@ -109,6 +109,8 @@ export interface Door {
   consentsOf(patients: readonly string[]): Promise<readonly ConsentsOnFile[]>;
   /** Runs SQL inside every shard of the ledger, also inside a shard that no request has met yet. */
   inEachShard(sql: string): void;
+  /** All that the objects of idempotency keys have in their storage, as JSON. */
+  keyRows(): string;
   /**
    * The registry's copy that is near the gateway: from now on it gets no further write, until it catches up.
    */
@@ -268,6 +270,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
     addRegistry: (document) => workers.add(document),
     consentsOf: (patients) => workers.consentsOf(patients),
     inEachShard: (sql) => workers.inEachShard(sql),
+    keyRows: () => workers.keyRows(),
     nearCopy: workers.nearCopy,
     ringAlarms: () => within(() => workers.ringAlarms()),
     records: () => within(() => openLedger(dev)),
@@ -451,6 +454,12 @@ async function startWorkers(
     consentsOf: (patients: readonly string[]) =>
       consents.of({ origin: "main", patients, bookmark: null, hasPending: true }),
     admit: (operator: Parameters<control.OperatorDesk["admit"]>[0]) => admission.admit(operator),
+    keyRows: () =>
+      JSON.stringify(
+        [...keyedRequests.hints.keys()].map((name) =>
+          keyedRequests.storageOf(name).exec("SELECT * FROM request_keys").toArray(),
+        ),
+      ),
     nearCopy: REGISTRY,
     inEachShard(sql: string) {
       for (const log of openLogs(ledgerShards, instant(Date.now()))) {
