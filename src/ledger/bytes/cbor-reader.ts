@@ -3,11 +3,18 @@ import { fromUtf8 } from "./bytes.ts";
 /** Bytes that are not a single well-formed CBOR item, or that have a form which this reader does not take. */
 export class MalformedCbor extends Error {}
 
+/** Bytes in which arrays and maps nest deeper than docs/ledger-format.md allows. */
+export class CborTooDeep extends MalformedCbor {}
+
+/** The most arrays and maps in each other, the outermost included. */
+const DEPTH_MAX = 16;
+
 /**
  * Reads bytes that are a single CBOR item of definite length (RFC 8949 §3), with each length and integer in
  * its shortest form: maps as `Map`, integers beyond ±(2^53 − 1) as bigint. Throws `MalformedCbor` for any
  * other bytes, for tags, undefined, NaN, infinities and further simple values, for a repeated key, and for
- * text that is not UTF-8. Throws a RangeError for nesting beyond the stack.
+ * text that is not UTF-8. Throws `CborTooDeep` for arrays and maps that nest more than 16 deep. The memory that
+ * it takes follows the bytes that are there, never a length that they claim.
  */
 export function parseCbor(bytes: Uint8Array): unknown {
   const reader = new CborReader(bytes);
@@ -22,6 +29,7 @@ class CborReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   #at = 0;
+  #depth = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -45,9 +53,9 @@ class CborReader {
       case 3:
         return this.#text(this.#length(minor));
       case 4:
-        return Array.from({ length: this.#length(minor) }, () => this.item());
+        return this.#nested(() => this.#array(this.#length(minor)));
       case 5:
-        return this.#map(this.#length(minor));
+        return this.#nested(() => this.#map(this.#length(minor, 2)));
       case 7:
         return this.#simple(minor);
       default:
@@ -92,11 +100,27 @@ class CborReader {
     }
   }
 
-  /** The length of a string or the number of items: each has at least a byte. */
-  #length(minor: number): number {
-    const length = this.#argument(minor);
-    if (length > this.#bytes.length - this.#at) throw malformed("cut off");
-    return Number(length);
+  /** The length of a string, or the number of items or pairs: each has at least `bytesEach` bytes. */
+  #length(minor: number, bytesEach = 1): number {
+    const length = Number(this.#argument(minor));
+    if (length * bytesEach > this.#bytes.length - this.#at) throw malformed("cut off");
+    return length;
+  }
+
+  /** Checked before the content is read: hostile bytes may nest as deep as they are long. */
+  #nested<T>(read: () => T): T {
+    if (this.#depth === DEPTH_MAX) throw new CborTooDeep("nested too deep");
+    this.#depth += 1;
+    const value = read();
+    this.#depth -= 1;
+    return value;
+  }
+
+  /** Grows with the items that are read: nested arrays may each claim all the bytes that are left. */
+  #array(count: number): unknown[] {
+    const items: unknown[] = [];
+    for (let left = count; left > 0; left--) items.push(this.item());
+    return items;
   }
 
   #text(length: number): string {

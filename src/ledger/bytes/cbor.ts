@@ -1,6 +1,6 @@
 import { err, ok, type Result } from "#kernel/result";
 import { sameBytes } from "./bytes.ts";
-import { parseCbor } from "./cbor-reader.ts";
+import { CborTooDeep, parseCbor } from "./cbor-reader.ts";
 import { writeCbor } from "./cbor-writer.ts";
 
 /**
@@ -24,10 +24,10 @@ export function readCbor(bytes: Uint8Array): Result<unknown, CborProblem> {
   let value: unknown;
   try {
     value = parseCbor(bytes);
-  } catch {
-    return err("cbor_malformed"); // or nested beyond the stack
+  } catch (fault) {
+    return err(fault instanceof CborTooDeep ? "cbor_value_not_allowed" : "cbor_malformed");
   }
-  const problem = notAllowed(value, DEPTH_MAX);
+  const problem = notAllowed(value);
   if (problem !== undefined) return err(problem);
   // The writer has one spelling of each value, so that equal bytes also prove that they were read aright.
   return sameBytes(toCbor(value), bytes) ? ok(value) : err("cbor_not_deterministic");
@@ -54,9 +54,7 @@ export function fromCborMap(bytes: Uint8Array): ReadonlyMap<number, unknown> | u
   return map.ok ? map.value : undefined;
 }
 
-const DEPTH_MAX = 16;
-
-function notAllowed(value: unknown, depth: number): CborProblem | undefined {
+function notAllowed(value: unknown): CborProblem | undefined {
   if (typeof value === "bigint") return "number_too_large";
   if (typeof value === "number") return Number.isSafeInteger(value) ? undefined : "cbor_value_not_allowed";
   if (
@@ -66,18 +64,17 @@ function notAllowed(value: unknown, depth: number): CborProblem | undefined {
     value instanceof Uint8Array
   )
     return undefined;
-  if (depth === 0) return "cbor_value_not_allowed";
-  if (Array.isArray(value)) return firstOf(value, depth - 1);
+  if (Array.isArray(value)) return firstOf(value);
   if (!(value instanceof Map)) return "cbor_value_not_allowed";
   const keys = [...value.keys()];
   if (keys.some((key) => typeof key === "bigint")) return "number_too_large";
   const oneKind = keys.every(isUnsigned) || keys.every((key) => typeof key === "string");
-  return oneKind ? firstOf([...value.values()], depth - 1) : "cbor_value_not_allowed";
+  return oneKind ? firstOf([...value.values()]) : "cbor_value_not_allowed";
 }
 
-function firstOf(values: readonly unknown[], depth: number): CborProblem | undefined {
+function firstOf(values: readonly unknown[]): CborProblem | undefined {
   for (const value of values) {
-    const problem = notAllowed(value, depth);
+    const problem = notAllowed(value);
     if (problem !== undefined) return problem;
   }
   return undefined;

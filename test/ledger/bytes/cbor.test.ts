@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { NotPlain, writeCbor } from "#ledger/bytes/cbor-writer";
 import { fromUtf8 } from "#ledger/bytes/bytes";
-import { parseCbor } from "#ledger/bytes/cbor-reader";
+import { CborTooDeep, MalformedCbor, parseCbor } from "#ledger/bytes/cbor-reader";
 import { fromCbor, readCbor, readCborMap, toCbor } from "#ledger/bytes/cbor";
 import { inLane } from "../../support/lane.ts";
 
@@ -161,6 +161,42 @@ test("the ledger's own reader reads what the library reads, and refuses what the
   );
 });
 
+test("nested items that each claim the rest of the bytes are refused at the 17th level, before their content", ({
+  expect,
+}) => {
+  /** Arrays or maps in each other: each claims all bytes, or all pairs, that come after it. */
+  const nested = (levels: number, major: 4 | 5, claimed: (left: number) => number): Uint8Array => {
+    const size = major === 4 ? 3 : 4; // the head, and the key of the value that is the next level
+    const item = new Uint8Array(levels * size).fill(0);
+    const view = new DataView(item.buffer);
+    for (let level = 0; level < levels; level++) {
+      view.setUint8(level * size, (major << 5) | 25);
+      view.setUint16(level * size + 1, claimed(item.length - level * size - 3));
+    }
+    return item;
+  };
+  const refusalOf = (item: Uint8Array) => {
+    expect(outcome(() => decode(item, { ...strict, tokenizer: new StrictText(item, strict) }))).toBe(
+      "refused",
+    );
+    try {
+      return parseCbor(item);
+    } catch (fault) {
+      return fault instanceof MalformedCbor ? fault.constructor : fault;
+    }
+  };
+  for (const [major, claimed] of [
+    [4, (left: number) => left],
+    [5, (left: number) => left >> 1],
+  ] as const) {
+    const levels = major === 4 ? 21_800 : 16_300; // 65 KB, the most that a leaf holds
+    expect(refusalOf(nested(levels, major, claimed))).toBe(CborTooDeep);
+    // A claim above the bytes that are left is refused where it stands, and 16 levels are read to their end.
+    expect(refusalOf(nested(levels, major, (left) => claimed(left) + 1))).toBe(MalformedCbor);
+    expect(refusalOf(nested(90, major, claimed).subarray(0, 16 * (major === 4 ? 3 : 4)))).toBe(MalformedCbor);
+  }
+});
+
 test("two different byte strings never read as the same value, and no bytes make the reader throw", ({
   expect,
 }) => {
@@ -194,7 +230,6 @@ test("each thing that the format does not allow is refused by its name", ({ expe
       "61ff", // text that is not UTF-8
       "63eda080", // a surrogate
       "62c080", // an overlong zero
-      "81".repeat(60_000),
     ],
     cbor_not_deterministic: ["a202010101", "a2190100010101", "f93c00", "f98000", "a262616201616101"],
     cbor_value_not_allowed: [
@@ -206,6 +241,7 @@ test("each thing that the format does not allow is refused by its name", ({ expe
       "a18001",
       "a20101616101", // integers and text as keys of a single map
       "81".repeat(17) + "01",
+      "81".repeat(60_000),
     ],
     number_too_large: [
       "1b0020000000000000",
