@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import * as z from "zod";
+import { instant } from "#kernel/clock";
+import { agreementState, type AgreementState } from "#registry/ends-soon";
 import { giveSubmitted, submitChange } from "../approvals/submit-change.ts";
 import { checklist } from "../clients/client-list.ts";
 import { posterOf, posterOptions, type Poster } from "../connection/operator-post.ts";
@@ -28,8 +30,6 @@ const grant = z.looseObject({
 type Agreement = z.infer<typeof agreement>;
 type Grant = z.infer<typeof grant>;
 
-const noticeMilliseconds = 30 * 86_400_000;
-
 async function agreementsIn(from: Poster) {
   const { digest, lists } = await readRegistryOf(from);
   return {
@@ -47,13 +47,8 @@ function named({ agreements }: Registered, id: string): Agreement {
   return found;
 }
 
-type State = "in force" | "ends soon" | "ended" | "not begun";
-
-function stateOf({ from, to }: Agreement, at = Date.now()): State {
-  if (Date.parse(to) <= at) return "ended";
-  if (Date.parse(from) > at) return "not begun";
-  return Date.parse(to) <= at + noticeMilliseconds ? "ends soon" : "in force";
-}
+const stateOf = ({ from, to }: Agreement): AgreementState =>
+  agreementState({ from: instant(Date.parse(from)), to: instant(Date.parse(to)) }, instant(Date.now()));
 
 /** An agreement with its state and the grants that rest on it. */
 const shown = (each: Agreement, grants: readonly Grant[]) => ({

@@ -1,5 +1,6 @@
 import type { Instant } from "#kernel/clock";
 import type { LedgerHealthReport } from "#ledger/health";
+import { endsSoon } from "#registry/ends-soon";
 import type { RegistryEnd } from "#registry/end";
 import type { WaitingWork } from "#registry/waiting-work";
 import type { DenialInForce } from "./denials.ts";
@@ -19,8 +20,6 @@ export interface NowReport {
   readonly rates: LogRates;
 }
 
-const soonMilliseconds = 60 * 86_400_000;
-
 /** Asks every part at once. A part that fails is left out: this page is for the moments when parts fail. */
 export async function lookNow(ports: ConsolePorts, rates: LogRates): Promise<NowReport> {
   const [health, origins, ends, denials, waiting] = await Promise.all([
@@ -32,7 +31,7 @@ export async function lookNow(ports: ConsolePorts, rates: LogRates): Promise<Now
   ]);
   const at = ports.admin.clock();
   if (health !== undefined) rates.add(health, at);
-  const soon = ends?.filter((end) => end.ends - at < soonMilliseconds);
+  const soon = ends?.filter(({ ends: end }) => endsSoon(end, at));
   const ownerOf = (x5t: string) => ends?.find(({ name }) => name === x5t)?.client;
   return { at, health, origins, ends: soon, denials, waiting, ownerOf, rates };
 }

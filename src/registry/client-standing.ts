@@ -1,4 +1,5 @@
 import type { Instant } from "#kernel/clock";
+import { agreementState, endsSoon, isInForce } from "./ends-soon.ts";
 import type { RegistryState } from "./state.ts";
 
 /** A client with everything that it needs to work, what is missing, and what ends soon. */
@@ -33,15 +34,13 @@ export interface EndingSoon {
   readonly ends: Instant;
 }
 
-const noticeMilliseconds = 30 * 86_400_000;
-
 /** The standing of each client, by id. */
 export function clientStandings(state: RegistryState, at: Instant): readonly ClientStanding[] {
   const agreementsOf = Map.groupBy(state.agreements.values(), ({ client }) => client);
   const grantsOf = Map.groupBy(state.grants.values(), ({ client }) => client);
   const isOver = (ends: Instant | undefined) => ends !== undefined && ends <= at;
   const ending = (what: EndingSoon["what"], name: string, ends: Instant | undefined): readonly EndingSoon[] =>
-    ends === undefined || ends > at + noticeMilliseconds ? [] : [{ what, name, ends }];
+    ends !== undefined && endsSoon(ends, at) ? [{ what, name, ends }] : [];
   return [...state.clients.values()]
     .sort((left, right) => (left.id < right.id ? -1 : 1))
     .map((client) => {
@@ -51,7 +50,7 @@ export function clientStandings(state: RegistryState, at: Instant): readonly Cli
       const agreements = agreementsOf.get(id) ?? [];
       const grants = grantsOf.get(id) ?? [];
       const inForce = new Set(
-        agreements.filter(({ from, to }) => from <= at && to > at).map((agreement) => agreement.id),
+        agreements.filter((each) => isInForce(agreementState(each, at))).map(({ id: name }) => name),
       );
       const missing = [
         ...(!dpop && certificateNames === 0 && certificates.every(({ ends }) => isOver(ends))

@@ -8,18 +8,18 @@ interface Rest {
   readonly until: Instant;
 }
 
-/** The client is told the whole time. The gateway tries again after a minute at the latest. */
+/** An answer to a client states the origin's whole time. The gateway tries again after a minute at the latest. */
 const restSecondsMax = 60;
 
 /**
- * The times until which an origin asked not to be called (`Retry-After`, RFC 9110 §10.2.3). A client that was
- * told waits; all clients wait if a second client is told meanwhile.
+ * The times until which an origin asked not to be called (`Retry-After`, RFC 9110 §10.2.3). A client with such an
+ * answer waits; all clients wait if a second client gets such an answer meanwhile (ADR 40).
  */
 export class OriginRest {
   readonly #clients = new Map<string, Rest>();
   #all: Rest | undefined;
 
-  told(client: string, because: RestReason, seconds: number, at: Instant): void {
+  noteRetryAfter(client: string, because: RestReason, seconds: number, at: Instant): void {
     const rest = { because, until: instant(at + Math.min(seconds, restSecondsMax) * 1_000) };
     for (const [name, { until }] of this.#clients) if (until <= at) this.#clients.delete(name);
     this.#clients.delete(client);
@@ -27,12 +27,17 @@ export class OriginRest {
     this.#clients.set(client, rest);
   }
 
-  /** The reason and the time that remains, if the origin is not to be called for this client. */
+  /**
+   * The reason and the time that remains, if the origin is not to be called for this client. The later of the
+   * client's own time and the time of all counts: a shorter rest of all hides no longer rest of a client.
+   */
   of(
     client: string,
     at: Instant,
   ): { readonly because: RestReason; readonly retryAfterSeconds: number } | undefined {
-    const rest = [this.#all, this.#clients.get(client)].find((one) => one !== undefined && one.until > at);
-    return rest && { because: rest.because, retryAfterSeconds: Math.ceil((rest.until - at) / 1_000) };
+    const [all, own] = [this.#all, this.#clients.get(client)];
+    const rest = own === undefined || (all !== undefined && all.until > own.until) ? all : own;
+    if (rest === undefined || rest.until <= at) return undefined;
+    return { because: rest.because, retryAfterSeconds: Math.ceil((rest.until - at) / 1_000) };
   }
 }

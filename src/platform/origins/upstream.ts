@@ -127,7 +127,8 @@ export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamO
           if (admitted.health !== before) traffic.health = afterAbandon(traffic.health, client);
         },
         over: () => traffic.bulkhead.give(slot),
-        told: (because: RestReason, seconds: number) => traffic.rest.told(client, because, seconds, clock()),
+        noteRetryAfter: (because: RestReason, seconds: number) =>
+          traffic.rest.noteRetryAfter(client, because, seconds, clock()),
       },
     } as const;
   };
@@ -170,7 +171,7 @@ interface CallEnd {
   /** The call needs no slot any more. */
   readonly over: () => void;
   /** The origin asked not to be called for a time. */
-  readonly told: (because: RestReason, seconds: number) => void;
+  readonly noteRetryAfter: (because: RestReason, seconds: number) => void;
 }
 
 /** Reports a call without a body at once. */
@@ -263,12 +264,12 @@ async function sendOnce(caller: Caller, write: OriginWrite, onEnd: CallEnd): Pro
 
 function notAnswered(
   { status, headers }: Response,
-  { told }: CallEnd,
+  { noteRetryAfter }: CallEnd,
 ): Extract<OriginAnswer, { kind: "absent" | "refused" }> {
   if (status === 404 || status === 410) return { kind: "absent" };
   if (status !== 429 && status !== 503) return { kind: "refused", status };
   const seconds = retryAfter(headers.get("retry-after"));
-  if (seconds !== undefined) told(status === 429 ? "origin_throttled" : "failing", seconds);
+  if (seconds !== undefined) noteRetryAfter(status === 429 ? "origin_throttled" : "failing", seconds);
   return { kind: "refused", status, retryAfterSeconds: seconds ?? retryUsual };
 }
 

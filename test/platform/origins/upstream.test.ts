@@ -4,6 +4,7 @@ import { afterAll, beforeAll, test } from "vitest";
 import type { OriginAnswer } from "#fhir/ports";
 import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
+import { OriginRest } from "#platform/origins/origin-rest";
 import { upstream } from "#platform/origins/upstream";
 
 const seen: IncomingMessage[] = [];
@@ -417,6 +418,23 @@ test("an origin that says when to ask again is left alone for that time, for a m
   answer = (res) => res.end("{}");
   now += 1_000;
   expect(await asked("d")).toEqual(["answered", 1]);
+});
+
+test("a client waits for the later of its own rest and the rest of all clients", async ({ expect }) => {
+  const rest = new OriginRest();
+  const [first, second] = [instant(1_000), instant(2_000)];
+  rest.noteRetryAfter("a", "origin_throttled", 60, first);
+  rest.noteRetryAfter("b", "failing", 5, second);
+  expect(rest.of("a", second)).toEqual({ because: "origin_throttled", retryAfterSeconds: 59 });
+  expect(rest.of("b", second)).toEqual({ because: "failing", retryAfterSeconds: 5 });
+  expect(rest.of("c", second)).toEqual({ because: "failing", retryAfterSeconds: 5 });
+  expect(rest.of("c", instant(7_000))).toBeUndefined();
+  const third = instant(8_000);
+  rest.noteRetryAfter("b", "failing", 60, third);
+  expect(rest.of("a", third), "the rest of all ends later").toEqual({
+    because: "failing",
+    retryAfterSeconds: 60,
+  });
 });
 
 test("a question waits as long as the origin's entry says", async ({ expect }) => {
