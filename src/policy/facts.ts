@@ -179,6 +179,28 @@ export function testedMembers(
   );
 }
 
+/**
+ * Answers whether a row stays back whole if a label inside the row withholds a part of the members that a search
+ * parameter reads (phi/labelled-parts): each member is a modifier element, or tested. No row that the client sees then
+ * lacks a value that its origin has. Type, policy and scopes decide, never a row.
+ */
+export function neverReadsCutMember(
+  policy: CompiledPolicy,
+  access: Pick<Access, "scopes">,
+  type: string,
+  { paths }: SearchParameter["definition"],
+): boolean {
+  const elements = elementsOf(type);
+  const tested = testedMembers(policy, access, type);
+  return (
+    paths?.every(([first = ""]) => {
+      const element = elements.get(first);
+      if (element === undefined) return tested.has(first);
+      return element.isModifier || element.forms.every(({ name }) => tested.has(name));
+    }) === true
+  );
+}
+
 /** The elements that any rule for the type tests, whatever its interactions. */
 const conditionPaths = (policy: CompiledPolicy, type: string): readonly FactPath[] =>
   policy.rulesFor(type).flatMap(({ conditions }) => conditions.map(({ elements }) => factPathOf(elements)));

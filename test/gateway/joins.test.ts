@@ -660,6 +660,19 @@ test("a modifier turns no narrowing round, and a sliced element is not searched 
   ]);
 });
 
+test("a hop by a negation asks the origin for the rows that are left, where no label can cut the element", async ({
+  expect,
+}) => {
+  const asked = async (query: string) => (await ask(open, query, everybody)).asked[0];
+  expect(await asked("Observation?encounter:Encounter.status:not=finished")).toBe(
+    "Encounter?status:not=finished&_count=1000",
+  );
+  expect(await asked("Patient?_has:Observation:patient:status:not=final")).toBe(
+    "Observation?status:not=final&_count=1000",
+  );
+  expect(await asked("Observation?encounter:Encounter.class:not=AMB")).toBe("Encounter?_count=1000");
+});
+
 test("hidden rows do not decide that a join leads to too many", async ({ expect }) => {
   const many = Array.from({ length: 600 }, (_, at) => ({
     resourceType: "Encounter",

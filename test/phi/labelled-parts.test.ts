@@ -2,7 +2,13 @@ import { test } from "vitest";
 import { utf8 } from "#kernel/encoded";
 import { inlineLabel } from "#fhir/json/facts";
 import type { JsonObject } from "#fhir/json/json";
+import { elementsOf } from "#fhir/r4/elements";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { searchParametersOf } from "#fhir/search/parameters";
 import { Discloser } from "#phi/disclose";
+import { leavingPart } from "#phi/labelled-parts";
+import { compilePolicy } from "#policy/compile";
+import { neverReadsCutMember, testedMembers } from "#policy/facts";
 import { consent, level, resource, sensitivity } from "../policy/consent/scene.ts";
 import { policy, rule } from "../policy/granting.ts";
 import { bases, grantUnder, readUnder, searchUnder } from "./consented.ts";
@@ -312,6 +318,49 @@ test("L57: a negation and a composite find a row whose value is withheld, as if 
     const asksNothing = grantUnder(under, request).ask.query.startsWith("_count=");
     expect(asksNothing, request).toBe(request.includes(":not="));
   }
+});
+
+test("L57: an origin is asked for a negation of each member whose labelled part withholds the row, and of no member that is cut", ({
+  expect,
+}) => {
+  const byCategory = policy(
+    rule(["Observation"], "everything", { where: [{ path: "category", notIn: ["urn:c|secret"] }] }),
+  );
+  for (const [document, request, isAsked] of [
+    [everything, "Observation?status:not=final", true],
+    [everything, "Patient?active:not=true", true],
+    [everything, "Patient?deceased:missing=true", true],
+    [everything, "Observation?category:not=lab", false],
+    [byCategory, "Observation?category:not=lab", true],
+    [byCategory, "Observation?code:not=lab", false],
+    [everything, "Patient?birthdate:missing=true", false],
+  ] as const) {
+    const { ask } = grantUnder({ policy: document, consents: [] }, request);
+    expect(ask.query.startsWith(request.slice(request.indexOf("?") + 1)), request).toBe(isAsked);
+  }
+  const compiled = compilePolicy(everything, "sha256:test");
+  let asked = 0;
+  for (const type of r4ResourceTypes)
+    for (const definition of searchParametersOf(type).values()) {
+      if (definition.code.startsWith("_")) continue;
+      if (!neverReadsCutMember(compiled, { scopes: [] }, type, definition)) continue;
+      for (const [first = ""] of definition.paths ?? [])
+        for (const { name } of elementsOf(type).get(first)?.forms ?? []) {
+          asked += 1;
+          const row = resource({
+            resourceType: type,
+            id: "x",
+            [name]: { text: "x", extension: [restricted] },
+            [`_${name}`]: { extension: [restricted] },
+          });
+          const part = leavingPart(row, {
+            mayLeave: (labels) => labels.length === 0,
+            isTested: (tested, member) => testedMembers(compiled, { scopes: [] }, tested).has(member),
+          });
+          expect(part, `${type}.${name}`).toBeUndefined();
+        }
+    }
+  expect(asked).toBeGreaterThan(100);
 });
 
 test("a label that came later hides the member in earlier versions too", ({ expect }) => {

@@ -50,9 +50,9 @@ export function isJudgedNarrowly(type: string, parameter: SearchParameter): bool
 }
 
 /**
- * A criterion that the origin is never asked for: it finds rows without a value (`:missing`, `:not`), and would leave
- * out a row whose value is withheld, which has to answer like a row without the value. {@link mayMatch} decides it
- * exactly.
+ * A criterion that finds rows without a value (`:missing`, `:not`), and that {@link mayMatch} decides exactly. An
+ * origin would leave out a row whose value is withheld, which has to answer like a row without the value: it is asked
+ * only where no row that leaves lacks a withheld value.
  */
 export const isDecidedByRows = (type: string, parameter: SearchParameter): boolean =>
   (parameter.modifier === "missing" || parameter.modifier === "not") &&

@@ -10,6 +10,7 @@ import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
 import { isRowOf, type CompiledPolicy, type CompiledRule } from "#policy/compile";
+import { neverReadsCutMember } from "#policy/facts";
 import type {
   GrantedInclude,
   GrantedJoin,
@@ -108,6 +109,9 @@ function searchAmong(
   if (search.total !== undefined && counted === undefined) return err({ reason: "total_needs_patients" });
 
   const count = pageCount(search.count);
+  // An origin answers by a value that a label withholds, and the row by the absence of the value.
+  const isAsked = (parameter: SearchParameter) =>
+    !isDecidedByRows(type, parameter) || neverReadsCutMember(policy, access, type, parameter.definition);
   /** @param participant finds the rows of a further part. */
   const expecting = (
     partRules: readonly CompiledRule[],
@@ -122,7 +126,7 @@ function searchAmong(
     const askJoined = (joined: readonly SearchParameter[], rows = originCount(count)): FhirQuestion => {
       // The client's `_count` is never sent: a page that hidden rows fill or end would reveal them.
       const originSearch = {
-        parameters: [...narrowed.filter((each) => !isDecidedByRows(type, each)), ...joined],
+        parameters: [...narrowed.filter(isAsked), ...joined],
         joins: [],
         includes: askedIncludes(search.includes, includes.value),
         sort,
