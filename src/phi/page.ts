@@ -134,7 +134,7 @@ export class Page {
   }
 
   /** Answers whether an entry is a visible row that this page lacks, and takes nothing of it. */
-  foresees(entry: EntryBytes | CutEntry): boolean {
+  lacks(entry: EntryBytes | CutEntry): boolean {
     const decided = this.#discloser.entry(entry, this.#expects.type);
     return decided.ok && decided.value.kind === "match" && !this.#ids.has(decided.value.released.id);
   }

@@ -367,7 +367,7 @@ test("two policies differ in nothing exactly when the engine decides the same by
     { numRuns: inLane({ fast: 25, slow: 80, long: 80 }) },
   );
   expect(alike).toBeGreaterThan(0);
-}, 180_000);
+}, 240_000);
 
 const says = (before: PolicyDocument, after: PolicyDocument) =>
   diffPolicies(before, after).map(({ change, type, interactions, what, name, rows }) =>

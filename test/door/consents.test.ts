@@ -535,7 +535,7 @@ test("$fileConsent and $revokeConsent of HL7 FAST file a Consent with its docume
   await clear();
 });
 
-test("a withdrawal counts within ten seconds: in a read, on page two of a search, and at the third window of a stream", async ({
+test("a withdrawal counts: in a read, on page two of a search, and at the third window of a stream", async ({
   expect,
 }) => {
   const permitted = await ask("registrar", "Consent", sending("POST", consent("dora")));

@@ -19,7 +19,7 @@ beforeAll(async () => {
     remote: async (to, act) => {
       if (broken?.part !== to) return act();
       if (broken.how === "down") throw new TypeError(`${to} is down`);
-      await setTimeout(700); // the gateway waits for two seconds
+      await setTimeout(300); // the gateway waits for two seconds
       return act();
     },
   });

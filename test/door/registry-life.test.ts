@@ -85,7 +85,7 @@ test("a plan on a registry that has changed meanwhile is refused when it is appl
   expect((await command("registry", "show", "clients")).out).toMatch(/^ {2}lapsed /mu);
 });
 
-test("an agreement that ends early, and a removed client, are refused within ten seconds", async () => {
+test("an agreement that ends early, and a removed client, are refused", async () => {
   expect(await status("telehealth")).toBe(200);
   const ended = await exportedWith("agreements", (agreement) => {
     if (agreement["client"] !== "telehealth") return false;
@@ -240,7 +240,7 @@ test("a client is registered in one act, rotated, limited, suspended and ended b
   expect((await command("client", "list", "imaging")).code).toBe(1);
 });
 
-test("an agreement is renewed with its grants, ended within ten seconds, and its needless certificates are listed", async () => {
+test("an agreement is renewed with its grants and ended, and its needless certificates are listed", async () => {
   const pki = file("pki");
   await ensureAuthority(pki);
   const { cert } = await issueClientCertificate(pki, "archive", "O=Test, CN=archive");

@@ -176,7 +176,7 @@ test(
   "a client whose token ends while the origin writes learns that the write is done, and no more",
   { timeout: 30_000 },
   async ({ expect }) => {
-    origin.moods.set("Observation/a", "takes five seconds");
+    origin.moods.set("Observation/a", "waits for release");
     vi.useFakeTimers({ toFake: ["Date"] });
     const exp = Math.floor(Date.now() / 1_000) + 60;
     const from = origin.written.length;
@@ -193,6 +193,7 @@ test(
     });
     await expect.poll(() => origin.written.length, patience).toBe(from + 1);
     vi.setSystemTime(Date.now() + 61_000);
+    origin.release();
     const reply = await answer;
     expect([reply.status, reply.text]).toEqual([200, ""]);
     expect(reply.headers).not.toHaveProperty("etag");
@@ -209,11 +210,12 @@ test(
   "when the ledger fails while the origin writes, the answer is 503, and the intent is on record",
   { timeout: 30_000 },
   async ({ expect }) => {
-    origin.moods.set("Observation/a", "takes five seconds");
+    origin.moods.set("Observation/a", "waits for release");
     const from = origin.written.length;
     const answer = send("PATCH", "Observation/a", change);
     await expect.poll(() => origin.written.length, patience).toBe(from + 1);
     phylax.inEachShard(breakLedger);
+    origin.release();
     const reply = await answer;
     phylax.inEachShard("DROP TRIGGER broken");
     expect(reply.status).toBe(503);

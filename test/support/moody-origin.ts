@@ -1,6 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { setTimeout } from "node:timers/promises";
 
 interface Stored {
   readonly resourceType: string;
@@ -9,13 +8,14 @@ interface Stored {
 }
 
 /**
- * Its reply to a write: a status, no answer, a closed connection, or the body that it reports afterwards.
+ * Its reply to a write: a status, no answer, a closed connection, an answer once the test
+ * calls `release`, or the body that it reports afterwards.
  */
 export type Mood =
   | number
   | "silent"
   | "hangs up"
-  | "takes five seconds"
+  | "waits for release"
   | { readonly says: object | string; readonly location?: string };
 
 /** A FHIR server that answers every search with all rows, and each write by its mood. */
@@ -27,6 +27,7 @@ export async function startMoodyOrigin(resources: readonly Stored[]) {
     readonly body: string;
   }[] = [];
   const moods = new Map<string, Mood>();
+  const waiting: (() => void)[] = [];
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? "/", "http://origin");
     const [type = "", id] = url.pathname.replace("/fhir/", "").split("/");
@@ -59,7 +60,7 @@ export async function startMoodyOrigin(resources: readonly Stored[]) {
       request.socket.destroy();
       return;
     }
-    if (mood === "takes five seconds") await setTimeout(5_000);
+    if (mood === "waits for release") await new Promise<void>((released) => void waiting.push(released));
     const says =
       typeof mood === "object"
         ? mood
@@ -78,6 +79,10 @@ export async function startMoodyOrigin(resources: readonly Stored[]) {
     url: `http://127.0.0.1:${port}/fhir`,
     written,
     moods,
+    /** Lets the origin answer the writes that wait. */
+    release() {
+      for (const released of waiting.splice(0)) released();
+    },
     close: () => new Promise((closed) => server.close(closed).closeAllConnections()),
   };
 }

@@ -45,7 +45,7 @@ export interface Fillable {
   /** No row has room. */
   readonly isFull?: boolean;
   /** Answers whether an entry is a visible row that this page lacks, and takes nothing of it. */
-  foresees?(entry: EntryBytes | CutEntry): boolean;
+  lacks?(entry: EntryBytes | CutEntry): boolean;
   /** Asks for facts about all entries of an origin page, before the first is offered. */
   prepare?(entries: readonly EntryBytes[]): Promise<PageRefusal | RowsRefusal | undefined>;
 }
@@ -111,7 +111,7 @@ async function fillFrom<P extends Fillable>(
   const { question, posted, part } = start;
   let at = start;
   let page: P | undefined;
-  let [isHeld, hasLooked] = [false, false];
+  let [isHeld, hasLookedAhead] = [false, false];
   const followed = new Set<string | undefined>();
   for (let pages = 1; ; pages += 1) {
     const answer = await origin.ask(at.link === undefined ? first.ask : { link: at.link });
@@ -146,11 +146,11 @@ async function fillFrom<P extends Fillable>(
     if (followed.has(link)) return err({ reason: "answer_link_loops" });
     const after = isBefore ? at.after : undefined;
     at = { question, posted, ...(part !== undefined && { part }), link, after, seen };
-    const looks = !hasLooked && page.isFull === true && !isBefore;
-    const follows = looks ? await followsRow(page, at, first, origin) : ok(false);
-    if (!follows.ok) return follows;
-    hasLooked ||= looks;
-    if (follows.value) return ok({ page, next: at });
+    const looksAhead = !hasLookedAhead && page.isFull === true && !isBefore;
+    const ahead = looksAhead ? await hasVisibleRow(page, at, first, origin) : ok(false);
+    if (!ahead.ok) return ahead;
+    hasLookedAhead ||= looksAhead;
+    if (ahead.value) return ok({ page, next: at });
     if (!isEnough(pages, seen - start.seen)) continue;
     return isBefore ? err({ reason: "page_link_target_absent" }) : ok({ page, next: at });
   }
@@ -165,7 +165,7 @@ const aheadOf = (count: number): number => Math.ceil(count / 5);
  * page of the client reads them again, so a full page asks for a few, where the origin's link can ask for fewer
  * rows. False says nothing: the whole origin page decides.
  */
-async function followsRow(
+async function hasVisibleRow(
   page: Fillable,
   { link = "", seen }: PagePlace,
   { ask, type }: { readonly ask: FhirQuestion; readonly type: ListType },
@@ -176,16 +176,16 @@ async function followsRow(
   const answer = await origin.ask({ link: short });
   // A server that knows its own link alone refuses the changed link.
   if (!answer.ok) return isUnknownAtOrigin(answer.error) ? ok(false) : answer;
-  let follows = false;
+  let isFound = false;
   const read = await readOriginPage<never>(
     answer.value.body,
     (entry) => {
-      follows ||= page.foresees?.(entry) === true;
+      isFound ||= page.lacks?.(entry) === true;
       return undefined;
     },
     type,
   );
-  return read.ok ? ok(follows) : read;
+  return read.ok ? ok(isFound) : read;
 }
 
 /** Reads a page whose entries wait in memory until their facts are known. */

@@ -56,14 +56,14 @@ async function openedBy(
 ): Promise<Result<ReadonlyMap<string, ReadonlySet<string>>, RowsRefusal>> {
   const opened = new Map<string, Set<string>>();
   const alike = Map.groupBy(references, ({ search: { ask } }) => `${ask.path}?${ask.query}`);
-  const each = await Promise.all([...alike.values()].map((some) => ledBy(some, type, origin)));
-  for (const led of each) {
-    if (!led.ok) {
+  const each = await Promise.all([...alike.values()].map((some) => openedThrough(some, type, origin)));
+  for (const some of each) {
+    if (!some.ok) {
       // A server that does not support a parameter has no such row.
-      if (isUnknownAtOrigin(led.error)) continue;
-      return led;
+      if (isUnknownAtOrigin(some.error)) continue;
+      return some;
     }
-    for (const { name, resource } of led.value)
+    for (const { name, resource } of some.value)
       opened.set(resource, (opened.get(resource) ?? new Set()).add(name));
   }
   return ok(opened);
@@ -72,7 +72,7 @@ async function openedBy(
 // Half of these pages may be visible rows; hidden rows then decide nothing up to as many again.
 const openingPagesMax = 10;
 
-interface Led {
+interface OpenedResource {
   /** Name of the reference. */
   readonly name: string;
   /** As `Type/id`. */
@@ -80,12 +80,12 @@ interface Led {
 }
 
 /** @param references with the same question: the origin is asked for their rows once. */
-async function ledBy(
+async function openedThrough(
   references: readonly OpeningReference[],
   type: string,
   origin: OriginSession,
-): Promise<Result<Iterable<Led>, RowsRefusal>> {
-  const led = new Map<string, Led>();
+): Promise<Result<Iterable<OpenedResource>, RowsRefusal>> {
+  const opened = new Map<string, OpenedResource>();
   let hasRoom = true;
   const sees = references.map(({ name, search, paths }) => {
     let discloser: Discloser | undefined;
@@ -96,7 +96,7 @@ async function ledBy(
       if (seen === undefined) return false;
       hasRoom = origin.concerned.decide(seen) && hasRoom;
       for (const resource of discloser.leadsTo(row, paths))
-        if (resource.startsWith(`${type}/`)) led.set(`${name} ${resource}`, { name, resource });
+        if (resource.startsWith(`${type}/`)) opened.set(`${name} ${resource}`, { name, resource });
       return true;
     };
   });
@@ -109,7 +109,7 @@ async function ledBy(
     openingPagesMax,
   );
   if (!found.ok) return found;
-  return hasRoom ? ok(led.values()) : err({ reason: "too_many_rows" });
+  return hasRoom ? ok(opened.values()) : err({ reason: "too_many_rows" });
 }
 
 /**
@@ -123,9 +123,9 @@ async function resolveJoins(
 ): Promise<Result<Resolved | undefined, RowsRefusal>> {
   const [parameters, joined]: [SearchParameter[], Joined[]] = [[], []];
   for (const join of joins) {
-    const led = await leadOf(join, origin);
-    if (!led.ok) return led;
-    const among = [...led.value].filter(
+    const found = await foundByHop(join, origin);
+    if (!found.ok) return found;
+    const among = [...found.value].filter(
       (reference) => join.kind === "chain" || reference.startsWith(`${join.type}/`),
     );
     if (among.length > rowsMax) return err({ reason: "too_many_rows" });
@@ -138,7 +138,7 @@ async function resolveJoins(
 }
 
 /** The rows of the hop (`chain`), or the resources to which they refer (`has`), as `Type/id`. */
-async function leadOf(
+async function foundByHop(
   { kind, by, hop: asked }: GrantedJoin,
   origin: OriginSession,
 ): Promise<Result<ReadonlySet<string>, RowsRefusal>> {
@@ -161,10 +161,10 @@ async function leadOf(
   const { rows: seen, bytes } = found.value;
   origin.held.giveTrees(bytes); // only the references of the rows go on
   if (kind === "chain") return ok(new Set(seen.map((row) => `${hop.expects.type}/${textAt(row, "id")}`)));
-  const led = new Set<string>();
+  const referred = new Set<string>();
   for (const row of seen)
-    for (const reference of discloser?.leadsTo(row, by.paths ?? []) ?? []) led.add(reference);
-  return ok(led);
+    for (const reference of discloser?.leadsTo(row, by.paths ?? []) ?? []) referred.add(reference);
+  return ok(referred);
 }
 
 function parameterOf({ kind, type, by }: GrantedJoin, among: readonly string[]): SearchParameter | undefined {
