@@ -292,7 +292,7 @@ export const forms = {
   }),
   consentsRefiled: object({
     refiled: "number of rows that are under the first key now",
-    remaining: "number of rows that are not known to be under the first key",
+    remaining: "number of rows with a patient or a Consent that is not known to be under the first key",
   }),
   consentCheck: object({
     withdrawn: "time",

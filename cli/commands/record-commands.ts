@@ -122,8 +122,8 @@ export const recordCommands: readonly Command[] = [
   {
     words: ["consent", "refile"],
     result: forms.consentsRefiled,
-    takes: `[ORIGIN/Patient/ID]… [--patients FILE] ${asOperator}`,
-    does: "Files the Consents of patients under the first key of CONSENT_KEY, and counts the rows that are left.",
+    takes: `[ORIGIN/Patient/ID | ORIGIN/Consent/ID]… [--patients FILE] ${asOperator}`,
+    does: "Files patients and Consents under the first key of CONSENT_KEY, and counts the rows that are left.",
     examples: ["phylax consent refile --patients patients.txt", "phylax consent refile"],
     load: async () => (await import("../consents/consent-refile.ts")).consentRefile,
   },

@@ -6,13 +6,14 @@ import { printFault } from "../misuse.ts";
 import { complain, giveResult, say } from "../output.ts";
 import { requirePatients } from "./consent-check.ts";
 
+const consentReference = /^[a-z][a-z0-9-]{0,63}\/Consent\/[A-Za-z0-9.-]{1,64}$/u;
 const answer = z.object({ refiled: z.number(), remaining: z.number() });
-const patientsMax = 100; // of one request to the operators' door
+const namesMax = 100; // of each type in one request to the operators' door
 
 /**
- * Files the Consents of patients under the first key of `CONSENT_KEY`: the patients of the arguments, and of a file
- * with a reference on each line (`--patients`). Without a patient it counts the rows that are left under another key. Returns 0 when that is
- * done, 2 when it is refused.
+ * Files Consents under the first key of `CONSENT_KEY`: the patients and Consents of the arguments, and of a file with a
+ * reference on each line (`--patients`). Without a name it counts the rows that are left under another key. Returns
+ * 0 when that is done, 2 when it is refused.
  */
 export async function consentRefile(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -22,11 +23,18 @@ export async function consentRefile(args: readonly string[]): Promise<number> {
   });
   try {
     const listed = values.patients === undefined ? [] : readFileSync(values.patients, "utf8").split(/\s+/u);
-    const patients = [...new Set([...positionals, ...listed])].filter((patient) => patient !== "");
+    const names = [...new Set([...positionals, ...listed])].filter((name) => name !== "");
+    const { consents = [], patients = [] } = Object.groupBy(names, (name) =>
+      consentReference.test(name) ? "consents" : "patients",
+    );
     requirePatients(patients);
     let [refiled, remaining] = [0, 0];
-    for (let from = 0; from === 0 || from < patients.length; from += patientsMax) {
-      const body = JSON.stringify({ patients: patients.slice(from, from + patientsMax) });
+    const most = Math.max(1, patients.length, consents.length);
+    for (let from = 0; from < most; from += namesMax) {
+      const body = JSON.stringify({
+        patients: patients.slice(from, from + namesMax),
+        consents: consents.slice(from, from + namesMax),
+      });
       const reply = await postAsOperator(posterOf(values), "api/consents/refilings", body);
       if (reply.status !== 200) {
         complain(refusalLine(reply));
@@ -41,7 +49,7 @@ export async function consentRefile(args: readonly string[]): Promise<number> {
     say(
       remaining === 0
         ? "0 rows remain under another key than the first: step `NEW` of docs/keys.md may follow step `NEW OLD`, not step `OLD NEW`"
-        : `${remaining} rows remain under another key than the first, of patients who were not named: keep every key`,
+        : `${remaining} rows remain under another key than the first, of patients or Consents that were not named: keep every key`,
     );
     return 0;
   } catch (fault) {

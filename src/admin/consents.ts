@@ -30,14 +30,19 @@ const rejectedBy = ({ reason, field }: ConsentQuestionProblem): Rejected => ({
 });
 
 /**
- * Files the Consents of some patients under the first key of `CONSENT_KEY`, for an operator with the role
+ * Files some patients and Consents under the first key of `CONSENT_KEY`, for an operator with the role
  * `privacy-officer`: the last step before a former key is dropped (docs/keys.md).
  */
 export const refileConsentsVerb = (consents: ConsentVersions): Verb => ({
   interaction: "refile-consents",
-  does: "Files the Consents of some patients under the present key, and counts the rows under former keys.",
+  does: "Files some patients and Consents under the present key, and counts the rows under former keys.",
   document: z.strictObject({
     patients: z.array(z.string()).max(100).meta({ description: "`ORIGIN/Patient/ID` of each; may be empty" }),
+    consents: z
+      .array(z.string())
+      .max(100)
+      .optional()
+      .meta({ description: "`ORIGIN/Consent/ID` of each; absent: none" }),
   }),
   answer: z.object({ refiled: z.number(), remaining: z.number() }),
   path: "api/consents/refilings",

@@ -2,6 +2,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import type { ConsentRules } from "#policy/consent/consent";
 import { instant } from "#kernel/clock";
 import { keyList } from "#platform/config/gateway-config";
+import type { RegistrySql } from "#platform/registry/registry-sql";
 import { revocationsOf, type RevocationsEnv } from "#platform/revocation/object/revocations";
 import { ConsentNames, type Pseudonyms } from "./consent-names.ts";
 import {
@@ -14,12 +15,12 @@ import {
   type ReadingRow,
 } from "./consent-readings.ts";
 import {
+  areKeysListed,
   compiledForm,
   consentRecordOf,
   filedVersions,
   presentConsents,
   presentOf,
-  unlistedKeys,
   type ConsentRow,
 } from "./consent-rows.ts";
 
@@ -87,11 +88,13 @@ export interface ConsentsOnFile {
   readonly consents: readonly ConsentOnFile[];
 }
 
-/** Files the Consents of patients in their compiled form, and answers which are in force. */
+/**
+ * Files the Consents of patients in their compiled form, and answers which are in force. Each method throws when a
+ * Consent is filed under a key that `CONSENT_KEY` does not list: its denials would be lost, and its withdrawal.
+ */
 export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
   /**
-   * The active Consents of each patient, in the order of the question. Throws when D1 does not answer, and when a
-   * Consent is filed under a key that `CONSENT_KEY` does not list: its denials would be lost.
+   * The active Consents of each patient, in the order of the question. Throws when D1 does not answer.
    */
   async of({ origin, patients, bookmark, hasPending }: ConsentQuestion): Promise<readonly ConsentsOnFile[]> {
     const names = this.#names();
@@ -99,8 +102,7 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     // The pending changes come first: a change that ends between the two reads is then in the database.
     const pending = hasPending ? await this.#pending() : undefined;
     const session = this.env.REGISTRY.withSession(bookmark ?? "first-primary");
-    if ((await unlistedKeys(session, names.keyIds())) > 0)
-      throw new Error("control: Consents are filed under a key that CONSENT_KEY does not list");
+    await requireListedKeys(session, names);
     const filed = Map.groupBy(await presentConsents(session, named.flat()), ({ subject }) => subject);
     return named.map((subjects) => {
       const rows = presentOf(subjects.flatMap((subject) => filed.get(subject) ?? []));
@@ -121,17 +123,17 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
   /**
    * Announces that these Consents have changed at the origin. Read them there after this call, and file them with
    * the number that it returns: the reading with the higher number is the later of two. Only the denials of
-   * the patients count while a change is pending.
+   * the patients count while a change is pending. Throws when D1 does not answer.
    * @param patients the patients whom they are known to concern.
    */
   async announce(origin: string, consents: readonly string[], patients: readonly string[]): Promise<number> {
     const names = this.#names();
     const session = this.env.REGISTRY.withSession("first-primary");
-    // When D1 does not answer, the change is announced when it is done.
+    await requireListedKeys(session, names);
     const filed = await filedVersions(
       session,
       consents.flatMap((id) => names.allOfConsent(origin, id)),
-    ).catch(() => []);
+    );
     const records = [
       ...patients
         .flatMap((patient) => names.allOfPatient(origin, patient))
@@ -151,6 +153,12 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     filings: readonly ConsentState[],
   ): Promise<readonly string[] | undefined> {
     const names = this.#names();
+    // When D1 does not answer, the change is stored and repeated: `announce` has asked for the same keys.
+    const isListed = await areKeysListed(
+      this.env.REGISTRY.withSession("first-primary"),
+      names.keyIds(),
+    ).catch(() => true);
+    if (!isListed) throw unlistedKey();
     const filedAt = instant(Date.now());
     const former = new FormerNames();
     const rows = filings.flatMap(({ consent, content, mayPermit, filedBy }): readonly ConsentRow[] => {
@@ -181,6 +189,7 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
   async isOnFile(origin: string, { consent, content, mayPermit }: ConsentState): Promise<boolean> {
     const names = this.#names();
     const session = this.env.REGISTRY.withSession("first-primary");
+    await requireListedKeys(session, names);
     const filed = await filedVersions(session, names.allOfConsent(origin, consent));
     const inForce = filed.filter(({ isActive }) => isActive);
     if (content?.rules.isActive !== true) return inForce.length === 0;
@@ -198,6 +207,7 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
   async claimReading({ origin, patients, everyMilliseconds }: ReadingQuestion): Promise<ReadingClaim> {
     const names = this.#names();
     const session = this.env.REGISTRY.withSession("first-primary");
+    await requireListedKeys(session, names);
     const named = namedPatients(names, origin, patients);
     const known = await readingsOf(
       session,
@@ -215,7 +225,7 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     if (due.length === 0) return { change: 0, claimed: [], read };
     // The number comes before the reading: a write that is filed later has a higher number, and counts.
     const change = await revocationsOf(this.env).beginConsents(origin, []);
-    const claimed = await claimReadings(session, due, change, at, readBefore);
+    const claimed = await claimReadings(session, due, names.keyId(), change, at, readBefore);
     return { change, claimed: claimed.flatMap((subject) => named.get(subject)?.patient ?? []), read };
   }
 
@@ -235,6 +245,7 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
       await releaseReadings(session, change);
       return [];
     }
+    await requireListedKeys(session, names);
     const filedAt = instant(Date.now());
     const former = new FormerNames();
     const states = found.flatMap(({ consent, content, mayPermit }): readonly ConsentRow[] => {
@@ -304,6 +315,14 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     return { names: new Set(names), rows };
   }
 }
+
+/** Throws when D1 does not answer, and when a Consent is filed under a key that is not listed. */
+async function requireListedKeys(session: RegistrySql, names: ConsentNames): Promise<void> {
+  if (!(await areKeysListed(session, names.keyIds()))) throw unlistedKey();
+}
+
+const unlistedKey = (): Error =>
+  new Error("control: Consents are filed under a key that CONSENT_KEY does not list");
 
 /** The patients of a question by their pseudonym under the first key. */
 const namedPatients = (names: ConsentNames, origin: string, patients: readonly string[]) =>

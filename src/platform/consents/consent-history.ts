@@ -1,9 +1,11 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import * as z from "zod";
+import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { keyList } from "#platform/config/gateway-config";
 import { ConsentNames, type Pseudonyms } from "./consent-names.ts";
-import { filedUnderFormerKeys, refileRows, versionsOf, type FiledRow } from "./consent-rows.ts";
+import { areKeysListed, versionsOf, type FiledRow } from "./consent-rows.ts";
+import { refileRows, type Refiled } from "./refile-rows.ts";
 
 interface ConsentHistoryEnv {
   readonly REGISTRY: D1Database;
@@ -27,17 +29,15 @@ export interface HistoryProblem {
 
 const patients = z.array(z.string().regex(/^[a-z][a-z0-9-]{0,63}\/Patient\/[A-Za-z0-9.-]{1,64}$/u)).max(100);
 const question = z.strictObject({ patients: patients.min(1) });
-const refiling = z.strictObject({ patients });
-
-/** The rows of a refiling, and the rows that are not under the first key. */
-export interface Refiled {
-  readonly refiled: number;
-  readonly remaining: number;
-}
+const consents = z.array(z.string().regex(/^[a-z][a-z0-9-]{0,63}\/Consent\/[A-Za-z0-9.-]{1,64}$/u)).max(100);
+const refiling = z.strictObject({ patients, consents: consents.optional() });
 
 /** Answers which Consents of a patient were on file, and when: for the officer who proves a withdrawal. */
 export class ConsentHistory extends WorkerEntrypoint<ConsentHistoryEnv> {
-  /** Every version of the Consents of these patients, the oldest first. Throws when D1 does not answer. */
+  /**
+   * Every version of the Consents of these patients, the oldest first: under each pseudonym by which records name
+   * its Consent. Throws when D1 does not answer.
+   */
   async list(document: unknown): Promise<Result<readonly VersionOnFile[], HistoryProblem>> {
     const read = question.safeParse(document);
     if (!read.success)
@@ -48,19 +48,23 @@ export class ConsentHistory extends WorkerEntrypoint<ConsentHistoryEnv> {
       ),
     );
     const rows = await versionsOf(this.env.REGISTRY.withSession("first-primary"), [...patientOf.keys()]);
+    const recorded = new Map<string, Set<string>>();
+    for (const { consent, recordedAs } of rows)
+      recorded.set(consent, (recorded.get(consent) ?? new Set([consent])).add(recordedAs ?? consent));
     return ok(
-      rows.flatMap(({ subject, consent, digest, isActive, mayPermit, filedBy, filedAt }) => {
+      rows.flatMap(({ subject, consent: name, digest, isActive, mayPermit, filedBy, filedAt }) => {
         const patient = patientOf.get(subject);
-        return patient === undefined
-          ? []
-          : [{ patient, consent, digest, isActive, mayPermit, filedBy, filedAt }];
+        if (patient === undefined) return [];
+        return [...(recorded.get(name) ?? [])].map((consent) => {
+          return { patient, consent, digest, isActive, mayPermit, filedBy, filedAt };
+        });
       }),
     );
   }
 
   /**
-   * Files the Consents of these patients under the first key of `CONSENT_KEY`. Nothing remains under a former key
-   * once `remaining` is 0. Throws when D1 does not answer.
+   * Files the rows of these patients and of these Consents under the first key of `CONSENT_KEY`. Nothing remains under
+   * a former key once `remaining` is 0. Throws when D1 does not answer.
    */
   async refile(document: unknown): Promise<Result<Refiled, HistoryProblem>> {
     const read = refiling.safeParse(document);
@@ -68,9 +72,10 @@ export class ConsentHistory extends WorkerEntrypoint<ConsentHistoryEnv> {
       return err({ reason: "consents_malformed", field: String(read.error.issues[0]?.path[0] ?? "") });
     const names = this.#names();
     const session = this.env.REGISTRY.withSession("first-primary");
-    const subjects = read.data.patients.map((patient) => namesOf(names, patient));
-    const refiled = await refileRows(session, subjects, names.keyId());
-    return ok({ refiled, remaining: await filedUnderFormerKeys(session, names.keyId()) });
+    await areKeysListed(session, names.keyIds()); // it notes the key of old rows; a refiling mends keys itself
+    const patientNames = read.data.patients.map((patient) => namesOf(names, patient));
+    const consentNames = (read.data.consents ?? []).map((consent) => namesOf(names, consent));
+    return ok(await refileRows(session, patientNames, consentNames, names.keyId(), instant(Date.now())));
   }
 
   #names(): ConsentNames {
@@ -78,8 +83,8 @@ export class ConsentHistory extends WorkerEntrypoint<ConsentHistoryEnv> {
   }
 }
 
-/** @param patient `<origin>/Patient/<id>`. */
-const namesOf = (names: ConsentNames, patient: string): Pseudonyms => {
-  const [origin = "", , id = ""] = patient.split("/");
-  return names.allOfPatient(origin, id);
+/** @param reference `<origin>/Patient/<id>` or `<origin>/Consent/<id>`. */
+const namesOf = (names: ConsentNames, reference: string): Pseudonyms => {
+  const [origin = "", type, id = ""] = reference.split("/");
+  return type === "Consent" ? names.allOfConsent(origin, id) : names.allOfPatient(origin, id);
 };

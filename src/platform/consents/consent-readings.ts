@@ -2,7 +2,7 @@ import { and, eq, inArray, sql } from "drizzle-orm";
 import { instant, type Instant } from "#kernel/clock";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
 import { consentReadings } from "#platform/registry/schema";
-import { endedVersion, type ConsentRow, type FiledRow } from "./consent-rows.ts";
+import { endedVersion, versionOf, type ConsentRow, type FiledRow } from "./consent-rows.ts";
 
 // A question to an origin ends within fifteen seconds. A reading with several pages may lose its claim: then its
 // result is not filed.
@@ -28,12 +28,15 @@ export async function readingsOf(
 /**
  * Claims the readings of these patients for a single reader, if they are due and are not claimed. Returns the
  * pseudonyms that this call has claimed.
+ * @param subjects pseudonyms under the first key.
+ * @param keyId the id of the first key.
  * @param claim the number of the reading, which orders it among the changes of Consents.
  * @param readBefore a reading of this time or before is due again.
  */
 export async function claimReadings(
   registry: RegistrySql,
   subjects: readonly string[],
+  keyId: string,
   claim: number,
   at: Instant,
   readBefore: Instant,
@@ -43,10 +46,10 @@ export async function claimReadings(
   const [first, ...rest] = subjects.map((subject) =>
     db
       .insert(consentReadings)
-      .values({ subject, readAt: instant(0), seen: [], claim, claimedUntil })
+      .values({ subject, readAt: instant(0), seen: [], claim, claimedUntil, keyId })
       .onConflictDoUpdate({
         target: consentReadings.subject,
-        set: { claim, claimedUntil },
+        set: { claim, claimedUntil, keyId },
         setWhere: sql`${consentReadings.claimedUntil} <= ${at} AND ${consentReadings.readAt} <= ${readBefore}`,
       })
       .returning({ subject: consentReadings.subject }),
@@ -131,10 +134,9 @@ export function compareReading(
   }
   for (const known of filed) {
     if (present.has(known.consent) || !known.isActive) continue;
-    const { change: _change, keyId: _keyId, ...row } = known;
     if (isFresh(known)) left.push(known.consent);
     else if (before.includes(known.consent)) rows.push(endedVersion(known));
-    else if (known.mayPermit) rows.push({ ...row, mayPermit: false });
+    else if (known.mayPermit) rows.push({ ...versionOf(known), mayPermit: false });
   }
   return {
     subject,

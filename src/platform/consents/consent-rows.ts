@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { and, eq, inArray, isNull, ne, or, sql } from "drizzle-orm";
+import { and, eq, inArray, sql } from "drizzle-orm";
 import * as z from "zod";
 import type { ConsentRules } from "#policy/consent/consent";
 import { storedFormOf } from "#policy/consent/stored-form";
@@ -24,6 +24,8 @@ const consentRow = z.strictObject({
   /** The client that filed it; null for an origin. */
   filedBy: z.string().nullable(),
   filedAt: z.number().transform(instant),
+  /** The id of the key of the Consent's pseudonym. Absent: the key of the change. */
+  consentKeyId: z.optional(z.string().nullable()),
 });
 export type ConsentRow = z.infer<typeof consentRow>;
 
@@ -33,10 +35,14 @@ export interface FiledRow extends ConsentRow {
   readonly change: number;
   /** The id of the key of its subject; null: it was filed before a version that notes the key. */
   readonly keyId: string | null;
+  /** The id of the key of the Consent's pseudonym, or `ended` (migration 0034); null: as for `keyId`. */
+  readonly consentKeyId: string | null;
+  /** The pseudonym of the Consent by which records from before a refiling name it. */
+  readonly recordedAs: string | null;
 }
 
 /** A row that a change adds. */
-export type NewRow = ConsentRow & Pick<FiledRow, "keyId">;
+export type NewRow = ConsentRow & Pick<FiledRow, "keyId" | "consentKeyId">;
 
 /** The content of a change: new versions, and Consents that are in force for no patient any more. */
 const consentChange = z.strictObject({
@@ -53,9 +59,17 @@ export type ConsentChange = Readonly<z.infer<typeof consentChange>>;
 /** Reads a change that `Revocations` stored. */
 export const consentChangeOf = (document: string): ConsentChange => consentChange.parse(JSON.parse(document));
 
+/** The version of a row, to file it again. */
+export const versionOf = ({
+  change: _change,
+  keyId: _keyId,
+  recordedAs: _recordedAs,
+  ...row
+}: FiledRow): ConsentRow => row;
+
 /** A version that is in force no longer. */
-export const endedVersion = ({ change: _change, keyId: _keyId, ...row }: FiledRow): ConsentRow => ({
-  ...row,
+export const endedVersion = (filed: FiledRow): ConsentRow => ({
+  ...versionOf(filed),
   ...endedForm,
   isActive: false,
   mayPermit: false,
@@ -135,52 +149,42 @@ export function presentOf(rows: readonly FiledRow[]): readonly FiledRow[] {
   return [...present.values()];
 }
 
-/** The number of keys of filed Consents that are not among these. The index makes it a look-up for each key. */
-export async function unlistedKeys(registry: RegistrySql, keyIds: readonly string[]): Promise<number> {
-  const { results } = await registry
-    .prepare(
-      `WITH RECURSIVE used (id) AS (
-         SELECT min(key_id) FROM consents
-         UNION ALL SELECT (SELECT min(key_id) FROM consents WHERE key_id > used.id) FROM used WHERE used.id IS NOT NULL)
-       SELECT count(*) AS unlisted FROM used WHERE id IS NOT NULL AND id NOT IN (SELECT value FROM json_each(?))`,
-    )
-    .bind(JSON.stringify(keyIds))
-    .all<{ unlisted: number }>();
-  return results[0]?.unlisted ?? 0;
-}
-
-/** The number of rows that are not known to be filed under this key. */
-export async function filedUnderFormerKeys(registry: RegistrySql, keyId: string): Promise<number> {
-  return await drizzled(registry).$count(consents, or(isNull(consents.keyId), ne(consents.keyId, keyId)));
-}
-
 /**
- * Files the rows of patients under the pseudonym of the first key: every version, with its number and its Consent's
- * pseudonym, by which records name it. Returns the number of rows. A row whose number is taken stays: `presentOf`
- * decides between the two.
+ * Answers whether the pseudonyms of every filed Consent, and of its patient, are under these keys. Otherwise a denial
+ * may not be found, and a withdrawal may miss its Consent. A row that is older than the column of its key has the only
+ * key, while a single key is listed and no row has a further key: that is noted in the row.
  */
-export async function refileRows(
-  registry: RegistrySql,
-  patients: readonly (readonly [name: string, ...former: string[]])[],
-  keyId: string,
-): Promise<number> {
-  const [first, ...rest] = patients.flatMap(([name, ...former]) => {
-    const names = JSON.stringify(former);
-    const under = `WHERE subject IN (SELECT value FROM json_each(?))`;
-    return [
-      registry
-        .prepare(`UPDATE OR IGNORE consents SET subject = ?, key_id = ? ${under}`)
-        .bind(name, keyId, names),
-      registry
-        .prepare("UPDATE consents SET key_id = ? WHERE subject = ? AND key_id IS NULL")
-        .bind(keyId, name),
-      registry.prepare(`UPDATE OR IGNORE consent_readings SET subject = ? ${under}`).bind(name, names),
-    ];
-  });
-  if (first === undefined) return 0;
-  const done = await registry.batch([first, ...rest]);
-  return done.reduce((sum, { meta }, index) => sum + (index % 3 === 0 ? meta.changes : 0), 0);
+export async function areKeysListed(registry: RegistrySql, keyIds: readonly string[]): Promise<boolean> {
+  const [only, ...further] = keyIds;
+  const { results } = await registry
+    .prepare(`WITH RECURSIVE ${usedKeys("key_id")}, ${usedKeys("consent_key_id")}
+      SELECT
+        (SELECT count(*) FROM (SELECT id FROM used_key_id UNION SELECT id FROM used_consent_key_id)
+          WHERE id IS NOT NULL AND id <> 'ended' AND id NOT IN (SELECT value FROM json_each(?))) AS unlisted,
+        EXISTS (SELECT 1 FROM consents WHERE key_id IS NULL)
+          OR EXISTS (SELECT 1 FROM consents WHERE consent_key_id IS NULL) AS has_unknown`)
+    .bind(JSON.stringify(keyIds))
+    .all<{ unlisted: number; has_unknown: number }>();
+  const [found] = results;
+  if (found?.unlisted !== 0) return false;
+  if (found.has_unknown === 0) return true;
+  if (only === undefined || further.length > 0) return false;
+  await registry
+    .prepare(
+      `UPDATE consents SET key_id = coalesce(key_id, ?1), consent_key_id = coalesce(consent_key_id, ?1)
+       WHERE key_id IS NULL OR consent_key_id IS NULL`,
+    )
+    .bind(only)
+    .run();
+  return true;
 }
+
+/** The distinct values of an indexed column of `consents`: a look-up for each value, instead of a scan. */
+const usedKeys = (column: "key_id" | "consent_key_id"): string =>
+  `used_${column} (id) AS (
+     SELECT min(${column}) FROM consents
+     UNION ALL SELECT (SELECT min(${column}) FROM consents WHERE ${column} > used.id) FROM used_${column} AS used
+       WHERE used.id IS NOT NULL)`;
 
 /** Every version of the Consents of these subjects, the oldest first. At most 10,000. */
 export const versionsOf = (

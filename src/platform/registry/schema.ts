@@ -213,11 +213,14 @@ export const consents = sqliteTable(
     filedBy: text("filed_by"),
     filedAt: integer("filed_at").$type<Instant>().notNull(),
     keyId: text("key_id"),
+    consentKeyId: text("consent_key_id"),
+    recordedAs: text("recorded_as"),
   },
   (table) => [
     primaryKey({ columns: [table.subject, table.consent, table.change] }),
     index("consents_by_consent").on(table.consent),
     index("consents_by_key").on(table.keyId),
+    index("consents_by_consent_key").on(table.consentKeyId),
   ],
 );
 
@@ -227,6 +230,7 @@ export const consentReadings = sqliteTable("consent_readings", {
   seen: text("seen", { mode: "json" }).$type<readonly string[]>().notNull(),
   claim: integer("claim").notNull(),
   claimedUntil: integer("claimed_until").$type<Instant>().notNull(),
+  keyId: text("key_id"),
 });
 
 export const reviews = sqliteTable("reviews", {

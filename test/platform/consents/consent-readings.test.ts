@@ -21,6 +21,8 @@ const filed = (consent: string, more: Partial<FiledRow> = {}): FiledRow => ({
   ...row(consent, { mayPermit: true, filedBy: "registrar", filedAt: instant(begun - 600_000) }),
   change: 1,
   keyId: null,
+  consentKeyId: null,
+  recordedAs: null,
   ...more,
 });
 const compare = (found: readonly ConsentRow[], known: readonly FiledRow[], seen: readonly string[] = []) =>

@@ -324,7 +324,11 @@ export class Revocations extends DurableObject<RevocationsEnv> {
   }
 }
 
-const withKey = (row: ConsentRow, keyId: string | null): NewRow => ({ ...row, keyId });
+const withKey = (row: ConsentRow, keyId: string | null): NewRow => ({
+  ...row,
+  keyId,
+  consentKeyId: row.consentKeyId === undefined ? keyId : row.consentKeyId,
+});
 
 /** The pseudonyms of a patient or a Consent under each key of `CONSENT_KEY`. */
 const allNames = ({ former }: ConsentChange, name: string): readonly string[] => [
