@@ -129,6 +129,34 @@ test("an answer that does not fit the write makes it not done: a foreign type or
   expect([placed.status, placed.headers["location"]]).toEqual([201, `${worlds.base}/Condition/7`]);
 });
 
+test("a created resource is where the origin's Location says, in each form that servers use", async ({
+  expect,
+}) => {
+  const base = worlds.originBase;
+  const path = new URL(base).pathname;
+  for (const [location, place] of [
+    [`${base}/Condition/7`, "Condition/7"],
+    [`${base}/Condition/7/_history/2`, "Condition/7/_history/2"],
+    [`${base}/4_0_1/Condition/7`, "Condition/7"],
+    ["Condition/7", "Condition/7"],
+    ["Condition/7/_history/2", "Condition/7/_history/2"],
+    [`${path}/Condition/7/_history/2`, "Condition/7/_history/2"],
+    [`${path}x/Condition/7`, undefined],
+    [`//elsewhere.example${path}/Condition/7`, undefined],
+    ["https://elsewhere.example/fhir/Condition/7", undefined],
+    [`${base}/Patient/7`, undefined],
+  ] as const) {
+    const placed = await ask(
+      writing(() => new Response(null, { status: 201, headers: { location } })),
+      create,
+    );
+    expect([placed.status, placed.headers["location"]], location).toEqual([
+      201,
+      place && `${worlds.base}/${place}`,
+    ]);
+  }
+});
+
 test("408 and 5xx after sending are unknown, 429 is passed on as not done, and 503 stays the gateway's own", async ({
   expect,
 }) => {

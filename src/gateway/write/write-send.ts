@@ -2,7 +2,7 @@ import { utf8 } from "#kernel/encoded";
 import type { ResourceType } from "#fhir/r4/elements";
 import { isObject, property, readJson, textAt } from "#fhir/json/json";
 import type { OriginWritten } from "#fhir/ports";
-import { isId, readingsBelow, type FhirBase } from "#fhir/r4/reference";
+import { baseNames, isId, readingsBelow, type FhirBase } from "#fhir/r4/reference";
 import type { Returned } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser } from "#phi/disclose";
@@ -180,7 +180,7 @@ function placeIn(
       ? read.value
       : undefined;
   const meta = resource && property(resource, "meta");
-  const [below] = readingsBelow(location ?? "", base);
+  const [below] = readingsBelow(atServer(location ?? "", base), base);
   // The address is below the server's base; an address outside the base does not count.
   const { of, id, at } =
     /^(?:[A-Za-z0-9_-]+\/)*(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<at>[A-Za-z0-9.-]{1,64}))?$/u.exec(
@@ -194,6 +194,12 @@ function placeIn(
     id: said !== undefined && isId(said) ? said : undefined,
     version: known !== undefined && isId(known) ? known : undefined,
   };
+}
+
+/** A `Location` that is a path belongs to the origin's server (RFC 9110 §10.2.2); `//` begins another server's name. */
+function atServer(location: string, base: FhirBase): string {
+  if (!/^\/[^/]/u.test(location)) return location;
+  return `${/^[^/]+\/\/[^/]+/u.exec(baseNames(base)[0])?.[0] ?? ""}${location}`;
 }
 
 /** The stored resource cannot be read now. */
