@@ -1,5 +1,6 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { ROOT_LOG } from "#ledger/root-log";
+import { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import { originOf } from "./bucket.ts";
 import { ledger, shard } from "./worker.ts";
 
@@ -21,14 +22,19 @@ export type Loss = (typeof losses)[number];
 
 const fault = () => new Error("made to fail by the test");
 
+/** Microtasks after which an append that waits has its answer from the log's own code. */
+const ANSWERED_BY = 20;
+
 /**
  * Makes the next write of this kind by the running object fail, once. It breaks the object's own storage,
- * which ends with the object, or a binding, which `mend` repairs. `hit`: true when a write failed.
+ * which ends with the object, or a binding, which `mend` repairs. `hit`: true when a write failed. A lost disk
+ * write ends the object `microtasks` after its transaction.
  */
 export async function breakNext(
   log: string,
   write: Write,
   loss: Loss,
+  microtasks = ANSWERED_BY,
 ): Promise<{ readonly hit: () => boolean; readonly mend: () => void }> {
   const broken = { hit: false };
   const once = (): boolean => !broken.hit && (broken.hit = true);
@@ -37,7 +43,7 @@ export async function breakNext(
   else
     await runInDurableObject(shard(log), (_, state) => {
       if (write === "frame insert") breakInsert(state, once, loss);
-      if (write === "disk") breakDisk(state, once, loss);
+      if (write === "disk") breakDisk(state, once, loss, microtasks);
       if (write === "stage") breakPlan(state, once, loss);
     });
   return {
@@ -95,11 +101,38 @@ function frames({ sql }: DurableObjectStorage): number {
   return sql.exec<{ n: number }>("SELECT count(*) AS n FROM frames").one().n;
 }
 
-/** The log's own code goes on as if all were well: the runtime alone keeps its answers back. */
-function breakDisk(state: DurableObjectState, once: () => boolean, loss: Loss): void {
-  if (loss === "lost")
-    onCommit(state.storage, once, () => state.abort("made to end by the test before the disk has it"));
+/**
+ * The log's own code goes on as if all were well: the runtime alone keeps its answers back. No line of the
+ * object runs after `abort`, so the code gets some microtasks for its answer. They end before the disk has the
+ * rows, because the runtime commits in a later turn of its event loop.
+ */
+function breakDisk(state: DurableObjectState, once: () => boolean, loss: Loss, microtasks: number): void {
+  if (loss === "lost") onCommit(state.storage, once, () => void abortAfter(state, microtasks));
   else failAfterDisk(state, once);
+}
+
+async function abortAfter(state: DurableObjectState, microtasks: number): Promise<void> {
+  for (let i = 0; i < microtasks; i++) await undefined;
+  state.abort("made to end by the test before the disk has it");
+}
+
+/** Watches the answers of the log's own code to appends, which the runtime may still keep back. */
+export async function watchAnswers(
+  log: string,
+): Promise<{ readonly positions: () => number; readonly end: () => void }> {
+  let positions = 0;
+  const end = await runInDurableObject(shard(log), (object) => {
+    const shared = LedgerShard.prototype; // a call from outside finds the methods of the class alone
+    if (!(object instanceof LedgerShard)) throw new Error("no log");
+    const { append } = shared;
+    shared.append = async function watched(...given) {
+      const answer = await append.apply(this, given);
+      if (typeof answer !== "string") positions += 1;
+      return answer;
+    };
+    return () => void (shared.append = append);
+  });
+  return { positions: () => positions, end };
 }
 
 /** The row that says what a flush will do. The row that says it is done has no note. */

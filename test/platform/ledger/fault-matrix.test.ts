@@ -12,7 +12,7 @@ import { sealBatch } from "#platform/ledger/object/append/batch";
 import { draftAppend } from "#platform/ledger/object/append/draft";
 import { Epoch } from "#platform/ledger/object/log/key-epoch";
 import { LedgerStore } from "#platform/ledger/object/log/store";
-import { breakNext, losses, reload, writes } from "./broken-writes.ts";
+import { breakNext, losses, reload, watchAnswers, writes } from "./broken-writes.ts";
 import { bucketReader, flush, originOf } from "./bucket.ts";
 import {
   appendNamed,
@@ -142,6 +142,31 @@ test.for(cases)(
       expect(await timesOnRecord(log, events)).toEqual([loss === "lost" ? 0 : 1]);
   },
 );
+
+test("an object that ends after its own code answered, and before the disk has the rows, gives no caller a position", async ({
+  expect,
+}) => {
+  const answeredInside: number[] = [];
+  for (const microtasks of [0, 1, 2, 4, 8, 20]) {
+    const log = ownLog();
+    await appendNamed(log, [refusal()]);
+    const { size } = await shard(log).status();
+    const watch = await watchAnswers(log);
+    try {
+      const broken = await breakNext(log, "disk", "lost", microtasks);
+      const outcome = await failure(() => appendNamed(log, [refusal()]));
+      expect(broken.hit(), "it went wrong").toBe(true);
+      expect(outcome, `no caller gets a position, ${microtasks} microtasks`).not.toBe("no failure");
+      answeredInside.push(watch.positions());
+    } finally {
+      watch.end();
+    }
+    await reload(log);
+    expect((await shard(log).status()).size, "no row is there").toBe(size);
+  }
+  expect(answeredInside[0], "the object ends in the turn of the transaction").toBe(0);
+  expect(answeredInside.at(-1), "the log's own code has answered").toBe(1);
+});
 
 test("after all of that the root log verifies, and the last checkpoint of each log in it is of all its leaves", async ({
   expect,
