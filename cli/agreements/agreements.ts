@@ -31,9 +31,10 @@ type Agreement = z.infer<typeof agreement>;
 type Grant = z.infer<typeof grant>;
 
 async function agreementsIn(from: Poster) {
-  const { digest, lists } = await readRegistryOf(from);
+  const { digest, lists, at } = await readRegistryOf(from);
   return {
     digest,
+    at,
     lists,
     agreements: z.array(agreement).parse(lists["agreements"] ?? []),
     grants: z.array(grant).parse(lists["grants"] ?? []),
@@ -140,7 +141,10 @@ const linesOf = ({
   `  document: sha-256 ${documentHash}`,
 ];
 
-/** Ends an agreement now and removes its grants: refused within ten seconds. One person may do it. */
+/**
+ * Ends an agreement now and removes its grants: refused within ten seconds. One person may do it. An agreement that
+ * has not begun ends as it begins, because a registered agreement has an end after its begin.
+ */
 export async function agreementEnd(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -153,10 +157,15 @@ export async function agreementEnd(args: readonly string[]): Promise<number> {
     const from = posterOf(values);
     const registry = await agreementsIn(from);
     const ending = named(registry, id);
-    const isOver = stateOf(ending) === "ended";
+    const isOver = Date.parse(ending.to) <= registry.at;
+    const to = Math.max(registry.at, Date.parse(ending.from) + 1);
+    // The end is never moved on: an agreement of a millisecond has ended so already.
+    const endsEarlier = !isOver && to < Date.parse(ending.to);
+    if (stateOf(ending) === "not begun")
+      say(printable(`${id} has not begun: it ends as it begins, at ${ending.from}`));
     const change = {
       expects: registry.digest,
-      ...(!isOver && { set: { agreements: [{ ...ending, to: new Date().toISOString() }] } }),
+      ...(endsEarlier && { set: { agreements: [{ ...ending, to: new Date(to).toISOString() }] } }),
       remove: {
         grants: registry.grants
           .filter((each) => each.agreement === id)
@@ -177,7 +186,7 @@ export async function agreementEnd(args: readonly string[]): Promise<number> {
 /**
  * Registers the agreement that follows a present agreement, and gives it the grants of the present one, in one change.
  * A signed document is never changed in place: the new document has a new id. It widens access, so a second person
- * approves it.
+ * approves it. `--from` after now is refused while the present agreement is in force.
  */
 export async function agreementRenew(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -213,10 +222,16 @@ export async function agreementRenew(args: readonly string[]): Promise<number> {
       ...before,
       id: newId,
       purposes,
-      from: values.from ?? new Date().toISOString(),
+      from: values.from ?? new Date(registry.at).toISOString(),
       to,
       documentHash,
     };
+    const isPresent = Date.parse(before.from) <= registry.at && registry.at < Date.parse(before.to);
+    // A grant rests on a single agreement, and moves at once.
+    if (isPresent && grants.length > 0 && Date.parse(next.from) > registry.at)
+      throw new Misuse(
+        `--from ${next.from}: ${before.client} would be refused until then, because the grants of ${id} move at once. Renew on that day, or without --from`,
+      );
     if (grants.length === 0)
       complain(
         `${id} has no grants: the new agreement gets none (\`phylax client add ${before.client} --help\`)`,

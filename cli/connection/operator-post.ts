@@ -9,6 +9,8 @@ import { noteReason } from "../output.ts";
 export interface OperatorAnswer {
   readonly status: number;
   readonly body: Readonly<Record<string, unknown>>;
+  /** The `Date` of the answer in epoch milliseconds, to the second; absent without the header. */
+  readonly at?: number;
 }
 
 /** An operator of the state folder. */
@@ -61,7 +63,8 @@ async function askAsOperator(
     const reply = await send(dev, operator, `${dev.ops}/${path}`, posted || { headers: authorization });
     const body: OperatorAnswer["body"] = JSON.parse(reply.text);
     noteReason(reply.status === 200 ? undefined : body["reason"]);
-    return { status: reply.status, body };
+    const at = Date.parse(reply.headers.date ?? "");
+    return { status: reply.status, body, ...(!Number.isNaN(at) && { at }) };
   } finally {
     closeConnections();
   }

@@ -94,12 +94,16 @@ export const policiesOf = (lists: Lists, named: readonly unknown[]): readonly En
 /** The operators' API refused to show the registry. */
 class RefusedRead extends Error {}
 
-/** The registry's lists and their digest. Throws when the operators' API refuses or does not answer. */
+/**
+ * The registry's lists and their digest, and a time that the server has passed: a fast clock of this machine does not
+ * count. Throws when the operators' API refuses or does not answer.
+ */
 export async function readRegistryOf(
   from: ReturnType<typeof posterOf>,
-): Promise<{ readonly digest: string; readonly lists: Lists }> {
+): Promise<{ readonly digest: string; readonly lists: Lists; readonly at: number }> {
   const answer = await getAsOperator(from, "api/registry");
   if (answer.status !== 200)
     throw answer.status < 500 ? new RefusedRead(refusalLine(answer)) : new Error(refusalLine(answer));
-  return { digest: String(answer.body["digest"]), lists: answer.body["registry"] as Lists }; // our API's own form
+  const lists = answer.body["registry"] as Lists; // our API's own form
+  return { digest: String(answer.body["digest"]), lists, at: Math.min(Date.now(), answer.at ?? Infinity) };
 }

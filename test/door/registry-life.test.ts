@@ -279,6 +279,14 @@ test("an agreement is renewed with its grants and ended, and its needless certif
 
   const next = ["--new-id", "archive-2", "--document", file("two.pdf"), "--to", "2036-01-01"];
   expect(await command("agreement", "renew", "archive-1", "--to", "2036-01-01")).toMatchObject({ code: 2 });
+  const later = new Date(Date.now() + 3_600_000).toISOString();
+  expect(await command("agreement", "renew", "archive-1", ...next, "--from", later)).toMatchObject({
+    code: 2,
+    error: expect.stringContaining("archive would be refused until then"),
+  });
+  expect(await run("agreement", "list", "archive"), "the grant stays").toMatch(
+    /^archive-1 .* main\/TREAT$/mu,
+  );
   const renewed = await run("agreement", "renew", "archive-1", ...next);
   expect(renewed).toMatch(/^\+ agreement archive-2$/mu);
   expect(renewed).toMatch(/agreement: archive-1 -> archive-2$/mu);
@@ -297,6 +305,17 @@ test("an agreement is renewed with its grants and ended, and its needless certif
   expect(await run("client", "list", "archive")).toMatch(/^ {2}unneeded: certificate /mu);
   expect(await run("agreement", "list", "archive")).not.toContain("in force");
   expect(await run("agreement", "end", "archive-2")).toContain("nothing changes");
+
+  // The present agreement has ended, so that the next may begin later, and may end before it begins.
+  const third = ["--new-id", "archive-3", "--document", file("one.pdf"), "--to", "2036-01-01"];
+  await run("agreement", "renew", "archive-2", ...third, "--from", later);
+  expect(await run("agreement", "end", "archive-3")).toContain(
+    "archive-3 has not begun: it ends as it begins",
+  );
+  expect(await run("agreement", "show", "archive-3", "--json")).toContain(
+    new Date(Date.parse(later) + 1).toISOString(),
+  );
+  expect(await run("agreement", "end", "archive-3")).toContain("nothing changes");
 });
 
 test("the accounting of disclosures says who saw a patient, as a client that may read it", async () => {
