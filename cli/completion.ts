@@ -41,7 +41,11 @@ ${cases.join("\n")}
   fi
   [ -n "$typed" ] && typed="$typed "
   COMPREPLY=($(compgen -W "$(printf '%s\\n' "$names" | grep -F -- "$typed" | cut -c$((\${#typed} + 1))- | cut -d' ' -f1 | sort -u)" -- "$word"))
-  [ \${#COMPREPLY[@]} -eq 0 ] && COMPREPLY=($(compgen -f -- "$word"))
+  [ \${#COMPREPLY[@]} -gt 0 ] && return
+  compopt -o filenames 2> /dev/null
+  local file
+  COMPREPLY=()
+  while IFS= read -r file; do COMPREPLY+=("$file"); done < <(compgen -f -- "$word")
 }
 if [ -n "$ZSH_VERSION" ]; then
   whence -w compdef > /dev/null || { autoload -U compinit && compinit; }

@@ -1,5 +1,14 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { posterOptions } from "../connection/operator-post.ts";
@@ -11,7 +20,8 @@ import { giveResult, say } from "../output.ts";
 /**
  * Writes the registry and the whole ledger to a new folder: `registry.json`, `ledger/`, and `backup.json` with
  * the time and the hashes. Both parts are checked while they are written. Holds no patient data in the clear
- * and no key. Returns 1 or 2 when a part fails.
+ * and no key. Returns 1 or 2 when a part fails. The folder has its name once the backup is whole: before, it is
+ * `FOLDER.part`, which the next attempt replaces.
  */
 export async function backup(args: readonly string[]): Promise<number> {
   const many = { type: "string", multiple: true, default: [] as string[] } as const;
@@ -23,32 +33,40 @@ export async function backup(args: readonly string[]): Promise<number> {
   const [folder, ...more] = positionals;
   if (folder === undefined || more.length > 0) throw new Misuse();
   const place = resolve(folder);
-  let isWhole = true;
+  const part = `${place}.part`;
   try {
-    mkdirSync(place, { recursive: true, mode: 0o700 });
     // A backup is one moment: a registry of now beside a ledger of before would be none.
-    if (readdirSync(place).length > 0) throw new Misuse(`${place} is not empty: choose a new folder`);
-    isWhole = false;
+    if (existsSync(place) && readdirSync(place).length > 0)
+      throw new Misuse(`${place} is not empty: choose a new folder`);
+    // A process that ends amid a backup, by Ctrl-C or a power cut, leaves this folder.
+    removePart(part);
+    if (existsSync(part)) throw new Misuse(`${part} has further files: move them, or choose a new folder`);
+    mkdirSync(part, { recursive: true, mode: 0o700 });
     const at = new Date().toISOString();
-    const registry = join(place, "registry.json");
+    const registry = join(part, "registry.json");
     const exported = await registryToFile(registry, values);
     if (typeof exported === "number") return exported;
-    const logs = await exportLedger(join(place, "ledger"), values.ledger, values);
+    const logs = await exportLedger(join(part, "ledger"), values.ledger, values);
     const sha256 = createHash("sha256").update(readFileSync(registry)).digest("hex");
     writeFileSync(
-      join(place, "backup.json"),
+      join(part, "backup.json"),
       `${JSON.stringify({ at, registry: { sha256 } }, undefined, 2)}\n`,
     );
-    isWhole = true;
+    renameSync(part, place); // over an empty folder too
     giveResult({ folder: place, at, registry: { entries: exported.entries, sha256 }, logs });
     say(`${place}: backup of ${at}`);
     return 0;
   } catch (fault) {
     return printFault(fault);
   } finally {
-    // A part of a backup must not pass for a backup, and the repeat needs an empty folder.
-    if (!isWhole)
-      for (const part of ["registry.json", "ledger", "backup.json"])
-        rmSync(join(place, part), { recursive: true, force: true });
+    removePart(part);
   }
+}
+
+/** Removes an unfinished backup, and no further file: a folder with other files is not ours. */
+function removePart(part: string): void {
+  if (!existsSync(part)) return;
+  for (const name of ["registry.json", "ledger", "backup.json"])
+    rmSync(join(part, name), { recursive: true, force: true });
+  if (readdirSync(part).length === 0) rmdirSync(part);
 }

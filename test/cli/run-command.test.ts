@@ -1,5 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
@@ -125,6 +127,38 @@ test("bash completes words of commands", async () => {
   const ofExport = complete("phylax ledger export ./copy --", 4);
   expect(ofExport).toContain("--keys");
   expect(ofExport, "an option of `export --fhir` alone").not.toContain("--server");
+  const folder = mkdtempSync(join(tmpdir(), "phylax-completion-"));
+  try {
+    for (const name of ["agreement of may.pdf", "agreement.pdf"]) writeFileSync(join(folder, name), "");
+    expect(complete(`phylax agreement show x '${folder}/agr'`, 4).toSorted()).toEqual(
+      ["", `${folder}/agreement of may.pdf`, `${folder}/agreement.pdf`].toSorted(),
+    );
+    expect(complete(`phylax agreement show x '${folder}/none'`, 4), "no file").toEqual(["", ""]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("a backup that fails or is interrupted leaves no folder of its name, and does not stand in a repeat's way", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "phylax-backup-"));
+  const [place, part] = [join(folder, "b"), join(folder, "b.part")];
+  try {
+    const backup = () => phylax("backup", place, "--state", join(folder, "none"));
+    mkdirSync(join(part, "ledger"), { recursive: true }); // a process that Ctrl-C ended left it
+    writeFileSync(join(part, "registry.json"), "{}");
+    expect((await backup()).code).not.toBe(0);
+    expect(readdirSync(folder)).toEqual([]);
+    mkdirSync(part);
+    writeFileSync(join(part, "notes.txt"), "of a person");
+    expect((await backup()).code).not.toBe(0);
+    expect(readdirSync(part), "a file of a person stays").toEqual(["notes.txt"]);
+    mkdirSync(place);
+    writeFileSync(join(place, "registry.json"), "{}");
+    expect((await backup()).error).toContain("is not empty: choose a new folder");
+    expect(readdirSync(place)).toEqual(["registry.json"]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 const hasShell = (shell: string): boolean => spawnSync(shell, ["-c", "true"]).status === 0;
