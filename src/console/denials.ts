@@ -11,6 +11,9 @@ export interface DenialInForce {
   readonly until: Instant | null;
 }
 
+/** The most denials that a page asks for. With more, a thing without a denial among them may be denied all the same. */
+export const denialsShownMax = 500;
+
 /** The members of a denied thing, in the order of its name. */
 const members = {
   key: ["issuer", "keyId"],

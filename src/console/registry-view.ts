@@ -1,7 +1,7 @@
 import { denialName } from "#identity/denial";
 import type { Instant } from "#kernel/clock";
 import type { ExportedRegistry } from "#registry/export";
-import type { DenialInForce, LastingDenial } from "./denials.ts";
+import { type DenialInForce, denialsShownMax, type LastingDenial } from "./denials.ts";
 
 type Entry<K extends keyof ExportedRegistry> = Extract<
   NonNullable<ExportedRegistry[K]>,
@@ -29,11 +29,19 @@ export const grantsOf = ({ registry }: RegistryView, id: string): readonly Shown
 export const agreementsOf = ({ registry }: RegistryView, id: string): readonly ShownAgreement[] =>
   (registry.agreements ?? []).filter(({ client }) => client === id);
 
-/** True if a thing is denied. Undefined: the denials could not be read. */
-export const isDenied = (
+/** True if a thing is denied. Undefined: the denials could not be read, or there are more than were read. */
+export function isDenied(
   denials: readonly DenialInForce[] | undefined,
   thing: LastingDenial,
-): boolean | undefined => denials?.some(({ name }) => name === denialName(thing));
+): boolean | undefined {
+  const sought = denialName(thing);
+  const isFound = denials?.some(({ name }) => name === sought);
+  return isFound === false && areCut(denials) ? undefined : isFound;
+}
+
+/** True if more denials are in force than a page shows. */
+export const areCut = (denials: readonly DenialInForce[] | undefined): boolean =>
+  denials !== undefined && denials.length > denialsShownMax;
 
 /** `unagreed`: no agreement of the client is in force, so each of its requests is refused. */
 export type Standing = "active" | "suspended" | "denied" | "unagreed";

@@ -329,6 +329,8 @@ export const texts = {
     denials: "Denials in force",
     noDenials: "No key, certificate, client, agreement, grant or policy is denied.",
     denialsUnread: "The denials in force cannot be read just now, so a denied entry may look active.",
+    denialsCut: (most: number) =>
+      `More than ${most} denials are in force, and this page shows the first ${most} in the order of their names: a denied entry may look active. Look up an entry in the configuration events.`,
     denialOf: "Denied",
     denialNote:
       "Revoke, Deny and End refuse this client's requests at once, everywhere within ten seconds. The registry keeps the entry, and the denial can be lifted here.",

@@ -63,3 +63,17 @@ describe("the standing of a client", () => {
     expect(isDenied(denied, { kind: "client", client: "other" })).toBe(false);
   });
 });
+
+test("with more denials than a page shows, a thing without a denial among them is not said to be served", ({
+  expect,
+}) => {
+  const client = { kind: "client", client: "lab" } as const;
+  const many = (count: number) =>
+    Array.from({ length: count }, (_, i) => ({
+      name: denialName({ ...client, client: `a-${i}` }),
+      until: null,
+    }));
+  expect(isDenied(many(500), client)).toBe(false);
+  expect(isDenied(many(501), client)).toBeUndefined();
+  expect(isDenied(many(501), { ...client, client: "a-7" })).toBe(true);
+});

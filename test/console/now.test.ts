@@ -48,3 +48,10 @@ test("a denied certificate is named with its client", ({ expect }) => {
   expect(shown({})).toContain(`certificate of lab: ${x5t}`);
   expect(shown({})).toContain('<a href="/console/registry/clients/lab">lab</a>');
 });
+
+test("the page says when more denials are in force than it shows", ({ expect }) => {
+  const denials = (count: number) =>
+    Array.from({ length: count }, (_, i) => ({ name: JSON.stringify(["token", "iss", `${i}`]), until: at }));
+  expect(shown({ denials: denials(501) })).toContain("More than 500 denials are in force");
+  expect(shown({ denials: denials(500) })).not.toContain("More than");
+});

@@ -128,6 +128,12 @@ const pages: Readonly<Record<string, () => Shown>> = {
   why: () => WhyPage({ places }),
   registry: () => RegistryPage({ view, ...forms }),
   "registry without denials": () => RegistryPage({ view, ...forms, denials: undefined }),
+  "registry with too many denials": () =>
+    RegistryPage({
+      view,
+      ...forms,
+      denials: Array.from({ length: 501 }, () => ({ name: '["token"]', until: at })),
+    }),
   client: () => ClientPage({ view, client, ends: new Map(), mayReadEvents: true, ...forms }),
   "change of a client": () => ClientChangePage({ view, client, formToken: "1", problem: undefined }),
   denied: () => DeniedPage({ denial: {}, says: "1", formToken: "1", once: "1", back: "11" }),

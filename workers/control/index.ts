@@ -181,7 +181,8 @@ export class OperatorRoll extends WorkerEntrypoint<ControlEnv> {
   }
 }
 
-const denialsShownMax = 500;
+/** One more than a page shows, so that the page can say that there are more. */
+const denialsReadMax = 501;
 
 /** Reads for the operators' console, besides the registry file. It writes nothing. */
 export class ConsoleDesk extends WorkerEntrypoint<ControlEnv> {
@@ -190,9 +191,9 @@ export class ConsoleDesk extends WorkerEntrypoint<ControlEnv> {
     return await registryEnds(this.env.REGISTRY);
   }
 
-  /** Names of the live denials, at most 500. */
+  /** Names of the live denials, at most 501. */
   async denials(): Promise<readonly LiveDenial[]> {
-    return await revocationsOf(this.env).denials(denialsShownMax);
+    return await revocationsOf(this.env).denials(denialsReadMax);
   }
 
   /** The numbers of open reviews of break-glass and of open proposals. */

@@ -6,6 +6,7 @@ import { momentText } from "#console/words";
 import { adviceOn } from "#entrypoint/advice";
 import { ledgerPlaceOf } from "./ledger-place.ts";
 import type { LedgerPlace } from "./ledger-reader.ts";
+import { fragmentText, isNamedIn } from "./search-words.ts";
 import { type AuditorJwk, auditorKeyIn, openRecords } from "./open-records.ts";
 import { actsIn, type OperatorAct } from "./operator-acts.ts";
 import { announce, badge, make, moment, part, row, table } from "./page-parts.ts";
@@ -77,7 +78,7 @@ export function offerRecords(section: PageElement, { isWanted, show }: Asked): v
 }
 
 /** The text after `#` in the address of the page: a link to it names a request, or what to look for. */
-const wordsOfAddress = (): string => decodeURIComponent(new URL(location.href).hash.slice(1));
+const wordsOfAddress = (): string => fragmentText(new URL(location.href).hash);
 
 /** The records of a request, or the newest refusals of a client, with the advice that the caller got. */
 export function offerWhy(section: PageElement): void {
@@ -152,7 +153,7 @@ export function offerEvents(section: PageElement): void {
           .map((each) => each.trim());
         const named = words.filter((each) => each !== "");
         const isNamed = (act: OperatorAct) =>
-          named.length === 0 || named.some((each) => textOf(act).includes(each));
+          named.length === 0 || named.some((each) => isNamedIn(textOf(act), each));
         const shown = (box.checked ? acts : changes).filter(isNamed);
         list.replaceChildren(
           ...(shown.length > shownMax ? [make("p", { class: "note" }, events.cut(shownMax))] : []),

@@ -1,7 +1,8 @@
 import type { Instant } from "#kernel/clock";
 import type { LogHealth } from "#ledger/health";
 import type { Waiting } from "#registry/waiting-work";
-import { deniedClient, denialInWords, denialNamed, isOfToken } from "#console/denials";
+import { deniedClient, denialInWords, denialNamed, denialsShownMax, isOfToken } from "#console/denials";
+import { areCut } from "#console/registry-view";
 import type { NowReport } from "#console/now";
 import { texts } from "#console/texts";
 import { agoText, momentText, numberText, untilText } from "#console/words";
@@ -242,6 +243,7 @@ function Denials({ report: { denials = [], ownerOf }, links }: NowProps) {
           })}
         />
       )}
+      {areCut(denials) ? <p class="alert warn">{texts.registry.denialsCut(denialsShownMax)}</p> : undefined}
       {tokens === 0 ? undefined : <p class="note">{now.deniedTokens(tokens)}</p>}
     </>
   );

@@ -3,6 +3,7 @@ import type { Instant } from "#kernel/clock";
 import {
   deniedClient,
   denialInWords,
+  denialsShownMax,
   type DenialInForce,
   denialNamed,
   isOfToken,
@@ -11,6 +12,7 @@ import {
 import { formTokenField } from "#console/form";
 import {
   agreementsOf,
+  areCut,
   grantsOf,
   isDenied,
   type RegistryView,
@@ -71,6 +73,7 @@ export function RegistryPage(page: RegistryProps) {
         ])}
       />
       <h2>{registry.denials}</h2>
+      <UnsureDenials denials={denials} />
       <Denials {...page} />
       <h2>{registry.policies}</h2>
       <Table
@@ -112,9 +115,15 @@ function Status({ standing }: { readonly standing: Standing }) {
   return <Badge tone={tone}>{registry.statuses[standing]}</Badge>;
 }
 
+/** Says that a thing may be denied though the page shows no denial of it. */
+function UnsureDenials({ denials }: Pick<RegistryProps, "denials">) {
+  if (denials === undefined) return <p class="alert warn">{registry.denialsUnread}</p>;
+  return areCut(denials) ? <p class="alert warn">{registry.denialsCut(denialsShownMax)}</p> : undefined;
+}
+
 /** Each denial that a person lifts. Denials of tokens end by themselves. */
 function Denials({ view, denials, formToken, once, mayRevoke }: RegistryProps) {
-  if (denials === undefined) return <p class="alert warn">{registry.denialsUnread}</p>;
+  if (denials === undefined) return undefined;
   const lasting = denials.filter(({ name }) => !isOfToken(name));
   if (lasting.length === 0) return <p>{registry.noDenials}</p>;
   const owners = new Map(
@@ -220,7 +229,7 @@ export function ClientPage(page: ClientPageProps) {
         ) : undefined}
       </div>
       {mayRevoke ? <p class="note">{registry.denialNote}</p> : undefined}
-      {denials === undefined ? <p class="alert warn">{registry.denialsUnread}</p> : undefined}
+      <UnsureDenials denials={denials} />
       <h2>{registry.certificates}</h2>
       {(client.certificates ?? []).length === 0 ? (
         <p>{texts.none}</p>
