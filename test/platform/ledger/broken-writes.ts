@@ -112,7 +112,7 @@ function breakDisk(state: DurableObjectState, once: () => boolean, loss: Loss, m
 }
 
 async function abortAfter(state: DurableObjectState, microtasks: number): Promise<void> {
-  for (let i = 0; i < microtasks; i++) await undefined;
+  for (let i = 0; i < microtasks; i++) await Promise.resolve();
   state.abort("made to end by the test before the disk has it");
 }
 
@@ -124,6 +124,7 @@ export async function watchAnswers(
   const end = await runInDurableObject(shard(log), (object) => {
     const shared = LedgerShard.prototype; // a call from outside finds the methods of the class alone
     if (!(object instanceof LedgerShard)) throw new Error("no log");
+    // oxlint-disable-next-line typescript/unbound-method -- it gets the `this` of each call
     const { append } = shared;
     shared.append = async function watched(...given) {
       const answer = await append.apply(this, given);
