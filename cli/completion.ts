@@ -42,9 +42,13 @@ ${cases.join("\n")}
   [ -n "$typed" ] && typed="$typed "
   COMPREPLY=($(compgen -W "$(printf '%s\\n' "$names" | grep -F -- "$typed" | cut -c$((\${#typed} + 1))- | cut -d' ' -f1 | sort -u)" -- "$word"))
   [ \${#COMPREPLY[@]} -gt 0 ] && return
-  compopt -o filenames 2> /dev/null
-  local file
   COMPREPLY=()
+  local file
+  if [ -n "$ZSH_VERSION" ]; then
+    for file in "$word"*; do if [ -e "$file" ]; then COMPREPLY+=("$file"); fi; done
+    return
+  fi
+  compopt -o filenames 2> /dev/null
   while IFS= read -r file; do COMPREPLY+=("$file"); done < <(compgen -f -- "$word")
 }
 if [ -n "$ZSH_VERSION" ]; then
