@@ -1,5 +1,6 @@
-import { printable } from "./printable.ts";
+import { faultWords, isFileFault } from "./fault-words.ts";
 import { complain } from "./output.ts";
+import { printable } from "./printable.ts";
 
 /** A wrong call of a command. Its usage follows the message, if there is a message. */
 export class Misuse extends Error {}
@@ -19,67 +20,5 @@ export const isMisuse = (fault: unknown): fault is Error =>
 export function printFault(fault: unknown): 1 | 2 {
   if (isMisuse(fault)) throw fault;
   complain(printable(faultWords(fault)));
-  const isFile =
-    fault instanceof UnusableFile || (hasWords(fileFaults, codeOf(fault)) && pathOf(fault) !== "");
-  return isFile ? 2 : 1;
-}
-
-/** Faults of the operating system about a file (errno), each with what to do. */
-const fileFaults: Readonly<Record<string, string>> = {
-  ENOENT: "does not exist: check the name and the folder",
-  EACCES: "may not be opened by this user: check its permissions",
-  EISDIR: "is a folder: name a file",
-  ENOTDIR: "is below a file and not below a folder: check the name",
-};
-
-/** Faults of a connection (errno, and codes of Node's TLS), each with what to do. */
-const networkFaults: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "does not answer: check the address, and that the server runs (`npm start` for the sandbox)",
-  ECONNRESET: "ended the connection: check the certificate that this call shows, and that the server runs",
-  EPIPE: "ended the connection: check the certificate that this call shows, and that the server runs",
-  ETIMEDOUT: "does not answer in time: check the address and the network",
-  EHOSTUNREACH: "cannot be reached: check the address and the network",
-  ENETUNREACH: "cannot be reached: check the address and the network",
-  ENOTFOUND: "is no known host: check the spelling of the address",
-  EAI_AGAIN: "cannot be looked up now: check the address and the network",
-  CERT_HAS_EXPIRED: "shows a certificate that has ended: renew the certificate of the server",
-  ERR_TLS_CERT_ALTNAME_INVALID: "shows the certificate of a different host: check the address",
-  DEPTH_ZERO_SELF_SIGNED_CERT:
-    "shows a certificate of no trusted authority: name the authority with --ca FILE",
-  SELF_SIGNED_CERT_IN_CHAIN: "shows a certificate of no trusted authority: name the authority with --ca FILE",
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    "shows a certificate of no trusted authority: name the authority with --ca FILE",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    "shows a certificate of no trusted authority: name the authority with --ca FILE",
-};
-
-/** The fault in words, with what to do where that is known. */
-export function faultWords(fault: unknown): string {
-  if (!(fault instanceof Error)) return String(fault);
-  const code = codeOf(fault);
-  if (hasWords(fileFaults, code) && pathOf(fault) !== "") return `${pathOf(fault)} ${fileFaults[code]}`;
-  if (hasWords(networkFaults, code)) return `${hostOf(fault)} ${networkFaults[code]}`;
-  // fetch hides the fault of the connection behind its own
-  return fault.cause instanceof Error && fault instanceof TypeError ? faultWords(fault.cause) : fault.message;
-}
-
-const hasWords = (table: Readonly<Record<string, string>>, code: string): boolean =>
-  Object.hasOwn(table, code);
-
-const memberOf = (fault: unknown, name: string): string => {
-  const value: unknown = fault instanceof Error ? Reflect.get(fault, name) : undefined;
-  return typeof value === "string" || typeof value === "number" ? String(value) : "";
-};
-const codeOf = (fault: unknown): string => memberOf(fault, "code");
-/** The path of a fault about a file. A read of a folder (EISDIR) has none. */
-const pathOf = (fault: unknown): string =>
-  memberOf(fault, "path") || (codeOf(fault) === "EISDIR" ? "the path" : "");
-
-function hostOf(fault: Error): string {
-  const [host, port] = [
-    memberOf(fault, "hostname") || memberOf(fault, "host") || memberOf(fault, "address"),
-    memberOf(fault, "port"),
-  ];
-  if (host === "") return "the server";
-  return port === "" ? host : `${host}:${port}`;
+  return fault instanceof UnusableFile || isFileFault(fault) ? 2 : 1;
 }

@@ -33,7 +33,7 @@ For operators, auditors and writers of scripts: every verb of \`phylax\`, and th
 
 With \`--json\` a verb without a result prints \`{ "error", "reason?", "exitCode" }\`: the text of the error, the reason code if the operators' API refused a proven operator ([refusals.md](refusals.md)), and the exit code; a verb that prints an object on each line prints none. A result may get further members in a later version; a member is removed or changed only as [CONTRIBUTING.md](../CONTRIBUTING.md) says. A member with \`?\` may be absent.
 
-On a terminal a verb that takes longer than two seconds shows its progress. \`eval "$(npx --no phylax completion)"\` completes verbs, options and file names in bash and zsh, and \`npx --no phylax completion fish | source\` in fish; a shell completes the word \`phylax\`, so give it an alias: \`alias phylax='npx --no phylax'\`. Ctrl-C ends a verb with the exit code 130: a change that was sent may be in force.`;
+On a terminal a verb that takes longer than two seconds shows its progress. \`eval "$(npx --no phylax completion)"\` completes verbs, options and file names in bash and zsh, and \`npx --no phylax completion fish | source\` in fish; a shell completes the word \`phylax\`, so give it an alias: \`alias phylax='npx --no phylax'\`. Ctrl-C ends a verb with the exit code 130, and says if a change was sent, which may be in force.`;
 
 function sectionOf(command: Command): string {
   const { form, members } = command.result;

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { closeConnections, send } from "./mutual-tls.ts";
 import { openDeployment } from "./deployment.ts";
 import { selectedProfile } from "./profile.ts";
+import { noteSentChange } from "../interruption.ts";
 import { noteReason } from "../output.ts";
 
 /** An answer of the operators' API: the members of the verb, or problem details (RFC 9457). */
@@ -39,7 +40,13 @@ export const postAsOperator = (
   from: Poster,
   path: string,
   document: string | Buffer,
-): Promise<OperatorAnswer> => askAsOperator(from, path, document);
+): Promise<OperatorAnswer> => {
+  if (!lookUps.has(path)) noteSentChange();
+  return askAsOperator(from, path, document);
+};
+
+/** Paths whose POST reads: the question has a body, because an address would be too long or show a patient. */
+const lookUps = new Set(["api/consents", "api/registry/plan", "api/reviews"]);
 
 /** Reads a document of the operators' API. */
 export const getAsOperator = (from: Poster, path: string): Promise<OperatorAnswer> =>

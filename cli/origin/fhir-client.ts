@@ -1,3 +1,4 @@
+import { noteSentChange } from "../interruption.ts";
 import { isObject, property, readJson, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import type { Secret } from "#kernel/secret";
 
@@ -37,6 +38,7 @@ export class FhirClient {
 
   /** Never rejects because of the server: a server that does not answer has the status 0. */
   async ask({ method = "GET", path, resource, form, headers = {} }: FhirRequest): Promise<FhirReply> {
+    if (method !== "GET") noteSentChange();
     const bearer = await this.#bearer();
     const sent = new Headers({ accept: "application/fhir+json", ...headers });
     if (bearer !== undefined) sent.set("authorization", `Bearer ${bearer.reveal()}`);

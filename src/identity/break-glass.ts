@@ -24,7 +24,7 @@ export interface DeclaredEmergency {
   /** The nature of the emergency, in the caller's words. */
   readonly justification: string;
   /** The name of the person who declared it, if the token states it. */
-  readonly personnel: string | undefined;
+  readonly personName: string | undefined;
   readonly signedInAt: Instant;
   readonly until: Instant;
 }
@@ -51,12 +51,7 @@ const [justificationMin, justificationMax] = [10, 500];
 export function declaredEmergency(
   purpose: Purpose,
   demand: BreakGlassDemand | undefined,
-  {
-    acr,
-    authTime,
-    user,
-    personName: personnel,
-  }: Pick<AccessToken, "acr" | "authTime" | "user" | "personName">,
+  { acr, authTime, user, personName }: Pick<AccessToken, "acr" | "authTime" | "user" | "personName">,
   justification: string | undefined,
   at: Instant,
 ): Result<DeclaredEmergency | undefined, BreakGlassRefusal> {
@@ -68,14 +63,14 @@ export function declaredEmergency(
   if (authTime > now + aheadSecondsMax) return err({ reason: "step_up_missing" });
   if (now - authTime >= demand.maxSeconds) return err({ reason: "step_up_too_old" });
   // 42 CFR 2.51(c)(1): the name of the medical personnel
-  if (user === undefined && personnel === undefined) return err({ reason: "personnel_unnamed" });
+  if (user === undefined && personName === undefined) return err({ reason: "personnel_unnamed" });
   if (justification === undefined) return err({ reason: "justification_missing" });
   const { length } = justification;
   if (length < justificationMin || length > justificationMax || !justificationForm.test(justification))
     return err({ reason: "justification_malformed" });
   return ok({
     justification,
-    personnel,
+    personName,
     signedInAt: instant(authTime * 1_000),
     until: instant((authTime + demand.maxSeconds) * 1_000),
   });

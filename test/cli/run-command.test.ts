@@ -8,7 +8,8 @@ import { expect, test } from "vitest";
 import { verifierKey } from "#ledger/tlog/signed-note";
 import { nameOf, usageOf } from "../../cli/commands/command.ts";
 import { commands } from "../../cli/commands/commands.ts";
-import { faultWords } from "../../cli/misuse.ts";
+import { interruption, noteSentChange } from "../../cli/interruption.ts";
+import { faultWords } from "../../cli/fault-words.ts";
 import { denialNames } from "../../cli/registry/revoke.ts";
 import { phylax } from "./phylax.ts";
 
@@ -223,8 +224,15 @@ test("Ctrl-C ends a verb with the shell's exit code, and says what may have happ
   await new Promise((done) => waits.once("connection", done));
   child.kill("SIGINT");
   expect(await ended).toBe(130);
-  expect(await said).toContain("interrupted: a change that was sent may be in force");
+  expect(await said, "a check changes nothing").toBe("interrupted\n");
   waits.close();
+});
+
+test("after a request that changes something Ctrl-C says that the change may be in force", () => {
+  noteSentChange();
+  expect(interruption()).toBe(
+    "interrupted: a change that was sent may be in force; look before you repeat it",
+  );
 });
 
 const someKey = verifierKey("ledger.example.org/root", new Uint8Array(32).fill(7));

@@ -196,14 +196,14 @@ async function answerDone(
   origin: OriginSession,
   links: NextLinks,
 ): Promise<Result<BundleOutcome, UnsentTransaction>> {
-  const reads: (() => Promise<EntryOutcome>)[] = [];
+  const answers: (() => Promise<EntryOutcome>)[] = [];
   // its Consents are filed before its reads are judged
   for (const [index, entry] of entries.entries()) {
     const asked = readAsked(entry, entry.resource, origin.base, prefer);
     if (!asked.ok) return asked;
     if (asked.value.kind === "reading") {
       const { interaction, isHead } = asked.value;
-      reads.push(() => read({ kind: "reading", entry, interaction, isHead }, permission, origin, links));
+      answers.push(() => read({ kind: "reading", entry, interaction, isHead }, permission, origin, links));
       continue;
     }
     const end = settled.get(index);
@@ -212,10 +212,10 @@ async function answerDone(
     if (!filed.ok) return filed;
     const outcome = new EntryOutcome(whatOf(entry, asked.value.write.interaction), origin, true);
     answerSettled(outcome, end, once.isRepeat(index));
-    reads.push(async () => outcome);
+    answers.push(async () => outcome);
   }
   const said: EntryOutcome[] = [];
-  for (const answer of reads) said.push(await answer());
+  for (const answer of answers) said.push(await answer());
   return ok({ kind: "transaction", parts: [], said });
 }
 

@@ -302,7 +302,7 @@ export class Recorder {
       emergency: principal?.emergency && {
         justification: principal.emergency.justification,
         review: this.#facts.review,
-        personnel: principal.emergency.personnel,
+        personnel: principal.emergency.personName, // the word of 42 CFR 2.51(c)(1)
         facility: principal.client.entity?.name,
       },
       outcome,
