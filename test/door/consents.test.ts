@@ -395,7 +395,11 @@ test("a batch or a transaction is judged by the Consents that it files: its read
       request: { method: "PUT", url: `Observation/${id}` },
       resource: { resourceType: "Observation", ...pulse, id },
     };
-    const how = sending("POST", { resourceType: "Bundle", type, entry: [read, later, write] });
+    const again = {
+      request: { method: "POST", url: "Observation", ifNoneExist: `_id=${id}` },
+      resource: { resourceType: "Observation", ...pulse },
+    };
+    const how = sending("POST", { resourceType: "Bundle", type, entry: [read, later, write, again] });
     const headers = { ...how.headers, prefer: "return=representation" };
     const answer = await ask("registrar", "", { ...how, headers });
     expect(answer.status, answer.text).toBe(200);
@@ -413,25 +417,29 @@ test("a batch or a transaction is judged by the Consents that it files: its read
     ["200", true],
     ["200", true],
     ["201", true],
+    ["200", false],
   ];
   expect(answers).toEqual([
     all,
-    // the denial is about writing too: the later write is as for an absent row
+    // the denial is about writing too: the later write is as for an absent row, and If-None-Exist names no address
     [
       ["404", false],
       ["404", false],
       ["201", true],
+      ["403", false],
     ],
     [
       ["200", true],
       ["200", false],
       ["201", false],
+      ["200", false],
     ],
     // a transaction is decided before any of it is done
     [
       ["404", false],
       ["200", false],
       ["201", false],
+      ["200", false],
     ],
   ]);
 });

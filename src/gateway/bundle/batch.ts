@@ -1,6 +1,6 @@
 import type { BatchEntry } from "#fhir/batch";
 import { patientsNamed } from "#fhir/patients-named";
-import { ok, type Result } from "#kernel/result";
+import { err, ok, type Result } from "#kernel/result";
 import { evaluate } from "#policy/evaluate";
 import type { NextLinks } from "#gateway/admission/page-links";
 import type { Permission } from "#gateway/admission/permit";
@@ -35,6 +35,8 @@ export type BundleGate = Pick<ReleaseGate, "spendRequests" | "spendNames" | "sti
 /** An entry on its way. */
 interface Entry {
   readonly entry: BatchEntry;
+  /** Its place in the batch. */
+  readonly index: number;
   readonly asked: Result<AskedEntry, EntryReadRefusal>;
   readonly outcome: EntryOutcome;
   plan?: PlannedWrite;
@@ -44,6 +46,15 @@ interface Entry {
   /** The end of its write, if this request sent it under a key. */
   end?: SentEnd;
 }
+
+type SentPlan = Extract<PlannedWrite, { kind: "send" }>;
+
+/** An entry whose write is sent. */
+interface Sending extends Entry {
+  plan: SentPlan;
+}
+
+const isSending = (one: Entry): one is Sending => one.plan?.kind === "send";
 
 // A Worker has at most six open connections.
 const atOnce = 6;
@@ -66,11 +77,11 @@ export async function answerBatch(
 ): Promise<Result<BundleOutcome, GateRefusal | ProofReplayed>> {
   const spent = await gate.spendRequests(asked.length - 1);
   if (!spent.ok) return spent;
-  const entries = asked.map((entry) => entryOf(entry, prefer, origin));
-  for (const [index, one] of entries.entries()) await plan(one, permission, gate, once && { once, index });
+  const entries = asked.map((entry, index) => entryOf(entry, index, prefer, origin));
+  for (const one of entries) await plan(one, permission, gate, once);
 
   const sending = order.flatMap((method) =>
-    entries.filter(({ entry, plan }) => entry.method === method && plan?.kind === "send"),
+    entries.filter(isSending).filter(({ entry }) => entry.method === method),
   );
   const sent = await sendAll(sending, permission, gate, record, once);
   if (!sent.ok) return sent;
@@ -80,20 +91,20 @@ export async function answerBatch(
   );
   await readAll(entries, permission, links);
   for (const one of entries) {
-    if (one.plan !== undefined && one.plan.kind !== "send") answerUnsent(one, one.plan);
-    else await showWritten(one, permission);
+    if (one.plan === undefined || one.plan.kind === "send") await showWritten(one, permission);
+    else await answerUnsent(one, one.plan, permission, once);
   }
   return ok({ kind: "batch", parts: [], said: entries.map(({ outcome }) => outcome) });
 }
 
-function entryOf(entry: BatchEntry, prefer: string | null, origin: OriginSession): Entry {
+function entryOf(entry: BatchEntry, index: number, prefer: string | null, origin: OriginSession): Entry {
   const asked = readAsked(entry, entry.resource, origin.base, prefer);
   const what = {
     ...onRecord(asked.ok ? interactionOf(asked.value) : undefined),
     method: entry.method,
     path: entry.segments.join("/"),
   };
-  return { entry, asked, outcome: new EntryOutcome(what, origin.forEntry()) };
+  return { entry, index, asked, outcome: new EntryOutcome(what, origin.forEntry()) };
 }
 
 const interactionOf = (asked: AskedEntry) =>
@@ -103,20 +114,20 @@ async function plan(
   one: Entry,
   permission: Permission,
   gate: BundleGate,
-  keyed: { readonly once: BundleAttempt; readonly index: number } | undefined,
+  once: BundleAttempt | undefined,
 ): Promise<void> {
-  const { asked, outcome } = one;
+  const { asked, index, outcome } = one;
   if (!asked.ok) return outcome.refuse(asked.error);
   const { origin } = outcome;
   const named = origin.nameAsked(patientsNamed(interactionOf(asked.value)), permission.access);
   if (!named.ok) return outcome.refuse(named.error);
   if (asked.value.kind === "reading") return;
-  const settled = (await keyed?.once.settle(keyed.index)) ?? ok(undefined);
+  const settled = (await once?.settle(index)) ?? ok(undefined);
   if (!settled.ok) return outcome.refuse(settled.error);
   if (settled.value !== undefined) {
     const filed = await refileConsent(asked.value.write, settled.value.end, permission, origin);
     if (!filed.ok) return outcome.refuse(filed.error);
-    one.done = answerSettled(outcome, settled.value, keyed?.once.isRepeat(keyed.index) === true);
+    one.done = answerSettled(outcome, settled.value, once?.isRepeat(index) === true);
     return;
   }
   const { write } = asked.value;
@@ -127,8 +138,8 @@ async function plan(
   if (refiled?.ok === false) return outcome.refuse(refiled.error);
   const paid = await gate.spendNames(origin.concerned);
   if (!paid.ok) return outcome.refuse(paid.error);
-  if (!planned.ok) return outcome.refuse(keyed?.once.refusalOf(planned.error, keyed.index) ?? planned.error);
-  const prepared = (await keyed?.once.prepare(keyed.index, planned.value)) ?? planned;
+  if (!planned.ok) return outcome.refuse(once?.refusalOf(planned.error, index) ?? planned.error);
+  const prepared = (await once?.prepare(index, planned.value)) ?? planned;
   if (!prepared.ok) return outcome.refuse(prepared.error);
   one.plan = prepared.value;
   one.planned = generation;
@@ -140,7 +151,7 @@ async function plan(
  * record.
  */
 async function sendAll(
-  sending: readonly Entry[],
+  sending: readonly Sending[],
   permission: Permission,
   gate: BundleGate,
   record: BundleRecord,
@@ -154,10 +165,10 @@ async function sendAll(
       await once?.sending(sending.length);
       for (const one of sending) {
         // Fifty writes may take longer than a lease lives: a client who is denied meanwhile writes no more.
-        const anew = await permittedAnew(one, permission);
+        const anew = await plannedAnew(one, one.plan, permission, once);
         const still = anew.ok ? await gate.stillGood() : anew;
-        if (still.ok) await send(one);
-        else {
+        if (anew.ok && still.ok) await send(one, anew.value);
+        else if (!still.ok) {
           one.end = "nothing";
           one.outcome.refuse(still.error);
         }
@@ -168,27 +179,51 @@ async function sendAll(
   return sent;
 }
 
-/** A Consent of this batch was filed since the write was planned: the write is decided again by the Consents of now. */
-async function permittedAnew(
-  { asked, planned, outcome: { origin } }: Entry,
+/**
+ * The plan of a write by the Consents of now: a Consent of this batch may have been filed since the plan was made. A
+ * body that was merged before would overwrite what the client may no longer see. The intent on record names the
+ * resource, so a plan for a different resource or version is refused.
+ */
+async function plannedAnew(
+  { asked, index, planned, outcome: { origin } }: Entry,
+  before: PlannedWrite,
   permission: Permission,
-): Promise<Result<unknown, EntryRefusal>> {
-  if (planned === origin.generation || !asked.ok || asked.value.kind === "reading") return ok(undefined);
+  once: BundleAttempt | undefined,
+): Promise<Result<PlannedWrite, EntryRefusal>> {
+  if (planned === origin.generation || !asked.ok || asked.value.kind === "reading") return ok(before);
   const { write } = asked.value;
-  return origin.decided(() => planWrite(write, permission, origin));
+  const anew = await origin.decided(() => planWrite(write, permission, origin));
+  if (!anew.ok) return anew;
+  const prepared = anew.value.kind === "send" ? ((await once?.prepare(index, anew.value)) ?? anew) : anew;
+  if (!prepared.ok) return prepared;
+  return isSamePlace(before, prepared.value) ? prepared : err({ reason: "version_not_current" });
 }
 
-function intentOf({ plan, outcome: { what, origin } }: Entry): readonly Part[] {
-  if (plan?.kind !== "send") return [];
+function isSamePlace(one: PlannedWrite, other: PlannedWrite): boolean {
+  return JSON.stringify(writtenPlace(one)) === JSON.stringify(writtenPlace(other));
+}
+
+function writtenPlace(plan: PlannedWrite): readonly unknown[] {
+  switch (plan.kind) {
+    case "send":
+      return [plan.kind, plan.type, plan.id, plan.write.method, plan.write.path, plan.write.version];
+    case "found":
+      return [plan.kind, plan.type, plan.id];
+    case "nothing":
+      return [plan.kind, plan.type];
+  }
+}
+
+function intentOf({ plan, outcome: { what, origin } }: Sending): readonly Part[] {
   return [writePart("intent", { ...what, ...placeOf(plan) }, plan.concerned, { origin })];
 }
 
 const placeOf = ({ type, id }: { readonly type: string; readonly id: string | undefined }) =>
   id === undefined ? { type } : { type, id };
 
-async function send(one: Entry): Promise<void> {
-  if (one.plan?.kind !== "send") return;
-  const { plan, outcome } = one;
+async function send(one: Entry, plan: PlannedWrite): Promise<void> {
+  if (plan.kind !== "send") return;
+  const { outcome } = one;
   const { origin, what, parts } = outcome;
   const sent = await standing(plan, await sendWrite(plan, origin), origin);
   one.end = sent.ok ? sent.value : isUnanswered(sent.error) ? "unknown" : "nothing";
@@ -222,8 +257,17 @@ async function showWritten({ asked, done, outcome }: Entry, permission: Permissi
 }
 
 /** Nothing had to be done: the resource to create exists, or the resource to delete does not. */
-function answerUnsent({ outcome }: Entry, planned: Exclude<PlannedWrite, { kind: "send" }>): void {
+async function answerUnsent(
+  one: Entry,
+  planned: Exclude<PlannedWrite, SentPlan>,
+  permission: Permission,
+  once: BundleAttempt | undefined,
+): Promise<void> {
+  const { outcome } = one;
   const { origin } = outcome;
+  // the address of the row that was found may be withheld by a Consent of this batch
+  const anew = await plannedAnew(one, planned, permission, once);
+  if (!anew.ok) return outcome.refuse(anew.error);
   const { type } = planned;
   const found = planned.kind === "found" ? planned : undefined;
   const status = found === undefined ? 204 : 200;
