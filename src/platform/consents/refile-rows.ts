@@ -121,7 +121,8 @@ const renamings = (all: readonly Pseudonyms[]): readonly string[] => {
 /** Deletes versions that are not active, if a version with the same number has the new name. */
 const inactiveLosers = (column: "consent" | "subject", further: "consent" | "subject"): string =>
   `DELETE FROM consents WHERE is_active = 0
-     AND EXISTS (SELECT 1 FROM json_each(?) AS pair JOIN consents AS rival
+     AND ${column} IN (SELECT ${formerName} FROM json_each(?1) AS pair)
+     AND EXISTS (SELECT 1 FROM json_each(?1) AS pair JOIN consents AS rival
        ON rival.${column} = ${newName} AND rival.${further} = consents.${further}
          AND rival.change = consents.change
        WHERE ${formerName} = consents.${column})`;

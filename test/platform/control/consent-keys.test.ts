@@ -305,4 +305,11 @@ test("a Consent that an isolate of the step before files again after a refiling 
   await file(deskWith(second), state("p", "c", withdrawn));
   expect(await refileAll(third, ["p"], ["c"])).toMatchObject({ value: { remaining: 0 } });
   expect(await counts(deskWith(last), "p")).toEqual([0]);
+
+  const further = randomBytes(32).toString("base64url");
+  await file(deskWith(second), state("p", "c", denying), state("q", "d", denying));
+  await file(deskWith(third), state("q", "f", denying));
+  const refiled = await refileAll(`${further} ${third}`, ["p", "q"], ["c", "d", "f"]);
+  expect(refiled, "two former keys").toMatchObject({ value: { remaining: 0 } });
+  expect(await counts(deskWith(further), "p", "q")).toEqual([1, 2]);
 });
