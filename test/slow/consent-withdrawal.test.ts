@@ -200,17 +200,25 @@ async function openStream(
   { cert }: CertificateFiles,
 ): Promise<Stream> {
   const { fhir, clientCa } = phylax.dev;
-  const incoming = await new Promise<IncomingMessage>((resolve, reject) => {
-    const headers = {
-      host: new URL(fhir).host,
-      authorization: `Bearer ${token}`,
-      "mf-cf-blob": JSON.stringify(edgeFacts(cert, clientCa.cert)),
-      "cf-connecting-ip": "127.0.0.1",
-      "x-forwarded-proto": "https",
-    };
-    const path = `${new URL(fhir).pathname}/Observation?code=urn:withdrawal|${code}&_sort=_id&_count=50`;
-    request({ host, port, path, headers, agent: false }, resolve).on("error", reject).end();
-  });
+  const headers = {
+    host: new URL(fhir).host,
+    authorization: `Bearer ${token}`,
+    "mf-cf-blob": JSON.stringify(edgeFacts(cert, clientCa.cert)),
+    "cf-connecting-ip": "127.0.0.1",
+    "x-forwarded-proto": "https",
+  };
+  const path = `${new URL(fhir).pathname}/Observation?code=urn:withdrawal|${code}&_sort=_id&_count=50`;
+  const open = () =>
+    new Promise<IncomingMessage>((resolve, reject) => {
+      request({ host, port, path, headers, agent: false }, resolve).on("error", reject).end();
+    });
+  let incoming = await open();
+  // on a busy machine a part may be too slow for the gateway
+  for (let again = 0; again < 20 && incoming.statusCode === 503; again++) {
+    incoming.resume();
+    await wait(500);
+    incoming = await open();
+  }
   if (incoming.statusCode !== 200) throw new Error(`the stream is ${incoming.statusCode}`);
   return {
     code,
@@ -305,13 +313,10 @@ test(
       }
       for (const way of ways) expect(await way()).toBe(200);
       const token = await tokenOf("withdrawal-clinic");
-      const streams = await Promise.all(
-        gateways.flatMap((gateway) =>
-          (["withdrawn", "permitted"] as const).map((code) =>
-            openStream(gateway, code, token, certificates["withdrawal-clinic"]),
-          ),
-        ),
-      );
+      const streams: Stream[] = [];
+      for (const gateway of gateways)
+        for (const code of ["withdrawn", "permitted"] as const)
+          streams.push(await openStream(gateway, code, token, certificates["withdrawal-clinic"]));
       const onRecord = await untilTheyWait(streams);
       const loads = ways.map((way) => steadyLoad(way, 250));
       await wait(1_000 + Math.random() * 3_000);
@@ -352,5 +357,5 @@ test(
         `consent: ${sorted.length} measured, p50 ${sorted[sorted.length >> 1]}, p100 ${sorted.at(-1)} ms`,
       );
   },
-  60_000 + 40_000 * rounds,
+  120_000 + 40_000 * rounds,
 );
