@@ -184,7 +184,7 @@ async function storeStreamed(): Promise<void> {
 interface Stream {
   readonly code: Streamed;
   /** The events of the stream's request, in the order of its log. */
-  events(): Promise<readonly (readonly [kind: string, reason: string | undefined])[]>;
+  readonly events: () => Promise<readonly (readonly [kind: string, reason: string | undefined])[]>;
   /** Reads to the end: the numbers of the rows, and whether the answer is whole. */
   rest(): Promise<{ readonly rows: readonly number[]; readonly isWhole: boolean }>;
 }
