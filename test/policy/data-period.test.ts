@@ -27,6 +27,16 @@ test("the date of service decides, to the day; a row without a date, or with a b
   expect(years({ effectiveDateTime: "2019-01-01", issued: "2022-01-01T00:00:00Z" })).toBe(false);
   expect(years({ issued: "2022-01-01T00:00:00Z" }), "no time of service").toBe(true);
   expect(years({ effectivePeriod: { start: "2010-01-01" } }), "without an end it goes on").toBe(true);
+  const unknown = { extension: [{ url: "https://other.example", valueCode: "unknown" }] };
+  for (const [effectivePeriod, isIn] of [
+    [{ start: "2010-01-01", _end: unknown }, true],
+    [{ start: "2010-01-01", _start: unknown, end: "2022-01-01", _end: unknown }, true],
+    [{ start: "2010-01-01", end: "2011-01-01", _end: unknown }, false],
+    [{ _start: unknown, end: "2011-01-01" }, false],
+    [{ _start: unknown, _end: unknown }, false],
+    [{ start: "2010-01-01", modifierExtension: [] }, false],
+  ] as const)
+    expect(years({ effectivePeriod }), JSON.stringify(effectivePeriod)).toBe(isIn);
   expect(years({})).toBe(false);
   expect(years({ effectiveDateTime: "soon" })).toBe(false);
   const since = (date: string) =>

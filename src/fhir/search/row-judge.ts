@@ -76,10 +76,13 @@ function judge(
   const { code, type, paths, components } = definition;
   if (paths === undefined) return isLenient;
   if (components !== undefined && modifier !== "missing") {
-    const meets = isLenient ? mayMatchParts : matchesParts;
-    return (
-      (isLenient || modifier === undefined) && values.some((value) => meets(row, components, value, base))
-    );
+    // the type and the value of `:of-type` are of one Identifier in every reading
+    const isOfType = components.every((component) => component.code === code);
+    const meets = (value: SearchValue) =>
+      isLenient && !isOfType
+        ? mayMatchParts(row, components, value, base)
+        : matchesParts(row, components, value, base, isLenient);
+    return (isLenient || modifier === undefined) && values.some(meets);
   }
   if (code === "_id")
     return values.some((value) => value.kind === "token" && value.code === textAt(row, "id"));
@@ -133,6 +136,7 @@ const matchesParts = (
   components: readonly SearchParameterDefinition[],
   value: SearchValue,
   base: FhirBase,
+  isLenient: boolean,
 ): boolean =>
   value.kind === "composite" &&
   itemPathsOf(components).some((path) =>
@@ -145,7 +149,7 @@ const matchesParts = (
           .filter((each) => isTarget(each, targets, base));
         return (
           part !== undefined &&
-          found.some((each) => comparisons[type]({ row: each, base, isLenient: false }, part, undefined))
+          found.some((each) => comparisons[type]({ row: each, base, isLenient }, part, undefined))
         );
       }),
     ),

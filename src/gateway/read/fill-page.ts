@@ -10,7 +10,7 @@ import type { DisclosureRefusal } from "#phi/disclose";
 import type { Joined } from "#phi/row-views";
 import { Page, type Offered } from "#phi/page";
 import type { Grant, SearchExpectation } from "#policy/grant";
-import { isUnknownAtOrigin, type RowsRefusal } from "#gateway/origin/all-rows";
+import type { RowsRefusal } from "#gateway/origin/all-rows";
 import type { OriginRefusal } from "#gateway/origin/forward";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { readOriginPage, type OriginPageRefusal } from "#gateway/origin/origin-page";
@@ -147,10 +147,9 @@ async function fillFrom<P extends Fillable>(
     const after = isBefore ? at.after : undefined;
     at = { question, posted, ...(part !== undefined && { part }), link, after, seen };
     const looksAhead = !hasLookedAhead && page.isFull === true && !isBefore;
-    const ahead = looksAhead ? await hasVisibleRow(page, at, first, origin) : ok(false);
-    if (!ahead.ok) return ahead;
+    const ahead = looksAhead && (await hasVisibleRow(page, at, first, origin));
     hasLookedAhead ||= looksAhead;
-    if (ahead.value) return ok({ page, next: at });
+    if (ahead) return ok({ page, next: at });
     if (!isEnough(pages, seen - start.seen)) continue;
     return isBefore ? err({ reason: "page_link_target_absent" }) : ok({ page, next: at });
   }
@@ -163,19 +162,19 @@ const aheadOf = (count: number): number => Math.ceil(count / 5);
 /**
  * Answers whether the first rows of the next origin page show that a visible row follows on a full page. The next
  * page of the client reads them again, so a full page asks for a few, where the origin's link can ask for fewer
- * rows. False says nothing: the whole origin page decides.
+ * rows. False says nothing, and a question that failed says nothing: the origin's own link decides.
  */
 async function hasVisibleRow(
   page: Fillable,
   { link = "", seen }: PagePlace,
   { ask, type }: { readonly ask: FhirQuestion; readonly type: ListType },
   origin: OriginSession,
-): Promise<Result<boolean, OriginPageRefusal>> {
+): Promise<boolean> {
   const short = shortened(link, seen, ask.query, aheadOf);
-  if (short === undefined) return ok(false);
+  if (short === undefined) return false;
   const answer = await origin.ask({ link: short });
-  // A server that knows its own link alone refuses the changed link.
-  if (!answer.ok) return isUnknownAtOrigin(answer.error) ? ok(false) : answer;
+  // A server that knows its own link alone may refuse the changed link by any status.
+  if (!answer.ok) return false;
   let isFound = false;
   const read = await readOriginPage<never>(
     answer.value.body,
@@ -185,7 +184,7 @@ async function hasVisibleRow(
     },
     type,
   );
-  return read.ok ? ok(isFound) : read;
+  return read.ok && isFound;
 }
 
 /** Reads a page whose entries wait in memory until their facts are known. */

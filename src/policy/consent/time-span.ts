@@ -41,17 +41,22 @@ function spanOfText(text: Json): TimeSpan | null {
 const isDay = (time: number, text: string): boolean =>
   !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
 
-/** The span of a date, dateTime, instant or Period; null if the value is none of them. */
+/**
+ * The span of a date, dateTime, instant or Period of a row; null if the value is none of them. A bound of a Period that
+ * exists and is not known (data-absent-reason) counts as no bound: the row may then lie in more time, never in less.
+ */
 export const spanOf = (value: Json): TimeSpan | null =>
-  isObject(value) ? spanOfPeriod(value) : spanOfText(value);
+  isObject(value) ? spanOfPeriod(value, true) : spanOfText(value);
 
 /**
  * The span of a Period, whose last day counts whole (FHIR R4 datatypes §2.24.0.11); null if the value is no
- * Period, has no bound, ends before it begins, or has a member beside its bounds: an extension of a bound without
- * a value (data-absent-reason) says that there is a bound.
+ * Period, has no bound, ends before it begins, or has a member that a Period has not.
+ * @param takesUnknown false: null, too, if a bound has extensions (data-absent-reason) in place of a value.
  */
-export function spanOfPeriod(period: Json): TimeSpan | null {
+export function spanOfPeriod(period: Json, takesUnknown = false): TimeSpan | null {
   if (!isObject(period) || Object.keys(period).some((name) => !periodMembers.has(name))) return null;
+  const isUnknown = (name: string) => Object.hasOwn(period, `_${name}`) && !Object.hasOwn(period, name);
+  if (!takesUnknown && ["start", "end"].some(isUnknown)) return null;
   const [start, end] = [property(period, "start"), property(period, "end")];
   if (start === undefined && end === undefined) return null;
   const first = start === undefined ? undefined : spanOfText(start);
@@ -66,7 +71,7 @@ export function spanOfPeriod(period: Json): TimeSpan | null {
   };
 }
 
-const periodMembers: ReadonlySet<string> = new Set(["id", "extension", "start", "end"]);
+const periodMembers: ReadonlySet<string> = new Set(["id", "extension", "start", "_start", "end", "_end"]);
 
 /**
  * Answers whether a time of the data lies inside a span: `yes` if all of it does, `no` if no instant of it

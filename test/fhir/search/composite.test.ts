@@ -123,3 +123,23 @@ test("a parameter for the kind of a related artifact needs the kind and the refe
   expect(decided(request, "relatedArtifact")).toBe("depends-on=Library/1&_count=100");
   expect(decided(request, "relatedArtifact.resource")).toBe("parameter_hidden");
 });
+
+test("the type and the value of :of-type are of one Identifier, also where an origin ignores the modifier", ({
+  expect,
+}) => {
+  const row = treeOf({
+    resourceType: "Patient",
+    id: "p",
+    identifier: [
+      { type: { coding: [{ system: "urn:s", code: "MR" }] }, value: "123" },
+      { type: { coding: [{ system: "urn:s", code: "SS" }] }, value: "999" },
+    ],
+  });
+  const may = (text: string) =>
+    searched(`Patient?identifier:of-type=${encodeURIComponent(text)}`).parameters.map((parameter) =>
+      mayMatch(row, parameter, base),
+    );
+  expect(
+    ["urn:s|MR|123", "urn:s|mr|123", "urn:s|SS|999", "urn:s|MR|999", "urn:s|SS|123"].flatMap(may),
+  ).toEqual([true, true, true, false, false]);
+});

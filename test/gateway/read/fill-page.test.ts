@@ -192,6 +192,31 @@ test("a page asks for a fifth of the next origin page, if the link is a number o
     expect(await ratioOf(form), form).toBeCloseTo(1.95);
 });
 
+test("a look-ahead that fails refuses no page: the origin's own link decides", async ({ expect }) => {
+  const list = rows(Array.from({ length: 25 }, () => true));
+  const pages = await allPages(counting(list, "offset"), 10);
+  const unreadable = () => ok({ kind: "answered" as const, body: chunks("no JSON"), base });
+  const answers = [
+    ...[403, 429, 500, 501, 503].map((status) => () => err({ reason: "origin_refused", status } as const)),
+    () => err({ reason: "origin_unreachable" } as const),
+    unreadable,
+  ];
+  for (const [index, answer] of answers.entries()) {
+    const good = counting(list, "offset");
+    let looks = 0;
+    const origin: Origin = {
+      asked: good.asked,
+      ask: (question) => {
+        if (!("link" in question) || !/_count=2(?:&|$)/u.test(question.link)) return good.ask(question);
+        looks += 1;
+        return Promise.resolve(answer());
+      },
+    };
+    expect(await allPages(origin, 10), String(index)).toEqual(pages);
+    expect(looks, String(index)).toBeGreaterThan(0);
+  }
+});
+
 test("the look-ahead changes no page, whatever is hidden and whatever the form of the origin's links", async () => {
   await fc.assert(
     fc.asyncProperty(

@@ -152,6 +152,11 @@ describe("a Consent's frame", () => {
       expect(verdict(consent({ type: "deny", period }))).toBe("deny");
       expect(verdict(consent({ type: "permit", period }))).toBe("silent");
     }
+    // an extension of a bound with a value leaves the bound as it is
+    const more = { extension: [{ url: "https://other.example", valueString: "x" }] };
+    const noted = { start: "2020", _start: more, end: "2021", _end: more };
+    expect(verdict(consent({ type: "deny", period: noted }), { at: "2022-06-01T00:00:00Z" })).toBe("silent");
+    expect(verdict(consent({ type: "deny", period: noted }), { at: "2021-06-01T00:00:00Z" })).toBe("deny");
   });
 });
 
