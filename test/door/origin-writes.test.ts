@@ -80,6 +80,7 @@ const transaction = {
     ],
   },
 };
+const single = { path: "", body: { ...transaction.body, entry: transaction.body.entry.slice(0, 1) } };
 const answered = (...entries: readonly (object | string)[]) =>
   Response.json(
     {
@@ -154,6 +155,11 @@ test("a created resource is where the origin's Location says, in each form that 
       201,
       place && `${worlds.base}/${place}`,
     ]);
+    const whole = await ask(
+      writing(() => answered({ status: "201", location })),
+      single,
+    );
+    expect(whole.body.includes(`"location":"${worlds.base}/${place}"`), location).toBe(place !== undefined);
   }
 });
 

@@ -1,10 +1,11 @@
 import type { BatchEntry } from "#fhir/batch";
 import { isArray, isObject, property, readJson, textAt, type Json } from "#fhir/json/json";
 import type { OriginWritten } from "#fhir/ports";
-import { isId, readingsBelow, type FhirBase } from "#fhir/r4/reference";
+import { isId, type FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import { readWhole } from "#gateway/origin/forward";
 import type { OriginSession } from "#gateway/origin/origin-session";
+import { storedPlace } from "#gateway/write/stored-place";
 import type { PlannedWrite } from "#gateway/write/planned-write";
 import { underLease } from "#gateway/write/under-lease";
 import { notSent } from "#gateway/origin/forward";
@@ -158,7 +159,11 @@ function endOf(
   const done = write.ifNone === undefined ? doneBy[write.method] : doneBy.POST;
   if (done === 204) return { kind: "done", status: done, location: undefined };
   const resource = isObject(said) ? property(said, "resource") : undefined;
-  const place = placeOf(isObject(response) ? textAt(response, "location") : undefined, type, origin);
+  const place = storedPlace(
+    (isObject(response) ? textAt(response, "location") : undefined) ?? "",
+    type,
+    origin,
+  );
   const known =
     place?.id ??
     (isObject(resource) && property(resource, "resourceType") === type
@@ -171,13 +176,4 @@ function endOf(
       : { kind: "refused", refusal: { reason: "write_answer_unfit" } };
   const version = place?.version === undefined ? "" : `/_history/${place.version}`;
   return { kind: "done", status: done, location: `${base}/${type}/${known}${version}` };
-}
-
-function placeOf(location: string | undefined, type: string, origin: FhirBase) {
-  const [below] = readingsBelow(location ?? "", origin);
-  const { of, id, version } =
-    /^(?:[A-Za-z0-9_-]+\/)*(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<version>[A-Za-z0-9.-]{1,64}))?$/u.exec(
-      below ?? "",
-    )?.groups ?? {};
-  return id === undefined || of !== type ? undefined : { id, version };
 }

@@ -2,7 +2,7 @@ import { utf8 } from "#kernel/encoded";
 import type { ResourceType } from "#fhir/r4/elements";
 import { isObject, property, readJson, textAt } from "#fhir/json/json";
 import type { OriginWritten } from "#fhir/ports";
-import { baseNames, isId, readingsBelow, type FhirBase } from "#fhir/r4/reference";
+import { isId, type FhirBase } from "#fhir/r4/reference";
 import type { Returned } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser } from "#phi/disclose";
@@ -15,6 +15,7 @@ import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { PlannedWrite } from "./planned-write.ts";
 import { residenceFacts } from "#residence/row-residences";
+import { storedPlace } from "./stored-place.ts";
 import { underLease, type LeaseRefusal } from "./under-lease.ts";
 
 /** Why a sent write is not known as done. */
@@ -180,26 +181,14 @@ function placeIn(
       ? read.value
       : undefined;
   const meta = resource && property(resource, "meta");
-  const [below] = readingsBelow(atServer(location ?? "", base), base);
-  // The address is below the server's base; an address outside the base does not count.
-  const { of, id, at } =
-    /^(?:[A-Za-z0-9_-]+\/)*(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<at>[A-Za-z0-9.-]{1,64}))?$/u.exec(
-      below ?? "",
-    )?.groups ?? {};
-  const isPlace = of === type;
-  const said = (resource && textAt(resource, "id")) ?? (isPlace ? id : undefined);
+  const place = storedPlace(location ?? "", type, base);
+  const said = (resource && textAt(resource, "id")) ?? place?.id;
   const stored = isObject(meta) ? textAt(meta, "versionId") : undefined;
-  const known = stored ?? (isPlace ? at : undefined);
+  const known = stored ?? place?.version;
   return {
     id: said !== undefined && isId(said) ? said : undefined,
     version: known !== undefined && isId(known) ? known : undefined,
   };
-}
-
-/** A `Location` that is a path belongs to the origin's server (RFC 9110 §10.2.2); `//` begins another server's name. */
-function atServer(location: string, base: FhirBase): string {
-  if (!/^\/[^/]/u.test(location)) return location;
-  return `${/^[^/]+\/\/[^/]+/u.exec(baseNames(base)[0])?.[0] ?? ""}${location}`;
 }
 
 /** The stored resource cannot be read now. */
