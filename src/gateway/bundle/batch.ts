@@ -147,7 +147,7 @@ async function plan(
 }
 
 /**
- * Sends the writes one after the other, when the intents of all of them are on record; then their ends go on
+ * Sends the writes in turn, when the intents of all writes are on record; then the ends of the writes go on
  * record.
  */
 async function sendAll(
