@@ -43,6 +43,7 @@ test("the control worker writes the registry, and no source of any further worke
   expect(await writersIn("workers/control/index.ts"), "this check can find a writer").toEqual([
     "src/platform/consents/consent-readings.ts",
     "src/platform/consents/consent-rows.ts",
+    "src/platform/consents/refile-rows.ts",
     "src/platform/operators/operator-rows.ts",
     "src/platform/origins/origin-probes.ts",
     "src/platform/proposals/proposal-rows.ts",
