@@ -15,7 +15,7 @@ const badImports = [
   ["src/policy", 'export { string } from "zod";', "The room table lets policy/ use only"],
   [
     "src/platform",
-    'export { x } from "#entrypoint/refusal-reasons";',
+    'export { x } from "#entrypoint/client-refusals";',
     "The room table lets platform/ import only",
   ],
   ["src/entrypoint", 'export { x } from "#gateway/pipeline";', "The room table lets entrypoint/ import only"],
@@ -26,7 +26,7 @@ const badImports = [
 const goodImports = [
   ["src/policy", 'export { ok } from "#kernel/result";'],
   ["src/policy", 'export { string } from "zod/mini";'],
-  ["src/token", 'export { x } from "#entrypoint/refusal-reasons";'],
+  ["src/token", 'export { x } from "#entrypoint/client-refusals";'],
 ] as const;
 const impurities = [
   "Date.now()",

@@ -4,7 +4,7 @@ import type { IncomingBody } from "#entrypoint/bounded-body";
 import { bodyPatienceMilliseconds } from "#entrypoint/timely-body";
 import type { Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
-import type { RecordedOnly } from "#entrypoint/refusal-reasons";
+import type { RecordedOnly } from "#entrypoint/client-refusals";
 import { claimAction } from "./act-once.ts";
 import { json, notModified, problem } from "./answer.ts";
 import { operatorChallenge } from "./challenge.ts";

@@ -1,6 +1,6 @@
 import { allRefusals } from "./all-refusals.ts";
 import type { RefusalRow } from "./public-face.ts";
-import { recordedOnly } from "./refusal-reasons.ts";
+import { recordedOnly } from "./client-refusals.ts";
 
 /** The texts that the callers of each door got for a reason on record; none for an unknown reason. */
 export function adviceOn(reason: string): readonly string[] {

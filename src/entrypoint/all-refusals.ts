@@ -1,10 +1,10 @@
 import { operatorRefusals } from "./operator-refusals.ts";
 import type { RefusalRow } from "./public-face.ts";
-import { refusalReasons } from "./refusal-reasons.ts";
+import { clientRefusals } from "./client-refusals.ts";
 
-type Reason = keyof typeof refusalReasons | keyof typeof operatorRefusals;
+type Reason = keyof typeof clientRefusals | keyof typeof operatorRefusals;
 
-const clients: Readonly<Record<string, RefusalRow>> = refusalReasons;
+const clients: Readonly<Record<string, RefusalRow>> = clientRefusals;
 const operators: Readonly<Record<string, RefusalRow>> = operatorRefusals;
 const reasons = Object.keys({ ...clients, ...operators });
 

@@ -1,10 +1,10 @@
 import type { operatorRefusals } from "./operator-refusals.ts";
 import type { RefusalRow } from "./public-face.ts";
-import { refusalReasons } from "./refusal-reasons.ts";
+import { clientRefusals } from "./client-refusals.ts";
 
 type Door = keyof RefusalRow;
 /** The table that a door reads. */
-type Rows<D extends Door> = D extends "admin" ? typeof operatorRefusals : typeof refusalReasons;
+type Rows<D extends Door> = D extends "admin" ? typeof operatorRefusals : typeof clientRefusals;
 
 /** The reasons with a face at a door. */
 export type ReasonsAt<D extends Door> = {
@@ -27,7 +27,7 @@ export type ExactFaces<D extends Door, Reason extends string> = [Exclude<Reasons
 
 /** The faces of a door for clients. */
 export const facesOf = <D extends "gateway" | "token">(door: D): Faces<D, ReasonsAt<D>> =>
-  facesIn(refusalReasons, door);
+  facesIn(clientRefusals, door);
 
 /** The faces of a door in the table that it reads. */
 export function facesIn<D extends Door>(

@@ -10,7 +10,7 @@ import {
   strictJson,
   tokenProblems,
   useNonce,
-} from "./refusal-reasons.ts";
+} from "./client-refusals.ts";
 
 /**
  * Every reason for which the admin API refuses a request, with the answer's status and a text that says what

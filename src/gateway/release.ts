@@ -1,4 +1,4 @@
-import type { RecordedOnly } from "#entrypoint/refusal-reasons";
+import type { RecordedOnly } from "#entrypoint/client-refusals";
 import { joinBytes } from "#fhir/json/bytes";
 import { operationOutcome } from "#fhir/outcome";
 import { utf8 } from "#kernel/encoded";

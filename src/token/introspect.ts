@@ -1,4 +1,4 @@
-import type { RecordedOnly } from "#entrypoint/refusal-reasons";
+import type { RecordedOnly } from "#entrypoint/client-refusals";
 import { receiptHeader } from "#entrypoint/request-records";
 import { confirmation } from "#identity/binding";
 import { formatScopes } from "#identity/scopes";

@@ -1,4 +1,4 @@
-import type { RecordedOnly } from "#entrypoint/refusal-reasons";
+import type { RecordedOnly } from "#entrypoint/client-refusals";
 import { receiptHeader } from "#entrypoint/request-records";
 import type { GuardedClient } from "#identity/ports";
 import type { Instant } from "#kernel/clock";

@@ -5,7 +5,7 @@ import { adminVerbs } from "#admin/app";
 import { openApiDocument } from "#admin/openapi";
 import type { RefusalRow } from "#entrypoint/public-face";
 import { allRefusals } from "#entrypoint/all-refusals";
-import { recordedOnly } from "#entrypoint/refusal-reasons";
+import { recordedOnly } from "#entrypoint/client-refusals";
 import { instant } from "#kernel/clock";
 import { policySchema } from "#policy/schema";
 import { registryDocument } from "#registry/document";

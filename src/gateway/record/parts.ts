@@ -1,5 +1,5 @@
 import type { AuditEvent, EventKind, What } from "#audit/event";
-import type { RecordedOnly } from "#entrypoint/refusal-reasons";
+import type { RecordedOnly } from "#entrypoint/client-refusals";
 import { patientsMax, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";

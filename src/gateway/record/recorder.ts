@@ -1,5 +1,5 @@
 import { addressOf } from "#entrypoint/edge";
-import type { RecordedOnly } from "#entrypoint/refusal-reasons";
+import type { RecordedOnly } from "#entrypoint/client-refusals";
 import { proofAtHome, RequestRecords, senderOf, type Appended } from "#entrypoint/request-records";
 import type { AccountingCaller } from "#audit/accounting/disclosures";
 import { consentSetDigest } from "#audit/consent-set";

@@ -1,4 +1,4 @@
-import type { RecordedOnly } from "#entrypoint/refusal-reasons";
+import type { RecordedOnly } from "#entrypoint/client-refusals";
 import { faceOf } from "#entrypoint/gateway-face";
 import type { Returned } from "#fhir/preconditions";
 import { ok, type Result } from "#kernel/result";

@@ -6,7 +6,7 @@ import { renamedReasons } from "#audit/renamed-reasons";
 import type { ExactFaces } from "#entrypoint/faces-of";
 import type { RefusalRow } from "#entrypoint/public-face";
 import { allRefusals } from "#entrypoint/all-refusals";
-import { recordedOnly } from "#entrypoint/refusal-reasons";
+import { recordedOnly } from "#entrypoint/client-refusals";
 import { refusalsPage, storedPage, withoutPadding } from "../../scripts/refusals-page.ts";
 
 const rows: readonly (readonly [string, RefusalRow])[] = Object.entries(allRefusals);
@@ -31,7 +31,7 @@ test("a reason without a row does not compile, nor a row without a reason", ({ e
 });
 
 test("each reason stands at most once in a table, so that no row hides another", ({ expect }) => {
-  const sources = ["refusal-reasons", "operator-refusals"].map((name) =>
+  const sources = ["client-refusals", "operator-refusals"].map((name) =>
     readFileSync(join(import.meta.dirname, `../../src/entrypoint/${name}.ts`), "utf8"),
   );
   for (const [reason, row] of rows) {

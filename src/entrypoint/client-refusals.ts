@@ -148,7 +148,7 @@ export const proofProblems = [
 /** A DPoP proof without a current nonce. */
 export const nonceProblems = ["proof_nonce_missing", "proof_nonce_expired"] as const;
 
-export const refusalReasons = {
+export const clientRefusals = {
   // The HTTP request
   url_too_long: fhir(414, "too-long", "The URL is too long. Post the search to _search as a form."),
   headers_too_large: fhir(431, "too-long", "The headers are too large. Send fewer or shorter headers."),
