@@ -12,19 +12,35 @@ interface Rest {
 const restSecondsMax = 60;
 
 /**
+ * While all clients wait, a client that was not told may ask once in this time. Two clients that provoke such
+ * answers on purpose would keep every client out of the origin otherwise.
+ */
+const trialMilliseconds = 5_000;
+
+/**
  * The times until which an origin asked not to be called (`Retry-After`, RFC 9110 §10.2.3). A client with such an
- * answer waits; all clients wait if a second client gets such an answer meanwhile (ADR 40).
+ * answer waits; all clients wait if a second client gets such an answer meanwhile, until a trial is answered (ADR
+ * 40).
  */
 export class OriginRest {
   readonly #clients = new Map<string, Rest>();
   #all: Rest | undefined;
+  #trialFrom = instant(0);
 
   noteRetryAfter(client: string, because: RestReason, seconds: number, at: Instant): void {
     const rest = { because, until: instant(at + Math.min(seconds, restSecondsMax) * 1_000) };
     for (const [name, { until }] of this.#clients) if (until <= at) this.#clients.delete(name);
     this.#clients.delete(client);
-    if (this.#clients.size > 0) this.#all = rest;
+    if (this.#clients.size > 0) {
+      this.#all = rest;
+      this.#trialFrom = instant(at + trialMilliseconds);
+    }
     this.#clients.set(client, rest);
+  }
+
+  /** The origin answered a request: further clients no longer wait. A client that was told waits on. */
+  noteAnswered(): void {
+    this.#all = undefined;
   }
 
   /**
@@ -35,9 +51,14 @@ export class OriginRest {
     client: string,
     at: Instant,
   ): { readonly because: RestReason; readonly retryAfterSeconds: number } | undefined {
-    const [all, own] = [this.#all, this.#clients.get(client)];
-    const rest = own === undefined || (all !== undefined && all.until > own.until) ? all : own;
+    const own = this.#clients.get(client);
+    const isTold = own !== undefined && own.until > at;
+    const rest = isTold && own.until >= (this.#all?.until ?? 0) ? own : this.#all;
     if (rest === undefined || rest.until <= at) return undefined;
+    if (!isTold && at >= this.#trialFrom) {
+      this.#trialFrom = instant(at + trialMilliseconds);
+      return undefined;
+    }
     return { because: rest.because, retryAfterSeconds: Math.ceil((rest.until - at) / 1_000) };
   }
 }

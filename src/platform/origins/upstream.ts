@@ -127,6 +127,7 @@ export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamO
           if (admitted.health !== before) traffic.health = afterAbandon(traffic.health, client);
         },
         over: () => traffic.bulkhead.give(slot),
+        answered: () => traffic.rest.noteAnswered(),
         noteRetryAfter: (because: RestReason, seconds: number) =>
           traffic.rest.noteRetryAfter(client, because, seconds, clock()),
       },
@@ -170,19 +171,22 @@ interface CallEnd {
   readonly abandoned: () => void;
   /** The call needs no slot any more. */
   readonly over: () => void;
+  /** The origin did what it was asked, or has no such resource. */
+  readonly answered: () => void;
   /** The origin asked not to be called for a time. */
   readonly noteRetryAfter: (because: RestReason, seconds: number) => void;
 }
 
 /** Reports a call without a body at once. */
 async function settled<Answer extends OriginAnswer | OriginWritten>(
-  { judged, over }: CallEnd,
+  { judged, over, answered }: CallEnd,
   call: () => Promise<Answer>,
 ): Promise<Answer> {
   let isOpen = false;
   try {
     const answer = await call();
     isOpen = answer.kind === "answered" || answer.kind === "written";
+    if (isOpen || answer.kind === "absent") answered();
     if (!isOpen)
       judged(
         answer.kind === "unreachable" ||

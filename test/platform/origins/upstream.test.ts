@@ -420,6 +420,36 @@ test("an origin that says when to ask again is left alone for that time, for a m
   expect(await asked("d")).toEqual(["answered", 1]);
 });
 
+test("two clients that are told keep no further client out: each five seconds a trial passes, and its answer ends the rest of all", async ({
+  expect,
+}) => {
+  let now = 1_000;
+  const own = origins([host], false, () => instant(now));
+  const asked = async (client: string) => {
+    const before = seen.length;
+    await own.ask("main", question, { client, certificate: undefined });
+    return seen.length - before;
+  };
+  const says = (isThrottled: boolean) => {
+    answer = (res) =>
+      isThrottled ? res.writeHead(429, { "retry-after": "60" }).end() : res.writeHead(404).end();
+  };
+  says(true);
+  expect([await asked("a"), await asked("b"), await asked("c")]).toEqual([1, 1, 0]);
+  now += 5_000;
+  expect([await asked("a"), await asked("c"), await asked("d")], "the trial of c is told too").toEqual([
+    0, 1, 0,
+  ]);
+  now += 4_999;
+  expect(await asked("d")).toBe(0);
+  now += 1;
+  says(false);
+  expect([await asked("d"), await asked("e"), await asked("e")]).toEqual([1, 1, 1]);
+  expect([await asked("a"), await asked("b"), await asked("c")], "the told clients wait").toEqual([0, 0, 0]);
+  now += 60_000;
+  expect([await asked("a"), await asked("b"), await asked("c")]).toEqual([1, 1, 1]);
+});
+
 test("a client waits for the later of its own rest and the rest of all clients", async ({ expect }) => {
   const rest = new OriginRest();
   const [first, second] = [instant(1_000), instant(2_000)];
