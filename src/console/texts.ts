@@ -366,6 +366,7 @@ export const texts = {
     deniedTitle: "Denied",
     denied: "In force now, and everywhere within ten seconds. The registry keeps the entry.",
     lift: "Lift this denial",
+    liftWhy: (denied: string) => `Lift this denial: ${denied}`,
     liftedTitle: "Lifted",
     lifted: "The denial is lifted.",
     backTo: (name: string) => `Back to ${name === "" ? "the registry" : name}`,

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { Hono } from "hono";
 import { describe, test } from "vitest";
 import { roles } from "#admin/operator";
+import type { Approvals } from "#admin/ports";
 import { addConsole } from "#console/app";
 import { SessionSeal, type ConsoleSession } from "#console/session";
 import { instant } from "#kernel/clock";
@@ -32,7 +33,7 @@ const session: ConsoleSession = {
 };
 
 /** The console for a person with every role; `acted` lists the acts that reached a desk. */
-function consoleApp() {
+function consoleApp(approvals: Approvals = "one-person") {
   const acted: string[] = [];
   const desk = (name: string) => async () => {
     acted.push(name);
@@ -42,6 +43,15 @@ function consoleApp() {
   addConsole(app, {
     admin: {
       ...nobodySignsIn,
+      approvals,
+      proposals: {
+        ...nobodySignsIn.proposals,
+        propose: async (document) => {
+          acted.push(`propose ${JSON.stringify(document)}`);
+          return ok({ proposal: "0".repeat(32), digest: "", expiresAt: 0, opens: [] });
+        },
+        list: async () => [],
+      },
       operators: {
         find: async (x5t) =>
           x5t === ada.x5t
@@ -108,14 +118,18 @@ interface Asking {
   readonly cookie?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly form?: string;
+  readonly approvals?: Approvals;
 }
 
 const own = { origin: ops, "sec-fetch-site": "same-origin" };
 const sessionCookie = async (changes: Partial<ConsoleSession> = {}, by = seal) =>
   `__Host-phylax-console=${await by.sealSession({ ...session, ...changes })}`;
 
-async function ask(path: string, { method = "GET", certificate = ada, cookie, headers = {}, form }: Asking) {
-  const { app, acted } = consoleApp();
+async function ask(
+  path: string,
+  { method = "GET", certificate = ada, cookie, headers = {}, form, approvals }: Asking,
+) {
+  const { app, acted } = consoleApp(approvals);
   const request = new Request(`${ops}${path}`, {
     method,
     headers: {
@@ -284,4 +298,16 @@ test("the frame is closed where a page is missing, and where the certificate is"
   const { app } = consoleApp();
   const bare = await app.request(new Request(`${ops}/console`));
   expect([bare.status, faults(bare)]).toEqual([403, []]);
+});
+
+test("where two persons decide, the button that lifts a denial makes a proposal", async ({ expect }) => {
+  const denial = JSON.stringify({ kind: "client", client: "lab" });
+  const form = new URLSearchParams({ form: "form-token", denial }).toString();
+  const lifting = { method: "POST", headers: own, form };
+  expect((await ask("/console/lift", lifting)).acted).toEqual(["lift"]);
+  const { status, acted } = await ask("/console/lift", { ...lifting, approvals: "two-persons" });
+  expect([status, acted]).toEqual([
+    200,
+    [`propose {"kind":"lift","why":"Lift this denial: client lab","denial":${denial}}`],
+  ]);
 });

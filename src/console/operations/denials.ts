@@ -1,14 +1,20 @@
 import type { Hono } from "hono";
+import { proposeVerb } from "#admin/proposals";
 import { liftVerb, revokeVerb } from "#admin/revoke";
 import type { PageMaker } from "#console/page-maker";
 import { DeniedPage, LiftedPage } from "#console/pages/registry";
 import { consolePages } from "#console/console-page";
 import type { ConsolePorts } from "#console/ports";
 import { denialInWords } from "#console/denials";
+import { texts } from "#console/texts";
 import { readDenial } from "#identity/denial";
+import { listed } from "./approvals.ts";
 import { jsonIn, refusalPage } from "./parts.ts";
 
-/** The steps that deny a client, a key, a certificate or a token, and lift a denial. */
+/**
+ * The steps that deny a client, a key, a certificate or a token, and lift a denial. Where two persons decide, a lift
+ * becomes a proposal.
+ */
 export function addDenials(app: Hono, { admin }: ConsolePorts, { step }: PageMaker): void {
   app.post(
     "/console/deny",
@@ -28,8 +34,16 @@ export function addDenials(app: Hono, { admin }: ConsolePorts, { step }: PageMak
     step(consolePages.now, async (visit, form) => {
       const document = jsonIn(form.get("denial"));
       const once = form.get("once") ?? undefined;
+      const back = form.get("back") ?? "";
       const done = await visit.run(liftVerb(admin.registry, admin.approvals), { document, once });
-      return done.ok ? { content: LiftedPage({ back: form.get("back") ?? "" }) } : refusalPage(done.error);
+      if (done.ok) return { content: LiftedPage({ back }) };
+      if (done.error.reason !== "approval_required") return refusalPage(done.error);
+      const why = texts.registry.liftWhy(wordsOf(document, back));
+      const proposed = await visit.run(proposeVerb(admin.proposals), {
+        document: { kind: "lift", why, denial: document },
+        once: once && `${once}-proposal`, // a key is of one request
+      });
+      return proposed.ok ? listed(admin, visit, texts.approvals.proposed) : refusalPage(proposed.error);
     }),
   );
 }
