@@ -26,8 +26,8 @@ const groups: Readonly<Record<typeof lane, readonly (readonly string[])[]>> = {
   long: [["slow", "fuzz", "ledger", "door"]],
 };
 
-// Three times the duration of a lane: a process that never ends must not block CI.
-const minutesMax = inLane({ fast: 20, slow: 45, long: 300 });
+// Twice the duration of a lane or more: a process that never ends must not block CI.
+const minutesMax = inLane({ fast: 20, slow: 65, long: 300 });
 
 /** @param group a number of its own for each vitest that runs at the same time. */
 function vitest(args: readonly string[], isShown: boolean, group = 0): Promise<Run> {
