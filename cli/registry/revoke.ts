@@ -1,22 +1,16 @@
 import { Misuse } from "../misuse.ts";
 import { parseArgs } from "node:util";
-import type { Denial } from "#identity/denial";
+import { type Denial, denialMembers } from "#identity/denial";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 import { complain, giveResult, say } from "../output.ts";
 
 type Kind = Denial["kind"];
 
-/** The names that identify a thing of each kind, in the order of the command line. */
+/** The words that name a thing of each kind, in the order of the command line. */
 export const denialNames = {
-  token: ["issuer", "id", "until"],
-  key: ["issuer", "keyId"],
-  certificate: ["x5t"],
-  proof_key: ["jkt"],
-  client: ["client"],
-  agreement: ["client", "agreement"],
-  grant: ["client", "origin", "purpose"],
-  policy: ["digest"],
-} as const satisfies Record<Kind, readonly string[]>;
+  ...denialMembers,
+  token: [...denialMembers.token, "until"],
+} as const satisfies Readonly<Record<Kind, readonly string[]>>;
 
 const kinds = Object.keys(denialNames) as readonly Kind[]; // the table has exactly the kinds
 

@@ -1,4 +1,4 @@
-import type { Denial } from "#identity/denial";
+import { type Denial, denialMembers } from "#identity/denial";
 import type { Instant } from "#kernel/clock";
 import { texts } from "./texts.ts";
 
@@ -14,25 +14,14 @@ export interface DenialInForce {
 /** The most denials that a page asks for. With more, a thing without a denial among them may be denied all the same. */
 export const denialsShownMax = 500;
 
-/** The members of a denied thing, in the order of its name. */
-const members = {
-  key: ["issuer", "keyId"],
-  certificate: ["x5t"],
-  proof_key: ["jkt"],
-  client: ["client"],
-  agreement: ["client", "agreement"],
-  grant: ["client", "origin", "purpose"],
-  policy: ["digest"],
-} as const satisfies Readonly<Record<LastingDenial["kind"], readonly string[]>>;
-
 const isKind = (kind: unknown): kind is LastingDenial["kind"] =>
-  typeof kind === "string" && Object.hasOwn(members, kind);
+  typeof kind === "string" && kind !== "token" && Object.hasOwn(denialMembers, kind);
 
 /** The denied thing in a document of a denial. Undefined for a token, whose denial ends by itself. */
 export function deniedThing(document: Readonly<Record<string, unknown>>): LastingDenial | undefined {
   const { kind } = document;
   if (!isKind(kind)) return undefined;
-  const thing = members[kind].map((member) => [member, document[member]] as const);
+  const thing = denialMembers[kind].map((member) => [member, document[member]] as const);
   return thing.every(([, value]) => typeof value === "string")
     ? ({ kind, ...Object.fromEntries(thing) } as LastingDenial) // the table has the members of each kind
     : undefined;
@@ -43,7 +32,7 @@ export function denialNamed(name: string): LastingDenial | undefined {
   const parts: unknown = JSON.parse(name);
   const [kind, ...values]: readonly unknown[] = Array.isArray(parts) ? parts : [];
   if (!isKind(kind)) return undefined;
-  return deniedThing({ kind, ...Object.fromEntries(members[kind].map((key, i) => [key, values[i]])) });
+  return deniedThing({ kind, ...Object.fromEntries(denialMembers[kind].map((key, i) => [key, values[i]])) });
 }
 
 /** True for the denial of a token: it ends by itself, and each sign-out makes one. */

@@ -59,27 +59,25 @@ export function readDenial(value: unknown): Result<Denial, DenialProblem> {
     : err({ reason: "denial_malformed", field: read.error.issues[0]?.path.join("/") ?? "" });
 }
 
+/**
+ * The members that identify a denied thing, in the order of its name. The end of a denied token is none of them: it
+ * only says how long the denial is stored.
+ */
+export const denialMembers = {
+  token: ["issuer", "id"],
+  key: ["issuer", "keyId"],
+  certificate: ["x5t"],
+  proof_key: ["jkt"],
+  client: ["client"],
+  agreement: ["client", "agreement"],
+  grant: ["client", "origin", "purpose"],
+  policy: ["digest"],
+} as const satisfies Readonly<Record<Denial["kind"], readonly string[]>>;
+
 /** The name of a denied thing: always the same text, however the request was written. */
 export function denialName(denial: DeniedThing): string {
-  const { kind } = denial;
-  switch (kind) {
-    case "token":
-      return JSON.stringify([kind, denial.issuer, denial.id]);
-    case "key":
-      return JSON.stringify([kind, denial.issuer, denial.keyId]);
-    case "certificate":
-      return JSON.stringify([kind, denial.x5t]);
-    case "proof_key":
-      return JSON.stringify([kind, denial.jkt]);
-    case "client":
-      return JSON.stringify([kind, denial.client]);
-    case "agreement":
-      return JSON.stringify([kind, denial.client, denial.agreement]);
-    case "grant":
-      return JSON.stringify([kind, denial.client, denial.origin, denial.purpose]);
-    case "policy":
-      return JSON.stringify([kind, denial.digest]);
-  }
+  const { kind, ...members }: { readonly kind: Denial["kind"] } & Readonly<Record<string, unknown>> = denial;
+  return JSON.stringify([kind, ...denialMembers[kind].map((member) => members[member])]);
 }
 
 /**
@@ -181,7 +179,6 @@ function namesOf(who: Principal): readonly NameOf[] {
   const { origin, purpose, policyDigest } = who.grant;
   return [
     ...namesOfCredentials({ ...who, client }),
-    // The name of a denied token does not include its end, which only says how long the denial is stored.
     [denialName({ kind: "token", issuer: who.issuer, id: who.tokenId }), "token_denied"],
     [denialName({ kind: "agreement", client, agreement: who.agreement }), "agreement_denied"],
     [denialName({ kind: "grant", client, origin, purpose }), "grant_denied"],
