@@ -6,6 +6,8 @@ const fileFaults: Readonly<Record<string, string>> = {
   ENOTDIR: "is below a file and not below a folder: check the name",
 };
 
+const untrusted = "shows a certificate of no trusted authority: name the authority with --ca FILE";
+
 /** Faults of a connection (errno, and codes of Node's TLS), each with what to do. */
 const networkFaults: Readonly<Record<string, string>> = {
   ECONNREFUSED: "does not answer: check the address, and that the server runs (`npm start` for the sandbox)",
@@ -18,13 +20,10 @@ const networkFaults: Readonly<Record<string, string>> = {
   EAI_AGAIN: "cannot be looked up now: check the address and the network",
   CERT_HAS_EXPIRED: "shows a certificate that has ended: renew the certificate of the server",
   ERR_TLS_CERT_ALTNAME_INVALID: "shows the certificate of a different host: check the address",
-  DEPTH_ZERO_SELF_SIGNED_CERT:
-    "shows a certificate of no trusted authority: name the authority with --ca FILE",
-  SELF_SIGNED_CERT_IN_CHAIN: "shows a certificate of no trusted authority: name the authority with --ca FILE",
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    "shows a certificate of no trusted authority: name the authority with --ca FILE",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    "shows a certificate of no trusted authority: name the authority with --ca FILE",
+  DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
+  SELF_SIGNED_CERT_IN_CHAIN: untrusted,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
 };
 
 /** The fault in words, with what to do where that is known. */

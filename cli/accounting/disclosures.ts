@@ -1,7 +1,6 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import * as z from "zod";
-import { isPatient } from "#audit/check";
 import { csvRow } from "#audit/accounting/csv";
 import type { AuditEvent } from "#audit/event";
 import { eventsOf } from "#auditing/ledger-events";
@@ -15,6 +14,7 @@ import { printable } from "../printable.ts";
 import { countRead } from "../progress.ts";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { eventFilter, timeOf } from "../records/event-filter.ts";
+import { patientGiven } from "../records/patient-names.ts";
 import { UnreadList } from "../records/unread.ts";
 
 /** A disclosure about a patient: the recipient, the reason, and the resources that left. */
@@ -53,10 +53,9 @@ export async function disclosures(args: readonly string[]): Promise<number> {
       csv: { type: "boolean", default: false },
     },
   });
-  const [patient, place, ...more] = positionals;
-  if (patient === undefined || more.length > 0) throw new Misuse();
-  if (!isPatient(patient))
-    throw new Misuse("name the patient as ORIGIN/Patient/ID: main/Patient/amara-okafor");
+  const [named, place, ...more] = positionals;
+  if (named === undefined || more.length > 0) throw new Misuse();
+  const patient = patientGiven(named);
   if (printsJson() && values.csv) throw new Misuse("choose --json or --csv");
   if ((values.as === undefined) === (values.key.length === 0))
     throw new Misuse(

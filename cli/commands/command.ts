@@ -20,7 +20,7 @@ export const asOperator = "[--operator ID [--operator-token FILE]] [--state DIR]
 export const asAuditor = "--key AUDITOR.JWK.JSON… [--log-key VKEY]… [--keys DEV.JSON]… [--log NAME]…";
 /** The options that choose records. */
 export const withFilter = [
-  "[--from TIME] [--to TIME] [--patient ORIGIN/Patient/ID] [--client ID] [--user NAME] [--purpose CODE]",
+  "[--from TIME] [--to TIME] [--patient ORIGIN/Patient/ID|-] [--client ID] [--user NAME] [--purpose CODE]",
   "    [--certificate X5T] [--key-id KID|JKT] [--token JTI] [--request ID] [--kind KIND] [--reason CODE]",
 ].join("\n");
 

@@ -77,12 +77,13 @@ export const recordCommands: readonly Command[] = [
     words: ["disclosures"],
     result: forms.disclosures,
     takes: [
-      "ORIGIN/Patient/ID (--as CLIENT [--state DIR] | [URL|DIR] --key AUDITOR.JWK.JSON… [--log-key VKEY]… [--keys DEV.JSON]… [--log NAME]…)",
+      "(ORIGIN/Patient/ID | -) (--as CLIENT [--state DIR] | [URL|DIR] --key AUDITOR.JWK.JSON… [--log-key VKEY]… [--keys DEV.JSON]… [--log NAME]…)",
       "    [--from TIME] [--to TIME] [--client ID] [--purpose CODE] [--csv]",
     ].join("\n"),
-    does: "Lists who saw a patient: the recipients, when, why, and which resources left.",
+    does: "Lists who saw a patient: the recipients, when, why, and which resources left. `-` reads the name from standard input.",
     examples: [
       "phylax disclosures main/Patient/amara-okafor --as privacy-officer",
+      "phylax disclosures - --as privacy-officer < patient.txt",
       "phylax disclosures main/Patient/amara-okafor --key .phylax/auditors/auditor-1.jwk.json --csv",
     ],
     load: async () => (await import("../accounting/disclosures.ts")).disclosures,
@@ -114,7 +115,7 @@ export const recordCommands: readonly Command[] = [
   {
     words: ["consent", "list"],
     result: forms.consents,
-    takes: `ORIGIN/Patient/ID… ${asOperator}`,
+    takes: `(ORIGIN/Patient/ID | -)… ${asOperator}`,
     does: "Lists the versions of the Consents of some patients, without their content.",
     examples: ["phylax consent list main/Patient/amara-okafor"],
     load: async () => (await import("../consents/consent-check.ts")).consentList,

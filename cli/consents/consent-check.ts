@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import * as z from "zod";
-import { isPatient } from "#audit/check";
 import { consentsInSet } from "#audit/consent-set";
 import { Misuse, printFault } from "../misuse.ts";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 import { printable } from "../printable.ts";
+import { namesGiven, patientGiven, requirePatients } from "../records/patient-names.ts";
 import { complain, giveResult, say } from "../output.ts";
 
 const answer = z.object({
@@ -49,11 +49,12 @@ const patientsMax = 100; // of one question to the operators' door
  * when it is refused.
  */
 export async function consentList(args: readonly string[]): Promise<number> {
-  const { values, positionals: patients } = parseArgs({
+  const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
     options: posterOptions,
   });
+  const patients = namesGiven(positionals);
   if (patients.length === 0) throw new Misuse();
   requirePatients(patients);
   try {
@@ -82,9 +83,10 @@ export async function consentCheck(args: readonly string[]): Promise<number> {
     allowPositionals: true,
     options: { ...posterOptions, records: { type: "string" } },
   });
-  const [patient, consent, ...more] = positionals;
-  if (patient === undefined || consent === undefined || more.length > 0 || values.records === undefined)
+  const [name, consent, ...more] = positionals;
+  if (name === undefined || consent === undefined || more.length > 0 || values.records === undefined)
     throw new Misuse();
+  const patient = patientGiven(name);
   try {
     const records = readFileSync(values.records, "utf8")
       .split("\n")
@@ -140,12 +142,6 @@ function report(
 }
 
 const patientsOf = ({ event }: RecordLine): readonly string[] => event.patients.map(({ patient }) => patient);
-
-/** Throws a Misuse for a name that is no patient. */
-export function requirePatients(named: readonly string[]): void {
-  const wrong = named.find((each): boolean => !isPatient(each));
-  if (wrong !== undefined) throw new Misuse(`${wrong} is no ORIGIN/Patient/ID: main/Patient/amara-okafor`);
-}
 
 async function versionsOnFile(
   values: Parameters<typeof posterOf>[0],

@@ -4,7 +4,7 @@ import * as z from "zod";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 import { printFault } from "../misuse.ts";
 import { complain, giveResult, say } from "../output.ts";
-import { requirePatients } from "./consent-check.ts";
+import { namesGiven, requirePatients } from "../records/patient-names.ts";
 
 const consentReference = /^[a-z][a-z0-9-]{0,63}\/Consent\/[A-Za-z0-9.-]{1,64}$/u;
 const answer = z.object({ refiled: z.number(), remaining: z.number() });
@@ -23,7 +23,7 @@ export async function consentRefile(args: readonly string[]): Promise<number> {
   });
   try {
     const listed = values.patients === undefined ? [] : readFileSync(values.patients, "utf8").split(/\s+/u);
-    const names = [...new Set([...positionals, ...listed])].filter((name) => name !== "");
+    const names = [...new Set(namesGiven([...positionals, ...listed]))];
     const { consents = [], patients = [] } = Object.groupBy(names, (name) =>
       consentReference.test(name) ? "consents" : "patients",
     );

@@ -1,8 +1,8 @@
 import { Misuse } from "../misuse.ts";
 import { type AuditEvent, eventKinds } from "#audit/event";
-import { isPatient } from "#audit/check";
 import { currentReason } from "#audit/renamed-reasons";
 import { type CallerNames, isOfCaller } from "#auditing/event-names";
+import { patientGiven } from "./patient-names.ts";
 
 /** Options that filter events. */
 export const filterOptions = {
@@ -38,7 +38,7 @@ export interface FilterValues extends CallerNames {
 export function eventFilter({
   from,
   to,
-  patient,
+  patient: stated,
   kind,
   reason,
   request,
@@ -50,8 +50,7 @@ export function eventFilter({
     to === undefined ? Infinity : timeOf(to, "to"),
   ];
   if (last < first) throw new Misuse("--to is before --from: swap the two times");
-  if (patient !== undefined && !isPatient(patient))
-    throw new Misuse("--patient is ORIGIN/Patient/ID, as records name patients");
+  const patient = stated === undefined ? undefined : patientGiven(stated);
   if (kind !== undefined && !Object.hasOwn(eventKinds, kind))
     throw new Misuse(`--kind is one of ${Object.keys(eventKinds).join(", ")}`);
   const named = reason === undefined ? undefined : currentReason(reason);
