@@ -18,6 +18,8 @@ const withProperties = readdirSync("test", { recursive: true, encoding: "utf8" }
   .map((path) => join("test", path))
   .filter((path) => readFileSync(path, "utf8").includes('from "fast-check"'));
 
+const setupFiles = ["test/support/fixed-seeds.ts"];
+
 /**
  * Files without properties whose full form is the slow lane's: the fast lane takes a sample of them, or a
  * shorter period than the deployed one.
@@ -46,6 +48,7 @@ export default defineConfig({
       {
         test: {
           name: "pure",
+          setupFiles,
           include: ["test/**/*.test.ts"],
           exclude: [inWorkerd, "test/door/**", "test/e2e/**", "test/slow/**"],
           // a process for each file would take twice the processor time, because it loads every module again
@@ -61,6 +64,7 @@ export default defineConfig({
         // seconds of processor time per file.
         test: {
           name: "e2e",
+          setupFiles,
           include: ["test/e2e/**/*.test.ts"],
           globalSetup: ["test/e2e/global-setup.ts"],
           isolate: false,
@@ -72,6 +76,7 @@ export default defineConfig({
         // Kills, floods, real starts: alone on the machine, one file after another.
         test: {
           name: "slow",
+          setupFiles,
           include: ["test/slow/**/*.test.ts", ...sampledInFastLane],
           exclude: inLane({ fast: [], slow: ["test/slow/soak.test.ts"], long: [] }),
           globalSetup: ["test/e2e/global-setup.ts"],

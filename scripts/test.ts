@@ -62,7 +62,10 @@ interface Report {
   }[];
 }
 
-/** A line for each failed test, and for each file that did not load, with the first line of its error. */
+// The seed of a property, its counterexample and the error behind it stand in the first lines.
+const errorLinesMax = 14;
+
+/** Each failed test, and each file that did not load, with the first lines of its error. */
 function failures(report: string): readonly string[] {
   if (!existsSync(report)) return ["vitest ended without a report"];
   const { testResults } = JSON.parse(readFileSync(report, "utf8")) as Report;
@@ -75,7 +78,9 @@ function failures(report: string): readonly string[] {
         error: failureMessages[0],
       }));
     if (assertionResults.length === 0 && message !== "") failed.push({ of: file, error: message });
-    return failed.map(({ of, error = "" }) => `  ${of}\n    ${error.split("\n")[0] ?? ""}`);
+    return failed.map(({ of, error = "" }) =>
+      [`  ${of}`, ...error.split("\n", errorLinesMax).map((line) => `    ${line.slice(0, 300)}`)].join("\n"),
+    );
   });
 }
 

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { X509CertificateGenerator } from "@peculiar/x509";
 import { defineProject } from "vitest/config";
+import { lane } from "../../support/lane.ts";
 
 const here = (path: string) => new URL(path, import.meta.url).pathname;
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
@@ -45,6 +46,8 @@ export default defineProject({
     name: "control",
     include: ["**/*.test.ts"],
     isolate: false,
+    setupFiles: [here("../../support/fixed-seeds.ts")],
+    env: { PHYLAX_LANE: lane },
     sequence: { groupOrder: 3 },
     testTimeout: 60_000, // three groups share two cores
   },

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineProject } from "vitest/config";
+import { lane } from "../../support/lane.ts";
 
 // Vectors that stand next to the project on some machines; workerd has no file system, so they are passed
 // in.
@@ -10,6 +11,8 @@ const vectors = (name: string) => {
   const file = join(folder, `json_web_${name}_test.json`);
   return existsSync(file) ? readFileSync(file, "utf8") : "";
 };
+
+const fixedSeeds = new URL("../../support/fixed-seeds.ts", import.meta.url).pathname;
 
 /** Signatures in workerd, because production uses workerd's cryptography. */
 export default defineProject({
@@ -31,6 +34,8 @@ export default defineProject({
     name: "jose",
     include: ["**/*.test.ts"],
     isolate: false,
+    setupFiles: [fixedSeeds],
+    env: { PHYLAX_LANE: lane },
     sequence: { groupOrder: 3 },
     testTimeout: 60_000, // three groups share two cores
   },

@@ -41,5 +41,11 @@ export default defineProject({
     }),
   ],
   // Three groups share two cores: only a test that takes a minute counts as hung.
-  test: { name: "ledger", include: ["**/*.test.ts"], testTimeout: 60_000 },
+  test: {
+    name: "ledger",
+    include: ["**/*.test.ts"],
+    setupFiles: [new URL("../../support/fixed-seeds.ts", import.meta.url).pathname],
+    env: { PHYLAX_LANE: lane },
+    testTimeout: 60_000,
+  },
 });
