@@ -149,3 +149,25 @@ test("practitioners to whom no visible row refers change no search under patient
   expect(beyond(differences, openly)).toEqual([]);
   expect(one.map(idsOf)).toEqual([["vera"], ["vera"], ["vera"], [], ["vera", "own"], ["own"], []]);
 });
+
+test("a hidden row on a page does not change the length of the link to the next page", async ({ expect }) => {
+  const shown = Array.from({ length: 25 }, (_, i) =>
+    observation(`own${i}`, i + 2, { subject: to("Patient/ann") }),
+  );
+  const hidden = observation("labelled", 1, { subject: to("Patient/ann"), meta: restricted });
+  const asker = await worlds.by("patient");
+  await first(asker);
+  // as many rows as an origin page: without the hidden row the next page begins with an origin page
+  const questions: Asking[] = ["Observation?_count=10&_sort=date", "Observation?_count=10"].map((path) => ({
+    by: asker,
+    path,
+  }));
+  const { one, differences } = await worlds.compare(
+    { origin: [patient("ann"), ...shown] },
+    { origin: [patient("ann"), hidden, ...shown] },
+    [...questions, (before) => nextPage(before, asker)],
+  );
+  // ADR 89: the origin sees how many rows the gateway looks ahead
+  expect(beyond(differences, { ...openly, questions: /\/path$/u })).toEqual([]);
+  expect(one.map((seen) => idsOf(seen).length)).toEqual([10, 10, 10]);
+});

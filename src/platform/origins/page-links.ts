@@ -7,9 +7,9 @@ import type { KeyList } from "#kernel/key-list";
 const lifeMilliseconds = 900_000;
 const version = 1;
 const [nonceBytes, tagBytes] = [12, 16];
-// The place where a page begins in the origin's list grows with the number of hidden rows. The link's length
-// must not show that number.
-const hiddenStep = 1_024;
+// Hidden rows decide where in the origin's list a page begins, and whether its place is a row or an origin page.
+// The link's length must show neither. A key of a row has at most 129 characters.
+const [placeStep, rowStep] = [1_024, 256];
 
 /**
  * The links to further pages, sealed with AES-256-GCM: `base64url(version u8 | nonce[12] | ciphertext |
@@ -23,10 +23,11 @@ export function pageLinks(keys: KeyList): PageLinks {
   return {
     async seal({ question, posted, part = 0, link, after, seen }, binding, at) {
       const expires = at + lifeMilliseconds;
-      const known = utf8Length(JSON.stringify([question, posted, null, after ?? null, 0, expires]));
+      const known = utf8Length(JSON.stringify([question, posted, null, null, 0, expires]));
       const place = padded(
         JSON.stringify([question, posted, link ?? null, after ?? null, seen, expires, part]),
         known,
+        after,
       );
       const nonce = crypto.getRandomValues(new Uint8Array(nonceBytes));
       const sealed = await crypto.subtle.encrypt(parameters(nonce, binding), await importKey(keys[0]), place);
@@ -56,14 +57,17 @@ export function pageLinks(keys: KeyList): PageLinks {
 }
 
 /**
- * Adds white space, which JSON allows. The length of facts that the reader does not know, beyond `known`
- * bytes, is rounded up to whole steps.
+ * Adds white space, which JSON allows. The length of facts that the reader does not know is rounded up to whole
+ * steps: of `after`, and of the remaining facts beyond `known` bytes.
  */
-function padded(text: string, known: number): Uint8Array {
-  const unknown = utf8Length(text) - known;
-  const steps = Math.max(1, Math.ceil(unknown / hiddenStep));
-  return new TextEncoder().encode(text + " ".repeat(steps * hiddenStep - unknown));
+function padded(text: string, known: number, after: string | undefined): Uint8Array {
+  const row = after === undefined ? 0 : utf8Length(JSON.stringify(after));
+  const length = utf8Length(text);
+  const whole = known + rounded(row, rowStep) + rounded(length - known - row, placeStep);
+  return new TextEncoder().encode(text + " ".repeat(whole - length));
 }
+
+const rounded = (bytes: number, step: number) => Math.max(1, Math.ceil(bytes / step)) * step;
 
 const utf8Length = (text: string) => new TextEncoder().encode(text).length;
 

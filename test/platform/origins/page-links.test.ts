@@ -43,19 +43,24 @@ test("a link opens to the very place it was sealed for, and shows nothing of it"
   expect(await links.seal(place, binding, at)).not.toBe(sealed);
 });
 
-test("a link is as long wherever in the origin's list its page begins: that depends on how many rows are hidden", async ({
+test("a link is as long wherever in the origin's list its page begins, and at a row as at an origin page: that depends on how many rows are hidden", async ({
   expect,
 }) => {
-  const { length } = await links.seal({ ...place, link: undefined, seen: 0 }, binding, at);
+  const { length } = await links.seal({ ...place, link: undefined, after: undefined, seen: 0 }, binding, at);
   const anywhere = fc.record({
     link: fc.option(fc.stringMatching(/^[?][a-z0-9=&%]{0,900}$/u), { nil: undefined }),
+    after: fc.option(fc.stringMatching(/^[A-Za-z0-9.-]{1,64}(?:\/[A-Za-z0-9.-]{1,64})?$/u), {
+      nil: undefined,
+    }),
+    part: fc.constantFrom(0, 7, "sorted" as const).map((part) => (part === 0 ? {} : { part })),
     seen: fc.nat(),
   });
   await fc.assert(
-    fc.asyncProperty(anywhere, async (where) => {
-      const sealed = await links.seal({ ...place, ...where }, binding, at);
+    fc.asyncProperty(anywhere, async ({ part, ...where }) => {
+      const begins = { ...place, ...where, ...part };
+      const sealed = await links.seal(begins, binding, at);
       expect(sealed).toHaveLength(length);
-      expect(await links.open(sealed, binding, at)).toEqual({ ok: true, value: { ...place, ...where } });
+      expect(await links.open(sealed, binding, at)).toEqual({ ok: true, value: begins });
     }),
   );
 });
