@@ -41,8 +41,7 @@ interface RegistryProps {
 
 /** The clients, the denials in force and, folded, the further entries. */
 export function RegistryPage(page: RegistryProps) {
-  const { view, denials, at } = page;
-  const { clients = [], policies = [], origins = [], issuers = [] } = view.registry;
+  const { view, denials } = page;
   return (
     <>
       <h1>{registry.title}</h1>
@@ -51,30 +50,49 @@ export function RegistryPage(page: RegistryProps) {
         <a href="/console/registry/change">{registry.change}</a>
       </p>
       <h2>{registry.clients}</h2>
-      <Table
-        caption={registry.clients}
-        heads={[
-          registry.client,
-          registry.organization,
-          registry.kind,
-          registry.status,
-          registry.proof,
-          registry.purposes,
-        ]}
-        rows={clients.map((client) => [
-          <a href={clientAddress(client.id)}>{client.id}</a>,
-          client.entity?.name ?? <span class="soft">{registry.noName}</span>,
-          client.kind,
-          <Status standing={standingOf(view, client, denials, at)} />,
-          registry.proofs[client.auth] ?? client.auth,
-          grantsOf(view, client.id)
-            .map(({ purpose, origin }) => registry.grantOf(purpose, origin))
-            .join(", "),
-        ])}
-      />
+      <Clients {...page} />
       <h2>{registry.denials}</h2>
       <UnsureDenials denials={denials} />
       <Denials {...page} />
+      <FurtherEntries view={view} />
+      <p class="note">
+        {registry.digest} <code>{view.digest}</code>
+      </p>
+    </>
+  );
+}
+
+function Clients({ view, denials, at }: RegistryProps) {
+  return (
+    <Table
+      caption={registry.clients}
+      heads={[
+        registry.client,
+        registry.organization,
+        registry.kind,
+        registry.status,
+        registry.proof,
+        registry.purposes,
+      ]}
+      rows={(view.registry.clients ?? []).map((client) => [
+        <a href={clientAddress(client.id)}>{client.id}</a>,
+        client.entity?.name ?? <span class="soft">{registry.noName}</span>,
+        client.kind,
+        <Status standing={standingOf(view, client, denials, at)} />,
+        registry.proofs[client.auth] ?? client.auth,
+        grantsOf(view, client.id)
+          .map(({ purpose, origin }) => registry.grantOf(purpose, origin))
+          .join(", "),
+      ])}
+    />
+  );
+}
+
+/** The policies, the origins and the issuers. */
+function FurtherEntries({ view }: Pick<RegistryProps, "view">) {
+  const { policies = [], origins = [], issuers = [] } = view.registry;
+  return (
+    <>
       <h2>{registry.policies}</h2>
       <Table
         caption={registry.policies}
@@ -99,9 +117,6 @@ export function RegistryPage(page: RegistryProps) {
         heads={[registry.issuer, registry.audience]}
         rows={issuers.map(({ iss, audience }) => [iss, audience ?? texts.none])}
       />
-      <p class="note">
-        {registry.digest} <code>{view.digest}</code>
-      </p>
     </>
   );
 }
@@ -173,82 +188,104 @@ interface ClientPageProps extends RegistryProps {
 
 /** A client: its certificates and keys, agreements and grants, and the buttons that deny them. */
 export function ClientPage(page: ClientPageProps) {
-  const { view, client, denials, ends, at, formToken, once, mayRevoke, mayReadEvents } = page;
-  const { id } = client;
-  /** The step at an entry: to deny it, or to lift the denial that is in force. */
-  const deny = (label: string, denial: LastingDenial) => {
-    const isInForce = isDenied(denials, denial) === true;
-    const button = { denial, says: denialInWords(denial, id), formToken, once: once(), back: id };
-    return (
-      <>
-        {isInForce ? <Badge tone="bad">{registry.inForce}</Badge> : undefined}
-        {!mayRevoke ? undefined : isInForce ? (
-          <LiftButton {...button} />
-        ) : (
-          <DenyButton label={label} {...button} />
-        )}
-      </>
-    );
-  };
-  const keys = (client.jwks?.keys ?? []).flatMap(({ kid }) => (typeof kid === "string" ? [kid] : []));
+  const { view, client, denials, at, mayRevoke } = page;
   return (
     <>
       <p>
         <a href="/console/registry">{registry.title}</a>
       </p>
       <h1>{clientTitle(client)}</h1>
-      <dl>
-        <dt>{registry.clientId}</dt>
-        <dd>
-          <code>{id}</code>
-        </dd>
-        {client.entity === undefined ? undefined : (
-          <>
-            <dt>{registry.address}</dt>
-            <dd>{client.entity.address ?? texts.unknown}</dd>
-          </>
-        )}
-        <dt>{registry.kind}</dt>
-        <dd>{client.kind}</dd>
-        <dt>{registry.status}</dt>
-        <dd>
-          <Status standing={standingOf(view, client, denials, at)} />
-        </dd>
-        <dt>{registry.proof}</dt>
-        <dd>{registry.proofs[client.auth] ?? client.auth}</dd>
-      </dl>
-      <div class="steps">
-        <a class="button quiet" href={`${clientAddress(id)}/change`}>
-          {texts.clientChange.link}
-        </a>{" "}
-        {deny(registry.endClient, { kind: "client", client: id })}
-        {mayReadEvents ? (
-          <a href={`/console/events#${encodeURIComponent(namesOf(client).join(", "))}`}>
-            {texts.events.history}
-          </a>
-        ) : undefined}
-      </div>
+      <ClientFacts client={client} standing={standingOf(view, client, denials, at)} />
+      <ClientSteps {...page} />
       {mayRevoke ? <p class="note">{registry.denialNote}</p> : undefined}
       <UnsureDenials denials={denials} />
+      <ClientCertificates {...page} />
+      <ClientKeys {...page} />
+      <ClientAgreements {...page} />
+      <ClientGrants {...page} />
+    </>
+  );
+}
+
+function ClientFacts({ client, standing }: { readonly client: ShownClient; readonly standing: Standing }) {
+  const { id, entity, kind, auth } = client;
+  return (
+    <dl>
+      <dt>{registry.clientId}</dt>
+      <dd>
+        <code>{id}</code>
+      </dd>
+      {entity === undefined ? undefined : (
+        <>
+          <dt>{registry.address}</dt>
+          <dd>{entity.address ?? texts.unknown}</dd>
+        </>
+      )}
+      <dt>{registry.kind}</dt>
+      <dd>{kind}</dd>
+      <dt>{registry.status}</dt>
+      <dd>
+        <Status standing={standing} />
+      </dd>
+      <dt>{registry.proof}</dt>
+      <dd>{registry.proofs[auth] ?? auth}</dd>
+    </dl>
+  );
+}
+
+/** The ways on from the page: to change the client, to deny it, and to read its records. */
+function ClientSteps(page: ClientPageProps) {
+  const { client, mayReadEvents } = page;
+  const { id } = client;
+  return (
+    <div class="steps">
+      <a class="button quiet" href={`${clientAddress(id)}/change`}>
+        {texts.clientChange.link}
+      </a>{" "}
+      <DenyOrLift page={page} label={registry.endClient} denial={{ kind: "client", client: id }} />
+      {mayReadEvents ? (
+        <a href={`/console/events#${encodeURIComponent(namesOf(client).join(", "))}`}>
+          {texts.events.history}
+        </a>
+      ) : undefined}
+    </div>
+  );
+}
+
+function ClientCertificates(page: ClientPageProps) {
+  const { client, ends, at } = page;
+  const { certificates = [] } = client;
+  return (
+    <>
       <h2>{registry.certificates}</h2>
-      {(client.certificates ?? []).length === 0 ? (
+      {certificates.length === 0 ? (
         <p>{texts.none}</p>
       ) : (
         <Table
           caption={registry.certificates}
           heads={[registry.certificate, registry.end, registry.act]}
-          rows={(client.certificates ?? []).map((certificate) => {
+          rows={certificates.map((certificate) => {
             if (typeof certificate !== "string")
               return [<code>{JSON.stringify(certificate)}</code>, texts.unknown, ""];
             const end = ends.get(certificate);
+            const denial = { kind: "certificate", x5t: certificate } as const;
             return [
               <code>{certificate}</code>,
               end === undefined ? texts.unknown : untilText(end, at),
-              deny(registry.revoke, { kind: "certificate", x5t: certificate }),
+              <DenyOrLift page={page} label={registry.revoke} denial={denial} />,
             ];
           })}
         />
       )}
+    </>
+  );
+}
+
+function ClientKeys(page: ClientPageProps) {
+  const { id, jwks } = page.client;
+  const keys = (jwks?.keys ?? []).flatMap(({ kid }) => (typeof kid === "string" ? [kid] : []));
+  return (
+    <>
       <h2>{registry.keys}</h2>
       {keys.length === 0 ? (
         <p>{texts.none}</p>
@@ -258,21 +295,46 @@ export function ClientPage(page: ClientPageProps) {
           heads={[registry.key, registry.act]}
           rows={keys.map((kid) => [
             <code>{kid}</code>,
-            deny(registry.revoke, { kind: "key", issuer: id, keyId: kid }),
+            <DenyOrLift
+              page={page}
+              label={registry.revoke}
+              denial={{ kind: "key", issuer: id, keyId: kid }}
+            />,
           ])}
         />
       )}
+    </>
+  );
+}
+
+function ClientAgreements(page: ClientPageProps) {
+  const { view, client, at } = page;
+  return (
+    <>
       <h2>{registry.agreements}</h2>
       <Table
         caption={registry.agreements}
         heads={[registry.agreement, registry.purposes, registry.end, registry.act]}
-        rows={agreementsOf(view, id).map((agreement) => [
-          agreement.id,
-          agreement.purposes.map(texts.purposeWithCode).join(", "),
-          `${agreement.to.slice(0, 10)} (${untilText(Date.parse(agreement.to), at)})`,
-          deny(registry.deny, { kind: "agreement", client: id, agreement: agreement.id }),
+        rows={agreementsOf(view, client.id).map(({ id, purposes, to }) => [
+          id,
+          purposes.map(texts.purposeWithCode).join(", "),
+          `${to.slice(0, 10)} (${untilText(Date.parse(to), at)})`,
+          <DenyOrLift
+            page={page}
+            label={registry.deny}
+            denial={{ kind: "agreement", client: client.id, agreement: id }}
+          />,
         ])}
       />
+    </>
+  );
+}
+
+function ClientGrants(page: ClientPageProps) {
+  const { view, client } = page;
+  const { id } = client;
+  return (
+    <>
       <h2>{registry.grants}</h2>
       <Table
         caption={registry.grants}
@@ -286,9 +348,42 @@ export function ClientPage(page: ClientPageProps) {
             {registry.sees(policy)}
           </a>,
           <code>{scopes}</code>,
-          deny(registry.deny, { kind: "grant", client: id, origin, purpose }),
+          <DenyOrLift
+            page={page}
+            label={registry.deny}
+            denial={{ kind: "grant", client: id, origin, purpose }}
+          />,
         ])}
       />
+    </>
+  );
+}
+
+interface DenyOrLiftProps {
+  readonly page: ClientPageProps;
+  readonly label: string;
+  readonly denial: LastingDenial;
+}
+
+/** The step at an entry of a client: to deny it, or to lift the denial that is in force. */
+function DenyOrLift({ page, label, denial }: DenyOrLiftProps) {
+  const { client, denials, formToken, once, mayRevoke } = page;
+  const isInForce = isDenied(denials, denial) === true;
+  const button = {
+    denial,
+    says: denialInWords(denial, client.id),
+    formToken,
+    once: once(),
+    back: client.id,
+  };
+  return (
+    <>
+      {isInForce ? <Badge tone="bad">{registry.inForce}</Badge> : undefined}
+      {!mayRevoke ? undefined : isInForce ? (
+        <LiftButton {...button} />
+      ) : (
+        <DenyButton label={label} {...button} />
+      )}
     </>
   );
 }
