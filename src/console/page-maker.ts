@@ -14,4 +14,4 @@ export interface PageMaker {
     act: (visit: ConsoleVisit, form: URLSearchParams) => Promise<PageContent>,
   ) => Handler;
 }
-type Handler = (context: { readonly req: { readonly raw: Request } }) => Promise<Response>;
+export type Handler = (context: { readonly req: { readonly raw: Request } }) => Promise<Response>;
