@@ -1,6 +1,6 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { ConsentRules } from "#policy/consent/consent";
-import { instant } from "#kernel/clock";
+import { instant, type Instant } from "#kernel/clock";
 import { keyList } from "#platform/config/gateway-config";
 import type { RegistrySql } from "#platform/registry/registry-sql";
 import { revocationsOf, type RevocationsEnv } from "#platform/revocation/object/revocations";
@@ -13,6 +13,7 @@ import {
   releaseReadings,
   storeReadings,
   type ReadingRow,
+  type SubjectReading,
 } from "./consent-readings.ts";
 import {
   areKeysListed,
@@ -161,20 +162,7 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     if (!isListed) throw unlistedKey();
     const filedAt = instant(Date.now());
     const former = new FormerNames();
-    const rows = filings.flatMap(({ consent, content, mayPermit, filedBy }): readonly ConsentRow[] => {
-      if (content === undefined) return [];
-      const row = {
-        origin,
-        subject: former.note(names.allOfPatient(origin, content.patient)),
-        consent: former.note(names.allOfConsent(origin, consent)),
-        ...compiledForm(content.rules),
-        isActive: content.rules.isActive,
-        mayPermit,
-        filedBy: filedBy ?? null,
-        filedAt,
-      };
-      return [row];
-    });
+    const rows = rowsToFile(origin, filings, filedAt, names, former);
     const absent = filings.filter(({ content }) => content === undefined);
     const ended = absent.flatMap(({ consent }) => names.allOfConsent(origin, consent));
     const filed = { rows, ended, keyId: names.keyId(), ...former.member() };
@@ -248,62 +236,49 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     await requireListedKeys(session, names);
     const filedAt = instant(Date.now());
     const former = new FormerNames();
-    const states = found.flatMap(({ consent, content, mayPermit }): readonly ConsentRow[] => {
-      if (content === undefined) return [];
-      const row = {
-        origin,
-        subject: former.note(names.allOfPatient(origin, content.patient)),
-        consent: former.note(names.allOfConsent(origin, consent)),
-        ...compiledForm(content.rules),
-        isActive: content.rules.isActive,
-        mayPermit,
-        filedBy: null,
-        filedAt,
-      };
-      return [row];
-    });
+    // A reading has the authority of the origin, and of no client.
+    const ofOrigin = found.map((state) => ({ ...state, filedBy: undefined }));
+    const atOrigin = rowsToFile(origin, ofOrigin, filedAt, names, former);
     const named = namedPatients(names, origin, patients);
-    const readings = await readingsOf(
-      session,
-      [...named.values()].flatMap(({ subjects }) => subjects),
-    );
-    // The pending changes come first: a change that ends between the two reads is then in the database.
-    const pending = await this.#pending();
-    const own = [...named].flatMap(([subject, { subjects }]) => {
-      const reading = readings.get(subject);
-      const isOwn = reading?.claim === change && reading.claimedUntil > filedAt;
-      const isChanging = subjects.some((name) =>
-        pending.names.has(consentRecordOf({ origin, subject: name })),
-      );
-      if (!isOwn || isChanging) return [];
-      const seen = subjects.flatMap((name) => readings.get(name)?.seen ?? []);
-      return [{ subjects, reading: { ...reading, seen } }];
-    });
-    const filed = await presentConsents(
-      session,
-      own.flatMap(({ subjects }) => subjects),
-    );
-    const done = own.map(({ subjects, reading }) => {
-      const { subject } = reading;
-      const onFile = presentOf(filed.filter((row) => subjects.includes(row.subject)));
-      const begun = instant(reading.claimedUntil - claimMilliseconds);
-      return compareReading(
-        reading,
-        states.filter((row) => row.subject === subject),
-        onFile.map((row) => Object.assign({}, row, { subject })),
-        begun,
-        everyMilliseconds,
-        (consent) => former.allOf(consent),
-      );
-    });
-    const rows = done.flatMap((each) => each.rows);
-    for (const { subjects } of own) former.note(subjects);
+    const claimed = await this.#claimedReadings(session, change, origin, [...named.values()], filedAt);
+    const done = await compareReadings(session, claimed, atOrigin, everyMilliseconds, former);
+    for (const { subjects } of claimed) former.note(subjects);
+    const rows = done.flatMap((reading) => reading.rows);
     const counted = { rows, ended: [], keyId: names.keyId(), ...former.member() };
     if (!(await revocationsOf(this.env).fileConsents(change, counted)))
       throw new Error("the reading took too long");
     await storeReadings(session, change, done);
     if (done.length < patients.length) await releaseReadings(session, change);
     return done.flatMap(({ subject }) => named.get(subject)?.patient ?? []);
+  }
+
+  /**
+   * The last readings of the patients whose Consents this reading may file: its claim has not ended, and no change
+   * of their Consents is pending.
+   */
+  async #claimedReadings(
+    session: RegistrySql,
+    change: number,
+    origin: string,
+    patients: readonly { readonly subjects: Pseudonyms }[],
+    at: Instant,
+  ): Promise<readonly ClaimedReading[]> {
+    const readings = await readingsOf(
+      session,
+      patients.flatMap(({ subjects }) => subjects),
+    );
+    // The pending changes come first: a change that ends between the two reads is then in the database.
+    const pending = await this.#pending();
+    return patients.flatMap(({ subjects }) => {
+      const reading = readings.get(subjects[0]);
+      const isClaimed = reading?.claim === change && reading.claimedUntil > at;
+      const isChanging = subjects.some((name) =>
+        pending.names.has(consentRecordOf({ origin, subject: name })),
+      );
+      if (!isClaimed || isChanging) return [];
+      const seen = subjects.flatMap((name) => readings.get(name)?.seen ?? []);
+      return [{ subjects, reading: { ...reading, seen } }];
+    });
   }
 
   #names(): ConsentNames {
@@ -363,6 +338,62 @@ class FormerNames {
   member(): { readonly former?: Readonly<Record<string, readonly string[]>> } {
     return this.#former.size === 0 ? {} : { former: Object.fromEntries(this.#former) };
   }
+}
+
+/** The versions of Consents that are about a patient, with the pseudonyms under the first key. */
+function rowsToFile(
+  origin: string,
+  states: readonly ConsentState[],
+  filedAt: Instant,
+  names: ConsentNames,
+  former: FormerNames,
+): ConsentRow[] {
+  return states.flatMap(({ consent, content, mayPermit, filedBy }): readonly ConsentRow[] => {
+    if (content === undefined) return [];
+    const row = {
+      origin,
+      subject: former.note(names.allOfPatient(origin, content.patient)),
+      consent: former.note(names.allOfConsent(origin, consent)),
+      ...compiledForm(content.rules),
+      isActive: content.rules.isActive,
+      mayPermit,
+      filedBy: filedBy ?? null,
+      filedAt,
+    };
+    return [row];
+  });
+}
+
+/** The last reading of a patient, and all pseudonyms of the patient. */
+interface ClaimedReading {
+  readonly subjects: Pseudonyms;
+  readonly reading: ReadingRow;
+}
+
+/** Compares, for each patient, the Consents at the origin with the versions on file. */
+async function compareReadings(
+  session: RegistrySql,
+  claimed: readonly ClaimedReading[],
+  atOrigin: readonly ConsentRow[],
+  everyMilliseconds: number,
+  former: FormerNames,
+): Promise<readonly SubjectReading[]> {
+  const filed = await presentConsents(
+    session,
+    claimed.flatMap(({ subjects }) => subjects),
+  );
+  return claimed.map(({ subjects, reading }) => {
+    const { subject } = reading;
+    const present = presentOf(filed.filter((row) => subjects.includes(row.subject)));
+    return compareReading(
+      reading,
+      atOrigin.filter((row) => row.subject === subject),
+      present.map((row) => Object.assign({}, row, { subject })),
+      instant(reading.claimedUntil - claimMilliseconds),
+      everyMilliseconds,
+      (consent) => former.allOf(consent),
+    );
+  });
 }
 
 /** The old version and the new version of a Consent both deny, and neither permits. */
