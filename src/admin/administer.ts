@@ -5,7 +5,7 @@ import { bodyPatienceMilliseconds } from "#entrypoint/timely-body";
 import type { Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 import type { RecordedOnly } from "#entrypoint/client-refusals";
-import { claimAction } from "./act-once.ts";
+import { claimAction, type ActionAttempt } from "./act-once.ts";
 import { json, notModified, problem } from "./answer.ts";
 import { operatorChallenge } from "./challenge.ts";
 import { authenticateOperator, mayStillAct } from "./authenticate-operator.ts";
@@ -104,123 +104,171 @@ export interface Act {
   readonly etag?: string;
 }
 
+/** The part of the ports that a verb needs around its act. */
+type VerbPorts = Pick<
+  AdminPorts,
+  "ledger" | "operators" | "denials" | "signIns" | "proofs" | "requestKeys" | "url" | "clock"
+>;
+
 /**
  * Runs a verb for an operator. It is on record before it is done and after; when the first record fails,
- * this throws and nothing is done. Under an `Idempotency-Key` a repeat gets the first result; if that is unknown, only a repeatable verb is done
- * again.
+ * this throws and nothing is done. Under an `Idempotency-Key` a repeat gets the first result; if that is unknown,
+ * only a repeatable verb is done again.
  */
-export async function administer(
-  submission: Submission,
-  ports: Pick<
-    AdminPorts,
-    "ledger" | "operators" | "denials" | "signIns" | "proofs" | "requestKeys" | "url" | "clock"
-  >,
-  verb: Verb,
-): Promise<Response> {
-  const { interaction, method, roles } = verb;
-  const { id, at, authorization, path } = submission;
-  const trail = new Trail(submission, ports.ledger, { interaction, method, path });
-  // A caller who is not proven, or no more, gets the face of a refusal alone: it does not name the failed check.
-  let shownReason = (_reason: AdminRefusal["reason"]): { readonly reason?: string } => ({});
-  const answerRefusal = (refusal: AdminRefusal, receipt: Readonly<Record<string, string>>) => {
-    const face = publicFaces[refusal.reason];
-    const challenged = face.status === 401 && {
-      "www-authenticate": operatorChallenge(refusal, authorization?.reveal() ?? "", trail.seen.demand),
-    };
-    const nonce = "nonce" in refusal ? { "dpop-nonce": refusal.nonce } : nextNonce(trail.seen, ports, at);
-    const retry = "retryAfterSeconds" in refusal && { "retry-after": String(refusal.retryAfterSeconds) };
-    const headers = { ...receipt, ...challenged, ...nonce, ...retry };
-    const { status, title } = face;
-    return problem(id, { status, title, ...shownReason(refusal.reason) }, headers);
-  };
-  const refuse = async (refusal: AdminRefusal) => {
-    const { reason } = refusal;
-    return answerRefusal(refusal, await trail.refused({ status: publicFaces[reason].status, reason }));
-  };
+export const administer = (submission: Submission, ports: VerbPorts, verb: Verb): Promise<Response> =>
+  new VerbRequest(submission, ports, verb).answer();
 
-  const call = { ...submission, method, url: `${ports.url}/${path}` };
-  const operator = await authenticateOperator(call, roles, ports, trail.seen);
-  if (!operator.ok) return refuse(operator.error);
-  submission.body?.trust?.();
-  shownReason = (reason) => (publicFaces[reason].status === 401 ? {} : { reason });
-  // A condition that nothing checks would be a condition that always holds.
-  const ifMatch = submission.ifMatch === null ? undefined : etagIn(submission.ifMatch);
-  if (submission.ifMatch !== null && (verb.isConditional !== true || ifMatch === undefined))
-    return refuse({ reason: "state_not_named" });
-  const document =
-    method === "GET" ? ok(noDocument) : await readDocument(submission.contentType, submission.body);
-  if (!document.ok) return refuse(document.error);
-  // A slow body could let an operator act long after a suspension, a denial or the end of the sign-in.
-  if (ports.clock() - at > bodyPatienceMilliseconds) return refuse({ reason: "body_timed_out" });
+/** What goes on record of a document. */
+interface Recorded {
+  /** SHA-256 in hex. */
+  readonly digest: string | undefined;
+  /** The text; undefined: the verb changes nothing. */
+  readonly text: string | undefined;
+}
 
-  const digest = await digestOf(document.value);
-  const submitted = verb.changes ? JSON.stringify(document.value.value) : undefined;
-  const key = verb.changes ? submission.idempotencyKey : null;
-  const claimed = await claimAction(key, operator.value.id, `${path} ${digest ?? ""}`, ports.requestKeys);
-  if (!claimed.ok) return refuse(claimed.error);
-  const once = claimed.value;
-  const answer = async (): Promise<Response> => {
-    const receipt = await trail.intends(digest, submitted).catch(async (fault: unknown) => {
-      // Only the ledger can use up a proof, so a sender with a proof needs a log that works.
-      const mayAct = verb.repairsLedger === true && trail.seen.proof === undefined;
-      if (mayAct && (await mayStillAct(roles, ports, trail.seen, ports.clock())).ok)
-        await verb.act({
-          document: document.value.value,
-          operator: operator.value,
-          parameters: submission.parameters,
-          ifMatch,
-        });
-      throw fault;
-    });
-    if (receipt === "replayed") return refuse({ reason: "proof_replayed" });
-    const headers = { ...receipt, ...nextNonce(trail.seen, ports, at) };
-    const still = await mayStillAct(roles, ports, trail.seen, ports.clock());
+/** A request for a verb, from the proof of its operator to its answer. */
+class VerbRequest {
+  readonly #submission: Submission;
+  readonly #ports: VerbPorts;
+  readonly #verb: Verb;
+  readonly #trail: Trail;
+  /** False: the operator is not proven, or no longer. Then the answer does not name the failed check. */
+  #isProven = false;
+
+  constructor(submission: Submission, ports: VerbPorts, verb: Verb) {
+    const { interaction, method } = verb;
+    this.#submission = submission;
+    this.#ports = ports;
+    this.#verb = verb;
+    this.#trail = new Trail(submission, ports.ledger, { interaction, method, path: submission.path });
+  }
+
+  async answer(): Promise<Response> {
+    const { method, roles, changes, isConditional } = this.#verb;
+    const { at, path, body, contentType, idempotencyKey, parameters } = this.#submission;
+    const ports = this.#ports;
+    const call = { ...this.#submission, method, url: `${ports.url}/${path}` };
+    const operator = await authenticateOperator(call, roles, ports, this.#trail.seen);
+    if (!operator.ok) return this.#refuse(operator.error);
+    body?.trust?.();
+    this.#isProven = true;
+    // A condition that nothing checks would be a condition that always holds.
+    const condition = this.#submission.ifMatch;
+    const ifMatch = condition === null ? undefined : etagIn(condition);
+    if (condition !== null && (isConditional !== true || ifMatch === undefined))
+      return this.#refuse({ reason: "state_not_named" });
+    const document = method === "GET" ? ok(noDocument) : await readDocument(contentType, body);
+    if (!document.ok) return this.#refuse(document.error);
+    // A slow body could let an operator act long after a suspension, a denial or the end of the sign-in.
+    if (ports.clock() - at > bodyPatienceMilliseconds) return this.#refuse({ reason: "body_timed_out" });
+
+    const digest = await digestOf(document.value);
+    const key = changes ? idempotencyKey : null;
+    const claimed = await claimAction(key, operator.value.id, `${path} ${digest ?? ""}`, ports.requestKeys);
+    if (!claimed.ok) return this.#refuse(claimed.error);
+    const { value } = document.value;
+    try {
+      return await this.#run(
+        { document: value, operator: operator.value, parameters, ifMatch },
+        { digest, text: changes ? JSON.stringify(value) : undefined },
+        claimed.value,
+      );
+    } finally {
+      await claimed.value?.releases();
+    }
+  }
+
+  /** Does the act, between the record of its intent and the record of its end. */
+  async #run(call: OperatorCall, document: Recorded, attempt: ActionAttempt | undefined): Promise<Response> {
+    const { roles, isRepeatable, act } = this.#verb;
+    const { id, at } = this.#submission;
+    const receipt = await this.#intend(call, document);
+    if (receipt === "replayed") return this.#refuse({ reason: "proof_replayed" });
+    const headers = { ...receipt, ...nextNonce(this.#trail.seen, this.#ports, at) };
+    const still = await mayStillAct(roles, this.#ports, this.#trail.seen, this.#ports.clock());
     if (!still.ok) {
-      shownReason = () => ({});
+      this.#isProven = false;
       const { reason } = still.error;
-      await trail.ended({ status: publicFaces[reason].status, reason });
-      return answerRefusal(still.error, receipt);
+      await this.#trail.ended({ status: publicFaces[reason].status, reason });
+      return this.#answerRefusal(still.error, receipt);
     }
-    if (once?.result !== undefined) {
-      await trail.ended({ status: 200, reason: "write_repeated" satisfies RecordedOnly });
-      return json(id, 200, once.result, headers);
+    if (attempt?.result !== undefined) {
+      await this.#trail.ended({ status: 200, reason: "write_repeated" satisfies RecordedOnly });
+      return json(id, 200, attempt.result, headers);
     }
-    if (once?.isResumed === true && !verb.isRepeatable) {
+    if (attempt?.isResumed === true && !isRepeatable) {
       const { status, title } = publicFaces.outcome_unknown;
-      await trail.ended({ status, reason: "outcome_unknown" });
+      await this.#trail.ended({ status, reason: "outcome_unknown" });
       return problem(id, { status, title, reason: "outcome_unknown" }, headers);
     }
-    await once?.acting();
-    const done = await verb.act({
-      document: document.value.value,
-      operator: still.value,
-      parameters: submission.parameters,
-      ifMatch,
-    });
-    if (!done.ok) {
-      await once?.rejected();
-      const isUnknown = once?.isResumed === true;
-      const { reason, pointer, detail } = isUnknown
-        ? { ...done.error, reason: "outcome_unknown" as const }
-        : done.error;
-      const { status, title } = publicFaces[reason];
-      await trail.ended({ status, reason });
-      return problem(id, { status, title, pointer, detail, reason }, headers);
+    await attempt?.acting();
+    const done = await act({ ...call, operator: still.value });
+    return done.ok
+      ? this.#answerDone(done.value, attempt, headers)
+      : this.#answerRejected(done.error, attempt, headers);
+  }
+
+  /** Puts the intent on record. Throws when the ledger cannot. */
+  async #intend(call: OperatorCall, { digest, text }: Recorded): ReturnType<Trail["intends"]> {
+    try {
+      return await this.#trail.intends(digest, text);
+    } catch (fault) {
+      const { roles, repairsLedger, act } = this.#verb;
+      // Only the ledger can use up a proof, so a sender with a proof needs a log that works.
+      const mayAct = repairsLedger === true && this.#trail.seen.proof === undefined;
+      if (mayAct && (await mayStillAct(roles, this.#ports, this.#trail.seen, this.#ports.clock())).ok)
+        await act(call);
+      throw fault;
     }
-    const { answer: result, effect, approval, etag } = done.value;
+  }
+
+  async #answerDone(
+    { answer, effect, approval, etag }: Act,
+    attempt: ActionAttempt | undefined,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<Response> {
+    const { id, ifNoneMatch } = this.#submission;
     const tagged = etag === undefined ? headers : { ...headers, etag: `"${etag}"` };
-    if (etag !== undefined && isNamed(submission.ifNoneMatch, etag)) {
-      await trail.ended({ status: 304 });
+    if (etag !== undefined && isNamed(ifNoneMatch, etag)) {
+      await this.#trail.ended({ status: 304 });
       return notModified(id, tagged);
     }
-    await once?.done(result);
-    await trail.ended({ status: 200 }, effect && JSON.stringify(effect), approval);
-    return json(id, 200, result, tagged);
-  };
-  try {
-    return await answer();
-  } finally {
-    await once?.releases();
+    await attempt?.done(answer);
+    await this.#trail.ended({ status: 200 }, effect && JSON.stringify(effect), approval);
+    return json(id, 200, answer, tagged);
+  }
+
+  async #answerRejected(
+    rejected: Rejected,
+    attempt: ActionAttempt | undefined,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<Response> {
+    await attempt?.rejected();
+    const { pointer, detail } = rejected;
+    const reason = attempt?.isResumed === true ? "outcome_unknown" : rejected.reason;
+    const { status, title } = publicFaces[reason];
+    await this.#trail.ended({ status, reason });
+    return problem(this.#submission.id, { status, title, pointer, detail, reason }, headers);
+  }
+
+  async #refuse(refusal: AdminRefusal): Promise<Response> {
+    const { reason } = refusal;
+    const receipt = await this.#trail.refused({ status: publicFaces[reason].status, reason });
+    return this.#answerRefusal(refusal, receipt);
+  }
+
+  #answerRefusal(refusal: AdminRefusal, receipt: Readonly<Record<string, string>>): Response {
+    const { id, at, authorization } = this.#submission;
+    const { seen } = this.#trail;
+    const { reason } = refusal;
+    const { status, title } = publicFaces[reason];
+    const challenged = status === 401 && {
+      "www-authenticate": operatorChallenge(refusal, authorization?.reveal() ?? "", seen.demand),
+    };
+    const nonce = "nonce" in refusal ? { "dpop-nonce": refusal.nonce } : nextNonce(seen, this.#ports, at);
+    const retry = "retryAfterSeconds" in refusal && { "retry-after": String(refusal.retryAfterSeconds) };
+    const shown = this.#isProven && status !== 401 ? { reason } : {};
+    return problem(id, { status, title, ...shown }, { ...receipt, ...challenged, ...nonce, ...retry });
   }
 }
 
