@@ -1,5 +1,6 @@
 import { describe, test } from "vitest";
 import { Discloser } from "#phi/disclose";
+import { sizeHeldBy } from "#gateway/write/planned-write";
 import { Page } from "#phi/page";
 import type { PolicyDocument } from "#policy/schema";
 import { decide, policy, rule } from "../policy/granting.ts";
@@ -93,6 +94,57 @@ describe("what a write makes of a resource is held to what is read of one, befor
     expect(outcomeOf(await patch(large, { op: "add", path: "/note/-", value: { text: "x" } }))).toBe(
       "result_exceeds_limits",
     );
+  });
+
+  test.for(["an update", "a patch"])(
+    "size: %s does not tell the size of what its writer does not see",
+    async (form, { expect }) => {
+      const noNotes = policy(
+        rule(["Observation"], ["status", "code", "subject", "comment", "method"], {
+          interactions: ["read", "update"],
+        }),
+      );
+      const outcomesWith = async (note: string) => {
+        const stored = observation({ note: [{ text: note }] });
+        const outcomes = [];
+        // around 3 MiB, and 3 MiB less 16 KiB
+        for (const characters of [3_100_000, 3_129_200, 3_145_500, 3_145_650]) {
+          // a string of R4 has at most 1 MiB
+          const text = "x".repeat(characters - 3_000_000);
+          const code = {
+            coding: Array.from({ length: 3 }, () => ({ display: "x".repeat(1_000_000) })),
+            text,
+          };
+          const planned =
+            form === "a patch"
+              ? planPatch(noNotes, "system/*.cruds", stored, [{ op: "replace", path: "/code", value: code }])
+              : plan(noNotes, "system/*.cruds", stored, { ...observation(), code });
+          outcomes.push(outcomeOf(await planned));
+        }
+        return outcomes;
+      };
+      const without = await outcomesWith("a");
+      expect(without[0]).toBe("send");
+      expect(without.at(-1)).toBe("result_exceeds_limits");
+      for (const length of [40, 15_000]) expect(await outcomesWith("n".repeat(length))).toEqual(without);
+    },
+  );
+
+  test("L59: the plans that a request may hold do not tell the size of what their writer does not see", async ({
+    expect,
+  }) => {
+    const noNotes = policy(
+      rule(["Observation"], ["status", "code", "subject", "comment", "method"], {
+        interactions: ["read", "update"],
+      }),
+    );
+    const sizes = [];
+    for (const text of ["a", "a".repeat(15_000), "\u{e9}".repeat(8_000), "a".repeat(17_000)]) {
+      const planned = await write(noNotes, observation({ note: [{ text }] }), observation());
+      sizes.push(planned.ok && planned.value.kind === "send" ? sizeHeldBy(planned.value) : 0);
+    }
+    const [first = 0, ...others] = sizes;
+    expect(others).toEqual([first, first, first + 16_384]);
   });
 
   test("patients: 5,100 in an element that does not decide the owner", async ({ expect }) => {

@@ -12,7 +12,7 @@ import { gather } from "#gateway/read/gather";
 import { onRecord } from "#gateway/record/on-record";
 import { writePart, type Part } from "#gateway/record/parts";
 import { afterIntent, type ProofReplayed } from "#gateway/write/after-intent";
-import type { PlannedWrite } from "#gateway/write/planned-write";
+import { sizeHeldBy, type PlannedWrite } from "#gateway/write/planned-write";
 import { earlierWrite, refileConsent } from "#gateway/write/refile-consent";
 import { planWrite } from "#gateway/write/write-plan";
 import { isUnanswered, standing } from "#gateway/write/write-attempt";
@@ -227,7 +227,7 @@ async function send(one: Entry, plan: PlannedWrite): Promise<void> {
   const { origin, what, parts } = outcome;
   const sent = await standing(plan, await sendWrite(plan, origin), origin);
   one.end = sent.ok ? sent.value : isUnanswered(sent.error) ? "unknown" : "nothing";
-  origin.held.give(plan.write.body?.length ?? 0);
+  origin.held.give(sizeHeldBy(plan));
   if (!sent.ok || sent.value.isUnfiled === true) {
     const refusal = sent.ok ? ({ reason: "consent_not_filed" } as const) : sent.error;
     const { status } = (outcome.answer = refusedEntry(refusal));

@@ -16,7 +16,7 @@ import { gather } from "#gateway/read/gather";
 import { onRecord } from "#gateway/record/on-record";
 import { decidedParts, writePart, type Part } from "#gateway/record/parts";
 import { afterIntent, type ProofReplayed } from "#gateway/write/after-intent";
-import type { PlannedWrite, PlanRefusal } from "#gateway/write/planned-write";
+import { sizeHeldBy, type PlannedWrite, type PlanRefusal } from "#gateway/write/planned-write";
 import type { AskedWrite } from "#gateway/write/write-body";
 import { findByCriteria } from "#gateway/write/write-criteria";
 import { earlierWrite, refileConsent } from "#gateway/write/refile-consent";
@@ -155,7 +155,7 @@ async function sendAll(
       );
     },
   );
-  if (sent.ok) for (const { plan } of sending) origin.held.give(plan.write.body?.length ?? 0);
+  if (sent.ok) for (const { plan } of sending) origin.held.give(sizeHeldBy(plan));
   return sent;
 }
 

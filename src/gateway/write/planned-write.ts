@@ -58,6 +58,8 @@ export type PlannedWrite =
       /** `undefined`: the origin will assign the id. */
       readonly id: string | undefined;
       readonly concerned: ConcernedBy;
+      /** The characters that count for the hidden part of the row (phi/readable). */
+      readonly room?: number;
       /** The patient of a Consent that names the patient by an identifier alone. */
       readonly consentPatient?: string | undefined;
     }
@@ -70,3 +72,7 @@ export type PlannedWrite =
     }
   /** A conditional delete found no row. */
   | { readonly kind: "nothing"; readonly type: PlainWrite["type"] };
+
+/** The characters that a plan holds in the budget of its request until it is sent. */
+export const sizeHeldBy = ({ write, room = 0 }: Extract<PlannedWrite, { kind: "send" }>): number =>
+  (write.body?.length ?? 0) + room;

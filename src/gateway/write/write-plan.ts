@@ -9,7 +9,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { patientsMax } from "#phi/disclosure";
 import { mergeBody, patchShown } from "#phi/merge/merge-body";
 import type { Bases } from "#phi/origin-urls";
-import { isReadable } from "#phi/readable";
+import { hiddenRoom, isReadable } from "#phi/readable";
 import { evaluateWrite, type Change, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
 import { factsFor } from "#policy/facts";
 import { concernedByChange, concernedByCreate } from "#gateway/origin/concerned-by-write";
@@ -18,7 +18,13 @@ import type { OriginSession } from "#gateway/origin/origin-session";
 import { isConditional } from "#gateway/origin/conditional-writes";
 import { patientByIdentifier } from "./consent-patient.ts";
 import { planDelete } from "./plan-delete.ts";
-import { unreadable, type FaultyResult, type PlannedWrite, type PlanRefusal } from "./planned-write.ts";
+import {
+  sizeHeldBy,
+  unreadable,
+  type FaultyResult,
+  type PlannedWrite,
+  type PlanRefusal,
+} from "./planned-write.ts";
 import { withoutPart2Labels } from "#phi/part2";
 import { asRead, confirmsRow, cutForWriter, isCurrent, storedRow, type StoredRow } from "./stored-row.ts";
 import type { AskedWrite, WriteBody } from "./write-body.ts";
@@ -35,7 +41,7 @@ export async function planWrite(
   if (!planned.ok || planned.value.kind !== "send") return planned;
   const { type, write } = planned.value;
   // The text may be larger than the submitted text, by the hidden part of the stored resource.
-  if (!origin.held.take(write.body?.length ?? 0)) return err({ reason: "plan_too_large" });
+  if (!origin.held.take(sizeHeldBy(planned.value))) return err({ reason: "plan_too_large" });
   if (type !== "Consent" || write.body === undefined) return planned;
   const consentPatient = await patientByIdentifier(write.body, permission, origin);
   return consentPatient.ok ? ok({ ...planned.value, consentPatient: consentPatient.value }) : consentPatient;
@@ -212,7 +218,8 @@ function decideChange(
   const fault = faultIn(changes, grant, origin);
   if (fault !== undefined) return err(fault);
   const text = JSON.stringify(result);
-  if (!isReadable(result, text, stored, bases) || !cutForWriter(result, grant, bases).ok)
+  const room = hiddenRoom(stored, shown);
+  if (!isReadable(result, text, stored, bases, room.bytes) || !cutForWriter(result, grant, bases).ok)
     return err({ reason: "result_exceeds_limits" });
   const concerned = concernedByChange({ stored, named: row.named, sent: submitted.value, result }, bases);
   // The record of the write has no room for more patients.
@@ -223,6 +230,7 @@ function decideChange(
     type,
     id,
     concerned,
+    room: room.characters,
   });
 }
 
