@@ -230,7 +230,7 @@ function capturedFactsOf(row: Facts): ConsentRowFacts {
     profiles: nothing,
     codes: nothing,
     time: undefined,
-    authors: { known: nothing, hasUnknown: true },
+    authors: { known: nothing, mentioned: nothing, hasUnknown: true },
     refersTo: nothing,
     belongsTo: nothing,
     labels: labelsOf(row),

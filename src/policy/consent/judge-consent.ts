@@ -360,8 +360,11 @@ function codeMatch(code: string, codes: ReadonlySet<string>): Match {
  * does not state. `dependents`: each row that refers to the resource (FHIR R4 consent-data-meaning).
  */
 function dataMatch({ meaning, reference }: DataLimit, row: ConsentRowFacts): Match {
-  if (meaning === "authoredby")
-    return row.authors.known.has(reference) ? "yes" : row.authors.hasUnknown ? "unknown" : "no";
+  if (meaning === "authoredby") {
+    const { known, mentioned, hasUnknown } = row.authors;
+    if (known.has(reference)) return "yes";
+    return hasUnknown || mentioned.has(reference) || mayStandFor(reference, mentioned) ? "unknown" : "no";
+  }
   if (row.reference === reference) return "yes";
   switch (meaning) {
     case "instance":
@@ -370,6 +373,16 @@ function dataMatch({ meaning, reference }: DataLimit, row: ConsentRowFacts): Mat
       return yesOrNo(row.refersTo.has(reference));
     case "related":
       if (!/^(?:Encounter|EpisodeOfCare|CarePlan)\//u.test(reference)) return "unknown";
-      return row.belongsTo.has(reference) ? "yes" : row.refersTo.has(reference) ? "unknown" : "no";
+      if (row.belongsTo.has(reference)) return "yes";
+      return row.refersTo.has(reference) || mayBeOfEpisode(reference, row) ? "unknown" : "no";
   }
 }
+
+/** A row of a visit does not state the episode of care to which the visit belongs. */
+const mayBeOfEpisode = (reference: string, { belongsTo }: ConsentRowFacts): boolean =>
+  reference.startsWith("EpisodeOfCare/") && [...belongsTo].some((each) => each.startsWith("Encounter/"));
+
+/** A role does not state the practitioner behind it. */
+const mayStandFor = (reference: string, mentioned: ReadonlySet<string>): boolean =>
+  reference.startsWith("Practitioner/") &&
+  [...mentioned].some((each) => each.startsWith("PractitionerRole/"));

@@ -165,25 +165,21 @@ class ConsentReader {
     const purposes = list(object, "purpose", purposeOf);
     const actions = list(object, "action", (concept) => actionOf(codingsOf(concept)));
     const actors = list(object, "actor", (actor) => this.#actor(actor));
-    const recipients = actors?.flatMap((actor) =>
-      actor !== unclear && actor.role === "recipient" ? [actor.party] : [],
-    );
-    const holders = actors?.flatMap((actor) =>
-      actor !== unclear && actor.role === "holder" ? [actor.party] : [],
-    );
+    const recipients = partiesIn(actors, "recipient");
+    const holders = partiesIn(actors, "holder");
     return {
       ...(period !== undefined && { period: spanOfPeriod(period) ?? unclear }),
       ...(purposes && { purposes }),
       ...(actions && { actions }),
-      ...(recipients && recipients.length > 0 && { recipients }),
-      ...(holders && holders.length > 0 && { holders }),
+      ...(recipients.length > 0 && { recipients }),
+      ...(holders.length > 0 && { holders }),
       ...(actors?.some((actor) => actor === unclear || actor.role === unclear) === true && {
         hasOtherActors: true as const,
       }),
     };
   }
 
-  #actor(actor: Json): { role: "recipient" | "holder" | Unclear; party: Party | Unclear } | Unclear {
+  #actor(actor: Json): Actor | Unclear {
     if (!isObject(actor) || strangeMember(actor, actorMembers) !== undefined) return unclear;
     const roles = codingsOf(property(actor, "role")).map(({ system, code }) => roleOf(system, code));
     const [role = unclear] = roles;
@@ -235,6 +231,27 @@ class ConsentReader {
   }
 }
 
+interface Actor {
+  readonly role: "recipient" | "holder" | Unclear;
+  readonly party: Party | Unclear;
+}
+
+/**
+ * The parties in a role. Beside them each actor in a role that is not understood may have this role too; the
+ * provision itself stays uncertain by {@link ProvisionFrame.hasOtherActors}.
+ */
+function partiesIn(
+  actors: readonly (Actor | Unclear)[] = [],
+  role: NonNullable<Actor["role"]>,
+): readonly (Party | Unclear)[] {
+  const isAny = actors.some((actor) => actor !== unclear && actor.role === role);
+  if (!isAny) return [];
+  return actors.flatMap((actor) => {
+    if (actor === unclear) return [unclear];
+    return actor.role === role || actor.role === unclear ? [actor.party] : [];
+  });
+}
+
 const emptyObject: JsonObject = {};
 const otherScopes: ReadonlySet<string> = new Set(
   ["adr", "research", "treatment"].map((code) => `${thp}consentscope|${code}`),
@@ -269,10 +286,14 @@ function members(names: string): ReadonlySet<string> {
   return new Set(names.split(" "));
 }
 
-/** The first member that is in no list; the extensions of a primitive (`_status`) belong to their primitive. */
+/**
+ * The first member that is in no list; the extensions of a primitive (`_status`) belong to their primitive. A further
+ * element has no such member: it would be an element that is not read.
+ */
 function strangeMember(object: JsonObject, known: ReadonlySet<string>): string | undefined {
-  return Object.keys(object).find((name) => !known.has(name.startsWith("_") ? name.slice(1) : name));
+  return Object.keys(object).find((name) => !known.has(name) && !primitives.has(name));
 }
+const primitives = members("_id _language _status _dateTime _type _meaning");
 
 /** Each item of a list; undefined for an absent list, `unclear` alone for a value that is no list with items. */
 function list<T>(

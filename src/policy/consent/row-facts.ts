@@ -1,5 +1,6 @@
 import { inlineLabel } from "#fhir/json/facts";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
+import { ownerPathsOf } from "#fhir/r4/compartment";
 import { elementsOf } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { rowLabels, statedLabels, withInside, type RowLabels } from "#policy/sensitivity/row-labels";
@@ -31,19 +32,25 @@ export interface ConsentRowFacts {
 interface Authors {
   /** `Type/id`. */
   readonly known: ReadonlySet<string>;
+  /**
+   * `Type/id` of every resource that the row names: its elements for persons differ by type (the orderer of a diet,
+   * the assessor of an impression, the author of a note). A patient counts only beside the elements of the owner.
+   */
+  readonly mentioned: ReadonlySet<string>;
   /** The row has an author that is not known by a local reference to a person or device. */
   readonly hasUnknown: boolean;
 }
 
-/**
+/*
  * The clinically relevant time of the data by element, the most relevant first: the first element that a row
  * has decides. (FHIR R4 Consent.provision.dataPeriod: "clinically relevant time"; five-Ws `FiveWs.done`,
  * `FiveWs.recorded` of each resource.)
  */
-export const timeElements: readonly (readonly string[])[] = [
-  ...["effective", "performed", "occurrence", "onset", "identified", "occurred"].flatMap((name) =>
-    ["DateTime", "Period", "Instant", "Date"].map((type) => [`${name}${type}`]),
-  ),
+const stems = ["effective", "performed", "occurrence", "onset", "identified", "occurred"] as const;
+const dates = ["DateTime", "Period", "Instant", "Date"] as const;
+const choices = (forms: readonly string[]): readonly (readonly string[])[] =>
+  stems.flatMap((stem) => forms.map((form) => [`${stem}${form}`]));
+const furtherTimes: readonly (readonly string[])[] = [
   ["collection", "collectedDateTime"],
   ["collection", "collectedPeriod"],
   ["whenHandedOver"],
@@ -71,6 +78,17 @@ export const timeElements: readonly (readonly string[])[] = [
   ["recordedOn"],
   ["issued"],
 ];
+export const timeElements = [...choices(dates), ...furtherTimes];
+
+// A schedule, an age or a text is the time of the data too, in a form that is not understood: the date of the record
+// beside it is a different time.
+const decisiveTimes = [...choices([...dates, "Timing", "String", "Age", "Range"]), ...furtherTimes].map(
+  (path) => ({
+    path,
+    /** It states why the value is absent (data-absent-reason). */
+    sibling: [...path.slice(0, -1), `_${path.at(-1)}`],
+  }),
+);
 
 const authorElements = ["performer", "recorder", "asserter", "author", "enterer"] as const;
 /** Elements of persons who may have written the row: enough for a deny, too little for a permit. */
@@ -80,6 +98,16 @@ const perhapsAuthors = [
   "sender",
   "provider",
   "resultsInterpreter",
+] as const;
+/** Elements of single types for the person who wrote the row: a reference to a person is in `mentioned`. */
+const furtherAuthors = [
+  "assessor",
+  "orderer",
+  "prescriber",
+  "expressedBy",
+  "operator",
+  "interpreter",
+  "contributor",
 ] as const;
 /** The elements that place a row in an encounter, an episode or a plan. */
 const belongingElements: readonly (readonly string[])[] = [
@@ -104,7 +132,7 @@ export function rowFactsOf(row: JsonObject, base: FhirBase): ConsentRowFacts {
     profiles: new Set(valuesAt(meta, ["profile"]).filter((each) => typeof each === "string")),
     codes: found.codes,
     time: timeOf(row),
-    authors: authorsOf(row, type, base),
+    authors: { ...authorsOf(row, type, base), mentioned: found.mentioned },
     refersTo: found.references,
     belongsTo: localReferences(
       belongingElements.flatMap((path) => valuesAt(row, path)),
@@ -124,9 +152,12 @@ export function labellingCodes(row: JsonObject, base: FhirBase): readonly string
 }
 
 function timeOf(row: JsonObject): TimeSpan | undefined {
-  for (const path of timeElements) {
+  for (const { path, sibling } of decisiveTimes) {
     const values = valuesAt(row, path);
-    if (values.length === 0) continue;
+    if (values.length === 0) {
+      if (valuesAt(row, sibling).length > 0) return undefined;
+      continue;
+    }
     const spans = values.map(spanOf).filter((span) => span !== null);
     return spans.length === values.length ? spans.reduce(joined) : undefined;
   }
@@ -140,7 +171,7 @@ const joined = (a: TimeSpan, b: TimeSpan): TimeSpan => ({
   isZoned: a.isZoned && b.isZoned,
 });
 
-function authorsOf(row: JsonObject, type: string, base: FhirBase): Authors {
+function authorsOf(row: JsonObject, type: string, base: FhirBase): Omit<Authors, "mentioned"> {
   const elements = elementsOf(type);
   const stated = authorElements.flatMap((name) => valuesAt(row, [name]));
   // a performer may be an object around its actor (Procedure.performer.actor)
@@ -156,7 +187,9 @@ function authorsOf(row: JsonObject, type: string, base: FhirBase): Authors {
     hasUnknown:
       perhaps.length > 0 ||
       (couldHave && references.length === 0) ||
-      references.some((reference) => localOf(reference, base) === undefined) ||
+      [...references, ...furtherAuthors.flatMap((name) => valuesAt(row, [name]))].some(
+        (reference) => localOf(reference, base) === undefined,
+      ) ||
       // the person behind a role, or in an organization, is not stated
       [...known].some((reference) => /^(?:PractitionerRole|Organization|CareTeam|Group)\//u.test(reference)),
   };
@@ -174,12 +207,22 @@ interface Found {
   readonly codes: Set<string>;
   readonly sensitivities: Set<string>;
   readonly references: Set<string>;
+  /** See {@link Authors}. */
+  readonly mentioned: Set<string>;
   readonly labels: Json[];
 }
 
 /** Every Coding, reference and inline label of a row, contained resources included. */
 function walk(row: JsonObject, base: FhirBase): Found {
-  const found: Found = { codes: new Set(), sensitivities: new Set(), references: new Set(), labels: [] };
+  const found: Found = {
+    codes: new Set(),
+    sensitivities: new Set(),
+    references: new Set(),
+    mentioned: new Set(),
+    labels: [],
+  };
+  const owning = ownerPathsOf(textAt(row, "resourceType") ?? "").owners.map(([first]) => first);
+  let isOwnersElement = false;
   const visit = (value: Json): void => {
     if (isArray(value)) value.forEach(visit);
     else if (isObject(value)) {
@@ -191,7 +234,10 @@ function walk(row: JsonObject, base: FhirBase): Found {
       }
       if (property(value, "url") === inlineLabel) found.labels.push(property(value, "valueCoding") ?? null);
       const reference = textAt(value, "reference") === undefined ? undefined : localOf(value, base);
-      if (reference !== undefined) found.references.add(reference);
+      if (reference !== undefined) {
+        found.references.add(reference);
+        if (!isOwnersElement || !reference.startsWith("Patient/")) found.mentioned.add(reference);
+      }
       for (const name in value) {
         const member = value[name];
         if (typeof member === "object" && member !== null) visit(member);
@@ -201,6 +247,7 @@ function walk(row: JsonObject, base: FhirBase): Found {
   for (const name in row) {
     const member = row[name];
     // the row's own meta holds labels and tags, which are no codes of the data
+    isOwnersElement = owning.includes(name);
     if (name !== "meta" && typeof member === "object" && member !== null) visit(member);
   }
   return found;
