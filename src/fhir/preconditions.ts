@@ -7,7 +7,7 @@ export interface WriteConditions {
    * version.
    */
   readonly ifMatch: "*" | readonly EntityTag[] | undefined;
-  /** `If-None-Exist`: the query of a search (FHIR R4 http §3.1.0.8.1). */
+  /** `If-None-Exist`, as sent: {@link conditionQuery} reads it. */
   readonly ifNoneExist: string | undefined;
   /** `Prefer: return=…` (FHIR R4 http §3.1.0.1.7, RFC 7240 §4.2). */
   readonly returns: Returned | undefined;
@@ -47,9 +47,19 @@ export function readConditions(
   if (ifMatch === "malformed") return err({ reason: "precondition_malformed" });
   return ok({
     ifMatch,
-    ifNoneExist: header("if-none-exist")?.trim().replace(/^\?/u, ""),
+    ifNoneExist: header("if-none-exist")?.trim(),
     returns: readPreference(header("prefer") ?? ""),
   });
+}
+
+/**
+ * The query of `If-None-Exist` (FHIR R4 http §3.1.0.8.1). HAPI's client sends the whole address of the search. Any
+ * address but that of the created type below the client's own base stays in the text, where no query can be read.
+ */
+export function conditionQuery(text: string, type: string, base: string): string {
+  const mark = text.indexOf("?");
+  const isOwn = mark !== -1 && ["", type, `${base}/${type}`].includes(text.slice(0, mark));
+  return isOwn ? text.slice(mark + 1) : text;
 }
 
 function readTags(text: string): "*" | readonly EntityTag[] | "malformed" {

@@ -291,7 +291,7 @@ test("a transaction is done whole: its names, conditional references and conditi
       }),
     }),
     {
-      request: { method: "POST", url: "Patient", ifNoneExist: "identifier=urn:mrn|b" },
+      request: { method: "POST", url: "Patient", ifNoneExist: "Patient?identifier=urn:mrn|b" },
       fullUrl: "urn:uuid:22222222-2222-4222-8222-222222222222",
       resource: { resourceType: "Patient", name: [{ family: "Nagy" }] },
     },

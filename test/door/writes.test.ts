@@ -514,6 +514,22 @@ test("conditional forms find the rows that their client may see: hidden matches 
     ["write", "main/Patient/amara"],
     ["disclosure", "main/Patient/amara"],
   ]);
+  // HAPI's client sends the whole address of the search.
+  for (const [address, status] of [
+    [`${phylax.dev.fhir}/Observation`, 200],
+    ["Observation", 200],
+    [`${phylax.dev.fhir}/Condition`, 400],
+    ["https://other.example/fhir/Observation", 400],
+  ] as const) {
+    const conditions = { "if-none-exist": `${address}?_format=json&identifier=urn:lab|one` };
+    const reply = await post("clinic", "Observation", of("one"), conditions);
+    expect([reply.status, reply.headers["location"]], address).toEqual([
+      status,
+      status === 200 ? `${phylax.dev.fhir}/Observation/lab-amara` : undefined,
+    ]);
+  }
+  const withSystem = { "if-none-exist": "status=http://hl7.org/fhir/observation-status|final" };
+  expect((await post("clinic", "Observation", of("one"), withSystem)).status, "no row states it").toBe(400);
   expect((await post("clinic", "Observation", of("twin"), criteria("twin"))).status).toBe(412);
   const [free, taken] = [
     await post("clinic", "Observation", of("free"), criteria("free")),

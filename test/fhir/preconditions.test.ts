@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { readConditions } from "#fhir/preconditions";
+import { conditionQuery, readConditions } from "#fhir/preconditions";
 
 const read = (headers: Record<string, string>) => {
   const conditions = readConditions((name) => headers[name] ?? null);
@@ -40,7 +40,20 @@ test("the first `return` preference counts, in any case, and an unknown preferen
   expect(read({ prefer: "handling=lenient" })).toMatchObject({ returns: undefined });
 });
 
-test("If-None-Exist is a query, with its question mark or without", ({ expect }) => {
-  expect(read({ "if-none-exist": "?identifier=a|b" })).toMatchObject({ ifNoneExist: "identifier=a|b" });
-  expect(read({ "if-none-exist": "identifier=a|b" })).toMatchObject({ ifNoneExist: "identifier=a|b" });
+test("If-None-Exist is a query, with its question mark or without, or the address of the search of the created type", ({
+  expect,
+}) => {
+  expect(read({ "if-none-exist": " ?identifier=a|b " })).toMatchObject({ ifNoneExist: "?identifier=a|b" });
+  const [query, base] = ["identifier=a|b", "https://gateway.example/v1/fhir/main"];
+  for (const text of [query, `?${query}`, `Patient?${query}`, `${base}/Patient?${query}`])
+    expect(conditionQuery(text, "Patient", base), text).toBe(query);
+  for (const text of [
+    `Observation?${query}`,
+    `/Patient?${query}`,
+    `https://other.example/Patient?${query}`,
+    `${base}/Observation?${query}`,
+    "identifier=a|b?c",
+    "Patient",
+  ])
+    expect(conditionQuery(text, "Patient", base), text).toBe(text);
 });

@@ -1,4 +1,5 @@
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
+import { typesAt } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import type { Search, SearchParameter } from "./search.ts";
 import type { SearchValue } from "./value.ts";
@@ -8,16 +9,20 @@ import type { SearchValue } from "./value.ts";
  * the origin can check could write to a different row. Supported are tokens and references to resources of
  * this origin, as written.
  */
-export function undecidable({ parameters, joins, includes }: Search): string | undefined {
+export function undecidable({ type, parameters, joins, includes }: Search): string | undefined {
   if (joins.length > 0) return joins[0]?.by.code;
   if (includes.length > 0) return `_${includes[0]?.direction}`;
-  return parameters.find((parameter) => !isDecidable(parameter))?.definition.code;
+  return parameters.find((parameter) => !isDecidable(type, parameter))?.definition.code;
 }
 
-function isDecidable({ definition, modifier, values }: SearchParameter): boolean {
-  const isPlain = definition.paths?.every((path) => path.every((step) => !step.endsWith("[x]"))) === true;
-  return (
-    modifier === undefined && isPlain && values.every(({ kind }) => kind === "token" || kind === "reference")
+function isDecidable(type: string, { definition, modifier, values }: SearchParameter): boolean {
+  const { paths } = definition;
+  if (modifier !== undefined || paths === undefined) return false;
+  if (paths.some((path) => path.some((step) => step.endsWith("[x]")))) return false;
+  // No row states the system of a plain code or a boolean.
+  const isStated = paths.every((path) => typesAt(type, path).every((one) => !/^[a-z]/u.test(one)));
+  return values.every((value) =>
+    value.kind === "token" ? isStated || !value.system : value.kind === "reference",
   );
 }
 

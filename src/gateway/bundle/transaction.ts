@@ -3,6 +3,7 @@ import { isResourceType } from "#fhir/r4/elements";
 import { readCriteria, type Interaction, type Reading } from "#fhir/interaction";
 import type { JsonObject } from "#fhir/json/json";
 import { patientsNamed } from "#fhir/patients-named";
+import { conditionQuery } from "#fhir/preconditions";
 import { readQuery } from "#fhir/search/query";
 import { faceOf } from "#entrypoint/gateway-face";
 import { err, ok, type Result } from "#kernel/result";
@@ -402,12 +403,8 @@ async function placesOf(
   }
   for (const { fullUrl = "", segments, header } of conditional) {
     const [type = ""] = segments;
-    const found = await findOne(
-      type,
-      (header("if-none-exist") ?? "").replace(/^\?/u, ""),
-      permission,
-      origin,
-    );
+    const query = conditionQuery(header("if-none-exist")?.trim() ?? "", type, origin.base);
+    const found = await findOne(type, query, permission, origin);
     if (!found.ok) return found;
     if (found.value !== undefined) places.set(fullUrl, `${type}/${found.value}`);
   }

@@ -2,7 +2,7 @@ import { conditionalReferences } from "#fhir/batch";
 import type { Nesting } from "#fhir/r4/compartment";
 import { readCriteria } from "#fhir/interaction";
 import { property, type JsonObject } from "#fhir/json/json";
-import type { WriteConditions } from "#fhir/preconditions";
+import { conditionQuery, type WriteConditions } from "#fhir/preconditions";
 import { readQuery } from "#fhir/search/query";
 import type { FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
@@ -67,7 +67,7 @@ async function decideWrite(
   switch (interaction.kind) {
     case "create": {
       if (conditions.ifNoneExist === undefined) return planCreate(interaction, body, permission, origin);
-      const pairs = readQuery(conditions.ifNoneExist);
+      const pairs = readQuery(conditionQuery(conditions.ifNoneExist, type, origin.base));
       if (!pairs.ok) return pairs;
       const criteria = readCriteria(type, pairs.value, origin.base);
       if (!criteria.ok) return criteria;

@@ -66,4 +66,10 @@ test("a criterion that the gateway cannot decide is named, and so never used as 
   expect(of("code:not=x")).toBe("code");
   expect(of("identifier=1&subject:Patient.name=x")).toBe("subject");
   expect(of("identifier=1&_include=Observation:subject")).toBe("_include");
+  expect(of("status=final,|amended&code=urn:l|x")).toBeUndefined();
+  expect(of("status=http://hl7.org/fhir/observation-status|final"), "no row states the system").toBe(
+    "status",
+  );
+  expect(of("active=urn:s|true", "Patient")).toBe("active");
+  expect(of("telecom=phone|1&active=true", "Patient")).toBeUndefined();
 });
