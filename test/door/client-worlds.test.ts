@@ -171,3 +171,24 @@ test("a hidden row on a page does not change the length of the link to the next 
   expect(beyond(differences, { ...openly, questions: /\/path$/u })).toEqual([]);
   expect(one.map((seen) => idsOf(seen).length)).toEqual([10, 10, 10]);
 });
+
+test("hidden rows that fill a page of the origin do not hide the visible row through which a practitioner is read", async ({
+  expect,
+}) => {
+  const row = (id: string, more: object = {}) =>
+    observation(id, 1, { subject: to("Patient/ann"), performer: [to("Practitioner/vera")], ...more });
+  const vera: Resource = { resourceType: "Practitioner", id: "vera", name: [{ family: "Zed" }] };
+  const hidden = Array.from({ length: 120 }, (_, i) => row(`labelled${i}`, { meta: restricted }));
+  const asker = await worlds.by("patient");
+  await first(asker);
+  const questions = ["Practitioner/vera", "Practitioner?_id=vera"].map((path) => ({ by: asker, path }));
+  const shown = [patient("ann"), vera];
+  const { one, differences } = await worlds.compare(
+    { origin: [...shown, row("own")] },
+    { origin: [...shown, ...hidden, row("own")] },
+    questions,
+  );
+  // the origin alone sees that the gateway asks for a further page of it
+  expect(beyond(differences, { ...openly, questions: /^/u })).toEqual([]);
+  expect(one.map(({ status }) => status)).toEqual([200, 200]);
+});

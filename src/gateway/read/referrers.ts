@@ -1,4 +1,6 @@
 import { textAt, type JsonObject } from "#fhir/json/json";
+import { linkBelow } from "#fhir/origin-link";
+import type { OriginQuestion } from "#fhir/ports";
 import type { FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser } from "#phi/disclose";
@@ -9,8 +11,8 @@ import type { OriginSession } from "#gateway/origin/origin-session";
 
 /**
  * The grant for a resource outside all compartments: it may be read through the references of the policy by
- * which a visible row refers to it. The origin gets the same questions whether the resource exists or not: a
- * page for each reference that the policy lists. A resource of a patient needs no referrer.
+ * which a visible row refers to it. The origin gets the same questions whether the resource exists or not: for each
+ * reference that the policy lists the pages up to the first visible row. A resource of a patient needs no referrer.
  */
 export async function referredTo(
   grant: Grant,
@@ -26,6 +28,10 @@ export async function referredTo(
   const failed = each.flatMap(({ found }) => (found.ok ? [] : [found]));
   return failed[0] ?? (mayBeOwned ? ok(referredBy(new Set())) : err({ reason: "row_outside_access" }));
 }
+
+// As many as a search for such resources reads: hidden rows that fill the first page must not hide a visible row
+// behind them.
+const pagesMax = 10;
 
 async function hasReferrer(
   { search, paths, reference }: Referrer,
@@ -45,8 +51,15 @@ async function hasReferrer(
     if (seen !== undefined) hasRoom = origin.concerned.decide(seen);
     return false; // the gateway only needs to know that a referrer exists
   };
-  const found = await rowsOf(search.ask, origin, leads);
-  // A server that does not support this parameter has no referrer.
-  if (!found.ok) return isUnknownAtOrigin(found.error) ? ok(false) : found;
+  let next: OriginQuestion = search.ask;
+  for (let page = 1; page <= pagesMax; page += 1) {
+    const found = await rowsOf(next, origin, leads);
+    // A server that does not support this parameter has no referrer.
+    if (!found.ok) return page === 1 && isUnknownAtOrigin(found.error) ? ok(false) : found;
+    if (isLed || found.value.next === undefined) break;
+    const link = linkBelow(found.value.base, found.value.next);
+    if (link === undefined) return err({ reason: "answer_link_outside_origin" });
+    next = { link };
+  }
   return hasRoom ? ok(isLed) : err({ reason: "too_many_rows" });
 }
