@@ -68,7 +68,7 @@ export class ActionAttempt {
   }
 
   /** Ends an attempt that did not act: the key is as it was before. */
-  async releases(): Promise<void> {
+  async release(): Promise<void> {
     if (!this.#isActing) await this.rejected();
   }
 }

@@ -174,7 +174,7 @@ class VerbRequest {
         claimed.value,
       );
     } finally {
-      await claimed.value?.releases();
+      await claimed.value?.release();
     }
   }
 

@@ -114,7 +114,7 @@ const bundle: Answerer<Of<"batch">> = async (_interaction, request, ports) => {
   return answerBundle(asked.value, key.value, request, ports);
 };
 
-const consentDone = {
+const consentDoneText = {
   fileConsent: "The Consent is filed, and in force at this gateway if it is active.",
   revokeConsent: "The Consent is inactive, and in force no longer.",
 } as const;
@@ -127,21 +127,21 @@ const consentOperation: Answerer<ConsentOperationRequest> = async ({ kind }, req
   if (!key.ok) return refused(key.error);
   const asked = await consentTransaction(kind, caller.message, permission, origin);
   if (!asked.ok) return refused(asked.error);
-  return answerBundle(asked.value, key.value, request, ports, consentDone[kind]);
+  return answerBundle(asked.value, key.value, request, ports, consentDoneText[kind]);
 };
 
-/** @param isDone the text of the answer to an operation that is done as a transaction. */
+/** @param doneText the text of the answer to an operation that is done as a transaction. */
 async function answerBundle(
   asked: AskedBundle,
   key: string | undefined,
   request: KnownRequest,
   ports: GatewayPorts,
-  isDone?: string,
+  doneText?: string,
 ): Promise<Outcome> {
   const { call, caller, permission, origin, gate, record } = request;
   const answerer = asked.kind === "batch" ? answerBatch : transact;
-  const answer = (once?: BundleAttempt) =>
-    answerer(asked, permission, origin, linksOf(request, ports), gate, record, once);
+  const answer = (attempt?: BundleAttempt) =>
+    answerer(asked, permission, origin, linksOf(request, ports), gate, record, attempt);
   const answered =
     key === undefined
       ? await answer()
@@ -152,7 +152,7 @@ async function answerBundle(
           answer,
         );
   if (!answered.ok) return refused(answered.error);
-  const bundle = isDone === undefined ? answered.value : { ...answered.value, isDone };
+  const bundle = doneText === undefined ? answered.value : { ...answered.value, doneText };
   return { kind: "bundle", bundle, gate, origin };
 }
 

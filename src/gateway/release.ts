@@ -65,17 +65,18 @@ async function cleared(
     case "written":
       return drafts.written(await clearedWrite(outcome.write, outcome.gate, outcome.origin));
     case "bundle": {
-      const { kind, parts, said, isDone } = outcome.bundle;
-      if ("reason" in said) return drafts.bundle(kind, parts, said);
-      const answers = await clearEntries(said, outcome.gate);
-      const all = [...parts, ...said.flatMap((entry) => entry.parts)];
-      const text = isDone === undefined ? bundleText(kind, answers, requestId) : doneText(isDone, requestId);
+      const { kind, parts, result, doneText } = outcome.bundle;
+      if ("reason" in result) return drafts.bundle(kind, parts, result);
+      const answers = await clearEntries(result, outcome.gate);
+      const all = [...parts, ...result.flatMap((entry) => entry.parts)];
+      const text =
+        doneText === undefined ? bundleText(kind, answers, requestId) : outcomeText(doneText, requestId);
       return drafts.bundle(kind, all, text);
     }
   }
 }
 
-const doneText = (text: string, requestId: string) =>
+const outcomeText = (text: string, requestId: string) =>
   joinBytes([
     utf8(
       JSON.stringify(operationOutcome({ severity: "information", code: "informational", text, requestId })),

@@ -102,18 +102,18 @@ export class Drafts {
     };
   }
 
-  /** @param said the answer's text, or why there is none. */
+  /** @param bundle the answer's text, or why there is none. */
   bundle(
     kind: "batch" | "transaction",
     parts: readonly Part[],
-    said: Uint8Array<ArrayBuffer> | GatewayRefusal,
+    bundle: Uint8Array<ArrayBuffer> | GatewayRefusal,
   ): AnswerDraft {
     return {
       record: () => this.#recorder.lastParts(kind, parts),
       answer: async (recorded) => {
-        if (!(said instanceof Uint8Array)) return this.#refused(said, recorded);
-        const whole = await this.#whole(said, said, recorded);
-        this.#measure([said]);
+        if (!(bundle instanceof Uint8Array)) return this.#refused(bundle, recorded);
+        const whole = await this.#whole(bundle, bundle, recorded);
+        this.#measure([bundle]);
         return whole;
       },
     };

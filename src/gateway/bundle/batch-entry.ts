@@ -21,6 +21,9 @@ export type AskedEntry =
   | { readonly kind: "reading"; readonly interaction: Reading; readonly isHead: boolean }
   | { readonly kind: "writing"; readonly write: AskedWrite };
 
+export const interactionOf = (asked: AskedEntry): Reading | Writing =>
+  asked.kind === "reading" ? asked.interaction : asked.write.interaction;
+
 export type EntryReadRefusal = InteractionRefusal | WriteBodyRefusal;
 
 export type BatchBodyRefusal = WriteBodyRefusal | BatchRefusal;

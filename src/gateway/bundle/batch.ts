@@ -9,7 +9,6 @@ import { concernsNobody } from "#gateway/origin/concerned-by-write";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { etagOf } from "#gateway/read/etag";
 import { gather } from "#gateway/read/gather";
-import { onRecord } from "#gateway/record/on-record";
 import { writePart, type Part } from "#gateway/record/parts";
 import { afterIntent, type ProofReplayed } from "#gateway/write/after-intent";
 import { sizeHeldBy, type PlannedWrite } from "#gateway/write/planned-write";
@@ -18,6 +17,7 @@ import { planWrite } from "#gateway/write/write-plan";
 import { isUnanswered, standing } from "#gateway/write/write-attempt";
 import { noteWritten, represent, sendWrite, type DoneWrite } from "#gateway/write/write-send";
 import {
+  interactionOf,
   isWriteEntry,
   readAsked,
   type AskedBundle,
@@ -26,22 +26,22 @@ import {
 } from "./batch-entry.ts";
 import type { BundleAttempt, SentEnd } from "./bundle-attempt.ts";
 import type { BundleOutcome, BundleRecord } from "./bundle-outcome.ts";
-import { EntryOutcome, refusedEntry, type EntryRefusal } from "./entry-outcome.ts";
+import { EntryOutcome, placeOf, refusedEntry, whatOf, type EntryRefusal } from "./entry-outcome.ts";
 import { answerSettled, locationIn } from "./settled-entry.ts";
 
 /** The gate as a bundle needs it before its answer is made. */
 export type BundleGate = Pick<ReleaseGate, "spendRequests" | "spendNames" | "stillGood">;
 
-/** An entry on its way. */
-interface Entry {
-  readonly entry: BatchEntry;
+/** The state of an entry between its reading and its answer. */
+interface EntryState {
+  readonly request: BatchEntry;
   /** Its place in the batch. */
   readonly index: number;
   readonly asked: Result<AskedEntry, EntryReadRefusal>;
   readonly outcome: EntryOutcome;
   plan?: PlannedWrite;
   /** {@link OriginSession.generation} when the write was planned. */
-  planned?: number;
+  plannedIn?: number;
   done?: DoneWrite;
   /** The end of its write, if this request sent it under a key. */
   end?: SentEnd;
@@ -50,11 +50,11 @@ interface Entry {
 type SentPlan = Extract<PlannedWrite, { kind: "send" }>;
 
 /** An entry whose write is sent. */
-interface Sending extends Entry {
+interface Sending extends EntryState {
   plan: SentPlan;
 }
 
-const isSending = (one: Entry): one is Sending => one.plan?.kind === "send";
+const isSending = (entry: EntryState): entry is Sending => entry.plan?.kind === "send";
 
 // A Worker has at most six open connections.
 const atOnce = 6;
@@ -64,70 +64,68 @@ const order = ["DELETE", "POST", "PUT", "PATCH"] as const; // FHIR R4 http §3.1
  * A batch: each entry is permitted, refused and recorded as a request of its own. Entries do not depend on
  * each other.
  *
- * @param once for a batch under a key.
+ * @param attempt for a batch under a key.
  */
 export async function answerBatch(
-  { entries: asked, prefer }: AskedBundle,
+  { entries: requests, prefer }: AskedBundle,
   permission: Permission,
   origin: OriginSession,
   links: NextLinks,
   gate: BundleGate,
   record: BundleRecord,
-  once?: BundleAttempt,
+  attempt?: BundleAttempt,
 ): Promise<Result<BundleOutcome, GateRefusal | ProofReplayed>> {
-  const spent = await gate.spendRequests(asked.length - 1);
+  const spent = await gate.spendRequests(requests.length - 1);
   if (!spent.ok) return spent;
-  const entries = asked.map((entry, index) => entryOf(entry, index, prefer, origin));
-  for (const one of entries) await plan(one, permission, gate, once);
+  const entries = requests.map((request, index) => entryOf(request, index, prefer, origin));
+  for (const entry of entries) await plan(entry, permission, gate, attempt);
 
   const sending = order.flatMap((method) =>
-    entries.filter(isSending).filter(({ entry }) => entry.method === method),
+    entries.filter(isSending).filter(({ request }) => request.method === method),
   );
-  const sent = await sendAll(sending, permission, gate, record, once);
+  const sent = await sendAll(sending, permission, gate, record, attempt);
   if (!sent.ok) return sent;
-  await once?.ended(
+  await attempt?.ended(
     new Map(entries.flatMap(({ end }, index) => (end === undefined ? [] : [[index, end] as const]))),
-    asked.flatMap((entry, index) => (isWriteEntry(entry) ? [index] : [])),
+    requests.flatMap((request, index) => (isWriteEntry(request) ? [index] : [])),
   );
   await readAll(entries, permission, links);
-  for (const one of entries) {
-    if (one.plan === undefined || one.plan.kind === "send") await showWritten(one, permission);
-    else await answerUnsent(one, one.plan, permission, once);
+  for (const entry of entries) {
+    if (entry.plan === undefined || entry.plan.kind === "send") await showWritten(entry, permission);
+    else await answerUnsent(entry, entry.plan, permission, attempt);
   }
-  return ok({ kind: "batch", parts: [], said: entries.map(({ outcome }) => outcome) });
+  return ok({ kind: "batch", parts: [], result: entries.map(({ outcome }) => outcome) });
 }
 
-function entryOf(entry: BatchEntry, index: number, prefer: string | null, origin: OriginSession): Entry {
-  const asked = readAsked(entry, entry.resource, origin.base, prefer);
-  const what = {
-    ...onRecord(asked.ok ? interactionOf(asked.value) : undefined),
-    method: entry.method,
-    path: entry.segments.join("/"),
-  };
-  return { entry, index, asked, outcome: new EntryOutcome(what, origin.forEntry()) };
+function entryOf(
+  request: BatchEntry,
+  index: number,
+  prefer: string | null,
+  origin: OriginSession,
+): EntryState {
+  const asked = readAsked(request, request.resource, origin.base, prefer);
+  const what = whatOf(request, asked.ok ? interactionOf(asked.value) : undefined);
+  return { request, index, asked, outcome: new EntryOutcome(what, origin.forEntry()) };
 }
-
-const interactionOf = (asked: AskedEntry) =>
-  asked.kind === "reading" ? asked.interaction : asked.write.interaction;
 
 async function plan(
-  one: Entry,
+  entry: EntryState,
   permission: Permission,
   gate: BundleGate,
-  once: BundleAttempt | undefined,
+  attempt: BundleAttempt | undefined,
 ): Promise<void> {
-  const { asked, index, outcome } = one;
+  const { asked, index, outcome } = entry;
   if (!asked.ok) return outcome.refuse(asked.error);
   const { origin } = outcome;
   const named = origin.nameAsked(patientsNamed(interactionOf(asked.value)), permission.access);
   if (!named.ok) return outcome.refuse(named.error);
   if (asked.value.kind === "reading") return;
-  const settled = (await once?.settle(index)) ?? ok(undefined);
+  const settled = (await attempt?.settle(index)) ?? ok(undefined);
   if (!settled.ok) return outcome.refuse(settled.error);
   if (settled.value !== undefined) {
     const filed = await refileConsent(asked.value.write, settled.value.end, permission, origin);
     if (!filed.ok) return outcome.refuse(filed.error);
-    one.done = answerSettled(outcome, settled.value, once?.isRepeat(index) === true);
+    entry.done = answerSettled(outcome, settled.value, attempt?.isRepeat(index) === true);
     return;
   }
   const { write } = asked.value;
@@ -138,11 +136,11 @@ async function plan(
   if (refiled?.ok === false) return outcome.refuse(refiled.error);
   const paid = await gate.spendNames(origin.concerned);
   if (!paid.ok) return outcome.refuse(paid.error);
-  if (!planned.ok) return outcome.refuse(once?.refusalOf(planned.error, index) ?? planned.error);
-  const prepared = (await once?.prepare(index, planned.value)) ?? planned;
+  if (!planned.ok) return outcome.refuse(attempt?.refusalOf(planned.error, index) ?? planned.error);
+  const prepared = (await attempt?.prepare(index, planned.value)) ?? planned;
   if (!prepared.ok) return outcome.refuse(prepared.error);
-  one.plan = prepared.value;
-  one.planned = generation;
+  entry.plan = prepared.value;
+  entry.plannedIn = generation;
   outcome.isWrite = true;
 }
 
@@ -155,22 +153,22 @@ async function sendAll(
   permission: Permission,
   gate: BundleGate,
   record: BundleRecord,
-  once: BundleAttempt | undefined,
+  attempt: BundleAttempt | undefined,
 ): Promise<Result<void, GateRefusal | ProofReplayed>> {
   if (sending.length === 0) return ok(undefined);
   const sent = await afterIntent(
     gate,
     () => record.intendParts(sending.flatMap(intentOf)),
     async () => {
-      await once?.sending(sending.length);
-      for (const one of sending) {
+      await attempt?.sending(sending.length);
+      for (const entry of sending) {
         // Fifty writes may take longer than a lease lives: a client who is denied meanwhile writes no more.
-        const anew = await plannedAnew(one, one.plan, permission, once);
-        const still = anew.ok ? await gate.stillGood() : anew;
-        if (anew.ok && still.ok) await send(one, anew.value);
+        const replanned = await replan(entry, entry.plan, permission, attempt);
+        const still = replanned.ok ? await gate.stillGood() : replanned;
+        if (replanned.ok && still.ok) await send(entry, replanned.value);
         else if (!still.ok) {
-          one.end = "nothing";
-          one.outcome.refuse(still.error);
+          entry.end = "nothing";
+          entry.outcome.refuse(still.error);
         }
       }
     },
@@ -184,23 +182,26 @@ async function sendAll(
  * body that was merged before would overwrite what the client may no longer see. The intent on record names the
  * resource, so a plan for a different resource or version is refused.
  */
-async function plannedAnew(
-  { asked, index, planned, outcome: { origin } }: Entry,
+async function replan(
+  { asked, index, plannedIn, outcome: { origin } }: EntryState,
   before: PlannedWrite,
   permission: Permission,
-  once: BundleAttempt | undefined,
+  attempt: BundleAttempt | undefined,
 ): Promise<Result<PlannedWrite, EntryRefusal>> {
-  if (planned === origin.generation || !asked.ok || asked.value.kind === "reading") return ok(before);
+  if (plannedIn === origin.generation || !asked.ok || asked.value.kind === "reading") return ok(before);
   const { write } = asked.value;
-  const anew = await origin.decided(() => planWrite(write, permission, origin));
-  if (!anew.ok) return anew;
-  const prepared = anew.value.kind === "send" ? ((await once?.prepare(index, anew.value)) ?? anew) : anew;
+  const replanned = await origin.decided(() => planWrite(write, permission, origin));
+  if (!replanned.ok) return replanned;
+  const prepared =
+    replanned.value.kind === "send"
+      ? ((await attempt?.prepare(index, replanned.value)) ?? replanned)
+      : replanned;
   if (!prepared.ok) return prepared;
   return isSamePlace(before, prepared.value) ? prepared : err({ reason: "version_not_current" });
 }
 
-function isSamePlace(one: PlannedWrite, other: PlannedWrite): boolean {
-  return JSON.stringify(writtenPlace(one)) === JSON.stringify(writtenPlace(other));
+function isSamePlace(before: PlannedWrite, now: PlannedWrite): boolean {
+  return JSON.stringify(writtenPlace(before)) === JSON.stringify(writtenPlace(now));
 }
 
 function writtenPlace(plan: PlannedWrite): readonly unknown[] {
@@ -218,15 +219,12 @@ function intentOf({ plan, outcome: { what, origin } }: Sending): readonly Part[]
   return [writePart("intent", { ...what, ...placeOf(plan) }, plan.concerned, { origin })];
 }
 
-const placeOf = ({ type, id }: { readonly type: string; readonly id: string | undefined }) =>
-  id === undefined ? { type } : { type, id };
-
-async function send(one: Entry, plan: PlannedWrite): Promise<void> {
+async function send(entry: EntryState, plan: PlannedWrite): Promise<void> {
   if (plan.kind !== "send") return;
-  const { outcome } = one;
+  const { outcome } = entry;
   const { origin, what, parts } = outcome;
   const sent = await standing(plan, await sendWrite(plan, origin), origin);
-  one.end = sent.ok ? sent.value : isUnanswered(sent.error) ? "unknown" : "nothing";
+  entry.end = sent.ok ? sent.value : isUnanswered(sent.error) ? "unknown" : "nothing";
   origin.held.give(sizeHeldBy(plan));
   if (!sent.ok || sent.value.isUnfiled === true) {
     const refusal = sent.ok ? ({ reason: "consent_not_filed" } as const) : sent.error;
@@ -240,11 +238,11 @@ async function send(one: Entry, plan: PlannedWrite): Promise<void> {
   const ended = { origin, outcome: { status } };
   parts.push(writePart("write", { ...what, ...placeOf({ type, id }) }, plan.concerned, ended));
   outcome.answer = { status, location: locationIn(origin.base, { status, type, id, version }) };
-  if (status !== 204) one.done = sent.value;
+  if (status !== 204) entry.done = sent.value;
 }
 
 /** The write is done: a part that cannot be shown is left out. */
-async function showWritten({ asked, done, outcome }: Entry, permission: Permission): Promise<void> {
+async function showWritten({ asked, done, outcome }: EntryState, permission: Permission): Promise<void> {
   const returns =
     asked.ok && asked.value.kind === "writing" ? asked.value.write.conditions.returns : undefined;
   if (done === undefined || returns !== "representation" || outcome.answer === undefined) return;
@@ -258,16 +256,16 @@ async function showWritten({ asked, done, outcome }: Entry, permission: Permissi
 
 /** Nothing had to be done: the resource to create exists, or the resource to delete does not. */
 async function answerUnsent(
-  one: Entry,
+  entry: EntryState,
   planned: Exclude<PlannedWrite, SentPlan>,
   permission: Permission,
-  once: BundleAttempt | undefined,
+  attempt: BundleAttempt | undefined,
 ): Promise<void> {
-  const { outcome } = one;
+  const { outcome } = entry;
   const { origin } = outcome;
   // the address of the row that was found may be withheld by a Consent of this batch
-  const anew = await plannedAnew(one, planned, permission, once);
-  if (!anew.ok) return outcome.refuse(anew.error);
+  const replanned = await replan(entry, planned, permission, attempt);
+  if (!replanned.ok) return outcome.refuse(replanned.error);
   const { type } = planned;
   const found = planned.kind === "found" ? planned : undefined;
   const status = found === undefined ? 204 : 200;
@@ -278,11 +276,15 @@ async function answerUnsent(
   outcome.parts.push(writePart("write", what, concerned, { origin, outcome: { status } }));
 }
 
-async function readAll(entries: readonly Entry[], permission: Permission, links: NextLinks): Promise<void> {
+async function readAll(
+  entries: readonly EntryState[],
+  permission: Permission,
+  links: NextLinks,
+): Promise<void> {
   const reading = entries.filter(({ asked }) => asked.ok && asked.value.kind === "reading");
   for (let from = 0; from < reading.length; from += atOnce) {
     const some = reading.slice(from, from + atOnce);
-    await Promise.all(some.map((one) => read(one, permission, links)));
+    await Promise.all(some.map((entry) => read(entry, permission, links)));
     // An answer without room is dropped at once: fifty answers of 8 MiB are more than an isolate has.
     for (const { outcome } of some) {
       const { disclosure } = outcome.answer ?? {};
@@ -293,7 +295,7 @@ async function readAll(entries: readonly Entry[], permission: Permission, links:
 }
 
 async function read(
-  { asked, outcome }: Entry,
+  { asked, outcome }: EntryState,
   { policy, access }: Permission,
   links: NextLinks,
 ): Promise<void> {

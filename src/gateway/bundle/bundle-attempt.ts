@@ -58,7 +58,7 @@ export class BundleAttempt {
   }
 
   /** Ends an attempt that sent nothing: the key is as it was before. */
-  async releases(): Promise<void> {
+  async release(): Promise<void> {
     if (!this.#isSending) await this.#attempt.ended({ kind: "nothing" });
   }
 

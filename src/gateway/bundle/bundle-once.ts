@@ -10,7 +10,7 @@ export async function bundleOnce<R>(
   request: KeyedRequest,
   keys: RequestKeys,
   origin: OriginSession,
-  answer: (once: BundleAttempt) => Promise<Result<BundleOutcome, R>>,
+  answer: (attempt: BundleAttempt) => Promise<Result<BundleOutcome, R>>,
 ): Promise<Result<BundleOutcome, R | OnceRefusal>> {
   const claim = await keys.claim(request);
   switch (claim.kind) {
@@ -21,13 +21,13 @@ export async function bundleOnce<R>(
     case "done":
       return answer(BundleAttempt.repeated(claim.result, origin));
     case "claimed": {
-      const once = new BundleAttempt(claim.attempt, origin);
+      const attempt = new BundleAttempt(claim.attempt, origin);
       try {
-        const result = await answer(once);
-        if (!result.ok) await once.releases();
+        const result = await answer(attempt);
+        if (!result.ok) await attempt.release();
         return result;
       } catch (fault) {
-        await once.releases().catch(() => {}); // its time ends then
+        await attempt.release().catch(() => {}); // its time ends then
         throw fault;
       }
     }

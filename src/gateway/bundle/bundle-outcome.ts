@@ -29,9 +29,9 @@ export type EntryIssue = Parameters<typeof bodyOutcome>[0][number];
 export interface BundleOutcome {
   readonly kind: "batch" | "transaction";
   /** The answer of an operation that is done as a transaction: this text in an OperationOutcome, and no Bundle. */
-  readonly isDone?: string;
+  readonly doneText?: string;
   /** Goes on record before the parts of the entries. */
   readonly parts: readonly Part[];
-  /** The answers, entry by entry; or why a transaction was not done, or not done in full. */
-  readonly said: readonly EntryOutcome[] | SendRefusal | TransactionRefusal;
+  /** The end of each entry; or why a transaction was not done, or not done in full. */
+  readonly result: readonly EntryOutcome[] | SendRefusal | TransactionRefusal;
 }

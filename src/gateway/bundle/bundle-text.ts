@@ -25,16 +25,16 @@ export function bundleText(
 }
 
 function responseOf({ status, refusal, location, etag }: EntryAnswer, requestId: string) {
-  const said = {
+  const response = {
     status: String(status),
     ...(location === undefined ? {} : { location }),
     ...(etag === undefined ? {} : { etag }),
   };
-  if (refusal === undefined) return said;
+  if (refusal === undefined) return response;
   const { code, text, exception } = faceOf(refusal);
   const outcome =
     "issues" in refusal
       ? bodyOutcome(refusal.issues, requestId)
       : operationOutcome({ severity: "error", code, text, requestId, exception });
-  return { ...said, outcome };
+  return { ...response, outcome };
 }

@@ -1,11 +1,14 @@
 import { faceOf } from "#entrypoint/gateway-face";
 import type { What } from "#audit/event";
+import type { BatchEntry } from "#fhir/batch";
+import type { Interaction } from "#fhir/interaction";
 import type { Disclosure } from "#phi/disclosure";
 import type { PolicyRefusal } from "#policy/grant";
 import type { ClearingRefusal, ReleaseGate } from "#gateway/admission/release-gate";
 import type { NamingRefusal, OriginSession } from "#gateway/origin/origin-session";
 import type { GatherRefusal } from "#gateway/read/gather";
 import { decidedParts, disclosedParts, refusedPart, type Part } from "#gateway/record/parts";
+import { onRecord } from "#gateway/record/on-record";
 import { onRefusal } from "#gateway/record/refusal-decision";
 import type { PlanRefusal } from "#gateway/write/planned-write";
 import type { SettleRefusal } from "#gateway/write/write-attempt";
@@ -35,6 +38,21 @@ export interface EntryAnswer {
   /** The answer to a HEAD: its disclosure goes on record, and no byte of it leaves. */
   readonly bodiless?: boolean;
 }
+
+/** The request of an entry, as its records name it. Undefined: the entry asks for no known interaction. */
+export const whatOf = (
+  { method, segments }: Pick<BatchEntry, "method" | "segments">,
+  interaction: Interaction | undefined,
+): What => ({ ...onRecord(interaction), method, path: segments.join("/") });
+
+/** The resource that an entry wrote, as its records name it. */
+export const placeOf = ({
+  type,
+  id,
+}: {
+  readonly type: string;
+  readonly id: string | undefined;
+}): Pick<What, "type" | "id"> => (id === undefined ? { type } : { type, id });
 
 export const refusedEntry = (refusal: EntryRefusal): EntryAnswer => ({
   status: faceOf(refusal).status,

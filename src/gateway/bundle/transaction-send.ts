@@ -92,9 +92,12 @@ async function sendOnce(
     case "circuit_open":
       return err({ reason: notSent[answer.because], retryAfterSeconds: answer.retryAfterSeconds });
     case "written": {
-      const said = await entriesOf(answer);
-      if (said === undefined || said.length !== sending.length) return err({ reason: "write_answer_unfit" });
-      return ok(sending.map(({ plan }, index) => endOf(plan, said[index] ?? null, origin.base, answer.base)));
+      const entries = await entriesOf(answer);
+      if (entries === undefined || entries.length !== sending.length)
+        return err({ reason: "write_answer_unfit" });
+      return ok(
+        sending.map(({ plan }, index) => endOf(plan, entries[index] ?? null, origin.base, answer.base)),
+      );
     }
   }
 }
@@ -140,11 +143,11 @@ const doneBy = { POST: 201, PUT: 200, DELETE: 204 } as const;
  */
 function endOf(
   { write, type, id }: EntryToSend["plan"],
-  said: Json,
+  entry: Json,
   base: string,
   origin: FhirBase,
 ): EntryEnd {
-  const response = isObject(said) ? property(said, "response") : undefined;
+  const response = isObject(entry) ? property(entry, "response") : undefined;
   const status = isObject(response)
     ? Number(/^\d{3}(?=\s|$)/u.exec(textAt(response, "status") ?? "")?.[0])
     : NaN;
@@ -158,7 +161,7 @@ function endOf(
     };
   const done = write.ifNone === undefined ? doneBy[write.method] : doneBy.POST;
   if (done === 204) return { kind: "done", status: done, location: undefined };
-  const resource = isObject(said) ? property(said, "resource") : undefined;
+  const resource = isObject(entry) ? property(entry, "resource") : undefined;
   const place = storedPlace(
     (isObject(response) ? textAt(response, "location") : undefined) ?? "",
     type,

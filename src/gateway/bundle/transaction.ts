@@ -1,6 +1,6 @@
 import { conditionalReferences, withReferences, type BatchEntry } from "#fhir/batch";
 import { isResourceType } from "#fhir/r4/elements";
-import { readCriteria, type Interaction, type Reading } from "#fhir/interaction";
+import { readCriteria, type Reading } from "#fhir/interaction";
 import type { JsonObject } from "#fhir/json/json";
 import { patientsNamed } from "#fhir/patients-named";
 import { conditionQuery } from "#fhir/preconditions";
@@ -14,7 +14,6 @@ import { bytesOf, type GateRefusal } from "#gateway/admission/release-gate";
 import { concernsNobody } from "#gateway/origin/concerned-by-write";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { gather } from "#gateway/read/gather";
-import { onRecord } from "#gateway/record/on-record";
 import { decidedParts, writePart, type Part } from "#gateway/record/parts";
 import { afterIntent, type ProofReplayed } from "#gateway/write/after-intent";
 import { sizeHeldBy, type PlannedWrite, type PlanRefusal } from "#gateway/write/planned-write";
@@ -24,41 +23,49 @@ import { earlierWrite, refileConsent } from "#gateway/write/refile-consent";
 import { planWrite } from "#gateway/write/write-plan";
 import { noteWritten, type SendRefusal } from "#gateway/write/write-send";
 import { isUnanswered, type SettledWrite, type SettleRefusal } from "#gateway/write/write-attempt";
-import { isWriteEntry, readAsked, type AskedBundle, type EntryReadRefusal } from "./batch-entry.ts";
+import {
+  interactionOf,
+  isWriteEntry,
+  readAsked,
+  type AskedBundle,
+  type EntryReadRefusal,
+} from "./batch-entry.ts";
 import type { BundleAttempt, SentEnd } from "./bundle-attempt.ts";
 import type { BundleGate } from "./batch.ts";
 import type { BundleOutcome, BundleRecord, EntryIssue, TransactionRefusal } from "./bundle-outcome.ts";
-import { EntryOutcome } from "./entry-outcome.ts";
+import { EntryOutcome, whatOf } from "./entry-outcome.ts";
 import { answerSettled } from "./settled-entry.ts";
 import { sendTransaction, type EntryEnd } from "./transaction-send.ts";
 
-const whole = { interaction: "transaction" } as const;
+/** The transaction itself, as records name it. */
+const transactionWhat = { interaction: "transaction" } as const;
 // Each reference is a search of its own.
 const searchesMax = 100;
 
 /** A permitted entry. */
-type Ready =
+type PermittedEntry =
   | {
       readonly kind: "reading";
-      readonly entry: BatchEntry;
+      readonly request: BatchEntry;
       readonly interaction: Reading;
       readonly isHead: boolean;
     }
-  | Writing;
+  | PermittedWrite;
 
 /** A permitted write, with its plan. */
-interface Writing {
+interface PermittedWrite {
   readonly kind: "writing";
-  readonly entry: BatchEntry;
+  readonly request: BatchEntry;
   readonly write: AskedWrite;
   readonly plan: PlannedWrite;
 }
 
-type Done = Extract<EntryEnd, { kind: "done" }>;
+type DoneEnd = Extract<EntryEnd, { kind: "done" }>;
 
-/** A write that goes to the origin. */
-type Sending = Writing & { readonly plan: Extract<PlannedWrite, { kind: "send" }> };
-const isSent = (one: Ready): one is Sending => one.kind === "writing" && one.plan.kind === "send";
+/** A permitted write that goes to the origin. */
+type SentWrite = PermittedWrite & { readonly plan: Extract<PlannedWrite, { kind: "send" }> };
+const isSent = (entry: PermittedEntry): entry is SentWrite =>
+  entry.kind === "writing" && entry.plan.kind === "send";
 
 /** Why nothing of a transaction was sent to the origin. */
 export type UnsentTransaction =
@@ -81,53 +88,55 @@ export async function transact(
   links: NextLinks,
   gate: BundleGate,
   record: BundleRecord,
-  once?: BundleAttempt,
+  attempt?: BundleAttempt,
 ): Promise<Result<BundleOutcome, UnsentTransaction>> {
   const spent = await gate.spendRequests(entries.length - 1);
   if (!spent.ok) return spent;
-  const atomic = await mayBeWhole(entries, origin);
+  const atomic = await atomicityOf(entries, origin);
   if (!atomic.ok) return atomic;
-  const settled = once === undefined ? ok(undefined) : await once.settleWhole(atomic.value);
+  const settled = attempt === undefined ? ok(undefined) : await attempt.settleWhole(atomic.value);
   if (!settled.ok) return settled;
-  const writes = entries.flatMap((entry, index) => (isWriteEntry(entry) ? [index] : []));
-  if (once !== undefined && settled.value !== undefined) {
-    await once.ended(new Map(), writes);
-    return answerDone(entries, prefer, { once, settled: settled.value }, permission, origin, links);
+  const writes = entries.flatMap((request, index) => (isWriteEntry(request) ? [index] : []));
+  if (attempt !== undefined && settled.value !== undefined) {
+    await attempt.ended(new Map(), writes);
+    return answerDone(entries, prefer, { attempt, settled: settled.value }, permission, origin, links);
   }
-  const planned = await prepared(entries, prefer, permission, origin);
-  if (!planned.ok) return err(once?.refusalOf(planned.error) ?? planned.error);
-  const ready = once === undefined ? planned : await underKey(planned.value, once);
-  if (!ready.ok) return ready;
+  const planned = await permitEntries(entries, prefer, permission, origin);
+  if (!planned.ok) return err(attempt?.refusalOf(planned.error) ?? planned.error);
+  const permitted = attempt === undefined ? planned : await prepareUnderKey(planned.value, attempt);
+  if (!permitted.ok) return permitted;
   const paid = await gate.spendNames(origin.concerned);
   if (!paid.ok) return paid;
 
-  const sending = ready.value.filter(isSent);
-  const sent = await sendAll(sending, origin, gate, record, once);
+  const sending = permitted.value.filter(isSent);
+  const sent = await sendAll(sending, origin, gate, record, attempt);
   if (!sent.ok) return sent;
   const ends = new Map(
-    sending.map((one, index) => [one, sent.value.ok ? sent.value.value[index] : undefined]),
+    sending.map((entry, index) => [entry, sent.value.ok ? sent.value.value[index] : undefined]),
   );
-  const indices = new Map(ready.value.map((one, index) => [one, index]));
-  await once?.ended(
-    new Map(sending.map((one) => [indices.get(one) ?? 0, sentEnd(one, ends.get(one), sent.value)])),
+  const indices = new Map(permitted.value.map((entry, index) => [entry, index]));
+  await attempt?.ended(
+    new Map(sending.map((entry) => [indices.get(entry) ?? 0, sentEnd(entry, ends.get(entry), sent.value)])),
     writes,
   );
-  const parts = sending.map((one) => partOf("write", one, origin, outcomeOf(ends.get(one), sent.value)));
-  const done = new Map<Ready, Done>();
-  for (const [one, end] of ends) if (end?.kind === "done") done.set(one, end);
-  for (const one of sending) if (done.has(one)) noteWritten(one.plan, origin.residences);
+  const parts = sending.map((entry) =>
+    partOf("write", entry, origin, outcomeOf(ends.get(entry), sent.value)),
+  );
+  const done = new Map<PermittedEntry, DoneEnd>();
+  for (const [entry, end] of ends) if (end?.kind === "done") done.set(entry, end);
+  for (const entry of sending) if (done.has(entry)) noteWritten(entry.plan, origin.residences);
   if (done.size < sending.length) {
-    const said = sent.value.ok ? unfinished(ready.value, ends) : sent.value.error;
-    const decided = decidedParts(whole, faceOf(said).status, origin);
-    return ok({ kind: "transaction", parts: [...parts, ...decided], said });
+    const result = sent.value.ok ? unfinished(permitted.value, ends) : sent.value.error;
+    const decided = decidedParts(transactionWhat, faceOf(result).status, origin);
+    return ok({ kind: "transaction", parts: [...parts, ...decided], result });
   }
   if (parts.length > 0) await record.noteParts(parts);
-  const said: EntryOutcome[] = [];
-  for (const one of ready.value)
-    said.push(
-      one.kind === "reading" ? await read(one, permission, origin, links) : written(one, done, origin),
+  const result: EntryOutcome[] = [];
+  for (const entry of permitted.value)
+    result.push(
+      entry.kind === "reading" ? await read(entry, permission, origin, links) : written(entry, done, origin),
     );
-  return ok({ kind: "transaction", parts: decidedParts(whole, 200, origin), said });
+  return ok({ kind: "transaction", parts: decidedParts(transactionWhat, 200, origin), result });
 }
 
 /**
@@ -135,11 +144,11 @@ export async function transact(
  * again all the same.
  */
 async function sendAll(
-  sending: readonly Sending[],
+  sending: readonly SentWrite[],
   origin: OriginSession,
   gate: BundleGate,
   record: BundleRecord,
-  once: BundleAttempt | undefined,
+  attempt: BundleAttempt | undefined,
 ): Promise<Result<Result<readonly EntryEnd[], SendRefusal>, GateRefusal | ProofReplayed>> {
   if (sending.length === 0) {
     const still = await gate.stillGood();
@@ -147,11 +156,11 @@ async function sendAll(
   }
   const sent = await afterIntent(
     gate,
-    () => record.intendParts(sending.map((one) => partOf("intent", one, origin))),
+    () => record.intendParts(sending.map((entry) => partOf("intent", entry, origin))),
     async () => {
-      await once?.sending(sending.length);
+      await attempt?.sending(sending.length);
       return sendTransaction(
-        sending.map(({ entry: { fullUrl }, plan }) => ({ fullUrl, plan })),
+        sending.map(({ request: { fullUrl }, plan }) => ({ fullUrl, plan })),
         origin,
       );
     },
@@ -161,21 +170,25 @@ async function sendAll(
 }
 
 /** The writes as they are sent under a key. */
-async function underKey(
-  ready: readonly Ready[],
-  once: BundleAttempt,
-): Promise<Result<readonly Ready[], UnsentTransaction>> {
-  const prepared: Ready[] = [];
-  for (const [index, one] of ready.entries()) {
-    const plan = one.kind === "writing" ? await once.prepare(index, one.plan) : undefined;
+async function prepareUnderKey(
+  permitted: readonly PermittedEntry[],
+  attempt: BundleAttempt,
+): Promise<Result<readonly PermittedEntry[], UnsentTransaction>> {
+  const prepared: PermittedEntry[] = [];
+  for (const [index, entry] of permitted.entries()) {
+    const plan = entry.kind === "writing" ? await attempt.prepare(index, entry.plan) : undefined;
     if (plan?.ok === false) return plan;
-    prepared.push(one.kind === "writing" && plan?.ok === true ? { ...one, plan: plan.value } : one);
+    prepared.push(entry.kind === "writing" && plan?.ok === true ? { ...entry, plan: plan.value } : entry);
   }
   return ok(prepared);
 }
 
 /** The end of a write as its key stores it. */
-function sentEnd({ plan }: Sending, end: EntryEnd | undefined, sent: Result<unknown, SendRefusal>): SentEnd {
+function sentEnd(
+  { plan }: SentWrite,
+  end: EntryEnd | undefined,
+  sent: Result<unknown, SendRefusal>,
+): SentEnd {
   const done = end?.kind === "refused" ? end.done : end;
   if (done === undefined) {
     const refusal =
@@ -192,32 +205,35 @@ function sentEnd({ plan }: Sending, end: EntryEnd | undefined, sent: Result<unkn
 async function answerDone(
   entries: readonly BatchEntry[],
   prefer: string | null,
-  { once, settled }: { readonly once: BundleAttempt; readonly settled: ReadonlyMap<number, SettledWrite> },
+  {
+    attempt,
+    settled,
+  }: { readonly attempt: BundleAttempt; readonly settled: ReadonlyMap<number, SettledWrite> },
   permission: Permission,
   origin: OriginSession,
   links: NextLinks,
 ): Promise<Result<BundleOutcome, UnsentTransaction>> {
   const answers: (() => Promise<EntryOutcome>)[] = [];
   // its Consents are filed before its reads are judged
-  for (const [index, entry] of entries.entries()) {
-    const asked = readAsked(entry, entry.resource, origin.base, prefer);
+  for (const [index, request] of entries.entries()) {
+    const asked = readAsked(request, request.resource, origin.base, prefer);
     if (!asked.ok) return asked;
     if (asked.value.kind === "reading") {
       const { interaction, isHead } = asked.value;
-      answers.push(() => read({ kind: "reading", entry, interaction, isHead }, permission, origin, links));
+      answers.push(() => read({ kind: "reading", request, interaction, isHead }, permission, origin, links));
       continue;
     }
-    const end = settled.get(index);
-    if (end === undefined) throw new Error("a write of a done transaction has no end");
-    const filed = await refileConsent(asked.value.write, end.end, permission, origin);
+    const write = settled.get(index);
+    if (write === undefined) throw new Error("a write of a done transaction has no end");
+    const filed = await refileConsent(asked.value.write, write.end, permission, origin);
     if (!filed.ok) return filed;
-    const outcome = new EntryOutcome(whatOf(entry, asked.value.write.interaction), origin, true);
-    answerSettled(outcome, end, once.isRepeat(index));
+    const outcome = new EntryOutcome(whatOf(request, asked.value.write.interaction), origin, true);
+    answerSettled(outcome, write, attempt.isRepeat(index));
     answers.push(async () => outcome);
   }
-  const said: EntryOutcome[] = [];
-  for (const answer of answers) said.push(await answer());
-  return ok({ kind: "transaction", parts: [], said });
+  const result: EntryOutcome[] = [];
+  for (const answer of answers) result.push(await answer());
+  return ok({ kind: "transaction", parts: [], result });
 }
 
 /**
@@ -225,7 +241,7 @@ async function answerDone(
  *
  * @returns true if the origin does all of the transaction or nothing.
  */
-async function mayBeWhole(
+async function atomicityOf(
   entries: readonly BatchEntry[],
   origin: OriginSession,
 ): Promise<Result<boolean, TransactionRefusal>> {
@@ -250,8 +266,8 @@ function outcomeOf(
  * entry has its own end.
  */
 function unfinished(
-  ready: readonly Ready[],
-  ends: ReadonlyMap<Ready, EntryEnd | undefined>,
+  permitted: readonly PermittedEntry[],
+  ends: ReadonlyMap<PermittedEntry, EntryEnd | undefined>,
 ): SendRefusal | TransactionRefusal {
   const all = [...ends.values()];
   const [first] = all;
@@ -259,14 +275,14 @@ function unfinished(
   if (first?.kind === "refused" && all.every(isKnown)) return first.refusal;
   return {
     reason: "transaction_incomplete",
-    issues: ready.map((one, index) => issueOf(one, ends.get(one), `Bundle.entry[${index}]`)),
+    issues: permitted.map((entry, index) => issueOf(entry, ends.get(entry), `Bundle.entry[${index}]`)),
   };
 }
 
-function issueOf(one: Ready, end: EntryEnd | undefined, expression: string): EntryIssue {
-  if (one.kind === "reading")
+function issueOf(entry: PermittedEntry, end: EntryEnd | undefined, expression: string): EntryIssue {
+  if (entry.kind === "reading")
     return { severity: "information", code: "informational", text: "It was not read.", expression };
-  if (one.plan.kind !== "send")
+  if (entry.plan.kind !== "send")
     return { severity: "information", code: "informational", text: "Nothing had to be done.", expression };
   if (end?.kind === "done")
     return {
@@ -280,81 +296,77 @@ function issueOf(one: Ready, end: EntryEnd | undefined, expression: string): Ent
 }
 
 /** The answer to a write. All writes are settled together: the rows that decided them are on record once. */
-function written(one: Writing, done: ReadonlyMap<Ready, Done>, origin: OriginSession): EntryOutcome {
-  const { plan, entry, write } = one;
-  const outcome = new EntryOutcome(whatOf(entry, write.interaction), origin, true);
+function written(
+  entry: PermittedWrite,
+  done: ReadonlyMap<PermittedEntry, DoneEnd>,
+  origin: OriginSession,
+): EntryOutcome {
+  const { plan, request, write } = entry;
+  const outcome = new EntryOutcome(whatOf(request, write.interaction), origin, true);
   switch (plan.kind) {
     case "send": {
-      const end = done.get(one);
+      const end = done.get(entry);
       if (end === undefined) throw new Error("a write of a transaction without an end");
       const { status, location } = end;
       outcome.answer = location === undefined ? { status } : { status, location };
       return outcome;
     }
     case "found":
-      outcome.parts.push(partOf("write", one, origin, { status: 200 }));
+      outcome.parts.push(partOf("write", entry, origin, { status: 200 }));
       outcome.answer = { status: 200, location: `${origin.base}/${plan.type}/${plan.id}` };
       return outcome;
     case "nothing":
-      outcome.parts.push(partOf("write", one, origin, { status: 204 }));
+      outcome.parts.push(partOf("write", entry, origin, { status: 204 }));
       outcome.answer = { status: 204 };
       return outcome;
   }
 }
 
-const whatOf = (entry: BatchEntry, interaction: Interaction) => ({
-  ...onRecord(interaction),
-  method: entry.method,
-  path: entry.segments.join("/"),
-});
-
 /**
- * Prepares all entries. A Consent that `If-None-Exist` finds may not be filed yet: then it is filed first, and the
+ * Permits all entries, or none. A Consent that `If-None-Exist` finds may not be filed yet: then it is filed first, and the
  * entries are decided again by the Consents of now.
  */
-async function prepared(
+async function permitEntries(
   entries: readonly BatchEntry[],
   prefer: string | null,
   permission: Permission,
   origin: OriginSession,
-): Promise<Result<readonly Ready[], UnsentTransaction>> {
+): Promise<Result<readonly PermittedEntry[], UnsentTransaction>> {
   const { generation } = origin;
-  const ready = await origin.decided(() => prepare(entries, prefer, permission, origin));
-  if (!ready.ok) return ready;
-  for (const one of ready.value) {
-    const earlier = one.kind === "writing" ? earlierWrite(one.write, ok(one.plan)) : undefined;
-    if (one.kind === "reading" || earlier === undefined) continue;
-    const filed = await refileConsent(one.write, earlier, permission, origin);
+  const permitted = await origin.decided(() => permitByPresentConsents(entries, prefer, permission, origin));
+  if (!permitted.ok) return permitted;
+  for (const entry of permitted.value) {
+    const earlier = entry.kind === "writing" ? earlierWrite(entry.write, ok(entry.plan)) : undefined;
+    if (entry.kind === "reading" || earlier === undefined) continue;
+    const filed = await refileConsent(entry.write, earlier, permission, origin);
     if (!filed.ok) return filed;
   }
-  if (generation === origin.generation) return ready;
-  return origin.decided(() => prepare(entries, prefer, permission, origin));
+  if (generation === origin.generation) return permitted;
+  return origin.decided(() => permitByPresentConsents(entries, prefer, permission, origin));
 }
 
 /** Decides about all entries before anything is done. The first refused entry refuses the whole. */
-async function prepare(
+async function permitByPresentConsents(
   entries: readonly BatchEntry[],
   prefer: string | null,
   permission: Permission,
   origin: OriginSession,
-): Promise<Result<readonly Ready[], UnsentTransaction>> {
+): Promise<Result<readonly PermittedEntry[], UnsentTransaction>> {
   const places = await placesOf(entries, permission, origin);
   if (!places.ok) return places;
-  const ready: Ready[] = [];
-  for (const entry of entries) {
-    const resource = entry.resource && referringTo(entry.resource, places.value);
-    const asked = readAsked(entry, resource, origin.base, prefer);
+  const permitted: PermittedEntry[] = [];
+  for (const request of entries) {
+    const resource = request.resource && referringTo(request.resource, places.value);
+    const asked = readAsked(request, resource, origin.base, prefer);
     if (!asked.ok) return asked;
-    const interaction =
-      asked.value.kind === "reading" ? asked.value.interaction : asked.value.write.interaction;
-    const naming = origin.nameAsked(patientsNamed(interaction), permission.access);
+    const naming = origin.nameAsked(patientsNamed(interactionOf(asked.value)), permission.access);
     if (!naming.ok) return naming;
     if (asked.value.kind === "reading") {
       const grant = evaluate(permission.policy, permission.access, asked.value.interaction);
       if (!grant.ok) return grant;
-      ready.push({
+      permitted.push({
         kind: "reading",
-        entry,
+        request,
         interaction: asked.value.interaction,
         isHead: asked.value.isHead,
       });
@@ -362,9 +374,9 @@ async function prepare(
     }
     const plan = await planWrite(asked.value.write, permission, origin);
     if (!plan.ok) return plan;
-    ready.push({ kind: "writing", entry, write: asked.value.write, plan: plan.value });
+    permitted.push({ kind: "writing", request, write: asked.value.write, plan: plan.value });
   }
-  return ok(ready);
+  return ok(permitted);
 }
 
 const referringTo = (resource: JsonObject, places: ReadonlyMap<string, string>): JsonObject =>
@@ -431,17 +443,12 @@ async function findOne(
 
 function partOf(
   kind: "intent" | "write",
-  { entry, write, plan }: Writing,
+  { request, write, plan }: PermittedWrite,
   origin: OriginSession,
   outcome: NonNullable<Part["outcome"]> = {},
 ): Part {
   const place = plan.kind === "nothing" || plan.id === undefined ? {} : { type: plan.type, id: plan.id };
-  const what = {
-    ...onRecord(write.interaction),
-    ...place,
-    method: entry.method,
-    path: entry.segments.join("/"),
-  };
+  const what = { ...whatOf(request, write.interaction), ...place };
   const concerned = plan.kind === "nothing" ? concernsNobody : plan.concerned;
   return writePart(kind, what, concerned, { origin, outcome });
 }
@@ -451,12 +458,12 @@ function partOf(
  * finds nothing.
  */
 async function read(
-  { entry, interaction, isHead }: Extract<Ready, { kind: "reading" }>,
+  { request, interaction, isHead }: Extract<PermittedEntry, { kind: "reading" }>,
   { policy, access }: Permission,
-  whole: OriginSession,
+  session: OriginSession,
   links: NextLinks,
 ): Promise<EntryOutcome> {
-  const outcome = new EntryOutcome(whatOf(entry, interaction), whole.forEntry());
+  const outcome = new EntryOutcome(whatOf(request, interaction), session.forEntry());
   const { origin } = outcome;
   const naming = origin.nameAsked(patientsNamed(interaction), access);
   const grant = naming.ok ? evaluate(policy, access, interaction) : naming;

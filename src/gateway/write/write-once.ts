@@ -38,28 +38,28 @@ export async function writeOnce(
       return ok({ ...outcome, concerned: concernsNobody, isRepeat: true });
     }
     case "claimed": {
-      const once = new WriteAttempt(claim.attempt, origin);
+      const attempt = new WriteAttempt(claim.attempt, origin);
       try {
-        const result = await attempt(asked, once, permission, origin, gate, record);
-        if (!result.ok) await once.releases();
+        const result = await writeUnderKey(asked, attempt, permission, origin, gate, record);
+        if (!result.ok) await attempt.release();
         return result;
       } catch (fault) {
-        await once.releases().catch(() => {}); // its time ends then
+        await attempt.release().catch(() => {}); // its time ends then
         throw fault;
       }
     }
   }
 }
 
-async function attempt(
+async function writeUnderKey(
   asked: AskedWrite,
-  once: WriteAttempt,
+  attempt: WriteAttempt,
   permission: Permission,
   origin: OriginSession,
   gate: Pick<ReleaseGate, "stillGood" | "spendNames">,
   record: IntentRecord,
 ): Promise<Result<WriteOutcome, WriteRefusal | SettleRefusal>> {
-  const settled = await once.settleEarlier();
+  const settled = await attempt.settleEarlier();
   if (!settled.ok) return settled;
   if (settled.value !== undefined) {
     const { end, concerned } = settled.value;
@@ -68,8 +68,8 @@ async function attempt(
     const outcome = await answerFor(end, asked.conditions.returns, permission, origin);
     return ok({ ...outcome, concerned });
   }
-  const written = await write(asked, permission, origin, gate, record, once);
+  const written = await write(asked, permission, origin, gate, record, attempt);
   // The earlier attempt may be the reason why the request does not fit any more.
-  const isOfRow = !written.ok && once.isResumed && ofRow.has(faceOf(written.error).status);
+  const isOfRow = !written.ok && attempt.isResumed && ofRow.has(faceOf(written.error).status);
   return isOfRow ? err({ reason: "outcome_unknown" }) : written;
 }

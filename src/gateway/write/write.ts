@@ -22,7 +22,7 @@ export type WriteRefusal = PlanRefusal | GateRefusal | ProofReplayed | FilingRef
 /**
  * A write: everything is decided, the intent is on record, the origin is asked once.
  *
- * @param once for a write under a key.
+ * @param attempt for a write under a key.
  */
 export async function write(
   asked: AskedWrite,
@@ -30,7 +30,7 @@ export async function write(
   origin: OriginSession,
   gate: Pick<ReleaseGate, "stillGood" | "spendNames">,
   record: IntentRecord,
-  once?: Pick<WriteAttempt, "prepare" | "sending" | "sent" | "unsent">,
+  attempt?: Pick<WriteAttempt, "prepare" | "sending" | "sent" | "unsent">,
 ): Promise<Result<WriteOutcome, WriteRefusal | OnceRefusal>> {
   const planned = await origin.decided(() => planWrite(asked, permission, origin));
   const earlier = earlierWrite(asked, planned);
@@ -39,21 +39,21 @@ export async function write(
   if (!planned.ok) return planned;
   const paid = await gate.spendNames(origin.concerned);
   if (!paid.ok) return paid;
-  const prepared = once === undefined ? planned : await once.prepare(planned.value);
+  const prepared = attempt === undefined ? planned : await attempt.prepare(planned.value);
   if (!prepared.ok) return prepared;
   const plan = prepared.value;
   const { returns } = asked.conditions;
   if (plan.kind !== "send") {
-    await once?.unsent(plan);
+    await attempt?.unsent(plan);
     return ok(await unsent(plan, returns, permission, origin));
   }
   const sent = await afterIntent(
     gate,
     () => record.intend(plan.concerned),
     async () => {
-      if (once === undefined) return sendWrite(plan, origin);
-      await once.sending();
-      return once.sent(plan, await sendWrite(plan, origin));
+      if (attempt === undefined) return sendWrite(plan, origin);
+      await attempt.sending();
+      return attempt.sent(plan, await sendWrite(plan, origin));
     },
   );
   if (!sent.ok) return sent;

@@ -86,10 +86,10 @@ async function post(
     gate,
     record,
   );
-  if (!answered.ok || "reason" in answered.value.said) throw new Error("a test's own mistake");
-  const { said, parts } = answered.value;
-  const answers = await clearEntries(said, gate);
-  recorded.push(...parts, ...said.flatMap((entry) => entry.parts));
+  if (!answered.ok || "reason" in answered.value.result) throw new Error("a test's own mistake");
+  const { result, parts } = answered.value;
+  const answers = await clearEntries(result, gate);
+  recorded.push(...parts, ...result.flatMap((entry) => entry.parts));
   return {
     statuses: answers.map(({ status }) => String(status)),
     shown: answers.filter(({ disclosure }) => disclosure !== undefined).length,
