@@ -92,7 +92,8 @@ export function answer(
     status,
     headers: {
       ...(body !== undefined && { "content-type": "application/json" }),
-      ...baseFields(id), // with no-store (RFC 6749 §5.1)
+      ...baseFields(id), // with no-store
+      pragma: "no-cache", // RFC 6749 §5.1
       ...headers,
     },
   });

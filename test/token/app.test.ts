@@ -24,7 +24,10 @@ test("a client that proves itself twice over gets a token bound to its certifica
     status: 200,
     body: { token_type: "Bearer", expires_in: 300, scope: "system/*.rs" },
   });
-  expect(headers.get("cache-control")).toBe("no-store");
+  expect([headers.get("cache-control"), headers.get("pragma")], "RFC 6749 §5.1").toEqual([
+    "no-store",
+    "no-cache",
+  ]);
   expect(headers.get("phylax-receipt")).toContain('log="s0-2026h2", index=0');
   const token = String(body["access_token"]);
   expect(decodeProtectedHeader(token)).toEqual({ alg: "ES256", typ: "at+jwt", kid: "token-1" });

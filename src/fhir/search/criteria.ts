@@ -1,5 +1,5 @@
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
-import { typesAt } from "#fhir/r4/elements";
+import { isPrimitive, typesAt } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import type { Search, SearchParameter } from "./search.ts";
 import type { SearchValue } from "./value.ts";
@@ -20,7 +20,7 @@ function isDecidable(type: string, { definition, modifier, values }: SearchParam
   if (modifier !== undefined || paths === undefined) return false;
   if (paths.some((path) => path.some((step) => step.endsWith("[x]")))) return false;
   // No row states the system of a plain code or a boolean.
-  const isStated = paths.every((path) => typesAt(type, path).every((one) => !/^[a-z]/u.test(one)));
+  const isStated = paths.every((path) => typesAt(type, path).every((one) => !isPrimitive(one)));
   return values.every((value) =>
     value.kind === "token" ? isStated || !value.system : value.kind === "reference",
   );

@@ -100,10 +100,31 @@ function judge(
   });
   // For `:not` every reading of "equal" is too wide: the exact one hides fewer rows.
   if (modifier !== "not") return isMet;
+  const possible = values.filter((value) => !isOfForeignSystem(row, paths, value));
   const exactly = found.some((each) =>
-    values.some((value) => comparisons[type]({ row: each, base, isLenient: false }, value, undefined)),
+    possible.some((value) => comparisons[type]({ row: each, base, isLenient: false }, value, undefined)),
   );
   return !exactly;
+}
+
+/** HL7 defines the systems of all plain codes with a required binding: no such code is of another system. */
+const isOfForeignSystem = (
+  row: JsonObject,
+  paths: readonly (readonly string[])[],
+  value: SearchValue,
+): boolean =>
+  value.kind === "token" &&
+  Boolean(value.system) &&
+  !/^https?:\/\/(?:hl7\.org\/fhir|terminology\.hl7\.org)\/|^urn:oid:/iu.test(value.system ?? "") &&
+  paths.every((path) => isBoundCode(textAt(row, "resourceType") ?? "", path));
+
+function isBoundCode(type: string, path: readonly string[]): boolean {
+  let [at, isBound] = [type, false];
+  for (const step of path) {
+    const element = elementsOf(at).get(step);
+    [at, isBound] = [element?.forms[0]?.type ?? "", element?.list !== undefined];
+  }
+  return at === "code" && isBound;
 }
 
 /** R4's parameter of Patient: `deceased.exists() and deceased != false`. A server may read the code in any case. */
