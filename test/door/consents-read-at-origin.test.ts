@@ -64,16 +64,26 @@ type Who = "clinic" | "careful";
 const certificates = new Map<Who, CertificateFiles>();
 const tokens = new Map<Who, string>();
 let isDown = false;
+/** The Consents that the origin sends, whatever it is asked. */
+let whateverIsAsked: readonly object[] | undefined;
 let issuer: Awaited<ReturnType<typeof outsider>>;
 let phylax: Door;
 
 beforeAll(async () => {
   phylax = await startDoor({
     resources: world,
-    answer: (request) =>
-      isDown && new URL(request.url).pathname.startsWith("/fhir/Consent")
-        ? new Response("", { status: 500 })
-        : handlerOf(phylax.origin)(request),
+    answer: (request) => {
+      if (!new URL(request.url).pathname.startsWith("/fhir/Consent"))
+        return handlerOf(phylax.origin)(request);
+      if (isDown) return new Response("", { status: 500 });
+      return whateverIsAsked === undefined
+        ? handlerOf(phylax.origin)(request)
+        : Response.json({
+            resourceType: "Bundle",
+            type: "searchset",
+            entry: whateverIsAsked.map((resource) => ({ resource, search: { mode: "match" } })),
+          });
+    },
   });
   issuer = await outsider("https://consents-read.example", "phylax");
   const entries = [];
@@ -257,4 +267,20 @@ test("where the origin is the source of Consents, its permits widen, and no clie
   await register();
   await pass(periodMilliseconds);
   expect(await reads(), "the entry trusts none any more").toBe(404);
+});
+
+test("a Consent of a stranger, whom it names by an identifier, permits nothing where the origin ignores the patient of the question", async ({
+  expect,
+}) => {
+  const stranger = { identifier: { system: "urn:mrn", value: "of a stranger" } };
+  await register("origin");
+  await pass(periodMilliseconds);
+  whateverIsAsked = [{ ...consent("stranger", "x", "permit"), patient: stranger }];
+  expect(await statusOf("careful", "Observation/bela-pulse")).toBe(404);
+  whateverIsAsked = [consent("of-bela", "bela", "permit")];
+  await pass(periodMilliseconds);
+  expect(await statusOf("careful", "Observation/bela-pulse")).toBe(200);
+  expect(await statusOf("careful", "Observation/amara-pulse"), "it is no Consent of Amara").toBe(404);
+  whateverIsAsked = undefined;
+  await register();
 });

@@ -77,10 +77,13 @@ function stateOf(
   if (textAt(row, "resourceType") !== "Consent" || id === undefined || !isId(id)) return undefined;
   const rules = readConsent(row, base);
   const [only] = asked.size === 1 ? asked : [];
-  const patient = patientOf(row, base) ?? only;
+  const named = patientOf(row, base);
+  const patient = named ?? only;
   if (patient === undefined) return rules.isActive ? undefined : "of no asked patient";
   if (!asked.has(patient)) return "of no asked patient";
-  const mayPermit = verified === "origin" || (verified === "verification" && isVerified(row));
+  // A server that ignores the criterion sends the Consent of a patient whom it names otherwise: in doubt it denies.
+  const mayPermit =
+    named !== undefined && (verified === "origin" || (verified === "verification" && isVerified(row)));
   return { consent: id, content: { patient, rules }, mayPermit, filedBy: undefined };
 }
 

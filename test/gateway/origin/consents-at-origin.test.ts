@@ -69,6 +69,27 @@ test("a Consent without a reference belongs to the only patient who was asked fo
   expect(await idsAt(["a", "b"], [of("1", unnamed, { status: "inactive" })]), "not in force").toEqual([]);
 });
 
+test("a Consent that names no patient of the origin never permits: it may be of a further patient", async ({
+  expect,
+}) => {
+  const isVerified = { verification: [{ verified: true }] };
+  const others = [
+    of("mrn", { identifier: { system: "urn:mrn", value: "1" } }, isVerified),
+    of("foreign", { reference: "https://elsewhere.example/fhir/Patient/a" }, isVerified),
+    of("urn", { reference: "urn:uuid:6f3f7a52-6c0b-4a75-9a8e-0f1c43f43d36" }, isVerified),
+    of("own", to("a"), isVerified),
+  ];
+  for (const verified of ["origin", "verification"] as const) {
+    const found = await consentsAtOrigin(["a"], origin(others).asking, verified);
+    expect(found?.map(({ consent: id, content, mayPermit }) => [id, content?.patient, mayPermit])).toEqual([
+      ["mrn", "a", false],
+      ["foreign", "a", false],
+      ["urn", "a", false],
+      ["own", "a", true],
+    ]);
+  }
+});
+
 test("a Consent permits as the entry of the origin says", async ({ expect }) => {
   const rows = [
     of("plain", to("a")),
