@@ -35,7 +35,7 @@ import type { Refused } from "./bytes/isolate-cutter.ts";
 import type { CutEntry, CutRow, RowCutter } from "./bytes/row-cutter.ts";
 import { referredAt } from "./links.ts";
 import { withoutMembersOf } from "./labelled-parts.ts";
-import { part2Entry, withPart2Labels } from "./part2.ts";
+import { part2Entry, part2ScopeOf, withPart2Labels } from "./part2.ts";
 import { redactResource, type RedactRefusal, type RedactedResource, type UnreadableJson } from "./redact.ts";
 import { RowCutters } from "./row-cutters.ts";
 import { RowViews, type Joined, type NamedBases } from "./row-views.ts";
@@ -326,7 +326,13 @@ export class Discloser {
     resource: JsonObject,
     shown: JsonObject,
   ): { readonly resource: JsonObject; readonly notice?: string } {
-    const scope = this.#grant.part2Scope?.(this.#rows.factsOf(resource), this.#bases.origin);
+    const scope = part2ScopeOf(
+      this.#grant.part2Scope,
+      resource,
+      shown,
+      (each) => this.#rows.factsOf(each),
+      this.#bases.origin,
+    );
     return scope === undefined
       ? { resource: shown }
       : { resource: withPart2Labels(shown), notice: part2Entry(scope) };

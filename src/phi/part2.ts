@@ -1,5 +1,9 @@
-import { isArray, isObject, property, type JsonObject } from "#fhir/json/json";
+import type { Facts } from "#fhir/json/facts";
+import { isArray, isObject, property, textAt, type JsonObject } from "#fhir/json/json";
+import { nestedResources } from "#fhir/json/nested-resources";
 import { isSameJson } from "#fhir/json/same";
+import type { FhirBase } from "#fhir/r4/reference";
+import type { Grant } from "#policy/grant";
 import { part2Notice } from "#policy/part2-notice";
 
 const v3 = "http://terminology.hl7.org/CodeSystem/v3-";
@@ -9,6 +13,33 @@ const marks = [
   { system: `${v3}ActCode`, code: "PERSISTLABEL" },
   { system: `${v3}ActCode`, code: "NORDSCLCD" },
 ];
+
+/**
+ * The scope of the consent for a resource that is a record of 42 CFR Part 2, or has such a record inside that leaves
+ * with it (contained, an entry of a Bundle); undefined for each further resource.
+ * @param shown the part of the resource that leaves. `base`: the origin's.
+ */
+export function part2ScopeOf(
+  part2Scope: Grant["part2Scope"],
+  resource: JsonObject,
+  shown: JsonObject,
+  factsOf: (resource: JsonObject) => Facts,
+  base: FhirBase,
+): string | undefined {
+  if (part2Scope === undefined) return undefined;
+  const leaving = new Set([...nestedResources(shown)].slice(1).map((nested) => nameOf(nested.resource)));
+  const scopes = new Set<string>();
+  for (const { resource: each } of nestedResources(resource)) {
+    const scope =
+      each === resource || leaving.has(nameOf(each)) ? part2Scope(factsOf(each), base) : undefined;
+    if (scope !== undefined) scopes.add(scope);
+    if (leaving.size === 0) break;
+  }
+  return scopes.size === 0 ? undefined : [...scopes].join(" ");
+}
+
+const nameOf = (resource: JsonObject): string =>
+  `${textAt(resource, "resourceType")}/${textAt(resource, "id")}`;
 
 /** A record of 42 CFR Part 2 with the labels that say how its recipient has to handle it. */
 export function withPart2Labels(resource: JsonObject): JsonObject {
@@ -37,7 +68,9 @@ export function withoutPart2Labels(body: JsonObject, read: JsonObject, shown: Js
   if (!isSameJson(property(meta, "security"), property(seen, "security"))) return body;
   const stated = own !== undefined && isObject(own) ? property(own, "security") : undefined;
   const others = Object.fromEntries(Object.entries(meta).filter(([name]) => name !== "security"));
-  return { ...body, meta: { ...others, ...(stated !== undefined && { security: stated }) } };
+  const next = { ...others, ...(stated !== undefined && { security: stated }) };
+  const { meta: _meta, ...rest } = body;
+  return Object.keys(next).length === 0 ? rest : { ...body, meta: next };
 }
 
 /** The entry of a Bundle that carries the notice. @param scope of the consent. */

@@ -115,6 +115,19 @@ const world = [
   observation("cato-sud", "cato", pulse, {
     meta: { security: [{ system: `${thp}v3-ActUSPrivacyLaw`, code: "42CFRPart2" }] },
   }),
+  observation("cato-nest", "cato", pulse, {
+    contained: [
+      {
+        resourceType: "Observation",
+        id: "c",
+        meta: { security: [{ system: `${thp}v3-ActUSPrivacyLaw`, code: "42CFRPart2" }] },
+        status: "final",
+        code: pulse,
+        subject: to("Patient/cato"),
+      },
+    ],
+    hasMember: [to("#c")],
+  }),
   diagnosis("cold", "problem-list-item", []),
   ...["psy", "hiv"].map((what) =>
     diagnosis(what, "encounter-diagnosis", [
@@ -601,6 +614,13 @@ test("a record of 42 CFR Part 2 leaves with its notice, and may be sent back as 
   const again = await ask("clinic", "Observation/cato-sud");
   expect(JSON.parse(again.text)).toMatchObject({ status: "amended" });
   expect(again.text.match(/NORDSCLCD/gu)).toHaveLength(1);
+  // the same for a row that has such a record inside
+  const nest = JSON.parse((await ask("clinic", "Observation/cato-nest")).text) as {
+    readonly meta: { readonly security: readonly { readonly code: string }[] };
+  };
+  const marks = ["42CFRPart2", "PERSISTLABEL", "NORDSCLCD"];
+  expect(nest.meta.security.map(({ code }) => code)).toEqual(marks);
+  expect((await ask("clinic", "Observation?_id=cato-nest")).text).toContain(notice);
   await withdraw(id);
 });
 

@@ -68,7 +68,7 @@ function granted(
   book.learn(["a"], new Map([["a", filed]]));
   const compiled = compilePolicy(
     {
-      ...policy(rule(["Observation"], "everything")),
+      ...policy(rule(["Observation", "Bundle"], "everything")),
       labels: { part2, throughReferences: referred !== undefined },
     },
     "sha256:test",
@@ -84,9 +84,14 @@ const tpo = consent({
   securityLabel: [{ system: `${v3}Confidentiality`, code: "N" }, sensitivity("SUD")],
 });
 
-function read(body: object, consents: readonly JsonObject[], part2 = true): JsonObject | undefined {
-  const grant = granted("Observation/r", consents, { part2 });
-  const disclosed = new Discloser(grant, bases).read(utf8(JSON.stringify(body)), "Observation", "r");
+function read(
+  body: object,
+  consents: readonly JsonObject[],
+  part2 = true,
+  type: "Observation" | "Bundle" = "Observation",
+): JsonObject | undefined {
+  const grant = granted(`${type}/r`, consents, { part2 });
+  const disclosed = new Discloser(grant, bases).read(utf8(JSON.stringify(body)), type, "r");
   if (!disclosed.ok) return undefined;
   const json = readJson(disclosed.value.windows[0]?.body ?? new Uint8Array());
   return json.ok && isObject(json.value) ? json.value : undefined;
@@ -105,19 +110,40 @@ function search(rows: readonly object[], consents: readonly JsonObject[], referr
   return finished.value.windows.map(({ body }) => new TextDecoder().decode(body)).join("");
 }
 
+function labelCodes(value: JsonObject | undefined) {
+  const meta = value?.["meta"];
+  const labels = isObject(meta) ? meta["security"] : undefined;
+  return isArray(labels) ? labels.map((label) => (isObject(label) ? label["code"] : undefined)) : [];
+}
+
 test("a record of 42 CFR Part 2 leaves by a TPO consent, with the labels that its recipient has to keep", ({
   expect,
 }) => {
   expect(read(record, [])).toBeUndefined();
   expect(read(record, [tpo], false)).toBeUndefined();
   const shown = read(record, [tpo]);
-  const codes = (value: JsonObject | undefined) => {
-    const meta = value?.["meta"];
-    const labels = isObject(meta) ? meta["security"] : undefined;
-    return isArray(labels) ? labels.map((label) => (isObject(label) ? label["code"] : undefined)) : [];
-  };
-  expect(codes(shown)).toEqual(["R", "42CFRPart2", "PERSISTLABEL", "NORDSCLCD"]);
+  expect(labelCodes(shown)).toEqual(["R", "42CFRPart2", "PERSISTLABEL", "NORDSCLCD"]);
   expect(shown).toEqual({ ...record, meta: shown?.["meta"] });
+});
+
+test("a resource with such a record inside leaves with the labels and the notice, and without both where the record stays out", ({
+  expect,
+}) => {
+  const inside = row("c", { meta: { security } });
+  const outer = row("r", { contained: [inside], hasMember: [{ reference: "#c" }] });
+  expect(labelCodes(read(outer, [tpo]))).toEqual(["42CFRPart2", "PERSISTLABEL", "NORDSCLCD"]);
+  expect(search([outer], [tpo])).toContain("42 CFR part 2 prohibits");
+  expect(search([outer], [tpo])).toContain("digest-0 (provision)");
+  expect(read(outer, [])).toEqual(row("r", {}));
+  const entry = [record, plain].map((resource) => ({ resource }));
+  const bundle = { resourceType: "Bundle", id: "r", type: "collection", entry };
+  expect(labelCodes(read(bundle, [tpo], true, "Bundle"))).toEqual([
+    "42CFRPart2",
+    "PERSISTLABEL",
+    "NORDSCLCD",
+  ]);
+  expect(labelCodes(read(bundle, [], true, "Bundle"))).toEqual([]);
+  expect(search([outer], [])).toBe(search([row("r", {})], []));
 });
 
 test("a searchset with such a record has the notice and the scope of the consent; a searchset without one has neither", ({

@@ -6,7 +6,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { unread, type DisclosureRefusal } from "#phi/disclose";
 import type { ConcernedPatients } from "#phi/disclosure";
 import { originUrls, type Bases } from "#phi/origin-urls";
-import { withPart2Labels } from "#phi/part2";
+import { part2ScopeOf, withPart2Labels } from "#phi/part2";
 import { redactResource, type RedactContext, type RedactRefusal, type RedactedResource } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
 import type { WriteGrant } from "#policy/evaluate-write";
@@ -113,7 +113,8 @@ export function asRead(
   grant: WriteGrant,
   { origin }: Bases,
 ): JsonObject | undefined {
-  const scope = shown && grant.seen?.part2Scope?.(factsFor(grant, stored), origin);
+  const scope =
+    shown && part2ScopeOf(grant.seen?.part2Scope, stored, shown, (each) => factsFor(grant, each), origin);
   return shown === undefined || scope === undefined ? shown : withPart2Labels(shown);
 }
 
