@@ -80,8 +80,15 @@ const accounting: Answerer<Of<"disclosures">> = async (interaction, request, por
   const grant = evaluateAccounting(permission.policy, permission.access, asking);
   if (!grant.ok) return refused(grant.error);
   const links = linksOf(request, ports);
-  const scene = { asked: interaction, grant: grant.value, origin, at: call.at, links, caller: record.caller };
-  return disclosed(await account(scene, ports), request);
+  const question = {
+    asked: interaction,
+    grant: grant.value,
+    origin,
+    at: call.at,
+    links,
+    caller: record.caller,
+  };
+  return disclosed(await account(question, ports), request);
 };
 
 const writing: Answerer<Writing> = async (interaction, request, ports) => {

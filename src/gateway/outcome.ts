@@ -28,12 +28,12 @@ export type Outcome =
   | { readonly kind: "refused"; readonly refusal: GatewayRefusal }
   /** Answered without any resource of the origin. */
   | { readonly kind: "local"; readonly resource: object }
-  | ({ readonly kind: "disclosed"; readonly disclosure: Disclosure } & Showing)
-  | ({ readonly kind: "written"; readonly write: WriteOutcome } & Showing)
-  | ({ readonly kind: "bundle"; readonly bundle: BundleOutcome } & Showing);
+  | ({ readonly kind: "disclosed"; readonly disclosure: Disclosure } & Uncleared)
+  | ({ readonly kind: "written"; readonly write: WriteOutcome } & Uncleared)
+  | ({ readonly kind: "bundle"; readonly bundle: BundleOutcome } & Uncleared);
 
 /** An outcome that may show rows of the origin: it is not cleared yet. */
-interface Showing {
+interface Uncleared {
   readonly gate: ReleaseGate;
   readonly origin: OriginSession;
 }

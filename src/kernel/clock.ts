@@ -4,6 +4,8 @@
  */
 export type Instant = number & { readonly unit: "ms since 1970" };
 
+export const dayMilliseconds = 86_400_000;
+
 /** The only way time enters a pure room: as a function that the shell passes in. */
 export type Clock = () => Instant;
 

@@ -91,7 +91,7 @@ const traceparent = /^00-(?<id>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9
 export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
   const { headers } = arrival;
   if (arrival.url.length > urlBytesMax) return err({ reason: "url_too_long" });
-  if (tooLarge(headers)) return err({ reason: "headers_too_large" });
+  if (areTooLarge(headers)) return err({ reason: "headers_too_large" });
 
   const address = addressIn(arrival.url);
   if (address === undefined) return err({ reason: "path_malformed" });
@@ -147,7 +147,7 @@ function addressIn(url: string): FhirAddress | undefined {
 
 const segmentsOf = (rest = ""): readonly string[] => rest.split("/").slice(1);
 
-function tooLarge(headers: RequestHeaders): boolean {
+function areTooLarge(headers: RequestHeaders): boolean {
   let [count, bytes] = [0, 0];
   for (const [name, value] of headers) {
     count += 1;

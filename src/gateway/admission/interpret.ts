@@ -11,7 +11,7 @@ import { formOfParameters } from "#fhir/operation-parameters";
 import { hasMediaType, resourceTypes } from "./resource-body.ts";
 import type { Arrival, Call } from "./admit.ts";
 import type { Caller } from "./authenticate-caller.ts";
-import { pageBinding, sealedIn } from "./page-links.ts";
+import { pageBinding, sealedPageIn } from "./page-links.ts";
 
 export type InterpretRefusal =
   | InteractionRefusal
@@ -42,7 +42,7 @@ export async function interpret(
   ports: InterpretPorts,
 ): Promise<Result<Question, InterpretRefusal>> {
   const base = ports.fhirBase(call.origin);
-  const page = call.method === "GET" || call.method === "HEAD" ? sealedIn(call.query) : undefined;
+  const page = call.method === "GET" || call.method === "HEAD" ? sealedPageIn(call.query) : undefined;
   if (page !== undefined) return openPage(call, page, who, ports);
   const form = await readForm(call, message);
   if (!form.ok) return form;
@@ -52,39 +52,40 @@ export async function interpret(
 
 async function openPage(
   call: Call,
-  { sealed, beside }: { readonly sealed: string; readonly beside: readonly string[] },
+  { sealed, others }: { readonly sealed: string; readonly others: readonly string[] },
   who: Principal,
   ports: InterpretPorts,
 ): Promise<Result<Question, InterpretRefusal>> {
-  const count = beside.find((part) => /^_count=\d{1,9}$/u.test(part));
-  const others = beside.filter((part) => part !== count);
-  if (!others.every((part) => isOfPresentation(part.replace(/=.*$/u, ""))))
+  const count = others.find((part) => /^_count=\d{1,9}$/u.test(part));
+  const presentation = others.filter((part) => part !== count);
+  if (!presentation.every((part) => isOfPresentation(part.replace(/=.*$/u, ""))))
     return err({ reason: "page_link_with_parameters" });
   const place = await ports.pages.open(sealed, pageBinding(who, call.segments.join("/")), call.at);
   if (!place.ok) return place;
   const { question, posted } = place.value;
   // Read as a form: a posted question may be longer than a query.
-  const asked = readInteraction(
+  const read = readInteraction(
     "GET",
     call.segments,
-    others.join("&"),
+    presentation.join("&"),
     ports.fhirBase(call.origin),
     question,
   );
-  if (!asked.ok) return asked;
+  if (!read.ok) return read;
+  const interaction = read.value;
   // A stock client adds the most rows that it takes; the page has as many as the question says, never more.
   if (
     count !== undefined &&
-    (asked.value.kind !== "search" || Number(count.slice("_count=".length)) < pageCount(asked.value.count))
+    (interaction.kind !== "search" || Number(count.slice("_count=".length)) < pageCount(interaction.count))
   )
     return err({ reason: "page_link_with_parameters" });
-  if (asked.value.kind === "search")
-    return ok({ interaction: { ...asked.value, posted }, place: place.value });
-  if (asked.value.kind === "disclosures")
-    return ok({ interaction: { ...asked.value, place: place.value.after }, place: place.value });
-  if (asked.value.kind !== "history" && asked.value.kind !== "everything")
+  if (interaction.kind === "search")
+    return ok({ interaction: { ...interaction, posted }, place: place.value });
+  if (interaction.kind === "disclosures")
+    return ok({ interaction: { ...interaction, place: place.value.after }, place: place.value });
+  if (interaction.kind !== "history" && interaction.kind !== "everything")
     return err({ reason: "page_link_malformed" });
-  return ok({ interaction: asked.value, place: place.value });
+  return ok({ interaction, place: place.value });
 }
 
 /**

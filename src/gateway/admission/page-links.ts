@@ -10,18 +10,18 @@ export function pageBinding({ client, grant, patient, user }: Principal, path: s
 }
 
 /**
- * The sealed text of a page's link, and the remaining parts of the query. `_page` is Phylax's own parameter:
+ * The sealed text of a page's link, and the other parts of the query. `_page` is Phylax's own parameter:
  * FHIR leaves the form of paging links to the server (R4 §3.1.1.3.2).
  */
-export function sealedIn(
+export function sealedPageIn(
   query: string,
-): { readonly sealed: string; readonly beside: readonly string[] } | undefined {
+): { readonly sealed: string; readonly others: readonly string[] } | undefined {
   const parts = query.split("&").filter((part) => part !== "");
-  const at = parts.findIndex((part) => part.startsWith("_page="));
-  const page = parts[at];
+  const index = parts.findIndex((part) => part.startsWith("_page="));
+  const page = parts[index];
   return page === undefined
     ? undefined
-    : { sealed: page.slice("_page=".length), beside: parts.toSpliced(at, 1) };
+    : { sealed: page.slice("_page=".length), others: parts.toSpliced(index, 1) };
 }
 
 /** The question is too long for the link to its next page. */

@@ -20,7 +20,7 @@ export type GateRefusal =
 type Passed = Result<unknown, GateRefusal>;
 
 /** A disclosure that an answer would show, and the further patients that it concerns. */
-export interface Showing {
+export interface PendingDisclosure {
   readonly disclosure: Disclosure;
   readonly concerned: AdditionalPatients;
 }
@@ -37,7 +37,7 @@ export async function openReleaseGate(
   ports: { readonly limiter: Limiter; readonly clock: Clock },
 ): Promise<Result<ReleaseGate, GateRefusal>> {
   const gate = new ReleaseGate(caller, caller.signedBy, ports);
-  const admitted = await gate.admit();
+  const admitted = await gate.spendRequest();
   return admitted.ok ? ok(gate) : admitted;
 }
 
@@ -89,20 +89,20 @@ export class ReleaseGate {
   }
 
   /** Spends the cost of the request itself. */
-  async admit(): Promise<Passed> {
+  async spendRequest(): Promise<Passed> {
     const spent = await this.#limiter.spend(spendsOfRequest(this.#who), this.#denied);
     if (spent.ok) this.#budgets = spent.value;
     return spent;
   }
 
   /** Spends the cost of the further requests inside a batch. */
-  spendRequests(many: number): Promise<Passed> {
+  spendFurtherRequests(many: number): Promise<Passed> {
     return this.#limiter.spend(many < 1 ? [] : requestSpends(this.#who, many), this.#denied);
   }
 
   /** Clears one disclosure. See {@link clearEach}. */
-  async clear(showing: Showing): Promise<Result<Disclosure, ClearingRefusal>> {
-    const [cleared] = await this.clearEach([showing]);
+  async clear(pending: PendingDisclosure): Promise<Result<Disclosure, ClearingRefusal>> {
+    const [cleared] = await this.clearEach([pending]);
     return cleared ?? tooLarge;
   }
 
@@ -114,23 +114,23 @@ export class ReleaseGate {
    * @param bytesMax for all disclosures together. A disclosure without room is refused and costs nothing.
    */
   async clearEach(
-    showings: readonly Showing[],
+    disclosures: readonly PendingDisclosure[],
     bytesMax = Infinity,
   ): Promise<readonly Result<Disclosure, ClearingRefusal>[]> {
     const still = await this.stillGood();
-    if (!still.ok) return showings.map(() => still);
+    if (!still.ok) return disclosures.map(() => still);
     let room = bytesMax;
     const cleared: Result<Disclosure, ClearingRefusal>[] = [];
-    for (const showing of showings) {
-      const bytes = bytesOf(showing.disclosure);
-      const result = bytes > room ? tooLarge : await this.#pay(showing);
+    for (const pending of disclosures) {
+      const bytes = bytesOf(pending.disclosure);
+      const result = bytes > room ? tooLarge : await this.#pay(pending);
       if (result.ok) room -= bytes;
       cleared.push(result);
     }
     return cleared;
   }
 
-  async #pay({ disclosure, concerned }: Showing): Promise<Result<Disclosure, ClearingRefusal>> {
+  async #pay({ disclosure, concerned }: PendingDisclosure): Promise<Result<Disclosure, ClearingRefusal>> {
     const joined = concerned.join(disclosure);
     if (joined === undefined) return tooLarge;
     const spent = await this.spendRecords(disclosure, concerned);

@@ -30,7 +30,7 @@ import { EntryOutcome, placeOf, refusedEntry, whatOf, type EntryRefusal } from "
 import { answerSettled, locationIn } from "./settled-entry.ts";
 
 /** The gate as a bundle needs it before its answer is made. */
-export type BundleGate = Pick<ReleaseGate, "spendRequests" | "spendNames" | "stillGood">;
+export type BundleGate = Pick<ReleaseGate, "spendFurtherRequests" | "spendNames" | "stillGood">;
 
 /** The state of an entry between its reading and its answer. */
 interface EntryState {
@@ -75,7 +75,7 @@ export async function answerBatch(
   record: BundleRecord,
   attempt?: BundleAttempt,
 ): Promise<Result<BundleOutcome, GateRefusal | ProofReplayed>> {
-  const spent = await gate.spendRequests(requests.length - 1);
+  const spent = await gate.spendFurtherRequests(requests.length - 1);
   if (!spent.ok) return spent;
   const entries = requests.map((request, index) => entryOf(request, index, prefer, origin));
   for (const entry of entries) await plan(entry, permission, gate, attempt);

@@ -90,7 +90,7 @@ export async function transact(
   record: BundleRecord,
   attempt?: BundleAttempt,
 ): Promise<Result<BundleOutcome, UnsentTransaction>> {
-  const spent = await gate.spendRequests(entries.length - 1);
+  const spent = await gate.spendFurtherRequests(entries.length - 1);
   if (!spent.ok) return spent;
   const atomic = await atomicityOf(entries, origin);
   if (!atomic.ok) return atomic;

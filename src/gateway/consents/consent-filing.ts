@@ -70,10 +70,10 @@ export interface WrittenContent {
 }
 
 /** A Consent as the origin has it; undefined: it is absent. */
-type Reading = { readonly body: Uint8Array; readonly base: FhirBase } | undefined;
+type ConsentAtOrigin = { readonly body: Uint8Array; readonly base: FhirBase } | undefined;
 
 /** Reads a Consent at the origin. Throws when the origin does not answer. */
-export type ReadAtOrigin = (id: string) => Promise<Reading>;
+export type ReadAtOrigin = (id: string) => Promise<ConsentAtOrigin>;
 
 /**
  * Files the Consents that a request has written. A Consent is filed as the origin has it after the write, and only
@@ -113,11 +113,11 @@ export class ConsentFiling {
       const change = await consentDesk.announce(this.#origin, ids, patients);
       const consents: ReadConsent[] = [];
       let isComplete = true;
-      for (const one of written) {
-        const reading = await read(one.id);
-        const state = await this.#stateOf(one, reading, base);
-        const isOwn = isWrittenBy(one, reading, base) && state !== undefined;
-        if (isOwn || reading === undefined) consents.push(state ?? this.#absent(one.id));
+      for (const consent of written) {
+        const reading = await read(consent.id);
+        const state = await this.#stateOf(consent, reading, base);
+        const isOwn = isWrittenBy(consent, reading, base) && state !== undefined;
+        if (isOwn || reading === undefined) consents.push(state ?? this.#absent(consent.id));
         isComplete &&= isOwn;
       }
       const filed = await consentDesk.file(change, this.#origin, consents);
@@ -158,7 +158,7 @@ export class ConsentFiling {
   /** The state to file; undefined: a Consent in force whose patient is not known. */
   async #stateOf(
     { id, content }: WrittenConsent,
-    reading: Reading,
+    reading: ConsentAtOrigin,
     base: string,
   ): Promise<ReadConsent | undefined> {
     if (reading === undefined) return this.#absent(id);
@@ -191,7 +191,7 @@ export class ConsentFiling {
  * Answers whether a reading is what the writer wrote: the version that the origin confirmed, or the same patient and
  * the same rules.
  */
-function isWrittenBy({ content }: WrittenConsent, reading: Reading, base: string): boolean {
+function isWrittenBy({ content }: WrittenConsent, reading: ConsentAtOrigin, base: string): boolean {
   if (content === undefined || reading === undefined) return content === undefined && reading === undefined;
   const resource = resourceIn(reading.body);
   if (resource === undefined) return false;

@@ -39,7 +39,7 @@ import type { FollowedTargets, Judging } from "./followed-targets.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
 
-export interface OriginSessionScene {
+export interface OriginSessionSetting {
   /** Name of the origin in the registry. */
   readonly name: string;
   /** FHIR base that the client calls. */
@@ -79,10 +79,10 @@ export class OriginSession {
   readonly base: string;
   readonly residences: Residences;
   readonly #origins: Origins;
-  readonly #scene: OriginSessionScene;
+  readonly #setting: OriginSessionSetting;
   readonly #caller: OriginCaller;
   /** Patients in the question without known access of the caller. */
-  readonly #beyond = new Set<string>();
+  readonly #namedOnly = new Set<string>();
   #concerned: AdditionalPatients;
   #held: HeldBytes;
   #consents: RequestConsents | undefined;
@@ -90,27 +90,27 @@ export class OriginSession {
   #targets: FollowedTargets | undefined;
   /** The running reading of labels and targets. */
   #following: Promise<Result<undefined, RowsRefusal>> | undefined;
-  #reading: Reading | undefined;
+  #reading: RepeatableReading | undefined;
 
   constructor(
     origins: Origins,
-    scene: OriginSessionScene,
-    residences = new Residences(scene.at),
+    setting: OriginSessionSetting,
+    residences = new Residences(setting.at),
     held = new HeldBytes(),
   ) {
-    this.name = scene.name;
-    this.base = scene.base;
+    this.name = setting.name;
+    this.base = setting.base;
     this.residences = residences;
-    this.#concerned = new AdditionalPatients(scene.name);
+    this.#concerned = new AdditionalPatients(setting.name);
     this.#held = held;
     this.#origins = origins;
-    this.#scene = scene;
-    this.#caller = { client: scene.client, certificate: scene.clientCert };
+    this.#setting = setting;
+    this.#caller = { client: setting.client, certificate: setting.clientCert };
   }
 
   /** A session for an entry of a bundle: it has the same origin, and names of its own. */
   forEntry(): OriginSession {
-    const session = new OriginSession(this.#origins, this.#scene, this.residences, this.held);
+    const session = new OriginSession(this.#origins, this.#setting, this.residences, this.held);
     session.#consents = this.#consents;
     session.#targets = this.#targets;
     session.#labels = this.#labels;
@@ -181,7 +181,7 @@ export class OriginSession {
     const consents = this.#consents;
     if (consents === undefined) return read();
     const [concerned, held] = [this.#concerned, this.#held];
-    const answers: Reading["answers"] = new RecordedAnswers();
+    const answers: RepeatableReading["answers"] = new RecordedAnswers();
     try {
       for (;;) {
         this.#concerned = concerned.copy();
@@ -258,7 +258,7 @@ export class OriginSession {
   /** Notes the patients in a question, before the caller's access is known. */
   nameUnjudged(named: readonly NamedPatient[]): void {
     if (named.length > namesMaxOfSystem) return; // the question is on record with all of them
-    for (const { patient } of named) this.#beyond.add(patient);
+    for (const { patient } of named) this.#namedOnly.add(patient);
   }
 
   /**
@@ -273,16 +273,16 @@ export class OriginSession {
       mayAccessPatient(access, type, "r", patient) || mayAccessPatient(access, type, "s", patient);
     for (const patient of patients) {
       if (named.some((one) => one.patient === patient && reaches(one))) {
-        this.#beyond.delete(patient);
+        this.#namedOnly.delete(patient);
         this.concerned.name(patient);
-      } else this.#beyond.add(patient);
+      } else this.#namedOnly.add(patient);
     }
     return ok(undefined);
   }
 
   /** Patients in the question that the caller may not access, as records name them. */
   get asked(): readonly string[] {
-    return [...this.#beyond].map((patient) => `${this.name}/Patient/${patient}`);
+    return [...this.#namedOnly].map((patient) => `${this.name}/Patient/${patient}`);
   }
 
   /** Asks a question in the form that this origin can answer. */
@@ -295,7 +295,7 @@ export class OriginSession {
     asked: OriginQuestion,
     follow: (consents: RequestConsents) => Promise<Result<undefined, RowsRefusal>>,
   ): Promise<Result<Answered, OriginRefusal>> {
-    const fit = isSearch(asked) ? await this.#fitted(asked) : ok(asked);
+    const fit = await this.#fitted(asked);
     if (!fit.ok) return fit;
     const question = fit.value;
     const [consents, reading] = [this.#consents, this.#reading];
@@ -305,8 +305,8 @@ export class OriginSession {
     if (consents.book.isProvisional && !(await consents.learn()))
       return err({ reason: "consents_unavailable" });
     const followed = await follow(consents);
-    if (!followed.ok) return err(begunAgain);
-    if (reading.revision !== this.#revisionOf(consents)) return err(begunAgain);
+    if (!followed.ok) return err(repeatedReading);
+    if (reading.revision !== this.#revisionOf(consents)) return err(repeatedReading);
     const [answer, isKnown] = await Promise.all([reading.answers.ask(question, ask), consents.learn()]);
     if (isKnown) return answer;
     if (answer.ok) await hangUp(answer.value.body);
@@ -318,13 +318,15 @@ export class OriginSession {
     return {
       held: new HeldBytes(),
       ask: async (asked) => {
-        const fit = isSearch(asked) ? await this.#fitted(asked) : ok(asked);
+        const fit = await this.#fitted(asked);
         return fit.ok ? forward(this.#origins, this.name, fit.value, this.#caller) : fit;
       },
     };
   }
 
-  async #fitted(question: FhirQuestion): Promise<Result<FhirQuestion, NotAtOrigin>> {
+  /** A search in the form that this origin can answer. Each further question stays as it is. */
+  async #fitted(question: OriginQuestion): Promise<Result<OriginQuestion, NotAtOrigin>> {
+    if (!isSearch(question)) return ok(question);
     const traits = await this.traits();
     return traits === undefined ? ok(question) : fitted(question, traits);
   }
@@ -354,7 +356,7 @@ export class OriginSession {
 
   /** Takes the lease of a row. `undefined`: another write has it for longer than a request waits. */
   lease(path: string): Promise<HeldLease | undefined> {
-    return this.#scene.leases.take(this.name, path);
+    return this.#setting.leases.take(this.name, path);
   }
 
   /**
@@ -362,14 +364,14 @@ export class OriginSession {
    * earlier Consents the filing of the request itself would end its answer.
    */
   async fileConsents(written: readonly WrittenConsent[]): Promise<Result<undefined, FilingRefusal>> {
-    const filed = await this.#scene.consents.file(written, this.base, this.#readConsent);
+    const filed = await this.#setting.consents.file(written, this.base, this.#readConsent);
     this.judgeAnew();
     return filed;
   }
 
   /** Files a Consent of an earlier request, unless it is on file. See {@link fileConsents}. */
   async fileConsentAgain(written: WrittenConsent): Promise<Result<undefined, FilingRefusal>> {
-    const filed = await this.#scene.consents.fileAgain(written, this.base, this.#readConsent);
+    const filed = await this.#setting.consents.fileAgain(written, this.base, this.#readConsent);
     if (filed.ok && filed.value === "on file") return ok(undefined);
     this.judgeAnew();
     return filed.ok ? ok(undefined) : filed;
@@ -406,14 +408,14 @@ export class OriginSession {
 }
 
 /** A reading that may be repeated. */
-interface Reading {
+interface RepeatableReading {
   readonly answers: RecordedAnswers<Answered, OriginRefusal>;
   /** Of the book, when the reading began. */
   readonly revision: number;
 }
 
 /** The reading is repeated, so its result is not used: any refusal ends it. */
-const begunAgain: OriginRefusal = { reason: "origin_unreachable" };
+const repeatedReading: OriginRefusal = { reason: "origin_unreachable" };
 
 async function hangUp(body: Answered["body"]): Promise<void> {
   for await (const _piece of body) break; // leaving the loop hangs up

@@ -4,7 +4,7 @@ import { type LinePlace, readLinePlace, writeLinePlace } from "#audit/accounting
 import { accountingQuery, type AccountingRequest, type AccountingFormat } from "#fhir/accounting-request";
 import { utf8 } from "#kernel/encoded";
 import { joinBytes } from "#fhir/json/bytes";
-import { instant, type Instant } from "#kernel/clock";
+import { dayMilliseconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { toBase64 } from "#ledger/bytes/base64";
 import { sha256 } from "#ledger/bytes/hash";
@@ -41,7 +41,8 @@ export interface AccountPorts {
   readonly recipients: (clients: ReadonlySet<string>) => Promise<AccountingFacts["recipients"]>;
 }
 
-interface Scene {
+/** A permitted question for an accounting. */
+export interface AccountingQuestion {
   readonly asked: AccountingRequest;
   readonly grant: AccountingGrant;
   readonly origin: OriginSession;
@@ -63,77 +64,117 @@ const countUsual = 500;
  * of the previous page.
  */
 export async function account(
-  scene: Scene,
+  question: AccountingQuestion,
   ports: AccountPorts,
 ): Promise<Result<Disclosure, AccountRefusal>> {
-  const { asked, grant, at, links } = scene;
-  const { name: origin, base } = scene.origin;
+  const { asked, grant, origin } = question;
   if (!grant.reaches(asked.id)) return err({ reason: "row_outside_access" });
-  const united = await scene.origin.decided(() => unitedPatients(asked.id, grant, scene.origin));
+  const united = await origin.decided(() => unitedPatients(asked.id, grant, origin));
   if (!united.ok) return united;
   const { ids, isWhole } = united.value;
   const place = asked.place === undefined ? undefined : readPagePlace(asked.place);
-  const records = recordsDigest(ids);
-  if (place !== undefined && place.records !== records) return err({ reason: "page_link_target_absent" });
-  const { from, to } = timesOf(asked, at);
-  const found = await ports.disclosures.linesOf({
-    patients: ids.map((id) => `${origin}/Patient/${id}`),
+  if (place !== undefined && place.records !== recordsDigest(ids))
+    return err({ reason: "page_link_target_absent" });
+
+  const period = periodOf(asked, question.at);
+  const found = await linesOf(question, ids, period, place, ports);
+  const links = await linksOf(question, ids, period, found.next);
+  if (!links.ok) return links;
+  const named = await ports.recipients(recipientsOf(found.lines));
+  const known = { ...ports.accounting, recipients: { ...ports.accounting.recipients, ...named } };
+  const accounting = composeAccounting(found.lines, known, {
+    patient: `Patient/${asked.id}`,
+    isWhole,
+    from: timeText(period.from, 0),
+    to: timeText(period.to, dayMilliseconds - 1),
+    all: asked.all,
+    summed: asked.summed,
+    next: links.value.next,
+    isFirst: place === undefined,
+  });
+  // only the page says whose it is: the other forms are for programs, which know the record
+  const person =
+    asked.format === "html" ? await personShown(grant.patient(asked.id), origin, question.links) : undefined;
+  const { entity: maker, zone, ledger } = ports.accounting;
+  const page = { person, maker, ledger, at: question.at, zone: asked.zone ?? zone };
+  const answer = written(accounting, page, question, links.value);
+  return ok(disclosureOf(answer, question, ids, person !== undefined));
+}
+
+interface Period {
+  readonly from: Instant;
+  readonly to: Instant;
+}
+
+/** The disclosures of a page. The ledger records this call before it answers. */
+const linesOf = (
+  { asked, grant, origin, caller }: AccountingQuestion,
+  ids: readonly string[],
+  { from, to }: Period,
+  place: EndOfPage | undefined,
+  { disclosures, accounting }: AccountPorts,
+): ReturnType<Disclosures["linesOf"]> =>
+  disclosures.linesOf({
+    patients: ids.map((id) => `${origin.name}/Patient/${id}`),
     from,
     to,
-    excluded: asked.all ? undefined : ports.accounting.agreements,
+    excluded: asked.all ? undefined : accounting.agreements,
     recipient: asked.recipient,
     purpose: asked.purpose,
     toldTo: asked.forIndividual ? "individual" : grant.toldTo,
-    caller: scene.caller,
+    caller,
     after: place?.after,
     count: asked.count ?? countUsual,
     summed: asked.summed,
   });
+
+/** The addresses of a page and of its next page. Undefined: there is no next page. */
+interface AccountingLinks {
+  readonly self: string;
+  readonly next: string | undefined;
+}
+
+async function linksOf(
+  { asked, origin, links }: AccountingQuestion,
+  ids: readonly string[],
+  { from, to }: Period,
+  end: LinePlace | undefined,
+): Promise<Result<AccountingLinks, NextLinkRefusal>> {
+  const path = `Patient/${asked.id}/$disclosures`;
   const question = accountingQuery(asked, {
     from: new Date(from).toISOString(),
     to: new Date(to).toISOString(),
   });
-  const path = `Patient/${asked.id}/$disclosures`;
-  const after = found.next && writePagePlace({ after: found.next, records });
-  const further =
+  const after = end && writePagePlace({ after: end, records: recordsDigest(ids) });
+  const place =
     after === undefined ? undefined : { question, posted: false, link: undefined, after, seen: 0 };
-  const linked = await links.to(path, further, parameterOf[asked.format]);
-  if (!linked.ok) return linked;
-  const next = linked.value;
-  const { all, summed } = asked;
-  const facts = {
-    patient: `Patient/${asked.id}`,
-    isWhole,
-    from: timeText(from, 0),
-    to: timeText(to, DAY_MS - 1),
-    all,
-    summed,
-  };
-  const named = await ports.recipients(recipientsOf(found.lines));
-  const known = { ...ports.accounting, recipients: { ...ports.accounting.recipients, ...named } };
-  const accounting = composeAccounting(found.lines, known, { ...facts, next, isFirst: place === undefined });
-  // only the page says whose it is: the other forms are for programs, which know the record
-  const person =
-    asked.format === "html" ? await personShown(grant.patient(asked.id), scene.origin, links) : undefined;
-  const { entity: maker, zone, ledger } = ports.accounting;
-  const page = { person, maker, ledger, at, zone: asked.zone ?? zone };
-  const { text, headers } = written(accounting, page, { ...scene, self: `${base}/${path}?${question}` });
+  const next = await links.to(path, place, parameterOf[asked.format]);
+  return next.ok ? ok({ self: `${origin.base}/${path}?${question}`, next: next.value }) : next;
+}
+
+/** @param showsPerson the page shows the patient's name and birth date. */
+function disclosureOf(
+  { text, headers }: WrittenAccounting,
+  { asked, origin }: AccountingQuestion,
+  ids: readonly string[],
+  showsPerson: boolean,
+): Disclosure {
   // A single bundle, whatever the number of lines: a count would be in the next accounting, and tell an
   // individual how many lines an officer saw.
   const counts = { Bundle: 1 };
-  const shown = { ...counts, ...(person && { Patient: 1 }) };
+  const shown = { ...counts, ...(showsPerson && { Patient: 1 }) };
   const patients = ids.map((id) => ({
-    patient: `${origin}/Patient/${id}`,
+    patient: `${origin.name}/Patient/${id}`,
     counts: id === asked.id ? shown : counts,
   }));
-  return ok({
+  return {
     windows: [
       {
         body: joinBytes([utf8(text)]),
         patients,
         unnamed: [],
         counts: shown,
-        records: person === undefined ? 1 : 2,
+        records: showsPerson ? 2 : 1,
         withheldResources: 0,
         unseen: [],
         room: { names: 0, unnamed: [], counts: {} },
@@ -141,17 +182,12 @@ export async function account(
     ],
     released: new Set(),
     withheldPaths: [],
-    headers: next === undefined ? headers : { ...headers, link: `<${next}>; rel="next"` }, // RFC 8288
-  });
+    headers,
+  };
 }
 
-const DAY_MS = 86_400_000;
-
 /** The period never begins before the legal period: older ledgers may be deleted. */
-function timesOf(
-  { start, end }: AccountingRequest,
-  at: Instant,
-): { readonly from: Instant; readonly to: Instant } {
+function periodOf({ start, end }: AccountingRequest, at: Instant): Period {
   const today = new Date(at);
   const oldest = Date.UTC(today.getUTCFullYear() - yearsBack, today.getUTCMonth(), today.getUTCDate());
   return {
@@ -163,7 +199,7 @@ function timesOf(
 /** A date, if the time is the beginning or the end of a day; otherwise a date and time. */
 function timeText(at: Instant, ofDay: number): string {
   const text = new Date(at).toISOString();
-  return at % DAY_MS === ofDay ? text.slice(0, 10) : text;
+  return at % dayMilliseconds === ofDay ? text.slice(0, 10) : text;
 }
 
 /** The end of a page, and the records that it lists: sealed in the link to the next page. */
@@ -192,16 +228,24 @@ const parameterOf: Readonly<Record<AccountingFormat, string>> = {
   html: "&_format=text/html",
 };
 
+/** An accounting in the requested form. */
+interface WrittenAccounting {
+  readonly text: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 function written(
   accounting: Accounting,
   page: PageFacts,
-  { asked, self, caller, origin: { name } }: Scene & { readonly self: string },
-): { readonly text: string; readonly headers: Record<string, string> } {
+  { asked, caller, origin: { name } }: AccountingQuestion,
+  { self, next }: AccountingLinks,
+): WrittenAccounting {
+  const link: Readonly<Record<string, string>> = next === undefined ? {} : { link: `<${next}>; rel="next"` }; // RFC 8288
   switch (asked.format) {
     case "json":
       return {
         text: JSON.stringify(accountingBundle(accounting, { self, site: name, requestId: caller.id })),
-        headers: {},
+        headers: link,
       };
     case "csv":
       return {
@@ -209,6 +253,7 @@ function written(
         headers: {
           "content-type": "text/csv; charset=utf-8",
           "content-disposition": 'attachment; filename="disclosures.csv"',
+          ...link,
         },
       };
     case "html":
@@ -218,6 +263,7 @@ function written(
           "content-type": "text/html; charset=utf-8",
           "content-security-policy": pagePolicy(page),
           "referrer-policy": "no-referrer",
+          ...link,
         },
       };
   }

@@ -108,12 +108,12 @@ async function saidAfter(change: (state: ReturnType<typeof world>["state"]) => v
   const { state, begin } = world();
   for (let n = 0; n < 2; n += 1) if (!(await begin()).ok) throw new Error("refused from the start");
   const begun = await begin(); // from memory
-  if (!begun.ok || !(await begun.value.gate.admit()).ok) throw new Error("refused from the start");
+  if (!begun.ok || !(await begun.value.gate.spendRequest()).ok) throw new Error("refused from the start");
   if (!(await begun.value.gate.stillGood()).ok) throw new Error("refused without a change");
   change(state);
   const released = await begun.value.gate.stillGood();
   const next = await begin();
-  const admitted = next.ok ? await next.value.gate.admit() : next;
+  const admitted = next.ok ? await next.value.gate.spendRequest() : next;
   return [released, admitted].map((result) => (result.ok ? "ok" : result.error.reason));
 }
 

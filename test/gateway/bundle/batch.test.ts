@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import { readBatch } from "#fhir/batch";
 import { readJson } from "#fhir/json/json";
-import type { Showing } from "#gateway/admission/release-gate";
+import type { PendingDisclosure } from "#gateway/admission/release-gate";
 import { answerBatch } from "#gateway/bundle/batch";
 import { answerBytesMax, clearEntries } from "#gateway/bundle/entry-outcome";
 import type { Part } from "#gateway/record/parts";
@@ -66,8 +66,9 @@ async function post(
   const gate = {
     stillGood: async () => (stillGood() ? ok(undefined) : err({ reason: "client_denied" as const })),
     spendNames: async () => ok(undefined),
-    spendRequests: async () => ok(undefined),
-    clearEach: async (showings: readonly Showing[]) => showings.map(({ disclosure }) => ok(disclosure)),
+    spendFurtherRequests: async () => ok(undefined),
+    clearEach: async (disclosures: readonly PendingDisclosure[]) =>
+      disclosures.map(({ disclosure }) => ok(disclosure)),
   };
   const record = {
     intendParts: async (parts: readonly Part[]) => {
