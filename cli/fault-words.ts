@@ -4,6 +4,9 @@ const fileFaults: Readonly<Record<string, string>> = {
   EACCES: "may not be opened by this user: check its permissions",
   EISDIR: "is a folder: name a file",
   ENOTDIR: "is below a file and not below a folder: check the name",
+  EEXIST: "exists already: name a new file or folder",
+  EPERM: "may not be changed by this user: check its permissions",
+  EROFS: "is on a disk that cannot be written: name a place on a different disk",
 };
 
 const untrusted = "shows a certificate of no trusted authority: name the authority with --ca FILE";
@@ -30,7 +33,12 @@ const networkFaults: Readonly<Record<string, string>> = {
 export function faultWords(fault: unknown): string {
   if (!(fault instanceof Error)) return String(fault);
   const code = codeOf(fault);
+  // A folder that is made with its parents: Node says ENOENT for a disk that cannot be written.
+  if (code === "ENOENT" && memberOf(fault, "syscall") === "mkdir")
+    return `${pathOf(fault)} cannot be made: check the name, and that its disk can be written`;
   if (isFileFault(fault)) return `${pathOf(fault)} ${fileFaults[code]}`;
+  // The fault of a write has no path.
+  if (code === "ENOSPC") return "the disk is full: make room on it, and run the command again";
   if (hasWords(networkFaults, code)) return `${hostOf(fault)} ${networkFaults[code]}`;
   // fetch hides the fault of the connection behind its own
   return fault.cause instanceof Error && fault instanceof TypeError ? faultWords(fault.cause) : fault.message;

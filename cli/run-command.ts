@@ -5,7 +5,7 @@ import english from "zod/v4/locales/en.js";
 import { nameOf, optionsOf, usageOf, type Command } from "./commands/command.ts";
 import { commands } from "./commands/commands.ts";
 import { selectProfile } from "./connection/profile.ts";
-import { isMisuse } from "./misuse.ts";
+import { isMisuse, printFault } from "./misuse.ts";
 import { beginOutput, complain, endOutput, printsJson, type ResultForm } from "./output.ts";
 import { showProgress } from "./progress.ts";
 
@@ -14,23 +14,25 @@ config(english());
 
 /**
  * Runs the command that the arguments name, prints its output, and returns its exit code: 0 good, 1 an error
- * was found or a failure, 2 a misuse or a refusal. Throws every error that is none of these.
+ * was found or a failure, 2 a misuse or a refusal.
  */
 export async function runCommand(given: readonly string[]): Promise<number> {
   const { args: named, profile, problem } = withoutProfile(given);
+  const wantsJson = named.includes("--json");
+  const args = named.filter((arg) => arg !== "--no-color" && arg !== "--json");
+  const command = commands.find(({ words }) => words.every((word, i) => args[i] === word));
   if (problem !== undefined) {
-    console.error(problem);
+    beginOutput(wantsJson ? (command?.result.form ?? "object") : undefined);
+    complain(problem);
+    endOutput(2);
     return 2;
   }
   selectProfile(profile);
-  const args = named.filter((arg) => arg !== "--no-color" && arg !== "--json");
-  const wantsJson = named.includes("--json");
   if (args[0] === "--version" || args[0] === "version") {
     if (wantsJson) console.log(JSON.stringify({ version: version() }));
     else console.log(`phylax ${version()}`);
     return 0;
   }
-  const command = commands.find(({ words }) => words.every((word, i) => args[i] === word));
   if (command === undefined) {
     beginOutput(wantsJson ? "object" : undefined);
     const code = listCommands(args);
@@ -49,9 +51,10 @@ export async function runCommand(given: readonly string[]): Promise<number> {
     const run = await command.load();
     exitCode = await run(args.slice(command.words.length));
   } catch (fault) {
-    if (!isMisuse(fault)) throw fault;
-    for (const line of misuseLines(command, fault.message)) complain(line);
-    exitCode = 2;
+    if (isMisuse(fault)) {
+      for (const line of misuseLines(command, fault.message)) complain(line);
+      exitCode = 2;
+    } else exitCode = printFault(fault);
   } finally {
     progress.stop();
     endOutput(exitCode);
@@ -80,8 +83,9 @@ function withoutProfile(given: readonly string[]): {
   if (at < 0) return { args: given };
   const isJoined = given[at] !== "--profile";
   const profile = isJoined ? given[at]?.slice("--profile=".length) : given[at + 1];
+  if (profile === undefined || profile === "" || profile.startsWith("-"))
+    return { args: given.toSpliced(at, 1), problem: "--profile needs a profile's name" };
   const args = given.toSpliced(at, isJoined ? 1 : 2);
-  if (profile === undefined || profile === "") return { args, problem: "--profile needs a profile's name" };
   if (args.some((arg) => /^--(?:profile|state)(?:=|$)/u.test(arg)))
     return { args, problem: "name one deployment: --profile or --state, once" };
   return { args, profile };

@@ -22,7 +22,7 @@ For operators, auditors and writers of scripts: every verb of \`phylax\`, and th
 | --------- | -------------------------------------------------------------------------------------- |
 | 0         | good: the verb did what it says, and found no error                                    |
 | 1         | a failure, or a check found an error: the output names it                              |
-| 2         | a misuse, or a refusal: the call is wrong, or the door or a document was not accepted   |
+| 2         | a misuse, or a refusal: the call is wrong, or names a file or an id that does not exist, or the door or a document was not accepted |
 
 | every verb has | effect                                                                                              |
 | -------------- | --------------------------------------------------------------------------------------------------- |

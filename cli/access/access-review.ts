@@ -85,10 +85,10 @@ export async function accessReview(args: readonly string[]): Promise<number> {
       reviewedGrant(grant, used.get(grantName(grant)), bodies.get(grant.policy)),
     );
     const now = Date.now();
-    giveResult(reviewed.map((each) => asJson(each, now)));
     for (const each of reviewed) for (const line of linesOf(each, days, now)) say(printable(line));
     const draft = await draftOf(reviewed, values["remove-unused"]);
     if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(draft, null, 2)}\n`);
+    giveResult(reviewed.map((each) => asJson(each, now)));
     if (unread.count > 0) {
       if (values.accept) complain("not accepted: records that were not opened may have uses");
       return 1;

@@ -7,7 +7,7 @@ import { agreementState, type AgreementState } from "#registry/ends-soon";
 import { giveSubmitted, submitChange } from "../approvals/submit-change.ts";
 import { checklist } from "../clients/client-list.ts";
 import { posterOf, posterOptions, type Poster } from "../connection/operator-post.ts";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse, printFault, UnusableName } from "../misuse.ts";
 import { complain, giveResult, inColour, say, sayRows } from "../output.ts";
 import { printable } from "../printable.ts";
 import { policiesOf, readRegistryOf } from "../registry/registry-show.ts";
@@ -44,7 +44,8 @@ type Registered = Awaited<ReturnType<typeof agreementsIn>>;
 
 function named({ agreements }: Registered, id: string): Agreement {
   const found = agreements.find((each) => each.id === id);
-  if (found === undefined) throw new Error(`no agreement ${id}: \`phylax agreement list\` has their ids`);
+  if (found === undefined)
+    throw new UnusableName(`no agreement ${id}: \`phylax agreement list\` has their ids`);
   return found;
 }
 

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { posterOf, posterOptions } from "../connection/operator-post.ts";
 import { readJsonFile } from "../json-file.ts";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse, printFault, UnusableFile } from "../misuse.ts";
 import { denialOf } from "../registry/revoke.ts";
 import { giveSubmitted, propose } from "./submit-change.ts";
 
@@ -51,6 +51,6 @@ function documentOf(
   const [file, ...more] = named;
   if (file === undefined || more.length > 0) throw new Misuse();
   const change = readJsonFile(file);
-  if (!change.ok) throw new Error(`${file}: ${change.error}`);
+  if (!change.ok) throw new UnusableFile(`${file}: ${change.error}`);
   return { kind: "change", why, change: change.value };
 }

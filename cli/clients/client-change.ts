@@ -2,10 +2,11 @@ import { parseArgs } from "node:util";
 import * as z from "zod";
 import { giveSubmitted, submitChange, type DraftChange } from "../approvals/submit-change.ts";
 import { posterOf, posterOptions, type Poster } from "../connection/operator-post.ts";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse, printFault, UnusableName } from "../misuse.ts";
 import { policiesOf, readRegistryOf } from "../registry/registry-show.ts";
 import { certificateText } from "./certificate-file.ts";
 import { readJwks } from "./client-add.ts";
+import { noClient } from "./client-list.ts";
 import { thumbprintOf } from "./thumbprint.ts";
 
 const client = z.looseObject({
@@ -29,7 +30,7 @@ async function entriesOf(from: Poster, id: string) {
     .array(client)
     .parse(lists["clients"])
     .find((each) => each.id === id);
-  if (found === undefined) throw new Error(`no client ${id}: phylax client list`);
+  if (found === undefined) throw new UnusableName(noClient([id]));
   const grants = z
     .array(grant)
     .parse(lists["grants"])

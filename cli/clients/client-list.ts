@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import * as z from "zod";
 import { getAsOperator, posterOf, posterOptions, type Poster } from "../connection/operator-post.ts";
 import { printRefusal } from "../approvals/submit-change.ts";
-import { printFault } from "../misuse.ts";
+import { printFault, UnusableName } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { giveResult, inColour, say, tableOf } from "../output.ts";
 
@@ -20,9 +20,13 @@ const standing = z.looseObject({
 type Standing = z.infer<typeof standing>;
 const listed = z.object({ clients: z.array(standing) });
 
+/** The error of ids that no client has. */
+export const noClient = (ids: readonly string[]): string =>
+  `no client ${ids.join(", ")}: \`phylax client list\` has their ids`;
+
 /**
- * Lists the clients, or a named client, with the missing parts and the keys that end within thirty days.
- * Returns 0; 1 if a named client is not registered; 2 when it is refused.
+ * Lists the clients, or the named clients, with the missing parts and the keys that end within thirty days.
+ * Returns 0; 2 if a named client is not registered, or when it is refused.
  */
 export async function clientList(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -34,11 +38,13 @@ export async function clientList(args: readonly string[]): Promise<number> {
     const answer = await getAsOperator(posterOf(values), "api/clients");
     if (answer.status !== 200) return printRefusal(answer);
     const all = listed.parse(answer.body).clients;
+    const unknown = positionals.filter((named) => all.every(({ id }) => id !== named));
+    if (unknown.length > 0) throw new UnusableName(noClient(unknown));
     const clients = positionals.length === 0 ? all : all.filter(({ id }) => positionals.includes(id));
     giveResult(clients);
     if (process.stdout.isTTY) for (const line of tableOfClients(clients)) say(line);
     else for (const client of clients) for (const line of linesOf(client)) say(printable(line));
-    return clients.length === 0 && positionals.length > 0 ? 1 : 0;
+    return 0;
   } catch (fault) {
     return printFault(fault);
   }

@@ -1,4 +1,5 @@
 import { clientOf, operatorOf, readDevFile, type DevClient, type DevFile } from "./dev-file.ts";
+import { UnusableName } from "../misuse.ts";
 import { readProfile, readToken, selectedProfile, type Profile } from "./profile.ts";
 
 /** The members that name a deployment to call; a missing member throws when it is read. */
@@ -57,7 +58,7 @@ function placeOf(name: string, profile: Profile): OpenDeployment {
       const client = clients.find((each) => each.id === id);
       if (client !== undefined) return client;
       const known = clients.length === 0 ? "" : `; it has: ${clients.map((each) => each.id).join(", ")}`;
-      throw new Error(
+      throw new UnusableName(
         `profile ${name} has no client ${id}${known}. ` +
           `\`phylax profile client ${id} --cert FILE --key FILE --profile ${name}\` adds it`,
       );
@@ -65,7 +66,7 @@ function placeOf(name: string, profile: Profile): OpenDeployment {
     operator(id) {
       const { operator, signIn } = profile;
       if (id !== undefined && id !== operator.id)
-        throw new Error(`profile ${name} is of operator ${operator.id}, and not of ${id}`);
+        throw new UnusableName(`profile ${name} is of operator ${operator.id}, and not of ${id}`);
       const token = signIn === undefined ? undefined : readToken(name);
       if (signIn !== undefined && token === undefined)
         throw new Error(`not signed in: \`phylax login ${name}\``);

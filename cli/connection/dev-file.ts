@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { UnusableFile, UnusableName } from "../misuse.ts";
 
 /**
  * The content of `<state>/dev.json`, which `npm start` writes when every worker is up. Paths are absolute.
@@ -108,7 +109,7 @@ export function readDevFile(state: string): DevFile {
   try {
     text = readFileSync(file, "utf8");
   } catch {
-    throw new Error(`${file} cannot be read: run npm start, or name its state folder with --state`);
+    throw new UnusableFile(`${file} cannot be read: run npm start, or name its state folder with --state`);
   }
   const dev: DevFile = JSON.parse(text);
   return dev;
@@ -118,13 +119,13 @@ export function operatorOf(dev: DevFile, id: string | undefined): DevOperator {
   const all: readonly DevOperator[] = [...dev.operators, ...dev.officers];
   const operator = id === undefined ? all[0] : all.find((each) => each.id === id);
   if (operator === undefined)
-    throw new Error(`no operator ${id ?? ""}; choose from: ${all.map((each) => each.id).join(", ")}`);
+    throw new UnusableName(`no operator ${id ?? ""}; choose from: ${all.map((each) => each.id).join(", ")}`);
   return operator;
 }
 
 export function clientOf(dev: DevFile, id: string): DevClient {
   const client = dev.clients.find((each) => each.id === id);
   if (client === undefined)
-    throw new Error(`no client ${id}; choose from: ${dev.clients.map((each) => each.id).join(", ")}`);
+    throw new UnusableName(`no client ${id}; choose from: ${dev.clients.map((each) => each.id).join(", ")}`);
   return client;
 }

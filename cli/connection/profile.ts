@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { Misuse } from "../misuse.ts";
+import { Misuse, UnusableName } from "../misuse.ts";
 import type { DevClient } from "./dev-file.ts";
 import { writePrivateFile } from "../private-file.ts";
 
@@ -70,7 +70,7 @@ export function readProfile(name: string): Profile {
     profile = JSON.parse(readFileSync(file, "utf8"));
   } catch {
     const known = profileNames();
-    throw new Error(
+    throw new UnusableName(
       `no profile ${name}: make it with \`phylax login ${name} --ops URL --cert FILE --key FILE\`` +
         (known.length === 0 ? "" : `, or choose from: ${known.join(", ")}`),
     );

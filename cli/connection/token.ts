@@ -1,10 +1,10 @@
-import { Misuse } from "../misuse.ts";
+import { Misuse, printFault } from "../misuse.ts";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { accessToken } from "./access-token.ts";
 import { closeConnections } from "./mutual-tls.ts";
 import { openDeployment } from "./deployment.ts";
-import { complain, giveResult, say } from "../output.ts";
+import { giveResult, say } from "../output.ts";
 
 /**
  * Prints an access token of a development client. The token lasts five minutes and is valid only with that
@@ -30,8 +30,7 @@ export async function token(args: readonly string[]): Promise<number> {
     say(text);
     return 0;
   } catch (fault) {
-    complain(fault instanceof Error ? fault.message : "no token");
-    return 1;
+    return printFault(fault);
   } finally {
     closeConnections();
   }

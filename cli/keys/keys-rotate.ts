@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse, printFault, UnusableName } from "../misuse.ts";
 import { readSecrets, writePrivate } from "./keys-new.ts";
 import {
   checkpointKeysIn,
@@ -54,7 +54,8 @@ export function keysRotate(args: readonly string[]): number {
   try {
     const secrets = readSecrets(file);
     const current = secrets[name];
-    if (current === undefined) throw new Error(`${file} has no ${name}`);
+    if (current === undefined)
+      throw new UnusableName(`${file} has no ${name}: it has ${Object.keys(secrets).join(", ")}`);
     const worker = workerOf(secrets, name);
     const folder = resolve(values.out);
     const steps: object[] = [];
@@ -81,7 +82,7 @@ function workerOf(secrets: Readonly<Record<string, string>>, name: string): Work
   const [worker] = all
     .filter((each) => Object.hasOwn(workerSecrets[each], name))
     .sort((left, right) => shared(right, secrets) - shared(left, secrets));
-  if (worker === undefined) throw new Error(`no worker has the secret ${name}`);
+  if (worker === undefined) throw new UnusableName(`no worker has the secret ${name}`);
   return worker;
 }
 
@@ -95,7 +96,7 @@ function stepsOf(name: string, form: string, current: string): readonly Step[] {
   if (variable !== undefined && form === "ES256") return signingSteps(name, variable, current);
   if (form === "list") return listSteps(name, current);
   if (form === "Ed25519 list") return checkpointSteps(name, current);
-  throw new Error(`${name} has no rotation by steps: docs/keys.md says what to do`);
+  throw new UnusableName(`${name} has no rotation by steps: docs/keys.md says what to do`);
 }
 
 function listSteps(name: string, current: string): readonly Step[] {

@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { giveSubmitted, printRefusal, propose } from "../approvals/submit-change.ts";
 import { thumbprintOf } from "../clients/thumbprint.ts";
 import { postAsOperator, posterOf, posterOptions } from "../connection/operator-post.ts";
-import { Misuse } from "../misuse.ts";
+import { Misuse, UnusableName } from "../misuse.ts";
 import { giveResult, say } from "../output.ts";
 import { operatorsFault, readOperators, type RegisteredOperator } from "./operator-list.ts";
 
@@ -30,7 +30,8 @@ type Entry = Omit<RegisteredOperator, "elevated">;
  */
 export const operatorAdd = (args: readonly string[]): Promise<number> =>
   proposed(args, (id, values, known) => {
-    if (known !== undefined) throw new Error(`${id} is registered: phylax operator change ${id}`);
+    if (known !== undefined)
+      throw new UnusableName(`${id} is registered: \`phylax operator change ${id}\` changes it`);
     if (values.cert === undefined || values.role === undefined || values.reinstate) throw new Misuse();
     return withOptions({ id, status: "active", kind: "machine", x5t: "", roles: [] }, values);
   });
@@ -38,7 +39,8 @@ export const operatorAdd = (args: readonly string[]): Promise<number> =>
 /** Proposes different roles, a new certificate or sign-in, or the end of a suspension of an operator. */
 export const operatorChange = (args: readonly string[]): Promise<number> =>
   proposed(args, (id, values, known) => {
-    if (known === undefined) throw new Error(`${id} is no operator: phylax operator list`);
+    if (known === undefined)
+      throw new UnusableName(`no operator ${id}: \`phylax operator list\` has their ids`);
     const { elevated: _limited, ...entry } = known;
     return withOptions({ ...entry, status: values.reinstate ? "active" : entry.status }, values);
   });

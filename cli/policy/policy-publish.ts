@@ -4,7 +4,7 @@ import { parsePolicyDocument, policyDigest } from "#policy/document";
 import { giveSubmitted, submitChange } from "../approvals/submit-change.ts";
 import { posterOf, posterOptions } from "../connection/operator-post.ts";
 import { readJsonFile } from "../json-file.ts";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse, printFault, UnusableName } from "../misuse.ts";
 import { readRegistryOf } from "../registry/registry-show.ts";
 import { complain } from "../output.ts";
 
@@ -64,7 +64,8 @@ function grantsOf(registered: unknown, named: readonly string[], policy: string)
   const grants = z.array(grant).parse(registered);
   return named.map((name) => {
     const found = grants.find((each) => `${each.client}/${each.origin}/${each.purpose}` === name);
-    if (found === undefined) throw new Error(`no grant ${name}: phylax registry show grants`);
+    if (found === undefined)
+      throw new UnusableName(`no grant ${name}: \`phylax registry show grants\` has the grants`);
     return { ...found, policy };
   });
 }

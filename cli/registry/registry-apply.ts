@@ -1,4 +1,4 @@
-import { Misuse } from "../misuse.ts";
+import { Misuse, printFault } from "../misuse.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { originProblems } from "#platform/origins/origin-state";
@@ -60,8 +60,7 @@ export async function registryApply(args: readonly string[]): Promise<number> {
     complain(`${file}: ${refusalLine(answer)}`);
     return answer.status < 500 ? 2 : 1;
   } catch (fault) {
-    complain(fault instanceof Error ? fault.message : "not applied");
-    return 1;
+    return printFault(fault);
   }
 }
 

@@ -1,4 +1,4 @@
-import { Misuse } from "../misuse.ts";
+import { Misuse, printFault } from "../misuse.ts";
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { planLines, type PolicyBodies } from "#authoring/plan-lines";
@@ -52,17 +52,15 @@ export async function registryPlan(args: readonly string[]): Promise<number> {
     }
     const { digest } = answer.body;
     const changes = answer.body["changes"] as readonly PlannedChange[]; // our API's own form
+    if (values.out !== undefined)
+      writeFileSync(values.out, `${JSON.stringify({ expects: digest, ...change }, null, 2)}\n`);
     giveResult({ digest, changes });
     for (const line of planLines(changes, answer.body["policies"] as PolicyBodies)) say(printable(line));
     say(summary(changes));
-    if (values.out !== undefined) {
-      writeFileSync(values.out, `${JSON.stringify({ expects: digest, ...change }, null, 2)}\n`);
-      say(`apply it: phylax registry apply ${values.out}`);
-    }
+    if (values.out !== undefined) say(`apply it: phylax registry apply ${values.out}`);
     return 0;
   } catch (fault) {
-    complain(fault instanceof Error ? fault.message : "not planned");
-    return 1;
+    return printFault(fault);
   }
 }
 

@@ -45,10 +45,14 @@ export async function registryExport(args: readonly string[]): Promise<number> {
   });
   const [file, ...more] = positionals;
   if (file === undefined || more.length > 0) throw new Misuse();
-  const written = await registryToFile(file, values);
-  if (typeof written === "number") return written;
-  giveResult(written);
-  return 0;
+  try {
+    const written = await registryToFile(file, values);
+    if (typeof written === "number") return written;
+    giveResult(written);
+    return 0;
+  } catch (fault) {
+    return printFault(fault);
+  }
 }
 
 /** Writes the registry to a file. Returns an exit code when the operators' API refuses. */

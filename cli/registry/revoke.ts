@@ -1,4 +1,4 @@
-import { Misuse } from "../misuse.ts";
+import { Misuse, printFault } from "../misuse.ts";
 import { parseArgs } from "node:util";
 import { type Denial, denialMembers } from "#identity/denial";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
@@ -43,8 +43,7 @@ export async function revokeCommand(args: readonly string[]): Promise<number> {
     complain(refusalLine(answer));
     return answer.status < 500 ? 2 : 1;
   } catch (fault) {
-    complain(fault instanceof Error ? fault.message : "not revoked");
-    return 1;
+    return printFault(fault);
   }
 }
 

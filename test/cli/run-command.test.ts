@@ -1,5 +1,14 @@
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -233,6 +242,51 @@ test("after a request that changes something Ctrl-C says that the change may be 
   expect(interruption()).toBe(
     "interrupted: a change that was sent may be in force; look before you repeat it",
   );
+});
+
+test("--profile without a name is a misuse, with --json too", async () => {
+  const error = "--profile needs a profile's name";
+  for (const call of [
+    ["registry", "show", "--json", "--profile"],
+    ["registry", "show", "--profile", "--json"],
+  ]) {
+    const { code, out } = await phylax(...call);
+    expect([code, JSON.parse(out)]).toEqual([2, { error, exitCode: 2 }]);
+  }
+  expect(await phylax("ledger", "read", "--json", "--profile")).toEqual({
+    code: 2,
+    out: "",
+    error: `${error}\n`,
+  });
+});
+
+test("an unknown profile exits 2", async () => {
+  const { code, error } = await phylax("registry", "show", "--profile", "no-such-profile");
+  expect([code, error]).toEqual([2, expect.stringContaining("make it with `phylax login no-such-profile")]);
+});
+
+test.skipIf(!existsSync("/dev/full"))("output that a full disk cuts off exits 1, and says so", () => {
+  const main = join(import.meta.dirname, "../../cli/main.ts");
+  const full = openSync("/dev/full", "w");
+  try {
+    const { status, stderr } = spawnSync(process.execPath, [main, "--help"], {
+      stdio: ["ignore", full, "pipe"],
+      encoding: "utf8",
+    });
+    expect([status, stderr]).toEqual([
+      1,
+      "the output is not complete: the disk is full: make room on it, and run the command again\n",
+    ]);
+  } finally {
+    closeSync(full);
+  }
+});
+
+test("a reader that ends early, such as head, does not make a verb fail", () => {
+  const main = join(import.meta.dirname, "../../cli/main.ts");
+  const piped = `"${process.execPath}" "${main}" --help | true; echo "\${PIPESTATUS[0]}"`;
+  const { stdout, stderr } = spawnSync("bash", ["-c", piped], { encoding: "utf8" });
+  expect([stdout, stderr]).toEqual(["0\n", ""]);
 });
 
 const someKey = verifierKey("ledger.example.org/root", new Uint8Array(32).fill(7));

@@ -67,3 +67,46 @@ test("phylax why answers 1 for an unknown id, and 2 for text that is no id", asy
   });
   expect((await command("why", "abc", ...asAuditor())).code).toBe(2);
 });
+
+test("a name in the call that is not registered exits 2, and the error says where the names are", async () => {
+  const policy = join(import.meta.dirname, "../../policies/treat.json");
+  const calls = [
+    ["client", "rotate", "nobody"],
+    ["client", "retire", "nobody", "--kid", "k"],
+    ["client", "quota", "nobody", "--requests", "5"],
+    ["client", "suspend", "nobody"],
+    ["client", "reinstate", "nobody"],
+    ["client", "end", "nobody"],
+    ["client", "remove", "nobody"],
+    ["client", "list", "payer", "nobody"],
+    ["agreement", "show", "nobody"],
+    ["operator", "change", "nobody", "--role", "auditor", "--why", "a test"],
+    ["token", "nobody"],
+    ["get", "nobody", "Patient/1"],
+    ["registry", "show", "--operator", "nobody"],
+    ["policy", "publish", policy, "--grant", "nobody/main/TREAT"],
+  ] as const;
+  for (const call of calls) {
+    const { code, out, error } = await command(...call, ...state());
+    expect([code, out, error], call.join(" ")).toEqual([
+      2,
+      "",
+      expect.stringMatching(/^no (?:client|agreement|operator|grant) nobody.*(?:`phylax |choose from: )/u),
+    ]);
+    expect(error, "no usage: the call has the right form").not.toContain("usage:");
+    const json = await command(...call, ...state(), "--json");
+    expect(JSON.parse(json.out), call.join(" ")).toEqual({ error: error.trimEnd(), exitCode: 2 });
+  }
+});
+
+test("a file that cannot be written is named in a sentence, and the result is not printed", async () => {
+  for (const call of [
+    ["registry", "export"],
+    ["registry", "plan", "--remove", "client:lapsed", "--out"],
+  ] as const) {
+    const file = join(phylax.home, "no-such-folder/file.json");
+    const { code, out, error } = await command(...call, file, ...state(), "--json");
+    expect([code, error]).toEqual([2, `${file} does not exist: check the name and the folder\n`]);
+    expect(JSON.parse(out)).toEqual({ error: error.trimEnd(), exitCode: 2 });
+  }
+});

@@ -237,7 +237,7 @@ test("a client is registered in one act, rotated, limited, suspended and ended b
   await run("client", "end", "imaging");
   expect(await listed()).toContain("missing: an agreement in force");
   await run("client", "remove", "imaging");
-  expect((await command("client", "list", "imaging")).code).toBe(1);
+  expect((await command("client", "list", "imaging")).code).toBe(2);
 });
 
 test("an agreement is renewed with its grants and ended, and its needless certificates are listed", async () => {
@@ -273,7 +273,7 @@ test("an agreement is renewed with its grants and ended, and its needless certif
   );
   expect((await command("agreement", "show", "archive-1", "--document", file("two.pdf"))).code).toBe(1);
   expect(await command("agreement", "show", "archive-2")).toMatchObject({
-    code: 1,
+    code: 2,
     error: expect.stringContaining("phylax agreement list"),
   });
 

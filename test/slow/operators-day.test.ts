@@ -178,7 +178,7 @@ test("a client from its first day to its last: each step by the command, in forc
   // A mistake: the client is removed. The registry is restored from the backup, and from the records alone.
   [officer, approver] = [await signedIn("officer"), await signedIn("approver")];
   await run(["client", "remove", "imaging"], officer);
-  expect((await phylaxProcess(state, "client", "list", "imaging", ...officer)).code).toBe(1);
+  expect((await phylaxProcess(state, "client", "list", "imaging", ...officer)).code).toBe(2);
   const rebuilt = ["restore", "registry", file("rebuilt.json"), join(file("backup"), "ledger"), ...asAuditor];
   expect(await run(rebuilt)).toMatch(/entries from \d+ changes$/mu);
   expect(readFileSync(file("rebuilt.json"), "utf8")).toContain("imaging-baa");
