@@ -284,3 +284,21 @@ test("a Consent of a stranger, whom it names by an identifier, permits nothing w
   whateverIsAsked = undefined;
   await register();
 });
+
+test("a denial of whoever is named by an identifier stays in force for each patient for whom the origin sends it", async ({
+  expect,
+}) => {
+  const both = () =>
+    Promise.all(["bela", "amara"].map((id) => statusOf("clinic", `Observation/${id}-pulse`)));
+  const stranger = { identifier: { system: "urn:mrn", value: "of a stranger" } };
+  const denial = (status: string) => ({ ...consent("by-mrn", "x", "deny", status), patient: stranger });
+  whateverIsAsked = [denial("active")];
+  expect(await both()).toEqual([404, 404]);
+  expect(await both(), "the reading for Amara takes nothing from Bela").toEqual([404, 404]);
+  await pass(2 * periodMilliseconds);
+  expect(await both()).toEqual([404, 404]);
+  whateverIsAsked = [denial("inactive")];
+  await pass(2 * periodMilliseconds);
+  expect(await both(), "withdrawn").toEqual([200, 200]);
+  whateverIsAsked = undefined;
+});

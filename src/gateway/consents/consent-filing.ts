@@ -16,6 +16,8 @@ export interface ReadConsent {
   readonly content: { readonly patient: string; readonly rules: ConsentRules } | undefined;
   readonly mayPermit: boolean;
   readonly filedBy: string | undefined;
+  /** The Consent names no patient of the origin: it was found by a question for this patient, and may be of a further one. */
+  readonly isPatientAssumed?: true | undefined;
 }
 
 /** Files Consents in their compiled form (docs/consent.md). Each method throws when `control` cannot. */

@@ -84,7 +84,8 @@ function stateOf(
   // A server that ignores the criterion sends the Consent of a patient whom it names otherwise: in doubt it denies.
   const mayPermit =
     named !== undefined && (verified === "origin" || (verified === "verification" && isVerified(row)));
-  return { consent: id, content: { patient, rules }, mayPermit, filedBy: undefined };
+  const state = { consent: id, content: { patient, rules }, mayPermit, filedBy: undefined };
+  return named === undefined ? { ...state, isPatientAssumed: true } : state;
 }
 
 /** The Consent states that it was verified (FHIR R4 Consent.verification.verified). */

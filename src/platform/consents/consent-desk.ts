@@ -40,6 +40,8 @@ export interface ConsentState {
   readonly mayPermit: boolean;
   /** The client that filed it; undefined for an origin. */
   readonly filedBy: string | undefined;
+  /** A reading took it for this patient's, and it may be of a further one: it stays filed for both. */
+  readonly isPatientAssumed?: true | undefined;
 }
 
 /** A question of an isolate, with its knowledge of the registry. */
@@ -244,7 +246,15 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     const done = await compareReadings(session, claimed, atOrigin, everyMilliseconds, former);
     for (const { subjects } of claimed) former.note(subjects);
     const rows = done.flatMap((reading) => reading.rows);
-    const counted = { rows, ended: [], keyId: names.keyId(), ...former.member() };
+    const assumed = new Set(
+      found.flatMap(({ consent, isPatientAssumed }) =>
+        isPatientAssumed === true ? names.allOfConsent(origin, consent) : [],
+      ),
+    );
+    const shared = rows.flatMap(({ consent, isActive }) =>
+      assumed.has(consent) || !isActive ? [consent] : [],
+    );
+    const counted = { rows, ended: [], shared, keyId: names.keyId(), ...former.member() };
     if (!(await revocationsOf(this.env).fileConsents(change, counted)))
       throw new Error("the reading took too long");
     await storeReadings(session, change, done);

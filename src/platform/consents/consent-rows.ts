@@ -49,6 +49,11 @@ const consentChange = z.strictObject({
   rows: z.array(consentRow),
   /** Pseudonyms of the Consents. */
   ended: z.array(z.string()),
+  /**
+   * Pseudonyms of the Consents that stay in force for their further patients: a reading does not tell that they were
+   * filed for a patient who is not theirs. Absent: none.
+   */
+  shared: z.optional(z.array(z.string())),
   /** The id of the key under which the rows are filed. Absent in a change that an earlier version stored. */
   keyId: z.optional(z.string()),
   /** The pseudonyms under former keys of each patient and Consent that has them. */

@@ -30,6 +30,7 @@ import {
   insertConsents,
   type ConsentChange,
   type ConsentRow,
+  type FiledRow,
   type NewRow,
 } from "#platform/consents/consent-rows";
 import { type LiveDenial, type PendingMode, RevocationStore } from "./store.ts";
@@ -247,8 +248,10 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     const before = await filedVersions(session, [...filed, ...ended]);
     const moved = before
       .filter(
-        ({ isActive, subject, consent }) =>
-          isActive && !rows.some((row) => row.subject === subject && row.consent === consent),
+        (known) =>
+          known.isActive &&
+          !rows.some((row) => row.subject === known.subject && row.consent === known.consent) &&
+          !staysFiled(known, change),
       )
       .map((row) => withKey(endedVersion(row), row.keyId));
     // A late write must not bring back a Consent that a later change filed for a different patient.
@@ -329,6 +332,17 @@ const withKey = (row: ConsentRow, keyId: string | null): NewRow => ({
   keyId,
   consentKeyId: row.consentKeyId === undefined ? keyId : row.consentKeyId,
 });
+
+/** A Consent that a reading took for a patient's, or ended for one, is left as it is filed for a further patient. */
+const staysFiled = (known: FiledRow, change: ConsentChange): boolean =>
+  change.rows
+    .filter(({ consent }) => allNames(change, consent).includes(known.consent))
+    .every(
+      ({ consent, subject, isActive }) =>
+        change.shared?.includes(consent) === true &&
+        !allNames(change, subject).includes(known.subject) &&
+        (isActive || !known.mayPermit),
+    ) && !change.ended.includes(known.consent);
 
 /** The pseudonyms of a patient or a Consent under each key of `CONSENT_KEY`. */
 const allNames = ({ former }: ConsentChange, name: string): readonly string[] => [
