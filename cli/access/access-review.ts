@@ -1,3 +1,4 @@
+import { dayMilliseconds } from "#kernel/clock";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -30,8 +31,6 @@ interface Reviewed {
   readonly used: UsedAccess;
   readonly narrowed: NarrowedPolicy | undefined;
 }
-
-const dayMilliseconds = 86_400_000;
 
 /**
  * Reviews each grant (of a client) by the records of the last days: its last use, what was used, and the narrower

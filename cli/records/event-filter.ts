@@ -1,3 +1,4 @@
+import { dayMilliseconds } from "#kernel/clock";
 import { Misuse } from "../misuse.ts";
 import { type AuditEvent, eventKinds } from "#audit/event";
 import { currentReason } from "#audit/renamed-reasons";
@@ -76,5 +77,5 @@ export function timeOf(text: string, option: "from" | "to" | "discovered" | "at"
     throw new Misuse(
       `--${option} is a date or a time as RFC 3339 writes it: 2026-11-24 or 2026-11-24T09:30:00Z`,
     );
-  return isDate && option === "to" ? at + 86_400_000 - 1 : at;
+  return isDate && option === "to" ? at + dayMilliseconds - 1 : at;
 }

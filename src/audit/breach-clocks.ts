@@ -1,3 +1,4 @@
+import { dayMilliseconds } from "#kernel/clock";
 import { outsideUs } from "#residence/residence";
 import { isUsState } from "#residence/us-states";
 
@@ -29,7 +30,6 @@ export interface BreachClocks {
 const DAYS = 60;
 const RESIDENTS = 500; // 164.406(a): "more than 500 residents of a State or jurisdiction"
 const INDIVIDUALS = 500; // 164.408(b): "500 or more individuals"
-const DAY_MS = 86_400_000;
 /** The name that counts individuals whose state no record has. */
 export const unknownState = "unknown";
 
@@ -39,7 +39,7 @@ export const unknownState = "unknown";
  * @param byState individuals by state of residence; {@link unknownState} counts those without a known state.
  */
 export function breachClocks(discovered: number, byState: Readonly<Record<string, number>>): BreachClocks {
-  const day = Math.floor(discovered / DAY_MS) * DAY_MS;
+  const day = Math.floor(discovered / dayMilliseconds) * dayMilliseconds;
   const all = Object.values(byState).reduce((sum, count) => sum + count, 0);
   const [known, unknown] = [
     Object.entries(byState).filter(([state]) => isUsState(state)),
@@ -49,7 +49,7 @@ export function breachClocks(discovered: number, byState: Readonly<Record<string
   const maybe = known
     .filter(([, count]) => count <= RESIDENTS && count + unknown > RESIDENTS)
     .map(([state]) => state);
-  const within = dateOf(day + DAYS * DAY_MS);
+  const within = dateOf(day + DAYS * dayMilliseconds);
   const large = all >= INDIVIDUALS;
   const lastOfYear = Date.UTC(new Date(day).getUTCFullYear(), 11, 31);
   return {
@@ -58,7 +58,7 @@ export function breachClocks(discovered: number, byState: Readonly<Record<string
     media: { by: within, states, maybe: unknown > RESIDENTS ? [...maybe, unknownState] : maybe },
     secretary: large
       ? { by: within, clause: "164.408(b)" }
-      : { by: dateOf(lastOfYear + DAYS * DAY_MS), clause: "164.408(c)" },
+      : { by: dateOf(lastOfYear + DAYS * dayMilliseconds), clause: "164.408(c)" },
   };
 }
 

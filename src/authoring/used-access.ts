@@ -1,3 +1,4 @@
+import { dayMilliseconds } from "#kernel/clock";
 import type { AuditEvent, Measured } from "#audit/event";
 import type { RuleInteraction } from "#policy/schema";
 
@@ -24,7 +25,6 @@ const needed: Readonly<Record<string, readonly RuleInteraction[]>> = {
 // A request that no rule needs is not decided again; a client with more distinct requests than this is rare.
 const requestsMax = 50_000;
 
-const dayMilliseconds = 86_400_000;
 // The record of a day is written a quarter of an hour after its end, or later if the ledger is down.
 const recordedAfterMilliseconds = 3_600_000;
 // Parts of a batch are on record side by side: they are one answer.

@@ -1,5 +1,5 @@
 import { err, ok, type Result } from "#kernel/result";
-import { instant, type Instant } from "#kernel/clock";
+import { dayMilliseconds, instant, type Instant } from "#kernel/clock";
 import { isZone } from "#kernel/wall-time";
 import type { QueryPair } from "#fhir/search/query";
 import { isOfPresentation, refusePresentation, type SearchRefusal } from "#fhir/search/search";
@@ -51,7 +51,6 @@ const formats: Readonly<Record<string, AccountingFormat>> = {
 };
 const names = ["start", "end", "all", "for", "summed", "recipient", "purpose", "_count", "_format", "zone"];
 const countMax = 1_000;
-const DAY_MS = 86_400_000;
 
 /** Reads the parameters, each at most once. Never throws. */
 export function readAccounting(
@@ -141,6 +140,6 @@ function timeAt(text: string, bound: "start" | "end"): AskedTime | undefined {
   // no 30 February
   const isOne = new Date(Date.parse(`${date}T00:00:00Z`) || 0).toISOString().startsWith(date);
   if (Number.isNaN(begun) || !isOne) return undefined;
-  const lasts = isDay ? DAY_MS : 10 ** (3 - Math.max(0, fraction.length - 1));
+  const lasts = isDay ? dayMilliseconds : 10 ** (3 - Math.max(0, fraction.length - 1));
   return { text, at: instant(bound === "start" ? begun : begun + lasts - 1) };
 }

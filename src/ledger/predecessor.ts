@@ -1,10 +1,10 @@
-import { instant, type Instant } from "#kernel/clock";
+import { dayMilliseconds, instant, type Instant } from "#kernel/clock";
 import type { LedgerLayout } from "./layout.ts";
 import { logOf, type Sender } from "./shard-choice.ts";
 import { halfYearOf, logName, parseLogName, SWITCH_SLACK_MS } from "./log-name.ts";
 
 // longer than any clock may differ: the log itself decides whether its predecessor counts
-const ASKED_MS = 86_400_000;
+const ASKED_MS = dayMilliseconds;
 
 /**
  * The log of a sender in the half-year before, if that ended lately: a shard of the sender's region then, which

@@ -1,3 +1,4 @@
+import { dayMilliseconds } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { endOf, SWITCH_SLACK_MS } from "./log-name.ts";
 
@@ -13,7 +14,6 @@ export interface LockRule {
     | { readonly type: "Indefinite" };
 }
 
-const DAY_MS = 86_400_000;
 /** Six years (45 CFR 164.316(b)(2)(i), 164.528(a)) in days, with at most two leap days. */
 export const SIX_YEARS_DAYS = 6 * 365 + 2;
 
@@ -76,7 +76,7 @@ export function lockOf(origin: string, rules: readonly LockRule[]): LogLock {
     )
     .map((rule) => ({ rule, until: heldUntil(rule, last) }))
     .sort((a, b) => b.until - a.until);
-  const sixYears = last + SIX_YEARS_DAYS * DAY_MS;
+  const sixYears = last + SIX_YEARS_DAYS * dayMilliseconds;
   const [longest] = held;
   const removable = Math.max(sixYears, longest?.until ?? 0);
   return {

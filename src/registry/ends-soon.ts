@@ -1,9 +1,9 @@
-import type { Instant } from "#kernel/clock";
+import { dayMilliseconds, type Instant } from "#kernel/clock";
 
 /** The state of an agreement; `ends soon` is in force too. */
 export type AgreementState = "in force" | "ends soon" | "ended" | "not begun";
 
-const noticeMilliseconds = 30 * 86_400_000;
+const noticeMilliseconds = 30 * dayMilliseconds;
 
 /** Answers whether a thing ends within thirty days, or has ended. */
 export const endsSoon = (ends: Instant, at: Instant): boolean => ends <= at + noticeMilliseconds;

@@ -1,11 +1,10 @@
-import type { Instant } from "#kernel/clock";
+import { dayMilliseconds, type Instant } from "#kernel/clock";
 import type { RegistryDocument } from "./document.ts";
 import { pointer, type RegistryProblem } from "./problem.ts";
 
 // A quarter: long enough to change an issuer's configuration, and short enough that an operator has to
 // decide again.
 const daysAheadMax = 90;
-const dayMilliseconds = 86_400_000;
 
 /**
  * The problem of a file that asks for an exception from bound tokens (FAPI 2.0 §5.3.3) for longer than an

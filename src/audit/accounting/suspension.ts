@@ -1,3 +1,4 @@
+import { dayMilliseconds } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { isPatient } from "#audit/check";
 
@@ -29,7 +30,7 @@ export interface SuspensionProblem {
 }
 
 // 164.528(a)(2)(ii)(C): an oral statement counts for no longer than 30 days.
-const ORAL_MS = 30 * 86_400_000;
+const ORAL_MS = 30 * dayMilliseconds;
 const fields = ["id", "patient", "recipient", "from", "to", "statement", "oral"];
 
 /**

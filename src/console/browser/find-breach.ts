@@ -4,14 +4,13 @@ import { type BreachFindings, findBreach, reportOf, type UnreadPart } from "#aud
 import { type CallerNames, isOfCaller } from "#auditing/event-names";
 import { texts } from "#console/texts";
 import { momentText, numberText, untilText } from "#console/words";
-import { instant } from "#kernel/clock";
+import { dayMilliseconds, instant } from "#kernel/clock";
 import { auditorSourceIn, problemOf } from "./open-records.ts";
 import { badge, make, moment, part, row, saveFile, table } from "./page-parts.ts";
 import { type KeyedLedger, offerKey } from "./show-records.ts";
 
 const { breach } = texts;
 const rowsMax = 500;
-const dayMilliseconds = 86_400_000;
 
 interface Question {
   readonly name: keyof typeof breach.names;

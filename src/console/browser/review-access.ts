@@ -1,3 +1,4 @@
+import { dayMilliseconds } from "#kernel/clock";
 import { diffPolicies, TooManyKinds } from "#authoring/diff";
 import { diffLines } from "#authoring/diff-lines";
 import type { NarrowedPolicy } from "#authoring/narrow-policy";
@@ -11,7 +12,6 @@ import { announce, badge, make, part } from "./page-parts.ts";
 import { offerKey } from "./show-records.ts";
 
 const { review, records } = texts;
-const dayMilliseconds = 86_400_000;
 
 /** The review of every grant in one run, by the records that the chosen key opens. */
 export function offerReview(section: PageElement): void {

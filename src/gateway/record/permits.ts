@@ -1,3 +1,4 @@
+import { dayMilliseconds } from "#kernel/clock";
 import { lineConsentsMax, type PatientsConsent } from "#audit/accounting/line-consents";
 import type { AuditEvent } from "#audit/event";
 import type { ConsentThrough } from "#policy/consent/consent-book";
@@ -43,7 +44,6 @@ const permitOf = (
   purposes: purposesOf(rules),
 });
 
-const dayMilliseconds = 86_400_000;
 const yearZero = -62_167_219_200_000;
 const year10000 = 253_402_300_800_000;
 

@@ -2,7 +2,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { createHash } from "node:crypto";
 import { readDenial } from "#identity/denial";
 import { signInDemand } from "#identity/sign-in";
-import { instant, type Instant } from "#kernel/clock";
+import { dayMilliseconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { OperatorDocument } from "#registry/operator-document";
 import { pointer, type RegistryProblem } from "#registry/problem";
@@ -85,7 +85,7 @@ export interface ShownProposal {
   readonly problem: RegistryProblem | undefined;
 }
 
-const lifeMilliseconds = 7 * 86_400_000;
+const lifeMilliseconds = 7 * dayMilliseconds;
 const openMax = 200;
 // One person leaves room for the proposals of the others.
 const ownMax = 40;

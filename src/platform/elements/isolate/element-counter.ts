@@ -1,4 +1,4 @@
-import type { Clock, Instant } from "#kernel/clock";
+import { dayMilliseconds, type Clock, type Instant } from "#kernel/clock";
 import type { Json } from "#fhir/json/json";
 import { elementsLeft } from "#phi/elements-left";
 import type { MeasuredBatch } from "#platform/elements/object/element-counts";
@@ -14,7 +14,6 @@ export interface ElementCounterPlace {
   readonly keepAlive: (work: Promise<void>) => void;
 }
 
-const dayMilliseconds = 86_400_000;
 const flushMilliseconds = 10_000;
 // A flush whose request was cancelled is planned anew.
 const lateMilliseconds = 30_000;

@@ -2,7 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { createHash } from "node:crypto";
 import type { AuditEvent, Measured } from "#audit/event";
 import { readGrantName } from "#audit/grant-name";
-import { instant } from "#kernel/clock";
+import { dayMilliseconds, instant } from "#kernel/clock";
 import { log } from "#platform/log";
 import { readLedgerPlacement } from "#platform/ledger/config";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
@@ -21,7 +21,6 @@ type ElementCountsEnv = PlacementVariables & {
   readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
 };
 
-const dayMilliseconds = 86_400_000;
 // Batches of a day arrive until a quarter of an hour after it; then its record is written.
 const graceMilliseconds = 900_000;
 // A ledger knows an append for 130 s (append/recent): the first repeats come in this time.

@@ -10,7 +10,7 @@ import type { Disclosures, FoundLine, LinesRequest, LinesPage } from "#audit/acc
 import { before, type LinePlace, writeLinePlace } from "#audit/accounting/line-place";
 import { LineSums } from "#audit/accounting/line-sums";
 import { type LineSource, mergeLines } from "#audit/accounting/merge-lines";
-import { instant, type Clock } from "#kernel/clock";
+import { dayMilliseconds, instant, type Clock } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 import { openLogs } from "#ledger/log-name";
 import { type AccountingIntake, intakeNameOf } from "#platform/ledger/object/accounting/accounting-intake";
@@ -44,7 +44,7 @@ const CHECKPOINT_MS = 1_050; // a log signs at most once a second
 const STEP = 1_000_000;
 // A log that closed this long ago may still have lines. It takes no new lines, and drains within two minutes
 // unless shelves are down.
-const CLOSED_MS = 86_400_000;
+const CLOSED_MS = dayMilliseconds;
 
 interface Subject {
   readonly patient: string;

@@ -1,4 +1,4 @@
-import { type Clock, type Instant, instant } from "#kernel/clock";
+import { dayMilliseconds, instant, type Clock, type Instant } from "#kernel/clock";
 import { halfYearOf, isStandIn, openHalfYears, overAt, parseLogName, placeOfShard } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
 import type { StubOf } from "#platform/ledger/client/stubs";
@@ -7,7 +7,7 @@ import { within } from "#platform/within";
 
 const FIRST_HALF_YEAR = "2025h1"; // the format of this ledger is younger
 // the root log's clock may be ahead, so that it opens the next half-year first
-const HALF_YEAR_MS = 184 * 86_400_000;
+const HALF_YEAR_MS = 184 * dayMilliseconds;
 const PATIENCE_MS = 5_000;
 const RECENT_MS = 1_000;
 const SET_BACK_MS = 60_000;

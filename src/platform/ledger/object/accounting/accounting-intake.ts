@@ -1,3 +1,4 @@
+import { dayMilliseconds } from "#kernel/clock";
 import { DurableObject } from "cloudflare:workers";
 import { subjectOf } from "#audit/accounting/line";
 import type { KeyList } from "#kernel/key-list";
@@ -20,7 +21,7 @@ const BYTES_AT_ONCE = 2_097_152; // held in memory
 const SOON_MS = 1_000;
 const RETRY_MS = 30_000;
 // few lines wait at most this long: a line that its shelf deletes after six years must not remain here
-const LATE_MS = 30 * 86_400_000;
+const LATE_MS = 30 * dayMilliseconds;
 // spread over a day, never two intakes at once: a flood fills all of them at the same moment
 const LATE_STEP_MS = 1_350_000;
 const shelfDigits = 3;

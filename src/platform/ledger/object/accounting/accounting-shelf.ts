@@ -4,7 +4,7 @@ import type { LineFilter } from "#audit/accounting/disclosures";
 import { judgeLine } from "#audit/accounting/line-filter";
 import { compareLogs, type LinePlace, placeText } from "#audit/accounting/line-place";
 import type { LinePart, RowBudget } from "#audit/accounting/merge-lines";
-import { type Instant, instant } from "#kernel/clock";
+import { dayMilliseconds, instant, type Instant } from "#kernel/clock";
 import type { KeyList } from "#kernel/key-list";
 import { utf8 } from "#kernel/encoded";
 import { fromUtf8, sameBytes } from "#ledger/bytes/bytes";
@@ -26,9 +26,9 @@ export interface ProvableLine extends LinePlace {
 }
 
 const YEARS_KEPT = 6; // 45 CFR 164.528(a)(3)
-const DAY_MS = 86_400_000; // a log takes records for a moment after its half-year
+const LATE_RECORD_MS = dayMilliseconds; // a log takes records for a moment after its half-year
 // An event has the time of its request's arrival. No request lasts this long.
-const LONGEST_REQUEST_MS = 7 * DAY_MS;
+const LONGEST_REQUEST_MS = 7 * dayMilliseconds;
 const ROWS_A_TURN = 100; // a few milliseconds
 const ROWS_A_CALL = 2_000;
 const LINES_A_CALL = 250; // about 200 KB
@@ -189,7 +189,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     const { sql } = this.ctx.storage;
     const [last] = sql.exec<{ half_year: string }>("SELECT half_year FROM swept").toArray();
     if (last?.half_year !== current) {
-      const oldest = new Date(now - DAY_MS);
+      const oldest = new Date(now - LATE_RECORD_MS);
       oldest.setUTCFullYear(oldest.getUTCFullYear() - YEARS_KEPT);
       this.ctx.storage.transactionSync(() => {
         // s<n>-<yyyy>h<1|2>
@@ -267,7 +267,7 @@ function mayHold(log: string, from: number, to: number): boolean {
   if (end === undefined) return true;
   const begin = new Date(end);
   begin.setUTCMonth(begin.getUTCMonth() - 6);
-  return from <= end + DAY_MS && to >= begin.getTime() - LONGEST_REQUEST_MS;
+  return from <= end + LATE_RECORD_MS && to >= begin.getTime() - LONGEST_REQUEST_MS;
 }
 
 const placeOf = ({
