@@ -99,6 +99,11 @@ const world = [
     hasMember: [to("#c")],
   }),
   { resourceType: "Patient" as const, id: "cora" },
+  { resourceType: "Patient" as const, id: "dora" },
+  observation("dora-inside", "dora", pulse, {
+    contained: [{ resourceType: "Condition", id: "c", code: { text: "inside, and of a further type" } }],
+    focus: [to("#c")],
+  }),
   { resourceType: "Patient" as const, id: "tara" },
   ...(["hiv", "pulse"] as const).flatMap((kind) => [
     observation(`tara-${kind}`, "tara", kind === "hiv" ? hivTest : pulse),
@@ -207,6 +212,8 @@ const clients = {
     claims: { patient: "amara", fhirUser: "https://other.example/fhir/Patient/amara" },
   },
   clinic: { purpose: "TREAT", scope: "system/*.cruds", claims: {} },
+  // signed in at the server, which names the person below its own base
+  doctor: { purpose: "TREAT", scope: "system/*.rs", claims: { fhirUser: "Practitioner/doc" } },
   registrar: { purpose: "TREAT", scope: "system/*.cruds", claims: {} },
   officer: { purpose: "HOPERAT", scope: "system/*.rs", claims: {} },
 } as const;
@@ -227,8 +234,12 @@ beforeAll(async () => {
   });
   const issuer = await outsider("https://consents-enforced.example", "phylax");
   const entries = [];
-  for (const who of ["app", "parent", "stranger", "clinic", "registrar", "officer"] as const) {
-    const { purpose, scope, claims } = clients[who];
+  for (const who of ["app", "parent", "stranger", "clinic", "doctor", "registrar", "officer"] as const) {
+    const { purpose, scope } = clients[who];
+    const claims =
+      who === "doctor"
+        ? { fhirUser: `${phylax.dev.origin}/${clients.doctor.claims.fhirUser}` }
+        : clients[who].claims;
     const certificate = await certificateFor(phylax, who);
     certificates.set(who, certificate);
     const client = { id: who, kind: "patient", auth: "external", issuer: issuer.iss, externalClientId: who };
@@ -505,6 +516,34 @@ test("the page of an accounting names a person only if the reader may read the P
   await becomes("officer", "Patient/nina", 404);
   expect(await page()).not.toMatch(/Novak|, born /u);
   await withdraw(id);
+});
+
+test("a person is known by the name that the server gives, and a denial of a type holds for what a row contains", async ({
+  expect,
+}) => {
+  const denies = (provision: object) => consent("dora", { type: "deny", ...provision });
+  const actor = (person: string) => ({
+    actor: [
+      { role: { coding: [{ system: `${thp}v3-ParticipationType`, code: "IRCP" }] }, reference: to(person) },
+    ],
+  });
+  const ofColleague = await file("registrar", denies(actor("Practitioner/colleague")));
+  await becomes("clinic", "Patient/dora", 404); // it may act for anyone
+  expect((await ask("doctor", "Patient/dora")).status).toBe(200);
+  await withdraw(ofColleague);
+  const ofDoctor = await file("registrar", denies(actor("Practitioner/doc")));
+  await becomes("doctor", "Patient/dora", 404);
+  await withdraw(ofDoctor);
+  await becomes("clinic", "Patient/dora", 200);
+
+  const path = "Observation/dora-inside";
+  expect((await ask("clinic", path)).text).toContain("inside, and");
+  const classes = [{ system: "http://hl7.org/fhir/resource-types", code: "Condition" }];
+  const ofType = await file("registrar", denies({ class: classes }));
+  await becomes("clinic", path, 404);
+  expect((await ask("clinic", "Observation?patient=dora")).text).not.toContain("inside, and");
+  await withdraw(ofType);
+  await becomes("clinic", path, 200);
 });
 
 test("a denial of correction or of collection refuses writes, and leaves the rows readable", async ({

@@ -3,7 +3,7 @@ import { patientsNamed } from "#fhir/patients-named";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
-import { baseNames, parseReference } from "#fhir/r4/reference";
+import { baseNames, parseReference, type FhirBase } from "#fhir/r4/reference";
 import { ConsentBook } from "#policy/consent/consent-book";
 import { individualOf } from "#policy/consent/individual";
 import type { KnownParty } from "#policy/consent/judge-consent";
@@ -47,21 +47,19 @@ export async function permit(
   if (!related.ok) return related;
   const { purpose, patient } = who;
   const traits = await origin.traits();
+  const bases: FhirBase = traits?.base === undefined ? origin.base : [origin.base, ...baseNames(traits.base)];
   const holder = { references: noReferences, identifiers: new Set(traits?.organization) };
   const targets = new TargetBook();
   const haveConsents = traits?.consents !== undefined || consents.mayHave(origin.name);
   const book = new ConsentBook({
     request: {
-      recipient: recipientOf(who, origin.base),
+      recipient: recipientOf(who, bases),
       holder,
       purpose,
       api: policy.consentApi,
       at,
     },
-    individual: individualOf(
-      who,
-      traits?.base === undefined ? origin.base : [origin.base, ...baseNames(traits.base)],
-    ),
+    individual: individualOf(who, bases),
     publicBase: origin.base,
     targets: haveConsents ? targets : undefined,
     hasConsents: haveConsents,
@@ -114,21 +112,22 @@ const noReferences: ReadonlySet<string> = new Set();
  * client, by its id in the registry and by the identifiers of its organization. Without such identifiers each
  * organization that a Consent names may be the client's.
  */
-function recipientOf(who: Principal, base: string): KnownParty {
+function recipientOf(who: Principal, bases: FhirBase): KnownParty {
+  const name = baseNames(bases).join(" ");
   const known = recipients.get(who);
-  if (known?.base === base) return known.party;
+  if (known?.bases === name) return known.party;
   const { user, client } = who;
-  const reference = parseReference(user ?? "", base);
+  const reference = parseReference(user ?? "", bases);
   const party = {
     references: new Set(reference.kind === "local" ? [`${reference.type}/${reference.id}`] : []),
     identifiers: new Set([`${clientSystem}|${client.id}`, ...(client.organization ?? [])]),
   };
-  recipients.set(who, { base, party });
+  recipients.set(who, { bases: name, party });
   return party;
 }
 
 /** A principal never changes, and is the same object for a token that is remembered (ADR 28). */
-const recipients = new WeakMap<Principal, { readonly base: string; readonly party: KnownParty }>();
+const recipients = new WeakMap<Principal, { readonly bases: string; readonly party: KnownParty }>();
 
 /** The system of an identifier that names a client of the registry. */
 const clientSystem = "urn:phylax:client";

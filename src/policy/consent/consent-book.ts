@@ -230,6 +230,7 @@ function capturedFactsOf(row: Facts): ConsentRowFacts {
     profiles: nothing,
     codes: nothing,
     time: undefined,
+    contained: [],
     authors: { known: nothing, mentioned: nothing, hasUnknown: true },
     refersTo: nothing,
     belongsTo: nothing,

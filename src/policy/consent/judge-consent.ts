@@ -25,7 +25,7 @@ import {
 import { allOf, anyOf, type Match } from "./match.ts";
 import type { ConsentRowFacts } from "./row-facts.ts";
 import { standsForPart2 } from "./part2-consent.ts";
-import { includesInstant, liesInside } from "./time-span.ts";
+import { includesInstant, liesInside, type TimeSpan } from "./time-span.ts";
 
 /** A request as Consents see it: recipient, holder of the data, purpose, action and time. */
 export interface ConsentRequest {
@@ -263,16 +263,22 @@ const namesInSystem = ({ identifiers }: KnownParty, system: string): boolean =>
 function limitsMatch({ limits, effect }: Provision, row: ConsentRowFacts): Match {
   const { dataPeriod, labels, types, codes, data } = limits;
   return allOf([
-    dataPeriod === undefined
-      ? "yes"
-      : dataPeriod === unclear || row.time === undefined
-        ? "unknown"
-        : liesInside(row.time, dataPeriod),
+    dataPeriod === undefined ? "yes" : timeMatch(dataPeriod, row),
     labels === undefined ? "yes" : labelsMatch(labels, row.labels, effect),
     item(types, (limit) => classMatch(limit, row)),
     item(codes, (code) => codeMatch(code, row.codes)),
     item(data, (limit) => dataMatch(limit, row)),
   ]);
+}
+
+/** A row outside of a period may contain a resource inside of it. */
+function timeMatch(period: TimeSpan | Unclear, { time, contained }: ConsentRowFacts): Match {
+  if (period === unclear || time === undefined) return "unknown";
+  const own = liesInside(time, period);
+  const isOfContained = contained.some(
+    (each) => each.time !== undefined && liesInside(each.time, period) !== "no",
+  );
+  return own === "no" && isOfContained ? "unknown" : own;
 }
 
 function labelsMatch(
@@ -342,10 +348,13 @@ const sameKinds: readonly (readonly string[])[] = [
 
 /**
  * A profile is the origin's own claim about a row, and a writer may leave the claim out. So a profile never
- * permits, and a denial by profile denies every row.
+ * permits, and a denial by profile denies every row. A row of a further type may contain a resource of the type.
  */
-const classMatch = (limit: ClassLimit, row: ConsentRowFacts): Match =>
-  "type" in limit ? yesOrNo(limit.type === row.type) : "unknown";
+function classMatch(limit: ClassLimit, row: ConsentRowFacts): Match {
+  if (!("type" in limit)) return "unknown";
+  if (limit.type === row.type) return "yes";
+  return row.contained.some(({ type }) => type === limit.type) ? "unknown" : "no";
+}
 
 function codeMatch(code: string, codes: ReadonlySet<string>): Match {
   if (codes.has(code)) return code.startsWith("|") ? "unknown" : "yes";

@@ -24,6 +24,8 @@ export interface ConsentRowFacts {
   readonly refersTo: ReadonlySet<string>;
   /** `Type/id` of the encounter, episode or plan that the row belongs to. */
   readonly belongsTo: ReadonlySet<string>;
+  /** The contained resources: a part of the row, with a type and a time of their own. */
+  readonly contained: readonly Pick<ConsentRowFacts, "type" | "time">[];
   readonly labels: RowLabels;
   /** The most that is known of the row; undefined: the whole. Further facts are not those of the row. */
   readonly captured?: Exclude<AskedFacts, "whole">;
@@ -132,6 +134,9 @@ export function rowFactsOf(row: JsonObject, base: FhirBase): ConsentRowFacts {
     profiles: new Set(valuesAt(meta, ["profile"]).filter((each) => typeof each === "string")),
     codes: found.codes,
     time: timeOf(row),
+    contained: valuesAt(row, ["contained"])
+      .filter(isObject)
+      .map((each) => ({ type: textAt(each, "resourceType") ?? "", time: timeOf(each) })),
     authors: { ...authorsOf(row, type, base), mentioned: found.mentioned },
     refersTo: found.references,
     belongsTo: localReferences(

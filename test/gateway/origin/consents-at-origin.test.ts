@@ -32,6 +32,27 @@ function origin(...pages: readonly (readonly object[] | "down")[]) {
   };
   return { asking: { ask, held: new HeldBytes() }, questions };
 }
+/** An origin that answers by the patients of the question, on a single page. */
+const having = (counts: Readonly<Record<string, number>>, patientOf: (patient: string) => object = to) => {
+  const questions: string[] = [];
+  const ask = async (question: OriginQuestion) => {
+    const query = "query" in question ? question.query : "";
+    const asked = /patient=(?<patients>[^&]*)/u.exec(query)?.groups?.["patients"]?.split(",") ?? [];
+    questions.push(asked.join());
+    const entry = asked.flatMap((patient) =>
+      Array.from({ length: counts[patient] ?? 0 }, (_, n) => ({
+        resource: of(`${patient}-${n}`, patientOf(patient)),
+        search: { mode: "match" },
+      })),
+    );
+    const bundle = { resourceType: "Bundle", type: "searchset", entry };
+    const body = (async function* () {
+      yield ok(utf8(JSON.stringify(bundle)));
+    })();
+    return ok({ kind: "answered", body, base } as const);
+  };
+  return { asking: { ask, held: new HeldBytes() }, questions };
+};
 const idsAt = async (patients: readonly string[], ...pages: readonly (readonly object[] | "down")[]) =>
   (await consentsAtOrigin(patients, origin(...pages).asking))?.map(({ consent: id }) => id);
 
@@ -108,31 +129,35 @@ test("a Consent permits as the entry of the origin says", async ({ expect }) => 
 test("Consents that are too many for a search are read by a search for each half of the patients; the limit is that of a patient", async ({
   expect,
 }) => {
-  /** An origin that answers by the patients of the question, on a single page. */
-  const having = (counts: Readonly<Record<string, number>>) => {
-    const questions: string[] = [];
-    const ask = async (question: OriginQuestion) => {
-      const query = "query" in question ? question.query : "";
-      const asked = /patient=(?<patients>[^&]*)/u.exec(query)?.groups?.["patients"]?.split(",") ?? [];
-      questions.push(asked.join());
-      const entry = asked.flatMap((patient) =>
-        Array.from({ length: counts[patient] ?? 0 }, (_, n) => ({
-          resource: of(`${patient}-${n}`, to(patient)),
-          search: { mode: "match" },
-        })),
-      );
-      const bundle = { resourceType: "Bundle", type: "searchset", entry };
-      const body = (async function* () {
-        yield ok(utf8(JSON.stringify(bundle)));
-      })();
-      return ok({ kind: "answered", body, base } as const);
-    };
-    return { asking: { ask, held: new HeldBytes() }, questions };
-  };
   const several = having({ a: 600, b: 300, c: 1_000 });
   expect((await consentsAtOrigin(["a", "b", "c"], several.asking))?.length).toBe(1_900);
   expect(several.questions).toEqual(["a,b,c", "a,b", "c"]);
   const one = having({ a: 1, b: 1_001 });
   expect(await consentsAtOrigin(["a", "b"], one.asking)).toBeUndefined();
   expect(one.questions).toEqual(["a,b", "a", "b"]);
+});
+
+test("a Consent without a reference is found for its patient by a search for each half; none is taken for two patients", async ({
+  expect,
+}) => {
+  const byIdentifier = (patient: string) =>
+    patient === "b" ? { identifier: { system: "urn:mrn", value: patient } } : to(patient);
+  const there = having({ a: 1, b: 1, c: 1 }, byIdentifier);
+  const found = await consentsAtOrigin(["a", "b", "c"], there.asking, "origin");
+  expect(found?.map(({ consent: id, content, mayPermit }) => [id, content?.patient, mayPermit])).toEqual([
+    ["a-0", "a", true],
+    ["b-0", "b", false],
+    ["c-0", "c", true],
+  ]);
+  expect(there.questions).toEqual(["a,b,c", "a,b", "a", "b", "c"]);
+  // a server that ignores the criterion
+  const unnamed = of("1", { identifier: { system: "urn:mrn", value: "1" } });
+  const ask = async () => {
+    const entry = [{ resource: unnamed, search: { mode: "match" } }];
+    const body = (async function* () {
+      yield ok(utf8(JSON.stringify({ resourceType: "Bundle", type: "searchset", entry })));
+    })();
+    return ok({ kind: "answered", body, base } as const);
+  };
+  expect(await consentsAtOrigin(["a", "b"], { ask, held: new HeldBytes() })).toBeUndefined();
 });

@@ -149,3 +149,20 @@ test("a row of a visit may belong to each episode of care, and a row without a v
   ]);
   expect([ofVisit, own].map((each) => verdict(permit, {}, each))).toEqual(["deny", "permit"]);
 });
+
+test("a denial of a type or of a time holds for what a row contains; a permit is about the row", ({
+  expect,
+}) => {
+  const diagnosis = { resourceType: "Condition", id: "c", recordedDate: "2022-01-01" };
+  const report = row("DiagnosticReport", { effectiveDateTime: "2023-01-01", contained: [diagnosis] });
+  const ofType = (code: string) => ({ class: [{ system: "http://hl7.org/fhir/resource-types", code }] });
+  const ofYear = (year: string) => ({ dataPeriod: { start: year, end: year } });
+  const verdicts = (limit: object) =>
+    ["deny", "permit"].map((type) => verdict(consent({ type, ...limit }), {}, report));
+  expect(verdicts(ofType("Condition"))).toEqual(["deny", "deny"]);
+  expect(verdicts(ofYear("2022"))).toEqual(["deny", "deny"]);
+  expect(verdicts(ofType("DiagnosticReport"))).toEqual(["deny", "permit"]);
+  expect(verdicts(ofYear("2023"))).toEqual(["deny", "permit"]);
+  expect(verdicts(ofType("Observation"))).toEqual(["silent", "deny"]);
+  expect(verdicts(ofYear("2021"))).toEqual(["silent", "deny"]);
+});
