@@ -41,22 +41,16 @@ export function weighRow(
 ): ((rule: CompiledRule) => boolean) | undefined {
   const { purpose, consents } = access;
   if (action === "read" && !isInDataPeriod(policy.dataPeriod, row, access.at)) return undefined;
-  const through = throughReferences(policy, access, row, base);
-  const asked = typeof consents === "object" ? consents.of(row, base, action).relabelled(through) : undefined;
-  if (!mayLeaveByLabels()) return undefined;
+  const rowConsents = consentsOf(policy, access, row, base, action);
+  const labels = labelsFor(policy, access, row, base);
+  if (labels === undefined || !leavesByLabels(policy, purpose, labels, rowConsents)) return undefined;
   // A registrar withdraws Consents for patients: it has to see them, also a denial of every disclosure.
   if (policy.isConsentRegistrar && textAt(row, "resourceType") === "Consent") return () => true;
   return (rule) => {
     const consent = policy.consentFor(purpose, rule);
-    if (asked !== undefined) return asked.permit(consent);
+    if (rowConsents !== undefined) return rowConsents.permit(consent);
     return consents === "given" || consent.base === "honoured";
   };
-
-  function mayLeaveByLabels(): boolean {
-    const labels = policy.labels.fromCodes ? labelsWithCodes(row, base) : labelsOf(row);
-    if (labels === undefined) return false;
-    return leavesByLabels(policy, purpose, through(labels), asked);
-  }
 }
 
 /**
@@ -89,17 +83,15 @@ export function whyWithheld(
     return { by: "policy", place: "/dataPeriod" };
   const permits = weighRow(policy, access, row, base, action);
   const covering = rules.filter((rule) => isRowOf(rule, row));
-  const { purpose, consents } = access;
-  const through = throughReferences(policy, access, row, base);
-  const asked = typeof consents === "object" ? consents.of(row, base, action).relabelled(through) : undefined;
-  const denial = asked?.denial(policy.consentFor(purpose, covering[0]));
+  const rowConsents = consentsOf(policy, access, row, base, action);
+  const denial = rowConsents?.denial(policy.consentFor(access.purpose, covering[0]));
   if (denial === "target") return { by: "scope", place: "target" };
   if (denial === "unidentified") return { by: "consent", place: "unidentified patient" };
   if (denial !== undefined && (permits === undefined || !covering.some(permits)))
     return { by: "consent", consentDigest: denial.digest, place: denial.path };
   if (permits === undefined) {
-    const labels = policy.labels.fromCodes ? labelsWithCodes(row, base) : labelsOf(row);
-    return { by: "label", place: labels === undefined ? "codes" : labelName(through(labels)) };
+    const labels = labelsFor(policy, access, row, base);
+    return { by: "label", place: labels === undefined ? "codes" : labelName(labels) };
   }
   const [first] = covering;
   if (first === undefined) return { by: "policy", place: rules[0]?.place ?? "/rules" };
@@ -119,18 +111,42 @@ function labelName({ isPart2, isSelfPaid, sensitivities, unknown, level, hasHand
   return hasHandling && level <= normal ? "handling" : (confidentialityCodes[level] ?? "");
 }
 
+/** The Consents that judge a row with all its labels; undefined: no request runs, so no Consent is known. */
+function consentsOf(
+  policy: CompiledPolicy,
+  { consents, referred }: Pick<Access, "consents" | "referred">,
+  row: Facts,
+  base: FhirBase,
+  action: "read" | "write",
+): RowConsents | undefined {
+  return typeof consents === "object"
+    ? consents.of(row, base, action).relabelled(withReferredLabels(policy, { referred }, row, base))
+    : undefined;
+}
+
+/** The labels by which a policy judges a row; undefined: the facts are too few to know them. */
+function labelsFor(
+  policy: CompiledPolicy,
+  access: Pick<Access, "referred">,
+  row: Facts,
+  base: FhirBase,
+): RowLabels | undefined {
+  const labels = policy.labels.fromCodes ? labelsWithCodes(row, base) : labelsOf(row);
+  return labels && withReferredLabels(policy, access, row, base)(labels);
+}
+
 /** Adds the labels of the resources that a row refers to, if the policy asks for them. */
-function throughReferences(
-  { labels }: CompiledPolicy,
+function withReferredLabels(
+  { labels: { throughReferences } }: CompiledPolicy,
   { referred = new ReferredLabels() }: Pick<Access, "referred">,
   row: Facts,
   base: FhirBase,
-): (own: RowLabels) => RowLabels {
-  if (!labels.throughReferences) return (own) => own;
+): (labels: RowLabels) => RowLabels {
+  if (!throughReferences) return (labels) => labels;
   const whole = Facts.wholeOf(row);
   // without the whole row each reference counts as labelled
-  return (own) =>
-    whole === undefined ? joinLabels(own, unresolved) : referred.withReferred(own, whole, base);
+  return (labels) =>
+    whole === undefined ? joinLabels(labels, unresolved) : referred.withReferred(labels, whole, base);
 }
 
 /** The labels of a row, also by its codes; undefined: the facts are too few to know them. */
@@ -164,30 +180,31 @@ export function weighElement(
   { purpose, consents }: Pick<Access, "purpose" | "consents">,
   row: Facts,
   base: FhirBase,
-  own: readonly Json[],
+  elementLabels: readonly Json[],
 ): boolean {
-  if (isHarmless(rowLabels(own))) return true;
-  const labels = labelsOfElement(row, own);
-  const asked = typeof consents === "object" ? consents.of(row, base).relabelled(() => labels) : undefined;
-  if (!leavesByLabels(policy, purpose, labels, asked)) return false;
-  if (asked === undefined) return true;
+  if (isHarmless(rowLabels(elementLabels))) return true;
+  const labels = labelsOfElement(row, elementLabels);
+  const rowConsents =
+    typeof consents === "object" ? consents.of(row, base).relabelled(() => labels) : undefined;
+  if (!leavesByLabels(policy, purpose, labels, rowConsents)) return false;
+  if (rowConsents === undefined) return true;
   const rules = policy.rulesFor(textAt(row, "resourceType") ?? "");
-  return [undefined, ...rules].every((rule) => asked.permit(policy.consentFor(purpose, rule)));
+  return [undefined, ...rules].every((rule) => rowConsents.permit(policy.consentFor(purpose, rule)));
 }
 
 function leavesByLabels(
   policy: CompiledPolicy,
   purpose: string | undefined,
   labels: RowLabels,
-  asked: RowConsents | undefined,
+  rowConsents: RowConsents | undefined,
 ): boolean {
   if (isHarmless(labels)) return true;
-  if (asked?.isIndividuals === true && leavesToIndividual(labels)) return true;
+  if (rowConsents?.isIndividuals === true && leavesToIndividual(labels)) return true;
   if (neverLeaves(labels, purpose) || (labels.isPart2 && !policy.labels.part2)) return false;
   if (leavesByPolicy(policy.labels.leaveFor(purpose), labels)) return true;
   // 42 CFR 2.31(d): legal proceedings need a consent of their own, which no Consent here can state
   if (labels.isPart2 && (purpose === undefined || coversPurpose("HLEGAL", purpose))) return false;
-  return asked?.permitLabels(policy.consentFor(purpose)) === true;
+  return rowConsents?.permitLabels(policy.consentFor(purpose)) === true;
 }
 
 /** See `Grant.part2Scope`. */
@@ -197,12 +214,11 @@ export function scopeOfPart2(
   row: Facts,
   base: FhirBase,
 ): string | undefined {
-  const { purpose, consents } = access;
-  const through = throughReferences(policy, access, row, base);
-  const labels = through(labelsOf(row));
+  const { purpose } = access;
+  const labels = withReferredLabels(policy, access, row, base)(labelsOf(row));
   if (!labels.isPart2) return undefined;
   if (leavesByPolicy(policy.labels.leaveFor(purpose), labels)) return part2Scope(purpose, undefined);
-  const asked = typeof consents === "object" ? consents.of(row, base).relabelled(through) : undefined;
-  if (asked?.isIndividuals === true) return part2Scope(purpose, undefined);
-  return part2Scope(purpose, asked?.labelPermits(policy.consentFor(purpose)) ?? []);
+  const rowConsents = consentsOf(policy, access, row, base, "read");
+  if (rowConsents?.isIndividuals === true) return part2Scope(purpose, undefined);
+  return part2Scope(purpose, rowConsents?.labelPermits(policy.consentFor(purpose)) ?? []);
 }

@@ -106,12 +106,12 @@ const isShowing = ({ interactions }: CompiledRule, { container }: WrittenRow): b
   interactions.has("read") || (container === undefined && interactions.has("search"));
 
 /** The interaction that shows a resource, and the rows that it covers. */
-interface Way {
+interface AccessWay {
   readonly by: "read" | "search";
   readonly covers: (row: Facts, base: FhirBase) => boolean;
 }
 
-function waysToRow(access: Access, type: string): readonly Way[] {
+function waysToRow(access: Access, type: string): readonly AccessWay[] {
   return (["read", "search"] as const).flatMap((by) => {
     const rowAccess = rowAccessOf(access, type, by === "read" ? "r" : "s");
     return rowAccess === undefined
@@ -125,7 +125,7 @@ function waysInside(
   access: Access,
   type: string,
   container: NonNullable<WrittenRow["container"]>,
-): readonly Way[] {
+): readonly AccessWay[] {
   const nestedAccess = rowAccessOf(access, type, "r");
   return (["r", "s"] as const).flatMap((permission) => {
     const containerAccess = rowAccessOf(access, container.type, permission);

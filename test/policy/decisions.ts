@@ -135,7 +135,7 @@ export const decisions: Readonly<Record<string, Decide>> = {
   "policy/consent/consent-book of": byDecidingPaths((facts, { resource }) => {
     const book = bookOf();
     const consents = book.of(facts(resource), origin);
-    return [consents.isAsked, consents.permit({ base: "required", combining: "deny-overrides" })];
+    return [consents.hasConsentInForce, consents.permit({ base: "required", combining: "deny-overrides" })];
   }),
   "policy/row-weight weighRow": byDecidingPaths((facts, { resource, granting: { policy } }) =>
     [undefined, "TREAT", "HPAYMT", "HRESCH"].map((purpose) => {

@@ -238,6 +238,7 @@ const inner: readonly string[] = [
   "phi/row-views isFound",
   "phi/row-cutters viewIncluded",
   "phi/disclose cutterOf",
+  "phi/part2 part2ScopeOf",
   "phi/everything-page isOwn",
   "phi/everything-page isOwned",
   "fhir/json/facts inlineLabelsOf",
@@ -260,7 +261,9 @@ const inner: readonly string[] = [
   "policy/consent/consent-book seesTargets",
   "policy/row-weight labelsWithCodes",
   "policy/row-weight needsWhole",
-  "policy/row-weight throughReferences",
+  "policy/row-weight withReferredLabels",
+  "policy/row-weight consentsOf",
+  "policy/row-weight labelsFor",
   "policy/consent/data-period isInDataPeriod",
   // the cause of a refusal, for its record: the decisions themselves refused the row before
   "policy/evaluate-write whyHidden",

@@ -1,7 +1,7 @@
 import { dayMilliseconds } from "#kernel/clock";
 import { lineConsentsMax, type PatientsConsent } from "#audit/accounting/line-consents";
 import type { AuditEvent } from "#audit/event";
-import type { ConsentThrough } from "#policy/consent/consent-book";
+import type { PermittingConsent } from "#policy/consent/consent-book";
 import type { ConsentRules } from "#policy/consent/consent";
 import type { OriginSession } from "#gateway/origin/origin-session";
 
@@ -15,10 +15,10 @@ const purposesMax = 16;
  */
 export function withPermits(
   events: readonly AuditEvent[],
-  { name, consentsThrough = [] }: Pick<OriginSession, "name" | "consentsThrough">,
+  { name, permittingConsents = [] }: Pick<OriginSession, "name" | "permittingConsents">,
 ): readonly AuditEvent[] {
-  if (consentsThrough.length === 0) return events;
-  const byPatient = Map.groupBy(consentsThrough, ({ patient }) => `${name}/Patient/${patient}`);
+  if (permittingConsents.length === 0) return events;
+  const byPatient = Map.groupBy(permittingConsents, ({ patient }) => `${name}/Patient/${patient}`);
   let room = permitsMax;
   return events.map((event) => {
     if (event.kind !== "disclosure") return event;
@@ -34,7 +34,7 @@ export function withPermits(
 
 const permitOf = (
   patient: string,
-  { consent, digest, filed: { rules, filedAt } }: ConsentThrough,
+  { consent, digest, filed: { rules, filedAt } }: PermittingConsent,
 ): PatientsConsent => ({
   patient,
   consent,

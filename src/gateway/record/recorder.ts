@@ -317,10 +317,10 @@ export class Recorder {
 
   /** A random value if no Consent let anything through: the length of a record tells nothing of it. */
   get #consents(): string | undefined {
-    const through = this.#facts.origin?.consentsThrough;
-    if (through === undefined) return undefined;
+    const permitting = this.#facts.origin?.permittingConsents;
+    if (permitting === undefined) return undefined;
     this.#noConsents ??= crypto.getRandomValues(Buffer.alloc(32)).toString("hex");
-    return consentSetDigest(this.#arrival.id, through) ?? this.#noConsents;
+    return consentSetDigest(this.#arrival.id, permitting) ?? this.#noConsents;
   }
 
   get #address(): string {

@@ -17,7 +17,7 @@ import { factsAsked, isBeyond } from "./asked-facts.ts";
 import { rowFactsOf, type ConsentRowFacts } from "./row-facts.ts";
 
 /** The request whose rows the Consents judge. */
-export interface ConsentScene {
+export interface ConsentSetting {
   readonly request: Omit<ConsentRequest, "isByLabel" | "action">;
   /** The id of the individual who asks for their own records: no Consent limits that access (45 CFR 164.524). */
   readonly individual: string | undefined;
@@ -42,20 +42,20 @@ export interface ConsentScene {
  * patient of {@link unknown}. If {@link revision} changed meanwhile, the decisions are made again.
  */
 export class ConsentBook {
-  readonly #scene: ConsentScene;
+  readonly #setting: ConsentSetting;
   readonly #known = new Map<string, readonly FiledConsent[]>();
   readonly #unknown = new Set<string>();
   readonly #provisional = new Set<string>();
   /** The Consents that let a row through, by `consent digest`. */
-  readonly #through = new Map<string, ConsentThrough>();
+  readonly #permitting = new Map<string, PermittingConsent>();
   #revision = 0;
   /** The row that was judged last: several decisions ask about it. It ends with the next answer of {@link learn}. */
   #last:
     | { readonly row: Facts; readonly base: FhirBase; readonly action: string; readonly found: RowConsents }
     | undefined;
 
-  constructor(scene: ConsentScene) {
-    this.#scene = scene;
+  constructor(setting: ConsentSetting) {
+    this.#setting = setting;
   }
 
   /** The patients whose Consents have to be asked for. */
@@ -79,8 +79,8 @@ export class ConsentBook {
   }
 
   /** The versions of Consents that let a row through. */
-  get through(): readonly ConsentThrough[] {
-    return [...this.#through.values()];
+  get permitting(): readonly PermittingConsent[] {
+    return [...this.#permitting.values()];
   }
 
   /** A known Consent asks for the labels of rows, which the codes in them make too. */
@@ -92,7 +92,7 @@ export class ConsentBook {
 
   /** The id of the individual who asks for records of their own. */
   get individual(): string | undefined {
-    return this.#scene.individual;
+    return this.#setting.individual;
   }
 
   /** Answers whether these are the Consents by which rows were judged. */
@@ -110,7 +110,7 @@ export class ConsentBook {
 
   /** Notes a patient before any row is judged: the question names the patient. */
   expect(patient: string): void {
-    if (patient !== this.#scene.individual && !this.#known.has(patient)) this.#unknown.add(patient);
+    if (patient !== this.#setting.individual && !this.#known.has(patient)) this.#unknown.add(patient);
   }
 
   /** @param found for each of the patients; a patient who is missing has no Consent. */
@@ -141,17 +141,17 @@ export class ConsentBook {
     if (last?.row === row && last.base === base && last.action === action) return last.found;
     const found = this.#of(row, base, action);
     // The book of the targets learns by itself.
-    const hasTargets = textAt(row, "resourceType") === "Provenance" && this.#scene.targets !== undefined;
+    const hasTargets = textAt(row, "resourceType") === "Provenance" && this.#setting.targets !== undefined;
     this.#last = hasTargets ? undefined : { row, base, action, found };
     return found;
   }
 
   #of(row: Facts, base: FhirBase, action: ConsentRequest["action"]): RowConsents {
-    const bases = [base, this.#scene.publicBase];
+    const bases = [base, this.#setting.publicBase];
     const whole = Facts.wholeOf(row);
     const { patients, unnamed, unidentified } =
       whole === undefined ? concernedBy(row, bases) : allConcernedBy(whole, bases);
-    const { individual, targets } = this.#scene;
+    const { individual, targets } = this.#setting;
     const isWithheld =
       action === "read" &&
       targets !== undefined &&
@@ -159,8 +159,8 @@ export class ConsentBook {
       textAt(row, "resourceType") === "Provenance" &&
       !seesTargets(row, bases, targets);
     const isIndividuals = individual !== undefined && isOwnedBy(row, new Set([individual]), base);
-    const asked = isIndividuals ? [] : patients.filter((patient) => patient !== individual);
-    const each = asked.map((patient) => {
+    const judging = isIndividuals ? [] : patients.filter((patient) => patient !== individual);
+    const consents = judging.map((patient) => {
       const known = this.#known.get(patient);
       if (known === undefined) {
         this.#unknown.add(patient);
@@ -168,19 +168,19 @@ export class ConsentBook {
       }
       return known ?? none;
     });
-    const isOwn = isIndividuals || (asked.length === 0 && patients.length > 0 && !unnamed);
+    const isOwn = isIndividuals || (judging.length === 0 && patients.length > 0 && !unnamed);
     // A patient without a usable reference is still a patient.
-    const isNobodys =
+    const isOfNoPatient =
       patients.length === 0 && !unnamed && !isCompartmentType(textAt(row, "resourceType") ?? "");
     return new RowConsents(
-      { ...this.#scene.request, action },
-      each,
+      { ...this.#setting.request, action },
+      consents,
       {
-        isExempt: isOwn || isNobodys,
+        isExempt: isOwn || isOfNoPatient,
         isIndividuals,
         isWithheld,
         isUnidentified: unidentified && !isIndividuals,
-        hasConsents: this.#scene.hasConsents === true,
+        hasConsents: this.#setting.hasConsents === true,
       },
       () => (whole === undefined ? capturedFactsOf(row) : rowFactsOf(whole, base)),
       (version) => this.#note(version),
@@ -189,10 +189,10 @@ export class ConsentBook {
 
   #note({ consent, digest }: PermittingVersion): void {
     const name = `${consent} ${digest}`;
-    if (this.#through.has(name)) return;
+    if (this.#permitting.has(name)) return;
     for (const [patient, consents] of this.#known) {
       const filed = consents.find((each) => each.consent === consent && each.digest === digest);
-      if (filed !== undefined) return void this.#through.set(name, { consent, digest, patient, filed });
+      if (filed !== undefined) return void this.#permitting.set(name, { consent, digest, patient, filed });
     }
   }
 }
@@ -246,7 +246,7 @@ const containers: ReadonlySet<string> = new Set(["Bundle", "Parameters"]);
 export type PermittingVersion = Pick<FiledConsent, "consent" | "digest">;
 
 /** A Consent that let a row of its patient through. */
-export interface ConsentThrough extends PermittingVersion {
+export interface PermittingConsent extends PermittingVersion {
   /** The patient's id at the origin. */
   readonly patient: string;
   readonly filed: FiledConsent;
@@ -305,7 +305,7 @@ export class RowConsents {
   }
 
   /** A Consent is in force for a patient of the row. */
-  get isAsked(): boolean {
+  get hasConsentInForce(): boolean {
     return this.#patients.some((consents) => consents.length > 0);
   }
 
@@ -320,12 +320,12 @@ export class RowConsents {
   /**
    * Answers whether the base policy and the Consents of every patient permit the row.
    */
-  permit(asked: ConsentPolicy): boolean {
+  permit(rulePolicy: ConsentPolicy): boolean {
     if (this.#standing.isWithheld) return false;
-    const policy = this.#policyFor(asked);
+    const policy = this.#policyFor(rulePolicy);
     if (this.#cannotBeJudged(policy)) return false;
-    if (this.#standing.isExempt && !this.isAsked) return true;
-    if (this.#patients.length === 0 || !this.isAsked) return policy.base === "honoured";
+    if (this.#standing.isExempt && !this.hasConsentInForce) return true;
+    if (this.#patients.length === 0 || !this.hasConsentInForce) return policy.base === "honoured";
     return this.#permitTogether(this.#patients.map((consents) => this.#decide(consents, policy, false)));
   }
 
@@ -339,8 +339,8 @@ export class RowConsents {
   }
 
   /** The base policy is about disclosures: a write without a verdict is permitted. */
-  #policyFor(asked: ConsentPolicy): ConsentPolicy {
-    return this.#request.action === "write" ? { ...asked, base: "honoured" } : asked;
+  #policyFor(rulePolicy: ConsentPolicy): ConsentPolicy {
+    return this.#request.action === "write" ? { ...rulePolicy, base: "honoured" } : rulePolicy;
   }
 
   /** Answers whether a Consent of every patient names the labels of the row and permits it. */
@@ -371,10 +371,10 @@ export class RowConsents {
    * Consents cannot be known. Undefined: no Consent denies.
    */
   denial(
-    asked: ConsentPolicy,
+    rulePolicy: ConsentPolicy,
   ): NonNullable<ConsentDecision["because"]> | "target" | "unidentified" | undefined {
     if (this.#standing.isWithheld) return "target";
-    const policy = this.#policyFor(asked);
+    const policy = this.#policyFor(rulePolicy);
     if (this.#cannotBeJudged(policy)) return "unidentified";
     for (const consents of this.#patients) {
       const { isPermitted, because } = this.#decide(consents, policy, false);

@@ -145,9 +145,9 @@ test("a Consent let nothing through of a row that a further patient's Consent hi
     false,
     expect.objectContaining({ digest: "d" }),
   ]);
-  expect(book.through).toEqual([]);
+  expect(book.permitting).toEqual([]);
   expect(book.of(row("dana"), base).permit(honoured)).toBe(true);
-  expect(book.through).toEqual([expect.objectContaining({ digest: "p", patient: "dana" })]);
+  expect(book.permitting).toEqual([expect.objectContaining({ digest: "p", patient: "dana" })]);
 });
 
 test("after a filing of the request itself rows are judged by the Consents that are read anew", async ({

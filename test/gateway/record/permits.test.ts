@@ -2,12 +2,12 @@ import { test } from "vitest";
 import { readEvent } from "#audit/check";
 import { withPermits } from "#gateway/record/permits";
 import { instant } from "#kernel/clock";
-import type { ConsentThrough } from "#policy/consent/consent-book";
+import type { PermittingConsent } from "#policy/consent/consent-book";
 import { readConsent } from "#policy/consent/read-consent";
 
 const thp = "http://terminology.hl7.org/CodeSystem";
 const reason = (code: string) => ({ system: `${thp}/v3-ActReason`, code });
-const through = (patient: string, dateTime = "2026-10-01", i = 0): ConsentThrough => {
+const through = (patient: string, dateTime = "2026-10-01", i = 0): PermittingConsent => {
   const rules = readConsent(
     {
       resourceType: "Consent",
@@ -32,8 +32,8 @@ const eventOf = (...patients: readonly string[]) => ({
   unnamed: [],
   counts: {},
 });
-const permitsOf = (through: readonly ConsentThrough[], ...events: ReturnType<typeof eventOf>[]) =>
-  withPermits(events, { name: "main", consentsThrough: through }).map(({ permits = [] }) => permits);
+const permitsOf = (through: readonly PermittingConsent[], ...events: ReturnType<typeof eventOf>[]) =>
+  withPermits(events, { name: "main", permittingConsents: through }).map(({ permits = [] }) => permits);
 
 test("no date and no purpose of a Consent makes the ledger refuse the disclosure or forget the Consent", ({
   expect,
@@ -48,7 +48,7 @@ test("no date and no purpose of a Consent makes the ledger refuse the disclosure
   ] as const) {
     const [event] = withPermits([eventOf("dana")], {
       name: "main",
-      consentsThrough: [through("dana", dateTime)],
+      permittingConsents: [through("dana", dateTime)],
     });
     const read = readEvent(event);
     expect(read.ok && read.value.permits, dateTime).toEqual([
@@ -80,7 +80,7 @@ test("an event that discloses nothing has none", ({ expect }) => {
   expect(
     withPermits([{ ...eventOf("dana"), kind: "notice" }], {
       name: "main",
-      consentsThrough: [through("dana")],
+      permittingConsents: [through("dana")],
     }),
   ).toEqual([{ ...eventOf("dana"), kind: "notice" }]);
 });
