@@ -142,6 +142,7 @@ afterAll(async () => {
 });
 
 interface Entry {
+  readonly fullUrl?: string;
   readonly resource?: {
     readonly resourceType: string;
     readonly id: string;
@@ -234,6 +235,10 @@ test("a batch answers each entry like a single request: permitted, refused and a
     name: [{ family: "Okafor" }],
   });
   expect(amara?.response.etag).toMatch(/^"/u);
+  expect(reply.entries.map(({ fullUrl }) => fullUrl?.replace(`${phylax.dev.fhir}/`, ""))).toEqual([
+    "Patient/amara",
+    ...Array.from({ length: 11 }, () => undefined), // no resource, or a searchset, which no address names
+  ]);
   expect(JSON.stringify([bela, secret])).toBe(JSON.stringify([nobody, nobody]));
   expect(JSON.stringify(search?.resource)).toContain("pulse-amara");
   expect(reply.entries[7]?.response.location).toMatch(
@@ -243,6 +248,28 @@ test("a batch answers each entry like a single request: permitted, refused and a
   expect(reply.text).not.toContain("canary");
   expect(reply.text).not.toContain(phylax.dev.origin);
   expect(await stored("Observation/pulse-bela")).toMatchObject({ id: "pulse-bela" });
+});
+
+test("the resources of a batch's answer have their addresses as fullUrl, each once", async ({ expect }) => {
+  const reply = await post(
+    "app",
+    bundle(
+      "batch",
+      asks("GET", "Patient/amara"),
+      asks("GET", "Patient/amara/_history/1"),
+      asks("GET", "Patient/amara?_elements=name"),
+      asks("POST", "Observation", { resource: observation("Patient/amara") }),
+    ),
+    { prefer: "return=representation" },
+  );
+  expect(statuses(reply), reply.text).toEqual(["200", "200", "200", "201"]);
+  const [read, version, cut, created] = reply.entries;
+  expect([read?.fullUrl, version?.fullUrl, cut?.fullUrl]).toEqual([
+    `${phylax.dev.fhir}/Patient/amara`,
+    undefined, // bdl-7: the same address would have to show another version
+    undefined,
+  ]);
+  expect(created?.fullUrl).toBe(`${phylax.dev.fhir}/Observation/${created?.resource?.id}`);
 });
 
 test("each entry of a batch is on record as its own request: intents before the first write, results, refusals, disclosures", async ({

@@ -13,9 +13,15 @@ export function bundleText(
   const head = `{"resourceType":"Bundle","type":"${kind}-response"`;
   if (entries.length === 0) return joinBytes([utf8(`${head}}`)]);
   const parts: Uint8Array[] = [utf8(`${head},"entry":[`)];
+  const named = new Set<string>();
   for (const [index, entry] of entries.entries()) {
     if (index > 0) parts.push(utf8(","));
     parts.push(utf8("{"));
+    // Two entries with the same fullUrl would have to show two versions (bdl-7).
+    if (entry.fullUrl !== undefined && !named.has(entry.fullUrl)) {
+      named.add(entry.fullUrl);
+      parts.push(utf8(`"fullUrl":${JSON.stringify(entry.fullUrl)},`));
+    }
     if (entry.disclosure !== undefined && entry.bodiless !== true)
       parts.push(utf8('"resource":'), ...entry.disclosure.windows.map(({ body }) => body), utf8(","));
     parts.push(utf8(`"response":${JSON.stringify(responseOf(entry, requestId))}}`));

@@ -33,6 +33,8 @@ export interface EntryAnswer {
   /** Address of the stored resource, below the gateway's base. */
   readonly location?: string | undefined;
   readonly etag?: string | undefined;
+  /** Address of the shown resource, without a version. A searchset has none. */
+  readonly fullUrl?: string | undefined;
   /** A redacted resource or searchset. */
   readonly disclosure?: Disclosure | undefined;
   /** The answer to a HEAD: its disclosure goes on record, and no byte of it leaves. */
@@ -83,6 +85,18 @@ export class EntryOutcome {
     this.isSettled = isSettled;
   }
 
+  /** The answer, with the address of the resource that it shows (FHIR R4, Bundle.entry.fullUrl). */
+  get identified(): EntryAnswer {
+    const answer = this.answer ?? refusedEntry({ reason: "origin_unreachable" });
+    if (answer.disclosure === undefined || answer.bodiless === true) return answer;
+    const { interaction, type, id } = this.what;
+    const isById = interaction === "read" || interaction === "vread";
+    const fullUrl = isById
+      ? `${this.origin.base}/${type}/${id}`
+      : answer.location?.replace(/\/_history\/[^/]*$/u, "");
+    return { ...answer, fullUrl };
+  }
+
   refuse(refusal: EntryRefusal): void {
     this.answer = refusedEntry(refusal);
     this.parts.length = 0; // an entry has a single refusal
@@ -119,7 +133,7 @@ export async function clearEntries(
     else entry.withhold(result?.error ?? { reason: "answer_too_large" });
   }
   for (const entry of entries) if (!entry.isSettled) await payNames(entry, gate);
-  return entries.map(({ answer }) => answer ?? refusedEntry({ reason: "origin_unreachable" }));
+  return entries.map(({ identified }) => identified);
 }
 
 async function payNames(entry: EntryOutcome, gate: Pick<ReleaseGate, "spendNames">): Promise<void> {
