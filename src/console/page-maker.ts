@@ -4,7 +4,14 @@ import type { ConsoleVisit } from "./visit.ts";
 
 /** The content of a page for a proven operator; a Response is the whole answer. */
 export type Render = (visit: ConsoleVisit) => Promise<PageContent>;
-export type PageContent = Response | { readonly status?: number; readonly content: Child };
+export type PageContent =
+  | Response
+  | {
+      readonly status?: number;
+      readonly content: Child;
+      /** The page of the navigation that the content is of, if a step leads to a page other than its own. */
+      readonly page?: ConsolePage;
+    };
 
 /** Makes a handler that shows a page, and a handler for a form that a page of the session sent. */
 export interface PageMaker {

@@ -25,6 +25,9 @@ export function untilText(end: number, at: Instant): string {
   return days === 0 ? texts.ends.today : texts.ends.left(days);
 }
 
+/** An end as a moment, with the days until it. */
+export const endText = (end: number, at: Instant): string => `${momentText(end)} (${untilText(end, at)})`;
+
 /** `Observation 12, Patient 1` in words. A text of another form stays as it is. */
 export const disclosedInWords = (counts: string): string =>
   counts

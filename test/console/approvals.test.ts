@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import { htmlText } from "#console/answers";
-import { ProposalPage, type ShownPlan } from "#console/pages/approvals";
+import { ChangePage, ProposalPage, type ShownPlan } from "#console/pages/approvals";
 
 const policy = (...show: string[]) => ({
   format: "phylax.policy.v1",
@@ -68,4 +68,17 @@ test("a change that opens nothing says so, and a proposal without a plan shows i
   const text = page(undefined);
   expect(text).not.toContain("It opens nothing.");
   expect(text).toContain("&quot;kind&quot;: &quot;change&quot;");
+});
+
+test("a change without its plan can only be planned: the Enter key presses the first button", ({
+  expect,
+}) => {
+  const buttons = (opened: ShownPlan | undefined) => {
+    const form = { text: "{}", why: "", planned: opened && "d1ge57", formToken: "token", once: "once" };
+    const html = htmlText(ChangePage({ ...form, plan: opened }));
+    return Array.from(html.matchAll(/<button name="act" value="(\w+)"/gu), ([, act]) => act);
+  };
+  expect(buttons(undefined)).toEqual(["plan"]);
+  expect(buttons(plan)).toEqual(["apply", "propose", "plan"]);
+  expect(buttons({ ...plan, changes: [] }), "nothing to apply or propose").toEqual(["plan"]);
 });

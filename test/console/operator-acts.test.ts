@@ -89,3 +89,14 @@ test("a denial names the denied thing, a proposal its reason, and the newest act
   ]);
   expect(acts.map(({ says }) => says)).toEqual([[], ["contract 7"], ["grant of lab for treatment at main"]]);
 });
+
+test("two acts at one time are listed with the later one of the log first", ({ expect }) => {
+  // the console asks to lift a denial, is refused, and proposes it, all in one step of a person
+  const acts = actsIn([
+    record("lift", 0, 5, {}),
+    record("lift", 1, 5, { outcome: { status: 403 } }),
+    record("propose", 0, 5, {}),
+    record("propose", 1, 5, { outcome: { status: 200 } }),
+  ]);
+  expect(acts.map(({ last }) => last.event.id)).toEqual(["propose", "lift"]);
+});

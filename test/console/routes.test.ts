@@ -142,8 +142,7 @@ async function ask(
   const reply = await app.request(
     Object.assign(request, { cf: { tlsClientAuth: certificate.tlsClientAuth } }),
   );
-  await reply.body?.cancel();
-  return { status: reply.status, headers: reply.headers, acted };
+  return { status: reply.status, headers: reply.headers, text: await reply.text(), acted };
 }
 
 const routes = consoleApp()
@@ -151,7 +150,7 @@ const routes = consoleApp()
   .map(({ method, path }) => ({ method, path: path.replaceAll(/:\w+/gu, "a") }));
 const pages = routes.filter(({ method }) => method === "GET").map(({ path }) => path);
 const forms = routes.filter(({ method }) => method === "POST").map(({ path }) => path);
-/** What a browser gets before there is a session: none of these shows data or changes anything. */
+/** A browser gets these answers before there is a session: none of them shows data or changes anything. */
 const beforeSignIn = new Map([
   ["/console/assets/a", 404],
   ["/console/sign-in", 200],
@@ -274,7 +273,7 @@ describe.for(forms)("POST %s", (path) => {
   });
 });
 
-test("a change is applied and proposed as it was planned: an edited change is planned again", async ({
+test("a change is applied and proposed as it was planned: an edited or unread change is planned first", async ({
   expect,
 }) => {
   const planned = createHash("sha256").update('{"a":1}').digest("hex");
@@ -288,6 +287,7 @@ test("a change is applied and proposed as it was planned: an edited change is pl
     ["apply", { planned }],
     ["propose", { planned }],
     ["apply", {}],
+    ["propose", {}],
   ] as const)
     expect(await acts({ act, change: '{"a":2}', ...fields })).toEqual(["plan"]);
 });
@@ -310,4 +310,20 @@ test("where two persons decide, the button that lifts a denial makes a proposal"
     200,
     [`propose {"kind":"lift","why":"Lift this denial: client lab","denial":${denial}}`],
   ]);
+});
+
+test("the navigation and the title name the page that a step leads to", async ({ expect }) => {
+  const current = async (path: string, approvals: Approvals) => {
+    const denial = JSON.stringify({ kind: "client", client: "lab" });
+    const form = new URLSearchParams({ form: "form-token", denial }).toString();
+    const { text } = await ask(path, { method: "POST", headers: own, form, approvals });
+    return [
+      /<title>(.*?) · Phylax<\/title>/u.exec(text)?.[1],
+      /<a href="([^"]*)" aria-current="page"/u.exec(text)?.[1],
+    ];
+  };
+  const registry = ["Registry", "/console/registry"];
+  expect(await current("/console/deny", "one-person")).toEqual(registry);
+  expect(await current("/console/lift", "one-person")).toEqual(registry);
+  expect(await current("/console/lift", "two-persons")).toEqual(["Approvals", "/console/approvals"]);
 });

@@ -50,6 +50,22 @@ describe.skipIf(!hasChromium)("the console is accessible", () => {
     await registry.prepare(insert).bind(id, Date.now(), request).run();
   };
 
+  /** Texts that need a scroll to the side, and links and buttons with a break inside a word. */
+  const cutTexts = `
+  const linesOf = (element) => {
+    const text = document.createRange();
+    text.selectNodeContents(element);
+    return new Set([...text.getClientRects()].map(({ top }) => Math.round(top))).size;
+  };
+  [
+    ...[...document.querySelectorAll("main pre, main td, main th, main p")]
+      .filter((each) => each.clientWidth > 1 && each.scrollWidth > each.clientWidth + 1)
+      .map((each) => "cut: " + each.textContent.slice(0, 80)),
+    ...[...document.querySelectorAll("main a, main button")]
+      .filter((each) => linesOf(each) > each.textContent.trim().split(/[\\s-]+/).length)
+      .map((each) => "broken: " + each.textContent),
+  ]`;
+
   const looks = [
     { width: 1280, dark: false },
     { width: 390, dark: true },
@@ -60,7 +76,7 @@ describe.skipIf(!hasChromium)("the console is accessible", () => {
   };
 
   test(
-    "axe finds no violation on any page, before and after its result, and no page is wider than the screen",
+    "axe finds no violation on any page, before and after its result, no page is wider than the screen, and no text is cut",
     { timeout: 300_000 },
     async ({ expect }) => {
       await openReview();
@@ -78,6 +94,8 @@ describe.skipIf(!hasChromium)("the console is accessible", () => {
             "[document.documentElement.scrollWidth, innerWidth]",
           );
           if (inner > outer) found.push(`${name} ${each.width}: scrolls sideways (${inner})`);
+          for (const cut of await page.evaluate<string[]>(cutTexts))
+            found.push(`${name} ${each.width}: ${cut}`);
         }
       }
       expect(found).toEqual([]);

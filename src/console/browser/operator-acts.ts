@@ -24,6 +24,7 @@ export function actsIn(found: readonly EventOnRecord[]): readonly OperatorAct[] 
       const last = inOrder.at(-1);
       return last === undefined ? [] : [actOf(last, inOrder)];
     })
+    .toReversed() // two acts of one step have one time: the later one in its log comes first
     .toSorted((left, right) => right.last.event.at - left.last.event.at);
 }
 

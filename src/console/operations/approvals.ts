@@ -17,7 +17,7 @@ export const listed = async (
   const found = await visit.run(listProposalsVerb(proposals));
   if (!found.ok) return refusalPage(found.error);
   const shown = found.value as { readonly proposals: readonly ShownProposalRow[] };
-  return { content: ApprovalsPage({ ...shown, note }) };
+  return { page: consolePages.approvals, content: ApprovalsPage({ ...shown, note }) };
 };
 
 /** The proposals of two-person changes: the list, a proposal, and the steps that approve or reject it. */
@@ -61,7 +61,7 @@ export function addApprovals(app: Hono, { admin }: ConsolePorts, { show, step }:
   app.post(
     "/console/approvals/close",
     step(consolePages.approvals, async (visit, form) => {
-      const document = { proposal: form.get("proposal") ?? "", note: texts.approvals.rejected };
+      const document = { proposal: form.get("proposal") ?? "", note: texts.approvals.rejectedOnRecord };
       const once = form.get("once") ?? undefined;
       const done = await visit.run(closeProposalVerb(admin.proposals), { document, once });
       return done.ok ? listed(admin, visit, texts.approvals.rejected) : refusalPage(done.error);

@@ -63,8 +63,7 @@ export function addChanges(app: Hono, ports: ConsolePorts, { show, step }: PageM
       // The person has read the plan of one text, and may have edited it since: the edited text is planned again.
       const act = form.get("act");
       const planned = form.get("planned");
-      const isUnread = planned === null ? act === "apply" : planned !== (await digestOfChange(change));
-      if (isUnread) return planOf(visit, change, text, why);
+      if (planned !== (await digestOfChange(change))) return planOf(visit, change, text, why);
       if (act === "apply") {
         const done = await applyOrPropose(visit, { change, why, once }, admin);
         if (!done.ok) return refusalPage(done.error);

@@ -26,7 +26,8 @@ export function addDenials(app: Hono, { admin }: ConsolePorts, { step }: PageMak
       const { formToken } = visit.session;
       const back = form.get("back") ?? "";
       const says = wordsOf(denial, back);
-      return { content: DeniedPage({ denial, says, formToken, once: admin.newId(), back }) };
+      const content = DeniedPage({ denial, says, formToken, once: admin.newId(), back });
+      return { page: consolePages.registry, content };
     }),
   );
   app.post(
@@ -36,7 +37,7 @@ export function addDenials(app: Hono, { admin }: ConsolePorts, { step }: PageMak
       const once = form.get("once") ?? undefined;
       const back = form.get("back") ?? "";
       const done = await visit.run(liftVerb(admin.registry, admin.approvals), { document, once });
-      if (done.ok) return { content: LiftedPage({ back }) };
+      if (done.ok) return { page: consolePages.registry, content: LiftedPage({ back }) };
       if (done.error.reason !== "approval_required") return refusalPage(done.error);
       const why = texts.registry.liftWhy(wordsOf(document, back));
       const proposed = await visit.run(proposeVerb(admin.proposals), {

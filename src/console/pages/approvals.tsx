@@ -200,7 +200,7 @@ function Side({ title, value }: { readonly title: string; readonly value: object
 
 /**
  * The form for a change of the registry. With a plan the page begins with it, and the change can be applied or
- * proposed.
+ * proposed. Without a plan it can only be planned: the Enter key presses the first button of a form.
  */
 export function ChangePage({
   text,
@@ -221,6 +221,7 @@ export function ChangePage({
   readonly formToken: string;
   readonly once: string;
 }) {
+  const isReady = plan !== undefined && plan.changes.length > 0;
   const json = (
     <>
       <label for="change">{approvals.changeField}</label>
@@ -253,18 +254,21 @@ export function ChangePage({
         <label for="why">{approvals.why}</label>
         <input id="why" name="why" size={60} maxlength={1_000} value={why} />
         <p class="steps">
-          {plan === undefined || plan.changes.length === 0 ? undefined : (
-            <button name="act" value="apply">
-              {approvals.apply}
-            </button>
-          )}
-          <button name="act" value="propose" class={plan === undefined ? undefined : "quiet"}>
-            {approvals.propose}
-          </button>
-          <button name="act" value="plan" class="quiet">
-            {approvals.planIt}
+          {isReady ? (
+            <>
+              <button name="act" value="apply">
+                {approvals.apply}
+              </button>
+              <button name="act" value="propose" class="quiet">
+                {approvals.propose}
+              </button>
+            </>
+          ) : undefined}
+          <button name="act" value="plan" class={isReady ? "quiet" : undefined}>
+            {plan === undefined ? approvals.planIt : approvals.planAgain}
           </button>
         </p>
+        {isReady ? <p class="note">{approvals.planSteps}</p> : undefined}
       </form>
       {plan === undefined ? undefined : <PlanList plan={plan} />}
     </>

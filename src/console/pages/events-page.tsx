@@ -62,13 +62,14 @@ export function EventsPage({
             <time>{momentText(review.openedAt)}</time>,
             review.client,
             texts.registry.grantOf(review.purpose, review.origin),
-            <>
+            // one element, because the cells of a phone's card place their children side by side
+            <div>
               <p data-use={review.id} data-request={review.requestId} class="note">
                 {events.unopened}
               </p>
               <a href={`/console/why#${review.requestId}`}>{events.openRecord}</a>
-            </>,
-            <>
+            </div>,
+            <div class="steps">
               {(["justified", "unjustified"] as const).map((finding) => (
                 <form class="inline" method="post" action="/console/events/close">
                   <input type="hidden" name={formTokenField} value={formToken} />
@@ -84,7 +85,7 @@ export function EventsPage({
                   </button>
                 </form>
               ))}
-            </>,
+            </div>,
           ])}
         />
       )}

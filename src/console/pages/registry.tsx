@@ -21,7 +21,7 @@ import {
   standingOf,
 } from "#console/registry-view";
 import { texts } from "#console/texts";
-import { untilText } from "#console/words";
+import { endText } from "#console/words";
 import { Badge, Table } from "./shell.tsx";
 
 const { registry } = texts;
@@ -271,7 +271,7 @@ function ClientCertificates(page: ClientPageProps) {
             const denial = { kind: "certificate", x5t: certificate } as const;
             return [
               <code>{certificate}</code>,
-              end === undefined ? texts.unknown : untilText(end, at),
+              end === undefined ? texts.unknown : endText(end, at),
               <DenyOrLift page={page} label={registry.revoke} denial={denial} />,
             ];
           })}
@@ -318,7 +318,7 @@ function ClientAgreements(page: ClientPageProps) {
         rows={agreementsOf(view, client.id).map(({ id, purposes, to }) => [
           id,
           purposes.map(texts.purposeWithCode).join(", "),
-          `${to.slice(0, 10)} (${untilText(Date.parse(to), at)})`,
+          endText(Date.parse(to), at),
           <DenyOrLift
             page={page}
             label={registry.deny}
