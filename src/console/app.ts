@@ -27,19 +27,19 @@ export function addConsole(app: Hono, ports: ConsolePorts): void {
   app.get("/console/assets/:name", ({ req }) => assetAnswer(req.param("name"), admin.newId()));
   app.get(
     "/console/sign-in",
-    handlers.open((request, id) => signIn.show(request, id)),
+    handlers.unproven((request, id) => signIn.show(request, id)),
   );
   app.get(
     "/console/sign-in/begin",
-    handlers.open((request, id) => signIn.begin(request, id)),
+    handlers.unproven((request, id) => signIn.begin(request, id)),
   );
   app.get(
     "/console/signed-in",
-    handlers.open((request, id) => signIn.finish(request, id)),
+    handlers.unproven((request, id) => signIn.finish(request, id)),
   );
   app.get(
     "/console/signed-out",
-    handlers.open(async (_, id) => signIn.ended(id)),
+    handlers.unproven(async (_, id) => signIn.ended(id)),
   );
   app.post(
     "/console/sign-out",
@@ -67,12 +67,12 @@ export function addConsole(app: Hono, ports: ConsolePorts): void {
   );
   app.get(
     "/console/",
-    handlers.open(async (_, id) => redirectAnswer("/console", pageHeaders(id, places))),
+    handlers.unproven(async (_, id) => redirectAnswer("/console", pageHeaders(id, places))),
   );
   addOperations(app, ports, handlers);
   app.get(
     "/console/*",
-    handlers.open(async (_, id) => htmlAnswer(MissingPage(), 404, pageHeaders(id, places))),
+    handlers.unproven(async (_, id) => htmlAnswer(MissingPage(), 404, pageHeaders(id, places))),
   );
   app.all("/console/*", () => problem(admin.newId(), { status: 405, title: "Method Not Allowed" }));
 }

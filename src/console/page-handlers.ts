@@ -21,7 +21,7 @@ export class PageHandlers implements PageMaker {
   }
 
   /** Answers any visitor. A fault is answered with the page for faults. */
-  readonly open =
+  readonly unproven =
     (answer: (request: Request, id: string) => Promise<Response>): Handler =>
     async ({ req: { raw } }) => {
       const { admin } = this.#ports;
@@ -36,7 +36,7 @@ export class PageHandlers implements PageMaker {
 
   /** Answers an operator who may open the page. Each further visitor is refused, or sent to the sign-in. */
   readonly proven = (page: ConsolePage, answer: (visit: ConsoleVisit) => Promise<Response>): Handler =>
-    this.open(async (request, id) => {
+    this.unproven(async (request, id) => {
       const visit = await admitVisit(request, id, this.#ports, this.#seal);
       if (!visit.ok) return this.#refuseVisitor(visit.error, id);
       if (mayOpen(page, visit.value.operator)) return answer(visit.value);
