@@ -13,7 +13,7 @@ import { parsePolicyDocument } from "#policy/document";
 import { evaluate } from "#policy/evaluate";
 import { factsFor } from "#policy/facts";
 import type { PolicyDocument } from "#policy/schema";
-import { consent, level, purpose, sensitivity } from "./consent/scene.ts";
+import { consent, level, purpose, recipient, sensitivity } from "./consent/scene.ts";
 import { origin, policy, rule } from "./granting.ts";
 
 const v3 = "http://terminology.hl7.org/CodeSystem/v3-";
@@ -50,7 +50,7 @@ function leaves(row: object, { consents = {}, ...asking }: Asking = {}): boolean
   if (!scopes.ok) throw new Error("a test's own mistake");
   const nobody = { references: new Set<string>(), identifiers: new Set<string>() };
   const request = {
-    recipient: nobody,
+    recipient: { ...nobody, identifiers: new Set(["urn:phylax:client|c"]) },
     holder: nobody,
     purpose: why,
     at: instant(0),
@@ -209,6 +209,20 @@ describe("labels of a row", () => {
       expect(leaves(record, { ...asking, purpose: why }), why).toBe(true);
     for (const why of ["HLEGAL", "PUBHLTH", "HRESCH", "HMARKT"])
       expect(leaves(record, { ...asking, purpose: why }), why).toBe(false);
+    // below operations and payment in v3-ActReason, and none of them in 45 CFR 164.501
+    const apart = ["DONAT", "GOV", "HDECD", "HDIRECT", "MILCDM", "MILDCRG", "MLTRAINING"];
+    const period = { start: "1969-01-01", end: "2100-01-01" };
+    for (const why of apart) {
+      expect(leaves(record, { ...asking, purpose: why }), why).toBe(false);
+      const named = { ...tpo, purpose: [purpose(why)] };
+      const unnamed = { ...asking, purpose: why, consents: { a: [permit(named)] } };
+      expect(leaves(record, unnamed), `${why}: no recipient and no end`).toBe(false);
+      const actor = [recipient({ identifier: { system: "urn:phylax:client", value: "c" } })];
+      const whole = { a: [permit({ ...named, actor, period })] };
+      expect(leaves(record, { ...asking, purpose: why, consents: whole }), why).toBe(true);
+    }
+    for (const why of ["HQUALIMP", "FRAUD", "COVERAGE", "ETREAT"])
+      expect(leaves(record, { ...asking, purpose: why }), why).toBe(true);
     const counselling = of("a", r, law("42CFRPart2"), act("PSYTHPN"));
     expect(leaves(counselling, asking)).toBe(false);
     const own = { a: [permit({ ...tpo, securityLabel: ["SUD", "PSYTHPN"].map(sensitivity) })] };

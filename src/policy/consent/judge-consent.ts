@@ -72,7 +72,8 @@ export function judgeConsent(
 ): ConsentVerdict {
   const { permit, deny, isSilent } = possibleEffects(consent, request, row);
   if (deny !== undefined) return { verdict: "deny", ...deny };
-  if (permit !== undefined && row.labels.isPart2 && !standsForPart2(consent, permit.path)) return silence;
+  if (permit !== undefined && row.labels.isPart2 && !standsForPart2(consent, permit.path, request.purpose))
+    return silence;
   return permit === undefined || isSilent ? silence : { verdict: "permit", ...permit };
 }
 

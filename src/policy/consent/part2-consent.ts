@@ -8,20 +8,24 @@ import { unclear, type ConsentRules, type Party, type Provision, type Unclear } 
  * and the kind of information are asked for elsewhere; the signature and the statements on revocation are in the
  * signed document, which is not read.
  * @param path FHIRPath of the provision that permits. The provisions around it may state the elements.
+ * @param requested the purpose of the request, a code of v3-ActReason.
  */
-export function standsForPart2({ given, readings }: ConsentRules, path: string): boolean {
+export function standsForPart2({ given, readings }: ConsentRules, path: string, requested: string): boolean {
   if (given === undefined) return false;
   const chains = readings.map(({ root }) => chainTo(root, path));
-  return chains.length > 0 && chains.every((chain) => chain.length > 0 && statesElements(chain));
+  return chains.length > 0 && chains.every((chain) => chain.length > 0 && statesElements(chain, requested));
 }
 
-function statesElements(chain: readonly Provision[]): boolean {
+function statesElements(chain: readonly Provision[], requested: string): boolean {
   const frames = chain.map(({ frame }) => frame);
   const purposes = frames.flatMap((frame) => (frame.purposes === undefined ? [] : [frame.purposes]));
   const [stated] = purposes.toReversed(); // the innermost: it is within the purposes around it
   if (stated === undefined || !areKnown(stated)) return false;
-  const isForCare = stated.every(
-    (code) => code !== unclear && careAndPayment.some((wide) => coversPurpose(wide, code)),
+  const purposesStated = stated.filter((code) => code !== unclear);
+  if (isApart(requested) && !purposesStated.some((code) => isApart(code) && coversPurpose(code, requested)))
+    return false;
+  const isForCare = purposesStated.every(
+    (code) => careAndPayment.some((wide) => coversPurpose(wide, code)) && !isApart(code),
   );
   if (isForCare) return true;
   const isNamed = frames.some(({ recipients }) => recipients !== undefined && areKnown(recipients));
@@ -33,6 +37,11 @@ function statesElements(chain: readonly Provision[]): boolean {
 
 /** 42 CFR 2.31(a)(5): treatment, payment and health care operations. */
 const careAndPayment = ["TREAT", "HPAYMT", "HOPERAT"] as const;
+
+// Below the three in v3-ActReason, and no treatment, payment or operation of 45 CFR 164.501: HDIRECT is the directory
+// of 164.510(a), the others have a permission of their own in 164.512, or none. A patient has to name them.
+const apart = ["DONAT", "GOV", "HDECD", "HDIRECT", "HLEGAL", "MILCDM", "MILDCRG", "MLTRAINING"] as const;
+const isApart = (purpose: string): boolean => apart.some((wide) => coversPurpose(wide, purpose));
 
 const areKnown = (items: readonly (string | Party | Unclear)[]): boolean =>
   items.length > 0 && items.every((item) => item !== unclear);
