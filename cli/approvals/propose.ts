@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { posterOf, posterOptions } from "../connection/operator-post.ts";
 import { readJsonFile } from "../json-file.ts";
 import { Misuse, printFault, UnusableFile } from "../misuse.ts";
+import { requirePublic } from "../registry/public-file.ts";
 import { denialOf } from "../registry/revoke.ts";
 import { giveSubmitted, propose } from "./submit-change.ts";
 
@@ -52,5 +53,6 @@ function documentOf(
   if (file === undefined || more.length > 0) throw new Misuse();
   const change = readJsonFile(file);
   if (!change.ok) throw new UnusableFile(`${file}: ${change.error}`);
+  requirePublic(file, change.value);
   return { kind: "change", why, change: change.value };
 }

@@ -5,6 +5,7 @@ import { giveSubmitted, submitChange } from "../approvals/submit-change.ts";
 import { posterOf, posterOptions } from "../connection/operator-post.ts";
 import { readJsonFile } from "../json-file.ts";
 import { Misuse, printFault, UnusableFile } from "../misuse.ts";
+import { requirePublic } from "../registry/public-file.ts";
 import { policiesOf, readRegistryOf } from "../registry/registry-show.ts";
 import { certificateText } from "./certificate-file.ts";
 import { checklist } from "./client-list.ts";
@@ -123,6 +124,7 @@ function needed(option: string, value: string | undefined): string {
 export function readJwks(file: string): { readonly keys: readonly unknown[] } {
   const read = readJsonFile(file);
   if (!read.ok) throw new UnusableFile(`${file} ${read.error}: --jwks takes a JWK Set or a public JWK`);
+  requirePublic(file, read.value);
   const value = read.value as { readonly keys?: readonly unknown[] } | null; // the API checks it
   return { keys: value?.keys ?? [value] };
 }

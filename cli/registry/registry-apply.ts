@@ -7,6 +7,7 @@ import { openDeployment } from "../connection/deployment.ts";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 import { probeRegistered } from "../origin/probe-registered.ts";
 import { complain, giveResult, say } from "../output.ts";
+import { requirePublic } from "./public-file.ts";
 
 /**
  * Sends a registry file, or a change that `registry plan --out` wrote, to the operators' API with an operator's
@@ -33,7 +34,9 @@ export async function registryApply(args: readonly string[]): Promise<number> {
   }
   try {
     const from = posterOf(values);
-    const path = isPlannedChange(document) ? "api/registry/changes" : "api/registry";
+    const value = valueOf(document);
+    requirePublic(file, value);
+    const path = isPlannedChange(value) ? "api/registry/changes" : "api/registry";
     const answer = await postAsOperator(from, path, document);
     if (answer.status === 200) {
       const { added, changed, removed } = answer.body;
@@ -108,15 +111,18 @@ interface NamesOrigins {
   readonly origins?: readonly NamedOrigin[];
 }
 
-/** A registry file has neither of these members. The API refuses a file that is not JSON. */
-function isPlannedChange(document: Buffer): boolean {
+/** The value of a document; null for a file that is not JSON, which the API refuses. */
+function valueOf(document: Buffer): unknown {
   try {
-    const value: unknown = JSON.parse(document.toString("utf8"));
-    return typeof value === "object" && value !== null && ("expects" in value || "remove" in value);
+    return JSON.parse(document.toString("utf8"));
   } catch {
-    return false;
+    return null;
   }
 }
+
+/** A registry file has neither of these members. */
+const isPlannedChange = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && ("expects" in value || "remove" in value);
 
 function readBytes(file: string): Buffer | undefined {
   try {

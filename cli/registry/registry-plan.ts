@@ -6,6 +6,7 @@ import type { PlannedChange } from "#registry/plan";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 import { readJsonFile } from "../json-file.ts";
 import { printable } from "../printable.ts";
+import { requirePublic } from "./public-file.ts";
 import { complain, giveResult, say } from "../output.ts";
 
 const removable = {
@@ -43,6 +44,7 @@ export async function registryPlan(args: readonly string[]): Promise<number> {
     complain(`${String(file)}: ${set.error}`);
     return 2;
   }
+  if (set !== undefined && file !== undefined) requirePublic(file, set.value);
   const change = { ...(set && { set: set.value }), remove, reinstate: values.reinstate };
   try {
     const answer = await postAsOperator(posterOf(values), "api/registry/plan", JSON.stringify(change));

@@ -2,6 +2,7 @@ import type * as z from "zod";
 import type { Approval } from "#audit/event";
 import type { IncomingBody } from "#entrypoint/bounded-body";
 import { bodyPatienceMilliseconds } from "#entrypoint/timely-body";
+import { withoutPrivateKeys } from "#identity/jose/private-keys";
 import type { Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 import type { RecordedOnly } from "#entrypoint/client-refusals";
@@ -122,7 +123,7 @@ export const administer = (submission: Submission, ports: VerbPorts, verb: Verb)
 interface Recorded {
   /** SHA-256 in hex. */
   readonly digest: string | undefined;
-  /** The text; undefined: the verb changes nothing. */
+  /** The text, without a private key in it; undefined: the verb changes nothing. */
   readonly text: string | undefined;
 }
 
@@ -170,7 +171,7 @@ class VerbRequest {
     try {
       return await this.#run(
         { document: value, operator: operator.value, parameters, ifMatch },
-        { digest, text: changes ? JSON.stringify(value) : undefined },
+        { digest, text: changes ? withoutPrivateKeys(value) : undefined },
         claimed.value,
       );
     } finally {

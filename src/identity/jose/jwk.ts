@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { isBase64url } from "./base64url.ts";
+import { privateMembers } from "./private-keys.ts";
 import { isOfSmallOrder } from "./small-order.ts";
 
 // A single spelling only: a thumbprint is over the text, so a second spelling of a key would be a second
@@ -59,7 +60,7 @@ export type PublicJwk = z.infer<typeof publicJwk>;
 const neverPublic = z.optional(z.never({ error: "is part of a private key, which has no place here" }));
 const inTheWild = z.looseObject({
   kty: z.enum(["RSA", "EC", "OKP"]),
-  ...Object.fromEntries(["d", "p", "q", "dp", "dq", "qi", "oth", "k"].map((name) => [name, neverPublic])),
+  ...Object.fromEntries(privateMembers.map((name) => [name, neverPublic])),
 });
 
 /**
