@@ -215,6 +215,35 @@ test("a read passes on the origin's 429 and 503 with its Retry-After; until then
   }
 });
 
+test("an entry that tells of a different resource makes its write not done, and its id does not leave", async ({
+  expect,
+}) => {
+  const created = { status: "201 Created", location: "Condition/9/_history/1" };
+  for (const other of [
+    { status: "200 OK", location: "Observation/o2/_history/4" },
+    { status: "201 Created", location: "Observation/o2" },
+  ]) {
+    const seen = await ask(
+      writing(() => answered(created, other)),
+      transaction,
+    );
+    expect([seen.status, seen.body.includes("o2")], other.location).toEqual([502, false]);
+    expect(ended(seen)).toEqual([
+      [201, undefined],
+      [504, "write_answer_unfit"],
+    ]);
+  }
+  const own = { status: "200 OK", location: "Observation/o1/_history/2" };
+  expect(
+    (
+      await ask(
+        writing(() => answered(created, own)),
+        transaction,
+      )
+    ).status,
+  ).toBe(200);
+});
+
 test("each entry's own status decides: a transaction that was done in part is 502, with an issue for each entry, and recorded so", async ({
   expect,
 }) => {

@@ -167,12 +167,13 @@ function endOf(
     type,
     origin,
   );
-  const known =
+  const said =
     place?.id ??
-    (isObject(resource) && property(resource, "resourceType") === type
-      ? textAt(resource, "id")
-      : undefined) ??
-    id;
+    (isObject(resource) && property(resource, "resourceType") === type ? textAt(resource, "id") : undefined);
+  // As for a single write: an answer about a different resource is none to this write.
+  if (id !== undefined && said !== undefined && said !== id)
+    return { kind: "refused", refusal: { reason: "write_answer_unfit" } };
+  const known = said ?? id;
   if (known === undefined || !isId(known))
     return status === 201
       ? { kind: "done", status: done, location: undefined }
