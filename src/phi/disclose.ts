@@ -335,7 +335,7 @@ export class Discloser {
     );
     return scope === undefined
       ? { resource: shown }
-      : { resource: withPart2Labels(shown), notice: part2Entry(scope) };
+      : { resource: withPart2Labels(shown, scope), notice: part2Entry(scope) };
   }
 
   /**

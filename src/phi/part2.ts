@@ -1,15 +1,16 @@
 import type { Facts } from "#fhir/json/facts";
-import { isArray, isObject, property, textAt, type JsonObject } from "#fhir/json/json";
+import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { nestedResources } from "#fhir/json/nested-resources";
 import { isSameJson } from "#fhir/json/same";
 import type { FhirBase } from "#fhir/r4/reference";
 import type { Grant } from "#policy/grant";
+import { part2Law } from "#policy/labels";
 import { part2Notice } from "#policy/part2-notice";
 
 const v3 = "http://terminology.hl7.org/CodeSystem/v3-";
 /** The law, even where a view hides the label; keep the labels; do not disclose again without a consent. */
 const marks = [
-  { system: `${v3}ActUSPrivacyLaw`, code: "42CFRPart2" },
+  { system: `${v3}ActUSPrivacyLaw`, code: part2Law },
   { system: `${v3}ActCode`, code: "PERSISTLABEL" },
   { system: `${v3}ActCode`, code: "NORDSCLCD" },
 ];
@@ -41,22 +42,39 @@ export function part2ScopeOf(
 const nameOf = (resource: JsonObject): string =>
   `${textAt(resource, "resourceType")}/${textAt(resource, "id")}`;
 
-/** A record of 42 CFR Part 2 with the labels that say how its recipient has to handle it. */
-export function withPart2Labels(resource: JsonObject): JsonObject {
+/**
+ * A record of 42 CFR Part 2 with the labels that say how its recipient has to handle it. The label of the law has the
+ * scope of the consent (42 CFR 2.32(b)): a resource that is read alone has no Bundle around it to state the scope.
+ */
+export function withPart2Labels(resource: JsonObject, scope: string): JsonObject {
   const meta = property(resource, "meta");
   const security = isObject(meta) ? (property(meta, "security") ?? []) : [];
   const labels = isArray(security) ? security : [];
-  const missing = marks.filter(
-    ({ code }) => !labels.some((label) => isObject(label) && property(label, "code") === code),
-  );
+  const missing = marks.filter(({ code }) => !labels.some((label) => hasCode(label, code)));
+  const all: readonly Json[] = [...labels, ...missing];
+  const law = all.findIndex((label) => hasCode(label, part2Law));
   const { resourceType = "", id, ...rest } = resource;
   return {
     resourceType,
     ...(id === undefined ? {} : { id }),
     ...rest,
-    meta: { ...(isObject(meta) ? meta : {}), security: [...labels, ...missing] },
+    meta: {
+      ...(isObject(meta) ? meta : {}),
+      security: all.map((label, at) => (at === law && isObject(label) ? withScope(label, scope) : label)),
+    },
   };
 }
+
+const hasCode = (label: Json, code: string): boolean => isObject(label) && property(label, "code") === code;
+
+/** DS4P: what stands behind a label, here the consent by which the record leaves. */
+function withScope(label: JsonObject, display: string): JsonObject {
+  const extensions = property(label, "extension");
+  const scope = { url: relatedArtifact, valueRelatedArtifact: { type: "justification", display } };
+  return { ...label, extension: [...(isArray(extensions) ? extensions : []), scope] };
+}
+const relatedArtifact =
+  "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-sec-label-related-artifact";
 
 /**
  * An update that sends back a record as it was read, without the labels that {@link withPart2Labels} added: labels

@@ -124,6 +124,12 @@ test("a record of 42 CFR Part 2 leaves by a TPO consent, with the labels that it
   const shown = read(record, [tpo]);
   expect(labelCodes(shown)).toEqual(["R", "42CFRPart2", "PERSISTLABEL", "NORDSCLCD"]);
   expect(shown).toEqual({ ...record, meta: shown?.["meta"] });
+  // 42 CFR 2.32(b), also for a resource that is read alone
+  const said = JSON.stringify(shown?.["meta"]);
+  expect(said).toContain("extension-sec-label-related-artifact");
+  expect(said).toContain(
+    "permits this disclosure to this client for the purpose TREAT: Consent digest-0 (provision)",
+  );
 });
 
 test("a resource with such a record inside leaves with the labels and the notice, and without both where the record stays out", ({

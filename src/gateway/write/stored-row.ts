@@ -115,7 +115,7 @@ export function asRead(
 ): JsonObject | undefined {
   const scope =
     shown && part2ScopeOf(grant.seen?.part2Scope, stored, shown, (each) => factsFor(grant, each), origin);
-  return shown === undefined || scope === undefined ? shown : withPart2Labels(shown);
+  return shown === undefined || scope === undefined ? shown : withPart2Labels(shown, scope);
 }
 
 /**
