@@ -160,7 +160,7 @@ function evaluateEverything(
   if (patient?.ok === false) return patient;
   const rows = new Map<string, { readonly search: SearchGrant; readonly read: Grant }>();
   let refused: PolicyRefusal = { reason: "outside_patient_compartment", type: types?.[0] ?? "Patient" };
-  for (const type of types ?? r4ResourceTypes.filter(isResourceType)) {
+  for (const type of types ?? (within === "operation" ? r4ResourceTypes : frequentFirst)) {
     if (id !== undefined && !isCompartmentType(type) && !mayBeOwned(type)) continue;
     const both = evaluateRows(policy, access, type, listing);
     if (both.ok) rows.set(type, both.value);
@@ -189,6 +189,26 @@ function evaluateEverything(
     count,
   });
 }
+
+/**
+ * Types that most records have, then all others: in the order of the alphabet the first page of a search of all
+ * types would often be empty.
+ */
+const frequentFirst: readonly ResourceType[] = [
+  ...new Set<ResourceType>([
+    "Patient",
+    "Encounter",
+    "Condition",
+    "Observation",
+    "Procedure",
+    "MedicationRequest",
+    "AllergyIntolerance",
+    "Immunization",
+    "DiagnosticReport",
+    "DocumentReference",
+    ...r4ResourceTypes,
+  ]),
+];
 
 /** Answers whether the scopes reach rows of a type whoever owns them. */
 const isOfAll = (access: Access, type: string): boolean => {

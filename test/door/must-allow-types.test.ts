@@ -104,6 +104,14 @@ test.for(cases)("%s %s: %s", async ([kind, scope, path, ids], { expect }) => {
   expect(found.toSorted()).toEqual(ids);
 });
 
+test("the first page of all types begins with the types that most records have", async ({ expect }) => {
+  for (const path of ["Patient/ann/*", ""]) {
+    const reply = await ask("patient", "patient/*.rs", path);
+    expect(reply.status, reply.text).toBe(200);
+    expect(idsOf(reply), path).toEqual(expect.arrayContaining(["ann", "e1", "c1", "o1-laboratory"]));
+  }
+});
+
 test("every row of the compartment comes once, page by page, and the posted search has the same rows", async ({
   expect,
 }) => {
