@@ -122,6 +122,9 @@ const forms: readonly (readonly [
   ["POST", "Patient/ann/$everything", fhirJson, parameters({ name: "x", valueString: "y" }), 400],
   ["POST", "Patient/ann/$everything", fhirJson, parameters({ name: "start", part: [] }), 400],
   ["POST", "Patient/ann/$everything", fhirJson, "{}", 400],
+  ...["application/fhir+json;", "application/fhir+json; charset=utf8"].map(
+    (type) => ["POST", "Patient/ann/$everything", { "content-type": type }, parameters(), 200] as const,
+  ),
   ["POST", "Patient/ann/$everything", { "content-type": "text/plain" }, "start=2020", 415],
   // another version of FHIR (R4 §3.1.0.1.10)
   ["GET", "Patient/ann", { accept: fhir5 }, undefined, 406],
