@@ -46,7 +46,7 @@ export const isReferredBy =
 export const noReferrers: ReadonlySet<string> = new Set();
 const noReferrer = () => noReferrers;
 
-/** What a grant of rows rests on. */
+/** The basis of a grant of rows. */
 export interface GrantBasis {
   readonly policy: CompiledPolicy;
   readonly access: Access;
@@ -62,13 +62,87 @@ export interface GrantBasis {
 
 /** @param searchRules the rules of `basis` by which a row may be found; at a read, all of them. */
 export function granted(
-  { policy, access, type, rules, rowAccess, elements, contextIsSeen = false, by = noReferrer }: GrantBasis,
+  basis: GrantBasis,
   searchRules: readonly CompiledRule[],
   ask: FhirQuestion,
   expects: Expectation,
   clientParameters: readonly SearchParameter[] = [],
   includes: readonly GrantedInclude[] = [],
 ): Grant {
+  const { policy, access, type, rowAccess, elements } = basis;
+  const lists = factListsOf(policy, access, type, {
+    parameters: clientParameters.map(({ definition }) => definition),
+    joins: expects.kind === "search" ? expects.joins : [],
+    links: includes,
+    isOpened: expects.kind === "search" && !canCoverSome(rowAccess, type),
+  });
+  return {
+    ...lists,
+    ...requestedRows(basis, searchRules, expects.kind === "search"),
+    ...furtherResources(basis),
+    policyDigest: policy.digest,
+    ask,
+    expects,
+    clientParameters,
+    includes,
+    elements,
+    withheldPaths: policy.withheldBy(type, searchRules),
+    mayShowLabelled: (row, base, labels) => weighElement(policy, access, row, base, labels),
+    isTested: (tested, member) => testedMembers(policy, access, tested).has(member),
+    judgesNested: typeof access.consents === "object",
+    readsCodes: () =>
+      policy.labels.fromCodes || (typeof access.consents === "object" && access.consents.readsCodes),
+    needsWhole: (row, base) => needsWhole(policy, access, row, base),
+    part2Scope: policy.labels.part2 ? (row, base) => scopeOfPart2(policy, access, row, base) : undefined,
+  };
+}
+
+/** The decisions about the rows of the requested type. */
+function requestedRows(
+  { policy, access, type, rules, rowAccess, contextIsSeen = false, by = noReferrer }: GrantBasis,
+  searchRules: readonly CompiledRule[],
+  isSearch: boolean,
+): Pick<Grant, "viewOf" | "whyHidden"> {
+  return {
+    viewOf: (resource, base, ...versions) => {
+      const all = [resource, ...versions];
+      if (!all.every((version) => coversRowOrShared(rowAccess, version, type, base))) return undefined;
+      if (!contextIsSeen && all.some(hasContext)) return undefined;
+      const permits = all.map((version) => weighRow(policy, access, version, base));
+      // A row of a type that patients may own is its owner's, or opened by a referrer as a shared row is. The
+      // rules to read a shared row are those that its referrers open.
+      const isShared = !canCoverSome(rowAccess, type);
+      const isOpen =
+        canCover(rowAccess, type) ||
+        (isShared ? !isSearch : all.every((version) => coversRow(rowAccess, version, base)))
+          ? () => true
+          : isReferredBy(by(resource));
+      const covers = (rule: CompiledRule) =>
+        isOpen(rule) &&
+        all.every((version, index) => isRowOf(rule, version) && permits[index]?.(rule) === true);
+      const covering = rules.filter(covers); // `searchRules` is a part of `rules`
+      return covering.some((rule) => searchRules.includes(rule)) ? policy.viewOf(type, covering) : undefined;
+    },
+    whyHidden: (resource, base) => {
+      if (!coversRowOrShared(rowAccess, resource, type, base)) return { by: "scope" };
+      if (!contextIsSeen && hasContext(resource)) return { by: "scope", place: "securityContext" };
+      return whyWithheld(policy, access, resource, base, searchRules);
+    },
+  };
+}
+
+/** The decisions about resources inside a row, included with a row, or linked to a row. */
+function furtherResources({
+  policy,
+  access,
+  type,
+  rowAccess,
+}: GrantBasis): Pick<Grant, "viewInside" | "viewIncluded" | "mayLinkTo"> {
+  const readAccess = new Map<string, RowAccess | undefined>(); // cached: each nested resource needs it
+  const accessToRead = (type: string) => {
+    if (!readAccess.has(type)) readAccess.set(type, rowAccessOf(access, type, "r"));
+    return readAccess.get(type);
+  };
   const readableBy = (
     resource: Facts,
     type: string,
@@ -83,50 +157,7 @@ export function granted(
       .filter((rule) => may(rule) && isRowOf(rule, resource) && permits(rule));
     return readable.length === 0 ? undefined : policy.viewOf(type, readable);
   };
-  const readAccess = new Map<string, RowAccess | undefined>(); // cached: each nested resource needs it
-  const accessToRead = (type: string) => {
-    if (!readAccess.has(type)) readAccess.set(type, rowAccessOf(access, type, "r"));
-    return readAccess.get(type);
-  };
-  const lists = factListsOf(policy, access, type, {
-    parameters: clientParameters.map(({ definition }) => definition),
-    joins: expects.kind === "search" ? expects.joins : [],
-    links: includes,
-    isOpened: expects.kind === "search" && !canCoverSome(rowAccess, type),
-  });
   return {
-    ...lists,
-    policyDigest: policy.digest,
-    ask,
-    expects,
-    clientParameters,
-    includes,
-    elements,
-    withheldPaths: policy.withheldBy(type, searchRules),
-    viewOf: (resource, base, ...versions) => {
-      const all = [resource, ...versions];
-      if (!all.every((version) => coversRowOrShared(rowAccess, version, type, base))) return undefined;
-      if (!contextIsSeen && all.some(hasContext)) return undefined;
-      const permits = all.map((version) => weighRow(policy, access, version, base));
-      // A row of a type that patients may own is its owner's, or opened by a referrer as a shared row is. The
-      // rules to read a shared row are those that its referrers open.
-      const isShared = !canCoverSome(rowAccess, type);
-      const isOpen =
-        canCover(rowAccess, type) ||
-        (isShared ? expects.kind !== "search" : all.every((version) => coversRow(rowAccess, version, base)))
-          ? () => true
-          : isReferredBy(by(resource));
-      const covers = (rule: CompiledRule) =>
-        isOpen(rule) &&
-        all.every((version, index) => isRowOf(rule, version) && permits[index]?.(rule) === true);
-      const covering = rules.filter(covers); // `searchRules` is a part of `rules`
-      return covering.some((rule) => searchRules.includes(rule)) ? policy.viewOf(type, covering) : undefined;
-    },
-    whyHidden: (resource, base) => {
-      if (!coversRowOrShared(rowAccess, resource, type, base)) return { by: "scope" };
-      if (!contextIsSeen && hasContext(resource)) return { by: "scope", place: "securityContext" };
-      return whyWithheld(policy, access, resource, base, searchRules);
-    },
     viewInside: (resource, base, nesting, included) => {
       const nestedType = property(resource, "resourceType");
       const nestedAccess = typeof nestedType === "string" ? accessToRead(nestedType) : undefined;
@@ -164,12 +195,5 @@ export function granted(
         ? readableBy(resource, includedType, base)
         : readableBy(resource, includedType, base, isReferredBy(through));
     },
-    mayShowLabelled: (row, base, labels) => weighElement(policy, access, row, base, labels),
-    isTested: (tested, member) => testedMembers(policy, access, tested).has(member),
-    judgesNested: typeof access.consents === "object",
-    readsCodes: () =>
-      policy.labels.fromCodes || (typeof access.consents === "object" && access.consents.readsCodes),
-    needsWhole: (row, base) => needsWhole(policy, access, row, base),
-    part2Scope: policy.labels.part2 ? (row, base) => scopeOfPart2(policy, access, row, base) : undefined,
   };
 }

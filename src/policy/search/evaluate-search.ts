@@ -62,13 +62,13 @@ export const evaluateAnySearch = (
 ): Result<SearchGrant, PolicyRefusal> =>
   searchBy(policy, access, search, back, (opened) => openingReferences(policy, access, opened, search));
 
-/** @param referencesOf the references by which these rules open shared rows to the search. */
+/** @param openedBy the references by which these rules open shared rows to the search. */
 function searchBy(
   policy: CompiledPolicy,
   access: Access,
   search: PostedSearch,
   back: SearchParameter["definition"] | undefined,
-  referencesOf: (opened: readonly CompiledRule[]) => readonly OpeningReference[],
+  openedBy: (opened: readonly CompiledRule[]) => readonly OpeningReference[],
 ): Result<SearchGrant, PolicyRefusal> {
   const { type } = search;
   const found = grantingRules(policy, access, type, "search");
@@ -76,12 +76,13 @@ function searchBy(
   const { rules, rowAccess } = found.value;
   if (canCoverSome(rowAccess, type)) return searchAmong(policy, access, search, found.value, { back });
   const opened = rules.filter(({ referredBy }) => referredBy.size > 0);
-  const references = referencesOf(opened);
+  const references = openedBy(opened);
   return references.length === 0
     ? err({ reason: "outside_patient_compartment", type })
     : searchAmong(policy, access, search, { rules: opened, rowAccess }, { back, references });
 }
 
+/** @param back see {@link rulesForSearch}. `references`: the references that open the shared rows of the search. */
 function searchAmong(
   policy: CompiledPolicy,
   access: Access,
@@ -95,7 +96,7 @@ function searchAmong(
     readonly references?: readonly OpeningReference[];
   },
 ): Result<SearchGrant, PolicyRefusal> {
-  const { type, parameters, sort, posted } = search;
+  const { type, parameters } = search;
   const usable = rulesForSearch(policy, rules, search, back, (definition) =>
     mayBeMasked(access, type, definition),
   );
@@ -108,55 +109,11 @@ function searchAmong(
   const counted = search.total === undefined ? undefined : patientsCounted(search, rowAccess);
   if (search.total !== undefined && counted === undefined) return err({ reason: "total_needs_patients" });
 
-  const count = pageCount(search.count);
+  const permitted = { search, rowAccess, joins: joins.value, includes: includes.value, counted };
   // An origin answers by a value that a label withholds, and the row by the absence of the value.
   const isAsked = (parameter: SearchParameter) =>
     !isDecidedByRows(type, parameter) || neverReadsCutMember(policy, access, type, parameter.definition);
-  /** @param participant finds the rows of a further part. */
-  const expecting = (
-    partRules: readonly CompiledRule[],
-    further: readonly SearchGrant[],
-    participant?: SearchParameter["definition"],
-  ): SearchExpectation => {
-    const narrowed = [
-      ...parameters,
-      ...conditionParameters(type, partRules),
-      ...accessParameters(rowAccess, type, parameters, participant),
-    ];
-    const askJoined = (joined: readonly SearchParameter[], rows = originCount(count)): FhirQuestion => {
-      // The client's `_count` is never sent: a page that hidden rows fill or end would reveal them.
-      const originSearch = {
-        parameters: [...narrowed.filter(isAsked), ...joined],
-        joins: [],
-        includes: askedIncludes(search.includes, includes.value),
-        sort,
-        count: rows,
-      };
-      const query = searchQuery(originSearch);
-      return { path: type, query, posted: posted || query.length > urlQueryMax };
-    };
-    return {
-      kind: "search",
-      type,
-      question: searchQuery(search),
-      posted,
-      count,
-      joins: joins.value,
-      askJoined,
-      sort,
-      ...(search.total !== undefined &&
-        counted !== undefined && { total: { form: search.total, patients: counted } }),
-      further,
-    };
-  };
-  const isNamed =
-    ({ definition }: SearchParameter) =>
-    (rule: CompiledRule) =>
-      searchableBy(policy.viewOf(type, [rule]).object, definition).kind === "named";
-  const named = parameters.flatMap((parameter) => {
-    const free = searchRules.filter((rule) => !isNamed(parameter)(rule));
-    return free.length === searchRules.length ? [] : [{ parameter, free }];
-  });
+  const named = parametersToShow(policy, search, searchRules);
   const mustShow = (row: Facts) =>
     named.flatMap(({ parameter, free }) => (free.some((rule) => isRowOf(rule, row)) ? [] : [parameter]));
   const basis: GrantBasis = {
@@ -178,22 +135,90 @@ function searchAmong(
   });
   const parts = participantParts(policy, search, { searchRules, rowAccess });
   const further = parts.map(({ by, rules, isOwn }) =>
-    limitedTo(isOwn, grantOf(rules, expecting(rules, [], by))),
+    limitedTo(isOwn, grantOf(rules, expectationOf(permitted, rules, isAsked, [], by))),
   );
   const isOwners = (row: Facts) => hasOwnerElement(row) || property(row, "resourceType") !== type;
-  const own = expecting(searchRules, further);
+  const expects = expectationOf(permitted, searchRules, isAsked, further);
   if (references !== undefined) {
     const viewBy: Opening["viewBy"] = (namesOf) =>
       granted(
         { ...basis, by: (row) => namesOf(`${type}/${textAt(row, "id")}`) },
         searchRules,
-        own.askJoined([]),
-        own,
+        expects.askJoined([]),
+        expects,
       ).viewOf;
-    return ok(grantOf(searchRules, { ...own, opening: { references, viewBy } }));
+    return ok(grantOf(searchRules, { ...expects, opening: { references, viewBy } }));
   }
-  const whole = grantOf(searchRules, own);
+  const whole = grantOf(searchRules, expects);
   return ok(further.length === 0 ? whole : limitedTo(isOwners, whole));
+}
+
+/** A search of which every part is permitted. */
+interface PermittedSearch {
+  readonly search: PostedSearch;
+  readonly rowAccess: RowAccess;
+  readonly joins: readonly GrantedJoin[];
+  readonly includes: readonly GrantedInclude[];
+  /** The patients whose matches are counted. */
+  readonly counted: ReadonlySet<string> | undefined;
+}
+
+/**
+ * @param isAsked answers whether the origin is asked for a parameter.
+ * @param participant finds the rows of a further part.
+ */
+function expectationOf(
+  { search, rowAccess, joins, includes, counted }: PermittedSearch,
+  partRules: readonly CompiledRule[],
+  isAsked: (parameter: SearchParameter) => boolean,
+  further: readonly SearchGrant[],
+  participant?: SearchParameter["definition"],
+): SearchExpectation {
+  const { type, parameters, sort, posted, total } = search;
+  const count = pageCount(search.count);
+  const narrowed = [
+    ...parameters,
+    ...conditionParameters(type, partRules),
+    ...accessParameters(rowAccess, type, parameters, participant),
+  ];
+  const askJoined = (joined: readonly SearchParameter[], rows = originCount(count)): FhirQuestion => {
+    // The client's `_count` is never sent: a page that hidden rows fill or end would reveal them.
+    const originSearch = {
+      parameters: [...narrowed.filter(isAsked), ...joined],
+      joins: [],
+      includes: askedIncludes(search.includes, includes),
+      sort,
+      count: rows,
+    };
+    const query = searchQuery(originSearch);
+    return { path: type, query, posted: posted || query.length > urlQueryMax };
+  };
+  return {
+    kind: "search",
+    type,
+    question: searchQuery(search),
+    posted,
+    count,
+    joins,
+    askJoined,
+    sort,
+    ...(total !== undefined && counted !== undefined && { total: { form: total, patients: counted } }),
+    further,
+  };
+}
+
+/** The parameters that some rules show for named systems alone, and the rules that show each of them in full. */
+function parametersToShow(
+  policy: CompiledPolicy,
+  { type, parameters }: Search,
+  searchRules: readonly CompiledRule[],
+): readonly { readonly parameter: SearchParameter; readonly free: readonly CompiledRule[] }[] {
+  return parameters.flatMap((parameter) => {
+    const isFree = (rule: CompiledRule) =>
+      searchableBy(policy.viewOf(type, [rule]).object, parameter.definition).kind !== "named";
+    const free = searchRules.filter(isFree);
+    return free.length === searchRules.length ? [] : [{ parameter, free }];
+  });
 }
 
 // As many patients as an app may ask about at once: the record names each of them.
@@ -210,7 +235,7 @@ function patientsCounted(
   const ofToken = patientsWithin(rowAccess);
   const held = [
     ...(ofToken === undefined ? [] : [ofToken]),
-    ...parameters.flatMap((one) => patientsHeld(type, one) ?? []),
+    ...parameters.flatMap((parameter) => patientsHeld(type, parameter) ?? []),
   ];
   return held.find(({ size }) => size > 0 && size <= countedMax);
 }
@@ -285,6 +310,24 @@ function grantJoins(
   return ok(granted);
 }
 
+/** The references by which rules open shared rows. */
+function referencesOf(rules: readonly CompiledRule[]): readonly RuleReference[] {
+  const names = new Set(rules.flatMap(({ referredBy }) => [...referredBy]));
+  return [...names].flatMap((name) => {
+    const [source = "", code = ""] = name.split(":");
+    const definition = searchParametersOf(source).get(code);
+    return !isResourceType(source) || definition?.paths === undefined
+      ? []
+      : [{ name, source, definition, paths: definition.paths }];
+  });
+}
+
+interface RuleReference extends Pick<OpeningReference, "name" | "paths"> {
+  /** The type of the rows that refer. */
+  readonly source: ResourceType;
+  readonly definition: SearchParameter["definition"];
+}
+
 /** The searches for rows that name a resource, by the references that the rules of its type list. */
 export function referrersOf(
   policy: CompiledPolicy,
@@ -293,11 +336,7 @@ export function referrersOf(
   type: ResourceType,
   id: string,
 ): readonly Referrer[] {
-  const names = new Set(rules.flatMap(({ referredBy }) => [...referredBy]));
-  return [...names].flatMap((name) => {
-    const [source = "", code = ""] = name.split(":");
-    const definition = searchParametersOf(source).get(code);
-    if (!isResourceType(source) || definition?.paths === undefined) return [];
+  return referencesOf(rules).flatMap(({ name, source, definition, paths }) => {
     const parameters = [
       { definition, values: [{ kind: "reference" as const, text: `${type}/${id}`, type, id }] },
     ];
@@ -310,9 +349,7 @@ export function referrersOf(
       count: undefined,
       posted: false,
     });
-    return found.ok
-      ? [{ name, search: found.value, reference: `${type}/${id}`, paths: definition.paths }]
-      : [];
+    return found.ok ? [{ name, search: found.value, reference: `${type}/${id}`, paths }] : [];
   });
 }
 
@@ -334,11 +371,7 @@ function openingReferences(
       ? [{ kind: "reference" as const, text: `${type}/${value.code}`, type, id: value.code }]
       : [],
   );
-  const names = new Set(rules.flatMap(({ referredBy }) => [...referredBy]));
-  return [...names].flatMap((name) => {
-    const [source = "", code = ""] = name.split(":");
-    const definition = searchParametersOf(source).get(code);
-    if (!isResourceType(source) || definition?.paths === undefined) return [];
+  return referencesOf(rules).flatMap(({ name, source, definition, paths }) => {
     const search = {
       type: source,
       parameters: named === undefined ? [] : [{ definition, values: named }],
@@ -349,6 +382,6 @@ function openingReferences(
       posted: true,
     };
     const found = evaluateSearch(policy, access, search, definition);
-    return found.ok ? [{ name, search: found.value, paths: definition.paths }] : [];
+    return found.ok ? [{ name, search: found.value, paths }] : [];
   });
 }
