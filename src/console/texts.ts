@@ -201,7 +201,7 @@ export const texts = {
   records: {
     key: "Auditor's private key (a JWK file)",
     keyNote: "The key stays in this page's memory: it is sent nowhere, and is gone when you leave the page.",
-    noKey: "This file is no private JWK of an auditor.",
+    noKey: "This file is no private JWK of an auditor. Choose the JSON file with the members crv and d.",
     noScript:
       "Records are opened in your browser, which needs JavaScript. Without it use phylax ledger read.",
     reading: (n: number) => `Checking the ledger and opening records … ${n} objects read.`,
@@ -300,7 +300,8 @@ export const texts = {
     reason: "Reason",
     decided: "Decision",
     advice: "What the caller was told",
-    none: "No record that this key opens has this request id, and no refusal has this client id. A new record can take ten seconds to appear.",
+    requestOf: (id: string) => `Request id ${id}`,
+    none: "No record that this key opens has this request id, and no refusal has this client id. A new record can take a minute to appear.",
   },
   registry: {
     title: "Registry",
@@ -570,7 +571,7 @@ export const texts = {
     wrongPeriod: "The last day is before the first day.",
     found: (people: number, found: number) =>
       people === 0
-        ? "No individual is affected; every record was read."
+        ? "No individual was found; every record was read. Check the id and the days: a wrong id finds nothing too."
         : `${people === 1 ? "1 individual" : `${people} individuals`} in ${found === 1 ? "1 record" : `${found} records`}; every record was read.`,
     incomplete: (problems: string) => `INCOMPLETE: more individuals may be affected. ${problems}`,
     missingParts: (log: string, n: number) => `${log}: ${n} parts of a record could not be read`,
@@ -603,7 +604,7 @@ export const texts = {
     inVain: (list: string) => `Requested, and nothing was found: ${list}.`,
     beyond: (list: string) => `Requested outside of the access: ${list}.`,
     individuals: (n: number) => `Affected individuals: ${n}`,
-    nobody: "No record in this scope discloses information of an individual.",
+    nobody: "No record in this scope discloses information of a named individual.",
     cut: (n: number) => `The table shows the first ${n}. The files and letters have all.`,
     patient: "Patient",
     first: "First disclosure",
@@ -642,7 +643,11 @@ export const texts = {
     nothingTyped: "Type a name, a birth date, a record number or a FHIR id.",
     looking: "Looking …",
     found: (n: number) =>
-      n === 0 ? "No patient was found." : n === 1 ? "1 patient found." : `${n} patients found.`,
+      n === 0
+        ? "No patient was found. Check the spelling, or type the record number alone."
+        : n === 1
+          ? "1 patient found."
+          : `${n} patients found.`,
     reading: "Reading the accounting and checking its proofs …",
     accountingOf: (name: string, birth: string) => `Disclosures about ${name}, born ${birth}`,
     madeAt: (when: string) => `Made on ${when}. Times are UTC, the oldest disclosure first.`,

@@ -266,9 +266,12 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     const change = { expects: digest, set: { policies: [{ name: "treat-two", body: policy }] } };
     await page.fill("#change", JSON.stringify(change));
     await page.fill("#why", "A test of two persons");
+    expect(await page.locator('button:text-is("Propose")').count(), "unread, it cannot be proposed").toBe(0);
+    await click('button:text-is("Plan")');
+    expect(await page.textContent("main")).toContain("Another title");
     await click('button:text-is("Propose")');
     expect(await page.textContent("main")).toContain("A second person approves it");
-    expect(clicks, "propose").toBe(3);
+    expect(clicks, "plan and propose").toBe(4);
 
     const { made, opened } = await signedIn(officerNamed("approver"));
     clicks = 0;

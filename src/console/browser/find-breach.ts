@@ -94,8 +94,7 @@ function show(question: Question, findings: BreachFindings, section: PageElement
     ...(clocks === undefined
       ? []
       : [make("h3", {}, breach.clocksSince(clocks.discovered)), clockTable(clocks)]),
-    make("h3", {}, breach.states),
-    stateTable(findings),
+    ...(affected.length === 0 ? [] : [make("h3", {}, breach.states), stateTable(findings)]),
     ...gaps(findings),
     make("h3", {}, breach.individuals(affected.length)),
     ...(affected.length === 0 ? [make("p", {}, breach.nobody)] : [individualTable(findings)]),
@@ -113,7 +112,9 @@ function buttons(question: Question, findings: BreachFindings, section: PageElem
   return make(
     "p",
     { class: "steps no-print" },
-    button(breach.letters, () => showLetters(findings, section)),
+    ...(findings.scope.affected.length === 0
+      ? []
+      : [button(breach.letters, () => showLetters(findings, section))]),
     button(breach.csv, () =>
       saveFile(
         `${name}.csv`,

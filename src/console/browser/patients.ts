@@ -129,7 +129,9 @@ async function find(access: PatientAccess, lookUp: LookUp): Promise<void> {
     );
     return row(heads, [nameOf(person), person.birthDate ?? texts.unknown, person.id, button]);
   });
-  part("[data-people]", section).replaceChildren(table(patients.people, heads, rows));
+  part("[data-people]", section).replaceChildren(
+    ...(rows.length === 0 ? [] : [table(patients.people, heads, rows)]),
+  );
   part("[data-key-form]", section).hidden = true;
   part("[data-results]", section).replaceChildren();
 }

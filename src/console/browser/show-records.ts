@@ -99,7 +99,7 @@ export function offerWhy(section: PageElement): void {
       const newest = found.toSorted((left, right) => right.event.at - left.event.at).slice(0, shownMax);
       results.replaceChildren(
         ...(newest.length === found.length ? [] : [make("p", { class: "note" }, events.cut(shownMax))]),
-        ...(found.length === 0 ? [] : [recordTable(newest.map(recordOf))]),
+        ...(found.length === 0 ? [] : [recordTable(newest.map(refusalOf))]),
       );
       return found.length === 0 ? why.none : why.refusals(found.length, asked());
     },
@@ -219,6 +219,13 @@ function useText({ at, who, emergency, patients }: AuditEvent): string {
 
 /** A record that is no operator's act. */
 const recordOf = (last: EventOnRecord): OperatorAct => ({ last, says: [], documents: [] });
+
+/** A refusal in the list of a client: the id that leads to its reason, and the advice that the caller got. */
+export function refusalOf(last: EventOnRecord): OperatorAct {
+  const { id, outcome } = last.event;
+  const advice = outcome?.reason === undefined ? [] : adviceOn(outcome.reason);
+  return { last, says: [why.requestOf(id), ...advice], documents: [] };
+}
 
 function recordTable(acts: readonly OperatorAct[]): PageElement {
   const heads = [records.when, records.who, records.what, records.outcome, records.place];

@@ -268,7 +268,7 @@ export function ChangePage({
             {plan === undefined ? approvals.planIt : approvals.planAgain}
           </button>
         </p>
-        {isReady ? <p class="note">{approvals.planSteps}</p> : undefined}
+        {isReady ? <p class="note no-print">{approvals.planSteps}</p> : undefined}
       </form>
       {plan === undefined ? undefined : <PlanList plan={plan} />}
     </>
