@@ -139,3 +139,31 @@ test(
     expect(answers.map(({ response }) => response.status)).toEqual(Array.from({ length: 7 }, () => "200"));
   },
 );
+
+test(
+  "the size of a batch's body does not measure the hidden part of a row that decides an entry",
+  { timeout: 60_000 },
+  async ({ expect }) => {
+    const by = await worlds.by("system");
+    const world = (hidden: number) => [
+      encounter("v", "ann"),
+      observation("o", "ann", { ...large(hidden), encounter: { reference: "Encounter/v" } }),
+    ];
+    const hop = entry("GET", "Encounter?_has:Observation:encounter:status=final");
+    const bodyOf = (characters: number) =>
+      JSON.stringify(
+        bundle("batch", hop, entry("POST", "Observation", { text: "x".repeat(characters) })).body,
+      );
+    const bytesMax = 4_194_304;
+    for (const free of [100, 2_000, 9_000, 70_000]) {
+      const body = bodyOf(bytesMax - bodyOf(0).length - free);
+      const question = { by, path: "", method: "POST", headers: fhirJson, body };
+      const [one, other] = [
+        { origin: [...commonWorld, ...world(1)] },
+        { origin: [...commonWorld, ...world(8_000)] },
+      ];
+      const { differences } = await worlds.compare(one, other, [question]);
+      expect(differences, String(free)).toEqual([]);
+    }
+  },
+);
