@@ -1,4 +1,4 @@
-import { registryLimits } from "#platform/registry/registry-limits";
+import { aheadMilliseconds, registryLimits, wholeMilliseconds } from "#platform/registry/registry-limits";
 import type { Sizes } from "../ledger/sizes.ts";
 import {
   commitMilliseconds,
@@ -22,11 +22,16 @@ const objectBytes = 10e9;
 // Assumed requests of each client. Its guard reads the revocations every two seconds, for one issuer.
 const perClient = 100;
 export const guardReadSeconds = 2;
-// Assumed isolates per client. Each isolate reads the client again every five seconds in one batch
-// (registry-limits, client-directory).
+// Assumed: isolates that meet a client, and reads of an isolate each second.
 const isolatesPerClient = 10;
-const refreshSeconds = registryLimits.freshMilliseconds / 1_000;
-const queriesPerClient = 6;
+const perIsolate = 100;
+// An isolate asks what changed in the registry each four seconds, in a batch with the version (registry-reader). It
+// reads each of its clients as a whole once a minute, in one batch with the version (client-directory).
+const changesSeconds = (registryLimits.freshMilliseconds - aheadMilliseconds) / 1_000;
+const wholeSeconds = wholeMilliseconds / 1_000;
+const queriesPerQuestion = 2;
+const queriesPerClient = 7;
+const clientsPerIsolate = (perIsolate / perClient) * isolatesPerClient;
 const { callsAtOnce, drainCalls, backlogSeconds } = ledgerRules;
 
 /** The load on each part of the ledger, at a rate of requests that each read one record of one patient. */
@@ -43,7 +48,7 @@ export interface Ceiling {
   /** Days until the line stores are full. */
   readonly shelfDays: number;
   readonly revocationReads: number; // a second, at one object
-  /** A second, at one database, with that many isolates per client. */
+  /** A second, at one database. A change adds a reading of the changed record for each isolate. */
   readonly registryQueries: number;
   /** Calls for one patient's accounting, and their duration six at a time. */
   readonly accountingCalls: number;
@@ -69,7 +74,9 @@ export function ceilingAt(perSecond: number, sizes: Sizes): Ceiling {
     callsPerIntake: (perSecond * drainCalls) / intakes,
     shelfDays: shelfLines / (perSecond * lines) / 86_400,
     revocationReads: perSecond / perClient / guardReadSeconds,
-    registryQueries: ((perSecond / perClient) * isolatesPerClient * queriesPerClient) / refreshSeconds,
+    registryQueries:
+      (perSecond / perIsolate) *
+      (queriesPerQuestion / changesSeconds + (clientsPerIsolate * queriesPerClient) / wholeSeconds),
     accountingCalls: shards + 2,
     accountingSeconds: (Math.ceil(shards / callsAtOnce) * commitMilliseconds) / 1_000,
     verifyCores: (perSecond * leaves * measured.verifyMilliseconds) / 1e6,

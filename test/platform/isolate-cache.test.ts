@@ -3,6 +3,9 @@ import { instant } from "#kernel/clock";
 import { IsolateCache } from "#platform/registry/isolate-cache";
 import { registryLimits } from "#platform/registry/registry-limits";
 
+/** A reading without a version: its copy is read again in full. */
+const readAt = (at: number) => ({ asOf: instant(at), begun: instant(at), version: undefined });
+
 /** A cache over a store that a test changes, and its clock. */
 function world<T>(first: T) {
   const state = { at: 1_000_000, value: first as T | undefined, epoch: 1, reads: 0 };
@@ -10,7 +13,7 @@ function world<T>(first: T) {
     settled: () => true,
     load: async () => {
       state.reads += 1;
-      return { value: structuredClone(state.value), epoch: state.epoch, asOf: instant(state.at) };
+      return { value: structuredClone(state.value), epoch: state.epoch, ...readAt(state.at) };
     },
   });
   return { state, cache };
@@ -80,7 +83,7 @@ test("the oldest records leave when their number or their weight is too large, a
     settled: () => true,
     load: async (key) => {
       reads.push(key);
-      return { value: key, epoch: 1, asOf: instant(1_000_000) };
+      return { value: key, epoch: 1, ...readAt(1_000_000) };
     },
     weight: (value) => value.length,
   });
@@ -118,7 +121,7 @@ test("a clock that is set back prolongs no copy: it is read again, and without t
     settled: () => true,
     load: async () => {
       if (broken.down) throw new Error("down");
-      return { value: record(), epoch: 1, asOf: instant(state.at) };
+      return { value: record(), epoch: 1, ...readAt(state.at) };
     },
   });
   await late.get("a");
@@ -135,7 +138,7 @@ function aheadWorld() {
     load: async () => {
       state.reads += 1;
       if (state.isDown) throw new Error("down");
-      return { value: state.reads, epoch: 1, asOf: instant(state.at) };
+      return { value: state.reads, epoch: 1, ...readAt(state.at) };
     },
     keepAlive: (work) => void state.works.push(work),
   });

@@ -17,7 +17,7 @@ import {
 import { registryCache } from "./registry-cache.ts";
 import { clientLimits } from "./registry-limits.ts";
 import type { RegistryReader } from "./registry-reader.ts";
-import type { RegistrySql } from "./registry-sql.ts";
+import type { SnapshotSql } from "./snapshot-sql.ts";
 import type { grants } from "./schema.ts";
 
 /**
@@ -55,7 +55,7 @@ export function clientDirectory(registry: RegistryReader): ClientDirectory & Evi
 
 /** `which` matches at most one client: by its key, or by the unique index on issuer and external id. */
 async function readClient(
-  registry: RegistrySql,
+  registry: SnapshotSql,
   which: string,
   ...values: readonly string[]
 ): Promise<ClientRecord | undefined> {

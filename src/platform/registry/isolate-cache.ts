@@ -1,5 +1,6 @@
 import { ageAt, instant, type Clock, type Instant } from "#kernel/clock";
-import type { DatedValue } from "./registry-reader.ts";
+import { aheadMilliseconds, wholeMilliseconds } from "./registry-limits.ts";
+import type { DatedValue, RegistryState } from "./registry-reader.ts";
 import { isSameRecord } from "./same-record.ts";
 
 export interface CacheLimits {
@@ -26,6 +27,12 @@ export interface EvictableCache {
 /** The store that is cached. */
 interface Store<T> {
   load(key: string): Promise<DatedValue<T | undefined>>;
+  /** Learns what changed in the store, for all keys. False: another request is asking now. Absent: nothing tells. */
+  learnChanges?(key: string): Promise<boolean>;
+  /** True if it is known that the record of a key changed after a version. */
+  isChanged?(key: string, version: string | undefined): boolean;
+  /** The newest known state of the store, if the record of a key did not change between a version and it. */
+  unchangedSince?(key: string, version: string | undefined): RegistryState | undefined;
   /** False while the record of a key may change at any moment: then no copy is given and none is stored. */
   settled(key: string): boolean;
   /** About its size in memory, in characters of JSON. */
@@ -37,17 +44,20 @@ interface Store<T> {
   readonly keepAlive?: ((work: Promise<unknown>) => void) | undefined;
 }
 
-interface Entry<T> extends DatedValue<T> {
-  readonly read: Instant;
+interface Entry<T> extends RegistryState {
+  readonly value: T;
   readonly weight: number;
+  /** When the record was read as a whole. Later readings may only have found that it did not change. */
+  readonly loaded: Instant;
+  epoch: number;
+  asOf: Instant;
+  begun: Instant;
+  version: string | undefined;
   claimed: Instant;
 }
 
 // An entry past its freshness is refreshed once a second. Meanwhile other requests use the copy.
 const claimMilliseconds = 1_000;
-// In the last second of its freshness a copy is read again beside the request that gets it: no request of a busy
-// client waits for the store.
-const aheadMilliseconds = 1_000;
 
 /**
  * An isolate's copies of a store's records. They are settled plain data: no request ever waits for another
@@ -76,10 +86,29 @@ export class IsolateCache<T> implements EvictableCache {
 
   #usable(key: string, at: Instant): Entry<T> | undefined {
     const entry = this.#present.get(key);
-    if (entry === undefined || ageAt(entry.asOf, at) >= this.#limits.hardMilliseconds) return undefined;
-    const isYoung =
-      ageAt(entry.read, at) < this.#limits.freshMilliseconds || ageAt(entry.claimed, at) < claimMilliseconds;
-    return isYoung ? entry : undefined;
+    if (entry === undefined) return undefined;
+    this.#renew(key, entry, at);
+    if (ageAt(entry.asOf, at) >= this.#limits.hardMilliseconds) return undefined;
+    return this.#isYoung(key, entry, at) || ageAt(entry.claimed, at) < claimMilliseconds ? entry : undefined;
+  }
+
+  #isYoung(key: string, { begun, version }: Entry<T>, at: Instant): boolean {
+    return (
+      ageAt(begun, at) < this.#limits.freshMilliseconds && this.#store.isChanged?.(key, version) !== true
+    );
+  }
+
+  /** An unchanged record is as young as the newest state of the store, for whichever key that state was read. */
+  #renew(key: string, entry: Entry<T>, at: Instant): void {
+    if (ageAt(entry.loaded, at) >= wholeMilliseconds) return;
+    const state = this.#store.unchangedSince?.(key, entry.version);
+    if (state === undefined || state.begun <= entry.begun) return;
+    entry.begun = state.begun;
+    entry.version = state.version;
+    entry.asOf = instant(Math.max(entry.asOf, state.asOf));
+    entry.epoch = Math.max(entry.epoch, state.epoch);
+    this.#present.delete(key); // the oldest are the first to leave, and this one is in use
+    this.#present.set(key, entry);
   }
 
   /** Throws the error of `load` when no copy is young enough. */
@@ -91,7 +120,7 @@ export class IsolateCache<T> implements EvictableCache {
     const at = this.#clock();
     const usable = this.#usable(key, at);
     if (usable !== undefined) {
-      const isLate = ageAt(usable.read, at) >= this.#limits.freshMilliseconds - aheadMilliseconds;
+      const isLate = ageAt(usable.begun, at) >= this.#limits.freshMilliseconds - aheadMilliseconds;
       // After a failure a request after the freshness reads again, and gets the fault.
       if (isLate && ageAt(usable.claimed, at) >= claimMilliseconds)
         this.#store.keepAlive?.(this.#refresh(key, at).catch(() => undefined));
@@ -116,8 +145,24 @@ export class IsolateCache<T> implements EvictableCache {
 
   async #refresh(key: string, at: Instant): Promise<T | undefined> {
     const entry = this.#present.get(key);
-    if (entry !== undefined) entry.claimed = at;
-    return this.#keep(key, await this.#read(key), at);
+    if (entry !== undefined) {
+      entry.claimed = at;
+      if (await this.#isUnchanged(key, entry, at)) return entry.value;
+    }
+    return this.#keep(key, await this.#read(key));
+  }
+
+  /** True if a copy can be used after its store told what changed; false if its record must be read. */
+  async #isUnchanged(key: string, entry: Entry<T>, at: Instant): Promise<boolean> {
+    const { learnChanges, isChanged } = this.#store;
+    if (learnChanges === undefined || isChanged === undefined || entry.version === undefined) return false;
+    if (ageAt(entry.loaded, at) >= wholeMilliseconds || isChanged(key, entry.version)) return false;
+    const isAnswered = await learnChanges(key);
+    if (this.#present.get(key) !== entry || !this.#store.settled(key)) return false;
+    const now = this.#clock();
+    if (isAnswered) return this.#usable(key, now) === entry && this.#isYoung(key, entry, now);
+    // The one request that asks now asks for all; a copy that no delta named serves meanwhile.
+    return !isChanged(key, entry.version) && ageAt(entry.asOf, now) < this.#limits.hardMilliseconds;
   }
 
   /** Drops the copy of a key whose record has changed, up to an epoch. */
@@ -144,21 +189,33 @@ export class IsolateCache<T> implements EvictableCache {
    * The value, which is also stored unless it may lack a change. A read that began earlier never replaces a
    * read that began later.
    */
-  #keep(key: string, { value: fresh, epoch, asOf }: DatedValue<T | undefined>, at: Instant): T | undefined {
+  #keep(
+    key: string,
+    { value: fresh, version, epoch, asOf, begun }: DatedValue<T | undefined>,
+  ): T | undefined {
     if (epoch < this.#forgotten || !this.#store.settled(key)) return fresh;
     const known = this.#present.get(key);
     // A copy of a time that has not come is not the later read: the clock was set back.
-    if (known !== undefined && known.read > at && known.read <= this.#clock()) return known.value;
+    if (known !== undefined && known.begun > begun && known.begun <= this.#clock()) return known.value;
     this.#drop(key);
     this.#absent.delete(key);
     if (fresh === undefined) {
-      bounded(this.#absent, this.#limits.entriesMax).set(key, at);
+      bounded(this.#absent, this.#limits.entriesMax).set(key, begun);
       return undefined;
     }
     // An unchanged record stays the same object: what was derived from it stays valid (ADR 28).
     const value = known !== undefined && isSameRecord(known.value, fresh) ? known.value : fresh;
     const weight = this.#store.weight?.(value) ?? 0;
-    this.#present.set(key, { value, epoch, asOf, read: at, weight, claimed: instant(0) });
+    this.#present.set(key, {
+      value,
+      weight,
+      version,
+      epoch,
+      asOf,
+      begun,
+      loaded: begun,
+      claimed: instant(0),
+    });
     this.#weight += weight;
     const { entriesMax, weightMax = Infinity } = this.#limits;
     for (const oldest of this.#present.keys()) {

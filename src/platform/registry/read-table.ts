@@ -1,4 +1,4 @@
-import type { RegistrySql } from "./registry-sql.ts";
+import type { SnapshotSql } from "./snapshot-sql.ts";
 import type {
   agreementPurposes,
   agreements,
@@ -153,7 +153,7 @@ export const rowsWhere = <Row>(
 
 /** The rows of each question, in one round trip. Throws D1's errors, and when a column is absent or malformed. */
 export async function askRegistry<Rows extends readonly unknown[]>(
-  registry: RegistrySql,
+  registry: SnapshotSql,
   ...questions: { readonly [N in keyof Rows]: RowQuestion<Rows[N]> }
 ): Promise<{ [N in keyof Rows]: Rows[N][] }> {
   const found = await registry.batch<Record<string, unknown>>(

@@ -1,7 +1,7 @@
 import { IsolateCache, type CacheLimits } from "./isolate-cache.ts";
-import type { RegistrySql } from "./registry-sql.ts";
 import { registryLimits } from "./registry-limits.ts";
 import type { RegistryReader, Subject } from "./registry-reader.ts";
+import type { SnapshotSql } from "./snapshot-sql.ts";
 
 /**
  * An isolate's copies of the results of one registry query. `subjectOf`: the record that a key depends on.
@@ -9,11 +9,14 @@ import type { RegistryReader, Subject } from "./registry-reader.ts";
 export function registryCache<T>(
   registry: RegistryReader,
   subjectOf: (key: string) => Subject,
-  query: (db: RegistrySql, key: string) => Promise<T | undefined>,
+  query: (db: SnapshotSql, key: string) => Promise<T | undefined>,
   limits: CacheLimits = registryLimits,
 ): IsolateCache<T> {
   return new IsolateCache<T>(limits, registry.clock, {
     load: (key) => registry.read(subjectOf(key), (db) => query(db, key)),
+    learnChanges: (key) => registry.learnChanges(subjectOf(key)),
+    isChanged: (key, version) => registry.isChanged(version, subjectOf(key)),
+    unchangedSince: (key, version) => registry.unchangedSince(version, subjectOf(key)),
     settled: (key) => registry.settled(subjectOf(key)),
     keepAlive: registry.keepAlive,
     ...(limits.weightMax !== undefined && { weight: (value: T) => JSON.stringify(value).length }),

@@ -11,6 +11,18 @@ export const registryLimits: CacheLimits = {
 };
 
 /**
+ * A copy that is found unchanged again and again is still read as a whole after a minute: a change that no trigger
+ * of the registry lists takes effect by then.
+ */
+export const wholeMilliseconds = 60_000;
+
+/**
+ * In the last second of its freshness a copy is read again beside the request that gets it: no request of a busy
+ * client waits for the store.
+ */
+export const aheadMilliseconds = 1_000;
+
+/**
  * As many clients as an isolate has leases (guard/isolate). A record with two grants has 1.2 KB as JSON and
  * 4 KB in memory, so that all together take at most about 30 MB.
  */

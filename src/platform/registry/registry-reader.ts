@@ -1,6 +1,8 @@
 import type { AppliedUpdate, RecordName } from "#registry/revocation";
-import type { Clock, Instant } from "#kernel/clock";
-import type { RegistrySql } from "./registry-sql.ts";
+import { ChangeLog, type ListedChange } from "./change-log.ts";
+import { ageAt, instant, type Clock, type Instant } from "#kernel/clock";
+import { aheadMilliseconds, registryLimits } from "./registry-limits.ts";
+import { withVersion, type SnapshotSql } from "./snapshot-sql.ts";
 
 /**
  * A record that is read; a kind, when the record's name is known only after the read; or `unnamed`, which no
@@ -8,14 +10,27 @@ import type { RegistrySql } from "./registry-sql.ts";
  */
 export type Subject = RecordName | "client" | "issuer" | "unnamed";
 
-/** A value from the registry, with its age. */
-export interface DatedValue<T> {
-  readonly value: T;
-  /** The value includes every change up to this epoch. 0: no delta has arrived yet. */
+/** The state of the registry that was read. */
+export interface RegistryState {
+  /** It includes every change up to this epoch. 0: no delta has arrived yet. */
   readonly epoch: number;
-  /** The value includes every change that was done by then. */
+  /** It includes every change that was done by then. */
   readonly asOf: Instant;
+  /** When the reading began. */
+  readonly begun: Instant;
+  /** `undefined`: not known, so a copy cannot be compared with it. */
+  readonly version: string | undefined;
 }
+
+/** A value from the registry, with its age. */
+export interface DatedValue<T> extends RegistryState {
+  readonly value: T;
+}
+
+// A reading of the changes serves all copies of an isolate for as long as none of them is due to be read again.
+const sharedMilliseconds = registryLimits.freshMilliseconds - aheadMilliseconds;
+// While one request asks for the changes, further requests use their copies.
+const claimMilliseconds = 1_000;
 
 // Deltas older than this prove too little. A guard grants nothing after the same five seconds (P4).
 const youngMilliseconds = 5_000;
@@ -29,6 +44,9 @@ export class RegistryReader {
   readonly clock: Clock;
   readonly keepAlive: ((work: Promise<unknown>) => void) | undefined;
   #newest: Pick<AppliedUpdate, "standing" | "asOf"> | undefined;
+  readonly #changes = new ChangeLog();
+  #last: RegistryState | undefined; // the newest reading of the newest known version
+  #claimed = instant(0);
   // by id, with the delta's epoch: the clients whose records are being written
   readonly #clientsPending = new Map<string, number>();
 
@@ -73,16 +91,86 @@ export class RegistryReader {
    */
   async read<T>(
     subject: Subject,
-    query: (db: RegistrySql) => Promise<T | undefined>,
+    query: (db: SnapshotSql) => Promise<T | undefined>,
   ): Promise<DatedValue<T | undefined>> {
     const begun = this.clock();
     const { epoch, bookmark } = this.#newest?.standing ?? { epoch: 0, bookmark: null };
     const asOf = this.#newest?.asOf ?? begun;
     const young = begun - asOf < youngMilliseconds && begun >= asOf;
     if (bookmark !== null && young && this.settled(subject)) {
-      const value = await query(this.#registry.withSession(bookmark));
-      if (value !== undefined) return { value, epoch, asOf };
+      const { value, version } = await this.#ask(bookmark, query);
+      if (value !== undefined) return this.#dated({ value, version, epoch, asOf, begun });
     }
-    return { value: await query(this.#registry.withSession("first-primary")), epoch, asOf: begun };
+    const { value, version } = await this.#ask("first-primary", query);
+    return this.#dated({ value, version, epoch, asOf: begun, begun });
+  }
+
+  async #ask<T>(from: string, query: (db: SnapshotSql) => Promise<T>) {
+    const { sql, version } = withVersion(this.#registry.withSession(from));
+    return { value: await query(sql), version: version() };
+  }
+
+  #dated<T>(reading: DatedValue<T>): DatedValue<T> {
+    if (this.#changes.newest === undefined) this.#changes.restart(reading.version);
+    const last = this.#last;
+    // A reading of a time that has not come is not the later one: the clock was set back.
+    const isLater = last === undefined || last.begun <= reading.begun || last.begun > this.clock();
+    if (reading.version !== undefined && reading.version === this.#changes.newest && isLater) {
+      const { epoch, asOf, begun, version } = reading;
+      this.#last = { epoch, asOf, begun, version };
+    }
+    return reading;
+  }
+
+  /** True if this isolate has read that a record changed after a version. */
+  isChanged(version: string | undefined, subject: Subject): boolean {
+    return version !== undefined && this.#changes.changedSince(version, subject) === true;
+  }
+
+  /**
+   * The newest state that this isolate read, if a record of an earlier version did not change until then, and if
+   * that state has every change that the isolate knows of. A copy of that version has the content of that state.
+   */
+  unchangedSince(version: string | undefined, subject: Subject): RegistryState | undefined {
+    const known = this.#newest?.standing.epoch ?? 0;
+    if (version === undefined || this.#last === undefined || this.#last.epoch < known) return undefined;
+    return this.#changes.changedSince(version, subject) === false ? this.#last : undefined;
+  }
+
+  /**
+   * Asks D1 for the changes since the newest version that this isolate knows: a row for each. One request asks for
+   * all. Throws D1's errors.
+   * @returns false: another request is asking now.
+   */
+  async learnChanges(subject: Subject): Promise<boolean> {
+    const at = this.clock();
+    const known = this.#newest?.standing.epoch ?? 0;
+    if (
+      this.#last !== undefined &&
+      this.#last.epoch >= known &&
+      ageAt(this.#last.begun, at) < sharedMilliseconds
+    )
+      return true;
+    if (ageAt(this.#claimed, at) < claimMilliseconds) return false;
+    this.#claimed = at;
+    const newest = this.#changes.newest;
+    const reading = await this.read(subject, async (db) => {
+      const asked = newest === undefined ? [] : [db.prepare(changesSince).bind(newest)];
+      const [found] = await db.batch<ListedChange>(asked);
+      // A near copy may lack the version itself; then the primary is asked.
+      return found?.results.length === 0 ? undefined : (found?.results ?? []);
+    });
+    if (this.#changes.newest !== newest) return true; // a request that asked later was answered earlier
+    const [first, ...changes] = reading.value ?? [];
+    const isWhole = changes.length < changesMax && (changes.at(-1) ?? first)?.version === reading.version;
+    if (isWhole) this.#changes.append(changes);
+    else this.#changes.restart(reading.version);
+    this.#dated(reading);
+    return true;
   }
 }
+
+// The row of the known version comes first: a registry without it (restored, or a thousand changes later) gives none.
+const changesMax = 1_000;
+const changesSince = `select version, record from registry_changes
+  where number >= (select number from registry_changes where version = ?) order by number limit ${changesMax + 1}`;

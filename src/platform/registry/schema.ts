@@ -145,6 +145,13 @@ export const origins = sqliteTable("origins", {
   consents: text("consents", { mode: "json" }).$type<NonNullable<OriginEntry["consents"]>>(),
 });
 
+/** The newest changes of the registry, which triggers list (migration 0035). Read as SQL. */
+export const registryChanges = sqliteTable("registry_changes", {
+  number: integer("number").primaryKey(),
+  version: text("version").notNull().unique(),
+  record: text("record").notNull(),
+});
+
 /** The last probe of each origin. Read and written as SQL (platform/origins). */
 export const originProbes = sqliteTable("origin_probes", {
   origin: text("origin")

@@ -126,12 +126,12 @@ test("issuers are read once in five seconds, for any issuer that a token claims,
   const watched: D1Database = new Proxy(registry, {
     get(target, name) {
       if (name === "withSession") return () => watched;
-      if (name === "batch") return target.batch.bind(target);
-      if (name !== "prepare") throw new Error(`the directory called ${String(name)} of D1`);
-      return (sql: string) => {
+      if (name === "prepare") return target.prepare.bind(target);
+      if (name !== "batch") throw new Error(`the directory called ${String(name)} of D1`);
+      return (statements: D1PreparedStatement[]) => {
         reads += 1;
         if (off) throw new Error("D1 is down");
-        return target.prepare(sql);
+        return target.batch(statements);
       };
     },
   });

@@ -2,6 +2,9 @@ import { beforeAll, test } from "vitest";
 import type { RecordName } from "#registry/revocation";
 import { instant } from "#kernel/clock";
 import { applyRegistry } from "#platform/registry/apply-registry";
+import { authorizationServers } from "#platform/registry/authorization-servers";
+import { browserPages } from "#platform/registry/browser-pages";
+import { certificateHolders } from "#platform/registry/certificate-holders";
 import { clientDirectory } from "#platform/registry/client-directory";
 import { applyRevocationDeltas } from "#platform/registry/apply-deltas";
 import { issuerDirectory } from "#platform/registry/issuer-directory";
@@ -96,6 +99,96 @@ test("a client is asked for once in five seconds, and again after", async ({ exp
   now += 1;
   await directory.find("telehealth");
   expect(roundTrips()).toBe(2);
+});
+
+test("after five seconds an unchanged client costs D1 a single row, and a changed one is read again", async ({
+  expect,
+}) => {
+  const { database, statements, roundTrips } = watched();
+  const directory = clientDirectory(new RegistryReader(database, clock));
+  const first = await directory.find("telehealth");
+  statements.length = 0;
+  now += 5_000;
+  expect(await directory.find("telehealth")).toBe(first);
+  expect(statements.length).toBe(2);
+  expect(statements.every((sql) => sql.includes("from registry_changes"))).toBe(true);
+  await registry.prepare("UPDATE origins SET url = url").run();
+  now += 5_000;
+  expect(await directory.find("telehealth"), "a change of a different record").toBe(first);
+  await registry.prepare("UPDATE clients SET status = 'suspended' WHERE id = 'telehealth'").run();
+  now += 5_000;
+  const before = roundTrips();
+  expect((await directory.find("telehealth"))?.status).toBe("suspended");
+  expect(roundTrips()).toBe(before + 2);
+  await registry.prepare("UPDATE clients SET status = 'active' WHERE id = 'telehealth'").run();
+});
+
+test("each INSERT, UPDATE and DELETE in a table that the gateway has copies of is listed with the changed record", async ({
+  expect,
+}) => {
+  const { database, statements } = watched();
+  const reader = new RegistryReader(database, clock);
+  await clientDirectory(reader).find("telehealth");
+  await clientDirectory(reader).findExternal({ issuer: "https://issuer.example.org", id: "app" });
+  await originDirectory(reader).find("main");
+  await issuerDirectory(reader).find("https://issuer.example.org");
+  await authorizationServers(reader).of("main");
+  await browserPages(reader).has("https://app.example.org");
+  await certificateHolders(reader).issuersOf("0".repeat(43));
+  const asked = new Set(
+    statements.flatMap((sql) => [...sql.matchAll(/\b(?:from|join) (\w+)/giu)].map(([, name = ""]) => name)),
+  );
+  asked.delete("registry_changes");
+  expect(asked.size).toBe(8);
+
+  const triggers = await registry
+    .prepare("SELECT sql FROM sqlite_schema WHERE type = 'trigger'")
+    .all<{ readonly sql: string }>();
+  for (const table of asked)
+    for (const change of ["INSERT", "UPDATE", "DELETE"])
+      expect(
+        triggers.results.some(
+          ({ sql }) =>
+            sql.includes(`AFTER ${change} ON ${table}\n`) && sql.includes("INSERT INTO registry_changes"),
+        ),
+        `${change} ON ${table}`,
+      ).toBe(true);
+});
+
+test("the list names the record behind each row", async ({ expect }) => {
+  const listed = async (...statements: readonly string[]) => {
+    const newest = "SELECT max(number) AS n FROM registry_changes";
+    const before = (await registry.prepare(newest).first<number>("n")) ?? 0;
+    await registry.batch(statements.map((sql) => registry.prepare(sql)));
+    const { results } = await registry
+      .prepare("SELECT DISTINCT record FROM registry_changes WHERE number > ? ORDER BY record")
+      .bind(before)
+      .all<{ readonly record: string }>();
+    return results.map(({ record }) => record);
+  };
+  const insert = `INSERT INTO agreements (id, client, begins, ends, document_hash)
+    SELECT 'listed', client, begins, ends, document_hash FROM agreements WHERE client = 'telehealth' LIMIT 1`;
+  expect(await listed(insert)).toEqual(["client/telehealth"]);
+  expect(
+    await listed("INSERT INTO agreement_purposes (agreement, purpose) VALUES ('listed', 'TREAT')"),
+  ).toEqual(["client/telehealth"]);
+  expect(await listed("DELETE FROM agreement_purposes WHERE agreement = 'listed'")).toEqual([
+    "client/telehealth",
+  ]);
+  expect(await listed("DELETE FROM agreements WHERE id = 'listed'")).toEqual(["client/telehealth"]);
+  expect(await listed("UPDATE grants SET revision = revision + 1 WHERE client = 'telehealth'")).toEqual([
+    "client/telehealth",
+  ]);
+  expect(await listed("UPDATE origins SET url = url WHERE name = 'main'")).toEqual(["origin/main"]);
+  expect(await listed("UPDATE issuers SET algs = algs")).toEqual(
+    (
+      await registry.prepare("SELECT iss FROM issuers ORDER BY iss").all<{ readonly iss: string }>()
+    ).results.map(({ iss }) => `issuer/${iss}`),
+  );
+  await registry.exec(
+    "INSERT INTO registry_changes (record) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4200) SELECT '' FROM n",
+  );
+  expect(await registry.prepare("SELECT count(*) AS n FROM registry_changes").first("n")).toBe(4_096);
 });
 
 test("while D1 is down a known client is served for ten seconds from its read and then is a fault; an unknown client is a fault at once", async ({

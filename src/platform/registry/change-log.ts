@@ -1,0 +1,52 @@
+import type { Subject } from "./registry-reader.ts";
+
+/** A change of the registry, as triggers list it (migration 0035). */
+export interface ListedChange {
+  /** The version of the whole registry after the change. */
+  readonly version: string;
+  /** The changed record, for example `client/telehealth`. Empty: any record. */
+  readonly record: string;
+}
+
+// A version that is no longer known only means that a copy is read again.
+const changesMax = 4_096;
+
+/** An isolate's part of the registry's list of changes: those since the first version that it read. */
+export class ChangeLog {
+  #changes: ListedChange[] = [];
+  readonly #places = new Map<string, number>(); // by version: the number of changes up to it
+
+  /** The newest known version. */
+  get newest(): string | undefined {
+    return this.#changes.at(-1)?.version;
+  }
+
+  /** Forgets all: the changes before this version are not known. */
+  restart(version: string | undefined): void {
+    this.#changes = [];
+    this.#places.clear();
+    if (version !== undefined) this.append([{ version, record: "" }]);
+  }
+
+  append(changes: readonly ListedChange[]): void {
+    if (this.#changes.length + changes.length > changesMax) this.restart(changes.at(-1)?.version);
+    else
+      for (const change of changes) {
+        this.#changes.push(change);
+        this.#places.set(change.version, this.#changes.length);
+      }
+  }
+
+  /** True if a record changed after a version, false if it did not, `undefined` if the version is not known. */
+  changedSince(version: string, subject: Subject): boolean | undefined {
+    const place = this.#places.get(version);
+    if (place === undefined) return undefined;
+    for (let at = place; at < this.#changes.length; at += 1)
+      if (concerns(this.#changes[at]?.record ?? "", subject)) return true;
+    return false;
+  }
+}
+
+/** A subject is a record, a kind of records, or not known: then each change may be one of it. */
+const concerns = (record: string, subject: Subject): boolean =>
+  record === "" || subject === "unnamed" || record === subject || record.startsWith(`${subject}/`);
