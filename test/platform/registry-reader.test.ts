@@ -71,8 +71,8 @@ interface Statement {
 const lastWriteOf =
   (record: string) =>
   async (db: SnapshotSql): Promise<number> => {
-    const [found] = await db.batch<{ readonly write: number }>([db.prepare(`write ${record}`)]);
-    return found?.results[0]?.write ?? -1;
+    const [found] = await db.batch([db.prepare(`write ${record}`)]);
+    return Number(found?.results[0]?.["write"] ?? -1);
   };
 const writesSeen = lastWriteOf("");
 const bookmarkOf = (writes: number) => `${writes}`.padStart(8, "0");

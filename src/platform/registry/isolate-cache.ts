@@ -28,11 +28,11 @@ export interface EvictableCache {
 interface Store<T> {
   load(key: string): Promise<DatedValue<T | undefined>>;
   /** Learns what changed in the store, for all keys. False: another request is asking now. Absent: nothing tells. */
-  learnChanges?(key: string): Promise<boolean>;
+  readonly learnChanges?: (key: string) => Promise<boolean>;
   /** True if it is known that the record of a key changed after a version. */
-  isChanged?(key: string, version: string | undefined): boolean;
+  readonly isChanged?: (key: string, version: string | undefined) => boolean;
   /** The newest known state of the store, if the record of a key did not change between a version and it. */
-  unchangedSince?(key: string, version: string | undefined): RegistryState | undefined;
+  readonly unchangedSince?: (key: string, version: string | undefined) => RegistryState | undefined;
   /** False while the record of a key may change at any moment: then no copy is given and none is stored. */
   settled(key: string): boolean;
   /** About its size in memory, in characters of JSON. */

@@ -156,7 +156,7 @@ export async function askRegistry<Rows extends readonly unknown[]>(
   registry: SnapshotSql,
   ...questions: { readonly [N in keyof Rows]: RowQuestion<Rows[N]> }
 ): Promise<{ [N in keyof Rows]: Rows[N][] }> {
-  const found = await registry.batch<Record<string, unknown>>(
+  const found = await registry.batch(
     questions.map(({ table: { name, columns }, condition, values }) =>
       registry
         .prepare(`select ${Object.keys(columns).map(columnOf).join(", ")} from ${name} where ${condition}`)

@@ -156,9 +156,9 @@ export class RegistryReader {
     const newest = this.#changes.newest;
     const reading = await this.read(subject, async (db) => {
       const asked = newest === undefined ? [] : [db.prepare(changesSince).bind(newest)];
-      const [found] = await db.batch<ListedChange>(asked);
+      const [found] = await db.batch(asked);
       // A near copy may lack the version itself; then the primary is asked.
-      return found?.results.length === 0 ? undefined : (found?.results ?? []);
+      return found?.results.length === 0 ? undefined : (found?.results ?? []).map(listed);
     });
     if (this.#changes.newest !== newest) return true; // a request that asked later was answered earlier
     const [first, ...changes] = reading.value ?? [];
@@ -169,6 +169,11 @@ export class RegistryReader {
     return true;
   }
 }
+
+const listed = ({ version, record }: Record<string, unknown>): ListedChange => ({
+  version: String(version),
+  record: String(record),
+});
 
 // The row of the known version comes first: a registry without it (restored, or a thousand changes later) gives none.
 const changesMax = 1_000;

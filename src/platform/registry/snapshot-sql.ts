@@ -1,7 +1,7 @@
 /** SQL that reads the registry: the statements of a `batch` see a single state, and no statement runs alone. */
 export interface SnapshotSql {
   prepare(text: string): SnapshotStatement;
-  batch<Row>(statements: SnapshotStatement[]): Promise<{ readonly results: Row[] }[]>;
+  batch(statements: SnapshotStatement[]): Promise<{ readonly results: Record<string, unknown>[] }[]>;
 }
 
 export interface SnapshotStatement {
@@ -21,18 +21,14 @@ export function withVersion(sql: SnapshotSql): {
   return {
     sql: {
       prepare: (text) => sql.prepare(text),
-      async batch<Row>(statements: SnapshotStatement[]) {
+      async batch(statements) {
         batches += 1;
-        const [first, ...found] = await sql.batch<Row>([sql.prepare(versionNow), ...statements]);
-        version = versionIn(first?.results[0]);
+        const [first, ...found] = await sql.batch([sql.prepare(versionNow), ...statements]);
+        const known = first?.results[0]?.["version"];
+        version = typeof known === "string" ? known : undefined;
         return found;
       },
     },
     version: () => (batches === 1 ? version : undefined),
   };
-}
-
-function versionIn(row: unknown): string | undefined {
-  const version = (row as { readonly version?: unknown } | undefined)?.version; // the row of the question above
-  return typeof version === "string" ? version : undefined;
 }
