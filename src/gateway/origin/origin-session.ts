@@ -29,7 +29,7 @@ import {
   type WrittenConsent,
 } from "#gateway/consents/consent-filing";
 import { RecordedAnswers } from "#gateway/consents/recorded-answers";
-import type { PermittingConsent } from "#policy/consent/consent-book";
+import type { ConsentOfPatient } from "#policy/consent/consent-book";
 import type { FollowedLabels } from "./followed-labels.ts";
 import type { RequestConsents } from "#gateway/consents/request-consents";
 import type { HeldLease, RowLeases } from "#limits/row-lease";
@@ -145,7 +145,7 @@ export class OriginSession {
   }
 
   /** The Consents that let something through; undefined: the origin has no Consent on file. */
-  get permittingConsents(): readonly PermittingConsent[] | undefined {
+  get permittingConsents(): readonly ConsentOfPatient[] | undefined {
     return this.#consents?.areOnFile === true ? this.#consents.book.permitting : undefined;
   }
 

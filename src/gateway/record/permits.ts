@@ -1,7 +1,7 @@
 import { dayMilliseconds } from "#kernel/clock";
 import { lineConsentsMax, type PatientsConsent } from "#audit/accounting/line-consents";
 import type { AuditEvent } from "#audit/event";
-import type { PermittingConsent } from "#policy/consent/consent-book";
+import type { ConsentOfPatient } from "#policy/consent/consent-book";
 import type { ConsentRules } from "#policy/consent/consent";
 import type { OriginSession } from "#gateway/origin/origin-session";
 
@@ -34,7 +34,7 @@ export function withPermits(
 
 const permitOf = (
   patient: string,
-  { consent, digest, filed: { rules, filedAt } }: PermittingConsent,
+  { consent, digest, filed: { rules, filedAt } }: ConsentOfPatient,
 ): PatientsConsent => ({
   patient,
   consent,

@@ -47,7 +47,7 @@ export class ConsentBook {
   readonly #unknown = new Set<string>();
   readonly #provisional = new Set<string>();
   /** The Consents that let a row through, by `consent digest`. */
-  readonly #permitting = new Map<string, PermittingConsent>();
+  readonly #permitting = new Map<string, ConsentOfPatient>();
   #revision = 0;
   /** The row that was judged last: several decisions ask about it. It ends with the next answer of {@link learn}. */
   #last:
@@ -79,7 +79,7 @@ export class ConsentBook {
   }
 
   /** The versions of Consents that let a row through. */
-  get permitting(): readonly PermittingConsent[] {
+  get permitting(): readonly ConsentOfPatient[] {
     return [...this.#permitting.values()];
   }
 
@@ -246,7 +246,7 @@ const containers: ReadonlySet<string> = new Set(["Bundle", "Parameters"]);
 export type PermittingVersion = Pick<FiledConsent, "consent" | "digest">;
 
 /** A Consent that let a row of its patient through. */
-export interface PermittingConsent extends PermittingVersion {
+export interface ConsentOfPatient extends PermittingVersion {
   /** The patient's id at the origin. */
   readonly patient: string;
   readonly filed: FiledConsent;

@@ -2,12 +2,12 @@ import { test } from "vitest";
 import { readEvent } from "#audit/check";
 import { withPermits } from "#gateway/record/permits";
 import { instant } from "#kernel/clock";
-import type { PermittingConsent } from "#policy/consent/consent-book";
+import type { ConsentOfPatient } from "#policy/consent/consent-book";
 import { readConsent } from "#policy/consent/read-consent";
 
 const thp = "http://terminology.hl7.org/CodeSystem";
 const reason = (code: string) => ({ system: `${thp}/v3-ActReason`, code });
-const through = (patient: string, dateTime = "2026-10-01", i = 0): PermittingConsent => {
+const through = (patient: string, dateTime = "2026-10-01", i = 0): ConsentOfPatient => {
   const rules = readConsent(
     {
       resourceType: "Consent",
@@ -32,7 +32,7 @@ const eventOf = (...patients: readonly string[]) => ({
   unnamed: [],
   counts: {},
 });
-const permitsOf = (through: readonly PermittingConsent[], ...events: ReturnType<typeof eventOf>[]) =>
+const permitsOf = (through: readonly ConsentOfPatient[], ...events: ReturnType<typeof eventOf>[]) =>
   withPermits(events, { name: "main", permittingConsents: through }).map(({ permits = [] }) => permits);
 
 test("no date and no purpose of a Consent makes the ledger refuse the disclosure or forget the Consent", ({
