@@ -1,6 +1,5 @@
 import { dayMilliseconds } from "#kernel/clock";
-import { existsSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { eventsOf } from "#auditing/ledger-events";
@@ -11,6 +10,7 @@ import { UsedAccess } from "#authoring/used-access";
 import { policyDigest } from "#policy/document";
 import { submitChange, type DraftChange } from "../approvals/submit-change.ts";
 import { posterOf, posterOptions } from "../connection/operator-post.ts";
+import { keyFilesOf } from "../log/state-keys.ts";
 import { Misuse, printFault } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
@@ -68,7 +68,10 @@ export async function accessReview(args: readonly string[]): Promise<number> {
     const unread = new UnreadList();
     const first = Date.now() - days * dayMilliseconds;
     for await (const found of eventsOf(
-      await auditorSource({ ...values, keys: keyFiles(values) }, values.ledger),
+      await auditorSource(
+        { ...values, keys: keyFilesOf({ ...values, key: values["log-key"] }) },
+        values.ledger,
+      ),
     )) {
       if (!("event" in found)) unread.add(found);
       else if (found.event.at >= first) used.get(found.event.why?.grant ?? "")?.add(found.event);
@@ -97,21 +100,6 @@ export async function accessReview(args: readonly string[]): Promise<number> {
   } catch (fault) {
     return printFault(fault);
   }
-}
-
-/** The sandbox whose registry is reviewed has the keys of its ledger too. */
-function keyFiles({
-  keys,
-  "log-key": logKeys,
-  state,
-}: {
-  readonly keys: readonly string[];
-  readonly "log-key": readonly string[];
-  readonly state: string;
-}): readonly string[] {
-  const own = join(state, "dev.json");
-  const isNamed = keys.length + logKeys.length > 0 || state === posterOptions.state.default;
-  return isNamed || !existsSync(own) ? keys : [own];
 }
 
 const reviewedGrant = (grant: Reviewed["grant"], used = new UsedAccess(), body?: unknown): Reviewed => ({

@@ -1,6 +1,7 @@
+import { existsSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { Misuse, printFault, UnusableName } from "../misuse.ts";
+import { Misuse, printFault, UnusableFile, UnusableName } from "../misuse.ts";
 import { readSecrets, writePrivate } from "./keys-new.ts";
 import {
   checkpointKeysIn,
@@ -51,6 +52,7 @@ export function keysRotate(args: readonly string[]): number {
   const [file, name, ...more] = positionals;
   if (file === undefined || name === undefined || values.out === undefined || more.length > 0)
     throw new Misuse();
+  const files: string[] = [];
   try {
     const secrets = readSecrets(file);
     const current = secrets[name];
@@ -59,12 +61,16 @@ export function keysRotate(args: readonly string[]): number {
     const worker = workerOf(secrets, name);
     const folder = resolve(values.out);
     const steps: object[] = [];
-    for (const [index, step] of stepsOf(name, workerSecrets[worker][name] ?? "list", current).entries()) {
+    const todo = stepsOf(name, workerSecrets[worker][name] ?? "list", current);
+    // Each run makes a new key: a step of this run beside a step of an earlier run would use a key that no step accepts.
+    refuseEarlierSteps(folder, name);
+    for (const [index, step] of todo.entries()) {
       say(`${index + 1}. ${step.does}`);
       const written = step.secrets && join(folder, `${index + 1}-${name}.secrets.json`);
       steps.push({ does: step.does, ...(written !== undefined && { file: written }), next: step.next });
       if (step.secrets !== undefined && written !== undefined) {
         writePrivate(written, step.secrets);
+        files.push(written);
         say(`   npx wrangler secret bulk ${written} -c ${configOf(worker, values.environment)}`);
       }
       say(`   ${step.next}`);
@@ -72,8 +78,21 @@ export function keysRotate(args: readonly string[]): number {
     giveResult({ secret: name, worker, steps });
     return 0;
   } catch (fault) {
+    // The steps before a step that was not written have a new key that no further step uses.
+    for (const written of files) rmSync(written, { force: true });
     return printFault(fault);
   }
+}
+
+/** Throws if the folder has a step of an earlier rotation of the secret. */
+function refuseEarlierSteps(folder: string, name: string): void {
+  const taken = [1, 2, 3]
+    .map((number) => join(folder, `${number}-${name}.secrets.json`))
+    .find((file) => existsSync(file));
+  if (taken !== undefined)
+    throw new UnusableFile(
+      `${taken} is a step of an earlier rotation: nothing was written. If a step of it was deployed, go on with its files; else delete them, or name a new folder`,
+    );
 }
 
 /** The worker whose file this is: two workers have a DPOP_NONCE_KEY. */

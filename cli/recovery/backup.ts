@@ -13,6 +13,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { posterOptions } from "../connection/operator-post.ts";
 import { exportLedger } from "../ledger/ledger-export.ts";
+import { keyFilesOf } from "../log/state-keys.ts";
 import { Misuse, printFault } from "../misuse.ts";
 import { registryToFile } from "../registry/registry-show.ts";
 import { giveResult, say } from "../output.ts";
@@ -46,7 +47,10 @@ export async function backup(args: readonly string[]): Promise<number> {
     const registry = join(part, "registry.json");
     const exported = await registryToFile(registry, values);
     if (typeof exported === "number") return exported;
-    const logs = await exportLedger(join(part, "ledger"), values.ledger, values);
+    const logs = await exportLedger(join(part, "ledger"), values.ledger, {
+      ...values,
+      keys: keyFilesOf(values),
+    });
     const sha256 = createHash("sha256").update(readFileSync(registry)).digest("hex");
     writeFileSync(
       join(part, "backup.json"),

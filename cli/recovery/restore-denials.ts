@@ -4,6 +4,7 @@ import { ownTokenMillisecondsMax } from "#identity/denial";
 import { signInAgeSecondsMax } from "#identity/sign-in";
 import { type RecordedDenialAct, replayDenials } from "#registry/replay-denials";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
+import { keyFilesOf } from "../log/state-keys.ts";
 import { Misuse, printFault } from "../misuse.ts";
 import { complain, giveResult, say } from "../output.ts";
 import { printable } from "../printable.ts";
@@ -29,7 +30,9 @@ export async function restoreDenials(args: readonly string[]): Promise<number> {
     if (file === undefined || more.length > 0) throw new Misuse("name the file to write");
     const unread = new UnreadList();
     const requests = new Map<string, EventOnRecord[]>();
-    for await (const found of eventsOf(await auditorSource(values, place))) {
+    // A named folder may be of an earlier deployment than the deployment of --state, which gets the denials.
+    const keys = place === undefined ? keyFilesOf({ ...values, key: values["log-key"] }) : values.keys;
+    for await (const found of eventsOf(await auditorSource({ ...values, keys }, place))) {
       if (!("event" in found)) unread.add(found);
       else if (kinds.has(found.event.kind))
         requests.set(found.event.id, [...(requests.get(found.event.id) ?? []), found]);

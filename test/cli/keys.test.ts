@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from "node:crypto";
-import { mkdtempSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -133,6 +133,21 @@ test("keys rotate writes steps that every worker reads: the old key first, then 
   expect(steps.slice(1)).toEqual([`${made} ${old}`, made]);
   for (const step of steps) expect(readKeyList(step)).toBeDefined();
   for (const step of steps) gatewayWith({ ...before, PAGING_KEY: step });
+
+  // A new run would make a different new key: no step of it may stand beside the steps of the first run.
+  rmSync(join(out, "1-PAGING_KEY.secrets.json"));
+  const again = await phylax("keys", "rotate", file, "PAGING_KEY", "--out", out);
+  expect([again.code, again.error]).toEqual([
+    2,
+    expect.stringContaining(
+      "2-PAGING_KEY.secrets.json is a step of an earlier rotation: nothing was written",
+    ),
+  ]);
+  expect(existsSync(join(out, "1-PAGING_KEY.secrets.json"))).toBe(false);
+  expect(jsonIn(out, "3-PAGING_KEY.secrets.json")["PAGING_KEY"]).toBe(made);
+  const unknown = await phylax("keys", "rotate", file, "PAGING_KEE", "--out", out);
+  expect([unknown.code, unknown.error]).toEqual([2, expect.stringContaining("has no PAGING_KEE: it has ")]);
+  expect(unknown.error, "names alone").not.toContain(made);
 
   const signing = await phylax("keys", "rotate", file, "TOKEN_SIGNING_KEY", "--out", out);
   const published = /^ {3}TOKEN_VERIFICATION_KEYS = '(.*)'$/mu.exec(signing.out)?.[1] ?? "";

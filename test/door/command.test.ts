@@ -1,3 +1,5 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { commandIn } from "../support/in-process/command.ts";
@@ -110,3 +112,25 @@ test("a file that cannot be written is named in a sentence, and the result is no
     expect(JSON.parse(out)).toEqual({ error: error.trimEnd(), exitCode: 2 });
   }
 });
+
+test("with --state the ledger of a backup is the ledger of this folder, and not of the current folder's stack", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "phylax-backup-"));
+  const backUp = (name: string) =>
+    phylax.within(() => commandIn(folder, "backup", join(folder, name), ...state(), "--json"));
+  const first = await backUp("first");
+  expect(first.code, first.error).toBe(0);
+  const logs = [...Object.keys(phylax.dev.logs), "root"].sort();
+  expect(logsIn(first.out)).toEqual(logs);
+  // a stack of its own below the current folder
+  mkdirSync(join(folder, ".phylax"));
+  const foreign = { ...phylax.dev, ledger: "http://127.0.0.1:9" };
+  writeFileSync(join(folder, ".phylax", "dev.json"), JSON.stringify(foreign));
+  const second = await backUp("second");
+  expect(second.code, second.error).toBe(0);
+  expect(logsIn(second.out)).toEqual(logs);
+});
+
+const logsIn = (result: string) =>
+  (JSON.parse(result) as { readonly logs: readonly { readonly log: string }[] }).logs
+    .map(({ log }) => log)
+    .sort();
