@@ -3,7 +3,7 @@ import type { AuditEvent } from "#audit/event";
 import type { EventOnRecord } from "#auditing/ledger-events";
 import { adviceOn } from "#entrypoint/advice";
 import { instant } from "#kernel/clock";
-import { refusalOf } from "../../src/console/browser/show-records.ts";
+import { refusalAsAct } from "../../src/console/browser/show-records.ts";
 
 const refusal = (outcome: AuditEvent["outcome"]): EventOnRecord =>
   ({
@@ -24,9 +24,9 @@ const refusal = (outcome: AuditEvent["outcome"]): EventOnRecord =>
 test("a refusal in a client's list has its request id and the advice that the caller got", ({ expect }) => {
   const advice = adviceOn("rule_missing");
   expect(advice.join(" ")).toContain("Ask the privacy officer");
-  expect(refusalOf(refusal({ status: 403, reason: "rule_missing" })).says).toEqual([
+  expect(refusalAsAct(refusal({ status: 403, reason: "rule_missing" })).says).toEqual([
     "Request id 5f1d7a0c9e4b4a6f8d2c3b1a09f8e7d6",
     ...advice,
   ]);
-  expect(refusalOf(refusal({ status: 500 })).says).toHaveLength(1);
+  expect(refusalAsAct(refusal({ status: 500 })).says).toHaveLength(1);
 });

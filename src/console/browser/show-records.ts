@@ -99,7 +99,7 @@ export function offerWhy(section: PageElement): void {
       const newest = found.toSorted((left, right) => right.event.at - left.event.at).slice(0, shownMax);
       results.replaceChildren(
         ...(newest.length === found.length ? [] : [make("p", { class: "note" }, events.cut(shownMax))]),
-        ...(found.length === 0 ? [] : [recordTable(newest.map(refusalOf))]),
+        ...(found.length === 0 ? [] : [recordTable(newest.map(refusalAsAct))]),
       );
       return found.length === 0 ? why.none : why.refusals(found.length, asked());
     },
@@ -221,7 +221,7 @@ function useText({ at, who, emergency, patients }: AuditEvent): string {
 const recordOf = (last: EventOnRecord): OperatorAct => ({ last, says: [], documents: [] });
 
 /** A refusal in the list of a client: the id that leads to its reason, and the advice that the caller got. */
-export function refusalOf(last: EventOnRecord): OperatorAct {
+export function refusalAsAct(last: EventOnRecord): OperatorAct {
   const { id, outcome } = last.event;
   const advice = outcome?.reason === undefined ? [] : adviceOn(outcome.reason);
   return { last, says: [why.requestOf(id), ...advice], documents: [] };
