@@ -1,4 +1,4 @@
-import { isCompartmentType } from "#fhir/r4/compartment";
+import { isCompartmentType } from "#fhir/r4/compartment-tables";
 import type { Search } from "#fhir/search/search";
 import { includeText } from "#fhir/search/include";
 import type { Criteria, SearchParameter } from "#fhir/search/condition";

@@ -1,6 +1,6 @@
 import { operationsOn, operationTable, type Operation } from "#fhir/operations";
 import type { ServedType } from "#fhir/ports";
-import { isCompartmentType, mayBeOwned } from "#fhir/r4/compartment";
+import { isCompartmentType, mayBeOwned } from "#fhir/r4/compartment-tables";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { isSupported } from "#fhir/search/search";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";

@@ -1,7 +1,7 @@
 import { Facts, inlineLabel } from "#fhir/json/facts";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { elementsOf, isPrimitive, isResourceType, type R4Element } from "#fhir/r4/elements";
-import { ownerPathsOf } from "#fhir/r4/compartment";
+import { ownerPathsOf } from "#fhir/r4/compartment-tables";
 import type { FhirBase } from "#fhir/r4/reference";
 import { isDecidedByRows, isJudgedNarrowly, matches } from "#fhir/search/row-judge";
 import type { SearchParameter, SortKey } from "#fhir/search/search";

@@ -1,5 +1,5 @@
 import { utf8 } from "#kernel/encoded";
-import { allConcernedBy } from "#fhir/r4/compartment";
+import { allConcernedBy } from "#fhir/r4/concerned-patients";
 import { depthMax, depthOf, isArray, property, type JsonObject } from "#fhir/json/json";
 import { patientsNamedIn } from "#fhir/r4/reference";
 import { nestedResources } from "#fhir/json/nested-resources";

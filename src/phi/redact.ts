@@ -1,4 +1,6 @@
-import { ownerPathsOf, ownersNamed, type Concerned, type Nesting } from "#fhir/r4/compartment";
+import { ownerPathsOf } from "#fhir/r4/compartment-tables";
+import { ownersNamed, type Concerned } from "#fhir/r4/concerned-patients";
+import type { Nesting } from "#fhir/r4/compartment";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { mentionOf, patientIn, plainTypeOf, type FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";

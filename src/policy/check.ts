@@ -1,4 +1,4 @@
-import { isCompartmentType } from "#fhir/r4/compartment";
+import { isCompartmentType } from "#fhir/r4/compartment-tables";
 import { elementsOf, isPrimitive } from "#fhir/r4/elements";
 import { coversPurpose, isPurposeOfUse } from "#fhir/r4/purpose-of-use";
 import { searchParametersOf } from "#fhir/search/parameters";

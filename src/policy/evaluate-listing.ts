@@ -1,5 +1,5 @@
 import type { Operation } from "#fhir/operations";
-import { isCompartmentType, mayBeOwned } from "#fhir/r4/compartment";
+import { isCompartmentType, mayBeOwned } from "#fhir/r4/compartment-tables";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import {
   listingQuery,

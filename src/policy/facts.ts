@@ -1,7 +1,7 @@
 import { textAt, type JsonObject } from "#fhir/json/json";
 import { Facts, type FactPath } from "#fhir/json/facts";
 import { elementsOf, isResourceType } from "#fhir/r4/elements";
-import { namingByValue, namingElements } from "#fhir/r4/compartment";
+import { namingByValue, namingElements } from "#fhir/r4/compartment-tables";
 import type { SearchParameter } from "#fhir/search/search";
 import { residencePaths } from "#residence/row-residences";
 import type { CompiledPolicy } from "./compile.ts";

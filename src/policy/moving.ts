@@ -1,4 +1,4 @@
-import { belongingOf, showsOwner } from "#fhir/r4/compartment";
+import { belongingOf, showsOwner } from "#fhir/r4/belonging";
 import { isArray, property, textAt, type JsonObject } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
 import { canonicalText } from "#fhir/json/same";

@@ -1,12 +1,6 @@
 import type { Instant } from "#kernel/clock";
-import {
-  isAboutOnly,
-  isCompartmentType,
-  isOwnedBy,
-  mayBeOwned,
-  mayBelongToAnother,
-  type Nesting,
-} from "#fhir/r4/compartment";
+import { isAboutOnly, isOwnedBy, mayBelongToAnother, type Nesting } from "#fhir/r4/compartment";
+import { isCompartmentType, mayBeOwned } from "#fhir/r4/compartment-tables";
 import type { Facts } from "#fhir/json/facts";
 import { textAt, type JsonObject } from "#fhir/json/json";
 import { naming, ownedBy, readsOwners } from "#fhir/search/owner-parameter";

@@ -4,8 +4,8 @@ import {
   isOwnedBy,
   mayBelongToAnother,
   namesListed,
-  participantPaths,
 } from "#fhir/r4/compartment";
+import { participantPaths } from "#fhir/r4/compartment-tables";
 import type { ResourceType } from "#fhir/r4/elements";
 import type { FactPath, Facts } from "#fhir/json/facts";
 import { textAt, type JsonObject } from "#fhir/json/json";

@@ -4,7 +4,7 @@ import { describe, test } from "vitest";
 import { parseAst } from "vitest/node";
 import { Facts, type FactPath } from "#fhir/json/facts";
 import { isObject, property, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
-import { concernedBy } from "#fhir/r4/compartment";
+import { concernedBy } from "#fhir/r4/concerned-patients";
 import { isListing, isReading, readInteraction } from "#fhir/interaction";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { parseScopes } from "#identity/scopes";
@@ -285,17 +285,18 @@ const change = "compares the whole results of a write";
 const record = "names patients for the record, of a resource that leaves; owners are facts too";
 /** The declarations that take a tree, and why facts are not enough or not meant. */
 const trees: Readonly<Record<string, string>> = {
-  "fhir/r4/compartment allConcernedBy": record,
-  "fhir/r4/compartment belongingOf": change,
-  "fhir/r4/compartment concernedBy": record,
-  "fhir/r4/compartment owningIn": reader,
-  "fhir/r4/compartment containedTypes": "takes a whole row: a row with contained resources is judged whole",
-  "fhir/r4/compartment literalType": reference,
-  "fhir/r4/compartment localType": reference,
-  "fhir/r4/compartment ownersNamed": record,
-  "fhir/r4/compartment presentIn": reader,
-  "fhir/r4/compartment showsOwner": change,
-  "fhir/r4/compartment takingIn": reader,
+  "fhir/r4/concerned-patients allConcernedBy": record,
+  "fhir/r4/belonging belongingOf": change,
+  "fhir/r4/concerned-patients concernedBy": record,
+  "fhir/r4/owner-reference owningIn": reader,
+  "fhir/r4/concerned-patients containedTypes":
+    "takes a whole row: a row with contained resources is judged whole",
+  "fhir/r4/concerned-patients literalType": reference,
+  "fhir/r4/concerned-patients localType": reference,
+  "fhir/r4/concerned-patients ownersNamed": record,
+  "fhir/r4/owner-reference presentIn": reader,
+  "fhir/r4/belonging showsOwner": change,
+  "fhir/r4/owner-reference takingIn": reader,
   "phi/links referredAt": reader,
   "policy/evaluate-write mayLinkTo": reference,
   "policy/facts factsFor": "makes the facts",
@@ -457,7 +458,7 @@ describe("no decision is forgotten", () => {
   }) => {
     // A Consent reads every Coding and reference of a row, so a row under a consent is read whole.
     const deciding =
-      /^src\/(?:policy\/(?!consent\/).*|residence\/.*|fhir\/r4\/compartment|fhir\/search\/match|phi\/links)\.ts$/u;
+      /^src\/(?:policy\/(?!consent\/).*|residence\/.*|fhir\/r4\/(?:belonging|compartment|compartment-tables|concerned-patients|owner-reference)|fhir\/search\/match|phi\/links)\.ts$/u;
     const takers = [...sources].flatMap(([file, text]) =>
       deciding.test(file) ? takersOf("JsonObject", file, text) : [],
     );

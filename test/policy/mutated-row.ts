@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "#fhir/json/json";
 import { inlineLabel } from "#fhir/json/facts";
-import { namingElements } from "#fhir/r4/compartment";
+import { namingElements } from "#fhir/r4/compartment-tables";
 import { textAt } from "#fhir/json/json";
 import { origin } from "./granting.ts";
 import type { Tape } from "./small-world.ts";

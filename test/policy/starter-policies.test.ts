@@ -7,7 +7,7 @@ import { isReading, readInteraction } from "#fhir/interaction";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { ruleInteractions } from "#policy/schema";
 import { compilePolicy } from "#policy/compile";
-import { isCompartmentType } from "#fhir/r4/compartment";
+import { isCompartmentType } from "#fhir/r4/compartment-tables";
 import { evaluateWrite } from "#policy/evaluate-write";
 import { factsFor } from "#policy/facts";
 import type { JsonObject } from "#fhir/json/json";

@@ -1,5 +1,5 @@
 import type { Resource } from "@medplum/fhirtypes";
-import { isCompartmentType } from "#fhir/r4/compartment";
+import { isCompartmentType } from "#fhir/r4/compartment-tables";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import type { Sending } from "../../cli/connection/mutual-tls.ts";
 import { askersUnder, type AskerKind } from "./askers.ts";

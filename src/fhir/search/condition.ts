@@ -1,5 +1,5 @@
 import { err, ok, type Result } from "#kernel/result";
-import { isCompartmentPath } from "#fhir/r4/compartment";
+import { isCompartmentPath } from "#fhir/r4/compartment-tables";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import type { QueryPair } from "./query.ts";
 import { searchParametersOf, type SearchParameterDefinition } from "./parameters.ts";

@@ -1,4 +1,4 @@
-import { isCompartmentPath } from "#fhir/r4/compartment";
+import { isCompartmentPath } from "#fhir/r4/compartment-tables";
 import type { Facts } from "#fhir/json/facts";
 import { isObject, property, textAt, valuesAt } from "#fhir/json/json";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";

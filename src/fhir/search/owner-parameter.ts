@@ -1,4 +1,4 @@
-import { isCompartmentPath, participantPaths } from "#fhir/r4/compartment";
+import { isCompartmentPath, participantPaths } from "#fhir/r4/compartment-tables";
 import type { ResourceType } from "#fhir/r4/elements";
 import type { SearchParameter } from "./search.ts";
 import { searchParametersOf, type SearchParameterDefinition } from "./parameters.ts";

@@ -1,4 +1,4 @@
-import { allConcernedBy } from "#fhir/r4/compartment";
+import { allConcernedBy } from "#fhir/r4/concerned-patients";
 import type { JsonObject } from "#fhir/json/json";
 import { patientsNamedIn } from "#fhir/r4/reference";
 import { patientsMax, type ConcernedPatients } from "#phi/disclosure";

@@ -1,7 +1,7 @@
 import { utf8 } from "#kernel/encoded";
 import { Facts } from "#fhir/json/facts";
 import { resourceBytesMax, type Json, type JsonObject } from "#fhir/json/json";
-import { ownersNamed, type Concerned } from "#fhir/r4/compartment";
+import { ownersNamed, type Concerned } from "#fhir/r4/concerned-patients";
 import type { SearchParameter } from "#fhir/search/search";
 import { patientsMax, type Released } from "#phi/disclosure";
 import { hidesOwner } from "#phi/redact";

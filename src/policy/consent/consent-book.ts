@@ -1,6 +1,8 @@
 import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import { Facts } from "#fhir/json/facts";
-import { allConcernedBy, concernedBy, isCompartmentType, isOwnedBy } from "#fhir/r4/compartment";
+import { isOwnedBy } from "#fhir/r4/compartment";
+import { isCompartmentType } from "#fhir/r4/compartment-tables";
+import { allConcernedBy, concernedBy } from "#fhir/r4/concerned-patients";
 import { isObject, textAt, valuesAt } from "#fhir/json/json";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import type { TargetBook } from "#fhir/r4/target-book";

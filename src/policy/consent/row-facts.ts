@@ -1,6 +1,6 @@
 import { inlineLabel } from "#fhir/json/facts";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
-import { ownerPathsOf } from "#fhir/r4/compartment";
+import { ownerPathsOf } from "#fhir/r4/compartment-tables";
 import { elementsOf } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { rowLabels, statedLabels, withInside, type RowLabels } from "#policy/sensitivity/row-labels";

@@ -1,4 +1,5 @@
-import { hasOwnerElement, isCompartmentPath, namesListed } from "#fhir/r4/compartment";
+import { hasOwnerElement, namesListed } from "#fhir/r4/compartment";
+import { isCompartmentPath } from "#fhir/r4/compartment-tables";
 import type { Facts } from "#fhir/json/facts";
 import { textAt } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";

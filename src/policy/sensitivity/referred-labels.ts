@@ -1,6 +1,8 @@
 import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { Facts } from "#fhir/json/facts";
-import { isCompartmentType, isOwnedBy, namingElements, ownersNamed } from "#fhir/r4/compartment";
+import { isCompartmentType, namingElements } from "#fhir/r4/compartment-tables";
+import { isOwnedBy } from "#fhir/r4/compartment";
+import { ownersNamed } from "#fhir/r4/concerned-patients";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { rowLabels, type RowLabels } from "./row-labels.ts";
 

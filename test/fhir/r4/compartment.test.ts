@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
-import { allConcernedBy, concernedBy } from "#fhir/r4/compartment";
+import { allConcernedBy, concernedBy } from "#fhir/r4/concerned-patients";
 import type { JsonObject } from "#fhir/json/json";
 import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
 import { noSharedData } from "../../phi/shared-data.ts";

@@ -1,6 +1,6 @@
 import { describe, test } from "vitest";
 import type { JsonObject } from "#fhir/json/json";
-import { allConcernedBy } from "#fhir/r4/compartment";
+import { allConcernedBy } from "#fhir/r4/concerned-patients";
 
 const bases = ["https://origin.example/fhir", "https://api.example/v1/fhir/main"];
 const to = (reference: string) => ({ reference });

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { isListing, readInteraction } from "#fhir/interaction";
 import type { OriginBody, OriginQuestion, PagePlace } from "#fhir/ports";
-import { isCompartmentType } from "#fhir/r4/compartment";
+import { isCompartmentType } from "#fhir/r4/compartment-tables";
 import { isResourceType } from "#fhir/r4/elements";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { listEverything } from "#gateway/read/list-everything";

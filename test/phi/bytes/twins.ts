@@ -1,4 +1,4 @@
-import { ownersNamed } from "#fhir/r4/compartment";
+import { ownersNamed } from "#fhir/r4/concerned-patients";
 import { Facts, type FactPath } from "#fhir/json/facts";
 import { isObject, property, readJson, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { byteClassesOf } from "#phi/bytes/byte-classes";
