@@ -41,7 +41,7 @@ interface Asking {
 function leaves(row: object, { consents = {}, ...asking }: Asking = {}): boolean {
   const { purpose: why = "TREAT", individual, mayPermit = true, hasConsents = false } = asking;
   const document = {
-    ...policy(...(asking.rules ?? [rule(["Observation"], "everything")])),
+    ...policy(...(asking.rules ?? [rule(["Observation", "Task", "GuidanceResponse"], "everything")])),
     purposes: [why],
     ...(asking.labels && { labels: asking.labels }),
     ...(asking.consent && { consent: asking.consent }),
@@ -382,6 +382,14 @@ test("a row of a patient whom no reference identifies stays out where a Consent 
     besides,
     { subject: { display: "Ann" } },
     { subject: { reference: "Group/1" } },
+    // a type outside R4's patient compartment that is about a patient
+    ...[
+      { for: { display: "Ann" } },
+      { for: { identifier: { system: "urn:mrn", value: "7" } } },
+      { for: { reference: "Encounter/1" } },
+      { encounter: { reference: "Encounter/1" } },
+    ].map((more) => Object.assign({ resourceType: "Task" }, more)),
+    { resourceType: "GuidanceResponse", encounter: { reference: "Encounter/1" } },
   ]) {
     expect(leaves(row), "no Consent anywhere, and none required").toBe(true);
     expect(leaves(row, { hasConsents: true, consents }), JSON.stringify(row)).toBe(false);
@@ -396,6 +404,13 @@ test("a row of a patient whom no reference identifies stays out where a Consent 
   expect(leaves(besides, { hasConsents: true, purpose: "PATRQT", individual: "a" })).toBe(true);
   expect(leaves({}, { hasConsents: true })).toBe(true);
   expect(leaves(of("a"), { hasConsents: true })).toBe(true);
+  for (const more of [
+    {},
+    { for: { reference: "Organization/1" } },
+    { for: { reference: "Patient/a" }, encounter: { reference: "Encounter/1" } },
+    { focus: { reference: "Questionnaire/1" } },
+  ])
+    expect(leaves({ resourceType: "Task", ...more }, { hasConsents: true }), JSON.stringify(more)).toBe(true);
 });
 
 test("publishing refuses a label that no purpose alone may let leave", ({ expect }) => {

@@ -28,12 +28,14 @@ export const careElements = paths({
   DiagnosticReport: "encounter",
   DocumentReference: "context.encounter",
   Encounter: "episodeOfCare partOf",
+  GuidanceResponse: "encounter",
   List: "encounter",
   Media: "encounter",
   MedicationDispense: "context",
   Observation: "encounter",
   QuestionnaireResponse: "encounter",
   RequestGroup: "encounter",
+  Task: "encounter",
 });
 
 const joined = (

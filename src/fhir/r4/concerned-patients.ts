@@ -69,7 +69,7 @@ export function concernedBy(
   const unnamed =
     owning.some(({ kind }) => kind !== "patient") || taking.some(({ kind }) => kind === "unidentified");
   const unidentified =
-    isUnidentified(at(ownerElements), at(careElements), {
+    isUnidentified([...at(ownerElements), ...at(concernedElements)], at(careElements), {
       type,
       hasPatient: patients.size > 0,
       container,
