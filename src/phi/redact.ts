@@ -1,8 +1,7 @@
-import { ownerPathsOf } from "#fhir/r4/compartment-tables";
 import { ownersNamed, type Concerned } from "#fhir/r4/concerned-patients";
 import type { Nesting } from "#fhir/r4/compartment";
-import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
-import { mentionOf, patientIn, plainTypeOf, type FhirBase } from "#fhir/r4/reference";
+import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { mentionOf, patientIn, type FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import { showsAll } from "#policy/view/shown";
@@ -18,6 +17,7 @@ import { patientsMax, type ConcernedPatients } from "./disclosure.ts";
 import { isShown } from "./extension.ts";
 import type { Bases, OriginUrls } from "./origin-urls.ts";
 import { isAddress, isOfType, urlTypes } from "./primitive.ts";
+import { hidesOwner, identifiesTarget, isFinalReference, shownTarget } from "./shown-reference.ts";
 
 /** The facts that a redaction needs besides the view, equal for the whole answer. */
 export interface RedactContext {
@@ -89,62 +89,6 @@ type Entries = Map<JsonObject, RedactedResource | undefined>;
 // Real resources contain a handful. The list is redacted twice, so a long list would cost more than its
 // bytes.
 export const containedMax = 200;
-
-/** Answers whether the released part of a reference identifies its target. */
-export const identifiesTarget = ({ elements }: ObjectView): boolean =>
-  ["reference", "type", "identifier"].every((name) => elements.has(name));
-
-/** The members of a reference, besides an identifying whole, that decide what its `reference` may mean. */
-export interface ShownTarget {
-  /** The view shows `reference`. */
-  readonly isText: boolean;
-  /** It shows neither `type` nor `display` beside it. */
-  readonly isAlone: boolean;
-}
-
-export const shownTarget = ({ elements }: ObjectView): ShownTarget => ({
-  isText: elements.has("reference"),
-  isAlone: !elements.has("type") && !elements.has("display"),
-});
-
-/**
- * Answers whether the shown text of a reference settles which patient the record names, whatever the view
- * hides of the reference: a text `Patient/id` names that patient, and any other `Type/id` names none, unless a
- * shown `type` or `display` beside it may mean a person.
- */
-export function isFinalReference(text: string | undefined, { isText, isAlone }: ShownTarget): boolean {
-  const type = isText && text !== undefined ? plainTypeOf(text) : undefined;
-  return type !== undefined && (isAlone || type === "Patient");
-}
-
-/**
- * Answers whether a view may hide the owner of a resource. The view decides, and the owner elements that the
- * view shows.
- */
-export function hidesOwner(resource: JsonObject, { object }: ResourceView): boolean {
-  if (object.everything) return false;
-  const { owners, participants } = ownerPathsOf(textAt(resource, "resourceType") ?? "");
-  const isHidden = (path: readonly string[]) => !showsReference(object, path);
-  if (owners.some((path) => isHidden(path) && !statesOwner(resource, object, path))) return true;
-  return participants.some(isHidden) && owners.every((path) => valuesAt(resource, path).length === 0);
-}
-
-/** The record's owner follows from the text of `reference` alone, so a shown `Type/id` leaves nothing open. */
-function statesOwner(resource: JsonObject, view: ObjectView, [first = "", ...below]: readonly string[]) {
-  const element = view.elements.get(first);
-  const isSingle = below.length === 0 && element?.kind === "object" && !element.repeats;
-  if (!isSingle || element.slices.length > 0 || element.others?.elements.has("reference") !== true)
-    return false;
-  const value = property(resource, first);
-  return isObject(value) && plainTypeOf(textAt(value, "reference") ?? "") !== undefined;
-}
-
-function showsReference(view: ObjectView, [first, ...below]: readonly string[]): boolean {
-  if (view.everything) return true;
-  if (first === undefined) return identifiesTarget(view);
-  const element = view.elements.get(first);
-  return element?.kind === "object" && element.others !== undefined && showsReference(element.others, below);
-}
 
 /** The contained resources that may leave; those that nothing refers to may stay back (`keepReferred`). */
 export interface RedactedContained {

@@ -1,6 +1,6 @@
 import { textAt, type JsonObject } from "#fhir/json/json";
 import { mentionOf, patientIn, plainTypeOf, type FhirBase } from "#fhir/r4/reference";
-import { isFinalReference } from "#phi/redact";
+import { isFinalReference } from "#phi/shown-reference";
 import { isSame } from "./words.ts";
 
 /** A reference text whose patient is known. */
@@ -35,7 +35,7 @@ export class Mentions {
   /** References whose hidden parts may name a patient. */
   room = 0;
   #isWhole = false;
-  /** See `ShownTarget` in redact.ts. */
+  /** See `ShownTarget` in shown-reference.ts. */
   readonly #shown = { isText: false, isAlone: false };
   /** The type in the last plain text. A page has few types. */
   #plainType = noBytes;

@@ -4,7 +4,7 @@ import { resourceBytesMax, type Json, type JsonObject } from "#fhir/json/json";
 import { ownersNamed, type Concerned } from "#fhir/r4/concerned-patients";
 import type { SearchParameter } from "#fhir/search/search";
 import { patientsMax, type Released } from "#phi/disclosure";
-import { hidesOwner } from "#phi/redact";
+import { hidesOwner } from "#phi/shown-reference";
 import type { Bases } from "#phi/origin-urls";
 import type { ResourceView } from "#policy/compile";
 import type { FactLists } from "#policy/facts";

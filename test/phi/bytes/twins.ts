@@ -9,7 +9,8 @@ import { isResourceType } from "#fhir/r4/elements";
 import { showsAll } from "#policy/view/shown";
 import { compileView } from "#policy/view/view";
 import { originUrls, type Bases } from "#phi/origin-urls";
-import { hidesOwner, redactResource } from "#phi/redact";
+import { redactResource } from "#phi/redact";
+import { hidesOwner } from "#phi/shown-reference";
 import type { ResourceView } from "#policy/compile";
 import { isLabelled } from "#policy/labels";
 
