@@ -6,6 +6,11 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, test } from "vitest";
+import type { Accounting } from "#audit/accounting/compose";
+import { english } from "#audit/accounting/page/english";
+import { accountingPage } from "#audit/accounting/page/html";
+import type { PageTexts } from "#audit/accounting/page/texts";
+import { instant } from "#kernel/clock";
 import { accessibilityFaults, chromiumPath, startChromium } from "../support/chromium.ts";
 import { typed } from "../support/patient-web.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
@@ -173,3 +178,72 @@ inBrowser("the page checks itself in the browser, and a changed line turns red",
   );
   expect(await changed.locator("[data-verdict=wrong]").count()).toBe(1);
 });
+
+inBrowser(
+  "the widest page fits on paper, and a long word of a further language on a phone",
+  async ({ expect }) => {
+    const [at, longWord] = [Date.UTC(2026, 10, 24, 12), "Gesundheitsversorgungsverwaltungstätigkeiten"];
+    const says = {
+      subject: new Uint8Array(32),
+      at: instant(at),
+      recipient: "hospital",
+      purposes: ["HOPERAT"],
+      agreement: "terms",
+      counts: { Observation: 43, Patient: 1 },
+    };
+    const accounting: Accounting = {
+      patients: ["Patient/amara-okafor", "Patient/amara-okafor-2"],
+      isWhole: true,
+      from: "2020-11-24",
+      to: "2026-11-24T12:00:00Z",
+      all: true,
+      summed: true,
+      isFirst: true,
+      next: undefined,
+      research: [],
+      words: [],
+      lines: [
+        {
+          patient: "Patient/amara-okafor",
+          says,
+          recipient: {
+            id: "hospital",
+            name: "Springfield General Hospital, privacy office",
+            address: "5 Lantern Lane, Springfield",
+          },
+          standing: { required: true },
+          heldUntil: undefined,
+          consents: [],
+          place: "s0-2026h2/5/0",
+          sum: {
+            number: 3,
+            last: "2026-11-24T12:00:00Z",
+            lastPlace: "s0-2026h2/6/0",
+            disclosed: "Observation 44",
+            counts: { Observation: 44 },
+          },
+          proof: undefined,
+        },
+      ],
+    };
+    const facts = { person: undefined, maker: undefined, ledger: undefined, at, zone: "UTC" };
+    const context = await browser.newContext();
+    const shown = await context.newPage();
+    const widthOf = async (texts: PageTexts, width: number, media: "print" | "screen") => {
+      await shown.setViewportSize({ width, height: 1_000 });
+      await shown.emulateMedia({ media });
+      await shown.setContent(accountingPage(accounting, facts, texts));
+      return shown.evaluate<number>("document.documentElement.scrollWidth");
+    };
+    expect(await widthOf(english, 718, "print"), "A4 without its margins").toBe(718);
+    expect(await widthOf(english, 900, "screen"), "a tablet").toBe(900);
+    const further: PageTexts = {
+      ...english,
+      title: longWord,
+      purpose: () => longWord,
+      details: { ...english.details, openSummed: `${longWord} ${longWord}` },
+    };
+    expect(await widthOf(further, 390, "screen"), "a phone").toBe(390);
+    await context.close();
+  },
+);

@@ -89,3 +89,9 @@ test("each language has a name of its own, and an unknown language has no texts"
   for (const each of languages) expect(textsOf(each.language)).toBe(each);
   expect(textsOf("жж")).toBeUndefined();
 });
+
+test("a line of several disclosures promises no proof", ({ expect }) => {
+  const summary = (summed: boolean) =>
+    /<summary>(.*?)<\/summary>/u.exec(accountingPage({ ...accounting, summed }, facts, english))?.[1];
+  expect([summary(false), summary(true)]).toEqual(["Details and proof", "Details"]);
+});

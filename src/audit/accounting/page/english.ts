@@ -91,6 +91,7 @@ export const english: PageTexts = {
   },
   details: {
     open: "Details and proof",
+    openSummed: "Details",
     time: "Exact time",
     recipient: "Recipient's id",
     purposes: "Purpose codes",

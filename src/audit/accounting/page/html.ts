@@ -193,7 +193,7 @@ function details(line: AccountingEntry, summed: boolean, texts: PageTexts): stri
   ].join("");
   const proven = proof === undefined ? escape(words.unproven) : `<code>${toBase64(utf8(proof))}</code>`;
   const proofFact = summed ? "" : `<dt>${escape(words.proof)}</dt><dd>${proven}</dd>`;
-  return `<details><summary>${escape(words.open)}</summary><dl>${facts}${proofFact}</dl></details>`;
+  return `<details><summary>${escape(summed ? words.openSummed : words.open)}</summary><dl>${facts}${proofFact}</dl></details>`;
 }
 
 function explanations({ summed }: Accounting, { ledger }: PageFacts, { proofs, check }: PageTexts): string {

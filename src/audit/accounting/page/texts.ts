@@ -29,6 +29,7 @@ export interface PageTexts {
   readonly details: Readonly<
     Record<
       | "open"
+      | "openSummed"
       | "time"
       | "recipient"
       | "purposes"
