@@ -1,7 +1,7 @@
 import { inlineLabel } from "#fhir/json/facts";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { ownerPathsOf } from "#fhir/r4/compartment-tables";
-import { elementsOf } from "#fhir/r4/elements";
+import { elementsOf, isResourceType } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { rowLabels, statedLabels, withInside, type RowLabels } from "#policy/sensitivity/row-labels";
 import { sensitivitiesOf } from "#policy/sensitivity/sensitive-codes";
@@ -87,9 +87,15 @@ export const timeElements = [...choices(dates), ...furtherTimes];
 const decisiveTimes = [...choices([...dates, "Timing", "String", "Age", "Range"]), ...furtherTimes].map(
   (path) => ({
     path,
+    first: path[0] ?? "",
     /** It states why the value is absent (data-absent-reason). */
     sibling: [...path.slice(0, -1), `_${path.at(-1)}`],
+    firstOfSibling: path.length === 1 ? `_${path[0]}` : (path[0] ?? ""),
   }),
+);
+
+const timeMembers: ReadonlySet<string> = new Set(
+  decisiveTimes.flatMap(({ first, firstOfSibling }) => [first, firstOfSibling]),
 );
 
 const authorElements = ["performer", "recorder", "asserter", "author", "enterer"] as const;
@@ -157,7 +163,9 @@ export function labellingCodes(row: JsonObject, base: FhirBase): readonly string
 }
 
 function timeOf(row: JsonObject): TimeSpan | undefined {
-  for (const { path, sibling } of decisiveTimes) {
+  if (!Object.keys(row).some((name) => timeMembers.has(name))) return undefined;
+  for (const { path, sibling, first, firstOfSibling } of decisiveTimes) {
+    if (!Object.hasOwn(row, first) && !Object.hasOwn(row, firstOfSibling)) continue;
     const values = valuesAt(row, path);
     if (values.length === 0) {
       if (valuesAt(row, sibling).length > 0) return undefined;
@@ -217,6 +225,17 @@ interface Found {
   readonly labels: Json[];
 }
 
+const knownMembers = new Map<string, ReadonlySet<string>>();
+
+/** The members of a type that name the owner of a row. */
+function owningMembersOf(type: string): ReadonlySet<string> {
+  const known = knownMembers.get(type);
+  if (known !== undefined) return known;
+  const members = new Set(ownerPathsOf(type).owners.map(([first = ""]) => first));
+  if (isResourceType(type)) knownMembers.set(type, members);
+  return members;
+}
+
 /** Every Coding, reference and inline label of a row, contained resources included. */
 function walk(row: JsonObject, base: FhirBase): Found {
   const found: Found = {
@@ -226,7 +245,7 @@ function walk(row: JsonObject, base: FhirBase): Found {
     mentioned: new Set(),
     labels: [],
   };
-  const owning = ownerPathsOf(textAt(row, "resourceType") ?? "").owners.map(([first]) => first);
+  const owning = owningMembersOf(textAt(row, "resourceType") ?? "");
   let isOwnersElement = false;
   const visit = (value: Json): void => {
     if (isArray(value)) value.forEach(visit);
@@ -252,7 +271,7 @@ function walk(row: JsonObject, base: FhirBase): Found {
   for (const name in row) {
     const member = row[name];
     // the row's own meta holds labels and tags, which are no codes of the data
-    isOwnersElement = owning.includes(name);
+    isOwnersElement = owning.has(name);
     if (name !== "meta" && typeof member === "object" && member !== null) visit(member);
   }
   return found;
