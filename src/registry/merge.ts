@@ -2,8 +2,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { RegisteredSubject } from "#identity/certificate/subject";
 import type { RegisteredCertificate } from "#identity/client";
 import type { RegistryDocument } from "./document.ts";
-import { pointer, type RegistryProblem } from "./problem.ts";
-import { requestAlgorithm } from "#identity/request-signature";
+import { clash, invalid, type RegistryProblem } from "./problem.ts";
 import {
   agreementEntry,
   clientEntry,
@@ -19,8 +18,8 @@ import {
 import { canonical } from "./canonical.ts";
 import type { ChangeDocument } from "./change-document.ts";
 import { inSet } from "./read.ts";
+import { referenceProblem } from "./references.ts";
 import { nothingRemoved, orphanProblem, removeEntries, type Removed } from "./remove.ts";
-import { parseScopes } from "#identity/scopes";
 
 /**
  * `add`: an entry that is registered with different content is a conflict; only a few facts, such as sign-in
@@ -85,12 +84,12 @@ export function changeRegistry(
   const merged = mergeRegistry(less.value.left, set, prepared, "change", new Set(reinstate));
   if (!merged.ok) return err(inSet(merged.error));
   const { left, removed } = less.value;
-  const kept = {
+  const remaining = {
     clients: joined(left.clients, allOf(merged.value.clients), ({ id }) => id),
     origins: joined(left.origins, allOf(merged.value.origins), ({ name }) => name),
     grants: joined(left.grants, allOf(merged.value.grants), grantKey),
   };
-  const orphan = orphanProblem(remove, kept, operatorIssuers);
+  const orphan = orphanProblem(remove, remaining, operatorIssuers);
   return orphan === undefined ? ok({ ...merged.value, removed }) : err(orphan);
 }
 
@@ -140,17 +139,8 @@ export function mergeRegistry(
     "entity",
   ]);
   if (!clients.ok) return clients;
-  const lifted = file.clients.findIndex(
-    ({ id, status }) =>
-      status === "active" && there.clients.get(id)?.status === "suspended" && !reinstated.has(id),
-  );
-  if (lifted !== -1)
-    return err(
-      clash(
-        ["clients", lifted, "status"],
-        "is suspended in the registry: only a change that names the client in `reinstate` ends a suspension",
-      ),
-    );
+  const lifted = liftedSuspension(there, file, reinstated);
+  if (lifted !== undefined) return err(lifted);
   const ending = (entry: AgreementEntry) => mode === "change" && endsEarlier(entry, there.agreements);
   const signed = agreementEntries.map((entry) =>
     // A merge compares it with its registered end: an earlier end is no conflict.
@@ -175,17 +165,17 @@ export function mergeRegistry(
     origins: joined(there.origins, originEntries, ({ name }) => name),
     policies: new Map([...there.policies, ...digests]),
   };
-  const external = externalProblem(clientEntries, all);
-  if (external !== undefined) return err(external);
-  for (const [i, { client }] of agreementEntries.entries()) {
-    if (!all.clients.has(client)) return err(missing(["agreements", i, "client"]));
-  }
-  const signIn = signInProblem(file.issuers, originEntries, all);
-  if (signIn !== undefined) return err(signIn);
-  for (const [i, grant] of grantEntries.entries()) {
-    const problem = dangling(grant, all, ["grants", i]);
-    if (problem !== undefined) return err(problem);
-  }
+  const dangling = referenceProblem(
+    {
+      issuers: file.issuers,
+      clients: clientEntries,
+      agreements: agreementEntries,
+      grants: grantEntries,
+      origins: originEntries,
+    },
+    all,
+  );
+  if (dangling !== undefined) return err(dangling);
 
   return ok({
     issuers: issuers.value,
@@ -204,6 +194,24 @@ export function mergeRegistry(
     grants: grants.value,
     origins: origins.value,
   });
+}
+
+/** A suspension that the file would end without naming it. */
+function liftedSuspension(
+  there: RegistryState,
+  { clients }: RegistryDocument,
+  reinstated: ReadonlySet<string>,
+): RegistryProblem | undefined {
+  const lifted = clients.findIndex(
+    ({ id, status }) =>
+      status === "active" && there.clients.get(id)?.status === "suspended" && !reinstated.has(id),
+  );
+  return lifted === -1
+    ? undefined
+    : clash(
+        ["clients", lifted, "status"],
+        "is suspended in the registry: only a change that names the client in `reinstate` ends a suspension",
+      );
 }
 
 /**
@@ -288,74 +296,6 @@ function weigh<T extends object>(
   return ok({ added, changed });
 }
 
-/** Clients of unknown issuers, and two clients with the same name at the same issuer. */
-function externalProblem(
-  clients: readonly ClientEntry[],
-  all: Pick<RegistryState, "issuers" | "clients">,
-): RegistryProblem | undefined {
-  const named = Map.groupBy(
-    [...all.clients.values()].filter(({ issuer }) => issuer !== undefined),
-    externalName,
-  );
-  for (const [i, client] of clients.entries()) {
-    if (client.issuer === undefined) continue;
-    if (!all.issuers.has(client.issuer)) return missing(["clients", i, "issuer"]);
-    const others = named.get(externalName(client))?.filter(({ id }) => id !== client.id) ?? [];
-    if (others.length > 0)
-      return clash(["clients", i, "externalClientId"], "already names a different client of this issuer");
-  }
-  return undefined;
-}
-
-const externalName = ({ issuer, externalClientId }: ClientEntry): string =>
-  JSON.stringify([issuer, externalClientId]);
-
-/** An origin states all sign-in endpoints for apps, or none: never half of them. */
-function signInProblem(
-  issuers: readonly IssuerEntry[],
-  origins: readonly OriginEntry[],
-  all: Pick<RegistryState, "issuers" | "origins">,
-): RegistryProblem | undefined {
-  for (const [i, { signInAt }] of origins.entries()) {
-    if (signInAt === undefined) continue;
-    const issuer = all.issuers.get(signInAt);
-    if (issuer === undefined) return missing(["origins", i, "signInAt"]);
-    if (issuer.endpoints === undefined)
-      return invalid(["origins", i, "signInAt"], "names an issuer without endpoints");
-  }
-  const needed = new Set([...all.origins.values()].map(({ signInAt }) => signInAt));
-  const taken = issuers.findIndex(({ iss, endpoints }) => endpoints === undefined && needed.has(iss));
-  return taken === -1
-    ? undefined
-    : invalid(["issuers", taken, "endpoints"], "are missing: an origin sends people here to sign in");
-}
-
-function dangling(
-  grant: GrantEntry,
-  all: Pick<RegistryState, "clients" | "agreements" | "origins" | "policies">,
-  at: readonly PropertyKey[],
-): RegistryProblem | undefined {
-  const client = all.clients.get(grant.client);
-  if (client === undefined) return missing([...at, "client"]);
-  const scopes = parseScopes(grant.scopes);
-  // The built-in issuer knows no patients: a token with this scope could never be issued.
-  if (client.auth !== "external" && scopes.ok && scopes.value.some(({ context }) => context === "patient")) {
-    return invalid([...at, "scopes"], "patient/ scopes need a client of an external issuer");
-  }
-  if (grant.signedRequests && !signs(client))
-    return invalid([...at, "signedRequests"], "the client has no key with a kid that signs requests");
-  if (!all.origins.has(grant.origin)) return missing([...at, "origin"]);
-  const agreement = all.agreements.get(grant.agreement);
-  if (agreement === undefined || agreement.client !== grant.client) return missing([...at, "agreement"]);
-  const policy = all.policies.get(grant.policy);
-  if (policy === undefined) return missing([...at, "policy"]);
-  if (!agreement.purposes.includes(grant.purpose))
-    return invalid([...at, "purpose"], "is not permitted by the agreement");
-  if (!policy.purposes.includes(grant.purpose))
-    return invalid([...at, "purpose"], "is not a purpose of the policy");
-  return undefined;
-}
-
 /**
  * Values that belong to a single client, such as certificates: the new values, and the values that the
  * client has no more.
@@ -382,11 +322,6 @@ function ownedChanges<T>(
   };
 }
 
-/** A key set at a URL may change tomorrow, so its presence alone counts. */
-const signs = ({ jwks, jwksUri }: ClientEntry): boolean =>
-  jwksUri !== undefined ||
-  jwks?.keys.some((key) => key.kid !== undefined && requestAlgorithm(key) !== undefined) === true;
-
 function joined<T>(
   there: ReadonlyMap<string, T>,
   entries: readonly T[],
@@ -406,14 +341,3 @@ function differences(entry: object, known: object): string[] {
     (field) => canonical(Reflect.get(entry, field)) !== canonical(Reflect.get(known, field)),
   );
 }
-
-function clash(path: readonly PropertyKey[], problem: string): RegistryProblem {
-  return { reason: "conflict", pointer: pointer(path), problem };
-}
-
-function invalid(path: readonly PropertyKey[], problem: string): RegistryProblem {
-  return { reason: "invalid", pointer: pointer(path), problem };
-}
-
-const missing = (path: readonly PropertyKey[]): RegistryProblem =>
-  invalid(path, "is neither in this file nor registered");

@@ -16,3 +16,11 @@ export const needsApproval = "needs a second person's approval";
 export function pointer(path: readonly PropertyKey[]): string {
   return path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 }
+
+export function clash(path: readonly PropertyKey[], problem: string): RegistryProblem {
+  return { reason: "conflict", pointer: pointer(path), problem };
+}
+
+export function invalid(path: readonly PropertyKey[], problem: string): RegistryProblem {
+  return { reason: "invalid", pointer: pointer(path), problem };
+}
