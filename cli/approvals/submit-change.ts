@@ -67,11 +67,22 @@ export async function propose(from: Poster, document: object): Promise<Submitted
   return { exitCode: 0, result: { proposal, opens } };
 }
 
+/** The way on from a refusal whose sentence does not have it, by its reason. */
+const nextSteps: Readonly<Record<string, string>> = {
+  person_required:
+    "sign in: `phylax operator sign-in OPERATOR --out FILE`, then the same command with --operator OPERATOR --operator-token FILE",
+  proposal_not_open: "the ids of open proposals: `phylax proposals list`",
+  operator_not_registered: "the ids of operators: `phylax operator list`",
+  restore_log_unknown: "the names of logs: `phylax ledger verify`",
+};
+
 /** Prints a refusal, and the way on if it needs a second person. */
 export function printRefusal(answer: Parameters<typeof refusalLine>[0]): number {
   complain(printable(refusalLine(answer)));
   const { detail } = answer.body;
   if (typeof detail === "string" && detail.startsWith(needsApproval))
     complain("propose it: the same command with --why TEXT");
+  const next = nextSteps[String(answer.body["reason"])];
+  if (next !== undefined) complain(next);
   return answer.status < 500 ? 2 : 1;
 }

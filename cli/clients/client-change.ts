@@ -106,14 +106,18 @@ export const clientRotate = changer(
 export const clientRetire = changer(
   { cert: { type: "string", multiple: true }, kid: { type: "string", multiple: true } },
   ({ client: { certificates, jwks, ...entry } }, options) => {
+    if (options["cert"] === undefined && options["kid"] === undefined)
+      throw new Misuse("--cert PEM|X5T or --kid KID names what is removed");
     const thumbprints = listOf(options["cert"]).map(thumbprintOf);
     const kids = new Set(listOf(options["kid"]));
     const unknown = [
       ...thumbprints.filter((x5t) => !certificates.includes(x5t)),
       ...[...kids].filter((kid) => jwks?.keys.every((key) => key.kid !== kid) !== false),
     ];
-    if (thumbprints.length + kids.size === 0 || unknown.length > 0)
-      throw new Misuse(`${unknown.join(", ") || "nothing"} is registered by this name`);
+    if (unknown.length > 0)
+      throw new UnusableName(
+        `${entry.id} has no certificate or key ${unknown.join(", ")}: \`phylax registry show clients --json\` has their names`,
+      );
     return {
       set: {
         clients: [
@@ -142,11 +146,13 @@ export const clientReinstate = changer({}, ({ client: entry }) => ({
 /** Ends agreements now: every request under them is refused within ten seconds. Their grants are removed. */
 export const clientEnd = changer(
   { agreement: { type: "string", multiple: true } },
-  ({ agreements, grants }, options) => {
+  ({ client: entry, agreements, grants }, options) => {
     const named = new Set(listOf(options["agreement"]));
     const ending = agreements.filter(({ id }) => named.size === 0 || named.has(id));
     if (ending.length === 0 || [...named].some((name) => ending.every(({ id }) => id !== name)))
-      throw new Misuse("names no agreement of this client: phylax registry show agreements");
+      throw new UnusableName(
+        `${entry.id} has no agreement${named.size === 0 ? "" : ` ${[...named].join(", ")}`}: \`phylax agreement list\` has their ids`,
+      );
     const ended = new Date().toISOString();
     return {
       set: {
@@ -175,8 +181,12 @@ export const clientQuota = changer(
     const named = grants.filter(
       ({ origin, purpose }) => options["grant"] === undefined || options["grant"] === `${origin}/${purpose}`,
     );
-    if (named.length === 0 || !Number.isInteger(requests))
-      throw new Misuse("--requests N, and --grant ORIGIN/PURPOSE of this client");
+    if (!Number.isInteger(requests) || !Number.isInteger(windowSeconds))
+      throw new Misuse("--requests and --window are whole numbers");
+    if (named.length === 0)
+      throw new UnusableName(
+        "no such grant of this client: `phylax client list --json` has its grants, ORIGIN/PURPOSE",
+      );
     return {
       set: {
         policies,

@@ -2,15 +2,10 @@ import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { parseReceipt, type Receipt } from "#ledger/receipt";
 import type { LogRestored } from "#ledger/restore";
-import {
-  type OperatorAnswer,
-  postAsOperator,
-  posterOf,
-  posterOptions,
-  refusalLine,
-} from "../connection/operator-post.ts";
+import { printRefusal } from "../approvals/submit-change.ts";
+import { type OperatorAnswer, postAsOperator, posterOf, posterOptions } from "../connection/operator-post.ts";
 import { Misuse, printFault } from "../misuse.ts";
-import { complain, giveResult, say } from "../output.ts";
+import { giveResult, say } from "../output.ts";
 import { printable } from "../printable.ts";
 
 // An act is recorded in one of several logs, and a lost log may be among them. While no log takes records the first
@@ -42,8 +37,7 @@ export async function restoreLedger(args: readonly string[]): Promise<number> {
     const seen = new Map<string, LogRestored>();
     for (;;) {
       if (answer.status !== 200) {
-        complain(printable(refusalLine(answer)));
-        return answer.status < 500 ? 2 : 1;
+        return printRefusal(answer);
       }
       const logs = logsOf(answer);
       for (const restored of logs) seen.set(restored.log, restored);

@@ -3,7 +3,13 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { planLines, type PolicyBodies } from "#authoring/plan-lines";
 import type { PlannedChange } from "#registry/plan";
-import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
+import {
+  postAsOperator,
+  posterOf,
+  posterOptions,
+  refusalLine,
+  type OperatorAnswer,
+} from "../connection/operator-post.ts";
 import { readJsonFile } from "../json-file.ts";
 import { printable } from "../printable.ts";
 import { requirePublic } from "./public-file.ts";
@@ -49,7 +55,7 @@ export async function registryPlan(args: readonly string[]): Promise<number> {
   try {
     const answer = await postAsOperator(posterOf(values), "api/registry/plan", JSON.stringify(change));
     if (answer.status !== 200) {
-      complain(refusalLine(answer));
+      complain(`${file ?? "the change"}: ${refusalLine(inFile(answer))}`);
       return answer.status < 500 ? 2 : 1;
     }
     const { digest } = answer.body;
@@ -64,6 +70,13 @@ export async function registryPlan(args: readonly string[]): Promise<number> {
   } catch (fault) {
     return printFault(fault);
   }
+}
+
+/** A refusal with the place in the file: the request has the file's content as its member `set`. */
+function inFile(answer: OperatorAnswer): OperatorAnswer {
+  const { pointer } = answer.body;
+  if (typeof pointer !== "string" || !/^\/set(?:\/|$)/u.test(pointer)) return answer;
+  return { ...answer, body: { ...answer.body, pointer: pointer.slice("/set".length) } };
 }
 
 function summary(changes: readonly PlannedChange[]): string {

@@ -15,7 +15,7 @@ const proposers: Readonly<Record<string, readonly Role[]>> = {
   operator: ["registry-admin"],
 };
 
-const proposalId = z.string().regex(/^[0-9a-f]{32}$/u);
+const proposalId = z.string().regex(/^[0-9a-f]{32}$/u, "must be the id of a proposal: 32 hex digits");
 const approving = z.strictObject({ proposal: proposalId });
 const closing = z.strictObject({ proposal: proposalId, note: z.string().trim().min(1).max(1_000) });
 const summaryForm = z.object({

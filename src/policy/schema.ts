@@ -3,10 +3,13 @@ import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import * as z from "zod/mini";
 import { pathGrammar } from "#policy/view/element-path";
 
-const path = z.string().check(z.maxLength(500), z.regex(pathGrammar)).register(z.globalRegistry, {
-  description:
-    "Element path below the resource, e.g. `name.family`, `value[x]`, `identifier[system=http://example.org/mrn].value`.",
-});
+const path = z
+  .string()
+  .check(z.maxLength(500), z.regex(pathGrammar, "must be a path of element names, such as name.family"))
+  .register(z.globalRegistry, {
+    description:
+      "Element path below the resource, e.g. `name.family`, `value[x]`, `identifier[system=http://example.org/mrn].value`.",
+  });
 const code = z
   .string()
   .check(z.maxLength(300), z.regex(/^[^\s,|]+(?:\|[^\s,|]+)?$/u))

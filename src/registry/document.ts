@@ -22,7 +22,9 @@ const httpsUrl = z.url({ protocol: /^https$/u }).max(2_048);
 // differently.
 const serverUrl = httpsUrl.regex(/^[^#@\s\\]*$/u);
 const moment = z
-  .union([z.iso.datetime({ offset: true }), z.iso.date()])
+  .union([z.iso.datetime({ offset: true }), z.iso.date()], {
+    error: "must be a date or a time as RFC 3339 writes it: 2027-01-01 or 2027-01-01T00:00:00Z",
+  })
   .meta({ description: "RFC 3339. A date alone means its first moment in UTC." });
 
 const claim = z
@@ -214,7 +216,11 @@ const client = z.strictObject({
     description: "In place of jwks: the URL of the client's keys. Its host must be in IDENTITY_HOSTS.",
   }),
   certificates: z
-    .array(z.union([thumbprint, pem, certificateSubject]))
+    .array(
+      z.union([thumbprint, pem, certificateSubject], {
+        error: "must be a certificate in PEM, its x5t#S256, or a name under an authority",
+      }),
+    )
     .max(16)
     .default([])
     .meta({
@@ -272,7 +278,7 @@ const agreement = z.strictObject({
   to: moment.meta({ description: "The first moment at which the agreement is no longer in force." }),
   documentHash: z
     .string()
-    .regex(/^[0-9a-f]{64}$/u)
+    .regex(/^[0-9a-f]{64}$/u, "must be a SHA-256 in hex: 64 characters of 0 to 9 and a to f")
     .meta({ description: "SHA-256 of the signed document in hex." }),
 });
 

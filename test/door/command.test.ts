@@ -101,6 +101,54 @@ test("a name in the call that is not registered exits 2, and the error says wher
   }
 });
 
+test("the error of a refused document names the place in the file and the form that it needs", async () => {
+  const change = async (list: string, entry: object) => {
+    const file = join(phylax.home, "wrong.json");
+    writeFileSync(file, JSON.stringify({ [list]: [entry] }));
+    const { code, error } = await command("registry", "plan", file, ...state());
+    expect(code).toBe(2);
+    return error.replace(`${file}: `, "");
+  };
+  const agreement = {
+    id: "a-1",
+    client: "payer",
+    purposes: ["HPAYMT"],
+    from: "2026-01-01",
+    to: "2027-01-01",
+    documentHash: "7".repeat(64),
+  };
+  expect(await change("agreements", { ...agreement, to: "tomorrow" })).toMatch(
+    /^\/agreements\/0\/to must be a date or a time as RFC 3339 writes it: /u,
+  );
+  expect(await change("agreements", { ...agreement, documentHash: "abc" })).toMatch(
+    /^\/agreements\/0\/documentHash must be a SHA-256 in hex/u,
+  );
+  const certificates = ["-----BEGIN CERTIFICATE-----"];
+  expect(await change("clients", { id: "c", kind: "k", auth: "tls_client_auth", certificates })).toMatch(
+    /^\/clients\/0\/certificates\/0 must be a certificate in PEM, /u,
+  );
+  expect(await change("client", {})).toBe("/client no such field\n");
+});
+
+test("a refusal of an unknown id says which command has the ids", async () => {
+  const calls = [
+    [["operator", "suspend", "nobody"], "`phylax operator list`"],
+    [["propose", "--role", "auditor", "--why", "a test"], "`phylax operator sign-in OPERATOR --out FILE`"],
+    [["proposals", "show", "1234"], "`phylax proposals list`"],
+    [["restore", "ledger", "s99-2026h2"], "`phylax ledger verify`"],
+    [["client", "retire", "payer", "--kid", "none"], "payer has no certificate or key none: "],
+    [
+      ["client", "end", "payer", "--agreement", "none"],
+      "payer has no agreement none: `phylax agreement list`",
+    ],
+    [["client", "quota", "payer", "--requests", "5", "--grant", "none/none"], "`phylax client list --json`"],
+  ] as const;
+  for (const [call, says] of calls) {
+    const { code, error } = await command(...call, ...state());
+    expect([code, error], call.join(" ")).toEqual([2, expect.stringContaining(says)]);
+  }
+});
+
 test("a file that cannot be written is named in a sentence, and the result is not printed", async () => {
   for (const call of [
     ["registry", "export"],
