@@ -166,3 +166,16 @@ test("a denial of a type or of a time holds for what a row contains; a permit is
   expect(verdicts(ofType("Observation"))).toEqual(["silent", "deny"]);
   expect(verdicts(ofYear("2021"))).toEqual(["silent", "deny"]);
 });
+
+test("a person who signed in may have a resource of a further type, and none of the same type", ({
+  expect,
+}) => {
+  const denies = (reference: string) => consent({ type: "deny", actor: [recipient({ reference })] });
+  const verdicts = (who: readonly string[]) =>
+    ["Practitioner/p", "Practitioner/q", "RelatedPerson/m", "PractitionerRole/r"].map((name) =>
+      verdict(denies(name), { who, complete: [] }),
+    );
+  expect(verdicts(["Practitioner/p"])).toEqual(["deny", "silent", "deny", "deny"]);
+  expect(verdicts(["RelatedPerson/n"])).toEqual(["deny", "deny", "silent", "deny"]);
+  expect(verdicts([])).toEqual(["deny", "deny", "deny", "deny"]);
+});
