@@ -204,7 +204,7 @@ test(
           differing += 1;
           expect(
             names(having, `main/Patient/${patient}`),
-            `${kind} ${asked.method} ${asked.path} ${row.resourceType} of ${patient}`,
+            `${kind} ${asked.method} ${asked.path} ${row.resourceType} of ${patient}: ${without.status}, ${having.status}`,
           ).toBe(true);
         },
       ),

@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
-import { IsolateCache } from "#platform/registry/isolate-cache";
-import { registryLimits } from "#platform/registry/registry-limits";
+import { IsolateCache } from "#platform/registry/copies/isolate-cache";
+import { registryLimits } from "#platform/registry/copies/registry-limits";
 
 /** A reading without a version: its copy is read again in full. */
 const readAt = (at: number) => ({ asOf: instant(at), begun: instant(at), version: undefined });

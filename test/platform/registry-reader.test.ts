@@ -2,10 +2,11 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import type { RecordName, RegistryPosition } from "#registry/revocation";
 import { instant } from "#kernel/clock";
-import { applyRevocationDeltas } from "#platform/registry/apply-deltas";
-import { registryCache } from "#platform/registry/registry-cache";
-import { RegistryReader, type Subject } from "#platform/registry/registry-reader";
-import type { SnapshotSql } from "#platform/registry/snapshot-sql";
+import { applyRevocationDeltas } from "#platform/registry/copies/apply-deltas";
+import { registryCache } from "#platform/registry/copies/registry-cache";
+import type { Subject } from "#platform/registry/copies/change-log";
+import { RegistryReader } from "#platform/registry/copies/registry-reader";
+import type { SnapshotSql } from "#platform/registry/copies/snapshot-sql";
 
 /**
  * A database whose copy is behind, and that counts its writes. A session's bookmark is the number of writes

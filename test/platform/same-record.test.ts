@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { isSameRecord } from "#platform/registry/same-record";
+import { isSameRecord } from "#platform/registry/copies/same-record";
 
 test("plain data equal their copy, and what counts as the same is the same for Node, too", ({ expect }) => {
   const record = fc.jsonValue();

@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { DevFile } from "../../cli/connection/dev-file.ts";
 import { send, type Reply, type Sending } from "../../cli/connection/mutual-tls.ts";
 import { issueClientCertificate, x5tS256, type CertificateFiles } from "../../sandbox/certificates.ts";
-import { registryLimits } from "../../src/platform/registry/registry-limits.ts";
+import { registryLimits } from "../../src/platform/registry/copies/registry-limits.ts";
 import { newKey, sign, type Key } from "./credentials.ts";
 import type { TestStack } from "./stack.ts";
 

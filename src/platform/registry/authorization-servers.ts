@@ -1,8 +1,8 @@
 import type { AuthorizationServers } from "#registry/ports";
 import { signInPlace } from "#registry/sign-in-place";
 import { askRegistry, issuerTable, originTable, rowsWhere, type ReadTable } from "./read-table.ts";
-import { registryCache } from "./registry-cache.ts";
-import type { RegistryReader } from "./registry-reader.ts";
+import { registryCache } from "./copies/registry-cache.ts";
+import type { RegistryReader } from "./copies/registry-reader.ts";
 
 type AcceptedIssuers = Awaited<ReturnType<AuthorizationServers["of"]>>;
 

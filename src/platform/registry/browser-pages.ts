@@ -1,6 +1,6 @@
 import { askRegistry, clientTable, rowsWhere } from "./read-table.ts";
-import { registryCache } from "./registry-cache.ts";
-import type { RegistryReader } from "./registry-reader.ts";
+import { registryCache } from "./copies/registry-cache.ts";
+import type { RegistryReader } from "./copies/registry-reader.ts";
 
 /**
  * The web pages of all active clients, read from D1 at once and cached for seconds: a made-up `Origin`

@@ -1,7 +1,7 @@
 import type { CertificateHolders } from "#identity/ports";
-import { registryCache } from "./registry-cache.ts";
+import { registryCache } from "./copies/registry-cache.ts";
 import { askRegistry, rowsWhere, type ReadTable } from "./read-table.ts";
-import type { RegistryReader } from "./registry-reader.ts";
+import type { RegistryReader } from "./copies/registry-reader.ts";
 
 const holders: ReadTable<{ readonly issuer: string }> = {
   name: "certificates join clients on clients.id = certificates.client",

@@ -2,7 +2,7 @@ import type { Recipient } from "#audit/accounting/facts";
 import type { ClientRecord } from "#identity/client";
 import type { ClientDirectory } from "#identity/ports";
 import { parseScopes } from "#identity/scopes";
-import type { EvictableCache } from "./isolate-cache.ts";
+import type { EvictableCache } from "./copies/isolate-cache.ts";
 import {
   agreementPurposeTable,
   agreementTable,
@@ -14,10 +14,10 @@ import {
   type ReadTable,
   rowsWhere,
 } from "./read-table.ts";
-import { registryCache } from "./registry-cache.ts";
-import { clientLimits } from "./registry-limits.ts";
-import type { RegistryReader } from "./registry-reader.ts";
-import type { SnapshotSql } from "./snapshot-sql.ts";
+import { registryCache } from "./copies/registry-cache.ts";
+import { clientLimits } from "./copies/registry-limits.ts";
+import type { RegistryReader } from "./copies/registry-reader.ts";
+import type { SnapshotSql } from "./copies/snapshot-sql.ts";
 import type { grants } from "./schema.ts";
 
 /**

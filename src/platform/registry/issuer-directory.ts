@@ -1,9 +1,9 @@
 import type { TrustedIssuer } from "#identity/issuer";
 import type { IssuerDirectory } from "#identity/ports";
-import type { EvictableCache } from "./isolate-cache.ts";
+import type { EvictableCache } from "./copies/isolate-cache.ts";
 import { askRegistry, issuerTable, rowsWhere } from "./read-table.ts";
-import { registryCache } from "./registry-cache.ts";
-import type { RegistryReader } from "./registry-reader.ts";
+import { registryCache } from "./copies/registry-cache.ts";
+import type { RegistryReader } from "./copies/registry-reader.ts";
 import type { issuers } from "./schema.ts";
 
 /**

@@ -1,8 +1,8 @@
 import type { OriginEntry } from "#registry/state";
-import type { EvictableCache } from "./isolate-cache.ts";
+import type { EvictableCache } from "./copies/isolate-cache.ts";
 import { askRegistry, originTable, rowsWhere } from "./read-table.ts";
-import { registryCache } from "./registry-cache.ts";
-import type { RegistryReader } from "./registry-reader.ts";
+import { registryCache } from "./copies/registry-cache.ts";
+import type { RegistryReader } from "./copies/registry-reader.ts";
 import type { RegistrySql } from "./registry-sql.ts";
 import type { origins } from "./schema.ts";
 

@@ -1,7 +1,7 @@
 import type { PolicyStore } from "#identity/ports";
 import { policyDigest, type PolicyDocument } from "#policy/document";
 import { askRegistry, policyTable, rowsWhere } from "./read-table.ts";
-import type { RegistryReader } from "./registry-reader.ts";
+import type { RegistryReader } from "./copies/registry-reader.ts";
 
 const policiesMax = 128;
 

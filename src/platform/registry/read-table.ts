@@ -1,4 +1,4 @@
-import type { SnapshotSql } from "./snapshot-sql.ts";
+import type { SnapshotSql } from "./copies/snapshot-sql.ts";
 import type {
   agreementPurposes,
   agreements,

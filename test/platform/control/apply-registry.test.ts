@@ -6,7 +6,7 @@ import { clientDirectory } from "#platform/registry/client-directory";
 import { originDirectory } from "#platform/registry/origin-directory";
 import { d1PolicyStore } from "#platform/registry/policy-store";
 import { withExternalClient, withValue } from "../../support/registry-file.ts";
-import { RegistryReader } from "#platform/registry/registry-reader";
+import { RegistryReader } from "#platform/registry/copies/registry-reader";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 
 const at = instant(Date.UTC(2026, 10, 24));

@@ -2,7 +2,7 @@ import { beforeEach, test } from "vitest";
 import { instant } from "#kernel/clock";
 import { applyRegistry, planRegistry, showRegistry } from "#platform/registry/apply-registry";
 import { clientDirectory } from "#platform/registry/client-directory";
-import { RegistryReader } from "#platform/registry/registry-reader";
+import { RegistryReader } from "#platform/registry/copies/registry-reader";
 import { withExternalClient } from "../../support/registry-file.ts";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 

@@ -4,7 +4,7 @@ import { applyRegistry } from "#platform/registry/apply-registry";
 import { clientDirectory } from "#platform/registry/client-directory";
 import { issuerDirectory } from "#platform/registry/issuer-directory";
 import { withExternalClient, withValue } from "../../support/registry-file.ts";
-import { RegistryReader } from "#platform/registry/registry-reader";
+import { RegistryReader } from "#platform/registry/copies/registry-reader";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 
 const iss = "https://issuer.example.org";

@@ -7,7 +7,7 @@ import { clientDirectory } from "#platform/registry/client-directory";
 import { issuerDirectory } from "#platform/registry/issuer-directory";
 import { originDirectory } from "#platform/registry/origin-directory";
 import { withExternalClient, withValue } from "../../support/registry-file.ts";
-import { RegistryReader } from "#platform/registry/registry-reader";
+import { RegistryReader } from "#platform/registry/copies/registry-reader";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 
 const iss = "https://issuer.example.org";

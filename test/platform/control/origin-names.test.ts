@@ -3,7 +3,7 @@ import { instant } from "#kernel/clock";
 import { allowedPlaces } from "#platform/config/allowed-places";
 import { applyRegistry } from "#platform/registry/apply-registry";
 import { originDirectory } from "#platform/registry/origin-directory";
-import { RegistryReader } from "#platform/registry/registry-reader";
+import { RegistryReader } from "#platform/registry/copies/registry-reader";
 import { withValue } from "../../support/registry-file.ts";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 

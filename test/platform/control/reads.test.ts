@@ -6,11 +6,11 @@ import { authorizationServers } from "#platform/registry/authorization-servers";
 import { browserPages } from "#platform/registry/browser-pages";
 import { certificateHolders } from "#platform/registry/certificate-holders";
 import { clientDirectory } from "#platform/registry/client-directory";
-import { applyRevocationDeltas } from "#platform/registry/apply-deltas";
+import { applyRevocationDeltas } from "#platform/registry/copies/apply-deltas";
 import { issuerDirectory } from "#platform/registry/issuer-directory";
 import { originDirectory } from "#platform/registry/origin-directory";
 import { d1PolicyStore } from "#platform/registry/policy-store";
-import { RegistryReader } from "#platform/registry/registry-reader";
+import { RegistryReader } from "#platform/registry/copies/registry-reader";
 import { emptyRegistry, sampleFile } from "./registry.ts";
 
 let registry: D1Database;

@@ -2,7 +2,7 @@ import { beforeEach, test } from "vitest";
 import { instant } from "#kernel/clock";
 import { applyRegistry } from "#platform/registry/apply-registry";
 import { authorizationServers } from "#platform/registry/authorization-servers";
-import { RegistryReader } from "#platform/registry/registry-reader";
+import { RegistryReader } from "#platform/registry/copies/registry-reader";
 import { withSignIn, withValue } from "../../support/registry-file.ts";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 

@@ -1,4 +1,14 @@
-import type { CacheLimits } from "./isolate-cache.ts";
+export interface CacheLimits {
+  /** For this long after its read, an answer is given without reading again. */
+  readonly freshMilliseconds: number;
+  /** From this age on no answer is given, and a failed read is a fault. */
+  readonly hardMilliseconds: number;
+  /** How long an absent record is remembered as absent. */
+  readonly absentMilliseconds: number;
+  readonly entriesMax: number;
+  /** The greatest sum of the weights of present records. Without it every record weighs nothing. */
+  readonly weightMax?: number;
+}
 
 /**
  * P4: a change of the registry takes effect everywhere within ten seconds, or the gateway discloses nothing.

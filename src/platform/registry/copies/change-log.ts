@@ -1,4 +1,10 @@
-import type { Subject } from "./registry-reader.ts";
+import type { RecordName } from "#registry/revocation";
+
+/**
+ * A record that is read; a kind, when the record's name is known only after the read; or `unnamed`, which no
+ * delta names: a policy, which never changes, or a hint.
+ */
+export type Subject = RecordName | "client" | "issuer" | "unnamed";
 
 /** A change of the registry, as triggers list it (migration 0035). */
 export interface ListedChange {

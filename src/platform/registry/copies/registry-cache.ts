@@ -1,6 +1,7 @@
-import { IsolateCache, type CacheLimits } from "./isolate-cache.ts";
-import { registryLimits } from "./registry-limits.ts";
-import type { RegistryReader, Subject } from "./registry-reader.ts";
+import { IsolateCache } from "./isolate-cache.ts";
+import { registryLimits, type CacheLimits } from "./registry-limits.ts";
+import type { Subject } from "./change-log.ts";
+import type { RegistryReader } from "./registry-reader.ts";
 import type { SnapshotSql } from "./snapshot-sql.ts";
 
 /**

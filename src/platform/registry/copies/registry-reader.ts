@@ -1,17 +1,11 @@
-import type { AppliedUpdate, RecordName } from "#registry/revocation";
-import { ChangeLog, type ListedChange } from "./change-log.ts";
+import type { AppliedUpdate } from "#registry/revocation";
+import { ChangeLog, type ListedChange, type Subject } from "./change-log.ts";
 import { ageAt, instant, type Clock, type Instant } from "#kernel/clock";
 import { aheadMilliseconds, registryLimits } from "./registry-limits.ts";
 import { withVersion, type SnapshotSql } from "./snapshot-sql.ts";
 
-/**
- * A record that is read; a kind, when the record's name is known only after the read; or `unnamed`, which no
- * delta names: a policy, which never changes, or a hint.
- */
-export type Subject = RecordName | "client" | "issuer" | "unnamed";
-
 /** The state of the registry that was read. */
-export interface RegistryState {
+export interface RegistrySnapshot {
   /** It includes every change up to this epoch. 0: no delta has arrived yet. */
   readonly epoch: number;
   /** It includes every change that was done by then. */
@@ -23,7 +17,7 @@ export interface RegistryState {
 }
 
 /** A value from the registry, with its age. */
-export interface DatedValue<T> extends RegistryState {
+export interface DatedValue<T> extends RegistrySnapshot {
   readonly value: T;
 }
 
@@ -45,7 +39,7 @@ export class RegistryReader {
   readonly keepAlive: ((work: Promise<unknown>) => void) | undefined;
   #newest: Pick<AppliedUpdate, "standing" | "asOf"> | undefined;
   readonly #changes = new ChangeLog();
-  #last: RegistryState | undefined; // the newest reading of the newest known version
+  #last: RegistrySnapshot | undefined; // the newest reading of the newest known version
   #claimed = instant(0);
   // by id, with the delta's epoch: the clients whose records are being written
   readonly #clientsPending = new Map<string, number>();
@@ -131,7 +125,7 @@ export class RegistryReader {
    * The newest state that this isolate read, if a record of an earlier version did not change until then, and if
    * that state has every change that the isolate knows of. A copy of that version has the content of that state.
    */
-  unchangedSince(version: string | undefined, subject: Subject): RegistryState | undefined {
+  unchangedSince(version: string | undefined, subject: Subject): RegistrySnapshot | undefined {
     const known = this.#newest?.standing.epoch ?? 0;
     if (version === undefined || this.#last === undefined || this.#last.epoch < known) return undefined;
     return this.#changes.changedSince(version, subject) === false ? this.#last : undefined;

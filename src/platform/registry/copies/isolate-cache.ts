@@ -1,19 +1,7 @@
 import { ageAt, instant, type Clock, type Instant } from "#kernel/clock";
-import { aheadMilliseconds, wholeMilliseconds } from "./registry-limits.ts";
-import type { DatedValue, RegistryState } from "./registry-reader.ts";
+import { aheadMilliseconds, wholeMilliseconds, type CacheLimits } from "./registry-limits.ts";
+import type { DatedValue, RegistrySnapshot } from "./registry-reader.ts";
 import { isSameRecord } from "./same-record.ts";
-
-export interface CacheLimits {
-  /** For this long after its read, an answer is given without reading again. */
-  readonly freshMilliseconds: number;
-  /** From this age on no answer is given, and a failed read is a fault. */
-  readonly hardMilliseconds: number;
-  /** How long an absent record is remembered as absent. */
-  readonly absentMilliseconds: number;
-  readonly entriesMax: number;
-  /** The greatest sum of the weights of present records. Without it every record weighs nothing. */
-  readonly weightMax?: number;
-}
 
 /**
  * Holds copies of the registry's records. Drops the copies of one record, or of all, that are older than an
@@ -32,7 +20,7 @@ interface Store<T> {
   /** True if it is known that the record of a key changed after a version. */
   readonly isChanged?: (key: string, version: string | undefined) => boolean;
   /** The newest known state of the store, if the record of a key did not change between a version and it. */
-  readonly unchangedSince?: (key: string, version: string | undefined) => RegistryState | undefined;
+  readonly unchangedSince?: (key: string, version: string | undefined) => RegistrySnapshot | undefined;
   /** False while the record of a key may change at any moment: then no copy is given and none is stored. */
   settled(key: string): boolean;
   /** About its size in memory, in characters of JSON. */
@@ -44,7 +32,7 @@ interface Store<T> {
   readonly keepAlive?: ((work: Promise<unknown>) => void) | undefined;
 }
 
-interface Entry<T> extends RegistryState {
+interface Entry<T> extends RegistrySnapshot {
   readonly value: T;
   readonly weight: number;
   /** When the record was read as a whole. Later readings may only have found that it did not change. */
