@@ -1,4 +1,8 @@
-import { aheadMilliseconds, registryLimits, wholeMilliseconds } from "#platform/registry/copies/registry-limits";
+import {
+  aheadMilliseconds,
+  registryLimits,
+  wholeMilliseconds,
+} from "#platform/registry/copies/registry-limits";
 import type { Sizes } from "../ledger/sizes.ts";
 import {
   commitMilliseconds,
