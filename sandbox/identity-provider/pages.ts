@@ -68,9 +68,16 @@ export function consentPage({ client, login, scopes, choices, problem }: Consent
     `${alert(problem)}<p>You are signed in as ${text(login)}. ${text(client)} wants to:</p>
 <ul>${asked}</ul>
 ${purpose}
-<form method="post">${choices === undefined ? "" : choicesOf(choices)}<p><button name="decision" value="allow">Allow</button> <button name="decision" value="deny">Deny</button></form>`,
+<form method="post">${choices === undefined ? "" : choicesOf(choices)}<p><button name="decision" value="allow">Allow</button> <button name="decision" value="deny">Deny</button>
+<p><small>${effectOf(choices)}</small></form>`,
   );
 }
+
+/** What each button does: a person who denies must know that the ticks are not filed either. */
+const effectOf = (choices: Choices | undefined): string =>
+  choices === undefined
+    ? "Allow gives the app this access. Deny gives it nothing."
+    : "Allow gives the app this access and files your choice. Deny gives it nothing and files no choice.";
 
 const choicesOf = (choices: Choices): string =>
   `<fieldset><legend>Your sensitive records</legend>

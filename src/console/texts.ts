@@ -313,7 +313,7 @@ export const texts = {
     status: "Status",
     proof: "Proves itself by",
     proofs: {
-      private_key_jwt: "an assertion that its key signs",
+      private_key_jwt: "a signed assertion",
       tls_client_auth: "its certificate, from an authority",
       self_signed_tls_client_auth: "its own certificate",
       external: "tokens of an external issuer",

@@ -68,3 +68,12 @@ test("a choice is a Consent that denies restricted records for treatment, except
   for (const { id, codes } of categories)
     for (const code of codes) expect(verdict(shared(id), {}, labelled(code)), code).toBe("permit");
 });
+
+test("the page of consent says what each button does, and of choices only where there are some", ({
+  expect,
+}) => {
+  const page = (choices: ReadonlySet<string> | undefined) =>
+    consentPage({ client: "app", login: "p", scopes: [], choices });
+  expect(page(new Set())).toContain("Deny gives it nothing and files no choice.");
+  expect(page(undefined)).toContain("Deny gives it nothing.");
+});
