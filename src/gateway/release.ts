@@ -30,7 +30,7 @@ export async function release(
   return recordAndAnswer(draft, drafts, ports);
 }
 
-/** Only a single request with a proof is answered. */
+/** A proof of possession (DPoP) answers a single request: a further request with it is refused. */
 async function recordAndAnswer(draft: AnswerDraft, drafts: Drafts, ports: AnswerPorts): Promise<Response> {
   const recorded = await ports.ledgerQueue.holding(draft.bytes ?? 0, draft.record);
   return recorded === "replayed"
@@ -56,11 +56,11 @@ async function cleared(
     case "disclosed": {
       const { disclosure, gate, origin } = outcome;
       if (!origin.isDecided) throw new Error("rows were judged by Consents that were not asked for");
-      const may = await gate.clear({ disclosure, concerned: origin.concerned });
-      if (!may.ok) return clearedRefusal(may.error, facts, drafts);
+      const clearance = await gate.clear({ disclosure, concerned: origin.concerned });
+      if (!clearance.ok) return clearedRefusal(clearance.error, facts, drafts);
       // between the windows of a long answer: a withdrawal counts within ten seconds (P4)
       const mayGoOn = async () => (await gate.stillGood()).ok;
-      return drafts.disclosure(may.value, mayGoOn);
+      return drafts.disclosure(clearance.value, mayGoOn);
     }
     case "written":
       return drafts.written(await clearedWrite(outcome.write, outcome.gate, outcome.origin));
@@ -111,11 +111,13 @@ async function clearedWrite(
   if (write.refusal !== undefined) return done;
   try {
     if (disclosure === undefined) {
-      const may = await gate.stillGood();
-      return may.ok ? done : statusAlone(done, may.error.reason);
+      const still = await gate.stillGood();
+      return still.ok ? done : statusAlone(done, still.error.reason);
     }
-    const may = await gate.clear({ disclosure, concerned });
-    return may.ok ? { ...done, disclosure: may.value } : statusAlone(done, may.error.reason);
+    const clearance = await gate.clear({ disclosure, concerned });
+    return clearance.ok
+      ? { ...done, disclosure: clearance.value }
+      : statusAlone(done, clearance.error.reason);
   } catch {
     return statusAlone(done, "answer_unavailable" satisfies RecordedOnly);
   }

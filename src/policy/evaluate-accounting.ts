@@ -11,7 +11,7 @@ import { rowAccessOf, type Access } from "./row-access.ts";
 /** A permitted accounting of disclosures. */
 export interface AccountingGrant {
   /** The reader: the individual (45 CFR 164.528(a)), or an officer of the entity. */
-  readonly toldTo: "individual" | "officer";
+  readonly reader: "individual" | "officer";
   /**
    * Answers whether the reader may get the accounting of a patient: an individual only that of the token's
    * patient, an officer that of any patient. The patient's row plays no part: the accounting lists
@@ -29,7 +29,7 @@ export interface AccountingGrant {
    * The grant by which the records of one individual are united. No Consent limits an officer here: the listed
    * disclosures happened in spite of it, and of a record only its links are read, so no element of it leaves.
    */
-  readonly uniting: (id: string) => Grant;
+  readonly grantToUnite: (id: string) => Grant;
 }
 
 /**
@@ -45,30 +45,32 @@ export function evaluateAccounting(
 ): Result<AccountingGrant, PolicyRefusal> {
   const refused = allowed(policy, "disclosures");
   if (refused !== undefined) return refused;
-  const toldTo = purpose === "PATRQT" ? "individual" : isOperations(purpose) ? "officer" : undefined;
-  if (toldTo === undefined) return err({ reason: "operation_not_granted", operation: "disclosures" });
-  const context: ScopeContext = toldTo === "individual" ? "patient" : "system";
+  const reader = purpose === "PATRQT" ? "individual" : isOperations(purpose) ? "officer" : undefined;
+  if (reader === undefined) return err({ reason: "operation_not_granted", operation: "disclosures" });
+  const context: ScopeContext = reader === "individual" ? "patient" : "system";
   const narrowed: Access = {
     ...access,
     scopes: access.scopes.filter((scope) => scope.context === context),
   };
   if (rowAccessOf(narrowed, "AuditEvent", "r") === undefined)
     return err({ reason: "scope_insufficient", type: "AuditEvent", interaction: "read" });
-  const patient = readerOf(policy, narrowed, asked.id);
+  const patient = grantsToReadPatients(policy, narrowed, asked.id);
   if (!patient.ok) return patient;
   // The Consents of the book also say that a row is the individual's own, which no label withholds.
-  const uniting =
-    toldTo === "individual" ? patient : readerOf(policy, { ...narrowed, consents: undefined }, asked.id);
-  if (!uniting.ok) return uniting;
-  const reaches = (id: string) => toldTo === "officer" || id === access.patient;
+  const grantToUnite =
+    reader === "individual"
+      ? patient
+      : grantsToReadPatients(policy, { ...narrowed, consents: undefined }, asked.id);
+  if (!grantToUnite.ok) return grantToUnite;
+  const reaches = (id: string) => reader === "officer" || id === access.patient;
   const needsRow =
-    toldTo === "officer" &&
+    reader === "officer" &&
     policy.rulesFor("Patient").every((rule) => !rule.interactions.has("read") || selects(rule));
-  return ok({ toldTo, reaches, needsRow, patient: patient.value, uniting: uniting.value });
+  return ok({ reader, reaches, needsRow, patient: patient.value, grantToUnite: grantToUnite.value });
 }
 
 /** The grants to read Patients. */
-function readerOf(
+function grantsToReadPatients(
   policy: CompiledPolicy,
   access: Access,
   asked: string,

@@ -25,7 +25,7 @@ function accessOf(scope: string) {
 /** The reader of the accounting, or the reason of the refusal. */
 function decided(name: string, purpose: string, scope: string): string {
   const granted = evaluateAccounting(starter(name).policy, accessOf(scope), { purpose, asked: { id: "1" } });
-  return granted.ok ? granted.value.toldTo : granted.error.reason;
+  return granted.ok ? granted.value.reader : granted.error.reason;
 }
 
 test("it is told to the individual by patient scopes, and to an officer by system scopes", ({ expect }) => {

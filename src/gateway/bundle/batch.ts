@@ -14,7 +14,7 @@ import { afterIntent, type ProofReplayed } from "#gateway/write/after-intent";
 import { sizeHeldBy, type PlannedWrite } from "#gateway/write/planned-write";
 import { earlierWrite, refileConsent } from "#gateway/write/refile-consent";
 import { planWrite } from "#gateway/write/write-plan";
-import { isUnanswered, standing } from "#gateway/write/write-attempt";
+import { countedAsDone, isUnanswered } from "#gateway/write/write-attempt";
 import { noteWritten, represent, sendWrite, type DoneWrite } from "#gateway/write/write-send";
 import {
   interactionOf,
@@ -223,7 +223,7 @@ async function send(entry: EntryState, plan: PlannedWrite): Promise<void> {
   if (plan.kind !== "send") return;
   const { outcome } = entry;
   const { origin, what, parts } = outcome;
-  const sent = await standing(plan, await sendWrite(plan, origin), origin);
+  const sent = await countedAsDone(plan, await sendWrite(plan, origin), origin);
   entry.end = sent.ok ? sent.value : isUnanswered(sent.error) ? "unknown" : "nothing";
   origin.held.give(sizeHeldBy(plan));
   if (!sent.ok || sent.value.isUnfiled === true) {

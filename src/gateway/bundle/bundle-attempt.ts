@@ -7,17 +7,17 @@ import type { OriginSession } from "#gateway/origin/origin-session";
 import {
   createdId,
   isSameWay,
-  keptText,
-  readKept,
+  storedText,
+  readStored,
   sentBy,
   wayOf,
   writeName,
-  type KeptEnd,
-  type KeptWrite,
+  type StoredEnd,
+  type StoredWrite,
 } from "#gateway/write/once";
 import type { PlannedWrite } from "#gateway/write/planned-write";
 import {
-  ofRow,
+  rowStatuses,
   settleWrite,
   storeEnd,
   type OnceRefusal,
@@ -26,7 +26,7 @@ import {
 } from "#gateway/write/write-attempt";
 
 /** The end of a write that this attempt sent. `nothing`: the write was certainly not done. */
-export type SentEnd = KeptEnd | "unknown" | "nothing";
+export type SentEnd = StoredEnd | "unknown" | "nothing";
 
 // The writes of a batch are sent one after the other.
 const sendingMilliseconds = { request: 30_000, write: originWriteMilliseconds };
@@ -36,8 +36,8 @@ export class BundleAttempt {
   readonly #attempt: Pick<KeyedAttempt, "name" | "sending" | "ended">;
   readonly #origin: OriginSession;
   /** The writes as an earlier attempt left them, by the index of the entry. */
-  readonly #earlier: readonly KeptWrite[];
-  readonly #writes: Map<number, KeptWrite>;
+  readonly #earlier: readonly StoredWrite[];
+  readonly #writes: Map<number, StoredWrite>;
   readonly isResumed: boolean;
   /** The writes for which the origin had nothing to do. */
   readonly #unsent = new Set<number>();
@@ -46,7 +46,7 @@ export class BundleAttempt {
   constructor(attempt: KeyedAttempt, origin: OriginSession) {
     this.#attempt = attempt;
     this.#origin = origin;
-    this.#earlier = attempt.earlier === undefined ? [] : readKept(attempt.earlier);
+    this.#earlier = attempt.earlier === undefined ? [] : readStored(attempt.earlier);
     this.#writes = new Map(this.#earlier.entries());
     this.isResumed = attempt.earlier !== undefined;
   }
@@ -127,7 +127,7 @@ export class BundleAttempt {
   /** The refusal of a write that an earlier attempt may have sent: its own effect may be the reason. */
   refusalOf<R extends Parameters<typeof faceOf>[0]>(refusal: R, index?: number): R | OnceRefusal {
     const mayBeSent = index === undefined ? this.isResumed : this.#mayBeSent(index);
-    return mayBeSent && ofRow.has(faceOf(refusal).status) ? { reason: "outcome_unknown" } : refusal;
+    return mayBeSent && rowStatuses.has(faceOf(refusal).status) ? { reason: "outcome_unknown" } : refusal;
   }
 
   /** Call it before the first write is sent. Throws when another attempt took over. */
@@ -161,14 +161,14 @@ export class BundleAttempt {
    * A write of an atomic transaction of which another write was done. The record of its intent names its
    * patients.
    */
-  #assumed(index: number, kept: KeptWrite): SettledWrite {
+  #assumed(index: number, kept: StoredWrite): SettledWrite {
     const end = endOf(kept, this.#nameOf(index));
     if (end === undefined) throw new Error("a write of a done transaction has no end");
     this.#noteEnd(index, end);
     return { end, concerned: concernsNobody };
   }
 
-  #noteEnd(index: number, { status, type, id, version }: KeptEnd): void {
+  #noteEnd(index: number, { status, type, id, version }: StoredEnd): void {
     this.#writes.set(index, { way: "done", status, type, id, version });
   }
 
@@ -177,7 +177,7 @@ export class BundleAttempt {
     return way !== "none" && way !== "done";
   }
 
-  #keptOf(index: number): KeptWrite {
+  #keptOf(index: number): StoredWrite {
     return this.#earlier[index] ?? { way: "none" };
   }
 
@@ -187,12 +187,12 @@ export class BundleAttempt {
 
   get #text(): string {
     const length = Math.max(-1, ...this.#writes.keys()) + 1;
-    return keptText(Array.from({ length }, (_, index) => this.#writes.get(index) ?? { way: "none" }));
+    return storedText(Array.from({ length }, (_, index) => this.#writes.get(index) ?? { way: "none" }));
   }
 }
 
 /** The end that a stored write has if it was done. */
-function endOf(kept: KeptWrite, name: string): KeptEnd | undefined {
+function endOf(kept: StoredWrite, name: string): StoredEnd | undefined {
   switch (kept.way) {
     case "done":
       return kept;

@@ -1,11 +1,11 @@
 import { repeatedPart, writePart } from "#gateway/record/parts";
-import type { KeptEnd } from "#gateway/write/once";
+import type { StoredEnd } from "#gateway/write/once";
 import type { SettledWrite } from "#gateway/write/write-attempt";
 import type { DoneWrite } from "#gateway/write/write-send";
 import type { EntryOutcome } from "./entry-outcome.ts";
 
 /** The address of a written resource. A deleted resource has none. */
-export const locationIn = (base: string, { status, type, id, version }: KeptEnd): string | undefined =>
+export const locationIn = (base: string, { status, type, id, version }: StoredEnd): string | undefined =>
   status === 204 || id === undefined
     ? undefined
     : `${base}/${type}/${id}${version === undefined ? "" : `/_history/${version}`}`;

@@ -31,13 +31,13 @@ export interface United {
  */
 export async function unitedPatients(
   id: string,
-  { toldTo, uniting, needsRow }: AccountingGrant,
+  { reader, grantToUnite, needsRow }: AccountingGrant,
   origin: OriginSession,
 ): Promise<Result<United, UniteRefusal>> {
   const alone = { ids: [id], isWhole: false };
-  const first = await origin.read(uniting(id).ask);
+  const first = await origin.read(grantToUnite(id).ask);
   if (!first.ok) return needsRow || isFault(first.error) ? first : ok(alone);
-  const seen = new Discloser(uniting(id), origin.basesAt(first.value.base)).current(
+  const seen = new Discloser(grantToUnite(id), origin.basesAt(first.value.base)).current(
     first.value.body,
     "Patient",
     id,
@@ -55,7 +55,7 @@ export async function unitedPatients(
         continue;
       }
       if (!linksOf.has(other)) {
-        const read = await origin.read(uniting(other).ask);
+        const read = await origin.read(grantToUnite(other).ask);
         if (!read.ok && isFault(read.error)) return read;
         linksOf.set(other, read.ok ? linksIn(read.value, other) : []);
       }
@@ -69,7 +69,7 @@ export async function unitedPatients(
 
   function linksIn(read: WholeAnswer, other: string): readonly string[] {
     const resource =
-      toldTo === "officer" ? seenBy(uniting(other), read, other, origin) : plainly(read.body, other);
+      reader === "officer" ? seenBy(grantToUnite(other), read, other, origin) : plainly(read.body, other);
     if (resource === undefined) return [];
     origin.residences.note(residenceFacts(resource));
     return linked(resource, read.base);

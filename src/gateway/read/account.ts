@@ -121,7 +121,7 @@ const linesOf = (
     excluded: asked.all ? undefined : accounting.agreements,
     recipient: asked.recipient,
     purpose: asked.purpose,
-    toldTo: asked.forIndividual ? "individual" : grant.toldTo,
+    toldTo: asked.forIndividual ? "individual" : grant.reader,
     caller,
     after: place?.after,
     count: asked.count ?? countUsual,

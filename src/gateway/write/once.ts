@@ -8,7 +8,7 @@ import type { DoneWrite } from "./write-send.ts";
 type Sent = Extract<PlannedWrite, { kind: "send" }>;
 
 /** The end of a write that was done: all that a key stores of it. */
-export type KeptEnd = Pick<DoneWrite, "status" | "type" | "id" | "version">;
+export type StoredEnd = Pick<DoneWrite, "status" | "type" | "id" | "version">;
 
 /**
  * How a write under a key is kept from being done twice.
@@ -28,26 +28,26 @@ export type Way =
     };
 
 /** A write of a request, as its key stores it before it is sent and after. */
-export type KeptWrite =
+export type StoredWrite =
   | Way
   /** It was not sent, or was certainly not done. */
   | { readonly way: "none" }
-  | ({ readonly way: "done" } & KeptEnd);
+  | ({ readonly way: "done" } & StoredEnd);
 
-export const keptText = (writes: readonly KeptWrite[]): string =>
+export const storedText = (writes: readonly StoredWrite[]): string =>
   JSON.stringify(
     writes.map((write) => ("status" in write ? { ...write, status: `${write.status}` } : write)),
   );
 
-/** Reads {@link keptText}; what is not understood counts as `once`. */
-export function readKept(text: string): readonly KeptWrite[] {
+/** Reads {@link storedText}; what is not understood counts as `once`. */
+export function readStored(text: string): readonly StoredWrite[] {
   const read = readJson(utf8(text));
   return read.ok && isArray(read.value)
     ? read.value.map((item) => (isObject(item) ? readOne(item) : { way: "once" }))
     : [];
 }
 
-function readOne(item: JsonObject): KeptWrite {
+function readOne(item: JsonObject): StoredWrite {
   const [way, id, version] = ["way", "id", "version"].map((name) => textAt(item, name));
   const type = textAt(item, "type") ?? "";
   const status = statuses.find((known) => `${known}` === property(item, "status"));
@@ -85,8 +85,8 @@ export function wayOf(
 }
 
 /** True if a write may be sent again as it was sent before. */
-export const isSameWay = (now: Way, earlier: KeptWrite | undefined): boolean =>
-  earlier !== undefined && now.way !== "once" && keptText([now]) === keptText([earlier]);
+export const isSameWay = (now: Way, earlier: StoredWrite | undefined): boolean =>
+  earlier !== undefined && now.way !== "once" && storedText([now]) === storedText([earlier]);
 
 const hasIdentifiers = (type: ResourceType): boolean => elementsOf(type).get("identifier")?.repeats === true;
 

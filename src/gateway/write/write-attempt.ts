@@ -9,13 +9,13 @@ import type { FilingRefusal } from "#gateway/consents/consent-filing";
 import {
   createdId,
   isSameWay,
-  keptText,
-  readKept,
+  storedText,
+  readStored,
   sentBy,
   wayOf,
   writeName,
-  type KeptEnd,
-  type KeptWrite,
+  type StoredEnd,
+  type StoredWrite,
   type Way,
 } from "./once.ts";
 import type { PlannedWrite } from "./planned-write.ts";
@@ -35,7 +35,7 @@ const leasingMilliseconds = originWriteMilliseconds / 2 + 10_000;
 export const sendingMilliseconds = leasingMilliseconds + originWriteMilliseconds;
 
 /** The statuses of refusals that stored rows decide, in one face whether a row is hidden or absent. */
-export const ofRow: ReadonlySet<number> = new Set([404, 409, 412, 422]);
+export const rowStatuses: ReadonlySet<number> = new Set([404, 409, 412, 422]);
 
 /** A write on its way, under the attempt that has its key. */
 export class WriteAttempt {
@@ -62,7 +62,7 @@ export class WriteAttempt {
   /** The end of an earlier attempt's write, if the origin knows it. `undefined`: the write may be sent. */
   async settleEarlier(): Promise<Result<SettledWrite | undefined, SettleRefusal>> {
     if (this.#attempt.earlier === undefined) return ok(undefined);
-    const [kept = { way: "once" } as const] = readKept(this.#attempt.earlier);
+    const [kept = { way: "once" } as const] = readStored(this.#attempt.earlier);
     const settled = await settleWrite(kept, this.#name, this.#origin);
     if (settled.ok && settled.value !== undefined) await this.#done(settled.value.end);
     return settled;
@@ -72,14 +72,14 @@ export class WriteAttempt {
   async prepare(plan: PlannedWrite): Promise<Result<PlannedWrite, OnceRefusal>> {
     if (plan.kind !== "send") return ok(plan);
     const way = wayOf(plan, (await this.#origin.traits())?.capabilities ?? {});
-    if (this.#attempt.earlier !== undefined && !isSameWay(way, readKept(this.#attempt.earlier)[0]))
+    if (this.#attempt.earlier !== undefined && !isSameWay(way, readStored(this.#attempt.earlier)[0]))
       return err({ reason: "outcome_unknown" });
     this.#way = way;
     return ok(sentBy(way, this.#name, plan));
   }
 
   async sending(): Promise<void> {
-    await this.#attempt.sending(keptText([this.#way]), sendingMilliseconds);
+    await this.#attempt.sending(storedText([this.#way]), sendingMilliseconds);
     this.#isSending = true;
   }
 
@@ -88,7 +88,7 @@ export class WriteAttempt {
     plan: Extract<PlannedWrite, { kind: "send" }>,
     sent: Result<DoneWrite, SendRefusal>,
   ): Promise<Result<DoneWrite, SendRefusal>> {
-    const end = await standing(plan, sent, this.#origin);
+    const end = await countedAsDone(plan, sent, this.#origin);
     if (end.ok) await this.#done(end.value);
     else await this.#ends({ kind: isUnanswered(end.error) ? "unknown" : "nothing" });
     return end;
@@ -104,8 +104,8 @@ export class WriteAttempt {
     return writeName(this.#attempt.name);
   }
 
-  async #done({ status, type, id, version }: KeptEnd): Promise<void> {
-    await this.#ends({ kind: "done", result: keptText([{ way: "done", status, type, id, version }]) });
+  async #done({ status, type, id, version }: StoredEnd): Promise<void> {
+    await this.#ends({ kind: "done", result: storedText([{ way: "done", status, type, id, version }]) });
   }
 
   /** The write is done whatever happens here: a repeat then finds its outcome unknown. */
@@ -130,13 +130,13 @@ export type SettleRefusal = OnceRefusal | OriginRefusal | FilingRefusal;
 
 /** A write of an earlier attempt that was done, and the patients of its resource. A Consent may not be filed yet. */
 export interface SettledWrite {
-  readonly end: KeptEnd;
+  readonly end: StoredEnd;
   readonly concerned: ConcernedBy;
 }
 
 /** Asks the origin for the end of a write whose outcome is unknown. `undefined`: it may be sent. */
 export async function settleWrite(
-  kept: KeptWrite,
+  kept: StoredWrite,
   name: string,
   origin: OriginSession,
 ): Promise<Result<SettledWrite | undefined, SettleRefusal>> {
@@ -166,10 +166,10 @@ export async function settleWrite(
 }
 
 /**
- * A create under an id of its own that the origin refuses because the id is taken: an earlier attempt, or the
- * same request with an earlier token, created it.
+ * The end of a write. A create under an id of its own that the origin refuses because the id is taken counts as done:
+ * an earlier attempt, or the same request with an earlier token, created it.
  */
-export async function standing(
+export async function countedAsDone(
   plan: Extract<PlannedWrite, { kind: "send" }>,
   sent: Result<DoneWrite, SendRefusal>,
   origin: OriginSession,

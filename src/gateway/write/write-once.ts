@@ -6,9 +6,9 @@ import type { ReleaseGate } from "#gateway/admission/release-gate";
 import { concernsNobody } from "#gateway/origin/concerned-by-write";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { IntentRecord } from "./after-intent.ts";
-import { readKept } from "./once.ts";
+import { readStored } from "./once.ts";
 import { refileConsent } from "./refile-consent.ts";
-import { ofRow, WriteAttempt, type SettleRefusal } from "./write-attempt.ts";
+import { rowStatuses, WriteAttempt, type SettleRefusal } from "./write-attempt.ts";
 import { answerFor, write, type WriteRefusal } from "./write.ts";
 import type { AskedWrite } from "./write-body.ts";
 import type { WriteOutcome } from "./write-outcome.ts";
@@ -30,7 +30,7 @@ export async function writeOnce(
     case "busy":
       return err({ reason: "idempotency_key_in_use", retryAfterSeconds: claim.retryAfterSeconds });
     case "done": {
-      const [end] = readKept(claim.result);
+      const [end] = readStored(claim.result);
       if (end?.way !== "done") throw new Error("a key has no readable result");
       const filed = await refileConsent(asked, end, permission, origin);
       if (!filed.ok) return filed;
@@ -70,6 +70,6 @@ async function writeUnderKey(
   }
   const written = await write(asked, permission, origin, gate, record, attempt);
   // The earlier attempt may be the reason why the request does not fit any more.
-  const isOfRow = !written.ok && attempt.isResumed && ofRow.has(faceOf(written.error).status);
+  const isOfRow = !written.ok && attempt.isResumed && rowStatuses.has(faceOf(written.error).status);
   return isOfRow ? err({ reason: "outcome_unknown" }) : written;
 }
