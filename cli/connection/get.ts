@@ -36,7 +36,9 @@ export async function getCommand(args: readonly string[]): Promise<number> {
     const client = place.client(id);
     const token = await accessToken(dev, client, { purpose: values.purpose, scope: values.scope });
     const url = /^https?:/u.test(path) ? path : `${dev.fhir}/${path.replace(/^\//u, "")}`;
-    if (!url.startsWith(`${dev.fhir}/`)) throw new Misuse("the path must be below the FHIR base");
+    // with each `..` taken away, as the request has it
+    if (!URL.canParse(url) || !new URL(url).href.startsWith(new URL(`${dev.fhir}/`).href))
+      throw new Misuse("the path must be below the FHIR base");
     const reply = await readAsClient(dev, client, token, url, headers);
     giveResult({ status: reply.status, headers: reply.headers, body: parsed(reply.text) });
     if (values.include) {

@@ -4,6 +4,7 @@ import { closeConnections, send } from "./mutual-tls.ts";
 import { openDeployment } from "./deployment.ts";
 import { selectedProfile } from "./profile.ts";
 import { noteSentChange } from "../interruption.ts";
+import { UnusableFile } from "../misuse.ts";
 import { noteReason } from "../output.ts";
 
 /** An answer of the operators' API: the members of the verb, or problem details (RFC 9457). */
@@ -60,7 +61,7 @@ async function askAsOperator(
   const { deployment: dev, ...place } = openDeployment(from.state);
   const operator = place.operator(from.operator);
   try {
-    const token = from.token === undefined ? operator.token : readFileSync(from.token, "utf8").trim();
+    const token = from.token === undefined ? operator.token : tokenIn(from.token);
     const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
     const posted = document !== undefined && {
       method: "POST",
@@ -75,6 +76,16 @@ async function askAsOperator(
   } finally {
     closeConnections();
   }
+}
+
+/** The access token of a file, as `phylax operator sign-in` writes it. */
+function tokenIn(file: string): string {
+  const token = readFileSync(file, "utf8").trim();
+  if (!/^[\x21-\x7e]+$/u.test(token))
+    throw new UnusableFile(
+      `${file} has no access token: \`phylax operator sign-in OPERATOR --out FILE\` writes one`,
+    );
+  return token;
 }
 
 export const posterOf = (values: {

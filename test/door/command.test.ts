@@ -48,6 +48,23 @@ test("phylax get refuses a URL beyond the FHIR base, and sends no token there", 
   ]);
 });
 
+test("phylax get sends no token above the FHIR base of its own gateway either", async () => {
+  for (const path of ["../../healthz", "Patient/../../../../healthz"]) {
+    const { code, error } = await command("get", "telehealth", path, ...state());
+    expect([code, error]).toEqual([2, expect.stringContaining("the path must be below the FHIR base")]);
+  }
+});
+
+test("a file without an access token is named, and its content is not", async () => {
+  for (const content of ["", "a-secret\nanother-secret\n"]) {
+    const file = join(phylax.home, "token");
+    writeFileSync(file, content);
+    const { code, error } = await command("registry", "show", "--operator-token", file, ...state());
+    expect([code, error]).toEqual([2, expect.stringContaining(`${file} has no access token: `)]);
+    expect(error).not.toContain("secret");
+  }
+});
+
 test("phylax why says in words why a request was refused, and what its caller was told", async () => {
   const refused = await command("get", "telehealth", "Patient/nowhere", "--include", ...state());
   expect(refused.code).toBe(1);
