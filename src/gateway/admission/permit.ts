@@ -1,5 +1,6 @@
 import type { Interaction } from "#fhir/interaction";
 import { patientsNamed } from "#fhir/patients-named";
+import type { OriginTraits } from "#fhir/ports";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
@@ -15,7 +16,11 @@ import { FollowedTargets } from "#gateway/origin/followed-targets";
 import { evaluateSearch } from "#policy/search/evaluate-search";
 import { TargetBook } from "#fhir/r4/target-book";
 import { consentsAtOrigin } from "#gateway/origin/consents-at-origin";
-import { RequestConsents, type ConsentReadings } from "#gateway/consents/request-consents";
+import {
+  RequestConsents,
+  type ConsentReadings,
+  type ReadAtOriginFirst,
+} from "#gateway/consents/request-consents";
 import type { Consents } from "#policy/consent/consents";
 import type { CompiledPolicy } from "#policy/compile";
 import { showsInEachRule } from "#policy/relations";
@@ -34,7 +39,10 @@ export interface Permission {
   readonly access: Access;
 }
 
-/** Finds out which patients the caller's scopes mean, and whether the question may name so many patients. */
+/**
+ * Finds out which patients the caller's scopes mean, and tells the session by which Consents, labels and targets it
+ * judges rows. It refuses a question that names too many patients.
+ */
 export async function permit(
   policy: CompiledPolicy,
   who: Principal,
@@ -45,25 +53,10 @@ export async function permit(
 ): Promise<Result<Permission, RelateRefusal | NamingRefusal>> {
   const related = await relate(who, policy.users, origin, at);
   if (!related.ok) return related;
-  const { purpose, patient } = who;
   const traits = await origin.traits();
-  const bases: FhirBase = traits?.base === undefined ? origin.base : [origin.base, ...baseNames(traits.base)];
-  const holder = { references: noReferences, identifiers: new Set(traits?.organization) };
   const targets = new TargetBook();
   const haveConsents = traits?.consents !== undefined || consents.mayHave(origin.name);
-  const book = new ConsentBook({
-    request: {
-      recipient: recipientOf(who, bases),
-      holder,
-      purpose,
-      api: policy.consentApi,
-      at,
-    },
-    individual: individualOf(who, bases),
-    publicBase: origin.base,
-    targets: haveConsents ? targets : undefined,
-    hasConsents: haveConsents,
-  });
+  const book = consentBook(policy, who, origin, traits, at, haveConsents ? targets : undefined);
   const labels = policy.labels.throughReferences ? new FollowedLabels(origin.name, at) : undefined;
   if (labels !== undefined) origin.labelBy(labels);
   const access: Access = {
@@ -84,16 +77,49 @@ export async function permit(
   const naming = origin.nameAsked(named, access);
   if (!naming.ok) return naming;
   for (const each of named) book.expect(each.patient);
-  if (patient !== undefined) book.expect(patient);
-  const ofOrigin = traits?.consents;
-  const readFirst =
-    ofOrigin &&
-    ((patients: readonly string[]) =>
-      consentReadings.bringUpToDate(origin.name, patients, ofOrigin.readEverySeconds * 1_000, (due) =>
-        consentsAtOrigin(due, origin.apart(), ofOrigin.verified),
-      ));
+  if (who.patient !== undefined) book.expect(who.patient);
+  const readFirst = readingAtOrigin(origin, traits?.consents, consentReadings);
   origin.judgeBy(new RequestConsents(book, consents, origin.name, who.client.id, readFirst));
   return ok({ policy, access });
+}
+
+/** @param targets present if the origin has Consents. */
+function consentBook(
+  policy: CompiledPolicy,
+  who: Principal,
+  origin: OriginSession,
+  traits: OriginTraits | undefined,
+  at: Instant,
+  targets: TargetBook | undefined,
+): ConsentBook {
+  const bases: FhirBase = traits?.base === undefined ? origin.base : [origin.base, ...baseNames(traits.base)];
+  return new ConsentBook({
+    request: {
+      recipient: recipientOf(who, origin.base),
+      holder: { references: noReferences, identifiers: new Set(traits?.organization) },
+      purpose: who.purpose,
+      api: policy.consentApi,
+      at,
+    },
+    individual: individualOf(who, bases),
+    publicBase: origin.base,
+    targets,
+    hasConsents: targets !== undefined,
+  });
+}
+
+/** Reads the Consents at the origin before the Consents on file count; undefined: they are not read there. */
+function readingAtOrigin(
+  origin: OriginSession,
+  consents: OriginTraits["consents"],
+  readings: ConsentReadings,
+): ReadAtOriginFirst | undefined {
+  if (consents === undefined) return undefined;
+  const { readEverySeconds, verified } = consents;
+  return (patients) =>
+    readings.bringUpToDate(origin.name, patients, readEverySeconds * 1_000, (due) =>
+      consentsAtOrigin(due, origin.apart(), verified),
+    );
 }
 
 const everyRow = { joins: [], includes: [], sort: [], count: undefined, posted: true };
