@@ -1,5 +1,8 @@
+import { adviceOn } from "#entrypoint/advice";
 import { dayMilliseconds } from "#kernel/clock";
 import { Misuse } from "../misuse.ts";
+import { complain } from "../output.ts";
+import { printable } from "../printable.ts";
 import { type AuditEvent, eventKinds } from "#audit/event";
 import { currentReason } from "#audit/renamed-reasons";
 import { type CallerNames, isOfCaller } from "#auditing/event-names";
@@ -55,6 +58,9 @@ export function eventFilter({
   if (kind !== undefined && !Object.hasOwn(eventKinds, kind))
     throw new Misuse(`--kind is one of ${Object.keys(eventKinds).join(", ")}`);
   const named = reason === undefined ? undefined : currentReason(reason);
+  // No fault: a record of a later version may have it. Without a word a misspelt reason would look like no refusal.
+  if (named !== undefined && adviceOn(named).length === 0)
+    complain(`--reason ${printable(named)} is no reason of this version: docs/refusals.md has the reasons`);
   return (event) =>
     event.at >= first &&
     event.at <= last &&

@@ -54,6 +54,20 @@ test("ledger read shows the new code of a record with the old code, in an outcom
   expect(out).not.toMatch(/no_rule|client_gone/u);
 });
 
+test("a reason that this version does not have is named, because a misspelt reason finds nothing", async ({
+  expect,
+}) => {
+  for (const [reason, error] of [
+    ["rule_mising", "--reason rule_mising is no reason of this version: docs/refusals.md has the reasons\n"],
+    ["rule_missing", ""],
+    ["no_rule", ""],
+    ["client_disconnected", ""],
+  ] as const) {
+    const asked = await phylax("ledger", "read", ledger, ...asAuditor, "--reason", reason);
+    expect([asked.code, asked.error], reason).toEqual([0, error]);
+  }
+});
+
 test("--reason takes the old and the new code, and finds records and tallies of both", async ({ expect }) => {
   for (const reason of ["no_rule", "rule_missing"])
     expect((await read("--reason", reason)).events.map(({ id }) => Number.parseInt(id, 16))).toEqual([1, 2]);
