@@ -67,7 +67,7 @@ export const showRegistryVerb = (registry: Pick<RegistryDesk, "show">): Verb => 
   },
 });
 
-/** Each client with what it has, what it needs and what ends soon. */
+/** Each client with its parts, the missing parts, and the parts that end soon. */
 export const listClientsVerb = (registry: Pick<RegistryDesk, "clients">): Verb => ({
   interaction: "list-clients",
   does: "Each client with what it has, what it needs and what ends soon.",

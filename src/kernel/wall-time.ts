@@ -33,7 +33,7 @@ export function isZone(name: string): boolean {
   }
 }
 
-/** What a clock in this zone shows at a time (ms since 1970). Throws a RangeError for an unknown zone. */
+/** The moment that a clock in this zone shows at a time (ms since 1970). Throws a RangeError for an unknown zone. */
 export function wallTime(at: number, zone: string): WallTime {
   const parts = new Map(
     formatterOf(zone)

@@ -5,8 +5,8 @@ import type { ResourceView } from "#policy/compile";
 import type { ObjectView } from "#policy/view/view";
 
 /*
- * The shown part of a reference may settle which patient the record names. Else the record reserves room for a
- * patient whom a hidden part may name.
+ * The shown part of a reference may settle which patient the record names. If it does not, the record reserves room
+ * for a patient in the hidden part.
  */
 
 /** Answers whether the released part of a reference identifies its target. */

@@ -2,7 +2,7 @@ import type { Instant } from "#kernel/clock";
 import { agreementState, endsSoon, isInForce } from "./ends-soon.ts";
 import type { RegistryState } from "./state.ts";
 
-/** A client with everything that it needs to work, what is missing, and what ends soon. */
+/** A client with everything that it needs to work, the missing parts, and the parts that end soon. */
 export interface ClientStanding {
   readonly id: string;
   readonly kind: string;
@@ -20,7 +20,7 @@ export interface ClientStanding {
     readonly purpose: string;
     readonly agreement: string;
   }[];
-  /** What the client still needs, in words. Empty: it can ask. */
+  /** The missing parts, in words. Empty: the client can send requests. */
   readonly missing: readonly string[];
   /** Certificates and keys of a client without an agreement that is in force or still begins, in words. */
   readonly unneeded: readonly string[];

@@ -4,7 +4,7 @@ import type { SettledWrite } from "#gateway/write/write-attempt";
 import type { DoneWrite } from "#gateway/write/write-send";
 import type { EntryOutcome } from "./entry-outcome.ts";
 
-/** The address of a written resource. A deleted resource has none. */
+/** The address of a written resource. Undefined: the resource is deleted. */
 export const locationIn = (base: string, { status, type, id, version }: StoredEnd): string | undefined =>
   status === 204 || id === undefined
     ? undefined
@@ -12,7 +12,7 @@ export const locationIn = (base: string, { status, type, id, version }: StoredEn
 
 /**
  * Answers an entry whose write was done before this request, and puts it on record: as a repeat, or as the end
- * of a write whose outcome was unknown.
+ * of a write with an unknown outcome.
  */
 export function answerSettled(
   outcome: EntryOutcome,

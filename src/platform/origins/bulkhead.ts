@@ -15,8 +15,8 @@ export interface CallSlot {
 }
 
 /**
- * The calls of an isolate to an origin that are under way. A client whose calls hang uses up its own part and
- * none of the part of others.
+ * The calls of an isolate to an origin that are under way. A client whose calls hang uses up its own part, and
+ * no part of a different client.
  */
 export class Bulkhead {
   readonly #slots = new Map<string, Set<CallSlot>>();

@@ -22,13 +22,13 @@ export const countsInWords = ({ counts }: Pick<AccountingLine, "counts">, texts:
     .map(([kind, count]) => texts.counted(kind, count))
     .join("; ") || texts.noCounts;
 
-/** What a row of the page shows of the facts that its proof covers. */
+/** The texts by which a row of the page shows the facts that its proof covers. */
 export interface ShownRow extends ShownFacts {
   /** The texts of the folded part. */
   readonly details: readonly string[];
 }
 
-/** Answers whether a row shows what its proven line says: nothing more, less or different. */
+/** Answers whether a row shows exactly the facts of its proven line. */
 export function isShownAsProven(
   row: ShownRow,
   says: AccountingLine,
