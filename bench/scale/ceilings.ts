@@ -30,7 +30,7 @@ export const guardReadSeconds = 2;
 const isolatesPerClient = 10;
 const perIsolate = 100;
 // An isolate asks what changed in the registry each four seconds, in a batch with the version (registry-reader). It
-// reads each of its clients as a whole once a minute, in one batch with the version (client-directory).
+// reads each of its clients as a whole each fifty seconds, in one batch with the version (client-directory).
 const changesSeconds = (registryLimits.freshMilliseconds - aheadMilliseconds) / 1_000;
 const wholeSeconds = wholeMilliseconds / 1_000;
 const queriesPerQuestion = 2;

@@ -35,24 +35,26 @@ export class ChangeLog {
   }
 
   append(changes: readonly ListedChange[]): void {
-    if (this.#changes.length + changes.length > changesMax) this.restart(changes.at(-1)?.version);
-    else
-      for (const change of changes) {
-        this.#changes.push(change);
-        this.#places.set(change.version, this.#changes.length);
-      }
+    if (this.#changes.length + changes.length > changesMax) this.restart(this.newest);
+    for (const change of changes) {
+      this.#changes.push(change);
+      this.#places.set(change.version, this.#changes.length);
+    }
   }
 
-  /** True if a record changed after a version, false if it did not, `undefined` if the version is not known. */
+  /**
+   * A subject is a record, a kind of records, or `unnamed`: then each change may be one of it.
+   * @returns true if the subject changed after a version, false if it did not, `undefined` if the version is not known.
+   */
   changedSince(version: string, subject: Subject): boolean | undefined {
     const place = this.#places.get(version);
     if (place === undefined) return undefined;
-    for (let at = place; at < this.#changes.length; at += 1)
-      if (concerns(this.#changes[at]?.record ?? "", subject)) return true;
+    const ofKind = `${subject}/`;
+    for (let at = place; at < this.#changes.length; at += 1) {
+      const record = this.#changes[at]?.record ?? "";
+      if (record === "" || subject === "unnamed" || record === subject || record.startsWith(ofKind))
+        return true;
+    }
     return false;
   }
 }
-
-/** A subject is a record, a kind of records, or not known: then each change may be one of it. */
-const concerns = (record: string, subject: Subject): boolean =>
-  record === "" || subject === "unnamed" || record === subject || record.startsWith(`${subject}/`);

@@ -19,8 +19,11 @@ interface Store<T> {
   readonly learnChanges?: (key: string) => Promise<boolean>;
   /** True if it is known that the record of a key changed after a version. */
   readonly isChanged?: (key: string, version: string | undefined) => boolean;
-  /** The newest known state of the store, if the record of a key did not change between a version and it. */
-  readonly unchangedSince?: (key: string, version: string | undefined) => RegistrySnapshot | undefined;
+  /** A state of the store that is newer than a copy of a key, if the record did not change until then. */
+  readonly unchangedSince?: (
+    key: string,
+    copy: Pick<RegistrySnapshot, "version" | "begun">,
+  ) => RegistrySnapshot | undefined;
   /** False while the record of a key may change at any moment: then no copy is given and none is stored. */
   settled(key: string): boolean;
   /** About its size in memory, in characters of JSON. */
@@ -37,7 +40,6 @@ interface Entry<T> extends RegistrySnapshot {
   readonly weight: number;
   /** When the record was read as a whole. Later readings may only have found that it did not change. */
   readonly loaded: Instant;
-  epoch: number;
   asOf: Instant;
   begun: Instant;
   version: string | undefined;
@@ -76,7 +78,7 @@ export class IsolateCache<T> implements EvictableCache {
     const entry = this.#present.get(key);
     if (entry === undefined) return undefined;
     this.#renew(key, entry, at);
-    if (ageAt(entry.asOf, at) >= this.#limits.hardMilliseconds) return undefined;
+    if (!this.#isServable(key, entry, at)) return undefined;
     return this.#isYoung(key, entry, at) || ageAt(entry.claimed, at) < claimMilliseconds ? entry : undefined;
   }
 
@@ -89,12 +91,11 @@ export class IsolateCache<T> implements EvictableCache {
   /** An unchanged record is as young as the newest state of the store, for whichever key that state was read. */
   #renew(key: string, entry: Entry<T>, at: Instant): void {
     if (ageAt(entry.loaded, at) >= wholeMilliseconds) return;
-    const state = this.#store.unchangedSince?.(key, entry.version);
-    if (state === undefined || state.begun <= entry.begun) return;
+    const state = this.#store.unchangedSince?.(key, entry);
+    if (state === undefined) return;
     entry.begun = state.begun;
     entry.version = state.version;
     entry.asOf = instant(Math.max(entry.asOf, state.asOf));
-    entry.epoch = Math.max(entry.epoch, state.epoch);
     this.#present.delete(key); // the oldest are the first to leave, and this one is in use
     this.#present.set(key, entry);
   }
@@ -121,11 +122,7 @@ export class IsolateCache<T> implements EvictableCache {
       return await this.#refresh(key, at);
     } catch (fault) {
       const known = this.#present.get(key); // a copy that was dropped meanwhile must not be used
-      if (
-        known !== undefined &&
-        this.#store.settled(key) &&
-        ageAt(known.asOf, this.#clock()) < this.#limits.hardMilliseconds
-      )
+      if (known !== undefined && this.#store.settled(key) && this.#isServable(key, known, this.#clock()))
         return known.value;
       throw fault;
     }
@@ -144,13 +141,18 @@ export class IsolateCache<T> implements EvictableCache {
   async #isUnchanged(key: string, entry: Entry<T>, at: Instant): Promise<boolean> {
     const { learnChanges, isChanged } = this.#store;
     if (learnChanges === undefined || isChanged === undefined || entry.version === undefined) return false;
-    if (ageAt(entry.loaded, at) >= wholeMilliseconds || isChanged(key, entry.version)) return false;
+    if (ageAt(entry.loaded, at) >= wholeMilliseconds) return false;
     const isAnswered = await learnChanges(key);
     if (this.#present.get(key) !== entry || !this.#store.settled(key)) return false;
     const now = this.#clock();
     if (isAnswered) return this.#usable(key, now) === entry && this.#isYoung(key, entry, now);
     // The one request that asks now asks for all; a copy that no delta named serves meanwhile.
-    return !isChanged(key, entry.version) && ageAt(entry.asOf, now) < this.#limits.hardMilliseconds;
+    return this.#isServable(key, entry, now);
+  }
+
+  /** A copy that is known to have changed is not used, and a copy of old knowledge neither. */
+  #isServable(key: string, { asOf, version }: Entry<T>, at: Instant): boolean {
+    return ageAt(asOf, at) < this.#limits.hardMilliseconds && this.#store.isChanged?.(key, version) !== true;
   }
 
   /** Drops the copy of a key whose record has changed, up to an epoch. */
@@ -184,7 +186,9 @@ export class IsolateCache<T> implements EvictableCache {
     if (epoch < this.#forgotten || !this.#store.settled(key)) return fresh;
     const known = this.#present.get(key);
     // A copy of a time that has not come is not the later read: the clock was set back.
-    if (known !== undefined && known.begun > begun && known.begun <= this.#clock()) return known.value;
+    const now = this.#clock();
+    if (known !== undefined && known.begun > begun && known.begun <= now && this.#isServable(key, known, now))
+      return known.value;
     this.#drop(key);
     this.#absent.delete(key);
     if (fresh === undefined) {

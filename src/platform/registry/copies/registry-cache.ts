@@ -17,7 +17,7 @@ export function registryCache<T>(
     load: (key) => registry.read(subjectOf(key), (db) => query(db, key)),
     learnChanges: (key) => registry.learnChanges(subjectOf(key)),
     isChanged: (key, version) => registry.isChanged(version, subjectOf(key)),
-    unchangedSince: (key, version) => registry.unchangedSince(version, subjectOf(key)),
+    unchangedSince: (key, copy) => registry.unchangedSince(copy, subjectOf(key)),
     settled: (key) => registry.settled(subjectOf(key)),
     keepAlive: registry.keepAlive,
     ...(limits.weightMax !== undefined && { weight: (value: T) => JSON.stringify(value).length }),

@@ -21,10 +21,10 @@ export const registryLimits: CacheLimits = {
 };
 
 /**
- * A copy that is found unchanged again and again is still read as a whole after a minute: a change that no trigger
- * of the registry lists takes effect by then.
+ * A copy that is found unchanged again and again is found so for the last time at this age, and used for ten seconds
+ * more at most: a change that no trigger of the registry lists takes effect within a minute.
  */
-export const wholeMilliseconds = 60_000;
+export const wholeMilliseconds = 50_000;
 
 /**
  * In the last second of its freshness a copy is read again beside the request that gets it: no request of a busy

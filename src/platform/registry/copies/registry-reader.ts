@@ -93,7 +93,8 @@ export class RegistryReader {
     const young = begun - asOf < youngMilliseconds && begun >= asOf;
     if (bookmark !== null && young && this.settled(subject)) {
       const { value, version } = await this.#ask(bookmark, query);
-      if (value !== undefined) return this.#dated({ value, version, epoch, asOf, begun });
+      if (value !== undefined && !this.isChanged(version, subject))
+        return this.#dated({ value, version, epoch, asOf, begun });
     }
     const { value, version } = await this.#ask("first-primary", query);
     return this.#dated({ value, version, epoch, asOf: begun, begun });
@@ -122,12 +123,15 @@ export class RegistryReader {
   }
 
   /**
-   * The newest state that this isolate read, if a record of an earlier version did not change until then, and if
-   * that state has every change that the isolate knows of. A copy of that version has the content of that state.
+   * The newest state that this isolate read, if it was read after a copy and the copy's record did not change until
+   * then: the copy has the content of that state.
    */
-  unchangedSince(version: string | undefined, subject: Subject): RegistrySnapshot | undefined {
-    const known = this.#newest?.standing.epoch ?? 0;
-    if (version === undefined || this.#last === undefined || this.#last.epoch < known) return undefined;
+  unchangedSince(
+    copy: Pick<RegistrySnapshot, "version" | "begun">,
+    subject: Subject,
+  ): RegistrySnapshot | undefined {
+    const { version, begun } = copy;
+    if (version === undefined || this.#last === undefined || this.#last.begun <= begun) return undefined;
     return this.#changes.changedSince(version, subject) === false ? this.#last : undefined;
   }
 
@@ -138,13 +142,7 @@ export class RegistryReader {
    */
   async learnChanges(subject: Subject): Promise<boolean> {
     const at = this.clock();
-    const known = this.#newest?.standing.epoch ?? 0;
-    if (
-      this.#last !== undefined &&
-      this.#last.epoch >= known &&
-      ageAt(this.#last.begun, at) < sharedMilliseconds
-    )
-      return true;
+    if (this.#last !== undefined && ageAt(this.#last.begun, at) < sharedMilliseconds) return true;
     if (ageAt(this.#claimed, at) < claimMilliseconds) return false;
     this.#claimed = at;
     const newest = this.#changes.newest;
@@ -158,7 +156,10 @@ export class RegistryReader {
     const [first, ...changes] = reading.value ?? [];
     const isWhole = changes.length < changesMax && (changes.at(-1) ?? first)?.version === reading.version;
     if (isWhole) this.#changes.append(changes);
-    else this.#changes.restart(reading.version);
+    else {
+      this.#changes.restart(reading.version);
+      this.#last = undefined;
+    }
     this.#dated(reading);
     return true;
   }
