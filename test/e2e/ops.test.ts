@@ -228,7 +228,7 @@ test("phylax registry apply prints the additions, and the place of the file at w
   const [code, said] = await phylaxCommand("registry", "apply", bad, "--state", state);
   expect([code, said]).toEqual([2, expect.stringContaining(`${bad}: /clients/0/auth `)]);
   expect((await phylaxCommand("registry", "apply", good, "--state", state, "--operator", "nobody"))[0]).toBe(
-    1,
+    2,
   );
   const origins = join(state, "origins.json");
   writeFileSync(
