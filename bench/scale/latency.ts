@@ -15,7 +15,7 @@ export const requestRounds = {
   read: [["origin"], ["ledger"]],
   "read without a share left": [["guard"], ["origin"], ["ledger"]],
   write: [["ledger"], ["origin"], ["ledger"]],
-  "read after a pause": [["registry"], ["guard", "registry"], ["revocations"], ["origin"], ["ledger"]],
+  "read after a pause": [["registry"], ["guard"], ["revocations"], ["origin"], ["ledger"]],
   "first read of an isolate": [
     ["ledger", "registry"],
     ["guard", "registry", "registry"],

@@ -95,7 +95,7 @@ function consentBook(
   const bases: FhirBase = traits?.base === undefined ? origin.base : [origin.base, ...baseNames(traits.base)];
   return new ConsentBook({
     request: {
-      recipient: recipientOf(who, origin.base),
+      recipient: recipientOf(who, bases),
       holder: { references: noReferences, identifiers: new Set(traits?.organization) },
       purpose: who.purpose,
       api: policy.consentApi,

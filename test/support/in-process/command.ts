@@ -16,7 +16,12 @@ export async function commandIn(folder: string, ...args: readonly string[]): Pro
   const before = process.env["INIT_CWD"];
   const [said, complained]: [string[], string[]] = [[], []];
   console.log = (...words: unknown[]) => void said.push(`${words.map(String).join(" ")}\n`);
-  console.error = (...words: unknown[]) => void complained.push(`${words.map(String).join(" ")}\n`);
+  console.error = (...words: unknown[]) => {
+    const line = words.map(String).join(" ");
+    // The workers of the door run in this process, and their alarms may ring now.
+    if (line.startsWith('{"event":')) error(line);
+    else complained.push(`${line}\n`);
+  };
   process.env["INIT_CWD"] = folder;
   process.cwd = () => folder;
   try {
