@@ -238,3 +238,20 @@ test("a copy that does not make the tree of its checkpoint rebuilds nothing", as
   expect(await failure(() => restore(log))).toContain("lacks frame 0");
   expect(await failure(() => shard(log).checkpoint())).toContain("does not extend");
 });
+
+test(
+  "a log that loses its storage right after its first answer does not begin anew: it is restored without a leaf, and another log takes its records",
+  { timeout: 60_000 },
+  async ({ expect }) => {
+    const log = ownLog();
+    const first = await fill(log, 2);
+    await lose(log);
+    expect(await shard(log).status()).toMatchObject({ health: "refusing", isLost: true, size: 0 });
+    expect(await failure(() => fill(log, 1))).toContain("does not extend");
+    expect(await failure(() => shard(log).checkpoint())).toContain("does not extend");
+    const restored = await restore(log);
+    expect(restored).toMatchObject({ standIn: standInsOf(log)[0], leaves: 0 });
+    expect(restored.rooted).toBeGreaterThan(first.index);
+    expect((await fill(log, 1)).log).toBe(standInsOf(log)[0]);
+  },
+);

@@ -198,7 +198,19 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     // would wait for each other.
     const configured = hasConfiguration(events) ? undefined : this.#configured();
     const appended = this.#writer.append(events, proofHash, contents);
-    return configured === undefined ? appended : (await Promise.all([appended, configured]))[0];
+    const known = this.#root.hasRecord ? appended : this.#knownToRoot(appended);
+    return configured === undefined ? known : (await Promise.all([known, configured]))[0];
+  }
+
+  /**
+   * The first answer of a log waits until the root log has a checkpoint of it. A log that lost its storage before
+   * that would begin anew under its name, and nobody but the holder of a receipt could tell (P5).
+   */
+  async #knownToRoot<T>(appended: Promise<T>): Promise<T> {
+    const position = await appended;
+    await this.#root.handFirstOver();
+    if (!this.#root.hasRecord) throw new Error("ledger: the root log does not know this log's first record yet");
+    return position;
   }
 
   /**

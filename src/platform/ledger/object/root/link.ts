@@ -88,6 +88,17 @@ export class LedgerRootLink {
     return this.#known !== undefined;
   }
 
+  /** True when the root log knows a record of this log: an empty log under this name is a lost log from then on. */
+  get hasRecord(): boolean {
+    return (this.#known ?? 0) > 0;
+  }
+
+  /** Hands the first records of this log over. Never throws; {@link hasRecord} tells the result. */
+  async handFirstOver(): Promise<void> {
+    // A hand-over that is under way may have begun before the first record.
+    for (let tries = 0; tries < 2 && !this.hasRecord; tries += 1) await this.#handOver();
+  }
+
   /**
    * Asks the root log to open this log, and compares it with the root log's checkpoint. Never throws;
    * `stopped` gives the problem.
