@@ -51,16 +51,16 @@ const sizeOf = (note: Uint8Array | string | undefined): string | undefined =>
   (typeof note === "string" ? note : fromUtf8(note ?? new Uint8Array()))?.split("\n")[1];
 
 test(
-  "a log is opened in the root log before its first record, and hands over its checkpoint, once",
+  "a log is opened in the root log before its first record, hands its checkpoint over before its first answer, and later once",
   { timeout: 30_000 },
   async ({ expect }) => {
     const log = ownLog();
     await fill(log, 3);
+    expect(sizeOf(await root().open(log)), "before the answer").toBe("5");
     await runDurableObjectAlarm(root());
-    expect(await standing(log)).toEqual([0]);
-    await handOver(log);
     expect(await standing(log)).toEqual([0, 5]);
     await handOver(log);
+    expect(await standing(log)).toEqual([0, 5]);
     await fill(log, 200);
     await fill(log, 200);
     await handOver(log);
@@ -71,6 +71,30 @@ test(
     expect(await standing(log)).toEqual([0, 5, 405, 407]);
   },
 );
+
+test("while the root log cannot take a log's first record, the log answers no append; afterwards each retry gets its place, also after a restart", async ({
+  expect,
+}) => {
+  await fill(ownLog(), 1); // the log that takes configurations has its first record
+  for (const isRestarted of [false, true]) {
+    const log = ownLog();
+    await shard(log).status(); // it is opened in the root log
+    const all = Array.from({ length: 20 }, () => [refusal()]);
+    const append = () => Promise.all(all.map((events) => failure(() => shard(log).append(events))));
+    rootIsAway(true);
+    expect(new Set(await append())).toEqual(
+      new Set(["ledger: the root log does not know this log's first record yet"]),
+    );
+    rootIsAway(false);
+    const { size } = await shard(log).status();
+    expect(size, "they are in the storage").toBe(22);
+    expect(sizeOf(await root().open(log))).toBe("0");
+    if (isRestarted) await evictDurableObject(shard(log));
+    expect(new Set(await append())).toEqual(new Set(["no failure"]));
+    expect((await shard(log).status()).size, "each is there once").toBe(size);
+    expect(sizeOf(await root().open(log))).toBe(String(size));
+  }
+});
 
 test("a checkpoint that was not handed over before a restart, while the root log or R2 was down, is handed over by the alarm, without a further record", async ({
   expect,
@@ -104,6 +128,7 @@ test("in one round of ten seconds all logs' checkpoints are one frame", async ({
   const logs = [ownLog(), ownLog(), ownLog()];
   for (const log of logs) await fill(log, 1);
   await runDurableObjectAlarm(root());
+  for (const log of logs) await fill(log, 1);
   const before = await root().status();
   for (const log of logs) await flush(log);
   expect(await root().status()).toMatchObject({ size: before.size });
@@ -134,9 +159,9 @@ inSlowLane(
       }
     });
     await evictDurableObject(shard(log));
-    expect(sizes.slice(0, 4)).toEqual([0, 0, 0, 0]);
+    expect(sizes.slice(0, 4)).toEqual([3, 3, 3, 3]);
     expect([7, 8]).toContain(sizes.at(-1)); // once, not with each append
-    expect(sizeOf(await root().open(ofMany))).toBe("0");
+    expect(sizeOf(await root().open(ofMany))).toBe("3");
   },
 );
 

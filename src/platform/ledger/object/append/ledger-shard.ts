@@ -207,10 +207,12 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    * that would begin anew under its name, and nobody but the holder of a receipt could tell (P5).
    */
   async #knownToRoot<T>(appended: Promise<T>): Promise<T> {
-    const position = await appended;
+    const answer = await appended;
+    if (typeof answer === "string") return answer; // nothing was recorded
     await this.#root.handFirstOver();
-    if (!this.#root.hasRecord) throw new Error("ledger: the root log does not know this log's first record yet");
-    return position;
+    if (!this.#root.hasRecord)
+      throw new Error("ledger: the root log does not know this log's first record yet");
+    return answer;
   }
 
   /**
