@@ -15,7 +15,7 @@ export interface ListedChange {
 }
 
 // A version that is no longer known only means that a copy is read again.
-const changesMax = 4_096;
+const knownMax = 4_096;
 
 /** An isolate's part of the registry's list of changes: those since the first version that it read. */
 export class ChangeLog {
@@ -35,7 +35,7 @@ export class ChangeLog {
   }
 
   append(changes: readonly ListedChange[]): void {
-    if (this.#changes.length + changes.length > changesMax) this.restart(this.newest);
+    if (this.#changes.length + changes.length > knownMax) this.restart(this.newest);
     for (const change of changes) {
       this.#changes.push(change);
       this.#places.set(change.version, this.#changes.length);

@@ -24,7 +24,7 @@ export interface DatedValue<T> extends RegistrySnapshot {
 // A reading of the changes serves all copies of an isolate for as long as none of them is due to be read again.
 const sharedMilliseconds = registryLimits.freshMilliseconds - aheadMilliseconds;
 // While one request asks for the changes, further requests use their copies.
-const claimMilliseconds = 1_000;
+const askedMilliseconds = 1_000;
 
 // Deltas older than this prove too little. A guard grants nothing after the same five seconds (P4).
 const youngMilliseconds = 5_000;
@@ -143,7 +143,7 @@ export class RegistryReader {
   async learnChanges(subject: Subject): Promise<boolean> {
     const at = this.clock();
     if (this.#last !== undefined && ageAt(this.#last.begun, at) < sharedMilliseconds) return true;
-    if (ageAt(this.#claimed, at) < claimMilliseconds) return false;
+    if (ageAt(this.#claimed, at) < askedMilliseconds) return false;
     this.#claimed = at;
     const newest = this.#changes.newest;
     const reading = await this.read(subject, async (db) => {
@@ -154,7 +154,7 @@ export class RegistryReader {
     });
     if (this.#changes.newest !== newest) return true; // a request that asked later was answered earlier
     const [first, ...changes] = reading.value ?? [];
-    const isWhole = changes.length < changesMax && (changes.at(-1) ?? first)?.version === reading.version;
+    const isWhole = changes.length < answeredMax && (changes.at(-1) ?? first)?.version === reading.version;
     if (isWhole) this.#changes.append(changes);
     else {
       this.#changes.restart(reading.version);
@@ -171,6 +171,6 @@ const listed = ({ version, record }: Record<string, unknown>): ListedChange => (
 });
 
 // The row of the known version comes first: a registry without it (restored, or a thousand changes later) gives none.
-const changesMax = 1_000;
+const answeredMax = 1_000;
 const changesSince = `select version, record from registry_changes
-  where number >= (select number from registry_changes where version = ?) order by number limit ${changesMax + 1}`;
+  where number >= (select number from registry_changes where version = ?) order by number limit ${answeredMax + 1}`;
