@@ -25,12 +25,14 @@ const limits: Extent = {
   patients: patientsMax,
 };
 
-// A writer chooses the size of what it sends, so an exact limit would tell it the size of what it does not see.
-// Fifty plans of a batch hold less than a megabyte for it.
-const hiddenStep = 16_384;
+// A writer chooses the size of its body, so an exact limit would tell the writer the size of the hidden part.
+// A transaction has 1,000 plans in a memory of 8 MiB, and a body of at most 4 MiB. Each plan is rounded by itself:
+// one rounded sum would let a writer compare the hidden parts of two rows, by the bytes that the sum lacks to a step.
+const [resourceStep, planStep] = [16_384, 4_096];
 
 /**
- * What counts for the hidden part of a row in addition to its own size: the sum is in whole steps, at least one.
+ * The padding that rounds the size of the hidden part of a row up to whole steps, at least one step. The bytes
+ * count for the limit of a resource, the characters for the memory of the request.
  *
  * @param shown the part of the stored row that its writer sees.
  */
@@ -39,8 +41,11 @@ export function hiddenRoom(
   shown: JsonObject,
 ): { readonly bytes: number; readonly characters: number } {
   const [whole, part] = [JSON.stringify(stored), JSON.stringify(shown)];
-  const toStep = (hidden: number) => Math.max(1, Math.ceil(hidden / hiddenStep)) * hiddenStep - hidden;
-  return { bytes: toStep(bytesOf(whole) - bytesOf(part)), characters: toStep(whole.length - part.length) };
+  const toStep = (hidden: number, step: number) => Math.max(1, Math.ceil(hidden / step)) * step - hidden;
+  return {
+    bytes: toStep(bytesOf(whole) - bytesOf(part), resourceStep),
+    characters: toStep(whole.length - part.length, planStep),
+  };
 }
 
 const bytesOf = (text: string): number => utf8(text).length;

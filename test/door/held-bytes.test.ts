@@ -117,6 +117,20 @@ test(
   },
 );
 
+test(
+  "a transaction takes 1,000 updates of small rows, each with a hidden part of 4,000 characters",
+  { timeout: 60_000 },
+  async ({ expect }) => {
+    const rows = many(1_000, (n) => observation(`o${n}`, "ann"));
+    const hidden = { note: [{ text: "x".repeat(3_900) }] };
+    const puts = rows.map((row) => entry("PUT", `Observation/${row.id}`, { ...row, valueInteger: 2 }));
+    const world = [...commonWorld, ...rows.map((row) => Object.assign({}, row, hidden))];
+    const done = await ask(world, bundle("transaction", ...puts));
+    expect([done.status, reasons(done)]).toEqual([200, []]);
+    expect(done.questions.filter(({ method }) => method !== "GET")).toHaveLength(1);
+  },
+);
+
 const many8 = (status: string) => Array.from({ length: 8 }, () => status);
 
 test(
