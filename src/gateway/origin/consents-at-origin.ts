@@ -9,38 +9,63 @@ import { patientOf } from "#gateway/consents/consent-subject";
 
 const [countOfPage, pagesMax, consentsMax] = [200, 20, 1_000];
 
+/** A Consent without a reference among 256 patients is found for its patient by eight divisions. */
+const divisionsMax = 16;
+
 /**
  * All Consents of these patients at the origin, with a single search; if they are too many for it, or one of them
- * names no patient by a reference, with a search for each half of the patients. So the limit is that of a patient: the patients of hidden rows decide no refusal of a
- * request by their number of Consents. Undefined: the origin does not answer, or a part of its answer is not
- * understood; then a denial might be missing.
+ * names no patient by a reference, with a search for each half of the patients. So the limit is that of a patient:
+ * the patients of hidden rows decide no refusal of a request by their number of Consents. Undefined: the origin does
+ * not answer, or a part of its answer is not understood; then a denial might be missing.
  */
 export async function consentsAtOrigin(
   patients: readonly string[],
   origin: Asking,
   verified?: OriginConsents["verified"],
 ): Promise<readonly ReadConsent[] | undefined> {
-  const found = await consentsBySearch(patients, origin, verified);
-  if (found !== "divide") return found;
-  if (patients.length <= 1) return undefined;
-  const half = Math.ceil(patients.length / 2);
-  const [one, other] = [
-    await consentsAtOrigin(patients.slice(0, half), origin, verified),
-    await consentsAtOrigin(patients.slice(half), origin, verified),
-  ];
-  const ids = new Set(one?.map(({ consent }) => consent));
-  // A server that ignores the criterion sends a Consent without a reference for each patient: its patient is not known.
-  return other?.some(({ consent }) => ids.has(consent)) === true
-    ? undefined
-    : one && other && [...one, ...other];
+  let divisions = 0;
+  const search = (some: readonly string[]) => consentsBySearch(some, origin, verified);
+  const whole = async (
+    some: readonly string[],
+    found: Found,
+  ): Promise<readonly ReadConsent[] | undefined> => {
+    if (found.consents !== undefined) return found.consents;
+    if (some.length <= 1) return undefined;
+    if (found.unnamed.size > 0) divisions += 1;
+    if (divisions > divisionsMax) return undefined;
+    const half = Math.ceil(some.length / 2);
+    const halves = [some.slice(0, half), some.slice(half)] as const;
+    const one = await search(halves[0]);
+    if (one === undefined) return undefined;
+    const other = await search(halves[1]);
+    // A server that ignores the criterion sends a Consent without a reference for each patient: its patient is not
+    // known. So both halves are asked before either is divided.
+    if (other === undefined || [...one.unnamed].some((id) => other.unnamed.has(id))) return undefined;
+    const ofOne = await whole(halves[0], one);
+    if (ofOne === undefined) return undefined;
+    const ofOther = await whole(halves[1], other);
+    if (ofOther === undefined) return undefined;
+    const ids = new Set(ofOne.map(({ consent }) => consent));
+    return ofOther.some(({ consent }) => ids.has(consent)) ? undefined : [...ofOne, ...ofOther];
+  };
+  const found = await search(patients);
+  return found && whole(patients, found);
+}
+
+interface Found {
+  /** Undefined: not known by this search, but perhaps by a search for fewer patients. */
+  readonly consents: readonly ReadConsent[] | undefined;
+  /** The ids of the Consents that name no patient by a reference, as far as they were read. */
+  readonly unnamed: ReadonlySet<string>;
 }
 
 async function consentsBySearch(
   patients: readonly string[],
   origin: Asking,
   verified: OriginConsents["verified"] | undefined,
-): Promise<readonly ReadConsent[] | "divide" | undefined> {
+): Promise<Found | undefined> {
   const found = new Map<string, ReadConsent>();
+  const unnamed = new Set<string>();
   const asked = new Set(patients);
   let next: OriginQuestion = {
     path: "Consent",
@@ -48,25 +73,29 @@ async function consentsBySearch(
     posted: true,
   };
   for (let page = 1; page <= pagesMax; page += 1) {
-    let [understood, unnamed] = [0, 0];
+    let [understood, isDivided] = [0, false];
     const read = await rowsOf(next, origin, (row, base) => {
       const consent = stateOf(row, base, asked, verified);
-      if (consent === "of any asked patient") unnamed += 1;
-      else if (consent !== undefined) {
-        understood += 1;
-        if (consent !== "of no asked patient") found.set(consent.consent, consent);
+      if (consent !== undefined) understood += 1;
+      if (typeof consent === "object") {
+        if (!("content" in consent)) isDivided = true;
+        else found.set(consent.consent, consent);
+        if (!("content" in consent) || consent.isPatientAssumed === true) unnamed.add(consent.consent);
       }
       return false; // the compiled form alone is retained
     });
-    if (!read.ok || understood + unnamed < read.value.matches) return undefined;
-    if (unnamed > 0 || found.size > consentsMax) return "divide";
-    if (read.value.next === undefined) return [...found.values()];
+    if (!read.ok || understood < read.value.matches) return undefined;
+    if (isDivided || found.size > consentsMax) return { consents: undefined, unnamed };
+    if (read.value.next === undefined) return { consents: [...found.values()], unnamed };
     const link = linkBelow(read.value.base, read.value.next);
     if (link === undefined) return undefined;
     next = { link };
   }
-  return "divide";
+  return { consents: undefined, unnamed };
 }
+
+/** It names no patient by a reference: it may be of each of the patients. */
+type OfAnyPatient = Pick<ReadConsent, "consent">;
 
 /**
  * Undefined: the row is not understood. A server may ignore the criterion, and send Consents of further
@@ -77,14 +106,14 @@ function stateOf(
   base: FhirBase,
   asked: ReadonlySet<string>,
   verified: OriginConsents["verified"],
-): ReadConsent | "of no asked patient" | "of any asked patient" | undefined {
+): ReadConsent | OfAnyPatient | "of no asked patient" | undefined {
   const id = textAt(row, "id");
   if (textAt(row, "resourceType") !== "Consent" || id === undefined || !isId(id)) return undefined;
   const rules = readConsent(row, base);
   const [only] = asked.size === 1 ? asked : [];
   const named = patientOf(row, base);
   const patient = named ?? only;
-  if (patient === undefined) return rules.isActive ? "of any asked patient" : "of no asked patient";
+  if (patient === undefined) return rules.isActive ? { consent: id } : "of no asked patient";
   if (!asked.has(patient)) return "of no asked patient";
   // A server that ignores the criterion sends the Consent of a patient whom it names otherwise: in doubt it denies.
   const mayPermit =

@@ -149,15 +149,53 @@ test("a Consent without a reference is found for its patient by a search for eac
     ["b-0", "b", false],
     ["c-0", "c", true],
   ]);
-  expect(there.questions).toEqual(["a,b,c", "a,b", "a", "b", "c"]);
-  // a server that ignores the criterion
-  const unnamed = of("1", { identifier: { system: "urn:mrn", value: "1" } });
+  expect(there.questions).toEqual(["a,b,c", "a,b", "c", "a", "b"]);
+});
+
+const hundred = Array.from({ length: 100 }, (_, n) => `p${n}`);
+const unnamedOf = (patient: string) => ({ identifier: { system: "urn:mrn", value: patient } });
+
+test("a Consent without a reference is found among a hundred patients by few searches", async ({
+  expect,
+}) => {
+  for (const whose of ["p0", "p61", "p99"]) {
+    const counts = Object.fromEntries(hundred.map((patient) => [patient, 1]));
+    const there = having(counts, (patient) => (patient === whose ? unnamedOf : to)(patient));
+    const found = await consentsAtOrigin(hundred, there.asking);
+    expect(found?.length).toBe(100);
+    expect(found?.find(({ consent: id }) => id === `${whose}-0`)?.content?.patient).toBe(whose);
+    expect(there.questions.length).toBeLessThanOrEqual(15);
+  }
+});
+
+test("searches for Consents without a reference are limited", async ({ expect }) => {
+  const there = having(Object.fromEntries(hundred.map((patient) => [patient, 1])), unnamedOf);
+  expect(await consentsAtOrigin(hundred, there.asking)).toBeUndefined();
+  expect(there.questions.length).toBe(33);
+});
+
+test("no further half is asked after a half that has no answer", async ({ expect }) => {
+  const there = origin([of("1", unnamedOf("a"))], "down", [of("2", to("c"))]);
+  expect(await consentsAtOrigin(["a", "b", "c"], there.asking)).toBeUndefined();
+  expect(there.questions.length).toBe(2);
+});
+
+test("an origin that ignores the criterion is asked three times, however many the patients are", async ({
+  expect,
+}) => {
+  const unnamed = of("1", unnamedOf("1"));
+  let questions = 0;
   const ask = async () => {
+    questions += 1;
     const entry = [{ resource: unnamed, search: { mode: "match" } }];
     const body = (async function* () {
       yield ok(utf8(JSON.stringify({ resourceType: "Bundle", type: "searchset", entry })));
     })();
     return ok({ kind: "answered", body, base } as const);
   };
-  expect(await consentsAtOrigin(["a", "b"], { ask, held: new HeldBytes() })).toBeUndefined();
+  for (const patients of [["a", "b"], ["a", "b", "c"], hundred]) {
+    questions = 0;
+    expect(await consentsAtOrigin(patients, { ask, held: new HeldBytes() })).toBeUndefined();
+    expect(questions).toBe(3);
+  }
 });
