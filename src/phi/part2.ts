@@ -48,8 +48,7 @@ const nameOf = (resource: JsonObject): string =>
  */
 export function withPart2Labels(resource: JsonObject, scope: string): JsonObject {
   const meta = property(resource, "meta");
-  const security = isObject(meta) ? (property(meta, "security") ?? []) : [];
-  const labels = isArray(security) ? security : [];
+  const labels = securityLabels(resource);
   const missing = marks.filter(({ code }) => !labels.some((label) => hasCode(label, code)));
   const all: readonly Json[] = [...labels, ...missing];
   const law = all.findIndex((label) => hasCode(label, part2Law));
@@ -70,25 +69,60 @@ const hasCode = (label: Json, code: string): boolean => isObject(label) && prope
 /** DS4P: what stands behind a label, here the consent by which the record leaves. */
 function withScope(label: JsonObject, display: string): JsonObject {
   const extensions = property(label, "extension");
-  const scope = { url: relatedArtifact, valueRelatedArtifact: { type: "justification", display } };
-  return { ...label, extension: [...(isArray(extensions) ? extensions : []), scope] };
+  return { ...label, extension: [...(isArray(extensions) ? extensions : []), scopeExtension(display)] };
 }
+const scopeExtension = (display: string): JsonObject => ({
+  url: relatedArtifact,
+  valueRelatedArtifact: { type: "justification", display },
+});
 const relatedArtifact =
   "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-sec-label-related-artifact";
 
 /**
  * An update that sends back a record as it was read, without the labels that {@link withPart2Labels} added: labels
- * come from the stored version. @param shown what leaves of it; `read`: the same with the added labels.
+ * come from the stored version. The scope of the consent may differ from the read: a Consent was filed again, or the
+ * update has another purpose. @param shown what leaves of it; `read`: the same with the added labels.
  */
 export function withoutPart2Labels(body: JsonObject, read: JsonObject, shown: JsonObject): JsonObject {
-  const [meta, seen, own] = [body, read, shown].map((resource) => property(resource, "meta"));
-  if (meta === undefined || !isObject(meta) || seen === undefined || !isObject(seen)) return body;
-  if (!isSameJson(property(meta, "security"), property(seen, "security"))) return body;
-  const stated = own !== undefined && isObject(own) ? property(own, "security") : undefined;
+  const meta = property(body, "meta");
+  if (meta === undefined || !isObject(meta) || !isArray(property(meta, "security"))) return body;
+  const own = securityLabels(shown);
+  const added = securityLabels(read).filter((label) => !own.some((stored) => hasSameCode(stored, label)));
+  const sent = securityLabels(body).filter((label) => !added.some((mark) => hasSameCode(mark, label)));
+  if (read === shown || !isSameJson(sent.map(withoutScope), own.map(withoutScope))) return body;
+  const stored = property(shown, "meta");
+  const stated = stored !== undefined && isObject(stored) ? property(stored, "security") : undefined;
   const others = Object.fromEntries(Object.entries(meta).filter(([name]) => name !== "security"));
   const next = { ...others, ...(stated !== undefined && { security: stated }) };
   const { meta: _meta, ...rest } = body;
   return Object.keys(next).length === 0 ? rest : { ...body, meta: next };
+}
+
+function securityLabels(resource: JsonObject): readonly Json[] {
+  const meta = property(resource, "meta");
+  const security = isObject(meta) ? property(meta, "security") : undefined;
+  return security !== undefined && isArray(security) ? security : [];
+}
+
+const hasSameCode = (a: Json, b: Json): boolean =>
+  isObject(a) &&
+  isObject(b) &&
+  ["system", "code"].every((name) => isSameJson(property(a, name), property(b, name)));
+
+/** A label without the extension that {@link withScope} adds. A stored extension of another form stays. */
+function withoutScope(label: Json): Json {
+  if (!isObject(label) || !hasCode(label, part2Law)) return label;
+  const extensions = property(label, "extension");
+  if (extensions === undefined || !isArray(extensions)) return label;
+  const others = extensions.filter((each) => !isScope(each));
+  const { extension: _extension, ...rest } = label;
+  return others.length === 0 ? rest : { ...rest, extension: others };
+}
+
+function isScope(extension: Json): boolean {
+  const artifact = isObject(extension) ? property(extension, "valueRelatedArtifact") : undefined;
+  const display = artifact !== undefined && isObject(artifact) ? textAt(artifact, "display") : undefined;
+  return display !== undefined && isSameJson(extension, scopeExtension(display));
 }
 
 /** The entry of a Bundle that carries the notice. @param scope of the consent. */

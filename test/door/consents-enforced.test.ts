@@ -632,13 +632,14 @@ test("a record of 42 CFR Part 2 leaves with its notice, and may be sent back as 
   expect,
 }) => {
   const notice = "42 CFR part 2 prohibits unauthorized use or disclosure of these records.";
-  const id = await file("registrar", {
+  const given = {
     ...permit("cato", "SUD"),
     provision: {
       ...permit("cato", "SUD").provision,
       purpose: ["TREAT", "HPAYMT", "HOPERAT"].map((code) => ({ system: `${thp}v3-ActReason`, code })),
     },
-  });
+  };
+  const id = await file("registrar", given);
   await becomes("clinic", "Observation/cato-sud", 200);
   const read = await ask("clinic", "Observation/cato-sud");
   const searched = await ask("clinic", "Observation?patient=cato");
@@ -660,8 +661,17 @@ test("a record of 42 CFR Part 2 leaves with its notice, and may be sent back as 
   const marks = ["42CFRPart2", "PERSISTLABEL", "NORDSCLCD"];
   expect(nest.meta.security.map(({ code }) => code)).toEqual(marks);
   expect((await ask("clinic", "Observation?_id=cato-nest")).text).toContain(notice);
+  // the Consent is filed again with a different date: the label of a present read states its new digest
+  const renewed = await file("registrar", { ...given, dateTime: "2026-01-02" });
   await withdraw(id);
+  await soon("the label still states the first Consent", async () => {
+    const { status, text } = await ask("clinic", "Observation/cato-sud");
+    return status === 200 && consentIn(text) !== consentIn(again.text);
+  });
+  expect(await put(JSON.parse(again.text) as object)).toBe(200);
+  await withdraw(renewed);
 });
+const consentIn = (text: string) => /: Consent ([0-9a-f]{64}) /u.exec(text)?.[1];
 
 test("phylax consent check proves that a withdrawn Consent let nothing through, and finds a record that names it", async ({
   expect,

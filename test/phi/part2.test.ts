@@ -3,6 +3,7 @@ import { utf8 } from "#kernel/encoded";
 import { instant } from "#kernel/clock";
 import { parseScopes } from "#identity/scopes";
 import { isArray, isObject, readJson, type JsonObject } from "#fhir/json/json";
+import { withoutPart2Labels, withPart2Labels } from "#phi/part2";
 import { Page } from "#phi/page";
 import { Discloser } from "#phi/disclose";
 import { compilePolicy } from "#policy/compile";
@@ -130,6 +131,55 @@ test("a record of 42 CFR Part 2 leaves by a TPO consent, with the labels that it
   expect(said).toContain(
     "permits this disclosure to this client for the purpose TREAT: Consent digest-0 (provision)",
   );
+});
+
+test("an update may send back the labels of an earlier read, whatever consent they state, and takes no stored label away", ({
+  expect,
+}) => {
+  const law = { system: `${v3}ActUSPrivacyLaw`, code: "42CFRPart2" };
+  const stored = { url: "https://hospital.example/reason", valueString: "court order" };
+  const [R] = security;
+  const labelled = (labels: readonly object[]) => row("r", { meta: { versionId: "1", security: labels } });
+  const rows = [
+    record,
+    labelled([{ ...law, extension: [stored] }, R ?? {}]),
+    row("r", { meta: { versionId: "1" } }),
+    plain,
+  ];
+  for (const shown of rows) {
+    const [earlier, now] = ["digest-0 TREAT", "digest-1 HOPERAT"].map((scope) =>
+      withPart2Labels(shown, scope),
+    );
+    if (earlier === undefined || now === undefined) throw new Error("a test's own mistake");
+    expect(withoutPart2Labels({ ...earlier, status: "amended" }, now, shown)).toEqual({
+      ...shown,
+      status: "amended",
+    });
+  }
+  const changed = (shown: JsonObject, change: (label: JsonObject) => JsonObject | undefined): JsonObject => {
+    const sent = withPart2Labels(shown, "digest-0");
+    const meta = sent["meta"];
+    const labels = isObject(meta) && isArray(meta["security"]) ? meta["security"] : [];
+    const next = labels.flatMap((label) => (isObject(label) ? (change(label) ?? []) : []));
+    return { ...sent, meta: { ...(isObject(meta) ? meta : {}), security: next } };
+  };
+  const [, extended = record] = rows;
+  for (const [shown, change] of [
+    [record, (label) => (label["code"] === "R" ? undefined : label)],
+    [record, (label) => (label["code"] === "42CFRPart2" ? undefined : label)],
+    [record, (label) => (label["code"] === "R" ? { ...label, code: "N" } : label)],
+    [record, (label) => (label["code"] === "PERSISTLABEL" ? { ...label, code: "HIV" } : label)],
+    [record, (label) => ({ ...label, system: "https://other.example" })],
+    [extended, (label) => (label["code"] === "42CFRPart2" ? law : label)],
+  ] as const satisfies readonly (readonly [JsonObject, (label: JsonObject) => JsonObject | undefined])[]) {
+    const sent = changed(shown, change);
+    expect(withoutPart2Labels(sent, withPart2Labels(shown, "digest-1"), shown)).toBe(sent);
+  }
+  const notLabels = { ...plain, meta: { security: "R" } };
+  expect(withoutPart2Labels(notLabels, withPart2Labels(plain, "digest-1"), plain)).toBe(notLabels);
+  // a row that is no such record has no added labels: an update adds none
+  const marked = withPart2Labels(plain, "digest-0");
+  expect(withoutPart2Labels(marked, plain, plain)).toBe(marked);
 });
 
 test("a resource with such a record inside leaves with the labels and the notice, and without both where the record stays out", ({
