@@ -111,12 +111,13 @@ interface NamesOrigins {
   readonly origins?: readonly NamedOrigin[];
 }
 
-/** The value of a document; null for a file that is not JSON, which the API refuses. */
+/** The value of a document; the text of a file that is not JSON, which the API refuses. */
 function valueOf(document: Buffer): unknown {
+  const text = document.toString("utf8");
   try {
-    return JSON.parse(document.toString("utf8"));
+    return JSON.parse(text);
   } catch {
-    return null;
+    return text;
   }
 }
 

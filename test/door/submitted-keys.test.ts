@@ -18,9 +18,24 @@ const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const jwk = { ...privateKey.export({ format: "jwk" }), kid: "by-mistake" };
 const secret = String(jwk.d);
 const pem = String(privateKey.export({ format: "pem", type: "pkcs8" }));
+const encrypted = String(
+  generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({
+    format: "pem",
+    type: "pkcs1",
+    cipher: "des-ede3-cbc",
+    passphrase: "a test",
+  }),
+);
 const registry = {
   clients: [
-    { id: "mistaken", kind: "provider", auth: "private_key_jwt", jwks: { keys: [jwk] }, certificates: [pem] },
+    {
+      id: "mistaken",
+      name: JSON.stringify(jwk),
+      kind: "provider",
+      auth: "private_key_jwt",
+      jwks: { keys: [jwk] },
+      certificates: [pem, encrypted],
+    },
   ],
 };
 
@@ -49,20 +64,25 @@ test("a private key in a submitted document is refused, and the ledger gets the 
   for (const text of submitted) {
     expect(text).not.toContain(secret);
     expect(text).not.toContain(pem.split("\n")[1]);
+    for (const line of encrypted.split("\n").slice(4, -2)) expect(text).not.toContain(line);
     expect(text, "the rest of the document is on record").toContain('"kid":"by-mistake"');
     expect(text).toContain('"d":"removed: a private key"');
-    expect(text).toContain('"certificates":["removed: a private key\\n"]');
+    expect(text).toContain('"name":"removed: a private key"');
+    expect(text).toContain('"certificates":["removed: a private key\\n","removed: a private key\\n"]');
   }
 });
 
 test("the command does not send a file with a private key, and says which file the registry takes", async () => {
-  const file = (name: string, content: unknown): string => {
+  const file = (name: string, content: unknown, write: (content: unknown) => string = JSON.stringify) => {
     const path = join(phylax.home, name);
-    writeFileSync(path, JSON.stringify(content));
+    writeFileSync(path, write(content));
     return path;
   };
   const calls = [
     ["registry", "apply", file("mistaken.json", registry)],
+    ["registry", "apply", file("mistaken-text.json", { name: JSON.stringify(jwk) })],
+    ["registry", "apply", file("mistaken-encrypted.json", { certificates: [encrypted] })],
+    ["registry", "apply", file("mistaken.pem", encrypted, String)],
     ["registry", "plan", file("mistaken-plan.json", registry)],
     ["propose", file("mistaken-change.json", { set: registry }), "--why", "a test"],
     ["client", "add", "mistaken", "--jwks", file("mistaken.jwk.json", jwk)],
@@ -96,4 +116,66 @@ test("a document without a private key is recorded as it is", () => {
     true,
     true,
   ]);
+});
+
+test("a private key as JSON in a text, as PEM with headers, cut off, or line by line has a text in its place", () => {
+  expect(encrypted).toMatch(
+    /^-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: DES-EDE3-CBC,/u,
+  );
+  const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "jwk" });
+  const { d: _d, ...withPrimes } = rsa;
+  const shared = { kty: "oct", k: secret };
+  const text = JSON.stringify(jwk);
+  const texts = [
+    text,
+    JSON.stringify({ keys: [jwk] }, undefined, 2),
+    JSON.stringify(text),
+    JSON.stringify(JSON.stringify({ text })),
+    `the key is ${text}, keep it`,
+    text.slice(0, -1),
+    JSON.stringify(withPrimes),
+    JSON.stringify(shared),
+  ];
+  for (const each of texts) expect(withoutPrivateKeys([each])).toBe('["removed: a private key"]');
+  const { d: _, ...half } = jwk;
+  const harmless = [JSON.stringify(half), '{"d":"a member of no key"}', "kty and d"];
+  expect(withoutPrivateKeys(harmless)).toBe(JSON.stringify(harmless));
+
+  expect(withoutPrivateKeys(`a ${encrypted}b ${pem}c`)).toBe(
+    '"a removed: a private key\\nb removed: a private key\\nc"',
+  );
+  const cutOff = encrypted.slice(0, -40);
+  expect(withoutPrivateKeys({ before: "kept", cutOff })).toBe(
+    '{"before":"kept","cutOff":"removed: a private key"}',
+  );
+  const pgp =
+    "-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: A-1\n\nabcd\n-----END PGP PRIVATE KEY BLOCK-----";
+  expect(withoutPrivateKeys(pgp)).toBe('"removed: a private key"');
+  expect(withoutPrivateKeys({ lines: encrypted.split("\n") })).toBe('{"lines":"removed: a private key"}');
+  expect(withoutPrivateKeys({ named: { [text]: true } })).toBe('{"named":"removed: a private key"}');
+});
+
+test("the search for private keys takes time in proportion to the document", () => {
+  const long = (part: string) => part.repeat(Math.ceil(1_048_576 / part.length));
+  const begin = "-----BEGIN RSA PRIVATE KEY-----";
+  const texts = [
+    "-----BEGIN ",
+    "-----BEGIN A PRIVATE KEY",
+    "-",
+    "PRIVATE KEY",
+    '"kty',
+    '"kty\\',
+    '"d" ',
+    "\\",
+    " ",
+  ].map(long);
+  const inKeys = ["-----END ", "-----END PRIVATE KEY", "-", "PRIVATE KEY"].map((part) => begin + long(part));
+  const heads = ["-----BEGIN PRIVATE KEY", `${begin}-----END PRIVATE KEY`, '"kty\\', '"kty" '].map(
+    (head, at) => head + long(["PRIVATE KEY", "PRIVATE KEY", "\\", " "][at] ?? ""),
+  );
+  for (const text of [...texts, ...inKeys, ...heads, long(begin), long(pem)]) {
+    const began = performance.now();
+    hasPrivateKey({ text });
+    expect(performance.now() - began, text.slice(0, 60)).toBeLessThan(2_000);
+  }
 });

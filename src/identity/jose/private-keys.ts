@@ -2,7 +2,11 @@
 export const privateMembers: readonly string[] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 const removed = "removed: a private key";
-const privatePem = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z0-9 ]*PRIVATE KEY-----)?/gu;
+// The headers of an encrypted key (RFC 1421) have hyphens. Without its last line a key goes to the end of the text.
+const privatePem =
+  /-----BEGIN [^-]*PRIVATE KEY(?: BLOCK)?-----[^]*?(?:-----END [^-]*PRIVATE KEY(?: BLOCK)?-----|$)/gu;
+// A JWK as JSON inside a text; a text inside a text has backslashes before its quotes.
+const keyType = /"kty\\*"\s*:/u;
 
 /**
  * A value as JSON, in which a text stands in place of each private key, as JWK or PEM. The ledger keeps a submitted
@@ -10,8 +14,8 @@ const privatePem = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z0-
  */
 export const withoutPrivateKeys = (value: unknown): string =>
   JSON.stringify(value, function (this: unknown, name: string, member: unknown) {
-    if (isPrivate(this, name)) return removed;
-    return typeof member === "string" ? member.replaceAll(privatePem, removed) : member;
+    if (isPrivate(this, name) || isKeyInParts(member)) return removed;
+    return typeof member === "string" ? publicText(member) : member;
   });
 
 /** True if a value that came as JSON has a private key. */
@@ -19,3 +23,18 @@ export const hasPrivateKey = (value: unknown): boolean => withoutPrivateKeys(val
 
 const isPrivate = (holder: unknown, name: string): boolean =>
   privateMembers.includes(name) && typeof holder === "object" && holder !== null && "kty" in holder;
+
+const publicText = (text: string): string =>
+  keyType.test(text) && hasPrivateMember(text) ? removed : text.replaceAll(privatePem, removed);
+
+const hasPrivateMember = (text: string): boolean =>
+  new RegExp(String.raw`"(?:${privateMembers.join("|")})\\*"\s*:`, "u").test(text);
+
+/** True if the lines of an array are a private key in PEM together, or if a member's name has a private key. */
+function isKeyInParts(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (!Array.isArray(value)) return Object.keys(value).some((name) => publicText(name) !== name);
+  const lines = value.filter((line) => typeof line === "string");
+  const apart = lines.map((line) => line.replaceAll(privatePem, removed));
+  return lines.join("\n").replaceAll(privatePem, removed) !== apart.join("\n");
+}
