@@ -233,7 +233,7 @@ function capturedFactsOf(row: Facts): ConsentRowFacts {
     codes: nothing,
     time: undefined,
     contained: [],
-    authors: { known: nothing, mentioned: nothing, hasUnknown: true },
+    authors: { known: nothing, possible: nothing, hasUnknown: true },
     refersTo: nothing,
     belongsTo: nothing,
     labels: labelsOf(row),

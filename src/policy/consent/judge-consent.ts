@@ -371,9 +371,9 @@ function codeMatch(code: string, codes: ReadonlySet<string>): Match {
  */
 function dataMatch({ meaning, reference }: DataLimit, row: ConsentRowFacts): Match {
   if (meaning === "authoredby") {
-    const { known, mentioned, hasUnknown } = row.authors;
+    const { known, possible, hasUnknown } = row.authors;
     if (known.has(reference)) return "yes";
-    return hasUnknown || mentioned.has(reference) || mayStandFor(reference, mentioned) ? "unknown" : "no";
+    return hasUnknown || possible.has(reference) || mayStandFor(reference, possible) ? "unknown" : "no";
   }
   if (row.reference === reference) return "yes";
   switch (meaning) {
@@ -392,7 +392,6 @@ function dataMatch({ meaning, reference }: DataLimit, row: ConsentRowFacts): Mat
 const mayBeOfEpisode = (reference: string, { belongsTo }: ConsentRowFacts): boolean =>
   reference.startsWith("EpisodeOfCare/") && [...belongsTo].some((each) => each.startsWith("Encounter/"));
 
-/** A role does not state the practitioner behind it. */
-const mayStandFor = (reference: string, mentioned: ReadonlySet<string>): boolean =>
-  reference.startsWith("Practitioner/") &&
-  [...mentioned].some((each) => each.startsWith("PractitionerRole/"));
+/** A role in an author's element does not state the practitioner behind it. */
+const mayStandFor = (reference: string, possible: ReadonlySet<string>): boolean =>
+  reference.startsWith("Practitioner/") && [...possible].some((each) => each.startsWith("PractitionerRole/"));

@@ -1,7 +1,6 @@
 import { inlineLabel } from "#fhir/json/facts";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
-import { ownerPathsOf } from "#fhir/r4/compartment-tables";
-import { elementsOf, isResourceType } from "#fhir/r4/elements";
+import { elementsOf } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { rowLabels, statedLabels, withInside, type RowLabels } from "#policy/sensitivity/row-labels";
 import { sensitivitiesOf } from "#policy/sensitivity/sensitive-codes";
@@ -34,11 +33,8 @@ export interface ConsentRowFacts {
 interface Authors {
   /** `Type/id`. */
   readonly known: ReadonlySet<string>;
-  /**
-   * `Type/id` of every resource that the row names: its elements for persons differ by type (the orderer of a diet,
-   * the assessor of an impression, the author of a note). A patient counts only beside the elements of the owner.
-   */
-  readonly mentioned: ReadonlySet<string>;
+  /** `Type/id` of every resource in an element that can state an author, the elements of `known` included. */
+  readonly possible: ReadonlySet<string>;
   /** The row has an author that is not known by a local reference to a person or device. */
   readonly hasUnknown: boolean;
 }
@@ -107,7 +103,7 @@ const perhapsAuthors = [
   "provider",
   "resultsInterpreter",
 ] as const;
-/** Elements of single types for the person who wrote the row: a reference to a person is in `mentioned`. */
+/** Elements of single types for the person who wrote the row: enough for a deny, too little for a permit. */
 const furtherAuthors = [
   "assessor",
   "orderer",
@@ -117,6 +113,44 @@ const furtherAuthors = [
   "interpreter",
   "contributor",
 ] as const;
+/**
+ * The elements that can state an author of the row or of a part of it, at any depth: the author of a note, the
+ * performer of a series, the agent of a Provenance. The meaning of an extension is not known, so it counts. The
+ * participant of an Appointment, a general practitioner, a care team and a managing organization state no author.
+ */
+const possibleAuthors: ReadonlySet<string> = new Set([
+  ...authorElements,
+  ...perhapsAuthors,
+  ...furtherAuthors,
+  "agent",
+  "attester",
+  "authenticator",
+  "authorReference",
+  "collector",
+  "extension",
+  "modifierExtension",
+  "observer",
+  "referrer",
+  "reportedReference",
+  "reporter",
+  "requestProvider",
+  "requestor",
+  "responsible",
+  "responsibleParty",
+  "who",
+]);
+/** Elements that can state an author in these types only. */
+const possibleAuthorsByType: ReadonlyMap<string, readonly string[]> = new Map([
+  ["actor", ["AppointmentResponse"]],
+  ["authority", ["ImmunizationEvaluation", "ImmunizationRecommendation"]],
+  ["device", ["Media", "Observation"]],
+  ["insurer", ["ClaimResponse", "CoverageEligibilityResponse", "ExplanationOfBenefit"]],
+  ["issuer", ["Invoice"]],
+  ["owner", ["Task"]],
+  ["participant", ["Encounter", "Invoice"]],
+  ["source", ["DeviceUseStatement", "List", "QuestionnaireResponse"]],
+  ["supplier", ["SupplyDelivery"]],
+]);
 /** The elements that place a row in an encounter, an episode or a plan. */
 const belongingElements: readonly (readonly string[])[] = [
   ["encounter"],
@@ -143,7 +177,7 @@ export function rowFactsOf(row: JsonObject, base: FhirBase): ConsentRowFacts {
     contained: valuesAt(row, ["contained"])
       .filter(isObject)
       .map((each) => ({ type: textAt(each, "resourceType") ?? "", time: timeOf(each) })),
-    authors: { ...authorsOf(row, type, base), mentioned: found.mentioned },
+    authors: { ...authorsOf(row, type, base), possible: found.possibleAuthors },
     refersTo: found.references,
     belongsTo: localReferences(
       belongingElements.flatMap((path) => valuesAt(row, path)),
@@ -184,7 +218,7 @@ const joined = (a: TimeSpan, b: TimeSpan): TimeSpan => ({
   isZoned: a.isZoned && b.isZoned,
 });
 
-function authorsOf(row: JsonObject, type: string, base: FhirBase): Omit<Authors, "mentioned"> {
+function authorsOf(row: JsonObject, type: string, base: FhirBase): Omit<Authors, "possible"> {
   const elements = elementsOf(type);
   const stated = authorElements.flatMap((name) => valuesAt(row, [name]));
   // a performer may be an object around its actor (Procedure.performer.actor)
@@ -220,21 +254,15 @@ interface Found {
   readonly codes: Set<string>;
   readonly sensitivities: Set<string>;
   readonly references: Set<string>;
-  /** See {@link Authors}. */
-  readonly mentioned: Set<string>;
+  readonly possibleAuthors: Set<string>;
   readonly labels: Json[];
 }
 
-const knownMembers = new Map<string, ReadonlySet<string>>();
-
-/** The members of a type that name the owner of a row. */
-function owningMembersOf(type: string): ReadonlySet<string> {
-  const known = knownMembers.get(type);
-  if (known !== undefined) return known;
-  const members = new Set(ownerPathsOf(type).owners.map(([first = ""]) => first));
-  if (isResourceType(type)) knownMembers.set(type, members);
-  return members;
-}
+/** A contained role stands in the place of the reference to it, and states the practitioner behind it. */
+const canStateAuthor = (name: string, type: string, isContained: boolean): boolean =>
+  possibleAuthors.has(name) ||
+  possibleAuthorsByType.get(name)?.includes(type) === true ||
+  (isContained && name === "practitioner" && type === "PractitionerRole");
 
 /** Every Coding, reference and inline label of a row, contained resources included. */
 function walk(row: JsonObject, base: FhirBase): Found {
@@ -242,13 +270,11 @@ function walk(row: JsonObject, base: FhirBase): Found {
     codes: new Set(),
     sensitivities: new Set(),
     references: new Set(),
-    mentioned: new Set(),
+    possibleAuthors: new Set(),
     labels: [],
   };
-  const owning = owningMembersOf(textAt(row, "resourceType") ?? "");
-  let isOwnersElement = false;
-  const visit = (value: Json): void => {
-    if (isArray(value)) value.forEach(visit);
+  const visit = (value: Json, type: string, isAuthor: boolean): void => {
+    if (isArray(value)) for (const each of value) visit(each, type, isAuthor);
     else if (isObject(value)) {
       const code = textAt(value, "code");
       const system = textAt(value, "system");
@@ -260,19 +286,22 @@ function walk(row: JsonObject, base: FhirBase): Found {
       const reference = textAt(value, "reference") === undefined ? undefined : localOf(value, base);
       if (reference !== undefined) {
         found.references.add(reference);
-        if (!isOwnersElement || !reference.startsWith("Patient/")) found.mentioned.add(reference);
+        if (isAuthor) found.possibleAuthors.add(reference);
       }
+      const inside = textAt(value, "resourceType") ?? type;
       for (const name in value) {
         const member = value[name];
-        if (typeof member === "object" && member !== null) visit(member);
+        if (typeof member === "object" && member !== null)
+          visit(member, inside, isAuthor || canStateAuthor(name, inside, true));
       }
     }
   };
+  const type = textAt(row, "resourceType") ?? "";
   for (const name in row) {
     const member = row[name];
     // the row's own meta holds labels and tags, which are no codes of the data
-    isOwnersElement = owning.has(name);
-    if (name !== "meta" && typeof member === "object" && member !== null) visit(member);
+    if (name !== "meta" && typeof member === "object" && member !== null)
+      visit(member, type, canStateAuthor(name, type, false));
   }
   return found;
 }

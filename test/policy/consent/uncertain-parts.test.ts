@@ -87,12 +87,50 @@ describe("a row by an author in an element of its type", () => {
     ["NutritionOrder", { patient: ofPatient, orderer: { display: "Dr. X" } }],
     ["NutritionOrder", { patient: ofPatient, orderer: role }],
     ["Encounter", { subject: ofPatient, participant: [{ individual: role }] }],
+    ["Observation", { performer: [colleague], note: [{ authorReference: role, text: "-" }] }],
+    [
+      "Observation",
+      {
+        performer: [colleague],
+        note: [{ authorReference: { reference: "#r" }, text: "-" }],
+        contained: [{ resourceType: "PractitionerRole", id: "r", practitioner: doctor }],
+      },
+    ],
+    ["DiagnosticReport", { performer: [colleague], contained: [{ resourceType: "List", source: doctor }] }],
+    ["ImagingStudy", { subject: ofPatient, series: [{ uid: "1", performer: [{ actor: doctor }] }] }],
+    ["Task", { for: ofPatient, owner: doctor }],
+    ["Encounter", { subject: ofPatient, extension: [{ url: "urn:scribe", valueReference: doctor }] }],
   ];
 
   test.for(named)("may be the author's: %s %j", ([type, more], { expect }) => {
     expect(verdict(consent({ type: "deny", ...by }), {}, row(type, more))).toBe("deny");
     expect(verdict(consent({ type: "permit", ...by }), {}, row(type, more))).not.toBe("permit");
   });
+
+  const about: readonly (readonly [string, object])[] = [
+    ["Patient", { generalPractitioner: [doctor] }],
+    ["Patient", { generalPractitioner: [role], managingOrganization: { reference: "Organization/o" } }],
+    ["Appointment", { participant: [{ actor: ofPatient }, { actor: doctor }, { actor: role }] }],
+    ["EpisodeOfCare", { patient: ofPatient, careManager: doctor, team: [{ reference: "CareTeam/t" }] }],
+    ["CareTeam", { subject: ofPatient, participant: [{ member: doctor }, { member: role }] }],
+    ["Observation", { performer: [colleague], focus: [doctor] }],
+    [
+      "Encounter",
+      { subject: ofPatient, hospitalization: { origin: doctor }, location: [{ location: role }] },
+    ],
+    ["PractitionerRole", { practitioner: doctor }],
+    ["Schedule", { actor: [doctor, role] }],
+  ];
+
+  test.for(about)(
+    "is not the author's where an element names the person otherwise: %s %j",
+    ([type, more], { expect }) => {
+      const exception = consent({ type: "permit", provision: [{ type: "deny", ...by }] });
+      expect(verdict(exception, {}, row(type, more))).toBe("permit");
+      expect(verdict(consent({ type: "deny", ...by }), {}, row(type, more))).toBe("silent");
+      expect(verdict(consent({ type: "permit", ...by }), {}, row(type, more))).not.toBe("permit");
+    },
+  );
 
   test("is not a row of a different person, and a subject is no author", ({ expect }) => {
     const denial = consent({ type: "deny", ...by });
