@@ -172,6 +172,60 @@ test("a hidden row on a page does not change the length of the link to the next 
   expect(one.map((seen) => idsOf(seen).length)).toEqual([10, 10, 10]);
 });
 
+test("a hidden row on a page does not change the length of the link of a long search, at an origin whose links repeat the search", async ({
+  expect,
+}) => {
+  const row = (id: string, more: object = {}) =>
+    observation(id, 1, {
+      subject: to("Patient/ann"),
+      code: { coding: [{ system: "urn:c", code: "a" }] },
+      ...more,
+    });
+  const shown = Array.from({ length: 25 }, (_, i) => row(`own${i}`));
+  const asker = await worlds.by("patient");
+  await first(asker);
+  const codes = (length: number) => Array.from({ length: 60 }, (_, n) => `urn:c|${n}`.padEnd(length, "x"));
+  // the questions have 1,700, 5,100 and 7,500 characters
+  const questions: Asking[] = [23, 80, 120].flatMap((length) => [
+    {
+      by: asker,
+      path: `Observation?code=${["urn:c|a", ...codes(length)].map(encodeURIComponent).join(",")}&_count=10`,
+    },
+    (before) => nextPage(before, asker),
+  ]);
+  const { one, differences } = await worlds.compare(
+    { origin: repeatingOrigin(shown) },
+    { origin: repeatingOrigin([row("labelled", { meta: restricted }), ...shown]) },
+    questions,
+  );
+  // ADR 89: the origin sees how many rows the gateway looks ahead
+  expect(beyond(differences, { ...openly, questions: /\/path$/u })).toEqual([]);
+  expect(one.map((seen) => idsOf(seen).length)).toEqual([10, 10, 10, 10, 10, 10]);
+});
+
+/** An origin that finds all rows, and whose links repeat the query or the form in its own encoding. */
+function repeatingOrigin(rows: readonly Resource[]): (request: Request) => Promise<Response> {
+  return async (request) => {
+    const { origin, pathname, search } = new URL(request.url);
+    const path = pathname.replace(/\/_search$/u, "");
+    if (!path.endsWith("/Observation")) return new Response("{}", { status: 404 });
+    const asked = new URLSearchParams([search.slice(1), await request.text()].join("&"));
+    const from = Number(asked.get("from") ?? 0);
+    const end = from + Number(asked.get("_count") ?? rows.length);
+    asked.set("from", String(end));
+    const next = { relation: "next", url: `${origin}${path}?${asked.toString()}` };
+    return Response.json(
+      {
+        resourceType: "Bundle",
+        type: "searchset",
+        link: end < rows.length ? [next] : [],
+        entry: rows.slice(from, end).map((resource) => ({ resource })),
+      },
+      { headers: { "content-type": "application/fhir+json" } },
+    );
+  };
+}
+
 test("hidden rows that fill a page of the origin do not hide the visible row through which a practitioner is read", async ({
   expect,
 }) => {
