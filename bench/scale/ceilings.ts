@@ -29,8 +29,8 @@ export const guardReadSeconds = 2;
 // Assumed: isolates that meet a client, and reads of an isolate each second.
 const isolatesPerClient = 10;
 const perIsolate = 100;
-// An isolate asks what changed in the registry each four seconds, in a batch with the version (registry-reader). It
-// reads each of its clients as a whole each fifty seconds, in one batch with the version (client-directory).
+// An isolate asks each four seconds what changed in the registry: a batch of two queries (registry-reader). An isolate
+// reads each of its clients as a whole each fifty seconds: a batch of seven queries (client-directory).
 const changesSeconds = (registryLimits.freshMilliseconds - aheadMilliseconds) / 1_000;
 const wholeSeconds = wholeMilliseconds / 1_000;
 const queriesPerQuestion = 2;
@@ -51,8 +51,9 @@ export interface Ceiling {
   readonly callsPerIntake: number; // a second
   /** Days until the line stores are full. */
   readonly shelfDays: number;
-  readonly revocationReads: number; // a second, at one object
-  /** A second, at one database. A change adds a reading of the changed record for each isolate. */
+  /** Reads of `Revocations`, a single object, a second. */
+  readonly revocationReads: number;
+  /** Queries of D1 a second without changes of the registry. Each change adds a reading in each isolate. */
   readonly registryQueries: number;
   /** Calls for one patient's accounting, and their duration six at a time. */
   readonly accountingCalls: number;

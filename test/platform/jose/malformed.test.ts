@@ -81,7 +81,7 @@ function spoilt(claims: Members, header: Members, vital: readonly string[]) {
     });
 }
 
-/** Chance makes a list such as ["AA"] once in a million: its purposes are well formed, and the policy knows them or not. */
+/** True for a list of well-formed purposes, such as ["AA"]. Chance makes such a list once in a million runs. */
 const arePurposes = (value: unknown) =>
   Array.isArray(value) && value.length > 0 && value.every((one) => /^[A-Z]{2,16}$/u.test(String(one)));
 
