@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { isPatient } from "#audit/check";
+import { isPatient } from "#audit/values";
 import { Misuse } from "../misuse.ts";
 
 const standardInput = (): string => readFileSync(0, "utf8");

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { type EventOnRecord, eventsOf } from "#auditing/ledger-events";
-import { ownTokenMillisecondsMax } from "#identity/denial";
+import { ownTokenMillisecondsMax } from "#identity/denial-document";
 import { signInAgeSecondsMax } from "#identity/sign-in";
 import { type RecordedDenialAct, replayDenials } from "#registry/replay-denials";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { parseReceipt, type Receipt } from "#ledger/receipt";
+import type { Receipt } from "#ledger/receipt";
+import { parseReceipt } from "#ledger/read-receipt";
 import type { LogRestored } from "#ledger/restore";
 import { printRefusal } from "../approvals/submit-change.ts";
 import { type OperatorAnswer, postAsOperator, posterOf, posterOptions } from "../connection/operator-post.ts";

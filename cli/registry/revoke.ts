@@ -1,6 +1,7 @@
 import { Misuse, printFault } from "../misuse.ts";
 import { parseArgs } from "node:util";
-import { type Denial, denialMembers } from "#identity/denial";
+import { denialMembers } from "#identity/denial";
+import type { Denial } from "#identity/denial-document";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 import { complain, giveResult, say } from "../output.ts";
 

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { parseReceipt } from "#ledger/receipt";
+import { parseReceipt } from "#ledger/read-receipt";
 import { x5tS256 } from "../certificates.ts";
 import { get, phylax, type TourReply } from "./tour-ask.ts";
 import type { TourClient, TourDev } from "./tour-stack.ts";

@@ -1,6 +1,6 @@
 import type { ProofSink } from "#audit/ports";
 import type { SuspensionProblem } from "#audit/accounting/suspension";
-import type { DenialProblem } from "#identity/denial";
+import type { DenialProblem } from "#identity/denial-document";
 import type { ProofVerifier } from "#identity/proof";
 import type { ClientStanding } from "#registry/client-standing";
 import type { RegistryProblem } from "#registry/problem";

@@ -1,6 +1,6 @@
 import { facesIn, type ExactFaces } from "#entrypoint/faces-of";
 import { operatorRefusals } from "#entrypoint/operator-refusals";
-import type { DenialProblem } from "#identity/denial";
+import type { DenialProblem } from "#identity/denial-document";
 import type { RegistryProblem } from "#registry/problem";
 import type { RestoreProblem } from "#ledger/restore";
 import type { SuspensionProblem } from "#audit/accounting/suspension";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { denialDocument, type DenialProblem } from "#identity/denial";
+import { denialDocument, type DenialProblem } from "#identity/denial-document";
 import { err, ok, type Result } from "#kernel/result";
 import type { Rejected, Verb } from "./administer.ts";
 import type { Approvals, RegistryDesk } from "./ports.ts";

@@ -2,6 +2,15 @@ import { stateBytesMax } from "#residence/residence";
 import { err, ok, type Result } from "#kernel/result";
 import { configurationDigest } from "./configuration.ts";
 import { type AuditEvent, definitionKind, type EventKind, type Measured } from "./event.ts";
+import {
+  type ValueCheck,
+  chunkBytesMax,
+  isPathList,
+  isPatient,
+  isRecordText,
+  listOf,
+  textOfForm,
+} from "./values.ts";
 
 export interface BadEvent {
   readonly reason: "bad_event";
@@ -10,121 +19,107 @@ export interface BadEvent {
 
 // Far above the needs of a real request: these bounds limit the data that a faulty caller can make the ledger
 // store.
-const TEXT_MAX = 16_384; // a whole URL: requests that are refused for their form are recorded too
 const PARAMETERS_MAX = 10_000;
 const PARAMETER_BYTES_MAX = 24_576;
 const ITEMS_MAX = 100_000;
 const ASKED_MAX = 1000; // a question names a hundred at most
 const TYPES_MAX = 200; // R4 has 148 resource types
-const PATHS_MAX = 1000;
 const SETTINGS_MAX = 500;
 const SETTINGS_BYTES_MAX = 49_152; // a record holds 65,468
 const PERMITS_MAX = 1_000;
 const PERMIT_PURPOSES_MAX = 16;
 const TALLY_MAX = 200; // this version has about a hundred reasons
 const MEASURED_MAX = 10_000; // a record has no room for more
-/** A chunk of a definition, its record and its padding fit the largest size class. */
-export const chunkBytesMax = 61_440;
 const reasonName = /^[a-z][a-z0-9_]{0,63}$/;
 
-type Check = (value: unknown) => boolean;
-const text: Check = (value) => typeof value === "string" && value.length <= TEXT_MAX;
-const count: Check = (value) => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-const matches =
-  (pattern: RegExp): Check =>
-  (value) =>
-    typeof value === "string" && pattern.test(value);
-const listOf =
-  (check: Check, max: number): Check =>
-  (value) =>
-    Array.isArray(value) && value.length <= max && value.every(check);
+const count: ValueCheck = (value) => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-const patientReference = matches(/^[A-Za-z0-9_-]{1,64}\/Patient\/[A-Za-z0-9\-.]{1,64}$/);
-/** Answers whether a value names a patient in the form of records: `<origin>/Patient/<id>`. */
-export const isPatient = (value: unknown): value is string => patientReference(value);
 /** A map of at most `max` counts. */
 const countsOf =
-  (name: RegExp, max: number): Check =>
+  (name: RegExp, max: number): ValueCheck =>
   (value) => {
     if (!isObject(value)) return false;
     const keys = Object.keys(value);
     return keys.length <= max && keys.every((key) => name.test(key) && count(value[key]));
   };
 const typeCounts = countsOf(/^[A-Za-z]{1,64}$/, TYPES_MAX);
-const state: Check = (value) => typeof value === "string" && value !== "" && isShort(value, stateBytesMax);
+const state: ValueCheck = (value) =>
+  typeof value === "string" && value !== "" && isShort(value, stateBytesMax);
 /** Most texts are so short that three bytes for each unit of UTF-16, the most of UTF-8, are few enough. */
 const isShort = (value: string, bytesMax: number): boolean =>
   value.length * 3 <= bytesMax || Buffer.byteLength(value) <= bytesMax;
 const patientFields: ReadonlySet<string> = new Set(["patient", "counts", "state"]);
-const patient: Check = (value) =>
+const patient: ValueCheck = (value) =>
   isObject(value) &&
   Object.keys(value).every((field) => patientFields.has(field)) &&
-  patientReference(value["patient"]) &&
+  isPatient(value["patient"]) &&
   typeCounts(value["counts"]) &&
   (value["state"] === undefined || state(value["state"]));
-const parameter: Check = (value) =>
+const parameter: ValueCheck = (value) =>
   Array.isArray(value) && value.length === 2 && value.every((part) => typeof part === "string");
-const pairs = (max: number, bytesMax: number): Check => {
+const pairs = (max: number, bytesMax: number): ValueCheck => {
   const isList = listOf(parameter, max);
   return (value) =>
     // pairs of strings, as checked before
     isList(value) && isShort((value as string[][]).flat().join(""), bytesMax);
 };
 
-const hexDigest = matches(/^[0-9a-f]{64}$/);
-const isChunk: Check = (value) =>
+const hexDigest = textOfForm(/^[0-9a-f]{64}$/);
+const isChunk: ValueCheck = (value) =>
   value instanceof Uint8Array && value.length > 0 && value.length <= chunkBytesMax;
-/** Answers whether a value is a list of element paths, as a record or a definition has it. */
-export const isPathList = (value: unknown): value is readonly string[] => pathList(value);
-const pathList = listOf(text, PATHS_MAX);
 
-const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
+const groups: Readonly<Record<string, Readonly<Record<string, ValueCheck>>>> = {
   who: {
-    client: text,
-    certificate: text,
-    issuer: text,
-    tokenId: text,
-    keyId: text,
-    subject: text,
-    user: text,
-    patient: text,
-    operator: text,
-    jkt: text,
+    client: isRecordText,
+    certificate: isRecordText,
+    issuer: isRecordText,
+    tokenId: isRecordText,
+    keyId: isRecordText,
+    subject: isRecordText,
+    user: isRecordText,
+    patient: isRecordText,
+    operator: isRecordText,
+    jkt: isRecordText,
     unbound: (value) => value === true,
-    signedBy: text,
+    signedBy: isRecordText,
   },
-  from: { address: text, country: text },
+  from: { address: isRecordText, country: isRecordText },
   what: {
-    interaction: text,
-    origin: text,
-    type: text,
-    id: text,
+    interaction: isRecordText,
+    origin: isRecordText,
+    type: isRecordText,
+    id: isRecordText,
     parameters: pairs(PARAMETERS_MAX, PARAMETER_BYTES_MAX),
-    method: text,
-    path: text,
+    method: isRecordText,
+    path: isRecordText,
   },
-  why: { purposes: listOf(matches(/^[A-Za-z0-9_-]{1,64}$/), 16), agreement: text, policy: text, grant: text },
-  outcome: { status: count, reason: text },
+  why: {
+    purposes: listOf(textOfForm(/^[A-Za-z0-9_-]{1,64}$/), 16),
+    agreement: isRecordText,
+    policy: isRecordText,
+    grant: isRecordText,
+  },
+  outcome: { status: count, reason: isRecordText },
   withheld: { paths: isPathList, pathsDigest: hexDigest, resources: count },
   window: { number: count, complete: (value) => typeof value === "boolean" },
   configuration: {
-    worker: matches(/^[a-z]{1,32}$/),
+    worker: textOfForm(/^[a-z]{1,32}$/),
     digest: hexDigest,
     settings: pairs(SETTINGS_MAX, SETTINGS_BYTES_MAX),
   },
   definition: { contentDigest: hexDigest, chunk: isChunk },
   decision: {
-    by: matches(/^[a-z]{1,16}$/),
+    by: textOfForm(/^[a-z]{1,16}$/),
     consentDigest: hexDigest,
-    place: text,
+    place: isRecordText,
   },
   emergency: {
-    justification: text,
-    review: matches(/^[0-9a-f]{32}$/),
-    personnel: text,
-    facility: text,
+    justification: isRecordText,
+    review: textOfForm(/^[0-9a-f]{32}$/),
+    personnel: isRecordText,
+    facility: isRecordText,
   },
   // The text is in a definition.
   document: {
@@ -132,7 +127,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     textDigest: hexDigest,
     part: count,
     parts: count,
-    role: matches(/^(?:submitted|effect)$/),
+    role: textOfForm(/^(?:submitted|effect)$/),
   },
   measured: {
     day: count,
@@ -143,49 +138,49 @@ const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     fill: (value) => typeof value === "string" && value.length <= chunkBytesMax,
   },
   approval: {
-    proposal: matches(/^[0-9a-f]{32}$/),
-    proposedBy: text,
-    proposerIssuer: text,
-    proposerSubject: text,
+    proposal: textOfForm(/^[0-9a-f]{32}$/),
+    proposedBy: isRecordText,
+    proposerIssuer: isRecordText,
+    proposerSubject: isRecordText,
   },
 };
-const required: Readonly<Record<string, Check>> = {
-  id: matches(/^[0-9a-f]{32}$/),
+const required: Readonly<Record<string, ValueCheck>> = {
+  id: textOfForm(/^[0-9a-f]{32}$/),
   at: count,
-  kind: matches(/^[a-z][a-z0-9-]{0,31}$/),
+  kind: textOfForm(/^[a-z][a-z0-9-]{0,31}$/),
   patients: listOf(patient, ITEMS_MAX),
-  unnamed: listOf(text, ITEMS_MAX),
+  unnamed: listOf(isRecordText, ITEMS_MAX),
   counts: typeCounts,
 };
 const tally = countsOf(reasonName, TALLY_MAX);
-const reserve: Check = (value) =>
+const reserve: ValueCheck = (value) =>
   isObject(value) &&
   Object.keys(value).every((field) => ["names", "unseen", "counts", "unnamed"].includes(field)) &&
   count(value["names"]) &&
   (value["names"] as number) <= ITEMS_MAX && // a count, as checked before
-  listOf(patientReference, ITEMS_MAX)(value["unseen"]) &&
+  listOf(isPatient, ITEMS_MAX)(value["unseen"]) &&
   typeCounts(value["counts"]) &&
-  listOf(text, ITEMS_MAX)(value["unnamed"]);
-const permitFields: Readonly<Record<string, Check>> = {
-  patient: patientReference,
-  consent: matches(/^[A-Za-z0-9_-]{43}$/),
+  listOf(isRecordText, ITEMS_MAX)(value["unnamed"]);
+const permitFields: Readonly<Record<string, ValueCheck>> = {
+  patient: isPatient,
+  consent: textOfForm(/^[A-Za-z0-9_-]{43}$/),
   digest: hexDigest,
-  given: (value) => value === undefined || matches(/^[0-9TZ:.-]{4,24}$/)(value),
+  given: (value) => value === undefined || textOfForm(/^[0-9TZ:.-]{4,24}$/)(value),
   filedAt: count,
-  purposes: listOf(matches(/^[A-Za-z0-9_-]{1,64}$/), PERMIT_PURPOSES_MAX),
+  purposes: listOf(textOfForm(/^[A-Za-z0-9_-]{1,64}$/), PERMIT_PURPOSES_MAX),
 };
-const permit: Check = (value) =>
+const permit: ValueCheck = (value) =>
   isObject(value) &&
   Object.keys(value).every((field) => Object.hasOwn(permitFields, field)) &&
   Object.entries(permitFields).every(([field, check]) => check(value[field]));
 /** The Consents of good form, up to the limit: what stands beside its lines never refuses an event. */
 const permitsIn = (value: unknown): readonly unknown[] =>
   Array.isArray(value) ? value.filter(permit).slice(0, PERMITS_MAX) : [];
-const optional: Readonly<Record<string, Check>> = {
+const optional: Readonly<Record<string, ValueCheck>> = {
   step: count,
-  traceId: text,
+  traceId: isRecordText,
   tally,
-  asked: listOf(patientReference, ASKED_MAX),
+  asked: listOf(isPatient, ASKED_MAX),
   consents: hexDigest,
   reserve,
 };
@@ -278,7 +273,7 @@ function isDefinition({ kind, definition }: AuditEvent): boolean {
 
 function readGroup(
   value: unknown,
-  checks: readonly (readonly [field: string, check: Check])[],
+  checks: readonly (readonly [field: string, check: ValueCheck])[],
   fields: ReadonlySet<string>,
 ): Record<string, unknown> | string {
   if (!isObject(value)) return "not an object";

@@ -2,7 +2,7 @@ import { fromCbor, toCbor } from "#ledger/bytes/cbor";
 import { sha256 } from "#ledger/bytes/hash";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import { chunkBytesMax, isPathList } from "./check.ts";
+import { chunkBytesMax, isPathList } from "./values.ts";
 import { type AuditEvent, definitionKind } from "./event.ts";
 
 /** The types of content that a definition can have, each with its value. */

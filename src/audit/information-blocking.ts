@@ -4,6 +4,7 @@
  */
 export type InformationBlockingException = "171.202(b)" | "171.202(e)" | "171.203" | "171.205";
 
+/* @__NO_SIDE_EFFECTS__ */
 const codes = (text: string): ReadonlySet<string> => new Set(text.split(" "));
 
 /** Decided from type, purpose or policy: no authorization, agreement or policy permits it (§171.202(b)). */

@@ -1,6 +1,7 @@
 import { fromHex } from "#ledger/bytes/bytes";
 import { memo } from "#kernel/memo";
 import type { AuditEvent, What, Who, Why } from "./event.ts";
+import { isProvisionPath } from "./provision-path.ts";
 
 /** The value of a short form in a record. */
 export type Short = Uint8Array | number | true;
@@ -104,10 +105,6 @@ export const shortGroups = Object.keys(shortForms) as ShortGroup[]; // the keys 
 
 /** The words of `decision.by` by their numbers: a new word is added at the end. */
 const deciders: readonly string[] = ["consent", "label", "policy", "scope"];
-const provisionPath = /^provision(?:\.provision\[\d{1,4}\]){0,4}$/u;
-
-/** Answers whether a place is the path of a provision: then it has a short form. */
-export const isProvisionPath = (place: string): boolean => provisionPath.test(place);
 
 /** The indexes of a path to a nested provision, two bytes each. */
 function indexesIn(path: string): Uint8Array {
@@ -123,7 +120,7 @@ function provisionAt(bytes: Buffer): string | undefined {
   if (!Number.isInteger(count)) return undefined;
   const indexes = Array.from({ length: count }, (_, at) => bytes.readUInt16BE(at * 2));
   const path = ["provision", ...indexes.map((index) => `provision[${index}]`)].join(".");
-  return provisionPath.test(path) ? path : undefined;
+  return isProvisionPath(path) ? path : undefined;
 }
 
 function pathForm(path: string, what: What | undefined): number | undefined {

@@ -1,4 +1,5 @@
-import { type Denial, denialMembers } from "#identity/denial";
+import { denialMembers } from "#identity/denial";
+import type { Denial } from "#identity/denial-document";
 import type { Instant } from "#kernel/clock";
 import { texts } from "./texts.ts";
 

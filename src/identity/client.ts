@@ -3,7 +3,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { Agreement } from "./agreement.ts";
 import type { AssertionProfile } from "./assertion.ts";
 import type { Binding } from "./binding.ts";
-import type { BreakGlassDemand } from "./break-glass.ts";
+import type { BreakGlassDemand } from "./break-glass-demand.ts";
 import type { Certificate } from "#identity/certificate/certificate";
 import { hasRegisteredName, type RegisteredSubject } from "#identity/certificate/subject";
 import type { PublicJwk } from "#identity/jose/jwk";

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { AssertionProfile } from "#identity/assertion";
 import { publicJwks } from "#identity/jose/jwk";
-import { breakGlassDemand } from "#identity/break-glass";
+import { breakGlassDemand } from "#identity/break-glass-demand";
 import { purposePattern } from "#identity/purpose";
 import { originTimeoutSecondsMax } from "#kernel/origin-timeout";
 import { regions } from "#kernel/region";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { DenialProblem } from "#identity/denial";
+import type { DenialProblem } from "#identity/denial-document";
 import type { RegistryProblem } from "./problem.ts";
 import { operatorEntry } from "./operator-document.ts";
 

@@ -1,4 +1,5 @@
-import { denialName, readDenial, type Denial } from "#identity/denial";
+import { denialName } from "#identity/denial";
+import { readDenial, type Denial } from "#identity/denial-document";
 
 /** An act about denials, or the end of a session or of a client's own token, from its records. */
 export interface RecordedDenialAct {

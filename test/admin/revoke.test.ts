@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import { adminApp } from "#admin/app";
 import type { AuditEvent } from "#audit/event";
-import { readDenial } from "#identity/denial";
+import { readDenial } from "#identity/denial-document";
 import { err, ok } from "#kernel/result";
 import { machine, nobodySignsIn, recordsOnly, registryUnasked } from "../support/admin-door.ts";
 import { at, presented } from "../support/credentials.ts";

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { chunkBytesMax, readEvent } from "#audit/check";
+import { readEvent } from "#audit/check";
+import { chunkBytesMax } from "#audit/values";
 import {
   define,
   definitionBytesMax,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, test } from "vitest";
-import { parseReceipt } from "#ledger/receipt";
+import { parseReceipt } from "#ledger/read-receipt";
 import { send } from "../../cli/connection/mutual-tls.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
-import { parseReceipt } from "#ledger/receipt";
+import { parseReceipt } from "#ledger/read-receipt";
 import { openLedger } from "../support/auditor.ts";
 import {
   anns,

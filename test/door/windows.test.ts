@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, test } from "vitest";
 import type { AuditEvent } from "#audit/event";
-import { parseReceipt } from "#ledger/receipt";
+import { parseReceipt } from "#ledger/read-receipt";
 import { commandIn } from "../support/in-process/command.ts";
 import { requestOf } from "../support/in-process/mutual-tls.ts";
 import { eventsOf } from "../support/auditor.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { fromUtf8 } from "#ledger/bytes/bytes";
 import { openInclusionNote } from "#ledger/tlog/inclusion-note";
-import { parseReceipt } from "#ledger/receipt";
+import { parseReceipt } from "#ledger/read-receipt";
 import { parseVerifierKey } from "#ledger/tlog/signed-note";
 import { send, type Reply } from "../../cli/connection/mutual-tls.ts";
 import { sharedTestStack, type TestStack } from "../support/stack.ts";

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, test } from "vitest";
 import { openCheckpoint } from "#ledger/tlog/checkpoint";
 import { checkpointKey } from "#ledger/flush";
 import { splitFrames } from "#ledger/frame-copies";
-import { parseReceipt } from "#ledger/receipt";
+import { parseReceipt } from "#ledger/read-receipt";
 import { parseVerifierKey } from "#ledger/tlog/signed-note";
 import { phylaxIn, phylaxProcess } from "../cli/phylax.ts";
 import { pythonIsMissing, verifyLedger } from "../ledger/second-verifier.ts";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { importJWK, SignJWT, type JWK } from "jose";
 import { afterAll, beforeAll, describe, test, type ExpectStatic } from "vitest";
-import { parseReceipt } from "#ledger/receipt";
+import { parseReceipt } from "#ledger/read-receipt";
 import { send, type Reply } from "../../cli/connection/mutual-tls.ts";
 import { verifyLedger } from "../support/verify.ts";
 import { sharedTestStack, type TestStack } from "../support/stack.ts";

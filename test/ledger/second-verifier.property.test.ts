@@ -5,7 +5,7 @@ import { concat, fromUtf8 } from "#ledger/bytes/bytes";
 import { checkpointText } from "#ledger/tlog/checkpoint";
 import { checkpointOf } from "#ledger/commit";
 import { encodeLeaf, type LeafKind, parseLeaf } from "#ledger/leaf/leaf";
-import { parseReceipt } from "#ledger/receipt";
+import { parseReceipt } from "#ledger/read-receipt";
 import { verifierKey } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
 import {

@@ -1,14 +1,7 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import {
-  denialName,
-  denialScope,
-  deniedCredential,
-  deniedPrincipal,
-  deniedSigner,
-  readDenial,
-  type Denial,
-} from "#identity/denial";
+import { denialName, deniedCredential, deniedPrincipal, deniedSigner } from "#identity/denial";
+import { denialScope, readDenial, type Denial } from "#identity/denial-document";
 import type { Principal } from "#identity/principal";
 import {
   denialGraceMilliseconds,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { afterAll, test } from "vitest";
-import { parseReceipt } from "#ledger/receipt";
+import { parseReceipt } from "#ledger/read-receipt";
 import { openCheckpoint } from "#ledger/tlog/checkpoint";
 import { parseVerifierKey } from "#ledger/tlog/signed-note";
 import { clientOf, operatorOf, readDevFile, type DevFile } from "../../cli/connection/dev-file.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, test } from "vitest";
-import type { Denial } from "#identity/denial";
+import type { Denial } from "#identity/denial-document";
 import { operatorOf } from "../../cli/connection/dev-file.ts";
 import { send } from "../../cli/connection/mutual-tls.ts";
 import { ensureServerCertificate } from "../../sandbox/certificates.ts";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { calculateJwkThumbprint, decodeJwt, type JWK } from "jose";
-import type { Denial } from "#identity/denial";
+import type { Denial } from "#identity/denial-document";
 import { instant } from "#kernel/clock";
 import { parsePolicyDocument, policyDigest } from "#policy/document";
 import { accessToken } from "../../cli/connection/access-token.ts";

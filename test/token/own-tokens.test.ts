@@ -1,7 +1,7 @@
 import { decodeJwt } from "jose";
 import { test } from "vitest";
 import type { ClientRecord } from "#identity/client";
-import type { Denial } from "#identity/denial";
+import type { Denial } from "#identity/denial-document";
 import { instant } from "#kernel/clock";
 import {
   at,

@@ -2,7 +2,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import type { RegistryEnd } from "#registry/end";
 import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/problem";
-import { readDenial, type DenialProblem } from "#identity/denial";
+import { readDenial, type DenialProblem } from "#identity/denial-document";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { ConsentDesk } from "#platform/consents/consent-desk";

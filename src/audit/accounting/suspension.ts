@@ -1,6 +1,6 @@
 import { dayMilliseconds } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import { isPatient } from "#audit/check";
+import { isPatient } from "#audit/values";
 
 /**
  * A suspension of an individual's right to an accounting of the disclosures to a recipient, for the time that

@@ -7,7 +7,7 @@ import { consolePages } from "#console/console-page";
 import type { ConsolePorts } from "#console/ports";
 import { denialInWords } from "#console/denials";
 import { texts } from "#console/texts";
-import { readDenial } from "#identity/denial";
+import { readDenial } from "#identity/denial-document";
 import { listed } from "./approvals.ts";
 import { jsonIn, refusalPage } from "./parts.ts";
 

@@ -1,5 +1,5 @@
 import { decisionPlaceMax, type DecidedBy } from "#audit/event";
-import { isProvisionPath } from "#audit/short-forms";
+import { isProvisionPath } from "#audit/provision-path";
 import type { ResultFault } from "#policy/evaluate-write";
 import type { PolicyRefusal } from "#policy/grant";
 

@@ -1,6 +1,6 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { createHash } from "node:crypto";
-import { readDenial } from "#identity/denial";
+import { readDenial } from "#identity/denial-document";
 import { signInDemand } from "#identity/sign-in";
 import { dayMilliseconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";

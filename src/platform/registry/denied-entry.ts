@@ -1,6 +1,6 @@
 import { and, eq, type SQL } from "drizzle-orm";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
-import type { Denial } from "#identity/denial";
+import type { Denial } from "#identity/denial-document";
 import { drizzled, type RegistrySql } from "./registry-sql.ts";
 import { agreements, clients, grants, issuers, policies } from "./schema.ts";
 

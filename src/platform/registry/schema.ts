@@ -11,7 +11,7 @@ import {
 import type { Recipient } from "#audit/accounting/facts";
 import type { AssertionProfile } from "#identity/assertion";
 import type { SubjectField } from "#identity/certificate/subject";
-import type { BreakGlassDemand } from "#identity/break-glass";
+import type { BreakGlassDemand } from "#identity/break-glass-demand";
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { ProposalDocument } from "#registry/proposal-document";
 import type { IssuerEntry, OriginEntry } from "#registry/state";

@@ -2,7 +2,8 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env, exports } from "cloudflare:workers";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, test, vi } from "vitest";
-import { denialName, type Denial } from "#identity/denial";
+import { denialName } from "#identity/denial";
+import type { Denial } from "#identity/denial-document";
 import type { RevocationUpdate } from "#registry/revocation";
 import { instant } from "#kernel/clock";
 import { applyRegistry } from "#platform/registry/apply-registry";

@@ -1,7 +1,8 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env, waitUntil } from "cloudflare:workers";
 import { afterEach, beforeEach, test, vi } from "vitest";
-import { denialName, type Denial } from "#identity/denial";
+import { denialName } from "#identity/denial";
+import type { Denial } from "#identity/denial-document";
 import type { AppliedUpdate } from "#registry/revocation";
 import { instant } from "#kernel/clock";
 import type { Denied, Spend } from "#limits/ports";

@@ -1,5 +1,5 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
-import { ownTokenMillisecondsMax, readDenial } from "#identity/denial";
+import { ownTokenMillisecondsMax, readDenial } from "#identity/denial-document";
 import type { Instant } from "#kernel/clock";
 import { revocationsOf, type RevocationsEnv } from "#platform/revocation/object/revocations";
 

@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
-import { denialName, denialScope, readDenial, type Denial } from "#identity/denial";
+import { denialName } from "#identity/denial";
+import { denialScope, readDenial, type Denial } from "#identity/denial-document";
 import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/problem";
 import type { PlannedChange } from "#registry/plan";

@@ -1,0 +1,28 @@
+/** Answers whether a value of a record is of its form. */
+export type ValueCheck = (value: unknown) => boolean;
+
+const TEXT_MAX = 16_384; // a whole URL: requests that are refused for their form are recorded too
+const PATHS_MAX = 1000;
+/** A chunk of a definition, its record and its padding fit the largest size class. */
+export const chunkBytesMax = 61_440;
+
+export const isRecordText: ValueCheck = (value) => typeof value === "string" && value.length <= TEXT_MAX;
+
+export const textOfForm =
+  (pattern: RegExp): ValueCheck =>
+  (value) =>
+    typeof value === "string" && pattern.test(value);
+
+export const listOf =
+  (check: ValueCheck, max: number): ValueCheck =>
+  (value) =>
+    Array.isArray(value) && value.length <= max && value.every(check);
+
+const patientReference = /^[A-Za-z0-9_-]{1,64}\/Patient\/[A-Za-z0-9\-.]{1,64}$/;
+/** Answers whether a value names a patient in the form of records: `<origin>/Patient/<id>`. */
+export const isPatient = (value: unknown): value is string =>
+  typeof value === "string" && patientReference.test(value);
+
+/** Answers whether a value is a list of element paths, as a record or a definition has it. */
+export const isPathList = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.length <= PATHS_MAX && value.every(isRecordText);
