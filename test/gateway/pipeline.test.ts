@@ -147,7 +147,7 @@ function world({
     ledger: { record, recordOnce: record },
     ledgerSpread: 1,
     pages: { seal: unused, open: async () => err({ reason: "page_link_malformed" }) },
-    disclosures: { linesOf: unused },
+    disclosures: { linesOf: unused, write: unused },
     accounting: {
       recipients: {},
       agreements: {},

@@ -1,6 +1,7 @@
 import { waitUntil } from "cloudflare:workers";
 import type { Hono } from "hono";
 import type { LinesRequest } from "#audit/accounting/disclosures";
+import type { AccountingToWrite } from "#audit/accounting/written";
 import { gatewayApp } from "#gateway/http/app";
 import { LedgerQueue } from "#gateway/answer/ledger-queue";
 import { compiledPolicies } from "#gateway/admission/compiled-policies";
@@ -184,7 +185,10 @@ function open(env: GatewayEnv): (request: Request) => Hono {
       wait: place.wait,
       chance: Math.random,
     }),
-    disclosures: { linesOf: (request: LinesRequest) => env.DISCLOSURES.linesOf(request) },
+    disclosures: {
+      linesOf: (request: LinesRequest) => env.DISCLOSURES.linesOf(request),
+      write: (accounting: AccountingToWrite) => env.DISCLOSURES.write(accounting),
+    },
     accounting: accountingConfig(env.ACCOUNTING),
     recipients: recipientNames(registry),
     pages: pageLinks(config.pagingKeys),

@@ -1,5 +1,6 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { Disclosures as Accounting, LinesRequest } from "#audit/accounting/disclosures";
+import { type AccountingToWrite, type AccountingWriter, writeAccounting } from "#audit/accounting/written";
 import type { LedgerRestore } from "#ledger/restore";
 import { instant } from "#kernel/clock";
 import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
@@ -16,10 +17,17 @@ export { AccountingIntake, AccountingShelf, ElementCounts, LedgerRoot, LedgerSha
 
 const deskOf = (env: LedgerWorkerEnv) => new AccountingDesk(env, () => instant(Date.now()));
 
-/** Patients' accounting lines, for the gateway: each call is on record before it answers. */
-export class Disclosures extends WorkerEntrypoint<LedgerWorkerEnv> implements Accounting {
+/**
+ * Patients' accounting lines, for the gateway: each call for lines is on record before it answers. `write` has
+ * only the lines that its caller has.
+ */
+export class Disclosures extends WorkerEntrypoint<LedgerWorkerEnv> implements Accounting, AccountingWriter {
   linesOf(request: LinesRequest) {
     return deskOf(this.env).linesOf(request);
+  }
+
+  write(accounting: AccountingToWrite) {
+    return Promise.resolve(writeAccounting(accounting));
   }
 }
 

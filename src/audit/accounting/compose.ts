@@ -97,14 +97,13 @@ const consentsSentence =
   "A Consent beside a line let something of that disclosure through: this is the gateway's word, which no proof covers. " +
   "An auditor can check it against the sealed records. A line without a Consent needed none, or none was noted.";
 
-interface AccountingScope extends Pick<Accounting, "from" | "to" | "all" | "summed" | "isFirst" | "next"> {
+export interface AccountingScope extends Pick<
+  Accounting,
+  "from" | "to" | "all" | "summed" | "isFirst" | "next"
+> {
   readonly patient: string;
   readonly isWhole: boolean;
 }
-
-/** The client ids to which the lines were disclosed. */
-export const recipientsOf = (found: readonly FoundLine[]): ReadonlySet<string> =>
-  new Set(found.flatMap(({ content }) => readLine(content)?.recipient ?? []));
 
 /** Judges the lines of a page and writes the sentences that accompany them. */
 export function composeAccounting(

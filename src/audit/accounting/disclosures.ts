@@ -81,6 +81,8 @@ export interface LineSum {
 export interface LinesPage {
   /** Oldest first within the page; pages follow the order of places (audit/accounting/line-place). */
   readonly lines: readonly FoundLine[];
+  /** The client ids to which the lines were disclosed. */
+  readonly recipients: ReadonlySet<string>;
   /** The place where the page ended, if more lines may follow. */
   readonly next: LinePlace | undefined;
 }

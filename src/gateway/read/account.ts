@@ -10,11 +10,7 @@ import { toBase64 } from "#ledger/bytes/base64";
 import { sha256 } from "#ledger/bytes/hash";
 import type { Disclosure } from "#phi/disclosure";
 import type { AccountingGrant } from "#policy/evaluate-accounting";
-import { accountingCsv } from "#audit/accounting/csv";
-import { accountingBundle } from "#audit/accounting/fhir";
-import { english } from "#audit/accounting/page/english";
-import { accountingPage, pagePolicy, type PageFacts } from "#audit/accounting/page/html";
-import { composeAccounting, recipientsOf, type Accounting } from "#audit/accounting/compose";
+import type { AccountingForm, AccountingWriter, WrittenAccounting } from "#audit/accounting/written";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { NextLinks, NextLinkRefusal } from "#gateway/admission/page-links";
 import type { RowsRefusal } from "#gateway/origin/all-rows";
@@ -35,7 +31,7 @@ export type AccountRefusal =
   | NextLinkRefusal;
 
 export interface AccountPorts {
-  readonly disclosures: Disclosures;
+  readonly disclosures: Disclosures & AccountingWriter;
   readonly accounting: AccountingFacts;
   /** The entities behind clients, as the registry names them now. Throws if the registry does not answer. */
   readonly recipients: (clients: ReadonlySet<string>) => Promise<AccountingFacts["recipients"]>;
@@ -80,25 +76,44 @@ export async function account(
   const found = await linesOf(question, ids, period, place, ports);
   const links = await linksOf(question, ids, period, found.next);
   if (!links.ok) return links;
-  const named = await ports.recipients(recipientsOf(found.lines));
-  const known = { ...ports.accounting, recipients: { ...ports.accounting.recipients, ...named } };
-  const accounting = composeAccounting(found.lines, known, {
-    patient: `Patient/${asked.id}`,
-    isWhole,
-    from: timeText(period.from, 0),
-    to: timeText(period.to, dayMilliseconds - 1),
-    all: asked.all,
-    summed: asked.summed,
-    next: links.value.next,
-    isFirst: place === undefined,
+  const named = await ports.recipients(found.recipients);
+  const form = await formOf(question, ports.accounting, links.value);
+  const written = await ports.disclosures.write({
+    lines: found.lines,
+    facts: { ...ports.accounting, recipients: { ...ports.accounting.recipients, ...named } },
+    scope: {
+      patient: `Patient/${asked.id}`,
+      isWhole,
+      from: timeText(period.from, 0),
+      to: timeText(period.to, dayMilliseconds - 1),
+      all: asked.all,
+      summed: asked.summed,
+      next: links.value.next,
+      isFirst: place === undefined,
+    },
+    form,
   });
-  // only the page says whose it is: the other forms are for programs, which know the record
-  const person =
-    asked.format === "html" ? await personShown(grant.patient(asked.id), origin, question.links) : undefined;
-  const { entity: maker, zone, ledger } = ports.accounting;
-  const page = { person, maker, ledger, at: question.at, zone: asked.zone ?? zone };
-  const answer = written(accounting, page, question, links.value);
-  return ok(disclosureOf(answer, question, ids, person !== undefined));
+  const showsPerson = form.format === "html" && form.page.person !== undefined;
+  return ok(disclosureOf(written, question, ids, links.value, showsPerson));
+}
+
+/** The requested form, with the facts that only this form shows. */
+async function formOf(
+  { asked, grant, origin, at, links, caller }: AccountingQuestion,
+  { entity: maker, zone, ledger }: AccountingFacts,
+  { self }: AccountingLinks,
+): Promise<AccountingForm> {
+  switch (asked.format) {
+    case "json":
+      return { format: "json", self, site: origin.name, requestId: caller.id };
+    case "csv":
+      return { format: "csv" };
+    case "html": {
+      // only the page says whose it is: the other forms are for programs, which know the record
+      const person = await personShown(grant.patient(asked.id), origin, links);
+      return { format: "html", page: { person, maker, ledger, at, zone: asked.zone ?? zone } };
+    }
+  }
 }
 
 interface Period {
@@ -154,9 +169,10 @@ async function linksOf(
 
 /** @param showsPerson the page shows the patient's name and birth date. */
 function disclosureOf(
-  { text, headers }: WrittenAccounting,
+  { text, policy }: WrittenAccounting,
   { asked, origin }: AccountingQuestion,
   ids: readonly string[],
+  { next }: AccountingLinks,
   showsPerson: boolean,
 ): Disclosure {
   // A single bundle, whatever the number of lines: a count would be in the next accounting, and tell an
@@ -182,7 +198,11 @@ function disclosureOf(
     ],
     released: new Set(),
     withheldPaths: [],
-    headers,
+    headers: {
+      ...headersOf[asked.format],
+      ...(policy !== undefined && { "content-security-policy": policy }),
+      ...(next !== undefined && { link: `<${next}>; rel="next"` }), // RFC 8288
+    },
   };
 }
 
@@ -228,43 +248,11 @@ const parameterOf: Readonly<Record<AccountingFormat, string>> = {
   html: "&_format=text/html",
 };
 
-/** An accounting in the requested form. */
-interface WrittenAccounting {
-  readonly text: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-function written(
-  accounting: Accounting,
-  page: PageFacts,
-  { asked, caller, origin: { name } }: AccountingQuestion,
-  { self, next }: AccountingLinks,
-): WrittenAccounting {
-  const link: Readonly<Record<string, string>> = next === undefined ? {} : { link: `<${next}>; rel="next"` }; // RFC 8288
-  switch (asked.format) {
-    case "json":
-      return {
-        text: JSON.stringify(accountingBundle(accounting, { self, site: name, requestId: caller.id })),
-        headers: link,
-      };
-    case "csv":
-      return {
-        text: accountingCsv(accounting),
-        headers: {
-          "content-type": "text/csv; charset=utf-8",
-          "content-disposition": 'attachment; filename="disclosures.csv"',
-          ...link,
-        },
-      };
-    case "html":
-      return {
-        text: accountingPage(accounting, page, english),
-        headers: {
-          "content-type": "text/html; charset=utf-8",
-          "content-security-policy": pagePolicy(page),
-          "referrer-policy": "no-referrer",
-          ...link,
-        },
-      };
-  }
-}
+const headersOf: Readonly<Record<AccountingFormat, Readonly<Record<string, string>>>> = {
+  json: {},
+  csv: {
+    "content-type": "text/csv; charset=utf-8",
+    "content-disposition": 'attachment; filename="disclosures.csv"',
+  },
+  html: { "content-type": "text/html; charset=utf-8", "referrer-policy": "no-referrer" },
+};

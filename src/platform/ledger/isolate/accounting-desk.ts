@@ -46,6 +46,8 @@ const STEP = 1_000_000;
 // unless shelves are down.
 const CLOSED_MS = dayMilliseconds;
 
+type FoundPage = Pick<LinesPage, "lines" | "next">;
+
 interface Subject {
   readonly patient: string;
   readonly key: Uint8Array;
@@ -99,10 +101,15 @@ export class AccountingDesk implements Disclosures {
     const page = await (query.summed === true
       ? this.#summed(query, subjects, without)
       : this.#listed(query, subjects, without));
-    const lines = page.lines.map((line) =>
-      Object.assign(line, { heldUntil: held.get(readLine(line.content)?.recipient ?? "") }),
+    const recipients = page.lines.map(({ content }) => readLine(content)?.recipient);
+    const lines = page.lines.map((line, at) =>
+      Object.assign(line, { heldUntil: held.get(recipients[at] ?? "") }),
     );
-    return { lines: lines.toSorted((a, b) => timeOf(a) - timeOf(b)), next: page.next };
+    return {
+      lines: lines.toSorted((a, b) => timeOf(a) - timeOf(b)),
+      recipients: new Set(recipients.filter((recipient) => recipient !== undefined)),
+      next: page.next,
+    };
   }
 
   /** Single lines, each with its proof. */
@@ -110,7 +117,7 @@ export class AccountingDesk implements Disclosures {
     query: LinesRequest,
     subjects: readonly Subject[],
     without: readonly string[],
-  ): Promise<LinesPage> {
+  ): Promise<FoundPage> {
     const lines: UnprovenLine[] = [];
     const next = await this.#merged(
       query,
@@ -130,7 +137,7 @@ export class AccountingDesk implements Disclosures {
     query: LinesRequest,
     subjects: readonly Subject[],
     without: readonly string[],
-  ): Promise<LinesPage> {
+  ): Promise<FoundPage> {
     const sums = new LineSums<UnprovenLine>(Math.min(query.count, SUMS_MAX));
     const next = await this.#merged(query, subjects, without, (line) => sums.add(line));
     return { lines: sums.all.map((line) => Object.assign(line, { proven: undefined })), next };
