@@ -1,5 +1,5 @@
 // Made by scripts/browser-assets.ts from src/console/browser and the ledger's own code.
 export const checkScript = {
-  "path": "check-accounting-e85df7667c0c5af4.js",
-  "integrity": "sha384-RFdU20n3o4fgBke7VyPjhL6KFJA/vbtesH8bImQBSTw2hAziQv0W/JqhDlEkwupW"
+  "path": "check-accounting-8db5d62f2c12b5bc.js",
+  "integrity": "sha384-ToXmGiEUOWnp8IsC8ojI2Gf45SC5JXkhWEAJMAlsmItpJm1N3aIWdy9T8qi7o0qs"
 } as const;
