@@ -1,7 +1,9 @@
-import { importJWK, SignJWT } from "jose";
+import { SignJWT } from "jose";
 import * as z from "zod/mini";
 import { epochSeconds, type Instant } from "#kernel/clock";
+import type { Algorithm } from "#identity/jose/jwk";
 import type { Secret } from "#kernel/secret";
+import { importKey } from "./import-key.ts";
 
 // FAPI 2.0 §5.3.3.1: the shortest life that clocks and networks allow.
 const lifetimeSeconds = 60;
@@ -63,7 +65,7 @@ export async function signAssertion({
     exp: now + lifetimeSeconds,
   })
     .setProtectedHeader({ alg: algorithm, typ: "JWT", ...(kid !== undefined && { kid }) })
-    .sign(await importJWK(jwk, algorithm));
+    .sign(await importKey(jwk, algorithm, "sign"));
   return {
     client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
     client_assertion: assertion,
@@ -82,7 +84,7 @@ function parse(key: Secret) {
   }
 }
 
-function algorithmOf(jwk: z.infer<typeof privateJwk>): string {
+function algorithmOf(jwk: z.infer<typeof privateJwk>): Algorithm {
   switch (jwk.kty) {
     case "EC":
       return jwk.crv === "P-256" ? "ES256" : "ES384";

@@ -1,5 +1,5 @@
-import { importJWK, type CryptoKey } from "jose";
 import type { Algorithm, PublicJwk } from "#identity/jose/jwk";
+import { importKey } from "./import-key.ts";
 
 const importedMax = 1_024;
 // settled keys only: a request never waits for another request's import
@@ -13,7 +13,7 @@ export async function importPublicKey(key: PublicJwk, algorithm: Algorithm): Pro
   const name = publicKeyName(key, algorithm);
   const known = importedKeys.get(name);
   if (known !== undefined) return known;
-  const made = await importJWK(materialOf(key), algorithm);
+  const made = await importKey(materialOf(key), algorithm, "verify");
   if (importedKeys.size >= importedMax) importedKeys.delete(importedKeys.keys().next().value ?? "");
   importedKeys.set(name, made);
   return made;

@@ -1,7 +1,8 @@
-import { calculateJwkThumbprint, importJWK, type CryptoKey } from "jose";
 import * as z from "zod/mini";
 import { publicJwk, type PublicJwk } from "#identity/jose/jwk";
+import { thumbprint } from "#identity/jose/thumbprint";
 import type { Secret } from "#kernel/secret";
+import { importKey } from "./import-key.ts";
 
 /** A signing key, and the public facts for checking its signatures. */
 export interface SigningKey {
@@ -42,8 +43,8 @@ export function signingKey(text: Secret): () => Promise<SigningKey> {
   return async () => {
     if (settled !== undefined) return settled;
     const algorithm = shown.kty === "EC" ? "ES256" : "EdDSA";
-    const name = kid ?? (await calculateJwkThumbprint(shown));
-    const privateKey = await importJWK({ ...shown, d }, algorithm);
+    const name = kid ?? (await thumbprint(shown));
+    const privateKey = await importKey({ ...shown, d }, algorithm, "sign");
     const key: SigningKey = {
       algorithm,
       kid: name,
