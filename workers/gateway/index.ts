@@ -1,3 +1,4 @@
+import "./bundle-order.ts";
 import { waitUntil } from "cloudflare:workers";
 import type { Hono } from "hono";
 import type { LinesRequest } from "#audit/accounting/disclosures";
