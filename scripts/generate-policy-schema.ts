@@ -1,10 +1,9 @@
 // Writes docs/policy.schema.json: the policy format as JSON Schema, for editors and for authors of policies.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import * as z from "zod";
-import { policySchema } from "#policy/schema";
+import { publishedPolicySchema } from "#policy/published-schema";
 
 writeFileSync(
   join(import.meta.dirname, "../docs/policy.schema.json"),
-  `${JSON.stringify(z.toJSONSchema(policySchema), null, 2)}\n`,
+  `${JSON.stringify(publishedPolicySchema(), null, 2)}\n`,
 );

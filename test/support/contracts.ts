@@ -7,7 +7,7 @@ import type { RefusalRow } from "#entrypoint/public-face";
 import { allRefusals } from "#entrypoint/all-refusals";
 import { recordedOnly } from "#entrypoint/client-refusals";
 import { instant } from "#kernel/clock";
-import { policySchema } from "#policy/schema";
+import { publishedPolicySchema } from "#policy/published-schema";
 import { registryDocument } from "#registry/document";
 import { nameOf, optionsOf } from "../../cli/commands/command.ts";
 import { commands } from "../../cli/commands/commands.ts";
@@ -39,7 +39,7 @@ export function presentContracts(): Contracts {
     openApi: plain(openApiDocument(verbs, "https://ops.example.org")),
     files: {
       registry: plain(z.toJSONSchema(registryDocument, { io: "input" })),
-      policy: plain(z.toJSONSchema(policySchema, { io: "input" })),
+      policy: plain(publishedPolicySchema("input")),
       environment: plain(z.toJSONSchema(environmentSchema, { io: "input" })),
     },
     devFile: frozen["dev.json keys"],
