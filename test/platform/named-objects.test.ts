@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 const sources = new Map(
   ["src", "workers"].flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: "utf8" })
-      .filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts"))
+      .filter((path) => /\.tsx?$/u.test(path) && !path.endsWith(".d.ts"))
       .map((path): [string, string] => [join(folder, path), readFileSync(join(folder, path), "utf8")]),
   ),
 );

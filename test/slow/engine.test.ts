@@ -1,12 +1,18 @@
 import { expect, test } from "vitest";
-import { fuzzAnswer, fuzzIncluded, fuzzPage, includedTypes } from "../phi/bytes/disclosing-twins.ts";
+import {
+  fuzzAnswer,
+  fuzzBoundaries,
+  fuzzIncluded,
+  fuzzPage,
+  includedTypes,
+} from "../phi/bytes/disclosing-twins.ts";
 import { fuzz } from "../phi/bytes/fuzzing.ts";
 import { fuzzEverything } from "../phi/bytes/listing-twins.ts";
 import { dice, plainTypes, randomResource } from "../phi/random-resource.ts";
 import { noSharedData, resourcesIn } from "../phi/shared-data.ts";
 import { inLane } from "../support/lane.ts";
 
-const milliseconds = inLane({ fast: 5_000, slow: 80_000, long: 600_000 });
+const milliseconds = inLane({ fast: 5_000, slow: 120_000, long: 600_000 });
 // The slow lane's seeds are the same in each run, so that a failure comes from the change.
 const firstSeed = inLane({ fast: 1, slow: 1, long: Math.floor(Math.random() * 2 ** 31) });
 
@@ -32,6 +38,7 @@ test(
           fuzzPage(resources, roll);
           for (const outcome of fuzzAnswer(resources, roll).keys()) outcomes.add(outcome);
         }
+        if (seed % 25 === 0) fuzzBoundaries(made, roll);
         const around = ["Observation", ...includedTypes].map((each) => randomResource(each, roll));
         for (const outcome of fuzzIncluded([...around, ...real.slice(from, from + 60)], roll).keys())
           outcomes.add(outcome);

@@ -206,6 +206,31 @@ export function fuzzPage(resources: readonly JsonObject[], roll: () => number, r
   );
 }
 
+/**
+ * A page of two rows in two chunks, with the boundary at each byte in turn, and in chunks of a single byte: by both
+ * engines. Returns the number of rows that were read ahead.
+ */
+export function fuzzBoundaries(resources: readonly JsonObject[], roll: () => number): number {
+  const first = resources[Math.floor(roll() * resources.length)];
+  if (first === undefined) throw new Error("no resources");
+  const type = textAt(first, "resourceType") ?? "";
+  const grant = decide(
+    policy({ ...randomRule(type, first, roll), where: [] }, rule(["Patient"], ["name"])),
+    type,
+  );
+  if ("reason" in grant) return 0;
+  const text = new TextDecoder().decode(ofPatientOne(first, roll));
+  const changed = withOneChange(text, roll);
+  const texts = [text, isJson(utf8(changed)) ? changed : text];
+  const entries = texts.map((each) => entryOf(utf8(each), () => 0.5));
+  const length = entries.reduce((sum, entry) => sum + entry.length, '{"entry":[,]}'.length);
+  const boundaries = Array.from({ length }, (_, at) => at);
+  return [...boundaries.map((at) => [at]), boundaries].reduce(
+    (rows, ends) => rows + new Twins(grant).page(entries, type, ends),
+    0,
+  );
+}
+
 /** A page of these rows by both engines. @param texts the resources. Returns the number of rows read ahead. */
 export function comparePage(type: string, show: PolicyRule["show"], texts: readonly string[]): number {
   const grant = decide(policy(rule([type as PolicyRule["types"][number]], show)), type);

@@ -13,6 +13,7 @@ import {
   changesOf,
   comparePage,
   fuzzAnswer,
+  fuzzBoundaries,
   fuzzIncluded,
   fuzzPage,
   includedTypes,
@@ -91,6 +92,17 @@ test("rows that repeat values of the row before have the outcome of the plain en
     { numRuns: 3 },
   );
   expect(rows).toBeGreaterThan(150); // the byte engine read them
+});
+
+test("the rows of a page have the outcome of the plain engine wherever its chunks end, at every byte", () => {
+  let rows = 0;
+  fc.assert(
+    fc.property(fc.integer(), (seed) => {
+      rows += fuzzBoundaries([usualObservation], dice(seed));
+    }),
+    { numRuns: 1 },
+  );
+  expect(rows).toBeGreaterThan(1_000); // the byte engine read them
 });
 
 test("an included resource has the outcome of the plain engine, by each reference that may lead to it", () => {
