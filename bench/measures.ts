@@ -179,6 +179,13 @@ export const notMeasured = (id: MeasureId, why: string): Measure => ({
   why,
 });
 
+/** These figures, and each further id of the benchmark as not measured: every run of all groups has the same ids. */
+export function withEveryId(measures: readonly Measure[]): readonly Measure[] {
+  const ids = new Set(measures.map(({ id }) => id));
+  const further = (Object.keys(targets) as MeasureId[]).filter((id) => !ids.has(id));
+  return [...measures, ...further.map((id) => notMeasured(id, "no group of this run gave it"))];
+}
+
 function combined(id: MeasureId, pairs: readonly Pair[], combine: (pair: Pair) => number): Measure {
   const values = pairs.map(combine);
   if (!values.every(Number.isFinite) || values.length === 0) throw new Error(`${id} has no finite value`);

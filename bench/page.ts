@@ -26,12 +26,12 @@ const markdown = (rows: readonly (readonly string[])[]): string => {
   ].join("\n");
 };
 
-const { machine, measures, requests, at, duration } = report;
+const { machine, measures, requests, at, duration, seconds } = report;
 const [before, after] = machine.load.map((value) => value.toFixed(1));
 const command = `npm run bench${duration === "full" ? "" : ` -- --${duration}`}`;
 const text = [
   `${at.slice(0, 10)}, \`${command}\`: ${machine.cores} cores of ${machine.cpu}, Linux ${machine.kernel}, ` +
-    `Node ${machine.node}, workerd ${machine.workerd}; load average ${before} before and ${after} after.`,
+    `Node ${machine.node}, workerd ${machine.workerd}; load average ${before} before and ${after} after; the run took ${seconds} seconds.`,
   markdown([
     ["id", "quantity", "value", "lowest", "highest", "must", "goal", "verdict"],
     ...measures.map((measure) => {

@@ -25,6 +25,8 @@ export interface Report {
     /** Other work of the machine, as the load average of a minute before and after the run. */
     readonly load: readonly [before: number, after: number];
   };
+  /** From the start of the run to its end. */
+  readonly seconds: number;
   readonly measures: readonly Measure[];
   /** Null for a group that was not run. */
   readonly requests: RequestsReport | null;
@@ -42,10 +44,10 @@ export const machineOf = (load: Report["machine"]["load"]): Report["machine"] =>
 });
 
 /** The tables for people: every measure with its verdict, then the details of each group. */
-export function table({ measures, requests, ledger, machine, duration }: Report): string {
+export function table({ measures, requests, ledger, machine, duration, seconds }: Report): string {
   const { cpu, cores, node, workerd, load } = machine;
   const [before, after] = load.map((value) => value.toFixed(1));
-  const head = `${cpu}, ${cores} cores; Node ${node}, workerd ${workerd}; load average ${before} before, ${after} after`;
+  const head = `${cpu}, ${cores} cores; Node ${node}, workerd ${workerd}; load average ${before} before, ${after} after; ${seconds} s`;
   return [
     head,
     textTable([measureColumns, ...measures.map(measureRow)]),

@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { differenceOf, notMeasured, ratioOf, verdictOf } from "../../bench/measures.ts";
+import { differenceOf, notMeasured, ratioOf, targets, verdictOf, withEveryId } from "../../bench/measures.ts";
 import { measureRow } from "../../bench/report.ts";
 import { workerdConfig } from "../../bench/workerd/capnp.ts";
 
@@ -29,6 +29,15 @@ test("a verdict says what was met, missed, or not measured at all", ({ expect })
   expect(measureRow(absent)).toContain("not measured");
   expect(() => ratioOf("cpu-2k-vs-bare", [{ a: 1, b: 0 }])).toThrow("no finite value");
   expect(() => ratioOf("cpu-2k-vs-bare", [])).toThrow("no finite value");
+});
+
+test("a run has every id of the benchmark once: an id that no group gave is not measured", ({ expect }) => {
+  const found = ratioOf("cpu-2k-vs-bare", [{ a: 3, b: 1 }]);
+  const all = withEveryId([found]);
+  expect(all.map(({ id }) => id).toSorted()).toEqual(Object.keys(targets).toSorted());
+  expect(all[0]).toBe(found);
+  expect(new Set(all.slice(1).map(verdictOf))).toEqual(new Set(["not measured"]));
+  expect(withEveryId(all)).toEqual(all);
 });
 
 test("a configuration of workerd keeps quotes and backslashes, and refuses what the language cannot say", ({
