@@ -36,7 +36,7 @@ export function simulateCommits(
     now = endOfWait(came, first, now, patience);
     const appended = Math.min(waiting(), appendsMax);
     now += commitMilliseconds + appended * appendMilliseconds;
-    patience.committed(appended);
+    patience.committed(appended, now);
     for (let i = first; i < first + appended; i++) took.push(now - (came[i] ?? now));
     first += appended;
     commits += 1;

@@ -230,7 +230,7 @@ export class LedgerWriter {
           this.#listener.counted();
         }
         if (batch.length > 0 || this.#isTallyDue) await this.#commit(batch, this.#epoch);
-        if (batch.length > 0) this.#patience.committed(batch.length);
+        if (batch.length > 0) this.#patience.committed(batch.length, Date.now());
       }
       this.#patience.rested();
     } catch (fault) {
