@@ -12,7 +12,8 @@ import { assertionVerifier } from "#platform/keys/assertion-verifier";
 import { proofVerifier } from "#platform/keys/proof-verifier";
 import { tokenIssuer } from "#platform/keys/token-issuer";
 import { tokenVerifier } from "#platform/keys/token-verifier";
-import { tokenApp } from "#token/app";
+import { Routes } from "#entrypoint/routes";
+import { addTokenRoutes } from "#token/app";
 import {
   at,
   clientRecord,
@@ -100,7 +101,9 @@ export function endpoint({
     keySets: noKeySets,
   });
   const deniedNames = new Set(denied.map(denialName));
-  const app = tokenApp({
+  const newId = () => (ids += 1).toString(16).padStart(32, "0");
+  const app = new Routes({ newId, onFault: () => {} });
+  addTokenRoutes(app, {
     publicUrl,
     fhirBase,
     ledger: ledger ?? sink,
@@ -111,7 +114,7 @@ export function endpoint({
       findExternal: () => Promise.resolve(undefined),
     },
     clock,
-    newId: () => (ids += 1).toString(16).padStart(32, "0"),
+    newId,
     issuer,
     assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }, noKeySets),
     proofs,
@@ -128,7 +131,6 @@ export function endpoint({
       },
     },
     keepAlive: (work) => void kept.push(work),
-    onFault: () => {},
   });
   return { app, events, used, verifier, kept };
 }

@@ -1,4 +1,3 @@
-import type { Hono } from "hono";
 import { capabilityStatement } from "#fhir/capability";
 import type { Origins } from "#fhir/ports";
 import { everyCapability, servedBy } from "#fhir/type-capability";
@@ -11,6 +10,7 @@ import { requestAlgorithm } from "#identity/request-signature";
 import type { SignInPlace } from "#registry/sign-in-place";
 import { acceptable, type Call } from "#gateway/admission/admit";
 import { baseHeaders } from "#entrypoint/base-headers";
+import type { Routes } from "#entrypoint/routes";
 import { outcomeAnswer } from "#gateway/answer/answer";
 import { faceOf } from "#entrypoint/gateway-face";
 import { oauthUris } from "#gateway/read/oauth-uris";
@@ -28,6 +28,13 @@ export interface Discovery {
 }
 
 const answerKeysPath = "/.well-known/phylax-answer-keys";
+const answerKeysAddress = /^\/\.well-known\/phylax-answer-keys$/u;
+// the names of origins are those of the registry
+const protectedResourceAddress =
+  /^\/\.well-known\/oauth-protected-resource\/v1\/fhir\/(?<origin>[a-z][a-z0-9-]{0,31})$/u;
+const smartConfigurationAddress =
+  /^\/v1\/fhir\/(?<origin>[a-z][a-z0-9-]{0,31})\/\.well-known\/smart-configuration$/u;
+const metadataAddress = /^\/v1\/fhir\/(?<origin>[a-z][a-z0-9-]{0,31})\/metadata$/u;
 
 /** RFC 9728 §3: the metadata of each FHIR base as a protected resource. */
 function protectedResource(
@@ -56,27 +63,24 @@ function protectedResource(
 
 const noPlace = {};
 
-const origin = ":origin{[a-z][a-z0-9-]{0,31}}";
-
 /** Public documents: they need no credential, tell nothing about a patient, and are not recorded. */
 export function addDiscovery(
-  app: Hono,
+  routes: Routes,
   { publicUrl, newId, answers, authorizationServers, origins }: Discovery,
 ): void {
-  app.get(`/.well-known/oauth-protected-resource/v1/fhir/${origin}`, async (context) => {
-    const name = context.req.param("origin");
+  routes.on("GET", protectedResourceAddress, async (_request, _next, { origin: name = "" }) => {
     // The built-in issuer is first: most machines take the first issuer.
     const servers = [publicUrl, ...(await authorizationServers.of(name)).external];
-    return context.json(
+    return Response.json(
       protectedResource(`${publicUrl}/v1/fhir/${name}`, servers, publicUrl, await answers.publicKeys()),
     );
   });
-  app.get(answerKeysPath, async (context) => context.json({ keys: await answers.publicKeys() }));
+  routes.on("GET", answerKeysAddress, async () => Response.json({ keys: await answers.publicKeys() }));
   const backend = JSON.stringify(backendConfiguration(publicUrl));
   // This is not a FHIR resource: it is application/json, whatever `Accept` asks for (SMART App Launch 2,
   // "Using Well-Known").
-  app.get(`/v1/fhir/${origin}/.well-known/smart-configuration`, async (context) => {
-    const { signIn } = await authorizationServers.of(context.req.param("origin"));
+  routes.on("GET", smartConfigurationAddress, async (_request, _next, { origin = "" }) => {
+    const { signIn } = await authorizationServers.of(origin);
     return json(
       signIn === undefined ? backend : JSON.stringify(appConfiguration(signIn)),
       "application/json",
@@ -87,10 +91,9 @@ export function addDiscovery(
   // that reading of the registry.
   const statements = new WeakMap<SignInPlace | typeof noPlace, WeakMap<object, string>>();
   const every = everyCapability();
-  app.get(`/v1/fhir/${origin}/metadata`, async (context, next) => {
+  routes.on("GET", metadataAddress, async (request, next, { origin: name = "" }) => {
     // a known caller gets its own capabilities, on record
-    if (context.req.raw.headers.has("authorization")) return next();
-    const name = context.req.param("origin");
+    if (request.headers.has("authorization")) return next();
     const [{ signIn }, traits] = await Promise.all([authorizationServers.of(name), origins.traits(name)]);
     const served = traits?.capabilities.types;
     const ofPlace = statements.get(signIn ?? noPlace) ?? new WeakMap<object, string>();
@@ -104,7 +107,7 @@ export function addDiscovery(
       );
     ofPlace.set(served ?? every, statement);
     statements.set(signIn ?? noPlace, ofPlace);
-    return answer(context.req.raw, statement, newId());
+    return answer(request, statement, newId());
   });
 }
 
