@@ -11,5 +11,4 @@ import "#fhir/r4/purpose-of-use.gen";
 import "#entrypoint/client-refusals";
 import "#policy/sensitivity/sensitivity.gen";
 import "zod/mini";
-import "jose";
 import "structured-headers";

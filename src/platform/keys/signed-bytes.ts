@@ -1,17 +1,12 @@
-import type { PublicJwk } from "#identity/jose/jwk";
-import type { requestAlgorithm } from "#identity/request-signature";
+import type { Algorithm, PublicJwk } from "#identity/jose/jwk";
 import { importPublicKey } from "./public-key.ts";
 
-type RequestAlgorithm = NonNullable<ReturnType<typeof requestAlgorithm>>["algorithm"];
-
-/**
- * True when a key made a signature over the bytes themselves, without a JWS around them (RFC 9421 §3.3.7).
- */
+/** True when a key made a signature over these bytes. Never throws. */
 export async function signedBytes(
-  bytes: Uint8Array<ArrayBuffer>,
+  bytes: Uint8Array,
   signature: Uint8Array<ArrayBuffer>,
   key: PublicJwk,
-  algorithm: RequestAlgorithm,
+  algorithm: Algorithm,
 ): Promise<boolean> {
   try {
     return await crypto.subtle.verify(
@@ -25,9 +20,12 @@ export async function signedBytes(
   }
 }
 
-/** RFC 7518 §3.4, §3.5; RFC 8037 §3.1. */
+/** RFC 7518 §3.3 to §3.5; RFC 8037 §3.1. */
 export const signatureParameters = {
   ES256: { name: "ECDSA", hash: "SHA-256" },
+  ES384: { name: "ECDSA", hash: "SHA-384" },
   PS256: { name: "RSA-PSS", saltLength: 32 },
+  RS384: { name: "RSASSA-PKCS1-v1_5" },
   EdDSA: { name: "Ed25519" },
-} as const;
+  Ed25519: { name: "Ed25519" },
+} as const satisfies Readonly<Record<Algorithm, object>>;
