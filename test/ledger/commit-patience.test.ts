@@ -14,12 +14,16 @@ test("a log that begins does not wait, and neither does a log without appends", 
   expect(after(times(64, 8)).patience.milliseconds(0)).toBe(0);
 });
 
-test("a log waits when appends come at half an append for each millisecond, however few a commit takes", ({
-  expect,
-}) => {
-  expect(after(times(64, 1), 1).patience.milliseconds(1)).toBe(1);
+test("a caller alone never waits, however fast its appends come", ({ expect }) => {
+  expect(after(times(1_000, 1), 0).patience.milliseconds(1)).toBe(0);
+  expect(after(times(1_000, 1), 1).patience.milliseconds(1)).toBe(0);
+});
+
+test("a log waits for company when appends come at half an append for each millisecond", ({ expect }) => {
+  const someMeet = times(64, 1).map((one, i) => one + (i % 10 === 0 ? 1 : 0));
+  expect(after(someMeet, 1).patience.milliseconds(1)).toBe(1);
   expect(after(times(64, 4), 4).patience.milliseconds(1)).toBe(1);
-  expect(after(times(64, 1), 3).patience.milliseconds(1)).toBe(0);
+  expect(after(someMeet, 3).patience.milliseconds(1)).toBe(0);
   expect(after(times(64, 4), 10).patience.milliseconds(1)).toBe(0);
 });
 
