@@ -12,11 +12,12 @@ export interface RequestHeaders extends Iterable<[string, string]> {
 export class HeaderValues implements RequestHeaders {
   readonly #values = new Map<string, string>();
 
-  constructor(headers: Iterable<[string, string]>) {
-    for (const [name, value] of headers) {
+  /** @param headers its `forEach` costs less than its iterator. */
+  constructor(headers: Pick<Headers, "forEach">) {
+    headers.forEach((value, name) => {
       const before = this.#values.get(name); // only `Set-Cookie` comes twice (Fetch Standard §5.2)
       this.#values.set(name, before === undefined ? value : `${before}, ${value}`);
-    }
+    });
   }
 
   get(name: string): string | null {
