@@ -23,3 +23,7 @@ export const stepBackMilliseconds = 100;
  */
 export const ageAt = (since: Instant, at: Instant): number =>
   since > at + stepBackMilliseconds ? Infinity : Math.max(0, at - since);
+
+/** A day of the calendar, as RFC 3339 writes it: 2028-02-29 is one. `z.iso.date` has the same pattern. */
+export const calendarDay =
+  /^(?:(?:\d\d[2468][048]|\d\d[13579][26]|\d\d0[48]|[02468][048]00|[13579][26]00)-02-29|\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|(?:02)-(?:0[1-9]|1\d|2[0-8])))$/;

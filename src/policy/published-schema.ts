@@ -80,13 +80,17 @@ const isNode = (value: unknown): value is Node => typeof value === "object" && v
 export function publishedPolicySchema(io: "input" | "output" = "output"): object {
   // a copy: a part that is used twice would be one object
   const schema: Node = JSON.parse(JSON.stringify(z.toJSONSchema(policySchema, { io }))) as Node; // an object
-  for (const [place, description] of Object.entries(texts)) {
-    const steps = place.split("/").slice(1);
-    const last = steps.pop() ?? "";
-    const parent = steps.reduce<unknown>((at, step) => (isNode(at) ? at[step] : undefined), schema);
-    const member = isNode(parent) ? parent[last] : undefined;
-    if (!isNode(parent) || !isNode(member)) throw new Error(`the schema of policies has no ${place}`);
-    parent[last] = { description, ...member };
-  }
+  for (const [place, description] of Object.entries(texts)) add(schema, place, { description });
+  add(schema, "/properties/dataPeriod/anyOf/0/properties/since", { format: "date" });
   return schema;
+}
+
+/** Adds keywords to the part of a schema at a place. */
+function add(schema: Node, place: string, keywords: Node): void {
+  const steps = place.split("/").slice(1);
+  const last = steps.pop() ?? "";
+  const parent = steps.reduce<unknown>((at, step) => (isNode(at) ? at[step] : undefined), schema);
+  const member = isNode(parent) ? parent[last] : undefined;
+  if (!isNode(parent) || !isNode(member)) throw new Error(`the schema of policies has no ${place}`);
+  parent[last] = { ...keywords, ...member };
 }

@@ -1,6 +1,7 @@
 import { operationNames } from "#fhir/operations";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import * as z from "zod/mini";
+import { calendarDay } from "#kernel/clock";
 import { pathGrammar } from "#policy/view/element-path";
 
 const path = z
@@ -49,10 +50,13 @@ export const userRelations = ["practitioner", "organization", "panel", "related-
 export type UserRelation = (typeof userRelations)[number];
 
 /** What decides without a Consent (`base`), and how several Consents agree (`combining`). */
-const consent = z.strictObject({
+const ruleConsent = {
   base: z.optional(z.enum(["honoured", "required"])),
-  api: z.optional(z.enum(["payer-to-payer", "provider-access"])),
   combining: z.optional(z.enum(["deny-overrides", "most-specific", "most-recent"])),
+};
+const consent = z.strictObject({
+  ...ruleConsent,
+  api: z.optional(z.enum(["payer-to-payer", "provider-access"])),
 });
 
 const label = z.string().check(z.regex(/^[A-Za-z0-9]{1,32}$/u));
@@ -75,7 +79,7 @@ const labels = z.strictObject({
 });
 
 const dataPeriod = z.union([
-  z.strictObject({ since: z.iso.date() }),
+  z.strictObject({ since: z.string().check(z.regex(calendarDay, "must be a day, such as 2026-01-31")) }),
   z.strictObject({ years: z.int().check(z.minimum(1), z.maximum(100)) }),
 ]);
 
@@ -92,7 +96,7 @@ const rule = z.strictObject({
       .array(z.string().check(z.regex(/^[A-Z][A-Za-z]{1,63}:[a-z][a-z-]{0,63}$/u)))
       .check(z.minLength(1), z.maxLength(20)),
   ),
-  consent: z.optional(z.omit(consent, { api: true })),
+  consent: z.optional(z.strictObject(ruleConsent)),
   why: sentence,
   examples: z.array(example).check(z.minLength(1), z.maxLength(50)),
 });

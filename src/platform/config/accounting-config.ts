@@ -1,13 +1,14 @@
 import * as z from "zod/mini";
 import type { AccountingFacts } from "#audit/accounting/facts";
 import { exclusions, type ExclusionClause } from "#audit/accounting/exclusions";
+import { calendarDay } from "#kernel/clock";
 import { isZone } from "#kernel/wall-time";
 import { parseVerifierKey } from "#ledger/tlog/signed-note";
 import { ConfigError } from "./config-error.ts";
 
 const key = "ACCOUNTING";
 const text = z.string().check(z.minLength(1), z.maxLength(2_000));
-const day = z.iso.date();
+const day = z.string().check(z.regex(calendarDay));
 const clause = z.custom<ExclusionClause>(
   (code) => typeof code === "string" && Object.hasOwn(exclusions, code),
 );

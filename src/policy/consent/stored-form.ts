@@ -11,7 +11,7 @@ const version = 1;
 
 const instantAt = z.nullable(z.number()); // null: the Period has no such bound
 const bounds = z.pipe(
-  z.tuple([instantAt, instantAt]),
+  z.array(instantAt).check(z.length(2)),
   z.transform(([from, until]) => [from ?? -Infinity, until ?? Infinity] as const),
 );
 const span = z.strictObject({ utc: bounds, local: bounds, isZoned: z.boolean() });
