@@ -19,7 +19,7 @@ export const emptyExtent: LogExtent = { frames: 0, size: 0 };
 
 // A flush writes a single object of frames. The object and the frames it is joined from take 16 MiB of a
 // Durable Object's 128 MiB.
-const FLUSH_BYTES_MAX = 8_388_608;
+export const FLUSH_BYTES_MAX = 8_388_608;
 const DEGRADED_AFTER_MS = 120_000; // two flushes were missed
 // After half an hour, the only copy of half an hour of records is in a single account's Durable Object. The
 // limit leaves time to notice and repair an outage of R2.

@@ -8,6 +8,29 @@ const magic = utf8("PXC1");
 export const joinFrames = (frames: readonly Uint8Array[]): Uint8Array =>
   concat([magic, ...frames.flatMap((frame) => [u32(frame.length), frame])]);
 
+/** Joins frames like `joinFrames`, one after another. It needs their number and their bytes first. */
+export class FrameJoiner {
+  readonly bytes: Uint8Array;
+  #length = magic.length;
+
+  constructor(frames: number, bytes: number) {
+    this.bytes = new Uint8Array(magic.length + 4 * frames + bytes);
+    this.bytes.set(magic);
+  }
+
+  /** The bytes that are joined so far. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Throws a RangeError for more bytes than it was made for. */
+  add(frame: Uint8Array): void {
+    this.bytes.set(u32(frame.length), this.#length);
+    this.bytes.set(frame, this.#length + 4);
+    this.#length += 4 + frame.length;
+  }
+}
+
 /**
  * The frames of an object that `joinFrames` made, as views into `bytes`. Undefined when the bytes are not a
  * whole number of frames, or are empty.

@@ -1,7 +1,8 @@
 import { array, assert, asyncProperty, integer, property, uint8Array, uniqueArray } from "fast-check";
 import { test } from "vitest";
 import { copyHealth, flushEnd, emptyExtent, objectKey, objectsBetween } from "#ledger/flush";
-import { frameOffsets, joinFrames, splitFrames } from "#ledger/frame-copies";
+import { sameBytes } from "#ledger/bytes/bytes";
+import { FrameJoiner, frameOffsets, joinFrames, splitFrames } from "#ledger/frame-copies";
 import { sampleLog } from "./sample-log.ts";
 
 const origin = "ledger.test/s0-2026h2";
@@ -63,6 +64,18 @@ test("joined frames split into the original frames, and bytes that are cut, padd
   expect(splitFrames(joined.subarray(1))).toBeUndefined();
   expect(splitFrames(joinFrames([]))).toBeUndefined();
 });
+
+test("frames that are joined one after another make the object of frames that are joined at once", () =>
+  assert(
+    property(array(uint8Array({ maxLength: 300 }), { maxLength: 12 }), (frames) => {
+      const joiner = new FrameJoiner(
+        frames.length,
+        frames.reduce((sum, { length }) => sum + length, 0),
+      );
+      for (const frame of frames) joiner.add(frame);
+      return joiner.length === joiner.bytes.length && sameBytes(joiner.bytes, joinFrames(frames));
+    }),
+  ));
 
 /** An object as a stream whose chunks have these lengths, repeated. */
 async function* chunked(bytes: Uint8Array, lengths: readonly number[]): AsyncGenerator<Uint8Array> {

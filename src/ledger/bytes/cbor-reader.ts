@@ -14,10 +14,11 @@ const DEPTH_MAX = 16;
  * its shortest form: maps as `Map`, integers beyond ±(2^53 − 1) as bigint. Throws `MalformedCbor` for any
  * other bytes, for tags, undefined, NaN, infinities and further simple values, for a repeated key, and for
  * text that is not UTF-8. Throws `CborTooDeep` for arrays and maps that nest more than 16 deep. The memory that
- * it takes follows the bytes that are there, never a length that they claim.
+ * it takes follows the bytes that are there, never a length that they claim. Byte strings are copies, or `views`
+ * into the bytes.
  */
-export function parseCbor(bytes: Uint8Array): unknown {
-  const reader = new CborReader(bytes);
+export function parseCbor(bytes: Uint8Array, strings: "copies" | "views" = "copies"): unknown {
+  const reader = new CborReader(bytes, strings === "views");
   const value = reader.item();
   reader.end();
   return value;
@@ -29,9 +30,11 @@ class CborReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   #at = 0;
+  readonly #isViewing: boolean;
   #depth = 0;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, isViewing: boolean) {
+    this.#isViewing = isViewing;
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -49,7 +52,7 @@ class CborReader {
       case 1:
         return negative(this.#argument(minor));
       case 2:
-        return this.#take(this.#length(minor)).slice();
+        return this.#byteString(this.#length(minor));
       case 3:
         return this.#text(this.#length(minor));
       case 4:
@@ -74,6 +77,11 @@ class CborReader {
   #take(count: number): Uint8Array {
     const at = this.#skip(count);
     return this.#bytes.subarray(at, at + count);
+  }
+
+  #byteString(length: number): Uint8Array {
+    const view = this.#take(length);
+    return this.#isViewing ? view : view.slice();
   }
 
   #argument(minor: number): number | bigint {

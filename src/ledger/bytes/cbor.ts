@@ -54,6 +54,18 @@ export function fromCborMap(bytes: Uint8Array): ReadonlyMap<number, unknown> | u
   return map.ok ? map.value : undefined;
 }
 
+/**
+ * The value of bytes that this ledger wrote and whose seal proves that: byte strings are views into them, and
+ * the one spelling of each value is not checked. Undefined when they are not a single CBOR item.
+ */
+export function viewCbor(bytes: Uint8Array): unknown {
+  try {
+    return parseCbor(bytes, "views");
+  } catch {
+    return undefined; // the reader throws for malformed CBOR only
+  }
+}
+
 function notAllowed(value: unknown): CborProblem | undefined {
   if (typeof value === "bigint") return "number_too_large";
   if (typeof value === "number") return Number.isSafeInteger(value) ? undefined : "cbor_value_not_allowed";

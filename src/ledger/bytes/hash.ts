@@ -36,6 +36,19 @@ export function hmacSha256(key: Uint8Array, message: Uint8Array): Uint8Array {
     : bytesOf(createHmac("sha256", key).update(message).digest("binary"));
 }
 
+/** SHA-256 of bytes that come one after another. */
+export class LongSha256 {
+  readonly #hash = createHash("sha256");
+
+  update(bytes: Uint8Array): void {
+    this.#hash.update(bytes);
+  }
+
+  digest(): Uint8Array {
+    return bytesOf(this.#hash.digest("binary"));
+  }
+}
+
 function longSha256(parts: readonly Uint8Array[]): Uint8Array {
   const long = createHash("sha256");
   for (const part of parts) long.update(part);

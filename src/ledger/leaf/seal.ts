@@ -81,10 +81,15 @@ export const leafLength = (plaintext: number): number =>
   LEAF_HEADER_BYTES + paddedLength(plaintext) + TAG_BYTES;
 
 /** An AES-256-GCM key that seals and that nothing can read. */
-export async function sealingKey(key: Secret<Uint8Array>): Promise<CryptoKey> {
+export const sealingKey = (key: Secret<Uint8Array>): Promise<CryptoKey> => gcmKey(key, "encrypt");
+
+/** An AES-256-GCM key that opens and that nothing can read. */
+export const openingKey = (key: Secret<Uint8Array>): Promise<CryptoKey> => gcmKey(key, "decrypt");
+
+async function gcmKey(key: Secret<Uint8Array>, usage: "encrypt" | "decrypt"): Promise<CryptoKey> {
   const raw = Uint8Array.from(key.reveal());
   try {
-    return await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt"]);
+    return await crypto.subtle.importKey("raw", raw, "AES-GCM", false, [usage]);
   } finally {
     raw.fill(0);
   }

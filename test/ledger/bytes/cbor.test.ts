@@ -4,7 +4,7 @@ import { test } from "vitest";
 import { NotPlain, writeCbor } from "#ledger/bytes/cbor-writer";
 import { fromUtf8 } from "#ledger/bytes/bytes";
 import { CborTooDeep, MalformedCbor, parseCbor } from "#ledger/bytes/cbor-reader";
-import { fromCbor, readCbor, readCborMap, toCbor } from "#ledger/bytes/cbor";
+import { fromCbor, readCbor, readCborMap, toCbor, viewCbor } from "#ledger/bytes/cbor";
 import { inLane } from "../../support/lane.ts";
 
 // the library may give a Buffer
@@ -33,6 +33,7 @@ test("every value that docs/ledger-format.md allows reads back as it was written
   fc.assert(
     fc.property(value, (one) => {
       expect(readCbor(toCbor(one))).toEqual({ ok: true, value: one });
+      expect(viewCbor(toCbor(one)), "with views").toEqual(one);
     }),
   );
 });

@@ -333,6 +333,46 @@ test("a drain that failed midway brings nothing twice to the intakes that have i
   for (const i of [0, 100, 299]) expect((await found(patientOf(event, i))).lines).toHaveLength(1);
 });
 
+test("a drain takes the lines that waited when it began, and later lines wait for the next drain", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  const [event, later] = [disclosureOf(1), disclosureOf(1)];
+  await shard(log).append([event]);
+  const { keepers } = counted();
+  const shelves = (name: string) => ({
+    put: async (lines: readonly ProvableLine[]) => {
+      await shard(log).append([later]);
+      return keepers.shelves(name).put(lines);
+    },
+  });
+  expect(await drain(log, { ...keepers, shelves: shelves as never })).toEqual(["done"]);
+  expect(await rowsOf(log)).toBe(1);
+  for (const { patients } of [event, later])
+    expect((await found(patients[0]?.patient ?? "")).lines).toHaveLength(1);
+});
+
+test("a put that fails halfway stores nothing, and the next put succeeds", async ({ expect }) => {
+  const name = "7c1";
+  const [line] = linesFor(name, ownLog(), 1) as [ProvableLine];
+  const target = intake(intakeNameOf(name));
+  expect(await target.put([line])).toBe("kept");
+  const before = await batchesIn(intakeNameOf(name));
+  const rows = new Uint8Array([0x80]);
+  await runInDurableObject(target, async (instance, { storage }) => {
+    storage.sql.exec(
+      "CREATE TRIGGER full BEFORE INSERT ON batches WHEN new.part = 7 BEGIN SELECT RAISE(ABORT, 'crash'); END",
+    );
+    const parts = [0, 7].map((part) => ({ part, rows }));
+    expect(await failure(() => instance.put({ log: line.log, parts }))).toContain("crash");
+    storage.sql.exec("DROP TRIGGER full");
+  });
+  expect(await batchesIn(intakeNameOf(name))).toBe(before);
+  expect(await target.put([line])).toBe("kept");
+  await target.shelve([name]);
+  expect(await linesOn(line)).toEqual([line]);
+});
+
 test("lines of a shelf that does not answer wait in its intake, and delay no different shelf's lines", async ({
   expect,
 }) => {

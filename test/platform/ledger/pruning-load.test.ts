@@ -60,7 +60,7 @@ test(
           receipts.push(
             positionOf(await instance.append(Array.from({ length: 100 + (i % 3) * 70 }, () => refusal()))),
           );
-          await scheduler.wait(10);
+          await scheduler.wait(25); // a copy takes a turn for each of its objects
         }
         run.isOver = true;
         await running;

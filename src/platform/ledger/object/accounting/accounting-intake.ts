@@ -2,12 +2,13 @@ import { dayMilliseconds } from "#kernel/clock";
 import { DurableObject } from "cloudflare:workers";
 import { subjectOf } from "#audit/accounting/line";
 import type { KeyList } from "#kernel/key-list";
-import { fromCbor, toCbor } from "#ledger/bytes/cbor";
+import { fromCbor } from "#ledger/bytes/cbor";
 import { openRow, sealRow } from "./box.ts";
-import { type AccountingShelf, shelfNameOf, type ProvableLine } from "./accounting-shelf.ts";
+import { type AccountingShelf, shelfNameOf, shelfNumberOf, type ProvableLine } from "./accounting-shelf.ts";
 import { regionlessStubs } from "#platform/ledger/client/stubs";
 import { type LedgerEnv, readAccountingKeys, readLedgerPlacement } from "#platform/ledger/config";
-import { putLines } from "./put-lines.ts";
+import { type PackedLines, packRows } from "./packed-lines.ts";
+import { putLines, sizeOfLine } from "./put-lines.ts";
 import { log } from "#platform/log";
 
 type IntakeEnv = LedgerEnv & { readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf> };
@@ -33,6 +34,11 @@ const schema = `
   CREATE TABLE IF NOT EXISTS contradicted (log TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 `;
 
+interface Waiting {
+  readonly bytes: number;
+  readonly lastId: number;
+}
+
 interface Batch {
   readonly id: number;
   readonly lines: readonly ProvableLine[];
@@ -47,6 +53,7 @@ interface Batch {
 export class AccountingIntake extends DurableObject<IntakeEnv> {
   readonly #accountingKeys: KeyList;
   #next: number | undefined; // time of the alarm, once it is known
+  #known: Waiting | undefined;
 
   constructor(ctx: DurableObjectState, env: IntakeEnv) {
     super(ctx, env);
@@ -55,23 +62,23 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
 
   /**
    * Stores lines of a log, all or none. "other": a shelf has a different line in the place of an earlier
-   * line, and nothing was stored.
+   * line, and nothing was stored. Shards of an earlier version bring a list.
    */
-  async put(lines: readonly ProvableLine[]): Promise<"kept" | "other"> {
-    const [first] = lines;
-    if (first === undefined) return "kept";
+  async put(lines: PackedLines | readonly ProvableLine[]): Promise<"kept" | "other"> {
+    const packed = isList(lines) ? packedOf(lines) : lines;
+    if (packed.parts.length === 0) return "kept";
     const { sql } = this.ctx.storage;
     sql.exec(schema);
-    if (sql.exec("SELECT 1 FROM contradicted WHERE log = ?", first.log).toArray().length > 0) return "other";
-    this.#insert(lines);
-    await this.#arm(this.#waitingBytes() >= WAITING_BYTES ? SOON_MS : this.#lateMs);
+    if (sql.exec("SELECT 1 FROM contradicted WHERE log = ?", packed.log).toArray().length > 0) return "other";
+    this.ctx.storage.transactionSync(() => this.#insert(packed));
+    await this.#arm(this.#waiting().bytes >= WAITING_BYTES ? SOON_MS : this.#lateMs);
     return "kept";
   }
 
   /** Copies all lines for these shelves to the shelves, before they are read. Throws when that fails. */
   async shelve(shelves: readonly string[]): Promise<void> {
-    for (const part of new Set(shelves.map(partOf))) {
-      for (const batches of this.#batchesOf(part, this.#lastId())) {
+    for (const part of new Set(shelves.map((shelf) => intakePartOf(numberOf(shelf))))) {
+      for (const batches of this.#batchesOf(part, this.#readWaiting().lastId)) {
         const { left } = await this.#pass(batches, (shelf) => shelves.includes(shelf));
         if (left.length > 0) throw new Error("ledger: the lines are not on their accounting shelves");
       }
@@ -84,7 +91,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
    * has a different line in their place, wait here and delay no other shelf's lines.
    */
   override async alarm(): Promise<void> {
-    const isFull = this.#waitingBytes() >= WAITING_BYTES;
+    const isFull = this.#waiting().bytes >= WAITING_BYTES;
     let isBehind = false;
     for (const part of this.#partsByBytes()) {
       const isPassed = await this.#passPart(part);
@@ -92,23 +99,27 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
       if (isPassed && isFull) break;
     }
     this.#next = undefined;
-    if (this.#waitingBytes() >= WAITING_BYTES) await this.#arm(isBehind ? RETRY_MS : SOON_MS);
-    else if (this.#lastId() > 0) await this.#arm(this.#lateMs);
+    if (this.#waiting().bytes >= WAITING_BYTES) await this.#arm(isBehind ? RETRY_MS : SOON_MS);
+    else if (this.#waiting().lastId > 0) await this.#arm(this.#lateMs);
   }
 
   /** True when every line that this part has now is on its shelf. */
   async #passPart(part: number): Promise<boolean> {
     let isPassed = true;
-    for (const batches of this.#batchesOf(part, this.#lastId())) {
+    for (const batches of this.#batchesOf(part, this.#readWaiting().lastId)) {
       const { left, contradicted } = await this.#pass(batches, () => true);
       isPassed &&= left.length === 0;
-      this.ctx.storage.transactionSync(() => {
-        for (const log of contradicted)
-          this.ctx.storage.sql.exec("INSERT OR IGNORE INTO contradicted VALUES (?)", log);
-        for (const [, some] of Map.groupBy(left, ({ log }) => log)) this.#insert(some);
-        for (const { id } of batches)
-          this.ctx.storage.sql.exec("DELETE FROM batches WHERE part = ? AND id = ?", part, id);
-      });
+      try {
+        this.ctx.storage.transactionSync(() => {
+          for (const log of contradicted)
+            this.ctx.storage.sql.exec("INSERT OR IGNORE INTO contradicted VALUES (?)", log);
+          for (const [, some] of Map.groupBy(left, ({ log }) => log)) this.#insert(packedOf(some));
+          for (const { id } of batches)
+            this.ctx.storage.sql.exec("DELETE FROM batches WHERE part = ? AND id = ?", part, id);
+        });
+      } finally {
+        this.#known = undefined; // also when the transaction fails
+      }
     }
     return isPassed;
   }
@@ -127,17 +138,19 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     const left: ProvableLine[] = [];
     const refused: ProvableLine[] = []; // a call stores nothing if a single log's line contradicts
     const shelfOf = regionlessStubs(this.env.ACCOUNTING_SHELF, readLedgerPlacement(this.env));
-    const shelfNamed = (name: string) => shelfOf(name.slice(0, shelfDigits));
+    const put = (name: string, some: readonly ProvableLine[]) =>
+      Promise.resolve(() => shelfOf(name.slice(0, shelfDigits)).put(some));
     await putLines(
       Map.groupBy(lines, ({ subject }) => shelfNameOf(subject)),
-      shelfNamed,
+      sizeOfLine,
+      put,
       (_, some, ended) => {
         if (ended !== "kept") (ended === "other" ? refused : left).push(...some);
       },
     );
     const contradicted = new Set<string>();
     const byLog = Map.groupBy(refused, ({ subject, log }) => `${shelfNameOf(subject)} ${log}`);
-    await putLines(byLog, shelfNamed, (_, some, ended) => {
+    await putLines(byLog, sizeOfLine, put, (_, some, ended) => {
       if (ended !== "kept") left.push(...some);
       if (ended === "other") for (const { log } of some) contradicted.add(log);
     });
@@ -159,29 +172,18 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     await this.ctx.storage.setAlarm(at);
   }
 
-  #insert(lines: readonly ProvableLine[]): void {
-    const id = this.#lastId() + 1;
-    for (const [part, partLines] of Map.groupBy(lines, ({ subject }) => partOf(shelfNameOf(subject)))) {
-      const rows = partLines.map(({ log, index, line, lines: count, content, salt, path, consents }) => [
-        log,
-        index,
-        line,
-        count,
-        content,
-        salt,
-        path,
-        consents ?? none,
-      ]);
-      const { salt, box } = sealRow(this.#accountingKeys, ["intake", part, id], toCbor(rows));
-      this.ctx.storage.sql.exec(
-        "INSERT INTO batches VALUES (?, ?, ?, ?, ?)",
-        part,
-        id,
-        box.length,
-        salt,
-        box,
-      );
+  #insert({ parts }: PackedLines): void {
+    const { lastId, bytes: before } = this.#waiting();
+    const id = lastId + 1;
+    let bytes = before;
+    this.#known = undefined; // a write may fail
+    for (const { part, rows } of parts) {
+      const { salt, box } = sealRow(this.#accountingKeys, ["intake", part, id], rows);
+      const query = "INSERT INTO batches VALUES (?, ?, ?, ?, ?)";
+      this.ctx.storage.sql.exec(query, part, id, box.length, salt, box);
+      bytes += box.length;
     }
+    this.#known = { bytes, lastId: id };
   }
 
   /** The batches of a part up to the id `last`, in groups that fit in memory. */
@@ -226,19 +228,16 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
       .map(({ part }) => part);
   }
 
-  #waitingBytes(): number {
-    if (!this.#exists()) return 0;
-    return (
-      this.ctx.storage.sql.exec<{ bytes: number | null }>("SELECT sum(bytes) AS bytes FROM batches").one()
-        .bytes ?? 0
-    );
+  /** For a call that adds lines: reading each row for each call would cost more than the lines. */
+  #waiting(): Waiting {
+    return (this.#known ??= this.#readWaiting());
   }
 
-  #lastId(): number {
-    if (!this.#exists()) return 0;
-    return (
-      this.ctx.storage.sql.exec<{ id: number | null }>("SELECT max(id) AS id FROM batches").one().id ?? 0
-    );
+  /** The bytes of all batches, and their largest id. */
+  #readWaiting(): Waiting {
+    if (!this.#exists()) return { bytes: 0, lastId: 0 };
+    const query = "SELECT coalesce(sum(bytes), 0) AS bytes, coalesce(max(id), 0) AS lastId FROM batches";
+    return this.ctx.storage.sql.exec<{ bytes: number; lastId: number }>(query).one();
   }
 
   /** Reading an unused intake leaves no trace. */
@@ -250,13 +249,30 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
 }
 
 /** The intake of a shelf: the first six bits of the shelf's name, in hex. */
-export const intakeNameOf = (shelf: string): string =>
-  (Number.parseInt(shelf.slice(0, 2), 16) >> 2).toString(16).padStart(2, "0");
+export const intakeNameOf = (shelf: string): string => intakeNamed(intakeOf(numberOf(shelf)));
 
-const none = new Uint8Array();
+/** The first six bits of a shelf's twelve. */
+export const intakeOf = (shelf: number): number => shelf >> 6;
+
+export const intakeNamed = (intake: number): string => intake.toString(16).padStart(2, "0");
 
 /** The eighth of an intake that a shelf belongs to: the next three bits of its name. */
-const partOf = (shelf: string): number => (Number.parseInt(shelf, 16) >> 3) % PARTS;
+export const intakePartOf = (shelf: number): number => (shelf >> 3) % PARTS;
+
+const numberOf = (shelf: string): number => Number.parseInt(shelf, 16);
+
+// a type guard of its own, since `Array.isArray` does not narrow a read-only list
+const isList = (lines: PackedLines | readonly ProvableLine[]): lines is readonly ProvableLine[] =>
+  Array.isArray(lines);
+
+/** Lines of a single log as an intake stores them. */
+function packedOf(lines: readonly ProvableLine[]): PackedLines {
+  const byPart = Map.groupBy(lines, ({ subject }) => intakePartOf(shelfNumberOf(subject)));
+  return {
+    log: lines[0]?.log ?? "",
+    parts: Array.from(byPart, ([part, some]) => ({ part, rows: packRows(some) })),
+  };
+}
 
 function readBatch(plaintext: Uint8Array): readonly ProvableLine[] {
   const rows: unknown = fromCbor(plaintext);

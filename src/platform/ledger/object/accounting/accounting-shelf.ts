@@ -258,8 +258,13 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
 }
 
 /** The name of a subject key's shelf: its first 12 bits in hex. */
-export const shelfNameOf = (subject: Uint8Array): string =>
-  Buffer.from(subject.subarray(0, 2)).toString("hex").slice(0, 3);
+export const shelfNameOf = (subject: Uint8Array): string => shelfNamed(shelfNumberOf(subject));
+
+/** A subject key's first 12 bits. */
+export const shelfNumberOf = (subject: Uint8Array): number =>
+  ((subject[0] ?? 0) << 4) | ((subject[1] ?? 0) >> 4);
+
+export const shelfNamed = (shelf: number): string => shelf.toString(16).padStart(3, "0");
 
 /** True when a log may have records of a time, by its half-year. A log with a different kind of name may. */
 function mayHold(log: string, from: number, to: number): boolean {

@@ -1,14 +1,13 @@
-import { subjectOf } from "#audit/accounting/line";
 import type { KeyList } from "#kernel/key-list";
-import { inclusionProof, nodeHash } from "#ledger/tlog/merkle";
-import { lineCommitment, lineSalt } from "#ledger/leaf/lines";
-import { type AccountingIntake, intakeNameOf } from "./accounting-intake.ts";
-import { type AccountingShelf, shelfNameOf, type ProvableLine } from "./accounting-shelf.ts";
-import type { LeafLines } from "#platform/ledger/object/log/key-epoch";
+import { type AccountingIntake, intakeOf, intakeNamed, intakePartOf } from "./accounting-intake.ts";
+import { type AccountingShelf, shelfNamed } from "./accounting-shelf.ts";
 import type { StubOf } from "#platform/ledger/client/stubs";
-import { type LineRow, LineRows, openLines } from "./line-rows.ts";
-import { type LineReceiver, putLines } from "./put-lines.ts";
+import { type LineRow, LineRows, LineOpener } from "./line-rows.ts";
+import { type PackedLines, packRows } from "./packed-lines.ts";
+import { type Ended, type LineCall, putLines } from "./put-lines.ts";
+import { provableLine, WaitingLeaf, type WaitingLine } from "./waiting-lines.ts";
 import { log } from "#platform/log";
+import { turn } from "#platform/paced-calls";
 
 /** "other": a shelf has a different line in the place of a line. */
 export type Drained = "done" | "more" | "failed" | "other";
@@ -21,14 +20,17 @@ export interface LineReceivers {
 
 interface Put {
   readonly calls: number;
-  readonly ended: "kept" | "other" | "failed";
+  readonly ended: Ended;
 }
 
 const CALLS_MAX = 600; // of the thousand calls that an invocation may make
 // If lines are for more shelves than there are intakes, they go to the intakes: at most 64 calls, however
 // many patients are named.
 const SHELVES_MAX = 64;
-const LINES_A_TURN = 500; // about ten milliseconds: the longest that appends wait for a drain
+// About a millisecond each: the longest that appends wait for a drain.
+const LINES_A_TURN = 200; // proven
+const ROWS_A_TURN = 150; // opened
+const OPENED_A_TURN = 1_500; // lines of them
 const HURRY_BYTES = 1_048_576; // from this size on, a drain comes early
 
 /**
@@ -82,22 +84,26 @@ export class LedgerDrain {
     return before < HURRY_BYTES && this.#waitingBytes >= HURRY_BYTES;
   }
 
-  /** Drains all waiting lines, or as many as an alarm may. Never throws. */
+  /**
+   * Drains all lines that wait when it begins, or as many as an alarm may. Later lines wait for the next
+   * drain: alone, they would need as many calls. Never throws.
+   */
   async run(): Promise<Drained> {
     this.#waitingBytes = 0;
     try {
+      const newest = this.#rows.newest() ?? -1;
       for (let calls = 0; ;) {
-        const last = this.#begun?.last ?? Number.MAX_SAFE_INTEGER;
+        const last = this.#begun?.last ?? newest;
         // no rows that came since a part was put
-        const rows = this.#rows.from(0).filter(({ frame }) => frame <= last);
-        if (rows.length === 0) return "done";
+        const rows = this.#rows.from(0, last);
+        if (rows.length === 0) return this.#waitingBytes < HURRY_BYTES ? "done" : "more";
         if (calls >= this.#callsMax) return "more";
         this.#begun ??= { last: rows.at(-1)?.frame ?? 0, done: new Set() };
         const put = await this.#put(await this.#linesOf(rows), this.#begun.done);
         calls += put.calls;
         if (put.ended !== "kept") return put.ended === "other" ? "other" : this.#failed();
         this.#begun = undefined;
-        this.#storage.transactionSync(() => this.#rows.remove(rows.map(({ frame }) => frame)));
+        this.#storage.transactionSync(() => this.#rows.removeUpTo(rows.at(-1)?.frame ?? 0));
       }
     } catch {
       return this.#failed();
@@ -106,13 +112,14 @@ export class LedgerDrain {
 
   /** Copies all lines for these shelves to the shelves, before they are read. Throws when that fails. */
   async shelve(shelves: readonly string[]): Promise<void> {
+    const meant = new Set(shelves);
     for (
       let rows = this.#rows.from(0);
       rows.length > 0;
       rows = this.#rows.from((rows.at(-1)?.frame ?? 0) + 1)
     ) {
-      const byShelf = await this.#linesOf(rows, (shelf) => shelves.includes(shelf));
-      const { ended } = await put(byShelf, this.#receivers.shelves);
+      const lines = (await this.#linesOf(rows)).filter(({ shelf }) => meant.has(shelfNamed(shelf)));
+      const { ended } = await this.#putOnShelves(lines, new Set());
       if (ended !== "kept") throw new Error("ledger: the lines are not on their accounting shelves");
     }
   }
@@ -127,78 +134,66 @@ export class LedgerDrain {
    * the bytes need. Lines for a shelf that does not answer go to its intake as well, so that they delay no
    * other shelf's lines.
    */
-  async #put(byShelf: ReadonlyMap<string, readonly ProvableLine[]>, done: Set<string>): Promise<Put> {
-    const direct = byShelf.size > SHELVES_MAX ? undefined : await put(byShelf, this.#receivers.shelves, done);
+  async #put(lines: readonly WaitingLine[], done: Set<string>): Promise<Put> {
+    const shelves = new Set(lines.map(({ shelf }) => shelf));
+    const direct = shelves.size > SHELVES_MAX ? undefined : await this.#putOnShelves(lines, done);
     if (direct !== undefined && direct.ended !== "failed") return direct;
-    const left = [...byShelf].filter(([shelf]) => !done.has(shelf)).flatMap(([, lines]) => lines);
-    const byIntake = Map.groupBy(left, ({ subject }) => intakeNameOf(shelfNameOf(subject)));
-    const { calls, ended } = await put(byIntake, this.#receivers.intakes, done);
+    const left = done.size === 0 ? lines : lines.filter(({ shelf }) => !done.has(shelfNamed(shelf)));
+    const { calls, ended } = await this.#putInIntakes(left, done);
     return { calls: calls + (direct?.calls ?? 0), ended };
   }
 
-  /** The lines of rows, by shelf. */
-  async #linesOf(
-    rows: readonly LineRow[],
-    isMeant: (shelf: string) => boolean = () => true,
-  ): Promise<ReadonlyMap<string, readonly ProvableLine[]>> {
-    const byShelf = new Map<string, ProvableLine[]>();
-    let lines = 0;
-    for (const row of rows) {
-      for (const leaf of openLines(this.#accountingKeys, this.#origin, row)) {
-        lines += leaf.contents.length;
-        if (lines >= LINES_A_TURN) {
-          lines = 0;
-          await scheduler.wait(0);
-        }
-        for (const [shelf, line] of this.#provenLines(leaf, isMeant)) {
-          const shelfLines = byShelf.get(shelf) ?? [];
-          shelfLines.push(line);
-          byShelf.set(shelf, shelfLines);
-        }
-      }
-    }
-    return byShelf;
+  #putOnShelves(lines: readonly WaitingLine[], done: Set<string>): Promise<Put> {
+    const byShelf = Map.groupBy(lines, ({ shelf }) => shelfNamed(shelf));
+    return put(byShelf, done, async (name, some) => {
+      const proven = await this.#inTurns(some, provableLine);
+      return () => this.#receivers.shelves(name).put(proven);
+    });
   }
 
-  *#provenLines(
-    { index, seed, contents, consents }: LeafLines,
-    isMeant: (shelf: string) => boolean,
-  ): Generator<readonly [string, ProvableLine]> {
-    const subjects = contents.map((content) => subjectOf(content) ?? notALine());
-    if (!subjects.some((subject) => isMeant(shelfNameOf(subject)))) return; // hashing is most of the work
-    const salts = contents.map((_, line) => lineSalt(seed, line));
-    const commitments = contents.map((content, line) =>
-      lineCommitment(salts[line] ?? new Uint8Array(), content),
+  #putInIntakes(lines: readonly WaitingLine[], done: Set<string>): Promise<Put> {
+    const byIntake = Map.groupBy(lines, ({ shelf }) => intakeNamed(intakeOf(shelf)));
+    return put(byIntake, done, async (name, some) => {
+      const packed = await this.#packed(some);
+      return () => this.#receivers.intakes(name).put(packed);
+    });
+  }
+
+  async #packed(lines: readonly WaitingLine[]): Promise<PackedLines> {
+    const proven = await this.#inTurns(lines, ({ leaf, line, shelf }) => ({
+      part: intakePartOf(shelf),
+      row: leaf.proven(line),
+    }));
+    const parts = Array.from(
+      Map.groupBy(proven, ({ part }) => part),
+      ([part, some]) => ({ part, rows: packRows(some.map(({ row }) => row)) }),
     );
-    const nodes = new Map<string, Uint8Array>(); // the paths of 500 lines share most of their nodes
-    const hashAt = (level: number, at: number): Uint8Array => {
-      if (level === 0) return commitments[at] ?? new Uint8Array();
-      const key = `${level}/${at}`;
-      const node = nodes.get(key) ?? nodeHash(hashAt(level - 1, 2 * at), hashAt(level - 1, 2 * at + 1));
-      nodes.set(key, node);
-      return node;
-    };
-    for (const [line, view] of contents.entries()) {
-      const shelf = shelfNameOf(subjects[line] ?? notALine());
-      if (!isMeant(shelf)) continue;
-      const content = view.slice(); // a call sends the whole buffer under a view: all bytes of the row
-      const subject = subjectOf(content) ?? notALine();
-      const path = inclusionProof(line, contents.length, hashAt);
-      yield [
-        shelf,
-        {
-          subject,
-          log: this.#log,
-          index,
-          line,
-          lines: contents.length,
-          content,
-          salt: salts[line] ?? new Uint8Array(),
-          path,
-          consents: consents?.[line]?.slice(),
-        },
-      ];
+    return { log: this.#log, parts };
+  }
+
+  async #inTurns<T>(lines: readonly WaitingLine[], prove: (line: WaitingLine) => T): Promise<readonly T[]> {
+    const proven: T[] = [];
+    for (const line of lines) {
+      if (proven.length > 0 && proven.length % LINES_A_TURN === 0) await turn();
+      proven.push(prove(line));
     }
+    return proven;
+  }
+
+  async #linesOf(rows: readonly LineRow[]): Promise<readonly WaitingLine[]> {
+    const opener = new LineOpener(this.#accountingKeys, this.#origin);
+    const lines: WaitingLine[] = [];
+    let [opened, before] = [0, 0];
+    for (const row of rows) {
+      if (opened >= ROWS_A_TURN || lines.length - before >= OPENED_A_TURN) {
+        await turn();
+        [opened, before] = [0, lines.length];
+      }
+      for (const leaf of await opener.open(row))
+        for (const line of new WaitingLeaf(this.#log, leaf).lines()) lines.push(line);
+      opened += 1;
+    }
+    return lines;
   }
 }
 
@@ -207,18 +202,19 @@ export class LedgerDrain {
  * are added.
  */
 async function put(
-  byName: ReadonlyMap<string, readonly ProvableLine[]>,
-  receiverOf: (name: string) => LineReceiver,
-  done = new Set<string>(),
+  byName: ReadonlyMap<string, readonly WaitingLine[]>,
+  done: Set<string>,
+  prepare: (name: string, lines: readonly WaitingLine[]) => Promise<LineCall>,
 ): Promise<Put> {
   const left = [...byName].filter(([name]) => !done.has(name));
-  const ends = new Map(left.map(([name]) => [name, new Set<"kept" | "other" | "failed">()]));
-  const calls = await putLines(left, receiverOf, (name, _, ended) => ends.get(name)?.add(ended));
+  const ends = new Map(left.map(([name]) => [name, new Set<Ended>()]));
+  const calls = await putLines(
+    left,
+    ({ leaf, line }) => leaf.sizeOf(line),
+    prepare,
+    (name, _, ended) => ends.get(name)?.add(ended),
+  );
   for (const [name, ended] of ends) if (ended.size === 1 && ended.has("kept")) done.add(name);
   const all = new Set([...ends.values()].flatMap((ended) => Array.from(ended)));
   return { calls, ended: all.has("other") ? "other" : all.has("failed") ? "failed" : "kept" };
-}
-
-function notALine(): never {
-  throw new Error("ledger: a stored line is not valid");
 }

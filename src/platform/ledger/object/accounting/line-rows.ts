@@ -1,8 +1,8 @@
 import type { KeyList } from "#kernel/key-list";
 import { Secret } from "#kernel/secret";
-import { concat } from "#ledger/bytes/bytes";
-import { fromCbor, toCbor } from "#ledger/bytes/cbor";
-import { hkdf, labelled, nonceOf, openBox } from "#ledger/leaf/seal";
+import { concat, sameBytes } from "#ledger/bytes/bytes";
+import { toCbor, viewCbor } from "#ledger/bytes/cbor";
+import { hkdf, labelled, nonceOf, openingKey } from "#ledger/leaf/seal";
 import { boxLabel, type LeafLines, type LineBox } from "#platform/ledger/object/log/key-epoch";
 
 /** The sealed lines of a commit. */
@@ -33,14 +33,23 @@ export class LineRows {
     );
   }
 
+  /** The number of the newest frame with lines; undefined when there are none. */
+  newest(): number | undefined {
+    if (!this.#exists()) return undefined;
+    return (
+      this.#sql.exec<{ frame: number | null }>("SELECT max(frame) AS frame FROM lines").one().frame ??
+      undefined
+    );
+  }
+
   /**
-   * Rows beginning with a frame, in order: as many as are handled at once, at least a row if there are any.
+   * Rows beginning with a frame up to another, in order: as many as are handled at once, at least a row if there are any.
    */
-  from(frame: number): readonly LineRow[] {
+  from(frame: number, last = Number.MAX_SAFE_INTEGER): readonly LineRow[] {
     const rows: LineRow[] = [];
     if (!this.#exists()) return rows;
     const query =
-      "SELECT frame, epoch, counter, salt, box FROM lines WHERE frame >= ? ORDER BY frame LIMIT ?";
+      "SELECT frame, epoch, counter, salt, box FROM lines WHERE frame BETWEEN ? AND ? ORDER BY frame LIMIT ?";
     let bytes = 0;
     for (const row of this.#sql.exec<{
       frame: number;
@@ -48,7 +57,7 @@ export class LineRows {
       counter: number;
       salt: ArrayBuffer;
       box: ArrayBuffer;
-    }>(query, frame, ROWS_MAX)) {
+    }>(query, frame, last, ROWS_MAX)) {
       bytes += row.box.byteLength;
       if (rows.length > 0 && bytes > BYTES_MAX) break;
       rows.push({ ...row, salt: new Uint8Array(row.salt), box: new Uint8Array(row.box) });
@@ -56,9 +65,9 @@ export class LineRows {
     return rows;
   }
 
-  /** Call inside a transaction, once all lines of these frames are on their shelves. */
-  remove(frames: readonly number[]): void {
-    for (const frame of frames) this.#sql.exec("DELETE FROM lines WHERE frame = ?", frame);
+  /** Call inside a transaction, once all lines up to this frame are on their shelves. */
+  removeUpTo(frame: number): void {
+    this.#sql.exec("DELETE FROM lines WHERE frame <= ?", frame);
   }
 
   #exists(): boolean {
@@ -66,21 +75,60 @@ export class LineRows {
   }
 }
 
-/**
- * Opens a commit's lines. Throws when they were not sealed for this log and frame: such a shard must not go
- * on.
- */
-export function openLines(
-  accountingKeys: KeyList,
-  origin: string,
-  { frame, epoch, counter, salt, box }: LineRow,
-): readonly LeafLines[] {
-  const info = labelled(boxLabel, origin, epoch);
-  const [nonce, data] = [nonceOf({ keyEpoch: epoch, counter }), concat([info, toCbor(frame)])];
-  let plaintext: Uint8Array | undefined;
-  for (const key of accountingKeys)
-    plaintext ??= openBox(new Secret(hkdf(key, salt, info)), nonce, data, box);
-  const value = plaintext && fromCbor(plaintext);
+/** Opens the lines of commits, with the key of an epoch prepared once. */
+export class LineOpener {
+  readonly #accountingKeys: KeyList;
+  readonly #origin: string;
+  /** The key that opened the last row, with the row's epoch and salt. */
+  #last: { readonly epoch: number; readonly salt: Uint8Array; readonly key: CryptoKey } | undefined;
+
+  constructor(accountingKeys: KeyList, origin: string) {
+    this.#accountingKeys = accountingKeys;
+    this.#origin = origin;
+  }
+
+  /**
+   * The lines of a commit, as views into its plaintext. Throws when they were not sealed for this log and
+   * frame: such a shard must not go on.
+   */
+  async open({ frame, epoch, counter, salt, box }: LineRow): Promise<readonly LeafLines[]> {
+    const info = labelled(boxLabel, this.#origin, epoch);
+    const algorithm = {
+      name: "AES-GCM",
+      iv: nonceOf({ keyEpoch: epoch, counter }),
+      additionalData: concat([info, toCbor(frame)]),
+    };
+    const last = this.#last;
+    if (last !== undefined && last.epoch === epoch && sameBytes(last.salt, salt)) {
+      const plaintext = await opened(algorithm, last.key, box);
+      if (plaintext !== undefined) return readLines(plaintext);
+    }
+    for (const accountingKey of this.#accountingKeys) {
+      const key = await openingKey(new Secret(hkdf(accountingKey, salt, info)));
+      const plaintext = await opened(algorithm, key, box);
+      if (plaintext === undefined) continue;
+      this.#last = { epoch, salt, key };
+      return readLines(plaintext);
+    }
+    throw new Error("ledger: stored lines do not open");
+  }
+}
+
+/** Undefined when the tag does not fit. */
+async function opened(
+  algorithm: SubtleCryptoEncryptAlgorithm,
+  key: CryptoKey,
+  box: Uint8Array,
+): Promise<Uint8Array | undefined> {
+  try {
+    return new Uint8Array(await crypto.subtle.decrypt(algorithm, key, box));
+  } catch {
+    return undefined;
+  }
+}
+
+function readLines(plaintext: Uint8Array): readonly LeafLines[] {
+  const value = viewCbor(plaintext);
   if (!Array.isArray(value)) throw new Error("ledger: stored lines do not open");
   return value.map((leaf: unknown) => {
     const [index, seed, contents, consents] = Array.isArray(leaf) ? (leaf as unknown[]) : [];

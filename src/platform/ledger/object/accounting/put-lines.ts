@@ -1,11 +1,12 @@
 import type { ProvableLine } from "./accounting-shelf.ts";
-import { inTurns } from "#platform/in-turns";
+import { pacedCalls } from "#platform/paced-calls";
 import { within } from "#platform/within";
 
-/** Takes lines and stores all or none. "other": a different line is in the place of a line. */
-export interface LineReceiver {
-  put(lines: readonly ProvableLine[]): Promise<"kept" | "other">;
-}
+/** The result of a call. "other": a different line is in the place of a line. "failed": stored or not. */
+export type Ended = "kept" | "other" | "failed";
+
+/** A prepared call of an object that takes lines and stores all or none. */
+export type LineCall = () => Promise<"kept" | "other">;
 
 const LINES_A_CALL = 500;
 const BYTES_A_CALL = 1_048_576; // sealed they are one row of an intake, and the row limit is 2 MB
@@ -14,39 +15,48 @@ const FAILURES_MAX = 6; // then no further object is asked: if all are down, eac
 
 /**
  * Puts lines in the objects of these names, in calls of bounded size, a few at once. `onResult` receives the
- * result of each call. A failed call does not stop the rest. Returns the number of calls.
+ * result of each call. A failed call does not stop the rest. Returns the number of calls. Throws when lines
+ * cannot be prepared.
  */
-export async function putLines(
-  places: Iterable<readonly [name: string, lines: readonly ProvableLine[]]>,
-  receiverOf: (name: string) => LineReceiver,
-  onResult: (name: string, lines: readonly ProvableLine[], ended: "kept" | "other" | "failed") => void,
+export async function putLines<Line>(
+  places: Iterable<readonly [name: string, lines: readonly Line[]]>,
+  sizeOf: (line: Line) => number,
+  prepare: (name: string, lines: readonly Line[]) => Promise<LineCall>,
+  onResult: (name: string, lines: readonly Line[], ended: Ended) => void,
 ): Promise<number> {
-  const calls = [...places].flatMap(([name, lines]) => chunks(lines).map((chunk) => ({ name, chunk })));
+  const calls = [...places].flatMap(([name, lines]) =>
+    chunks(lines, sizeOf).map((chunk) => ({ name, chunk })),
+  );
   let failures = 0;
-  await inTurns(calls, async ({ name, chunk }) => {
-    const ended = failures < FAILURES_MAX ? await tried(receiverOf(name), chunk) : "failed";
-    if (ended === "failed") failures += 1;
-    onResult(name, chunk, ended);
+  const faults = await pacedCalls(calls, async ({ name, chunk }) => {
+    const call = failures < FAILURES_MAX ? await prepare(name, chunk) : undefined;
+    return async () => {
+      const ended = call === undefined ? "failed" : await tried(call);
+      if (ended === "failed") failures += 1;
+      onResult(name, chunk, ended);
+    };
   });
+  if (faults.length > 0) throw faults[0];
   return calls.length;
 }
 
-async function tried(
-  receiver: LineReceiver,
-  lines: readonly ProvableLine[],
-): Promise<"kept" | "other" | "failed"> {
+async function tried(call: LineCall): Promise<Ended> {
   try {
-    return await within(PATIENCE_MS, receiver.put(lines), "accounting: no answer in time");
+    return await within(PATIENCE_MS, call(), "accounting: no answer in time");
   } catch {
     return "failed"; // the caller logs it
   }
 }
 
-function chunks(lines: readonly ProvableLine[]): readonly (readonly ProvableLine[])[] {
-  const all: ProvableLine[][] = [];
+/** The bytes of a line in a call. */
+export const sizeOfLine = ({ content, consents, path }: ProvableLine): number =>
+  content.length + (consents?.length ?? 0) + 33 * path.length + 128;
+
+function chunks<Line>(lines: readonly Line[], sizeOf: (line: Line) => number): readonly (readonly Line[])[] {
+  const all: Line[][] = [];
   let bytes = 0;
   for (const line of lines) {
-    const size = line.content.length + (line.consents?.length ?? 0) + 33 * line.path.length + 128;
+    const size = sizeOf(line);
     const last = all.at(-1);
     bytes += size;
     if (last !== undefined && last.length < LINES_A_CALL && bytes <= BYTES_A_CALL) last.push(line);

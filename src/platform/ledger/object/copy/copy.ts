@@ -1,7 +1,14 @@
 import { utf8 } from "#kernel/encoded";
 import { checkpointText } from "#ledger/tlog/checkpoint";
 import type { Head } from "#ledger/commit";
-import { type CopiedObject, flushEnd, objectKey, objectsBetween, type LogExtent } from "#ledger/flush";
+import {
+  type CopiedObject,
+  FLUSH_BYTES_MAX,
+  flushEnd,
+  objectKey,
+  objectsBetween,
+  type LogExtent,
+} from "#ledger/flush";
 import { TILE_WIDTH } from "#ledger/tlog/tile";
 import type { LedgerBucket } from "#platform/ledger/object/log/bucket";
 import type { LedgerConfig } from "#platform/ledger/config";
@@ -9,9 +16,8 @@ import { FlushRows, type FlushState } from "./flush-rows.ts";
 import { Forked, type PublishedCheckpoint } from "#platform/ledger/object/log/published";
 import { signForReaders } from "#platform/ledger/object/log/signer";
 import type { LedgerStore } from "#platform/ledger/object/log/store";
+import { pacedCalls } from "#platform/paced-calls";
 import { checkpointAt, copyOf } from "#platform/ledger/object/log/stored-log";
-
-const PUTS_AT_ONCE = 6; // connections that a Worker may have open at a time
 
 interface CopyParts {
   readonly storage: DurableObjectStorage;
@@ -93,15 +99,8 @@ export class LedgerCopy {
     const isDeleted = (object: CopiedObject) =>
       object.kind === "entries" && object.index * TILE_WIDTH < store.copied.deleted.size;
     const objects = objectsBetween(done, plan.to).filter((object) => !isDeleted(object));
-    while (objects.length > 0) {
-      const results = await Promise.allSettled(
-        objects.splice(0, PUTS_AT_ONCE).map((object) => this.#put(object)),
-      ); // none still writes after it
-      const faults: unknown[] = results.flatMap((result) =>
-        result.status === "rejected" ? [result.reason] : [],
-      );
-      if (faults.length > 0) throw faults.find((fault) => fault instanceof Forked) ?? faults[0];
-    }
+    const faults = await pacedCalls(objects, (object) => this.#prepared(object)); // none still writes after it
+    if (faults.length > 0) throw faults.find((fault) => fault instanceof Forked) ?? faults[0];
     await this.#published.replace(plan.to.size, utf8(plan.note));
     const [first, last] = [done.frames, plan.to.frames - 1];
     const bytes = store.bytesOfFrames(first, last);
@@ -122,24 +121,31 @@ export class LedgerCopy {
     for (let end = store.copied.oldestRetained(1)[0]?.first ?? this.#state.done.frames; end > frames;) {
       // the rule of a flush, backwards
       const [last, first] = [end - 1, (flushEnd(store.framesBefore(end))?.frames ?? end) - 1];
-      await this.#put({ kind: "frames", first, last });
+      await (
+        await this.#prepared({ kind: "frames", first, last })
+      )();
       const [size, bytes] = [store.frame(last)?.size ?? 0, store.bytesOfFrames(first, last)];
       storage.transactionSync(() => store.copied.add({ first, last, size, bytes }));
       end = first;
     }
   }
 
-  async #put(object: CopiedObject): Promise<void> {
-    const key = objectKey(this.#parts.head().origin, object);
-    const result = await this.#parts.bucket.putOnce(
-      key,
-      copyOf(this.#parts.store, this.#parts.head(), object),
-    );
-    if (result === "other") throw new Forked(`the bucket holds another ${key}`);
+  async #prepared(object: CopiedObject): Promise<() => Promise<void>> {
+    const head = this.#parts.head();
+    const key = objectKey(head.origin, object);
+    const { bytes, digest } = await copyOf(this.#parts.store, head, object);
+    return async () => {
+      const result = await this.#parts.bucket.putOnce(key, bytes, digest);
+      if (result === "other") throw new Forked(`the bucket holds another ${key}`);
+    };
   }
 
   #plan(done: LogExtent): FlushState["pending"] {
-    const to = flushEnd(this.#parts.store.framesFrom(done.frames));
+    const { store } = this.#parts;
+    const all = store.allFrom(done.frames);
+    const to = flushEnd(
+      all !== undefined && all.bytes <= FLUSH_BYTES_MAX ? [all] : store.framesFrom(done.frames),
+    );
     if (to === undefined) return undefined;
     const { origin } = this.#parts.head();
     return {
@@ -147,7 +153,7 @@ export class LedgerCopy {
       note: signForReaders(
         this.#parts.config,
         origin,
-        checkpointText(checkpointAt(this.#parts.store, origin, to.frames - 1)),
+        checkpointText(checkpointAt(store, origin, to.frames - 1)),
       ),
     };
   }

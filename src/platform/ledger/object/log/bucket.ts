@@ -24,10 +24,9 @@ export class LedgerBucket {
   /**
    * Writes an object that must never change, unless it exists already. "kept": the bucket now holds exactly
    * these bytes. "other": it holds different bytes, which then stay. Locked prefixes refuse an overwrite, so
-   * none is tried.
+   * none is tried. `digest`: SHA-256 of the bytes.
    */
-  async putOnce(key: string, bytes: Uint8Array): Promise<"kept" | "other"> {
-    const digest = sha256(bytes);
+  async putOnce(key: string, bytes: Uint8Array, digest = sha256(bytes)): Promise<"kept" | "other"> {
     const options = { onlyIf: { etagDoesNotMatch: "*" }, sha256: digest };
     const written = await inTime(this.#bucket.put(key, bytes, options));
     if (written !== null) return "kept";

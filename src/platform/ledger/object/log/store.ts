@@ -34,6 +34,8 @@ export const shardTables = `
   CREATE TABLE IF NOT EXISTS tally (reason TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
+const FRAMES_A_STEP = 10_000; // counting them takes about a millisecond
+
 /**
  * A shard's rows. It creates nothing until the first commit: reading a log that does not exist leaves no
  * trace.
@@ -121,6 +123,27 @@ export class LedgerStore {
     if (!this.#exists) return;
     const query = "SELECT number, size, length(body) AS bytes FROM frames WHERE number >= ? ORDER BY number";
     yield* this.#sql.exec<{ number: number; size: number; bytes: number }>(query, number);
+  }
+
+  /** The end and the bytes of the frames from a number on, in one step; undefined for none, and for too many. */
+  allFrom(
+    number: number,
+  ): { readonly number: number; readonly size: number; readonly bytes: number } | undefined {
+    if (!this.#exists) return undefined;
+    const query = `SELECT count(*) AS frames, max(number) AS number, max(size) AS size, sum(bytes) AS bytes FROM
+      (SELECT number, size, length(body) AS bytes FROM frames WHERE number >= ? ORDER BY number LIMIT ?)`;
+    const all = this.#sql
+      .exec<{ frames: number; number: number; size: number; bytes: number }>(query, number, FRAMES_A_STEP)
+      .one();
+    return all.frames === 0 || all.frames === FRAMES_A_STEP ? undefined : all;
+  }
+
+  /** The bytes of the frames between two numbers, both included, in order: of those that have rows. */
+  *bodies(first: number, last: number): Generator<{ readonly number: number; readonly body: Uint8Array }> {
+    if (!this.#exists) return;
+    const query = "SELECT number, body FROM frames WHERE number BETWEEN ? AND ? ORDER BY number";
+    for (const { number, body } of this.#sql.exec<{ number: number; body: ArrayBuffer }>(query, first, last))
+      yield { number, body: new Uint8Array(body) };
   }
 
   /** Frames before a number, backwards. */

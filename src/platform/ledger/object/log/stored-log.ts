@@ -2,12 +2,16 @@ import { concat, sameBytes } from "#ledger/bytes/bytes";
 import type { Checkpoint } from "#ledger/tlog/checkpoint";
 import { emptyHead, type Head } from "#ledger/commit";
 import type { CopiedObject } from "#ledger/flush";
-import { joinFrames } from "#ledger/frame-copies";
+import { LongSha256, sha256 } from "#ledger/bytes/hash";
+import { FrameJoiner } from "#ledger/frame-copies";
 import { entry, type Frame, frameHash, parseFrame } from "#ledger/leaf/frame";
 import { type HashAt, leafHash, rangeRoot, rootAt } from "#ledger/tlog/merkle";
 import { leafKinds, parseLeaf } from "#ledger/leaf/leaf";
 import { type Edge, fullTiles, hashAtTiles, splitHashes, TILE_WIDTH } from "#ledger/tlog/tile";
 import type { LedgerStore } from "./store.ts";
+import { turn } from "#platform/paced-calls";
+
+const BYTES_A_TURN = 524_288; // about a millisecond to read, join and hash
 
 /** A shard's state after a restart. */
 export interface Restored {
@@ -81,29 +85,59 @@ export function checkpointAt(store: LedgerStore, origin: string, number: number)
   return { origin, size, root: rangeRoot(range), frame: { number, hash: frameHash(body) } };
 }
 
-/** The bytes of an object of the second copy, made from committed frames. */
-export function copyOf(store: LedgerStore, head: Head, object: CopiedObject): Uint8Array {
+/** An object of the second copy. */
+interface PreparedCopy {
+  readonly bytes: Uint8Array;
+  readonly digest: Uint8Array; // SHA-256
+}
+
+/**
+ * An object of the second copy, made from committed frames. An object of frames has up to 8 MiB: it is made in
+ * turns, between which appends go on.
+ */
+export async function copyOf(store: LedgerStore, head: Head, object: CopiedObject): Promise<PreparedCopy> {
   switch (object.kind) {
     case "entries":
-      return entryBundle(store, head, object.index, TILE_WIDTH) ?? missing();
+      return hashed(entryBundle(store, head, object.index, TILE_WIDTH) ?? missing());
     case "tile":
-      return store.tile(object.level, object.index) ?? missing();
+      return hashed(store.tile(object.level, object.index) ?? missing());
     case "frames":
-      return joinFrames(
-        Array.from({ length: object.last - object.first + 1 }, (_, i) => bodyOf(store, object.first + i)),
-      );
+      return framesCopy(store, object.first, object.last);
+  }
+}
+
+const hashed = (bytes: Uint8Array): PreparedCopy => ({ bytes, digest: sha256(bytes) });
+
+async function framesCopy(store: LedgerStore, first: number, last: number): Promise<PreparedCopy> {
+  const joiner = new FrameJoiner(last - first + 1, store.bytesOfFrames(first, last));
+  const digest = new LongSha256();
+  let from = 0; // bytes that are hashed
+  for (let next = first; ;) {
+    for (const { number, body } of store.bodies(next, last)) {
+      if (number !== next) missing();
+      joiner.add(body);
+      next += 1;
+      if (joiner.length - from >= BYTES_A_TURN) break;
+    }
+    const { bytes, length } = joiner;
+    digest.update(bytes.subarray(from, length));
+    if (next > last) return { bytes, digest: digest.digest() };
+    if (length - from < BYTES_A_TURN) missing(); // rows were deleted
+    from = length;
+    await turn();
   }
 }
 
 function leavesOf(store: LedgerStore, from: number, to: number, last: number): Uint8Array[] {
   const leaves: Uint8Array[] = [];
   if (from === to) return leaves;
-  for (let number = store.frameHolding(from, last); leaves.length < to - from; number++) {
-    const frame = readStored(bodyOf(store, number));
+  for (const { body } of store.bodies(store.frameHolding(from, last), last)) {
+    const frame = readStored(body);
     if (frame.first > from + leaves.length) missing(); // its row was deleted
     leaves.push(...frame.leaves.slice(Math.max(0, from - frame.first), to - frame.first));
+    if (leaves.length >= to - from) return leaves;
   }
-  return leaves;
+  return missing();
 }
 
 const bodyOf = (store: LedgerStore, number: number): Uint8Array => store.frame(number)?.body ?? missing();
