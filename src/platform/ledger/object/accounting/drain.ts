@@ -189,7 +189,7 @@ export class LedgerDrain {
         await turn();
         [opened, before] = [0, lines.length];
       }
-      for (const leaf of await opener.open(row))
+      for (const leaf of await opener.openLines(row))
         for (const line of new WaitingLeaf(this.#log, leaf).lines()) lines.push(line);
       opened += 1;
     }

@@ -91,7 +91,7 @@ export class LineOpener {
    * The lines of a commit, as views into its plaintext. Throws when they were not sealed for this log and
    * frame: such a shard must not go on.
    */
-  async open({ frame, epoch, counter, salt, box }: LineRow): Promise<readonly LeafLines[]> {
+  async openLines({ frame, epoch, counter, salt, box }: LineRow): Promise<readonly LeafLines[]> {
     const info = labelled(boxLabel, this.#origin, epoch);
     const algorithm = {
       name: "AES-GCM",
