@@ -4,8 +4,8 @@ const CALLS_AT_ONCE = 6; // connections that a Worker may have open at a time
 export const turn = (): Promise<void> => scheduler.wait(0);
 
 /**
- * Makes calls of a Durable Object whose thread has other work, too: prepares a call, starts it, and lets a
- * turn pass, six calls open at most. After a fault it starts no further call. Returns the faults once no call
+ * Makes calls of a Durable Object whose thread has other work, too: prepares a call and starts it, six open at
+ * most, and lets a turn pass after each six. After a fault it starts no further call. Returns the faults once no call
  * is open any more.
  */
 export async function pacedCalls<T>(
@@ -25,12 +25,15 @@ export async function pacedCalls<T>(
     const one = ended(call).finally(() => open.delete(one));
     open.add(one);
   };
+  let started = 0;
   try {
     for (const item of items) {
       if (open.size >= CALLS_AT_ONCE) await Promise.race(open);
       if (faults.length > 0) break;
       start(await prepare(item));
-      await turn();
+      started += 1;
+      // A turn for each call would double the CPU of the calls: writes that end together are stored together.
+      if (started % CALLS_AT_ONCE === 0) await turn();
     }
   } catch (fault) {
     faults.push(fault);
