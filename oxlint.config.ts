@@ -43,8 +43,8 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
   auditing: { rooms: ["kernel", "ledger", "audit"], from: ["jose"] },
   // Code that each public surface needs; the doors build on it.
   entrypoint: { rooms: pure, from: [] },
-  gateway: { rooms: belowDoors, from: [] },
-  token: { rooms: belowDoors, from: [] },
+  gateway: { rooms: belowDoors, from: ["hono", "hono/*"] },
+  token: { rooms: belowDoors, from: ["hono", "hono/*"] },
   admin: { rooms: belowDoors, from: ["hono", "hono/*", "zod"] },
   // Its pages ask for the same verbs as the operators' API.
   console: { rooms: [...belowDoors, "admin"], from: ["hono", "hono/*", "zod"] },

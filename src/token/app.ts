@@ -1,8 +1,10 @@
+import type { Hono } from "hono";
+import { HonoBase } from "hono/hono-base";
+import { TrieRouter } from "hono/router/trie-router";
 import { readAtMost } from "#entrypoint/bounded-body";
 import { baseFields, baseHeaders } from "#entrypoint/base-headers";
 import { addressOf, continentOf, tlsClientAuthOf } from "#entrypoint/edge";
 import { problemAnswer } from "#entrypoint/problem";
-import type { Routes } from "#entrypoint/routes";
 import { TimelyBody } from "#entrypoint/timely-body";
 import { afterConfiguration } from "#audit/after-configuration";
 import { assertionRules } from "#identity/assertion";
@@ -26,13 +28,16 @@ export interface TokenAppPorts extends TokenPorts, IntrospectionPorts, Revocatio
   readonly configured: () => Promise<void> | undefined;
   /** Lets work come to its end after the connection is gone. */
   readonly keepAlive: (work: Promise<unknown>) => void;
+  /** Called with the kind of a fault, never with its message: the message may quote data. */
+  readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
 }
 
 /**
  * The built-in issuer's HTTP surface, for `system/` clients only; people sign in at external issuers.
  * Without registry, guard or ledger there is no token: 503.
  */
-export function addTokenRoutes(routes: Routes, ports: TokenAppPorts): void {
+export function tokenApp(ports: TokenAppPorts): Hono {
+  const app: Hono = new HonoBase({ router: new TrieRouter() });
   const arrivalOf = async (
     interaction: IssuerArrival["interaction"],
     raw: Request,
@@ -64,44 +69,51 @@ export function addTokenRoutes(routes: Routes, ports: TokenAppPorts): void {
     return await answer;
   };
 
-  routes.on("POST", tokenAddress, (request) => {
-    const [own, proof] = [portsOfOne(), request.headers.get("dpop")];
-    const arrival = arrivalOf("token", request);
+  app.post("/oauth/token", ({ req: { raw } }) => {
+    const [own, proof] = [portsOfOne(), raw.headers.get("dpop")];
+    const arrival = arrivalOf("token", raw);
     return onRecord(
       arrival.then((read) =>
         serveToken({ ...read, proof: proof === null ? undefined : new Secret(proof) }, own),
       ),
     );
   });
-  routes.on("POST", introspectionAddress, (request) => {
+  app.post("/oauth/introspect", ({ req: { raw } }) => {
     const own = portsOfOne();
-    return onRecord(arrivalOf("introspect", request).then((read) => serveIntrospection(read, own)));
+    return onRecord(arrivalOf("introspect", raw).then((read) => serveIntrospection(read, own)));
   });
-  routes.on("POST", revocationAddress, (request) => {
+  app.post("/oauth/revoke", ({ req: { raw } }) => {
     const own = portsOfOne();
-    return onRecord(arrivalOf("revoke", request).then((read) => serveRevocation(read, own)));
+    return onRecord(arrivalOf("revoke", raw).then((read) => serveRevocation(read, own)));
   });
   const { "strict-transport-security": hsts = "", "x-content-type-options": nosniff = "" } = baseFields("");
   const safe = { "strict-transport-security": hsts, "x-content-type-options": nosniff };
-  routes.on("GET", /^\/oauth\/jwks$/u, async () =>
-    Response.json({ keys: await ports.issuer.publicKeys() }, { headers: safe }),
+  app.get("/oauth/jwks", async (context) =>
+    context.json({ keys: await ports.issuer.publicKeys() }, 200, safe),
   );
-  routes.on("GET", /^\/\.well-known\/oauth-authorization-server$/u, () =>
-    Response.json(metadata(ports), { headers: safe }),
-  );
-  for (const path of [tokenAddress, introspectionAddress, revocationAddress])
-    routes.on("any", path, () => {
-      const id = ports.newId();
-      const problem = { title: "Method Not Allowed", status: 405 };
-      return problemAnswer(id, problem, baseHeaders(id), { allow: "POST" });
-    });
+  app.get("/.well-known/oauth-authorization-server", (context) => context.json(metadata(ports), 200, safe));
+  for (const path of ["/oauth/token", "/oauth/introspect", "/oauth/revoke"])
+    app.all(path, () => problem(ports.newId(), 405, "Method Not Allowed", { allow: "POST" }));
+  // The handler stands here and not in the mounting app: Hono's own answer is a 500, and it would log the
+  // fault's message.
+  app.onError((fault) => {
+    const requestId = ports.newId();
+    ports.onFault({ requestId, name: fault.name });
+    return problem(requestId, 503, "Service Unavailable");
+  });
+  return app;
 }
 
-const tokenAddress = /^\/oauth\/token$/u;
-const introspectionAddress = /^\/oauth\/introspect$/u;
-const revocationAddress = /^\/oauth\/revoke$/u;
-
 const nothing = () => undefined;
+
+function problem(
+  requestId: string,
+  status: number,
+  title: string,
+  extra: Readonly<Record<string, string>> = {},
+): Response {
+  return problemAnswer(requestId, { title, status }, baseHeaders(requestId), extra);
+}
 
 /** RFC 8414 §2. The metadata list only supported features. */
 function metadata({ publicUrl: issuer, mtlsUrl }: Pick<TokenAppPorts, "publicUrl" | "mtlsUrl">) {

@@ -12,8 +12,7 @@ import { assertionVerifier } from "#platform/keys/assertion-verifier";
 import { proofVerifier } from "#platform/keys/proof-verifier";
 import { tokenIssuer } from "#platform/keys/token-issuer";
 import { tokenVerifier } from "#platform/keys/token-verifier";
-import { Routes } from "#entrypoint/routes";
-import { addTokenRoutes } from "#token/app";
+import { tokenApp } from "#token/app";
 import {
   at,
   clientRecord,
@@ -101,9 +100,7 @@ export function endpoint({
     keySets: noKeySets,
   });
   const deniedNames = new Set(denied.map(denialName));
-  const newId = () => (ids += 1).toString(16).padStart(32, "0");
-  const app = new Routes({ newId, onFault: () => {} });
-  addTokenRoutes(app, {
+  const app = tokenApp({
     publicUrl,
     fhirBase,
     ledger: ledger ?? sink,
@@ -114,7 +111,7 @@ export function endpoint({
       findExternal: () => Promise.resolve(undefined),
     },
     clock,
-    newId,
+    newId: () => (ids += 1).toString(16).padStart(32, "0"),
     issuer,
     assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }, noKeySets),
     proofs,
@@ -131,6 +128,7 @@ export function endpoint({
       },
     },
     keepAlive: (work) => void kept.push(work),
+    onFault: () => {},
   });
   return { app, events, used, verifier, kept };
 }

@@ -1,8 +1,9 @@
 import "./bundle-order.ts";
 import { waitUntil } from "cloudflare:workers";
+import type { Hono } from "hono";
 import type { LinesRequest } from "#audit/accounting/disclosures";
 import type { AccountingToWrite } from "#audit/accounting/written";
-import { type Door, gatewayApp } from "#gateway/http/app";
+import { gatewayApp } from "#gateway/http/app";
 import { LedgerQueue } from "#gateway/answer/ledger-queue";
 import { compiledPolicies } from "#gateway/admission/compiled-policies";
 import { instant } from "#kernel/clock";
@@ -54,7 +55,7 @@ import { originTraits } from "#platform/origins/origin-traits";
 import { storedBearers } from "#platform/origins/stored-bearer";
 import { upstream } from "#platform/origins/upstream";
 import { within } from "#platform/within";
-import { addTokenRoutes } from "#token/app";
+import { tokenApp } from "#token/app";
 
 export { ClientGuard };
 
@@ -62,7 +63,7 @@ export { ClientGuard };
 const readingMilliseconds = 4_000;
 
 /** The gateway worker: joins the gateway and the built-in issuer to their Cloudflare bindings. */
-function open(env: GatewayEnv): Door {
+function open(env: GatewayEnv): (request: Request) => Hono {
   const config = gatewayConfig(env);
   const { publicUrl, mtlsUrl, placement, ledgerSpread } = config;
   const clock = () => instant(Date.now());
@@ -216,24 +217,30 @@ function open(env: GatewayEnv): Door {
    * The whole surface under one configured name: proofs, assertions and links carry the name that the
    * client called.
    */
-  const doorAt = (askedUrl: string): Door => {
+  const doorAt = (askedUrl: string): Hono => {
     const tokenEndpoint = `${askedUrl}/oauth/token`;
-    const assertions = assertionVerifier({ issuer: publicUrl, tokenEndpoint }, keysOfOthers);
-    return gatewayApp(
-      { ...serving, askedUrl, fhirBase: (origin) => `${askedUrl}/v1/fhir/${origin}` },
-      (routes) => addTokenRoutes(routes, { ...issuing, tokenEndpoint, assertions }),
-    );
+    const token = tokenApp({
+      ...issuing,
+      tokenEndpoint,
+      assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }, keysOfOthers),
+    });
+    const gateway = gatewayApp({
+      ...serving,
+      askedUrl,
+      fhirBase: (origin) => `${askedUrl}/v1/fhir/${origin}`,
+    });
+    // mounted below the gateway, which answers unknown paths and faults for both
+    return gateway.route("/", token);
   };
   const door = doorAt(publicUrl);
   const second = mtlsUrl === undefined ? undefined : { host: new URL(mtlsUrl).host, door: doorAt(mtlsUrl) };
   // An unknown host name counts as the public name: a proof or a link never carries a name that only the
   // request states.
-  return (request) =>
-    second !== undefined && new URL(request.url).host === second.host ? second.door(request) : door(request);
+  return ({ url }) => (second !== undefined && new URL(url).host === second.host ? second.door : door);
 }
 
-let doors: Door | undefined; // settled once, shared by every request of the isolate
+let doors: ReturnType<typeof open> | undefined; // settled once, shared by every request of the isolate
 
 export default {
-  fetch: (request, env) => (doors ??= open(env))(request),
+  fetch: (request, env, context) => (doors ??= open(env))(request).fetch(request, env, context),
 } satisfies ExportedHandler<GatewayEnv>;

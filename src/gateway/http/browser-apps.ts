@@ -1,6 +1,6 @@
+import type { Hono } from "hono";
 import { baseHeaders } from "#entrypoint/base-headers";
 import type { RequestHeaders } from "#entrypoint/header-values";
-import type { Routes } from "#entrypoint/routes";
 import { letPageRead } from "#gateway/answer/page-reads";
 
 /** Knows the web pages of all registered clients. */
@@ -56,28 +56,32 @@ export async function registeredPage(
  * Answers preflights from the set of all registered pages. A preflight has no credential, tells nothing
  * about a single client, and is not recorded. Any page may read the documents that need no credential.
  */
-export function addBrowserApps(routes: Routes, { browserPages, newId }: BrowserAppPorts): void {
-  routes.on("OPTIONS", /^\/(?:v1\/fhir|\.well-known)(?:\/|$)/u, async ({ headers, url }, next) => {
-    if (!headers.has("origin") || !headers.has("access-control-request-method")) return next();
-    const page = await registeredPage(headers, browserPages);
-    return page === undefined && isPublic.test(new URL(url).pathname)
-      ? publicPreflight(newId())
-      : preflight(page, newId());
-  });
-  routes.on("any", publicAddress, async ({ headers, method }, next) => {
-    const page = await registeredPage(headers, browserPages);
-    const answer = await next();
-    if (method !== "GET" || headers.has("authorization")) return answer;
-    letPageRead(answer.headers, page);
-    // Every page may read a public document (SMART App Launch 2.2, "Using Well-Known": CORS), as every
-    // program may.
-    if (page === undefined) answer.headers.set("access-control-allow-origin", "*");
-    return answer;
-  });
+export function addBrowserApps(app: Hono, { browserPages, newId }: BrowserAppPorts): void {
+  for (const path of ["/v1/fhir/*", "/.well-known/*"]) {
+    app.options(path, async ({ req: { raw } }, next) => {
+      if (!raw.headers.has("origin") || !raw.headers.has("access-control-request-method")) return next();
+      const page = await registeredPage(raw.headers, browserPages);
+      return page === undefined && isPublic.test(new URL(raw.url).pathname)
+        ? publicPreflight(newId())
+        : preflight(page, newId());
+    });
+  }
+  for (const path of [
+    "/.well-known/*",
+    "/v1/fhir/:origin/metadata",
+    "/v1/fhir/:origin/.well-known/smart-configuration",
+  ]) {
+    app.use(path, async (context, next) => {
+      const page = await registeredPage(context.req.raw.headers, browserPages);
+      await next();
+      if (context.req.method !== "GET" || context.req.raw.headers.has("authorization")) return;
+      letPageRead(context.res.headers, page);
+      // Every page may read a public document (SMART App Launch 2.2, "Using Well-Known": CORS), as every
+      // program may.
+      if (page === undefined) context.res.headers.set("access-control-allow-origin", "*");
+    });
+  }
 }
-
-const publicAddress =
-  /^\/(?:\.well-known(?:\/|$)|v1\/fhir\/[^/]+\/(?:metadata|\.well-known\/smart-configuration)$)/u;
 
 /** The documents that need no credential. */
 const isPublic = /^\/(?:\.well-known\/|v1\/fhir\/[^/]+\/(?:metadata|\.well-known\/smart-configuration)$)/u;

@@ -1,3 +1,4 @@
+import type { Hono } from "hono";
 import { capabilityStatement } from "#fhir/capability";
 import type { Origins } from "#fhir/ports";
 import { everyCapability, servedBy } from "#fhir/type-capability";
@@ -10,7 +11,6 @@ import { requestAlgorithm } from "#identity/request-signature";
 import type { SignInPlace } from "#registry/sign-in-place";
 import { acceptable, type Call } from "#gateway/admission/admit";
 import { baseHeaders } from "#entrypoint/base-headers";
-import type { Routes } from "#entrypoint/routes";
 import { outcomeAnswer } from "#gateway/answer/answer";
 import { faceOf } from "#entrypoint/gateway-face";
 import { oauthUris } from "#gateway/read/oauth-uris";
@@ -28,13 +28,6 @@ export interface Discovery {
 }
 
 const answerKeysPath = "/.well-known/phylax-answer-keys";
-const answerKeysAddress = /^\/\.well-known\/phylax-answer-keys$/u;
-// the names of origins are those of the registry
-const protectedResourceAddress =
-  /^\/\.well-known\/oauth-protected-resource\/v1\/fhir\/(?<origin>[a-z][a-z0-9-]{0,31})$/u;
-const smartConfigurationAddress =
-  /^\/v1\/fhir\/(?<origin>[a-z][a-z0-9-]{0,31})\/\.well-known\/smart-configuration$/u;
-const metadataAddress = /^\/v1\/fhir\/(?<origin>[a-z][a-z0-9-]{0,31})\/metadata$/u;
 
 /** RFC 9728 §3: the metadata of each FHIR base as a protected resource. */
 function protectedResource(
@@ -63,24 +56,27 @@ function protectedResource(
 
 const noPlace = {};
 
+const origin = ":origin{[a-z][a-z0-9-]{0,31}}";
+
 /** Public documents: they need no credential, tell nothing about a patient, and are not recorded. */
 export function addDiscovery(
-  routes: Routes,
+  app: Hono,
   { publicUrl, newId, answers, authorizationServers, origins }: Discovery,
 ): void {
-  routes.on("GET", protectedResourceAddress, async (_request, _next, { origin: name = "" }) => {
+  app.get(`/.well-known/oauth-protected-resource/v1/fhir/${origin}`, async (context) => {
+    const name = context.req.param("origin");
     // The built-in issuer is first: most machines take the first issuer.
     const servers = [publicUrl, ...(await authorizationServers.of(name)).external];
-    return Response.json(
+    return context.json(
       protectedResource(`${publicUrl}/v1/fhir/${name}`, servers, publicUrl, await answers.publicKeys()),
     );
   });
-  routes.on("GET", answerKeysAddress, async () => Response.json({ keys: await answers.publicKeys() }));
+  app.get(answerKeysPath, async (context) => context.json({ keys: await answers.publicKeys() }));
   const backend = JSON.stringify(backendConfiguration(publicUrl));
   // This is not a FHIR resource: it is application/json, whatever `Accept` asks for (SMART App Launch 2,
   // "Using Well-Known").
-  routes.on("GET", smartConfigurationAddress, async (_request, _next, { origin = "" }) => {
-    const { signIn } = await authorizationServers.of(origin);
+  app.get(`/v1/fhir/${origin}/.well-known/smart-configuration`, async (context) => {
+    const { signIn } = await authorizationServers.of(context.req.param("origin"));
     return json(
       signIn === undefined ? backend : JSON.stringify(appConfiguration(signIn)),
       "application/json",
@@ -91,9 +87,10 @@ export function addDiscovery(
   // that reading of the registry.
   const statements = new WeakMap<SignInPlace | typeof noPlace, WeakMap<object, string>>();
   const every = everyCapability();
-  routes.on("GET", metadataAddress, async (request, next, { origin: name = "" }) => {
+  app.get(`/v1/fhir/${origin}/metadata`, async (context, next) => {
     // a known caller gets its own capabilities, on record
-    if (request.headers.has("authorization")) return next();
+    if (context.req.raw.headers.has("authorization")) return next();
+    const name = context.req.param("origin");
     const [{ signIn }, traits] = await Promise.all([authorizationServers.of(name), origins.traits(name)]);
     const served = traits?.capabilities.types;
     const ofPlace = statements.get(signIn ?? noPlace) ?? new WeakMap<object, string>();
@@ -107,7 +104,7 @@ export function addDiscovery(
       );
     ofPlace.set(served ?? every, statement);
     statements.set(signIn ?? noPlace, ofPlace);
-    return answer(request, statement, newId());
+    return answer(context.req.raw, statement, newId());
   });
 }
 

@@ -1,9 +1,9 @@
+import type { Hono } from "hono";
 import { certificateAtEdge } from "#identity/certificate/certificate";
 import { type CallCounter, floodRetrySeconds, isBelowFlood } from "#limits/flood";
 import { baseHeaders } from "#entrypoint/base-headers";
 import { addressOf, tlsClientAuthOf, type EdgeFacts } from "#entrypoint/edge";
 import type { RequestHeaders } from "#entrypoint/header-values";
-import type { Routes } from "#entrypoint/routes";
 import { problemAnswer } from "#entrypoint/problem";
 import { outcomeAnswer } from "#gateway/answer/answer";
 import { letPageRead } from "#gateway/answer/page-reads";
@@ -32,19 +32,15 @@ export interface FloodPorts {
  * network (/24, /48), because nothing more of the caller is proven. Requests that the filter turns away are
  * not recorded, like requests that the edge turns away: otherwise a flood could fill the ledger.
  */
-export function addFloodFilter(routes: Routes, ports: FloodPorts): void {
-  routes.on(
-    "any",
-    /^\/v1\/fhir(?:\/|$)/u,
-    async (request, next) => (await turnedAway(callOf(request), ports)) ?? next(),
-  );
+export function addFloodFilter(app: Hono, ports: FloodPorts): void {
+  app.use("/v1/fhir/*", async ({ req: { raw } }, next) => (await turnedAway(callOf(raw), ports)) ?? next());
   for (const [path, door] of [
-    [/^\/oauth(?:\/|$)/u, "oauth"],
-    [/^\/\.well-known(?:\/|$)/u, "well-known"],
-    [/^\/readyz$/u, "readyz"],
+    ["/oauth/*", "oauth"],
+    ["/.well-known/*", "well-known"],
+    ["/readyz", "readyz"],
   ] as const)
-    routes.on("any", path, async (request, next) =>
-      (await letsIn(callOf(request), door, ports)) ? next() : tooMany(ports.newId()),
+    app.use(path, async ({ req: { raw } }, next) =>
+      (await letsIn(callOf(raw), door, ports)) ? next() : tooMany(ports.newId()),
     );
 }
 

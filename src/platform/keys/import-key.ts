@@ -10,20 +10,14 @@ const parametersOf = {
   Ed25519: { name: "Ed25519" },
 } as const satisfies Readonly<Record<Algorithm, object>>;
 
-const modulusBitsMin = 2_048; // RFC 7518 §3.3, §3.5
-
 /**
  * Imports a JWK that its schema has checked, for this use alone; a private key cannot be exported again. Throws
- * for numbers that are no key (a point off its curve) and for an RSA key that is too short.
+ * for numbers that are no key (a point off its curve). `importJWK` of jose would bring the algorithms of
+ * encryption into the gateway's bundle.
  */
-export async function importKey(
+export const importKey = (
   jwk: JsonWebKey,
   algorithm: Algorithm,
   use: "sign" | "verify",
-): Promise<CryptoKey> {
-  const key = await crypto.subtle.importKey("jwk", jwk, parametersOf[algorithm], use === "verify", [use]);
-  const bits = "modulusLength" in key.algorithm ? key.algorithm.modulusLength : undefined;
-  if (jwk.kty === "RSA" && !(typeof bits === "number" && bits >= modulusBitsMin))
-    throw new Error("an RSA key is shorter than 2048 bits");
-  return key;
-}
+): Promise<CryptoKey> =>
+  crypto.subtle.importKey("jwk", jwk, parametersOf[algorithm], use === "verify", [use]);

@@ -1,12 +1,17 @@
-import type { Algorithm, PublicJwk } from "#identity/jose/jwk";
+import type { PublicJwk } from "#identity/jose/jwk";
+import type { requestAlgorithm } from "#identity/request-signature";
 import { importPublicKey } from "./public-key.ts";
 
-/** True when a key made a signature over these bytes. Never throws. */
+type RequestAlgorithm = NonNullable<ReturnType<typeof requestAlgorithm>>["algorithm"];
+
+/**
+ * True when a key made a signature over the bytes themselves, without a JWS around them (RFC 9421 §3.3.7).
+ */
 export async function signedBytes(
-  bytes: Uint8Array,
+  bytes: Uint8Array<ArrayBuffer>,
   signature: Uint8Array<ArrayBuffer>,
   key: PublicJwk,
-  algorithm: Algorithm,
+  algorithm: RequestAlgorithm,
 ): Promise<boolean> {
   try {
     return await crypto.subtle.verify(
@@ -20,12 +25,9 @@ export async function signedBytes(
   }
 }
 
-/** RFC 7518 §3.3 to §3.5; RFC 8037 §3.1. */
+/** RFC 7518 §3.4, §3.5; RFC 8037 §3.1. */
 export const signatureParameters = {
   ES256: { name: "ECDSA", hash: "SHA-256" },
-  ES384: { name: "ECDSA", hash: "SHA-384" },
   PS256: { name: "RSA-PSS", saltLength: 32 },
-  RS384: { name: "RSASSA-PKCS1-v1_5" },
   EdDSA: { name: "Ed25519" },
-  Ed25519: { name: "Ed25519" },
-} as const satisfies Readonly<Record<Algorithm, object>>;
+} as const;

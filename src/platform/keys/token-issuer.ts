@@ -1,10 +1,10 @@
+import { SignJWT } from "jose";
 import { confirmation } from "#identity/binding";
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { TokenIssuer } from "#identity/ports";
 import { formatScopes } from "#identity/scopes";
 import { epochSeconds } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
-import { signJwt } from "./sign-jwt.ts";
 import { signingKey } from "./signing-key.ts";
 
 const lifetimeSeconds = 300;
@@ -29,9 +29,9 @@ export function tokenIssuer({ issuer, key, others = [] }: TokenIssuerOptions): T
   return {
     lifetimeSeconds,
     async issue({ client, audience, scopes, purposes, binding, id, at }) {
-      const key = await signer();
+      const { algorithm, kid, privateKey } = await signer();
       const now = epochSeconds(at);
-      const claims = {
+      const token = await new SignJWT({
         iss: issuer,
         sub: client, // RFC 9068 §2.2: no resource owner, so the client itself
         client_id: client,
@@ -42,8 +42,9 @@ export function tokenIssuer({ issuer, key, others = [] }: TokenIssuerOptions): T
         scope: formatScopes(scopes),
         purpose_of_use: purposes,
         cnf: confirmation(binding),
-      };
-      const token = await signJwt("at+jwt", claims, key);
+      })
+        .setProtectedHeader({ alg: algorithm, typ: "at+jwt", kid })
+        .sign(privateKey);
       return new Secret(token);
     },
     async publicKeys() {

@@ -1,8 +1,8 @@
-import { decodeBase64 } from "#identity/jose/base64url";
+import { compactVerify } from "jose";
 import type { CompactJws, JwsRefusal } from "#identity/jose/compact-jws";
 import { fits, type Algorithm, type PublicJwk } from "#identity/jose/jwk";
 import { err, ok, type Result } from "#kernel/result";
-import { signedBytes } from "./signed-bytes.ts";
+import { importPublicKey } from "./public-key.ts";
 
 export type SignatureRefusal =
   | JwsRefusal
@@ -39,12 +39,15 @@ export async function proveSignature(
   return err({ reason: "signature_invalid" });
 }
 
-/** Tells if a JWS, whose text is canonical, was signed with a key. Never throws. */
+/** Tells if a JWS was signed with a key. Never throws. */
 export type SignatureCheck = (text: string, key: PublicJwk, algorithm: Algorithm) => Promise<boolean>;
 
-export function isSignedBy(text: string, key: PublicJwk, algorithm: Algorithm): Promise<boolean> {
-  const end = text.lastIndexOf(".");
-  const signature = decodeBase64(text.slice(end + 1));
-  const bytes = new TextEncoder().encode(text.slice(0, end));
-  return signedBytes(bytes, signature, key, algorithm);
+export async function isSignedBy(text: string, key: PublicJwk, algorithm: Algorithm): Promise<boolean> {
+  try {
+    await compactVerify(text, await importPublicKey(key, algorithm), { algorithms: [algorithm] });
+    return true;
+  } catch {
+    // a wrong signature, or an invalid key (a point off its curve): either way nothing was proven
+    return false;
+  }
 }

@@ -1,5 +1,5 @@
+import { Hono } from "hono";
 import { test } from "vitest";
-import { Routes } from "#entrypoint/routes";
 import { addFloodFilter } from "#gateway/http/flood-filter";
 import type { CallCounter } from "#limits/flood";
 
@@ -14,7 +14,7 @@ function door(fails = false) {
         : Promise.resolve({ success: keys.filter((one) => one === `${kind}: ${key}`).length <= 3 });
     },
   });
-  const app = new Routes({ newId: () => "0".repeat(32), onFault: () => {} });
+  const app = new Hono();
   addFloodFilter(app, {
     anonymousCalls: counter("anonymous"),
     unprovenCalls: counter("unproven"),
@@ -22,7 +22,7 @@ function door(fails = false) {
     browserPages: { has: (page) => Promise.resolve(page === "https://app.example.org") },
     newId: () => "0".repeat(32),
   });
-  app.on("any", /^/u, () => new Response("served"));
+  app.all("*", () => new Response("served"));
   return { app, keys };
 }
 
