@@ -1,6 +1,9 @@
 const CALLS_AT_ONCE = 6; // connections that a Worker may have open at a time
 
-/** A turn of the event loop: all that waits for the thread of an object goes on. It takes about a millisecond, and no CPU. */
+/**
+ * A turn of the event loop: all that waits for the thread of an object goes on. It takes about a millisecond, and some
+ * 30 µs of CPU.
+ */
 export const turn = (): Promise<void> => scheduler.wait(0);
 
 /**
