@@ -35,6 +35,12 @@ export interface AuditSink {
  */
 export type DefinitionMissing = "definition missing";
 
+/**
+ * The caller chose the log of a proof's key by other regions or another number of shards than the ledger: nothing
+ * was recorded. Two logs could take the proof otherwise.
+ */
+export type LayoutDiffers = "layout differs";
+
 /** A DPoP proof as the ledger knows it: thumbprint of its key, `jti` and `iat`. */
 export interface ProofUse {
   readonly jkt: string;

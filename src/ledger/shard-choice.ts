@@ -4,7 +4,7 @@ import { memo } from "#kernel/memo";
 import type { Region } from "#kernel/region";
 import { utf8 } from "#kernel/encoded";
 import { sha256 } from "#ledger/bytes/hash";
-import { type LedgerLayout, regionsIn, type ShardRange } from "./layout.ts";
+import { type LedgerLayout, regionsIn, shardsIn, type ShardRange } from "./layout.ts";
 import { halfYearOf, logName } from "./log-name.ts";
 import { nearestRegions } from "./nearest-regions.ts";
 
@@ -44,7 +44,8 @@ function chooseShard(sender: Sender, layout: LedgerLayout, halfYear: string): nu
   const regions = regionsIn(layout, halfYear);
   const near = regions.length === 0 ? [] : nearestRegions(regions, sender);
   // A ledger without regions has all its shards in reach.
-  const ranges: readonly ShardRange[] = near.length === 0 ? [{ first: 0, count: layout.shards }] : near;
+  const ranges: readonly ShardRange[] =
+    near.length === 0 ? [{ first: 0, count: shardsIn(layout, halfYear) }] : near;
   const shards = ranges.reduce((sum, { count }) => sum + count, 0);
   return shardAt(ranges, placeAmong(sender, shards));
 }

@@ -145,6 +145,66 @@ test("each log, the root log and each guard are first called with the hint of th
   expect([...hints]).toContainEqual(["ClientGuard holder-nowhere", undefined]);
 });
 
+// After the test of hints: a changed gateway gives other hints.
+test.for([
+  ["an edited list", { LEDGER_REGIONS: "weur:1 enam:3" }],
+  ["no list", { LEDGER_REGIONS: "" }],
+  ["more shards", { LEDGER_REGIONS: "weur:2 enam:6", LEDGER_SHARDS: "8" }],
+] as const)(
+  "T32: a gateway with %s takes no proof, and the gateway with the half-year's list does",
+  async ([, variables]) => {
+    const holder = holders.get("holder-enam");
+    if (holder === undefined) throw new Error("not set up");
+    const other = await phylax.elsewhere(variables);
+    const token = await phylax.within(() => keyBoundToken(phylax, holder));
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+    try {
+      const statuses: number[][] = [];
+      for (let round = 0; round < 6; round++) {
+        const dpop = await proofFor(phylax, holder, token, path);
+        const headers = { authorization: `DPoP ${token}`, dpop };
+        const asked = (edge: Edge) => edge(arriving("EU", headers));
+        // at once, the changed gateway first, and the changed gateway last
+        const replies =
+          round % 3 === 0
+            ? await Promise.all([asked(other), asked(further)])
+            : round % 3 === 1
+              ? [await asked(other), await asked(further)]
+              : [await asked(further), await asked(other)].toReversed();
+        statuses.push(replies.map(({ status }) => status));
+      }
+      expect(statuses).toEqual(Array.from({ length: 6 }, () => [503, 200]));
+      // A shard that the ledger does not have is not open.
+      if (!("LEDGER_SHARDS" in variables)) {
+        expect(logged.mock.calls.join()).toContain(`"event":"ledger_layout_differs"`);
+        const bearer = { authorization: `Bearer ${await phylax.token("telehealth")}` };
+        const reply = await other(arriving("EU", bearer, "telehealth"));
+        expect(reply.status, "no proof, no difference").toBe(200);
+      }
+    } finally {
+      logged.mockRestore();
+    }
+  },
+);
+
+test("a gateway with a period that has not begun takes proofs, each once", async () => {
+  const holder = holders.get("holder-enam");
+  if (holder === undefined) throw new Error("not set up");
+  const other = await phylax.elsewhere({ LEDGER_REGIONS: `${regions}; 2199h1 weur:1 enam:3` });
+  const token = await phylax.within(() => keyBoundToken(phylax, holder));
+  for (const edges of [
+    [other, further],
+    [further, other],
+  ]) {
+    const headers = {
+      authorization: `DPoP ${token}`,
+      dpop: await proofFor(phylax, holder, token, path),
+    };
+    const replies = await Promise.all(edges.map((edge) => edge(arriving("NA", headers))));
+    expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200, 401]));
+  }
+});
+
 test("a client's home is one of the ledger's regions; a file may add it, and a file without it leaves it", async () => {
   const holder = holders.get("holder-nowhere");
   if (holder === undefined) throw new Error("not set up");

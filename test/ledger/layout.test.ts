@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { instant } from "#kernel/clock";
 import type { Region } from "#kernel/region";
 import {
+  keyLayout,
   layoutWithoutRegions,
   type LedgerLayout,
   namedRegions,
@@ -55,7 +57,9 @@ test.for([
   ["weur:8; enam:8", "half-year"],
   ["2027h1 weur:8; 2026h2 enam:8", "order of time"],
   ["2027h1 weur:8; 2027h1 enam:8", "order of time"],
-  ["weur:8; 2027h1 weur:4", "sum to LEDGER_SHARDS"],
+  ["weur:4; 2027h1 weur:4", "sum to LEDGER_SHARDS"],
+  ["weur:8; 2027h1 weur:9", "sum to LEDGER_SHARDS"],
+  ["weur:8; 2027h1", "sum to LEDGER_SHARDS"],
   ["weur:8;", "half-year"],
 ] as const)("LEDGER_REGIONS=%j is refused, and the error says what is expected", ([text, expected]) => {
   const read = readLayout(text, 8);
@@ -163,6 +167,63 @@ test("turns spread a client evenly over its own shards, without a hash", () => {
   ).toBe(true);
   expect(counts.size).toBe(4);
   expect(() => chooseLog(client({ turn: "not hex" })(0), layoutWithoutRegions(16), now)).toThrow("hex");
+});
+
+test("the number of shards changes with a half-year: each period has the shards that its list sums to", () => {
+  const where = layout("weur:4; 2027h1 weur:8");
+  const [before, after] = [at("2026-12-31T23:59:59Z"), at("2027-01-01T00:00:00Z")];
+  const earlier = layout("", 4);
+  for (const sender of [key(), key("weur"), key("oc"), client({ continent: "T1" }), client()]) {
+    expect(shards(400, sender, where, before)).toEqual([0, 1, 2, 3]);
+    expect(shards(400, sender, where, after)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    for (let i = 0; i < 50; i++)
+      expect(chooseLog(sender(i), where, before)).toBe(chooseLog(sender(i), earlier, before));
+  }
+});
+
+const regionLists = fc
+  .tuple(
+    fc.integer({ min: 1, max: 6 }),
+    fc.shuffledSubarray(["weur", "enam", "apac", "oc"] as const),
+    fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 4, maxLength: 4 }),
+  )
+  .map(([shards, regions, counts]) => {
+    const text = regions.map((region, i) => `${region}:${counts[i] ?? 1}`).join(" ");
+    const sum = regions.reduce((all, _, i) => all + (counts[i] ?? 1), 0);
+    return layout(text, regions.length === 0 ? shards : sum);
+  });
+
+test("two layouts of a half-year have the same text exactly when each key has the same log by both", () => {
+  const homes = ["weur", "enam", "apac", "oc", "sam", undefined] as const;
+  fc.assert(
+    fc.property(regionLists, regionLists, (one, two) => {
+      const logs = (where: LedgerLayout) =>
+        homes.flatMap((home) => Array.from({ length: 60 }, (_, i) => chooseLog(key(home)(i), where, now)));
+      const isSame = logs(one).join() === logs(two).join();
+      expect(keyLayout(one, "2026h2") === keyLayout(two, "2026h2")).toBe(isSame);
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test.for([
+  ["weur:2 enam:6", "2027h1 weur:2 enam:6", "2027h1", true], // the present period alone counts
+  ["weur:2 enam:6", "weur:2 enam:6; 2027h1 weur:6 enam:2", "2026h2", true],
+  ["weur:2 enam:6", "weur:2 enam:6; 2027h1 weur:6 enam:2", "2027h1", false],
+  ["weur:4 enam:4; 2026h1 weur:2 enam:6", "weur:2 enam:6", "2026h2", true],
+  ["  weur:2   enam:6 ", "weur:2 enam:6", "2026h2", true],
+  ["", "weur:8", "2026h2", true], // each key has the choice among all shards
+  ["weur:8", "enam:8", "2026h2", true],
+  ["", "weur:2 enam:6", "2026h2", false],
+  ["weur:2 enam:6", "enam:6 weur:2", "2026h2", false],
+  ["weur:2 enam:6", "weur:3 enam:5", "2026h2", false],
+  ["weur:2 enam:6", "weur:2 apac:6", "2026h2", false],
+  ["2027h1 weur:2 enam:6", "weur:2 enam:6", "2026h2", false],
+  ["weur:8; 2027h1 weur:4", "", "2026h2", true],
+  ["weur:8; 2027h1 weur:4", "", "2027h1", false],
+  ["weur:4; 2027h1 weur:8", "weur:8", "2027h1", true],
+] as const)("LEDGER_REGIONS %j and %j have one text in %s: %s", ([one, two, halfYear, isSame]) => {
+  expect(keyLayout(layout(one), halfYear) === keyLayout(layout(two), halfYear)).toBe(isSame);
 });
 
 test("a changed list begins with a half-year, and logs of before stay where they are", () => {

@@ -1,5 +1,5 @@
 import type { AuditEvent } from "#audit/event";
-import type { Counted, DefinitionMissing, Recorded, Replayed } from "#audit/ports";
+import type { Counted, DefinitionMissing, LayoutDiffers, Recorded, Replayed } from "#audit/ports";
 import { fromBase64, toBase64 } from "#ledger/bytes/base64";
 
 // An event as an object costs a call of a Durable Object more than all its checks: the runtime writes and reads
@@ -17,9 +17,17 @@ export function readEventsText(text: string): readonly AuditEvent[] {
   }
 }
 
-type AppendAnswer = Recorded | Counted | Replayed | DefinitionMissing;
+export type AppendAnswer = Recorded | Counted | Replayed | DefinitionMissing | LayoutDiffers;
 
 const recordedWord = "recorded";
+const words: ReadonlySet<string> = new Set([
+  "counted",
+  "replayed",
+  "definition missing",
+  "layout differs",
+] satisfies Exclude<AppendAnswer, Recorded>[]);
+
+const isWord = (text: string): text is Exclude<AppendAnswer, Recorded> => words.has(text);
 
 /** A log's answer to an append. */
 export function answerText(answer: AppendAnswer): string {
@@ -30,7 +38,7 @@ export function answerText(answer: AppendAnswer): string {
 
 /** Throws for a malformed answer. */
 export function readAnswerText(text: string): AppendAnswer {
-  if (text === "counted" || text === "replayed" || text === "definition missing") return text;
+  if (isWord(text)) return text;
   const [word, log = "", index, count, frame, leaf = "", hash = ""] = text.split(" ");
   const place = { log, index: Number(index), count: Number(count), frame: Number(frame) };
   const [leafHash, frameHash] = [fromBase64(leaf), fromBase64(hash)];

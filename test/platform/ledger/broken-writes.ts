@@ -173,7 +173,7 @@ function breakRoot(once: () => boolean, loss: Loss): void {
   const namespace = ledger.LEDGER_ROOT;
   const getByName = namespace.getByName.bind(namespace);
   const rootStub = {
-    open: (log: string) => getByName(ROOT_LOG).open(log),
+    open: (...given: Parameters<ReturnType<typeof getByName>["open"]>) => getByName(ROOT_LOG).open(...given),
     async add(...given: Parameters<ReturnType<typeof getByName>["add"]>) {
       const isHit = once();
       if (isHit && loss === "lost") throw fault();

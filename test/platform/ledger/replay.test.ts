@@ -1,4 +1,4 @@
-import { layoutWithoutRegions, readLayout } from "#ledger/layout";
+import { type LedgerLayout, readLayout } from "#ledger/layout";
 import { createHash } from "node:crypto";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { test, vi } from "vitest";
@@ -20,6 +20,7 @@ import {
   publicReader,
   shard,
   verifierOf,
+  withVariables,
 } from "./worker.ts";
 
 const proofHash = (name: string) => createHash("sha256").update(name).digest("base64url");
@@ -123,14 +124,22 @@ test("around a switch of half-years the earlier log decides once, durably, which
   expect(await failure(() => claim(ended, { hash: proof, event }))).toContain("not open");
 });
 
+const regions = (text: string, shards: number) => {
+  const list = readLayout(text, shards);
+  if (!list.ok) throw new Error(list.error);
+  return { layout: list.value, variables: { LEDGER_SHARDS: String(shards), LEDGER_REGIONS: text } };
+};
+/** A gateway with this list. */
+const gatewayWith = (layout: LedgerLayout, now?: number) =>
+  ledgerSink(shard, layout, () => instant(now ?? Date.now()));
+
 test("where a key's shard changed with the half-year, the log that took its records before decides", async ({
   expect,
 }) => {
   vi.useFakeTimers({ toFake: ["Date"] });
-  try {
-    const list = readLayout("weur:20 enam:20; 2031h1 enam:20 weur:20", 40);
-    if (!list.ok) throw new Error(list.error);
-    const sinkAt = (now: number) => ledgerSink(shard, list.value, () => instant(now));
+  const { layout, variables } = regions("weur:20 enam:20; 2031h1 enam:20 weur:20", 40);
+  await withVariables(variables, async () => {
+    const sinkAt = (now: number) => gatewayWith(layout, now);
     const [before, after] = [Date.UTC(2030, 11, 31, 23, 59, 30), Date.UTC(2031, 0, 1, 0, 0, 10)];
     const home = { region: "weur", since: undefined } as const;
     const proof = { jkt: proofHash("a key that moves"), id: "jti-1", made: instant(before), home };
@@ -145,39 +154,44 @@ test("where a key's shard changed with the half-year, the log that took its reco
     expect(await sinkAt(before).recordOnce([disclosureOf(1)], fresh)).toBe("replayed");
     const wrong = () => shard(second.log).append([disclosureOf(1)], proofHash("x"), undefined, "s1-2029h2");
     expect(await failure(wrong)).toContain("half-year before");
-  } finally {
-    vi.useRealTimers();
-  }
+    // This gateway's list lacks the period that has just ended, so it asks a different log of before.
+    const shortened = gatewayWith(regions("2031h1 enam:20 weur:20", 40).layout, after);
+    const third = { ...proof, id: "jti-3" };
+    expect(await failure(() => shortened.recordOnce([disclosureOf(1)], third))).toContain("has just ended");
+  }).finally(() => vi.useRealTimers());
 });
 
 test("while a client's home changes, no proof is taken by both regions", async ({ expect }) => {
-  const list = readLayout("weur:1 enam:1", 2);
-  if (!list.ok) throw new Error(list.error);
-  const since = instant(Date.now());
-  // with hints, as the gateway calls the logs
-  const logOf = logStubs(ledger.LEDGER_SHARD, { layout: list.value, jurisdiction: undefined });
-  const sink = ledgerSink(logOf, list.value, () => instant(Date.now()));
-  const to = (region: "weur" | "enam", changed: boolean, madeAfter: number) =>
-    sink.recordOnce([disclosureOf(1)], {
-      jkt: proofHash("moved"),
-      id: `jti-${madeAfter}`,
-      made: instant(since + madeAfter),
-      home: { region, since: changed ? since : undefined },
-    });
-  expect(await to("enam", true, -5_000)).toBe("replayed");
-  expect(await to("enam", true, 30_000)).toBe("replayed");
-  expect(positionOf(await to("enam", true, 30_001)).log).toMatch(/^s1-/u);
-  // A gateway that does not know of the change takes the proofs of the time before it alone.
-  expect(positionOf(await to("weur", false, -5_000)).log).toMatch(/^s0-/u);
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.UTC(2032, 2, 1) });
+  const { layout, variables } = regions("weur:1 enam:1", 2);
+  await withVariables(variables, async () => {
+    const since = instant(Date.now());
+    // with hints, as the gateway calls the logs
+    const logOf = logStubs(ledger.LEDGER_SHARD, { layout, jurisdiction: undefined });
+    const sink = ledgerSink(logOf, layout, () => instant(Date.now()));
+    const to = (region: "weur" | "enam", changed: boolean, madeAfter: number) =>
+      sink.recordOnce([disclosureOf(1)], {
+        jkt: proofHash("moved"),
+        id: `jti-${madeAfter}`,
+        made: instant(since + madeAfter),
+        home: { region, since: changed ? since : undefined },
+      });
+    expect(await to("enam", true, -5_000)).toBe("replayed");
+    expect(await to("enam", true, 30_000)).toBe("replayed");
+    expect(positionOf(await to("enam", true, 30_001)).log).toMatch(/^s1-/u);
+    // A gateway that does not know of the change takes the proofs of the time before it alone.
+    expect(positionOf(await to("weur", false, -5_000)).log).toMatch(/^s0-/u);
+  }).finally(() => vi.useRealTimers());
 });
 
 test("the sink sends a key's records to one log, and reports a proof that was used before", async ({
   expect,
 }) => {
-  const sink = ledgerSink(shard, layoutWithoutRegions(1), () => instant(Date.now()));
+  const sink = ledgerSink(shard, config.layout, () => instant(Date.now()));
   const proof = { jkt: proofHash("a key"), id: "jti-1", made: instant(Date.now()) };
   const first = await sink.recordOnce([disclosureOf(1)], proof);
-  expect(first).toMatchObject({ log: expect.stringMatching(/^s0-/u) });
+  const again = { ...proof, id: "jti-0" };
+  expect(await sink.recordOnce([disclosureOf(1)], again)).toMatchObject({ log: positionOf(first).log });
   expect(await sink.recordOnce([disclosureOf(1)], proof)).toBe("replayed");
   expect(await sink.recordOnce([disclosureOf(1)], { ...proof, id: "jti-2" })).toMatchObject({ count: 1 });
   expect(await sink.recordOnce([disclosureOf(1)], { ...proof, jkt: proofHash("another key") })).toMatchObject(
@@ -190,7 +204,7 @@ test("T32: an attacker who keeps a request open until its proof is forgotten fin
 }) => {
   vi.useFakeTimers({ toFake: ["Date"] });
   try {
-    const sink = ledgerSink(shard, layoutWithoutRegions(1), () => instant(Date.now()));
+    const sink = ledgerSink(shard, config.layout, () => instant(Date.now()));
     const made = instant(Date.now() + 10_000); // by a clock that is ahead as far as allowed
     const proof = { jkt: proofHash("a patient thief's"), id: "jti-1", made };
     expect(await sink.recordOnce([disclosureOf(1)], proof)).toMatchObject({ count: 1 });

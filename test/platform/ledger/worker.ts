@@ -1,5 +1,5 @@
 /// <reference types="@cloudflare/vitest-plugin/types" />
-import type { Counted, DefinitionMissing, Recorded, Replayed } from "#audit/ports";
+import type { Recorded } from "#audit/ports";
 import { env, exports } from "cloudflare:workers";
 import type { JWK } from "jose";
 import type { AuditEvent } from "#audit/event";
@@ -14,6 +14,7 @@ import type { LogReader } from "#ledger/ports";
 import { isCommittedKey, openLeaf } from "#ledger/leaf/seal";
 import { parseVerifierKey, type Verifier, verifierKey } from "#ledger/tlog/signed-note";
 import { TILE_WIDTH, tilePath } from "#ledger/tlog/tile";
+import type { AppendAnswer } from "#platform/ledger/append-text";
 import { withNames } from "#platform/ledger/client/definitions";
 import { type LedgerEnv, readLedgerConfig } from "#platform/ledger/config";
 import { unwrapForAuditor } from "#auditing/unwrap-key";
@@ -45,8 +46,22 @@ export const ownLog = (): string => logName({ shard: used++, halfYear: halfYearO
 
 export const shard = (log: string): DurableObjectStub<LedgerShard> => ledger.LEDGER_SHARD.getByName(log);
 
+/** While it lasts, objects that start have these variables, as after a deployment of the ledger worker. */
+export async function withVariables<T>(variables: Partial<LedgerEnv>, act: () => Promise<T>): Promise<T> {
+  const before = { ...ledger };
+  Object.assign(ledger, variables);
+  try {
+    return await act();
+  } finally {
+    for (const name of Object.keys(variables)) {
+      if (name in before) Object.assign(ledger, { [name]: Reflect.get(before, name) });
+      else Reflect.deleteProperty(ledger, name);
+    }
+  }
+}
+
 /** The position of an append that must be neither counted nor refused. */
-export function positionOf(answer: Recorded | Counted | Replayed | DefinitionMissing): Recorded {
+export function positionOf(answer: AppendAnswer): Recorded {
   if (typeof answer === "string") throw new Error(`${answer}, not recorded`);
   return answer;
 }

@@ -92,8 +92,11 @@ export interface Door {
   ask(id: string, path: string, sending?: Sending): Promise<Reply>;
   /** Asks the gateway, with the caller's facts from `requestOf`. */
   fetch(request: Request): Promise<Response>;
-  /** A further isolate of the gateway, as in another city: it shares no memory with the first. */
-  elsewhere(): Promise<(request: Request) => Promise<Response>>;
+  /**
+   * A further isolate of the gateway, as in another city: it shares no memory with the first. `variables`: as in
+   * another deployment.
+   */
+  elsewhere(variables?: Readonly<Record<string, string>>): Promise<(request: Request) => Promise<Response>>;
   /** The location hint of the first call of each Durable Object, by its class and name. */
   hints(): ReadonlyMap<string, string | undefined>;
   /** Runs a function in which `fetch` and `send` find this door's hosts. */
@@ -263,7 +266,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
       return within(() => send(dev, client(id), url, { ...sending, headers }));
     },
     fetch: async (request) => workers.gateway(request),
-    elsewhere: () => workers.elsewhere(),
+    elsewhere: (variables) => workers.elsewhere(variables),
     hints: () => workers.hints(),
     within,
     applyRegistry: (document) => workers.apply(document, "replace"),
@@ -427,11 +430,12 @@ async function startWorkers(
   const context = { waitUntil, passThroughOnException: () => {} };
   return {
     gateway: (request: Request) => gateway.default.fetch(request, gatewayEnv, context),
-    async elsewhere() {
+    async elsewhere(others: Readonly<Record<string, string>> = {}) {
       const further = (await import(
         /* @vite-ignore */ `../../../workers/gateway/index.ts?door=${number}-${++isolates}`
       )) as GatewayModule;
-      return async (request: Request) => await further.default.fetch(request, gatewayEnv, context);
+      const env = { ...gatewayEnv, ...others };
+      return async (request: Request) => await further.default.fetch(request, env, context);
     },
     hints: () =>
       new Map(

@@ -1,14 +1,15 @@
 import type { AuditEvent } from "#audit/event";
 import { createHash } from "node:crypto";
 import type { Counted, DefinitionMissing, ProofSink, ProofUse, Recorded, Replayed } from "#audit/ports";
+import { type AppendAnswer, eventsText, readAnswerText } from "#platform/ledger/append-text";
 import { ConfirmedDefinitions, withNames } from "./definitions.ts";
 import type { Clock, Instant } from "#kernel/clock";
-import type { LedgerLayout } from "#ledger/layout";
+import { memo } from "#kernel/memo";
+import { keyLayout, type LedgerLayout, shardsIn } from "#ledger/layout";
 import { halfYearOf, logName, parseLogName } from "#ledger/log-name";
 import { earlierLog } from "#ledger/predecessor";
 import { chooseLog } from "#ledger/shard-choice";
 import type { StubOf } from "./stubs.ts";
-import { eventsText, readAnswerText } from "#platform/ledger/append-text";
 import { within } from "#platform/within";
 import { log } from "#platform/log";
 
@@ -29,7 +30,7 @@ const MOVED_MS = 30_000;
 export function configurationLogs(layout: LedgerLayout, at: Instant): readonly string[] {
   const first = chooseLog({ kind: "address", address: "" }, layout, at);
   const { shard, halfYear } = parseLogName(first) ?? { shard: 0, halfYear: halfYearOf(at) };
-  return [...new Set([first, logName({ shard: (shard + 1) % layout.shards, halfYear })])];
+  return [...new Set([first, logName({ shard: (shard + 1) % shardsIn(layout, halfYear), halfYear })])];
 }
 
 /** Does the work in the first log where it succeeds. Throws the last log's error. */
@@ -60,6 +61,7 @@ export interface AppendingLog {
     proofHash?: string,
     contents?: readonly Uint8Array[],
     earlierLog?: string,
+    chosenBy?: string,
   ): Promise<string>;
 }
 
@@ -77,6 +79,12 @@ export function ledgerSink(
   own?: OwnLog,
 ): ProofSink {
   const confirmed = new ConfirmedDefinitions();
+  // A day after a switch of half-years two are in use.
+  const layoutOf = memo(2, (halfYear) => keyLayout(layout, halfYear));
+  const chosenBy = (...logs: readonly (string | undefined)[]) =>
+    logs
+      .flatMap((name) => (name === undefined ? [] : layoutOf(name.slice(name.indexOf("-") + 1))))
+      .join("; ");
   const appendTo = async (
     log: string,
     input: readonly AuditEvent[],
@@ -84,15 +92,16 @@ export function ledgerSink(
     earlier?: string,
   ): Promise<Answer> => {
     const { events, definitions } = withNames(input);
-    if (log === own?.log) return answered(await own.append(events));
+    if (log === own?.log) return answered(await own.append(events), log);
     let toSend = confirmed.unconfirmed(log, definitions, clock());
     const text = eventsText(events);
+    const layouts = proof === undefined ? undefined : chosenBy(log, earlier);
     // A new stub each time: a stub whose object was reset stays broken. A repeated (id, step) is recorded only
     // once.
     const send = () =>
       within(
         PATIENCE_MS,
-        logOf(log).appendText(text, proof, toSend.length === 0 ? undefined : toSend, earlier),
+        logOf(log).appendText(text, proof, toSend.length === 0 ? undefined : toSend, earlier, layouts),
         "ledger: no answer in time",
       );
     const contents = () => Array.from(definitions.values(), ({ content }) => content);
@@ -104,7 +113,7 @@ export function ledgerSink(
           answer = readAnswerText(await send());
         }
         if (typeof answer !== "string") confirmed.confirm(log, definitions, clock());
-        return answered(answer);
+        return answered(answer, log);
       } catch (fault) {
         if (attempt === TRIES || !mayBeTriedAgain(fault)) throw fault;
         toSend = contents();
@@ -139,7 +148,11 @@ export function ledgerSink(
 const mayBeUsedElsewhere = ({ made, home }: ProofUse): boolean =>
   home?.since !== undefined && made <= home.since + MOVED_MS;
 
-function answered(answer: Answer | DefinitionMissing): Answer {
+function answered(answer: AppendAnswer, name: string): Answer {
+  if (answer === "layout differs") {
+    log({ event: "ledger_layout_differs", log: name });
+    throw new Error("configuration: LEDGER_REGIONS or LEDGER_SHARDS differs from the ledger's");
+  }
   if (answer === "definition missing") throw new Error("ledger: a definition is missing that was sent");
   return answer;
 }

@@ -1,8 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 import type { AuditEvent } from "#audit/event";
-import type { Counted, DefinitionMissing, Recorded, Replayed } from "#audit/ports";
 import { instant } from "#kernel/clock";
 import type { CopyHealth } from "#ledger/flush";
+import { keyLayout } from "#ledger/layout";
 import { overAt, parseLogName } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
 import { predecessor } from "#ledger/predecessor";
@@ -22,10 +22,11 @@ import { LedgerReads } from "#platform/ledger/object/log/reads";
 import { LedgerRebuild } from "#platform/ledger/object/copy/rebuild";
 import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import { LedgerRootLink } from "#platform/ledger/object/root/link";
-import { answerText, readEventsText } from "#platform/ledger/append-text";
+import { type AppendAnswer, answerText, readEventsText } from "#platform/ledger/append-text";
 import { CheckpointSigner } from "#platform/ledger/object/log/signer";
 import { LedgerStore } from "#platform/ledger/object/log/store";
 import { restore } from "#platform/ledger/object/log/stored-log";
+import type { UsedProof } from "./used-proofs.ts";
 import { LedgerWriter } from "./writer.ts";
 
 /** The public status of a shard. */
@@ -68,6 +69,7 @@ const LINES_LATE_MS = 120_000; // two drains were missed
  */
 export class LedgerShard extends DurableObject<ShardEnv> {
   readonly #log: string;
+  readonly #layout: string; // of keys in this half-year: the root log compared it before this log starts
   readonly #writer: LedgerWriter;
   readonly #reads: LedgerReads;
   readonly #flush: LedgerFlush;
@@ -85,8 +87,9 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     super(ctx, env);
     const config = readLedgerConfig(env);
     this.#log = ctx.id.name ?? "";
-    if (parseLogName(this.#log) === undefined)
-      throw new Error("ledger: the object's name is not the name of a log");
+    const name = parseLogName(this.#log);
+    if (name === undefined) throw new Error("ledger: the object's name is not the name of a log");
+    this.#layout = keyLayout(config.layout, name.halfYear);
     const { jurisdiction } = ctx.id; // workerd knows none
     if (jurisdiction !== undefined && jurisdiction !== config.jurisdiction)
       throw new Error("configuration: LEDGER_JURISDICTION differs between the ledger and a caller");
@@ -110,7 +113,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     // A broken stub is not used twice.
     const rootOf = logStubs(env.LEDGER_ROOT, config);
     const root = () => rootOf(ROOT_LOG);
-    this.#root = new LedgerRootLink(root, this.#log, config, objects, head);
+    this.#root = new LedgerRootLink(root, this.#log, this.#layout, config, objects, head);
     this.#store = store;
     this.#rebuild = new LedgerRebuild({ storage: ctx.storage, config, store, bucket, origin: head().origin });
     this.#drain = new LedgerDrain(ctx.storage, config, this.#log, {
@@ -145,7 +148,9 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    * with identical events and (id, step) within 130 s returns the first position. An anonymous refusal
    * beyond the cap is counted instead. With the hash of a DPoP proof: returns "replayed", and records
    * nothing, when a different event used that proof before, in this log or the log before it (`earlierLog`, if
-   * the shards of the key's region changed with the half-year). A worker's configuration that was recorded
+   * the shards of the key's region changed with the half-year). `chosenBy`: the layouts by which the caller chose
+   * this log and the earlier log (`keyLayout`), separated by "; ". With a proof and a different layout than this
+   * log's it returns "layout differs" and records nothing. A worker's configuration that was recorded
    * lately returns the position of its record. `contents`: of definitions that the events name by digest.
    * Without the content of a definition that this log lacks, it returns "definition missing" and records
    * nothing. Throws "overloaded" at once while 4,096 appends wait, here or for the start of the log.
@@ -155,11 +160,12 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     proofHash?: string,
     contents?: readonly Uint8Array[],
     earlierLog?: string,
-  ): Promise<Recorded | Counted | Replayed | DefinitionMissing> {
+    chosenBy?: string,
+  ): Promise<AppendAnswer> {
     if (this.#appends >= APPENDS_MAX) throw new Error("ledger: overloaded");
     this.#appends++;
     try {
-      return await this.#append(events, proofHash, contents, earlierLog);
+      return await this.#append(events, proofHash, contents, earlierLog, chosenBy);
     } finally {
       this.#appends--;
     }
@@ -171,8 +177,9 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     proofHash?: string,
     contents?: readonly Uint8Array[],
     earlierLog?: string,
+    chosenBy?: string,
   ): Promise<string> {
-    return answerText(await this.append(readEventsText(events), proofHash, contents, earlierLog));
+    return answerText(await this.append(readEventsText(events), proofHash, contents, earlierLog, chosenBy));
   }
 
   async #append(
@@ -180,19 +187,22 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     proofHash: string | undefined,
     contents: readonly Uint8Array[] | undefined,
     earlierLog: string | undefined,
-  ): Promise<Recorded | Counted | Replayed | DefinitionMissing> {
+    chosenBy: string | undefined,
+  ): Promise<AppendAnswer> {
     const { standIn } = this.#rebuild;
-    if (standIn !== undefined) return this.#logOf(standIn).append(events, proofHash, contents, earlierLog);
+    if (standIn !== undefined)
+      return this.#logOf(standIn).append(events, proofHash, contents, earlierLog, chosenBy);
     if (this.#rebuild.isRebuilt) throw new Error("ledger: this log lost its storage and takes no records");
     if (this.#stopped !== undefined) await this.#mayGoOn();
     if (!this.#root.isOpened) await this.#mayBegin();
     if (this.#flush.health(instant(Date.now())) === "refusing")
       throw new Error("ledger: too far behind its copy in R2");
-    const before = proofHash === undefined ? undefined : logBefore(this.#log, earlierLog);
-    if (proofHash !== undefined && before !== undefined) {
+    if (proofHash !== undefined) {
+      // A caller of an earlier version does not say how it chose.
+      const [layout = this.#layout, earlierLayout] = chosenBy?.split("; ") ?? [];
+      if (layout !== this.#layout) return "layout differs";
       const proof = { hash: proofHash, event: events[0]?.id ?? "" };
-      const claim = this.#ownCalls.seal(before, { kind: "claim_proof", proof });
-      if (!(await this.#logOf(before).ownCall(claim))) return "replayed";
+      if (!(await this.#ownsProof(proof, earlierLog, earlierLayout))) return "replayed";
     }
     // A configuration does not wait for this log's own configuration: two logs that stand in for each other
     // would wait for each other.
@@ -200,6 +210,18 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     const appended = this.#writer.append(events, proofHash, contents);
     const known = this.#root.hasRecord ? appended : this.#knownToRoot(appended);
     return configured === undefined ? known : (await Promise.all([known, configured]))[0];
+  }
+
+  /** Around a switch of half-years, asks the log before this log. False: a different event owns the proof there. */
+  async #ownsProof(
+    proof: UsedProof,
+    earlierLog: string | undefined,
+    layout: string | undefined,
+  ): Promise<boolean> {
+    const before = logBefore(this.#log, earlierLog);
+    if (before === undefined) return true;
+    const claim = this.#ownCalls.seal(before, { kind: "claim_proof", proof, layout });
+    return this.#logOf(before).ownCall(claim);
   }
 
   /**
@@ -219,7 +241,8 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    * Calls between the ledger's own objects. Calls from any further worker that binds this class are refused
    * before anything is done.
    * - Claim of a proof: around a switch of half-years two logs take records of a key, and the earlier log
-   *   decides which event owns a proof. False: a different event owns it.
+   *   decides which event owns a proof. False: a different event owns it. Throws when the sender chose the log by
+   *   a different layout.
    * - Shelving: copies all accounting lines for some shelves there, so that the next reader finds every
    *   acknowledged disclosure. Discloses nothing. Throws when that cannot be done.
    * - Rebuild: of a log whose storage is empty. False: there is more to rebuild, so call again. Throws for a log
@@ -234,6 +257,8 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     await this.#mayGoOn();
     switch (call.kind) {
       case "claim_proof":
+        if ((call.layout ?? this.#layout) !== this.#layout)
+          throw new Error("configuration: a period of LEDGER_REGIONS was changed that has just ended");
         return this.#writer.claimProof(call.proof);
       case "shelve":
         await this.#drain.shelve(call.shelves);

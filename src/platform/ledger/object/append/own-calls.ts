@@ -8,7 +8,12 @@ import type { UsedProof } from "./used-proofs.ts";
 /** Calls that only the ledger's own code may make to a log. */
 export type OwnCall =
   /** The log of the beginning half-year asks which event owns a proof. */
-  | { readonly kind: "claim_proof"; readonly proof: UsedProof }
+  | {
+      readonly kind: "claim_proof";
+      readonly proof: UsedProof;
+      /** The layout by which the proof's sender chose this log; absent from a worker of an earlier version. */
+      readonly layout?: string | undefined;
+    }
   /** Copies accounting lines to these shelves, before the shelves are read. */
   | { readonly kind: "shelve"; readonly shelves: readonly string[] }
   /** Rebuilds a log whose storage was lost from the second copy, as far as one call goes. */

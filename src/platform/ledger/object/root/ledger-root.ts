@@ -6,7 +6,7 @@ import { commit, type Head } from "#ledger/commit";
 import type { CopyHealth } from "#ledger/flush";
 import { FRAME_LEAVES_MAX } from "#ledger/leaf/frame";
 import { inclusionNote } from "#ledger/tlog/inclusion-note";
-import { isOpenLog, isStandIn, standInsOf } from "#ledger/log-name";
+import { isOpenLog, isStandIn, overAt, parseLogName, standInsOf } from "#ledger/log-name";
 import { emptyRoot, inclusionProof } from "#ledger/tlog/merkle";
 import { readRootLeaf, ROOT_LOG } from "#ledger/root-log";
 import { checkpointRefusal, type CheckpointRefusal } from "#ledger/tlog/witness";
@@ -14,6 +14,7 @@ import type { AddCheckpoint } from "#ledger/tlog/witness-request";
 import { LedgerBucket } from "#platform/ledger/object/log/bucket";
 import { type LedgerConfig, type LedgerEnv, readLedgerConfig, signerOf } from "#platform/ledger/config";
 import { LedgerJurisdiction } from "./jurisdiction.ts";
+import { keptLayoutText } from "./kept-layout.ts";
 import { LedgerFlush } from "#platform/ledger/object/copy/flush";
 import { type FrameCopy, LedgerObjects } from "#platform/ledger/object/log/objects";
 import { LedgerReads } from "#platform/ledger/object/log/reads";
@@ -106,15 +107,34 @@ export class LedgerRoot extends DurableObject<RootEnv> {
   /**
    * Opens a log when it takes records now and is not open yet. Returns the log's last checkpoint in the root
    * log: of size 0 right after the opening. Undefined for a log that was never opened and cannot be opened
-   * now. A log adds nothing before it was opened here.
+   * now. A log adds nothing before it was opened here. `layout`: of keys in the log's half-year, by the log's own
+   * configuration. If the half-year began with a different layout, nothing is opened and the answer is that
+   * layout (`readKeptLayout`).
    */
-  async open(log: string): Promise<string | undefined> {
+  async open(log: string, layout?: string): Promise<string | undefined> {
     await this.#mayGoOn();
+    const kept = layout === undefined ? undefined : this.#layoutFor(log, layout);
+    if (kept !== layout && kept !== undefined) return keptLayoutText(kept);
     const known = this.#rows.entry(log);
     if (known !== undefined) return known.note;
     // A stand-in is opened by its appointment alone.
     if (isStandIn(log) || !isOpenLog(log, this.#config.shards, instant(Date.now()))) return undefined;
     return this.#opened(log);
+  }
+
+  /**
+   * The layout with which the half-year of a log began: the given layout while none is kept. A half-year in which
+   * no log takes or remembers a proof any more has any layout, so that past periods may be left out.
+   */
+  #layoutFor(log: string, layout: string): string {
+    const now = instant(Date.now());
+    const halfYear = parseLogName(log)?.halfYear;
+    if (halfYear === undefined || now >= (overAt(log) ?? 0)) return layout;
+    const kept = this.#rows.layout(halfYear);
+    // Not before the half-year begins: until then the period may be edited.
+    if (kept === undefined && isOpenLog(log, this.#config.shards, now))
+      this.#rows.keepLayout(halfYear, layout);
+    return kept ?? layout;
   }
 
   /**

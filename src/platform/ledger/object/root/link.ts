@@ -5,6 +5,7 @@ import { checkpointOf, type Head } from "#ledger/commit";
 import { consistencyProof } from "#ledger/tlog/merkle";
 import { type LedgerConfig, signerOf } from "#platform/ledger/config";
 import type { LedgerObjects } from "#platform/ledger/object/log/objects";
+import { differentLayout, readKeptLayout } from "./kept-layout.ts";
 import type { LedgerRoot } from "./ledger-root.ts";
 import { signText } from "#platform/ledger/object/log/signer";
 import { within } from "#platform/within";
@@ -25,12 +26,13 @@ interface Stop {
 
 /**
  * A log's link to the root log. The log is opened there before its first record. It does not start when the
- * root log has a checkpoint that is not in its past. It hands its own checkpoints over, without delaying
- * appends.
+ * root log has a checkpoint that is not in its past, nor with a `layout` of keys with which its half-year did not
+ * begin. It hands its own checkpoints over, without delaying appends.
  */
 export class LedgerRootLink {
   readonly #root: () => DurableObjectStub<LedgerRoot>;
   readonly #log: string;
+  readonly #layout: string;
   readonly #config: LedgerConfig;
   readonly #objects: LedgerObjects;
   readonly #head: () => Head;
@@ -45,12 +47,14 @@ export class LedgerRootLink {
   constructor(
     root: () => DurableObjectStub<LedgerRoot>,
     log: string,
+    layout: string,
     config: LedgerConfig,
     objects: LedgerObjects,
     head: () => Head,
   ) {
     this.#root = root;
     this.#log = log;
+    this.#layout = layout;
     this.#config = config;
     this.#objects = objects;
     this.#head = head;
@@ -148,9 +152,14 @@ export class LedgerRootLink {
   }
 
   async #compare(): Promise<void> {
-    const note = await within(PATIENCE_MS, this.#root().open(this.#log), "ledger: no answer in time").catch(
-      () => null,
-    );
+    const asked = this.#root().open(this.#log, this.#layout);
+    const note = await within(PATIENCE_MS, asked, "ledger: no answer in time").catch(() => null);
+    const kept = typeof note === "string" ? readKeptLayout(note) : undefined;
+    if (kept !== undefined) {
+      // no sign of a fork: a worker with the earlier configuration goes on
+      this.#stop = { why: differentLayout(this.#log, kept, this.#layout), again: true };
+      return;
+    }
     const checkpoint =
       typeof note !== "string"
         ? undefined

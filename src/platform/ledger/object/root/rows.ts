@@ -22,6 +22,8 @@ const schema = `
     frame INTEGER NOT NULL, note TEXT NOT NULL, waiting INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS root_published (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL,
     note TEXT NOT NULL, whole INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS root_layouts (half_year TEXT PRIMARY KEY, layout TEXT NOT NULL) STRICT,
+    WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS root_witnesses (name TEXT PRIMARY KEY, size INTEGER NOT NULL) STRICT,
     WITHOUT ROWID;
 `;
@@ -46,6 +48,17 @@ export class RootRows {
   logsOf(halfYear: string): string[] {
     const query = "SELECT log FROM root_logs WHERE substr(log, instr(log, '-') + 1) = ?";
     return Array.from(this.#sql.exec<{ log: string }>(query, halfYear), ({ log }) => log);
+  }
+
+  /** The layout of keys with which a half-year began; undefined before its first log was opened. */
+  layout(halfYear: string): string | undefined {
+    const query = "SELECT layout FROM root_layouts WHERE half_year = ?";
+    return this.#sql.exec<{ layout: string }>(query, halfYear).toArray()[0]?.layout;
+  }
+
+  /** Stores the layout of a half-year for good. */
+  keepLayout(halfYear: string, layout: string): void {
+    this.#sql.exec("INSERT INTO root_layouts VALUES (?, ?)", halfYear, layout);
   }
 
   /**
