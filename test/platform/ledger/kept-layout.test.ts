@@ -10,7 +10,7 @@ import { ROOT_LOG } from "#ledger/root-log";
 import { ledgerSink } from "#platform/ledger/client/sink";
 import { RecoveryDesk } from "#platform/ledger/isolate/recovery-desk";
 import { differentLayout } from "#platform/ledger/object/root/kept-layout";
-import { disclosureOf, failure, ledger, positionOf, refusal, shard, withVariables } from "./worker.ts";
+import { disclosureOf, failure, ledger, lose, positionOf, refusal, shard, withVariables } from "./worker.ts";
 
 const differs = "LEDGER_REGIONS or LEDGER_SHARDS differs";
 const earlier = "deploy the earlier values again";
@@ -293,14 +293,7 @@ test("a log that stands in for a lost log has its layout", async ({ expect }) =>
   await ledgerWith(own, async () => {
     const { log } = positionOf(await gatewayWith(own)(proof));
     await runInDurableObject(shard(log), (instance) => instance.alarm());
-    await failure(() =>
-      runInDurableObject(shard(log), async (_, state) => {
-        await state.storage.deleteAlarm();
-        await state.storage.deleteAll();
-        await state.storage.sync();
-        state.abort("lost");
-      }),
-    );
+    await lose(log);
     const desk = new RecoveryDesk(ledger);
     for (let isDone = false; !isDone;) {
       const restored = await desk.restore(log);

@@ -1,4 +1,4 @@
-import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { runDurableObjectAlarm } from "cloudflare:test";
 import { test } from "vitest";
 import { type CopyObject, copyOfLog } from "#ledger/copy-of-log";
 import { checkpointKey, objectKey } from "#ledger/flush";
@@ -13,6 +13,7 @@ import {
   failure,
   get,
   ledger,
+  lose,
   ownLog,
   positionOf,
   publicReader,
@@ -24,18 +25,6 @@ import {
 const root = () => ledger.LEDGER_ROOT.getByName(ROOT_LOG);
 const fill = async (log: string, count: number) =>
   positionOf(await shard(log).append(Array.from({ length: count }, () => refusal())));
-
-/** The machine with the log's storage is gone: no row and no alarm is left. */
-async function lose(log: string): Promise<void> {
-  await failure(() =>
-    runInDurableObject(shard(log), async (_, state) => {
-      await state.storage.deleteAlarm();
-      await state.storage.deleteAll();
-      await state.storage.sync();
-      state.abort("lost");
-    }),
-  );
-}
 
 async function restore(log: string) {
   const desk = new RecoveryDesk(ledger);

@@ -1,3 +1,4 @@
+import { runInDurableObject } from "cloudflare:test";
 /// <reference types="@cloudflare/vitest-plugin/types" />
 import type { Recorded } from "#audit/ports";
 import { env, exports } from "cloudflare:workers";
@@ -229,4 +230,16 @@ export async function failure(call: () => Promise<unknown>): Promise<string> {
     return fault instanceof Error ? fault.message : String(fault);
   }
   return "no failure";
+}
+
+/** The machine with the log's storage is gone: no row and no alarm is left. */
+export async function lose(log: string): Promise<void> {
+  await failure(() =>
+    runInDurableObject(shard(log), async (_, state) => {
+      await state.storage.deleteAlarm();
+      await state.storage.deleteAll();
+      await state.storage.sync();
+      state.abort("lost");
+    }),
+  );
 }

@@ -48,9 +48,12 @@ async function tried(call: LineCall): Promise<Ended> {
   }
 }
 
-/** The bytes of a line in a call. */
+/** At least the bytes of a line in a call. `path`: the hashes of its proof. */
+export const bytesInCall = (content: Uint8Array, consents: Uint8Array | undefined, path: number): number =>
+  content.length + (consents?.length ?? 0) + 33 * path + 128;
+
 export const sizeOfLine = ({ content, consents, path }: ProvableLine): number =>
-  content.length + (consents?.length ?? 0) + 33 * path.length + 128;
+  bytesInCall(content, consents, path.length);
 
 function chunks<Line>(lines: readonly Line[], sizeOf: (line: Line) => number): readonly (readonly Line[])[] {
   const all: Line[][] = [];

@@ -4,6 +4,7 @@ import { inclusionProof, nodeHash } from "#ledger/tlog/merkle";
 import type { LeafLines } from "#platform/ledger/object/log/key-epoch";
 import { type ProvableLine, shelfNumberOf } from "./accounting-shelf.ts";
 import type { LineOfRow } from "./packed-lines.ts";
+import { bytesInCall } from "./put-lines.ts";
 
 /** A line that waits in its shard. */
 export interface WaitingLine {
@@ -36,8 +37,7 @@ export class WaitingLeaf {
   /** At least the bytes of a line with its proof. */
   sizeOf(line: number): number {
     const { contents, consents } = this.#leaf;
-    const path = Math.ceil(Math.log2(contents.length));
-    return this.#content(line).length + (consents?.[line]?.length ?? 0) + 33 * path + 128;
+    return bytesInCall(this.#content(line), consents?.[line], Math.ceil(Math.log2(contents.length)));
   }
 
   /** A line with its proof, content and Consents as views. */
