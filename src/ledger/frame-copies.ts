@@ -1,12 +1,15 @@
 import { utf8 } from "#kernel/encoded";
-import { concat } from "#ledger/bytes/bytes";
 import { Cursor } from "#ledger/bytes/cursor";
 
 const magic = utf8("PXC1");
 
 /** Joins frames into an object: "PXC1" | (u32 length, frame)*. Big-endian. */
-export const joinFrames = (frames: readonly Uint8Array[]): Uint8Array =>
-  concat([magic, ...frames.flatMap((frame) => [u32(frame.length), frame])]);
+export function joinFrames(frames: readonly Uint8Array[]): Uint8Array {
+  const bytes = frames.reduce((sum, { length }) => sum + length, 0);
+  const joiner = new FrameJoiner(frames.length, bytes);
+  for (const frame of frames) joiner.add(frame);
+  return joiner.bytes;
+}
 
 /** Joins frames like `joinFrames`, one after another. It needs their number and their bytes first. */
 export class FrameJoiner {
