@@ -1,4 +1,5 @@
 import { utf8 } from "#kernel/encoded";
+import { wholeSteps } from "#kernel/whole-steps";
 import { allConcernedBy } from "#fhir/r4/concerned-patients";
 import { depthMax, depthOf, isArray, property, type JsonObject } from "#fhir/json/json";
 import { patientsNamedIn } from "#fhir/r4/reference";
@@ -41,10 +42,10 @@ export function hiddenRoom(
   shown: JsonObject,
 ): { readonly bytes: number; readonly characters: number } {
   const [whole, part] = [JSON.stringify(stored), JSON.stringify(shown)];
-  const toStep = (hidden: number, step: number) => Math.max(1, Math.ceil(hidden / step)) * step - hidden;
+  const padding = (hidden: number, step: number) => wholeSteps(hidden, step) - hidden;
   return {
-    bytes: toStep(bytesOf(whole) - bytesOf(part), resourceStep),
-    characters: toStep(whole.length - part.length, planStep),
+    bytes: padding(bytesOf(whole) - bytesOf(part), resourceStep),
+    characters: padding(whole.length - part.length, planStep),
   };
 }
 

@@ -1,4 +1,4 @@
-import { purposesAbove } from "#fhir/r4/purpose-of-use";
+import { purposesAbove, purposesOutsideCare } from "#fhir/r4/purpose-of-use";
 import type { AccountingLine } from "./line.ts";
 
 /** The clauses of 45 CFR 164.528(a)(1): disclosures that an accounting need not list. */
@@ -27,9 +27,9 @@ export type AccountingDuty =
   | { readonly required: false; readonly clause: ExclusionClause };
 
 /**
- * The clause of a purpose of use, for a code and the codes below it in v3-ActReason. `required` marks a code
- * below an excluded code that has a permission of its own in 164.512, or is in doubt. A code that is missing
- * here, or unknown, is required too: the accounting rather lists too much than too little.
+ * The clause of a purpose of use, for a code and the codes below it in v3-ActReason. `required` marks a code below
+ * an excluded code that is not excluded itself. A code that is missing here, or unknown, is required too: the
+ * accounting rather lists too much than too little.
  */
 const byPurpose: Readonly<Record<string, ExclusionClause | "required">> = {
   TREAT: "i",
@@ -37,13 +37,7 @@ const byPurpose: Readonly<Record<string, ExclusionClause | "required">> = {
   ETREAT: "required",
   HPAYMT: "i",
   HOPERAT: "i",
-  DONAT: "required", // 164.512(h)
-  GOV: "required", // 164.512(k)
-  HDECD: "required", // 164.512(g)
-  HLEGAL: "required", // 164.512(e), unless the legal services are the entity's own
-  MILCDM: "required", // 164.512(k)(1)
-  MILDCRG: "required", // 164.512(k)(1)
-  MLTRAINING: "required", // no operation that 164.501 names
+  ...Object.fromEntries(purposesOutsideCare.map((code) => [code, "required"] as const)),
   HDIRECT: "v",
   PATRQT: "ii",
   PWATRNY: "ii", // a personal representative is treated as the individual: 164.502(g)

@@ -11,6 +11,7 @@ import { readPatch } from "#fhir/json/patch";
 import { property, readJson, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { readConditions } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
+import { wholeSteps } from "#kernel/whole-steps";
 import type { Arrival } from "#gateway/admission/admit";
 import type { HeldBytes } from "#gateway/origin/held-bytes";
 import { hasMediaType, readResourceBody, resourceTypes } from "#gateway/admission/resource-body";
@@ -44,7 +45,6 @@ export const isWriteEntry = ({ method }: Pick<BatchEntry, "method">): boolean =>
 // The rows of a decision share the budget with the body, whose size the client chooses: by single bytes it could
 // measure what it does not see of a row.
 const stepBytes = 65_536;
-const inSteps = (bytes: number): number => Math.ceil(bytes / stepBytes) * stepBytes;
 
 /** Reads the bundle that was posted to the base. */
 export async function readBatchBody(
@@ -54,7 +54,7 @@ export async function readBatchBody(
   if (!hasMediaType(headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
   const bytes = await readResourceBody(body, batchBytesMax);
   if (!bytes.ok) return bytes;
-  if (!held.takeTree(inSteps(bytes.value.length))) return err({ reason: "body_too_large" });
+  if (!held.takeTree(wholeSteps(bytes.value.length, stepBytes))) return err({ reason: "body_too_large" });
   const json = readJson(bytes.value);
   if (!json.ok) return err({ reason: `body_${json.error.reason}` });
   const batch = readBatch(json.value);

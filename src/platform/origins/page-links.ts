@@ -2,6 +2,7 @@ import type { PageBinding, PageLinks, PagePlace } from "#fhir/ports";
 import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import type { KeyList } from "#kernel/key-list";
+import { wholeSteps } from "#kernel/whole-steps";
 
 // Long enough to read a page and go on, but short enough to make a link in an old log useless.
 const lifeMilliseconds = 900_000;
@@ -91,11 +92,9 @@ function padded(
     Math.min(utf8Length(JSON.stringify(question)) + placeStep, paddedBytesMax - known - rowStep),
   );
   const rest = length - known - row;
-  const place = rest <= first ? first : first + rounded(rest - first, placeStep);
-  return new TextEncoder().encode(text + " ".repeat(known + rounded(row, rowStep) + place - length));
+  const place = rest <= first ? first : first + wholeSteps(rest - first, placeStep);
+  return new TextEncoder().encode(text + " ".repeat(known + wholeSteps(row, rowStep) + place - length));
 }
-
-const rounded = (bytes: number, step: number) => Math.max(1, Math.ceil(bytes / step)) * step;
 
 const utf8Length = (text: string) => new TextEncoder().encode(text).length;
 

@@ -1,4 +1,4 @@
-import { coversPurpose } from "#fhir/r4/purpose-of-use";
+import { coversPurpose, purposesOutsideCare } from "#fhir/r4/purpose-of-use";
 import { unclear, type ConsentRules, type Party, type Provision, type Unclear } from "./consent.ts";
 
 /**
@@ -22,10 +22,13 @@ function statesElements(chain: readonly Provision[], requested: string): boolean
   const [stated] = purposes.toReversed(); // the innermost: it is within the purposes around it
   if (stated === undefined || !areKnown(stated)) return false;
   const purposesStated = stated.filter((code) => code !== unclear);
-  if (isApart(requested) && !purposesStated.some((code) => isApart(code) && coversPurpose(code, requested)))
+  if (
+    isOutsideCare(requested) &&
+    !purposesStated.some((code) => isOutsideCare(code) && coversPurpose(code, requested))
+  )
     return false;
   const isForCare = purposesStated.every(
-    (code) => careAndPayment.some((wide) => coversPurpose(wide, code)) && !isApart(code),
+    (code) => careAndPayment.some((wide) => coversPurpose(wide, code)) && !isOutsideCare(code),
   );
   if (isForCare) return true;
   const isNamed = frames.some(({ recipients }) => recipients !== undefined && areKnown(recipients));
@@ -38,10 +41,9 @@ function statesElements(chain: readonly Provision[], requested: string): boolean
 /** 42 CFR 2.31(a)(5): treatment, payment and health care operations. */
 const careAndPayment = ["TREAT", "HPAYMT", "HOPERAT"] as const;
 
-// Below the three in v3-ActReason, and no treatment, payment or operation of 45 CFR 164.501: HDIRECT is the directory
-// of 164.510(a), the others have a permission of their own in 164.512, or none. A patient has to name them.
-const apart = ["DONAT", "GOV", "HDECD", "HDIRECT", "HLEGAL", "MILCDM", "MILDCRG", "MLTRAINING"] as const;
-const isApart = (purpose: string): boolean => apart.some((wide) => coversPurpose(wide, purpose));
+/** A patient has to name such a purpose: a consent for the three does not include it. */
+const isOutsideCare = (purpose: string): boolean =>
+  purposesOutsideCare.some((wide) => coversPurpose(wide, purpose));
 
 const areKnown = (items: readonly (string | Party | Unclear)[]): boolean =>
   items.length > 0 && items.every((item) => item !== unclear);
