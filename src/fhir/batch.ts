@@ -1,12 +1,14 @@
 import { err, ok, type Result } from "#kernel/result";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 
-/** A batch or a transaction (FHIR R4 http §3.1.0.11), read into requests. Nothing is judged yet. */
-export interface BatchBundle {
-  /** A transaction is done as a whole, or not at all. */
-  readonly kind: "batch" | "transaction";
-  readonly entries: readonly BatchEntry[];
-}
+/**
+ * A batch or a transaction (FHIR R4 http §3.1.0.11), read into requests. Nothing is judged yet. The entries of a
+ * batch are independent: an entry that cannot be read is refused alone. A transaction is done as a whole, or not
+ * at all.
+ */
+export type BatchBundle =
+  | { readonly kind: "batch"; readonly entries: readonly Result<BatchEntry, EntryFault>[] }
+  | { readonly kind: "transaction"; readonly entries: readonly BatchEntry[] };
 
 export interface BatchEntry {
   /** The name of its resource in references of further entries. */
@@ -23,13 +25,16 @@ export interface BatchEntry {
 const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] as const; // http://hl7.org/fhir/http-verb
 export type BatchMethod = (typeof methods)[number];
 
-/** `at`: the index of the entry. */
+/** Why an entry cannot be read as a request. `at`: the index of the entry. */
+export type EntryFault =
+  | { readonly reason: "entry_malformed"; readonly at: number }
+  /** A URL that is not relative to the base, or has a path that FHIR does not define. */
+  | { readonly reason: "entry_url_malformed"; readonly at: number };
+
 export type BatchRefusal =
   | { readonly reason: "not_a_batch_or_transaction" }
   | { readonly reason: "too_many_entries" }
-  | { readonly reason: "entry_malformed"; readonly at: number }
-  /** A URL that is not relative to the base, or has a path that FHIR does not define. */
-  | { readonly reason: "entry_url_malformed"; readonly at: number }
+  | EntryFault
   /** Two entries of a transaction have the same `fullUrl`, or are about the same resource. */
   | { readonly reason: "entry_repeated"; readonly at: number };
 
@@ -58,17 +63,23 @@ export function readBatch(body: Json): Result<BatchBundle, BatchRefusal> {
   const list = property(body, "entry") ?? [];
   if (!isArray(list)) return err({ reason: "not_a_batch_or_transaction" });
   if (list.length > entriesMax[kind]) return err({ reason: "too_many_entries" });
+  const entries = list.map(readEntry);
+  return kind === "batch" ? ok({ kind, entries }) : readTransaction(entries);
+}
+
+function readTransaction(read: readonly Result<BatchEntry, EntryFault>[]): Result<BatchBundle, BatchRefusal> {
   const entries: BatchEntry[] = [];
-  for (const [at, item] of list.entries()) {
-    const entry = readEntry(item, at);
+  for (const entry of read) {
     if (!entry.ok) return entry;
     entries.push(entry.value);
   }
   // Reads inside a transaction are separate requests too.
   const reads = entries.filter(({ method }) => method === "GET" || method === "HEAD");
   if (reads.length > entriesMax.batch) return err({ reason: "too_many_entries" });
-  const repeated = kind === "transaction" ? repeatedIn(entries) : undefined;
-  return repeated === undefined ? ok({ kind, entries }) : err({ reason: "entry_repeated", at: repeated });
+  const repeated = repeatedIn(entries);
+  return repeated === undefined
+    ? ok({ kind: "transaction", entries })
+    : err({ reason: "entry_repeated", at: repeated });
 }
 
 const known: ReadonlySet<string> = new Set([
@@ -89,7 +100,7 @@ const knownOfRequest: ReadonlySet<string> = new Set([
   ...Object.values(headers),
 ]);
 
-function readEntry(item: Json, at: number): Result<BatchEntry, BatchRefusal> {
+function readEntry(item: Json, at: number): Result<BatchEntry, EntryFault> {
   const malformed = err({ reason: "entry_malformed", at } as const);
   if (!isObject(item) || !Object.keys(item).every((name) => known.has(name))) return malformed;
   const [request, resource, fullUrl] = [

@@ -14,7 +14,7 @@ import { nextLinks, type NextLinks } from "#gateway/admission/page-links";
 import type { Permission } from "#gateway/admission/permit";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
 import { answerBatch } from "#gateway/bundle/batch";
-import { isWriteEntry, readBatchBody, type AskedBundle } from "#gateway/bundle/batch-entry";
+import { hasWrite, readBatchBody, type AskedBundle } from "#gateway/bundle/batch-entry";
 import type { BundleAttempt } from "#gateway/bundle/bundle-attempt";
 import { bundleOnce } from "#gateway/bundle/bundle-once";
 import type { BundleRecord } from "#gateway/bundle/bundle-outcome";
@@ -116,7 +116,7 @@ const bundle: Answerer<Of<"batch">> = async (_interaction, request, ports) => {
   const { caller, origin } = request;
   const asked = await readBatchBody(caller.message, origin.held);
   if (!asked.ok) return refused(asked.error);
-  const key = asked.value.entries.some(isWriteEntry) ? requestKey(caller.message, caller.who) : ok(undefined);
+  const key = hasWrite(asked.value) ? requestKey(caller.message, caller.who) : ok(undefined);
   if (!key.ok) return refused(key.error);
   return answerBundle(asked.value, key.value, request, ports);
 };
@@ -146,9 +146,11 @@ async function answerBundle(
   doneText?: string,
 ): Promise<Outcome> {
   const { call, caller, permission, origin, gate, record } = request;
-  const answerer = asked.kind === "batch" ? answerBatch : transact;
+  const links = linksOf(request, ports);
   const answer = (attempt?: BundleAttempt) =>
-    answerer(asked, permission, origin, linksOf(request, ports), gate, record, attempt);
+    asked.kind === "batch"
+      ? answerBatch(asked, permission, origin, links, gate, record, attempt)
+      : transact(asked, permission, origin, links, gate, record, attempt);
   const answered =
     key === undefined
       ? await answer()

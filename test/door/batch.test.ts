@@ -303,6 +303,45 @@ test("each entry of a batch is on record as its own request: intents before the 
   expect(await stored("Observation/pulse-bela")).toMatchObject({ status: "amended" });
 });
 
+test("an entry of a batch that cannot be read is answered and recorded alone, and refuses a whole transaction", async ({
+  expect,
+}) => {
+  const faulty = [
+    asks("GET", "https://origin.example/fhir/Patient/bela"),
+    asks("GET", "Patient/bela#name"),
+    { fullUrl: "urn:uuid:33333333-3333-4333-8333-333333333333" },
+    null,
+    asks("TRACE", "Patient/bela"),
+    asks("GET", "Patient/bela", { fullUrl: 1 }),
+    { request: { method: "DELETE", url: "Observation/pulse-bela", ifMatch: 1 } },
+    asks("DELETE", "Observation/pulse-bela", { unless: "never" }),
+  ];
+  const reply = await post(
+    "clinic",
+    bundle("batch", asks("GET", "Patient/bela"), ...(faulty as object[]), asks("GET", "Patient/amara")),
+    { "idempotency-key": `"${crypto.randomUUID()}"` },
+  );
+  expect(reply.status, reply.text).toBe(200);
+  expect(statuses(reply)).toEqual(["200", ...faulty.map(() => "400"), "200"]);
+  expect(reply.entries[1]).toMatchObject({
+    response: { outcome: { resourceType: "OperationOutcome", issue: [{ severity: "error" }] } },
+  });
+  expect(reply.text).not.toContain("origin.example");
+  expect(await stored("Observation/pulse-bela")).toMatchObject({ id: "pulse-bela" });
+  const refusals = (await eventsOf(phylax.dev, reply.headers["x-request-id"])).filter(
+    ({ kind }) => kind === "refusal",
+  );
+  expect(refusals.map(({ outcome }) => outcome?.reason)).toEqual([
+    "entry_url_malformed",
+    "entry_url_malformed",
+    ...Array.from({ length: 6 }, () => "entry_malformed"),
+  ]);
+  for (const entry of faulty as object[]) {
+    const whole = await post("clinic", bundle("transaction", asks("GET", "Patient/bela"), entry));
+    expect([whole.status, whole.entries], whole.text).toEqual([400, []]);
+  }
+});
+
 test("a transaction is done whole: its names, conditional references and conditional creates are resolved among the rows that the client may see", async ({
   expect,
 }) => {

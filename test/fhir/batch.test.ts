@@ -33,7 +33,7 @@ test("a batch is read into requests: method, path, query, conditions, resource",
       },
     ),
   );
-  if (!read.ok) return expect(read.error).toBeUndefined();
+  if (!read.ok || read.value.kind !== "transaction") return expect(read).toBeUndefined();
   expect(
     read.value.entries.map(({ method, segments, query }) => [method, segments.join("/"), query]),
   ).toEqual([
@@ -57,26 +57,32 @@ test.for<[string, Json]>([
   ["not_a_batch_or_transaction", bundle("searchset")],
   ["not_a_batch_or_transaction", bundle("history", entry("GET", "Patient/1"))],
   ["not_a_batch_or_transaction", { resourceType: "Bundle", type: "batch", entry: {} }],
-  ["entry_malformed", bundle("batch", "GET Patient/1")],
-  ["entry_malformed", bundle("batch", {})],
-  ["entry_malformed", bundle("batch", entry("get", "Patient/1"))],
-  ["entry_malformed", bundle("batch", entry("TRACE", "Patient/1"))],
-  ["entry_malformed", bundle("batch", { request: { method: "GET", url: 1 as unknown as Json } })],
-  ["entry_malformed", bundle("batch", { request: { method: "GET", url: "Patient/1", unless: "never" } })],
-  ["entry_malformed", bundle("batch", { request: { method: "GET", url: "Patient/1", ifMatch: ["a"] } })],
-  ["entry_malformed", bundle("batch", entry("POST", "Patient", { resource: [] }))],
-  ["entry_malformed", bundle("batch", entry("POST", "Patient", { fullUrl: null }))],
-  ["entry_malformed", bundle("batch", entry("POST", "Patient", { also: "this" }))],
-  ["entry_url_malformed", bundle("batch", entry("GET", "https://origin.example/fhir/Patient/1"))],
-  ["entry_url_malformed", bundle("batch", entry("GET", "//origin.example/Patient/1"))],
-  ["entry_url_malformed", bundle("batch", entry("GET", "/"))],
-  ["entry_url_malformed", bundle("batch", entry("GET", "///Patient/1"))],
-  ["entry_url_malformed", bundle("batch", entry("GET", "Patient//1"))],
-  ["entry_url_malformed", bundle("batch", entry("GET", "Patient/%31"))],
-  ["entry_url_malformed", bundle("batch", entry("GET", "Patient/1#a"))],
-  ["entry_url_malformed", bundle("batch", entry("GET", ""))],
-  ["entry_url_malformed", bundle("batch", entry("GET", "?name=a"))],
-  ["entry_url_malformed", bundle("batch", { request: { method: "GET" } })],
+  ["entry_malformed", bundle("transaction", "GET Patient/1")],
+  ["entry_malformed", bundle("transaction", {})],
+  ["entry_malformed", bundle("transaction", entry("get", "Patient/1"))],
+  ["entry_malformed", bundle("transaction", entry("TRACE", "Patient/1"))],
+  ["entry_malformed", bundle("transaction", { request: { method: "GET", url: 1 as unknown as Json } })],
+  [
+    "entry_malformed",
+    bundle("transaction", { request: { method: "GET", url: "Patient/1", unless: "never" } }),
+  ],
+  [
+    "entry_malformed",
+    bundle("transaction", { request: { method: "GET", url: "Patient/1", ifMatch: ["a"] } }),
+  ],
+  ["entry_malformed", bundle("transaction", entry("POST", "Patient", { resource: [] }))],
+  ["entry_malformed", bundle("transaction", entry("POST", "Patient", { fullUrl: null }))],
+  ["entry_malformed", bundle("transaction", entry("POST", "Patient", { also: "this" }))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", "https://origin.example/fhir/Patient/1"))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", "//origin.example/Patient/1"))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", "/"))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", "///Patient/1"))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", "Patient//1"))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", "Patient/%31"))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", "Patient/1#a"))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", ""))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", "?name=a"))],
+  ["entry_url_malformed", bundle("transaction", { request: { method: "GET" } })],
   ["entry_repeated", bundle("transaction", entry("PUT", "Patient/1"), entry("DELETE", "Patient/1"))],
   [
     "entry_repeated",
@@ -94,6 +100,33 @@ test.for<[string, Json]>([
   ],
 ])("%s: %j", ([expected, body], { expect }) => {
   expect(reason(body)).toBe(expected);
+});
+
+test("an entry of a batch that cannot be read leaves the further entries, at most fifty in all", ({
+  expect,
+}) => {
+  const faulty = [
+    null,
+    {},
+    entry("TRACE", "Patient/1"),
+    entry("GET", "https://origin.example/fhir/Patient/1"),
+    entry("POST", "Patient", { fullUrl: null }),
+    { request: { method: "DELETE", url: "Patient/1", ifMatch: ["a"] } },
+    entry("GET", "Patient/1"),
+  ];
+  const read = readBatch(bundle("batch", ...faulty));
+  if (!read.ok || read.value.kind !== "batch") return expect(read).toBeUndefined();
+  const malformed = (at: number) => ({ ok: false, error: { reason: "entry_malformed", at } });
+  expect(read.value.entries).toMatchObject([
+    malformed(0),
+    malformed(1),
+    malformed(2),
+    { ok: false, error: { reason: "entry_url_malformed", at: 3 } },
+    malformed(4),
+    malformed(5),
+    { ok: true, value: { method: "GET", segments: ["Patient", "1"] } },
+  ]);
+  expect(reason(bundle("batch", ...Array.from({ length: 51 }, () => null)))).toBe("too_many_entries");
 });
 
 test("an entry's fullUrl may equal its URL, and conditional references are found", ({ expect }) => {

@@ -1,4 +1,10 @@
-import { readBatch, type BatchBundle, type BatchEntry, type BatchRefusal } from "#fhir/batch";
+import {
+  readBatch,
+  type BatchBundle,
+  type BatchEntry,
+  type BatchRefusal,
+  type EntryFault,
+} from "#fhir/batch";
 import {
   isReading,
   isWriting,
@@ -25,7 +31,7 @@ export type AskedEntry =
 export const interactionOf = (asked: AskedEntry): Reading | Writing =>
   asked.kind === "reading" ? asked.interaction : asked.write.interaction;
 
-export type EntryReadRefusal = InteractionRefusal | WriteBodyRefusal;
+export type EntryReadRefusal = InteractionRefusal | WriteBodyRefusal | EntryFault;
 
 export type BatchBodyRefusal = WriteBodyRefusal | BatchRefusal;
 
@@ -34,10 +40,15 @@ export type BatchBodyRefusal = WriteBodyRefusal | BatchRefusal;
 const batchBytesMax = 4_194_304;
 
 /** A parsed bundle, and `Prefer` of its request, which holds for each entry. */
-export interface AskedBundle extends BatchBundle {
-  readonly prefer: string | null;
-  readonly body: Json;
-}
+export type AskedBundle = BatchBundle & { readonly prefer: string | null; readonly body: Json };
+export type AskedBatch = Extract<AskedBundle, { kind: "batch" }>;
+export type AskedTransaction = Extract<AskedBundle, { kind: "transaction" }>;
+
+/** True if any entry is a write. An entry that cannot be read does nothing. */
+export const hasWrite = (bundle: BatchBundle): boolean =>
+  bundle.kind === "batch"
+    ? bundle.entries.some((entry) => entry.ok && isWriteEntry(entry.value))
+    : bundle.entries.some(isWriteEntry);
 
 export const isWriteEntry = ({ method }: Pick<BatchEntry, "method">): boolean =>
   method !== "GET" && method !== "HEAD";

@@ -1,4 +1,4 @@
-import type { BatchEntry } from "#fhir/batch";
+import type { BatchEntry, BatchMethod, EntryFault } from "#fhir/batch";
 import { patientsNamed } from "#fhir/patients-named";
 import { err, ok, type Result } from "#kernel/result";
 import { evaluate } from "#policy/evaluate";
@@ -20,7 +20,7 @@ import {
   interactionOf,
   isWriteEntry,
   readAsked,
-  type AskedBundle,
+  type AskedBatch,
   type AskedEntry,
   type EntryReadRefusal,
 } from "./batch-entry.ts";
@@ -34,7 +34,8 @@ export type BundleGate = Pick<ReleaseGate, "spendFurtherRequests" | "spendNames"
 
 /** The state of an entry between its reading and its answer. */
 interface EntryState {
-  readonly request: BatchEntry;
+  /** Undefined: the entry cannot be read. */
+  readonly method: BatchMethod | undefined;
   /** Its place in the batch. */
   readonly index: number;
   readonly asked: Result<AskedEntry, EntryReadRefusal>;
@@ -67,7 +68,7 @@ const order = ["DELETE", "POST", "PUT", "PATCH"] as const; // FHIR R4 http §3.1
  * @param attempt for a batch under a key.
  */
 export async function answerBatch(
-  { entries: requests, prefer }: AskedBundle,
+  { entries: requests, prefer }: AskedBatch,
   permission: Permission,
   origin: OriginSession,
   links: NextLinks,
@@ -81,13 +82,13 @@ export async function answerBatch(
   for (const entry of entries) await plan(entry, permission, gate, attempt);
 
   const sending = order.flatMap((method) =>
-    entries.filter(isSending).filter(({ request }) => request.method === method),
+    entries.filter(isSending).filter((entry) => entry.method === method),
   );
   const sent = await sendAll(sending, permission, gate, record, attempt);
   if (!sent.ok) return sent;
   await attempt?.ended(
     new Map(entries.flatMap(({ end }, index) => (end === undefined ? [] : [[index, end] as const]))),
-    requests.flatMap((request, index) => (isWriteEntry(request) ? [index] : [])),
+    requests.flatMap((request, index) => (request.ok && isWriteEntry(request.value) ? [index] : [])),
   );
   await readAll(entries, permission, links);
   for (const entry of entries) {
@@ -98,14 +99,17 @@ export async function answerBatch(
 }
 
 function entryOf(
-  request: BatchEntry,
+  request: Result<BatchEntry, EntryFault>,
   index: number,
   prefer: string | null,
   origin: OriginSession,
 ): EntryState {
-  const asked = readAsked(request, request.resource, origin.base, prefer);
-  const what = whatOf(request, asked.ok ? interactionOf(asked.value) : undefined);
-  return { request, index, asked, outcome: new EntryOutcome(what, origin.forEntry()) };
+  if (!request.ok)
+    return { method: undefined, index, asked: request, outcome: new EntryOutcome({}, origin.forEntry()) };
+  const { method, resource } = request.value;
+  const asked = readAsked(request.value, resource, origin.base, prefer);
+  const what = whatOf(request.value, asked.ok ? interactionOf(asked.value) : undefined);
+  return { method, index, asked, outcome: new EntryOutcome(what, origin.forEntry()) };
 }
 
 async function plan(

@@ -16,7 +16,7 @@ import type { Arrival } from "#gateway/admission/admit";
 import type { Permission } from "#gateway/admission/permit";
 import { hasMediaType, readResourceBody, resourceTypes } from "#gateway/admission/resource-body";
 import type { ResourceBodyRefusal } from "#gateway/admission/resource-body";
-import type { AskedBundle } from "./batch-entry.ts";
+import type { AskedTransaction } from "./batch-entry.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { findRow, type FoundRow, type CriteriaRefusal } from "#gateway/write/write-criteria";
 import type { OriginRefusal } from "#gateway/origin/forward";
@@ -44,7 +44,7 @@ export async function consentTransaction(
   { headers, body }: Pick<Arrival, "headers" | "body">,
   permission: Permission,
   origin: OriginSession,
-): Promise<Result<AskedBundle, ConsentOperationRefusal>> {
+): Promise<Result<AskedTransaction, ConsentOperationRefusal>> {
   if (!hasMediaType(headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
   const bytes = await readResourceBody(body);
   if (!bytes.ok) return bytes;

@@ -27,7 +27,7 @@ import {
   interactionOf,
   isWriteEntry,
   readAsked,
-  type AskedBundle,
+  type AskedTransaction,
   type EntryReadRefusal,
 } from "./batch-entry.ts";
 import type { BundleAttempt, SentEnd } from "./bundle-attempt.ts";
@@ -82,7 +82,7 @@ export type UnsentTransaction =
  * judged versions, all or nothing.
  */
 export async function transact(
-  { entries, prefer }: AskedBundle,
+  { entries, prefer }: AskedTransaction,
   permission: Permission,
   origin: OriginSession,
   links: NextLinks,

@@ -78,15 +78,11 @@ async function post(
     noteParts: async (parts: readonly Part[]) => void recorded.push(...parts),
   };
   const links = { to: async () => ok(undefined) };
-  const answer = type === "batch" ? answerBatch : transact;
-  const answered = await answer(
-    { ...batch.value, prefer: null, body: null },
-    permission,
-    session,
-    links,
-    gate,
-    record,
-  );
+  const asked = { ...batch.value, prefer: null, body: null };
+  const answered =
+    asked.kind === "batch"
+      ? await answerBatch(asked, permission, session, links, gate, record)
+      : await transact(asked, permission, session, links, gate, record);
   if (!answered.ok || "reason" in answered.value.result) throw new Error("a test's own mistake");
   const { result, parts } = answered.value;
   const answers = await clearEntries(result, gate);
