@@ -1,5 +1,6 @@
 import { array, assert, asyncProperty, integer, property, uint8Array, uniqueArray } from "fast-check";
-import { test } from "vitest";
+import { test, vi } from "vitest";
+import { utf8 } from "#kernel/encoded";
 import { copyHealth, flushEnd, emptyExtent, objectKey, objectsBetween } from "#ledger/flush";
 import { sameBytes } from "#ledger/bytes/bytes";
 import { FrameJoiner, frameOffsets, joinFrames, splitFrames } from "#ledger/frame-copies";
@@ -63,6 +64,26 @@ test("joined frames split into the original frames, and bytes that are cut, padd
   expect(splitFrames(Uint8Array.from([...joined, 0]))).toBeUndefined();
   expect(splitFrames(joined.subarray(1))).toBeUndefined();
   expect(splitFrames(joinFrames([]))).toBeUndefined();
+});
+
+test("an object whose frame claims 4 GiB is refused, and takes no more memory than its own bytes", ({
+  expect,
+}) => {
+  const object = Uint8Array.from([...utf8("PXC1"), 0xff, 0xff, 0xff, 0xff, 1, 2, 3]);
+  const allocated: unknown[] = [];
+  const { Uint8Array: Original } = globalThis;
+  vi.stubGlobal(
+    "Uint8Array",
+    new Proxy(Original, {
+      construct: (of, values) => (allocated.push(values[0]), Reflect.construct(of, values)),
+    }),
+  );
+  try {
+    expect(splitFrames(object)).toBeUndefined();
+  } finally {
+    vi.unstubAllGlobals();
+  }
+  for (const size of allocated) expect(size).toBeLessThanOrEqual(object.length);
 });
 
 test("frames that are joined one after another make the object of frames that are joined at once", () =>

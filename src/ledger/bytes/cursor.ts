@@ -1,6 +1,7 @@
 /**
- * Reads big-endian fields and never past the end. A field that is cut off or too large reads as zeros and
- * makes `finished` false for good.
+ * Reads big-endian fields and never past the end. A field that is cut off or too large reads as zeros, and as no
+ * more of them than there are bytes left; it makes `finished` false for good. The memory that it takes follows the
+ * bytes that are there, never a length that they claim.
  */
 export class Cursor {
   readonly #bytes: Uint8Array;
@@ -56,7 +57,7 @@ export class Cursor {
   bytes(length: number): Uint8Array {
     if (this.remaining < length) {
       this.#short = true;
-      return new Uint8Array(length);
+      return new Uint8Array(this.remaining);
     }
     this.#at += length;
     return this.#bytes.subarray(this.#at - length, this.#at);
