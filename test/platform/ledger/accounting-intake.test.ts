@@ -239,6 +239,68 @@ test("a contradicting line is found when it is passed on: it stays, its log stop
   ).toContain("not on their accounting shelves");
 });
 
+test("an intake whose alarm failed until the runtime gave it up sets it again with the next lines", async ({
+  expect,
+}) => {
+  const name = "d41";
+  const [line, next] = linesFor(name, ownLog(), 2) as [ProvableLine, ProvableLine];
+  const target = intake(intakeNameOf(name));
+  await target.put([line]);
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 100 * 86_400_000 });
+  try {
+    await runInDurableObject(target, async (instance, { storage }) => {
+      storage.sql.exec(
+        "CREATE TRIGGER held BEFORE DELETE ON batches BEGIN SELECT RAISE(ABORT, 'crash'); END",
+      );
+      expect(await failure(() => instance.alarm())).toContain("crash");
+      storage.sql.exec("DROP TRIGGER held");
+      await storage.deleteAlarm();
+      await instance.put([next]);
+      expect(await storage.getAlarm()).not.toBeNull();
+    });
+  } finally {
+    vi.useRealTimers();
+  }
+  await target.shelve([name]);
+  expect(await linesOn(next)).toEqual([next]);
+});
+
+test("lines that their shelf does not take stay in rows of a single call's size, each once", async ({
+  expect,
+}) => {
+  const name = "f01";
+  const [line] = linesFor(name, ownLog(), 1) as [ProvableLine];
+  const target = intake(intakeNameOf(name));
+  const path = Array.from({ length: 28 }, () => new Uint8Array(32));
+  for (let i = 0; i < 4; i++)
+    await target.put(Array.from({ length: 480 }, (_, at) => ({ ...line, path, index: i * 1_000 + at })));
+  await shelf(name).put(linesFor(name, ownLog(), 1));
+  await runInDurableObject(shelf(name), (_, { storage: { sql } }) => {
+    sql.exec("CREATE TRIGGER down BEFORE INSERT ON lines BEGIN SELECT RAISE(ABORT, 'down'); END");
+  });
+  const rows = () =>
+    runInDurableObject(target, (_, { storage: { sql } }) =>
+      sql
+        .exec<{ bytes: number }>("SELECT bytes FROM batches")
+        .toArray()
+        .map(({ bytes }) => bytes),
+    );
+  const before = await rows();
+  await runDurableObjectAlarm(target);
+  for (const bytes of await rows()) expect(bytes).toBeLessThanOrEqual(1_048_576);
+  const sum = (all: readonly number[]) => all.reduce((total, bytes) => total + bytes, 0);
+  expect(Math.abs(sum(await rows()) - sum(before))).toBeLessThan(200);
+  await runInDurableObject(shelf(name), (_, { storage: { sql } }) => void sql.exec("DROP TRIGGER down"));
+  await target.shelve([name]);
+  expect(
+    await runInDurableObject(
+      shelf(name),
+      (_, { storage: { sql } }) =>
+        sql.exec<{ n: number }>("SELECT count(*) AS n FROM lines WHERE subject = ?", line.subject).one().n,
+    ),
+  ).toBe(1_920);
+});
+
 test("an intake's row of a line shows neither patient nor recipient, and a batch in a different place does not open", async ({
   expect,
 }) => {

@@ -8,7 +8,7 @@ import { type AccountingShelf, shelfNameOf, shelfNumberOf, type ProvableLine } f
 import { regionlessStubs } from "#platform/ledger/client/stubs";
 import { type LedgerEnv, readAccountingKeys, readLedgerPlacement } from "#platform/ledger/config";
 import { type PackedLines, packRows } from "./packed-lines.ts";
-import { putLines, sizeOfLine } from "./put-lines.ts";
+import { lineChunks, putLines, sizeOfLine } from "./put-lines.ts";
 import { log } from "#platform/log";
 
 type IntakeEnv = LedgerEnv & { readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf> };
@@ -91,6 +91,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
    * has a different line in their place, wait here and delay no other shelf's lines.
    */
   override async alarm(): Promise<void> {
+    this.#next = undefined; // also if it fails: the runtime gives up after some tries, and the next put sets it again
     const isFull = this.#waiting().bytes >= WAITING_BYTES;
     let isBehind = false;
     for (const part of this.#partsByBytes()) {
@@ -98,7 +99,6 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
       isBehind ||= !isPassed;
       if (isPassed && isFull) break;
     }
-    this.#next = undefined;
     if (this.#waiting().bytes >= WAITING_BYTES) await this.#arm(isBehind ? RETRY_MS : SOON_MS);
     else if (this.#waiting().lastId > 0) await this.#arm(this.#lateMs);
   }
@@ -113,7 +113,8 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
         this.ctx.storage.transactionSync(() => {
           for (const log of contradicted)
             this.ctx.storage.sql.exec("INSERT OR IGNORE INTO contradicted VALUES (?)", log);
-          for (const [, some] of Map.groupBy(left, ({ log }) => log)) this.#insert(packedOf(some));
+          for (const [, some] of Map.groupBy(left, ({ log }) => log))
+            for (const chunk of lineChunks(some, sizeOfLine)) this.#insert(packedOf(chunk));
           for (const { id } of batches)
             this.ctx.storage.sql.exec("DELETE FROM batches WHERE part = ? AND id = ?", part, id);
         });

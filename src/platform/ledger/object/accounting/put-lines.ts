@@ -25,7 +25,7 @@ export async function putLines<Line>(
   onResult: (name: string, lines: readonly Line[], ended: Ended) => void,
 ): Promise<number> {
   const calls = [...places].flatMap(([name, lines]) =>
-    chunks(lines, sizeOf).map((chunk) => ({ name, chunk })),
+    lineChunks(lines, sizeOf).map((chunk) => ({ name, chunk })),
   );
   let failures = 0;
   const faults = await pacedCalls(calls, async ({ name, chunk }) => {
@@ -55,7 +55,11 @@ export const bytesInCall = (content: Uint8Array, consents: Uint8Array | undefine
 export const sizeOfLine = ({ content, consents, path }: ProvableLine): number =>
   bytesInCall(content, consents, path.length);
 
-function chunks<Line>(lines: readonly Line[], sizeOf: (line: Line) => number): readonly (readonly Line[])[] {
+/** Lines in parts that a call may bring: sealed, each is a row of an intake. */
+export function lineChunks<Line>(
+  lines: readonly Line[],
+  sizeOf: (line: Line) => number,
+): readonly (readonly Line[])[] {
   const all: Line[][] = [];
   let bytes = 0;
   for (const line of lines) {
