@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { writeWhole } from "./keys.ts";
@@ -18,15 +19,34 @@ export async function listenOnKeptPort(
   return port;
 }
 
-/** Reserves the stored port for a server that starts later. */
-export async function holdKeptPort(
-  file: string,
-  taken: readonly number[],
-): Promise<{ readonly port: number; release(): Promise<void> }> {
-  const holder = createServer((socket) => socket.destroy());
-  const port = await listenOnKeptPort(holder, file, taken);
-  return { port, release: () => new Promise((closed) => holder.close(() => closed())) };
+/** A port that is reserved for a server that starts later. */
+export interface HeldPort {
+  readonly port: number;
+  release(): Promise<void>;
 }
+
+/** Reserves the stored port. */
+export async function holdKeptPort(file: string, taken: readonly number[]): Promise<HeldPort> {
+  const holder = newHolder();
+  return held(holder, await listenOnKeptPort(holder, file, taken));
+}
+
+/**
+ * Reserves the port that the caller chose. Throws EADDRINUSE at once if a server listens on it: otherwise a
+ * second `npm start` would say so only after all its workers run.
+ */
+export async function holdPort(port: number): Promise<HeldPort> {
+  const holder = newHolder();
+  holder.listen(port, "127.0.0.1");
+  await once(holder, "listening");
+  return held(holder, port);
+}
+
+const newHolder = () => createServer((socket) => socket.destroy());
+const held = (holder: Server, port: number): HeldPort => ({
+  port,
+  release: () => new Promise((closed) => holder.close(() => closed())),
+});
 
 /**
  * Ports below the range that a system assigns by itself: no outgoing connection takes them between two

@@ -12,7 +12,7 @@ import { consentPageEntry } from "./identity-provider/consent/consent-page-entry
 import { consoleClient, operatorsClient } from "./identity-provider/operators.ts";
 import { privacyDeskClient, privacyDeskEntry } from "./identity-provider/privacy-desk-entry.ts";
 import { startIdentityProvider } from "./identity-provider/start.ts";
-import { holdKeptPort } from "./kept-port.ts";
+import { holdKeptPort, holdPort } from "./kept-port.ts";
 import { keptKey, keptSecret, publicHalf } from "./keys.ts";
 import { sandboxOperators, type DemoOperator } from "./operators.ts";
 import { readRegistryFile, type RegistryFile } from "./registry-file.ts";
@@ -81,6 +81,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     release();
   };
   try {
+    const gatewayPort = await holdPort(port);
+    closers.push(() => gatewayPort.release());
     const gateway = `https://localhost:${port}`;
     const fhir = `${gateway}/v1/fhir/${originName}`;
     const pki = join(state, "pki");
@@ -105,11 +107,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       ledgerPort.port,
     ]);
     closers.push(() => issuerPort.release());
-    const { startRuntime } = await runtimeThatTrusts(serverCa.cert, join(pki, "trusted.pem"));
+    const { startRuntime, authorities } = await runtimeThatTrusts(serverCa.cert, join(pki, "trusted.pem"));
     await witnessPort.release();
     await ledgerPort.release();
     const runtime = await startRuntime(join(state, "workers"), {
       bundles: options.workers,
+      authorities,
       inspectStorage: options.inspectStorage ?? false,
       gatewaysElsewhere: options.gatewaysElsewhere ?? 0,
       onCrash: options.onCrash ?? (() => say("the Workers runtime died")),
@@ -175,6 +178,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     if (file !== undefined) await addFile(runtime, file, say);
 
     const tls = { server, clientCa: clientCa.cert };
+    await gatewayPort.release();
     const front = await startFront({ port, ...tls, target: runtime.gateway });
     closers.push(() => front.close());
     if (options.origin !== undefined || file !== undefined) {

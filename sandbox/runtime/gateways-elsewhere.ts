@@ -10,7 +10,7 @@ import {
   type V4WorkerOptions,
 } from "miniflare";
 
-type NamedWorker = V4WorkerOptions & { name: string };
+export type NamedWorker = V4WorkerOptions & { name: string };
 
 /** The first process. The added gateways use its control, guards, ledger and registry. */
 interface Home {

@@ -11,7 +11,7 @@ import {
   type V4MiniflareOptions,
   type V4WorkerOptions,
 } from "miniflare";
-import { keptAwake, openToOthers, startElsewhere } from "./gateways-elsewhere.ts";
+import { keptAwake, openToOthers, startElsewhere, type NamedWorker } from "./gateways-elsewhere.ts";
 import {
   buildWorkerBundles,
   workerConfigurationOf,
@@ -73,7 +73,7 @@ interface AppliedCounts {
  * The launcher's own connection to `control`: in no deployment, on no port. Miniflare's RPC proxies would
  * leave stubs behind, and workerd warns of them.
  */
-const launcher: V4WorkerOptions & { name: string } = {
+const launcher: NamedWorker = {
   name: "phylax-launcher",
   compatibilityDate: "2026-10-01",
   modules: true,
@@ -95,6 +95,11 @@ export async function startRuntime(
   settings: {
     /** The built workers; undefined: they are built next to the state. */
     readonly bundles: WorkerBundles | undefined;
+    /**
+     * The authorities of the servers that the workers may call, besides the public authorities. Without them,
+     * the authorities that Miniflare has read: a call has one worker less to pass then.
+     */
+    readonly authorities?: readonly string[] | undefined;
     readonly gateway: WorkerSettings;
     readonly control: WorkerSettings;
     /** With the port of its public addresses, which the console names to browsers. */
@@ -134,7 +139,14 @@ export async function startRuntime(
     cf: false, // no download of a sample cf object; the front gives the real one
     log,
     resourcePersistencePath: statePath,
-    workers: [gateway, control, count === 0 ? ledger : keptAwake(ledger), ops, witness, launcher],
+    workers: throughNetwork(settings.authorities, [
+      gateway,
+      control,
+      count === 0 ? ledger : keptAwake(ledger),
+      ops,
+      witness,
+      launcher,
+    ]),
     ...(settings.inspectStorage === true && { unsafeInspectDurableObjects: true }),
   };
   const miniflare =
@@ -175,6 +187,29 @@ export async function startRuntime(
   };
 }
 
+/**
+ * Workers whose calls pass a network of their own, which trusts these authorities. Miniflare's network trusts
+ * the authorities that the process read first, and only a worker can take its place. Gateways elsewhere use
+ * Miniflare's network.
+ */
+function throughNetwork(
+  authorities: readonly string[] | undefined,
+  workers: readonly NamedWorker[],
+): NamedWorker[] {
+  if (authorities === undefined) return [...workers];
+  const name = "phylax-network";
+  const tlsOptions = { trustBrowserCas: true, trustedCertificates: [...authorities] };
+  const network: NamedWorker = {
+    name,
+    compatibilityDate: "2026-10-01",
+    modules: true,
+    script: "export default { fetch: (request, env) => env.NETWORK.fetch(request) };",
+    // the addresses of Miniflare's network
+    serviceBindings: { NETWORK: { network: { allow: ["public", "private", "240.0.0.0/4"], tlsOptions } } },
+  };
+  return [...workers.map((worker) => ({ ...worker, outboundService: name })), network];
+}
+
 /** Miniflare reports an ended workerd only in its log, before it starts a new workerd. */
 class CrashWatch extends Log {
   readonly #onCrash: () => void;
@@ -194,7 +229,7 @@ function worker(
   name: WorkerName,
   script: string,
   { vars, secrets, serviceBindings }: WorkerSettings,
-): V4WorkerOptions & { name: string } {
+): NamedWorker {
   const { modulesRules: _rules, ...options } = workerConfigurationOf(name).workerOptions;
   return {
     ...options,

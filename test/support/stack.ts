@@ -30,8 +30,8 @@ export interface TestStack {
 }
 
 /**
- * A new state folder with the certificate authorities of this process's stacks, for a file that needs them
- * before its stack runs.
+ * A new state folder with the certificate authorities of the template, for a file that needs them before its
+ * stack runs.
  */
 export function preparedState(): string {
   const state = mkdtempSync(join(tmpdir(), "phylax-"));

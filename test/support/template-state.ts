@@ -6,8 +6,7 @@ import type { WorkerBundles } from "../../sandbox/runtime/worker-bundles.ts";
 import { freePort } from "./free-port.ts";
 
 // No two stacks share a key or a secret, because a test hands one stack a text that another stack sealed.
-// All stacks share the certificate authorities, because Miniflare reads its trusted authorities once in a
-// process.
+// Stacks share the certificate authorities and the certificates, because making them takes long.
 const retained = new Set(["pki", "workers"]);
 const retainedOfWorkers = new Set(["d1"]);
 
