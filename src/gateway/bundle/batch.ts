@@ -1,4 +1,5 @@
-import type { BatchEntry, BatchMethod, EntryFault } from "#fhir/batch";
+import type { BatchEntry, EntryFault } from "#fhir/batch";
+import type { HttpVerb } from "#fhir/http-verb";
 import { patientsNamed } from "#fhir/patients-named";
 import { err, ok, type Result } from "#kernel/result";
 import { evaluate } from "#policy/evaluate";
@@ -35,7 +36,7 @@ export type BundleGate = Pick<ReleaseGate, "spendFurtherRequests" | "spendNames"
 /** The state of an entry between its reading and its answer. */
 interface EntryState {
   /** Undefined: the entry cannot be read. */
-  readonly method: BatchMethod | undefined;
+  readonly method: HttpVerb | undefined;
   /** Its place in the batch. */
   readonly index: number;
   readonly asked: Result<AskedEntry, EntryReadRefusal>;
