@@ -1,5 +1,4 @@
-import type { BatchEntry, EntryFault } from "#fhir/batch";
-import type { HttpVerb } from "#fhir/http-verb";
+import type { BatchEntry, BatchMethod, EntryFault } from "#fhir/batch";
 import { patientsNamed } from "#fhir/patients-named";
 import { err, ok, type Result } from "#kernel/result";
 import { evaluate } from "#policy/evaluate";
@@ -16,7 +15,7 @@ import { sizeHeldBy, type PlannedWrite } from "#gateway/write/planned-write";
 import { earlierWrite, refileConsent } from "#gateway/write/refile-consent";
 import { planWrite } from "#gateway/write/write-plan";
 import { countedAsDone, isUnanswered } from "#gateway/write/write-attempt";
-import { noteWritten, sendWrite, type DoneWrite } from "#gateway/write/write-send";
+import { noteWritten, represent, sendWrite, type DoneWrite } from "#gateway/write/write-send";
 import {
   interactionOf,
   isWriteEntry,
@@ -28,7 +27,6 @@ import {
 import type { BundleAttempt, SentEnd } from "./bundle-attempt.ts";
 import type { BundleOutcome, BundleRecord } from "./bundle-outcome.ts";
 import { EntryOutcome, placeOf, refusedEntry, whatOf, type EntryRefusal } from "./entry-outcome.ts";
-import { showReturned } from "./entry-returned.ts";
 import { answerSettled, locationIn } from "./settled-entry.ts";
 
 /** The gate as a bundle needs it before its answer is made. */
@@ -37,7 +35,7 @@ export type BundleGate = Pick<ReleaseGate, "spendFurtherRequests" | "spendNames"
 /** The state of an entry between its reading and its answer. */
 interface EntryState {
   /** Undefined: the entry cannot be read. */
-  readonly method: HttpVerb | undefined;
+  readonly method: BatchMethod | undefined;
   /** Its place in the batch. */
   readonly index: number;
   readonly asked: Result<AskedEntry, EntryReadRefusal>;
@@ -93,7 +91,10 @@ export async function answerBatch(
     requests.flatMap((request, index) => (request.ok && isWriteEntry(request.value) ? [index] : [])),
   );
   await readAll(entries, permission, links);
-  for (const entry of entries) await showWritten(entry, permission, attempt);
+  for (const entry of entries) {
+    if (entry.plan === undefined || entry.plan.kind === "send") await showWritten(entry, permission);
+    else await answerUnsent(entry, entry.plan, permission, attempt);
+  }
   return ok({ kind: "batch", parts: [], result: entries.map(({ outcome }) => outcome) });
 }
 
@@ -241,21 +242,20 @@ async function send(entry: EntryState, plan: PlannedWrite): Promise<void> {
   const ended = { origin, outcome: { status } };
   parts.push(writePart("write", { ...what, ...placeOf({ type, id }) }, plan.concerned, ended));
   outcome.answer = { status, location: locationIn(origin.base, { status, type, id, version }) };
-  entry.done = sent.value;
+  if (status !== 204) entry.done = sent.value;
 }
 
-async function showWritten(
-  entry: EntryState,
-  permission: Permission,
-  attempt: BundleAttempt | undefined,
-): Promise<void> {
-  const { asked, plan: planned, outcome, done } = entry;
-  const stored =
-    planned === undefined || planned.kind === "send"
-      ? done
-      : await answerUnsent(entry, planned, permission, attempt);
-  if (stored === undefined || !asked.ok || asked.value.kind === "reading") return;
-  await showReturned(outcome, asked.value.write.conditions, stored, permission);
+/** The write is done: a part that cannot be shown is left out. */
+async function showWritten({ asked, done, outcome }: EntryState, permission: Permission): Promise<void> {
+  const returns =
+    asked.ok && asked.value.kind === "writing" ? asked.value.write.conditions.returns : undefined;
+  if (done === undefined || returns !== "representation" || outcome.answer === undefined) return;
+  const shown = await represent(done, returns, permission, outcome.origin).catch(() => undefined);
+  const disclosure = shown?.ok === true ? shown.value : undefined;
+  const [only] = disclosure?.windows ?? [];
+  if (disclosure === undefined) return;
+  const tag = only === undefined ? {} : { etag: etagOf(only.body, permission.policy.digest) };
+  outcome.answer = { ...outcome.answer, disclosure, ...tag };
 }
 
 /** Nothing had to be done: the resource to create exists, or the resource to delete does not. */
@@ -264,15 +264,12 @@ async function answerUnsent(
   planned: Exclude<PlannedWrite, SentPlan>,
   permission: Permission,
   attempt: BundleAttempt | undefined,
-): Promise<DoneWrite | undefined> {
+): Promise<void> {
   const { outcome } = entry;
   const { origin } = outcome;
   // the address of the row that was found may be withheld by a Consent of this batch
   const replanned = await replan(entry, planned, permission, attempt);
-  if (!replanned.ok) {
-    outcome.refuse(replanned.error);
-    return undefined;
-  }
+  if (!replanned.ok) return outcome.refuse(replanned.error);
   const { type } = planned;
   const found = planned.kind === "found" ? planned : undefined;
   const status = found === undefined ? 204 : 200;
@@ -281,7 +278,6 @@ async function answerUnsent(
   const what = { ...outcome.what, ...placeOf({ type, id: found?.id }) };
   const concerned = found?.concerned ?? concernsNobody;
   outcome.parts.push(writePart("write", what, concerned, { origin, outcome: { status } }));
-  return { status, type, id: found?.id, version: undefined, body: undefined, base: origin.base };
 }
 
 async function readAll(

@@ -24,11 +24,13 @@ export async function putLines<Line>(
   prepare: (name: string, lines: readonly Line[]) => Promise<LineCall>,
   onResult: (name: string, lines: readonly Line[], ended: Ended) => void,
 ): Promise<number> {
-  const calls = [...places].flatMap(([name, lines]) =>
-    lineChunks(lines, sizeOf).map((chunk) => ({ name, chunk })),
-  );
-  let failures = 0;
-  const faults = await pacedCalls(calls, async ({ name, chunk }) => {
+  // Lines are divided call by call: the lines of a whole drain at once stop the object's thread for milliseconds.
+  function* calls() {
+    for (const [name, lines] of places) for (const chunk of lineChunks(lines, sizeOf)) yield { name, chunk };
+  }
+  let [count, failures] = [0, 0];
+  const faults = await pacedCalls(calls(), async ({ name, chunk }) => {
+    count += 1;
     const call = failures < FAILURES_MAX ? await prepare(name, chunk) : undefined;
     return async () => {
       const ended = call === undefined ? "failed" : await tried(call);
@@ -37,7 +39,7 @@ export async function putLines<Line>(
     };
   });
   if (faults.length > 0) throw faults[0];
-  return calls.length;
+  return count;
 }
 
 async function tried(call: LineCall): Promise<Ended> {
@@ -56,21 +58,20 @@ export const sizeOfLine = ({ content, consents, path }: ProvableLine): number =>
   bytesInCall(content, consents, path.length);
 
 /** Lines in parts that a call may bring: sealed, each is a row of an intake. */
-export function lineChunks<Line>(
+export function* lineChunks<Line>(
   lines: readonly Line[],
   sizeOf: (line: Line) => number,
-): readonly (readonly Line[])[] {
-  const all: Line[][] = [];
+): Generator<readonly Line[]> {
+  let chunk: Line[] = [];
   let bytes = 0;
   for (const line of lines) {
     const size = sizeOf(line);
-    const last = all.at(-1);
-    bytes += size;
-    if (last !== undefined && last.length < LINES_A_CALL && bytes <= BYTES_A_CALL) last.push(line);
-    else {
-      all.push([line]);
-      bytes = size;
+    if (chunk.length > 0 && (chunk.length >= LINES_A_CALL || bytes + size > BYTES_A_CALL)) {
+      yield chunk;
+      [chunk, bytes] = [[], 0];
     }
+    chunk.push(line);
+    bytes += size;
   }
-  return all;
+  if (chunk.length > 0) yield chunk;
 }

@@ -1,7 +1,6 @@
 import type { Recorded } from "#audit/ports";
 import type { Instant } from "#kernel/clock";
 import { fromHex, sameBytes } from "#ledger/bytes/bytes";
-import { Cursor } from "#ledger/bytes/cursor";
 import type { Draft } from "./draft.ts";
 
 /**
@@ -9,49 +8,141 @@ import type { Draft } from "./draft.ts";
  * shorter time lets a proof be used twice (see PROOF_MS in client/sink).
  */
 export const RECENT_MS = 130_000;
+const KEY_BYTES = 20;
 const ENTRY_BYTES = 78;
+const PAGE_ENTRIES = 1024;
 
-interface Entry {
+type Named = Pick<Draft, "id" | "step" | "digest">;
+
+/** The frame that has an append's records. */
+type Frame = Pick<Recorded, "log" | "frame" | "frameHash">;
+
+interface Waiting {
   readonly digest: Uint8Array;
-  readonly until: number;
   readonly recorded: Promise<Recorded>;
 }
 
 /**
- * The appends of the last 130 s by (event id, step), so that a retry after a lost answer is not recorded
- * twice.
+ * The appends of the last 130 s or longer by (event id, step), so that a retry after a lost answer is not recorded
+ * twice. A log that takes 400 appends a second has 52,000 of them, and loads them before its first answer after a
+ * restart. As bytes they are 4 MB in place of 20, and load in a tenth of the time.
  */
 export class RecentAppends {
-  readonly #entries = new Map<string, Entry>(); // in order of time
+  readonly #waiting = new Map<string, Waiting>(); // for their commit
+  #pages: RecentPage[] = []; // in order of time
 
   /** The position of an earlier append of these events. Throws when different events came under this id. */
-  find(draft: Draft): Promise<Recorded> | undefined {
-    const entry = this.#entries.get(name(draft));
-    if (entry !== undefined && !sameBytes(entry.digest, draft.digest))
+  find(draft: Named): Promise<Recorded> | undefined {
+    const earlier = this.#waiting.get(nameOf(draft)) ?? this.#committed(draft);
+    if (earlier !== undefined && !sameBytes(earlier.digest, draft.digest))
       throw new TypeError("ledger: bad event: another event has this id and step");
-    return entry?.recorded;
+    return earlier?.recorded;
   }
 
-  add(draft: Pick<Draft, "id" | "step" | "digest">, recorded: Promise<Recorded>, now: Instant): void {
-    this.#entries.set(name(draft), { digest: draft.digest, until: now + RECENT_MS, recorded });
+  /** Call before the commit of an append; `committed` or `refused` follows, or the object is torn down. */
+  expect(draft: Named, recorded: Promise<Recorded>): void {
+    this.#waiting.set(nameOf(draft), { digest: draft.digest, recorded });
   }
 
-  prune(now: Instant): void {
-    for (const [key, { until }] of this.#entries) {
-      if (until > now) return;
-      this.#entries.delete(key);
+  /** An append has no record and gets none here. */
+  refused(draft: Named): void {
+    this.#waiting.delete(nameOf(draft));
+  }
+
+  /** `packed`: of these appends (see `packRecent`). */
+  committed(drafts: readonly Named[], packed: Uint8Array, frame: Frame, now: Instant): void {
+    this.#pages = this.#pages.filter(({ until }) => until > now);
+    this.load(packed, frame, now);
+    for (const draft of drafts) this.#waiting.delete(nameOf(draft));
+  }
+
+  /** Loads the entries that a commit packed (see `packRecent`), after a restart. Commits come in order of time. */
+  load(packed: Uint8Array, frame: Frame, committed: Instant): void {
+    const count = Math.floor(packed.length / ENTRY_BYTES);
+    for (let first = 0; first < count;) {
+      let page = this.#pages.at(-1);
+      if (page === undefined || page.room === 0) this.#pages.push((page = new RecentPage()));
+      const some = Math.min(count - first, page.room);
+      page.add(
+        packed.subarray(first * ENTRY_BYTES, (first + some) * ENTRY_BYTES),
+        frame,
+        committed + RECENT_MS,
+      );
+      first += some;
     }
   }
 
-  /** Loads the entries that a commit packed (see `packRecent`), after a restart. */
-  load(packed: Uint8Array, at: Pick<Recorded, "log" | "frame" | "frameHash">, committed: Instant): void {
-    const cursor = new Cursor(packed);
-    while (cursor.remaining >= ENTRY_BYTES) {
-      const id = Buffer.from(cursor.bytes(16)).toString("hex");
-      const [step, digest] = [cursor.u32(), cursor.bytes(16)];
-      const [index, count, leafHash] = [cursor.u64(), cursor.u16(), cursor.bytes(32)];
-      this.add({ id, step, digest }, Promise.resolve({ ...at, index, count, leafHash }), committed);
+  #committed(draft: Named): Waiting | undefined {
+    if (this.#pages.length === 0) return undefined;
+    const key = keyOf(draft);
+    for (const page of this.#pages) {
+      const found = page.find(key);
+      if (found !== undefined) return { digest: found.digest, recorded: Promise.resolve(found.recorded) };
     }
+    return undefined;
+  }
+}
+
+/**
+ * Entries of 1,024 appends, and a table of their places by the last four bytes of the event id, which a gateway
+ * draws at random.
+ */
+class RecentPage {
+  readonly #bytes = new Uint8Array(PAGE_ENTRIES * ENTRY_BYTES);
+  readonly #view = new DataView(this.#bytes.buffer);
+  readonly #frames: Frame[] = []; // of each entry
+  /** An entry's number and one more; 0: free. An entry whose place is taken has the next free one. */
+  readonly #places = new Uint16Array(2 * PAGE_ENTRIES);
+  #until = 0;
+
+  /** When the last entry is no longer recent. */
+  get until(): number {
+    return this.#until;
+  }
+
+  get room(): number {
+    return PAGE_ENTRIES - this.#frames.length;
+  }
+
+  add(entries: Uint8Array, frame: Frame, until: number): void {
+    const first = this.#frames.length;
+    this.#bytes.set(entries, first * ENTRY_BYTES);
+    for (let entry = first; entry < first + entries.length / ENTRY_BYTES; entry += 1) {
+      let place = this.#placeOf(this.#view.getUint32(entry * ENTRY_BYTES + 12));
+      while (this.#places[place] !== 0) place = this.#placeOf(place + 1);
+      this.#places[place] = entry + 1;
+      this.#frames.push(frame);
+    }
+    this.#until = until;
+  }
+
+  find(key: Uint8Array): { readonly digest: Uint8Array; readonly recorded: Recorded } | undefined {
+    let place = this.#placeOf(new DataView(key.buffer, key.byteOffset).getUint32(12));
+    for (let number = this.#places[place] ?? 0; number > 0; number = this.#places[place] ?? 0) {
+      if (this.#isOf(number - 1, key)) return this.#entry(number - 1);
+      place = this.#placeOf(place + 1);
+    }
+    return undefined;
+  }
+
+  #placeOf(number: number): number {
+    return number % this.#places.length;
+  }
+
+  #isOf(entry: number, key: Uint8Array): boolean {
+    const at = entry * ENTRY_BYTES;
+    for (let i = KEY_BYTES - 1; i >= 0; i -= 1) if (this.#bytes[at + i] !== key[i]) return false;
+    return true;
+  }
+
+  #entry(entry: number): { readonly digest: Uint8Array; readonly recorded: Recorded } {
+    const at = entry * ENTRY_BYTES;
+    const frame = this.#frames[entry];
+    if (frame === undefined) throw new Error("ledger: no frame of an entry");
+    const index = Number(this.#view.getBigUint64(at + 36));
+    const count = this.#view.getUint16(at + 44);
+    const leafHash = this.#bytes.slice(at + 46, at + ENTRY_BYTES);
+    return { digest: this.#bytes.slice(at + 20, at + 36), recorded: { ...frame, index, count, leafHash } };
   }
 }
 
@@ -66,8 +157,7 @@ export function packRecent(
   const view = new DataView(bytes.buffer);
   for (const [i, { draft, recorded }] of appends.entries()) {
     const at = i * ENTRY_BYTES;
-    bytes.set(fromHex(draft.id), at);
-    view.setUint32(at + 16, draft.step);
+    bytes.set(keyOf(draft), at);
     bytes.set(draft.digest, at + 20);
     view.setBigUint64(at + 36, BigInt(recorded.index));
     view.setUint16(at + 44, recorded.count);
@@ -76,4 +166,12 @@ export function packRecent(
   return bytes;
 }
 
-const name = (draft: Pick<Draft, "id" | "step">): string => `${draft.id}.${draft.step}`;
+const nameOf = ({ id, step }: Named): string => `${id}.${step}`;
+
+/** id[16] | step u32 */
+function keyOf({ id, step }: Named): Uint8Array {
+  const key = new Uint8Array(KEY_BYTES);
+  key.set(fromHex(id));
+  new DataView(key.buffer).setUint32(16, step);
+  return key;
+}

@@ -132,7 +132,7 @@ export class LedgerWriter {
       this.#queue.push({ draft, definitions, leafBytes, proof, configuration, resolve, reject });
     });
     this.#waitingBytes += leafBytes;
-    this.#recent.add(draft, recorded, now);
+    this.#recent.expect(draft, recorded);
     if (configuration !== undefined) this.#configurations.expect(configuration, recorded);
     this.#pump();
     if (this.#endWait !== undefined && this.#patience.isComplete(this.#queue.length)) this.#endWait();
@@ -303,21 +303,25 @@ export class LedgerWriter {
     if (!this.isOpen) {
       // The append waited past the end of the half-year. No verifier would accept its record here, and its
       // sender finds the next log.
-      for (const { reject } of batch) reject(notOpen());
+      for (const { draft, reject } of batch) {
+        this.#recent.refused(draft);
+        reject(notOpen());
+      }
       return;
     }
     const done = commit(head, leaves, now);
+    const at = { log: this.#log, frame: done.number, frameHash: done.frameHash };
     const answers = drafts.map((draft, i) => {
       const offset = offsets[2 * i + 1] ?? 0;
       const leafHash = done.leafHashes[offset] ?? new Uint8Array();
-      const at = { log: this.#log, frame: done.number, frameHash: done.frameHash };
       return {
         draft,
         recorded: { ...at, index: done.first + offset, count: draft.records.length, leafHash },
       };
     });
+    const packed = packRecent(answers);
     this.#ctx.storage.transactionSync(() => {
-      this.#store.insert(done, packRecent(answers), box);
+      this.#store.insert(done, packed, box);
       this.#proofs.store(
         batch.flatMap(({ proof }) => proof ?? []),
         now,
@@ -338,7 +342,7 @@ export class LedgerWriter {
     this.#keyEpoch = epoch.number;
     this.#definitions.wrote(defined.flat(), epoch.number);
     if (tally !== undefined) this.#tally.recorded(now);
-    this.#recent.prune(now);
+    this.#recent.committed(drafts, packed, at, now);
     for (const [i, { recorded }] of answers.entries()) batch[i]?.resolve(recorded);
     this.#listener.committed(now, box?.box.length ?? 0);
   }

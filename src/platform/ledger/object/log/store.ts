@@ -229,14 +229,10 @@ export class LedgerStore {
   }[] {
     const found = [];
     const query = "SELECT number, seconds, hash, recent FROM frames ORDER BY number DESC";
-    for (const row of this.#sql.exec<{
-      number: number;
-      seconds: number;
-      hash: ArrayBuffer;
-      recent: ArrayBuffer;
-    }>(query)) {
-      if (row.seconds < sinceSeconds) break;
-      found.push({ ...row, hash: new Uint8Array(row.hash), recent: new Uint8Array(row.recent) });
+    const rows = this.#sql.exec(query).raw<[number, number, ArrayBuffer, ArrayBuffer]>();
+    for (const [number, seconds, hash, recent] of rows) {
+      if (seconds < sinceSeconds) break;
+      found.push({ number, seconds, hash: new Uint8Array(hash), recent: new Uint8Array(recent) });
     }
     return found.reverse();
   }
