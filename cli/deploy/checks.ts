@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
+import type { HalfYearShards } from "#ledger/health";
+import { keyLayout, readLayout } from "#ledger/layout";
 import { type LockRule, rulesOnCheckpoints } from "#ledger/retention";
 import { readKeyList } from "#kernel/key-list";
 import {
@@ -30,6 +32,8 @@ export interface Situation {
   readonly answering?: readonly string[];
   /** What is wrong with the key that signs the root log. */
   readonly rootKey?: readonly string[];
+  /** The shards with which the ledger's half-year began, from the operators' door. */
+  readonly halfYear?: HalfYearShards;
 }
 
 /** A check: what is wrong, a sentence each; empty if nothing is; undefined if it was not looked at. */
@@ -138,7 +142,23 @@ export const checks = {
           ],
   answers: ({ answering }) => answering,
   "root key": ({ rootKey }) => rootKey,
+  "half-year": ({ deployment, halfYear }) => halfYear && layoutProblems(deployment, halfYear),
 } as const satisfies Record<string, Check>;
+
+/** The root log keeps the shards with which a half-year began: with others every log refuses (ADR 98). */
+function layoutProblems(
+  { regions, shards }: Environment,
+  { halfYear, shards: kept }: HalfYearShards,
+): readonly string[] {
+  const layout = readLayout(regions, shards);
+  if (!layout.ok) return [`regions "${regions}" with ${shards} shards: expected ${layout.error}`];
+  const wanted = keyLayout(layout.value, halfYear);
+  if (kept === null || kept === wanted) return [];
+  return [
+    `${halfYear} began with the shards "${kept}", and the file makes it "${wanted}": every log would refuse. ` +
+      "Put the earlier regions and shards back, and begin a changed list with the next half-year",
+  ];
+}
 
 function loggingProblems(worker: string, config: RawConfig | undefined): readonly string[] {
   const text = JSON.stringify(config?.observability ?? {});

@@ -52,6 +52,7 @@ const neededOption: Readonly<Record<string, string>> = {
   "secret values": "--secrets",
   "lock rules": "--locks",
   "root key": "--live and --secrets",
+  "half-year": "--live, when the ledger runs",
 };
 
 function report(situation: Situation): number {

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import type { HalfYearShards } from "#ledger/health";
 import { openCheckpoint } from "#ledger/tlog/checkpoint";
 import { parseLogKey } from "../log/ledger-keys.ts";
 import type { Situation } from "./checks.ts";
@@ -27,11 +28,14 @@ export interface LivePlaces {
   readonly get: (url: string) => Promise<PageAnswer>;
 }
 
-type LiveFacts = Pick<Situation, "present" | "migrations" | "clockMilliseconds" | "answering" | "rootKey">;
+type LiveFacts = Pick<
+  Situation,
+  "present" | "migrations" | "clockMilliseconds" | "answering" | "rootKey" | "halfYear"
+>;
 
 /**
  * The facts about a deployment that runs: its secrets and migrations by wrangler, its clock, the answers of its host
- * names, and the key of its root log. A host name that does not answer is a fact, and no error.
+ * names, the key of its root log, and the shards of its half-year. A host name that does not answer is a fact, and no error.
  */
 export async function liveFacts(
   deployment: Environment,
@@ -55,12 +59,14 @@ export async function liveFacts(
   const [gateway, ...others] = await Promise.all(placesOf(deployment).map((place) => look(place, get)));
   const drift = driftOf(gateway?.answer, before, Date.now());
   const root = keys.length === 0 ? undefined : await rootKeyProblems(deployment, keys, get);
+  const halfYear = await halfYearAt(deployment, get);
   return {
     present,
     migrations: { files, applied: namesIn(result?.results) },
     answering: [gateway, ...others].flatMap((found) => found?.problem ?? []),
     ...(drift !== undefined && { clockMilliseconds: drift }),
     ...(root !== undefined && { rootKey: root }),
+    ...(halfYear !== undefined && { halfYear }),
   };
 }
 
@@ -122,6 +128,19 @@ async function rootKeyProblems(
     return key !== undefined && openCheckpoint(note, key).ok;
   });
   return isSigned ? [] : [`the root log at ${ledgerUrl} is signed by another key than CHECKPOINT_KEY`];
+}
+
+/** From the operators' `/readyz`, which is 503 while every log refuses. Undefined: it does not say so. */
+async function halfYearAt(
+  { opsUrl }: Environment,
+  get: LivePlaces["get"],
+): Promise<HalfYearShards | undefined> {
+  const answer = await get(`${opsUrl}/readyz`).catch(() => undefined);
+  const ledger = Object(answer && memberOf(answer, "ledger"));
+  const [halfYear, shards]: unknown[] = [Reflect.get(ledger, "halfYear"), Reflect.get(ledger, "shards")];
+  return typeof halfYear === "string" && (typeof shards === "string" || shards === null)
+    ? { halfYear, shards }
+    : undefined;
 }
 
 function memberOf({ text }: PageAnswer, name: string): unknown {

@@ -52,9 +52,13 @@ export function adminApp(ports: AdminPorts): Hono {
   });
 
   app.get("/readyz", async () => {
-    const dependencies = await ports.dependencies();
+    const [dependencies, halfYear] = await Promise.all([ports.dependencies(), ports.halfYear()]);
     const ready = Object.values(dependencies).every(Boolean);
-    return json(ports.newId(), ready ? 200 : 503, { status: ready ? "ready" : "not ready", dependencies });
+    return json(ports.newId(), ready ? 200 : 503, {
+      status: ready ? "ready" : "not ready",
+      dependencies,
+      ...(halfYear !== undefined && { ledger: halfYear }),
+    });
   });
 
   const verbs = adminVerbs(ports);

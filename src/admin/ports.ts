@@ -10,6 +10,7 @@ import type { Clock } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { CallCounter } from "#limits/flood";
 import type { RequestKeys } from "#limits/request-keys";
+import type { HalfYearShards } from "#ledger/health";
 import type { LedgerRestore } from "#ledger/restore";
 import type { Operator } from "./operator.ts";
 
@@ -156,6 +157,8 @@ export interface AdminPorts {
   readonly newId: () => string;
   /** Says for each dependency whether it answers; the keys are shown. */
   readonly dependencies: () => Promise<Readonly<Record<string, boolean>>>;
+  /** The shards with which the ledger's half-year began; undefined if the ledger does not say so in time. */
+  readonly halfYear: () => Promise<HalfYearShards | undefined>;
   /** Lets work come to its end after the connection is gone. */
   readonly keepAlive: (work: Promise<unknown>) => void;
   /** Called with the kind of a fault, never with its message: the message may quote data. */

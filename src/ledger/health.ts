@@ -26,6 +26,13 @@ export interface WitnessHealth {
   readonly isCurrent: boolean;
 }
 
+/** The shards with which a half-year began, as `keyLayout` writes them. */
+export interface HalfYearShards {
+  readonly halfYear: string;
+  /** Null before the first log of the half-year was opened. */
+  readonly shards: string | null;
+}
+
 export interface LedgerHealthReport {
   readonly logs: readonly LogHealth[];
   readonly root: LogHealth;

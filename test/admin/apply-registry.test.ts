@@ -37,6 +37,7 @@ function door(changes: Partial<AdminPorts> = {}) {
     clock: () => at,
     newId: () => id,
     dependencies: async () => ({ control: true, ledger: false }),
+    halfYear: async () => undefined,
     onFault: ({ name }) => book.push(`fault ${name}`),
     ...changes,
   });

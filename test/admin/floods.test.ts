@@ -22,6 +22,7 @@ function door() {
     clock: () => at,
     newId: () => "0123456789abcdef0123456789abcdef",
     dependencies: () => (book.push("dependencies"), Promise.resolve({})),
+    halfYear: async () => undefined,
     onFault: () => {},
   });
   const ask = (path: string, address: string, tlsClientAuth?: object) => {

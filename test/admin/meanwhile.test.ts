@@ -55,6 +55,7 @@ function door(change: object | "no answer" | undefined) {
     clock: () => at,
     newId: () => "0123456789abcdef0123456789abcdef",
     dependencies: () => Promise.resolve({}),
+    halfYear: async () => undefined,
     onFault: () => {},
   });
   const post = async (path: string, body: string | ReadableStream = "{}") => {

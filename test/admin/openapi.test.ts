@@ -33,6 +33,7 @@ const ports: AdminPorts = {
   clock: () => instant(at),
   newId: () => id,
   dependencies: async () => ({}),
+  halfYear: async () => undefined,
   onFault: ({ name }) => {
     throw new Error(name);
   },

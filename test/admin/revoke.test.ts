@@ -46,6 +46,7 @@ function door(roles: readonly string[] = ["revoker"], configured = nobodySignsIn
     clock: () => at,
     newId: () => "0123456789abcdef0123456789abcdef",
     dependencies: () => Promise.resolve({}),
+    halfYear: async () => undefined,
     onFault: () => {},
   });
   const post = async (path: string, body: unknown) => {

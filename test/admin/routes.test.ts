@@ -79,6 +79,7 @@ function doorFor({ roles = [], acr = "two-factors", approvals = "two-persons" }:
     clock: () => instant(at),
     newId: () => id,
     dependencies: async () => ({}),
+    halfYear: async () => undefined,
     onFault: ({ name }) => acted.push(`fault ${name}`),
   };
   return { app: adminApp(ports), verbs: adminVerbs(ports), acted, events };
@@ -222,6 +223,7 @@ test("GET /api/registry has the state's digest as its ETag, and answers 304 to a
     clock: () => instant(at),
     newId: () => id,
     dependencies: async () => ({}),
+    halfYear: async () => undefined,
     onFault: () => {},
   });
   const get = (headers: Record<string, string>) => {

@@ -62,6 +62,7 @@ beforeAll(async () => {
     clockMilliseconds: 400,
     answering: [],
     rootKey: [],
+    halfYear: { halfYear: "2026h2", shards: "8" },
   };
 });
 
@@ -219,6 +220,19 @@ const broken: readonly Broken[] = [
   ],
   ["a host that does not answer", "answers", () => ({ ...good, answering: ["x: no answer"] }), /no answer/u],
   ["a different root key", "root key", () => ({ ...good, rootKey: ["another key"] }), /another key/u],
+  [
+    "more shards than the half-year",
+    "half-year",
+    () => withDeployment({ shards: 16 }),
+    /"8".*"16".*next half-year/u,
+  ],
+  [
+    "a list of regions in place of none",
+    "half-year",
+    () => withDeployment({ regions: "weur:4 enam:4" }),
+    /"weur:4 enam:4"/u,
+  ],
+  ["regions that do not fit the shards", "half-year", () => withDeployment({ regions: "weur:4" }), /sum to/u],
   ["a clock six seconds off", "clock", () => ({ ...good, clockMilliseconds: -6_000 }), /-6 s/u],
 ];
 
@@ -229,6 +243,13 @@ describe("each check has a deployment that it refuses", () => {
   test("no check is without one", () => {
     expect(new Set(broken.map(([, check]) => check))).toEqual(new Set(Object.keys(checks)));
   });
+});
+
+test("a list that begins with a later half-year, and a ledger without a log yet, pass the check of the half-year", () => {
+  const later = withDeployment({ shards: 16, regions: "weur:8; 2027h1 weur:8 enam:8" });
+  expect(checks["half-year"](later)).toEqual([]);
+  const first = { ...withDeployment({ shards: 16 }), halfYear: { halfYear: "2026h2", shards: null } };
+  expect(checks["half-year"](first)).toEqual([]);
 });
 
 test("deploy config writes files from one source, deploy check finds the example's placeholders, and an edit", async () => {

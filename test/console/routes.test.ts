@@ -86,6 +86,7 @@ function consoleApp(approvals: Approvals = "one-person") {
       clock: () => instant(at),
       newId: () => "0123456789abcdef0123456789abcdef",
       dependencies: async () => ({}),
+      halfYear: async () => undefined,
       onFault: () => {},
     },
     places: {

@@ -142,7 +142,11 @@ test("it is alive, and ready when control and the ledger answer", async ({ expec
   const ready = await send(phylax.dev, undefined, `${phylax.dev.ops}/readyz`);
   expect([ready.status, JSON.parse(ready.text)]).toEqual([
     200,
-    { status: "ready", dependencies: { control: true, ledger: true } },
+    {
+      status: "ready",
+      dependencies: { control: true, ledger: true },
+      ledger: { halfYear: expect.stringMatching(/^\d{4}h[12]$/u), shards: "4" },
+    },
   ]);
 });
 

@@ -24,7 +24,7 @@ beforeAll(async () => {
     opsUrl: "https://ops.hospital.org",
     ledgerUrl: "https://ledger.hospital.org",
     ledgerName: dev.ledgerName,
-    shards: 1,
+    shards: 4,
     database,
     bucket: "phylax-ledger",
     originHosts: [],
@@ -60,15 +60,17 @@ const facts = (
   keys = [phylax.dev.root],
 ) => liveFacts({ ...deployment, ...changed }, root, join(root, "migrations"), keys, { ...places, ...asked });
 type Facts = Awaited<ReturnType<typeof facts>>;
-const wrongOf = (check: "answers" | "root key" | "clock" | "migrations" | "secrets present", found: Facts) =>
-  checks[check]({ deployment, expected: new Map(), written: new Map(), ...found });
+const wrongOf = (
+  check: "answers" | "root key" | "clock" | "migrations" | "secrets present" | "half-year",
+  found: Facts,
+) => checks[check]({ deployment, expected: new Map(), written: new Map(), ...found });
 
 test(
-  "live checks of the running system: host names, root key, clock and applied migrations are good",
+  "live checks of the running system: host names, root key, clock, applied migrations and shards of the half-year are good",
   { timeout: 120_000 },
   async ({ expect }) => {
     const found = await facts();
-    for (const check of ["answers", "root key", "clock", "migrations"] as const)
+    for (const check of ["answers", "root key", "clock", "migrations", "half-year"] as const)
       expect(wrongOf(check, found), check).toEqual([]);
     expect(found.migrations?.applied.length).toBeGreaterThan(20);
     expect(wrongOf("secrets present", found)?.join("\n")).toContain("ledger has no secret CHECKPOINT_KEY");
@@ -96,6 +98,9 @@ test(
       },
     );
     expect(wrongOf("clock", late)?.join()).toMatch(/differs by -[67] s/u);
+    const { halfYear } = await facts();
+    const changed = { deployment: { ...deployment, shards: 5 }, expected: new Map(), written: new Map() };
+    expect(checks["half-year"]({ ...changed, ...(halfYear && { halfYear }) })?.join()).toMatch(/"4".*"5"/u);
     const more = await liveFacts(deployment, root, join(root, "test/fixtures"), [], places);
     expect(wrongOf("migrations", more)?.join()).toContain("this version does not know it");
   },

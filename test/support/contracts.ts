@@ -33,6 +33,7 @@ export function presentContracts(): Contracts {
     clock: () => instant(0),
     newId: () => "",
     dependencies: async () => ({}),
+    halfYear: async () => undefined,
     onFault: () => undefined,
   });
   return {

@@ -6,7 +6,7 @@ import { instant } from "#kernel/clock";
 import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
 import { AccountingIntake } from "#platform/ledger/object/accounting/accounting-intake";
 import { AccountingShelf } from "#platform/ledger/object/accounting/accounting-shelf";
-import { ledgerHealth } from "#platform/ledger/isolate/ledger-health";
+import { ledgerHealth, shardsOfHalfYear } from "#platform/ledger/isolate/ledger-health";
 import { RecoveryDesk } from "#platform/ledger/isolate/recovery-desk";
 import { LedgerDoor } from "#platform/ledger/isolate/public-door";
 import { ElementCounts } from "#platform/elements/object/element-counts";
@@ -39,12 +39,16 @@ export class AccountingHolds extends WorkerEntrypoint<LedgerWorkerEnv> {
 }
 
 /**
- * The public numbers of all open logs, for the operators' console. It discloses nothing else and changes
+ * The public numbers of all open logs for the operators' console, and the shards of the half-year. It discloses nothing else and changes
  * nothing.
  */
 export class LedgerHealth extends WorkerEntrypoint<LedgerWorkerEnv> {
   report() {
     return ledgerHealth(this.env, instant(Date.now()));
+  }
+
+  shards() {
+    return shardsOfHalfYear(this.env, instant(Date.now()));
   }
 }
 

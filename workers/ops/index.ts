@@ -22,6 +22,7 @@ import { originStatesAt } from "#platform/operators/origin-states-at";
 import { opsConfig } from "#platform/config/ops-config";
 import { keptForASecond } from "#platform/config/log-states";
 import { opsReadiness } from "#platform/config/ops-readiness";
+import { within } from "#platform/within";
 
 /** The ops worker: joins the operators' verbs to their Cloudflare bindings. */
 function open(env: OpsEnv): Hono {
@@ -95,6 +96,10 @@ function open(env: OpsEnv): Hono {
     newId,
     dependencies: keptForASecond(
       () => opsReadiness(env.OPERATOR_ROLL, logOf, placement.layout, clock()),
+      clock,
+    ),
+    halfYear: keptForASecond(
+      () => within(2_000, env.LEDGER_HEALTH.shards(), "ledger: no answer in time").catch(() => undefined),
       clock,
     ),
     keepAlive: waitUntil,

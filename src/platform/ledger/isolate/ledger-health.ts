@@ -1,7 +1,7 @@
 import type { Instant } from "#kernel/clock";
 import { utf8 } from "#kernel/encoded";
-import type { LedgerHealthReport, LogHealth, WitnessHealth } from "#ledger/health";
-import { openLogs } from "#ledger/log-name";
+import type { HalfYearShards, LedgerHealthReport, LogHealth, WitnessHealth } from "#ledger/health";
+import { halfYearOf, openLogs } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
 import { askWithStandIns } from "#ledger/stand-in-chain";
 import { parseCheckpointText } from "#ledger/tlog/checkpoint";
@@ -65,6 +65,19 @@ export async function ledgerHealth(env: LedgerHealthEnv, at: Instant): Promise<L
     return { name: verifier.name, cosignedAt: seconds, isCurrent };
   });
   return { logs: all.flat().map(({ health }) => health), root: ofRoot, witnesses };
+}
+
+/**
+ * The shards with which the present half-year began, from the root log. A deployment with different values is
+ * refused, so `phylax deploy check` compares them before.
+ */
+export async function shardsOfHalfYear(
+  env: Pick<LedgerHealthEnv, "LEDGER_ROOT" | keyof PlacementVariables>,
+  at: Instant,
+): Promise<HalfYearShards> {
+  const halfYear = halfYearOf(at);
+  const root = logStubs(env.LEDGER_ROOT, readLedgerPlacement(env))(ROOT_LOG);
+  return { halfYear, shards: (await root.layoutOf(halfYear)) ?? null };
 }
 
 interface Asked {

@@ -137,6 +137,12 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     return kept ?? layout;
   }
 
+  /** The layout with which a half-year began; undefined before its first log was opened. */
+  async layoutOf(halfYear: string): Promise<string | undefined> {
+    await this.#mayGoOn();
+    return this.#rows.layout(halfYear);
+  }
+
   /**
    * Appoints the log that takes the records of a log whose storage was lost, and opens it. A second call answers
    * the same. Undefined for a log that was never opened, or whose half-year is over: it needs none. Only the
