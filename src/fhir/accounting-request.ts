@@ -1,3 +1,4 @@
+import { parameterName } from "#kernel/fhir-names";
 import { err, ok, type Result } from "#kernel/result";
 import { dayMilliseconds, instant, type Instant } from "#kernel/clock";
 import { isZone } from "#kernel/wall-time";
@@ -60,7 +61,7 @@ export function readAccounting(
   const read = new Map<string, string>();
   for (const { name, value } of pairs) {
     if (!names.includes(name) && !isOfPresentation(name)) {
-      const parameter = /^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u.exec(name)?.[0];
+      const parameter = parameterName.exec(name)?.[0];
       return err(
         parameter === undefined
           ? { reason: "parameter_malformed" }

@@ -1,3 +1,4 @@
+import { httpVerbs, type HttpVerb } from "./http-verb.ts";
 import { err, ok, type Result } from "#kernel/result";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 
@@ -13,7 +14,7 @@ export type BatchBundle =
 export interface BatchEntry {
   /** The name of its resource in references of further entries. */
   readonly fullUrl: string | undefined;
-  readonly method: BatchMethod;
+  readonly method: HttpVerb;
   /** Below the FHIR base, as raw as the segments of a URL. */
   readonly segments: readonly string[];
   readonly query: string;
@@ -21,9 +22,6 @@ export interface BatchEntry {
   /** The entry's HTTP headers, by name: null if the entry does not set the header. */
   readonly header: (name: string) => string | null;
 }
-
-const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] as const; // http://hl7.org/fhir/http-verb
-export type BatchMethod = (typeof methods)[number];
 
 /** Why an entry cannot be read as a request. `at`: the index of the entry. */
 export type EntryFault =
@@ -109,7 +107,7 @@ function readEntry(item: Json, at: number): Result<BatchEntry, EntryFault> {
     property(item, "fullUrl"),
   ];
   if (!isObject(request) || !Object.keys(request).every((name) => knownOfRequest.has(name))) return malformed;
-  const method = methods.find((each) => each === property(request, "method"));
+  const method = httpVerbs.find((each) => each === property(request, "method"));
   const texts = ["url", ...Object.values(headers)].map((name) => property(request, name));
   const isText = (value: Json | undefined): value is string | undefined =>
     value === undefined || typeof value === "string";

@@ -1,4 +1,5 @@
 import { operationAt, operationTable } from "#fhir/operations";
+import { parameterName } from "#kernel/fhir-names";
 import { err, ok, type Result } from "#kernel/result";
 import { readAccounting, type AccountingRequest } from "./accounting-request.ts";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
@@ -12,6 +13,7 @@ import {
   type ListingRefusal,
 } from "./listing.ts";
 import { inEncounter, ownedBy } from "#fhir/search/owner-parameter";
+import { httpVerbs, type HttpVerb } from "./http-verb.ts";
 import { readRoute, type Route, type RouteRefusal } from "./route.ts";
 import { readQuery, type QueryPair, type QueryRefusal } from "#fhir/search/query";
 import {
@@ -111,8 +113,7 @@ export type InteractionRefusal =
   | QueryRefusal
   | ListingRefusal;
 
-const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] as const;
-type Method = Exclude<(typeof methods)[number], "HEAD">;
+type Method = Exclude<HttpVerb, "HEAD">;
 
 /**
  * Reads a request below the FHIR base. Never throws.
@@ -129,10 +130,10 @@ export function readInteraction(
 ): Result<Interaction, InteractionRefusal> {
   const route = readRoute(segments);
   if (!route.ok) return route;
-  const known = methods.find((name) => name === method);
+  const known = httpVerbs.find((name) => name === method);
   const request = known && at(known === "HEAD" ? "GET" : known, route.value);
   if (request === undefined) {
-    const allow = methods.filter(
+    const allow = httpVerbs.filter(
       (name) => typeof at(name === "HEAD" ? "GET" : name, route.value) === "object",
     );
     return err(allow.length === 0 ? { reason: "path_unknown" } : { reason: "method_not_supported", allow });
@@ -264,7 +265,7 @@ function refuseBesidePresentation(
 }
 
 /** A parameter name that an answer may repeat: a name by the grammar of FHIR, or else a fixed word. */
-const spoken = (name: string) => (/^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u.test(name) ? name : "parameter");
+const spoken = (name: string) => (parameterName.test(name) ? name : "parameter");
 
 type Requested =
   | Exclude<Reading, { kind: "search" }>

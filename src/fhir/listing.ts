@@ -1,3 +1,4 @@
+import { parameterName } from "#kernel/fhir-names";
 import { err, ok, type Result } from "#kernel/result";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import type { QueryPair } from "#fhir/search/query";
@@ -158,7 +159,7 @@ function readNamed<Name extends string>(
   for (const { name, value } of pairs) {
     const isRight = Object.entries<(text: string) => boolean>(grammar).find(([known]) => known === name)?.[1];
     if (isRight === undefined && !isOfPresentation(name)) {
-      const parameter = /^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u.exec(name)?.[0];
+      const parameter = parameterName.exec(name)?.[0];
       return err(
         parameter === undefined
           ? { reason: "parameter_malformed" }

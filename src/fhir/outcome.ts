@@ -50,6 +50,10 @@ export function operationOutcome({ severity, code, text, requestId, exception }:
   };
 }
 
+/** The OperationOutcome of a request that was done: a fixed sentence. */
+export const doneOutcome = (requestId: string, text = "Done.") =>
+  operationOutcome({ severity: "information", code: "informational", text, requestId });
+
 /**
  * An OperationOutcome that lists the faults of a body and their places: fixed sentences, an issue for each
  * fault.

@@ -64,12 +64,18 @@ export function conditionQuery(text: string, type: string, base: string): string
 
 function readTags(text: string): "*" | readonly EntityTag[] | "malformed" {
   if (text.trim() === "*") return "*";
+  const tags = entityTagsIn(text);
+  return tags.every((tag) => tag !== "malformed") ? tags : "malformed";
+}
+
+/** The items of a list of entity tags. A list that is too long is a single malformed item. */
+export function entityTagsIn(text: string): readonly (EntityTag | "malformed")[] {
   const parts = text.split(",", tagsMax + 1);
-  const tags = parts.flatMap((part): readonly EntityTag[] => {
+  if (parts.length > tagsMax) return ["malformed"];
+  return parts.map((part) => {
     const { weak, text } = entityTag.exec(part)?.groups ?? {};
-    return text === undefined ? [] : [{ weak: weak !== undefined, text }];
+    return text === undefined ? "malformed" : { weak: weak !== undefined, text };
   });
-  return tags.length === parts.length && parts.length <= tagsMax ? tags : "malformed";
 }
 
 /** The first `return` counts (RFC 7240 §2); an unknown preference is ignored. */

@@ -1,6 +1,6 @@
 import type { RecordedOnly } from "#entrypoint/client-refusals";
 import { joinBytes } from "#fhir/json/bytes";
-import { operationOutcome } from "#fhir/outcome";
+import { doneOutcome } from "#fhir/outcome";
 import { utf8 } from "#kernel/encoded";
 import type { Arrival } from "#gateway/admission/admit";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
@@ -70,18 +70,13 @@ async function cleared(
       const answers = await clearEntries(result, outcome.gate);
       const all = [...parts, ...result.flatMap((entry) => entry.parts)];
       const text =
-        doneText === undefined ? bundleText(kind, answers, requestId) : outcomeText(doneText, requestId);
+        doneText === undefined
+          ? bundleText(kind, answers, requestId)
+          : joinBytes([utf8(JSON.stringify(doneOutcome(requestId, doneText)))]);
       return drafts.bundle(kind, all, text);
     }
   }
 }
-
-const outcomeText = (text: string, requestId: string) =>
-  joinBytes([
-    utf8(
-      JSON.stringify(operationOutcome({ severity: "information", code: "informational", text, requestId })),
-    ),
-  ]);
 
 /**
  * A refusal that rows decided discloses these rows: it pays for the names of their patients like an answer.

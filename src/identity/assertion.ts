@@ -1,9 +1,9 @@
 import * as z from "zod/mini";
 import { epochSeconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import type { JwsRefusal } from "#identity/jose/compact-jws";
-import type { Algorithm } from "#identity/jose/jwk";
-import { aheadSecondsMax, tokenAlgorithms } from "./token.ts";
+import type { SignatureRefusal } from "#identity/jose/compact-jws";
+import { tokenAlgorithms, type Algorithm } from "#identity/jose/jwk";
+import { aheadSecondsMax, claimName, claimSeconds } from "./token.ts";
 
 /** `fapi2`: FAPI 2.0 §5.3.2.1. `smart`: SMART Backend Services (SMART App Launch 2 §5). */
 export type AssertionProfile = "fapi2" | "smart";
@@ -21,14 +21,7 @@ export interface ProvenAssertion extends Assertion {
 }
 
 export type AssertionRefusal =
-  | JwsRefusal
-  | {
-      readonly reason:
-        | "algorithm_not_allowed"
-        | "critical_header_not_supported"
-        | "key_unknown"
-        | "signature_invalid";
-    }
+  | SignatureRefusal
   | {
       readonly reason:
         | "assertion_type_invalid"
@@ -60,16 +53,14 @@ export function isAssertionType(typ: unknown): boolean {
   );
 }
 
-const seconds = z.number().check(z.nonnegative(), z.maximum(253_402_300_799));
-const name = z.string().check(z.minLength(1), z.maxLength(256));
 const claimsSchema = z.object({
-  iss: name,
-  sub: name,
-  aud: z.union([name, z.array(name).check(z.length(1))]),
-  jti: name,
-  exp: seconds,
-  iat: z.optional(seconds),
-  nbf: z.optional(seconds),
+  iss: claimName,
+  sub: claimName,
+  aud: z.union([claimName, z.array(claimName).check(z.length(1))]),
+  jti: claimName,
+  exp: claimSeconds,
+  iat: z.optional(claimSeconds),
+  nbf: z.optional(claimSeconds),
 });
 
 export interface AssertionExpectation {

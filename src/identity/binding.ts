@@ -1,3 +1,4 @@
+import { sha256Form } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
 
 /**
@@ -20,8 +21,6 @@ export interface Unbound {
 
 export type BindingRefusal = { readonly reason: "token_unbound" | "binding_not_supported" };
 
-const thumbprint = /^[A-Za-z0-9_-]{43}$/u;
-
 /** Reads `cnf`. A bearer token is refused (FAPI 2.0 §5.3.3). */
 export function boundTo(cnf: Readonly<Record<string, unknown>> | undefined): Result<Binding, BindingRefusal> {
   const [member, ...others] = Object.entries(cnf ?? {});
@@ -30,7 +29,7 @@ export function boundTo(cnf: Readonly<Record<string, unknown>> | undefined): Res
   // A second confirmation method would have to hold too, and an unknown method cannot be checked.
   if (others.length > 0 || (method !== "x5t#S256" && method !== "jkt"))
     return err({ reason: "binding_not_supported" });
-  if (typeof value !== "string" || !thumbprint.test(value)) return err({ reason: "token_unbound" });
+  if (typeof value !== "string" || !sha256Form.test(value)) return err({ reason: "token_unbound" });
   return ok(method === "jkt" ? { kind: "key", jkt: value } : { kind: "certificate", x5t: value });
 }
 

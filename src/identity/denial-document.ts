@@ -1,11 +1,12 @@
 import * as z from "zod/mini";
 import { instant, type Instant } from "#kernel/clock";
+import { sha256Form } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
 import { purposePattern } from "./purpose.ts";
 
 const text = z.string().check(z.minLength(1), z.maxLength(512));
 const client = z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/u));
-const sha256 = z.string().check(z.regex(/^[A-Za-z0-9_-]{43}$/u)); // in base64url
+const sha256 = z.string().check(z.regex(sha256Form));
 const time = z.pipe(
   z.int().check(z.minimum(0), z.maximum(253_402_300_799_999)),
   z.transform((milliseconds): Instant => instant(milliseconds)),

@@ -5,7 +5,7 @@ import { boundTo, type Unbound } from "./binding.ts";
 import { claimAt, type TrustedIssuer } from "./issuer.ts";
 import { purposePattern, type Purpose } from "./purpose.ts";
 import { parseEnforceableScopes } from "./scopes.ts";
-import { commonClaims, withinTimes, type AccessToken, type AccessTokenRefusal } from "./token.ts";
+import { claimName, commonClaims, withinTimes, type AccessToken, type AccessTokenRefusal } from "./token.ts";
 
 /**
  * One hour: a token's statement about a person's session is believed for at most this long, whatever the
@@ -21,10 +21,9 @@ export interface ExternalExpectation {
 
 const claimsSchema = z.object({
   ...commonClaims,
-  acr: z.optional(z.string().check(z.minLength(1), z.maxLength(256))),
+  acr: z.optional(claimName),
   auth_time: z.optional(z.int().check(z.nonnegative(), z.maximum(253_402_300_799))),
 });
-const name = z.string().check(z.minLength(1), z.maxLength(256));
 const scopeTokens = z.union([
   z.pipe(z.string().check(z.maxLength(4_096)), z.transform(words)),
   z.array(z.string().check(z.minLength(1), z.maxLength(256))).check(z.maxLength(256)),
@@ -101,13 +100,13 @@ function readMapped(
 ): Result<Mapped, AccessTokenRefusal> {
   const { client = "client_id", patient = "patient", fhirUser = "fhirUser", scope = "scope" } = issuer.claims;
   // RFC 9068 §2.2 has `client_id`; issuers that grew out of OpenID Connect say `azp`.
-  const named = name.safeParse(
+  const named = claimName.safeParse(
     claimAt(claims, client) ?? (issuer.claims.client === undefined ? claimAt(claims, "azp") : undefined),
   );
   if (!named.success) return malformed("client");
   const context = z.optional(patientId).safeParse(claimAt(claims, patient));
   if (!context.success) return malformed("patient");
-  const user = z.optional(name).safeParse(claimAt(claims, fhirUser));
+  const user = z.optional(claimName).safeParse(claimAt(claims, fhirUser));
   if (!user.success) return malformed("fhirUser");
   const tokens = scopeTokens.safeParse(claimAt(claims, scope));
   const scopes = tokens.success ? parseEnforceableScopes(tokens.data) : tokens;
@@ -120,7 +119,7 @@ function readMapped(
     purposes: why,
     patient: context.data,
     user: user.data,
-    personName: name.safeParse(claims["name"]).data,
+    personName: claimName.safeParse(claims["name"]).data,
     patientIsUser: issuer.claims.patientIsUser === true,
   });
 }

@@ -7,7 +7,8 @@ import type { CompactJws } from "#identity/jose/compact-jws";
 import { normalHttpUri } from "./http-uri.ts";
 import { publicJwk, type PublicJwk } from "#identity/jose/jwk";
 import { equalInConstantTime } from "#kernel/constant-time";
-import { aheadSecondsMax, tokenAlgorithms } from "./token.ts";
+import { tokenAlgorithms } from "#identity/jose/jwk";
+import { aheadSecondsMax, claimName, claimSeconds } from "./token.ts";
 
 /**
  * A proven DPoP proof (RFC 9449): this key made this request, now. The ledger establishes that it is the
@@ -73,7 +74,7 @@ export const proofAlgorithms = tokenAlgorithms;
 
 // RFC 9449 §11.1: seconds to minutes. FAPI 2.0 §6.2 expects nothing longer, and the ledger remembers proofs
 // for 130 s.
-const ageSecondsMax = 60;
+export const proofAgeSecondsMax = 60;
 
 /** The key that a proof states, before the proof is verified. RFC 9449 §4.3 checks 4, 5 and 7. */
 export function readProofKey({ typ, alg, crit, jwk }: CompactJws["header"]): Result<PublicJwk, ProofRefusal> {
@@ -87,14 +88,13 @@ export function readProofKey({ typ, alg, crit, jwk }: CompactJws["header"]): Res
   return key.success ? ok(key.data) : err({ reason: "proof_key_unusable" });
 }
 
-const seconds = z.number().check(z.nonnegative(), z.maximum(253_402_300_799));
 const claimsSchema = z.object({
-  jti: z.string().check(z.minLength(1), z.maxLength(256)),
+  jti: claimName,
   htm: z.string().check(z.minLength(1), z.maxLength(32)),
   htu: z.string().check(z.minLength(1), z.maxLength(2_048)),
-  iat: seconds,
-  exp: z.optional(seconds),
-  nbf: z.optional(seconds),
+  iat: claimSeconds,
+  exp: z.optional(claimSeconds),
+  nbf: z.optional(claimSeconds),
   ath: z.optional(z.string().check(z.length(43))),
   nonce: z.optional(z.string().check(z.maxLength(256))),
 });
@@ -125,7 +125,7 @@ export async function readDpopProof(
   }
 
   const now = epochSeconds(expected.at);
-  if (now - iat > ageSecondsMax || (exp !== undefined && exp * 1000 <= expected.at))
+  if (now - iat > proofAgeSecondsMax || (exp !== undefined && exp * 1000 <= expected.at))
     return err({ reason: "proof_expired" });
   if (iat > now + aheadSecondsMax || (nbf ?? 0) > now + aheadSecondsMax)
     return err({ reason: "proof_not_yet_valid" });

@@ -1,6 +1,7 @@
 import { epochSeconds, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { fits, type PublicJwk } from "#identity/jose/jwk";
+import { proofAgeSecondsMax } from "./proof.ts";
 import { aheadSecondsMax } from "./token.ts";
 
 /** A request, in the parts that a signature names. */
@@ -58,8 +59,6 @@ export interface RequestSignatures {
 /** FAPI 2.0 HTTP Signatures: tells this signature apart from further signatures in a request. */
 export const requestTag = "fapi-2-request";
 
-// As old as a DPoP proof may be.
-const ageSecondsMax = 60;
 // A real signature covers five or six.
 const partsMax = 32;
 
@@ -124,7 +123,7 @@ export function readSignatureInput(
   if (uncovered !== undefined) return err({ reason: "request_signature_incomplete", part: uncovered });
 
   const now = epochSeconds(at);
-  if (now - Number(created) > ageSecondsMax) return err({ reason: "request_signature_expired" });
+  if (now - Number(created) > proofAgeSecondsMax) return err({ reason: "request_signature_expired" });
   if (expires !== undefined && Number(expires) * 1000 <= at)
     return err({ reason: "request_signature_expired" });
   if (Number(created) > now + aheadSecondsMax) return err({ reason: "request_signature_not_yet_valid" });

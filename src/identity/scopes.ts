@@ -1,3 +1,4 @@
+import { parameterName, typeName } from "#kernel/fhir-names";
 import { err, ok, type Result } from "#kernel/result";
 
 /** A single SMART App Launch 2 resource scope. */
@@ -116,17 +117,14 @@ function parseScope(token: string): Result<Scopes, ScopeRefusal> {
   return ok(meant.map((one) => ({ context, type: one, permissions, filters: further })));
 }
 
-const typeName = /^[A-Z][A-Za-z]{1,63}$/u;
-
 // Values in a single condition, and conditions in a single scope: a wide scope names a handful.
 const [valuesMax, filtersMax] = [20, 10];
-// No modifier and no chain: both lead beyond the element that the row shows.
-const filterName = /^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u;
 const filterValue = /^[^\s,|$\\?&=]+(?: [^\s,|$\\?&=]+)*(?:\|[^\s,|$\\?&=]+)?$/u;
 
 /**
  * SMART App Launch 2.2 §3.0.2.2. The result is undefined for a condition that is not plainly
- * `parameter=value,value`, since ignoring a condition would widen the scope.
+ * `parameter=value,value`, since ignoring a condition would widen the scope. It has no modifier and no chain: both
+ * lead beyond the element that the row shows.
  */
 function readFilters(query: string | undefined): readonly ScopeFilter[] | undefined {
   if (query === undefined) return [];
@@ -134,7 +132,7 @@ function readFilters(query: string | undefined): readonly ScopeFilter[] | undefi
   for (const part of query.slice(1).split("&")) {
     const at = part.indexOf("=");
     const [parameter, values] = [part.slice(0, Math.max(at, 0)), valuesOf(part.slice(at + 1))];
-    if (!filterName.test(parameter) || values === undefined) return undefined;
+    if (!parameterName.test(parameter) || values === undefined) return undefined;
     filters.push({ parameter, values });
   }
   return filters.length <= filtersMax ? filters : undefined;

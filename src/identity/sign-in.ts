@@ -3,7 +3,7 @@ import { epochSeconds, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
 import { boundTo, type Binding } from "./binding.ts";
-import { aheadSecondsMax, commonClaims, withinTimes, type AccessTokenRefusal } from "./token.ts";
+import { aheadSecondsMax, claimName, commonClaims, withinTimes, type AccessTokenRefusal } from "./token.ts";
 
 /**
  * One hour, as for further tokens of external issuers. The operator's demand limits the age of the sign-in
@@ -63,11 +63,10 @@ export interface SignInVerifier {
   verify(token: Secret, issuer: string, at: Instant): Promise<Result<SignIn, AccessTokenRefusal>>;
 }
 
-const text = z.string().check(z.minLength(1), z.maxLength(256));
 const claimsSchema = z.object({
   ...commonClaims,
-  acr: z.optional(text),
-  amr: z._default(z.array(text).check(z.maxLength(32)), []),
+  acr: z.optional(claimName),
+  amr: z._default(z.array(claimName).check(z.maxLength(32)), []),
   auth_time: z.optional(z.int().check(z.nonnegative(), z.maximum(253_402_300_799))),
 });
 

@@ -2,8 +2,7 @@ import * as z from "zod/mini";
 import { epochSeconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { boundTo, type Binding, type BindingRefusal, type Unbound } from "./binding.ts";
-import type { JwsRefusal } from "#identity/jose/compact-jws";
-import type { Algorithm } from "#identity/jose/jwk";
+import type { SignatureRefusal } from "#identity/jose/compact-jws";
 import { purposePattern, type Purpose } from "./purpose.ts";
 import { parseScopes, type Scopes } from "./scopes.ts";
 
@@ -46,14 +45,7 @@ export interface ProvenToken extends AccessToken {
 }
 
 export type AccessTokenRefusal =
-  | JwsRefusal
-  | {
-      readonly reason:
-        | "algorithm_not_allowed"
-        | "critical_header_not_supported"
-        | "key_unknown"
-        | "signature_invalid";
-    }
+  | SignatureRefusal
   | { readonly reason: "token_type_invalid" | "issuer_unknown" | "audience_mismatch" }
   /** For opaque tokens: the issuer reports the token as inactive, or several issuers could know it. */
   | { readonly reason: "token_inactive" | "issuer_ambiguous" }
@@ -61,9 +53,6 @@ export type AccessTokenRefusal =
   | BindingRefusal
   /** A required claim is missing or has the wrong form: its name, never its value. */
   | { readonly reason: "claim_malformed"; readonly claim: string };
-
-/** FAPI 2.0 §5.4.1. */
-export const tokenAlgorithms: readonly Algorithm[] = ["PS256", "ES256", "EdDSA", "Ed25519"];
 
 /** FAPI 2.0 §5.3.2.1: the clock of an issuer may run ahead by this much. `exp` has no such grace. */
 export const aheadSecondsMax = 10;
@@ -73,32 +62,34 @@ export function isAccessTokenType(typ: unknown): boolean {
   return typeof typ === "string" && /^(?:application\/)?at\+jwt$/iu.test(typ);
 }
 
-const seconds = z.number().check(z.nonnegative(), z.maximum(253_402_300_799));
-const name = z.string().check(z.minLength(1), z.maxLength(256));
+/** Seconds since 1970, up to the year 9999. */
+export const claimSeconds = z.number().check(z.nonnegative(), z.maximum(253_402_300_799));
+/** An issuer, a subject, an audience, an id. */
+export const claimName = z.string().check(z.minLength(1), z.maxLength(256));
 
 /**
  * The claims that have the same name in every access token, for any issuer (RFC 9068 §2.2, RFC 7800 §3.1).
  */
 export const commonClaims = {
-  iss: name,
-  sub: name,
-  jti: name,
+  iss: claimName,
+  sub: claimName,
+  jti: claimName,
   aud: z.union([
     z.pipe(
-      name,
+      claimName,
       z.transform((only) => [only]),
     ),
-    z.array(name).check(z.minLength(1), z.maxLength(16)),
+    z.array(claimName).check(z.minLength(1), z.maxLength(16)),
   ]),
-  exp: seconds,
-  iat: seconds,
-  nbf: z.optional(seconds),
+  exp: claimSeconds,
+  iat: claimSeconds,
+  nbf: z.optional(claimSeconds),
   cnf: z.optional(z.record(z.string(), z.unknown())),
 };
 
 const claimsSchema = z.object({
   ...commonClaims,
-  client_id: name,
+  client_id: claimName,
   scope: z.string().check(z.minLength(1), z.maxLength(4_096)),
   purpose_of_use: z.array(z.string().check(z.regex(purposePattern))).check(z.minLength(1), z.maxLength(16)),
 });
@@ -152,7 +143,7 @@ export interface Times {
   readonly nbf?: number | undefined;
 }
 
-const timesSchema = z.object({ exp: seconds, iat: seconds, nbf: z.optional(seconds) });
+const timesSchema = z.object({ exp: claimSeconds, iat: claimSeconds, nbf: z.optional(claimSeconds) });
 
 /** The times of claims that were read as a token before. Throws for further claims. */
 export const timesOf = (claims: Readonly<Record<string, unknown>>): Times => timesSchema.parse(claims);

@@ -1,12 +1,13 @@
-import { Facts, inlineLabel } from "#fhir/json/facts";
+import { Facts } from "#fhir/json/facts";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
-import { elementsOf, isPrimitive, isResourceType, type R4Element } from "#fhir/r4/elements";
+import { elementsOf, isPrimitive, type R4Element } from "#fhir/r4/elements";
 import { ownerPathsOf } from "#fhir/r4/compartment-tables";
 import type { FhirBase } from "#fhir/r4/reference";
 import { isDecidedByRows, isJudgedNarrowly, matches } from "#fhir/search/row-judge";
 import type { SearchParameter, SortKey } from "#fhir/search/search";
 import { factsFor } from "#policy/facts";
 import type { Grant } from "#policy/grant";
+import { isDivisible, isInlineLabel, labelsInside, labelsOn } from "#policy/sensitivity/inline-labels";
 import { saysInside } from "#policy/sensitivity/row-labels";
 import { requiredOf } from "#policy/view/masked";
 
@@ -137,22 +138,6 @@ function cutBy(resource: JsonObject, judge: LabelJudge): JsonObject | undefined 
   return said;
 }
 
-/** The labels of the elements inside a resource, at any depth; null for an unreadable label. */
-function labelsInside(value: Json): readonly Json[] {
-  if (isArray(value)) return value.flatMap(labelsInside);
-  if (!isObject(value)) return [];
-  if (property(value, "url") === inlineLabel) return [property(value, "valueCoding") ?? null];
-  return Object.keys(value).flatMap((name) => labelsInside(value[name] ?? null));
-}
-
-/** The labels that an element has itself. */
-const labelsOn = (extensions: Json | undefined): readonly Json[] =>
-  extensions !== undefined && isArray(extensions)
-    ? extensions
-        .filter((item) => isObject(item) && property(item, "url") === inlineLabel)
-        .flatMap(labelsInside)
-    : [];
-
 /** Without inline labels inside, the mark of inline labels would reveal the cut. */
 function withoutMark(resource: JsonObject): JsonObject {
   const meta = property(resource, "meta");
@@ -189,10 +174,6 @@ function requireMasks(type: string, input: JsonObject, out: Record<string, Json>
     if (has(input) && !has(out)) out[at] = value;
   }
 }
-
-/** Types of which a part may leave. A resource and a backbone element are made of elements of their own. */
-const isDivisible = (type: string): boolean =>
-  type === "HumanName" || type === "Address" || type.includes(".") || isResourceType(type);
 
 const around = Symbol("the object around");
 
@@ -294,7 +275,7 @@ class Cutting {
   /** The labels themselves are on the object around them; each further extension leaves whole or not. */
   #extensions(value: Json, isRoot: boolean): Json | undefined {
     const leaves = (item: Json) =>
-      isRoot && isObject(item) && property(item, "url") === inlineLabel
+      isRoot && isInlineLabel(item)
         ? true // a label of the whole resource, which is judged with meta.security
         : this.#judge.mayLeave(labelsInside(item));
     if (!isArray(value)) return leaves(value) ? value : undefined;

@@ -1,12 +1,14 @@
 import * as z from "zod";
 import type { AssertionProfile } from "#identity/assertion";
-import { publicJwks } from "#identity/jose/jwk";
+import { publicJwks, tokenAlgorithms } from "#identity/jose/jwk";
 import { breakGlassDemand } from "#identity/break-glass-demand";
 import { purposePattern } from "#identity/purpose";
+import { sha256Form } from "#kernel/encoded";
+import { parameterName, typeName } from "#kernel/fhir-names";
 import { originTimeoutSecondsMax } from "#kernel/origin-timeout";
 import { regions } from "#kernel/region";
 
-const slug = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/u);
+export const slug = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/u);
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u);
 const purpose = z
   .string()
@@ -107,14 +109,10 @@ const issuer = z.strictObject({
     description:
       "In place of jwks: the URL of the issuer's keys, or of its metadata. The hosts must be in IDENTITY_HOSTS.",
   }),
-  algs: z
-    .array(z.enum(["PS256", "ES256", "EdDSA", "Ed25519"]))
-    .max(4)
-    .default([])
-    .meta({
-      description:
-        "The algorithms of its JWTs. Empty only for an issuer without keys, which is asked about each token.",
-    }),
+  algs: z.array(z.enum(tokenAlgorithms)).max(tokenAlgorithms.length).default([]).meta({
+    description:
+      "The algorithms of its JWTs. Empty only for an issuer without keys, which is asked about each token.",
+  }),
   introspection: introspection
     .optional()
     .meta({ description: "How the gateway asks the issuer about an opaque token (RFC 7662)." }),
@@ -143,7 +141,7 @@ const issuer = z.strictObject({
   }),
 });
 
-const thumbprint = z.string().regex(/^[A-Za-z0-9_-]{43}$/u);
+const thumbprint = z.string().regex(sha256Form);
 const pem = z
   .string()
   .max(16_384)
@@ -380,11 +378,11 @@ const capabilities = z
     }),
     types: z
       .record(
-        z.string().regex(/^[A-Z][A-Za-z]{1,63}$/u),
+        z.string().regex(typeName),
         z.strictObject({
           interactions: z.array(originInteraction).max(9),
           search: z
-            .array(z.string().regex(/^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u))
+            .array(z.string().regex(parameterName))
             .max(256)
             .meta({ description: "The search parameters that the server evaluates, by code." }),
         }),

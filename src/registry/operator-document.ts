@@ -1,14 +1,16 @@
 import * as z from "zod";
+import { sha256Form } from "#kernel/encoded";
 import { signInDemand } from "#identity/sign-in";
 
-const id = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/u);
+export const operatorId = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/u);
+export const operatorX5t = z
+  .string()
+  .regex(sha256Form)
+  .meta({ description: "x5t#S256 of the certificate of the operator (RFC 8705 §3.1)." });
 const common = {
-  id,
+  id: operatorId,
   status: z.enum(["active", "suspended"]).default("active"),
-  x5t: z
-    .string()
-    .regex(/^[A-Za-z0-9_-]{43}$/u)
-    .meta({ description: "x5t#S256 of the certificate of the operator (RFC 8705 §3.1)." }),
+  x5t: operatorX5t,
   roles: z
     .array(z.string().regex(/^[a-z-]{1,64}$/u))
     .min(1)
@@ -23,7 +25,7 @@ export const operatorEntry = z.discriminatedUnion("kind", [
 export type OperatorDocument = z.infer<typeof operatorEntry>;
 
 /** Names a registered operator. */
-export const operatorNamed = z.strictObject({ operator: id });
+export const operatorNamed = z.strictObject({ operator: operatorId });
 
 /** A registered operator, with the roles that it has for a limited time. */
 export interface ListedOperator {

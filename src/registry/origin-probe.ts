@@ -1,10 +1,10 @@
 import * as z from "zod";
-import { probedMembers } from "./document.ts";
+import { probedMembers, slug } from "./document.ts";
 import type { OriginEntry } from "./state.ts";
 
 /** The findings of a probe of a registered origin (docs/origins.md). They contain no row of the server. */
 export const originProbeDocument = z.strictObject({
-  origin: z.string().regex(/^[a-z][a-z0-9-]{0,31}$/u),
+  origin: slug,
   url: z.string().max(2_048).meta({
     description: "The url of the entry that was probed. The findings of a different server are refused.",
   }),

@@ -49,6 +49,12 @@ const world = [
   { id: "pulse-amara", ...observation("Patient/amara", { note: [{ text: "canary-note" }] }) },
   { id: "pulse-bela", ...observation("Patient/bela") },
   { id: "secret-amara", ...observation("Patient/amara", { meta: restricted }) },
+  ...["amara", "bela", "batch", "transaction"].map((name) =>
+    observation(`Patient/${name === "bela" ? name : "amara"}`, {
+      id: `each-${name}`,
+      note: [{ text: "canary-each" }],
+    }),
+  ),
   {
     resourceType: "Practitioner",
     id: "vera",
@@ -102,8 +108,13 @@ const loader = {
   rules: [rule([...r4ResourceTypes], ["read", "search", "create"], "everything")],
 };
 
-type Who = "clinic" | "app" | "loader";
-const scopes = { clinic: "system/*.cruds", app: "patient/*.cruds", loader: "system/*.cruds" } as const;
+type Who = "clinic" | "app" | "loader" | "blind";
+const scopes = {
+  clinic: "system/*.cruds",
+  app: "patient/*.cruds",
+  loader: "system/*.cruds",
+  blind: "system/*.cuds",
+} as const;
 const bundles = mkdtempSync(join(tmpdir(), "phylax-batch-"));
 const certificates = new Map<Who, CertificateFiles>();
 let phylax: Door;
@@ -393,6 +404,96 @@ test("a transaction is done whole: its names, conditional references and conditi
   ]);
   // the rows that decided, the read, and the row that existed already
   expect(kinds.slice(8).sort()).toEqual(["disclosure", "disclosure", "write"]);
+});
+
+/** Writes of each kind, of which one finds its resource and has nothing to do. */
+const writesOfEachKind = (label: string) => [
+  asks("POST", "Observation", {
+    fullUrl: "urn:uuid:44444444-4444-4444-8444-444444444444",
+    resource: observation("Patient/amara", { identifier: [{ system: "urn:each", value: label }] }),
+  }),
+  asks("PUT", "Observation/each-amara", {
+    resource: { id: "each-amara", ...observation("Patient/amara", { status: "amended" }) },
+  }),
+  asks("PATCH", "Observation/each-bela", patch([{ op: "replace", path: "/status", value: "amended" }])),
+  {
+    request: { method: "POST", url: "Patient", ifNoneExist: "identifier=urn:mrn|b" },
+    resource: { resourceType: "Patient", name: [{ family: "Nagy" }] },
+  },
+  asks("DELETE", `Observation/each-${label}`),
+];
+
+test.for(["batch", "transaction"] as const)(
+  "a %s shows what its writes stored as `Prefer: return` asks, in the view of its writer, and each shown resource is on record",
+  async (type, { expect }) => {
+    const sent = (prefer: string) => ({ prefer: `return=${prefer}` });
+    const shown = await post("clinic", bundle(type, ...writesOfEachKind(type)), sent("representation"));
+    expect(shown.status, shown.text).toBe(200);
+    expect(statuses(shown)).toEqual(["201", "200", "200", "200", "204"]);
+    const [created, updated, patched, found, deleted] = shown.entries;
+    expect(created?.resource).toMatchObject({
+      resourceType: "Observation",
+      identifier: [{ value: type }],
+      meta: { tag: [{ code: "SUBSETTED" }] },
+    });
+    expect(created?.fullUrl).toBe(`${phylax.dev.fhir}/Observation/${created?.resource?.id}`);
+    expect(updated?.resource).toMatchObject({ id: "each-amara", status: "amended" });
+    expect(patched?.resource).toMatchObject({ id: "each-bela", status: "amended" });
+    expect(found?.resource).toMatchObject({ id: "bela", name: [{ family: "Nagy" }] });
+    for (const entry of [created, updated, patched, found]) expect(entry?.response.etag).toMatch(/^"/u);
+    expect(deleted).not.toHaveProperty("resource");
+    expect(shown.text).not.toContain("canary");
+    expect(shown.text).not.toContain(phylax.dev.origin);
+    const events = await eventsOf(phylax.dev, shown.headers["x-request-id"]);
+    const disclosed = events.filter(
+      ({ kind, counts }) => kind === "disclosure" && counts["Observation"] === 1,
+    );
+    const names = disclosed.flatMap(({ patients }) => patients.map(({ patient }) => patient)).sort();
+    expect(names.slice(-3)).toEqual(["main/Patient/amara", "main/Patient/amara", "main/Patient/bela"]);
+    expect(
+      events.filter(({ kind, what }) => kind === "disclosure" && what?.type === "Patient"),
+    ).toMatchObject([{ what: { interaction: "create" }, patients: [{ patient: "main/Patient/bela" }] }]);
+
+    const again = bundle(type, ...writesOfEachKind(type).slice(0, 4));
+    for (const prefer of ["minimal", "OperationOutcome"]) {
+      const reply = await post("clinic", again, sent(prefer));
+      expect(statuses(reply), reply.text).toEqual(["201", "200", "200", "200"]);
+      for (const { resource, response } of reply.entries)
+        expect([resource, (response.outcome as { issue?: unknown[] } | undefined)?.issue?.length]).toEqual([
+          undefined,
+          prefer === "minimal" ? undefined : 1,
+        ]);
+    }
+  },
+);
+
+test.for(["batch", "transaction"] as const)(
+  "a %s shows nothing of a written resource to a client that may not read it",
+  async (type, { expect }) => {
+    const entries = writesOfEachKind(type).slice(0, 2);
+    const reply = await post("blind", bundle(type, ...entries), { prefer: "return=representation" });
+    expect(statuses(reply), reply.text).toEqual(["201", "200"]);
+    for (const { resource, response, fullUrl } of reply.entries)
+      expect([resource, response.etag, fullUrl]).toEqual([undefined, undefined, undefined]);
+    const labelled = asks("PUT", "Observation/each-amara", {
+      resource: { id: "each-amara", ...observation("Patient/amara", { meta: restricted }) },
+    });
+    const hidden = await post("app", bundle(type, labelled), { prefer: "return=representation" });
+    expect(hidden.text).not.toContain('"resourceType":"Observation"');
+  },
+);
+
+test("a repeated transaction under a key shows what its writes stored", async ({ expect }) => {
+  const creating = bundle("transaction", ...writesOfEachKind("key").slice(0, 2));
+  const headers = { prefer: "return=representation", "idempotency-key": `"${crypto.randomUUID()}"` };
+  const first = await post("clinic", creating, headers);
+  const repeat = await post("clinic", creating, headers);
+  expect(statuses(repeat), repeat.text).toEqual(["201", "200"]);
+  expect(repeat.entries.map(({ resource }) => resource)).toEqual(
+    first.entries.map(({ resource }) => resource),
+  );
+  const kinds = (await eventsOf(phylax.dev, repeat.headers["x-request-id"])).map(({ kind }) => kind);
+  expect(kinds.sort()).toEqual(["disclosure", "disclosure", "notice", "notice"]);
 });
 
 test("a single forbidden entry refuses the whole transaction, and the origin gets no request", async ({

@@ -23,7 +23,7 @@ export interface Position {
 export const below = (parent: Position, step: string, index?: number): Position => ({ parent, step, index });
 
 // 20: enough to correct a body, and an answer of a few kilobytes for any body.
-const issuesMax = 20;
+export const issuesMax = 20;
 
 /** The faults found so far. */
 export class Findings {

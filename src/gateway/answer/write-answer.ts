@@ -1,4 +1,4 @@
-import { operationOutcome } from "#fhir/outcome";
+import { doneOutcome } from "#fhir/outcome";
 import type { Call } from "#gateway/admission/admit";
 import { outcomeAnswer } from "./answer.ts";
 import { etagOf, lastModified } from "#gateway/read/etag";
@@ -26,13 +26,7 @@ export function writeAnswer(
   if (reason !== undefined) return new Response(null, { status, headers });
   if (returns === "OperationOutcome") {
     headers.set("content-type", `${mediaType}; charset=utf-8`);
-    const body = operationOutcome({
-      severity: "information",
-      code: "informational",
-      text: "Done.",
-      requestId: id,
-    });
-    return new Response(JSON.stringify(body), { status: status === 204 ? 200 : status, headers });
+    return new Response(JSON.stringify(doneOutcome(id)), { status: status === 204 ? 200 : status, headers });
   }
   const [window] = disclosure?.windows ?? [];
   if (window === undefined || disclosure === undefined) return new Response(null, { status, headers });

@@ -1,4 +1,5 @@
-import type { BatchEntry, BatchMethod, EntryFault } from "#fhir/batch";
+import type { BatchEntry, EntryFault } from "#fhir/batch";
+import type { HttpVerb } from "#fhir/http-verb";
 import { patientsNamed } from "#fhir/patients-named";
 import { err, ok, type Result } from "#kernel/result";
 import { evaluate } from "#policy/evaluate";
@@ -15,7 +16,7 @@ import { sizeHeldBy, type PlannedWrite } from "#gateway/write/planned-write";
 import { earlierWrite, refileConsent } from "#gateway/write/refile-consent";
 import { planWrite } from "#gateway/write/write-plan";
 import { countedAsDone, isUnanswered } from "#gateway/write/write-attempt";
-import { noteWritten, represent, sendWrite, type DoneWrite } from "#gateway/write/write-send";
+import { noteWritten, sendWrite, type DoneWrite } from "#gateway/write/write-send";
 import {
   interactionOf,
   isWriteEntry,
@@ -27,6 +28,7 @@ import {
 import type { BundleAttempt, SentEnd } from "./bundle-attempt.ts";
 import type { BundleOutcome, BundleRecord } from "./bundle-outcome.ts";
 import { EntryOutcome, placeOf, refusedEntry, whatOf, type EntryRefusal } from "./entry-outcome.ts";
+import { showReturned } from "./entry-returned.ts";
 import { answerSettled, locationIn } from "./settled-entry.ts";
 
 /** The gate as a bundle needs it before its answer is made. */
@@ -35,7 +37,7 @@ export type BundleGate = Pick<ReleaseGate, "spendFurtherRequests" | "spendNames"
 /** The state of an entry between its reading and its answer. */
 interface EntryState {
   /** Undefined: the entry cannot be read. */
-  readonly method: BatchMethod | undefined;
+  readonly method: HttpVerb | undefined;
   /** Its place in the batch. */
   readonly index: number;
   readonly asked: Result<AskedEntry, EntryReadRefusal>;
@@ -91,10 +93,7 @@ export async function answerBatch(
     requests.flatMap((request, index) => (request.ok && isWriteEntry(request.value) ? [index] : [])),
   );
   await readAll(entries, permission, links);
-  for (const entry of entries) {
-    if (entry.plan === undefined || entry.plan.kind === "send") await showWritten(entry, permission);
-    else await answerUnsent(entry, entry.plan, permission, attempt);
-  }
+  for (const entry of entries) await showWritten(entry, permission, attempt);
   return ok({ kind: "batch", parts: [], result: entries.map(({ outcome }) => outcome) });
 }
 
@@ -242,20 +241,21 @@ async function send(entry: EntryState, plan: PlannedWrite): Promise<void> {
   const ended = { origin, outcome: { status } };
   parts.push(writePart("write", { ...what, ...placeOf({ type, id }) }, plan.concerned, ended));
   outcome.answer = { status, location: locationIn(origin.base, { status, type, id, version }) };
-  if (status !== 204) entry.done = sent.value;
+  entry.done = sent.value;
 }
 
-/** The write is done: a part that cannot be shown is left out. */
-async function showWritten({ asked, done, outcome }: EntryState, permission: Permission): Promise<void> {
-  const returns =
-    asked.ok && asked.value.kind === "writing" ? asked.value.write.conditions.returns : undefined;
-  if (done === undefined || returns !== "representation" || outcome.answer === undefined) return;
-  const shown = await represent(done, returns, permission, outcome.origin).catch(() => undefined);
-  const disclosure = shown?.ok === true ? shown.value : undefined;
-  const [only] = disclosure?.windows ?? [];
-  if (disclosure === undefined) return;
-  const tag = only === undefined ? {} : { etag: etagOf(only.body, permission.policy.digest) };
-  outcome.answer = { ...outcome.answer, disclosure, ...tag };
+async function showWritten(
+  entry: EntryState,
+  permission: Permission,
+  attempt: BundleAttempt | undefined,
+): Promise<void> {
+  const { asked, plan: planned, outcome, done } = entry;
+  const stored =
+    planned === undefined || planned.kind === "send"
+      ? done
+      : await answerUnsent(entry, planned, permission, attempt);
+  if (stored === undefined || !asked.ok || asked.value.kind === "reading") return;
+  await showReturned(outcome, asked.value.write.conditions, stored, permission);
 }
 
 /** Nothing had to be done: the resource to create exists, or the resource to delete does not. */
@@ -264,12 +264,15 @@ async function answerUnsent(
   planned: Exclude<PlannedWrite, SentPlan>,
   permission: Permission,
   attempt: BundleAttempt | undefined,
-): Promise<void> {
+): Promise<DoneWrite | undefined> {
   const { outcome } = entry;
   const { origin } = outcome;
   // the address of the row that was found may be withheld by a Consent of this batch
   const replanned = await replan(entry, planned, permission, attempt);
-  if (!replanned.ok) return outcome.refuse(replanned.error);
+  if (!replanned.ok) {
+    outcome.refuse(replanned.error);
+    return undefined;
+  }
   const { type } = planned;
   const found = planned.kind === "found" ? planned : undefined;
   const status = found === undefined ? 204 : 200;
@@ -278,6 +281,7 @@ async function answerUnsent(
   const what = { ...outcome.what, ...placeOf({ type, id: found?.id }) };
   const concerned = found?.concerned ?? concernsNobody;
   outcome.parts.push(writePart("write", what, concerned, { origin, outcome: { status } }));
+  return { status, type, id: found?.id, version: undefined, body: undefined, base: origin.base };
 }
 
 async function readAll(

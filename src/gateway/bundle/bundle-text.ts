@@ -1,6 +1,6 @@
 import { utf8 } from "#kernel/encoded";
 import { joinBytes } from "#fhir/json/bytes";
-import { bodyOutcome, operationOutcome } from "#fhir/outcome";
+import { bodyOutcome, doneOutcome, operationOutcome } from "#fhir/outcome";
 import { faceOf } from "#entrypoint/gateway-face";
 import type { EntryAnswer } from "./entry-outcome.ts";
 
@@ -30,13 +30,14 @@ export function bundleText(
   return joinBytes(parts);
 }
 
-function responseOf({ status, refusal, location, etag }: EntryAnswer, requestId: string) {
+function responseOf({ status, refusal, location, etag, saysDone }: EntryAnswer, requestId: string) {
   const response = {
     status: String(status),
     ...(location === undefined ? {} : { location }),
     ...(etag === undefined ? {} : { etag }),
   };
-  if (refusal === undefined) return response;
+  if (refusal === undefined)
+    return saysDone === true ? { ...response, outcome: doneOutcome(requestId) } : response;
   const { code, text, exception } = faceOf(refusal);
   const outcome =
     "issues" in refusal

@@ -37,6 +37,8 @@ export interface EntryAnswer {
   readonly fullUrl?: string | undefined;
   /** A redacted resource or searchset. */
   readonly disclosure?: Disclosure | undefined;
+  /** The answer to a write that was done, with an OperationOutcome (`Prefer: return=OperationOutcome`). */
+  readonly saysDone?: boolean;
   /** The answer to a HEAD: its disclosure goes on record, and no byte of it leaves. */
   readonly bodiless?: boolean;
 }

@@ -2,30 +2,40 @@ import type { BatchEntry } from "#fhir/batch";
 import { isArray, isObject, property, readJson, textAt, type Json } from "#fhir/json/json";
 import type { OriginWritten } from "#fhir/ports";
 import { isId, type FhirBase } from "#fhir/r4/reference";
+import { utf8 } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
 import { readWhole } from "#gateway/origin/forward";
+import type { HeldBytes } from "#gateway/origin/held-bytes";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { storedPlace } from "#gateway/write/stored-place";
 import type { PlannedWrite } from "#gateway/write/planned-write";
 import { underLease } from "#gateway/write/under-lease";
 import { notSent } from "#gateway/origin/forward";
-import { isSettled, refusalOf, writtenConsent, type SendRefusal } from "#gateway/write/write-send";
+import {
+  isSettled,
+  refusalOf,
+  writtenConsent,
+  type DoneWrite,
+  type SendRefusal,
+} from "#gateway/write/write-send";
 
 /** A write of a transaction, and the name by which its entries refer to the resource. */
 export interface EntryToSend {
   readonly fullUrl: BatchEntry["fullUrl"];
+  /** The client prefers to see the stored resource. */
+  readonly isShown: boolean;
   readonly plan: Extract<PlannedWrite, { kind: "send" }>;
 }
 
 /** The end of a write of a transaction, by its own status in the origin's answer. */
 export type EntryEnd =
-  | { readonly kind: "done"; readonly status: 200 | 201 | 204; readonly location: string | undefined }
+  | { readonly kind: "done"; readonly write: DoneWrite }
   /** The write was not done, or its outcome is unknown: the reason says so. */
   | {
       readonly kind: "refused";
       readonly refusal: SendRefusal;
       /** The write is done all the same: a Consent that is not filed. */
-      readonly done?: { readonly status: 200 | 201 | 204; readonly location: string | undefined };
+      readonly done?: DoneWrite;
     };
 
 /**
@@ -44,10 +54,9 @@ export async function sendTransaction(
   const written = sending.flatMap(({ plan }, index) => {
     const end = ends[index];
     const mayBeDone = !sent.ok || end?.kind === "done" || (end !== undefined && isUnknown(end.refusal));
-    const location = end?.kind === "done" ? end.location : undefined;
-    const at = /\/Consent\/(?<id>[^/]+)(?:\/_history\/(?<version>[^/]+))?$/u.exec(location ?? "")?.groups;
-    const id = plan.id ?? at?.["id"];
-    return plan.type === "Consent" && mayBeDone ? [{ index, id, plan, version: at?.["version"] }] : [];
+    const done = end?.kind === "done" ? end.write : undefined;
+    const id = plan.id ?? done?.id;
+    return plan.type === "Consent" && mayBeDone ? [{ index, id, plan, version: done?.version }] : [];
   });
   const known = written.flatMap(({ id, plan, version }) =>
     id === undefined ? [] : [writtenConsent(id, plan, version)],
@@ -58,7 +67,7 @@ export async function sendTransaction(
   return ok(
     ends.map((end, index) =>
       unfiled.has(index) && end.kind === "done"
-        ? { kind: "refused", refusal: { reason: "consent_not_filed" }, done: end }
+        ? { kind: "refused", refusal: { reason: "consent_not_filed" }, done: end.write }
         : end,
     ),
   );
@@ -96,7 +105,7 @@ async function sendOnce(
       if (entries === undefined || entries.length !== sending.length)
         return err({ reason: "write_answer_unfit" });
       return ok(
-        sending.map(({ plan }, index) => endOf(plan, entries[index] ?? null, origin.base, answer.base)),
+        sending.map((entry, index) => endOf(entry, entries[index] ?? null, answer.base, origin.held)),
       );
     }
   }
@@ -138,14 +147,14 @@ export function entryText({
 const doneBy = { POST: 201, PUT: 200, DELETE: 204 } as const;
 
 /**
- * The end of an entry. It takes only status and address from the origin's answer, and the address is
- * rewritten below the gateway's base.
+ * The end of an entry. It takes only status and address from the origin's answer, and the stored resource if the
+ * client prefers to see it; that is not judged yet.
  */
 function endOf(
-  { write, type, id }: EntryToSend["plan"],
+  { plan: { write, type, id }, isShown }: EntryToSend,
   entry: Json,
-  base: string,
-  origin: FhirBase,
+  base: FhirBase,
+  held: HeldBytes,
 ): EntryEnd {
   const response = isObject(entry) ? property(entry, "response") : undefined;
   const status = isObject(response)
@@ -160,24 +169,28 @@ function endOf(
         : refusalOf({ kind: "refused", status }),
     };
   const done = write.ifNone === undefined ? doneBy[write.method] : doneBy.POST;
-  if (done === 204) return { kind: "done", status: done, location: undefined };
+  const unseen = { status: done, type, version: undefined, body: undefined, base } as const;
+  if (done === 204) return { kind: "done", write: { ...unseen, id } };
   const resource = isObject(entry) ? property(entry, "resource") : undefined;
+  const stored = isObject(resource) && property(resource, "resourceType") === type ? resource : undefined;
   const place = storedPlace(
     (isObject(response) ? textAt(response, "location") : undefined) ?? "",
     type,
-    origin,
+    base,
   );
-  const said =
-    place?.id ??
-    (isObject(resource) && property(resource, "resourceType") === type ? textAt(resource, "id") : undefined);
+  const said = place?.id ?? (stored && textAt(stored, "id"));
   // As for a single write: an answer about a different resource is none to this write.
   if (id !== undefined && said !== undefined && said !== id)
     return { kind: "refused", refusal: { reason: "write_answer_unfit" } };
   const known = said ?? id;
   if (known === undefined || !isId(known))
     return status === 201
-      ? { kind: "done", status: done, location: undefined }
+      ? { kind: "done", write: { ...unseen, id: undefined } }
       : { kind: "refused", refusal: { reason: "write_answer_unfit" } };
-  const version = place?.version === undefined ? "" : `/_history/${place.version}`;
-  return { kind: "done", status: done, location: `${base}/${type}/${known}${version}` };
+  const body = isShown && stored !== undefined ? utf8(JSON.stringify(stored)) : undefined;
+  const hasRoom = body !== undefined && held.take(body.length);
+  return {
+    kind: "done",
+    write: { ...unseen, id: known, version: place?.version, body: hasRoom ? body : undefined },
+  };
 }

@@ -1,9 +1,10 @@
+import type { What } from "#audit/event";
 import { conditionalReferences, withReferences, type BatchEntry } from "#fhir/batch";
 import { isResourceType } from "#fhir/r4/elements";
 import { readCriteria, type Reading } from "#fhir/interaction";
 import type { JsonObject } from "#fhir/json/json";
 import { patientsNamed } from "#fhir/patients-named";
-import { conditionQuery } from "#fhir/preconditions";
+import { conditionQuery, type WriteConditions } from "#fhir/preconditions";
 import { readQuery } from "#fhir/search/query";
 import { faceOf } from "#entrypoint/gateway-face";
 import { err, ok, type Result } from "#kernel/result";
@@ -21,7 +22,7 @@ import type { AskedWrite } from "#gateway/write/write-body";
 import { findByCriteria } from "#gateway/write/write-criteria";
 import { earlierWrite, refileConsent } from "#gateway/write/refile-consent";
 import { planWrite } from "#gateway/write/write-plan";
-import { noteWritten, type SendRefusal } from "#gateway/write/write-send";
+import { noteWritten, type DoneWrite, type ReadStored, type SendRefusal } from "#gateway/write/write-send";
 import { isUnanswered, type SettledWrite, type SettleRefusal } from "#gateway/write/write-attempt";
 import {
   interactionOf,
@@ -34,13 +35,16 @@ import type { BundleAttempt, SentEnd } from "./bundle-attempt.ts";
 import type { BundleGate } from "./batch.ts";
 import type { BundleOutcome, BundleRecord, EntryIssue, TransactionRefusal } from "./bundle-outcome.ts";
 import { EntryOutcome, whatOf } from "./entry-outcome.ts";
-import { answerSettled } from "./settled-entry.ts";
+import { showReturned } from "./entry-returned.ts";
+import { answerSettled, locationIn } from "./settled-entry.ts";
 import { sendTransaction, type EntryEnd } from "./transaction-send.ts";
 
 /** The transaction itself, as records name it. */
 const transactionWhat = { interaction: "transaction" } as const;
 // Each reference is a search of its own.
 const searchesMax = 100;
+// A Worker may send a thousand requests, and a server may ignore a preference (RFC 7240 §2).
+const shownReadsMax = 50;
 
 /** A permitted entry. */
 type PermittedEntry =
@@ -59,8 +63,6 @@ interface PermittedWrite {
   readonly write: AskedWrite;
   readonly plan: PlannedWrite;
 }
-
-type DoneEnd = Extract<EntryEnd, { kind: "done" }>;
 
 /** A permitted write that goes to the origin. */
 type SentWrite = PermittedWrite & { readonly plan: Extract<PlannedWrite, { kind: "send" }> };
@@ -122,8 +124,8 @@ export async function transact(
   const parts = sending.map((entry) =>
     partOf("write", entry, origin, outcomeOf(ends.get(entry), sent.value)),
   );
-  const done = new Map<PermittedEntry, DoneEnd>();
-  for (const [entry, end] of ends) if (end?.kind === "done") done.set(entry, end);
+  const done = new Map<PermittedEntry, DoneWrite>();
+  for (const [entry, end] of ends) if (end?.kind === "done") done.set(entry, end.write);
   for (const entry of sending) if (done.has(entry)) noteWritten(entry.plan, origin.residences);
   if (done.size < sending.length) {
     const result = sent.value.ok ? unfinished(permitted.value, ends) : sent.value.error;
@@ -131,11 +133,12 @@ export async function transact(
     return ok({ kind: "transaction", parts: [...parts, ...decided], result });
   }
   if (parts.length > 0) await record.noteParts(parts);
+  const readStored = readsOf(shownReadsMax);
   const result: EntryOutcome[] = [];
-  for (const entry of permitted.value)
-    result.push(
-      entry.kind === "reading" ? await read(entry, permission, origin, links) : written(entry, done, origin),
-    );
+  for (const entry of permitted.value) {
+    if (entry.kind === "reading") result.push(await read(entry, permission, origin, links));
+    else result.push(await written(entry, done, permission, origin, readStored));
+  }
   return ok({ kind: "transaction", parts: decidedParts(transactionWhat, 200, origin), result });
 }
 
@@ -160,7 +163,9 @@ async function sendAll(
     async () => {
       await attempt?.sending(sending.length);
       return sendTransaction(
-        sending.map(({ request: { fullUrl }, plan }) => ({ fullUrl, plan })),
+        sending.map(({ request: { fullUrl }, plan, write }) => {
+          return { fullUrl, plan, isShown: write.conditions.returns === "representation" };
+        }),
         origin,
       );
     },
@@ -189,16 +194,15 @@ function sentEnd(
   end: EntryEnd | undefined,
   sent: Result<unknown, SendRefusal>,
 ): SentEnd {
-  const done = end?.kind === "refused" ? end.done : end;
-  if (done === undefined) {
-    const refusal =
-      (end?.kind === "refused" ? end.refusal : undefined) ??
-      (sent.ok ? ({ reason: "write_answer_unfit" } as const) : sent.error);
-    return isUnanswered(refusal) ? "unknown" : "nothing";
+  const done = end?.kind === "done" ? end.write : end?.done;
+  if (done !== undefined) {
+    const { status, id, version } = done;
+    return { status, type: plan.type, id: plan.id ?? id, version };
   }
-  const at = new RegExp(`/${plan.type}/(?<id>[^/]+)(?:/_history/(?<version>[^/]+))?$`, "u");
-  const place = at.exec(done.location ?? "")?.groups;
-  return { status: done.status, type: plan.type, id: plan.id ?? place?.["id"], version: place?.["version"] };
+  const refusal =
+    (end?.kind === "refused" ? end.refusal : undefined) ??
+    (sent.ok ? ({ reason: "write_answer_unfit" } as const) : sent.error);
+  return isUnanswered(refusal) ? "unknown" : "nothing";
 }
 
 /** A transaction that was done before this request: its reads are made again, and nothing is sent. */
@@ -213,6 +217,7 @@ async function answerDone(
   origin: OriginSession,
   links: NextLinks,
 ): Promise<Result<BundleOutcome, UnsentTransaction>> {
+  const readStored = readsOf(shownReadsMax);
   const answers: (() => Promise<EntryOutcome>)[] = [];
   // its Consents are filed before its reads are judged
   for (const [index, request] of entries.entries()) {
@@ -227,9 +232,13 @@ async function answerDone(
     if (write === undefined) throw new Error("a write of a done transaction has no end");
     const filed = await refileConsent(asked.value.write, write.end, permission, origin);
     if (!filed.ok) return filed;
-    const outcome = new EntryOutcome(whatOf(request, asked.value.write.interaction), origin, true);
-    answerSettled(outcome, write, attempt.isRepeat(index));
-    answers.push(async () => outcome);
+    const { interaction, conditions } = asked.value.write;
+    const outcome = outcomeOfWrite(whatOf(request, interaction), conditions, origin);
+    const stored = answerSettled(outcome, write, attempt.isRepeat(index));
+    answers.push(async () => {
+      await showReturned(outcome, conditions, stored, permission, readStored(outcome));
+      return outcome;
+    });
   }
   const result: EntryOutcome[] = [];
   for (const answer of answers) result.push(await answer());
@@ -256,7 +265,7 @@ function outcomeOf(
   end: EntryEnd | undefined,
   sent: Result<unknown, SendRefusal>,
 ): NonNullable<Part["outcome"]> {
-  if (end?.kind === "done") return { status: end.status };
+  if (end?.kind === "done") return { status: end.write.status };
   const refusal = end?.refusal ?? (sent.ok ? ({ reason: "write_answer_unfit" } as const) : sent.error);
   return { status: faceOf(refusal).status, reason: refusal.reason };
 }
@@ -288,38 +297,60 @@ function issueOf(entry: PermittedEntry, end: EntryEnd | undefined, expression: s
     return {
       severity: "information",
       code: "informational",
-      text: `It was done: ${end.status}.`,
+      text: `It was done: ${end.write.status}.`,
       expression,
     };
   const { code, text } = faceOf(end?.refusal ?? { reason: "write_answer_unfit" });
   return { severity: "error", code, text, expression };
 }
 
-/** The answer to a write. All writes are settled together: the rows that decided them are on record once. */
-function written(
+/**
+ * The outcome of a write. All writes are settled together: the rows that decided them are on record once. A resource
+ * that is shown has names of its own.
+ */
+const outcomeOfWrite = (what: What, { returns }: WriteConditions, origin: OriginSession): EntryOutcome => {
+  const mayShow = returns === "representation";
+  const outcome = new EntryOutcome(what, mayShow ? origin.forEntry() : origin, !mayShow);
+  outcome.isWrite = true;
+  return outcome;
+};
+
+/** The answer to a write. */
+async function written(
   entry: PermittedWrite,
-  done: ReadonlyMap<PermittedEntry, DoneEnd>,
+  done: ReadonlyMap<PermittedEntry, DoneWrite>,
+  permission: Permission,
   origin: OriginSession,
-): EntryOutcome {
+  readStored: ReadsOf,
+): Promise<EntryOutcome> {
   const { plan, request, write } = entry;
-  const outcome = new EntryOutcome(whatOf(request, write.interaction), origin, true);
-  switch (plan.kind) {
-    case "send": {
-      const end = done.get(entry);
-      if (end === undefined) throw new Error("a write of a transaction without an end");
-      const { status, location } = end;
-      outcome.answer = location === undefined ? { status } : { status, location };
-      return outcome;
-    }
-    case "found":
-      outcome.parts.push(partOf("write", entry, origin, { status: 200 }));
-      outcome.answer = { status: 200, location: `${origin.base}/${plan.type}/${plan.id}` };
-      return outcome;
-    case "nothing":
-      outcome.parts.push(partOf("write", entry, origin, { status: 204 }));
-      outcome.answer = { status: 204 };
-      return outcome;
-  }
+  const outcome = outcomeOfWrite(whatOf(request, write.interaction), write.conditions, origin);
+  const stored = plan.kind === "send" ? done.get(entry) : unsentEnd(plan, origin);
+  if (stored === undefined) throw new Error("a write of a transaction without an end");
+  const { status, body } = stored;
+  if (plan.kind !== "send") outcome.parts.push(partOf("write", entry, origin, { status }));
+  outcome.answer = { status, location: locationIn(origin.base, stored) };
+  await showReturned(outcome, write.conditions, stored, permission, readStored(outcome));
+  if (body !== undefined) origin.held.give(body.length);
+  return outcome;
+}
+
+/** The end of a write for which the origin had nothing to do. */
+const unsentEnd = (plan: Exclude<PlannedWrite, { kind: "send" }>, { base }: OriginSession): DoneWrite => {
+  const found = plan.kind === "found" ? ({ status: 200, id: plan.id } as const) : undefined;
+  return { status: 204, id: undefined, ...found, type: plan.type, version: undefined, body: undefined, base };
+};
+
+type ReadsOf = (outcome: EntryOutcome) => ReadStored;
+
+/** Reads the stored resources that the origin's answer does not have, up to a limit. */
+function readsOf(many: number): ReadsOf {
+  let left = many;
+  return ({ origin }) =>
+    async (question) => {
+      left -= 1;
+      return left < 0 ? err({ reason: "answer_unavailable" }) : origin.read(question);
+    };
 }
 
 /**

@@ -5,10 +5,8 @@ import { instant, type Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 import { rowFactsOf } from "#policy/consent/row-facts";
 import { ReferredLabels, referredRow, type ReferredRow } from "#policy/sensitivity/referred-labels";
-import { allRows, type Asking, type RowsRefusal } from "./all-rows.ts";
-import { chunks } from "./followed-targets.ts";
-
-const idsMaxOfQuestion = 100;
+import type { Asking, RowsRefusal } from "./all-rows.ts";
+import { questionsById, rowsById } from "./rows-by-id.ts";
 
 /** How long labels are remembered: a label that an origin adds counts within this time. */
 const rememberedMillis = 60_000;
@@ -33,14 +31,12 @@ export class FollowedLabels {
 
   /**
    * Asks the origin for the noted resources, with one search for each type and each hundred ids.
-   * A resource that the origin does not find counts as labelled.
+   * A resource that the origin does not find counts as labelled, as does each resource of a type that the origin
+   * cannot search by id.
    */
   async learn(origin: Asking): Promise<Result<undefined, RowsRefusal>> {
     const read: (() => void)[] = [];
-    const noted = [...this.book.unknown].flatMap(([type, ids]) =>
-      chunks([...ids], idsMaxOfQuestion).map((some) => [type, some] as const),
-    );
-    for (const [type, ids] of noted) {
+    for (const [type, ids] of questionsById(this.book.unknown)) {
       const found = new Map<string, ReferredRow>();
       const keeps = (row: JsonObject, base: FhirBase): boolean => {
         const id = textAt(row, "id") ?? "";
@@ -52,9 +48,8 @@ export class FollowedLabels {
         return false; // its labels and patients alone are retained
       };
       if (isResourceType(type)) {
-        const question = { path: type, query: `_id=${ids.join(",")}&_count=${ids.length}`, posted: true };
-        const asked = await allRows(question, ids.length, origin, keeps);
-        if (!asked.ok && !isUnsupported(asked.error)) return asked;
+        const answer = await rowsById(type, ids, origin, keeps);
+        if (!answer.ok) return answer;
       }
       read.push(() => this.book.learn(type, ids, found));
     }
@@ -71,9 +66,3 @@ export class FollowedLabels {
     });
   }
 }
-
-/** The origin has no search by id for this type: its resources count as labelled. */
-const isUnsupported = (refusal: RowsRefusal): boolean =>
-  refusal.reason === "absent" ||
-  refusal.reason === "posted_search_not_at_origin" ||
-  (refusal.reason === "origin_refused" && refusal.status >= 400 && refusal.status < 500);

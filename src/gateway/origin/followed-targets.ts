@@ -9,9 +9,8 @@ import type { NamedBases } from "#phi/row-views";
 import { factsFor } from "#policy/facts";
 import type { PolicyRefusal, SearchGrant } from "#policy/grant";
 import type { TargetBook } from "#fhir/r4/target-book";
-import { allRows, type Asking, type RowsRefusal } from "./all-rows.ts";
-
-const idsMaxOfQuestion = 100;
+import type { Asking, RowsRefusal } from "./all-rows.ts";
+import { questionsById, rowsById } from "./rows-by-id.ts";
 
 /** The part of a session with an origin that judges the rows of an answer. */
 export interface Judging extends Asking {
@@ -46,11 +45,8 @@ export class FollowedTargets {
     origin: Judging,
     stands: () => Promise<Result<boolean, RowsRefusal>>,
   ): Promise<Result<undefined, RowsRefusal>> {
-    const noted = [...this.book.unknown].flatMap(([type, ids]) =>
-      chunks([...ids], idsMaxOfQuestion).map((some) => [type, some] as const),
-    );
     const found: (() => void)[] = [];
-    for (const [type, ids] of noted) {
+    for (const [type, ids] of questionsById(this.book.unknown)) {
       const seen = await this.#read(type, ids, origin);
       if (!seen.ok) return seen;
       found.push(() => {
@@ -87,21 +83,8 @@ export class FollowedTargets {
       rows.push(seen);
       return false; // its facts go on
     };
-    const question = { path: type, query: `_id=${ids.join(",")}&_count=${ids.length}`, posted: true };
-    const found = await allRows(question, ids.length, origin, keeps);
     // A server that does not search by id has no target that could be seen.
-    if (!found.ok && !isUnsupported(found.error)) return found;
-    return ok({ facts, rows });
+    const read = await rowsById(type, ids, origin, keeps);
+    return read.ok ? ok({ facts, rows }) : read;
   }
 }
-
-const isUnsupported = (refusal: RowsRefusal): boolean =>
-  refusal.reason === "absent" ||
-  refusal.reason === "posted_search_not_at_origin" ||
-  (refusal.reason === "origin_refused" && refusal.status >= 400 && refusal.status < 500);
-
-/** The items in lists of at most this size. */
-export const chunks = (all: readonly string[], size: number): readonly (readonly string[])[] =>
-  Array.from({ length: Math.ceil(all.length / size) }, (_, index) =>
-    all.slice(index * size, (index + 1) * size),
-  );

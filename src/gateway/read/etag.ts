@@ -1,5 +1,6 @@
 import type { RequestHeaders } from "#entrypoint/header-values";
 import { joinBytes } from "#fhir/json/bytes";
+import { entityTagsIn } from "#fhir/preconditions";
 import { utf8 } from "#kernel/encoded";
 import { memo } from "#kernel/memo";
 import { toBase64 } from "#ledger/bytes/base64";
@@ -60,10 +61,6 @@ export class BodyValidators implements Validators {
   }
 }
 
-// RFC 9110 §8.8.3. No client needs a longer list.
-const entityTag = /^\s*(?:W\/)?(?<tag>"[\x21\x23-\x7e\x80-\xff]*")\s*$/u;
-const tagsMax = 64;
-
 /**
  * True when the client already has the representation (RFC 9110 §13.1.2, §13.1.3): by its tag, compared
  * weakly, or without a tag by the time, which needs an answer that shows its own time. A malformed list has
@@ -77,11 +74,8 @@ export function isKnown(asked: Pick<RequestHeaders, "get">, validators: Validato
   return since !== undefined && changed !== undefined && changed <= since;
 }
 
-function listed(text: string): readonly string[] {
-  const parts = text.split(",", tagsMax + 1);
-  const tags = parts.map((part) => entityTag.exec(part)?.groups?.["tag"]);
-  return parts.length > tagsMax ? [] : tags.filter((tag) => tag !== undefined);
-}
+const listed = (text: string): readonly string[] =>
+  entityTagsIn(text).flatMap((tag) => (tag === "malformed" ? [] : [`"${tag.text}"`]));
 
 /** The value of `Last-Modified` (RFC 9110 §5.6.7). */
 export function lastModified(lastUpdated: string | undefined): string | undefined {

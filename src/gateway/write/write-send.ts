@@ -1,7 +1,7 @@
 import { utf8 } from "#kernel/encoded";
 import type { ResourceType } from "#fhir/r4/elements";
 import { isObject, property, readJson, textAt } from "#fhir/json/json";
-import type { OriginWritten } from "#fhir/ports";
+import type { FhirQuestion, OriginWritten } from "#fhir/ports";
 import { isId, type FhirBase } from "#fhir/r4/reference";
 import type { Returned } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
@@ -12,7 +12,7 @@ import type { Residences } from "#residence/row-residences";
 import { evaluate } from "#policy/evaluate";
 import { notSent, readWhole } from "#gateway/origin/forward";
 import type { Permission } from "#gateway/admission/permit";
-import type { OriginSession } from "#gateway/origin/origin-session";
+import type { OriginSession, WholeAnswer } from "#gateway/origin/origin-session";
 import type { PlannedWrite } from "./planned-write.ts";
 import { residenceFacts } from "#residence/row-residences";
 import { storedPlace } from "./stored-place.ts";
@@ -191,6 +191,11 @@ function placeIn(
   };
 }
 
+/** Reads a stored resource at the origin. */
+export type ReadStored = (
+  question: FhirQuestion,
+) => Promise<Result<WholeAnswer, { readonly reason: string }>>;
+
 /** The stored resource cannot be read now. */
 export type NotReadNow = { readonly reason: "answer_unavailable" };
 
@@ -203,6 +208,7 @@ export async function represent(
   wanted: Returned | undefined,
   { policy, access }: Permission,
   origin: OriginSession,
+  read: ReadStored = (question) => origin.read(question),
 ): Promise<Result<Disclosure | undefined, NotReadNow>> {
   if (id === undefined || wanted === "minimal" || wanted === "OperationOutcome") return ok(undefined);
   const grant = evaluate(policy, access, { kind: "read", type, id });
@@ -214,7 +220,7 @@ export async function represent(
   const shown = await origin.decided<Disclosure, { readonly reason: string }>(async () => {
     const said = body && disclose(body, base);
     if (said?.ok === true) return said;
-    const answer = await origin.read(grant.value.ask);
+    const answer = await read(grant.value.ask);
     return answer.ok ? disclose(answer.value.body, answer.value.base) : answer;
   });
   if (shown.ok) return shown;

@@ -10,6 +10,17 @@ export interface CompactJws {
 
 export type JwsRefusal = { readonly reason: "jws_malformed" };
 
+/** Why the signature of a JWS proves nothing. */
+export type SignatureRefusal =
+  | JwsRefusal
+  | {
+      readonly reason:
+        | "algorithm_not_allowed"
+        | "critical_header_not_supported"
+        | "key_unknown"
+        | "signature_invalid";
+    };
+
 const charactersMax = 8_192;
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 

@@ -3,13 +3,20 @@ import { isBase64url } from "./base64url.ts";
 import { privateMembers } from "./private-keys.ts";
 import { isOfSmallOrder } from "./small-order.ts";
 
+/** The signature algorithms of tokens and proofs: FAPI 2.0 §5.4.1. */
+export const tokenAlgorithms = ["PS256", "ES256", "EdDSA", "Ed25519"] as const;
+
+/** All signature algorithms that a caller may use: the profile of SMART's clients has two more. */
+const algorithms = [...tokenAlgorithms, "RS384", "ES384"] as const;
+export type Algorithm = (typeof algorithms)[number];
+
 // A single spelling only: a thumbprint is over the text, so a second spelling of a key would be a second
 // key.
 const base64url = z.string().check(z.regex(/^[A-Za-z0-9_-]+$/u), z.refine(isBase64url));
 const common = {
   kid: z.optional(z.string().check(z.minLength(1), z.maxLength(256))),
   use: z.optional(z.literal("sig")),
-  alg: z.optional(z.enum(["PS256", "ES256", "EdDSA", "Ed25519", "RS384", "ES384"])),
+  alg: z.optional(z.enum(algorithms)),
   key_ops: z.optional(z.array(z.literal("verify"))),
   ext: z.optional(z.boolean()),
 };
@@ -95,12 +102,6 @@ function isForSomethingElse({ use, alg, crv, kty }: z.infer<typeof inTheWild>): 
   const otherAlgorithm = typeof alg === "string" && !common.alg.safeParse(alg).success;
   return use === "enc" || otherCurve || otherAlgorithm;
 }
-
-/**
- * All signature algorithms that a caller may use; the token's kind and the client's profile narrow them
- * further.
- */
-export type Algorithm = "PS256" | "ES256" | "EdDSA" | "Ed25519" | "RS384" | "ES384";
 
 /**
  * True if a key may verify a signature by this algorithm: by its type and curve, then by the members that

@@ -3,6 +3,7 @@ import { elementsOf, isResourceType, type R4Element } from "#fhir/r4/elements";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { isSameJson, canonicalText } from "#fhir/json/same";
 import { baseNames } from "#fhir/r4/reference";
+import { issuesMax } from "#fhir/validate/findings";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import type { Change } from "#policy/evaluate-write";
@@ -95,9 +96,6 @@ export function mergeResource(
   const resource = merger.resource({ body, shown, stored: storedResource?.stored }, view, undefined, at);
   return merger.issues.length === 0 ? ok({ resource, changes: merger.changes }) : err(merger.issues);
 }
-
-// As many as the structural check reports (fhir/validate/findings).
-const issuesMax = 20;
 
 class Merger {
   readonly issues: MergeIssue[] = [];

@@ -2,7 +2,8 @@ import type { CompactJws } from "#identity/jose/compact-jws";
 import type { Algorithm, PublicJwk } from "#identity/jose/jwk";
 import type { KeySets } from "#identity/ports";
 import type { Result } from "#kernel/result";
-import { proveSignature, type SignatureCheck, type SignatureRefusal } from "./verify-signature.ts";
+import type { SignatureRefusal } from "#identity/jose/compact-jws";
+import { proveSignature, type SignatureCheck } from "./verify-signature.ts";
 
 /**
  * The owner of the keys that prove a signature: the keys in the registry, or the keys at a registered

@@ -1,12 +1,11 @@
 import { readCompactJws } from "#identity/jose/compact-jws";
 import { externalLifetimeSecondsMax, readExternalToken } from "#identity/external-token";
 import type { TrustedIssuer } from "#identity/issuer";
-import type { PublicJwk } from "#identity/jose/jwk";
+import { tokenAlgorithms, type PublicJwk } from "#identity/jose/jwk";
 import type { IssuerDirectory, KeySets, TokenIssuer, TokenVerifier } from "#identity/ports";
 import {
   readAccessToken,
   timesOf,
-  tokenAlgorithms,
   withinTimes,
   type AccessToken,
   type ProvenToken,

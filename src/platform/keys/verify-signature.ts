@@ -1,18 +1,8 @@
 import { compactVerify } from "jose";
-import type { CompactJws, JwsRefusal } from "#identity/jose/compact-jws";
+import type { CompactJws, SignatureRefusal } from "#identity/jose/compact-jws";
 import { fits, type Algorithm, type PublicJwk } from "#identity/jose/jwk";
 import { err, ok, type Result } from "#kernel/result";
 import { importPublicKey } from "./public-key.ts";
-
-export type SignatureRefusal =
-  | JwsRefusal
-  | {
-      readonly reason:
-        | "algorithm_not_allowed"
-        | "critical_header_not_supported"
-        | "key_unknown"
-        | "signature_invalid";
-    };
 
 /**
  * Proves a JWS, whose canonical text has this header, by one of the given keys. The header's `jku`, `jwk`,

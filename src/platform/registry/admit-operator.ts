@@ -1,12 +1,12 @@
 import { drizzle } from "drizzle-orm/d1";
 import * as z from "zod";
 import { signInDemand } from "#identity/sign-in";
+import { operatorId, operatorX5t } from "#registry/operator-document";
 import { operators } from "./schema.ts";
 
 const common = {
-  id: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/u),
-  /** `x5t#S256` of the certificate. */
-  x5t: z.string().regex(/^[A-Za-z0-9_-]{43}$/u),
+  id: operatorId,
+  x5t: operatorX5t,
   roles: z.array(z.string().min(1).max(64)).min(1).max(16).readonly(),
 };
 

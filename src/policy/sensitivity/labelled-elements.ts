@@ -1,7 +1,7 @@
-import { inlineLabel } from "#fhir/json/facts";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { canonicalText } from "#fhir/json/same";
-import { elementsOf, isPrimitive, isResourceType } from "#fhir/r4/elements";
+import { elementsOf, isPrimitive } from "#fhir/r4/elements";
+import { isDivisible, isInlineLabel, labelsInside, labelsOn } from "./inline-labels.ts";
 import { normal, securityLabelOf } from "./row-labels.ts";
 
 /** An object or a primitive value inside a resource, with the labels that hide it. */
@@ -82,13 +82,6 @@ interface Place {
   readonly labels: readonly Json[];
 }
 
-/**
- * Types with elements that leave one by one (phi/labelled-parts); each further datatype leaves whole or not
- * at all.
- */
-const isDivisible = (type: string): boolean =>
-  type === "HumanName" || type === "Address" || type.includes(".") || isResourceType(type);
-
 function collectParts(element: JsonObject, type: string, { path, labels }: Place, found: Standing[]): void {
   const own = labelsOn(property(element, "extension"));
   const here = [...labels, ...own];
@@ -100,7 +93,7 @@ function collectParts(element: JsonObject, type: string, { path, labels }: Place
     const nested = stated === "Resource" ? undefined : stated;
     const sibling = name.startsWith("_") ? value : (property(element, `_${name}`) ?? null);
     for (const [index, item] of (isArray(value) ? value : [value]).entries()) {
-      if (isLabel(item)) continue;
+      if (isInlineLabel(item)) continue;
       const inner = stated === "Resource" && isObject(item) ? (textAt(item, "resourceType") ?? "") : nested;
       if (inner !== undefined && isObject(item) && isDivisible(inner))
         collectParts(item, inner, place, found);
@@ -127,7 +120,7 @@ function collectInside(part: Json, place: Place, found: Standing[]): void {
 }
 
 function noteInside(value: Json, place: Place, found: Standing[]): void {
-  if (isLabel(value)) return;
+  if (isInlineLabel(value)) return;
   if (!isArray(value)) note(value, place, false, found);
   collectInside(value, place, found);
 }
@@ -142,7 +135,7 @@ function note(value: Json, { path, labels }: Place, isLabelled: boolean, found: 
 
 /** Undefined: nothing is left. */
 function withoutLabels(value: Json): Json | undefined {
-  if (value === null || isLabel(value)) return undefined;
+  if (value === null || isInlineLabel(value)) return undefined;
   if (isArray(value)) {
     const kept = value.map((item) => withoutLabels(item) ?? null).filter((item) => item !== null);
     return kept.length === 0 ? undefined : kept;
@@ -154,19 +147,6 @@ function withoutLabels(value: Json): Json | undefined {
     if (member !== undefined) kept[name] = member;
   }
   return Object.keys(kept).length === 0 ? undefined : kept;
-}
-
-const isLabel = (value: Json): boolean => isObject(value) && property(value, "url") === inlineLabel;
-
-const labelsOn = (extensions: Json | undefined): readonly Json[] =>
-  extensions !== undefined && isArray(extensions) ? extensions.filter(isLabel).flatMap(labelsInside) : [];
-
-/** The labels at any depth; null for an unreadable label. */
-function labelsInside(value: Json): readonly Json[] {
-  if (isArray(value)) return value.flatMap(labelsInside);
-  if (!isObject(value)) return [];
-  if (isLabel(value)) return [property(value, "valueCoding") ?? null];
-  return Object.keys(value).flatMap((name) => labelsInside(value[name] ?? null));
 }
 
 /** The type of a member of an R4 type; `undefined` for a member that R4 does not know. */

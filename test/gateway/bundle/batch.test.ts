@@ -26,6 +26,13 @@ async function* body(text: string) {
 }
 const bytes = (value: object) => new TextEncoder().encode(JSON.stringify(value));
 
+/** A server's answer to a transaction: the same for each entry, without its resource. */
+const transactionAnswer = (transaction: string | undefined, entry: object) => ({
+  resourceType: "Bundle",
+  type: "transaction-response",
+  entry: (JSON.parse(transaction ?? "{}").entry ?? []).map(() => entry),
+});
+
 /**
  * Posts a bundle of a client that may do everything, until `stillGood` says no. Returns the writes at the
  * origin and the record.
@@ -34,6 +41,8 @@ async function post(
   type: "batch" | "transaction",
   entry: readonly object[],
   stillGood: () => boolean = () => true,
+  prefer: string | null = null,
+  row: object = large,
 ) {
   const scopes = parseScopes("system/*.cruds");
   const json = readJson(bytes({ resourceType: "Bundle", type, entry }));
@@ -41,7 +50,11 @@ async function post(
   if (!scopes.ok || !batch.ok) throw new Error("a test's own mistake");
   const sent: string[] = [];
   const recorded: Part[] = [];
-  const ask = async () => ok({ kind: "answered" as const, base: origin, body: body(JSON.stringify(large)) });
+  let asked = 0;
+  const ask = async () => {
+    asked += 1;
+    return ok({ kind: "answered" as const, base: origin, body: body(JSON.stringify(row)) });
+  };
   const permission = {
     policy: compilePolicy(
       policy(rule(["Observation"], "everything", { interactions: ["read", "search", "create"] })),
@@ -51,14 +64,16 @@ async function post(
   };
   const session = sessionOf(ask, {
     base,
-    send: async (_origin, { method, path }) => {
+    send: async (_origin, { method, path, body: whole }) => {
       sent.push(`${method} ${path}`);
+      const stored = { response: { status: "201 Created", location: `${origin}/Observation/new` } };
+      const answers = type === "batch" ? "" : JSON.stringify(transactionAnswer(whole, stored));
       return {
         kind: "written",
         status: 201,
         isJson: true,
         location: `${origin}/${path}/new`,
-        body: body(""),
+        body: body(answers),
         base: origin,
       };
     },
@@ -78,11 +93,11 @@ async function post(
     noteParts: async (parts: readonly Part[]) => void recorded.push(...parts),
   };
   const links = { to: async () => ok(undefined) };
-  const asked = { ...batch.value, prefer: null, body: null };
+  const bundle = { ...batch.value, prefer, body: null };
   const answered =
-    asked.kind === "batch"
-      ? await answerBatch(asked, permission, session, links, gate, record)
-      : await transact(asked, permission, session, links, gate, record);
+    bundle.kind === "batch"
+      ? await answerBatch(bundle, permission, session, links, gate, record)
+      : await transact(bundle, permission, session, links, gate, record);
   if (!answered.ok || "reason" in answered.value.result) throw new Error("a test's own mistake");
   const { result, parts } = answered.value;
   const answers = await clearEntries(result, gate);
@@ -92,6 +107,7 @@ async function post(
     shown: answers.filter(({ disclosure }) => disclosure !== undefined).length,
     sent,
     recorded,
+    asked,
   };
 }
 
@@ -127,3 +143,14 @@ test.for(["batch", "transaction"] as const)(
     expect(recorded.map(({ kind }) => kind)).toEqual(["disclosure", "refusal", "refusal"]);
   },
 );
+
+test("a transaction reads at most fifty resources that the origin's answer does not show", async ({
+  expect,
+}) => {
+  const creates = Array.from({ length: 60 }, () => create);
+  const row = { ...create.resource, id: "new" };
+  const prefer = "return=representation";
+  const { statuses, shown, asked } = await post("transaction", creates, () => true, prefer, row);
+  expect([new Set(statuses), shown, asked]).toEqual([new Set(["201"]), 50, 50]);
+  expect((await post("transaction", creates)).asked).toBe(0);
+});

@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { RevocationUpdate } from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";
+import { sha256Form } from "#kernel/encoded";
 import { GrantWindows } from "#limits/grant-windows";
 import { LeaseBook } from "#limits/lease";
 import { readLeaseCall, type LeaseAnswer, type LeaseCall } from "#limits/lease-call";
@@ -105,7 +106,7 @@ export class ClientGuard extends DurableObject {
    */
   assertionOnce(idHash: string, expires: Instant): boolean {
     const at = now();
-    if (!/^[A-Za-z0-9_-]{43}$/u.test(idHash) || !(expires <= at + assertionMillisecondsMax))
+    if (!sha256Form.test(idHash) || !(expires <= at + assertionMillisecondsMax))
       throw new Error("not the hash and expiry of an assertion");
     if (expires <= at - graceMilliseconds) return false;
     this.#sql.exec("DELETE FROM assertions WHERE expires < ?", at - graceMilliseconds);

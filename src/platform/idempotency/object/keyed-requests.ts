@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { instant, type Instant } from "#kernel/clock";
+import { sha256Form } from "#kernel/encoded";
 import {
   claimKey,
   endUnderKey,
@@ -37,7 +38,7 @@ export class KeyedRequests extends DurableObject {
 
   /** `keyHash` and `fingerprint`: SHA-256 in base64url. Throws when there is no room for a further key. */
   async claim(keyHash: string, call: KeyClaim): Promise<ClaimAnswer> {
-    if (![keyHash, call.fingerprint].every((each) => hashed.test(each)))
+    if (![keyHash, call.fingerprint].every((each) => sha256Form.test(each)))
       throw new Error("not the hashes of a key and a request");
     const known = this.#find(keyHash);
     const { answer, store } = claimKey(known, call, now());
@@ -122,8 +123,6 @@ interface Row extends Record<string, SqlStorageValue> {
   readonly content: string | null;
   readonly unknown: number;
 }
-
-const hashed = /^[A-Za-z0-9_-]{43}$/u;
 
 const schema = `
   CREATE TABLE IF NOT EXISTS request_keys (key_hash TEXT PRIMARY KEY, fingerprint TEXT NOT NULL,

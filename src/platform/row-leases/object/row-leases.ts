@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { instant, type Instant } from "#kernel/clock";
+import { sha256Form } from "#kernel/encoded";
 import { takeLease } from "#limits/row-lease";
 
 /**
@@ -17,7 +18,7 @@ export class RowLeaseBook extends DurableObject {
 
   /** `rowHash`: SHA-256 in base64url. False if a further holder has the row. */
   take(rowHash: string, holder: string): boolean {
-    if (!/^[A-Za-z0-9_-]{43}$/u.test(rowHash)) throw new Error("not the hash of a row's address");
+    if (!sha256Form.test(rowHash)) throw new Error("not the hash of a row's address");
     const at = now();
     this.#sql.exec("DELETE FROM row_leases WHERE until <= ?", at);
     const [row] = this.#sql

@@ -1,0 +1,5 @@
+/** The form of a resource type's name. */
+export const typeName = /^[A-Z][A-Za-z]{1,63}$/u;
+
+/** The form of a search parameter's name, without a modifier and a chain. */
+export const parameterName = /^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u;
