@@ -58,7 +58,7 @@ export function table({ measures, requests, ledger, machine, duration, seconds }
   ].join("\n\n");
 }
 
-export const measureColumns = ["id", "value", "", "a", "b", "from", "to", "must", "goal", "verdict"] as const;
+const measureColumns = ["id", "value", "", "a", "b", "from", "to", "must", "goal", "verdict"] as const;
 
 export function measureRow(measure: Measure): readonly string[] {
   const { id, value, unit, a, b, values } = measure;

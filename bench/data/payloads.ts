@@ -146,7 +146,7 @@ export function searchset(
 }
 
 /** Vital signs, which the payer's policy hides, and laboratory results in turn. */
-export const halfHidden = ({ laboratory, vitals }: Sample): readonly Observation[] =>
+const halfHidden = ({ laboratory, vitals }: Sample): readonly Observation[] =>
   laboratory.flatMap((row, i) => [row, vitals[i % vitals.length] ?? row]);
 
 /** Makes the answers of the benchmark's origin and writes them to `<folder>/answers.json`, by path. */

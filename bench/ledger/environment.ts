@@ -3,7 +3,7 @@ import type { LedgerEnv } from "#platform/ledger/config";
 
 export const benchLedgerName = "ledger.bench";
 // Each round takes some of these logs, and the counting takes a few.
-export const benchShards = 64;
+const benchShards = 64;
 
 /** Variables and secrets of a throw-away ledger, new for each run. */
 export function ledgerEnvironment() {

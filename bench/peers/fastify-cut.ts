@@ -52,7 +52,7 @@ const views: Readonly<Record<string, Members>> = {
 };
 
 /** A resource as the payer may see it, or undefined when no rule permits it. */
-export function cutResource(resource: Cut): Cut | undefined {
+function cutResource(resource: Cut): Cut | undefined {
   const view = views[String(resource["resourceType"])];
   if (view === undefined || (resource["resourceType"] === "Observation" && !isLaboratory(resource)))
     return undefined;

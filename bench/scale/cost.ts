@@ -191,7 +191,7 @@ export function costOf(kind: RequestKind, load: Load, sizes: Sizes): Cost {
 export const total = (cost: Cost): number => costItems.reduce((sum, item) => sum + cost[item], 0);
 
 /** The monthly cost of the root log, for any number of requests. */
-export function rootLogMonth(shards: number, { rootLeafBytes }: Sizes): number {
+function rootLogMonth(shards: number, { rootLeafBytes }: Sizes): number {
   const handOvers = shards / handOverSeconds(shards);
   const frames = Math.min(handOvers, 1 / ledgerRules.handOverSeconds);
   // One more row: frames are deleted once they are copied.

@@ -41,7 +41,7 @@ const roundTrips: Readonly<Record<City, readonly number[]>> = {
 export const roundTrip = (a: City, b: City): number => roundTrips[a][cities.indexOf(b)] ?? NaN;
 
 /** Milliseconds of work at each part: assumptions, except the commit, which the whole page assumes. */
-export const workMilliseconds: Readonly<Record<Part, number>> = {
+const workMilliseconds: Readonly<Record<Part, number>> = {
   registry: 2,
   guard: 1,
   revocations: 1,
@@ -58,13 +58,13 @@ const callMilliseconds = (part: Part, edge: City, places: Places): number =>
   roundTrip(part === "revocations" ? places.guard : edge, places[part]) + workMilliseconds[part];
 
 /** The time from a client's request to its answer. */
-export function answerMilliseconds(rounds: Rounds, edge: City, places: Places): number {
+function answerMilliseconds(rounds: Rounds, edge: City, places: Places): number {
   const waits = rounds.map((calls) => Math.max(...calls.map((part) => callMilliseconds(part, edge, places))));
   return edgeMilliseconds + gatewayMilliseconds + waits.reduce((sum, wait) => sum + wait, 0);
 }
 
 /** The same read, if its record ran side by side with the call of the origin. */
-export const besideOrigin: Rounds = [["origin", "ledger"]];
+const besideOrigin: Rounds = [["origin", "ledger"]];
 
 const near: City = "Frankfurt";
 const far: City = "Ashburn";
@@ -91,7 +91,7 @@ export function nearAndFar() {
 }
 
 /** A ledger in three regions, and the cities that stand for them here. */
-export const exampleRegions = "enam:2 weur:2 apac:2";
+const exampleRegions = "enam:2 weur:2 apac:2";
 const regionCities: Readonly<Record<string, City>> = { enam: "Ashburn", weur: "Frankfurt", apac: "Tokyo" };
 const continents: Readonly<Record<City, string>> = {
   Frankfurt: "EU",
@@ -103,7 +103,7 @@ const continents: Readonly<Record<City, string>> = {
 };
 
 /** The city of the shard for a request from a city, by the ledger's own choice. */
-export function shardCity(edge: City): City {
+function shardCity(edge: City): City {
   const layout = readLayout(exampleRegions, 6);
   if (!layout.ok) throw new Error(layout.error);
   const circumstances = { kind: "client", continent: continents[edge] } as const;

@@ -41,7 +41,7 @@ export interface Profile {
 const nameOfProfile = /^[a-z0-9][a-z0-9._-]{0,63}$/u;
 
 /** `$XDG_CONFIG_HOME/phylax`, or `~/.config/phylax`. */
-export const profileFolder = (): string =>
+const profileFolder = (): string =>
   join(process.env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "phylax");
 
 /** The file of a profile. The name is a file's name, so it has letters, digits, `.`, `_` and `-` only. */

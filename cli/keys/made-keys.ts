@@ -54,7 +54,7 @@ export const configOf = (worker: Worker, environment: string | undefined): strin
     : `deploy/${environment}/${worker}.json`;
 
 /** 32 random bytes in base64url. */
-export const newRandom = (): string => randomBytes(32).toString("base64url");
+const newRandom = (): string => randomBytes(32).toString("base64url");
 
 /** A new private key. `kid` names its use and day, with random digits, so that two keys never share it. */
 export function newPrivateJwk(alg: "ES256" | "Ed25519" | "ECDH-ES+A256KW", label: string): PrivateJwk {

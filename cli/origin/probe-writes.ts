@@ -18,7 +18,7 @@ export interface FoundWrites {
   readonly left: readonly string[];
 }
 
-export const probeSystem = "urn:phylax:probe";
+const probeSystem = "urn:phylax:probe";
 
 /**
  * Writes two kinds of synthetic resources, looks at the results, and deletes them. Each has an

@@ -25,7 +25,7 @@ export type WorkerName = keyof typeof configurations;
 export type WorkerBundles = Readonly<Record<WorkerName, string>>;
 
 // the keys of the table above
-export const workerNames = Object.keys(configurations) as readonly WorkerName[];
+const workerNames = Object.keys(configurations) as readonly WorkerName[];
 
 /** A worker's wrangler configuration as options of Miniflare. */
 export const workerConfigurationOf = (name: WorkerName) => optionsOf(join(root, configurations[name]));

@@ -141,7 +141,7 @@ function expectingOf(document: unknown, ifMatch: string | undefined): Result<unk
 }
 
 /** The answer has the numbers; the record has the entries. */
-export function applied(done: Result<Applied, RegistryProblem>): Result<Act, Rejected> {
+function applied(done: Result<Applied, RegistryProblem>): Result<Act, Rejected> {
   const accepted = orRejected(done);
   return accepted.ok ? ok({ answer: accepted.value.counts, effect: accepted.value.changes }) : accepted;
 }

@@ -5,7 +5,7 @@ import { isTooDeep } from "#identity/jose/too-deep";
 import { err, ok, type Result } from "#kernel/result";
 
 // A thousand clients with their certificates and a policy of each starter are about 700 KB.
-export const documentBytesMax = 1_048_576;
+const documentBytesMax = 1_048_576;
 
 export type DocumentRefusal = {
   readonly reason: BodyNotWhole["reason"] | "body_type_not_supported" | "body_too_large" | "body_not_json";

@@ -121,7 +121,7 @@ export function endUnderKey(
 }
 
 /** A clock that jumped back leaves no key for longer than its time. */
-export const isForgotten = ({ since }: Pick<KeyState, "since">, at: Instant): boolean =>
+const isForgotten = ({ since }: Pick<KeyState, "since">, at: Instant): boolean =>
   Math.abs(at - since) >= keyMilliseconds;
 
 /** A clock that jumped back extends no lease beyond its longest time. */

@@ -89,15 +89,12 @@ const unlabelled = rowLabels([]); // most rows
 export const labelsOfElement = (facts: Facts, own: readonly Json[]): RowLabels =>
   rowLabels([...statedLabels(facts).filter((label) => !saysInside(label)), ...own]);
 
-/** Answers whether labels ask for nothing: a level of N or below, and no further label. */
+/**
+ * Answers whether labels ask for nothing: a level of N (normal) or below, and no further label (FHIR R4
+ * security-labels, DS4P). An unknown label counts as a label, since it may be above normal.
+ */
 export const isHarmless = (labels: RowLabels): boolean =>
   labels.level <= normal && labels.sensitivities.size === 0 && !labels.hasUnknown && !labels.hasHandling;
-
-/**
- * Answers whether a resource has a security label above N (normal) or labels inside (FHIR R4 security-labels,
- * DS4P): then policy and Consents weigh the labels. An unknown label counts, since it may be above normal.
- */
-export const isLabelled = (facts: Facts): boolean => !isHarmless(labelsOf(facts));
 
 /**
  * Answers whether a policy lets a row with these labels leave without a Consent. A level covers each

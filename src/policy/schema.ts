@@ -46,7 +46,7 @@ export type RuleInteraction = (typeof ruleInteractions)[number];
  * manages the patient's record or is the general practitioner. `panel`: the user manages a Group that has the
  * patient as a member. `related-person`: the user is an active RelatedPerson of the patient.
  */
-export const userRelations = ["practitioner", "organization", "panel", "related-person"] as const;
+const userRelations = ["practitioner", "organization", "panel", "related-person"] as const;
 export type UserRelation = (typeof userRelations)[number];
 
 /** What decides without a Consent (`base`), and how several Consents agree (`combining`). */

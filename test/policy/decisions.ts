@@ -16,7 +16,7 @@ import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluat
 import { factListsOf } from "#policy/facts";
 import type { Grant } from "#policy/grant";
 import { ConsentBook } from "#policy/consent/consent-book";
-import { hasContext, isLabelled, labelsOf } from "#policy/labels";
+import { hasContext, labelsOf } from "#policy/labels";
 import { scopeOfPart2, weighRow } from "#policy/row-weight";
 import { participantParts } from "#policy/search/participant-parts";
 import {
@@ -124,7 +124,6 @@ export const decisions: Readonly<Record<string, Decide>> = {
   "fhir/search/match matchesSearch": byDecidingPaths((facts, { resource, granting: { grant } }) =>
     matchesSearch(facts(resource), grant.clientParameters, origin),
   ),
-  "policy/labels isLabelled": byDecidingPaths((facts, { resource }) => isLabelled(facts(resource))),
   "policy/labels labelsOf": byDecidingPaths((facts, { resource }) => {
     const { sensitivities, ...labels } = labelsOf(facts(resource));
     return JSON.stringify([labels, ...sensitivities]);

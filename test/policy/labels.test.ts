@@ -1,10 +1,11 @@
 import { test } from "vitest";
 import { Facts } from "#fhir/json/facts";
 import type { Json, JsonObject } from "#fhir/json/json";
-import { isLabelled as factsAreLabelled } from "#policy/labels";
+import { isHarmless, labelsOf } from "#policy/labels";
 
 const v3 = "http://terminology.hl7.org/CodeSystem/v3-";
-const isLabelled = (resource: JsonObject) => factsAreLabelled(Facts.of(resource, [["meta", "security"]]));
+const isLabelled = (resource: JsonObject) =>
+  !isHarmless(labelsOf(Facts.of(resource, [["meta", "security"]])));
 const labelled = (...security: Json[]) => isLabelled({ resourceType: "Observation", meta: { security } });
 const inline: JsonObject = {
   url: "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label",

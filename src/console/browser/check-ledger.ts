@@ -13,7 +13,7 @@ import { announce, badge, part, row, table } from "./page-parts.ts";
 const { ledger } = texts;
 
 /** Checks every log of a ledger against the root log, and the root log against its witnesses, in this browser. */
-export async function checkLedger(place: LedgerPlace, onRead: () => void): Promise<readonly LogReport[]> {
+async function checkLedger(place: LedgerPlace, onRead: () => void): Promise<readonly LogReport[]> {
   const served: RootPlace = {
     readerOf: (log) => browserLog(place, log, onRead),
     async verify(reader, verifier, claims, rules) {

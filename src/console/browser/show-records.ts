@@ -68,7 +68,7 @@ export function offerKey(
 }
 
 /** Lets a section of the page open records with the key that a person chooses. */
-export function offerRecords(section: PageElement, { isWanted, show }: Asked): void {
+function offerRecords(section: PageElement, { isWanted, show }: Asked): void {
   offerKey(section, async ({ place, key, onRead }) => {
     const { events, problems } = await openRecords(place, key, isWanted, onRead);
     const said = show(events, section);

@@ -32,7 +32,7 @@ export type OnceRefusal =
 
 // Before the write the row may be leased and read again.
 const leasingMilliseconds = originWriteMilliseconds / 2 + 10_000;
-export const sendingMilliseconds = leasingMilliseconds + originWriteMilliseconds;
+const sendingMilliseconds = leasingMilliseconds + originWriteMilliseconds;
 
 /** The statuses of refusals that stored rows decide, in one face whether a row is hidden or absent. */
 export const rowStatuses: ReadonlySet<number> = new Set([404, 409, 412, 422]);

@@ -65,7 +65,7 @@ export function contentOf(body: WriteBody): string {
 }
 
 /** Reads the bytes of a write's body. */
-export function bodyOf(interaction: Writing, bytes: Uint8Array): Result<WriteBody, WriteBodyRefusal> {
+function bodyOf(interaction: Writing, bytes: Uint8Array): Result<WriteBody, WriteBodyRefusal> {
   const json = readJson(bytes);
   if (!json.ok) return err({ reason: `body_${json.error.reason}` });
   if (interaction.kind === "patch" || interaction.kind === "conditional-patch") {

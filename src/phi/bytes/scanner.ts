@@ -21,7 +21,7 @@ const containedHash = hashOf("contained");
 const label = utf8(inlineLabel);
 
 /** The string needs a closer look: an address may be in it. */
-export const flagLook = 1;
+const flagLook = 1;
 /** The string has an escape that is written in another way when it leaves. */
 export const flagRewrite = 2;
 

@@ -4,32 +4,17 @@ const pieceBytes = 16_384;
 // A body up to this length comes as a single piece: nearly every resource and page.
 const wholeBytesMax = 1_048_576;
 
-/**
- * A body in filled pieces; an empty body has none. A reader that stops closes the connection. Throws when the
- * body breaks off.
- *
- * @param declared the body's length as its sender declares it (Content-Length). It only chooses the size of
- * the first piece, so that a truthful body up to 1 MiB takes a single read. A sender may declare a wrong
- * length next to a chunked or compressed body: the rest then follows in pieces of 16 KiB.
- */
-export async function* piecesOf(
-  body: ReadableStream<Uint8Array> | null,
-  declared?: number,
-): AsyncGenerator<Uint8Array> {
-  const pieces = new PieceReader(body, declared);
-  try {
-    for (let piece = await pieces.next(); piece !== undefined; piece = await pieces.next()) yield piece;
-  } finally {
-    await pieces.stop();
-  }
-}
-
-/** {@link piecesOf} without an iterator, whose steps cost more than the read of a short body. */
+/** Reads a body in filled pieces; an empty body has none. */
 export class PieceReader {
   readonly #reader: FillingReader | undefined;
   #size: number;
   #isOver: boolean;
 
+  /**
+   * @param declared the body's length as its sender declares it (Content-Length). It only chooses the size of
+   * the first piece, so that a truthful body up to 1 MiB takes a single read. A sender may declare a wrong
+   * length next to a chunked or compressed body: the rest then follows in pieces of 16 KiB.
+   */
   constructor(body: ReadableStream<Uint8Array> | null, declared?: number) {
     this.#reader = body?.getReader({ mode: "byob" });
     // A byte more than the body has: the read that reaches the end is the last read.

@@ -25,9 +25,9 @@ import { spanOf, spanOfPeriod } from "./time-span.ts";
 const thp = "http://terminology.hl7.org/CodeSystem/";
 
 /** Nested provisions below the root. IHE PCF and HL7 FAST stop at one level; R4 sets no bound. */
-export const provisionDepthMax = 4;
+const provisionDepthMax = 4;
 /** Provisions of one Consent; a longer Consent is not understood. */
-export const provisionsMax = 200;
+const provisionsMax = 200;
 
 /**
  * Reads a Consent of FHIR R4 4.0.1. It never fails: a part that is not understood is kept as `unclear`, so

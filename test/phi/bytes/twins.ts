@@ -12,7 +12,7 @@ import { originUrls, type Bases } from "#phi/origin-urls";
 import { redactResource } from "#phi/redact";
 import { hidesOwner } from "#phi/shown-reference";
 import type { ResourceView } from "#policy/compile";
-import { isLabelled } from "#policy/labels";
+import { isHarmless, labelsOf } from "#policy/labels";
 
 /** Bases whose addresses the hostile texts of the fuzzing contain. */
 export const bases: Bases = {
@@ -76,7 +76,8 @@ export function compare(bytes: Uint8Array, view: ResourceView, fastView: Resourc
     throw new Error(shown("the byte engine accepts what readJson refuses"));
   const resource = read.value;
   // The facts alone decide about labels, so a label inside has to be left to the plain engine.
-  if (isLabelled(Facts.of(resource, [["resourceType"]]))) throw new Error(shown("an inline label passes"));
+  if (!isHarmless(labelsOf(Facts.of(resource, [["resourceType"]]))))
+    throw new Error(shown("an inline label passes"));
   const found = redactResource(resource, view, { bases, urls, mayLinkTo, viewInside });
   if (!found.ok) throw new Error(shown(`the plain engine refuses: ${found.error}`));
   const { patients, unseen, room, unnamed, withheld, records } = found.value;

@@ -1,7 +1,7 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, test } from "vitest";
-import { declaredLength, FramedBody, piecesOf } from "#platform/origins/pieces";
+import { declaredLength, FramedBody, PieceReader } from "#platform/origins/pieces";
 
 let answer: (res: ServerResponse) => void;
 const server = createServer((_, res) => answer(res));
@@ -14,6 +14,16 @@ afterAll(() => {
   server.closeAllConnections();
   server.close();
 });
+
+/** The pieces of a body. A reader that stops closes the connection. */
+async function* piecesOf(body: ReadableStream<Uint8Array> | null, declared?: number) {
+  const pieces = new PieceReader(body, declared);
+  try {
+    for (let piece = await pieces.next(); piece !== undefined; piece = await pieces.next()) yield piece;
+  } finally {
+    await pieces.stop();
+  }
+}
 
 /** The lengths of the pieces of a body that is sent in chunks of this length. */
 async function lengthsOf(body: string, chunkLength: number): Promise<readonly number[]> {
