@@ -12,8 +12,8 @@ export function denied(
   { signIn, proof }: Pick<SeenOfOperator, "signIn" | "proof">,
 ): CredentialDenied | TokenDenied | undefined {
   const issuer = signIn?.issuer ?? "";
-  const of = { client: "", certificate, proof, keyId: signIn?.keyId, issuer }; // no client has this id
-  const credential = deniedCredential(names, of);
+  const credentials = { client: "", certificate, proof, keyId: signIn?.keyId, issuer }; // no client has this id
+  const credential = deniedCredential(names, credentials);
   if (credential !== undefined || signIn === undefined) return credential;
   return names.has(denialName({ kind: "token", issuer, id: signIn.tokenId }))
     ? { reason: "token_denied" }

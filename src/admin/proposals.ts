@@ -112,8 +112,8 @@ export const showProposalVerb = (proposals: Pick<Proposals, "show">): Verb => ({
   changes: false,
   isRepeatable: true,
   async act({ parameters }) {
-    const asked = approving.safeParse(parameters);
-    const shown = asked.success ? await proposals.show(asked.data.proposal) : undefined;
+    const question = approving.safeParse(parameters);
+    const shown = question.success ? await proposals.show(question.data.proposal) : undefined;
     return shown === undefined ? notOpen : ok({ answer: shown });
   },
 });
@@ -139,9 +139,9 @@ export const approveVerb = (proposals: Pick<Proposals, "approve">): Verb => ({
   async act({ document, operator }) {
     const person = personOf(operator);
     if (!person.ok) return person;
-    const asked = approving.safeParse(document);
-    if (!asked.success) return malformed(asked.error);
-    const approved = await proposals.approve(asked.data.proposal, person.value);
+    const approval = approving.safeParse(document);
+    if (!approval.success) return malformed(approval.error);
+    const approved = await proposals.approve(approval.data.proposal, person.value);
     if (!approved.ok) return rejected(approved.error);
     const { proposal, kind, proposer, effect } = approved.value;
     return ok({
@@ -169,9 +169,9 @@ export const closeProposalVerb = (proposals: Pick<Proposals, "close">): Verb => 
   changes: true,
   isRepeatable: true,
   async act({ document, operator }) {
-    const asked = closing.safeParse(document);
-    if (!asked.success) return malformed(asked.error);
-    const closed = await proposals.close(asked.data.proposal, operator.id, asked.data.note);
+    const withdrawal = closing.safeParse(document);
+    if (!withdrawal.success) return malformed(withdrawal.error);
+    const closed = await proposals.close(withdrawal.data.proposal, operator.id, withdrawal.data.note);
     return closed.ok ? ok({ answer: { closed: true } }) : rejected(closed.error);
   },
 });

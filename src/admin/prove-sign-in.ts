@@ -44,10 +44,10 @@ export async function proveSignIn(
   if (presented.value === undefined) return err({ reason: "token_missing" });
   const signIn = await ports.signIns.verify(presented.value.token, demand.iss, call.at);
   if (!signIn.ok) return signIn;
-  const held = await holding(call, presented.value, signIn.value, x5t, ports);
-  if (!held.ok) return held;
+  const holder = await holding(call, presented.value, signIn.value, x5t, ports);
+  if (!holder.ok) return holder;
   seen.signIn = signIn.value;
-  if (held.value !== undefined) seen.proof = held.value;
+  if (holder.value !== undefined) seen.proof = holder.value;
   return judgeSignIn(signIn.value, demand, call.at);
 }
 

@@ -34,9 +34,9 @@ export const restoreLedgerVerb = (restores: LedgerRestore): Verb => ({
   method: "POST",
   roles: ["registry-admin"],
   async act({ document }) {
-    const asked = restoreForm.safeParse(document);
-    const restored = asked.success
-      ? await restores.restore(asked.data.log)
+    const question = restoreForm.safeParse(document);
+    const restored = question.success
+      ? await restores.restore(question.data.log)
       : err({ reason: "restore_log_unknown" } as const);
     if (restored.ok)
       return ok({

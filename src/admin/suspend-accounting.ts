@@ -29,9 +29,9 @@ export const suspendAccountingVerb = (holds: AccountingHolds): Verb => ({
   method: "POST",
   roles: ["privacy-officer"],
   async act({ document }) {
-    const held = await holds.hold(document);
-    if (held.ok) return ok({ answer: { suspended: true } });
-    const { reason, field } = held.error;
+    const suspended = await holds.hold(document);
+    if (suspended.ok) return ok({ answer: { suspended: true } });
+    const { reason, field } = suspended.error;
     const pointer = field === "" ? "" : `/${field}`;
     return err({ reason, pointer, detail: "is missing, malformed or not known" });
   },

@@ -130,7 +130,7 @@ function ofAccounting(about: Explained, accounting: AccountingRequest): Explanat
     evaluateAccounting(about.policy, about.access, { purpose, asked: accounting }),
   );
   const granted = decided.find(({ ok }) => ok) ?? decided[0];
-  const of: ExplainStep = {
+  const permission: ExplainStep = {
     ok: granted?.ok === true,
     of: "operation",
     says: "to the individual under PATRQT by patient/ scopes, to an officer under HOPERAT by system/ scopes, of both Patient and AuditEvent",
@@ -138,7 +138,7 @@ function ofAccounting(about: Explained, accounting: AccountingRequest): Explanat
   const asks = granted?.ok === true ? [written(granted.value.patient(accounting.id).ask)] : [];
   return {
     refused: reasonOf(granted),
-    steps: [operation(about.policy, "disclosures"), ...access(about, "Patient", "read"), of],
+    steps: [operation(about.policy, "disclosures"), ...access(about, "Patient", "read"), permission],
     asks,
   };
 }
@@ -156,7 +156,7 @@ function ofListing(about: Explained, listing: Listing): Explanation {
       return { refused, steps: access(about, listing.type, "read"), asks };
     case "everything": {
       const rows = granted.ok && granted.value.kind === "everything" ? [...granted.value.rows.keys()] : [];
-      const of: ExplainStep = {
+      const searched: ExplainStep = {
         ok: rows.length > 0,
         of: "operation",
         says: `types that may be searched and read: ${rows.join(", ") || "none"}`,
@@ -167,7 +167,7 @@ function ofListing(about: Explained, listing: Listing): Explanation {
           ...(listing.within === "operation"
             ? [operation(about.policy, "everything"), ...access(about, "Patient", "read")]
             : []),
-          of,
+          searched,
         ],
         asks,
       };
@@ -273,8 +273,10 @@ function access(about: Explained, type: string, interaction: RuleInteraction): r
         ? `no scope permits "${permission}" of ${type} for a known patient`
         : `scopes that permit "${permission}" of ${type}`,
     details: permitting.map(({ context, filters }) => {
-      const of = filters.map(({ parameter, values }) => `, of ${parameter} ${values.join(" or ")}`).join("");
-      return `${context}/: ${rowsOf(about, context)}${of}`;
+      const limits = filters
+        .map(({ parameter, values }) => `, of ${parameter} ${values.join(" or ")}`)
+        .join("");
+      return `${context}/: ${rowsOf(about, context)}${limits}`;
     }),
   };
   if (rowAccess === undefined || canCoverSome(rowAccess, type)) return [byRule, byScope];
@@ -314,8 +316,8 @@ function asksOf({ ask, expects }: SearchGrant): readonly string[] {
     ...expects.joins.map(({ kind, by }) => (kind === "chain" ? `${by.code}=[found]` : "_id=[referred to]")),
     ...(opened.length === 0 ? [] : ["_id=[referred to]"]),
   ];
-  const own = [ask, ...expects.further.map((part) => part.ask)];
-  return [...hops, ...own.map((question) => [written(question), ...joinResults].join("&"))];
+  const questions = [ask, ...expects.further.map((part) => part.ask)];
+  return [...hops, ...questions.map((question) => [written(question), ...joinResults].join("&"))];
 }
 
 const written = ({ path, query, posted }: FhirQuestion): string =>

@@ -110,7 +110,7 @@ function canBe(type: string, { met, unmet }: Wanted): boolean {
     const kind = kindOf(type, first);
     const values = conditions.flatMap((condition) => valuesOf(condition, kind));
     if (!mayRepeat(type, first.steps))
-      return [[], ...values.map((value) => [value])].some((held) => holds(held, wanted, kind));
+      return [[], ...values.map((value) => [value])].some((items) => holds(items, wanted, kind));
     // A repeating element gets every value that no condition forbids: a required value is then present if it
     // can be.
     const none = {

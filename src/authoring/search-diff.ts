@@ -106,8 +106,8 @@ export function conditionsBeyond(
   policy: CompiledPolicy,
   second: CompiledPolicy,
 ): readonly string[] {
-  const readers = (of: CompiledPolicy) =>
-    of
+  const readers = (policy: CompiledPolicy) =>
+    policy
       .rulesFor(type)
       .filter(({ interactions }) => [...interactions].some((interaction) => interaction !== "create"));
   if (policy.rulesFor(type).length === 0 || second.rulesFor(type).length === 0) return [];

@@ -21,12 +21,12 @@ export function shownOfLeft(
   show: PolicyRule["show"],
   left: ReadonlySet<string>,
 ): ShownOfLeft {
-  const own = [...left]
+  const paths = [...left]
     .filter((path) => path.startsWith(`${type}.`))
     .map((path) => path.slice(type.length + 1));
-  if (own.length === 0) return { show, hidden: [] };
+  if (paths.length === 0) return { show, hidden: [] };
   if (show !== "everything") {
-    const kept = show.filter((path) => isUnmeasured(path) || own.some((each) => isBelow(each, path)));
+    const kept = show.filter((path) => isUnmeasured(path) || paths.some((each) => isBelow(each, path)));
     if (kept.length === 0) return { show, hidden: [] };
     return {
       show: kept,
@@ -34,11 +34,11 @@ export function shownOfLeft(
     };
   }
   if (
-    own.some((path) => path.split(".").some((step) => step === "extension" || step === "modifierExtension"))
+    paths.some((path) => path.split(".").some((step) => step === "extension" || step === "modifierExtension"))
   )
     return { show, hidden: [] };
   const members = isResourceType(type) ? [...elementsOf(type).keys()] : [];
-  const kept = members.filter((name) => isUnmeasured(name) || own.some((each) => isBelow(each, name)));
+  const kept = members.filter((name) => isUnmeasured(name) || paths.some((each) => isBelow(each, name)));
   const shown = kept.filter((name) => name !== "id");
   if (shown.length === 0 || kept.length === members.length) return { show, hidden: [] };
   return {

@@ -174,8 +174,9 @@ function unknownOf(
 }
 
 function diffOfType(type: string, before: PolicyDocument, after: PolicyDocument): readonly TermsDifference[] {
-  const of = ({ rules }: PolicyDocument) => rules.filter(({ types }) => types.some((each) => each === type));
-  const [was, is] = [of(before), of(after)];
+  const rulesOfType = ({ rules }: PolicyDocument) =>
+    rules.filter(({ types }) => types.some((each) => each === type));
+  const [was, is] = [rulesOfType(before), rulesOfType(after)];
   // The decisions differ: the type comes or goes.
   if (was.length === 0 || is.length === 0) return [];
   const term = difference("term", type);

@@ -150,16 +150,16 @@ function requestOf({
   const query = parameters
     .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
     .join("&");
-  const asked = query === "" ? "" : `?${query}`;
+  const search = query === "" ? "" : `?${query}`;
   const paths: Readonly<Record<string, string>> = {
     read: `${type}/${id ?? ""}`,
     vread: `${type}/${id ?? ""}`,
-    "history-instance": `${type}/${id ?? ""}/_history${asked}`,
-    "history-type": `${type}/_history${asked}`,
-    "search-type": `${type}${asked}`,
-    "search-compartment": `${type}/${id ?? ""}/*${asked}`,
-    $everything: `${type}/${id ?? ""}/$everything${asked}`,
-    $lastn: `${type}/$lastn${asked}`,
+    "history-instance": `${type}/${id ?? ""}/_history${search}`,
+    "history-type": `${type}/_history${search}`,
+    "search-type": `${type}${search}`,
+    "search-compartment": `${type}/${id ?? ""}/*${search}`,
+    $everything: `${type}/${id ?? ""}/$everything${search}`,
+    $lastn: `${type}/$lastn${search}`,
   };
   return paths[interaction ?? ""];
 }

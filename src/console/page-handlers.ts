@@ -78,9 +78,9 @@ export class PageHandlers implements PageMaker {
   }
 
   /** The content in the frame of the console; a Response is the answer as it is. */
-  #framed(own: ConsolePage, { operator, session, id }: ConsoleVisit, made: PageContent): Response {
+  #framed(consolePage: ConsolePage, { operator, session, id }: ConsoleVisit, made: PageContent): Response {
     if (made instanceof Response) return made;
-    const { status = 200, content, page = own } = made;
+    const { status = 200, content, page = consolePage } = made;
     const visitor = { operator, formToken: session.formToken };
     const whole = Shell({ title: page.name, visitor, current: page.path, children: content });
     return htmlAnswer(whole, status, this.#headers(id));

@@ -47,19 +47,19 @@ const isLoopback = (hostname: string) =>
  * a number of rows. It does if a parameter that the question lacks is the number of rows before it
  * (`_getpagesoffset=20&_count=10`, `_offset=20`): the number of a page, or a cursor, could mean a different row
  * when `_count` changes.
- * @param before rows of the list on the earlier pages; @param asked the query that began the list.
+ * @param before rows of the list on the earlier pages; @param question the query that began the list.
  */
 export function shortened(
   link: string,
   before: number,
-  asked: string,
+  question: string,
   rowsOf: (count: number) => number,
 ): string | undefined {
   const [counted, ...further] = link.matchAll(/[?&]_count=([^&]*)/gu);
   const count = Number(counted?.[1]);
   const places = link.split(/[?&]/u).filter((part) => {
     const name = part.slice(0, part.indexOf("=") + 1);
-    return part === `${name}${before}` && !`&${asked}`.includes(`&${name}`);
+    return part === `${name}${before}` && !`&${question}`.includes(`&${name}`);
   });
   const rows = rowsOf(count);
   return further.length === 0 && places.length === 1 && rows < count

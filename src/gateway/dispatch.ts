@@ -95,14 +95,14 @@ const writing: Answerer<Writing> = async (interaction, request, ports) => {
   const { call, caller, permission, origin, gate, record } = request;
   const key = requestKey(caller.message, caller.who);
   if (!key.ok) return refused(key.error);
-  const asked = await readWrite(interaction, caller.message);
-  if (!asked.ok) return refused(asked.error);
+  const message = await readWrite(interaction, caller.message);
+  if (!message.ok) return refused(message.error);
   const written =
     key.value === undefined
-      ? await write(asked.value, permission, origin, gate, record)
+      ? await write(message.value, permission, origin, gate, record)
       : await writeOnce(
-          asked.value,
-          keyedRequest(key.value, call, caller.who, caller.message, contentOf(asked.value.body)),
+          message.value,
+          keyedRequest(key.value, call, caller.who, caller.message, contentOf(message.value.body)),
           ports.requestKeys,
           permission,
           origin,
@@ -114,11 +114,11 @@ const writing: Answerer<Writing> = async (interaction, request, ports) => {
 
 const bundle: Answerer<Of<"batch">> = async (_interaction, request, ports) => {
   const { caller, origin } = request;
-  const asked = await readBatchBody(caller.message, origin.held);
-  if (!asked.ok) return refused(asked.error);
-  const key = hasWrite(asked.value) ? requestKey(caller.message, caller.who) : ok(undefined);
+  const bundle = await readBatchBody(caller.message, origin.held);
+  if (!bundle.ok) return refused(bundle.error);
+  const key = hasWrite(bundle.value) ? requestKey(caller.message, caller.who) : ok(undefined);
   if (!key.ok) return refused(key.error);
-  return answerBundle(asked.value, key.value, request, ports);
+  return answerBundle(bundle.value, key.value, request, ports);
 };
 
 const consentDoneText = {
@@ -132,14 +132,14 @@ const consentOperation: Answerer<ConsentOperationRequest> = async ({ kind }, req
   if (refusal?.ok === false) return refused(refusal.error);
   const key = requestKey(caller.message, caller.who);
   if (!key.ok) return refused(key.error);
-  const asked = await consentTransaction(kind, caller.message, permission, origin);
-  if (!asked.ok) return refused(asked.error);
-  return answerBundle(asked.value, key.value, request, ports, consentDoneText[kind]);
+  const transaction = await consentTransaction(kind, caller.message, permission, origin);
+  if (!transaction.ok) return refused(transaction.error);
+  return answerBundle(transaction.value, key.value, request, ports, consentDoneText[kind]);
 };
 
 /** @param doneText the text of the answer to an operation that is done as a transaction. */
 async function answerBundle(
-  asked: AskedBundle,
+  batch: AskedBundle,
   key: string | undefined,
   request: KnownRequest,
   ports: GatewayPorts,
@@ -148,14 +148,14 @@ async function answerBundle(
   const { call, caller, permission, origin, gate, record } = request;
   const links = linksOf(request, ports);
   const answer = (attempt?: BundleAttempt) =>
-    asked.kind === "batch"
-      ? answerBatch(asked, permission, origin, links, gate, record, attempt)
-      : transact(asked, permission, origin, links, gate, record, attempt);
+    batch.kind === "batch"
+      ? answerBatch(batch, permission, origin, links, gate, record, attempt)
+      : transact(batch, permission, origin, links, gate, record, attempt);
   const answered =
     key === undefined
       ? await answer()
       : await bundleOnce(
-          keyedRequest(key, call, caller.who, caller.message, canonicalText(asked.body)),
+          keyedRequest(key, call, caller.who, caller.message, canonicalText(batch.body)),
           ports.requestKeys,
           origin,
           answer,

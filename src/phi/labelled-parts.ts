@@ -39,7 +39,9 @@ export function leavingPart(resource: JsonObject, judge: LabelJudge): JsonObject
   const together = cutBy(resource, judge);
   // Two Consents that permit one kind each do not permit a row of both kinds.
   const isWhole = together !== undefined && judge.mayLeave(labelsInside(together));
-  return isWhole ? together : cutBy(resource, { ...judge, mayLeave: (own) => own.length === 0 });
+  return isWhole
+    ? together
+    : cutBy(resource, { ...judge, mayLeave: (labelsOfPart) => labelsOfPart.length === 0 });
 }
 
 /** {@link leavingPart} by a grant. @param base the origin's. */
@@ -133,9 +135,9 @@ function cutBy(resource: JsonObject, judge: LabelJudge): JsonObject | undefined 
   const cutting = new Cutting(judge, resource);
   const part = cutting.resource();
   if (part === undefined || part === resource) return part;
-  const said = labelsInside(part).length > 0 ? part : withoutMark(part);
-  cutMembers.set(said, cutting.members);
-  return said;
+  const leaving = labelsInside(part).length > 0 ? part : withoutMark(part);
+  cutMembers.set(leaving, cutting.members);
+  return leaving;
 }
 
 /** Without inline labels inside, the mark of inline labels would reveal the cut. */

@@ -86,10 +86,10 @@ const relatedArtifact =
 export function withoutPart2Labels(body: JsonObject, read: JsonObject, shown: JsonObject): JsonObject {
   const meta = property(body, "meta");
   if (meta === undefined || !isObject(meta) || !isArray(property(meta, "security"))) return body;
-  const own = securityLabels(shown);
-  const added = securityLabels(read).filter((label) => !own.some((stored) => hasSameCode(stored, label)));
+  const labels = securityLabels(shown);
+  const added = securityLabels(read).filter((label) => !labels.some((stored) => hasSameCode(stored, label)));
   const sent = securityLabels(body).filter((label) => !added.some((mark) => hasSameCode(mark, label)));
-  if (read === shown || !isSameJson(sent.map(withoutScope), own.map(withoutScope))) return body;
+  if (read === shown || !isSameJson(sent.map(withoutScope), labels.map(withoutScope))) return body;
   const stored = property(shown, "meta");
   const stated = stored !== undefined && isObject(stored) ? property(stored, "security") : undefined;
   const others = Object.fromEntries(Object.entries(meta).filter(([name]) => name !== "security"));

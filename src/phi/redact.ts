@@ -111,9 +111,9 @@ export function redactContained(
     const view = context.viewInside(inside, "contained");
     return view === undefined ? [] : [{ inside, view }];
   });
-  const redactAll = (of: typeof permitted) => {
-    const fragments = new Set(of.map(({ inside }) => fragmentOf(inside)));
-    return of.map((item) => ({
+  const redactAll = (contained: typeof permitted) => {
+    const fragments = new Set(contained.map(({ inside }) => fragmentOf(inside)));
+    return contained.map((item) => ({
       ...item,
       redacted: new Redaction(context, item.inside, item.view, entries, fragments).redacted(),
     }));

@@ -73,10 +73,10 @@ export function evaluateAccounting(
 function grantsToReadPatients(
   policy: CompiledPolicy,
   access: Access,
-  asked: string,
+  patient: string,
 ): Result<(id: string) => Grant, PolicyRefusal> {
   const read = (id: string) => evaluate(policy, access, { kind: "read", type: "Patient", id });
-  const first = read(asked);
+  const first = read(patient);
   if (!first.ok) return first;
   return ok((id) => {
     const grant = read(id);

@@ -86,8 +86,8 @@ export function labelsOf(facts: Facts): RowLabels {
 const unlabelled = rowLabels([]); // most rows
 
 /** The labels of an element: its own, and the labels of its resource. */
-export const labelsOfElement = (facts: Facts, own: readonly Json[]): RowLabels =>
-  rowLabels([...statedLabels(facts).filter((label) => !saysInside(label)), ...own]);
+export const labelsOfElement = (facts: Facts, labels: readonly Json[]): RowLabels =>
+  rowLabels([...statedLabels(facts).filter((label) => !saysInside(label)), ...labels]);
 
 /**
  * Answers whether labels ask for nothing: a level of N (normal) or below, and no further label (FHIR R4

@@ -2,7 +2,8 @@
 const countDefault = 100;
 export const countMax = 1_000;
 
-export const pageCount = (asked: number | undefined): number => Math.min(asked ?? countDefault, countMax);
+export const pageCount = (requested: number | undefined): number =>
+  Math.min(requested ?? countDefault, countMax);
 
 // The fewest entries of the origin's page, so that the round trip pays.
 const originCountMin = 10;

@@ -58,8 +58,8 @@ export function coversSearches(wide: Searchable, narrow: Searchable): boolean {
     return (
       narrow.parts?.length === parts.length &&
       parts.every((part, index) => {
-        const own = narrow.parts?.[index];
-        return own !== undefined && coversSearches(part, own);
+        const counterpart = narrow.parts?.[index];
+        return counterpart !== undefined && coversSearches(part, counterpart);
       })
     );
   return (

@@ -129,6 +129,6 @@ const conflict = (list: keyof Removals, i: number, problem: string): RegistryPro
 
 const without = <T>(entries: ReadonlyMap<string, T>, removed: readonly string[]): ReadonlyMap<string, T> => {
   if (removed.length === 0) return entries;
-  const gone = new Set(removed);
-  return new Map([...entries].filter(([key]) => !gone.has(key)));
+  const keys = new Set(removed);
+  return new Map([...entries].filter(([key]) => !keys.has(key)));
 };

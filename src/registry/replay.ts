@@ -44,11 +44,11 @@ export function replayRegistry(changes: readonly RecordedChange[]): ReplayedRegi
 }
 
 function exported(entries: readonly PlannedChange[]): ExportedRegistry {
-  const of = <T extends object>(kind: PlannedChange["kind"]): ReadonlyMap<string, T> =>
+  const addedOf = <T extends object>(kind: PlannedChange["kind"]): ReadonlyMap<string, T> =>
     new Map(
       entries.flatMap(({ kind: each, name, after }) => (each === kind ? [[name, after as T] as const] : [])),
     ); // the registry wrote the entry of this kind
-  const policies = of<PolicyEntry>("policy");
+  const policies = addedOf<PolicyEntry>("policy");
   const owned = entries.flatMap(({ kind, name, after }) =>
     kind === "certificate" && after !== undefined ? [{ client: name.split(" ", 1)[0] ?? "", after }] : [],
   );
@@ -61,14 +61,14 @@ function exported(entries: readonly PlannedChange[]): ExportedRegistry {
     return lists;
   };
   const state = {
-    issuers: of<IssuerEntry>("issuer"),
-    clients: of<ClientEntry>("client"),
+    issuers: addedOf<IssuerEntry>("issuer"),
+    clients: addedOf<ClientEntry>("client"),
     certificates: ofClients((after): after is RegisteredCertificate => "x5t" in after),
     certificateSubjects: ofClients((after): after is RegisteredSubject => !("x5t" in after)),
-    agreements: of<AgreementEntry>("agreement"),
+    agreements: addedOf<AgreementEntry>("agreement"),
     policies,
-    grants: of<GrantEntry>("grant"),
-    origins: of<OriginEntry>("origin"),
+    grants: addedOf<GrantEntry>("grant"),
+    origins: addedOf<OriginEntry>("origin"),
   };
   return exportRegistry(state, [...policies.values()]);
 }

@@ -79,12 +79,12 @@ export function tokenApp(ports: TokenAppPorts): Hono {
     );
   });
   app.post("/oauth/introspect", ({ req: { raw } }) => {
-    const own = portsOfOne();
-    return onRecord(arrivalOf("introspect", raw).then((read) => serveIntrospection(read, own)));
+    const ports = portsOfOne();
+    return onRecord(arrivalOf("introspect", raw).then((read) => serveIntrospection(read, ports)));
   });
   app.post("/oauth/revoke", ({ req: { raw } }) => {
-    const own = portsOfOne();
-    return onRecord(arrivalOf("revoke", raw).then((read) => serveRevocation(read, own)));
+    const ports = portsOfOne();
+    return onRecord(arrivalOf("revoke", raw).then((read) => serveRevocation(read, ports)));
   });
   const { "strict-transport-security": hsts = "", "x-content-type-options": nosniff = "" } = baseFields("");
   const safe = { "strict-transport-security": hsts, "x-content-type-options": nosniff };

@@ -86,13 +86,17 @@ function targetOf(
  * The requested scopes that can be enforced, if the grant of every purpose has them; by default the scopes
  * that all grants have. Only `system/`: no person signs in here, so no token names a patient.
  */
-function scopesOf(grants: readonly ClientGrant[], asked: string | undefined): Result<Scopes, ScopeRefusal> {
+function scopesOf(
+  grants: readonly ClientGrant[],
+  requestedScope: string | undefined,
+): Result<Scopes, ScopeRefusal> {
   const common = grants
     .map(({ scopes }) => scopes)
     .reduce(intersectScopes)
     .filter(isOfSystem);
-  if (asked === undefined) return common.length === 0 ? err({ reason: "scope_exceeds_grant" }) : ok(common);
-  const requested = parseEnforceableScopes(asked.split(" "));
+  if (requestedScope === undefined)
+    return common.length === 0 ? err({ reason: "scope_exceeds_grant" }) : ok(common);
+  const requested = parseEnforceableScopes(requestedScope.split(" "));
   if (!requested.ok) return requested;
   const { scopes, ignored } = requested.value;
   if (scopes.length === 0 && ignored !== undefined) return err(ignored);

@@ -33,6 +33,6 @@ export async function questionOfOwn(
   const proven = await authenticateAsker(evidence, ports, ({ x5t }) => (who = { certificate: x5t }));
   if (!proven.ok) return err(await refuseCaller(arrival, proven.error, who, ports));
   const { client } = proven.value;
-  const own = await readOwnToken(question.value.token, client, at, ports);
-  return ok({ client, own, who: { ...who, client, tokenId: own?.token.id } });
+  const ownToken = await readOwnToken(question.value.token, client, at, ports);
+  return ok({ client, own: ownToken, who: { ...who, client, tokenId: ownToken?.token.id } });
 }

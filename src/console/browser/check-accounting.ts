@@ -87,8 +87,8 @@ async function verdictOf(
 /** The verdict stands below the time, in words: a colour alone says nothing to many readers. */
 function mark(row: PageElement, verdict: Verdict, words: string): void {
   const known = row.querySelector("th [data-verdict]");
-  const said = known ?? document.createElement("span");
-  said.setAttribute("data-verdict", verdict);
-  said.textContent = words;
-  if (known === null) row.querySelector("th")?.append(said);
+  const verdictMark = known ?? document.createElement("span");
+  verdictMark.setAttribute("data-verdict", verdict);
+  verdictMark.textContent = words;
+  if (known === null) row.querySelector("th")?.append(verdictMark);
 }

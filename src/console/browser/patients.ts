@@ -99,8 +99,8 @@ function accountingAddress(
   { person, period }: AskedAccounting,
   parameters: Readonly<Record<string, string>>,
 ): string {
-  const asked = Object.entries({ ...period, ...parameters }).filter(([, value]) => value !== "");
-  return `${fhir}/Patient/${person.id}/$disclosures?${new URLSearchParams(asked).toString()}`;
+  const given = Object.entries({ ...period, ...parameters }).filter(([, value]) => value !== "");
+  return `${fhir}/Patient/${person.id}/$disclosures?${new URLSearchParams(given).toString()}`;
 }
 
 async function find(access: PatientAccess, lookUp: LookUp): Promise<void> {
@@ -109,15 +109,15 @@ async function find(access: PatientAccess, lookUp: LookUp): Promise<void> {
   const period: Period = { start: typed("#patient-from"), end: typed("#patient-to") };
   if (period.start !== "" && period.end !== "" && period.end < period.start)
     return announce(banner, "warn", patients.wrongPeriod);
-  const asked = [
+  const criteria = [
     ["name", typed("#patient-name")],
     ["birthdate", typed("#patient-birth")],
     ["identifier", typed("#patient-number")],
     ["_id", typed("#patient-id")],
   ].filter(([, value]) => value !== "");
-  if (asked.length === 0) return announce(banner, "warn", patients.nothingTyped);
+  if (criteria.length === 0) return announce(banner, "warn", patients.nothingTyped);
   announce(banner, "still", patients.looking);
-  const found = await bundleOf<FoundPatient>(await access.search(Object.fromEntries(asked)));
+  const found = await bundleOf<FoundPatient>(await access.search(Object.fromEntries(criteria)));
   const people = resourcesIn(found).filter(({ resourceType }) => resourceType === "Patient");
   announce(banner, people.length === 0 ? "warn" : "good", patients.found(people.length));
   const heads = [patients.name, patients.birth, patients.id, patients.show];
@@ -136,11 +136,15 @@ async function find(access: PatientAccess, lookUp: LookUp): Promise<void> {
   part("[data-results]", section).replaceChildren();
 }
 
-async function showAccounting(access: PatientAccess, asked: AskedAccounting, lookUp: LookUp): Promise<void> {
+async function showAccounting(
+  access: PatientAccess,
+  request: AskedAccounting,
+  lookUp: LookUp,
+): Promise<void> {
   const { section, banner, ledger, fhir, shown } = lookUp;
-  const { person, period } = asked;
+  const { person, period } = request;
   announce(banner, "still", patients.reading);
-  const first = accountingAddress(fhir, asked, { all: "true" });
+  const first = accountingAddress(fhir, request, { all: "true" });
   const events: AccountingEvent[] = [];
   let next: string | undefined = first;
   for (let pages = 0; next !== undefined && pages < pagesMax; pages++) {
@@ -172,7 +176,7 @@ async function showAccounting(access: PatientAccess, asked: AskedAccounting, loo
       { class: "note" },
       `${patients.period(period.start, period.end)} ${patients.madeAt(momentText(Date.now()))}`,
     ),
-    papers(access, asked, lookUp),
+    papers(access, request, lookUp),
     make(
       "div",
       { "data-lines": "" },
@@ -303,14 +307,14 @@ function cellsOf(facts: EventFacts): readonly (PageElement | string)[] {
 }
 
 /** The papers and files of an accounting: this list, its table, and the page for the individual. */
-function papers(access: PatientAccess, asked: AskedAccounting, { fhir, banner }: LookUp): PageElement {
+function papers(access: PatientAccess, request: AskedAccounting, { fhir, banner }: LookUp): PageElement {
   const button = (text: string, act: () => void): PageElement => {
     const made = make("button", { class: "quiet" }, text);
     made.addEventListener("click", act);
     return made;
   };
   const save = (type: "text/csv" | "text/html", parameters: Readonly<Record<string, string>>): void =>
-    void savePages(access, accountingAddress(fhir, asked, { ...parameters, _format: type }), type)
+    void savePages(access, accountingAddress(fhir, request, { ...parameters, _format: type }), type)
       .then((files) => announce(banner, "good", patients.saved(files)))
       .catch(failed(banner));
   const all = make("input", { type: "checkbox" });

@@ -71,9 +71,9 @@ export function offerKey(
 function offerRecords(section: PageElement, { isWanted, show }: Asked): void {
   offerKey(section, async ({ place, key, onRead }) => {
     const { events, problems } = await openRecords(place, key, isWanted, onRead);
-    const said = show(events, section);
+    const shown = show(events, section);
     if (problems.length > 0) return { tone: "bad", text: records.partly(events.length, problems.join("; ")) };
-    return { tone: events.length === 0 ? "warn" : "good", text: said };
+    return { tone: events.length === 0 ? "warn" : "good", text: shown };
   });
 }
 
@@ -84,9 +84,9 @@ const wordsOfAddress = (): string => fragmentText(new URL(location.href).hash);
 export function offerWhy(section: PageElement): void {
   const input = part("#request-id", section);
   input.value = wordsOfAddress();
-  const asked = () => input.value.trim();
-  const ofRequest = ({ event }: EventOnRecord) => event.id === asked();
-  const ofClient = ({ event }: EventOnRecord) => event.who?.client === asked() && isRefusal(event);
+  const entered = () => input.value.trim();
+  const ofRequest = ({ event }: EventOnRecord) => event.id === entered();
+  const ofClient = ({ event }: EventOnRecord) => event.who?.client === entered() && isRefusal(event);
   offerRecords(section, {
     isWanted: (found) => ofRequest(found) || ofClient(found),
     show(found) {
@@ -101,7 +101,7 @@ export function offerWhy(section: PageElement): void {
         ...(newest.length === found.length ? [] : [make("p", { class: "note" }, events.cut(shownMax))]),
         ...(found.length === 0 ? [] : [recordTable(newest.map(refusalAsAct))]),
       );
-      return found.length === 0 ? why.none : why.refusals(found.length, asked());
+      return found.length === 0 ? why.none : why.refusals(found.length, entered());
     },
   });
 }
@@ -275,9 +275,11 @@ function whatOf({ kind, what, configuration }: AuditEvent): string {
   const act = what?.interaction === undefined ? undefined : records.acts[what.interaction];
   if (kind === "administration" && act !== undefined) return act;
   const interaction = what?.interaction && (records.interactions[what.interaction] ?? what.interaction);
-  const asked = [interaction, what?.type ?? what?.path].filter((text) => text !== undefined).join(" ");
+  const interactionText = [interaction, what?.type ?? what?.path]
+    .filter((text) => text !== undefined)
+    .join(" ");
   const does = records.kinds[kind] ?? kind;
-  return asked === "" ? does : `${does}: ${asked}`;
+  return interactionText === "" ? does : `${does}: ${interactionText}`;
 }
 
 function outcomeOf({ kind, outcome }: AuditEvent): PageElement | string {

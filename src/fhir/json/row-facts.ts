@@ -154,9 +154,9 @@ class Bytes {
     this.isOver ||= this.length >= this.#max;
     if (this.isOver) return;
     if (this.length === this.#held.length) {
-      const held = new Uint8Array(2 * this.length);
-      held.set(this.#held);
-      this.#held = held;
+      const larger = new Uint8Array(2 * this.length);
+      larger.set(this.#held);
+      this.#held = larger;
     }
     this.#held[this.length] = byte;
     this.length += 1;

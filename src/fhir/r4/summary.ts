@@ -8,8 +8,10 @@ export function isInSummary(type: ResourceType, name: string): boolean {
   let names = known.get(type);
   if (names === undefined) {
     const bits = BigInt(`0x${r4Summaries[type] ?? "0"}`);
-    const own = [...elementsOf(type).keys()].filter((element) => !elementsOf("DomainResource").has(element));
-    names = new Set(own.filter((_, index) => ((bits >> BigInt(index)) & 1n) === 1n));
+    const elements = [...elementsOf(type).keys()].filter(
+      (element) => !elementsOf("DomainResource").has(element),
+    );
+    names = new Set(elements.filter((_, index) => ((bits >> BigInt(index)) & 1n) === 1n));
     known.set(type, names);
   }
   return names.has(name);

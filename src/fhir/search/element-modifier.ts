@@ -62,9 +62,9 @@ function typedIdentifier(
   code: string,
   paths: readonly (readonly string[])[],
 ): SearchParameterDefinition | undefined {
-  const of = (part: string) =>
+  const tokenAt = (part: string) =>
     ({ code, type: "token", paths: paths.map((path) => path.concat(part)), targets: undefined }) as const;
-  const [kind, value] = [of("type"), of("value")];
+  const [kind, value] = [tokenAt("type"), tokenAt("value")];
   return { ...kind, type: "composite", paths: [...kind.paths, ...value.paths], components: [kind, value] };
 }
 

@@ -110,9 +110,9 @@ function partsOf(word: string): {
 }
 
 function longPath(code: string, path: string): string {
-  const own = code.replaceAll(/-(?<letter>[a-z])/gu, (_all, letter: string) => letter.toUpperCase());
-  if (path === "*") return `${own}[x]`;
-  return path === "" || path.endsWith(".") ? path + own : path;
+  const name = code.replaceAll(/-(?<letter>[a-z])/gu, (_all, letter: string) => letter.toUpperCase());
+  if (path === "*") return `${name}[x]`;
+  return path === "" || path.endsWith(".") ? path + name : path;
 }
 
 /** Undefined for any type. Names stand between bars, letters outside of them. */

@@ -256,13 +256,13 @@ function isToken(row: Json, { system, code }: TokenValue, isLenient: boolean): b
   const coding = property(row, "coding");
   if (isArray(coding))
     return coding.some((each) => isToken(each, { kind: "token", text: "", system, code }, isLenient));
-  const own = textAt(row, "system");
+  const systemOfRow = textAt(row, "system");
   const value = textAt(row, "code") ?? textAt(row, "value");
   // servers compare telephone numbers without their signs
-  if (isLenient && own !== undefined && telecomSystems.has(own)) return true;
-  if (value === undefined && own === undefined) return false;
+  if (isLenient && systemOfRow !== undefined && telecomSystems.has(systemOfRow)) return true;
+  if (value === undefined && systemOfRow === undefined) return false;
   return (
-    (system === undefined || (own ?? "") === system) &&
+    (system === undefined || (systemOfRow ?? "") === system) &&
     (code === "" || (value !== undefined && equals(value)))
   );
 }

@@ -91,10 +91,10 @@ export function decidedHere(grant: SearchGrant, types: Types | undefined): Resul
   }
   const opened = opening && { opening: { ...opening, references } };
   const decided = { decidedHere: new Set<SearchParameter>(lacking) };
-  const asked = codesIn(grant.ask);
+  const codes = codesIn(grant.ask);
   // A part that its own parameter does not find would have the gateway read every row of the type.
   const further = grant.expects.further
-    .filter(({ ask }) => [...codesIn(ask)].every((code) => asked.has(code) || !isLacking(types, type, code)))
+    .filter(({ ask }) => [...codesIn(ask)].every((code) => codes.has(code) || !isLacking(types, type, code)))
     .map((part) => Object.assign({}, part, decided));
   return ok({ ...grant, ...decided, expects: { ...grant.expects, joins, further, ...opened } });
 }

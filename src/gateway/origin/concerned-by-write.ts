@@ -60,9 +60,9 @@ export function concernedByChange(
     resource === undefined ? [] : [allConcernedBy(resource, bases)],
   );
   const known = new Set([...named.patients].filter((patient) => !named.unseen.has(patient)));
-  const said =
+  const ofBody =
     sent === undefined ? [] : [...allConcernedBy(sent, bases).patients, ...patientsNamedIn(sent, bases)];
-  for (const patient of said) known.add(patient);
+  for (const patient of ofBody) known.add(patient);
   const patients = new Set([...named.patients, ...known, ...all.flatMap((one) => one.patients)]);
   const unseen = new Set([...patients].filter((patient) => !known.has(patient)));
   return { patients, unseen, room: unseenMax, unnamed: all.some(({ unnamed }) => unnamed) };

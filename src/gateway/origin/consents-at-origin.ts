@@ -66,7 +66,7 @@ async function consentsBySearch(
 ): Promise<Found | undefined> {
   const found = new Map<string, ReadConsent>();
   const unnamed = new Set<string>();
-  const asked = new Set(patients);
+  const wanted = new Set(patients);
   let next: OriginQuestion = {
     path: "Consent",
     query: `patient=${patients.map(encodeURIComponent).join(",")}&_count=${countOfPage}`,
@@ -75,7 +75,7 @@ async function consentsBySearch(
   for (let page = 1; page <= pagesMax; page += 1) {
     let [understood, isDivided] = [0, false];
     const read = await rowsOf(next, origin, (row, base) => {
-      const consent = stateOf(row, base, asked, verified);
+      const consent = stateOf(row, base, wanted, verified);
       if (consent !== undefined) understood += 1;
       if (typeof consent === "object") {
         if (!("content" in consent)) isDivided = true;
@@ -104,17 +104,17 @@ type OfAnyPatient = Pick<ReadConsent, "consent">;
 function stateOf(
   row: JsonObject,
   base: FhirBase,
-  asked: ReadonlySet<string>,
+  wanted: ReadonlySet<string>,
   verified: OriginConsents["verified"],
 ): ReadConsent | OfAnyPatient | "of no asked patient" | undefined {
   const id = textAt(row, "id");
   if (textAt(row, "resourceType") !== "Consent" || id === undefined || !isId(id)) return undefined;
   const rules = readConsent(row, base);
-  const [only] = asked.size === 1 ? asked : [];
+  const [only] = wanted.size === 1 ? wanted : [];
   const named = patientOf(row, base);
   const patient = named ?? only;
   if (patient === undefined) return rules.isActive ? { consent: id } : "of no asked patient";
-  if (!asked.has(patient)) return "of no asked patient";
+  if (!wanted.has(patient)) return "of no asked patient";
   // A server that ignores the criterion sends the Consent of a patient whom it names otherwise: in doubt it denies.
   const mayPermit =
     named !== undefined && (verified === "origin" || (verified === "verification" && isVerified(row)));

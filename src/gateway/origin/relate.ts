@@ -57,12 +57,12 @@ async function ofRelatedPerson({ id }: Local, origin: OriginSession, at: Instant
   const found = await search(origin, "RelatedPerson", { _id: [id], active: ["true"] }, rolesMax);
   if (!found.ok) return found;
   const { rows, base } = found.value;
-  const own = rows.filter(
+  const current = rows.filter(
     (row) => isOf(row, "RelatedPerson") && textAt(row, "id") === id && isActive(row, at),
   );
   return ok(
     new Set(
-      own
+      current
         .flatMap((row) => namedAt(row, ["patient"], base))
         .flatMap((named) => (named.type === "Patient" ? [named.id] : [])),
     ),
@@ -85,15 +85,15 @@ async function ofPractitioner(
   const organizations = new Set(roles.value.flatMap(({ organizations }) => organizations));
   const patients = new Set<string>();
   const add = async (
-    asked: Promise<Result<Rows, RowsRefusal>>,
-    of: (row: JsonObject, base: FhirBase) => readonly string[],
+    search: Promise<Result<Rows, RowsRefusal>>,
+    patientsIn: (row: JsonObject, base: FhirBase) => readonly string[],
   ) => {
-    const found = await asked;
+    const found = await search;
     if (!found.ok) return found;
     origin.held.giveTrees(found.value.bytes);
     for (const row of found.value.rows) {
       origin.residences.note(residenceFacts(row));
-      for (const patient of of(row, found.value.base)) patients.add(patient);
+      for (const patient of patientsIn(row, found.value.base)) patients.add(patient);
     }
     return patients.size > patientsMax ? err({ reason: "too_many_rows" } as const) : found;
   };
@@ -142,13 +142,13 @@ async function rolesOf(
   const found = await search(origin, "PractitionerRole", { ...by, active: ["true"] }, rolesMax);
   if (!found.ok) return found;
   const { rows, base } = found.value;
-  const own = (row: JsonObject) =>
+  const isOfUser = (row: JsonObject) =>
     user.type === "PractitionerRole"
       ? textAt(row, "id") === user.id
       : namedAt(row, ["practitioner"], base).some((named) => written(named) === written(user));
   return ok(
     rows
-      .filter((row) => isOf(row, "PractitionerRole") && isActive(row, at) && own(row))
+      .filter((row) => isOf(row, "PractitionerRole") && isActive(row, at) && isOfUser(row))
       .flatMap((row) =>
         idOf(row).map((id) => ({
           role: `PractitionerRole/${id}`,

@@ -79,8 +79,9 @@ export async function validate(
   if (!json.ok) return err({ reason: `body_${json.error.reason}` });
   const resource = resourceIn(json.value, type);
   if (!resource.ok) return resource;
-  const own = property(resource.value, "id");
-  if (id !== undefined && own !== undefined && own !== id) return err({ reason: "resource_id_mismatch" });
+  const stated = property(resource.value, "id");
+  if (id !== undefined && stated !== undefined && stated !== id)
+    return err({ reason: "resource_id_mismatch" });
   const issues = validateResource(resource.value);
   if (issues.length > 0) return ok(bodyOutcome(issues, requestId));
   return ok(

@@ -66,10 +66,10 @@ export class BodyValidators implements Validators {
  * weakly, or without a tag by the time, which needs an answer that shows its own time. A malformed list has
  * no tags.
  */
-export function isKnown(asked: Pick<RequestHeaders, "get">, validators: Validators): boolean {
-  const tags = asked.get("if-none-match");
+export function isKnown(headers: Pick<RequestHeaders, "get">, validators: Validators): boolean {
+  const tags = headers.get("if-none-match");
   if (tags !== null) return tags.trim() === "*" || listed(tags).includes(validators.etag);
-  const since = httpDate(asked.get("if-modified-since"));
+  const since = httpDate(headers.get("if-modified-since"));
   const changed = since === undefined ? undefined : wholeSeconds(validators.lastUpdated);
   return since !== undefined && changed !== undefined && changed <= since;
 }

@@ -196,12 +196,12 @@ async function prepared(
   type: ListType,
 ): Promise<Result<SearchFrame, PageRefusal | RowsRefusal>> {
   const entries: EntryBytes[] = [];
-  let held = 0;
+  let bytes = 0;
   const read = await readOriginPage<PageRefusal>(
     body,
     (entry) => {
       if (!origin.held.take(lengthOf(entry))) return { reason: "answer_too_large" };
-      held += lengthOf(entry);
+      bytes += lengthOf(entry);
       entries.push(entry);
       return undefined;
     },
@@ -211,7 +211,7 @@ async function prepared(
   const refusal =
     (await page.prepare?.(entries)) ??
     entries.map((entry) => rows.take(entry)).find((one) => one !== undefined);
-  origin.held.give(held);
+  origin.held.give(bytes);
   return refusal === undefined ? read : err(refusal);
 }
 

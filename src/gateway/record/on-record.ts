@@ -43,7 +43,7 @@ export function onRecord(interaction: Interaction | undefined): NonNullable<Audi
       };
     case "disclosures": {
       const { type, id, start, end, all, summed, recipient, purpose, place } = interaction;
-      const said = {
+      const stated = {
         start: start?.text,
         end: end?.text,
         all: String(all),
@@ -52,7 +52,7 @@ export function onRecord(interaction: Interaction | undefined): NonNullable<Audi
         purpose,
         place,
       };
-      const parameters = Object.entries(said).flatMap(([name, value]) =>
+      const parameters = Object.entries(stated).flatMap(([name, value]) =>
         value === undefined ? [] : [[name, value] as const],
       );
       return { interaction: `$${interaction.kind}`, type, id, parameters };
@@ -82,8 +82,8 @@ function written({ parameters, joins, includes }: Search): readonly (readonly [s
   return [...conditionTexts({ parameters, joins }), ...includes.map(includeText)].map(pairOf);
 }
 
-const listed = (asked: HistoryRequest | EverythingRequest) =>
-  listingQuery(asked).split("&").filter(Boolean).map(pairOf);
+const listed = (listing: HistoryRequest | EverythingRequest) =>
+  listingQuery(listing).split("&").filter(Boolean).map(pairOf);
 
 function pairOf(text: string): readonly [string, string] {
   const at = text.indexOf("=");

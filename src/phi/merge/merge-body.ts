@@ -76,8 +76,8 @@ export function patchShown(
   operations: readonly PatchOperation[],
   sources: WeakMap<JsonObject, JsonObject>,
 ): Result<JsonObject, PatchRefusal | { readonly reason: "patch_not_a_resource" }> {
-  const keepSource = (object: JsonObject, of: JsonObject) => {
-    const source = sources.get(of);
+  const keepSource = (object: JsonObject, original: JsonObject) => {
+    const source = sources.get(original);
     // a moved object keeps its source
     if (source !== undefined && !sources.has(object)) sources.set(object, source);
   };

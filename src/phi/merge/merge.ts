@@ -87,8 +87,8 @@ export function mergeResource(
   context: MergeContext,
 ): Result<Merged, readonly MergeIssue[]> {
   const merger = new Merger(context);
-  const carry = (object: JsonObject, of: JsonObject) => {
-    const source = context.sources.get(of);
+  const carry = (object: JsonObject, original: JsonObject) => {
+    const source = context.sources.get(original);
     if (source !== undefined) context.sources.set(object, source);
   };
   const [body, shown] = [unmasked(submitted, carry), storedResource && unmasked(storedResource.shown, carry)];
@@ -133,14 +133,18 @@ class Merger {
   #meta(inBody: JsonObject | undefined, inShown: JsonObject | undefined, at: string): JsonObject | undefined {
     const { patched } = this.#context;
     const { profile, security, ...others } = inBody ?? {};
-    const of = (name: string) => inShown && property(inShown, name);
-    if (inBody !== undefined && (security !== undefined || patched) && !isSameJson(security, of("security")))
+    const shownAt = (name: string) => inShown && property(inShown, name);
+    if (
+      inBody !== undefined &&
+      (security !== undefined || patched) &&
+      !isSameJson(security, shownAt("security"))
+    )
       this.#fail("read_only", `${at}.meta.security`);
-    if (inBody !== undefined && patched && !isSameJson(profile, of("profile")))
+    if (inBody !== undefined && patched && !isSameJson(profile, shownAt("profile")))
       this.#fail("read_only", `${at}.meta.profile`);
     if (Object.keys(others).length === 0 && !patched) return inShown;
     const inStored = ["profile", "security"].flatMap((name) => {
-      const value = of(name);
+      const value = shownAt(name);
       return value === undefined ? [] : [[name, value] as const];
     });
     const meta = { ...others, ...Object.fromEntries(inStored) };
@@ -215,10 +219,10 @@ class Merger {
   #choice(element: R4Element, object: ObjectMerge): void {
     const { view, out, body, shown } = object;
     const at = pathOf(object, element.name);
-    const formIn = (of: JsonObject | undefined) =>
-      of &&
+    const formIn = (object: JsonObject | undefined) =>
+      object &&
       element.forms.find(
-        ({ name }) => property(of, name) !== undefined || property(of, `_${name}`) !== undefined,
+        ({ name }) => property(object, name) !== undefined || property(object, `_${name}`) !== undefined,
       )?.name;
     const [bodyForm, shownForm] = [formIn(body), formIn(shown)];
     const views = element.forms.map((form) => view.elements.get(form.name));
@@ -366,7 +370,7 @@ class Merger {
 
   #single(name: string, { viewOf }: ObjectElement, object: ObjectMerge): void {
     const { body, shown, stored } = object;
-    const [inBody, inShown, inStored] = [body, shown, stored].map((of) => of && property(of, name));
+    const [inBody, inShown, inStored] = [body, shown, stored].map((part) => part && property(part, name));
     const at = pathOf(object, name);
     if (!isObject(inBody)) {
       if (!isObject(inShown) || !isObject(inStored)) return;
@@ -415,7 +419,7 @@ class Merger {
    */
   #items(object: ObjectMerge, name: string, { viewOf }: ObjectElement): void {
     const { body, shown, stored, out } = object;
-    const [inBody, inShown, inStored] = [body, shown, stored].map((of) => objectsIn(of, name));
+    const [inBody, inShown, inStored] = [body, shown, stored].map((part) => objectsIn(part, name));
     if (inBody === undefined || inShown === undefined || inStored === undefined) return;
     const at = pathOf(object, name);
     const sources = this.#context.sources;
@@ -504,7 +508,7 @@ class Merger {
    */
   #contained(object: ObjectMerge): void {
     const { body, shown, stored, out } = object;
-    const [inBody, inShown, inStored] = [body, shown, stored].map((of) => objectsIn(of, "contained"));
+    const [inBody, inShown, inStored] = [body, shown, stored].map((part) => objectsIn(part, "contained"));
     if (inBody === undefined || inShown === undefined || inStored === undefined) return;
     if (stored === undefined) return this.#inside("contained", true, object);
     const at = pathOf(object, "contained");

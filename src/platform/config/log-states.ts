@@ -24,9 +24,9 @@ export async function logStates(
 ): Promise<Readonly<Record<string, LogState>>> {
   const open = openLogs(layout.shards, at);
   const first = open.length <= logsMax ? 0 : (Math.floor(at / 1_000) * logsMax) % open.length;
-  const asked = [...open, ...open].slice(first, first + Math.min(logsMax, open.length));
+  const logs = [...open, ...open].slice(first, first + Math.min(logsMax, open.length));
   const states = await Promise.all(
-    asked.map((log) => askWithStandIns(log, (each) => stateOf(statusOf, each))),
+    logs.map((log) => askWithStandIns(log, (each) => stateOf(statusOf, each))),
   );
   return Object.fromEntries(states.flat().map(({ log, state }) => [log, state]));
 }

@@ -22,8 +22,8 @@ export async function readiness(
 
 /** Resolves when a log could take a record now. A log that is only late with its copy can. */
 export async function takesRecords(logOf: StatusOf, log: string): Promise<void> {
-  const asked = await askWithStandIns(log, (each) => logOf(each).status());
-  if (asked.at(-1)?.health === "refusing") throw new Error("ledger: takes no records");
+  const states = await askWithStandIns(log, (each) => logOf(each).status());
+  if (states.at(-1)?.health === "refusing") throw new Error("ledger: takes no records");
 }
 
 /** True when a sign of life came in time. Never throws. */

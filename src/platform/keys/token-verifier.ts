@@ -48,9 +48,10 @@ export function tokenVerifier({
   /** True if everything that may change still holds for a remembered token. Throws when keys are missing. */
   const stillHolds = async (
     { audience, times, lifetimeSecondsMax, issuer: by, key }: RememberedToken,
-    asked: { readonly audience: string; readonly at: Instant },
+    expected: { readonly audience: string; readonly at: Instant },
   ): Promise<boolean> => {
-    if (audience !== asked.audience || !withinTimes(times, asked.at, lifetimeSecondsMax).ok) return false;
+    if (audience !== expected.audience || !withinTimes(times, expected.at, lifetimeSecondsMax).ok)
+      return false;
     if (by === undefined) return (await keys.publicKeys()).includes(key);
     // The registry's record is the same object as long as it was not read anew: its audience, algorithms and
     // names of claims are those by which the token was judged.
@@ -103,14 +104,14 @@ export function tokenVerifier({
   };
 
   return {
-    async verify(token, asked) {
+    async verify(token, expected) {
       const text = token.reveal();
       const known = remembered.get(text);
       if (known !== undefined) {
-        if (await stillHolds(known, asked)) return ok(known.token);
+        if (await stillHolds(known, expected)) return ok(known.token);
         remembered.delete(text); // the checks below say what is wrong, if anything is
       }
-      const proven = await prove(text, asked);
+      const proven = await prove(text, expected);
       if (!proven.ok) return proven;
       remembered.set(text, proven.value);
       return ok(proven.value.token);

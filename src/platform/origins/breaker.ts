@@ -51,13 +51,13 @@ export function admitCall(
   at: Instant,
   trialMilliseconds: number,
 ): Admission {
-  const own = health.clients.get(client) ?? closed;
-  const wait = Math.max(health.all.openUntil, own.openUntil) - at;
+  const ofClient = health.clients.get(client) ?? closed;
+  const wait = Math.max(health.all.openUntil, ofClient.openUntil) - at;
   if (wait > 0) return { kind: "circuit_open", retryAfterSeconds: Math.ceil(wait / 1_000) };
-  if (isTried(health.all, at) || isTried(own, at)) return { kind: "circuit_open", retryAfterSeconds: 1 };
-  const [all, ownNow] = [tried(health.all, at, trialMilliseconds), tried(own, at, trialMilliseconds)];
-  if (all === health.all && ownNow === own) return { kind: "admitted", health };
-  const clients = ownNow === own ? health.clients : new Map([...health.clients, [client, ownNow]]);
+  if (isTried(health.all, at) || isTried(ofClient, at)) return { kind: "circuit_open", retryAfterSeconds: 1 };
+  const [all, ownNow] = [tried(health.all, at, trialMilliseconds), tried(ofClient, at, trialMilliseconds)];
+  if (all === health.all && ownNow === ofClient) return { kind: "admitted", health };
+  const clients = ownNow === ofClient ? health.clients : new Map([...health.clients, [client, ownNow]]);
   return { kind: "admitted", health: { ...health, all, clients } };
 }
 
@@ -81,18 +81,19 @@ export function afterSuccess(health: OriginHealth, client: string): OriginHealth
 export function afterFailure(health: OriginHealth, client: string, at: Instant): OriginHealth {
   const failing = [...health.failing, client].slice(-failuresMax);
   const all = failed(health.all, at, new Set(failing).size >= clientsMin);
-  const own = failed(health.clients.get(client) ?? closed, at, true);
+  const ofClient = failed(health.clients.get(client) ?? closed, at, true);
   const clients = [...health.clients].filter(([, circuit]) => isRecent(circuit, at));
-  return { all, failing, clients: new Map([...clients, [client, own]]) };
+  return { all, failing, clients: new Map([...clients, [client, ofClient]]) };
 }
 
 const isRecent = ({ failedAt }: Circuit, at: Instant): boolean => at - failedAt < rememberedMilliseconds;
 
 /** The reader left before the answer began or ended: a trial has no result, and the next call is the trial. */
 export function afterAbandon(health: OriginHealth, client: string): OriginHealth {
-  const own = health.clients.get(client);
+  const ofClient = health.clients.get(client);
   const all = untried(health.all);
-  const clients = own === undefined ? health.clients : new Map([...health.clients, [client, untried(own)]]);
+  const clients =
+    ofClient === undefined ? health.clients : new Map([...health.clients, [client, untried(ofClient)]]);
   return { ...health, all, clients };
 }
 

@@ -28,8 +28,8 @@ export class Bulkhead {
     { concurrent, concurrentPerClient, timeoutMilliseconds }: BulkheadLimits,
     at: Instant,
   ): CallSlot | "client_busy" | "origin_busy" {
-    const own = this.#slots.get(client);
-    if ((own?.size ?? 0) >= concurrentPerClient || this.#size >= concurrent) this.#drop(at);
+    const slots = this.#slots.get(client);
+    if ((slots?.size ?? 0) >= concurrentPerClient || this.#size >= concurrent) this.#drop(at);
     if ((this.#slots.get(client)?.size ?? 0) >= concurrentPerClient) return "client_busy";
     if (this.#size >= concurrent) return "origin_busy";
     const slot = { client, until: instant(at + timeoutMilliseconds) };

@@ -51,9 +51,9 @@ export class OriginRest {
     client: string,
     at: Instant,
   ): { readonly because: RestReason; readonly retryAfterSeconds: number } | undefined {
-    const own = this.#clients.get(client);
-    const isTold = own !== undefined && own.until > at;
-    const rest = isTold && own.until >= (this.#all?.until ?? 0) ? own : this.#all;
+    const restOfClient = this.#clients.get(client);
+    const isTold = restOfClient !== undefined && restOfClient.until > at;
+    const rest = isTold && restOfClient.until >= (this.#all?.until ?? 0) ? restOfClient : this.#all;
     if (rest === undefined || rest.until <= at) return undefined;
     if (!isTold && at >= this.#trialFrom) {
       this.#trialFrom = instant(at + trialMilliseconds);

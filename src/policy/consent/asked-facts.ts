@@ -9,22 +9,22 @@ export type AskedFacts = "nothing" | "labels" | "whole";
 const known = new WeakMap<ConsentRules, AskedFacts>();
 
 export function factsAsked(rules: ConsentRules): AskedFacts {
-  const asked = known.get(rules) ?? most(rules.readings.map(({ root }) => ofProvision(root)));
-  known.set(rules, asked);
-  return asked;
+  const facts = known.get(rules) ?? most(rules.readings.map(({ root }) => ofProvision(root)));
+  known.set(rules, facts);
+  return facts;
 }
 
 const order: readonly AskedFacts[] = ["nothing", "labels", "whole"];
-const most = (asked: readonly AskedFacts[]): AskedFacts =>
-  order[Math.max(0, ...asked.map((each) => order.indexOf(each)))] ?? "whole";
+const most = (facts: readonly AskedFacts[]): AskedFacts =>
+  order[Math.max(0, ...facts.map((each) => order.indexOf(each)))] ?? "whole";
 
 function ofProvision({ limits, exceptions }: Provision): AskedFacts {
   const { dataPeriod, codes, data, labels } = limits;
   const isWhole = [dataPeriod, codes, data].some((limit) => limit !== undefined);
-  const own = isWhole ? "whole" : labels === undefined ? "nothing" : "labels";
-  return most([own, ...exceptions.map(ofProvision)]);
+  const needed = isWhole ? "whole" : labels === undefined ? "nothing" : "labels";
+  return most([needed, ...exceptions.map(ofProvision)]);
 }
 
 /** Answers whether a Consent asks for more than is known of a row. @param captured undefined: the whole row. */
-export const isBeyond = (asked: AskedFacts, captured: AskedFacts | undefined): boolean =>
-  captured !== undefined && order.indexOf(asked) > order.indexOf(captured);
+export const isBeyond = (needed: AskedFacts, captured: AskedFacts | undefined): boolean =>
+  captured !== undefined && order.indexOf(needed) > order.indexOf(captured);

@@ -313,10 +313,10 @@ export class RowConsents {
 
   /** Answers whether only the whole row tells the verdict of a Consent in force. */
   get needsWhole(): boolean {
-    const asked = this.#patients.flatMap((consents) => consents.map(({ rules }) => factsAsked(rules)));
-    if (asked.length === 0) return false;
+    const facts = this.#patients.flatMap((consents) => consents.map(({ rules }) => factsAsked(rules)));
+    if (facts.length === 0) return false;
     const { type, captured } = (this.#facts ??= this.#read());
-    return containers.has(type) || asked.some((each) => isBeyond(each, captured));
+    return containers.has(type) || facts.some((each) => isBeyond(each, captured));
   }
 
   /**

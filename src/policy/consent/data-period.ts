@@ -103,9 +103,9 @@ function timesOf(type: string): TimesOf {
   const settled = known.get(type);
   if (settled !== undefined) return settled;
   // the date of an AdverseEvent is the time of the event
-  const own: readonly Path[] = type === "AdverseEvent" ? [["date"]] : [];
+  const date: readonly Path[] = type === "AdverseEvent" ? [["date"]] : [];
   const times = {
-    service: [...own, ...serviceElements].filter((path) => hasPath(type, path)),
+    service: [...date, ...serviceElements].filter((path) => hasPath(type, path)),
     further: furtherElements.filter((path) => hasPath(type, path)),
   };
   if (isResourceType(type)) known.set(type, times);

@@ -114,12 +114,12 @@ function readingOf(
   const framed = allOf([frameMatch(root, request), root.isUnclear ? "unknown" : "yes"]);
   const beyond = byLabel(effectOf(outside, root), request, "nothing");
   const limited = limitsMatch(root, row);
-  const own = byLabel(
+  const answer = byLabel(
     world === "closed" ? closedWorld(root, limited) : select(limited, effectOf(root.effect, root), beyond),
     request,
     root.limits.labels,
   );
-  const inside = unless(exceptionsOf(root, request, row), own);
+  const inside = unless(exceptionsOf(root, request, row), answer);
   return select(inForce, select(framed, inside, beyond), silent);
 }
 
@@ -275,11 +275,11 @@ function limitsMatch({ limits, effect }: Provision, row: ConsentRowFacts): Match
 /** A row outside of a period may contain a resource inside of it. */
 function timeMatch(period: TimeSpan | Unclear, { time, contained }: ConsentRowFacts): Match {
   if (period === unclear || time === undefined) return "unknown";
-  const own = liesInside(time, period);
+  const stated = liesInside(time, period);
   const isOfContained = contained.some(
     (each) => each.time !== undefined && liesInside(each.time, period) !== "no",
   );
-  return own === "no" && isOfContained ? "unknown" : own;
+  return stated === "no" && isOfContained ? "unknown" : stated;
 }
 
 function labelsMatch(

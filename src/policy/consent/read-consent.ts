@@ -140,7 +140,7 @@ class ConsentReader {
     const limits = this.#limits(object);
     const nested = property(object, "provision");
     const isReadable = nested === undefined || (isArray(nested) && nested.every(isObject));
-    const own: Provision = {
+    const provision: Provision = {
       path,
       effect: type === "permit" || type === "deny" ? type : unclear,
       specificity: (around?.specificity ?? 0) + Object.keys(frame).length + Object.keys(limits).length,
@@ -149,14 +149,15 @@ class ConsentReader {
       limits,
       exceptions: [],
     };
-    if (!isArray(nested) || !isReadable) return own;
+    if (!isArray(nested) || !isReadable) return provision;
     // an exception beyond the bounds is not read, so it may be a denial of every row
-    if (depth >= provisionDepthMax || this.tooMany) return { ...own, exceptions: [overDeep(own)] };
+    if (depth >= provisionDepthMax || this.tooMany)
+      return { ...provision, exceptions: [overDeep(provision)] };
     return {
-      ...own,
+      ...provision,
       exceptions: nested
         .filter(isObject)
-        .map((item, index) => this.#provision(item, `${path}.provision[${index}]`, own)),
+        .map((item, index) => this.#provision(item, `${path}.provision[${index}]`, provision)),
     };
   }
 

@@ -233,11 +233,11 @@ function patientsCounted(
   rowAccess: RowAccess,
 ): ReadonlySet<string> | undefined {
   const ofToken = patientsWithin(rowAccess);
-  const held = [
+  const limits = [
     ...(ofToken === undefined ? [] : [ofToken]),
     ...parameters.flatMap((parameter) => patientsHeld(type, parameter) ?? []),
   ];
-  return held.find(({ size }) => size > 0 && size <= countedMax);
+  return limits.find(({ size }) => size > 0 && size <= countedMax);
 }
 
 /** The patients whose rows alone meet a parameter. Each row is compared with it exactly. */

@@ -54,14 +54,14 @@ const everyScope: Access = {
 function additionsOf(
   policy: CompiledPolicy,
   access: Access,
-  asked: Include,
+  include: Include,
   question: IncludingSearch,
 ): readonly GrantedInclude[] {
-  const { source } = asked;
-  if (source !== "*") return additionsFrom(policy, access, { ...asked, source }, question);
+  const { source } = include;
+  if (source !== "*") return additionsFrom(policy, access, { ...include, source }, question);
   return r4ResourceTypes
     .filter(isResourceType)
-    .flatMap((source) => additionsFrom(policy, access, { ...asked, source }, question));
+    .flatMap((source) => additionsFrom(policy, access, { ...include, source }, question));
 }
 
 /** An include of one type. */

@@ -83,9 +83,9 @@ interface Place {
 }
 
 function collectParts(element: JsonObject, type: string, { path, labels }: Place, found: Standing[]): void {
-  const own = labelsOn(property(element, "extension"));
-  const here = [...labels, ...own];
-  note(element, { path, labels: here }, own.length > 0, found);
+  const labelsHere = labelsOn(property(element, "extension"));
+  const here = [...labels, ...labelsHere];
+  note(element, { path, labels: here }, labelsHere.length > 0, found);
   for (const name of Object.keys(element)) {
     const value = element[name] ?? null;
     const place = { path: `${path}.${name}`, labels: here };
@@ -106,9 +106,9 @@ function collectParts(element: JsonObject, type: string, { path, labels }: Place
 
 /** A part that leaves whole or not at all, by the labels in `labelling`. */
 function collectWhole(part: Json, labelling: Json, { path, labels }: Place, found: Standing[]): void {
-  const own = labelsInside(labelling);
-  const place = { path, labels: [...labels, ...own] };
-  note(part, place, own.length > 0, found);
+  const labelsHere = labelsInside(labelling);
+  const place = { path, labels: [...labels, ...labelsHere] };
+  note(part, place, labelsHere.length > 0, found);
   collectInside(part, place, found);
 }
 

@@ -153,15 +153,15 @@ export function statedLabels(row: JsonObject): readonly Json[] {
   const meta = property(row, "meta");
   const security = isObject(meta) ? (property(meta, "security") ?? null) : null;
   // a label in place of the list may be any label
-  const own = security === null ? [] : isArray(security) ? security : [unreadable];
+  const inMeta = security === null ? [] : isArray(security) ? security : [unreadable];
   const [name, sibling] = labelMembersOf(textAt(row, "resourceType") ?? "");
   const stated = name === undefined ? undefined : property(row, name);
   if (stated === undefined)
-    return sibling === undefined || property(row, sibling) === undefined ? own : [...own, unreadable];
-  if (name === "confidentiality") return [...own, { system: confidentiality, code: stated }];
+    return sibling === undefined || property(row, sibling) === undefined ? inMeta : [...inMeta, unreadable];
+  if (name === "confidentiality") return [...inMeta, { system: confidentiality, code: stated }];
   const concepts = isArray(stated) ? stated : [unreadable];
   return [
-    ...own,
+    ...inMeta,
     ...concepts.flatMap((concept) => {
       const codings = isObject(concept) ? valuesAt(concept, ["coding"]) : [];
       return codings.length === 0 ? [unreadable] : codings; // a text names no label

@@ -131,7 +131,8 @@ function columnsOf({ patients, summed }: Accounting, zone: string, texts: PageTe
     ...(patients.length > 1 ? [text(heads.record, ({ patient }) => patient)] : []),
     {
       head: heads.more,
-      cell: (line) => held(line, zone, texts) + permitted(line, zone, texts) + details(line, summed, texts),
+      cell: (line) =>
+        suspension(line, zone, texts) + permitted(line, zone, texts) + details(line, summed, texts),
     },
   ];
 }
@@ -160,7 +161,7 @@ function row(line: AccountingEntry, columns: readonly Column[], zone: string, te
 }
 
 /** The suspension is not folded: the officer must not overlook it. */
-const held = ({ heldUntil }: AccountingEntry, zone: string, texts: PageTexts): string =>
+const suspension = ({ heldUntil }: AccountingEntry, zone: string, texts: PageTexts): string =>
   heldUntil === undefined
     ? ""
     : `<strong>${escape(texts.suspended(texts.dateTime(wallTime(Date.parse(heldUntil), zone))))}</strong>`;

@@ -158,7 +158,7 @@ function asker(
     const { client, issuer, home } = charge;
     const since = leases.revocations(charge)?.epoch;
     const listener = { client, issuer, ...(since !== undefined && { since }) };
-    const asked = clock();
+    const askedAt = clock();
     const { answer, news, newsAgeMilliseconds } = await send(
       () => guardStub(guards, client, home),
       (guard) => guard.lease(call, listener),
@@ -172,7 +172,7 @@ function asker(
       standing: applied.state,
       stale: applied.stale,
       after: news.kind === "deltas" ? before?.epoch : undefined,
-      asOf: instant(asked - newsAgeMilliseconds),
+      asOf: instant(askedAt - newsAgeMilliseconds),
     });
     return answer;
   };

@@ -147,8 +147,8 @@ export class RegistryReader {
     this.#claimed = at;
     const newest = this.#changes.newest;
     const reading = await this.read(subject, async (db) => {
-      const asked = newest === undefined ? [] : [db.prepare(changesSince).bind(newest)];
-      const [found] = await db.batch(asked);
+      const questions = newest === undefined ? [] : [db.prepare(changesSince).bind(newest)];
+      const [found] = await db.batch(questions);
       // A near copy may lack the version itself; then the primary is asked.
       return found?.results.length === 0 ? undefined : (found?.results ?? []).map(listed);
     });

@@ -28,11 +28,11 @@ export function rowLeases({ books, clock, newId, wait }: RowLeasesOptions): RowL
       const book = () => books.getByName(`${origin} ${(hash[0] ?? 0) % booksOfOrigin}`);
       const [rowHash, holder] = [hash.toString("base64url"), newId()];
       for (let looks = 0; looks < looksMax; looks += 1) {
-        const asked = clock();
+        const askedAt = clock();
         if (await book().take(rowHash, holder))
           return {
             lastsForWrite: () =>
-              clock() + originWriteMilliseconds < asked + leaseMilliseconds && clock() >= asked,
+              clock() + originWriteMilliseconds < askedAt + leaseMilliseconds && clock() >= askedAt,
             // A lease that is not given back ends by itself.
             release: () =>
               book()
