@@ -7,9 +7,9 @@ import type { Draft } from "#platform/ledger/object/append/draft";
 import { packRecent, RECENT_MS, RecentAppends } from "#platform/ledger/object/append/recent";
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest();
-/** `place`: appends of the same place share the last four bytes of their ids. */
+/** `place`: appends of the same place share the last eight bytes of their ids. */
 function draftOf(number: number, step = 0, place = number): Draft {
-  const id = sha256(`id ${number}`).subarray(0, 12).toString("hex") + place.toString(16).padStart(8, "0");
+  const id = sha256(`id ${number}`).subarray(0, 8).toString("hex") + place.toString(16).padStart(16, "0");
   const digest = sha256(`digest ${number} ${step}`).subarray(0, 16);
   return { id, step, digest, definitions: [], records: [], leafBytes: 0, lineBytes: 0 };
 }

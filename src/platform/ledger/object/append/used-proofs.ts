@@ -1,6 +1,6 @@
 import type { Instant } from "#kernel/clock";
-import { concat } from "#ledger/bytes/bytes";
-import { Cursor } from "#ledger/bytes/cursor";
+import { concat, sameBytes } from "#ledger/bytes/bytes";
+import { RecentEntries } from "./recent-entries.ts";
 import { RECENT_MS } from "./recent.ts";
 
 /**
@@ -12,6 +12,7 @@ export interface UsedProof {
   readonly event: string; // its id
 }
 
+const HASH_BYTES = 32;
 const ENTRY_BYTES = 48;
 const SWEEP_SECONDS = 30; // a search for old rows reads all rows
 const schema = "CREATE TABLE IF NOT EXISTS proofs (seconds INTEGER NOT NULL, used BLOB NOT NULL) STRICT";
@@ -23,38 +24,33 @@ const schema = "CREATE TABLE IF NOT EXISTS proofs (seconds INTEGER NOT NULL, use
  */
 export class UsedProofs {
   readonly #sql: SqlStorage;
-  // in order of time
-  readonly #entries = new Map<string, { readonly event: string; readonly until: number }>();
+  readonly #entries = new RecentEntries<true>({ key: HASH_BYTES, entry: ENTRY_BYTES });
   #swept = 0;
 
   constructor(sql: SqlStorage, now: Instant) {
     this.#sql = sql;
     if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'proofs'").toArray().length === 0) return;
     const since = secondsOf(now) - RECENT_MS / 1000;
-    const rows = sql.exec<{ seconds: number; used: ArrayBuffer }>(
-      "SELECT seconds, used FROM proofs WHERE seconds >= ? ORDER BY rowid",
-      since,
-    );
-    for (const { seconds, used } of rows) {
-      const until = (seconds + 1) * 1000 + RECENT_MS;
-      for (const { hash, event } of unpack(new Uint8Array(used))) this.#entries.set(hash, { event, until });
-    }
+    const rows = sql
+      .exec("SELECT seconds, used FROM proofs WHERE seconds >= ? ORDER BY rowid", since)
+      .raw<[number, ArrayBuffer]>();
+    for (const [seconds, used] of rows)
+      this.#entries.add(new Uint8Array(used), true, (seconds + 1) * 1000 + RECENT_MS);
   }
 
   /**
    * Takes a proof for an event; false when a different event has it. The proof is taken at once, although it
    * is not stored yet.
    */
-  take({ hash, event }: UsedProof, now: Instant): boolean {
+  take(proof: UsedProof, now: Instant): boolean {
+    const { hash, event } = proof;
     if (!/^[A-Za-z0-9_-]{43}$/.test(hash) || !/^[0-9a-f]{32}$/.test(event))
       throw new TypeError("ledger: not a proof and an event");
-    for (const [old, { until }] of this.#entries) {
-      if (until > now) break;
-      this.#entries.delete(old);
-    }
-    const taken = this.#entries.get(hash);
-    if (taken === undefined) this.#entries.set(hash, { event, until: now + RECENT_MS });
-    return taken === undefined || taken.event === event;
+    this.#entries.prune(now);
+    const packed = pack([proof]);
+    const taken = this.#entries.find(packed);
+    if (taken === undefined) this.#entries.add(packed, true, now + RECENT_MS);
+    return taken === undefined || sameBytes(taken.entry, packed);
   }
 
   /** Call inside the transaction of the records that used the proofs. */
@@ -75,14 +71,6 @@ function pack(used: readonly UsedProof[]): Uint8Array {
   return concat(
     used.flatMap(({ hash, event }) => [Buffer.from(hash, "base64url"), Buffer.from(event, "hex")]),
   );
-}
-
-function* unpack(bytes: Uint8Array): Generator<UsedProof> {
-  const cursor = new Cursor(bytes);
-  while (cursor.remaining >= ENTRY_BYTES) {
-    const hash = Buffer.from(cursor.bytes(32)).toString("base64url");
-    yield { hash, event: Buffer.from(cursor.bytes(16)).toString("hex") };
-  }
 }
 
 const secondsOf = (at: Instant): number => Math.floor(at / 1000);

@@ -1,0 +1,120 @@
+const PAGE_ENTRIES = 1024;
+const SLOT_BITS = 11; // two slots for each entry
+const KEY_WORDS_AT = 8; // of the eight bytes of a key that decide its slot
+
+interface Lengths {
+  readonly key: number; // bytes, 16 at least: the first ones of an entry
+  readonly entry: number;
+}
+
+/** An entry, and what was noted with it. The bytes are a view. */
+interface Found<Note> {
+  readonly entry: Uint8Array;
+  readonly note: Note;
+}
+
+/**
+ * Entries of one length by their first bytes, which are random or a hash, in memory for some time: pages of 1,024
+ * entries in order of time, each with a table of their places. A page is forgotten as a whole once its last entry is
+ * over. A log loads them before its first answer after a restart. 52,000 appends, those of 400 a second, took 33 MB
+ * and 100 ms as objects in a map; as bytes they take 5 MB and 6 ms (64 appends in a commit).
+ */
+export class RecentEntries<Note> {
+  readonly #lengths: Lengths;
+  /** A client that knew the slots could choose proofs that all have the same. */
+  readonly #seeds = crypto.getRandomValues(new Uint32Array(2));
+  #pages: Page<Note>[] = [];
+
+  constructor(lengths: Lengths) {
+    this.#lengths = lengths;
+  }
+
+  /** The entry with this key. */
+  find(key: Uint8Array): Found<Note> | undefined {
+    for (const page of this.#pages) {
+      const found = page.find(key);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** `entries`: one after the other, which are not over before those of earlier calls. */
+  add(entries: Uint8Array, note: Note, until: number): void {
+    const { entry } = this.#lengths;
+    for (let at = 0; at + entry <= entries.length;) {
+      let page = this.#pages.at(-1);
+      if (page === undefined || page.room === 0)
+        this.#pages.push((page = new Page(this.#lengths, this.#seeds)));
+      const end = Math.min(entries.length, at + page.room * entry);
+      page.add(entries.subarray(at, end), note, until);
+      at = end;
+    }
+  }
+
+  /** Forgets pages of which every entry is over. */
+  prune(now: number): void {
+    while ((this.#pages[0]?.until ?? Infinity) <= now) this.#pages.shift();
+  }
+}
+
+class Page<Note> {
+  readonly #lengths: Lengths;
+  readonly #seeds: Uint32Array;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #notes: Note[] = [];
+  /** The number of an entry and one more; 0: free. An entry whose slot is taken is in the next free one. */
+  readonly #slots = new Uint16Array(2 ** SLOT_BITS);
+  #until = 0;
+
+  constructor(lengths: Lengths, seeds: Uint32Array) {
+    this.#lengths = lengths;
+    this.#seeds = seeds;
+    this.#bytes = new Uint8Array(PAGE_ENTRIES * lengths.entry);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  get until(): number {
+    return this.#until;
+  }
+
+  get room(): number {
+    return PAGE_ENTRIES - this.#notes.length;
+  }
+
+  add(entries: Uint8Array, note: Note, until: number): void {
+    this.#bytes.set(entries, this.#notes.length * this.#lengths.entry);
+    for (let at = 0; at < entries.length; at += this.#lengths.entry) {
+      let slot = this.#slotOf(this.#view, this.#notes.length * this.#lengths.entry);
+      while (this.#slots[slot] !== 0) slot = after(slot);
+      this.#notes.push(note);
+      this.#slots[slot] = this.#notes.length;
+    }
+    this.#until = Math.max(this.#until, until); // the clock may have jumped back
+  }
+
+  find(key: Uint8Array): Found<Note> | undefined {
+    let slot = this.#slotOf(new DataView(key.buffer, key.byteOffset), 0);
+    for (let number = this.#slots[slot] ?? 0; number > 0; number = this.#slots[slot] ?? 0) {
+      const at = (number - 1) * this.#lengths.entry;
+      const note = this.#notes[number - 1];
+      if (note !== undefined && this.#isAt(at, key))
+        return { entry: this.#bytes.subarray(at, at + this.#lengths.entry), note };
+      slot = after(slot);
+    }
+    return undefined;
+  }
+
+  #slotOf(view: DataView, at: number): number {
+    const first = view.getUint32(at + KEY_WORDS_AT) ^ (this.#seeds[0] ?? 0);
+    const second = view.getUint32(at + KEY_WORDS_AT + 4) ^ (this.#seeds[1] ?? 0);
+    return (Math.imul(first, 0x9e3779b1) ^ Math.imul(second, 0x85ebca6b)) >>> (32 - SLOT_BITS);
+  }
+
+  #isAt(at: number, key: Uint8Array): boolean {
+    for (let i = 0; i < this.#lengths.key; i += 1) if (this.#bytes[at + i] !== key[i]) return false;
+    return true;
+  }
+}
+
+const after = (slot: number): number => (slot + 1) % 2 ** SLOT_BITS;
