@@ -301,6 +301,44 @@ test("lines that their shelf does not take stay in rows of a single call's size,
   ).toBe(1_920);
 });
 
+test("a look-up finds a line that the alarm moved meanwhile, because its shelf did not answer", async ({
+  expect,
+}) => {
+  const name = "b3c";
+  const [line, last] = linesFor(name, ownLog(), 2) as [ProvableLine, ProvableLine];
+  const path = Array.from({ length: 28 }, () => new Uint8Array(32));
+  // more than an intake has in memory at once, and then the last line
+  const wide = Array.from({ length: 2_400 }, (_, index) => ({ ...line, path, index: index + 10 }));
+  const stored: ProvableLine[] = [];
+  let [isFirst, isDown] = [true, true];
+  const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+  const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+  const put = async (lines: readonly ProvableLine[]) => {
+    if (isFirst) {
+      [isFirst] = [false, ask()];
+      await answered;
+    }
+    if (isDown && lines.some(({ index }) => index === last.index)) throw new Error("down");
+    stored.push(...lines);
+    return "kept";
+  };
+  await runInDurableObject(intake(intakeNameOf(name)), async (instance) => {
+    const env = { ...Reflect.get(instance, "env"), ACCOUNTING_SHELF: { getByName: () => ({ put }) } };
+    Reflect.set(instance, "env", env);
+    for (let at = 0; at < wide.length; at += 480) await instance.put(wide.slice(at, at + 480));
+    await instance.put([last]);
+    const look = instance.shelve([name]);
+    await asked;
+    await instance.alarm();
+    expect(stored.some(({ index }) => index === last.index)).toBe(false);
+    isDown = false;
+    answer();
+    await look;
+    expect(stored.some(({ index }) => index === last.index)).toBe(true);
+  });
+  await evictDurableObject(intake(intakeNameOf(name)));
+});
+
 test("an intake's row of a line shows neither patient nor recipient, and a batch in a different place does not open", async ({
   expect,
 }) => {

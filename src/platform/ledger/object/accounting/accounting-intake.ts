@@ -54,6 +54,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
   readonly #accountingKeys: KeyList;
   #next: number | undefined; // time of the alarm, once it is known
   #known: Waiting | undefined;
+  #moves = 0; // how often lines got new batches, since their shelves did not take them
 
   constructor(ctx: DurableObjectState, env: IntakeEnv) {
     super(ctx, env);
@@ -78,10 +79,18 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
   /** Copies all lines for these shelves to the shelves, before they are read. Throws when that fails. */
   async shelve(shelves: readonly string[]): Promise<void> {
     for (const part of new Set(shelves.map((shelf) => intakePartOf(numberOf(shelf))))) {
-      for (const batches of this.#batchesOf(part, this.#readWaiting().lastId)) {
-        const { left } = await this.#pass(batches, (shelf) => shelves.includes(shelf));
-        if (left.length > 0) throw new Error("ledger: the lines are not on their accounting shelves");
+      // An alarm that runs meanwhile may move lines behind the last batch of this look-up: then it looks again.
+      for (let moves = -1; moves !== this.#moves;) {
+        moves = this.#moves;
+        await this.#shelvePart(part, shelves);
       }
+    }
+  }
+
+  async #shelvePart(part: number, shelves: readonly string[]): Promise<void> {
+    for (const batches of this.#batchesOf(part, this.#readWaiting().lastId)) {
+      const { left } = await this.#pass(batches, (shelf) => shelves.includes(shelf));
+      if (left.length > 0) throw new Error("ledger: the lines are not on their accounting shelves");
     }
   }
 
@@ -109,6 +118,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     for (const batches of this.#batchesOf(part, this.#readWaiting().lastId)) {
       const { left, contradicted } = await this.#pass(batches, () => true);
       isPassed &&= left.length === 0;
+      if (left.length > 0) this.#moves += 1;
       try {
         this.ctx.storage.transactionSync(() => {
           for (const log of contradicted)
