@@ -1,4 +1,6 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -199,3 +201,45 @@ const logsIn = (result: string) =>
   (JSON.parse(result) as { readonly logs: readonly { readonly log: string }[] }).logs
     .map(({ log }) => log)
     .sort();
+
+test("with --state the denials that are made again are those of this folder's ledger, and the current folder's deployment is not asked", async () => {
+  const denied = await command("revoke", "client", "sampler", ...state());
+  expect(denied.code, denied.error).toBe(0);
+  const folder = mkdtempSync(join(tmpdir(), "phylax-denials-"));
+  // A second deployment below the current folder. Its denials must not be joined to the first one's.
+  const asked: string[] = [];
+  const other = createServer(({ url = "" }, answer) => {
+    asked.push(url);
+    answer.writeHead(404).end();
+  });
+  await new Promise<void>((listening) => other.listen(0, "127.0.0.1", listening));
+  const { port } = other.address() as AddressInfo; // a listening TCP server has a port
+  const url = `http://127.0.0.1:${port}`;
+  mkdirSync(join(folder, ".phylax"));
+  writeFileSync(
+    join(folder, ".phylax", "dev.json"),
+    JSON.stringify({ ...phylax.dev, ledger: url, ops: url }),
+  );
+  const file = join(folder, "denials.json");
+  const key = ["--key", phylax.dev.auditors[0]?.key ?? ""];
+  const restore = (...more: readonly string[]) =>
+    phylax.within(() => commandIn(folder, "restore", "denials", file, ...key, ...more, "--json"));
+  try {
+    const denials = [{ kind: "client", client: "sampler" }];
+    const listed = async () => (await restore(...state())).out;
+    // a checkpoint is signed once a second: until then the record is not read
+    await expect.poll(listed, { timeout: 20_000 }).toContain("sampler");
+    const again = await restore(...state(), "--deny");
+    expect(again.code, again.error).toBe(0);
+    expect(JSON.parse(again.out)).toMatchObject({ good: true, denials, denied: 1, failed: [] });
+    expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({ denials });
+    expect(asked).toEqual([]);
+    // Without --state both are the current folder's, whose ledger has no log here.
+    expect((await restore()).code).not.toBe(0);
+    expect(asked.length).toBeGreaterThan(0);
+  } finally {
+    await new Promise((closed) => other.close(closed));
+    await command("revoke", "--lift", "client", "sampler", ...state());
+    rmSync(folder, { recursive: true });
+  }
+});
