@@ -180,7 +180,7 @@ inBrowser("the page checks itself in the browser, and a changed line turns red",
 });
 
 inBrowser(
-  "the widest page fits on paper, and a long word of a further language on a phone",
+  "the widest page fits on paper and at every width of a screen, and a long word of a further language on a phone",
   async ({ expect }) => {
     const [at, longWord] = [Date.UTC(2026, 10, 24, 12), "Gesundheitsversorgungsverwaltungstätigkeiten"];
     const says = {
@@ -189,7 +189,7 @@ inBrowser(
       recipient: "hospital",
       purposes: ["HOPERAT"],
       agreement: "terms",
-      counts: { Observation: 43, Patient: 1 },
+      counts: { Observation: 43, Patient: 1, ImmunizationRecommendation: 4, QuestionnaireResponse: 3 },
     };
     const accounting: Accounting = {
       patients: ["Patient/amara-okafor", "Patient/amara-okafor-2"],
@@ -235,8 +235,20 @@ inBrowser(
       await shown.setContent(accountingPage(accounting, facts, texts));
       return shown.evaluate<number>("document.documentElement.scrollWidth");
     };
+    const shownHeads = () =>
+      shown.evaluate<string[]>(
+        "[...document.querySelectorAll('tbody td')].map((cell) => getComputedStyle(cell, '::before').content).filter((head) => head !== 'none').map((head) => JSON.parse(head))",
+      );
     expect(await widthOf(english, 718, "print"), "A4 without its margins").toBe(718);
-    expect(await widthOf(english, 900, "screen"), "a tablet").toBe(900);
+    // each width by which cards begin or the table returns, and the widths between
+    for (const width of [390, 700, 704, 705, 720, 768, 836, 865, 900, 960, 961, 1_024])
+      expect(await widthOf(english, width, "screen"), `a screen of ${width} px`).toBe(width);
+    await widthOf(english, 836, "screen");
+    expect(await shownHeads(), "each column of a card has its head").toEqual(
+      Object.values(english.heads).filter(
+        (head) => head !== english.heads.when && head !== english.heads.more,
+      ),
+    );
     const further: PageTexts = {
       ...english,
       title: longWord,

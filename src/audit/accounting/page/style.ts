@@ -1,3 +1,15 @@
+/** The table of a summed accounting has eight columns, or nine: the longest words of nine need 864 px. */
+const summedTable = "table:has(th:nth-child(7))";
+
+/** Shows each line of a table as a card, with the head of each column above its text. */
+const cards = (table: string): string =>
+  `${table}{font-size:1em}${table},${table} :is(caption,tbody,tr,th[scope=row],td){display:block}` +
+  `${table} thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}` +
+  `${table} tbody tr{border:1px solid var(--line);border-radius:.5rem;padding:.75rem;margin-bottom:.75rem}` +
+  `${table} :is(tbody th,td){border:0;padding:0 0 .5rem}` +
+  `${table} td::before{content:attr(data-head);display:block;color:var(--soft);font-size:.875rem}` +
+  `${table} td:last-child{padding:0}${table} td:last-child::before{content:none}`;
+
 /** The page's only style. A line of the table is a card on a narrow screen; paper shows no folded part. */
 export const pageStyle =
   ":root{color-scheme:light dark;--ink:#1a1c1e;--soft:#54595f;--line:#c9ced4;--paper:#fff;--tint:#f3f5f7;--link:#0b57a4;--good:#1b6e37;--bad:#b3261e}" +
@@ -9,12 +21,10 @@ export const pageStyle =
   "dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}" +
   "table{border-collapse:collapse;width:100%;margin-top:1.5rem}caption{text-align:left;color:var(--soft);padding:0 0 .5rem}" +
   "th,td{border-bottom:1px solid var(--line);padding:.6rem .75rem .6rem 0;text-align:left;vertical-align:top}tbody th{font-weight:600}" +
-  "table:has(th:nth-child(7)){font-size:.875em}table:has(th:nth-child(7)) summary{white-space:normal}" +
+  `${summedTable}{font-size:.875em}${summedTable} summary{white-space:normal}` +
   "summary{cursor:pointer;color:var(--link);white-space:nowrap}td details[open] summary{margin-bottom:.5rem}td dl{margin:0;font-size:.875rem;max-width:26rem}td dd{margin:0 0 .4rem}" +
   "button{font:inherit;padding:.5rem 1rem;margin:.5rem 0;border:1px solid var(--link);border-radius:.25rem;background:var(--paper);color:var(--link);cursor:pointer}[data-verdict]{display:block;font-weight:400;font-size:.875rem}[data-verdict=proven]{color:var(--good)}[data-verdict=wrong],main[data-checked=wrong] [role=status]{color:var(--bad);font-weight:600}[data-check] p{overflow-wrap:anywhere}" +
   "strong{display:block;margin-bottom:.25rem}code{font-size:.7rem;display:block;word-break:break-all}" +
-  "@media screen and (max-width:44rem){summary,table:has(th:nth-child(7)) summary{white-space:normal}table:has(th:nth-child(7)){font-size:1em}main>dl{grid-template-columns:1fr;gap:0}main>dl dd{margin-bottom:.5rem}" +
-  "table,tbody,tr,th[scope=row],td{display:block}caption{display:block}thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}" +
-  "tbody tr{border:1px solid var(--line);border-radius:.5rem;padding:.75rem;margin-bottom:.75rem}tbody th,td{border:0;padding:0 0 .5rem}" +
-  "td::before{content:attr(data-head);display:block;color:var(--soft);font-size:.875rem}td:last-child{padding:0}td:last-child::before{content:none}}" +
+  `@media screen and (max-width:44rem){summary{white-space:normal}main>dl{grid-template-columns:1fr;gap:0}main>dl dd{margin-bottom:.5rem}${cards("table")}}` +
+  `@media screen and (max-width:60rem){${cards(summedTable)}}` +
   "@media print{body{font-size:10pt}main{padding:0;max-width:none}main>dl{border:1px solid var(--line)}tr{break-inside:avoid}details,[data-check]{display:none}thead th:last-child{visibility:hidden}}";
