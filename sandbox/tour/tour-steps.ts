@@ -56,7 +56,7 @@ async function token(seen: SeenInTour) {
   must(isDeepStrictEqual(claims["purpose_of_use"], ["HPAYMT"]), "the token is not for payment");
   seen.payerToken = said;
   return [
-    "$ npx phylax token payer",
+    tokenCommand(seen, "payer"),
     "Good for five minutes, for payment (HPAYMT), and only over the plan's own certificate.",
   ];
 }
@@ -98,7 +98,7 @@ async function otherPurpose(seen: SeenInTour) {
     elements(toPayer).every((name) => name in shown),
     "treatment lacks what payment sees",
   );
-  return ["$ npx phylax token telehealth", `shown as well: ${more.join(", ")}`];
+  return [tokenCommand(seen, "telehealth"), `shown as well: ${more.join(", ")}`];
 }
 
 async function refusals(seen: SeenInTour) {
@@ -114,7 +114,7 @@ async function refusals(seen: SeenInTour) {
   );
   return [
     "The plan's token over the telehealth service's connection: 401, and the attempt is on record.",
-    "$ npx phylax token lapsed",
+    tokenCommand(seen, "lapsed"),
     lapsed.said,
   ];
 }
@@ -132,7 +132,7 @@ async function verified({ devFile, receipt: text = "" }: SeenInTour) {
   const { code, said } = await phylax("ledger", "verify", "--keys", devFile, "--receipt", text);
   must(code === 0, said);
   must(said.includes("has the receipt's leaf"), "the receipt was not looked for");
-  return ["$ npx phylax ledger verify --keys dev.json --receipt …", ...said.split("\n")];
+  return [`$ npx --no phylax ledger verify --keys ${here(devFile)} --receipt '${text}'`, ...said.split("\n")];
 }
 
 async function exported({ devFile, folder, receipt: text = "" }: SeenInTour) {
@@ -143,8 +143,8 @@ async function exported({ devFile, folder, receipt: text = "" }: SeenInTour) {
   must(code === 0, said);
   must(said.includes("has the receipt's leaf"), "the receipt is not in the copy");
   return [
-    "$ npx phylax ledger export copy --keys dev.json",
-    "$ npx phylax ledger verify copy --keys dev.json --receipt …",
+    `$ npx --no phylax ledger export copy --keys ${here(devFile)}`,
+    `$ npx --no phylax ledger verify copy --keys ${here(devFile)} --receipt '${text}'`,
     "good, the receipt's record included",
   ];
 }
@@ -172,7 +172,19 @@ async function tampered({ devFile, folder, receipt: text = "" }: SeenInTour) {
     wrong[0]?.startsWith(`${log}: WRONG: ${object}`) === true,
     `the changed object was not named: ${said}`,
   );
-  return [`one bit of ${log}/${object} turned`, "$ npx phylax ledger verify copy --keys dev.json", ...wrong];
+  return [
+    `one bit of ${log}/${object} turned`,
+    `$ npx --no phylax ledger verify copy --keys ${here(devFile)}`,
+    ...wrong,
+  ];
+}
+
+/** The path from the folder of `npm run tour`, so that a printed command runs there. */
+const here = (path: string): string => relative(process.env["INIT_CWD"] ?? process.cwd(), path);
+
+function tokenCommand({ devFile }: SeenInTour, client: string): string {
+  const state = here(dirname(devFile));
+  return `$ npx --no phylax token ${client}${state === ".phylax" ? "" : ` --state ${state}`}`;
 }
 
 function must(condition: boolean, otherwise: string): asserts condition {

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -40,6 +40,12 @@ test(
     expect(titles).toEqual(steps.map(({ title }) => title));
     expect(said).not.toContain("starting a Phylax");
     expect(said).not.toContain("eyJ"); // no token in a text that people paste into tickets
+    const commands = [...said.matchAll(/^ {3}\$ (.+)$/gmu)].map(([, command = ""]) => command);
+    expect(commands.length).toBeGreaterThan(4);
+    expect(commands.filter((command) => !command.startsWith("npx --no phylax "))).toEqual([]);
+    const verify = commands.find((command) => command.includes("ledger verify --keys")) ?? "";
+    const done = spawnSync("sh", ["-c", verify], { cwd: process.cwd(), encoding: "utf8" });
+    expect(done.stdout, done.stderr).toContain("has the receipt's leaf"); // as printed
     expect((await phylax.ask("payer", "Patient/amara-okafor")).status).toBe(200);
   },
 );
