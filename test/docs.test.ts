@@ -2,6 +2,8 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { test } from "vitest";
+import { nameOf, optionsOf } from "../cli/commands/command.ts";
+import { commands } from "../cli/commands/commands.ts";
 
 const root = join(import.meta.dirname, "..");
 const read = (path: string) => readFileSync(join(root, path), "utf8");
@@ -112,6 +114,28 @@ test("each page says in its first line for whom it is", ({ expect }) => {
 
 test("no page cites a document that is not in the repository", ({ expect }) => {
   for (const page of pages) expect(read(page), page).not.toMatch(/DESIGN §|\bDESIGN\.md|CODE-STYLE/u);
+});
+
+test("each command that a page shows is a verb of phylax with options that it has", ({ expect }) => {
+  const shown = pages
+    .filter((page) => !/^CHANGELOG|^docs\/adr\//u.test(page)) // they name the commands of their day
+    .flatMap((page) => {
+      const text = read(page).replaceAll("\\\n", " ");
+      const inline = [...withoutCode(text).matchAll(/`(?:npx --no )?phylax (?<rest>[a-z][^`]*)`/gu)];
+      const lines = [...text.matchAll(/^(?:\$ )?npx --no phylax (?<rest>.*)$/gmu)];
+      return [...inline, ...lines].map(({ groups }) => ({ page, rest: groups?.["rest"] ?? "" }));
+    })
+    .filter(({ rest }) => !/\bv1\b/u.test(rest)); // labels of keys, as `phylax configuration v1`
+  expect(shown.length).toBeGreaterThan(100);
+  const faults = shown.flatMap(({ page, rest }) => {
+    const verb = commands.find((each) => `${rest} `.startsWith(`${nameOf(each)} `));
+    if (verb === undefined) return [`${page}: phylax ${rest}: no such verb`];
+    const options = (rest.slice(nameOf(verb).length).match(/(?<= )--[a-z][a-z-]*/gu) ?? []).filter(
+      (option) => !optionsOf(verb).includes(option),
+    );
+    return options.map((option) => `${page}: phylax ${rest}: no ${option}`);
+  });
+  expect(faults).toEqual([]);
 });
 
 test("no page runs a package of that name from npm: the command is called by `npx --no`", ({ expect }) => {

@@ -1,6 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { build } from "esbuild";
 import { afterAll, beforeAll, test } from "vitest";
 import { openLeaf } from "#ledger/leaf/seal";
@@ -53,6 +55,36 @@ test("docs/auditors.md: each command runs as it is printed", { timeout: 120_000 
     expect({ code, error }, command).toMatchObject({ code: 0 });
   }
 });
+
+// a word in capitals stands for an id that a page cannot know, and a sign-in waits for a browser
+const needsMore = /\b[A-Z]{4,}\b(?!\/)|--operator|operator sign-in/u;
+
+test.for(["registry.md", "clients.md", "accounting.md", "break-glass.md", "consent.md", "revocation.md"])(
+  "docs/%s: each command without a placeholder runs as it is printed (needs curl and openssl)",
+  { timeout: 240_000 },
+  async (page, { expect }) => {
+    const bin = join(home, "bin");
+    mkdirSync(bin, { recursive: true });
+    writeFileSync(
+      join(bin, "npx"),
+      `#!/bin/sh\nshift 2\nexec ${process.execPath} ${join(root, "cli/phylax.mjs")} "$@"\n`,
+      { mode: 0o755 },
+    );
+    const env = { ...process.env, PATH: `${bin}:${process.env["PATH"] ?? ""}` };
+    const commands = commandsIn(page).filter(
+      (line) => !needsMore.test(line.replaceAll(/'[^']*'|"[^"]*"/gu, "")),
+    );
+    expect(commands.length).toBeGreaterThan(0);
+    for (const command of commands) {
+      const here = command.replaceAll("https://localhost:8443", phylax.dev.gateway);
+      // asynchronous, because the stack runs in this process; it throws with the error output
+      await expect(
+        promisify(execFile)("sh", ["-c", here], { cwd: home, env }),
+        command,
+      ).resolves.toBeTruthy();
+    }
+  },
+);
 
 test("phylax ledger read prints the records of a running ledger that an auditor finds in it by hand", async ({
   expect,
