@@ -7,7 +7,7 @@ import { denialOf } from "../registry/revoke.ts";
 import { giveSubmitted, propose } from "./submit-change.ts";
 
 /**
- * Proposes a planned change, the end of a denial, or a role for a limited time. Returns 0 when the proposal
+ * Proposes a planned change, the lift of a denial, or a role for a limited time. Returns 0 when the proposal
  * is stored, 2 when it is refused.
  */
 export async function proposeCommand(args: readonly string[]): Promise<number> {

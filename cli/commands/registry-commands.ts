@@ -46,7 +46,7 @@ export const registryCommands: readonly Command[] = [
       "    --lift KIND NAME… --why TEXT     as in `phylax revoke`",
       "    --role ROLE [--minutes N] --why TEXT",
     ].join("\n"),
-    does: "Proposes a planned change, the end of a denial, or a role for a limited time, for a second person.",
+    does: "Proposes a planned change, the lift of a denial, or a role for a limited time, for a second person.",
     examples: [
       "phylax propose change.json --why CHG-7",
       "phylax propose --role registry-admin --minutes 60 --why 'on call'",
@@ -226,7 +226,7 @@ export const registryCommands: readonly Command[] = [
       "    grant CLIENT ORIGIN PURPOSE",
       "    policy DIGEST",
     ].join("\n"),
-    does: "Refuses a token, key, certificate, client, agreement, grant or policy within ten seconds.",
+    does: "Denies a token, key, certificate, client, agreement, grant or policy within ten seconds, or lifts a denial.",
     examples: ["phylax revoke client telehealth", "phylax revoke client telehealth --lift"],
     load: async () => (await import("../registry/revoke.ts")).revokeCommand,
   },

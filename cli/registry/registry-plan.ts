@@ -65,7 +65,7 @@ export async function registryPlan(args: readonly string[]): Promise<number> {
     giveResult({ digest, changes });
     for (const line of planLines(changes, answer.body["policies"] as PolicyBodies)) say(printable(line));
     say(summary(changes));
-    if (values.out !== undefined) say(`apply it: phylax registry apply ${values.out}`);
+    if (values.out !== undefined && changes.length > 0) say(`apply it: phylax registry apply ${values.out}`);
     return 0;
   } catch (fault) {
     return printFault(fault);

@@ -35,7 +35,7 @@ export async function revokeCommand(args: readonly string[]): Promise<number> {
       say(
         values.lift
           ? answer.body["lifted"] === true
-            ? "lifted"
+            ? "lifted: accepted again everywhere within 10 s"
             : "was not denied"
           : "denied: refused everywhere within 10 s",
       );

@@ -226,7 +226,7 @@ const roleMissing: Result<never, Rejected> = err({
 const notOpen: Result<never, Rejected> = err({
   reason: "proposal_not_open",
   pointer: "/proposal",
-  detail: "is no proposal",
+  detail: "is not the id of a proposal",
 });
 
 const malformed = (error: z.ZodError): Result<never, Rejected> =>

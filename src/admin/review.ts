@@ -59,6 +59,6 @@ const rejected = ({ reason, field }: ReviewDocumentProblem): Result<never, Rejec
 
 const details: Readonly<Record<ReviewDocumentProblem["reason"], string>> = {
   review_malformed: "is missing or malformed",
-  review_not_open: "is no open review",
+  review_not_open: "is not the id of an open review",
   review_not_ended: "is an emergency that lasts: close it after its end",
 };

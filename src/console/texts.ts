@@ -84,8 +84,7 @@ export const texts = {
     unknown:
       "This certificate belongs to no operator. An operator with database access adds the row: see docs/deploy.md, step 6.",
     suspended: "This operator is suspended. Ask the person who administers operators.",
-    denied:
-      "This certificate or sign-in was revoked. Ask the person who administers operators for a new one.",
+    denied: "This certificate or sign-in is denied. Ask the person who administers operators for a new one.",
     machine: "This operator is a machine. Machines use the operators' API; the console is for people.",
     noSignIn: "The registry does not say how this person signs in: see docs/deploy.md, step 6.",
     role: (roles: string) => `This page is for the roles ${roles}. Your entry has no such role.`,
@@ -158,8 +157,8 @@ export const texts = {
     noDenials: "No key, certificate, client, agreement, grant or policy is denied.",
     deniedTokens: (n: number) =>
       n === 1
-        ? "1 token is denied until its end: revoked, or signed out."
-        : `${n} tokens are denied until their ends: revoked, or signed out.`,
+        ? "1 token is denied until it expires: an operator denied it, its client revoked it, or its person signed out."
+        : `${n} tokens are denied until they expire: operators denied them, their clients revoked them, or their persons signed out.`,
     until: "Until",
     untilLifted: "lifted by hand",
   },
@@ -274,7 +273,7 @@ export const texts = {
       "close-review": "Closed a review of break-glass",
       "list-consents": "Looked at Consents",
       "refile-consents": "Filed Consents under the present key",
-      revoke: "Denied a credential, a client or a grant",
+      revoke: "Denied a credential, a client, an agreement, a grant or a policy",
       "lift-revocation": "Lifted a denial",
       "suspend-accounting": "Suspended an accounting",
       "restore-ledger": "Restored a log",
@@ -334,8 +333,10 @@ export const texts = {
     denialsCut: (most: number) =>
       `More than ${most} denials are in force, and this page shows the first ${most} in the order of their names: a denied entry may look active. Look up an entry in the configuration events.`,
     denialOf: "Denied",
-    denialNote:
-      "Revoke, Deny and End refuse this client's requests at once, everywhere within ten seconds. The registry keeps the entry, and the denial can be lifted here.",
+    denyNote:
+      "Deny refuses the client, or one certificate, key, agreement or grant of it, at once and everywhere within ten seconds. The registry keeps the entry, and the denial can be lifted here.",
+    endNote:
+      "Deny refuses the requests under an agreement or a grant until the denial is lifted. To end an agreement or a grant, use Change this client: the registry changes after its plan was shown, and the end cannot be lifted.",
     inForce: "denied",
     purposes: "Purposes",
     policies: "Policies",
@@ -362,9 +363,8 @@ export const texts = {
     scopes: "Scopes",
     sees: (policy: string) => `${policy}: what it sees`,
     grantOf: (purpose: string, origin: string) => `${english.purpose(purpose)} at ${origin}`,
-    revoke: "Revoke",
     deny: "Deny",
-    endClient: "End this client",
+    denyClient: "Deny this client",
     deniedTitle: "Denied",
     denied: "In force now, and everywhere within ten seconds. The registry keeps the entry.",
     lift: "Lift this denial",
@@ -399,7 +399,7 @@ export const texts = {
       reinstate: { heading: "End the suspension", says: "The client is served again." },
       end: {
         heading: "End agreements and grants",
-        says: "Each agreement ends now, and an agreement that has not begun is removed, as are the grants. The client's entry stays.",
+        says: "Each agreement ends now, and an agreement that has not begun is removed, as are the grants. The client's entry stays. An end cannot be lifted: new access needs a new agreement. To refuse the client at once, and to lift that later, use Deny on the client's page.",
       },
       quota: { heading: "Change a quota", says: "The number of requests that a grant permits." },
       policy: {
@@ -473,7 +473,7 @@ export const texts = {
     kind: "Kind",
     kinds: {
       change: "change of the registry",
-      lift: "end of a denial",
+      lift: "lift of a denial",
       elevation: "role for a limited time",
       operator: "change of an operator",
     } as Readonly<Record<string, string>>,

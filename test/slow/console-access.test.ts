@@ -173,14 +173,14 @@ describe.skipIf(!hasChromium)("the console is accessible", () => {
 
       await open("/registry");
       await press('a[href="/console/registry/clients/operations"]');
-      await press('button[aria-label^="Revoke: "]');
+      await press('button[aria-label^="Deny: certificate"]');
       await page.getByRole("heading", { name: "Denied" }).waitFor();
       await press('form[action="/console/lift"] button');
       await page.getByRole("heading", { name: "Lifted" }).waitFor();
 
       await open("/registry");
       await press('a[href="/console/registry/clients/tiny"]');
-      await press('form[action="/console/deny"] button[aria-label^="End this client"]');
+      await press('form[action="/console/deny"] button[aria-label^="Deny this client"]');
       await page.getByRole("heading", { name: "Denied" }).waitFor();
       await press('form[action="/console/lift"] button');
       await page.getByRole("heading", { name: "Lifted" }).waitFor();

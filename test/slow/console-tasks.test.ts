@@ -183,11 +183,11 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     await page.unrouteAll();
   });
 
-  test("revoke a stolen certificate, and lift the denial again", async ({ expect }) => {
+  test("deny a stolen certificate, and lift the denial again", async ({ expect }) => {
     await begin();
     await nav("Registry");
     await click('a:text-is("operations")');
-    await click('button[aria-label^="Revoke: "]');
+    await click('button[aria-label^="Deny: certificate"]');
     expect(await page.textContent("h1")).toBe("Denied");
     expect(clicks).toBe(3);
     await expect
@@ -244,11 +244,11 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     ).toContain("shown");
   });
 
-  test("end a client", async ({ expect }) => {
+  test("deny a client", async ({ expect }) => {
     await begin();
     await nav("Registry");
     await click('a:text-is("tiny")');
-    await click('button:text-is("End this client")');
+    await click('button:text-is("Deny this client")');
     expect(await page.textContent("h1")).toBe("Denied");
     expect(clicks).toBe(3);
     await page.click('button:text-is("Lift this denial")');

@@ -129,7 +129,7 @@ export function consoleScenes({ dev, officer, auditor, refused }: SceneSetting):
       name: "client-denied",
       path: "/registry/clients/tiny",
       act: async (page) => {
-        await page.click('button[aria-label^="End this client"]');
+        await page.click('button[aria-label^="Deny this client"]');
         await page.goto(`${dev.console}/registry/clients/tiny`);
       },
     },

@@ -197,7 +197,7 @@ export function ClientPage(page: ClientPageProps) {
       <h1>{clientTitle(client)}</h1>
       <ClientFacts client={client} standing={standingOf(view, client, denials, at)} />
       <ClientSteps {...page} />
-      {mayRevoke ? <p class="note">{registry.denialNote}</p> : undefined}
+      {mayRevoke ? <p class="note">{registry.denyNote}</p> : undefined}
       <UnsureDenials denials={denials} />
       <ClientCertificates {...page} />
       <ClientKeys {...page} />
@@ -242,7 +242,7 @@ function ClientSteps(page: ClientPageProps) {
       <a class="button quiet" href={`${clientAddress(id)}/change`}>
         {texts.clientChange.link}
       </a>{" "}
-      <DenyOrLift page={page} label={registry.endClient} denial={{ kind: "client", client: id }} />
+      <DenyOrLift page={page} label={registry.denyClient} denial={{ kind: "client", client: id }} />
       {mayReadEvents ? (
         <a href={`/console/events#${encodeURIComponent(namesOf(client).join(", "))}`}>
           {texts.events.history}
@@ -272,7 +272,7 @@ function ClientCertificates(page: ClientPageProps) {
             return [
               <code>{certificate}</code>,
               end === undefined ? texts.unknown : endText(end, at),
-              <DenyOrLift page={page} label={registry.revoke} denial={denial} />,
+              <DenyOrLift page={page} label={registry.deny} denial={denial} />,
             ];
           })}
         />
@@ -295,11 +295,7 @@ function ClientKeys(page: ClientPageProps) {
           heads={[registry.key, registry.act]}
           rows={keys.map((kid) => [
             <code>{kid}</code>,
-            <DenyOrLift
-              page={page}
-              label={registry.revoke}
-              denial={{ kind: "key", issuer: id, keyId: kid }}
-            />,
+            <DenyOrLift page={page} label={registry.deny} denial={{ kind: "key", issuer: id, keyId: kid }} />,
           ])}
         />
       )}
@@ -308,10 +304,11 @@ function ClientKeys(page: ClientPageProps) {
 }
 
 function ClientAgreements(page: ClientPageProps) {
-  const { view, client, at } = page;
+  const { view, client, at, mayRevoke } = page;
   return (
     <>
       <h2>{registry.agreements}</h2>
+      {mayRevoke ? <p class="note">{registry.endNote}</p> : undefined}
       <Table
         caption={registry.agreements}
         heads={[registry.agreement, registry.purposes, registry.end, registry.act]}
