@@ -2,7 +2,7 @@
 // that are bound are marked in elements.gen.ts.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { codes, lists, structures } from "./r4-bindings.ts";
+import { codes, codeSystems, lists, structures } from "./r4-bindings.ts";
 
 // txt-1 is written in full only as XPath; its FHIRPath is a call. The first bracket has the elements, the
 // second the attributes.
@@ -36,6 +36,11 @@ writeFileSync(
       "r4Codes",
       "A line a list, in the order of the numbers in `r4Elements`: its name, then its codes; `*` stands for every resource type. Where the bound element is a CodeableConcept, the URL of each system stands before its codes.",
       lists.map((list) => `${list} ${short(codes.get(list) ?? "")}`).join("\n"),
+    ),
+    text(
+      "r4CodeSystems",
+      "A line a list of plain codes whose system is not `http://hl7.org/fhir/` with the name of the list: its name, then its systems.",
+      lists.flatMap((list) => codeSystems.get(list)?.toSpliced(0, 0, list).join(" ") ?? []).join("\n"),
     ),
     text("r4HtmlElements", "The elements of XHTML that a narrative may have (txt-1).", html),
     text("r4HtmlAttributes", "The attributes of XHTML that a narrative may have (txt-1).", attributes),

@@ -70,6 +70,10 @@ const sets = new Map(
 
 const flat = (concepts: readonly Concept[]): string[] =>
   concepts.flatMap((one) => [one.code, ...flat(one.concept ?? [])]);
+/** The systems of a value set, each once. */
+const systemsOf = (url: string): readonly string[] => [
+  ...new Set(sets.get(url)?.compose.include.map(({ system }) => system)),
+];
 const lastOf = (url: string) => url.slice(url.lastIndexOf("/") + 1).replace(/\|.*$/u, "");
 
 /**
@@ -88,6 +92,11 @@ function codesOf(url: string, withSystems: boolean): string | undefined {
   return words.join(" ");
 }
 
+/**
+ * List of plain codes → its systems, if they are not the one system `http://hl7.org/fhir/` with the name of the list.
+ * No row states them.
+ */
+export const codeSystems = new Map<string, readonly string[]>();
 /** List → its codes. Where the bound element is a CodeableConcept, the URL of each system stands before its codes. */
 export const codes = new Map<string, string>();
 /** Path of an element with a required binding → the name of its list. */
@@ -98,11 +107,15 @@ for (const { path, binding, type = [] } of structures.flatMap((one) => one.snaps
   if (!path.includes(".")) continue;
   if (binding?.strength === "required" && binding.valueSet !== undefined) {
     const list = lastOf(binding.valueSet);
-    const text = codesOf(binding.valueSet.replace(/\|.*$/u, ""), type[0]?.code === "CodeableConcept");
+    const url = binding.valueSet.replace(/\|.*$/u, "");
+    const text = codesOf(url, type[0]?.code === "CodeableConcept");
     if (text !== undefined) {
       if ((codes.get(list) ?? text) !== text) throw new Error(`two value sets are called ${list}`);
       codes.set(list, text);
       bindings.set(path, list);
+      const named = systemsOf(url);
+      if (type[0]?.code === "code" && named.join() !== `http://hl7.org/fhir/${list}`)
+        codeSystems.set(list, named);
     }
   }
   if (type.some((one) => one.profile?.map(lastOf).includes("SimpleQuantity"))) simpleQuantities.add(path);

@@ -1,6 +1,8 @@
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { isPrimitive, typesAt } from "#fhir/r4/elements";
+import { impliedSystems } from "#fhir/r4/implied-systems";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
+import { isPlainToken, systemsOfCodes } from "./plain-token.ts";
 import type { Search, SearchParameter } from "./search.ts";
 import type { SearchValue } from "./value.ts";
 
@@ -19,10 +21,13 @@ function isDecidable(type: string, { definition, modifier, values }: SearchParam
   const { paths } = definition;
   if (modifier !== undefined || paths === undefined) return false;
   if (paths.some((path) => path.some((step) => step.endsWith("[x]")))) return false;
-  // No row states the system of a plain code or a boolean.
-  const isStated = paths.every((path) => typesAt(type, path).every((one) => !isPrimitive(one)));
+  // No row states the system of a plain code, and R4 does not define the system of each.
+  const isKnown = paths.every(
+    (path) =>
+      typesAt(type, path).every((one) => !isPrimitive(one)) || impliedSystems(type, path) !== undefined,
+  );
   return values.every((value) =>
-    value.kind === "token" ? isStated || !value.system : value.kind === "reference",
+    value.kind === "token" ? isKnown || !value.system : value.kind === "reference",
   );
 }
 
@@ -38,7 +43,8 @@ export const meets = (row: JsonObject, parameters: readonly SearchParameter[], b
       definition.code === "_id"
         ? [property(row, "id") ?? null]
         : (definition.paths ?? []).flatMap((path) => valuesAt(row, path));
-    return values.some((value) => found.some((element) => isFoundBy(element, value, base)));
+    const systems = () => systemsOfCodes(textAt(row, "resourceType") ?? "", definition.paths);
+    return values.some((value) => found.some((element) => isFoundBy(element, value, base, systems)));
   });
 
 /** Answers whether a row has the tokens of a composite value; its further parts are left to the origin. */
@@ -54,10 +60,17 @@ const meetsTokens = (
     return definition.type !== "token" || meets(row, [{ definition, values: [part] }], base);
   });
 
-function isFoundBy(found: Json, value: SearchValue, base: FhirBase): boolean {
+function isFoundBy(
+  found: Json,
+  value: SearchValue,
+  base: FhirBase,
+  systems: () => ReadonlySet<string> | undefined,
+): boolean {
   switch (value.kind) {
     case "token":
-      return isToken(found, value);
+      return typeof found === "string" || typeof found === "boolean"
+        ? isPlainToken(found, value, systems())
+        : isToken(found, value);
     case "reference": {
       const reference = parseReference(isObject(found) ? (textAt(found, "reference") ?? "") : "", base);
       return (
@@ -72,12 +85,8 @@ function isFoundBy(found: Json, value: SearchValue, base: FhirBase): boolean {
   }
 }
 
-/**
- * FHIR R4 §3.1.1.4.10: for a coding its system and code, for an identifier its system and value, for a
- * plain code or boolean the value itself.
- */
+/** FHIR R4 §3.1.1.4.10: for a coding its system and code, for an identifier its system and value. */
 function isToken(found: Json, { system, code }: Extract<SearchValue, { kind: "token" }>): boolean {
-  if (typeof found === "string" || typeof found === "boolean") return String(found) === code && !system;
   if (!isObject(found)) return false;
   const coding = property(found, "coding");
   if (isArray(coding)) return coding.some((each) => isToken(each, { kind: "token", text: "", system, code }));

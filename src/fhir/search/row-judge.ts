@@ -2,6 +2,7 @@ import { isArray, isObject, property, textAt, type Json, type JsonObject } from 
 import { elementsOf, isResourceType, typesAt } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { compareRanges, dateRange, numberRange, valueRange, type SearchRange } from "./search-range.ts";
+import { isPlainToken, systemsOfCodes } from "./plain-token.ts";
 import type { SearchParameter } from "./search.ts";
 import type { SearchParameterDefinition, SearchParameterType } from "./parameters.ts";
 import type { SearchValue } from "./value.ts";
@@ -18,6 +19,8 @@ interface Reading {
   readonly row: Json;
   readonly base: FhirBase;
   readonly isLenient: boolean;
+  /** The systems of plain codes, where they are compared. */
+  readonly systems?: ReadonlySet<string> | undefined;
 }
 
 /** False if no correct server would return the row for this parameter. */
@@ -94,37 +97,23 @@ function judge(
   if (modifier === "missing") return values.some(({ text }) => (text === "true") === (found.length === 0));
   // a server may keep the time, the profile or the tags of a row outside of its JSON
   if (found.length === 0 && isLenient && code.startsWith("_")) return true;
+  const namesSystem = values.some((value) => value.kind === "token" && value.system);
+  const systems =
+    namesSystem && (!isLenient || modifier === "not")
+      ? systemsOfCodes(textAt(row, "resourceType") ?? "", paths)
+      : undefined;
   const isMet = found.some((each) => {
-    const reading = { row: each, base, isLenient };
+    const reading = { row: each, base, isLenient, systems };
     return values.some((value) => comparisons[type](reading, value, modifier));
   });
   // For `:not` every reading of "equal" is too wide: the exact one hides fewer rows.
   if (modifier !== "not") return isMet;
-  const possible = values.filter((value) => !isOfForeignSystem(row, paths, value));
   const exactly = found.some((each) =>
-    possible.some((value) => comparisons[type]({ row: each, base, isLenient: false }, value, undefined)),
+    values.some((value) =>
+      comparisons[type]({ row: each, base, isLenient: false, systems }, value, undefined),
+    ),
   );
   return !exactly;
-}
-
-/** HL7 defines the systems of all plain codes with a required binding: no such code is of another system. */
-const isOfForeignSystem = (
-  row: JsonObject,
-  paths: readonly (readonly string[])[],
-  value: SearchValue,
-): boolean =>
-  value.kind === "token" &&
-  Boolean(value.system) &&
-  !/^https?:\/\/(?:hl7\.org\/fhir|terminology\.hl7\.org)\/|^urn:oid:/iu.test(value.system ?? "") &&
-  paths.every((path) => isBoundCode(textAt(row, "resourceType") ?? "", path));
-
-function isBoundCode(type: string, path: readonly string[]): boolean {
-  let [at, isBound] = [type, false];
-  for (const step of path) {
-    const element = elementsOf(at).get(step);
-    [at, isBound] = [element?.forms[0]?.type ?? "", element?.list !== undefined];
-  }
-  return at === "code" && isBound;
 }
 
 /** R4's parameter of Patient: `deceased.exists() and deceased != false`. A server may read the code in any case. */
@@ -227,7 +216,11 @@ function valuesOfRow(row: JsonObject, [step = "", ...below]: readonly string[]):
 type Compare = (reading: Reading, value: SearchValue, modifier: SearchParameter["modifier"]) => boolean;
 
 const comparisons: Readonly<Record<SearchParameterType, Compare>> = {
-  token: ({ row, isLenient }, value) => value.kind !== "token" || isToken(row, value, isLenient),
+  token: ({ row, isLenient, systems }, value) =>
+    value.kind !== "token" ||
+    (!isLenient && (typeof row === "string" || typeof row === "boolean")
+      ? isPlainToken(row, value, systems)
+      : isToken(row, value, isLenient)),
   reference: ({ row, base, isLenient }, value) => isReference(row, value, base, isLenient),
   string: ({ row, isLenient }, { text }, modifier) => isString(row, unescaped(text), modifier, isLenient),
   uri: ({ row, isLenient }, { text }, modifier) => isUri(row, unescaped(text), modifier, isLenient),
@@ -248,7 +241,7 @@ type TokenValue = Extract<SearchValue, { kind: "token" }>;
 
 const telecomSystems: ReadonlySet<string> = new Set("phone fax email pager url sms other".split(" "));
 
-/** FHIR R4 §3.1.1.4.10. The system of a plain code is that of its binding, which a client may name. */
+/** FHIR R4 §3.1.1.4.10. A server that does not know the system of a plain code compares the code alone. */
 function isToken(row: Json, { system, code }: TokenValue, isLenient: boolean): boolean {
   const equals = (text: string) => (isLenient ? text.toLowerCase() === code.toLowerCase() : text === code);
   if (typeof row === "string" || typeof row === "boolean") return code === "" || equals(String(row));

@@ -3,6 +3,7 @@ import { meets, undecidable } from "#fhir/search/criteria";
 import { readCriteria } from "#fhir/interaction";
 import type { JsonObject } from "#fhir/json/json";
 import { readQuery } from "#fhir/search/query";
+import { matches, mayMatch } from "#fhir/search/row-judge";
 import type { ResourceType } from "#fhir/r4/elements";
 
 const base = "https://api.example/fhir";
@@ -44,6 +45,37 @@ test("a row meets a token by system and code as R4 compares them, exactly", ({ e
   expect(met("_id=a", { id: "b" })).toBe(false);
 });
 
+test("a plain code or a boolean is of the systems that R4 defines for its element, in a condition and in a search alike", ({
+  expect,
+}) => {
+  const cases: readonly (readonly [ResourceType, string, JsonObject, boolean])[] = [
+    ["Patient", "gender=http://hl7.org/fhir/administrative-gender|male", { gender: "male" }, true],
+    ["Patient", "gender=http://hl7.org/fhir/administrative-gender|", { gender: "male" }, true],
+    ["Patient", "gender=http://hl7.org/fhir/administrative-gender|female", { gender: "male" }, false],
+    ["Patient", "gender=http://hl7.org/fhir/observation-status|male", { gender: "male" }, false],
+    ["Patient", "gender=urn:other|male", { gender: "male" }, false],
+    ["Patient", "gender=|male", { gender: "male" }, true],
+    ["Patient", "active=http://terminology.hl7.org/CodeSystem/special-values|true", { active: true }, true],
+    ["Patient", "active=urn:other|true", { active: true }, false],
+    ["Immunization", "status=http://hl7.org/fhir/event-status|completed", { status: "completed" }, true],
+    [
+      "Immunization",
+      "status=http://hl7.org/fhir/immunization-status|completed",
+      { status: "completed" },
+      false,
+    ],
+  ];
+  for (const [type, query, row, expected] of cases) {
+    expect(met(query, row, type), query).toBe(expected);
+    const [parameter] = criteriaOf(type, query).parameters;
+    if (parameter === undefined) throw new Error(query);
+    const whole = { resourceType: type, ...row };
+    expect(matches(whole, parameter, base), query).toBe(expected);
+    expect(mayMatch(whole, parameter, base), query).toBe(!query.endsWith("female"));
+    expect(matches(whole, { ...parameter, modifier: "not" }, base), query).toBe(!expected);
+  }
+});
+
 test("a row meets a reference to a resource of this origin, by type if the reference has a type", ({
   expect,
 }) => {
@@ -67,9 +99,10 @@ test("a criterion that the gateway cannot decide is named, and so never used as 
   expect(of("identifier=1&subject:Patient.name=x")).toBe("subject");
   expect(of("identifier=1&_include=Observation:subject")).toBe("_include");
   expect(of("status=final,|amended&code=urn:l|x")).toBeUndefined();
-  expect(of("status=http://hl7.org/fhir/observation-status|final"), "no row states the system").toBe(
-    "status",
+  expect(of("status=http://hl7.org/fhir/observation-status|final")).toBeUndefined();
+  expect(of("active=urn:s|true", "Patient")).toBeUndefined();
+  expect(of("contenttype=urn:ietf:bcp:13|text/plain", "DocumentReference"), "R4 lists no such codes").toBe(
+    "contenttype",
   );
-  expect(of("active=urn:s|true", "Patient")).toBe("active");
   expect(of("telecom=phone|1&active=true", "Patient")).toBeUndefined();
 });
