@@ -444,6 +444,11 @@ export const clientRefusals = {
     "value",
     "A parameter's value is malformed. Write it in the form of the parameter's type in FHIR R4.",
   ),
+  reference_to_other_server: fhir(
+    400,
+    "not-supported",
+    "A reference that may name a patient is searched for on this server alone. Give the id, or Type/id, of a resource of this server; to find a reference to another server, read the rows and compare their references.",
+  ),
   modifier_not_supported: fhir(
     400,
     "not-supported",
@@ -672,7 +677,7 @@ export const clientRefusals = {
   criteria_not_supported: fhir(
     400,
     "not-supported",
-    "A condition may use token and reference parameters only. Use such a parameter.",
+    "A condition may use tokens and references to resources of this server only. Use such a parameter.",
   ),
   body_missing: fhir(400, "required", "The body is missing. Send the resource or the patch."),
   body_too_large: {

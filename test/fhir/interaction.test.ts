@@ -294,8 +294,10 @@ test.for([
   ["patient=Group/1", { reason: "parameter_value_malformed", parameter: "patient" }],
   [
     "patient=https://origin.example/fhir/Patient/1",
-    { reason: "parameter_value_malformed", parameter: "patient" },
+    { reason: "reference_to_other_server", parameter: "patient" },
   ],
+  ["encounter=https://origin.example", { reason: "parameter_value_malformed", parameter: "encounter" }],
+  ["encounter=ftp://x/Encounter/1", { reason: "parameter_value_malformed", parameter: "encounter" }],
   ["patient=//x/Patient/1", { reason: "parameter_value_malformed", parameter: "patient" }],
   ["patient=Patient/1/_history/2", { reason: "parameter_value_malformed", parameter: "patient" }],
   ["patient=Patient/1%26code=x", { reason: "parameter_value_malformed", parameter: "patient" }],
@@ -377,21 +379,21 @@ test("a reference may be the full URL of an answer, but only below the base that
       : interaction;
   };
   expect(asked(`${base}/Patient/1`)).toBe("patient=Patient%2F1");
-  for (const other of [
+  const refused = (reason: string) => ({ ok: false, error: { reason, parameter: "patient" } });
+  for (const own of [
     `${base}/Group/1`,
     `${base}/Patient/1/_history/2`,
     `${base}/Patient/1?x`,
     `${base}//Patient/1`,
-    `${base}2/Patient/1`,
     `${base}/${base}/Patient/1`,
+  ])
+    expect(asked(own), own).toEqual(refused("parameter_value_malformed"));
+  for (const other of [
+    `${base}2/Patient/1`,
     "https://gateway.example/v1/fhir/other/Patient/1",
     "https://gateway.example@evil.example/v1/fhir/main/Patient/1",
-  ]) {
-    expect(asked(other), other).toEqual({
-      ok: false,
-      error: { reason: "parameter_value_malformed", parameter: "patient" },
-    });
-  }
+  ])
+    expect(asked(other), other).toEqual(refused("reference_to_other_server"));
 });
 
 test("a type modifier of a reference is a second spelling of Type/id", ({ expect }) => {

@@ -9,7 +9,7 @@ import {
   isElementModifier,
   type ElementModifier,
 } from "./element-modifier.ts";
-import { readTyped, readValue, splitValues, type SearchValue } from "./value.ts";
+import { isForeignUrl, readTyped, readValue, splitValues, type SearchValue } from "./value.ts";
 
 /** A search parameter. Repeated parameters stay repeated, in order: all must hold (FHIR R4 §3.1.1.4.3). */
 export interface SearchParameter {
@@ -56,6 +56,8 @@ export type ConditionRefusal =
   | { readonly reason: "chain_needs_type"; readonly parameter: string }
   | { readonly reason: "chain_too_long"; readonly parameter: string }
   | { readonly reason: "too_many_values"; readonly parameter: string }
+  /** The reference may name a patient, and the value is a URL of another server. */
+  | { readonly reason: "reference_to_other_server"; readonly parameter: string }
   | { readonly reason: "parameter_value_malformed"; readonly parameter: string };
 
 const valuesMax = 100;
@@ -179,10 +181,25 @@ function readParameter(
     return value === "true" || value === "false"
       ? ok({ definition, modifier, values: [{ kind: "other", text: value }] })
       : err({ reason: "parameter_value_malformed", parameter });
-  const values = readValues(definition, value, (text) => readValue(text, definition, { base, type: named }));
-  if (!values.ok) return values;
+  const isOpen = !mayNamePatient(type, definition);
+  const values = readValues(definition, value, (text) =>
+    readValue(text, definition, { base, type: named, isOpen }),
+  );
+  if (!values.ok)
+    return definition.type === "reference" && splitValues(value).some((text) => isForeignUrl(text, base))
+      ? err({ reason: "reference_to_other_server", parameter })
+      : values;
   return ok({ definition, ...(modifier !== undefined && { modifier }), values: values.value });
 }
+
+/**
+ * True for a reference that may name a patient, or by which whose rows they are is decided: its value is never a URL
+ * that this server cannot judge.
+ */
+const mayNamePatient = (type: ResourceType, { paths, targets }: SearchParameterDefinition): boolean =>
+  targets?.has("Patient") !== false ||
+  type === "Provenance" ||
+  paths?.some((path) => isCompartmentPath(type, path, "any")) === true;
 
 /** The values between the commas, each in the form that `read` knows. */
 function readValues(

@@ -79,10 +79,22 @@ function isFoundBy(
         (value.type === undefined || value.type === reference.type)
       );
     }
+    case "foreign":
+      return isForeignReference(found, value, base);
     case "composite":
     case "other":
       return false;
   }
+}
+
+/** Literally, and never a reference of this server, by whatever name of its base. */
+export function isForeignReference(
+  found: Json,
+  { url }: Extract<SearchValue, { kind: "foreign" }>,
+  base: FhirBase,
+): boolean {
+  const text = isObject(found) ? textAt(found, "reference") : undefined;
+  return text === url && parseReference(text, base).kind === "foreign";
 }
 
 /** FHIR R4 §3.1.1.4.10: for a coding its system and code, for an identifier its system and value. */

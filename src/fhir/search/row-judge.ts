@@ -2,6 +2,7 @@ import { isArray, isObject, property, textAt, type Json, type JsonObject } from 
 import { elementsOf, isResourceType, typesAt } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { compareRanges, dateRange, numberRange, valueRange, type SearchRange } from "./search-range.ts";
+import { isForeignReference } from "./criteria.ts";
 import { isPlainToken, systemsOfCodes } from "./plain-token.ts";
 import type { SearchParameter } from "./search.ts";
 import type { SearchParameterDefinition, SearchParameterType } from "./parameters.ts";
@@ -262,6 +263,7 @@ function isToken(row: Json, { system, code }: TokenValue, isLenient: boolean): b
 
 /** A reference that is none to this server is left to a server that knows the parameter: it knows its names. */
 function isReference(row: Json, value: SearchValue, base: FhirBase, isLenient: boolean): boolean {
+  if (value.kind === "foreign") return isForeignReference(row, value, base);
   if (value.kind !== "reference") return isLenient;
   const text = isObject(row) ? textAt(row, "reference") : typeof row === "string" ? row : undefined;
   const named = text === undefined ? undefined : parseReference(text, base);

@@ -20,6 +20,8 @@ export type SearchValue =
       readonly type: ResourceType | undefined;
       readonly id: string;
     }
+  /** The URL of a resource of another server: it finds the rows that refer by exactly this URL (§3.1.1.4.12). */
+  | { readonly kind: "foreign"; readonly text: string; readonly url: string }
   /** The values of a composite parameter's components, in order. */
   | { readonly kind: "composite"; readonly text: string; readonly parts: readonly SearchValue[] }
   | { readonly kind: "other"; readonly text: string };
@@ -45,6 +47,8 @@ export interface ValueContext {
   readonly base: string | undefined;
   /** The type that the request states for a reference: `subject:Patient=1`. */
   readonly type: ResourceType | undefined;
+  /** A reference may be to another server. */
+  readonly isOpen?: boolean;
 }
 
 /**
@@ -131,15 +135,18 @@ function readToken(text: string): SearchValue | undefined {
     : { kind: "token", text, system: first, code: second };
 }
 
-/**
- * `id` or `Type/id` of this origin, with or without its own base. A foreign absolute URL is refused: the
- * origin's rules would compare it, not ours.
- */
+/** True for a URL of another server. */
+export const isForeignUrl = (text: string, base: string | undefined): boolean =>
+  /^https?:\/\/[^\s/]+\/\S+$/iu.test(text) && (base === undefined || !text.startsWith(`${base}/`));
+
+/** `id` or `Type/id` of this origin, with or without its own base. */
 function readReference(
   raw: string,
   { targets }: SearchParameterDefinition,
-  { base, type: stated }: ValueContext,
+  { base, type: stated, isOpen = false }: ValueContext,
 ): SearchValue | undefined {
+  if (isOpen && stated === undefined && isForeignUrl(raw, base))
+    return { kind: "foreign", text: raw, url: raw.replaceAll(/\\(?<sign>.)/gu, "$<sign>") };
   const below = base !== undefined && raw.startsWith(`${base}/`) ? raw.slice(base.length + 1) : raw;
   const [named, id, ...more] = below.includes("/") ? below.split("/") : [stated, below];
   if (id === undefined || more.length > 0 || !isId(id) || (stated !== undefined && named !== stated))

@@ -112,7 +112,8 @@ function searchAmong(
   const permitted = { search, rowAccess, joins: joins.value, includes: includes.value, counted };
   // An origin answers by a value that a label withholds, and the row by the absence of the value.
   const isAsked = (parameter: SearchParameter) =>
-    !isDecidedByRows(type, parameter) || neverReadsCutMember(policy, access, type, parameter.definition);
+    !namesOtherServer(parameter) &&
+    (!isDecidedByRows(type, parameter) || neverReadsCutMember(policy, access, type, parameter.definition));
   const named = parametersToShow(policy, search, searchRules);
   const mustShow = (row: Facts) =>
     named.flatMap(({ parameter, free }) => (free.some((rule) => isRowOf(rule, row)) ? [] : [parameter]));
@@ -207,6 +208,13 @@ function expectationOf(
   };
 }
 
+/**
+ * True if a value is a URL of another server. An origin never gets it, since it could follow it, or read it as a
+ * reference of its own: the part of each row that leaves decides.
+ */
+const namesOtherServer = ({ values }: SearchParameter): boolean =>
+  values.some(({ kind }) => kind === "foreign");
+
 /** The parameters that some rules show for named systems alone, and the rules that show each of them in full. */
 function parametersToShow(
   policy: CompiledPolicy,
@@ -216,6 +224,7 @@ function parametersToShow(
   return parameters.flatMap((parameter) => {
     const isFree = (rule: CompiledRule) =>
       searchableBy(policy.viewOf(type, [rule]).object, parameter.definition).kind !== "named";
+    if (namesOtherServer(parameter)) return [{ parameter, free: [] }];
     const free = searchRules.filter(isFree);
     return free.length === searchRules.length ? [] : [{ parameter, free }];
   });

@@ -5,6 +5,7 @@ import type { JsonObject } from "#fhir/json/json";
 import { readQuery } from "#fhir/search/query";
 import { matches, mayMatch } from "#fhir/search/row-judge";
 import type { ResourceType } from "#fhir/r4/elements";
+import type { FhirBase } from "#fhir/r4/reference";
 
 const base = "https://api.example/fhir";
 function criteriaOf(type: ResourceType, query: string) {
@@ -88,6 +89,28 @@ test("a row meets a reference to a resource of this origin, by type if the refer
   ).toBe(false);
 });
 
+test("the URL of another server is compared literally, and names no resource of this server by any of its addresses", ({
+  expect,
+}) => {
+  const addresses = [base, "https://origin.internal/fhir"] as const;
+  const judged = (url: string, reference: string, names: FhirBase = addresses) => {
+    const { parameters } = criteriaOf("Observation", `encounter=${encodeURIComponent(url)}`);
+    const row = { resourceType: "Observation", encounter: { reference } };
+    return [
+      meets(row, parameters, names),
+      ...parameters.flatMap((one) => [matches(row, one, names), mayMatch(row, one, names)]),
+    ];
+  };
+  const [yes, no] = [true, false].map((one) => [one, one, one]);
+  const url = "https://elsewhere.example/fhir/Encounter/1";
+  expect(judged(url, url)).toEqual(yes);
+  for (const other of [`${url}/`, url.toUpperCase(), "Encounter/1", `${url}/_history/1`])
+    expect(judged(url, other), other).toEqual(no);
+  const own = "https://origin.internal/fhir/Encounter/1";
+  expect(judged(own, own)).toEqual(no);
+  expect(judged(own, "Encounter/1")).toEqual(no);
+});
+
 test("a criterion that the gateway cannot decide is named, and so never used as a condition", ({
   expect,
 }) => {
@@ -98,6 +121,7 @@ test("a criterion that the gateway cannot decide is named, and so never used as 
   expect(of("code:not=x")).toBe("code");
   expect(of("identifier=1&subject:Patient.name=x")).toBe("subject");
   expect(of("identifier=1&_include=Observation:subject")).toBe("_include");
+  expect(of("encounter=https://elsewhere.example/fhir/Encounter/1")).toBe("encounter");
   expect(of("status=final,|amended&code=urn:l|x")).toBeUndefined();
   expect(of("status=http://hl7.org/fhir/observation-status|final")).toBeUndefined();
   expect(of("active=urn:s|true", "Patient")).toBeUndefined();

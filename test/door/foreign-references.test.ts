@@ -1,0 +1,197 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, test } from "vitest";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import { eventsOf } from "../support/auditor.ts";
+import {
+  askAs,
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  outsideToken,
+  thumbprint,
+  type Outsider,
+} from "../support/outside.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
+import { to } from "../support/fhir-parts.ts";
+
+// FHIR R4 §3.1.1.4.12: a search by the URL of another server finds the rows that refer by this URL.
+
+const foreign = "http://other.example/fhir/Encounter/1";
+const observation = (id: string, patient: string, encounter: string) => ({
+  resourceType: "Observation",
+  id,
+  status: "final",
+  code: { text: "pulse" },
+  subject: to(`Patient/${patient}`),
+  encounter: to(encounter),
+});
+const world = [
+  { resourceType: "Patient", id: "ann" },
+  { resourceType: "Patient", id: "ben" },
+  {
+    resourceType: "Encounter",
+    id: "e1",
+    status: "finished",
+    class: { code: "AMB" },
+    subject: to("Patient/ann"),
+  },
+  observation("ann-foreign", "ann", foreign),
+  observation("ann-local", "ann", "Encounter/e1"),
+  observation("ben-foreign", "ben", foreign),
+];
+const rule = (types: readonly string[], show: unknown) => ({
+  types,
+  interactions: show === "everything" ? ["read", "search", "delete"] : ["read", "search"],
+  show,
+  why: "45 CFR 164.506(c)(2): treatment activities of a provider.",
+  examples: [{ says: "It may be read.", request: `${types[0]}/1`, is: "permitted" }],
+});
+const policyOf = (name: string, show: unknown) => ({
+  format: "phylax.policy.v1",
+  name,
+  title: name,
+  purposes: ["PATRQT"],
+  rules: [rule(["Patient", "Encounter"], "everything"), rule(["Observation"], show)],
+});
+const policies = [policyOf("open", "everything"), policyOf("cut", ["status", "code", "subject"])];
+
+const clients = {
+  clinic: { scope: "system/*.cruds", policy: "open" },
+  app: { scope: "patient/*.cruds", policy: "open" },
+  cut: { scope: "system/*.cruds", policy: "cut" },
+} as const;
+type Who = keyof typeof clients;
+const bundles = mkdtempSync(join(tmpdir(), "phylax-foreign-"));
+const certificates = new Map<Who, CertificateFiles>();
+let phylax: Door;
+let issuer: Outsider;
+beforeAll(async () => {
+  const entry = world.map((resource) => ({ resource }));
+  writeFileSync(
+    join(bundles, "world.json"),
+    JSON.stringify({ resourceType: "Bundle", type: "collection", entry }),
+  );
+  phylax = await startDoor({ bundles });
+  issuer = await outsider("https://foreign.example", "phylax");
+  const entries = [];
+  for (const who of Object.keys(clients) as Who[]) {
+    const certificate = await certificateFor(phylax, `foreign-${who}`);
+    certificates.set(who, certificate);
+    const client = {
+      id: `foreign-${who}`,
+      kind: "clinic",
+      auth: "external",
+      issuer: issuer.iss,
+      externalClientId: who,
+      certificates: [thumbprint(certificate)],
+    };
+    entries.push(clientEntries(client, "PATRQT", clients[who].policy, clients[who].scope));
+  }
+  const named = policies.map((body) => ({ name: body.name, body }));
+  await phylax.applyRegistry(joined({ issuers: [issuerEntry(issuer)], policies: named }, ...entries));
+  // a row of the origin that names the origin by its own address
+  const own = observation("ann-own", "ann", `${phylax.dev.origin}/Encounter/e1`);
+  await fetch(`${phylax.dev.origin}/Observation/ann-own`, {
+    method: "PUT",
+    headers: { "content-type": "application/fhir+json" },
+    body: JSON.stringify(own),
+  });
+}, 120_000);
+afterAll(async () => {
+  await phylax.close();
+  rmSync(bundles, { recursive: true, force: true });
+});
+
+async function ask(who: Who, path: string, how: Parameters<typeof askAs>[4] = {}) {
+  const certificate = certificates.get(who);
+  if (certificate === undefined) throw new Error("not set up");
+  const patient = who === "app" ? { patient: "ann", fhirUser: "RelatedPerson/relative" } : {};
+  const claims = { client_id: who, scope: clients[who].scope, ...patient };
+  return askAs(phylax, certificate, await outsideToken(issuer, certificate, claims), path, how);
+}
+async function found(who: Who, query: string) {
+  const before = phylax.forwarded.length;
+  const reply = await ask(who, query);
+  const { entry = [], total } = JSON.parse(reply.text) as {
+    entry?: readonly { resource: { id: string } }[];
+    total?: number;
+  };
+  const sent = phylax.forwarded.slice(before).join("\n");
+  return { status: reply.status, ids: entry.map(({ resource }) => resource.id).sort(), total, sent, reply };
+}
+
+test("a search by the URL of another server finds the rows that refer by exactly this URL, and no origin gets the URL", async ({
+  expect,
+}) => {
+  const cases: readonly (readonly [Who, string, readonly string[]])[] = [
+    ["clinic", `Observation?encounter=${foreign}`, ["ann-foreign", "ben-foreign"]],
+    ["clinic", `Observation?encounter=${encodeURIComponent(foreign)}&patient=ann`, ["ann-foreign"]],
+    ["clinic", `Observation?encounter=${foreign}&_elements=status`, ["ann-foreign", "ben-foreign"]],
+    ["clinic", `Observation?encounter=${foreign}0`, []],
+    ["clinic", "Observation?encounter=HTTP://OTHER.example/fhir/Encounter/1", []],
+    ["clinic", `Patient?_has:Observation:patient:encounter=${foreign}`, ["ann", "ben"]],
+    ["app", `Observation?encounter=${foreign}`, ["ann-foreign"]],
+    [
+      "app",
+      `Observation?encounter=Encounter/e1,${foreign}&patient=ann`,
+      ["ann-foreign", "ann-local", "ann-own"],
+    ],
+  ];
+  for (const [who, query, ids] of cases) {
+    const { sent, ...answer } = await found(who, query);
+    expect([answer.status, answer.ids], `${who} ${query} ${answer.reply.text}`).toEqual([200, ids]);
+    expect(sent.toLowerCase()).not.toContain("other.example");
+  }
+  const counted = await found("clinic", `Observation?encounter=${foreign}&patient=ann&_summary=count`);
+  expect([counted.status, counted.total], counted.reply.text).toEqual([200, 1]);
+  const posted = await ask("clinic", "Observation/_search", {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: `encounter=${encodeURIComponent(foreign)}`,
+  });
+  expect(posted.text).toContain("ben-foreign");
+});
+
+test("the origin's own address finds nothing, as any other address: no guess at it is confirmed", async ({
+  expect,
+}) => {
+  for (const base of [phylax.dev.origin, phylax.dev.origin.toUpperCase(), "http://elsewhere.example/fhir"]) {
+    const before = phylax.forwarded.length;
+    // the link to the page itself would repeat the address
+    const reply = await ask("clinic", `Observation?encounter=${base}/Encounter/e1`, { method: "HEAD" });
+    const events = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
+    expect([reply.status, events.map(({ kind, counts }) => [kind, counts])]).toEqual([
+      200,
+      [["disclosure", {}]],
+    ]);
+    expect(phylax.forwarded.slice(before).join("\n")).not.toContain("e1");
+  }
+  const own = await found("clinic", `Observation?encounter=${phylax.dev.fhir}/Encounter/e1`);
+  expect(own.ids).toEqual(["ann-local", "ann-own"]);
+});
+
+test("a reference that may name a patient, a hidden element and a condition of a write take no URL of another server", async ({
+  expect,
+}) => {
+  for (const query of [
+    "Observation?subject=http://other.example/fhir/Patient/1",
+    "Observation?patient=http://other.example/fhir/Patient/1",
+    "Observation?performer=http://other.example/fhir/Practitioner/1",
+    "Observation?focus=http://other.example/fhir/Patient/1",
+    `Observation?subject=${phylax.dev.origin}/Patient/ann`,
+    "Provenance?target=http://other.example/fhir/Observation/1",
+  ]) {
+    const { status, reply } = await found("clinic", query);
+    expect(status, query).toBe(400);
+    expect(reply.text).toContain("Give the id, or Type/id");
+    const [refusal] = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
+    expect(refusal).toMatchObject({ kind: "refusal", outcome: { reason: "reference_to_other_server" } });
+  }
+  expect((await ask("cut", `Observation?encounter=${foreign}`)).status).toBe(403);
+  const deleted = await ask("clinic", `Observation?encounter=${foreign}`, { method: "DELETE" });
+  expect(deleted.status, deleted.text).toBe(400);
+});
