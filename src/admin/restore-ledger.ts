@@ -22,6 +22,11 @@ const restoredForm = z.object({
  * Restores logs of the ledger whose storage was lost, for an operator with the role `registry-admin`. It opens no
  * access, and a log that still has rows refuses it, so one person suffices.
  */
+const details = {
+  restore_log_unknown: "is no log that the ledger opened: /readyz lists the logs",
+  restore_log_not_lost: "is not lost: only a log whose storage is empty is restored (docs/runbook.md)",
+} as const;
+
 export const restoreLedgerVerb = (restores: LedgerRestore): Verb => ({
   interaction: "restore-ledger",
   does: "Rebuilds logs whose storage was lost from their copies in R2, and appoints the logs that take their records. Repeat it until each isDone.",
@@ -43,6 +48,7 @@ export const restoreLedgerVerb = (restores: LedgerRestore): Verb => ({
         answer: { logs: restored.value },
         effect: restored.value.map((log) => ({ kind: "log", ...log })),
       });
-    return err({ reason: restored.error.reason, pointer: "/log", detail: "is no log that can be restored" });
+    const { reason } = restored.error;
+    return err({ reason, pointer: "/log", detail: details[reason] });
   },
 });

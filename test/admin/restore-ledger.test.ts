@@ -80,8 +80,16 @@ test("a log that is not lost, an unknown log, a further role and a malformed doc
   expect,
 }) => {
   const { post } = door(["registry-admin"]);
-  expect((await post({ log: "s1-2026h2" })).status).toBe(409);
-  expect((await post({ log: "s9-2026h2" })).status).toBe(422);
+  for (const [log, status, detail] of [
+    ["s1-2026h2", 409, "is not lost"],
+    ["s9-2026h2", 422, "/readyz lists the logs"],
+  ] as const) {
+    const answer = await post({ log });
+    expect([answer.status, await answer.json()]).toEqual([
+      status,
+      expect.objectContaining({ pointer: "/log", detail: expect.stringContaining(detail) }),
+    ]);
+  }
   expect((await post({ shard: 0 })).status).toBe(422);
   const reader = door(["revoker", "auditor"]);
   expect((await reader.post({ log: "s0-2026h2" })).status).toBe(403);

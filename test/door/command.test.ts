@@ -202,11 +202,11 @@ const logsIn = (result: string) =>
     .map(({ log }) => log)
     .sort();
 
-test("with --state the denials that are made again are those of this folder's ledger, and the current folder's deployment is not asked", async () => {
+test("with --state the denials of this folder's ledger are made again, and the current folder's deployment gets no request", async () => {
   const denied = await command("revoke", "client", "sampler", ...state());
   expect(denied.code, denied.error).toBe(0);
   const folder = mkdtempSync(join(tmpdir(), "phylax-denials-"));
-  // A second deployment below the current folder. Its denials must not be joined to the first one's.
+  // A second deployment below the current folder. The denials of two deployments must not be joined.
   const asked: string[] = [];
   const other = createServer(({ url = "" }, answer) => {
     asked.push(url);
@@ -234,7 +234,7 @@ test("with --state the denials that are made again are those of this folder's le
     expect(JSON.parse(again.out)).toMatchObject({ good: true, denials, denied: 1, failed: [] });
     expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({ denials });
     expect(asked).toEqual([]);
-    // Without --state both are the current folder's, whose ledger has no log here.
+    // Without --state the ledger and the operators' door are the current folder's. This ledger has no log.
     expect((await restore()).code).not.toBe(0);
     expect(asked.length).toBeGreaterThan(0);
   } finally {

@@ -13,7 +13,7 @@ import { startTestStack, type TestStack } from "../support/stack.ts";
 const state = mkdtempSync(join(tmpdir(), "phylax-second-"));
 afterAll(() => rmSync(state, { recursive: true, force: true }));
 
-/** A stack with its own authorities. A state without a folder `pki` gets those of the template. */
+/** A stack with its own authorities. A state without a folder `pki` gets the template's authorities. */
 async function newStack(): Promise<TestStack> {
   await ensureAuthority(join(state, "pki"));
   return startTestStack({ state });
@@ -39,7 +39,7 @@ async function signedIn({ dev, stack: { runtime } }: TestStack): Promise<Reply> 
   return send(dev, files, `${dev.ops}/api/registry`, { method: "POST", headers, body: "{}" });
 }
 
-test("two stacks with different authorities of the same name run in one process, and the workers of each trust the servers of its own", async ({
+test("two stacks with different authorities of the same name run in one process, and each stack's workers trust the stack's own servers", async ({
   expect,
 }) => {
   const [first, second] = [await startTestStack(), await newStack()];
