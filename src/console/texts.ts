@@ -377,7 +377,7 @@ export const texts = {
     title: (name: string) => `Change ${name}`,
     link: "Change this client",
     intro:
-      "Each form shows its plan first: what would change, and what it would open. Nothing is changed here.",
+      "Each form shows its plan first: what would change, and which access it would open. The registry changes only when you apply the plan.",
     plan: "Plan",
     grant: "Grant",
     grantNow: (grant: string, policy: string, requests: number, seconds: number) =>
@@ -394,7 +394,7 @@ export const texts = {
     kinds: {
       suspend: {
         heading: "Suspend",
-        says: "The client is refused until its suspension ends. Its entries stay.",
+        says: "The client is refused until its suspension is ended, also by a plan. Its entries stay. To refuse it at once, without a plan, use Deny on the client's page.",
       },
       reinstate: { heading: "End the suspension", says: "The client is served again." },
       end: {
@@ -429,7 +429,7 @@ export const texts = {
   review: {
     title: "Access review",
     intro:
-      "Each grant with its use by the records, and the narrower policy that drops only what was not used. Accept it, and the next proposal has the focus: Enter accepts, Tab leaves it. Where a change needs two persons, it becomes a proposal.",
+      "Each grant with its use by the records, and the narrower policy that drops only what was not used. After you accept a policy, the next has the focus of the keyboard: Enter accepts it, Tab leaves it as it is. Where a change needs two persons, it becomes a proposal.",
     days: "Days",
     find: "Review the use",
     before: "Choose the auditor's key: the records say what was used.",
