@@ -81,16 +81,7 @@ export function readSearch(
       if (include === undefined) return err({ reason: "parameter_value_malformed", parameter });
       includes.push(include);
     } else if (isOfResult(parameter)) {
-      // Different values contradict each other, and servers differ in which value they use. A list goes on.
-      const before = once.get(parameter);
-      const isList = parameter === "_elements" || parameter === "_sort";
-      if (before !== undefined && before !== value && !isList)
-        return err({ reason: "parameter_repeated", parameter });
-      if (name !== parameter) return err({ reason: "modifier_not_supported", parameter });
-      once.set(parameter, before === undefined || before === value ? value : `${before},${value}`);
-      const isForm =
-        isTotal(parameter, value) || (parameter === "_summary" && readSummary(value) !== undefined);
-      const refusal = isForm ? undefined : refusePresentation(parameter, value);
+      const refusal = noteOfResult(once, parameter, { name, value });
       if (refusal !== undefined) return err(refusal);
     } else {
       const condition = readCondition(type, { name, value }, base);
@@ -124,6 +115,24 @@ export function readSearch(
     ...(elements !== undefined && { elements }),
     ...(summary !== undefined && { summary }),
   });
+}
+
+/**
+ * Notes a parameter of the result. Different values contradict each other, and servers differ in which value they
+ * use; a list goes on.
+ */
+function noteOfResult(
+  once: Map<string, string>,
+  parameter: string,
+  { name, value }: QueryPair,
+): SearchRefusal | undefined {
+  const before = once.get(parameter);
+  const isList = parameter === "_elements" || parameter === "_sort";
+  if (before !== undefined && before !== value && !isList) return { reason: "parameter_repeated", parameter };
+  if (name !== parameter) return { reason: "modifier_not_supported", parameter };
+  once.set(parameter, before === undefined || before === value ? value : `${before},${value}`);
+  const isForm = isTotal(parameter, value) || (parameter === "_summary" && readSummary(value) !== undefined);
+  return isForm ? undefined : refusePresentation(parameter, value);
 }
 
 /** True if a search may name the parameter at all; the view then decides for the given client. */

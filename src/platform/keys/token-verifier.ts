@@ -1,4 +1,4 @@
-import { readCompactJws } from "#identity/jose/compact-jws";
+import { readCompactJws, type CompactJws } from "#identity/jose/compact-jws";
 import { externalLifetimeSecondsMax, readExternalToken } from "#identity/external-token";
 import type { TrustedIssuer } from "#identity/issuer";
 import { tokenAlgorithms, type PublicJwk } from "#identity/jose/jwk";
@@ -13,6 +13,7 @@ import {
 } from "#identity/token";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import type { Secret } from "#kernel/secret";
 import { proveAccessToken } from "./prove-access-token.ts";
 import type { KeyHolder } from "./prove-by-holder.ts";
 import { provenSignatures } from "./proven-signatures.ts";
@@ -26,97 +27,126 @@ import { isSignedBy } from "./verify-signature.ts";
  *
  * A proven token is remembered by its whole text (ADR 28). A remembered token that still holds is answered at
  * once. Any doubt leads to the full check, so the memory itself refuses nothing and admits nothing new.
- * @param issuer the built-in issuer's exact name; no entry of `issuers` may use it.
  */
-export function tokenVerifier({
-  issuer,
-  keys,
-  issuers,
-  keySets,
-  namesOf = (base) => [base],
-}: {
+export const tokenVerifier = (parts: VerifierParts): TokenVerifier => new RememberingVerifier(parts);
+
+interface VerifierParts {
+  /** The built-in issuer's exact name; no entry of `issuers` may use it. */
   readonly issuer: string;
   readonly keys: TokenIssuer;
   readonly issuers: IssuerDirectory;
   readonly keySets: KeySets;
   /** A FHIR base under each of the gateway's own names. */
   readonly namesOf?: (base: string) => readonly string[];
-}): TokenVerifier {
-  const isSigned = provenSignatures(isSignedBy);
-  const remembered = new ProvenTokens();
+}
+
+/** The FHIR base that a request calls, and its time. */
+interface CalledAt {
+  readonly audience: string;
+  readonly at: Instant;
+}
+
+/** A JWS as text, and its parts. Nothing of it is proven. */
+interface UnprovenToken extends CompactJws {
+  readonly text: string;
+}
+
+class RememberingVerifier implements TokenVerifier {
+  readonly #parts: VerifierParts;
+  readonly #isSigned = provenSignatures(isSignedBy);
+  readonly #remembered = new ProvenTokens();
+
+  constructor(parts: VerifierParts) {
+    this.#parts = parts;
+  }
+
+  async verify(token: Secret, called: CalledAt): Promise<Result<ProvenToken, AccessTokenRefusal>> {
+    const text = token.reveal();
+    const known = this.#remembered.get(text);
+    if (known !== undefined) {
+      if (await this.#stillHolds(known, called)) return ok(known.token);
+      this.#remembered.delete(text); // the checks below say what is wrong, if anything is
+    }
+    const proven = await this.#prove(text, called);
+    if (!proven.ok) return proven;
+    this.#remembered.set(text, proven.value);
+    return ok(proven.value.token);
+  }
 
   /** True if everything that may change still holds for a remembered token. Throws when keys are missing. */
-  const stillHolds = async (
+  async #stillHolds(
     { audience, times, lifetimeSecondsMax, issuer: by, key }: RememberedToken,
-    expected: { readonly audience: string; readonly at: Instant },
-  ): Promise<boolean> => {
-    if (audience !== expected.audience || !withinTimes(times, expected.at, lifetimeSecondsMax).ok)
-      return false;
+    called: CalledAt,
+  ): Promise<boolean> {
+    const { keys, issuers, keySets } = this.#parts;
+    if (audience !== called.audience || !withinTimes(times, called.at, lifetimeSecondsMax).ok) return false;
     if (by === undefined) return (await keys.publicKeys()).includes(key);
     // The registry's record is the same object as long as it was not read anew: its audience, algorithms and
     // names of claims are those by which the token was judged.
     if ((await issuers.find(by.iss)) !== by) return false;
     return (by.jwksUri === undefined ? by.keys : await keySets.at(by.jwksUri, by.iss)).includes(key);
-  };
+  }
 
-  const prove = async (
-    text: string,
-    { audience, at }: { readonly audience: string; readonly at: Instant },
-  ): Promise<Result<RememberedToken, AccessTokenRefusal>> => {
+  async #prove(text: string, called: CalledAt): Promise<Result<RememberedToken, AccessTokenRefusal>> {
     const jws = readCompactJws(text);
     if (!jws.ok) return jws;
-    const { header, claims } = jws.value;
-    const proveBy = (by: KeyHolder & Pick<TrustedIssuer, "algorithms">) =>
-      proveAccessToken(text, header, by, keySets, isSigned);
-
-    const iss = claims["iss"];
+    const unproven = { text, ...jws.value };
+    const iss = unproven.claims["iss"];
     if (typeof iss !== "string") return err({ reason: "claim_malformed", claim: "iss" });
-    if (iss === issuer) {
-      const proven = await proveBy({ keys: await keys.publicKeys(), algorithms: tokenAlgorithms });
-      if (!proven.ok) return proven;
-      const { lifetimeSeconds: lifetimeSecondsMax } = keys;
-      const token = readAccessToken(claims, { issuer, audience, at, lifetimeSecondsMax });
-      if (!token.ok) return token;
-      const times = timesOf(claims);
-      return ok({
-        token: signedBy(token.value, proven.value),
-        audience,
-        times,
-        lifetimeSecondsMax,
-        issuer: undefined,
-        key: proven.value,
-      });
-    }
-    const trusted = await issuers.find(iss);
-    if (trusted === undefined) return err({ reason: "issuer_unknown" });
-    const proven = await proveBy(trusted);
+    if (iss === this.#parts.issuer) return this.#proveOwn(unproven, called);
+    const trusted = await this.#parts.issuers.find(iss);
+    return trusted === undefined
+      ? err({ reason: "issuer_unknown" })
+      : this.#proveExternal(unproven, trusted, called);
+  }
+
+  /** Proves a token of the built-in issuer. */
+  async #proveOwn(
+    unproven: UnprovenToken,
+    { audience, at }: CalledAt,
+  ): Promise<Result<RememberedToken, AccessTokenRefusal>> {
+    const { issuer, keys } = this.#parts;
+    const proven = await this.#proveBy(
+      { keys: await keys.publicKeys(), algorithms: tokenAlgorithms },
+      unproven,
+    );
     if (!proven.ok) return proven;
-    const token = readExternalToken(claims, trusted, { bases: namesOf(audience), at });
+    const { lifetimeSeconds: lifetimeSecondsMax } = keys;
+    const token = readAccessToken(unproven.claims, { issuer, audience, at, lifetimeSecondsMax });
     if (!token.ok) return token;
     return ok({
       token: signedBy(token.value, proven.value),
       audience,
-      times: timesOf(claims),
+      times: timesOf(unproven.claims),
+      lifetimeSecondsMax,
+      issuer: undefined,
+      key: proven.value,
+    });
+  }
+
+  async #proveExternal(
+    unproven: UnprovenToken,
+    trusted: TrustedIssuer,
+    { audience, at }: CalledAt,
+  ): Promise<Result<RememberedToken, AccessTokenRefusal>> {
+    const { namesOf = (base) => [base] } = this.#parts;
+    const proven = await this.#proveBy(trusted, unproven);
+    if (!proven.ok) return proven;
+    const token = readExternalToken(unproven.claims, trusted, { bases: namesOf(audience), at });
+    if (!token.ok) return token;
+    return ok({
+      token: signedBy(token.value, proven.value),
+      audience,
+      times: timesOf(unproven.claims),
       lifetimeSecondsMax: externalLifetimeSecondsMax,
       issuer: trusted,
       key: proven.value,
     });
-  };
+  }
 
-  return {
-    async verify(token, expected) {
-      const text = token.reveal();
-      const known = remembered.get(text);
-      if (known !== undefined) {
-        if (await stillHolds(known, expected)) return ok(known.token);
-        remembered.delete(text); // the checks below say what is wrong, if anything is
-      }
-      const proven = await prove(text, expected);
-      if (!proven.ok) return proven;
-      remembered.set(text, proven.value);
-      return ok(proven.value.token);
-    },
-  };
+  #proveBy(by: KeyHolder & Pick<TrustedIssuer, "algorithms">, { text, header }: UnprovenToken) {
+    return proveAccessToken(text, header, by, this.#parts.keySets, this.#isSigned);
+  }
 }
 
 /**

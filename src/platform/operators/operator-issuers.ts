@@ -71,41 +71,57 @@ export function operatorIssuers({
       if (!isAt(endpoint, hosts)) throw new Error("a token endpoint is not in IDENTITY_HOSTS");
       const { publicKey, privateKey } = await generateKeyPair("ES256");
       const jwk = await exportJWK(publicKey);
-      const send = async (nonce: string | undefined) => {
-        const proof = new SignJWT({ htm: "POST", htu: endpoint.href, ...(nonce !== undefined && { nonce }) })
+      const form = new URLSearchParams({
+        grant_type: "authorization_code",
+        client_id: clientId,
+        redirect_uri: redirect,
+        code,
+        code_verifier: verifier,
+      });
+      const answer = await postProven(endpoint, form, (nonce) =>
+        new SignJWT({ htm: "POST", htu: endpoint.href, ...(nonce !== undefined && { nonce }) })
           .setProtectedHeader({ typ: "dpop+jwt", alg: "ES256", jwk })
           .setJti(newId())
-          .setIssuedAt(epochSeconds(clock()));
-        return fetch(endpoint, {
-          method: "POST",
-          headers: { accept: "application/json", dpop: await proof.sign(privateKey) },
-          body: new URLSearchParams({
-            grant_type: "authorization_code",
-            client_id: clientId,
-            redirect_uri: redirect,
-            code,
-            code_verifier: verifier,
-          }),
-          redirect: "manual",
-          signal: AbortSignal.timeout(serverPatienceMilliseconds),
-        });
-      };
-      let answer = await send(undefined);
-      const nonce = answer.headers.get("dpop-nonce");
-      // RFC 9449 §8: the server wants its nonce in the proof
-      if (answer.status === 400 && nonce !== null) {
-        await answer.body?.cancel();
-        answer = await send(nonce);
-      }
-      if (answer.status >= 500) throw new Error("the issuer does not answer");
-      if (answer.status !== 200) {
-        await answer.body?.cancel();
-        return undefined;
-      }
-      const text = await answer.text();
-      const read = text.length > answerBytesMax ? undefined : tokens.safeParse(JSON.parse(text));
-      if (read?.success !== true || read.data.token_type.toLowerCase() !== "dpop") return undefined;
-      return { token: new Secret(read.data.access_token), jkt: await calculateJwkThumbprint(jwk) };
+          .setIssuedAt(epochSeconds(clock()))
+          .sign(privateKey),
+      );
+      const token = await boundTokenIn(answer);
+      return token === undefined ? undefined : { token, jkt: await calculateJwkThumbprint(jwk) };
     },
   };
+}
+
+/** Posts a form with a proof of a key, and once more if the server wants its nonce in the proof (RFC 9449 §8). */
+async function postProven(
+  endpoint: URL,
+  form: URLSearchParams,
+  proofWith: (nonce: string | undefined) => Promise<string>,
+): Promise<Response> {
+  const send = async (nonce?: string) =>
+    fetch(endpoint, {
+      method: "POST",
+      headers: { accept: "application/json", dpop: await proofWith(nonce) },
+      body: form,
+      redirect: "manual",
+      signal: AbortSignal.timeout(serverPatienceMilliseconds),
+    });
+  const answer = await send();
+  const nonce = answer.headers.get("dpop-nonce");
+  if (answer.status !== 400 || nonce === null) return answer;
+  await answer.body?.cancel();
+  return send(nonce);
+}
+
+/** The token of an answer. Undefined: the issuer refuses the code, or its token is not bound to the key. */
+async function boundTokenIn(answer: Response): Promise<Secret | undefined> {
+  if (answer.status >= 500) throw new Error("the issuer does not answer");
+  if (answer.status !== 200) {
+    await answer.body?.cancel();
+    return undefined;
+  }
+  const text = await answer.text();
+  const read = text.length > answerBytesMax ? undefined : tokens.safeParse(JSON.parse(text));
+  return read?.success === true && read.data.token_type.toLowerCase() === "dpop"
+    ? new Secret(read.data.access_token)
+    : undefined;
 }

@@ -141,18 +141,23 @@ function searchAmong(
   const isOwners = (row: Facts) => hasOwnerElement(row) || property(row, "resourceType") !== type;
   const expects = expectationOf(permitted, searchRules, isAsked, further);
   if (references !== undefined) {
-    const viewBy: Opening["viewBy"] = (namesOf) =>
-      granted(
-        { ...basis, by: (row) => namesOf(`${type}/${textAt(row, "id")}`) },
-        searchRules,
-        expects.askJoined([]),
-        expects,
-      ).viewOf;
-    return ok(grantOf(searchRules, { ...expects, opening: { references, viewBy } }));
+    const opening = { references, viewBy: viewByReferrers(basis, searchRules, expects) };
+    return ok(grantOf(searchRules, { ...expects, opening }));
   }
   const whole = grantOf(searchRules, expects);
   return ok(further.length === 0 ? whole : limitedTo(isOwners, whole));
 }
+
+/** The view of a shared row, by the rows that refer to it. */
+const viewByReferrers =
+  (basis: GrantBasis, rules: readonly CompiledRule[], expects: SearchExpectation): Opening["viewBy"] =>
+  (namesOf) =>
+    granted(
+      { ...basis, by: (row) => namesOf(`${basis.type}/${textAt(row, "id")}`) },
+      rules,
+      expects.askJoined([]),
+      expects,
+    ).viewOf;
 
 /** A search of which every part is permitted. */
 interface PermittedSearch {
