@@ -70,7 +70,7 @@ ${exceptionTable}`,
   ),
   `## Admin API
 
-Problem details (RFC 9457). A document that is not taken (422) is told with \`pointer\` and \`detail\` beside the title. The member \`reason\` has the reason code, once the operator is proven; a refusal of the operator never names the failed check.`,
+Problem details (RFC 9457). A document that is not taken (422) is answered with \`pointer\` and \`detail\` beside the title. The member \`reason\` has the reason code, once the operator is proven; a refusal of the operator never names the failed check.`,
   table(
     ["Status", "Title"],
     ({ admin }) => admin,

@@ -159,7 +159,7 @@ export interface AdminPorts {
   readonly dependencies: () => Promise<Readonly<Record<string, boolean>>>;
   /** The shards with which the ledger's half-year began; undefined if the ledger does not say so in time. */
   readonly halfYear: () => Promise<HalfYearShards | undefined>;
-  /** Lets work come to its end after the connection is gone. */
+  /** Lets work come to its end after the connection has ended. */
   readonly keepAlive: (work: Promise<unknown>) => void;
   /** Called with the kind of a fault, never with its message: the message may quote data. */
   readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;

@@ -15,7 +15,7 @@ const suspensionForm = z.strictObject({
 });
 
 /**
- * Suspends an individual's right to be told of disclosures to a recipient (45 CFR 164.528(a)(2)), for an
+ * Suspends an individual's right to an account of disclosures to a recipient (45 CFR 164.528(a)(2)), for an
  * operator with the role `privacy-officer`.
  */
 export const suspendAccountingVerb = (holds: AccountingHolds): Verb => ({

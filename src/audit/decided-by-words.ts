@@ -1,7 +1,7 @@
 import type { DecidedBy } from "./event.ts";
 
 /**
- * The cause of a refusal, as a sentence for an auditor. It tells of a row, so it is for readers of
+ * The cause of a refusal, as a sentence for an auditor. It reveals a row, so it is for readers of
  * opened records alone.
  */
 export function decidedByText({ by, consentDigest, place }: DecidedBy): string {

@@ -160,7 +160,7 @@ export interface Measured {
   readonly elements: Counts; // number of values by element path: `Patient.name.family`
   readonly part: number; // from 1
   readonly parts: number;
-  /** Fills the record, so that its length does not tell how many elements left. */
+  /** Fills the record, so that its length does not show how many elements left. */
   readonly fill: string;
 }
 

@@ -1,4 +1,4 @@
-/** A grant, as far as its name tells it. */
+/** A grant, as far as its name states it. */
 export interface NamedGrant {
   readonly client: string;
   readonly origin: string;

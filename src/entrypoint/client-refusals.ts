@@ -232,7 +232,7 @@ export const clientRefusals = {
       "login",
       "There is no client certificate on this connection, and the token is bound to one. Connect with that certificate.",
     ),
-    ...invalidClient, // a text of its own would tell how a client of this name is registered
+    ...invalidClient, // a text of its own would reveal how a client of this name is registered
   },
 
   // Credentials: every failed check has the same face

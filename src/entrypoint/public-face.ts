@@ -60,7 +60,7 @@ export interface ClientRow {
   readonly token?: OAuthFace;
 }
 
-/** A shared row for several reasons: a caller cannot tell them apart. */
+/** A shared row for several reasons: a caller cannot distinguish them. */
 export const rowFor = <const Reason extends string, Row extends RefusalRow>(
   reasons: readonly Reason[],
   row: Row,

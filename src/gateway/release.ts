@@ -125,7 +125,7 @@ const notOfClient: ReadonlySet<string> = new Set<GatewayRefusal["reason"]>([
   "record_quota_exhausted",
 ]);
 
-/** A created resource has its address all the same (FHIR R4 http §3.1.0.8): its id tells its creator nothing new. */
+/** A created resource has its address all the same (FHIR R4 http §3.1.0.8): its id reveals nothing new to its creator. */
 const statusAlone = ({ location, ...done }: WriteOutcome, reason: string): WriteOutcome => ({
   ...done,
   reason,

@@ -300,7 +300,7 @@ function namesOwner(resource: JsonObject, member: string): boolean {
   return [...owners, ...(hasOwner ? [] : participants)].some(([first]) => first === member);
 }
 
-// Their cut would leave a resource that no reader could tell from a different one.
+// Their cut would leave a resource that no reader could distinguish from a different one.
 const rootMembers: ReadonlySet<string> = new Set(["resourceType", "id", "meta", "implicitRules"]);
 
 /** The list itself if every item is left as it was; undefined for a list without items. */

@@ -26,7 +26,7 @@ const limits: Extent = {
   patients: patientsMax,
 };
 
-// A writer chooses the size of its body, so an exact limit would tell the writer the size of the hidden part.
+// A writer chooses the size of its body, so an exact limit would reveal the size of the hidden part.
 // A transaction has 1,000 plans in a memory of 8 MiB, and a body of at most 4 MiB. Each plan is rounded by itself:
 // one rounded sum would let a writer compare the hidden parts of two rows, by the bytes that the sum lacks to a step.
 const [resourceStep, planStep] = [16_384, 4_096];

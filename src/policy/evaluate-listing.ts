@@ -210,7 +210,7 @@ const frequentFirst: readonly ResourceType[] = [
   ]),
 ];
 
-/** Answers whether the scopes reach rows of a type whoever owns them. */
+/** Answers whether the scopes reach rows of a type whatever patient owns them. */
 const isOfAll = (access: Access, type: string): boolean => {
   const rowAccess = rowAccessOf(access, type, "s");
   return rowAccess !== undefined && patientsWithin(rowAccess) === undefined;

@@ -9,7 +9,7 @@ const elementPath =
 const code = "`system|code`, or a bare `code` where the element is a plain code.";
 
 /**
- * What the published schema tells the author of a policy, by the place (RFC 6901) in that schema. The texts stand
+ * What the published schema says to the author of a policy, by the place (RFC 6901) in that schema. The texts stand
  * apart from the schema because each isolate of the gateway loads the schema, and reads no text of it.
  */
 const texts: Readonly<Record<string, string>> = {

@@ -182,7 +182,7 @@ export const coversRowOrShared = (rowAccess: RowAccess, row: Facts, type: string
 export function coversNamedPatient(rowAccess: RowAccess, reference: JsonObject, base: FhirBase): boolean {
   const named = parseReference(textAt(reference, "reference") ?? "", base);
   return rowAccess.some(
-    // A reference does not tell whether the Patient meets a condition.
+    // A reference does not show whether the Patient meets a condition.
     ({ owners, filters }) =>
       filters.length === 0 &&
       (owners === undefined || (named.kind === "local" && named.type === "Patient" && owners.has(named.id))),

@@ -44,7 +44,7 @@ export function changesRelation(
 /**
  * Answers whether a write takes a label away: from `meta.security`, from the element by which a document states
  * labels, or from an element inside. A writer who may see the labelled row could otherwise open it to clients who
- * may not. A level may rise. The last element with an inline label stays: without it the label would be gone.
+ * may not. A level may rise. The last element with an inline label stays: without it the label would be absent.
  * Labels of the row and labels of elements are compared apart: one takes no other's place.
  */
 export const labelsLess = (stored: Facts, result: Facts): boolean =>

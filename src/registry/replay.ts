@@ -12,7 +12,7 @@ import type {
   PolicyEntry,
 } from "./state.ts";
 
-/** A change of the registry as its record tells it. */
+/** A change of the registry as its record states it. */
 export interface RecordedChange {
   readonly request: string;
   readonly entries: readonly PlannedChange[];

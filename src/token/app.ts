@@ -26,7 +26,7 @@ export interface TokenAppPorts extends TokenPorts, IntrospectionPorts, Revocatio
   readonly clock: Clock;
   /** Puts the configuration of this isolate on record; undefined: that was done. Throws when it cannot. */
   readonly configured: () => Promise<void> | undefined;
-  /** Lets work come to its end after the connection is gone. */
+  /** Lets work come to its end after the connection has ended. */
   readonly keepAlive: (work: Promise<unknown>) => void;
   /** Called with the kind of a fault, never with its message: the message may quote data. */
   readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;

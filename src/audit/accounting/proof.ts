@@ -109,7 +109,7 @@ export function checkLine(
 }
 
 /**
- * Answers whether two lines are about the same patient: without the ledger's key nobody can tell which
+ * Answers whether two lines are about the same patient: without the ledger's key nobody can see which
  * patient.
  */
 export const sameSubject = (one: AccountingLine, other: AccountingLine): boolean =>

@@ -3,7 +3,7 @@ import type { ConsolePlaces } from "#console/ports";
 import { texts } from "#console/texts";
 import { KeyForm } from "./key-form.tsx";
 
-/** The attributes of a section that tell the script which ledger to read, and with which public keys. */
+/** The attributes of a section that name for the script which ledger to read, and with which public keys. */
 export const ledgerAttributes = ({ ledger, rootKey, witnesses }: ConsolePlaces) => ({
   "data-ledger": ledger,
   "data-root": rootKey,

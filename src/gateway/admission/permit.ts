@@ -40,7 +40,7 @@ export interface Permission {
 }
 
 /**
- * Finds out which patients the caller's scopes mean, and tells the session by which Consents, labels and targets it
+ * Finds out which patients the caller's scopes mean, and gives the session by which Consents, labels and targets it
  * judges rows. It refuses a question that names too many patients.
  */
 export async function permit(

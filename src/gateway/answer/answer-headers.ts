@@ -60,7 +60,7 @@ export function addRefusalHeaders(
 ): void {
   if ("nonce" in refusal) headers.set("dpop-nonce", refusal.nonce);
   if ("retryAfterSeconds" in refusal) {
-    // A refusal for an exhausted quota also tells the remaining quotas from which the request spent.
+    // A refusal for an exhausted quota also states the remaining quotas from which the request spent.
     const spent = gate?.budgets ?? [];
     if ("policy" in refusal) setAll(headers, exhaustedHeaders(refusal, spent, ports.jitter()));
     else headers.set("retry-after", String(refusal.retryAfterSeconds));

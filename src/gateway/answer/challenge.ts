@@ -36,7 +36,7 @@ export function challenge(
 }
 
 /**
- * Refusals of a token whose signature was proven: they tell its sender nothing new. Each further refusal of a
+ * Refusals of a token whose signature was proven: they reveal nothing new to its sender. Each further refusal of a
  * token has the same `invalid_token`, so that a forger learns nothing.
  */
 const provenReasons: ReadonlySet<string> = new Set<GatewayRefusal["reason"]>([

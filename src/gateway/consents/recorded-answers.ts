@@ -11,7 +11,7 @@ const bytesMax = 8_388_608;
 
 /**
  * The origin's answers to the questions of a reading. If the reading is repeated, it gets the same answers: the
- * origin is asked nothing twice, so neither its load nor the time of the answer tells that rows were hidden. An
+ * origin is asked nothing twice, so neither its load nor the time of the answer reveals that rows were hidden. An
  * answer that was not read to its end, or has no room, is asked for again.
  */
 export class RecordedAnswers<A extends Answer, R> {

@@ -53,7 +53,7 @@ export async function registeredPage(
 }
 
 /**
- * Answers preflights from the set of all registered pages. A preflight has no credential, tells nothing
+ * Answers preflights from the set of all registered pages. A preflight has no credential, reveals nothing
  * about a single client, and is not recorded. Any page may read the documents that need no credential.
  */
 export function addBrowserApps(app: Hono, { browserPages, newId }: BrowserAppPorts): void {

@@ -58,7 +58,7 @@ const noPlace = {};
 
 const origin = ":origin{[a-z][a-z0-9-]{0,31}}";
 
-/** Public documents: they need no credential, tell nothing about a patient, and are not recorded. */
+/** Public documents: they need no credential, reveal nothing about a patient, and are not recorded. */
 export function addDiscovery(
   app: Hono,
   { publicUrl, newId, answers, authorizationServers, origins }: Discovery,

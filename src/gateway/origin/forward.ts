@@ -77,7 +77,7 @@ export const notSent = {
   origin_throttled: "origin_throttled",
 } as const;
 
-/** A 429 or 503 says when to ask again; the client is told that time. */
+/** A 429 or 503 says when to ask again; the answer to the client has that time. */
 function refusedRead({
   status,
   retryAfterSeconds = 1,

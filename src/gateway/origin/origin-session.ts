@@ -301,7 +301,7 @@ export class OriginSession {
     const [consents, reading] = [this.#consents, this.#reading];
     const ask = () => forward(this.#origins, this.name, question, this.#caller);
     if (consents === undefined || reading === undefined) return ask();
-    // No question may follow from a decision that is not final: it would tell of hidden rows.
+    // No question may follow from a decision that is not final: it would reveal hidden rows.
     if (consents.book.isProvisional && !(await consents.learn()))
       return err({ reason: "consents_unavailable" });
     const followed = await follow(consents);

@@ -8,7 +8,7 @@ import { sha256 } from "#ledger/bytes/hash";
 
 /**
  * The gateway's own validator of a representation (RFC 9110 §8.8.3): strong, over the disclosed bytes and
- * the policy. Two stored versions with the same disclosed bytes have the same tag, so the tag tells no more
+ * the policy. Two stored versions with the same disclosed bytes have the same tag, so the tag reveals no more
  * than the body.
  */
 export const etagOf = (body: Uint8Array, policyDigest: string): string =>
@@ -20,7 +20,7 @@ const prefixOf = memo(64, (policyDigest): Uint8Array => utf8(`phylax etag 1\n${p
 const tagOf = (hash: Uint8Array): string =>
   `"${toBase64(hash.subarray(0, 24)).replaceAll("+", "-").replaceAll("/", "_")}"`;
 
-/** The validators of an answer. They tell no more than its body. */
+/** The validators of an answer. They reveal no more than its body. */
 export interface Validators {
   readonly etag: string;
   /** An instant of FHIR as the view shows it (`meta.lastUpdated`). */

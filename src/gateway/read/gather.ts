@@ -31,7 +31,7 @@ export async function gather(
   switch (expects.kind) {
     case "read": {
       const [one, known] = await Promise.all([origin.read(grant.ask), referredTo(grant, expects, origin)]);
-      // This comes first: a fault of a resource without referrers must not tell that it exists.
+      // This comes first: a fault of a resource without referrers must not reveal that it exists.
       if (!known.ok) return known;
       if (!one.ok) return one;
       const seen = await behindContext(known.value, expects, one.value, origin);
@@ -51,7 +51,7 @@ export async function gather(
       if (!current.ok) return current;
       const discloser = new Discloser(known.value, origin.basesAt(current.value.base));
       if (old.ok) return discloser.version(old.value.body, current.value.body, expects);
-      // The fault of the origin at a version must not tell that a hidden row exists.
+      // The fault of the origin at a version must not reveal that a hidden row exists.
       const seen = origin.standing(known.value, current.value, expects.type, expects.id);
       return seen.ok ? old : seen;
     }

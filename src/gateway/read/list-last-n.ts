@@ -18,7 +18,7 @@ const [rowsMax, pagesMax] = [10_000, 20];
 
 /**
  * The last observations of each kind, among all visible rows of the search. The origin's own `$lastn` is not
- * asked: a hidden latest observation would leave a gap that tells of it.
+ * asked: a hidden latest observation would leave a gap that reveals it.
  */
 export async function listLastN(
   { search: permitted, question, max }: LastNGrant,

@@ -315,7 +315,7 @@ export class Recorder {
     };
   }
 
-  /** A random value if no Consent let anything through: the length of a record tells nothing of it. */
+  /** A random value if no Consent let anything through: the length of a record reveals nothing of it. */
   get #consents(): string | undefined {
     const permitting = this.#facts.origin?.permittingConsents;
     if (permitting === undefined) return undefined;

@@ -50,7 +50,7 @@ const consentChange = z.strictObject({
   /** Pseudonyms of the Consents. */
   ended: z.array(z.string()),
   /**
-   * Pseudonyms of the Consents that stay in force for their further patients: a reading does not tell that they were
+   * Pseudonyms of the Consents that stay in force for their further patients: a reading does not show that they were
    * filed for a patient who is not theirs. Absent: none.
    */
   shared: z.optional(z.array(z.string())),

@@ -8,7 +8,7 @@ import { proveByHolder, type KeyHolder } from "./prove-by-holder.ts";
 import type { SignatureCheck } from "./verify-signature.ts";
 
 /**
- * Proves that a JWS is an access token (RFC 9068 §2.1) signed with one of this owner's keys, and tells
+ * Proves that a JWS is an access token (RFC 9068 §2.1) signed with one of this owner's keys, and names
  * which. Throws when keys must be fetched and cannot be.
  */
 export async function proveAccessToken(

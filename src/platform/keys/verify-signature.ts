@@ -29,7 +29,7 @@ export async function proveSignature(
   return err({ reason: "signature_invalid" });
 }
 
-/** Tells if a JWS was signed with a key. Never throws. */
+/** Answers whether a JWS was signed with a key. Never throws. */
 export type SignatureCheck = (text: string, key: PublicJwk, algorithm: Algorithm) => Promise<boolean>;
 
 export async function isSignedBy(text: string, key: PublicJwk, algorithm: Algorithm): Promise<boolean> {

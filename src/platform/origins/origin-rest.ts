@@ -12,7 +12,7 @@ interface Rest {
 const restSecondsMax = 60;
 
 /**
- * While all clients wait, a client that was not told may ask once in this time. Two clients that provoke such
+ * While all clients wait, a client that got no such answer may ask once in this time. Two clients that provoke such
  * answers on purpose would keep every client out of the origin otherwise.
  */
 const trialMilliseconds = 5_000;
@@ -38,7 +38,7 @@ export class OriginRest {
     this.#clients.set(client, rest);
   }
 
-  /** The origin answered a request: further clients no longer wait. A client that was told waits on. */
+  /** The origin answered a request: further clients no longer wait. A client that got such an answer waits on. */
   noteAnswered(): void {
     this.#all = undefined;
   }

@@ -311,7 +311,7 @@ export class RowConsents {
     return this.#patients.some((consents) => consents.length > 0);
   }
 
-  /** Answers whether only the whole row tells the verdict of a Consent in force. */
+  /** Answers whether only the whole row decides the verdict of a Consent in force. */
   get needsWhole(): boolean {
     const facts = this.#patients.flatMap((consents) => consents.map(({ rules }) => factsAsked(rules)));
     if (facts.length === 0) return false;

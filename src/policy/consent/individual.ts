@@ -1,6 +1,6 @@
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 
-/** The facts of a token that tell which person signed in. */
+/** The facts of a token that show which person signed in. */
 export interface TokenPerson {
   readonly purpose: string;
   /** Id of the token's patient. */

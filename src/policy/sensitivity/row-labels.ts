@@ -25,7 +25,7 @@ export const confidentialityCodes = ["U", "L", "M", "N", "R", "V"] as const;
 export const normal = confidentialityCodes.indexOf("N");
 export const restricted = confidentialityCodes.indexOf("R");
 
-/** 45 CFR 164.501; LOINC and SNOMED CT do not tell them from further notes, so an origin has to label them. */
+/** 45 CFR 164.501; LOINC and SNOMED CT do not distinguish them from further notes, so an origin has to label them. */
 export const psychotherapyNotes = "PSYTHPN";
 
 const confidentiality = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";

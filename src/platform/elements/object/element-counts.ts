@@ -150,7 +150,7 @@ export class ElementCounts extends DurableObject<ElementCountsEnv> {
 }
 
 /**
- * The records of a day, of the time of its end: they are the same at each attempt. Their length does not tell how many
+ * The records of a day, of the time of its end: they are the same at each attempt. Their length does not show how many
  * paths have values, unless it is over a thousand.
  */
 export function measurementsOf(

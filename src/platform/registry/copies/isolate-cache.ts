@@ -15,7 +15,7 @@ export interface EvictableCache {
 /** The store that is cached. */
 interface Store<T> {
   load(key: string): Promise<DatedValue<T | undefined>>;
-  /** Learns what changed in the store, for all keys. False: another request is asking now. Absent: nothing tells. */
+  /** Learns what changed in the store, for all keys. False: another request is asking now. Absent: nothing reports changes. */
   readonly learnChanges?: (key: string) => Promise<boolean>;
   /** True if it is known that the record of a key changed after a version. */
   readonly isChanged?: (key: string, version: string | undefined) => boolean;
@@ -137,7 +137,7 @@ export class IsolateCache<T> implements EvictableCache {
     return this.#keep(key, await this.#read(key));
   }
 
-  /** True if a copy can be used after its store told what changed; false if its record must be read. */
+  /** True if a copy can be used after its store reported what changed; false if its record must be read. */
   async #isUnchanged(key: string, entry: Entry<T>, at: Instant): Promise<boolean> {
     const { learnChanges, isChanged } = this.#store;
     if (learnChanges === undefined || isChanged === undefined || entry.version === undefined) return false;
