@@ -42,7 +42,7 @@ export type BatchRefusal =
 const entriesMax = { batch: 50, transaction: 1_000 } as const;
 
 // R4's own examples begin with a slash (bundle-request-medsallergies.json).
-const url = /^\/?(?<path>[A-Za-z0-9$_.*-]+(?:\/[A-Za-z0-9$_.*-]+)*)?(?:\?(?<query>.*))?$/u;
+const url = /^\/?(?:(?<path>[A-Za-z0-9$_.*-]+(?:\/[A-Za-z0-9$_.*-]+)*)\/?)?(?:\?(?<query>.*))?$/u;
 const headers: Readonly<Record<string, string>> = {
   "if-match": "ifMatch",
   "if-none-match": "ifNoneMatch",
@@ -118,12 +118,12 @@ function readEntry(item: Json, at: number): Result<BatchEntry, EntryFault> {
     (resource !== undefined && !isObject(resource))
   )
     return malformed;
-  // An absolute URL, `//host`, dots and escapes lead elsewhere than they seem to. An empty path would be
-  // the batch itself.
-  const { path, query = "" } = url.exec(textAt(request, "url") ?? "")?.groups ?? {};
-  if (path === undefined) return err({ reason: "entry_url_malformed", at });
+  // An absolute URL, `//host`, dots and escapes lead elsewhere than they seem to.
+  const { path, query } = url.exec(textAt(request, "url") ?? "")?.groups ?? {};
+  if (path === undefined && query === undefined) return err({ reason: "entry_url_malformed", at });
   const header = (name: string) => textAt(request, headers[name] ?? "") ?? null;
-  return ok({ fullUrl, method, segments: path.split("/"), query, resource, header });
+  const segments = path === undefined ? [] : path.split("/"); // a search of the base (`?_type=…`)
+  return ok({ fullUrl, method, segments, query: query ?? "", resource, header });
 }
 
 /** FHIR R4 http §3.1.0.11.2: a transaction names each resource only once. */

@@ -523,6 +523,9 @@ test("a single forbidden entry refuses the whole transaction, and the origin get
     ],
     [400, asks("GET", "https://origin.example/fhir/Patient/1")],
     [400, asks("POST", "Patient/$match")],
+    [400, asks("POST", "?_format=json", { resource: bundle("batch", good) })],
+    [405, asks("DELETE", "?_id=pulse-amara")],
+    [400, asks("GET", "?_type=Patient,Observation")],
   ] as const) {
     const before = phylax.forwarded.length;
     const reply = await post("app", bundle("transaction", good, entry));

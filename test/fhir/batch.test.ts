@@ -81,7 +81,9 @@ test.for<[string, Json]>([
   ["entry_url_malformed", bundle("transaction", entry("GET", "Patient/%31"))],
   ["entry_url_malformed", bundle("transaction", entry("GET", "Patient/1#a"))],
   ["entry_url_malformed", bundle("transaction", entry("GET", ""))],
-  ["entry_url_malformed", bundle("transaction", entry("GET", "?name=a"))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", "//"))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", "//?name=a"))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", "Patient/1//"))],
   ["entry_url_malformed", bundle("transaction", { request: { method: "GET" } })],
   ["entry_repeated", bundle("transaction", entry("PUT", "Patient/1"), entry("DELETE", "Patient/1"))],
   [
