@@ -3,12 +3,12 @@ import { Misuse, printFault } from "../misuse.ts";
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { openEarlierCheckpoint } from "#ledger/root-log";
+import { openEarlierCheckpoint, ROOT_LOG } from "#ledger/root-log";
 import type { Receipt } from "#ledger/receipt";
 import { parseReceipt } from "#ledger/read-receipt";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { type Claims, verifyLog } from "#ledger/verify";
-import { httpLog } from "../log/http-log.ts";
+import { httpLog, LogNotServed } from "../log/http-log.ts";
 import { exportIn, keysFile, ownKeys, verifyFolder } from "../log/ledger-folder.ts";
 import { onceMoreIfLate } from "#auditing/late-checkpoint";
 import { logOfVerifier } from "#ledger/log-of-verifier";
@@ -55,8 +55,14 @@ const servedPlace = (url: string): RootPlace => ({
   readerOf: (log) => httpLog(url, log),
   async verify(reader, verifier, claims, rules) {
     const name = logOfVerifier(verifier);
-    const result = await onceMoreIfLate(() => verifyLog(reader, verifier, claims, rules), wait);
-    return result.ok ? { name, good: result.value } : { name, wrong: result.error };
+    try {
+      const result = await onceMoreIfLate(() => verifyLog(reader, verifier, claims, rules), wait);
+      return result.ok ? { name, good: result.value } : { name, wrong: result.error };
+    } catch (fault) {
+      // One log that is down must not hide the other logs. Without the root log no log can be checked.
+      if (!(fault instanceof LogNotServed) || name === ROOT_LOG) throw fault;
+      return { name, wrong: `not checked: ${fault.message}. The gateway's /readyz says why` };
+    }
   },
 });
 

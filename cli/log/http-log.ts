@@ -8,6 +8,9 @@ const PATIENCE_MS = 30_000;
 const WAIT_SECONDS_MAX = 120;
 const WAITS_MAX = 20; // after that, another client in this network reads all the time
 
+/** A log that its ledger does not serve now. The ledger itself answers. */
+export class LogNotServed extends Error {}
+
 /**
  * One log of a ledger over HTTP. An absent object is undefined; every other failure throws and names the
  * address.
@@ -55,6 +58,7 @@ async function read(url: string): Promise<Uint8Array | undefined> {
     await response.body?.cancel();
     return undefined;
   }
+  if (response.status === 503) throw new LogNotServed(`${url} answered 503`);
   if (!response.ok || response.body === null) throw new Error(`${url} answered ${response.status}`);
   const parts: Uint8Array[] = [];
   let length = 0;

@@ -61,6 +61,18 @@ test("phylax ledger verify answers 0 for a good log, with the key, a dev.json, a
   expect((await phylax("ledger", "verify", url, "--key", key, "--log", "s0-2026h2")).code).toBe(0);
 });
 
+test("a log that is not served is named, and the other logs are checked", async ({ expect }) => {
+  served = log;
+  const silent = log.verifier.name.replace("s0-", "s1-");
+  const keys = ["--key", verifierKey(silent, log.verifier.publicKey), "--key", key];
+  const { code, out, error } = await phylax("ledger", "verify", url, ...keys);
+  expect({ code, error }).toEqual({
+    code: 1,
+    error: `s1-2026h2: WRONG: not checked: ${url}s1-2026h2/checkpoint answered 503. The gateway's /readyz says why\n`,
+  });
+  expect(out).toMatch(/^s0-2026h2: good: 7 leaves/u);
+});
+
 test("phylax ledger verify returns 1 and names log, object and place of the error", async ({ expect }) => {
   const frame = Uint8Array.from(log.objects.get("frame/1") ?? []);
   frame[frame.length - 1] = (frame.at(-1) ?? 0) ^ 1;

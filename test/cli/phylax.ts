@@ -70,9 +70,10 @@ async function runHere(cwd: string, args: readonly string[]): Promise<Ended> {
 /** Runs the command for an operator with no development stack below the folder. */
 export const phylax = (...args: readonly string[]) => phylaxIn(tmpdir(), ...args);
 
-/** Serves a sample log as a ledger would. `served` may return a different log later. */
+/** Serves a sample log as a ledger would; a log `s1-…` is down. `served` may return a different log later. */
 export function logServer(served: () => SampleLog): { listen(): Promise<string>; close(): void } {
   const server = createServer((request, response) => {
+    if (request.url?.includes("/s1-") === true) return void response.writeHead(503).end();
     const bytes = served().objects.get((request.url ?? "").replace("/ledger/s0-2026h2/", ""));
     response.writeHead(bytes === undefined ? 404 : 200).end(bytes);
   });
