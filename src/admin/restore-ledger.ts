@@ -18,15 +18,15 @@ const restoredForm = z.object({
   rooted: z.int().meta({ description: "Leaves that the root log knows: those from `leaves` on are lost." }),
 });
 
-/**
- * Restores logs of the ledger whose storage was lost, for an operator with the role `registry-admin`. It opens no
- * access, and a log that still has rows refuses it, so one person suffices.
- */
 const details = {
   restore_log_unknown: "is no log that the ledger opened: /readyz lists the logs",
   restore_log_not_lost: "is not lost: only a log whose storage is empty is restored (docs/runbook.md)",
 } as const;
 
+/**
+ * Restores logs of the ledger whose storage was lost, for an operator with the role `registry-admin`. It opens no
+ * access, and a log that still has rows refuses it, so one person suffices.
+ */
 export const restoreLedgerVerb = (restores: LedgerRestore): Verb => ({
   interaction: "restore-ledger",
   does: "Rebuilds logs whose storage was lost from their copies in R2, and appoints the logs that take their records. Repeat it until each isDone.",
