@@ -287,7 +287,9 @@ test("a ledger that began before there was a record of the list keeps the list t
   expect(await kept()).toEqual([{ layout: "weur:2 enam:2" }]);
 });
 
-test("a log that stands in for a lost log has its layout", async ({ expect }) => {
+test("T32: a log that stands in for a lost log has its layout, and takes no proof that the lost log took", async ({
+  expect,
+}) => {
   const own = values("weur:2 enam:2");
   const proof = newProof("weur");
   await ledgerWith(own, async () => {
@@ -299,7 +301,11 @@ test("a log that stands in for a lost log has its layout", async ({ expect }) =>
       const restored = await desk.restore(log);
       isDone = !restored.ok || restored.value[0]?.isDone === true;
     }
-    const fresh = { ...proof, id: "fresh" };
+    // The lost storage knew the proof, and its stand-in does not.
+    expect(await failure(() => gatewayWith(own)(proof))).toContain("used proofs of this log were lost");
+    vi.setSystemTime(Date.now() + SWITCH_SLACK_MS);
+    expect(await gatewayWith(own)(proof)).toBe("replayed");
+    const fresh = { ...proof, id: "fresh", made: instant(Date.now()) };
     expect(positionOf(await gatewayWith(own)(fresh)).log).toBe(standInsOf(log)[0]);
     expect(await gatewayWith(own)(fresh)).toBe("replayed");
     const chosenBy = "weur:1 enam:3";

@@ -190,8 +190,10 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     chosenBy: string | undefined,
   ): Promise<AppendAnswer> {
     const { standIn } = this.#rebuild;
-    if (standIn !== undefined)
+    if (standIn !== undefined) {
+      if (proofHash !== undefined) this.#rebuild.checkLostProofs();
       return this.#logOf(standIn).append(events, proofHash, contents, earlierLog, chosenBy);
+    }
     if (this.#rebuild.isRebuilt) throw new Error("ledger: this log lost its storage and takes no records");
     if (this.#stopped !== undefined) await this.#mayGoOn();
     if (!this.#root.isOpened) await this.#mayBegin();
@@ -253,7 +255,10 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     if (call.kind === "rebuild") return this.#rebuildOn(call.standIn);
     // The used proofs and the lines of a log that lost its storage are lost: its stand-in has the later ones.
     const { standIn } = this.#rebuild;
-    if (standIn !== undefined) return this.#logOf(standIn).ownCall(this.#ownCalls.seal(standIn, call));
+    if (standIn !== undefined) {
+      if (call.kind === "claim_proof") this.#rebuild.checkLostProofs();
+      return this.#logOf(standIn).ownCall(this.#ownCalls.seal(standIn, call));
+    }
     await this.#mayGoOn();
     switch (call.kind) {
       case "claim_proof":

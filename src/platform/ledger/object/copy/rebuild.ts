@@ -5,19 +5,22 @@ import { checkpointKey, objectKey } from "#ledger/flush";
 import { splitFrames } from "#ledger/frame-copies";
 import { parseFrame } from "#ledger/leaf/frame";
 import { type Checkpoint, checkpointText, openCheckpoint } from "#ledger/tlog/checkpoint";
+import { RECENT_MS } from "#platform/ledger/object/append/recent";
 import { type LedgerConfig, signerOf } from "#platform/ledger/config";
 import type { LedgerBucket } from "#platform/ledger/object/log/bucket";
 import type { LedgerStore } from "#platform/ledger/object/log/store";
 import { restoreHead } from "#platform/ledger/object/log/stored-log";
 import { FlushRows } from "./flush-rows.ts";
 
-// One call rebuilds at least one object of the copy (up to 8 MiB), and ends after this many bytes.
+// A call rebuilds at least an object of the copy (up to 8 MiB), and ends after this many bytes.
 const STEP_BYTES = 8_388_608;
 // Frames after the published checkpoint are stored in one transaction, so they must fit into the memory.
 const ROOTED_BYTES = 4 * STEP_BYTES;
 
-const schema = `CREATE TABLE IF NOT EXISTS rebuilt (id INTEGER PRIMARY KEY CHECK (id = 1),
-  stand_in TEXT) STRICT`;
+const schema = `
+  CREATE TABLE IF NOT EXISTS rebuilt (id INTEGER PRIMARY KEY CHECK (id = 1), stand_in TEXT) STRICT;
+  CREATE TABLE IF NOT EXISTS rebuilt_since (id INTEGER PRIMARY KEY CHECK (id = 1), lost_by INTEGER NOT NULL) STRICT;
+`;
 
 interface RebuildParts {
   readonly storage: DurableObjectStorage;
@@ -28,14 +31,16 @@ interface RebuildParts {
 }
 
 /**
- * A log whose storage was lost, made again from its copy in R2. The log shows what the copy has and never adds a
+ * A log whose storage was lost, made again from its copy in R2. The log shows the leaves of the copy and never adds a
  * leaf: receipts name leaves that the copy lacks, and a second leaf at such an index would be a second history
  * (P5). Its stand-in takes the further records.
  */
 export class LedgerRebuild {
   readonly #parts: RebuildParts;
+  readonly #startedAt = Date.now();
   #isRebuilt = false;
   #standIn: string | undefined;
+  #lostBy: number | undefined; // a time when the storage was lost already
 
   constructor(parts: RebuildParts) {
     this.#parts = parts;
@@ -53,6 +58,17 @@ export class LedgerRebuild {
   }
 
   /**
+   * Throws while a proof that the lost storage remembered could still be used: the stand-in does not know the
+   * proof. An object that started without rows took no proof since.
+   */
+  checkLostProofs(): void {
+    if (this.#lostBy !== undefined && Date.now() < this.#lostBy + RECENT_MS)
+      throw new Error(
+        "ledger: the used proofs of this log were lost: proofs are taken again after 130 seconds",
+      );
+  }
+
+  /**
    * Stores frames of the copy as rows. True when all frames up to the published checkpoint are rows, and the
    * frames up to a later checkpoint in the root log (`rooted`) if the copy has them. Throws when the copy
    * cannot be read, and when its frames do not make the trees that these checkpoints name.
@@ -64,6 +80,7 @@ export class LedgerRebuild {
       "INSERT INTO rebuilt VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET stand_in = coalesce(stand_in, excluded.stand_in)",
       standIn ?? null,
     );
+    storage.sql.exec("INSERT OR IGNORE INTO rebuilt_since VALUES (1, ?)", this.#startedAt);
     this.#load();
     const published = await bucket.read(checkpointKey(origin));
     const copied = published && openCheckpoint(published.bytes, signerOf(config, origin));
@@ -181,6 +198,9 @@ export class LedgerRebuild {
     const [row] = sql.exec<{ stand_in: string | null }>("SELECT stand_in FROM rebuilt").toArray();
     this.#isRebuilt = row !== undefined;
     this.#standIn = row?.stand_in ?? undefined;
+    // a log that an earlier version rebuilt has no such table
+    if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'rebuilt_since'").toArray().length === 0) return;
+    this.#lostBy = sql.exec<{ lost_by: number }>("SELECT lost_by FROM rebuilt_since").toArray()[0]?.lost_by;
   }
 }
 
