@@ -1,3 +1,4 @@
+import { searchTextBytesMax } from "#fhir/search/query";
 import { stateBytesMax } from "#residence/residence";
 import { err, ok, type Result } from "#kernel/result";
 import { configurationDigest } from "./configuration.ts";
@@ -5,10 +6,13 @@ import { type AuditEvent, definitionKind, type EventKind, type Measured } from "
 import {
   type ValueCheck,
   chunkBytesMax,
+  elementPath,
   isPathList,
   isPatient,
   isRecordText,
   listOf,
+  permitPurposesMax,
+  permitsMax,
   textOfForm,
 } from "./values.ts";
 
@@ -20,15 +24,12 @@ export interface BadEvent {
 // Far above the needs of a real request: these bounds limit the data that a faulty caller can make the ledger
 // store.
 const PARAMETERS_MAX = 10_000;
-const PARAMETER_BYTES_MAX = 24_576;
 const ITEMS_MAX = 100_000;
 const ASKED_MAX = 1000; // a question names a hundred at most
 const TYPES_MAX = 200; // R4 has 148 resource types
 const SETTINGS_MAX = 500;
 const SETTINGS_BYTES_MAX = 49_152; // a record holds 65,468
-const PERMITS_MAX = 1_000;
-const PERMIT_PURPOSES_MAX = 16;
-const TALLY_MAX = 200; // this version has about a hundred reasons
+const TALLY_MAX = 200; // a caller who is not known gets about a hundred of the reasons
 const MEASURED_MAX = 10_000; // a record has no room for more
 const reasonName = /^[a-z][a-z0-9_]{0,63}$/;
 
@@ -91,7 +92,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, ValueCheck>>>> = {
     origin: isRecordText,
     type: isRecordText,
     id: isRecordText,
-    parameters: pairs(PARAMETERS_MAX, PARAMETER_BYTES_MAX),
+    parameters: pairs(PARAMETERS_MAX, searchTextBytesMax),
     method: isRecordText,
     path: isRecordText,
   },
@@ -132,7 +133,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, ValueCheck>>>> = {
   measured: {
     day: count,
     answers: count,
-    elements: countsOf(/^[A-Z][A-Za-z]{0,63}(?:\.[A-Za-z][A-Za-z0-9]{0,63}){1,12}$/, MEASURED_MAX),
+    elements: countsOf(elementPath, MEASURED_MAX),
     part: count,
     parts: count,
     fill: (value) => typeof value === "string" && value.length <= chunkBytesMax,
@@ -167,7 +168,7 @@ const permitFields: Readonly<Record<string, ValueCheck>> = {
   digest: hexDigest,
   given: (value) => value === undefined || textOfForm(/^[0-9TZ:.-]{4,24}$/)(value),
   filedAt: count,
-  purposes: listOf(textOfForm(/^[A-Za-z0-9_-]{1,64}$/), PERMIT_PURPOSES_MAX),
+  purposes: listOf(textOfForm(/^[A-Za-z0-9_-]{1,64}$/), permitPurposesMax),
 };
 const permit: ValueCheck = (value) =>
   isObject(value) &&
@@ -175,7 +176,7 @@ const permit: ValueCheck = (value) =>
   Object.entries(permitFields).every(([field, check]) => check(value[field]));
 /** The Consents of good form, up to the limit: what stands beside its lines never refuses an event. */
 const permitsIn = (value: unknown): readonly unknown[] =>
-  Array.isArray(value) ? value.filter(permit).slice(0, PERMITS_MAX) : [];
+  Array.isArray(value) ? value.filter(permit).slice(0, permitsMax) : [];
 const optional: Readonly<Record<string, ValueCheck>> = {
   step: count,
   traceId: isRecordText,

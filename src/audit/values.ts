@@ -26,3 +26,10 @@ export const isPatient = (value: unknown): value is string =>
 /** Answers whether a value is a list of element paths, as a record or a definition has it. */
 export const isPathList = (value: unknown): value is readonly string[] =>
   Array.isArray(value) && value.length <= PATHS_MAX && value.every(isRecordText);
+
+/** The path of an element, with its type: `Patient.name.given`. */
+export const elementPath = /^[A-Z][A-Za-z]{0,63}(?:\.[A-Za-z][A-Za-z0-9]{0,63}){1,12}$/u;
+
+/** The most Consents that an append names for its accounting lines, and the most purposes of each. */
+export const permitsMax = 1_000;
+export const permitPurposesMax = 16;

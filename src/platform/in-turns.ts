@@ -1,4 +1,5 @@
-const CALLS_AT_ONCE = 6; // connections that a Worker may have open at a time
+/** Connections that a Worker may have open at a time. */
+export const CALLS_AT_ONCE = 6;
 
 /** Runs the same work for each item, six at a time. */
 export async function inTurns<T>(items: readonly T[], each: (item: T) => Promise<void>): Promise<void> {

@@ -1,4 +1,4 @@
-const CALLS_AT_ONCE = 6; // connections that a Worker may have open at a time
+import { CALLS_AT_ONCE } from "./in-turns.ts";
 
 /**
  * A turn of the event loop: all that waits for the thread of an object goes on. It takes about a millisecond, and some

@@ -16,9 +16,8 @@ const pairsMax = 64;
 
 /** The limit for a posted form, encoded. */
 export const searchFormBytesMax = 65_536;
-// The limit after decoding: the record of a search names it in full, and stores up to this size
-// (audit/check).
-const formTextBytesMax = 24_576;
+/** The limit after decoding: the record of a search names it in full, and stores up to this size. */
+export const searchTextBytesMax = 24_576;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -44,9 +43,9 @@ export function readQuery(raw: string, form = ""): Result<readonly QueryPair[], 
 /** Most texts are so short that even three bytes for each unit of UTF-16, the most of UTF-8, are few enough. */
 function isTextTooLong(pairs: readonly QueryPair[]): boolean {
   const units = pairs.reduce((sum, { name, value }) => sum + name.length + value.length, 0);
-  if (units * 3 <= formTextBytesMax) return false;
+  if (units * 3 <= searchTextBytesMax) return false;
   const whole = pairs.map(({ name, value }) => name + value).join("");
-  return new TextEncoder().encode(whole).length > formTextBytesMax;
+  return new TextEncoder().encode(whole).length > searchTextBytesMax;
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Hono } from "hono";
 import { baseHeaders } from "#entrypoint/base-headers";
 import type { RequestHeaders } from "#entrypoint/header-values";
+import { httpVerbs } from "#fhir/http-verb";
 import { letPageRead } from "#gateway/answer/page-reads";
 
 /** Knows the web pages of all registered clients. */
@@ -100,7 +101,7 @@ function preflight(page: string | undefined, requestId: string): Response {
   const headers = baseHeaders(requestId);
   letPageRead(headers, page);
   if (page !== undefined) {
-    headers.set("access-control-allow-methods", "GET, HEAD, POST, PUT, PATCH, DELETE");
+    headers.set("access-control-allow-methods", httpVerbs.join(", "));
     headers.set("access-control-allow-headers", allowed);
     headers.set("access-control-max-age", String(preflightSeconds));
   }

@@ -1,3 +1,4 @@
+import { accountingYears } from "#audit/accounting/accounting-years";
 import type { AccountingFacts } from "#audit/accounting/facts";
 import type { AccountingCaller, Disclosures } from "#audit/accounting/disclosures";
 import { type LinePlace, readLinePlace, writeLinePlace } from "#audit/accounting/line-place";
@@ -47,8 +48,6 @@ export interface AccountingQuestion {
   readonly caller: AccountingCaller;
 }
 
-// 45 CFR 164.528(a)(1): the six years before the date of the request.
-const yearsBack = 6;
 // Difference between the clocks of two isolates: a disclosure that the caller has seen is in the next
 // accounting.
 const CLOCKS_MS = 5_000;
@@ -209,7 +208,7 @@ function disclosureOf(
 /** The period never begins before the legal period: older ledgers may be deleted. */
 function periodOf({ start, end }: AccountingRequest, at: Instant): Period {
   const today = new Date(at);
-  const oldest = Date.UTC(today.getUTCFullYear() - yearsBack, today.getUTCMonth(), today.getUTCDate());
+  const oldest = Date.UTC(today.getUTCFullYear() - accountingYears, today.getUTCMonth(), today.getUTCDate());
   return {
     from: instant(Math.max(start?.at ?? oldest, oldest)),
     to: instant(Math.min(end?.at ?? Infinity, at + CLOCKS_MS)),

@@ -1,17 +1,14 @@
 import { dayMilliseconds } from "#kernel/clock";
 import { lineConsentsMax, type PatientsConsent } from "#audit/accounting/line-consents";
 import type { AuditEvent } from "#audit/event";
+import { permitPurposesMax, permitsMax } from "#audit/values";
 import type { ConsentOfPatient } from "#policy/consent/consent-book";
 import type { ConsentRules } from "#policy/consent/consent";
 import type { OriginSession } from "#gateway/origin/origin-session";
 
-// An append carries as many: beyond that, lines state none.
-const permitsMax = 1_000;
-const purposesMax = 16;
-
 /**
  * Adds to the disclosures of an append the Consents that let something of their patients through, for the accounting
- * lines of these patients.
+ * lines of these patients. Beyond the limit of an append, lines state none.
  */
 export function withPermits(
   events: readonly AuditEvent[],
@@ -65,5 +62,5 @@ function givenText({ given }: ConsentRules): string | undefined {
 function purposesOf({ readings }: ConsentRules): readonly string[] {
   const codes = readings.flatMap(({ root }) => root.frame.purposes ?? []);
   const known = codes.flatMap((code) => (code !== null && /^[\w-]{1,64}$/u.test(code) ? [code] : []));
-  return [...new Set(known)].slice(0, purposesMax);
+  return [...new Set(known)].slice(0, permitPurposesMax);
 }

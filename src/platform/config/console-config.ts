@@ -2,6 +2,7 @@ import * as z from "zod";
 import { parseWitnessKey } from "#ledger/tlog/cosignature";
 import { parseVerifierKey } from "#ledger/tlog/signed-note";
 import { ConfigError } from "./config-error.ts";
+import { jsonSetting } from "./json-setting.ts";
 
 const origin = z.url({ protocol: /^https?$/u }).refine((text) => new URL(text).origin === text);
 const clientId = z.string().regex(/^[\w.-]{1,64}$/u);
@@ -33,18 +34,10 @@ const consoleSettings = z.strictObject({
 /** Reads `CONSOLE`; undefined for an empty text: there is no console. Throws an error that names the member. */
 export function readConsoleSettings(text: string) {
   if (text === "") return undefined;
-  const read = consoleSettings.safeParse(asJson(text));
+  const read = consoleSettings.safeParse(jsonSetting(text));
   if (read.success) return read.data;
   throw new ConfigError(
     "CONSOLE",
     `JSON as docs/console.md describes it (${read.error.issues[0]?.path.join(".")})`,
   );
-}
-
-function asJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

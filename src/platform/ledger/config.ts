@@ -5,6 +5,7 @@ import { Secret } from "#kernel/secret";
 import type { Configuration } from "#audit/event";
 import { isLedgerName } from "#ledger/ledger-name";
 import { type Verifier, verifierOfKeys } from "#ledger/tlog/signed-note";
+import { jsonSetting } from "#platform/config/json-setting";
 import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
 import { type LedgerPlacement, type PlacementVariables, readPlacement } from "./placement.ts";
 
@@ -112,7 +113,7 @@ const publicJwk = z.strictObject({
 export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
   const placement = readLedgerPlacement(env);
   if (typeof env.LEDGER_NAME !== "string" || !isLedgerName(env.LEDGER_NAME)) bad("LEDGER_NAME");
-  const auditors = auditorKeys.safeParse(asJson(env.AUDITOR_KEYS));
+  const auditors = auditorKeys.safeParse(jsonSetting(env.AUDITOR_KEYS));
   if (!auditors.success)
     return bad(
       "AUDITOR_KEYS: a JWK set of at least two public keys (P-256, P-384, P-521, X25519) with different kids",
@@ -127,7 +128,7 @@ export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
       kid,
       jwk: y === undefined ? { kty, crv, x } : { kty, crv, x, y },
     })),
-    ...checkpointKeys(asJson(env.CHECKPOINT_KEY)),
+    ...checkpointKeys(jsonSetting(env.CHECKPOINT_KEY)),
     accountingKeys: readAccountingKeys(env),
     subjectKeys: readSubjectKeys(env.SUBJECT_KEY),
     // auditors have the subject key, so it protects nothing from them
@@ -213,15 +214,6 @@ function checkpointKeyOf(jwk: z.infer<typeof privateJwk> | z.infer<typeof public
 const readSubjectKeys = (text: unknown): KeyList =>
   (typeof text === "string" ? readKeyList(text) : undefined) ??
   bad("SUBJECT_KEY: one to eight keys of 32 bytes, base64url");
-
-function asJson(value: unknown): unknown {
-  if (typeof value !== "string") return value;
-  try {
-    return JSON.parse(value);
-  } catch {
-    return undefined; // the parser's message would show the value
-  }
-}
 
 function bad(what: string): never {
   throw new Error(`configuration: ${what}`);

@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import * as z from "zod";
 import { Secret } from "#kernel/secret";
+import { jsonSetting } from "#platform/config/json-setting";
 import { keyId, parseVerifierKey, signatureTypes, type Verifier } from "#ledger/tlog/signed-note";
 
 /** Variables and secrets of the witness worker, in wrangler's form. */
@@ -40,7 +41,7 @@ export function readWitnessConfig(env: WitnessEnv): WitnessConfig {
 }
 
 function readLogs(value: unknown): Verifier[] {
-  const texts = z.array(z.string()).min(1).max(1000).safeParse(asJson(value));
+  const texts = z.array(z.string()).min(1).max(1000).safeParse(jsonSetting(value));
   if (!texts.success) return bad("WITNESSED_LOGS: an array of verifier keys");
   return texts.data.map((text) => {
     const verifier = parseVerifierKey(text);
@@ -49,7 +50,7 @@ function readLogs(value: unknown): Verifier[] {
 }
 
 function readKey(text: unknown): { readonly key: Secret<KeyObject>; readonly publicKey: Uint8Array } {
-  const jwk = privateJwk.safeParse(asJson(text));
+  const jwk = privateJwk.safeParse(jsonSetting(text));
   if (!jwk.success) return bad("WITNESS_KEY");
   try {
     const key = createPrivateKey({ key: jwk.data, format: "jwk" });
@@ -57,15 +58,6 @@ function readKey(text: unknown): { readonly key: Secret<KeyObject>; readonly pub
     return { key: new Secret(key), publicKey: new Uint8Array(Buffer.from(x, "base64url")) };
   } catch {
     return bad("WITNESS_KEY"); // the error of the crypto library could show the key
-  }
-}
-
-function asJson(value: unknown): unknown {
-  if (typeof value !== "string") return value;
-  try {
-    return JSON.parse(value);
-  } catch {
-    return undefined; // the parser's message would show the value
   }
 }
 

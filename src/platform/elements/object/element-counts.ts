@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { createHash } from "node:crypto";
 import type { AuditEvent, Measured } from "#audit/event";
 import { readGrantName } from "#audit/grant-name";
+import { elementPath } from "#audit/values";
 import { dayMilliseconds, instant } from "#kernel/clock";
 import { log } from "#platform/log";
 import { readLedgerPlacement } from "#platform/ledger/config";
@@ -28,7 +29,6 @@ const retryMilliseconds = 30_000;
 const retriesMax = 3;
 const lateRetryMilliseconds = 300_000;
 const pathsMax = 5_000; // of all days that are not on record yet
-const pathForm = /^[A-Z][A-Za-z]{0,63}(?:\.[A-Za-z][A-Za-z0-9]{0,63}){1,12}$/u;
 /** Characters of the elements and the filler of a record: the largest size class whatever left. */
 const recordCharacters = 60_000;
 /** Bytes that a count takes beyond its path. */
@@ -70,7 +70,7 @@ export class ElementCounts extends DurableObject<ElementCountsEnv> {
       const { n } = this.#sql.exec<{ n: number }>("SELECT count(*) AS n FROM elements").one();
       let [room, beyond] = [pathsMax - n, 0];
       for (const [path, count] of elements) {
-        if (!pathForm.test(path) || this.#add(day, path, count)) continue;
+        if (!elementPath.test(path) || this.#add(day, path, count)) continue;
         if (room > 0) this.#sql.exec("INSERT INTO elements VALUES (?, ?, ?)", day, path, count);
         else beyond += 1;
         room -= 1;

@@ -1,4 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
+import { accountingYears } from "#audit/accounting/accounting-years";
 import type { Suspension } from "#audit/accounting/suspension";
 import type { LineFilter } from "#audit/accounting/disclosures";
 import { judgeLine } from "#audit/accounting/line-filter";
@@ -25,7 +26,6 @@ export interface ProvableLine extends LinePlace {
   readonly consents?: Uint8Array | undefined;
 }
 
-const YEARS_KEPT = 6; // 45 CFR 164.528(a)(3)
 const LATE_RECORD_MS = dayMilliseconds; // a log takes records for a moment after its half-year
 // An event has the time of its request's arrival. No request lasts this long.
 const LONGEST_REQUEST_MS = 7 * dayMilliseconds;
@@ -190,7 +190,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     const [last] = sql.exec<{ half_year: string }>("SELECT half_year FROM swept").toArray();
     if (last?.half_year !== current) {
       const oldest = new Date(now - LATE_RECORD_MS);
-      oldest.setUTCFullYear(oldest.getUTCFullYear() - YEARS_KEPT);
+      oldest.setUTCFullYear(oldest.getUTCFullYear() - accountingYears);
       this.ctx.storage.transactionSync(() => {
         // s<n>-<yyyy>h<1|2>
         sql.exec("DELETE FROM lines WHERE substr(log, -6) < ?", halfYearOf(instant(oldest.getTime())));

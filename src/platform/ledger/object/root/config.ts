@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { jsonSetting } from "#platform/config/json-setting";
 import { parseWitnessKey } from "#ledger/tlog/cosignature";
 import type { Verifier } from "#ledger/tlog/signed-note";
 
@@ -15,7 +16,7 @@ const places = z.array(z.strictObject({ url: z.string(), key: z.string() })).max
  * checked.
  */
 export function readWitnesses(value: unknown): WitnessPlace[] {
-  const read = places.safeParse(typeof value === "string" ? asJson(value) : value);
+  const read = places.safeParse(jsonSetting(value));
   if (!read.success) return bad();
   const witnesses = read.data.map(({ url, key }) => {
     const verifier = parseWitnessKey(key);
@@ -35,14 +36,6 @@ function isPlace(text: string): boolean {
     url.protocol === "https:" ||
     (url.protocol === "http:" && ["127.0.0.1", "localhost", "[::1]"].includes(url.hostname))
   );
-}
-
-function asJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function bad(): never {
