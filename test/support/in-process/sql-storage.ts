@@ -78,6 +78,13 @@ class Cursor {
     return row;
   }
 
+  /** The rows as the values of their columns, in order. */
+  raw(): IterableIterator<Value[]> {
+    return this.toArray()
+      .map((row) => Object.values(row))
+      .values();
+  }
+
   *[Symbol.iterator](): Generator<Row> {
     // the index is below the length
     while (this.#next < this.#rows.length) yield this.#rows[this.#next++] as Row;
