@@ -178,7 +178,7 @@ test("a review is closed after the emergency, once", async ({ expect }) => {
   expect(await close()).toMatchObject({ code: 0 });
   expect(await commandIn(phylax.home, "review", "close", review, "--finding", "unjustified")).toMatchObject({
     code: 2,
-    error: expect.stringContaining("no open review"),
+    error: expect.stringContaining("not the id of an open review"),
   });
   expect(await reviews()).toEqual(before);
   expect((await reviews("--all")).filter((line) => line.startsWith(review))).toEqual([
