@@ -1,3 +1,5 @@
+import { randomInt } from "node:crypto";
+
 const PAGE_ENTRIES = 1024;
 const SLOT_BITS = 11; // two slots for each entry
 const KEY_WORDS_AT = 8; // of the eight bytes of a key that decide its slot
@@ -22,7 +24,7 @@ interface Found<Note> {
 export class RecentEntries<Note> {
   readonly #lengths: Lengths;
   /** A client that knew the slots could choose proofs that all have the same. */
-  readonly #seeds = crypto.getRandomValues(new Uint32Array(2));
+  readonly #seeds = Uint32Array.from([randomInt(2 ** 32), randomInt(2 ** 32)]);
   #pages: Page<Note>[] = [];
 
   constructor(lengths: Lengths) {
