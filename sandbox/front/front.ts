@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { pipeline, type Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { CertificateFiles } from "../certificates.ts";
+import { endAtOnce } from "../end-at-once.ts";
 import { edgeFacts } from "./edge-facts.ts";
 import {
   face,
@@ -90,6 +91,7 @@ export async function startFront({
     requestTimeout: 120_000,
     keepAliveTimeout: 60_000,
   });
+  const end = endAtOnce(server);
 
   const serve = (req: IncomingMessage, res: ServerResponse) => {
     if (ending.has(req.socket)) return;
@@ -123,12 +125,10 @@ export async function startFront({
   });
   return {
     port: (server.address() as AddressInfo).port, // a TCP server that listens has an address with a port
-    close: () =>
-      new Promise((closed) => {
-        server.close(() => closed());
-        server.closeAllConnections();
-        agent.destroy();
-      }),
+    close() {
+      agent.destroy();
+      return end();
+    },
   };
 }
 

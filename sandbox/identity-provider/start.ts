@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { JWK } from "jose";
 import type { CertificateFiles } from "../certificates.ts";
 import { sandboxIssuer, type SandboxIssuer } from "../demo/issuer.ts";
+import { endAtOnce } from "../end-at-once.ts";
 import { listenOnKeptPort } from "../kept-port.ts";
 import { keptSecret } from "../keys.ts";
 import { ConsentFiler } from "./consent/consent-filer.ts";
@@ -64,6 +65,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     requestCert: true, // browsers ask only a user who has a certificate of this authority
     rejectUnauthorized: false,
   });
+  const end = endAtOnce(server);
   const port = await listenOnKeptPort(server, join(state, "identity-provider.port"), portsOfOthers);
   const issuer = await sandboxIssuer(state, `https://localhost:${port}`, audience);
   const people = peopleOf(state, patients);
@@ -95,9 +97,6 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     issuer,
     people,
     operators: operators.accounts,
-    async close() {
-      server.closeAllConnections();
-      await new Promise((closed) => server.close(closed));
-    },
+    close: end,
   };
 }
