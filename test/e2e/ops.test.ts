@@ -280,7 +280,7 @@ test("phylax revoke denies and lifts by a word and names; an unknown name is ref
   await expect.poll(tiny, patience).toBe(401);
   expect(await phylaxCommand("revoke", "client", "tiny", "--lift", "--state", state)).toEqual([
     0,
-    "lifted\n",
+    "lifted: accepted again everywhere within 10 s\n",
   ]);
   expect(await phylaxCommand("revoke", "client", "tiny", "--lift", "--state", state)).toEqual([
     0,
