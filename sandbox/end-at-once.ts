@@ -1,9 +1,9 @@
 import type { Server, Socket } from "node:net";
 
 /**
- * A function that ends a server and each of its connections at once. Call this before the server listens. Node's
- * `closeAllConnections` does not know a connection whose TLS handshake has not begun, and a browser opens some in
- * advance: such a connection kept a server open for two minutes.
+ * Returns a function that ends a server and all connections of the server at once. Call `endAtOnce` before the server
+ * listens. Node's `closeAllConnections` leaves connections open whose TLS handshake has not begun. A browser opens
+ * such connections in advance, and each keeps a server open for up to two minutes.
  */
 export function endAtOnce(server: Server): () => Promise<void> {
   const sockets = new Set<Socket>();

@@ -39,8 +39,8 @@ export class AccountingHolds extends WorkerEntrypoint<LedgerWorkerEnv> {
 }
 
 /**
- * The public numbers of all open logs for the operators' console, and the shards of the half-year. It discloses nothing else and changes
- * nothing.
+ * The public numbers of all open logs for the operators' console, and the shards of the half-year. It discloses
+ * nothing else and changes nothing.
  */
 export class LedgerHealth extends WorkerEntrypoint<LedgerWorkerEnv> {
   report() {

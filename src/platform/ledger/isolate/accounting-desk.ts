@@ -13,6 +13,7 @@ import { type LineSource, mergeLines } from "#audit/accounting/merge-lines";
 import { dayMilliseconds, instant, type Clock } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 import { openLogs } from "#ledger/log-name";
+import { SIGNED_AGAIN_MS } from "#ledger/signing-times";
 import { type AccountingIntake, intakeNameOf } from "#platform/ledger/object/accounting/accounting-intake";
 import {
   type AccountingShelf,
@@ -39,7 +40,6 @@ const SUMS_MAX = 500;
 // The rows that a page may read, over all records of the individual. An individual with more rows gets a
 // shorter page.
 const ROWS_MAX = 20_000;
-const CHECKPOINT_MS = 1_050; // a log signs at most once a second
 // Higher than any step of a request. The record of a look-up has the request's id.
 const STEP = 1_000_000;
 // A log that closed this long ago may still have lines. It takes no new lines, and drains within two minutes
@@ -63,7 +63,7 @@ export class AccountingDesk implements Disclosures {
   readonly #rowsMax: number;
 
   /** @param checkpointMs how long to wait for a checkpoint that covers a leaf. */
-  constructor(env: DeskEnv, clock: Clock, { rowsMax = ROWS_MAX, checkpointMs = CHECKPOINT_MS } = {}) {
+  constructor(env: DeskEnv, clock: Clock, { rowsMax = ROWS_MAX, checkpointMs = SIGNED_AGAIN_MS } = {}) {
     this.#rowsMax = rowsMax;
     this.#env = env;
     this.#config = readLedgerConfig(env);

@@ -1,5 +1,6 @@
 import type { Clock, Instant } from "#kernel/clock";
 import { type Address, addressPath } from "#ledger/address";
+import { SIGNED_EVERY_MS } from "#ledger/signing-times";
 import { utf8 } from "#kernel/encoded";
 import { concat, fromUtf8 } from "#ledger/bytes/bytes";
 import { type CopiedObject, objectKey } from "#ledger/flush";
@@ -34,7 +35,6 @@ export interface ObjectCache {
   put(path: string, bytes: Uint8Array): void;
 }
 
-const CHECKPOINT_MS = 1_000; // a log signs at most once a second
 const BUCKET_MS = 3_000; // then the object is asked, which may have the rows
 const LOGS_REMEMBERED = 64;
 const COPIES_REMEMBERED = 256; // objects of frames, for each log
@@ -113,7 +113,7 @@ export class PublicLog {
     const { log, object, memory, clock } = this.#parts;
     const askedAt = clock();
     const known = memory.checkpoints.get(log);
-    if (known !== undefined && Math.abs(askedAt - known.askedAt) < CHECKPOINT_MS) return known.note;
+    if (known !== undefined && Math.abs(askedAt - known.askedAt) < SIGNED_EVERY_MS) return known.note;
     const note: Uint8Array | undefined = await object.checkpoint();
     if (note !== undefined) memory.checkpoints.set(log, { note, askedAt });
     return note;

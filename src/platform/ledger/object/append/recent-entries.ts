@@ -9,21 +9,21 @@ interface Lengths {
   readonly entry: number;
 }
 
-/** An entry, and what was noted with it. The bytes are a view. */
+/** An entry and its note. The bytes are a view. */
 interface Found<Note> {
   readonly entry: Uint8Array;
   readonly note: Note;
 }
 
 /**
- * Entries of one length by their first bytes, which are random or a hash, in memory for some time: pages of 1,024
- * entries in order of time, each with a table of their places. A page is forgotten as a whole once its last entry is
- * over. A log loads them before its first answer after a restart. 52,000 appends, those of 400 a second, took 33 MB
- * and 100 ms as objects in a map; as bytes they take 5 MB and 6 ms (64 appends in a commit).
+ * Recent entries of equal length, found by their first bytes, which are random or a hash. Pages of 1,024 entries stand
+ * in order of time, and each page has a table of slots. A page is deleted as a whole, after its last entry has ended.
+ * A log loads its recent entries before the first answer after a restart. A map of objects took 33 MB and 100 ms for
+ * 52,000 appends (400 a second, 64 in a commit); pages of bytes take 5 MB and 6 ms.
  */
 export class RecentEntries<Note> {
   readonly #lengths: Lengths;
-  /** A client that knew the slots could choose proofs that all have the same. */
+  /** Without secret seeds a client could choose proofs that all have the same slot. */
   readonly #seeds = Uint32Array.from([randomInt(2 ** 32), randomInt(2 ** 32)]);
   #pages: Page<Note>[] = [];
 
@@ -40,7 +40,7 @@ export class RecentEntries<Note> {
     return undefined;
   }
 
-  /** `entries`: one after the other, which are not over before those of earlier calls. */
+  /** Adds entries, one after the other in `entries`. Entries of later calls end later: `until` is their end. */
   add(entries: Uint8Array, note: Note, until: number): void {
     const { entry } = this.#lengths;
     for (let at = 0; at + entry <= entries.length;) {
@@ -53,7 +53,7 @@ export class RecentEntries<Note> {
     }
   }
 
-  /** Forgets pages of which every entry is over. */
+  /** Deletes the pages whose entries have all ended. */
   prune(now: number): void {
     while ((this.#pages[0]?.until ?? Infinity) <= now) this.#pages.shift();
   }
@@ -65,7 +65,7 @@ class Page<Note> {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #notes: Note[] = [];
-  /** The number of an entry and one more; 0: free. An entry whose slot is taken is in the next free one. */
+  /** An entry's number plus 1, or 0 for a free slot. If a slot is taken, an entry gets the next free slot. */
   readonly #slots = new Uint16Array(2 ** SLOT_BITS);
   #until = 0;
 

@@ -1,5 +1,6 @@
 import { sign } from "node:crypto";
 import type { Instant } from "#kernel/clock";
+import { SIGNED_EVERY_MS } from "#ledger/signing-times";
 import { type Checkpoint, checkpointText, parseCheckpointText } from "#ledger/tlog/checkpoint";
 import { checkpointOf, hasInPast, type Head } from "#ledger/commit";
 import { utf8 } from "#kernel/encoded";
@@ -7,8 +8,6 @@ import { keyId, noteOf, readNote, signatureLine } from "#ledger/tlog/signed-note
 import { type LedgerConfig, signerOf } from "#platform/ledger/config";
 import type { LedgerStore } from "./store.ts";
 import { hashAt } from "./stored-log.ts";
-
-const EVERY_MS = 1000;
 
 export interface SignedCheckpoint {
   readonly size: number;
@@ -65,7 +64,7 @@ export class CheckpointSigner {
   sign(head: Head, now: Instant): SignedCheckpoint {
     const last = this.#last;
     // A clock that was set back must not freeze the log, hence the absolute difference.
-    if (last && (last.checkpoint.size === head.size || Math.abs(now - last.at) < EVERY_MS))
+    if (last && (last.checkpoint.size === head.size || Math.abs(now - last.at) < SIGNED_EVERY_MS))
       return { size: last.checkpoint.size, note: last.note };
     if (last && !extendsSigned(this.#store, head, last.checkpoint))
       throw new Error("ledger: a checkpoint was signed that this log does not extend");
