@@ -64,6 +64,18 @@ test("a block of ICD-10-CM covers the codes below it, in this system and in WHO'
   expect(sensitivitiesOf(icd, "F1")).toEqual([]);
 });
 
+test("a code of ICD-10-CM labels without its system, without its dot and in small letters too", ({
+  expect,
+}) => {
+  expect(sensitivitiesOf(undefined, "F11.20")).toEqual(["OPIOIDUD"]);
+  for (const code of ["Z33.2", "Z332", "z33.2", "z332"])
+    expect(sensitivitiesOf(icd, code), code).toEqual(["SEX"]);
+  for (const code of ["Z33.2", "z33.2"]) expect(sensitivitiesOf(undefined, code), code).toEqual(["SEX"]);
+  expect(sensitivitiesOf(undefined, "A5051"), "a code of HCPCS").toEqual([]);
+  expect(sensitivitiesOf(undefined, "F17.210"), "nicotine").toEqual([]);
+  expect(sensitivitiesOf(loinc, "F11.20"), "a different system").toEqual([]);
+});
+
 test("the search in bytes misses no code that labels, and finds few that do not", ({ expect }) => {
   const found = (text: string) => {
     const bytes = utf8(text);
@@ -71,7 +83,9 @@ test("the search in bytes misses no code that labels, and finds few that do not"
   };
   for (const code of sensitiveTexts) {
     expect(found(code), code).toBe(true);
-    if (sensitivitiesOf(icd, code).length > 0) expect(found(`${code}.123A`), code).toBe(true);
+    if (sensitivitiesOf(icd, code).length > 0)
+      for (const below of [`${code}.123A`, `${code}123A`, `${code.toLowerCase()}.123a`])
+        expect(found(below), below).toBe(true);
   }
   expect(found("8020\\u00333-3"), "an escape").toBe(true);
   for (let number = 0; number < 3_000; number += 1) {

@@ -11,19 +11,23 @@ const decoder = new TextDecoder();
 
 /** Answers whether a code of the value sets stands at `[start, end)`, in any system. An escape counts as such. */
 export function isSensitiveCode(bytes: Uint8Array, start: number, end: number): boolean {
-  const first = bytes[start] ?? 0;
-  // A listed code of ICD-10-CM covers each code that begins with it, and begins with a capital letter.
+  // A listed code of ICD-10-CM covers each code that begins with it, and begins with a letter.
+  const first = capital(bytes[start] ?? 0);
   const mayHavePrefix = first >= 0x41 && first <= 0x5a;
   let hash = 0;
   let isMarked = false;
   for (let at = start; at < end; at += 1) {
     const sign = bytes[at] ?? 0;
     if (sign === 0x5c) return true;
-    hash = (Math.imul(hash, 31) + sign) | 0;
+    if (sign === dot) continue; // ICD-10-CM is compared without dots and case
+    hash = (Math.imul(hash, 31) + capital(sign)) | 0;
     if (mayHavePrefix && isListed(hash)) isMarked = true;
   }
   return (isMarked || isListed(hash)) && mayLabel(decoder.decode(bytes.subarray(start, end)));
 }
+
+const dot = 0x2e;
+const capital = (sign: number): number => (sign >= 0x61 && sign <= 0x7a ? sign - 0x20 : sign);
 
 const isListed = (hash: number): boolean => marks[slotOf(hash)] === 1 && hashes.has(hash);
 

@@ -7,8 +7,14 @@ const icd10cm = "http://hl7.org/fhir/sid/icd-10-cm";
 const plainName = (system: string): string =>
   systemName(system) === "http://hl7.org/fhir/sid/icd-10" ? icd10cm : systemName(system);
 
+/** A code of ICD-10-CM as it is compared: claims leave out the dot, and some servers write small letters. */
+const icdText = (code: string): string => code.toUpperCase().replace(".", "");
+
+/** Only ICD-10 writes codes so. Without the dot it may be a code of a different system (HCPCS A5051). */
+const isIcdWithDot = (code: string): boolean => /^[A-Z]\d[0-9A-Z]\.[0-9A-Z]{1,4}$/iu.test(code);
+
 const none: readonly string[] = [];
-/** `system|code` and, for a Coding without a system, `|code` → sensitivities. */
+/** `system|code` and, for a Coding without a system, `|code` → sensitivities. ICD-10-CM by {@link icdText}. */
 const sensitivitiesByCode: ReadonlyMap<string, readonly string[]> = index();
 
 function index(): ReadonlyMap<string, readonly string[]> {
@@ -17,9 +23,12 @@ function index(): ReadonlyMap<string, readonly string[]> {
     const [label = "", system = ""] = key.split(" ");
     // a law is no sensitivity; the set names the sensitivity beside it
     if (label === "42CFRPart2") continue;
-    for (const code of codes.split(" "))
-      for (const name of [`${plainName(system)}|${code}`, `|${code}`])
+    const known = plainName(system);
+    for (const listed of codes.split(" ")) {
+      const code = known === icd10cm ? icdText(listed) : listed;
+      for (const name of [`${known}|${code}`, `|${code}`])
         found.set(name, [...new Set([...(found.get(name) ?? none), label])]);
+    }
   }
   return new Map([...found].map(([name, labels]) => [name, narrowest(labels)]));
 }
@@ -35,15 +44,17 @@ function narrowest(labels: readonly string[]): readonly string[] {
  */
 export function sensitivitiesOf(system: string | undefined, code: string): readonly string[] {
   const name = system === undefined ? "" : plainName(system);
-  const exact = sensitivitiesByCode.get(`${name}|${code}`) ?? none;
-  if (name !== icd10cm) return exact;
+  const exact = name === icd10cm ? none : (sensitivitiesByCode.get(`${name}|${code}`) ?? none);
+  if (name !== icd10cm && (name !== "" || !isIcdWithDot(code))) return exact;
+  const text = icdText(code);
   const above = new Set(exact);
-  for (let length = code.length - 1; length >= 3; length--)
-    for (const label of sensitivitiesByCode.get(`${name}|${code.slice(0, length)}`) ?? none) above.add(label);
+  for (let length = text.length; length >= 3; length--)
+    for (const label of sensitivitiesByCode.get(`${icd10cm}|${text.slice(0, length)}`) ?? none)
+      above.add(label);
   return narrowest([...above]);
 }
 
-/** The listed codes without their systems. */
+/** The listed codes without their systems: in capitals, and without a dot. */
 export const sensitiveTexts: ReadonlySet<string> = new Set(
   [...sensitivitiesByCode.keys()].map((name) => name.slice(name.indexOf("|") + 1)),
 );
