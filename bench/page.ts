@@ -7,7 +7,7 @@ import { requestRows, requestTitles } from "./requests/table.ts";
 
 const [file, page] = process.argv.slice(2);
 if (file === undefined) {
-  console.error("usage: node bench/page.ts FILE [PAGE]");
+  console.error("usage: node scripts/with-node.mjs bench/page.ts FILE [PAGE]");
   process.exit(2);
 }
 const report: Report = JSON.parse(readFileSync(file, "utf8"));

@@ -8,7 +8,7 @@ for (const [path, text] of await browserFiles()) {
   const file = join(import.meta.dirname, "..", path);
   if (!process.argv.includes("--check")) writeFileSync(file, text);
   else if (readFileSync(file, "utf8") !== text) {
-    console.error(`${path} is not what its sources give: run node scripts/browser-assets.ts`);
+    console.error(`${path} is not what its sources give: run npm run generate`);
     process.exitCode = 1;
   }
 }

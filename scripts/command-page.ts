@@ -1,4 +1,4 @@
-// Writes docs/command.md from the table of commands: node scripts/command-page.ts
+// Writes docs/command.md from the table of commands: npm run generate
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { nameOf, usageOf, type Command } from "../cli/commands/command.ts";
@@ -14,7 +14,7 @@ const forms = {
 
 const introduction = `# The command
 
-For operators, auditors and writers of scripts: every verb of \`phylax\`, and the form of its result for programs. This page is written by \`node scripts/command-page.ts\` from \`cli/commands/commands.ts\` and \`cli/result-forms.ts\`.
+For operators, auditors and writers of scripts: every verb of \`phylax\`, and the form of its result for programs. This page is written by \`npm run generate\` from \`cli/commands/commands.ts\` and \`cli/result-forms.ts\`.
 
 \`phylax\` is a file of this repository: \`npx --no phylax\` runs it in the repository's folder, and \`--no\` keeps npx from downloading a stranger's package of the same name. Without \`--profile\` a command calls the sandbox of the current folder ([deploy.md](deploy.md), step 6, makes a profile).
 

@@ -1,4 +1,5 @@
-// Writes the contracts of the version in package.json to contracts/VERSION/contracts.json: node scripts/contracts.ts
+// Writes the contracts of the version in package.json to contracts/VERSION/contracts.json:
+// node scripts/with-node.mjs scripts/contracts.ts
 // A release commits this file; test/contracts.test.ts compares each later state with it.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,7 +1,8 @@
 // Measures how plainly the repository speaks: the comments of its TypeScript and the text of its Markdown.
-//   node scripts/prose.ts [--worst N] [PATH…]   prints the figures of each area, then of the N files with
-//   most to gain
-//   node scripts/prose.ts --check               fails where an area, a file or a total exceeds the limits
+//   node scripts/with-node.mjs scripts/prose.ts [--worst N] [PATH…]
+//     prints the figures of each area, then of the N files with most to gain
+//   node scripts/with-node.mjs scripts/prose.ts --check
+//     fails where an area, a file or a total exceeds the limits
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
@@ -21,7 +22,7 @@ const unfinished: readonly string[] = [];
 
 const advice =
   "Begin a sentence with its subject, and write the noun in place of the pronoun. " +
-  "`node scripts/prose.ts --worst 20 PATH` shows where.";
+  "`node scripts/with-node.mjs scripts/prose.ts --worst 20 PATH` shows where.";
 
 const fronted = /^(?:Of|By what|Whose|Whom|Whether|Who|What|Where|Likewise|The same)\b/u;
 const vague = /\b(?:nobody|somebody|whoever|whom|whose|one|ones|those|what|others?|such|theirs|else)\b/giu;
@@ -240,7 +241,7 @@ if (import.meta.main) {
     const worst = at === -1 ? 15 : Number(options.splice(at, 2)[1]);
     const unknown = options.find((option) => option.startsWith("-"));
     if (unknown !== undefined || !Number.isInteger(worst)) {
-      console.error("Usage: node scripts/prose.ts --check | [--worst N] [PATH…]");
+      console.error("Usage: node scripts/with-node.mjs scripts/prose.ts --check | [--worst N] [PATH…]");
       process.exitCode = 2;
     } else print(tracked(options), worst);
   }

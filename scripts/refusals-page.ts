@@ -1,4 +1,4 @@
-// Writes docs/refusals.md from the table of refusal reasons: node scripts/refusals-page.ts
+// Writes docs/refusals.md from the table of refusal reasons: npm run generate
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exceptionToShow, informationBlockingException } from "#audit/information-blocking";
@@ -47,7 +47,7 @@ const sections = [
   `# Refusals
 
 For developers of clients, and for operators who read records: every refusal of the FHIR API, the token endpoint and the admin API, what to do next, and the reason that the ledger records.`,
-  `An answer never says which check of a credential failed, and what a row decided looks like what is absent. The record has the exact reason: an operator finds it by the request id (\`X-Request-Id\`) with \`phylax ledger read --reason CODE\` ([auditors.md](auditors.md)). This page is written by \`node scripts/refusals-page.ts\` from \`src/entrypoint/client-refusals.ts\` and, for the admin API, \`operator-refusals.ts\`.`,
+  `An answer never says which check of a credential failed, and what a row decided looks like what is absent. The record has the exact reason: an operator finds it by the request id (\`X-Request-Id\`) with \`phylax ledger read --reason CODE\` ([auditors.md](auditors.md)). This page is written by \`npm run generate\` from \`src/entrypoint/client-refusals.ts\` and, for the admin API, \`operator-refusals.ts\`.`,
   `## FHIR API
 
 An OperationOutcome with one issue. Where FHIR itself has the name (a parameter, an interaction, an operation), the text ends with it.

@@ -14,7 +14,7 @@ import { typed } from "../test/support/patient-web.ts";
  * dark. A person looks at the pictures; no test compares them. Each picture whose page scrolls sideways is named.
  */
 const usage =
-  "usage: node scripts/screenshots.ts FOLDER [--state .phylax] [--only TEXT] [--refused REQUEST-ID]";
+  "usage: node scripts/with-node.mjs scripts/screenshots.ts FOLDER [--state .phylax] [--only TEXT] [--refused REQUEST-ID]";
 const { values, positionals } = parseArgs({
   options: {
     state: { type: "string", default: ".phylax" },

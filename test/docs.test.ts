@@ -138,6 +138,18 @@ test("each command that a page shows is a verb of phylax with options that it ha
   expect(faults).toEqual([]);
 });
 
+test("each TypeScript file that a page runs is run by scripts/with-node.mjs: Node 20 cannot run it", ({
+  expect,
+}) => {
+  const shown = pages.filter((page) => page !== "CHANGELOG.md"); // it names the commands of its day
+  const bare = shown.flatMap((page) =>
+    [...read(page).matchAll(/\bnode (?:--[\w=-]+ )*[\w./-]+\.ts\b/gu)].map(
+      ([command]) => `${page}: ${command}`,
+    ),
+  );
+  expect(bare).toEqual([]);
+});
+
 test("no page runs a package of that name from npm: the command is called by `npx --no`", ({ expect }) => {
   const shown = pages.filter((page) => page !== "CHANGELOG.md"); // the changelog quotes old output
   expect(shown.filter((page) => /\bnpx phylax\b/u.test(read(page)))).toEqual([]);

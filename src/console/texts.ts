@@ -195,7 +195,7 @@ export const texts = {
     script: "Hash of this page's script",
     rootKey: "Key of the root log",
     scriptNote:
-      "The source repository has the same hash in src/console/assets.gen.ts; node scripts/browser-assets.ts --check builds the script anew and compares.",
+      "The source repository has the same hash in src/console/assets.gen.ts; node scripts/with-node.mjs scripts/browser-assets.ts --check builds the script anew and compares.",
   },
   records: {
     key: "Auditor's private key (a JWK file)",

@@ -59,7 +59,7 @@ test("a result with a missing or an unknown member is no result of its verb", ()
   ]);
 });
 
-test("docs/command.md is what the table says: node scripts/command-page.ts writes it", () => {
+test("docs/command.md is what the table says: npm run generate writes it", () => {
   expect(withoutPadding(storedCommandPage())).toBe(withoutPadding(commandPage));
 });
 

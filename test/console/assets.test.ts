@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { test } from "vitest";
 import { browserFiles } from "../../scripts/browser-bundle.ts";
 
-test("the files for browsers are what their sources give: otherwise run node scripts/browser-assets.ts", async ({
+test("the files for browsers are what their sources give: otherwise npm run generate writes them", async ({
   expect,
 }) => {
   for (const [path, text] of await browserFiles())

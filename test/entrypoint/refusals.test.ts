@@ -97,6 +97,6 @@ test("no reason has an old name, and every old name leads to a reason of this ve
   }
 });
 
-test("docs/refusals.md is what the table says: node scripts/refusals-page.ts writes it", ({ expect }) => {
+test("docs/refusals.md is what the table says: npm run generate writes it", ({ expect }) => {
   expect(withoutPadding(storedPage())).toBe(withoutPadding(refusalsPage));
 });

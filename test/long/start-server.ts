@@ -2,8 +2,8 @@
  * Starts a FHIR server that this project did not write, prints its base and, where it asks for one, a token, and
  * runs until it is interrupted (docs/origins.md):
  *
- *   node test/long/start-server.ts node-fhir-server-core|fhir-works-on-aws|medplum-router
- *   node test/long/start-server.ts medplum MEDPLUM/packages/server
+ *   node scripts/with-node.mjs test/long/start-server.ts node-fhir-server-core|fhir-works-on-aws|medplum-router
+ *   node scripts/with-node.mjs test/long/start-server.ts medplum MEDPLUM/packages/server
  */
 import { once } from "node:events";
 import { freePort } from "../support/free-port.ts";

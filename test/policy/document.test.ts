@@ -163,7 +163,7 @@ test("docs/policy.schema.json is the schema that documents are read by", ({ expe
   const published: unknown = JSON.parse(
     readFileSync(join(import.meta.dirname, "../../docs/policy.schema.json"), "utf8"),
   );
-  // on failure: node scripts/generate-policy-schema.ts
+  // on failure: npm run generate
   expect(published).toEqual(JSON.parse(JSON.stringify(publishedPolicySchema())));
 });
 

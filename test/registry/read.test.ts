@@ -221,7 +221,7 @@ test("the format is published as a JSON Schema", ({ expect }) => {
   const published: unknown = JSON.parse(
     readFileSync(join(import.meta.dirname, "../../docs/registry.schema.json"), "utf8"),
   );
-  // if this fails: node scripts/generate-registry-schema.ts
+  // if this fails: npm run generate
   expect(published).toEqual(JSON.parse(JSON.stringify(schema)));
   expect(schema).toMatchObject({ type: "object", additionalProperties: false });
   expect(Object.keys(schema.properties ?? {}).sort()).toEqual([
