@@ -1,15 +1,13 @@
 import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import { readPolicyDocument } from "#policy/document";
-import { parseScopes } from "#identity/scopes";
 import { isSameContent } from "#registry/canonical";
 import type { PlannedChange } from "#registry/plan";
-import { grantKey, type GrantEntry } from "#registry/state";
 import { diffPolicies, TooManyKinds } from "./diff.ts";
 import type { PolicyBodies } from "./plan-lines.ts";
+import { removalsThatOpen, type RemovableEntries } from "./removals-that-open.ts";
 
 /** The registry before a change, as far as it decides what the change opens. */
-export interface AroundChange {
-  readonly grants: readonly GrantEntry[];
+export interface AroundChange extends RemovableEntries {
   /** The issuers at which active operators sign in: a change of such an issuer needs a second person. */
   readonly operatorIssuers: ReadonlySet<string>;
 }
@@ -105,15 +103,15 @@ const narrowing: Readonly<Record<PlannedChange["kind"], Readonly<Record<string, 
 
 /**
  * The changes that may open access, in words: each new entry, and each changed field that is not known to permit
- * less. A removal opens only if a scope of its client counts afterwards that did not count before. The list is empty
- * if one person may make the change.
+ * less. A removal opens only if a token counts afterwards that did not count before. The list is empty if one person
+ * may make the change.
  */
 export const openings = (
   changes: readonly PlannedChange[],
   policies: PolicyBodies,
   around: AroundChange,
 ): readonly string[] =>
-  changes.flatMap((change) => openingsOf(change, policies, around)).concat(singleOrigins(changes, around));
+  changes.flatMap((change) => openingsOf(change, policies, around)).concat(removalsThatOpen(changes, around));
 
 function openingsOf(
   { kind, name, before, after }: PlannedChange,
@@ -136,27 +134,4 @@ function openingsOf(
       return isOperators || isIndividuals(field) || narrowing[kind][field]?.(from, to, policies) !== true;
     })
     .map((field) => `${kind} ${name}: ${field}`);
-}
-
-/**
- * The clients whose removed grants leave a single origin. A patient's or a user's id belongs to one origin, so
- * with grants at several origins these scopes permit nothing unless the token names the origin.
- */
-function singleOrigins(changes: readonly PlannedChange[], { grants }: AroundChange): readonly string[] {
-  const removed = new Set(
-    changes.flatMap(({ kind, name, after }) => (kind === "grant" && after === undefined ? [name] : [])),
-  );
-  return [...Map.groupBy(grants, ({ client }) => client)].flatMap(([client, ofClient]) => {
-    const left = ofClient.filter((grant) => !removed.has(grantKey(grant)));
-    const counts = (some: readonly GrantEntry[]) => new Set(some.map(({ origin }) => origin)).size;
-    return counts(ofClient) > 1 && counts(left) === 1 && left.some(({ scopes }) => namesPersons(scopes))
-      ? [`client ${client}: patient/ and user/ scopes count, since one origin is left`]
-      : [];
-  });
-}
-
-/** An unreadable text counts as a scope of a person. */
-function namesPersons(text: string): boolean {
-  const scopes = parseScopes(text);
-  return !scopes.ok || scopes.value.some(({ context }) => context !== "system");
 }

@@ -1,7 +1,9 @@
 import { test } from "vitest";
 import { openings, type AroundChange } from "#authoring/openings";
+import { instant } from "#kernel/clock";
 import type { PlannedChange } from "#registry/plan";
 import type { GrantEntry } from "#registry/state";
+import { nothingThere } from "./nothing-there.ts";
 
 const policy = (...show: string[]) => ({
   format: "phylax.policy.v1",
@@ -18,7 +20,7 @@ const policy = (...show: string[]) => ({
     },
   ],
 });
-const around: AroundChange = { grants: [], operatorIssuers: new Set() };
+const around: AroundChange = { ...nothingThere, operatorIssuers: new Set() };
 const policies = { wide: policy("name", "birthDate"), narrow: policy("name"), unreadable: { rules: [] } };
 
 const changed = (kind: PlannedChange["kind"], before: object, after: object) =>
@@ -124,4 +126,108 @@ test("a limit to a patient opens where a grant serves the individual", ({ expect
     openings([change], policies, { ...around, grants: [grantAt("main", "system/*.rs", purpose)] });
   expect(opens("PATRQT")).toEqual(["client app: patient"]);
   expect(opens("TREAT")).toEqual([]);
+});
+
+type Issuer = AroundChange["issuers"] extends ReadonlyMap<string, infer Entry> ? Entry : never;
+const issuer = (iss: string, purpose: Issuer["purpose"], asks = false): [string, Issuer] => [
+  iss,
+  {
+    iss,
+    algs: [],
+    audience: "it",
+    claims: {},
+    purpose,
+    ...(asks && {
+      introspection: {
+        endpoint: `${iss}/introspect`,
+        clientId: "it",
+        credentials: { kind: "client_secret_basic", secret: "IT" },
+      },
+    }),
+  },
+];
+const claim = { claim: "why" };
+type Client = AroundChange["clients"] extends ReadonlyMap<string, infer Entry> ? Entry : never;
+const client = (more: Partial<Client> = {}): Client => ({
+  status: "active",
+  auth: "external",
+  issuer: "https://a",
+  ...more,
+});
+
+test.for([
+  [["TREAT", "HPAYMT"], ["TREAT"], true],
+  [["TREAT", "BTG"], ["BTG"], true],
+  [["TREAT", "BTG"], ["TREAT"], false], // an emergency is never assumed
+  [["TREAT", "HPAYMT", "HOPERAT"], ["TREAT"], false],
+  [["TREAT", "HPAYMT"], ["TREAT", "HPAYMT"], false],
+  [["TREAT"], [], false],
+] as const)(
+  "%o without %o: a removal that leaves one purpose lets a token count that names none",
+  ([purposes, gone, opens], { expect }) => {
+    const grants = purposes.map((purpose) => grantAt("main", "system/*.rs", purpose));
+    const removals = gone.map((purpose) => ({ ...removalOf("main"), name: `app main ${purpose}` }));
+    const found = (clients: Client, purpose: Issuer["purpose"]) =>
+      openings(removals, policies, {
+        ...around,
+        grants,
+        clients: new Map([["app", clients]]),
+        issuers: new Map([issuer("https://a", purpose)]),
+      });
+    expect(found(client(), claim)).toHaveLength(opens ? 1 : 0);
+    expect(found(client(), { fixed: ["TREAT"] }), "an issuer whose tokens have a purpose").toEqual([]);
+    expect(found(client({ auth: "tls_client_auth" }), claim), "the built-in issuer's client").toEqual([]);
+  },
+);
+
+const certificateRemoved = (id: string, x5t: string): PlannedChange => ({
+  kind: "certificate",
+  name: `${id} ${x5t}`,
+  before: {},
+  after: undefined,
+});
+const x5ts = (...some: string[]) => some.map((x5t) => ({ x5t, from: undefined, to: undefined }));
+
+test("the removal of the last certificate opens for a client whose unbound tokens count", ({ expect }) => {
+  const opens = (gone: readonly PlannedChange[], more: Partial<Client> = { unboundUntil: instant(9) }) =>
+    openings(gone, policies, {
+      ...around,
+      clients: new Map([["app", client(more)]]),
+      certificates: new Map([["app", x5ts("1", "2")]]),
+    });
+  const [one, two] = [certificateRemoved("app", "1"), certificateRemoved("app", "2")];
+  expect(opens([one, two])).toEqual([
+    "client app: unbound tokens count without a certificate, since none is left",
+  ]);
+  expect(opens([one])).toEqual([]);
+  expect(opens([one, two], {}), "no unbound token").toEqual([]);
+  const removed: PlannedChange = { kind: "client", name: "app", before: {}, after: undefined };
+  expect(opens([one, two, removed]), "the client with its certificates").toEqual([]);
+  const suspended = {
+    ...removed,
+    before: { status: "active", unboundUntil: 9 },
+    after: { status: "suspended", unboundUntil: 9 },
+  };
+  expect(opens([one, two, suspended])).toEqual([]);
+});
+
+test("a removal opens that leaves one issuer to ask about opaque tokens with a certificate", ({ expect }) => {
+  const opens = (gone: string, x5t = "1", asks = true) =>
+    openings([certificateRemoved(gone, x5t)], policies, {
+      ...around,
+      clients: new Map([
+        ["a", client()],
+        ["b", client({ issuer: "https://b" })],
+      ]),
+      issuers: new Map([issuer("https://a", claim, true), issuer("https://b", claim, asks)]),
+      certificates: new Map([
+        ["a", x5ts("1", "2")],
+        ["b", x5ts("1")],
+      ]),
+    });
+  expect(opens("b")).toEqual([
+    "issuer https://a: opaque tokens count with certificate 1, since no other issuer is left",
+  ]);
+  expect(opens("a", "2"), "a certificate of one client").toEqual([]);
+  expect(opens("b", "1", false), "one issuer before").toEqual([]);
 });

@@ -9,8 +9,9 @@ import { evaluate } from "#policy/evaluate";
 import { showsInEachRule } from "#policy/relations";
 import type { PolicyDocument } from "#policy/schema";
 import { policy, rule } from "../policy/granting.ts";
+import { nothingThere } from "./nothing-there.ts";
 
-const around = { grants: [], operatorIssuers: new Set<string>() };
+const around = { ...nothingThere, operatorIssuers: new Set<string>() };
 
 /*
  * A condition of a scope counts where each rule of the type shows what it reads. A policy with fewer rules may

@@ -5,8 +5,9 @@ import { openings } from "#authoring/openings";
 import { planLines } from "#authoring/plan-lines";
 import { policySchema, type PolicyDocument, type PolicyRule } from "#policy/schema";
 import { policy, rule } from "../policy/granting.ts";
+import { nothingThere } from "./nothing-there.ts";
 
-const around = { grants: [], operatorIssuers: new Set<string>() };
+const around = { ...nothingThere, operatorIssuers: new Set<string>() };
 
 /** Answers whether one person may move a grant from the first policy to the second. */
 function moves(before: PolicyDocument, after: PolicyDocument): "opens" | "narrows" {

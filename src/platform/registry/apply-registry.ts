@@ -82,10 +82,7 @@ export async function applyRegistry(
     // writer's change.
     const session = registry.withSession("first-primary");
     const there = await readRegistryState(session);
-    const around = {
-      grants: [...there.grants.values()],
-      operatorIssuers: await readOperatorIssuers(session),
-    };
+    const around = await aroundChange(session, there);
     const changes = read.value.changes(there, around.operatorIssuers);
     if (!changes.ok) {
       ports.seen?.(session.getBookmark());
@@ -139,7 +136,7 @@ export async function planRegistry(
   if (!read.ok) return read;
   const session = registry.withSession("first-primary");
   const there = await readRegistryState(session);
-  const around = { grants: [...there.grants.values()], operatorIssuers: await readOperatorIssuers(session) };
+  const around = await aroundChange(session, there);
   const changes = read.value.changes(there, around.operatorIssuers);
   if (!changes.ok) return changes;
   const planned = planChanges(there, changes.value);
@@ -151,6 +148,12 @@ export async function planRegistry(
     opens: openings(planned, policies, around),
   });
 }
+
+const aroundChange = async (session: RegistrySql, there: RegistryState): Promise<AroundChange> => ({
+  ...there,
+  grants: [...there.grants.values()],
+  operatorIssuers: await readOperatorIssuers(session),
+});
 
 /** The bodies of the policies that changed grants name before or after, by digest. */
 async function policiesOf(

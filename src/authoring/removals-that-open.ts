@@ -1,0 +1,133 @@
+import { neverAssumed } from "#identity/purpose";
+import { parseScopes } from "#identity/scopes";
+import type { PlannedChange } from "#registry/plan";
+import { grantKey, type ClientEntry, type GrantEntry, type RegistryState } from "#registry/state";
+
+/** The entries before a change whose removal may open access. */
+export interface RemovableEntries extends Pick<
+  RegistryState,
+  "certificates" | "certificateSubjects" | "issuers"
+> {
+  readonly grants: readonly GrantEntry[];
+  readonly clients: ReadonlyMap<
+    string,
+    Pick<ClientEntry, "status" | "auth" | "issuer"> & { readonly unboundUntil?: ClientEntry["unboundUntil"] }
+  >;
+}
+
+/**
+ * What a change opens by its removals, in words. A request that names no purpose, no origin or no issuer is refused
+ * where several are possible, and an unbound token needs a certificate where one is registered: a removal may leave
+ * one possibility, or no certificate.
+ */
+export const removalsThatOpen = (
+  changes: readonly PlannedChange[],
+  there: RemovableEntries,
+): readonly string[] => [
+  ...singleOrigins(changes, there),
+  ...singlePurposes(changes, there),
+  ...noCertificates(changes, there),
+  ...singleIssuers(changes, there),
+];
+
+const removedNames = (
+  changes: readonly PlannedChange[],
+  wanted: PlannedChange["kind"],
+): ReadonlySet<string> =>
+  new Set(changes.flatMap(({ kind, name, after }) => (kind === wanted && after === undefined ? [name] : [])));
+
+/** A patient's or a user's id belongs to one origin: at several it counts only if the token names the origin. */
+function singleOrigins(
+  changes: readonly PlannedChange[],
+  { grants }: Pick<RemovableEntries, "grants">,
+): readonly string[] {
+  const removed = removedNames(changes, "grant");
+  return [...Map.groupBy(grants, ({ client }) => client)].flatMap(([client, ofClient]) => {
+    const left = ofClient.filter((grant) => !removed.has(grantKey(grant)));
+    const counts = (some: readonly GrantEntry[]) => new Set(some.map(({ origin }) => origin)).size;
+    return counts(ofClient) > 1 && counts(left) === 1 && left.some(({ scopes }) => namesPersons(scopes))
+      ? [`client ${client}: patient/ and user/ scopes count, since one origin is left`]
+      : [];
+  });
+}
+
+/** An unreadable text counts as a scope of a person. */
+function namesPersons(text: string): boolean {
+  const scopes = parseScopes(text);
+  return !scopes.ok || scopes.value.some(({ context }) => context !== "system");
+}
+
+/** A token without a purpose counts for the only purpose of its client at the origin. */
+function singlePurposes(
+  changes: readonly PlannedChange[],
+  { grants, clients, issuers }: Pick<RemovableEntries, "grants" | "clients" | "issuers">,
+): readonly string[] {
+  const removed = removedNames(changes, "grant");
+  const mayStateNone = (client: string) => {
+    const { auth, issuer = "" } = clients.get(client) ?? {};
+    const purpose = issuers.get(issuer)?.purpose;
+    return auth === "external" && (purpose === undefined || "claim" in purpose);
+  };
+  return [...Map.groupBy(grants, ({ client, origin }) => `${client} ${origin}`)].flatMap(([, before]) => {
+    const [left, ...others] = before.filter((grant) => !removed.has(grantKey(grant)));
+    return before.length > 1 &&
+      left !== undefined &&
+      others.length === 0 &&
+      !neverAssumed.has(left.purpose) &&
+      mayStateNone(left.client)
+      ? [
+          `client ${left.client}: tokens without a purpose count for ${left.purpose} at ${left.origin}, since no other purpose is left`,
+        ]
+      : [];
+  });
+}
+
+/** An unbound token needs a certificate on its connection only where its client has registered one. */
+function noCertificates(
+  changes: readonly PlannedChange[],
+  { clients, certificates, certificateSubjects }: RemovableEntries,
+): readonly string[] {
+  const removed = Map.groupBy(removedNames(changes, "certificate"), clientOf);
+  return [...removed].flatMap(([id, names]) => {
+    const client =
+      changes.find(({ kind, name }) => kind === "client" && name === id)?.after ?? clients.get(id);
+    const isRemoved = removedNames(changes, "client").has(id);
+    const before = (certificates.get(id)?.length ?? 0) + (certificateSubjects.get(id)?.length ?? 0);
+    const mayBeUnbound =
+      client !== undefined &&
+      Reflect.get(client, "unboundUntil") !== undefined &&
+      Reflect.get(client, "status") !== "suspended";
+    return !isRemoved && mayBeUnbound && names.length >= before
+      ? [`client ${id}: unbound tokens count without a certificate, since none is left`]
+      : [];
+  });
+}
+
+const clientOf = (certificate: string): string => certificate.slice(0, certificate.indexOf(" "));
+
+/** An opaque token is shown to the only issuer whose client has registered the certificate of the connection. */
+function singleIssuers(
+  changes: readonly PlannedChange[],
+  { clients, certificates, issuers }: RemovableEntries,
+): readonly string[] {
+  const removed = removedNames(changes, "certificate");
+  const thumbprints = new Set([...removed].map((name) => name.slice(name.indexOf(" ") + 1)));
+  return [...thumbprints].flatMap((x5t) => {
+    const holders = [...certificates].flatMap(([id, some]) =>
+      some.some((each) => each.x5t === x5t) ? [id] : [],
+    );
+    const asked = (some: readonly string[]) =>
+      new Set(
+        some.flatMap((id) => {
+          const issuer = clients.get(id)?.issuer;
+          return issuer !== undefined && issuers.get(issuer)?.introspection !== undefined ? [issuer] : [];
+        }),
+      );
+    const left = asked(holders.filter((id) => !removed.has(`${id} ${x5t}`)));
+    return asked(holders).size > 1 && left.size === 1
+      ? [
+          `issuer ${[...left].join("")}: opaque tokens count with certificate ${x5t}, since no other issuer is left`,
+        ]
+      : [];
+  });
+}
