@@ -61,7 +61,7 @@ const servedPlace = (url: string): RootPlace => ({
     } catch (fault) {
       // One log that is down must not hide the other logs. Without the root log no log can be checked.
       if (!(fault instanceof LogNotServed) || name === ROOT_LOG) throw fault;
-      return { name, wrong: `not checked: ${fault.message}. The gateway's /readyz says why` };
+      return { name, notReached: true, wrong: `${fault.message}. The gateway's /readyz says why` };
     }
   },
 });

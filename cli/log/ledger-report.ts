@@ -5,10 +5,14 @@ import type { Claims } from "#ledger/verify";
 import { printable } from "../printable.ts";
 import { complain, say } from "../output.ts";
 
-/** Prints a report: good on standard output, wrong on standard error. Returns true when it is good. */
+/** Prints a report: good on standard output, wrong or not reached on standard error. Returns true when it is good. */
 export function printReport(report: LogReport, { since = [], receipts = [] }: Claims): boolean {
   if ("wrong" in report) {
-    complain(printable(`${report.name}: WRONG: ${sentence(report.wrong)}`));
+    complain(
+      printable(
+        `${report.name}: ${report.notReached === true ? "NOT REACHED" : "WRONG"}: ${sentence(report.wrong)}`,
+      ),
+    );
     return false;
   }
   if (report.removed === true) {
@@ -35,7 +39,10 @@ export function printReport(report: LogReport, { since = [], receipts = [] }: Cl
 
 /** A report as `ledger verify --json` has it. */
 export function reportAsJson(report: LogReport): object {
-  if ("wrong" in report) return { log: report.name, wrong: sentence(report.wrong) };
+  if ("wrong" in report) {
+    const wrong = sentence(report.wrong);
+    return { log: report.name, wrong: report.notReached === true ? `not reached: ${wrong}` : wrong };
+  }
   const { good, removed, rooted, cosigned } = report;
   return {
     log: report.name,

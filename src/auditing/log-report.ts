@@ -8,5 +8,8 @@ export type LogReport = { readonly name: string } & (
       readonly rooted?: number; // leaves up to the log's last checkpoint in the root log
       readonly cosigned?: readonly { readonly name: string; readonly seconds: number }[]; // of the root log
     }
-  | { readonly wrong: Finding | string }
+  | {
+      readonly wrong: Finding | string;
+      readonly notReached?: true; // the log did not answer: the check found no error, and proves nothing
+    }
 );

@@ -61,16 +61,27 @@ test("phylax ledger verify answers 0 for a good log, with the key, a dev.json, a
   expect((await phylax("ledger", "verify", url, "--key", key, "--log", "s0-2026h2")).code).toBe(0);
 });
 
-test("a log that is not served is named, and the other logs are checked", async ({ expect }) => {
+test("a log that is down is not called wrong: the check says that it was not reached, checks the other logs, and fails", async ({
+  expect,
+}) => {
   served = log;
   const silent = log.verifier.name.replace("s0-", "s1-");
   const keys = ["--key", verifierKey(silent, log.verifier.publicKey), "--key", key];
   const { code, out, error } = await phylax("ledger", "verify", url, ...keys);
   expect({ code, error }).toEqual({
     code: 1,
-    error: `s1-2026h2: WRONG: not checked: ${url}s1-2026h2/checkpoint answered 503. The gateway's /readyz says why\n`,
+    error: `s1-2026h2: NOT REACHED: ${url}s1-2026h2/checkpoint answered 503. The gateway's /readyz says why\n`,
   });
   expect(out).toMatch(/^s0-2026h2: good: 7 leaves/u);
+  const json = await phylax("ledger", "verify", url, ...keys, "--json");
+  expect(json.code).toBe(1);
+  expect(JSON.parse(json.out)).toMatchObject({
+    good: false,
+    logs: [
+      { log: "s1-2026h2", wrong: expect.stringMatching(/^not reached: /u) },
+      { log: "s0-2026h2", size: 7 },
+    ],
+  });
 });
 
 test("phylax ledger verify returns 1 and names log, object and place of the error", async ({ expect }) => {
