@@ -29,7 +29,7 @@ const ASKED_MAX = 1000; // a question names a hundred at most
 const TYPES_MAX = 200; // R4 has 148 resource types
 const SETTINGS_MAX = 500;
 const SETTINGS_BYTES_MAX = 49_152; // a record holds 65,468
-const TALLY_MAX = 200; // a caller who is not known gets about a hundred of the reasons
+const TALLY_MAX = 400; // the doors refuse for fewer reasons than 300
 const MEASURED_MAX = 10_000; // a record has no room for more
 const reasonName = /^[a-z][a-z0-9_]{0,63}$/;
 

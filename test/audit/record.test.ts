@@ -15,6 +15,7 @@ import { Secret } from "#kernel/secret";
 import { fromCborMap, toCbor } from "#ledger/bytes/cbor";
 import { lineSalt, linesRoot } from "#ledger/leaf/lines";
 import { PLAINTEXT_BYTES_MAX } from "#ledger/leaf/padding";
+import { allRefusals } from "#entrypoint/all-refusals";
 import { inLane } from "../support/lane.ts";
 
 const seed = new Uint8Array(32).fill(7);
@@ -612,4 +613,13 @@ test("the parts of an event that rows decide show neither in the number of its r
     ),
     { numRuns: inLane({ fast: 200, slow: 500, long: 10_000 }) },
   );
+});
+
+test("one count of refusals holds every reason that there is, and a record has room for it", ({ expect }) => {
+  const tally = Object.fromEntries(Object.keys(allRefusals).map((reason) => [reason, 2 ** 40]));
+  const at = instant(1_790_000_000_000);
+  const event = { id: "0".repeat(32), at, kind: "refusals", patients: [], unnamed: [], counts: {}, tally };
+  const read = readEvent(event);
+  expect(read).toMatchObject({ ok: true, value: { tally } });
+  if (read.ok) expect(encodeRecord(read.value, 1, 1, seed).length).toBeLessThanOrEqual(PLAINTEXT_BYTES_MAX);
 });
