@@ -1,3 +1,4 @@
+import { isPrivateUrl } from "#kernel/loopback";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { err, ok, type Result } from "#kernel/result";
@@ -85,8 +86,6 @@ function parse(args: readonly string[]): Given {
   return values;
 }
 
-const loopback: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);
-
 /** A FHIR base in the registry's form. An error never quotes the input, because it may contain a password. */
 function readBase(text: string): Result<string, string> {
   const url = URL.parse(text);
@@ -96,7 +95,6 @@ function readBase(text: string): Result<string, string> {
     return err("expected a URL without a user name or password");
   if (/[?#]/u.test(text)) return err("expected a URL without a query or fragment");
   // The registry's own rule: patient data crosses no network in the clear.
-  if (url.protocol === "http:" && !loopback.has(url.hostname))
-    return err("expected https:// for a host that is not this machine");
+  if (!isPrivateUrl(url)) return err("expected https:// for a host that is not this machine");
   return ok(url.href.replace(/\/+$/u, ""));
 }

@@ -1,3 +1,4 @@
+import { isPrivateUrl } from "#kernel/loopback";
 import { Misuse } from "../misuse.ts";
 import { readFileSync } from "node:fs";
 import { type LockRule, readLockRules } from "#ledger/retention";
@@ -19,8 +20,7 @@ export async function readLocks(named: string, tokenFile: string | undefined): P
 }
 
 async function ask(url: string, tokenFile: string | undefined): Promise<unknown> {
-  const isPrivate = url.startsWith("https:") || ["127.0.0.1", "localhost"].includes(new URL(url).hostname);
-  if (tokenFile !== undefined && !isPrivate)
+  if (tokenFile !== undefined && !isPrivateUrl(new URL(url)))
     throw new Misuse("a token is sent over https only: use an https URL");
   const headers = tokenFile === undefined ? {} : { authorization: `Bearer ${readToken(tokenFile)}` };
   const response = await fetch(url, {

@@ -1,3 +1,4 @@
+import { isPrivateUrl } from "#kernel/loopback";
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -164,8 +165,7 @@ const commonNameOf = (cert: string): string =>
 
 function urlOf(given: string, option: string): string {
   const url = URL.parse(given);
-  const isLocal = url?.hostname === "localhost" || url?.hostname === "127.0.0.1";
-  if (url === null || !(url.protocol === "https:" || (url.protocol === "http:" && isLocal)))
+  if (url === null || !isPrivateUrl(url))
     throw new Misuse(`--${option} is an https:// URL, and not ${given}`);
   return given.replace(/\/$/u, "");
 }

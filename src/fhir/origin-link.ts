@@ -1,3 +1,4 @@
+import { isLoopback } from "#kernel/loopback";
 import { baseNames, type FhirBase } from "#fhir/r4/reference";
 
 /**
@@ -37,10 +38,6 @@ function isSamePlace(url: URL, home: URL): boolean {
     url.hostname === home.hostname || (isLoopback(url.hostname) && isLoopback(home.hostname));
   return url.protocol === home.protocol && isSameHost && url.port === home.port;
 }
-
-// The URL parser has already normalised every notation of an IPv4 address (WHATWG URL §3.5).
-const isLoopback = (hostname: string) =>
-  hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d+){3}$/u.test(hostname);
 
 /**
  * The paging link with fewer rows, from the same row on; undefined unless the link says by itself that its place is

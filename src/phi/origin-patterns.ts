@@ -1,3 +1,4 @@
+import { isLoopback } from "#kernel/loopback";
 import { baseNames, type FhirBase } from "#fhir/r4/reference";
 import { notPlain } from "./address-spellings.ts";
 
@@ -79,14 +80,14 @@ function formsOf(name: string): NameForms {
   const number = portOf(name);
   const host = escaped(hostname);
   const path = pathname === "/" ? "" : escaped(pathname.replace(/\/$/u, ""));
-  const isLoopback = isLoopbackName(hostname);
+  const isLocal = isLoopback(hostname);
 
-  const aliases = isLoopback ? [`(?:${loopback}):0{0,8}${number}(?!\\d)`] : [];
+  const aliases = isLocal ? [`(?:${loopback}):0{0,8}${number}(?!\\d)`] : [];
   const server = either(host + (port === "" ? "(?::80|:443)?" : `:0{0,8}${port}`), ...aliases);
   // Schemes and user names are bounded, so that a long word costs no more than its length.
   const anyPort = either(String.raw`${host}\.?(?::\d+)?`, ...aliases);
 
-  const encodedAliases = isLoopback ? [`${loopbackEncoded}%3A0{0,8}${number}(?!\\d)`] : [];
+  const encodedAliases = isLocal ? [`${loopbackEncoded}%3A0{0,8}${number}(?!\\d)`] : [];
   const encodedHost = either(
     String.raw`${escaped(encodeURIComponent(hostname))}(?:%3A\d+)?`,
     ...encodedAliases,
@@ -95,7 +96,7 @@ function formsOf(name: string): NameForms {
   const encodedServer = String.raw`(?:https?%3A)?%2F%2F${encodedHost}${hostEnd}`;
 
   // A bare host name may be an ordinary word; with the port it is this server's address.
-  const bareHost = `(?<![A-Za-z0-9.-])${either(host, ...(isLoopback ? [loopback] : []))}`;
+  const bareHost = `(?<![A-Za-z0-9.-])${either(host, ...(isLocal ? [loopback] : []))}`;
   const bare = String.raw`${bareHost}(?::|%3A)0{0,8}${port === "" ? "(?:80|443)" : port}(?!\d)`;
   return {
     below: String.raw`(?:https?:)?//${server}${path}${end}`,
@@ -114,7 +115,7 @@ function needlesOf(name: string): readonly string[] {
   return [
     hostname,
     encodeURIComponent(hostname).toLowerCase(),
-    ...(isLoopbackName(hostname) ? [portOf(name)] : []),
+    ...(isLoopback(hostname) ? [portOf(name)] : []),
   ];
 }
 
@@ -124,7 +125,7 @@ const suspicion = (needles: readonly string[]) =>
 function notAName(name: string): RegExp {
   const { hostname, port } = new URL(name);
   const host = escaped(hostname);
-  if (isLoopbackName(hostname)) return /^/u;
+  if (isLoopback(hostname)) return /^/u;
   if (/^(?:[\d.]+|\[.*\])$/u.test(hostname)) return new RegExp(host, "u");
   return port === "" ? /(?!)/u : new RegExp(`${host}\\.?:0{0,8}${port}(?!\\d)`, "u");
 }
@@ -133,9 +134,6 @@ function portOf(name: string): string {
   const { port, protocol } = new URL(name);
   return port === "" ? (protocol === "https:" ? "443" : "80") : port;
 }
-
-const isLoopbackName = (hostname: string) =>
-  hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
 
 // A base ends where a path segment ends: `/fhir` is no prefix of `/fhir2`.
 const end = "(?![A-Za-z0-9._~%-])";

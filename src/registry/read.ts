@@ -1,3 +1,4 @@
+import { isPrivateUrl } from "#kernel/loopback";
 import type * as z from "zod";
 import { err, ok, type Result } from "#kernel/result";
 import { isMetadataUrl, metadataUrls } from "#identity/issuer-metadata";
@@ -94,8 +95,7 @@ function inconsistent(
       return bad(["grants", i, "breakGlass"], "must be given exactly for the purposes BTG and ETREAT");
   }
   for (const [i, { url, alsoKnownAs = [] }] of origins.entries()) {
-    const { protocol, hostname } = new URL(url);
-    if (protocol === "http:" && !loopback.has(hostname))
+    if (!isPrivateUrl(new URL(url)))
       return bad(["origins", i, "url"], "must use https, except on a loopback host");
     const again = alsoKnownAs.findIndex((name, at) => name === url || alsoKnownAs.indexOf(name) < at);
     if (again !== -1) return bad(["origins", i, "alsoKnownAs", again], "appears twice");
@@ -214,5 +214,3 @@ function clientProblem(client: Client, at: readonly PropertyKey[]): RegistryProb
     ? bad([...at, "certificates"], "at least one certificate is needed")
     : undefined;
 }
-
-const loopback: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);

@@ -1,3 +1,4 @@
+import { originName } from "#kernel/origin-name";
 import { isMet } from "#fhir/media-type";
 import type { IncomingBody } from "#entrypoint/bounded-body";
 import { addressOf } from "#entrypoint/edge";
@@ -77,14 +78,19 @@ const urlBytesMax = 16_384;
 const headerBytesMax = 32_768;
 const headerCountMax = 100;
 
-const fhirPath = /^\/v1\/fhir\/(?<origin>[a-z][a-z0-9-]{0,31})(?<rest>(?:\/(?:[A-Za-z0-9$_.-]+|\*))*)\/?$/u;
+const fhirPath = new RegExp(
+  String.raw`^/v1/fhir/(?<origin>${originName})(?<rest>(?:/(?:[A-Za-z0-9$_.-]+|\*))*)/?$`,
+  "u",
+);
 /**
  * An address that the URL parser (WHATWG URL §4.4) leaves as it is: it has no segment that begins with a dot, and
  * no sign that the parser encodes. It saves the parser, whose parts are calls of the runtime
  * (with headers and edge facts read once: 0.87 to 0.99 of a read's CPU, docs/performance.md).
  */
-const plainAddress =
-  /^https?:\/\/[^/?#\\\s]+(?<path>\/v1\/fhir\/(?<origin>[a-z][a-z0-9-]{0,31})(?<rest>(?:\/[A-Za-z0-9$_-][A-Za-z0-9$_.-]*)*))(?:\?(?<query>[!$-&(-;=?-~]*))?$/u;
+const plainAddress = new RegExp(
+  String.raw`^https?://[^/?#\\\s]+(?<path>/v1/fhir/(?<origin>${originName})(?<rest>(?:/[A-Za-z0-9$_-][A-Za-z0-9$_.-]*)*))(?:\?(?<query>[!$-&(-;=?-~]*))?$`,
+  "u",
+);
 const traceparent = /^00-(?<id>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/u;
 
 /** Admits a request or says why not. It proves nothing about the caller. */

@@ -1,3 +1,4 @@
+import { originName } from "#kernel/origin-name";
 import type { Hono } from "hono";
 import { HonoBase } from "hono/hono-base";
 import { TrieRouter } from "hono/router/trie-router";
@@ -46,8 +47,10 @@ export interface GatewayAppPorts extends GatewayPorts, BrowserAppPorts, FloodPor
  * The address of a type or of a single resource. No public document and no operation has a capital letter
  * there. A further address, perhaps the same address in a different spelling, is found by the router.
  */
-const resourceAddress =
-  /^https?:\/\/[^/?#]+\/v1\/fhir\/[a-z][a-z0-9-]{0,31}\/[A-Z][A-Za-z]*(?:\/[A-Za-z0-9.-]+)?(?:\?|$)/u;
+const resourceAddress = new RegExp(
+  String.raw`^https?://[^/?#]+/v1/fhir/${originName}/[A-Z][A-Za-z]*(?:/[A-Za-z0-9.-]+)?(?:\?|$)`,
+  "u",
+);
 
 /** The gateway's HTTP surface. Hono's context ends here. */
 export function gatewayApp(ports: GatewayAppPorts): Hono {

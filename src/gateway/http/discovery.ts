@@ -1,3 +1,4 @@
+import { originName } from "#kernel/origin-name";
 import type { Hono } from "hono";
 import { capabilityStatement } from "#fhir/capability";
 import type { Origins } from "#fhir/ports";
@@ -56,7 +57,7 @@ function protectedResource(
 
 const noPlace = {};
 
-const origin = ":origin{[a-z][a-z0-9-]{0,31}}";
+const origin = `:origin{${originName}}`;
 
 /** Public documents: they need no credential, reveal nothing about a patient, and are not recorded. */
 export function addDiscovery(

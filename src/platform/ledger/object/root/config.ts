@@ -1,3 +1,4 @@
+import { isPrivateUrl } from "#kernel/loopback";
 import * as z from "zod";
 import { jsonSetting } from "#platform/config/json-setting";
 import { parseWitnessKey } from "#ledger/tlog/cosignature";
@@ -32,10 +33,7 @@ function isPlace(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "")
     return false;
-  return (
-    url.protocol === "https:" ||
-    (url.protocol === "http:" && ["127.0.0.1", "localhost", "[::1]"].includes(url.hostname))
-  );
+  return isPrivateUrl(url);
 }
 
 function bad(): never {
