@@ -25,6 +25,7 @@ export const removalsThatOpen = (
   there: RemovableEntries,
 ): readonly string[] => [
   ...singleOrigins(changes, there),
+  ...fewerScopesOfPersons(changes, there),
   ...singlePurposes(changes, there),
   ...noCertificates(changes, there),
   ...singleIssuers(changes, there),
@@ -55,6 +56,32 @@ function singleOrigins(
 function namesPersons(text: string): boolean {
   const scopes = parseScopes(text);
   return !scopes.ok || scopes.value.some(({ context }) => context !== "system");
+}
+
+/**
+ * A token with a scope of a person is refused as a whole where its client has several origins and the token names none.
+ * Without that scope in the grant its other scopes count.
+ */
+function fewerScopesOfPersons(
+  changes: readonly PlannedChange[],
+  { grants }: Pick<RemovableEntries, "grants">,
+): readonly string[] {
+  const removed = removedNames(changes, "grant");
+  const byKey = new Map(grants.map((grant) => [grantKey(grant), grant]));
+  return changes.flatMap(({ kind, name, after }) => {
+    const before = kind === "grant" ? byKey.get(name) : undefined;
+    const left: unknown = after && Reflect.get(after, "scopes");
+    if (before === undefined || typeof left !== "string") return [];
+    const lost = before.scopes.split(" ").filter((scope) => !left.split(" ").includes(scope));
+    const origins = new Set(
+      grants.flatMap((grant) =>
+        grant.client === before.client && !removed.has(grantKey(grant)) ? [grant.origin] : [],
+      ),
+    );
+    return origins.size > 1 && lost.some(namesPersons)
+      ? [`grant ${name}: tokens with a dropped patient/ or user/ scope count for the scopes that are left`]
+      : [];
+  });
 }
 
 /** A token without a purpose counts for the only purpose of its client at the origin. */

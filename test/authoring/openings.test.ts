@@ -128,6 +128,25 @@ test("a limit to a patient opens where a grant serves the individual", ({ expect
   expect(opens("TREAT")).toEqual([]);
 });
 
+test.for([
+  ["patient/*.rs system/Practitioner.rs", "system/Practitioner.rs", ["main", "lab"], true],
+  ["user/*.rs system/Practitioner.rs", "system/Practitioner.rs", ["main", "lab"], true],
+  ["patient/*.rs system/Practitioner.rs", "system/Practitioner.rs", ["main"], false],
+  ["patient/*.rs system/Practitioner.rs", "patient/*.rs", ["main", "lab"], false],
+] as const)(
+  "%s becomes %s at %o: a dropped scope of a person lets a token count that was refused at several origins",
+  ([before, after, origins, opens], { expect }) => {
+    const grants = origins.map((origin) => grantAt(origin, before));
+    const change: PlannedChange = {
+      kind: "grant",
+      name: "app main TREAT",
+      before: { scopes: before },
+      after: { scopes: after },
+    };
+    expect(openings([change], policies, { ...around, grants })).toHaveLength(opens ? 1 : 0);
+  },
+);
+
 type Issuer = AroundChange["issuers"] extends ReadonlyMap<string, infer Entry> ? Entry : never;
 const issuer = (iss: string, purpose: Issuer["purpose"], asks = false): [string, Issuer] => [
   iss,
