@@ -37,7 +37,8 @@ const names: readonly (readonly [canonical: string, ...others: string[]])[] = [
   ["http://snomed.info/sct", "2.16.840.1.113883.6.96"],
   ["http://loinc.org", "2.16.840.1.113883.6.1"],
   ["http://www.nlm.nih.gov/research/umls/rxnorm", "2.16.840.1.113883.6.88"],
-  ["http://hl7.org/fhir/sid/icd-10-cm", "2.16.840.1.113883.6.90"],
+  ["http://hl7.org/fhir/sid/icd-10-cm", "2.16.840.1.113883.6.90", "http://hl7.org/fhir/sid/icd-10-us"],
+  ["http://www.cms.gov/medicare/coding/hcpcsreleasecodesets", "2.16.840.1.113883.6.285"],
   ["http://hl7.org/fhir/sid/icd-10", "2.16.840.1.113883.6.3"],
 ];
 const canonicals: ReadonlyMap<string, string> = new Map(

@@ -6,6 +6,7 @@ import { isObject, textAt, valuesAt } from "#fhir/json/json";
 import { isSensitiveCode } from "#phi/bytes/sensitive-code";
 import { rowFactsOf } from "#policy/consent/row-facts";
 import { mayLabel, sensitiveTexts, sensitivitiesOf } from "#policy/sensitivity/sensitive-codes";
+import { sensitiveCodes } from "#policy/sensitivity/sensitivity.gen";
 import { noSharedData, resourcesIn } from "../phi/shared-data.ts";
 import { base, observation } from "./consent/scene.ts";
 
@@ -74,6 +75,20 @@ test("a code of ICD-10-CM labels without its system, without its dot and in smal
   expect(sensitivitiesOf(undefined, "A5051"), "a code of HCPCS").toEqual([]);
   expect(sensitivitiesOf(undefined, "F17.210"), "nicotine").toEqual([]);
   expect(sensitivitiesOf(loinc, "F11.20"), "a different system").toEqual([]);
+});
+
+test("a code system counts by its OID and its earlier names too", ({ expect }) => {
+  for (const system of ["urn:oid:2.16.840.1.113883.6.90", "http://hl7.org/fhir/sid/icd-10-us"])
+    expect(sensitivitiesOf(system, "F11.20"), system).toEqual(["OPIOIDUD"]);
+  const hcpcs =
+    Object.entries(sensitiveCodes)
+      .find(([key]) => key.includes("HCPCS"))?.[1]
+      .split(" ")[0] ?? "";
+  for (const system of [
+    "urn:oid:2.16.840.1.113883.6.285",
+    "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets/",
+  ])
+    expect(sensitivitiesOf(system, hcpcs), system).toEqual(["SEX"]);
 });
 
 test("the search in bytes misses no code that labels, and finds few that do not", ({ expect }) => {

@@ -22,6 +22,7 @@ import {
   type RootReading,
   type Unclear,
 } from "./consent.ts";
+import { icdTextOf } from "#policy/sensitivity/sensitive-codes";
 import { allOf, anyOf, type Match } from "./match.ts";
 import type { ConsentRowFacts } from "./row-facts.ts";
 import { standsForPart2 } from "./part2-consent.ts";
@@ -357,11 +358,14 @@ function classMatch(limit: ClassLimit, row: ConsentRowFacts): Match {
   return row.contained.some(({ type }) => type === limit.type) ? "unknown" : "no";
 }
 
+/** A code of ICD-10 without its dot, in small letters or in WHO's edition may be the code that the Consent means. */
 function codeMatch(code: string, codes: ReadonlySet<string>): Match {
   if (codes.has(code)) return code.startsWith("|") ? "unknown" : "yes";
   const bare = code.slice(code.indexOf("|"));
   if (bare === code) return [...codes].some((each) => each.endsWith(code)) ? "unknown" : "no";
-  return codes.has(bare) ? "unknown" : "no";
+  if (codes.has(bare)) return "unknown";
+  const icd = icdTextOf(code);
+  return icd !== undefined && [...codes].some((each) => icdTextOf(each) === icd) ? "unknown" : "no";
 }
 
 /**

@@ -210,6 +210,31 @@ describe("a Consent's root", () => {
   });
 });
 
+test("a code of ICD-10 in another spelling may be the code of a Consent: it is denied, and not permitted", ({
+  expect,
+}) => {
+  const icd = "http://hl7.org/fhir/sid/icd-10-cm";
+  const limited = (type: string) => consent({ type, code: [{ coding: [{ system: icd, code: "Z33.2" }] }] });
+  const by = (type: string, coding: object) =>
+    verdict(limited(type), {}, observation({ code: { coding: [coding] } }));
+  for (const coding of [
+    { system: icd, code: "Z332" },
+    { system: icd, code: "z33.2" },
+    { system: "http://hl7.org/fhir/sid/icd-10", code: "Z33.2" },
+    { code: "Z33.2" },
+  ])
+    expect([by("deny", coding), by("permit", coding)], JSON.stringify(coding)).toEqual(["deny", "deny"]);
+  expect([by("deny", { system: icd, code: "Z33.2" }), by("permit", { system: icd, code: "Z33.2" })]).toEqual([
+    "deny",
+    "permit",
+  ]);
+  for (const coding of [
+    { system: icd, code: "Z33.1" },
+    { system: "http://loinc.org", code: "Z332" },
+  ])
+    expect(by("deny", coding), JSON.stringify(coding)).toBe("silent");
+});
+
 const ofApi = (...codes: readonly string[]) =>
   codes.map((code) => ({
     coding: [{ system: "http://hl7.org/fhir/us/davinci-pdex/CodeSystem/pdex-consent-api-purpose", code }],
