@@ -9,6 +9,7 @@ import {
   type RowLabels,
 } from "#policy/sensitivity/row-labels";
 import {
+  codeName,
   unclear,
   type ClassLimit,
   type ConsentApi,
@@ -364,6 +365,9 @@ function codeMatch(code: string, codes: ReadonlySet<string>): Match {
   const bare = code.slice(code.indexOf("|"));
   if (bare === code) return [...codes].some((each) => each.endsWith(code)) ? "unknown" : "no";
   if (codes.has(bare)) return "unknown";
+  // A Consent that was filed by an earlier version may have an earlier name of the system.
+  const at = code.indexOf("|");
+  if (codes.has(codeName(code.slice(0, at), code.slice(at + 1)))) return "yes";
   const icd = icdTextOf(code);
   return icd !== undefined && [...codes].some((each) => icdTextOf(each) === icd) ? "unknown" : "no";
 }

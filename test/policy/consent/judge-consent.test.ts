@@ -235,6 +235,20 @@ test("a code of ICD-10 in another spelling may be the code of a Consent: it is d
     expect(by("deny", coding), JSON.stringify(coding)).toBe("silent");
 });
 
+test("a code that was filed under an earlier name of its system counts as before", ({ expect }) => {
+  const row = observation({
+    code: { coding: [{ system: "urn:oid:2.16.840.1.113883.6.285", code: "G0101" }] },
+  });
+  const filed = readConsent(
+    consent({ type: "deny", code: [{ coding: [{ system: "urn:x", code: "y" }] }] }),
+    base,
+  );
+  const earlier = JSON.parse(
+    JSON.stringify(filed).replaceAll("urn:x|y", "2.16.840.1.113883.6.285|G0101"),
+  ) as typeof filed;
+  expect(judgeConsent(earlier, requestOf(), rowFactsOf(row, base)).verdict).toBe("deny");
+});
+
 const ofApi = (...codes: readonly string[]) =>
   codes.map((code) => ({
     coding: [{ system: "http://hl7.org/fhir/us/davinci-pdex/CodeSystem/pdex-consent-api-purpose", code }],
