@@ -1,6 +1,7 @@
 import { httpVerbs, type HttpVerb } from "./http-verb.ts";
 import { err, ok, type Result } from "#kernel/result";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { encodedQuery } from "#fhir/search/query";
 
 /**
  * A batch or a transaction (FHIR R4 http §3.1.0.11), read into requests. Nothing is judged yet. The entries of a
@@ -26,7 +27,7 @@ export interface BatchEntry {
 /** Why an entry cannot be read as a request. `at`: the index of the entry. */
 export type EntryFault =
   | { readonly reason: "entry_malformed"; readonly at: number }
-  /** A URL that is not relative to the base, or has a path that FHIR does not define. */
+  /** A URL that is not below the base, or has a path that FHIR does not define. */
   | { readonly reason: "entry_url_malformed"; readonly at: number };
 
 export type BatchRefusal =
@@ -52,8 +53,9 @@ const headers: Readonly<Record<string, string>> = {
 
 /**
  * Reads the body of a POST to the base. Strict: an unknown element of an entry could change its meaning.
+ * @param base the FHIR base that the client calls (no trailing slash): a URL below it is the relative URL.
  */
-export function readBatch(body: Json): Result<BatchBundle, BatchRefusal> {
+export function readBatch(body: Json, base: string): Result<BatchBundle, BatchRefusal> {
   const kind =
     isObject(body) && property(body, "resourceType") === "Bundle" ? property(body, "type") : undefined;
   if (!isObject(body) || (kind !== "batch" && kind !== "transaction"))
@@ -61,7 +63,7 @@ export function readBatch(body: Json): Result<BatchBundle, BatchRefusal> {
   const list = property(body, "entry") ?? [];
   if (!isArray(list)) return err({ reason: "not_a_batch_or_transaction" });
   if (list.length > entriesMax[kind]) return err({ reason: "too_many_entries" });
-  const entries = list.map(readEntry);
+  const entries = list.map((item, at) => readEntry(item, at, base));
   return kind === "batch" ? ok({ kind, entries }) : readTransaction(entries);
 }
 
@@ -98,7 +100,7 @@ const knownOfRequest: ReadonlySet<string> = new Set([
   ...Object.values(headers),
 ]);
 
-function readEntry(item: Json, at: number): Result<BatchEntry, EntryFault> {
+function readEntry(item: Json, at: number, base: string): Result<BatchEntry, EntryFault> {
   const malformed = err({ reason: "entry_malformed", at } as const);
   if (!isObject(item) || !Object.keys(item).every((name) => known.has(name))) return malformed;
   const [request, resource, fullUrl] = [
@@ -118,12 +120,20 @@ function readEntry(item: Json, at: number): Result<BatchEntry, EntryFault> {
     (resource !== undefined && !isObject(resource))
   )
     return malformed;
-  // An absolute URL, `//host`, dots and escapes lead elsewhere than they seem to.
-  const { path, query } = url.exec(textAt(request, "url") ?? "")?.groups ?? {};
+  // A URL of another server, `//host`, dots and escapes lead elsewhere than they seem to.
+  const { path, query } = url.exec(relativeUrl(textAt(request, "url") ?? "", base))?.groups ?? {};
   if (path === undefined && query === undefined) return err({ reason: "entry_url_malformed", at });
-  const header = (name: string) => textAt(request, headers[name] ?? "") ?? null;
+  const header = (name: string) => {
+    const text = textAt(request, headers[name] ?? "");
+    return text === undefined ? null : name === "if-none-exist" ? encodedQuery(text.trim()) : text;
+  };
   const segments = path === undefined ? [] : path.split("/"); // a search of the base (`?_type=…`)
-  return ok({ fullUrl, method, segments, query: query ?? "", resource, header });
+  return ok({ fullUrl, method, segments, query: encodedQuery(query ?? ""), resource, header });
+}
+
+function relativeUrl(text: string, base: string): string {
+  const rest = text.slice(base.length);
+  return text.startsWith(base) && /^[/?]/u.test(rest) ? rest : text;
 }
 
 /** FHIR R4 http §3.1.0.11.2: a transaction names each resource only once. */

@@ -59,7 +59,8 @@ export function readConditions(
 export function conditionQuery(text: string, type: string, base: string): string {
   const mark = text.indexOf("?");
   const isOwn = mark !== -1 && ["", type, `${base}/${type}`].includes(text.slice(0, mark));
-  return isOwn ? text.slice(mark + 1) : text;
+  // A header may have a raw space, as no URL has. Its characters outside ASCII have no known encoding.
+  return (isOwn ? text.slice(mark + 1) : text).replaceAll(" ", "%20");
 }
 
 function readTags(text: string): "*" | readonly EntityTag[] | "malformed" {

@@ -114,7 +114,7 @@ const writing: Answerer<Writing> = async (interaction, request, ports) => {
 
 const bundle: Answerer<Of<"batch">> = async (_interaction, request, ports) => {
   const { caller, origin } = request;
-  const bundle = await readBatchBody(caller.message, origin.held);
+  const bundle = await readBatchBody(caller.message, origin);
   if (!bundle.ok) return refused(bundle.error);
   const key = hasWrite(bundle.value) ? requestKey(caller.message, caller.who) : ok(undefined);
   if (!key.ok) return refused(key.error);

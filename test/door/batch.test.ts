@@ -372,7 +372,12 @@ test("a transaction is done whole: its names, conditional references and conditi
       fullUrl: "urn:uuid:22222222-2222-4222-8222-222222222222",
       resource: { resourceType: "Patient", name: [{ family: "Nagy" }] },
     },
-    asks("POST", "Observation", { resource: observation("urn:uuid:22222222-2222-4222-8222-222222222222") }),
+    // by the gateway's own address
+    asks("POST", `${phylax.dev.fhir}/Observation`, {
+      resource: observation("urn:uuid:22222222-2222-4222-8222-222222222222", {
+        performer: [to(`${phylax.dev.fhir}/Practitioner?identifier=urn:npi|1`)],
+      }),
+    }),
     asks("PATCH", "Observation/pulse-amara", {
       fullUrl: "Observation/pulse-amara",
       ...patch([{ op: "replace", path: "/status", value: "amended" }]),
@@ -390,7 +395,10 @@ test("a transaction is done whole: its names, conditional references and conditi
     subject: { reference: places[0] },
     performer: [{ reference: "Practitioner/vera" }],
   });
-  expect(await stored(places[3] ?? "")).toMatchObject({ subject: { reference: "Patient/bela" } });
+  expect(await stored(places[3] ?? "")).toMatchObject({
+    subject: { reference: "Patient/bela" },
+    performer: [{ reference: "Practitioner/vera" }],
+  });
   expect(await stored("Observation/pulse-amara")).toMatchObject({
     status: "amended",
     note: [{ text: "canary-note" }],

@@ -147,6 +147,35 @@ test.for(forms)("%s %s %o %s", async ([method, path, headers, body, status], { e
   expect(reply.text).not.toContain('"Patient/ben"');
 });
 
+test("an entry of a batch and an id may be written with the gateway's own address, by which nothing more is found", async ({
+  expect,
+}) => {
+  const { fhir } = door.dev;
+  const post = async (url: string) => {
+    const entry = [{ request: { method: "GET", url } }];
+    const body = JSON.stringify({ resourceType: "Bundle", type: "batch", entry });
+    const reply = await ask("patient", "patient/*.rs", "", { method: "POST", headers: fhirJson, body });
+    const { entry: [answer] = [] } = reply.body as {
+      entry?: { response: { status: string }; resource?: object }[];
+    };
+    return { status: answer?.response.status, ids: idsOf({ body: answer?.resource ?? {} }) };
+  };
+  for (const url of ["Patient/ann", "Observation?code=code-1", "Patient?_id=ann", "Observation?status=final"])
+    expect(await post(`${fhir}/${url}`), url).toEqual(await post(url));
+  expect((await post(`${fhir}/Patient/ann`)).ids).toEqual(["ann"]);
+  expect((await post(`${fhir}/Patient/ben`)).status).toBe("404");
+  for (const base of [
+    `${fhir}2`,
+    fhir.replace("https:", "http:"),
+    fhir.replace("main", "other"),
+    door.dev.origin,
+  ])
+    expect((await post(`${base}/Patient/ann`)).status, base).toBe("400");
+  const own = await ask("patient", "patient/*.rs", "Patient?_id=Patient/ann,Patient/ben");
+  expect([own.status, idsOf(own)]).toEqual([200, ["ann"]]);
+  expect((await ask("patient", "patient/*.rs", "Patient?_id=Observation/ann")).status).toBe(400);
+});
+
 test("an entry of a batch may begin or end with a slash, or search the base; an entry that is not served leaves the rest", async ({
   expect,
 }) => {

@@ -7,13 +7,14 @@ import { conditionalReferences, readBatch, withReferences } from "#fhir/batch";
 import { readJson, type Json } from "#fhir/json/json";
 import { noSharedData } from "../phi/shared-data.ts";
 
+const base = "https://gateway.example/v1/fhir/main";
 const bundle = (type: string, ...entry: Json[]): Json => ({ resourceType: "Bundle", type, entry });
 const entry = (method: string, url: string, more: Record<string, Json> = {}): Json => ({
   request: { method, url },
   ...more,
 });
 const reason = (body: Json) => {
-  const read = readBatch(body);
+  const read = readBatch(body, base);
   return read.ok ? "read" : read.error.reason;
 };
 
@@ -32,6 +33,7 @@ test("a batch is read into requests: method, path, query, conditions, resource",
         resource: { resourceType: "Patient" },
       },
     ),
+    base,
   );
   if (!read.ok || read.value.kind !== "transaction") return expect(read).toBeUndefined();
   expect(
@@ -75,6 +77,22 @@ test.for<[string, Json]>([
   ["entry_malformed", bundle("transaction", entry("POST", "Patient", { also: "this" }))],
   ["entry_url_malformed", bundle("transaction", entry("GET", "https://origin.example/fhir/Patient/1"))],
   ["entry_url_malformed", bundle("transaction", entry("GET", "//origin.example/Patient/1"))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", base))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", `${base}/`))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", `${base}//Patient/1`))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", `${base}2/Patient/1`))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", `${base}Patient/1`))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", `${base}/${base}/Patient/1`))],
+  ["entry_url_malformed", bundle("transaction", entry("GET", `${base}/Patient/%31`))],
+  [
+    "entry_url_malformed",
+    bundle("transaction", entry("GET", "https://gateway.example/v1/fhir/other/Patient/1")),
+  ],
+  [
+    "entry_url_malformed",
+    bundle("transaction", entry("GET", "https://GATEWAY.example/v1/fhir/main/Patient/1")),
+  ],
+  ["entry_repeated", bundle("transaction", entry("PUT", "Patient/1"), entry("DELETE", `${base}/Patient/1`))],
   ["entry_url_malformed", bundle("transaction", entry("GET", "/"))],
   ["entry_url_malformed", bundle("transaction", entry("GET", "///Patient/1"))],
   ["entry_url_malformed", bundle("transaction", entry("GET", "Patient//1"))],
@@ -116,7 +134,7 @@ test("an entry of a batch that cannot be read leaves the further entries, at mos
     { request: { method: "DELETE", url: "Patient/1", ifMatch: ["a"] } },
     entry("GET", "Patient/1"),
   ];
-  const read = readBatch(bundle("batch", ...faulty));
+  const read = readBatch(bundle("batch", ...faulty), base);
   if (!read.ok || read.value.kind !== "batch") return expect(read).toBeUndefined();
   const malformed = (at: number) => ({ ok: false, error: { reason: "entry_malformed", at } });
   expect(read.value.entries).toMatchObject([
@@ -129,6 +147,32 @@ test("an entry of a batch that cannot be read leaves the further entries, at mos
     { ok: true, value: { method: "GET", segments: ["Patient", "1"] } },
   ]);
   expect(reason(bundle("batch", ...Array.from({ length: 51 }, () => null)))).toBe("too_many_entries");
+});
+
+test("an entry's URL below the client's own base is the relative URL, and its spaces and letters need no escapes", ({
+  expect,
+}) => {
+  const read = (url: string, ifNoneExist = "identifier=a") => {
+    const batch = readBatch(bundle("transaction", { request: { method: "GET", url, ifNoneExist } }), base);
+    const entry = batch.ok && batch.value.kind === "transaction" ? batch.value.entries[0] : undefined;
+    if (entry === undefined) return undefined;
+    const { segments, query, header } = entry;
+    return [segments.join("/"), query, header("if-none-exist")];
+  };
+  for (const url of ["Patient/1", "Patient/1/", "Patient?name=a", "?_type=Patient", "Patient/1/_history/2"]) {
+    expect(read(url), url).toBeDefined();
+    expect(read(url.startsWith("?") ? base + url : `${base}/${url}`), url).toEqual(read(url));
+  }
+  const escaped = "name=%C3%96d%C3%B6n%20van%20%F0%9F%8F%A5";
+  expect(read("Patient?name=Ödön van 🏥", " name=Ödön van 🏥 ")).toEqual(["Patient", escaped, escaped]);
+  expect(read(`Patient?${escaped}`, `?${escaped}`)).toEqual(["Patient", escaped, `?${escaped}`]);
+  // no FHIR value has these: the query's own reading refuses them
+  for (const sign of ["\u0000", "\t", "\u0085", "\ud800"])
+    expect(read(`Patient?name=${sign}`), JSON.stringify(sign)).toEqual([
+      "Patient",
+      `name=${sign}`,
+      "identifier=a",
+    ]);
 });
 
 test("an entry's fullUrl may equal its URL, and conditional references are found", ({ expect }) => {

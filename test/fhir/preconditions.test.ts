@@ -47,6 +47,7 @@ test("If-None-Exist is a query, with its question mark or without, or the addres
   const [query, base] = ["identifier=a|b", "https://gateway.example/v1/fhir/main"];
   for (const text of [query, `?${query}`, `Patient?${query}`, `${base}/Patient?${query}`])
     expect(conditionQuery(text, "Patient", base), text).toBe(query);
+  expect(conditionQuery("?identifier=a|b c d", "Patient", base)).toBe("identifier=a|b%20c%20d");
   for (const text of [
     `Observation?${query}`,
     `/Patient?${query}`,

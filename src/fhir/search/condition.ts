@@ -183,7 +183,7 @@ function readParameter(
       : err({ reason: "parameter_value_malformed", parameter });
   const isOpen = !mayNamePatient(type, definition);
   const values = readValues(definition, value, (text) =>
-    readValue(text, definition, { base, type: named, isOpen }),
+    readValue(parameter === "_id" ? bareId(text, type) : text, definition, { base, type: named, isOpen }),
   );
   if (!values.ok)
     return definition.type === "reference" && splitValues(value).some((text) => isForeignUrl(text, base))
@@ -191,6 +191,10 @@ function readParameter(
       : values;
   return ok({ definition, ...(modifier !== undefined && { modifier }), values: values.value });
 }
+
+/** Servers take `Patient?_id=Patient/1`, and so do HAPI's and Medplum's clients. */
+const bareId = (text: string, type: ResourceType): string =>
+  text.startsWith(`${type}/`) ? text.slice(type.length + 1) : text;
 
 /**
  * True for a reference that may name a patient, or by which whose rows they are is decided: its value is never a URL

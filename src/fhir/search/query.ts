@@ -40,6 +40,13 @@ export function readQuery(raw: string, form = ""): Result<readonly QueryPair[], 
   return isTextTooLong(pairs) ? err({ reason: "form_too_large" }) : ok(pairs);
 }
 
+/**
+ * A query from the text of a resource, in the form of a URL: clients leave spaces and characters outside ASCII in
+ * such a text as they are.
+ */
+export const encodedQuery = (text: string): string =>
+  text.replaceAll(/[^!-~\p{Cc}\p{Cs}]/gu, encodeURIComponent);
+
 /** Most texts are so short that even three bytes for each unit of UTF-16, the most of UTF-8, are few enough. */
 function isTextTooLong(pairs: readonly QueryPair[]): boolean {
   const units = pairs.reduce((sum, { name, value }) => sum + name.length + value.length, 0);

@@ -162,14 +162,9 @@ function areTooLarge(headers: RequestHeaders): boolean {
   return count > headerCountMax || bytes > headerBytesMax;
 }
 
-const jsonTypes: Readonly<Record<string, Call["mediaType"]>> = {
-  "application/fhir+json": "application/fhir+json",
-  "application/json": "application/json",
-  "application/json+fhir": "application/fhir+json", // DSTU2's name, which HAPI's older clients send
-  "text/json": "application/json",
-  "application/*": "application/fhir+json",
-  "*/*": "application/fhir+json",
-};
+// `application/json+fhir` is DSTU2's name, which HAPI's older clients send.
+const fhirRanges = ["application/fhir+json", "application/json+fhir", "application/*", "*/*"];
+const jsonRanges = ["application/json", "text/json", "application/*", "*/*"];
 
 /**
  * JSON only (FHIR R4 http §3.1.0.1.6), as `application/json` for clients that ask for it by that name
@@ -187,14 +182,23 @@ const usualAcceptMax = 256;
 const usualMediaType = memo(256, mediaTypeIn);
 
 function mediaTypeIn(header: string): Call["mediaType"] | undefined {
-  const wanted = header.split(",").flatMap((range) => {
+  const weights = new Map<string, number>();
+  for (const range of header.split(",")) {
     const [type = "", ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
-    return parameters.some(isUnmet) ? [] : [type];
-  });
-  const offered = wanted.flatMap((type) => (Object.hasOwn(jsonTypes, type) ? [jsonTypes[type]] : []));
-  return offered.includes("application/fhir+json") ? "application/fhir+json" : offered[0];
+    if (!parameters.some(isUnmet)) weights.set(type, Math.max(weightIn(parameters), weights.get(type) ?? 0));
+  }
+  // RFC 9110 §12.5.1: of the ranges that a type matches the most specific counts.
+  const weightOf = (ranges: readonly string[]) =>
+    weights.get(ranges.find((range) => weights.has(range)) ?? "") ?? 0;
+  const [fhir, json] = [weightOf(fhirRanges), weightOf(jsonRanges)];
+  return json > fhir ? "application/json" : fhir > 0 ? "application/fhir+json" : undefined;
 }
 
-/** RFC 9110 §12.4.2: `q=0` is "not acceptable". An answer is of FHIR 4.0 alone. */
-const isUnmet = (parameter: string): boolean =>
-  /^q=0(?:\.0{0,3})?$/u.test(parameter) || (parameter.startsWith("fhirversion") && !isMet(parameter));
+/** RFC 9110 §12.4.2; `q=0` is "not acceptable". */
+function weightIn(parameters: readonly string[]): number {
+  const weight = Number(parameters.find((parameter) => parameter.startsWith("q="))?.slice(2) ?? 1);
+  return Number.isNaN(weight) ? 1 : weight;
+}
+
+/** An answer is of FHIR 4.0 alone. */
+const isUnmet = (parameter: string): boolean => parameter.startsWith("fhirversion") && !isMet(parameter);

@@ -60,7 +60,7 @@ const stepBytes = 65_536;
 /** Reads the bundle that was posted to the base. */
 export async function readBatchBody(
   { headers, body }: Pick<Arrival, "headers" | "body">,
-  held: HeldBytes,
+  { base, held }: { readonly base: string; readonly held: HeldBytes },
 ): Promise<Result<AskedBundle, BatchBodyRefusal>> {
   if (!hasMediaType(headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
   const bytes = await readResourceBody(body, batchBytesMax);
@@ -68,7 +68,7 @@ export async function readBatchBody(
   if (!held.takeTree(wholeSteps(bytes.value.length, stepBytes))) return err({ reason: "body_too_large" });
   const json = readJson(bytes.value);
   if (!json.ok) return err({ reason: `body_${json.error.reason}` });
-  const batch = readBatch(json.value);
+  const batch = readBatch(json.value, base);
   return batch.ok ? ok({ ...batch.value, prefer: headers.get("prefer"), body: json.value }) : batch;
 }
 

@@ -1,11 +1,12 @@
 import type { What } from "#audit/event";
 import { conditionalReferences, withReferences, type BatchEntry } from "#fhir/batch";
 import { isResourceType } from "#fhir/r4/elements";
+import { readingsBelow } from "#fhir/r4/reference";
 import { readCriteria, type Reading } from "#fhir/interaction";
 import type { JsonObject } from "#fhir/json/json";
 import { patientsNamed } from "#fhir/patients-named";
 import { conditionQuery, type WriteConditions } from "#fhir/preconditions";
-import { readQuery } from "#fhir/search/query";
+import { encodedQuery, readQuery } from "#fhir/search/query";
 import { faceOf } from "#entrypoint/gateway-face";
 import { err, ok, type Result } from "#kernel/result";
 import { evaluate } from "#policy/evaluate";
@@ -438,8 +439,9 @@ async function placesOf(
   );
   if (searched.size + conditional.length > searchesMax) return err({ reason: "too_many_references" });
   for (const reference of searched) {
-    const [type = "", query = ""] = splitAt(reference);
-    const found = await findOne(type, query, permission, origin);
+    const [below] = readingsBelow(reference, origin.base);
+    const [type = "", query = ""] = splitAt(below ?? reference);
+    const found = await findOne(type, encodedQuery(query), permission, origin);
     if (!found.ok) return found;
     if (found.value === undefined) return err({ reason: "reference_unresolved" });
     places.set(reference, `${type}/${found.value}`);

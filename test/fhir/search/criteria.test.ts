@@ -17,6 +17,17 @@ function criteriaOf(type: ResourceType, query: string) {
 const met = (query: string, row: JsonObject, type: ResourceType = "Observation") =>
   meets({ resourceType: type, ...row }, criteriaOf(type, query).parameters, base);
 
+test("_id takes an id with the searched type, as HAPI and Medplum do, and with no other type", ({
+  expect,
+}) => {
+  for (const query of ["_id=Observation/a", "_id=b,Observation/a"]) {
+    expect(met(query, { id: "a" }), query).toBe(true);
+    expect(met(query, { id: "c" }), query).toBe(false);
+  }
+  for (const text of ["Patient/a", "Observation/", "Observation/a/b", "Observation/Observation/a", "/a"])
+    expect(() => criteriaOf("Observation", `_id=${text}`), text).toThrow("parameter_value_malformed");
+});
+
 test("a row meets a token by system and code as R4 compares them, exactly", ({ expect }) => {
   const row = { identifier: [{ system: "urn:a", value: "1" }, { value: "2" }] };
   expect(met("identifier=urn:a|1", row)).toBe(true);

@@ -115,6 +115,21 @@ test("the answer has the requested media type, and XML is refused", ({ expect })
   expect(typeOf("application/fhir+json;q=0")).toBe("not_acceptable");
   expect(typeOf("application/fhir+json; q=0.5, text/html")).toBe("application/fhir+json");
   expect(reasonOf(`${base}/Patient/a?_format=json`, { accept: "application/fhir+xml" })).toBe("admitted");
+  // RFC 9110 §12.5.1: the weight of the most specific range counts, and application/fhir+json among equals
+  const [fhir, json] = ["application/fhir+json", "application/json"];
+  for (const [accept, type] of [
+    [`${json};q=0.9, ${fhir};q=0.1`, json],
+    [`${fhir}; q=0.1, ${json}`, json],
+    [`${json}, */*;q=0.8`, json],
+    [`${fhir};q=0, */*`, json],
+    [`${json};q=0, application/*;q=0.5`, fhir],
+    [`${fhir};q=0, ${json};q=0.0, */*;q=0`, "not_acceptable"],
+    [`${json}, ${fhir}`, fhir],
+    [`application/fhir+xml, ${json};q=0.4, ${fhir};q=0.4`, fhir],
+    [`${fhir};q=x`, fhir],
+    [`${fhir};fhirVersion=5.0;q=1, ${fhir};fhirVersion=4.0;q=0.2, ${json};q=0.1`, fhir],
+  ] as const)
+    expect(typeOf(accept), accept).toBe(type);
 });
 
 test("an answer of another FHIR version is not acceptable, whatever the media type", ({ expect }) => {

@@ -46,7 +46,7 @@ async function post(
 ) {
   const scopes = parseScopes("system/*.cruds");
   const json = readJson(bytes({ resourceType: "Bundle", type, entry }));
-  const batch = json.ok ? readBatch(json.value) : json;
+  const batch = json.ok ? readBatch(json.value, base) : json;
   if (!scopes.ok || !batch.ok) throw new Error("a test's own mistake");
   const sent: string[] = [];
   const recorded: Part[] = [];
