@@ -16,6 +16,7 @@ import {
   clientEntries,
   issuerEntry,
   joined,
+  outsideClient,
   outsider,
   outsideToken,
   starterPolicy,
@@ -135,16 +136,11 @@ const issuer = await outsider("https://issuer.example", "phylax");
 const deskIssuer = await outsider("https://desk.example", "phylax");
 beforeAll(async () => {
   phylax = await startDoor({ bundles });
-  certificate = await certificateFor(phylax, "own-app");
+  const grant = { policy: "patrqt", scopes: "patient/*.rs" };
+  const app = await outsideClient(phylax, issuer, "own-app", grant);
+  certificate = app.certificate;
   desk = await certificateFor(phylax, "consent-desk");
   clinic = await certificateFor(phylax, "clinic");
-  const app = {
-    id: "own-app",
-    kind: "patient",
-    auth: "external",
-    issuer: issuer.iss,
-    externalClientId: "own-app",
-  };
   await phylax.applyRegistry(
     joined(
       {
@@ -154,7 +150,7 @@ beforeAll(async () => {
         ],
         policies: [starterPolicy("patrqt"), { name: "desk", body: deskPolicy }],
       },
-      clientEntries({ ...app, certificates: [thumbprint(certificate)] }, "PATRQT", "patrqt", "patient/*.rs"),
+      app.entries,
       deskEntries("consent-desk", desk),
       deskEntries("clinic", clinic),
     ),

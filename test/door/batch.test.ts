@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, test } from "vitest";
@@ -10,14 +9,12 @@ import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { eventsOf } from "../support/auditor.ts";
 import {
   askAs,
-  certificateFor,
-  clientEntries,
   issuerEntry,
   joined,
+  outsideClient,
   outsider,
-  outsideToken,
-  thumbprint,
   type Outsider,
+  outsideToken,
 } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { to } from "../support/fhir-parts.ts";
@@ -115,42 +112,24 @@ const scopes = {
   loader: "system/*.cruds",
   blind: "system/*.cuds",
 } as const;
-const bundles = mkdtempSync(join(tmpdir(), "phylax-batch-"));
 const certificates = new Map<Who, CertificateFiles>();
 let phylax: Door;
 let issuer: Outsider;
 beforeAll(async () => {
-  writeFileSync(
-    join(bundles, "world.json"),
-    JSON.stringify({
-      resourceType: "Bundle",
-      type: "collection",
-      entry: world.map((resource) => ({ resource })),
-    }),
-  );
-  phylax = await startDoor({ bundles });
+  phylax = await startDoor({ resources: world });
   issuer = await outsider("https://batch.example", "phylax");
   const clients = [];
   for (const who of Object.keys(scopes) as Who[]) {
-    const certificate = await certificateFor(phylax, `batch-${who}`);
-    certificates.set(who, certificate);
-    const client = {
-      id: `batch-${who}`,
-      kind: "clinic",
-      auth: "external",
-      issuer: issuer.iss,
-      externalClientId: who,
-      certificates: [thumbprint(certificate)],
-    };
-    clients.push(clientEntries(client, "PATRQT", who === "loader" ? "loader" : "writer", scopes[who]));
+    const policy = who === "loader" ? "loader" : "writer";
+    const more = { externalClientId: who };
+    const client = await outsideClient(phylax, issuer, `batch-${who}`, { policy, scopes: scopes[who] }, more);
+    certificates.set(who, client.certificate);
+    clients.push(client.entries);
   }
   const policies = [writer, loader].map((body) => ({ name: body.name, body }));
   await phylax.applyRegistry(joined({ issuers: [issuerEntry(issuer)], policies }, ...clients));
 }, 120_000);
-afterAll(async () => {
-  await phylax.close();
-  rmSync(bundles, { recursive: true, force: true });
-});
+afterAll(() => phylax.close());
 
 interface Entry {
   readonly fullUrl?: string;

@@ -8,14 +8,12 @@ import { to } from "../support/fhir-parts.ts";
 import {
   askAs,
   askPatiently,
-  certificateFor,
-  clientEntries,
   issuerEntry,
   joined,
+  outsideClient,
   outsider,
   outsideToken,
   starterPolicy,
-  thumbprint,
 } from "../support/outside.ts";
 import { commandIn } from "../support/in-process/command.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
@@ -240,18 +238,14 @@ beforeAll(async () => {
       who === "doctor"
         ? { fhirUser: `${phylax.dev.origin}/${clients.doctor.claims.fhirUser}` }
         : clients[who].claims;
-    const certificate = await certificateFor(phylax, who);
-    certificates.set(who, certificate);
-    const client = { id: who, kind: "patient", auth: "external", issuer: issuer.iss, externalClientId: who };
-    entries.push(
-      clientEntries(
-        { ...client, certificates: [thumbprint(certificate)] },
-        purpose,
-        who === "officer" ? "privacy-office" : "everything",
-        scope,
-      ),
+    const policy = who === "officer" ? "privacy-office" : "everything";
+    const client = await outsideClient(phylax, issuer, who, { purpose, policy, scopes: scope });
+    certificates.set(who, client.certificate);
+    entries.push(client.entries);
+    tokens.set(
+      who,
+      await outsideToken(issuer, client.certificate, { client_id: who, scope, purpose, ...claims }),
     );
-    tokens.set(who, await outsideToken(issuer, certificate, { client_id: who, scope, purpose, ...claims }));
   }
   const file = {
     issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })],

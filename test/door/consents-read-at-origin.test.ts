@@ -3,16 +3,7 @@ import type { Resource } from "@medplum/fhirtypes";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import type { Sending } from "../../cli/connection/mutual-tls.ts";
 import { to } from "../support/fhir-parts.ts";
-import {
-  askAs,
-  certificateFor,
-  clientEntries,
-  issuerEntry,
-  joined,
-  outsider,
-  outsideToken,
-  thumbprint,
-} from "../support/outside.ts";
+import { askAs, issuerEntry, joined, outsideClient, outsider, outsideToken } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { handlerOf } from "../support/in-process/memory-handler.ts";
 
@@ -88,10 +79,10 @@ beforeAll(async () => {
   issuer = await outsider("https://consents-read.example", "phylax");
   const entries = [];
   for (const who of ["clinic", "careful"] as const) {
-    const certificate = await certificateFor(phylax, who);
-    certificates.set(who, certificate);
-    const client = { id: who, kind: "patient", auth: "external", issuer: issuer.iss, externalClientId: who };
-    entries.push(clientEntries({ ...client, certificates: [thumbprint(certificate)] }, "TREAT", who, scope));
+    const grant = { purpose: "TREAT", policy: who, scopes: scope };
+    const client = await outsideClient(phylax, issuer, who, grant);
+    certificates.set(who, client.certificate);
+    entries.push(client.entries);
   }
   const file = {
     issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })],

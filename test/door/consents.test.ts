@@ -9,14 +9,12 @@ import { to } from "../support/fhir-parts.ts";
 import {
   askAs,
   askPatiently,
-  certificateFor,
-  clientEntries,
   issuerEntry,
   joined,
+  outsideClient,
   outsider,
   outsideToken,
   starterPolicy,
-  thumbprint,
 } from "../support/outside.ts";
 import { requestOf } from "../support/in-process/mutual-tls.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
@@ -116,17 +114,10 @@ beforeAll(async () => {
   for (const who of ["app", "clinic", "registrar", "clerk", "new-payer", "network"] as const) {
     const organization = who === "new-payer" ? [`${npi}|${newPayer}`] : undefined;
     const { purpose, policy: name, scope, claims } = clients[who];
-    const certificate = await certificateFor(phylax, who);
+    const grant = { purpose, policy: name, scopes: scope };
+    const { certificate, entries: own } = await outsideClient(phylax, issuer, who, grant, { organization });
     certificates.set(who, certificate);
-    const client = { id: who, kind: "patient", auth: "external", issuer: issuer.iss, externalClientId: who };
-    entries.push(
-      clientEntries(
-        { ...client, organization, certificates: [thumbprint(certificate)] },
-        purpose,
-        name,
-        scope,
-      ),
-    );
+    entries.push(own);
     tokens.set(who, await outsideToken(issuer, certificate, { client_id: who, scope, purpose, ...claims }));
   }
   const file = {

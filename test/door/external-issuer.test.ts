@@ -4,15 +4,13 @@ import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { openLedger } from "../support/auditor.ts";
 import {
   askAs,
-  certificateFor,
-  clientEntries,
   issuerEntry,
   joined,
+  outsideClient,
   outsider,
+  type Outsider,
   outsideToken,
   starterPolicy,
-  thumbprint,
-  type Outsider,
 } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
@@ -26,30 +24,13 @@ beforeAll(async () => {
   phylax = await startDoor();
   first = await outsider("https://first.issuer.example", "phylax");
   second = await outsider("https://second.issuer.example", "phylax");
-  app = await certificateFor(phylax, "outside-app");
-  heldApp = await certificateFor(phylax, "held-app");
-  foreignApp = await certificateFor(phylax, "foreign-app");
-  const client = (
-    id: string,
-    issuer: Outsider,
-    externalClientId: string,
-    certificate: CertificateFiles,
-    more: object = {},
-  ) =>
-    clientEntries(
-      {
-        id,
-        kind: "patient",
-        auth: "external",
-        issuer: issuer.iss,
-        externalClientId,
-        certificates: [thumbprint(certificate)],
-        ...more,
-      },
-      "PATRQT",
-      "patrqt",
-      "patient/*.rs",
-    );
+  const grant = { policy: "patrqt", scopes: "patient/*.rs" };
+  const clients = [
+    await outsideClient(phylax, first, "outside-app", grant, { externalClientId: "app" }),
+    await outsideClient(phylax, first, "held-app", grant, { externalClientId: "held", patient: own }),
+    await outsideClient(phylax, second, "foreign-app", grant, { externalClientId: "app" }),
+  ] as const;
+  [app, heldApp, foreignApp] = clients.map(({ certificate }) => certificate);
   await phylax.applyRegistry(
     joined(
       {
@@ -59,9 +40,7 @@ beforeAll(async () => {
         ],
       },
       { policies: [starterPolicy("patrqt")] },
-      client("outside-app", first, "app", app),
-      client("held-app", first, "held", heldApp, { patient: own }),
-      client("foreign-app", second, "app", foreignApp),
+      ...clients.map(({ entries }) => entries),
     ),
   );
 }, 120_000);

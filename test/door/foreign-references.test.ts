@@ -1,19 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { eventsOf } from "../support/auditor.ts";
 import {
   askAs,
-  certificateFor,
-  clientEntries,
   issuerEntry,
   joined,
+  outsideClient,
   outsider,
-  outsideToken,
-  thumbprint,
   type Outsider,
+  outsideToken,
 } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { to } from "../support/fhir-parts.ts";
@@ -65,31 +60,18 @@ const clients = {
   cut: { scope: "system/*.cruds", policy: "cut" },
 } as const;
 type Who = keyof typeof clients;
-const bundles = mkdtempSync(join(tmpdir(), "phylax-foreign-"));
 const certificates = new Map<Who, CertificateFiles>();
 let phylax: Door;
 let issuer: Outsider;
 beforeAll(async () => {
-  const entry = world.map((resource) => ({ resource }));
-  writeFileSync(
-    join(bundles, "world.json"),
-    JSON.stringify({ resourceType: "Bundle", type: "collection", entry }),
-  );
-  phylax = await startDoor({ bundles });
+  phylax = await startDoor({ resources: world });
   issuer = await outsider("https://foreign.example", "phylax");
   const entries = [];
   for (const who of Object.keys(clients) as Who[]) {
-    const certificate = await certificateFor(phylax, `foreign-${who}`);
-    certificates.set(who, certificate);
-    const client = {
-      id: `foreign-${who}`,
-      kind: "clinic",
-      auth: "external",
-      issuer: issuer.iss,
-      externalClientId: who,
-      certificates: [thumbprint(certificate)],
-    };
-    entries.push(clientEntries(client, "PATRQT", clients[who].policy, clients[who].scope));
+    const { policy, scope } = clients[who];
+    const client = await outsideClient(phylax, issuer, who, { policy, scopes: scope });
+    certificates.set(who, client.certificate);
+    entries.push(client.entries);
   }
   const named = policies.map((body) => ({ name: body.name, body }));
   await phylax.applyRegistry(joined({ issuers: [issuerEntry(issuer)], policies: named }, ...entries));
@@ -101,10 +83,7 @@ beforeAll(async () => {
     body: JSON.stringify(own),
   });
 }, 120_000);
-afterAll(async () => {
-  await phylax.close();
-  rmSync(bundles, { recursive: true, force: true });
-});
+afterAll(() => phylax.close());
 
 async function ask(who: Who, path: string, how: Parameters<typeof askAs>[4] = {}) {
   const certificate = certificates.get(who);

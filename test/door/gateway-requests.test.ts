@@ -1,5 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, test, type ExpectStatic } from "vitest";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
@@ -8,14 +7,12 @@ import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { noSharedData } from "../phi/shared-data.ts";
 import {
   askAs,
-  certificateFor,
-  clientEntries,
   issuerEntry,
   joined,
+  outsideClient,
   outsider,
-  outsideToken,
-  thumbprint,
   type Outsider,
+  outsideToken,
 } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
@@ -67,36 +64,20 @@ const loading = { ...policy, name: "loading", rules: [rule([...r4ResourceTypes])
 describe.skipIf(noSharedData)(
   "requests of another gateway's tests (skipped when ../shared/data is absent)",
   () => {
-    const bundles = mkdtempSync(join(tmpdir(), "phylax-requests-"));
     const scopes = { app: "patient/*.cruds", staff: "system/*.cruds", loader: "system/*.cruds" } as const;
     type Who = keyof typeof scopes;
     const certificates = new Map<Who, CertificateFiles>();
     let phylax: Door;
     let issuer: Outsider;
     beforeAll(async () => {
-      const entry = world.map((resource) => ({
-        fullUrl: `https://clinic.example/fhir/${resource.resourceType}/${resource.id}`,
-        resource,
-      }));
-      writeFileSync(
-        join(bundles, "world.json"),
-        JSON.stringify({ resourceType: "Bundle", type: "collection", entry }),
-      );
-      phylax = await startDoor({ bundles });
+      phylax = await startDoor({ resources: world });
       issuer = await outsider("https://requests.example", "phylax");
       const entries = [];
       for (const who of ["app", "staff", "loader"] as const) {
-        const certificate = await certificateFor(phylax, who);
-        certificates.set(who, certificate);
-        const client = {
-          id: who,
-          kind: "clinic",
-          auth: "external",
-          issuer: issuer.iss,
-          externalClientId: who,
-          certificates: [thumbprint(certificate)],
-        };
-        entries.push(clientEntries(client, "PATRQT", who === "loader" ? "loading" : "writers", scopes[who]));
+        const grant = { policy: who === "loader" ? "loading" : "writers", scopes: scopes[who] };
+        const client = await outsideClient(phylax, issuer, who, grant);
+        certificates.set(who, client.certificate);
+        entries.push(client.entries);
       }
       await phylax.applyRegistry(
         joined(
@@ -108,10 +89,7 @@ describe.skipIf(noSharedData)(
         ),
       );
     }, 120_000);
-    afterAll(async () => {
-      await phylax.close();
-      rmSync(bundles, { recursive: true, force: true });
-    });
+    afterAll(() => phylax.close());
 
     async function send(who: Who, method: string, path: string, text: string): Promise<Reply> {
       const certificate = certificates.get(who);

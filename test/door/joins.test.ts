@@ -1,20 +1,15 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
 import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { openLedger } from "../support/auditor.ts";
 import {
   askAs,
-  certificateFor,
-  clientEntries,
   issuerEntry,
   joined,
+  outsideClient,
   outsider,
-  outsideToken,
-  thumbprint,
   type Outsider,
+  outsideToken,
 } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { to } from "../support/fhir-parts.ts";
@@ -139,41 +134,19 @@ const policy = {
   },
 };
 
-const folder = mkdtempSync(join(tmpdir(), "phylax-joins-"));
 let phylax: Door;
 let issuer: Outsider | undefined;
 let app: CertificateFiles | undefined;
 beforeAll(async () => {
-  const entry = world.map((resource) => ({
-    fullUrl: `https://clinic.example/fhir/${resource.resourceType}/${resource.id}`,
-    resource,
-  }));
-  writeFileSync(
-    join(folder, "world.json"),
-    JSON.stringify({ resourceType: "Bundle", type: "collection", entry }),
-  );
-  phylax = await startDoor({ bundles: folder });
+  phylax = await startDoor({ resources: world });
   issuer = await outsider("https://clinic.issuer.example", "phylax");
-  app = await certificateFor(phylax, "clinic-app");
-  const client = {
-    id: "clinic-app",
-    kind: "clinic",
-    auth: "external",
-    issuer: issuer.iss,
-    externalClientId: "app",
-    certificates: [thumbprint(app)],
-  };
-  await phylax.applyRegistry(
-    joined(
-      { issuers: [issuerEntry(issuer)], policies: [policy] },
-      clientEntries(client, "PATRQT", "joins", "patient/*.rs user/*.rs system/Practitioner.rs"),
-    ),
-  );
+  const scopes = "patient/*.rs user/*.rs system/Practitioner.rs";
+  const more = { externalClientId: "app" };
+  const client = await outsideClient(phylax, issuer, "clinic-app", { policy: "joins", scopes }, more);
+  app = client.certificate;
+  await phylax.applyRegistry(joined({ issuers: [issuerEntry(issuer)], policies: [policy] }, client.entries));
 }, 120_000);
-afterAll(async () => {
-  await phylax.close();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => phylax.close());
 
 /**
  * Asks as a relative of the patient amara, or as a signed-in user: labels withhold no row from amara herself.

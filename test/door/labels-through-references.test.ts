@@ -2,16 +2,7 @@ import { afterAll, beforeAll, test } from "vitest";
 import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { to } from "../support/fhir-parts.ts";
-import {
-  askAs,
-  certificateFor,
-  clientEntries,
-  issuerEntry,
-  joined,
-  outsider,
-  outsideToken,
-  thumbprint,
-} from "../support/outside.ts";
+import { askAs, issuerEntry, joined, outsideClient, outsider, outsideToken } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
 const thp = "http://terminology.hl7.org/CodeSystem/";
@@ -180,17 +171,13 @@ beforeAll(async () => {
   const entries = [];
   for (const who of all) {
     const { purpose, scope, claims } = clients[who];
-    const certificate = await certificateFor(phylax, who);
-    certificates.set(who, certificate);
-    const client = {
-      id: who,
-      kind: "telehealth",
-      auth: "external",
-      issuer: issuer.iss,
-      externalClientId: who,
-    };
-    entries.push(clientEntries({ ...client, certificates: [thumbprint(certificate)] }, purpose, who, scope));
-    tokens.set(who, await outsideToken(issuer, certificate, { client_id: who, scope, purpose, ...claims }));
+    const client = await outsideClient(phylax, issuer, who, { purpose, policy: who, scopes: scope });
+    certificates.set(who, client.certificate);
+    entries.push(client.entries);
+    tokens.set(
+      who,
+      await outsideToken(issuer, client.certificate, { client_id: who, scope, purpose, ...claims }),
+    );
   }
   const policies = all.map((who) => policyOf(who, clients[who].labels));
   const file = { issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })], policies };

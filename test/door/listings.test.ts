@@ -3,16 +3,7 @@ import { send, type Reply, type Sending } from "../../cli/connection/mutual-tls.
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { policy, rule } from "../policy/granting.ts";
 import { openLedger } from "../support/auditor.ts";
-import {
-  askAs,
-  certificateFor,
-  clientEntries,
-  issuerEntry,
-  joined,
-  outsider,
-  outsideToken,
-  thumbprint,
-} from "../support/outside.ts";
+import { askAs, issuerEntry, joined, outsideClient, outsider, outsideToken } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
 let phylax: Door;
@@ -22,22 +13,16 @@ const issuer = await outsider("https://archive.example", "phylax");
 const archive = policy(rule(["Location"], "everything"));
 beforeAll(async () => {
   phylax = await startDoor();
-  certificate = await certificateFor(phylax, "archive");
-  const client = {
-    id: "archive",
-    kind: "archive",
-    auth: "external",
-    issuer: issuer.iss,
-    externalClientId: "archive",
-    certificates: [thumbprint(certificate)],
-  };
+  const grant = { purpose: "TREAT", policy: "archive", scopes: "system/*.rs" };
+  const client = await outsideClient(phylax, issuer, "archive", grant);
+  certificate = client.certificate;
   await phylax.applyRegistry(
     joined(
       {
         issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })],
         policies: [{ name: "archive", body: archive }],
       },
-      clientEntries(client, "TREAT", "archive", "system/*.rs"),
+      client.entries,
     ),
   );
 }, 120_000);

@@ -5,14 +5,12 @@ import { openLedger } from "../support/auditor.ts";
 import { startCarelessOrigin } from "../support/careless-origin.ts";
 import {
   askAs,
-  certificateFor,
-  clientEntries,
   issuerEntry,
   joined,
+  outsideClient,
   outsider,
   outsideToken,
   starterPolicy,
-  thumbprint,
 } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { to } from "../support/fhir-parts.ts";
@@ -65,24 +63,11 @@ beforeAll(async () => {
   origin = await startCarelessOrigin(all);
   all.push(...resources(origin.url));
   phylax = await startDoor({ origin: origin.url });
-  certificate = await certificateFor(phylax, "compartment-app");
+  const grant = { policy: "patrqt", scopes: "patient/*.rs" };
+  const client = await outsideClient(phylax, issuer, "compartment-app", grant, { externalClientId: "app" });
+  certificate = client.certificate;
   await phylax.applyRegistry(
-    joined(
-      { issuers: [issuerEntry(issuer)], policies: [starterPolicy("patrqt")] },
-      clientEntries(
-        {
-          id: "compartment-app",
-          kind: "patient",
-          auth: "external",
-          issuer: issuer.iss,
-          externalClientId: "app",
-          certificates: [thumbprint(certificate)],
-        },
-        "PATRQT",
-        "patrqt",
-        "patient/*.rs",
-      ),
-    ),
+    joined({ issuers: [issuerEntry(issuer)], policies: [starterPolicy("patrqt")] }, client.entries),
   );
 }, 120_000);
 afterAll(async () => {

@@ -5,16 +5,7 @@ import { commandIn } from "../support/in-process/command.ts";
 import { policy, rule } from "../policy/granting.ts";
 import { eventsOf } from "../support/auditor.ts";
 import { LogWatch } from "../support/log-watch.ts";
-import {
-  askAs,
-  certificateFor,
-  clientEntries,
-  issuerEntry,
-  joined,
-  outsider,
-  outsideToken,
-  thumbprint,
-} from "../support/outside.ts";
+import { askAs, issuerEntry, joined, outsideClient, outsider, outsideToken } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { fhirJson } from "../support/fhir-parts.ts";
 
@@ -88,14 +79,14 @@ beforeAll(async () => {
   for (const resource of world) await store(resource);
   const entries = [];
   for (const who of Object.keys(policies) as Who[]) {
-    const certificate = await certificateFor(phylax, who);
-    const client = { id: who, kind: "desk", auth: "external", issuer: issuer.iss, externalClientId: who };
-    certificates.set(who, certificate);
-    tokens.set(who, await outsideToken(issuer, certificate, { client_id: who, scope: "system/*.cruds" }));
-    entries.push({ policies: [{ name: who, body: policies[who] }] });
-    entries.push(
-      clientEntries({ ...client, certificates: [thumbprint(certificate)] }, "TREAT", who, "system/*.cruds"),
+    const grant = { purpose: "TREAT", policy: who, scopes: "system/*.cruds" };
+    const client = await outsideClient(phylax, issuer, who, grant);
+    certificates.set(who, client.certificate);
+    tokens.set(
+      who,
+      await outsideToken(issuer, client.certificate, { client_id: who, scope: "system/*.cruds" }),
     );
+    entries.push({ policies: [{ name: who, body: policies[who] }] }, client.entries);
   }
   await phylax.applyRegistry(
     joined({ issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })] }, ...entries),

@@ -1,20 +1,15 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
 import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { eventsOf } from "../support/auditor.ts";
 import {
   askAs,
-  certificateFor,
-  clientEntries,
   issuerEntry,
   joined,
+  outsideClient,
   outsider,
-  outsideToken,
-  thumbprint,
   type Outsider,
+  outsideToken,
 } from "../support/outside.ts";
 import { breakLedger } from "../support/shards.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
@@ -119,7 +114,6 @@ const policy = {
 
 type Who = "clinic" | "app" | "reader" | "doctor" | "blind";
 let phylax: Door;
-let bundles: string;
 let issuer: Outsider;
 const certificates = new Map<Who, CertificateFiles>();
 const tokens = new Map<Who, string>();
@@ -132,36 +126,14 @@ const scopes = {
 } as const;
 
 beforeAll(async () => {
-  bundles = mkdtempSync(join(tmpdir(), "phylax-writes-"));
-  writeFileSync(
-    join(bundles, "world.json"),
-    JSON.stringify({
-      resourceType: "Bundle",
-      type: "collection",
-      entry: world.map((resource) => ({ resource })),
-    }),
-  );
-  phylax = await startDoor({ bundles });
+  phylax = await startDoor({ resources: world });
   issuer = await outsider("https://writes.example", "phylax");
   const entries = [];
   for (const who of Object.keys(scopes) as Who[]) {
-    const certificate = await certificateFor(phylax, who);
-    certificates.set(who, certificate);
-    entries.push(
-      clientEntries(
-        {
-          id: who,
-          kind: "patient",
-          auth: "external",
-          issuer: issuer.iss,
-          externalClientId: who,
-          certificates: [thumbprint(certificate)],
-        },
-        "PATRQT",
-        "writer",
-        scopes[who],
-      ),
-    );
+    const grant = { policy: "writer", scopes: scopes[who] };
+    const client = await outsideClient(phylax, issuer, who, grant);
+    certificates.set(who, client.certificate);
+    entries.push(client.entries);
     const whose =
       who === "app" || who === "blind"
         ? { patient: "amara", fhirUser: "RelatedPerson/relative" } // labels withhold no row from amara herself
@@ -169,17 +141,14 @@ beforeAll(async () => {
           ? { fhirUser: "Practitioner/vera" }
           : {};
     const claims = { client_id: who, scope: scopes[who], ...whose };
-    tokens.set(who, await outsideToken(issuer, certificate, claims));
+    tokens.set(who, await outsideToken(issuer, client.certificate, claims));
   }
   const applied = await phylax.addRegistry(
     joined({ issuers: [issuerEntry(issuer)], policies: [{ name: "writer", body: policy }] }, ...entries),
   );
   if (!applied.ok) throw new Error(JSON.stringify(applied));
 }, 120_000);
-afterAll(async () => {
-  await phylax.close();
-  rmSync(bundles, { recursive: true, force: true });
-});
+afterAll(() => phylax.close());
 
 interface Resource {
   readonly [name: string]: unknown;

@@ -1,15 +1,6 @@
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
-import type { DevFile } from "../../cli/connection/dev-file.ts";
 import { doorKeys } from "./in-process/door-keys.ts";
-import {
-  certificateFor,
-  clientEntries,
-  issuerEntry,
-  joined,
-  outsider,
-  outsideToken,
-  thumbprint,
-} from "./outside.ts";
+import { issuerEntry, joined, outsideClient, outsider, outsideToken } from "./outside.ts";
 
 /** The rows that a token reaches: its patient's rows, the rows of its user's patients, or all rows. */
 export type AskerKind = "patient" | "user" | "system";
@@ -48,18 +39,10 @@ export async function askersUnder(policy: { readonly name: string }, quotas: obj
   const entries = [];
   for (const kind of askerKinds) {
     const id = `${kind}-asker`;
-    // `certificateFor` reads no further member
-    const certificate = await certificateFor({ dev: { clientCa } as DevFile }, id);
-    certificates.set(kind, certificate);
-    const client = {
-      id,
-      kind: "patient",
-      auth: "external",
-      issuer: issuer.iss,
-      externalClientId: id,
-      certificates: [thumbprint(certificate)],
-    };
-    const { grants, ...own } = clientEntries(client, "PATRQT", policy.name, scopes[kind]);
+    const grant = { policy: policy.name, scopes: scopes[kind] };
+    const client = await outsideClient({ dev: { clientCa } }, issuer, id, grant);
+    certificates.set(kind, client.certificate);
+    const { grants, ...own } = client.entries;
     entries.push(own, {
       grants: grants.map((grant) => Object.assign(grant, { quotas: { ...grant.quotas, ...quotas } })),
     });

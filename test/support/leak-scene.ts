@@ -5,16 +5,7 @@ import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { startIgnoringOrigin, type IgnoringOrigin } from "./ignoring-origin.ts";
 import { leakPolicy } from "./leak-policy.ts";
 import { leakWorld } from "./leak-world.ts";
-import {
-  certificateFor,
-  clientEntries,
-  issuerEntry,
-  joined,
-  outsider,
-  outsideToken,
-  thumbprint,
-  type Outsider,
-} from "./outside.ts";
+import { issuerEntry, joined, outsideClient, outsider, type Outsider, outsideToken } from "./outside.ts";
 import { startDoor, type Door } from "./in-process/door.ts";
 
 /** The two origins with the same rows: one answers as asked, the second ignores every question. */
@@ -132,17 +123,9 @@ export async function startLeakScene(): Promise<LeakScene> {
   for (const origin of origins)
     for (const who of Object.keys(scopes) as Who[]) {
       const id = `${who}-${origin}`;
-      const certificate = await certificateFor(phylax, id);
-      certificates.set(id, certificate);
-      const client = {
-        id,
-        kind: "patient",
-        auth: "external",
-        issuer: issuer.iss,
-        externalClientId: id,
-        certificates: [thumbprint(certificate)],
-      };
-      const { grants, ...own } = clientEntries(client, "PATRQT", "leaks", scopes[who]);
+      const client = await outsideClient(phylax, issuer, id, { policy: "leaks", scopes: scopes[who] });
+      certificates.set(id, client.certificate);
+      const { grants, ...own } = client.entries;
       entries.push(own, { grants: grants.map((grant) => Object.assign(grant, { origin })) });
     }
   await phylax.applyRegistry(

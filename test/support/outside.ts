@@ -33,7 +33,10 @@ export const issuerEntry = ({ iss, audience, key }: Outsider, more: object = {})
 });
 
 /** A client's certificate from the authority that the front trusts. */
-export function certificateFor({ dev }: { readonly dev: DevFile }, name: string): Promise<CertificateFiles> {
+export function certificateFor(
+  { dev }: { readonly dev: Pick<DevFile, "clientCa"> },
+  name: string,
+): Promise<CertificateFiles> {
   return issueClientCertificate(dirname(dev.clientCa.cert), name, `O=Outside, CN=${name}`);
 }
 
@@ -71,6 +74,34 @@ export function clientEntries(
       },
     ],
   };
+}
+
+/** A client of an external issuer: its certificate, and its entries of a registry file. */
+export interface OutsideClient {
+  readonly certificate: CertificateFiles;
+  readonly entries: ReturnType<typeof clientEntries>;
+}
+
+/** @param more members of the client's entry: they replace the usual members. */
+export async function outsideClient(
+  door: { readonly dev: Pick<DevFile, "clientCa"> },
+  { iss }: Outsider,
+  id: string,
+  grant: { readonly purpose?: string; readonly policy: string; readonly scopes: string },
+  more: object = {},
+): Promise<OutsideClient> {
+  const certificate = await certificateFor(door, id);
+  const client = {
+    id,
+    kind: "patient",
+    auth: "external",
+    issuer: iss,
+    externalClientId: id,
+    certificates: [thumbprint(certificate)],
+    ...more,
+  };
+  const { purpose = "PATRQT", policy, scopes } = grant;
+  return { certificate, entries: clientEntries(client, purpose, policy, scopes) };
 }
 
 /** Joins the lists of several files. */

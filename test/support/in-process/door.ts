@@ -42,7 +42,7 @@ export interface DoorOptions {
   /** A folder of FHIR bundles in place of the synthetic patients. */
   readonly bundles?: string;
   /** Resources in place of the synthetic patients. */
-  readonly resources?: Iterable<Resource>;
+  readonly resources?: Iterable<{ readonly resourceType: string }>;
   /** FHIR base of a running server: a server on a socket, or a host that `serveAt` answers for. */
   readonly origin?: string;
   /** `host:port` of further servers that the gateway may ask. */
@@ -300,7 +300,7 @@ const devOperator = ({ entry: { id, roles }, cert, key }: DemoOperator) => ({ id
 let synthetic: readonly Resource[] | undefined;
 
 async function resourcesOf({ bundles, resources }: DoorOptions): Promise<readonly Resource[]> {
-  if (resources !== undefined) return [...resources];
+  if (resources !== undefined) return [...resources] as Resource[]; // the origin loads any row
   return bundles === undefined ? (synthetic ??= syntheticResources()) : await loadFolder(bundles);
 }
 
