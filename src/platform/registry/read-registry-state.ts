@@ -1,7 +1,15 @@
 import { eq } from "drizzle-orm";
 import * as z from "zod";
 import type { RegisteredCertificate } from "#identity/client";
-import { grantKey, type GrantEntry, type PolicyEntry, type RegistryState } from "#registry/state";
+import {
+  grantKey,
+  type AgreementEntry,
+  type ClientEntry,
+  type GrantEntry,
+  type IssuerEntry,
+  type PolicyEntry,
+  type RegistryState,
+} from "#registry/state";
 import { originOf } from "./origin-directory.ts";
 import { drizzled, type RegistrySql } from "./registry-sql.ts";
 import {
@@ -44,77 +52,15 @@ export async function readRegistryState(registry: RegistrySql): Promise<Registry
     db.select().from(origins),
     db.select().from(issuers),
   ]);
-  const purposes = Map.groupBy(everyPurpose, ({ agreement }) => agreement);
-  const policyPurposesBy = Map.groupBy(everyPolicyPurpose, ({ policy }) => policy);
-  const certificatesBy = Map.groupBy(everyCertificate, ({ client }) => client);
+  const agreementPurposesOf = purposesBy(everyPurpose, ({ agreement }) => agreement);
+  const policyPurposesOf = purposesBy(everyPolicyPurpose, ({ policy }) => policy);
   return {
-    issuers: new Map(
-      everyIssuer.map(({ iss, jwks, jwksUri, algs, introspection, audience, purpose, claims, endpoints }) => [
-        iss,
-        {
-          iss,
-          jwks: jwks !== null && jwks.keys.length > 0 ? jwks : undefined,
-          jwksUri: jwksUri ?? undefined,
-          algs,
-          introspection: introspection ?? undefined,
-          audience,
-          purpose,
-          claims,
-          endpoints: endpoints ?? undefined,
-        },
-      ]),
-    ),
-    clients: new Map(
-      everyClient.map(
-        ({
-          id,
-          kind,
-          status,
-          auth,
-          issuer,
-          externalClientId,
-          jwks,
-          jwksUri,
-          assertionProfile,
-          dpop,
-          patient,
-          region,
-          organization,
-          entity,
-          unboundUntil,
-          selfSigned,
-          corsOrigins,
-        }) => [
-          id,
-          {
-            id,
-            kind,
-            status,
-            auth: selfSigned ? "self_signed_tls_client_auth" : auth,
-            issuer: issuer ?? undefined,
-            externalClientId: externalClientId ?? undefined,
-            jwks: jwks ?? undefined,
-            jwksUri: jwksUri ?? undefined,
-            assertionProfile,
-            dpop,
-            patient: patient ?? undefined,
-            region: region ?? undefined,
-            organization: organization === null ? undefined : [...organization],
-            entity: entity ?? undefined,
-            unboundUntil: unboundUntil ?? undefined,
-            corsOrigins: [...corsOrigins],
-          },
-        ],
-      ),
-    ),
+    issuers: new Map(everyIssuer.map((row) => [row.iss, issuerOf(row)])),
+    clients: new Map(everyClient.map((row) => [row.id, clientOf(row)])),
     certificates: new Map(
-      [...certificatesBy].map(([client, rows]): [string, RegisteredCertificate[]] => [
+      [...Map.groupBy(everyCertificate, ({ client }) => client)].map(([client, rows]) => [
         client,
-        rows.map(({ x5t, notBefore, notAfter }) => ({
-          x5t,
-          from: notBefore ?? undefined,
-          to: notAfter ?? undefined,
-        })),
+        rows.map(certificateOf),
       ]),
     ),
     certificateSubjects: new Map(
@@ -124,46 +70,89 @@ export async function readRegistryState(registry: RegistrySql): Promise<Registry
       ]),
     ),
     agreements: new Map(
-      everyAgreement.map(({ id, client, begins, ends, documentHash }) => [
-        id,
-        {
-          id,
-          client,
-          purposes: (purposes.get(id) ?? []).map(({ purpose }) => purpose).sort(),
-          from: begins,
-          to: ends,
-          documentHash,
-        },
-      ]),
+      everyAgreement.map((row) => [row.id, agreementOf(row, agreementPurposesOf(row.id).sort())]),
     ),
     policies: new Map(
-      everyPolicy.map(({ digest }) => [
-        digest,
-        { digest, purposes: (policyPurposesBy.get(digest) ?? []).map(({ purpose }) => purpose) },
-      ]),
+      everyPolicy.map(({ digest }) => [digest, { digest, purposes: policyPurposesOf(digest) }]),
     ),
-    grants: new Map(
-      everyGrant.map((row) => [
-        grantKey(row),
-        {
-          client: row.client,
-          origin: row.origin,
-          purpose: row.purpose,
-          agreement: row.agreement,
-          policy: row.policy,
-          scopes: row.scopes,
-          quotas: quotasOf(row),
-          signedRequests: row.signedRequests,
-          signedResponses: row.signedResponses,
-          keyedWrites: row.keyedWrites,
-          measureElements: row.measureElements,
-          breakGlass: row.breakGlass ?? undefined,
-        },
-      ]),
-    ),
+    grants: new Map(everyGrant.map((row) => [grantKey(row), grantOf(row)])),
     origins: new Map(everyOrigin.map((row) => [row.name, originOf(row)])),
   };
 }
+
+function purposesBy<Row extends { readonly purpose: string }>(
+  rows: readonly Row[],
+  keyOf: (row: Row) => string,
+): (key: string) => string[] {
+  const grouped = Map.groupBy(rows, keyOf);
+  return (key) => (grouped.get(key) ?? []).map(({ purpose }) => purpose);
+}
+
+function issuerOf(row: typeof issuers.$inferSelect): IssuerEntry {
+  const { iss, jwks, jwksUri, algs, introspection, audience, purpose, claims, endpoints } = row;
+  return {
+    iss,
+    jwks: jwks !== null && jwks.keys.length > 0 ? jwks : undefined,
+    jwksUri: jwksUri ?? undefined,
+    algs,
+    introspection: introspection ?? undefined,
+    audience,
+    purpose,
+    claims,
+    endpoints: endpoints ?? undefined,
+  };
+}
+
+function clientOf(row: typeof clients.$inferSelect): ClientEntry {
+  return {
+    id: row.id,
+    kind: row.kind,
+    status: row.status,
+    auth: row.selfSigned ? "self_signed_tls_client_auth" : row.auth,
+    issuer: row.issuer ?? undefined,
+    externalClientId: row.externalClientId ?? undefined,
+    jwks: row.jwks ?? undefined,
+    jwksUri: row.jwksUri ?? undefined,
+    assertionProfile: row.assertionProfile,
+    dpop: row.dpop,
+    patient: row.patient ?? undefined,
+    region: row.region ?? undefined,
+    organization: row.organization === null ? undefined : [...row.organization],
+    entity: row.entity ?? undefined,
+    unboundUntil: row.unboundUntil ?? undefined,
+    corsOrigins: [...row.corsOrigins],
+  };
+}
+
+const certificateOf = ({
+  x5t,
+  notBefore,
+  notAfter,
+}: typeof certificates.$inferSelect): RegisteredCertificate => ({
+  x5t,
+  from: notBefore ?? undefined,
+  to: notAfter ?? undefined,
+});
+
+const agreementOf = (
+  { id, client, begins, ends, documentHash }: typeof agreements.$inferSelect,
+  purposes: string[],
+): AgreementEntry => ({ id, client, purposes, from: begins, to: ends, documentHash });
+
+const grantOf = (row: typeof grants.$inferSelect): GrantEntry => ({
+  client: row.client,
+  origin: row.origin,
+  purpose: row.purpose,
+  agreement: row.agreement,
+  policy: row.policy,
+  scopes: row.scopes,
+  quotas: quotasOf(row),
+  signedRequests: row.signedRequests,
+  signedResponses: row.signedResponses,
+  keyedWrites: row.keyedWrites,
+  measureElements: row.measureElements,
+  breakGlass: row.breakGlass ?? undefined,
+});
 
 /** The issuers at which active operators sign in. Operators may be written by hand: only the issuer is read. */
 export async function readOperatorIssuers(registry: RegistrySql): Promise<ReadonlySet<string>> {
@@ -171,10 +160,10 @@ export async function readOperatorIssuers(registry: RegistrySql): Promise<Readon
     .select({ signIn: operators.signIn })
     .from(operators)
     .where(eq(operators.status, "active"));
-  return new Set(rows.flatMap(({ signIn }) => issuerOf.safeParse(signIn).data?.iss ?? []));
+  return new Set(rows.flatMap(({ signIn }) => issuerOfSignIn.safeParse(signIn).data?.iss ?? []));
 }
 
-const issuerOf = z.object({ iss: z.string() });
+const issuerOfSignIn = z.object({ iss: z.string() });
 
 /** The policies of these digests, in the order of their names. */
 export async function readPolicies(

@@ -35,102 +35,15 @@ export async function writeRegistry(
   const writes: RegistryWriteItem[] = [
     ...(also === undefined ? [] : [also]),
     // Removed clients first: a client that is added may take the external id of a removed client.
-    ...removed.grants.map((grant) => db.delete(grants).where(isGrant(grant))),
-    ...removed.clients.flatMap((id) => [
-      db.delete(certificates).where(eq(certificates.client, id)),
-      db.delete(certificateSubjects).where(eq(certificateSubjects.client, id)),
-      ...removed.agreements.filter(({ client }) => client === id).flatMap(agreementDeletions(db)),
-      db.delete(clients).where(eq(clients.id, id)),
-    ]),
-    ...changes.issuers.added.map((issuer) => db.insert(issuers).values({ ...issuer, ...keysOf(issuer) })),
-    ...changes.issuers.changed.map(({ iss, introspection, endpoints, ...issuer }) =>
-      db
-        .update(issuers)
-        .set({
-          ...issuer,
-          ...keysOf(issuer),
-          introspection: introspection ?? null,
-          endpoints: endpoints ?? null,
-        })
-        .where(eq(issuers.iss, iss)),
-    ),
+    ...clientRemovals(db, removed),
+    ...issuerWrites(db, changes.issuers),
     // After the issuers, because an origin may name an issuer.
-    ...changes.origins.added.map((origin) => db.insert(origins).values(origin)),
-    ...changes.origins.changed.map(({ name, ...origin }) =>
-      db
-        .update(origins)
-        .set({
-          ...origin,
-          signInAt: origin.signInAt ?? null,
-          alsoKnownAs: origin.alsoKnownAs ?? null,
-          transactions: origin.transactions ?? null,
-          honoursIfMatchOnDelete: origin.honoursIfMatchOnDelete ?? null,
-          leasedWrites: origin.leasedWrites ?? null,
-          capabilities: origin.capabilities ?? null,
-          acceptsSearchInUrl: origin.acceptsSearchInUrl ?? null,
-          limits: origin.limits ?? null,
-          consents: origin.consents ?? null,
-          organization: origin.organization ?? null,
-        })
-        .where(eq(origins.name, name)),
-    ),
-    ...vacated(changes.clients.changed).map(({ id }) =>
-      db
-        .update(clients)
-        .set({ externalClientId: id.padEnd(unusedLength) })
-        .where(eq(clients.id, id)),
-    ),
-    ...changes.clients.changed.map((client) =>
-      db
-        .update(clients)
-        .set({ ...columns(client), regionSince: regionSince(client, at) })
-        .where(eq(clients.id, client.id)),
-    ),
-    // After the changed clients: a new client may take the external id that a client gave up.
-    ...changes.clients.added.map((client) =>
-      db.insert(clients).values({ id: client.id, ...columns(client) }),
-    ),
-    ...changes.certificates.removed.map(({ client, x5t }) =>
-      db.delete(certificates).where(and(eq(certificates.client, client), eq(certificates.x5t, x5t))),
-    ),
-    ...changes.certificates.added.map(({ client, x5t, from, to }) =>
-      db.insert(certificates).values({ client, x5t, notBefore: from ?? null, notAfter: to ?? null }),
-    ),
-    ...changes.certificateSubjects.removed.map(({ client, issuerDn, field, value }) =>
-      db
-        .delete(certificateSubjects)
-        .where(
-          and(
-            eq(certificateSubjects.client, client),
-            eq(certificateSubjects.issuerDn, issuerDn),
-            eq(certificateSubjects.field, field),
-            eq(certificateSubjects.value, value),
-          ),
-        ),
-    ),
-    ...changes.certificateSubjects.added.map((subject) => db.insert(certificateSubjects).values(subject)),
-    ...changes.agreements.added.flatMap(({ id, client, purposes, from, to, documentHash }) => [
-      db.insert(agreements).values({ id, client, begins: from, ends: to, documentHash }),
-      ...purposes.map((purpose) => db.insert(agreementPurposes).values({ agreement: id, purpose })),
-    ]),
-    ...changes.agreements.changed.map(({ id, to }) =>
-      db.update(agreements).set({ ends: to }).where(eq(agreements.id, id)),
-    ),
-    ...changes.policies.flatMap(({ digest, name, purposes, body }) => [
-      db.insert(policies).values({ digest, name, body }),
-      ...purposes.map((purpose) => db.insert(policyPurposes).values({ policy: digest, purpose })),
-    ]),
-    ...changes.grants.added.map((grant) =>
-      db.insert(grants).values({ ...key(grant), ...terms(grant), revision: at }),
-    ),
-    ...changes.grants.changed.map((grant) =>
-      db
-        .update(grants)
-        // The time of the change, or the last revision plus 1 if the clock has not moved on: only growth
-        // counts.
-        .set({ ...terms(grant), revision: sql`max(${grants.revision} + 1, ${at})` })
-        .where(isGrant(grant)),
-    ),
+    ...originWrites(db, changes.origins),
+    ...clientWrites(db, changes.clients, at),
+    ...certificateWrites(db, changes),
+    ...agreementWrites(db, changes.agreements),
+    ...policyWrites(db, changes.policies),
+    ...grantWrites(db, changes.grants, at),
     // After the grants and clients that named them before this change.
     ...removed.agreements
       .filter(({ client }) => !removed.clients.includes(client))
@@ -141,6 +54,134 @@ export async function writeRegistry(
   const [first, ...rest] = writes;
   if (first !== undefined) await db.batch([first, ...rest]);
 }
+
+type Database = ReturnType<typeof drizzled>;
+
+const clientRemovals = (db: Database, removed: RegistryChanges["removed"]): RegistryWriteItem[] => [
+  ...removed.grants.map((grant) => db.delete(grants).where(isGrant(grant))),
+  ...removed.clients.flatMap((id) => [
+    db.delete(certificates).where(eq(certificates.client, id)),
+    db.delete(certificateSubjects).where(eq(certificateSubjects.client, id)),
+    ...removed.agreements.filter(({ client }) => client === id).flatMap(agreementDeletions(db)),
+    db.delete(clients).where(eq(clients.id, id)),
+  ]),
+];
+
+const issuerWrites = (db: Database, { added, changed }: RegistryChanges["issuers"]): RegistryWriteItem[] => [
+  ...added.map((issuer) => db.insert(issuers).values({ ...issuer, ...keysOf(issuer) })),
+  ...changed.map(({ iss, introspection, endpoints, ...issuer }) =>
+    db
+      .update(issuers)
+      .set({
+        ...issuer,
+        ...keysOf(issuer),
+        introspection: introspection ?? null,
+        endpoints: endpoints ?? null,
+      })
+      .where(eq(issuers.iss, iss)),
+  ),
+];
+
+const originWrites = (db: Database, { added, changed }: RegistryChanges["origins"]): RegistryWriteItem[] => [
+  ...added.map((origin) => db.insert(origins).values(origin)),
+  ...changed.map(({ name, ...origin }) =>
+    db
+      .update(origins)
+      .set({
+        ...origin,
+        signInAt: origin.signInAt ?? null,
+        alsoKnownAs: origin.alsoKnownAs ?? null,
+        transactions: origin.transactions ?? null,
+        honoursIfMatchOnDelete: origin.honoursIfMatchOnDelete ?? null,
+        leasedWrites: origin.leasedWrites ?? null,
+        capabilities: origin.capabilities ?? null,
+        acceptsSearchInUrl: origin.acceptsSearchInUrl ?? null,
+        limits: origin.limits ?? null,
+        consents: origin.consents ?? null,
+        organization: origin.organization ?? null,
+      })
+      .where(eq(origins.name, name)),
+  ),
+];
+
+const clientWrites = (
+  db: Database,
+  { added, changed }: RegistryChanges["clients"],
+  at: Instant,
+): RegistryWriteItem[] => [
+  ...vacated(changed).map(({ id }) =>
+    db
+      .update(clients)
+      .set({ externalClientId: id.padEnd(unusedLength) })
+      .where(eq(clients.id, id)),
+  ),
+  ...changed.map((client) =>
+    db
+      .update(clients)
+      .set({ ...columns(client), regionSince: regionSince(client, at) })
+      .where(eq(clients.id, client.id)),
+  ),
+  // After the changed clients: a new client may take the external id that a client gave up.
+  ...added.map((client) => db.insert(clients).values({ id: client.id, ...columns(client) })),
+];
+
+const certificateWrites = (
+  db: Database,
+  { certificates: x5ts, certificateSubjects: subjects }: RegistryChanges,
+): RegistryWriteItem[] => [
+  ...x5ts.removed.map(({ client, x5t }) =>
+    db.delete(certificates).where(and(eq(certificates.client, client), eq(certificates.x5t, x5t))),
+  ),
+  ...x5ts.added.map(({ client, x5t, from, to }) =>
+    db.insert(certificates).values({ client, x5t, notBefore: from ?? null, notAfter: to ?? null }),
+  ),
+  ...subjects.removed.map(({ client, issuerDn, field, value }) =>
+    db
+      .delete(certificateSubjects)
+      .where(
+        and(
+          eq(certificateSubjects.client, client),
+          eq(certificateSubjects.issuerDn, issuerDn),
+          eq(certificateSubjects.field, field),
+          eq(certificateSubjects.value, value),
+        ),
+      ),
+  ),
+  ...subjects.added.map((subject) => db.insert(certificateSubjects).values(subject)),
+];
+
+const agreementWrites = (
+  db: Database,
+  { added, changed }: RegistryChanges["agreements"],
+): RegistryWriteItem[] => [
+  ...added.flatMap(({ id, client, purposes, from, to, documentHash }) => [
+    db.insert(agreements).values({ id, client, begins: from, ends: to, documentHash }),
+    ...purposes.map((purpose) => db.insert(agreementPurposes).values({ agreement: id, purpose })),
+  ]),
+  ...changed.map(({ id, to }) => db.update(agreements).set({ ends: to }).where(eq(agreements.id, id))),
+];
+
+const policyWrites = (db: Database, added: RegistryChanges["policies"]): RegistryWriteItem[] =>
+  added.flatMap(({ digest, name, purposes, body }) => [
+    db.insert(policies).values({ digest, name, body }),
+    ...purposes.map((purpose) => db.insert(policyPurposes).values({ policy: digest, purpose })),
+  ]);
+
+const grantWrites = (
+  db: Database,
+  { added, changed }: RegistryChanges["grants"],
+  at: Instant,
+): RegistryWriteItem[] => [
+  ...added.map((grant) => db.insert(grants).values({ ...key(grant), ...terms(grant), revision: at })),
+  ...changed.map((grant) =>
+    db
+      .update(grants)
+      // The time of the change, or the last revision plus 1 if the clock has not moved on: only growth
+      // counts.
+      .set({ ...terms(grant), revision: sql`max(${grants.revision} + 1, ${at})` })
+      .where(isGrant(grant)),
+  ),
+];
 
 // An external id has at most 256 characters, so no client has a name of this length.
 const unusedLength = 320;
@@ -158,7 +199,7 @@ const isGrant = ({ client, origin, purpose }: Pick<GrantEntry, "client" | "origi
   and(eq(grants.client, client), eq(grants.origin, origin), eq(grants.purpose, purpose));
 
 const agreementDeletions =
-  (db: ReturnType<typeof drizzled>) =>
+  (db: Database) =>
   ({ id }: AgreementEntry): BatchItem<"sqlite">[] => [
     db.delete(agreementPurposes).where(eq(agreementPurposes.agreement, id)),
     db.delete(agreements).where(eq(agreements.id, id)),
