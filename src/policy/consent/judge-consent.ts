@@ -27,7 +27,7 @@ import { icdTextOf } from "#policy/sensitivity/sensitive-codes";
 import { allOf, anyOf, type Match } from "./match.ts";
 import type { ConsentRowFacts } from "./row-facts.ts";
 import { standsForPart2 } from "./part2-consent.ts";
-import { includesInstant, liesInside, type TimeSpan } from "./time-span.ts";
+import { includesInstant, liesInside, mayIncludeInstant, type TimeSpan } from "./time-span.ts";
 
 /** A request as Consents see it: recipient, holder of the data, purpose, action and time. */
 export interface ConsentRequest {
@@ -214,9 +214,15 @@ const byLabel = (
     ? effect
     : { deny: effect.deny, isSilent: true };
 
+/**
+ * A date without a zone is a date in UTC, and may be meant in any zone: a denial would else end hours before the
+ * patient's last day does.
+ */
 function periodMatch({ period }: ProvisionFrame, at: Instant): Match {
   if (period === undefined) return "yes";
-  return period === unclear ? "unknown" : yesOrNo(includesInstant(period, at));
+  if (period === unclear) return "unknown";
+  if (includesInstant(period, at)) return "yes";
+  return mayIncludeInstant(period, at) ? "unknown" : "no";
 }
 
 function frameMatch(

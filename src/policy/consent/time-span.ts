@@ -88,3 +88,11 @@ const relationOf = ([from, until]: Bounds, [start, end]: Bounds): Match =>
 /** Answers whether a span includes the time of a request. A bound without a zone is taken as UTC. */
 export const includesInstant = ({ utc: [from, until] }: TimeSpan, at: Instant): boolean =>
   at >= from && at < until;
+
+const hour = 3_600_000;
+// A day begins at UTC+14 (Kiribati) and ends at UTC-12.
+const [eastmost, westmost] = [14 * hour, 12 * hour];
+
+/** Answers whether a span includes the time of a request in some zone, where its bounds name none. */
+export const mayIncludeInstant = ({ utc: [from, until], isZoned }: TimeSpan, at: Instant): boolean =>
+  isZoned ? at >= from && at < until : at >= from - eastmost && at < until + westmost;

@@ -130,12 +130,30 @@ describe("a Consent's frame", () => {
     ).toEqual(["silent", "silent", "silent", "deny", "deny", "deny"]);
   });
 
-  test("a period ends with its last day, in UTC where it has no zone; a broken period may be in force", ({
+  test("a period ends with its last day: a permit's in UTC where it has no zone, a denial's in the last zone; a broken period may be in force", ({
     expect,
   }) => {
     const until = consent({ type: "deny", period: { end: "2022-12-31" } });
     expect(verdict(until, { at: "2022-12-31T23:59:59Z" })).toBe("deny");
-    expect(verdict(until, { at: "2023-01-01T00:00:00Z" })).toBe("silent");
+    expect(verdict(until, { at: "2023-01-01T11:59:59Z" }), "31 December at UTC-12").toBe("deny");
+    expect(verdict(until, { at: "2023-01-01T12:00:00Z" })).toBe("silent");
+    const since = consent({ type: "deny", period: { start: "2023-01-01" } });
+    expect(verdict(since, { at: "2022-12-31T09:59:59Z" })).toBe("silent");
+    expect(verdict(since, { at: "2022-12-31T10:00:00Z" }), "1 January at UTC+14").toBe("deny");
+    const permitted = consent({ type: "permit", period: { start: "2022-12-31", end: "2022-12-31" } });
+    expect(
+      ["2022-12-30T23:59:59Z", "2022-12-31T00:00:00Z", "2022-12-31T23:59:59Z", "2023-01-01T00:00:00Z"].map(
+        (at) => verdict(permitted, { at }),
+      ),
+    ).toEqual(["silent", "permit", "permit", "silent"]);
+    // A permit of some rows denies all others.
+    const limited = consent({
+      type: "permit",
+      period: { end: "2022-12-31" },
+      class: [{ system: "http://hl7.org/fhir/resource-types", code: "Condition" }],
+    });
+    expect(verdict(limited, { at: "2023-01-01T11:59:59Z" })).toBe("deny");
+    expect(verdict(limited, { at: "2023-01-01T12:00:00Z" })).toBe("silent");
     const zoned = consent({ type: "deny", period: { end: "2022-12-31T23:59:59-05:00" } });
     expect(verdict(zoned, { at: "2023-01-01T04:59:59Z" })).toBe("deny");
     expect(verdict(zoned, { at: "2023-01-01T05:00:01Z" })).toBe("silent");
