@@ -49,7 +49,7 @@ export async function runCommand(given: readonly string[]): Promise<number> {
   let exitCode = 1;
   try {
     const run = await command.load();
-    exitCode = await run(args.slice(command.words.length));
+    exitCode = await run(withNamesApart(command, args.slice(command.words.length)));
   } catch (fault) {
     if (isMisuse(fault)) {
       for (const line of misuseLines(command, fault.message)) complain(line);
@@ -89,6 +89,30 @@ function withoutProfile(given: readonly string[]): {
   if (args.some((arg) => /^--(?:profile|state)(?:=|$)/u.test(arg)))
     return { args, problem: "name one deployment: --profile or --state, once" };
   return { args, profile };
+}
+
+// A SHA-256 in base64url: the name of a Consent, a certificate or a key. No option is as long.
+const dashedDigest = /^-[A-Za-z0-9_-]{42}$/u;
+
+/** One of 64 digests begins with a dash, and would be read as an option: such names go behind `--`. */
+export function withNamesApart(command: Pick<Command, "takes">, args: readonly string[]): string[] {
+  if (args.includes("--") || !args.some((arg) => dashedDigest.test(arg))) return [...args];
+  const [options, names]: [string[], string[]] = [[], []];
+  for (let at = 0; at < args.length; at += 1) {
+    const [arg = "", next] = [args[at], args[at + 1]];
+    const isOption = arg.startsWith("--") && !dashedDigest.test(arg);
+    if (isOption && next !== undefined && takesValue(command, arg)) {
+      options.push(`${arg}=${next}`);
+      at += 1;
+    } else (isOption ? options : names).push(arg);
+  }
+  return [...options, "--", ...names];
+}
+
+/** A usage names the value behind its option: `--cert PEM`. */
+function takesValue({ takes }: Pick<Command, "takes">, option: string): boolean {
+  const at = takes.indexOf(`${option} `);
+  return at >= 0 && /[A-Z']/u.test(takes.charAt(at + option.length + 1));
 }
 
 const isHelp = (arg: string): boolean => arg === "--help" || arg === "-h";

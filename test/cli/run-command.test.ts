@@ -20,6 +20,7 @@ import { commands } from "../../cli/commands/commands.ts";
 import { interruption, noteSentChange } from "../../cli/interruption.ts";
 import { faultWords } from "../../cli/fault-words.ts";
 import { denialNames } from "../../cli/registry/revoke.ts";
+import { withNamesApart } from "../../cli/run-command.ts";
 import { phylax } from "./phylax.ts";
 
 test("each command loads, and its help has its sentence, its usage and an example", async () => {
@@ -34,6 +35,30 @@ test("each command loads, and its help has its sentence, its usage and an exampl
         new RegExp(`^phylax ${nameOf(command)}(?:$| |\\))`, "u"),
       );
   }
+});
+
+test("a digest that begins with a dash is a name or a value, and no option", () => {
+  const digest = `-${"0".repeat(42)}`;
+  const apart = (name: string, ...args: readonly string[]) => {
+    const command = commands.find((each) => nameOf(each) === name);
+    return command && withNamesApart(command, args);
+  };
+  expect(apart("consent check", "main/Patient/a", digest, "--records", "f.jsonl", "--state", "s")).toEqual([
+    "--records=f.jsonl",
+    "--state=s",
+    "--",
+    "main/Patient/a",
+    digest,
+  ]);
+  expect(apart("revoke", "certificate", digest, "--lift")).toEqual(["--lift", "--", "certificate", digest]);
+  expect(apart("client retire", "app", "--cert", digest)).toEqual([`--cert=${digest}`, "--", "app"]);
+  expect(apart("revoke", "client", "app", "-x"), "no digest").toEqual(["client", "app", "-x"]);
+});
+
+test("a certificate whose thumbprint begins with a dash is denied", async () => {
+  const { code, error } = await phylax("revoke", "certificate", `-${"0".repeat(42)}`, "--state", "/absent");
+  expect(error).not.toContain("Unknown option");
+  expect(code).not.toBe(0); // there is no deployment
 });
 
 test("a longer command is found before a command whose words it begins with", () => {
