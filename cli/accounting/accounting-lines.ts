@@ -1,3 +1,4 @@
+import { isPlainObject } from "#kernel/plain-object";
 import { Misuse } from "../misuse.ts";
 import { countsText, nextPage, sumsSentence } from "#audit/accounting/compose";
 import type { AccountingLine } from "#audit/accounting/line";
@@ -48,10 +49,10 @@ type Read = Pick<ShownPage, "lines" | "isFollowed"> | undefined;
 
 function inBundle(text: string): Read {
   const bundle = asJson(text);
-  if (!isRecord(bundle) || bundle["type"] !== "searchset" || !Array.isArray(bundle["entry"]))
+  if (!isPlainObject(bundle) || bundle["type"] !== "searchset" || !Array.isArray(bundle["entry"]))
     return undefined;
   const resources = recordsIn(bundle["entry"]).flatMap(({ resource }) =>
-    isRecord(resource) ? [resource] : [],
+    isPlainObject(resource) ? [resource] : [],
   );
   const isFollowed = recordsIn(bundle["link"]).some(({ relation }) => relation === "next");
   return {
@@ -80,10 +81,8 @@ function asJson(text: string): unknown {
   }
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 const recordsIn = (value: unknown): readonly Record<string, unknown>[] =>
-  Array.isArray(value) ? value.filter(isRecord) : [];
+  Array.isArray(value) ? value.filter(isPlainObject) : [];
 
 const text = "[^<]*";
 const cell = (content: string): string => `<td role="cell" data-head="[^"<]*">${content}</td>`;

@@ -1,3 +1,4 @@
+import { isPlainObject } from "#kernel/plain-object";
 import { searchTextBytesMax } from "#fhir/search/query";
 import { stateBytesMax } from "#residence/residence";
 import { err, ok, type Result } from "#kernel/result";
@@ -34,14 +35,12 @@ const MEASURED_MAX = 10_000; // a record has no room for more
 const reasonName = /^[a-z][a-z0-9_]{0,63}$/;
 
 const count: ValueCheck = (value) => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** A map of at most `max` counts. */
 const countsOf =
   (name: RegExp, max: number): ValueCheck =>
   (value) => {
-    if (!isObject(value)) return false;
+    if (!isPlainObject(value)) return false;
     const keys = Object.keys(value);
     return keys.length <= max && keys.every((key) => name.test(key) && count(value[key]));
   };
@@ -53,7 +52,7 @@ const isShort = (value: string, bytesMax: number): boolean =>
   value.length * 3 <= bytesMax || Buffer.byteLength(value) <= bytesMax;
 const patientFields: ReadonlySet<string> = new Set(["patient", "counts", "state"]);
 const patient: ValueCheck = (value) =>
-  isObject(value) &&
+  isPlainObject(value) &&
   Object.keys(value).every((field) => patientFields.has(field)) &&
   isPatient(value["patient"]) &&
   typeCounts(value["counts"]) &&
@@ -155,7 +154,7 @@ const required: Readonly<Record<string, ValueCheck>> = {
 };
 const tally = countsOf(reasonName, TALLY_MAX);
 const reserve: ValueCheck = (value) =>
-  isObject(value) &&
+  isPlainObject(value) &&
   Object.keys(value).every((field) => ["names", "unseen", "counts", "unnamed"].includes(field)) &&
   count(value["names"]) &&
   (value["names"] as number) <= ITEMS_MAX && // a count, as checked before
@@ -171,7 +170,7 @@ const permitFields: Readonly<Record<string, ValueCheck>> = {
   purposes: listOf(textOfForm(/^[A-Za-z0-9_-]{1,64}$/), permitPurposesMax),
 };
 const permit: ValueCheck = (value) =>
-  isObject(value) &&
+  isPlainObject(value) &&
   Object.keys(value).every((field) => Object.hasOwn(permitFields, field)) &&
   Object.entries(permitFields).every(([field, check]) => check(value[field]));
 /** The Consents of good form, up to the limit: what stands beside its lines never refuses an event. */
@@ -206,7 +205,7 @@ const eventFields = new Set([
  * events have equal bytes.
  */
 export function readEvent(value: unknown): Result<AuditEvent, BadEvent> {
-  if (!isObject(value)) return bad("event");
+  if (!isPlainObject(value)) return bad("event");
   const event: Record<string, unknown> = {};
   for (const [field, check] of requiredChecks) {
     if (!check(value[field])) return bad(field);
@@ -277,7 +276,7 @@ function readGroup(
   checks: readonly (readonly [field: string, check: ValueCheck])[],
   fields: ReadonlySet<string>,
 ): Record<string, unknown> | string {
-  if (!isObject(value)) return "not an object";
+  if (!isPlainObject(value)) return "not an object";
   if (Object.keys(value).some((field) => !fields.has(field))) return "unknown field";
   const group: Record<string, unknown> = {};
   for (const [field, check] of checks) {

@@ -1,3 +1,4 @@
+import { idForm } from "#kernel/fhir-names";
 /** Answers whether a value of a record is of its form. */
 export type ValueCheck = (value: unknown) => boolean;
 
@@ -18,7 +19,7 @@ export const listOf =
   (value) =>
     Array.isArray(value) && value.length <= max && value.every(check);
 
-const patientReference = /^[A-Za-z0-9_-]{1,64}\/Patient\/[A-Za-z0-9\-.]{1,64}$/;
+const patientReference = new RegExp(`^[A-Za-z0-9_-]{1,64}/Patient/${idForm}$`, "u");
 /** Answers whether a value names a patient in the form of records: `<origin>/Patient/<id>`. */
 export const isPatient = (value: unknown): value is string =>
   typeof value === "string" && patientReference.test(value);

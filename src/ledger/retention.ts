@@ -1,3 +1,4 @@
+import { isPlainObject } from "#kernel/plain-object";
 import { dayMilliseconds } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { endOf, SWITCH_SLACK_MS } from "./log-name.ts";
@@ -22,9 +23,9 @@ export const SIX_YEARS_DAYS = 6 * 365 + 2;
  * --file` takes, `{ rules }`.
  */
 export function readLockRules(input: unknown): Result<readonly LockRule[], string> {
-  if (!isObject(input)) return err("is neither an answer of the API nor a file of rules");
+  if (!isPlainObject(input)) return err("is neither an answer of the API nor a file of rules");
   if (input["success"] === false) return err("is an answer of a failed call");
-  const holder = isObject(input["result"]) ? input["result"] : input;
+  const holder = isPlainObject(input["result"]) ? input["result"] : input;
   const list: unknown = holder["rules"];
   if (!Array.isArray(list)) return err("has no list of rules");
   const rules: LockRule[] = [];
@@ -38,7 +39,7 @@ export function readLockRules(input: unknown): Result<readonly LockRule[], strin
 }
 
 function readRule(input: unknown): LockRule | undefined {
-  if (!isObject(input) || !isObject(input["condition"])) return undefined;
+  if (!isPlainObject(input) || !isPlainObject(input["condition"])) return undefined;
   const { id, enabled, prefix = "", condition } = input;
   if (typeof id !== "string" || typeof enabled !== "boolean" || typeof prefix !== "string") return undefined;
   const { type, maxAgeSeconds, date } = condition;
@@ -106,6 +107,3 @@ function heldUntil({ condition }: LockRule, at: number): number {
       return Date.parse(condition.date);
   }
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,3 +1,4 @@
+import { resourceId } from "#kernel/fhir-names";
 import type { JsonObject } from "#fhir/json/json";
 import { toBase64 } from "#ledger/bytes/base64";
 import { utf8 } from "#kernel/encoded";
@@ -70,8 +71,7 @@ function requestedData({ what }: AuditEvent, way: ProfileShape["way"]): JsonObje
 function target(what: AuditEvent["what"]): JsonObject {
   const { type, id } = what ?? {};
   const isType = type !== undefined && /^[A-Za-z]{1,64}$/u.test(type);
-  if (isType && id !== undefined && /^[A-Za-z0-9\-.]{1,64}$/u.test(id))
-    return { reference: `${type}/${id}`, type };
+  if (isType && id !== undefined && resourceId.test(id)) return { reference: `${type}/${id}`, type };
   return isType ? { display: type, type } : { display: stringOf(what?.interaction) ?? "not known" };
 }
 

@@ -1,3 +1,4 @@
+import { idForm } from "#kernel/fhir-names";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { nestedResources } from "#fhir/json/nested-resources";
 import {
@@ -146,10 +147,9 @@ function localType(value: JsonObject, base: FhirBase): ResourceType | undefined 
   return reference.kind === "local" ? reference.type : undefined;
 }
 
+const foreignResource = new RegExp(`^https?://.*/(?<type>[A-Za-z]+)/${idForm}(?:/_history/${idForm})?$`, "u");
 /** The empty text for a URL that shows no type. */
-const foreignType = (url: string): string =>
-  /^https?:\/\/.*\/(?<type>[A-Za-z]+)\/[A-Za-z0-9\-.]{1,64}(?:\/_history\/[A-Za-z0-9\-.]{1,64})?$/u.exec(url)
-    ?.groups?.["type"] ?? "";
+const foreignType = (url: string): string => foreignResource.exec(url)?.groups?.["type"] ?? "";
 
 /** The types of the contained resources with this id, or a value that names no type. */
 function containedTypes(container: JsonObject, id: string): readonly Json[] {

@@ -1,3 +1,4 @@
+import { idForm, resourceId } from "#kernel/fhir-names";
 import { memo } from "#kernel/memo";
 import { isResourceType, type ResourceType } from "./elements.ts";
 import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json/json";
@@ -32,15 +33,13 @@ export type Reference =
   /** An absolute URL outside the base, or a text that is no reference of R4. */
   | { readonly kind: "foreign" };
 
-const id = /^[A-Za-z0-9\-.]{1,64}$/u;
 /**
  * True if the text can be the id of a resource in a path. `.` and `..` fit R4's grammar, but any URL parser
  * on the way would fold them.
  */
-export const isId = (text: string): boolean => id.test(text) && !/^\.+$/u.test(text);
+export const isId = (text: string): boolean => resourceId.test(text) && !/^\.+$/u.test(text);
 
-const relative =
-  /^(?<type>[A-Za-z]+)\/(?<id>[A-Za-z0-9\-.]{1,64})(?:\/_history\/(?<version>[A-Za-z0-9\-.]{1,64}))?$/u;
+const relative = new RegExp(`^(?<type>[A-Za-z]+)/(?<id>${idForm})(?:/_history/(?<version>${idForm}))?$`, "u");
 
 /** The type of a text `Type/id` with an R4 type, if its id has no dot in it. Every reader follows such a text alike. */
 export const plainTypeOf = (text: string): ResourceType | undefined => readPlain(text)?.type;

@@ -1,3 +1,4 @@
+import { resourceId } from "#kernel/fhir-names";
 import { isArray, isObject, type Json } from "#fhir/json/json";
 
 /**
@@ -45,7 +46,7 @@ const texts: ReadonlyMap<string, (text: string) => boolean> = new Map([
   ["code", (text: string) => isString(text) && !/^\s|\s$|\s\s/u.test(text)],
   ["date", isDate],
   ["dateTime", (text: string) => isDate(text) || isInstant(text)],
-  ["id", (text: string) => /^[A-Za-z0-9\-.]{1,64}$/u.test(text)],
+  ["id", (text: string) => resourceId.test(text)],
   ["instant", isInstant],
   ["markdown", isString],
   [

@@ -1,7 +1,10 @@
+import { idForm } from "#kernel/fhir-names";
 import { baseNames, readingsBelow, type FhirBase } from "#fhir/r4/reference";
 
-const place =
-  /^(?:[A-Za-z0-9_-]+\/)*(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<version>[A-Za-z0-9.-]{1,64}))?$/u;
+const place = new RegExp(
+  `^(?:[A-Za-z0-9_-]+/)*(?<of>[A-Za-z]+)/(?<id>${idForm})(?:/_history/(?<version>${idForm}))?$`,
+  "u",
+);
 
 /** The id and the version of a stored resource. */
 interface StoredPlace {

@@ -1,3 +1,4 @@
+import { resourceId } from "#kernel/fhir-names";
 import { utf8 } from "#kernel/encoded";
 import { Facts } from "#fhir/json/facts";
 import { isObject, property, readJson, textAt, type JsonObject } from "#fhir/json/json";
@@ -103,7 +104,7 @@ export function cutForWriter(
 export function versionIn(row: JsonObject): string | undefined {
   const meta = property(row, "meta");
   const said = isObject(meta) ? textAt(meta, "versionId") : undefined;
-  return said !== undefined && /^[A-Za-z0-9.-]{1,64}$/u.test(said) ? said : undefined;
+  return said !== undefined && resourceId.test(said) ? said : undefined;
 }
 
 /** The part of a stored row as a read would answer it: with the labels of a record of 42 CFR Part 2. */

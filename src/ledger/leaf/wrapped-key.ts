@@ -1,3 +1,4 @@
+import { isPlainObject } from "#kernel/plain-object";
 import { toBase64url, utf8 } from "#kernel/encoded";
 import { fromBase64url } from "#ledger/bytes/base64";
 
@@ -57,7 +58,7 @@ function kidOf(recipient: unknown): string | undefined {
  * point is on its curve.
  */
 function isEphemeralKey(epk: unknown): boolean {
-  if (!isObject(epk)) return false;
+  if (!isPlainObject(epk)) return false;
   const length = coordinateBytes[`${String(epk["kty"])} ${String(epk["crv"])}`];
   const coordinates = epk["kty"] === "EC" ? ["x", "y"] : ["x"];
   return (
@@ -87,7 +88,7 @@ function givesEachOnce(text: string, value: unknown): boolean {
 
 function membersIn(value: unknown): number {
   if (Array.isArray(value)) return value.reduce((sum: number, item) => sum + membersIn(item), 0);
-  return isObject(value)
+  return isPlainObject(value)
     ? Object.values(value).reduce((sum: number, item) => sum + 1 + membersIn(item), 0)
     : 0;
 }
@@ -96,9 +97,6 @@ const bytesIn = (value: unknown): number | undefined =>
   typeof value === "string" ? fromBase64url(value)?.length : undefined;
 
 const hasExactly = (value: unknown, names: readonly string[]): value is Record<string, unknown> =>
-  isObject(value) &&
+  isPlainObject(value) &&
   Object.keys(value).length === names.length &&
   names.every((name) => Object.hasOwn(value, name));
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
