@@ -19,14 +19,18 @@ import type { Bases, OriginUrls } from "./origin-urls.ts";
 import { isAddress, isOfType, urlTypes } from "./primitive.ts";
 import { hidesOwner, identifiesTarget, isFinalReference, shownTarget } from "./shown-reference.ts";
 
-/** The facts that a redaction needs besides the view, equal for the whole answer. */
-export interface RedactContext {
-  readonly bases: Bases;
-  readonly urls: OriginUrls;
+/** The decisions of a grant about parts of a resource: nested resources, and links to other Patients. */
+export interface PartAccess {
   /** The view of a nested resource, by the rules for its own type; `undefined`: it does not leave. */
   readonly viewInside: (resource: JsonObject, nesting: Nesting) => ResourceView | undefined;
   /** Answers whether the linked record of a Patient may be named; if not, the link is masked. */
   readonly mayLinkTo: (other: JsonObject) => boolean;
+}
+
+/** The facts for a redaction besides the view, equal for the whole answer. */
+export interface RedactContext extends PartAccess {
+  readonly bases: Bases;
+  readonly urls: OriginUrls;
   /** Called for every released object with the object it was made from. */
   readonly note?: (redacted: JsonObject, from: JsonObject) => void;
 }

@@ -2,7 +2,7 @@ import { utf8 } from "#kernel/encoded";
 import { depthMax, isObject, readJson, type Json, type JsonObject } from "#fhir/json/json";
 import { fragmentOf, keepReferred, subsetted } from "#phi/contained";
 import { isShown } from "#phi/extension";
-import { redactContained, type RedactContext, type RedactedContained } from "#phi/redact";
+import { redactContained, type PartAccess, type RedactContext, type RedactedContained } from "#phi/redact";
 import type { ObjectView } from "#policy/view/view";
 import { asciiText } from "./ascii-text.ts";
 import { strictClasses, type ByteClasses } from "./byte-classes.ts";
@@ -47,9 +47,6 @@ export interface CutContext extends Pick<RedactContext, "bases" | "urls"> {
   readonly refusesContained?: boolean;
 }
 
-/** The decisions about parts of a resource. */
-export type PartJudge = Pick<RedactContext, "mayLinkTo" | "viewInside">;
-
 /** The contained resources of a resource, and the place of their list in the output. */
 interface Contained extends RedactedContained {
   readonly fragments: ReadonlySet<string>;
@@ -71,7 +68,7 @@ export class ByteCutter {
   readonly #strings = new StringMapper(this.mentions);
   #context: CutContext | undefined;
   #classes: Uint8Array = strictClasses;
-  #judge: PartJudge = { mayLinkTo: () => false, viewInside: () => undefined };
+  #judge: PartAccess = { mayLinkTo: () => false, viewInside: () => undefined };
   /** The text has rows, whose values repeat. */
   #hasRows = true;
   /** Changes with each text and each answer. */
@@ -109,7 +106,7 @@ export class ByteCutter {
    * Before resources of another type or mode: the view of a contained resource depends on the resource around
    * it.
    */
-  judgeBy(judge: PartJudge): void {
+  judgeBy(judge: PartAccess): void {
     if (judge === this.#judge) return;
     this.#judge = judge;
     this.#contained = undefined;

@@ -9,7 +9,7 @@ import type { Bases } from "#phi/origin-urls";
 import type { ResourceView } from "#policy/compile";
 import type { FactLists } from "#policy/facts";
 import { capturedValue } from "./captured-value.ts";
-import type { PartJudge } from "./cutter.ts";
+import type { PartAccess } from "#phi/redact";
 import { Decisions, type RowDecision } from "./decisions.ts";
 import { asciiText } from "./ascii-text.ts";
 import { contextOf, cutter, loadText, type CutContext, type Refused } from "./isolate-cutter.ts";
@@ -20,7 +20,7 @@ import { factLayoutOf, type FactLayout } from "./fact-layout.ts";
 import { unusual } from "./unusual.ts";
 
 /** The decisions of a grant about the resources of an answer. They read facts alone. */
-export interface Judge extends PartJudge, Refused {
+export interface Judge extends PartAccess, Refused {
   readonly policyDigest: string;
   readonly lists: FactLists;
   /** The view of a row that leaves; `undefined`: the row is hidden. */

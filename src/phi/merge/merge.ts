@@ -1,4 +1,3 @@
-import type { Nesting } from "#fhir/r4/compartment";
 import { elementsOf, isResourceType, type R4Element } from "#fhir/r4/elements";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { isSameJson, canonicalText } from "#fhir/json/same";
@@ -32,7 +31,7 @@ import {
 import { metaOf, unmasked } from "./merge-stripped.ts";
 import type { Bases } from "#phi/origin-urls";
 import { urlTypes } from "#phi/primitive";
-import { extensionView, siblingView } from "#phi/redact";
+import { extensionView, siblingView, type PartAccess } from "#phi/redact";
 
 /** A resource as it is stored, and as its writer sees it. */
 export interface StoredResource {
@@ -40,7 +39,12 @@ export interface StoredResource {
   readonly shown: JsonObject;
 }
 
-export interface MergeContext {
+/**
+ * The facts for a merge besides the view. `viewInside` is the view by which a nested resource may be written, and
+ * `mayLinkTo` answers whether the writer may see the linked Patient: only such a link is written. Both read the
+ * origin's terms.
+ */
+export interface MergeContext extends PartAccess {
   readonly bases: Bases;
   /**
    * The stored object of each object in `shown`, and of each object that a patch put in its place. The merge
@@ -52,13 +56,6 @@ export interface MergeContext {
    * lack of knowledge.
    */
   readonly patched?: boolean;
-  /** The view by which a nested resource may be written; `undefined`: not at all. */
-  readonly viewInside: (resource: JsonObject, nesting: Nesting) => ResourceView | undefined;
-  /**
-   * Answers whether the writer may see the linked Patient of a link; only such a link is written. In the
-   * origin's terms.
-   */
-  readonly mayLinkTo: (other: JsonObject) => boolean;
 }
 
 /** The resource in its next stored form. */
@@ -87,9 +84,10 @@ export function mergeResource(
   context: MergeContext,
 ): Result<Merged, readonly MergeIssue[]> {
   const merger = new Merger(context);
+  const { sources } = context;
   const carry = (object: JsonObject, original: JsonObject) => {
-    const source = context.sources.get(original);
-    if (source !== undefined) context.sources.set(object, source);
+    const source = sources.get(original);
+    if (source !== undefined) sources.set(object, source);
   };
   const [body, shown] = [unmasked(submitted, carry), storedResource && unmasked(storedResource.shown, carry)];
   const at = textAt(submitted, "resourceType") ?? "";
@@ -100,10 +98,16 @@ export function mergeResource(
 class Merger {
   readonly issues: MergeIssue[] = [];
   readonly changes: Change[] = [];
-  readonly #context: MergeContext;
+  readonly #bases: Bases;
+  readonly #sources: MergeContext["sources"];
+  readonly #isPatched: boolean;
+  readonly #parts: PartAccess;
 
   constructor(context: MergeContext) {
-    this.#context = context;
+    this.#bases = context.bases;
+    this.#sources = context.sources;
+    this.#isPatched = context.patched === true;
+    this.#parts = context;
   }
 
   /** Merges the written resource, or a nested resource. */
@@ -131,18 +135,18 @@ class Merger {
    * tags that it names.
    */
   #meta(inBody: JsonObject | undefined, inShown: JsonObject | undefined, at: string): JsonObject | undefined {
-    const { patched } = this.#context;
+    const isPatched = this.#isPatched;
     const { profile, security, ...others } = inBody ?? {};
     const shownAt = (name: string) => inShown && property(inShown, name);
     if (
       inBody !== undefined &&
-      (security !== undefined || patched) &&
+      (security !== undefined || isPatched) &&
       !isSameJson(security, shownAt("security"))
     )
       this.#fail("read_only", `${at}.meta.security`);
-    if (inBody !== undefined && patched && !isSameJson(profile, shownAt("profile")))
+    if (inBody !== undefined && isPatched && !isSameJson(profile, shownAt("profile")))
       this.#fail("read_only", `${at}.meta.profile`);
-    if (Object.keys(others).length === 0 && !patched) return inShown;
+    if (Object.keys(others).length === 0 && !isPatched) return inShown;
     const inStored = ["profile", "security"].flatMap((name) => {
       const value = shownAt(name);
       return value === undefined ? [] : [[name, value] as const];
@@ -395,7 +399,7 @@ class Merger {
       stored: isObject(inStored) ? inStored : undefined,
     };
     const merged = this.#object(versions, view, at);
-    if (isLinkTarget && !this.#context.mayLinkTo(merged)) return this.#fail("hidden", at);
+    if (isLinkTarget && !this.#parts.mayLinkTo(merged)) return this.#fail("hidden", at);
     this.#put(object, name, merged);
   }
 
@@ -422,7 +426,7 @@ class Merger {
     const [inBody, inShown, inStored] = [body, shown, stored].map((part) => objectsIn(part, name));
     if (inBody === undefined || inShown === undefined || inStored === undefined) return;
     const at = pathOf(object, name);
-    const sources = this.#context.sources;
+    const sources = this.#sources;
     const indexOf = new Map(inStored.map((item, index) => [item, index]));
     const seenAt = new Map<number, JsonObject>();
     for (const item of inShown) {
@@ -527,7 +531,7 @@ class Merger {
       if (bodyItem === undefined || shownItem === undefined || isSameJson(bodyItem.item, shownItem))
         return item;
       const place = `${at}[${bodyItem.index}]`;
-      const view = this.#context.viewInside(item, "contained");
+      const view = this.#parts.viewInside(item, "contained");
       if (view === undefined || property(bodyItem.item, "resourceType") !== property(item, "resourceType")) {
         this.#fail("read_only", place);
         return item;
@@ -544,7 +548,7 @@ class Merger {
     const value = property(object.body, name);
     const items = (isArray(value) ? value : [value ?? null]).map((item, index) => {
       const place = repeats ? `${at}[${index}]` : at;
-      const view = isObject(item) ? this.#context.viewInside(item, nesting) : undefined;
+      const view = isObject(item) ? this.#parts.viewInside(item, nesting) : undefined;
       if (view !== undefined && isObject(item))
         return this.resource({ body: item, shown: undefined, stored: undefined }, view, nesting, place);
       this.#fail("hidden", place);
@@ -556,7 +560,7 @@ class Merger {
 
   /** The origin's own address in place of the gateway's. */
   #inward(value: Json, name: string, type: string, view: ObjectView): Json {
-    const { bases } = this.#context;
+    const bases = this.#bases;
     if (typeof value !== "string" || !value.startsWith(`${bases.public}/`)) return value;
     const below = value.slice(bases.public.length + 1);
     if (view.type === "Reference" && name === "reference") return below;
