@@ -4,9 +4,9 @@ import { test } from "vitest";
 import { budgets, bundleProblems } from "../scripts/bundle-budgets.ts";
 
 const budget = { config: "wrangler.toml", kibibytes: 100, startMilliseconds: 400 };
-const good = { kibibytes: 100, startMilliseconds: 400, digests: ["a", "a"] };
+const good = { kibibytes: 100, startMilliseconds: 400, builds: ["a", "a"], bundles: ["b", "b"] };
 
-test("a bundle is refused if it is too large, starts too slowly or was not measured, or differs between two builds", ({
+test("a bundle is refused if it is too large, starts too slowly or was not measured, differs between two builds, or is bundled unlike wrangler", ({
   expect,
 }) => {
   expect(bundleProblems("gateway", good, budget)).toEqual([]);
@@ -14,7 +14,8 @@ test("a bundle is refused if it is too large, starts too slowly or was not measu
     { kibibytes: 101 },
     { startMilliseconds: 401 },
     { startMilliseconds: Number.NaN },
-    { digests: ["a", "b"] },
+    { builds: ["a", "b"] },
+    { bundles: ["b", "c"] },
   ];
   for (const change of bad) expect(bundleProblems("gateway", { ...good, ...change }, budget)).toHaveLength(1);
 });

@@ -33,7 +33,7 @@ export async function profilePhylax(folder: string, out: string): Promise<string
   const files = new Map<string, Files>();
   const sources = new Map<string, Files>();
   for (const worker of deployedWorkers) {
-    const [entry = ""] = await deployedBundle(worker, bundles, "readable");
+    const entry = await deployedBundle(worker, bundles, "readable");
     files.set(serviceOf(worker), filesOf(entry));
     sources.set(worker, filesOf(entry));
   }

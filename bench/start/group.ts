@@ -18,14 +18,14 @@ const startsIn: Readonly<Record<Duration, number>> = { full: 15, quick: 7, short
  * gateway's `/healthz`, beside an empty Worker in the same configuration; and the starts of the command.
  */
 export async function runStartGroup(folder: string, duration: Duration): Promise<readonly Measure[]> {
-  const modules = await deployedBundle("gateway", join(folder, "bundles"));
-  const bytes = modules.reduce((sum, path) => sum + gzipSync(readFileSync(path)).length, 0);
+  const module = await deployedBundle("gateway", join(folder, "bundles"));
+  const bytes = gzipSync(readFileSync(module)).length;
   const starts = Array.from({ length: startsIn[duration] }, (_, n) => n);
   console.error(`start: ${starts.length} starts of each …`);
   const pairs: Pair[] = [];
   for (const n of starts) {
     const [gateway, empty] = [join(folder, `start-${n}`), join(folder, `start-empty-${n}`)];
-    const a = await firstAnswer(gateway, () => gatewayServices(gateway, modules));
+    const a = await firstAnswer(gateway, () => gatewayServices(gateway, module));
     pairs.push({ a, b: await firstAnswer(empty, emptyServices) });
   }
   return [
@@ -60,12 +60,12 @@ async function firstAnswer(folder: string, gateway: () => readonly CapnpStruct[]
   return took;
 }
 
-function gatewayServices(folder: string, modules: readonly string[]): readonly CapnpStruct[] {
+function gatewayServices(folder: string, module: string): readonly CapnpStruct[] {
   const secret = () => randomBytes(32).toString("base64url");
   const key = (pair: { readonly privateKey: { export(options: { format: "jwk" }): object } }, kid: string) =>
     JSON.stringify({ ...pair.privateKey.export({ format: "jwk" }), kid });
   return deployedWorker("gateway", {
-    modules: copied(modules, folder, "gateway"),
+    module: copied(module, folder, "gateway"),
     vars: {
       TOKEN_SIGNING_KEY: key(generateKeyPairSync("ec", { namedCurve: "P-256" }), "token-1"),
       RESPONSE_SIGNING_KEY: key(generateKeyPairSync("ed25519"), "answers-1"),

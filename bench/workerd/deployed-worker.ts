@@ -1,4 +1,4 @@
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { configurations } from "../../sandbox/runtime/worker-bundles.ts";
 import type { DeployedWorker } from "./bundles.ts";
 import { embed, type CapnpStruct } from "./capnp.ts";
@@ -40,8 +40,8 @@ const { unstable_readConfig } = await import("wrangler");
 const root = join(import.meta.dirname, "../..");
 
 export interface WorkerParts {
-  /** Paths of its modules relative to the configuration of workerd; the first is the entry. */
-  readonly modules: readonly string[];
+  /** Path of its module relative to the configuration of workerd. */
+  readonly module: string;
   /** Variables that differ from the wrangler configuration, and the secrets. */
   readonly vars: Readonly<Record<string, string>>;
   /** Folder for the storage of its Durable Objects. */
@@ -87,7 +87,7 @@ export function neighboursOf(worker: DeployedWorker): readonly Neighbour[] {
  */
 export function deployedWorker(
   worker: DeployedWorker,
-  { modules, vars, state }: WorkerParts,
+  { module, vars, state }: WorkerParts,
 ): readonly CapnpStruct[] {
   const config: WranglerConfig = unstable_readConfig({ config: join(root, configurations[worker]) });
   const { kv_namespaces: kv, queues, hyperdrive, workflows, durable_objects: objects } = config;
@@ -124,7 +124,8 @@ export function deployedWorker(
       worker: {
         compatibilityDate: config.compatibility_date,
         compatibilityFlags: config.compatibility_flags,
-        modules: modules.map((path) => moduleOf(worker, path)),
+        // with the Worker's name, so that a stack of the process tells whose function is on it
+        modules: [{ name: `${worker}.js`, esModule: embed(module) }],
         bindings,
         durableObjectNamespaces: own.map(({ class_name }) => ({
           className: class_name,
@@ -138,9 +139,3 @@ export function deployedWorker(
     { name: storage, disk: { path: state, writable: true } },
   ];
 }
-
-/** Each Worker's entry has the Worker's name, so that a stack of the process tells whose function is on it. */
-const moduleOf = (worker: DeployedWorker, path: string): CapnpStruct => ({
-  name: basename(path) === "index.js" ? `${worker}.js` : basename(path),
-  [path.endsWith(".wasm") ? "wasm" : "esModule"]: embed(path),
-});

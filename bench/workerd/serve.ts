@@ -1,6 +1,7 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { build } from "esbuild";
+import { workerOptions } from "../../scripts/bundle-worker.ts";
 import { start, type Running } from "../process/process.ts";
 import { workerdBinary } from "./binary.ts";
 import { deployedBundle, deployedWorkers, type BundleForm, type DeployedWorker } from "./bundles.ts";
@@ -34,7 +35,7 @@ export interface Deployment {
 }
 
 /**
- * Bundles the Workers as `wrangler deploy` would and serves them, with their state below `folder`. Every
+ * Bundles the Workers as they are deployed and serves them, with their state below `folder`. Every
  * socket is on 127.0.0.1, on a free port. D1, R2 and the rate limiter are stand-ins.
  */
 export async function serveDeployed(
@@ -45,7 +46,7 @@ export async function serveDeployed(
   const services = await Promise.all(
     deployedWorkers.map(async (worker) =>
       deployedWorker(worker, {
-        modules: copied(await deployedBundle(worker, bundles, form), folder, worker),
+        module: copied(await deployedBundle(worker, bundles, form), folder, worker),
         vars: vars[worker],
         state: stateOf(folder, worker),
       }),
@@ -91,18 +92,12 @@ export const putInto = (folder: string) => (name: string, text: string) => {
   return name;
 };
 
-/** Copies modules below a configuration, since `embed` takes no path outside. Returns their relative paths. */
-export function copied(
-  modules: readonly string[],
-  folder: string,
-  worker: DeployedWorker,
-): readonly string[] {
+/** Copies a module below a configuration, since `embed` takes no path outside. Returns its relative path. */
+export function copied(module: string, folder: string, worker: DeployedWorker): string {
   mkdirSync(join(folder, worker));
-  return modules.map((path) => {
-    const name = join(worker, basename(path));
-    copyFileSync(path, join(folder, name));
-    return name;
-  });
+  const name = join(worker, basename(module));
+  copyFileSync(module, join(folder, name));
+  return name;
 }
 
 /**
@@ -155,18 +150,7 @@ export const rateLimiterIn = (folder: string): Promise<string> =>
 /** Bundles one of the benchmark's own Workers into a folder. Returns the file's name. */
 export async function bundleWorker(path: string, folder: string): Promise<string> {
   const name = `${path.replace(/^.*\/|\.ts$/gu, "")}.js`;
-  await build({
-    entryPoints: [path],
-    outfile: join(folder, name),
-    bundle: true,
-    format: "esm",
-    target: "es2024",
-    external: ["cloudflare:*", "node:*"],
-    conditions: ["workerd", "worker", "browser"],
-    minify: true,
-    absWorkingDir: root,
-    logLevel: "error",
-  });
+  await build({ ...workerOptions, entryPoints: [path], outfile: join(folder, name), minify: true });
   return name;
 }
 

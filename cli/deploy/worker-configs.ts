@@ -11,6 +11,10 @@ export type DeployedWorker = (typeof deployedWorkers)[number];
 export interface RawConfig {
   readonly name: string;
   readonly main: string;
+  readonly minify?: boolean;
+  readonly no_bundle?: boolean;
+  readonly find_additional_modules?: boolean;
+  readonly build?: { readonly command: string };
   readonly vars?: Readonly<Record<string, unknown>>;
   readonly routes?: readonly { readonly pattern: string; readonly custom_domain: boolean }[];
   readonly services?: readonly { readonly service: string }[];
@@ -34,10 +38,20 @@ export async function configsOf(
     deployedWorkers.map((worker) => {
       const file = join(repository, workerConfigs[worker]);
       const { rawConfig } = read({ config: file });
-      return [worker, configOf(worker, rawConfig as RawConfig, deployment, dirname(file), folder)]; // our own file
+      const config = configOf(worker, rawConfig as RawConfig, deployment, dirname(file), folder); // our own file
+      return [worker, { ...config, ...fileOf(worker, repository, folder) }];
     }),
   );
 }
+
+/** wrangler runs the command in the folder in which it was started, and uploads the file as it is (ADR 100). */
+const fileOf = (worker: DeployedWorker, repository: string, folder: string) => ({
+  main: relative(folder, join(repository, "dist", worker, "index.js")).replaceAll("\\", "/"),
+  build: { command: `node scripts/with-node.mjs scripts/bundle-worker.ts ${worker}` },
+  minify: false,
+  no_bundle: true,
+  find_additional_modules: false,
+});
 
 function configOf(
   worker: DeployedWorker,
@@ -46,7 +60,6 @@ function configOf(
   from: string,
   folder: string,
 ): RawConfig {
-  const moved = (path: string) => relative(folder, join(from, path)).replaceAll("\\", "/");
   const named = (name: string) => `${name}-${deployment.environment}`;
   const {
     services,
@@ -70,7 +83,6 @@ function configOf(
   return {
     ...base,
     name: named(base.name),
-    main: moved(base.main),
     vars: { ...base.vars, ...variablesOf(worker, deployment) },
     ...(worker === "gateway" && bindingsOf(deployment)),
     ...(hosts.length > 0 && { routes: hosts.map((pattern) => ({ pattern, custom_domain: true })) }),

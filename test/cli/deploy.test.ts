@@ -277,6 +277,16 @@ test("deploy config writes files from one source, deploy check finds the example
   }
 });
 
+test("wrangler uploads the file that the command makes, and bundles nothing itself", () => {
+  for (const [worker, config] of good.expected)
+    expect(config).toMatchObject({
+      main: `../../dist/${worker}/index.js`,
+      build: { command: `node scripts/with-node.mjs scripts/bundle-worker.ts ${worker}` },
+      no_bundle: true,
+      find_additional_modules: false,
+    });
+});
+
 test("no value of the development stack is left in a configuration", () => {
   for (const [worker, { vars = {} }] of good.expected)
     for (const [name, value] of Object.entries(vars))

@@ -1,0 +1,47 @@
+// Makes the file of a Worker that is deployed: `node scripts/bundle-worker.ts gateway` writes
+// dist/gateway/index.js. The configurations that `phylax deploy config` writes have this command, and wrangler
+// uploads the file as it is.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { minify } from "@swc/core";
+import { build, type BuildOptions } from "esbuild";
+
+const root = join(import.meta.dirname, "..");
+
+/** What wrangler sets for esbuild itself. scripts/bundle-check.ts compares the result with wrangler's own. */
+export const workerOptions = {
+  bundle: true,
+  format: "esm",
+  target: "es2024",
+  external: ["cloudflare:*", "node:*"],
+  conditions: ["workerd", "worker", "browser"],
+  define: { "navigator.userAgent": '"Cloudflare-Workers"', "process.env.NODE_ENV": '"production"' },
+  absWorkingDir: root,
+  logLevel: "error",
+} as const satisfies BuildOptions;
+
+/** A Worker in one module by esbuild, as wrangler bundles it. */
+export async function bundledWorker(worker: string, settings: { readonly minify: boolean }): Promise<string> {
+  const entryPoints = [`workers/${worker}/index.ts`];
+  const { outputFiles } = await build({ ...workerOptions, ...settings, entryPoints, write: false });
+  return outputFiles[0]?.text ?? "";
+}
+
+/** The Worker as it is deployed: swc makes esbuild's minified module smaller (ADR 100). */
+export async function deployedWorkerText(worker: string): Promise<string> {
+  const small = await bundledWorker(worker, { minify: true });
+  const { code } = await minify(small, {
+    module: true,
+    compress: { passes: 3, toplevel: true },
+    mangle: { topLevel: true },
+  });
+  return code;
+}
+
+if (import.meta.main) {
+  const [worker = ""] = process.argv.slice(2);
+  const path = join(root, "dist", worker, "index.js");
+  const text = await deployedWorkerText(worker);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+}
