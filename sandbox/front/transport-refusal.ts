@@ -1,4 +1,5 @@
 import { STATUS_CODES, type IncomingMessage } from "node:http";
+import { httpVerbs } from "#fhir/http-verb";
 
 /**
  * A refusal by the transport, before any worker is called: unrecorded, as Cloudflare's edge would refuse
@@ -151,7 +152,10 @@ export function parserRefusal(code: string | undefined): TransportRefusal | unde
 }
 
 /** The refusal as a FHIR OperationOutcome, with the headers that go with it. */
-export function face({ code, text }: TransportRefusal): { body: Buffer; headers: Record<string, string> } {
+export function face({ status, code, text }: TransportRefusal): {
+  body: Buffer;
+  headers: Record<string, string>;
+} {
   const outcome = {
     resourceType: "OperationOutcome",
     issue: [{ severity: "error", code, diagnostics: text }],
@@ -163,6 +167,7 @@ export function face({ code, text }: TransportRefusal): { body: Buffer; headers:
       "Content-Type": "application/fhir+json; charset=utf-8",
       "Cache-Control": "no-store",
       "Content-Length": String(body.length),
+      ...(status === 405 && { Allow: httpVerbs.join(", ") }), // RFC 9110 §15.5.6
     },
   };
 }

@@ -332,6 +332,37 @@ test("an entry of a batch that cannot be read is answered and recorded alone, an
   }
 });
 
+test("a read in a batch whose ifNoneMatch is its ETag is 304 without the resource, and is on record like the resource", async ({
+  expect,
+}) => {
+  const read = (ifNoneMatch?: string) => ({ request: { method: "GET", url: "Patient/amara", ifNoneMatch } });
+  const first = await post("app", bundle("batch", read()));
+  const { etag = "" } = first.entries[0]?.response ?? {};
+  const search = { request: { method: "GET", url: "Observation?code=8867-4", ifNoneMatch: "*" } };
+  const hidden = { request: { method: "GET", url: "Patient/bela", ifNoneMatch: "*" } };
+  const reply = await post(
+    "app",
+    bundle(
+      "batch",
+      read(etag),
+      read(`"other", W/${etag}`),
+      read("*"),
+      read('"other"'),
+      read("junk"),
+      search,
+      hidden,
+    ),
+  );
+  expect(statuses(reply)).toEqual(["304", "304", "304", "200", "200", "200", "404"]);
+  for (const entry of reply.entries.slice(0, 3)) expect(entry).toEqual({ response: { status: "304", etag } });
+  const disclosed = async (id: string | undefined) =>
+    (await eventsOf(phylax.dev, id)).filter(({ kind }) => kind === "disclosure");
+  const [shown] = await disclosed(first.headers["x-request-id"]);
+  const [known] = await disclosed(reply.headers["x-request-id"]);
+  expect(known?.patients).toEqual(shown?.patients);
+  expect([shown?.outcome?.status, known?.outcome?.status]).toEqual([200, 304]);
+});
+
 test("a transaction is done whole: its names, conditional references and conditional creates are resolved among the rows that the client may see", async ({
   expect,
 }) => {

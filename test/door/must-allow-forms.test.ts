@@ -205,6 +205,21 @@ test("an entry of a batch may begin or end with a slash, or search the base; an 
   }
 });
 
+test("a posted search with an empty body has its criteria in its URL, and need not say what the body is", async ({
+  expect,
+}) => {
+  const post = (body: string, headers = {}) => {
+    const sent = new TextEncoder().encode(body); // no text: a Request adds no Content-Type of its own
+    const path = "Observation/_search?code=code-1";
+    return ask("patient", "patient/*.rs", path, { method: "POST", body: sent, headers });
+  };
+  const reply = await post("");
+  expect(reply.status, reply.text).toBe(200);
+  expect(idsOf(reply)).toEqual(idsOf(await ask("patient", "patient/*.rs", "Observation?code=code-1")));
+  expect((await post("status=final")).status).toBe(415);
+  expect((await post("", { "content-type": "text/plain" })).status).toBe(415);
+});
+
 test("a posted $everything has the entries of its GET, within its parameters", async ({ expect }) => {
   const entriesOf = async (path: string, sending: Sending) =>
     idsOf(await ask("patient", "patient/*.rs", path, sending));

@@ -223,7 +223,9 @@ test("methods that a Worker cannot represent are 405, an unknown expectation is 
 }) => {
   const line = (first: string, more = "") =>
     askRaw(port, ca, `${first} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`);
-  expect(read(await line("TRACE /"))).toMatchObject({ status: 405, body: outcome("not-supported") });
+  const traced = await line("TRACE /");
+  expect(read(traced)).toMatchObject({ status: 405, body: outcome("not-supported") });
+  expect(traced).toContain("\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE\r\n"); // RFC 9110 §15.5.6
   expect(read(await line("CONNECT elsewhere:443"))).toMatchObject({
     status: 405,
     body: outcome("not-supported"),

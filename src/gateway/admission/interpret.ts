@@ -100,13 +100,14 @@ async function readForm(
   const isOperation = last !== undefined && takesPostedQuery(last);
   if (call.method !== "POST" || (last !== "_search" && !isOperation) || body === null || body === undefined)
     return ok("");
-  const isForm =
-    headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() === "application/x-www-form-urlencoded";
-  if (!isForm && !isOperation) return err({ reason: "form_type_not_supported" });
+  const type = headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  const isForm = type === "application/x-www-form-urlencoded";
+  if (!isForm && !isOperation && type !== undefined) return err({ reason: "form_type_not_supported" });
   const bytes = await readAtMost(body, searchFormBytesMax);
   if (bytes === undefined) return err({ reason: "form_too_large" });
   if (!isForm) {
     if (bytes.length === 0) return ok(""); // a client need not say what an empty body is
+    if (!isOperation) return err({ reason: "form_type_not_supported" });
     if (!hasMediaType(headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
     const form = formOfParameters(bytes);
     return form === undefined ? err({ reason: "parameter_malformed" }) : ok(form);

@@ -25,7 +25,12 @@ import type { AskedWrite, WriteBody, WriteBodyRefusal } from "#gateway/write/wri
 
 /** An entry of a bundle, as far as it can be read without the origin and the policy. */
 export type AskedEntry =
-  | { readonly kind: "reading"; readonly interaction: Reading; readonly isHead: boolean }
+  | {
+      readonly kind: "reading";
+      readonly interaction: Reading;
+      readonly isHead: boolean;
+      readonly ifNoneMatch: string | null;
+    }
   | { readonly kind: "writing"; readonly write: AskedWrite };
 
 export const interactionOf = (asked: AskedEntry): Reading | Writing =>
@@ -88,7 +93,10 @@ export function readAsked(
   const read = readInteraction(method, segments, query, base);
   if (!read.ok) return read;
   const interaction = read.value;
-  if (isReading(interaction)) return ok({ kind: "reading", interaction, isHead: method === "HEAD" });
+  if (isReading(interaction)) {
+    const ifNoneMatch = header("if-none-match");
+    return ok({ kind: "reading", interaction, isHead: method === "HEAD", ifNoneMatch });
+  }
   if (!isWriting(interaction))
     return err({ reason: "interaction_not_supported", interaction: interaction.kind });
   const conditions = readConditions((name) => (name === "prefer" ? prefer : header(name)));

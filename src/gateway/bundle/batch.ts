@@ -8,7 +8,7 @@ import type { Permission } from "#gateway/admission/permit";
 import { bytesOf, type GateRefusal, type ReleaseGate } from "#gateway/admission/release-gate";
 import { concernsNobody } from "#gateway/origin/concerned-by-write";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import { etagOf } from "#gateway/read/etag";
+import { etagOf, isListed } from "#gateway/read/etag";
 import { gather } from "#gateway/read/gather";
 import { writePart, type Part } from "#gateway/record/parts";
 import { afterIntent, type ProofReplayed } from "#gateway/write/after-intent";
@@ -308,13 +308,20 @@ async function read(
   links: NextLinks,
 ): Promise<void> {
   if (!asked.ok || asked.value.kind !== "reading" || outcome.answer !== undefined) return;
-  const { interaction, isHead } = asked.value;
+  const { interaction, isHead, ifNoneMatch } = asked.value;
   const grant = evaluate(policy, access, interaction);
   if (!grant.ok) return outcome.refuse(grant.error);
   const found = await outcome.origin.decided(() => gather(grant.value, undefined, outcome.origin, links));
   if (!found.ok) return outcome.refuse(found.error);
   const [only] = found.value.windows;
-  const tag =
-    interaction.kind === "search" || only === undefined ? {} : { etag: etagOf(only.body, policy.digest) };
-  outcome.answer = { status: 200, bodiless: isHead, disclosure: found.value, ...tag };
+  const etag =
+    interaction.kind === "search" || only === undefined ? undefined : etagOf(only.body, policy.digest);
+  const isKnown = etag !== undefined && ifNoneMatch !== null && isListed(ifNoneMatch, etag);
+  // a 304 confirms a guess at the body, which is on record as shown (ADR 14)
+  outcome.answer = {
+    status: isKnown ? 304 : 200,
+    bodiless: isHead || isKnown,
+    disclosure: found.value,
+    etag,
+  };
 }

@@ -68,14 +68,15 @@ export class BodyValidators implements Validators {
  */
 export function isKnown(headers: Pick<RequestHeaders, "get">, validators: Validators): boolean {
   const tags = headers.get("if-none-match");
-  if (tags !== null) return tags.trim() === "*" || listed(tags).includes(validators.etag);
+  if (tags !== null) return isListed(tags, validators.etag);
   const since = httpDate(headers.get("if-modified-since"));
   const changed = since === undefined ? undefined : wholeSeconds(validators.lastUpdated);
   return since !== undefined && changed !== undefined && changed <= since;
 }
 
-const listed = (text: string): readonly string[] =>
-  entityTagsIn(text).flatMap((tag) => (tag === "malformed" ? [] : [`"${tag.text}"`]));
+/** True if `If-None-Match` lists the tag, or any tag (`*`). */
+export const isListed = (tags: string, etag: string): boolean =>
+  tags.trim() === "*" || entityTagsIn(tags).some((tag) => tag !== "malformed" && `"${tag.text}"` === etag);
 
 /** The value of `Last-Modified` (RFC 9110 §5.6.7). */
 export function lastModified(lastUpdated: string | undefined): string | undefined {
