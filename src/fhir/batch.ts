@@ -78,9 +78,35 @@ function readTransaction(read: readonly Result<BatchEntry, EntryFault>[]): Resul
   if (reads.length > entriesMax.batch) return err({ reason: "too_many_entries" });
   const repeated = repeatedIn(entries);
   return repeated === undefined
-    ? ok({ kind: "transaction", entries })
+    ? ok({ kind: "transaction", entries: withNames(entries) })
     : err({ reason: "entry_repeated", at: repeated });
 }
+
+/**
+ * A new resource whose `fullUrl` is an address gets a name in its place, in the references to it too: the origin
+ * gets no address as a name, since it could be the address of a patient, and it redirects references after they
+ * were judged.
+ */
+function withNames(entries: readonly BatchEntry[]): readonly BatchEntry[] {
+  const taken = new Set(entries.map(({ fullUrl }) => fullUrl));
+  const names = new Map<string, string>();
+  let last = 0;
+  for (const { method, fullUrl } of entries) {
+    if (method !== "POST" || fullUrl === undefined || !/^https?:\/\//iu.test(fullUrl)) continue;
+    do last += 1;
+    while (taken.has(nameOf(last)));
+    names.set(fullUrl, nameOf(last));
+  }
+  if (names.size === 0) return entries;
+  return entries.map(({ fullUrl, resource, ...entry }) => ({
+    ...entry,
+    fullUrl: names.get(fullUrl ?? "") ?? fullUrl,
+    resource: resource && (withReferences(resource, (reference) => names.get(reference)) as JsonObject),
+  }));
+}
+
+const nameOf = (place: number): string =>
+  `urn:uuid:5ca1ab1e-0000-8000-8000-${place.toString(16).padStart(12, "0")}`;
 
 const known: ReadonlySet<string> = new Set([
   "id",

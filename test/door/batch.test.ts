@@ -355,12 +355,38 @@ test("a read in a batch whose ifNoneMatch is its ETag is 304 without the resourc
   );
   expect(statuses(reply)).toEqual(["304", "304", "304", "200", "200", "200", "404"]);
   for (const entry of reply.entries.slice(0, 3)) expect(entry).toEqual({ response: { status: "304", etag } });
-  const disclosed = async (id: string | undefined) =>
+  const disclosed = async (id: unknown) =>
     (await eventsOf(phylax.dev, id)).filter(({ kind }) => kind === "disclosure");
   const [shown] = await disclosed(first.headers["x-request-id"]);
   const [known] = await disclosed(reply.headers["x-request-id"]);
   expect(known?.patients).toEqual(shown?.patients);
   expect([shown?.outcome?.status, known?.outcome?.status]).toEqual([200, 304]);
+});
+
+test("a reference to a new resource by its address in fullUrl leads to it, and its owner is undecided like that of any new name", async ({
+  expect,
+}) => {
+  const address = "http://example.org/fhir/Patient/amara";
+  for (const fullUrl of [address, `${phylax.dev.fhir}/Patient/amara`]) {
+    const transaction = bundle(
+      "transaction",
+      asks("POST", "Patient", {
+        fullUrl,
+        resource: { resourceType: "Patient", name: [{ family: "Newborn" }] },
+      }),
+      asks("POST", "Observation", { resource: observation(fullUrl) }),
+    );
+    const reply = await post("clinic", transaction);
+    expect(reply.status, reply.text).toBe(200);
+    const [newborn, pulse] = reply.entries.map(({ response }) => response.location ?? "");
+    const places = [newborn, pulse].map((place = "") =>
+      place.replace(`${phylax.dev.fhir}/`, "").replace(/\/_history\/.*$/u, ""),
+    );
+    expect(await stored(places[1] ?? "")).toMatchObject({ subject: { reference: places[0] } });
+    const owned = await post("app", bundle("transaction", ...transaction.entry.slice(1)));
+    const whole = await post("app", transaction);
+    expect([owned.status, whole.status]).toEqual([fullUrl === address ? 403 : 200, 403]);
+  }
 });
 
 test("a transaction is done whole: its names, conditional references and conditional creates are resolved among the rows that the client may see", async ({

@@ -198,6 +198,41 @@ test("an entry's fullUrl may equal its URL, and conditional references are found
     expect(conditionalReferences({ performer: [{ reference }] })).toEqual([reference]);
 });
 
+test("a new resource of a transaction whose fullUrl is an address gets a name that no entry has, in the references to it too", ({
+  expect,
+}) => {
+  const [here, taken] = [
+    "http://example.org/fhir/Encounter/1",
+    "urn:uuid:5ca1ab1e-0000-8000-8000-000000000001",
+  ];
+  const refers = (reference: string): Json => ({ resourceType: "Observation", encounter: { reference } });
+  const read = readBatch(
+    bundle(
+      "transaction",
+      entry("POST", "Encounter", { fullUrl: here, resource: { resourceType: "Encounter" } }),
+      entry("POST", "Encounter", { fullUrl: taken, resource: { resourceType: "Encounter" } }),
+      entry("PUT", "Encounter/3", {
+        fullUrl: `${base}/Encounter/3`,
+        resource: { resourceType: "Encounter" },
+      }),
+      ...[here, `${here}/_history/1`, "Encounter/1", taken, `${base}/Encounter/3`].map((reference) =>
+        entry("POST", "Observation", { resource: refers(reference) }),
+      ),
+    ),
+    base,
+  );
+  if (!read.ok || read.value.kind !== "transaction") return expect(read).toBeUndefined();
+  const name = "urn:uuid:5ca1ab1e-0000-8000-8000-000000000002";
+  expect(read.value.entries.slice(0, 3).map(({ fullUrl }) => fullUrl)).toEqual([
+    name,
+    taken,
+    `${base}/Encounter/3`,
+  ]);
+  expect(read.value.entries.slice(3).map(({ resource }) => resource)).toEqual(
+    [name, `${here}/_history/1`, "Encounter/1", taken, `${base}/Encounter/3`].map(refers),
+  );
+});
+
 test("a batch may read a resource twice, and so may a transaction", ({ expect }) => {
   for (const type of ["batch", "transaction"])
     expect(reason(bundle(type, entry("GET", "Patient/1"), entry("GET", "Patient/1")))).toBe("read");
