@@ -220,6 +220,18 @@ test("a posted search with an empty body has its criteria in its URL, and need n
   expect((await post("", { "content-type": "text/plain" })).status).toBe(415);
 });
 
+test("the 401 of an Authorization that cannot be read has the address of the base's metadata (RFC 9728)", async ({
+  expect,
+}) => {
+  const [base = ""] = /\/v1\/fhir\/.*$/u.exec(door.dev.fhir) ?? [];
+  const metadata = `resource_metadata="${door.dev.gateway}/.well-known/oauth-protected-resource${base}"`;
+  for (const authorization of ["Basic YTpi", "Bearer", "Bearer a b", "nonsense"]) {
+    const reply = await ask("patient", "patient/*.rs", "Patient/ann", { headers: { authorization } });
+    expect(reply.status, authorization).toBe(401);
+    expect(reply.headers.get("www-authenticate"), authorization).toContain(`Bearer ${metadata}`);
+  }
+});
+
 test("a posted $everything has the entries of its GET, within its parameters", async ({ expect }) => {
   const entriesOf = async (path: string, sending: Sending) =>
     idsOf(await ask("patient", "patient/*.rs", path, sending));

@@ -138,7 +138,7 @@ export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
 interface FhirAddress extends Pick<Call, "origin" | "segments" | "query" | "path"> {}
 
 /** The parts of an address below a FHIR base. */
-function addressIn(url: string): FhirAddress | undefined {
+export function addressIn(url: string): FhirAddress | undefined {
   const { path, origin, rest, query } = plainAddress.exec(url)?.groups ?? {};
   if (path !== undefined && origin !== undefined)
     return { path, origin, segments: segmentsOf(rest), query: query ?? "" };

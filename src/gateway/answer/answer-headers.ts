@@ -4,7 +4,7 @@ import { receiptHeader } from "#entrypoint/request-records";
 import type { ProofVerifier } from "#identity/proof";
 import { part2Header, part2Notice } from "#policy/part2-notice";
 import { exhaustedHeaders, rateLimitHeaders } from "#limits/headers";
-import type { Arrival, Call } from "#gateway/admission/admit";
+import { addressIn, type Arrival, type Call } from "#gateway/admission/admit";
 import type { GatewayRefusal } from "#gateway/outcome";
 import { lastModified, type Validators } from "#gateway/read/etag";
 import type { RequestFacts } from "#gateway/record/recorder";
@@ -69,7 +69,11 @@ export function addRefusalHeaders(
   if (refusal.reason === "method_not_supported") headers.set("allow", refusal.allow.join(", "));
   if (isOfSignature(refusal)) headers.set("accept-signature", acceptSignature(arrival));
   if (status === 401)
-    headers.set("www-authenticate", challenge(ports.publicUrl, call?.origin, call?.scheme, refusal));
+    // a request that is refused with a malformed Authorization is no call yet
+    headers.set(
+      "www-authenticate",
+      challenge(ports.publicUrl, addressIn(arrival.url)?.origin, call?.scheme, refusal),
+    );
   if (refusal.reason === "scope_insufficient" && call?.scheme !== undefined)
     headers.set("www-authenticate", scopeChallenge(call.scheme, principal ?? {}, refusal));
 }
