@@ -96,7 +96,7 @@ test("nothing is done when it cannot be known at the last moment whether the ope
   }
 });
 
-test("nothing changed: the act is done", async ({ expect }) => {
+test("an act is done if nothing has changed since it was asked for", async ({ expect }) => {
   for (const path of paths) {
     const { post, acts } = door(undefined);
     expect((await post(path)).status, path).toBe(200);

@@ -53,7 +53,7 @@ test("a changed text, a text of another key and a text for another use open to n
   expect(await seal.openBegun(await seal.sealBegun(begun), instant(9)), "too late").toBeUndefined();
 });
 
-test("a cookie that comes twice is none", ({ expect }) => {
+test("a cookie that comes twice is not accepted", ({ expect }) => {
   const of = (cookie: string) => cookieOf(new Headers({ cookie }), "__Host-a");
   expect(of("b=1; __Host-a=2")).toBe("2");
   expect(of("__Host-a=1; __Host-a=2")).toBeUndefined();

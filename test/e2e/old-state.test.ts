@@ -29,7 +29,7 @@ const patience = { timeout: 120_000 };
 const told = (event: AuditEvent): unknown => plain(withCurrentReasons(event));
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
-test("a state of an earlier version exists", ({ expect }) => {
+test("the state of the first version is among the states below", ({ expect }) => {
   expect(oldVersions).toContain("7cc3e5d");
 });
 

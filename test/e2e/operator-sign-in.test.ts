@@ -149,7 +149,7 @@ test("a sign-in with the password alone is answered with the required factors (R
 });
 
 describe("a token opens the operators' door only if it is this operator's, for this door, over this certificate, fresh and strong", () => {
-  test("one that is all of it", async ({ expect }) => {
+  test("a token that meets each of these conditions opens it", async ({ expect }) => {
     expect((await post(bearer(await officerToken(phylax.dev, officer)))).status).toBe(200);
   });
 

@@ -54,7 +54,7 @@ describe("what is contained is written by the rules of its own type", () => {
       report(observation({ category: category("lab"), subject: to("Patient/amara"), ...more })),
     ).then(outcomeOf);
 
-  test("its visible elements change", async ({ expect }) => {
+  test("its visible elements may change", async ({ expect }) => {
     expect(await become({ status: "amended" })).toBe("send");
   });
 
@@ -75,7 +75,7 @@ describe("what is contained is written by the rules of its own type", () => {
     expect(await become({ subject: undefined })).toBe("result_changes_patient");
   });
 
-  test("nor by a participant, if it has no owner", async ({ expect }) => {
+  test("it moves to another patient by no participant, if it has no owner", async ({ expect }) => {
     const taken = (performer: string) =>
       report(observation({ category: category("lab"), performer: [to(performer)] }));
     const change = (performer: string) =>
@@ -100,7 +100,7 @@ describe("what is contained is written by the rules of its own type", () => {
     );
   });
 
-  test("by a patch too", async ({ expect }) => {
+  test("a patch is held to the same rules as an update", async ({ expect }) => {
     const patch = (path: string, value: unknown) =>
       planPatch(uneven, "system/*.cruds", stored, [{ op: "replace", path, value }]).then(outcomeOf);
     expect(await patch("/contained/0/status", "amended")).toBe("send");
@@ -108,7 +108,7 @@ describe("what is contained is written by the rules of its own type", () => {
     expect(await patch("/contained/0/subject/reference", "Patient/bela")).toBe("result_changes_patient");
   });
 
-  test("a scope by category holds it as well", async ({ expect }) => {
+  test("a scope by category is a limit as well: the row stays in its category", async ({ expect }) => {
     const scope =
       "system/DiagnosticReport.cruds system/Observation.cruds?category=urn:c|lab system/Observation.r";
     const change = plan(

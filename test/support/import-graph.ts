@@ -15,7 +15,7 @@ export function sourcesOf(root: string, folders: readonly string[]): Sources {
 
 type Graph = ReadonlyMap<string, ReadonlySet<string>>;
 
-/** Who imports whom. An `import type` counts: to understand one file a reader needs the other. */
+/** The files that each file imports. An `import type` counts: a reader of the file needs the imported file too. */
 export function importGraph(sources: Sources): Graph {
   return new Map(
     [...sources].map(([file, text]) => {
@@ -32,7 +32,7 @@ export function importGraph(sources: Sources): Graph {
   );
 }
 
-/** The same between rooms. */
+/** The rooms that each room imports. */
 export function roomGraph(graph: Graph, roomOf: (file: string) => string | undefined): Graph {
   const rooms = new Map<string, Set<string>>();
   for (const [file, imported] of graph) {
@@ -48,7 +48,7 @@ export function roomGraph(graph: Graph, roomOf: (file: string) => string | undef
   return rooms;
 }
 
-/** Groups whose members reach each other, each sorted. */
+/** Groups of files, or of rooms, in which every member imports its way to every other member. */
 export function circlesIn(graph: Graph): readonly (readonly string[])[] {
   const reach = new Map([...graph.keys()].map((from) => [from, reachedFrom(graph, from)]));
   const circles = new Map<string, readonly string[]>();
@@ -73,7 +73,7 @@ function reachedFrom(graph: Graph, from: string): ReadonlySet<string> {
   return reached;
 }
 
-/** Folders that hold more files than this, subfolders not counted. */
+/** Folders with more files than `filesMax`, without the files of their subfolders. */
 export function crowdedFolders(sources: Sources, filesMax: number): readonly string[] {
   const byFolder = Map.groupBy(sources.keys(), (file) => dirname(file));
   return [...byFolder].flatMap(([folder, files]) => (files.length > filesMax ? [folder] : []));

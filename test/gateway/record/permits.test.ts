@@ -76,7 +76,7 @@ test("an event has the Consents of its own patients, eight for each; an append h
   expect(sums).toEqual([200, 200, 200, 200, 200, 0]);
 });
 
-test("an event that discloses nothing has none", ({ expect }) => {
+test("an event that discloses nothing has no permits", ({ expect }) => {
   expect(
     withPermits([{ ...eventOf("dana"), kind: "notice" }], {
       name: "main",

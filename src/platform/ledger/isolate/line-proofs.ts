@@ -8,8 +8,8 @@ export type UnprovenLine = Omit<FoundLine, "proven" | "heldUntil" | "sum">;
 type LeavesOf = StubOf<Pick<LedgerShard, "leaves" | "proofs">>;
 type Proven = NonNullable<FoundLine["proven"]>;
 
-const LINES_AT_ONCE = 64; // of one call: a leaf may be 64 KiB
-// For a page. As base64 text, included twice, it is less than twice as long, and an answer holds 8 MiB.
+const LINES_AT_ONCE = 64; // lines in a call: a leaf may be 64 KiB
+// Bytes of the proofs in a page. Base64 is applied to them twice, which makes 5.4 MiB, and an answer holds 8 MiB.
 const BYTES_MAX = 3_145_728;
 
 /** Proves lines with data that anyone could fetch from their logs: the leaves, and a tlog-proof for each. */
