@@ -1,3 +1,4 @@
+import { resourceAtOrigin } from "#kernel/origin-name";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import * as z from "zod";
@@ -6,7 +7,7 @@ import { printFault } from "../misuse.ts";
 import { complain, giveResult, say } from "../output.ts";
 import { namesGiven, requirePatients } from "../records/patient-names.ts";
 
-const consentReference = /^[a-z][a-z0-9-]{0,63}\/Consent\/[A-Za-z0-9.-]{1,64}$/u;
+const consentReference = resourceAtOrigin("Consent");
 const answer = z.object({ refiled: z.number(), remaining: z.number() });
 const namesMax = 100; // of each type in one request to the operators' door
 

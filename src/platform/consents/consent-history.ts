@@ -1,3 +1,4 @@
+import { resourceAtOrigin } from "#kernel/origin-name";
 import { WorkerEntrypoint } from "cloudflare:workers";
 import * as z from "zod";
 import { instant } from "#kernel/clock";
@@ -27,9 +28,9 @@ export interface HistoryProblem {
   readonly field: string;
 }
 
-const patients = z.array(z.string().regex(/^[a-z][a-z0-9-]{0,63}\/Patient\/[A-Za-z0-9.-]{1,64}$/u)).max(100);
+const patients = z.array(z.string().regex(resourceAtOrigin("Patient"))).max(100);
 const question = z.strictObject({ patients: patients.min(1) });
-const consents = z.array(z.string().regex(/^[a-z][a-z0-9-]{0,63}\/Consent\/[A-Za-z0-9.-]{1,64}$/u)).max(100);
+const consents = z.array(z.string().regex(resourceAtOrigin("Consent"))).max(100);
 const refiling = z.strictObject({ patients, consents: consents.optional() });
 
 /** Answers which Consents of a patient were on file, and when: for the officer who proves a withdrawal. */
