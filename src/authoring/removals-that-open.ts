@@ -11,7 +11,7 @@ export interface RemovableEntries extends Pick<
   readonly grants: readonly GrantEntry[];
   readonly clients: ReadonlyMap<
     string,
-    Pick<ClientEntry, "status" | "auth" | "issuer"> & { readonly unboundUntil?: ClientEntry["unboundUntil"] }
+    Pick<ClientEntry, "status" | "auth" | "issuer"> & Partial<Pick<ClientEntry, "unboundUntil" | "patient">>
   >;
 }
 
@@ -37,17 +37,24 @@ const removedNames = (
 ): ReadonlySet<string> =>
   new Set(changes.flatMap(({ kind, name, after }) => (kind === wanted && after === undefined ? [name] : [])));
 
-/** A patient's or a user's id belongs to one origin: at several it counts only if the token names the origin. */
+/**
+ * A patient's or a user's id belongs to one origin: at several it counts only if the token names the origin. Each token
+ * of a client that is limited to a patient needs the patient's id.
+ */
 function singleOrigins(
   changes: readonly PlannedChange[],
-  { grants }: Pick<RemovableEntries, "grants">,
+  { grants, clients }: Pick<RemovableEntries, "grants" | "clients">,
 ): readonly string[] {
   const removed = removedNames(changes, "grant");
   return [...Map.groupBy(grants, ({ client }) => client)].flatMap(([client, ofClient]) => {
     const left = ofClient.filter((grant) => !removed.has(grantKey(grant)));
     const counts = (some: readonly GrantEntry[]) => new Set(some.map(({ origin }) => origin)).size;
-    return counts(ofClient) > 1 && counts(left) === 1 && left.some(({ scopes }) => namesPersons(scopes))
-      ? [`client ${client}: patient/ and user/ scopes count, since one origin is left`]
+    const scopes =
+      clients.get(client)?.patient !== undefined
+        ? "all scopes (each is limited to the patient)"
+        : left.some((grant) => namesPersons(grant.scopes)) && "patient/ and user/ scopes";
+    return counts(ofClient) > 1 && counts(left) === 1 && scopes !== false
+      ? [`client ${client}: ${scopes} count, since one origin is left`]
       : [];
   });
 }

@@ -128,6 +128,18 @@ test("a limit to a patient opens where a grant serves the individual", ({ expect
   expect(opens("TREAT")).toEqual([]);
 });
 
+test("a removal that leaves one origin opens for a client that is limited to a patient, with any scopes", ({
+  expect,
+}) => {
+  const grants = ["main", "lab"].map((origin) => grantAt(origin, "system/*.rs"));
+  const opens = (more: Partial<Client>) =>
+    openings([removalOf("lab")], policies, { ...around, grants, clients: new Map([["app", client(more)]]) });
+  expect(opens({ patient: "amara" })).toEqual([
+    "client app: all scopes (each is limited to the patient) count, since one origin is left",
+  ]);
+  expect(opens({})).toEqual([]);
+});
+
 test.for([
   ["patient/*.rs system/Practitioner.rs", "system/Practitioner.rs", ["main", "lab"], true],
   ["user/*.rs system/Practitioner.rs", "system/Practitioner.rs", ["main", "lab"], true],
