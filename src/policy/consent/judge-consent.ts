@@ -23,7 +23,7 @@ import {
   type RootReading,
   type Unclear,
 } from "./consent.ts";
-import { icdTextOf } from "#policy/sensitivity/sensitive-codes";
+import { mayBeSameIcdCode } from "#policy/sensitivity/sensitive-codes";
 import { allOf, anyOf, type Match } from "./match.ts";
 import type { ConsentRowFacts } from "./row-facts.ts";
 import { standsForPart2 } from "./part2-consent.ts";
@@ -365,17 +365,19 @@ function classMatch(limit: ClassLimit, row: ConsentRowFacts): Match {
   return row.contained.some(({ type }) => type === limit.type) ? "unknown" : "no";
 }
 
-/** A code of ICD-10 without its dot, in small letters or in WHO's edition may be the code that the Consent means. */
+/**
+ * A code without a system may be a code of any. A code of ICD-10 without its dot, in small letters or in WHO's edition
+ * may be the code that the Consent means.
+ */
 function codeMatch(code: string, codes: ReadonlySet<string>): Match {
-  if (codes.has(code)) return code.startsWith("|") ? "unknown" : "yes";
-  const bare = code.slice(code.indexOf("|"));
-  if (bare === code) return [...codes].some((each) => each.endsWith(code)) ? "unknown" : "no";
-  if (codes.has(bare)) return "unknown";
-  // A Consent that was filed by an earlier version may have an earlier name of the system.
   const at = code.indexOf("|");
-  if (codes.has(codeName(code.slice(0, at), code.slice(at + 1)))) return "yes";
-  const icd = icdTextOf(code);
-  return icd !== undefined && [...codes].some((each) => icdTextOf(each) === icd) ? "unknown" : "no";
+  const isBare = at === 0;
+  // A Consent that was filed by an earlier version may have an earlier name of the system.
+  if (codes.has(code) || (!isBare && codes.has(codeName(code.slice(0, at), code.slice(at + 1)))))
+    return isBare ? "unknown" : "yes";
+  const mayBe = (each: string) =>
+    (isBare ? each.endsWith(code) : each === code.slice(at)) || mayBeSameIcdCode(code, each);
+  return [...codes].some(mayBe) ? "unknown" : "no";
 }
 
 /**

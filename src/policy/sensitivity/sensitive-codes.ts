@@ -13,12 +13,19 @@ const icdText = (code: string): string => code.toUpperCase().replace(".", "");
 /** Only ICD-10 writes codes so. Without the dot it may be a code of a different system (HCPCS A5051). */
 const isIcdWithDot = (code: string): boolean => /^[A-Z]\d[0-9A-Z]\.[0-9A-Z]{1,4}$/iu.test(code);
 
-/** The code of `system|code` as codes of ICD-10 are compared; undefined: a code of a different system. */
-export function icdTextOf(name: string): string | undefined {
+/**
+ * True if two codes, as `system|code`, may be one code of ICD-10 in two spellings. A code without a system may be of
+ * any.
+ */
+export function mayBeSameIcdCode(a: string, b: string): boolean {
+  const text = icdTextOf(a);
+  return text !== undefined && text === icdTextOf(b);
+}
+
+function icdTextOf(name: string): string | undefined {
   const at = name.indexOf("|");
-  const [system, code] = [name.slice(0, at), name.slice(at + 1)];
-  const isIcd = system === "" ? isIcdWithDot(code) : plainName(system) === icd10cm;
-  return isIcd ? icdText(code) : undefined;
+  const isIcd = at === 0 || plainName(name.slice(0, at)) === icd10cm;
+  return isIcd ? icdText(name.slice(at + 1)) : undefined;
 }
 
 const none: readonly string[] = [];

@@ -253,6 +253,29 @@ test("a code of ICD-10 in another spelling may be the code of a Consent: it is d
     expect(by("deny", coding), JSON.stringify(coding)).toBe("silent");
 });
 
+test("a code of ICD-10 in another spelling is denied also if the Consent or the row names no system", ({
+  expect,
+}) => {
+  const icd = "http://hl7.org/fhir/sid/icd-10-cm";
+  const denied = (named: object, coding: object) =>
+    verdict(
+      consent({ type: "deny", code: [{ coding: [named] }] }),
+      {},
+      observation({ code: { coding: [coding] } }),
+    );
+  const spellings = ["Z33.2", "Z332", "z33.2", "z332"];
+  for (const code of spellings)
+    for (const other of spellings)
+      for (const [named, coding] of [
+        [{ code }, { system: icd, code: other }],
+        [{ system: icd, code }, { code: other }],
+      ] as const)
+        expect(denied(named, coding), JSON.stringify([named, coding])).toBe("deny");
+  expect(denied({ code: "Z33.2" }, { system: icd, code: "Z33.1" })).toBe("silent");
+  expect(denied({ code: "Z33.2" }, { system: "http://loinc.org", code: "Z332" })).toBe("silent");
+  expect(denied({ system: "http://loinc.org", code: "8867-4" }, { code: "88674" })).toBe("silent");
+});
+
 test("a code that was filed under an earlier name of its system counts as before", ({ expect }) => {
   const row = observation({
     code: { coding: [{ system: "urn:oid:2.16.840.1.113883.6.285", code: "G0101" }] },
