@@ -83,7 +83,14 @@ function readTransaction(read: readonly Result<BatchEntry, EntryFault>[]): Resul
 }
 
 /**
- * A new resource whose `fullUrl` is an address gets a name in its place, in the references to it too: the origin
+ * True for a write whose row the server chooses: a create, or a conditional update, patch or delete, which names its
+ * row by a search.
+ */
+export const isWriteOfType = ({ method, segments }: Pick<BatchEntry, "method" | "segments">): boolean =>
+  segments.length === 1 && method !== "GET" && method !== "HEAD";
+
+/**
+ * A resource without an id whose `fullUrl` is an address gets a name in its place, in the references to it too: the origin
  * gets no address as a name, since it could be the address of a patient, and it redirects references after they
  * were judged.
  */
@@ -91,8 +98,9 @@ function withNames(entries: readonly BatchEntry[]): readonly BatchEntry[] {
   const taken = new Set(entries.map(({ fullUrl }) => fullUrl));
   const names = new Map<string, string>();
   let last = 0;
-  for (const { method, fullUrl } of entries) {
-    if (method !== "POST" || fullUrl === undefined || !/^https?:\/\//iu.test(fullUrl)) continue;
+  for (const entry of entries) {
+    const { fullUrl } = entry;
+    if (!isWriteOfType(entry) || fullUrl === undefined || !/^https?:\/\//iu.test(fullUrl)) continue;
     do last += 1;
     while (taken.has(nameOf(last)));
     names.set(fullUrl, nameOf(last));
@@ -192,15 +200,19 @@ export function withReferences(value: Json, replaced: (reference: string) => str
   );
 }
 
+/** All references of a resource, once. */
+export function referencesIn(value: Json): ReadonlySet<string> {
+  const found = new Set<string>();
+  withReferences(value, (reference) => {
+    found.add(reference);
+    return undefined;
+  });
+  return found;
+}
+
 /**
  * The conditional references of a resource (`Practitioner?identifier=…`, FHIR R4 http §3.1.0.11.2): all
  * references with a `?`, since servers accept a `?` at any position, behind a slash or an address.
  */
-export function conditionalReferences(value: Json): readonly string[] {
-  const found = new Set<string>();
-  withReferences(value, (reference) => {
-    if (reference.includes("?") && !reference.startsWith("#")) found.add(reference);
-    return undefined;
-  });
-  return [...found];
-}
+export const conditionalReferences = (value: Json): readonly string[] =>
+  [...referencesIn(value)].filter((reference) => reference.includes("?") && !reference.startsWith("#"));

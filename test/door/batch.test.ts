@@ -450,6 +450,49 @@ test("a transaction is done whole: its names, conditional references and conditi
   expect(kinds.slice(8).sort()).toEqual(["disclosure", "disclosure", "write"]);
 });
 
+test("a reference to the fullUrl of a conditional update or patch leads to the resource that it finds or makes", async ({
+  expect,
+}) => {
+  for (const fullUrl of [
+    "http://example.org/fhir/Patient/9",
+    "urn:uuid:66666666-6666-4666-8666-666666666666",
+  ])
+    for (const [method, value, found] of [
+      ["PUT", "b", "Patient/bela"],
+      ["PATCH", "b", "Patient/bela"],
+      ["PUT", crypto.randomUUID(), undefined],
+    ] as const) {
+      const renamed = [{ op: "replace", path: "/name/0/family", value: "Nagy" }];
+      const updated = {
+        resourceType: "Patient",
+        identifier: [{ system: "urn:mrn", value }],
+        name: [{ family: "Nagy" }],
+      };
+      const reply = await post(
+        "clinic",
+        bundle(
+          "transaction",
+          asks(method, `Patient?identifier=urn:mrn|${value}`, {
+            ...(method === "PATCH" ? patch(renamed) : { resource: updated }),
+            fullUrl,
+          }),
+          asks("POST", "Observation", { resource: observation(fullUrl) }),
+        ),
+      );
+      expect(reply.status, reply.text).toBe(200);
+      const [patient, pulse] = reply.entries.map(({ response: { location = "" } }) =>
+        location.replace(`${phylax.dev.fhir}/`, "").replace(/\/_history\/.*$/u, ""),
+      );
+      const label = `${method} ${fullUrl}`;
+      expect(await stored(pulse ?? ""), label).toMatchObject({ subject: { reference: found ?? patient } });
+      const events = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
+      const created = events.filter(({ kind, what }) => kind === "write" && what?.interaction === "create");
+      expect(created.at(-1)?.patients, label).toEqual(
+        found === undefined ? [] : [expect.objectContaining({ patient: `main/${found}` })],
+      );
+    }
+});
+
 /** Writes of each kind, of which one finds its resource and has nothing to do. */
 const writesOfEachKind = (label: string) => [
   asks("POST", "Observation", {

@@ -124,7 +124,7 @@ async function entriesOf({
 }
 
 // A name that is an address could be the address of a further entry's patient: the origin would redirect
-// references that were judged already.
+// references that were judged already. So it would by the name of a row that exists: only a new row has a name.
 const ownName = /^urn:(?:uuid|oid):[0-9A-Za-z.-]{1,64}$/u;
 
 /** A write as an entry for the origin. */
@@ -140,7 +140,9 @@ export function entryText({
     ...(ifNone === "same id" && { ifNoneMatch: "*" }),
     ...(typeof ifNone === "object" && { ifNoneExist: ifNone.matches }),
   });
-  const name = fullUrl === undefined || !ownName.test(fullUrl) ? "" : `"fullUrl":${JSON.stringify(fullUrl)},`;
+  const isNew = method === "POST" || ifNone !== undefined;
+  const isNamed = isNew && fullUrl !== undefined && ownName.test(fullUrl);
+  const name = isNamed ? `"fullUrl":${JSON.stringify(fullUrl)},` : "";
   return `{${name}${body === undefined ? "" : `"resource":${body},`}"request":${request}}`;
 }
 

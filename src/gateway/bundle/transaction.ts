@@ -1,5 +1,11 @@
 import type { What } from "#audit/event";
-import { conditionalReferences, withReferences, type BatchEntry } from "#fhir/batch";
+import {
+  conditionalReferences,
+  isWriteOfType,
+  referencesIn,
+  withReferences,
+  type BatchEntry,
+} from "#fhir/batch";
 import { isResourceType } from "#fhir/r4/elements";
 import { readingsBelow } from "#fhir/r4/reference";
 import { readCriteria, type Reading } from "#fhir/interaction";
@@ -433,9 +439,9 @@ async function placesOf(
   const searched = new Set(
     entries.flatMap(({ resource }) => (resource === undefined ? [] : conditionalReferences(resource))),
   );
+  const referred = new Set(entries.flatMap(({ resource }) => [...referencesIn(resource ?? null)]));
   const conditional = entries.filter(
-    ({ method, fullUrl, header }) =>
-      method === "POST" && fullUrl !== undefined && header("if-none-exist") !== null,
+    (entry) => referred.has(entry.fullUrl ?? "") && isWriteOfType(entry) && conditionOf(entry, origin) !== "",
   );
   if (searched.size + conditional.length > searchesMax) return err({ reason: "too_many_references" });
   for (const reference of searched) {
@@ -446,15 +452,21 @@ async function placesOf(
     if (found.value === undefined) return err({ reason: "reference_unresolved" });
     places.set(reference, `${type}/${found.value}`);
   }
-  for (const { fullUrl = "", segments, header } of conditional) {
+  for (const entry of conditional) {
+    const { fullUrl = "", segments } = entry;
     const [type = ""] = segments;
-    const query = conditionQuery(header("if-none-exist")?.trim() ?? "", type, origin.base);
-    const found = await findOne(type, query, permission, origin);
+    const found = await findOne(type, conditionOf(entry, origin), permission, origin);
     if (!found.ok) return found;
     if (found.value !== undefined) places.set(fullUrl, `${type}/${found.value}`);
   }
   return ok(places);
 }
+
+/** The search by which an entry finds a row that may exist already; empty: it makes a row in any case. */
+const conditionOf = (
+  { method, segments: [type = ""], query, header }: BatchEntry,
+  { base }: Pick<OriginSession, "base">,
+): string => (method === "POST" ? conditionQuery(header("if-none-exist")?.trim() ?? "", type, base) : query);
 
 const splitAt = (reference: string): readonly string[] => [
   reference.slice(0, reference.indexOf("?")),
