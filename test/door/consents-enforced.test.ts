@@ -574,6 +574,39 @@ test("a denial of correction or of collection refuses writes, and leaves the row
   }
 });
 
+test("a denial of a patient's new rows holds where a transaction names the patient by the fullUrl of a conditional update", async ({
+  expect,
+}) => {
+  const fullUrl = "urn:uuid:77777777-7777-4777-8777-777777777777";
+  const row = { ...observation("new", "bela", pulse), id: undefined };
+  const entries = (subject: string) =>
+    sending("POST", {
+      resourceType: "Bundle",
+      type: "transaction",
+      entry: [
+        {
+          fullUrl,
+          request: { method: "PUT", url: "Patient?_id=bela" },
+          resource: { resourceType: "Patient" },
+        },
+        { request: { method: "POST", url: "Observation" }, resource: { ...row, subject: to(subject) } },
+      ],
+    });
+  const denial = consent("bela", {
+    type: "deny",
+    action: [{ coding: [{ system: `${thp}consentaction`, code: "collect" }] }],
+    class: [{ system: "http://hl7.org/fhir/resource-types", code: "Observation" }],
+  });
+  expect((await ask("clinic", "", entries(fullUrl))).status, "without a Consent").toBe(200);
+  const id = await file("registrar", denial);
+  await soon(
+    "the denial does not count",
+    async () => (await ask("clinic", "", entries("Patient/bela"))).status >= 400,
+  );
+  expect((await ask("clinic", "", entries(fullUrl))).status).toBeGreaterThanOrEqual(400);
+  await withdraw(id);
+});
+
 test("a labelled row leaves by a Consent that names its label, not by the Consent of the client that profits", async ({
   expect,
 }) => {
