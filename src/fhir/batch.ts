@@ -170,11 +170,19 @@ function relativeUrl(text: string, base: string): string {
   return text.startsWith(base) && /^[/?]/u.test(rest) ? rest : text;
 }
 
-/** FHIR R4 http §3.1.0.11.2: a transaction names each resource only once. */
+/**
+ * FHIR R4 http §3.1.0.11.2: a transaction names each resource only once. A condition counts as a name: the row that it
+ * finds is known later.
+ */
 function repeatedIn(entries: readonly BatchEntry[]): number | undefined {
   const names = new Set<string>();
-  for (const [at, { fullUrl, method, segments }] of entries.entries()) {
-    const target = method === "GET" || method === "HEAD" || method === "POST" ? [] : [segments.join("/")];
+  for (const [at, entry] of entries.entries()) {
+    const { fullUrl, method, segments, query } = entry;
+    const path = segments.join("/");
+    const target =
+      method === "GET" || method === "HEAD" || method === "POST"
+        ? []
+        : [isWriteOfType(entry) ? `${path}?${query}` : path];
     for (const name of new Set(fullUrl === undefined ? target : [...target, fullUrl])) {
       if (names.has(name)) return at;
       names.add(name);

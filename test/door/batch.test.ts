@@ -493,6 +493,44 @@ test("a reference to the fullUrl of a conditional update or patch leads to the r
     }
 });
 
+test("a transaction whose entries find one row by different names is refused before the origin gets a write; conditions that find different rows of a type are done together", async ({
+  expect,
+}) => {
+  const numbered = (value: string) => ({ identifier: [{ system: "urn:twice", value }] });
+  const both = await post(
+    "clinic",
+    bundle(
+      "transaction",
+      ...["1", "2"].map((value) =>
+        asks("POST", "Observation", { resource: observation("Patient/amara", numbered(value)) }),
+      ),
+    ),
+  );
+  const [id = ""] = both.entries.map(({ response }) => response.location?.split("/").at(-3) ?? "");
+  const to = (value: string, status: string) =>
+    asks(
+      "PATCH",
+      `Observation?identifier=urn:twice|${value}`,
+      patch([{ op: "replace", path: "/status", value: status }]),
+    );
+  const whole = { id, ...observation("Patient/amara", { ...numbered("1"), status: "corrected" }) };
+  for (const other of [
+    asks("PUT", `Observation/${id}`, { resource: whole }),
+    asks("DELETE", `Observation/${id}`),
+    asks("DELETE", "Observation?identifier=urn:twice|1&status=final"),
+    to("1", "corrected"),
+  ]) {
+    const reply = await post("clinic", bundle("transaction", to("1", "amended"), other));
+    expect(reply.status, reply.text).toBe(400);
+    expect(reply.text).toContain("Two entries of the transaction have one resource");
+    const kinds = (await eventsOf(phylax.dev, reply.headers["x-request-id"])).map(({ kind }) => kind);
+    expect(kinds).not.toContain("intent");
+  }
+  expect(await stored(`Observation/${id}`)).toMatchObject({ status: "final", meta: { versionId: "1" } });
+  const done = await post("clinic", bundle("transaction", to("1", "amended"), to("2", "amended")));
+  expect(statuses(done), done.text).toEqual(["200", "200"]);
+});
+
 /** Writes of each kind, of which one finds its resource and has nothing to do. */
 const writesOfEachKind = (label: string) => [
   asks("POST", "Observation", {

@@ -5,6 +5,7 @@ import {
   referencesIn,
   withReferences,
   type BatchEntry,
+  type BatchRefusal,
 } from "#fhir/batch";
 import { isResourceType } from "#fhir/r4/elements";
 import { readingsBelow } from "#fhir/r4/reference";
@@ -82,6 +83,7 @@ export type UnsentTransaction =
   | ProofReplayed
   | PlanRefusal
   | EntryReadRefusal
+  | Extract<BatchRefusal, { readonly reason: "entry_repeated" }>
   | TransactionRefusal
   | SettleRefusal;
 
@@ -414,11 +416,24 @@ async function permitByPresentConsents(
     if (!plan.ok) return plan;
     permitted.push({ kind: "writing", request, write: asked.value.write, plan: plan.value });
   }
-  return ok(permitted);
+  const at = repeatedIn(permitted);
+  return at === undefined ? ok(permitted) : err({ reason: "entry_repeated", at });
 }
 
 const referringTo = (resource: JsonObject, places: ReadonlyMap<string, string>): JsonObject =>
   withReferences(resource, (reference) => places.get(reference)) as JsonObject; // an object stays an object
+
+/** FHIR R4 http §3.1.0.11.2: a transaction changes each resource only once, whether it names it by id or by a condition. */
+function repeatedIn(permitted: readonly PermittedEntry[]): number | undefined {
+  const paths = new Set<string>();
+  for (const [at, entry] of permitted.entries()) {
+    const write = isSent(entry) ? entry.plan.write : undefined;
+    if (write === undefined || write.method === "POST") continue;
+    if (paths.has(write.path)) return at;
+    paths.add(write.path);
+  }
+  return undefined;
+}
 
 /**
  * Resolves references that are not addresses: the `fullUrl` of an entry for an existing resource, and a
