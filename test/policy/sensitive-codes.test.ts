@@ -77,6 +77,27 @@ test("a code of ICD-10-CM labels without its system, without its dot and in smal
   expect(sensitivitiesOf(loinc, "F11.20"), "a different system").toEqual([]);
 });
 
+test("the national editions of ICD-10 share the blocks of the value sets, ICD-10-PCS does not", ({
+  expect,
+}) => {
+  for (const system of [
+    "http://hl7.org/fhir/sid/icd-10-nl",
+    "http://hl7.org/fhir/sid/icd-10-de",
+    "urn:oid:2.16.840.1.113883.6.3.2",
+    "http://fhir.de/CodeSystem/bfarm/icd-10-gm",
+  ])
+    expect(sensitivitiesOf(system, "F11.2"), system).toEqual(["OPIOIDUD"]);
+  for (const system of ["http://hl7.org/fhir/sid/icd-10-pcs", "http://www.cms.gov/Medicare/Coding/ICD10"])
+    expect(sensitivitiesOf(system, "F1120ZZ"), system).toEqual([]);
+});
+
+test("a code of ICD-10 without a system labels also with a trailing dot or WHO's marks", ({ expect }) => {
+  for (const code of ["F11.", "F11.-", "F11.2-", "f11.2+", "F11.2*", "F11.2†", "F11.2!"])
+    expect(sensitivitiesOf(undefined, code), code).toEqual(["OPIOIDUD"]);
+  for (const code of ["F11-2", "F11.20.1", "F11.2++"])
+    expect(sensitivitiesOf(undefined, code), code).toEqual([]);
+});
+
 test("a code system counts by its OID and its earlier names too", ({ expect }) => {
   for (const system of ["urn:oid:2.16.840.1.113883.6.90", "http://hl7.org/fhir/sid/icd-10-us"])
     expect(sensitivitiesOf(system, "F11.20"), system).toEqual(["OPIOIDUD"]);
@@ -99,7 +120,13 @@ test("the search in bytes misses no code that labels, and finds few that do not"
   for (const code of sensitiveTexts) {
     expect(found(code), code).toBe(true);
     if (sensitivitiesOf(icd, code).length > 0)
-      for (const below of [`${code}.123A`, `${code}123A`, `${code.toLowerCase()}.123a`])
+      for (const below of [
+        `${code}.123A`,
+        `${code}123A`,
+        `${code.toLowerCase()}.123a`,
+        `${code}.-`,
+        `${code}†`,
+      ])
         expect(found(below), below).toBe(true);
   }
   expect(found("8020\\u00333-3"), "an escape").toBe(true);

@@ -3,15 +3,22 @@ import { coversSensitivity } from "./row-labels.ts";
 import { sensitiveCodes } from "./sensitivity.gen.ts";
 
 const icd10cm = "http://hl7.org/fhir/sid/icd-10-cm";
-// WHO's ICD-10 and its clinical modification share the codes of the value sets.
-const plainName = (system: string): string =>
-  systemName(system) === "http://hl7.org/fhir/sid/icd-10" ? icd10cm : systemName(system);
+// WHO's ICD-10, its clinical modification and its national editions share the codes of the value sets.
+const isIcd10 = /(?:\/icd-10(?:-[a-z]{2})?|^2\.16\.840\.1\.113883\.6\.3\.\d+)$/u;
 
-/** A code of ICD-10-CM as it is compared: claims leave out the dot, and some servers write small letters. */
-const icdText = (code: string): string => code.toUpperCase().replace(".", "");
+function plainName(system: string): string {
+  const name = systemName(system);
+  return isIcd10.test(name) ? icd10cm : name;
+}
+
+/**
+ * A code of ICD-10 as it is compared: claims leave out the dot, some servers write small letters, and WHO's marks
+ * (`F11.-`, `B20.0+`) are no part of the code.
+ */
+const icdText = (code: string): string => code.toUpperCase().replaceAll(/\.|[-+*†!]$/gu, "");
 
 /** Only ICD-10 writes codes so. Without the dot it may be a code of a different system (HCPCS A5051). */
-const isIcdWithDot = (code: string): boolean => /^[A-Z]\d[0-9A-Z]\.[0-9A-Z]{1,4}$/iu.test(code);
+const isIcdWithDot = (code: string): boolean => /^[A-Z]\d[0-9A-Z]\.[0-9A-Z]{0,4}[-+*†!]?$/iu.test(code);
 
 /**
  * True if two codes, as `system|code`, may be one code of ICD-10 in two spellings. A code without a system may be of

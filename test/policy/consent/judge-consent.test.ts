@@ -239,6 +239,7 @@ test("a code of ICD-10 in another spelling may be the code of a Consent: it is d
     { system: icd, code: "Z332" },
     { system: icd, code: "z33.2" },
     { system: "http://hl7.org/fhir/sid/icd-10", code: "Z33.2" },
+    { system: "http://hl7.org/fhir/sid/icd-10-nl", code: "Z33.2*" },
     { code: "Z33.2" },
   ])
     expect([by("deny", coding), by("permit", coding)], JSON.stringify(coding)).toEqual(["deny", "deny"]);
@@ -263,7 +264,7 @@ test("a code of ICD-10 in another spelling is denied also if the Consent or the 
       {},
       observation({ code: { coding: [coding] } }),
     );
-  const spellings = ["Z33.2", "Z332", "z33.2", "z332"];
+  const spellings = ["Z33.2", "Z332", "z33.2", "z332", "Z33.2+"];
   for (const code of spellings)
     for (const other of spellings)
       for (const [named, coding] of [
