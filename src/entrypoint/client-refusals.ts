@@ -268,7 +268,7 @@ export const clientRefusals = {
   ),
   client_authentication_not_supported: oauth(
     "invalid_client",
-    "This client authentication is not supported. Use the client's certificate (RFC 8705) or private_key_jwt, and no client_secret.",
+    "This client authentication is not supported. Use the client's certificate (RFC 8705) or private_key_jwt, without client_secret and without an Authorization header.",
     401,
   ),
   client_authentication_repeated: oauth(
@@ -937,7 +937,7 @@ export const clientRefusals = {
   ),
   scope_query_not_supported: oauth(
     "invalid_scope",
-    "Scopes with a query part are not supported. Ask for the scope without the query part.",
+    "A condition of a scope is not supported. Write it as PARAMETER=VALUE,VALUE without modifiers and chains, or ask for the scope without it.",
   ),
   scope_exceeds_grant: oauth(
     "invalid_scope",

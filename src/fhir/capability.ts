@@ -80,5 +80,6 @@ const security = (oauth: OAuthUris) => ({
       ],
     },
   ],
-  description: "Mutual TLS and an access token bound to the client's certificate (RFC 8705).",
+  description:
+    "An access token bound to the client's certificate (RFC 8705), or to its key with a DPoP proof (RFC 9449).",
 });

@@ -92,8 +92,12 @@ export function tokenApp(ports: TokenAppPorts): Hono {
     context.json({ keys: await ports.issuer.publicKeys() }, 200, safe),
   );
   app.get("/.well-known/oauth-authorization-server", (context) => context.json(metadata(ports), 200, safe));
-  for (const path of ["/oauth/token", "/oauth/introspect", "/oauth/revoke"])
-    app.all(path, () => problem(ports.newId(), 405, "Method Not Allowed", { allow: "POST" }));
+  for (const [allow, ...paths] of [
+    ["POST", "/oauth/token", "/oauth/introspect", "/oauth/revoke"],
+    ["GET, HEAD", "/oauth/jwks", "/.well-known/oauth-authorization-server"],
+  ] as const)
+    for (const path of paths)
+      app.all(path, () => problem(ports.newId(), 405, "Method Not Allowed", { allow }));
   // The handler stands here and not in the mounting app: Hono's own answer is a 500, and it would log the
   // fault's message.
   app.onError((fault) => {

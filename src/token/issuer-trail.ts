@@ -71,7 +71,11 @@ export async function refuseCaller(
   const { status, error, description } = oauthErrors[refusal.reason];
   const event = eventOf(arrival, "refusal", who, { status, reason: refusal.reason });
   const recorded = await ports.ledger.record([event], callerSender(arrival, who, ports));
-  const challenge = status === 401 ? { "www-authenticate": 'Bearer realm="phylax"' } : {};
+  // RFC 9110 §15.5.2 demands a challenge. oauth4webapi and openid-client show it in place of the body.
+  const challenge =
+    status === 401
+      ? { "www-authenticate": `Bearer realm="phylax", error="${error}", error_description="${description}"` }
+      : {};
   const nonce = "nonce" in refusal ? { "dpop-nonce": refusal.nonce } : {};
   return answer(
     arrival,

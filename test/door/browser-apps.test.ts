@@ -155,6 +155,7 @@ test("any page can read the documents that need no credential, and no page can r
     `${phylax.dev.fhir}/.well-known/smart-configuration`,
     `${phylax.dev.gateway}/.well-known/oauth-authorization-server`,
     `${phylax.dev.gateway}/.well-known/oauth-protected-resource/v1/fhir/main`,
+    `${phylax.dev.gateway}/oauth/jwks`,
   ];
   for (const url of documents) {
     const read = (origin: string) => send(phylax.dev, undefined, url, { headers: { origin } });

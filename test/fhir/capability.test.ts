@@ -17,6 +17,11 @@ test("the CapabilityStatement is valid R4 by an independent validator", ({ expec
   expect(statement).toHaveProperty("patchFormat", ["application/json-patch+json"]);
 });
 
+test("the CapabilityStatement describes both bindings of an access token", ({ expect }) => {
+  const { rest } = capabilityStatement({ token: "https://api.example/oauth/token" });
+  expect(rest[0]?.security?.description).toMatch(/certificate.+RFC 8705.+key.+RFC 9449/u);
+});
+
 test("a client's CapabilityStatement lists only its permissions and is valid R4; without permissions it lists no type", ({
   expect,
 }) => {

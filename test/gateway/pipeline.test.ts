@@ -358,6 +358,7 @@ test("a request that arrives while the ledger is behind is 503 with Retry-After:
   const counter = { limit: async () => ({ success: true }) };
   const app = gatewayApp({
     ...ports,
+    mtlsUrl: undefined,
     newId: () => "1".repeat(32),
     configured: async () => undefined,
     dependencies: async () => ({}),

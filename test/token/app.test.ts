@@ -403,10 +403,36 @@ test("when the registry cannot be read, there is no token", async ({ expect }) =
   expect(await ask(endpoint({ find }), post(await form()))).toMatchObject({ status: 503 });
 });
 
+test("the challenge of a refused client has the error and the description of the body, because oauth4webapi shows the challenge alone", async ({
+  expect,
+}) => {
+  const byForm = post(await form({ client_assertion: await assertion({}, stranger) }));
+  const byHeader = post(await form({ client_assertion: undefined }), undefined, {
+    authorization: "Basic eA==",
+  });
+  for (const request of [byForm, byHeader]) {
+    const { status, headers, body } = await ask(endpoint(), request);
+    expect(status).toBe(401);
+    expect(headers.get("www-authenticate")).toBe(
+      `Bearer realm="phylax", error="invalid_client", error_description="${String(body["error_description"])}"`,
+    );
+    expect(body["error_description"], "RFC 6750 §3").toMatch(/^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/u);
+  }
+});
+
 test("only POST is answered at the token endpoint", async ({ expect }) => {
   const response = await endpoint().app.fetch(new Request(tokenEndpoint));
   expect(response.status).toBe(405);
   expect(response.headers.get("allow")).toBe("POST");
+});
+
+test("a document of the issuer is 405 by every method but GET and HEAD", async ({ expect }) => {
+  const { app } = endpoint();
+  for (const path of ["/oauth/jwks", "/.well-known/oauth-authorization-server"])
+    for (const method of ["POST", "PUT", "OPTIONS"]) {
+      const { status, headers } = await app.fetch(new Request(publicUrl + path, { method }));
+      expect([status, headers.get("allow")], `${method} ${path}`).toEqual([405, "GET, HEAD"]);
+    }
 });
 
 test("metadata says what is true, and the key set holds no private part", async ({ expect }) => {

@@ -109,13 +109,23 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   const onFault = (fault: { readonly requestId: string; readonly name: string }) =>
     log({ event: "fault", ...fault });
   const configured = configurationRecord(config.described, ledger, { clock, newId });
-  const shared = { publicUrl, ledger, configured, ledgerSpread, clients, clock, newId, proofs, onFault };
+  const shared = {
+    publicUrl,
+    mtlsUrl,
+    ledger,
+    configured,
+    ledgerSpread,
+    clients,
+    clock,
+    newId,
+    proofs,
+    onFault,
+  };
   const issuing = {
     ...shared,
     fhirBase: audienceOf,
     issuer,
     keepAlive: waitUntil,
-    mtlsUrl,
     tokens: jwts,
     revoker: refreshingGuard(env.OWN_TOKEN_REVOCATION, env.CLIENT_GUARD, publicUrl),
     memory: guardMemory(env.CLIENT_GUARD),

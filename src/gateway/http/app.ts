@@ -22,6 +22,8 @@ import type { GatewayPorts } from "#gateway/ports";
 
 export interface GatewayAppPorts extends GatewayPorts, BrowserAppPorts, FloodPorts {
   readonly publicUrl: string;
+  /** The host that asks for client certificates, if the issuer's own host does not: `https://host[:port]`. */
+  readonly mtlsUrl: string | undefined;
   /** 16 random bytes in hex. */
   readonly newId: () => string;
   readonly clock: Clock;

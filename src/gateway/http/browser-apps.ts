@@ -58,7 +58,7 @@ export async function registeredPage(
  * about a single client, and is not recorded. Any page may read the documents that need no credential.
  */
 export function addBrowserApps(app: Hono, { browserPages, newId }: BrowserAppPorts): void {
-  for (const path of ["/v1/fhir/*", "/.well-known/*"]) {
+  for (const path of ["/v1/fhir/*", "/.well-known/*", "/oauth/jwks"]) {
     app.options(path, async ({ req: { raw } }, next) => {
       if (!raw.headers.has("origin") || !raw.headers.has("access-control-request-method")) return next();
       const page = await registeredPage(raw.headers, browserPages);
@@ -69,6 +69,7 @@ export function addBrowserApps(app: Hono, { browserPages, newId }: BrowserAppPor
   }
   for (const path of [
     "/.well-known/*",
+    "/oauth/jwks",
     "/v1/fhir/:origin/metadata",
     "/v1/fhir/:origin/.well-known/smart-configuration",
   ]) {
@@ -85,7 +86,8 @@ export function addBrowserApps(app: Hono, { browserPages, newId }: BrowserAppPor
 }
 
 /** The documents that need no credential. */
-const isPublic = /^\/(?:\.well-known\/|v1\/fhir\/[^/]+\/(?:metadata|\.well-known\/smart-configuration)$)/u;
+const isPublic =
+  /^\/(?:\.well-known\/|oauth\/jwks$|v1\/fhir\/[^/]+\/(?:metadata|\.well-known\/smart-configuration)$)/u;
 
 /** Every page may read a public document, and no page may send a credential with the question. */
 function publicPreflight(requestId: string): Response {

@@ -21,6 +21,8 @@ import { appConfiguration, backendConfiguration } from "./smart-configuration.ts
 export interface Discovery {
   /** Public URL without a trailing slash: the issuer, and the prefix of each FHIR base. */
   readonly publicUrl: string;
+  /** The host that asks for client certificates, if the issuer's own host does not. */
+  readonly mtlsUrl?: string | undefined;
   /** 16 random bytes in hex. */
   readonly newId: () => string;
   readonly answers: Pick<AnswerSigner, "publicKeys">;
@@ -62,7 +64,7 @@ const origin = `:origin{${originName}}`;
 /** Public documents: they need no credential, reveal nothing about a patient, and are not recorded. */
 export function addDiscovery(
   app: Hono,
-  { publicUrl, newId, answers, authorizationServers, origins }: Discovery,
+  { publicUrl, mtlsUrl, newId, answers, authorizationServers, origins }: Discovery,
 ): void {
   app.get(`/.well-known/oauth-protected-resource/v1/fhir/${origin}`, async (context) => {
     const name = context.req.param("origin");
@@ -73,7 +75,7 @@ export function addDiscovery(
     );
   });
   app.get(answerKeysPath, async (context) => context.json({ keys: await answers.publicKeys() }));
-  const backend = JSON.stringify(backendConfiguration(publicUrl));
+  const backend = JSON.stringify(backendConfiguration(publicUrl, mtlsUrl));
   // This is not a FHIR resource: it is application/json, whatever `Accept` asks for (SMART App Launch 2,
   // "Using Well-Known").
   app.get(`/v1/fhir/${origin}/.well-known/smart-configuration`, async (context) => {

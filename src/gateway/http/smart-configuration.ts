@@ -10,13 +10,18 @@ const challenges = ["S256"];
  * SMART App Launch 2.2, conformance (`.well-known/smart-configuration`), for an origin without a sign-in
  * place. It has only backend services: no authorization endpoint, and no `issuer`, which is for OpenID Connect.
  */
-export function backendConfiguration(publicUrl: string) {
+export function backendConfiguration(publicUrl: string, mtlsUrl: string | undefined) {
+  const endpoints = (url: string) => ({
+    token_endpoint: `${url}/oauth/token`,
+    introspection_endpoint: `${url}/oauth/introspect`,
+    revocation_endpoint: `${url}/oauth/revoke`,
+  });
   return {
     jwks_uri: `${publicUrl}/oauth/jwks`,
-    token_endpoint: `${publicUrl}/oauth/token`,
+    ...endpoints(publicUrl),
+    // RFC 8705 §5, as in the issuer's own metadata
+    mtls_endpoint_aliases: mtlsUrl === undefined ? undefined : endpoints(mtlsUrl),
     grant_types_supported: ["client_credentials"],
-    introspection_endpoint: `${publicUrl}/oauth/introspect`,
-    revocation_endpoint: `${publicUrl}/oauth/revoke`,
     token_endpoint_auth_methods_supported: clientAuthenticationMethods,
     token_endpoint_auth_signing_alg_values_supported: [
       ...new Set(Object.values(assertionRules).flatMap(({ algorithms }) => algorithms)),

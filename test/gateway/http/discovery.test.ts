@@ -3,7 +3,7 @@ import { test } from "vitest";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { readInteraction } from "#fhir/interaction";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
-import { addDiscovery } from "#gateway/http/discovery";
+import { addDiscovery, type Discovery } from "#gateway/http/discovery";
 import type { SignInPlace } from "#registry/sign-in-place";
 import { newKey } from "../../support/credentials.ts";
 
@@ -28,7 +28,7 @@ const smallServer = new Map([
     },
   ],
 ]);
-addDiscovery(app, {
+const discovery: Discovery = {
   publicUrl: "https://api.example",
   newId: () => "0".repeat(32),
   answers: { publicKeys: async () => answerKeys },
@@ -47,7 +47,8 @@ addDiscovery(app, {
       capabilities: origin === "small" ? { types: smallServer } : {},
     }),
   },
-});
+};
+addDiscovery(app, discovery);
 const chart = "https://api.example/v1/fhir/chart";
 const base = "https://api.example/v1/fhir/main";
 const get = async (path: string, accept = "*/*") => app.request(`${base}/${path}`, { headers: { accept } });
@@ -160,6 +161,28 @@ test("the SMART configuration names the token endpoint and its methods, and no m
   });
   for (const name of ["authorization_endpoint", "issuer", "response_types_supported"])
     expect(configuration).not.toHaveProperty(name);
+});
+
+test("the SMART configuration names the endpoints of the host that asks for certificates, as the issuer's metadata do", async ({
+  expect,
+}) => {
+  const twoHosts = new Hono();
+  addDiscovery(twoHosts, { ...discovery, mtlsUrl: "https://mtls.example" });
+  const read = async (place: string): Promise<object> =>
+    (await twoHosts.request(`${place}/.well-known/smart-configuration`)).json();
+  expect(await read(base)).toMatchObject({
+    token_endpoint: "https://api.example/oauth/token",
+    // RFC 8705 §5
+    mtls_endpoint_aliases: {
+      token_endpoint: "https://mtls.example/oauth/token",
+      introspection_endpoint: "https://mtls.example/oauth/introspect",
+      revocation_endpoint: "https://mtls.example/oauth/revoke",
+    },
+  });
+  expect(await read(chart), "the endpoints of another issuer").not.toHaveProperty("mtls_endpoint_aliases");
+  expect(await (await get(".well-known/smart-configuration")).json()).not.toHaveProperty(
+    "mtls_endpoint_aliases",
+  );
 });
 
 test("each SMART configuration has what SMART App Launch 2.2 requires for the capabilities that it names", async ({
