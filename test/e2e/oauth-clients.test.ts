@@ -181,3 +181,43 @@ test.for(kinds)(
     expect(await openid.tokenIntrospection(server, granted.access_token)).toEqual({ active: false });
   },
 );
+
+test("both libraries show why a client is refused", async ({ expect }) => {
+  const issuer = new URL(phylax.dev.gateway);
+  const options = { algorithm: "oauth2", [openid.customFetch]: fetchAs("assertion-certificate") } as const;
+  const server = await openid.discovery(
+    issuer,
+    "assertion-certificate",
+    undefined,
+    openid.ClientSecretPost("secret"),
+    options,
+  );
+  const client = { client_id: "assertion-certificate" };
+  const metadata = { ...server.serverMetadata() };
+  const refusals = [
+    openid.clientCredentialsGrant(server),
+    oauth
+      .clientCredentialsGrantRequest(
+        metadata,
+        client,
+        oauth.ClientSecretPost("secret"),
+        {},
+        {
+          [oauth.customFetch]: fetchAs("assertion-certificate"),
+        },
+      )
+      .then(async (answer) => oauth.processClientCredentialsResponse(metadata, client, answer)),
+  ];
+  for (const refusal of refusals)
+    await expect(refusal).rejects.toMatchObject({
+      cause: [
+        {
+          scheme: "bearer",
+          parameters: {
+            error: "invalid_client",
+            error_description: expect.stringContaining("without client_secret"),
+          },
+        },
+      ],
+    });
+});

@@ -39,6 +39,16 @@ test("metadata name the second host, and the issuer stays the same", async ({ ex
   }
 });
 
+test("a SMART client finds the second host from the FHIR base alone", async ({ expect }) => {
+  for (const host of [phylax.dev.gateway, mtls]) {
+    const url = `${fhirAt(host)}/.well-known/smart-configuration`;
+    expect(JSON.parse((await send(phylax.dev, undefined, url)).text)).toMatchObject({
+      token_endpoint: phylax.dev.tokenEndpoint,
+      mtls_endpoint_aliases: { token_endpoint: `${mtls}/oauth/token` },
+    });
+  }
+});
+
 test("a token is good under both names, and an answer's links stay under the requested name", async ({
   expect,
 }) => {
