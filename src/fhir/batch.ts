@@ -1,4 +1,5 @@
 import { httpVerbs, type HttpVerb } from "./http-verb.ts";
+import { idForm } from "#kernel/fhir-names";
 import { err, ok, type Result } from "#kernel/result";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { encodedQuery } from "#fhir/search/query";
@@ -90,9 +91,10 @@ export const isWriteOfType = ({ method, segments }: Pick<BatchEntry, "method" | 
   segments.length === 1 && method !== "GET" && method !== "HEAD";
 
 /**
- * A resource without an id whose `fullUrl` is an address gets a name in its place, in the references to it too: the origin
- * gets no address as a name, since it could be the address of a patient, and it redirects references after they
- * were judged.
+ * A resource without an id whose `fullUrl` is an address gets a name in its place, in the references to it too: the
+ * origin gets no address as a name, since it could be the address of a patient, and it redirects references after
+ * they were judged. A relative reference is first read below the root of its own entry's `fullUrl` (FHIR R4 bundle,
+ * "Resolving references"): `Patient/1` of a Bundle from another server is no Patient of this server.
  */
 function withNames(entries: readonly BatchEntry[]): readonly BatchEntry[] {
   const taken = new Set(entries.map(({ fullUrl }) => fullUrl));
@@ -106,12 +108,21 @@ function withNames(entries: readonly BatchEntry[]): readonly BatchEntry[] {
     names.set(fullUrl, nameOf(last));
   }
   if (names.size === 0) return entries;
-  return entries.map(({ fullUrl, resource, ...entry }) => ({
-    ...entry,
-    fullUrl: names.get(fullUrl ?? "") ?? fullUrl,
-    resource: resource && (withReferences(resource, (reference) => names.get(reference)) as JsonObject),
-  }));
+  return entries.map(({ fullUrl, resource, ...entry }) => {
+    const { root = "" } = restful.exec(fullUrl ?? "")?.groups ?? {};
+    const meant = (reference: string) => {
+      const address = root + reference;
+      return names.get(reference) ?? (taken.has(address) ? (names.get(address) ?? address) : undefined);
+    };
+    return {
+      ...entry,
+      fullUrl: names.get(fullUrl ?? "") ?? fullUrl,
+      resource: resource && (withReferences(resource, meant) as JsonObject),
+    };
+  });
 }
+
+const restful = new RegExp(`^(?<root>https?://.+/)[A-Za-z]+/${idForm}$`, "u");
 
 const nameOf = (place: number): string =>
   `urn:uuid:5ca1ab1e-0000-8000-8000-${place.toString(16).padStart(12, "0")}`;

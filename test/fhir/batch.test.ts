@@ -233,6 +233,33 @@ test("a new resource of a transaction whose fullUrl is an address gets a name th
   );
 });
 
+test("a relative reference leads to the new resource with this address below the root of its own entry's fullUrl", ({
+  expect,
+}) => {
+  const [root, patient] = ["http://example.org/fhir", { resourceType: "Patient" }];
+  const refers = (reference: string): Json => ({ resourceType: "Observation", subject: { reference } });
+  const subjectOf = (fullUrl: string | undefined, reference: string) => {
+    const read = readBatch(
+      bundle(
+        "transaction",
+        entry("POST", "Patient", { fullUrl: `${root}/Patient/1`, resource: patient }),
+        entry("POST", "Observation", { ...(fullUrl && { fullUrl }), resource: refers(reference) }),
+      ),
+      base,
+    );
+    return read.ok && read.value.kind === "transaction" && read.value.entries[1]?.resource?.["subject"];
+  };
+  const name = "urn:uuid:5ca1ab1e-0000-8000-8000-000000000001";
+  expect(subjectOf(`${root}/Observation/2`, "Patient/1")).toEqual({ reference: name });
+  for (const [fullUrl, reference] of [
+    [`${root}/Observation/2`, "Patient/2"],
+    ["http://other.example/fhir/Observation/2", "Patient/1"],
+    ["urn:uuid:11111111-1111-4111-8111-111111111111", "Patient/1"],
+    [undefined, "Patient/1"],
+  ] as const)
+    expect(subjectOf(fullUrl, reference), fullUrl).toEqual({ reference });
+});
+
 test("a batch may read a resource twice, and so may a transaction", ({ expect }) => {
   for (const type of ["batch", "transaction"])
     expect(reason(bundle(type, entry("GET", "Patient/1"), entry("GET", "Patient/1")))).toBe("read");
