@@ -6,7 +6,7 @@ import type { Instant } from "#kernel/clock";
  */
 export type RecordName = `${"client" | "origin" | "issuer" | "consent"}/${string}`;
 
-/** A step of the registry, or of its denials. Epochs grow by 1 and are never used twice. */
+/** A step of the registry, or of its denials. Epochs grow and are never used twice. */
 export type Delta =
   /** `until`: when the denial ends by itself. */
   | { readonly epoch: number; readonly kind: "denied"; readonly name: string; readonly until: Instant | null }

@@ -1,4 +1,4 @@
-import { runDurableObjectAlarm, evictDurableObject } from "cloudflare:test";
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { afterEach, beforeEach, test, vi } from "vitest";
 import type { ConsentRules } from "#policy/consent/consent";
@@ -77,14 +77,27 @@ test("a Consent that is now about a further patient, or that was deleted, ends f
   expect((await of(["p", "q"])).map((consents) => consents.length)).toEqual([0, 1]);
 });
 
+test("a Consent that is withdrawn after the storage of the revocations was lost is withdrawn: its new version is the newest", async ({
+  expect,
+}) => {
+  for (const rules of [withdrawn, active, withdrawn, active])
+    await desk.file(await desk.announce("main", [], ["p"]), "main", [filing("p", "c", rules)]);
+  expect((await of(["p"]))[0]).toHaveLength(1);
+  await runInDurableObject(revocations(), (_, { storage }) => storage.deleteAll());
+  await evictDurableObject(revocations());
+  vi.setSystemTime(Date.now() + 10_000);
+  await desk.file(await desk.announce("main", [], ["p"]), "main", [filing("p", "c", withdrawn)]);
+  expect((await of(["p"]))[0]).toEqual([]);
+});
+
 test("every guard gets a delta before the change and after it, and learns which origins have Consents", async ({
   expect,
 }) => {
-  const before = await revocations().news(listener, 0);
-  expect(before.consentOrigins).toEqual([]);
+  expect((await revocations().news(listener)).consentOrigins).toEqual([]);
+  const before = Date.now() - 1; // an object's first epoch is the milliseconds at its start
   const change = await desk.announce("main", [], ["p", "p", "q"]);
-  const begun = await revocations().news(listener, before.epoch);
-  expect(begun).toMatchObject({ consentOrigins: ["main"], epoch: before.epoch + 2 });
+  const begun = await revocations().news(listener, before);
+  expect(begun).toMatchObject({ consentOrigins: ["main"], epoch: before + 2 });
   expect(begun.pending.length).toBe(2);
   const [{ subject } = { subject: "" }] = await desk.of({
     origin: "main",

@@ -47,6 +47,9 @@ async function failure(call: () => Promise<unknown>): Promise<string> {
   return "no failure";
 }
 
+/** The epoch before an object's first: an object begins with the milliseconds at its start. */
+const beforeFirst = () => Date.now() - 1;
+
 beforeEach(async () => {
   vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-24T10:15:00Z") });
   registry = await emptyRegistry();
@@ -60,7 +63,7 @@ test("each record that a registry file writes gets a delta before the write and 
   expect,
 }) => {
   expect(await desk.apply(file, "add")).toMatchObject({ ok: true });
-  const news = await revocations().news(telehealth, 0);
+  const news = await revocations().news(telehealth, beforeFirst());
   expect(changed(news).toSorted()).toEqual([
     "client/telehealth",
     "client/telehealth",
@@ -72,7 +75,7 @@ test("each record that a registry file writes gets a delta before the write and 
     ok: true,
     value: { counts: { added: 0, changed: 0 }, changes: [] },
   });
-  expect((await revocations().news(telehealth, 0)).epoch).toBe(news.epoch);
+  expect((await revocations().news(telehealth, beforeFirst())).epoch).toBe(news.epoch);
 });
 
 test("a change of a grant, an agreement, a certificate or a client is a delta of its client, and only for its client", async ({
@@ -185,7 +188,7 @@ test("a change in progress is reported as pending to the guards it concerns, and
   const whole = await revocations().news(telehealth);
   expect(whole).toMatchObject({ kind: "whole", bookmark: first });
   expect(whole.pending.toSorted()).toEqual(["client/telehealth", "origin/main"]);
-  expect(await revocations().news(payer, 0)).toMatchObject({
+  expect(await revocations().news(payer, beforeFirst())).toMatchObject({
     kind: "deltas",
     bookmark: first,
     pending: ["origin/main"],
@@ -238,7 +241,7 @@ test("writes may be reported as done in any order, and bookmarks may be lost: th
         storage.sql.exec(
           "DELETE FROM pending; DELETE FROM pending_records; DELETE FROM standing; DELETE FROM deltas",
         );
-        const store = new RevocationStore(storage);
+        const store = new RevocationStore(storage, instant(Date.now()));
         const begun: { readonly id: number; written?: number }[] = [];
         let [writes, done, last] = [0, 0, 0];
         for (const { kind, which } of steps) {

@@ -215,6 +215,50 @@ test.for(["down", "silent"] as const)(
   },
 );
 
+test.for(["lost", "restored to an earlier time"] as const)(
+  "a denial after the storage of the revocations was %s is heard by guards and isolates that knew a later state",
+  async (what, { expect }) => {
+    pass((what === "lost" ? 30 : 60) * 86_400_000); // later than each earlier test
+    await evictDurableObject(revocations);
+    const client = `after-${what.split(" ")[0]}`;
+    const denials = Array.from({ length: 5 }, (_, n): Denial => ({
+      kind: "key",
+      issuer,
+      keyId: `${client}-${n}`,
+    }));
+    const denial: Denial = { kind: "client", client };
+    const [spend, stays] = [spendOf(client), isolate()];
+    for (const each of denials.slice(0, 2)) await revocations.deny(each);
+    const before = await runInDurableObject(revocations, (_, { storage }) =>
+      ["deltas", "denials", "denial_epochs", "sqlite_sequence"].map((table) => ({
+        table,
+        rows: storage.sql.exec(`SELECT * FROM ${table}`).toArray(),
+      })),
+    );
+    for (const each of denials) await revocations.deny(each);
+    expect((await stays.spend([spend], refusesWhat(denial))).ok).toBe(true);
+    pass(10_000);
+    await runInDurableObject(revocations, (_, { storage }) => {
+      for (const { table, rows } of before) {
+        storage.sql.exec(`DELETE FROM ${table}`);
+        for (const row of what === "lost" ? [] : rows)
+          storage.sql.exec(
+            `INSERT INTO ${table} (${Object.keys(row).join(", ")}) VALUES (${Object.keys(row)
+              .map(() => "?")
+              .join(", ")})`,
+            ...Object.values(row),
+          );
+      }
+    });
+    await evictDurableObject(revocations);
+    await revocations.deny(denial);
+    await revocations.deny(denials[0] ?? denial);
+    pass(7_000);
+    expect((await stays.spend([spend], refusesWhat(denial))).ok).toBe(false);
+    expect((await isolate().spend([spend], refusesWhat(denial))).ok).toBe(false);
+  },
+);
+
 test("a guard whose clock steps back asks again, and grants nothing without an answer", async ({
   expect,
 }) => {
@@ -267,7 +311,9 @@ test("a lease includes the registry's state: its epoch, the bookmark of its last
     return heard.at(-1);
   };
   const stored = <T>(change: (store: RevocationStore) => T) =>
-    runInDurableObject(revocations, (_, { storage }) => change(new RevocationStore(storage)));
+    runInDurableObject(revocations, (_, { storage }) =>
+      change(new RevocationStore(storage, instant(Date.now()))),
+    );
   const first = await stored((store) =>
     store.begin(undefined, "{}", "add", ["client/reader", "client/other"], instant(Date.now())),
   );

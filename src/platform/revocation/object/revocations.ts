@@ -104,7 +104,7 @@ export class Revocations extends DurableObject<RevocationsEnv> {
 
   constructor(state: DurableObjectState, env: RevocationsEnv) {
     super(state, env);
-    this.#store = new RevocationStore(state.storage);
+    this.#store = new RevocationStore(state.storage, now());
   }
 
   /**

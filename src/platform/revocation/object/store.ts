@@ -39,17 +39,26 @@ interface PendingConsents {
 
 // Two hours with a change each second. A guard that was away longer receives a snapshot.
 const deltasMax = 7_200;
+const sweepDeltas = 256; // a search for the oldest counts all rows
 // 10 MB at 100 bytes each. More live denials than that are a misuse, and no denial may be forgotten.
 const denialsMax = 100_000;
 // Each answer to a guard names the pending records, so there must be few.
 const consentsPendingMax = 200;
 
-/** Stores the denials, each delta with its epoch, and the registry writes that are not known to be done. */
+/**
+ * Stores the denials, each delta with its epoch, and the registry writes that are not known to be done. No number is
+ * used twice, even if the storage was lost or restored to an earlier time: an object's first epoch and its first number
+ * of a change are at least the milliseconds at its start, and none makes a thousand changes a second. A listener would
+ * take a repeated epoch for one that it knows, and a Consent's newest version is the one with the highest number.
+ */
 export class RevocationStore {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
+  readonly #started: Instant;
 
-  constructor(storage: DurableObjectStorage) {
+  /** @param started when the object started. */
+  constructor(storage: DurableObjectStorage, started: Instant) {
+    this.#started = started;
     this.#storage = storage;
     this.#sql = storage.sql;
     this.#sql.exec(schema);
@@ -175,7 +184,8 @@ export class RevocationStore {
         id ??
         this.#sql
           .exec<{ id: number }>(
-            "INSERT INTO pending (document, mode, begun) VALUES (?, ?, ?) RETURNING id",
+            `INSERT INTO pending (id, document, mode, begun) VALUES (${numberAfter("pending")}, ?, ?, ?) RETURNING id`,
+            this.#started,
             document,
             mode,
             at,
@@ -228,7 +238,9 @@ export class RevocationStore {
       this.#sql.exec("INSERT OR IGNORE INTO consent_origins (name) VALUES (?)", origin);
       const { id } = this.#sql
         .exec<{ id: number }>(
-          "INSERT INTO pending (document, mode, begun) VALUES ('', 'consent', ?) RETURNING id",
+          `INSERT INTO pending (id, document, mode, begun) VALUES (${numberAfter("pending")}, '', 'consent', ?)
+           RETURNING id`,
+          this.#started,
           at,
         )
         .one();
@@ -326,7 +338,7 @@ export class RevocationStore {
       );
   }
 
-  /** AUTOINCREMENT: an epoch is never used twice, and the newest row always stays. */
+  /** The newest row always stays. */
   #addDelta(
     kind: Delta["kind"],
     name: string,
@@ -334,10 +346,10 @@ export class RevocationStore {
     until: Instant | null,
   ): void {
     const { epoch } = this.#sql
-      .exec<{
-        epoch: number;
-      }>(
-        "INSERT INTO deltas (kind, name, client, issuer, until) VALUES (?, ?, ?, ?, ?) RETURNING epoch",
+      .exec<{ epoch: number }>(
+        `INSERT INTO deltas (epoch, kind, name, client, issuer, until)
+         VALUES (${numberAfter("deltas")}, ?, ?, ?, ?, ?) RETURNING epoch`,
+        this.#started,
         kind,
         name,
         client,
@@ -345,9 +357,17 @@ export class RevocationStore {
         until,
       )
       .one();
-    this.#sql.exec("DELETE FROM deltas WHERE epoch <= ?", epoch - deltasMax);
+    if (epoch % sweepDeltas !== 0) return;
+    this.#sql.exec(
+      "DELETE FROM deltas WHERE epoch <= (SELECT epoch FROM deltas ORDER BY epoch DESC LIMIT 1 OFFSET ?)",
+      deltasMax,
+    );
   }
 }
+
+/** The next number of a table, and at least the number that is bound. */
+const numberAfter = (table: "deltas" | "pending"): string =>
+  `max((SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = '${table}'), ?)`;
 
 const isReceiver = "(client IS NULL OR client = ?) AND (issuer IS NULL OR issuer IN (?, ?))";
 
