@@ -24,6 +24,14 @@ export interface Decision {
   readonly agreements: readonly string[];
 }
 
+/** The addresses of the FHIR bases. */
+export interface FhirBases {
+  /** The base of an origin by the public name: the audience of tokens. */
+  readonly fhirBase: (origin: string) => string;
+  /** A base by each configured host name: a client with a certificate may know only the host that asks for it. */
+  readonly namesOf: (base: string) => readonly string[];
+}
+
 export type DecisionRefusal =
   | { readonly reason: "target_unknown" | "target_not_chosen" }
   | PurposeRefusal
@@ -38,9 +46,9 @@ export function decide(
   client: ClientRecord,
   request: TokenRequest,
   at: Instant,
-  fhirBase: (origin: string) => string,
+  bases: FhirBases,
 ): Result<Decision, DecisionRefusal> {
-  const origin = targetOf(client, request.resource, fhirBase);
+  const origin = targetOf(client, request.resource, bases);
   if (!origin.ok) return origin;
   const there = client.grants.filter((grant) => grant.origin === origin.value);
   const purposes = requestedPurposes(
@@ -60,7 +68,7 @@ export function decide(
   if (!scopes.ok) return scopes;
   return ok({
     origin: origin.value,
-    audience: fhirBase(origin.value),
+    audience: bases.fhirBase(origin.value),
     purposes: purposes.value,
     scopes: scopes.value,
     agreements: [...new Set(agreements)],
@@ -71,11 +79,11 @@ export function decide(
 function targetOf(
   client: ClientRecord,
   resource: string | undefined,
-  fhirBase: (origin: string) => string,
+  { fhirBase, namesOf }: FhirBases,
 ): Result<string, DecisionRefusal> {
   const origins = [...new Set(client.grants.map(({ origin }) => origin))];
   if (resource !== undefined) {
-    const named = origins.find((origin) => fhirBase(origin) === resource);
+    const named = origins.find((origin) => namesOf(fhirBase(origin)).includes(resource));
     return named === undefined ? err({ reason: "target_unknown" }) : ok(named);
   }
   const [only] = origins;

@@ -4,7 +4,7 @@ import type { TokenIssuer } from "#identity/ports";
 import { formatScopes } from "#identity/scopes";
 import type { Secret } from "#kernel/secret";
 import { authenticateClient, type ClientAuthenticationPorts } from "./authenticate-client.ts";
-import { decide, tokenTypes, type Decision } from "./decide.ts";
+import { decide, tokenTypes, type Decision, type FhirBases } from "./decide.ts";
 import {
   answer,
   callerSender,
@@ -17,9 +17,8 @@ import {
 import type { TokenRefusal } from "./oauth-error.ts";
 import { readTokenRequest } from "./token-request.ts";
 
-export interface TokenPorts extends ClientAuthenticationPorts, IssuerTrailPorts {
+export interface TokenPorts extends ClientAuthenticationPorts, IssuerTrailPorts, FhirBases {
   readonly issuer: TokenIssuer;
-  readonly fhirBase: (origin: string) => string;
   /** 16 random bytes in hex. */
   readonly newId: () => string;
 }
@@ -47,7 +46,7 @@ export async function serveToken(arrival: TokenArrival, ports: TokenPorts): Prom
   const { client, binding, proof } = proven.value;
   who = { ...who, client, jkt: proof?.jkt };
 
-  const decision = decide(client, request.value, at, ports.fhirBase);
+  const decision = decide(client, request.value, at, ports);
   if (!decision.ok) return no(decision.error);
 
   const { audience, purposes, scopes } = decision.value;

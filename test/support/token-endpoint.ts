@@ -103,6 +103,7 @@ export function endpoint({
   const app = tokenApp({
     publicUrl,
     fhirBase,
+    namesOf: (base) => (mtlsUrl === undefined ? [base] : [base, mtlsUrl + base.slice(publicUrl.length)]),
     ledger: ledger ?? sink,
     ledgerSpread: 1,
     configured,

@@ -330,6 +330,24 @@ test.for([
   expect(door.events).toMatchObject([{ kind: "refusal", outcome: { reason } }]);
 });
 
+test("resource may name the FHIR base by the host that asks for certificates, and the audience keeps the public name", async ({
+  expect,
+}) => {
+  const mtlsUrl = "https://mtls.example.org";
+  const resource = fhirBase("second").replace(publicUrl, mtlsUrl);
+  const { status, body } = await ask(
+    endpoint({ client: everywhere, mtlsUrl }),
+    post(await form({ resource })),
+  );
+  expect(status).toBe(200);
+  expect(decodeJwt(String(body["access_token"])).aud).toBe(fhirBase("second"));
+  for (const door of [endpoint({ client: everywhere }), endpoint({ client: record, mtlsUrl })])
+    expect(await ask(door, post(await form({ resource })))).toMatchObject({
+      status: 400,
+      body: { error: "invalid_target" },
+    });
+});
+
 test("resource, purposes and scope are what was asked for, within what is granted", async ({ expect }) => {
   const token = async (client: ClientRecord, changes: Readonly<Record<string, string>>) =>
     decodeJwt(String((await ask(endpoint({ client }), post(await form(changes)))).body["access_token"]));

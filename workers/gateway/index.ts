@@ -124,6 +124,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   const issuing = {
     ...shared,
     fhirBase: audienceOf,
+    namesOf,
     issuer,
     keepAlive: waitUntil,
     tokens: jwts,
