@@ -1,9 +1,12 @@
 import { generateProof } from "dpop";
+import * as oauth from "oauth4webapi";
 import { afterAll, beforeAll, test } from "vitest";
 import { send, type Reply } from "../../cli/connection/mutual-tls.ts";
 import { keyBoundToken, keyHolder, keyHolderEntry, type KeyHolder } from "../support/key-holder.ts";
 import { clientEntries, joined, starterPolicy } from "../support/outside.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
+
+type Fields = Readonly<Record<string, string>>;
 
 let phylax: TestStack;
 let holder: KeyHolder;
@@ -46,6 +49,40 @@ test("a SMART client finds the second host from the FHIR base alone", async ({ e
       token_endpoint: phylax.dev.tokenEndpoint,
       mtls_endpoint_aliases: { token_endpoint: `${mtls}/oauth/token` },
     });
+  }
+});
+
+test("oauth4webapi starts at the base of either host, from its challenge, and gets a token for that base", async ({
+  expect,
+}) => {
+  const options = {
+    [oauth.customFetch]: async (url: string, init: { readonly method: string; readonly headers: Fields }) => {
+      const { status, text } = await send(phylax.dev, undefined, url, init);
+      return new Response(text, { status, headers: { "content-type": "application/json" } });
+    },
+  };
+  for (const host of [phylax.dev.gateway, mtls]) {
+    const base = new URL(fhirAt(host));
+    const { headers } = await send(phylax.dev, undefined, `${base.href}/${path}`);
+    const document = new URL("/.well-known/oauth-protected-resource/v1/fhir/main", host);
+    expect(headers["www-authenticate"]).toContain(`Bearer resource_metadata="${document.href}"`);
+    // RFC 9728 §3.3: it throws if `resource` is another URL than this base
+    const metadata = await oauth.processResourceDiscoveryResponse(
+      base,
+      await oauth.resourceDiscoveryRequest(base, options),
+    );
+    expect(metadata.authorization_servers?.[0]).toBe(phylax.dev.gateway);
+    const form = new URLSearchParams({
+      grant_type: "client_credentials",
+      client_id: "operations",
+      resource: metadata.resource,
+    });
+    const answer = await send(phylax.dev, phylax.client("operations"), `${mtls}/oauth/token`, {
+      method: "POST",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      body: form.toString(),
+    });
+    expect(answer.status).toBe(200);
   }
 });
 

@@ -13,7 +13,8 @@ import { pageFields } from "./page-reads.ts";
 
 export interface AnswerHeadersPorts {
   readonly proofs: ProofVerifier;
-  readonly publicUrl: string;
+  /** The configured name that the client called: RFC 9728 §3.3 compares the metadata with the asked address. */
+  readonly askedUrl: string;
   /** 0 ≤ x < 1. */
   readonly jitter: () => number;
 }
@@ -72,7 +73,7 @@ export function addRefusalHeaders(
     // a request that is refused with a malformed Authorization is no call yet
     headers.set(
       "www-authenticate",
-      challenge(ports.publicUrl, addressIn(arrival.url)?.origin, call?.scheme, refusal),
+      challenge(ports.askedUrl, addressIn(arrival.url)?.origin, call?.scheme, refusal),
     );
   if (refusal.reason === "scope_insufficient" && call?.scheme !== undefined)
     headers.set("www-authenticate", scopeChallenge(call.scheme, principal ?? {}, refusal));

@@ -14,7 +14,7 @@ import type { RuleInteraction } from "#policy/schema";
  * the right scheme: then the header has a challenge for each accepted scheme.
  */
 export function challenge(
-  publicUrl: string,
+  askedUrl: string,
   origin: string | undefined,
   used: Scheme | undefined,
   refusal: GatewayRefusal,
@@ -22,7 +22,7 @@ export function challenge(
   const metadata =
     origin === undefined
       ? []
-      : [`resource_metadata="${publicUrl}/.well-known/oauth-protected-resource/v1/fhir/${origin}"`];
+      : [`resource_metadata="${askedUrl}/.well-known/oauth-protected-resource/v1/fhir/${origin}"`];
   const { challengeError = "invalid_token", text } = faceOf(refusal);
   const error = [
     `error="${challengeError}"`,

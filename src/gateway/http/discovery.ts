@@ -21,6 +21,8 @@ import { appConfiguration, backendConfiguration } from "./smart-configuration.ts
 export interface Discovery {
   /** Public URL without a trailing slash: the issuer, and the prefix of each FHIR base. */
   readonly publicUrl: string;
+  /** The configured name that the client called. */
+  readonly askedUrl: string;
   /** The host that asks for client certificates, if the issuer's own host does not. */
   readonly mtlsUrl?: string | undefined;
   /** 16 random bytes in hex. */
@@ -32,7 +34,7 @@ export interface Discovery {
 
 const answerKeysPath = "/.well-known/phylax-answer-keys";
 
-/** RFC 9728 §3: the metadata of each FHIR base as a protected resource. */
+/** RFC 9728 §3: the metadata of each FHIR base as a protected resource, at the host that was asked. */
 function protectedResource(
   base: string,
   servers: readonly string[],
@@ -64,14 +66,14 @@ const origin = `:origin{${originName}}`;
 /** Public documents: they need no credential, reveal nothing about a patient, and are not recorded. */
 export function addDiscovery(
   app: Hono,
-  { publicUrl, mtlsUrl, newId, answers, authorizationServers, origins }: Discovery,
+  { publicUrl, askedUrl, mtlsUrl, newId, answers, authorizationServers, origins }: Discovery,
 ): void {
   app.get(`/.well-known/oauth-protected-resource/v1/fhir/${origin}`, async (context) => {
     const name = context.req.param("origin");
     // The built-in issuer is first: most machines take the first issuer.
     const servers = [publicUrl, ...(await authorizationServers.of(name)).external];
     return context.json(
-      protectedResource(`${publicUrl}/v1/fhir/${name}`, servers, publicUrl, await answers.publicKeys()),
+      protectedResource(`${askedUrl}/v1/fhir/${name}`, servers, publicUrl, await answers.publicKeys()),
     );
   });
   app.get(answerKeysPath, async (context) => context.json({ keys: await answers.publicKeys() }));
@@ -86,8 +88,8 @@ export function addDiscovery(
       newId(),
     );
   });
-  // What the gateway supports and the origin can do, made at the first request. A statement lives as long as
-  // that reading of the registry.
+  // The first request makes the statement of the features that the gateway and the origin have. A statement
+  // lives as long as that reading of the registry.
   const statements = new WeakMap<SignInPlace | typeof noPlace, WeakMap<object, string>>();
   const every = everyCapability();
   app.get(`/v1/fhir/${origin}/metadata`, async (context, next) => {

@@ -30,6 +30,7 @@ const smallServer = new Map([
 ]);
 const discovery: Discovery = {
   publicUrl: "https://api.example",
+  askedUrl: "https://api.example",
   newId: () => "0".repeat(32),
   answers: { publicKeys: async () => answerKeys },
   authorizationServers: {
