@@ -1,4 +1,4 @@
-import { instant, type Clock, type Instant } from "#kernel/clock";
+import { ageAt, instant, type Clock, type Instant } from "#kernel/clock";
 
 /** A value fetched from an external server, and how long it may be used. */
 export interface Fetched<T> {
@@ -29,7 +29,7 @@ export interface FetchedCopiesOptions extends FetchingPlace {
 }
 
 interface Entry<T> {
-  known: Fetched<T> | undefined;
+  known: (Fetched<T> & { readonly fetched: Instant }) | undefined;
   claimed: Instant;
   /**
    * True when the last claimed fetch has ended. A cancelled request never ends its fetch, hence the
@@ -63,14 +63,14 @@ export class FetchedCopies<T> {
     const entry = this.#entryOf(key);
     const at = clock();
     const before = entry.known;
-    if (before !== undefined && at < before.freshUntil && !anew) return before.value;
-    if (at - entry.claimed >= intervalMilliseconds) await this.#fetch(entry, load, at);
+    if (isGood(before, at) && at < before.freshUntil && !anew) return before.value;
+    if (ageAt(entry.claimed, at) >= intervalMilliseconds) await this.#fetch(entry, load, at);
     else if (!entry.settled && (anew || !isGood(before, at))) {
       await this.#lookOut(entry);
       // The claiming request was cut off. A caller that disconnects at once must not leave all other
       // requests without a value for an interval.
       const then = clock();
-      const isDead = !entry.settled && then - entry.claimed >= this.#options.patienceMilliseconds;
+      const isDead = !entry.settled && ageAt(entry.claimed, then) >= this.#options.patienceMilliseconds;
       if (isDead && !isGood(entry.known, then)) await this.#fetch(entry, load, then);
     }
     if (!isGood(entry.known, clock())) throw new Error("an external server failed to answer just now");
@@ -92,7 +92,7 @@ export class FetchedCopies<T> {
     entry.settled = false;
     const fetching = (async () => {
       try {
-        entry.known = await load(at);
+        entry.known = { ...(await load(at)), fetched: at };
       } finally {
         if (entry.claimed === at) entry.settled = true;
       }
@@ -114,5 +114,8 @@ export class FetchedCopies<T> {
   }
 }
 
-const isGood = <T>(known: Fetched<T> | undefined, at: Instant): known is Fetched<T> =>
-  known !== undefined && at < known.goodUntil;
+/** A clock that was set back makes no copy good for longer. */
+const isGood = <T extends Fetched<unknown> & { readonly fetched: Instant }>(
+  known: T | undefined,
+  at: Instant,
+): known is T => known !== undefined && at < known.goodUntil && ageAt(known.fetched, at) < Infinity;

@@ -65,6 +65,18 @@ test("while the server is down a good value is used, and afterwards there is non
   await expect(get()).rejects.toThrow("down");
 });
 
+test("a clock that was set back makes no value fresh or good for longer, and delays no fetch", async ({
+  expect,
+}) => {
+  const { get, pass, answerWith } = copies();
+  expect(await get()).toBe("answer 1");
+  pass(-5_000);
+  expect(await get()).toBe("answer 2");
+  pass(-5_000);
+  answerWith(down);
+  await expect(get()).rejects.toThrow("down");
+});
+
 test("a request without a value gets the value of a fetch in progress, without a second fetch", async ({
   expect,
 }) => {

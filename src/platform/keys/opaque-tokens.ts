@@ -4,7 +4,7 @@ import { readExternalToken } from "#identity/external-token";
 import type { Introspection, TrustedIssuer } from "#identity/issuer";
 import type { CertificateHolders, IssuerDirectory, TokenVerifier } from "#identity/ports";
 import type { ProvenToken, AccessTokenRefusal } from "#identity/token";
-import { instant, type Clock, type Instant } from "#kernel/clock";
+import { ageAt, instant, type Clock, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { AskServer } from "#platform/ask-server";
 import { basicCredentials } from "./basic-credentials.ts";
@@ -24,6 +24,13 @@ export interface OpaqueTokenPorts {
 /** An issuer's answer about a token, by RFC 7662 §2.2. Plain data, not yet judged. */
 type IssuerAnswer = Readonly<Record<string, unknown>>;
 
+interface BelievedAnswer {
+  readonly answer: IssuerAnswer;
+  readonly asked: Instant;
+  /** The end of its token. */
+  readonly ends: Instant;
+}
+
 const charactersMax = 4_096;
 // P4: a token that its issuer has revoked is refused within ten seconds.
 const believedMilliseconds = 10_000;
@@ -38,7 +45,7 @@ const questionsPerSecondMax = 100;
  * issuer cannot be asked.
  */
 export function withOpaqueTokens(jwts: TokenVerifier, ports: OpaqueTokenPorts): TokenVerifier {
-  const answers = new Map<string, { readonly answer: IssuerAnswer; readonly until: Instant }>(); // oldest first
+  const answers = new Map<string, BelievedAnswer>(); // oldest first
   const questions = new Map<string, { readonly second: number; count: number }>();
 
   /** Throws when a certificate asks more often than its share. */
@@ -60,16 +67,14 @@ export function withOpaqueTokens(jwts: TokenVerifier, ports: OpaqueTokenPorts): 
     const name = `${hash} ${issuer.iss}`;
     const at = ports.clock();
     const known = answers.get(name);
-    if (known !== undefined && at < known.until) return known.answer;
+    if (known !== undefined && ageAt(known.asked, at) < believedMilliseconds && at < known.ends)
+      return known.answer;
     count(certificate, at);
     const issuerAnswer = await introspect(text, issuer, asks, ports);
     const ends =
       typeof issuerAnswer["exp"] === "number" ? issuerAnswer["exp"] * 1_000 : Number.POSITIVE_INFINITY;
     answers.delete(name);
-    bounded(answers).set(name, {
-      answer: issuerAnswer,
-      until: instant(Math.min(at + believedMilliseconds, ends)),
-    });
+    bounded(answers).set(name, { answer: issuerAnswer, asked: at, ends: instant(ends) });
     return issuerAnswer;
   };
 

@@ -225,6 +225,18 @@ test("T40: an answer is believed for ten seconds, and never past the token's end
   expect(questions, "its answer is used for the token's life").toHaveLength(4);
 });
 
+test("T40: an answer is believed no longer if the clock is set back: a revoked token is refused at once", async ({
+  expect,
+}) => {
+  const { verify, say, pass } = gateway();
+  say({ ...active, iat: now - 60 });
+  pass(9_000);
+  expect(await verify()).toMatchObject({ ok: true });
+  say({ active: false });
+  pass(-5_000);
+  expect(await verify()).toMatchObject({ error: { reason: "token_inactive" } });
+});
+
 test("T40: a token is shown only to the issuer of its certificate's client", async ({ expect }) => {
   const one = trusted("https://one.example.org", basic);
   const other = trusted("https://other.example.org", {
