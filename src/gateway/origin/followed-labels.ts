@@ -1,7 +1,7 @@
 import { textAt, type JsonObject } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
 import { isResourceType } from "#fhir/r4/elements";
-import { instant, type Instant } from "#kernel/clock";
+import { ageAt, type Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 import { rowFactsOf } from "#policy/consent/row-facts";
 import { ReferredLabels, referredRow, type ReferredRow } from "#policy/sensitivity/referred-labels";
@@ -12,7 +12,7 @@ import { questionsById, rowsById } from "./rows-by-id.ts";
 const rememberedMillis = 60_000;
 const rememberedMax = 10_000;
 /** By origin and `Type/id`. Settled data: no request waits for a further request. */
-const remembered = new Map<string, { readonly row: ReferredRow; readonly until: Instant }>();
+const remembered = new Map<string, { readonly row: ReferredRow; readonly asOf: Instant }>();
 
 /** The labels through references of a request: the book by which rows are judged, and the way to fill it. */
 export class FollowedLabels {
@@ -25,7 +25,7 @@ export class FollowedLabels {
     this.#at = at;
     this.book = new ReferredLabels((reference) => {
       const known = remembered.get(`${origin} ${reference}`);
-      return known !== undefined && known.until > at ? known.row : undefined;
+      return known !== undefined && ageAt(known.asOf, at) < rememberedMillis ? known.row : undefined;
     });
   }
 
@@ -62,7 +62,7 @@ export class FollowedLabels {
     if (remembered.size >= rememberedMax) remembered.delete(remembered.keys().next().value ?? "");
     remembered.set(`${this.#origin} ${reference}`, {
       row,
-      until: instant(this.#at + rememberedMillis),
+      asOf: this.#at,
     });
   }
 }
