@@ -1,9 +1,11 @@
 import { generateProof } from "dpop";
+import { SignJWT } from "jose";
 import * as oauth from "oauth4webapi";
 import { afterAll, beforeAll, test } from "vitest";
 import { send, type Reply } from "../../cli/connection/mutual-tls.ts";
+import { newKey } from "../support/credentials.ts";
 import { keyBoundToken, keyHolder, keyHolderEntry, type KeyHolder } from "../support/key-holder.ts";
-import { clientEntries, joined, starterPolicy } from "../support/outside.ts";
+import { certificateFor, clientEntries, joined, starterPolicy, thumbprint } from "../support/outside.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
 type Fields = Readonly<Record<string, string>>;
@@ -84,6 +86,44 @@ test("oauth4webapi starts at the base of either host, from its challenge, and ge
     });
     expect(answer.status).toBe(200);
   }
+});
+
+test("an assertion of the profile smart names the token endpoint to which it is posted, at either host", async ({
+  expect,
+}) => {
+  const key = await newKey("ES384", "backend-1");
+  const id = "smart-backend";
+  const entry = { id, kind: "telehealth", auth: "private_key_jwt", assertionProfile: "smart", dpop: false };
+  const certificate = await certificateFor(phylax, id);
+  const registered = { ...entry, certificates: [thumbprint(certificate)], jwks: { keys: [key.jwk] } };
+  await phylax.stack.runtime.applyRegistry(
+    joined(
+      { policies: [starterPolicy("treat")] },
+      clientEntries(registered, "TREAT", "treat", "system/*.rs"),
+    ),
+  );
+  const post = async (host: string, named: string) => {
+    const assertion = await new SignJWT()
+      .setProtectedHeader({ alg: "ES384", kid: "backend-1" })
+      .setIssuer(id)
+      .setSubject(id)
+      .setAudience(`${named}/oauth/token`)
+      .setJti(crypto.randomUUID())
+      .setExpirationTime("4 minutes")
+      .sign(key.privateKey);
+    const body = new URLSearchParams({
+      grant_type: "client_credentials",
+      client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+      client_assertion: assertion,
+    }).toString();
+    const headers = { "content-type": "application/x-www-form-urlencoded" };
+    return (await send(phylax.dev, certificate, `${host}/oauth/token`, { method: "POST", headers, body }))
+      .status;
+  };
+  const hosts = [phylax.dev.gateway, mtls];
+  for (const host of hosts)
+    for (const named of hosts)
+      expect(await post(host, named), `${named} at ${host}`).toBe(host === named ? 200 : 401);
 });
 
 test("a token is good under both names, and an answer's links stay under the requested name", async ({
