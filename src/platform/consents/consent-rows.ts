@@ -110,6 +110,12 @@ export async function insertConsents(
   if (first !== undefined) await db.batch([first, ...rest]);
 }
 
+/** The origins that have any Consent on file. */
+export async function originsWithConsents(registry: RegistrySql): Promise<readonly string[]> {
+  const rows = await drizzled(registry).selectDistinct({ origin: consents.origin }).from(consents);
+  return rows.map(({ origin }) => origin);
+}
+
 /** The present version of each of these Consents, for whichever patient it is filed. */
 export const filedVersions = (
   registry: RegistrySql,

@@ -90,6 +90,23 @@ test("a Consent that is withdrawn after the storage of the revocations was lost 
   expect((await of(["p"]))[0]).toEqual([]);
 });
 
+test("after the storage of the revocations was lost D1 says which origins have Consents, and until it answers each may have some", async ({
+  expect,
+}) => {
+  await desk.file(await desk.announce("main", [], ["p"]), "main", [filing("p", "c")]);
+  const originsAfterLoss = async () => {
+    await runInDurableObject(revocations(), (_, { storage }) => storage.deleteAll());
+    await evictDurableObject(revocations());
+    await revocations().deny({ kind: "client", client: "telehealth" });
+    return (await revocations().news(listener)).consentOrigins;
+  };
+  expect(await originsAfterLoss()).toEqual(["main"]);
+  await registry.exec("ALTER TABLE consents RENAME TO absent");
+  expect(await originsAfterLoss()).toBeUndefined();
+  await registry.exec("ALTER TABLE absent RENAME TO consents");
+  await vi.waitFor(async () => expect((await revocations().news(listener)).consentOrigins).toEqual(["main"]));
+});
+
 test("every guard gets a delta before the change and after it, and learns which origins have Consents", async ({
   expect,
 }) => {

@@ -8,6 +8,7 @@ import type { RecordName, RevocationUpdate } from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";
 import { namedRegions } from "#ledger/layout";
 import { ok, type Result } from "#kernel/result";
+import { within } from "#platform/within";
 import { allowedPlaces, type PlaceVariables } from "#platform/config/allowed-places";
 import {
   applyRegistry,
@@ -29,6 +30,7 @@ import {
   endedVersion,
   filedVersions,
   insertConsents,
+  originsWithConsents,
   type ConsentChange,
   type ConsentRow,
   type FiledRow,
@@ -92,6 +94,8 @@ const turnMilliseconds = { patience: 20_000, longest: 60_000 };
 const unfiledMilliseconds = 30_000;
 // For one client at a time, in the five minutes that its tokens live: a client has one or two.
 const ownTokensMax = 50;
+// A denial needs no D1, so the first call waits no longer than this.
+const learningMilliseconds = 1_000;
 
 /**
  * Stores the revocations and orders every write of the registry (P4). A write is announced durably as begun
@@ -101,17 +105,40 @@ const ownTokensMax = 50;
 export class Revocations extends DurableObject<RevocationsEnv> {
   readonly #store: RevocationStore;
   readonly #turns = new WriteTurns(turnMilliseconds);
+  #isLearning = false;
 
   constructor(state: DurableObjectState, env: RevocationsEnv) {
     super(state, env);
     this.#store = new RevocationStore(state.storage, now());
+    if (this.#store.consentOrigins() === undefined)
+      void state.blockConcurrencyWhile(() =>
+        within(learningMilliseconds, this.#learnConsentOrigins(), "D1 does not answer in time").catch(
+          () => {},
+        ),
+      );
   }
 
   /**
    * All deltas after `since` that concern the listener, or a snapshot if the deltas do not go back that far.
    */
   news(listener: Listener, since?: number): RevocationUpdate {
+    if (this.#store.consentOrigins() === undefined) this.ctx.waitUntil(this.#learnConsentOrigins());
     return this.#store.news(listener, since, now());
+  }
+
+  /** A storage that is new, or that was lost, lists no origin: until D1 answers, each origin may have Consents. */
+  async #learnConsentOrigins(): Promise<void> {
+    if (this.#isLearning) return;
+    this.#isLearning = true;
+    try {
+      this.#store.putConsentOrigins(
+        await originsWithConsents(this.env.REGISTRY.withSession("first-primary")),
+      );
+    } catch {
+      // D1 does not answer: the next question of a guard tries again
+    } finally {
+      this.#isLearning = false;
+    }
   }
 
   /** The denial is in force when this returns: within seven seconds every lease knows it. */

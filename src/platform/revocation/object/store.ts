@@ -44,6 +44,7 @@ const sweepDeltas = 256; // a search for the oldest counts all rows
 const denialsMax = 100_000;
 // Each answer to a guard names the pending records, so there must be few.
 const consentsPendingMax = 200;
+const allListed = ""; // no origin has this name
 
 /**
  * Stores the denials, each delta with its epoch, and the registry writes that are not known to be done. No number is
@@ -311,12 +312,26 @@ export class RevocationStore {
       "SELECT DISTINCT name FROM pending_records WHERE name = 'client/' || ? OR name NOT GLOB 'client/*'",
       client,
     );
-    const consentOrigins = this.#sql.exec<{ name: string }>("SELECT name FROM consent_origins").toArray();
     return {
       ...known,
       pending: pending.toArray().map(({ name }) => name),
-      consentOrigins: consentOrigins.map(({ name }) => name),
+      consentOrigins: this.consentOrigins(),
     };
+  }
+
+  /** Undefined: the origins whose Consents D1 has were not asked for since this storage began. */
+  consentOrigins(): readonly string[] | undefined {
+    const rows = this.#sql.exec<{ name: string }>("SELECT name FROM consent_origins").toArray();
+    const names = rows.map(({ name }) => name);
+    return names.includes(allListed) ? names.filter((name) => name !== allListed) : undefined;
+  }
+
+  /** Takes the origins whose Consents D1 has. */
+  putConsentOrigins(names: readonly string[]): void {
+    this.#storage.transactionSync(() => {
+      for (const name of [...names, allListed])
+        this.#sql.exec("INSERT OR IGNORE INTO consent_origins (name) VALUES (?)", name);
+    });
   }
 
   /**
