@@ -493,6 +493,22 @@ test("a reference to the fullUrl of a conditional update or patch leads to the r
     }
 });
 
+test("an empty reference stays refused beside a conditional update without a fullUrl: it is no reference to its row", async ({
+  expect,
+}) => {
+  const renamed = [{ op: "replace", path: "/name/0/family", value: "Nagy" }];
+  const reply = await post(
+    "clinic",
+    bundle(
+      "transaction",
+      asks("PATCH", "Patient?identifier=urn:mrn|b", patch(renamed)),
+      asks("POST", "Observation", { resource: observation("") }),
+    ),
+  );
+  expect(reply.status, reply.text).toBe(422);
+  expect(reply.text).toContain("Observation.subject.reference");
+});
+
 test("a transaction whose entries find one row by different names is refused before the origin gets a write; conditions that find different rows of a type are done together", async ({
   expect,
 }) => {

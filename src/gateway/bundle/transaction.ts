@@ -456,7 +456,11 @@ async function placesOf(
   );
   const referred = new Set(entries.flatMap(({ resource }) => [...referencesIn(resource ?? null)]));
   const conditional = entries.filter(
-    (entry) => referred.has(entry.fullUrl ?? "") && isWriteOfType(entry) && conditionOf(entry, origin) !== "",
+    (entry) =>
+      entry.fullUrl !== undefined &&
+      referred.has(entry.fullUrl) &&
+      isWriteOfType(entry) &&
+      conditionOf(entry, origin) !== "",
   );
   if (searched.size + conditional.length > searchesMax) return err({ reason: "too_many_references" });
   for (const reference of searched) {
