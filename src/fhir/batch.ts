@@ -102,12 +102,12 @@ function withNames(entries: readonly BatchEntry[]): readonly BatchEntry[] {
   let last = 0;
   for (const entry of entries) {
     const { fullUrl } = entry;
-    if (!isWriteOfType(entry) || fullUrl === undefined || !/^https?:\/\//iu.test(fullUrl)) continue;
+    if (fullUrl === undefined || !isWriteOfType(entry) || !isAddress(fullUrl)) continue;
     do last += 1;
     while (taken.has(nameOf(last)));
     names.set(fullUrl, nameOf(last));
   }
-  if (names.size === 0) return entries;
+  if (![...taken].some(isAddress)) return entries;
   return entries.map(({ fullUrl, resource, ...entry }) => {
     const { root = "" } = restful.exec(fullUrl ?? "")?.groups ?? {};
     const meant = (reference: string) => {
@@ -122,6 +122,7 @@ function withNames(entries: readonly BatchEntry[]): readonly BatchEntry[] {
   });
 }
 
+const isAddress = (fullUrl: string | undefined): boolean => /^https?:\/\//iu.test(fullUrl ?? "");
 const restful = new RegExp(`^(?<root>https?://.+/)[A-Za-z]+/${idForm}$`, "u");
 
 const nameOf = (place: number): string =>

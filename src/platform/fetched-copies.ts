@@ -109,8 +109,8 @@ export class FetchedCopies<T> {
 
   async #lookOut(entry: Entry<T>): Promise<void> {
     const { clock, wait, patienceMilliseconds } = this.#options;
-    const until = entry.claimed + patienceMilliseconds;
-    while (!entry.settled && clock() < until) await wait(lookMilliseconds);
+    const { claimed } = entry;
+    while (!entry.settled && ageAt(claimed, clock()) < patienceMilliseconds) await wait(lookMilliseconds);
   }
 }
 

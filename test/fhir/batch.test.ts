@@ -260,6 +260,27 @@ test("a relative reference leads to the new resource with this address below the
     expect(subjectOf(fullUrl, reference), fullUrl).toEqual({ reference });
 });
 
+test("a relative reference leads to an entry below the root of its own entry's fullUrl also where no entry makes a new resource", ({
+  expect,
+}) => {
+  const root = "http://example.org/fhir";
+  const observation: Json = { resourceType: "Observation", subject: { reference: "Patient/1" } };
+  const patient: Json = { resourceType: "Patient", id: "77" };
+  const read = readBatch(
+    bundle(
+      "transaction",
+      entry("PUT", "Patient/77", { fullUrl: `${root}/Patient/1`, resource: patient }),
+      entry("PUT", "Observation/2", { fullUrl: `${root}/Observation/2`, resource: observation }),
+    ),
+    base,
+  );
+  expect(
+    read.ok && read.value.kind === "transaction" && read.value.entries[1]?.resource?.["subject"],
+  ).toEqual({
+    reference: `${root}/Patient/1`,
+  });
+});
+
 test("a batch may read a resource twice, and so may a transaction", ({ expect }) => {
   for (const type of ["batch", "transaction"])
     expect(reason(bundle(type, entry("GET", "Patient/1"), entry("GET", "Patient/1")))).toBe("read");

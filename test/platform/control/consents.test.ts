@@ -107,6 +107,17 @@ test("after the storage of the revocations was lost D1 says which origins have C
   await vi.waitFor(async () => expect((await revocations().news(listener)).consentOrigins).toEqual(["main"]));
 });
 
+test("after the storage of the revocations was restored to a time before an origin's first Consent D1 names this origin", async ({
+  expect,
+}) => {
+  await desk.file(await desk.announce("main", [], ["p"]), "main", [filing("p", "c")]);
+  await runInDurableObject(revocations(), (_, { storage }) =>
+    storage.sql.exec("DELETE FROM consent_origins WHERE name = 'main'"),
+  );
+  await evictDurableObject(revocations());
+  await vi.waitFor(async () => expect((await revocations().news(listener)).consentOrigins).toEqual(["main"]));
+});
+
 test("every guard gets a delta before the change and after it, and learns which origins have Consents", async ({
   expect,
 }) => {

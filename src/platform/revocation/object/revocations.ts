@@ -110,12 +110,11 @@ export class Revocations extends DurableObject<RevocationsEnv> {
   constructor(state: DurableObjectState, env: RevocationsEnv) {
     super(state, env);
     this.#store = new RevocationStore(state.storage, now());
-    if (this.#store.consentOrigins() === undefined)
-      void state.blockConcurrencyWhile(() =>
-        within(learningMilliseconds, this.#learnConsentOrigins(), "D1 does not answer in time").catch(
-          () => {},
-        ),
-      );
+    const learn = () =>
+      within(learningMilliseconds, this.#learnConsentOrigins(), "D1 does not answer in time").catch(() => {});
+    if (this.#store.consentOrigins() === undefined) void state.blockConcurrencyWhile(learn);
+    // a storage that was restored to an earlier time lacks the origins of later
+    else state.waitUntil(learn());
   }
 
   /**

@@ -49,7 +49,7 @@ const allListed = ""; // no origin has this name
 /**
  * Stores the denials, each delta with its epoch, and the registry writes that are not known to be done. No number is
  * used twice, even if the storage was lost or restored to an earlier time: an object's first epoch and its first number
- * of a change are at least the milliseconds at its start, and none makes a thousand changes a second. A listener would
+ * of a change are at least the milliseconds at its start, and it makes fewer than a thousand changes a second over its life. A listener would
  * take a repeated epoch for one that it knows, and a Consent's newest version is the one with the highest number.
  */
 export class RevocationStore {
