@@ -4,6 +4,7 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { hasPrivateKey, withoutPrivateKeys } from "#identity/jose/private-keys";
+import { cpuMillisecondsOf } from "../../support/cpu-milliseconds.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -183,8 +184,7 @@ test("the search takes time in proportion to a text of beginnings, blanks and ba
     '"d":"',
   ]) {
     const text = part.repeat(Math.ceil(1_048_576 / part.length));
-    const began = performance.now();
-    hasPrivateKey({ text });
-    expect(performance.now() - began, JSON.stringify(part.slice(0, 20))).toBeLessThan(2_000);
+    const spent = cpuMillisecondsOf(() => void hasPrivateKey({ text }));
+    expect(spent, JSON.stringify(part.slice(0, 20))).toBeLessThan(2_000);
   }
 });
