@@ -1,6 +1,6 @@
-// Makes the file of a Worker that is deployed: `node scripts/bundle-worker.ts gateway` writes
-// dist/gateway/index.js. The configurations that `phylax deploy config` writes have this command, and wrangler
-// uploads the file as it is.
+// Makes the file of a Worker for a deployment: `node scripts/with-node.mjs scripts/bundle-worker.ts gateway` writes
+// dist/gateway/index.js. The configurations of `phylax deploy config` have this command as `build.command`, and
+// wrangler uploads the file unchanged.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { minify } from "@swc/core";
@@ -8,7 +8,7 @@ import { build, type BuildOptions } from "esbuild";
 
 const root = join(import.meta.dirname, "..");
 
-/** What wrangler sets for esbuild itself. scripts/bundle-check.ts compares the result with wrangler's own. */
+/** The options that wrangler sets for esbuild. scripts/bundle-check.ts compares the result with wrangler's bundle. */
 export const workerOptions = {
   bundle: true,
   format: "esm",

@@ -16,9 +16,9 @@ export interface RemovableEntries extends Pick<
 }
 
 /**
- * What a change opens by its removals, in words. A request that names no purpose, no origin or no issuer is refused
- * where several are possible, and an unbound token needs a certificate where one is registered: a removal may leave
- * one possibility, or no certificate.
+ * The access that a change opens by removals, in words. A client with several purposes or origins must name one of
+ * them, the gateway asks no issuer about a token if several issuers are possible, and the unbound tokens of a client
+ * with a certificate need the certificate. A removal may leave a single purpose, origin or issuer, or no certificate.
  */
 export const removalsThatOpen = (
   changes: readonly PlannedChange[],
@@ -38,8 +38,8 @@ const removedNames = (
   new Set(changes.flatMap(({ kind, name, after }) => (kind === wanted && after === undefined ? [name] : [])));
 
 /**
- * A patient's or a user's id belongs to one origin: at several it counts only if the token names the origin. Each token
- * of a client that is limited to a patient needs the patient's id.
+ * The id of a patient or a user belongs to one origin. If a client has several origins, the id counts only where the
+ * token names the origin. Each token of a client that is limited to a patient needs the patient's id.
  */
 function singleOrigins(
   changes: readonly PlannedChange[],
@@ -66,8 +66,8 @@ function namesPersons(text: string): boolean {
 }
 
 /**
- * A token with a scope of a person is refused as a whole where its client has several origins and the token names none.
- * Without that scope in the grant its other scopes count.
+ * If a client has several origins and a token names no origin, a scope of a person makes the gateway refuse the whole
+ * token. After the grant has lost that scope, the other scopes of the token count.
  */
 function fewerScopesOfPersons(
   changes: readonly PlannedChange[],
@@ -116,7 +116,7 @@ function singlePurposes(
   });
 }
 
-/** An unbound token needs a certificate on its connection only where its client has registered one. */
+/** An unbound token needs a certificate on the connection only if the client has a registered certificate. */
 function noCertificates(
   changes: readonly PlannedChange[],
   { clients, certificates, certificateSubjects }: RemovableEntries,
@@ -139,7 +139,7 @@ function noCertificates(
 
 const clientOf = (certificate: string): string => certificate.slice(0, certificate.indexOf(" "));
 
-/** An opaque token is shown to the only issuer whose client has registered the certificate of the connection. */
+/** The gateway asks about an opaque token if the clients with the connection's certificate have a single issuer. */
 function singleIssuers(
   changes: readonly PlannedChange[],
   { clients, certificates, issuers }: RemovableEntries,

@@ -45,7 +45,7 @@ export function readQuery(raw: string, form = ""): Result<readonly QueryPair[], 
  * such a text as they are.
  */
 export const encodedQuery = (text: string): string =>
-  text.replaceAll(/[^!-~\p{Cc}\p{Cs}]/gu, encodeURIComponent);
+  text.replaceAll(/[^!-~\p{Cc}\p{Cs}]+/gu, encodeURIComponent);
 
 /** Most texts are so short that even three bytes for each unit of UTF-16, the most of UTF-8, are few enough. */
 function isTextTooLong(pairs: readonly QueryPair[]): boolean {

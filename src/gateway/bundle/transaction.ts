@@ -416,15 +416,18 @@ async function permitByPresentConsents(
     if (!plan.ok) return plan;
     permitted.push({ kind: "writing", request, write: asked.value.write, plan: plan.value });
   }
-  const at = repeatedIn(permitted);
+  const at = secondChangeIn(permitted);
   return at === undefined ? ok(permitted) : err({ reason: "entry_repeated", at });
 }
 
 const referringTo = (resource: JsonObject, places: ReadonlyMap<string, string>): JsonObject =>
   withReferences(resource, (reference) => places.get(reference)) as JsonObject; // an object stays an object
 
-/** FHIR R4 http §3.1.0.11.2: a transaction changes each resource only once, whether it names it by id or by a condition. */
-function repeatedIn(permitted: readonly PermittedEntry[]): number | undefined {
+/**
+ * The index of an entry that changes a row which an earlier entry changes too: conditions may have found the same row
+ * (FHIR R4 http §3.1.0.11.2). `readBatch` refuses entries that have the same name.
+ */
+function secondChangeIn(permitted: readonly PermittedEntry[]): number | undefined {
   const paths = new Set<string>();
   for (const [at, entry] of permitted.entries()) {
     const write = isSent(entry) ? entry.plan.write : undefined;
