@@ -12,59 +12,68 @@ interface Target {
   readonly goal?: Bound;
 }
 
-const cpu = (payload: string, peer: string) =>
-  `CPU per request, Phylax ÷ ${peer}, ${payload}, 32 connections`;
-const rate = (payload: string, connections: number) =>
-  `requests/s on one core, Phylax ÷ fastify-stock, ${payload}, ${connections} connections`;
-const redact = (payload: string) => `speed of Discloser ÷ JSON.parse + JSON.stringify in workerd, ${payload}`;
+const cpu = (payload: string, peer: string) => `CPU per request, Phylax ÷ ${peer}, ${payload}`;
+const rate = (payload: string) => `requests/s on one core, Phylax ÷ fastify-stock, ${payload}`;
+const redact = (payload: string) => `speed of Discloser ÷ JSON.parse + JSON.stringify, ${payload}`;
 
-/** Every figure of the benchmark, with the value that it must have and the value that it should have. */
+/**
+ * Every figure of the benchmark, with the value that it must have and the value that it should have. A closed
+ * loop has 32 connections where nothing else is said.
+ */
 export const targets = {
-  "cpu-2k-vs-bare": { says: cpu("2 KB", "proxy"), unit: "×", must: { atMost: 4 }, goal: { atMost: 2.8 } },
-  "cpu-60k-vs-bare": { says: cpu("60 KB", "proxy"), unit: "×", must: { atMost: 4.5 }, goal: { atMost: 3 } },
+  "cpu-2k-vs-floor": { says: cpu("2 KB", "floor"), unit: "×", must: { atMost: 2.6 }, goal: { atMost: 1.7 } },
+  "cpu-60k-vs-floor": {
+    says: cpu("60 KB", "floor"),
+    unit: "×",
+    must: { atMost: 3.3 },
+    goal: { atMost: 2.2 },
+  },
+  "cpu-2k-vs-bare": { says: cpu("2 KB", "proxy"), unit: "×" },
+  "cpu-60k-vs-bare": { says: cpu("60 KB", "proxy"), unit: "×" },
   "cpu-half-vs-bare": { says: cpu("60 KB, half of the rows hidden", "proxy"), unit: "×" },
-  "rps-2k-vs-stock": { says: rate("2 KB", 32), unit: "×", must: { atLeast: 0.6 }, goal: { atLeast: 0.85 } },
-  "rps-60k-vs-stock": { says: rate("60 KB", 32), unit: "×", must: { atLeast: 1.5 }, goal: { atLeast: 2.2 } },
-  "rps-half-vs-stock": { says: rate("60 KB, half of the rows hidden", 32), unit: "×" },
-  "rps-2k-c4-vs-stock": { says: rate("2 KB", 4), unit: "×", must: { atLeast: 0.4 }, goal: { atLeast: 0.6 } },
-  "cpu-2k-vs-tuned": { says: cpu("2 KB", "fastify-tuned"), unit: "×", goal: { atMost: 2 } },
-  "cpu-60k-vs-tuned": { says: cpu("60 KB", "fastify-tuned"), unit: "×", goal: { atMost: 1 } },
+  "rps-2k-vs-stock": { says: rate("2 KB"), unit: "×", must: { atLeast: 0.4 }, goal: { atLeast: 0.55 } },
+  "rps-60k-vs-stock": { says: rate("60 KB"), unit: "×", must: { atLeast: 0.6 }, goal: { atLeast: 1 } },
+  "rps-half-vs-stock": { says: rate("half of the rows hidden"), unit: "×" },
+  "rps-2k-c4-vs-stock": { says: rate("2 KB, 4 connections"), unit: "×" },
+  "cpu-2k-vs-tuned": { says: cpu("2 KB", "fastify-tuned"), unit: "×" },
+  "cpu-60k-vs-tuned": { says: cpu("60 KB", "fastify-tuned"), unit: "×" },
   "cpu-2k-vs-tuned-cache": { says: cpu("2 KB", "fastify-tuned-cache"), unit: "×" },
   "cpu-60k-vs-tuned-cache": { says: cpu("60 KB", "fastify-tuned-cache"), unit: "×" },
-  "open-loop-p50-added-ms": {
-    says: "p50 of Phylax − p50 of proxy, 60 KB, 50 requests/s",
-    unit: "ms",
-    must: { atMost: 2.5 },
-    goal: { atMost: 1.2 },
-  },
-  "open-loop-p99-vs-stock": {
-    says: "p99 of Phylax ÷ p99 of fastify-stock, 60 KB, 50 requests/s",
+  "cpu-patients-2-vs-bare": { says: cpu("a page of 2 Patients", "proxy"), unit: "×" },
+  "cpu-patients-20-vs-bare": { says: cpu("a page of 20 Patients", "proxy"), unit: "×" },
+  "cpu-patients-100-vs-bare": { says: cpu("a page of 100 Patients", "proxy"), unit: "×" },
+  "cpu-patients-2-vs-floor": { says: cpu("a page of 2 Patients", "floor"), unit: "×" },
+  "cpu-patients-20-vs-floor": { says: cpu("a page of 20 Patients", "floor"), unit: "×" },
+  "cpu-patients-100-vs-floor": { says: cpu("a page of 100 Patients", "floor"), unit: "×" },
+  "cpu-consents-1-vs-0": { says: "CPU of a page of 20 rows, 1 Consent on file ÷ none", unit: "×" },
+  "cpu-consents-50-vs-0": { says: "CPU of a page of 20 rows, 50 Consents on file ÷ none", unit: "×" },
+  "cpu-cold-vs-hot": {
+    says: "CPU per request, 256 clients once in six seconds ÷ 16 clients, 2 KB, 43/s",
     unit: "×",
-    must: { atMost: 2 },
-    goal: { atMost: 1 },
   },
+  "open-loop-p50-added-ms": { says: "p50 of Phylax − p50 of proxy, 60 KB, 50 requests/s", unit: "ms" },
+  "open-loop-p95-added-ms": { says: "p95 of Phylax − p95 of proxy, 60 KB, 50 requests/s", unit: "ms" },
+  "open-loop-slow-percent": { says: "Phylax's answers over 25 ms, 60 KB, 50 requests/s", unit: "%" },
   "open-loop-400-p50-added-ms": { says: "p50 of Phylax − p50 of proxy, 60 KB, 400 requests/s", unit: "ms" },
-  "open-loop-400-p99-vs-stock": {
-    says: "p99 of Phylax ÷ p99 of fastify-stock, 60 KB, 400 requests/s",
-    unit: "×",
-  },
-  "redact-2k": { says: redact("2 KB"), unit: "×", must: { atLeast: 0.8 }, goal: { atLeast: 3.5 } },
-  "redact-60k": { says: redact("60 KB"), unit: "×", must: { atLeast: 1 }, goal: { atLeast: 3.5 } },
+  "open-loop-400-p95-added-ms": { says: "p95 of Phylax − p95 of proxy, 60 KB, 400 requests/s", unit: "ms" },
+  "open-loop-400-slow-percent": { says: "Phylax's answers over 25 ms, 60 KB, 400 requests/s", unit: "%" },
+  "redact-2k": { says: redact("2 KB"), unit: "×", must: { atLeast: 0.8 }, goal: { atLeast: 2.5 } },
+  "redact-60k": { says: redact("60 KB"), unit: "×", must: { atLeast: 1 }, goal: { atLeast: 2.5 } },
   "redact-60k-consent-share": {
     says: "speed of Discloser with a Consent and labels by codes ÷ without, 60 KB",
     unit: "×",
     must: { atLeast: 0.85 },
     goal: { atLeast: 0.95 },
   },
-  "redact-1500k": { says: redact("1.5 MB"), unit: "×", must: { atLeast: 1 }, goal: { atLeast: 3.5 } },
+  "redact-1500k": { says: redact("1.5 MB"), unit: "×", must: { atLeast: 1 }, goal: { atLeast: 2.5 } },
   "redact-keep-all-60k": {
-    says: redact("60 KB, a view that keeps everything"),
+    says: redact("60 KB, everything kept"),
     unit: "×",
     must: { atLeast: 1 },
-    goal: { atLeast: 3.5 },
+    goal: { atLeast: 2.5 },
   },
   "redact-stream-share": {
-    says: "speed of Discloser on a body in windows of 64 KiB ÷ on a body in one piece, 1.5 MB",
+    says: "speed of Discloser, 1.5 MB in windows of 64 KiB ÷ in one piece",
     unit: "×",
     must: { atLeast: 0.7 },
     goal: { atLeast: 0.85 },
@@ -72,21 +81,11 @@ export const targets = {
   "append-1": {
     says: "appends/s, ledger ÷ a row for each event, 1 caller",
     unit: "×",
-    must: { atLeast: 0.9 },
-    goal: { atLeast: 1 },
+    must: { atLeast: 0.6 },
+    goal: { atLeast: 0.9 },
   },
-  "append-256": {
-    says: "appends/s, ledger ÷ a row for each event, 256 callers",
-    unit: "×",
-    must: { atLeast: 5 },
-    goal: { atLeast: 8 },
-  },
-  "append-tail-256": {
-    says: "p99 of an append, ledger ÷ a row for each event, 256 callers",
-    unit: "×",
-    must: { atMost: 0.3 },
-    goal: { atMost: 0.2 },
-  },
+  "append-256": { says: "appends/s, ledger ÷ a row for each event, 256 callers", unit: "×" },
+  "append-tail-256": { says: "p99 of an append, ledger ÷ a row for each event, 256 callers", unit: "×" },
   "leaf-bytes": {
     says: "bytes stored for a read's record, its accounting line and `fill` included",
     unit: "bytes",
@@ -100,7 +99,7 @@ export const targets = {
     goal: { atMost: 2 },
   },
   "origin-rows-per-row": {
-    says: "rows that the origin sent ÷ rows answered, a patient's results paged by ten",
+    says: "rows that the origin sent ÷ rows answered, results paged by ten",
     unit: "×",
     must: { atMost: 2 },
     goal: { atMost: 1.2 },
@@ -116,8 +115,7 @@ export const targets = {
   "bundle-gz-kb": {
     says: "the gateway's minified bundle after gzip",
     unit: "KiB",
-    must: { atMost: 250 },
-    goal: { atMost: 180 },
+    must: { atMost: 280 },
   },
   "command-help-vs-node": {
     says: "CPU of `phylax token --help` ÷ `node -e 0`",

@@ -190,7 +190,6 @@ function measuresOf(figures: readonly Figure[]): readonly Measure[] {
   const open = (perSecond: number, other: PeerName, quantity: (figure: Figure) => number) =>
     pairs("60k", { connections: 64, perSecond }, other, quantity);
   const p50 = (figure: Figure) => figure.p50Milliseconds;
-  const p99 = (figure: Figure) => figure.p99Milliseconds;
   return [
     ...payloadNames.map((name) => ratioOf(`cpu-${name}-vs-bare`, cpu(name, "proxy"))),
     ...payloadNames.map((name) => ratioOf(`rps-${name}-vs-stock`, rate(name, 32))),
@@ -200,9 +199,7 @@ function measuresOf(figures: readonly Figure[]): readonly Measure[] {
       ratioOf(`cpu-${name}-vs-tuned-cache`, cpu(name, "fastify-tuned-cache")),
     ]),
     differenceOf("open-loop-p50-added-ms", open(50, "proxy", p50)),
-    ratioOf("open-loop-p99-vs-stock", open(50, "fastify-stock", p99)),
     differenceOf("open-loop-400-p50-added-ms", open(400, "proxy", p50)),
-    ratioOf("open-loop-400-p99-vs-stock", open(400, "fastify-stock", p99)),
   ];
 }
 

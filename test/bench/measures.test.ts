@@ -17,12 +17,12 @@ test("a value is the median of the rounds' own ratios, so that a slow round weig
 });
 
 test("a verdict says what was met, missed, or not measured at all", ({ expect }) => {
-  const verdict = (id: "cpu-2k-vs-bare" | "rps-2k-vs-stock" | "bundle-gz-kb", value: number) =>
+  const verdict = (id: "cpu-2k-vs-floor" | "rps-2k-vs-stock" | "bundle-gz-kb", value: number) =>
     verdictOf(ratioOf(id, [{ a: value, b: 1 }]));
-  expect(verdict("cpu-2k-vs-bare", 2.8)).toBe("goal");
-  expect(verdict("cpu-2k-vs-bare", 4)).toBe("must");
-  expect(verdict("cpu-2k-vs-bare", 4.1)).toBe("MISSED");
-  expect(verdict("rps-2k-vs-stock", 0.59)).toBe("MISSED");
+  expect(verdict("cpu-2k-vs-floor", 1.7)).toBe("goal");
+  expect(verdict("cpu-2k-vs-floor", 2.6)).toBe("must");
+  expect(verdict("cpu-2k-vs-floor", 2.7)).toBe("MISSED");
+  expect(verdict("rps-2k-vs-stock", 0.39)).toBe("MISSED");
   expect(verdict("rps-2k-vs-stock", 0.9)).toBe("goal");
   const absent = notMeasured("verify-vs-sha256", "no log");
   expect(verdictOf(absent)).toBe("not measured");
