@@ -18,7 +18,8 @@ export interface BenchOptions {
 export const groups = ["requests", "redact", "ledger", "paging", "start"] as const;
 export type Group = (typeof groups)[number];
 
-const roundsOf: Readonly<Record<Duration, number>> = { full: 5, quick: 3, short: 1 };
+/** The rounds of a run of each length. */
+export const roundsOf: Readonly<Record<Duration, number>> = { full: 5, quick: 3, short: 1 };
 
 export const usage = `usage: npm run bench -- [--quick | --short] [--only GROUP]… [--rounds N] [--json FILE] [--profile DIR]
   --quick       fewer and shorter rounds: every figure within five minutes

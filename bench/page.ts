@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { boundText, targetOf, verdictOf } from "./measures.ts";
 import { measureRow, type Report } from "./report.ts";
-import { requestRows, requestTitles } from "./requests/table.ts";
+import { payloadsText, requestRows, requestTitles } from "./requests/table.ts";
 
 const [file, page] = process.argv.slice(2);
 if (file === undefined) {
@@ -47,7 +47,9 @@ const text = [
     `**${title}**`,
     markdown(requests === null ? [] : (requestRows(requests)[i] ?? [])),
   ]),
-  ...(requests === null ? [] : [`Payloads: ${requests.source}.`]),
+  ...(requests === null
+    ? []
+    : [`Payloads: ${requests.source}.`, payloadsText(requests).replaceAll(/^ +/gmu, "- ")]),
 ].join("\n\n");
 
 if (page === undefined) console.log(text);

@@ -25,9 +25,10 @@ answers = new Map(
 );
 console.log(`listening ${base}`);
 
-/** A page is found by its patient alone: a gateway may add parameters. */
+/** A page is found by its patient or name alone: a gateway may add parameters. */
 function nameOf(url: string): string {
   const at = url.indexOf("?");
   if (at === -1) return url;
-  return `${url.slice(0, at)} ${new URLSearchParams(url.slice(at + 1)).get("patient") ?? ""}`;
+  const parameters = new URLSearchParams(url.slice(at + 1));
+  return `${url.slice(0, at)} ${parameters.get("patient") ?? parameters.get("family") ?? ""}`;
 }

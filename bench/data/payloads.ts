@@ -5,23 +5,40 @@ import type { Bundle, Claim, Observation, Patient, Resource } from "@medplum/fhi
 import { readFolder } from "../../sandbox/fhir-server/load.ts";
 import { syntheticResources } from "../../sandbox/synthetic/generate.ts";
 
-/** The requests of the benchmark, named by the size of the origin's answers. */
-export const payloadNames = ["2k", "60k", "half"] as const;
+/** The requests of the benchmark. */
+export const payloadNames = [
+  "2k",
+  "60k",
+  "half",
+  "patients-2",
+  "patients-20",
+  "patients-100",
+  "consents-0",
+  "consents-1",
+  "consents-50",
+] as const;
 export type PayloadName = (typeof payloadNames)[number];
 
-export const payloadsSaid: Readonly<Record<PayloadName, string>> = {
-  "2k": "read of a Patient",
-  "60k": "page of laboratory Observations, each cut",
-  half: "page of Observations: vital signs, which are hidden, and laboratory results in turn",
-};
+/** The gateway's names of the origin. At `consents`, patients have Consents on file. */
+export type OriginName = "main" | "consents";
 
 /** One kind of request, for each patient in rotation. */
 export interface Payload {
   readonly name: PayloadName;
-  /** Below the FHIR base, one for each patient. */
+  readonly says: string;
+  readonly origin: OriginName;
+  /** Below the FHIR base, all different. */
   readonly paths: readonly string[];
   /** Mean length of the origin's answers. */
   readonly originBytes: number;
+  /** The rows of each answer that no rule hides, where their number is fixed. */
+  readonly rows?: number | undefined;
+}
+
+/** A patient of the origin `consents`, with the number of Consents to file for the patient. */
+export interface FiledConsents {
+  readonly patient: string;
+  readonly count: number;
 }
 
 export interface Data {
@@ -40,6 +57,8 @@ export interface Sample {
 }
 
 const patientCount = 200;
+/** The distinct pages of the origin: few, where a page is long or each patient has 50 Consents. */
+const pageCount = 20;
 const resourceBytes = 2_048;
 // A page of a real server: 72 results of a Synthea patient.
 const pageBytes = 60_000;
@@ -149,36 +168,126 @@ export function searchset(
 const halfHidden = ({ laboratory, vitals }: Sample): readonly Observation[] =>
   laboratory.flatMap((row, i) => [row, vitals[i % vitals.length] ?? row]);
 
-/** Makes the answers of the benchmark's origin and writes them to `<folder>/answers.json`, by path. */
-export function writePayloads(folder: string, sample: Sample): Data {
+type Answer = readonly [path: string, body: string];
+
+interface PayloadForm {
+  readonly says: string;
+  readonly origin?: OriginName;
+  readonly count: number;
+  readonly rows?: number;
+  readonly answer: (n: number) => Answer;
+}
+
+function payloadForms(sample: Sample): Readonly<Record<PayloadName, PayloadForm>> {
   const mixed = halfHidden(sample);
-  const numbers = Array.from({ length: patientCount }, (_, n) => n);
-  const patientOf = (n: number) => sample.patients[n % sample.patients.length];
-  const answers: Readonly<Record<PayloadName, (n: number) => readonly [path: string, body: string]>> = {
-    "2k": (n) => [
-      `Patient/${uuid(`patient ${n}`)}`,
-      JSON.stringify({ ...patientOf(n), id: uuid(`patient ${n}`) }),
-    ],
-    "60k": (n) => pageOf(sample.laboratory, uuid(`patient ${n}`), n),
-    half: (n) => pageOf(mixed, uuid(`half ${n}`), 2 * n),
+  const patientOf = (n: number, name: string): Patient => {
+    const patient = sample.patients[n % sample.patients.length];
+    if (patient === undefined) throw new Error("no patient to make a payload of");
+    return { ...patient, id: uuid(name) };
   };
-  const made = payloadNames.map((name) => ({ name, answers: numbers.map(answers[name]) }));
-  writeFileSync(join(folder, "answers.json"), JSON.stringify(made.flatMap((one) => one.answers)));
+  const patients = (rows: number): PayloadForm => ({
+    says: `page of ${rows} Patients, each cut`,
+    count: pageCount,
+    rows,
+    answer: (n) => {
+      const family = `page-${rows}-${n}`;
+      const request = `Patient?family=${family}&_count=${rows}`;
+      const page = Array.from({ length: rows }, (_, row): Patient => {
+        const patient = patientOf(n + row, `row ${rows} ${n} ${row}`);
+        return { ...patient, name: [{ ...patient.name?.[0], family }] };
+      });
+      return [request, searchsetOf(request, page)];
+    },
+  });
+  const consents = (filed: number): PayloadForm => ({
+    says: `page of 20 laboratory Observations of a patient with ${filed} Consents on file`,
+    origin: "consents",
+    count: pageCount,
+    rows: 20,
+    answer: (n) => pageWithAuthors(sample.laboratory, consentPatient(filed, n), n),
+  });
   return {
-    source: sample.source,
-    payloads: made.map(({ name, answers }) => ({
-      name,
-      paths: answers.map(([path]) => path),
-      originBytes: Math.round(
-        answers.reduce((sum, [, body]) => sum + Buffer.byteLength(body), 0) / answers.length,
-      ),
-    })),
+    "2k": {
+      says: "read of a Patient",
+      count: patientCount,
+      answer: (n) => {
+        const patient = patientOf(n, `patient ${n}`);
+        return [`Patient/${patient.id}`, JSON.stringify(patient)];
+      },
+    },
+    "60k": {
+      says: "page of laboratory Observations, each cut",
+      count: patientCount,
+      answer: (n) => pageOf(sample.laboratory, uuid(`patient ${n}`), n),
+    },
+    half: {
+      says: "page of Observations: vital signs, which are hidden, and laboratory results in turn",
+      count: patientCount,
+      answer: (n) => pageOf(mixed, uuid(`half ${n}`), 2 * n),
+    },
+    "patients-2": patients(2),
+    "patients-20": patients(20),
+    "patients-100": patients(100),
+    "consents-0": consents(0),
+    "consents-1": consents(1),
+    "consents-50": consents(50),
   };
 }
 
-function pageOf(rows: readonly Observation[], patient: string, n: number): readonly [string, string] {
+const consentPatient = (filed: number, n: number) => uuid(`patient with ${filed} consents, ${n}`);
+
+/** The Consents that the payloads need on file at the origin `consents`. */
+export const filedConsents: readonly FiledConsents[] = [1, 50].flatMap((count) =>
+  Array.from({ length: pageCount }, (_, n) => ({ patient: consentPatient(count, n), count })),
+);
+
+/** Makes the answers of the benchmark's origin and writes them to `<folder>/answers.json`, by path. */
+export function writePayloads(folder: string, sample: Sample): Data {
+  const forms = payloadForms(sample);
+  const made = payloadNames.map((name) => ({
+    name,
+    answers: Array.from({ length: forms[name].count }, (_, n) => forms[name].answer(n)),
+  }));
+  writeFileSync(join(folder, "answers.json"), JSON.stringify(made.flatMap((one) => one.answers)));
+  return {
+    source: sample.source,
+    payloads: made.map(({ name, answers }) => {
+      const { says, origin = "main", rows } = forms[name];
+      const bytes = answers.reduce((sum, [, body]) => sum + Buffer.byteLength(body), 0);
+      return {
+        name,
+        says,
+        origin,
+        paths: answers.map(([path]) => path),
+        originBytes: Math.round(bytes / answers.length),
+        rows,
+      };
+    }),
+  };
+}
+
+function pageOf(rows: readonly Observation[], patient: string, n: number): Answer {
   const request = `Observation?patient=${patient}`;
   return [request, searchset(request, rows, patient, pageBytes, 7 * n)];
+}
+
+/** Rows that state an author: a Consent about an author would deny a row that states none. */
+function pageWithAuthors(rows: readonly Observation[], patient: string, n: number): Answer {
+  const request = `Observation?patient=${patient}`;
+  const performer = [{ reference: `Practitioner/${uuid("author")}` }];
+  const authored = rows.map((row) => ({ ...row, performer }));
+  return [request, searchset(request, authored, patient, Number.MAX_SAFE_INTEGER, 7 * n, 20)];
+}
+
+/** The answer to a search, with these resources. */
+function searchsetOf(request: string, resources: readonly Resource[]): string {
+  const entry = resources.map((resource) => ({
+    fullUrl: `{base}/${resource.resourceType}/${resource.id}`,
+    resource,
+    search: { mode: "match" },
+  }));
+  const link = [{ relation: "self", url: `{base}/${request}` }];
+  return JSON.stringify({ resourceType: "Bundle", type: "searchset", total: entry.length, link, entry });
 }
 
 /** An id of the form that most servers use, the same in every run. */

@@ -1,7 +1,7 @@
 // The load generator: a process of its own, so that its CPU time counts for no peer. It takes one order at a
 // time over IPC.
 import { connect, type Answer, type Connection } from "./connection.ts";
-import { requestText, type Order, type Outcome } from "./order.ts";
+import { requestText, slowMilliseconds, type Order, type Outcome } from "./order.ts";
 
 const milliseconds = () => performance.now();
 
@@ -39,12 +39,13 @@ class Requests {
 
   constructor(order: Order) {
     this.#order = order;
+    this.#next = order.first ?? 0;
   }
 
   next(): Asked {
     const { paths, headers, target } = this.#order;
-    const n = this.#next;
-    this.#next = (n + 1) % (paths.length * headers.length);
+    const n = this.#next % (paths.length * headers.length);
+    this.#next = n + 1;
     const known = this.#made.get(n);
     if (known !== undefined) return known;
     const [asked, lines] = [paths[n % paths.length], headers[n % headers.length]];
@@ -91,7 +92,8 @@ class Tally {
       firstWrong: this.#firstWrong,
       seconds: (milliseconds() - since) / 1000,
       p50Milliseconds: quantile(0.5),
-      p99Milliseconds: quantile(0.99),
+      p95Milliseconds: quantile(0.95),
+      slowShare: sorted.filter((took) => took > slowMilliseconds).length / sorted.length,
     };
   }
 }

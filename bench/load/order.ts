@@ -12,6 +12,8 @@ export interface Order {
   readonly seconds: number;
   /** Undefined: a closed loop. */
   readonly perSecond?: number;
+  /** The number of the first request: an order goes on where an earlier order ended. Default: 0. */
+  readonly first?: number;
 }
 
 export interface Outcome {
@@ -24,17 +26,22 @@ export interface Outcome {
   readonly firstWrong: string | undefined;
   readonly seconds: number;
   readonly p50Milliseconds: number;
-  readonly p99Milliseconds: number;
+  readonly p95Milliseconds: number;
+  /** The share of the answers that took over {@link slowMilliseconds}. */
+  readonly slowShare: number;
 }
+
+/** An answer that takes longer counts as slow: a page waited for a collection, a commit or a queue. */
+export const slowMilliseconds = 25;
 
 export interface Generator {
   run(order: Order): Promise<Outcome>;
 }
 
-/** The bytes of a whole request. */
+/** The bytes of a whole request. `path`: below `/v1/fhir/`, the gateway's name of the origin first. */
 export const requestText = (path: string, port: number, headers: readonly string[]): string =>
   [
-    `GET /v1/fhir/main/${path} HTTP/1.1`,
+    `GET /v1/fhir/${path} HTTP/1.1`,
     `Host: localhost:${port}`,
     "Accept: application/fhir+json",
     ...headers,

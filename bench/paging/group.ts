@@ -33,7 +33,7 @@ export async function runPagingGroup(folder: string): Promise<readonly Measure[]
       form: "minified",
       isInspected: false,
     });
-    const [lines = []] = await peer.headers();
+    const [lines = []] = await peer.headers("hot");
     const headers = Object.fromEntries(lines.map((line) => line.split(/: (?<value>.*)/su).slice(0, 2)));
     const seen = new Set<string>();
     let pages = 0;

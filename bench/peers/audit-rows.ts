@@ -10,11 +10,11 @@ export function auditRows(path: string): { append(event: object): number } {
   return { append: (event) => Number(insert.run(JSON.stringify(event)).lastInsertRowid) };
 }
 
-/** The number of rows that another process has written so far. */
-export function countRows(path: string): number {
+/** The number of rows that another process has written to a table so far. */
+export function countRows(path: string, table: "audit" | "records" = "audit"): number {
   const database = new DatabaseSync(path, { readOnly: true });
   try {
-    return Number(database.prepare("SELECT count(*) AS rows FROM audit").get()?.["rows"]);
+    return Number(database.prepare(`SELECT count(*) AS rows FROM ${table}`).get()?.["rows"]);
   } finally {
     database.close();
   }

@@ -3,9 +3,16 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from "jose";
 import { ensureAuthority, issueClientCertificate } from "../../sandbox/certificates.ts";
+import type { CrowdName } from "./peer.ts";
 
-const clientCount = 16;
-const tokensEach = 4;
+/** The number of clients, and of the tokens of each. */
+const sizes: Readonly<Record<CrowdName, { readonly clients: number; readonly tokensEach: number }>> = {
+  hot: { clients: 16, tokensEach: 4 },
+  cold: { clients: 256, tokensEach: 1 },
+  consents: { clients: 16, tokensEach: 1 },
+};
+/** Tokens that are asked for at once. */
+const tokensAtOnce = 8;
 // A token lives for 300 s: a measurement that starts with a fresh one ends before that.
 const freshMilliseconds = 100_000;
 
@@ -24,20 +31,22 @@ export interface Bearer {
   readonly certificate: string;
 }
 
-/** The registered clients of the benchmark. */
+/** Registered clients of the benchmark. */
 export class Crowd {
   readonly clients: readonly CrowdClient[];
+  readonly #name: CrowdName;
   #bearers: { readonly all: readonly Bearer[]; readonly at: number } | undefined;
 
-  private constructor(clients: readonly CrowdClient[]) {
+  private constructor(name: CrowdName, clients: readonly CrowdClient[]) {
+    this.#name = name;
     this.clients = clients;
   }
 
-  static async create(folder: string): Promise<Crowd> {
+  static async create(folder: string, name: CrowdName): Promise<Crowd> {
     const pki = join(folder, "pki");
     await ensureAuthority(pki);
-    const clients = Array.from({ length: clientCount }, async (_, n): Promise<CrowdClient> => {
-      const id = `bench-${n}`;
+    const clients = Array.from({ length: sizes[name].clients }, async (_, n): Promise<CrowdClient> => {
+      const id = `bench-${name}-${n}`;
       const { cert } = await issueClientCertificate(pki, id, `O=Phylax benchmark, CN=${id}`);
       const pem = readFileSync(cert, "utf8");
       const { privateKey, publicKey } = await generateKeyPair("ES256", { extractable: true });
@@ -50,20 +59,22 @@ export class Crowd {
         certificate,
       };
     });
-    return new Crowd(await Promise.all(clients));
+    return new Crowd(name, await Promise.all(clients));
   }
 
-  /** Four tokens of each client, in turn by client; each is valid for another three minutes. */
+  /** Tokens of each client, in turn by client; each is valid for another three minutes. */
   async bearers(tokenEndpoint: string, issuer: string): Promise<readonly Bearer[]> {
     if (this.#bearers === undefined || Date.now() - this.#bearers.at > freshMilliseconds) {
       const at = Date.now();
-      const turns = Array.from({ length: tokensEach }, () => this.clients).flat();
+      const turns = Array.from({ length: sizes[this.#name].tokensEach }, () => this.clients).flat();
       const all: Bearer[] = [];
-      for (const client of turns)
-        all.push({
+      for (let n = 0; n < turns.length; n += tokensAtOnce) {
+        const some = turns.slice(n, n + tokensAtOnce).map(async (client) => ({
           token: await accessToken(tokenEndpoint, issuer, client),
           certificate: client.certificate,
-        });
+        }));
+        all.push(...(await Promise.all(some)));
+      }
       this.#bearers = { all, at };
     }
     return this.#bearers.all;

@@ -85,8 +85,8 @@ async function startFastify(
     describe,
     target: { host: "127.0.0.1", port: Number(running.ready["port"]) },
     isFull: true,
-    headers: () =>
-      issuer.headers((token, certificate) => [
+    headers: async (crowd) =>
+      (await issuer.bearers(crowd)).map(({ token, certificate }) => [
         `Authorization: Bearer ${token}`,
         `Client-Cert: ${certificate}`,
       ]),

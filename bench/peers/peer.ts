@@ -9,24 +9,31 @@ export interface Peer {
   /** True if it cuts, checks and records. A bare peer only forwards. */
   readonly isFull: boolean;
   /**
-   * Header lines besides Host and Accept: one list for each token, which requests take in turn, valid for
-   * about three minutes.
+   * Header lines besides Host and Accept: one list for each token of these clients, which requests take in turn,
+   * valid for about three minutes.
    */
-  headers(): Promise<readonly (readonly string[])[]>;
-  /** Every process that works for its answers. */
-  readonly process: Running;
+  headers(crowd: CrowdName): Promise<readonly (readonly string[])[]>;
+  /** The CPU time of every process that works for its answers. */
+  readonly process: Pick<Running, "cpuMicros">;
   /** The place of its records. A bare peer has no ledger. */
   readonly ledger?: Ledger;
 }
 
+/** The clients of the benchmark: `cold` are too many to be hot, `consents` call the origin with Consents on file. */
+export const crowdNames = ["hot", "cold", "consents"] as const;
+export type CrowdName = (typeof crowdNames)[number];
+
 export const peerNames = [
   "proxy",
+  "floor",
   "phylax",
   "fastify-stock",
   "fastify-tuned",
   "fastify-tuned-cache",
 ] as const;
-export type PeerName = (typeof peerNames)[number];
+/** With `--against`: the earlier commit, twice. */
+export const oldNames = ["phylax-old", "phylax-old-again"] as const;
+export type PeerName = (typeof peerNames)[number] | (typeof oldNames)[number];
 
 export interface Ledger {
   /** The number of records, after a check of all of them. Throws when the check fails. */

@@ -5,9 +5,12 @@ import { join } from "node:path";
 import { instant } from "#kernel/clock";
 import { openLogs } from "#ledger/log-name";
 import { verifierKeys } from "../../sandbox/dev-json.ts";
+import type { FiledConsents } from "../data/payloads.ts";
+import type { Running } from "../process/process.ts";
 import { serveDeployed, type Deployment } from "../workerd/serve.ts";
-import { Crowd, edgeFacts } from "./crowd.ts";
-import type { Peer } from "./peer.ts";
+import { filingsFor } from "./consents.ts";
+import { Crowd, edgeFacts, type Bearer } from "./crowd.ts";
+import { crowdNames, type CrowdName, type Peer } from "./peer.ts";
 
 const root = join(import.meta.dirname, "../..");
 const publicUrl = "https://phylax.bench.example"; // nothing listens there: the sockets are on 127.0.0.1
@@ -22,45 +25,59 @@ export interface Issuer {
   readonly audience: string;
   readonly jwks: string;
   readonly purpose: string;
-  headers(
-    line: (token: string, certificate: string) => readonly string[],
-  ): Promise<readonly (readonly string[])[]>;
+  /** The tokens of some of its clients. */
+  bearers(crowd: CrowdName): Promise<readonly Bearer[]>;
 }
 
 export interface Phylax {
   readonly peer: Peer;
   readonly issuer: Issuer;
+  readonly process: Running;
   readonly inspectorPort: number | undefined;
 }
 
-/** Starts the deployed Workers in raw workerd before an origin, with the benchmark's clients registered. */
-export async function startPhylax(folder: string, origin: string, deployment: Deployment): Promise<Phylax> {
-  const crowd = await Crowd.create(folder);
+/**
+ * Starts the deployed Workers in raw workerd before an origin, with the benchmark's clients registered and with
+ * Consents on file at the origin's second name.
+ */
+export async function startPhylax(
+  folder: string,
+  origin: string,
+  deployment: Deployment,
+  filed: readonly FiledConsents[] = [],
+): Promise<Phylax> {
+  const crowds = new Map<CrowdName, Crowd>();
+  for (const name of crowdNames) crowds.set(name, await Crowd.create(folder, name)); // one authority for all
   const checkpointKey = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
   const raw = await serveDeployed(folder, varsOf(new URL(origin).host, checkpointKey), deployment);
-  await raw.prepare(registryOf(crowd, origin));
+  const consents = filed.map((one) => ({
+    origin: "consents",
+    patient: one.patient,
+    filings: filingsFor(one, origin),
+  }));
+  await raw.prepare(registryOf(crowds, origin), consents);
 
   const gateway = `http://127.0.0.1:${raw.gatewayPort}`;
-  const bearers = () => crowd.bearers(`${gateway}/oauth/token`, publicUrl);
+  const bearers = async (crowd: CrowdName) =>
+    (await crowds.get(crowd)?.bearers(`${gateway}/oauth/token`, publicUrl)) ?? [];
   const keys = join(folder, "keys.json");
   const logs = verifierKeys(
     { ledgerName, shards: ledgerShards, checkpointKey },
     openLogs(ledgerShards, instant(Date.now())),
   );
   writeFileSync(keys, JSON.stringify({ logs, ledger: `http://127.0.0.1:${raw.ledgerPort}` }));
-  const headers: Issuer["headers"] = async (lines) =>
-    (await bearers()).map(({ token, certificate }) => lines(token, certificate));
   return {
     peer: {
       name: "phylax",
       describe: "Phylax: gateway, guard and ledger in raw workerd, bundled as wrangler deploys them",
       target: { host: "127.0.0.1", port: raw.gatewayPort },
       isFull: true,
-      headers: () =>
-        headers((token, certificate) => [
-          `Authorization: Bearer ${token}`,
-          ...Object.entries(edgeFacts(certificate)).map(([name, value]) => `${name}: ${value}`),
-        ]),
+      headers: async (crowd) =>
+        (await bearers(crowd)).map(({ token, certificate }) =>
+          Object.entries({ Authorization: `Bearer ${token}`, ...edgeFacts(certificate) }).map(
+            ([name, value]) => `${name}: ${value}`,
+          ),
+        ),
       process: raw.process,
       ledger: { records: async () => recordsIn(keys) },
     },
@@ -69,8 +86,9 @@ export async function startPhylax(folder: string, origin: string, deployment: De
       audience: `${publicUrl}/v1/fhir/main`,
       jwks: await (await fetch(`${gateway}/oauth/jwks`)).text(),
       purpose: "HPAYMT",
-      headers,
+      bearers,
     },
+    process: raw.process,
     inspectorPort: raw.inspectorPort,
   };
 }
@@ -120,10 +138,14 @@ function varsOf(originHost: string, checkpointKey: object) {
 }
 
 /** The benchmark's clients are payers like the demonstration's, with quotas that never end. */
-function registryOf({ clients }: Crowd, origin: string): unknown {
+function registryOf(crowds: ReadonlyMap<CrowdName, Crowd>, origin: string): unknown {
   const policy: unknown = JSON.parse(readFileSync(join(root, "policies/hpaymt.json"), "utf8"));
+  const clients = [...crowds.values()].flatMap((crowd) => crowd.clients);
+  const granted = [...crowds].flatMap(([name, crowd]) =>
+    crowd.clients.map(({ id }) => ({ id, origin: name === "consents" ? "consents" : "main" })),
+  );
   return {
-    origins: [{ name: "main", url: origin, credentials: { kind: "none" } }],
+    origins: ["main", "consents"].map((name) => ({ name, url: origin, credentials: { kind: "none" } })),
     policies: [{ name: "hpaymt", body: policy }],
     clients: clients.map(({ id, jwk, pem }) => ({
       id,
@@ -140,9 +162,9 @@ function registryOf({ clients }: Crowd, origin: string): unknown {
       to: "2036-01-01",
       documentHash: "0".repeat(64),
     })),
-    grants: clients.map(({ id }) => ({
+    grants: granted.map(({ id, origin }) => ({
       client: id,
-      origin: "main",
+      origin,
       purpose: "HPAYMT",
       agreement: `${id}-agreement`,
       policy: "hpaymt",

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { PayloadName } from "../data/payloads.ts";
 import { startGenerator } from "../load/order.ts";
 import { checkAnswers } from "../requests/check.ts";
 import { startOriginAndPhylax } from "../requests/group.ts";
@@ -12,6 +13,7 @@ import { filesOf, samplesByRoom, type Files } from "./rooms.ts";
 
 const connections = 32;
 const [warmSeconds, seconds] = [2, 8];
+const profiled: ReadonlySet<PayloadName> = new Set(["2k", "60k", "half"]);
 const [roomsShown, functionsShown] = [25, 30];
 
 /**
@@ -24,7 +26,7 @@ export async function profilePhylax(folder: string, out: string): Promise<string
   mkdirSync(out, { recursive: true });
   const bundles = join(folder, "bundles");
   const isSampled = canSampleProcesses();
-  const { payloads, origin, phylax } = await startOriginAndPhylax(folder, {
+  const { data, origin, phylax } = await startOriginAndPhylax(folder, {
     bundles,
     form: "readable",
     isInspected: true,
@@ -40,10 +42,10 @@ export async function profilePhylax(folder: string, out: string): Promise<string
   const isolates = await isolatesAt(phylax.inspectorPort ?? 0);
   const generator = await startGenerator();
   const texts: string[] = [];
-  for (const payload of payloads) {
+  for (const payload of data.payloads.filter(({ name }) => profiled.has(name))) {
     const { peer } = phylax;
     const paths = (await checkAnswers([peer], payload, origin)).get(peer) ?? [];
-    const order = { target: peer.target, paths, headers: await peer.headers(), connections };
+    const order = { target: peer.target, paths, headers: await peer.headers("hot"), connections };
     await generator.run({ ...order, seconds: warmSeconds });
     const before = peer.process.cpuMicros();
     for (const isolate of isolates) await isolate.start();
@@ -60,9 +62,9 @@ export async function profilePhylax(folder: string, out: string): Promise<string
     writeFileSync(join(out, `${payload.name}.txt`), `${text}\n`);
     texts.push(text);
     if (!isSampled) continue;
-    const loaded = generator.run({ ...order, headers: await peer.headers(), seconds: seconds + 1 });
+    const loaded = generator.run({ ...order, headers: await peer.headers("hot"), seconds: seconds + 1 });
     const samples = join(folder, `${payload.name}.perf`);
-    await sampleProcess(peer.process.child.pid ?? 0, seconds, samples);
+    await sampleProcess(phylax.process.child.pid ?? 0, seconds, samples);
     await loaded;
     const whole = `${payload.name}, the whole process by perf\n\n${wholeTables(stacksOf(samples), sources)}`;
     writeFileSync(join(out, `${payload.name}-process.txt`), `${whole}\n`);

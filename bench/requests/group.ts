@@ -1,90 +1,80 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import {
-  payloadNames,
+  filedConsents,
   sampleResources,
   writePayloads,
+  type Data,
   type Payload,
   type PayloadName,
 } from "../data/payloads.ts";
-import { startGenerator, type Generator } from "../load/order.ts";
-import { differenceOf, ratioOf, type Measure, type Pair } from "../measures.ts";
-import type { Duration } from "../options.ts";
+import { startGenerator } from "../load/order.ts";
+import type { Measure } from "../measures.ts";
+import { roundsOf, type Duration } from "../options.ts";
 import { startStock, startTuned } from "../peers/fastify.ts";
+import { startFloor } from "../peers/floor.ts";
 import type { Peer, PeerName } from "../peers/peer.ts";
 import { startPhylax, type Phylax } from "../peers/phylax.ts";
 import { startProxy } from "../peers/proxy.ts";
 import { start } from "../process/process.ts";
 import type { Deployment } from "../workerd/serve.ts";
 import { checkAnswers, type Expected } from "./check.ts";
-import { measure, plans, warm, type Figure, type Load, type Pace } from "./measure.ts";
+import { Answers, measurePlan, type Field, type Figure } from "./measure.ts";
+import { extents, plans, type Contestant, type Extent, type Load, type Plan } from "./plans.ts";
+import { requestMeasures } from "./rows.ts";
 
 /** All results of the group of requests. */
 export interface RequestsReport {
   readonly source: string;
   readonly payloads: readonly {
     readonly name: PayloadName;
+    readonly says: string;
     readonly originBytes: number;
     readonly answerBytes: number;
   }[];
   readonly peers: readonly { readonly name: PeerName; readonly describe: string }[];
-  /** Every figure of every round. */
+  readonly plans: readonly { readonly name: string; readonly says: string; readonly load: Load }[];
+  /** Every slice of every turn. */
   readonly figures: readonly Figure[];
 }
 
-const paces: Readonly<Record<Duration, Pace>> = {
-  full: { begin: 6, warm: 0.5, closed: 2, open: 6 },
-  quick: { begin: 3, warm: 0.3, closed: 1, open: 3 },
-  // long enough for one answer of each peer, and far too short for a figure
-  short: { begin: 0, warm: 0.1, closed: 0.2, open: 0.2 },
-};
-
-/** Starts every peer, measures round by round, and checks the records of the answers. */
+/** Starts every peer, measures plan by plan, and checks the records of the answers. */
 export async function runRequestsGroup(
   folder: string,
   duration: Duration,
   rounds: number,
 ): Promise<{ readonly report: RequestsReport; readonly measures: readonly Measure[] }> {
-  const { payloads, source, origin, phylax } = await startOriginAndPhylax(folder, {
+  const { data, origin, phylax } = await startOriginAndPhylax(folder, {
     bundles: join(folder, "bundles"),
     form: "minified",
     isInspected: false,
   });
   const peers = [
     await startProxy(folder, origin),
+    await startFloor(folder, origin),
     phylax.peer,
     await startStock(folder, origin, phylax.issuer),
     await startTuned(folder, origin, phylax.issuer, false),
     await startTuned(folder, origin, phylax.issuer, true),
   ];
-  const generator = await startGenerator();
+  const field = await fieldOf(peers, plans, data, origin, duration);
+  console.error(`all peers give the same answers (${data.source})`);
 
-  const expected = new Map<PayloadName, ReadonlyMap<Peer, readonly Expected[]>>();
-  for (const payload of payloads) {
-    const few = { ...payload, paths: payload.paths.slice(0, 8) };
-    expected.set(payload.name, await checkAnswers(peers, duration === "short" ? few : payload, origin));
-  }
-  console.error(`all peers give the same answers (${source})`);
-
-  const warmed = await warmAll(generator, peers, expected, paces[duration]);
-  const figures: Figure[] = [];
-  for (let round = 1; round <= rounds; round++) {
-    console.error(`requests: round ${round} of ${rounds} …`);
-    figures.push(...(await oneRound(generator, peers, expected, paces[duration], round)));
-  }
-  await checkLedgers(peers, figures, warmed);
+  const figures = await measurePlans(plans, field, duration, rounds);
   return {
     report: {
-      source,
-      payloads: payloads.map(({ name, originBytes }) => ({
+      source: data.source,
+      payloads: data.payloads.map(({ name, says, originBytes }) => ({
         name,
+        says,
         originBytes,
-        answerBytes: meanBytes(expected.get(name)?.get(phylax.peer) ?? []),
+        answerBytes: meanBytes(field.expected(name, "phylax")),
       })),
       peers: peers.map(({ name, describe }) => ({ name, describe })),
+      plans: plans.map(({ name, says, load }) => ({ name, says, load })),
       figures,
     },
-    measures: measuresOf(figures),
+    measures: requestMeasures(figures),
   };
 }
 
@@ -92,115 +82,85 @@ export async function runRequestsGroup(
 export async function startOriginAndPhylax(
   folder: string,
   deployment: Deployment,
-): Promise<{
-  readonly payloads: readonly Payload[];
-  readonly source: string;
-  readonly origin: string;
-  readonly phylax: Phylax;
-}> {
-  const { payloads, source } = writePayloads(folder, await sampleResources());
+): Promise<{ readonly data: Data; readonly origin: string; readonly phylax: Phylax }> {
+  const { data, origin } = await startOrigin(folder);
+  const stack = join(folder, "phylax");
+  mkdirSync(stack);
+  return { data, origin, phylax: await startPhylax(stack, origin, deployment, filedConsents) };
+}
+
+/** The origin with all answers, and its FHIR base. */
+export async function startOrigin(folder: string): Promise<{ readonly data: Data; readonly origin: string }> {
+  const data = writePayloads(folder, await sampleResources());
   const { ready } = await start({
     place: "beside",
     command: [process.execPath, join(import.meta.dirname, "../data/origin.ts"), join(folder, "answers.json")],
     ready: [/^listening (?<base>\S+)/mu],
   });
-  const origin = ready["base"] ?? "";
-  const stack = join(folder, "phylax");
-  mkdirSync(stack);
-  return { payloads, source, origin, phylax: await startPhylax(stack, origin, deployment) };
+  return { data, origin: ready["base"] ?? "" };
 }
 
-/** Warms each peer with each payload of the closed loop, and gives the number of answers of each peer. */
-async function warmAll(
-  generator: Generator,
+/** The peers with the answers that they must give: each is asked for each payload that a plan asks it for. */
+export async function fieldOf(
   peers: readonly Peer[],
-  expected: ReadonlyMap<PayloadName, ReadonlyMap<Peer, readonly Expected[]>>,
-  { begin }: Pace,
-): Promise<ReadonlyMap<PeerName, number>> {
-  const answers = new Map<PeerName, number>();
-  if (begin === 0) return answers;
-  console.error("requests: warming …");
-  for (const plan of plans.filter(({ load }) => load.connections === 32))
-    for (const peer of peers.filter(({ name }) => plan.peers.includes(name))) {
-      const paths = expected.get(plan.payload)?.get(peer) ?? [];
-      const given = await warm(generator, peer, paths, plan, begin);
-      answers.set(peer.name, (answers.get(peer.name) ?? 0) + given);
-    }
-  return answers;
+  plans: readonly Plan[],
+  { payloads }: Data,
+  origin: string,
+  duration: Duration,
+): Promise<Field> {
+  const contestants: readonly Contestant[] = plans.flatMap((plan) => plan.contestants);
+  const known = new Map<PayloadName, ReadonlyMap<Peer, readonly Expected[]>>();
+  for (const payload of payloads) {
+    const asked = peers.filter(({ name }) =>
+      contestants.some((one) => one.peer === name && one.payload === payload.name),
+    );
+    known.set(payload.name, await checkAnswers(asked, someOf(payload, duration), origin));
+  }
+  return {
+    peers,
+    generator: await startGenerator(),
+    expected: (payload, name) => {
+      const peer = peers.find((one) => one.name === name);
+      return (peer && known.get(payload)?.get(peer)) ?? [];
+    },
+  };
 }
 
-/** Puts every load on every peer in turn, so that other work of the machine affects all peers alike. */
-async function oneRound(
-  generator: Generator,
-  peers: readonly Peer[],
-  expected: ReadonlyMap<PayloadName, ReadonlyMap<Peer, readonly Expected[]>>,
-  pace: Pace,
-  round: number,
+const someOf = (payload: Payload, duration: Duration): Payload =>
+  duration === "short" ? { ...payload, paths: payload.paths.slice(0, 8) } : payload;
+
+/** Measures plan after plan, and checks that each peer has a record for each answer. */
+export async function measurePlans(
+  plans: readonly Plan[],
+  field: Field,
+  duration: Duration,
+  rounds: number,
 ): Promise<readonly Figure[]> {
+  const answers = new Answers();
   const figures: Figure[] = [];
-  for (const plan of plans)
-    for (const peer of peers.filter(({ name }) => plan.peers.includes(name))) {
-      const paths = expected.get(plan.payload)?.get(peer) ?? [];
-      figures.push(await measure(generator, peer, paths, plan, pace, round));
-    }
+  for (const plan of plans) {
+    const extent = extents[plan.weight][duration];
+    const turns = Math.max(1, Math.round((extent.turns * rounds) / roundsOf[duration]));
+    console.error(`requests: ${plan.name}, ${turns} turns of ${plan.contestants.length} …`);
+    const longer: Extent = { ...extent, turns };
+    figures.push(...(await measurePlan(plan, plan.contestants, longer, field, answers)));
+  }
+  await checkLedgers(field.peers, answers);
   return figures;
 }
 
 /**
  * Checks that there is a record for every answer, in ledgers that verify: no peer was fast by not writing.
  */
-async function checkLedgers(
-  peers: readonly Peer[],
-  figures: readonly Figure[],
-  warmed: ReadonlyMap<PeerName, number>,
-): Promise<void> {
+async function checkLedgers(peers: readonly Peer[], answers: Answers): Promise<void> {
   for (const { name, ledger } of peers) {
     if (ledger === undefined) continue;
-    const answers = figures
-      .filter(({ peer }) => peer === name)
-      .reduce((sum, figure) => sum + figure.answers, warmed.get(name) ?? 0);
     const records = await ledger.records();
-    if (records < answers) throw new Error(`${name}: ${records} records for ${answers} answers`);
-    console.error(`ledger good: ${name} has ${records} records for ${answers} answers`);
+    if (records < answers.of(name))
+      throw new Error(`${name}: ${records} records for ${answers.of(name)} answers`);
+    console.error(`ledger good: ${name} has ${records} records for ${answers.of(name)} answers`);
   }
 }
 
 const meanBytes = (expected: readonly Expected[]) =>
   Math.round(expected.reduce((sum, { bytes }) => sum + bytes, 0) / expected.length);
-
-function measuresOf(figures: readonly Figure[]): readonly Measure[] {
-  const pairs = (
-    payload: PayloadName,
-    load: Load,
-    other: PeerName,
-    quantity: (figure: Figure) => number,
-  ): readonly Pair[] => {
-    const found = figures.filter((figure) => figure.payload === payload && isSame(figure.load, load));
-    return found
-      .filter(({ peer }) => peer === "phylax")
-      .flatMap((figure) => {
-        const against = found.find(({ peer, round }) => peer === other && round === figure.round);
-        return against === undefined ? [] : [{ a: quantity(figure), b: quantity(against) }];
-      });
-  };
-  const cpu = (payload: PayloadName, other: PeerName) =>
-    pairs(payload, { connections: 32 }, other, (figure) => figure.cpuMicrosPerRequest);
-  const rate = (payload: PayloadName, connections: number) =>
-    pairs(payload, { connections }, "fastify-stock", (figure) => figure.requestsPerSecond);
-  const open = (perSecond: number, other: PeerName, quantity: (figure: Figure) => number) =>
-    pairs("60k", { connections: 64, perSecond }, other, quantity);
-  const p50 = (figure: Figure) => figure.p50Milliseconds;
-  return [
-    ...payloadNames.map((name) => ratioOf(`cpu-${name}-vs-bare`, cpu(name, "proxy"))),
-    ...payloadNames.map((name) => ratioOf(`rps-${name}-vs-stock`, rate(name, 32))),
-    ratioOf("rps-2k-c4-vs-stock", rate("2k", 4)),
-    ...(["2k", "60k"] as const).flatMap((name) => [
-      ratioOf(`cpu-${name}-vs-tuned`, cpu(name, "fastify-tuned")),
-      ratioOf(`cpu-${name}-vs-tuned-cache`, cpu(name, "fastify-tuned-cache")),
-    ]),
-    differenceOf("open-loop-p50-added-ms", open(50, "proxy", p50)),
-    differenceOf("open-loop-400-p50-added-ms", open(400, "proxy", p50)),
-  ];
-}
-
-const isSame = (a: Load, b: Load) => a.connections === b.connections && a.perSecond === b.perSecond;

@@ -1,128 +1,124 @@
 import type { PayloadName } from "../data/payloads.ts";
-import type { Generator, Order } from "../load/order.ts";
+import type { Generator, Order, Outcome } from "../load/order.ts";
 import type { Peer, PeerName } from "../peers/peer.ts";
 import type { Expected } from "./check.ts";
+import type { Contestant, Extent, Load, Plan } from "./plans.ts";
 
-/**
- * The load on a peer. Closed loop: each connection sends its next request after the answer. Open loop: a fixed
- * number of requests a second, whatever the answers take.
- */
-export interface Load {
-  readonly connections: number;
-  readonly perSecond?: number;
-}
-
-/** The duration of each measurement, in seconds. */
-export interface Pace {
-  /** Before the first round: V8 goes on compiling a peer's code for some thousand requests. */
-  readonly begin: number;
-  readonly warm: number;
-  readonly closed: number;
-  readonly open: number;
-}
-
-/** What is asked of whom under which load, in each round. */
-export interface Plan {
-  readonly payload: PayloadName;
-  readonly load: Load;
-  readonly peers: readonly PeerName[];
-}
-
-const all = ["proxy", "phylax", "fastify-stock", "fastify-tuned", "fastify-tuned-cache"] as const;
-const core = ["proxy", "phylax", "fastify-stock"] as const;
-// 50 a second is below half of the slowest peer's maximum on one core, so that no queue grows. The
-// connections suffice: no request waits for a free connection.
-export const plans: readonly Plan[] = [
-  { payload: "2k", load: { connections: 32 }, peers: all },
-  { payload: "60k", load: { connections: 32 }, peers: all },
-  { payload: "half", load: { connections: 32 }, peers: core },
-  { payload: "2k", load: { connections: 4 }, peers: core },
-  { payload: "60k", load: { connections: 64, perSecond: 50 }, peers: core },
-  { payload: "60k", load: { connections: 64, perSecond: 400 }, peers: core },
-];
-
-export interface Figure {
-  readonly round: number;
-  readonly peer: PeerName;
-  readonly payload: PayloadName;
-  readonly load: Load;
+/** One slice of one contestant in one turn. */
+export interface Figure extends Contestant {
+  readonly plan: string;
+  readonly turn: number;
   readonly cpuMicrosPerRequest: number;
   readonly requestsPerSecond: number;
   readonly p50Milliseconds: number;
-  readonly p99Milliseconds: number;
-  /** Requests that a rate above the peer's own made it refuse; no further load may have any. */
+  readonly p95Milliseconds: number;
+  /** The share of the answers that took over 25 ms, in per cent. */
+  readonly slowPercent: number;
+  /** Requests that a rate above the peer's own made it refuse; no other load may have any. */
   readonly refused: number;
-  /** Answers of the measurement and of the warming before it. */
-  readonly answers: number;
 }
+
+/** The peers of a run, with the answers that they must give, and the generator of the load. */
+export interface Field {
+  readonly peers: readonly Peer[];
+  readonly generator: Generator;
+  /** The paths of a payload and the length of each answer of a peer. */
+  expected(payload: PayloadName, peer: PeerName): readonly Expected[];
+}
+
+/** The records that each peer must have: one for each answer that it gave. */
+export class Answers {
+  readonly #of = new Map<PeerName, number>();
+
+  count(peer: PeerName, answers: number): void {
+    this.#of.set(peer, this.of(peer) + answers);
+  }
+
+  of(peer: PeerName): number {
+    return this.#of.get(peer) ?? 0;
+  }
+}
+
+// The connections are new in each slice, and the caches are those of the peer before.
+const rewarmSeconds = { closed: 0.1, open: 0.2 };
 
 /** True for a rate that a peer may not reach: it may refuse a part then, as it should. */
 const mayRefuse = ({ perSecond = 0 }: Load) => perSecond > 100;
 
-/** A rate that a peer may not reach is kept up for a shorter time, because its queue has to be answered, too. */
-function secondsOf(load: Load, { closed, open }: Pace): number {
-  if (load.perSecond === undefined) return closed;
-  return mayRefuse(load) ? open / 3 : open;
+/**
+ * Measures a plan turn by turn. In each turn every contestant has one slice, in an order that moves on by one
+ * from turn to turn, so that other work of the machine affects all of them alike.
+ */
+export async function measurePlan(
+  { name, load }: Pick<Plan, "name" | "load">,
+  contestants: readonly Contestant[],
+  { turns, slice, begin }: Extent,
+  field: Field,
+  answers: Answers,
+): Promise<readonly Figure[]> {
+  const lanes = contestants.map((contestant) => new Lane(contestant, load, field, answers));
+  for (const lane of lanes) if (begin > 0) await lane.run(begin);
+  const figures: Figure[] = [];
+  for (let turn = 0; turn < turns; turn++)
+    for (let n = 0; n < lanes.length; n++) {
+      const lane = lanes[(turn + n) % lanes.length];
+      if (lane !== undefined) figures.push({ plan: name, turn, ...(await lane.measure(slice)) });
+    }
+  return figures;
 }
 
-/** Loads a peer until its code is compiled, and gives the number of answers. */
-export async function warm(
-  generator: Generator,
-  peer: Peer,
-  paths: readonly Expected[],
-  { load }: Plan,
-  seconds: number,
-): Promise<number> {
-  const {
-    answers,
-    wrong,
-    refused,
-    firstWrong = "",
-  } = await generator.run({
-    target: peer.target,
-    paths,
-    headers: await peer.headers(),
-    ...load,
-    seconds,
-  });
-  if (wrong + refused > 0) throw new Error(`${peer.name}: ${wrong + refused} wrong answers: ${firstWrong}`);
-  return answers;
-}
+/** A contestant under a load. Its requests go on from slice to slice: a cold client is never asked twice in a row. */
+class Lane {
+  readonly #contestant: Contestant;
+  readonly #load: Load;
+  readonly #field: Field;
+  readonly #answers: Answers;
+  readonly #peer: Peer;
+  #next = 0;
 
-/** One figure of one round. A wrong answer in it throws: a peer that refuses under load is not fast. */
-export async function measure(
-  generator: Generator,
-  peer: Peer,
-  paths: readonly Expected[],
-  { payload, load }: Plan,
-  pace: Pace,
-  round: number,
-): Promise<Figure> {
-  const order: Omit<Order, "seconds"> = {
-    target: peer.target,
-    paths,
-    headers: await peer.headers(),
-    ...load,
-  };
-  const warm = await generator.run({ ...order, seconds: pace.warm });
-  const before = peer.process.cpuMicros();
-  const outcome = await generator.run({ ...order, seconds: secondsOf(load, pace) });
-  const cpu = peer.process.cpuMicros() - before;
-  const [wrong, refused] = [warm.wrong + outcome.wrong, warm.refused + outcome.refused];
-  if (wrong > 0 || (refused > 0 && !mayRefuse(load))) {
-    const first = warm.firstWrong ?? outcome.firstWrong ?? "";
-    throw new Error(`${peer.name}: ${wrong + refused} wrong answers to ${payload}: ${first}`);
+  constructor(contestant: Contestant, load: Load, field: Field, answers: Answers) {
+    const peer = field.peers.find(({ name }) => name === contestant.peer);
+    if (peer === undefined) throw new Error(`${contestant.peer} has not been started`);
+    this.#contestant = contestant;
+    this.#load = load;
+    this.#field = field;
+    this.#answers = answers;
+    this.#peer = peer;
   }
-  return {
-    round,
-    peer: peer.name,
-    payload,
-    load,
-    cpuMicrosPerRequest: cpu / outcome.answers,
-    requestsPerSecond: outcome.answers / outcome.seconds,
-    p50Milliseconds: outcome.p50Milliseconds,
-    p99Milliseconds: outcome.p99Milliseconds,
-    refused: outcome.refused,
-    answers: warm.answers + outcome.answers,
-  };
+
+  /** Loads the peer. A wrong answer throws: a peer that refuses under load is not fast. */
+  async run(seconds: number): Promise<Outcome> {
+    const { crowd, payload, peer } = this.#contestant;
+    const order: Order = {
+      target: this.#peer.target,
+      paths: this.#field.expected(payload, peer),
+      headers: await this.#peer.headers(crowd),
+      ...this.#load,
+      seconds,
+      first: this.#next,
+    };
+    const outcome = await this.#field.generator.run(order);
+    const { answers, wrong, refused, firstWrong = "" } = outcome;
+    if (wrong > 0 || (refused > 0 && !mayRefuse(this.#load)))
+      throw new Error(`${peer}: ${wrong + refused} wrong answers to ${payload}: ${firstWrong}`);
+    this.#next += answers + refused;
+    this.#answers.count(peer, answers);
+    return outcome;
+  }
+
+  async measure(seconds: number): Promise<Omit<Figure, "plan" | "turn">> {
+    await this.run(this.#load.perSecond === undefined ? rewarmSeconds.closed : rewarmSeconds.open);
+    const before = this.#peer.process.cpuMicros();
+    const outcome = await this.run(seconds);
+    const cpu = this.#peer.process.cpuMicros() - before;
+    return {
+      ...this.#contestant,
+      cpuMicrosPerRequest: cpu / outcome.answers,
+      requestsPerSecond: outcome.answers / outcome.seconds,
+      p50Milliseconds: outcome.p50Milliseconds,
+      p95Milliseconds: outcome.p95Milliseconds,
+      slowPercent: 100 * outcome.slowShare,
+      refused: outcome.refused,
+    };
+  }
 }

@@ -7,7 +7,7 @@ import { workerdBinary } from "./binary.ts";
 import { deployedBundle, deployedWorkers, type BundleForm, type DeployedWorker } from "./bundles.ts";
 import { embed, workerdConfig, type CapnpStruct } from "./capnp.ts";
 import { deployedWorker, serviceOf } from "./deployed-worker.ts";
-import type { Preparation } from "./launcher-worker.ts";
+import type { ConsentPreparation, Preparation } from "./launcher-worker.ts";
 import { d1Binding, standIn, standInExtensions } from "./stand-ins.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -20,8 +20,8 @@ export interface RawWorkerd {
   readonly ledgerPort: number;
   /** The debugger's port, if it was asked for. */
   readonly inspectorPort: number | undefined;
-  /** Runs the migrations of D1 and puts a registry document in. Throws when the document is refused. */
-  prepare(registry: unknown): Promise<void>;
+  /** Runs the migrations of D1, puts a registry document in and files Consents. Throws when one is refused. */
+  prepare(registry: unknown, consents: readonly ConsentPreparation[]): Promise<void>;
 }
 
 export type Vars = Readonly<Record<string, string>>;
@@ -76,7 +76,8 @@ export async function serveDeployed(
     gatewayPort: port("gateway"),
     ledgerPort: port("ledger"),
     inspectorPort: isInspected ? port("inspector") : undefined,
-    prepare: (registry) => prepare(port("launcher"), { statements: migrations(), registry }),
+    prepare: (registry, consents) =>
+      prepare(port("launcher"), { statements: migrations(), registry, consents }),
   };
 }
 
@@ -139,6 +140,7 @@ async function launcher(folder: string): Promise<CapnpStruct> {
       bindings: [
         d1Binding("REGISTRY", "00000000-0000-0000-0000-000000000000"),
         { name: "REGISTRY_DESK", service: { name: serviceOf("control"), entrypoint: "RegistryDesk" } },
+        { name: "CONSENT_DESK", service: { name: serviceOf("control"), entrypoint: "ConsentDesk" } },
       ],
     },
   };

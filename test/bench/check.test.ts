@@ -3,7 +3,6 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, test } from "vitest";
 import { checkAnswers } from "../../bench/requests/check.ts";
 import type { Peer, PeerName } from "../../bench/peers/peer.ts";
-import type { Payload } from "../../bench/data/payloads.ts";
 
 const whole = {
   resourceType: "Patient",
@@ -12,7 +11,7 @@ const whole = {
   meta: { versionId: "1" },
 };
 const cut = { resourceType: "Patient", id: "p", meta: { tag: [{ code: "SUBSETTED" }] } };
-const payload: Pick<Payload, "name" | "paths"> = { name: "2k", paths: ["Patient/p", "Patient/q"] };
+const payload = { name: "2k", origin: "main", paths: ["Patient/p", "Patient/q"] } as const;
 
 const servers: Server[] = [];
 async function serving(body: unknown, status = 200): Promise<number> {
@@ -30,8 +29,7 @@ const peer = async (name: PeerName, isFull: boolean, body: unknown, status = 200
   isFull,
   target: { host: "127.0.0.1", port: await serving(body, status) },
   headers: async () => [[]],
-  // this test measures nothing
-  process: { child: process as never, ready: {}, cpuMicros: () => 0, said: () => "", close: async () => {} },
+  process: { cpuMicros: () => 0 }, // this test measures nothing
 });
 
 let origin: string;
@@ -47,12 +45,19 @@ test("peers that pass on, and peers that all cut alike, are measured", async ({ 
     await peer("fastify-stock", true, cut),
   ];
   const lengths = await checkAnswers(peers, payload, origin);
-  const each = (bytes: number) => payload.paths.map((path) => ({ path, bytes }));
+  const each = (bytes: number) => payload.paths.map((path) => ({ path: `main/${path}`, bytes }));
   expect([...lengths.values()]).toEqual([
     each(JSON.stringify(whole).length),
     each(JSON.stringify(cut).length),
     each(JSON.stringify(cut).length),
   ]);
+});
+
+test("a page with fewer rows than the origin's is no answer to measure", async ({ expect }) => {
+  const page = { ...cut, entry: [{ resource: cut }] };
+  const peers = [await peer("phylax", true, page)];
+  expect((await checkAnswers(peers, { ...payload, rows: 1 }, origin)).size).toBe(1);
+  await expect(checkAnswers(peers, { ...payload, rows: 2 }, origin)).rejects.toThrow("1 of 2 rows");
 });
 
 test("a peer that does less work than the rest is named, and the benchmark measures nothing", async ({

@@ -7,7 +7,7 @@ import { measured } from "../../bench/scale/measured.ts";
 import { targets } from "../../bench/measures.ts";
 import { peerNames } from "../../bench/peers/peer.ts";
 import type { Report } from "../../bench/report.ts";
-import { plans } from "../../bench/requests/measure.ts";
+import { plans } from "../../bench/requests/plans.ts";
 
 const root = join(import.meta.dirname, "../..");
 const folder = mkdtempSync(join(tmpdir(), "phylax-bench-test-"));
@@ -36,22 +36,22 @@ test.skipIf(!existsSync("/proc/self/stat"))(
     const { code, said } = await bench("--short", "--only", "requests", "--json", json);
     expect(code, said).toBe(0);
     expect(said).toContain("these figures mean nothing");
-    // The records of Phylax, of the stock peer and of both tuned peers.
-    expect(said.match(/^ledger good: /gmu)).toHaveLength(4);
+    // The records of the floor, of Phylax, of the stock peer and of both tuned peers.
+    expect(said.match(/^ledger good: /gmu)).toHaveLength(5);
     expect(said).toContain("all peers give the same answers");
 
     const { measures, requests }: Report = JSON.parse(readFileSync(json, "utf8"));
     if (requests === null) return expect(requests).not.toBeNull();
     expect(requests.peers.map(({ name }) => name)).toEqual(peerNames);
-    const perRound = plans.reduce((sum, { peers }) => sum + peers.length, 0);
-    expect(requests.figures).toHaveLength(perRound);
+    const slices = plans.reduce((sum, { contestants }) => sum + contestants.length, 0);
+    expect(requests.figures).toHaveLength(slices);
     for (const {
       cpuMicrosPerRequest,
       requestsPerSecond,
       p50Milliseconds,
-      p99Milliseconds,
+      p95Milliseconds,
     } of requests.figures)
-      for (const figure of [cpuMicrosPerRequest, requestsPerSecond, p50Milliseconds, p99Milliseconds])
+      for (const figure of [cpuMicrosPerRequest, requestsPerSecond, p50Milliseconds, p95Milliseconds])
         expect(figure).toBeGreaterThan(0);
     for (const { originBytes, answerBytes } of requests.payloads)
       expect(answerBytes).toBeLessThan(originBytes);
