@@ -1,4 +1,4 @@
-import { median } from "./median.ts";
+import { estimate, median } from "./median.ts";
 
 /** A bound on a value, as the issue of the figure sets it. */
 type Bound = { readonly atMost: number } | { readonly atLeast: number };
@@ -136,8 +136,11 @@ export type MeasureId = keyof typeof targets;
 /** One figure, as `--json` writes it. */
 export interface Measure {
   readonly id: MeasureId;
-  /** The median over the rounds of `a` with `b`, paired round by round. Null: not measured, `why` says why. */
+  /** The centre over the rounds of `a` with `b`, paired round by round. Null: not measured, `why` says why. */
   readonly value: number | null;
+  /** The interval that contains the centre with 95 %; of fewer than six rounds the lowest and the highest. */
+  readonly from: number | null;
+  readonly to: number | null;
   readonly unit: string;
   /** Medians of the two quantities; null where there is only one. */
   readonly a: number | null;
@@ -169,6 +172,8 @@ export const valueOf = (id: MeasureId, values: readonly number[]): Measure => ({
 export const notMeasured = (id: MeasureId, why: string): Measure => ({
   id,
   value: null,
+  from: null,
+  to: null,
   unit: targets[id].unit,
   a: null,
   b: null,
@@ -189,7 +194,7 @@ function combined(id: MeasureId, pairs: readonly Pair[], combine: (pair: Pair) =
   if (!values.every(Number.isFinite) || values.length === 0) throw new Error(`${id} has no finite value`);
   return {
     id,
-    value: median(values),
+    ...estimate(values),
     unit: targets[id].unit,
     a: median(pairs.map(({ a }) => a)),
     b: median(pairs.map(({ b }) => b)),

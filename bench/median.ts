@@ -1,5 +1,32 @@
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
-  const [low, high] = [sorted[Math.floor((sorted.length - 1) / 2)], sorted[Math.floor(sorted.length / 2)]];
-  return ((low ?? Number.NaN) + (high ?? Number.NaN)) / 2;
+  return (at(sorted, Math.floor((sorted.length - 1) / 2)) + at(sorted, Math.floor(sorted.length / 2))) / 2;
 }
+
+/** The centre of some values, and the interval that contains the true centre with 95 %. */
+export interface Estimate {
+  readonly value: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+const z = 1.96; // of the normal distribution, for 95 %
+
+/**
+ * The median of the means of all pairs (Hodges and Lehmann), each value with itself included, and the interval of
+ * the signed-rank test. A slice of half a second has a collection of the runtime in it or has not, so a median of
+ * slices forgets either kind, and a mean follows the one slice in which a different process had the core. The
+ * median of pairs weighs all slices and bears three wild ones in ten. Of the estimators that were tried on the
+ * slices of a busy machine it had the smallest spread. Fewer than six values: the interval is all of them.
+ */
+export function estimate(values: readonly number[]): Estimate {
+  const pairs = values
+    .flatMap((one, i) => values.slice(i).map((other) => (one + other) / 2))
+    .toSorted((a, b) => a - b);
+  const n = values.length;
+  const outside = pairs.length / 2 - z * Math.sqrt((n * (n + 1) * (2 * n + 1)) / 24);
+  const first = Math.max(0, Math.floor(outside));
+  return { value: median(pairs), from: at(pairs, first), to: at(pairs, pairs.length - 1 - first) };
+}
+
+const at = (sorted: readonly number[], index: number) => sorted[index] ?? Number.NaN;

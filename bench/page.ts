@@ -1,8 +1,8 @@
 // Makes the results of docs/performance.md from a file that `npm run bench -- --json FILE` wrote: prints them, or
 // writes them into the page between its two marks.
 import { readFileSync, writeFileSync } from "node:fs";
-import { boundText, targetOf, verdictOf } from "./measures.ts";
-import { measureRow, type Report } from "./report.ts";
+import { boundText, targetOf } from "./measures.ts";
+import { measureRow, reportFormat, type Report } from "./report.ts";
 import { payloadsText, requestRows, requestTitles } from "./requests/table.ts";
 
 const [file, page] = process.argv.slice(2);
@@ -11,7 +11,7 @@ if (file === undefined) {
   process.exit(2);
 }
 const report: Report = JSON.parse(readFileSync(file, "utf8"));
-if (report.format !== "phylax.bench.v2") {
+if (report.format !== reportFormat) {
   console.error(`${file} is not written by this version of the benchmark`);
   process.exit(2);
 }
@@ -26,22 +26,26 @@ const markdown = (rows: readonly (readonly string[])[]): string => {
   ].join("\n");
 };
 
-const { machine, measures, requests, at, duration, seconds } = report;
+const { machine, measures, requests, at, duration, seconds, withheld } = report;
 const [before, after] = machine.load.map((value) => value.toFixed(1));
 const command = `npm run bench${duration === "full" ? "" : ` -- --${duration}`}`;
 const text = [
   `${at.slice(0, 10)}, \`${command}\`: ${machine.cores} cores of ${machine.cpu}, Linux ${machine.kernel}, ` +
     `Node ${machine.node}, workerd ${machine.workerd}; load average ${before} before and ${after} after; the run took ${seconds} seconds.`,
   markdown([
-    ["id", "quantity", "value", "lowest", "highest", "must", "goal", "verdict"],
+    ["id", "quantity", "value", "from", "to", "must", "goal", "verdict"],
     ...measures.map((measure) => {
-      const [id = "", value = "", unit = "", , , lowest = "", highest = ""] = measureRow(measure);
+      const [id = "", value = "", unit = "", , , from = "", to = "", , , verdict = ""] = measureRow(
+        measure,
+        withheld,
+      );
       const { says, must, goal } = targetOf(measure.id);
       const shown = unit === "×" || value === "–" ? value : `${value} ${unit}`;
       const bounds = [boundText(must), goal === undefined ? "" : boundText(goal)];
-      return [`\`${id}\``, says, shown, lowest, highest, ...bounds, verdictOf(measure)];
+      return [`\`${id}\``, says, shown, from, to, ...bounds, verdict];
     }),
   ]),
+  ...(withheld === null ? [] : [`No verdicts: ${withheld}.`]),
   ...measures.flatMap(({ id, why }) => (why === undefined ? [] : [`\`${id}\`: ${why}.`])),
   ...(requests === null ? [] : requestTitles(requests)).flatMap((title, i) => [
     `**${title}**`,

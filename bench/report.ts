@@ -1,4 +1,5 @@
 import { cpus, release } from "node:os";
+import { judge, limitOf, type Comparison } from "./against/compare.ts";
 import type { LedgerReport } from "./ledger/group.ts";
 import { ledgerTables } from "./ledger/table.ts";
 import { boundText, targetOf, verdictOf, type Measure } from "./measures.ts";
@@ -9,9 +10,17 @@ import { requestTables } from "./requests/table.ts";
 import { textTable } from "./text-table.ts";
 import { workerdVersion } from "./workerd/binary.ts";
 
+export const reportFormat = "phylax.bench.v3";
+
+/** The comparison of this tree with a commit. */
+export interface Against {
+  readonly commit: string;
+  readonly comparisons: readonly Comparison[];
+}
+
 /** All results of the benchmark, as `--json` writes them. */
 export interface Report {
-  readonly format: "phylax.bench.v2";
+  readonly format: typeof reportFormat;
   readonly at: string;
   /** `short`: the run lasted moments only, so no figure means anything. */
   readonly duration: Duration;
@@ -27,7 +36,11 @@ export interface Report {
   };
   /** From the start of the run to its end. */
   readonly seconds: number;
+  /** Why the run has no verdicts; null: it has them. */
+  readonly withheld: string | null;
   readonly measures: readonly Measure[];
+  /** Null: the run did not compare with a commit. */
+  readonly against: Against | null;
   /** Null for a group that was not run. */
   readonly requests: RequestsReport | null;
   readonly ledger: LedgerReport | null;
@@ -44,13 +57,18 @@ export const machineOf = (load: Report["machine"]["load"]): Report["machine"] =>
 });
 
 /** The tables for people: every measure with its verdict, then the details of each group. */
-export function table({ measures, requests, ledger, machine, duration, seconds }: Report): string {
+export function table(report: Report): string {
+  const { measures, requests, ledger, machine, duration, seconds, withheld, against } = report;
   const { cpu, cores, node, workerd, load } = machine;
   const [before, after] = load.map((value) => value.toFixed(1));
   const head = `${cpu}, ${cores} cores; Node ${node}, workerd ${workerd}; load average ${before} before, ${after} after; ${seconds} s`;
   return [
     head,
-    textTable([measureColumns, ...measures.map(measureRow)]),
+    ...(measures.length === 0
+      ? []
+      : [textTable([measureColumns, ...measures.map((measure) => measureRow(measure, withheld))])]),
+    ...(against === null ? [] : [againstTable(against, withheld)]),
+    ...(withheld === null ? [] : [`no verdicts: ${withheld}`]),
     ...measures.flatMap(({ id, why }) => (why === undefined ? [] : [`${id}: ${why}`])),
     ...(requests === null ? [] : requestTables(requests)),
     ...(ledger === null ? [] : ledgerTables(ledger)),
@@ -60,8 +78,8 @@ export function table({ measures, requests, ledger, machine, duration, seconds }
 
 const measureColumns = ["id", "value", "", "a", "b", "from", "to", "must", "goal", "verdict"] as const;
 
-export function measureRow(measure: Measure): readonly string[] {
-  const { id, value, unit, a, b, values } = measure;
+export function measureRow(measure: Measure, withheld: string | null): readonly string[] {
+  const { id, value, from, to, unit, a, b, rounds } = measure;
   const { must, goal } = targetOf(id);
   return [
     id,
@@ -69,12 +87,45 @@ export function measureRow(measure: Measure): readonly string[] {
     unit,
     digits(a),
     digits(b),
-    values.length < 2 ? "" : digits(Math.min(...values)),
-    values.length < 2 ? "" : digits(Math.max(...values)),
+    rounds < 2 ? "" : digits(from),
+    rounds < 2 ? "" : digits(to),
     boundText(must),
     goal === undefined ? "" : boundText(goal),
-    verdictOf(measure),
+    shownVerdict(verdictOf(measure), withheld),
   ];
+}
+
+/** A verdict, unless the machine was too busy for any; that nothing was measured or required is none. */
+const shownVerdict = (verdict: string, withheld: string | null) =>
+  withheld === null || verdict === "report" || verdict === "not measured" ? verdict : "–";
+
+const againstColumns = [
+  "id",
+  "old",
+  "new",
+  "",
+  "new ÷ old",
+  "from",
+  "to",
+  "A/A spread",
+  "at most",
+  "verdict",
+];
+
+function againstTable({ commit, comparisons }: Against, withheld: string | null): string {
+  const rows = comparisons.map((one) => [
+    one.id,
+    digits(one.old),
+    digits(one.new),
+    one.unit,
+    one.ratio.toFixed(3),
+    one.from.toFixed(3),
+    one.to.toFixed(3),
+    `${(100 * one.spread).toFixed(1)} %`,
+    limitOf(one).toFixed(3),
+    withheld === null ? judge(one) : "–",
+  ]);
+  return `CPU of this tree (new) ÷ ${commit} (old)\n${textTable([againstColumns, ...rows])}`;
 }
 
 /** Three significant digits, and whole numbers from 100 on. */

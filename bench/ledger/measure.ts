@@ -55,7 +55,7 @@ const serveCallers = 16;
 
 /** The driver in the measured runtime, and the CPU time that the runtime has used. */
 export interface Driver {
-  readonly process: Running;
+  readonly process: Pick<Running, "cpuMicros">;
   readonly ledgerUrl: string;
   ask<T>(ask: Ask): Promise<T>;
   /** A log that no other part of the run uses. */
@@ -64,7 +64,11 @@ export interface Driver {
   newRun(): string;
 }
 
-export function driverOf({ process, driverUrl, ledgerUrl }: LedgerStack): Driver {
+export function driverOf({
+  process,
+  driverUrl,
+  ledgerUrl,
+}: Pick<LedgerStack, "driverUrl" | "ledgerUrl"> & Pick<Driver, "process">): Driver {
   let runs = 0;
   return {
     process,
@@ -97,7 +101,7 @@ export async function appendRound(
   return figures;
 }
 
-async function measureAppend(
+export async function measureAppend(
   driver: Driver,
   asked: Omit<Extract<Ask, { kind: "append" }>, "run" | "milliseconds">,
   { warmMilliseconds, milliseconds }: LedgerPace,

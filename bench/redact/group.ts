@@ -15,7 +15,7 @@ const turnMicros: Readonly<Record<Duration, number>> = { full: 200_000, quick: 1
 /** CPU microseconds of each kind before the first turn: the runtime compiles what runs often. */
 const warmMicros: Readonly<Record<Duration, number>> = { full: 1_000_000, quick: 700_000, short: 0 };
 // Each round has some turns of either kind in a row, so that other work of the machine affects both alike.
-const turnsOf: Readonly<Record<Duration, number>> = { full: 3, quick: 3, short: 1 };
+export const turnsOf: Readonly<Record<Duration, number>> = { full: 3, quick: 3, short: 1 };
 
 // With the turns of a round: eleven pairs or more, also with --quick.
 const consentRounds = 4;
@@ -32,7 +32,8 @@ export async function runRedactGroup(
 ): Promise<readonly Measure[]> {
   const place = join(folder, "redact");
   mkdirSync(place);
-  const worker = await startWorker(place);
+  const { url, running } = await serveEngine(place);
+  const worker = engineAt(url, running);
   const measures: Measure[] = [];
   for (const one of redactCases(await sampleResources())) {
     console.error(`${one.id}: ${one.body.length} bytes …`);
@@ -59,14 +60,18 @@ export async function runRedactGroup(
   return measures;
 }
 
-interface RedactWorker {
+/** A served engine: the driver of `redact-worker.ts`, with the CPU time of its process. */
+export interface Engine {
   load(one: RedactCase): Promise<void>;
   bytesOf(how: RedactTask["how"]): Promise<string>;
   /** CPU microseconds each time. */
   time(how: RedactTask["how"], times: number): Promise<number>;
 }
 
-async function startWorker(folder: string): Promise<RedactWorker> {
+/** Serves the engine of this tree in raw workerd, with its files in a folder. */
+export async function serveEngine(
+  folder: string,
+): Promise<{ readonly url: string; readonly running: Running }> {
   const script = await bundleWorker(join(import.meta.dirname, "redact-worker.ts"), folder);
   const worker = {
     modules: [{ name: "redact.js", esModule: embed(script) }],
@@ -81,10 +86,13 @@ async function startWorker(folder: string): Promise<RedactWorker> {
     },
     ["http"],
   );
-  const url = `http://127.0.0.1:${running.ready["http"]}/`;
+  return { url: `http://127.0.0.1:${running.ready["http"]}/`, running };
+}
+
+export function engineAt(url: string, running: Pick<Running, "cpuMicros">): Engine {
   const send = async (method: string, content: unknown) => {
     const response = await fetch(url, { method, body: JSON.stringify(content) });
-    if (!response.ok) throw new Error(`redact: ${response.status}\n${running.said()}`);
+    if (!response.ok) throw new Error(`redact: ${response.status} ${await response.text()}`);
     return await response.text();
   };
   return {
@@ -100,23 +108,14 @@ async function startWorker(folder: string): Promise<RedactWorker> {
 
 /** Speeds, so a ratio above 1 says that the first is faster: `a` and `b` are runs a CPU second. */
 async function measureCase(
-  worker: RedactWorker,
+  worker: Engine,
   [first, second]: readonly [RedactTask["how"], RedactTask["how"]],
   duration: Duration,
   rounds: number,
 ): Promise<readonly Pair[]> {
-  const timesOf = async (how: RedactTask["how"]) => {
-    for (let times = 1; ; times *= 2) {
-      const each = await worker.time(how, times);
-      if (each * times >= turnMicros[duration] / 2)
-        return Math.max(1, Math.round(turnMicros[duration] / each));
-    }
-  };
-  for (const how of [first, second]) {
-    const times = await timesOf(how);
-    for (let spent = 0; spent < warmMicros[duration];) spent += times * (await worker.time(how, times));
-  }
-  const [firstTimes, secondTimes] = [await timesOf(first), await timesOf(second)];
+  for (const how of [first, second]) await warmEngine(worker, how, duration);
+  const firstTimes = await timesFor(worker, first, duration);
+  const secondTimes = await timesFor(worker, second, duration);
   const pairs: Pair[] = [];
   for (let turn = 0; turn < rounds * turnsOf[duration]; turn++) {
     const one = await worker.time(first, firstTimes);
@@ -124,6 +123,19 @@ async function measureCase(
     pairs.push({ a: 1_000_000 / one, b: 1_000_000 / other });
   }
   return pairs;
+}
+
+/** How often a turn repeats its work. */
+export async function timesFor(worker: Engine, how: RedactTask["how"], duration: Duration): Promise<number> {
+  for (let times = 1; ; times *= 2) {
+    const each = await worker.time(how, times);
+    if (each * times >= turnMicros[duration] / 2) return Math.max(1, Math.round(turnMicros[duration] / each));
+  }
+}
+
+export async function warmEngine(worker: Engine, how: RedactTask["how"], duration: Duration): Promise<void> {
+  const times = await timesFor(worker, how, duration);
+  for (let spent = 0; spent < warmMicros[duration];) spent += times * (await worker.time(how, times));
 }
 
 interface Bundle {

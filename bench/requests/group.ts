@@ -100,13 +100,17 @@ export async function startOrigin(folder: string): Promise<{ readonly data: Data
   return { data, origin: ready["base"] ?? "" };
 }
 
-/** The peers with the answers that they must give: each is asked for each payload that a plan asks it for. */
+/**
+ * The peers with the answers that they must give: each is asked for each payload that a plan asks it for, and all
+ * full peers give the same answers, or each is checked by itself.
+ */
 export async function fieldOf(
   peers: readonly Peer[],
   plans: readonly Plan[],
   { payloads }: Data,
   origin: string,
   duration: Duration,
+  compared: "all alike" | "each by itself" = "all alike",
 ): Promise<Field> {
   const contestants: readonly Contestant[] = plans.flatMap((plan) => plan.contestants);
   const known = new Map<PayloadName, ReadonlyMap<Peer, readonly Expected[]>>();
@@ -114,7 +118,11 @@ export async function fieldOf(
     const asked = peers.filter(({ name }) =>
       contestants.some((one) => one.peer === name && one.payload === payload.name),
     );
-    known.set(payload.name, await checkAnswers(asked, someOf(payload, duration), origin));
+    const found = new Map<Peer, readonly Expected[]>();
+    for (const alike of compared === "all alike" ? [asked] : asked.map((peer) => [peer]))
+      for (const [peer, answers] of await checkAnswers(alike, someOf(payload, duration), origin))
+        found.set(peer, answers);
+    known.set(payload.name, found);
   }
   return {
     peers,

@@ -26,7 +26,7 @@ test("a verdict says what was met, missed, or not measured at all", ({ expect })
   expect(verdict("rps-2k-vs-stock", 0.9)).toBe("goal");
   const absent = notMeasured("verify-vs-sha256", "no log");
   expect(verdictOf(absent)).toBe("not measured");
-  expect(measureRow(absent)).toContain("not measured");
+  expect(measureRow(absent, null)).toContain("not measured");
   expect(() => ratioOf("cpu-2k-vs-bare", [{ a: 1, b: 0 }])).toThrow("no finite value");
   expect(() => ratioOf("cpu-2k-vs-bare", [])).toThrow("no finite value");
 });

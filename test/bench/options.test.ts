@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { test } from "vitest";
+import { groups, readOptions } from "../../bench/options.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -19,9 +20,25 @@ test("an option that does not exist is refused, never ignored", { timeout: 30_00
     ["--short=yes"],
     ["--only", "ledgers"],
     ["--quick", "--short"],
+    ["--wait", "soon"],
+    ["--wait=-1"],
+    ["--against", ""],
+    ["--against", "HEAD", "--only", "paging"],
+    ["--against", "HEAD", "--profile", "profiles"],
   ]) {
     const { code, said } = await bench(...args);
     expect(code).toBe(2);
     expect(said).toContain("usage: npm run bench");
   }
+});
+
+test("a run measures every group, and a comparison only the groups that two commits can be compared in", ({
+  expect,
+}) => {
+  expect(readOptions([])).toMatchObject({ ok: true, value: { groups, wait: 5, against: undefined } });
+  const compared = readOptions(["--against", "baseline", "--wait", "0"]);
+  expect(compared).toMatchObject({
+    ok: true,
+    value: { groups: ["requests", "redact", "ledger"], wait: 0, against: "baseline" },
+  });
 });
