@@ -17,6 +17,12 @@ const machine = {
   sleep: async (milliseconds: number): Promise<unknown> => sleep(milliseconds),
 };
 
+/** A run of moments never waits, and has no verdicts. */
+export const shortRun = (): LoadBefore => ({
+  load: machine.load(),
+  withheld: "a short run: these figures mean nothing",
+});
+
 /** Waits until other work has ended, some minutes at most. A run on a busy machine has figures and no verdicts. */
 export async function waitForQuiet(
   minutes: number,

@@ -58,7 +58,7 @@ export const machineOf = (load: Report["machine"]["load"]): Report["machine"] =>
 
 /** The tables for people: every measure with its verdict, then the details of each group. */
 export function table(report: Report): string {
-  const { measures, requests, ledger, machine, duration, seconds, withheld, against } = report;
+  const { measures, requests, ledger, machine, seconds, withheld, against } = report;
   const { cpu, cores, node, workerd, load } = machine;
   const [before, after] = load.map((value) => value.toFixed(1));
   const head = `${cpu}, ${cores} cores; Node ${node}, workerd ${workerd}; load average ${before} before, ${after} after; ${seconds} s`;
@@ -72,7 +72,6 @@ export function table(report: Report): string {
     ...measures.flatMap(({ id, why }) => (why === undefined ? [] : [`${id}: ${why}`])),
     ...(requests === null ? [] : requestTables(requests)),
     ...(ledger === null ? [] : ledgerTables(ledger)),
-    ...(duration === "short" ? ["a short run: these figures mean nothing"] : []),
   ].join("\n\n");
 }
 

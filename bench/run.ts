@@ -26,12 +26,12 @@ const { runGroups } = await import("./groups.ts");
 const { profilePhylax } = await import("./profile/group.ts");
 const { endAll } = await import("./process/process.ts");
 const { table } = await import("./report.ts");
-const { waitForQuiet } = await import("./quiet.ts");
+const { shortRun, waitForQuiet } = await import("./quiet.ts");
 let exitCode = 1;
 try {
   if (options.value.profile === undefined) {
     const { duration, wait } = options.value;
-    const before = await waitForQuiet(duration === "short" ? 0 : wait);
+    const before = duration === "short" ? shortRun() : await waitForQuiet(wait);
     const found = await runGroups(folder, options.value, before);
     console.log(table(found));
     if (options.value.json !== undefined)

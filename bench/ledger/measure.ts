@@ -35,7 +35,7 @@ export interface LedgerPace {
   readonly milliseconds: number;
 }
 
-export const fullLedgerPace: LedgerPace = { warmMilliseconds: 300, milliseconds: 1_500 };
+export const fullLedgerPace: LedgerPace = { warmMilliseconds: 100, milliseconds: 400 };
 export const shortLedgerPace: LedgerPace = { warmMilliseconds: 30, milliseconds: 100 };
 
 /** The appends of one round: each kind, from each number of callers, to each peer. */

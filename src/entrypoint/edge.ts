@@ -8,7 +8,7 @@ export interface EdgeFacts {
   readonly continent: string | undefined;
 }
 
-/** Reads `cf` once: each look at it is a call of the runtime (docs/performance.md). */
+/** Reads `cf` once: each look at it is a call of the runtime (bench/history.md). */
 export function edgeFactsOf(request: Request): EdgeFacts {
   const cf: unknown = Reflect.get(request, "cf");
   if (typeof cf !== "object" || cf === null) return { tlsClientAuth: undefined, continent: undefined };

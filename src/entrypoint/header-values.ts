@@ -7,7 +7,7 @@ export interface RequestHeaders extends Iterable<[string, string]> {
 
 /**
  * Header fields, read once: each further look into the runtime's `Headers` is a call of the runtime
- * (docs/performance.md).
+ * (bench/history.md).
  */
 export class HeaderValues implements RequestHeaders {
   readonly #values = new Map<string, string>();

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -62,6 +62,52 @@ test.skipIf(!existsSync("/proc/self/stat"))(
       if (unit === "×") expect(value).toBeGreaterThan(0);
     }
     expect(leftovers()).toEqual(before);
+  },
+);
+
+const git = (...args: readonly string[]) => spawnSync("git", args, { cwd: root, encoding: "utf8" });
+const checkouts = () => git("worktree", "list").stdout;
+
+test.skipIf(!existsSync("/proc/self/stat") || git("cat-file", "-e", "HEAD:bench/serve.ts").status !== 0)(
+  "two commits are compared by code of their own, and the checkout of the earlier one goes, also when the run is killed",
+  { timeout: 600_000 },
+  async ({ expect }) => {
+    const [before, folders] = [checkouts(), leftovers()];
+    const json = join(folder, "against.json");
+    const { code, said } = await bench("--short", "--against", "HEAD", "--json", json);
+    expect(code, said).toBe(0);
+    expect(said).toContain("no verdicts: a short run");
+    // the earlier commit in two processes, and this tree: each has a record for each answer
+    expect(said.match(/^ledger good: phylax/gmu)).toHaveLength(3);
+    const { against, measures }: Report = JSON.parse(readFileSync(json, "utf8"));
+    expect(measures).toEqual([]);
+    expect(against?.commit).toBe(git("rev-parse", "HEAD").stdout.trim());
+    const ids = against?.comparisons.map(({ id }) => id) ?? [];
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids).toEqual(
+      expect.arrayContaining([
+        "cpu 2k",
+        "cpu clients (cold)",
+        "cpu consents consents-50",
+        "redact-60k",
+        "append-1",
+      ]),
+    );
+    for (const { ratio, spread } of against?.comparisons ?? []) {
+      expect(ratio).toBeGreaterThan(0);
+      expect(spread).toBeGreaterThanOrEqual(0);
+    }
+    expect(leftovers()).toEqual(folders);
+    await expect.poll(checkouts, { timeout: 10_000 }).toBe(before);
+
+    const child = spawn(process.execPath, [join(root, "bench/run.ts"), "--short", "--against", "HEAD"]);
+    const ended = new Promise((done) => child.once("close", done));
+    await expect.poll(checkouts, { timeout: 60_000 }).not.toBe(before);
+    child.kill("SIGKILL");
+    await ended;
+    await expect.poll(checkouts, { timeout: 10_000 }).toBe(before);
+    for (const name of leftovers().filter((folder) => !folders.includes(folder)))
+      rmSync(join(root, ".phylax", name), { recursive: true, force: true });
   },
 );
 

@@ -85,7 +85,7 @@ const fhirPath = new RegExp(
 /**
  * An address that the URL parser (WHATWG URL §4.4) leaves as it is: it has no segment that begins with a dot, and
  * no sign that the parser encodes. It saves the parser, whose parts are calls of the runtime
- * (with headers and edge facts read once: 0.87 to 0.99 of a read's CPU, docs/performance.md).
+ * (with headers and edge facts read once: 0.87 to 0.99 of a read's CPU, bench/history.md).
  */
 const plainAddress = new RegExp(
   String.raw`^https?://[^/?#\\\s]+(?<path>/v1/fhir/(?<origin>${originName})(?<rest>(?:/[A-Za-z0-9$_-][A-Za-z0-9$_.-]*)*))(?:\?(?<query>[!$-&(-;=?-~]*))?$`,
