@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { boundText, targetOf } from "./measures.ts";
 import { measureRow, reportFormat, type Report } from "./report.ts";
+import type { RequestsReport } from "./requests/group.ts";
 import { payloadsText, requestRows, requestTitles } from "./requests/table.ts";
 
 const [file, page] = process.argv.slice(2);
@@ -26,6 +27,23 @@ const markdown = (rows: readonly (readonly string[])[]): string => {
   ].join("\n");
 };
 
+const list = (lines: readonly string[]) => lines.map((line) => `- ${line.trim()}`).join("\n");
+
+/** One table for all plans: medians over the turns. */
+function requestsOf(requests: RequestsReport): readonly string[] {
+  const tables = requestRows(requests);
+  const [head = []] = tables[0] ?? [];
+  const rows = requests.plans.flatMap(({ name }, i) =>
+    (tables[i] ?? []).slice(1).map(([peer = "", ...cells]) => [`${name}, ${peer}`].concat(cells)),
+  );
+  return [
+    markdown([["plan, peer"].concat(head.slice(1)), ...rows]),
+    list(requestTitles(requests)),
+    `Payloads, from ${requests.source}:`,
+    list(payloadsText(requests).split("\n")),
+  ];
+}
+
 const { machine, measures, requests, at, duration, seconds, withheld } = report;
 const [before, after] = machine.load.map((value) => value.toFixed(1));
 const command = `npm run bench${duration === "full" ? "" : ` -- --${duration}`}`;
@@ -47,13 +65,7 @@ const text = [
   ]),
   ...(withheld === null ? [] : [`No verdicts: ${withheld}.`]),
   ...measures.flatMap(({ id, why }) => (why === undefined ? [] : [`\`${id}\`: ${why}.`])),
-  ...(requests === null ? [] : requestTitles(requests)).flatMap((title, i) => [
-    `**${title}**`,
-    markdown(requests === null ? [] : (requestRows(requests)[i] ?? [])),
-  ]),
-  ...(requests === null
-    ? []
-    : [`Payloads: ${requests.source}.`, payloadsText(requests).replaceAll(/^ +/gmu, "- ")]),
+  ...(requests === null ? [] : requestsOf(requests)),
 ].join("\n\n");
 
 if (page === undefined) console.log(text);

@@ -66,7 +66,10 @@ test.skipIf(!existsSync("/proc/self/stat"))(
 );
 
 const git = (...args: readonly string[]) => spawnSync("git", args, { cwd: root, encoding: "utf8" });
-const checkouts = () => git("worktree", "list").stdout;
+const checkouts = () =>
+  git("worktree", "list")
+    .stdout.split("\n")
+    .filter((line) => line.includes(join(root, ".phylax/bench-")));
 
 test.skipIf(!existsSync("/proc/self/stat") || git("cat-file", "-e", "HEAD:bench/serve.ts").status !== 0)(
   "two commits are compared by code of their own, and the checkout of the earlier one goes, also when the run is killed",
@@ -98,14 +101,14 @@ test.skipIf(!existsSync("/proc/self/stat") || git("cat-file", "-e", "HEAD:bench/
       expect(spread).toBeGreaterThanOrEqual(0);
     }
     expect(leftovers()).toEqual(folders);
-    await expect.poll(checkouts, { timeout: 10_000 }).toBe(before);
+    await expect.poll(checkouts, { timeout: 10_000 }).toEqual(before);
 
     const child = spawn(process.execPath, [join(root, "bench/run.ts"), "--short", "--against", "HEAD"]);
     const ended = new Promise((done) => child.once("close", done));
-    await expect.poll(checkouts, { timeout: 60_000 }).not.toBe(before);
+    await expect.poll(checkouts, { timeout: 60_000 }).not.toEqual(before);
     child.kill("SIGKILL");
     await ended;
-    await expect.poll(checkouts, { timeout: 10_000 }).toBe(before);
+    await expect.poll(checkouts, { timeout: 10_000 }).toEqual(before);
     for (const name of leftovers().filter((folder) => !folders.includes(folder)))
       rmSync(join(root, ".phylax", name), { recursive: true, force: true });
   },
