@@ -70,7 +70,7 @@ const extents: Readonly<Record<Duration, Extent>> = {
     milliseconds: 0,
     detailRounds: 0,
     leaves: 0,
-    verified: 10_000,
+    verified: 20_000,
     verifications: 3,
     shelfLines: 5_000,
     countedFrames: 0,
