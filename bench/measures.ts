@@ -92,6 +92,37 @@ export const targets = {
     must: { atMost: 1_175 },
     goal: { atMost: 920 },
   },
+  "append-cpu-vs-call": {
+    says: "CPU of an append ÷ CPU of an empty call of an object, 256 callers",
+    unit: "×",
+    must: { atMost: 1.8 },
+    goal: { atMost: 1.4 },
+  },
+  "append-1-cpu-vs-call": {
+    says: "CPU of an append ÷ CPU of an empty call of an object, 1 caller",
+    unit: "×",
+  },
+  "redact-codes-1": { says: "CPU of Discloser, a list of 1 code ÷ no condition, 60 KB", unit: "×" },
+  "redact-codes-50": { says: "CPU of Discloser, a list of 50 codes ÷ no condition, 60 KB", unit: "×" },
+  "redact-codes-200": { says: "CPU of Discloser, a list of 200 codes ÷ no condition, 60 KB", unit: "×" },
+  "redact-codes-5x200": { says: "CPU of Discloser, 5 lists of 200 codes ÷ no condition, 60 KB", unit: "×" },
+  "redact-codes-5x200-distinct": {
+    says: "CPU of Discloser, 5 lists of 200 codes ÷ no condition, 60 KB, each row with a code of its own",
+    unit: "×",
+  },
+  "redact-consents-1": {
+    says: "CPU of Discloser, 1 Consent about author, date and code ÷ none, 60 KB",
+    unit: "×",
+  },
+  "redact-consents-50": {
+    says: "CPU of Discloser, 50 Consents about author, date and code ÷ none, 60 KB",
+    unit: "×",
+  },
+  "start-up-cpu-ms": {
+    says: "CPU to the first 200 of a fresh workerd, gateway − empty Worker",
+    unit: "ms",
+    must: { atMost: 250 },
+  },
   "verify-vs-sha256": {
     says: "CPU of verifying a log ÷ hashing its bytes twice",
     unit: "×",

@@ -7,7 +7,7 @@ import type { Figure } from "../requests/measure.ts";
 import { plans, type Plan } from "../requests/plans.ts";
 import { contestantName } from "../requests/table.ts";
 import { compare, type Comparison } from "./compare.ts";
-import { servePart } from "./part.ts";
+import { serve } from "./served.ts";
 import type { Version, VersionName } from "./version.ts";
 
 const peerOf = { old: "phylax-old", again: "phylax-old-again", new: "phylax" } as const;
@@ -43,7 +43,7 @@ export async function compareRequests(
 
 async function startVersion(folder: string, { name, tree }: Version, origin: string): Promise<Peer> {
   console.error(`starting ${name} …`);
-  const part = await servePart(tree, "phylax", {
+  const served = await serve(tree, {
     folder: join(folder, `phylax-${name}`),
     origin,
     consents: filedConsents,
@@ -51,11 +51,11 @@ async function startVersion(folder: string, { name, tree }: Version, origin: str
   return {
     name: peerOf[name],
     describe: `Phylax of ${tree.commit ?? "this tree"}`,
-    target: { host: "127.0.0.1", port: part.facts.port ?? 0 },
+    target: { host: "127.0.0.1", port: served.port },
     isFull: true,
-    headers: (crowd) => part.ask({ headers: crowd }),
-    process: part,
-    ledger: { records: () => part.ask({ records: true }) },
+    headers: (crowd) => served.ask({ headers: crowd }),
+    process: served,
+    ledger: { records: () => served.ask({ records: true }) },
   };
 }
 

@@ -4,17 +4,14 @@ import { ratioOf, valueOf, type Measure } from "../measures.ts";
 import type { Duration } from "../options.ts";
 import type { Counted, ShelfCounted } from "./asks.ts";
 import { benchLedgerName } from "./environment.ts";
+import { appendRounds } from "./appends.ts";
 import {
   appendRound,
   driverOf,
-  everyAppend,
   fill,
-  fullLedgerPace,
   mediansOf,
-  plainAppends,
   serveRound,
   settle,
-  shortLedgerPace,
   type AppendFigure,
   type Driver,
   type LedgerPace,
@@ -42,29 +39,52 @@ export interface LedgerReport {
   readonly shelf: ShelfCounted;
 }
 
-// Shards that no other part of the run uses. Rounds take the shards from 0 on.
+// Shards that no other part of the run uses. The appends of the measures take shard 0, rounds of details the next.
 const shards = { verified: 54, warm: 55, copied: 56, drained: 58, short: 59, counted: 60 };
 
 interface Extent extends LedgerPace {
+  /** Rounds of the details; 0: no details. */
+  readonly detailRounds: number;
   /** Leaves that are copied, drained and read. */
   readonly leaves: number;
-  /** Leaves of the log for `verify-vs-sha256`. */
+  /** Leaves of the log for `verify-vs-sha256`, and how often it is verified. */
   readonly verified: number;
+  readonly verifications: number;
   readonly shelfLines: number;
   readonly countedFrames: number;
 }
 
 const extents: Readonly<Record<Duration, Extent>> = {
-  full: { ...fullLedgerPace, leaves: 10_000, verified: 100_000, shelfLines: 20_000, countedFrames: 64 },
+  full: {
+    warmMilliseconds: 100,
+    milliseconds: 300,
+    detailRounds: 2,
+    leaves: 5_000,
+    verified: 20_000,
+    verifications: 5,
+    shelfLines: 20_000,
+    countedFrames: 64,
+  },
   quick: {
-    ...fullLedgerPace,
-    milliseconds: 1_000,
+    warmMilliseconds: 0,
+    milliseconds: 0,
+    detailRounds: 0,
     leaves: 0,
     verified: 20_000,
+    verifications: 3,
     shelfLines: 5_000,
     countedFrames: 0,
   },
-  short: { ...shortLedgerPace, leaves: 300, verified: 300, shelfLines: 2_000, countedFrames: 4 },
+  short: {
+    warmMilliseconds: 30,
+    milliseconds: 100,
+    detailRounds: 1,
+    leaves: 300,
+    verified: 300,
+    verifications: 1,
+    shelfLines: 2_000,
+    countedFrames: 4,
+  },
 };
 
 /**
@@ -76,7 +96,7 @@ export async function runLedgerGroup(
   duration: Duration,
   rounds: number,
 ): Promise<{ readonly report: LedgerReport | null; readonly measures: readonly Measure[] }> {
-  const stack = await serveLedger(join(folder, "ledger"));
+  const stack = await serveLedger(join(folder, "ledger"), join(import.meta.dirname, "../.."));
   const driver = driverOf(stack);
   const extent = extents[duration];
   const keyOf = (log: string, size: number): LogKey => ({
@@ -85,48 +105,38 @@ export async function runLedgerGroup(
   });
 
   const shelf = await driver.ask<ShelfCounted>({ kind: "count-shelf", lines: extent.shelfLines });
-  const appends: AppendFigure[] = [];
-  for (let round = 0; round < rounds; round++) {
-    console.error(`ledger: round ${round + 1} of ${rounds} …`);
-    const plan = duration === "quick" ? plainAppends : everyAppend;
-    appends.push(...(await appendRound(driver, driver.log(round % shards.verified), plan, extent)));
-  }
+  console.error("ledger: appends …");
+  const [appends = []] = await appendRounds([driver], duration, rounds);
   const few = keyOf(driver.log(shards.short), await fill(driver, driver.log(shards.short), "read", 1));
   console.error(`ledger: verifying ${extent.verified} leaves …`);
   const verified = driver.log(shards.verified);
   const whole = keyOf(verified, await fill(driver, verified, "read", extent.verified));
-  const pairs = verifyBesideHashing(driver.ledgerUrl, folder, few, whole, duration === "short" ? 1 : 3);
+  const pairs = verifyBesideHashing(driver.ledgerUrl, folder, few, whole, extent.verifications);
 
   const sizes = await measureSizes();
   const measures = [
-    ...appendMeasures(appends),
+    ...appends.map((rounds) => ratioOf(rounds.id, rounds.pairs)),
     valueOf("leaf-bytes", [sizes.appends.read.leafBytes + shelf.storedBytesPerLine]),
     ratioOf("verify-vs-sha256", pairs),
   ];
-  const details =
-    duration === "quick"
-      ? null
-      : await detailsOf(driver, folder, duration === "short", extent, rounds, keyOf, few);
+  const details = extent.detailRounds > 0 ? await detailsOf(driver, folder, extent, keyOf, few) : null;
   await stack.process.close();
-  const report = details && {
-    ...details,
-    appends: mediansOf(appends, ({ append, peer, callers }) => `${append} ${peer} ${callers}`),
-    sizes,
-    shelf,
-  };
-  return { report, measures };
+  return { report: details && { ...details, sizes, shelf }, measures };
 }
 
 /** The parts of the report that no measure needs. */
 async function detailsOf(
   driver: Driver,
   folder: string,
-  isShort: boolean,
   extent: Extent,
-  rounds: number,
   keyOf: (log: string, size: number) => LogKey,
   few: LogKey,
-): Promise<Pick<LedgerReport, "counts" | "afterwards" | "served" | "verification">> {
+): Promise<Omit<LedgerReport, "sizes" | "shelf">> {
+  const appends: AppendFigure[] = [];
+  for (let round = 1; round <= extent.detailRounds; round++) {
+    console.error(`ledger: details, round ${round} of ${extent.detailRounds} …`);
+    appends.push(...(await appendRound(driver, driver.log(round), extent)));
+  }
   const counts: Counted[] = [];
   for (const [i, perFrame] of [1, 8, 64].entries())
     counts.push(await countFrames(driver, driver.log(shards.counted + i), perFrame, extent.countedFrames));
@@ -137,49 +147,21 @@ async function detailsOf(
   if (copied === undefined || warm === undefined || drained === undefined) throw new Error("three logs");
   const refusals = await fill(driver, copied, "refusal", extent.leaves);
   const copy = ((await settle(driver, copied)) / refusals) * 1_000;
-  if (!isShort) await fill(driver, warm, "read", extent.leaves);
-  if (!isShort) await settle(driver, warm); // most line stores exist after that
+  await fill(driver, warm, "read", extent.leaves);
+  await settle(driver, warm); // most line stores exist after that
   const reads = await fill(driver, drained, "read", extent.leaves);
   const drain = ((await settle(driver, drained)) / reads) * 1_000 - copy;
 
   const served: ServedFigure[] = [];
-  for (let round = 0; round < rounds; round++)
+  for (let round = 0; round < extent.detailRounds; round++)
     served.push(...(await serveRound(driver, drained, reads, extent)));
   return {
+    appends: mediansOf(appends, ({ append, peer, callers }) => `${append} ${peer} ${callers}`),
     counts,
     afterwards: { copy, drain },
     served: mediansOf(served, ({ what }) => what),
     verification: measureVerification(driver.ledgerUrl, folder, few, keyOf(drained, reads)),
   };
-}
-
-/** A read's append of the ledger beside a plain row for the same event, round by round. */
-function appendMeasures(figures: readonly AppendFigure[]): readonly Measure[] {
-  const pairs = (callers: number, quantity: (figure: AppendFigure) => number) => {
-    const of = (peer: string) =>
-      figures.filter(
-        (figure) => figure.append === "read" && figure.callers === callers && figure.peer === peer,
-      );
-    const rows = of("row");
-    return of("ledger").flatMap((figure, round) => {
-      const against = rows[round];
-      return against === undefined ? [] : [{ a: quantity(figure), b: quantity(against) }];
-    });
-  };
-  return [
-    ratioOf(
-      "append-1",
-      pairs(1, (figure) => figure.appendsPerSecond),
-    ),
-    ratioOf(
-      "append-256",
-      pairs(256, (figure) => figure.appendsPerSecond),
-    ),
-    ratioOf(
-      "append-tail-256",
-      pairs(256, (figure) => figure.p99Milliseconds),
-    ),
-  ];
 }
 
 async function countFrames(driver: Driver, log: string, perFrame: number, frames: number): Promise<Counted> {

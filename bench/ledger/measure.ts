@@ -35,27 +35,21 @@ export interface LedgerPace {
   readonly milliseconds: number;
 }
 
-export const fullLedgerPace: LedgerPace = { warmMilliseconds: 100, milliseconds: 400 };
-export const shortLedgerPace: LedgerPace = { warmMilliseconds: 30, milliseconds: 100 };
-
-/** The appends of one round: each kind, from each number of callers, to each peer. */
-export interface AppendPlan {
-  readonly appends: readonly AppendName[];
-  readonly callers: readonly number[];
-  readonly peers: readonly AppendPeer[];
-}
-export const everyAppend: AppendPlan = {
+/** The appends of one round of details: each kind, from each number of callers, to each peer. */
+const everyAppend = {
   appends: ["read", "list", "refusal"],
   callers: [1, 16, 64, 256],
   peers: appendPeers,
+} as const satisfies {
+  readonly appends: readonly AppendName[];
+  readonly callers: readonly number[];
+  readonly peers: readonly AppendPeer[];
 };
-/** The figures of the measures: a quick run measures only these figures. */
-export const plainAppends: AppendPlan = { appends: ["read"], callers: [1, 256], peers: ["ledger", "row"] };
 const serveCallers = 16;
 
 /** The driver in the measured runtime, and the CPU time that the runtime has used. */
 export interface Driver {
-  readonly process: Pick<Running, "cpuMicros">;
+  readonly process: Running;
   readonly ledgerUrl: string;
   ask<T>(ask: Ask): Promise<T>;
   /** A log that no other part of the run uses. */
@@ -64,11 +58,7 @@ export interface Driver {
   newRun(): string;
 }
 
-export function driverOf({
-  process,
-  driverUrl,
-  ledgerUrl,
-}: Pick<LedgerStack, "driverUrl" | "ledgerUrl"> & Pick<Driver, "process">): Driver {
+export function driverOf({ process, driverUrl, ledgerUrl }: LedgerStack): Driver {
   let runs = 0;
   return {
     process,
@@ -87,37 +77,39 @@ export function driverOf({
  * Measures every append of every peer in turn, so that other work of the machine affects all peers alike.
  * Each round has its own logs.
  */
-export async function appendRound(
-  driver: Driver,
-  log: string,
-  plan: AppendPlan,
-  pace: LedgerPace,
-): Promise<AppendFigure[]> {
+export async function appendRound(driver: Driver, log: string, pace: LedgerPace): Promise<AppendFigure[]> {
   const figures: AppendFigure[] = [];
-  for (const append of plan.appends)
-    for (const callers of plan.callers)
-      for (const peer of plan.peers)
-        figures.push(await measureAppend(driver, { kind: "append", peer, append, log, callers }, pace));
+  for (const append of everyAppend.appends)
+    for (const callers of everyAppend.callers)
+      for (const peer of everyAppend.peers) {
+        await appendFor(driver, { peer, append, log, callers }, pace.warmMilliseconds);
+        figures.push(await measureAppend(driver, { peer, append, log, callers }, pace.milliseconds));
+      }
   return figures;
+}
+
+type Asked = Pick<Extract<Ask, { kind: "append" }>, "peer" | "append" | "log" | "callers">;
+
+/** Appends for some time. Throws when an answer is wrong. */
+export async function appendFor(driver: Driver, asked: Asked, milliseconds: number): Promise<AskOutcome> {
+  const run = driver.newRun();
+  const outcome = await driver.ask<AskOutcome>({ kind: "append", ...asked, run, milliseconds });
+  if (outcome.wrong > 0) throw new Error(`${asked.peer}: ${outcome.wrong} wrong answers to ${asked.append}`);
+  return outcome;
 }
 
 export async function measureAppend(
   driver: Driver,
-  asked: Omit<Extract<Ask, { kind: "append" }>, "run" | "milliseconds">,
-  { warmMilliseconds, milliseconds }: LedgerPace,
+  asked: Asked,
+  milliseconds: number,
 ): Promise<AppendFigure> {
-  const run = (milliseconds: number) =>
-    driver.ask<AskOutcome>({ ...asked, run: driver.newRun(), milliseconds });
-  const warm = await run(warmMilliseconds);
   const [before, cpuBefore] = [await reach(driver, asked), driver.process.cpuMicros()];
-  const outcome = await run(milliseconds);
+  const outcome = await appendFor(driver, asked, milliseconds);
   const cpu = driver.process.cpuMicros() - cpuBefore;
   const after = await reach(driver, asked);
-  const { peer, append, callers } = asked;
-  if (warm.wrong + outcome.wrong > 0)
-    throw new Error(`${peer}: ${warm.wrong + outcome.wrong} wrong answers to ${append}`);
   if (after !== undefined && before !== undefined && after.size - before.size < outcome.answers)
     throw new Error(`${after.size - before.size} leaves for ${outcome.answers} answers`);
+  const { peer, append, callers } = asked;
   return {
     append,
     peer,
@@ -153,7 +145,7 @@ export async function fill(driver: Driver, log: string, append: AppendName, leav
       append,
       log,
       run: driver.newRun(),
-      callers: 64,
+      callers: 256,
       milliseconds: leaves - size > 5_000 ? 500 : 50,
     });
     ({ size } = await driver.ask<LogReach>({ kind: "status", log }));

@@ -16,10 +16,11 @@ export interface LedgerStack {
   readonly publicKey: Uint8Array;
 }
 
-export async function serveLedger(folder: string): Promise<LedgerStack> {
+/** @param root the source tree whose ledger, driver and peers these are. */
+export async function serveLedger(folder: string, root: string): Promise<LedgerStack> {
   mkdirSync(folder);
   const environment = ledgerEnvironment();
-  const script = async (name: string) => embed(await bundleWorker(join(import.meta.dirname, name), folder));
+  const script = async (name: string) => embed(await bundleWorker(join(root, "bench/ledger", name), folder));
   const [driver, ledger, peers] = [
     await script("driver-worker.ts"),
     await script("ledger-worker.ts"),

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { endedChildrenMicros } from "../process/cpu.ts";
+import { cpuOfCommand } from "../process/command.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -51,18 +51,11 @@ function costs(url: string, folder: string, { key }: LogKey): Costs {
     export: ledgerCommand(key, "export", folder, url),
     verify: ledgerCommand(key, "verify", folder),
     python: hasPython
-      ? cpuOf("python3", [join(root, "scripts/verify-ledger.py"), folder, "--key", key])
+      ? cpuOfCommand("python3", [join(root, "scripts/verify-ledger.py"), folder, "--key", key])
       : undefined,
   };
 }
 
 /** CPU microseconds of `phylax ledger`. Throws when it fails, so only a log that verifies is measured. */
 export const ledgerCommand = (key: string, ...args: readonly string[]): number =>
-  cpuOf(process.execPath, [join(root, "cli/main.ts"), "ledger", ...args, "--key", key]);
-
-function cpuOf(program: string, args: readonly string[]): number {
-  const before = endedChildrenMicros();
-  const { status, stdout, stderr } = spawnSync(program, args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(`${args.join(" ")}: ${stdout}${stderr}`);
-  return endedChildrenMicros() - before;
-}
+  cpuOfCommand(process.execPath, [join(root, "cli/main.ts"), "ledger", ...args, "--key", key]);

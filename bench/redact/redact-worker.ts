@@ -1,7 +1,8 @@
-// Cuts one body many times by the gateway's own way from an origin's answer to the bytes that leave, or does
-// the same number of JSON.parse and JSON.stringify. The benchmark reads the CPU time from outside, because the
-// runtime's clock stands still while a Worker computes.
+// Cuts a body many times by the gateway's own way from an origin's answer to the bytes that leave, or does the same
+// number of JSON.parse and JSON.stringify. PUT /NAME loads a subject, POST /NAME works on it. The benchmark reads the
+// CPU time from outside, because the runtime's clock stands still while a Worker computes.
 import { isReading, readInteraction } from "#fhir/interaction";
+import type { JsonObject } from "#fhir/json/json";
 import type { OriginBody, Origins } from "#fhir/ports";
 import { fillPage } from "#gateway/read/fill-page";
 import { OriginSession } from "#gateway/origin/origin-session";
@@ -16,90 +17,87 @@ import { ConsentBook } from "#policy/consent/consent-book";
 import { readConsent } from "#policy/consent/read-consent";
 import { evaluate } from "#policy/evaluate";
 import type { Grant } from "#policy/grant";
-import type { RedactCase } from "./cases.ts";
-import { consentOf } from "./consent.ts";
+import type { RedactHow, RedactSubject } from "./cases.ts";
 
-/**
- * What to do how often. `engine` has the body in one piece, `windows` in pieces of 64 KiB. The answer is the
- * number of bytes that left, or with `show` the bytes.
- */
+/** What to do how often. The answer is the number of bytes that left, or with `show` the bytes. */
 export interface RedactTask {
-  /** `consented`: the engine, with a Consent of the patient and with labels by codes. */
-  readonly how: "engine" | "consented" | "windows" | "json";
+  readonly how: RedactHow;
   readonly times: number;
   readonly show: boolean;
 }
 
 const base = "https://phylax.bench.example/v1/fhir/main";
 
-/** The case that is loaded. */
+/** A subject that is loaded. */
 interface Loaded {
   readonly grant: Grant;
-  readonly consented: Grant | undefined;
   readonly originBase: string;
   readonly body: Uint8Array;
   readonly origins: Origins;
   /** An origin whose body arrives in pieces of 64 KiB. */
   readonly inWindows: Origins;
 }
-let loaded: Loaded | undefined;
+const loaded = new Map<string, Loaded>();
 
 export default {
   async fetch(request) {
+    const name = new URL(request.url).pathname.slice(1);
     if (request.method === "PUT") {
-      loaded = load(await request.json());
+      loaded.set(name, load(await request.json()));
       return new Response(null, { status: 204 });
     }
-    if (loaded === undefined) return new Response("no case is loaded", { status: 409 });
+    const subject = loaded.get(name);
+    if (subject === undefined) return new Response(`${name} is not loaded`, { status: 409 });
     const { how, times, show }: RedactTask = await request.json();
     const run = runs[how];
     let out: readonly Uint8Array[] = [];
     let bytes = 0;
     for (let n = 0; n < times; n++) {
-      out = await run(loaded);
+      out = await run(subject);
       for (const part of out) bytes += part.length;
     }
     return show ? new Response(out.map((part) => decoder.decode(part)).join("")) : Response.json(bytes);
   },
 } satisfies ExportedHandler;
 
-function load({ policy, request, originBase, body: text, patient }: RedactCase): Loaded {
-  const document = value(parsePolicyDocument(policy));
+function load({ policy, request, originBase, body: text, consents }: RedactSubject): Loaded {
   const [path = "", query = ""] = request.split("?", 2);
   const interaction = value(readInteraction("GET", path.split("/"), query));
   if (!isReading(interaction)) throw new Error(`${request} is no read and no search`);
-  const asked = interaction;
-  const grant = value(evaluate(compilePolicy(document, "sha256:bench"), access(), interaction));
+  const asked = { scopes: value(parseScopes("system/*.rs")), patient: undefined };
+  const access =
+    consents === undefined ? asked : { ...asked, purpose: "HPAYMT", consents: bookOf(consents, originBase) };
+  const compiled = compilePolicy(value(parsePolicyDocument(policy)), "sha256:bench");
   const body = new TextEncoder().encode(text);
   const windows: Uint8Array[] = [];
   // each window has an array of its own, like the pieces of a stream
   for (let at = 0; at < body.length; at += windowBytes) windows.push(body.slice(at, at + windowBytes));
   return {
-    grant,
+    grant: value(evaluate(compiled, access, interaction)),
     originBase,
     body,
     origins: originOf([body], originBase),
     inWindows: originOf(windows, originBase),
-    consented: patient === undefined ? undefined : consentedGrant(),
   };
+}
 
-  function consentedGrant(): Grant {
-    const nobody = { references: new Set<string>(), identifiers: new Set<string>() };
-    const asking = {
-      recipient: nobody,
-      holder: nobody,
-      purpose: "HPAYMT",
-      action: "read",
-      at: instant(0),
-    } as const;
-    const consents = new ConsentBook({ request: asking, individual: undefined, publicBase: base });
-    const rules = readConsent(JSON.parse(JSON.stringify(consentOf(patient ?? ""))), originBase);
-    const filed = { consent: "bench", digest: "bench", rules, filedAt: instant(0), mayPermit: true };
-    consents.learn([patient ?? ""], new Map([[patient ?? "", [filed]]]));
-    const labelled = { ...document, labels: { fromCodes: true, throughReferences: false } };
-    const compiled = compilePolicy(labelled, "sha256:bench-consented");
-    return value(evaluate(compiled, { ...access(), purpose: "HPAYMT", consents }, asked));
-  }
+/** The Consents of the rows' patient, as they are on file. */
+function bookOf(
+  { patient, resources }: NonNullable<RedactSubject["consents"]>,
+  originBase: string,
+): ConsentBook {
+  const nobody = { references: new Set<string>(), identifiers: new Set<string>() };
+  const request = { recipient: nobody, holder: nobody, purpose: "HPAYMT", at: instant(0) } as const;
+  const book = new ConsentBook({ request, individual: undefined, publicBase: base });
+  const filed = resources.map((resource, n) => ({
+    consent: `bench-${n}`,
+    digest: `bench-${n}`,
+    rules: readConsent(resource as JsonObject, originBase), // it came as JSON
+    filedAt: instant(0),
+    mayPermit: true,
+  }));
+  book.learn([patient], new Map([[patient, filed]]));
+  return book;
 }
 
 const windowBytes = 65_536;
@@ -116,13 +114,6 @@ function originOf(pieces: readonly Uint8Array[], base: string): Origins {
     send: async () => undefined,
   };
 }
-
-const cutByConsent = (loaded: Loaded): Promise<readonly Uint8Array[]> => {
-  if (loaded.consented === undefined) throw new Error("the case has no patient");
-  return cut({ ...loaded, grant: loaded.consented }, loaded.origins);
-};
-
-const access = () => ({ scopes: value(parseScopes("system/*.rs")), patient: undefined });
 
 /** With a session for each answer, as the gateway has it: nothing is remembered that a request would not find. */
 async function cut({ grant, originBase, body }: Loaded, origins: Origins): Promise<readonly Uint8Array[]> {
@@ -156,9 +147,8 @@ async function parseAndStringify({ body }: Loaded): Promise<readonly Uint8Array[
   return [encoder.encode(JSON.stringify(parsed))];
 }
 
-const runs: Readonly<Record<RedactTask["how"], (one: Loaded) => Promise<readonly Uint8Array[]>>> = {
+const runs: Readonly<Record<RedactHow, (one: Loaded) => Promise<readonly Uint8Array[]>>> = {
   engine: (one) => cut(one, one.origins),
-  consented: cutByConsent,
   windows: (one) => cut(one, one.inWindows),
   json: parseAndStringify,
 };

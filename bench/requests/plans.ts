@@ -32,16 +32,16 @@ type Weight = "headline" | "reported" | "steady" | "rushed" | "clients";
 const short: Extent = { turns: 1, slice: 0.2, begin: 0 };
 export const extents: Readonly<Record<Weight, Readonly<Record<Duration, Extent>>>> = {
   headline: {
-    full: { turns: 14, slice: 0.5, begin: 3 },
+    full: { turns: 12, slice: 0.5, begin: 3 },
     quick: { turns: 5, slice: 0.5, begin: 1.5 },
     short,
   },
   reported: {
-    full: { turns: 5, slice: 0.5, begin: 2 },
+    full: { turns: 5, slice: 0.5, begin: 1.5 },
     quick: { turns: 2, slice: 0.5, begin: 0.5 },
     short,
   },
-  steady: { full: { turns: 3, slice: 4, begin: 1 }, quick: { turns: 1, slice: 2, begin: 0.5 }, short },
+  steady: { full: { turns: 3, slice: 3, begin: 1 }, quick: { turns: 1, slice: 2, begin: 0.5 }, short },
   rushed: { full: { turns: 4, slice: 1.5, begin: 0.5 }, quick: { turns: 1, slice: 1, begin: 0.5 }, short },
   clients: { full: { turns: 4, slice: 3, begin: 1 }, quick: { turns: 1, slice: 3, begin: 1 }, short },
 };

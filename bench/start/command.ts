@@ -1,15 +1,11 @@
-import { spawnSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ensureAuthority, issueClientCertificate } from "../../sandbox/certificates.ts";
 import { ratioOf, type Measure, type Pair } from "../measures.ts";
-import { endedChildrenMicros } from "../process/cpu.ts";
+import { cpuOfCommand } from "../process/command.ts";
 
 const phylax = join(import.meta.dirname, "../../cli/phylax.mjs");
-
-/** The kernel counts CPU time in steps of 10 ms, so a round adds up several starts. */
-const startsInRound = 5;
 
 /**
  * The CPU time of a start of the command beside `node -e 0`: the help of a verb, and a token that the command
@@ -35,15 +31,7 @@ export async function runCommandStarts(folder: string, rounds: number): Promise<
   return [ratioOf("command-help-vs-node", help), ratioOf("command-token-vs-node", token)];
 }
 
-/** CPU microseconds of some starts. Throws when a start fails: only a command that answers is measured. */
-function cpuOf(args: readonly string[]): number {
-  const before = endedChildrenMicros();
-  for (let n = 0; n < startsInRound; n += 1) {
-    const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
-    if (status !== 0) throw new Error(`${args.join(" ")}: ${stderr}`);
-  }
-  return endedChildrenMicros() - before;
-}
+const cpuOf = (args: readonly string[]): number => cpuOfCommand(process.execPath, args);
 
 /** A state folder whose only client gets its tokens from an external issuer. */
 async function stateWithIssuer(folder: string): Promise<string> {

@@ -2,8 +2,9 @@ import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { ratioOf, valueOf, type Measure, type Pair } from "../measures.ts";
+import { differenceOf, ratioOf, valueOf, type Measure } from "../measures.ts";
 import type { Duration } from "../options.ts";
+import { inTurns, pairsOf } from "../rounds.ts";
 import { deployedBundle } from "../workerd/bundles.ts";
 import type { CapnpStruct } from "../workerd/capnp.ts";
 import { deployedWorker, neighboursOf, serviceOf, type Neighbour } from "../workerd/deployed-worker.ts";
@@ -14,29 +15,44 @@ import { standIn, standInExtensions } from "../workerd/stand-ins.ts";
 const startsIn: Readonly<Record<Duration, number>> = { full: 15, quick: 7, short: 1 };
 
 /**
- * The size of the gateway's bundle, and the time from the start of a fresh workerd to the first 200 of the
- * gateway's `/healthz`, beside an empty Worker in the same configuration; and the starts of the command.
+ * The size of the gateway's bundle; the time, and the CPU time of the process, from the start of a fresh workerd to
+ * the first 200 of the gateway's `/healthz`, beside an empty Worker in the same configuration; and the starts of the
+ * command.
  */
 export async function runStartGroup(folder: string, duration: Duration): Promise<readonly Measure[]> {
   const module = await deployedBundle("gateway", join(folder, "bundles"));
   const bytes = gzipSync(readFileSync(module)).length;
-  const starts = Array.from({ length: startsIn[duration] }, (_, n) => n);
-  console.error(`start: ${starts.length} starts of each …`);
-  const pairs: Pair[] = [];
-  for (const n of starts) {
-    const [gateway, empty] = [join(folder, `start-${n}`), join(folder, `start-empty-${n}`)];
-    const a = await firstAnswer(gateway, () => gatewayServices(gateway, module));
-    pairs.push({ a, b: await firstAnswer(empty, emptyServices) });
-  }
+  const starts = startsIn[duration];
+  console.error(`start: ${starts} starts of each …`);
+  const sides = { gateway: (place: string) => gatewayServices(place, module), empty: emptyServices };
+  let number = 0;
+  const turns = await inTurns(starts, [sides], ["gateway", "empty"] as const, (services, side) => {
+    const place = join(folder, `start-${number++}`);
+    return firstAnswer(place, () => services[side](place));
+  });
+  const pairs = (quantity: (answer: FirstAnswer) => number) =>
+    turns.flatMap((turnsOfSide) => pairsOf(turnsOfSide, ["gateway", "empty"], quantity));
   return [
-    ratioOf("start-up-vs-empty", pairs),
+    differenceOf(
+      "start-up-cpu-ms",
+      pairs(({ cpuMilliseconds }) => cpuMilliseconds),
+    ),
+    ratioOf(
+      "start-up-vs-empty",
+      pairs(({ milliseconds }) => milliseconds),
+    ),
     valueOf("bundle-gz-kb", [bytes / 1_024]),
-    ...(await runCommandStarts(join(folder, "command"), starts.length)),
+    ...(await runCommandStarts(join(folder, "command"), starts)),
   ];
 }
 
-/** Milliseconds from the start of the process to its first 200. */
-async function firstAnswer(folder: string, gateway: () => readonly CapnpStruct[]): Promise<number> {
+/** From the start of a process to its first 200. */
+interface FirstAnswer {
+  readonly milliseconds: number;
+  readonly cpuMilliseconds: number;
+}
+
+async function firstAnswer(folder: string, gateway: () => readonly CapnpStruct[]): Promise<FirstAnswer> {
   mkdirSync(folder);
   const put = putInto(folder);
   const config = {
@@ -54,10 +70,11 @@ async function firstAnswer(folder: string, gateway: () => readonly CapnpStruct[]
   const running = await serveConfig(folder, "start", config, ["http"]);
   const response = await fetch(`http://127.0.0.1:${running.ready["http"]}/healthz`);
   await response.text();
-  const took = performance.now() - begun;
+  const milliseconds = performance.now() - begun;
+  const cpuMilliseconds = running.cpuMicros() / 1_000;
   if (response.status !== 200) throw new Error(`the first answer is ${response.status}: ${running.said()}`);
   await running.close();
-  return took;
+  return { milliseconds, cpuMilliseconds };
 }
 
 function gatewayServices(folder: string, module: string): readonly CapnpStruct[] {

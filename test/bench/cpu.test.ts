@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { test } from "vitest";
+import { cpuOfCommand } from "../../bench/process/command.ts";
 import { cpuMicros } from "../../bench/process/cpu.ts";
 
 const isLinux = existsSync("/proc/self/stat");
@@ -39,3 +40,16 @@ test.skipIf(!isLinux)(
 test.skipIf(!isLinux)("a process that ended has no figure (needs Linux)", ({ expect }) => {
   expect(() => cpuMicros(2 ** 30)).toThrow("has ended");
 });
+
+test.skipIf(!isLinux)(
+  "a command's CPU time is its own and that of the processes that it waits for, whatever it says (needs Linux)",
+  ({ expect }) => {
+    const busy = "const until = performance.now() + 300; while (performance.now() < until);";
+    const inside = `require("node:child_process").spawnSync(process.execPath, ["-e", ${JSON.stringify(busy)}])`;
+    const both = `${inside}; process.stderr.write("7.000 7.000")`;
+    // The child alone was busy for 0.3 s, unless other processes used the machine.
+    expect(cpuOfCommand(process.execPath, ["-e", both])).toBeGreaterThan(60_000);
+    expect(cpuOfCommand(process.execPath, ["-e", both])).toBeLessThan(7_000_000);
+    expect(() => cpuOfCommand(process.execPath, ["-e", "process.exit(3)"])).toThrow("process.exit(3)");
+  },
+);

@@ -93,7 +93,7 @@ test.skipIf(!existsSync("/proc/self/stat") || git("cat-file", "-e", "HEAD:bench/
         "cpu clients (cold)",
         "cpu consents consents-50",
         "redact-60k",
-        "append-1",
+        "append-cpu-vs-call",
       ]),
     );
     for (const { ratio, spread } of against?.comparisons ?? []) {
