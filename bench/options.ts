@@ -22,7 +22,7 @@ export interface BenchOptions {
 export const groups = ["requests", "redact", "ledger", "paging", "start"] as const;
 export type Group = (typeof groups)[number];
 /** The groups that a commit can be compared in. */
-export const comparedGroups = ["requests", "redact", "ledger"] as const satisfies readonly Group[];
+const comparedGroups = ["requests", "redact", "ledger"] as const satisfies readonly Group[];
 const isCompared = (group: Group) => comparedGroups.some((one) => one === group);
 
 /** The rounds of a run of each length. */

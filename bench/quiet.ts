@@ -2,7 +2,7 @@ import { loadavg } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** With more other work than this, as the load average of a minute, the figures depend on that work. */
-export const quietLoad = 1.5;
+const quietLoad = 1.5;
 const stepSeconds = 5;
 
 /** The load of the machine before a run. */

@@ -13,7 +13,7 @@ import type { Version, VersionName } from "./version.ts";
 const peerOf = { old: "phylax-old", again: "phylax-old-again", new: "phylax" } as const;
 
 /** The plans of the requests, with the three processes in place of all peers. */
-export const comparedPlans: readonly Plan[] = plans.map(
+const comparedPlans: readonly Plan[] = plans.map(
   ({ name, says, load, weight, contestants }: Plan) => ({
     name,
     says,
