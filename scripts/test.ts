@@ -1,46 +1,44 @@
-// Runs the tests of the lane in PHYLAX_LANE, by default the fast lane. With arguments, a single vitest gets
-// them: `npm test -- test/fhir/search.test.ts` runs that file.
+// Runs the tests of the lane in PHYLAX_LANE, by default the fast lane, and says whether it kept its budget. With
+// arguments, a single vitest gets them: `npm test -- test/fhir/search.test.ts` runs that file.
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpus, loadavg, tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { inLane, lane } from "../test/support/lane.ts";
+import { endedChildrenMicros } from "../bench/process/cpu.ts";
+import { lane } from "../test/support/lane.ts";
+import { budgetLine, dearestFiles, lanes, refusalInCi, type FileTime, type Group } from "./lanes.ts";
+import { machineFactor } from "./machine-factor.ts";
+
+const { minutes, minutesMax, parts } = lanes[lane];
 
 interface Run {
   readonly code: number;
   readonly output: Buffer;
 }
 
-/**
- * The projects of each lane, in groups that run side by side. The end-to-end tests of the fast lane mostly
- * wait, and the ledger's tests run one file after another, so the three groups share the processors well. The
- * slow lane kills processes and measures times: its files run alone, one after another.
- */
-const groups: Readonly<Record<typeof lane, readonly (readonly string[])[]>> = {
-  fast: [
-    ["pure", "door"],
-    ["guard", "ledger"],
-    ["e2e", "control", "jose"],
-  ],
-  slow: [["slow", "fuzz", "ledger", "door"]],
-  long: [["slow", "fuzz", "ledger", "door"]],
-};
+interface VitestOptions {
+  readonly isShown: boolean;
+  readonly minutesMax: number;
+  /** A number of its own for each vitest that runs at the same time. */
+  readonly group?: number;
+  /** The file for scripts/file-times-reporter.ts. */
+  readonly fileTimes?: string;
+}
 
-// Twice the duration of a lane or more: a process that never ends must not block CI.
-const minutesMax = inLane({ fast: 20, slow: 65, long: 300 });
-
-/** @param group a number of its own for each vitest that runs at the same time. */
-function vitest(args: readonly string[], isShown: boolean, group = 0): Promise<Run> {
+function vitest(args: readonly string[], options: VitestOptions): Promise<Run> {
+  const { isShown, group = 0, fileTimes = "" } = options;
   const child = spawn(process.execPath, ["node_modules/vitest/vitest.mjs", "run", ...args], {
     stdio: ["ignore", isShown ? "inherit" : "pipe", isShown ? "inherit" : "pipe"],
-    env: { ...process.env, PHYLAX_TEST_GROUP: String(group) },
+    env: { ...process.env, PHYLAX_TEST_GROUP: String(group), PHYLAX_FILE_TIMES: fileTimes },
   });
   // and waits for the child
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
   const watch = setTimeout(() => {
-    console.error(`vitest run ${args.join(" ")} did not end within ${minutesMax} minutes: it is stopped`);
+    console.error(
+      `vitest run ${args.join(" ")} did not end within ${options.minutesMax} minutes: it is stopped`,
+    );
     child.kill("SIGKILL");
-  }, minutesMax * 60_000);
+  }, options.minutesMax * 60_000);
   watch.unref();
   const output: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr]) stream?.on("data", (part: Buffer) => output.push(part));
@@ -84,25 +82,99 @@ function failures(report: string): readonly string[] {
   });
 }
 
-const named = process.argv.slice(2);
-if (named.length > 0) process.exitCode = (await vitest(named, true)).code;
-else {
+interface Ended {
+  readonly code: number;
+  readonly failures: readonly string[];
+  readonly times: readonly FileTime[];
+}
+
+/** Runs groups side by side. */
+async function run(groups: readonly Group[], limit: number): Promise<Ended> {
   const reports = mkdtempSync(join(tmpdir(), "phylax-reports-"));
   const reportOf = (index: number) => join(reports, `${index}.json`);
+  const timesOf = (index: number) => join(reports, `${index}-times.json`);
   const ended = await Promise.all(
-    groups[lane].map((projects, index) => {
-      // the last group's output is shown as it arrives, the output of the earlier groups at the end
-      const isShown = index === groups[lane].length - 1;
-      const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${reportOf(index)}`];
-      return vitest([...projects.flatMap((project) => ["--project", project]), ...reporters], isShown, index);
+    groups.map(({ projects, folders = [] }, index) => {
+      const reporters = ["default", "json", join(import.meta.dirname, "file-times-reporter.ts")];
+      return vitest(
+        [
+          ...projects.flatMap((project) => ["--project", project]),
+          ...reporters.map((reporter) => `--reporter=${reporter}`),
+          `--outputFile.json=${reportOf(index)}`,
+          ...folders,
+        ],
+        {
+          // the last group's output is shown as it arrives, the output of the earlier groups at the end
+          isShown: index === groups.length - 1,
+          minutesMax: limit,
+          group: index,
+          fileTimes: timesOf(index),
+        },
+      );
     }),
   );
   for (const { output } of ended) process.stdout.write(output); // empty for a run with shown output
+  const result = {
+    code: Math.max(...ended.map(({ code }) => code)),
+    failures: ended.flatMap(({ code }, index) => (code === 0 ? [] : failures(reportOf(index)))),
+    times: ended.flatMap((_, index) =>
+      existsSync(timesOf(index)) ? (JSON.parse(readFileSync(timesOf(index), "utf8")) as FileTime[]) : [],
+    ),
+  };
+  rmSync(reports, { recursive: true });
+  return result;
+}
+
+/** Microseconds that all processors have worked, and that they have worked for ended children of this process. */
+const workSoFar = () => ({
+  all: cpus().reduce((sum, { times: { user, nice, sys, irq } }) => sum + user + nice + sys + irq, 0) * 1_000,
+  // the kernel's /proc has the figure
+  ours: process.platform === "linux" ? endedChildrenMicros() : Number.NaN,
+});
+
+/** Starts to time and to count work. The result says what was spent since. */
+function stopwatch() {
+  const [begun, work] = [performance.now(), workSoFar()];
+  return () => {
+    const [seconds, now] = [(performance.now() - begun) / 1_000, workSoFar()];
+    const others = (now.all - work.all - (now.ours - work.ours)) / (cpus().length * seconds * 1_000_000);
+    return { seconds, othersShare: Number.isNaN(others) ? undefined : Math.max(0, others) };
+  };
+}
+
+const ciStarted = process.env["PHYLAX_CI_STARTED"]; // seconds since 1970; .ci/run sets it
+const ciMinutes = () => (ciStarted === undefined ? 0 : (Date.now() / 1_000 - Number(ciStarted)) / 60);
+
+/** Runs the parts of the lane one after another. */
+async function runLane(): Promise<void> {
+  const load = loadavg()[0] ?? 0;
+  const factor = await machineFactor();
+  console.log(`This machine has the factor ${factor.toFixed(2)}; its load is ${load.toFixed(1)}.`);
+  const limit = minutesMax * Math.max(1, factor); // a quick machine may be busy
+  const told: string[] = [];
+  const ended: Ended[] = [];
+  const whole = stopwatch();
+  for (const part of parts) {
+    const refusal = refusalInCi(part, { factor, ciMinutes: ciMinutes() });
+    if (refusal !== undefined) {
+      ended.push({ code: 1, failures: [refusal], times: [] });
+      break;
+    }
+    const spent = stopwatch();
+    ended.push(await run(part.groups, limit));
+    if (parts.length > 1) told.push(budgetLine({ ...part, ...spent(), factor }));
+  }
+  told.push(budgetLine({ name: `${lane} lane`, minutes, ...whole(), factor }));
+  console.log(["\nThe dearest files:", ...dearestFiles(ended.flatMap(({ times }) => times))].join("\n"));
+  console.log(["", ...told].join("\n"));
   process.exitCode = Math.max(...ended.map(({ code }) => code));
   // at the end, because a reader of a long log sees its end only
-  const failed = ended.flatMap(({ code }, index) => (code === 0 ? [] : failures(reportOf(index))));
-  rmSync(reports, { recursive: true });
+  const failed = ended.flatMap((part) => part.failures);
   if (failed.length > 0) console.error(`\nThese tests failed:\n${failed.join("\n")}`);
   else if (process.exitCode !== 0)
     console.error("\nNo test failed, but vitest reports an error: see its output above");
 }
+
+const named = process.argv.slice(2);
+if (named.length > 0) process.exitCode = (await vitest(named, { isShown: true, minutesMax })).code;
+else await runLane();

@@ -82,6 +82,7 @@ const recordsOf = async (reply: Reply) =>
 function commandWith(env: Readonly<Record<string, string>>, args: readonly string[]) {
   const main = join(import.meta.dirname, "../../cli/main.ts");
   const child = spawn(process.execPath, [main, ...args], {
+    cwd: tmpdir(), // the project's own folder may have the stack of a developer
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -307,7 +308,9 @@ test("phylax revoke denies and lifts by a word and names; an unknown name is ref
 });
 
 function phylaxCommand(...args: string[]): Promise<readonly [number | null, string]> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "../../cli/main.ts"), ...args]);
+  const child = spawn(process.execPath, [join(import.meta.dirname, "../../cli/main.ts"), ...args], {
+    cwd: tmpdir(),
+  });
   let said = "";
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (chunk: Buffer) => (said += chunk.toString()));

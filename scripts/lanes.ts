@@ -1,0 +1,128 @@
+// The lanes of the tests: what each runs, and how long that may take. All minutes are minutes of the reference
+// machine; scripts/test.ts multiplies them by the factor of the machine (scripts/machine-factor.ts).
+import type { Lane } from "../test/support/lane.ts";
+
+/** What one vitest runs: projects of vitest.config.ts, and of their files those below these folders. */
+export interface Group {
+  readonly projects: readonly string[];
+  readonly folders?: readonly string[];
+}
+
+/** The part of a lane that runs before the next part starts. */
+export interface Part {
+  readonly name: string;
+  /** What it takes on an idle machine. Undefined: it was not timed yet. */
+  readonly minutes?: number;
+  /** They run side by side. */
+  readonly groups: readonly Group[];
+}
+
+interface LanePlan {
+  /** The budget of the whole lane. */
+  readonly minutes: number;
+  /** A vitest that takes longer never ends: it is stopped, so that it does not block CI. */
+  readonly minutesMax: number;
+  readonly parts: readonly Part[];
+}
+
+/**
+ * The slow lane kills processes and measures times, so each of its parts runs alone. `samples` is the full form
+ * of files of which the fast lane takes a sample.
+ */
+const slowParts: readonly Part[] = [
+  { name: "door and ledger", minutes: 8, groups: [{ projects: ["door", "ledger"] }] },
+  {
+    name: "samples",
+    minutes: 6,
+    groups: [
+      {
+        projects: ["slow"],
+        folders: ["test/bench", "test/e2e", "test/fhir", "test/ledger", "test/phi", "test/sandbox"],
+      },
+    ],
+  },
+  { name: "slow", minutes: 15, groups: [{ projects: ["slow"], folders: ["test/slow"] }] },
+  { name: "fuzz", minutes: 4, groups: [{ projects: ["fuzz"] }] },
+];
+
+/**
+ * The fast lane's end-to-end tests mostly wait, and the ledger's tests run one file after another, so its three
+ * groups share the processors well.
+ */
+export const lanes: Readonly<Record<Lane, LanePlan>> = {
+  fast: {
+    minutes: 4,
+    minutesMax: 20,
+    parts: [
+      {
+        name: "fast",
+        minutes: 4,
+        groups: [
+          { projects: ["pure", "door"] },
+          { projects: ["guard", "ledger"] },
+          { projects: ["e2e", "control", "jose"] },
+        ],
+      },
+    ],
+  },
+  slow: { minutes: 45, minutesMax: 65, parts: slowParts },
+  long: { minutes: 300, minutesMax: 300, parts: slowParts.map(({ name, groups }) => ({ name, groups })) },
+};
+
+/** CI is stopped after 90 minutes by the clock, on any machine: what CI cannot end in 75 must not start. */
+export const ciMinutesMax = 75;
+
+/** Why a part must not start in this run of CI. Undefined if it may. */
+export function refusalInCi(
+  { name, minutes }: Part,
+  { factor, ciMinutes }: { readonly factor: number; readonly ciMinutes: number },
+): string | undefined {
+  if (minutes === undefined) return undefined;
+  const expected = minutes * factor;
+  if (ciMinutes + expected <= ciMinutesMax) return undefined;
+  return (
+    `The part "${name}" is not started: CI has run for ${ciMinutes.toFixed(0)} minutes, the part takes about ` +
+    `${expected.toFixed(0)} on this machine, and CI may take ${ciMinutesMax}.`
+  );
+}
+
+export interface Spent {
+  readonly name: string;
+  readonly seconds: number;
+  /** The budget. Undefined: there is none yet. */
+  readonly minutes?: number | undefined;
+  readonly factor: number;
+  /** The share of the processors that had other work meanwhile. Undefined: it cannot be measured here. */
+  readonly othersShare?: number | undefined;
+}
+
+/** The line that says whether a lane or a part kept its time. */
+export function budgetLine({ name, seconds, minutes, factor, othersShare }: Spent): string {
+  const others =
+    othersShare === undefined ? "" : `; other work had ${Math.round(othersShare * 100)} % of the processors`;
+  if (minutes === undefined) return `${name}: ${Math.round(seconds)} s${others}`;
+  const budget = minutes * 60 * factor;
+  return (
+    `${name}: ${Math.round(seconds)} s, ${seconds <= budget ? "within" : "OVER"} its ${Math.round(budget)} s ` +
+    `(${Math.round(minutes * 60)} s × ${factor.toFixed(2)}, the factor of this machine)${others}`
+  );
+}
+
+/** The time of a test file in one project: to load it, its hooks and its tests. */
+export interface FileTime {
+  readonly project: string;
+  readonly file: string;
+  readonly milliseconds: number;
+}
+
+const dearest = 10;
+
+/** The dearest files, a line each. */
+export const dearestFiles = (times: readonly FileTime[]): readonly string[] =>
+  times
+    .toSorted((a, b) => b.milliseconds - a.milliseconds)
+    .slice(0, dearest)
+    .map(
+      ({ project, file, milliseconds }) =>
+        `${(milliseconds / 1_000).toFixed(1).padStart(7)} s  ${project}: ${file}`,
+    );

@@ -1,0 +1,56 @@
+// How slow this machine is: the time of a fixed loop beside the time that the reference machine takes. The limits
+// of the lanes are multiplied by it (scripts/lanes.ts).
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { promisify } from "node:util";
+
+/**
+ * Milliseconds of CPU that a pass of the loop takes on the reference machine (factor 1.0): a virtual machine with
+ * two processors of an AMD EPYC, on which the fast lane took 292 s while the machine was idle. The same tree took
+ * 496 s, 1.7 times as long, on an idle virtual machine with two processors of an Intel Xeon (family 6, model
+ * 207), where a pass takes 11 ms: the constant is that time divided by 1.7. To calibrate anew: run this file twice
+ * side by side on an idle machine; it prints the time of a pass.
+ */
+const referenceMilliseconds = 6.5;
+
+const passes = 40;
+/** The processors of the reference machine: the loop runs on all of them, because two may share a core. */
+const processes = 2;
+
+/** A loop of what the tests mostly do: JSON in and out, and SHA-256. */
+function pass(): void {
+  const entry = (n: number) => ({
+    resource: { resourceType: "Observation", id: `o-${n}`, status: "final", code: { text: "Body weight" } },
+    subject: { reference: `Patient/p-${n % 7}` },
+    valueQuantity: { value: n / 3, unit: "kg", system: "http://unitsofmeasure.org" },
+  });
+  let text = JSON.stringify(Array.from({ length: 400 }, (_, n) => entry(n)));
+  for (let round = 0; round < 20; round += 1) {
+    const rows: unknown = JSON.parse(text);
+    text = JSON.stringify(rows);
+    createHash("sha256").update(text).digest();
+  }
+}
+
+/** The CPU milliseconds of the quickest pass: other work of the machine can only make a pass longer. */
+function quickestPass(): number {
+  let quickest = Infinity;
+  for (let n = 0; n < passes; n += 1) {
+    const before = process.threadCpuUsage();
+    pass();
+    const { user, system } = process.threadCpuUsage(before);
+    quickest = Math.min(quickest, (user + system) / 1_000);
+  }
+  return quickest;
+}
+
+/** One for the reference machine, more for a slower machine. Takes about a second. */
+export async function machineFactor(): Promise<number> {
+  const times = await Promise.all(
+    Array.from({ length: processes }, () => promisify(execFile)(process.execPath, [import.meta.filename])),
+  );
+  const sum = times.reduce((total, { stdout }) => total + Number(stdout), 0);
+  return sum / processes / referenceMilliseconds;
+}
+
+if (import.meta.main) console.log(quickestPass().toFixed(2));
