@@ -35,6 +35,8 @@ const sampledInFastLane = [
   "test/e2e/security.test.ts",
   "test/e2e/servers-of-others.test.ts",
   "test/fhir/validate-real-data.test.ts",
+  "test/gateway/unreadable-rows.test.ts",
+  "test/ledger/second-verifier.test.ts",
   "test/ledger/tamper.test.ts",
   "test/phi/real-data.test.ts",
   "test/sandbox/origin/scale.test.ts",

@@ -37,7 +37,15 @@ const slowParts: readonly Part[] = [
     groups: [
       {
         projects: ["slow"],
-        folders: ["test/bench", "test/e2e", "test/fhir", "test/ledger", "test/phi", "test/sandbox"],
+        folders: [
+          "test/bench",
+          "test/e2e",
+          "test/fhir",
+          "test/gateway",
+          "test/ledger",
+          "test/phi",
+          "test/sandbox",
+        ],
       },
     ],
   },
@@ -92,19 +100,22 @@ export interface Spent {
   /** The budget. Undefined: there is none yet. */
   readonly minutes?: number | undefined;
   readonly factor: number;
-  /** The share of the processors that had other work meanwhile. Undefined: it cannot be measured here. */
-  readonly othersShare?: number | undefined;
+  /** Seconds of CPU, and the share of the processors that had other work meanwhile. Only Linux counts them. */
+  readonly work?: { readonly seconds: number; readonly othersShare: number } | undefined;
 }
 
 /** The line that says whether a lane or a part kept its time. */
-export function budgetLine({ name, seconds, minutes, factor, othersShare }: Spent): string {
-  const others =
-    othersShare === undefined ? "" : `; other work had ${Math.round(othersShare * 100)} % of the processors`;
-  if (minutes === undefined) return `${name}: ${Math.round(seconds)} s${others}`;
+export function budgetLine({ name, seconds, minutes, factor, work }: Spent): string {
+  const took = `${name}: ${Math.round(seconds)} s`;
+  const worked =
+    work === undefined
+      ? ""
+      : `; ${Math.round(work.seconds)} s of CPU, and other work had ${Math.round(work.othersShare * 100)} % of the processors`;
+  if (minutes === undefined) return `${took}${worked}`;
   const budget = minutes * 60 * factor;
   return (
-    `${name}: ${Math.round(seconds)} s, ${seconds <= budget ? "within" : "OVER"} its ${Math.round(budget)} s ` +
-    `(${Math.round(minutes * 60)} s × ${factor.toFixed(2)}, the factor of this machine)${others}`
+    `${took}, ${seconds <= budget ? "within" : "OVER"} its ${Math.round(budget)} s ` +
+    `(${Math.round(minutes * 60)} s × ${factor.toFixed(2)}, the factor of this machine)${worked}`
   );
 }
 

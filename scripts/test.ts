@@ -137,8 +137,10 @@ function stopwatch() {
   const [begun, work] = [performance.now(), workSoFar()];
   return () => {
     const [seconds, now] = [(performance.now() - begun) / 1_000, workSoFar()];
-    const others = (now.all - work.all - (now.ours - work.ours)) / (cpus().length * seconds * 1_000_000);
-    return { seconds, othersShare: Number.isNaN(others) ? undefined : Math.max(0, others) };
+    const [all, ours] = [now.all - work.all, now.ours - work.ours].map((micros) => micros / 1_000_000);
+    if (all === undefined || ours === undefined || Number.isNaN(ours)) return { seconds };
+    const othersShare = Math.max(0, all - ours) / (cpus().length * seconds);
+    return { seconds, work: { seconds: ours, othersShare } };
   };
 }
 

@@ -27,10 +27,16 @@ test("a lane's line says whether it kept its budget at the factor of the machine
   expect,
 }) => {
   const line = (seconds: number, factor: number) =>
-    budgetLine({ name: "fast lane", minutes: 4, seconds, factor, othersShare: 0.031 });
+    budgetLine({
+      name: "fast lane",
+      minutes: 4,
+      seconds,
+      factor,
+      work: { seconds: 412.3, othersShare: 0.031 },
+    });
   expect(line(240, 1)).toBe(
     "fast lane: 240 s, within its 240 s (240 s × 1.00, the factor of this machine); " +
-      "other work had 3 % of the processors",
+      "412 s of CPU, and other work had 3 % of the processors",
   );
   expect(line(241, 1)).toContain("OVER its 240 s");
   expect(line(408, 1.7)).toContain("within its 408 s");

@@ -17,7 +17,7 @@ import { fhirJson, jsonPatch, to } from "../support/fhir-parts.ts";
 // P1 as a property. Two worlds differ in one row of a patient that the client may see. If the answers differ
 // (a `next` link does not count), the record of the second world names the patient in a disclosure.
 
-const scenes = inLane({ fast: 100, slow: 1_000, long: 10_000 });
+const scenes = inLane({ fast: 50, slow: 1_000, long: 10_000 });
 
 const worlds = worldsUnder(concernedPolicy);
 

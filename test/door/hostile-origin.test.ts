@@ -59,7 +59,10 @@ describe.for(tried)(
       for (const client of ["payer", "public-health"])
         for (const path of [
           "metadata",
-          ...origin.ids.flatMap((id) => [`Patient/${id}`, `Observation?patient=${id}`]),
+          // the test above reads every spelling in each lane
+          ...origin.ids
+            .filter((_, at) => at % inLane({ fast: 4, slow: 1, long: 1 }) === 0)
+            .flatMap((id) => [`Patient/${id}`, `Observation?patient=${id}`]),
         ]) {
           const { headers, text } = await phylax.ask(client, path);
           expect(mentionsOf(origin.url, `${JSON.stringify(headers)}\n${text}`), `${client}: ${path}`).toEqual(

@@ -19,7 +19,7 @@ import { fhirJson, jsonPatch, to } from "../support/fhir-parts.ts";
 // each question makes the same number of public leaves with the same lengths, whatever the length of the
 // question. The id of its token lengthens it byte by byte over a whole padding class.
 
-const scenes = inLane({ fast: 100, slow: 1_000, long: 10_000 });
+const scenes = inLane({ fast: 50, slow: 1_000, long: 10_000 });
 const classBytes = 256;
 
 const worlds = worldsUnder(concernedPolicy);

@@ -13,6 +13,7 @@ import { phylaxIn } from "../cli/phylax.ts";
 import { openLedger } from "../support/auditor.ts";
 import { secretsKept } from "../support/secrets-kept.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
+import { inLane } from "../support/lane.ts";
 
 const root = join(import.meta.dirname, "../..");
 const home = mkdtempSync(join(tmpdir(), "phylax-auditor-"));
@@ -59,7 +60,10 @@ test("docs/auditors.md: each command runs as it is printed", { timeout: 120_000 
 // a word in capitals stands for an id that a page cannot know, and a sign-in waits for a browser
 const needsMore = /\b[A-Z]{4,}\b(?!\/)|--operator|operator sign-in/u;
 
-test.for(["registry.md", "clients.md", "accounting.md", "break-glass.md", "consent.md", "revocation.md"])(
+const pages = ["clients.md", "accounting.md", "break-glass.md", "consent.md", "revocation.md"];
+const longPage = "registry.md"; // its commands take as long as those of all other pages
+
+test.for(inLane({ fast: pages, slow: [longPage, ...pages], long: [longPage, ...pages] }))(
   "docs/%s: each command without a placeholder runs as it is printed (needs curl and openssl)",
   { timeout: 240_000 },
   async (page, { expect }) => {

@@ -79,8 +79,8 @@ describe("a client authenticates, gets the view of its purpose, and the ledger p
     const replies = await Promise.all(Array.from({ length: 60 }, () => phylax.ask("telehealth", patient)));
     const receipts = replies.map(({ headers }) => String(headers["phylax-receipt"]));
     expect(new Set(receipts.map((receipt) => receipt.replace(/leaf=.*$/u, ""))).size).toBe(60);
-    for (const receipt of receipts.slice(0, 5))
-      expect(await verifyLedger(phylax.dev, ["--receipt", receipt])).toMatchObject({ code: 0 });
+    const all = receipts.flatMap((receipt) => ["--receipt", receipt]);
+    expect(await verifyLedger(phylax.dev, all)).toMatchObject({ code: 0 });
   });
 });
 

@@ -15,6 +15,7 @@ import { sampleLog, type SampleLog } from "./sample-log.ts";
 import { askAll, packed, pythonIsMissing, type Said, verifyLedger } from "./second-verifier.ts";
 import * as plain from "./tampered-exports.ts";
 import * as rooted from "./tampered-roots.ts";
+import { inLane } from "../support/lane.ts";
 
 const good = [...plain.good, ...rooted.good];
 const tampered = [...plain.tampered, ...rooted.tampered];
@@ -78,7 +79,7 @@ withPython(
     const log = await sampleLog([1, 1]);
     const asked = [...log.objects].map(([path, bytes]) => {
       // an odd step reaches each of the eight positions of a bit
-      const step = Math.ceil((bytes.length * 8) / 400) | 1;
+      const step = Math.ceil((bytes.length * 8) / inLane({ fast: 100, slow: 400, long: 400 })) | 1;
       const bits = Array.from({ length: Math.floor((bytes.length * 8) / step) }, (_, i) => i * step);
       return { ask: "flips", key: keyOf(log), objects: packed(log.objects), path, bits };
     });

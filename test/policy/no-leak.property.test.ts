@@ -163,7 +163,7 @@ const scenes = fc
       [fc.toStringMethod]: () => JSON.stringify({ document, asker, request }),
     };
   });
-const runs = { numRuns: inLane({ fast: 150, slow: 1_000, long: 1_000 }) };
+const runs = { numRuns: inLane({ fast: 75, slow: 1_000, long: 1_000 }) };
 
 /**
  * A search or an operation shows rows by the rules to search, and included resources by the rules to read.
