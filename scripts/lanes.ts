@@ -1,8 +1,8 @@
-// The lanes of the tests: what each runs, and how long that may take. All minutes are minutes of the reference
+// The lanes of the tests: their parts, and how long a part may take. All minutes are minutes of the reference
 // machine; scripts/test.ts multiplies them by the factor of the machine (scripts/machine-factor.ts).
 import type { Lane } from "../test/support/lane.ts";
 
-/** What one vitest runs: projects of vitest.config.ts, and of their files those below these folders. */
+/** The files of a single vitest: projects of vitest.config.ts, limited to these folders. */
 export interface Group {
   readonly projects: readonly string[];
   readonly folders?: readonly string[];
@@ -11,7 +11,7 @@ export interface Group {
 /** The part of a lane that runs before the next part starts. */
 export interface Part {
   readonly name: string;
-  /** What it takes on an idle machine. Undefined: it was not timed yet. */
+  /** The time on an idle machine. Undefined: not timed yet. */
   readonly minutes?: number;
   /** They run side by side. */
   readonly groups: readonly Group[];
@@ -77,10 +77,10 @@ export const lanes: Readonly<Record<Lane, LanePlan>> = {
   long: { minutes: 300, minutesMax: 300, parts: slowParts.map(({ name, groups }) => ({ name, groups })) },
 };
 
-/** CI is stopped after 90 minutes by the clock, on any machine: what CI cannot end in 75 must not start. */
+/** CI is stopped after 90 minutes by the clock, on any machine: a part that cannot end within 75 must not start. */
 export const ciMinutesMax = 75;
 
-/** Why a part must not start in this run of CI. Undefined if it may. */
+/** A sentence that says why a part must not start in this run of CI. Undefined: it may start. */
 export function refusalInCi(
   { name, minutes }: Part,
   { factor, ciMinutes }: { readonly factor: number; readonly ciMinutes: number },

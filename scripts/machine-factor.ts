@@ -1,4 +1,4 @@
-// How slow this machine is: the time of a fixed loop beside the time that the reference machine takes. The limits
+// The slowness of this machine: the time of a fixed loop beside the time that the reference machine takes. The limits
 // of the lanes are multiplied by it (scripts/lanes.ts).
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -17,7 +17,7 @@ const passes = 40;
 /** The processors of the reference machine: the loop runs on all of them, because two may share a core. */
 const processes = 2;
 
-/** A loop of what the tests mostly do: JSON in and out, and SHA-256. */
+/** The tests mostly do this work: JSON in and out, and SHA-256. */
 function pass(): void {
   const entry = (n: number) => ({
     resource: { resourceType: "Observation", id: `o-${n}`, status: "final", code: { text: "Body weight" } },

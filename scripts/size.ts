@@ -20,7 +20,7 @@ const isCode = (path: string): boolean => /\.(?:[cm]?js|tsx?)$/u.test(path) && !
 /** A file that a script or wrangler writes. */
 const isGenerated = (path: string): boolean => /\.gen\.|(?:^|\/)env\.d\.ts$/u.test(path);
 
-/** The lines with a token: blank lines and comments have none. A line inside a text counts if it has one too. */
+/** The lines with a token: blank lines and comments have none. A line inside a text counts too. */
 export function codeLines(path: string, text: string): number {
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, false);
   const lines = new Set<number>();
@@ -52,7 +52,7 @@ export type Sizes = Readonly<Record<string, number>>;
 /** The folder that a line of the table sums up: a room of src/, or one of the other folders. */
 const roomOf = (path: string): string => path.split("/", path.startsWith("src/") ? 2 : 1).join("/");
 
-/** What can be counted in the sources. */
+/** The figures that are counted in the sources. */
 export function sourceSizes(files: readonly SourceFile[]): Sizes {
   const code = files
     .filter(({ path }) => isCode(path))
@@ -73,7 +73,7 @@ export function sourceSizes(files: readonly SourceFile[]): Sizes {
   };
 }
 
-/** What must be built or started. The modules are those of the measured tree, because they build its sources. */
+/** The figures of a build and of a start. The modules of the measured tree build its sources. */
 async function builtSizes(folder: string): Promise<Sizes> {
   const [bundler, bench] = ["scripts/bundle-worker.ts", "bench/start/group.ts"].map((path) =>
     join(folder, path),
@@ -107,7 +107,7 @@ async function sizesOf(folder: string, paths: readonly string[]): Promise<Sizes>
   return { ...sourceSizes(files), ...(await builtSizes(folder)) };
 }
 
-/** The files of the working tree, also those that are not committed yet. */
+/** The files of the working tree, also the files that are not committed yet. */
 const ownPaths = (): readonly string[] => {
   const deleted = new Set(git("ls-files", "--deleted").split("\n"));
   return git("ls-files", "--cached", "--others", "--exclude-standard")
