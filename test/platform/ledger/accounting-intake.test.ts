@@ -400,7 +400,8 @@ test(
   { timeout: 300_000 },
   async ({ expect }) => {
     const log = ownLog();
-    for (let i = 0; i < 5; i++) await shard(log).append([disclosureOf(4_000)]);
+    const floods = ledger.LANE === "fast" ? 2 : 5;
+    for (let i = 0; i < floods; i++) await shard(log).append([disclosureOf(4_000)]);
     const bela = disclosureOf(1);
     await shard(log).append([bela]);
     const { keepers, intakes } = counted();

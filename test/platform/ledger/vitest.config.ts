@@ -33,7 +33,7 @@ export default defineProject({
           AUDITOR_PRIVATE_KEYS: auditors.map((one) => one.private),
           LANE: lane,
           MODEL: {
-            runs: Number(process.env["PHYLAX_MODEL"] ?? inLane({ fast: 8, slow: 60, long: 400 })),
+            runs: Number(process.env["PHYLAX_MODEL"] ?? inLane({ fast: 5, slow: 60, long: 400 })),
             seed: seed === undefined ? null : Number(seed),
           },
         },
