@@ -85,7 +85,7 @@ async function builtSizes(folder: string): Promise<Sizes> {
   try {
     const bundle = await deployedWorkerText("gateway");
     const measures = await runStartGroup(scratch, "quick");
-    const start = measures.find(({ id }) => (id as string) === "start-up-cpu-ms")?.value;
+    const start = measures.find(({ id }) => id === "start-up-cpu-ms")?.value;
     return {
       "gateway, KiB in gzip": round(gzipSync(bundle, { level: 9 }).length / 1_024),
       // older commits do not measure it

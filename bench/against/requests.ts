@@ -13,17 +13,15 @@ import type { Version, VersionName } from "./version.ts";
 const peerOf = { old: "phylax-old", again: "phylax-old-again", new: "phylax" } as const;
 
 /** The plans of the requests, with the three processes in place of all peers. */
-const comparedPlans: readonly Plan[] = plans.map(
-  ({ name, says, load, weight, contestants }: Plan) => ({
-    name,
-    says,
-    load,
-    weight,
-    contestants: contestants
-      .filter(({ peer }) => peer === "phylax")
-      .flatMap((one) => Object.values(peerOf).map((peer) => Object.assign({}, one, { peer }))),
-  }),
-);
+const comparedPlans: readonly Plan[] = plans.map(({ name, says, load, weight, contestants }: Plan) => ({
+  name,
+  says,
+  load,
+  weight,
+  contestants: contestants
+    .filter(({ peer }) => peer === "phylax")
+    .flatMap((one) => Object.values(peerOf).map((peer) => Object.assign({}, one, { peer }))),
+}));
 
 /** The CPU of a request of the earlier commit and of this tree, plan by plan. */
 export async function compareRequests(

@@ -20,6 +20,13 @@ export function cpuMicros(root: number): number {
   return sum(top);
 }
 
+/** CPU time in microseconds of this process's ended children and of all processes below them. */
+export function endedChildrenMicros(): number {
+  const own = stat("self");
+  if (own === undefined) throw new Error("CPU time cannot be read");
+  return own.ended * microsPerTick;
+}
+
 interface Stat {
   readonly pid: number;
   readonly parent: number;
