@@ -234,13 +234,20 @@ function combined(id: MeasureId, pairs: readonly Pair[], combine: (pair: Pair) =
   };
 }
 
-/** "goal", "must" (met, but not the goal), "missed", "report" (nothing is required), or "not measured". */
-export function verdictOf({ id, value }: Pick<Measure, "id" | "value">): string {
+/**
+ * "goal", "must" (met, but not the goal), "MISSED", "near must" (the interval of the value has the bound in it, so a
+ * further run may say the one or the other), "report" (nothing is required), or "not measured".
+ */
+export function verdictOf({ id, value, from, to }: Pick<Measure, "id" | "value" | "from" | "to">): string {
   const { must, goal }: Target = targets[id];
   if (value === null) return "not measured";
-  if (goal !== undefined && meets(value, goal)) return "goal";
+  const met = (bound: Bound): boolean | undefined => {
+    const ends = [from ?? value, to ?? value].map((end) => meets(end, bound));
+    return ends.every(Boolean) ? true : ends.some(Boolean) ? undefined : false;
+  };
+  if (goal !== undefined && met(goal) === true) return "goal";
   if (must === undefined) return goal === undefined ? "report" : "report, goal missed";
-  return meets(value, must) ? "must" : "MISSED";
+  return { true: "must", false: "MISSED", undefined: "near must" }[`${met(must)}`];
 }
 
 const meets = (value: number, bound: Bound) =>

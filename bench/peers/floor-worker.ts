@@ -10,6 +10,8 @@ interface Env {
 
 /** The bytes of a record: what a ledger stores for a read of Phylax (`leaf-bytes`). */
 const recordBytes = 900;
+/** The length of the two hashes of a receipt. */
+const hashes = `leaf=:${"0".repeat(43)}=:, frame=:${"0".repeat(43)}=:`;
 /** The ledger's wait for further appends, of the same length. */
 const waitMilliseconds = 2;
 
@@ -69,7 +71,7 @@ export default {
         etag: `W/"${row}"`,
         "last-modified": "Sat, 31 Oct 2026 23:00:00 GMT",
         "x-request-id": id,
-        receipt: `row=${row}`,
+        receipt: `log="s0-2026h2", index=${row}, ${hashes}`,
         ratelimit: '"default";r=999999999;t=60',
         "ratelimit-policy": '"default";q=1000000000;w=60',
       },

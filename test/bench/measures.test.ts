@@ -24,6 +24,15 @@ test("a verdict says what was met, missed, or not measured at all", ({ expect })
   expect(verdict("cpu-2k-vs-floor", 2.7)).toBe("MISSED");
   expect(verdict("rps-2k-vs-stock", 0.39)).toBe("MISSED");
   expect(verdict("rps-2k-vs-stock", 0.9)).toBe("goal");
+  const between = (...values: readonly number[]) =>
+    verdictOf(
+      ratioOf(
+        "cpu-2k-vs-floor",
+        values.map((a) => ({ a, b: 1 })),
+      ),
+    );
+  expect(between(2.5, 2.7), "the bound lies in the interval").toBe("near must");
+  expect([between(2.7, 2.8), between(1.6, 2.5), between(1.5, 1.6)]).toEqual(["MISSED", "must", "goal"]);
   const absent = notMeasured("verify-vs-sha256", "no log");
   expect(verdictOf(absent)).toBe("not measured");
   expect(measureRow(absent, null)).toContain("not measured");
