@@ -150,7 +150,7 @@ const resourcesOf = (text: string): readonly unknown[] => {
   return bundle.entry.map(({ resource }) => resource);
 };
 
-/** Where all is shown, all of it leaves. */
+/** A view that shows everything leaves each byte. */
 function checkAllShown({ body, originBase }: RedactSubject, out: string): void {
   if (out.includes(originBase) || !isDeepStrictEqual(resourcesOf(body), resourcesOf(out)))
     throw new Error("the engine changes what it should keep");
