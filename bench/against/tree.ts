@@ -46,7 +46,13 @@ export function checkOut(commit: string, path: string): Tree {
 
 /** A shell that waits until its standard input ends, which it does with this process, also after SIGKILL. */
 function removeAtEnd(path: string): void {
-  const script = 'cat; git worktree remove --force "$1" 2>/dev/null || rm -rf "$1"; git worktree prune';
+  // A git that still writes the checkout outlives a killed process, and its checkout is locked until it is whole.
+  const script = `cat
+    is_gone() { [ ! -e "$1" ] && ! git worktree list --porcelain | grep -qxF "worktree $1"; }
+    for again in 1 2 3 4 5 6 7 8 9 10 11 12; do
+      git worktree remove --force --force "$1"; rm -rf "$1"; git worktree prune
+      is_gone "$1" && sleep 0.5 && is_gone "$1" && break
+    done`;
   const stdio = ["pipe", "ignore", "ignore"] as const;
   const shell = spawn("sh", ["-c", script, "sh", path], { cwd: root, detached: true, stdio: [...stdio] });
   shell.unref();
