@@ -1,3 +1,4 @@
+import { RowWork } from "#kernel/row-work";
 import { isArray, isObject, property, type Json, type JsonObject } from "./json.ts";
 
 /**
@@ -16,6 +17,7 @@ export type FactPath = readonly [member: string] | readonly ["meta", member: str
 const labels = Symbol("inline labels");
 const whole = Symbol("whole resource");
 const lacksCodes = Symbol("no sensitive codes");
+const work = Symbol("work");
 
 /**
  * The part of a resource that decisions read: the members at some {@link FactPath}s, and the inline labels of
@@ -30,6 +32,7 @@ export class Facts {
 
   private readonly [whole]: JsonObject | undefined;
   private readonly [lacksCodes]: boolean;
+  private [work]: RowWork | undefined;
 
   private constructor(
     members: JsonObject,
@@ -41,6 +44,7 @@ export class Facts {
     this[labels] = inlineLabels;
     this[whole] = resource;
     this[lacksCodes] = lacks;
+    this[work] = undefined;
   }
 
   static of(resource: JsonObject, paths: readonly FactPath[]): Facts {
@@ -74,6 +78,11 @@ export class Facts {
   /** The extensions (or what stands in their place) that label an element inside the resource. */
   static inlineLabelsOf(facts: Facts): readonly JsonObject[] {
     return facts[labels];
+  }
+
+  /** The work on the row of these facts, by whatever judge. */
+  static workOn(facts: Facts): RowWork {
+    return (facts[work] ??= new RowWork());
   }
 
   /** The resource that the facts were read from; undefined if only its bytes were read. */
@@ -117,4 +126,14 @@ function findInlineLabels(value: Json, found: JsonObject[]): void {
     if (typeof member === "object") findInlineLabels(member, found);
     else if (name === "url" && member === inlineLabel) found.push(value);
   }
+}
+
+const workOnTrees = new WeakMap<JsonObject, RowWork>();
+
+/** The work on a row: the same for the same object. */
+export function workOn(row: JsonObject): RowWork {
+  if (row instanceof Facts) return Facts.workOn(row);
+  const known = workOnTrees.get(row) ?? new RowWork();
+  workOnTrees.set(row, known);
+  return known;
 }

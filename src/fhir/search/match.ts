@@ -1,9 +1,12 @@
 import { isCompartmentPath } from "#fhir/r4/compartment-tables";
-import type { Facts } from "#fhir/json/facts";
-import { isObject, property, textAt, valuesAt } from "#fhir/json/json";
+import { workOn, type Facts } from "#fhir/json/facts";
+import { isObject, textAt, valuesAt } from "#fhir/json/json";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import type { SearchParameter } from "#fhir/search/search";
-import { matches, mayMatch } from "./row-judge.ts";
+import { workOf } from "#kernel/row-work";
+import { RowKeys } from "./found-values.ts";
+import { idsOf, matches, mayMatch } from "./row-judge.ts";
+import { referencesIn } from "./value-finder.ts";
 
 /**
  * Ids of the patients that a search names (`patient=1`, `Patient?_id=1`, `focus=Patient/1`). An empty
@@ -44,27 +47,62 @@ export function matchesSearch(
 ): boolean {
   const type = textAt(row, "resourceType") ?? "";
   return parameters.every((parameter) => {
-    const { definition, values } = parameter;
-    if (definition.code === "_id")
-      return values.some((value) => value.kind === "token" && value.code === property(row, "id"));
+    const { definition } = parameter;
+    if (definition.code === "_id") return namesIn(parameter).has(textAt(row, "id") ?? "");
     if (decidedHere.has(parameter)) return matches(row, parameter, base);
     if (definition.type !== "reference" || !reads(type, definition, "owner"))
       return mayMatch(row, parameter, base);
-    const named = (definition.paths ?? []).flatMap((path) => valuesAt(row, path));
-    // the row names no patient, so it does not name the requested patient
-    if (named.length === 0) return false;
+    const { owners, hasNone, hasOther } = ownersIn(row, definition, base);
+    // a row that names no patient does not name the requested patient
+    return !hasNone && (hasOther || owners.hasOneOf(namesIn(parameter)));
+  });
+}
+
+/** The owners that a row names, as `id` and `Type/id`. */
+interface NamedOwners {
+  readonly owners: RowKeys;
+  readonly hasNone: boolean;
+  /** No owner, or not each, is named as a resource of this server. */
+  readonly hasOther: boolean;
+}
+
+function ownersIn(
+  row: Facts,
+  { paths = noPaths }: SearchParameter["definition"],
+  base: FhirBase,
+): NamedOwners {
+  const work = workOn(row);
+  return work.once(paths, () => {
+    const named = paths.flatMap((path) => valuesAt(row, path));
+    work.spend(named.length * workOf.reference);
     const references = named
       .flatMap((value) => (isObject(value) ? (textAt(value, "reference") ?? []) : []))
       .map((text) => parseReference(text, base));
     const local = references.filter((reference) => reference.kind === "local");
-    if (local.length === 0 || local.length < references.length) return true;
-    const owners = new Set(local.flatMap(({ type, id }) => [id, `${type}/${id}`]));
-    return values.some(
-      (value) =>
-        value.kind === "reference" &&
-        owners.has(value.type === undefined ? value.id : `${value.type}/${value.id}`),
-    );
+    const owners = new RowKeys();
+    for (const { type, id } of local) {
+      owners.add(id);
+      owners.add(`${type}/${id}`);
+    }
+    return {
+      owners,
+      hasNone: named.length === 0,
+      hasOther: local.length === 0 || local.length < references.length,
+    };
   });
+}
+
+const noPaths: readonly (readonly string[])[] = [];
+const names = new WeakMap<SearchParameter, ReadonlySet<string>>();
+
+/** The resources that a parameter names: ids, or `id` and `Type/id` for a reference. */
+function namesIn(parameter: SearchParameter): ReadonlySet<string> {
+  const known = names.get(parameter);
+  if (known !== undefined) return known;
+  const { values } = parameter;
+  const found = parameter.definition.code === "_id" ? idsOf(values) : referencesIn(values);
+  names.set(parameter, found);
+  return found;
 }
 
 const none: ReadonlySet<SearchParameter> = new Set();

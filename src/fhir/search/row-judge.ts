@@ -1,12 +1,13 @@
+import { workOf, type RowWork } from "#kernel/row-work";
+import { workOn } from "#fhir/json/facts";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { elementsOf, isResourceType, typesAt } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
-import { compareRanges, dateRange, numberRange, valueRange, type SearchRange } from "./search-range.ts";
-import { isForeignReference } from "./criteria.ts";
-import { isPlainToken, systemsOfCodes } from "./plain-token.ts";
+import { FoundValues } from "./found-values.ts";
 import type { SearchParameter } from "./search.ts";
 import type { SearchParameterDefinition, SearchParameterType } from "./parameters.ts";
 import type { SearchValue } from "./value.ts";
+import { valueFinder } from "./value-finder.ts";
 
 /*
  * Servers read the same search in different ways: a date without a zone, a name by its words, a code in any
@@ -14,15 +15,6 @@ import type { SearchValue } from "./value.ts";
  * return; with it, a server that ignores a parameter does not widen an answer. `matches` is R4's own reading;
  * it decides alone where the server does not know the parameter.
  */
-
-/** How a value of a row is compared with a searched value. */
-interface Reading {
-  readonly row: Json;
-  readonly base: FhirBase;
-  readonly isLenient: boolean;
-  /** The systems of plain codes, where they are compared. */
-  readonly systems?: ReadonlySet<string> | undefined;
-}
 
 /** False if no correct server would return the row for this parameter. */
 export const mayMatch = (row: JsonObject, parameter: SearchParameter, base: FhirBase): boolean =>
@@ -71,100 +63,209 @@ const formsRead: Partial<Record<SearchParameterType, ReadonlySet<string>>> = {
   reference: new Set(["Reference"]),
 };
 
-function judge(
-  row: JsonObject,
-  { definition, modifier, values }: SearchParameter,
-  base: FhirBase,
-  isLenient: boolean,
-): boolean {
+/** Answers whether a row meets a parameter. @param base the FHIR base of the references in it. */
+type RowTest = (row: JsonObject, base: FhirBase) => boolean;
+
+/** By parameter: a question's values are prepared once, for all its rows. */
+const prepared = {
+  lenient: new WeakMap<SearchParameter, RowTest>(),
+  exact: new WeakMap<SearchParameter, RowTest>(),
+};
+
+function judge(row: JsonObject, parameter: SearchParameter, base: FhirBase, isLenient: boolean): boolean {
+  const known = isLenient ? prepared.lenient : prepared.exact;
+  let test = known.get(parameter);
+  if (test === undefined) known.set(parameter, (test = testOf(parameter, isLenient)));
+  return test(row, base);
+}
+
+function testOf({ definition, modifier, values }: SearchParameter, isLenient: boolean): RowTest {
   const { code, type, paths, components } = definition;
-  if (paths === undefined) return isLenient;
+  if (paths === undefined) return () => isLenient;
   if (components !== undefined && modifier !== "missing") {
+    if (!isLenient && modifier !== undefined) return () => false;
     // the type and the value of `:of-type` are of one Identifier in every reading
     const isOfType = components.every((component) => component.code === code);
-    const meets = (value: SearchValue) =>
-      isLenient && !isOfType
-        ? mayMatchParts(row, components, value, base)
-        : matchesParts(row, components, value, base, isLenient);
-    return (isLenient || modifier === undefined) && values.some(meets);
+    return isLenient && !isOfType
+      ? partsAnywhere(components, values)
+      : partsOfItem(components, values, isLenient);
   }
-  if (code === "_id")
-    return values.some((value) => value.kind === "token" && value.code === textAt(row, "id"));
-  const found = paths
-    .flatMap((path) => valuesOfRow(row, path))
-    .filter((value) => isTarget(value, definition.targets, base) && isOfContact(value, definition));
-  if (code === "deceased" && type === "token" && modifier !== "missing")
-    return isDeceased(found, values, isLenient && modifier === undefined) !== (modifier === "not");
-  if (modifier === "missing") return values.some(({ text }) => (text === "true") === (found.length === 0));
-  // a server may keep the time, the profile or the tags of a row outside of its JSON
-  if (found.length === 0 && isLenient && code.startsWith("_")) return true;
-  const namesSystem = values.some((value) => value.kind === "token" && value.system);
-  const systems =
-    namesSystem && (!isLenient || modifier === "not")
-      ? systemsOfCodes(textAt(row, "resourceType") ?? "", paths)
-      : undefined;
-  const isMet = found.some((each) => {
-    const reading = { row: each, base, isLenient, systems };
-    return values.some((value) => comparisons[type](reading, value, modifier));
-  });
+  if (code === "_id") {
+    const ids = idsOf(values);
+    return (row) => ids.has(textAt(row, "id") ?? "");
+  }
+  if (modifier === "missing")
+    return (row, base) => {
+      const isMissing = foundIn(row, definition, base).values.length === 0;
+      return values.some(({ text }) => (text === "true") === isMissing);
+    };
+  const isNegated = modifier === "not";
+  if (code === "deceased" && type === "token") {
+    const meets = deceasedTest(values, isLenient && modifier === undefined);
+    return (row, base) => meets(foundIn(row, definition, base).values) !== isNegated;
+  }
   // For `:not` every reading of "equal" is too wide: the exact one hides fewer rows.
-  if (modifier !== "not") return isMet;
-  const exactly = found.some((each) =>
-    values.some((value) =>
-      comparisons[type]({ row: each, base, isLenient: false, systems }, value, undefined),
-    ),
-  );
-  return !exactly;
+  const finds = valueFinder(type, values, isNegated ? { isLenient: false } : { isLenient, modifier });
+  return (row, base) => {
+    const found = foundIn(row, definition, base);
+    // a server may keep the time, the profile or the tags of a row outside of its JSON
+    if (found.values.length === 0 && isLenient && code.startsWith("_")) return true;
+    return finds(found) !== isNegated;
+  };
+}
+
+/** The ids that a search by `_id` names. */
+export const idsOf = (values: readonly SearchValue[]): ReadonlySet<string> =>
+  new Set(values.flatMap((value) => (value.kind === "token" && value.code !== "" ? [value.code] : [])));
+
+/** The values of a row for a parameter, read once. */
+function foundIn(row: JsonObject, definition: SearchParameterDefinition, base: FhirBase): FoundValues {
+  const work = workOn(row);
+  const known = work.read(definition) as FoundValues | undefined;
+  if (known?.base === base) return known;
+  const { paths = [], targets } = definition;
+  const type = textAt(row, "resourceType") ?? "";
+  const values = paths
+    .flatMap((path) => valuesOfRow(row, path))
+    .filter((value) => isTarget(value, targets, base, work) && isOfContact(value, definition));
+  return work.keep(definition, new FoundValues(values, base, work, { type, paths }));
 }
 
 /** R4's parameter of Patient: `deceased.exists() and deceased != false`. A server may read the code in any case. */
-const isDeceased = (found: readonly Json[], values: readonly SearchValue[], isAnyCase: boolean): boolean => {
-  const text = String(found.some((value) => value !== false));
-  return values.some(
-    (value) => value.kind === "token" && (isAnyCase ? value.code?.toLowerCase() : value.code) === text,
+function deceasedTest(
+  values: readonly SearchValue[],
+  isAnyCase: boolean,
+): (found: readonly Json[]) => boolean {
+  const codes = new Set(
+    values.map((value) =>
+      value.kind === "token" ? (isAnyCase ? value.code.toLowerCase() : value.code) : undefined,
+    ),
   );
-};
+  return (found) => codes.has(String(found.some((value) => value !== false)));
+}
+
+/** Answers for the values of a composite parameter whether one of them has all its parts. */
+interface PartsFinder<Finder> {
+  /** Finds by the first part of all values: most rows have none. */
+  readonly together: Finder;
+  /** By first part: the values that have it differ in their other parts alone. */
+  readonly groups: readonly { readonly first: Finder; readonly others: PartsFinder<Finder> }[];
+}
+
+type MakeFinder<Finder> = (component: SearchParameterDefinition, parts: readonly SearchValue[]) => Finder;
+
+function partsFinder<Finder>(
+  components: readonly SearchParameterDefinition[],
+  values: readonly SearchValue[],
+  make: MakeFinder<Finder>,
+): PartsFinder<Finder> | undefined {
+  const whole = values.flatMap((value) =>
+    value.kind === "composite" && value.parts.length >= components.length ? [value.parts] : [],
+  );
+  return whole.length === 0 ? undefined : finderFrom(0, components, whole, make);
+}
+
+function finderFrom<Finder>(
+  at: number,
+  components: readonly SearchParameterDefinition[],
+  values: readonly (readonly SearchValue[])[],
+  make: MakeFinder<Finder>,
+): PartsFinder<Finder> {
+  const partFinder = (all: typeof values) => {
+    const component = components[at];
+    if (component === undefined) throw new Error("a composite has components");
+    return make(
+      component,
+      all.flatMap((parts) => parts[at] ?? []),
+    );
+  };
+  const together = partFinder(values);
+  if (at === components.length - 1) return { together, groups: [] };
+  const byFirst = new Map<string, (readonly SearchValue[])[]>();
+  for (const parts of values) {
+    const text = parts[at]?.text ?? "";
+    byFirst.set(text, [...(byFirst.get(text) ?? []), parts]);
+  }
+  const groups = [...byFirst.values()].map((group) => ({
+    first: partFinder(group.slice(0, 1)),
+    others: finderFrom(at + 1, components, group, make),
+  }));
+  return { together, groups };
+}
+
+/** @param meets answers by a finder and the index of its component. */
+const meetsParts = <Finder>(
+  { together, groups }: PartsFinder<Finder>,
+  work: RowWork,
+  meets: (finder: Finder, index: number) => boolean,
+  at = 0,
+): boolean =>
+  meets(together, at) &&
+  (groups.length === 0 ||
+    groups.some(({ first, others }) => {
+      work.spend(workOf.comparison);
+      return meets(first, at) && meetsParts(others, work, meets, at + 1);
+    }));
 
 /**
  * A server finds a row by one item that has all parts (FHIR R4 §3.1.1.4.13): the row then has each part
  * somewhere.
  */
-const mayMatchParts = (
-  row: JsonObject,
+function partsAnywhere(
   components: readonly SearchParameterDefinition[],
-  value: SearchValue,
-  base: FhirBase,
-): boolean =>
-  value.kind === "composite" &&
-  components.every((definition, index) => {
-    const part = value.parts[index];
-    return part !== undefined && mayMatch(row, { definition, values: [part] }, base);
-  });
+  values: readonly SearchValue[],
+): RowTest {
+  const finder = partsFinder(components, values, (definition, parts) =>
+    testOf({ definition, values: parts }, true),
+  );
+  return (row, base) => finder !== undefined && meetsParts(finder, workOn(row), (test) => test(row, base));
+}
 
 /** R4 §3.1.1.4.13: a single item of the row has each part. */
-const matchesParts = (
+function partsOfItem(
+  components: readonly SearchParameterDefinition[],
+  values: readonly SearchValue[],
+  isLenient: boolean,
+): RowTest {
+  const finder = partsFinder(components, values, ({ type }, parts) =>
+    valueFinder(type, parts, { isLenient }),
+  );
+  return (row, base) => {
+    if (finder === undefined) return false;
+    const work = workOn(row);
+    // by the components: the definition itself is the key of its values for `:missing`
+    const known = work.read(components) as ReturnType<typeof itemsOf> | undefined;
+    const { items } =
+      known?.base === base ? known : work.keep(components, itemsOf(row, components, base, work));
+    return items.some((item) =>
+      meetsParts(finder, work, (finds, index) => {
+        const found = item[index];
+        return found !== undefined && finds(found);
+      }),
+    );
+  };
+}
+
+/** The items of a row that may have all parts of a composite: the values of each component in each of them. */
+const itemsOf = (
   row: JsonObject,
   components: readonly SearchParameterDefinition[],
-  value: SearchValue,
   base: FhirBase,
-  isLenient: boolean,
-): boolean =>
-  value.kind === "composite" &&
-  itemPathsOf(components).some((path) =>
-    (path.length === 0 ? [row] : valuesOfRow(row, path)).some((item) =>
-      components.every(({ paths = [], type, targets }, index) => {
-        const part = value.parts[index];
-        const found = paths
+  work: RowWork,
+): { readonly base: FhirBase; readonly items: readonly (readonly FoundValues[])[] } => ({
+  base,
+  items: itemPathsOf(components).flatMap((path) =>
+    (path.length === 0 ? [row] : valuesOfRow(row, path)).map((item) =>
+      components.map(({ paths = [], targets }) => {
+        const values = paths
           .filter((each) => isItemPath(each, path))
           .flatMap((each) => (path.length === 0 ? valuesOfRow(row, each) : valuesBelow(item, each.slice(-1))))
-          .filter((each) => isTarget(each, targets, base));
-        return (
-          part !== undefined &&
-          found.some((each) => comparisons[type]({ row: each, base, isLenient }, part, undefined))
-        );
+          .filter((each) => isTarget(each, targets, base, work));
+        return new FoundValues(values, base, work);
       }),
     ),
-  );
+  ),
+});
 
 const isItemPath = (path: readonly string[], item: readonly string[]): boolean =>
   path.length === item.length + 1 && item.every((step, index) => step === path[index]);
@@ -179,10 +280,17 @@ const itemPathsOf = ([
     .filter((item) => others.every(({ paths = [] }) => paths.some((path) => isItemPath(path, item))));
 
 /** `patient` reads the same element as `subject`: a reference to another type is no value of it. */
-function isTarget(value: Json, targets: ReadonlySet<string> | undefined, base: FhirBase): boolean {
+function isTarget(
+  value: Json,
+  targets: ReadonlySet<string> | undefined,
+  base: FhirBase,
+  work: RowWork,
+): boolean {
   const text = targets !== undefined && isObject(value) ? textAt(value, "reference") : undefined;
-  const named = text === undefined ? undefined : parseReference(text, base);
-  return named?.kind !== "local" || targets?.has(named.type) !== false;
+  if (text === undefined) return true;
+  work.spend(workOf.reference);
+  const named = parseReference(text, base);
+  return named.kind !== "local" || targets?.has(named.type) !== false;
 }
 
 /** R4's `email` and `phone` read the contact points of that system: `telecom.where(system='email')`. */
@@ -212,157 +320,4 @@ function valuesOfRow(row: JsonObject, [step = "", ...below]: readonly string[]):
   const type = textAt(row, "resourceType") ?? "";
   const forms = isResourceType(type) ? (elementsOf(type).get(step)?.forms ?? []) : [];
   return forms.flatMap(({ name }) => valuesBelow(property(row, name), below));
-}
-
-type Compare = (reading: Reading, value: SearchValue, modifier: SearchParameter["modifier"]) => boolean;
-
-const comparisons: Readonly<Record<SearchParameterType, Compare>> = {
-  token: ({ row, isLenient, systems }, value) =>
-    value.kind !== "token" ||
-    (!isLenient && (typeof row === "string" || typeof row === "boolean")
-      ? isPlainToken(row, value, systems)
-      : isToken(row, value, isLenient)),
-  reference: ({ row, base, isLenient }, value) => isReference(row, value, base, isLenient),
-  string: ({ row, isLenient }, { text }, modifier) => isString(row, unescaped(text), modifier, isLenient),
-  uri: ({ row, isLenient }, { text }, modifier) => isUri(row, unescaped(text), modifier, isLenient),
-  date: ({ row, isLenient }, { text }) => isWithin(row, text, dateRange, isLenient),
-  number: ({ row, isLenient }, { text }) => isWithin(row, text, numberRange, isLenient),
-  quantity: ({ row, isLenient }, { text }) => {
-    const [number = "", system, unit = ""] = text.split(/(?<!\\)\|/u).map(unescaped);
-    const isUnit = isLenient || system === undefined || isOfUnit(row, system, unit);
-    return isUnit && isWithin(row, number, numberRange, isLenient);
-  },
-  composite: ({ isLenient }) => isLenient,
-  special: ({ isLenient }) => isLenient,
-};
-
-const unescaped = (text: string): string => text.replaceAll(/\\(?<sign>.)/gu, "$<sign>");
-
-type TokenValue = Extract<SearchValue, { kind: "token" }>;
-
-const telecomSystems: ReadonlySet<string> = new Set("phone fax email pager url sms other".split(" "));
-
-/** FHIR R4 §3.1.1.4.10. A server that does not know the system of a plain code compares the code alone. */
-function isToken(row: Json, { system, code }: TokenValue, isLenient: boolean): boolean {
-  const equals = (text: string) => (isLenient ? text.toLowerCase() === code.toLowerCase() : text === code);
-  if (typeof row === "string" || typeof row === "boolean") return code === "" || equals(String(row));
-  if (!isObject(row)) return isLenient;
-  const coding = property(row, "coding");
-  if (isArray(coding))
-    return coding.some((each) => isToken(each, { kind: "token", text: "", system, code }, isLenient));
-  const systemOfRow = textAt(row, "system");
-  const value = textAt(row, "code") ?? textAt(row, "value");
-  // servers compare telephone numbers without their signs
-  if (isLenient && systemOfRow !== undefined && telecomSystems.has(systemOfRow)) return true;
-  if (value === undefined && systemOfRow === undefined) return false;
-  return (
-    (system === undefined || (systemOfRow ?? "") === system) &&
-    (code === "" || (value !== undefined && equals(value)))
-  );
-}
-
-/** A reference that is none to this server is left to a server that knows the parameter: it knows its names. */
-function isReference(row: Json, value: SearchValue, base: FhirBase, isLenient: boolean): boolean {
-  if (value.kind === "foreign") return isForeignReference(row, value, base);
-  if (value.kind !== "reference") return isLenient;
-  const text = isObject(row) ? textAt(row, "reference") : typeof row === "string" ? row : undefined;
-  const named = text === undefined ? undefined : parseReference(text, base);
-  if (named?.kind !== "local") return isLenient;
-  return named.id === value.id && (value.type === undefined || value.type === named.type);
-}
-
-/** Without case and accents, as R4 §3.1.1.4.8 compares strings. */
-const folded = (text: string): string =>
-  text
-    .normalize("NFKD")
-    .replaceAll(/\p{Mark}/gu, "")
-    .toLowerCase();
-
-const stringParts: ReadonlySet<string> = new Set(
-  "text family given prefix suffix line city district state postalCode country".split(" "),
-);
-
-function textsOf(row: Json): readonly string[] {
-  if (typeof row === "string") return [row];
-  if (!isObject(row)) return [];
-  return Object.entries(row).flatMap(([name, part]) =>
-    stringParts.has(name) ? (isArray(part) ? part : [part]).filter((one) => typeof one === "string") : [],
-  );
-}
-
-function isString(
-  row: Json,
-  searched: string,
-  modifier: SearchParameter["modifier"],
-  isLenient: boolean,
-): boolean {
-  const texts = textsOf(row);
-  if (isLenient) {
-    // some servers compare word by word, across the parts of a name
-    const all = folded(texts.join(" "));
-    return folded(searched)
-      .split(/[^\p{L}\p{N}]+/u)
-      .every((word) => all.includes(word));
-  }
-  if (modifier === "exact") return texts.includes(searched);
-  const sought = folded(searched);
-  return texts.some((text) =>
-    modifier === "contains" ? folded(text).includes(sought) : folded(text).startsWith(sought),
-  );
-}
-
-/** R4 §3.1.1.4.13; some servers compare without case, a closing slash or the version of a canonical URL. */
-function isUri(
-  row: Json,
-  searched: string,
-  modifier: SearchParameter["modifier"],
-  isLenient: boolean,
-): boolean {
-  const text = typeof row === "string" ? row : undefined;
-  if (text === undefined) return isLenient;
-  if (text === searched) return true;
-  const [a, b] = isLenient ? [text.toLowerCase(), searched.toLowerCase()] : [text, searched];
-  if (modifier === undefined && !isLenient) return false;
-  return (modifier !== "above" && a.startsWith(b)) || (modifier !== "below" && b.startsWith(a));
-}
-
-function isOfUnit(row: Json, system: string, unit: string): boolean {
-  if (!isObject(row)) return false;
-  const isCode = textAt(row, "code") === unit || textAt(row, "currency") === unit;
-  return system === "" ? isCode || textAt(row, "unit") === unit : textAt(row, "system") === system && isCode;
-}
-
-const spansOf = new Map<string, ReturnType<typeof readSearched>>();
-const spansMax = 256;
-
-function readSearched(text: string, read: (text: string) => SearchRange | undefined) {
-  const prefix = /^(?:eq|ne|gt|lt|ge|le|sa|eb|ap)/u.exec(text)?.[0];
-  const written = prefix === undefined ? text : text.slice(2);
-  const span = read(written);
-  // R4 §3.1.1.4.6: the precision of a number counts for equality alone
-  const isExact = read === numberRange && prefix !== undefined && !/^(?:eq|ne|ap)$/u.test(prefix);
-  const number = Number(written);
-  return {
-    prefix: prefix ?? "eq",
-    span: isExact && span !== undefined ? { ...span, low: number, high: number } : span,
-  };
-}
-
-/** The prefixes of R4 §3.1.1.4.5, for dates, numbers and quantities. */
-function isWithin(
-  row: Json,
-  text: string,
-  read: (text: string) => SearchRange | undefined,
-  isLenient: boolean,
-): boolean {
-  const key = `${read.name} ${text}`;
-  let searched = spansOf.get(key);
-  if (searched === undefined) {
-    searched = readSearched(text, read);
-    if (spansOf.size >= spansMax) spansOf.clear();
-    spansOf.set(key, searched);
-  }
-  const span = valueRange(row);
-  if (span === undefined || searched.span === undefined) return isLenient;
-  return compareRanges(searched.prefix, span, searched.span, isLenient);
 }

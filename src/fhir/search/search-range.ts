@@ -55,16 +55,18 @@ export function valueRange(value: Json): SearchRange | undefined {
 /** Only the outer limits of a Timing count (R4 §3.1.1.4.7): its events, or else its bounds. */
 function timingSpan(value: JsonObject): SearchRange | undefined {
   const events = valuesAt(value, ["event"]).flatMap((event) => spanOf(event) ?? []);
-  if (events.length > 0)
-    return {
-      low: Math.min(...events.map(({ low }) => low)),
-      high: Math.max(...events.map(({ high }) => high)),
-      slack: Math.max(...events.map(({ slack }) => slack)),
-    };
+  if (events.length > 0) return events.reduce(around);
   const repeat = property(value, "repeat");
   const bounds = isObject(repeat) ? property(repeat, "boundsPeriod") : undefined;
   return isObject(bounds) ? periodSpan(bounds) : undefined;
 }
+
+/** The span from the first to the last of two. */
+const around = (a: SearchRange, b: SearchRange): SearchRange => ({
+  low: Math.min(a.low, b.low),
+  high: Math.max(a.high, b.high),
+  slack: Math.max(a.slack, b.slack),
+});
 
 function periodSpan(value: JsonObject): SearchRange | undefined {
   const [start, end] = [property(value, "start"), property(value, "end")];
@@ -89,54 +91,4 @@ const isNumber = (value: Json | undefined): value is { readonly rawJSON: string 
 function pointOf({ rawJSON }: { readonly rawJSON: string }): SearchRange {
   const number = Number(rawJSON);
   return { low: number, high: number, slack: Math.abs(number) * 1e-9 };
-}
-
-/**
- * Compares the span of a row's value with the searched span by a prefix of R4 §3.1.1.4.5. Lenient: false only
- * if every server, whatever its zone and its reading of the prefix, says no.
- */
-export function compareRanges(
-  prefix: string,
-  row: SearchRange,
-  searched: SearchRange,
-  isLenient: boolean,
-): boolean {
-  const { low, high } = searched;
-  const isWithin = low <= row.low && row.high <= high;
-  if (!isLenient) {
-    switch (prefix) {
-      case "eq":
-        return isWithin;
-      case "ne":
-        return !isWithin;
-      case "gt":
-        return row.high > high;
-      case "lt":
-        return row.low < low;
-      case "ge":
-        return row.high > high || isWithin;
-      case "le":
-        return row.low < low || isWithin;
-      case "sa": // a number is no span: 5 does not start after 5
-        return row.low >= high && (low < high || row.low > high);
-      case "eb":
-        return row.high <= low && (low < high || row.high < low);
-    }
-    return false;
-  }
-  const slack = row.slack + searched.slack;
-  const [isAllBefore, isAllAfter] = [row.high + slack < low, row.low - slack > high];
-  switch (prefix) {
-    case "eq":
-      return !isAllBefore && !isAllAfter;
-    case "gt":
-    case "ge":
-    case "sa":
-      return !isAllBefore;
-    case "lt":
-    case "le":
-    case "eb":
-      return !isAllAfter;
-  }
-  return true; // `ne`, `ap`: servers differ
 }

@@ -1,0 +1,47 @@
+import { RowShareSpent } from "./row-share-spent.ts";
+
+/**
+ * Units of work that judging one row may cost; a unit is about ten nanoseconds. The share is the same for every row
+ * of every answer: what a row may cost never depends on its neighbours, or a hidden row could make a visible one
+ * vanish. 1,048,576: a row with 30,000 dates, 40,000 references or 60,000 codes for one parameter, or a text of 500,000
+ * characters, is judged; 1,000 such rows cost ten seconds, and a page has bytes for a dozen.
+ */
+export const rowShare = 1_048_576;
+
+/** Units of work for one value of a row. A text that is folded or searched costs a unit for each character. */
+export const workOf = { value: 1, key: 16, reference: 24, date: 32, comparison: 8 } as const;
+
+/** The work on one row: what was read from it, each value once, and what that cost. */
+export class RowWork {
+  #kept: Map<object, object> | undefined;
+  #lastKey: object | undefined;
+  #last: object | undefined;
+  #spent = 0;
+
+  get spent(): number {
+    return this.#spent;
+  }
+
+  /** Throws {@link RowShareSpent} once the row has cost more than its share. */
+  spend(units: number): void {
+    this.#spent += units;
+    if (this.#spent > rowShare) throw new RowShareSpent();
+  }
+
+  /** What a judge kept under this key. */
+  read(key: object): object | undefined {
+    return this.#lastKey === key ? this.#last : this.#kept?.get(key);
+  }
+
+  /** Keeps what a judge read from the row, under a key of the judge's own, for each later question. */
+  keep<Value extends object>(key: object, value: Value): Value {
+    if (this.#lastKey !== undefined && this.#last !== undefined)
+      (this.#kept ??= new Map()).set(this.#lastKey, this.#last);
+    [this.#lastKey, this.#last] = [key, value];
+    return value;
+  }
+
+  once<Value extends object>(key: object, read: () => Value): Value {
+    return (this.read(key) as Value | undefined) ?? this.keep(key, read());
+  }
+}
