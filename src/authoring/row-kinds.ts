@@ -1,4 +1,5 @@
-import { isCodedAs, mayBeCodedAs } from "#policy/view/coding";
+import { possibleCodes } from "#policy/view/code-list";
+import { codesOf as writtenCodes } from "#policy/view/coding";
 import type { CompiledRule } from "#policy/compile";
 import type { Json } from "#fhir/json/json";
 import { mayRepeat, resolvePath } from "#policy/view/resolve";
@@ -155,5 +156,5 @@ const holds = (values: readonly Json[], { met, unmet }: Wanted, kind: string): b
 
 const isMet = (condition: Condition, values: readonly Json[], kind: string): boolean =>
   "in" in condition
-    ? isCodedAs(values, condition.in)
-    : values.every((value) => !mayBeCodedAs(value, kind, condition.notIn));
+    ? writtenCodes(values).some((code) => condition.codes.has(code))
+    : !condition.codes.mayHave(possibleCodes(values, kind));

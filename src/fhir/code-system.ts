@@ -1,9 +1,13 @@
+import { memo } from "#kernel/memo";
+
 /**
  * The name of a code system that stands for all its names: THO's canonical, FHIR STU3's URL, or the OID
  * (terminology.hl7.org, `identifier` of each system). Case, `https`, a trailing slash and a `|version` make
  * no difference. For decisions that fail closed: it equates more URIs than R4 does.
  */
-export function systemName(uri: string): string {
+export const systemName = (uri: string): string => (uri.length > 200 ? nameOf(uri) : remembered(uri));
+
+function nameOf(uri: string): string {
   const name = uri
     .trim()
     .toLowerCase()
@@ -13,6 +17,9 @@ export function systemName(uri: string): string {
     .replace(/^urn:oid:/u, "");
   return canonicals.get(name) ?? name;
 }
+
+// Most rows name the same few systems; a longer text is none of them, and would fill the memory.
+const remembered = memo(256, nameOf);
 
 /** True if two URIs name the same code system. */
 export const isSameSystem = (a: string, b: string): boolean => systemName(a) === systemName(b);

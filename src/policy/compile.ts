@@ -1,8 +1,12 @@
 import type { ConsentApi } from "#policy/consent/consent";
 import type { Operation } from "#fhir/operations";
-import type { Facts } from "#fhir/json/facts";
+import { Facts } from "#fhir/json/facts";
+import { memo } from "#kernel/memo";
+import { workOf } from "#kernel/row-work";
 import { isArray, isObject, property, textAt, valuesAt, type Json } from "#fhir/json/json";
-import { isCodedAs, mayBeCodedAs } from "#policy/view/coding";
+import { isResourceType } from "#fhir/r4/elements";
+import { CodeList, possibleCodes, type PossibleCodes } from "#policy/view/code-list";
+import { codesOf } from "#policy/view/coding";
 import { hiddenPaths } from "#policy/view/hidden";
 import { readPath, type PathStep } from "#policy/view/element-path";
 import { resolvePath } from "#policy/view/resolve";
@@ -61,11 +65,39 @@ export interface CompiledRule {
   readonly consent: PolicyConsent | undefined;
 }
 
-/** A condition with its path parsed. */
+/** A condition with its path and its codes prepared. */
 type CompiledCondition = RowCondition & {
   readonly elements: readonly string[];
   readonly steps: readonly PathStep[];
+  readonly at: ConditionPath;
+  readonly codes: CodeList;
 };
+
+/** A path of conditions: one for all conditions with the same path, so that a row's codes at it are read once. */
+class ConditionPath {
+  readonly elements: readonly string[];
+  readonly steps: readonly PathStep[];
+  readonly #types = new Map<string, string | undefined>();
+
+  constructor(path: string) {
+    this.elements = path.split(".");
+    this.steps = readPath(path);
+  }
+
+  /** The R4 type at the path in rows of a type. */
+  typeIn(type: string): string | undefined {
+    if (!this.#types.has(type)) {
+      const resolved = resolvePath(type, this.steps);
+      const found = resolved.ok ? resolved.value : undefined;
+      if (!isResourceType(type)) return found; // an unknown type must not fill the memory
+      this.#types.set(type, found);
+    }
+    return this.#types.get(type);
+  }
+}
+
+// 512: the schema allows 20 conditions for a rule, and most of them are on a handful of paths.
+const pathOf = memo(512, (path) => new ConditionPath(path));
 
 export interface ResourceView {
   readonly object: ObjectView;
@@ -160,7 +192,9 @@ export function compileRule(rule: PolicyRule, place = "/rules"): CompiledRule {
 }
 
 function compileCondition(condition: RowCondition): CompiledCondition {
-  return { ...condition, elements: condition.path.split("."), steps: readPath(condition.path) };
+  const at = pathOf(condition.path);
+  const codes = new CodeList("in" in condition ? condition.in : condition.notIn);
+  return { ...condition, elements: at.elements, steps: at.steps, at, codes };
 }
 
 function unionView(type: string, rules: readonly CompiledRule[]): ResourceView {
@@ -177,15 +211,51 @@ function unionView(type: string, rules: readonly CompiledRule[]): ResourceView {
  */
 export function isRowOf(rule: CompiledRule, resource: Facts): boolean {
   return rule.conditions.every((condition) => {
-    if ("in" in condition) return isCodedAs(valuesAt(resource, condition.elements), condition.in);
-    const type = resolvePath(textAt(resource, "resourceType") ?? "", condition.steps);
-    return (
-      type.ok &&
-      leavesAt(resource, condition.elements).every(
-        (value) => !mayBeCodedAs(value, type.value, condition.notIn),
-      )
-    );
+    const { at, codes } = condition;
+    const work = Facts.workOn(resource);
+    const known = work.once(at, () => new RowCodes(resource, at));
+    if ("in" in condition) {
+      work.spend(known.written.length * workOf.value);
+      return known.written.some((code) => codes.has(code));
+    }
+    const { possible } = known;
+    if (possible === undefined) return false;
+    work.spend((possible.codings.length + possible.plain.length) * workOf.value);
+    return !codes.mayHave(possible);
   });
+}
+
+/** The codes of a row at a path, each form read once for all conditions. */
+class RowCodes {
+  readonly #row: Facts;
+  readonly #at: ConditionPath;
+  #written: readonly string[] | undefined;
+  #possible: PossibleCodes | undefined;
+
+  constructor(row: Facts, at: ConditionPath) {
+    this.#row = row;
+    this.#at = at;
+  }
+
+  /** As they are written. */
+  get written(): readonly string[] {
+    if (this.#written === undefined) {
+      this.#written = codesOf(valuesAt(this.#row, this.#at.elements));
+      Facts.workOn(this.#row).spend(this.#written.length * workOf.key);
+    }
+    return this.#written;
+  }
+
+  /** What they may mean; undefined: the path leads nowhere in rows of the type. */
+  get possible(): PossibleCodes | undefined {
+    if (this.#possible === undefined) {
+      const type = this.#at.typeIn(textAt(this.#row, "resourceType") ?? "");
+      if (type === undefined) return undefined;
+      this.#possible = possibleCodes(leavesAt(this.#row, this.#at.elements), type);
+      Facts.workOn(this.#row).spend(this.#possible.codings.length * workOf.key);
+    }
+    return this.#possible;
+  }
 }
 
 /**

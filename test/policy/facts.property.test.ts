@@ -243,6 +243,9 @@ const inner: readonly string[] = [
   "phi/everything-page isOwned",
   "fhir/json/facts inlineLabelsOf",
   "fhir/json/facts wholeOf",
+  "fhir/json/facts workOn",
+  "fhir/search/match ownersIn",
+  "policy/compile constructor", // the codes of a row, for isRowOf
   "fhir/r4/compartment mayInvolveAnother",
   "fhir/r4/target-book learn", // facts by the lists of the target's own grant, judged by isOwnedBy
   "phi/row-views meets",
@@ -311,7 +314,7 @@ const trees: Readonly<Record<string, string>> = {
   "policy/sensitivity/referred-labels referredRow": "takes a whole row that the gateway reads for its labels",
   "policy/sensitivity/referred-labels withReferred": "any element of a whole row may refer",
   "policy/sensitivity/row-labels statedLabels": "takes facts, or the whole row that a Consent judges",
-  "policy/view/coding holdsCoding": "takes a CodeableConcept",
+  "policy/view/code-list holdsCoding": "takes a CodeableConcept",
   "policy/view/view viewOf": "takes an item of a list: its slice decides, inside the cut",
   "residence/residence rankOf": "takes an Address",
   "residence/residence residenceOf": "takes facts, or a Patient inside a Bundle",
