@@ -9,7 +9,6 @@ import {
   type RowLabels,
 } from "#policy/sensitivity/row-labels";
 import {
-  codeName,
   unclear,
   type ClassLimit,
   type ConsentApi,
@@ -23,7 +22,7 @@ import {
   type RootReading,
   type Unclear,
 } from "./consent.ts";
-import { mayBeSameIcdCode } from "#policy/sensitivity/sensitive-codes";
+import { codesMatch } from "./code-match.ts";
 import { allOf, anyOf, type Match } from "./match.ts";
 import type { ConsentRowFacts } from "./row-facts.ts";
 import { standsForPart2 } from "./part2-consent.ts";
@@ -275,7 +274,7 @@ function limitsMatch({ limits, effect }: Provision, row: ConsentRowFacts): Match
     dataPeriod === undefined ? "yes" : timeMatch(dataPeriod, row),
     labels === undefined ? "yes" : labelsMatch(labels, row.labels, effect),
     item(types, (limit) => classMatch(limit, row)),
-    item(codes, (code) => codeMatch(code, row.codes)),
+    codes === undefined ? "yes" : codesMatch(codes, row),
     item(data, (limit) => dataMatch(limit, row)),
   ]);
 }
@@ -366,21 +365,6 @@ function classMatch(limit: ClassLimit, row: ConsentRowFacts): Match {
 }
 
 /**
- * A code without a system may be a code of any. A code of ICD-10 without its dot, in small letters or in WHO's edition
- * may be the code that the Consent means.
- */
-function codeMatch(code: string, codes: ReadonlySet<string>): Match {
-  const at = code.indexOf("|");
-  const isBare = at === 0;
-  // A Consent that was filed by an earlier version may have an earlier name of the system.
-  if (codes.has(code) || (!isBare && codes.has(codeName(code.slice(0, at), code.slice(at + 1)))))
-    return isBare ? "unknown" : "yes";
-  const mayBe = (each: string) =>
-    (isBare ? each.endsWith(code) : each === code.slice(at)) || mayBeSameIcdCode(code, each);
-  return [...codes].some(mayBe) ? "unknown" : "no";
-}
-
-/**
  * `related` to an encounter, an episode or a plan: the rows that belong to it (IHE PCF), and for a denial each
  * row that refers to it. `related` to any further resource: the resources that it refers to, which the row
  * does not state. `dependents`: each row that refers to the resource (FHIR R4 consent-data-meaning).
@@ -406,8 +390,20 @@ function dataMatch({ meaning, reference }: DataLimit, row: ConsentRowFacts): Mat
 
 /** A row of a visit does not state the episode of care to which the visit belongs. */
 const mayBeOfEpisode = (reference: string, { belongsTo }: ConsentRowFacts): boolean =>
-  reference.startsWith("EpisodeOfCare/") && [...belongsTo].some((each) => each.startsWith("Encounter/"));
+  reference.startsWith("EpisodeOfCare/") && hasOfType(belongsTo, "Encounter/");
 
 /** A role in an author's element does not state the practitioner behind it. */
 const mayStandFor = (reference: string, possible: ReadonlySet<string>): boolean =>
-  reference.startsWith("Practitioner/") && [...possible].some((each) => each.startsWith("PractitionerRole/"));
+  reference.startsWith("Practitioner/") && hasOfType(possible, "PractitionerRole/");
+
+const typesIn = new WeakMap<ReadonlySet<string>, ReadonlySet<string>>();
+
+/** Answers whether a resource of a type (`Type/`) is among these; they are looked through once. */
+function hasOfType(references: ReadonlySet<string>, type: string): boolean {
+  let types = typesIn.get(references);
+  if (types === undefined) {
+    types = new Set([...references].map((each) => each.slice(0, each.indexOf("/") + 1)));
+    typesIn.set(references, types);
+  }
+  return types.has(type);
+}

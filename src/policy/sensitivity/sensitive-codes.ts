@@ -21,15 +21,10 @@ const icdText = (code: string): string => code.toUpperCase().replaceAll(/\.|[-+*
 const isIcdWithDot = (code: string): boolean => /^[A-Z]\d[0-9A-Z]\.[0-9A-Z]{0,4}[-+*†!]?$/iu.test(code);
 
 /**
- * True if two codes, as `system|code`, may be one code of ICD-10 in two spellings. A code without a system may be of
- * any.
+ * The text of a code, as `system|code`, that is one text for all spellings of one code of ICD-10; undefined: it is of
+ * a different system. A code without a system may be of any.
  */
-export function mayBeSameIcdCode(a: string, b: string): boolean {
-  const text = icdTextOf(a);
-  return text !== undefined && text === icdTextOf(b);
-}
-
-function icdTextOf(name: string): string | undefined {
+export function icdTextOf(name: string): string | undefined {
   const at = name.indexOf("|");
   const isIcd = at === 0 || plainName(name.slice(0, at)) === icd10cm;
   return isIcd ? icdText(name.slice(at + 1)) : undefined;
