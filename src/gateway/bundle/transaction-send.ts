@@ -63,7 +63,10 @@ export async function sendTransaction(
   );
   const filed = await origin.fileConsents(known);
   if (!sent.ok) return sent;
-  const unfiled = new Set(written.flatMap(({ id, index }) => (id === undefined || !filed.ok ? [index] : [])));
+  const isUnfiled = (id: string) => !filed.ok && filed.error.unfiled.has(id);
+  const unfiled = new Set(
+    written.flatMap(({ id, index }) => (id === undefined || isUnfiled(id) ? [index] : [])),
+  );
   return ok(
     ends.map((end, index) =>
       unfiled.has(index) && end.kind === "done"

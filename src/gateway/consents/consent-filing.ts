@@ -20,10 +20,21 @@ export interface ReadConsent {
   readonly isPatientAssumed?: true | undefined;
 }
 
+/** The client that changes Consents, and its authority: a token of the patient alone, a consent registrar, or neither. */
+export interface ChangingClient {
+  readonly client: string;
+  readonly authority: "patient" | "registrar" | "none";
+}
+
 /** Files Consents in their compiled form (docs/consent.md). Each method throws when `control` cannot. */
 export interface FilingDesk {
-  /** Announces a change; the number orders it. */
-  announce(origin: string, consents: readonly string[], patients: readonly string[]): Promise<number>;
+  /** Announces a change; the number orders it. Throws when this client has too many changes pending. */
+  announce(
+    origin: string,
+    consents: readonly string[],
+    patients: readonly string[],
+    writer: ChangingClient,
+  ): Promise<number>;
   /** Undefined: the change took too long, and nothing is filed. */
   file(
     change: number,
@@ -47,6 +58,13 @@ export interface ConsentFilingPorts {
  * has changed the Consent meanwhile: nothing is filed with the authority of a client that did not write it.
  */
 export type FilingRefusal = { readonly reason: "consent_not_filed" };
+export interface UnfiledConsents extends FilingRefusal {
+  /** Their ids. */
+  readonly unfiled: ReadonlySet<string>;
+}
+
+// `control` has room for a limited number of changes at once, and a transaction may have more Consents than that.
+const filedAtOnce = 10;
 
 /** The facts of a principal that decide about the authority of a Consent that it writes. */
 type ConsentWriter = Pick<Principal, "scopes" | "purpose" | "patient" | "user" | "patientIsUser"> & {
@@ -94,39 +112,49 @@ export class ConsentFiling {
   }
 
   /**
-   * Files Consents after the origin's answer and before the answer to the client. A refusal leaves a Consent as it
-   * was filed before, except that for thirty seconds only denials of its patient count.
+   * Files Consents after the origin's answer and before the answer to the client, some at a time: a part that cannot
+   * be filed leaves the others in force. A refusal leaves a Consent as it was filed before, except that for thirty
+   * seconds only denials of its patient count.
    * @param base the FHIR base that the client called.
    */
   async file(
     written: readonly WrittenConsent[],
     base: string,
     read: ReadAtOrigin,
-  ): Promise<Result<undefined, FilingRefusal>> {
-    if (written.length === 0) return ok(undefined);
+  ): Promise<Result<undefined, UnfiledConsents>> {
+    const unfiled = new Set<string>();
+    for (let from = 0; from < written.length; from += filedAtOnce) {
+      const part = written.slice(from, from + filedAtOnce);
+      for (const id of await this.#filePart(part, base, read).catch(() => idsOf(part))) unfiled.add(id);
+    }
+    return unfiled.size === 0 ? ok(undefined) : err({ reason: "consent_not_filed", unfiled });
+  }
+
+  /** The ids of the Consents that are not filed. Throws when none of them is. */
+  async #filePart(
+    written: readonly WrittenConsent[],
+    base: string,
+    read: ReadAtOrigin,
+  ): Promise<readonly string[]> {
     const { consentDesk } = this.#ports;
     const patients = written.flatMap(({ content }) => {
       const resource = content?.sent === undefined ? undefined : resourceIn(utf8(content.sent));
       const patient = (resource && patientOf(resource, base)) ?? content?.patient;
       return patient === undefined ? [] : [patient];
     });
-    try {
-      const ids = written.map(({ id }) => id);
-      const change = await consentDesk.announce(this.#origin, ids, patients);
-      const consents: ReadConsent[] = [];
-      let isComplete = true;
-      for (const consent of written) {
-        const reading = await read(consent.id);
-        const state = await this.#stateOf(consent, reading, base);
-        const isOwn = isWrittenBy(consent, reading, base) && state !== undefined;
-        if (isOwn || reading === undefined) consents.push(state ?? this.#absent(consent.id));
-        isComplete &&= isOwn;
-      }
-      const filed = await consentDesk.file(change, this.#origin, consents);
-      return filed !== undefined && isComplete ? ok(undefined) : err({ reason: "consent_not_filed" });
-    } catch {
-      return err({ reason: "consent_not_filed" });
+    const writer = { client: this.#who.client.id, authority: await this.#authority() };
+    const change = await consentDesk.announce(this.#origin, idsOf(written), patients, writer);
+    const readings = await Promise.all(written.map(({ id }) => read(id)));
+    const [consents, unfiled]: [ReadConsent[], string[]] = [[], []];
+    for (const [index, consent] of written.entries()) {
+      const reading = readings[index];
+      const state = await this.#stateOf(consent, reading, base);
+      const isOwn = isWrittenBy(consent, reading, base) && state !== undefined;
+      if (isOwn || reading === undefined) consents.push(state ?? this.#absent(consent.id));
+      if (!isOwn) unfiled.push(consent.id);
     }
+    const filed = await consentDesk.file(change, this.#origin, consents);
+    return filed === undefined ? idsOf(written) : unfiled;
   }
 
   /**
@@ -182,12 +210,29 @@ export class ConsentFiling {
    * widen access by what it writes; its denials count all the same.
    */
   async #mayPermit(patient: string, bases: FhirBase): Promise<boolean> {
-    const { scopes, grant } = this.#who;
-    const isOwn =
-      scopes.every(({ context }) => context === "patient") && individualOf(this.#who, bases) === patient;
-    return isOwn || (await this.#ports.policies.byDigest(grant.policyDigest))?.isConsentRegistrar === true;
+    return (
+      (this.#hasPatientScopesAlone && individualOf(this.#who, bases) === patient) ||
+      (await this.#isRegistrar())
+    );
+  }
+
+  /** The authority by which `control` divides its room: also a representative's token is of the patient alone. */
+  async #authority(): Promise<ChangingClient["authority"]> {
+    const isPatients = this.#hasPatientScopesAlone && this.#who.purpose === "PATRQT";
+    return isPatients ? "patient" : (await this.#isRegistrar()) ? "registrar" : "none";
+  }
+
+  get #hasPatientScopesAlone(): boolean {
+    return this.#who.scopes.every(({ context }) => context === "patient");
+  }
+
+  async #isRegistrar(): Promise<boolean> {
+    const policy = await this.#ports.policies.byDigest(this.#who.grant.policyDigest);
+    return policy?.isConsentRegistrar === true;
   }
 }
+
+const idsOf = (written: readonly WrittenConsent[]): readonly string[] => written.map(({ id }) => id);
 
 /**
  * Answers whether a reading is what the writer wrote: the version that the origin confirmed, or the same patient and

@@ -26,6 +26,7 @@ import {
   type ConsentFilingPorts,
   type FilingRefusal,
   type ReadAtOrigin,
+  type UnfiledConsents,
   type WrittenConsent,
 } from "#gateway/consents/consent-filing";
 import { RecordedAnswers } from "#gateway/consents/recorded-answers";
@@ -363,7 +364,7 @@ export class OriginSession {
    * Files Consents that the origin has written, as it has them now. Rows are judged by them from here on: by the
    * earlier Consents the filing of the request itself would end its answer.
    */
-  async fileConsents(written: readonly WrittenConsent[]): Promise<Result<undefined, FilingRefusal>> {
+  async fileConsents(written: readonly WrittenConsent[]): Promise<Result<undefined, UnfiledConsents>> {
     const filed = await this.#setting.consents.file(written, this.base, this.#readConsent);
     this.judgeAnew();
     return filed;

@@ -4,6 +4,7 @@ import { instant, type Instant } from "#kernel/clock";
 import { keyList } from "#platform/config/gateway-config";
 import type { RegistrySql } from "#platform/registry/registry-sql";
 import { revocationsOf, type RevocationsEnv } from "#platform/revocation/object/revocations";
+import type { ConsentWriter } from "#platform/revocation/object/store";
 import { ConsentNames, type Pseudonyms } from "./consent-names.ts";
 import {
   claimMilliseconds,
@@ -126,10 +127,17 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
   /**
    * Announces that these Consents have changed at the origin. Read them there after this call, and file them with
    * the number that it returns: the reading with the higher number is the later of two. Only the denials of
-   * the patients count while a change is pending. Throws when D1 does not answer.
+   * the patients count while a change is pending. Throws when D1 does not answer, and when the writer has too many
+   * changes pending.
    * @param patients the patients whom they are known to concern.
+   * @param writer absent in the call of a gateway before this version.
    */
-  async announce(origin: string, consents: readonly string[], patients: readonly string[]): Promise<number> {
+  async announce(
+    origin: string,
+    consents: readonly string[],
+    patients: readonly string[],
+    writer: ConsentWriter = { client: "", authority: "none" },
+  ): Promise<number> {
     const names = this.#names();
     const session = this.env.REGISTRY.withSession("first-primary");
     await requireListedKeys(session, names);
@@ -143,7 +151,7 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
         .map((subject) => consentRecordOf({ origin, subject })),
       ...filed.map(consentRecordOf),
     ];
-    return await revocationsOf(this.env).beginConsents(origin, [...new Set(records)]);
+    return await revocationsOf(this.env).beginConsents(origin, [...new Set(records)], writer);
   }
 
   /**

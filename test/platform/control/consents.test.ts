@@ -181,8 +181,50 @@ test("a change whose content never comes ends after thirty seconds, and what com
   expect((await revocations().news(listener)).pending).toEqual([]);
 });
 
-test("no more than 200 changes are pending: each answer to a guard names them", async ({ expect }) => {
-  const many = Array.from({ length: 200 }, (_, n) => `p${n}`);
-  await desk.announce("main", [], many);
-  await expect(async () => desk.announce("main", [], ["q"])).rejects.toThrow();
+test("a client has at most as many changes pending as leave the same room to the next client, and a patient to the next patient", async ({
+  expect,
+}) => {
+  const begin = async (
+    client: string,
+    patient: string,
+    authority: "patient" | "registrar" | "none" = "none",
+  ) =>
+    desk.announce("main", [], [patient], { client, authority }).then(
+      () => true,
+      () => false,
+    );
+  /** How many changes a client begins before one is refused. */
+  const fill = async (
+    client: string,
+    patient: (n: number) => string,
+    authority?: "patient" | "registrar",
+  ) => {
+    let many = 0;
+    while (await begin(client, patient(many), authority)) many += 1;
+    return many;
+  };
+  const each = (n: number) => `p${n}`;
+  expect(await fill("a", () => "one patient")).toBe(33);
+  expect(await fill("a", each), "further patients of the same client").toBeGreaterThan(10);
+  for (const client of ["b", "c", "d"]) expect(await fill(client, each), client).toBeGreaterThan(5);
+  expect(await fill("app", () => "p1", "patient"), "the patients' own room is free").toBe(66);
+  expect(await begin("app", "p2", "patient"), "a different patient of the same app").toBe(true);
+  expect(await begin("other app", "p1", "patient")).toBe(true);
+  expect(await begin("registrar", "p1", "registrar")).toBe(true);
+  const { pending } = await revocations().news(listener);
+  expect(pending.length, "each answer to a guard names them").toBeLessThanOrEqual(500);
+});
+
+test("a change that has ended gives its room back", async ({ expect }) => {
+  const writer = { client: "clinic", authority: "none" } as const;
+  for (let n = 0; n < 40; n += 1)
+    await desk.file(await desk.announce("main", [], ["p"], writer), "main", [filing("p", "c")]);
+  const begun = await desk.announce("main", [], ["p"], writer);
+  vi.setSystemTime(Date.now() + 30_000);
+  await runDurableObjectAlarm(revocations());
+  expect(await desk.file(begun, "main", [filing("p", "c")])).toBeUndefined();
+  const rows = await runInDurableObject(revocations(), (_, { storage }) =>
+    storage.sql.exec("SELECT * FROM consent_writers").toArray(),
+  );
+  expect(rows).toEqual([]);
 });

@@ -36,7 +36,7 @@ import {
   type FiledRow,
   type NewRow,
 } from "#platform/consents/consent-rows";
-import { type LiveDenial, type PendingMode, RevocationStore } from "./store.ts";
+import { type ConsentWriter, type LiveDenial, type PendingMode, RevocationStore } from "./store.ts";
 import { WriteTurns } from "./write-turns.ts";
 
 export interface RevocationsEnv extends PlaceVariables, ApprovalVariables {
@@ -236,10 +236,14 @@ export class Revocations extends DurableObject<RevocationsEnv> {
 
   /**
    * Announces a change of the consents of these records; its content follows with {@link fileConsents}. Until
-   * then, and until D1 has it, only the denials of these patients count.
+   * then, and until D1 has it, only the denials of these patients count. Throws when the writer has no room for it.
    */
-  async beginConsents(origin: string, records: readonly RecordName[]): Promise<number> {
-    const id = this.#store.beginConsents(origin, records, now());
+  async beginConsents(
+    origin: string,
+    records: readonly RecordName[],
+    writer?: ConsentWriter,
+  ): Promise<number> {
+    const id = this.#store.beginConsents(origin, records, writer, now());
     await this.#alarmAt(now() + redriveMilliseconds);
     return id;
   }

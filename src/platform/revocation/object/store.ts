@@ -42,8 +42,22 @@ const deltasMax = 7_200;
 const sweepDeltas = 256; // a search for the oldest counts all rows
 // 10 MB at 100 bytes each. More live denials than that are a misuse, and no denial may be forgotten.
 const denialsMax = 100_000;
-// Each answer to a guard names the pending records, so there must be few.
-const consentsPendingMax = 200;
+/** A token of the patient alone, a consent registrar, or each other client. */
+type ConsentAuthority = "patient" | "registrar" | "none";
+
+/** A client that changes Consents, which takes part of the room of its authority. */
+export interface ConsentWriter {
+  readonly client: string;
+  readonly authority: ConsentAuthority;
+}
+
+// Each answer to a guard names the pending records, so there must be few. The patients' own changes have a room that
+// no other writer takes: a denial always has room.
+const pendingConsentsMax: Readonly<Record<ConsentAuthority, number>> = {
+  patient: 200,
+  registrar: 200,
+  none: 100,
+};
 const allListed = ""; // no origin has this name
 
 /**
@@ -213,6 +227,7 @@ export class RevocationStore {
         .exec<{ name: RecordName }>("DELETE FROM pending_records WHERE pending = ? RETURNING name", id)
         .toArray();
       for (const { name } of records) this.#addDelta("changed", name, receiversOf(name), null);
+      this.#sql.exec("DELETE FROM consent_writers WHERE pending = ?", id);
       this.#sql.exec("DELETE FROM pending WHERE id = ?", id);
     });
   }
@@ -228,14 +243,19 @@ export class RevocationStore {
 
   /**
    * Announces a change of consents whose content is not known yet. Its number orders the changes of a Consent.
-   * Throws when too many changes are pending.
+   * Throws when the writer has no room for it.
+   *
+   * @param writer undefined for a reading at the origin, which names no record yet.
    */
-  beginConsents(origin: string, records: readonly RecordName[], at: Instant): number {
+  beginConsents(
+    origin: string,
+    records: readonly RecordName[],
+    writer: ConsentWriter | undefined,
+    at: Instant,
+  ): number {
     return this.#storage.transactionSync(() => {
-      const { many } = this.#sql
-        .exec<{ many: number }>("SELECT count(*) AS many FROM pending_records WHERE name GLOB 'consent/*'")
-        .one();
-      if (many + records.length > consentsPendingMax) throw new Error("too many consents are pending");
+      if (writer !== undefined && !this.#hasRoom(writer, records))
+        throw new Error("too many consents are pending");
       this.#sql.exec("INSERT OR IGNORE INTO consent_origins (name) VALUES (?)", origin);
       const { id } = this.#sql
         .exec<{ id: number }>(
@@ -245,9 +265,37 @@ export class RevocationStore {
           at,
         )
         .one();
+      if (writer !== undefined)
+        this.#sql.exec(
+          "INSERT INTO consent_writers (pending, client, authority) VALUES (?, ?, ?)",
+          id,
+          writer.client,
+          writer.authority,
+        );
       this.#announce(id, records);
       return id;
     });
+  }
+
+  /**
+   * Answers whether a writer may have these records pending too. A client has at most as many as are still free for
+   * its authority, and each of its patients at most as many as are then free for the client: so there is always room
+   * for another client, and for another patient of the same client.
+   */
+  #hasRoom({ client, authority }: ConsentWriter, records: readonly RecordName[]): boolean {
+    const held = this.#sql
+      .exec<{ client: string; name: string; many: number }>(
+        `SELECT client, name, count(*) AS many FROM consent_writers JOIN pending_records USING (pending)
+         WHERE authority = ? GROUP BY client, name`,
+        authority,
+      )
+      .toArray();
+    const own = held.filter((each) => each.client === client);
+    const sum = (rows: typeof held) => rows.reduce((total, { many }) => total + many, records.length);
+    const forClient = pendingConsentsMax[authority] - sum(held);
+    const forPatient = forClient - sum(own);
+    const ofPatient = own.flatMap(({ name, many }) => (records.some((each) => each === name) ? [many] : []));
+    return Math.max(0, ...ofPatient) + 1 <= forPatient;
   }
 
   #announce(id: number, records: readonly RecordName[]): void {
@@ -297,6 +345,7 @@ export class RevocationStore {
         .exec<{ name: RecordName }>("DELETE FROM pending_records WHERE pending = ? RETURNING name", id)
         .toArray();
       for (const { name } of records) this.#addDelta("changed", name, receiversOf(name), null);
+      this.#sql.exec("DELETE FROM consent_writers WHERE pending = ?", id);
       this.#sql.exec("DELETE FROM pending WHERE id = ?", id);
     });
   }
@@ -401,6 +450,8 @@ const schema = `
   ) STRICT;
   CREATE TABLE IF NOT EXISTS pending_records (pending INTEGER NOT NULL, name TEXT NOT NULL,
     PRIMARY KEY (pending, name)) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS consent_writers (pending INTEGER PRIMARY KEY, client TEXT NOT NULL,
+    authority TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS standing (only_row INTEGER PRIMARY KEY, bookmark TEXT NOT NULL,
     lost_up_to INTEGER) STRICT;
   CREATE TABLE IF NOT EXISTS consent_origins (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;

@@ -1,0 +1,205 @@
+import { afterAll, beforeAll, test, vi } from "vitest";
+import type { Resource } from "@medplum/fhirtypes";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
+import { readStoredForm } from "#policy/consent/stored-form";
+import { to } from "../support/fhir-parts.ts";
+import { askAs, issuerEntry, joined, outsideClient, outsider, outsideToken } from "../support/outside.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
+
+const thp = "http://terminology.hl7.org/CodeSystem/";
+const denial = (patient: string) => ({
+  resourceType: "Consent",
+  status: "active",
+  scope: { coding: [{ system: `${thp}consentscope`, code: "patient-privacy" }] },
+  category: [{ coding: [{ system: `${thp}v3-ActCode`, code: "IDSCL" }] }],
+  patient: to(`Patient/${patient}`),
+  policyRule: { coding: [{ system: `${thp}v3-ActCode`, code: "OPTOUT" }] },
+  provision: { type: "deny" },
+});
+const many = Array.from({ length: 250 }, (_, n) => `p${n}`);
+const world: readonly Resource[] = ["amara", "bela", ...many].flatMap((id): readonly Resource[] => [
+  { resourceType: "Patient", id },
+  {
+    resourceType: "Observation",
+    id: `${id}-pulse`,
+    status: "final",
+    code: { text: "pulse" },
+    subject: to(`Patient/${id}`),
+  },
+]);
+const policy = (name: string, more: object = {}) => ({
+  name,
+  body: {
+    format: "phylax.policy.v1",
+    name,
+    title: name,
+    purposes: ["PATRQT", "TREAT"],
+    rules: [
+      {
+        types: ["Consent", "Patient", "Observation"],
+        interactions: ["read", "search", "create", "update", "delete"],
+        show: "everything",
+        why: "45 CFR 164.506(c)(2): treatment.",
+        examples: [{ says: "It may be read.", request: "Observation/1", is: "permitted" }],
+      },
+    ],
+    ...more,
+  },
+});
+
+const floods = ["flood-1", "flood-2", "flood-3"] as const;
+type Who = "app" | "clinic" | "registrar" | (typeof floods)[number];
+const certificates = new Map<string, CertificateFiles>();
+const tokens = new Map<string, string>();
+/** A filing that begins meanwhile stays pending until the gate opens. */
+let [isHolding, gate] = [false, Promise.resolve()];
+let filings = 0;
+let failsAt = Infinity;
+let phylax: Door;
+
+beforeAll(async () => {
+  phylax = await startDoor({
+    resources: world,
+    remote: async (part, act, method) => {
+      if (part === "consents" && method === "file") {
+        filings += 1;
+        if (filings === failsAt) throw new Error("control does not answer");
+        if (isHolding) await gate;
+      }
+      return act();
+    },
+  });
+  const issuer = await outsider("https://consents-load.example", "phylax");
+  const entries = [];
+  for (const who of ["app", "clinic", "registrar", ...floods] as const) {
+    const purpose = who === "app" ? "PATRQT" : "TREAT";
+    const scopes = who === "app" ? "patient/*.cruds" : "system/*.cruds";
+    const grant = { purpose, policy: who === "registrar" ? who : "clinic", scopes };
+    const client = await outsideClient(phylax, issuer, who, grant);
+    certificates.set(who, client.certificate);
+    entries.push(client.entries);
+    const claims = { client_id: who, scope: scopes, purpose };
+    const of = (patient: string) => ({ ...claims, patient, fhirUser: `Patient/${patient}` });
+    tokens.set(who, await outsideToken(issuer, client.certificate, who === "app" ? of("amara") : claims));
+    if (who === "app") tokens.set("app of bela", await outsideToken(issuer, client.certificate, of("bela")));
+  }
+  const file = {
+    issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })],
+    policies: [policy("clinic"), policy("registrar", { consentRegistrar: true })],
+  };
+  const applied = await phylax.addRegistry(joined(file, ...entries));
+  if (!applied.ok) throw new Error(JSON.stringify(applied));
+  await phylax.applyRegistry({
+    origins: [
+      {
+        name: "main",
+        url: phylax.dev.origin,
+        credentials: { kind: "none" },
+        transactions: "atomic",
+        honoursIfMatchOnDelete: true,
+      },
+    ],
+  });
+  vi.useFakeTimers({ toFake: ["Date"] });
+}, 60_000);
+afterAll(async () => {
+  vi.useRealTimers();
+  await phylax.close();
+});
+
+const ask = (who: Who, path: string, sending: Sending = {}, token: string = who) =>
+  askAs(phylax, certificates.get(who), tokens.get(token) ?? "", path, sending);
+const post = (resource: object): Sending => ({
+  method: "POST",
+  headers: { "content-type": "application/fhir+json" },
+  body: JSON.stringify(resource),
+});
+/** The status of a clinic's read as soon as each lease has the changes of before (P4). */
+const clinicReads = async (path: string) => {
+  vi.setSystemTime(Date.now() + 6_000);
+  return (await ask("clinic", path)).status;
+};
+
+/** Amara denies everything, and takes it back, three times, while a flood of filings is pending. */
+async function denialsAmid(flood: () => readonly Promise<Reply>[]) {
+  let open = () => {};
+  [isHolding, gate, filings] = [true, new Promise((resolve) => (open = resolve)), 0];
+  const flooding = flood();
+  let answered = 0;
+  for (const each of flooding) void each.then(() => (answered += 1));
+  while (answered + filings < flooding.length) await new Promise((resolve) => setTimeout(resolve, 10));
+  isHolding = false;
+  const rounds = [];
+  for (let round = 0; round < 3; round += 1) {
+    const created = await ask("app", "Consent", post(denial("amara")));
+    const hidden = await clinicReads("Observation/amara-pulse");
+    const [, id = ""] = /Consent\/([^/]+)/u.exec(created.headers["location"] ?? "") ?? [];
+    const ended = await ask("app", `Consent/${id}`, { method: "DELETE" });
+    rounds.push([created.status, hidden, ended.status]);
+  }
+  open();
+  const statuses = (await Promise.all(flooding)).map(({ status }) => status);
+  rounds.push(await clinicReads("Observation/amara-pulse"));
+  return { rounds, statuses: new Set(statuses) };
+}
+const inForceEachTime = [[201, 404, 204], [201, 404, 204], [201, 404, 204], 200];
+
+test("a patient's denial and its withdrawal are in force while three clients flood the filing of Consents", async ({
+  expect,
+}) => {
+  const { rounds, statuses } = await denialsAmid(() =>
+    floods.flatMap((who) => many.slice(0, 70).map((patient) => ask(who, "Consent", post(denial(patient))))),
+  );
+  expect(rounds).toEqual(inForceEachTime);
+  expect(statuses, "each is in force, or said not to be").toEqual(new Set([201, 503]));
+}, 30_000);
+
+test("a patient's denial is in force while another patient of the same app floods the filing of Consents", async ({
+  expect,
+}) => {
+  const { rounds, statuses } = await denialsAmid(() =>
+    [...many, ...many].map(() => ask("app", "Consent", post(denial("bela")), "app of bela")),
+  );
+  expect(rounds).toEqual(inForceEachTime);
+  expect([...statuses], "beside those that the quota refuses").toEqual(expect.arrayContaining([201, 503]));
+}, 30_000);
+
+/** The patients for whom a denial is in force. */
+const denied = async () => {
+  const found = await phylax.consentsOf(many);
+  return many.filter((_, n) =>
+    found[n]?.consents.some(
+      ({ form, filedBy }) =>
+        filedBy === "registrar" && readStoredForm(form).readings[0]?.root.effect === "deny",
+    ),
+  );
+};
+
+test("of a registrar's transaction of 250 denials each is in force, or its entry says that it is not", async ({
+  expect,
+}) => {
+  const bundle = (patients: readonly string[]) => ({
+    resourceType: "Bundle",
+    type: "transaction",
+    entry: patients.map((patient) => ({
+      request: { method: "POST", url: "Consent" },
+      resource: denial(patient),
+    })),
+  });
+  [filings, failsAt] = [0, 3];
+  const partly = await ask("registrar", "", post(bundle(many)));
+  const { issue = [] } = JSON.parse(partly.text) as {
+    readonly issue?: readonly { readonly severity: string; readonly details?: { readonly text?: string } }[];
+  };
+  const inForce = await denied();
+  expect([partly.status, inForce.length, issue.length]).toEqual([502, 240, 250]);
+  expect(
+    many.filter((_, n) => issue[n]?.severity === "error"),
+    "those that are not in force",
+  ).toEqual(many.filter((patient) => !inForce.includes(patient)));
+
+  failsAt = Infinity;
+  const whole = await ask("registrar", "", post(bundle(many)));
+  expect([whole.status, (await denied()).length]).toEqual([200, 250]);
+}, 60_000);
