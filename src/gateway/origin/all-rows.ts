@@ -30,7 +30,7 @@ export interface Rows {
 }
 
 // Servers cap a page at fifty rows or more, whatever `_count` asks for.
-const pagesUsual = 20;
+export const pagesUsual = 20;
 
 /** The part of a session with an origin that a decision needs. */
 export interface Asking {
@@ -80,19 +80,22 @@ export async function allRows(
  * of the rows of so many pages may be visible if the origin has several pages.
  *
  * @param visit answers whether the row is visible.
+ * @param rowBytesMax a longer row is passed over, as an unreadable row is.
  */
 export async function visitRows(
   question: FhirQuestion,
   origin: Asking,
   visit: (row: JsonObject, base: FhirBase) => boolean,
   pagesMax: number,
+  rowBytesMax = Number.POSITIVE_INFINITY,
 ): Promise<Result<undefined, RowsRefusal>> {
   let [next, visible, room]: [OriginQuestion, number, number] = [question, 0, Number.POSITIVE_INFINITY];
   for (let page = 1; page <= pagesMax; page += 1) {
-    const read = await rowsOf(next, origin, (row, base) => {
+    const show = (row: JsonObject, base: FhirBase) => {
       if (visit(row, base)) visible += 1;
       return false;
-    });
+    };
+    const read = await rowsOf(next, origin, show, rowBytesMax);
     if (!read.ok) return read;
     if (read.value.next === undefined)
       return visible > room ? err({ reason: "too_many_rows" }) : ok(undefined);
@@ -119,6 +122,7 @@ export async function rowsOf(
   question: OriginQuestion,
   origin: Asking,
   keeps: (row: JsonObject, base: FhirBase) => boolean,
+  rowBytesMax = Number.POSITIVE_INFINITY,
 ): Promise<Result<RowsOfPage, RowsRefusal>> {
   const rows: JsonObject[] = [];
   let [matches, held] = [0, 0];
@@ -126,7 +130,7 @@ export async function rowsOf(
   if (!answer.ok) return answer;
   const { body, base } = answer.value;
   const read = await readOriginPage(body, (bytes): RowsRefusal | undefined => {
-    const entry = readEntry(bytes);
+    const entry = readEntry(bytes.length > rowBytesMax ? "too_large" : bytes);
     if (!entry.ok) return { reason: `answer_${entry.error.reason}` };
     if (entry.value.mode === "match" || entry.value.mode === "unreadable") matches += 1;
     if (entry.value.mode !== "match") return undefined;

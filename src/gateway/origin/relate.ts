@@ -7,15 +7,26 @@ import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Access } from "#policy/row-access";
 import type { UserRelation } from "#policy/schema";
-import { allRows, type Rows, type RowsRefusal } from "./all-rows.ts";
+import { pagesUsual, visitRows, type RowsRefusal } from "./all-rows.ts";
 import type { OriginSession } from "./origin-session.ts";
 import { residenceFacts } from "#residence/row-residences";
 
 export type RelateRefusal = RowsRefusal;
 
 // The list of patients goes into the question to the origin, and each row is checked against the list.
-const patientsMax = 1_000;
+const patientsMax = 5_000;
 const rolesMax = 50;
+// A row is a tree only while it is visited. A longer row counts as unrelated: it must not end the user's access to
+// all other patients.
+const rowBytesMax = 1_048_576;
+
+/** The elements that decide a relation; the address is for the record. */
+const elements = {
+  Patient: "id,generalPractitioner,managingOrganization,address",
+  RelatedPerson: "id,active,period,patient",
+  PractitionerRole: "id,active,period,practitioner,organization",
+  Group: "id,active,actual,type,managingEntity,member",
+} as const;
 
 /**
  * Finds the patients whose records a `user/` scope means: by the relation of the signed-in user to each
@@ -54,19 +65,19 @@ async function patientsOf(
 }
 
 async function ofRelatedPerson({ id }: Local, origin: OriginSession, at: Instant): Promise<Patients> {
-  const found = await search(origin, "RelatedPerson", { _id: [id], active: ["true"] }, rolesMax);
-  if (!found.ok) return found;
-  const { rows, base } = found.value;
-  const current = rows.filter(
-    (row) => isOf(row, "RelatedPerson") && textAt(row, "id") === id && isActive(row, at),
+  const patients = new Set<string>();
+  const visited = await visit(
+    origin,
+    "RelatedPerson",
+    { _id: [id], active: ["true"] },
+    rolesMax,
+    (row, base) => {
+      if (textAt(row, "id") !== id || !isActive(row, at)) return;
+      for (const named of namedAt(row, ["patient"], base))
+        if (named.type === "Patient") patients.add(named.id);
+    },
   );
-  return ok(
-    new Set(
-      current
-        .flatMap((row) => namedAt(row, ["patient"], base))
-        .flatMap((named) => (named.type === "Patient" ? [named.id] : [])),
-    ),
-  );
+  return visited.ok ? ok(patients) : visited;
 }
 
 async function ofPractitioner(
@@ -84,25 +95,12 @@ async function ofPractitioner(
   ]);
   const organizations = new Set(roles.value.flatMap(({ organizations }) => organizations));
   const patients = new Set<string>();
-  const add = async (
-    search: Promise<Result<Rows, RowsRefusal>>,
-    patientsIn: (row: JsonObject, base: FhirBase) => readonly string[],
-  ) => {
-    const found = await search;
-    if (!found.ok) return found;
-    origin.held.giveTrees(found.value.bytes);
-    for (const row of found.value.rows) {
-      origin.residences.note(residenceFacts(row));
-      for (const patient of patientsIn(row, found.value.base)) patients.add(patient);
-    }
-    return patients.size > patientsMax ? err({ reason: "too_many_rows" } as const) : found;
-  };
   const ofPatients = (parameter: string, path: string, among: ReadonlySet<string>) =>
-    add(search(origin, "Patient", { [parameter]: [...among] }, patientsMax), (row, base) =>
-      isOf(row, "Patient") && namedAt(row, [path], base).some((named) => among.has(written(named)))
-        ? idOf(row)
-        : [],
-    );
+    visit(origin, "Patient", { [parameter]: [...among] }, patientsMax, (row, base) => {
+      origin.residences.note(residenceFacts(row));
+      if (namedAt(row, [path], base).some((named) => among.has(written(named))))
+        for (const id of idOf(row)) patients.add(id);
+    });
 
   if (relations.has("practitioner")) {
     const added = await ofPatients("general-practitioner", "generalPractitioner", selves);
@@ -118,13 +116,12 @@ async function ofPractitioner(
     }
   }
   if (relations.has("panel")) {
-    const added = await add(
-      search(origin, "Group", { "managing-entity": [...selves] }, rolesMax),
-      (row, base) => (isPanel(row, selves, base) ? membersOf(row, base, at) : []),
-    );
+    const added = await visit(origin, "Group", { "managing-entity": [...selves] }, rolesMax, (row, base) => {
+      if (isPanel(row, selves, base)) for (const id of membersOf(row, base, at)) patients.add(id);
+    });
     if (!added.ok) return added;
   }
-  return ok(patients);
+  return patients.size > patientsMax ? err({ reason: "too_many_rows" }) : ok(patients);
 }
 
 interface Role {
@@ -139,27 +136,29 @@ async function rolesOf(
   at: Instant,
 ): Promise<Result<readonly Role[], RelateRefusal>> {
   const by = user.type === "PractitionerRole" ? { _id: [user.id] } : { practitioner: [written(user)] };
-  const found = await search(origin, "PractitionerRole", { ...by, active: ["true"] }, rolesMax);
-  if (!found.ok) return found;
-  const { rows, base } = found.value;
-  const isOfUser = (row: JsonObject) =>
+  const isOfUser = (row: JsonObject, base: FhirBase) =>
     user.type === "PractitionerRole"
       ? textAt(row, "id") === user.id
       : namedAt(row, ["practitioner"], base).some((named) => written(named) === written(user));
-  return ok(
-    rows
-      .filter((row) => isOf(row, "PractitionerRole") && isActive(row, at) && isOfUser(row))
-      .flatMap((row) =>
-        idOf(row).map((id) => ({
+  const roles: Role[] = [];
+  const visited = await visit(
+    origin,
+    "PractitionerRole",
+    { ...by, active: ["true"] },
+    rolesMax,
+    (row, base) => {
+      if (!isActive(row, at) || !isOfUser(row, base)) return;
+      for (const id of idOf(row))
+        roles.push({
           role: `PractitionerRole/${id}`,
           organizations: namedAt(row, ["organization"], base).map(written),
-        })),
-      ),
+        });
+    },
   );
+  return visited.ok ? ok(roles) : visited;
 }
 
 const isPanel = (group: JsonObject, selves: ReadonlySet<string>, base: FhirBase): boolean =>
-  isOf(group, "Group") &&
   isOn(group, "active") &&
   property(group, "actual") === true &&
   property(group, "type") === "person" &&
@@ -176,17 +175,33 @@ function membersOf(group: JsonObject, base: FhirBase, at: Instant): readonly str
     .flatMap((named) => (named.type === "Patient" ? [named.id] : []));
 }
 
-function search(
+/** Shows each row of the type to `take`; the origin may have ignored the criteria. Rows beyond the limit are refused. */
+async function visit(
   origin: OriginSession,
-  type: string,
+  type: keyof typeof elements,
   by: Readonly<Record<string, readonly string[]>>,
   rowsMax: number,
-) {
-  const query = Object.entries(by).map(
+  take: (row: JsonObject, base: FhirBase) => void,
+): Promise<Result<undefined, RelateRefusal>> {
+  const criteria = Object.entries(by).map(
     ([name, values]) => `${name}=${values.map(encodeURIComponent).join(",")}`,
   );
-  const question: FhirQuestion = { path: type, query: [...query, "_count=1000"].join("&"), posted: true };
-  return allRows(question, rowsMax, origin);
+  const takesElements = (await origin.traits())?.capabilities.elements === true;
+  const form = takesElements ? [`_elements=${elements[type]}`, "_count=1000"] : ["_count=1000"];
+  const question: FhirQuestion = { path: type, query: [...criteria, ...form].join("&"), posted: true };
+  let rows = 0;
+  const visited = await visitRows(
+    question,
+    origin,
+    (row, base) => {
+      rows += 1;
+      if (isOf(row, type)) take(row, base);
+      return false; // no row is hidden, so the number of pages is the only bound
+    },
+    pagesUsual,
+    rowBytesMax,
+  );
+  return visited.ok && rows > rowsMax ? err({ reason: "too_many_rows" }) : visited;
 }
 
 function namedAt(row: JsonObject, path: readonly string[], base: FhirBase): readonly Local[] {

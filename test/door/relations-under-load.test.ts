@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, test } from "vitest";
+import type { Resource } from "@medplum/fhirtypes";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import { to } from "../support/fhir-parts.ts";
+import { askAs, issuerEntry, joined, outsideClient, outsider, outsideToken } from "../support/outside.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
+
+// More bytes than a request holds as trees (4 MiB) come from patients of ordinary size alone.
+const ids = Array.from({ length: 950 }, (_, n) => `p${n}`);
+const patient = (id: string, more: object = {}) => ({
+  resourceType: "Patient" as const,
+  id,
+  generalPractitioner: [to("Practitioner/vera")],
+  contact: [{ name: { text: "c".repeat(5_000) } }],
+  ...more,
+});
+const pulse = (id: string): Resource => ({
+  resourceType: "Observation",
+  id: `${id}-pulse`,
+  status: "final",
+  code: { text: "pulse" },
+  subject: to(`Patient/${id}`),
+});
+const world: readonly Resource[] = [
+  { resourceType: "Practitioner", id: "vera" },
+  ...ids.map((id) => patient(id)),
+  patient("stranger", { generalPractitioner: [to("Practitioner/otto")] }),
+  // grown by the patient's own app
+  patient("grown", { contact: [{ name: { text: "g".repeat(2_900_000) } }] }),
+  ...["p0", "p949", "stranger", "grown"].map(pulse),
+];
+
+let certificate: CertificateFiles;
+let token: string;
+let phylax: Door;
+
+beforeAll(async () => {
+  phylax = await startDoor({ resources: world });
+  const issuer = await outsider("https://relations.example", "phylax");
+  const grant = { purpose: "TREAT", policy: "ward", scopes: "user/*.rs" };
+  const client = await outsideClient(phylax, issuer, "ward", grant);
+  ({ certificate } = client);
+  const claims = { client_id: "ward", scope: "user/*.rs", purpose: "TREAT", fhirUser: "Practitioner/vera" };
+  token = await outsideToken(issuer, certificate, claims);
+  const body = {
+    format: "phylax.policy.v1",
+    name: "ward",
+    title: "Ward",
+    purposes: ["TREAT"],
+    users: ["practitioner"],
+    rules: [
+      {
+        types: ["Patient", "Observation"],
+        interactions: ["read", "search"],
+        show: "everything",
+        why: "45 CFR 164.506(c)(2): treatment.",
+        examples: [{ says: "It may be read.", request: "Observation/1", is: "permitted" }],
+      },
+    ],
+  };
+  const file = {
+    issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })],
+    policies: [{ name: "ward", body }],
+  };
+  const applied = await phylax.addRegistry(joined(file, client.entries));
+  if (!applied.ok) throw new Error(JSON.stringify(applied));
+}, 60_000);
+afterAll(() => phylax.close());
+
+const register = (elements?: boolean) =>
+  phylax.applyRegistry({
+    origins: [
+      {
+        name: "main",
+        url: phylax.dev.origin,
+        credentials: { kind: "none" },
+        ...(elements !== undefined && { capabilities: { elements } }),
+      },
+    ],
+  });
+const statusOf = async (path: string) => (await askAs(phylax, certificate, token, path)).status;
+
+test("a patient who grows her own record takes none of her practitioner's other patients away, nor do 950 patients", async ({
+  expect,
+}) => {
+  await register();
+  expect(await statusOf("Observation/p0-pulse")).toBe(200);
+  expect(await statusOf("Observation/p949-pulse")).toBe(200);
+  expect(await statusOf("Observation?patient=p7")).toBe(200);
+  expect(await statusOf("Observation/stranger-pulse")).toBe(404);
+  expect(await statusOf("Observation/grown-pulse"), "her row is too long to be read for the relation").toBe(
+    404,
+  );
+});
+
+test("an origin that takes _elements is asked for the elements of the relation alone, so a grown record is related too", async ({
+  expect,
+}) => {
+  await register(true);
+  expect(await statusOf("Observation/grown-pulse")).toBe(200);
+  expect(await statusOf("Observation/p949-pulse")).toBe(200);
+  expect(await statusOf("Observation/stranger-pulse")).toBe(404);
+});
