@@ -900,6 +900,11 @@ export const clientRefusals = {
     "invalid",
     "The Consent names no patient of this FHIR server, so it could not be in force. Name the patient by a reference, or by an identifier that finds a single Patient for you.",
   ),
+  consent_too_long: fhir(
+    422,
+    "too-costly",
+    "The Consent has more than 50 provisions or 1,000 criteria. Write it shorter: by a class or a label in place of each code.",
+  ),
 
   // The token endpoint
   form_malformed: oauth(

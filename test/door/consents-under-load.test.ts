@@ -18,7 +18,7 @@ const denial = (patient: string) => ({
   provision: { type: "deny" },
 });
 const many = Array.from({ length: 250 }, (_, n) => `p${n}`);
-const world: readonly Resource[] = ["amara", "bela", ...many].flatMap((id): readonly Resource[] => [
+const world: readonly Resource[] = ["amara", "bela", "cora", ...many].flatMap((id): readonly Resource[] => [
   { resourceType: "Patient", id },
   {
     resourceType: "Observation",
@@ -34,7 +34,7 @@ const policy = (name: string, more: object = {}) => ({
     format: "phylax.policy.v1",
     name,
     title: name,
-    purposes: ["PATRQT", "TREAT"],
+    purposes: ["PATRQT", "TREAT", "BTG"],
     rules: [
       {
         types: ["Consent", "Patient", "Observation"],
@@ -49,7 +49,7 @@ const policy = (name: string, more: object = {}) => ({
 });
 
 const floods = ["flood-1", "flood-2", "flood-3"] as const;
-type Who = "app" | "clinic" | "registrar" | (typeof floods)[number];
+type Who = "app" | "clinic" | "registrar" | "emergency" | (typeof floods)[number];
 const certificates = new Map<string, CertificateFiles>();
 const tokens = new Map<string, string>();
 /** A filing that begins meanwhile stays pending until the gate opens. */
@@ -72,16 +72,22 @@ beforeAll(async () => {
   });
   const issuer = await outsider("https://consents-load.example", "phylax");
   const entries = [];
-  for (const who of ["app", "clinic", "registrar", ...floods] as const) {
-    const purpose = who === "app" ? "PATRQT" : "TREAT";
+  for (const who of ["app", "clinic", "registrar", "emergency", ...floods] as const) {
+    const purpose = who === "app" ? "PATRQT" : who === "emergency" ? "BTG" : "TREAT";
     const scopes = who === "app" ? "patient/*.cruds" : "system/*.cruds";
     const grant = { purpose, policy: who === "registrar" ? who : "clinic", scopes };
     const client = await outsideClient(phylax, issuer, who, grant);
     certificates.set(who, client.certificate);
-    entries.push(client.entries);
+    const [first] = client.entries.grants;
+    const breakGlass = { acr: ["urn:step-up"], maxSeconds: 600 };
+    const grants = who === "emergency" ? [{ ...first, breakGlass }] : client.entries.grants;
+    entries.push({ ...client.entries, grants });
     const claims = { client_id: who, scope: scopes, purpose };
     const of = (patient: string) => ({ ...claims, patient, fhirUser: `Patient/${patient}` });
-    tokens.set(who, await outsideToken(issuer, client.certificate, who === "app" ? of("amara") : claims));
+    const declared = { ...claims, acr: "urn:step-up", auth_time: Math.floor(Date.now() / 1_000) };
+    const person = { ...declared, fhirUser: "Practitioner/vera", name: "Dr. Vera Lindt" };
+    const own = who === "app" ? of("amara") : who === "emergency" ? person : claims;
+    tokens.set(who, await outsideToken(issuer, client.certificate, own));
     if (who === "app") tokens.set("app of bela", await outsideToken(issuer, client.certificate, of("bela")));
   }
   const file = {
@@ -202,4 +208,49 @@ test("of a registrar's transaction of 250 denials each is in force, or its entry
   failsAt = Infinity;
   const whole = await ask("registrar", "", post(bundle(many)));
   expect([whole.status, (await denied()).length]).toEqual([200, 250]);
+}, 60_000);
+
+test("a patient with more Consents at the origin than are read has her rows withheld from staff alone: she, an emergency and the registrar go on", async ({
+  expect,
+}) => {
+  const small = Array.from({ length: 1_050 }, (_, n) => `small-${n}`);
+  const headersOf = { "content-type": "application/fhir+json" };
+  for (const id of small) {
+    const permit = { ...denial("amara"), id, policyRule: undefined, provision: { type: "permit" } };
+    const how = { method: "PUT", headers: headersOf, body: JSON.stringify(permit) };
+    const stored = await phylax.within(() => fetch(`${phylax.dev.origin}/Consent/${id}`, how));
+    if (!stored.ok) throw new Error(await stored.text());
+  }
+  await phylax.applyRegistry({
+    origins: [
+      {
+        name: "main",
+        url: phylax.dev.origin,
+        credentials: { kind: "none" },
+        transactions: "atomic",
+        honoursIfMatchOnDelete: true,
+        consents: { readEverySeconds: 60 },
+      },
+    ],
+  });
+  vi.setSystemTime(Date.now() + 60_000);
+  const page = async () => {
+    const reply = await ask("clinic", "Observation?_id=amara-pulse,cora-pulse");
+    const { entry = [] } = JSON.parse(reply.text) as {
+      readonly entry?: readonly { readonly resource: { readonly id: string } }[];
+    };
+    return [reply.status, ...entry.map(({ resource }) => resource.id)];
+  };
+  expect(await page(), "the rows of other patients arrive").toEqual([200, "cora-pulse"]);
+  expect((await ask("clinic", "Observation/amara-pulse")).status).toBe(404);
+  expect((await ask("app", "Observation/amara-pulse")).status).toBe(200);
+  const headers = { "phylax-purpose": "BTG", "phylax-justification": "Unconscious after a fall" };
+  expect((await ask("emergency", "Observation/amara-pulse", { headers })).status).toBe(200);
+  expect((await ask("registrar", "Consent?patient=amara&_count=10")).status).toBe(200);
+
+  const entry = small.slice(0, 60).map((id) => ({ request: { method: "DELETE", url: `Consent/${id}` } }));
+  const deleted = await ask("registrar", "", post({ resourceType: "Bundle", type: "batch", entry }));
+  expect([deleted.status, deleted.text.match(/"204/gu)?.length]).toEqual([200, 60]);
+  vi.setSystemTime(Date.now() + 60_000);
+  expect(await page()).toEqual([200, "amara-pulse", "cora-pulse"]);
 }, 60_000);

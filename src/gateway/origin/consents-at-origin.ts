@@ -3,6 +3,7 @@ import { linkBelow } from "#fhir/origin-link";
 import type { OriginConsents, OriginQuestion } from "#fhir/ports";
 import { isId, type FhirBase } from "#fhir/r4/reference";
 import { readConsent } from "#policy/consent/read-consent";
+import { unreadConsents } from "#policy/consent/unread-consents";
 import { rowsOf, type Asking } from "./all-rows.ts";
 import type { ReadConsent } from "#gateway/consents/consent-filing";
 import { patientOf } from "#gateway/consents/consent-subject";
@@ -14,9 +15,10 @@ const divisionsMax = 16;
 
 /**
  * All Consents of these patients at the origin, with a single search; if they are too many for it, or one of them
- * names no patient by a reference, with a search for each half of the patients. So the limit is that of a patient:
- * the patients of hidden rows decide no refusal of a request by their number of Consents. Undefined: the origin does
- * not answer, or a part of its answer is not understood; then a denial might be missing.
+ * names no patient by a reference, with a search for each half of the patients. So the limit is that of a patient. In
+ * place of the Consents of a patient who has too many come rules that deny what any of them may deny: they cost
+ * this patient's rows alone, and neither the individual nor a declared emergency. Undefined: the origin does not
+ * answer, or a part of its answer is not understood; then a denial might be missing.
  */
 export async function consentsAtOrigin(
   patients: readonly string[],
@@ -30,7 +32,7 @@ export async function consentsAtOrigin(
     found: Found,
   ): Promise<readonly ReadConsent[] | undefined> => {
     if (found.consents !== undefined) return found.consents;
-    if (some.length <= 1) return undefined;
+    if (some.length <= 1) return some.map(unreadOf);
     if (found.unnamed.size > 0) divisions += 1;
     if (divisions > divisionsMax) return undefined;
     const half = Math.ceil(some.length / 2);
@@ -51,6 +53,14 @@ export async function consentsAtOrigin(
   const found = await search(patients);
   return found && whole(patients, found);
 }
+
+/** The patient's id and a slash: no Consent has such an id, and no other patient the same. */
+const unreadOf = (patient: string): ReadConsent => ({
+  consent: `${patient}/unread`,
+  content: { patient, rules: unreadConsents },
+  mayPermit: false,
+  filedBy: undefined,
+});
 
 interface Found {
   /** Undefined: not known by this search, but perhaps by a search for fewer patients. */
@@ -84,7 +94,9 @@ async function consentsBySearch(
       }
       return false; // the compiled form alone is retained
     });
-    if (!read.ok || understood < read.value.matches) return undefined;
+    if (!read.ok)
+      return read.error.reason === "origin_answer_too_large" ? { consents: undefined, unnamed } : undefined;
+    if (understood < read.value.matches) return undefined;
     if (isDivided || found.size > consentsMax) return { consents: undefined, unnamed };
     if (read.value.next === undefined) return { consents: [...found.values()], unnamed };
     const link = linkBelow(read.value.base, read.value.next);

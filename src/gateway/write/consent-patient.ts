@@ -1,5 +1,5 @@
 import { readCriteria } from "#fhir/interaction";
-import { isObject, readJson } from "#fhir/json/json";
+import { isArray, isObject, readJson, valuesAt, type JsonObject } from "#fhir/json/json";
 import { utf8 } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
 import { readConsent } from "#policy/consent/read-consent";
@@ -9,12 +9,20 @@ import type { OriginSession } from "#gateway/origin/origin-session";
 import { findByCriteria, type CriteriaRefusal } from "./write-criteria.ts";
 
 /** A Consent in force names no patient whom the gateway knows: it could not be filed. */
-export type ConsentPatientRefusal = CriteriaRefusal | { readonly reason: "consent_patient_unknown" };
+export type ConsentPatientRefusal =
+  | CriteriaRefusal
+  | { readonly reason: "consent_patient_unknown" }
+  /** Every row of the patient would be judged by more provisions or criteria than a Consent may have. */
+  | { readonly reason: "consent_too_long" };
+
+// The published examples of IHE, HL7 FAST and R4 have two provisions and seven criteria at most. Each row of the
+// patient is judged by each of them, for every reader.
+const [provisionsMax, criteriaMax] = [50, 1_000];
 
 /**
  * Finds the patient of a Consent that is about to be written, if it names the patient by an identifier alone:
  * among the Patients that its writer may search for. Undefined: its reference tells, or no rule of the Consent can
- * ever count.
+ * ever count. A Consent in force that is too long is refused.
  * @param body the resource as it is sent.
  */
 export async function patientByIdentifier(
@@ -25,6 +33,7 @@ export async function patientByIdentifier(
   const read = readJson(utf8(body));
   const consent = read.ok && isObject(read.value) ? read.value : undefined;
   if (consent === undefined || !readConsent(consent, origin.base).isActive) return ok(undefined);
+  if (isTooLong(consent)) return err({ reason: "consent_too_long" });
   const reference = referenceToPatient(consent);
   // A transaction may create the patient: the origin resolves the name, and the Consent is read again then.
   if (reference?.startsWith("urn:") === true || patientOf(consent, origin.base) !== undefined)
@@ -37,6 +46,20 @@ export async function patientByIdentifier(
   const found = await findByCriteria(criteria.value, permission, origin);
   if (!found.ok) return notFound.has(found.error.reason) ? err({ reason: "consent_patient_unknown" }) : found;
   return found.value === undefined ? err({ reason: "consent_patient_unknown" }) : ok(found.value);
+}
+
+function isTooLong(consent: JsonObject): boolean {
+  let [provisions, criteria] = [0, 0];
+  const open: JsonObject[] = valuesAt(consent, ["provision"]).filter(isObject);
+  for (let provision = open.pop(); provision !== undefined; provision = open.pop()) {
+    provisions += 1;
+    const codings = valuesAt(provision, ["code", "coding"]).length;
+    const lists = Object.entries(provision).filter(([name]) => name !== "provision");
+    criteria += lists.reduce((sum, [, list]) => sum + (isArray(list) ? list.length : 0), codings);
+    if (provisions > provisionsMax || criteria > criteriaMax) return true;
+    for (const inner of valuesAt(provision, ["provision"])) if (isObject(inner)) open.push(inner);
+  }
+  return false;
 }
 
 /** One face, whatever keeps the writer from finding a single Patient. */

@@ -251,7 +251,12 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     const atOrigin = rowsToFile(origin, ofOrigin, filedAt, names, former);
     const named = namedPatients(names, origin, patients);
     const claimed = await this.#claimedReadings(session, change, origin, [...named.values()], filedAt);
-    const done = await compareReadings(session, claimed, atOrigin, everyMilliseconds, former);
+    const unread = new Set(
+      found.flatMap(({ content }) =>
+        content?.rules.standsForUnread === true ? [names.allOfPatient(origin, content.patient)[0]] : [],
+      ),
+    );
+    const done = await compareReadings(session, claimed, atOrigin, everyMilliseconds, former, unread);
     for (const { subjects } of claimed) former.note(subjects);
     const rows = done.flatMap((reading) => reading.rows);
     const assumed = new Set(
@@ -388,13 +393,17 @@ interface ClaimedReading {
   readonly reading: ReadingRow;
 }
 
-/** Compares, for each patient, the Consents at the origin with the versions on file. */
+/**
+ * Compares, for each patient, the Consents at the origin with the versions on file.
+ * @param unread patients of whom only the rules are known that stand for their Consents: what is on file stays.
+ */
 async function compareReadings(
   session: RegistrySql,
   claimed: readonly ClaimedReading[],
   atOrigin: readonly ConsentRow[],
   everyMilliseconds: number,
   former: FormerNames,
+  unread: ReadonlySet<string>,
 ): Promise<readonly SubjectReading[]> {
   const filed = await presentConsents(
     session,
@@ -402,15 +411,21 @@ async function compareReadings(
   );
   return claimed.map(({ subjects, reading }) => {
     const { subject } = reading;
+    const found = atOrigin.filter((row) => row.subject === subject);
+    const namesFound = new Set(found.flatMap(({ consent }) => former.allOf(consent)));
+    const isWhole = !unread.has(subject);
     const present = presentOf(filed.filter((row) => subjects.includes(row.subject)));
-    return compareReading(
+    const compared = compareReading(
       reading,
-      atOrigin.filter((row) => row.subject === subject),
-      present.map((row) => Object.assign({}, row, { subject })),
+      found,
+      present
+        .filter(({ consent }) => isWhole || namesFound.has(consent))
+        .map((row) => Object.assign({}, row, { subject })),
       instant(reading.claimedUntil - claimMilliseconds),
       everyMilliseconds,
       (consent) => former.allOf(consent),
     );
+    return isWhole ? compared : { ...compared, seen: [...new Set([...reading.seen, ...compared.seen])] };
   });
 }
 

@@ -14,6 +14,11 @@ export interface ConsentRules {
   readonly api?: ConsentApi | "both";
   /** When the Consent was given; undefined if the Consent does not say. */
   readonly given?: TimeSpan;
+  /**
+   * It stands for Consents of the patient that were not read. Any of them may deny, and may be the newest or the most
+   * specific: no other Consent takes precedence over this denial.
+   */
+  readonly standsForUnread?: true;
   /** How the root may be read: once for a root with a type, twice for a root that is ambiguous without one. */
   readonly readings: readonly RootReading[];
 }

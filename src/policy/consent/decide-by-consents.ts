@@ -50,7 +50,10 @@ export function decideByConsents(
     .map((consent): Spoken => ({ consent, ...judgeConsent(consent.rules, request, row) }))
     .filter(({ verdict, consent }) => verdict === "deny" || (verdict === "permit" && consent.mayPermit));
   const counted = strongest(verdicts, combining);
-  const decisive = counted.find(({ verdict }) => verdict === "deny") ?? counted[0];
+  const decisive =
+    verdicts.find(({ verdict, consent }) => verdict === "deny" && consent.rules.standsForUnread === true) ??
+    counted.find(({ verdict }) => verdict === "deny") ??
+    counted[0];
   if (decisive === undefined) return { isPermitted: base === "honoured", because: undefined };
   return {
     isPermitted: decisive.verdict === "permit",

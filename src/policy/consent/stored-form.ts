@@ -64,6 +64,7 @@ const storedRules = z.strictObject({
   unclear: z.exactOptional(z.string()),
   api: z.exactOptional(z.enum(["payer-to-payer", "provider-access", "both"])),
   given: z.exactOptional(span),
+  standsForUnread: z.exactOptional(z.literal(true)),
   readings: z.array(
     z.strictObject({
       root: provision,

@@ -1,0 +1,35 @@
+import { test } from "vitest";
+import { instant } from "#kernel/clock";
+import type { ConsentRules } from "#policy/consent/consent";
+import { decideByConsents } from "#policy/consent/decide-by-consents";
+import { readConsent } from "#policy/consent/read-consent";
+import { rowFactsOf } from "#policy/consent/row-facts";
+import { readStoredForm, storedFormOf } from "#policy/consent/stored-form";
+import { unreadConsents } from "#policy/consent/unread-consents";
+import { base, consent, requestOf, resource } from "./scene.ts";
+
+test("Consents that were not read deny each purpose but an emergency, whatever a newer or more specific Consent permits", ({
+  expect,
+}) => {
+  const thp = "http://terminology.hl7.org/CodeSystem/";
+  const purpose = ["TREAT", "HRESCH"].map((code) => ({ system: `${thp}v3-ActReason`, code }));
+  const permit = readConsent(resource(consent({ type: "permit", purpose })), base);
+  const filed = (name: string, rules: ConsentRules, mayPermit: boolean, filedAt: number) => ({
+    ...{ consent: name, digest: name, rules, mayPermit, filedAt: instant(filedAt) },
+  });
+  const later = Date.parse("2026-11-28");
+  const both = [filed("unread", unreadConsents, false, 0), filed("permit", permit, true, later)];
+  const row = rowFactsOf(resource({ resourceType: "Observation", id: "o" }), base);
+  for (const combining of ["deny-overrides", "most-specific", "most-recent"] as const) {
+    const permitted = ["TREAT", "HRESCH", "ETREAT", "BTG"].map(
+      (code) =>
+        decideByConsents(both, requestOf({ purpose: code }), row, { base: "honoured", combining })
+          .isPermitted,
+    );
+    expect(permitted, combining).toEqual([false, false, true, true]);
+  }
+});
+
+test("the stored form of the rules that stand for unread Consents is read as these rules", ({ expect }) => {
+  expect(readStoredForm(storedFormOf(unreadConsents))).toEqual(unreadConsents);
+});
