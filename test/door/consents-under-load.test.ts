@@ -216,7 +216,7 @@ test("a patient with more Consents at the origin than are read has her rows with
   const small = Array.from({ length: 1_050 }, (_, n) => `small-${n}`);
   const headersOf = { "content-type": "application/fhir+json" };
   for (const id of small) {
-    const permit = { ...denial("amara"), id, policyRule: undefined, provision: { type: "permit" } };
+    const permit = { ...denial("amara"), id, provision: { type: "permit" } };
     const how = { method: "PUT", headers: headersOf, body: JSON.stringify(permit) };
     const stored = await phylax.within(() => fetch(`${phylax.dev.origin}/Consent/${id}`, how));
     if (!stored.ok) throw new Error(await stored.text());
@@ -248,9 +248,11 @@ test("a patient with more Consents at the origin than are read has her rows with
   expect((await ask("emergency", "Observation/amara-pulse", { headers })).status).toBe(200);
   expect((await ask("registrar", "Consent?patient=amara&_count=10")).status).toBe(200);
 
-  const entry = small.slice(0, 60).map((id) => ({ request: { method: "DELETE", url: `Consent/${id}` } }));
-  const deleted = await ask("registrar", "", post({ resourceType: "Bundle", type: "batch", entry }));
-  expect([deleted.status, deleted.text.match(/"204/gu)?.length]).toEqual([200, 60]);
+  for (const some of [small.slice(0, 30), small.slice(30, 60)]) {
+    const entry = some.map((id) => ({ request: { method: "DELETE", url: `Consent/${id}` } }));
+    const deleted = await ask("registrar", "", post({ resourceType: "Bundle", type: "batch", entry }));
+    expect([deleted.status, deleted.text.match(/"204/gu)?.length]).toEqual([200, 30]);
+  }
   vi.setSystemTime(Date.now() + 60_000);
   expect(await page()).toEqual([200, "amara-pulse", "cora-pulse"]);
 }, 60_000);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, test } from "vitest";
+import { afterAll, beforeAll, test, vi } from "vitest";
 import type { Resource } from "@medplum/fhirtypes";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { to } from "../support/fhir-parts.ts";
@@ -65,10 +65,13 @@ beforeAll(async () => {
   const applied = await phylax.addRegistry(joined(file, client.entries));
   if (!applied.ok) throw new Error(JSON.stringify(applied));
 }, 60_000);
-afterAll(() => phylax.close());
+afterAll(async () => {
+  vi.useRealTimers();
+  await phylax.close();
+});
 
-const register = (elements?: boolean) =>
-  phylax.applyRegistry({
+async function register(elements?: boolean) {
+  await phylax.applyRegistry({
     origins: [
       {
         name: "main",
@@ -78,6 +81,9 @@ const register = (elements?: boolean) =>
       },
     ],
   });
+  // no copy of the entry is older than ten seconds
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 11_000 });
+}
 const statusOf = async (path: string) => (await askAs(phylax, certificate, token, path)).status;
 
 test("a patient who grows her own record takes none of her practitioner's other patients away, nor do 950 patients", async ({
