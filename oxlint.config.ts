@@ -59,6 +59,7 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
       "zod",
       "zod/mini",
       "cborg",
+      "node:async_hooks",
       "node:crypto",
     ],
   },

@@ -22,10 +22,21 @@ import { originStatesAt } from "#platform/operators/origin-states-at";
 import { opsConfig } from "#platform/config/ops-config";
 import { keptForASecond } from "#platform/config/log-states";
 import { opsReadiness } from "#platform/config/ops-readiness";
-import { within } from "#platform/within";
+import { inTime, partInTime } from "#platform/deadlines";
 
 /** The ops worker: joins the operators' verbs to their Cloudflare bindings. */
 function open(env: OpsEnv): Hono {
+  const desks = {
+    roll: partInTime("control", env.OPERATOR_ROLL),
+    registry: partInTime("desk", env.REGISTRY_DESK),
+    proposals: partInTime("desk", env.PROPOSAL_DESK),
+    consents: partInTime("desk", env.CONSENT_HISTORY),
+    reviews: partInTime("desk", env.REVIEW_DESK),
+    holds: partInTime("desk", env.ACCOUNTING_HOLDS),
+    recovery: partInTime("desk", env.LEDGER_RECOVERY),
+    health: partInTime("desk", env.LEDGER_HEALTH),
+    console: partInTime("control", env.CONSOLE_DESK),
+  };
   const {
     url,
     approvals,
@@ -46,60 +57,57 @@ function open(env: OpsEnv): Hono {
     keepAlive: waitUntil,
   });
   const admin: AdminPorts = {
-    operators: env.OPERATOR_ROLL,
-    denials: async (issuer) => new Set(await env.OPERATOR_ROLL.denials(issuer)),
+    operators: desks.roll,
+    denials: async (issuer) => new Set(await desks.roll.denials(issuer)),
     signIns: signInVerifier({
       audience: url,
-      issuers: { find: (iss) => env.OPERATOR_ROLL.issuer(iss) },
+      issuers: { find: (iss) => desks.roll.issuer(iss) },
       keySets: keysOfIssuers,
     }),
     proofs: proofVerifier(dpopNonceKeys),
     registry: {
-      show: () => env.REGISTRY_DESK.show(),
-      clients: () => env.REGISTRY_DESK.clients(),
-      plan: (document) => env.REGISTRY_DESK.plan(document),
-      change: (document, mayOpen) => env.REGISTRY_DESK.change(document, mayOpen),
-      apply: (document, mayOpen) => env.REGISTRY_DESK.merge(document, mayOpen),
-      probed: (document, operator) => env.REGISTRY_DESK.probed(document, operator),
-      revoke: (denial) => env.REGISTRY_DESK.revoke(denial),
-      lift: (denial) => env.REGISTRY_DESK.lift(denial),
+      show: () => desks.registry.show(),
+      clients: () => desks.registry.clients(),
+      plan: (document) => desks.registry.plan(document),
+      change: (document, mayOpen) => desks.registry.change(document, mayOpen),
+      apply: (document, mayOpen) => desks.registry.merge(document, mayOpen),
+      probed: (document, operator) => desks.registry.probed(document, operator),
+      revoke: (denial) => desks.registry.revoke(denial),
+      lift: (denial) => desks.registry.lift(denial),
     },
     operatorTasks: {
-      list: () => env.REGISTRY_DESK.operators(),
-      suspend: (id, by) => env.REGISTRY_DESK.suspendOperator(id, by),
-      remove: (id, by) => env.REGISTRY_DESK.removeOperator(id, by),
+      list: () => desks.registry.operators(),
+      suspend: (id, by) => desks.registry.suspendOperator(id, by),
+      remove: (id, by) => desks.registry.removeOperator(id, by),
     },
     proposals: {
-      propose: (document, by) => env.PROPOSAL_DESK.propose(document, by),
-      list: (page) => env.PROPOSAL_DESK.list(page),
-      show: (proposal) => env.PROPOSAL_DESK.show(proposal),
-      approve: (proposal, by) => env.PROPOSAL_DESK.approve(proposal, by),
-      close: (proposal, operator, note) => env.PROPOSAL_DESK.close(proposal, operator, note),
+      propose: (document, by) => desks.proposals.propose(document, by),
+      list: (page) => desks.proposals.list(page),
+      show: (proposal) => desks.proposals.show(proposal),
+      approve: (proposal, by) => desks.proposals.approve(proposal, by),
+      close: (proposal, operator, note) => desks.proposals.close(proposal, operator, note),
     },
     approvals,
     requestKeys: requestKeys(env.KEYED_REQUESTS, newId),
     consents: {
-      list: (document) => env.CONSENT_HISTORY.list(document),
-      refile: (document) => env.CONSENT_HISTORY.refile(document),
+      list: (document) => desks.consents.list(document),
+      refile: (document) => desks.consents.refile(document),
     },
     reviews: {
-      list: (document) => env.REVIEW_DESK.list(document),
-      close: (document, operator) => env.REVIEW_DESK.close(document, operator),
+      list: (document) => desks.reviews.list(document),
+      close: (document, operator) => desks.reviews.close(document, operator),
     },
-    accountings: { hold: (document) => env.ACCOUNTING_HOLDS.hold(document) },
-    restores: { restore: (log) => env.LEDGER_RECOVERY.restore(log) },
+    accountings: { hold: (document) => desks.holds.hold(document) },
+    restores: { restore: (log) => desks.recovery.restore(log) },
     ledger,
     configured: configurationRecord(described, ledger, { clock, newId }),
     calls: env.OPERATOR_CALLS,
     url,
     clock,
     newId,
-    dependencies: keptForASecond(
-      () => opsReadiness(env.OPERATOR_ROLL, logOf, placement.layout, clock()),
-      clock,
-    ),
+    dependencies: keptForASecond(() => opsReadiness(desks.roll, logOf, placement.layout, clock()), clock),
     halfYear: keptForASecond(
-      () => within(2_000, env.LEDGER_HEALTH.shards(), "ledger: no answer in time").catch(() => undefined),
+      () => inTime("readiness", async () => await env.LEDGER_HEALTH.shards()).catch(() => undefined),
       clock,
     ),
     keepAlive: waitUntil,
@@ -114,10 +122,10 @@ function open(env: OpsEnv): Hono {
       (key) => new Secret(hkdf(key, new Uint8Array(), utf8("phylax console session key v1"))),
     ),
     issuers: operatorIssuers({ ask, hosts: identityHosts, clientId: places.clientId, clock, newId }),
-    health: () => env.LEDGER_HEALTH.report(),
-    ends: () => env.CONSOLE_DESK.ends(),
-    denials: () => env.CONSOLE_DESK.denials(),
-    waiting: () => env.CONSOLE_DESK.waiting(),
+    health: () => desks.health.report(),
+    ends: () => desks.console.ends(),
+    denials: () => desks.console.denials(),
+    waiting: () => desks.console.waiting(),
     origins: () => originStatesAt(places.gateway),
     wait: (milliseconds) => scheduler.wait(milliseconds),
   });

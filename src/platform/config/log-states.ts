@@ -3,12 +3,12 @@ import type { CopyHealth } from "#ledger/flush";
 import type { LedgerLayout } from "#ledger/layout";
 import { openLogs } from "#ledger/log-name";
 import { askWithStandIns } from "#ledger/stand-in-chain";
+import { inTime } from "#platform/deadlines";
 import type { StatusOf } from "./readiness.ts";
 
 /** The state of a log for operators: docs/runbook.md. */
 export type LogState = CopyHealth | "sealed" | "unreachable";
 
-const patienceMilliseconds = 2_000;
 // Anyone may ask for readiness, and each log's object answers itself.
 const logsMax = 64;
 
@@ -37,21 +37,15 @@ interface Asked {
   readonly standIn: string | null;
 }
 
-async function stateOf(statusOf: StatusOf, log: string): Promise<Asked> {
-  const unreachable = { log, state: "unreachable", standIn: null } as const;
-  const answered = statusOf(log)
-    .status()
-    .then(
-      ({ sealed, health, standIn }): Asked => ({
-        log,
-        state: sealed && health === "good" ? "sealed" : health,
-        standIn,
-      }),
-      (): Asked => unreachable,
-    );
-  const late = scheduler.wait(patienceMilliseconds).then((): Asked => unreachable);
-  return Promise.race([answered, late]);
-}
+const stateOf = (statusOf: StatusOf, log: string): Promise<Asked> =>
+  inTime("readiness", () => statusOf(log).status()).then(
+    ({ sealed, health, standIn }): Asked => ({
+      log,
+      state: sealed && health === "good" ? "sealed" : health,
+      standIn,
+    }),
+    (): Asked => ({ log, state: "unreachable", standIn: null }),
+  );
 
 /**
  * A question whose answer is kept for a second in this isolate, so that many callers cause one question. A

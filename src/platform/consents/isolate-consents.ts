@@ -3,7 +3,7 @@ import type { ConsentRules } from "#policy/consent/consent";
 import { readStoredForm } from "#policy/consent/stored-form";
 import { ageAt, type Clock, type Instant } from "#kernel/clock";
 import type { AppliedUpdate, RegistryPosition } from "#registry/revocation";
-import { within } from "#platform/within";
+import { inTime } from "#platform/deadlines";
 import type { ConsentOnFile, ConsentQuestion, ConsentsOnFile } from "./consent-desk.ts";
 
 /** The store of Consents: `control`, by RPC. */
@@ -21,7 +21,6 @@ const youngMilliseconds = 7_000;
 const activeMilliseconds = 3_000;
 // Deltas keep the copies right. This bounds the time for which an error could last.
 const hardMilliseconds = 600_000;
-const patienceMilliseconds = 2_000;
 const patientsMax = 20_000;
 const rereadMax = 20_000;
 const weightMax = 8_388_608; // characters of the forms of all copies
@@ -142,15 +141,13 @@ export class IsolateConsents {
     at: Instant,
   ): Promise<readonly (readonly [patient: string, copy: Copy])[]> {
     const isBehind = patients.some((patient) => this.#reread.has(`${origin}/${patient}`));
-    const answers = await within(
-      patienceMilliseconds,
+    const answers = await inTime("consents", () =>
       this.#source.of({
         origin,
         patients,
         bookmark: isBehind ? null : (standing?.bookmark ?? null),
         hasPending: standing?.pending.some((name) => name.startsWith(`consent/${origin}/`)) !== false,
       }),
-      "the registry does not answer in time",
     );
     if (answers.length !== patients.length) throw new Error("not an answer for each patient");
     return patients.map((patient, i) => {

@@ -1,5 +1,5 @@
 import { ageAt, instant, type Clock, type Instant } from "#kernel/clock";
-import { within } from "#platform/within";
+import { inTime } from "#platform/deadlines";
 import type { ConsentState, ReadingClaim, ReadingQuestion } from "./consent-desk.ts";
 import type { IsolateConsents } from "./isolate-consents.ts";
 
@@ -13,7 +13,6 @@ export interface ReadingDesk {
   ): Promise<readonly string[]>;
 }
 
-const patienceMilliseconds = 5_000;
 // A different request reads the same patients now. Its question to the origin takes this long at most, as a rule.
 const [waitMilliseconds, waitsMax] = [100, 100];
 const patientsMax = 20_000;
@@ -66,7 +65,7 @@ export class IsolateReadings {
         if (waits > 0) await this.#wait(waitMilliseconds);
         const question = { origin, patients: [...due], everyMilliseconds };
         const at = this.#clock();
-        const claim = await this.#within(this.#desk.claimReading(question));
+        const claim = await inTime("consentReadings", () => this.#desk.claimReading(question));
         for (const { patient, ageMilliseconds } of claim.read) {
           due.delete(patient);
           readAt.set(patient, instant(at - ageMilliseconds));
@@ -74,7 +73,9 @@ export class IsolateReadings {
         if (claim.claimed.length === 0) continue;
         const claimed = { ...question, patients: claim.claimed };
         const found = await read(claim.claimed);
-        const done = await this.#within(this.#desk.fileReading(claim.change, claimed, found));
+        const done = await inTime("consentReadings", () =>
+          this.#desk.fileReading(claim.change, claimed, found),
+        );
         if (found === undefined) return false;
         for (const patient of done) due.delete(patient);
       }
@@ -86,10 +87,6 @@ export class IsolateReadings {
     this.#copies.reread(origin, stale);
     for (const [patient, at] of readAt) this.#note(`${origin}/${patient}`, at);
     return true;
-  }
-
-  #within<T>(answer: Promise<T>): Promise<T> {
-    return within(patienceMilliseconds, answer, "control does not answer in time");
   }
 
   #note(key: string, readAt: Instant): void {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Instant } from "#kernel/clock";
+import { inTime } from "#platform/deadlines";
 import type { OpenedReview } from "./review-rows.ts";
 
 interface Opening {
@@ -34,7 +35,9 @@ export function isolateReviews(desk: Opening): { open(use: Use): Promise<string>
         .slice(0, 32);
       const known = `${id} ${until}`; // a changed grant may move the end
       if (opened.has(known)) return id;
-      const isOpen = await desk.open({ id, openedAt: at, requestId, client, origin, purpose, until });
+      const isOpen = await inTime("control", () =>
+        desk.open({ id, openedAt: at, requestId, client, origin, purpose, until }),
+      );
       if (!isOpen) throw new Error("the review is closed");
       if (opened.size >= knownMax) opened.delete(opened.values().next().value ?? "");
       opened.add(known);

@@ -1,6 +1,7 @@
 import { dayMilliseconds, type Clock, type Instant } from "#kernel/clock";
 import type { Json } from "#fhir/json/json";
 import { elementsLeft } from "#phi/elements-left";
+import { inTime } from "#platform/deadlines";
 import type { MeasuredBatch } from "#platform/elements/object/element-counts";
 
 /** The object that adds up the counts of a grant. */
@@ -94,7 +95,7 @@ export class ElementCounter {
     // A call that failed may have arrived: it is not repeated.
     await Promise.allSettled(
       batches.map(({ grant, day, answers, elements }) =>
-        this.#objectOf(grant).add({ day, answers, elements: [...elements] }),
+        inTime("elementCounts", () => this.#objectOf(grant).add({ day, answers, elements: [...elements] })),
       ),
     );
   }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { AssertionMemory } from "#identity/ports";
 import type { ClientGuard } from "#platform/guard/object/client-guard";
+import { inTime } from "#platform/deadlines";
 import { guardStub } from "./guard-stub.ts";
 
 /**
@@ -12,7 +13,9 @@ export function guardMemory(guards: DurableObjectNamespace<ClientGuard>): Assert
       const idHash = createHash("sha256").update(id).digest("base64url");
       // No retry: when the answer is lost, the first call may have used the assertion up, so the client must
       // make a new assertion.
-      return await guardStub(guards, client.id, client.home?.region).assertionOnce(idHash, expires);
+      return await inTime("guard", () =>
+        guardStub(guards, client.id, client.home?.region).assertionOnce(idHash, expires),
+      );
     },
   };
 }

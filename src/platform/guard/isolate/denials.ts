@@ -1,4 +1,5 @@
 import type { DenialList, GuardedClient } from "#identity/ports";
+import { inTime } from "#platform/deadlines";
 import { guardStub } from "./guard-stub.ts";
 import { applyUpdate } from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";
@@ -13,7 +14,11 @@ export function guardDenials(guards: DurableObjectNamespace<ClientGuard>): Denia
     async of(client, issuer) {
       const applied = applyUpdate(
         undefined,
-        await guardStub(guards, client.id, client.home?.region).denials({ client: client.id, issuer }),
+        await inTime(
+          "guard",
+          async () =>
+            await guardStub(guards, client.id, client.home?.region).denials({ client: client.id, issuer }),
+        ),
         instant(0),
       );
       if (applied === undefined) throw new Error("a guard sent deltas where a snapshot was needed");
@@ -34,11 +39,11 @@ export function refreshingGuard(
 ): { revoke(client: GuardedClient, id: string, expires: Instant): Promise<boolean> } {
   return {
     async revoke(client, id, expires) {
-      const done = await revoker.revoke(client.id, id, expires);
+      const done = await inTime("control", () => revoker.revoke(client.id, id, expires));
       if (done)
-        await guardStub(guards, client.id, client.home?.region)
-          .heed({ client: client.id, issuer })
-          .catch(() => {});
+        await inTime("guard", () =>
+          guardStub(guards, client.id, client.home?.region).heed({ client: client.id, issuer }),
+        ).catch(() => {});
       return done;
     },
   };

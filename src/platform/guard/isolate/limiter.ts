@@ -18,6 +18,8 @@ import {
 import { instant, type Clock } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Asker, GuardReply } from "#platform/guard/object/client-guard";
+import { inTime, PartBusy } from "#platform/deadlines";
+import { Bulkhead, type CallSlot } from "#platform/origins/bulkhead";
 import { guardStub, type NamedGuards } from "./guard-stub.ts";
 import { IsolateLeases } from "./isolate-leases.ts";
 
@@ -45,6 +47,8 @@ const lookMilliseconds = 5;
 // For each client, with 50,000 running windows in each guard. A changed number restarts every subject's
 // window.
 const subjectGuards = 16;
+// Requests that wait for a lease, of a client and of all. A slow guard of one client holds up no other client.
+const waiting = { concurrentPerClient: 512, concurrent: 1_024, timeoutMilliseconds: 10_000 };
 
 /**
  * Spends from leases that the clients' guards grant to this isolate. limits/ has the arithmetic; this file
@@ -54,12 +58,31 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
   const { clock, waitUntil } = options;
   const leases = new IsolateLeases(clock);
   const ask = asker(options, leases);
+  const waits = new Bulkhead();
+  const waitingFor = (client: string): CallSlot => {
+    const slot = waits.take(client, waiting, clock());
+    if (typeof slot === "string") throw new PartBusy("guard");
+    return slot;
+  };
   // Renews for later requests: the served request starts the renewal and does not wait. If it fails, the
   // later requests ask themselves and report the fault.
   const renewAhead = (charge: Spend) => waitUntil(ask(charge, 0).catch(() => {}));
   const spendOne = async <R>(
     charge: Spend,
     revoked: (denied: Denied) => R | undefined,
+  ): Promise<Result<Spent, Exhausted | R>> => {
+    let slot: CallSlot | undefined;
+    const wait = () => (slot ??= waitingFor(charge.client));
+    try {
+      return await spendWaiting(charge, revoked, wait);
+    } finally {
+      if (slot !== undefined) waits.give(slot);
+    }
+  };
+  const spendWaiting = async <R>(
+    charge: Spend,
+    revoked: (denied: Denied) => R | undefined,
+    wait: () => void,
   ): Promise<Result<Spent, Exhausted | R>> => {
     let counted = demanded(leases.get(charge), charge.many, clock());
     for (let looks = 0; looks < looksMax; looks += 1) {
@@ -68,6 +91,7 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
       const mustAsk = spent.outcome.kind === "empty" && mayAsk(counted, at);
       if (mustAsk) {
         leases.update(charge, counted);
+        wait();
         const answer = await ask(charge, charge.many);
         spent = spendAnswered(leases.get(charge), charge.many, answer, clock());
       }
@@ -91,6 +115,7 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
         case "empty":
           // A timer of this request: work that goes on after another request's promise can run in that request's
           // context (ADR 55).
+          wait();
           await scheduler.wait(lookMilliseconds);
           counted = leases.get(charge);
       }
@@ -218,13 +243,14 @@ function subjectLease(
 
 /**
  * A guard that was just restarted fails the calls in flight and breaks its stub: one more try with a new
- * stub and the same id.
+ * stub and the same id. Both end with the guard's deadline.
  */
-async function send<T>(newStub: () => Guard, ask: (guard: Guard) => Promise<T>): Promise<T> {
-  try {
-    return await ask(newStub());
-  } catch (fault) {
-    if (!(fault instanceof Error) || Reflect.get(fault, "durableObjectReset") !== true) throw fault;
-    return await ask(newStub());
-  }
-}
+const send = <T>(newStub: () => Guard, ask: (guard: Guard) => Promise<T>): Promise<T> =>
+  inTime("guard", async () => {
+    try {
+      return await ask(newStub());
+    } catch (fault) {
+      if (!(fault instanceof Error) || Reflect.get(fault, "durableObjectReset") !== true) throw fault;
+      return await ask(newStub());
+    }
+  });

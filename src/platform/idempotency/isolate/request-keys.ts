@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { ClaimAnswer, KeyClaim, KeyEnd } from "#limits/idempotency";
+import { inTime } from "#platform/deadlines";
 import type { KeyedRequest, RequestClaim, RequestKeys } from "#limits/request-keys";
 
 interface Keys {
@@ -62,11 +63,12 @@ function hashOf(...texts: readonly string[]): Buffer {
  * An object that was just restarted fails the calls in flight and breaks its stub: one more try with a new
  * stub. Each call may be repeated.
  */
-async function asked<T>(stub: () => Keys, call: (keys: Keys) => Promise<T>): Promise<T> {
-  try {
-    return await call(stub());
-  } catch (fault) {
-    if (!(fault instanceof Error) || Reflect.get(fault, "durableObjectReset") !== true) throw fault;
-    return await call(stub());
-  }
-}
+const asked = <T>(stub: () => Keys, call: (keys: Keys) => Promise<T>): Promise<T> =>
+  inTime("requestKeys", async () => {
+    try {
+      return await call(stub());
+    } catch (fault) {
+      if (!(fault instanceof Error) || Reflect.get(fault, "durableObjectReset") !== true) throw fault;
+      return await call(stub());
+    }
+  });

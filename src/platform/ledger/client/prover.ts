@@ -2,11 +2,7 @@ import type { RecordProver } from "#audit/ports";
 import { SIGNED_AGAIN_MS } from "#ledger/signing-times";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import type { StubOf } from "./stubs.ts";
-import { within } from "#platform/within";
-
-// A lease may be 7 s old when an answer is recorded, and a revoked client is refused within 10 s. Two calls
-// and the wait fit between.
-const PATIENCE_MS = 800;
+import { inTime } from "#platform/deadlines";
 
 /** Proofs over the Durable Objects of the ledger. */
 export function ledgerProver(
@@ -15,8 +11,7 @@ export function ledgerProver(
 ): RecordProver {
   return {
     async prove({ log, index }) {
-      const proof = () =>
-        within<Uint8Array | undefined>(PATIENCE_MS, logOf(log).proof(index), "ledger: no proof in time");
+      const proof = () => inTime<Uint8Array | undefined>("ledgerProof", () => logOf(log).proof(index));
       try {
         const first = await proof();
         if (first !== undefined) return first;

@@ -2,6 +2,7 @@ import type { AppliedUpdate } from "#registry/revocation";
 import { ChangeLog, type ListedChange, type Subject } from "./change-log.ts";
 import { ageAt, instant, type Clock, type Instant } from "#kernel/clock";
 import { aheadMilliseconds, registryLimits } from "./registry-limits.ts";
+import { inTime } from "#platform/deadlines";
 import { withVersion, type SnapshotSql } from "./snapshot-sql.ts";
 
 /** The state of the registry that was read. */
@@ -102,7 +103,7 @@ export class RegistryReader {
 
   async #ask<T>(from: string, query: (db: SnapshotSql) => Promise<T>) {
     const { sql, version } = withVersion(this.#registry.withSession(from));
-    return { value: await query(sql), version: version() };
+    return { value: await inTime("registry", () => query(sql)), version: version() };
   }
 
   #dated<T>(reading: DatedValue<T>): DatedValue<T> {

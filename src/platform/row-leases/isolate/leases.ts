@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "#kernel/clock";
 import { originWriteMilliseconds } from "#kernel/origin-timeout";
+import { inTime } from "#platform/deadlines";
 import { leaseMilliseconds, type RowLeases } from "#limits/row-lease";
 
 interface Book {
@@ -29,15 +30,12 @@ export function rowLeases({ books, clock, newId, wait }: RowLeasesOptions): RowL
       const [rowHash, holder] = [hash.toString("base64url"), newId()];
       for (let looks = 0; looks < looksMax; looks += 1) {
         const askedAt = clock();
-        if (await book().take(rowHash, holder))
+        if (await inTime("rowLeases", () => book().take(rowHash, holder)))
           return {
             lastsForWrite: () =>
               clock() + originWriteMilliseconds < askedAt + leaseMilliseconds && clock() >= askedAt,
             // A lease that is not given back ends by itself.
-            release: () =>
-              book()
-                .release(rowHash, holder)
-                .catch(() => {}),
+            release: () => inTime("rowLeases", () => book().release(rowHash, holder)).catch(() => {}),
           };
         await wait(lookMilliseconds);
       }
