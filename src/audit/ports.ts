@@ -41,6 +41,12 @@ export type DefinitionMissing = "definition missing";
  */
 export type LayoutDiffers = "layout differs";
 
+/**
+ * The log takes no records, and recorded nothing of this append. Only this answer lets a different log take the
+ * append: after a fault or a time-out the append may be on record.
+ */
+export type LogRefuses = "refused";
+
 /** A DPoP proof as the ledger knows it: thumbprint of its key, `jti` and `iat`. */
 export interface ProofUse {
   readonly jkt: string;

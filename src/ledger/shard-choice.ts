@@ -32,23 +32,58 @@ export type Sender =
     }
   | { readonly kind: "address"; readonly address: string; readonly continent?: string | undefined };
 
+// A ledger of which four logs refuse has a fault of its own.
+const OTHER_LOGS_MAX = 3;
+
 /** The log for a sender at an instant. It depends only on the arguments, so it is the same everywhere. */
 export const chooseLog = (sender: Sender, layout: LedgerLayout, at: Instant): string =>
   logOf(sender, layout, halfYearOf(at));
 
 /** The log for a sender in a half-year: the shards of a region may change with it. */
-export const logOf = (sender: Sender, layout: LedgerLayout, halfYear: string): string =>
-  logName({ shard: chooseShard(sender, layout, halfYear), halfYear });
+export const logOf = (sender: Sender, layout: LedgerLayout, halfYear: string): string => {
+  const ranges = rangesOf(sender, layout, halfYear);
+  return logName({ shard: shardAt(ranges, placeAmong(sender, sizeOf(ranges))), halfYear });
+};
 
-function chooseShard(sender: Sender, layout: LedgerLayout, halfYear: string): number {
+/**
+ * The logs that may take a record whose own log refused it, in their order: further logs of the client, then of
+ * its region, then of the ledger. A key has none: only its own log knows its used proofs.
+ */
+export function otherLogs(
+  sender: Sender,
+  layout: LedgerLayout,
+  at: Instant,
+  most = OTHER_LOGS_MAX,
+): readonly string[] {
+  if (sender.kind === "key") return [];
+  const halfYear = halfYearOf(at);
+  const ranges = rangesOf(sender, layout, halfYear);
+  const shards = sizeOf(ranges);
+  const [place, own] = [placeAmong(sender, shards), ownPlaces(sender, shards)];
+  const near = Array.from({ length: shards }, (_, i) => (place + i) % shards);
+  const all = Array.from({ length: shardsIn(layout, halfYear) }, (_, shard) => shard);
+  const inOrder = [
+    ...near.filter((each) => isAmong(own, each, shards)).map((each) => shardAt(ranges, each)),
+    ...near.map((each) => shardAt(ranges, each)),
+    ...all,
+  ];
+  return [...new Set(inOrder)].slice(1, 1 + most).map((shard) => logName({ shard, halfYear }));
+}
+
+/** A sender's log, and the logs that take its records while it refuses. */
+export const logsFor = (sender: Sender, layout: LedgerLayout, at: Instant): readonly string[] => [
+  chooseLog(sender, layout, at),
+  ...otherLogs(sender, layout, at),
+];
+
+function rangesOf(sender: Sender, layout: LedgerLayout, halfYear: string): readonly ShardRange[] {
   const regions = regionsIn(layout, halfYear);
   const near = regions.length === 0 ? [] : nearestRegions(regions, sender);
   // A ledger without regions has all its shards in reach.
-  const ranges: readonly ShardRange[] =
-    near.length === 0 ? [{ first: 0, count: shardsIn(layout, halfYear) }] : near;
-  const shards = ranges.reduce((sum, { count }) => sum + count, 0);
-  return shardAt(ranges, placeAmong(sender, shards));
+  return near.length === 0 ? [{ first: 0, count: shardsIn(layout, halfYear) }] : near;
 }
+
+const sizeOf = (ranges: readonly ShardRange[]): number => ranges.reduce((sum, { count }) => sum + count, 0);
 
 /** A place from 0 to `shards` - 1. */
 function placeAmong(sender: Sender, shards: number): number {
@@ -56,18 +91,26 @@ function placeAmong(sender: Sender, shards: number): number {
     case "key":
       return spread("key", sender.jkt) % shards;
     case "client": {
-      const clientShards = Math.max(1, Math.min(sender.spread, shards));
-      const first = spreadOfClient(sender.client) % shards;
+      const own = ownPlaces(sender, shards);
       const turn = randomOf(sender.turn);
       const ofTurn = turn % shards;
-      return (ofTurn - first + shards) % shards < clientShards
+      return isAmong(own, ofTurn, shards)
         ? ofTurn
-        : (first + (Math.floor(turn / shards) % clientShards)) % shards;
+        : (own.first + (Math.floor(turn / shards) % own.count)) % shards;
     }
     case "address":
       return spread("address", addressPrefix(sender.address)) % shards;
   }
 }
+
+/** The places of a client's own logs; of all in reach for a further sender. */
+const ownPlaces = (sender: Sender, shards: number): ShardRange =>
+  sender.kind === "client"
+    ? { first: spreadOfClient(sender.client) % shards, count: Math.max(1, Math.min(sender.spread, shards)) }
+    : { first: 0, count: shards };
+
+const isAmong = ({ first, count }: ShardRange, place: number, shards: number): boolean =>
+  (place - first + shards) % shards < count;
 
 function shardAt(ranges: readonly ShardRange[], place: number): number {
   let before = 0;

@@ -47,6 +47,8 @@ export type LogEvent =
     }
   | { readonly event: "ledger_witness_failed"; readonly witness: string; readonly size: number }
   | { readonly event: "ledger_configuration_elsewhere"; readonly log: string }
+  /** An alert: a log takes no records. At most once a minute from each isolate that meets it. */
+  | { readonly event: "ledger_log_refuses"; readonly log: string }
   /** This worker chose the log of a key by other regions or another number of shards than the ledger. */
   | { readonly event: "ledger_layout_differs"; readonly log: string }
   | { readonly event: "accounting_drain_failed"; readonly log: string }

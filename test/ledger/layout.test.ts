@@ -12,7 +12,7 @@ import {
   regionOfLog,
 } from "#ledger/layout";
 import { parseLogName } from "#ledger/log-name";
-import { chooseLog, logOf, type Sender } from "#ledger/shard-choice";
+import { chooseLog, logOf, otherLogs, type Sender } from "#ledger/shard-choice";
 
 const at = (text: string) => instant(Date.parse(text));
 const now = at("2026-11-24T12:00:00Z");
@@ -138,6 +138,24 @@ test("the clients of a turn meet in one log if it is their own, and else stay on
         parseLogName(log)?.shard,
       );
   }
+});
+
+test("a record whose log refuses has its client's further logs, then its region's, then all; a key has none", () => {
+  const where = layout("weur:5 enam:3");
+  const sender = client({ spread: 2, home: "weur" })(1);
+  const first = chooseLog(sender, where, now);
+  const others = otherLogs(sender, where, now, 99);
+  const ofClient = new Set(
+    Array.from({ length: 99 }, (_, i) => logOf(client({ spread: 2, home: "weur" })(i), where, "2026h2")),
+  );
+  expect([...ofClient]).toHaveLength(2);
+  expect(ofClient).toEqual(new Set([first, others[0]]));
+  expect(new Set([first, ...others]).size, "each log once").toBe(8);
+  const regions = others.map((log) => regionOfLog(log, where));
+  expect(regions).toEqual(["weur", "weur", "weur", "weur", "enam", "enam", "enam"]);
+  expect(otherLogs(sender, where, now, 3)).toEqual(others.slice(0, 3));
+  expect(otherLogs({ kind: "address", address: "192.0.2.1" }, where, now, 99)).toHaveLength(7);
+  expect(otherLogs(key("weur")(1), where, now, 99)).toEqual([]);
 });
 
 test("turns use all shards alike, however many a client has", () => {

@@ -7,7 +7,7 @@ import { gatewayApp } from "#gateway/http/app";
 import { LedgerQueue } from "#gateway/answer/ledger-queue";
 import { compiledPolicies } from "#gateway/admission/compiled-policies";
 import { instant } from "#kernel/clock";
-import { chooseLog } from "#ledger/shard-choice";
+import { logsFor } from "#ledger/shard-choice";
 import { accountingConfig } from "#platform/config/accounting-config";
 import { askServer } from "#platform/ask-server";
 import { gatewayConfig } from "#platform/config/gateway-config";
@@ -54,13 +54,10 @@ import { originStates } from "#platform/origins/origin-states";
 import { originTraits } from "#platform/origins/origin-traits";
 import { storedBearers } from "#platform/origins/stored-bearer";
 import { upstream } from "#platform/origins/upstream";
-import { within } from "#platform/within";
+import { inTime, partInTime, withinBudget } from "#platform/deadlines";
 import { tokenApp } from "#token/app";
 
 export { ClientGuard };
-
-// The origins have two seconds of these: a registry that hangs must not let readiness hang.
-const readingMilliseconds = 4_000;
 
 /** The gateway worker: joins the gateway and the built-in issuer to their Cloudflare bindings. */
 function open(env: GatewayEnv): (request: Request) => Hono {
@@ -74,6 +71,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     ...(mtlsUrl === undefined ? [] : [mtlsUrl + base.slice(publicUrl.length)]),
   ];
   const logOf = logStubs(env.LEDGER_SHARD, placement);
+  const disclosures = partInTime("accounting", env.DISCLOSURES);
   const ledger = ledgerSink(logOf, placement.layout, clock);
   const registry = new RegistryReader(env.REGISTRY, clock, waitUntil);
   const clients = clientDirectory(registry);
@@ -135,7 +133,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   const serving = {
     ...shared,
     keepAlive: waitUntil,
-    ledgerQueue: new LedgerQueue(),
+    ledgerQueue: new LedgerQueue(clock),
     elements: new ElementCounter(regionlessStubs(env.ELEMENT_COUNTS, placement), place),
     recordProver: ledgerProver(logOf, place.wait),
     audienceOf,
@@ -164,7 +162,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     policies,
     consents,
     consentReadings: new IsolateReadings(env.CONSENT_DESK, consents, clock, place.wait),
-    consentDesk: env.CONSENT_DESK,
+    consentDesk: partInTime("control", env.CONSENT_DESK),
     reviews: isolateReviews(env.REVIEW_OPENING),
     onBreakGlass: (use: {
       readonly requestId: string;
@@ -198,8 +196,8 @@ function open(env: GatewayEnv): (request: Request) => Hono {
       chance: Math.random,
     }),
     disclosures: {
-      linesOf: (request: LinesRequest) => env.DISCLOSURES.linesOf(request),
-      write: (accounting: AccountingToWrite) => env.DISCLOSURES.write(accounting),
+      linesOf: (request: LinesRequest) => disclosures.linesOf(request),
+      write: (accounting: AccountingToWrite) => disclosures.write(accounting),
     },
     accounting: accountingConfig(env.ACCOUNTING),
     recipients: recipientNames(registry),
@@ -211,15 +209,11 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     provenCalls: env.PROVEN_CALLS,
     jitter: Math.random,
     // the state `registry` reports that the registry cannot be read
-    originStates: () => within(readingMilliseconds, states(), "origins").catch(() => ({})),
-    probeStates: () => within(readingMilliseconds, probeStates(env.REGISTRY), "probes").catch(() => ({})),
+    originStates: () => inTime("originStates", states).catch(() => ({})),
+    probeStates: () => inTime("readiness", () => probeStates(env.REGISTRY)).catch(() => ({})),
     dependencies: keptForASecond(
       () =>
-        readiness(
-          env.REGISTRY,
-          logOf,
-          chooseLog({ kind: "address", address: "" }, placement.layout, clock()),
-        ),
+        readiness(env.REGISTRY, logOf, logsFor({ kind: "address", address: "" }, placement.layout, clock())),
       clock,
     ),
     logStates: keptForASecond(() => logStates(logOf, placement.layout, clock()), clock),
@@ -253,5 +247,6 @@ function open(env: GatewayEnv): (request: Request) => Hono {
 let doors: ReturnType<typeof open> | undefined; // settled once, shared by every request of the isolate
 
 export default {
-  fetch: (request, env, context) => (doors ??= open(env))(request).fetch(request, env, context),
+  fetch: (request, env, context) =>
+    withinBudget(() => (doors ??= open(env))(request).fetch(request, env, context)),
 } satisfies ExportedHandler<GatewayEnv>;

@@ -1,7 +1,7 @@
 import type { Instant } from "#kernel/clock";
 import type { LedgerLayout } from "#ledger/layout";
-import { chooseLog } from "#ledger/shard-choice";
-import { alive, type StatusOf, takesRecords } from "./readiness.ts";
+import { logsFor } from "#ledger/shard-choice";
+import { alive, anyTakesRecords, type StatusOf } from "./readiness.ts";
 
 // No certificate has this thumbprint: the list of operators is read, and no operator is found.
 const unusedThumbprint = "A".repeat(43);
@@ -16,10 +16,10 @@ export async function opsReadiness(
   layout: LedgerLayout,
   at: Instant,
 ): Promise<Readonly<Record<"control" | "ledger", boolean>>> {
-  const log = chooseLog({ kind: "address", address: "" }, layout, at);
+  const logs = logsFor({ kind: "address", address: "" }, layout, at);
   const [control, ledger] = await Promise.all([
-    alive(roll.find(unusedThumbprint)),
-    alive(takesRecords(statusOf, log)),
+    alive(() => roll.find(unusedThumbprint)),
+    anyTakesRecords(statusOf, logs),
   ]);
   return { control, ledger };
 }

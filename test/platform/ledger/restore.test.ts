@@ -151,7 +151,7 @@ test(
     expect(await statesOf()).toEqual(["sealed", "good", undefined]);
 
     await lose(standIn);
-    expect(await failure(() => fill(log, 1))).toContain("does not extend");
+    expect(await failure(() => fill(log, 1))).toContain("takes no records");
     expect(await statesOf()).toEqual(["sealed", "refusing", undefined]);
     const desk = new RecoveryDesk(ledger);
     for (let step = 0; step < 10; step++) {

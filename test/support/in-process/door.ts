@@ -110,8 +110,10 @@ export interface Door {
   addRegistry(document: unknown): ReturnType<control.RegistryDesk["apply"]>;
   /** The active Consents that `control` has for each patient of the origin `main`. */
   consentsOf(patients: readonly string[]): Promise<readonly ConsentsOnFile[]>;
-  /** Runs SQL inside every shard of the ledger, also inside a shard that no request has met yet. */
-  inEachShard(sql: string): void;
+  /** Runs SQL inside every shard of the ledger, or some, also inside a shard that no request has met yet. */
+  inEachShard(sql: string, isMeant?: (log: string) => boolean): void;
+  /** The storage of a log is lost: its next call starts an object without rows. */
+  loseLog(log: string): void;
   /** All that the objects of idempotency keys have in their storage, as JSON. */
   keyRows(): string;
   /**
@@ -272,7 +274,8 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
     applyRegistry: (document) => workers.apply(document, "replace"),
     addRegistry: (document) => workers.add(document),
     consentsOf: (patients) => workers.consentsOf(patients),
-    inEachShard: (sql) => workers.inEachShard(sql),
+    inEachShard: (sql, isMeant) => workers.inEachShard(sql, isMeant),
+    loseLog: (log) => workers.loseLog(log),
     keyRows: () => workers.keyRows(),
     nearCopy: workers.nearCopy,
     ringAlarms: () => within(() => workers.ringAlarms()),
@@ -394,9 +397,21 @@ async function startWorkers(
       "consents",
       remote,
     ),
-    REVIEW_OPENING: service(control.ReviewOpening, () => controlEnv),
-    OWN_TOKEN_REVOCATION: service(control.OwnTokenRevocation, () => controlEnv),
-    DISCLOSURES: service(ledger.Disclosures, () => ledgerEnv),
+    REVIEW_OPENING: remoteStub(
+      service(control.ReviewOpening, () => controlEnv),
+      "control",
+      remote,
+    ),
+    OWN_TOKEN_REVOCATION: remoteStub(
+      service(control.OwnTokenRevocation, () => controlEnv),
+      "control",
+      remote,
+    ),
+    DISCLOSURES: remoteStub(
+      service(ledger.Disclosures, () => ledgerEnv),
+      "accounting",
+      remote,
+    ),
     CLIENT_GUARD: remoteNamespace(guards, "guard", remote),
     KEYED_REQUESTS: remoteNamespace(keyedRequests, "keys", remote),
     ROW_LEASES: remoteNamespace(rowLeaseBooks, "leases", remote),
@@ -464,9 +479,10 @@ async function startWorkers(
           keyedRequests.storageOf(name).exec("SELECT * FROM request_keys").toArray(),
         ),
       ),
+    loseLog: (log: string) => shardObjects.lose(log),
     nearCopy: REGISTRY,
-    inEachShard(sql: string) {
-      for (const log of openLogs(ledgerShards, instant(Date.now()))) {
+    inEachShard(sql: string, isMeant: (log: string) => boolean = () => true) {
+      for (const log of openLogs(ledgerShards, instant(Date.now())).filter(isMeant)) {
         const storage = shardObjects.storageOf(log);
         storage.exec(shardTables);
         storage.exec(sql);

@@ -45,6 +45,12 @@ export class ObjectNamespace {
     return this.#objectOf(name).sql;
   }
 
+  /** The machine with an object's storage is gone: the next call starts the object without any row. */
+  lose(name: string): void {
+    this.#objects.get(name)?.close();
+    this.#objects.delete(name);
+  }
+
   #objectOf(name: string): MemoryObject {
     const object = this.#objects.get(name) ?? new MemoryObject(name, this.#make, this.#alarms);
     this.#objects.set(name, object);

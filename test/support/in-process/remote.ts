@@ -1,8 +1,9 @@
 /**
  * Stands between an isolate and a part of Phylax that is elsewhere: it may note the call, or let it wait.
- * `to`: the part, such as `ledger`. `method`: of a part that is called by RPC.
+ * `to`: the part, such as `ledger`. `method`: of a part that is called by RPC. `object`: the name of the Durable
+ * Object.
  */
-export type Remote = <T>(to: string, act: () => Promise<T>, method?: string) => Promise<T>;
+export type Remote = <T>(to: string, act: () => Promise<T>, method?: string, object?: string) => Promise<T>;
 
 export const direct: Remote = (_, act) => act();
 
@@ -12,17 +13,22 @@ interface Namespace {
 
 /** A namespace whose objects are called through `remote`. */
 export const remoteNamespace = (namespace: Namespace, to: string, remote: Remote): Namespace => ({
-  getByName: (name, options) => remoteStub(namespace.getByName(name, options), to, remote),
+  getByName: (name, options) => remoteStub(namespace.getByName(name, options), to, remote, name),
 });
 
 /** A stub whose methods are called through `remote`. */
-export const remoteStub = (stub: object, to: string, remote: Remote): object =>
+export const remoteStub = (stub: object, to: string, remote: Remote, object?: string): object =>
   new Proxy(stub, {
     get(target, method) {
       const call: unknown = Reflect.get(target, method);
       return typeof call === "function"
         ? (...args: readonly unknown[]) =>
-            remote(to, async (): Promise<unknown> => await Reflect.apply(call, target, args), String(method))
+            remote(
+              to,
+              async (): Promise<unknown> => await Reflect.apply(call, target, args),
+              String(method),
+              object,
+            )
         : call;
     },
   });

@@ -1,20 +1,24 @@
 import type { AuditEvent } from "#audit/event";
 import { createHash } from "node:crypto";
 import type { Counted, DefinitionMissing, ProofSink, ProofUse, Recorded, Replayed } from "#audit/ports";
-import { type AppendAnswer, eventsText, readAnswerText } from "#platform/ledger/append-text";
+import { eventsText, isRefusedStart, readAnswerText, type SentAnswer } from "#platform/ledger/append-text";
 import { ConfirmedDefinitions, withNames } from "./definitions.ts";
 import type { Clock, Instant } from "#kernel/clock";
 import { memo } from "#kernel/memo";
 import { keyLayout, type LedgerLayout, shardsIn } from "#ledger/layout";
 import { halfYearOf, logName, parseLogName } from "#ledger/log-name";
 import { earlierLog } from "#ledger/predecessor";
-import { chooseLog } from "#ledger/shard-choice";
+import { chooseLog, otherLogs, type Sender } from "#ledger/shard-choice";
 import type { StubOf } from "./stubs.ts";
-import { within } from "#platform/within";
+import { inTime } from "#platform/deadlines";
+import { LateAnswer } from "#platform/within";
 import { log } from "#platform/log";
 
 const TRIES = 3;
-const PATIENCE_MS = 5000;
+// A log that did not answer in time is asked once more, never a different log in its place: the first append may be
+// on record, and only its own log knows the repeat.
+const TIMEOUTS = 2;
+const REPORTED_EVERY_MS = 60_000;
 // A used proof is remembered for 130 s, and may be used from 10 s before its time (identity/proof), so it is
 // forgotten at 120 s at the earliest. A proof older than 100 s could be a second use, by an attacker who
 // kept a request open that long. The remaining 20 s allow for three tries and for clocks.
@@ -69,8 +73,8 @@ type Answer = Recorded | Counted | Replayed;
 
 /**
  * The ledger over its Durable Objects, with a call for each append. A broken object is asked again, an
- * overloaded object never. Lists of withheld paths go by their digests; their content comes along unless the
- * log took it within the last ten seconds.
+ * overloaded object never. A record whose log refuses goes to a different log, unless it uses a proof up. Lists of
+ * withheld paths go by their digests; their content comes along unless the log took it within the last ten seconds.
  */
 export function ledgerSink(
   logOf: StubOf<AppendingLog>,
@@ -85,12 +89,20 @@ export function ledgerSink(
     logs
       .flatMap((name) => (name === undefined ? [] : layoutOf(name.slice(name.indexOf("-") + 1))))
       .join("; ");
+  const reported = new Map<string, Instant>(); // an entry for each log
+  const reportRefusal = (name: string) => {
+    const now = clock();
+    if (Math.abs(now - (reported.get(name) ?? -Infinity)) < REPORTED_EVERY_MS) return;
+    reported.set(name, now);
+    log({ event: "ledger_log_refuses", log: name });
+  };
+  /** "refused": the log recorded nothing of this append. */
   const appendTo = async (
     log: string,
     input: readonly AuditEvent[],
     proof?: string,
     earlier?: string,
-  ): Promise<Answer> => {
+  ): Promise<Answer | "refused"> => {
     const { events, definitions } = withNames(input);
     if (log === own?.log) return answered(await own.append(events), log);
     let toSend = confirmed.unconfirmed(log, definitions, clock());
@@ -99,12 +111,11 @@ export function ledgerSink(
     // A new stub each time: a stub whose object was reset stays broken. A repeated (id, step) is recorded only
     // once.
     const send = () =>
-      within(
-        PATIENCE_MS,
+      inTime("ledger", () =>
         logOf(log).appendText(text, proof, toSend.length === 0 ? undefined : toSend, earlier, layouts),
-        "ledger: no answer in time",
       );
     const contents = () => Array.from(definitions.values(), ({ content }) => content);
+    let timeouts = 0;
     for (let attempt = 1; ; attempt++) {
       try {
         let answer = readAnswerText(await send());
@@ -113,19 +124,45 @@ export function ledgerSink(
           answer = readAnswerText(await send());
         }
         if (typeof answer !== "string") confirmed.confirm(log, definitions, clock());
-        return answered(answer, log);
+        if (answer !== "refused") return answered(answer, log);
+        reportRefusal(log);
+        // An earlier try may be on record.
+        if (attempt === 1) return "refused";
+        throw new Error("ledger: the log refuses after an unknown result");
       } catch (fault) {
-        if (attempt === TRIES || !mayBeTriedAgain(fault)) throw fault;
+        if (attempt === 1 && isRefusedStart(fault)) {
+          reportRefusal(log);
+          return "refused";
+        }
+        const isLate = fault instanceof LateAnswer;
+        if (isLate) timeouts += 1;
+        if (attempt === TRIES || timeouts === TIMEOUTS || !(isLate || mayBeTriedAgain(fault))) throw fault;
         toSend = contents();
       }
     }
+  };
+  const taken = (answer: Answer | "refused"): Answer => {
+    if (answer === "refused") throw new Error("ledger: the log refuses");
+    return answer;
+  };
+  const appendFor = async (events: readonly AuditEvent[], sender: Sender): Promise<Answer> => {
+    const now = clock();
+    const first = await appendTo(chooseLog(sender, layout, now), events);
+    if (first !== "refused") return first;
+    for (const log of otherLogs(sender, layout, now)) {
+      const answer = await appendTo(log, events);
+      if (answer !== "refused") return answer;
+    }
+    return taken("refused");
   };
   return {
     async record(events, sender) {
       const answer =
         sender.kind === "worker"
-          ? await inFirst(configurationLogs(layout, clock()), (log) => appendTo(log, events))
-          : await appendTo(chooseLog(sender, layout, clock()), events);
+          ? await inFirst(configurationLogs(layout, clock()), async (log) =>
+              taken(await appendTo(log, events)),
+            )
+          : await appendFor(events, sender);
       if (answer === "replayed") throw new Error("ledger: replayed without a proof");
       return answer;
     },
@@ -134,7 +171,7 @@ export function ledgerSink(
       const sender = { kind: "key", jkt: proof.jkt, home: proof.home?.region } as const;
       const now = clock();
       const log = chooseLog(sender, layout, now);
-      const answer = await appendTo(log, events, hashOf(proof), earlierLog(sender, layout, now));
+      const answer = taken(await appendTo(log, events, hashOf(proof), earlierLog(sender, layout, now)));
       if (answer === "counted") throw new Error(`ledger: ${answer} with a proof`);
       return answer;
     },
@@ -148,7 +185,8 @@ export function ledgerSink(
 const mayBeUsedElsewhere = ({ made, home }: ProofUse): boolean =>
   home?.since !== undefined && made <= home.since + MOVED_MS;
 
-function answered(answer: AppendAnswer, name: string): Answer {
+function answered(answer: SentAnswer, name: string): Answer {
+  if (answer === "refused") throw new Error("ledger: the log refuses");
   if (answer === "layout differs") {
     log({ event: "ledger_layout_differs", log: name });
     throw new Error("configuration: LEDGER_REGIONS or LEDGER_SHARDS differs from the ledger's");

@@ -22,7 +22,15 @@ import { LedgerReads } from "#platform/ledger/object/log/reads";
 import { LedgerRebuild } from "#platform/ledger/object/copy/rebuild";
 import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import { LedgerRootLink } from "#platform/ledger/object/root/link";
-import { type AppendAnswer, answerText, readEventsText } from "#platform/ledger/append-text";
+import {
+  type AppendAnswer,
+  answerText,
+  eventsText,
+  readAnswerText,
+  readEventsText,
+  RefusedAppend,
+  refusedStart,
+} from "#platform/ledger/append-text";
 import { CheckpointSigner } from "#platform/ledger/object/log/signer";
 import { LedgerStore } from "#platform/ledger/object/log/store";
 import { restore } from "#platform/ledger/object/log/stored-log";
@@ -96,7 +104,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     this.#ownCalls = new OwnCalls(config.accountingKeys);
     this.#logOf = logStubs(env.LEDGER_SHARD, config);
     const store = new LedgerStore(ctx.storage.sql);
-    const restored = restore(store, `${config.name}/${this.#log}`);
+    const restored = restoredOrRefused(store, `${config.name}/${this.#log}`);
     const head = () => this.#writer.head;
     this.#writer = new LedgerWriter(ctx, config, store, this.#log, restored, {
       committed: (now, lineBytes) => {
@@ -171,7 +179,10 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     }
   }
 
-  /** {@link append} with the events and the answer as text: a call with objects costs several times as much. */
+  /**
+   * {@link append} with the events and the answer as text: a call with objects costs several times as much. A log
+   * that takes no records answers "refused", where `append` throws.
+   */
   async appendText(
     events: string,
     proofHash?: string,
@@ -179,7 +190,12 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     earlierLog?: string,
     chosenBy?: string,
   ): Promise<string> {
-    return answerText(await this.append(readEventsText(events), proofHash, contents, earlierLog, chosenBy));
+    try {
+      return answerText(await this.append(readEventsText(events), proofHash, contents, earlierLog, chosenBy));
+    } catch (fault) {
+      if (fault instanceof RefusedAppend) return answerText("refused");
+      throw fault;
+    }
   }
 
   async #append(
@@ -192,13 +208,19 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     const { standIn } = this.#rebuild;
     if (standIn !== undefined) {
       if (proofHash !== undefined) this.#rebuild.checkLostProofs();
-      return this.#logOf(standIn).append(events, proofHash, contents, earlierLog, chosenBy);
+      const text = eventsText(events);
+      const answer = readAnswerText(
+        await this.#logOf(standIn).appendText(text, proofHash, contents, earlierLog, chosenBy),
+      );
+      if (answer === "refused") throw new RefusedAppend(`ledger: ${standIn} takes no records`);
+      return answer;
     }
-    if (this.#rebuild.isRebuilt) throw new Error("ledger: this log lost its storage and takes no records");
+    if (this.#rebuild.isRebuilt)
+      throw new RefusedAppend("ledger: this log lost its storage and takes no records");
     if (this.#stopped !== undefined) await this.#mayGoOn();
     if (!this.#root.isOpened) await this.#mayBegin();
     if (this.#flush.health(instant(Date.now())) === "refusing")
-      throw new Error("ledger: too far behind its copy in R2");
+      throw new RefusedAppend("ledger: too far behind its copy in R2");
     if (proofHash !== undefined) {
       // A caller of an earlier version does not say how it chose.
       const [layout = this.#layout, earlierLayout] = chosenBy?.split("; ") ?? [];
@@ -416,7 +438,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    */
   async #mayGoOn(): Promise<void> {
     await this.#start();
-    if (this.#stopped !== undefined) throw new Error(`ledger: ${this.#stopped}`);
+    if (this.#stopped !== undefined) throw new RefusedAppend(`ledger: ${this.#stopped}`);
   }
 
   /**
@@ -424,7 +446,16 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    */
   async #mayBegin(): Promise<void> {
     await this.#root.open();
-    if (!this.#root.isOpened) throw new Error("ledger: this log is not open");
+    if (!this.#root.isOpened) throw new RefusedAppend("ledger: this log is not open");
+  }
+}
+
+/** Like `restore`. Its error tells callers that the log did not start, so that a different log may take a record. */
+function restoredOrRefused(store: LedgerStore, origin: string): ReturnType<typeof restore> {
+  try {
+    return restore(store, origin);
+  } catch (fault) {
+    throw refusedStart(fault);
   }
 }
 

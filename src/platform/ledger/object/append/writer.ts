@@ -8,6 +8,7 @@ import { hasRoomForTally, howManyFit, leafBytesOf, type Sealable, sealBatch, sea
 import type { LedgerConfig } from "#platform/ledger/config";
 import { LogDefinitions, recordsOfDefinition, type SizedDefinition } from "./definitions.ts";
 import { type Draft, draftAppend } from "./draft.ts";
+import { RefusedAppend } from "#platform/ledger/append-text";
 import { Epoch } from "#platform/ledger/object/log/key-epoch";
 import { UsedProofs, type UsedProof } from "./used-proofs.ts";
 import { packRecent, RECENT_MS, RecentAppends } from "./recent.ts";
@@ -34,10 +35,14 @@ interface WriterListener {
 
 const WAITING_BYTES_MAX = 33_554_432;
 
+/** A statement of a commit failed, so its transaction was rolled back: nothing of it is stored. */
+class RolledBack extends Error {}
+
 /**
  * The queue of a log, and its commits. The output gate holds the answer of an append, and every message of the
  * object, until its frame is durable (ADR 3). When a commit fails, no waiting append gets a position, and the
- * object is torn down. The next incarnation starts from the stored rows.
+ * object is torn down. The next incarnation starts from the stored rows. Only where the transaction was rolled back,
+ * the object goes on and refuses the waiting appends: no record of them is here, and a different log may take them.
  */
 export class LedgerWriter {
   readonly #ctx: DurableObjectState;
@@ -234,10 +239,20 @@ export class LedgerWriter {
       }
       this.#patience.rested();
     } catch (fault) {
-      const failure = new Error("ledger: the commit failed");
-      for (const { reject } of [...batch, ...this.#queue.splice(0)]) reject(failure);
+      const failed = [...batch, ...this.#queue.splice(0)];
+      const isRolledBack = fault instanceof RolledBack;
+      const failure = isRolledBack
+        ? new RefusedAppend("ledger: the commit failed")
+        : new Error("ledger: the commit failed");
+      this.#waitingBytes = 0;
+      for (const { draft, reject } of failed) {
+        this.#recent.refused(draft);
+        reject(failure);
+      }
       this.#tally.fail(failure);
-      this.#abort(fault);
+      // A commit that was rolled back changed neither rows nor memory, and an object that is torn down answers
+      // nobody.
+      if (!isRolledBack) this.#abort(fault);
     } finally {
       this.#pumping = undefined; // set together with the check of the queue: a later append starts a new run
     }
@@ -320,7 +335,7 @@ export class LedgerWriter {
       };
     });
     const packed = packRecent(answers);
-    this.#ctx.storage.transactionSync(() => {
+    this.#stored(() => {
       this.#store.insert(done, packed, box);
       this.#proofs.store(
         batch.flatMap(({ proof }) => proof ?? []),
@@ -345,6 +360,19 @@ export class LedgerWriter {
     this.#recent.committed(drafts, packed, at, now);
     for (const [i, { recorded }] of answers.entries()) batch[i]?.resolve(recorded);
     this.#listener.committed(now, box?.box.length ?? 0);
+  }
+
+  /** Runs the statements of a commit. Throws `RolledBack` where one of them failed: only then nothing is stored. */
+  #stored(statements: () => void): void {
+    let areDone = false;
+    try {
+      this.#ctx.storage.transactionSync(() => {
+        statements();
+        areDone = true;
+      });
+    } catch (fault) {
+      throw areDone ? fault : new RolledBack(fault instanceof Error ? fault.message : "unknown");
+    }
   }
 }
 
