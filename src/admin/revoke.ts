@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { denialDocument, type DenialProblem } from "#identity/denial-document";
+import { denialDocument, denialDocuments, type DenialProblem } from "#identity/denial-document";
 import { err, ok, type Result } from "#kernel/result";
 import type { Rejected, Verb } from "./administer.ts";
 import type { Approvals, RegistryDesk } from "./ports.ts";
@@ -11,7 +11,7 @@ import type { Approvals, RegistryDesk } from "./ports.ts";
 export const revokeVerb = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
   interaction: "revoke",
   does: "Refuses a token, key, certificate, client, agreement, grant or policy everywhere within ten seconds.",
-  document: denialDocument,
+  document: denialDocuments,
   answer: z.object({ revoked: z.literal(true) }),
   changes: true,
   isRepeatable: true,

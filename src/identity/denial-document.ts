@@ -57,6 +57,36 @@ export function readDenial(value: unknown): Result<Denial, DenialProblem> {
     : err({ reason: "denial_malformed", field: read.error.issues[0]?.path.join("/") ?? "" });
 }
 
+const denialsMax = 100;
+
+/** A request to deny: one denial, or a list. */
+export const denialDocuments = z.union([
+  denialDocument,
+  z.array(denialDocument).check(z.minLength(1), z.maxLength(denialsMax)),
+]);
+
+/** Reads one denial, or a list of which each is well formed. The field of a problem in a list begins with its place. */
+export function readDenials(value: unknown): Result<readonly Denial[], DenialProblem> {
+  if (!Array.isArray(value)) {
+    const read = readDenial(value);
+    return read.ok ? ok([read.value]) : read;
+  }
+  if (value.length === 0 || value.length > denialsMax) return err({ reason: "denial_malformed", field: "" });
+  const denials: Denial[] = [];
+  for (const [index, each] of value.entries()) {
+    const read = readDenial(each);
+    if (!read.ok) return err(inList(index, read.error));
+    denials.push(read.value);
+  }
+  return ok(denials);
+}
+
+/** A problem of the denial at a place of a list. */
+export const inList = (index: number, { reason, field }: DenialProblem): DenialProblem => ({
+  reason,
+  field: field === "" ? String(index) : `${index}/${field}`,
+});
+
 /**
  * The listeners of a denial: the guards of a single client, the guards of an issuer's clients, or all
  * guards.

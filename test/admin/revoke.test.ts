@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import { adminApp } from "#admin/app";
 import type { AuditEvent } from "#audit/event";
-import { readDenial } from "#identity/denial-document";
+import { readDenial, readDenials } from "#identity/denial-document";
 import { err, ok } from "#kernel/result";
 import { machine, nobodySignsIn, recordsOnly, registryUnasked } from "../support/admin-door.ts";
 import { at, presented } from "../support/credentials.ts";
@@ -61,6 +61,20 @@ function door(roles: readonly string[] = ["revoker"], configured = nobodySignsIn
   };
   return { post, book, events };
 }
+
+test("a list of denials is taken whole, or refused with the place of its first wrong entry", async ({
+  expect,
+}) => {
+  const read = (value: unknown) => {
+    const denials = readDenials(value);
+    return denials.ok ? denials.value.length : denials.error;
+  };
+  expect([denial, [denial], [denial, denial]].map(read)).toEqual([1, 1, 2]);
+  expect(read([denial, { kind: "client" }])).toEqual({ reason: "denial_malformed", field: "1/client" });
+  expect(read([denial, [denial]])).toMatchObject({ reason: "denial_malformed" });
+  for (const wrong of [[], Array.from({ length: 101 }, () => denial)])
+    expect(read(wrong)).toEqual({ reason: "denial_malformed", field: "" });
+});
 
 test("a denial, and its end, are on record before they are made and after", async ({ expect }) => {
   const { post, book, events } = door();

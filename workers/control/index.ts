@@ -2,7 +2,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import type { RegistryEnd } from "#registry/end";
 import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/problem";
-import { readDenial, type DenialProblem } from "#identity/denial-document";
+import { inList, readDenial, readDenials, type DenialProblem } from "#identity/denial-document";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { ConsentDesk } from "#platform/consents/consent-desk";
@@ -116,21 +116,26 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
   }
 
   /**
-   * Denies a token, key, certificate, client, agreement, grant or policy from now on (docs/revocation.md). A
-   * name that is not registered is refused: a misspelt client would stay admitted. While the registry does not
+   * Denies a token, key, certificate, client, agreement, grant or policy from now on, or a list of them as a whole
+   * (docs/revocation.md). A name that is not registered is refused: a misspelt client would stay admitted. While the registry does not
    * answer, the denial is made without that check.
    */
-  async revoke(denial: unknown): Promise<Result<void, DenialProblem>> {
-    const read = readDenial(denial);
+  async revoke(document: unknown): Promise<Result<void, DenialProblem>> {
+    const read = readDenials(document);
     if (!read.ok) return read;
     const { REGISTRY, PUBLIC_URL } = this.env;
-    const field = await within(
+    const fields = await within(
       registryPatienceMilliseconds,
-      unregisteredField(REGISTRY, read.value, PUBLIC_URL),
+      Promise.all(read.value.map((denial) => unregisteredField(REGISTRY, denial, PUBLIC_URL))),
       "the registry does not answer in time",
-    ).catch(() => undefined);
-    if (field !== undefined) return err({ reason: "denial_unregistered", field });
-    return ok(await revocationsOf(this.env).deny(read.value));
+    ).catch(() => []);
+    for (const [index, field] of fields.entries()) {
+      if (field === undefined) continue;
+      const problem = { reason: "denial_unregistered", field } as const;
+      return err(Array.isArray(document) ? inList(index, problem) : problem);
+    }
+    for (const denial of read.value) await revocationsOf(this.env).deny(denial);
+    return ok(undefined);
   }
 
   /** The registered operators, with the roles that each has for a limited time. */
