@@ -1,4 +1,5 @@
 import { baseHeaders, setAll } from "#entrypoint/base-headers";
+import { setRetryAfter } from "#entrypoint/retry-after";
 import { problemAnswer, type Problem } from "#entrypoint/problem";
 
 export function json(
@@ -9,6 +10,7 @@ export function json(
 ): Response {
   const headers = baseHeaders(requestId);
   setAll(headers, { "content-type": "application/json", ...extra });
+  setRetryAfter(status, headers);
   return new Response(JSON.stringify(body), { status, headers });
 }
 

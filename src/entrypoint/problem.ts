@@ -1,4 +1,5 @@
 import { setAll } from "./base-headers.ts";
+import { setRetryAfter, unavailableAdvice } from "./retry-after.ts";
 
 /** The members of problem details that a door states (RFC 9457 §3.1). */
 export interface Problem {
@@ -23,6 +24,8 @@ export function problemAnswer(
   extra: Readonly<Record<string, string>> = {},
 ): Response {
   setAll(headers, { ...extra, "content-type": "application/problem+json" });
-  const body = { type: "about:blank", ...problem, instance: `urn:phylax:request:${requestId}` };
+  setRetryAfter(problem.status, headers);
+  const advice = problem.status === 503 && { detail: unavailableAdvice };
+  const body = { type: "about:blank", ...advice, ...problem, instance: `urn:phylax:request:${requestId}` };
   return new Response(JSON.stringify(body), { status: problem.status, headers });
 }

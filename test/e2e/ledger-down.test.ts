@@ -367,7 +367,7 @@ function isUnavailable(body: Record<string, unknown>): boolean {
     return issue?.["code"] === "transient" && others.length === 0;
   return (
     body["status"] === 503 &&
-    Object.keys(body).every((name) => ["type", "title", "status", "instance"].includes(name))
+    Object.keys(body).every((name) => ["type", "title", "status", "detail", "instance"].includes(name))
   );
 }
 
@@ -399,6 +399,8 @@ test(
           if (headers[field] !== undefined) wrong.push(`${name}: has ${field}`);
         const type = String(headers["content-type"]);
         if (!/^application\/(?:fhir\+json|problem\+json)/u.test(type)) wrong.push(`${name}: is ${type}`);
+        if (!/^\d+$/u.test(String(headers["retry-after"])))
+          wrong.push(`${name}: does not say when to ask again`);
         if (!name.startsWith("HEAD") && !isUnavailable(JSON.parse(text)))
           wrong.push(`${name}: says ${text.slice(0, 200)}`);
       }),

@@ -33,7 +33,7 @@ async function* bodyOf(value: object) {
 function world({
   deniedAt = Infinity,
   failing = "",
-  ledgerQueue = new LedgerQueue(),
+  ledgerQueue = new LedgerQueue(() => instant(0)),
   measureElements = false,
 } = {}) {
   const steps: string[] = [];
@@ -320,7 +320,7 @@ test("metadata of a known caller is answered without the origin, on record", asy
 
 /** A queue in which answers of this size wait for a ledger that does not answer. */
 function waiting(bytes: number) {
-  const queue = new LedgerQueue();
+  const queue = new LedgerQueue(() => instant(0));
   const freed = Promise.withResolvers<void>();
   const held = queue.holding(bytes, () => freed.promise);
   return { queue, free: () => (freed.resolve(), held) };

@@ -1,4 +1,5 @@
 import { baseHeaders } from "#entrypoint/base-headers";
+import { setRetryAfter } from "#entrypoint/retry-after";
 import type { GatewayFace } from "#entrypoint/public-face";
 import { bodyOutcome, operationOutcome } from "#fhir/outcome";
 import type { Call } from "#gateway/admission/admit";
@@ -19,6 +20,7 @@ export function outcomeAnswer(
   const headers = baseHeaders(requestId);
   for (const [name, value] of extra) headers.set(name, value);
   headers.set("content-type", `${mediaType}; charset=utf-8`);
+  setRetryAfter(face.status, headers);
   const { code, text, exception } = face;
   const whole = () => operationOutcome({ severity: "error", code, text, requestId, exception });
   const body = issues.length > 0 ? bodyOutcome(issues, requestId) : whole();

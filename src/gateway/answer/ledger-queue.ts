@@ -1,4 +1,5 @@
 import type { ProofSink } from "#audit/ports";
+import { type Clock, instant, type Instant } from "#kernel/clock";
 
 /**
  * Too many requests of this isolate wait for the ledger. The request is refused with 503 and `Retry-After`,
@@ -7,7 +8,6 @@ import type { ProofSink } from "#audit/ports";
  */
 export class LedgerBusy extends Error {
   override readonly name = "LedgerBusy";
-  readonly retryAfterSeconds = 2;
 }
 
 // At 400 requests a second and 20 ms for a record, eight requests wait. A request that waits keeps about 30 KB
@@ -15,28 +15,43 @@ export class LedgerBusy extends Error {
 const requestsMax = 512;
 // A quarter of an isolate's 128 MB.
 const bytesMax = 33_554_432;
+// Longer than any append takes. A request that was cancelled never reports the end of its wait.
+const longestMilliseconds = 20_000;
+
+interface Wait {
+  readonly bytes: number;
+  readonly until: Instant;
+}
 
 /**
  * Bounds what an isolate holds for requests that wait for the ledger: without a bound a ledger that stops
  * answering for five seconds would take the isolate's memory, and all its requests with it.
  */
 export class LedgerQueue {
-  #requests = 0;
+  readonly #clock: Clock;
+  readonly #appends = new Set<Wait>();
+  readonly #answers = new Set<Wait>();
   #bytes = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** Throws {@link LedgerBusy} when the queue is full: a request that arrives then would only add to it. */
   admit(): void {
-    if (this.#requests >= requestsMax || this.#bytes >= bytesMax) throw new LedgerBusy();
+    const isFull = () => this.#appends.size >= requestsMax || this.#bytes >= bytesMax;
+    if (isFull() && this.#stillHolds(isFull)) throw new LedgerBusy();
   }
 
   /** The ledger for a request. Each append is in the queue until it is answered, and none is refused here. */
   counted(ledger: ProofSink): ProofSink {
     const count = async <T>(appended: Promise<T>): Promise<T> => {
-      this.#requests += 1;
+      const wait = this.#waitOf(0);
+      this.#appends.add(wait);
       try {
         return await appended;
       } finally {
-        this.#requests -= 1;
+        this.#appends.delete(wait);
       }
     };
     return {
@@ -50,12 +65,37 @@ export class LedgerQueue {
    * that wait would be too large together. An answer of any size may wait alone.
    */
   async holding<T>(bytes: number, record: () => Promise<T>): Promise<T> {
-    if (bytes > 0 && this.#bytes > 0 && this.#bytes + bytes > bytesMax) throw new LedgerBusy();
+    if (bytes > 0 && this.#isTooLarge(bytes)) throw new LedgerBusy();
+    const wait = this.#waitOf(bytes);
+    this.#answers.add(wait);
     this.#bytes += bytes;
     try {
       return await record();
     } finally {
-      this.#bytes -= bytes;
+      this.#end(wait);
     }
+  }
+
+  #waitOf(bytes: number): Wait {
+    return { bytes, until: instant(this.#clock() + longestMilliseconds) };
+  }
+
+  #isTooLarge(bytes: number): boolean {
+    const isTooLarge = () => this.#bytes > 0 && this.#bytes + bytes > bytesMax;
+    return isTooLarge() && this.#stillHolds(isTooLarge);
+  }
+
+  /** Asks again without the waits whose requests were cancelled. */
+  #stillHolds(isFull: () => boolean): boolean {
+    const at = this.#clock();
+    // later than the longest: the clock was set back
+    const isLost = ({ until }: Wait) => until <= at || until > at + longestMilliseconds;
+    for (const wait of this.#appends) if (isLost(wait)) this.#appends.delete(wait);
+    for (const wait of this.#answers) if (isLost(wait)) this.#end(wait);
+    return isFull();
+  }
+
+  #end(wait: Wait): void {
+    if (this.#answers.delete(wait)) this.#bytes -= wait.bytes;
   }
 }

@@ -11,7 +11,7 @@ import { edgeFactsOf, type EdgeFacts } from "#entrypoint/edge";
 import { HeaderValues, type RequestHeaders } from "#entrypoint/header-values";
 import { problemAnswer } from "#entrypoint/problem";
 import { outcomeAnswer } from "#gateway/answer/answer";
-import { LedgerBusy } from "#gateway/answer/ledger-queue";
+import { setRetryAfter, unavailableAdvice } from "#entrypoint/retry-after";
 import { letPageRead } from "#gateway/answer/page-reads";
 import { addBrowserApps, registeredPage, type BrowserAppPorts } from "./browser-apps.ts";
 import { addDiscovery } from "./discovery.ts";
@@ -63,7 +63,7 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
   app.get("/healthz", (context) => context.json({ status: "ok" }));
   addBrowserApps(app, ports); // preflights cost nothing and are not counted
   addFloodFilter(app, ports);
-  app.get("/readyz", async (context) => {
+  app.get("/readyz", async () => {
     const [dependencies, logs, origins, probes] = await Promise.all([
       ports.dependencies(),
       ports.logStates?.(),
@@ -72,7 +72,10 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
     ]);
     const ready = Object.values(dependencies).every(Boolean);
     const body = { status: ready ? "ready" : "not ready", dependencies, logs, origins, probes };
-    return context.json(body, ready ? 200 : 503, { "cache-control": "no-store" });
+    const headers = new Headers({ "cache-control": "no-store" });
+    const status = ready ? 200 : 503;
+    setRetryAfter(status, headers);
+    return Response.json(body, { status, headers });
   });
   addDiscovery(app, ports);
   app.all("/v1/fhir/*", ({ req: { raw } }) => answerFhir(arrived(raw)));
@@ -145,10 +148,9 @@ function fhirAnswerer(ports: GatewayAppPorts): (call: Arrived) => Promise<Respon
       ports.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });
       const extra = new Headers();
       letPageRead(extra, page);
-      if (fault instanceof LedgerBusy) extra.set("retry-after", String(fault.retryAfterSeconds));
       return outcomeAnswer(
         id,
-        { status: 503, code: "transient", text: "Not available just now." },
+        { status: 503, code: "transient", text: faultText },
         "application/fhir+json",
         extra,
       );
@@ -157,6 +159,8 @@ function fhirAnswerer(ports: GatewayAppPorts): (call: Arrived) => Promise<Respon
     }
   };
 }
+
+const faultText = `Not available just now. ${unavailableAdvice} Repeat a write with its Idempotency-Key, or read first whether it was done.`;
 
 async function settled(work: Promise<unknown>): Promise<void> {
   await work.catch(() => undefined); // the caller that awaits the answer handles the fault

@@ -1,7 +1,9 @@
 import { test } from "vitest";
 import type { ProofSink } from "#audit/ports";
+import { instant } from "#kernel/clock";
 import { LedgerBusy, LedgerQueue } from "#gateway/answer/ledger-queue";
 
+let now = instant(1_000_000);
 const mebibyte = 1_048_576;
 const sender = { kind: "address", address: "192.0.2.1" } as const;
 const proof = { jkt: "j", id: "1", made: 0 as never };
@@ -24,7 +26,7 @@ function slowLedger() {
 test("with 512 appends under way no further request is admitted, until an append is answered or fails", async ({
   expect,
 }) => {
-  const queue = new LedgerQueue();
+  const queue = new LedgerQueue(() => now);
   const { sink, waiting } = slowLedger();
   const ledger = queue.counted(sink);
   const appends = Array.from({ length: 511 }, () => ledger.record([], sender).catch(() => "failed"));
@@ -44,7 +46,7 @@ test("with 512 appends under way no further request is admitted, until an append
 });
 
 test("answers that wait have 32 MiB together, and an answer of any size waits alone", async ({ expect }) => {
-  const queue = new LedgerQueue();
+  const queue = new LedgerQueue(() => now);
   const held: PromiseWithResolvers<void>[] = [];
   const hold = (bytes: number) =>
     queue.holding(bytes, () => {
@@ -63,4 +65,22 @@ test("answers that wait have 32 MiB together, and an answer of any size waits al
   queue.admit();
   void hold(100 * mebibyte);
   await expect(hold(1)).rejects.toThrow(LedgerBusy);
+});
+
+test("requests that were cancelled while they waited for the ledger fill the queue for twenty seconds, not for ever", async ({
+  expect,
+}) => {
+  const queue = new LedgerQueue(() => now);
+  const ledger = queue.counted(slowLedger().sink);
+  const never = () => new Promise<never>(() => {});
+  // the runtime drops the rest of such a request: no line after its wait runs
+  for (let request = 0; request < 512; request++) void ledger.record([], sender);
+  void queue.holding(32 * mebibyte, never);
+  expect(() => queue.admit()).toThrow(LedgerBusy);
+  now = instant(now + 19_999);
+  expect(() => queue.admit()).toThrow(LedgerBusy);
+  await expect(queue.holding(mebibyte, never)).rejects.toThrow(LedgerBusy);
+  now = instant(now + 1);
+  queue.admit();
+  expect(await queue.holding(mebibyte, async () => "recorded")).toBe("recorded");
 });
