@@ -7,6 +7,7 @@ import { pipeline, type Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { CertificateFiles } from "../certificates.ts";
 import { endAtOnce } from "../end-at-once.ts";
+import { BodiesUnderWay } from "./bodies-under-way.ts";
 import { edgeFacts } from "./edge-facts.ts";
 import {
   face,
@@ -46,8 +47,9 @@ export interface Front {
 // long.
 const parserBytesMax = 1_048_576;
 // Requests beyond these wait in the agent's queue: thousands at once never exhaust ports or workerd's
-// descriptors.
-const upstreamSocketsMax = 256;
+// descriptors. A body holds its socket until its sender has sent it, so requests without a body have sockets of
+// their own.
+const [upstreamSocketsMax, bodySocketsMax] = [256, 128];
 // workerd closes an idle connection after 5 s. The front closes first, so no request is sent into a closing
 // connection.
 const upstreamIdleMilliseconds = 3_000;
@@ -65,12 +67,10 @@ export async function startFront({
   target,
 }: FrontOptions): Promise<Front> {
   const [cert, key, ca] = await Promise.all([readFile(files.cert), readFile(files.key), readFile(clientCa)]);
-  const agent = new Agent({
-    keepAlive: true,
-    maxSockets: upstreamSocketsMax,
-    maxFreeSockets: upstreamSocketsMax,
-    timeout: upstreamIdleMilliseconds,
-  });
+  const agentOf = (maxSockets: number) =>
+    new Agent({ keepAlive: true, maxSockets, maxFreeSockets: maxSockets, timeout: upstreamIdleMilliseconds });
+  const agents = { plain: agentOf(upstreamSocketsMax), framed: agentOf(bodySocketsMax) };
+  const bodies = new BodiesUnderWay(bodySocketsMax);
   const edge = edgeFacts([new X509Certificate(ca)], revoked);
   const answering = new WeakMap<Duplex, { readonly req: IncomingMessage; readonly res: ServerResponse }>();
   // connections with a malformed message: the bytes after it are not a request
@@ -103,8 +103,11 @@ export async function startFront({
     }
     if (refusal !== undefined) return answer(res, refusal);
     if (req.headers.expect !== undefined) res.writeContinue();
-    // an https server's sockets are TLS sockets
-    forward(req, res, target, agent, edge(req.socket as TLSSocket));
+    const socket = req.socket as TLSSocket; // of an https server
+    if (!framed(req)) return forward(req, res, target, agents.plain, edge(socket));
+    if (!bodies.take(socket.getPeerX509Certificate()?.fingerprint256 ?? socket.remoteAddress ?? "", req))
+      return answer(res, refusals.bodiesWait);
+    forward(req, res, target, agents.framed, edge(socket));
   };
   server.on("request", serve);
   server.on("checkContinue", serve);
@@ -126,7 +129,8 @@ export async function startFront({
   return {
     port: (server.address() as AddressInfo).port, // a TCP server that listens has an address with a port
     close() {
-      agent.destroy();
+      agents.plain.destroy();
+      agents.framed.destroy();
       return end();
     },
   };

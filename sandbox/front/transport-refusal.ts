@@ -29,8 +29,17 @@ export const refusals = {
   upgrade: { status: 400, code: "not-supported", text: "Upgrading the connection is not supported." },
   headersTooLarge: { status: 431, code: "too-long", text: "The headers are larger than 128 KB." },
   workerFailed: { status: 500, code: "exception", text: "The request could not be processed." },
-  workerBroke: { status: 502, code: "transient", text: "The gateway broke off before it answered." },
-  workerDown: { status: 503, code: "transient", text: "The gateway is not running." },
+  workerBroke: {
+    status: 503,
+    code: "transient",
+    text: "The gateway broke off before it answered. Ask again; read first whether a write was done.",
+  },
+  workerDown: { status: 503, code: "transient", text: "The gateway is not running. Ask again in a second." },
+  bodiesWait: {
+    status: 503,
+    code: "transient",
+    text: "Too many of your bodies are under way. Send fewer at once.",
+  },
 } as const satisfies Record<string, TransportRefusal>;
 
 // Cloudflare's edge: 16 KB of URL, 128 KB of headers (developers.cloudflare.com/workers/platform/limits).
@@ -167,6 +176,7 @@ export function face({ status, code, text }: TransportRefusal): {
       "Content-Type": "application/fhir+json; charset=utf-8",
       "Cache-Control": "no-store",
       "Content-Length": String(body.length),
+      ...(status === 503 && { "Retry-After": "1" }),
       ...(status === 405 && { Allow: httpVerbs.join(", ") }), // RFC 9110 §15.5.6
     },
   };

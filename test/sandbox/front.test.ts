@@ -300,13 +300,20 @@ test("without a worker, or if the worker breaks off, the answer is an OperationO
     "application/fhir+json; charset=utf-8",
     {
       resourceType: "OperationOutcome",
-      issue: [{ severity: "error", code: "transient", diagnostics: "The gateway is not running." }],
+      issue: [
+        {
+          severity: "error",
+          code: "transient",
+          diagnostics: "The gateway is not running. Ask again in a second.",
+        },
+      ],
     },
   ]);
   expect(down.body).not.toContain(String(closed.target.port));
+  expect(down.headers["retry-after"]).toBe("1");
 
   const breaking = await ask({ port: (await frontFor((req) => req.socket.destroy())).port, ca });
-  expect([breaking.status, JSON.parse(breaking.body).resourceType]).toEqual([502, "OperationOutcome"]);
+  expect([breaking.status, JSON.parse(breaking.body).resourceType]).toEqual([503, "OperationOutcome"]);
 });
 
 test("hundreds of requests at once wait for one of 256 connections, and all are answered", async ({
