@@ -9,6 +9,7 @@ import { commit, emptyHead } from "#ledger/commit";
 import { RootLeaves, ROOT_LOG } from "#ledger/root-log";
 import { verifyLog } from "#ledger/verify";
 import { sealBatch } from "#platform/ledger/object/append/batch";
+import { eventsText } from "#platform/ledger/append-text";
 import { draftAppend } from "#platform/ledger/object/append/draft";
 import { Epoch } from "#platform/ledger/object/log/key-epoch";
 import { LedgerStore } from "#platform/ledger/object/log/store";
@@ -140,6 +141,22 @@ test.for(cases)(
     expect((await definitionsOf(log)).lists.length).toBeGreaterThanOrEqual(acknowledged.length);
     if (isInAppend && next === "another batch follows")
       expect(await timesOnRecord(log, events)).toEqual([loss === "lost" ? 0 : 1]);
+  },
+);
+
+test.for(losses)(
+  "a commit that was rolled back is a refusal, and the log goes on; a commit that the disk may have is an error: %s",
+  async (loss, { expect }) => {
+    const log = ownLog();
+    await shard(log).append([refusal()]);
+    const broken = await breakNext(log, "frame insert", loss);
+    const text = eventsText([refusal()]);
+    const answer = await shard(log)
+      .appendText(text)
+      .catch(() => "an error");
+    expect([broken.hit(), answer]).toEqual([true, loss === "lost" ? "refused" : "an error"]);
+    broken.mend();
+    if (loss === "lost") expect(await shard(log).appendText(text), "and once only").toMatch(/^recorded /u);
   },
 );
 
