@@ -1,4 +1,7 @@
-import type { IncomingMessage } from "node:http";
+/** A request while its body comes. */
+interface Coming {
+  once(event: "end" | "close", listener: () => void): unknown;
+}
 
 /**
  * The bodies that are not sent to their end yet, by client: each holds a socket to the Worker. While three of four
@@ -16,7 +19,7 @@ export class BodiesUnderWay {
   }
 
   /** False: the client holds too many. `client`: its certificate or address. */
-  take(client: string, body: Pick<IncomingMessage, "once">): boolean {
+  take(client: string, body: Coming): boolean {
     const own = this.#ofClient.get(client) ?? 0;
     if (this.#all >= (3 * this.#most) / 4 && own >= this.#most / 4) return false;
     this.#all += 1;
