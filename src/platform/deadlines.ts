@@ -64,8 +64,15 @@ class Waited {
   #milliseconds = 0;
   #pending = 0;
   #since = 0;
+  #isAnswered = false;
+
+  /** A long answer has its head, and each of its windows has a deadline of its own. */
+  answered(): void {
+    this.#isAnswered = true;
+  }
 
   left(now: number): number {
+    if (this.#isAnswered) return Infinity;
     const running = this.#pending > 0 ? Math.max(0, now - this.#since) : 0;
     return requestMilliseconds - this.#milliseconds - running;
   }
@@ -84,7 +91,14 @@ class Waited {
 const waited = new AsyncLocalStorage<Waited>();
 
 /** Answers a request within its budget for the parts of our own. */
-export const withinBudget = <T>(answer: () => T): T => waited.run(new Waited(), answer);
+export async function withinBudget<T>(answer: () => T | Promise<T>): Promise<T> {
+  const request = new Waited();
+  try {
+    return await waited.run(request, answer);
+  } finally {
+    request.answered();
+  }
+}
 
 interface WaitingCall {
   readonly until: number;

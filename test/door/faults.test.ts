@@ -38,7 +38,7 @@ const json = (body: unknown, status = 200) =>
   Response.json(body, { status, headers: { "content-type": "application/fhir+json" } });
 const canary = { resourceType: "Patient", id: "canary", name: [{ family: "canary" }] };
 
-/** What the origin does, and the status and the reason on record of a read and of a search. */
+/** The trouble of an origin, and the status and the reason on record of a read and of a search. */
 const originFaults: readonly (readonly [
   name: string,
   trouble: Trouble,
@@ -398,8 +398,7 @@ test("R2 down for an hour: for half an hour requests are answered and on record,
   await pass(40);
   expect(await logStates(), "the loss of an object would lose more than half an hour").toContain("refusing");
   const written = world.written.get(kind)?.length;
-  // A log without a record of the last half an hour has nothing to lose: it takes the records of the logs that
-  // refuse, for half an hour of its own.
+  // A log without a record of the last half an hour takes the records of the logs that refuse.
   for (let log = 0; log < 4; log++) {
     await reads();
     await pass(40);

@@ -44,6 +44,21 @@ test("a request waits ten seconds for all parts together, then half a second for
   expect(waits).toEqual([5_000, 4_000, 500, 500, 500, 400]);
 });
 
+test("after its head a long answer has the whole deadline for each window", async () => {
+  let window: Promise<readonly [unknown, number]> | undefined;
+  const head = Promise.withResolvers<void>();
+  const answer = withinBudget(async () => {
+    for (let call = 0; call < 3; call++) await ending(inTime("control", never));
+    window = head.promise.then(() => ending(inTime("ledger", never)));
+    return "head";
+  });
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(await answer).toBe("head");
+  head.resolve();
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect((await window)?.[1]).toBe(deadlines.ledger);
+});
+
 test("the budget of a request is its own", async () => {
   const exhausted = withinBudget(async () => {
     for (let call = 0; call < 5; call++) await ending(inTime("control", never));

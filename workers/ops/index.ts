@@ -34,8 +34,6 @@ function open(env: OpsEnv): Hono {
     reviews: partInTime("desk", env.REVIEW_DESK),
     holds: partInTime("desk", env.ACCOUNTING_HOLDS),
     recovery: partInTime("desk", env.LEDGER_RECOVERY),
-    health: partInTime("desk", env.LEDGER_HEALTH),
-    console: partInTime("control", env.CONSOLE_DESK),
   };
   const {
     url,
@@ -115,6 +113,8 @@ function open(env: OpsEnv): Hono {
   };
   const app = adminApp(admin);
   if (places === undefined) return app;
+  const consoleDesk = partInTime("control", env.CONSOLE_DESK);
+  const ledgerHealth = partInTime("desk", env.LEDGER_HEALTH);
   addConsole(app, {
     admin,
     places,
@@ -122,10 +122,10 @@ function open(env: OpsEnv): Hono {
       (key) => new Secret(hkdf(key, new Uint8Array(), utf8("phylax console session key v1"))),
     ),
     issuers: operatorIssuers({ ask, hosts: identityHosts, clientId: places.clientId, clock, newId }),
-    health: () => desks.health.report(),
-    ends: () => desks.console.ends(),
-    denials: () => desks.console.denials(),
-    waiting: () => desks.console.waiting(),
+    health: () => ledgerHealth.report(),
+    ends: () => consoleDesk.ends(),
+    denials: () => consoleDesk.denials(),
+    waiting: () => consoleDesk.waiting(),
     origins: () => originStatesAt(places.gateway),
     wait: (milliseconds) => scheduler.wait(milliseconds),
   });

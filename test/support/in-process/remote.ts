@@ -1,7 +1,8 @@
 /**
- * Stands between an isolate and a part of Phylax that is elsewhere: it may note the call, or let it wait.
- * `to`: the part, such as `ledger`. `method`: of a part that is called by RPC. `object`: the name of the Durable
- * Object.
+ * Stands between an isolate and a part of Phylax elsewhere: may note the call, or let the call wait.
+ * @param to the part, such as `ledger`
+ * @param method of a part that is called by RPC
+ * @param object the name of the Durable Object
  */
 export type Remote = <T>(to: string, act: () => Promise<T>, method?: string, object?: string) => Promise<T>;
 
@@ -69,7 +70,7 @@ export class RemoteTrace {
   };
 
   /**
-   * The rounds of a request: the parts that it waits for, one round after the other, the parts of a round side
+   * The rounds of a request: the parts that it waits for, round after round, the parts of a round side
    * by side and in the order of their names. Calls that begin after the answer are no part of it.
    */
   async roundsOf(act: () => Promise<unknown>): Promise<readonly (readonly string[])[]> {
