@@ -100,17 +100,15 @@ test.for([
           answer.status === "rejected" ? [String(answer.reason)] : [],
         );
         // a shard that the ledger does not have is not open
-        expect(refused).toMatch(after.shards > before.shards ? /differs|not open/u : /SHARDS differs/u);
+        expect(refused).toMatch(after.shards > before.shards ? /differs|refuses/u : /SHARDS differs/u);
       }
       expect(logged.join()).toContain(`"event":"ledger_layout_differs","log":"s`);
     });
     // The ledger, too, is deployed with the changed values: none of its logs takes the records of a changed list.
     await ledgerWith(after, async () => {
       for (let i = 0; i < 4; i++) {
-        expect(await failure(() => gatewayWith(after)(newProof("weur")))).toContain(earlier);
-        expect(await failure(() => gatewayWith(before)(newProof("enam")))).toMatch(
-          /earlier values|not open/u,
-        );
+        expect(await failure(() => gatewayWith(after)(newProof("weur")))).toContain("refuses");
+        expect(await failure(() => gatewayWith(before)(newProof("enam")))).toContain("refuses");
       }
     });
     await ledgerWith(before, async () => {

@@ -51,7 +51,7 @@ export class LedgerWriter {
   readonly #log: string;
   readonly #listener: WriterListener;
   readonly #recent = new RecentAppends();
-  readonly #proofs: UsedProofs;
+  #proofs: UsedProofs;
   readonly #configurations: RecordedConfigurations;
   readonly #definitions = new LogDefinitions();
   readonly #openTimes: Span | undefined;
@@ -250,11 +250,20 @@ export class LedgerWriter {
         reject(failure);
       }
       this.#tally.fail(failure);
-      // A commit that was rolled back changed neither rows nor memory, and an object that is torn down answers
-      // nobody.
-      if (!isRolledBack) this.#abort(fault);
+      // A commit that was rolled back changed no row, and an object that is torn down answers no caller.
+      if (!isRolledBack || !this.#forgetProofs()) this.#abort(fault);
     } finally {
       this.#pumping = undefined; // set together with the check of the queue: a later append starts a new run
+    }
+  }
+
+  /** Leaves only the proofs that rows have: an append that was refused uses none up. False: they cannot be read. */
+  #forgetProofs(): boolean {
+    try {
+      this.#proofs = new UsedProofs(this.#ctx.storage.sql, instant(Date.now()));
+      return true;
+    } catch {
+      return false;
     }
   }
 
