@@ -48,9 +48,7 @@ test("the simulated commits follow the writer's own rule", ({ expect }) => {
   const writer = read("src/platform/ledger/object/append/writer.ts");
   expect(writer).toContain("this.#patience.milliseconds(this.#queue.length)");
   expect(writer).toContain("readonly #patience = new CommitPatience()");
-  expect(read("src/platform/ledger/object/append/draft.ts")).toContain(
-    "const RECORDS_MAX = FRAME_LEAVES_MAX - 2;",
-  );
+  expect(read("src/audit/append-size.ts")).toContain("const RECORDS_MAX = FRAME_LEAVES_MAX - 2;");
   expect(appendsMax).toBe(254);
 });
 

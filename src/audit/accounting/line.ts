@@ -33,6 +33,16 @@ const hmac = (key: Secret<Uint8Array>, text: string): Uint8Array => hmacSha256(k
  * are over these bytes.
  */
 export function accountingLines(event: AuditEvent, key: Secret<Uint8Array>): readonly Uint8Array[] {
+  return linesOf(event, (patient) => subjectKey(key, patient));
+}
+
+/** The lengths of the lines of an event, without the six-year key. */
+export const lineLengths = (event: AuditEvent): readonly number[] =>
+  linesOf(event, () => noSubject).map(({ length }) => length);
+
+const noSubject = new Uint8Array(32);
+
+function linesOf(event: AuditEvent, subjectOf: (patient: string) => Uint8Array): readonly Uint8Array[] {
   if (!isKind(event.kind) || !eventKinds[event.kind].discloses) return [];
   const [recipient, purposes, agreement] = [
     event.who?.client,
@@ -40,7 +50,7 @@ export function accountingLines(event: AuditEvent, key: Secret<Uint8Array>): rea
     event.why?.agreement ?? null,
   ];
   return event.patients.map(({ patient, counts }) =>
-    toCbor([LINE_VERSION, subjectKey(key, patient), event.at, recipient, purposes, agreement, counts]),
+    toCbor([LINE_VERSION, subjectOf(patient), event.at, recipient, purposes, agreement, counts]),
   );
 }
 

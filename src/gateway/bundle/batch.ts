@@ -10,7 +10,7 @@ import { concernsNobody } from "#gateway/origin/concerned-by-write";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { etagOf, isListed } from "#gateway/read/etag";
 import { gather } from "#gateway/read/gather";
-import { writePart, type Part } from "#gateway/record/parts";
+import { writeParts, type Part } from "#gateway/record/parts";
 import { afterIntent, type ProofReplayed } from "#gateway/write/after-intent";
 import { sizeHeldBy, type PlannedWrite } from "#gateway/write/planned-write";
 import { earlierWrite, refileConsent } from "#gateway/write/refile-consent";
@@ -219,7 +219,7 @@ function writtenPlace(plan: PlannedWrite): readonly unknown[] {
 }
 
 function intentOf({ plan, outcome: { what, origin } }: Sending): readonly Part[] {
-  return [writePart("intent", { ...what, ...placeOf(plan) }, plan.concerned, { origin })];
+  return writeParts("intent", { ...what, ...placeOf(plan) }, plan.concerned, { origin });
 }
 
 async function send(entry: EntryState, plan: PlannedWrite): Promise<void> {
@@ -233,13 +233,13 @@ async function send(entry: EntryState, plan: PlannedWrite): Promise<void> {
     const refusal = sent.ok ? ({ reason: "consent_not_filed" } as const) : sent.error;
     const { status } = (outcome.answer = refusedEntry(refusal));
     const ended = { origin, outcome: { status, reason: refusal.reason } };
-    parts.push(writePart("write", { ...what, ...placeOf(plan) }, plan.concerned, ended));
+    parts.push(...writeParts("write", { ...what, ...placeOf(plan) }, plan.concerned, ended));
     return;
   }
   noteWritten(plan, origin.residences);
   const { status, type, id, version } = sent.value;
   const ended = { origin, outcome: { status } };
-  parts.push(writePart("write", { ...what, ...placeOf({ type, id }) }, plan.concerned, ended));
+  parts.push(...writeParts("write", { ...what, ...placeOf({ type, id }) }, plan.concerned, ended));
   outcome.answer = { status, location: locationIn(origin.base, { status, type, id, version }) };
   entry.done = sent.value;
 }
@@ -280,7 +280,7 @@ async function answerUnsent(
     found === undefined ? { status } : { status, location: `${origin.base}/${type}/${found.id}` };
   const what = { ...outcome.what, ...placeOf({ type, id: found?.id }) };
   const concerned = found?.concerned ?? concernsNobody;
-  outcome.parts.push(writePart("write", what, concerned, { origin, outcome: { status } }));
+  outcome.parts.push(...writeParts("write", what, concerned, { origin, outcome: { status } }));
   return { status, type, id: found?.id, version: undefined, body: undefined, base: origin.base };
 }
 

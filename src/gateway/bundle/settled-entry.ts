@@ -1,4 +1,4 @@
-import { repeatedPart, writePart } from "#gateway/record/parts";
+import { repeatedPart, writeParts } from "#gateway/record/parts";
 import type { StoredEnd } from "#gateway/write/once";
 import type { SettledWrite } from "#gateway/write/write-attempt";
 import type { DoneWrite } from "#gateway/write/write-send";
@@ -23,9 +23,9 @@ export function answerSettled(
   const { status, type, id } = end;
   const what = { ...outcome.what, type, ...(id !== undefined && { id }) };
   parts.push(
-    isRepeat
-      ? repeatedPart(what, status, origin)
-      : writePart("write", what, concerned, { origin, outcome: { status } }),
+    ...(isRepeat
+      ? [repeatedPart(what, status, origin)]
+      : writeParts("write", what, concerned, { origin, outcome: { status } })),
   );
   outcome.answer = { status, location: locationIn(origin.base, end) };
   outcome.isWrite = true;

@@ -23,7 +23,7 @@ import { bytesOf, type GateRefusal } from "#gateway/admission/release-gate";
 import { concernsNobody } from "#gateway/origin/concerned-by-write";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { gather } from "#gateway/read/gather";
-import { decidedParts, writePart, type Part } from "#gateway/record/parts";
+import { decidedParts, writeParts, type Part } from "#gateway/record/parts";
 import { afterIntent, type ProofReplayed } from "#gateway/write/after-intent";
 import { sizeHeldBy, type PlannedWrite, type PlanRefusal } from "#gateway/write/planned-write";
 import type { AskedWrite } from "#gateway/write/write-body";
@@ -130,8 +130,8 @@ export async function transact(
     new Map(sending.map((entry) => [indices.get(entry) ?? 0, sentEnd(entry, ends.get(entry), sent.value)])),
     writes,
   );
-  const parts = sending.map((entry) =>
-    partOf("write", entry, origin, outcomeOf(ends.get(entry), sent.value)),
+  const parts = sending.flatMap((entry) =>
+    partsOf("write", entry, origin, outcomeOf(ends.get(entry), sent.value)),
   );
   const done = new Map<PermittedEntry, DoneWrite>();
   for (const [entry, end] of ends) if (end?.kind === "done") done.set(entry, end.write);
@@ -168,7 +168,7 @@ async function sendAll(
   }
   const sent = await afterIntent(
     gate,
-    () => record.intendParts(sending.map((entry) => partOf("intent", entry, origin))),
+    () => record.intendParts(sending.flatMap((entry) => partsOf("intent", entry, origin))),
     async () => {
       await attempt?.sending(sending.length);
       return sendTransaction(
@@ -337,7 +337,7 @@ async function written(
   const stored = plan.kind === "send" ? done.get(entry) : unsentEnd(plan, origin);
   if (stored === undefined) throw new Error("a write of a transaction without an end");
   const { status, body } = stored;
-  if (plan.kind !== "send") outcome.parts.push(partOf("write", entry, origin, { status }));
+  if (plan.kind !== "send") outcome.parts.push(...partsOf("write", entry, origin, { status }));
   outcome.answer = { status, location: locationIn(origin.base, stored) };
   await showReturned(outcome, write.conditions, stored, permission, readStored(outcome));
   if (body !== undefined) origin.held.give(body.length);
@@ -508,16 +508,16 @@ async function findOne(
   return criteria.ok ? findByCriteria(criteria.value, permission, origin) : criteria;
 }
 
-function partOf(
+function partsOf(
   kind: "intent" | "write",
   { request, write, plan }: PermittedWrite,
   origin: OriginSession,
   outcome: NonNullable<Part["outcome"]> = {},
-): Part {
+): readonly Part[] {
   const place = plan.kind === "nothing" || plan.id === undefined ? {} : { type: plan.type, id: plan.id };
   const what = { ...whatOf(request, write.interaction), ...place };
   const concerned = plan.kind === "nothing" ? concernsNobody : plan.concerned;
-  return writePart(kind, what, concerned, { origin, outcome });
+  return writeParts(kind, what, concerned, { origin, outcome });
 }
 
 /**

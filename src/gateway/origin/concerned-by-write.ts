@@ -27,13 +27,14 @@ const unseenMax = 8;
  * knows them all.
  */
 export function concernedByCreate(resource: JsonObject, base: string): ConcernedBy {
-  const { patients, unnamed } = allConcernedBy(resource, [base]);
-  return {
-    patients: new Set([...patients, ...patientsNamedIn(resource, [base])]),
-    unseen: new Set(),
-    room: 0,
-    unnamed,
-  };
+  const { unnamed } = allConcernedBy(resource, [base]);
+  return { patients: namedInBody(resource, { origin: base, public: base }), unseen: new Set(), room: 0, unnamed };
+}
+
+/** Each patient whom a resource as its writer sees it names: the resource, and the resources inside it. */
+export function namedInBody(resource: JsonObject, { origin, public: own }: Bases): ReadonlySet<string> {
+  const bases = [origin, own];
+  return new Set([...allConcernedBy(resource, bases).patients, ...patientsNamedIn(resource, bases)]);
 }
 
 /** A change of a stored row. */
@@ -60,8 +61,7 @@ export function concernedByChange(
     resource === undefined ? [] : [allConcernedBy(resource, bases)],
   );
   const known = new Set([...named.patients].filter((patient) => !named.unseen.has(patient)));
-  const ofBody =
-    sent === undefined ? [] : [...allConcernedBy(sent, bases).patients, ...patientsNamedIn(sent, bases)];
+  const ofBody = sent === undefined ? [] : namedInBody(sent, { origin, public: own });
   for (const patient of ofBody) known.add(patient);
   const patients = new Set([...named.patients, ...known, ...all.flatMap((one) => one.patients)]);
   const unseen = new Set([...patients].filter((patient) => !known.has(patient)));
@@ -69,13 +69,16 @@ export function concernedByChange(
 }
 
 /**
- * The patients of a row that is deleted and that its writer cannot see in full: owners first, at most as
- * many as a record names. The part that the gateway cannot read may concern further patients, so the row
- * counts as unnamed.
+ * The patients of a row that is deleted and that its writer cannot see in full, owners first. The part that the
+ * gateway cannot read may concern further patients, so the row counts as unnamed.
  */
-export function concernedByUnread(row: JsonObject, { origin, public: own }: Bases): ConcernedBy {
-  const bases = [origin, own];
-  const named = new Set([...allConcernedBy(row, bases).patients, ...patientsNamedIn(row, bases)]);
-  const patients = new Set([...named].slice(0, patientsMax));
+export function concernedByUnread(row: JsonObject, bases: Bases): ConcernedBy {
+  const patients = namedInBody(row, bases);
   return { patients, unseen: patients, room: unseenMax, unnamed: true };
+}
+
+/** The first patients, as many as the record of an answer takes. All of them are on record before the write is sent. */
+export function firstConcerned({ patients, unseen, ...more }: ConcernedBy): ConcernedBy {
+  const first = new Set([...patients].slice(0, patientsMax));
+  return { ...more, patients: first, unseen: new Set([...unseen].filter((patient) => first.has(patient))) };
 }

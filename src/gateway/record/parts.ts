@@ -36,20 +36,34 @@ export const refusalNames = (origin: OriginSession | undefined): Named => ({
   patients: (origin?.concerned.named ?? []).map((patient) => ({ patient, counts: {} })),
 });
 
-/** The patients of a write, before it is sent and after. */
+/**
+ * The patients of a write, before it is sent and after: at most {@link patientsMax} for an event, so that each
+ * event fits an append. Only the deletion of a row that no client may read names more.
+ */
 export function writeNames(
   { patients, unseen, room, unnamed }: ConcernedBy,
   origin: string,
   { type, id }: What,
-): Named {
+): readonly [Named, ...Named[]] {
   const nameOf = (patient: string) => `${origin}/Patient/${patient}`;
   const reference = type === undefined ? [] : [id === undefined ? type : `${type}/${id}`];
-  return {
-    patients: [...patients].map((patient) => ({ patient: nameOf(patient), counts: {} })),
-    unnamed: unnamed ? reference : [],
-    counts: {},
-    reserve: { names: room, unseen: [...unseen].map(nameOf), counts: {}, unnamed: room > 0 ? reference : [] },
+  const all = [...patients];
+  const named = (from: number): Named => {
+    const some = all.slice(from, from + patientsMax);
+    return {
+      patients: some.map((patient) => ({ patient: nameOf(patient), counts: {} })),
+      unnamed: unnamed ? reference : [],
+      counts: {},
+      reserve: {
+        names: room,
+        unseen: some.filter((patient) => unseen.has(patient)).map(nameOf),
+        counts: {},
+        unnamed: room > 0 ? reference : [],
+      },
+    };
   };
+  const further = Math.max(0, Math.ceil(all.length / patientsMax) - 1);
+  return [named(0), ...Array.from({ length: further }, (_, n) => named((n + 1) * patientsMax))];
 }
 
 // A record names as many (audit/check); its policy digest names the view from which they come.
@@ -84,12 +98,15 @@ export const refusedPart = (
 });
 
 /** A write that is about to be sent, or was sent, with its patients. */
-export const writePart = (
+export const writeParts = (
   kind: "intent" | "write",
   what: What,
   concerned: ConcernedBy,
   { origin, outcome = {} }: { readonly origin: OriginSession; readonly outcome?: AuditEvent["outcome"] },
-): Part => ({ kind, what, outcome, asked: origin.asked, ...writeNames(concerned, origin.name, what) });
+): readonly Part[] =>
+  writeNames(concerned, origin.name, what).map((named) =>
+    Object.assign({ kind, what, outcome, asked: origin.asked }, named),
+  );
 
 /** A write that was done before this request, under its key: nothing was sent. */
 export const repeatedPart = (what: What, status: number, origin: OriginSession): Part => ({
@@ -120,24 +137,4 @@ export function decidedParts(what: What, status: number, origin: OriginSession):
   const window = origin.concerned.alone();
   if (window === undefined) return [];
   return [{ kind: "disclosure", what, outcome: { status }, asked: origin.asked, ...windowNames(window, []) }];
-}
-
-// Limit for an append: far below a commit of the ledger (256 leaves, 1 MiB), whatever the parts say.
-const partsMax = 40;
-
-/** Groups of parts, each for an append of its own. */
-export function inAppends(parts: readonly Part[]): readonly (readonly Part[])[] {
-  const groups: Part[][] = [];
-  let patients = 0;
-  for (const part of parts) {
-    const last = groups.at(-1);
-    const names = part.patients.length + (part.reserve?.names ?? 0);
-    patients += names;
-    if (last !== undefined && last.length < partsMax && patients <= patientsMax) last.push(part);
-    else {
-      groups.push([part]);
-      patients = names;
-    }
-  }
-  return groups;
 }

@@ -3,6 +3,7 @@ import type { RecordedOnly } from "#entrypoint/client-refusals";
 import { proofAtHome, RequestRecords, senderOf, type Appended } from "#entrypoint/request-records";
 import type { AccountingCaller } from "#audit/accounting/disclosures";
 import { consentSetDigest } from "#audit/consent-set";
+import { inAppends } from "#audit/append-size";
 import type { AuditEvent, EventKind } from "#audit/event";
 import type { Counted, ProofSink, Recorded } from "#audit/ports";
 import type { Interaction } from "#fhir/interaction";
@@ -17,16 +18,7 @@ import { recordedGrant } from "./measuring.ts";
 import { onRecord } from "./on-record.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { RecordedRefusal } from "./refusal-decision.ts";
-import {
-  firstPaths,
-  inAppends,
-  nobody,
-  refusalNames,
-  windowNames,
-  writeNames,
-  type Named,
-  type Part,
-} from "./parts.ts";
+import { firstPaths, nobody, refusalNames, windowNames, writeNames, type Named, type Part } from "./parts.ts";
 import { withPermits } from "./permits.ts";
 import { withStates } from "#gateway/origin/with-states";
 import type { WriteOutcome } from "#gateway/write/write-outcome";
@@ -70,8 +62,8 @@ export class Recorder {
   readonly #facts: RequestFacts = {};
   /** The first record of a write that was sent, for its receipt. */
   #intended: Recorded | Counted | undefined;
-  /** The number of recorded parts of a bundle: each event has a step of its own. */
-  #partsRecorded = 0;
+  /** The number of recorded events of writes and of parts of a bundle: each has a step of its own. */
+  #stepsTaken = 0;
   #noConsents: string | undefined;
 
   constructor(arrival: Arrival, { ledger, ledgerSpread }: RecorderPorts) {
@@ -102,7 +94,7 @@ export class Recorder {
   ): Promise<Appended> {
     const event = this.#event("refusal", { status, reason });
     const refusal = { ...event, decision, ...refusalNames(this.#facts.origin) };
-    return this.#first(
+    return this.#all(
       decidedBy === undefined ? [refusal] : [refusal, { ...this.#disclosed(decidedBy, [], status), step: 1 }],
     );
   }
@@ -151,10 +143,9 @@ export class Recorder {
 
   /** A write that is about to be sent, with the patients whom it concerns. */
   async intend(concerned: ConcernedBy): Promise<Intended> {
-    const recorded = await this.#first([
-      { ...this.#event("intent", {}), ...this.#written(concerned, onRecord(this.#facts.interaction)) },
-    ]);
-    return this.#keepIntent(recorded);
+    const named = this.#written(concerned, onRecord(this.#facts.interaction));
+    const event = this.#event("intent", {});
+    return this.#keepIntent(await this.#all(named.map((names) => this.#nextStep({ ...event, ...names }))));
   }
 
   #keepIntent(recorded: Appended): Intended {
@@ -164,29 +155,22 @@ export class Recorder {
   }
 
   /**
-   * The end of a write, in a single append with the disclosures of its answer: the cleared rows that it
-   * shows, else the rows that decided it. Without an intent nothing was sent. The receipt is the receipt of
-   * the intent.
+   * The end of a write, with the disclosures of its answer: the cleared rows that it shows, else the rows that
+   * decided it. Without an intent nothing was sent. The receipt is the receipt of the intent.
    */
   async written(outcome: WriteOutcome): Promise<Appended> {
     const { status, type, id, reason, disclosure, concerned, isRepeat = false } = outcome;
-    const step = this.#intended === undefined ? 0 : 1;
     const event = isRepeat
       ? this.#event("notice", { status, reason: reason ?? ("write_repeated" satisfies RecordedOnly) })
       : this.#event("write", { status, reason });
     const what = { ...event.what, type, id };
     const decided = disclosure === undefined ? this.#facts.origin?.concerned.alone() : undefined;
     const windows = disclosure?.windows ?? (decided === undefined ? [] : [decided]);
-    const shown = windows.map((window, index) =>
-      Object.assign(this.#disclosed(window, disclosure?.withheldPaths ?? [], status), {
-        what,
-        step: step + 1 + index,
-      }),
+    const ends = this.#written(concerned, what).map((names) => this.#nextStep({ ...event, ...names, what }));
+    const shown = windows.map((window) =>
+      this.#nextStep({ ...this.#disclosed(window, disclosure?.withheldPaths ?? [], status), what }),
     );
-    const recorded = await this.#first([
-      { ...event, ...this.#written(concerned, what), what, step },
-      ...shown,
-    ]);
+    const recorded = await this.#all([...ends, ...shown]);
     return recorded === "replayed" ? recorded : (this.#intended ?? recorded);
   }
 
@@ -212,10 +196,30 @@ export class Recorder {
     return recorded === "replayed" ? recorded : (this.#intended ?? recorded);
   }
 
-  async #parts(parts: readonly Part[]): Promise<Appended> {
+  #parts(parts: readonly Part[]): Promise<Appended> {
+    return this.#all(parts.map((part) => this.#partEvent(part)));
+  }
+
+  #partEvent({ kind, what, outcome, ...about }: Part): AuditEvent {
+    const event = this.#event(kind, outcome);
+    return this.#nextStep({ ...event, ...about, what: { ...event.what, ...what } });
+  }
+
+  #nextStep(event: AuditEvent): AuditEvent {
+    const step = this.#stepsTaken;
+    this.#stepsTaken += 1;
+    return { ...event, step };
+  }
+
+  /**
+   * Appends events, in as many appends as they need: the record of an answer is complete before the answer leaves.
+   *
+   * @returns the place of the first append.
+   */
+  async #all(events: readonly AuditEvent[]): Promise<Appended> {
     let first: Recorded | Counted | undefined;
-    for (const group of inAppends(parts)) {
-      const recorded = await this.#first(group.map((part) => this.#partEvent(part)));
+    for (const append of inAppends(this.#located(events))) {
+      const recorded = await this.#records.first(append, this.#sender, this.#proof);
       if (recorded === "replayed") return recorded;
       first ??= recorded;
     }
@@ -223,16 +227,14 @@ export class Recorder {
     return first;
   }
 
-  #partEvent({ kind, what, outcome, ...about }: Part): AuditEvent {
-    const [event, step] = [this.#event(kind, outcome), this.#partsRecorded];
-    this.#partsRecorded += 1;
-    return { ...event, ...about, what: { ...event.what, ...what }, step };
-  }
-
   /** The first append uses the proof up: only a single request with a proof gets past here. */
   #first(events: readonly AuditEvent[]): Promise<Appended> {
+    return this.#records.first(this.#located(events), this.#sender, this.#proof);
+  }
+
+  get #proof() {
     const { proof, client } = this.#facts.principal ?? {};
-    return this.#records.first(this.#located(events), this.#sender, proofAtHome(proof, client));
+    return proofAtHome(proof, client);
   }
 
   #append(events: readonly AuditEvent[]): Promise<Recorded | Counted> {
@@ -263,7 +265,7 @@ export class Recorder {
     return Object.assign(this.#event("disclosure", { status }), windowNames(window, withheldPaths));
   }
 
-  #written(concerned: ConcernedBy, what: NonNullable<AuditEvent["what"]>): Named {
+  #written(concerned: ConcernedBy, what: NonNullable<AuditEvent["what"]>): readonly Named[] {
     return writeNames(concerned, this.#facts.call?.origin ?? "", what);
   }
 

@@ -6,10 +6,9 @@ import { inlineLabel } from "#fhir/json/facts";
 import { RowFactsReader, type RowFacts } from "#fhir/json/row-facts";
 import { err, ok, type Result } from "#kernel/result";
 import { unread, type DisclosureRefusal } from "#phi/disclose";
-import { patientsMax } from "#phi/disclosure";
 import { factsFor } from "#policy/facts";
 import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
-import { concernedByChange, concernedByUnread } from "#gateway/origin/concerned-by-write";
+import { concernedByChange, concernedByUnread, firstConcerned } from "#gateway/origin/concerned-by-write";
 import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { broken, type OriginRefusal } from "#gateway/origin/forward";
@@ -54,19 +53,18 @@ export async function planDelete(
   if (confirmsRow(ifMatch, isKnown)) return err(unreadable);
   const shown = whole !== undefined && cut.ok ? cut.value : undefined;
   if (whole !== undefined) origin.residences.note(residenceFacts(whole));
+  const concerned =
+    whole === undefined || shown === undefined
+      ? concernedByUnread(whole ?? row, bases)
+      : concernedByChange({ stored: whole, named: shown }, bases);
   // Every answer from here on tells that the row exists.
-  if (!origin.concerned.decide({ type, id, ...(shown ?? concernedByUnread(whole ?? row, bases)) }))
+  if (!origin.concerned.decide({ type, id, ...(shown ?? firstConcerned(concerned)) }))
     return err({ reason: "answer_too_large" });
   const seen = asRead(whole ?? row, shown?.resource, grant.value, bases);
   if (!isCurrent(ifMatch, isKnown ? seen : undefined, grant.value.policyDigest))
     return err({ reason: "version_not_current" });
   const version = versionIn(row);
   if (version === undefined) return err({ reason: "version_missing" });
-  const concerned =
-    whole === undefined || shown === undefined
-      ? concernedByUnread(whole ?? row, bases)
-      : concernedByChange({ stored: whole, named: shown }, bases);
-  if (concerned.patients.size > patientsMax) return err({ reason: "answer_too_large" });
   return ok({
     kind: "send",
     write: { method: "DELETE", path: `${type}/${id}`, version },

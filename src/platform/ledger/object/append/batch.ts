@@ -7,7 +7,8 @@ import { parseLogName } from "#ledger/log-name";
 import { TILE_WIDTH } from "#ledger/tlog/tile";
 import type { LedgerConfig } from "#platform/ledger/config";
 import type { SizedDefinition } from "./definitions.ts";
-import { type Draft, APPEND_LEAF_BYTES_MAX, LINE_BYTES_MAX, RECORDS_MAX } from "./draft.ts";
+import { APPEND_LEAF_BYTES_MAX, LINE_BYTES_MAX, RECORDS_MAX } from "#audit/append-size";
+import type { Draft } from "./draft.ts";
 import { type Epoch, type LeafLines, type LineBox, random32 } from "#platform/ledger/object/log/key-epoch";
 
 /** The leaves of a commit, the offset of each append's first leaf, and the accounting lines. */

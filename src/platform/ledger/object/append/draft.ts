@@ -4,8 +4,8 @@ import { writeLineConsents } from "#audit/accounting/line-consents";
 import { readEvent } from "#audit/check";
 import { digestsNamed } from "#audit/definition";
 import type { AuditEvent } from "#audit/event";
+import { APPEND_LEAF_BYTES_MAX, bytesOfLines, LINE_BYTES_MAX, RECORDS_MAX } from "#audit/append-size";
 import { type EventRecord, recordsOf } from "#audit/split";
-import { FRAME_LEAF_BYTES_MAX, FRAME_LEAVES_MAX } from "#ledger/leaf/frame";
 import { sha256 } from "#ledger/bytes/hash";
 import { linesRoot } from "#ledger/leaf/lines";
 import { leafLength } from "#ledger/leaf/seal";
@@ -32,14 +32,6 @@ export interface DraftRecord {
   readonly consents: readonly Uint8Array[] | undefined;
   readonly linesRoot: Uint8Array;
 }
-
-// A frame must also hold a shard-open leaf and a key-epoch leaf (16 auditors: about 7 KB each at most).
-export const RECORDS_MAX = FRAME_LEAVES_MAX - 2;
-export const APPEND_LEAF_BYTES_MAX = FRAME_LEAF_BYTES_MAX - 32_768;
-/** The lines of a commit are one row; the row limit is 2 MB. */
-export const LINE_BYTES_MAX = 1_400_000;
-const LINE_OVERHEAD_BYTES = 8; // CBOR around a line
-const RECORD_OVERHEAD_BYTES = 64;
 
 /**
  * Checks the events of an append and makes its records. Throws a TypeError for an invalid event and a
@@ -112,9 +104,5 @@ function consentsOf({ patients, permits = [] }: AuditEvent): readonly Uint8Array
 }
 
 const lineBytesOf = (records: readonly Pick<DraftRecord, "lines" | "consents">[]): number =>
-  records.reduce((sum, { lines, consents }) => sum + bytesOfLines(lines) + bytesOfLines(consents ?? []), 0);
-const bytesOfLines = (lines: readonly Uint8Array[]): number =>
-  lines.reduce(
-    (sum, line) => sum + line.length + LINE_OVERHEAD_BYTES,
-    lines.length === 0 ? 0 : RECORD_OVERHEAD_BYTES,
-  );
+  records.reduce((sum, { lines, consents = [] }) => sum + rowBytes(lines) + rowBytes(consents), 0);
+const rowBytes = (lines: readonly Uint8Array[]): number => bytesOfLines(lines.map(({ length }) => length));
