@@ -18,6 +18,16 @@ export interface Resolved {
 // Limit for a hop: its ids go into the next question. A longer list is a question about all patients.
 const rowsMax = 500;
 
+// A row that names more patients leads to more resources than a question takes. It joins nothing, so that it uses up
+// the names of nobody's join: the share of a row is a constant, whatever the other rows are.
+const rowNamesMax = rowsMax;
+
+/** A row of a hop, if the reader may see it and if it names no more patients than a row may. */
+function joinable(discloser: Discloser, row: JsonObject): ReturnType<Discloser["seen"]> {
+  const seen = discloser.seen(row);
+  return seen === undefined || seen.patients.size > rowNamesMax ? undefined : seen;
+}
+
 /**
  * Resolves what a search needs before it is asked: its joins, and the references that open its resources. The
  * grant then shows each resource by the references that lead to it.
@@ -92,7 +102,7 @@ async function openedThrough(
     return (row: JsonObject, base: FhirBase) => {
       if (textAt(row, "resourceType") !== search.expects.type) return false;
       discloser ??= new Discloser(search, origin.basesAt(base));
-      const seen = discloser.seen(row);
+      const seen = joinable(discloser, row);
       if (seen === undefined) return false;
       hasRoom = origin.concerned.decide(seen) && hasRoom;
       for (const resource of discloser.leadsTo(row, paths))
@@ -151,7 +161,7 @@ async function foundByHop(
   let hasRoom = true;
   const sees = (row: JsonObject, base: FhirBase) => {
     discloser ??= new Discloser(hop, origin.basesAt(base), joined);
-    const seen = textAt(row, "resourceType") === hop.expects.type ? discloser.seen(row) : undefined;
+    const seen = textAt(row, "resourceType") === hop.expects.type ? joinable(discloser, row) : undefined;
     if (seen !== undefined) hasRoom = origin.concerned.decide(seen) && hasRoom;
     return seen !== undefined;
   };
