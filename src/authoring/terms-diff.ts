@@ -1,4 +1,5 @@
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { namesBeyondAccess } from "#policy/compile";
 import type { PolicyDocument, PolicyRule } from "#policy/schema";
 import { canonical, isSameContent } from "#registry/canonical";
 
@@ -30,6 +31,7 @@ const documentFields: Readonly<Record<keyof PolicyDocument, Compared>> = {
   consent: "terms",
   labels: "terms",
   dataPeriod: "decisions",
+  namesBeyondAccess: "terms",
   rules: "decisions",
 };
 
@@ -56,6 +58,7 @@ export function diffTerms(before: PolicyDocument, after: PolicyDocument): readon
     ...diffRegistrar(before, after),
     ...diffConsent(before, after),
     ...diffLabels(before.labels, after.labels),
+    ...diffNames(before, after),
     ...unknownOf(before, after, Object.keys(documentFields)),
     ...unknownOf(before.consent, after.consent, consentFields),
     ...unknownOf(before.labels, after.labels, labelFields),
@@ -78,6 +81,13 @@ const [consent, label] = [difference("consent"), difference("label")];
 function diffRegistrar(before: PolicyDocument, after: PolicyDocument): readonly TermsDifference[] {
   const [was, is] = [before.consentRegistrar === true, after.consentRegistrar === true];
   return was === is ? [] : [consent(is ? "more" : "less", "that the client writes may permit (registrar)")];
+}
+
+function diffNames(before: PolicyDocument, after: PolicyDocument): readonly TermsDifference[] {
+  const [was, is] = [before, after].map((one) => one.namesBeyondAccess ?? namesBeyondAccess);
+  if (was === undefined || is === undefined || was === is) return [];
+  const most = `a write names up to ${Math.max(was, is)} patients beyond its author's access`;
+  return [difference("term")(is > was ? "more" : "less", most)];
 }
 
 function diffConsent(before: PolicyDocument, after: PolicyDocument): readonly TermsDifference[] {

@@ -756,7 +756,12 @@ export const clientRefusals = {
   result_exceeds_limits: fhir(
     422,
     "too-costly",
-    "The resource that would result is larger, deeper or about more patients than this gateway reads. Write less, or several resources.",
+    "The resource that would result is larger, deeper, about more patients or costlier to search than this gateway reads. Write less, or several resources.",
+  ),
+  names_beyond_access: fhir(
+    422,
+    "too-costly",
+    "The write names more patients beyond this client's access than the policy permits. Name fewer of them, or ask the privacy officer for a policy that permits more.",
   ),
   result_widens_access: fhir(
     403,

@@ -39,6 +39,8 @@ export interface CompiledPolicy {
   readonly labels: CompiledLabels;
   /** The service dates of the rows that leave; undefined: all. */
   readonly dataPeriod?: PolicyDataPeriod | undefined;
+  /** The number of patients beyond the access of its author that a write may newly name. */
+  readonly namesBeyondAccess: number;
   /** How Consents decide about the rows of a rule; without a rule, about labels. */
   readonly consentFor: (purpose: string | undefined, rule?: CompiledRule) => ConsentPolicy;
   /** The rules for a type, in the document's order. */
@@ -109,6 +111,9 @@ export interface ResourceView {
   readonly hidden: readonly string[];
 }
 
+/** Each name costs the patient a line in the accounting for each reader of the row. */
+export const namesBeyondAccess = 20;
+
 /** Compiles a document that `parsePolicyDocument` accepted. `digest` is its `policyDigest`. */
 export function compilePolicy(document: PolicyDocument, digest: string): CompiledPolicy {
   const byType = new Map<string, CompiledRule[]>();
@@ -131,6 +136,7 @@ export function compilePolicy(document: PolicyDocument, digest: string): Compile
     consentApi: document.consent?.api,
     labels: compileLabels(document.labels),
     dataPeriod: document.dataPeriod,
+    namesBeyondAccess: document.namesBeyondAccess ?? namesBeyondAccess,
     consentFor: (purpose, rule) => ({
       base: rule?.consent?.base ?? document.consent?.base ?? defaultBase(purpose),
       combining: rule?.consent?.combining ?? document.consent?.combining ?? "deny-overrides",

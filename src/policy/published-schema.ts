@@ -43,6 +43,8 @@ const texts: Readonly<Record<string, string>> = {
     "The clients may receive records of 42 CFR Part 2, with the notice of 42 CFR 2.32, where a Consent (or `leave`) permits. Default: false.",
   "/properties/dataPeriod":
     "Only rows of service dates since this day, or of the years before the request: a row of a type that R4 gives a date leaves if its time of service, or without it the latest of its dates, does not end earlier. A row without a date stays back.",
+  "/properties/namesBeyondAccess":
+    "The number of patients beyond the access of its author whom a write, or all writes of a transaction together, may newly name. Default: 20.",
   "/properties/rules/items/properties/where": "The row must meet all of them.",
   "/properties/rules/items/properties/where/items":
     "The rows that the rule covers: a coded element that is, or is not, one of these codes.",

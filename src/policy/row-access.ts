@@ -134,6 +134,17 @@ export const mayAccessPatient = (
   rowAccessOf(access, type, permission)?.some(({ owners }) => owners === undefined || owners.has(patient)) ===
   true;
 
+/**
+ * The patients whom the scopes reach by reading or writing rows of a type, or Patients; `undefined`: all. A scope to
+ * write reaches a patient too: its client may create a row of each of them.
+ */
+export function patientsReached(access: Access, type: string): ReadonlySet<string> | undefined {
+  const reached = [type, "Patient"].flatMap((one) =>
+    (["c", "r", "u", "s"] as const).flatMap((permission) => rowAccessOf(access, one, permission) ?? []),
+  );
+  return patientsWithin(reached);
+}
+
 /** Answers whether the access can cover each row of the type, if its owner is right. */
 export const canCover = (rowAccess: RowAccess, type: string): boolean =>
   rowAccess.some(({ owners }) => owners === undefined) || isCompartmentType(type);

@@ -116,6 +116,7 @@ export const policySchema = z.strictObject({
   consent: z.optional(consent),
   labels: z.optional(labels),
   dataPeriod: z.optional(dataPeriod),
+  namesBeyondAccess: z.optional(z.int().check(z.minimum(0), z.maximum(1_000))),
   rules: z.array(rule).check(z.minLength(1), z.maxLength(500)),
 });
 

@@ -33,6 +33,10 @@ const samplesOf: Readonly<Record<keyof PolicyDocument, readonly Sample[] | "word
   purposes: [[whole, { ...whole, purposes: ["TREAT", "HPAYMT"] }, "opens", "narrows"]],
   users: [[whole, { ...whole, users: ["panel"] }, "opens", "narrows"]],
   operations: [[whole, { ...whole, operations: ["validate"] }, "opens", "narrows"]],
+  namesBeyondAccess: [
+    [whole, { ...whole, namesBeyondAccess: 21 }, "opens", "narrows"],
+    [{ ...whole, namesBeyondAccess: 0 }, { ...whole, namesBeyondAccess: 20 }, "opens", "narrows"],
+  ],
   consentRegistrar: [[whole, { ...whole, consentRegistrar: true }, "opens", "narrows"]],
   consent: [
     [whole, { ...whole, consent: { base: "honoured" } }, "opens", "narrows"],

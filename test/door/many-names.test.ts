@@ -43,7 +43,7 @@ const world = [
   ),
   observation("pulse", "amara"),
   observation("known", "amara", { focus: named("crowd", 30) }),
-  observation("masked", "amara"),
+  ...[0, 21, 1_000].map((many) => observation(`hidden-${many}`, "amara", { focus: named("stranger", many) })),
 ];
 
 const rule = (types: readonly string[], show: "everything" | readonly string[] = "everything") => ({
@@ -67,25 +67,34 @@ const policy = (name: string, more: object = {}) => ({
   },
 });
 
-type Who = "clinic" | "app" | "strict";
+type Who = "clinic" | "app" | "strict" | "narrow";
 let phylax: Door;
 const certificates = new Map<Who, CertificateFiles>();
 const tokens = new Map<Who, string>();
-const scopes = { clinic: "system/*.cruds", app: "patient/*.cruds", strict: "patient/*.cruds" } as const;
+const scopes = {
+  clinic: "system/*.cruds",
+  app: "patient/*.cruds",
+  strict: "patient/*.cruds",
+  narrow: "patient/*.cruds",
+} as const;
 
 beforeAll(async () => {
   phylax = await startDoor({ resources: world });
   const issuer = await outsider("https://names.example", "phylax");
   const entries = [];
   for (const who of Object.keys(scopes) as Who[]) {
-    const grant = { policy: who === "strict" ? "strict" : "open", scopes: scopes[who] };
+    const grant = { policy: who === "clinic" || who === "app" ? "open" : who, scopes: scopes[who] };
     const client = await outsideClient(phylax, issuer, who, grant);
     certificates.set(who, client.certificate);
     entries.push(client.entries);
     const claims = { client_id: who, scope: scopes[who], ...(who !== "clinic" && { patient: "amara" }) };
     tokens.set(who, await outsideToken(issuer, client.certificate, claims));
   }
-  const policies = [policy("open"), policy("strict")];
+  const policies = [
+    policy("open"),
+    policy("strict", { namesBeyondAccess: 0 }),
+    policy("narrow", { rules: [rule(["Observation"], ["status", "code.coding", "subject", "performer"])] }),
+  ];
   const applied = await phylax.addRegistry(joined({ issuers: [issuerEntry(issuer)], policies }, ...entries));
   if (!applied.ok) throw new Error(JSON.stringify(applied));
 }, 120_000);
@@ -118,7 +127,8 @@ const statusesOf = (reply: Reply): readonly string[] =>
   );
 const { id: _id, ...fresh } = observation("", "amara");
 /** The requests at the origin that write. */
-const writesSince = (from: number) => phylax.forwarded.slice(from).filter((one) => !one.startsWith("GET "));
+const writesSince = (from: number) =>
+  phylax.forwarded.slice(from).filter((one) => !one.startsWith("GET ") && !one.includes("_search"));
 
 describe("the records of a write fit the ledger, whatever it names", () => {
   test("a create that names 4,900 patients is stored, with all of them on record before and after", async ({
@@ -164,11 +174,185 @@ describe("the records of a write fit the ledger, whatever it names", () => {
   test("bundles of writes that name 4,900 patients each are done", async ({ expect }) => {
     for (const type of ["batch", "transaction"]) {
       const crowds = Array.from({ length: 3 }, (_, n) =>
-        posting({ ...fresh, focus: named(`crowd-${n}`, 4_900) } as never),
+        posting({ ...fresh, focus: named(`crowd-${n}`, 4_900) }),
       );
       const reply = await send("clinic", "POST", "", bundle(type, ...crowds));
       expect([reply.status, statusesOf(reply)]).toEqual([200, ["201", "201", "201"]]);
       expect((await namedOnRecord(reply, "write")).size).toBe(3 * 4_900 + 1);
     }
+  });
+});
+
+describe("a row that names too many patients is missing alone", () => {
+  test("on a page, in a batch, in $everything and in a read of the row itself", async ({ expect }) => {
+    const page = await ask("clinic", "Observation?code=page&status=final");
+    expect([page.status, idsOf(page)]).toEqual([200, ["plain"]]);
+    const read = await ask("clinic", "Observation/read");
+    expect(read.status).toBe((await ask("clinic", "Observation/absent")).status);
+    const reads = ["Observation?code=page&status=final", "Observation/read", "Observation/plain"].map(
+      (url) => ({
+        request: { method: "GET", url },
+      }),
+    );
+    const batch = await send("clinic", "POST", "", bundle("batch", ...reads));
+    expect([batch.status, statusesOf(batch)]).toEqual([200, ["200", `${read.status}`, "200"]]);
+    const everything = await ask("clinic", "Patient/bela/$everything");
+    expect([everything.status, idsOf(everything)]).toEqual([200, ["bela", "plain"]]);
+  });
+
+  test("in a join: three rows that name 3,000 patients each stop nobody's _has and nobody's chain", async ({
+    expect,
+  }) => {
+    const joins = await ask("clinic", "Encounter?_has:Observation:encounter:code=urn:c|join");
+    expect([joins.status, idsOf(joins)]).toEqual([200, ["visit"]]);
+    const chain = await ask("clinic", "Observation?encounter.status=finished&code=urn:c|join");
+    expect(chain.status).toBe(200);
+    expect(idsOf(chain)).toEqual(["large-one", "large-three", "large-two", "small"]);
+  });
+});
+
+describe("a write names few patients beyond the access of its author", () => {
+  const crowded = (many: number, prefix = "stranger") => ({ ...fresh, focus: named(prefix, many) });
+
+  test("a create that names 20 is stored; one more is refused before anything is sent, on record", async ({
+    expect,
+  }) => {
+    const few = await send("app", "POST", "Observation", crowded(20));
+    expect(few.status).toBe(201);
+    const from = phylax.forwarded.length;
+    const many = await send("app", "POST", "Observation", crowded(21));
+    expect([many.status, writesSince(from)]).toEqual([422, []]);
+    const events = await eventsAbout(many);
+    expect(events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([
+      ["refusal", "names_beyond_access"],
+    ]);
+  });
+
+  test.for<[form: string, write: () => Promise<Reply>]>([
+    ["an update", () => send("app", "PUT", "Observation/pulse", { ...crowded(21), id: "pulse" })],
+    [
+      "a patch",
+      () =>
+        send(
+          "app",
+          "PATCH",
+          "Observation/pulse",
+          [{ op: "add", path: "/focus", value: named("stranger", 21) }],
+          {
+            "content-type": "application/json-patch+json",
+          },
+        ),
+    ],
+    ["a conditional update", () => send("app", "PUT", "Observation?_id=pulse", crowded(21))],
+    [
+      "a conditional create",
+      () => send("app", "POST", "Observation", crowded(21), { "if-none-exist": "_id=no" }),
+    ],
+    [
+      "contained resources",
+      () =>
+        send("app", "POST", "Observation", {
+          ...fresh,
+          contained: ["one", "other"].map((id) => ({ ...fresh, id, focus: named(id, 11) })),
+          hasMember: [to("#one"), to("#other")],
+        }),
+    ],
+    [
+      "extensions",
+      () =>
+        send("app", "POST", "Observation", {
+          ...fresh,
+          extension: named("stranger", 21).map((valueReference) => ({ url: "urn:x", valueReference })),
+        }),
+    ],
+    [
+      "a List",
+      () =>
+        send("app", "POST", "List", {
+          resourceType: "List",
+          status: "current",
+          mode: "working",
+          subject: to("Patient/amara"),
+          entry: named("stranger", 21).map((item) => ({ item })),
+        }),
+    ],
+    [
+      "a transaction, each entry by itself",
+      () => send("app", "POST", "", bundle("transaction", posting(fresh), posting(crowded(21)))),
+    ],
+    [
+      "a transaction, all entries together",
+      () =>
+        send(
+          "app",
+          "POST",
+          "",
+          bundle("transaction", posting(crowded(11, "one")), posting(crowded(10, "other"))),
+        ),
+    ],
+  ])("%s", async ([, write], { expect }) => {
+    const from = phylax.forwarded.length;
+    const reply = await write();
+    expect([reply.status, writesSince(from)], reply.text).toEqual([422, []]);
+    const reasons = (await eventsAbout(reply)).map(({ outcome }) => outcome?.reason);
+    expect(reasons, reply.text).toContain("names_beyond_access");
+  });
+
+  test("an entry of a batch is refused alone", async ({ expect }) => {
+    const both = bundle("batch", posting(crowded(21)), posting(crowded(20)));
+    const reply = await send("app", "POST", "", both);
+    expect([reply.status, statusesOf(reply)]).toEqual([200, ["422", "201"]]);
+  });
+
+  test("the same patients in several entries of a transaction count once", async ({ expect }) => {
+    const both = bundle("transaction", posting(crowded(20)), posting(crowded(20)));
+    expect((await send("app", "POST", "", both)).status).toBe(200);
+  });
+
+  test("a row that names 30 already can be changed, and cannot name a further one; names are no longer added in small steps", async ({
+    expect,
+  }) => {
+    const known = JSON.parse((await ask("app", "Observation/known")).text);
+    const put = (focus: readonly object[]) => send("app", "PUT", "Observation/known", { ...known, focus });
+    expect((await put(known.focus)).status).toBe(200);
+    expect((await put([...known.focus, ...named("stranger", 1)])).status).toBe(422);
+    expect((await put(known.focus.slice(0, 25))).status).toBe(200);
+    const small = await send("app", "POST", "Observation", crowded(15));
+    const id = small.headers["location"]?.split("/").at(-3) ?? "";
+    const steps = { ...crowded(20), id };
+    expect((await send("app", "PUT", `Observation/${id}`, steps)).status).toBe(200);
+    const further = { ...steps, focus: [...steps.focus, ...named("further", 1)] };
+    expect((await send("app", "PUT", `Observation/${id}`, further)).status).toBe(422);
+  });
+
+  test("a client whose scopes reach every patient names as many as it needs, such as a Group of 500", async ({
+    expect,
+  }) => {
+    const group = {
+      resourceType: "Group",
+      type: "person",
+      actual: true,
+      member: named("member", 500).map((entity) => ({ entity })),
+    };
+    expect((await send("clinic", "POST", "Group", group)).status).toBe(201);
+  });
+
+  test("the patients whom only hidden elements name are neither new nor counted: the answer tells nothing of them", async ({
+    expect,
+  }) => {
+    for (const row of ["hidden-0", "hidden-21", "hidden-1000"]) {
+      const shown = JSON.parse((await ask("narrow", `Observation/${row}`)).text);
+      expect(shown.focus).toBeUndefined();
+      const put = (many: number) =>
+        send("narrow", "PUT", `Observation/${row}`, { ...shown, performer: named("stranger", many) });
+      expect([(await put(21)).status, (await put(20)).status, (await put(0)).status], row).toEqual([
+        422, 200, 200,
+      ]);
+    }
+  });
+
+  test("a policy may permit none", async ({ expect }) => {
+    expect((await send("strict", "POST", "Observation", crowded(1))).status).toBe(422);
+    expect((await send("strict", "POST", "Observation", fresh)).status).toBe(201);
   });
 });

@@ -157,6 +157,16 @@ describe("what a write makes of a resource is held to what is read of one, befor
     expect(outcomeOf(await grown)).toBe("result_exceeds_limits");
   });
 
+  test("cost: more times than a search by date reads", async ({ expect }) => {
+    const timed = (number: number) =>
+      observation({
+        effectiveTiming: { event: Array.from({ length: number }, (_, n) => `${1000 + (n % 9000)}`) },
+      });
+    expect(outcomeOf(await write(open, undefined, timed(140_000)))).toBe("result_exceeds_limits");
+    const most = await write(open, undefined, timed(4_800));
+    expect([outcomeOf(most), isRead(most)]).toEqual(["send", true]);
+  });
+
   test("contained resources: more than are cut", async ({ expect }) => {
     const of = (number: number) =>
       observation({

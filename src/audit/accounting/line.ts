@@ -37,10 +37,10 @@ export function accountingLines(event: AuditEvent, key: Secret<Uint8Array>): rea
 }
 
 /** The lengths of the lines of an event, without the six-year key. */
-export const lineLengths = (event: AuditEvent): readonly number[] =>
-  linesOf(event, () => noSubject).map(({ length }) => length);
-
-const noSubject = new Uint8Array(32);
+export function lineLengths(event: AuditEvent): readonly number[] {
+  const subject = new Uint8Array(32);
+  return linesOf(event, () => subject).map(({ length }) => length);
+}
 
 function linesOf(event: AuditEvent, subjectOf: (patient: string) => Uint8Array): readonly Uint8Array[] {
   if (!isKind(event.kind) || !eventKinds[event.kind].discloses) return [];

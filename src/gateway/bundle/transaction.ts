@@ -416,6 +416,9 @@ async function permitByPresentConsents(
     if (!plan.ok) return plan;
     permitted.push({ kind: "writing", request, write: asked.value.write, plan: plan.value });
   }
+  const names = permitted.flatMap((entry) => (isSent(entry) ? [...(entry.plan.newNames ?? [])] : []));
+  if (new Set(names).size > permission.policy.namesBeyondAccess)
+    return err({ reason: "names_beyond_access" });
   const at = secondChangeIn(permitted);
   return at === undefined ? ok(permitted) : err({ reason: "entry_repeated", at });
 }

@@ -26,9 +26,9 @@ const unseenMax = 8;
  * The patients of a new resource and of the resources inside it, and all further patients in it: its writer
  * knows them all.
  */
-export function concernedByCreate(resource: JsonObject, base: string): ConcernedBy {
-  const { unnamed } = allConcernedBy(resource, [base]);
-  return { patients: namedInBody(resource, { origin: base, public: base }), unseen: new Set(), room: 0, unnamed };
+export function concernedByCreate(resource: JsonObject, bases: Bases): ConcernedBy {
+  const { unnamed } = allConcernedBy(resource, [bases.origin, bases.public]);
+  return { patients: namedInBody(resource, bases), unseen: new Set(), room: 0, unnamed };
 }
 
 /** Each patient whom a resource as its writer sees it names: the resource, and the resources inside it. */

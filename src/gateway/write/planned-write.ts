@@ -9,6 +9,7 @@ import type { PolicyRefusal } from "#policy/grant";
 import type { WithheldBy } from "#policy/row-weight";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
 import type { OriginRefusal } from "#gateway/origin/forward";
+import type { NewNames, ResultRefusal } from "./accept-result.ts";
 import type { ConsentPatientRefusal } from "./consent-patient.ts";
 
 export type PlanRefusal =
@@ -31,8 +32,7 @@ export type PlanRefusal =
   | { readonly reason: "version_not_current" | "version_missing" }
   /** The result, or a resource inside it, is not permitted. */
   | FaultyResult
-  /** The result could not be read again: it is too large, too deep or about too many patients. */
-  | { readonly reason: "result_exceeds_limits" }
+  | ResultRefusal
   /** The origin is not registered as honouring `If-Match` on DELETE. */
   | { readonly reason: "delete_not_conditional" }
   /** The origin is registered as not honouring `If-Match` on PUT. */
@@ -60,6 +60,8 @@ export type PlannedWrite =
       readonly concerned: ConcernedBy;
       /** The characters that count for the hidden part of the row (phi/readable). */
       readonly room?: number;
+      /** A deletion names nobody anew. */
+      readonly newNames?: NewNames;
       /** The patient of a Consent that names the patient by an identifier alone. */
       readonly consentPatient?: string | undefined;
     }

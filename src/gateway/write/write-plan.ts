@@ -9,13 +9,14 @@ import { err, ok, type Result } from "#kernel/result";
 import { patientsMax } from "#phi/disclosure";
 import { mergeBody, patchShown } from "#phi/merge/merge-body";
 import type { Bases } from "#phi/origin-urls";
-import { hiddenRoom, isReadable } from "#phi/readable";
+import { hiddenRoom } from "#phi/readable";
 import { evaluateWrite, type Change, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
 import { factsFor } from "#policy/facts";
 import { concernedByChange, concernedByCreate } from "#gateway/origin/concerned-by-write";
 import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { isConditional } from "#gateway/origin/conditional-writes";
+import { acceptResult } from "./accept-result.ts";
 import { patientByIdentifier } from "./consent-patient.ts";
 import { planDelete } from "./plan-delete.ts";
 import {
@@ -143,15 +144,17 @@ async function planCreate(
   if (fault !== undefined) return err(fault);
   if (conditionalReferences(resource).length > 0)
     return err({ reason: "conditional_reference_not_supported" });
-  const concerned = concernedByCreate(resource, base);
+  const concerned = concernedByCreate(resource, bases);
   const text = JSON.stringify(resource);
-  if (!isReadable(resource, text, undefined, bases)) return err({ reason: "result_exceeds_limits" });
+  const accepted = acceptResult({ type, result: resource, text, sent: resource }, { policy, access }, bases);
+  if (!accepted.ok) return accepted;
   return ok({
     kind: "send",
     write: { method: "POST", path: type, body: text },
     type,
     id: undefined,
     concerned,
+    newNames: accepted.value,
   });
 }
 
@@ -175,7 +178,8 @@ async function planChange(
   // Every answer from here on tells that the row exists.
   if (!origin.concerned.decide({ type, id, ...found.value.named }))
     return err({ reason: "answer_too_large" });
-  return decideChange(write, body, conditions, { grant: grant.value, row: found.value, bases });
+  const context = { grant: grant.value, row: found.value, bases };
+  return decideChange(write, body, conditions, { policy, access }, context);
 }
 
 /** Decides about a change of a visible row. */
@@ -183,6 +187,7 @@ function decideChange(
   { type, id, kind }: Exclude<PlainWrite, { kind: "create" }> & { readonly kind: "update" | "patch" },
   body: WriteBody,
   { ifMatch }: WriteConditions,
+  author: Pick<Permission, "policy" | "access">,
   { grant, row, bases }: { readonly grant: WriteGrant; readonly row: StoredRow; readonly bases: Bases },
 ): Result<PlannedWrite, PlanRefusal> {
   const { stored, shown, sources, view, isReadable: isKnown, version } = row;
@@ -219,8 +224,10 @@ function decideChange(
   if (fault !== undefined) return err(fault);
   const text = JSON.stringify(result);
   const room = hiddenRoom(stored, shown);
-  if (!isReadable(result, text, stored, bases, room.bytes) || !cutForWriter(result, grant, bases).ok)
-    return err({ reason: "result_exceeds_limits" });
+  const written = { type, result, text, sent: submitted.value, before: { stored, shown }, room: room.bytes };
+  const accepted = acceptResult(written, author, bases);
+  if (!accepted.ok) return accepted;
+  if (!cutForWriter(result, grant, bases).ok) return err({ reason: "result_exceeds_limits" });
   const concerned = concernedByChange({ stored, named: row.named, sent: submitted.value, result }, bases);
   // The record of the write has no room for more patients.
   if (concerned.patients.size > patientsMax) return err({ reason: "result_exceeds_limits" });
@@ -231,6 +238,7 @@ function decideChange(
     id,
     concerned,
     room: room.characters,
+    newNames: accepted.value,
   });
 }
 
