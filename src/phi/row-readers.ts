@@ -16,15 +16,17 @@ import { rowFactsOf } from "#policy/consent/row-facts";
  */
 export function isReadByAll(type: string, row: JsonObject, text: string, base: FhirBase): boolean {
   if (text.length <= harmlessLength) return true;
+  // Each reader has the share of a row for itself, as in a request of its own: the share belongs to the object.
+  const fresh = (): JsonObject => ({ ...row });
   try {
     for (const { parameter, orders } of samplesOf(type)) {
-      mayMatch(row, parameter, base);
-      matches(row, parameter, base);
-      for (const order of orders) order(row, nothing);
+      mayMatch(fresh(), parameter, base);
+      matches(fresh(), parameter, base);
+      for (const order of orders) order(fresh(), nothing);
     }
     const times = timeMembersOf(type).map((member): FactPath => [member]);
-    isInDataPeriod({ since: "2000-01-01" }, Facts.of(row, times), undefined);
-    rowFactsOf(row, base);
+    isInDataPeriod({ since: "2000-01-01" }, Facts.of(fresh(), times), undefined);
+    rowFactsOf(fresh(), base);
     return true;
   } catch {
     return false;

@@ -118,7 +118,7 @@ export class Recorder {
     const [first] = disclosure.windows;
     if (first === undefined) throw new Error("a disclosure of nothing");
     const withheld = { paths: firstPaths(disclosure.withheldPaths) };
-    return this.#first([
+    return this.#all([
       { ...this.#event("intent", { status }), withheld },
       this.#numbered(first, 1, disclosure, status),
     ]);
@@ -219,7 +219,7 @@ export class Recorder {
   async #all(events: readonly AuditEvent[]): Promise<Appended> {
     let first: Recorded | Counted | undefined;
     for (const append of inAppends(this.#located(events))) {
-      const recorded = await this.#records.first(append, this.#sender, this.#proof);
+      const recorded = await this.#send(append);
       if (recorded === "replayed") return recorded;
       first ??= recorded;
     }
@@ -227,14 +227,14 @@ export class Recorder {
     return first;
   }
 
-  /** The first append uses the proof up: only a single request with a proof gets past here. */
   #first(events: readonly AuditEvent[]): Promise<Appended> {
-    return this.#records.first(this.#located(events), this.#sender, this.#proof);
+    return this.#send(this.#located(events));
   }
 
-  get #proof() {
+  /** The first append uses the proof up: only a single request with a proof gets past here. */
+  #send(located: readonly AuditEvent[]): Promise<Appended> {
     const { proof, client } = this.#facts.principal ?? {};
-    return proofAtHome(proof, client);
+    return this.#records.first(located, this.#sender, proofAtHome(proof, client));
   }
 
   #append(events: readonly AuditEvent[]): Promise<Recorded | Counted> {
