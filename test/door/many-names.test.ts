@@ -93,7 +93,14 @@ beforeAll(async () => {
   const policies = [
     policy("open"),
     policy("strict", { namesBeyondAccess: 0 }),
-    policy("narrow", { rules: [rule(["Observation"], ["status", "code.coding", "subject", "performer"])] }),
+    policy("narrow", {
+      rules: [
+        rule(
+          ["Observation"],
+          ["status", "code", "component.code", "subject", "performer", "value[x]", "dataAbsentReason"],
+        ),
+      ],
+    }),
   ];
   const applied = await phylax.addRegistry(joined({ issuers: [issuerEntry(issuer)], policies }, ...entries));
   if (!applied.ok) throw new Error(JSON.stringify(applied));
@@ -105,7 +112,7 @@ const ask = (who: Who, path: string, sending: Sending = {}) =>
 const send = (who: Who, method: string, path: string, body: unknown, headers: object = {}): Promise<Reply> =>
   ask(who, path, { method, headers: { ...fhirJson, ...headers }, body: JSON.stringify(body) });
 const bundle = (type: string, ...entry: readonly object[]) => ({ resourceType: "Bundle", type, entry });
-const posting = (resource: { readonly resourceType: string }) => ({
+const posting = (resource: { readonly resourceType: string; readonly [member: string]: unknown }) => ({
   resource,
   request: { method: "POST", url: resource.resourceType },
 });

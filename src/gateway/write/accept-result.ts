@@ -1,12 +1,12 @@
 import type { JsonObject } from "#fhir/json/json";
+import type { ResourceType } from "#fhir/r4/elements";
 import { err, ok, type Result } from "#kernel/result";
 import type { Bases } from "#phi/origin-urls";
 import { isReadable } from "#phi/readable";
-import { isReadByAll } from "#phi/row-readers";
 import { patientsReached } from "#policy/row-access";
 import type { Permission } from "#gateway/admission/permit";
 import { namedInBody } from "#gateway/origin/concerned-by-write";
-import type { ResourceType } from "#fhir/r4/elements";
+import { isReadByAll } from "./row-readers.ts";
 
 /** Why the result of a write is refused before anything is sent, whatever it says. */
 export type ResultRefusal =
