@@ -96,8 +96,10 @@ function sizeOfPaths(paths: readonly string[], at: AuditEvent["at"]): AppendSize
     const definition = define({ type: "withheld-paths", value: paths });
     const chunks = definitionRecords(definition, at);
     size = chunks
-      .map((event, index) => ({ event, ...encodeUnseeded(event, index + 1, chunks.length) }))
-      .map(sizeOfRecord)
+      .map((event, index) => {
+        const { plaintext } = encodeUnseeded(event, index + 1, chunks.length);
+        return sizeOfRecord({ event, plaintext });
+      })
       .reduce(sum, nothing);
     sizesOfPaths.set(paths, size);
   }

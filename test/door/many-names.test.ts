@@ -261,7 +261,10 @@ describe("a write names few patients beyond the access of its author", () => {
       () =>
         send("app", "POST", "Observation", {
           ...fresh,
-          contained: ["one", "other"].map((id) => ({ ...fresh, id, focus: named(id, 11) })),
+          contained: [
+            { ...fresh, id: "one", focus: named("one", 11) },
+            { ...fresh, id: "other", focus: named("other", 11) },
+          ],
           hasMember: [to("#one"), to("#other")],
         }),
     ],
