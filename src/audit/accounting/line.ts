@@ -9,7 +9,7 @@ const LINE_VERSION = 1;
 
 /**
  * The key under which a patient's accounting lines are stored: HMAC-SHA-256(six-year key,
- * `<origin>/Patient/<id>`), 32 bytes. The same key serves for six years (45 CFR 164.528(a)(3)), so that a
+ * `<origin>/Patient/<id>`), 32 bytes. One key serves for six years (45 CFR 164.528(a)(3)), so that a
  * single look-up finds all lines.
  */
 export function subjectKey(key: Secret<Uint8Array>, patient: string): Uint8Array {
@@ -36,7 +36,7 @@ export function accountingLines(event: AuditEvent, key: Secret<Uint8Array>): rea
   return linesOf(event, (patient) => subjectKey(key, patient));
 }
 
-/** The lengths of the lines of an event, without the six-year key. */
+/** Returns the lengths of the lines of an event. They do not depend on the six-year key. */
 export function lineLengths(event: AuditEvent): readonly number[] {
   const subject = new Uint8Array(32);
   return linesOf(event, () => subject).map(({ length }) => length);
@@ -102,8 +102,8 @@ const isCounts = (value: unknown): value is Map<string, number> =>
   [...value].every(([type, count]) => typeof type === "string" && typeof count === "number" && count >= 0);
 
 /**
- * Answers whether an event has the facts that its disclosure needs for a record: without recipient and
- * purpose no accounting could list it.
+ * Answers whether an event has the facts that its disclosure needs for a record: no accounting could
+ * list it without recipient and purpose.
  */
 export function isAccountable(event: AuditEvent): boolean {
   if (!isKind(event.kind)) return false;
