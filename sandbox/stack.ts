@@ -3,6 +3,7 @@ import { originProblems } from "#platform/origins/origin-state";
 import { ensureAuthority, ensureServerCertificate, issueClientCertificate } from "./certificates.ts";
 import { claim } from "./claim.ts";
 import { demo } from "./demo/demo.ts";
+import { DemonstrationSeed } from "./demo/seed.ts";
 import { keepDevFile, rootKey, witnessKey } from "./dev-json.ts";
 import { openFhirServer } from "./fhir-server/fhir-server.ts";
 import { startFront } from "./front/front.ts";
@@ -90,10 +91,6 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const pki = join(state, "pki");
     const { serverCa, clientCa } = await ensureAuthority(pki);
 
-    const origin = await openFhirServer(options);
-    closers.push(() => origin.close());
-    say(`origin: ${origin.describe} at ${origin.url}`);
-
     const keys = await keysOf(state);
     const held = [port];
     const hold = async (name: string) => {
@@ -102,6 +99,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       held.push(holder.port);
       return holder;
     };
+    const originPort = await hold("origin");
+    await originPort.release();
+    const origin = await openFhirServer({ ...options, port: originPort.port });
+    closers.push(() => origin.close());
+    say(`origin: ${origin.describe} at ${origin.url}`);
+
     const opsPort = await hold("ops");
     const ops = `https://localhost:${opsPort.port}`;
     const witnessPort = await hold("witness");
@@ -110,7 +113,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const { startRuntime, authorities } = await runtimeThatTrusts(serverCa.cert, join(pki, "trusted.pem"));
     await witnessPort.release();
     await ledgerPort.release();
-    const runtime = await startRuntime(join(state, "workers"), {
+    const workersState = join(state, "workers");
+    const runtime = await startRuntime(workersState, {
       bundles: options.workers,
       authorities,
       inspectStorage: options.inspectStorage ?? false,
@@ -170,11 +174,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       patient,
       issuer,
     });
-    await runtime.applyRegistry(registry);
-    await runtime.applyRegistry(privacyDeskEntry(sandboxOriginName, issuer.iss, ops));
-    await runtime.applyRegistry(consentPageEntry(sandboxOriginName, issuer.iss, consentPage));
+    const seed = new DemonstrationSeed(join(workersState, "demonstration.json"), runtime, say);
+    await seed.addEntries(registry);
+    await seed.addEntries(privacyDeskEntry(sandboxOriginName, issuer.iss, ops));
+    await seed.addEntries(consentPageEntry(sandboxOriginName, issuer.iss, consentPage));
     const { machine, people } = await sandboxOperators(pki, issuer.iss, [officerLogin, approverLogin]);
-    for (const { entry } of [machine, ...people]) await runtime.admitOperator(entry);
+    for (const { entry } of [machine, ...people]) await seed.addOperator(entry);
     if (file !== undefined) await addFile(runtime, file, say);
 
     const tls = { server, clientCa: clientCa.cert };

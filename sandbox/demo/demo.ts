@@ -4,6 +4,7 @@ import type { JWK } from "jose";
 import { issueClientCertificate, type CertificateFiles } from "../certificates.ts";
 import { endpointsAt } from "../identity-provider/endpoints.ts";
 import { demoClients, entityOf, type DemoClient } from "./demo-clients.ts";
+import type { SeedDocument } from "./seed.ts";
 import type { SandboxIssuer } from "./issuer.ts";
 import { keptKey, publicHalf } from "../keys.ts";
 
@@ -23,7 +24,7 @@ export interface DemoSetting {
 
 /** The demonstration's clients for `dev.json`, and the registry document that provisions them. */
 export interface Demo {
-  readonly registry: unknown;
+  readonly registry: SeedDocument;
   readonly clients: readonly Record<string, unknown>[];
 }
 
@@ -58,7 +59,7 @@ async function equip(client: DemoClient, { state, pki, patient }: DemoSetting): 
   return { client, files, key, patient: client.ofPatient && patient };
 }
 
-function registryOf(equipped: readonly Equipped[], { origin, issuer }: DemoSetting): unknown {
+function registryOf(equipped: readonly Equipped[], { origin, issuer }: DemoSetting): SeedDocument {
   const policies = [...new Set(equipped.map(({ client }) => client.policy))];
   return {
     origins: [

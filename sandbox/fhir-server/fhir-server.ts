@@ -8,6 +8,8 @@ export interface FhirServerOptions {
   readonly bundles: string | undefined;
   /** Base of an existing FHIR server: no server is started then. */
   readonly origin?: string | undefined;
+  /** The port of a server that is started here; without it any free port. */
+  readonly port?: number | undefined;
   readonly onOriginRequest?:
     | ((request: { readonly method: string; readonly path: string }) => void)
     | undefined;
@@ -39,10 +41,11 @@ const patienceMilliseconds = 5_000;
 export async function openFhirServer({
   bundles,
   origin,
+  port = 0,
   onOriginRequest,
 }: FhirServerOptions): Promise<FhirServer> {
   if (origin !== undefined) return await askServer(origin);
-  const server = await startOrigin(onOriginRequest === undefined ? {} : { onRequest: onOriginRequest });
+  const server = await startOrigin({ port, ...(onOriginRequest && { onRequest: onOriginRequest }) });
   try {
     const resources: Resource[] = bundles === undefined ? syntheticResources() : await loadFolder(bundles);
     await server.load(resources);

@@ -54,6 +54,8 @@ export interface Runtime {
    * pointer when it is not valid.
    */
   applyRegistry(document: unknown): Promise<void>;
+  /** Puts a file's entries in the place of registered entries: all of it, or nothing and the first problem. */
+  replaceRegistry(document: unknown): Promise<Result<Applied, RegistryProblem>>;
   /** Merges a registry file through `control`: all of it, or nothing and the first problem. */
   addRegistry(document: unknown): Promise<Result<Applied, RegistryProblem>>;
   admitOperator(operator: NewOperator): Promise<void>;
@@ -178,6 +180,7 @@ export async function startRuntime(
       const applied = await apply(document, "replace");
       if (!applied.ok) throw new Error(`registry: ${applied.error.pointer} ${applied.error.problem}`);
     },
+    replaceRegistry: (document) => apply(document, "replace"),
     addRegistry: (document) => apply(document, "add"),
     admitOperator: async (operator) => void (await ask({ operator })),
     async close() {
