@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import * as z from "zod";
 import { planLines } from "#authoring/plan-lines";
 import type { PlannedChange } from "#registry/plan";
+import { everyPage } from "../connection/every-page.ts";
 import { getAsOperator, postAsOperator, posterOf, posterOptions } from "../connection/operator-post.ts";
 import { Misuse, printFault } from "../misuse.ts";
 import { printable } from "../printable.ts";
@@ -19,6 +20,8 @@ const row = z.object({
   decidedBy: z.string().nullable(),
 });
 const listed = z.object({ proposals: z.array(row) });
+// the largest page of the operators' API
+const proposalsPageMax = 100;
 const shown = z.object({
   proposal: z.looseObject({ ...row.shape, body: z.unknown() }),
   plan: z
@@ -64,12 +67,15 @@ export async function proposalsList(args: readonly string[]): Promise<number> {
   });
   if (positionals.length > 0) throw new Misuse();
   try {
-    const answer = await getAsOperator(
-      posterOf(values),
-      `api/proposals?state=${values.all ? "all" : "open"}`,
+    const question = `api/proposals?state=${values.all ? "all" : "open"}&limit=${proposalsPageMax}`;
+    const found = await everyPage(
+      (after) =>
+        getAsOperator(posterOf(values), after === undefined ? question : `${question}&after=${after}`),
+      (body) => listed.parse(body).proposals,
+      proposalsPageMax,
     );
-    if (answer.status !== 200) return printRefusal(answer);
-    const { proposals } = listed.parse(answer.body);
+    if (!found.ok) return printRefusal(found.error);
+    const proposals = found.value;
     giveResult(proposals);
     if (proposals.length === 0) say(values.all ? "no proposals" : "no open proposals");
     sayRows(

@@ -1,6 +1,8 @@
 import { parseArgs } from "node:util";
 import * as z from "zod";
+import { reviewsPageMax } from "#registry/review-document";
 import { Misuse, printFault } from "../misuse.ts";
+import { everyPage } from "../connection/every-page.ts";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 import { complain, giveResult, say, sayRows } from "../output.ts";
 
@@ -31,12 +33,16 @@ export async function reviewList(args: readonly string[]): Promise<number> {
   if (positionals.length > 0) throw new Misuse();
   try {
     const state = values.all ? "all" : "open";
-    const reply = await postAsOperator(posterOf(values), "api/reviews", JSON.stringify({ state }));
-    if (reply.status !== 200) {
-      complain(refusalLine(reply));
-      return reply.status < 500 ? 2 : 1;
+    const found = await everyPage(
+      (after) => postAsOperator(posterOf(values), "api/reviews", JSON.stringify({ state, after })),
+      (body) => answer.parse(body).reviews,
+      reviewsPageMax,
+    );
+    if (!found.ok) {
+      complain(refusalLine(found.error));
+      return found.error.status < 500 ? 2 : 1;
     }
-    const { reviews } = answer.parse(reply.body);
+    const reviews = found.value;
     giveResult(reviews);
     sayRows(["review", "opened", "client", "origin", "purpose", "request", "state"], reviews.map(rowOf));
     if (reviews.length === 0) say(values.all ? "no reviews" : "no open reviews");

@@ -19,7 +19,7 @@ const reviewForm = z.object({
 /** Lists the reviews of uses of break-glass, for an operator with the role `privacy-officer`. */
 export const listReviewsVerb = (reviews: ReviewTasks): Verb => ({
   interaction: "list-reviews",
-  does: "The open reviews of uses of break-glass, or all, the newest first.",
+  does: "The open reviews of uses of break-glass, the closed reviews, or all: the newest first, 1,000 on a page. Send the id of a page's last review as `after` to get the next page.",
   document: reviewListing,
   answer: z.object({ reviews: z.array(reviewForm) }),
   path: "api/reviews",

@@ -522,6 +522,7 @@ export const texts = {
     reviewsNote:
       "A use stays here until an officer has judged it. Justified and Not justified close its review at once, and the finding is on record. A closed review cannot be opened again.",
     noReviews: "No use of break-glass is open.",
+    olderReviews: "Older reviews",
     done: (n: number) => `Closed reviews: ${n}`,
     when: "When",
     client: "Client",

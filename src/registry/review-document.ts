@@ -1,10 +1,18 @@
 import * as z from "zod";
 
-/** Which reviews of uses of break-glass an operator lists. */
-export const reviewListing = z.strictObject({ state: z.enum(["open", "all"]).default("open") });
+const reviewId = z.string().regex(/^[0-9a-f]{32}$/u);
+
+/** The largest number of reviews on a page: a shorter page is the last one. */
+export const reviewsPageMax = 1_000;
+
+/** Which reviews of uses of break-glass an operator lists. `after`: the last review of the page before. */
+export const reviewListing = z.strictObject({
+  state: z.enum(["open", "closed", "all"]).default("open"),
+  after: reviewId.optional(),
+});
 
 /** The end of a review, with its finding. */
 export const reviewClosing = z.strictObject({
-  review: z.string().regex(/^[0-9a-f]{32}$/u),
+  review: reviewId,
   finding: z.enum(["justified", "unjustified"]),
 });

@@ -152,7 +152,7 @@ const pages: Readonly<Record<string, () => Shown>> = {
   change: () =>
     ChangePage({ text: "", why: "", plan: undefined, planned: undefined, formToken: "1", once: "1" }),
   applied: () => AppliedPage(),
-  events: () => EventsPage({ reviews: [review], closed: true, places, ...steps }),
+  events: () => EventsPage({ open: [review], closed: [review], isClosed: true, places, ...steps }),
   breach: () => BreachPage({ places }),
   refused: () => RefusedPage({ text: refusalText("operator_suspended"), requestId: "1" }),
   degraded: () => DegradedPage({ requestId: "1" }),

@@ -10,12 +10,16 @@ import { refusalPage } from "./parts.ts";
 
 /** The pages of operators' acts, of the reviews of emergencies, and of breaches. */
 export function addEvents(app: Hono, { admin, places }: ConsolePorts, { show, step }: PageMaker): void {
-  const eventsPage = async (visit: ConsoleVisit, closed: boolean): Promise<PageContent> => {
-    const found = await visit.run(listReviewsVerb(admin.reviews), { document: { state: "all" } });
-    if (!found.ok) return refusalPage(found.error);
-    const { reviews } = found.value as { readonly reviews: readonly ShownReview[] };
+  const eventsPage = async (visit: ConsoleVisit, isClosed: boolean): Promise<PageContent> => {
+    const pages: Record<"open" | "closed", readonly ShownReview[]> = { open: [], closed: [] };
+    for (const state of ["open", "closed"] as const) {
+      const after = visit.url.searchParams.get(`${state}-after`) ?? undefined;
+      const found = await visit.run(listReviewsVerb(admin.reviews), { document: { state, after } });
+      if (!found.ok) return refusalPage(found.error);
+      ({ reviews: pages[state] } = found.value as { readonly reviews: readonly ShownReview[] });
+    }
     const { formToken } = visit.session;
-    return { content: EventsPage({ reviews, closed, formToken, once: admin.newId, places }) };
+    return { content: EventsPage({ ...pages, isClosed, formToken, once: admin.newId, places }) };
   };
   app.get(
     "/console/events",

@@ -1,6 +1,7 @@
 import { formTokenField } from "#console/form";
 import type { ConsolePlaces } from "#console/ports";
 import { texts } from "#console/texts";
+import { reviewsPageMax } from "#registry/review-document";
 import { momentText } from "#console/words";
 import { ledgerAttributes } from "./ledger.tsx";
 import { KeyForm } from "./key-form.tsx";
@@ -23,29 +24,29 @@ export interface ShownReview {
 
 /** The reviews to close, and the events that an auditor's key opens. */
 export function EventsPage({
-  reviews,
+  open,
   closed,
+  isClosed,
   formToken,
   once,
   places,
 }: {
-  readonly reviews: readonly ShownReview[];
-  readonly closed: boolean;
+  /** A page of the open reviews, and a page of the closed ones. */
+  readonly open: readonly ShownReview[];
+  readonly closed: readonly ShownReview[];
+  /** A review was closed just now. */
+  readonly isClosed: boolean;
   readonly formToken: string;
   readonly once: () => string;
   readonly places: ConsolePlaces;
 }) {
-  const [open, done] = [
-    reviews.filter(({ closedAt }) => closedAt === null),
-    reviews.filter(({ closedAt }) => closedAt !== null),
-  ];
   return (
     <>
       <h1>{events.title}</h1>
       <p class="links">
         <a href="/console/events/breach">{texts.breach.title}</a>
       </p>
-      {closed ? (
+      {isClosed ? (
         <p class="alert good" role="status">
           {events.closed}
         </p>
@@ -89,13 +90,14 @@ export function EventsPage({
           ])}
         />
       )}
-      {done.length === 0 ? undefined : (
+      <OlderReviews state="open" page={open} />
+      {closed.length === 0 ? undefined : (
         <details>
-          <summary>{events.done(done.length)}</summary>
+          <summary>{events.done(closed.length)}</summary>
           <Table
-            caption={events.done(done.length)}
+            caption={events.done(closed.length)}
             heads={[events.when, events.client, events.purpose, events.by, events.finding]}
-            rows={done.map(({ openedAt, client, purpose, closedBy, finding }) => [
+            rows={closed.map(({ openedAt, client, purpose, closedBy, finding }) => [
               <time>{momentText(openedAt)}</time>,
               client,
               texts.purpose(purpose),
@@ -107,6 +109,7 @@ export function EventsPage({
               </Badge>,
             ])}
           />
+          <OlderReviews state="closed" page={closed} />
         </details>
       )}
       <h2>{events.changes}</h2>
@@ -124,5 +127,22 @@ export function EventsPage({
         <div data-results></div>
       </section>
     </>
+  );
+}
+
+/** The way to the next page of reviews, behind a full page. */
+function OlderReviews({
+  state,
+  page,
+}: {
+  readonly state: "open" | "closed";
+  readonly page: readonly ShownReview[];
+}) {
+  const last = page.at(-1);
+  if (last === undefined || page.length < reviewsPageMax) return undefined;
+  return (
+    <p class="links">
+      <a href={`/console/events?${state}-after=${last.id}`}>{events.olderReviews}</a>
+    </p>
   );
 }

@@ -27,11 +27,11 @@ export class ReviewOpening extends WorkerEntrypoint<ReviewDeskEnv> {
 
 /** The privacy officer's tasks: a use of break-glass stays open until an officer has closed it. */
 export class ReviewDesk extends WorkerEntrypoint<ReviewDeskEnv> {
-  /** Lists the open reviews, or with `{"state": "all"}` the closed reviews too. */
+  /** Lists a page of the open reviews, or with `state` of the closed reviews or of all. */
   async list(document: unknown): Promise<Result<readonly ReviewRow[], ReviewProblem>> {
     const read = reviewListing.safeParse(document);
     if (!read.success) return err(problemOf(read.error));
-    return ok(await listReviews(this.env.REGISTRY, read.data.state === "open"));
+    return ok(await listReviews(this.env.REGISTRY, read.data.state, read.data.after));
   }
 
   /** Closes an open review with a finding, once, after the end of the emergency. */

@@ -1,7 +1,8 @@
-import { and, desc, eq, isNull, sql } from "drizzle-orm";
+import { and, desc, eq, isNotNull, isNull, sql } from "drizzle-orm";
 import type { Instant } from "#kernel/clock";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
 import { reviews } from "#platform/registry/schema";
+import { reviewsPageMax } from "#registry/review-document";
 
 export type ReviewRow = typeof reviews.$inferSelect;
 type ReviewFinding = NonNullable<ReviewRow["finding"]>;
@@ -9,8 +10,6 @@ export type OpenedReview = Omit<ReviewRow, "closedAt" | "closedBy" | "finding" |
   /** The emergency ends then. */
   readonly until: Instant;
 };
-
-const listedMax = 1_000;
 
 /**
  * Opens a review; a repeated call changes nothing but a later end of the emergency. False for a review that
@@ -29,14 +28,34 @@ export async function insertReview(registry: RegistrySql, review: OpenedReview):
   return open.length > 0;
 }
 
-/** The open reviews, or all, the newest first. At most 1,000. */
-export const listReviews = (registry: RegistrySql, onlyOpen: boolean): Promise<readonly ReviewRow[]> =>
-  drizzled(registry)
+const isInState = {
+  open: isNull(reviews.closedAt),
+  closed: isNotNull(reviews.closedAt),
+  all: undefined,
+} as const;
+
+/**
+ * A page of reviews, the newest first. `after`: the last review of the page before. That review may be closed
+ * meanwhile: its place in the list stays.
+ */
+export const listReviews = (
+  registry: RegistrySql,
+  state: keyof typeof isInState,
+  after: string | undefined,
+): Promise<readonly ReviewRow[]> => {
+  const db = drizzled(registry);
+  const isOlder =
+    after === undefined
+      ? undefined
+      : sql`(${reviews.openedAt}, ${reviews.id}) <
+          (SELECT last.opened_at, last.id FROM ${reviews} AS last WHERE last.id = ${after})`;
+  return db
     .select()
     .from(reviews)
-    .where(onlyOpen ? isNull(reviews.closedAt) : undefined)
-    .orderBy(desc(reviews.openedAt))
-    .limit(listedMax);
+    .where(and(isInState[state], isOlder))
+    .orderBy(desc(reviews.openedAt), desc(reviews.id))
+    .limit(reviewsPageMax);
+};
 
 /** Closes an open review whose emergency has ended. Undefined: there is no open review of that id. */
 export async function closeReview(

@@ -1,6 +1,7 @@
-import { exports } from "cloudflare:workers";
+import { env, exports } from "cloudflare:workers";
 import { beforeEach, test } from "vitest";
 import { instant } from "#kernel/clock";
+import { reviewsPageMax } from "#registry/review-document";
 import { emptyRegistry } from "./registry.ts";
 
 const opening = exports.ReviewOpening;
@@ -42,6 +43,28 @@ test("a review stays open until it is closed once, with the operator and the fin
   });
 });
 
+test("every review is on some page, also reviews of one millisecond and after a review of the last page is closed", async ({
+  expect,
+}) => {
+  const count = reviewsPageMax + 3;
+  const ids = Array.from({ length: count }, (_, i) => i.toString(16).padStart(32, "0"));
+  const rows = ids.map((id, i) =>
+    env.REGISTRY.prepare(
+      "INSERT INTO reviews (id, opened_at, request_id, client, origin, purpose) VALUES (?, ?, ?, ?, ?, ?)",
+    ).bind(id, Math.floor(i / 7), "f".repeat(32), "clinic", "main", "BTG"),
+  );
+  await env.REGISTRY.batch(rows);
+  const first = await desk.list({});
+  if (!first.ok) throw new Error("no page");
+  expect(first.value).toHaveLength(reviewsPageMax);
+  const after = first.value.at(-1)?.id;
+  await desk.close({ review: after, finding: "justified" }, "officer");
+  const second = await desk.list({ after });
+  if (!second.ok) throw new Error("no second page");
+  expect([...first.value, ...second.value].map(({ id }) => id).sort()).toEqual(ids);
+  expect(await desk.list({ state: "closed" })).toMatchObject({ ok: true, value: [{ id: after }] });
+});
+
 test("a review is closed after the end of its emergency, and no use comes after it is closed", async ({
   expect,
 }) => {
@@ -61,7 +84,8 @@ test("a review is closed after the end of its emergency, and no use comes after 
 });
 
 test("a document that is no list and no closing is refused by its first field", async ({ expect }) => {
-  expect(await idsOf({ state: "closed" })).toEqual({ reason: "review_malformed", field: "state" });
+  expect(await idsOf({ state: "ended" })).toEqual({ reason: "review_malformed", field: "state" });
+  expect(await idsOf({ after: "b" })).toEqual({ reason: "review_malformed", field: "after" });
   for (const [document, field] of [
     [{ review: "a" }, "review"],
     [{ review: "a".repeat(32), finding: "fine" }, "finding"],
