@@ -3,7 +3,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { operatorNamed } from "#registry/operator-document";
 import type { Rejected, Verb } from "./administer.ts";
 import { registryReaders } from "./change-registry.ts";
-import type { OperatorTasks } from "./ports.ts";
+import type { NotNarrowedReason, OperatorTasks } from "./ports.ts";
 
 const listed = z.object({
   id: z.string(),
@@ -62,17 +62,22 @@ export const removeOperatorVerb = (operators: Pick<OperatorTasks, "remove">): Ve
 
 async function narrowed(
   document: unknown,
-  act: (id: string) => Promise<object | undefined>,
+  act: (id: string) => Promise<Result<object, NotNarrowedReason>>,
   done: string,
 ): Promise<Result<{ readonly answer: object; readonly effect: readonly object[] }, Rejected>> {
   const read = operatorNamed.safeParse(document);
-  if (!read.success) return notRegistered("has no id of an operator");
+  if (!read.success) return rejected("operator_not_registered", "has no id of an operator");
   const { operator } = read.data;
   const effect = await act(operator);
-  return effect === undefined
-    ? notRegistered("is no registered operator")
-    : ok({ answer: { [done]: operator }, effect: [effect] });
+  return effect.ok
+    ? ok({ answer: { [done]: operator }, effect: [effect.value] })
+    : rejected(effect.error, details[effect.error]);
 }
 
-const notRegistered = (detail: string): Result<never, Rejected> =>
-  err({ reason: "operator_not_registered", pointer: "/operator", detail });
+const details: Readonly<Record<NotNarrowedReason, string>> = {
+  operator_not_registered: "is no registered operator",
+  last_person_of_role: "is the last active person of a role: a person ends this operator, a machine does not",
+};
+
+const rejected = (reason: NotNarrowedReason, detail: string): Result<never, Rejected> =>
+  err({ reason, pointer: "/operator", detail });

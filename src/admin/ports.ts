@@ -28,12 +28,15 @@ export interface Applied {
   readonly changes: readonly object[];
 }
 
+/** Why an operator stays as it is: it is not registered; or a machine would end the last person of a role. */
+export type NotNarrowedReason = "operator_not_registered" | "last_person_of_role";
+
 /** The registered operators. A new operator, and each change that gives it more, is a proposal. */
 export interface OperatorTasks {
   list(): Promise<readonly object[]>;
-  /** The entry before and after, for the record; undefined: it is not registered. */
-  suspend(id: string, by: string): Promise<object | undefined>;
-  remove(id: string, by: string): Promise<object | undefined>;
+  /** The entry before and after, for the record. */
+  suspend(id: string, by: string): Promise<Result<object, NotNarrowedReason>>;
+  remove(id: string, by: string): Promise<Result<object, NotNarrowedReason>>;
 }
 
 /** The registry's only writer. */

@@ -5,7 +5,7 @@ import type { RegistryProblem } from "#registry/problem";
 import type { RestoreProblem } from "#ledger/restore";
 import type { SuspensionProblem } from "#audit/accounting/suspension";
 import type { OperatorKeyRefusal } from "./act-once.ts";
-import type { ConsentQuestionProblem, ReviewDocumentProblem } from "./ports.ts";
+import type { ConsentQuestionProblem, NotNarrowedReason, ReviewDocumentProblem } from "./ports.ts";
 import type { OperatorRefusal } from "./authenticate-operator.ts";
 import type { DocumentRefusal } from "./read-document.ts";
 
@@ -22,7 +22,7 @@ export type RejectionReason =
   | "proposal_not_open"
   | "proposal_own"
   | "person_required"
-  | "operator_not_registered"
+  | NotNarrowedReason
   | "role_missing";
 
 export type AdminRefusal =

@@ -131,6 +131,10 @@ export const operatorRefusals = {
     422,
     "The document names no registered operator. Check the id against the list of operators.",
   ),
+  last_person_of_role: admin(
+    403,
+    "This operator is the last active person of a role, and a machine does not end it. Sign in as an operator who is a person.",
+  ),
   proposal_own: admin(403, "A person does not approve a proposal of the same person. Ask a second person."),
   person_required: admin(
     403,

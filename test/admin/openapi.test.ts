@@ -27,7 +27,7 @@ const ports: AdminPorts = {
     revoke: async () => ok(undefined),
     lift: async () => ok(true),
   },
-  operatorTasks: { list: async () => [], suspend: async () => ({}), remove: async () => ({}) },
+  operatorTasks: { list: async () => [], suspend: async () => ok({}), remove: async () => ok({}) },
   proposals: { ...nobodySignsIn.proposals, list: async () => [], show: async () => undefined },
   ledger: recordsOnly(async () => "counted"),
   clock: () => instant(at),

@@ -29,7 +29,12 @@ import {
   type OperatorEntry,
   type SigningIssuer,
 } from "#platform/registry/operators";
-import { listOperators, removeOperator, suspendOperator } from "#platform/operators/operator-rows";
+import {
+  listOperators,
+  type NotNarrowed,
+  removeOperator,
+  suspendOperator,
+} from "#platform/operators/operator-rows";
 import type { ListedOperator } from "#registry/operator-document";
 import { OwnTokenRevocation } from "#platform/revocation/isolate/own-token-revocation";
 import { RevocationFeed } from "#platform/revocation/isolate/feed";
@@ -143,13 +148,13 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
     return await listOperators(this.env.REGISTRY, instant(Date.now()));
   }
 
-  /** Suspends an operator, for a further operator. Returns the entry before and after; undefined: it is not registered. */
-  async suspendOperator(id: string, operator: string): Promise<object | undefined> {
+  /** Suspends an operator, for a further operator. Returns the entry before and after. */
+  async suspendOperator(id: string, operator: string): Promise<Result<object, NotNarrowed>> {
     return await suspendOperator(this.env.REGISTRY, id, { operator, at: instant(Date.now()) });
   }
 
-  /** Removes an operator, for a further operator. Returns its entry; undefined: it is not registered. */
-  async removeOperator(id: string, operator: string): Promise<object | undefined> {
+  /** Removes an operator, for a further operator. Returns its entry. */
+  async removeOperator(id: string, operator: string): Promise<Result<object, NotNarrowed>> {
     return await removeOperator(this.env.REGISTRY, id, { operator, at: instant(Date.now()) });
   }
 

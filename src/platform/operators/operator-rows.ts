@@ -168,53 +168,81 @@ interface Narrowing {
   readonly at: Instant;
 }
 
+/** Why an operator stays as it is. */
+export type NotNarrowed = "operator_not_registered" | "last_person_of_role";
+
 /**
- * Suspends an operator, ends its roles for a limited time, and closes the open proposals of and about it. Undefined:
- * it is not registered.
+ * Suspends an operator, ends its roles for a limited time, and closes the open proposals of and about it. Returns the
+ * entry before and after.
  */
 export async function suspendOperator(
   registry: RegistrySql,
   id: string,
   by: Narrowing,
-): Promise<object | undefined> {
-  const suspending = drizzled(registry)
-    .update(operators)
-    .set({ status: "suspended" })
-    .where(eq(operators.id, id));
-  const before = await narrow(registry, id, by, [endElevations(registry, id, by.at), suspending]);
-  if (before === undefined) return undefined;
-  const entry = entryOf(before);
-  return { kind: "operator", name: id, before: entry, after: { ...entry, status: "suspended" } };
+): Promise<Result<object, NotNarrowed>> {
+  const db = drizzled(registry);
+  const may = mayEnd(id, by.operator);
+  const before = await narrow(registry, id, [
+    closeProposalsOf(registry, { operator: id, andBy: true }, by, may),
+    endElevations(registry, id, by.at, may),
+    db
+      .update(operators)
+      .set({ status: "suspended" })
+      .where(and(eq(operators.id, id), may))
+      .returning({ id: operators.id }),
+  ]);
+  if (!before.ok) return before;
+  const entry = entryOf(before.value);
+  return ok({ kind: "operator", name: id, before: entry, after: { ...entry, status: "suspended" } });
 }
 
 /**
- * Removes an operator with its roles for a limited time, and closes the open proposals of and about it. Undefined: it
- * is not registered.
+ * Removes an operator with its roles for a limited time, and closes the open proposals of and about it. Returns its
+ * entry.
  */
 export async function removeOperator(
   registry: RegistrySql,
   id: string,
   by: Narrowing,
-): Promise<object | undefined> {
+): Promise<Result<object, NotNarrowed>> {
   const db = drizzled(registry);
-  const before = await narrow(registry, id, by, [
-    db.delete(elevations).where(eq(elevations.operator, id)),
-    db.delete(operators).where(eq(operators.id, id)),
+  const may = mayEnd(id, by.operator);
+  const before = await narrow(registry, id, [
+    closeProposalsOf(registry, { operator: id, andBy: true }, by, may),
+    db.delete(elevations).where(and(eq(elevations.operator, id), may)),
+    db
+      .delete(operators)
+      .where(and(eq(operators.id, id), may))
+      .returning({ id: operators.id }),
   ]);
-  return before === undefined ? undefined : operatorEffect(id, before, undefined);
+  return before.ok ? ok(operatorEffect(id, before.value, undefined)) : before;
 }
 
-/** Takes an operator's rights away in one batch with its open proposals. Returns the row of before. */
+/**
+ * SQL: a person ends any operator; a machine does not end the last active person of a role. A stolen certificate of a
+ * machine could otherwise end every person, and no person could end the machine.
+ */
+const mayEnd = (id: string, by: string): SQL =>
+  sql`(EXISTS (SELECT 1 FROM operators AS actor WHERE actor.id = ${by} AND actor.kind = 'person')
+    OR NOT EXISTS (SELECT 1 FROM operators AS target, json_each(target.roles) AS role
+      WHERE target.id = ${id} AND target.kind = 'person' AND target.status = 'active'
+      AND NOT EXISTS (SELECT 1 FROM operators AS person, json_each(person.roles) AS held
+        WHERE person.id <> ${id} AND person.kind = 'person' AND person.status = 'active'
+        AND held.value = role.value)))`;
+
+/**
+ * Takes an operator's rights away in one batch. Each statement has the condition of the operator's row as it was, so
+ * the statement that changes this row is the last one, and returns the row if it changed. Returns the row of before.
+ */
 async function narrow(
   registry: RegistrySql,
   id: string,
-  by: Narrowing,
-  taking: readonly BatchItem<"sqlite">[],
-): Promise<OperatorRow | undefined> {
+  taking: readonly [BatchItem<"sqlite">, ...BatchItem<"sqlite">[]],
+): Promise<Result<OperatorRow, NotNarrowed>> {
   const before = await registeredOperator(registry, id);
-  if (before === undefined) return undefined;
-  await drizzled(registry).batch([closeProposalsOf(registry, { operator: id, andBy: true }, by), ...taking]);
-  return before;
+  if (before === undefined) return err("operator_not_registered");
+  const done = (await drizzled(registry).batch(taking)).at(-1);
+  return Array.isArray(done) && done.length > 0 ? ok(before) : err("last_person_of_role");
 }
 
 const rowOf = (operator: OperatorDocument): OperatorRow => {

@@ -329,8 +329,9 @@ describe("operators", () => {
   }) => {
     await desk.approve(await proposed(asking(await newcomer())), grace);
     const id = await proposed(asking(await newcomer({ roles: ["revoker"] })));
-    expect(await registrar.suspendOperator("newcomer", "joan")).toMatchObject({
-      after: { status: "suspended" },
+    expect(await registrar.suspendOperator("newcomer", "ada")).toMatchObject({
+      ok: true,
+      value: { after: { status: "suspended" } },
     });
     expect(await desk.approve(id, grace)).toMatchObject({
       error: { problem: { reason: "proposal_not_open" } },
@@ -379,11 +380,32 @@ describe("operators", () => {
     await desk.approve(await proposed(asking(machine)), grace);
     const listed = { id: "newcomer", kind: "machine", elevated: [] };
     expect(await registrar.operators()).toMatchObject([{ id: "ada" }, listed]);
-    expect(await registrar.suspendOperator("nobody", "joan")).toBeUndefined();
-    expect(await registrar.removeOperator("newcomer", "joan")).toMatchObject({ before: { id: "newcomer" } });
-    expect(await registrar.removeOperator("newcomer", "joan")).toBeUndefined();
+    const unknown = { ok: false, error: "operator_not_registered" };
+    expect(await registrar.suspendOperator("nobody", "ada")).toEqual(unknown);
+    expect(await registrar.removeOperator("newcomer", "ada")).toMatchObject({
+      value: { before: { id: "newcomer" } },
+    });
+    expect(await registrar.removeOperator("newcomer", "ada")).toEqual(unknown);
     expect(await registrar.operators()).toHaveLength(1);
   });
+
+  test.for(["suspendOperator", "removeOperator"] as const)(
+    "%s of a machine does not end the last active person of a role, and a person may",
+    async (act, { expect }) => {
+      const { signIn: _none, ...machine } = await newcomer({ kind: "machine", id: "ci", x5t: x5t("c") });
+      await desk.approve(await proposed(asking(machine)), grace);
+      await admit(person("newcomer"), "n", ["auditor", "privacy-officer"]);
+      await admit(person("other"), "o", ["auditor"]);
+      const open = await proposed(elevation, person("newcomer"));
+      const last = { ok: false, error: "last_person_of_role" };
+      expect(await registrar[act]("newcomer", "ci"), "no other privacy officer is a person").toEqual(last);
+      expect([(await find("n"))?.status, await stateOf(open)]).toEqual(["active", "open"]);
+      expect(await registrar[act]("other", "ci"), "another auditor stays").toMatchObject({ ok: true });
+      expect(await registrar[act]("newcomer", "nobody"), "an unknown actor is no person").toEqual(last);
+      expect(await registrar[act]("newcomer", "ada")).toMatchObject({ ok: true });
+      expect(await registrar[act]("ci", "ci"), "a machine ends a machine").toMatchObject({ ok: true });
+    },
+  );
 
   const bob = { iss, sub: "bob", maxAgeSeconds: 900 };
   const elevation = { kind: "elevation", why: "on call", role: "registry-admin", minutes: 480 };
@@ -428,12 +450,12 @@ describe("operators", () => {
         await proposed(asking(await newcomer({ roles: ["approver"] }))),
       ];
       const kept = await proposed(asking(await newcomer({ id: "third", x5t: x5t("t"), signIn: bob })));
-      await registrar[act]("newcomer", "joan");
+      await registrar[act]("newcomer", "ada");
       open.push(await proposed(elevation, author));
       for (const each of open) expect(await desk.approve(each, grace)).toMatchObject(notOpen);
       expect((await desk.show(open[0] ?? ""))?.proposal).toMatchObject({
         state: "closed",
-        decidedBy: "joan",
+        decidedBy: "ada",
       });
       expect([await quota(), await stateOf(kept)]).toEqual([100, "open"]);
     },
@@ -445,7 +467,7 @@ describe("operators", () => {
       await proposed(asking(await newcomer())),
     ];
     await desk.approve(first, grace);
-    await registrar.removeOperator("newcomer", "joan");
+    await registrar.removeOperator("newcomer", "ada");
     expect(await desk.approve(older, grace)).toMatchObject(notOpen);
     expect(await find("n")).toBeUndefined();
   });
