@@ -1,4 +1,4 @@
-import { err, ok, type Result } from "#kernel/result";
+import { ok, type Result } from "#kernel/result";
 import { readJsonEntry, type BundleRefusal } from "./bundle.ts";
 import type { EntryBytes } from "#fhir/json/entry-splitter";
 import { endsForCertain, isObject, property, textAt, type JsonObject } from "#fhir/json/json";
@@ -16,31 +16,38 @@ export type HistoryEntry =
 /** Reads an entry of a history from its bytes. `base`: FHIR base of the server that wrote it. */
 export function readHistoryEntry(bytes: EntryBytes, base: FhirBase): Result<HistoryEntry, BundleRefusal> {
   const entry = readJsonEntry(bytes);
-  if (!entry.ok) return endsForCertain(entry.error.reason) ? ok({ kind: "unreadable" }) : entry;
-  if (!isObject(entry.value)) return refused;
+  if (!entry.ok) return endsForCertain(entry.error.reason) ? unreadable : entry;
+  if (!isObject(entry.value)) return unreadable;
   const [resource, request] = [property(entry.value, "resource"), property(entry.value, "request")];
   const stated = isObject(request) ? textAt(request, "method") : undefined;
-  // Some servers state no method: an entry without a resource is then a deletion.
+  // Some servers state no method: an entry without a resource is then a deletion. Others (Medplum) state the
+  // question that finds the deletion: GET, answered with 410.
   const method = stated ?? (resource === undefined ? "DELETE" : "PUT");
   if (isObject(resource) && method !== "DELETE")
     return ok({ kind: "version", resource, created: method === "POST" });
-  if (resource !== undefined || method !== "DELETE") return refused;
+  const isDeletion = method === "DELETE" || (method === "GET" && isGone(entry.value));
+  if (resource !== undefined || !isDeletion) return unreadable;
   const named = [isObject(request) ? textAt(request, "url") : undefined, textAt(entry.value, "fullUrl")].map(
     (url) => parseReference(url ?? "", base),
   );
   const deleted = named.find((reference) => reference.kind === "local");
   // A deletion that names no resource is one that no client may see.
-  if (deleted === undefined) return stated === undefined ? ok({ kind: "unreadable" }) : refused;
+  if (deleted === undefined) return unreadable;
   return ok({ kind: "deletion", type: deleted.type, id: deleted.id, version: versionOf(entry.value) });
 }
 
-const refused = err({ reason: "not_a_searchset" } as const);
+// A single odd entry is hidden, as a hidden version is: it must not end the history of everybody else.
+const unreadable = ok({ kind: "unreadable" } as const);
+
+const responseText = (entry: JsonObject, name: string): string => {
+  const response = property(entry, "response");
+  return (isObject(response) && textAt(response, name)) || "";
+};
+
+const isGone = (entry: JsonObject): boolean => /^410(?:\D|$)/u.test(responseText(entry, "status"));
 
 function versionOf(entry: JsonObject): string {
-  const response = property(entry, "response");
-  const version =
-    /^(?:W\/)?"(?<id>.*)"$/u.exec((isObject(response) && textAt(response, "etag")) || "")?.groups?.["id"] ??
-    "";
+  const version = /^(?:W\/)?"(?<id>.*)"$/u.exec(responseText(entry, "etag"))?.groups?.["id"] ?? "";
   return isId(version) ? version : "";
 }
 

@@ -25,11 +25,22 @@ test("an entry without a request is a version if it has a resource, and else a d
   });
 });
 
-test("a deletion that names no resource is unreadable, and a stated deletion without a name is no history", ({
-  expect,
-}) => {
-  expect(read({ response: { status: "204" } })).toEqual({ kind: "unreadable" });
-  expect(read({ request: { method: "DELETE" } })).toBe("not_a_searchset");
-  expect(read({ resource, request: { method: "DELETE", url: "Patient/1" } })).toBe("not_a_searchset");
-  expect(read({ resource: "Patient/1" })).toBe("not_a_searchset");
+test("a GET that was answered with 410 is a deletion, as some servers write it", ({ expect }) => {
+  const request = { method: "GET", url: "Patient/1/_history/3" };
+  const deletion = { kind: "deletion", type: "Patient", id: "1" };
+  for (const status of ["410", "410 Gone"])
+    expect(read({ request, response: { status } })).toMatchObject(deletion);
+  for (const status of ["200", "4100", ""])
+    expect(read({ request, response: { status } })).toEqual({ kind: "unreadable" });
+});
+
+test("an entry that is no version and no deletion of a named resource is unreadable, alone", ({ expect }) => {
+  for (const entry of [
+    { response: { status: "204" } },
+    { request: { method: "DELETE" } },
+    { resource, request: { method: "DELETE", url: "Patient/1" } },
+    { resource: "Patient/1" },
+    { request: { method: "POST", url: "Patient" } },
+  ])
+    expect(read(entry)).toEqual({ kind: "unreadable" });
 });
