@@ -1,3 +1,4 @@
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import type { AgreementRefusal } from "#identity/agreement";
 import type { Binding } from "#identity/binding";
 import type { ClientGrant, ClientRecord } from "#identity/client";
@@ -11,6 +12,7 @@ import {
   type Scopes,
 } from "#identity/scopes";
 import type { Instant } from "#kernel/clock";
+import { rowFilterOf } from "#policy/scope-filters";
 import { err, ok, type Result } from "#kernel/result";
 import type { TokenRequest } from "./token-request.ts";
 
@@ -106,12 +108,23 @@ function scopesOf(
     return common.length === 0 ? err({ reason: "scope_exceeds_grant" }) : ok(common);
   const requested = parseEnforceableScopes(requestedScope.split(" "));
   if (!requested.ok) return requested;
-  const { scopes, ignored } = requested.value;
+  const scopes = requested.value.scopes.filter(isJudged);
+  // A scope whose condition no row can meet for certain would look granted and reach nothing.
+  const unjudged = scopes.length < requested.value.scopes.length;
+  const ignored =
+    requested.value.ignored ?? (unjudged ? ({ reason: "scope_query_not_supported" } as const) : undefined);
   if (scopes.length === 0 && ignored !== undefined) return err(ignored);
   return scopes.every(isOfSystem)
     ? narrowScopes(scopes, common)
     : err({ reason: "scope_context_not_supported" });
 }
+
+/** The gateway can judge each condition of the scope on the rows of its type; of `*`, on those of some type. */
+const isJudged = ({ type, filters }: Scopes[number]): boolean =>
+  filters.length === 0 ||
+  (type === "*" ? r4ResourceTypes : [type]).some((one) =>
+    filters.every((filter) => rowFilterOf(one, filter) !== undefined),
+  );
 
 const isOfSystem = ({ context }: Scopes[number]): boolean => context === "system";
 

@@ -322,6 +322,8 @@ test.for([
   ["invalid_scope", "scope_exceeds_grant", {}, patientScoped],
   ["invalid_scope", "scope_exceeds_grant", { scope: "system/*.rs" }, patientScoped],
   ["invalid_scope", "scope_query_not_supported", { scope: "system/Observation.rs?code:in=718-7" }, record],
+  ["invalid_scope", "scope_query_not_supported", { scope: "system/Observation.rs?colour=red" }, record],
+  ["invalid_scope", "scope_query_not_supported", { scope: "system/*.rs?colour=red" }, record],
 ] as const)("%s: %s", async ([error, reason, changes, client], { expect }) => {
   const door = endpoint({ client });
   const answer = await ask(door, post(await form(changes)));
@@ -358,6 +360,10 @@ test("resource, purposes and scope are what was asked for, within what is grante
     purpose_of_use: ["TREAT", "HPAYMT"],
   });
   expect(await token(record, { scope: "system/Patient.read" })).toMatchObject({ scope: "system/Patient.rs" });
+  expect(
+    await token(record, { scope: "system/Observation.rs?colour=red system/Observation.rs?code=718-7" }),
+    "a scope with a condition that cannot be judged is not granted",
+  ).toMatchObject({ scope: "system/Observation.rs?code=718-7" });
 });
 
 test("a lapsed agreement gives no token", async ({ expect }) => {
