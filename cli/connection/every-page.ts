@@ -12,12 +12,12 @@ export async function everyPage<T extends { readonly id: string }>(
   rowsOf: (body: OperatorAnswer["body"]) => readonly T[],
   pageMax: number,
 ): Promise<Result<readonly T[], OperatorAnswer>> {
-  let rows: readonly T[] = [];
+  const rows: T[] = [];
   for (;;) {
     const answer = await ask(rows.at(-1)?.id);
     if (answer.status !== 200) return err(answer);
     const page = rowsOf(answer.body);
-    rows = [...rows, ...page];
+    for (const row of page) rows.push(row);
     if (page.length < pageMax) return ok(rows);
   }
 }

@@ -6,7 +6,7 @@ import { type AffectedIndividual, type BreachReport, findBreach, reportOf } from
 import { Misuse, printFault } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
-import { eventFilter, timeOf } from "../records/event-filter.ts";
+import { eventFilter, NamedClient, timeOf } from "../records/event-filter.ts";
 import { UnreadList } from "../records/unread.ts";
 import { complain, giveResult, printsJson, say } from "../output.ts";
 
@@ -68,15 +68,21 @@ export async function breachScope(args: readonly string[]): Promise<number> {
     const isNamed = eventFilter({ ...names, from, to });
     const since = discovered === undefined ? undefined : timeOf(discovered, "discovered");
     const source = await auditorSource(values, positionals[0]);
-    const isInScope = (event: AuditEvent): boolean =>
-      isNamed(event) &&
-      (purpose.length === 0 || (event.why?.purposes ?? []).some((code) => purpose.includes(code))) &&
-      (origin.length === 0 || origin.includes(event.what?.origin ?? ""));
+    const named = new NamedClient(values.client);
+    const isInScope = (event: AuditEvent): boolean => {
+      named.note(event);
+      return (
+        isNamed(event) &&
+        (purpose.length === 0 || (event.why?.purposes ?? []).some((code) => purpose.includes(code))) &&
+        (origin.length === 0 || origin.includes(event.what?.origin ?? ""))
+      );
+    };
 
     const unread = new UnreadList();
     const findings = await findBreach(source, isInScope, since, (part) =>
       "missingParts" in part ? unread.addParts(part.log, part.missingParts) : unread.add(part),
     );
+    named.check(unread.count === 0);
     const report: Report = {
       ...names,
       from: new Date(timeOf(from, "from")).toISOString(),

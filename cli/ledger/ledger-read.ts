@@ -5,7 +5,7 @@ import type { Counts } from "#audit/event";
 import { csvRow } from "#audit/accounting/csv";
 import { toBase64 } from "#ledger/bytes/base64";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
-import { eventFilter, filterOptions } from "../records/event-filter.ts";
+import { eventFilter, filterOptions, NamedClient } from "../records/event-filter.ts";
 import { eventsOf, type EventOnRecord } from "#auditing/ledger-events";
 import { printable } from "../printable.ts";
 import { UnreadList } from "../records/unread.ts";
@@ -34,10 +34,16 @@ export async function ledgerRead(args: readonly string[]): Promise<number> {
     const lines: { readonly at: number; readonly text: string }[] = []; // texts, to save memory
     const textOf = (found: EventOnRecord): string =>
       printsJson() ? JSON.stringify(asJson(found)) : values.csv ? asCsv(found) : asLine(found);
+    const named = new NamedClient(values.client);
     for await (const found of eventsOf(source)) {
-      if (!("event" in found)) unread.add(found);
-      else if (isSelected(found.event)) lines.push({ at: found.event.at, text: printable(textOf(found)) });
+      if (!("event" in found)) {
+        unread.add(found);
+        continue;
+      }
+      named.note(found.event);
+      if (isSelected(found.event)) lines.push({ at: found.event.at, text: printable(textOf(found)) });
     }
+    named.check(unread.count === 0);
     lines.sort((left, right) => left.at - right.at);
     if (values.csv) say(csvRow(csvColumns));
     for (const { text } of limit === undefined ? lines : lines.slice(-limit))

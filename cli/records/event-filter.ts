@@ -1,6 +1,6 @@
 import { adviceOn } from "#entrypoint/advice";
 import { dayMilliseconds } from "#kernel/clock";
-import { Misuse } from "../misuse.ts";
+import { Misuse, UnusableName } from "../misuse.ts";
 import { complain } from "../output.ts";
 import { printable } from "../printable.ts";
 import { type AuditEvent, eventKinds } from "#audit/event";
@@ -72,6 +72,31 @@ export function eventFilter({
     (patient === undefined ||
       event.patients.some((concerned) => concerned.patient === patient) ||
       event.asked?.includes(patient) === true);
+}
+
+/**
+ * Learns from each event that is read whether any record names the client of the call, at any time. A misspelt id finds
+ * nothing, and "nothing" is what a search for a breach must not say by mistake.
+ */
+export class NamedClient {
+  readonly #client: string | undefined;
+  #isOnRecord = false;
+
+  constructor(client: string | undefined) {
+    this.#client = client;
+  }
+
+  note(event: AuditEvent): void {
+    this.#isOnRecord ||= event.who?.client === this.#client;
+  }
+
+  /** Throws an UnusableName if every record was read and none names the client. */
+  check(isWhole: boolean): void {
+    if (this.#client !== undefined && isWhole && !this.#isOnRecord)
+      throw new UnusableName(
+        `no record of this ledger names the client ${this.#client}: check the id, \`phylax client list\` has each`,
+      );
+  }
 }
 
 /** Parses RFC 3339 to ms since 1970. A date alone is its first moment in UTC, or with --to its last. */

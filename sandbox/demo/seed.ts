@@ -16,6 +16,7 @@ type Entry = Readonly<Record<string, unknown>>;
 /** Registry file of the demonstration: lists of entries by name. */
 export type SeedDocument = Readonly<Record<string, readonly Entry[]>>;
 
+/** The client that an entry of a list is about. */
 const clientOf: Readonly<Record<string, (entry: Entry) => unknown>> = {
   clients: ({ id }) => id,
   agreements: ({ client }) => client,
@@ -55,7 +56,7 @@ export class DemonstrationSeed {
       const { pointer, problem } = applied.error;
       const client = clientAt(fresh, pointer);
       if (client === undefined) throw new Error(`registry: ${pointer} ${problem}`);
-      this.#say(`registry: ${client} stays as the operators left it: ${pointer} ${problem}`);
+      this.#say(`registry: ${JSON.stringify(client)} stays as the operators left it: ${pointer} ${problem}`);
       fresh = selected(fresh, (entry, list) => clientOf[list]?.(entry) !== client);
     }
     for (const [list, entries] of Object.entries(fresh))

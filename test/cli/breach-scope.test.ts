@@ -201,3 +201,29 @@ test("a breach is scoped by a certificate too, with the people as CSV and a draf
   expect((await by()).code).toBe(2);
   expect((await by("--certificate", certificate, "--csv", "--json")).code).toBe(2);
 });
+
+test("a client that no record names ends with exit code 2: its scope is unknown, and not empty", async ({
+  expect,
+}) => {
+  const of = (client: string) =>
+    phylax(
+      "breach-scope",
+      ledger,
+      "--log-key",
+      logKey,
+      "--key",
+      key,
+      "--client",
+      client,
+      "--from",
+      "2020-01-01",
+      "--to",
+      "2020-01-02",
+    );
+  const { code, error } = await of("nosuch");
+  expect([code, error]).toEqual([
+    2,
+    expect.stringContaining("no record of this ledger names the client nosuch"),
+  ]);
+  expect((await of("payer")).code, "a known client without a record in the period").toBe(0);
+});

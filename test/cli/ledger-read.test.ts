@@ -99,6 +99,15 @@ test("--from, --to, --client and --patient choose events", async ({ expect }) =>
   expect(await idsOf("--from", "2026-10-02")).toEqual([]);
 });
 
+test("a client that no record names is exit code 2, and a known client without a record in the period is not", async ({
+  expect,
+}) => {
+  const unknown = await phylax("ledger", "read", ledger, "--log-key", logKey, "--key", key, "--client", "no");
+  expect([unknown.code, unknown.error]).toEqual([2, expect.stringContaining("names the client no")]);
+  const known = ["--client", "payer", "--from", "2026-10-02"];
+  expect((await phylax("ledger", "read", ledger, "--log-key", logKey, "--key", key, ...known)).code).toBe(0);
+});
+
 test("without --json each event is a line that a person can read", async ({ expect }) => {
   const { code, out } = await phylax("ledger", "read", ledger, "--log-key", logKey, "--key", key);
   expect(code).toBe(0);

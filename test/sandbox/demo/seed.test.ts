@@ -73,6 +73,6 @@ test("a changed client that operators suspended stays as it is, and the others a
   const { names, said } = await start("clash", documentOf([client("one"), client("two")]), ["one"]);
   expect(names).toEqual(["clients two"]);
   expect(said).toEqual([
-    "registry: one stays as the operators left it: /clients/0/status is suspended in the registry",
+    'registry: "one" stays as the operators left it: /clients/0/status is suspended in the registry',
   ]);
 });
