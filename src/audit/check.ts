@@ -183,6 +183,7 @@ const optional: Readonly<Record<string, ValueCheck>> = {
   asked: listOf(isPatient, ASKED_MAX),
   consents: hexDigest,
   reserve,
+  unjudged: count,
 };
 
 // The tables as lists, made once: each append reads its events.

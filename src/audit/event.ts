@@ -109,6 +109,11 @@ export interface AuditEvent {
   readonly consents?: string | undefined;
   /** Only on the way to the accounting lines of a disclosure, which show them beside the line; no record has them. */
   readonly permits?: readonly PatientsConsent[] | undefined;
+  /**
+   * Rows of the request that could not be judged, up to this event: each is hidden. In each event of a request that
+   * asked an origin; rows decide it.
+   */
+  readonly unjudged?: number | undefined;
   /** The cause of a refusal, if a policy, a label or a Consent decided it. */
   readonly decision?: DecidedBy | undefined;
   /** Only for a purpose of break-glass. */

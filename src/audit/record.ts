@@ -56,6 +56,7 @@ const keys = {
   approval: 32,
   decision: 33,
   measured: 35,
+  unjudged: 36,
 } as const;
 const groups = {
   who: {
@@ -184,7 +185,7 @@ export function encodeUnseeded(event: AuditEvent, part: number, parts: number): 
   decided += writer.length - before;
   count += writeGroup(writer, "configuration", configuration, event);
   if (asked !== undefined && asked.length > 0) count += writeField(writer, keys.asked, asked);
-  if (longest !== undefined) decided += decisionLength(writer, event);
+  if (longest !== undefined) decided += lengthBehind(writer, event);
   if (longest !== undefined)
     count += writeField(writer, keys.fill, filling(Math.max(0, longest - decided) + emptyFill));
   count += writeGroup(writer, "definition", definition, event);
@@ -194,6 +195,7 @@ export function encodeUnseeded(event: AuditEvent, part: number, parts: number): 
   count += writeGroup(writer, "approval", event.approval, event);
   count += writeGroup(writer, "decision", event.decision, event);
   count += writeGroup(writer, "measured", event.measured, event);
+  count += writeUnjudged(writer, event);
   writer.mapEnd(map, count);
   return { plaintext: writer.finish(), seedAt };
 }
@@ -207,15 +209,17 @@ function decidedLength(writer: CborWriter, fields: DecidedFields, event: AuditEv
   writeGroup(writer, "withheld", fields.withheld);
   writeStates(writer, fields);
   writeGroup(writer, "decision", fields.decision, event);
+  writeUnjudged(writer, fields);
   const { length } = writer;
   writer.takeBack(before);
   return length - before;
 }
 
-/** The bytes of `decision`, which comes after the filler. Leaves the writer as it was. */
-function decisionLength(writer: CborWriter, event: AuditEvent): number {
+/** The bytes of the fields that rows decide and that come after the filler. Leaves the writer as it was. */
+function lengthBehind(writer: CborWriter, event: AuditEvent): number {
   const before = writer.length;
   writeGroup(writer, "decision", event.decision, event);
+  writeUnjudged(writer, event);
   const { length } = writer;
   writer.takeBack(before);
   return length - before;
@@ -244,6 +248,10 @@ function writePatients(writer: CborWriter, { patients }: DecidedFields): 0 | 1 {
 
 function writeUnnamed(writer: CborWriter, { unnamed }: DecidedFields): 0 | 1 {
   return unnamed.length === 0 ? 0 : writeField(writer, keys.unnamed, unnamed);
+}
+
+function writeUnjudged(writer: CborWriter, { unjudged = 0 }: DecidedFields): 0 | 1 {
+  return unjudged === 0 ? 0 : writeField(writer, keys.unjudged, unjudged);
 }
 
 function writeStates(writer: CborWriter, { patients }: DecidedFields): 0 | 1 {
@@ -342,6 +350,7 @@ export function decodeRecord(
     tally: fromMap(map.get(keys.tally)),
     asked: map.get(keys.asked),
     consents: hexOf(map.get(keys.consents)),
+    unjudged: map.get(keys.unjudged),
     patients: located(pairs(map.get(keys.patients) ?? []), map.get(keys.states)),
     unnamed: map.get(keys.unnamed) ?? [],
     counts: fromMap(map.get(keys.counts) ?? new Map()),

@@ -61,6 +61,7 @@ export function splitEvent(event: AuditEvent): Result<readonly AuditEvent[], "ev
     withheld: undefined,
     traceId: undefined,
     asked: undefined,
+    unjudged: undefined,
     what: event.what && { ...event.what, parameters: undefined },
   };
   const parts: Part[] = [];

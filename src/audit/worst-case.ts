@@ -61,12 +61,15 @@ export function unnamedRooms({ unnamed, reserve }: AuditEvent): readonly string[
 }
 
 /** The fields of an event that rows decide. */
-export type DecidedFields = Pick<AuditEvent, "patients" | "unnamed" | "outcome" | "withheld" | "decision">;
+export type DecidedFields = Pick<
+  AuditEvent,
+  "patients" | "unnamed" | "outcome" | "withheld" | "decision" | "unjudged"
+>;
 
 /** The fields that rows decide, at their longest; without a reserve, rows decide nothing of the event. */
 export function worstCase(event: AuditEvent): DecidedFields {
   if (event.reserve === undefined) return event;
-  const { kind, outcome, withheld, decision } = event;
+  const { kind, outcome, withheld, decision, unjudged } = event;
   const isEnded = kind === "refusal" || kind === "write";
   return {
     patients: nameRooms(event).map(({ worst }) => worst),
@@ -79,6 +82,7 @@ export function worstCase(event: AuditEvent): DecidedFields {
         ? withheld
         : Object.assign({ ...withheld }, { resources: largestCount }),
     decision: kind === "refusal" ? longestDecision : decision,
+    unjudged: unjudged === undefined ? undefined : largestCount,
   };
 }
 

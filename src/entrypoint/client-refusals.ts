@@ -597,7 +597,10 @@ export const clientRefusals = {
   ),
 
   // The FHIR server behind the gateway
-  ...rowFor(["absent", "origin_unknown", "row_outside_access", "resource_withheld"], notFound),
+  ...rowFor(
+    ["absent", "origin_unknown", "row_outside_access", "row_unjudged", "resource_withheld"],
+    notFound,
+  ),
   ...rowFor(
     [
       "origin_refused",
@@ -624,6 +627,7 @@ export const clientRefusals = {
     "timeout",
     "The FHIR server behind the gateway did not answer in time. Ask for less, or try again later.",
   ),
+  fault: fhir(503, "transient", wait("Not available just now.")),
   ...rowFor(
     ["consents_unavailable", "consent_changed"],
     fhir(

@@ -9,13 +9,20 @@ import { Recorder } from "#gateway/record/recorder";
 import { dispatch } from "./dispatch.ts";
 import { brokenBody, refused, type Outcome } from "./outcome.ts";
 import type { GatewayPorts } from "./ports.ts";
-import { release } from "./release.ts";
+import { recordFault, release } from "./release.ts";
 
-/** Answers a request, on record. It throws when a dependency fails: then nothing is disclosed. */
+/**
+ * Answers a request, on record. When something fails nothing is disclosed: the fault of a known caller is on record
+ * and answered, and each other fault is thrown.
+ */
 export async function serve(arrival: Arrival, ports: GatewayPorts): Promise<Response> {
   const recorder = new Recorder(arrival, ports);
-  const outcome = await pass(arrival, recorder, ports).catch(brokenBody);
-  return release(outcome, arrival, recorder, ports);
+  try {
+    const outcome = await pass(arrival, recorder, ports).catch(brokenBody);
+    return await release(outcome, arrival, recorder, ports);
+  } catch (fault) {
+    return recordFault(fault, arrival, recorder, ports);
+  }
 }
 
 /** The stages of a request. Each needs the results of the stages above it; the recorder learns them. */

@@ -15,6 +15,12 @@ import type { AccountPorts } from "#gateway/read/account";
 import type { LocalPorts } from "#gateway/read/answer-locally";
 import type { RecorderPorts } from "#gateway/record/recorder";
 
+/** A fault of a request, as the log has it. */
+export interface NamedFault {
+  readonly requestId: string;
+  readonly name: string;
+}
+
 /** All dependencies of a request. Each stage takes a part of them. */
 export interface GatewayPorts
   extends
@@ -33,6 +39,10 @@ export interface GatewayPorts
   readonly limiter: Limiter;
   readonly requestKeys: RequestKeys;
   readonly rowLeases: RowLeases;
+  /** Called with the name of a fault that ended a request, never with its message: the message may quote data. */
+  readonly onFault: (fault: NamedFault) => void;
+  /** As {@link onFault}, for a fault that hid a row: the answer goes on. Once for each name in a request. */
+  readonly onRowFault: (fault: NamedFault) => void;
   readonly policies: CompiledPolicies;
   /**
    * Reads the origin's entry and the policy of a grant into this isolate's copies, if they are not fresh, so that

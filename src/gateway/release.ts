@@ -5,12 +5,14 @@ import { utf8 } from "#kernel/encoded";
 import type { Arrival } from "#gateway/admission/admit";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
 import { Drafts, type AnswerPorts, type AnswerDraft } from "#gateway/answer/drafts";
+import { LedgerBusy } from "#gateway/answer/ledger-queue";
 import { bundleText } from "#gateway/bundle/bundle-text";
 import { clearEntries } from "#gateway/bundle/entry-outcome";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { Recorder, RequestFacts } from "#gateway/record/recorder";
 import type { WriteOutcome } from "#gateway/write/write-outcome";
 import type { GatewayRefusal, Outcome } from "./outcome.ts";
+import type { GatewayPorts } from "./ports.ts";
 
 /**
  * The only way out (P1, P4). An answer with patient data leaves in this order: the client's lease is renewed
@@ -28,6 +30,28 @@ export async function release(
   const drafts = new Drafts(arrival, recorder, ports);
   const draft = await cleared(outcome, arrival.id, recorder.facts, drafts);
   return recordAndAnswer(draft, drafts, ports);
+}
+
+/**
+ * Puts the fault of a known caller's request on record, with the interaction as far as it was learned, and answers
+ * it. Throws the fault if its record is not made: the caller is unknown, a record of the request says already what
+ * was begun, or the ledger is what failed.
+ */
+export async function recordFault(
+  fault: unknown,
+  arrival: Arrival,
+  recorder: Recorder,
+  ports: AnswerPorts & Pick<GatewayPorts, "onFault">,
+): Promise<Response> {
+  if (fault instanceof LedgerBusy || !recorder.mayRecord(fault)) throw fault;
+  const draft = new Drafts(arrival, recorder, ports).refusal({ reason: "fault", retryAfterSeconds: 2 });
+  // Once: the fault of this append is the ledger's.
+  const recorded = await draft.record().catch(() => undefined);
+  if (recorded === undefined || recorded === "replayed") throw fault;
+  const answer = await draft.answer(recorded).catch(() => undefined);
+  if (answer === undefined) throw fault;
+  ports.onFault({ requestId: arrival.id, name: fault instanceof Error ? fault.name : "unknown" });
+  return answer;
 }
 
 /** A proof of possession (DPoP) answers a single request: a further request with it is refused. */

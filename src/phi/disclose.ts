@@ -37,6 +37,7 @@ import { referredAt } from "./links.ts";
 import { withoutMembersOf } from "./labelled-parts.ts";
 import { part2Entry, part2ScopeOf, withPart2Labels } from "./part2.ts";
 import { redactResource, type RedactRefusal, type RedactedResource, type UnreadableJson } from "./redact.ts";
+import type { RowBarrier } from "./row-barrier.ts";
 import { RowCutters } from "./row-cutters.ts";
 import { RowViews, type Joined, type NamedBases } from "./row-views.ts";
 
@@ -54,7 +55,14 @@ export type DisclosureRefusal =
   /** No rule covers the row. A row decides this, so the public answer equals that for an absent row. */
   | HiddenRow
   /** A row decides this too. */
-  | { readonly reason: "resource_withheld"; readonly because: RedactRefusal | UnreadableJson };
+  | { readonly reason: "resource_withheld"; readonly because: RedactRefusal | UnreadableJson }
+  | UnjudgedRow;
+
+/** The judgement of the row threw: the barrier around the row hides it, and the public answer is that for an absent row. */
+interface UnjudgedRow {
+  readonly reason: "row_unjudged";
+}
+export const unjudgedRow: UnjudgedRow = { reason: "row_unjudged" };
 
 /**
  * The refusal for a body that could not be read. If the body's end is known for certain, the fault lies in
@@ -64,8 +72,8 @@ export const unread = ({ reason }: JsonRefusal): DisclosureRefusal =>
   endsForCertain(reason) ? { reason: "resource_withheld", because: reason } : { reason: `answer_${reason}` };
 
 /**
- * Decides about the resources of an answer and redacts each by its view. It never throws for a bad answer,
- * and it releases only elements that a view shows.
+ * Decides about the resources of an answer and redacts each by its view, each behind the barrier around its row. It
+ * never throws for a bad answer, and it releases only elements that a view shows.
  */
 export class Discloser {
   readonly #grant: Grant;
@@ -93,6 +101,10 @@ export class Discloser {
 
   /** The answer to a read. */
   read(body: Uint8Array, type: string, id: string): Result<Disclosure, DisclosureRefusal> {
+    return this.#barrier.judge({ type, id }, () => this.#read(body, type, id), err(unjudgedRow));
+  }
+
+  #read(body: Uint8Array, type: string, id: string): Result<Disclosure, DisclosureRefusal> {
     const cut = this.#engine === "bytes" ? this.#cutters.of(type, "read").resource(body) : undefined;
     // Whatever is refused, the plain engine refuses.
     if (typeof cut === "object" && cut.released.id === id)
@@ -106,6 +118,14 @@ export class Discloser {
    * label or a condition that came later hides earlier versions too.
    */
   version(
+    body: Uint8Array,
+    current: Uint8Array,
+    asked: RequestedVersion,
+  ): Result<Disclosure, DisclosureRefusal> {
+    return this.#barrier.judge(asked, () => this.#version(body, current, asked), err(unjudgedRow));
+  }
+
+  #version(
     body: Uint8Array,
     current: Uint8Array,
     { type, id, version }: RequestedVersion,
@@ -129,8 +149,11 @@ export class Discloser {
 
   /** A resource as it is now, if it may leave. */
   current(body: Uint8Array, type: string, id: string): Result<JsonObject, DisclosureRefusal> {
-    const now = this.#requestedIn(body, type, id);
-    return now.ok && !this.sees(now.value) ? this.#hidden(now.value) : now;
+    const judge = (): Result<JsonObject, DisclosureRefusal> => {
+      const now = this.#requestedIn(body, type, id);
+      return now.ok && this.#seen(now.value) === undefined ? this.#hidden(now.value) : now;
+    };
+    return this.#barrier.judge({ type, id }, judge, err(unjudgedRow));
   }
 
   /**
@@ -138,6 +161,10 @@ export class Discloser {
    * The patients of the current resource are concerned too.
    */
   step(version: JsonObject, current: JsonObject): RedactedResource | undefined {
+    return this.#barrier.judge(version, () => this.#step(version, current), undefined);
+  }
+
+  #step(version: JsonObject, current: JsonObject): RedactedResource | undefined {
     this.#rows.note(current);
     const now = this.#rows.leaving(current);
     const leaving = this.#rows.leaving(version);
@@ -160,11 +187,14 @@ export class Discloser {
    * does not leave.
    */
   included(whole: JsonObject, through: ReadonlySet<string>): Linked | undefined {
-    this.#rows.note(whole);
-    const resource = this.#rows.leaving(whole);
-    if (resource === undefined) return undefined;
-    const view = this.#grant.viewIncluded(this.#rows.factsOf(resource), this.#bases.origin, through);
-    return view && this.#linked(resource, view, "include");
+    const judge = () => {
+      this.#rows.note(whole);
+      const resource = this.#rows.leaving(whole);
+      if (resource === undefined) return undefined;
+      const view = this.#grant.viewIncluded(this.#rows.factsOf(resource), this.#bases.origin, through);
+      return view && this.#linked(resource, view, "include");
+    };
+    return this.#barrier.judge(whole, judge, undefined);
   }
 
   /**
@@ -178,9 +208,11 @@ export class Discloser {
     const entry = readEntry(read);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "outcome") return ok({ kind: "outcome" });
-    if (entry.value.mode === "unreadable") return ok({ kind: "hidden" });
+    if (entry.value.mode === "unreadable") return ok(hiddenEntry);
     const { mode, resource } = entry.value;
-    return mode === "include" ? this.#includedEntry(resource) : this.row(resource, type);
+    return mode === "include"
+      ? this.#barrier.judge(resource, () => this.#includedEntry(resource), ok(droppedEntry))
+      : this.row(resource, type);
   }
 
   /** An entry that was cut by a cutter of this answer. */
@@ -188,20 +220,22 @@ export class Discloser {
     if (cut.kind === "key") throw new Error("an entry of which only the key was read cannot leave");
     if (cut.kind === "hidden") return cut.mode === "match" ? hiddenEntry : droppedEntry;
     if (cut.mode === "include") return this.#cutIncluded(cut);
-    const match = new CutMatch(cut, this.#grant.includes, this.#bases.public);
-    const isShown = cut.mustShow.length === 0 || meetsCriteria(match.shown, cut.mustShow, this.#bases.public);
-    return isShown ? match : hiddenEntry;
+    const match = new CutMatch(cut, this.#grant.includes, this.#bases);
+    if (cut.mustShow.length === 0) return match;
+    const isShown = () => meetsCriteria(match.shown, cut.mustShow, this.#bases.public);
+    return this.#barrier.judge(cut, isShown, false) ? match : hiddenEntry;
   }
 
   /** As {@link #includedEntry}. */
   #cutIncluded(cut: CutRow): DisclosedEntry {
     const { includes, viewIncluded } = this.#grant;
-    const { origin, public: base } = this.#bases;
-    const linked = new CutLinked(cut, includes, base);
+    const linked = new CutLinked(cut, includes, this.#bases);
     // The cutter leaves a row to the plain engine if its view depends on the references that lead to it.
-    const through = (names: ReadonlySet<string>) =>
-      viewIncluded(cut.facts, origin, names) === undefined ? undefined : linked;
-    return new CutCandidate(cut, includes, base, through);
+    const through = (names: ReadonlySet<string>) => {
+      const view = () => viewIncluded(cut.facts, this.#bases.origin, names);
+      return this.#barrier.judge(cut.released, view, undefined) === undefined ? undefined : linked;
+    };
+    return new CutCandidate(cut, includes, this.#bases, through);
   }
 
   /** Reads entries of a searchset where they begin, for {@link entry}. @param part see `EntryCutter.ahead`. */
@@ -212,6 +246,10 @@ export class Discloser {
   /** The parts of a resource that the byte engine leaves to the plain engine. */
   get refused(): Refused {
     return this.#cutters.refused;
+  }
+
+  get #barrier(): RowBarrier {
+    return this.#bases.barrier;
   }
 
   /**
@@ -225,18 +263,19 @@ export class Discloser {
   }
 
   /** A row of a list: it may leave, or it is hidden. */
-  row(
-    whole: JsonObject,
-    type: string,
-  ): Result<Extract<DisclosedEntry, { kind: "match" | "hidden" }>, DisclosureRefusal> {
+  row(whole: JsonObject, type: string): Result<DisclosedRow, DisclosureRefusal> {
+    return this.#barrier.judge(whole, () => this.#row(whole, type), ok(hiddenEntry));
+  }
+
+  #row(whole: JsonObject, type: string): Result<DisclosedRow, DisclosureRefusal> {
     this.#rows.note(whole);
     // The row first: a fault in a hidden row must not decide the status.
     const resource = this.#rows.leaving(whole);
     const view = resource && this.#rows.matchesSearch(resource) ? this.#rows.viewOf(resource) : undefined;
-    if (resource === undefined || view === undefined) return ok({ kind: "hidden" });
+    if (resource === undefined || view === undefined) return ok(hiddenEntry);
     if (property(resource, "resourceType") !== type) return err({ reason: "answer_mismatch" });
     const linked = this.#linked(resource, view, "match");
-    return ok(linked === undefined ? { kind: "hidden" } : { kind: "match", ...linked });
+    return ok(linked === undefined ? hiddenEntry : { kind: "match", ...linked });
   }
 
   /** Answers whether a row matches the search and would leave: only such a row may decide an answer. */
@@ -249,12 +288,19 @@ export class Discloser {
    * label of its own may be cut.
    */
   leadsTo(row: JsonObject, paths: readonly (readonly string[])[]): ReadonlySet<string> {
-    const part = this.#rows.leaving(row);
-    return part === undefined ? none : referredAt(part, paths, this.#bases.origin);
+    const judge = () => {
+      const part = this.#rows.leaving(row);
+      return part === undefined ? none : referredAt(part, paths, this.#bases.origin);
+    };
+    return this.#barrier.judge(row, judge, none);
   }
 
   /** Like {@link sees}: the row, and the patients it concerns. */
-  seen(whole: JsonObject): (DecidingRow & { readonly shown: JsonObject }) | undefined {
+  seen(row: JsonObject): SeenRow | undefined {
+    return this.#barrier.judge(row, () => this.#seen(row), undefined);
+  }
+
+  #seen(whole: JsonObject): SeenRow | undefined {
     this.#rows.note(whole);
     const row = this.#rows.leaving(whole);
     const view = row && this.#rows.matchesSearch(row) ? this.#rows.viewOf(row) : undefined;
@@ -287,10 +333,13 @@ export class Discloser {
     if (view === undefined) return ok({ kind: "dropped" });
     const linked = this.#linked(resource, view, "include");
     const through = (names: ReadonlySet<string>) => {
-      const viewThrough = viewIncluded(this.#rows.factsOf(resource), this.#bases.origin, names);
-      return viewThrough === undefined || viewThrough === view
-        ? viewThrough && linked
-        : this.#linked(resource, viewThrough, "include");
+      const judge = () => {
+        const viewThrough = viewIncluded(this.#rows.factsOf(resource), this.#bases.origin, names);
+        return viewThrough === undefined || viewThrough === view
+          ? viewThrough && linked
+          : this.#linked(resource, viewThrough, "include");
+      };
+      return this.#barrier.judge(resource, judge, undefined);
     };
     return ok(linked === undefined ? { kind: "dropped" } : { kind: "include", ...linked, through });
   }
@@ -384,12 +433,16 @@ export class Discloser {
   }
 }
 
+/** A match: `hidden` does not leave. */
+export type DisclosedRow = ({ readonly kind: "match" } & Linked) | { readonly kind: "hidden" };
+
 export type DisclosedEntry =
-  | ({ readonly kind: "match" } & Linked)
+  | DisclosedRow
   | ({ readonly kind: "include" } & Candidate)
-  /** A match that does not leave. */
-  | { readonly kind: "hidden" }
   | { readonly kind: "dropped" | "outcome" };
+
+/** A row that may decide an answer. */
+type SeenRow = DecidingRow & { readonly shown: JsonObject };
 
 /** A part of the row that cannot be cut has a label. */
 const hiddenByPart: HiddenRow = {

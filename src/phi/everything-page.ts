@@ -104,7 +104,9 @@ export class EverythingPage {
     if (entry.value.mode === "unreadable") return this.#hide();
     const { resource } = entry.value;
     const type = textAt(resource, "resourceType") ?? "";
-    const discloser = this.#isOfPatient(resource, type) ? this.#disclosers.get(type) : undefined;
+    const isOfPatient = () => this.#isOfPatient(resource, type);
+    const isOwn = this.#bases.barrier.judge(resource, isOfPatient, false);
+    const discloser = isOwn ? this.#disclosers.get(type) : undefined;
     const decided = discloser?.row(resource, type) ?? ok({ kind: "hidden" } as const);
     if (!decided.ok) return decided;
     if (decided.value.kind === "match") return this.#take(decided.value);

@@ -1,21 +1,30 @@
 import { isArray, isObject, property, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
 
+/** An observation with the facts by which {@link lastOfEach} orders it. */
+export interface Dated<T> {
+  readonly observation: T;
+  /** ms since 1970; an observation without a date is older than every dated observation. */
+  readonly at: number;
+  /** The names of its kind. */
+  readonly names: readonly string[];
+}
+
+/** Only released elements count: a hidden element neither orders nor separates observations. */
+export const dated = <T extends { readonly shown: JsonObject }>(observation: T): Dated<T> => ({
+  observation,
+  at: timeOf(observation.shown),
+  names: namesOf(observation.shown),
+});
+
 /**
  * The latest observations of each kind, at most `max`
  * (http://hl7.org/fhir/R4/observation-operation-lastn.html). Observations are of the same kind if they share
- * a coding or, without codings, the text. Only released elements count: a hidden element neither orders nor
- * separates observations.
+ * a coding or, without codings, the text.
  */
-export function lastOfEach<T extends { readonly shown: JsonObject }>(
-  observations: readonly T[],
-  max: number,
-): readonly T[] {
-  const newest = observations
-    .map((observation) => ({ observation, at: timeOf(observation.shown) }))
-    .toSorted((a, b) => b.at - a.at);
+export function lastOfEach<T>(observations: readonly Dated<T>[], max: number): readonly T[] {
+  const newest = observations.toSorted((a, b) => b.at - a.at);
   const kinds = new Map<string, T[]>();
-  for (const { observation } of newest) {
-    const names = namesOf(observation.shown);
+  for (const { observation, names } of newest) {
     const kind = names.map((name) => kinds.get(name)).find((known) => known !== undefined) ?? [];
     for (const name of names) if (!kinds.has(name)) kinds.set(name, kind);
     kind.push(observation);
@@ -42,7 +51,6 @@ const times = [
   ["effectiveTiming", "event"],
 ];
 
-/** ms since 1970; an observation without a date is older than every dated observation. */
 function timeOf(observation: JsonObject): number {
   for (const path of times) {
     const found = valuesAt(observation, path).flatMap((value) =>

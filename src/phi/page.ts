@@ -92,10 +92,10 @@ export class Page {
     after: string | undefined,
   ): Result<"whole" | "part" | "absent", DisclosureRefusal> {
     const rows = mergeSorted(
-      pages.map((page) => page.#rows),
-      (one, other) => order(one.shown, other.shown),
+      pages.map((page) => this.#ordered(page.#rows, order)),
+      (one, other) => order.compare(one.values, other.values),
     );
-    const from = after === undefined ? 0 : rows.findIndex(({ released }) => released.id === after) + 1;
+    const from = after === undefined ? 0 : rows.findIndex(({ row }) => row.released.id === after) + 1;
     if (after !== undefined && from === 0) return ok("absent");
     for (const page of pages) {
       this.#withheld += page.#withheld;
@@ -104,12 +104,22 @@ export class Page {
         if (!offered.ok) return offered;
       }
     }
-    for (const row of rows.slice(from)) {
+    for (const { row } of rows.slice(from)) {
       const offered = this.#offerRow(row);
       if (!offered.ok) return offered;
       if (offered.value === "beyond") return ok("part");
     }
     return ok("whole");
+  }
+
+  /** Rows with the values that order them. A row whose values cannot be read is hidden. */
+  #ordered(rows: readonly Linked[], order: SortOrder) {
+    return rows.flatMap((row) => {
+      const judge = () => ({ row, values: order.valuesOf(row.shown) });
+      const ordered = this.#bases.barrier.judge(row.released, judge, undefined);
+      if (ordered === undefined) this.#withheld += 1;
+      return ordered ?? [];
+    });
   }
 
   ahead(part: () => "row" | "key"): AheadReader<CutEntry> {

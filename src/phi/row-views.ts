@@ -10,14 +10,15 @@ import type { Residences } from "#residence/row-residences";
 import { isFoundWithout, leavingFor } from "./labelled-parts.ts";
 import { referredAt } from "./links.ts";
 import { narrowView } from "./narrow-view.ts";
-import { originUrls, type Bases } from "./origin-urls.ts";
+import { originUrls } from "./origin-urls.ts";
 import type { RedactContext } from "./redact.ts";
+import type { GuardedBases } from "./row-barrier.ts";
 
 /**
- * The two addresses of an origin's FHIR base, its name in the registry, and the store for its patients'
- * residence.
+ * The two addresses of an origin's FHIR base, its name in the registry, the store for its patients' residence, and
+ * the barrier around each of its rows.
  */
-export type NamedBases = Bases & { readonly name: string; readonly residences: Residences };
+export type NamedBases = GuardedBases & { readonly name: string; readonly residences: Residences };
 
 /**
  * The resources that a join found, as `Type/id`, and the paths by which a row must refer to one; without

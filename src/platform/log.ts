@@ -9,6 +9,8 @@ export type LogEvent =
       /** The error's class: `TypeError`. Its message may quote the failed value. */
       readonly name: string;
     }
+  /** As `fault`, for the judgement of a row: the row is hidden, and the answer goes on. Once for each name in a request. */
+  | { readonly event: "row_fault"; readonly requestId: string; readonly name: string }
   /** An alert: a client used a break-glass purpose. The record has the person and the reason. */
   | {
       readonly event: "break_glass";

@@ -81,6 +81,8 @@ function world({
   const ports: GatewayPorts = {
     requestKeys: { claim: unused },
     rowLeases: { take: unused },
+    onFault: ({ name }) => step(`fault ${name}`),
+    onRowFault: ({ name }) => step(`row fault ${name}`),
     recipients: unused,
     tokens: {
       verify: async () =>
@@ -288,12 +290,73 @@ test("the answer to a write is its status alone if nothing says whether the clie
   });
 });
 
-test.for(["record disclosure", "lease", "registry", "spend records 1"])(
-  "nothing is answered when this fails: %s",
+test.for(["record disclosure", "registry"])(
+  "nothing is answered and nothing more recorded when this fails: %s",
   async (failing, { expect }) => {
-    await expect(serve(get("Patient/amara"), world({ failing }).ports)).rejects.toThrow(failing);
+    const { ports, steps } = world({ failing });
+    await expect(serve(get("Patient/amara"), ports)).rejects.toThrow(failing);
+    expect(steps.filter((name) => name.startsWith("record"))).toEqual(
+      failing.startsWith("record") ? [failing] : [],
+    );
   },
 );
+
+test.for(["lease", "spend records 1", "origin asked"])(
+  "the request of a known caller is on record as a fault when this fails: %s",
+  async (failing, { expect }) => {
+    const { ports, steps, events } = world({ failing });
+    const answer = await serve(get("Patient/amara"), ports);
+    expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "2"]);
+    expect(answer.headers.has("phylax-receipt")).toBe(true);
+    const text = await answer.text();
+    expect(text).toContain('"OperationOutcome"');
+    expect(text).not.toMatch(/amara|Okafor/u);
+    expect(events).toMatchObject([
+      {
+        kind: "refusal",
+        outcome: { status: 503, reason: "fault" },
+        who: { client: "telehealth" },
+        what: { interaction: "read", type: "Patient", id: "amara" },
+      },
+    ]);
+    expect(steps.slice(-2)).toEqual(["record refusal", "fault Error"]);
+  },
+);
+
+test("the ledger is asked once for the record of a fault", async ({ expect }) => {
+  const { ports, steps } = world({ failing: "lease" });
+  const ledger = {
+    record: async () => {
+      steps.push("record tried");
+      throw new Error("the ledger is down");
+    },
+    recordOnce: unused,
+  };
+  await expect(serve(get("Patient/amara"), { ...ports, ledger })).rejects.toThrow("lease");
+  expect(steps.filter((name) => name === "record tried")).toHaveLength(1);
+});
+
+test("an answer that the ledger refuses to record as faulty is on record as a fault", async ({ expect }) => {
+  const { ports, events } = world();
+  const { record } = ports.ledger;
+  const ledger: GatewayPorts["ledger"] = {
+    ...ports.ledger,
+    record: async (sent, sender) => {
+      if (sent.some(({ kind }) => kind === "disclosure")) throw new TypeError("ledger: bad event: patients");
+      return record(sent, sender);
+    },
+  };
+  const answer = await serve(get("Patient/amara"), { ...ports, ledger });
+  expect(answer.status).toBe(503);
+  expect(events).toMatchObject([{ kind: "refusal", outcome: { reason: "fault" } }]);
+});
+
+test("a fault after the record of a write's intent makes no second record", async ({ expect }) => {
+  const { ports, events } = world({ failing: "origin sent" });
+  await serve(post({ resourceType: "Patient" }), ports).catch(() => undefined);
+  expect(events.map(({ kind, outcome }) => [kind, outcome?.reason])).not.toContainEqual(["refusal", "fault"]);
+  expect(events.filter(({ kind }) => kind === "intent")).toHaveLength(1);
+});
 
 test("the origin is sent nothing when the record of the intent fails", async ({ expect }) => {
   const { ports, steps } = world({ failing: "record intent" });

@@ -1,3 +1,4 @@
+import { RowBarrier } from "#phi/row-barrier";
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { isObject, readJson, type JsonObject } from "#fhir/json/json";
@@ -160,7 +161,13 @@ function shownBy(
     if (!asked.ok || !isReading(asked.value)) throw new Error("a test's own mistake");
     const grant = evaluate(compiled, { scopes: scopes.value, patient: undefined }, asked.value);
     if (!grant.ok) return "";
-    const discloser = new Discloser(grant.value, { origin, public: base, name: "main", residences });
+    const discloser = new Discloser(grant.value, {
+      origin,
+      public: base,
+      name: "main",
+      residences,
+      barrier: new RowBarrier(),
+    });
     const { type } = asked.value;
     if (asked.value.kind === "read") {
       const read = discloser.read(bytes, type, "o");

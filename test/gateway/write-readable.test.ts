@@ -1,3 +1,4 @@
+import { RowBarrier } from "#phi/row-barrier";
 import { describe, test } from "vitest";
 import { Discloser } from "#phi/disclose";
 import { sizeHeldBy } from "#gateway/write/planned-write";
@@ -41,7 +42,7 @@ function isRead(planned: Awaited<ReturnType<typeof plan>>): boolean {
   );
   const [read, search] = [decide(open, "Observation/o"), decide(open, "Observation")];
   if ("reason" in read || "reason" in search || search.expects.kind !== "search") throw new Error("refused");
-  const bases = { origin, public: base, name: "main", residences };
+  const bases = { origin, public: base, name: "main", residences, barrier: new RowBarrier() };
   const bytes = (text: string) => new TextEncoder().encode(text);
   const alone = new Discloser(read, bases).read(bytes(resource), "Observation", "o");
   const offered = new Page(search, search.expects, bases).offer(bytes(`{"resource":${resource}}`));

@@ -1,3 +1,4 @@
+import { RowBarrier } from "#phi/row-barrier";
 import { utf8 } from "#kernel/encoded";
 import { instant } from "#kernel/clock";
 import { parseScopes } from "#identity/scopes";
@@ -19,6 +20,7 @@ export const bases = {
   origin,
   name: "main",
   residences: new Residences(instant(0)),
+  barrier: new RowBarrier(),
 };
 
 /** A scene: a policy, and the Consents of the patients, by default of patient `a`. */

@@ -1,3 +1,4 @@
+import { RowBarrier } from "#phi/row-barrier";
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
@@ -14,6 +15,7 @@ const bases = {
   public: "https://api.example/v1/fhir/main",
   name: "main",
   residences: new Residences(instant(0)),
+  barrier: new RowBarrier(),
 };
 const lab = { coding: [{ system: "urn:c", code: "lab" }] };
 const open = policy(

@@ -1,12 +1,12 @@
 import { test } from "vitest";
-import { lastOfEach } from "#phi/last-of-each";
+import { dated, lastOfEach } from "#phi/last-of-each";
 
 const observation = (id: string, more: object) => ({ id, shown: { resourceType: "Observation", ...more } });
 const coded = (...codes: string[]) => ({
   code: { coding: codes.map((code) => ({ system: "urn:c", code })) },
 });
-const ids = (observations: Parameters<typeof lastOfEach<ReturnType<typeof observation>>>[0], max: number) =>
-  lastOfEach(observations, max).map(({ id }) => id);
+const ids = (observations: readonly ReturnType<typeof observation>[], max: number) =>
+  lastOfEach(observations.map(dated), max).map(({ id }) => id);
 
 test("the latest of each kind leaves, in any form of time; an observation without a date is older than all dated ones", ({
   expect,

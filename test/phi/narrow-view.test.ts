@@ -1,3 +1,4 @@
+import { RowBarrier } from "#phi/row-barrier";
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { elementsOf } from "#fhir/r4/elements";
@@ -12,6 +13,7 @@ const bases = {
   public: "https://api.example/v1/fhir/main",
   name: "main",
   residences: new Residences(instant(0)),
+  barrier: new RowBarrier(),
 };
 const everything = policy(rule(["Patient", "Observation", "Organization", "Practitioner"], "everything"));
 const some = policy(rule(["Patient"], ["gender", "telecom"]), rule(["Observation"], ["code", "value[x]"]));

@@ -1,3 +1,4 @@
+import { RowBarrier } from "#phi/row-barrier";
 import { test } from "vitest";
 import { utf8 } from "#kernel/encoded";
 import { instant } from "#kernel/clock";
@@ -24,6 +25,7 @@ const bases = {
   origin,
   name: "main",
   residences: new Residences(instant(0)),
+  barrier: new RowBarrier(),
 };
 const security = [
   { system: `${v3}Confidentiality`, code: "R" },

@@ -1,3 +1,4 @@
+import { RowBarrier } from "#phi/row-barrier";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { indexStructureDefinitionBundle, validateResource } from "@medplum/core";
@@ -30,6 +31,7 @@ const bases = {
   public: "https://api.example/v1/fhir/main",
   name: "main",
   residences: new Residences(instant(0)),
+  barrier: new RowBarrier(),
 };
 const noUrls = {
   bases,

@@ -1,3 +1,4 @@
+import { RowBarrier } from "#phi/row-barrier";
 import { expect, test } from "vitest";
 import { utf8 } from "#kernel/encoded";
 import { instant } from "#kernel/clock";
@@ -43,7 +44,13 @@ function read(
   const access = { scopes: scopes.value, patient: undefined, purpose: "TREAT", consents };
   const granted = evaluate(compilePolicy(document, "sha256:test"), access, { kind: "read", type, id: "o" });
   if (!granted.ok) throw new Error(granted.error.reason);
-  const bases = { public: publicBase, origin, name: "main", residences: new Residences(instant(0)) };
+  const bases = {
+    public: publicBase,
+    origin,
+    name: "main",
+    residences: new Residences(instant(0)),
+    barrier: new RowBarrier(),
+  };
   const body = utf8(JSON.stringify({ resourceType: type, id: "o", ...row }));
   const answer = () => new Discloser(granted.value, bases, [], engine).read(body, type, "o");
   // Each reading may name patients who are not known yet.

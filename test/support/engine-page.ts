@@ -1,3 +1,4 @@
+import { RowBarrier } from "#phi/row-barrier";
 import { EntrySplitter } from "#fhir/json/entry-splitter";
 import { isReading, readInteraction } from "#fhir/interaction";
 import { parseScopes } from "#identity/scopes";
@@ -46,6 +47,7 @@ export function makePage(long: LongPage): number {
     public: "https://api.example",
     name: "main",
     residences: new Residences(instant(0)),
+    barrier: new RowBarrier(),
   };
   const page = new Page(grant.value, grant.value.expects, bases);
   const [splitter, ahead] = [new EntrySplitter(), page.ahead(() => "row")];

@@ -5,6 +5,7 @@ import type { LinesRequest } from "#audit/accounting/disclosures";
 import type { AccountingToWrite } from "#audit/accounting/written";
 import { gatewayApp } from "#gateway/http/app";
 import { LedgerQueue } from "#gateway/answer/ledger-queue";
+import type { NamedFault } from "#gateway/ports";
 import { compiledPolicies } from "#gateway/admission/compiled-policies";
 import { instant } from "#kernel/clock";
 import { logsFor } from "#ledger/shard-choice";
@@ -104,8 +105,8 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   });
   const jwts = tokenVerifier({ issuer: publicUrl, keys: issuer, issuers, keySets: keysOfOthers, namesOf });
 
-  const onFault = (fault: { readonly requestId: string; readonly name: string }) =>
-    log({ event: "fault", ...fault });
+  const onFault = (fault: NamedFault) => log({ event: "fault", ...fault });
+  const onRowFault = (fault: NamedFault) => log({ event: "row_fault", ...fault });
   const configured = configurationRecord(config.described, ledger, { clock, newId });
   const shared = {
     publicUrl,
@@ -132,6 +133,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   };
   const serving = {
     ...shared,
+    onRowFault,
     keepAlive: waitUntil,
     ledgerQueue: new LedgerQueue(clock),
     elements: new ElementCounter(regionlessStubs(env.ELEMENT_COUNTS, placement), place),

@@ -3,26 +3,34 @@ import { valuesBelow } from "./row-judge.ts";
 import { valueRange } from "./search-range.ts";
 import type { SortKey } from "./search.ts";
 
-/** Compares two resources of a type; a negative number: `a` comes first. */
-export type SortOrder = (a: JsonObject, b: JsonObject) => number;
+/** The values by which a resource is ordered, one for each key. */
+type SortValues = readonly (Key | undefined)[];
+
+/** The order of the resources of a type. */
+export interface SortOrder {
+  readonly valuesOf: (resource: JsonObject) => SortValues;
+  /** A negative number: `a` comes first. */
+  readonly compare: (a: SortValues, b: SortValues) => number;
+}
 
 /**
  * The order of `_sort` (FHIR R4 §3.1.1.5.1): the least of several values counts, or descending the greatest.
  * A resource without a value comes last.
  */
-export const sortOrder =
-  (keys: readonly SortKey[]): SortOrder =>
-  (a, b) => {
-    for (const key of keys) {
-      const [one, other] = [keyOf(a, key), keyOf(b, key)];
+export const sortOrder = (keys: readonly SortKey[]): SortOrder => ({
+  valuesOf: (resource) => keys.map((key) => keyOf(resource, key)),
+  compare: (a, b) => {
+    for (const [index, { descending }] of keys.entries()) {
+      const [one, other] = [a[index], b[index]];
       if (one === other) continue;
       if (one === undefined) return 1;
       if (other === undefined) return -1;
       const isBefore = one < other;
-      return isBefore === key.descending ? 1 : -1;
+      return isBefore === descending ? 1 : -1;
     }
     return 0;
-  };
+  },
+});
 
 /**
  * Joins lists, each in an order of its own, into one list. The order within each list stays as it is, even if

@@ -41,8 +41,6 @@ export interface GatewayAppPorts extends GatewayPorts, BrowserAppPorts, FloodPor
    * unready.
    */
   readonly originStates?: () => Promise<Readonly<Record<string, string>>>;
-  /** Called with the kind of a fault, never with its message: the message may quote data. */
-  readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
 }
 
 /**

@@ -4,6 +4,7 @@ import type { JsonObject } from "#fhir/json/json";
 import { linkBelow } from "#fhir/origin-link";
 import type { FhirQuestion, OriginQuestion } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
+import type { RowBarrier } from "#phi/row-barrier";
 import type { Answered, OriginRefusal } from "./forward.ts";
 import type { HeldBytes } from "./held-bytes.ts";
 import { readOriginPage, type OriginPageRefusal } from "./origin-page.ts";
@@ -36,6 +37,8 @@ export const pagesUsual = 20;
 export interface Asking {
   ask(question: OriginQuestion): Promise<Result<Answered, OriginRefusal>>;
   readonly held: HeldBytes;
+  /** Around each row that the decision reads. */
+  readonly barrier: RowBarrier;
 }
 
 /**
@@ -117,6 +120,8 @@ interface RowsOfPage extends Rows {
 /**
  * The readable, retained matches of a page, and the origin's own link to the next page. Rows that are not
  * retained hold no bytes.
+ *
+ * @param keeps is behind the barrier: a row for which it throws is not retained.
  */
 export async function rowsOf(
   question: OriginQuestion,
@@ -134,10 +139,11 @@ export async function rowsOf(
     if (!entry.ok) return { reason: `answer_${entry.error.reason}` };
     if (entry.value.mode === "match" || entry.value.mode === "unreadable") matches += 1;
     if (entry.value.mode !== "match") return undefined;
-    if (!keeps(entry.value.resource, base)) return undefined;
+    const { resource } = entry.value;
+    if (!origin.barrier.judge(resource, () => keeps(resource, base), false)) return undefined;
     if (!origin.held.takeTree(bytes.length)) return { reason: "too_many_rows" };
     held += bytes.length;
-    rows.push(entry.value.resource);
+    rows.push(resource);
     return undefined;
   });
   return read.ok ? ok({ rows, base, bytes: held, matches, next: read.value.next }) : read;

@@ -15,12 +15,14 @@ import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { AdditionalPatients } from "#phi/additional-patients";
 import { Discloser, type DisclosureRefusal } from "#phi/disclose";
+import { RowBarrier } from "#phi/row-barrier";
 import type { NamedBases } from "#phi/row-views";
 import { Residences } from "#residence/row-residences";
 import type { Grant, SearchGrant } from "#policy/grant";
 import { mayAccessPatient, type Access } from "#policy/row-access";
 import { clientCertField } from "#identity/certificate/client-cert-field";
 import type { Principal } from "#identity/principal";
+import type { Call } from "#gateway/admission/admit";
 import {
   ConsentFiling,
   type ConsentFilingPorts,
@@ -55,6 +57,8 @@ export interface OriginSessionSetting {
   readonly consents: Pick<ConsentFiling, "file" | "fileAgain">;
   /** Leases of rows, for an origin that does not honour `If-Match`. */
   readonly leases: RowLeases;
+  /** Called with the name of a fault that hid a row, once for each name. */
+  readonly onRowFault?: (name: string) => void;
 }
 
 /** The whole answer of an origin that is a single resource. */
@@ -79,6 +83,8 @@ export class OriginSession {
   readonly name: string;
   readonly base: string;
   readonly residences: Residences;
+  /** Around each row of the request and of all its entries. */
+  readonly barrier: RowBarrier;
   readonly #origins: Origins;
   readonly #setting: OriginSessionSetting;
   readonly #caller: OriginCaller;
@@ -98,10 +104,12 @@ export class OriginSession {
     setting: OriginSessionSetting,
     residences = new Residences(setting.at),
     held = new HeldBytes(),
+    barrier = new RowBarrier(setting.onRowFault),
   ) {
     this.name = setting.name;
     this.base = setting.base;
     this.residences = residences;
+    this.barrier = barrier;
     this.#concerned = new AdditionalPatients(setting.name);
     this.#held = held;
     this.#origins = origins;
@@ -111,7 +119,8 @@ export class OriginSession {
 
   /** A session for an entry of a bundle: it has the same origin, and names of its own. */
   forEntry(): OriginSession {
-    const session = new OriginSession(this.#origins, this.#setting, this.residences, this.held);
+    const { residences, held, barrier } = this;
+    const session = new OriginSession(this.#origins, this.#setting, residences, held, barrier);
     session.#consents = this.#consents;
     session.#targets = this.#targets;
     session.#labels = this.#labels;
@@ -243,6 +252,7 @@ export class OriginSession {
     const origin: Judging = {
       ask: (question) => this.#ask(question, async () => ok(undefined)),
       held: this.#held,
+      barrier: this.barrier,
       basesAt: (base) => this.basesAt(base),
     };
     const labelled = hasLabels ? await labels.learn(origin) : ok(undefined);
@@ -318,6 +328,7 @@ export class OriginSession {
   apart(): Asking {
     return {
       held: new HeldBytes(),
+      barrier: this.barrier,
       ask: async (asked) => {
         const fit = await this.#fitted(asked);
         return fit.ok ? forward(this.#origins, this.name, fit.value, this.#caller) : fit;
@@ -404,7 +415,8 @@ export class OriginSession {
 
   /** The bases by which an answer of the origin is redacted. */
   basesAt(origin: FhirBase): NamedBases {
-    return { public: this.base, origin, name: this.name, residences: this.residences };
+    const { base, name, residences, barrier } = this;
+    return { public: base, origin, name, residences, barrier };
   }
 }
 
@@ -427,13 +439,14 @@ const isSearch = (question: OriginQuestion): question is FhirQuestion =>
 
 /** Opens the session of a parsed request. The caller's access to its patients is not known yet. */
 export function openOrigin(
-  call: { readonly origin: string; readonly at: Instant; readonly tlsClientAuth: unknown },
+  call: Pick<Call, "id" | "origin" | "at" | "tlsClientAuth">,
   who: Principal,
   interaction: Interaction,
   ports: ConsentFilingPorts & {
     readonly origins: Origins;
     readonly rowLeases: RowLeases;
     readonly fhirBase: (origin: string) => string;
+    readonly onRowFault: (fault: { readonly requestId: string; readonly name: string }) => void;
   },
 ): OriginSession {
   const session = new OriginSession(ports.origins, {
@@ -444,6 +457,7 @@ export function openOrigin(
     client: who.client.id,
     consents: new ConsentFiling(ports, who, call.origin),
     leases: ports.rowLeases,
+    onRowFault: (name) => ports.onRowFault({ requestId: call.id, name }),
   });
   session.nameUnjudged(patientsNamed(interaction));
   return session;

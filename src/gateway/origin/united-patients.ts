@@ -71,8 +71,11 @@ export async function unitedPatients(
     const resource =
       reader === "officer" ? seenBy(grantToUnite(other), read, other, origin) : plainly(read.body, other);
     if (resource === undefined) return [];
-    origin.residences.note(residenceFacts(resource));
-    return linked(resource, read.base);
+    const judge = () => {
+      origin.residences.note(residenceFacts(resource));
+      return linked(resource, read.base);
+    };
+    return origin.barrier.judge(resource, judge, []);
   }
 }
 

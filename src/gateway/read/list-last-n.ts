@@ -5,7 +5,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { Linked } from "#phi/included";
 import { Discloser } from "#phi/disclose";
 import { Tally, type Disclosure } from "#phi/disclosure";
-import { lastOfEach } from "#phi/last-of-each";
+import { dated, lastOfEach, type Dated } from "#phi/last-of-each";
 import { covers } from "#phi/labelled-parts";
 import { pageBytesMax } from "#phi/page";
 import type { LastNGrant } from "#policy/evaluate-listing";
@@ -44,11 +44,14 @@ export async function listLastN(
   const found = await allRows(search.ask, rowsMax, origin, counts, pagesMax);
   if (!found.ok) return refused(found);
   const discloser = new Discloser(search, origin.basesAt(found.value.base));
-  const visible: Linked[] = [];
+  const visible: Dated<Linked>[] = [];
   for (const row of found.value.rows) {
     const decided = discloser.row(row, "Observation");
     if (!decided.ok) return refused(decided);
-    if (decided.value.kind === "match") visible.push(decided.value);
+    if (decided.value.kind !== "match") continue;
+    const match = decided.value;
+    const one = origin.barrier.judge(row, () => dated(match), undefined);
+    if (one !== undefined) visible.push(one);
   }
   const rows = lastOfEach(visible, max).map(({ released }) => released);
   if (rows.reduce((sum, { text }) => sum + text.length, 0) > pageBytesMax)

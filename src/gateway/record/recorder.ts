@@ -65,6 +65,9 @@ export class Recorder {
   /** The number of recorded events of writes and of parts of a bundle: each has a step of its own. */
   #stepsTaken = 0;
   #noConsents: string | undefined;
+  /** An append of this request is on record. */
+  #isOnRecord = false;
+  #appendFault: unknown;
 
   constructor(arrival: Arrival, { ledger, ledgerSpread }: RecorderPorts) {
     this.#arrival = arrival;
@@ -84,6 +87,15 @@ export class Recorder {
   get caller(): AccountingCaller {
     const { id, at, who, from, why, traceId } = this.#event("notice", undefined);
     return { id, at, who, from, why, traceId };
+  }
+
+  /**
+   * Answers whether a fault that ended the request needs a record and may have one. A record that the ledger refused
+   * as faulty is none; after any other fault of an append the ledger is not asked again.
+   */
+  mayRecord(fault: unknown): boolean {
+    if (this.#facts.principal === undefined || this.#isOnRecord) return false;
+    return fault !== this.#appendFault || fault instanceof TypeError;
   }
 
   /** @param decidedBy the rows that the refusal discloses; they are recorded in the same append. */
@@ -234,11 +246,22 @@ export class Recorder {
   /** The first append uses the proof up: only a single request with a proof gets past here. */
   #send(located: readonly AuditEvent[]): Promise<Appended> {
     const { proof, client } = this.#facts.principal ?? {};
-    return this.#records.first(located, this.#sender, proofAtHome(proof, client));
+    return this.#noted(this.#records.first(located, this.#sender, proofAtHome(proof, client)));
   }
 
   #append(events: readonly AuditEvent[]): Promise<Recorded | Counted> {
-    return this.#records.further(this.#located(events), this.#sender);
+    return this.#noted(this.#records.further(this.#located(events), this.#sender));
+  }
+
+  async #noted<T extends Appended>(append: Promise<T>): Promise<T> {
+    try {
+      const appended = await append;
+      this.#isOnRecord ||= appended !== "replayed";
+      return appended;
+    } catch (fault) {
+      this.#appendFault = fault;
+      throw fault;
+    }
   }
 
   #located(events: readonly AuditEvent[]): readonly AuditEvent[] {
@@ -313,6 +336,7 @@ export class Recorder {
       reserve: principal === undefined ? undefined : nobody.reserve,
       asked: this.#facts.origin?.asked,
       consents: this.#consents,
+      unjudged: this.#facts.origin?.barrier.unjudged,
       traceId: call?.traceId,
     };
   }

@@ -5,7 +5,8 @@ import type { WriteConditions } from "#fhir/preconditions";
 import { inlineLabel } from "#fhir/json/facts";
 import { RowFactsReader, type RowFacts } from "#fhir/json/row-facts";
 import { err, ok, type Result } from "#kernel/result";
-import { unread, type DisclosureRefusal } from "#phi/disclose";
+import { unjudgedRow, unread, type DisclosureRefusal } from "#phi/disclose";
+import type { Bases } from "#phi/origin-urls";
 import { factsFor } from "#policy/facts";
 import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
 import { concernedByChange, concernedByUnread, firstConcerned } from "#gateway/origin/concerned-by-write";
@@ -19,13 +20,15 @@ import { residenceFacts } from "#residence/row-residences";
 // The size of a page of an origin.
 const bytesMax = 33_554_432;
 
+type Deletion = Exclude<PlainWrite, { kind: "create" }> & { readonly kind: "delete" };
+
 /**
  * Decides about a deletion by the row's type, id, owners, labels, modifiers and the members that the rules
  * test, and by nothing more: an unreadable row can be deleted. A row with an unknown modifier stays (P9).
  * Further patients of the row go on record if they can be read.
  */
 export async function planDelete(
-  write: Exclude<PlainWrite, { kind: "create" }> & { readonly kind: "delete" },
+  write: Deletion,
   { ifMatch }: WriteConditions,
   { policy, access }: Permission,
   origin: OriginSession,
@@ -38,18 +41,31 @@ export async function planDelete(
   const bases = { origin: answer.value.base, public: origin.base };
   const read = await readFacts(answer.value.body, grant.value.decidingMembers);
   if (!read.ok) return read;
-  const { row, holdsText, whole } = read.value;
+  const judge = () => decideDelete(write, read.value, ifMatch, grant.value, origin, bases);
+  return origin.barrier.judge(write, judge, err(unjudgedRow));
+}
+
+/** Decides about the deletion of a row. */
+function decideDelete(
+  write: Deletion,
+  { row, holdsText, whole }: Facts,
+  ifMatch: WriteConditions["ifMatch"],
+  grant: WriteGrant,
+  origin: OriginSession,
+  bases: Bases,
+): Result<PlannedWrite, PlanRefusal> {
+  const { type, id } = write;
   if (holdsText) return err({ reason: "row_outside_access", decision: { by: "policy", place: "/rules" } });
   // A Consent of a patient whom only a contained resource names may deny, and the row is too large to be judged.
   if (whole === undefined && property(row, "contained") !== undefined)
     return err({ reason: "row_outside_access", decision: { by: "policy", place: "/consent" } });
-  const reached = reachedView(whole ?? row, write, grant.value, bases, whole !== undefined);
+  const reached = reachedView(whole ?? row, write, grant, bases, whole !== undefined);
   if (!reached.ok) return reached;
 
-  const cut = cutForWriter(whole ?? row, grant.value, bases);
+  const cut = cutForWriter(whole ?? row, grant, bases);
   if (!cut.ok && (cut.error === "modifier_extension" || cut.error === "implicit_rules"))
     return err({ reason: "resource_withheld", because: cut.error });
-  const isKnown = grant.value.mayRead(factsFor(grant.value, row), bases.origin);
+  const isKnown = grant.mayRead(factsFor(grant, row), bases.origin);
   if (confirmsRow(ifMatch, isKnown)) return err(unreadable);
   const shown = whole !== undefined && cut.ok ? cut.value : undefined;
   if (whole !== undefined) origin.residences.note(residenceFacts(whole));
@@ -60,8 +76,8 @@ export async function planDelete(
   // Every answer from here on tells that the row exists.
   if (!origin.concerned.decide({ type, id, ...(shown ?? firstConcerned(concerned)) }))
     return err({ reason: "answer_too_large" });
-  const seen = asRead(whole ?? row, shown?.resource, grant.value, bases);
-  if (!isCurrent(ifMatch, isKnown ? seen : undefined, grant.value.policyDigest))
+  const seen = asRead(whole ?? row, shown?.resource, grant, bases);
+  if (!isCurrent(ifMatch, isKnown ? seen : undefined, grant.policyDigest))
     return err({ reason: "version_not_current" });
   const version = versionIn(row);
   if (version === undefined) return err({ reason: "version_missing" });

@@ -79,9 +79,9 @@ export async function findRow(
     const seen = textAt(row, "resourceType") === criteria.type ? discloser.seen(row) : undefined;
     if (seen === undefined || !isId(seen.id)) continue;
     // Only the visible part is compared: a hidden value finds nothing.
-    const isMatch =
+    const isMatch = () =>
       meets(seen.shown, criteria.parameters, base) || meets(seen.shown, criteria.parameters, origin.base);
-    if (!isMatch) continue;
+    if (!origin.barrier.judge(row, isMatch, false)) continue;
     matches.set(seen.id, seen);
     if (!origin.concerned.decide(seen)) return err({ reason: "too_many_rows" });
   }

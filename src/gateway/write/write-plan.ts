@@ -6,6 +6,7 @@ import { conditionQuery, type WriteConditions } from "#fhir/preconditions";
 import { readQuery } from "#fhir/search/query";
 import type { FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
+import { unjudgedRow } from "#phi/disclose";
 import { patientsMax } from "#phi/disclosure";
 import { mergeBody, patchShown } from "#phi/merge/merge-body";
 import type { Bases } from "#phi/origin-urls";
@@ -171,7 +172,8 @@ async function planChange(
   const answer = await origin.read({ path: `${type}/${id}`, query: "" });
   if (!answer.ok) return answer;
   const bases = { origin: answer.value.base, public: origin.base };
-  const found = storedRow(answer.value.body, write, grant.value, bases);
+  const judge = () => storedRow(answer.value.body, write, grant.value, bases);
+  const found = origin.barrier.judge(write, judge, err(unjudgedRow));
   if (!found.ok) return found;
   if (confirmsRow(conditions.ifMatch, found.value.isReadable)) return err(unreadable);
   origin.residences.note(residenceFacts(found.value.stored));

@@ -228,4 +228,9 @@ export async function represent(
 }
 
 // The writer may not read the row, or a further writer has deleted it.
-const ofNoRowToShow: ReadonlySet<string> = new Set(["absent", "row_outside_access", "resource_withheld"]);
+const ofNoRowToShow: ReadonlySet<string> = new Set([
+  "absent",
+  "row_outside_access",
+  "row_unjudged",
+  "resource_withheld",
+]);

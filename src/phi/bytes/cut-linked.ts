@@ -2,6 +2,7 @@ import { isObject, readJson, type JsonObject } from "#fhir/json/json";
 import type { Released } from "#phi/disclosure";
 import type { Candidate, Linked } from "#phi/included";
 import { referredAt } from "#phi/links";
+import type { GuardedBases } from "#phi/row-barrier";
 import type { GrantedInclude } from "#policy/grant";
 import { capturedMembers } from "./captured-value.ts";
 import type { CutRow } from "./row-cutter.ts";
@@ -11,15 +12,15 @@ export class CutLinked implements Linked {
   readonly released: Released;
   readonly #row: CutRow;
   readonly #includes: readonly GrantedInclude[];
-  readonly #base: string;
+  readonly #bases: GuardedBases;
   #shown: JsonObject | undefined;
   #links: readonly ReadonlySet<string>[] | undefined;
 
-  constructor(row: CutRow, includes: readonly GrantedInclude[], base: string) {
+  constructor(row: CutRow, includes: readonly GrantedInclude[], bases: GuardedBases) {
     this.released = row.released;
     this.#row = row;
     this.#includes = includes;
-    this.#base = base;
+    this.#bases = bases;
   }
 
   get shown(): JsonObject {
@@ -28,16 +29,24 @@ export class CutLinked implements Linked {
     return this.#shown;
   }
 
+  /** A row whose references cannot be read leads to nothing. */
   get links(): readonly ReadonlySet<string>[] {
-    if (this.#links !== undefined) return this.#links;
+    this.#links ??= this.#bases.barrier.judge(
+      this.released,
+      () => this.#readLinks(),
+      this.#includes.map(() => none),
+    );
+    return this.#links;
+  }
+
+  #readLinks(): readonly ReadonlySet<string>[] {
     const own = this.#includes.filter(({ source }) => source === this.released.type);
     const names = new Set(own.flatMap(({ paths }) => paths.flatMap(([first]) => first ?? [])));
     // Only these members are read: a page with included resources asks each of its rows.
     const shown = capturedMembers(this.released.text, this.#row.start, names);
-    this.#links = this.#includes.map((include) =>
-      own.includes(include) ? referredAt(shown, include.paths, this.#base) : none,
+    return this.#includes.map((include) =>
+      own.includes(include) ? referredAt(shown, include.paths, this.#bases.public) : none,
     );
-    return this.#links;
   }
 }
 
@@ -49,8 +58,13 @@ export class CutCandidate extends CutLinked implements Candidate {
   readonly kind = "include";
   readonly through: Candidate["through"];
 
-  constructor(row: CutRow, includes: readonly GrantedInclude[], base: string, through: Candidate["through"]) {
-    super(row, includes, base);
+  constructor(
+    row: CutRow,
+    includes: readonly GrantedInclude[],
+    bases: GuardedBases,
+    through: Candidate["through"],
+  ) {
+    super(row, includes, bases);
     this.through = through;
   }
 }

@@ -2,12 +2,12 @@ import { utf8 } from "#kernel/encoded";
 import type { AheadReader, EntryBytes } from "#fhir/json/entry-splitter";
 import { isObject, property, readJson } from "#fhir/json/json";
 import { isResourceType } from "#fhir/r4/elements";
-import type { Bases } from "#phi/origin-urls";
+import type { GuardedBases } from "#phi/row-barrier";
 import { asciiText } from "./ascii-text.ts";
 import { contextOf, cutter, isLoaded, loadText, type CutContext, type Refused } from "./isolate-cutter.ts";
 import { hashOf } from "./name-hash.ts";
 import type { CutEntry, EntryMode, RowCutter } from "./row-cutter.ts";
-import { unusual } from "./unusual.ts";
+import { leave, unusual } from "./unusual.ts";
 
 /** Answers whether an entry was read by the engine already. */
 export const isCut = (entry: EntryBytes | CutEntry): entry is CutEntry =>
@@ -31,6 +31,7 @@ const { scanner } = cutter;
  * left to the plain engine, which also decides every refusal.
  */
 export class EntryCutter {
+  readonly #bases: GuardedBases;
   readonly #context: CutContext;
   readonly #cutterOf: CutterOf;
   readonly #usual: RowCutter;
@@ -49,12 +50,13 @@ export class EntryCutter {
    * rows alike, by the cutter of a match.
    */
   constructor(
-    bases: Bases,
+    bases: GuardedBases,
     refused: Refused,
     usual: RowCutter,
     cutterOf: CutterOf,
     modes: "both" | "one" = "both",
   ) {
+    this.#bases = bases;
     this.#context = contextOf(bases, refused);
     this.#usual = usual;
     this.#cutterOf = cutterOf;
@@ -92,8 +94,7 @@ export class EntryCutter {
       if (!scanner.isAtEnd) throw unusual;
       return entry;
     } catch (fault) {
-      if (fault === unusual) return undefined;
-      throw fault;
+      return leave(fault, this.#bases);
     }
   }
 
@@ -110,8 +111,7 @@ export class EntryCutter {
       scanner.start(at);
       return this.#entry(part);
     } catch (fault) {
-      if (fault === unusual) return undefined;
-      throw fault;
+      return leave(fault, this.#bases);
     }
   }
 

@@ -5,7 +5,7 @@ import { ownersNamed, type Concerned } from "#fhir/r4/concerned-patients";
 import type { SearchParameter } from "#fhir/search/search";
 import { patientsMax, type Released } from "#phi/disclosure";
 import { hidesOwner } from "#phi/shown-reference";
-import type { Bases } from "#phi/origin-urls";
+import type { GuardedBases } from "#phi/row-barrier";
 import type { ResourceView } from "#policy/compile";
 import type { FactLists } from "#policy/facts";
 import { capturedValue } from "./captured-value.ts";
@@ -17,7 +17,7 @@ import { planOf } from "./plans.ts";
 import { isSame, wordsOf } from "./words.ts";
 import type { EntryFrame } from "./output.ts";
 import { factLayoutOf, type FactLayout } from "./fact-layout.ts";
-import { unusual } from "./unusual.ts";
+import { leave, unusual } from "./unusual.ts";
 
 /** The decisions of a grant about the resources of an answer. They read facts alone. */
 export interface Judge extends PartAccess, Refused {
@@ -76,7 +76,7 @@ const { scanner, output } = cutter;
  */
 export class RowCutter {
   readonly #judge: Judge;
-  readonly #bases: Bases;
+  readonly #bases: GuardedBases;
   readonly #context: CutContext;
   readonly type: string;
   readonly #mode: EntryMode;
@@ -94,7 +94,7 @@ export class RowCutter {
   #idLength = 0;
 
   /** @param type of the resources. @param mode by which an entry leaves (FHIR R4 §3.1.1.4). */
-  constructor(judge: Judge, bases: Bases, type: string, mode: EntryMode = "match") {
+  constructor(judge: Judge, bases: GuardedBases, type: string, mode: EntryMode = "match") {
     this.#mode = mode;
     this.#judge = judge;
     this.#bases = bases;
@@ -122,8 +122,7 @@ export class RowCutter {
       const { mustShow, facts } = decision;
       return { kind: "row", released, start: 0, end: text.length, mustShow, facts, lastUpdated };
     } catch (fault) {
-      if (fault === unusual) return undefined;
-      throw fault;
+      return leave(fault, this.#bases);
     }
   }
 

@@ -56,8 +56,13 @@ export function timeMembersOf(type: string): readonly string[] {
  * @param isEach every time has to be understood.
  */
 function latestOf(values: ReturnType<typeof valuesAt>, isEach: boolean): number | undefined {
-  const ends = values.flatMap((value) => spanOf(value)?.utc[1] ?? []);
-  return ends.length === 0 || (isEach && ends.length < values.length) ? undefined : Math.max(...ends);
+  let latest: number | undefined;
+  for (const value of values) {
+    const end = spanOf(value)?.utc[1];
+    if (end === undefined && isEach) return undefined;
+    if (end !== undefined) latest = Math.max(latest ?? end, end);
+  }
+  return latest;
 }
 
 // Their optional period says how long they are valid. It is no time of service, and most rows state none.

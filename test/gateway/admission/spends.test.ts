@@ -1,3 +1,4 @@
+import { RowBarrier } from "#phi/row-barrier";
 import { test } from "vitest";
 import { recordsSpent, recordSpends } from "#gateway/admission/spends";
 import { instant } from "#kernel/clock";
@@ -10,6 +11,7 @@ const bases = {
   public: "https://api.example/v1/fhir/main",
   name: "main",
   residences: new Residences(instant(0)),
+  barrier: new RowBarrier(),
 };
 const clinical = policy(rule(["Bundle", "Parameters", "List", "Observation", "Patient"], "everything"));
 const who = {

@@ -1,3 +1,4 @@
+import { RowBarrier } from "#phi/row-barrier";
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { property, type JsonObject } from "#fhir/json/json";
@@ -28,6 +29,7 @@ const originOf = (visible: readonly boolean[], size: number) => ({
     });
   },
   held: new HeldBytes(),
+  barrier: new RowBarrier(),
 });
 const question = { path: "Patient", query: "" };
 const isVisible = (row: JsonObject) => property(row, "active") === true;

@@ -1,3 +1,4 @@
+import { RowBarrier } from "#phi/row-barrier";
 import { test } from "vitest";
 import type { OriginQuestion } from "#fhir/ports";
 import { utf8 } from "#kernel/encoded";
@@ -30,7 +31,7 @@ function origin(...pages: readonly (readonly object[] | "down")[]) {
     })();
     return ok({ kind: "answered", body, base } as const);
   };
-  return { asking: { ask, held: new HeldBytes() }, questions };
+  return { asking: { ask, held: new HeldBytes(), barrier: new RowBarrier() }, questions };
 }
 /** An origin that answers by the patients of the question, on a single page. */
 const having = (counts: Readonly<Record<string, number>>, patientOf: (patient: string) => object = to) => {
@@ -51,7 +52,7 @@ const having = (counts: Readonly<Record<string, number>>, patientOf: (patient: s
     })();
     return ok({ kind: "answered", body, base } as const);
   };
-  return { asking: { ask, held: new HeldBytes() }, questions };
+  return { asking: { ask, held: new HeldBytes(), barrier: new RowBarrier() }, questions };
 };
 const idsAt = async (patients: readonly string[], ...pages: readonly (readonly object[] | "down")[]) =>
   (await consentsAtOrigin(patients, origin(...pages).asking))?.map(({ consent: id }) => id);
@@ -199,7 +200,9 @@ test("an origin that ignores the criterion is asked three times, however many th
   };
   for (const patients of [["a", "b"], ["a", "b", "c"], hundred]) {
     questions = 0;
-    expect(await consentsAtOrigin(patients, { ask, held: new HeldBytes() })).toBeUndefined();
+    expect(
+      await consentsAtOrigin(patients, { ask, held: new HeldBytes(), barrier: new RowBarrier() }),
+    ).toBeUndefined();
     expect(questions).toBe(3);
   }
 });

@@ -1,3 +1,4 @@
+import { RowBarrier } from "#phi/row-barrier";
 import { test } from "vitest";
 import { FollowedLabels } from "#gateway/origin/followed-labels";
 import { HeldBytes } from "#gateway/origin/held-bytes";
@@ -26,6 +27,7 @@ const origin = {
       ),
     }),
   held: new HeldBytes(),
+  barrier: new RowBarrier(),
 };
 
 test("the labels of a referred resource are remembered for a minute, and no longer if the clock is set back", async ({

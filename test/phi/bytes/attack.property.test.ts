@@ -1,3 +1,4 @@
+import { RowBarrier } from "#phi/row-barrier";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { readEntry } from "#fhir/bundle";
@@ -32,7 +33,13 @@ class Twin {
   readonly #residences = new Residences(instant(0));
 
   constructor(grant: Grant, engine: "bytes" | "plain") {
-    const bases = { origin, public: gateway, name: "main", residences: this.#residences };
+    const bases = {
+      origin,
+      public: gateway,
+      name: "main",
+      residences: this.#residences,
+      barrier: new RowBarrier(),
+    };
     this.#discloser = new Discloser(grant, bases, joinedBy(grant), engine);
   }
 

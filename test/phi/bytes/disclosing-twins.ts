@@ -1,3 +1,4 @@
+import { RowBarrier } from "#phi/row-barrier";
 import { readJson, textAt, type JsonObject } from "#fhir/json/json";
 import { EntrySplitter, type EntryBytes } from "#fhir/json/entry-splitter";
 import { instant } from "#kernel/clock";
@@ -27,7 +28,7 @@ class Twins {
     this.#includes = [...new Set(grant.includes.map(({ name }) => name))];
     const made = (engine: "bytes" | "plain") => {
       const residences = new Residences(instant(0));
-      const named: NamedBases = { ...bases, name: "main", residences };
+      const named: NamedBases = { ...bases, name: "main", residences, barrier: new RowBarrier() };
       return { discloser: new Discloser(grant, named, [], engine), residences };
     };
     const [fast, plain] = [made("bytes"), made("plain")];

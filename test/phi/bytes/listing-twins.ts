@@ -1,3 +1,4 @@
+import { RowBarrier } from "#phi/row-barrier";
 import { readInteraction } from "#fhir/interaction";
 import { EntrySplitter, type EntryBytes } from "#fhir/json/entry-splitter";
 import { textAt, type JsonObject } from "#fhir/json/json";
@@ -55,7 +56,8 @@ export function fuzzEverything(resources: readonly JsonObject[], roll: () => num
   if (grant?.kind !== "everything") return 0;
   const made = (engine: "bytes" | "plain") => {
     const residences = new Residences(instant(0));
-    return { page: new EverythingPage(grant, { ...bases, name: "main", residences }, engine), residences };
+    const named = { ...bases, name: "main", residences, barrier: new RowBarrier() };
+    return { page: new EverythingPage(grant, named, engine), residences };
   };
   const [fast, plain] = [made("bytes"), made("plain")];
   const entries = Array.from({ length: 12 }, () => {

@@ -1,3 +1,4 @@
+import { RowBarrier } from "#phi/row-barrier";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { dice, plainTypes, randomResource } from "../random-resource.ts";
@@ -209,7 +210,7 @@ function readAhead(parts: readonly Uint8Array[], part: "row" | "key") {
   const grant = decide(policy(rule(["Observation"], ["status", "subject"])), "Observation?_count=1000");
   if ("reason" in grant) throw new Error(grant.reason);
   const residences = new Residences(instant(0));
-  const discloser = new Discloser(grant, { ...bases, name: "main", residences });
+  const discloser = new Discloser(grant, { ...bases, name: "main", residences, barrier: new RowBarrier() });
   const splitter = new EntrySplitter();
   const keys: string[] = [];
   const texts: string[] = [];
