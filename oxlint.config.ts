@@ -171,6 +171,7 @@ export default defineConfig({
   categories: { correctness: "error", suspicious: "error", perf: "error" },
   ignorePatterns: ["**/env.d.ts", "**/*.gen.ts", "dist", ".phylax"],
   options: { typeAware: true },
+  jsPlugins: ["./scripts/lint-rules.ts"],
   rules: {
     "no-console": "off",
     "no-await-in-loop": "off", // order is often the point: sequential commits, ordered deletes
@@ -196,5 +197,14 @@ export default defineConfig({
     "unicorn/prefer-set-has": "off",
     eqeqeq: ["error", "always"],
   },
-  overrides: [...Object.entries(rooms).map(([name, room]) => boundary(name, room)), ...islands],
+  overrides: [
+    // A test's own arrays are short, and so are those of a person at the command or at a page.
+    {
+      files: ["{src,workers}/**/*.{ts,tsx}"],
+      excludeFiles: ["src/console/**"],
+      rules: { "phylax/no-spread-arguments": "error" },
+    },
+    ...Object.entries(rooms).map(([name, room]) => boundary(name, room)),
+    ...islands,
+  ],
 });

@@ -36,6 +36,20 @@ const impurities = [
   "crypto.randomUUID()",
 ].map((source) => ["src/policy", `export const x = ${source};`] as const);
 
+const longArguments = [
+  "export const x = (list: readonly number[]) => Math.min(...list);",
+  "export const x = (list: number[], more: number[]) => list.push(...more);",
+  "export const x = (bytes: Uint8Array) => String.fromCharCode(0, ...bytes);",
+  "export const x = (list: readonly number[]) => Math.max(...[0, ...list]);",
+  "export const x = (list: readonly number[]) => new Array(...list.map(Number));",
+].map((source) => ["src/policy", source] as const);
+const shortArguments = [
+  "export const x = (...list: readonly number[]) => Math.min(...list);",
+  "export const x = (is: boolean) => Math.min(0, ...(is ? [1, 2] : []));",
+  "const list = [1, 2] as const;\nexport const x = Math.min(...list.map(Number));",
+  "export const x = (list: readonly number[]) => new Set([...list]);",
+].map((source) => ["src/policy", source] as const);
+
 /**
  * Plants each source in its own folder inside its room and lints all of them in one run, which takes a second
  * of processor time. The rooms are in a folder of their own: tests that run meanwhile read this one. Returns
@@ -46,6 +60,8 @@ function lint(cases: readonly (readonly [room: string, source: string])[]): Read
   try {
     for (const name of ["oxlint.config.ts", "package.json", "tsconfig.json", "tsconfig.base.json"])
       copyFileSync(join(root, name), join(house, name));
+    mkdirSync(join(house, "scripts"));
+    copyFileSync(join(root, "scripts/lint-rules.ts"), join(house, "scripts/lint-rules.ts"));
     symlinkSync(join(root, "node_modules"), join(house, "node_modules"));
     const planted = cases.map(([room, source], index) => ({
       key: `${room}: ${source}`,
@@ -77,6 +93,8 @@ beforeAll(() => {
     ...badImports.map(([room, source]) => [room, source] as const),
     ...goodImports,
     ...impurities,
+    ...longArguments,
+    ...shortArguments,
   ]);
 }, 90_000);
 
@@ -93,6 +111,13 @@ test("the linter permits every import of the room table", ({ expect }) => {
 test("a pure room may not read the clock, make randomness, fetch or log", ({ expect }) => {
   for (const [room, source] of impurities)
     expect(reports.get(`${room}: ${source}`), source).toContain("A pure room");
+});
+
+test("an array of any length may not become arguments, and a list that is written out may", ({ expect }) => {
+  for (const [room, source] of longArguments)
+    expect(reports.get(`${room}: ${source}`), source).toContain("must not become arguments");
+  for (const [room, source] of shortArguments)
+    expect(reports.get(`${room}: ${source}`), source).not.toContain("must not become arguments");
 });
 
 const sources = sourcesOf(root, ["src", "workers", "cli", "sandbox"]);

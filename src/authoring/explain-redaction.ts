@@ -120,7 +120,7 @@ class Walk {
         changes.push({ kind: "removed", path: here, why: this.#whyItem(name, item, element, view) });
       else {
         remaining += 1;
-        changes.push(...this.#value(name, item, released, element, view, here));
+        for (const change of this.#value(name, item, released, element, view, here)) changes.push(change);
       }
     }
     return remaining === 0 && after.length > 0 ? [...changes, maskedAt(path)] : changes;

@@ -65,7 +65,7 @@ export function explainSearch(
   for (const { definition } of search.sort) {
     if (!ask("sort", `_sort by ${definition.code}`, definition, isFree)) return steps;
   }
-  for (const join of search.joins) steps.push(...explainHop(about, join));
+  for (const join of search.joins) for (const step of explainHop(about, join)) steps.push(step);
   for (const include of search.includes) {
     const granted = grantIncludes(about.policy, about.access, [include], {
       type,

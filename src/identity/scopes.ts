@@ -69,7 +69,7 @@ export function parseScopes(text: string): Result<Scopes, ScopeRefusal> {
   for (const token of tokens) {
     const scope = parseScope(token);
     if (!scope.ok) return scope;
-    scopes.push(...scope.value);
+    for (const one of scope.value) scopes.push(one);
   }
   return scopes.length > scopesMax ? err({ reason: "scope_malformed" }) : ok(scopes);
 }
@@ -88,7 +88,7 @@ export function parseEnforceableScopes(
   let ignored: ScopeRefusal | undefined;
   for (const token of tokens) {
     const scope = parseScope(token);
-    if (scope.ok) scopes.push(...scope.value);
+    if (scope.ok) for (const one of scope.value) scopes.push(one);
     else ignored ??= scope.error;
   }
   return scopes.length > scopesMax ? err({ reason: "scope_malformed" }) : ok({ scopes, ignored });

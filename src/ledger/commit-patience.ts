@@ -1,3 +1,5 @@
+import { largest } from "#kernel/largest";
+
 // From this rate on a log waits before a commit. A commit costs about 0.3 ms of CPU, however many appends it takes:
 // with fewer appends a commit for each takes less than a sixth of the thread, and a wait only takes time. At 0.4 the
 // pages of an open loop of 400 a second wait.
@@ -51,7 +53,7 @@ export class CommitPatience {
     this.#meanMilliseconds += (milliseconds - this.#meanMilliseconds) / lately;
     this.#last.push(appends);
     if (this.#last.length > lately) this.#last.shift();
-    this.#mostAppends = Math.max(...this.#last);
+    this.#mostAppends = largest(this.#last);
     this.#isCrowded = appends >= crowd;
   }
 

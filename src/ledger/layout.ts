@@ -1,3 +1,4 @@
+import { largest } from "#kernel/largest";
 import { isRegion, type Region } from "#kernel/region";
 import { err, ok, type Result } from "#kernel/result";
 import { parseLogName, placeOfShard } from "./log-name.ts";
@@ -48,7 +49,7 @@ export function readLayout(text: string, shards: number): Result<LedgerLayout, s
     if (!regions.ok) return regions;
     periods.push({ from, regions: regions.value });
   }
-  const most = Math.max(...periods.map(({ regions }) => sumOf(regions)));
+  const most = largest(periods.map(({ regions }) => sumOf(regions)));
   return most === shards && periods.every(({ regions }) => regions.length > 0)
     ? ok({ shards, periods })
     : err("numbers of shards that sum to LEDGER_SHARDS in each period, or in the period with the most");

@@ -49,7 +49,7 @@ export function originPatterns(origin: FhirBase, base: string): OriginPatterns {
   // The longer of two names is matched first: `/fhir/r4` may be a name besides `/fhir`.
   const forms = names.toSorted((a, b) => b.length - a.length).map(formsOf);
   const any = (form: keyof NameForms) =>
-    forms.length === 0 ? "(?!)" : either(...new Set(forms.map((each) => each[form])));
+    forms.length === 0 ? "(?!)" : either([...new Set(forms.map((each) => each[form]))].join("|"));
   const ours = `${escaped(base)}${end}`;
   const mine = `(?<ours>${ours}|${escaped(encodeURIComponent(base))})`;
   const [below, elsewhere] = [`(?<below>${any("below")})`, `(?<elsewhere>${any("elsewhere")})`];
@@ -120,7 +120,7 @@ function needlesOf(name: string): readonly string[] {
 }
 
 const suspicion = (needles: readonly string[]) =>
-  new RegExp(either(notPlain.source, ...new Set(needles.map(escaped))), "iu");
+  new RegExp(either([notPlain.source, ...new Set(needles.map(escaped))].join("|")), "iu");
 
 function notAName(name: string): RegExp {
   const { hostname, port } = new URL(name);

@@ -113,8 +113,8 @@ export class RowViews {
 
   /** The view of a row as all of these versions permit it; undefined: no rule covers it. */
   viewOf(resource: JsonObject, ...versions: readonly JsonObject[]): ResourceView | undefined {
-    const [facts, ...further] = [resource, ...versions].map((version) => this.factsOf(version));
-    return this.narrow(facts && this.#grant.viewOf(facts, this.#bases.origin, ...further));
+    const further = versions.map((version) => this.factsOf(version));
+    return this.narrow(this.#grant.viewOf(this.factsOf(resource), this.#bases.origin, ...further));
   }
 
   /** A view as the elements that the request asks for narrow it. */

@@ -166,13 +166,13 @@ function brokenInvariants(type: string, shown: Shown): readonly string[] {
     );
   const below = [...elementsOf(type).values()].flatMap(({ name, forms }) =>
     forms.flatMap((form) => {
-      const child = union(
+      const child = union([
         shown.elements.get(name) ?? showsNothing,
         shown.elements.get(form.name) ?? showsNothing,
-      );
+      ]);
       if (isPrimitive(form.type)) return [];
       const base: Shown = { ...child, slices: [] };
-      const items = child.slices.map((slice) => union(base, slice.shown));
+      const items = child.slices.map((slice) => union([base, slice.shown]));
       return [base, ...items].flatMap((item) => brokenInvariants(form.type, item));
     }),
   );

@@ -189,7 +189,7 @@ export function compileRule(rule: PolicyRule, place = "/rules"): CompiledRule {
     place,
     interactions: new Set(rule.interactions),
     conditions: (rule.where ?? []).map(compileCondition),
-    shown: rule.show === "everything" ? showsAll : union(...rule.show.map((path) => shownBy(readPath(path)))),
+    shown: rule.show === "everything" ? showsAll : union(rule.show.map((path) => shownBy(readPath(path)))),
     extensions: { all: rule.show === "everything", urls: new Set(rule.extensions) },
     search: rule.search === undefined ? undefined : new Set(rule.search),
     referredBy: new Set(rule.referredBy),
@@ -208,7 +208,7 @@ function unionView(type: string, rules: readonly CompiledRule[]): ResourceView {
     all: rules.some((rule) => rule.extensions.all),
     urls: new Set(rules.flatMap((rule) => [...rule.extensions.urls])),
   };
-  const object = compileView(type, union(...rules.map((rule) => rule.shown)), extensions);
+  const object = compileView(type, union(rules.map((rule) => rule.shown)), extensions);
   return { object, subsetted: !object.everything, hidden: hiddenPaths(object) };
 }
 

@@ -1,3 +1,4 @@
+import { largest } from "#kernel/largest";
 import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import { Facts } from "#fhir/json/facts";
 import { property, type Json } from "#fhir/json/json";
@@ -50,7 +51,7 @@ export function compileLabels({
       .flatMap(({ labels }) => labels);
     const levels = labels.map((label) => confidentialityCodes.findIndex((code) => code === label));
     return {
-      level: Math.max(normal, ...levels),
+      level: largest(levels, normal),
       sensitivities: labels.filter((_label, index) => levels[index] === -1),
       part2: part2 && labels.includes(part2Law),
     };

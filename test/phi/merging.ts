@@ -21,7 +21,7 @@ export function viewOf(
   paths: readonly string[],
   extensions: readonly string[] | "all" = [],
 ): ResourceView {
-  const shown = paths.length === 0 ? showsNothing : union(...paths.map((path) => shownBy(readPath(path))));
+  const shown = paths.length === 0 ? showsNothing : union(paths.map((path) => shownBy(readPath(path))));
   const list =
     extensions === "all" ? { all: true, urls: new Set<string>() } : { all: false, urls: new Set(extensions) };
   return { object: compileView(type, shown, list), subsetted: true, hidden: [] };

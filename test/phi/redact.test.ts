@@ -19,7 +19,7 @@ const noUrls = {
 };
 
 function viewOf(type: string, paths: readonly string[], urls: readonly string[] = []): ResourceView {
-  const shown = paths.length === 0 ? showsNothing : union(...paths.map((path) => shownBy(readPath(path))));
+  const shown = paths.length === 0 ? showsNothing : union(paths.map((path) => shownBy(readPath(path))));
   return {
     object: compileView(type, shown, { all: false, urls: new Set(urls) }),
     subsetted: true,

@@ -1,3 +1,4 @@
+import { largest } from "#kernel/largest";
 import { err, type Result } from "#kernel/result";
 import { isObject, readJson, resourceBytesMax, type JsonObject, type JsonRefusal } from "./json.ts";
 import { JsonScanner } from "./scanner.ts";
@@ -44,7 +45,14 @@ export class RowFactsReader {
     this.#text = text;
     // Every character may be an escape of six bytes. A longer string is neither the text nor a requested
     // name.
-    this.#string = new Bytes(6 * Math.max(text.length, ...[...names].map(({ length }) => length)), []);
+    this.#string = new Bytes(
+      6 *
+        largest(
+          [...names].map(({ length }) => length),
+          text.length,
+        ),
+      [],
+    );
   }
 
   push(chunk: Uint8Array): void {

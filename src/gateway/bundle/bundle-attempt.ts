@@ -1,3 +1,4 @@
+import { largest } from "#kernel/largest";
 import { faceOf } from "#entrypoint/gateway-face";
 import { originWriteMilliseconds } from "#kernel/origin-timeout";
 import { err, ok, type Result } from "#kernel/result";
@@ -186,7 +187,7 @@ export class BundleAttempt {
   }
 
   get #text(): string {
-    const length = Math.max(-1, ...this.#writes.keys()) + 1;
+    const length = largest(this.#writes.keys(), -1) + 1;
     return storedText(Array.from({ length }, (_, index) => this.#writes.get(index) ?? { way: "none" }));
   }
 }

@@ -22,8 +22,11 @@ export function bundleText(
       named.add(entry.fullUrl);
       parts.push(utf8(`"fullUrl":${JSON.stringify(entry.fullUrl)},`));
     }
-    if (entry.disclosure !== undefined && entry.bodiless !== true)
-      parts.push(utf8('"resource":'), ...entry.disclosure.windows.map(({ body }) => body), utf8(","));
+    if (entry.disclosure !== undefined && entry.bodiless !== true) {
+      parts.push(utf8('"resource":'));
+      for (const { body } of entry.disclosure.windows) parts.push(body);
+      parts.push(utf8(","));
+    }
     parts.push(utf8(`"response":${JSON.stringify(responseOf(entry, requestId))}}`));
   }
   parts.push(utf8("]}"));

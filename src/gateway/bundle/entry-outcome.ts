@@ -131,7 +131,8 @@ export async function clearEntries(
   for (const [index, { entry, status }] of showing.entries()) {
     const result = cleared[index];
     if (result?.ok === true)
-      entry.parts.push(...disclosedParts(entry.what, status, result.value, entry.origin));
+      for (const part of disclosedParts(entry.what, status, result.value, entry.origin))
+        entry.parts.push(part);
     else entry.withhold(result?.error ?? { reason: "answer_too_large" });
   }
   for (const entry of entries) if (!entry.isSettled) await payNames(entry, gate);
@@ -142,6 +143,7 @@ async function payNames(entry: EntryOutcome, gate: Pick<ReleaseGate, "spendNames
   const { answer, origin, what } = entry;
   if (answer === undefined || answer.disclosure !== undefined) return;
   const paid = await gate.spendNames(origin.concerned);
-  if (paid.ok || entry.isWrite) entry.parts.push(...decidedParts(what, answer.status, origin));
+  if (paid.ok || entry.isWrite)
+    for (const part of decidedParts(what, answer.status, origin)) entry.parts.push(part);
   else if (answer.refusal?.reason !== paid.error.reason) entry.refuse(paid.error);
 }

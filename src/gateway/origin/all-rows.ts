@@ -64,7 +64,7 @@ export async function allRows(
     const read = await rowsOf(next, origin, counts);
     if (!read.ok) return read;
     const { base } = read.value;
-    rows.push(...read.value.rows);
+    for (const row of read.value.rows) rows.push(row);
     held.push(read.value.bytes);
     if (page === 1 && read.value.next !== undefined)
       room = Math.min(rowsMax, Math.floor((pagesMax * read.value.matches) / 2));

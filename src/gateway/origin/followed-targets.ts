@@ -50,7 +50,7 @@ export class FollowedTargets {
       const seen = await this.#read(type, ids, origin);
       if (!seen.ok) return seen;
       found.push(() => {
-        this.#seen.push(...seen.value.rows);
+        for (const row of seen.value.rows) this.#seen.push(row);
         this.book.learn(type, ids, seen.value.facts);
       });
     }

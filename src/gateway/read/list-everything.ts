@@ -152,7 +152,7 @@ async function referred(
         origin,
       );
       if (!found.ok) return found;
-      resources.push(...found.value.rows);
+      for (const row of found.value.rows) resources.push(row);
     }
   }
   return ok(resources);

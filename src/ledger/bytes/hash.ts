@@ -14,7 +14,10 @@ const joined = new Uint8Array(32_768);
  * SHA-256 over the joined parts: 32 bytes. One call of the library costs less than a hash object, and a text
  * of 32 characters less than a buffer of the library, of which a verifier makes millions.
  */
-export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
+export const sha256 = (...parts: readonly Uint8Array[]): Uint8Array => sha256Of(parts);
+
+/** {@link sha256} of any number of parts. */
+export function sha256Of(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
   if (length <= SHORT_MAX) return shortSha256(parts);

@@ -1,3 +1,4 @@
+import { largest } from "#kernel/largest";
 import { memo } from "#kernel/memo";
 import { originPatterns } from "#phi/origin-patterns";
 import type { Bases } from "#phi/origin-urls";
@@ -80,7 +81,7 @@ const spellingsOf = (byte: number) => (byte >= 0x61 && byte <= 0x7a ? [byte, byt
 function rarestOf(text: string): number {
   if (text === "" || text.includes('"')) throw new Error("no needle is empty or has a quote");
   const rarities = Array.from(text, (sign) => (byRarity + sign).indexOf(sign));
-  return rarities.indexOf(Math.min(...rarities));
+  return rarities.indexOf(-largest(rarities.map((rarity) => -rarity)));
 }
 
 function strictTable(): Uint8Array {

@@ -1,3 +1,4 @@
+import { largest } from "#kernel/largest";
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { ConsentRules } from "#policy/consent/consent";
 import { instant, type Instant } from "#kernel/clock";
@@ -338,8 +339,11 @@ const lastReading = (
 ): { readonly readAt: number; readonly claimedUntil: number } => {
   const readings = subjects.flatMap((subject) => known.get(subject) ?? []);
   return {
-    readAt: Math.max(-Infinity, ...readings.map(({ readAt }) => readAt)),
-    claimedUntil: Math.max(0, ...readings.map(({ claimedUntil }) => claimedUntil)),
+    readAt: largest(readings.map(({ readAt }) => readAt)),
+    claimedUntil: largest(
+      readings.map(({ claimedUntil }) => claimedUntil),
+      0,
+    ),
   };
 };
 

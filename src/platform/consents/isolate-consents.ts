@@ -1,3 +1,4 @@
+import { largest } from "#kernel/largest";
 import type { FiledConsent } from "#policy/consent/decide-by-consents";
 import type { ConsentRules } from "#policy/consent/consent";
 import { readStoredForm } from "#policy/consent/stored-form";
@@ -179,7 +180,7 @@ export class IsolateConsents {
 
   /** Stores a copy, unless it may lack a change that arrived meanwhile. */
   #keep(key: string, copy: Copy): void {
-    const changed = Math.max(...copy.subjects.map((subject) => this.#changes.get(subject) ?? 0));
+    const changed = largest(copy.subjects.map((subject) => this.#changes.get(subject) ?? 0));
     if (copy.epoch === 0 || copy.epoch < this.#floor || copy.epoch < changed) return;
     const before = this.#copies.get(key);
     if (before !== undefined && before.epoch > copy.epoch) return;

@@ -1,3 +1,4 @@
+import { largest } from "#kernel/largest";
 import type { Instant } from "#kernel/clock";
 import type { RegistrySql } from "#platform/registry/registry-sql";
 import type { Pseudonyms } from "./consent-names.ts";
@@ -112,7 +113,10 @@ const firstNames = (all: readonly Pseudonyms[]): string => JSON.stringify(all.ma
 
 /** A JSON array of pairs for each former key: a former pseudonym, and the pseudonym under the first key. */
 const renamings = (all: readonly Pseudonyms[]): readonly string[] => {
-  const formerKeys = Math.max(0, ...all.map((names) => names.length - 1));
+  const formerKeys = largest(
+    all.map((names) => names.length - 1),
+    0,
+  );
   return Array.from({ length: formerKeys }, (_, index) =>
     JSON.stringify(all.map((names) => [names[index + 1], names[0]])),
   );

@@ -160,6 +160,7 @@ export async function askRegistry<Rows extends readonly unknown[]>(
     questions.map(({ table: { name, columns }, condition, values }) =>
       registry
         .prepare(`select ${Object.keys(columns).map(columnOf).join(", ")} from ${name} where ${condition}`)
+        // oxlint-disable-next-line phylax/no-spread-arguments -- D1 takes arguments, a hundred at most
         .bind(...values),
     ),
   );

@@ -1,3 +1,4 @@
+import { largest } from "#kernel/largest";
 import type { ConsentRules, Provision } from "./consent.ts";
 
 /**
@@ -16,7 +17,12 @@ export function factsAsked(rules: ConsentRules): AskedFacts {
 
 const order: readonly AskedFacts[] = ["nothing", "labels", "whole"];
 const most = (facts: readonly AskedFacts[]): AskedFacts =>
-  order[Math.max(0, ...facts.map((each) => order.indexOf(each)))] ?? "whole";
+  order[
+    largest(
+      facts.map((each) => order.indexOf(each)),
+      0,
+    )
+  ] ?? "whole";
 
 function ofProvision({ limits, exceptions }: Provision): AskedFacts {
   const { dataPeriod, codes, data, labels } = limits;

@@ -1,3 +1,4 @@
+import { largest } from "#kernel/largest";
 import type { Instant } from "#kernel/clock";
 import type { ConsentRules } from "./consent.ts";
 import { judgeConsent, type ConsentRequest, type ConsentVerdict } from "./judge-consent.ts";
@@ -71,7 +72,7 @@ function strongest(verdicts: readonly Spoken[], combining: Combining): readonly 
     case "deny-overrides":
       return verdicts;
     case "most-specific": {
-      const most = Math.max(...verdicts.map(({ specificity }) => specificity));
+      const most = largest(verdicts.map(({ specificity }) => specificity));
       return verdicts.filter(({ specificity }) => specificity === most);
     }
     case "most-recent":

@@ -1,3 +1,4 @@
+import { largest } from "#kernel/largest";
 import type { Instant } from "#kernel/clock";
 import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import {
@@ -307,9 +308,7 @@ function labelsMatch(
  * authorization) and records of 42 CFR Part 2 (§2.31(a)(3): a specific description of the information).
  */
 function isPermitted(limits: readonly (LabelLimit | Unclear)[], row: RowLabels): Match {
-  const level = Math.max(
-    ...limits.map((limit) => (limit !== unclear && "level" in limit ? limit.level : -1)),
-  );
+  const level = largest(limits.map((limit) => (limit !== unclear && "level" in limit ? limit.level : -1)));
   const isByLevel = !row.isPart2 && !row.sensitivities.has(psychotherapyNotes);
   if (isByLevel && row.level <= level && (!row.hasUnknown || level === mostProtective)) return "yes";
   const permits = (sensitivity: string) =>

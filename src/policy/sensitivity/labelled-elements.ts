@@ -1,3 +1,4 @@
+import { largest } from "#kernel/largest";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { canonicalText } from "#fhir/json/same";
 import { elementsOf, isPrimitive } from "#fhir/r4/elements";
@@ -51,7 +52,7 @@ function labelsByKey(standings: readonly Standing[]): ReadonlyMap<string, readon
 /** Answers whether labels take nothing away from earlier labels: a level may rise, each further label stays. */
 export function coversLabels(labels: readonly Json[], earlier: readonly Json[]): boolean {
   const names = new Set(labels.map(labelName));
-  const level = Math.max(normal, ...labels.map(statedLevel)); // a row without a level is normal
+  const level = largest(labels.map(statedLevel), normal); // a row without a level is normal
   return earlier.every((coding) => {
     const label = securityLabelOf(coding);
     if (label.kind === "level") return label.level <= level;

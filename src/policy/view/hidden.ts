@@ -17,13 +17,13 @@ export function hiddenPaths(view: ObjectView, prefix = ""): readonly string[] {
     }
     const missing = forms.filter((form) => (view.elements.get(form.name)?.kind ?? "deceased") === "deceased");
     if (missing.length === forms.length) hidden.push(prefix + name);
-    else hidden.push(...missing.map((form) => prefix + form.name));
+    else for (const form of missing) hidden.push(prefix + form.name);
     for (const form of forms) {
       const element = view.elements.get(form.name);
       if (element?.kind !== "object") continue;
       if (element.others === undefined) hidden.push(`${prefix}${form.name}[else]`);
       else if (!element.others.everything)
-        hidden.push(...hiddenPaths(element.others, `${prefix}${form.name}.`));
+        for (const path of hiddenPaths(element.others, `${prefix}${form.name}.`)) hidden.push(path);
     }
   }
   return hidden;

@@ -27,13 +27,13 @@ export function shownBy([step, ...below]: readonly PathStep[]): Shown {
   return { ...showsNothing, elements: new Map([[step.name, element]]) };
 }
 
-export function union(...several: readonly Shown[]): Shown {
+export function union(several: readonly Shown[]): Shown {
   const [only] = several;
   if (only !== undefined && several.length === 1) return only;
   const elements = new Map<string, Shown>();
   for (const shown of several) {
     for (const [name, below] of shown.elements)
-      elements.set(name, union(elements.get(name) ?? showsNothing, below));
+      elements.set(name, union([elements.get(name) ?? showsNothing, below]));
   }
   return {
     everything: several.some((shown) => shown.everything),

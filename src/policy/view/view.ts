@@ -116,7 +116,7 @@ class Views {
     const others = isNothing(base) ? undefined : this.of(type, base);
     const slices = shown.slices.map(({ slice, shown: sliceShown }) => ({
       slice,
-      view: this.of(type, union(base, sliceShown)),
+      view: this.of(type, union([base, sliceShown])),
     }));
     if (slices.length === 0) return { others, slices, viewOf: () => others };
     const settled = new Map<string, ObjectView | undefined>([["", others]]);
@@ -124,7 +124,7 @@ class Views {
       const matched = shown.slices.filter(({ slice }) => isInSlice(item, slice));
       const key = matched.map((match) => shown.slices.indexOf(match)).join();
       if (!settled.has(key))
-        settled.set(key, this.of(type, union(base, ...matched.map((match) => match.shown))));
+        settled.set(key, this.of(type, union([base, ...matched.map((match) => match.shown)])));
       return settled.get(key);
     };
     return { others, slices, viewOf };
@@ -137,15 +137,15 @@ const ruledApart: ReadonlySet<string> = new Set(["extension", "modifierExtension
 /** The shown part of one form of an element: by the policy, and by R4's implicit rules. */
 function shownOf(type: string, element: R4Element, form: string, shown: Shown): Shown | "deceased" {
   if (shown.everything || (element.name === "id" && isResourceType(type))) return showsAll;
-  const byPolicy = union(
+  const byPolicy = union([
     shown.elements.get(element.name) ?? showsNothing,
     form === element.name ? showsNothing : (shown.elements.get(form) ?? showsNothing),
-  );
+  ]);
   if (!element.isModifier) return byPolicy;
   if (type === "Patient" && form === "deceasedDateTime") return byPolicy.everything ? byPolicy : "deceased";
   // The type of a link says whether this record was replaced; the linked patient is shown only if a view
   // names it.
   if (type === "Patient" && element.name === "link")
-    return union(byPolicy, shownBy([{ name: "type", slice: undefined }]));
+    return union([byPolicy, shownBy([{ name: "type", slice: undefined }])]);
   return showsAll;
 }

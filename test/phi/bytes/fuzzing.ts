@@ -13,7 +13,7 @@ const typeOf = (resource: JsonObject) => textAt(resource, "resourceType") ?? "";
 
 /** A view of these element paths. */
 export function viewOf(type: string, paths: readonly string[], urls: readonly string[] = []): ResourceView {
-  const shown = union(showsNothing, ...paths.map((path) => shownBy(readPath(path))));
+  const shown = union([showsNothing, ...paths.map((path) => shownBy(readPath(path)))]);
   return {
     object: compileView(type, shown, { all: false, urls: new Set(urls) }),
     subsetted: true,

@@ -202,7 +202,7 @@ export class AccountingDesk implements Disclosures {
    */
   async #heldBack(subjects: readonly Subject[]): Promise<ReadonlyMap<string, number>> {
     const holds: Suspension[] = [];
-    for (const { key } of subjects) holds.push(...(await this.#shelf(key).holdsOf(key)));
+    for (const { key } of subjects) for (const hold of await this.#shelf(key).holdsOf(key)) holds.push(hold);
     return suspendedRecipients(holds, this.#clock());
   }
 

@@ -156,13 +156,13 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
       sizeOfLine,
       put,
       (_, some, ended) => {
-        if (ended !== "kept") (ended === "other" ? refused : left).push(...some);
+        if (ended !== "kept") for (const line of some) (ended === "other" ? refused : left).push(line);
       },
     );
     const contradicted = new Set<string>();
     const byLog = Map.groupBy(refused, ({ subject, log }) => `${shelfNameOf(subject)} ${log}`);
     await putLines(byLog, sizeOfLine, put, (_, some, ended) => {
-      if (ended !== "kept") left.push(...some);
+      if (ended !== "kept") for (const line of some) left.push(line);
       if (ended === "other") for (const { log } of some) contradicted.add(log);
     });
     if (left.length > 0)

@@ -6,7 +6,7 @@ import { digestsNamed } from "#audit/definition";
 import type { AuditEvent } from "#audit/event";
 import { APPEND_LEAF_BYTES_MAX, bytesOfLines, LINE_BYTES_MAX, RECORDS_MAX } from "#audit/append-size";
 import { type EventRecord, recordsOf } from "#audit/split";
-import { sha256 } from "#ledger/bytes/hash";
+import { sha256Of } from "#ledger/bytes/hash";
 import { linesRoot } from "#ledger/leaf/lines";
 import { leafLength } from "#ledger/leaf/seal";
 import { recordSeed } from "#platform/ledger/object/log/key-epoch";
@@ -43,7 +43,7 @@ export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Dra
     throw new TypeError("ledger: an append is 1 to 254 events");
   const events = input.map(readWritable);
   const written = events.flatMap(writtenOf);
-  const digest = sha256(...written.map(({ plaintext }) => plaintext)).subarray(0, 16); // before their seeds
+  const digest = sha256Of(written.map(({ plaintext }) => plaintext)).subarray(0, 16); // before their seeds
   const drafted = written.map((record) => draftRecord(record, subjectKey));
   const leafBytes = drafted.reduce((sum, { plaintext }) => sum + leafLength(plaintext.length), 0);
   // a disclosure is never refused for what stands beside its lines

@@ -72,7 +72,7 @@ export class LedgerTally {
       this.#storage.transactionSync(() => this.#store.addTally(counts));
       await this.#storage.sync();
     } catch (fault) {
-      this.#waiting.unshift(...waiting); // for `fail`
+      for (const one of waiting.toReversed()) this.#waiting.unshift(one); // for `fail`
       throw fault;
     }
     this.#store.created();

@@ -1,3 +1,4 @@
+import { largest } from "#kernel/largest";
 import { instant } from "#kernel/clock";
 import { sameBytes } from "#ledger/bytes/bytes";
 import { checkpointOf, commit, type Commit, type Head } from "#ledger/commit";
@@ -131,7 +132,7 @@ export class LedgerRebuild {
     const { bucket, origin } = this.#parts;
     const prefix = objectKey(origin, { kind: "frames", first, last: 0 }).slice(0, -1);
     const ends = (await bucket.keys(prefix)).map((key) => Number(key.slice(prefix.length)));
-    const end = Math.max(...ends.filter((number) => number <= last));
+    const end = largest(ends.filter((number) => number <= last));
     const read = Number.isSafeInteger(end)
       ? await bucket.read(objectKey(origin, { kind: "frames", first, last: end }))
       : undefined;
@@ -148,7 +149,7 @@ export class LedgerRebuild {
       const frames = (await this.#object(first, Infinity))?.slice(0, last - first + 1);
       bytes += frames?.reduce((sum, { length }) => sum + length, 0) ?? 0;
       if (frames === undefined || bytes > ROOTED_BYTES) return [];
-      all.push(...frames);
+      for (const frame of frames) all.push(frame);
       first += frames.length;
     }
     return all;

@@ -1,3 +1,4 @@
+import { largest } from "#kernel/largest";
 import { instant } from "#kernel/clock";
 import { utf8 } from "#kernel/encoded";
 import { concat } from "#ledger/bytes/bytes";
@@ -43,7 +44,7 @@ export class LedgerReads {
     const found = new Map<number, Uint8Array>();
     const wanted = [...new Set(indexes)].filter((index) => isIndex(index) && index < this.#head().size);
     for (const [bundle, among] of Map.groupBy(wanted, (index) => Math.floor(index / TILE_WIDTH))) {
-      const bytes = await this.#objects.entries(bundle, (Math.max(...among) % TILE_WIDTH) + 1);
+      const bytes = await this.#objects.entries(bundle, (largest(among) % TILE_WIDTH) + 1);
       const leaves = (bytes && splitEntries(bytes)) ?? [];
       for (const index of among) {
         const leaf = leaves[index % TILE_WIDTH];

@@ -134,7 +134,8 @@ function leavesOf(store: LedgerStore, from: number, to: number, last: number): U
   for (const { body } of store.bodies(store.frameHolding(from, last), last)) {
     const frame = readStored(body);
     if (frame.first > from + leaves.length) missing(); // its row was deleted
-    leaves.push(...frame.leaves.slice(Math.max(0, from - frame.first), to - frame.first));
+    for (const leaf of frame.leaves.slice(Math.max(0, from - frame.first), to - frame.first))
+      leaves.push(leaf);
     if (leaves.length >= to - from) return leaves;
   }
   return missing();
