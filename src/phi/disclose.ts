@@ -37,7 +37,7 @@ import { referredAt } from "./links.ts";
 import { withoutMembersOf } from "./labelled-parts.ts";
 import { part2Entry, part2ScopeOf, withPart2Labels } from "./part2.ts";
 import { redactResource, type RedactRefusal, type RedactedResource, type UnreadableJson } from "./redact.ts";
-import type { RowBarrier } from "./row-barrier.ts";
+import type { RowBarrier } from "#fhir/row-barrier";
 import { RowCutters } from "./row-cutters.ts";
 import { RowViews, type Joined, type NamedBases } from "./row-views.ts";
 

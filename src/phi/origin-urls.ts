@@ -1,3 +1,4 @@
+import type { RowBarrier } from "#fhir/row-barrier";
 import { baseNames, type FhirBase } from "#fhir/r4/reference";
 
 import { memo } from "#kernel/memo";
@@ -12,6 +13,9 @@ export interface Bases {
   readonly origin: FhirBase;
   readonly public: string;
 }
+
+/** The addresses by which rows are redacted, with the barrier around each of these rows. */
+export type GuardedBases = Bases & { readonly barrier: RowBarrier };
 
 /**
  * Removes the origin's address from the strings of a resource. Each method turns a URL below the origin's

@@ -12,7 +12,7 @@ import { referredAt } from "./links.ts";
 import { narrowView } from "./narrow-view.ts";
 import { originUrls } from "./origin-urls.ts";
 import type { RedactContext } from "./redact.ts";
-import type { GuardedBases } from "./row-barrier.ts";
+import type { GuardedBases } from "./origin-urls.ts";
 
 /**
  * The two addresses of an origin's FHIR base, its name in the registry, the store for its patients' residence, and

@@ -1,4 +1,4 @@
-import { RowBarrier } from "#phi/row-barrier";
+import { RowBarrier } from "#fhir/row-barrier";
 import { describe, test } from "vitest";
 import { Discloser } from "#phi/disclose";
 import { sizeHeldBy } from "#gateway/write/planned-write";

@@ -1,4 +1,4 @@
-import { RowBarrier } from "#phi/row-barrier";
+import { RowBarrier } from "#fhir/row-barrier";
 import { utf8 } from "#kernel/encoded";
 import { instant } from "#kernel/clock";
 import { parseScopes } from "#identity/scopes";

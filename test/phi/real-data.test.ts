@@ -1,4 +1,4 @@
-import { RowBarrier } from "#phi/row-barrier";
+import { RowBarrier } from "#fhir/row-barrier";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { indexStructureDefinitionBundle, validateResource } from "@medplum/core";

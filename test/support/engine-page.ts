@@ -1,4 +1,4 @@
-import { RowBarrier } from "#phi/row-barrier";
+import { RowBarrier } from "#fhir/row-barrier";
 import { EntrySplitter } from "#fhir/json/entry-splitter";
 import { isReading, readInteraction } from "#fhir/interaction";
 import { parseScopes } from "#identity/scopes";

@@ -4,7 +4,7 @@ import type { JsonObject } from "#fhir/json/json";
 import { linkBelow } from "#fhir/origin-link";
 import type { FhirQuestion, OriginQuestion } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
-import type { RowBarrier } from "#phi/row-barrier";
+import type { RowBarrier } from "#fhir/row-barrier";
 import type { Answered, OriginRefusal } from "./forward.ts";
 import type { HeldBytes } from "./held-bytes.ts";
 import { readOriginPage, type OriginPageRefusal } from "./origin-page.ts";

@@ -15,14 +15,13 @@ import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { AdditionalPatients } from "#phi/additional-patients";
 import { Discloser, type DisclosureRefusal } from "#phi/disclose";
-import { RowBarrier } from "#phi/row-barrier";
+import { RowBarrier } from "#fhir/row-barrier";
 import type { NamedBases } from "#phi/row-views";
 import { Residences } from "#residence/row-residences";
 import type { Grant, SearchGrant } from "#policy/grant";
 import { mayAccessPatient, type Access } from "#policy/row-access";
 import { clientCertField } from "#identity/certificate/client-cert-field";
 import type { Principal } from "#identity/principal";
-import type { Call } from "#gateway/admission/admit";
 import {
   ConsentFiling,
   type ConsentFilingPorts,
@@ -439,7 +438,12 @@ const isSearch = (question: OriginQuestion): question is FhirQuestion =>
 
 /** Opens the session of a parsed request. The caller's access to its patients is not known yet. */
 export function openOrigin(
-  call: Pick<Call, "id" | "origin" | "at" | "tlsClientAuth">,
+  call: {
+    readonly id: string;
+    readonly origin: string;
+    readonly at: Instant;
+    readonly tlsClientAuth: unknown;
+  },
   who: Principal,
   interaction: Interaction,
   ports: ConsentFilingPorts & {

@@ -2,7 +2,7 @@ import { isObject, readJson, type JsonObject } from "#fhir/json/json";
 import type { Released } from "#phi/disclosure";
 import type { Candidate, Linked } from "#phi/included";
 import { referredAt } from "#phi/links";
-import type { GuardedBases } from "#phi/row-barrier";
+import type { GuardedBases } from "#phi/origin-urls";
 import type { GrantedInclude } from "#policy/grant";
 import { capturedMembers } from "./captured-value.ts";
 import type { CutRow } from "./row-cutter.ts";

@@ -2,7 +2,7 @@ import { utf8 } from "#kernel/encoded";
 import type { AheadReader, EntryBytes } from "#fhir/json/entry-splitter";
 import { isObject, property, readJson } from "#fhir/json/json";
 import { isResourceType } from "#fhir/r4/elements";
-import type { GuardedBases } from "#phi/row-barrier";
+import type { GuardedBases } from "#phi/origin-urls";
 import { asciiText } from "./ascii-text.ts";
 import { contextOf, cutter, isLoaded, loadText, type CutContext, type Refused } from "./isolate-cutter.ts";
 import { hashOf } from "./name-hash.ts";

@@ -5,7 +5,7 @@ import { ownersNamed, type Concerned } from "#fhir/r4/concerned-patients";
 import type { SearchParameter } from "#fhir/search/search";
 import { patientsMax, type Released } from "#phi/disclosure";
 import { hidesOwner } from "#phi/shown-reference";
-import type { GuardedBases } from "#phi/row-barrier";
+import type { GuardedBases } from "#phi/origin-urls";
 import type { ResourceView } from "#policy/compile";
 import type { FactLists } from "#policy/facts";
 import { capturedValue } from "./captured-value.ts";

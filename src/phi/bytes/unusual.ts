@@ -1,4 +1,4 @@
-import type { GuardedBases } from "#phi/row-barrier";
+import type { GuardedBases } from "#phi/origin-urls";
 
 /**
  * The bytes are unusual or malformed: the plain engine reads them and decides. It is the only thing that the

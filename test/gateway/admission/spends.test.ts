@@ -1,4 +1,4 @@
-import { RowBarrier } from "#phi/row-barrier";
+import { RowBarrier } from "#fhir/row-barrier";
 import { test } from "vitest";
 import { recordsSpent, recordSpends } from "#gateway/admission/spends";
 import { instant } from "#kernel/clock";

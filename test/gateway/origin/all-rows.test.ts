@@ -1,4 +1,4 @@
-import { RowBarrier } from "#phi/row-barrier";
+import { RowBarrier } from "#fhir/row-barrier";
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { property, type JsonObject } from "#fhir/json/json";

@@ -1,4 +1,4 @@
-import { RowBarrier } from "#phi/row-barrier";
+import { RowBarrier } from "#fhir/row-barrier";
 import { test } from "vitest";
 import { FollowedLabels } from "#gateway/origin/followed-labels";
 import { HeldBytes } from "#gateway/origin/held-bytes";

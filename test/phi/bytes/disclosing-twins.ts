@@ -1,4 +1,4 @@
-import { RowBarrier } from "#phi/row-barrier";
+import { RowBarrier } from "#fhir/row-barrier";
 import { readJson, textAt, type JsonObject } from "#fhir/json/json";
 import { EntrySplitter, type EntryBytes } from "#fhir/json/entry-splitter";
 import { instant } from "#kernel/clock";

@@ -1,4 +1,4 @@
-import { RowBarrier } from "#phi/row-barrier";
+import { RowBarrier } from "#fhir/row-barrier";
 import { readInteraction } from "#fhir/interaction";
 import { EntrySplitter, type EntryBytes } from "#fhir/json/entry-splitter";
 import { textAt, type JsonObject } from "#fhir/json/json";

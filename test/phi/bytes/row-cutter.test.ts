@@ -1,4 +1,4 @@
-import { RowBarrier } from "#phi/row-barrier";
+import { RowBarrier } from "#fhir/row-barrier";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { dice, plainTypes, randomResource } from "../random-resource.ts";

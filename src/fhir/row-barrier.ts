@@ -1,11 +1,7 @@
 import { textAt, type JsonObject } from "#fhir/json/json";
-import type { Bases } from "./origin-urls.ts";
 
 /** A row by its own members, or by its type and id. */
 type NamedRow = JsonObject | { readonly type: string; readonly id: string };
-
-/** The addresses by which rows are redacted, with the barrier around each of these rows. */
-export type GuardedBases = Bases & { readonly barrier: RowBarrier };
 
 /** Rows that a request counts. A page of an origin has as many entries at most. */
 const countedMax = 10_000;
