@@ -22,7 +22,7 @@ export function isReadByAll(type: string, row: JsonObject, text: string, base: F
     for (const { parameter, orders } of samplesOf(type)) {
       mayMatch(fresh(), parameter, base);
       matches(fresh(), parameter, base);
-      for (const order of orders) order(fresh(), nothing);
+      for (const { valuesOf } of orders) valuesOf(fresh());
     }
     const times = timeMembersOf(type).map((member): FactPath => [member]);
     isInDataPeriod({ since: "2000-01-01" }, Facts.of(fresh(), times), undefined);
@@ -35,7 +35,6 @@ export function isReadByAll(type: string, row: JsonObject, text: string, base: F
 
 // Less than any reader's share of a row allows, whatever it says; most rows have a tenth.
 const harmlessLength = 16_384;
-const nothing: JsonObject = {};
 
 /** A question by a search parameter that finds nothing: it reads each value of a row. */
 interface Sample {
