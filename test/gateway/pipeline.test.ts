@@ -338,12 +338,11 @@ test("the ledger is asked once for the record of a fault", async ({ expect }) =>
 
 test("an answer that the ledger refuses to record as faulty is on record as a fault", async ({ expect }) => {
   const { ports, events } = world();
-  const { record } = ports.ledger;
   const ledger: GatewayPorts["ledger"] = {
     ...ports.ledger,
     record: async (sent, sender) => {
       if (sent.some(({ kind }) => kind === "disclosure")) throw new TypeError("ledger: bad event: patients");
-      return record(sent, sender);
+      return ports.ledger.record(sent, sender);
     },
   };
   const answer = await serve(get("Patient/amara"), { ...ports, ledger });

@@ -233,13 +233,15 @@ async function send(entry: EntryState, plan: PlannedWrite): Promise<void> {
     const refusal = sent.ok ? ({ reason: "consent_not_filed" } as const) : sent.error;
     const { status } = (outcome.answer = refusedEntry(refusal));
     const ended = { origin, outcome: { status, reason: refusal.reason } };
-    parts.push(...writeParts("write", { ...what, ...placeOf(plan) }, plan.concerned, ended));
+    for (const part of writeParts("write", { ...what, ...placeOf(plan) }, plan.concerned, ended))
+      parts.push(part);
     return;
   }
   noteWritten(plan, origin.residences);
   const { status, type, id, version } = sent.value;
   const ended = { origin, outcome: { status } };
-  parts.push(...writeParts("write", { ...what, ...placeOf({ type, id }) }, plan.concerned, ended));
+  for (const part of writeParts("write", { ...what, ...placeOf({ type, id }) }, plan.concerned, ended))
+    parts.push(part);
   outcome.answer = { status, location: locationIn(origin.base, { status, type, id, version }) };
   entry.done = sent.value;
 }
@@ -280,7 +282,8 @@ async function answerUnsent(
     found === undefined ? { status } : { status, location: `${origin.base}/${type}/${found.id}` };
   const what = { ...outcome.what, ...placeOf({ type, id: found?.id }) };
   const concerned = found?.concerned ?? concernsNobody;
-  outcome.parts.push(...writeParts("write", what, concerned, { origin, outcome: { status } }));
+  for (const part of writeParts("write", what, concerned, { origin, outcome: { status } }))
+    outcome.parts.push(part);
   return { status, type, id: found?.id, version: undefined, body: undefined, base: origin.base };
 }
 

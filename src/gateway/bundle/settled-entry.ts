@@ -22,11 +22,10 @@ export function answerSettled(
   const { origin, parts } = outcome;
   const { status, type, id } = end;
   const what = { ...outcome.what, type, ...(id !== undefined && { id }) };
-  parts.push(
-    ...(isRepeat
-      ? [repeatedPart(what, status, origin)]
-      : writeParts("write", what, concerned, { origin, outcome: { status } })),
-  );
+  if (isRepeat) parts.push(repeatedPart(what, status, origin));
+  else
+    for (const part of writeParts("write", what, concerned, { origin, outcome: { status } }))
+      parts.push(part);
   outcome.answer = { status, location: locationIn(origin.base, end) };
   outcome.isWrite = true;
   return { ...end, body: undefined, base: origin.base };

@@ -337,7 +337,8 @@ async function written(
   const stored = plan.kind === "send" ? done.get(entry) : unsentEnd(plan, origin);
   if (stored === undefined) throw new Error("a write of a transaction without an end");
   const { status, body } = stored;
-  if (plan.kind !== "send") outcome.parts.push(...partsOf("write", entry, origin, { status }));
+  if (plan.kind !== "send")
+    for (const part of partsOf("write", entry, origin, { status })) outcome.parts.push(part);
   outcome.answer = { status, location: locationIn(origin.base, stored) };
   await showReturned(outcome, write.conditions, stored, permission, readStored(outcome));
   if (body !== undefined) origin.held.give(body.length);

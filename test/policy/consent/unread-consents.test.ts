@@ -15,7 +15,11 @@ test("Consents that were not read deny each purpose but an emergency, whatever a
   const purpose = ["TREAT", "HRESCH"].map((code) => ({ system: `${thp}v3-ActReason`, code }));
   const permit = readConsent(resource(consent({ type: "permit", purpose })), base);
   const filed = (name: string, rules: ConsentRules, mayPermit: boolean, filedAt: number) => ({
-    ...{ consent: name, digest: name, rules, mayPermit, filedAt: instant(filedAt) },
+    consent: name,
+    digest: name,
+    rules,
+    mayPermit,
+    filedAt: instant(filedAt),
   });
   const later = Date.parse("2026-11-28");
   const both = [filed("unread", unreadConsents, false, 0), filed("permit", permit, true, later)];

@@ -295,7 +295,7 @@ export class RevocationStore {
     const forClient = pendingConsentsMax[authority] - sum(held);
     const forPatient = forClient - sum(own);
     const ofPatient = own.flatMap(({ name, many }) => (records.some((each) => each === name) ? [many] : []));
-    return Math.max(0, ...ofPatient) + 1 <= forPatient;
+    return ofPatient.every((many) => many < forPatient) && forPatient > 0;
   }
 
   #announce(id: number, records: readonly RecordName[]): void {
