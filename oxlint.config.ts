@@ -200,7 +200,7 @@ export default defineConfig({
   overrides: [
     // A test's own arrays are short, and so are those of a person at the command or at a page.
     {
-      files: ["{src,workers}/**/*.{ts,tsx}"],
+      files: ["{src,workers,sandbox}/**/*.{ts,tsx}"],
       excludeFiles: ["src/console/**"],
       rules: { "phylax/no-spread-arguments": "error" },
     },

@@ -1,3 +1,4 @@
+import { largest } from "#kernel/largest";
 import { items, text, type Value } from "../values.ts";
 import type { ComparedSpan } from "./comparator.ts";
 
@@ -79,5 +80,5 @@ function hull(events: unknown): ComparedSpan | undefined {
   const spans = items(events).flatMap((event) => (typeof event === "string" ? (dateSpan(event) ?? []) : []));
   return spans.length === 0
     ? undefined
-    : { low: Math.min(...spans.map(({ low }) => low)), high: Math.max(...spans.map(({ high }) => high)) };
+    : { low: -largest(spans.map(({ low }) => -low)), high: largest(spans.map(({ high }) => high)) };
 }

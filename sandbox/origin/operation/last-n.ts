@@ -1,3 +1,4 @@
+import { largest } from "#kernel/largest";
 import type { Pairs } from "../call.ts";
 import { dateValue } from "../match/date.ts";
 import { badRequest } from "../refusal.ts";
@@ -46,8 +47,6 @@ function namesOf(observation: Stored): string[] {
 /** The time of the observation, in ms since 1970. An undated observation is older than any. */
 function timeOf(observation: Stored): number {
   const date = servedParametersOf("Observation").get("date");
-  return Math.max(
-    -8.64e15,
-    ...(date ? valuesOf(observation, date).map((value) => dateValue(value)?.low ?? -8.64e15) : []),
-  );
+  const times = date ? valuesOf(observation, date).map((value) => dateValue(value)?.low ?? -8.64e15) : [];
+  return largest(times, -8.64e15);
 }

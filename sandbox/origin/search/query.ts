@@ -133,7 +133,7 @@ function readCriteria(
     if (!criterion.ok) return criterion.error;
     read.push(criterion.value);
   }
-  for (const [i, { criteria }] of of.entries()) criteria.push(...read.slice(i, i + 1));
+  for (const [i, { criteria }] of of.entries()) for (const one of read.slice(i, i + 1)) criteria.push(one);
   return undefined;
 }
 
