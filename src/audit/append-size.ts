@@ -1,5 +1,5 @@
 import { FRAME_LEAF_BYTES_MAX, FRAME_LEAVES_MAX } from "#ledger/leaf/frame";
-import { leafLength } from "#ledger/leaf/seal";
+import { leafLength } from "#ledger/leaf/padding";
 import { lineLengths } from "./accounting/line.ts";
 import { define, definitionRecords } from "./definition.ts";
 import type { AuditEvent } from "./event.ts";

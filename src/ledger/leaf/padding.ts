@@ -1,4 +1,4 @@
-import { BODY_BYTES_MAX } from "./leaf.ts";
+import { BODY_BYTES_MAX, LEAF_HEADER_BYTES } from "./leaf.ts";
 
 export const TAG_BYTES = 16; // AES-GCM
 
@@ -50,3 +50,7 @@ export function unpad(padded: Uint8Array): Uint8Array | undefined {
   const plaintext = padded.subarray(0, end);
   return paddedLength(plaintext.length) === padded.length ? plaintext : undefined;
 }
+
+/** The bytes of the kind 0 leaf around a plaintext of this length. */
+export const leafLength = (plaintext: number): number =>
+  LEAF_HEADER_BYTES + paddedLength(plaintext) + TAG_BYTES;

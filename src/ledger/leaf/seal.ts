@@ -76,10 +76,6 @@ function setU64(view: DataView, at: number, value: number): void {
   view.setUint32(at + 4, value >>> 0);
 }
 
-/** The bytes of the kind 0 leaf around a plaintext of this length. */
-export const leafLength = (plaintext: number): number =>
-  LEAF_HEADER_BYTES + paddedLength(plaintext) + TAG_BYTES;
-
 /** An AES-256-GCM key that seals and that nothing can read. */
 export const sealingKey = (key: Secret<Uint8Array>): Promise<CryptoKey> => gcmKey(key, "encrypt");
 

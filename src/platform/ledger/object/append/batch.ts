@@ -2,7 +2,7 @@ import { encodeShardOpen, encodeShardSeal } from "#ledger/leaf/clear-body";
 import type { Head } from "#ledger/commit";
 import { FRAME_LEAF_BYTES_MAX, FRAME_LEAVES_MAX } from "#ledger/leaf/frame";
 import { encodeLeaf, leafKinds } from "#ledger/leaf/leaf";
-import { leafLength } from "#ledger/leaf/seal";
+import { leafLength } from "#ledger/leaf/padding";
 import { parseLogName } from "#ledger/log-name";
 import { TILE_WIDTH } from "#ledger/tlog/tile";
 import type { LedgerConfig } from "#platform/ledger/config";

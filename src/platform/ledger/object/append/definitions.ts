@@ -1,7 +1,7 @@
 import { type Definition, definitionBytesMax, definitionRecords, readContent } from "#audit/definition";
 import { encodeRecord } from "#audit/record";
 import type { Instant } from "#kernel/clock";
-import { leafLength } from "#ledger/leaf/seal";
+import { leafLength } from "#ledger/leaf/padding";
 import { recordSeed } from "#platform/ledger/object/log/key-epoch";
 import type { DraftRecord } from "./draft.ts";
 

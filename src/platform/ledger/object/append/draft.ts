@@ -8,7 +8,7 @@ import { APPEND_LEAF_BYTES_MAX, bytesOfLines, LINE_BYTES_MAX, RECORDS_MAX } from
 import { type EventRecord, recordsOf } from "#audit/split";
 import { sha256Of } from "#ledger/bytes/hash";
 import { linesRoot } from "#ledger/leaf/lines";
-import { leafLength } from "#ledger/leaf/seal";
+import { leafLength } from "#ledger/leaf/padding";
 import { recordSeed } from "#platform/ledger/object/log/key-epoch";
 
 /** An append, ready to be sealed: everything that does not depend on its place in the log. */
