@@ -139,7 +139,7 @@ export interface RowReferences {
   readonly hasOther: boolean;
 }
 
-export function referencesOf({ values, base, work }: FoundValues): RowReferences {
+export function rowReferences({ values, base, work }: FoundValues): RowReferences {
   const [names, foreign] = [new RowKeys(), new RowKeys()];
   let hasOther = false;
   for (const value of values) {
@@ -168,7 +168,7 @@ function textsIn(value: Json): readonly string[] {
 }
 
 /** Without case and accents, as R4 §3.1.1.4.8 compares strings. */
-export const folded = (text: string): string =>
+export const foldedText = (text: string): string =>
   text
     .normalize("NFKD")
     .replaceAll(/\p{Mark}/gu, "")
@@ -176,7 +176,7 @@ export const folded = (text: string): string =>
 
 function foldedIn(work: RowWork, text: string): string {
   work.spend(text.length);
-  return folded(text);
+  return foldedText(text);
 }
 
 /** The texts of a row as they are written. */

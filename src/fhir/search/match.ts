@@ -6,7 +6,7 @@ import type { SearchParameter } from "#fhir/search/search";
 import { workOf } from "#kernel/row-work";
 import { RowKeys } from "./found-values.ts";
 import { idsOf, matches, mayMatch } from "./row-judge.ts";
-import { referencesIn } from "./value-finder.ts";
+import { searchedReferences } from "./value-finder.ts";
 
 /**
  * Ids of the patients that a search names (`patient=1`, `Patient?_id=1`, `focus=Patient/1`). An empty
@@ -100,7 +100,7 @@ function namesIn(parameter: SearchParameter): ReadonlySet<string> {
   const known = names.get(parameter);
   if (known !== undefined) return known;
   const { values } = parameter;
-  const found = parameter.definition.code === "_id" ? idsOf(values) : referencesIn(values);
+  const found = parameter.definition.code === "_id" ? idsOf(values) : searchedReferences(values);
   names.set(parameter, found);
   return found;
 }

@@ -5,11 +5,11 @@ import type { Modifier } from "./condition.ts";
 import {
   exactTexts,
   exactTokens,
-  folded,
+  foldedText,
   foldedTexts,
   foldedValues,
   lenientTokens,
-  referencesOf,
+  rowReferences,
   spansOf,
   tokenKey,
   type FoundValues,
@@ -110,7 +110,7 @@ function tokenFinder(values: readonly SearchValue[], { isLenient }: Comparison):
 }
 
 /** The resources that reference values name: `Type/id`, and `id` where the search names no type. */
-export const referencesIn = (values: readonly SearchValue[]): ReadonlySet<string> =>
+export const searchedReferences = (values: readonly SearchValue[]): ReadonlySet<string> =>
   new Set(
     values.flatMap((value) =>
       value.kind !== "reference" ? [] : [value.type === undefined ? value.id : `${value.type}/${value.id}`],
@@ -119,12 +119,12 @@ export const referencesIn = (values: readonly SearchValue[]): ReadonlySet<string
 
 /** A reference that is none to this server is left to a server that knows the parameter: it knows its names. */
 function referenceFinder(values: readonly SearchValue[], { isLenient }: Comparison): ValueFinder {
-  const names = referencesIn(values);
+  const names = searchedReferences(values);
   const urls = new Set(values.flatMap((value) => (value.kind === "foreign" ? [value.url] : [])));
   const hasOther = values.some(({ kind }) => kind !== "reference" && kind !== "foreign");
   return (found) => {
     if (found.values.length === 0) return false;
-    const references = found.as(referencesOf);
+    const references = found.as(rowReferences);
     return (
       (isLenient && (hasOther || (names.size > 0 && references.hasOther))) ||
       references.names.hasOneOf(names) ||
@@ -139,7 +139,7 @@ function textFinder(searched: readonly string[], { modifier }: Comparison): Valu
     const texts = new Set(searched);
     return (found) => found.as(exactTexts).hasOneOf(texts);
   }
-  const sought = searched.map(folded);
+  const sought = searched.map(foldedText);
   if (modifier === "contains") {
     const isEmpty = sought.includes("");
     const words = new WordFinder(new Set(sought.filter((text) => text !== "")));
@@ -162,7 +162,7 @@ function wordsFinder(searched: readonly string[]): ValueFinder {
   const texts = searched.map(
     (text) =>
       new Set(
-        folded(text)
+        foldedText(text)
           .split(/[^\p{L}\p{N}]+/u)
           .filter((word) => word !== ""),
       ),
