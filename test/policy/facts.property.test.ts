@@ -245,6 +245,7 @@ const inner: readonly string[] = [
   "fhir/json/facts wholeOf",
   "fhir/json/facts workOn",
   "fhir/search/match ownersIn",
+  "gateway/write/plan-delete decideDelete", // takes what was read of the row, and judges by its grant
   "policy/compile constructor", // the codes of a row, for isRowOf
   "fhir/r4/compartment mayInvolveAnother",
   "fhir/r4/target-book learn", // facts by the lists of the target's own grant, judged by isOwnedBy
