@@ -46,7 +46,8 @@ const failFor = (row: object, fault: () => Error) => {
 /** The judges that throw for a marked row. */
 const plants: Readonly<Record<string, (fault: () => Error) => void>> = {
   "the reading of its facts": (fault) => {
-    const { of, captured } = Facts;
+    const of = Facts.of.bind(Facts);
+    const captured = Facts.captured.bind(Facts);
     const whole = vi.spyOn(Facts, "of").mockImplementation((row, paths) => {
       failFor(row, fault);
       return of(row, paths);
@@ -260,7 +261,7 @@ test("the rows that cannot be judged change the public size of no record, howeve
 }) => {
   plants["the reading of its facts"]?.(() => new RowShareSpent());
   const many = (count: number) =>
-    Array.from({ length: count }, (_, n) => observation(`f${n}`, "ann", marked)) as Resource[];
+    Array.from({ length: count }, (_, n): Resource => observation(`f${n}`, "ann", marked));
   for (let longer = 0; longer < 256; longer += 32) {
     const by = await worlds.by("patient", { jti: `size-${"x".repeat(longer)}` });
     const { other, differences } = await worlds.compare(behind(), behind(...many(30)), [
