@@ -1,3 +1,5 @@
+import { normalForm } from "#kernel/normal-form";
+
 /** Characters that give a text more than one reading, so that a plain comparison is not enough. */
 export const notPlain = /[%&\\]|[^\u0020-\u007e]/u;
 
@@ -23,8 +25,7 @@ export function spells(text: string, address: RegExp, except: string): boolean {
 // The host of a URL as it is read (UTS 46): wide forms become plain forms, invisible characters disappear.
 const folded = (text: string) =>
   /[^\u0020-\u007e]/u.test(text)
-    ? text
-        .normalize("NFKC")
+    ? normalForm(text, "NFKC")
         .replaceAll("\u3002", ".")
         .replaceAll(/[\u00ad\u200b-\u200d\u2060\ufeff\t\r\n]/gu, "")
         .toLowerCase()

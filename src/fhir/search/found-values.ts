@@ -1,3 +1,4 @@
+import { normalForm } from "#kernel/normal-form";
 import type { RowWork } from "#kernel/row-work";
 import { workOf } from "#kernel/row-work";
 import { isArray, isObject, property, textAt, type Json } from "#fhir/json/json";
@@ -169,8 +170,7 @@ function textsIn(value: Json): readonly string[] {
 
 /** Without case and accents, as R4 §3.1.1.4.8 compares strings. */
 export const foldedText = (text: string): string =>
-  text
-    .normalize("NFKD")
+  normalForm(text, "NFKD")
     .replaceAll(/\p{Mark}/gu, "")
     .toLowerCase();
 
