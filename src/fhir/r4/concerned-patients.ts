@@ -151,15 +151,31 @@ const foreignResource = new RegExp(`^https?://.*/(?<type>[A-Za-z]+)/${idForm}(?:
 /** The empty text for a URL that shows no type. */
 const foreignType = (url: string): string => foreignResource.exec(url)?.groups?.["type"] ?? "";
 
-/** The types of the contained resources with this id, or a value that names no type. */
-function containedTypes(container: JsonObject, id: string): readonly Json[] {
+const containedById = new WeakMap<JsonObject, ReadonlyMap<string, ReadonlySet<string | null>>>();
+
+/**
+ * The types of the contained resources with this id, each once, or null for one that states no type. A container is
+ * read once: thousands of its references may name thousands of resources in it.
+ */
+function containedTypes(container: JsonObject, id: string): readonly (string | null)[] {
+  let known = containedById.get(container);
+  if (known === undefined) {
+    known = readContained(container);
+    containedById.set(container, known);
+  }
+  return [...(known.get(id) ?? [null])];
+}
+
+function readContained(container: JsonObject): ReadonlyMap<string, ReadonlySet<string | null>> {
   const contained = property(container, "contained") ?? null;
-  const found = (isArray(contained) ? contained : []).filter(
-    (item) => isObject(item) && textAt(item, "id") === id,
-  );
-  return found.length === 0
-    ? [null]
-    : found.map((item) => (isObject(item) ? (property(item, "resourceType") ?? null) : null));
+  const types = new Map<string, Set<string | null>>();
+  for (const item of isArray(contained) ? contained : []) {
+    const id = isObject(item) ? textAt(item, "id") : undefined;
+    if (!isObject(item) || id === undefined) continue;
+    const ofId = types.get(id) ?? new Set();
+    types.set(id, ofId.add(textAt(item, "resourceType") ?? null));
+  }
+  return types;
 }
 
 const isDisplayOnly = (value: Json): boolean =>
