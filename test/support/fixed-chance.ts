@@ -38,7 +38,10 @@ export class FixedChance {
   /** Ids that were drawn before must not be used under the next seed. */
   #useUpIds(): void {
     const before = this.#drawn;
-    while (this.#drawn === before) newId();
+    for (let used = 0; this.#drawn === before; used += 1) {
+      if (used > idsAtOnce) throw new Error("a later FixedChance of this process draws the random values");
+      newId();
+    }
     for (let used = 1; used < idsAtOnce; used += 1) newId();
   }
 
