@@ -243,7 +243,7 @@ class RowCodes {
     this.#at = at;
   }
 
-  /** As they are written. */
+  /** The codes as they are written. */
   get written(): readonly string[] {
     if (this.#written === undefined) {
       this.#written = codesOf(valuesAt(this.#row, this.#at.elements));
@@ -252,7 +252,7 @@ class RowCodes {
     return this.#written;
   }
 
-  /** What they may mean; undefined: the path leads nowhere in rows of the type. */
+  /** The meanings of the codes; undefined: the path leads nowhere in rows of the type. */
   get possible(): PossibleCodes | undefined {
     if (this.#possible === undefined) {
       const type = this.#at.typeIn(textAt(this.#row, "resourceType") ?? "");

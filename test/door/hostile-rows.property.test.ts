@@ -158,7 +158,7 @@ function originOf(rows: readonly Row[]): Handler {
 interface Scene {
   readonly type: string;
   readonly filling: hostile.Filling;
-  /** How the row comes to the origin: it stands there, or its patient's app writes it. */
+  /** The way of the row to the origin: the row is there, or its patient's app writes the row. */
   readonly arrival: "stands" | keyof typeof writings;
   /** A Consent of the row's patient, which her app files before. */
   readonly consent?: hostile.Filling | undefined;
@@ -233,7 +233,7 @@ const pages = {
 
 const pageNames = Object.keys(pages) as (keyof typeof pages)[];
 
-/** The rows of an answer by `Type/id`, also those in a batch's entries. */
+/** The rows of an answer by `Type/id`, also the rows in a batch's entries. */
 function rowsOf({ text }: Answer): readonly string[] {
   const found: string[] = [];
   const visit = (value: unknown): void => {
@@ -327,7 +327,7 @@ const codesOf = (type: string, isMeant: (path: string) => boolean): readonly str
 
 let played = 0;
 
-/** Plays a scene. @param fails called with what is wrong. */
+/** Plays a scene. @param fails called with the fault. */
 async function play(scene: Scene, fails: (problem: string) => never): Promise<void> {
   const { type, filling, arrival, consent, who } = scene;
   const [own, other] = [`ann-${++played}`, `ben-${played}`];

@@ -8,7 +8,7 @@ type Json = Record<string, unknown>;
 
 /** How a row is made dear: one of its elements is filled to the limit of a write, in one way. */
 export interface Filling {
-  /** The names of the element and of those above it: `["effectiveTiming", "event"]`. */
+  /** The names of the element and of its parents: `["effectiveTiming", "event"]`. */
   readonly path: readonly string[];
   /** A list of different values, a list of equal values, or one long text. */
   readonly how: "different" | "equal" | "long";
@@ -20,7 +20,7 @@ export interface Filling {
   readonly most: number;
 }
 
-/** Bytes of the filled element: what a write accepts, less the row's other elements. The fast lane fills a tenth. */
+/** Bytes of the filled element: the size of an accepted write, less the row's other elements. The fast lane fills a tenth. */
 const fillBytes = inLane({ fast: 100_000, slow: 1_000_000, long: 1_000_000 });
 const depthMax = 4;
 
@@ -122,7 +122,7 @@ function valueOf(type: string, n: number, depth = 0): unknown {
   const made = values[type];
   if (made !== undefined) return made(n);
   if (isPrimitive(type)) return `v${n}`;
-  // its required elements, and one element more, so that it is not empty
+  // its required elements, and one element more, so that the value is not empty
   const elements = [...elementsOf(type).values()].filter(({ name }) => !ofEachType.has(name));
   const chosen = elements.filter(
     ({ required }, i) => required || (depth < 3 && i === n % Math.max(elements.length, 1)),

@@ -6,7 +6,7 @@ import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { systemsOfCodes } from "./plain-token.ts";
 import { valueRange, type SearchRange } from "./search-range.ts";
 
-/** Where plain codes stand. */
+/** The places of plain codes. */
 export interface PlainCodes {
   readonly type: string;
   readonly paths: readonly (readonly string[])[];

@@ -21,10 +21,10 @@ import { SortedTexts } from "./sorted-texts.ts";
 import type { SearchValue } from "./value.ts";
 import { WordFinder } from "./word-finder.ts";
 
-/** Answers whether one of the searched values finds one of a row's values. */
+/** Answers whether any searched value finds any value of a row. */
 export type ValueFinder = (found: FoundValues) => boolean;
 
-/** How searched values are compared with those of a row. */
+/** How searched values are compared with the values of a row. */
 export interface Comparison {
   readonly modifier?: Modifier | undefined;
   /** As some server compares; else as R4 does. */
@@ -32,8 +32,8 @@ export interface Comparison {
 }
 
 /**
- * Prepares the values of a parameter once, so that a row costs the values of the row or those of the question,
- * and never one by the other.
+ * Prepares the values of a parameter once, so that a row costs the sum of its own and the searched values, and never
+ * their product.
  */
 export const valueFinder = (
   type: SearchParameterType,
@@ -117,7 +117,7 @@ export const searchedReferences = (values: readonly SearchValue[]): ReadonlySet<
     ),
   );
 
-/** A reference that is none to this server is left to a server that knows the parameter: it knows its names. */
+/** A server that knows the parameter judges references to other servers: it knows their names. */
 function referenceFinder(values: readonly SearchValue[], { isLenient }: Comparison): ValueFinder {
   const names = searchedReferences(values);
   const urls = new Set(values.flatMap((value) => (value.kind === "foreign" ? [value.url] : [])));
