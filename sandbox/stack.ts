@@ -113,8 +113,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const { startRuntime, authorities } = await runtimeThatTrusts(serverCa.cert, join(pki, "trusted.pem"));
     await witnessPort.release();
     await ledgerPort.release();
-    const workersState = join(state, "workers");
-    const runtime = await startRuntime(workersState, {
+    const runtime = await startRuntime(join(state, "workers"), {
       bundles: options.workers,
       authorities,
       inspectStorage: options.inspectStorage ?? false,
@@ -174,7 +173,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       patient,
       issuer,
     });
-    const seed = new DemonstrationSeed(join(workersState, "demonstration.json"), runtime, say);
+    const seed = await DemonstrationSeed.open(join(state, "demonstration.json"), runtime, say);
     await seed.addEntries(registry);
     await seed.addEntries(privacyDeskEntry(sandboxOriginName, issuer.iss, ops));
     await seed.addEntries(consentPageEntry(sandboxOriginName, issuer.iss, consentPage));

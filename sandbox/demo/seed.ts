@@ -10,6 +10,7 @@ export interface SeededRegistry {
   /** Puts the entries of a registry file in the place of registered entries of the same names. */
   replaceRegistry(document: unknown): Promise<Result<unknown, RegistryProblem>>;
   admitOperator(operator: NewOperator): Promise<void>;
+  hasClients(): Promise<boolean>;
 }
 
 type Entry = Readonly<Record<string, unknown>>;
@@ -35,12 +36,23 @@ export class DemonstrationSeed {
   readonly #registry: SeededRegistry;
   readonly #say: (line: string) => void;
 
-  /** @param file beside the registry's storage, because it tells what this storage has got. */
-  constructor(file: string, registry: SeededRegistry, say: (line: string) => void) {
-    this.#file = file;
-    this.#known = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : {};
-    this.#registry = registry;
-    this.#say = say;
+  private constructor(
+    file: string,
+    known: Record<string, string>,
+    registry: SeededRegistry,
+    say: (line: string) => void,
+  ) {
+    [this.#file, this.#known, this.#registry, this.#say] = [file, known, registry, say];
+  }
+
+  /** @param file names what earlier starts registered. A registry without clients is new, or was lost: it has nothing. */
+  static async open(
+    file: string,
+    registry: SeededRegistry,
+    say: (line: string) => void,
+  ): Promise<DemonstrationSeed> {
+    const isKept = existsSync(file) && (await registry.hasClients());
+    return new DemonstrationSeed(file, isKept ? JSON.parse(readFileSync(file, "utf8")) : {}, registry, say);
   }
 
   async addEntries(document: SeedDocument): Promise<void> {

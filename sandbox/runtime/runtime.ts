@@ -56,6 +56,8 @@ export interface Runtime {
   applyRegistry(document: unknown): Promise<void>;
   /** Puts a file's entries in the place of registered entries: all of it, or nothing and the first problem. */
   replaceRegistry(document: unknown): Promise<Result<Applied, RegistryProblem>>;
+  /** False for a new registry, and for a registry that was lost. */
+  hasClients(): Promise<boolean>;
   /** Merges a registry file through `control`: all of it, or nothing and the first problem. */
   addRegistry(document: unknown): Promise<Result<Applied, RegistryProblem>>;
   admitOperator(operator: NewOperator): Promise<void>;
@@ -156,7 +158,8 @@ export async function startRuntime(
   const entry = await miniflare.ready;
   const ledgerUrl = await miniflare.unsafeGetDirectURL("phylax-ledger");
   const opsUrl = await miniflare.unsafeGetDirectURL("phylax-ops");
-  await migrate(await miniflare.getD1Database("REGISTRY", "phylax-gateway"));
+  const registry = await miniflare.getD1Database("REGISTRY", "phylax-gateway");
+  await migrate(registry);
   const elsewhere =
     count === 0
       ? undefined
@@ -181,6 +184,7 @@ export async function startRuntime(
       if (!applied.ok) throw new Error(`registry: ${applied.error.pointer} ${applied.error.problem}`);
     },
     replaceRegistry: (document) => apply(document, "replace"),
+    hasClients: async () => (await registry.prepare("SELECT 1 FROM clients LIMIT 1").first()) !== null,
     addRegistry: (document) => apply(document, "add"),
     admitOperator: async (operator) => void (await ask({ operator })),
     async close() {

@@ -17,9 +17,14 @@ const documentOf = (clients: readonly object[], effect = "show"): SeedDocument =
 });
 
 /** A start with the seed's file of this name: the entries that it registered, and its words. */
-async function start(name: string, document: SeedDocument, suspended: readonly string[] = []) {
+async function start(
+  name: string,
+  document: SeedDocument,
+  suspended: readonly string[] = [],
+  hasClients = true,
+) {
   const [registered, said]: [SeedDocument[], string[]] = [[], []];
-  const seed = new DemonstrationSeed(
+  const seed = await DemonstrationSeed.open(
     join(folder, name),
     {
       async replaceRegistry(given) {
@@ -35,6 +40,7 @@ async function start(name: string, document: SeedDocument, suspended: readonly s
         return ok(undefined);
       },
       admitOperator: () => Promise.resolve(),
+      hasClients: () => Promise.resolve(hasClients),
     },
     (line) => said.push(line),
   );
@@ -75,4 +81,11 @@ test("a changed client that operators suspended stays as it is, and the others a
   expect(said).toEqual([
     'registry: "one" stays as the operators left it: /clients/0/status is suspended in the registry',
   ]);
+});
+
+test("a registry that was lost gets every entry again", async ({ expect }) => {
+  const document = documentOf([client("one")]);
+  const all = ["clients one", "agreements a", "grants one"];
+  expect((await start("lost", document)).names).toEqual(all);
+  expect((await start("lost", document, [], false)).names).toEqual(all);
 });
