@@ -49,7 +49,7 @@ const slowParts: readonly Part[] = [
       },
     ],
   },
-  { name: "slow", minutes: 15, groups: [{ projects: ["slow"], folders: ["test/slow"] }] },
+  { name: "slow", minutes: 13, groups: [{ projects: ["slow"], folders: ["test/slow"] }] },
   { name: "fuzz", minutes: 4, groups: [{ projects: ["fuzz"] }] },
 ];
 

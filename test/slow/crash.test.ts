@@ -17,7 +17,7 @@ import { mixedLoad } from "../support/mixed-load.ts";
 import { freePort } from "../support/free-port.ts";
 
 // PHYLAX_CRASH sets the number of kills; PHYLAX_CRASH_SEED repeats the moments and the requests of a run.
-const moments = Number(process.env["PHYLAX_CRASH"] ?? inLane({ fast: 3, slow: 10, long: 50 }));
+const moments = Number(process.env["PHYLAX_CRASH"] ?? inLane({ fast: 3, slow: 3, long: 50 }));
 const countEvery = 10;
 const seed = Number(process.env["PHYLAX_CRASH_SEED"] ?? randomInt(2 ** 31));
 const loadMilliseconds = 8_000;
