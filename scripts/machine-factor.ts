@@ -13,7 +13,8 @@ import { promisify } from "node:util";
  */
 const referenceMilliseconds = 6.5;
 
-const passes = 40;
+// The passes take over two seconds: other work pauses within them.
+const passes = 200;
 /** The processors of the reference machine: the loop runs on all of them, because two may share a core. */
 const processes = 2;
 
@@ -44,13 +45,16 @@ function quickestPass(): number {
   return quickest;
 }
 
-/** One for the reference machine, more for a slower machine. Takes about a second. */
+/** Machines of one kind differ by 1.7 times: a larger factor means other work. */
+const factorMax = 2;
+
+/** One for the reference machine, more for a slower machine. Takes about three seconds. */
 export async function machineFactor(): Promise<number> {
   const times = await Promise.all(
     Array.from({ length: processes }, () => promisify(execFile)(process.execPath, [import.meta.filename])),
   );
   const sum = times.reduce((total, { stdout }) => total + Number(stdout), 0);
-  return sum / processes / referenceMilliseconds;
+  return Math.min(factorMax, sum / processes / referenceMilliseconds);
 }
 
 if (import.meta.main) console.log(quickestPass().toFixed(2));

@@ -295,6 +295,8 @@ const trees: Readonly<Record<string, string>> = {
   "fhir/r4/owner-reference owningIn": reader,
   "fhir/r4/concerned-patients containedTypes":
     "takes a whole row: a row with contained resources is judged whole",
+  "fhir/r4/concerned-patients readContained":
+    "takes a whole row: a row with contained resources is judged whole",
   "fhir/r4/concerned-patients literalType": reference,
   "fhir/r4/concerned-patients localType": reference,
   "fhir/r4/concerned-patients ownersNamed": record,
