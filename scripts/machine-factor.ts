@@ -1,5 +1,5 @@
 // The slowness of this machine: the time of a fixed loop beside the time that the reference machine takes. The limits
-// of the lanes are multiplied by it (scripts/lanes.ts).
+// of the lanes grow by this factor (scripts/lanes.ts).
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { promisify } from "node:util";
@@ -8,17 +8,17 @@ import { promisify } from "node:util";
  * Milliseconds of CPU that a pass of the loop takes on the reference machine (factor 1.0): a virtual machine with
  * two processors of an AMD EPYC, on which the fast lane took 292 s while the machine was idle. The same tree took
  * 496 s, 1.7 times as long, on an idle virtual machine with two processors of an Intel Xeon (family 6, model
- * 207), where a pass takes 11 ms: the constant is that time divided by 1.7. To calibrate anew: run this file twice
- * side by side on an idle machine; it prints the time of a pass.
+ * 207), where a pass takes 11 ms: the constant is that time divided by 1.7. Two runs of this file side by side
+ * on an idle machine print the time of a pass, for a new calibration.
  */
 const referenceMilliseconds = 6.5;
 
 // The passes take over two seconds: other work pauses within them.
 const passes = 200;
-/** The processors of the reference machine: the loop runs on all of them, because two may share a core. */
+/** The processors of the reference machine: the loop runs on both, because two processors may share a core. */
 const processes = 2;
 
-/** The tests mostly do this work: JSON in and out, and SHA-256. */
+/** The work of most tests: JSON in and out, and SHA-256. */
 function pass(): void {
   const entry = (n: number) => ({
     resource: { resourceType: "Observation", id: `o-${n}`, status: "final", code: { text: "Body weight" } },
