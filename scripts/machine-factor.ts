@@ -1,4 +1,4 @@
-// The slowness of this machine: the time of a fixed loop beside the time that the reference machine takes. The limits
+// The slowness of this machine: the time of a fixed loop beside the time of the reference machine. The limits
 // of the lanes grow by this factor (scripts/lanes.ts).
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -6,9 +6,9 @@ import { promisify } from "node:util";
 
 /**
  * Milliseconds of CPU that a pass of the loop takes on the reference machine (factor 1.0): a virtual machine with
- * two processors of an AMD EPYC, on which the fast lane took 292 s while the machine was idle. The same tree took
+ * two processors of an AMD EPYC, on which the fast lane took 292 s while the machine was idle. This lane took
  * 496 s, 1.7 times as long, on an idle virtual machine with two processors of an Intel Xeon (family 6, model
- * 207), where a pass takes 11 ms: the constant is that time divided by 1.7. Two runs of this file side by side
+ * 207), where a pass takes 11 ms: the constant is 11 ms divided by 1.7. Two runs of this file side by side
  * on an idle machine print the time of a pass, for a new calibration.
  */
 const referenceMilliseconds = 6.5;
@@ -48,7 +48,7 @@ function quickestPass(): number {
 /** Machines of one kind differ by 1.7 times: a larger factor means other work. */
 const factorMax = 2;
 
-/** One for the reference machine, more for a slower machine. Takes about three seconds. */
+/** The factor is 1 for the reference machine and more for a slower machine. The loop takes about three seconds. */
 export async function machineFactor(): Promise<number> {
   const times = await Promise.all(
     Array.from({ length: processes }, () => promisify(execFile)(process.execPath, [import.meta.filename])),
