@@ -1,10 +1,10 @@
 import { RowShareSpent } from "./row-share-spent.ts";
 
 /**
- * Units of work that judging one row may cost; a unit is about ten nanoseconds. The share is the same for every row
- * of every answer: what a row may cost never depends on its neighbours, or a hidden row could make a visible one
- * vanish. 1,048,576: a row with 30,000 dates, 40,000 references or 60,000 codes for one parameter, or a text of 500,000
- * characters, is judged; 1,000 such rows cost ten seconds, and a page has bytes for a dozen.
+ * The units of work for the judgement of one row. The share is a constant of every answer: a share that depended on the
+ * neighbours of a row would let a hidden row make a visible row vanish. By the units below a row with 30,000 dates,
+ * 40,000 references, 60,000 codes or a text of 500,000 characters for one parameter is judged. Only the bytes of a page
+ * bound the number of dear rows: a request has no total in units.
  */
 export const rowShare = 1_048_576;
 

@@ -121,9 +121,10 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
   }
 
   /**
-   * Denies a token, key, certificate, client, agreement, grant or policy from now on, or a list of them as a whole
-   * (docs/revocation.md). A name that is not registered is refused: a misspelt client would stay admitted. While the registry does not
-   * answer, the denial is made without that check.
+   * Denies a token, key, certificate, client, agreement, grant or policy from now on, or each of a list
+   * (docs/revocation.md). A name that is not registered refuses the whole list: a misspelt client would stay admitted.
+   * While the registry does not answer, the denials are made without that check. A fault amid a list may leave a part of
+   * the list denied: a repeat is safe.
    */
   async revoke(document: unknown): Promise<Result<void, DenialProblem>> {
     const read = readDenials(document);
