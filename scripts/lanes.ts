@@ -30,10 +30,10 @@ interface LanePlan {
  * of files of which the fast lane takes a sample.
  */
 const slowParts: readonly Part[] = [
-  { name: "door and ledger", minutes: 8, groups: [{ projects: ["door", "ledger"] }] },
+  { name: "door and ledger", minutes: 6, groups: [{ projects: ["door", "ledger"] }] },
   {
     name: "samples",
-    minutes: 6,
+    minutes: 3,
     groups: [
       {
         projects: ["slow"],
@@ -49,8 +49,8 @@ const slowParts: readonly Part[] = [
       },
     ],
   },
-  { name: "slow", minutes: 13, groups: [{ projects: ["slow"], folders: ["test/slow"] }] },
-  { name: "fuzz", minutes: 4, groups: [{ projects: ["fuzz"] }] },
+  { name: "slow", minutes: 16, groups: [{ projects: ["slow"], folders: ["test/slow"] }] },
+  { name: "fuzz", minutes: 3, groups: [{ projects: ["fuzz"] }] },
 ];
 
 /**

@@ -61,7 +61,7 @@ afterEach(() => {
 
 test("a frozen guard holds its client's requests for seconds and a bounded number of them, and no other client's", async () => {
   const { spend } = isolate();
-  const ends = Array.from({ length: 600 }, () =>
+  const ends = Array.from({ length: 1_100 }, () =>
     spend("frozen").then(
       () => "served",
       (fault: unknown) => (fault instanceof PartBusy ? "busy" : "late"),
@@ -70,7 +70,7 @@ test("a frozen guard holds its client's requests for seconds and a bounded numbe
   expect(await spend("free")).toMatchObject({ ok: true });
   await vi.advanceTimersByTimeAsync(10_000);
   const counts = Map.groupBy(await Promise.all(ends), (end) => end);
-  expect([counts.get("late")?.length, counts.get("busy")?.length]).toEqual([512, 88]);
+  expect([counts.get("late")?.length, counts.get("busy")?.length]).toEqual([1_024, 76]);
 });
 
 test("a grant that comes after the deadline counts as spent: the next request asks anew", async () => {

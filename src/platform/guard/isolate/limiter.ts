@@ -48,7 +48,8 @@ const lookMilliseconds = 5;
 // window.
 const subjectGuards = 16;
 // Requests that wait for a lease, of a client and of all. A slow guard of one client holds up no other client.
-const waiting = { concurrentPerClient: 512, concurrent: 1_024, timeoutMilliseconds: 10_000 };
+// An app may send a thousand repeats of a request at once; 2,048 requests of 30 KB are half of an isolate's memory.
+const waiting = { concurrentPerClient: 1_024, concurrent: 2_048, timeoutMilliseconds: 10_000 };
 
 /**
  * Spends from leases that the clients' guards grant to this isolate. limits/ has the arithmetic; this file
