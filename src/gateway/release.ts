@@ -80,7 +80,7 @@ async function cleared(
     case "disclosed": {
       const { disclosure, gate, origin } = outcome;
       if (!origin.isDecided) throw new Error("rows were judged by Consents that were not asked for");
-      const clearance = await gate.clear({ disclosure, concerned: origin.concerned });
+      const clearance = await gate.clear({ disclosure, concerned: origin.names.concerned });
       if (!clearance.ok) return clearedRefusal(clearance.error, facts, drafts);
       // between the windows of a long answer: a withdrawal counts within ten seconds (P4)
       const mayGoOn = async () => (await gate.stillGood()).ok;
@@ -112,7 +112,7 @@ async function clearedRefusal(
 ): Promise<AnswerDraft> {
   // The first request with the proof has the record. A replay is refused whatever it asks.
   if (refusal.reason === "proof_replayed" || origin === undefined) return drafts.refusal(refusal);
-  const { concerned } = origin;
+  const { concerned } = origin.names;
   const paid = concerned.due() === 0 ? undefined : await gate?.spendNames(concerned);
   return paid?.ok === false ? drafts.refusal(paid.error) : drafts.refusal(refusal, concerned.alone());
 }
@@ -124,7 +124,7 @@ async function clearedRefusal(
 async function clearedWrite(
   write: WriteOutcome,
   gate: ReleaseGate,
-  { concerned }: OriginSession,
+  { names: { concerned } }: OriginSession,
 ): Promise<WriteOutcome> {
   const { disclosure, ...done } = write;
   if (write.refusal !== undefined) return done;

@@ -25,7 +25,8 @@ import type { Consents } from "#policy/consent/consents";
 import type { CompiledPolicy } from "#policy/compile";
 import { showsInEachRule } from "#policy/relations";
 import type { Access } from "#policy/row-access";
-import type { NamingRefusal, OriginSession } from "#gateway/origin/origin-session";
+import type { OriginSession } from "#gateway/origin/origin-session";
+import type { NamingRefusal } from "#gateway/origin/named-patients";
 import { relate, type RelateRefusal } from "#gateway/origin/relate";
 
 export interface PermitPorts {
@@ -74,7 +75,7 @@ export async function permit(
     ),
   );
   const named = patientsNamed(interaction);
-  const naming = origin.nameAsked(named, access);
+  const naming = origin.names.nameAsked(named, access);
   if (!naming.ok) return naming;
   for (const each of named) book.expect(each.patient);
   if (who.patient !== undefined) book.expect(who.patient);

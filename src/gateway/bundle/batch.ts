@@ -120,7 +120,7 @@ async function plan(
   const { asked, index, outcome } = entry;
   if (!asked.ok) return outcome.refuse(asked.error);
   const { origin } = outcome;
-  const named = origin.nameAsked(patientsNamed(interactionOf(asked.value)), permission.access);
+  const named = origin.names.nameAsked(patientsNamed(interactionOf(asked.value)), permission.access);
   if (!named.ok) return outcome.refuse(named.error);
   if (asked.value.kind === "reading") return;
   const settled = (await attempt?.settle(index)) ?? ok(undefined);
@@ -137,7 +137,7 @@ async function plan(
   const earlier = earlierWrite(write, planned);
   const refiled = earlier && (await refileConsent(write, earlier, permission, origin));
   if (refiled?.ok === false) return outcome.refuse(refiled.error);
-  const paid = await gate.spendNames(origin.concerned);
+  const paid = await gate.spendNames(origin.names.concerned);
   if (!paid.ok) return outcome.refuse(paid.error);
   if (!planned.ok) return outcome.refuse(attempt?.refusalOf(planned.error, index) ?? planned.error);
   const prepared = (await attempt?.prepare(index, planned.value)) ?? planned;
@@ -237,7 +237,7 @@ async function send(entry: EntryState, plan: PlannedWrite): Promise<void> {
       parts.push(part);
     return;
   }
-  noteWritten(plan, origin.residences);
+  noteWritten(plan, origin.names.residences);
   const { status, type, id, version } = sent.value;
   const ended = { origin, outcome: { status } };
   for (const part of writeParts("write", { ...what, ...placeOf({ type, id }) }, plan.concerned, ended))

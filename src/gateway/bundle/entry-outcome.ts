@@ -5,7 +5,8 @@ import type { Interaction } from "#fhir/interaction";
 import type { Disclosure } from "#phi/disclosure";
 import type { PolicyRefusal } from "#policy/grant";
 import type { ClearingRefusal, ReleaseGate } from "#gateway/admission/release-gate";
-import type { NamingRefusal, OriginSession } from "#gateway/origin/origin-session";
+import type { OriginSession } from "#gateway/origin/origin-session";
+import type { NamingRefusal } from "#gateway/origin/named-patients";
 import type { GatherRefusal } from "#gateway/read/gather";
 import { decidedParts, disclosedParts, refusedPart, type Part } from "#gateway/record/parts";
 import { onRecord } from "#gateway/record/on-record";
@@ -125,7 +126,9 @@ export async function clearEntries(
   const showing = entries.flatMap((entry) => {
     const { answer, origin } = entry;
     if (answer?.disclosure === undefined) return [];
-    return [{ entry, status: answer.status, disclosure: answer.disclosure, concerned: origin.concerned }];
+    return [
+      { entry, status: answer.status, disclosure: answer.disclosure, concerned: origin.names.concerned },
+    ];
   });
   const cleared = showing.length === 0 ? [] : await gate.clearEach(showing, answerBytesMax);
   for (const [index, { entry, status }] of showing.entries()) {
@@ -142,7 +145,7 @@ export async function clearEntries(
 async function payNames(entry: EntryOutcome, gate: Pick<ReleaseGate, "spendNames">): Promise<void> {
   const { answer, origin, what } = entry;
   if (answer === undefined || answer.disclosure !== undefined) return;
-  const paid = await gate.spendNames(origin.concerned);
+  const paid = await gate.spendNames(origin.names.concerned);
   if (paid.ok || entry.isWrite)
     for (const part of decidedParts(what, answer.status, origin)) entry.parts.push(part);
   else if (answer.refusal?.reason !== paid.error.reason) entry.refuse(paid.error);

@@ -116,7 +116,7 @@ export async function transact(
   if (!planned.ok) return err(attempt?.refusalOf(planned.error) ?? planned.error);
   const permitted = attempt === undefined ? planned : await prepareUnderKey(planned.value, attempt);
   if (!permitted.ok) return permitted;
-  const paid = await gate.spendNames(origin.concerned);
+  const paid = await gate.spendNames(origin.names.concerned);
   if (!paid.ok) return paid;
 
   const sending = permitted.value.filter(isSent);
@@ -135,7 +135,7 @@ export async function transact(
   );
   const done = new Map<PermittedEntry, DoneWrite>();
   for (const [entry, end] of ends) if (end?.kind === "done") done.set(entry, end.write);
-  for (const entry of sending) if (done.has(entry)) noteWritten(entry.plan, origin.residences);
+  for (const entry of sending) if (done.has(entry)) noteWritten(entry.plan, origin.names.residences);
   if (done.size < sending.length) {
     const result = sent.value.ok ? unfinished(permitted.value, ends) : sent.value.error;
     const decided = decidedParts(transactionWhat, faceOf(result).status, origin);
@@ -400,7 +400,7 @@ async function permitByPresentConsents(
     const resource = request.resource && referringTo(request.resource, places.value);
     const asked = readAsked(request, resource, origin.base, prefer);
     if (!asked.ok) return asked;
-    const naming = origin.nameAsked(patientsNamed(interactionOf(asked.value)), permission.access);
+    const naming = origin.names.nameAsked(patientsNamed(interactionOf(asked.value)), permission.access);
     if (!naming.ok) return naming;
     if (asked.value.kind === "reading") {
       const grant = evaluate(permission.policy, permission.access, asked.value.interaction);
@@ -536,7 +536,7 @@ async function read(
 ): Promise<EntryOutcome> {
   const outcome = new EntryOutcome(whatOf(request, interaction), session.forEntry());
   const { origin } = outcome;
-  const naming = origin.nameAsked(patientsNamed(interaction), access);
+  const naming = origin.names.nameAsked(patientsNamed(interaction), access);
   const grant = naming.ok ? evaluate(policy, access, interaction) : naming;
   const found = grant.ok ? await origin.decided(() => gather(grant.value, undefined, origin, links)) : grant;
   if (!found.ok) outcome.refuse(found.error);

@@ -99,6 +99,14 @@ export function decidedHere(grant: SearchGrant, types: Types | undefined): Resul
   return ok({ ...grant, ...decided, expects: { ...grant.expects, joins, further, ...opened } });
 }
 
+/** {@link decidedHere} by the registered behaviour of an origin. */
+export async function decidedAt(
+  origin: { traits(): Promise<OriginTraits | undefined> },
+  grant: SearchGrant,
+): Promise<Result<SearchGrant, NotAtOrigin>> {
+  return decidedHere(grant, (await origin.traits())?.capabilities.types);
+}
+
 const codesIn = ({ query }: FhirQuestion): ReadonlySet<string> =>
   new Set(query.split("&").map((part) => /^[^=:]*/u.exec(part)?.[0] ?? ""));
 

@@ -1,25 +1,15 @@
 import type { JsonObject } from "#fhir/json/json";
 import type { Interaction } from "#fhir/interaction";
-import { patientsNamed, type NamedPatient } from "#fhir/patients-named";
-import type {
-  FhirQuestion,
-  OriginCaller,
-  OriginQuestion,
-  Origins,
-  OriginTraits,
-  OriginWrite,
-  OriginWritten,
-} from "#fhir/ports";
+import { patientsNamed } from "#fhir/patients-named";
+import type { OriginQuestion, Origins } from "#fhir/ports";
 import type { FhirBase } from "#fhir/r4/reference";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import { AdditionalPatients } from "#phi/additional-patients";
 import { Discloser, type DisclosureRefusal } from "#phi/disclose";
-import { RowBarrier } from "#fhir/row-barrier";
+import type { RowBarrier } from "#fhir/row-barrier";
 import type { NamedBases } from "#phi/row-views";
 import { Residences } from "#residence/row-residences";
-import type { Grant, SearchGrant } from "#policy/grant";
-import { mayAccessPatient, type Access } from "#policy/row-access";
+import type { Grant } from "#policy/grant";
 import { clientCertField } from "#identity/certificate/client-cert-field";
 import type { Principal } from "#identity/principal";
 import {
@@ -34,63 +24,30 @@ import { RecordedAnswers } from "#gateway/consents/recorded-answers";
 import type { ConsentOfPatient } from "#policy/consent/consent-book";
 import type { FollowedLabels } from "./followed-labels.ts";
 import type { RequestConsents } from "#gateway/consents/request-consents";
-import type { HeldLease, RowLeases } from "#limits/row-lease";
+
+import type { RowLeases } from "#limits/row-lease";
 import type { Asking, RowsRefusal } from "./all-rows.ts";
-import { decidedHere, fitted, type NotAtOrigin } from "./at-origin.ts";
+import { OriginCalls, type OriginCallsSetting, type WholeAnswer } from "./calls.ts";
 import type { FollowedTargets, Judging } from "./followed-targets.ts";
 import { HeldBytes } from "./held-bytes.ts";
-import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
+import { NamedPatients } from "./named-patients.ts";
+import type { Answered, OriginRefusal } from "./forward.ts";
 
-export interface OriginSessionSetting {
-  /** Name of the origin in the registry. */
-  readonly name: string;
-  /** FHIR base that the client calls. */
-  readonly base: string;
+export interface OriginSessionSetting extends OriginCallsSetting {
   /** When the request arrived. */
   readonly at: Instant;
-  /** The verified certificate of the connection in the form of RFC 9440: for an origin that wants it. */
-  readonly clientCert: string | undefined;
-  /** The client for which the origin is called. */
-  readonly client: string;
   /** Files the Consents that this request writes. */
   readonly consents: Pick<ConsentFiling, "file" | "fileAgain">;
-  /** Leases of rows, for an origin that does not honour `If-Match`. */
-  readonly leases: RowLeases;
-  /** Called with the name of a fault that hid a row, once for each name. */
-  readonly onRowFault?: (name: string) => void;
 }
-
-/** The whole answer of an origin that is a single resource. */
-export interface WholeAnswer {
-  readonly body: Uint8Array;
-  /** FHIR base of the origin that answered. */
-  readonly base: FhirBase;
-}
-
-/** The question names more patients than its caller may ask about at once. */
-export type NamingRefusal = { readonly reason: "too_many_patients" };
-
-// The app of a patient or a user asks about a family or a ward; a system asks about a worklist.
-const [namesMax, namesMaxOfSystem] = [20, 100];
 
 /**
- * All traffic of a request with its origin: every question and every byte of the answers pass here. The
- * session collects what the record says besides the answer: the states of patients, the patients in the
- * question, and the patients of rows that decided the answer.
+ * A request, or an entry of its bundle, at its origin: the traffic, the patients whom its record names, and the facts
+ * by which its rows are judged.
  */
-export class OriginSession {
-  readonly name: string;
-  readonly base: string;
-  readonly residences: Residences;
-  /** Around each row of the request and of all its entries. */
-  readonly barrier: RowBarrier;
+export class OriginSession extends OriginCalls {
+  readonly names: NamedPatients;
   readonly #origins: Origins;
   readonly #setting: OriginSessionSetting;
-  readonly #caller: OriginCaller;
-  /** Patients in the question without known access of the caller. */
-  readonly #namedOnly = new Set<string>();
-  #concerned: AdditionalPatients;
-  #held: HeldBytes;
   #consents: RequestConsents | undefined;
   #labels: FollowedLabels | undefined;
   #targets: FollowedTargets | undefined;
@@ -102,37 +59,23 @@ export class OriginSession {
     origins: Origins,
     setting: OriginSessionSetting,
     residences = new Residences(setting.at),
-    held = new HeldBytes(),
-    barrier = new RowBarrier(setting.onRowFault),
+    held?: HeldBytes,
+    barrier?: RowBarrier,
   ) {
-    this.name = setting.name;
-    this.base = setting.base;
-    this.residences = residences;
-    this.barrier = barrier;
-    this.#concerned = new AdditionalPatients(setting.name);
-    this.#held = held;
+    super(origins, setting, held, barrier);
+    this.names = new NamedPatients(setting.name, residences);
     this.#origins = origins;
     this.#setting = setting;
-    this.#caller = { client: setting.client, certificate: setting.clientCert };
   }
 
   /** A session for an entry of a bundle: it has the same origin, and names of its own. */
   forEntry(): OriginSession {
-    const { residences, held, barrier } = this;
-    const session = new OriginSession(this.#origins, this.#setting, residences, held, barrier);
+    const { names, held, barrier } = this;
+    const session = new OriginSession(this.#origins, this.#setting, names.residences, held, barrier);
     session.#consents = this.#consents;
     session.#targets = this.#targets;
     session.#labels = this.#labels;
     return session;
-  }
-
-  get concerned(): AdditionalPatients {
-    return this.#concerned;
-  }
-
-  /** The memory budget of the request and of all its entries. */
-  get held(): HeldBytes {
-    return this.#held;
   }
 
   /** From here on rows are judged by these Consents: each reading has to be {@link decided}. */
@@ -189,13 +132,14 @@ export class OriginSession {
   ): Promise<Result<T, E | RowsRefusal | { readonly reason: "consents_unavailable" }>> {
     const consents = this.#consents;
     if (consents === undefined) return read();
-    const [concerned, held] = [this.#concerned, this.#held];
+    const { held, names } = this;
+    const { concerned } = names;
     const answers: RepeatableReading["answers"] = new RecordedAnswers();
     try {
       for (;;) {
-        this.#concerned = concerned.copy();
-        for (const row of this.#targets?.seen ?? []) this.#concerned.decide(row);
-        this.#held = new HeldBytes(held);
+        names.concerned = concerned.copy();
+        for (const row of this.#targets?.seen ?? []) names.concerned.decide(row);
+        this.held = new HeldBytes(held);
         const revision = this.#revisionOf(consents);
         this.#reading = { answers, revision };
         const result = await read();
@@ -205,11 +149,11 @@ export class OriginSession {
           if (!followed.ok && revision === this.#revisionOf(consents)) return followed;
         }
         if (revision === this.#revisionOf(consents)) return result;
-        this.#held.giveAll();
+        this.held.giveAll();
         answers.rewind();
       }
     } finally {
-      this.#held = held;
+      this.held = held;
       this.#reading = undefined;
     }
   }
@@ -250,7 +194,7 @@ export class OriginSession {
     if (!hasLabels && !hasTargets) return ok(undefined);
     const origin: Judging = {
       ask: (question) => this.#ask(question, async () => ok(undefined)),
-      held: this.#held,
+      held: this.held,
       barrier: this.barrier,
       basesAt: (base) => this.basesAt(base),
     };
@@ -265,38 +209,8 @@ export class OriginSession {
     });
   }
 
-  /** Notes the patients in a question, before the caller's access is known. */
-  nameUnjudged(named: readonly NamedPatient[]): void {
-    if (named.length > namesMaxOfSystem) return; // the question is on record with all of them
-    for (const { patient } of named) this.#namedOnly.add(patient);
-  }
-
-  /**
-   * Notes the patients in a question. The answer concerns each patient that the caller may access; the
-   * question only asks for the rest.
-   */
-  nameAsked(named: readonly NamedPatient[], access: Access): Result<undefined, NamingRefusal> {
-    const patients = new Set(named.map(({ patient }) => patient));
-    const isSystem = access.scopes.some(({ context }) => context === "system");
-    if (patients.size > (isSystem ? namesMaxOfSystem : namesMax)) return err({ reason: "too_many_patients" });
-    const reaches = ({ patient, type }: NamedPatient) =>
-      mayAccessPatient(access, type, "r", patient) || mayAccessPatient(access, type, "s", patient);
-    for (const patient of patients) {
-      if (named.some((one) => one.patient === patient && reaches(one))) {
-        this.#namedOnly.delete(patient);
-        this.concerned.name(patient);
-      } else this.#namedOnly.add(patient);
-    }
-    return ok(undefined);
-  }
-
-  /** Patients in the question that the caller may not access, as records name them. */
-  get asked(): readonly string[] {
-    return [...this.#namedOnly].map((patient) => `${this.name}/Patient/${patient}`);
-  }
-
   /** Asks a question in the form that this origin can answer. */
-  ask(asked: OriginQuestion): Promise<Result<Answered, OriginRefusal>> {
+  override ask(asked: OriginQuestion): Promise<Result<Answered, OriginRefusal>> {
     return this.#ask(asked, (consents) => this.#follow(consents));
   }
 
@@ -305,11 +219,8 @@ export class OriginSession {
     asked: OriginQuestion,
     follow: (consents: RequestConsents) => Promise<Result<undefined, RowsRefusal>>,
   ): Promise<Result<Answered, OriginRefusal>> {
-    const fit = await this.#fitted(asked);
-    if (!fit.ok) return fit;
-    const question = fit.value;
     const [consents, reading] = [this.#consents, this.#reading];
-    const ask = () => forward(this.#origins, this.name, question, this.#caller);
+    const ask = () => super.ask(asked);
     if (consents === undefined || reading === undefined) return ask();
     // No question may follow from a decision that is not final: it would reveal hidden rows.
     if (consents.book.isProvisional && !(await consents.learn()))
@@ -317,7 +228,7 @@ export class OriginSession {
     const followed = await follow(consents);
     if (!followed.ok) return err(repeatedReading);
     if (reading.revision !== this.#revisionOf(consents)) return err(repeatedReading);
-    const [answer, isKnown] = await Promise.all([reading.answers.ask(question, ask), consents.learn()]);
+    const [answer, isKnown] = await Promise.all([reading.answers.ask(asked, ask), consents.learn()]);
     if (isKnown) return answer;
     if (answer.ok) await hangUp(answer.value.body);
     return err({ reason: "consents_unavailable" });
@@ -328,46 +239,8 @@ export class OriginSession {
     return {
       held: new HeldBytes(),
       barrier: this.barrier,
-      ask: async (asked) => {
-        const fit = await this.#fitted(asked);
-        return fit.ok ? forward(this.#origins, this.name, fit.value, this.#caller) : fit;
-      },
+      ask: (asked) => super.ask(asked),
     };
-  }
-
-  /** A search in the form that this origin can answer. Each further question stays as it is. */
-  async #fitted(question: OriginQuestion): Promise<Result<OriginQuestion, NotAtOrigin>> {
-    if (!isSearch(question)) return ok(question);
-    const traits = await this.traits();
-    return traits === undefined ? ok(question) : fitted(question, traits);
-  }
-
-  /** The grant of a search, with each criterion that this origin lacks decided on the rows. */
-  async decidedHere(grant: SearchGrant): Promise<Result<SearchGrant, NotAtOrigin>> {
-    return decidedHere(grant, (await this.traits())?.capabilities.types);
-  }
-
-  /** Reads the whole body of an answer that is a single resource. */
-  async read(question: OriginQuestion): Promise<Result<WholeAnswer, OriginRefusal>> {
-    const answer = await this.ask(question);
-    if (!answer.ok) return answer;
-    const body = await readWhole(answer.value.body);
-    return body.ok ? ok({ body: body.value, base: answer.value.base }) : body;
-  }
-
-  /** The origin's registered behaviour. */
-  traits(): Promise<OriginTraits | undefined> {
-    return this.#origins.traits(this.name);
-  }
-
-  /** Sends a write, once. */
-  send(write: OriginWrite): Promise<OriginWritten | undefined> {
-    return this.#origins.send(this.name, write, this.#caller);
-  }
-
-  /** Takes the lease of a row. `undefined`: another write has it for longer than a request waits. */
-  lease(path: string): Promise<HeldLease | undefined> {
-    return this.#setting.leases.take(this.name, path);
   }
 
   /**
@@ -408,14 +281,14 @@ export class OriginSession {
     const discloser = new Discloser(grant, this.basesAt(base));
     const now = discloser.current(body, type, id);
     const row = now.ok ? discloser.seen(now.value) : undefined;
-    if (row !== undefined && !this.concerned.decide(row)) return err({ reason: "answer_too_large" });
+    if (row !== undefined && !this.names.concerned.decide(row)) return err({ reason: "answer_too_large" });
     return now;
   }
 
   /** The bases by which an answer of the origin is redacted. */
   basesAt(origin: FhirBase): NamedBases {
-    const { base, name, residences, barrier } = this;
-    return { public: base, origin, name, residences, barrier };
+    const { base, name, names, barrier } = this;
+    return { public: base, origin, name, residences: names.residences, barrier };
   }
 }
 
@@ -432,9 +305,6 @@ const repeatedReading: OriginRefusal = { reason: "origin_unreachable" };
 async function hangUp(body: Answered["body"]): Promise<void> {
   for await (const _piece of body) break; // leaving the loop hangs up
 }
-
-const isSearch = (question: OriginQuestion): question is FhirQuestion =>
-  "path" in question && (question.query !== "" || question.posted === true);
 
 /** Opens the session of a parsed request. The caller's access to its patients is not known yet. */
 export function openOrigin(
@@ -463,6 +333,6 @@ export function openOrigin(
     leases: ports.rowLeases,
     onRowFault: (name) => ports.onRowFault({ requestId: call.id, name }),
   });
-  session.nameUnjudged(patientsNamed(interaction));
+  session.names.nameUnjudged(patientsNamed(interaction));
   return session;
 }

@@ -97,7 +97,7 @@ async function ofPractitioner(
   const patients = new Set<string>();
   const ofPatients = (parameter: string, path: string, among: ReadonlySet<string>) =>
     visit(origin, "Patient", { [parameter]: [...among] }, patientsMax, (row, base) => {
-      origin.residences.note(residenceFacts(row));
+      origin.names.residences.note(residenceFacts(row));
       if (namedAt(row, [path], base).some((named) => among.has(written(named))))
         for (const id of idOf(row)) patients.add(id);
     });

@@ -5,7 +5,8 @@ import { Discloser, type DisclosureRefusal } from "#phi/disclose";
 import type { AccountingGrant } from "#policy/evaluate-accounting";
 import type { Grant } from "#policy/grant";
 import type { OriginRefusal } from "./forward.ts";
-import type { OriginSession, WholeAnswer } from "./origin-session.ts";
+import type { WholeAnswer } from "./calls.ts";
+import type { OriginSession } from "./origin-session.ts";
 import { residenceFacts } from "#residence/row-residences";
 
 export type UniteRefusal = OriginRefusal | DisclosureRefusal;
@@ -72,7 +73,7 @@ export async function unitedPatients(
       reader === "officer" ? seenBy(grantToUnite(other), read, other, origin) : plainly(read.body, other);
     if (resource === undefined) return [];
     const judge = () => {
-      origin.residences.note(residenceFacts(resource));
+      origin.names.residences.note(residenceFacts(resource));
       return linked(resource, read.base);
     };
     return origin.barrier.judge(resource, judge, []);

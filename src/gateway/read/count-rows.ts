@@ -21,7 +21,7 @@ export async function countRows(
   origin: OriginSession,
   resolved: Resolved,
 ): Promise<Result<number, PartsRefusal | { readonly reason: "too_many_rows" }>> {
-  for (const patient of patients) origin.concerned.name(patient);
+  for (const patient of patients) origin.names.concerned.name(patient);
   const whole = unordered(grant);
   let [rows, place]: [number, PagePlace | undefined] = [0, undefined];
   for (let pages = 1; pages <= pagesMax; pages += 1) {
@@ -30,7 +30,7 @@ export async function countRows(
     const { page, next } = filled.value;
     rows += page.rows.length;
     for (const { released } of page.rows)
-      if (!isAbout(released, patients) && !origin.concerned.decide(released))
+      if (!isAbout(released, patients) && !origin.names.concerned.decide(released))
         return err({ reason: "too_many_rows" });
     if (next === undefined) return ok(rows);
     place = next;

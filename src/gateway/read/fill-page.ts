@@ -98,7 +98,7 @@ export async function fill<P extends Fillable>(
 ): Promise<Result<Filled<P>, PageRefusal | RowsRefusal>> {
   let page: P | undefined;
   const filled = await fillFrom(first, start, origin, (base) => (page ??= open(base)));
-  if (!filled.ok) for (const row of page?.taken ?? []) origin.concerned.decide(row);
+  if (!filled.ok) for (const row of page?.taken ?? []) origin.names.concerned.decide(row);
   return filled;
 }
 

@@ -109,6 +109,6 @@ async function fillSorted(
 
 /** The visible rows that were read decide the refusal, so the record names their patients. */
 function tooMany(pages: readonly Page[], origin: OriginSession): Parts {
-  for (const page of pages) for (const row of page.taken) origin.concerned.decide(row);
+  for (const page of pages) for (const row of page.taken) origin.names.concerned.decide(row);
   return err({ reason: "sort_needs_owner" });
 }

@@ -8,6 +8,7 @@ import type { PageRefusal } from "./fill-page.ts";
 import { countRows } from "./count-rows.ts";
 import { fillParts, type PartsRefusal } from "./fill-parts.ts";
 import type { RowsRefusal } from "#gateway/origin/all-rows";
+import { decidedAt } from "#gateway/origin/at-origin";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { behindContext } from "./security-context.ts";
 import { referredTo } from "./referrers.ts";
@@ -67,7 +68,7 @@ async function searchPage(
   origin: OriginSession,
   links: NextLinks,
 ): Promise<Result<Disclosure, GatherRefusal>> {
-  const here = await origin.decidedHere({ ...grant, expects });
+  const here = await decidedAt(origin, { ...grant, expects });
   if (!here.ok) return here;
   const ready = await resolveSearch(here.value, origin);
   if (!ready.ok) return ready;

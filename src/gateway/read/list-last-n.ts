@@ -10,6 +10,7 @@ import { covers } from "#phi/labelled-parts";
 import { pageBytesMax } from "#phi/page";
 import type { LastNGrant } from "#policy/evaluate-listing";
 import { allRows } from "#gateway/origin/all-rows";
+import { decidedAt } from "#gateway/origin/at-origin";
 import type { GatherRefusal } from "./gather.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
 
@@ -24,7 +25,7 @@ export async function listLastN(
   { search: permitted, question, max }: LastNGrant,
   origin: OriginSession,
 ): Promise<Result<Disclosure, GatherRefusal>> {
-  const here = await origin.decidedHere(permitted);
+  const here = await decidedAt(origin, permitted);
   if (!here.ok) return here;
   const search = here.value;
   const counted: { readonly row: JsonObject; readonly base: FhirBase }[] = [];
@@ -37,7 +38,7 @@ export async function listLastN(
   const refused = <R>(refusal: R): R => {
     for (const { row, base } of counted) {
       const seen = new Discloser(search, origin.basesAt(base)).seen(row);
-      if (seen !== undefined) origin.concerned.decide(seen);
+      if (seen !== undefined) origin.names.concerned.decide(seen);
     }
     return refusal;
   };

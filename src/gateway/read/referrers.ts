@@ -48,7 +48,7 @@ async function hasReferrer(
     discloser ??= new Discloser(search, origin.basesAt(base));
     const seen = discloser.seen(row);
     isLed = seen !== undefined;
-    if (seen !== undefined) hasRoom = origin.concerned.decide(seen);
+    if (seen !== undefined) hasRoom = origin.names.concerned.decide(seen);
     return false; // the gateway only needs to know that a referrer exists
   };
   let next: OriginQuestion = search.ask;

@@ -104,7 +104,7 @@ async function openedThrough(
       discloser ??= new Discloser(search, origin.basesAt(base));
       const seen = joinable(discloser, row);
       if (seen === undefined) return false;
-      hasRoom = origin.concerned.decide(seen) && hasRoom;
+      hasRoom = origin.names.concerned.decide(seen) && hasRoom;
       for (const resource of discloser.leadsTo(row, paths))
         if (resource.startsWith(`${type}/`)) opened.set(`${name} ${resource}`, { name, resource });
       return true;
@@ -162,7 +162,7 @@ async function foundByHop(
   const sees = (row: JsonObject, base: FhirBase) => {
     discloser ??= new Discloser(hop, origin.basesAt(base), joined);
     const seen = textAt(row, "resourceType") === hop.expects.type ? joinable(discloser, row) : undefined;
-    if (seen !== undefined) hasRoom = origin.concerned.decide(seen) && hasRoom;
+    if (seen !== undefined) hasRoom = origin.names.concerned.decide(seen) && hasRoom;
     return seen !== undefined;
   };
   const found = await allRows(hop.expects.askJoined(parameters), rowsMax, origin, sees);

@@ -3,7 +3,8 @@ import { parseReference } from "#fhir/r4/reference";
 import { factsFor } from "#policy/facts";
 import { hasContext } from "#policy/labels";
 import type { Grant, ReadExpectation } from "#policy/grant";
-import type { OriginSession, WholeAnswer } from "#gateway/origin/origin-session";
+import type { WholeAnswer } from "#gateway/origin/calls";
+import type { OriginSession } from "#gateway/origin/origin-session";
 import { referredTo } from "./referrers.ts";
 
 /**

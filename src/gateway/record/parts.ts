@@ -33,7 +33,7 @@ export const nobody: Named = {
  */
 export const refusalNames = (origin: OriginSession | undefined): Named => ({
   ...nobody,
-  patients: (origin?.concerned.named ?? []).map((patient) => ({ patient, counts: {} })),
+  patients: (origin?.names.concerned.named ?? []).map((patient) => ({ patient, counts: {} })),
 });
 
 /**
@@ -93,7 +93,7 @@ export const refusedPart = (
   what,
   outcome: { status, reason },
   decision,
-  asked: origin.asked,
+  asked: origin.names.asked,
   ...refusalNames(origin),
 });
 
@@ -105,7 +105,7 @@ export const writeParts = (
   { origin, outcome = {} }: { readonly origin: OriginSession; readonly outcome?: AuditEvent["outcome"] },
 ): readonly Part[] =>
   writeNames(concerned, origin.name, what).map((named) =>
-    Object.assign({ kind, what, outcome, asked: origin.asked }, named),
+    Object.assign({ kind, what, outcome, asked: origin.names.asked }, named),
   );
 
 /** A write that was done before this request, under its key: nothing was sent. */
@@ -113,7 +113,7 @@ export const repeatedPart = (what: What, status: number, origin: OriginSession):
   kind: "notice",
   what,
   outcome: { status, reason: "write_repeated" satisfies RecordedOnly },
-  asked: origin.asked,
+  asked: origin.names.asked,
   ...nobody,
 });
 
@@ -128,13 +128,15 @@ export const disclosedParts = (
     kind: "disclosure",
     what,
     outcome: { status },
-    asked: origin.asked,
+    asked: origin.names.asked,
     ...windowNames(window, withheldPaths),
   }));
 
 /** The rows that decided the answer to a part, when the answer shows no row. */
 export function decidedParts(what: What, status: number, origin: OriginSession): readonly Part[] {
-  const window = origin.concerned.alone();
+  const window = origin.names.concerned.alone();
   if (window === undefined) return [];
-  return [{ kind: "disclosure", what, outcome: { status }, asked: origin.asked, ...windowNames(window, []) }];
+  return [
+    { kind: "disclosure", what, outcome: { status }, asked: origin.names.asked, ...windowNames(window, []) },
+  ];
 }

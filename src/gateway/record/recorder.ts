@@ -176,7 +176,7 @@ export class Recorder {
       ? this.#event("notice", { status, reason: reason ?? ("write_repeated" satisfies RecordedOnly) })
       : this.#event("write", { status, reason });
     const what = { ...event.what, type, id };
-    const decided = disclosure === undefined ? this.#facts.origin?.concerned.alone() : undefined;
+    const decided = disclosure === undefined ? this.#facts.origin?.names.concerned.alone() : undefined;
     const windows = disclosure?.windows ?? (decided === undefined ? [] : [decided]);
     const ends = this.#written(concerned, what).map((names) => this.#nextStep({ ...event, ...names, what }));
     const shown = windows.map((window) =>
@@ -267,7 +267,7 @@ export class Recorder {
   #located(events: readonly AuditEvent[]): readonly AuditEvent[] {
     const { origin } = this.#facts;
     if (origin === undefined) return events;
-    return withPermits(events, origin).map((event) => withStates(event, origin.residences));
+    return withPermits(events, origin).map((event) => withStates(event, origin.names.residences));
   }
 
   #numbered(
@@ -334,7 +334,7 @@ export class Recorder {
       ...nobody,
       // The gateway reads no row for an unknown caller.
       reserve: principal === undefined ? undefined : nobody.reserve,
-      asked: this.#facts.origin?.asked,
+      asked: this.#facts.origin?.names.asked,
       consents: this.#consents,
       unjudged: this.#facts.origin?.barrier.unjudged,
       traceId: call?.traceId,

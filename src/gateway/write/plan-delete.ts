@@ -68,13 +68,13 @@ function decideDelete(
   const isKnown = grant.mayRead(factsFor(grant, row), bases.origin);
   if (confirmsRow(ifMatch, isKnown)) return err(unreadable);
   const shown = whole !== undefined && cut.ok ? cut.value : undefined;
-  if (whole !== undefined) origin.residences.note(residenceFacts(whole));
+  if (whole !== undefined) origin.names.residences.note(residenceFacts(whole));
   const concerned =
     whole === undefined || shown === undefined
       ? concernedByUnread(whole ?? row, bases)
       : concernedByChange({ stored: whole, named: shown }, bases);
   // Every answer from here on tells that the row exists.
-  if (!origin.concerned.decide({ type, id, ...(shown ?? firstConcerned(concerned)) }))
+  if (!origin.names.concerned.decide({ type, id, ...(shown ?? firstConcerned(concerned)) }))
     return err({ reason: "answer_too_large" });
   const seen = asRead(whole ?? row, shown?.resource, grant, bases);
   if (!isCurrent(ifMatch, isKnown ? seen : undefined, grant.policyDigest))

@@ -11,7 +11,8 @@ import { evaluateSearch } from "#policy/search/evaluate-search";
 import type { PolicyRefusal } from "#policy/grant";
 import { allRows, type RowsRefusal } from "#gateway/origin/all-rows";
 import type { Permission } from "#gateway/admission/permit";
-import type { NamingRefusal, OriginSession } from "#gateway/origin/origin-session";
+import type { OriginSession } from "#gateway/origin/origin-session";
+import type { NamingRefusal } from "#gateway/origin/named-patients";
 
 export type CriteriaRefusal =
   | PolicyRefusal
@@ -53,7 +54,7 @@ export async function findRow(
   const { policy, access } = permission;
   const parameter = undecidable(criteria);
   if (parameter !== undefined) return err({ reason: "criteria_not_supported", parameter });
-  const naming = origin.nameAsked(namedBy(criteria), access);
+  const naming = origin.names.nameAsked(namedBy(criteria), access);
   if (!naming.ok) return naming;
   const grant = evaluateSearch(policy, access, { posted: true, ...criteria });
   if (!grant.ok) return grant;
@@ -68,7 +69,7 @@ export async function findRow(
   if (!found.ok) {
     for (const { row, base } of counted) {
       const seen = new Discloser(grant.value, origin.basesAt(base)).seen(row);
-      if (seen !== undefined) origin.concerned.decide(seen);
+      if (seen !== undefined) origin.names.concerned.decide(seen);
     }
     return found;
   }
@@ -83,7 +84,7 @@ export async function findRow(
       meets(seen.shown, criteria.parameters, base) || meets(seen.shown, criteria.parameters, origin.base);
     if (!origin.barrier.judge(row, isMatch, false)) continue;
     matches.set(seen.id, seen);
-    if (!origin.concerned.decide(seen)) return err({ reason: "too_many_rows" });
+    if (!origin.names.concerned.decide(seen)) return err({ reason: "too_many_rows" });
   }
   origin.held.giveTrees(bytes);
   const [only, ...others] = matches.values();

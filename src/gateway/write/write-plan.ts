@@ -176,9 +176,9 @@ async function planChange(
   const found = origin.barrier.judge(write, judge, err(unjudgedRow));
   if (!found.ok) return found;
   if (confirmsRow(conditions.ifMatch, found.value.isReadable)) return err(unreadable);
-  origin.residences.note(residenceFacts(found.value.stored));
+  origin.names.residences.note(residenceFacts(found.value.stored));
   // Every answer from here on tells that the row exists.
-  if (!origin.concerned.decide({ type, id, ...found.value.named }))
+  if (!origin.names.concerned.decide({ type, id, ...found.value.named }))
     return err({ reason: "answer_too_large" });
   const context = { grant: grant.value, row: found.value, bases };
   return decideChange(write, body, conditions, { policy, access }, context);

@@ -37,7 +37,7 @@ export async function write(
   const refiled = earlier && (await refileConsent(asked, earlier, permission, origin));
   if (refiled?.ok === false) return refiled;
   if (!planned.ok) return planned;
-  const paid = await gate.spendNames(origin.concerned);
+  const paid = await gate.spendNames(origin.names.concerned);
   if (!paid.ok) return paid;
   const prepared = attempt === undefined ? planned : await attempt.prepare(planned.value);
   if (!prepared.ok) return prepared;
@@ -59,7 +59,7 @@ export async function write(
   if (!sent.ok) return sent;
   if (!sent.value.ok) return ok(notDone(plan, sent.value.error));
   if (sent.value.value.isUnfiled === true) return ok(notDone(plan, { reason: "consent_not_filed" }));
-  noteWritten(plan, origin.residences);
+  noteWritten(plan, origin.names.residences);
   return ok(await done(plan, sent.value.value, returns, permission, origin));
 }
 

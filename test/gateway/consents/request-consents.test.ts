@@ -70,15 +70,15 @@ test("a reading that rests on an unknown patient begins again with the same answ
     if (!answer.ok) return answer;
     const isPermitted = book.of(row(patient), base).permit(honoured);
     const decided = { type: "Observation", id: `o${attempts}`, patients: new Set([patient]) };
-    session.concerned.decide({ ...decided, unseen: new Set<string>(), room: 0, unnamed: false });
+    session.names.concerned.decide({ ...decided, unseen: new Set<string>(), room: 0, unnamed: false });
     return ok(isPermitted);
   };
   expect(await session.decided(() => read("a"))).toEqual(ok(true));
   expect([attempts, questions.length, calls]).toEqual([1, 1, [["a"]]]);
   expect(await session.decided(() => read("b"))).toEqual(ok(false));
   expect([attempts, questions.length, calls]).toEqual([3, 2, [["a"], ["b"]]]);
-  expect(session.concerned.alone()?.counts).toEqual({});
-  expect(session.concerned.alone()?.room.counts, "the first attempt left nothing").toEqual({
+  expect(session.names.concerned.alone()?.counts).toEqual({});
+  expect(session.names.concerned.alone()?.room.counts, "the first attempt left nothing").toEqual({
     Observation: 2,
   });
   expect(await session.decided(() => read("b")), "known").toEqual(ok(false));

@@ -124,7 +124,7 @@ async function patientsOf(user: string | undefined, relations: readonly UserRela
   return {
     patients: access.value.usersPatients && [...access.value.usersPatients].sort(),
     asked,
-    residences: session.residences,
+    residences: session.names.residences,
   };
 }
 
