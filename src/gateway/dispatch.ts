@@ -13,28 +13,24 @@ import type { Question } from "#gateway/admission/interpret";
 import { nextLinks, type NextLinks } from "#gateway/admission/page-links";
 import type { Permission } from "#gateway/admission/permit";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
-import { answerBatch } from "#gateway/bundle/batch";
-import { hasWrite, readBatchBody, type AskedBundle } from "#gateway/bundle/batch-entry";
-import type { BundleAttempt } from "#gateway/bundle/bundle-attempt";
-import { bundleOnce } from "#gateway/bundle/bundle-once";
-import type { BundleRecord } from "#gateway/bundle/bundle-outcome";
-import { transact } from "#gateway/bundle/transaction";
-import { consentTransaction } from "#gateway/bundle/consent-transaction";
+import { once } from "#gateway/change/attempt";
+import { hasWrite, readBatchBody, type AskedBundle } from "#gateway/change/batch-entry";
+import { answerBundle } from "#gateway/change/bundle";
+import type { ChangeRecord } from "#gateway/change/change-set";
+import { consentTransaction } from "#gateway/change/consent-operation";
+import { keyedRequest, requestKey } from "#gateway/change/request-key";
+import { write } from "#gateway/change/write";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { account } from "#gateway/read/account";
 import { capabilities, validate } from "#gateway/read/answer-locally";
 import { gather } from "#gateway/read/gather";
 import { list } from "#gateway/read/list";
-import type { IntentRecord } from "#gateway/write/after-intent";
-import { keyedRequest, requestKey } from "#gateway/write/request-key";
-import { write } from "#gateway/write/write";
 import { contentOf, readWrite } from "#gateway/write/write-body";
-import { writeOnce } from "#gateway/write/write-once";
 import { refused, type GatewayRefusal, type Outcome } from "./outcome.ts";
 import type { GatewayPorts } from "./ports.ts";
 
 /** The part of the recorder that stages get: it puts on record what must be there before the outcome. */
-interface StageRecord extends IntentRecord, BundleRecord {
+interface StageRecord extends ChangeRecord {
   readonly caller: AccountingCaller;
 }
 
@@ -97,18 +93,11 @@ const writing: Answerer<Writing> = async (interaction, request, ports) => {
   if (!key.ok) return refused(key.error);
   const message = await readWrite(interaction, caller.message);
   if (!message.ok) return refused(message.error);
-  const written =
-    key.value === undefined
-      ? await write(message.value, permission, origin, gate, record)
-      : await writeOnce(
-          message.value,
-          keyedRequest(key.value, call, caller.who, caller.message, contentOf(message.value.body)),
-          ports.requestKeys,
-          permission,
-          origin,
-          gate,
-          record,
-        );
+  const { value: asked } = message;
+  const keyed = keyedRequest(key.value, call, caller, () => contentOf(asked.body));
+  const written = await once(keyed, ports.requestKeys, origin, "write", (attempt) =>
+    write(asked, permission, origin, gate, record, attempt),
+  );
   return written.ok ? { kind: "written", write: written.value, gate, origin } : refused(written.error);
 };
 
@@ -118,7 +107,7 @@ const bundle: Answerer<Of<"batch">> = async (_interaction, request, ports) => {
   if (!bundle.ok) return refused(bundle.error);
   const key = hasWrite(bundle.value) ? requestKey(caller.message, caller.who) : ok(undefined);
   if (!key.ok) return refused(key.error);
-  return answerBundle(bundle.value, key.value, request, ports);
+  return inBundle(bundle.value, key.value, request, ports);
 };
 
 const consentDoneText = {
@@ -134,12 +123,12 @@ const consentOperation: Answerer<ConsentOperationRequest> = async ({ kind }, req
   if (!key.ok) return refused(key.error);
   const transaction = await consentTransaction(kind, caller.message, permission, origin);
   if (!transaction.ok) return refused(transaction.error);
-  return answerBundle(transaction.value, key.value, request, ports, consentDoneText[kind]);
+  return inBundle(transaction.value, key.value, request, ports, consentDoneText[kind]);
 };
 
 /** @param doneText the text of the answer to an operation that is done as a transaction. */
-async function answerBundle(
-  batch: AskedBundle,
+async function inBundle(
+  asked: AskedBundle,
   key: string | undefined,
   request: KnownRequest,
   ports: GatewayPorts,
@@ -147,19 +136,10 @@ async function answerBundle(
 ): Promise<Outcome> {
   const { call, caller, permission, origin, gate, record } = request;
   const links = linksOf(request, ports);
-  const answer = (attempt?: BundleAttempt) =>
-    batch.kind === "batch"
-      ? answerBatch(batch, permission, origin, links, gate, record, attempt)
-      : transact(batch, permission, origin, links, gate, record, attempt);
-  const answered =
-    key === undefined
-      ? await answer()
-      : await bundleOnce(
-          keyedRequest(key, call, caller.who, caller.message, canonicalText(batch.body)),
-          ports.requestKeys,
-          origin,
-          answer,
-        );
+  const keyed = keyedRequest(key, call, caller, () => canonicalText(asked.body));
+  const answered = await once(keyed, ports.requestKeys, origin, "bundle", (attempt) =>
+    answerBundle(asked, permission, origin, links, gate, record, attempt),
+  );
   if (!answered.ok) return refused(answered.error);
   const bundle = doneText === undefined ? answered.value : { ...answered.value, doneText };
   return { kind: "bundle", bundle, gate, origin };

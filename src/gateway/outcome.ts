@@ -9,20 +9,20 @@ import type { ReviewRefusal } from "#gateway/admission/open-review";
 import type { SignedRefusal } from "#gateway/admission/prove-signed";
 import type { ClearingRefusal, ReleaseGate } from "#gateway/admission/release-gate";
 import { BodyNotWhole } from "#entrypoint/timely-body";
-import type { BatchBodyRefusal } from "#gateway/bundle/batch-entry";
-import type { BundleOutcome, TransactionRefusal } from "#gateway/bundle/bundle-outcome";
-import type { ConsentOperationRefusal } from "#gateway/bundle/consent-transaction";
-import type { EntryRefusal } from "#gateway/bundle/entry-outcome";
-import type { OriginSession } from "#gateway/origin/origin-session";
+import type { BatchBodyRefusal } from "#gateway/change/batch-entry";
+import type { BundleOutcome, TransactionRefusal } from "#gateway/change/bundle-outcome";
+import type { ConsentOperationRefusal } from "#gateway/change/consent-operation";
+import type { EntryRefusal } from "#gateway/change/entry-outcome";
 import type { NamingRefusal } from "#gateway/origin/named-patients";
+import type { OriginSession } from "#gateway/origin/origin-session";
 import type { RelateRefusal } from "#gateway/origin/relate";
 import type { AccountRefusal } from "#gateway/read/account";
 import type { LocalRefusal } from "#gateway/read/answer-locally";
-import type { WriteRefusal } from "#gateway/write/write";
+import type { WriteRefusal } from "#gateway/change/write";
 import type { WriteBodyRefusal } from "#gateway/write/write-body";
-import type { RequestKeyRefusal } from "#gateway/write/request-key";
-import type { SettleRefusal } from "#gateway/write/write-attempt";
-import type { WriteOutcome } from "#gateway/write/write-outcome";
+import type { RequestKeyRefusal } from "#gateway/change/request-key";
+import type { SettleRefusal } from "#gateway/change/attempt";
+import type { WriteOutcome } from "#gateway/change/write-outcome";
 
 /** The outcome of a request. Only the pipeline makes a Response of it: each outcome passes `release`. */
 export type Outcome =

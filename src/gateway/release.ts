@@ -6,11 +6,11 @@ import type { Arrival } from "#gateway/admission/admit";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
 import { Drafts, type AnswerPorts, type AnswerDraft } from "#gateway/answer/drafts";
 import { LedgerBusy } from "#gateway/answer/ledger-queue";
-import { bundleText } from "#gateway/bundle/bundle-text";
-import { clearEntries } from "#gateway/bundle/entry-outcome";
+import { bundleText } from "#gateway/change/bundle-text";
+import { clearEntries } from "#gateway/change/entry-outcome";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { Recorder, RequestFacts } from "#gateway/record/recorder";
-import type { WriteOutcome } from "#gateway/write/write-outcome";
+import type { WriteOutcome } from "#gateway/change/write-outcome";
 import type { GatewayRefusal, Outcome } from "./outcome.ts";
 import type { GatewayPorts } from "./ports.ts";
 

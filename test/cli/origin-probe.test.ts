@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Resource } from "@medplum/fhirtypes";
 import { afterAll, expect, test, vi } from "vitest";
 import { registryDocument } from "#registry/document";
-import { createdId, writeName } from "#gateway/write/once";
+import { createdId, writeName } from "#gateway/change/ways";
 import { clientOfEntry } from "../../cli/origin/client-of-entry.ts";
 import { FhirClient } from "../../cli/origin/fhir-client.ts";
 import { memoryOrigin } from "../../sandbox/origin/memory-origin.ts";

@@ -12,7 +12,7 @@ import { BodyValidators, isKnown } from "#gateway/read/etag";
 import type { Part } from "#gateway/record/parts";
 import { onRefusal } from "#gateway/record/refusal-decision";
 import type { Recorder, RequestFacts } from "#gateway/record/recorder";
-import type { WriteOutcome } from "#gateway/write/write-outcome";
+import type { WriteOutcome } from "#gateway/change/write-outcome";
 import { outcomeAnswer } from "./answer.ts";
 import {
   addRefusalHeaders,

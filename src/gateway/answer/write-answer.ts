@@ -3,7 +3,7 @@ import type { Call } from "#gateway/admission/admit";
 import { outcomeAnswer } from "./answer.ts";
 import { etagOf, lastModified } from "#gateway/read/etag";
 import { faceOf } from "#entrypoint/gateway-face";
-import type { WriteOutcome } from "#gateway/write/write-outcome";
+import type { WriteOutcome } from "#gateway/change/write-outcome";
 
 /**
  * The answer to a recorded write (FHIR R4 http §3.1.0.4, §3.1.0.8). It contains only the redacted resource

@@ -13,7 +13,7 @@ import type { DisclosedWindow, Disclosure } from "#phi/disclosure";
 import type { Arrival, Call } from "#gateway/admission/admit";
 import type { CallerFacts } from "#gateway/admission/authenticate-caller";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
-import type { Intended } from "#gateway/write/after-intent";
+import type { Intended } from "#gateway/change/change-set";
 import { recordedGrant } from "./measuring.ts";
 import { onRecord } from "./on-record.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
@@ -21,7 +21,7 @@ import type { RecordedRefusal } from "./refusal-decision.ts";
 import { firstPaths, nobody, refusalNames, windowNames, writeNames, type Named, type Part } from "./parts.ts";
 import { withPermits } from "./permits.ts";
 import { withStates } from "#gateway/origin/with-states";
-import type { WriteOutcome } from "#gateway/write/write-outcome";
+import type { WriteOutcome } from "#gateway/change/write-outcome";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
 
 export interface RecorderPorts {
@@ -153,19 +153,6 @@ export class Recorder {
     await this.#append([{ ...this.#event("aborted", { reason }), step: windows.length + 1 }]);
   }
 
-  /** A write that is about to be sent, with the patients whom it concerns. */
-  async intend(concerned: ConcernedBy): Promise<Intended> {
-    const named = this.#written(concerned, onRecord(this.#facts.interaction));
-    const event = this.#event("intent", {});
-    return this.#keepIntent(await this.#all(named.map((names) => this.#nextStep({ ...event, ...names }))));
-  }
-
-  #keepIntent(recorded: Appended): Intended {
-    if (recorded === "replayed") return err({ reason: "proof_replayed" });
-    this.#intended = recorded;
-    return ok(undefined);
-  }
-
   /**
    * The end of a write, with the disclosures of its answer: the cleared rows that it shows, else the rows that
    * decided it. Without an intent nothing was sent. The receipt is the receipt of the intent.
@@ -186,9 +173,12 @@ export class Recorder {
     return recorded === "replayed" ? recorded : (this.#intended ?? recorded);
   }
 
-  /** The writes of a batch or a transaction that are about to be sent. */
+  /** The writes that are about to be sent, with the patients whom they concern. */
   async intendParts(parts: readonly Part[]): Promise<Intended> {
-    return this.#keepIntent(await this.#parts(parts));
+    const recorded = await this.#parts(parts);
+    if (recorded === "replayed") return err({ reason: "proof_replayed" });
+    this.#intended = recorded;
+    return ok(undefined);
   }
 
   /** The ends of the writes of a batch or a transaction. */

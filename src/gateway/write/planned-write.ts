@@ -49,22 +49,25 @@ export interface FaultyResult {
 /** The scopes let the caller write the row, and not read it. */
 export const unreadable = { reason: "row_outside_access", decision: { by: "scope" } } as const;
 
+/** A write that the origin gets. */
+export interface SentPlan {
+  readonly kind: "send";
+  readonly write: OriginWrite;
+  readonly type: PlainWrite["type"];
+  /** `undefined`: the origin will assign the id. */
+  readonly id: string | undefined;
+  readonly concerned: ConcernedBy;
+  /** The characters that count for the hidden part of the row (phi/readable). */
+  readonly room?: number;
+  /** A deletion names nobody anew. */
+  readonly newNames?: NewNames;
+  /** The patient whom an effect of the type needs, found by the identifier that the body has. */
+  readonly patient?: string | undefined;
+}
+
 /** A decided write: nothing is sent yet. */
 export type PlannedWrite =
-  | {
-      readonly kind: "send";
-      readonly write: OriginWrite;
-      readonly type: PlainWrite["type"];
-      /** `undefined`: the origin will assign the id. */
-      readonly id: string | undefined;
-      readonly concerned: ConcernedBy;
-      /** The characters that count for the hidden part of the row (phi/readable). */
-      readonly room?: number;
-      /** A deletion names nobody anew. */
-      readonly newNames?: NewNames;
-      /** The patient of a Consent that names the patient by an identifier alone. */
-      readonly consentPatient?: string | undefined;
-    }
+  | SentPlan
   /** `If-None-Exist` found a row: nothing is created. */
   | {
       readonly kind: "found";
@@ -76,5 +79,4 @@ export type PlannedWrite =
   | { readonly kind: "nothing"; readonly type: PlainWrite["type"] };
 
 /** The characters that a plan holds in the budget of its request until it is sent. */
-export const sizeHeldBy = ({ write, room = 0 }: Extract<PlannedWrite, { kind: "send" }>): number =>
-  (write.body?.length ?? 0) + room;
+export const sizeHeldBy = ({ write, room = 0 }: SentPlan): number => (write.body?.length ?? 0) + room;

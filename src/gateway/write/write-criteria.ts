@@ -1,4 +1,7 @@
+import { readCriteria, type InteractionRefusal } from "#fhir/interaction";
+import type { ResourceType } from "#fhir/r4/elements";
 import { meets, undecidable } from "#fhir/search/criteria";
+import { readQuery, type QueryRefusal } from "#fhir/search/query";
 import { isId, type FhirBase } from "#fhir/r4/reference";
 import { textAt, type JsonObject } from "#fhir/json/json";
 import { namedBy } from "#fhir/patients-named";
@@ -36,6 +39,19 @@ export async function findByCriteria(
 ): Promise<Result<string | undefined, CriteriaRefusal>> {
   const found = await findRow(criteria, permission, origin);
   return found.ok ? ok(found.value?.id) : found;
+}
+
+/** As {@link findRow}, for the text of a search. */
+export async function findByQuery(
+  type: ResourceType,
+  query: string,
+  permission: Permission,
+  origin: OriginSession,
+): Promise<Result<FoundRow | undefined, CriteriaRefusal | QueryRefusal | InteractionRefusal>> {
+  const pairs = readQuery(query);
+  if (!pairs.ok) return pairs;
+  const criteria = readCriteria(type, pairs.value, origin.base);
+  return criteria.ok ? findRow(criteria.value, permission, origin) : criteria;
 }
 
 /**

@@ -1,9 +1,7 @@
 import { conditionalReferences } from "#fhir/batch";
 import type { Nesting } from "#fhir/r4/compartment";
-import { readCriteria } from "#fhir/interaction";
 import { property, type JsonObject } from "#fhir/json/json";
 import { conditionQuery, type WriteConditions } from "#fhir/preconditions";
-import { readQuery } from "#fhir/search/query";
 import type { FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import { unjudgedRow } from "#phi/disclose";
@@ -17,8 +15,8 @@ import { concernedByChange, concernedByCreate } from "#gateway/origin/concerned-
 import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { isConditional } from "#gateway/origin/conditional-writes";
+import { effectOf } from "#gateway/change/effects";
 import { acceptResult } from "./accept-result.ts";
-import { patientByIdentifier } from "./consent-patient.ts";
 import { planDelete } from "./plan-delete.ts";
 import {
   sizeHeldBy,
@@ -30,7 +28,7 @@ import {
 import { withoutPart2Labels } from "#phi/part2";
 import { asRead, confirmsRow, cutForWriter, isCurrent, storedRow, type StoredRow } from "./stored-row.ts";
 import type { AskedWrite, WriteBody } from "./write-body.ts";
-import { findByCriteria, findRow } from "./write-criteria.ts";
+import { findByCriteria, findByQuery } from "./write-criteria.ts";
 import { residenceFacts } from "#residence/row-residences";
 
 /** Decides about a write, down to the bytes that the origin would get. It only reads at the origin. */
@@ -44,9 +42,10 @@ export async function planWrite(
   const { type, write } = planned.value;
   // The text may be larger than the submitted text, by the hidden part of the stored resource.
   if (!origin.held.take(sizeHeldBy(planned.value))) return err({ reason: "plan_too_large" });
-  if (type !== "Consent" || write.body === undefined) return planned;
-  const consentPatient = await patientByIdentifier(write.body, permission, origin);
-  return consentPatient.ok ? ok({ ...planned.value, consentPatient: consentPatient.value }) : consentPatient;
+  const effect = effectOf(type)?.beforePlan;
+  if (effect === undefined || write.body === undefined) return planned;
+  const patient = await effect(write.body, permission, origin);
+  return patient.ok ? ok({ ...planned.value, patient: patient.value }) : patient;
 }
 
 async function decideWrite(
@@ -69,11 +68,8 @@ async function decideWrite(
   switch (interaction.kind) {
     case "create": {
       if (conditions.ifNoneExist === undefined) return planCreate(interaction, body, permission, origin);
-      const pairs = readQuery(conditionQuery(conditions.ifNoneExist, type, origin.base));
-      if (!pairs.ok) return pairs;
-      const criteria = readCriteria(type, pairs.value, origin.base);
-      if (!criteria.ok) return criteria;
-      const found = await findRow(criteria.value, permission, origin);
+      const query = conditionQuery(conditions.ifNoneExist, type, origin.base);
+      const found = await findByQuery(type, query, permission, origin);
       if (!found.ok) return found;
       return found.value === undefined
         ? planCreate(interaction, body, permission, origin)

@@ -23,15 +23,15 @@ import type { HeldBytes } from "#gateway/origin/held-bytes";
 import { hasMediaType, readResourceBody, resourceTypes } from "#gateway/admission/resource-body";
 import type { AskedWrite, WriteBody, WriteBodyRefusal } from "#gateway/write/write-body";
 
+export interface AskedReading {
+  readonly kind: "reading";
+  readonly interaction: Reading;
+  readonly isHead: boolean;
+  readonly ifNoneMatch: string | null;
+}
+
 /** An entry of a bundle, as far as it can be read without the origin and the policy. */
-export type AskedEntry =
-  | {
-      readonly kind: "reading";
-      readonly interaction: Reading;
-      readonly isHead: boolean;
-      readonly ifNoneMatch: string | null;
-    }
-  | { readonly kind: "writing"; readonly write: AskedWrite };
+export type AskedEntry = AskedReading | { readonly kind: "writing"; readonly write: AskedWrite };
 
 export const interactionOf = (asked: AskedEntry): Reading | Writing =>
   asked.kind === "reading" ? asked.interaction : asked.write.interaction;

@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { sendWrite } from "#gateway/write/write-send";
+import { sendWrite } from "#gateway/change/send";
 import { faceOf } from "#entrypoint/gateway-face";
 import { sessionOf } from "../../support/origin-session.ts";
 
@@ -13,9 +13,9 @@ test("a write that was not sent says why, and when to send it again", async ({ e
     const session = sessionOf(() => Promise.reject(new Error("no question")), {
       send: async () => ({ kind: "circuit_open", because, retryAfterSeconds: 3 }),
     });
-    const sent = await sendWrite(planned, session);
-    if (sent.ok) throw new Error("it was sent");
-    ends.push([sent.error, faceOf(sent.error).status]);
+    const { refusal } = await sendWrite(planned, session);
+    if (refusal === undefined) throw new Error("it was sent");
+    ends.push([refusal, faceOf(refusal).status]);
   }
   expect(ends).toEqual([
     [{ reason: "origin_circuit_open", retryAfterSeconds: 3 }, 503],

@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { entryText } from "#gateway/bundle/transaction-send";
+import { entryText } from "#gateway/change/send-whole";
 
 const urn = "urn:uuid:11111111-1111-4111-8111-111111111111";
 

@@ -1,7 +1,7 @@
 import type { Returned } from "#fhir/preconditions";
 import type { Disclosure } from "#phi/disclosure";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
-import type { SendRefusal } from "./write-send.ts";
+import type { SendRefusal } from "./send.ts";
 
 /** The end of a write, for the record and for the answer. */
 export interface WriteOutcome {

@@ -2,10 +2,10 @@ import { isObject, readJson } from "#fhir/json/json";
 import { err, ok, type Result } from "#kernel/result";
 import type { HeldLease } from "#limits/row-lease";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import type { PlannedWrite } from "./planned-write.ts";
-import { versionIn } from "./stored-row.ts";
+import type { SentPlan } from "#gateway/write/planned-write";
+import { versionIn } from "#gateway/write/stored-row";
 
-type Sent = Pick<Extract<PlannedWrite, { kind: "send" }>, "write">;
+type Sent = Pick<SentPlan, "write">;
 
 export type LeaseRefusal =
   /** Another write of the row is on its way. */

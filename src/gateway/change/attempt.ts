@@ -1,80 +1,125 @@
-import { largest } from "#kernel/largest";
 import { faceOf } from "#entrypoint/gateway-face";
+import { isObject, readJson } from "#fhir/json/json";
+import { largest } from "#kernel/largest";
 import { originWriteMilliseconds } from "#kernel/origin-timeout";
 import { err, ok, type Result } from "#kernel/result";
-import type { KeyedAttempt } from "#limits/request-keys";
-import { concernsNobody } from "#gateway/origin/concerned-by-write";
+import type { KeyedAttempt, KeyedRequest, RequestKeys } from "#limits/request-keys";
+import type { FilingRefusal } from "#gateway/consents/consent-filing";
+import { concernedByUnread, concernsNobody, type ConcernedBy } from "#gateway/origin/concerned-by-write";
+import type { OriginRefusal } from "#gateway/origin/forward";
 import type { OriginSession } from "#gateway/origin/origin-session";
+import type { PlannedWrite } from "#gateway/write/planned-write";
+import { versionIn } from "#gateway/write/stored-row";
 import {
   createdId,
   isSameWay,
-  storedText,
   readStored,
   sentBy,
+  storedText,
   wayOf,
   writeName,
   type StoredEnd,
   type StoredWrite,
-} from "#gateway/write/once";
-import type { PlannedWrite } from "#gateway/write/planned-write";
-import {
-  rowStatuses,
-  settleWrite,
-  storeEnd,
-  type OnceRefusal,
-  type SettledWrite,
-  type SettleRefusal,
-} from "#gateway/write/write-attempt";
+} from "./ways.ts";
+
+export type OnceRefusal =
+  /** The key was used for a different request. */
+  | { readonly reason: "idempotency_key_reused" }
+  /** A request with this key is being done. */
+  | { readonly reason: "idempotency_key_in_use"; readonly retryAfterSeconds: number }
+  /** An earlier attempt sent the write, its outcome is unknown, and to send it again could do it twice. */
+  | { readonly reason: "outcome_unknown" };
+
+export type SettleRefusal = OnceRefusal | OriginRefusal | FilingRefusal;
+
+/** A write that was done before this request, and the patients of its resource. */
+export interface SettledWrite {
+  readonly end: StoredEnd;
+  readonly concerned: ConcernedBy;
+}
 
 /** The end of a write that this attempt sent. `nothing`: the write was certainly not done. */
-export type SentEnd = StoredEnd | "unknown" | "nothing";
+export type AttemptEnd = StoredEnd | "unknown" | "nothing";
 
-// The writes of a batch are sent one after the other.
-const sendingMilliseconds = { request: 30_000, write: originWriteMilliseconds };
+// Before a write is sent its row may be leased and read again.
+const sendingMilliseconds = originWriteMilliseconds / 2 + 10_000 + originWriteMilliseconds;
 
-/** A batch or a transaction on its way, under the attempt that has its key: all its writes have one key. */
-export class BundleAttempt {
-  readonly #attempt: Pick<KeyedAttempt, "name" | "sending" | "ended">;
+/** The statuses of refusals that stored rows decide, in one face whether a row is hidden or absent. */
+const rowStatuses: ReadonlySet<number> = new Set([404, 409, 412, 422]);
+
+/**
+ * Does a request once under its key, however often it comes. The attempt of a request that was done before has the
+ * end of each of its writes, and sends nothing.
+ *
+ * @param request undefined: it has no key, and is done each time it comes.
+ * @param form `bundle`: several writes have one key, and each has a name by its place.
+ */
+export async function once<T, R>(
+  request: KeyedRequest | undefined,
+  keys: RequestKeys,
+  origin: OriginSession,
+  form: "write" | "bundle",
+  act: (attempt?: Attempt) => Promise<Result<T, R>>,
+): Promise<Result<T, R | OnceRefusal>> {
+  if (request === undefined) return act();
+  const claim = await keys.claim(request);
+  switch (claim.kind) {
+    case "other":
+      return err({ reason: "idempotency_key_reused" });
+    case "busy":
+      return err({ reason: "idempotency_key_in_use", retryAfterSeconds: claim.retryAfterSeconds });
+    case "done":
+      return act(new Attempt({ ...nothingToStore, earlier: claim.result }, origin, form));
+    case "claimed": {
+      const attempt = new Attempt(claim.attempt, origin, form);
+      try {
+        const result = await act(attempt);
+        if (!result.ok) await attempt.release();
+        return result;
+      } catch (fault) {
+        await attempt.release().catch(() => {}); // its time ends then
+        throw fault;
+      }
+    }
+  }
+}
+
+const nothingToStore = { name: "", sending: async () => {}, ended: async () => {} };
+
+/** A change set on its way, under the attempt that has its key: all its writes have one key. */
+export class Attempt {
+  readonly #attempt: KeyedAttempt;
   readonly #origin: OriginSession;
-  /** The writes as an earlier attempt left them, by the index of the entry. */
+  readonly #form: "write" | "bundle";
+  /** The writes as an earlier attempt left them, by their place in the set. */
   readonly #earlier: readonly StoredWrite[];
   readonly #writes: Map<number, StoredWrite>;
-  readonly isResumed: boolean;
   /** The writes for which the origin had nothing to do. */
   readonly #unsent = new Set<number>();
-  #isSending = false;
+  /** From here on a fault leaves the key as it is. */
+  #isStored = false;
 
-  constructor(attempt: KeyedAttempt, origin: OriginSession) {
+  constructor(attempt: KeyedAttempt, origin: OriginSession, form: "write" | "bundle") {
     this.#attempt = attempt;
     this.#origin = origin;
+    this.#form = form;
     this.#earlier = attempt.earlier === undefined ? [] : readStored(attempt.earlier);
     this.#writes = new Map(this.#earlier.entries());
-    this.isResumed = attempt.earlier !== undefined;
-  }
-
-  /** A request that was done: each of its writes has an end, and nothing is sent. */
-  static repeated(result: string, origin: OriginSession): BundleAttempt {
-    const nothing = async () => {};
-    return new BundleAttempt({ name: "", earlier: result, sending: nothing, ended: nothing }, origin);
   }
 
   /** Ends an attempt that sent nothing: the key is as it was before. */
   async release(): Promise<void> {
-    if (!this.#isSending) await this.#attempt.ended({ kind: "nothing" });
+    if (!this.#isStored) await this.#attempt.ended({ kind: "nothing" });
   }
 
-  /** True if the entry's write was done and answered before. */
+  /** True if the write was done and answered before. */
   isRepeat(index: number): boolean {
-    return this.#earlier[index]?.way === "done";
+    return this.#keptOf(index).way === "done";
   }
 
-  /** The end of an entry's write in an earlier attempt. `undefined`: the write may be sent. */
+  /** The end of a write in an earlier attempt, if the origin knows it. `undefined`: the write may be sent. */
   async settle(index: number): Promise<Result<SettledWrite | undefined, SettleRefusal>> {
-    const settled = await settleWrite(
-      this.#earlier[index] ?? { way: "none" },
-      this.#nameOf(index),
-      this.#origin,
-    );
+    const settled = await settleWrite(this.#keptOf(index), this.#nameOf(index), this.#origin);
     if (settled.ok && settled.value !== undefined) this.#noteEnd(index, settled.value.end);
     return settled;
   }
@@ -110,7 +155,7 @@ export class BundleAttempt {
     return isDivided || unsettled.length < sent.length ? err({ reason: "outcome_unknown" }) : ok(undefined);
   }
 
-  /** An entry's write as it is sent. A resumed write is sent in its earlier way only. */
+  /** A write as it is sent. A resumed write is sent in its earlier way only. */
   async prepare(index: number, plan: PlannedWrite): Promise<Result<PlannedWrite, OnceRefusal>> {
     if (plan.kind !== "send") {
       const [status, id] = plan.kind === "found" ? ([200, plan.id] as const) : ([204, undefined] as const);
@@ -119,7 +164,7 @@ export class BundleAttempt {
       return ok(plan);
     }
     const way = wayOf(plan, (await this.#origin.traits())?.capabilities ?? {});
-    if (this.#mayBeSent(index) && !isSameWay(way, this.#earlier[index]))
+    if (this.#mayBeSent(index) && !isSameWay(way, this.#keptOf(index)))
       return err({ reason: "outcome_unknown" });
     this.#writes.set(index, way);
     return ok(sentBy(way, this.#nameOf(index), plan));
@@ -127,22 +172,23 @@ export class BundleAttempt {
 
   /** The refusal of a write that an earlier attempt may have sent: its own effect may be the reason. */
   refusalOf<R extends Parameters<typeof faceOf>[0]>(refusal: R, index?: number): R | OnceRefusal {
-    const mayBeSent = index === undefined ? this.isResumed : this.#mayBeSent(index);
+    const mayBeSent = index === undefined ? this.#attempt.earlier !== undefined : this.#mayBeSent(index);
     return mayBeSent && rowStatuses.has(faceOf(refusal).status) ? { reason: "outcome_unknown" } : refusal;
   }
 
   /** Call it before the first write is sent. Throws when another attempt took over. */
   async sending(count: number): Promise<void> {
-    const { request, write } = sendingMilliseconds;
-    await this.#attempt.sending(this.#text, request + write * count);
-    this.#isSending = true;
+    await this.#attempt.sending(this.#text, sendingMilliseconds * count);
+    this.#isStored = true;
   }
 
   /**
    * Stores the ends of this attempt's writes. The writes are done whatever happens here: a repeat then finds
-   * their outcomes unknown.
+   * their outcomes unknown. A second try settles a connection that broke.
+   *
+   * @param writes the places of all writes of the set.
    */
-  async ended(ends: ReadonlyMap<number, SentEnd>, writes: readonly number[]): Promise<void> {
+  async ended(ends: ReadonlyMap<number, AttemptEnd>, writes: readonly number[]): Promise<void> {
     for (const [index, end] of ends) {
       if (end === "unknown") continue;
       if (end === "nothing")
@@ -155,7 +201,8 @@ export class BundleAttempt {
       : writes.every((index) => wayAt(index) === "none" || this.#unsent.has(index))
         ? ({ kind: "nothing" } as const)
         : ({ kind: "unknown", content: this.#text } as const);
-    await storeEnd(this.#attempt, end);
+    this.#isStored = true;
+    await this.#attempt.ended(end).catch(() => this.#attempt.ended(end).catch(() => {}));
   }
 
   /**
@@ -183,7 +230,7 @@ export class BundleAttempt {
   }
 
   #nameOf(index: number): string {
-    return writeName(this.#attempt.name, index);
+    return writeName(this.#attempt.name, this.#form === "bundle" ? index : undefined);
   }
 
   get #text(): string {
@@ -205,5 +252,36 @@ function endOf(kept: StoredWrite, name: string): StoredEnd | undefined {
     case "none":
     case "once":
       return undefined;
+  }
+}
+
+/** Asks the origin for the end of a write whose outcome is unknown. `undefined`: it may be sent. */
+async function settleWrite(
+  kept: StoredWrite,
+  name: string,
+  origin: OriginSession,
+): Promise<Result<SettledWrite | undefined, SettleRefusal>> {
+  switch (kept.way) {
+    case "once":
+      return err({ reason: "outcome_unknown" });
+    // The origin creates nothing twice, or replaces only the version that was judged.
+    case "none":
+    case "identifier":
+    case "version":
+      return ok(undefined);
+    case "done":
+      return ok({ end: kept, concerned: concernsNobody });
+    case "id": {
+      const { type } = kept;
+      const id = createdId(name);
+      const read = await origin.read({ path: `${type}/${id}`, query: "" });
+      if (!read.ok && read.error.reason === "absent") return ok(undefined);
+      if (!read.ok && read.error.reason !== "resource_withheld") return read;
+      const json = read.ok ? readJson(read.value.body) : undefined;
+      const row = json?.ok === true && isObject(json.value) ? json.value : undefined;
+      const bases = { origin: read.ok ? read.value.base : origin.base, public: origin.base };
+      const end = { status: 201, type, id, version: row && versionIn(row) } as const;
+      return ok({ end, concerned: row === undefined ? concernsNobody : concernedByUnread(row, bases) });
+    }
   }
 }

@@ -2,10 +2,8 @@ import { elementsOf, isResourceType, type ResourceType } from "#fhir/r4/elements
 import { isArray, isObject, property, readJson, textAt, type JsonObject } from "#fhir/json/json";
 import type { OriginCapabilities } from "#fhir/ports";
 import { utf8 } from "#kernel/encoded";
-import type { PlannedWrite } from "./planned-write.ts";
-import type { DoneWrite } from "./write-send.ts";
-
-type Sent = Extract<PlannedWrite, { kind: "send" }>;
+import type { SentPlan } from "#gateway/write/planned-write";
+import type { DoneWrite } from "./send.ts";
 
 /** The end of a write that was done: all that a key stores of it. */
 export type StoredEnd = Pick<DoneWrite, "status" | "type" | "id" | "version">;
@@ -44,7 +42,7 @@ export function readStored(text: string): readonly StoredWrite[] {
   const read = readJson(utf8(text));
   return read.ok && isArray(read.value)
     ? read.value.map((item) => (isObject(item) ? readOne(item) : { way: "once" }))
-    : [];
+    : [{ way: "once" }];
 }
 
 function readOne(item: JsonObject): StoredWrite {
@@ -68,7 +66,7 @@ const statuses = [200, 201, 204] as const;
 
 /** The way of a write at an origin with these abilities. */
 export function wayOf(
-  { write, type, id }: Sent,
+  { write, type, id }: SentPlan,
   { updateAsCreate, honoursIfNoneExist }: Pick<OriginCapabilities, "updateAsCreate" | "honoursIfNoneExist">,
 ): Way {
   if (write.version !== undefined && id !== undefined)
@@ -101,7 +99,7 @@ export const writeName = (request: string, index?: number): string =>
   index === undefined ? request.slice(0, 40) : `${request.slice(0, 40)}-${index}`;
 
 /** The write as it is sent. `name`: the name of this write alone. */
-export function sentBy({ way }: Way, name: string, planned: Sent): Sent {
+export function sentBy({ way }: Way, name: string, planned: SentPlan): SentPlan {
   const { write, type } = planned;
   if (write.body === undefined) return planned;
   switch (way) {

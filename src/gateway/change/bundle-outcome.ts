@@ -1,16 +1,7 @@
 import type { bodyOutcome } from "#fhir/outcome";
 import type { Part } from "#gateway/record/parts";
-import type { Intended } from "#gateway/write/after-intent";
-import type { SendRefusal } from "#gateway/write/write-send";
 import type { EntryOutcome } from "./entry-outcome.ts";
-
-/**
- * Puts the writes of a bundle on record before they are sent, and their ends. Throws when the ledger cannot.
- */
-export interface BundleRecord {
-  intendParts(parts: readonly Part[]): Promise<Intended>;
-  noteParts(parts: readonly Part[]): Promise<void>;
-}
+import type { SendRefusal } from "./send.ts";
 
 export type TransactionRefusal =
   /** A reference by search finds no visible resource, or several (FHIR R4 http §3.1.0.11.2). */

@@ -2,10 +2,9 @@ import { test } from "vitest";
 import { readBatch } from "#fhir/batch";
 import { readJson } from "#fhir/json/json";
 import type { PendingDisclosure } from "#gateway/admission/release-gate";
-import { answerBatch } from "#gateway/bundle/batch";
-import { answerBytesMax, clearEntries } from "#gateway/bundle/entry-outcome";
+import { answerBundle } from "#gateway/change/bundle";
+import { answerBytesMax, clearEntries } from "#gateway/change/entry-outcome";
 import type { Part } from "#gateway/record/parts";
-import { transact } from "#gateway/bundle/transaction";
 import { parseScopes } from "#identity/scopes";
 import { err, ok } from "#kernel/result";
 import { compilePolicy } from "#policy/compile";
@@ -94,10 +93,7 @@ async function post(
   };
   const links = { to: async () => ok(undefined) };
   const bundle = { ...batch.value, prefer, body: null };
-  const answered =
-    bundle.kind === "batch"
-      ? await answerBatch(bundle, permission, session, links, gate, record)
-      : await transact(bundle, permission, session, links, gate, record);
+  const answered = await answerBundle(bundle, permission, session, links, gate, record);
   if (!answered.ok || "reason" in answered.value.result) throw new Error("a test's own mistake");
   const { result, parts } = answered.value;
   const answers = await clearEntries(result, gate);

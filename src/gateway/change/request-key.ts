@@ -3,6 +3,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { readIdempotencyKey } from "#limits/idempotency-key";
 import type { KeyedRequest } from "#limits/request-keys";
 import type { Arrival, Call } from "#gateway/admission/admit";
+import type { Caller } from "#gateway/admission/authenticate-caller";
 
 export type RequestKeyRefusal =
   | { readonly reason: "idempotency_key_malformed" }
@@ -27,20 +28,21 @@ export function requestKey(
  * the form of its JSON, its credentials and its preferences for the answer do not count.
  *
  * @param content the canonical text of the body.
+ * @returns undefined: the request has no key.
  */
 export function keyedRequest(
-  key: string,
+  key: string | undefined,
   { method, path, query, purpose }: Pick<Call, "method" | "path" | "query" | "purpose">,
-  { client, issuer, subject }: Pick<Principal, "client" | "issuer" | "subject">,
-  { headers }: Pick<Arrival, "headers">,
-  content: string,
-): KeyedRequest {
+  { who: { client, issuer, subject }, message: { headers } }: Pick<Caller, "who" | "message">,
+  content: () => string,
+): KeyedRequest | undefined {
+  if (key === undefined) return undefined;
   const conditions = ["if-match", "if-none-exist"].map((name) => headers.get(name));
   return {
     // One app serves many people: a person's key says nothing about another person's write.
     caller: JSON.stringify([client.id, issuer, subject]),
     holder: client.id,
     key,
-    request: JSON.stringify([method, path, query, purpose ?? null, ...conditions, content]),
+    request: JSON.stringify([method, path, query, purpose ?? null, ...conditions, content()]),
   };
 }

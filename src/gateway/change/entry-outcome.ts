@@ -12,9 +12,9 @@ import { decidedParts, disclosedParts, refusedPart, type Part } from "#gateway/r
 import { onRecord } from "#gateway/record/on-record";
 import { onRefusal } from "#gateway/record/refusal-decision";
 import type { PlanRefusal } from "#gateway/write/planned-write";
-import type { SettleRefusal } from "#gateway/write/write-attempt";
-import type { SendRefusal } from "#gateway/write/write-send";
+import type { SettleRefusal } from "./attempt.ts";
 import type { EntryReadRefusal } from "./batch-entry.ts";
+import type { SendRefusal } from "./send.ts";
 
 /** Why an entry of a bundle is refused. */
 export type EntryRefusal =

@@ -1,0 +1,324 @@
+import { faceOf } from "#entrypoint/gateway-face";
+import type { BatchEntry, EntryFault } from "#fhir/batch";
+import { patientsNamed } from "#fhir/patients-named";
+import { err, ok, type Result } from "#kernel/result";
+import { evaluate } from "#policy/evaluate";
+import type { NextLinks } from "#gateway/admission/page-links";
+import type { Permission } from "#gateway/admission/permit";
+import { bytesOf, type ReleaseGate } from "#gateway/admission/release-gate";
+import type { OriginSession } from "#gateway/origin/origin-session";
+import { etagOf, isListed } from "#gateway/read/etag";
+import { gather } from "#gateway/read/gather";
+import { decidedParts, repeatedPart, writeParts } from "#gateway/record/parts";
+import type { Attempt } from "./attempt.ts";
+import {
+  interactionOf,
+  isWriteEntry,
+  readAsked,
+  type AskedBatch,
+  type AskedBundle,
+  type AskedReading,
+  type AskedTransaction,
+} from "./batch-entry.ts";
+import type { BundleOutcome, EntryIssue, TransactionRefusal } from "./bundle-outcome.ts";
+import { Change, ChangeSet, type ChangeRecord, type SentSet } from "./change-set.ts";
+import { EntryOutcome, placeOf, refusedEntry, whatOf } from "./entry-outcome.ts";
+import { planWhole, type UnsentTransaction } from "./plan-whole.ts";
+import { isUnknown, type DoneWrite, type SendRefusal } from "./send.ts";
+import { locationIn, represent, type ReadStored } from "./show.ts";
+
+/** The gate as a bundle needs it before its answer is made. */
+export type BundleGate = Pick<ReleaseGate, "spendFurtherRequests" | "spendNames" | "stillGood">;
+
+/** An entry between its reading and its answer. It has neither if it was refused before. */
+interface Entry {
+  readonly outcome: EntryOutcome;
+  readonly reading?: AskedReading;
+  readonly change?: Change;
+}
+
+/** The entries of a bundle whose writes have their ends. */
+interface Written extends SentSet {
+  readonly entries: readonly Entry[];
+}
+
+// A Worker has at most six open connections.
+const atOnce = 6;
+// A Worker may send a thousand requests, and a server may ignore a preference (RFC 7240 §2).
+const shownReadsMax = 50;
+
+/**
+ * A batch: each entry is permitted, refused and recorded as a request of its own. A transaction: each entry is
+ * permitted by itself, or nothing is done. Reads come last and see the written rows (FHIR R4 http §3.1.0.11.2); the
+ * writes stay done when a read finds nothing.
+ *
+ * @param attempt for a bundle under a key.
+ */
+export async function answerBundle(
+  bundle: AskedBundle,
+  permission: Permission,
+  origin: OriginSession,
+  links: NextLinks,
+  gate: BundleGate,
+  record: ChangeRecord,
+  attempt?: Attempt,
+): Promise<Result<BundleOutcome, UnsentTransaction>> {
+  const { kind } = bundle;
+  const spent = await gate.spendFurtherRequests(bundle.entries.length - 1);
+  if (!spent.ok) return spent;
+  const set = new ChangeSet(kind, permission, gate, record, attempt);
+  const written =
+    kind === "batch"
+      ? await writeEach(bundle, set, permission, origin)
+      : await writeWhole(bundle, set, permission, origin, attempt);
+  if (!written.ok) return written;
+  const { entries, sending, refusal } = written.value;
+  const isWhole = kind === "transaction";
+  for (const { outcome, change } of entries) if (change !== undefined) answerWrite(outcome, change, isWhole);
+  const parts = sending.flatMap(({ index }) => entries[index]?.outcome.parts.splice(0) ?? []);
+  const result = isWhole ? (refusal ?? unfinished(entries, sending)) : undefined;
+  const decided = (status: number) =>
+    isWhole ? decidedParts({ interaction: "transaction" }, status, origin) : [];
+  if (result !== undefined) return ok({ kind, parts: [...parts, ...decided(faceOf(result).status)], result });
+  if (parts.length > 0) await record.noteParts(parts);
+  await readAll(entries, permission, links, isWhole);
+  await showAll(entries, permission, isWhole);
+  return ok({ kind, parts: decided(200), result: entries.map(({ outcome }) => outcome) });
+}
+
+async function writeEach(
+  { entries: requests, prefer }: AskedBatch,
+  set: ChangeSet,
+  permission: Permission,
+  origin: OriginSession,
+): Promise<Result<Written, UnsentTransaction>> {
+  const entries = requests.map((request, index) => entryOf(request, index, prefer, permission, origin));
+  const writes = requests.flatMap((each, index) => (each.ok && isWriteEntry(each.value) ? [index] : []));
+  const changes = entries.flatMap(({ change }) => change ?? []);
+  const sent = await set.each(changes, writes);
+  return sent.ok ? ok({ entries, ...sent.value }) : sent;
+}
+
+/** An entry of a batch, with a session of its own. */
+function entryOf(
+  request: Result<BatchEntry, EntryFault>,
+  index: number,
+  prefer: string | null,
+  { access }: Permission,
+  session: OriginSession,
+): Entry {
+  const asked = request.ok ? readAsked(request.value, request.value.resource, session.base, prefer) : request;
+  const interaction = asked.ok ? interactionOf(asked.value) : undefined;
+  const what = request.ok ? whatOf(request.value, interaction) : {};
+  const outcome = new EntryOutcome(what, session.forEntry());
+  const { origin } = outcome;
+  const named =
+    interaction === undefined ? ok(undefined) : origin.names.nameAsked(patientsNamed(interaction), access);
+  const refused = asked.ok ? named : asked;
+  if (!refused.ok) outcome.refuse(refused.error);
+  if (!refused.ok || !asked.ok || !request.ok) return { outcome };
+  return asked.value.kind === "reading"
+    ? { outcome, reading: asked.value }
+    : { outcome, change: new Change(index, asked.value.write, what, origin, request.value) };
+}
+
+async function writeWhole(
+  { entries: requests, prefer }: AskedTransaction,
+  set: ChangeSet,
+  permission: Permission,
+  origin: OriginSession,
+  attempt: Attempt | undefined,
+): Promise<Result<Written, UnsentTransaction>> {
+  const atomic = await atomicityOf(requests, origin);
+  if (!atomic.ok) return atomic;
+  const writes = requests.flatMap((request, index) => (isWriteEntry(request) ? [index] : []));
+  const entriesOf = (changes: readonly Change[]): readonly Entry[] => {
+    const byIndex = new Map(changes.map((change) => [change.index, change]));
+    return requests.map((request, index) => {
+      const change = byIndex.get(index);
+      return change === undefined
+        ? entryOf(ok(request), index, prefer, permission, origin)
+        : { change, outcome: outcomeOfWrite(change) };
+    });
+  };
+  const settled = await attempt?.settleWhole(atomic.value);
+  if (settled?.ok === false) return settled;
+  if (attempt !== undefined && settled?.value !== undefined) {
+    await attempt.ended(new Map(), writes);
+    const changes: Change[] = [];
+    for (const [index, end] of settled.value) {
+      const request = requests[index];
+      const asked = request && readAsked(request, request.resource, origin.base, prefer);
+      if (asked?.ok === false) return asked;
+      if (request === undefined || asked?.value.kind !== "writing")
+        throw new Error("a done transaction has another write");
+      const { write } = asked.value;
+      const change = new Change(index, write, whatOf(request, write.interaction), origin, request);
+      const again = await set.answerEarlier(change, end);
+      if (!again.ok) return again;
+      changes.push(change);
+    }
+    return ok({ entries: entriesOf(changes), sending: [] });
+  }
+  const planned = await planWhole(requests, prefer, permission, origin);
+  if (!planned.ok) return err(attempt?.refusalOf(planned.error) ?? planned.error);
+  const sent = await set.whole(planned.value, writes, origin);
+  return sent.ok ? ok({ entries: entriesOf(planned.value), ...sent.value }) : sent;
+}
+
+/**
+ * A single write has no parts. This check comes first, because the rows of the entries must not decide it.
+ *
+ * @returns true if the origin does all of the transaction or nothing.
+ */
+async function atomicityOf(
+  entries: readonly BatchEntry[],
+  origin: OriginSession,
+): Promise<Result<boolean, TransactionRefusal>> {
+  const isSingle = entries.filter(isWriteEntry).length <= 1;
+  const { transactions } = (await origin.traits()) ?? {};
+  return !isSingle && transactions === undefined
+    ? err({ reason: "transaction_not_atomic" })
+    : ok(isSingle || transactions === "atomic");
+}
+
+/**
+ * The outcome of a write of a transaction. All writes are settled together: the rows that decided them are on record
+ * once. A resource that is shown has names of its own.
+ */
+function outcomeOfWrite({ what, asked: { conditions }, origin }: Change): EntryOutcome {
+  const mayShow = conditions.returns === "representation";
+  return new EntryOutcome(what, mayShow ? origin.forEntry() : origin, !mayShow);
+}
+
+/** Answers an entry by the end of its write, which goes on record. */
+function answerWrite(outcome: EntryOutcome, { end, plan, what, origin }: Change, isWhole: boolean): void {
+  outcome.isWrite = plan !== undefined || end.kind !== "refused";
+  if (end.kind === "refused") return outcome.refuse(end.refusal);
+  const { kind, refusal, concerned } = end;
+  outcome.answer =
+    refusal === undefined
+      ? { status: end.done.status, location: locationIn(origin.base, end.done) }
+      : refusedEntry(refusal);
+  const { status } = outcome.answer;
+  // the record of a transaction was begun under the names by which it was asked
+  const { type, id } = kind === "sent" && (isWhole || refusal !== undefined) ? end.plan : end.done;
+  const named = { ...what, ...placeOf({ type, id }) };
+  const ended = { status, ...(refusal && { reason: refusal.reason }) };
+  const parts =
+    kind === "repeated"
+      ? [repeatedPart(named, status, origin)]
+      : writeParts("write", named, concerned, { origin, outcome: ended });
+  for (const part of parts) outcome.parts.push(part);
+}
+
+/**
+ * Why a transaction is not done in full. If the gateway knows that no entry was done, the refusal of the first entry
+ * is the answer; otherwise each entry has its own end.
+ */
+function unfinished(
+  entries: readonly Entry[],
+  sending: readonly Change[],
+): SendRefusal | TransactionRefusal | undefined {
+  const ends = sending.flatMap(({ end }) => (end.kind === "sent" ? [end] : []));
+  if (ends.every(({ refusal }) => refusal === undefined)) return undefined;
+  const [first] = ends;
+  const areUndone = ends.every((end) => end.done === undefined && !isUnknown(end));
+  return areUndone && first?.refusal !== undefined
+    ? first.refusal
+    : { reason: "transaction_incomplete", issues: entries.map(issueOf) };
+}
+
+function issueOf({ change }: Entry, index: number): EntryIssue {
+  const expression = `Bundle.entry[${index}]`;
+  const said = (text: string) =>
+    ({ severity: "information", code: "informational", text, expression }) as const;
+  if (change === undefined) return said("It was not read.");
+  const { end } = change;
+  if (end.kind === "unsent") return said("Nothing had to be done.");
+  if (end.refusal === undefined) return said(`It was done: ${end.done.status}.`);
+  const { code, text } = faceOf(end.refusal);
+  return { severity: "error", code, text, expression };
+}
+
+async function readAll(
+  entries: readonly Entry[],
+  permission: Permission,
+  links: NextLinks,
+  isWhole: boolean,
+): Promise<void> {
+  const reading = entries.filter((entry) => entry.reading !== undefined);
+  for (let from = 0; from < reading.length; from += atOnce) {
+    const some = reading.slice(from, from + atOnce);
+    await Promise.all(some.map((entry) => read(entry, permission, links, isWhole)));
+    // An answer without room is dropped at once: fifty answers of 8 MiB are more than an isolate has.
+    for (const { outcome } of some) {
+      const { disclosure } = outcome.answer ?? {};
+      if (disclosure !== undefined && !outcome.origin.held.take(bytesOf(disclosure)))
+        outcome.refuse({ reason: "answer_too_large" });
+    }
+  }
+}
+
+async function read(
+  { reading, outcome }: Entry,
+  { policy, access }: Permission,
+  links: NextLinks,
+  isWhole: boolean,
+): Promise<void> {
+  if (reading === undefined) return;
+  const { interaction, isHead, ifNoneMatch } = reading;
+  const grant = evaluate(policy, access, interaction);
+  if (!grant.ok) return outcome.refuse(grant.error);
+  const found = await outcome.origin.decided(() => gather(grant.value, undefined, outcome.origin, links));
+  if (!found.ok) return outcome.refuse(found.error);
+  const [only] = found.value.windows;
+  const isTagged = !isWhole && interaction.kind !== "search";
+  const etag = isTagged && only !== undefined ? etagOf(only.body, policy.digest) : undefined;
+  const isKnown = etag !== undefined && ifNoneMatch !== null && isListed(ifNoneMatch, etag);
+  // a 304 confirms a guess at the body, which is on record as shown (ADR 14)
+  outcome.answer = {
+    status: isKnown ? 304 : 200,
+    bodiless: isHead || isKnown,
+    disclosure: found.value,
+    etag,
+  };
+}
+
+/** Adds to the answers of writes what `Prefer: return` asks for (FHIR R4 http §3.1.0.1.7). */
+async function showAll(entries: readonly Entry[], permission: Permission, isWhole: boolean): Promise<void> {
+  let readsLeft = shownReadsMax;
+  for (const { outcome, change } of entries) {
+    if (change === undefined || change.end.kind === "refused" || change.end.refusal !== undefined) continue;
+    const { done } = change.end;
+    await show(outcome, change, done, permission, async (question) => {
+      readsLeft -= 1;
+      return readsLeft < 0 ? err({ reason: "answer_unavailable" }) : outcome.origin.read(question);
+    });
+    // the answer to a transaction is held as a whole
+    if (isWhole && done.body !== undefined) outcome.origin.held.give(done.body.length);
+  }
+}
+
+/**
+ * Shows the part of the stored resource that a single write shows, or an OperationOutcome. A resource that cannot be
+ * shown is left out.
+ */
+async function show(
+  outcome: EntryOutcome,
+  { asked: { conditions } }: Change,
+  done: DoneWrite,
+  permission: Permission,
+  readStored: ReadStored,
+): Promise<void> {
+  const { answer, origin } = outcome;
+  if (answer === undefined) return;
+  if (conditions.returns === "OperationOutcome") outcome.answer = { ...answer, saysDone: true };
+  if (conditions.returns !== "representation") return;
+  const shown = await represent(done, "representation", permission, origin, readStored);
+  const disclosure = shown.ok ? shown.value : undefined;
+  if (disclosure === undefined || !origin.held.take(bytesOf(disclosure))) return;
+  const [only] = disclosure.windows;
+  const tag = only === undefined ? {} : { etag: etagOf(only.body, permission.policy.digest) };
+  outcome.answer = { ...answer, disclosure, ...tag };
+}

@@ -1,0 +1,56 @@
+import type { Result } from "#kernel/result";
+import type { Permission } from "#gateway/admission/permit";
+import type { FilingRefusal } from "#gateway/consents/consent-filing";
+import type { OriginSession } from "#gateway/origin/origin-session";
+import type { ConsentPatientRefusal } from "#gateway/write/consent-patient";
+import type { PlannedWrite, SentPlan } from "#gateway/write/planned-write";
+import type { AskedWrite } from "#gateway/write/write-body";
+
+/** A write that the origin did, or may have done. */
+export interface WrittenChange {
+  readonly plan: SentPlan;
+  /** `undefined`: the origin did not say it. */
+  readonly id: string | undefined;
+  readonly version: string | undefined;
+  readonly isDone: boolean;
+}
+
+/** A write that needs nothing at the origin any more: it was done before. */
+export interface EarlierWrite {
+  readonly id: string | undefined;
+  readonly version?: string | undefined;
+  /** The key of the request says it. */
+  readonly isUnderKey?: boolean;
+}
+
+/** What has to happen beside the writes of a type. */
+export interface Effect {
+  /**
+   * Once the write is decided: finds the patient whom the effect needs, or refuses the write.
+   * @param body the resource as it is sent.
+   */
+  readonly beforePlan?: (
+    body: string,
+    permission: Permission,
+    origin: OriginSession,
+  ) => Promise<Result<string | undefined, ConsentPatientRefusal>>;
+  /**
+   * After the origin's answer and before the answer to the client, also if the outcome is unknown. Returns the
+   * changes whose effect failed: they are done, and not answered as done.
+   */
+  readonly afterWrite: (
+    written: readonly WrittenChange[],
+    origin: OriginSession,
+  ) => Promise<ReadonlySet<WrittenChange>>;
+  /**
+   * The write was done before this request, whose effect may have failed then.
+   * @param plan of this request, if it has one.
+   */
+  readonly onRepeat?: (
+    asked: AskedWrite,
+    earlier: EarlierWrite,
+    permission: Permission,
+    origin: OriginSession,
+    plan?: PlannedWrite,
+  ) => Promise<Result<undefined, FilingRefusal>>;
+}

@@ -1,0 +1,153 @@
+import {
+  conditionalReferences,
+  isWriteOfType,
+  referencesIn,
+  withReferences,
+  type BatchEntry,
+  type BatchRefusal,
+} from "#fhir/batch";
+import { isResourceType } from "#fhir/r4/elements";
+import { readingsBelow } from "#fhir/r4/reference";
+import type { JsonObject } from "#fhir/json/json";
+import { patientsNamed } from "#fhir/patients-named";
+import { conditionQuery } from "#fhir/preconditions";
+import { encodedQuery } from "#fhir/search/query";
+import { err, ok, type Result } from "#kernel/result";
+import { evaluate } from "#policy/evaluate";
+import type { Permission } from "#gateway/admission/permit";
+import type { OriginSession } from "#gateway/origin/origin-session";
+import type { PlanRefusal } from "#gateway/write/planned-write";
+import { findByQuery } from "#gateway/write/write-criteria";
+import { planWrite } from "#gateway/write/write-plan";
+import { interactionOf, readAsked, type EntryReadRefusal } from "./batch-entry.ts";
+import type { TransactionRefusal } from "./bundle-outcome.ts";
+import { Change, type PlannedChange, type UnsentSet } from "./change-set.ts";
+import { earlierWrite, onRepeat } from "./effects.ts";
+import { whatOf } from "./entry-outcome.ts";
+import type { SettleRefusal } from "./attempt.ts";
+
+// Each reference is a search of its own.
+const searchesMax = 100;
+
+/** Why nothing of a transaction was sent to the origin. */
+export type UnsentTransaction =
+  | UnsentSet
+  | PlanRefusal
+  | EntryReadRefusal
+  | Extract<BatchRefusal, { readonly reason: "entry_repeated" }>
+  | TransactionRefusal
+  | SettleRefusal;
+
+/**
+ * Permits all entries, or none. The effect of a write that a condition finds done may have failed: then it is done
+ * first, and the entries are decided again by the Consents of now.
+ */
+export async function planWhole(
+  entries: readonly BatchEntry[],
+  prefer: string | null,
+  permission: Permission,
+  origin: OriginSession,
+): Promise<Result<readonly PlannedChange[], UnsentTransaction>> {
+  const plan = () => origin.decided(() => planAll(entries, prefer, permission, origin));
+  const { generation } = origin;
+  const planned = await plan();
+  if (!planned.ok) return planned;
+  for (const { asked, plan: found } of planned.value) {
+    const earlier = earlierWrite(asked, ok(found));
+    const again = earlier && (await onRepeat(asked, earlier, permission, origin));
+    if (again?.ok === false) return again;
+  }
+  return generation === origin.generation ? planned : plan();
+}
+
+/** Decides about all entries before anything is done. The first refused entry refuses the whole. */
+async function planAll(
+  entries: readonly BatchEntry[],
+  prefer: string | null,
+  permission: Permission,
+  origin: OriginSession,
+): Promise<Result<readonly PlannedChange[], UnsentTransaction>> {
+  const { policy, access } = permission;
+  const places = await placesOf(entries, permission, origin);
+  if (!places.ok) return places;
+  const planned: PlannedChange[] = [];
+  for (const [index, request] of entries.entries()) {
+    const resource = request.resource && referringTo(request.resource, places.value);
+    const asked = readAsked(request, resource, origin.base, prefer);
+    if (!asked.ok) return asked;
+    const interaction = interactionOf(asked.value);
+    const naming = origin.names.nameAsked(patientsNamed(interaction), access);
+    if (!naming.ok) return naming;
+    if (asked.value.kind === "reading") {
+      const grant = evaluate(policy, access, asked.value.interaction);
+      if (!grant.ok) return grant;
+      continue;
+    }
+    const { write } = asked.value;
+    const plan = await planWrite(write, permission, origin);
+    if (!plan.ok) return plan;
+    const change = new Change(index, write, whatOf(request, interaction), origin, request);
+    planned.push(Object.assign(change, { plan: plan.value }));
+  }
+  const sent = planned.flatMap(({ plan, index }) => (plan.kind === "send" ? [{ plan, index }] : []));
+  const names = new Set(sent.flatMap(({ plan }) => [...(plan.newNames ?? [])]));
+  if (names.size > policy.namesBeyondAccess) return err({ reason: "names_beyond_access" });
+  // Conditions may have found the same row (FHIR R4 http §3.1.0.11.2). `readBatch` refuses entries with the same name.
+  const paths = new Set<string>();
+  for (const { plan, index } of sent) {
+    if (plan.write.method === "POST") continue;
+    if (paths.has(plan.write.path)) return err({ reason: "entry_repeated", at: index });
+    paths.add(plan.write.path);
+  }
+  return ok(planned);
+}
+
+const referringTo = (resource: JsonObject, places: ReadonlyMap<string, string>): JsonObject =>
+  withReferences(resource, (reference) => places.get(reference)) as JsonObject; // an object stays an object
+
+/**
+ * Resolves references that are not addresses: the `fullUrl` of an entry for an existing resource, and a
+ * search in place of an address. A resource that the transaction creates keeps its `urn:`, which the origin
+ * resolves.
+ */
+async function placesOf(
+  entries: readonly BatchEntry[],
+  permission: Permission,
+  origin: OriginSession,
+): Promise<Result<ReadonlyMap<string, string>, UnsentTransaction>> {
+  const places = new Map<string, string>();
+  for (const { fullUrl, method, segments } of entries) {
+    const [type, id] = segments;
+    if (fullUrl !== undefined && method !== "POST" && type !== undefined && id !== undefined)
+      places.set(fullUrl, `${type}/${id}`);
+  }
+  const all = entries.flatMap(({ resource }) => resource ?? []);
+  const referred = new Set(all.flatMap((resource) => [...referencesIn(resource)]));
+  const searches = [
+    ...[...new Set(all.flatMap((resource) => conditionalReferences(resource)))].map((name) => {
+      const [type = "", ...query] = (readingsBelow(name, origin.base)[0] ?? name).split("?");
+      return { name, type, query: encodedQuery(query.join("?")), isNeeded: true };
+    }),
+    ...entries.flatMap((entry) => {
+      const { fullUrl: name = "", segments } = entry;
+      const query = isWriteOfType(entry) && referred.has(name) ? conditionOf(entry, origin) : "";
+      const [type = ""] = segments;
+      return entry.fullUrl === undefined || query === "" ? [] : [{ name, type, query, isNeeded: false }];
+    }),
+  ];
+  if (searches.length > searchesMax) return err({ reason: "too_many_references" });
+  for (const { name, type, query, isNeeded } of searches) {
+    if (!isResourceType(type)) return err({ reason: "resource_type_unknown" });
+    const found = await findByQuery(type, query, permission, origin);
+    if (!found.ok) return found;
+    if (found.value !== undefined) places.set(name, `${type}/${found.value.id}`);
+    else if (isNeeded) return err({ reason: "reference_unresolved" });
+  }
+  return ok(places);
+}
+
+/** The search by which an entry finds a row that may exist already; empty: it makes a row in any case. */
+const conditionOf = (
+  { method, segments: [type = ""], query, header }: BatchEntry,
+  { base }: Pick<OriginSession, "base">,
+): string => (method === "POST" ? conditionQuery(header("if-none-exist")?.trim() ?? "", type, base) : query);

@@ -1,0 +1,68 @@
+import type { FhirQuestion } from "#fhir/ports";
+import type { Returned } from "#fhir/preconditions";
+import type { FhirBase } from "#fhir/r4/reference";
+import { err, ok, type Result } from "#kernel/result";
+import { Discloser } from "#phi/disclose";
+import type { Disclosure } from "#phi/disclosure";
+import { evaluate } from "#policy/evaluate";
+import type { Permission } from "#gateway/admission/permit";
+import type { WholeAnswer } from "#gateway/origin/calls";
+import type { OriginSession } from "#gateway/origin/origin-session";
+import type { DoneWrite } from "./send.ts";
+
+/** Reads a stored resource at the origin. */
+export type ReadStored = (
+  question: FhirQuestion,
+) => Promise<Result<WholeAnswer, { readonly reason: string }>>;
+
+/** The stored resource cannot be read now. */
+export type NotReadNow = { readonly reason: "answer_unavailable" };
+
+/**
+ * The part of a stored resource in the answer to a write: the part that its writer may read, redacted as for
+ * a read, or nothing. A refusal says that the resource could not be read or judged now.
+ */
+export async function represent(
+  { status, type, id, body, base }: DoneWrite,
+  wanted: Returned | undefined,
+  { policy, access }: Permission,
+  origin: OriginSession,
+  read: ReadStored = (question) => origin.read(question),
+): Promise<Result<Disclosure | undefined, NotReadNow>> {
+  if (id === undefined || status === 204 || wanted === "minimal" || wanted === "OperationOutcome")
+    return ok(undefined);
+  const grant = evaluate(policy, access, { kind: "read", type, id });
+  if (!grant.ok) return ok(undefined);
+  const { expects } = grant.value;
+  if (expects.kind !== "read" || expects.referrers.length > 0) return ok(undefined);
+  const disclose = (bytes: Uint8Array, from: FhirBase) =>
+    new Discloser(grant.value, origin.basesAt(from)).read(bytes, type, id);
+  const shown = await origin
+    .decided<Disclosure, { readonly reason: string }>(async () => {
+      const said = body && disclose(body, base);
+      if (said?.ok === true) return said;
+      const answer = await read(grant.value.ask);
+      return answer.ok ? disclose(answer.value.body, answer.value.base) : answer;
+    })
+    .catch(() => unavailable);
+  return !shown.ok && ofNoRowToShow.has(shown.error.reason) ? ok(undefined) : shown.ok ? shown : unavailable;
+}
+
+const unavailable = err({ reason: "answer_unavailable" } satisfies NotReadNow);
+
+// The writer may not read the row, or a further writer has deleted it.
+const ofNoRowToShow: ReadonlySet<string> = new Set([
+  "absent",
+  "row_outside_access",
+  "row_unjudged",
+  "resource_withheld",
+]);
+
+/** The address of a written resource. Undefined: the resource is deleted, or the origin did not say its id. */
+export const locationIn = (
+  base: string,
+  { status, type, id, version }: Pick<DoneWrite, "status" | "type" | "id" | "version">,
+): string | undefined =>
+  status === 204 || id === undefined
+    ? undefined
+    : `${base}/${type}/${id}${version === undefined ? "" : `/_history/${version}`}`;
