@@ -1,3 +1,4 @@
+import type { IssueType } from "#fhir/outcome";
 import { type ClientRow, fhir, oauth, rowFor } from "./public-face.ts";
 
 /**
@@ -11,6 +12,23 @@ import { type ClientRow, fhir, oauth, rowFor } from "./public-face.ts";
  * a client, share a text: the record has the exact reason.
  */
 
+// The status and the code that several refusals share.
+const facedAs = (status: number, code: IssueType) => (text: string) => fhir(status, code, text);
+const login = facedAs(401, "login");
+const forbidden = facedAs(403, "forbidden");
+const unsupported = facedAs(400, "not-supported");
+const invalid = facedAs(400, "invalid");
+const unavailable = facedAs(503, "transient");
+const unprocessable = facedAs(422, "processing");
+const throttled = facedAs(429, "throttled");
+const misshapen = facedAs(400, "structure");
+const badValue = facedAs(400, "value");
+const tooCostly = facedAs(400, "too-costly");
+const missing = facedAs(400, "required");
+const tooCostlyWrite = facedAs(422, "too-costly");
+const unsupportedWrite = facedAs(422, "not-supported");
+const invalidRequest = (description: string) => oauth("invalid_request", description);
+
 const recordHint = "The operator finds the exact reason in the ledger under this request's id.";
 
 // Credentials. The first text must not say which check failed: a thief would learn what is missing.
@@ -18,7 +36,7 @@ const badToken =
   "The access token or the client certificate is not accepted. Check that the token is of an authorization server of this FHIR base and " +
   "not revoked, that it comes with the certificate or the key that it is bound to, and that the client is registered and active. " +
   recordHint;
-const badCredential = fhir(401, "login", badToken);
+const badCredential = login(badToken);
 const invalidClient = oauth(
   "invalid_client",
   "Client authentication failed. Check client_id, the registered method, and the certificate or the key, aud, sub, exp and jti of the assertion.",
@@ -81,9 +99,7 @@ const stale = fhir(
   "conflict",
   "This is not the resource's current version. Read the resource again and repeat the change with the new ETag.",
 );
-const hidden = fhir(
-  403,
-  "forbidden",
+const hidden = forbidden(
   "Not permitted: the policy does not show this client what the parameter reads. Search by another parameter, or ask the privacy officer.",
 );
 
@@ -164,20 +180,18 @@ export const clientRefusals = {
     "not-supported",
     "This address does not support the method. Use a method that Allow lists.",
   ),
-  body_not_expected: fhir(400, "invalid", "This method takes no body. Send the request without a body."),
+  body_not_expected: invalid("This method takes no body. Send the request without a body."),
   not_acceptable: jsonOnly,
   format_not_supported: jsonOnly,
   body_incomplete: {
     ...fhir(400, "incomplete", "The body broke off before its end. Send the request again."),
-    ...oauth("invalid_request", "The body broke off before its end. Send the request again."),
+    ...invalidRequest("The body broke off before its end. Send the request again."),
   },
-  body_timed_out: {
-    ...fhir(
-      408,
-      "timeout",
-      "The request took too long to arrive. Send it again over a faster connection, or in smaller parts.",
-    ),
-  },
+  body_timed_out: fhir(
+    408,
+    "timeout",
+    "The request took too long to arrive. Send it again over a faster connection, or in smaller parts.",
+  ),
   form_type_not_supported: {
     ...fhir(415, "not-supported", "Post a search as application/x-www-form-urlencoded."),
     ...oauth("invalid_request", "Send the body as application/x-www-form-urlencoded.", 415),
@@ -188,65 +202,35 @@ export const clientRefusals = {
   },
 
   // Credentials: facts about the request that the caller itself sent
-  token_missing: {
-    ...fhir(
-      401,
-      "login",
-      "There is no access token. Get one from an authorization server that resource_metadata of WWW-Authenticate lists, and send it in the Authorization header.",
-    ),
-  },
-  authorization_malformed: {
-    ...fhir(
-      401,
-      "login",
-      "The Authorization header is malformed. Send it once, as: Bearer TOKEN, or: DPoP TOKEN.",
-    ),
-  },
-  authorization_scheme_unknown: {
-    ...fhir(
-      401,
-      "login",
-      "The Authorization scheme is not supported. Send a token bound to a certificate as Bearer, or a token bound to a key as DPoP.",
-    ),
-  },
-  token_scheme_mismatch: {
-    ...fhir(
-      401,
-      "login",
-      "The token goes with the other scheme. Send a token bound to a certificate as Bearer, and a token bound to a key as DPoP with a proof.",
-    ),
-  },
-  token_expired: {
-    ...fhir(401, "login", "The access token has expired. Get a new token."),
-  },
-  audience_mismatch: {
-    ...fhir(
-      401,
-      "login",
-      "The access token is for another audience. Ask for a token whose resource is this FHIR base.",
-    ),
-  },
+  token_missing: login(
+    "There is no access token. Get one from an authorization server that resource_metadata of WWW-Authenticate lists, and send it in the Authorization header.",
+  ),
+  authorization_malformed: login(
+    "The Authorization header is malformed. Send it once, as: Bearer TOKEN, or: DPoP TOKEN.",
+  ),
+  authorization_scheme_unknown: login(
+    "The Authorization scheme is not supported. Send a token bound to a certificate as Bearer, or a token bound to a key as DPoP.",
+  ),
+  token_scheme_mismatch: login(
+    "The token goes with the other scheme. Send a token bound to a certificate as Bearer, and a token bound to a key as DPoP with a proof.",
+  ),
+  token_expired: login("The access token has expired. Get a new token."),
+  audience_mismatch: login(
+    "The access token is for another audience. Ask for a token whose resource is this FHIR base.",
+  ),
   certificate_missing: {
-    ...fhir(
-      401,
-      "login",
+    ...login(
       "There is no client certificate on this connection, and the token is bound to one. Connect with that certificate.",
     ),
     ...invalidClient, // a text of its own would reveal how a client of this name is registered
   },
 
   // Credentials: every failed check has the same face
-  ...rowFor(certificateProblems, credentialOrClient),
-  ...rowFor(signatureProblems, credentialOrClient),
-  ...rowFor(deniedCredentials, credentialOrClient),
-  ...rowFor(tokenProblems, badCredential),
-  binding_mismatch: fhir(401, "login", badToken),
+  ...rowFor([...certificateProblems, ...signatureProblems, ...deniedCredentials], credentialOrClient),
+  ...rowFor([...tokenProblems, "binding_mismatch"], badCredential),
   ...rowFor(
     ["certificate_not_registered", "certificate_outside_validity", "client_unknown", "client_suspended"],
-    {
-      ...fhir(401, "login", badToken),
-      ...invalidClient,
-    },
+    credentialOrClient,
   ),
   ...rowFor(["client_id_mismatch", "client_authentication_method_mismatch"], invalidClient),
   ...rowFor(
@@ -271,22 +255,20 @@ export const clientRefusals = {
     "This client authentication is not supported. Use the client's certificate (RFC 8705) or private_key_jwt, without client_secret and without an Authorization header.",
     401,
   ),
-  client_authentication_repeated: oauth(
-    "invalid_request",
+  client_authentication_repeated: invalidRequest(
     "The request authenticates the client in several ways. Use one of them.",
   ),
 
   // DPoP proofs
   ...rowFor(proofProblems, {
-    gateway: { ...fhir(401, "login", badProof).gateway, challengeError: "invalid_dpop_proof" },
+    gateway: { ...login(badProof).gateway, challengeError: "invalid_dpop_proof" },
     ...oauth("invalid_dpop_proof", badProof),
   }),
   ...rowFor(nonceProblems, {
-    gateway: { ...fhir(401, "login", useNonce).gateway, challengeError: "use_dpop_nonce" },
+    gateway: { ...login(useNonce).gateway, challengeError: "use_dpop_nonce" },
     ...oauth("use_dpop_nonce", useNonce),
   }),
-  proof_not_expected: oauth(
-    "invalid_request",
+  proof_not_expected: invalidRequest(
     "This client is not registered for DPoP. Send the request without the DPoP header.",
   ),
 
@@ -305,19 +287,17 @@ export const clientRefusals = {
       "request_signature_invalid",
       "content_digest_mismatch",
     ],
-    { gateway: { ...fhir(401, "login", badSignature).gateway, challengeError: "invalid_request" } },
+    { gateway: { ...login(badSignature).gateway, challengeError: "invalid_request" } },
   ),
 
   // Agreements, grants and purposes
   ...rowFor(["agreement_not_yet_in_force", "agreement_expired"], {
-    ...fhir(403, "forbidden", noAgreement),
+    ...forbidden(noAgreement),
     ...oauth("unauthorized_client", noAgreement),
   }),
-  agreement_denied: fhir(403, "forbidden", noAgreement),
+  agreement_denied: forbidden(noAgreement),
   purpose_not_in_agreement: {
-    ...fhir(
-      403,
-      "forbidden",
+    ...forbidden(
       "The client's agreement does not cover this purpose. Choose another purpose, or ask the privacy officer.",
     ),
     ...oauth(
@@ -325,25 +305,15 @@ export const clientRefusals = {
       "The client's agreement does not cover this purpose of use. Choose another purpose, or ask the privacy officer.",
     ),
   },
-  ...rowFor(
-    ["grant_missing", "grant_denied", "policy_missing", "policy_denied"],
-    fhir(403, "forbidden", noGrant),
-  ),
+  ...rowFor(["grant_missing", "grant_denied", "policy_missing", "policy_denied"], forbidden(noGrant)),
   purpose_malformed: {
-    ...fhir(
-      400,
-      "invalid",
-      "Phylax-Purpose is not a purpose of use. Send a code of HL7's PurposeOfUse, such as TREAT.",
-    ),
-    ...oauth(
-      "invalid_request",
+    ...invalid("Phylax-Purpose is not a purpose of use. Send a code of HL7's PurposeOfUse, such as TREAT."),
+    ...invalidRequest(
       "purpose_of_use is malformed. Send codes of the PurposeOfUse value set of HL7, such as TREAT.",
     ),
   },
   purpose_not_granted: {
-    ...fhir(
-      403,
-      "forbidden",
+    ...forbidden(
       "The token is not for this purpose of use. Get a token for this purpose, or ask the privacy officer for a grant.",
     ),
     ...oauth(
@@ -352,48 +322,32 @@ export const clientRefusals = {
     ),
   },
   purpose_not_chosen: {
-    ...fhir(
-      403,
-      "forbidden",
-      "The token is for several purposes. Choose one with the header Phylax-Purpose.",
-    ),
-    ...oauth("invalid_request", "The client is granted several purposes. Name one with purpose_of_use."),
+    ...forbidden("The token is for several purposes. Choose one with the header Phylax-Purpose."),
+    ...invalidRequest("The client is granted several purposes. Name one with purpose_of_use."),
   },
-  patient_missing: fhir(
-    403,
-    "forbidden",
+  patient_missing: forbidden(
     "The scope is one patient's, and the token names no patient. Get a token with a patient context (launch/patient).",
   ),
-  patient_mismatch: fhir(
-    403,
-    "forbidden",
+  patient_mismatch: forbidden(
     "Not permitted: this client may not act for the token's patient. Sign in as the patient whom the client is registered for.",
   ),
-  patient_origin_unknown: fhir(
-    403,
-    "forbidden",
+  patient_origin_unknown: forbidden(
     "The token's audience does not say which FHIR server its patient is of. Get a token for this FHIR base alone.",
   ),
 
   // Quotas
-  quota_exhausted: fhir(429, "throttled", wait("The quota of requests for this window is used up.")),
-  subject_quota_exhausted: fhir(
-    429,
-    "throttled",
+  quota_exhausted: throttled(wait("The quota of requests for this window is used up.")),
+  subject_quota_exhausted: throttled(
     wait("The quota for the person of this token is used up in this window."),
   ),
-  record_quota_exhausted: fhir(
-    429,
-    "throttled",
+  record_quota_exhausted: throttled(
     wait(
       "The quota of records for this window has less left than this answer has. Ask for fewer records, or later.",
     ),
   ),
 
   // The question
-  interaction_not_supported: fhir(
-    400,
-    "not-supported",
+  interaction_not_supported: unsupported(
     "This gateway does not support the interaction. See /metadata for what is supported.",
   ),
   resource_type_unknown: fhir(
@@ -401,84 +355,48 @@ export const clientRefusals = {
     "not-supported",
     "There is no such resource type in FHIR R4. Check the spelling: type names begin with a capital letter.",
   ),
-  resource_id_malformed: fhir(
-    400,
-    "value",
+  resource_id_malformed: badValue(
     "The id is malformed. Write 1 to 64 of the characters A-Z, a-z, 0-9, - and the full stop.",
   ),
   query_too_long: fhir(414, "too-long", "The query is too long. Post the search to _search as a form."),
-  query_malformed: fhir(400, "structure", "The query is malformed. Write it as UTF-8 in percent encoding."),
+  query_malformed: misshapen("The query is malformed. Write it as UTF-8 in percent encoding."),
   too_many_parameters: fhir(400, "too-long", "There are too many parameters. Split the search."),
   too_many_values: fhir(400, "too-long", "A parameter has too many values. Split the search."),
-  parameter_malformed: fhir(
-    400,
-    "invalid",
+  parameter_malformed: invalid(
     "A parameter is malformed. Write it as NAME=VALUE, with a modifier of FHIR R4 if any.",
   ),
-  parameter_unknown: fhir(
-    400,
-    "not-supported",
+  parameter_unknown: unsupported(
     "The resource type has no such search parameter. See /metadata for the parameters of each type.",
   ),
-  parameter_not_supported: fhir(
-    400,
-    "not-supported",
+  parameter_not_supported: unsupported(
     "This gateway does not support the parameter here. See /metadata, or leave the parameter out.",
   ),
-  parameter_not_at_origin: fhir(
-    400,
-    "not-supported",
+  parameter_not_at_origin: unsupported(
     "The FHIR server behind this base does not support the parameter. See /metadata of this base, or leave the parameter out.",
   ),
-  posted_search_not_at_origin: fhir(
-    400,
-    "not-supported",
+  posted_search_not_at_origin: unsupported(
     "The FHIR server behind this base takes no posted searches, which chains and long searches need. Ask step by step, or ask the operator to accept searches in URLs.",
   ),
   parameter_repeated: {
-    ...fhir(400, "invalid", "A parameter that may stand once is repeated. Send it once."),
-    ...oauth("invalid_request", "A parameter is repeated. Send each parameter once."),
+    ...invalid("A parameter that may stand once is repeated. Send it once."),
+    ...invalidRequest("A parameter is repeated. Send each parameter once."),
   },
-  parameter_value_malformed: fhir(
-    400,
-    "value",
+  parameter_value_malformed: badValue(
     "A parameter's value is malformed. Write it in the form of the parameter's type in FHIR R4.",
   ),
-  reference_to_other_server: fhir(
-    400,
-    "not-supported",
+  reference_to_other_server: unsupported(
     "A reference that may name a patient is searched for on this server alone. Give the id, or Type/id, of a resource of this server; to find a reference to another server, read the rows and compare their references.",
   ),
-  modifier_not_supported: fhir(
-    400,
-    "not-supported",
+  modifier_not_supported: unsupported(
     "This gateway does not support the search modifier here. Search without it. In place of :in, :above and :below list the codes, with commas between them.",
   ),
-  chain_needs_type: fhir(
-    400,
-    "invalid",
-    "The chain may go through several types. Name one, as in subject:Patient.name.",
-  ),
-  chain_too_long: fhir(
-    400,
-    "too-costly",
-    "The chain is longer than this gateway follows. Search in two steps.",
-  ),
-  too_many_joins: fhir(
-    400,
-    "too-costly",
+  chain_needs_type: invalid("The chain may go through several types. Name one, as in subject:Patient.name."),
+  chain_too_long: tooCostly("The chain is longer than this gateway follows. Search in two steps."),
+  too_many_joins: tooCostly(
     "There are more chains or includes than this gateway follows. Search in several steps.",
   ),
-  subject_missing: fhir(
-    400,
-    "required",
-    "A patient is missing. Name one with the parameter patient or subject.",
-  ),
-  page_link_with_parameters: fhir(
-    400,
-    "invalid",
-    "The link to a page has parameters added. Follow the link as it is.",
-  ),
+  subject_missing: missing("A patient is missing. Name one with the parameter patient or subject."),
+  page_link_with_parameters: invalid("The link to a page has parameters added. Follow the link as it is."),
   ...rowFor(
     ["page_link_malformed", "page_link_mismatch", "page_link_expired", "page_link_target_absent"],
     pageEnded,
@@ -490,48 +408,32 @@ export const clientRefusals = {
   ),
 
   // Decided from type and policy alone
-  rule_missing: fhir(
-    403,
-    "forbidden",
+  rule_missing: forbidden(
     "Not permitted: the policy has no rule for this interaction with this type. Ask the privacy officer for a rule.",
   ),
-  scope_insufficient: fhir(
-    403,
-    "forbidden",
+  scope_insufficient: forbidden(
     "Not permitted by the token's scope. Get a token with the scope that WWW-Authenticate names.",
   ),
-  outside_patient_compartment: fhir(
-    403,
-    "forbidden",
+  outside_patient_compartment: forbidden(
     "Not permitted: the scope is a patient's or a user's, and resources of this type belong to no patient. Ask for a system/ scope, or read the resources that a record refers to.",
   ),
   parameter_hidden: hidden,
   sort_hidden: hidden,
-  parameter_needs_system: fhir(
-    403,
-    "forbidden",
+  parameter_needs_system: forbidden(
     "Not permitted without a code system. Write the token as SYSTEM|CODE, with a system that the policy shows.",
   ),
-  include_hidden: fhir(
-    403,
-    "forbidden",
+  include_hidden: forbidden(
     "Not permitted: the policy does not show this client what would be included. Leave the include out, or ask the privacy officer.",
   ),
-  operation_not_granted: fhir(
-    403,
-    "forbidden",
+  operation_not_granted: forbidden(
     "Not permitted: the policy does not allow this operation. Ask the privacy officer to add the operation.",
   ),
-  history_needs_unrestricted_access: fhir(
-    403,
-    "forbidden",
+  history_needs_unrestricted_access: forbidden(
     "Not permitted: the history of a type is for clients that may read every resource of the type. Read the history of one resource instead.",
   ),
 
   // Batches and transactions
-  not_a_batch_or_transaction: fhir(
-    400,
-    "invalid",
+  not_a_batch_or_transaction: invalid(
     "A Bundle of type batch or transaction is expected. Send one, or post a resource to its type's address.",
   ),
   too_many_entries: fhir(
@@ -539,39 +441,25 @@ export const clientRefusals = {
     "too-costly",
     "There are too many entries: at most 50 in a batch, and 1,000 in a transaction, of which 50 may be reads. Split the Bundle.",
   ),
-  entry_malformed: fhir(
-    400,
-    "structure",
+  entry_malformed: misshapen(
     "An entry is malformed. Give each entry a request with method and url, and a resource where the method needs one.",
   ),
-  entry_url_malformed: fhir(
-    400,
-    "value",
+  entry_url_malformed: badValue(
     "An entry's request.url is malformed. Write it relative to the FHIR base, as in Patient/123.",
   ),
-  entry_repeated: fhir(
-    400,
-    "invalid",
-    "Two entries of the transaction have one resource or one fullUrl. Send each once.",
-  ),
+  entry_repeated: invalid("Two entries of the transaction have one resource or one fullUrl. Send each once."),
   reference_unresolved: fhir(
     412,
     "processing",
     "A reference that is a search does not find exactly one resource for this client. Refer to a resource by its id.",
   ),
-  conditional_reference_not_supported: fhir(
-    422,
-    "not-supported",
+  conditional_reference_not_supported: unsupportedWrite(
     "A reference may be a search in a transaction only. Refer to the resource by its id, or send a transaction.",
   ),
-  too_many_references: fhir(
-    400,
-    "too-costly",
+  too_many_references: tooCostly(
     "More references are searches than this gateway resolves. Refer to resources by their ids, or split the transaction.",
   ),
-  too_many_patients: fhir(
-    400,
-    "too-costly",
+  too_many_patients: tooCostly(
     "The question names more patients than one question may: 20, or 100 with a system/ scope. Ask about fewer patients at a time.",
   ),
   too_many_rows: fhir(
@@ -580,19 +468,13 @@ export const clientRefusals = {
     "The gateway would have to read more resources than it does for one request. Ask for less: a narrower search, or one patient.",
   ),
 
-  total_needs_patients: fhir(
-    400,
-    "not-supported",
+  total_needs_patients: unsupported(
     "A number of matches is answered for the rows of at most 20 patients that the question or the token names. Name the patients (patient=…), or leave out _total and _summary and count the pages.",
   ),
-  search_needs_types: fhir(
-    400,
-    "not-supported",
+  search_needs_types: unsupported(
     "A search of the whole server needs its types. Name them, as in ?_type=Patient,Observation.",
   ),
-  sort_needs_owner: fhir(
-    400,
-    "not-supported",
+  sort_needs_owner: unsupported(
     "By _sort the rows in which the patient only took part would stand among the patient's own rows, and these are too many to be merged. Name the patient (patient=…), or leave out _sort.",
   ),
 
@@ -617,9 +499,7 @@ export const clientRefusals = {
     badOrigin,
   ),
   ...rowFor(["origin_answer_too_large", "answer_too_large", "answer_incomplete"], tooLarge),
-  origin_rejected_search: fhir(
-    400,
-    "not-supported",
+  origin_rejected_search: unsupported(
     "The FHIR server behind the gateway does not support this search. Search by other parameters.",
   ),
   origin_timed_out: fhir(
@@ -627,47 +507,27 @@ export const clientRefusals = {
     "timeout",
     "The FHIR server behind the gateway did not answer in time. Ask for less, or try again later.",
   ),
-  fault: fhir(503, "transient", wait("Not available just now.")),
+  fault: unavailable(wait("Not available just now.")),
   ...rowFor(
     ["consents_unavailable", "consent_changed"],
-    fhir(
-      503,
-      "transient",
+    unavailable(
       "The Consents of the patients cannot be read at present, so nothing is disclosed. Ask again in some seconds.",
     ),
   ),
-  origin_throttled: fhir(
-    429,
-    "throttled",
+  origin_throttled: throttled(
     wait("The FHIR server behind the gateway accepts no more requests at present."),
   ),
-  origin_unavailable: fhir(
-    503,
-    "transient",
+  origin_unavailable: unavailable(
     wait("The FHIR server behind the gateway says that it is not available at present."),
   ),
-  origin_circuit_open: fhir(
-    503,
-    "transient",
-    wait("The FHIR server behind the gateway is not available at present."),
-  ),
-  origin_busy: fhir(
-    503,
-    "transient",
-    wait("Too many requests are waiting for the FHIR server behind the gateway."),
-  ),
-  client_busy: fhir(
-    429,
-    "throttled",
+  origin_circuit_open: unavailable(wait("The FHIR server behind the gateway is not available at present.")),
+  origin_busy: unavailable(wait("Too many requests are waiting for the FHIR server behind the gateway.")),
+  client_busy: throttled(
     wait("Too many requests of this client are waiting for the FHIR server. Send fewer at once."),
   ),
 
   // Writes: errors of the request that do not depend on stored rows
-  precondition_malformed: fhir(
-    400,
-    "value",
-    "If-Match is malformed. Send the ETag of the version that was read.",
-  ),
+  precondition_malformed: badValue("If-Match is malformed. Send the ETag of the version that was read."),
   precondition_not_supported: fhir(
     412,
     "not-supported",
@@ -678,42 +538,28 @@ export const clientRefusals = {
     "invalid",
     "A conditional request needs a search criterion. Add one, such as identifier=SYSTEM|VALUE.",
   ),
-  criteria_not_supported: fhir(
-    400,
-    "not-supported",
+  criteria_not_supported: unsupported(
     "A condition may use tokens and references to resources of this server only. Use such a parameter.",
   ),
-  body_missing: fhir(400, "required", "The body is missing. Send the resource or the patch."),
-  body_too_large: {
-    ...fhir(
-      413,
-      "too-long",
-      "The body is larger than this gateway supports. Send less: smaller attachments, or fewer entries.",
-    ),
-  },
-  body_type_not_supported: {
-    ...fhir(415, "not-supported", sendJson("application/fhir+json of FHIR 4.0")),
-  },
+  body_missing: missing("The body is missing. Send the resource or the patch."),
+  body_too_large: fhir(
+    413,
+    "too-long",
+    "The body is larger than this gateway supports. Send less: smaller attachments, or fewer entries.",
+  ),
+  body_type_not_supported: fhir(415, "not-supported", sendJson("application/fhir+json of FHIR 4.0")),
   patch_type_not_supported: fhir(
     415,
     "not-supported",
     `FHIRPath Patch, Merge Patch and XML Patch are not supported. ${sendJson("application/json-patch+json")}`,
   ),
-  ...rowFor(["body_not_utf8", "body_too_deep", "body_duplicate_key"], fhir(400, "structure", strictJson)),
-  body_not_json: { ...fhir(400, "structure", strictJson) },
-  resource_type_mismatch: fhir(
-    400,
-    "invalid",
+  ...rowFor(["body_not_utf8", "body_too_deep", "body_duplicate_key"], misshapen(strictJson)),
+  body_not_json: { ...misshapen(strictJson) },
+  resource_type_mismatch: invalid(
     "The resource type does not match the URL. Send the resource to its own type's address.",
   ),
-  resource_id_mismatch: fhir(
-    400,
-    "invalid",
-    "The resource id does not match the URL. Send the same id in both.",
-  ),
-  patch_malformed: fhir(
-    400,
-    "structure",
+  resource_id_mismatch: invalid("The resource id does not match the URL. Send the same id in both."),
+  patch_malformed: misshapen(
     "The body is not a JSON Patch (RFC 6902) that this gateway supports. Send a list of operations with op and path.",
   ),
 
@@ -730,51 +576,33 @@ export const clientRefusals = {
     "conflict",
     "The FHIR server behind the gateway names no version of this resource, so that no write can depend on it. Ask its operator for versioning.",
   ),
-  patch_not_applicable: fhir(
-    422,
-    "processing",
+  patch_not_applicable: unprocessable(
     "The patch does not apply: a path does not exist, or a test failed. Read the resource again and make a new patch.",
   ),
-  patch_exceeds_limits: fhir(
-    422,
-    "too-costly",
+  patch_exceeds_limits: tooCostlyWrite(
     "The patch copies, moves or nests more than this gateway supports. Split the patch, or send the resource as an update.",
   ),
-  patch_not_a_resource: fhir(
-    422,
-    "processing",
+  patch_not_a_resource: unprocessable(
     "The patch leaves no resource. Delete the resource instead, or patch less.",
   ),
   // the issues name the places
-  body_invalid: fhir(422, "processing", "The resource cannot be written. Correct what each issue names."),
-  result_invalid: fhir(
-    422,
-    "processing",
+  body_invalid: unprocessable("The resource cannot be written. Correct what each issue names."),
+  result_invalid: unprocessable(
     "The resource would not be valid together with its elements that this client may not see. Change fewer elements.",
   ),
-  result_outside_access: fhir(
-    403,
-    "forbidden",
+  result_outside_access: forbidden(
     "Not permitted: this client may not write the resource that would result. Check the patient and the codes that the policy asks for.",
   ),
-  result_exceeds_limits: fhir(
-    422,
-    "too-costly",
+  result_exceeds_limits: tooCostlyWrite(
     "The resource that would result is larger, deeper, about more patients or costlier to search than this gateway reads. Write less, or several resources.",
   ),
-  names_beyond_access: fhir(
-    422,
-    "too-costly",
+  names_beyond_access: tooCostlyWrite(
     "The write names more patients beyond this client's access than the policy permits. Name fewer of them, or ask the privacy officer for a policy that permits more.",
   ),
-  result_widens_access: fhir(
-    403,
-    "forbidden",
+  result_widens_access: forbidden(
     "Not permitted: the write would let its author see more. Leave out the reference or code that does.",
   ),
-  result_changes_patient: fhir(
-    403,
-    "forbidden",
+  result_changes_patient: forbidden(
     "Not permitted: a resource may not change its patient. Create a resource for the other patient.",
   ),
 
@@ -784,9 +612,7 @@ export const clientRefusals = {
     "conflict",
     "Another request is changing the resource. Read the resource again, then repeat the change.",
   ),
-  write_rejected: fhir(
-    422,
-    "processing",
+  write_rejected: unprocessable(
     "The FHIR server behind the gateway does not accept this resource. Check it against the profiles of that server.",
   ),
   write_answer_unfit: fhir(
@@ -804,19 +630,13 @@ export const clientRefusals = {
     "too-costly",
     "Together with what is stored, the writes of this request are larger than the gateway holds at once. Send fewer entries at a time.",
   ),
-  transaction_not_atomic: fhir(
-    422,
-    "not-supported",
+  transaction_not_atomic: unsupportedWrite(
     "The FHIR server behind the gateway is not known to do a transaction as a whole. Send the entries as a batch, or one by one.",
   ),
-  delete_not_conditional: fhir(
-    422,
-    "not-supported",
+  delete_not_conditional: unsupportedWrite(
     "The FHIR server behind the gateway is not known to heed If-Match on DELETE, so nothing is deleted there. Change its status instead, or ask the operator.",
   ),
-  update_not_conditional: fhir(
-    422,
-    "not-supported",
+  update_not_conditional: unsupportedWrite(
     "The FHIR server behind the gateway does not heed If-Match on PUT, so nothing is changed there. Create a new resource instead, or ask the operator.",
   ),
   row_not_read_again: fhir(
@@ -831,46 +651,30 @@ export const clientRefusals = {
   ),
 
   // Writes under an Idempotency-Key
-  idempotency_key_malformed: {
-    ...fhir(
-      400,
-      "invalid",
-      "Idempotency-Key is malformed. Send it once, as a string in quotes of 1 to 255 characters, such as a new UUID.",
-    ),
-  },
-  idempotency_key_required: fhir(
-    400,
-    "required",
+  idempotency_key_malformed: invalid(
+    "Idempotency-Key is malformed. Send it once, as a string in quotes of 1 to 255 characters, such as a new UUID.",
+  ),
+  idempotency_key_required: missing(
     "This client's grant requires an Idempotency-Key with each write. Send a new UUID in quotes, and the same key with each repeat.",
   ),
-  idempotency_key_reused: {
-    ...fhir(
-      422,
-      "processing",
-      "This Idempotency-Key was used for a different request. Use a new key for each request, and a key again only with the same request.",
-    ),
-  },
-  idempotency_key_in_use: {
-    ...fhir(
-      409,
-      "conflict",
-      "A request with this Idempotency-Key is being done. Wait as long as Retry-After says, then repeat the request with the same key.",
-    ),
-  },
-  outcome_unknown: {
-    ...fhir(
-      409,
-      "incomplete",
-      "An earlier attempt sent this write, its outcome is unknown, and it is not sent twice. Read or search for the resource; if it is not there, send the write with a new key.",
-    ),
-  },
+  idempotency_key_reused: unprocessable(
+    "This Idempotency-Key was used for a different request. Use a new key for each request, and a key again only with the same request.",
+  ),
+  idempotency_key_in_use: fhir(
+    409,
+    "conflict",
+    "A request with this Idempotency-Key is being done. Wait as long as Retry-After says, then repeat the request with the same key.",
+  ),
+  outcome_unknown: fhir(
+    409,
+    "incomplete",
+    "An earlier attempt sent this write, its outcome is unknown, and it is not sent twice. Read or search for the resource; if it is not there, send the write with a new key.",
+  ),
   // Break-glass
-  break_glass_not_granted: fhir(403, "forbidden", noGrant),
+  break_glass_not_granted: forbidden(noGrant),
   ...rowFor(["step_up_missing", "step_up_too_old"], {
     gateway: {
-      ...fhir(
-        401,
-        "login",
+      ...login(
         "An emergency needs a new sign-in at the level that the grant demands. Sign in again, then repeat the request.",
       ).gateway,
       challengeError: "insufficient_user_authentication",
@@ -878,25 +682,17 @@ export const clientRefusals = {
   }),
   ...rowFor(
     ["justification_missing", "justification_malformed"],
-    fhir(
-      400,
-      "required",
+    missing(
       "An emergency needs a reason. Send its nature in Phylax-Justification: 10 to 500 visible ASCII characters and single spaces.",
     ),
   ),
-  personnel_unnamed: fhir(
-    403,
-    "forbidden",
+  personnel_unnamed: forbidden(
     "An emergency needs the name of the person who declares it. Ask the issuer for a token with fhirUser or name.",
   ),
-  review_unavailable: fhir(
-    503,
-    "transient",
+  review_unavailable: unavailable(
     "The review of this emergency cannot be opened now, so nothing is disclosed. Try again.",
   ),
-  consent_not_filed: fhir(
-    503,
-    "transient",
+  consent_not_filed: unavailable(
     "The Consent is stored at the FHIR server, but it is not in force at this gateway. Read it, and send it again.",
   ),
   consent_parameters_invalid: fhir(
@@ -909,26 +705,18 @@ export const clientRefusals = {
     "invalid",
     "The Consent names no patient of this FHIR server, so it could not be in force. Name the patient by a reference, or by an identifier that finds a single Patient for you.",
   ),
-  consent_too_long: fhir(
-    422,
-    "too-costly",
+  consent_too_long: tooCostlyWrite(
     "The Consent has more than 50 provisions or 1,000 criteria. Write it shorter: by a class or a label in place of each code.",
   ),
 
   // The token endpoint
-  form_malformed: oauth(
-    "invalid_request",
-    "The form is malformed. Send printable ASCII in percent encoding.",
-  ),
-  grant_type_missing: oauth("invalid_request", "grant_type is missing. Send grant_type=client_credentials."),
+  form_malformed: invalidRequest("The form is malformed. Send printable ASCII in percent encoding."),
+  grant_type_missing: invalidRequest("grant_type is missing. Send grant_type=client_credentials."),
   grant_type_not_supported: oauth(
     "unsupported_grant_type",
     "The grant_type is not supported. Send grant_type=client_credentials.",
   ),
-  token_parameter_missing: oauth(
-    "invalid_request",
-    "token is missing. Send the access token as the parameter token.",
-  ),
+  token_parameter_missing: invalidRequest("token is missing. Send the access token as the parameter token."),
   target_unknown: oauth(
     "invalid_target",
     "The client has no grant for this resource. Check the FHIR base in resource, or ask the privacy officer for a grant.",

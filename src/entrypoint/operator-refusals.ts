@@ -12,6 +12,15 @@ import {
   useNonce,
 } from "./client-refusals.ts";
 
+// The status that several refusals share.
+const facedAs = (status: number) => (title: string) => admin(status, title);
+const invalid = facedAs(400);
+const unauthenticated = facedAs(401);
+const notPermitted = facedAs(403);
+const inConflict = facedAs(409);
+const stale = facedAs(412);
+const unprocessable = facedAs(422);
+
 /**
  * Every reason for which the admin API refuses a request, with the answer's status and a text that says what
  * to do next. A failed check of a credential has a shared text: the record has the exact reason.
@@ -21,66 +30,59 @@ const badOperatorToken =
   "An access token of this operator is required, for this door and bound to this certificate or to a key. Sign in as the operator whose " +
   "certificate this is, and send the token of that sign-in.";
 // 403 and not 401: there is no authentication scheme to name in WWW-Authenticate (RFC 9110 §15.5.2).
-const unproven = admin(
-  403,
+const unproven = notPermitted(
   "An operator's certificate is required. Check that the certificate is valid and registered for an operator.",
 );
 
 export const operatorRefusals = {
   // The HTTP request
-  body_incomplete: admin(400, "The body broke off before its end. Send the request again."),
+  body_incomplete: invalid("The body broke off before its end. Send the request again."),
   body_timed_out: admin(408, "The request took too long to arrive. Send it again over a faster connection."),
 
   // Credentials
-  token_missing: admin(
-    401,
+  token_missing: unauthenticated(
     "An access token of this operator is required. Sign in, and send the token in the Authorization header.",
   ),
-  authorization_malformed: admin(
-    401,
+  authorization_malformed: unauthenticated(
     "The Authorization header is malformed. Send it once, as: Bearer TOKEN, or: DPoP TOKEN.",
   ),
-  authorization_scheme_unknown: admin(
-    401,
+  authorization_scheme_unknown: unauthenticated(
     "The Authorization scheme is not supported. Send a token bound to the certificate as Bearer, or a token bound to a key as DPoP.",
   ),
-  token_scheme_mismatch: admin(
-    401,
+  token_scheme_mismatch: unauthenticated(
     "The token goes with the other scheme. Send a token bound to a certificate as Bearer, and a token bound to a key as DPoP with a proof.",
   ),
-  token_expired: admin(401, "The access token has expired. Sign in again."),
-  audience_mismatch: admin(401, "The access token is for another audience. Sign in for this door."),
-  certificate_missing: admin(
-    403,
+  token_expired: unauthenticated("The access token has expired. Sign in again."),
+  audience_mismatch: unauthenticated("The access token is for another audience. Sign in for this door."),
+  certificate_missing: notPermitted(
     "There is no client certificate on this connection. Connect with the operator's certificate.",
   ),
   ...rowFor(certificateProblems, unproven),
-  ...rowFor([...signatureProblems, ...deniedCredentials, ...tokenProblems], admin(401, badOperatorToken)),
+  ...rowFor(
+    [...signatureProblems, ...deniedCredentials, ...tokenProblems],
+    unauthenticated(badOperatorToken),
+  ),
   ...rowFor(proofProblems, {
-    admin: { ...admin(401, badProof).admin, challengeError: "invalid_dpop_proof" },
+    admin: { ...unauthenticated(badProof).admin, challengeError: "invalid_dpop_proof" },
   }),
   ...rowFor(nonceProblems, {
-    admin: { ...admin(401, useNonce).admin, challengeError: "use_dpop_nonce" },
+    admin: { ...unauthenticated(useNonce).admin, challengeError: "use_dpop_nonce" },
   }),
 
   // Bodies, and requests under an Idempotency-Key
   body_too_large: admin(413, "The body is larger than 1 MiB. Send the document in smaller parts."),
   body_type_not_supported: admin(415, sendJson("application/json")),
-  body_not_json: admin(400, strictJson),
-  idempotency_key_malformed: admin(
-    400,
+  body_not_json: invalid(strictJson),
+  idempotency_key_malformed: invalid(
     "Idempotency-Key is malformed. Send it once, as a string in quotes of 1 to 255 characters, such as a new UUID.",
   ),
-  idempotency_key_reused: admin(
-    422,
+  idempotency_key_reused: unprocessable(
     "This Idempotency-Key was used for a different request. Use a new key for each request.",
   ),
-  idempotency_key_in_use: admin(
-    409,
+  idempotency_key_in_use: inConflict(
     "A request with this Idempotency-Key is being done. Wait as long as Retry-After says, then repeat it.",
   ),
-  outcome_unknown: admin(
-    409,
+  outcome_unknown: inConflict(
     "An earlier attempt may have done this, and the document does not fit the registry now. Read the registry, then send a new plan.",
   ),
 
@@ -88,13 +90,12 @@ export const operatorRefusals = {
   operator_unknown: unproven,
   ...rowFor(
     ["operator_suspended", "sign_in_not_registered", "role_missing"],
-    admin(403, "Not permitted. Ask a registry administrator for the operator's status, sign-in and roles."),
+    notPermitted("Not permitted. Ask a registry administrator for the operator's status, sign-in and roles."),
   ),
-  subject_mismatch: admin(401, badOperatorToken),
+  subject_mismatch: unauthenticated(badOperatorToken),
   ...rowFor(["sign_in_time_missing", "sign_in_time_in_future", "sign_in_too_old", "sign_in_too_weak"], {
     admin: {
-      ...admin(
-        401,
+      ...unauthenticated(
         "Sign in again, as acr_values and max_age of WWW-Authenticate ask: more recently, or with more factors.",
       ).admin,
       challengeError: "insufficient_user_authentication",
@@ -102,66 +103,55 @@ export const operatorRefusals = {
   }),
   ...rowFor(
     ["registry_invalid", "registry_not_supported", "registry_conflict"],
-    admin(
-      422,
+    unprocessable(
       "The registry file is not applied. Correct what pointer and detail name, and apply the file again.",
     ),
   ),
-  registry_stale: admin(
-    412,
+  registry_stale: stale(
     "The registry has changed since the plan, so nothing is changed. Make the plan again, and apply the change with its digest.",
   ),
   ...rowFor(
     ["registry_approval_required", "approval_required"],
-    admin(
-      403,
+    notPermitted(
       "This opens access, so a second person has to approve it. Make a proposal, which an operator with the role approver approves.",
     ),
   ),
-  state_not_named: admin(
-    412,
+  state_not_named: stale(
     "This address has no state that If-Match could name, or the tag is not a single strong tag. Send the request without If-Match.",
   ),
-  proposal_malformed: admin(422, "This is no proposal. Correct what pointer and detail name."),
-  proposal_not_open: admin(
-    409,
+  proposal_malformed: unprocessable("This is no proposal. Correct what pointer and detail name."),
+  proposal_not_open: inConflict(
     "There is no open proposal of this id: it is decided, has expired, or was never made. Check the list of proposals.",
   ),
-  operator_not_registered: admin(
-    422,
+  operator_not_registered: unprocessable(
     "The document names no registered operator. Check the id against the list of operators.",
   ),
-  last_person_of_role: admin(
-    403,
+  last_person_of_role: notPermitted(
     "This operator is the last active person of a role, and a machine does not end it. Sign in as an operator who is a person.",
   ),
-  proposal_own: admin(403, "A person does not approve a proposal of the same person. Ask a second person."),
-  person_required: admin(
-    403,
+  proposal_own: notPermitted("A person does not approve a proposal of the same person. Ask a second person."),
+  person_required: notPermitted(
     "Only a person who has signed in proposes and approves. Sign in as an operator who is a person.",
   ),
-  denial_malformed: admin(
-    422,
+  denial_malformed: unprocessable(
     "This denies nothing that can be denied. Correct what pointer and detail name.",
   ),
-  denial_unregistered: admin(
-    422,
+  denial_unregistered: unprocessable(
     "The registry has no entry of this name, so nothing is denied. Correct the name in pointer.",
   ),
-  review_malformed: admin(422, "This is no request about reviews. Correct what pointer and detail name."),
-  consents_malformed: admin(
-    422,
+  review_malformed: unprocessable("This is no request about reviews. Correct what pointer and detail name."),
+  consents_malformed: unprocessable(
     "This is no question about Consents. Name 1 to 100 patients as ORIGIN/Patient/ID.",
   ),
-  review_not_ended: admin(
-    422,
+  review_not_ended: unprocessable(
     "This emergency lasts, so a use may come after the finding. Wait for the end that the list states, then close the review.",
   ),
-  review_not_open: admin(422, "There is no open review of this id. Check the id in the list of reviews."),
-  restore_log_unknown: admin(422, "The ledger has opened no log of this name. Check the name in `/readyz`."),
-  restore_log_not_lost: admin(
-    409,
+  review_not_open: unprocessable("There is no open review of this id. Check the id in the list of reviews."),
+  restore_log_unknown: unprocessable(
+    "The ledger has opened no log of this name. Check the name in `/readyz`.",
+  ),
+  restore_log_not_lost: inConflict(
     "This log has its storage, or its storage differs from its copy: only a log whose storage is empty is restored. See docs/runbook.md.",
   ),
-  suspension_invalid: admin(422, "This is no suspension. Correct what pointer and detail name."),
+  suspension_invalid: unprocessable("This is no suspension. Correct what pointer and detail name."),
 } as const satisfies Readonly<Record<string, { readonly admin: AdminFace }>>;
