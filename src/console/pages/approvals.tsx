@@ -1,13 +1,13 @@
 import type { Child } from "hono/jsx";
 import type { Operator } from "#admin/operator";
 import { planLines, type PolicyBodies } from "#authoring/plan-lines";
-import { formTokenField } from "#console/form";
 import { texts } from "#console/texts";
 import { momentText } from "#console/words";
 import type { PlannedChange } from "#registry/plan";
 import type { VerbRefused } from "#console/visit";
 import { RefusalAlert } from "./messages.tsx";
 import { Table } from "./shell.tsx";
+import { Done, FactList, Hidden, JsonText, Labelled, LinkLine, Side, StepForm } from "./parts.tsx";
 
 const { approvals } = texts;
 
@@ -35,96 +35,71 @@ export interface ShownPlan {
   readonly opens: readonly string[];
 }
 
-/** The open proposals. */
-export function ApprovalsPage({
-  proposals,
-  note,
-}: {
+interface ApprovalsPageProps {
   readonly proposals: readonly ShownProposalRow[];
   readonly note: string | undefined;
-}) {
+}
+
+/** The open proposals. */
+export function ApprovalsPage({ proposals, note }: ApprovalsPageProps) {
   return (
     <>
       <h1>{approvals.title}</h1>
-      {note === undefined ? undefined : (
-        <p class="alert good" role="status">
-          {note}
-        </p>
-      )}
+      {note === undefined ? undefined : <Done>{note}</Done>}
       <p>{approvals.intro}</p>
-      {proposals.length === 0 ? (
-        <p>{approvals.none}</p>
-      ) : (
-        <Table
-          caption={approvals.title}
-          heads={[approvals.why, approvals.kind, approvals.by, approvals.when, approvals.until]}
-          rows={proposals.map(({ id, why, kind, proposedBy, proposedAt, expiresAt }) => [
-            <a href={`/console/approvals/${id}`}>{why}</a>,
-            kindInWords(kind),
-            proposedBy,
-            <time>{momentText(proposedAt)}</time>,
-            <time>{momentText(expiresAt)}</time>,
-          ])}
-        />
-      )}
+      <Table
+        caption={approvals.title}
+        heads={[approvals.why, approvals.kind, approvals.by, approvals.when, approvals.until]}
+        rows={proposals.map(({ id, why, kind, proposedBy, proposedAt, expiresAt }) => [
+          <a href={`/console/approvals/${id}`}>{why}</a>,
+          kindInWords(kind),
+          proposedBy,
+          <time>{momentText(proposedAt)}</time>,
+          <time>{momentText(expiresAt)}</time>,
+        ])}
+        none={approvals.none}
+      />
     </>
   );
 }
 
-/** A proposal with its plan, and the buttons of the second person. */
-export function ProposalPage({
-  proposal,
-  plan,
-  problem,
-  formToken,
-  once,
-  operator,
-}: {
+interface ProposalPageProps {
   readonly proposal: ShownProposalRow;
   readonly plan: ShownPlan | undefined;
   readonly problem: string | undefined;
   readonly formToken: string;
   readonly once: () => string;
   readonly operator: Operator;
-}) {
+}
+
+/** A proposal with its plan, and the buttons of the second person. */
+export function ProposalPage({ proposal, plan, problem, formToken, once, operator }: ProposalPageProps) {
   const isOwn = proposal.proposedBy === operator.id;
   const mayApprove = !isOwn && operator.roles.includes("approver");
   const form = (action: "approve" | "close", button: Child) => (
-    <form class="inline" method="post" action={`/console/approvals/${action}`}>
-      <input type="hidden" name={formTokenField} value={formToken} />
-      <input type="hidden" name="once" value={once()} />
-      <input type="hidden" name="proposal" value={proposal.id} />
+    <StepForm
+      action={`/console/approvals/${action}`}
+      formToken={formToken}
+      fields={{ once: once(), proposal: proposal.id }}
+    >
       {button}
-    </form>
+    </StepForm>
   );
   return (
     <>
-      <p>
-        <a href="/console/approvals">{approvals.title}</a>
-      </p>
+      <LinkLine href="/console/approvals">{approvals.title}</LinkLine>
       <h1>{proposal.why}</h1>
-      <dl>
-        <dt>{approvals.kind}</dt>
-        <dd>{kindInWords(proposal.kind)}</dd>
-        <dt>{approvals.by}</dt>
-        <dd>{proposal.proposedBy}</dd>
-        <dt>{approvals.until}</dt>
-        <dd>
-          <time>{momentText(proposal.expiresAt)}</time>
-        </dd>
-        <dt>{approvals.state}</dt>
-        <dd>{proposal.state}</dd>
-        <dt>{approvals.digest}</dt>
-        <dd>
-          <code>{proposal.digest}</code>
-        </dd>
-      </dl>
+      <FactList
+        rows={[
+          [approvals.kind, kindInWords(proposal.kind)],
+          [approvals.by, proposal.proposedBy],
+          [approvals.until, <time>{momentText(proposal.expiresAt)}</time>],
+          [approvals.state, proposal.state],
+          [approvals.digest, <code>{proposal.digest}</code>],
+        ]}
+      />
       {problem === undefined ? undefined : <p class="alert warn">{problem}</p>}
-      {plan === undefined ? (
-        <pre tabindex={0}>{JSON.stringify(proposal.body, undefined, 2)}</pre>
-      ) : (
-        <PlanInWords plan={plan} />
-      )}
+      {plan === undefined ? <JsonText value={proposal.body} /> : <PlanInWords plan={plan} />}
       {proposal.state !== "open" ? undefined : (
         <>
           {mayApprove ? undefined : <p class="note">{isOwn ? approvals.own : approvals.notApprover}</p>}
@@ -189,28 +164,7 @@ function PlanList({ plan: { changes } }: { readonly plan: ShownPlan }) {
   );
 }
 
-function Side({ title, value }: { readonly title: string; readonly value: object }) {
-  return (
-    <div>
-      <h3>{title}</h3>
-      <pre tabindex={0}>{JSON.stringify(value, undefined, 2)}</pre>
-    </div>
-  );
-}
-
-/**
- * The form for a change of the registry. With a plan the page begins with it, and the change can be applied or
- * proposed. Without a plan it can only be planned: the Enter key presses the first button of a form.
- */
-export function ChangePage({
-  text,
-  why,
-  plan,
-  planned,
-  refusal,
-  formToken,
-  once,
-}: {
+interface ChangePageProps {
   readonly text: string;
   readonly why: string;
   readonly plan: ShownPlan | undefined;
@@ -220,7 +174,13 @@ export function ChangePage({
   readonly refusal?: VerbRefused | undefined;
   readonly formToken: string;
   readonly once: string;
-}) {
+}
+
+/**
+ * The form for a change of the registry. With a plan the page begins with it, and the change can be applied or
+ * proposed. Without a plan it can only be planned: the Enter key presses the first button of a form.
+ */
+export function ChangePage({ text, why, plan, planned, refusal, formToken, once }: ChangePageProps) {
   const isReady = plan !== undefined && plan.changes.length > 0;
   const json = (
     <>
@@ -232,17 +192,13 @@ export function ChangePage({
   );
   return (
     <>
-      <p>
-        <a href="/console/registry">{texts.registry.title}</a>
-      </p>
+      <LinkLine href="/console/registry">{texts.registry.title}</LinkLine>
       <h1>{plan === undefined ? approvals.changeTitle : approvals.planTitle}</h1>
       <p>{plan === undefined ? approvals.changeIntro : approvals.planIntro}</p>
       {refusal === undefined ? undefined : <RefusalAlert refusal={refusal} />}
       {plan === undefined ? undefined : <PlanInWords plan={plan} />}
       <form method="post" action="/console/registry/change">
-        <input type="hidden" name={formTokenField} value={formToken} />
-        <input type="hidden" name="once" value={once} />
-        {plan === undefined ? undefined : <input type="hidden" name="planned" value={planned} />}
+        <Hidden formToken={formToken} fields={{ once, ...(plan !== undefined && { planned }) }} />
         {plan === undefined ? (
           json
         ) : (
@@ -251,8 +207,7 @@ export function ChangePage({
             {json}
           </details>
         )}
-        <label for="why">{approvals.why}</label>
-        <input id="why" name="why" size={60} maxlength={1_000} value={why} />
+        <Labelled label={approvals.why} id="why" name="why" size={60} maxlength={1_000} value={why} />
         <p class="steps">
           {isReady ? (
             <>
@@ -280,12 +235,8 @@ export function AppliedPage() {
   return (
     <>
       <h1>{approvals.planTitle}</h1>
-      <p class="alert good" role="status">
-        {approvals.applied}
-      </p>
-      <p>
-        <a href="/console/registry">{texts.registry.title}</a>
-      </p>
+      <Done>{approvals.applied}</Done>
+      <LinkLine href="/console/registry">{texts.registry.title}</LinkLine>
     </>
   );
 }

@@ -2,6 +2,7 @@ import type { ConsolePlaces } from "#console/ports";
 import { texts } from "#console/texts";
 import { ledgerAttributes } from "./ledger.tsx";
 import { KeyForm } from "./key-form.tsx";
+import { Field } from "./parts.tsx";
 
 const { breach } = texts;
 
@@ -24,26 +25,24 @@ export function BreachPage({ places }: { readonly places: ConsolePlaces }) {
               ))}
             </select>
           </div>
-          <div>
-            <label for="breach-value">{breach.value}</label>
-            <input id="breach-value" required maxlength={500} autocomplete="off" spellcheck={false} />
-          </div>
-          <div>
-            <label for="breach-from">{breach.from}</label>
-            <input id="breach-from" type="date" required />
-          </div>
-          <div>
-            <label for="breach-to">{breach.to}</label>
-            <input id="breach-to" type="date" required />
-          </div>
-          <div>
-            <label for="breach-discovered">{breach.discovered}</label>
-            <input id="breach-discovered" type="date" required />
-          </div>
-          <div>
-            <label for="breach-purpose">{breach.purpose}</label>
-            <input id="breach-purpose" maxlength={40} autocomplete="off" spellcheck={false} />
-          </div>
+          <Field
+            label={breach.value}
+            id="breach-value"
+            required
+            maxlength={500}
+            autocomplete="off"
+            spellcheck={false}
+          />
+          <Field label={breach.from} id="breach-from" type="date" required />
+          <Field label={breach.to} id="breach-to" type="date" required />
+          <Field label={breach.discovered} id="breach-discovered" type="date" required />
+          <Field
+            label={breach.purpose}
+            id="breach-purpose"
+            maxlength={40}
+            autocomplete="off"
+            spellcheck={false}
+          />
         </KeyForm>
         <p class="alert still no-print" role="status" data-banner>
           {breach.before}

@@ -1,10 +1,10 @@
 import type { PropsWithChildren } from "hono/jsx";
 import { type ClientChangeKind, grantChoice } from "#console/client-change";
 import { parsePolicyDocument } from "#policy/document";
-import { formTokenField } from "#console/form";
 import { agreementsOf, grantsOf, type RegistryView, type ShownClient } from "#console/registry-view";
 import { texts } from "#console/texts";
 import { clientAddress, clientTitle } from "./registry.tsx";
+import { Field, Hidden, LinkLine } from "./parts.tsx";
 
 const { clientChange, registry } = texts;
 
@@ -26,9 +26,7 @@ export function ClientChangePage({ view, client, formToken, problem }: ClientCha
   const [only] = grants.length === 1 ? grants : [];
   return (
     <>
-      <p>
-        <a href={clientAddress(id)}>{title}</a>
-      </p>
+      <LinkLine href={clientAddress(id)}>{title}</LinkLine>
       <h1>{clientChange.title(title)}</h1>
       <p>{clientChange.intro}</p>
       {problem === undefined ? undefined : (
@@ -43,28 +41,24 @@ export function ClientChangePage({ view, client, formToken, problem }: ClientCha
           <ChangeForm {...about} kind="quota">
             <GrantChoice id="quota-grant" grants={grants} />
             <div class="fields">
-              <div>
-                <label for="quota-requests">{clientChange.requests}</label>
-                <input
-                  id="quota-requests"
-                  name="requests"
-                  type="number"
-                  min={1}
-                  required
-                  value={only?.quotas.default.requests}
-                />
-              </div>
-              <div>
-                <label for="quota-window">{clientChange.windowSeconds}</label>
-                <input
-                  id="quota-window"
-                  name="windowSeconds"
-                  type="number"
-                  min={1}
-                  required
-                  value={only?.quotas.default.windowSeconds}
-                />
-              </div>
+              <Field
+                label={clientChange.requests}
+                id="quota-requests"
+                name="requests"
+                type="number"
+                min={1}
+                required
+                value={only?.quotas.default.requests}
+              />
+              <Field
+                label={clientChange.windowSeconds}
+                id="quota-window"
+                name="windowSeconds"
+                type="number"
+                min={1}
+                required
+                value={only?.quotas.default.windowSeconds}
+              />
             </div>
           </ChangeForm>
         )}
@@ -139,16 +133,13 @@ function GrantChoice({ id, grants }: { readonly id: string; readonly grants: Ret
   );
 }
 
-function ChangeForm({
-  id,
-  kind,
-  formToken,
-  children,
-}: PropsWithChildren<{
+interface ChangeFormProps {
   readonly id: string;
   readonly kind: ClientChangeKind;
   readonly formToken: string;
-}>) {
+}
+
+function ChangeForm({ id, kind, formToken, children }: PropsWithChildren<ChangeFormProps>) {
   const { heading, says } = clientChange.kinds[kind];
   return (
     <form
@@ -159,8 +150,7 @@ function ChangeForm({
     >
       <h2 id={`change-${kind}`}>{heading}</h2>
       <p class="note">{says}</p>
-      <input type="hidden" name={formTokenField} value={formToken} />
-      <input type="hidden" name="kind" value={kind} />
+      <Hidden formToken={formToken} fields={{ kind }} />
       {children}
       <p>
         <button class="quiet" aria-label={`${clientChange.plan}: ${heading}`}>

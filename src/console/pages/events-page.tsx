@@ -1,4 +1,3 @@
-import { formTokenField } from "#console/form";
 import type { ConsolePlaces } from "#console/ports";
 import { texts } from "#console/texts";
 import { reviewsPageMax } from "#registry/review-document";
@@ -6,6 +5,7 @@ import { momentText } from "#console/words";
 import { ledgerAttributes } from "./ledger.tsx";
 import { KeyForm } from "./key-form.tsx";
 import { Badge, Table } from "./shell.tsx";
+import { Banner, Done, Field, StepForm } from "./parts.tsx";
 
 const { events } = texts;
 
@@ -22,15 +22,7 @@ export interface ShownReview {
   readonly finding: string | null;
 }
 
-/** The reviews to close, and the events that an auditor's key opens. */
-export function EventsPage({
-  open,
-  closed,
-  isClosed,
-  formToken,
-  once,
-  places,
-}: {
+interface EventsPageProps {
   /** A page of the open reviews, and a page of the closed ones. */
   readonly open: readonly ShownReview[];
   readonly closed: readonly ShownReview[];
@@ -39,57 +31,54 @@ export function EventsPage({
   readonly formToken: string;
   readonly once: () => string;
   readonly places: ConsolePlaces;
-}) {
+}
+
+/** The reviews to close, and the events that an auditor's key opens. */
+export function EventsPage({ open, closed, isClosed, formToken, once, places }: EventsPageProps) {
   return (
     <>
       <h1>{events.title}</h1>
       <p class="links">
         <a href="/console/events/breach">{texts.breach.title}</a>
       </p>
-      {isClosed ? (
-        <p class="alert good" role="status">
-          {events.closed}
-        </p>
-      ) : undefined}
+      {isClosed ? <Done>{events.closed}</Done> : undefined}
       <h2>{events.reviews}</h2>
       <p>{events.reviewsNote}</p>
-      {open.length === 0 ? (
-        <p>{events.noReviews}</p>
-      ) : (
-        <Table
-          caption={events.reviews}
-          heads={[events.when, events.client, events.purpose, events.record, events.finding]}
-          rows={open.map((review) => [
-            <time>{momentText(review.openedAt)}</time>,
-            review.client,
-            texts.registry.grantOf(review.purpose, review.origin),
-            // one element, because the cells of a phone's card place their children side by side
-            <div>
-              <p data-use={review.id} data-request={review.requestId} class="note">
-                {events.unopened}
-              </p>
-              <a href={`/console/why#${review.requestId}`}>{events.openRecord}</a>
-            </div>,
-            <div class="steps">
-              {(["justified", "unjustified"] as const).map((finding) => (
-                <form class="inline" method="post" action="/console/events/close">
-                  <input type="hidden" name={formTokenField} value={formToken} />
-                  <input type="hidden" name="once" value={once()} />
-                  <input type="hidden" name="review" value={review.id} />
-                  <button
-                    name="finding"
-                    value={finding}
-                    class={finding === "justified" ? "quiet" : "danger"}
-                    aria-label={`${events.findings[finding]}: ${review.client} ${momentText(review.openedAt)}`}
-                  >
-                    {events.findings[finding]}
-                  </button>
-                </form>
-              ))}
-            </div>,
-          ])}
-        />
-      )}
+      <Table
+        caption={events.reviews}
+        heads={[events.when, events.client, events.purpose, events.record, events.finding]}
+        rows={open.map((review) => [
+          <time>{momentText(review.openedAt)}</time>,
+          review.client,
+          texts.registry.grantOf(review.purpose, review.origin),
+          // one element, because the cells of a phone's card place their children side by side
+          <div>
+            <p data-use={review.id} data-request={review.requestId} class="note">
+              {events.unopened}
+            </p>
+            <a href={`/console/why#${review.requestId}`}>{events.openRecord}</a>
+          </div>,
+          <div class="steps">
+            {(["justified", "unjustified"] as const).map((finding) => (
+              <StepForm
+                action="/console/events/close"
+                formToken={formToken}
+                fields={{ once: once(), review: review.id }}
+              >
+                <button
+                  name="finding"
+                  value={finding}
+                  class={finding === "justified" ? "quiet" : "danger"}
+                  aria-label={`${events.findings[finding]}: ${review.client} ${momentText(review.openedAt)}`}
+                >
+                  {events.findings[finding]}
+                </button>
+              </StepForm>
+            ))}
+          </div>,
+        ])}
+        none={events.noReviews}
+      />
       <OlderReviews state="open" page={open} />
       {closed.length === 0 ? undefined : (
         <details>
@@ -116,28 +105,29 @@ export function EventsPage({
       <p>{events.changesNote}</p>
       <section data-events {...ledgerAttributes(places)}>
         <KeyForm action={events.open}>
-          <div>
-            <label for="events-filter">{events.filter}</label>
-            <input id="events-filter" size={36} maxlength={200} autocomplete="off" spellcheck={false} />
-          </div>
+          <Field
+            label={events.filter}
+            id="events-filter"
+            size={36}
+            maxlength={200}
+            autocomplete="off"
+            spellcheck={false}
+          />
         </KeyForm>
-        <p class="alert still" role="status" data-banner>
-          {events.before}
-        </p>
+        <Banner>{events.before}</Banner>
         <div data-results></div>
       </section>
     </>
   );
 }
 
-/** The way to the next page of reviews, behind a full page. */
-function OlderReviews({
-  state,
-  page,
-}: {
+interface OlderReviewsProps {
   readonly state: "open" | "closed";
   readonly page: readonly ShownReview[];
-}) {
+}
+
+/** The way to the next page of reviews, behind a full page. */
+function OlderReviews({ state, page }: OlderReviewsProps) {
   const last = page.at(-1);
   if (last === undefined || page.length < reviewsPageMax) return undefined;
   return (

@@ -1,5 +1,6 @@
 import type { PropsWithChildren } from "hono/jsx";
 import { texts } from "#console/texts";
+import { Field, NoScript } from "./parts.tsx";
 
 /**
  * The choice of an auditor's key, after the page's own fields, and the button that opens records with it. Without
@@ -15,16 +16,11 @@ export function KeyForm({
     <form data-key-form hidden={hidden} class="no-print">
       <div class="fields">
         {children}
-        <div>
-          <label for="auditor-key">{records.key}</label>
-          <input id="auditor-key" type="file" accept=".json,application/json" required />
-        </div>
+        <Field label={records.key} id="auditor-key" type="file" accept=".json,application/json" required />
         <button disabled>{action}</button>
       </div>
       <p class="note">{records.keyNote}</p>
-      <noscript>
-        <p class="alert warn">{records.noScript}</p>
-      </noscript>
+      <NoScript>{records.noScript}</NoScript>
     </form>
   );
 }

@@ -2,6 +2,7 @@ import { assets } from "#console/assets.gen";
 import type { ConsolePlaces } from "#console/ports";
 import { texts } from "#console/texts";
 import { KeyForm } from "./key-form.tsx";
+import { Banner, FactList, Field, NoScript } from "./parts.tsx";
 
 /** The attributes of a section that name for the script which ledger to read, and with which public keys. */
 export const ledgerAttributes = ({ ledger, rootKey, witnesses }: ConsolePlaces) => ({
@@ -18,15 +19,11 @@ export function LedgerPage({ places }: { readonly places: ConsolePlaces }) {
       <h1>{ledger.title}</h1>
       <p>{ledger.intro}</p>
       <section data-check {...ledgerAttributes(places)}>
-        <p class="alert still" role="status" data-banner>
-          {ledger.before}
-        </p>
+        <Banner>{ledger.before}</Banner>
         <p>
           <button disabled>{ledger.check}</button>
         </p>
-        <noscript>
-          <p class="alert warn">{ledger.noScript}</p>
-        </noscript>
+        <NoScript>{ledger.noScript}</NoScript>
         <div data-results></div>
       </section>
       <h2>{ledger.independentTitle}</h2>
@@ -34,16 +31,12 @@ export function LedgerPage({ places }: { readonly places: ConsolePlaces }) {
       <pre
         tabindex={0}
       >{`npx phylax ledger verify ${places.ledger} --key '${places.rootKey}'${places.witnesses.map((key) => ` --witness '${key}'`).join("")}\nnpx phylax ledger export ledger-copy\npython3 scripts/verify-ledger.py ledger-copy --keys FILE`}</pre>
-      <dl>
-        <dt>{ledger.script}</dt>
-        <dd>
-          <code>{assets.script.integrity}</code>
-        </dd>
-        <dt>{ledger.rootKey}</dt>
-        <dd>
-          <code>{places.rootKey}</code>
-        </dd>
-      </dl>
+      <FactList
+        rows={[
+          [ledger.script, <code>{assets.script.integrity}</code>],
+          [ledger.rootKey, <code>{places.rootKey}</code>],
+        ]}
+      />
       <p class="note">{ledger.scriptNote}</p>
     </>
   );
@@ -58,21 +51,17 @@ export function WhyPage({ places }: { readonly places: ConsolePlaces }) {
       <p>{why.intro}</p>
       <section data-why {...ledgerAttributes(places)}>
         <KeyForm action={why.find}>
-          <div>
-            <label for="request-id">{why.id}</label>
-            <input
-              id="request-id"
-              required
-              pattern="[A-Za-z0-9._\-]{1,64}"
-              size={36}
-              autocomplete="off"
-              spellcheck={false}
-            />
-          </div>
+          <Field
+            label={why.id}
+            id="request-id"
+            required
+            pattern="[A-Za-z0-9._\-]{1,64}"
+            size={36}
+            autocomplete="off"
+            spellcheck={false}
+          />
         </KeyForm>
-        <p class="alert still" role="status" data-banner>
-          {why.before}
-        </p>
+        <Banner>{why.before}</Banner>
         <div data-results></div>
       </section>
     </>

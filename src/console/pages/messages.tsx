@@ -2,6 +2,7 @@ import type { PropsWithChildren } from "hono/jsx";
 import type { VerbRefused, VisitRefused } from "#console/visit";
 import { texts } from "#console/texts";
 import { Shell } from "./shell.tsx";
+import { LinkLine, RequestId } from "./parts.tsx";
 
 /** A page with a heading and a few sentences, for visitors without a session. */
 export function Message({
@@ -42,9 +43,7 @@ export function RefusedPage({ text, requestId }: { readonly text: string; readon
   return (
     <Message title={refused.title}>
       <p>{text}</p>
-      <p class="note">
-        {texts.requestId} <code>{requestId}</code>
-      </p>
+      <RequestId id={requestId} />
     </Message>
   );
 }
@@ -55,9 +54,7 @@ export function MissingContent() {
     <>
       <h1>{refused.missingTitle}</h1>
       <p>{refused.missing}</p>
-      <p>
-        <a href="/console">{refused.home}</a>
-      </p>
+      <LinkLine href="/console">{refused.home}</LinkLine>
     </>
   );
 }
@@ -78,12 +75,8 @@ export function DegradedPage({ requestId }: { readonly requestId: string }) {
   return (
     <Message title={title}>
       <p role="alert">{text}</p>
-      <p class="note">
-        {texts.requestId} <code>{requestId}</code>
-      </p>
-      <p>
-        <a href="/console">{refused.home}</a>
-      </p>
+      <RequestId id={requestId} />
+      <LinkLine href="/console">{refused.home}</LinkLine>
     </Message>
   );
 }

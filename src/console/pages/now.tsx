@@ -85,8 +85,6 @@ export function NowContent({ report, links }: NowProps) {
           <h2>{now.origins}</h2>
           {origins === undefined ? (
             <Missing part={now.origins} />
-          ) : Object.keys(origins).length === 0 ? (
-            <p>{now.noOrigin}</p>
           ) : (
             <Table
               caption={now.origins}
@@ -95,6 +93,7 @@ export function NowContent({ report, links }: NowProps) {
                 name,
                 <Badge tone={isWorking(state) ? "good" : "bad"}>{state}</Badge>,
               ])}
+              none={now.noOrigin}
             />
           )}
         </section>
@@ -102,8 +101,6 @@ export function NowContent({ report, links }: NowProps) {
           <h2>{now.ends}</h2>
           {ends === undefined ? (
             <Missing part={now.ends} />
-          ) : ends.length === 0 ? (
-            <p>{now.noEnds}</p>
           ) : (
             <Table
               caption={now.ends}
@@ -113,6 +110,7 @@ export function NowContent({ report, links }: NowProps) {
                 now.kinds[kind],
                 <Badge tone={end <= at ? "bad" : "warn"}>{untilText(end, at)}</Badge>,
               ])}
+              none={now.noEnds}
             />
           )}
           <p class="note">{now.endsNote}</p>
@@ -226,23 +224,20 @@ function Denials({ report: { denials = [], ownerOf }, links }: NowProps) {
   const tokens = denials.length - lasting.length;
   return (
     <>
-      {lasting.length === 0 ? (
-        <p>{now.noDenials}</p>
-      ) : (
-        <Table
-          caption={now.denials}
-          heads={[now.name, now.client, now.until]}
-          rows={lasting.map(({ name, until }) => {
-            const denial = denialNamed(name);
-            const client = denial === undefined ? undefined : deniedClient(denial, ownerOf);
-            return [
-              denial === undefined ? <code>{name}</code> : denialInWords(denial, client),
-              client === undefined ? "–" : <ClientLink client={client} links={links} />,
-              until === null ? now.untilLifted : <time>{momentText(until)}</time>,
-            ];
-          })}
-        />
-      )}
+      <Table
+        caption={now.denials}
+        heads={[now.name, now.client, now.until]}
+        rows={lasting.map(({ name, until }) => {
+          const denial = denialNamed(name);
+          const client = denial === undefined ? undefined : deniedClient(denial, ownerOf);
+          return [
+            denial === undefined ? <code>{name}</code> : denialInWords(denial, client),
+            client === undefined ? "–" : <ClientLink client={client} links={links} />,
+            until === null ? now.untilLifted : <time>{momentText(until)}</time>,
+          ];
+        })}
+        none={now.noDenials}
+      />
       {areCut(denials) ? <p class="alert warn">{texts.registry.denialsCut(denialsShownMax)}</p> : undefined}
       {tokens === 0 ? undefined : <p class="note">{now.deniedTokens(tokens)}</p>}
     </>

@@ -4,6 +4,7 @@ import { texts } from "#console/texts";
 import { KeyForm } from "./key-form.tsx";
 import { ledgerAttributes } from "./ledger.tsx";
 import { Message } from "./messages.tsx";
+import { Field, NoScript } from "./parts.tsx";
 
 const { patients } = texts;
 
@@ -31,40 +32,20 @@ export function PatientsPage({ places }: { readonly places: ConsolePlaces }) {
         <p class="alert still no-print" role="status" data-banner>
           {patients.before}
         </p>
-        <noscript>
-          <p class="alert warn">{patients.noScript}</p>
-        </noscript>
+        <NoScript>{patients.noScript}</NoScript>
         <p data-open hidden>
           <button>{patients.open}</button>
         </p>
         <form data-find hidden class="no-print" autocomplete="off">
           <div class="fields">
-            <div>
-              <label for="patient-name">{patients.name}</label>
-              <input id="patient-name" maxlength={100} />
-            </div>
-            <div>
-              <label for="patient-birth">{patients.birth}</label>
-              <input id="patient-birth" type="date" />
-            </div>
-            <div>
-              <label for="patient-number">{patients.number}</label>
-              <input id="patient-number" maxlength={100} />
-            </div>
-            <div>
-              <label for="patient-id">{patients.id}</label>
-              <input id="patient-id" maxlength={64} />
-            </div>
+            <Field label={patients.name} id="patient-name" maxlength={100} />
+            <Field label={patients.birth} id="patient-birth" type="date" />
+            <Field label={patients.number} id="patient-number" maxlength={100} />
+            <Field label={patients.id} id="patient-id" maxlength={64} />
           </div>
           <div class="fields">
-            <div>
-              <label for="patient-from">{patients.from}</label>
-              <input id="patient-from" type="date" />
-            </div>
-            <div>
-              <label for="patient-to">{patients.to}</label>
-              <input id="patient-to" type="date" />
-            </div>
+            <Field label={patients.from} id="patient-from" type="date" />
+            <Field label={patients.to} id="patient-to" type="date" />
             <button>{patients.find}</button>
           </div>
           <p class="note">{patients.periodNote}</p>
@@ -82,9 +63,7 @@ export function PatientsReturnPage() {
   return (
     <Message title={patients.title}>
       <p data-return>{patients.returning}</p>
-      <noscript>
-        <p class="alert warn">{patients.noScript}</p>
-      </noscript>
+      <NoScript>{patients.noScript}</NoScript>
       <script type="module" src={assets.script.path} integrity={assets.script.integrity}></script>
     </Message>
   );

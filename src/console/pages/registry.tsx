@@ -1,4 +1,3 @@
-import type { PropsWithChildren } from "hono/jsx";
 import type { Instant } from "#kernel/clock";
 import {
   deniedClient,
@@ -9,7 +8,6 @@ import {
   isOfToken,
   type LastingDenial,
 } from "#console/denials";
-import { formTokenField } from "#console/form";
 import {
   agreementsOf,
   areCut,
@@ -23,6 +21,7 @@ import {
 import { texts } from "#console/texts";
 import { endText } from "#console/words";
 import { Badge, Table } from "./shell.tsx";
+import { Done, FactList, JsonText, LinkLine, StepForm } from "./parts.tsx";
 
 const { registry } = texts;
 
@@ -101,7 +100,7 @@ function FurtherEntries({ view }: Pick<RegistryProps, "view">) {
           name,
           <details>
             <summary>{registry.showBody(name)}</summary>
-            <pre tabindex={0}>{JSON.stringify(body, undefined, 2)}</pre>
+            <JsonText value={body} />
           </details>,
         ])}
       />
@@ -191,9 +190,7 @@ export function ClientPage(page: ClientPageProps) {
   const { view, client, denials, at, mayRevoke } = page;
   return (
     <>
-      <p>
-        <a href="/console/registry">{registry.title}</a>
-      </p>
+      <LinkLine href="/console/registry">{registry.title}</LinkLine>
       <h1>{clientTitle(client)}</h1>
       <ClientFacts client={client} standing={standingOf(view, client, denials, at)} />
       <ClientSteps {...page} />
@@ -210,26 +207,15 @@ export function ClientPage(page: ClientPageProps) {
 function ClientFacts({ client, standing }: { readonly client: ShownClient; readonly standing: Standing }) {
   const { id, entity, kind, auth } = client;
   return (
-    <dl>
-      <dt>{registry.clientId}</dt>
-      <dd>
-        <code>{id}</code>
-      </dd>
-      {entity === undefined ? undefined : (
-        <>
-          <dt>{registry.address}</dt>
-          <dd>{entity.address ?? texts.unknown}</dd>
-        </>
-      )}
-      <dt>{registry.kind}</dt>
-      <dd>{kind}</dd>
-      <dt>{registry.status}</dt>
-      <dd>
-        <Status standing={standing} />
-      </dd>
-      <dt>{registry.proof}</dt>
-      <dd>{registry.proofs[auth] ?? auth}</dd>
-    </dl>
+    <FactList
+      rows={[
+        [registry.clientId, <code>{id}</code>],
+        ...(entity === undefined ? [] : [[registry.address, entity.address ?? texts.unknown] as const]),
+        [registry.kind, kind],
+        [registry.status, <Status standing={standing} />],
+        [registry.proof, registry.proofs[auth] ?? auth],
+      ]}
+    />
   );
 }
 
@@ -258,25 +244,22 @@ function ClientCertificates(page: ClientPageProps) {
   return (
     <>
       <h2>{registry.certificates}</h2>
-      {certificates.length === 0 ? (
-        <p>{texts.none}</p>
-      ) : (
-        <Table
-          caption={registry.certificates}
-          heads={[registry.certificate, registry.end, registry.act]}
-          rows={certificates.map((certificate) => {
-            if (typeof certificate !== "string")
-              return [<code>{JSON.stringify(certificate)}</code>, texts.unknown, ""];
-            const end = ends.get(certificate);
-            const denial = { kind: "certificate", x5t: certificate } as const;
-            return [
-              <code>{certificate}</code>,
-              end === undefined ? texts.unknown : endText(end, at),
-              <DenyOrLift page={page} label={registry.deny} denial={denial} />,
-            ];
-          })}
-        />
-      )}
+      <Table
+        caption={registry.certificates}
+        heads={[registry.certificate, registry.end, registry.act]}
+        rows={certificates.map((certificate) => {
+          if (typeof certificate !== "string")
+            return [<code>{JSON.stringify(certificate)}</code>, texts.unknown, ""];
+          const end = ends.get(certificate);
+          const denial = { kind: "certificate", x5t: certificate } as const;
+          return [
+            <code>{certificate}</code>,
+            end === undefined ? texts.unknown : endText(end, at),
+            <DenyOrLift page={page} label={registry.deny} denial={denial} />,
+          ];
+        })}
+        none={texts.none}
+      />
     </>
   );
 }
@@ -287,18 +270,15 @@ function ClientKeys(page: ClientPageProps) {
   return (
     <>
       <h2>{registry.keys}</h2>
-      {keys.length === 0 ? (
-        <p>{texts.none}</p>
-      ) : (
-        <Table
-          caption={registry.keys}
-          heads={[registry.key, registry.act]}
-          rows={keys.map((kid) => [
-            <code>{kid}</code>,
-            <DenyOrLift page={page} label={registry.deny} denial={{ kind: "key", issuer: id, keyId: kid }} />,
-          ])}
-        />
-      )}
+      <Table
+        caption={registry.keys}
+        heads={[registry.key, registry.act]}
+        rows={keys.map((kid) => [
+          <code>{kid}</code>,
+          <DenyOrLift page={page} label={registry.deny} denial={{ kind: "key", issuer: id, keyId: kid }} />,
+        ])}
+        none={texts.none}
+      />
     </>
   );
 }
@@ -396,49 +376,33 @@ interface DenialStep {
 }
 
 /** A form that denies one thing. A denial can be lifted, so one click suffices. */
+const hiddenIn = ({ formToken, once, denial, back }: DenialStep) => ({
+  formToken,
+  fields: { once, denial: JSON.stringify(denial), back },
+});
+
 function DenyButton({ label, ...step }: DenialStep & { readonly label: string }) {
   return (
-    <DenialForm action="/console/deny" {...step}>
+    <StepForm action="/console/deny" {...hiddenIn(step)}>
       <button class="danger" aria-label={`${label}: ${step.says}`}>
         {label}
       </button>
-    </DenialForm>
+    </StepForm>
   );
 }
 
 function LiftButton(step: DenialStep) {
   return (
-    <DenialForm action="/console/lift" {...step}>
+    <StepForm action="/console/lift" {...hiddenIn(step)}>
       <button class="quiet" aria-label={`${registry.lift}: ${step.says}`}>
         {registry.lift}
       </button>
-    </DenialForm>
-  );
-}
-
-function DenialForm({
-  action,
-  denial,
-  formToken,
-  once,
-  back,
-  children,
-}: PropsWithChildren<DenialStep & { readonly action: string }>) {
-  return (
-    <form class="inline" method="post" action={action}>
-      <input type="hidden" name={formTokenField} value={formToken} />
-      <input type="hidden" name="once" value={once} />
-      <input type="hidden" name="denial" value={JSON.stringify(denial)} />
-      <input type="hidden" name="back" value={back} />
-      {children}
-    </form>
+    </StepForm>
   );
 }
 
 const BackLink = ({ back }: { readonly back: string }) => (
-  <p>
-    <a href={back === "" ? "/console/registry" : clientAddress(back)}>{registry.backTo(back)}</a>
-  </p>
+  <LinkLine href={back === "" ? "/console/registry" : clientAddress(back)}>{registry.backTo(back)}</LinkLine>
 );
 
 /** The result of a denial, with the way to lift it. */
@@ -446,9 +410,7 @@ export function DeniedPage(step: DenialStep) {
   return (
     <>
       <h1>{registry.deniedTitle}</h1>
-      <p class="alert good" role="status">
-        {registry.denied}
-      </p>
+      <Done>{registry.denied}</Done>
       <p>{step.says}</p>
       <LiftButton {...step} />
       <BackLink back={step.back} />
@@ -460,9 +422,7 @@ export function LiftedPage({ back }: { readonly back: string }) {
   return (
     <>
       <h1>{registry.liftedTitle}</h1>
-      <p class="alert good" role="status">
-        {registry.lifted}
-      </p>
+      <Done>{registry.lifted}</Done>
       <BackLink back={back} />
     </>
   );

@@ -6,44 +6,35 @@ import { texts } from "#console/texts";
 import { KeyForm } from "./key-form.tsx";
 import { ledgerAttributes } from "./ledger.tsx";
 import { clientAddress } from "./registry.tsx";
+import { Banner, Field, LinkLine } from "./parts.tsx";
 
 const { registry, review } = texts;
 
-/**
- * Every grant. The script fills the use of each in from the records, with the narrower policy and the button that
- * accepts it. The policies stand in the page for the script.
- */
-export function AccessReviewPage({
-  view,
-  places,
-  formToken,
-  digests,
-}: {
+interface AccessReviewPageProps {
   readonly view: RegistryView;
   readonly places: ConsolePlaces;
   readonly formToken: string;
   /** Of the policies, by name. */
   readonly digests: ReadonlyMap<string, string>;
-}) {
+}
+
+/**
+ * Every grant. The script fills the use of each in from the records, with the narrower policy and the button that
+ * accepts it. The policies stand in the page for the script.
+ */
+export function AccessReviewPage({ view, places, formToken, digests }: AccessReviewPageProps) {
   const { grants = [], policies = [] } = view.registry;
   const granted = new Set(grants.map(({ policy }) => policy));
   return (
     <>
-      <p>
-        <a href="/console/registry">{registry.title}</a>
-      </p>
+      <LinkLine href="/console/registry">{registry.title}</LinkLine>
       <h1>{review.title}</h1>
       <p>{review.intro}</p>
       <section data-review data-form={formToken} {...ledgerAttributes(places)}>
         <KeyForm action={review.find}>
-          <div>
-            <label for="review-days">{review.days}</label>
-            <input id="review-days" type="number" min={1} max={2200} value={90} required />
-          </div>
+          <Field label={review.days} id="review-days" type="number" min={1} max={2200} value={90} required />
         </KeyForm>
-        <p class="alert still" role="status" data-banner>
-          {review.before}
-        </p>
+        <Banner>{review.before}</Banner>
         {policies
           .filter(({ name }) => granted.has(name))
           .map(({ name, body }) => (

@@ -3,6 +3,8 @@ import type { ShownGrant } from "#console/registry-view";
 import { texts } from "#console/texts";
 import type { SeenElement, SeenSample } from "#console/what-it-sees";
 import { Badge, Table } from "./shell.tsx";
+import { LinkLine, Side } from "./parts.tsx";
+import { clientAddress } from "./registry.tsx";
 
 const { sees } = texts;
 
@@ -20,9 +22,7 @@ export function SeesPage({
 }) {
   return (
     <>
-      <p>
-        <a href={`/console/registry/clients/${encodeURIComponent(client)}`}>{client}</a>
-      </p>
+      <LinkLine href={clientAddress(client)}>{client}</LinkLine>
       <h1>{sees.title(client)}</h1>
       <p>{sees.intro(purpose, origin, policy)}</p>
       <p class="note">
@@ -59,14 +59,8 @@ function Sample({ type, kept, before, after, elements }: SeenSample) {
           <details>
             <summary>{sees.sample(type)}</summary>
             <div class="columns">
-              <div>
-                <h3>{texts.approvals.before}</h3>
-                <pre tabindex={0}>{JSON.stringify(before, undefined, 2)}</pre>
-              </div>
-              <div>
-                <h3>{texts.approvals.after}</h3>
-                <pre tabindex={0}>{JSON.stringify(after, undefined, 2)}</pre>
-              </div>
+              <Side title={texts.approvals.before} value={before} />
+              <Side title={texts.approvals.after} value={after} />
             </div>
           </details>
         </>

@@ -48,15 +48,13 @@ export function Shell({ title, visitor, current, next, children }: PropsWithChil
   );
 }
 
-function Navigation({
-  operator,
-  formToken,
-  current,
-}: {
+interface NavigationProps {
   readonly operator: Operator;
   readonly formToken: string;
   readonly current: string | undefined;
-}) {
+}
+
+function Navigation({ operator, formToken, current }: NavigationProps) {
   const pages: readonly ConsolePage[] = Object.values(consolePages);
   return (
     <>
@@ -84,27 +82,27 @@ function Navigation({
   );
 }
 
-/** A state in words and color: the color alone says nothing. */
-export function Badge({
-  tone,
-  children,
-}: {
+interface BadgeProps {
   readonly tone: "good" | "warn" | "bad" | "still";
   readonly children?: Child;
-}) {
+}
+
+/** A state in words and color: the color alone says nothing. */
+export function Badge({ tone, children }: BadgeProps) {
   return <span class={`badge ${tone}`}>{children}</span>;
 }
 
 /** A table whose rows become cards on a phone: each cell has the name of its column. */
-export function Table({
-  caption,
-  heads,
-  rows,
-}: {
+interface TableProps {
   readonly caption: string;
   readonly heads: readonly string[];
   readonly rows: readonly (readonly Child[])[];
-}) {
+  readonly none?: string;
+}
+
+/** Without rows: the sentence in `none`, if there is one. */
+export function Table({ caption, heads, rows, none }: TableProps) {
+  if (rows.length === 0 && none !== undefined) return <p>{none}</p>;
   return (
     <table>
       <caption class="unseen">{caption}</caption>

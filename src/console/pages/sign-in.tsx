@@ -1,18 +1,17 @@
 import { texts } from "#console/texts";
 import { Message } from "./messages.tsx";
+import { FactList, LinkLine } from "./parts.tsx";
 
 const { signIn } = texts;
 
-/** The page before the sign-in: whose certificate it is, and the issuer that the browser will be sent to. */
-export function SignInPage({
-  operator,
-  issuer,
-  note,
-}: {
+interface SignInPageProps {
   readonly operator: string;
   readonly issuer: string;
   readonly note: string | undefined;
-}) {
+}
+
+/** The page before the sign-in: whose certificate it is, and the issuer that the browser will be sent to. */
+export function SignInPage({ operator, issuer, note }: SignInPageProps) {
   return (
     <Message title={signIn.title}>
       {note === undefined ? undefined : (
@@ -21,14 +20,12 @@ export function SignInPage({
         </p>
       )}
       <p>{signIn.intro}</p>
-      <dl>
-        <dt>{signIn.certificateOf}</dt>
-        <dd>
-          <strong>{operator}</strong>
-        </dd>
-        <dt>{signIn.at}</dt>
-        <dd>{new URL(issuer).host}</dd>
-      </dl>
+      <FactList
+        rows={[
+          [signIn.certificateOf, <strong>{operator}</strong>],
+          [signIn.at, new URL(issuer).host],
+        ]}
+      />
       <p>
         <a class="button" href="/console/sign-in/begin">
           {signIn.go}
@@ -42,32 +39,25 @@ export function SignedInPage() {
   return (
     <Message title={signIn.doneTitle} next="/console">
       <p>{signIn.done}</p>
-      <p>
-        <a href="/console">{signIn.open}</a>
-      </p>
+      <LinkLine href="/console">{signIn.open}</LinkLine>
     </Message>
   );
 }
 
-/** `isPartial`: the session could not be denied. `next`: the end of the session at the issuer. */
-export function SignedOutPage({
-  isPartial = false,
-  next,
-}: {
+interface SignedOutPageProps {
   readonly isPartial?: boolean;
   readonly next?: string | undefined;
-}) {
+}
+
+/** `isPartial`: the session could not be denied. `next`: the end of the session at the issuer. */
+export function SignedOutPage({ isPartial = false, next }: SignedOutPageProps) {
   return (
     <Message title={signIn.outTitle} next={next}>
       {isPartial ? <p role="alert">{signIn.outHere}</p> : <p>{signIn.out}</p>}
       {next === undefined ? undefined : (
-        <p>
-          <a href={next}>{signIn.outThere(new URL(next).host)}</a>
-        </p>
+        <LinkLine href={next}>{signIn.outThere(new URL(next).host)}</LinkLine>
       )}
-      <p>
-        <a href="/console/sign-in">{signIn.retry}</a>
-      </p>
+      <LinkLine href="/console/sign-in">{signIn.retry}</LinkLine>
     </Message>
   );
 }
