@@ -5,8 +5,14 @@ import { assetAnswer } from "./asset-answer.ts";
 import { dataHeaders, htmlAnswer, pageHeaders, redirectAnswer } from "./answers.ts";
 import { liveAnswer } from "./live.tsx";
 import { lookNow } from "./now.ts";
-import { addOperations } from "#console/operations/operations";
+import { addApprovals } from "./operations/approvals.ts";
+import { addChanges } from "./operations/changes.ts";
+import { addDenials } from "./operations/denials.ts";
+import { addEvents } from "./operations/events.ts";
+import { addReadingPages } from "./operations/reading-pages.ts";
+import { addRegistryPages } from "./operations/registry-pages.ts";
 import { MissingPage } from "./pages/messages.tsx";
+import { PatientsReturnPage } from "./pages/patients.tsx";
 import { type NowLinks, NowPage } from "./pages/now.tsx";
 import { consolePages, mayOpen } from "./console-page.ts";
 import { PageHandlers } from "./page-handlers.ts";
@@ -19,61 +25,33 @@ import { admitVisit } from "./visit.ts";
 /** Adds the operators' pages below `/console` to the operators' worker. Hono's context ends here. */
 export function addConsole(app: Hono, ports: ConsolePorts): void {
   const seal = new SessionSeal(ports.sealingKeys);
-  const handlers = new PageHandlers(ports, seal);
+  const pages = new PageHandlers(app, ports, seal);
   const signIn = new SignInPages(ports, seal);
   const rates = new LogRates();
   const { places, admin } = ports;
 
   app.get("/console/assets/:name", ({ req }) => assetAnswer(req.param("name"), admin.newId()));
-  app.get(
-    "/console/sign-in",
-    handlers.unproven((request, id) => signIn.show(request, id)),
-  );
-  app.get(
-    "/console/sign-in/begin",
-    handlers.unproven((request, id) => signIn.begin(request, id)),
-  );
-  app.get(
-    "/console/signed-in",
-    handlers.unproven((request, id) => signIn.finish(request, id)),
-  );
-  app.get(
-    "/console/signed-out",
-    handlers.unproven(async (_, id) => signIn.ended(id)),
-  );
-  app.post(
-    "/console/sign-out",
-    handlers.step(consolePages.now, async (visit) => signIn.end(visit)),
-  );
+  pages.answerAnyone("/console/sign-in", (request, id) => signIn.show(request, id));
+  pages.answerAnyone("/console/sign-in/begin", (request, id) => signIn.begin(request, id));
+  pages.answerAnyone("/console/signed-in", (request, id) => signIn.finish(request, id));
+  pages.answerAnyone("/console/signed-out", async (_, id) => signIn.ended(id));
+  pages.step("/console/sign-out", consolePages.now, async (visit) => signIn.end(visit));
 
-  app.get(
-    "/console",
-    handlers.show(consolePages.now, async ({ operator }) => ({
-      content: NowPage({ report: await lookNow(ports, rates), links: linksFor(operator) }),
-    })),
+  pages.show("/console", consolePages.now, async ({ operator }) => ({
+    content: NowPage({ report: await lookNow(ports, rates), links: linksFor(operator) }),
+  }));
+  pages.answer("/console/now/live", consolePages.now, async ({ request, id, operator }) => {
+    const isAllowed = async () => (await admitVisit(request, id, ports, seal)).ok;
+    return liveAnswer(request, dataHeaders(id), ports, rates, linksFor(operator), isAllowed);
+  });
+  pages.answerAnyone("/console/", async (_, id) => redirectAnswer("/console", pageHeaders(id, places)));
+  for (const add of [addRegistryPages, addDenials, addChanges, addApprovals, addEvents, addReadingPages])
+    add(ports, pages);
+  // Without a session: the browser leaves a Strict cookie out of the issuer's redirect.
+  app.get("/console/patients/return", () =>
+    htmlAnswer(PatientsReturnPage(), 200, pageHeaders(admin.newId(), places)),
   );
-  app.get(
-    "/console/now/live",
-    handlers.proven(consolePages.now, async ({ request, id, operator }) =>
-      liveAnswer(
-        request,
-        dataHeaders(id),
-        ports,
-        rates,
-        linksFor(operator),
-        async () => (await admitVisit(request, id, ports, seal)).ok,
-      ),
-    ),
-  );
-  app.get(
-    "/console/",
-    handlers.unproven(async (_, id) => redirectAnswer("/console", pageHeaders(id, places))),
-  );
-  addOperations(app, ports, handlers);
-  app.get(
-    "/console/*",
-    handlers.unproven(async (_, id) => htmlAnswer(MissingPage(), 404, pageHeaders(id, places))),
-  );
+  pages.answerAnyone("/console/*", async (_, id) => htmlAnswer(MissingPage(), 404, pageHeaders(id, places)));
   app.all("/console/*", () => problem(admin.newId(), { status: 405, title: "Method Not Allowed" }));
 }
 

@@ -1,9 +1,10 @@
+import type { Hono } from "hono";
 import { setRetryAfter } from "#entrypoint/retry-after";
 import { TimelyBody } from "#entrypoint/timely-body";
 import { htmlAnswer, pageHeaders, redirectAnswer } from "./answers.ts";
 import { mayOpen, type ConsolePage } from "./console-page.ts";
 import { readOwnForm } from "./form.ts";
-import type { Handler, PageContent, PageMaker, Render } from "./page-maker.ts";
+import type { PageContent, PageMaker, Render } from "./page-maker.ts";
 import { DegradedPage, RefusedPage, refusalText } from "./pages/messages.tsx";
 import { Shell } from "./pages/shell.tsx";
 import type { ConsolePorts } from "./ports.ts";
@@ -11,18 +12,26 @@ import type { SessionSeal } from "./session.ts";
 import { texts } from "./texts.ts";
 import { admitVisit, type ConsoleVisit, type VisitRefused } from "./visit.ts";
 
-/** Makes the handlers of the console: each proves its visitor, and answers a fault with a page. */
+type Handler = (context: { readonly req: { readonly raw: Request } }) => Promise<Response>;
+
+/** Adds the handlers of the console: each proves its visitor, and answers a fault with a page. */
 export class PageHandlers implements PageMaker {
+  readonly #app: Hono;
   readonly #ports: ConsolePorts;
   readonly #seal: SessionSeal;
 
-  constructor(ports: ConsolePorts, seal: SessionSeal) {
+  constructor(app: Hono, ports: ConsolePorts, seal: SessionSeal) {
+    this.#app = app;
     this.#ports = ports;
     this.#seal = seal;
   }
 
-  /** Answers any visitor. A fault is answered with the page for faults. */
-  readonly unproven =
+  /** Answers any visitor. */
+  readonly answerAnyone = (path: string, answer: (request: Request, id: string) => Promise<Response>): void =>
+    void this.#app.get(path, this.#unproven(answer));
+
+  /** A fault is answered with the page for faults. */
+  readonly #unproven =
     (answer: (request: Request, id: string) => Promise<Response>): Handler =>
     async ({ req: { raw } }) => {
       const { admin } = this.#ports;
@@ -38,23 +47,26 @@ export class PageHandlers implements PageMaker {
     };
 
   /** Answers an operator who may open the page. Each further visitor is refused, or sent to the sign-in. */
-  readonly proven = (page: ConsolePage, answer: (visit: ConsoleVisit) => Promise<Response>): Handler =>
-    this.unproven(async (request, id) => {
+  readonly answer = (
+    path: string,
+    page: ConsolePage,
+    answer: (visit: ConsoleVisit) => Promise<Response>,
+  ): void => void this.#app.get(path, this.#proven(page, answer));
+
+  readonly #proven = (page: ConsolePage, answer: (visit: ConsoleVisit) => Promise<Response>): Handler =>
+    this.#unproven(async (request, id) => {
       const visit = await admitVisit(request, id, this.#ports, this.#seal);
       if (!visit.ok) return this.#refuseVisitor(visit.error, id);
       if (mayOpen(page, visit.value.operator)) return answer(visit.value);
       return this.#refuse(texts.refused.role(page.roles.join(", ")), id);
     });
 
-  readonly show = (page: ConsolePage, render: Render): Handler =>
-    this.proven(page, async (visit) => this.#framed(page, visit, await render(visit)));
+  readonly show = (path: string, page: ConsolePage, render: Render): void =>
+    this.answer(path, page, async (visit) => this.#framed(page, visit, await render(visit)));
 
   /** A step that changes something: only from a form of this session. */
-  readonly step = (
-    page: ConsolePage,
-    act: (visit: ConsoleVisit, form: URLSearchParams) => Promise<PageContent>,
-  ): Handler =>
-    this.proven(page, async (visit) => {
+  readonly step: PageMaker["step"] = (path, page, act) => {
+    const handler = this.#proven(page, async (visit) => {
       const { request, session, id } = visit;
       const body = request.body && new TimelyBody(request.body);
       body?.trust();
@@ -66,6 +78,8 @@ export class PageHandlers implements PageMaker {
         await body?.dropRest();
       }
     });
+    this.#app.post(path, handler);
+  };
 
   #refuseVisitor({ reason, seen }: VisitRefused, id: string): Response {
     // The operator is known, and the session is missing, too old or of another kind.

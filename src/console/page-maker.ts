@@ -13,12 +13,13 @@ export type PageContent =
       readonly page?: ConsolePage;
     };
 
-/** Makes a handler that shows a page, and a handler for a form that a page of the session sent. */
+/** Adds the pages of the console, each for the operators who may open it. */
 export interface PageMaker {
-  readonly show: (page: ConsolePage, render: Render) => Handler;
+  readonly show: (path: string, page: ConsolePage, render: Render) => void;
+  /** A form that a page of the session sent. */
   readonly step: (
+    path: string,
     page: ConsolePage,
     act: (visit: ConsoleVisit, form: URLSearchParams) => Promise<PageContent>,
-  ) => Handler;
+  ) => void;
 }
-export type Handler = (context: { readonly req: { readonly raw: Request } }) => Promise<Response>;

@@ -1,4 +1,3 @@
-import type { Hono } from "hono";
 import { approveVerb, closeProposalVerb, listProposalsVerb, showProposalVerb } from "#admin/proposals";
 import type { PageContent, PageMaker } from "#console/page-maker";
 import { ApprovalsPage, ProposalPage, type ShownPlan, type ShownProposalRow } from "#console/pages/approvals";
@@ -21,50 +20,38 @@ export const listed = async (
 };
 
 /** The proposals of two-person changes: the list, a proposal, and the steps that approve or reject it. */
-export function addApprovals(app: Hono, { admin }: ConsolePorts, { show, step }: PageMaker): void {
-  app.get(
-    "/console/approvals",
-    show(consolePages.approvals, (visit) => listed(admin, visit)),
-  );
-  app.get(
-    "/console/approvals/:id",
-    show(consolePages.approvals, async (visit) => {
-      const proposal = visit.url.pathname.split("/").at(-1) ?? "";
-      const shown = await visit.run(showProposalVerb(admin.proposals), { parameters: { proposal } });
-      if (!shown.ok) return refusalPage(shown.error);
-      const found = shown.value as {
-        readonly proposal: ShownProposalRow;
-        readonly plan?: ShownPlan;
-        readonly problem?: { readonly problem: string };
-      };
-      return {
-        content: ProposalPage({
-          proposal: found.proposal,
-          plan: found.plan,
-          problem: found.problem?.problem,
-          formToken: visit.session.formToken,
-          once: admin.newId,
-          operator: visit.operator,
-        }),
-      };
-    }),
-  );
-  app.post(
-    "/console/approvals/approve",
-    step(consolePages.approvals, async (visit, form) => {
-      const document = { proposal: form.get("proposal") ?? "" };
-      const once = form.get("once") ?? undefined;
-      const done = await visit.run(approveVerb(admin.proposals), { document, once });
-      return done.ok ? listed(admin, visit, texts.approvals.approved) : refusalPage(done.error);
-    }),
-  );
-  app.post(
-    "/console/approvals/close",
-    step(consolePages.approvals, async (visit, form) => {
-      const document = { proposal: form.get("proposal") ?? "", note: texts.approvals.rejectedOnRecord };
-      const once = form.get("once") ?? undefined;
-      const done = await visit.run(closeProposalVerb(admin.proposals), { document, once });
-      return done.ok ? listed(admin, visit, texts.approvals.rejected) : refusalPage(done.error);
-    }),
-  );
+export function addApprovals({ admin }: ConsolePorts, { show, step }: PageMaker): void {
+  show("/console/approvals", consolePages.approvals, (visit) => listed(admin, visit));
+  show("/console/approvals/:id", consolePages.approvals, async (visit) => {
+    const proposal = visit.url.pathname.split("/").at(-1) ?? "";
+    const shown = await visit.run(showProposalVerb(admin.proposals), { parameters: { proposal } });
+    if (!shown.ok) return refusalPage(shown.error);
+    const found = shown.value as {
+      readonly proposal: ShownProposalRow;
+      readonly plan?: ShownPlan;
+      readonly problem?: { readonly problem: string };
+    };
+    return {
+      content: ProposalPage({
+        proposal: found.proposal,
+        plan: found.plan,
+        problem: found.problem?.problem,
+        formToken: visit.session.formToken,
+        once: admin.newId,
+        operator: visit.operator,
+      }),
+    };
+  });
+  step("/console/approvals/approve", consolePages.approvals, async (visit, form) => {
+    const document = { proposal: form.get("proposal") ?? "" };
+    const once = form.get("once") ?? undefined;
+    const done = await visit.run(approveVerb(admin.proposals), { document, once });
+    return done.ok ? listed(admin, visit, texts.approvals.approved) : refusalPage(done.error);
+  });
+  step("/console/approvals/close", consolePages.approvals, async (visit, form) => {
+    const document = { proposal: form.get("proposal") ?? "", note: texts.approvals.rejectedOnRecord };
+    const once = form.get("once") ?? undefined;
+    const done = await visit.run(closeProposalVerb(admin.proposals), { document, once });
+    return done.ok ? listed(admin, visit, texts.approvals.rejected) : refusalPage(done.error);
+  });
 }

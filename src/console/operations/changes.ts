@@ -1,4 +1,3 @@
-import type { Hono } from "hono";
 import { planRegistryVerb } from "#admin/change-registry";
 import { proposeVerb } from "#admin/proposals";
 import type { PageContent, PageMaker } from "#console/page-maker";
@@ -17,7 +16,7 @@ import { listed } from "./approvals.ts";
 import { clientIdIn, jsonIn, ofRegistry, refusalPage } from "./parts.ts";
 
 /** The forms of a change of the registry: each plans it, and applies or proposes what was planned. */
-export function addChanges(app: Hono, ports: ConsolePorts, { show, step }: PageMaker): void {
+export function addChanges(ports: ConsolePorts, { show, step }: PageMaker): void {
   const { admin } = ports;
   const planOf = async (
     visit: ConsoleVisit,
@@ -41,67 +40,56 @@ export function addChanges(app: Hono, ports: ConsolePorts, { show, step }: PageM
   /** The client of the address `/console/registry/clients/:id/…`. */
   const clientAt = (view: RegistryView, url: URL) => clientIn(view, clientIdIn(url));
 
-  app.get(
-    "/console/registry/change",
-    show(consolePages.registry, async ({ session }) => ({
-      content: ChangePage({
-        text: "",
-        why: "",
-        plan: undefined,
-        planned: undefined,
-        formToken: session.formToken,
-        once: admin.newId(),
-      }),
-    })),
-  );
-  app.post(
-    "/console/registry/change",
-    step(consolePages.registry, async (visit, form) => {
-      const [text, why] = [form.get("change") ?? "", form.get("why") ?? ""];
-      const change = jsonIn(text);
-      const once = form.get("once") ?? undefined;
-      // The person has read the plan of one text, and may have edited it since: the edited text is planned again.
-      const act = form.get("act");
-      const planned = form.get("planned");
-      if (planned !== (await digestOfChange(change))) return planOf(visit, change, text, why);
-      if (act === "apply") {
-        const done = await applyOrPropose(visit, { change, why, once }, admin);
-        if (!done.ok) return refusalPage(done.error);
-        return done.value === "applied"
-          ? { content: AppliedPage() }
-          : listed(admin, visit, texts.approvals.proposed);
-      }
-      if (act === "propose") {
-        const document = { kind: "change", why, change };
-        const proposed = await visit.run(proposeVerb(admin.proposals), { document, once });
-        return proposed.ok ? listed(admin, visit, texts.approvals.proposed) : refusalPage(proposed.error);
-      }
-      return planOf(visit, change, text, why);
+  show("/console/registry/change", consolePages.registry, async ({ session }) => ({
+    content: ChangePage({
+      text: "",
+      why: "",
+      plan: undefined,
+      planned: undefined,
+      formToken: session.formToken,
+      once: admin.newId(),
+    }),
+  }));
+  step("/console/registry/change", consolePages.registry, async (visit, form) => {
+    const [text, why] = [form.get("change") ?? "", form.get("why") ?? ""];
+    const change = jsonIn(text);
+    const once = form.get("once") ?? undefined;
+    // The person has read the plan of one text, and may have edited it since: the edited text is planned again.
+    const act = form.get("act");
+    const planned = form.get("planned");
+    if (planned !== (await digestOfChange(change))) return planOf(visit, change, text, why);
+    if (act === "apply") {
+      const done = await applyOrPropose(visit, { change, why, once }, admin);
+      if (!done.ok) return refusalPage(done.error);
+      return done.value === "applied"
+        ? { content: AppliedPage() }
+        : listed(admin, visit, texts.approvals.proposed);
+    }
+    if (act === "propose") {
+      const document = { kind: "change", why, change };
+      const proposed = await visit.run(proposeVerb(admin.proposals), { document, once });
+      return proposed.ok ? listed(admin, visit, texts.approvals.proposed) : refusalPage(proposed.error);
+    }
+    return planOf(visit, change, text, why);
+  });
+
+  show(
+    "/console/registry/clients/:id/change",
+    consolePages.registry,
+    ofRegistry(ports, (view, { url, session: { formToken } }) => {
+      const client = clientAt(view, url);
+      if (client === undefined) return { status: 404, content: MissingContent() };
+      return { content: ClientChangePage({ view, client, formToken, problem: undefined }) };
     }),
   );
-
-  app.get(
-    "/console/registry/clients/:id/change",
-    show(
-      consolePages.registry,
-      ofRegistry(ports, (view, { url, session: { formToken } }) => {
-        const client = clientAt(view, url);
-        if (client === undefined) return { status: 404, content: MissingContent() };
-        return { content: ClientChangePage({ view, client, formToken, problem: undefined }) };
-      }),
-    ),
-  );
-  app.post(
-    "/console/registry/clients/:id/change",
-    step(consolePages.registry, (visit, form) =>
-      ofRegistry(ports, (view, { url, at, session: { formToken } }) => {
-        const client = clientAt(view, url);
-        if (client === undefined) return { status: 404, content: MissingContent() };
-        const change = clientChangeOf({ view, client, at }, form);
-        if (change.ok) return planOf(visit, change.value, JSON.stringify(change.value, undefined, 2), "");
-        return { status: 400, content: ClientChangePage({ view, client, formToken, problem: change.error }) };
-      })(visit),
-    ),
+  step("/console/registry/clients/:id/change", consolePages.registry, (visit, form) =>
+    ofRegistry(ports, (view, { url, at, session: { formToken } }) => {
+      const client = clientAt(view, url);
+      if (client === undefined) return { status: 404, content: MissingContent() };
+      const change = clientChangeOf({ view, client, at }, form);
+      if (change.ok) return planOf(visit, change.value, JSON.stringify(change.value, undefined, 2), "");
+      return { status: 400, content: ClientChangePage({ view, client, formToken, problem: change.error }) };
+    })(visit),
   );
 }
 

@@ -1,4 +1,3 @@
-import type { Hono } from "hono";
 import { proposeVerb } from "#admin/proposals";
 import { liftVerb, revokeVerb } from "#admin/revoke";
 import type { PageMaker } from "#console/page-maker";
@@ -15,38 +14,32 @@ import { jsonIn, refusalPage } from "./parts.ts";
  * The steps that deny a client, a key, a certificate or a token, and lift a denial. Where two persons decide, a lift
  * becomes a proposal.
  */
-export function addDenials(app: Hono, { admin }: ConsolePorts, { step }: PageMaker): void {
-  app.post(
-    "/console/deny",
-    step(consolePages.now, async (visit, form) => {
-      const denial = jsonIn(form.get("denial"));
-      const once = form.get("once") ?? undefined;
-      const done = await visit.run(revokeVerb(admin.registry), { document: denial, once });
-      if (!done.ok) return refusalPage(done.error);
-      const { formToken } = visit.session;
-      const back = form.get("back") ?? "";
-      const says = wordsOf(denial, back);
-      const content = DeniedPage({ denial, says, formToken, once: admin.newId(), back });
-      return { page: consolePages.registry, content };
-    }),
-  );
-  app.post(
-    "/console/lift",
-    step(consolePages.now, async (visit, form) => {
-      const document = jsonIn(form.get("denial"));
-      const once = form.get("once") ?? undefined;
-      const back = form.get("back") ?? "";
-      const done = await visit.run(liftVerb(admin.registry, admin.approvals), { document, once });
-      if (done.ok) return { page: consolePages.registry, content: LiftedPage({ back }) };
-      if (done.error.reason !== "approval_required") return refusalPage(done.error);
-      const why = texts.registry.liftWhy(wordsOf(document, back));
-      const proposed = await visit.run(proposeVerb(admin.proposals), {
-        document: { kind: "lift", why, denial: document },
-        once: once && `${once}-proposal`, // a key is of one request
-      });
-      return proposed.ok ? listed(admin, visit, texts.approvals.proposed) : refusalPage(proposed.error);
-    }),
-  );
+export function addDenials({ admin }: ConsolePorts, { step }: PageMaker): void {
+  step("/console/deny", consolePages.now, async (visit, form) => {
+    const denial = jsonIn(form.get("denial"));
+    const once = form.get("once") ?? undefined;
+    const done = await visit.run(revokeVerb(admin.registry), { document: denial, once });
+    if (!done.ok) return refusalPage(done.error);
+    const { formToken } = visit.session;
+    const back = form.get("back") ?? "";
+    const says = wordsOf(denial, back);
+    const content = DeniedPage({ denial, says, formToken, once: admin.newId(), back });
+    return { page: consolePages.registry, content };
+  });
+  step("/console/lift", consolePages.now, async (visit, form) => {
+    const document = jsonIn(form.get("denial"));
+    const once = form.get("once") ?? undefined;
+    const back = form.get("back") ?? "";
+    const done = await visit.run(liftVerb(admin.registry, admin.approvals), { document, once });
+    if (done.ok) return { page: consolePages.registry, content: LiftedPage({ back }) };
+    if (done.error.reason !== "approval_required") return refusalPage(done.error);
+    const why = texts.registry.liftWhy(wordsOf(document, back));
+    const proposed = await visit.run(proposeVerb(admin.proposals), {
+      document: { kind: "lift", why, denial: document },
+      once: once && `${once}-proposal`, // a key is of one request
+    });
+    return proposed.ok ? listed(admin, visit, texts.approvals.proposed) : refusalPage(proposed.error);
+  });
 }
 
 /** The verb has read the denial too, so it is well formed. A token has no button. */

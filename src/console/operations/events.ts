@@ -1,4 +1,3 @@
-import type { Hono } from "hono";
 import { closeReviewVerb, listReviewsVerb } from "#admin/review";
 import type { PageContent, PageMaker } from "#console/page-maker";
 import { BreachPage } from "#console/pages/breach";
@@ -9,7 +8,7 @@ import type { ConsoleVisit } from "#console/visit";
 import { refusalPage } from "./parts.ts";
 
 /** The pages of operators' acts, of the reviews of emergencies, and of breaches. */
-export function addEvents(app: Hono, { admin, places }: ConsolePorts, { show, step }: PageMaker): void {
+export function addEvents({ admin, places }: ConsolePorts, { show, step }: PageMaker): void {
   const eventsPage = async (visit: ConsoleVisit, isClosed: boolean): Promise<PageContent> => {
     const pages: Record<"open" | "closed", readonly ShownReview[]> = { open: [], closed: [] };
     for (const state of ["open", "closed"] as const) {
@@ -21,21 +20,12 @@ export function addEvents(app: Hono, { admin, places }: ConsolePorts, { show, st
     const { formToken } = visit.session;
     return { content: EventsPage({ ...pages, isClosed, formToken, once: admin.newId, places }) };
   };
-  app.get(
-    "/console/events",
-    show(consolePages.events, (visit) => eventsPage(visit, false)),
-  );
-  app.get(
-    "/console/events/breach",
-    show(consolePages.events, async () => ({ content: BreachPage({ places }) })),
-  );
-  app.post(
-    "/console/events/close",
-    step(consolePages.events, async (visit, form) => {
-      const document = { review: form.get("review") ?? "", finding: form.get("finding") ?? "" };
-      const once = form.get("once") ?? undefined;
-      const done = await visit.run(closeReviewVerb(admin.reviews), { document, once });
-      return done.ok ? eventsPage(visit, true) : refusalPage(done.error);
-    }),
-  );
+  show("/console/events", consolePages.events, (visit) => eventsPage(visit, false));
+  show("/console/events/breach", consolePages.events, async () => ({ content: BreachPage({ places }) }));
+  step("/console/events/close", consolePages.events, async (visit, form) => {
+    const document = { review: form.get("review") ?? "", finding: form.get("finding") ?? "" };
+    const once = form.get("once") ?? undefined;
+    const done = await visit.run(closeReviewVerb(admin.reviews), { document, once });
+    return done.ok ? eventsPage(visit, true) : refusalPage(done.error);
+  });
 }

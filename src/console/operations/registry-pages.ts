@@ -1,4 +1,3 @@
-import type { Hono } from "hono";
 import type { PageMaker } from "#console/page-maker";
 import { MissingContent } from "#console/pages/messages";
 import { AccessReviewPage } from "#console/pages/review";
@@ -14,7 +13,7 @@ import { whatItSees } from "#console/what-it-sees";
 import { clientIdIn, ofRegistry } from "./parts.ts";
 
 /** The pages that show the registry, and the access review. */
-export function addRegistryPages(app: Hono, ports: ConsolePorts, { show, step }: PageMaker): void {
+export function addRegistryPages(ports: ConsolePorts, { show, step }: PageMaker): void {
   const { admin, places } = ports;
   /** The denials in force, and the facts for the forms that make and lift denials. */
   const stepsOf = async ({ at, operator, session: { formToken } }: ConsoleVisit) => ({
@@ -24,58 +23,47 @@ export function addRegistryPages(app: Hono, ports: ConsolePorts, { show, step }:
     once: admin.newId,
     mayRevoke: operator.roles.includes("revoker"),
   });
-  app.get(
+  show(
     "/console/registry",
-    show(
-      consolePages.registry,
-      ofRegistry(ports, async (view, visit) => ({
-        content: RegistryPage({ view, ...(await stepsOf(visit)) }),
-      })),
-    ),
+    consolePages.registry,
+    ofRegistry(ports, async (view, visit) => ({
+      content: RegistryPage({ view, ...(await stepsOf(visit)) }),
+    })),
   );
-  app.get(
+  show(
     "/console/registry/review",
-    show(
-      consolePages.registry,
-      ofRegistry(ports, async (view, { session: { formToken } }) => ({
-        content: AccessReviewPage({ view, places, formToken, digests: await reviewedDigests(view) }),
-      })),
-    ),
+    consolePages.registry,
+    ofRegistry(ports, async (view, { session: { formToken } }) => ({
+      content: AccessReviewPage({ view, places, formToken, digests: await reviewedDigests(view) }),
+    })),
   );
-  app.post(
-    "/console/registry/review/decide",
-    step(consolePages.registry, async (visit, form) => {
-      const { status, says } = await decideOnGrant(visit, form, admin);
-      return jsonAnswer({ says }, status, dataHeaders(visit.id));
+  step("/console/registry/review/decide", consolePages.registry, async (visit, form) => {
+    const { status, says } = await decideOnGrant(visit, form, admin);
+    return jsonAnswer({ says }, status, dataHeaders(visit.id));
+  });
+  show(
+    "/console/registry/clients/:id",
+    consolePages.registry,
+    ofRegistry(ports, async (view, visit) => {
+      const client = clientIn(view, clientIdIn(visit.url));
+      if (client === undefined) return { status: 404, content: MissingContent() };
+      const [known, steps] = await Promise.all([ports.ends().catch(() => []), stepsOf(visit)]);
+      const mayReadEvents = mayOpen(consolePages.events, visit.operator);
+      const ends = new Map(known.map(({ name, ends: end }) => [name, end]));
+      return { content: ClientPage({ view, client, ends, mayReadEvents, ...steps }) };
     }),
   );
-  app.get(
-    "/console/registry/clients/:id",
-    show(
-      consolePages.registry,
-      ofRegistry(ports, async (view, visit) => {
-        const client = clientIn(view, clientIdIn(visit.url));
-        if (client === undefined) return { status: 404, content: MissingContent() };
-        const [known, steps] = await Promise.all([ports.ends().catch(() => []), stepsOf(visit)]);
-        const mayReadEvents = mayOpen(consolePages.events, visit.operator);
-        const ends = new Map(known.map(({ name, ends: end }) => [name, end]));
-        return { content: ClientPage({ view, client, ends, mayReadEvents, ...steps }) };
-      }),
-    ),
-  );
 
-  app.get(
+  show(
     "/console/registry/clients/:id/sees",
-    show(
-      consolePages.registry,
-      ofRegistry(ports, (view, { url }) => {
-        const id = clientIdIn(url);
-        const [purpose, origin] = [url.searchParams.get("purpose"), url.searchParams.get("origin")];
-        const grant = grantsOf(view, id).find((each) => each.purpose === purpose && each.origin === origin);
-        if (grant === undefined) return { status: 404, content: MissingContent() };
-        const body = view.registry.policies?.find(({ name }) => name === grant.policy)?.body;
-        return { content: SeesPage({ grant, samples: whatItSees(grant, body) }) };
-      }),
-    ),
+    consolePages.registry,
+    ofRegistry(ports, (view, { url }) => {
+      const id = clientIdIn(url);
+      const [purpose, origin] = [url.searchParams.get("purpose"), url.searchParams.get("origin")];
+      const grant = grantsOf(view, id).find((each) => each.purpose === purpose && each.origin === origin);
+      if (grant === undefined) return { status: 404, content: MissingContent() };
+      const body = view.registry.policies?.find(({ name }) => name === grant.policy)?.body;
+      return { content: SeesPage({ grant, samples: whatItSees(grant, body) }) };
+    }),
   );
 }
