@@ -85,9 +85,9 @@ export function changeRegistry(
   if (!merged.ok) return err(inSet(merged.error));
   const { left, removed } = less.value;
   const remaining = {
-    clients: joined(left.clients, allOf(merged.value.clients), ({ id }) => id),
-    origins: joined(left.origins, allOf(merged.value.origins), ({ name }) => name),
-    grants: joined(left.grants, allOf(merged.value.grants), grantKey),
+    clients: joined(left.clients, incoming(merged.value.clients), ({ id }) => id),
+    origins: joined(left.origins, incoming(merged.value.origins), ({ name }) => name),
+    grants: joined(left.grants, incoming(merged.value.grants), grantKey),
   };
   const orphan = orphanProblem(remove, remaining, operatorIssuers);
   return orphan === undefined ? ok({ ...merged.value, removed }) : err(orphan);
@@ -102,7 +102,7 @@ export const emptyFile: RegistryDocument = {
   origins: [],
 };
 
-const allOf = <T>({ added, changed }: Changes<T>): readonly T[] => [...added, ...changed];
+export const incoming = <T>({ added, changed }: Changes<T>): readonly T[] => [...added, ...changed];
 
 /** Merges a registry file with the registry, or names the first conflict. */
 export function mergeRegistry(
@@ -123,7 +123,9 @@ export function mergeRegistry(
   const digests = new Map(prepared.policies.map((policy) => [policy.digest, policy]));
   const clientEntries = file.clients
     .map(clientEntry)
-    .map((entry) => withTheRegistered(entry, there.clients.get(entry.id), mode));
+    .map((entry) =>
+      mode === "add" ? withTheRegistered(entry, there.clients.get(entry.id), ["region", "entity"]) : entry,
+    );
   const agreementEntries = file.agreements.map(agreementEntry);
   const originEntries = file.origins.map((entry) => withTraits(entry, there.origins.get(entry.name), mode));
   const grantEntries = file.grants.map((grant) => ({
@@ -238,32 +240,14 @@ const traits = [
 
 /** If a file in mode `add` omits what an origin's server does, the registered behaviour stays. */
 const withTraits = (entry: OriginEntry, known: OriginEntry | undefined, mode: MergeMode): OriginEntry =>
-  mode !== "add" || known === undefined
-    ? entry
-    : {
-        ...entry,
-        transactions: entry.transactions ?? known.transactions,
-        honoursIfMatchOnDelete: entry.honoursIfMatchOnDelete ?? known.honoursIfMatchOnDelete,
-        leasedWrites: entry.leasedWrites ?? known.leasedWrites,
-        capabilities: entry.capabilities ?? known.capabilities,
-        acceptsSearchInUrl: entry.acceptsSearchInUrl ?? known.acceptsSearchInUrl,
-        limits: entry.limits ?? known.limits,
-        consents: entry.consents ?? known.consents,
-      };
+  mode === "add" ? withTheRegistered(entry, known, traits) : entry;
 
-/** If a file in mode `add` omits a client's region or entity, the registered value stays. */
-const withTheRegistered = (
-  entry: ClientEntry,
-  known: ClientEntry | undefined,
-  mode: MergeMode,
-): ClientEntry =>
-  mode !== "add"
-    ? entry
-    : {
-        ...entry,
-        region: entry.region ?? known?.region,
-        entity: entry.entity ?? known?.entity,
-      };
+/** The registered values of these fields, where the entry gives none. */
+const withTheRegistered = <T extends object>(
+  entry: T,
+  known: T | undefined,
+  fields: readonly (keyof T)[],
+): T => ({ ...entry, ...Object.fromEntries(fields.map((field) => [field, entry[field] ?? known?.[field]])) });
 
 /**
  * Sorts entries into new and changed, and finds the first conflict with another entry of the file or with

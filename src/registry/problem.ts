@@ -24,3 +24,15 @@ export function clash(path: readonly PropertyKey[], problem: string): RegistryPr
 export function invalid(path: readonly PropertyKey[], problem: string): RegistryProblem {
   return { reason: "invalid", pointer: pointer(path), problem };
 }
+
+/** The first problem of a list's entries. */
+export function firstProblem<T>(
+  entries: readonly T[],
+  problemOf: (entry: T, i: number) => RegistryProblem | undefined,
+): RegistryProblem | undefined {
+  for (const [i, entry] of entries.entries()) {
+    const problem = problemOf(entry, i);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}

@@ -7,7 +7,7 @@ import { signInPlace } from "./sign-in-place.ts";
 import { neverAssumed } from "#identity/purpose";
 import { changeDocument, type ChangeDocument } from "./change-document.ts";
 import { registryDocument, type RegistryDocument } from "./document.ts";
-import { pointer, type RegistryProblem } from "./problem.ts";
+import { firstProblem, invalid, pointer, type RegistryProblem } from "./problem.ts";
 import { parseScopes } from "#identity/scopes";
 
 /**
@@ -46,62 +46,46 @@ export const inSet = (problem: RegistryProblem): RegistryProblem => ({
  */
 function problemOf(error: z.ZodError): RegistryProblem {
   const [issue] = error.issues;
-  if (issue === undefined) return { reason: "invalid", pointer: "", problem: "not a registry file" };
+  if (issue === undefined) return invalid([], "not a registry file");
   const unknown = issue.code === "unrecognized_keys" ? issue.keys.slice(0, 1) : [];
-  return {
-    reason: "invalid",
-    pointer: pointer([...issue.path, ...unknown]),
-    problem: unknown.length > 0 ? "no such field" : issue.message,
-  };
+  return invalid([...issue.path, ...unknown], unknown.length > 0 ? "no such field" : issue.message);
 }
 
-function not(path: readonly PropertyKey[], what: string): RegistryProblem {
-  return { reason: "not_supported", pointer: pointer(path), problem: `this version cannot enforce ${what}` };
-}
-
-function bad(path: readonly PropertyKey[], problem: string): RegistryProblem {
-  return { reason: "invalid", pointer: pointer(path), problem };
-}
-
-function unsupported({ grants }: RegistryDocument): RegistryProblem | undefined {
-  for (const [i, { scopes }] of grants.entries()) {
+/** A condition of a scope that this version cannot enforce. */
+const unsupported = ({ grants }: RegistryDocument): RegistryProblem | undefined =>
+  firstProblem(grants, ({ scopes }, i) => {
     const read = parseScopes(scopes);
-    if (read.ok) continue;
-    if (read.error.reason === "scope_query_not_supported")
-      return not(["grants", i, "scopes"], "this condition of a scope");
-  }
-  return undefined;
-}
+    return read.ok || read.error.reason !== "scope_query_not_supported"
+      ? undefined
+      : {
+          reason: "not_supported",
+          pointer: pointer(["grants", i, "scopes"]),
+          problem: "this version cannot enforce this condition of a scope",
+        };
+  });
 
 /** Rules within an entry that a schema cannot express. */
-function inconsistent(
+const inconsistent = (
   { issuers, clients, agreements, grants, origins }: RegistryDocument,
   publicUrl: string,
-): RegistryProblem | undefined {
-  for (const [i, issuer] of issuers.entries()) {
-    const problem = issuerProblem(issuer, ["issuers", i], publicUrl);
-    if (problem !== undefined) return problem;
-  }
-  for (const [i, client] of clients.entries()) {
-    const problem = clientProblem(client, ["clients", i]);
-    if (problem !== undefined) return problem;
-  }
-  for (const [i, { from, to }] of agreements.entries()) {
-    if (Date.parse(from) >= Date.parse(to)) return bad(["agreements", i, "to"], "must be after from");
-  }
-  for (const [i, { scopes, purpose, breakGlass }] of grants.entries()) {
-    if (!parseScopes(scopes).ok) return bad(["grants", i, "scopes"], "must be a list of SMART scopes");
-    if (neverAssumed.has(purpose) !== (breakGlass !== undefined))
-      return bad(["grants", i, "breakGlass"], "must be given exactly for the purposes BTG and ETREAT");
-  }
-  for (const [i, { url, alsoKnownAs = [] }] of origins.entries()) {
+): RegistryProblem | undefined =>
+  firstProblem(issuers, (issuer, i) => issuerProblem(issuer, ["issuers", i], publicUrl)) ??
+  firstProblem(clients, (client, i) => clientProblem(client, ["clients", i])) ??
+  firstProblem(agreements, ({ from, to }, i) =>
+    Date.parse(from) >= Date.parse(to) ? invalid(["agreements", i, "to"], "must be after from") : undefined,
+  ) ??
+  firstProblem(grants, ({ scopes, purpose, breakGlass }, i) => {
+    if (!parseScopes(scopes).ok) return invalid(["grants", i, "scopes"], "must be a list of SMART scopes");
+    return neverAssumed.has(purpose) === (breakGlass !== undefined)
+      ? undefined
+      : invalid(["grants", i, "breakGlass"], "must be given exactly for the purposes BTG and ETREAT");
+  }) ??
+  firstProblem(origins, ({ url, alsoKnownAs = [] }, i) => {
     if (!isPrivateUrl(new URL(url)))
-      return bad(["origins", i, "url"], "must use https, except on a loopback host");
+      return invalid(["origins", i, "url"], "must use https, except on a loopback host");
     const again = alsoKnownAs.findIndex((name, at) => name === url || alsoKnownAs.indexOf(name) < at);
-    if (again !== -1) return bad(["origins", i, "alsoKnownAs", again], "appears twice");
-  }
-  return undefined;
-}
+    return again === -1 ? undefined : invalid(["origins", i, "alsoKnownAs", again], "appears twice");
+  });
 
 function issuerProblem(
   issuer: RegistryDocument["issuers"][number],
@@ -111,25 +95,25 @@ function issuerProblem(
   const { iss, jwks, jwksUri, introspection, algs, purpose } = issuer;
   // Any path counts: no other key may sign tokens that seem to come from the gateway's host.
   if (new URL(iss).origin === new URL(publicUrl).origin)
-    return bad([...at, "iss"], "must not be the gateway's own host");
+    return invalid([...at, "iss"], "must not be the gateway's own host");
   const keyed = jwks !== undefined || jwksUri !== undefined;
   if (!keyed && introspection === undefined)
-    return bad([...at, "jwks"], "is missing: an issuer needs jwks, jwksUri or introspection");
+    return invalid([...at, "jwks"], "is missing: an issuer needs jwks, jwksUri or introspection");
   if (keyed !== algs.length > 0)
-    return bad([...at, "algs"], "must be given exactly when the issuer has keys");
-  if (jwks !== undefined && jwksUri !== undefined) return bad([...at, "jwksUri"], keysTwice);
+    return invalid([...at, "algs"], "must be given exactly when the issuer has keys");
+  if (jwks !== undefined && jwksUri !== undefined) return invalid([...at, "jwksUri"], keysTwice);
   if (jwksUri !== undefined && isMetadataUrl(jwksUri) && !metadataUrls(iss).includes(jwksUri))
-    return bad([...at, "jwksUri"], "is the metadata URL of a different issuer");
+    return invalid([...at, "jwksUri"], "is the metadata URL of a different issuer");
   const place = signInPlace(issuer);
   if (place?.capabilities.includes("sso-openid-connect") && place.jwks === undefined)
     // SMART App Launch 2.2, conformance
-    return bad([...at, "endpoints", "jwks"], "is needed with sso-openid-connect");
+    return invalid([...at, "endpoints", "jwks"], "is needed with sso-openid-connect");
   const unkeyed = algs.findIndex((algorithm) => jwks?.keys.some((key) => fits(key, algorithm)) === false);
-  if (unkeyed !== -1) return bad([...at, "algs", unkeyed], "no key in jwks fits this algorithm");
+  if (unkeyed !== -1) return invalid([...at, "algs", unkeyed], "no key in jwks fits this algorithm");
   const assumed = "fixed" in purpose ? purpose.fixed.findIndex((each) => neverAssumed.has(each)) : -1;
   return assumed === -1
     ? undefined
-    : bad(
+    : invalid(
         [...at, "purpose", "fixed", assumed],
         "break-glass must come from a token claim, so it cannot be fixed",
       );
@@ -138,43 +122,27 @@ function issuerProblem(
 const keysTwice = "must not be given together with jwks";
 
 type Client = RegistryDocument["clients"][number];
+type FieldOfAuth = "jwks" | "issuer" | "externalClientId" | "patient" | "unboundUntil";
+
+/** A client to which the gateway's own issuer gives the tokens. */
+const ofOwnIssuer = {
+  jwks: "optional",
+  issuer: "none",
+  externalClientId: "none",
+  patient: "none",
+  unboundUntil: "none",
+} as const;
 
 /**
  * The fields that each authentication method needs, and the fields that it must not have: an operator would
  * believe that an ignored field narrows something.
  */
 const fieldsOf: Readonly<
-  Record<
-    Client["auth"],
-    Readonly<
-      Record<
-        "jwks" | "issuer" | "externalClientId" | "patient" | "unboundUntil",
-        "needed" | "optional" | "none"
-      >
-    >
-  >
+  Record<Client["auth"], Readonly<Record<FieldOfAuth, "needed" | "optional" | "none">>>
 > = {
-  private_key_jwt: {
-    jwks: "needed",
-    issuer: "none",
-    externalClientId: "none",
-    patient: "none",
-    unboundUntil: "none",
-  },
-  tls_client_auth: {
-    jwks: "optional",
-    issuer: "none",
-    externalClientId: "none",
-    patient: "none",
-    unboundUntil: "none",
-  },
-  self_signed_tls_client_auth: {
-    jwks: "optional",
-    issuer: "none",
-    externalClientId: "none",
-    patient: "none",
-    unboundUntil: "none",
-  },
+  private_key_jwt: { ...ofOwnIssuer, jwks: "needed" },
+  tls_client_auth: ofOwnIssuer,
+  self_signed_tls_client_auth: ofOwnIssuer,
   external: {
     jwks: "optional",
     issuer: "needed",
@@ -185,32 +153,33 @@ const fieldsOf: Readonly<
 };
 
 function clientProblem(client: Client, at: readonly PropertyKey[]): RegistryProblem | undefined {
-  if (client.jwks !== undefined && client.jwksUri !== undefined) return bad([...at, "jwksUri"], keysTwice);
+  if (client.jwks !== undefined && client.jwksUri !== undefined)
+    return invalid([...at, "jwksUri"], keysTwice);
   if (client.jwksUri !== undefined && isMetadataUrl(client.jwksUri))
-    return bad([...at, "jwksUri"], "is a metadata URL, and must be a URL of keys");
+    return invalid([...at, "jwksUri"], "is a metadata URL, and must be a URL of keys");
   for (const [field, rule] of Object.entries(fieldsOf[client.auth])) {
     const there =
       Reflect.get(client, field) !== undefined || (field === "jwks" && client.jwksUri !== undefined);
-    if (rule === "needed" && !there) return bad([...at, field], "is needed with this auth");
-    if (rule === "none" && there) return bad([...at, field], "is not allowed with this auth");
+    if (rule === "needed" && !there) return invalid([...at, field], "is needed with this auth");
+    if (rule === "none" && there) return invalid([...at, field], "is not allowed with this auth");
   }
   // The binding of the client's tokens, or its proof of identity: without either the client could never get
   // a token.
   const named = client.certificates.findIndex((certificate) => typeof certificate !== "string");
   if (named !== -1 && client.auth === "self_signed_tls_client_auth")
-    return bad(
+    return invalid(
       [...at, "certificates", named],
       "a self-signed certificate must be registered itself, not by a name",
     );
   const foreign = client.corsOrigins.findIndex((origin) => URL.parse(origin)?.origin !== origin);
   if (foreign !== -1)
-    return bad(
+    return invalid(
       [...at, "corsOrigins", foreign],
       "must be an origin as browsers write it, for example https://app.example.org",
     );
   const byCertificate = client.auth === "tls_client_auth" || client.auth === "self_signed_tls_client_auth";
   const needsCertificate = byCertificate || (!client.dpop && client.unboundUntil === undefined);
   return needsCertificate && client.certificates.length === 0
-    ? bad([...at, "certificates"], "at least one certificate is needed")
+    ? invalid([...at, "certificates"], "at least one certificate is needed")
     : undefined;
 }

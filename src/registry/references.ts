@@ -1,6 +1,6 @@
 import { parseScopes } from "#identity/scopes";
 import { requestAlgorithm } from "#identity/request-signature";
-import { clash, invalid, type RegistryProblem } from "./problem.ts";
+import { clash, firstProblem, invalid, type RegistryProblem } from "./problem.ts";
 import type {
   AgreementEntry,
   ClientEntry,
@@ -30,17 +30,13 @@ export function referenceProblem(
   { issuers, clients, agreements, grants, origins }: ReferringEntries,
   all: NamedEntries,
 ): RegistryProblem | undefined {
-  const external = externalProblem(clients, all);
-  if (external !== undefined) return external;
   const ownerless = agreements.findIndex(({ client }) => !all.clients.has(client));
-  if (ownerless !== -1) return missing(["agreements", ownerless, "client"]);
-  const signIn = signInProblem(issuers, origins, all);
-  if (signIn !== undefined) return signIn;
-  for (const [i, grant] of grants.entries()) {
-    const problem = grantProblem(grant, all, ["grants", i]);
-    if (problem !== undefined) return problem;
-  }
-  return undefined;
+  return (
+    externalProblem(clients, all) ??
+    (ownerless === -1 ? undefined : missing(["agreements", ownerless, "client"])) ??
+    signInProblem(issuers, origins, all) ??
+    firstProblem(grants, (grant, i) => grantProblem(grant, all, ["grants", i]))
+  );
 }
 
 /** Clients of unknown issuers, and two clients with the same name at the same issuer. */

@@ -1,7 +1,7 @@
 import { err, ok, type Result } from "#kernel/result";
 import type { Removals } from "./change-document.ts";
 import type { RegistryDocument } from "./document.ts";
-import { pointer, type RegistryProblem } from "./problem.ts";
+import { clash, type RegistryProblem } from "./problem.ts";
 import { grantKey, type AgreementEntry, type GrantEntry, type RegistryState } from "./state.ts";
 
 /** The entries that a change removes, also those that belong to a removed client. */
@@ -24,21 +24,37 @@ export function removeEntries(
   removals: Removals,
   set: RegistryDocument,
 ): Result<{ readonly left: RegistryState; readonly removed: Removed }, RegistryProblem> {
+  const removedGrants = removals.grants.map(grantKey);
   const wrong =
-    misnamed("issuers", removals.issuers, there.issuers, new Set(set.issuers.map(({ iss }) => iss))) ??
-    misnamed("clients", removals.clients, there.clients, new Set(set.clients.map(({ id }) => id))) ??
+    misnamed(
+      "issuers",
+      removals.issuers,
+      there,
+      set.issuers.map(({ iss }) => iss),
+    ) ??
+    misnamed(
+      "clients",
+      removals.clients,
+      there,
+      set.clients.map(({ id }) => id),
+    ) ??
     misnamed(
       "agreements",
       removals.agreements,
-      there.agreements,
-      new Set(set.agreements.map(({ id }) => id)),
+      there,
+      set.agreements.map(({ id }) => id),
     ) ??
-    misnamed("grants", removals.grants.map(grantKey), there.grants, new Set(set.grants.map(grantKey))) ??
-    misnamed("origins", removals.origins, there.origins, new Set(set.origins.map((origin) => origin.name)));
+    misnamed("grants", removedGrants, there, set.grants.map(grantKey)) ??
+    misnamed(
+      "origins",
+      removals.origins,
+      there,
+      set.origins.map(({ name }) => name),
+    );
   if (wrong !== undefined) return err(wrong);
   const clients = new Set(removals.clients);
   const agreements = new Set(removals.agreements);
-  const grants = new Set(removals.grants.map(grantKey));
+  const grants = new Set(removedGrants);
   const removed: Removed = {
     issuers: removals.issuers,
     clients: removals.clients,
@@ -110,22 +126,20 @@ function inUse(
 function misnamed(
   list: keyof Removals,
   removed: readonly string[],
-  there: ReadonlyMap<string, unknown>,
-  set: ReadonlySet<string>,
+  there: RegistryState,
+  set: readonly string[],
 ): RegistryProblem | undefined {
   for (const [i, name] of removed.entries()) {
-    if (!there.has(name)) return conflict(list, i, "is not registered");
-    if (set.has(name)) return conflict(list, i, "is in `set` as well: a change sets or removes an entry");
+    if (!there[list].has(name)) return conflict(list, i, "is not registered");
+    if (set.includes(name))
+      return conflict(list, i, "is in `set` as well: a change sets or removes an entry");
     if (removed.indexOf(name) < i) return conflict(list, i, "appears twice");
   }
   return undefined;
 }
 
-const conflict = (list: keyof Removals, i: number, problem: string): RegistryProblem => ({
-  reason: "conflict",
-  pointer: pointer(["remove", list, i]),
-  problem,
-});
+const conflict = (list: keyof Removals, i: number, problem: string): RegistryProblem =>
+  clash(["remove", list, i], problem);
 
 const without = <T>(entries: ReadonlyMap<string, T>, removed: readonly string[]): ReadonlyMap<string, T> => {
   if (removed.length === 0) return entries;

@@ -1,6 +1,6 @@
 import { dayMilliseconds, type Instant } from "#kernel/clock";
 import type { RegistryDocument } from "./document.ts";
-import { pointer, type RegistryProblem } from "./problem.ts";
+import { invalid, type RegistryProblem } from "./problem.ts";
 
 // A quarter: long enough to change an issuer's configuration, and short enough that an operator has to
 // decide again.
@@ -15,10 +15,7 @@ export function exceptionProblem({ clients }: RegistryDocument, at: Instant): Re
   const tooLong = clients.findIndex(
     ({ unboundUntil }) => unboundUntil !== undefined && Date.parse(unboundUntil) > latest,
   );
-  if (tooLong === -1) return undefined;
-  return {
-    reason: "invalid",
-    pointer: pointer(["clients", tooLong, "unboundUntil"]),
-    problem: `at most ${daysAheadMax} days ahead`,
-  };
+  return tooLong === -1
+    ? undefined
+    : invalid(["clients", tooLong, "unboundUntil"], `at most ${daysAheadMax} days ahead`);
 }

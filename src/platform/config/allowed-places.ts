@@ -1,5 +1,5 @@
 import type { RegistryDocument } from "#registry/document";
-import { pointer, type RegistryProblem } from "#registry/problem";
+import { firstProblem, invalid, type RegistryProblem } from "#registry/problem";
 import { ConfigError } from "./config-error.ts";
 
 /**
@@ -56,55 +56,43 @@ function secretHosts(text: string): ReadonlyMap<string, ReadonlySet<string>> {
  * The first address of a registry file that the gateway may not call, or the first secret that may not go to
  * its entry's address.
  */
-export function placeProblem(file: RegistryDocument, allowed: AllowedPlaces): RegistryProblem | undefined {
-  for (const [i, { url, credentials }] of file.origins.entries()) {
+export const placeProblem = (
+  { origins, issuers, clients }: RegistryDocument,
+  allowed: AllowedPlaces,
+): RegistryProblem | undefined =>
+  firstProblem(origins, ({ url, credentials }, i) => {
     const at = ["origins", i];
     if (!isAt(url, allowed.originHosts)) return unlisted([...at, "url"], "ORIGIN_HOSTS");
     const tokenEndpoint = "tokenEndpoint" in credentials ? credentials.tokenEndpoint : undefined;
-    const endpoint = identityProblem(tokenEndpoint, [...at, "credentials", "tokenEndpoint"], allowed);
-    if (endpoint !== undefined) return endpoint;
     const secret = "secret" in credentials ? credentials.secret : undefined;
-    const problem = secretProblem(
-      secret,
-      tokenEndpoint === undefined ? [url] : [url, tokenEndpoint],
-      [...at, "credentials", "secret"],
-      allowed,
-    );
-    if (problem !== undefined) return problem;
     const binding = "binding" in credentials ? credentials.binding : undefined;
-    const unbound = secretProblem(binding, [url], [...at, "credentials", "binding"], allowed);
-    if (unbound !== undefined) return unbound;
-  }
-  for (const [i, { jwksUri, introspection }] of file.issuers.entries()) {
+    const urls = tokenEndpoint === undefined ? [url] : [url, tokenEndpoint];
+    return (
+      identityProblem(tokenEndpoint, [...at, "credentials", "tokenEndpoint"], allowed) ??
+      secretProblem(secret, urls, [...at, "credentials", "secret"], allowed) ??
+      secretProblem(binding, [url], [...at, "credentials", "binding"], allowed)
+    );
+  }) ??
+  firstProblem(issuers, ({ jwksUri, introspection }, i) => {
     const at = ["issuers", i, "introspection"];
-    const problem =
+    const { endpoint, credentials } = introspection ?? {};
+    return (
       identityProblem(jwksUri, ["issuers", i, "jwksUri"], allowed) ??
-      identityProblem(introspection?.endpoint, [...at, "endpoint"], allowed) ??
-      secretProblem(
-        introspection?.credentials.secret,
-        [introspection?.endpoint ?? []].flat(),
-        [...at, "credentials", "secret"],
-        allowed,
-      );
-    if (problem !== undefined) return problem;
-  }
-  for (const [i, { jwksUri }] of file.clients.entries()) {
-    const problem = identityProblem(jwksUri, ["clients", i, "jwksUri"], allowed);
-    if (problem !== undefined) return problem;
-  }
-  return undefined;
-}
+      identityProblem(endpoint, [...at, "endpoint"], allowed) ??
+      secretProblem(credentials?.secret, [endpoint ?? []].flat(), [...at, "credentials", "secret"], allowed)
+    );
+  }) ??
+  firstProblem(clients, ({ jwksUri }, i) => identityProblem(jwksUri, ["clients", i, "jwksUri"], allowed));
 
 /** A deployment that lists no places has no certificate for an origin either. */
 export function unboundProblem({ origins }: RegistryDocument): RegistryProblem | undefined {
   const i = origins.findIndex(({ credentials }) => credentials.kind === "mtls");
   return i === -1
     ? undefined
-    : {
-        reason: "invalid",
-        pointer: pointer(["origins", i, "credentials", "binding"]),
-        problem: "is not known here: list it with its host in SECRET_HOSTS, and the host in ORIGIN_HOSTS",
-      };
+    : invalid(
+        ["origins", i, "credentials", "binding"],
+        "is not known here: list it with its host in SECRET_HOSTS, and the host in ORIGIN_HOSTS",
+      );
 }
 
 function identityProblem(
@@ -122,15 +110,8 @@ function secretProblem(
   { secretHosts }: AllowedPlaces,
 ): RegistryProblem | undefined {
   if (name === undefined || urls.every((url) => isAt(url, secretHosts.get(name)))) return undefined;
-  return {
-    reason: "invalid",
-    pointer: pointer(at),
-    problem: "may not be used for this host: SECRET_HOSTS of this deployment does not list it",
-  };
+  return invalid(at, "may not be used for this host: SECRET_HOSTS of this deployment does not list it");
 }
 
-const unlisted = (at: readonly PropertyKey[], variable: string): RegistryProblem => ({
-  reason: "invalid",
-  pointer: pointer(at),
-  problem: `its host is not listed in ${variable} of this deployment`,
-});
+const unlisted = (at: readonly PropertyKey[], variable: string): RegistryProblem =>
+  invalid(at, `its host is not listed in ${variable} of this deployment`);

@@ -1,8 +1,8 @@
 import { err, ok, type Result } from "#kernel/result";
 import type { Instant } from "#kernel/clock";
 import { originProbeDocument, probedOtherwise } from "#registry/origin-probe";
-import { pointer, type RegistryProblem } from "#registry/problem";
-import { originOf } from "#platform/registry/origin-directory";
+import { invalid, type RegistryProblem } from "#registry/problem";
+import { withoutNulls } from "#platform/registry/empty-columns";
 import { askRegistry, originTable, rowsWhere } from "#platform/registry/read-table";
 import type { RegistrySql } from "#platform/registry/registry-sql";
 
@@ -20,21 +20,15 @@ export async function recordProbe(
   { by, at }: { readonly by: string; readonly at: Instant },
 ): Promise<Result<RecordedProbe, RegistryProblem>> {
   const read = originProbeDocument.safeParse(document);
-  if (!read.success) {
-    const path = pointer(read.error.issues[0]?.path ?? []);
-    return err({ reason: "invalid", pointer: path, problem: "is not of the form of a probe" });
-  }
+  if (!read.success) return err(invalid(read.error.issues[0]?.path ?? [], "is not of the form of a probe"));
   const { origin, url, wrote, members } = read.data;
   if (members.capabilities?.types === undefined)
-    return err({
-      reason: "invalid",
-      pointer: "/members/capabilities/types",
-      problem: "is needed: a probe that tried no type shows nothing",
-    });
+    return err(
+      invalid(["members", "capabilities", "types"], "is needed: a probe that tried no type shows nothing"),
+    );
   const [[row]] = await askRegistry(registry, rowsWhere(originTable, "name = ?", origin));
-  if (row === undefined)
-    return err({ reason: "invalid", pointer: "/origin", problem: "is not a registered origin" });
-  const entry = originOf(row);
+  if (row === undefined) return err(invalid(["origin"], "is not a registered origin"));
+  const entry = withoutNulls(row);
   const otherwise = probedOtherwise(entry, read.data);
   // The findings are about the server that was probed, and were compared with the entry as it was read.
   const { meta } = await registry
@@ -56,11 +50,11 @@ export async function recordProbe(
     )
     .run();
   if (meta.changes === 0)
-    return err({
-      reason: "invalid",
-      pointer: "/url",
-      problem:
+    return err(
+      invalid(
+        ["url"],
         "is not the url of the registered entry, or the entry changed during the probe: probe it again",
-    });
+      ),
+    );
   return ok({ origin, otherwise });
 }

@@ -2,6 +2,7 @@ import { sha256 } from "#ledger/bytes/hash";
 import { utf8 } from "#kernel/encoded";
 import { exportRegistry, stateText, type ExportedRegistry } from "#registry/export";
 import {
+  incoming,
   changeRegistry,
   emptyFile,
   mergeRegistry,
@@ -13,7 +14,7 @@ import { planChanges, type PlannedChange } from "#registry/plan";
 import { inSet, readChange, readRegistry } from "#registry/read";
 import { grantKey, type RegistryState } from "#registry/state";
 import type { RegistryDocument } from "#registry/document";
-import { needsApproval, pointer, type RegistryProblem } from "#registry/problem";
+import { invalid, needsApproval, pointer, type RegistryProblem } from "#registry/problem";
 import type { RecordName } from "#registry/revocation";
 import { exceptionProblem } from "#registry/unbound-exception";
 import { openings, type AroundChange } from "#authoring/openings";
@@ -260,77 +261,40 @@ function regionProblem(
   const i = clients.findIndex(({ region }) => region !== undefined && !regions.has(region));
   return i === -1
     ? undefined
-    : {
-        reason: "invalid",
-        pointer: pointer(["clients", i, "region"]),
-        problem: "has no shards: LEDGER_REGIONS of this deployment does not list it",
-      };
+    : invalid(["clients", i, "region"], "has no shards: LEDGER_REGIONS of this deployment does not list it");
 }
 
 /** The records that readers cache. Agreements, certificates and grants are part of their client's record. */
-function recordsOf({
-  issuers,
-  clients,
-  certificates,
-  certificateSubjects,
-  agreements,
-  grants,
-  origins,
-  removed,
-}: RegistryChanges): readonly RecordName[] {
-  const all = <T>({ added, changed }: { readonly added: readonly T[]; readonly changed: readonly T[] }) => [
-    ...added,
-    ...changed,
+function recordsOf(changes: RegistryChanges): readonly RecordName[] {
+  const { certificates, certificateSubjects, agreements, grants, removed } = changes;
+  const issuers = incoming(changes.issuers).map(({ iss }) => iss);
+  const origins = incoming(changes.origins).map(({ name }) => name);
+  const owners = [
+    ...incoming(agreements),
+    ...incoming(grants),
+    ...certificates.added,
+    ...certificates.removed,
+    ...certificateSubjects.added,
+    ...certificateSubjects.removed,
+    ...removed.agreements,
+    ...removed.grants,
   ];
-  const owned = <T>({ added, removed }: { readonly added: readonly T[]; readonly removed: readonly T[] }) => [
-    ...added,
-    ...removed,
+  const clients = [...incoming(changes.clients).map(({ id }) => id), ...owners.map(({ client }) => client)];
+  return [
+    ...new Set([...issuers, ...removed.issuers].map((iss): RecordName => `issuer/${iss}`)),
+    ...new Set([...origins, ...removed.origins].map((name): RecordName => `origin/${name}`)),
+    ...new Set([...clients, ...removed.clients].map((id): RecordName => `client/${id}`)),
   ];
-  const names: RecordName[] = [
-    ...all(issuers).map(({ iss }): RecordName => `issuer/${iss}`),
-    ...all(origins).map(({ name }): RecordName => `origin/${name}`),
-    ...all(clients).map(({ id }): RecordName => `client/${id}`),
-    ...[
-      ...owned(certificates),
-      ...owned(certificateSubjects),
-      ...all(agreements),
-      ...all(grants),
-      ...removed.agreements,
-      ...removed.grants,
-    ].map(({ client }): RecordName => `client/${client}`),
-    ...removed.clients.map((id): RecordName => `client/${id}`),
-    ...removed.origins.map((name): RecordName => `origin/${name}`),
-    ...removed.issuers.map((iss): RecordName => `issuer/${iss}`),
-  ];
-  return [...new Set(names)];
 }
 
-function count(
-  {
-    issuers,
-    clients,
-    certificates,
-    certificateSubjects,
-    agreements,
-    policies,
-    grants,
-    origins,
-    removed,
-  }: RegistryChanges,
-  mode: MergeMode,
-): RegistryCounts {
-  const weighed = [issuers, clients, agreements, grants, origins];
+function count(changes: RegistryChanges, mode: MergeMode): RegistryCounts {
+  const { certificates, certificateSubjects, policies, removed } = changes;
+  const owned = [certificates, certificateSubjects];
+  const weighed = [changes.issuers, changes.clients, changes.agreements, changes.grants, changes.origins];
+  const sizeOf = (lists: readonly (readonly unknown[])[]) => lists.flat().length;
   return {
-    added: weighed.reduce(
-      (sum, { added }) => sum + added.length,
-      certificates.added.length + certificateSubjects.added.length + policies.length,
-    ),
-    changed: weighed.reduce(
-      (sum, { changed }) => sum + changed.length,
-      certificates.removed.length + certificateSubjects.removed.length,
-    ),
-    ...(mode === "change" && {
-      removed: Object.values(removed).reduce((sum, { length }) => sum + length, 0),
-    }),
+    added: sizeOf([policies, ...[...weighed, ...owned].map(({ added }) => added)]),
+    changed: sizeOf([...weighed.map(({ changed }) => changed), ...owned.map((each) => each.removed)]),
+    ...(mode === "change" && { removed: sizeOf(Object.values(removed)) }),
   };
 }

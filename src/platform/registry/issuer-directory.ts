@@ -1,6 +1,7 @@
 import type { TrustedIssuer } from "#identity/issuer";
 import type { IssuerDirectory } from "#identity/ports";
 import type { EvictableCache } from "./copies/isolate-cache.ts";
+import { withoutNulls } from "./empty-columns.ts";
 import { askRegistry, issuerTable, rowsWhere } from "./read-table.ts";
 import { registryCache } from "./copies/registry-cache.ts";
 import type { RegistryReader } from "./copies/registry-reader.ts";
@@ -28,24 +29,7 @@ export function issuerDirectory(registry: RegistryReader): IssuerDirectory & Evi
   };
 }
 
-function issuerOf({
-  iss,
-  jwks,
-  jwksUri,
-  algs,
-  introspection,
-  audience,
-  purpose,
-  claims,
-}: typeof issuers.$inferSelect): TrustedIssuer {
-  return {
-    iss,
-    keys: jwks?.keys ?? [],
-    jwksUri: jwksUri ?? undefined,
-    algorithms: algs,
-    introspection: introspection ?? undefined,
-    audience,
-    purpose,
-    claims,
-  };
+function issuerOf(row: typeof issuers.$inferSelect): TrustedIssuer {
+  const { jwks, algs: algorithms, endpoints: _, ...issuer } = withoutNulls(row);
+  return { ...issuer, keys: jwks?.keys ?? [], algorithms };
 }

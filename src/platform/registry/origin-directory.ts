@@ -1,10 +1,10 @@
 import type { OriginEntry } from "#registry/state";
 import type { EvictableCache } from "./copies/isolate-cache.ts";
+import { withoutNulls } from "./empty-columns.ts";
 import { askRegistry, originTable, rowsWhere } from "./read-table.ts";
 import { registryCache } from "./copies/registry-cache.ts";
 import type { RegistryReader } from "./copies/registry-reader.ts";
 import type { RegistrySql } from "./registry-sql.ts";
-import type { origins } from "./schema.ts";
 
 /**
  * The registry's origins, read from D1 and cached for seconds. Only reads; throws when they cannot be read.
@@ -18,35 +18,8 @@ export interface OriginDirectory {
 /** All origins of the registry, read now. */
 export async function allOrigins(registry: RegistrySql): Promise<readonly OriginEntry[]> {
   const [rows] = await askRegistry(registry, rowsWhere(originTable));
-  return rows.map(originOf);
+  return rows.map(withoutNulls);
 }
-
-/** A row as an entry; an empty column becomes `undefined`. */
-export const originOf = ({
-  signInAt,
-  alsoKnownAs,
-  organization,
-  transactions,
-  honoursIfMatchOnDelete,
-  leasedWrites,
-  capabilities,
-  acceptsSearchInUrl,
-  limits,
-  consents,
-  ...row
-}: typeof origins.$inferSelect): OriginEntry => ({
-  ...row,
-  signInAt: signInAt ?? undefined,
-  alsoKnownAs: alsoKnownAs === null ? undefined : [...alsoKnownAs],
-  organization: organization === null ? undefined : [...organization],
-  transactions: transactions ?? undefined,
-  honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? undefined,
-  leasedWrites: leasedWrites === null ? undefined : [...leasedWrites],
-  capabilities: capabilities ?? undefined,
-  acceptsSearchInUrl: acceptsSearchInUrl ?? undefined,
-  limits: limits ?? undefined,
-  consents: consents ?? undefined,
-});
 
 export function originDirectory(registry: RegistryReader): OriginDirectory & EvictableCache {
   const cache = registryCache<OriginEntry>(
@@ -54,7 +27,7 @@ export function originDirectory(registry: RegistryReader): OriginDirectory & Evi
     (name) => `origin/${name}`,
     async (db, name) => {
       const [[row]] = await askRegistry(db, rowsWhere(originTable, "name = ?", name));
-      return row && originOf(row);
+      return row && withoutNulls(row);
     },
   );
   return {

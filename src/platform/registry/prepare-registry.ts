@@ -7,7 +7,7 @@ import type { RegisteredSubject } from "#identity/certificate/subject";
 import type { RegisteredCertificate } from "#identity/client";
 import type { Prepared } from "#registry/merge";
 import type { RegistryDocument } from "#registry/document";
-import { pointer, type RegistryProblem } from "#registry/problem";
+import { invalid, pointer, type RegistryProblem } from "#registry/problem";
 import type { PolicyEntry } from "#registry/state";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
@@ -143,8 +143,4 @@ function readRegistered(text: string): RegisteredCertificate | undefined {
   } catch {
     return undefined; // not a certificate: the result says so
   }
-}
-
-function invalid(path: readonly PropertyKey[], problem: string): RegistryProblem {
-  return { reason: "invalid", pointer: pointer(path), problem };
 }

@@ -10,7 +10,7 @@ import {
   type PolicyEntry,
   type RegistryState,
 } from "#registry/state";
-import { originOf } from "./origin-directory.ts";
+import { withoutNulls } from "./empty-columns.ts";
 import { drizzled, type RegistrySql } from "./registry-sql.ts";
 import {
   agreementPurposes,
@@ -76,7 +76,7 @@ export async function readRegistryState(registry: RegistrySql): Promise<Registry
       everyPolicy.map(({ digest }) => [digest, { digest, purposes: policyPurposesOf(digest) }]),
     ),
     grants: new Map(everyGrant.map((row) => [grantKey(row), grantOf(row)])),
-    origins: new Map(everyOrigin.map((row) => [row.name, originOf(row)])),
+    origins: new Map(everyOrigin.map((row) => [row.name, withoutNulls(row)])),
   };
 }
 
@@ -89,39 +89,13 @@ function purposesBy<Row extends { readonly purpose: string }>(
 }
 
 function issuerOf(row: typeof issuers.$inferSelect): IssuerEntry {
-  const { iss, jwks, jwksUri, algs, introspection, audience, purpose, claims, endpoints } = row;
-  return {
-    iss,
-    jwks: jwks !== null && jwks.keys.length > 0 ? jwks : undefined,
-    jwksUri: jwksUri ?? undefined,
-    algs,
-    introspection: introspection ?? undefined,
-    audience,
-    purpose,
-    claims,
-    endpoints: endpoints ?? undefined,
-  };
+  const { jwks, ...issuer } = withoutNulls(row);
+  return { ...issuer, jwks: jwks !== undefined && jwks.keys.length > 0 ? jwks : undefined };
 }
 
 function clientOf(row: typeof clients.$inferSelect): ClientEntry {
-  return {
-    id: row.id,
-    kind: row.kind,
-    status: row.status,
-    auth: row.selfSigned ? "self_signed_tls_client_auth" : row.auth,
-    issuer: row.issuer ?? undefined,
-    externalClientId: row.externalClientId ?? undefined,
-    jwks: row.jwks ?? undefined,
-    jwksUri: row.jwksUri ?? undefined,
-    assertionProfile: row.assertionProfile,
-    dpop: row.dpop,
-    patient: row.patient ?? undefined,
-    region: row.region ?? undefined,
-    organization: row.organization === null ? undefined : [...row.organization],
-    entity: row.entity ?? undefined,
-    unboundUntil: row.unboundUntil ?? undefined,
-    corsOrigins: [...row.corsOrigins],
-  };
+  const { selfSigned, regionSince: _, auth, ...client } = withoutNulls(row);
+  return { ...client, auth: selfSigned ? "self_signed_tls_client_auth" : auth };
 }
 
 const certificateOf = ({
@@ -139,20 +113,30 @@ const agreementOf = (
   purposes: string[],
 ): AgreementEntry => ({ id, client, purposes, from: begins, to: ends, documentHash });
 
-const grantOf = (row: typeof grants.$inferSelect): GrantEntry => ({
-  client: row.client,
-  origin: row.origin,
-  purpose: row.purpose,
-  agreement: row.agreement,
-  policy: row.policy,
-  scopes: row.scopes,
-  quotas: quotasOf(row),
-  signedRequests: row.signedRequests,
-  signedResponses: row.signedResponses,
-  keyedWrites: row.keyedWrites,
-  measureElements: row.measureElements,
-  breakGlass: row.breakGlass ?? undefined,
-});
+function grantOf(row: typeof grants.$inferSelect): GrantEntry {
+  const {
+    quotaRequests,
+    quotaWindowSeconds,
+    subjectQuotaRequests,
+    subjectQuotaWindowSeconds,
+    recordQuotaRecords,
+    recordQuotaWindowSeconds,
+    revision: _,
+    ...grant
+  } = withoutNulls(row);
+  const quotas = {
+    default: { requests: quotaRequests, windowSeconds: quotaWindowSeconds },
+    ...(subjectQuotaRequests !== undefined &&
+      subjectQuotaWindowSeconds !== undefined && {
+        perSubject: { requests: subjectQuotaRequests, windowSeconds: subjectQuotaWindowSeconds },
+      }),
+    ...(recordQuotaRecords !== undefined &&
+      recordQuotaWindowSeconds !== undefined && {
+        records: { records: recordQuotaRecords, windowSeconds: recordQuotaWindowSeconds },
+      }),
+  };
+  return { ...grant, quotas };
+}
 
 /** The issuers at which active operators sign in. Operators may be written by hand: only the issuer is read. */
 export async function readOperatorIssuers(registry: RegistrySql): Promise<ReadonlySet<string>> {
@@ -174,20 +158,4 @@ export async function readPolicies(
   return rows
     .filter(({ digest }) => digests.has(digest))
     .map(({ digest, name, body }) => ({ digest, name, purposes: [], body }));
-}
-
-function quotasOf(row: typeof grants.$inferSelect): GrantEntry["quotas"] {
-  const { subjectQuotaRequests, subjectQuotaWindowSeconds, recordQuotaRecords, recordQuotaWindowSeconds } =
-    row;
-  return {
-    default: { requests: row.quotaRequests, windowSeconds: row.quotaWindowSeconds },
-    ...(subjectQuotaRequests !== null &&
-      subjectQuotaWindowSeconds !== null && {
-        perSubject: { requests: subjectQuotaRequests, windowSeconds: subjectQuotaWindowSeconds },
-      }),
-    ...(recordQuotaRecords !== null &&
-      recordQuotaWindowSeconds !== null && {
-        records: { records: recordQuotaRecords, windowSeconds: recordQuotaWindowSeconds },
-      }),
-  };
 }

@@ -1,5 +1,6 @@
-import { and, eq, sql } from "drizzle-orm";
+import { and, eq, getTableColumns, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
+import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { RegistryChanges } from "#registry/merge";
 import type { AgreementEntry, ClientEntry, GrantEntry, IssuerEntry } from "#registry/state";
 import type { Instant } from "#kernel/clock";
@@ -69,38 +70,18 @@ const clientRemovals = (db: Database, removed: RegistryChanges["removed"]): Regi
 
 const issuerWrites = (db: Database, { added, changed }: RegistryChanges["issuers"]): RegistryWriteItem[] => [
   ...added.map((issuer) => db.insert(issuers).values({ ...issuer, ...keysOf(issuer) })),
-  ...changed.map(({ iss, introspection, endpoints, ...issuer }) =>
+  ...changed.map((issuer) =>
     db
       .update(issuers)
-      .set({
-        ...issuer,
-        ...keysOf(issuer),
-        introspection: introspection ?? null,
-        endpoints: endpoints ?? null,
-      })
-      .where(eq(issuers.iss, iss)),
+      .set(everyColumn(issuers, { ...issuer, ...keysOf(issuer) }))
+      .where(eq(issuers.iss, issuer.iss)),
   ),
 ];
 
 const originWrites = (db: Database, { added, changed }: RegistryChanges["origins"]): RegistryWriteItem[] => [
   ...added.map((origin) => db.insert(origins).values(origin)),
-  ...changed.map(({ name, ...origin }) =>
-    db
-      .update(origins)
-      .set({
-        ...origin,
-        signInAt: origin.signInAt ?? null,
-        alsoKnownAs: origin.alsoKnownAs ?? null,
-        transactions: origin.transactions ?? null,
-        honoursIfMatchOnDelete: origin.honoursIfMatchOnDelete ?? null,
-        leasedWrites: origin.leasedWrites ?? null,
-        capabilities: origin.capabilities ?? null,
-        acceptsSearchInUrl: origin.acceptsSearchInUrl ?? null,
-        limits: origin.limits ?? null,
-        consents: origin.consents ?? null,
-        organization: origin.organization ?? null,
-      })
-      .where(eq(origins.name, name)),
+  ...changed.map((origin) =>
+    db.update(origins).set(everyColumn(origins, origin)).where(eq(origins.name, origin.name)),
   ),
 ];
 
@@ -118,11 +99,11 @@ const clientWrites = (
   ...changed.map((client) =>
     db
       .update(clients)
-      .set({ ...columns(client), regionSince: regionSince(client, at) })
+      .set({ ...everyColumn(clients, clientRow(client)), regionSince: regionSince(client, at) })
       .where(eq(clients.id, client.id)),
   ),
   // After the changed clients: a new client may take the external id that a client gave up.
-  ...added.map((client) => db.insert(clients).values({ id: client.id, ...columns(client) })),
+  ...added.map((client) => db.insert(clients).values(clientRow(client))),
 ];
 
 const certificateWrites = (
@@ -172,13 +153,16 @@ const grantWrites = (
   { added, changed }: RegistryChanges["grants"],
   at: Instant,
 ): RegistryWriteItem[] => [
-  ...added.map((grant) => db.insert(grants).values({ ...key(grant), ...terms(grant), revision: at })),
+  ...added.map((grant) => db.insert(grants).values({ ...grantRow(grant), revision: at })),
   ...changed.map((grant) =>
     db
       .update(grants)
       // The time of the change, or the last revision plus 1 if the clock has not moved on: only growth
       // counts.
-      .set({ ...terms(grant), revision: sql`max(${grants.revision} + 1, ${at})` })
+      .set({
+        ...everyColumn(grants, { ...grantRow(grant), revision: at }),
+        revision: sql`max(${grants.revision} + 1, ${at})`,
+      })
       .where(isGrant(grant)),
   ),
 ];
@@ -218,67 +202,23 @@ const keysOf = ({ jwks, jwksUri }: Pick<IssuerEntry, "jwks" | "jwksUri">) => ({
 const regionSince = ({ region }: ClientEntry, at: Instant) =>
   sql`CASE WHEN ${clients.region} IS NOT ${region ?? null} THEN ${at} ELSE ${clients.regionSince} END`;
 
-/** All columns, so that a value that the client no longer has is removed: `undefined` would leave it. */
-const columns = ({
-  kind,
-  status,
-  auth,
-  issuer,
-  externalClientId,
-  jwks,
-  jwksUri,
-  assertionProfile,
-  dpop,
-  patient,
-  region,
-  organization,
-  entity,
-  unboundUntil,
-  corsOrigins,
-}: ClientEntry) => ({
-  kind,
-  status,
-  auth: auth === "self_signed_tls_client_auth" ? ("tls_client_auth" as const) : auth,
-  selfSigned: auth === "self_signed_tls_client_auth",
-  issuer: issuer ?? null,
-  externalClientId: externalClientId ?? null,
-  jwks: jwks ?? null,
-  jwksUri: jwksUri ?? null,
-  assertionProfile,
-  dpop,
-  patient: patient ?? null,
-  region: region ?? null,
-  organization: organization ?? null,
-  entity: entity ?? null,
-  unboundUntil: unboundUntil ?? null,
-  corsOrigins,
-});
+/** All columns, so that a value that the entry no longer has is removed: `undefined` would leave it. */
+function everyColumn<T extends SQLiteTable>(table: T, row: T["$inferInsert"]): T["$inferInsert"] {
+  const names = Object.keys(getTableColumns(table));
+  return Object.fromEntries(names.map((name) => [name, Reflect.get(row, name) ?? null]));
+}
 
-const key = ({ client, origin, purpose }: GrantEntry) => ({ client, origin, purpose });
+function clientRow({ auth, ...client }: ClientEntry) {
+  const selfSigned = auth === "self_signed_tls_client_auth";
+  return { ...client, auth: selfSigned ? ("tls_client_auth" as const) : auth, selfSigned };
+}
 
-const terms = ({
-  agreement,
-  policy,
-  scopes,
-  quotas,
-  signedRequests,
-  signedResponses,
-  keyedWrites,
-  measureElements,
-  breakGlass,
-}: GrantEntry) => ({
-  agreement,
-  policy,
-  scopes,
+const grantRow = ({ quotas, ...grant }: GrantEntry) => ({
+  ...grant,
   quotaRequests: quotas.default.requests,
   quotaWindowSeconds: quotas.default.windowSeconds,
   subjectQuotaRequests: quotas.perSubject?.requests ?? null,
   subjectQuotaWindowSeconds: quotas.perSubject?.windowSeconds ?? null,
   recordQuotaRecords: quotas.records?.records ?? null,
   recordQuotaWindowSeconds: quotas.records?.windowSeconds ?? null,
-  signedRequests,
-  signedResponses,
-  keyedWrites,
-  measureElements,
-  breakGlass: breakGlass ?? null,
 });
