@@ -1,61 +1,10 @@
-import type { Configuration } from "#audit/event";
 import { publicJwks, type PublicJwk } from "#identity/jose/jwk";
 import { type KeyList, readKeyList } from "#kernel/key-list";
 import { Secret } from "#kernel/secret";
-import { allowedPlaces, type AllowedPlaces, type PlaceVariables } from "./allowed-places.ts";
+import { allowedPlaces, type PlaceVariables } from "./allowed-places.ts";
 import { ConfigError } from "./config-error.ts";
-import { type LedgerPlacement, type PlacementVariables, readPlacement } from "#platform/ledger/placement";
+import { type PlacementVariables, readPlacement } from "#platform/ledger/placement";
 import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
-
-/** The gateway's configuration, read once in each isolate. */
-export interface GatewayConfig {
-  /** `https://host[:port]` without a trailing slash. */
-  readonly publicUrl: string;
-  readonly placement: LedgerPlacement;
-  readonly ledgerSpread: number;
-  readonly allowed: AllowedPlaces;
-  /** A private JWK in JSON (ES256 or Ed25519). */
-  readonly tokenSigningKey: Secret;
-  /** Further public keys that signed until lately or will sign soon. */
-  readonly tokenVerificationKeys: readonly PublicJwk[];
-  /** A private JWK for the answers that a grant wants signed: never the key that signs tokens. */
-  readonly responseSigningKey: Secret;
-  /** Further public keys for answers, published with its public half. */
-  readonly responseVerificationKeys: readonly PublicJwk[];
-  /**
-   * The URL of the host that asks for client certificates, where `publicUrl` does not. Its form is that of
-   * `publicUrl`.
-   */
-  readonly mtlsUrl: string | undefined;
-  readonly pagingKeys: KeyList;
-  /** Equal in every location. */
-  readonly dpopNonceKeys: KeyList;
-  /** The worker's full configuration, as its record describes it. */
-  readonly described: () => Configuration;
-}
-
-/**
- * The gateway's own secrets (wrangler.toml). An origin's entry must not name any of them as its bearer
- * token, because the gateway would send it to that origin.
- */
-export const ownSecrets: ReadonlySet<string> = new Set([
-  "TOKEN_SIGNING_KEY",
-  "RESPONSE_SIGNING_KEY",
-  "PAGING_KEY",
-  "DPOP_NONCE_KEY",
-]);
-
-interface GatewayVariables extends PlaceVariables, PlacementVariables {
-  readonly PUBLIC_URL: string;
-  readonly LEDGER_SPREAD: string;
-  readonly TOKEN_SIGNING_KEY: string;
-  readonly TOKEN_VERIFICATION_KEYS: string;
-  readonly RESPONSE_SIGNING_KEY: string;
-  readonly RESPONSE_VERIFICATION_KEYS: string;
-  readonly MTLS_URL: string;
-  readonly PAGING_KEY: string;
-  readonly DPOP_NONCE_KEY: string;
-}
 
 const variableForms = {
   PUBLIC_URL: "plain",
@@ -75,9 +24,26 @@ const variableForms = {
   PAGING_KEY: "random key",
   DPOP_NONCE_KEY: "random key",
   VERSION: "plain",
-} as const satisfies VariableForms & Record<keyof GatewayVariables, unknown>;
+} as const satisfies VariableForms;
 
-export function gatewayConfig(env: GatewayVariables): GatewayConfig {
+type Variable = keyof typeof variableForms;
+/** The variables that are read here: `VERSION` is only recorded, and `ACCOUNTING` is read in accounting-config. */
+type GatewayVariables = PlaceVariables &
+  PlacementVariables &
+  Readonly<Record<Exclude<Variable, keyof PlacementVariables | "ACCOUNTING" | "VERSION">, string>>;
+
+/**
+ * The gateway's own secrets (wrangler.toml). An origin's entry must not name any of them as its bearer
+ * token, because the gateway would send it to that origin.
+ */
+export const ownSecrets: ReadonlySet<string> = new Set(
+  Object.entries(variableForms).flatMap(([name, form]) =>
+    form === "private key" || form === "random key" ? [name] : [],
+  ),
+);
+
+/** The gateway's configuration, read once in each isolate. */
+export function gatewayConfig(env: GatewayVariables) {
   const publicUrl = httpsOrigin("PUBLIC_URL", env.PUBLIC_URL);
   const placement = readPlacement(env, (variable, expected) => {
     throw new ConfigError(variable, expected);
@@ -91,17 +57,28 @@ export function gatewayConfig(env: GatewayVariables): GatewayConfig {
   if (env.RESPONSE_SIGNING_KEY === env.TOKEN_SIGNING_KEY)
     throw new ConfigError("RESPONSE_SIGNING_KEY", "a key of its own");
   return {
+    /** `https://host[:port]` without a trailing slash. */
     publicUrl,
     placement,
     ledgerSpread,
     allowed: allowedPlaces(env),
+    /** A private JWK in JSON (ES256 or Ed25519). */
     tokenSigningKey: new Secret(env.TOKEN_SIGNING_KEY),
+    /** Further public keys that signed until lately or will sign soon. */
     tokenVerificationKeys: keySet("TOKEN_VERIFICATION_KEYS", env.TOKEN_VERIFICATION_KEYS),
+    /** A private JWK for the answers that a grant wants signed: never the key that signs tokens. */
     responseSigningKey: new Secret(env.RESPONSE_SIGNING_KEY),
+    /** Further public keys for answers, published with its public half. */
     responseVerificationKeys: keySet("RESPONSE_VERIFICATION_KEYS", env.RESPONSE_VERIFICATION_KEYS),
+    /**
+     * The URL of the host that asks for client certificates, where `publicUrl` does not. Its form is that of
+     * `publicUrl`.
+     */
     mtlsUrl: env.MTLS_URL === "" ? undefined : httpsOrigin("MTLS_URL", env.MTLS_URL),
     pagingKeys: keyList("PAGING_KEY", env.PAGING_KEY),
+    /** Equal in every location. */
     dpopNonceKeys: keyList("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
+    /** The worker's full configuration, as its record describes it. */
     described: () => describeConfiguration("gateway", env, variableForms, "DPOP_NONCE_KEY"),
   };
 }
