@@ -121,31 +121,24 @@ export async function approveOperator(
   const condition = and(isAsBefore(before, row), authorStands(proposal));
   const approved = approval(registry, proposal.id, decision, condition).returning({ id: proposals.id });
   const closing = { operator: decision.operator, at: decision.at, except: proposal.id };
-  if (before === undefined) {
-    // Free id and certificate are the condition of the approval too: both statements take effect, or neither.
-    const [done] = await db.batch([
-      approved,
-      closeProposalsOf(registry, { operator: row.id, andBy: false }, closing, condition),
-      db.insert(operators).select(
-        db
-          .select(valuesOf(row))
-          .from(proposals)
-          .where(and(eq(proposals.id, proposal.id), condition)),
-      ),
-    ]);
-    return done.length > 0;
-  }
   const { id, ...set } = row;
-  const isOther = isReplaced(before, row) || row.status === "suspended";
-  // each condition is about the row as it was, so the row changes last
+  const isOther = before !== undefined && (isReplaced(before, row) || row.status === "suspended");
+  const ofProposal = db
+    .select(valuesOf(row))
+    .from(proposals)
+    .where(and(eq(proposals.id, proposal.id), condition));
+  // The condition is of the approval too: all statements take effect, or none. It is about the row as it was, so
+  // the row changes last.
   const [done] = await db.batch([
     approved,
     closeProposalsOf(registry, { operator: id, andBy: isOther }, closing, condition),
     ...(isOther ? [endElevations(registry, id, decision.at, condition)] : []),
-    db
-      .update(operators)
-      .set(set)
-      .where(and(eq(operators.id, id), condition)),
+    before === undefined
+      ? db.insert(operators).select(ofProposal)
+      : db
+          .update(operators)
+          .set(set)
+          .where(and(eq(operators.id, id), condition)),
   ]);
   return done.length > 0;
 }
@@ -180,10 +173,7 @@ export async function suspendOperator(
   id: string,
   by: Narrowing,
 ): Promise<Result<object, NotNarrowed>> {
-  const db = drizzled(registry);
-  const may = mayEnd(id, by.operator);
-  const before = await narrow(registry, id, [
-    closeProposalsOf(registry, { operator: id, andBy: true }, by, may),
+  const before = await narrow(registry, id, by, (db, may) => [
     endElevations(registry, id, by.at, may),
     db
       .update(operators)
@@ -205,10 +195,7 @@ export async function removeOperator(
   id: string,
   by: Narrowing,
 ): Promise<Result<object, NotNarrowed>> {
-  const db = drizzled(registry);
-  const may = mayEnd(id, by.operator);
-  const before = await narrow(registry, id, [
-    closeProposalsOf(registry, { operator: id, andBy: true }, by, may),
+  const before = await narrow(registry, id, by, (db, may) => [
     db.delete(elevations).where(and(eq(elevations.operator, id), may)),
     db
       .delete(operators)
@@ -237,11 +224,15 @@ const mayEnd = (id: string, by: string): SQL =>
 async function narrow(
   registry: RegistrySql,
   id: string,
-  taking: readonly [BatchItem<"sqlite">, ...BatchItem<"sqlite">[]],
+  by: Narrowing,
+  taking: (db: ReturnType<typeof drizzled>, may: SQL) => readonly BatchItem<"sqlite">[],
 ): Promise<Result<OperatorRow, NotNarrowed>> {
   const before = await registeredOperator(registry, id);
   if (before === undefined) return err("operator_not_registered");
-  const done = (await drizzled(registry).batch(taking)).at(-1);
+  const db = drizzled(registry);
+  const may = mayEnd(id, by.operator);
+  const closing = closeProposalsOf(registry, { operator: id, andBy: true }, by, may);
+  const done: unknown = (await db.batch([closing, ...taking(db, may)])).at(-1);
   return Array.isArray(done) && done.length > 0 ? ok(before) : err("last_person_of_role");
 }
 

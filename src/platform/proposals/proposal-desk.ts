@@ -115,7 +115,8 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
     const [id, expiresAt] = [newId(), instant(at + lifeMilliseconds)];
     const digest = createHash("sha256").update(JSON.stringify(read.data)).digest("hex");
     const { expects, opens } = judged.value;
-    await insertProposal(REGISTRY, { id, document: read.data, digest, expects, by, at, expiresAt });
+    const row = { id, kind: read.data.kind, body: read.data, digest, expects, why: read.data.why };
+    await insertProposal(REGISTRY, { ...row, proposedAt: at, expiresAt }, by);
     return ok({ proposal: id, digest, expiresAt, opens });
   }
 
@@ -140,11 +141,9 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
     if (isPlanned && body.kind === "operator") return await this.#showOperator(proposal, body.operator);
     if (!isPlanned || body.kind !== "change") return { proposal, plan: undefined, problem: undefined };
     const plan = await planRegistry(this.env.REGISTRY, body.change, registryRules(this.env));
-    return {
-      proposal,
-      plan: plan.ok ? plan.value : undefined,
-      problem: plan.ok ? undefined : plan.error,
-    };
+    return plan.ok
+      ? { proposal, plan: plan.value, problem: undefined }
+      : { proposal, plan: undefined, problem: plan.error };
   }
 
   /** Does the act of an open proposal, for a person who is not its author. */
@@ -240,11 +239,8 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
     const { REGISTRY } = this.env;
     switch (body.kind) {
       case "change": {
-        const applied = await revocationsOf(this.env).applyApproved({
-          proposal: id,
-          change: body.change,
-          decision,
-        });
+        const approved = { proposal: id, change: body.change, decision };
+        const applied = await revocationsOf(this.env).applyApproved(approved);
         return applied.ok
           ? ok({ applied: applied.value, effect: applied.value.changes })
           : err({ kind: "registry", problem: applied.error });
@@ -274,10 +270,8 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
         const { role, minutes } = body;
         const ends = instant(decision.at + minutes * 60_000);
         if (!(await approveElevation(REGISTRY, proposal, { role, ends }, decision))) return err(otherAuthor);
-        return ok({
-          applied: undefined,
-          effect: [{ kind: "elevation", name: proposedBy, after: { role, ends } }],
-        });
+        const effect = [{ kind: "elevation", name: proposedBy, after: { role, ends } }];
+        return ok({ applied: undefined, effect });
       }
     }
   }
@@ -295,42 +289,30 @@ const signsInAs = (signIn: unknown, { issuer, subject }: SignedInPerson): boolea
 const isSamePerson = (one: SignedInPerson, other: SignedInPerson): boolean =>
   one.operator === other.operator || (one.issuer === other.issuer && one.subject === other.subject);
 
-const malformed = (at: string, problem: string): Result<never, ProposalProblem> =>
-  err({ kind: "proposal", problem: { reason: "proposal_malformed", pointer: at, problem } });
+type RefusedProposal = Extract<ProposalProblem, { readonly kind: "proposal" }>;
+const refusedProposal = (
+  reason: RefusedProposal["problem"]["reason"],
+  problem: string,
+  at = "/proposal",
+): RefusedProposal => ({ kind: "proposal", problem: { reason, pointer: at, problem } });
 
-const notOpen: ProposalProblem = {
-  kind: "proposal",
-  problem: { reason: "proposal_not_open", pointer: "/proposal", problem: "is no open proposal" },
-};
-const otherDenial: ProposalProblem = {
-  kind: "proposal",
-  problem: {
-    reason: "proposal_not_open",
-    pointer: "/proposal",
-    problem: "is about a denial that is no longer in force: propose the lift again",
-  },
-};
-const otherOperator = {
-  kind: "proposal",
-  problem: {
-    reason: "proposal_not_open",
-    pointer: "/proposal",
-    problem: "is about an operator who has changed since: propose it again",
-  },
-} as const satisfies ProposalProblem;
-const otherAuthor: ProposalProblem = {
-  kind: "proposal",
-  problem: {
-    reason: "proposal_not_open",
-    pointer: "/proposal",
-    problem: "is of an operator who is suspended, removed or a different person since: propose it again",
-  },
-};
-const ownProposal: ProposalProblem = {
-  kind: "proposal",
-  problem: {
-    reason: "proposal_own",
-    pointer: "/proposal",
-    problem: "is your own proposal, or about you: a second person approves it",
-  },
-};
+const malformed = (at: string, problem: string): Result<never, ProposalProblem> =>
+  err(refusedProposal("proposal_malformed", problem, at));
+
+const notOpen = refusedProposal("proposal_not_open", "is no open proposal");
+const otherDenial = refusedProposal(
+  "proposal_not_open",
+  "is about a denial that is no longer in force: propose the lift again",
+);
+const otherOperator = refusedProposal(
+  "proposal_not_open",
+  "is about an operator who has changed since: propose it again",
+);
+const otherAuthor = refusedProposal(
+  "proposal_not_open",
+  "is of an operator who is suspended, removed or a different person since: propose it again",
+);
+const ownProposal = refusedProposal(
+  "proposal_own",
+  "is your own proposal, or about you: a second person approves it",
+);

@@ -1,6 +1,6 @@
 import { and, count, desc, eq, getTableColumns, gt, lt, ne, or, sql, type SQL } from "drizzle-orm";
 import type { Instant } from "#kernel/clock";
-import type { SignedInPerson, ProposalDocument } from "#registry/proposal-document";
+import type { SignedInPerson } from "#registry/proposal-document";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
 import { elevations, operators, proposals } from "#platform/registry/schema";
 
@@ -16,39 +16,13 @@ export interface ProposalDecision extends SignedInPerson {
 
 export async function insertProposal(
   registry: RegistrySql,
-  {
-    id,
-    document,
-    digest,
-    expects,
-    by,
-    at,
-    expiresAt,
-  }: {
-    readonly id: string;
-    readonly document: ProposalDocument;
-    readonly digest: string;
-    readonly expects: string | undefined;
-    readonly by: SignedInPerson;
-    readonly at: Instant;
-    readonly expiresAt: Instant;
-  },
+  proposal: Omit<typeof proposals.$inferInsert, "proposedBy" | "proposerIssuer" | "proposerSubject">,
+  by: SignedInPerson,
 ): Promise<void> {
+  const proposer = { proposedBy: by.operator, proposerIssuer: by.issuer, proposerSubject: by.subject };
   await drizzled(registry)
     .insert(proposals)
-    .values({
-      id,
-      kind: document.kind,
-      body: document,
-      digest,
-      expects: expects ?? null,
-      why: document.why,
-      proposedAt: at,
-      expiresAt,
-      proposedBy: by.operator,
-      proposerIssuer: by.issuer,
-      proposerSubject: by.subject,
-    });
+    .values({ ...proposal, ...proposer });
 }
 
 /** The numbers of all open proposals and of the open proposals of a person. */
