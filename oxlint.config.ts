@@ -177,6 +177,7 @@ export default defineConfig({
     "no-await-in-loop": "off", // order is often the point: sequential commits, ordered deletes
     "no-shadow": "off",
     "no-underscore-dangle": "off", // FHIR's own names: _id, _birthDate
+    "no-unused-expressions": ["error", { allowTaggedTemplates: true }], // a statement of SQL
     "import/no-unassigned-import": "off",
     "import/no-cycle": "error",
     "import/no-default-export": "off",

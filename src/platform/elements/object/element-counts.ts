@@ -4,6 +4,7 @@ import type { AuditEvent, Measured } from "#audit/event";
 import { readGrantName } from "#audit/grant-name";
 import { elementPath } from "#audit/values";
 import { dayMilliseconds, instant } from "#kernel/clock";
+import { askSql } from "#platform/ask-sql";
 import { log } from "#platform/log";
 import { readLedgerPlacement } from "#platform/ledger/config";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
@@ -67,19 +68,16 @@ export class ElementCounts extends DurableObject<ElementCountsEnv> {
     if (!isCount(answers) || !elements.every(([, count]) => isCount(count)))
       throw new RangeError("no batch of element counts");
     const lost = this.ctx.storage.transactionSync(() => {
-      const { n } = this.#sql.exec<{ n: number }>("SELECT count(*) AS n FROM elements").one();
-      let [room, beyond] = [pathsMax - n, 0];
+      const { known } = this.#sql.exec<{ known: number }>("SELECT count(*) AS known FROM elements").one();
+      let [room, beyond] = [pathsMax - known, 0];
       for (const [path, count] of elements) {
         if (!elementPath.test(path) || this.#add(day, path, count)) continue;
-        if (room > 0) this.#sql.exec("INSERT INTO elements VALUES (?, ?, ?)", day, path, count);
+        if (room > 0) askSql(this.#sql)`INSERT INTO elements VALUES (${day}, ${path}, ${count})`;
         else beyond += 1;
         room -= 1;
       }
-      this.#sql.exec(
-        "INSERT INTO days VALUES (?, ?) ON CONFLICT DO UPDATE SET answers = answers + excluded.answers",
-        day,
-        beyond === 0 ? answers : 0,
-      );
+      askSql(this.#sql)`INSERT INTO days VALUES (${day}, ${beyond === 0 ? answers : 0})
+        ON CONFLICT DO UPDATE SET answers = answers + excluded.answers`;
       return beyond;
     });
     if (lost > 0) log({ event: "element_counts_lost", grant: this.ctx.id.name, paths: lost, answers });
@@ -88,8 +86,9 @@ export class ElementCounts extends DurableObject<ElementCountsEnv> {
 
   /** False: the day has no value at this path yet. */
   #add(day: number, path: string, count: number): boolean {
-    const query = "UPDATE elements SET count = count + ? WHERE day = ? AND path = ?";
-    return this.#sql.exec(query, count, day, path).rowsWritten > 0;
+    const added = askSql(this.#sql)`
+      UPDATE elements SET count = count + ${count} WHERE day = ${day} AND path = ${path} RETURNING 1`;
+    return added.length > 0;
   }
 
   /**
@@ -98,9 +97,7 @@ export class ElementCounts extends DurableObject<ElementCountsEnv> {
    */
   override async alarm(): Promise<void> {
     const now = Date.now();
-    const days = this.#sql
-      .exec<{ day: number; answers: number }>("SELECT * FROM days ORDER BY day")
-      .toArray();
+    const days = askSql(this.#sql)<{ day: number; answers: number }>`SELECT * FROM days ORDER BY day`;
     const ended = days.filter(({ day }) => now >= endOf(day));
     try {
       for (const each of ended) await this.#record(each);
@@ -116,35 +113,25 @@ export class ElementCounts extends DurableObject<ElementCountsEnv> {
   }
 
   async #record({ day, answers }: { readonly day: number; readonly answers: number }): Promise<void> {
-    const elements = this.#sql
-      .exec<{ path: string; count: number }>(
-        "SELECT path, count FROM elements WHERE day = ? ORDER BY path",
-        day,
-      )
-      .toArray();
+    const elements = askSql(this.#sql)<{ path: string; count: number }>`
+      SELECT path, count FROM elements WHERE day = ${day} ORDER BY path`;
     const placement = readLedgerPlacement(this.env);
     const clock = () => instant(Date.now());
     const sink = ledgerSink(logStubs(this.env.LEDGER_SHARD, placement), placement.layout, clock);
     const grant = this.ctx.id.name ?? "";
-    const recorded = this.#sql
-      .exec<{ part: number }>("SELECT part FROM recorded WHERE day = ?", day)
-      .toArray();
+    const recorded = askSql(this.#sql)<{ part: number }>`SELECT part FROM recorded WHERE day = ${day}`;
     const parts = new Set(recorded.map(({ part }) => part));
     for (const event of measurementsOf(grant, { day, answers }, elements)) {
       const part = event.measured?.part ?? 0;
       if (parts.has(part)) continue;
-      await sink.record([event], {
-        kind: "client",
-        client: readGrantName(grant).client,
-        turn: event.id,
-        spread: 1,
-      });
-      this.#sql.exec("INSERT INTO recorded VALUES (?, ?)", day, part);
+      const { client } = readGrantName(grant);
+      await sink.record([event], { kind: "client", client, turn: event.id, spread: 1 });
+      askSql(this.#sql)`INSERT INTO recorded VALUES (${day}, ${part})`;
     }
     this.ctx.storage.transactionSync(() => {
-      this.#sql.exec("DELETE FROM elements WHERE day = ?", day);
-      this.#sql.exec("DELETE FROM days WHERE day = ?", day);
-      this.#sql.exec("DELETE FROM recorded WHERE day = ?", day);
+      askSql(this.#sql)`DELETE FROM elements WHERE day = ${day}`;
+      askSql(this.#sql)`DELETE FROM days WHERE day = ${day}`;
+      askSql(this.#sql)`DELETE FROM recorded WHERE day = ${day}`;
     });
   }
 }

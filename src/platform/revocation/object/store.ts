@@ -8,6 +8,7 @@ import {
 } from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";
 import type { Listener } from "#platform/guard/object/guard-epochs";
+import { askSql } from "#platform/ask-sql";
 
 /** The guards that receive a delta: one client's guard, the guards of one issuer's clients, or all. */
 interface DeltaReceivers {
@@ -109,43 +110,33 @@ export class RevocationStore {
 
   /** The names of the live denials in the order of their names, at most this number. */
   live(at: Instant, most: number): readonly LiveDenial[] {
-    return this.#sql
-      .exec<{ name: string; until: number | null }>(
-        "SELECT name, until FROM denials WHERE until IS NULL OR until > ? ORDER BY name LIMIT ?",
-        at,
-        most,
-      )
-      .toArray()
-      .map(({ name, until }) => ({ name, until: instantOrNull(until) }));
+    const rows = askSql(this.#sql)<{ name: string; until: number | null }>`
+      SELECT name, until FROM denials WHERE until IS NULL OR until > ${at} ORDER BY name LIMIT ${most}`;
+    return rows.map(({ name, until }) => ({ name, until: instantOrNull(until) }));
   }
 
   /** A repeated denial changes nothing. Throws when there is no room for a further denial. */
   deny(name: string, receivers: DeltaReceivers, until: Instant | null, at: Instant): void {
     this.#storage.transactionSync(() => {
-      this.#sql.exec(
-        "DELETE FROM denial_epochs WHERE name IN (SELECT name FROM denials WHERE until < ?)",
-        at - denialGraceMilliseconds,
-      );
-      this.#sql.exec("DELETE FROM denials WHERE until < ?", at - denialGraceMilliseconds);
+      const ended = at - denialGraceMilliseconds;
+      askSql(
+        this.#sql,
+      )`DELETE FROM denial_epochs WHERE name IN (SELECT name FROM denials WHERE until < ${ended})`;
+      askSql(this.#sql)`DELETE FROM denials WHERE until < ${ended}`;
       const { live } = this.#sql.exec<{ live: number }>("SELECT count(*) AS live FROM denials").one();
       if (live >= denialsMax) throw new Error("too many live denials");
-      const [known] = this.#sql
-        .exec<{ until: number | null }>("SELECT until FROM denials WHERE name = ?", name)
-        .toArray();
+      const [known] = askSql(this.#sql)<{
+        until: number | null;
+      }>`SELECT until FROM denials WHERE name = ${name}`;
       // The later of two ends counts: only lifting a denial shortens it.
       if (known !== undefined && (known.until === null || (until !== null && known.until >= until))) return;
-      this.#sql.exec(
-        "INSERT OR REPLACE INTO denials (name, client, issuer, until) VALUES (?, ?, ?, ?)",
-        name,
-        receivers.client,
-        receivers.issuer,
-        until,
-      );
+      const { client, issuer } = receivers;
+      askSql(this.#sql)`INSERT OR REPLACE INTO denials (name, client, issuer, until)
+        VALUES (${name}, ${client}, ${issuer}, ${until})`;
       this.#addDelta("denied", name, receivers, until);
-      this.#sql.exec(
-        "INSERT OR REPLACE INTO denial_epochs (name, epoch) SELECT ?, max(epoch) FROM deltas",
-        name,
-      );
+      askSql(
+        this.#sql,
+      )`INSERT OR REPLACE INTO denial_epochs (name, epoch) SELECT ${name}, max(epoch) FROM deltas`;
     });
   }
 
@@ -160,24 +151,17 @@ export class RevocationStore {
    * of this name. 0: the denial is older than the epochs of denials.
    */
   deniedSince(name: string): number | undefined {
-    return this.#sql
-      .exec<{
-        epoch: number;
-      }>(
-        `SELECT coalesce(e.epoch, 0) AS epoch FROM denials d LEFT JOIN denial_epochs e ON e.name = d.name
-         WHERE d.name = ?`,
-        name,
-      )
-      .toArray()[0]?.epoch;
+    return askSql(this.#sql)<{ epoch: number }>`
+      SELECT coalesce(e.epoch, 0) AS epoch FROM denials d LEFT JOIN denial_epochs e ON e.name = d.name
+      WHERE d.name = ${name}`[0]?.epoch;
   }
 
   /** `since`: lifts only the denial that this epoch put in force (`deniedSince`). */
   lift(name: string, receivers: DeltaReceivers, since?: number): boolean {
     return this.#storage.transactionSync(() => {
       if (since !== undefined && this.deniedSince(name) !== since) return false;
-      this.#sql.exec("DELETE FROM denial_epochs WHERE name = ?", name);
-      const lifted =
-        this.#sql.exec("DELETE FROM denials WHERE name = ? RETURNING 1", name).toArray().length > 0;
+      askSql(this.#sql)`DELETE FROM denial_epochs WHERE name = ${name}`;
+      const lifted = askSql(this.#sql)`DELETE FROM denials WHERE name = ${name} RETURNING 1`.length > 0;
       if (lifted) this.#addDelta("lifted", name, receivers, null);
       return lifted;
     });
@@ -195,23 +179,18 @@ export class RevocationStore {
     at: Instant,
   ): number {
     return this.#storage.transactionSync(() => {
-      const begun =
-        id ??
-        this.#sql
-          .exec<{ id: number }>(
-            `INSERT INTO pending (id, document, mode, begun) VALUES (${numberAfter("pending")}, ?, ?, ?) RETURNING id`,
-            this.#started,
-            document,
-            mode,
-            at,
-          )
-          .one().id;
+      const begun = id ?? this.#insertPending(document, mode, at);
       for (const record of records) {
-        this.#sql.exec("INSERT OR IGNORE INTO pending_records (pending, name) VALUES (?, ?)", begun, record);
+        askSql(this.#sql)`INSERT OR IGNORE INTO pending_records (pending, name) VALUES (${begun}, ${record})`;
         this.#addDelta("changed", record, receiversOf(record), null);
       }
       return begun;
     });
+  }
+
+  #insertPending(document: string, mode: PendingMode | "consent", at: Instant): number {
+    const text = `INSERT INTO pending (id, document, mode, begun) VALUES (${numberAfter("pending")}, ?, ?, ?)`;
+    return this.#sql.exec<{ id: number }>(`${text} RETURNING id`, this.#started, document, mode, at).one().id;
   }
 
   /**
@@ -223,22 +202,24 @@ export class RevocationStore {
     this.#storage.transactionSync(() => {
       this.#move(id, bookmark);
       this.#announce(id, further);
-      const records = this.#sql
-        .exec<{ name: RecordName }>("DELETE FROM pending_records WHERE pending = ? RETURNING name", id)
-        .toArray();
-      for (const { name } of records) this.#addDelta("changed", name, receiversOf(name), null);
-      this.#sql.exec("DELETE FROM consent_writers WHERE pending = ?", id);
-      this.#sql.exec("DELETE FROM pending WHERE id = ?", id);
+      this.#end(id);
     });
+  }
+
+  /** Removes a write, and adds a delta for each record that it named. */
+  #end(id: number): void {
+    const records = askSql(this.#sql)<{ name: RecordName }>`
+      DELETE FROM pending_records WHERE pending = ${id} RETURNING name`;
+    for (const { name } of records) this.#addDelta("changed", name, receiversOf(name), null);
+    askSql(this.#sql)`DELETE FROM consent_writers WHERE pending = ${id}`;
+    askSql(this.#sql)`DELETE FROM pending WHERE id = ${id}`;
   }
 
   /** The pending registry files, in the order of their arrival. */
   pending(): readonly Pending[] {
-    return this.#sql
-      .exec<{ id: number; document: string; mode: PendingMode }>(
-        "SELECT id, document, mode FROM pending WHERE mode <> 'consent' ORDER BY id",
-      )
-      .toArray();
+    return askSql(
+      this.#sql,
+    )<Pending>`SELECT id, document, mode FROM pending WHERE mode <> 'consent' ORDER BY id`;
   }
 
   /**
@@ -257,21 +238,10 @@ export class RevocationStore {
       if (writer !== undefined && !this.#hasRoom(writer, records))
         throw new Error("too many consents are pending");
       this.#sql.exec("INSERT OR IGNORE INTO consent_origins (name) VALUES (?)", origin);
-      const { id } = this.#sql
-        .exec<{ id: number }>(
-          `INSERT INTO pending (id, document, mode, begun) VALUES (${numberAfter("pending")}, '', 'consent', ?)
-           RETURNING id`,
-          this.#started,
-          at,
-        )
-        .one();
+      const id = this.#insertPending("", "consent", at);
       if (writer !== undefined)
-        this.#sql.exec(
-          "INSERT INTO consent_writers (pending, client, authority) VALUES (?, ?, ?)",
-          id,
-          writer.client,
-          writer.authority,
-        );
+        askSql(this.#sql)`INSERT INTO consent_writers (pending, client, authority)
+          VALUES (${id}, ${writer.client}, ${writer.authority})`;
       this.#announce(id, records);
       return id;
     });
@@ -283,13 +253,9 @@ export class RevocationStore {
    * for another client, and for another patient of the same client.
    */
   #hasRoom({ client, authority }: ConsentWriter, records: readonly RecordName[]): boolean {
-    const held = this.#sql
-      .exec<{ client: string; name: string; many: number }>(
-        `SELECT client, name, count(*) AS many FROM consent_writers JOIN pending_records USING (pending)
-         WHERE authority = ? GROUP BY client, name`,
-        authority,
-      )
-      .toArray();
+    const held = askSql(this.#sql)<{ client: string; name: string; many: number }>`
+      SELECT client, name, count(*) AS many FROM consent_writers JOIN pending_records USING (pending)
+      WHERE authority = ${authority} GROUP BY client, name`;
     const own = held.filter((each) => each.client === client);
     const sum = (rows: typeof held) => rows.reduce((total, { many }) => total + many, records.length);
     const forClient = pendingConsentsMax[authority] - sum(held);
@@ -300,9 +266,8 @@ export class RevocationStore {
 
   #announce(id: number, records: readonly RecordName[]): void {
     for (const record of records) {
-      const isNew = this.#sql
-        .exec("INSERT OR IGNORE INTO pending_records (pending, name) VALUES (?, ?) RETURNING 1", id, record)
-        .toArray();
+      const isNew = askSql(this.#sql)`
+        INSERT OR IGNORE INTO pending_records (pending, name) VALUES (${id}, ${record}) RETURNING 1`;
       if (isNew.length > 0) this.#addDelta("changed", record, receiversOf(record), null);
     }
   }
@@ -313,41 +278,28 @@ export class RevocationStore {
    */
   putConsents(id: number, document: string, records: readonly RecordName[]): boolean {
     return this.#storage.transactionSync(() => {
-      const isPending = this.#sql
-        .exec("UPDATE pending SET document = ? WHERE id = ? AND mode = 'consent' RETURNING 1", document, id)
-        .toArray();
+      const isPending = askSql(this.#sql)`
+        UPDATE pending SET document = ${document} WHERE id = ${id} AND mode = 'consent' RETURNING 1`;
       if (isPending.length > 0) this.#announce(id, records);
       return isPending.length > 0;
     });
   }
 
   pendingConsentNames(): readonly RecordName[] {
-    return this.#sql
-      .exec<{ name: RecordName }>("SELECT DISTINCT name FROM pending_records WHERE name GLOB 'consent/*'")
-      .toArray()
-      .map(({ name }) => name);
+    const rows = askSql(this.#sql)<{ name: RecordName }>`
+      SELECT DISTINCT name FROM pending_records WHERE name GLOB 'consent/*'`;
+    return rows.map(({ name }) => name);
   }
 
   /** The pending changes of consents, in their order. A change without content has `""`. */
   pendingConsents(): readonly PendingConsents[] {
-    return this.#sql
-      .exec<{ id: number; document: string; begun: number }>(
-        "SELECT id, document, begun FROM pending WHERE mode = 'consent' ORDER BY id",
-      )
-      .toArray()
-      .map(({ id, document, begun }) => ({ id, document, begun: instant(begun) }));
+    return askSql(this.#sql)<PendingConsents>`
+      SELECT id, document, begun FROM pending WHERE mode = 'consent' ORDER BY id`;
   }
 
   /** Ends a change that wrote nothing. */
   giveUp(id: number): void {
-    this.#storage.transactionSync(() => {
-      const records = this.#sql
-        .exec<{ name: RecordName }>("DELETE FROM pending_records WHERE pending = ? RETURNING name", id)
-        .toArray();
-      for (const { name } of records) this.#addDelta("changed", name, receiversOf(name), null);
-      this.#sql.exec("DELETE FROM consent_writers WHERE pending = ?", id);
-      this.#sql.exec("DELETE FROM pending WHERE id = ?", id);
-    });
+    this.#storage.transactionSync(() => this.#end(id));
   }
 
   #standing(client: string): RegistryPosition & { readonly from: number } {
@@ -357,13 +309,11 @@ export class RevocationStore {
           (SELECT bookmark FROM standing WHERE lost_up_to IS NULL) AS bookmark FROM deltas`,
       )
       .one();
-    const pending = this.#sql.exec<{ name: RecordName }>(
-      "SELECT DISTINCT name FROM pending_records WHERE name = 'client/' || ? OR name NOT GLOB 'client/*'",
-      client,
-    );
+    const pending = askSql(this.#sql)<{ name: RecordName }>`
+      SELECT DISTINCT name FROM pending_records WHERE name = 'client/' || ${client} OR name NOT GLOB 'client/*'`;
     return {
       ...known,
-      pending: pending.toArray().map(({ name }) => name),
+      pending: pending.map(({ name }) => name),
       consentOrigins: this.consentOrigins(),
     };
   }
@@ -395,11 +345,8 @@ export class RevocationStore {
         "UPDATE standing SET lost_up_to = (SELECT seq FROM sqlite_sequence WHERE name = 'pending')",
       );
     else
-      this.#sql.exec(
-        "UPDATE standing SET bookmark = max(bookmark, ?), lost_up_to = iif(lost_up_to < ?, NULL, lost_up_to)",
-        bookmark,
-        id,
-      );
+      askSql(this.#sql)`UPDATE standing SET bookmark = max(bookmark, ${bookmark}),
+        lost_up_to = iif(lost_up_to < ${id}, NULL, lost_up_to)`;
   }
 
   /** The newest row always stays. */
@@ -422,10 +369,8 @@ export class RevocationStore {
       )
       .one();
     if (epoch % sweepDeltas !== 0) return;
-    this.#sql.exec(
-      "DELETE FROM deltas WHERE epoch <= (SELECT epoch FROM deltas ORDER BY epoch DESC LIMIT 1 OFFSET ?)",
-      deltasMax,
-    );
+    askSql(this.#sql)`DELETE FROM deltas
+      WHERE epoch <= (SELECT epoch FROM deltas ORDER BY epoch DESC LIMIT 1 OFFSET ${deltasMax})`;
   }
 }
 

@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { instant, type Instant } from "#kernel/clock";
 import { sha256Form } from "#kernel/encoded";
 import { takeLease } from "#limits/row-lease";
+import { askSql } from "#platform/ask-sql";
 
 /**
  * The storage and clock around limits/row-lease. An object has the leases of a part of an origin's rows, each by
@@ -20,26 +21,18 @@ export class RowLeaseBook extends DurableObject {
   take(rowHash: string, holder: string): boolean {
     if (!sha256Form.test(rowHash)) throw new Error("not the hash of a row's address");
     const at = now();
-    this.#sql.exec("DELETE FROM row_leases WHERE until <= ?", at);
-    const [row] = this.#sql
-      .exec<{ holder: string; until: number }>(
-        "SELECT holder, until FROM row_leases WHERE row_hash = ?",
-        rowHash,
-      )
-      .toArray();
-    const lease = takeLease(row && { holder: row.holder, until: instant(row.until) }, holder, at);
+    askSql(this.#sql)`DELETE FROM row_leases WHERE until <= ${at}`;
+    const [row] = askSql(this.#sql)<{ holder: string; until: Instant }>`
+      SELECT holder, until FROM row_leases WHERE row_hash = ${rowHash}`;
+    const lease = takeLease(row, holder, at);
     if (lease === undefined) return false;
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO row_leases (row_hash, holder, until) VALUES (?, ?, ?)",
-      rowHash,
-      lease.holder,
-      lease.until,
-    );
+    askSql(this.#sql)`INSERT OR REPLACE INTO row_leases (row_hash, holder, until)
+      VALUES (${rowHash}, ${lease.holder}, ${lease.until})`;
     return true;
   }
 
   release(rowHash: string, holder: string): void {
-    this.#sql.exec("DELETE FROM row_leases WHERE row_hash = ? AND holder = ?", rowHash, holder);
+    askSql(this.#sql)`DELETE FROM row_leases WHERE row_hash = ${rowHash} AND holder = ${holder}`;
   }
 }
 

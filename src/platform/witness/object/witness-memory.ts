@@ -5,6 +5,7 @@ import { utf8 } from "#kernel/encoded";
 import { cosignatureLine, cosignedText } from "#ledger/tlog/cosignature";
 import { judge, type Judgement, nothingYet, type Remembered } from "#ledger/tlog/witness";
 import type { AddCheckpoint } from "#ledger/tlog/witness-request";
+import { hasTable } from "#platform/ask-sql";
 import { readWitnessConfig, type WitnessConfig, type WitnessEnv } from "#platform/witness/config";
 
 /**
@@ -50,13 +51,13 @@ export class WitnessMemory extends DurableObject<WitnessEnv> {
    */
   checkpoint(): string | undefined {
     const { sql } = this.ctx.storage;
-    if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'shown'").toArray().length === 0) return undefined;
+    if (!hasTable(sql, "shown")) return undefined;
     return sql.exec<{ note: string }>("SELECT note FROM shown").toArray()[0]?.note;
   }
 
   #last(): Remembered {
     const { sql } = this.ctx.storage;
-    if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'last'").toArray().length === 0) return nothingYet;
+    if (!hasTable(sql, "last")) return nothingYet;
     const { size, root } = sql.exec<{ size: number; root: string }>("SELECT size, root FROM last").one();
     const bytes = fromBase64(root);
     if (bytes === undefined) throw new Error("witness: the stored checkpoint does not read back");

@@ -10,6 +10,7 @@ import { type LedgerEnv, readAccountingKeys, readLedgerPlacement } from "#platfo
 import { type PackedLines, packRows } from "./packed-lines.ts";
 import { lineChunks, putLines, sizeOfLine } from "./put-lines.ts";
 import { log } from "#platform/log";
+import { askSql, hasTable } from "#platform/ask-sql";
 
 type IntakeEnv = LedgerEnv & { readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf> };
 
@@ -232,11 +233,9 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
   /** The parts that have lines, the fullest first. */
   #partsByBytes(): readonly number[] {
     if (!this.#exists()) return [];
-    const query = "SELECT part FROM batches GROUP BY part ORDER BY sum(bytes) DESC";
-    return this.ctx.storage.sql
-      .exec<{ part: number }>(query)
-      .toArray()
-      .map(({ part }) => part);
+    const rows = askSql(this.ctx.storage.sql)<{ part: number }>`
+      SELECT part FROM batches GROUP BY part ORDER BY sum(bytes) DESC`;
+    return rows.map(({ part }) => part);
   }
 
   /** For a call that adds lines: reading each row for each call would cost more than the lines. */
@@ -253,9 +252,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
 
   /** Reading an unused intake leaves no trace. */
   #exists(): boolean {
-    return (
-      this.ctx.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'batches'").toArray().length > 0
-    );
+    return hasTable(this.ctx.storage.sql, "batches");
   }
 }
 

@@ -12,6 +12,7 @@ import { fromUtf8, sameBytes } from "#ledger/bytes/bytes";
 import { fromCbor, toCbor } from "#ledger/bytes/cbor";
 import { lineCommitment } from "#ledger/leaf/lines";
 import { endOf, halfYearOf } from "#ledger/log-name";
+import { askSql, hasTable } from "#platform/ask-sql";
 import { openRow, sealRow } from "./box.ts";
 import { type LedgerEnv, readAccountingKeys } from "#platform/ledger/config";
 
@@ -97,16 +98,8 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
         const beside = consents.length === 0 ? [] : [consents];
         const plaintext = toCbor([line.content, line.salt, ...proof, ...beside]);
         const { salt, box } = sealRow(this.#accountingKeys, placeOf(line), plaintext);
-        sql.exec(
-          "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?)",
-          line.subject,
-          line.log,
-          line.index,
-          line.line,
-          commitment,
-          salt,
-          box,
-        );
+        askSql(sql)`INSERT INTO lines
+          VALUES (${line.subject}, ${line.log}, ${line.index}, ${line.line}, ${commitment}, ${salt}, ${box})`;
       }
     });
     return "kept";
@@ -158,22 +151,17 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
   async hold(subject: Uint8Array, hold: Suspension): Promise<void> {
     const { sql } = this.ctx.storage;
     sql.exec(schema);
-    const { salt, box } = sealRow(
-      this.#accountingKeys,
-      ["hold", subject, hold.id],
-      utf8(JSON.stringify(hold)),
-    );
-    sql.exec("INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?)", subject, hold.id, salt, box);
+    const place = ["hold", subject, hold.id];
+    const { salt, box } = sealRow(this.#accountingKeys, place, utf8(JSON.stringify(hold)));
+    askSql(sql)`INSERT OR REPLACE INTO holds VALUES (${subject}, ${hold.id}, ${salt}, ${box})`;
   }
 
   /** All suspensions of a patient, ended or not. */
   async holdsOf(subject: Uint8Array): Promise<readonly Suspension[]> {
     if (!this.#exists()) return [];
-    const rows = this.ctx.storage.sql.exec<{ id: string; salt: ArrayBuffer; box: ArrayBuffer }>(
-      "SELECT id, salt, box FROM holds WHERE subject = ?",
-      subject,
-    );
-    return rows.toArray().map(({ id, ...sealed }) => {
+    const rows = askSql(this.ctx.storage.sql)<SealedColumns & { id: string }>`
+      SELECT id, salt, box FROM holds WHERE subject = ${subject}`;
+    return rows.map(({ id, ...sealed }) => {
       const text = fromUtf8(openRow(this.#accountingKeys, ["hold", subject, id], boxOf(sealed))) ?? "";
       return JSON.parse(text) as Suspension; // the seal proves that `hold` wrote it
     });
@@ -211,49 +199,33 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
   ): readonly string[] {
     const logs: string[] = [];
     // one seek for each log, however many lines it has
-    const query = "SELECT log FROM lines WHERE subject = ? AND log > ? ORDER BY log LIMIT 1";
-    for (
-      let [row] = this.#logAfter(query, subject, "");
-      row !== undefined;
-      [row] = this.#logAfter(query, subject, row.log)
-    )
-      logs.push(row.log);
+    const next = (log: string) =>
+      askSql(this.ctx.storage.sql)<{ log: string }>`
+        SELECT log FROM lines WHERE subject = ${subject} AND log > ${log} ORDER BY log LIMIT 1`[0]?.log;
+    for (let log = next(""); log !== undefined; log = next(log)) logs.push(log);
     return logs
       .filter((log) => (after === undefined || compareLogs(log, after.log) >= 0) && mayHold(log, from, to))
       .toSorted(compareLogs);
   }
 
-  #logAfter(query: string, subject: Uint8Array, log: string) {
-    return this.ctx.storage.sql.exec<{ log: string }>(query, subject, log).toArray();
-  }
-
   /** The next rows of a patient in the log of a place. */
   #rowsAfter(subject: Uint8Array, { log, index, line }: LinePlace) {
-    const query = `SELECT leaf, line, salt, box FROM lines
-      WHERE subject = ? AND log = ? AND (leaf, line) > (?, ?) ORDER BY leaf, line LIMIT ?`;
-    return this.ctx.storage.sql
-      .exec<{ leaf: number; line: number; salt: ArrayBuffer; box: ArrayBuffer }>(
-        query,
-        subject,
-        log,
-        index,
-        line,
-        ROWS_A_TURN,
-      )
-      .toArray();
+    return askSql(this.ctx.storage.sql)<SealedColumns & { leaf: number; line: number }>`
+      SELECT leaf, line, salt, box FROM lines
+      WHERE subject = ${subject} AND log = ${log} AND (leaf, line) > (${index}, ${line})
+      ORDER BY leaf, line LIMIT ${ROWS_A_TURN}`;
   }
 
   #commitmentAt({ subject, log, index, line }: ProvableLine): Uint8Array | undefined {
-    const query = "SELECT commitment FROM lines WHERE subject = ? AND log = ? AND leaf = ? AND line = ?";
-    const [row] = this.ctx.storage.sql
-      .exec<{ commitment: ArrayBuffer }>(query, subject, log, index, line)
-      .toArray();
+    const [row] = askSql(this.ctx.storage.sql)<{ commitment: ArrayBuffer }>`
+      SELECT commitment FROM lines
+      WHERE subject = ${subject} AND log = ${log} AND leaf = ${index} AND line = ${line}`;
     return row && new Uint8Array(row.commitment);
   }
 
   /** Reading an unused shelf leaves no trace. */
   #exists(): boolean {
-    return this.ctx.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'holds'").toArray().length > 0;
+    return hasTable(this.ctx.storage.sql, "holds");
   }
 }
 
@@ -275,19 +247,15 @@ function mayHold(log: string, from: number, to: number): boolean {
   return from <= end + LATE_RECORD_MS && to >= begin.getTime() - LONGEST_REQUEST_MS;
 }
 
-const placeOf = ({
-  subject,
-  log,
-  index,
-  line,
-}: Pick<ProvableLine, "subject" | "log" | "index" | "line">): readonly unknown[] => [
-  "line",
-  subject,
-  log,
-  index,
-  line,
-];
-const boxOf = ({ salt, box }: { readonly salt: ArrayBuffer; readonly box: ArrayBuffer }) => ({
+const placeOf = ({ subject, log, index, line }: LinePlace & { readonly subject: Uint8Array }) =>
+  ["line", subject, log, index, line] as const;
+
+interface SealedColumns {
+  readonly salt: ArrayBuffer;
+  readonly box: ArrayBuffer;
+}
+
+const boxOf = ({ salt, box }: SealedColumns) => ({
   salt: new Uint8Array(salt),
   box: new Uint8Array(box),
 });

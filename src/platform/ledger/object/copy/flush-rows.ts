@@ -1,4 +1,5 @@
 import { emptyExtent, type LogExtent } from "#ledger/flush";
+import { askSql, hasTable } from "#platform/ask-sql";
 
 /** The known extent of the second copy, and the pending flush, if there is one. */
 export interface FlushState {
@@ -9,6 +10,14 @@ export interface FlushState {
 const schema = `CREATE TABLE IF NOT EXISTS flush (id INTEGER PRIMARY KEY CHECK (id = 1),
   frames INTEGER NOT NULL, size INTEGER NOT NULL,
   to_frames INTEGER, to_size INTEGER, note TEXT) STRICT`;
+
+interface FlushRow {
+  readonly frames: number;
+  readonly size: number;
+  readonly to_frames: number | null;
+  readonly to_size: number | null;
+  readonly note: string | null;
+}
 
 /**
  * The row with the state of flushing. It is written whole, so that "published" and "no longer pending" are a
@@ -22,17 +31,8 @@ export class FlushRows {
   }
 
   load(): FlushState {
-    if (this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'flush'").toArray().length === 0)
-      return { done: emptyExtent };
-    const [row] = this.#sql
-      .exec<{
-        frames: number;
-        size: number;
-        to_frames: number | null;
-        to_size: number | null;
-        note: string | null;
-      }>("SELECT * FROM flush")
-      .toArray();
+    if (!hasTable(this.#sql, "flush")) return { done: emptyExtent };
+    const [row] = askSql(this.#sql)<FlushRow>`SELECT * FROM flush`;
     if (row === undefined) return { done: emptyExtent };
     const done = { frames: row.frames, size: row.size };
     if (row.to_frames === null || row.to_size === null || row.note === null) return { done };

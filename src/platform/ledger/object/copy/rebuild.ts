@@ -12,6 +12,7 @@ import type { LedgerBucket } from "#platform/ledger/object/log/bucket";
 import type { LedgerStore } from "#platform/ledger/object/log/store";
 import { restoreHead } from "#platform/ledger/object/log/stored-log";
 import { FlushRows } from "./flush-rows.ts";
+import { hasTable } from "#platform/ask-sql";
 
 // A call rebuilds at least an object of the copy (up to 8 MiB), and ends after this many bytes.
 const STEP_BYTES = 8_388_608;
@@ -195,12 +196,12 @@ export class LedgerRebuild {
 
   #load(): void {
     const { sql } = this.#parts.storage;
-    if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'rebuilt'").toArray().length === 0) return;
+    if (!hasTable(sql, "rebuilt")) return;
     const [row] = sql.exec<{ stand_in: string | null }>("SELECT stand_in FROM rebuilt").toArray();
     this.#isRebuilt = row !== undefined;
     this.#standIn = row?.stand_in ?? undefined;
     // a log that an earlier version rebuilt has no such table
-    if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'rebuilt_since'").toArray().length === 0) return;
+    if (!hasTable(sql, "rebuilt_since")) return;
     this.#lostBy = sql.exec<{ lost_by: number }>("SELECT lost_by FROM rebuilt_since").toArray()[0]?.lost_by;
   }
 }

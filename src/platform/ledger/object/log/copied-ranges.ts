@@ -1,4 +1,5 @@
 import { emptyExtent, type LogExtent } from "#ledger/flush";
+import { hasTable } from "#platform/ask-sql";
 
 /** The frames in an object of the second copy. */
 export interface CopiedRange {
@@ -84,6 +85,6 @@ export class CopiedRanges {
   }
 
   #exists(): boolean {
-    return this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'freed'").toArray().length > 0;
+    return hasTable(this.#sql, "freed");
   }
 }

@@ -3,6 +3,7 @@ import type { LogExtent } from "#ledger/flush";
 import { fullTiles, TILE_WIDTH } from "#ledger/tlog/tile";
 import { CopiedRanges } from "./copied-ranges.ts";
 import type { LineBox } from "./key-epoch.ts";
+import { hasTable } from "#platform/ask-sql";
 
 export interface StoredFrame {
   readonly number: number;
@@ -48,7 +49,7 @@ export class LedgerStore {
   constructor(sql: SqlStorage) {
     this.#sql = sql;
     this.copied = new CopiedRanges(sql);
-    this.#exists = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'frames'").toArray().length > 0;
+    this.#exists = hasTable(sql, "frames");
   }
 
   /**

@@ -1,5 +1,6 @@
 import { fromBase64, toBase64 } from "#ledger/bytes/base64";
 import type { Remembered } from "#ledger/tlog/witness";
+import { askSql } from "#platform/ask-sql";
 
 /** The last checkpoint of a log that the root log took; `waiting` until it is a leaf. */
 export interface RootEntry extends Remembered {
@@ -46,14 +47,17 @@ export class RootRows {
 
   /** The names of the logs of a half-year. */
   logsOf(halfYear: string): string[] {
-    const query = "SELECT log FROM root_logs WHERE substr(log, instr(log, '-') + 1) = ?";
-    return Array.from(this.#sql.exec<{ log: string }>(query, halfYear), ({ log }) => log);
+    const rows = askSql(this.#sql)<{ log: string }>`
+      SELECT log FROM root_logs WHERE substr(log, instr(log, '-') + 1) = ${halfYear}`;
+    return rows.map(({ log }) => log);
   }
 
   /** The layout of keys with which a half-year began; undefined before its first log was opened. */
   layout(halfYear: string): string | undefined {
-    const query = "SELECT layout FROM root_layouts WHERE half_year = ?";
-    return this.#sql.exec<{ layout: string }>(query, halfYear).toArray()[0]?.layout;
+    const [row] = askSql(this.#sql)<{
+      layout: string;
+    }>`SELECT layout FROM root_layouts WHERE half_year = ${halfYear}`;
+    return row?.layout;
   }
 
   /** Stores the layout of a half-year for good. */
@@ -70,42 +74,28 @@ export class RootRows {
   }
 
   save({ log, size, root, frame, note, waiting }: RootEntry): void {
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO root_logs VALUES (?, ?, ?, ?, ?, ?)",
-      log,
-      size,
-      toBase64(root),
-      frame,
-      note,
-      Number(waiting),
-    );
+    askSql(this.#sql)`INSERT OR REPLACE INTO root_logs
+      VALUES (${log}, ${size}, ${toBase64(root)}, ${frame}, ${note}, ${Number(waiting)})`;
   }
 
   published(): Published | undefined {
-    const [row] = this.#sql
-      .exec<{ size: number; note: string; whole: number; at: number }>(
-        "SELECT size, note, whole, at FROM root_published",
-      )
-      .toArray();
+    const [row] = askSql(this.#sql)<Omit<Published, "whole"> & { readonly whole: number }>`
+      SELECT size, note, whole, at FROM root_published`;
     return row && { ...row, whole: row.whole === 1 };
   }
 
   publish({ size, note, whole, at }: Published): void {
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO root_published VALUES (1, ?, ?, ?, ?)",
-      size,
-      note,
-      Number(whole),
-      at,
-    );
+    askSql(
+      this.#sql,
+    )`INSERT OR REPLACE INTO root_published VALUES (1, ${size}, ${note}, ${Number(whole)}, ${at})`;
   }
 
   /** The size of the last checkpoint that a witness is known to have cosigned; 0 for none. */
   cosigned(witness: string): number {
-    return (
-      this.#sql.exec<{ size: number }>("SELECT size FROM root_witnesses WHERE name = ?", witness).toArray()[0]
-        ?.size ?? 0
-    );
+    const [row] = askSql(this.#sql)<{
+      size: number;
+    }>`SELECT size FROM root_witnesses WHERE name = ${witness}`;
+    return row?.size ?? 0;
   }
 
   setCosigned(witness: string, size: number): void {
