@@ -4,7 +4,7 @@ import type { IncomingBody } from "#entrypoint/bounded-body";
 import { bodyPatienceMilliseconds } from "#entrypoint/timely-body";
 import { withoutPrivateKeys } from "#identity/jose/private-keys";
 import type { Instant } from "#kernel/clock";
-import { ok, type Result } from "#kernel/result";
+import { err, ok, type Result } from "#kernel/result";
 import type { RecordedOnly } from "#entrypoint/client-refusals";
 import { claimAction, type ActionAttempt } from "./act-once.ts";
 import { json, notModified, problem } from "./answer.ts";
@@ -42,6 +42,13 @@ export interface Rejected {
   readonly detail: string;
 }
 
+/** A rejection for a member of the document; `""`: for the whole document. */
+export const rejectedAt = (
+  member: string,
+  reason: RejectionReason,
+  detail: string,
+): Result<never, Rejected> => err({ reason, pointer: member === "" ? "" : `/${member}`, detail });
+
 /** An action that an operator with a role may ask for, by a document. */
 export interface Verb {
   /** For the record, and as the operation's id in the API's description. */
@@ -55,15 +62,11 @@ export interface Verb {
   /** An operator with any of these roles may ask for it. */
   readonly roles: readonly Role[];
   /**
-   * True: it changes something. It takes an `Idempotency-Key`, and its document and effect go on record as
-   * texts.
+   * A verb that changes something takes an `Idempotency-Key`, and its document and effect go on record as documents.
+   * `repeatably`: a repeat widens nothing, even if the first act was done and a further operator has acted since.
+   * `once`: a repeat under a key whose first outcome is unknown is refused.
    */
-  readonly changes: boolean;
-  /**
-   * True: a repeat widens nothing, even if the first act was done and a further operator has acted since. Without
-   * it a repeat under a key whose first outcome is unknown is refused.
-   */
-  readonly isRepeatable: boolean;
+  readonly changes: "nothing" | "repeatably" | "once";
   /** The form of its document. The reader of the document decides; this form describes it. */
   readonly document?: z.core.$ZodType;
   /** The parameters of its path and its query. */
@@ -164,14 +167,14 @@ class VerbRequest {
     if (ports.clock() - at > bodyPatienceMilliseconds) return this.#refuse({ reason: "body_timed_out" });
 
     const digest = await digestOf(document.value);
-    const key = changes ? idempotencyKey : null;
+    const key = changes === "nothing" ? null : idempotencyKey;
     const claimed = await claimAction(key, operator.value.id, `${path} ${digest ?? ""}`, ports.requestKeys);
     if (!claimed.ok) return this.#refuse(claimed.error);
     const { value } = document.value;
     try {
       return await this.#run(
         { document: value, operator: operator.value, parameters, ifMatch },
-        { digest, text: changes ? withoutPrivateKeys(value) : undefined },
+        { digest, text: changes === "nothing" ? undefined : withoutPrivateKeys(value) },
         claimed.value,
       );
     } finally {
@@ -181,7 +184,7 @@ class VerbRequest {
 
   /** Does the act, between the record of its intent and the record of its end. */
   async #run(call: OperatorCall, document: Recorded, attempt: ActionAttempt | undefined): Promise<Response> {
-    const { roles, isRepeatable, act } = this.#verb;
+    const { roles, changes, act } = this.#verb;
     const { id, at } = this.#submission;
     const receipt = await this.#intend(call, document);
     if (receipt === "replayed") return this.#refuse({ reason: "proof_replayed" });
@@ -197,7 +200,7 @@ class VerbRequest {
       await this.#trail.ended({ status: 200, reason: "write_repeated" satisfies RecordedOnly });
       return json(id, 200, attempt.result, headers);
     }
-    if (attempt?.isResumed === true && !isRepeatable) {
+    if (attempt?.isResumed === true && changes === "once") {
       const { status, title } = publicFaces.outcome_unknown;
       await this.#trail.ended({ status, reason: "outcome_unknown" });
       return problem(id, { status, title, reason: "outcome_unknown" }, headers);

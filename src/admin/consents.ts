@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { err, ok } from "#kernel/result";
-import type { Rejected, Verb } from "./administer.ts";
+import { ok } from "#kernel/result";
+import { rejectedAt, type Verb } from "./administer.ts";
 import type { ConsentQuestionProblem, ConsentVersions } from "./ports.ts";
 
 /**
@@ -15,19 +15,15 @@ export const listConsentsVerb = (consents: ConsentVersions): Verb => ({
   path: "api/consents",
   method: "POST",
   roles: ["privacy-officer"],
-  changes: false,
-  isRepeatable: true,
+  changes: "nothing",
   async act({ document }) {
     const found = await consents.list(document);
-    return found.ok ? ok({ answer: { consents: found.value } }) : err(rejectedBy(found.error));
+    return found.ok ? ok({ answer: { consents: found.value } }) : rejected(found.error);
   },
 });
 
-const rejectedBy = ({ reason, field }: ConsentQuestionProblem): Rejected => ({
-  reason,
-  pointer: field === "" ? "" : `/${field}`,
-  detail: "is missing or malformed",
-});
+const rejected = ({ reason, field }: ConsentQuestionProblem) =>
+  rejectedAt(field, reason, "is missing or malformed");
 
 /**
  * Files some patients and Consents under the first key of `CONSENT_KEY`, for an operator with the role
@@ -48,10 +44,9 @@ export const refileConsentsVerb = (consents: ConsentVersions): Verb => ({
   path: "api/consents/refilings",
   method: "POST",
   roles: ["privacy-officer"],
-  changes: true,
-  isRepeatable: true,
+  changes: "repeatably",
   async act({ document }) {
     const done = await consents.refile(document);
-    return done.ok ? ok({ answer: done.value }) : err(rejectedBy(done.error));
+    return done.ok ? ok({ answer: done.value }) : rejected(done.error);
   },
 });

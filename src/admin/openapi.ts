@@ -58,7 +58,9 @@ function operationOf(verb: Verb): Schema {
     schema: schemaOf(schema, "input"),
   }));
   const headers = [
-    ...(changes ? [header("Idempotency-Key", "A repeat under the same key gets the first result.")] : []),
+    ...(changes !== "nothing"
+      ? [header("Idempotency-Key", "A repeat under the same key gets the first result.")]
+      : []),
     ...(isConditional === true ? [header("If-Match", "The ETag of the state that the change expects.")] : []),
     ...(hasEtag === true ? [header("If-None-Match", "304 if the state has this ETag.")] : []),
   ];

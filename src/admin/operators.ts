@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { err, ok, type Result } from "#kernel/result";
+import { ok, type Result } from "#kernel/result";
 import { operatorNamed } from "#registry/operator-document";
-import type { Rejected, Verb } from "./administer.ts";
+import { rejectedAt, type Rejected, type Verb } from "./administer.ts";
 import { registryReaders } from "./change-registry.ts";
 import type { NotNarrowedReason, OperatorTasks } from "./ports.ts";
 
@@ -23,8 +23,7 @@ export const listOperatorsVerb = (operators: Pick<OperatorTasks, "list">): Verb 
   method: "GET",
   path: "api/operators",
   roles: registryReaders,
-  changes: false,
-  isRepeatable: true,
+  changes: "nothing",
   async act() {
     return ok({ answer: { operators: await operators.list() } });
   },
@@ -39,8 +38,7 @@ export const suspendOperatorVerb = (operators: Pick<OperatorTasks, "suspend">): 
   method: "POST",
   path: "api/operators/suspend",
   roles: ["registry-admin", "revoker"],
-  changes: true,
-  isRepeatable: true,
+  changes: "repeatably",
   act: ({ document, operator }) =>
     narrowed(document, (id) => operators.suspend(id, operator.id), "suspended"),
 });
@@ -54,9 +52,8 @@ export const removeOperatorVerb = (operators: Pick<OperatorTasks, "remove">): Ve
   method: "POST",
   path: "api/operators/remove",
   roles: ["registry-admin"],
-  changes: true,
+  changes: "once",
   // A later operator of that id would be removed by a repeat.
-  isRepeatable: false,
   act: ({ document, operator }) => narrowed(document, (id) => operators.remove(id, operator.id), "removed"),
 });
 
@@ -66,18 +63,15 @@ async function narrowed(
   done: string,
 ): Promise<Result<{ readonly answer: object; readonly effect: readonly object[] }, Rejected>> {
   const read = operatorNamed.safeParse(document);
-  if (!read.success) return rejected("operator_not_registered", "has no id of an operator");
+  if (!read.success) return rejectedAt("operator", "operator_not_registered", "has no id of an operator");
   const { operator } = read.data;
   const effect = await act(operator);
   return effect.ok
     ? ok({ answer: { [done]: operator }, effect: [effect.value] })
-    : rejected(effect.error, details[effect.error]);
+    : rejectedAt("operator", effect.error, details[effect.error]);
 }
 
 const details: Readonly<Record<NotNarrowedReason, string>> = {
   operator_not_registered: "is no registered operator",
   last_person_of_role: "is the last active person of a role: a person ends this operator, a machine does not",
 };
-
-const rejected = (reason: NotNarrowedReason, detail: string): Result<never, Rejected> =>
-  err({ reason, pointer: "/operator", detail });

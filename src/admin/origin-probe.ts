@@ -15,8 +15,7 @@ export const recordProbeVerb = (registry: Pick<RegistryDesk, "probed">): Verb =>
       .array(z.string())
       .meta({ description: "The members of the entry of which the probe found less." }),
   }),
-  changes: true,
-  isRepeatable: true,
+  changes: "repeatably",
   method: "POST",
   path: "api/origins/probes",
   roles: ["registry-admin"],

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { err, ok, type Result } from "#kernel/result";
-import type { Rejected, Verb } from "./administer.ts";
+import { rejectedAt, type Rejected, type Verb } from "./administer.ts";
 import { orRejected, planForm, registryReaders } from "./change-registry.ts";
 import { roles, type Operator, type Role } from "./operator.ts";
 import { proposalDocument, type ProposalProblem, type SignedInPerson } from "#registry/proposal-document";
@@ -60,19 +60,18 @@ export const proposeVerb = (proposals: Pick<Proposals, "propose">): Verb => ({
   method: "POST",
   path: "api/proposals",
   roles,
-  changes: true,
-  isRepeatable: true,
+  changes: "repeatably",
   async act({ document, operator }) {
     const person = personOf(operator);
     if (!person.ok) return person;
     if (!mayPropose(document, operator)) return roleMissing;
     const role = unknownRole(document);
     if (role !== undefined)
-      return err({
-        reason: "proposal_malformed",
-        pointer: "/operator/roles",
-        detail: `has ${role}, which is no role: ${roles.join(", ")}`,
-      });
+      return rejectedAt(
+        "operator/roles",
+        "proposal_malformed",
+        `has ${role}, which is no role: ${roles.join(", ")}`,
+      );
     const proposed = await proposals.propose(document, person.value);
     return proposed.ok ? ok({ answer: proposed.value }) : rejected(proposed.error);
   },
@@ -87,8 +86,7 @@ export const listProposalsVerb = (proposals: Pick<Proposals, "list">): Verb => (
   method: "GET",
   path: "api/proposals",
   roles: [...registryReaders, "revoker", "privacy-officer"],
-  changes: false,
-  isRepeatable: true,
+  changes: "nothing",
   async act({ parameters }) {
     const page = listing.safeParse(parameters);
     if (!page.success) return malformed(page.error);
@@ -109,8 +107,7 @@ export const showProposalVerb = (proposals: Pick<Proposals, "show">): Verb => ({
   method: "GET",
   path: "api/proposals/{proposal}",
   roles: [...registryReaders, "revoker", "privacy-officer"],
-  changes: false,
-  isRepeatable: true,
+  changes: "nothing",
   async act({ parameters }) {
     const question = approving.safeParse(parameters);
     const shown = question.success ? await proposals.show(question.data.proposal) : undefined;
@@ -134,8 +131,7 @@ export const approveVerb = (proposals: Pick<Proposals, "approve">): Verb => ({
   method: "POST",
   path: "api/proposals/approve",
   roles: ["approver"],
-  changes: true,
-  isRepeatable: true, // a decided proposal is not open
+  changes: "repeatably", // a decided proposal is not open
   async act({ document, operator }) {
     const person = personOf(operator);
     if (!person.ok) return person;
@@ -166,8 +162,7 @@ export const closeProposalVerb = (proposals: Pick<Proposals, "close">): Verb => 
   method: "POST",
   path: "api/proposals/close",
   roles: ["approver", "registry-admin", "policy-author", "revoker", "privacy-officer"],
-  changes: true,
-  isRepeatable: true,
+  changes: "repeatably",
   async act({ document, operator }) {
     const withdrawal = closing.safeParse(document);
     if (!withdrawal.success) return malformed(withdrawal.error);
@@ -212,29 +207,17 @@ const publishing = z.object({
 const personOf = ({ id, kind, signIn }: Operator): Result<SignedInPerson, Rejected> =>
   kind === "person" && signIn !== undefined
     ? ok({ operator: id, issuer: signIn.iss, subject: signIn.sub })
-    : err({
-        reason: "person_required",
-        pointer: "",
-        detail: "is a proposal, which needs an operator who signs in",
-      });
+    : rejectedAt("", "person_required", "is a proposal, which needs an operator who signs in");
 
-const roleMissing: Result<never, Rejected> = err({
-  reason: "role_missing",
-  pointer: "",
-  detail: "needs a role that the operator does not have",
-});
-const notOpen: Result<never, Rejected> = err({
-  reason: "proposal_not_open",
-  pointer: "/proposal",
-  detail: "is not the id of a proposal",
-});
+const roleMissing = rejectedAt("", "role_missing", "needs a role that the operator does not have");
+const notOpen = rejectedAt("proposal", "proposal_not_open", "is not the id of a proposal");
 
-const malformed = (error: z.ZodError): Result<never, Rejected> =>
-  err({
-    reason: "proposal_malformed",
-    pointer: error.issues[0]?.path.map((part) => `/${String(part)}`).join("") ?? "",
-    detail: error.issues[0]?.message ?? "is malformed",
-  });
+const malformed = ({ issues: [issue] }: z.ZodError): Result<never, Rejected> =>
+  rejectedAt(
+    (issue?.path ?? []).map(String).join("/"),
+    "proposal_malformed",
+    issue?.message ?? "is malformed",
+  );
 
 function rejected(problem: ProposalProblem): Result<never, Rejected> {
   switch (problem.kind) {

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { err, ok } from "#kernel/result";
 import type { LedgerRestore } from "#ledger/restore";
-import type { Verb } from "./administer.ts";
+import { rejectedAt, type Verb } from "./administer.ts";
 
 const restoreForm = z.strictObject({
   log: z
@@ -33,8 +33,7 @@ export const restoreLedgerVerb = (restores: LedgerRestore): Verb => ({
   document: restoreForm,
   answer: z.object({ logs: z.array(restoredForm) }),
   repairsLedger: true,
-  changes: true,
-  isRepeatable: true,
+  changes: "repeatably",
   path: "api/ledger/restore",
   method: "POST",
   roles: ["registry-admin"],
@@ -49,6 +48,6 @@ export const restoreLedgerVerb = (restores: LedgerRestore): Verb => ({
         effect: restored.value.map((log) => ({ kind: "log", ...log })),
       });
     const { reason } = restored.error;
-    return err({ reason, pointer: "/log", detail: details[reason] });
+    return rejectedAt("log", reason, details[reason]);
   },
 });

@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { err, ok, type Result } from "#kernel/result";
+import { ok } from "#kernel/result";
 import { reviewClosing, reviewListing } from "#registry/review-document";
-import type { Rejected, Verb } from "./administer.ts";
+import { rejectedAt, type Verb } from "./administer.ts";
 import type { ReviewTasks, ReviewDocumentProblem } from "./ports.ts";
 
 const reviewForm = z.object({
@@ -25,8 +25,7 @@ export const listReviewsVerb = (reviews: ReviewTasks): Verb => ({
   path: "api/reviews",
   method: "POST",
   roles: ["privacy-officer"],
-  changes: false,
-  isRepeatable: true,
+  changes: "nothing",
   async act({ document }) {
     const found = await reviews.list(document);
     return found.ok ? ok({ answer: { reviews: found.value } }) : rejected(found.error);
@@ -42,20 +41,14 @@ export const closeReviewVerb = (reviews: ReviewTasks): Verb => ({
   path: "api/reviews/close",
   method: "POST",
   roles: ["privacy-officer"],
-  changes: true,
-  isRepeatable: true,
+  changes: "repeatably",
   async act({ document, operator }) {
     const closed = await reviews.close(document, operator.id);
     return closed.ok ? ok({ answer: { closed: true } }) : rejected(closed.error);
   },
 });
 
-const rejected = ({ reason, field }: ReviewDocumentProblem): Result<never, Rejected> =>
-  err({
-    reason,
-    pointer: field === "" ? "" : `/${field}`,
-    detail: details[reason],
-  });
+const rejected = ({ reason, field }: ReviewDocumentProblem) => rejectedAt(field, reason, details[reason]);
 
 const details: Readonly<Record<ReviewDocumentProblem["reason"], string>> = {
   review_malformed: "is missing or malformed",

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { denialDocument, denialDocuments, type DenialProblem } from "#identity/denial-document";
-import { err, ok, type Result } from "#kernel/result";
-import type { Rejected, Verb } from "./administer.ts";
+import { ok, type Result } from "#kernel/result";
+import { rejectedAt, type Rejected, type Verb } from "./administer.ts";
 import type { Approvals, RegistryDesk } from "./ports.ts";
 
 /**
@@ -13,8 +13,7 @@ export const revokeVerb = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
   does: "Refuses a token, key, certificate, client, agreement, grant or policy everywhere within ten seconds.",
   document: denialDocuments,
   answer: z.object({ revoked: z.literal(true) }),
-  changes: true,
-  isRepeatable: true,
+  changes: "repeatably",
   path: "api/revocations",
   method: "POST",
   roles: ["revoker"],
@@ -30,8 +29,7 @@ export const liftVerb = (registry: Pick<RegistryDesk, "lift">, approvals: Approv
   does: "Ends a denial. lifted is false if there was none.",
   document: denialDocument,
   answer: z.object({ lifted: z.boolean() }),
-  changes: true,
-  isRepeatable: false,
+  changes: "once",
   path: "api/revocations/lift",
   method: "POST",
   roles: ["revoker"],
@@ -43,18 +41,12 @@ export const liftVerb = (registry: Pick<RegistryDesk, "lift">, approvals: Approv
   },
 });
 
-const needsProposal: Result<never, Rejected> = err({
-  reason: "approval_required",
-  pointer: "",
-  detail: "ends a denial: propose it",
-});
+const needsProposal = rejectedAt("", "approval_required", "ends a denial: propose it");
 
 const details: Readonly<Record<DenialProblem["reason"], string>> = {
   denial_malformed: "is missing, malformed or not known",
   denial_unregistered: "names no entry of the registry: nothing is denied; check the spelling",
 };
 
-export function rejectedDenial({ reason, field }: DenialProblem): Result<never, Rejected> {
-  const pointer = field === "" ? "" : `/${field}`;
-  return err({ reason, pointer, detail: details[reason] });
-}
+export const rejectedDenial = ({ reason, field }: DenialProblem): Result<never, Rejected> =>
+  rejectedAt(field, reason, details[reason]);

@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { err, ok } from "#kernel/result";
-import type { Verb } from "./administer.ts";
+import { ok } from "#kernel/result";
+import { rejectedAt, type Verb } from "./administer.ts";
 import type { AccountingHolds } from "./ports.ts";
 
 /** As `readSuspension` reads it, which decides. */
@@ -23,8 +23,7 @@ export const suspendAccountingVerb = (holds: AccountingHolds): Verb => ({
   does: "Suspends an individual's accounting of disclosures to a recipient (45 CFR 164.528(a)(2)).",
   document: suspensionForm,
   answer: z.object({ suspended: z.literal(true) }),
-  changes: true,
-  isRepeatable: true,
+  changes: "repeatably",
   path: "api/accounting/suspensions",
   method: "POST",
   roles: ["privacy-officer"],
@@ -32,7 +31,6 @@ export const suspendAccountingVerb = (holds: AccountingHolds): Verb => ({
     const suspended = await holds.hold(document);
     if (suspended.ok) return ok({ answer: { suspended: true } });
     const { reason, field } = suspended.error;
-    const pointer = field === "" ? "" : `/${field}`;
-    return err({ reason, pointer, detail: "is missing, malformed or not known" });
+    return rejectedAt(field, reason, "is missing, malformed or not known");
   },
 });

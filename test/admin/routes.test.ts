@@ -135,7 +135,7 @@ const changing: Readonly<Record<string, "may open access" | "opens nothing" | "i
 test("each verb that changes something says if it may open access, so that a new verb is not forgotten", ({
   expect,
 }) => {
-  const changes = verbs.filter((verb) => verb.changes).map(({ interaction }) => interaction);
+  const changes = verbs.filter((verb) => verb.changes !== "nothing").map(({ interaction }) => interaction);
   expect(new Set(changes)).toEqual(new Set(Object.keys(changing)));
 });
 
@@ -182,14 +182,17 @@ describe.for(rows)("%s refuses", ([, verb]) => {
     expect(reason).toBe(verb.isConditional === true ? "registry_stale" : "state_not_named");
   });
 
-  test.skipIf(!verb.changes)("an Idempotency-Key that came with a different body", async ({ expect }) => {
-    const headers = { "idempotency-key": '"0123456789abcdef"' };
-    const { send, status, acted, events } = await ask(verb, entitled, { headers });
-    expect(status, "the first result").toBe(200);
-    expect((await send({}, '{"kind":"other"}')).status).toBe(422);
-    expect(events.at(-1)?.outcome?.reason).toBe("idempotency_key_reused");
-    expect(acted).toEqual([]);
-  });
+  test.skipIf(verb.changes === "nothing")(
+    "an Idempotency-Key that came with a different body",
+    async ({ expect }) => {
+      const headers = { "idempotency-key": '"0123456789abcdef"' };
+      const { send, status, acted, events } = await ask(verb, entitled, { headers });
+      expect(status, "the first result").toBe(200);
+      expect((await send({}, '{"kind":"other"}')).status).toBe(422);
+      expect(events.at(-1)?.outcome?.reason).toBe("idempotency_key_reused");
+      expect(acted).toEqual([]);
+    },
+  );
 
   test.skipIf(changing[verb.interaction] !== "may open access")(
     "one person's approval of what opens access",
