@@ -1,6 +1,6 @@
 import { Misuse } from "../misuse.ts";
 import { parseArgs } from "node:util";
-import { diffPolicies, TooManyKinds } from "#authoring/diff";
+import { comparePolicies } from "#authoring/diff";
 import { diffLines } from "#authoring/diff-lines";
 import { readPolicyDocument, type PolicyDocument } from "#policy/document";
 import { readJsonFile } from "../json-file.ts";
@@ -16,17 +16,15 @@ export async function policyDiff(args: readonly string[]): Promise<number> {
   if (before === undefined || after === undefined || more.length > 0) throw new Misuse();
   const [left, right] = [readPolicyFile(before), readPolicyFile(after)];
   if (left === undefined || right === undefined) return 2;
-  try {
-    const differences = diffPolicies(left, right);
-    giveResult(differences);
-    if (differences.length === 0) say("both policies grant the same");
-    else say(diffLines(differences).join("\n"));
-    return differences.length === 0 ? 0 : 1;
-  } catch (fault) {
-    if (!(fault instanceof TooManyKinds)) throw fault;
-    complain(fault.message);
+  const compared = comparePolicies(left, right);
+  if (!compared.ok) {
+    complain(compared.error);
     return 2;
   }
+  const differences = compared.value;
+  giveResult(differences);
+  say(differences.length === 0 ? "both policies grant the same" : diffLines(differences).join("\n"));
+  return differences.length === 0 ? 0 : 1;
 }
 
 /** The policy in a file. Prints the errors and returns undefined when it is not valid. */

@@ -1,4 +1,5 @@
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { err, ok, type Result } from "#kernel/result";
 import { compilePolicy, type CompiledPolicy, type CompiledRule } from "#policy/compile";
 import { rowKinds, type RowKind } from "./row-kinds.ts";
 import { ruleInteractions, type PolicyDocument, type RuleInteraction } from "#policy/schema";
@@ -34,7 +35,26 @@ export interface PolicyDifference {
 }
 
 /** Thrown if a type has too many kinds of rows to compare. */
-export class TooManyKinds extends Error {}
+class TooManyKinds extends Error {}
+
+/** The differences, or why the two policies cannot be compared. */
+export function comparePolicies(
+  before: PolicyDocument,
+  after: PolicyDocument,
+): Result<readonly PolicyDifference[], string> {
+  try {
+    return ok(diffPolicies(before, after));
+  } catch (fault) {
+    if (fault instanceof TooManyKinds) return err(fault.message);
+    throw fault;
+  }
+}
+
+/** True if the second policy is known to permit no more than the first. */
+export function permitsNoMore(before: PolicyDocument, after: PolicyDocument): boolean {
+  const compared = comparePolicies(before, after);
+  return compared.ok && compared.value.every((difference) => difference.change === "less");
+}
 
 /**
  * The differences between the grants of two policies. It compares the engine's decisions, not the words: two

@@ -77,27 +77,17 @@ function explainKind(about: Explained, interaction: Interaction): Explanation {
       return { refused: reasonOf(refusal), steps: [operation(about.policy, interaction.kind)], asks: [] };
     }
     case "capabilities":
-      return {
-        refused: undefined,
-        steps: [
-          { ok: true, of: "request", says: "metadata states the client's permissions and no patient data" },
-        ],
-        asks: [],
-      };
+      return permitted("metadata states the client's permissions and no patient data");
     case "batch":
-      return {
-        refused: undefined,
-        steps: [
-          {
-            ok: true,
-            of: "request",
-            says: "each entry of a bundle is a separate request: explain them one by one",
-          },
-        ],
-        asks: [],
-      };
+      return permitted("each entry of a bundle is a separate request: explain them one by one");
   }
 }
+
+const permitted = (says: string): Explanation => ({
+  refused: undefined,
+  steps: [{ ok: true, of: "request", says }],
+  asks: [],
+});
 
 const reasonOf = (decided: Result<unknown, PolicyRefusal> | undefined): Explanation["refused"] =>
   decided === undefined || decided.ok ? undefined : decided.error.reason;

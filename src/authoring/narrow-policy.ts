@@ -6,7 +6,7 @@ import type { Access } from "#policy/row-access";
 import { parsePolicyDocument } from "#policy/document";
 import type { PolicyDocument, PolicyExample, PolicyRule, RuleInteraction } from "#policy/schema";
 import { proveExamples } from "./prove-examples.ts";
-import { diffPolicies, TooManyKinds } from "./diff.ts";
+import { permitsNoMore } from "./diff.ts";
 import { shownOfLeft } from "./shown-of-left.ts";
 import { conditionsBeyond } from "./search-diff.ts";
 
@@ -62,7 +62,7 @@ function withFewerElements(
     const narrowed = narrowedTo(policy, { ...use, elements });
     if (narrowed === undefined || givesScopeBack(policy, narrowed.policy)) return undefined;
     const refused = refusedOf(narrowed.policy, policy, use);
-    if (refused.length === 0) return isNarrower(policy, narrowed.policy) ? narrowed : undefined;
+    if (refused.length === 0) return permitsNoMore(policy, narrowed.policy) ? narrowed : undefined;
     const types = new Set(refused.map((request) => request.split(/[/?]/u, 1)[0] ?? ""));
     const fewer = new Set([...elements].filter((path) => !types.has(typeOf(path))));
     if (fewer.size === elements.size) return undefined;
@@ -73,16 +73,6 @@ function withFewerElements(
 
 const turnsMax = 20;
 const typeOf = (path: string): string => path.slice(0, path.indexOf("."));
-
-/** Each decision permits no more than before. */
-function isNarrower(before: PolicyDocument, after: PolicyDocument): boolean {
-  try {
-    return diffPolicies(before, after).every(({ change }) => change === "less");
-  } catch (fault) {
-    if (fault instanceof TooManyKinds) return false;
-    throw fault;
-  }
-}
 
 function givesScopeBack(before: PolicyDocument, after: PolicyDocument): boolean {
   const [wide, narrow] = [compilePolicy(before, ""), compilePolicy(after, "")];

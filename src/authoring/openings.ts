@@ -2,7 +2,7 @@ import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import { readPolicyDocument } from "#policy/document";
 import { isSameContent } from "#registry/canonical";
 import type { PlannedChange } from "#registry/plan";
-import { diffPolicies, TooManyKinds } from "./diff.ts";
+import { permitsNoMore } from "./diff.ts";
 import type { PolicyBodies } from "./plan-lines.ts";
 import { removalsThatOpen, type RemovableEntries } from "./removals-that-open.ts";
 
@@ -63,13 +63,7 @@ const policyNarrower: Narrows = (before, after, policies) =>
 /** True if the later content of a policy is known to permit no more than the earlier content. */
 export function isNarrowerPolicy(before: unknown, after: unknown): boolean {
   const [left, right] = [readPolicyDocument(before), readPolicyDocument(after)];
-  if (!left.ok || !right.ok) return false;
-  try {
-    return diffPolicies(left.value, right.value).every(({ change }) => change === "less");
-  } catch (fault) {
-    if (fault instanceof TooManyKinds) return false; // not comparable, so not known to be narrower
-    throw fault;
-  }
+  return left.ok && right.ok && permitsNoMore(left.value, right.value);
 }
 
 /**

@@ -2,7 +2,7 @@ import { readPolicyDocument } from "#policy/document";
 import { isSameContent } from "#registry/canonical";
 import type { PlannedChange } from "#registry/plan";
 import { diffLines } from "./diff-lines.ts";
-import { diffPolicies, TooManyKinds } from "./diff.ts";
+import { comparePolicies } from "./diff.ts";
 
 /** Policy bodies by digest. */
 export type PolicyBodies = Readonly<Record<string, unknown>>;
@@ -42,11 +42,7 @@ function shown(field: string, value: unknown): string {
 function policyLines(before: unknown, after: unknown): readonly string[] {
   const [left, right] = [readPolicyDocument(before), readPolicyDocument(after)];
   if (!left.ok || !right.ok) return ["not compared: a policy is not valid in this version"];
-  try {
-    const differences = diffPolicies(left.value, right.value);
-    return differences.length === 0 ? ["both policies grant the same"] : diffLines(differences);
-  } catch (fault) {
-    if (fault instanceof TooManyKinds) return [`not compared: ${fault.message}`];
-    throw fault;
-  }
+  const compared = comparePolicies(left.value, right.value);
+  if (!compared.ok) return [`not compared: ${compared.error}`];
+  return compared.value.length === 0 ? ["both policies grant the same"] : diffLines(compared.value);
 }

@@ -3,6 +3,7 @@ import { isResourceType } from "#fhir/r4/elements";
 import { isListing, isReading, readInteraction } from "#fhir/interaction";
 import { isObject, readJson, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { err, type Result } from "#kernel/result";
+import { isSameContent } from "#registry/canonical";
 import { compilePolicy, type CompiledPolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import { evaluateListing } from "#policy/evaluate-listing";
@@ -87,7 +88,7 @@ function refuteResource(
   const became = leaves(policy, resource);
   if (became === undefined) return expected === "withheld" ? undefined : "the resource is withheld";
   const wanted = isObject(expected) && became.subsetted ? markSubsetted(expected) : expected;
-  return sorted(became.resource) === sorted(wanted)
+  return isSameContent(became.resource, wanted)
     ? undefined
     : `the released resource is ${JSON.stringify(became.resource)}`;
 }
@@ -132,13 +133,4 @@ function tree(value: unknown): Json {
   const read = readJson(new TextEncoder().encode(JSON.stringify(value)));
   if (!read.ok) throw new Error("an example that the schema took as JSON is none");
   return read.value;
-}
-
-/** Canonical text of a tree: the order of members has no meaning. */
-function sorted(value: Json): string {
-  return JSON.stringify(value, (_key, member: Json) =>
-    isObject(member)
-      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : member,
-  );
 }

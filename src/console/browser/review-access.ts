@@ -1,5 +1,5 @@
 import { dayMilliseconds } from "#kernel/clock";
-import { diffPolicies, TooManyKinds } from "#authoring/diff";
+import { comparePolicies } from "#authoring/diff";
 import { diffLines } from "#authoring/diff-lines";
 import type { NarrowedPolicy } from "#authoring/narrow-policy";
 import { type GrantToReview, namedForGrant, narrowedByUse } from "#authoring/review-grant";
@@ -132,13 +132,8 @@ function proposalOf(narrowed: NarrowedPolicy, body: unknown): readonly PageEleme
 
 function differenceLines(narrowed: NarrowedPolicy, body: unknown): readonly string[] {
   const before = parsePolicyDocument(body);
-  if (!before.ok) return [review.notCompared];
-  try {
-    return diffLines(diffPolicies(before.value, narrowed.policy));
-  } catch (fault) {
-    if (fault instanceof TooManyKinds) return [review.notCompared];
-    throw fault;
-  }
+  const compared = before.ok ? comparePolicies(before.value, narrowed.policy) : before;
+  return compared.ok ? diffLines(compared.value) : [review.notCompared];
 }
 
 /** A button that sends the decision and stays on the page; then the next proposal has the focus. */
