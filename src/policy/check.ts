@@ -25,21 +25,26 @@ export function checkPolicy({
   rules,
 }: PolicyDocument): readonly PolicyProblem[] {
   return [
-    ...purposes.flatMap((purpose, index) => {
-      const problem = !isPurposeOfUse(purpose)
-        ? "is not a purpose of use of v3-ActReason"
-        : repeated(purposes, index);
-      return problem === undefined ? [] : [{ pointer: `/purposes/${index}`, problem }];
-    }),
-    ...operations.flatMap((_operation, index) => {
-      const problem = repeated(operations, index);
-      return problem === undefined ? [] : [{ pointer: `/operations/${index}`, problem }];
-    }),
+    ...problemsIn(purposes, "/purposes", (purpose, index) =>
+      isPurposeOfUse(purpose) ? repeated(purposes, index) : "is not a purpose of use of v3-ActReason",
+    ),
+    ...problemsIn(operations, "/operations", (_, index) => repeated(operations, index)),
     ...labelProblems(labels, purposes),
     ...rules.flatMap((rule, index) => checkRule(rule, `/rules/${index}`)),
     ...rules.flatMap((rule, index) => overlaps(rule, rules.slice(0, index), `/rules/${index}`)),
   ];
 }
+
+/** The problems of a list's items, each at its place. */
+const problemsIn = <T>(
+  items: readonly T[],
+  at: string,
+  problemOf: (item: T, index: number) => string | undefined,
+): readonly PolicyProblem[] =>
+  items.flatMap((item, index) => {
+    const problem = problemOf(item, index);
+    return problem === undefined ? [] : [{ pointer: `${at}/${index}`, problem }];
+  });
 
 /** Labels that leave without a Consent: known labels, and no label that a law ties to a Consent. */
 function labelProblems(
@@ -48,16 +53,18 @@ function labelProblems(
 ): readonly PolicyProblem[] {
   return leave.flatMap(({ labels, purposes }, entry) => {
     const at = `/labels/leave/${entry}`;
-    const unserved = (purposes ?? []).flatMap((purpose, index) =>
-      served.some((one) => coversPurpose(purpose, one) || coversPurpose(one, purpose))
-        ? []
-        : [{ pointer: `${at}/purposes/${index}`, problem: "the policy does not serve this purpose" }],
-    );
-    const wrong = labels.flatMap((label, index) => {
-      const problem = labelProblem(label, purposes ?? served, part2) ?? repeated(labels, index);
-      return problem === undefined ? [] : [{ pointer: `${at}/labels/${index}`, problem }];
-    });
-    return [...unserved, ...wrong];
+    return [
+      ...problemsIn(purposes ?? [], `${at}/purposes`, (purpose) =>
+        served.some((one) => coversPurpose(purpose, one) || coversPurpose(one, purpose))
+          ? undefined
+          : "the policy does not serve this purpose",
+      ),
+      ...problemsIn(
+        labels,
+        `${at}/labels`,
+        (label, index) => labelProblem(label, purposes ?? served, part2) ?? repeated(labels, index),
+      ),
+    ];
   });
 }
 
@@ -82,27 +89,19 @@ const repeated = (list: readonly string[], index: number) =>
 function checkRule(rule: PolicyRule, at: string): readonly PolicyProblem[] {
   const paths = rule.show === "everything" ? [] : rule.show;
   const unknown = rule.types.flatMap((type) => [
-    ...paths.flatMap((path, index) => {
+    ...problemsIn(paths, `${at}/show`, (path) => {
       const resolved = resolvePath(type, readPath(path));
-      return resolved.ok ? [] : [{ pointer: `${at}/show/${index}`, problem: resolved.error }];
+      return resolved.ok ? undefined : resolved.error;
     }),
-    ...(rule.where ?? []).flatMap((condition, index) => {
-      const problem = conditionProblem(type, condition);
-      return problem === undefined ? [] : [{ pointer: `${at}/where/${index}`, problem }];
-    }),
+    ...problemsIn(rule.where ?? [], `${at}/where`, (condition) => conditionProblem(type, condition)),
   ]);
-  const twice = rule.types.flatMap((_type, index) => {
-    const problem = repeated(rule.types, index);
-    return problem === undefined ? [] : [{ pointer: `${at}/types/${index}`, problem }];
-  });
+  const twice = problemsIn(rule.types, `${at}/types`, (_, index) => repeated(rule.types, index));
   // The checks below walk the R4 tables with these paths.
   if (unknown.length > 0 || twice.length > 0) return [...twice, ...unknown];
   const { shown } = compileRule(rule);
-  const broken = rule.types
-    .flatMap((type) => brokenInvariants(type, shown))
-    .map((problem) => ({ pointer: `${at}/show`, problem }));
+  const broken = rule.types.flatMap((type) => brokenInvariants(type, shown));
   return [
-    ...broken,
+    ...broken.map((problem) => ({ pointer: `${at}/show`, problem })),
     ...searchProblems(rule, at),
     ...referredByProblems(rule, at),
     ...writeProblems(rule, at),
@@ -116,16 +115,9 @@ function writeProblems(rule: PolicyRule, at: string): readonly PolicyProblem[] {
     pointer: `${at}/interactions/${interactions.indexOf(interaction)}`,
     problem,
   }));
-  const idle = deletes !== undefined && !interactions.includes("delete");
-  return idle
-    ? [
-        ...problems,
-        {
-          pointer: `${at}/deletes`,
-          problem: "the rule does not grant delete: add it to interactions, or remove deletes",
-        },
-      ]
-    : problems;
+  if (deletes === undefined || interactions.includes("delete")) return problems;
+  const idle = "the rule does not grant delete: add it to interactions, or remove deletes";
+  return [...problems, { pointer: `${at}/deletes`, problem: idle }];
 }
 
 function conditionProblem(type: string, condition: RowCondition): string | undefined {
@@ -184,36 +176,25 @@ function searchProblems(
   at: string,
 ): readonly PolicyProblem[] {
   if (search === undefined) return [];
-  if (!interactions.includes("search"))
-    return [
-      {
-        pointer: `${at}/search`,
-        problem: "the rule does not grant search: add it to interactions, or remove search",
-      },
-    ];
+  if (!interactions.includes("search")) {
+    const problem = "the rule does not grant search: add it to interactions, or remove search";
+    return [{ pointer: `${at}/search`, problem }];
+  }
   const { shown } = compileRule({
     types,
     show,
     interactions,
     why: "",
     examples: [],
-    ...(extensions === undefined ? {} : { extensions }),
+    ...(extensions && { extensions }),
   });
-  return search.flatMap((code, index) => {
-    const known = types.map((type) => ({ type, definition: searchParametersOf(type).get(code) }));
-    const possible = known.some(
-      ({ type, definition }) =>
-        definition !== undefined &&
-        searchableBy(compileView(type, shown, { all: false, urls: new Set() }), definition).kind !== "hidden",
-    );
-    return possible
-      ? []
-      : [
-          {
-            pointer: `${at}/search/${index}`,
-            problem: "is not a search parameter of R4 whose elements this view shows",
-          },
-        ];
+  return problemsIn(search, `${at}/search`, (code) => {
+    const isPossible = types.some((type) => {
+      const definition = searchParametersOf(type).get(code);
+      const view = compileView(type, shown, { all: false, urls: new Set() });
+      return definition !== undefined && searchableBy(view, definition).kind !== "hidden";
+    });
+    return isPossible ? undefined : "is not a search parameter of R4 whose elements this view shows";
   });
 }
 
@@ -221,18 +202,15 @@ function referredByProblems(
   { types, referredBy = [], interactions }: PolicyRule,
   at: string,
 ): readonly PolicyProblem[] {
-  return referredBy.flatMap((name, index) => {
+  return problemsIn(referredBy, `${at}/referredBy`, (name) => {
+    if (!interactions.includes("read"))
+      return "the rule does not grant read: add it to interactions, or remove referredBy";
     const [source = "", code = ""] = name.split(":");
     const definition = searchParametersOf(source).get(code);
     const isReference = definition?.type === "reference" && definition.paths !== undefined;
-    const problem = !interactions.includes("read")
-      ? "the rule does not grant read: add it to interactions, or remove referredBy"
-      : !isReference || !types.some((type) => definition.targets?.has(type) !== false)
-        ? "is not a reference parameter of R4 that leads to a type of this rule"
-        : types.some(isCompartmentType)
-          ? "is only for types that no patient owns"
-          : undefined;
-    return problem === undefined ? [] : [{ pointer: `${at}/referredBy/${index}`, problem }];
+    if (!isReference || !types.some((type) => definition.targets?.has(type) !== false))
+      return "is not a reference parameter of R4 that leads to a type of this rule";
+    return types.some(isCompartmentType) ? "is only for types that no patient owns" : undefined;
   });
 }
 
