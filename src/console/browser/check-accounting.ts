@@ -1,6 +1,6 @@
 import { textsOf } from "#audit/accounting/page/languages";
 import { isShownAsProven } from "#audit/accounting/page/shown";
-import type { PageTexts } from "#audit/accounting/page/texts";
+import type { PageTexts } from "#audit/accounting/page/english";
 import { ProvenLines } from "#audit/accounting/proven-lines";
 import { checkLine, readLineProof } from "#audit/accounting/proof";
 import { parseLogName } from "#ledger/log-name";

@@ -1,6 +1,6 @@
-import { exclusions } from "#audit/accounting/exclusions";
+import { type ExclusionClause, exclusions } from "#audit/accounting/exclusions";
 import { purposeWords } from "#audit/accounting/purpose-words";
-import type { PageTexts } from "./texts.ts";
+import type { WallTime } from "#kernel/wall-time";
 
 const months = "January February March April May June July August September October November December".split(
   " ",
@@ -59,24 +59,34 @@ const spelled = (kind: string): string => kind.replaceAll(/(?<=[a-z])(?=[A-Z])/g
 export const kindInWords = (kind: string): readonly [one: string, several: string] =>
   (Object.hasOwn(kinds, kind) ? kinds[kind] : undefined) ?? [spelled(kind), `${spelled(kind)} records`];
 
+/**
+ * Every text of the accounting's page: the page has no text of its own. A further language is a further value of
+ * this type.
+ */
+export type PageTexts = typeof english;
+
 /** The page's texts in English, dates as in the United States. */
-export const english: PageTexts = {
+export const english = {
+  /** BCP 47. */
   language: "en-US",
   title: "Accounting of disclosures",
   lead: "Who received health information about this person, when, why, and what kind of information.",
-  date: ({ year, month, day }) => `${monthOf(month)} ${day}, ${year}`,
-  dateTime: ({ year, month, day, hour, minute }) =>
+  date: ({ year, month, day }: Pick<WallTime, "year" | "month" | "day">) =>
+    `${monthOf(month)} ${day}, ${year}`,
+  dateTime: ({ year, month, day, hour, minute }: WallTime) =>
     `${monthOf(month)} ${day}, ${year}, ${hour % 12 || 12}:${String(minute).padStart(2, "0")} ${hour < 12 ? "am" : "pm"}`,
-  zone: (name) =>
+  /** `America/New_York` in words. */
+  zone: (name: string) =>
     name === "UTC" ? "universal time (UTC)" : `${(name.split("/").at(-1) ?? name).replaceAll("_", " ")} time`,
   person: {
     label: "About",
-    known: (name, born) =>
+    /** The name and the birth date, as far as the policy shows them. */
+    known: (name: string | undefined, born: string | undefined) =>
       [name, born === undefined ? undefined : `born ${born}`].filter((part) => part !== undefined).join(", "),
     unknown: "a person with this record number; this page may not show a name",
     records: "Record number",
   },
-  period: { label: "Time covered", fromTo: (from, to) => `${from} to ${to}` },
+  period: { label: "Time covered", fromTo: (from: string, to: string) => `${from} to ${to}` },
   maker: { label: "Made by", unknown: "the organization that runs this service", made: "Made on" },
   heads: {
     when: "When",
@@ -104,16 +114,19 @@ export const english: PageTexts = {
     proof: "Proof",
     unproven: "There is no proof yet. Ask for this page again in a moment.",
   },
-  caption: (zone) => `Disclosures, oldest first. Times are ${zone}.`,
+  caption: (zone: string) => `Disclosures, oldest first. Times are ${zone}.`,
   nothing: "No disclosure is listed for this time.",
-  counted: (kind, count) => `${count} ${kindInWords(kind)[count === 1 ? 0 : 1]}`,
+  /** `12 test results and measurements`: `kind` is a FHIR resource type. */
+  counted: (kind: string, count: number) => `${count} ${kindInWords(kind)[count === 1 ? 0 : 1]}`,
   noCounts: "the answer that nothing was found",
-  purpose: (code) => purposeWords(code) ?? `purpose ${code}`,
+  /** A purpose of use in words. */
+  purpose: (code: string) => purposeWords(code) ?? `purpose ${code}`,
   required: "Yes",
-  excluded: (clause) => `No. 45 CFR 164.528(a)(1)(${clause}): ${exclusions[clause]}.`,
-  suspended: (until) =>
+  excluded: (clause: ExclusionClause) => `No. 45 CFR 164.528(a)(1)(${clause}): ${exclusions[clause]}.`,
+  suspended: (until: string) =>
     `Suspended until ${until} (45 CFR 164.528(a)(2)). Do not tell the individual before then.`,
-  consent: (given, filed, purposes) =>
+  /** `given`: the day or time on which the Consent was given; undefined: it does not say. */
+  consent: (given: string | undefined, filed: string, purposes: readonly string[]) =>
     `The consent ${given === undefined ? "without a date" : `given ${given}`} (on file since ${filed}) let this through${purposes.length === 0 ? "" : `, for: ${purposes.join("; ")}`}.`,
   notes: {
     all: "This list has every disclosure, also those that the law does not ask for. The details of each line say which it is.",
@@ -140,9 +153,10 @@ export const english: PageTexts = {
     ],
   },
   check: {
+    /** The check by the page's own script. */
     inBrowser: {
       title: "Check this page here",
-      sentences: (key) => [
+      sentences: (key: string): readonly string[] => [
         "The button checks each proof in this browser. Nothing is sent.",
         `The check uses this public key of the ledger. Compare it with the key that the organization publishes: ${key}`,
       ],
@@ -150,13 +164,13 @@ export const english: PageTexts = {
       proven: "Proven",
       wrong: "Not what the ledger says",
       unproven: "No proof yet",
-      allProven: (count) =>
+      allProven: (count: number) =>
         count === 1
           ? "The line is proven: it was on record, in these words, when the ledger was signed."
           : `All ${count} lines are proven: each was on record, in these words, when the ledger was signed.`,
-      someWrong: (count) =>
+      someWrong: (count: number) =>
         `${count === 1 ? "1 line does" : `${count} lines do`} not show what the ledger says. Keep this page and ask the organization, or a regulator.`,
-      someUnproven: (count) =>
+      someUnproven: (count: number) =>
         `${count === 1 ? "1 line has" : `${count} lines have`} no proof yet. Ask for this page again in a moment.`,
     },
     title: "Check it without this organization",

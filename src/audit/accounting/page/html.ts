@@ -7,7 +7,7 @@ import { checkScript } from "./check-script.gen.ts";
 import { countsInWords, shownFacts } from "./shown.ts";
 import { pageStyle } from "./style.ts";
 import { wallTime } from "#kernel/wall-time";
-import type { PageTexts } from "./texts.ts";
+import type { PageTexts } from "./english.ts";
 
 /**
  * Permits no resource, frame or form: only the style in the page, by its hash, and the script that checks the

@@ -1,5 +1,4 @@
-import { english } from "./english.ts";
-import type { PageTexts } from "./texts.ts";
+import { english, type PageTexts } from "./english.ts";
 
 /** The languages of the page. A further language is a further file, and a word in this list. */
 export const languages: readonly PageTexts[] = [english];

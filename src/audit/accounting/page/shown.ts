@@ -1,7 +1,7 @@
 import { countsText } from "#audit/accounting/compose";
 import type { AccountingLine } from "#audit/accounting/line";
 import { wallTime } from "#kernel/wall-time";
-import type { PageTexts } from "./texts.ts";
+import type { PageTexts } from "./english.ts";
 
 /** The words of a line that its proof covers, as the page shows them: the check writes them once more. */
 export interface ShownFacts {
