@@ -19,7 +19,7 @@ import type { LedgerStore } from "#platform/ledger/object/log/store";
 import { pacedCalls } from "#platform/paced-calls";
 import { checkpointAt, copyOf } from "#platform/ledger/object/log/stored-log";
 
-interface CopyParts {
+export interface CopyParts {
   readonly storage: DurableObjectStorage;
   readonly config: LedgerConfig;
   readonly store: LedgerStore;

@@ -1,17 +1,13 @@
 import { type Instant, instant } from "#kernel/clock";
-import type { Head } from "#ledger/commit";
 import { type CopyHealth, copyHealth, emptyExtent, type LogExtent } from "#ledger/flush";
 import { retainedUntil } from "#ledger/root-log";
 import { LedgerAlarm, RETRY_MS } from "./alarm.ts";
-import type { LedgerBucket } from "#platform/ledger/object/log/bucket";
-import type { LedgerConfig } from "#platform/ledger/config";
-import { LedgerCopy } from "./copy.ts";
+import { type CopyParts, LedgerCopy } from "./copy.ts";
 import type { LedgerDrain } from "#platform/ledger/object/accounting/drain";
 import type { LedgerObjects } from "#platform/ledger/object/log/objects";
 import { LedgerPruner } from "./pruner.ts";
 import { Forked, PublishedCheckpoint } from "#platform/ledger/object/log/published";
 import type { CheckpointSigner } from "#platform/ledger/object/log/signer";
-import type { LedgerStore } from "#platform/ledger/object/log/store";
 import { within } from "#platform/within";
 import { log } from "#platform/log";
 
@@ -35,14 +31,9 @@ type Drain = Pick<LedgerDrain, "run" | "waitingFrame">;
 const nothingToDrain: Drain = { waitingFrame: undefined, run: () => Promise.resolve("done") };
 
 /** The parts of the log that is copied, and the options. */
-interface FlushParts {
-  readonly storage: DurableObjectStorage;
-  readonly config: LedgerConfig;
-  readonly store: LedgerStore;
-  readonly bucket: LedgerBucket;
+interface FlushParts extends CopyParts {
   readonly objects: LedgerObjects;
   readonly signer: CheckpointSigner;
-  readonly head: () => Head;
   /** Shares the alarm; a root log has no lines. */
   readonly drain?: Drain;
   readonly everyMs?: number;

@@ -7,12 +7,11 @@ import { splitFrames } from "#ledger/frame-copies";
 import { parseFrame } from "#ledger/leaf/frame";
 import { type Checkpoint, checkpointText, openCheckpoint } from "#ledger/tlog/checkpoint";
 import { RECENT_MS } from "#platform/ledger/object/append/recent";
-import { type LedgerConfig, signerOf } from "#platform/ledger/config";
-import type { LedgerBucket } from "#platform/ledger/object/log/bucket";
-import type { LedgerStore } from "#platform/ledger/object/log/store";
+import { signerOf } from "#platform/ledger/config";
 import { restoreHead } from "#platform/ledger/object/log/stored-log";
 import { FlushRows } from "./flush-rows.ts";
 import { hasTable } from "#platform/ask-sql";
+import type { CopyParts } from "./copy.ts";
 
 // A call rebuilds at least an object of the copy (up to 8 MiB), and ends after this many bytes.
 const STEP_BYTES = 8_388_608;
@@ -24,13 +23,7 @@ const schema = `
   CREATE TABLE IF NOT EXISTS rebuilt_since (id INTEGER PRIMARY KEY CHECK (id = 1), lost_by INTEGER NOT NULL) STRICT;
 `;
 
-interface RebuildParts {
-  readonly storage: DurableObjectStorage;
-  readonly config: LedgerConfig;
-  readonly store: LedgerStore;
-  readonly bucket: LedgerBucket;
-  readonly origin: string;
-}
+type RebuildParts = Omit<CopyParts, "head"> & { readonly origin: string };
 
 /**
  * A log whose storage was lost, made again from its copy in R2. The log shows the leaves of the copy and never adds a

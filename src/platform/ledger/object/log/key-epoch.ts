@@ -40,40 +40,36 @@ export interface LineBox {
   readonly box: Uint8Array;
 }
 
+interface EpochParts {
+  readonly number: number;
+  readonly since: Instant;
+  readonly sealer: LeafSealer;
+  readonly lineKey: CryptoKey;
+  readonly lineSalt: Uint8Array;
+  readonly lineLabel: Uint8Array;
+  readonly leaf: Uint8Array;
+}
+
 /**
  * The keys of one epoch of one incarnation. The counters only increase, even when a commit fails, so no
  * nonce repeats.
  */
 export class Epoch {
-  /** The key-epoch leaf. It goes into the log before any leaf that this epoch seals. */
-  readonly leaf: Uint8Array;
-  readonly number: number;
-  readonly #since: Instant;
-  readonly #sealer: LeafSealer;
-  readonly #lineKey: CryptoKey;
-  readonly #lineSalt: Uint8Array;
-  readonly #lineLabel: Uint8Array;
+  readonly #parts: EpochParts;
   #records = 0;
   #boxes = 0;
 
-  private constructor(
-    parts: {
-      readonly number: number;
-      readonly sealer: LeafSealer;
-      readonly lineKey: CryptoKey;
-      readonly lineSalt: Uint8Array;
-      readonly lineLabel: Uint8Array;
-      readonly leaf: Uint8Array;
-    },
-    now: Instant,
-  ) {
-    this.leaf = parts.leaf;
-    this.number = parts.number;
-    this.#since = now;
-    this.#sealer = parts.sealer;
-    this.#lineKey = parts.lineKey;
-    this.#lineSalt = parts.lineSalt;
-    this.#lineLabel = parts.lineLabel;
+  private constructor(parts: EpochParts) {
+    this.#parts = parts;
+  }
+
+  /** The key-epoch leaf. It goes into the log before any leaf that this epoch seals. */
+  get leaf(): Uint8Array {
+    return this.#parts.leaf;
+  }
+
+  get number(): number {
+    return this.#parts.number;
   }
 
   static async begin(config: LedgerConfig, origin: string, number: number, now: Instant): Promise<Epoch> {
@@ -101,11 +97,11 @@ export class Epoch {
       sealingKey(new Secret(hkdf(config.accountingKeys[0], lineSalt, lineLabel))),
     ]);
     dataKey.reveal().fill(0); // from here on only the crypto library has it
-    return new Epoch({ number, sealer, lineKey, lineSalt, lineLabel, leaf }, now);
+    return new Epoch({ number, since: now, sealer, lineKey, lineSalt, lineLabel, leaf });
   }
 
   isSpent(now: Instant): boolean {
-    return this.#records >= RECORDS_MAX || now - this.#since >= AGE_MAX_MS;
+    return this.#records >= RECORDS_MAX || now - this.#parts.since >= AGE_MAX_MS;
   }
 
   /**
@@ -114,7 +110,7 @@ export class Epoch {
    */
   seal(plaintext: Uint8Array, linesRoot: Uint8Array): Promise<Uint8Array> {
     this.#records++;
-    return this.#sealer.seal(this.#records, linesRoot, plaintext);
+    return this.#parts.sealer.seal(this.#records, linesRoot, plaintext);
   }
 
   /** CBOR [[leaf index, seed, [line, …], [consents, …] if a line has any], …], sealed for this log, epoch and frame. */
@@ -132,12 +128,12 @@ export class Epoch {
       {
         name: "AES-GCM",
         iv: nonceOf({ keyEpoch: this.number, counter }),
-        additionalData: concat([this.#lineLabel, toCbor(frame)]),
+        additionalData: concat([this.#parts.lineLabel, toCbor(frame)]),
       },
-      this.#lineKey,
+      this.#parts.lineKey,
       plaintext,
     );
-    return { epoch: this.number, counter, salt: this.#lineSalt, box: new Uint8Array(box) };
+    return { epoch: this.number, counter, salt: this.#parts.lineSalt, box: new Uint8Array(box) };
   }
 }
 

@@ -12,6 +12,9 @@ export interface StoredFrame {
   readonly body: Uint8Array;
 }
 
+// oxlint-disable-next-line typescript/consistent-type-definitions -- SqlStorage wants an index signature
+type FrameSize = { readonly number: number; readonly size: number; readonly bytes: number };
+
 /** The last signed checkpoint text, and its time (ms). */
 export interface Signed {
   readonly size: number;
@@ -118,18 +121,14 @@ export class LedgerStore {
   }
 
   /** Frames beginning with a number, in order, without their bytes. */
-  *framesFrom(
-    number: number,
-  ): Generator<{ readonly number: number; readonly size: number; readonly bytes: number }> {
+  *framesFrom(number: number): Generator<FrameSize> {
     if (!this.#exists) return;
     const query = "SELECT number, size, length(body) AS bytes FROM frames WHERE number >= ? ORDER BY number";
-    yield* this.#sql.exec<{ number: number; size: number; bytes: number }>(query, number);
+    yield* this.#sql.exec<FrameSize>(query, number);
   }
 
   /** The end and the bytes of the frames from a number on, in one step; undefined for none, and for too many. */
-  allFrom(
-    number: number,
-  ): { readonly number: number; readonly size: number; readonly bytes: number } | undefined {
+  allFrom(number: number): FrameSize | undefined {
     if (!this.#exists) return undefined;
     const query = `SELECT count(*) AS frames, max(number) AS number, max(size) AS size, sum(bytes) AS bytes FROM
       (SELECT number, size, length(body) AS bytes FROM frames WHERE number >= ? ORDER BY number LIMIT ?)`;
@@ -148,12 +147,10 @@ export class LedgerStore {
   }
 
   /** Frames before a number, backwards. */
-  *framesBefore(
-    number: number,
-  ): Generator<{ readonly number: number; readonly size: number; readonly bytes: number }> {
+  *framesBefore(number: number): Generator<FrameSize> {
     const query =
       "SELECT number, size, length(body) AS bytes FROM frames WHERE number < ? ORDER BY number DESC";
-    yield* this.#sql.exec<{ number: number; size: number; bytes: number }>(query, number);
+    yield* this.#sql.exec<FrameSize>(query, number);
   }
 
   /** Bytes of the frames between two numbers, both included. */
