@@ -36,6 +36,8 @@ const summaryForm = z.object({
   deciderSubject: z.string().nullable(),
   note: z.string().nullable(),
 });
+/** A proposal as it is listed. */
+export type ListedProposal = z.output<typeof summaryForm>;
 const listing = z.strictObject({
   state: z.enum(["open", "all"]).default("open"),
   after: proposalId.optional(),

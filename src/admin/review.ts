@@ -15,6 +15,8 @@ const reviewForm = z.object({
   closedBy: z.string().nullable(),
   finding: z.enum(["justified", "unjustified"]).nullable(),
 });
+/** A use of break-glass as it is listed. */
+export type ListedReview = z.output<typeof reviewForm>;
 
 /** Lists the reviews of uses of break-glass, for an operator with the role `privacy-officer`. */
 export const listReviewsVerb = (reviews: ReviewTasks): Verb => ({

@@ -96,7 +96,7 @@ const proposal = {
   expiresAt: at,
   proposedBy: "4",
   state: "open",
-};
+} as const;
 const report = {
   at,
   health: {
@@ -143,7 +143,7 @@ const pages: Readonly<Record<string, () => Shown>> = {
   "no approvals": () => ApprovalsPage({ proposals: [], note: undefined }),
   proposal: () =>
     ProposalPage({
-      proposal: { ...proposal, state: "open" },
+      proposal,
       plan: { changes: [], policies: {}, opens: [] },
       problem: undefined,
       ...steps,

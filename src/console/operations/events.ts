@@ -1,7 +1,7 @@
-import { closeReviewVerb, listReviewsVerb } from "#admin/review";
+import { closeReviewVerb, type ListedReview, listReviewsVerb } from "#admin/review";
 import type { PageContent, PageMaker } from "#console/page-maker";
 import { BreachPage } from "#console/pages/breach";
-import { EventsPage, type ShownReview } from "#console/pages/events-page";
+import { EventsPage } from "#console/pages/events-page";
 import { consolePages } from "#console/console-page";
 import type { ConsolePorts } from "#console/ports";
 import type { ConsoleVisit } from "#console/visit";
@@ -10,12 +10,12 @@ import { refusalPage } from "./parts.ts";
 /** The pages of operators' acts, of the reviews of emergencies, and of breaches. */
 export function addEvents({ admin, places }: ConsolePorts, { show, step }: PageMaker): void {
   const eventsPage = async (visit: ConsoleVisit, isClosed: boolean): Promise<PageContent> => {
-    const pages: Record<"open" | "closed", readonly ShownReview[]> = { open: [], closed: [] };
+    const pages: Record<"open" | "closed", readonly ListedReview[]> = { open: [], closed: [] };
     for (const state of ["open", "closed"] as const) {
       const after = visit.url.searchParams.get(`${state}-after`) ?? undefined;
       const found = await visit.run(listReviewsVerb(admin.reviews), { document: { state, after } });
       if (!found.ok) return refusalPage(found.error);
-      ({ reviews: pages[state] } = found.value as { readonly reviews: readonly ShownReview[] });
+      ({ reviews: pages[state] } = found.value as { readonly reviews: readonly ListedReview[] });
     }
     const { formToken } = visit.session;
     return { content: EventsPage({ ...pages, isClosed, formToken, once: admin.newId, places }) };

@@ -1,3 +1,4 @@
+import type { ListedProposal } from "#admin/proposals";
 import type { Child } from "hono/jsx";
 import type { Operator } from "#admin/operator";
 import { planLines, type PolicyBodies } from "#authoring/plan-lines";
@@ -13,19 +14,11 @@ const { approvals } = texts;
 
 const kindInWords = (kind: string): string => approvals.kinds[kind] ?? kind;
 
-/** A proposal, as the operators' API lists it. */
-export interface ShownProposalRow {
-  readonly id: string;
-  readonly kind: string;
-  /** SHA-256 of the document, in hex. */
-  readonly digest: string;
-  readonly why: string;
-  readonly proposedAt: number;
-  readonly expiresAt: number;
-  readonly proposedBy: string;
-  readonly state: string;
-  readonly body?: unknown;
-}
+/** A proposal as it is shown: with its document on its own page. */
+export type ShownProposalRow = Pick<
+  ListedProposal,
+  "id" | "kind" | "digest" | "why" | "proposedAt" | "expiresAt" | "proposedBy" | "state"
+> & { readonly body?: unknown };
 
 /** The plan of a change, as the operators' API answers it. */
 export interface ShownPlan {

@@ -1,3 +1,4 @@
+import type { ListedReview } from "#admin/review";
 import type { ConsolePlaces } from "#console/ports";
 import { texts } from "#console/texts";
 import { reviewsPageMax } from "#registry/review-document";
@@ -9,23 +10,10 @@ import { Banner, Done, Field, StepForm } from "./parts.tsx";
 
 const { events } = texts;
 
-/** A use of break-glass, as the operators' API lists it. */
-export interface ShownReview {
-  readonly id: string;
-  readonly openedAt: number;
-  readonly requestId: string;
-  readonly client: string;
-  readonly origin: string;
-  readonly purpose: string;
-  readonly closedAt: number | null;
-  readonly closedBy: string | null;
-  readonly finding: string | null;
-}
-
 interface EventsPageProps {
   /** A page of the open reviews, and a page of the closed ones. */
-  readonly open: readonly ShownReview[];
-  readonly closed: readonly ShownReview[];
+  readonly open: readonly ListedReview[];
+  readonly closed: readonly ListedReview[];
   /** A review was closed just now. */
   readonly isClosed: boolean;
   readonly formToken: string;
@@ -123,7 +111,7 @@ export function EventsPage({ open, closed, isClosed, formToken, once, places }: 
 
 interface OlderReviewsProps {
   readonly state: "open" | "closed";
-  readonly page: readonly ShownReview[];
+  readonly page: readonly ListedReview[];
 }
 
 /** The way to the next page of reviews, behind a full page. */
