@@ -60,7 +60,7 @@ export function explainSample(
     changes: [],
   };
   if (part === undefined) return { ...withheld, kept: [`the request concerns no ${type}`] };
-  const right = rightOf(part);
+  const right = rights[part.what.kind];
   const { view, viewNested, mayLinkTo, elements, isRequested, leaving } =
     part.does === "read" ? viewsToRead(about, part.what, resource) : viewsToWrite(about, part.what, resource);
   if (view === undefined) {
@@ -150,22 +150,16 @@ function partOf(interaction: Interaction, type: string): RequestPart | undefined
   }
 }
 
-function rightOf({ what }: RequestPart): Parameters<typeof explainRow>[2] {
-  switch (what.kind) {
-    case "read":
-    case "vread":
-      return { interaction: "read", permission: "r" };
-    case "search":
-      return { interaction: "search", permission: "s" };
-    case "create":
-      return { interaction: "create", permission: "c" };
-    case "update":
-    case "patch":
-      return { interaction: "update", permission: "u" };
-    case "delete":
-      return { interaction: "delete", permission: "d" };
-  }
-}
+/** The right that a reading or a write asks for. */
+const rights = {
+  read: { interaction: "read", permission: "r" },
+  vread: { interaction: "read", permission: "r" },
+  search: { interaction: "search", permission: "s" },
+  create: { interaction: "create", permission: "c" },
+  update: { interaction: "update", permission: "u" },
+  patch: { interaction: "update", permission: "u" },
+  delete: { interaction: "delete", permission: "d" },
+} as const satisfies Readonly<Record<RequestPart["what"]["kind"], Parameters<typeof explainRow>[2]>>;
 
 interface Views {
   /** The sample without the elements whose labels may not leave. */
