@@ -139,9 +139,7 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     patients: readonly string[],
     writer: ConsentWriter = { client: "", authority: "none" },
   ): Promise<number> {
-    const names = this.#names();
-    const session = this.env.REGISTRY.withSession("first-primary");
-    await requireListedKeys(session, names);
+    const { names, session } = await this.#listed();
     const filed = await filedVersions(
       session,
       consents.flatMap((id) => names.allOfConsent(origin, id)),
@@ -186,9 +184,7 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
    * absent or about no patient is on file as such if no version of it is in force.
    */
   async isOnFile(origin: string, { consent, content, mayPermit }: ConsentState): Promise<boolean> {
-    const names = this.#names();
-    const session = this.env.REGISTRY.withSession("first-primary");
-    await requireListedKeys(session, names);
+    const { names, session } = await this.#listed();
     const filed = await filedVersions(session, names.allOfConsent(origin, consent));
     const inForce = filed.filter(({ isActive }) => isActive);
     if (content?.rules.isActive !== true) return inForce.length === 0;
@@ -204,9 +200,7 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
    * different request reads now. A claim ends after twenty seconds. Throws when D1 does not answer.
    */
   async claimReading({ origin, patients, everyMilliseconds }: ReadingQuestion): Promise<ReadingClaim> {
-    const names = this.#names();
-    const session = this.env.REGISTRY.withSession("first-primary");
-    await requireListedKeys(session, names);
+    const { names, session } = await this.#listed();
     const named = namedPatients(names, origin, patients);
     const known = await readingsOf(
       session,
@@ -303,6 +297,14 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
       const seen = subjects.flatMap((name) => readings.get(name)?.seen ?? []);
       return [{ subjects, reading: { ...reading, seen } }];
     });
+  }
+
+  /** The names of patients and Consents, and a session of the registry. Throws for rows under an unlisted key. */
+  async #listed(): Promise<{ readonly names: ConsentNames; readonly session: D1DatabaseSession }> {
+    const names = this.#names();
+    const session = this.env.REGISTRY.withSession("first-primary");
+    await requireListedKeys(session, names);
+    return { names, session };
   }
 
   #names(): ConsentNames {
