@@ -1,5 +1,5 @@
 // Made by scripts/browser-assets.ts from src/console/browser and the ledger's own code.
 export const checkScript = {
-  "path": "check-accounting-6b84dad26362689b.js",
-  "integrity": "sha384-h1wO6uZnIR2D59sjC9QwS/AHa+Bjto4h2i3id1aofHCY2j6its0cq+ziGdJjH4oE"
+  "path": "check-accounting-cadf69945965733f.js",
+  "integrity": "sha384-IY5L047gKBw//HqsLj/k0qWZWhhSKqWFksVg9p/P+DoXEJTWzRNGElpPdszeqqHa"
 } as const;
