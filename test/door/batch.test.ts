@@ -3,19 +3,10 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, test } from "vitest";
 import type { Reply } from "../../cli/connection/mutual-tls.ts";
-import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { noSharedData } from "../phi/shared-data.ts";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { eventsOf } from "../support/auditor.ts";
-import {
-  askAs,
-  issuerEntry,
-  joined,
-  outsideClient,
-  outsider,
-  type Outsider,
-  outsideToken,
-} from "../support/outside.ts";
+import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { to } from "../support/fhir-parts.ts";
 
@@ -105,29 +96,21 @@ const loader = {
   rules: [rule([...r4ResourceTypes], ["read", "search", "create"], "everything")],
 };
 
-type Who = "clinic" | "app" | "loader" | "blind";
-const scopes = {
-  clinic: "system/*.cruds",
-  app: "patient/*.cruds",
-  loader: "system/*.cruds",
-  blind: "system/*.cuds",
+// A relative signed in: labels withhold no row from amara herself.
+const ofAmara = { patient: "amara", fhirUser: "RelatedPerson/relative" };
+const apps = {
+  clinic: { policy: "writer", scopes: "system/*.cruds" },
+  app: { policy: "writer", scopes: "patient/*.cruds", claims: ofAmara },
+  loader: { policy: "loader", scopes: "system/*.cruds" },
+  blind: { policy: "writer", scopes: "system/*.cuds" },
 } as const;
-const certificates = new Map<Who, CertificateFiles>();
+type Who = keyof typeof apps;
 let phylax: Door;
-let issuer: Outsider;
+let ask: AskAs<Who>;
 beforeAll(async () => {
   phylax = await startDoor({ resources: world });
-  issuer = await outsider("https://batch.example", "phylax");
-  const clients = [];
-  for (const who of Object.keys(scopes) as Who[]) {
-    const policy = who === "loader" ? "loader" : "writer";
-    const more = { externalClientId: who };
-    const client = await outsideClient(phylax, issuer, `batch-${who}`, { policy, scopes: scopes[who] }, more);
-    certificates.set(who, client.certificate);
-    clients.push(client.entries);
-  }
   const policies = [writer, loader].map((body) => ({ name: body.name, body }));
-  await phylax.applyRegistry(joined({ issuers: [issuerEntry(issuer)], policies }, ...clients));
+  ask = await outsideApps(phylax, apps, policies);
 }, 120_000);
 afterAll(() => phylax.close());
 
@@ -150,17 +133,12 @@ async function post(
   bundle: object,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<Reply & { readonly entries: readonly Entry[] }> {
-  const certificate = certificates.get(who);
-  // A relative signed in: labels withhold no row from amara herself.
-  const patient = who === "app" ? { patient: "amara", fhirUser: "RelatedPerson/relative" } : {};
-  if (certificate === undefined) throw new Error("not set up");
-  const token = await outsideToken(issuer, certificate, { client_id: who, scope: scopes[who], ...patient });
   const sending = {
     method: "POST",
     body: JSON.stringify(bundle),
     headers: { "content-type": "application/fhir+json", ...headers },
   };
-  const reply = await askAs(phylax, certificate, token, "", sending);
+  const reply = await ask(who, "", sending);
   return { ...reply, entries: (JSON.parse(reply.text).entry ?? []) as readonly Entry[] };
 }
 const bundle = (type: "batch" | "transaction", ...entry: readonly object[]) => ({

@@ -2,19 +2,10 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
-import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { eventsOf } from "../support/auditor.ts";
 import { to } from "../support/fhir-parts.ts";
-import {
-  askAs,
-  askPatiently,
-  issuerEntry,
-  joined,
-  outsideClient,
-  outsider,
-  outsideToken,
-  starterPolicy,
-} from "../support/outside.ts";
+import { askPatiently, starterPolicy } from "../support/outside.ts";
+import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { commandIn } from "../support/in-process/command.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
@@ -199,27 +190,38 @@ const everything = {
 const clients = {
   app: {
     purpose: "PATRQT",
-    scope: "patient/*.cruds",
+    policy: "everything",
+    scopes: "patient/*.cruds",
     claims: { patient: "amara", fhirUser: "Patient/amara" },
   },
   // a parent's app: the token is of the ward, and does not say which person signed in
-  parent: { purpose: "PATRQT", scope: "patient/*.cruds", claims: { patient: "amara" } },
+  parent: {
+    purpose: "PATRQT",
+    policy: "everything",
+    scopes: "patient/*.cruds",
+    claims: { patient: "amara" },
+  },
   stranger: {
     purpose: "PATRQT",
-    scope: "patient/*.cruds",
+    policy: "everything",
+    scopes: "patient/*.cruds",
     claims: { patient: "amara", fhirUser: "https://other.example/fhir/Patient/amara" },
   },
-  clinic: { purpose: "TREAT", scope: "system/*.cruds", claims: {} },
+  clinic: { purpose: "TREAT", policy: "everything", scopes: "system/*.cruds" },
   // signed in at the server, which names the person below its own base
-  doctor: { purpose: "TREAT", scope: "system/*.rs", claims: { fhirUser: "Practitioner/doc" } },
-  registrar: { purpose: "TREAT", scope: "system/*.cruds", claims: {} },
-  officer: { purpose: "HOPERAT", scope: "system/*.rs", claims: {} },
+  doctor: {
+    purpose: "TREAT",
+    policy: "everything",
+    scopes: "system/*.rs",
+    claims: { fhirUser: "Practitioner/doc" },
+  },
+  registrar: { purpose: "TREAT", policy: "everything", scopes: "system/*.cruds" },
+  officer: { purpose: "HOPERAT", policy: "privacy-office", scopes: "system/*.rs" },
 } as const;
 type Who = keyof typeof clients;
-const certificates = new Map<Who, CertificateFiles>();
-const tokens = new Map<Who, string>();
 let isDeskDown = false;
 let phylax: Door;
+let askOnce: AskAs<Who>;
 
 beforeAll(async () => {
   vi.useFakeTimers({ toFake: ["Date"] });
@@ -230,29 +232,9 @@ beforeAll(async () => {
       return act();
     },
   });
-  const issuer = await outsider("https://consents-enforced.example", "phylax");
-  const entries = [];
-  for (const who of ["app", "parent", "stranger", "clinic", "doctor", "registrar", "officer"] as const) {
-    const { purpose, scope } = clients[who];
-    const claims =
-      who === "doctor"
-        ? { fhirUser: `${phylax.dev.origin}/${clients.doctor.claims.fhirUser}` }
-        : clients[who].claims;
-    const policy = who === "officer" ? "privacy-office" : "everything";
-    const client = await outsideClient(phylax, issuer, who, { purpose, policy, scopes: scope });
-    certificates.set(who, client.certificate);
-    entries.push(client.entries);
-    tokens.set(
-      who,
-      await outsideToken(issuer, client.certificate, { client_id: who, scope, purpose, ...claims }),
-    );
-  }
-  const file = {
-    issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })],
-    policies: [everything, starterPolicy("privacy-office")],
-  };
-  const applied = await phylax.addRegistry(joined(file, ...entries));
-  if (!applied.ok) throw new Error(JSON.stringify(applied));
+  const claims = { fhirUser: `${phylax.dev.origin}/${clients.doctor.claims.fhirUser}` };
+  const policies = [everything, starterPolicy("privacy-office")];
+  askOnce = await outsideApps(phylax, { ...clients, doctor: { ...clients.doctor, claims } }, policies);
   await phylax.applyRegistry({
     origins: [
       {
@@ -272,7 +254,7 @@ afterAll(async () => {
 
 const ask = (who: Who, path: string, sending: Sending = {}) =>
   askPatiently(
-    () => askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending),
+    () => askOnce(who, path, sending),
     sending,
     () => isDeskDown,
   );

@@ -1,9 +1,7 @@
 import { afterAll, beforeAll, beforeEach, test, vi } from "vitest";
 import type { Resource } from "@medplum/fhirtypes";
-import type { CertificateFiles } from "../../sandbox/certificates.ts";
-import type { Sending } from "../../cli/connection/mutual-tls.ts";
 import { to } from "../support/fhir-parts.ts";
-import { askAs, issuerEntry, joined, outsideClient, outsider, outsideToken } from "../support/outside.ts";
+import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { handlerOf } from "../support/in-process/memory-handler.ts";
 
@@ -50,15 +48,14 @@ const policy = (name: string, base: "honoured" | "required") => ({
   },
 });
 
-const scope = "system/*.cruds";
-type Who = "clinic" | "careful";
-const certificates = new Map<Who, CertificateFiles>();
-const tokens = new Map<Who, string>();
+const grant = { purpose: "TREAT", scopes: "system/*.cruds" };
+const apps = { clinic: { ...grant, policy: "clinic" }, careful: { ...grant, policy: "careful" } };
+type Who = keyof typeof apps;
 let isDown = false;
 /** The Consents that the origin sends, whatever it is asked. */
 let whateverIsAsked: readonly object[] | undefined;
-let issuer: Awaited<ReturnType<typeof outsider>>;
 let phylax: Door;
+let ask: AskAs<Who>;
 
 beforeAll(async () => {
   phylax = await startDoor({
@@ -76,20 +73,8 @@ beforeAll(async () => {
           });
     },
   });
-  issuer = await outsider("https://consents-read.example", "phylax");
-  const entries = [];
-  for (const who of ["clinic", "careful"] as const) {
-    const grant = { purpose: "TREAT", policy: who, scopes: scope };
-    const client = await outsideClient(phylax, issuer, who, grant);
-    certificates.set(who, client.certificate);
-    entries.push(client.entries);
-  }
-  const file = {
-    issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })],
-    policies: [policy("clinic", "honoured"), policy("careful", "required")],
-  };
-  const applied = await phylax.addRegistry(joined(file, ...entries));
-  if (!applied.ok) throw new Error(JSON.stringify(applied));
+  const policies = [policy("clinic", "honoured"), policy("careful", "required")];
+  ask = await outsideApps(phylax, apps, policies);
   await register();
   vi.useFakeTimers({ toFake: ["Date"] });
 }, 60_000);
@@ -112,14 +97,9 @@ const register = (verified?: "origin" | "verification") =>
       },
     ],
   });
-/** Time passes, and each client gets a new token. */
-async function pass(milliseconds: number) {
+function pass(milliseconds: number): void {
   vi.setSystemTime(Date.now() + milliseconds);
-  for (const [who, certificate] of certificates)
-    tokens.set(who, await outsideToken(issuer, certificate, { client_id: who, scope, purpose: "TREAT" }));
 }
-const ask = (who: Who, path: string, sending: Sending = {}) =>
-  askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending);
 const statusOf = async (who: Who, path: string) => (await ask(who, path)).status;
 /** Writes at the origin itself, which no gateway sees. */
 async function atOrigin(
@@ -144,19 +124,19 @@ test("a denial that is written at the origin counts within the period, and so do
 }) => {
   expect(await statusOf("clinic", "Observation/amara-pulse")).toBe(200);
   await atOrigin(consent("a", "amara", "deny"));
-  await pass(periodMilliseconds);
+  pass(periodMilliseconds);
   expect(await statusOf("clinic", "Observation/amara-pulse")).toBe(404);
   expect(await statusOf("clinic", "Observation/bela-pulse"), "a different patient").toBe(200);
 
   await atOrigin(consent("a", "amara", "deny", "inactive"));
-  await pass(periodMilliseconds);
+  pass(periodMilliseconds);
   expect(await statusOf("clinic", "Observation/amara-pulse"), "withdrawn").toBe(200);
 
   await atOrigin(consent("b", "amara", "deny"));
-  await pass(periodMilliseconds);
+  pass(periodMilliseconds);
   expect(await statusOf("clinic", "Observation/amara-pulse")).toBe(404);
   await atOrigin({ id: "b" }, "DELETE");
-  await pass(periodMilliseconds);
+  pass(periodMilliseconds);
   expect(await statusOf("clinic", "Observation/amara-pulse"), "deleted").toBe(200);
 });
 
@@ -173,12 +153,12 @@ test("a permit that is written at the origin does not widen; a registrar's permi
     body: JSON.stringify(resource),
   });
   expect(created.status).toBe(201);
-  await pass(2 * periodMilliseconds);
+  pass(2 * periodMilliseconds);
   expect(await statusOf("careful", "Observation/cora-pulse"), "the reading takes nothing away").toBe(200);
   const [, id] = /Consent\/([^/]+)/u.exec(created.headers["location"] ?? "") ?? [];
   if (id === undefined) throw new Error(`no Location: ${created.text}`);
   await atOrigin(consent(id, "cora", "permit", "inactive"));
-  await pass(periodMilliseconds);
+  pass(periodMilliseconds);
   expect(await statusOf("careful", "Observation/cora-pulse")).toBe(404);
 });
 
@@ -189,7 +169,7 @@ test("a page of several patients costs a single question in a period, over all i
   expect(await questionsIn(() => ask("clinic", page))).toBe(1);
   expect(await questionsIn(() => ask("clinic", page)), "known").toBe(0);
   expect(await questionsIn(() => ask("clinic", "Observation/bela-pulse"))).toBe(0);
-  await pass(periodMilliseconds);
+  pass(periodMilliseconds);
   const both = () => Promise.all([ask("clinic", page), ask("careful", page)]);
   expect(await questionsIn(both), "two requests at once").toBe(1);
 });
@@ -197,7 +177,7 @@ test("a page of several patients costs a single question in a period, over all i
 test("a hidden patient and a shown patient are asked for alike", async ({ expect }) => {
   const shown = await questionsIn(() => ask("clinic", "Observation/dina-pulse"));
   await atOrigin(consent("d", "dina", "deny"));
-  await pass(periodMilliseconds);
+  pass(periodMilliseconds);
   const before = phylax.forwarded.length;
   const hidden = await questionsIn(async () =>
     expect(await statusOf("clinic", "Observation/dina-pulse")).toBe(404),
@@ -229,13 +209,13 @@ test("where the origin is the source of Consents, its permits widen, and no clie
   expect(await reads(), "not verified").toBe(404);
 
   await register("verification");
-  await pass(periodMilliseconds);
+  pass(periodMilliseconds);
   expect(await reads(), "the Consent does not say so").toBe(404);
   await atOrigin({ ...verified, verification: [{ verified: false }] });
-  await pass(periodMilliseconds);
+  pass(periodMilliseconds);
   expect(await reads(), "it says the contrary").toBe(404);
   await atOrigin(verified);
-  await pass(periodMilliseconds);
+  pass(periodMilliseconds);
   expect(await reads()).toBe(200);
 
   const { id: _id, ...resource } = verified;
@@ -250,13 +230,13 @@ test("where the origin is the source of Consents, its permits widen, and no clie
   expect(answer.text).toContain('"403');
 
   await atOrigin(consent("v", "dina", "permit"));
-  await pass(periodMilliseconds);
+  pass(periodMilliseconds);
   expect(await reads(), "verified no longer").toBe(404);
   await register("origin");
-  await pass(periodMilliseconds);
+  pass(periodMilliseconds);
   expect(await reads(), "each Consent of the origin").toBe(200);
   await register();
-  await pass(periodMilliseconds);
+  pass(periodMilliseconds);
   expect(await reads(), "the entry trusts none any more").toBe(404);
 });
 
@@ -265,11 +245,11 @@ test("a Consent of a stranger, whom it names by an identifier, permits nothing w
 }) => {
   const stranger = { identifier: { system: "urn:mrn", value: "of a stranger" } };
   await register("origin");
-  await pass(periodMilliseconds);
+  pass(periodMilliseconds);
   whateverIsAsked = [{ ...consent("stranger", "x", "permit"), patient: stranger }];
   expect(await statusOf("careful", "Observation/bela-pulse")).toBe(404);
   whateverIsAsked = [consent("of-bela", "bela", "permit")];
-  await pass(periodMilliseconds);
+  pass(periodMilliseconds);
   expect(await statusOf("careful", "Observation/bela-pulse")).toBe(200);
   expect(await statusOf("careful", "Observation/amara-pulse"), "it is no Consent of Amara").toBe(404);
   whateverIsAsked = undefined;
@@ -286,10 +266,10 @@ test("a denial of whoever is named by an identifier stays in force for each pati
   whateverIsAsked = [denial("active")];
   expect(await both()).toEqual([404, 404]);
   expect(await both(), "the reading for Amara takes nothing from Bela").toEqual([404, 404]);
-  await pass(2 * periodMilliseconds);
+  pass(2 * periodMilliseconds);
   expect(await both()).toEqual([404, 404]);
   whateverIsAsked = [denial("inactive")];
-  await pass(2 * periodMilliseconds);
+  pass(2 * periodMilliseconds);
   expect(await both(), "withdrawn").toEqual([200, 200]);
   whateverIsAsked = undefined;
 });

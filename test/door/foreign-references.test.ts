@@ -1,15 +1,6 @@
 import { afterAll, beforeAll, test } from "vitest";
-import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { eventsOf } from "../support/auditor.ts";
-import {
-  askAs,
-  issuerEntry,
-  joined,
-  outsideClient,
-  outsider,
-  type Outsider,
-  outsideToken,
-} from "../support/outside.ts";
+import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { to } from "../support/fhir-parts.ts";
 
@@ -55,26 +46,21 @@ const policyOf = (name: string, show: unknown) => ({
 const policies = [policyOf("open", "everything"), policyOf("cut", ["status", "code", "subject"])];
 
 const clients = {
-  clinic: { scope: "system/*.cruds", policy: "open" },
-  app: { scope: "patient/*.cruds", policy: "open" },
-  cut: { scope: "system/*.cruds", policy: "cut" },
+  clinic: { scopes: "system/*.cruds", policy: "open" },
+  app: {
+    scopes: "patient/*.cruds",
+    policy: "open",
+    claims: { patient: "ann", fhirUser: "RelatedPerson/relative" },
+  },
+  cut: { scopes: "system/*.cruds", policy: "cut" },
 } as const;
 type Who = keyof typeof clients;
-const certificates = new Map<Who, CertificateFiles>();
 let phylax: Door;
-let issuer: Outsider;
+let ask: AskAs<Who>;
 beforeAll(async () => {
   phylax = await startDoor({ resources: world });
-  issuer = await outsider("https://foreign.example", "phylax");
-  const entries = [];
-  for (const who of Object.keys(clients) as Who[]) {
-    const { policy, scope } = clients[who];
-    const client = await outsideClient(phylax, issuer, who, { policy, scopes: scope });
-    certificates.set(who, client.certificate);
-    entries.push(client.entries);
-  }
   const named = policies.map((body) => ({ name: body.name, body }));
-  await phylax.applyRegistry(joined({ issuers: [issuerEntry(issuer)], policies: named }, ...entries));
+  ask = await outsideApps(phylax, clients, named);
   // a row of the origin that names the origin by its own address
   const own = observation("ann-own", "ann", `${phylax.dev.origin}/Encounter/e1`);
   await fetch(`${phylax.dev.origin}/Observation/ann-own`, {
@@ -85,13 +71,6 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => phylax.close());
 
-async function ask(who: Who, path: string, how: Parameters<typeof askAs>[4] = {}) {
-  const certificate = certificates.get(who);
-  if (certificate === undefined) throw new Error("not set up");
-  const patient = who === "app" ? { patient: "ann", fhirUser: "RelatedPerson/relative" } : {};
-  const claims = { client_id: who, scope: clients[who].scope, ...patient };
-  return askAs(phylax, certificate, await outsideToken(issuer, certificate, claims), path, how);
-}
 async function found(who: Who, query: string) {
   const before = phylax.forwarded.length;
   const reply = await ask(who, query);

@@ -3,17 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, test, type ExpectStatic } from "vitest";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import type { Reply } from "../../cli/connection/mutual-tls.ts";
-import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { noSharedData } from "../phi/shared-data.ts";
-import {
-  askAs,
-  issuerEntry,
-  joined,
-  outsideClient,
-  outsider,
-  type Outsider,
-  outsideToken,
-} from "../support/outside.ts";
+import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
 // The request bodies of another gateway's own tests (google/fhir-gateway, Apache-2.0), sent as a patient's
@@ -64,47 +55,24 @@ const loading = { ...policy, name: "loading", rules: [rule([...r4ResourceTypes])
 describe.skipIf(noSharedData)(
   "requests of another gateway's tests (skipped when ../shared/data is absent)",
   () => {
-    const scopes = { app: "patient/*.cruds", staff: "system/*.cruds", loader: "system/*.cruds" } as const;
-    type Who = keyof typeof scopes;
-    const certificates = new Map<Who, CertificateFiles>();
+    const apps = {
+      app: { policy: "writers", scopes: "patient/*.cruds", claims: { patient: own } },
+      staff: { policy: "writers", scopes: "system/*.cruds" },
+      loader: { policy: "loading", scopes: "system/*.cruds" },
+    } as const;
+    type Who = keyof typeof apps;
     let phylax: Door;
-    let issuer: Outsider;
+    let ask: AskAs<Who>;
     beforeAll(async () => {
       phylax = await startDoor({ resources: world });
-      issuer = await outsider("https://requests.example", "phylax");
-      const entries = [];
-      for (const who of ["app", "staff", "loader"] as const) {
-        const grant = { policy: who === "loader" ? "loading" : "writers", scopes: scopes[who] };
-        const client = await outsideClient(phylax, issuer, who, grant);
-        certificates.set(who, client.certificate);
-        entries.push(client.entries);
-      }
-      await phylax.applyRegistry(
-        joined(
-          {
-            issuers: [issuerEntry(issuer)],
-            policies: [policy, loading].map((body) => ({ name: body.name, body })),
-          },
-          ...entries,
-        ),
-      );
+      const policies = [policy, loading].map((body) => ({ name: body.name, body }));
+      ask = await outsideApps(phylax, apps, policies);
     }, 120_000);
     afterAll(() => phylax.close());
 
-    async function send(who: Who, method: string, path: string, text: string): Promise<Reply> {
-      const certificate = certificates.get(who);
-      if (certificate === undefined) throw new Error("not set up");
-      const token = await outsideToken(issuer, certificate, {
-        client_id: who,
-        scope: scopes[who],
-        ...(who === "app" ? { patient: own } : {}),
-      });
+    function send(who: Who, method: string, path: string, text: string): Promise<Reply> {
       const type = method === "PATCH" ? "application/json-patch+json" : "application/fhir+json";
-      return askAs(phylax, certificate, token, path, {
-        method,
-        headers: { "content-type": type },
-        body: text,
-      });
+      return ask(who, path, { method, headers: { "content-type": type }, body: text });
     }
     const post = (who: Who, name: string) => send(who, "POST", "", body(name));
     const stored = async (path: string): Promise<Record<string, unknown>> =>

@@ -1,16 +1,7 @@
 import { afterAll, beforeAll, test } from "vitest";
 import type { Reply } from "../../cli/connection/mutual-tls.ts";
-import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { openLedger } from "../support/auditor.ts";
-import {
-  askAs,
-  issuerEntry,
-  joined,
-  outsideClient,
-  outsider,
-  type Outsider,
-  outsideToken,
-} from "../support/outside.ts";
+import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { to } from "../support/fhir-parts.ts";
 
@@ -135,34 +126,22 @@ const policy = {
 };
 
 let phylax: Door;
-let issuer: Outsider | undefined;
-let app: CertificateFiles | undefined;
+let askApp: AskAs<"app">;
 beforeAll(async () => {
   phylax = await startDoor({ resources: world });
-  issuer = await outsider("https://clinic.issuer.example", "phylax");
   const scopes = "patient/*.rs user/*.rs system/Practitioner.rs";
-  const more = { externalClientId: "app" };
-  const client = await outsideClient(phylax, issuer, "clinic-app", { policy: "joins", scopes }, more);
-  app = client.certificate;
-  await phylax.applyRegistry(joined({ issuers: [issuerEntry(issuer)], policies: [policy] }, client.entries));
+  const claims = { fhirUser: "RelatedPerson/relative" };
+  askApp = await outsideApps(phylax, { app: { policy: "joins", scopes, claims } }, [policy]);
 }, 120_000);
 afterAll(() => phylax.close());
 
 /**
  * Asks as a relative of the patient amara, or as a signed-in user: labels withhold no row from amara herself.
  */
-async function ask(
+const ask = (
   path: string,
   claims: Readonly<Record<string, unknown>> = { patient: "amara", scope: "patient/*.rs" },
-): Promise<Reply> {
-  if (issuer === undefined || app === undefined) throw new Error("not set up");
-  return askAs(
-    phylax,
-    app,
-    await outsideToken(issuer, app, { client_id: "app", fhirUser: "RelatedPerson/relative", ...claims }),
-    path,
-  );
-}
+): Promise<Reply> => askApp("app", path, {}, claims);
 const asUser = (fhirUser: string, scope = "user/*.rs") => ({ fhirUser, scope });
 const ids = ({ text }: Reply): readonly string[] =>
   (JSON.parse(text).entry ?? [])

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, test } from "vitest";
-import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
-import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import { to } from "../support/fhir-parts.ts";
-import { askAs, issuerEntry, joined, outsideClient, outsider, outsideToken } from "../support/outside.ts";
+import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
 const thp = "http://terminology.hl7.org/CodeSystem/";
@@ -145,49 +144,33 @@ const policyOf = (name: string, labels: object) => ({
 });
 
 const clients = {
-  through: { labels: { fromCodes: true }, purpose: "TREAT", scope: "system/*.cruds", claims: {} },
+  through: { labels: { fromCodes: true }, purpose: "TREAT", policy: "through", scopes: "system/*.cruds" },
   direct: {
     labels: { fromCodes: true, throughReferences: false },
     purpose: "TREAT",
-    scope: "system/*.cruds",
-    claims: {},
+    policy: "direct",
+    scopes: "system/*.cruds",
   },
   eve: {
     labels: { fromCodes: true },
     purpose: "PATRQT",
-    scope: "patient/*.cruds",
+    policy: "eve",
+    scopes: "patient/*.cruds",
     claims: { patient: "eve" },
   },
 } as const;
 const all = ["through", "direct", "eve"] as const;
 type Who = keyof typeof clients;
-const certificates = new Map<Who, CertificateFiles>();
-const tokens = new Map<Who, string>();
 let phylax: Door;
+let ask: AskAs<Who>;
 
 beforeAll(async () => {
   phylax = await startDoor({ resources: world });
-  const issuer = await outsider("https://labels-through.example", "phylax");
-  const entries = [];
-  for (const who of all) {
-    const { purpose, scope, claims } = clients[who];
-    const client = await outsideClient(phylax, issuer, who, { purpose, policy: who, scopes: scope });
-    certificates.set(who, client.certificate);
-    entries.push(client.entries);
-    tokens.set(
-      who,
-      await outsideToken(issuer, client.certificate, { client_id: who, scope, purpose, ...claims }),
-    );
-  }
   const policies = all.map((who) => policyOf(who, clients[who].labels));
-  const file = { issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })], policies };
-  const applied = await phylax.addRegistry(joined(file, ...entries));
-  if (!applied.ok) throw new Error(JSON.stringify(applied));
+  ask = await outsideApps(phylax, clients, policies);
 }, 60_000);
 afterAll(() => phylax.close());
 
-const ask = (who: Who, path: string, sending: Sending = {}) =>
-  askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending);
 const idsIn = ({ text }: Reply): readonly string[] =>
   ((JSON.parse(text) as { entry?: readonly { resource: { id: string } }[] }).entry ?? [])
     .map(({ resource: { id } }) => id)

@@ -1,30 +1,18 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { send, type Reply, type Sending } from "../../cli/connection/mutual-tls.ts";
-import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { policy, rule } from "../policy/granting.ts";
 import { openLedger } from "../support/auditor.ts";
-import { askAs, issuerEntry, joined, outsideClient, outsider, outsideToken } from "../support/outside.ts";
+import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
 let phylax: Door;
-let certificate: CertificateFiles;
-const issuer = await outsider("https://archive.example", "phylax");
+let askApp: AskAs<"archive">;
 // The starter policies hide some rows of every type. This policy hides no row of a Location.
 const archive = policy(rule(["Location"], "everything"));
 beforeAll(async () => {
   phylax = await startDoor();
-  const grant = { purpose: "TREAT", policy: "archive", scopes: "system/*.rs" };
-  const client = await outsideClient(phylax, issuer, "archive", grant);
-  certificate = client.certificate;
-  await phylax.applyRegistry(
-    joined(
-      {
-        issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })],
-        policies: [{ name: "archive", body: archive }],
-      },
-      client.entries,
-    ),
-  );
+  const app = { purpose: "TREAT", policy: "archive", scopes: "system/*.rs" };
+  askApp = await outsideApps(phylax, { archive: app }, [{ name: "archive", body: archive }]);
 }, 120_000);
 afterAll(() => phylax.close());
 
@@ -46,11 +34,8 @@ interface Bundle {
   readonly link: readonly { readonly relation: string; readonly url: string }[];
   readonly entry?: readonly Entry[];
 }
-async function ask(client: string, path: string, sending: Sending = {}): Promise<Reply> {
-  if (client !== "archive") return phylax.ask(client, path, sending);
-  const token = await outsideToken(issuer, certificate, { client_id: "archive", scope: "system/*.rs" });
-  return askAs(phylax, certificate, token, path.replace(`${phylax.dev.fhir}/`, ""), sending);
-}
+const ask = (client: string, path: string, sending: Sending = {}): Promise<Reply> =>
+  client === "archive" ? askApp("archive", path, sending) : phylax.ask(client, path, sending);
 const bundle = async (client: string, path: string): Promise<Bundle> => {
   const reply = await ask(client, path);
   if (reply.status !== 200) throw new Error(`${path}: ${reply.status} ${reply.text}`);

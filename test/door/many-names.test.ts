@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
-import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
-import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import { eventsOf } from "../support/auditor.ts";
 import { fhirJson, to } from "../support/fhir-parts.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
-import { askAs, issuerEntry, joined, outsideClient, outsider, outsideToken } from "../support/outside.ts";
+import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 
 /*
  * Rows and writes that name many patients. The records of a write fit the ledger whatever it names, a row that
@@ -67,29 +66,19 @@ const policy = (name: string, more: object = {}) => ({
   },
 });
 
-type Who = "clinic" | "app" | "strict" | "narrow";
-let phylax: Door;
-const certificates = new Map<Who, CertificateFiles>();
-const tokens = new Map<Who, string>();
-const scopes = {
-  clinic: "system/*.cruds",
-  app: "patient/*.cruds",
-  strict: "patient/*.cruds",
-  narrow: "patient/*.cruds",
+const patient = { scopes: "patient/*.cruds", claims: { patient: "amara" } };
+const apps = {
+  clinic: { policy: "open", scopes: "system/*.cruds" },
+  app: { policy: "open", ...patient },
+  strict: { policy: "strict", ...patient },
+  narrow: { policy: "narrow", ...patient },
 } as const;
+type Who = keyof typeof apps;
+let phylax: Door;
+let ask: AskAs<Who>;
 
 beforeAll(async () => {
   phylax = await startDoor({ resources: world });
-  const issuer = await outsider("https://names.example", "phylax");
-  const entries = [];
-  for (const who of Object.keys(scopes) as Who[]) {
-    const grant = { policy: who === "clinic" || who === "app" ? "open" : who, scopes: scopes[who] };
-    const client = await outsideClient(phylax, issuer, who, grant);
-    certificates.set(who, client.certificate);
-    entries.push(client.entries);
-    const claims = { client_id: who, scope: scopes[who], ...(who !== "clinic" && { patient: "amara" }) };
-    tokens.set(who, await outsideToken(issuer, client.certificate, claims));
-  }
   const policies = [
     policy("open"),
     policy("strict", { namesBeyondAccess: 0 }),
@@ -102,13 +91,10 @@ beforeAll(async () => {
       ],
     }),
   ];
-  const applied = await phylax.addRegistry(joined({ issuers: [issuerEntry(issuer)], policies }, ...entries));
-  if (!applied.ok) throw new Error(JSON.stringify(applied));
+  ask = await outsideApps(phylax, apps, policies);
 }, 120_000);
 afterAll(() => phylax.close());
 
-const ask = (who: Who, path: string, sending: Sending = {}) =>
-  askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending);
 const send = (who: Who, method: string, path: string, body: unknown, headers: object = {}): Promise<Reply> =>
   ask(who, path, { method, headers: { ...fhirJson, ...headers }, body: JSON.stringify(body) });
 const bundle = (type: string, ...entry: readonly object[]) => ({ resourceType: "Bundle", type, entry });

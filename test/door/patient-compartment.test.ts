@@ -1,17 +1,9 @@
 import { afterAll, beforeAll, test } from "vitest";
 import type { Sending } from "../../cli/connection/mutual-tls.ts";
-import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { openLedger } from "../support/auditor.ts";
 import { startCarelessOrigin } from "../support/careless-origin.ts";
-import {
-  askAs,
-  issuerEntry,
-  joined,
-  outsideClient,
-  outsider,
-  outsideToken,
-  starterPolicy,
-} from "../support/outside.ts";
+import { starterPolicy } from "../support/outside.ts";
+import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { to } from "../support/fhir-parts.ts";
 
@@ -56,33 +48,21 @@ const resources = (url: string) => [
 
 let phylax: Door;
 let origin: Awaited<ReturnType<typeof startCarelessOrigin>>;
-let certificate: CertificateFiles;
-const issuer = await outsider("https://issuer.example", "phylax");
+let askApp: AskAs<"app">;
 beforeAll(async () => {
   const all: ReturnType<typeof resources> = [];
   origin = await startCarelessOrigin(all);
   all.push(...resources(origin.url));
   phylax = await startDoor({ origin: origin.url });
-  const grant = { policy: "patrqt", scopes: "patient/*.rs" };
-  const client = await outsideClient(phylax, issuer, "compartment-app", grant, { externalClientId: "app" });
-  certificate = client.certificate;
-  await phylax.applyRegistry(
-    joined({ issuers: [issuerEntry(issuer)], policies: [starterPolicy("patrqt")] }, client.entries),
-  );
+  const app = { policy: "patrqt", scopes: "patient/*.rs", claims: { patient: "amara" } };
+  askApp = await outsideApps(phylax, { app }, [starterPolicy("patrqt")]);
 }, 120_000);
 afterAll(async () => {
   await phylax.close();
   await origin.close();
 });
 
-const ask = async (path: string, sending: Sending = {}) => {
-  const token = await outsideToken(issuer, certificate, {
-    client_id: "app",
-    patient: "amara",
-    scope: "patient/*.rs",
-  });
-  return askAs(phylax, certificate, token, path, sending);
-};
+const ask = (path: string, sending: Sending = {}) => askApp("app", path, sending);
 const found = async (path: string): Promise<readonly string[]> => {
   const bundle: { readonly entry?: readonly { readonly resource: { readonly id: string } }[] } = JSON.parse(
     (await ask(path)).text,

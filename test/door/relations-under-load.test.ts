@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, test, vi } from "vitest";
 import type { Resource } from "@medplum/fhirtypes";
-import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { to } from "../support/fhir-parts.ts";
-import { askAs, issuerEntry, joined, outsideClient, outsider, outsideToken } from "../support/outside.ts";
+import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
 // More bytes than a request holds as trees (4 MiB) come from patients of ordinary size alone.
@@ -30,18 +29,11 @@ const world: readonly Resource[] = [
   ...["p0", "p949", "stranger", "grown"].map(pulse),
 ];
 
-let certificate: CertificateFiles;
-let token: string;
 let phylax: Door;
+let ask: AskAs<"ward">;
 
 beforeAll(async () => {
   phylax = await startDoor({ resources: world });
-  const issuer = await outsider("https://relations.example", "phylax");
-  const grant = { purpose: "TREAT", policy: "ward", scopes: "user/*.rs" };
-  const client = await outsideClient(phylax, issuer, "ward", grant);
-  ({ certificate } = client);
-  const claims = { client_id: "ward", scope: "user/*.rs", purpose: "TREAT", fhirUser: "Practitioner/vera" };
-  token = await outsideToken(issuer, certificate, claims);
   const body = {
     format: "phylax.policy.v1",
     name: "ward",
@@ -58,12 +50,9 @@ beforeAll(async () => {
       },
     ],
   };
-  const file = {
-    issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })],
-    policies: [{ name: "ward", body }],
-  };
-  const applied = await phylax.addRegistry(joined(file, client.entries));
-  if (!applied.ok) throw new Error(JSON.stringify(applied));
+  const claims = { fhirUser: "Practitioner/vera" };
+  const ward = { purpose: "TREAT", policy: "ward", scopes: "user/*.rs", claims };
+  ask = await outsideApps(phylax, { ward }, [{ name: "ward", body }]);
 }, 60_000);
 afterAll(async () => {
   vi.useRealTimers();
@@ -84,7 +73,7 @@ async function register(elements?: boolean) {
   // no copy of the entry is older than ten seconds
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 11_000 });
 }
-const statusOf = async (path: string) => (await askAs(phylax, certificate, token, path)).status;
+const statusOf = async (path: string) => (await ask("ward", path)).status;
 
 test("a patient who grows her own record takes none of her practitioner's other patients away, nor do 950 patients", async ({
   expect,

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, test } from "vitest";
 import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
-import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { commandIn } from "../support/in-process/command.ts";
 import { policy, rule } from "../policy/granting.ts";
 import { eventsOf } from "../support/auditor.ts";
 import { LogWatch } from "../support/log-watch.ts";
-import { askAs, issuerEntry, joined, outsideClient, outsider, outsideToken } from "../support/outside.ts";
+import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { fhirJson } from "../support/fhir-parts.ts";
 
@@ -59,10 +58,16 @@ const world = [
 ];
 
 const watch = new LogWatch([canary]);
-const issuer = await outsider("https://residence.example", "phylax");
-const certificates = new Map<Who, CertificateFiles>();
-const tokens = new Map<Who, string>();
+const grant = (policy: Who) => ({ purpose: "TREAT", policy, scopes: "system/*.cruds" });
+const apps = {
+  desk: grant("desk"),
+  labs: grant("labs"),
+  quiet: grant("quiet"),
+  women: grant("women"),
+  registry: grant("registry"),
+};
 let phylax: Door;
+let send: AskAs<Who>;
 
 /** Writes to the origin directly, without the gateway. */
 async function store(resource: { readonly resourceType: string; readonly id: string }): Promise<void> {
@@ -77,28 +82,14 @@ async function store(resource: { readonly resourceType: string; readonly id: str
 beforeAll(async () => {
   phylax = await startDoor();
   for (const resource of world) await store(resource);
-  const entries = [];
-  for (const who of Object.keys(policies) as Who[]) {
-    const grant = { purpose: "TREAT", policy: who, scopes: "system/*.cruds" };
-    const client = await outsideClient(phylax, issuer, who, grant);
-    certificates.set(who, client.certificate);
-    tokens.set(
-      who,
-      await outsideToken(issuer, client.certificate, { client_id: who, scope: "system/*.cruds" }),
-    );
-    entries.push({ policies: [{ name: who, body: policies[who] }] }, client.entries);
-  }
-  await phylax.applyRegistry(
-    joined({ issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })] }, ...entries),
-  );
+  const bodies = Object.entries(policies).map(([name, body]) => ({ name, body }));
+  send = await outsideApps(phylax, apps, bodies);
 }, 120_000);
 afterAll(async () => {
   await phylax.close();
   watch.end();
 });
 
-const send = (who: Who, path: string, sending: Sending = {}) =>
-  askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending);
 async function ask(who: Who, path: string, sending: Sending = {}): Promise<Reply> {
   const reply = await send(who, path, sending);
   const said = JSON.stringify([reply.text, reply.headers]);

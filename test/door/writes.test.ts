@@ -1,16 +1,7 @@
 import { afterAll, beforeAll, test } from "vitest";
-import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
-import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import { eventsOf } from "../support/auditor.ts";
-import {
-  askAs,
-  issuerEntry,
-  joined,
-  outsideClient,
-  outsider,
-  type Outsider,
-  outsideToken,
-} from "../support/outside.ts";
+import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { breakLedger } from "../support/shards.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { to } from "../support/fhir-parts.ts";
@@ -112,41 +103,22 @@ const policy = {
   ],
 };
 
-type Who = "clinic" | "app" | "reader" | "doctor" | "blind";
-let phylax: Door;
-let issuer: Outsider;
-const certificates = new Map<Who, CertificateFiles>();
-const tokens = new Map<Who, string>();
-const scopes = {
-  clinic: "system/*.cruds",
-  app: "patient/*.cruds",
-  reader: "system/*.rs",
-  doctor: "user/*.cruds",
-  blind: "patient/*.cud",
+// Labels withhold no row from amara herself: a relative signed in.
+const ofAmara = { patient: "amara", fhirUser: "RelatedPerson/relative" };
+const apps = {
+  clinic: { policy: "writer", scopes: "system/*.cruds" },
+  app: { policy: "writer", scopes: "patient/*.cruds", claims: ofAmara },
+  reader: { policy: "writer", scopes: "system/*.rs" },
+  doctor: { policy: "writer", scopes: "user/*.cruds", claims: { fhirUser: "Practitioner/vera" } },
+  blind: { policy: "writer", scopes: "patient/*.cud", claims: ofAmara },
 } as const;
+type Who = keyof typeof apps;
+let phylax: Door;
+let ask: AskAs<Who>;
 
 beforeAll(async () => {
   phylax = await startDoor({ resources: world });
-  issuer = await outsider("https://writes.example", "phylax");
-  const entries = [];
-  for (const who of Object.keys(scopes) as Who[]) {
-    const grant = { policy: "writer", scopes: scopes[who] };
-    const client = await outsideClient(phylax, issuer, who, grant);
-    certificates.set(who, client.certificate);
-    entries.push(client.entries);
-    const whose =
-      who === "app" || who === "blind"
-        ? { patient: "amara", fhirUser: "RelatedPerson/relative" } // labels withhold no row from amara herself
-        : who === "doctor"
-          ? { fhirUser: "Practitioner/vera" }
-          : {};
-    const claims = { client_id: who, scope: scopes[who], ...whose };
-    tokens.set(who, await outsideToken(issuer, client.certificate, claims));
-  }
-  const applied = await phylax.addRegistry(
-    joined({ issuers: [issuerEntry(issuer)], policies: [{ name: "writer", body: policy }] }, ...entries),
-  );
-  if (!applied.ok) throw new Error(JSON.stringify(applied));
+  ask = await outsideApps(phylax, apps, [{ name: "writer", body: policy }]);
 }, 120_000);
 afterAll(() => phylax.close());
 
@@ -154,8 +126,6 @@ interface Resource {
   readonly [name: string]: unknown;
   readonly id: string;
 }
-const ask = (who: Who, path: string, sending: Sending = {}) =>
-  askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending);
 function put(who: Who, path: string, resource: object, headers: Record<string, string> = {}): Promise<Reply> {
   return ask(who, path, {
     method: "PUT",
