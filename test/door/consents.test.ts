@@ -455,6 +455,101 @@ test("a Consent that names its patient by an identifier is filed for the only Pa
   expect((await ask("registrar", "Consent", sending("POST", inactive))).status).toBe(201);
 });
 
+/** Provisions of a Consent: as many as a Consent in force may have, and one more. */
+const provisionsOf = (count: number) => ({
+  type: "permit",
+  provision: Array.from({ length: count - 1 }, () => ({ type: "deny" })),
+});
+const criteriaOf = (count: number) => {
+  const coding = Array.from({ length: count - 1 }, (_, n) => ({ system: "urn:c", code: `c${n}` }));
+  return { type: "deny", code: [{ coding }] }; // the concept counts too
+};
+const tooLong = {
+  "51 provisions": provisionsOf(51),
+  "1,001 criteria in one provision": criteriaOf(1_001),
+  "1,001 criteria in several provisions": {
+    type: "permit",
+    provision: [
+      criteriaOf(400),
+      { type: "deny", provision: [criteriaOf(600), { class: [{ code: "Observation" }] }] },
+    ],
+  },
+};
+
+test.for(Object.entries(tooLong))(
+  "a Consent in force with %s is refused in every way of writing: on record, not in force, and the origin gets no write",
+  async ([, provision], { expect }) => {
+    const id = idOf(await ask("registrar", "Consent", sending("POST", consent("bela"))));
+    const draft = idOf(
+      await ask("registrar", "Consent", sending("POST", consent("bela", { status: "draft", provision }))),
+    );
+    const before = await inForce("bela");
+    const long = consent("bela", { provision });
+    const patch = (path: string, value: unknown) =>
+      sending("PATCH", [{ op: "replace", path, value }], "application/json-patch+json");
+    const bundleOf = (type: string, ...entry: readonly object[]) =>
+      sending("POST", { resourceType: "Bundle", type, entry });
+    const create = { request: { method: "POST", url: "Consent" }, resource: long };
+    const update = { request: { method: "PUT", url: `Consent/${id}` }, resource: { ...long, id } };
+    const short = { request: { method: "POST", url: "Consent" }, resource: consent("bela") };
+    const conditional = sending("POST", long);
+    const ways: Readonly<Record<string, readonly [path: string, how: Sending]>> = {
+      create: ["Consent", sending("POST", long)],
+      "conditional create": [
+        "Consent",
+        { ...conditional, headers: { ...conditional.headers, "if-none-exist": "identifier=urn:none|1" } },
+      ],
+      "create under a key": [
+        "Consent",
+        { ...conditional, headers: { ...conditional.headers, "idempotency-key": `"${id}"` } },
+      ],
+      update: [`Consent/${id}`, sending("PUT", { ...long, id })],
+      "conditional update": [`Consent?_id=${id}`, sending("PUT", { ...long, id })],
+      patch: [`Consent/${id}`, patch("/provision", provision)],
+      "patch of a draft": [`Consent/${draft}`, patch("/status", "active")],
+      batch: ["", bundleOf("batch", create, update)],
+      "transaction of a create": ["", bundleOf("transaction", short, create)],
+      "transaction of an update": ["", bundleOf("transaction", short, update)],
+    };
+    for (const [way, [path, how]] of Object.entries(ways)) {
+      const from = phylax.forwarded.length;
+      const reply = await ask("registrar", path, how);
+      const faces = way === "batch" ? reply.text.match(/"status":"\d+/gu) : [`"status":"${reply.status}`];
+      expect(new Set(faces), `${way} ${reply.text}`).toEqual(new Set(['"status":"422']));
+      expect(reply.text, way).toContain("more than 50 provisions or 1,000 criteria");
+      const written = phylax.forwarded.slice(from).filter((each) => !/^GET |_search$/u.test(each));
+      expect(written, way).toEqual([]);
+      const events = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
+      const refused = events.filter(({ outcome }) => outcome?.reason === "consent_too_long");
+      expect(refused.length, way).toBe(way === "batch" ? 2 : 1);
+      expect(
+        events.filter(({ kind }) => kind === "intent" || kind === "write"),
+        way,
+      ).toEqual([]);
+      expect(await inForce("bela"), way).toEqual(before);
+    }
+  },
+);
+
+test("a Consent of 50 provisions, or of 1,000 criteria, is in force; a longer one that stands at the origin can be ended and deleted", async ({
+  expect,
+}) => {
+  for (const provision of [provisionsOf(50), criteriaOf(1_000)]) {
+    const created = await ask("app", "Consent", sending("POST", consent("amara", { provision })));
+    expect(created.status, created.text).toBe(201);
+    expect((await inForce("amara"))?.length).toBe(1);
+    await clear();
+  }
+  const standing = ["long-1", "long-2"].map((id) =>
+    consent("amara", { id, provision: tooLong["51 provisions"] }),
+  );
+  phylax.origin.load(standing as never);
+  const ended = { ...standing[0], status: "inactive" };
+  const update = await ask("app", "Consent/long-1", sending("PUT", ended));
+  expect(update.status, update.text).toBe(200);
+  expect((await ask("app", "Consent/long-2", { method: "DELETE" })).status).toBe(204);
+});
+
 test("$fileConsent and $revokeConsent of HL7 FAST file a Consent with its document, and end it without a deletion", async ({
   expect,
 }) => {
