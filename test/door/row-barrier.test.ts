@@ -6,6 +6,7 @@ import { Page } from "#phi/page";
 import { RowViews } from "#phi/row-views";
 import { commonWorld, concernedPolicy, observation } from "../support/concerned-world.ts";
 import { fhirJson, jsonPatch, to } from "../support/fhir-parts.ts";
+import type { Handler } from "../support/in-process/network.ts";
 import { beyond, type Difference, type Question, type Seen } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
 
@@ -230,6 +231,53 @@ test("A1: a row of 140,000 dates ends no search by date", async ({ expect }) => 
     expect(status).toBe(200);
     expect(body.toString()).toContain('"id":"good"');
   }
+});
+
+/** An origin that answers each question with all rows of the type: it spends no time on 140,000 dates. */
+const served =
+  (rows: readonly Resource[]): Handler =>
+  (request) => {
+    const [type, id, operation] = new URL(request.url).pathname.replace("/fhir/", "").split("/");
+    const isPage = id === undefined || id === "_search";
+    const found = rows.filter(
+      (row) => operation !== undefined || (row.resourceType === type && (isPage || row.id === id)),
+    );
+    const entry = found.map((resource) => ({ resource, search: { mode: "match" } }));
+    const answer =
+      isPage || operation !== undefined ? { resourceType: "Bundle", type: "searchset", entry } : found[0];
+    const headers = { "content-type": "application/fhir+json" };
+    return Response.json(answer ?? {}, { status: answer === undefined ? 404 : 200, headers });
+  };
+
+test("A1: under a policy with dates of service a row of 140,000 dates ends no answer: it is shown by its last date, or as absent as another row of former years", async ({
+  expect,
+}) => {
+  const registry = worlds.under({ dataPeriod: { since: "2020-01-01" } });
+  const dated = (last: number): Resource => {
+    const event = Array.from({ length: 140_000 }, (_, n) => String(1_000 + (n % (last - 999))));
+    return observation("x", "ann", { effectiveDateTime: undefined, effectiveTiming: { event } });
+  };
+  const by = await worlds.by("user", { jti: "a1-dated" });
+  const asked = [
+    { by, path: "Observation" },
+    { by, path: "Patient/ann/$everything" },
+    { by, path: "Observation/good" },
+    { by, path: "Observation/x" },
+  ];
+  const behindIt = (...more: readonly Resource[]) => ({
+    origin: served([...commonWorld, ...good, ...more]),
+    registry,
+  });
+  const shown = await worlds.compare(behindIt(), behindIt(dated(9_999)), asked);
+  expect(shown.other.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  expect(shown.other.map(unjudgedIn)).toEqual([0, 0, 0, 0]);
+  const has = (id: string) => shown.other.map(({ body }) => body.toString().includes(`"id":"${id}"`));
+  expect(has("good")).toEqual([true, true, true, false]);
+  expect(has("x")).toEqual([true, true, false, true]);
+  const former = await worlds.compare(behindIt(), behindIt(dated(2_019)), asked);
+  expect(linesOf(beyond(former.differences, onRecord), asked)).toEqual([]);
+  const before = { origin: [], registry: worlds.under({}) };
+  await worlds.compare(before, before, []);
 });
 
 test("a fault outside of any row is 503 with Retry-After, on record under the client's name, and shows nothing", async ({

@@ -24,6 +24,8 @@ const claims: Readonly<Record<AskerKind, object>> = {
  */
 export interface Askers {
   readonly registry: object;
+  /** The registry entries that give the policy further members: each grant names the new policy. */
+  under(more: object): object;
   /** @param more claims in addition to the claims of the kind. */
   by(
     kind: AskerKind,
@@ -47,12 +49,11 @@ export async function askersUnder(policy: { readonly name: string }, quotas: obj
       grants: grants.map((grant) => Object.assign(grant, { quotas: { ...grant.quotas, ...quotas } })),
     });
   }
-  const registry = joined(
-    { issuers: [issuerEntry(issuer)], policies: [{ name: policy.name, body: policy }] },
-    ...entries,
-  );
+  const policies = (more: object = {}) => [{ name: policy.name, body: { ...policy, ...more } }];
+  const registry = joined({ issuers: [issuerEntry(issuer)], policies: policies() }, ...entries);
   return {
     registry,
+    under: (more) => ({ policies: policies(more), grants: registry["grants"] }),
     async by(kind, more = {}) {
       const certificate = certificates.get(kind);
       if (certificate === undefined) throw new Error("a client of these askers");

@@ -21,6 +21,7 @@ export function worldsUnder(policy: { readonly name: string }, quotas: object = 
   };
   return {
     by: (...caller: Parameters<Askers["by"]>) => now().askers.by(...caller),
+    under: (more: object) => now().askers.under(more),
     compare: (...asked: Parameters<TwoWorlds["compare"]>) => now().worlds.compare(...asked),
     /** FHIR base, as clients call it. */
     get base() {
