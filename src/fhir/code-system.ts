@@ -8,11 +8,12 @@ import { memo } from "#kernel/memo";
 export const systemName = (uri: string): string => (uri.length > 200 ? nameOf(uri) : remembered(uri));
 
 function nameOf(uri: string): string {
-  const name = uri
-    .trim()
-    .toLowerCase()
-    .replace(/\|.*$/u, "")
-    .replace(/\/+$/u, "")
+  const [unversioned = ""] = uri.trim().toLowerCase().split("|", 1);
+  // A pattern for slashes at the end would begin anew at each slash: the square of a long text.
+  let end = unversioned.length;
+  while (unversioned.charAt(end - 1) === "/") end -= 1;
+  const name = unversioned
+    .slice(0, end)
     .replace(/^https:/u, "http:")
     .replace(/^urn:oid:/u, "");
   return canonicals.get(name) ?? name;

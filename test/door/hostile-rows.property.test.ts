@@ -247,7 +247,7 @@ function rowsOf({ text }: Answer): readonly string[] {
   return found;
 }
 
-const letters = ["a", "é", "ß", "İ", "ﷺ", "\u0301\u0316", "0", "%", "&#", "//127.0.0.1:"];
+const letters = ["a", "é", "ß", "İ", "ﷺ", "\u0301\u0316", "0", "%", "&#", "/", "|", "//127.0.0.1:"];
 const fillingOf = (type: string): fc.Arbitrary<hostile.Filling> =>
   fc
     .record({
@@ -418,6 +418,15 @@ const found: readonly Scene[] = [
     ...asked,
     type: "Observation",
     filling: { ...long, path: ["note", "text"], letter: "\u0301\u0316" },
+    parameters: ["code"],
+    pages: ["plain"],
+  },
+  // a pattern for slashes at the end of a system began anew at each
+  {
+    ...asked,
+    type: "Observation",
+    filling: { ...long, path: ["code", "coding", "system"], letter: "/" },
+    arrival: "POST",
     parameters: ["code"],
     pages: ["plain"],
   },

@@ -1,4 +1,5 @@
 import { systemName } from "#fhir/code-system";
+import { largest } from "#kernel/largest";
 import { coversSensitivity } from "./row-labels.ts";
 import { sensitiveCodes } from "./sensitivity.gen.ts";
 
@@ -50,6 +51,11 @@ function index(): ReadonlyMap<string, readonly string[]> {
   return new Map([...found].map(([name, labels]) => [name, narrowest(labels)]));
 }
 
+/** No listed code is longer: a row's code of a megabyte is not looked up by each of its beginnings. */
+const listedLengthMax = largest(
+  [...sensitivitiesByCode.keys()].map((name) => name.split("|")[1]?.length ?? 0),
+);
+
 /** A code of opioids is about substance use, too: a Consent need not name both. */
 function narrowest(labels: readonly string[]): readonly string[] {
   return labels.filter((wide) => !labels.some((label) => label !== wide && coversSensitivity(wide, label)));
@@ -65,7 +71,7 @@ export function sensitivitiesOf(system: string | undefined, code: string): reado
   if (name !== icd10cm && (name !== "" || !isIcdWithDot(code))) return exact;
   const text = icdText(code);
   const above = new Set(exact);
-  for (let length = text.length; length >= 3; length--)
+  for (let length = Math.min(text.length, listedLengthMax); length >= 3; length--)
     for (const label of sensitivitiesByCode.get(`${icd10cm}|${text.slice(0, length)}`) ?? none)
       above.add(label);
   return narrowest([...above]);

@@ -13,10 +13,14 @@ function codeMatch(code: string, codes: ReadonlySet<string>) {
   if (codes.has(code) || (!isBare && codes.has(codeName(code.slice(0, at), code.slice(at + 1)))))
     return isBare ? ("unknown" as const) : ("yes" as const);
   const mayBe = (each: string) =>
-    (isBare ? each.endsWith(code) : each === code.slice(at)) ||
+    (isBare ? isCodeOf(each, code) : each === code.slice(at)) ||
     (icdTextOf(code) !== undefined && icdTextOf(code) === icdTextOf(each));
   return [...codes].some(mayBe) ? ("unknown" as const) : ("no" as const);
 }
+
+/** A code may name its system before a bar. */
+const isCodeOf = (name: string, bare: string): boolean =>
+  name.endsWith(bare) && (bare.lastIndexOf("|") === 0 || name.indexOf("|") === name.length - bare.length);
 
 const system = fc.constantFrom(
   undefined,
@@ -37,6 +41,8 @@ const code = fc.constantFrom(
   "B20",
   "a|F11.10",
   "a|b",
+  "a|b|c",
+  "b|c",
   "b",
   "1",
 );
