@@ -18,16 +18,18 @@ const denial = (patient: string) => ({
   provision: { type: "deny" },
 });
 const many = Array.from({ length: 250 }, (_, n) => `p${n}`);
-const world: readonly Resource[] = ["amara", "bela", "cora", ...many].flatMap((id): readonly Resource[] => [
-  { resourceType: "Patient", id },
-  {
-    resourceType: "Observation",
-    id: `${id}-pulse`,
-    status: "final",
-    code: { text: "pulse" },
-    subject: to(`Patient/${id}`),
-  },
-]);
+const world: readonly Resource[] = ["amara", "bela", "cora", "dora", ...many].flatMap(
+  (id): readonly Resource[] => [
+    { resourceType: "Patient", id },
+    {
+      resourceType: "Observation",
+      id: `${id}-pulse`,
+      status: "final",
+      code: { text: "pulse" },
+      subject: to(`Patient/${id}`),
+    },
+  ],
+);
 const policy = (name: string, more: object = {}) => ({
   name,
   body: {
@@ -88,7 +90,8 @@ beforeAll(async () => {
     const person = { ...declared, fhirUser: "Practitioner/vera", name: "Dr. Vera Lindt" };
     const own = who === "app" ? of("amara") : who === "emergency" ? person : claims;
     tokens.set(who, await outsideToken(issuer, client.certificate, own));
-    if (who === "app") tokens.set("app of bela", await outsideToken(issuer, client.certificate, of("bela")));
+    for (const patient of who === "app" ? ["bela", "dora"] : [])
+      tokens.set(`app of ${patient}`, await outsideToken(issuer, client.certificate, of(patient)));
   }
   const file = {
     issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })],
@@ -255,4 +258,36 @@ test("a patient with more Consents at the origin than are read has her rows with
   }
   vi.setSystemTime(Date.now() + 60_000);
   expect(await page()).toEqual([200, "amara-pulse", "cora-pulse"]);
+}, 60_000);
+
+test("a few long Consents of a patient at the origin count as too many, too: another patient's row arrives", async ({
+  expect,
+}) => {
+  const long = Array.from({ length: 5 }, (_, n) => ({
+    ...denial("dora"),
+    id: `long-${n}`,
+    provision: { type: "permit", code: [{ coding: [{ system: "urn:c", code: `${n}`.repeat(60_000) }] }] },
+  }));
+  const put = async (consent: { readonly id: string; readonly provision: object }) => {
+    const how = {
+      method: "PUT",
+      headers: { "content-type": "application/fhir+json" },
+      body: JSON.stringify(consent),
+    };
+    expect((await phylax.within(() => fetch(`${phylax.dev.origin}/Consent/${consent.id}`, how))).ok).toBe(
+      true,
+    );
+  };
+  const clinicFinds = async () => {
+    vi.setSystemTime(Date.now() + 60_000);
+    const { text } = await ask("clinic", "Observation?_id=dora-pulse,cora-pulse");
+    return [...text.matchAll(/"id":"(\w+-pulse)"/gu)].map(([, id]) => id);
+  };
+  for (const consent of long.slice(0, 4)) await put({ ...consent, provision: { type: "permit" } });
+  expect(await clinicFinds()).toEqual(["dora-pulse", "cora-pulse"]);
+  for (const consent of long) await put(consent);
+  expect(await clinicFinds()).toEqual(["cora-pulse"]);
+  expect((await ask("app", "Observation/dora-pulse", {}, "app of dora")).status).toBe(200);
+  const headers = { "phylax-purpose": "BTG", "phylax-justification": "Unconscious after a fall" };
+  expect((await ask("emergency", "Observation/dora-pulse", { headers })).status).toBe(200);
 }, 60_000);

@@ -3,12 +3,13 @@ import { linkBelow } from "#fhir/origin-link";
 import type { OriginConsents, OriginQuestion } from "#fhir/ports";
 import { isId, type FhirBase } from "#fhir/r4/reference";
 import { readConsent } from "#policy/consent/read-consent";
-import { unreadConsents } from "#policy/consent/unread-consents";
+import { storedFormOf } from "#policy/consent/stored-form";
+import { readableMax, unreadConsents } from "#policy/consent/unread-consents";
 import { rowsOf, type Asking } from "./all-rows.ts";
 import type { ReadConsent } from "#gateway/consents/consent-filing";
 import { patientOf } from "#gateway/consents/consent-subject";
 
-const [countOfPage, pagesMax, consentsMax] = [200, 20, 1_000];
+const [countOfPage, pagesMax] = [200, 20];
 
 /** A Consent without a reference among 256 patients is found for its patient by eight divisions. */
 const divisionsMax = 16;
@@ -77,6 +78,7 @@ async function consentsBySearch(
   const found = new Map<string, ReadConsent>();
   const unnamed = new Set<string>();
   const wanted = new Set(patients);
+  let characters = 0;
   let next: OriginQuestion = {
     path: "Consent",
     query: `patient=${patients.map(encodeURIComponent).join(",")}&_count=${countOfPage}`,
@@ -89,7 +91,10 @@ async function consentsBySearch(
       if (consent !== undefined) understood += 1;
       if (typeof consent === "object") {
         if (!("content" in consent)) isDivided = true;
-        else found.set(consent.consent, consent);
+        else {
+          found.set(consent.consent, consent);
+          if (consent.content !== undefined) characters += storedFormOf(consent.content.rules).length;
+        }
         if (!("content" in consent) || consent.isPatientAssumed === true) unnamed.add(consent.consent);
       }
       return false; // the compiled form alone is retained
@@ -97,7 +102,8 @@ async function consentsBySearch(
     if (!read.ok)
       return read.error.reason === "origin_answer_too_large" ? { consents: undefined, unnamed } : undefined;
     if (understood < read.value.matches) return undefined;
-    if (isDivided || found.size > consentsMax) return { consents: undefined, unnamed };
+    const isTooMany = found.size > readableMax.consents || characters > readableMax.characters;
+    if (isDivided || isTooMany) return { consents: undefined, unnamed };
     if (read.value.next === undefined) return { consents: [...found.values()], unnamed };
     const link = linkBelow(read.value.base, read.value.next);
     if (link === undefined) return undefined;

@@ -1,6 +1,7 @@
 import { largest } from "#kernel/largest";
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { ConsentRules } from "#policy/consent/consent";
+import { unreadConsents } from "#policy/consent/unread-consents";
 import { instant, type Instant } from "#kernel/clock";
 import { keyList } from "#platform/config/gateway-config";
 import type { RegistrySql } from "#platform/registry/registry-sql";
@@ -105,11 +106,12 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     const names = this.#names();
     const named = patients.map((patient) => names.allOfPatient(origin, patient));
     // The pending changes come first: a change that ends between the two reads is then in the database.
-    const pending = hasPending ? await this.#pending() : undefined;
+    const pending = hasPending ? await this.#pending(origin, named.flat()) : undefined;
     const session = this.env.REGISTRY.withSession(bookmark ?? "first-primary");
     await requireListedKeys(session, names);
-    const filed = Map.groupBy(await presentConsents(session, named.flat()), ({ subject }) => subject);
-    return named.map((subjects) => {
+    const present = await presentConsents(session, named.flat());
+    const filed = Map.groupBy(present.rows, ({ subject }) => subject);
+    return named.map((subjects, index) => {
       const rows = presentOf(subjects.flatMap((subject) => filed.get(subject) ?? []));
       const isChanging = subjects.some((subject) => pending?.names.has(consentRecordOf({ origin, subject })));
       const changing = isChanging ? (pending?.rows ?? []) : [];
@@ -117,6 +119,8 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
         ? onlyDenials([...rows, ...changing.filter((row) => subjects.includes(row.subject))])
         : rows;
       const [subject, ...formerSubjects] = subjects;
+      if (subjects.some((each) => present.tooMany.has(each)))
+        return { subject, formerSubjects, consents: [unreadOf(names, origin, patients[index] ?? "")] };
       return {
         subject,
         formerSubjects,
@@ -286,7 +290,10 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
       patients.flatMap(({ subjects }) => subjects),
     );
     // The pending changes come first: a change that ends between the two reads is then in the database.
-    const pending = await this.#pending();
+    const pending = await this.#pending(
+      origin,
+      patients.flatMap(({ subjects }) => subjects),
+    );
     return patients.flatMap(({ subjects }) => {
       const reading = readings.get(subjects[0]);
       const isClaimed = reading?.claim === change && reading.claimedUntil > at;
@@ -311,8 +318,13 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     return new ConsentNames(keyList("CONSENT_KEY", this.env.CONSENT_KEY));
   }
 
-  async #pending(): Promise<{ names: ReadonlySet<string>; rows: readonly ConsentRow[] }> {
-    const { names, rows } = await revocationsOf(this.env).pendingConsents();
+  /** The pending changes that name these subjects: those of others may be long. */
+  async #pending(
+    origin: string,
+    subjects: readonly string[],
+  ): Promise<{ names: ReadonlySet<string>; rows: readonly ConsentRow[] }> {
+    const asked = subjects.map((subject) => consentRecordOf({ origin, subject }));
+    const { names, rows } = await revocationsOf(this.env).pendingConsents(asked);
     return { names: new Set(names), rows };
   }
 }
@@ -411,7 +423,7 @@ async function compareReadings(
   former: FormerNames,
   unread: ReadonlySet<string>,
 ): Promise<readonly SubjectReading[]> {
-  const filed = await presentConsents(
+  const { rows: filed, tooMany } = await presentConsents(
     session,
     claimed.flatMap(({ subjects }) => subjects),
   );
@@ -419,7 +431,7 @@ async function compareReadings(
     const { subject } = reading;
     const found = atOrigin.filter((row) => row.subject === subject);
     const namesFound = new Set(found.flatMap(({ consent }) => former.allOf(consent)));
-    const isWhole = !unread.has(subject);
+    const isWhole = !unread.has(subject) && !subjects.some((each) => tooMany.has(each));
     const present = presentOf(filed.filter((row) => subjects.includes(row.subject)));
     const compared = compareReading(
       reading,
@@ -433,6 +445,12 @@ async function compareReadings(
     );
     return isWhole ? compared : { ...compared, seen: [...new Set([...reading.seen, ...compared.seen])] };
   });
+}
+
+/** It stands for the Consents of a patient who has too many on file, as a reading at the origin files it. */
+function unreadOf(names: ConsentNames, origin: string, patient: string): ConsentOnFile {
+  const [consent] = names.allOfConsent(origin, `${patient}/unread`);
+  return { consent, ...compiledForm(unreadConsents), mayPermit: false, filedBy: null, filedAt: instant(0) };
 }
 
 /** The old version and the new version of a Consent both deny, and neither permits. */

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { and, eq, inArray, sql } from "drizzle-orm";
+import { and, eq, getTableColumns, inArray, sql } from "drizzle-orm";
 import * as z from "zod";
 import type { ConsentRules } from "#policy/consent/consent";
 import { storedFormOf } from "#policy/consent/stored-form";
+import { readableMax } from "#policy/consent/unread-consents";
 import { instant } from "#kernel/clock";
 import type { RecordName } from "#registry/revocation";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
@@ -122,24 +123,59 @@ export const filedVersions = (
   pseudonyms: readonly string[],
 ): Promise<readonly FiledRow[]> => presentVersions(registry, consents.consent, pseudonyms);
 
-/** The present version of each Consent of these subjects, also of Consents that are no longer active. */
-export const presentConsents = (
-  registry: RegistrySql,
-  subjects: readonly string[],
-): Promise<readonly FiledRow[]> => presentVersions(registry, consents.subject, subjects);
-
 async function presentVersions(
   registry: RegistrySql,
-  column: typeof consents.consent | typeof consents.subject,
+  column: typeof consents.consent,
   values: readonly string[],
 ): Promise<readonly FiledRow[]> {
-  const wanted = sql`(SELECT value FROM json_each(${JSON.stringify(values)}))`;
-  const newest = sql`(SELECT max(change) FROM consents AS newer
-    WHERE newer.subject = consents.subject AND newer.consent = consents.consent)`;
-  return await drizzled(registry)
-    .select()
+  return await drizzled(registry).select().from(consents).where(isPresentOf(column, values));
+}
+
+const isPresentOf = (column: typeof consents.consent | typeof consents.subject, values: readonly string[]) =>
+  and(
+    inArray(column, sql`(SELECT value FROM json_each(${JSON.stringify(values)}))`),
+    eq(
+      consents.change,
+      sql`(SELECT max(change) FROM consents AS newer
+        WHERE newer.subject = consents.subject AND newer.consent = consents.consent)`,
+    ),
+  );
+
+/** The Consents of some patients on file. */
+interface PresentConsents {
+  /** The present versions, also of Consents that are no longer active. */
+  readonly rows: readonly FiledRow[];
+  /** The subjects with more in force than is read ({@link readableMax}): no row of theirs is here. */
+  readonly tooMany: ReadonlySet<string>;
+}
+
+/** The present version of each Consent of these subjects. The rows of a subject with too many do not leave D1. */
+export async function presentConsents(
+  registry: RegistrySql,
+  subjects: readonly string[],
+): Promise<PresentConsents> {
+  const db = drizzled(registry);
+  const ofSubject = sql`OVER (PARTITION BY ${consents.subject})`;
+  const measured = db
+    .select({
+      ...getTableColumns(consents),
+      isTooMany: sql<number>`sum(${consents.isActive}) ${ofSubject} > ${readableMax.consents}
+        OR sum(${consents.isActive} * octet_length(${consents.form})) ${ofSubject} > ${readableMax.characters}`.as(
+        "is_too_many",
+      ),
+      place: sql<number>`row_number() ${ofSubject}`.as("place"),
+    })
     .from(consents)
-    .where(and(inArray(column, wanted), eq(consents.change, newest)));
+    .where(isPresentOf(consents.subject, subjects))
+    .as("measured");
+  const found = await db
+    .select()
+    .from(measured)
+    .where(sql`NOT ${measured.isTooMany} OR ${measured.place} = 1`);
+  return {
+    rows: found.filter(({ isTooMany }) => isTooMany === 0),
+    tooMany: new Set(found.flatMap(({ isTooMany, subject }) => (isTooMany === 0 ? [] : [subject]))),
+  };
 }
 
 /**

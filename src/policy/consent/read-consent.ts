@@ -20,6 +20,7 @@ import {
   type RootReading,
   type Unclear,
 } from "./consent.ts";
+import { storedFormOf } from "./stored-form.ts";
 import { spanOf, spanOfPeriod } from "./time-span.ts";
 
 const thp = "http://terminology.hl7.org/CodeSystem/";
@@ -28,6 +29,8 @@ const thp = "http://terminology.hl7.org/CodeSystem/";
 const provisionDepthMax = 4;
 /** Provisions of one Consent; a longer Consent is not understood. */
 const provisionsMax = 200;
+/** Characters of a stored form: some 1,500 codes. Every version is stored, and each change is sent to isolates. */
+const formMax = 65_536;
 
 /**
  * Reads a Consent of FHIR R4 4.0.1. It never fails: a part that is not understood is kept as `unclear`, so
@@ -51,13 +54,15 @@ export function readConsent(resource: JsonObject, base: FhirBase): ConsentRules 
     provision: reader.tooMany,
   };
   const [strangePart] = Object.entries(parts).flatMap(([name, isStrange]) => (isStrange ? [name] : []));
-  return {
+  const rules = {
     isActive: !inactive.has(status ?? "") && scope !== "other",
     ...(span !== null && { given: span }),
     ...(api !== undefined && api !== unclear && { api }),
     readings,
     ...unclearAt(strange ?? strangePart),
   };
+  const isTooLong = storedFormOf(rules).length > formMax;
+  return isTooLong ? { isActive: rules.isActive, ...unclearAt("provision"), readings: [] } : rules;
 }
 
 /** The statuses of a Consent that is as if there were none (FHIR R4 consent-state-codes). */

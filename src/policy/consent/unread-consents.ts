@@ -1,5 +1,11 @@
 import type { ConsentRules, Provision } from "./consent.ts";
 
+/**
+ * A patient's Consents in force that are read. A patient who has more of them, or of a longer compiled form together,
+ * has too many: `control` and the memory of each isolate would hold what one app files.
+ */
+export const readableMax = { consents: 1_000, characters: 262_144 } as const;
+
 const everything = { specificity: 0, isUnclear: false, limits: {} } as const;
 
 const emergency: Provision = {

@@ -3,7 +3,9 @@ import { env, exports } from "cloudflare:workers";
 import { afterEach, beforeEach, test, vi } from "vitest";
 import type { ConsentRules } from "#policy/consent/consent";
 import { readStoredForm } from "#policy/consent/stored-form";
+import { unreadConsents } from "#policy/consent/unread-consents";
 import { revocationsOf } from "#platform/revocation/object/revocations";
+import type { RecordName } from "#registry/revocation";
 import { emptyRegistry } from "./registry.ts";
 
 const desk = exports.ConsentDesk;
@@ -227,4 +229,61 @@ test("a change that has ended gives its room back", async ({ expect }) => {
     storage.sql.exec("SELECT * FROM consent_writers").toArray(),
   );
   expect(rows).toEqual([]);
+});
+
+/** Files Consents of a patient, some at a time. */
+async function fileAll(patient: string, rules: readonly ConsentRules[]) {
+  for (let from = 0; from < rules.length; from += 100) {
+    const some = rules
+      .slice(from, from + 100)
+      .map((each, n) => filing(patient, `${patient}-${from + n}`, each));
+    await desk.file(await desk.announce("main", [], [patient]), "main", some);
+  }
+}
+
+test("in place of the Consents of a patient with too many on file come the rules that stand for them; another patient of the question has her own", async ({
+  expect,
+}) => {
+  await fileAll(
+    "whole",
+    Array.from({ length: 1_000 }, () => active),
+  );
+  await fileAll(
+    "many",
+    Array.from({ length: 1_001 }, () => active),
+  );
+  const long: ConsentRules = { ...active, unclear: "x".repeat(60_000) };
+  await fileAll("long", [long, long, long, long, long]);
+  await fileAll("fits", [long, long, long, long]);
+  await fileAll(
+    "withdrawn",
+    Array.from({ length: 1_001 }, () => withdrawn),
+  );
+  const found = await of(["whole", "many", "long", "fits", "withdrawn"]);
+  expect(found.map(({ length }) => length)).toEqual([1_000, 1, 1, 4, 0]);
+  for (const [only] of found.slice(1, 3)) {
+    expect(only?.mayPermit).toBe(false);
+    expect(readStoredForm(only?.form ?? "")).toEqual(unreadConsents);
+  }
+});
+
+test("a Consent of a patient with too many on file is withdrawn as before, and the others count again", async ({
+  expect,
+}) => {
+  await fileAll(
+    "many",
+    Array.from({ length: 1_001 }, () => active),
+  );
+  await desk.file(await desk.announce("main", [], ["many"]), "main", [filing("many", "many-0", withdrawn)]);
+  expect((await of(["many"]))[0]?.length).toBe(1_000);
+});
+
+test("a question reads no pending change of other patients: they may be long", async ({ expect }) => {
+  await desk.announce("main", [], ["p"]);
+  const [subjectOfP, subjectOfQ] = (
+    await desk.of({ origin: "main", patients: ["p", "q"], bookmark: null, hasPending: false })
+  ).map(({ subject }) => `consent/main/${subject}` as const);
+  const pendingOf = async (name = "consent/main/none" as RecordName) =>
+    (await revocations().pendingConsents([name])).names;
+  expect([await pendingOf(subjectOfP), await pendingOf(subjectOfQ)]).toEqual([[subjectOfP], []]);
 });

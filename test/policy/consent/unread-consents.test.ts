@@ -2,6 +2,7 @@ import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import type { ConsentRules } from "#policy/consent/consent";
 import { decideByConsents } from "#policy/consent/decide-by-consents";
+import { judgeConsent } from "#policy/consent/judge-consent";
 import { readConsent } from "#policy/consent/read-consent";
 import { rowFactsOf } from "#policy/consent/row-facts";
 import { readStoredForm, storedFormOf } from "#policy/consent/stored-form";
@@ -36,4 +37,21 @@ test("Consents that were not read deny each purpose but an emergency, whatever a
 
 test("the stored form of the rules that stand for unread Consents is read as these rules", ({ expect }) => {
   expect(readStoredForm(storedFormOf(unreadConsents))).toEqual(unreadConsents);
+});
+
+test("a Consent with a longer form than is stored is not understood, so it denies; the longest that is stored is read", ({
+  expect,
+}) => {
+  const listed = (length: number) =>
+    readConsent(
+      resource(
+        consent({ type: "deny", code: [{ coding: [{ system: "urn:c", code: "x".repeat(length) }] }] }),
+      ),
+      base,
+    );
+  const row = rowFactsOf(resource({ resourceType: "Observation", id: "o", code: { text: "pulse" } }), base);
+  const verdict = (length: number) => judgeConsent(listed(length), requestOf({}), row).verdict;
+  expect(storedFormOf(listed(65_000)).length).toBeLessThanOrEqual(65_536);
+  expect([verdict(65_000), verdict(65_536)]).toEqual(["silent", "deny"]);
+  expect(storedFormOf(listed(1_000_000)).length).toBeLessThan(200);
 });

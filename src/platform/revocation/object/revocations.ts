@@ -262,11 +262,14 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     return true;
   }
 
-  /** Every pending change of consents: the records that it names, and the rows that are known. */
-  pendingConsents(): { readonly names: readonly RecordName[]; readonly rows: readonly ConsentRow[] } {
-    const pending = this.#store.pendingConsents();
+  /** The pending changes of consents that name one of these records: the names, and the rows that are known. */
+  pendingConsents(asked: readonly RecordName[]): {
+    readonly names: readonly RecordName[];
+    readonly rows: readonly ConsentRow[];
+  } {
+    const pending = this.#store.pendingConsents(asked);
     return {
-      names: this.#store.pendingConsentNames(),
+      names: this.#store.pendingConsentNames(asked),
       rows: pending.flatMap(({ document }) => (document === "" ? [] : consentChangeOf(document).rows)),
     };
   }

@@ -285,16 +285,24 @@ export class RevocationStore {
     });
   }
 
-  pendingConsentNames(): readonly RecordName[] {
+  /** The names among these of which a change is pending. */
+  pendingConsentNames(asked: readonly RecordName[]): readonly RecordName[] {
     const rows = askSql(this.#sql)<{ name: RecordName }>`
-      SELECT DISTINCT name FROM pending_records WHERE name GLOB 'consent/*'`;
+      SELECT DISTINCT name FROM pending_records WHERE name IN (SELECT value FROM json_each(${JSON.stringify(asked)}))`;
     return rows.map(({ name }) => name);
   }
 
-  /** The pending changes of consents, in their order. A change without content has `""`. */
-  pendingConsents(): readonly PendingConsents[] {
+  /**
+   * The pending changes of consents, in their order. A change without content has `""`.
+   *
+   * @param asked changes that name one of these records; undefined: all changes.
+   */
+  pendingConsents(asked?: readonly RecordName[]): readonly PendingConsents[] {
+    const names = asked === undefined ? null : JSON.stringify(asked);
     return askSql(this.#sql)<PendingConsents>`
-      SELECT id, document, begun FROM pending WHERE mode = 'consent' ORDER BY id`;
+      SELECT id, document, begun FROM pending WHERE mode = 'consent' AND (${names} IS NULL
+        OR id IN (SELECT pending FROM pending_records WHERE name IN (SELECT value FROM json_each(${names}))))
+      ORDER BY id`;
   }
 
   /** Ends a change that wrote nothing. */
