@@ -13,7 +13,7 @@ import { KeptPromises } from "../support/kept-promises.ts";
 import { inLane } from "../support/lane.ts";
 import { type KillableStack, startKillable } from "../support/killable-stack.ts";
 import { loadedResources } from "../support/load-requests.ts";
-import { mixedLoad } from "../support/mixed-load.ts";
+import { type Exchange, mixedLoad } from "../support/mixed-load.ts";
 import { freePort } from "../support/free-port.ts";
 
 // PHYLAX_CRASH sets the number of kills; PHYLAX_CRASH_SEED repeats the moments and the requests of a run.
@@ -52,7 +52,8 @@ test(
     for (let moment = 1; moment <= moments || !isEnough(); moment++) {
       const isFresh = random.int(0, 1) === 1; // under load from its first moment on
       const at = random.int(0, loadMilliseconds + (isFresh ? startMilliseconds : 0));
-      const load = mixedLoad(readDevFile(state), random.int(0, 2 ** 30));
+      const exchanges: Exchange[] = [];
+      const load = mixedLoad(readDevFile(state), random.int(0, 2 ** 30), (one) => exchanges.push(one));
       if (isFresh) {
         await stack?.killAll();
         start();
@@ -65,7 +66,7 @@ test(
       await killed;
       await stack?.killAll();
       closeConnections();
-      promises.take(load.exchanges);
+      promises.take(exchanges);
 
       await start().ready;
       const dev = readDevFile(state);
@@ -76,8 +77,8 @@ test(
           ? await promises.count(dev)
           : undefined;
       closeConnections();
-      const whole = load.exchanges.filter((one) => one.whole).length;
-      const broken = load.exchanges.filter((one) => one.status !== undefined && !one.whole).length;
+      const whole = exchanges.filter((one) => one.whole).length;
+      const broken = exchanges.filter((one) => one.status !== undefined && !one.whole).length;
       const where = `${all ? "all" : "runtime"} ${at} ms after ${isFresh ? "it was started" : "the load began"}`;
       console.log(
         JSON.stringify({

@@ -31,8 +31,6 @@ const askersAtOnce = 16;
 const tokenSeconds = 60; // each client gets a new token this often: tokens are load, too
 
 export interface MixedLoad {
-  /** All requests since the start, in the order of sending. */
-  readonly exchanges: readonly Exchange[];
   /** Resolves when no client asks any more and every answer has come or broken. */
   end(): Promise<void>;
 }
@@ -40,10 +38,12 @@ export interface MixedLoad {
 /**
  * Asks as a dozen clients at once, with a short pause after each answer, through refused and broken
  * connections.
+ *
+ * @param over gets each request once its answer has come or broken. The load keeps none of them: an hour of
+ *   answers does not fit into memory.
  */
-export function mixedLoad(dev: DevFile, seed: number): MixedLoad {
-  const exchanges: Exchange[] = [];
-  const clients = new Clients(dev);
+export function mixedLoad(dev: DevFile, seed: number, over: (exchange: Exchange) => void): MixedLoad {
+  const clients = new Clients(dev, over);
   const ending = new AbortController();
   const going = Array.from({ length: askersAtOnce }, async (_, n) => {
     const random = seeded(seed + n);
@@ -51,7 +51,6 @@ export function mixedLoad(dev: DevFile, seed: number): MixedLoad {
       await clients
         .ask(
           random.pick(loadRequests as [(typeof loadRequests)[number]])(random, dev),
-          exchanges,
           ending.signal,
         )
         .catch(() => undefined);
@@ -59,7 +58,6 @@ export function mixedLoad(dev: DevFile, seed: number): MixedLoad {
     }
   });
   return {
-    exchanges,
     async end() {
       ending.abort();
       await Promise.all(going);
@@ -71,17 +69,18 @@ export function mixedLoad(dev: DevFile, seed: number): MixedLoad {
 /** The demonstration's clients: their connections, their tokens, and the last nonce from the gateway. */
 class Clients {
   readonly #dev: DevFile;
+  readonly #over: (exchange: Exchange) => void;
   readonly #agents = new Map<string, Agent>();
   readonly #tokens = new Map<string, { readonly token: Promise<string>; readonly until: number }>();
   #nonce: string | undefined;
 
-  constructor(dev: DevFile) {
+  constructor(dev: DevFile, over: (exchange: Exchange) => void) {
     this.#dev = dev;
+    this.#over = over;
   }
 
   async ask(
     { client: id, path, method = "GET", body, creates = [] }: LoadRequest,
-    exchanges: Exchange[],
     signal: AbortSignal,
   ): Promise<void> {
     const client = clientOf(this.#dev, id);
@@ -105,8 +104,8 @@ class Clients {
       text: "",
       whole: false,
     };
-    exchanges.push(answer);
     await this.#send(client, url, answer, body === undefined ? undefined : JSON.stringify(body), signal);
+    this.#over(answer);
     this.#nonce = answer.headers["dpop-nonce"]?.toString() ?? this.#nonce;
     if (answer.status === 401) this.#tokens.delete(id);
   }
