@@ -4,7 +4,6 @@ import { instant } from "#kernel/clock";
 import { openLogs } from "#ledger/log-name";
 import {
   convertV4MiniflareOptions,
-  type Log,
   Miniflare,
   type V4MiniflareOptions,
   type V4WorkerOptions,
@@ -18,7 +17,7 @@ interface Home {
   readonly statePath: string;
   readonly gateway: NamedWorker;
   readonly ledgerUrl: string;
-  readonly log: Log;
+  readonly output: Pick<V4MiniflareOptions, "log" | "handleStructuredLogs">;
 }
 
 /** A gateway in its own workerd process. */
@@ -42,7 +41,7 @@ export function openToOthers(options: V4MiniflareOptions, statePath: string): Mi
  * Starts the gateway `count` more times, each in its own workerd process, so that no two share memory. The
  * bindings of wrangler.toml are the only connection between them, as between two cities.
  */
-export async function startElsewhere(count: number, { statePath, gateway, ledgerUrl, log }: Home) {
+export async function startElsewhere(count: number, { statePath, gateway, ledgerUrl, output }: Home) {
   await wakeShards(ledgerUrl, Number(gateway.bindings?.["LEDGER_SHARDS"]));
   const started = Array.from({ length: count }, (_, i) => {
     const name = `${gateway.name}-${i + 1}`;
@@ -50,7 +49,7 @@ export async function startElsewhere(count: number, { statePath, gateway, ledger
     const durableObjects = { ...gateway.durableObjects, CLIENT_GUARD: guards };
     const workers = [{ ...gateway, name, durableObjects, unsafeRegisterWorker: false }];
     return connected(
-      { host: "127.0.0.1", port: 0, cf: false, log, workers },
+      { host: "127.0.0.1", port: 0, cf: false, ...output, workers },
       statePath,
       join(elsewhere(statePath), name),
     );

@@ -129,6 +129,7 @@ test.skipIf(withoutCurl)(
   async ({ expect }) => {
     const port = await freePort();
     const first = await start(port);
+    expect(saidBy(first)).not.toContain("NOSENTRY"); // a note of workerd to its own makers
     const dev = readDevFile(state);
     expect(dev).toMatchObject({
       gateway: `https://localhost:${port}`,
