@@ -1,15 +1,14 @@
-import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { elementsOf, isResourceType } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
-import { isForeignReference } from "#fhir/search/criteria";
 import type { SearchParameterDefinition, SearchParameterType } from "#fhir/search/parameters";
-import { isPlainToken, systemsOfCodes } from "#fhir/search/plain-token";
+import { systemsOfCodes } from "#fhir/search/plain-token";
 import type { SearchParameter } from "#fhir/search/search";
 import { dateRange, numberRange, valueRange, type SearchRange } from "#fhir/search/search-range";
 import type { SearchValue } from "#fhir/search/value";
 
 /*
- * The twin of `fhir/search/row-judge`: it compares each searched value with each value of a row, and reads both anew
+ * The twin of `fhir/search/row-judge` and of `fhir/search/criteria`: it compares each searched value with each value of a row, and reads both anew
  * for each pair. It is as slow as it is plain.
  */
 
@@ -369,4 +368,79 @@ function compareRanges(prefix: string, row: SearchRange, searched: SearchRange, 
       return !isAllAfter;
   }
   return true; // `ne`, `ap`: servers differ
+}
+
+/** No row states the system of a plain code: it is compared with the systems that R4 defines for the element. */
+const isPlainToken = (
+  found: string | boolean,
+  { system, code }: Pick<TokenValue, "system" | "code">,
+  systems: ReadonlySet<string> | undefined,
+): boolean =>
+  (!system || systems === undefined || systems.has(system)) && (code === "" || String(found) === code);
+
+/** Literally, and never a reference of this server, by whatever name of its base. */
+function isForeignReference(
+  found: Json,
+  { url }: Extract<SearchValue, { kind: "foreign" }>,
+  base: FhirBase,
+): boolean {
+  const text = isObject(found) ? textAt(found, "reference") : undefined;
+  return text === url && parseReference(text, base).kind === "foreign";
+}
+
+/** True if a row meets all these parameters, each by any of its values. */
+export const meetsByPairs = (
+  row: JsonObject,
+  parameters: readonly SearchParameter[],
+  base: FhirBase,
+): boolean =>
+  parameters.every(({ definition, values }) => {
+    const { code, paths = [], components } = definition;
+    if (components !== undefined)
+      return values.some(
+        (value) =>
+          value.kind === "composite" &&
+          components.every((component, index) => {
+            const part = value.parts[index];
+            if (part === undefined) return false;
+            return (
+              component.type !== "token" ||
+              meetsByPairs(row, [{ definition: component, values: [part] }], base)
+            );
+          }),
+      );
+    const found =
+      code === "_id" ? [property(row, "id") ?? null] : paths.flatMap((path) => valuesAt(row, path));
+    const systems = systemsOfCodes(textAt(row, "resourceType") ?? "", paths);
+    return values.some((value) => found.some((each) => isMet(each, value, base, systems)));
+  });
+
+function isMet(
+  found: Json,
+  value: SearchValue,
+  base: FhirBase,
+  systems: ReadonlySet<string> | undefined,
+): boolean {
+  if (value.kind === "foreign") return isForeignReference(found, value, base);
+  if (value.kind === "token") {
+    const isPlain = typeof found === "string" || typeof found === "boolean";
+    return isPlain ? isPlainToken(found, value, systems) : isCoded(found, value);
+  }
+  const text = isObject(found) ? textAt(found, "reference") : undefined;
+  const named = parseReference(text ?? "", base);
+  return (
+    value.kind === "reference" &&
+    named.kind === "local" &&
+    named.id === value.id &&
+    (value.type === undefined || value.type === named.type)
+  );
+}
+
+function isCoded(found: Json, { system, code }: Pick<TokenValue, "system" | "code">): boolean {
+  if (!isObject(found)) return false;
+  const coding = property(found, "coding");
+  if (isArray(coding)) return coding.some((each) => isCoded(each, { system, code }));
+  const isOfSystem = system === undefined || (textAt(found, "system") ?? "") === system;
+  const value = textAt(found, "code") ?? textAt(found, "value");
+  return isOfSystem && (code === "" ? value !== undefined : value === code);
 }

@@ -2,10 +2,11 @@ import * as fc from "fast-check";
 import { describe, test } from "vitest";
 import { readSearch, type SearchParameter } from "#fhir/search/search";
 import type { ResourceType } from "#fhir/r4/elements";
+import { meets } from "#fhir/search/criteria";
 import { matches, mayMatch } from "#fhir/search/row-judge";
 import { asRow } from "../../support/hostile-search.ts";
 import { inLane } from "../../support/lane.ts";
-import { matchesByPairs, mayMatchByPairs } from "../../support/pairwise-judge.ts";
+import { matchesByPairs, mayMatchByPairs, meetsByPairs } from "../../support/pairwise-judge.ts";
 
 /*
  * The twin compares each searched value with each value of a row. The judge prepares the values of the question once
@@ -287,6 +288,7 @@ describe("many values are judged as each of them alone", () => {
     test(`${type}: prepared values say what comparisons by pairs say`, ({ expect }) => {
       let judged = 0;
       const found = { may: 0, does: 0 };
+      let met = 0;
       fc.assert(
         fc.property(
           row,
@@ -299,19 +301,27 @@ describe("many values are judged as each of them alone", () => {
             const twin = {
               may: mayMatchByPairs(json, parameter, base),
               does: matchesByPairs(json, parameter, base),
+              meets: meetsByPairs(json, [parameter], base),
             };
-            const said = { may: mayMatch(json, parameter, base), does: matches(json, parameter, base) };
-            if (said.may !== twin.may || said.does !== twin.does)
+            const said = {
+              may: mayMatch(json, parameter, base),
+              does: matches(json, parameter, base),
+              meets: meets(json, [parameter], base),
+            };
+            if (said.may !== twin.may || said.does !== twin.does || said.meets !== twin.meets)
               throw new Error(
                 `${JSON.stringify(said)}, by pairs ${JSON.stringify(twin)}: ${JSON.stringify(parameter)}`,
               );
             found.may += Number(twin.may);
             found.does += Number(twin.does);
+            met += Number(twin.meets);
           },
         ),
         { numRuns },
       );
       expect(judged).toBeGreaterThan(numRuns / 2);
+      // criteria are tokens and references
+      if (type === "Observation" || type === "Patient") expect(met).toBeGreaterThan(judged / 50);
       for (const count of Object.values(found)) {
         expect(count).toBeGreaterThan(judged / 20);
         expect(count).toBeLessThan(judged);

@@ -1,9 +1,10 @@
 import { describe, test } from "vitest";
 import { workOn } from "#fhir/json/facts";
 import type { JsonObject } from "#fhir/json/json";
+import { meets } from "#fhir/search/criteria";
 import { matches, mayMatch } from "#fhir/search/row-judge";
 import type { SearchParameter } from "#fhir/search/search";
-import { rowShare } from "#kernel/row-work";
+import { rowShare, workOf } from "#kernel/row-work";
 import { RowShareSpent } from "#kernel/row-share-spent";
 import { cpuMillisecondsOf } from "../../support/cpu-milliseconds.ts";
 import { asRow, hostileSearches, manyValues, parametersOf } from "../../support/hostile-search.ts";
@@ -61,6 +62,15 @@ describe("what a search costs is the sum of its values and of a row's, never the
       expect(spentFor(48)).toBe(spentFor(1));
     });
   }
+
+  test("criteria cost the values of a row, read once, and the searched values", ({ expect }) => {
+    const { row, type, pairs } = hostileSearches["9,000 codings × 4,000 values"] ?? {};
+    if (row === undefined || type === undefined || pairs === undefined) throw new Error("no such row");
+    const judged = row();
+    expect(meets(judged, parametersOf(type, ...pairs), base)).toBe(true);
+    expect(workOn(judged).spent).toBeGreaterThan(9_000);
+    expect(workOn(judged).spent).toBeLessThan(2 * workOf.key * (9_000 + 4_000));
+  });
 
   test("a row that costs more than its share is judged no further, whatever else is asked", ({ expect }) => {
     const { row, type, pairs } = hostileSearches["9,000 components × 4,800 pairs"] ?? {};
