@@ -119,9 +119,11 @@ function consentsOf(
   base: FhirBase,
   action: "read" | "write",
 ): RowConsents | undefined {
-  return typeof consents === "object"
-    ? consents.of(row, base, action).relabelled(withReferredLabels(policy, { referred }, row, base))
-    : undefined;
+  if (typeof consents !== "object") return undefined;
+  const found = consents.of(row, base, action);
+  return policy.labels.throughReferences
+    ? found.relabelled(withReferredLabels(policy, { referred }, row, base))
+    : found;
 }
 
 /** The labels by which a policy judges a row; undefined: the facts are too few to know them. */

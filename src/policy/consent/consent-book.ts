@@ -51,10 +51,8 @@ export class ConsentBook {
   /** The Consents that let a row through, by `consent digest`. */
   readonly #permitting = new Map<string, ConsentOfPatient>();
   #revision = 0;
-  /** The row that was judged last: several decisions ask about it. It ends with the next answer of {@link learn}. */
-  #last:
-    | { readonly row: Facts; readonly base: FhirBase; readonly action: string; readonly found: RowConsents }
-    | undefined;
+  /** Changes with each answer of {@link learn}: what was known of a row by then does not count any more. */
+  #answers = 0;
 
   constructor(setting: ConsentSetting) {
     this.#setting = setting;
@@ -117,7 +115,7 @@ export class ConsentBook {
 
   /** @param found for each of the patients; a patient who is missing has no Consent. */
   learn(patients: Iterable<string>, found: ReadonlyMap<string, readonly FiledConsent[]>): void {
-    this.#last = undefined;
+    this.#answers += 1;
     for (const patient of patients) {
       const inForce = (found.get(patient) ?? []).filter(({ rules }) => rules.isActive);
       this.#known.set(patient, inForce);
@@ -128,7 +126,7 @@ export class ConsentBook {
 
   /** Each known patient is unknown again. */
   forget(): void {
-    this.#last = undefined;
+    this.#answers += 1;
     for (const patient of this.#known.keys()) this.#unknown.add(patient);
     this.#known.clear();
   }
@@ -139,12 +137,14 @@ export class ConsentBook {
    * @param action the row is disclosed, or it is written.
    */
   of(row: Facts, base: FhirBase, action: ConsentRequest["action"] = "read"): RowConsents {
-    const last = this.#last;
-    if (last?.row === row && last.base === base && last.action === action) return last.found;
+    const work = Facts.workOn(row);
+    const known = work.read(this) as KnownOfRow | undefined;
+    if (known?.base === base && known.action === action && known.answers === this.#answers)
+      return known.found;
     const found = this.#of(row, base, action);
     // The book of the targets learns by itself.
     const hasTargets = textAt(row, "resourceType") === "Provenance" && this.#setting.targets !== undefined;
-    this.#last = hasTargets ? undefined : { row, base, action, found };
+    if (!hasTargets) work.keep(this, { base, action, answers: this.#answers, found });
     return found;
   }
 
@@ -184,7 +184,7 @@ export class ConsentBook {
         isUnidentified: unidentified && !isIndividuals,
         hasConsents: this.#setting.hasConsents === true,
       },
-      () => (whole === undefined ? capturedFactsOf(row) : rowFactsOf(whole, base)),
+      () => (whole === undefined ? capturedFactsOf(row) : rowFactsOf(whole, base, Facts.workOn(row))),
       (version) => this.#note(version),
     );
   }
@@ -197,6 +197,14 @@ export class ConsentBook {
       if (filed !== undefined) return void this.#permitting.set(name, { consent, digest, patient, filed });
     }
   }
+}
+
+/** The Consents that judge a row: several decisions ask about it, and each Consent is asked once. */
+interface KnownOfRow {
+  readonly base: FhirBase;
+  readonly action: ConsentRequest["action"];
+  readonly answers: number;
+  readonly found: RowConsents;
 }
 
 /** Answers whether the client may see each target of a Provenance; the Consents of a Patient are asked apart. */
@@ -237,6 +245,7 @@ function capturedFactsOf(row: Facts): ConsentRowFacts {
     refersTo: nothing,
     belongsTo: nothing,
     labels: labelsOf(row),
+    work: Facts.workOn(row),
     captured: Facts.lacksSensitiveCodes(row) ? "labels" : "nothing",
   };
 }
@@ -277,6 +286,8 @@ export class RowConsents {
   /** Gets each Consent that permits. */
   readonly #onPermit: (version: PermittingVersion) => void;
   #facts: ConsentRowFacts | undefined;
+  /** By the question: each rule of a policy may ask the same. */
+  readonly #decided = new Map<string, readonly ConsentDecision[]>();
 
   constructor(
     request: Omit<ConsentRequest, "isByLabel">,
@@ -328,7 +339,7 @@ export class RowConsents {
     if (this.#cannotBeJudged(policy)) return false;
     if (this.#standing.isExempt && !this.hasConsentInForce) return true;
     if (this.#patients.length === 0 || !this.hasConsentInForce) return policy.base === "honoured";
-    return this.#permitTogether(this.#patients.map((consents) => this.#decide(consents, policy, false)));
+    return this.#permitTogether(this.#decisions(policy, false));
   }
 
   /**
@@ -358,9 +369,7 @@ export class RowConsents {
     combining,
   }: Pick<ConsentPolicy, "combining">): readonly NonNullable<ConsentDecision["because"]>[] | undefined {
     if (this.#standing.isUnidentified) return undefined;
-    const decisions = this.#patients.map((consents) =>
-      this.#decide(consents, { base: "required", combining }, true),
-    );
+    const decisions = this.#decisions({ base: "required", combining }, true);
     const found = decisions.flatMap(({ because }) => because ?? []);
     return found.length > 0 && found.length === decisions.length && this.#permitTogether(decisions)
       ? found
@@ -378,11 +387,19 @@ export class RowConsents {
     if (this.#standing.isWithheld) return "target";
     const policy = this.#policyFor(rulePolicy);
     if (this.#cannotBeJudged(policy)) return "unidentified";
-    for (const consents of this.#patients) {
-      const { isPermitted, because } = this.#decide(consents, policy, false);
+    for (const { isPermitted, because } of this.#decisions(policy, false))
       if (!isPermitted && because !== undefined) return because;
-    }
     return undefined;
+  }
+
+  /** The decisions of each patient's Consents, made once. */
+  #decisions(policy: ConsentPolicy, isByLabel: boolean): readonly ConsentDecision[] {
+    const question = `${policy.base} ${policy.combining} ${isByLabel}`;
+    const known =
+      this.#decided.get(question) ??
+      this.#patients.map((consents) => this.#decide(consents, policy, isByLabel));
+    this.#decided.set(question, known);
+    return known;
   }
 
   #decide(consents: readonly FiledConsent[], policy: ConsentPolicy, isByLabel: boolean): ConsentDecision {

@@ -75,10 +75,10 @@ function strongest(verdicts: readonly Spoken[], combining: Combining): readonly 
       const most = largest(verdicts.map(({ specificity }) => specificity));
       return verdicts.filter(({ specificity }) => specificity === most);
     }
-    case "most-recent":
-      return verdicts.filter(
-        (verdict) => !verdicts.some((other) => givenBetween(other)[0] >= givenBetween(verdict)[1]),
-      );
+    case "most-recent": {
+      const last = largest(verdicts.map((verdict) => givenBetween(verdict)[0]));
+      return verdicts.filter((verdict) => last < givenBetween(verdict)[1]);
+    }
   }
 }
 

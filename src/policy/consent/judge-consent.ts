@@ -1,5 +1,5 @@
-import { largest } from "#kernel/largest";
 import type { Instant } from "#kernel/clock";
+import { workOf } from "#kernel/row-work";
 import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import {
   confidentialityCodes,
@@ -269,8 +269,10 @@ const knowsAll = ({ references, complete }: KnownParty, type: string): boolean =
 const namesInSystem = ({ identifiers }: KnownParty, system: string): boolean =>
   [...identifiers].some((identifier) => identifier.startsWith(system));
 
-function limitsMatch({ limits, effect }: Provision, row: ConsentRowFacts): Match {
+function limitsMatch(provision: Provision, row: ConsentRowFacts): Match {
+  const { limits, effect } = provision;
   const { dataPeriod, labels, types, codes, data } = limits;
+  row.work.spend(workOf.comparison * comparisonsOf(provision, row));
   return allOf([
     dataPeriod === undefined ? "yes" : timeMatch(dataPeriod, row),
     labels === undefined ? "yes" : labelsMatch(labels, row.labels, effect),
@@ -278,6 +280,26 @@ function limitsMatch({ limits, effect }: Provision, row: ConsentRowFacts): Match
     codes === undefined ? "yes" : codesMatch(codes, row),
     item(data, (limit) => dataMatch(limit, row)),
   ]);
+}
+
+const itemsOf = new WeakMap<Provision, number>();
+
+/** The comparisons that judging a row by a provision takes at most, without the provisions inside it. */
+function comparisonsOf(provision: Provision, { codes, contained, labels }: ConsentRowFacts): number {
+  const { frame, limits } = provision;
+  let items = itemsOf.get(provision);
+  if (items === undefined) {
+    const { purposes, actions, recipients, holders } = frame;
+    const lists = [purposes, actions, recipients, holders, limits.types, limits.data];
+    items = lists.reduce((sum, list = []) => sum + list.length, 1);
+    itemsOf.set(provision, items);
+  }
+  return (
+    items +
+    (limits.labels?.length ?? 0) * (1 + labels.sensitivities.size) +
+    Math.min(limits.codes?.length ?? 0, codes.size) +
+    (limits.dataPeriod === undefined ? 0 : contained.length)
+  );
 }
 
 /** A row outside of a period may contain a resource inside of it. */
@@ -308,30 +330,53 @@ function labelsMatch(
  * authorization) and records of 42 CFR Part 2 (§2.31(a)(3): a specific description of the information).
  */
 function isPermitted(limits: readonly (LabelLimit | Unclear)[], row: RowLabels): Match {
-  const level = largest(limits.map((limit) => (limit !== unclear && "level" in limit ? limit.level : -1)));
+  const { level, sensitivities, names, isOpen } = permittedLabels(limits);
   const isByLevel = !row.isPart2 && !row.sensitivities.has(psychotherapyNotes);
   if (isByLevel && row.level <= level && (!row.hasUnknown || level === mostProtective)) return "yes";
   const permits = (sensitivity: string) =>
-    limits.some(
-      (limit) =>
-        limit !== unclear &&
-        "sensitivity" in limit &&
-        (sensitivity === psychotherapyNotes
-          ? limit.sensitivity === psychotherapyNotes
-          : coversSensitivity(limit.sensitivity, sensitivity)),
-    );
-  const isNamed = (name: string) =>
-    limits.some((limit) => limit !== unclear && "label" in limit && limit.label === name);
+    sensitivity === psychotherapyNotes
+      ? sensitivities.has(sensitivity)
+      : [...sensitivities].some((wide) => coversSensitivity(wide, sensitivity));
   const isPermittedByKind =
     row.sensitivities.size + row.unknown.size > 0 &&
     row.level <= Math.max(level, restricted) &&
     [...row.sensitivities].every(permits) &&
-    [...row.unknown].every(isNamed);
+    [...row.unknown].every((name) => names.has(name));
   if (isPermittedByKind) return "yes";
-  return row.hasUnknown || limits.some((limit) => limit === unclear || "label" in limit) ? "unknown" : "no";
+  return row.hasUnknown || isOpen ? "unknown" : "no";
 }
 
 const mostProtective = confidentialityCodes.length - 1;
+
+/** The labels that a provision permits, prepared once for all rows: a row's many labels cost their sum. */
+interface PermittedLabels {
+  /** The highest. */
+  readonly level: number;
+  readonly sensitivities: ReadonlySet<string>;
+  /** The labels that are in no table here. */
+  readonly names: ReadonlySet<string>;
+  /** A label is named that is in no table here, or is not understood. */
+  readonly isOpen: boolean;
+}
+
+const preparedLabels = new WeakMap<readonly (LabelLimit | Unclear)[], PermittedLabels>();
+
+function permittedLabels(limits: readonly (LabelLimit | Unclear)[]): PermittedLabels {
+  const known = preparedLabels.get(limits);
+  if (known !== undefined) return known;
+  const [sensitivities, names] = [new Set<string>(), new Set<string>()];
+  let [level, isOpen] = [-1, false];
+  for (const limit of limits) {
+    if (limit === unclear || "label" in limit) isOpen = true;
+    if (limit === unclear) continue;
+    if ("level" in limit) level = Math.max(level, limit.level);
+    else if ("sensitivity" in limit) sensitivities.add(limit.sensitivity);
+    else names.add(limit.label);
+  }
+  const labels = { level, sensitivities, names, isOpen };
+  preparedLabels.set(limits, labels);
+  return labels;
+}
 
 /**
  * A deny covers its level and the levels above, and its sensitivity with the codes above and below: a row
@@ -360,7 +405,16 @@ const sameKinds: readonly (readonly string[])[] = [
 function classMatch(limit: ClassLimit, row: ConsentRowFacts): Match {
   if (!("type" in limit)) return "unknown";
   if (limit.type === row.type) return "yes";
-  return row.contained.some(({ type }) => type === limit.type) ? "unknown" : "no";
+  return containedTypes(row.contained).has(limit.type) ? "unknown" : "no";
+}
+
+const typesOfContained = new WeakMap<ConsentRowFacts["contained"], ReadonlySet<string>>();
+
+/** The types of the contained resources, which are looked through once. */
+function containedTypes(contained: ConsentRowFacts["contained"]): ReadonlySet<string> {
+  const types = typesOfContained.get(contained) ?? new Set(contained.map(({ type }) => type));
+  typesOfContained.set(contained, types);
+  return types;
 }
 
 /**

@@ -1,4 +1,5 @@
-import { inlineLabel } from "#fhir/json/facts";
+import type { RowWork } from "#kernel/row-work";
+import { inlineLabel, workOn } from "#fhir/json/facts";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { elementsOf } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
@@ -26,6 +27,8 @@ export interface ConsentRowFacts {
   /** The contained resources: a part of the row, with a type and a time of their own. */
   readonly contained: readonly Pick<ConsentRowFacts, "type" | "time">[];
   readonly labels: RowLabels;
+  /** The work on the row: each Consent that judges it spends of the row's share. */
+  readonly work: RowWork;
   /** The most that is known of the row; undefined: the whole. Further facts are not those of the row. */
   readonly captured?: Exclude<AskedFacts, "whole">;
 }
@@ -164,7 +167,7 @@ const belongingElements: readonly (readonly string[])[] = [
 ];
 
 /** Reads the facts of a row. `base`: the origin's FHIR base. */
-export function rowFactsOf(row: JsonObject, base: FhirBase): ConsentRowFacts {
+export function rowFactsOf(row: JsonObject, base: FhirBase, work: RowWork = workOn(row)): ConsentRowFacts {
   const [type, id] = [textAt(row, "resourceType") ?? "", textAt(row, "id") ?? ""];
   const found = walk(row, base);
   const meta = property(row, "meta");
@@ -184,6 +187,7 @@ export function rowFactsOf(row: JsonObject, base: FhirBase): ConsentRowFacts {
       base,
     ),
     labels: rowLabels(withInside(statedLabels(row), found.labels), found.sensitivities),
+    work,
   };
 }
 

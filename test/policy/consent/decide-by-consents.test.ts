@@ -1,5 +1,7 @@
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
+import { rowShare } from "#kernel/row-work";
+import { RowShareSpent } from "#kernel/row-share-spent";
 import {
   decideByConsents,
   type Combining,
@@ -8,6 +10,7 @@ import {
 } from "#policy/consent/decide-by-consents";
 import { readConsent } from "#policy/consent/read-consent";
 import { rowFactsOf } from "#policy/consent/row-facts";
+import { cpuMillisecondsOf } from "../../support/cpu-milliseconds.ts";
 import { base, consent, observation, purpose, recipient, requestOf, type Asking } from "./scene.ts";
 
 const row = rowFactsOf(observation(), base);
@@ -160,4 +163,42 @@ test("two Consents agree under each combining rule and each base as an independe
             expect.fail(`${JSON.stringify({ combining, ground, both })}: ${found}`);
         }
   expect(pairs).toBe(6 * ((samples.length * (samples.length + 1)) / 2));
+});
+
+test("each provision of each Consent costs the row units of its share, and too many end its judgement", ({
+  expect,
+}) => {
+  const limited = (many: number) =>
+    filed("many", {
+      type: "permit",
+      provision: Array.from({ length: many }, (_, at) => ({
+        type: "deny",
+        data: [{ meaning: "instance", reference: { reference: `Observation/other-${at}` } }],
+      })),
+    });
+  const spentBy = (consents: readonly FiledConsent[]): number => {
+    const judged = rowFactsOf(observation(), base);
+    decideByConsents(consents, requestOf(), judged, { base: "required", combining: "deny-overrides" });
+    return judged.work.spent;
+  };
+  expect(spentBy([limited(20)])).toBeGreaterThan(1.8 * spentBy([limited(10)]));
+  expect(spentBy([limited(10), limited(10)])).toBe(2 * spentBy([limited(10)]));
+  const dear = limited(150);
+  expect(spentBy(Array.from({ length: 200 }, () => dear))).toBeLessThan(rowShare);
+  expect(() => spentBy(Array.from({ length: 1_000 }, () => dear))).toThrow(RowShareSpent);
+});
+
+test("many labels of a row and of a Consent cost their sum", ({ expect }) => {
+  const labels = (many: number, name: string) =>
+    Array.from({ length: many }, (_, at) => ({ system: "urn:labels", code: `${name}${at}` }));
+  const judged = rowFactsOf(observation({ meta: { security: labels(20_000, "a") } }), base);
+  const consents = [filed("labels", { type: "permit", securityLabel: labels(20_000, "a") })];
+  const cpu = cpuMillisecondsOf(() => {
+    const decided = decideByConsents(consents, requestOf(), judged, {
+      base: "required",
+      combining: "deny-overrides",
+    });
+    expect(decided.isPermitted).toBe(true);
+  });
+  expect(cpu).toBeLessThan(1_000);
 });
