@@ -34,10 +34,15 @@ export class RowBarrier {
     try {
       return judge();
     } catch (fault) {
-      if (this.#rows.size < countedMax) this.#rows.add(keyOf(row));
-      this.note(fault);
+      this.hide(row, fault);
       return hidden;
     }
+  }
+
+  /** Counts a row whose judgement threw: its judge hides it. */
+  hide(row: NamedRow, fault: unknown): void {
+    if (this.#rows.size < countedMax) this.#rows.add(keyOf(row));
+    this.note(fault);
   }
 
   /** Notes a fault that hides no row: another engine judges the row. */

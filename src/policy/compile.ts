@@ -68,7 +68,7 @@ export interface CompiledRule {
 }
 
 /** A condition with its path and its codes prepared. */
-type CompiledCondition = RowCondition & {
+export type CompiledCondition = RowCondition & {
   readonly elements: readonly string[];
   readonly steps: readonly PathStep[];
   readonly at: ConditionPath;
@@ -215,26 +215,22 @@ function unionView(type: string, rules: readonly CompiledRule[]): ResourceView {
 /**
  * Answers whether a rule covers a row. If a code cannot be read with certainty, `in` and `notIn` both say no.
  */
-export function isRowOf(rule: CompiledRule, resource: Facts): boolean {
-  return rule.conditions.every((condition) => {
-    const { at, codes } = condition;
-    const work = Facts.workOn(resource);
-    const known = work.once(at, () => new RowCodes(resource, at));
-    if ("in" in condition) {
-      work.spend(known.written.length * workOf.value);
-      return known.written.some((code) => codes.has(code));
-    }
-    const { possible } = known;
-    if (possible === undefined) return false;
-    work.spend((possible.codings.length + possible.plain.length) * workOf.value);
-    return !codes.mayHave(possible);
-  });
+export const isRowOf = ({ conditions }: CompiledRule, resource: Facts): boolean =>
+  conditions.every((condition) => meetsCondition(condition, resource));
+
+/** Answers whether a row meets a condition: decided once for a row, whatever asks. */
+export function meetsCondition(condition: CompiledCondition, resource: Facts): boolean {
+  const { at } = condition;
+  return Facts.workOn(resource)
+    .once(at, () => new RowCodes(resource, at))
+    .meet(condition);
 }
 
 /** The codes of a row at a path, each form read once for all conditions. */
 class RowCodes {
   readonly #row: Facts;
   readonly #at: ConditionPath;
+  readonly #met = new Map<CompiledCondition, boolean>();
   #written: readonly string[] | undefined;
   #possible: PossibleCodes | undefined;
 
@@ -243,8 +239,27 @@ class RowCodes {
     this.#at = at;
   }
 
+  meet(condition: CompiledCondition): boolean {
+    let isMet = this.#met.get(condition);
+    if (isMet === undefined) this.#met.set(condition, (isMet = this.#compare(condition)));
+    return isMet;
+  }
+
+  #compare(condition: CompiledCondition): boolean {
+    const work = Facts.workOn(this.#row);
+    const { codes } = condition;
+    if ("in" in condition) {
+      work.spend(this.#writtenCodes.length * workOf.value);
+      return this.#writtenCodes.some((code) => codes.has(code));
+    }
+    const possible = this.#possibleCodes;
+    if (possible === undefined) return false;
+    work.spend((possible.codings.length + possible.plain.length) * workOf.value);
+    return !codes.mayHave(possible);
+  }
+
   /** The codes as they are written. */
-  get written(): readonly string[] {
+  get #writtenCodes(): readonly string[] {
     if (this.#written === undefined) {
       this.#written = codesOf(valuesAt(this.#row, this.#at.elements));
       Facts.workOn(this.#row).spend(this.#written.length * workOf.key);
@@ -253,7 +268,7 @@ class RowCodes {
   }
 
   /** The meanings of the codes; undefined: the path leads nowhere in rows of the type. */
-  get possible(): PossibleCodes | undefined {
+  get #possibleCodes(): PossibleCodes | undefined {
     if (this.#possible === undefined) {
       const type = this.#at.typeIn(textAt(this.#row, "resourceType") ?? "");
       if (type === undefined) return undefined;

@@ -4,7 +4,8 @@ import { elementsOf, isResourceType } from "#fhir/r4/elements";
 import { namingByValue, namingElements } from "#fhir/r4/compartment-tables";
 import type { SearchParameter } from "#fhir/search/search";
 import { residencePaths } from "#residence/row-residences";
-import type { CompiledPolicy } from "./compile.ts";
+import { meetsCondition, type CompiledCondition, type CompiledPolicy } from "./compile.ts";
+import { codedMembers } from "#policy/view/code-list";
 import { timeMembersOf } from "./consent/data-period.ts";
 import type { Access } from "./row-access.ts";
 import { filterPaths } from "./scope-filters.ts";
@@ -27,6 +28,15 @@ export interface FactLists {
    * of an object decides alike. The Encounter of an Observation differs from row to row, and its decision does not.
    */
   readonly presencePaths: (type: string) => readonly FactPath[];
+  /**
+   * The part of {@link decidingPaths} that only conditions of rules read: two resources that differ there, and meet
+   * the same of these conditions, are decided alike.
+   */
+  readonly conditionPaths: (type: string) => readonly FactPath[];
+  /** The names of the members that these conditions read, at any depth. */
+  readonly conditionNames: (type: string) => ReadonlySet<string>;
+  /** Names the conditions at {@link conditionPaths} that a resource of the type meets. */
+  readonly conditionsMet: (type: string, facts: Facts) => string;
 }
 
 /** The facts of a resource for the decisions of a grant. */
@@ -127,7 +137,7 @@ function makeLists(
   { type, byId, filters, searched }: Judged,
   known: Remembered,
 ): FactLists {
-  const byValue = once(known, (found) =>
+  const byOthers = once(known, (found) =>
     distinct([
       ["resourceType"],
       ["meta", "security"],
@@ -136,17 +146,21 @@ function makeLists(
       ...(found === "Binary" ? ([["securityContext"], ["_securityContext"]] as const) : []),
       ...namingByValue(found).map((name) => [name] as const),
       ...(policy.dataPeriod === undefined ? [] : timeMembersOf(found).map((name) => [name] as const)),
-      // An origin may answer with a different type: it is judged as a row of the requested type first.
-      ...[found, type].flatMap((tested) => conditionPaths(policy, tested)),
       ...[found, type].flatMap((judged) => filters.flatMap((parameter) => filterPaths(judged, parameter))),
       ...[found, type].flatMap((tested) =>
         [...searched].flatMap(({ paths }) => (paths ?? []).flatMap((path) => factPathsOf(tested, path))),
       ),
     ]),
   );
-  const deciding = once(known, (found) =>
-    distinct([...byValue(found), ...namingElements(found).map((name) => [name] as const)]),
-  );
+  // An origin may answer with a different type: it is judged as a row of the requested type first.
+  const conditions = once(known, (found) => conditionsOf(policy, [found, type]));
+  const byValue = once(known, (found) => distinct([...byOthers(found), ...pathsOf(conditions(found))]));
+  const deciding = once(known, (found) => distinct([...byValue(found), ...namedBy(found)]));
+  const tested = once(known, (found) => {
+    const others = new Set([...byOthers(found), ...namedBy(found)].map(([member]) => member));
+    // the members of `meta` are read together
+    return conditions(found).filter(({ elements: [first = ""] }) => first !== "meta" && !others.has(first));
+  });
   const all = once(known, (found) =>
     distinct([
       ...deciding(found),
@@ -158,7 +172,19 @@ function makeLists(
   );
   // distinct paths: those by value come first
   const presence = once(known, (found) => deciding(found).slice(byValue(found).length));
-  return { factPaths: all, decidingPaths: deciding, presencePaths: presence };
+  return {
+    factPaths: all,
+    decidingPaths: deciding,
+    presencePaths: presence,
+    conditionPaths: once(known, (found) => distinct(pathsOf(tested(found)))),
+    conditionNames: (found) =>
+      new Set([...codedMembers, ...tested(found).flatMap(({ elements }) => elements)]),
+    conditionsMet: (found, facts) => {
+      let met = "";
+      for (const condition of tested(found)) met += meetsCondition(condition, facts) ? "1" : "0";
+      return met;
+    },
+  };
 }
 
 /** The members of a row that rules or the scopes' conditions test: a cut of them would change what the row is. */
@@ -173,7 +199,7 @@ export function testedMembers(
     [
       ...times,
       ...labelMembersOf(type).map((name) => [name] as const),
-      ...conditionPaths(policy, type),
+      ...pathsOf(conditionsOf(policy, [type])),
       ...filters.flatMap((parameter) => filterPaths(type, parameter)),
     ].map(([member]) => member),
   );
@@ -201,9 +227,15 @@ export function neverReadsCutMember(
   );
 }
 
-/** The elements that any rule for the type tests, whatever its interactions. */
-const conditionPaths = (policy: CompiledPolicy, type: string): readonly FactPath[] =>
-  policy.rulesFor(type).flatMap(({ conditions }) => conditions.map(({ elements }) => factPathOf(elements)));
+/** The conditions of any rule for these types, whatever its interactions. */
+const conditionsOf = (policy: CompiledPolicy, types: readonly string[]): readonly CompiledCondition[] => [
+  ...new Set(types.flatMap((type) => policy.rulesFor(type).flatMap(({ conditions }) => conditions))),
+];
+
+const namedBy = (type: string): readonly FactPath[] => namingElements(type).map((name) => [name]);
+
+const pathsOf = (conditions: readonly CompiledCondition[]): readonly FactPath[] =>
+  conditions.map(({ elements }) => factPathOf(elements));
 
 /** The fact that contains the value at an element path. */
 function factPathOf([first = "", second]: readonly string[]): FactPath {
@@ -225,11 +257,11 @@ function distinct(paths: readonly FactPath[]): readonly FactPath[] {
   return [...new Map(paths.map((path) => [path.join("."), path])).values()];
 }
 
-type ListOf = (type: string) => readonly FactPath[];
+type ListOf<Item> = (type: string) => readonly Item[];
 
 /** A list for each type of R4, and a single list for every text that is no type: an origin may send any. */
-function once(known: Remembered | undefined, make: ListOf): ListOf {
-  const made = new Map<string, readonly FactPath[]>();
+function once<Item>(known: Remembered | undefined, make: ListOf<Item>): ListOf<Item> {
+  const made = new Map<string, readonly Item[]>();
   return (text) => {
     const type = isResourceType(text) ? text : "";
     let list = made.get(type);

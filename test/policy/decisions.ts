@@ -149,6 +149,11 @@ export const decisions: Readonly<Record<string, Decide>> = {
   "policy/compile isRowOf": byDecidingPaths((facts, { resource, granting: { policy } }) =>
     policy.rulesFor(typeOf(resource)).map((rule) => isRowOf(rule, facts(resource))),
   ),
+  "policy/facts conditionsMet": ({ resource, make, granting: { grant } }) =>
+    grant.conditionsMet(
+      typeOf(resource),
+      make(resource, (type) => [["resourceType"], ...grant.conditionPaths(type)]),
+    ),
   "policy/row-access coversRow": byAccess((facts, rowAccess) => coversRow(rowAccess, facts, origin)),
   "policy/row-access coversRowOrShared": byAccess((facts, rowAccess, type) =>
     coversRowOrShared(rowAccess, facts, type, origin),

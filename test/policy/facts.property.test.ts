@@ -148,6 +148,54 @@ const accessOf = (scopes: readonly string[], patient: string, users: readonly st
   return { scopes: parsed.value, patient, usersPatients: new Set(users), shows: () => true };
 };
 
+test("rows that meet the same conditions, and have the same other deciding facts, have the same view", ({
+  expect,
+}) => {
+  const compiled = compilePolicy(
+    policy(
+      rule(["Observation"], "everything", { where: [{ path: "code", notIn: ["urn:s|a"] }] }),
+      rule(["Observation"], ["status", "method"], { where: [{ path: "method", in: ["urn:s|b"] }] }),
+      rule(["Observation"], ["status"], { where: [{ path: "meta.tag", in: ["urn:s|t"] }] }),
+    ),
+    "sha256:test",
+  );
+  const access = accessOf(["system/*.rs"], "ann", ["ann"]);
+  const grantOf = (request: string): Grant => {
+    const [grant] = grantsOf(compiled, access, request);
+    if (grant === undefined) throw new Error(request);
+    return grant;
+  };
+  const grant = grantOf("Observation?_count=10");
+  // what anything else reads decides by its value
+  expect(grant.conditionPaths("Observation")).toEqual([["code"], ["method"]]);
+  expect(grantOf("Observation?code=x").conditionPaths("Observation")).toEqual([["method"]]);
+  const coded = [
+    undefined,
+    {},
+    "a",
+    { text: "a" },
+    ...["a", "b", "c"].map((code) => ({ coding: [{ code }] })),
+  ];
+  const systems = ["b", "c"].map((code) => ({ coding: [{ system: "urn:s", code, display: code }] }));
+  const views = new Map<string, Set<unknown>>();
+  for (const tag of [[], [{ system: "urn:s", code: "t" }]])
+    for (const code of [...coded, ...systems])
+      for (const method of [...coded, ...systems]) {
+        const row = {
+          resourceType: "Observation",
+          meta: { tag },
+          ...(code !== undefined && { code }),
+          ...(method !== undefined && { method }),
+        };
+        const facts = factsFor(grant, row);
+        const key = `${JSON.stringify(tag)} ${grant.conditionsMet("Observation", facts)}`;
+        const known = views.get(key) ?? new Set();
+        views.set(key, known.add(grant.viewOf(facts, origin)));
+      }
+  expect([...views.values()].map(({ size }) => size)).toEqual([...views].map(() => 1));
+  expect(views.size).toBeGreaterThan(6);
+});
+
 test("every decision on the facts of a resource equals the decision on the resource, and reads no unlisted member", ({
   expect,
 }) => {
@@ -247,6 +295,7 @@ const inner: readonly string[] = [
   "fhir/search/match ownersIn",
   "gateway/write/plan-delete decideDelete", // takes what was read of the row, and judges by its grant
   "policy/compile constructor", // the codes of a row, for isRowOf
+  "policy/compile meetsCondition",
   "fhir/r4/compartment mayInvolveAnother",
   "fhir/r4/target-book learn", // facts by the lists of the target's own grant, judged by isOwnedBy
   "phi/row-views meets",

@@ -8,16 +8,20 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 // Used between two awaits only, by one value at a time.
 let bytes = new Uint8Array() as Uint8Array;
 let at = 0;
+/** The names of the members that are read, at any depth; undefined: all. */
+let wanted: ReadonlySet<string> | undefined;
 
 /**
  * Makes a value from a range of a text that the scanner has read: it is known to be JSON, and no name repeats.
  * A fact is a small part of a resource, and `JSON.parse` would need it as a string first.
  *
- * @param start where the value begins.
+ * @param start where the value begins. @param names of the members to read, at any depth, for a reader that asks
+ * for no other: a text that nobody reads is not made.
  */
-export function capturedValue(text: Uint8Array, start: number): Json {
+export function capturedValue(text: Uint8Array, start: number, names?: ReadonlySet<string>): Json {
   bytes = text;
   at = start;
+  wanted = names;
   return value();
 }
 
@@ -30,6 +34,7 @@ export function capturedValue(text: Uint8Array, start: number): Json {
 export function capturedMembers(text: Uint8Array, start: number, names: ReadonlySet<string>): JsonObject {
   bytes = text;
   at = start + 1;
+  wanted = undefined;
   const members: Record<string, Json> = {};
   while (next() !== 0x7d) {
     const own = name();
@@ -88,7 +93,8 @@ function object(): Json {
   while (next() !== 0x7d) {
     const own = name();
     if (own === "__proto__") throw unusual; // an assignment would set the prototype
-    members[own] = value();
+    if (wanted !== undefined && !wanted.has(own)) skip();
+    else members[own] = value();
   }
   at += 1;
   return members;

@@ -2,7 +2,7 @@ import { utf8 } from "#kernel/encoded";
 import type { FactPath } from "#fhir/json/facts";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import type { FactLists } from "#policy/facts";
-import type { DecidingFact } from "./decisions.ts";
+import type { DecidingFact } from "./fact-memory.ts";
 import type { Plan } from "./plan.ts";
 import { factsView, planOf } from "./plans.ts";
 import { wordsOf } from "./words.ts";
@@ -12,8 +12,14 @@ export class FactLayout {
   readonly paths: readonly FactPath[];
   /** The paths as one text, to compile a view once for each list. */
   readonly key: string;
-  /** The paths that decide, and the indices of the id and type of a resource. */
-  readonly deciding: readonly DecidingFact[];
+  /** The paths that decide: by the conditions that a resource meets there, and the others by their bytes. */
+  readonly ofConditions: readonly DecidingFact[];
+  readonly ofOthers: readonly DecidingFact[];
+  /** The paths of `ofConditions`, and of the type, by which conditions are read. */
+  readonly conditionPaths: readonly FactPath[];
+  /** The names of the members that conditions read, at any depth. */
+  readonly conditionNames: ReadonlySet<string>;
+  /** The indices of the id and type of a resource. */
   readonly id: number;
   readonly type: number;
   /** The type as JSON. */
@@ -27,15 +33,23 @@ export class FactLayout {
   #read: Plan | undefined;
   #entryStart: { readonly base: string; readonly text: DataView } | undefined;
 
-  constructor({ factPaths, decidingPaths, presencePaths }: FactLists, type: string) {
+  constructor(lists: FactLists, type: string) {
+    const { factPaths, decidingPaths, presencePaths, conditionPaths } = lists;
     this.typeName = r4ResourceTypes.find((each) => each === type) ?? type;
     this.paths = factPaths(type);
     const texts = this.paths.map((path) => path.join("."));
     this.key = texts.join();
-    const byPresence = new Set(presencePaths(type).map((path) => path.join(".")));
-    this.deciding = decidingPaths(type)
-      .map((path) => path.join("."))
-      .map((text) => ({ index: texts.indexOf(text), isByPresence: byPresence.has(text) }));
+    const textsOf = (listed: readonly FactPath[]) => new Set(listed.map((path) => path.join(".")));
+    const [byPresence, ofConditions] = [textsOf(presencePaths(type)), textsOf(conditionPaths(type))];
+    const deciding = [...textsOf(decidingPaths(type))].map((text) => ({
+      text,
+      index: texts.indexOf(text),
+      isByPresence: byPresence.has(text),
+    }));
+    this.conditionPaths = [["resourceType"], ...conditionPaths(type)];
+    this.conditionNames = lists.conditionNames(type);
+    this.ofConditions = deciding.filter(({ text }) => ofConditions.has(text));
+    this.ofOthers = deciding.filter(({ text }) => !ofConditions.has(text));
     this.id = texts.indexOf("id");
     this.type = texts.indexOf("resourceType");
     this.typeText = utf8(JSON.stringify(type));
@@ -64,22 +78,15 @@ const byText = new Map<string, FactLayout>();
 const byTextMax = 64;
 
 export function factLayoutOf(lists: FactLists, policyDigest: string, type: string): FactLayout {
-  const [paths, deciding, presence] = [
-    lists.factPaths(type),
-    lists.decidingPaths(type),
-    lists.presencePaths(type),
-  ];
+  const paths = lists.factPaths(type);
   const known = byLists.get(paths);
   if (known !== undefined) return known;
+  const further = [lists.decidingPaths, lists.presencePaths, lists.conditionPaths].map((of) => of(type));
   const key = [
     policyDigest,
     type,
-    ...paths.map((path) => path.join(".")),
-    "",
-    ...deciding.map((path) => path.join(".")),
-    "",
-    ...presence.map((path) => path.join(".")),
-  ].join();
+    ...[paths, ...further].map((listed) => listed.map((path) => path.join(".")).join()),
+  ].join(" ");
   const facts = byText.get(key) ?? new FactLayout(lists, type);
   if (!byText.has(key)) {
     if (byText.size >= byTextMax) byText.delete(byText.keys().next().value ?? "");

@@ -1,4 +1,6 @@
 import { utf8 } from "#kernel/encoded";
+import { rowShare } from "#kernel/row-work";
+import { RowShareSpent } from "#kernel/row-share-spent";
 import { Facts } from "#fhir/json/facts";
 import { resourceBytesMax, type Json, type JsonObject } from "#fhir/json/json";
 import { ownersNamed, type Concerned } from "#fhir/r4/concerned-patients";
@@ -10,9 +12,10 @@ import type { ResourceView } from "#policy/compile";
 import type { FactLists } from "#policy/facts";
 import { capturedValue } from "./captured-value.ts";
 import type { PartAccess } from "#phi/redact";
-import { Decisions, type RowDecision } from "./decisions.ts";
+import { FactMemory, MemoryRoom } from "./fact-memory.ts";
 import { asciiText } from "./ascii-text.ts";
 import { contextOf, cutter, loadText, type CutContext, type Refused } from "./isolate-cutter.ts";
+import type { Plan } from "./plan.ts";
 import { planOf } from "./plans.ts";
 import { isSame, wordsOf } from "./words.ts";
 import type { EntryFrame } from "./output.ts";
@@ -29,6 +32,27 @@ export interface Judge extends PartAccess, Refused {
   readonly mustShow: (facts: Facts) => readonly SearchParameter[];
   /** Called for each Patient, also for a hidden Patient. */
   readonly note: (facts: Facts) => void;
+}
+
+/** The decision about the rows with the same facts. */
+interface RowDecision {
+  /** `undefined`: hidden. */
+  readonly plan: Plan | undefined;
+  readonly patients: ReadonlySet<string>;
+  /** None, if the references that leave name all of the patients. */
+  readonly unseen: ReadonlySet<string>;
+  readonly unnamed: boolean;
+  readonly room: number;
+  readonly mustShow: readonly SearchParameter[];
+  readonly facts: Facts;
+  /** Units of work, without those for the conditions of rules. */
+  readonly units: number;
+}
+
+/** The decisions about the rows that meet the same conditions of rules, and what it cost to find these conditions. */
+interface Met {
+  readonly units: number;
+  readonly decisions: FactMemory<RowDecision>;
 }
 
 /** A row that leaves. */
@@ -83,7 +107,9 @@ export class RowCutter {
   readonly #isPatient: boolean;
   readonly #facts: FactLayout;
   readonly #frame: EntryFrame;
-  readonly #decisions: Decisions;
+  readonly #room = new MemoryRoom();
+  readonly #met: FactMemory<Met>;
+  readonly #decisions = new Map<string, Met["decisions"]>();
   /** The facts of the Patient in the text that is being read. */
   #patient: Facts | undefined;
   #hiddenInARow = 0;
@@ -102,7 +128,7 @@ export class RowCutter {
     this.#facts = factLayoutOf(judge.lists, judge.policyDigest, type);
     this.type = this.#facts.typeName;
     this.#isPatient = type === "Patient";
-    this.#decisions = new Decisions(this.#facts.deciding);
+    this.#met = new FactMemory(this.#facts.ofConditions, this.#room);
     this.#frame = { beforeId: this.#facts.entryStart(bases.public), afterId, after: afterEntry[mode] };
   }
 
@@ -192,8 +218,8 @@ export class RowCutter {
     const tried = this.#hiddenInARow < hiddenMax ? (facts.shown ?? facts.read) : facts.read;
     cutter.cut(tried, gap);
     this.#checkType();
-    const decision = this.#decide();
-    const { plan } = decision;
+    const decision = this.#decidedWithinShare();
+    const plan = decision?.plan;
     if (plan === undefined) {
       this.#hiddenInARow += 1;
       return undefined;
@@ -209,19 +235,57 @@ export class RowCutter {
     return decision;
   }
 
+  /** Undefined: the row is hidden, since its share is spent. The plain engine would only spend it again. */
+  #decidedWithinShare(): RowDecision | undefined {
+    try {
+      return this.#decide();
+    } catch (fault) {
+      if (!(fault instanceof RowShareSpent)) throw fault;
+      this.#bases.barrier.hide({ type: this.type, id: this.#idOrNone() }, fault);
+      return undefined;
+    }
+  }
+
   #decide(): RowDecision {
     // The residence of each Patient is noted, and each has its own id.
     if (this.#isPatient) return this.#judged();
-    return this.#decisions.ofSameFacts(cutter) ?? this.#decisions.remember(cutter, this.#judged());
+    const met = this.#met.of(cutter, this.#judgedConditions);
+    const decision = met.decisions.of(cutter, this.#judged);
+    // A row's work is its own, whatever was judged before it.
+    if (met.units + decision.units > rowShare) throw new RowShareSpent();
+    return decision;
   }
 
-  #judged(): RowDecision {
+  readonly #judgedConditions = (): Met => {
+    const { lists, readsCodes } = this.#judge;
+    const { paths, ofConditions, conditionPaths, conditionNames } = this.#facts;
+    const { factStart, factEnd } = cutter;
+    const members: Record<string, Json> = { resourceType: this.type };
+    for (const { index } of ofConditions)
+      if ((factEnd[index] ?? 0) > 0)
+        members[paths[index]?.[0] ?? ""] = capturedValue(
+          scanner.bytes,
+          factStart[index] ?? 0,
+          conditionNames,
+        );
+    const facts = Facts.captured(members, conditionPaths, [], readsCodes);
+    const met = lists.conditionsMet(this.type, facts);
+    const decisions = this.#decisions.get(met) ?? new FactMemory(this.#facts.ofOthers, this.#room);
+    this.#decisions.set(met, decisions);
+    return { units: Facts.workOn(facts).spent, decisions };
+  };
+
+  readonly #judged = (): RowDecision => {
     const { lists, viewOf, mustShow } = this.#judge;
     // An inline label is unusual: there is none.
     const facts = Facts.captured(this.#captured(), lists.factPaths(this.type), [], this.#judge.readsCodes);
     if (this.#isPatient) this.#patient = facts;
+    lists.conditionsMet(this.type, facts);
+    const { spent } = Facts.workOn(facts);
     const view = viewOf(facts);
-    if (view === undefined) return { ...hidden, facts };
+    const mustMeet = view === undefined ? [] : mustShow(facts);
+    const units = Facts.workOn(facts).spent - spent;
+    if (view === undefined) return { ...hidden, facts, units };
     const owners: Concerned = ownersNamed(facts, [this.#bases.origin, this.#bases.public]);
     return {
       plan: planOf(view, this.#facts.paths, this.#facts.key),
@@ -229,10 +293,11 @@ export class RowCutter {
       unseen: nobody,
       unnamed: owners.unnamed,
       room: hidesOwner(facts, view) ? 1 : 0,
-      mustShow: mustShow(facts),
+      mustShow: mustMeet,
       facts,
+      units,
     };
-  }
+  };
 
   #captured(): JsonObject {
     const { paths, hasMeta } = this.#facts;
@@ -318,7 +383,7 @@ export class RowCutter {
   }
 }
 
-const hidden: Omit<RowDecision, "facts"> = {
+const hidden: Omit<RowDecision, "facts" | "units"> = {
   plan: undefined,
   patients: nobody,
   unseen: nobody,

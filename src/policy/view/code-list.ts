@@ -91,6 +91,9 @@ export function possibleCodes(values: readonly Json[], type: string): PossibleCo
   return { isUnclear, plain, codings };
 }
 
+/** The members by which a coded value is read, here and by `codesOf`. */
+export const codedMembers: readonly string[] = ["coding", "_coding", "system", "code"];
+
 const lowered = (code: string): string => code.trim().toLowerCase();
 const holdsCoding = (concept: JsonObject): boolean =>
   ["system", "code", "_coding"].some((name) => property(concept, name) !== undefined);
