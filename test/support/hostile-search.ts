@@ -1,5 +1,6 @@
 import { isObject, readJson, type JsonObject } from "#fhir/json/json";
 import type { ResourceType } from "#fhir/r4/elements";
+import { searchTextBytesMax } from "#fhir/search/query";
 import { readSearch, type SearchParameter } from "#fhir/search/search";
 import { utf8 } from "#kernel/encoded";
 
@@ -89,4 +90,39 @@ export const hostileSearches: Readonly<
       }),
     pairs: manyValues("component-code-value-quantity", (index) => `a$-${index}`, "a$8999", 48),
   },
+};
+
+type Question = Omit<(typeof hostileSearches)[string], "row">;
+
+/** As many parameters and values as the limit for the text of a search allows. */
+function longest(type: ResourceType, name: string, value: (index: number) => string): Question {
+  const lists = 60;
+  const lengthMax = Math.floor(searchTextBytesMax / lists) - name.length;
+  const pairs = many(lists, (list) => {
+    let text = value(list * 100);
+    for (let index = 1; index < 100; index += 1) {
+      const longer = `${text},${value(list * 100 + index)}`;
+      if (utf8(longer).length > lengthMax) break;
+      text = longer;
+    }
+    return [name, text] as const;
+  });
+  return { type, pairs };
+}
+
+const sign = (index: number): string => String.fromCodePoint(0x4e00 + (index % 20_000));
+
+export const largestQuestions: Readonly<Record<string, Question>> = {
+  "one text": { type: "Patient", pairs: [["family:contains", "ab".repeat(12_000)]] },
+  "short texts": longest("Patient", "family", (index) => `a${index}`),
+  "texts of many signs": longest("Patient", "family:contains", (index) =>
+    many(12, (at) => sign(index * 37 + at * 911)).join(""),
+  ),
+  dates: longest("Observation", "date", (index) => `ge${1000 + (index % 900)}`),
+  codes: longest("Observation", "code", (index) => `u|${index}`),
+  quantities: longest("Observation", "value-quantity", (index) => `${index}|u|m`),
+  pairs: longest("Observation", "component-code-value-quantity", (index) => `a${index}$${index}`),
+  "pairs with one code": longest("Observation", "component-code-value-quantity", (index) => `a$${index}`),
+  references: longest("Observation", "performer", (index) => `x${index}`),
+  urls: longest("Observation", "_profile:below", (index) => `u:${index}`),
 };

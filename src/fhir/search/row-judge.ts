@@ -203,7 +203,7 @@ const meetsParts = <Finder>(
   meets(together, at) &&
   (groups.length === 0 ||
     groups.some(({ first, others }) => {
-      work.spend(workOf.comparison);
+      work.spend(workOf.item);
       return meets(first, at) && meetsParts(others, work, meets, at + 1);
     }));
 
@@ -237,12 +237,13 @@ function partsOfItem(
     const known = work.read(components) as ReturnType<typeof itemsOf> | undefined;
     const { items } =
       known?.base === base ? known : work.keep(components, itemsOf(row, components, base, work));
-    return items.some((item) =>
-      meetsParts(finder, work, (finds, index) => {
+    return items.some((item) => {
+      work.spend(workOf.item);
+      return meetsParts(finder, work, (finds, index) => {
         const found = item[index];
         return found !== undefined && finds(found);
-      }),
-    );
+      });
+    });
   };
 }
 

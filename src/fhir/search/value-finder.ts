@@ -143,7 +143,7 @@ function textFinder(searched: readonly string[], { modifier }: Comparison): Valu
   if (modifier === "contains") {
     const isEmpty = sought.includes("");
     const words = new WordFinder(new Set(sought.filter((text) => text !== "")));
-    return (found) => someText(found, 1, (text) => isEmpty || words.some(text, () => true));
+    return (found) => someText(found, workOf.sign, (text) => isEmpty || words.some(text, () => true));
   }
   const sorted = new SortedTexts(sought);
   return (found) => someText(found, 0, (text) => sorted.beginsOneOf(text));
@@ -176,7 +176,7 @@ function wordsFinder(searched: readonly string[]): ValueFinder {
     if (found.values.length === 0) return false;
     if (isEmpty) return true;
     for (const value of found.as(foldedValues)) {
-      found.work.spend(workOf.comparison + value.length);
+      found.work.spend(workOf.comparison + workOf.sign * value.length);
       const lacking = new Map<number, number>();
       const isFound = finder.some(value, (word) =>
         (textsWith.get(word) ?? []).some((index) => {
@@ -202,7 +202,7 @@ function uriFinder(values: readonly SearchValue[], { modifier, isLenient }: Comp
   return (found) =>
     found.values.some((value) => {
       if (typeof value !== "string") return isLenient;
-      found.work.spend(value.length);
+      found.work.spend(workOf.sign * value.length);
       const text = written(value);
       if (isWhole) return whole.has(text);
       return (

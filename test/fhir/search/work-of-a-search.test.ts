@@ -2,12 +2,20 @@ import { describe, test } from "vitest";
 import { workOn } from "#fhir/json/facts";
 import type { JsonObject } from "#fhir/json/json";
 import { meets } from "#fhir/search/criteria";
+import { searchTextBytesMax } from "#fhir/search/query";
 import { matches, mayMatch } from "#fhir/search/row-judge";
 import type { SearchParameter } from "#fhir/search/search";
+import { utf8 } from "#kernel/encoded";
 import { rowShare, workOf } from "#kernel/row-work";
 import { RowShareSpent } from "#kernel/row-share-spent";
 import { cpuMillisecondsOf } from "../../support/cpu-milliseconds.ts";
-import { asRow, hostileSearches, manyValues, parametersOf } from "../../support/hostile-search.ts";
+import {
+  asRow,
+  hostileSearches,
+  largestQuestions,
+  manyValues,
+  parametersOf,
+} from "../../support/hostile-search.ts";
 
 const base = "https://fhir.example/fhir";
 const judges = { mayMatch, matches };
@@ -81,6 +89,29 @@ describe("what a search costs is the sum of its values and of a row's, never the
     expect(workOn(judged).spent).toBeGreaterThan(rowShare);
   });
 
+  test("a text that many parameters search through, and items compared by many, soon spend the share", ({
+    expect,
+  }) => {
+    const name = () => asRow({ resourceType: "Patient", name: [{ family: "ab".repeat(8_000) }] });
+    const components = Array.from({ length: 1_000 }, (_each, index) => ({
+      code: { coding: [{ code: "a" }] },
+      valueQuantity: { value: index },
+    }));
+    const panel = () => asRow({ resourceType: "Observation", component: components });
+    const asked = (lists: number, name: string, text: string) =>
+      Array.from({ length: lists }, (_list, list) => [name, text.replaceAll("#", String(list))] as const);
+    const judged = (row: JsonObject, parameters: readonly SearchParameter[]) => {
+      for (const parameter of parameters) matches(row, parameter, base);
+    };
+    for (const [row, type, parameter, text] of [
+      [name, "Patient", "family:contains", "ababab#x"],
+      [panel, "Observation", "component-code-value-quantity", "a$-#,b$-#,c$-#"],
+    ] as const) {
+      judged(row(), parametersOf(type, ...asked(5, parameter, text)));
+      expect(() => judged(row(), parametersOf(type, ...asked(60, parameter, text)))).toThrow(RowShareSpent);
+    }
+  });
+
   test("a thousand rows and the question of most values take less than 300 ms of CPU", ({ expect }) => {
     const rows = Array.from({ length: 1_000 }, (_row, index) =>
       asRow({
@@ -102,6 +133,25 @@ describe("what a search costs is the sum of its values and of a row's, never the
         expect(cpu).toBeLessThan(300);
       }
   });
+
+  for (const [name, { type, pairs }] of Object.entries(largestQuestions))
+    test(`the longest question of ${name} is read and prepared in less than 300 ms of CPU`, ({ expect }) => {
+      const { length } = utf8(pairs.flat().join(""));
+      expect(length).toBeGreaterThan(0.9 * searchTextBytesMax);
+      expect(length).toBeLessThan(searchTextBytesMax);
+      const row = asRow({
+        resourceType: type,
+        name: [{ family: "ab" }],
+        code: { coding: [{ code: "1" }] },
+        effectiveDateTime: "2020",
+        component: [{ code: { coding: [{ code: "a" }] }, valueQuantity: { value: 1 } }],
+      });
+      const cpu = cpuMillisecondsOf(() => {
+        for (const parameter of parametersOf(type, ...pairs))
+          for (const judge of Object.values(judges)) judge(row, parameter, base);
+      });
+      expect(cpu).toBeLessThan(300);
+    });
 
   for (const [name, { row, type, pairs }] of Object.entries(hostileSearches))
     test(`${name} take less than a second of CPU`, ({ expect }) => {
