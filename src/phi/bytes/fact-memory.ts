@@ -13,7 +13,7 @@ const [absent, someObject] = [-1, -2];
 
 /** The room for the facts that the memories of one answer have. What has no room is made anew each time. */
 export class MemoryRoom {
-  words = new DataView(new ArrayBuffer(0));
+  words: DataView = new DataView(new ArrayBuffer(0));
   #used = 0;
 
   /** The place of so many bytes; undefined: there is no room. */
