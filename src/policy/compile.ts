@@ -218,19 +218,18 @@ function unionView(type: string, rules: readonly CompiledRule[]): ResourceView {
 export const isRowOf = ({ conditions }: CompiledRule, resource: Facts): boolean =>
   conditions.every((condition) => meetsCondition(condition, resource));
 
-/** Answers whether a row meets a condition: decided once for a row, whatever asks. */
+/** Answers whether a row meets a condition. Its codes are read once for all conditions. */
 export function meetsCondition(condition: CompiledCondition, resource: Facts): boolean {
   const { at } = condition;
-  return Facts.workOn(resource)
-    .once(at, () => new RowCodes(resource, at))
-    .meet(condition);
+  const work = Facts.workOn(resource);
+  const known = work.read(at) as RowCodes | undefined;
+  return (known ?? work.keep(at, new RowCodes(resource, at))).meet(condition);
 }
 
 /** The codes of a row at a path, each form read once for all conditions. */
 class RowCodes {
   readonly #row: Facts;
   readonly #at: ConditionPath;
-  readonly #met = new Map<CompiledCondition, boolean>();
   #written: readonly string[] | undefined;
   #possible: PossibleCodes | undefined;
 
@@ -239,23 +238,12 @@ class RowCodes {
     this.#at = at;
   }
 
+  /** Costs no units beside the reading of the codes: the policy bounds its conditions, and no row does. */
   meet(condition: CompiledCondition): boolean {
-    let isMet = this.#met.get(condition);
-    if (isMet === undefined) this.#met.set(condition, (isMet = this.#compare(condition)));
-    return isMet;
-  }
-
-  #compare(condition: CompiledCondition): boolean {
-    const work = Facts.workOn(this.#row);
     const { codes } = condition;
-    if ("in" in condition) {
-      work.spend(this.#writtenCodes.length * workOf.value);
-      return this.#writtenCodes.some((code) => codes.has(code));
-    }
+    if ("in" in condition) return this.#writtenCodes.some((code) => codes.has(code));
     const possible = this.#possibleCodes;
-    if (possible === undefined) return false;
-    work.spend((possible.codings.length + possible.plain.length) * workOf.value);
-    return !codes.mayHave(possible);
+    return possible !== undefined && !codes.mayHave(possible);
   }
 
   /** The codes as they are written. */
@@ -273,7 +261,8 @@ class RowCodes {
       const type = this.#at.typeIn(textAt(this.#row, "resourceType") ?? "");
       if (type === undefined) return undefined;
       this.#possible = possibleCodes(leavesAt(this.#row, this.#at.elements), type);
-      Facts.workOn(this.#row).spend(this.#possible.codings.length * workOf.key);
+      const { codings, plain } = this.#possible;
+      Facts.workOn(this.#row).spend((codings.length + plain.length) * workOf.key);
     }
     return this.#possible;
   }

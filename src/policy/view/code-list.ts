@@ -30,9 +30,10 @@ export class CodeList {
 
   /** Answers whether one of these values may have a listed code. */
   mayHave({ isUnclear, plain, codings }: PossibleCodes): boolean {
-    return (
-      isUnclear || plain.some((code) => this.#plain.has(code)) || codings.some((each) => this.#mayBe(each))
-    );
+    if (isUnclear) return true;
+    for (const code of plain) if (this.#plain.has(code)) return true;
+    for (const coding of codings) if (this.#mayBe(coding)) return true;
+    return false;
   }
 
   #mayBe({ system, code }: PossibleCoding): boolean {
