@@ -31,15 +31,8 @@ beforeAll(async () => {
 });
 
 const marker = "a-row-that-cannot-be-judged";
-/** In a member that decides: no decision about another row holds for this row. */
-const marked = {
-  category: [
-    {
-      coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "laboratory" }],
-    },
-    { text: marker },
-  ],
-};
+/** In a member that decides by its bytes: no decision about another row holds for this row. */
+const marked = (patient: string) => ({ subject: { ...to(`Patient/${patient}`), display: marker } });
 const failFor = (row: object, fault: () => Error) => {
   if (JSON.stringify(row).includes(marker)) throw fault();
 };
@@ -81,9 +74,9 @@ const good = [
   observation("better", "ann", { valueInteger: 2, encounter: to("Encounter/anns-visit") }),
 ];
 /** A row of Ann's, which her app would see. */
-const faulty = observation("x", "ann", { ...marked, encounter: to("Encounter/anns-visit") });
+const faulty = observation("x", "ann", { ...marked("ann"), encounter: to("Encounter/anns-visit") });
 /** A row of a patient whom the asker does not reach. */
-const hiddenFaulty = observation("x", "cy", marked);
+const hiddenFaulty = observation("x", "cy", marked("cy"));
 
 type Plain = Omit<Question, "by" | "body"> & { readonly body?: object };
 const bundle = (type: string, ...entry: readonly object[]): Plain => ({
@@ -309,7 +302,7 @@ test("the rows that cannot be judged change the public size of no record, howeve
 }) => {
   plants["the reading of its facts"]?.(() => new RowShareSpent());
   const many = (count: number) =>
-    Array.from({ length: count }, (_, n): Resource => observation(`f${n}`, "ann", marked));
+    Array.from({ length: count }, (_, n): Resource => observation(`f${n}`, "ann", marked("ann")));
   for (let longer = 0; longer < 256; longer += 32) {
     const by = await worlds.by("patient", { jti: `size-${"x".repeat(longer)}` });
     const { other, differences } = await worlds.compare(behind(), behind(...many(30)), [
