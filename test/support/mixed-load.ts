@@ -35,6 +35,20 @@ export interface MixedLoad {
   end(): Promise<void>;
 }
 
+interface LoadShape {
+  readonly requests: typeof loadRequests;
+  /** Of an asker after each answer: at least and at most. */
+  readonly pauseMilliseconds: readonly [number, number];
+}
+
+const mixed: LoadShape = { requests: loadRequests, pauseMilliseconds: [10, 150] };
+
+/** Reads of a single small resource, each at once after the last answer. */
+export const smallReads: LoadShape = {
+  requests: [(random) => ({ client: "telehealth", path: `Patient/load-${random.int(0, 59)}` })],
+  pauseMilliseconds: [0, 0],
+};
+
 /**
  * Asks as a dozen clients at once, with a short pause after each answer, through refused and broken
  * connections.
@@ -42,19 +56,21 @@ export interface MixedLoad {
  * @param over gets each request once its answer has come or broken. The load keeps none of them: an hour of
  *   answers does not fit into memory.
  */
-export function mixedLoad(dev: DevFile, seed: number, over: (exchange: Exchange) => void): MixedLoad {
+export function mixedLoad(
+  dev: DevFile,
+  seed: number,
+  over: (exchange: Exchange) => void,
+  { requests, pauseMilliseconds }: LoadShape = mixed,
+): MixedLoad {
   const clients = new Clients(dev, over);
   const ending = new AbortController();
   const going = Array.from({ length: askersAtOnce }, async (_, n) => {
     const random = seeded(seed + n);
     while (!ending.signal.aborted) {
       await clients
-        .ask(
-          random.pick(loadRequests as [(typeof loadRequests)[number]])(random, dev),
-          ending.signal,
-        )
+        .ask(random.pick(requests as [(typeof requests)[number]])(random, dev), ending.signal)
         .catch(() => undefined);
-      await wait(random.int(10, 150));
+      await wait(random.int(...pauseMilliseconds));
     }
   });
   return {
