@@ -22,11 +22,11 @@ import {
 
 const root = join(import.meta.dirname, "../..");
 
-// V8's flags for workerd: Miniflare has no option for them. workerd sets its heaps no limit, so V8 begins to
-// collect the old space of a heap at some hundred MiB, and here thirty heaps, of Workers and of stand-ins, share a
-// process: it grew to 1 GiB. Only such a collection frees the runtime's own objects of a request. No flag is a
-// limit: a heap grows on as its live objects do.
-process.env["MINIFLARE_WORKERD_V8_FLAGS"] ??= "--initial-old-space-size=16 --max-semi-space-size=4";
+// V8's flags for workerd: Miniflare has no option for them. workerd gives V8 no sizes, so V8 collects a heap late,
+// and each of the 29 heaps (Workers and stand-ins) waits for itself: small reads took the process to 1 GiB. Only a
+// full collection frees the runtime's own objects of a request. Neither flag limits a heap: it grows as its live
+// objects do (docs/performance.md, Memory).
+process.env["MINIFLARE_WORKERD_V8_FLAGS"] ??= "--initial-old-space-size=2 --max-semi-space-size=1";
 
 /**
  * The development settings of a worker, added to its wrangler configuration: changed variables, and the
