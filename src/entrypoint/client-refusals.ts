@@ -706,7 +706,7 @@ export const clientRefusals = {
     "The Consent names no patient of this FHIR server, so it could not be in force. Name the patient by a reference, or by an identifier that finds a single Patient for you.",
   ),
   consent_too_long: tooCostlyWrite(
-    "The Consent has more than 50 provisions or 1,000 criteria. Write it shorter: by a class or a label in place of each code.",
+    "The Consent has more than 50 provisions, 1,000 criteria or 64 KiB of codes and names. Write it shorter: by a class or a label in place of each code.",
   ),
 
   // The token endpoint

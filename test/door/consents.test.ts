@@ -466,6 +466,10 @@ const criteriaOf = (count: number) => {
 };
 const tooLong = {
   "51 provisions": provisionsOf(51),
+  "66,000 characters of codes": {
+    type: "deny",
+    code: [{ coding: [{ system: "urn:c", code: "x".repeat(66_000) }] }],
+  },
   "1,001 criteria in one provision": criteriaOf(1_001),
   "1,001 criteria in several provisions": {
     type: "permit",
@@ -516,7 +520,7 @@ test.for(Object.entries(tooLong))(
       const reply = await ask("registrar", path, how);
       const faces = way === "batch" ? reply.text.match(/"status":"\d+/gu) : [`"status":"${reply.status}`];
       expect(new Set(faces), `${way} ${reply.text}`).toEqual(new Set(['"status":"422']));
-      expect(reply.text, way).toContain("more than 50 provisions or 1,000 criteria");
+      expect(reply.text, way).toContain("more than 50 provisions, 1,000 criteria or 64 KiB");
       const written = phylax.forwarded.slice(from).filter((each) => !/^GET |_search$/u.test(each));
       expect(written, way).toEqual([]);
       const events = await eventsOf(phylax.dev, reply.headers["x-request-id"]);

@@ -2,7 +2,7 @@ import { readCriteria } from "#fhir/interaction";
 import { isArray, isObject, readJson, valuesAt, type JsonObject } from "#fhir/json/json";
 import { utf8 } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
-import { readConsent } from "#policy/consent/read-consent";
+import { isUnreadablyLong, readConsent } from "#policy/consent/read-consent";
 import type { Permission } from "#gateway/admission/permit";
 import { identifierOfPatient, patientOf, referenceToPatient } from "#gateway/consents/consent-subject";
 import type { OriginSession } from "#gateway/origin/origin-session";
@@ -32,8 +32,9 @@ export async function patientByIdentifier(
 ): Promise<Result<string | undefined, ConsentPatientRefusal>> {
   const read = readJson(utf8(body));
   const consent = read.ok && isObject(read.value) ? read.value : undefined;
-  if (consent === undefined || !readConsent(consent, origin.base).isActive) return ok(undefined);
-  if (isTooLong(consent)) return err({ reason: "consent_too_long" });
+  const rules = consent && readConsent(consent, origin.base);
+  if (consent === undefined || rules?.isActive !== true) return ok(undefined);
+  if (isTooLong(consent) || isUnreadablyLong(rules)) return err({ reason: "consent_too_long" });
   const reference = referenceToPatient(consent);
   // A transaction may create the patient: the origin resolves the name, and the Consent is read again then.
   if (reference?.startsWith("urn:") === true || patientOf(consent, origin.base) !== undefined)

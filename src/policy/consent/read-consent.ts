@@ -65,6 +65,10 @@ export function readConsent(resource: JsonObject, base: FhirBase): ConsentRules 
   return isTooLong ? { isActive: rules.isActive, ...unclearAt("provision"), readings: [] } : rules;
 }
 
+/** Answers whether a Consent in force has more than is stored: it denies, whatever it says. */
+export const isUnreadablyLong = ({ isActive, readings }: ConsentRules): boolean =>
+  isActive && readings.length === 0;
+
 /** The statuses of a Consent that is as if there were none (FHIR R4 consent-state-codes). */
 const inactive: ReadonlySet<string> = new Set([
   "draft",
