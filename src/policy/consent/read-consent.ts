@@ -22,6 +22,7 @@ import {
 } from "./consent.ts";
 import { storedFormOf } from "./stored-form.ts";
 import { spanOf, spanOfPeriod } from "./time-span.ts";
+import { unreadConsents } from "./unread-consents.ts";
 
 const thp = "http://terminology.hl7.org/CodeSystem/";
 
@@ -62,12 +63,12 @@ export function readConsent(resource: JsonObject, base: FhirBase): ConsentRules 
     ...unclearAt(strange ?? strangePart),
   };
   const isTooLong = storedFormOf(rules).length > formMax;
-  return isTooLong ? { isActive: rules.isActive, ...unclearAt("provision"), readings: [] } : rules;
+  return isTooLong ? { ...unreadConsents, isActive: rules.isActive } : rules;
 }
 
-/** Answers whether a Consent in force has more than is stored: it denies, whatever it says. */
-export const isUnreadablyLong = ({ isActive, readings }: ConsentRules): boolean =>
-  isActive && readings.length === 0;
+/** Answers whether a Consent in force has more than is stored: whatever it says, it denies all but an emergency. */
+export const isUnreadablyLong = ({ isActive, standsForUnread }: ConsentRules): boolean =>
+  isActive && standsForUnread === true;
 
 /** The statuses of a Consent that is as if there were none (FHIR R4 consent-state-codes). */
 const inactive: ReadonlySet<string> = new Set([
