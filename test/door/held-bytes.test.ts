@@ -113,6 +113,11 @@ test(
     };
     expect(answers.map(({ response }) => response.status)).toEqual([...many8("200"), "413", "413"]);
     expect(reasons(each)).toEqual(["plan_too_large", "plan_too_large"]);
+    const isRead = (id: string) => each.questions.some(({ path }) => path.endsWith(`/${id}`));
+    expect([isRead("o8"), isRead("o9")], "a batch without room decides about no further row").toEqual([
+      true,
+      false,
+    ]);
     const fewer = await ask(world, bundle("transaction", ...puts.slice(0, 8)));
     expect(fewer.status).toBe(200);
   },

@@ -11,6 +11,7 @@ export class HeldBytes {
   readonly #whole: HeldBytes | undefined;
   #bytes = 0;
   #trees = 0;
+  #lacksPlans = false;
 
   /** @param whole the budget that this is a part of: it has all bytes of its parts. */
   constructor(whole?: HeldBytes) {
@@ -30,6 +31,26 @@ export class HeldBytes {
     if (this.#bytes + bytes > bytesMax || this.#whole?.take(bytes) === false) return false;
     this.#bytes += bytes;
     return true;
+  }
+
+  /** As {@link take}, for the plan of a write. */
+  takePlan(bytes: number): boolean {
+    const hasRoom = this.take(bytes);
+    if (!hasRoom) this.#first.#lacksPlans = true;
+    return hasRoom;
+  }
+
+  /**
+   * There was no room for the plan of a write: the request plans no further write. To decide about a row of a megabyte
+   * takes a second, and the entries of a batch may name fifty.
+   */
+  get lacksPlans(): boolean {
+    return this.#first.#lacksPlans;
+  }
+
+  /** The budget of the request. */
+  get #first(): HeldBytes {
+    return this.#whole === undefined ? this : this.#whole.#first;
   }
 
   give(bytes: number): void {

@@ -37,11 +37,12 @@ export async function planWrite(
   permission: Permission,
   origin: OriginSession,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
+  if (origin.held.lacksPlans) return err({ reason: "plan_too_large" });
   const planned = await decideWrite(asked, permission, origin);
   if (!planned.ok || planned.value.kind !== "send") return planned;
   const { type, write } = planned.value;
   // The text may be larger than the submitted text, by the hidden part of the stored resource.
-  if (!origin.held.take(sizeHeldBy(planned.value))) return err({ reason: "plan_too_large" });
+  if (!origin.held.takePlan(sizeHeldBy(planned.value))) return err({ reason: "plan_too_large" });
   const effect = effectOf(type)?.beforePlan;
   if (effect === undefined || write.body === undefined) return planned;
   const patient = await effect(write.body, permission, origin);
