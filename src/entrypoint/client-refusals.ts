@@ -27,7 +27,20 @@ const tooCostly = facedAs(400, "too-costly");
 const missing = facedAs(400, "required");
 const tooCostlyWrite = facedAs(422, "too-costly");
 const unsupportedWrite = facedAs(422, "not-supported");
+const timedOut = facedAs(504, "timeout");
+const conflicting = facedAs(409, "conflict");
+const ambiguous = facedAs(412, "processing");
+const outdated = facedAs(412, "conflict");
+const brokenOrigin = facedAs(502, "exception");
+const invalidWrite = facedAs(422, "invalid");
+const tooMuch = facedAs(413, "too-costly");
+const tooLong = facedAs(413, "too-long");
+const unfound = facedAs(404, "not-found");
 const invalidRequest = (description: string) => oauth("invalid_request", description);
+const invalidScope = (description: string) => oauth("invalid_scope", description);
+const invalidTarget = (description: string) => oauth("invalid_target", description);
+const unauthorized = (description: string) => oauth("unauthorized_client", description);
+const notAuthenticated = (description: string) => oauth("invalid_client", description, 401);
 
 const recordHint = "The operator finds the exact reason in the ledger under this request's id.";
 
@@ -37,10 +50,8 @@ const badToken =
   "not revoked, that it comes with the certificate or the key that it is bound to, and that the client is registered and active. " +
   recordHint;
 const badCredential = login(badToken);
-const invalidClient = oauth(
-  "invalid_client",
+const invalidClient = notAuthenticated(
   "Client authentication failed. Check client_id, the registered method, and the certificate or the key, aud, sub, exp and jti of the assertion.",
-  401,
 );
 const credentialOrClient = { ...badCredential, ...invalidClient };
 
@@ -63,9 +74,7 @@ export const strictJson =
 const wait = (what: string): string => `${what} Wait as long as Retry-After says, then ask again.`;
 
 // The FHIR server behind the gateway.
-const badOrigin = fhir(
-  502,
-  "exception",
+const badOrigin = brokenOrigin(
   "The FHIR server behind the gateway gave no usable answer. Try again later; if it stays so, tell the operator this request's id.",
 );
 const tooLarge = fhir(
@@ -79,14 +88,8 @@ const pageEnded = fhir(
   "The link to this page is not valid any more. Send the search again from its first page.",
 );
 // A refusal that a row decided has the face of an absent row.
-const notFound = fhir(
-  404,
-  "not-found",
-  "There is no such resource for this client. Check the type and the id.",
-);
-const unknownPath = fhir(
-  404,
-  "not-found",
+const notFound = unfound("There is no such resource for this client. Check the type and the id.");
+const unknownPath = unfound(
   "There is no such path. Use a path of FHIR below the base, such as Patient/123 or Observation?patient=123.",
 );
 const jsonOnly = fhir(
@@ -94,9 +97,7 @@ const jsonOnly = fhir(
   "not-supported",
   "The answer is JSON of FHIR 4.0 only. Accept application/fhir+json; fhirVersion=4.0, and leave out any other _format. $disclosures also has _format=text/csv and text/html.",
 );
-const stale = fhir(
-  412,
-  "conflict",
+const stale = outdated(
   "This is not the resource's current version. Read the resource again and repeat the change with the new ETag.",
 );
 const hidden = forbidden(
@@ -197,7 +198,7 @@ export const clientRefusals = {
     ...oauth("invalid_request", "Send the body as application/x-www-form-urlencoded.", 415),
   },
   form_too_large: {
-    ...fhir(413, "too-long", "The search is too long. Ask for fewer values."),
+    ...tooLong("The search is too long. Ask for fewer values."),
     ...oauth("invalid_request", "The body is too large. Send only the parameters of this endpoint.", 413),
   },
 
@@ -245,15 +246,11 @@ export const clientRefusals = {
     ],
     invalidClient,
   ),
-  client_authentication_missing: oauth(
-    "invalid_client",
+  client_authentication_missing: notAuthenticated(
     "There is no client authentication. Send client_id over a connection with the client's certificate, or a client_assertion with its type.",
-    401,
   ),
-  client_authentication_not_supported: oauth(
-    "invalid_client",
+  client_authentication_not_supported: notAuthenticated(
     "This client authentication is not supported. Use the client's certificate (RFC 8705) or private_key_jwt, without client_secret and without an Authorization header.",
-    401,
   ),
   client_authentication_repeated: invalidRequest(
     "The request authenticates the client in several ways. Use one of them.",
@@ -293,15 +290,14 @@ export const clientRefusals = {
   // Agreements, grants and purposes
   ...rowFor(["agreement_not_yet_in_force", "agreement_expired"], {
     ...forbidden(noAgreement),
-    ...oauth("unauthorized_client", noAgreement),
+    ...unauthorized(noAgreement),
   }),
   agreement_denied: forbidden(noAgreement),
   purpose_not_in_agreement: {
     ...forbidden(
       "The client's agreement does not cover this purpose. Choose another purpose, or ask the privacy officer.",
     ),
-    ...oauth(
-      "unauthorized_client",
+    ...unauthorized(
       "The client's agreement does not cover this purpose of use. Choose another purpose, or ask the privacy officer.",
     ),
   },
@@ -316,8 +312,7 @@ export const clientRefusals = {
     ...forbidden(
       "The token is not for this purpose of use. Get a token for this purpose, or ask the privacy officer for a grant.",
     ),
-    ...oauth(
-      "unauthorized_client",
+    ...unauthorized(
       "There is no grant for this purpose of use. Name a granted purpose, or ask the privacy officer for a grant.",
     ),
   },
@@ -436,9 +431,7 @@ export const clientRefusals = {
   not_a_batch_or_transaction: invalid(
     "A Bundle of type batch or transaction is expected. Send one, or post a resource to its type's address.",
   ),
-  too_many_entries: fhir(
-    413,
-    "too-costly",
+  too_many_entries: tooMuch(
     "There are too many entries: at most 50 in a batch, and 1,000 in a transaction, of which 50 may be reads. Split the Bundle.",
   ),
   entry_malformed: misshapen(
@@ -448,9 +441,7 @@ export const clientRefusals = {
     "An entry's request.url is malformed. Write it relative to the FHIR base, as in Patient/123.",
   ),
   entry_repeated: invalid("Two entries of the transaction have one resource or one fullUrl. Send each once."),
-  reference_unresolved: fhir(
-    412,
-    "processing",
+  reference_unresolved: ambiguous(
     "A reference that is a search does not find exactly one resource for this client. Refer to a resource by its id.",
   ),
   conditional_reference_not_supported: unsupportedWrite(
@@ -502,9 +493,7 @@ export const clientRefusals = {
   origin_rejected_search: unsupported(
     "The FHIR server behind the gateway does not support this search. Search by other parameters.",
   ),
-  origin_timed_out: fhir(
-    504,
-    "timeout",
+  origin_timed_out: timedOut(
     "The FHIR server behind the gateway did not answer in time. Ask for less, or try again later.",
   ),
   fault: unavailable(wait("Not available just now.")),
@@ -542,9 +531,7 @@ export const clientRefusals = {
     "A condition may use tokens and references to resources of this server only. Use such a parameter.",
   ),
   body_missing: missing("The body is missing. Send the resource or the patch."),
-  body_too_large: fhir(
-    413,
-    "too-long",
+  body_too_large: tooLong(
     "The body is larger than this gateway supports. Send less: smaller attachments, or fewer entries.",
   ),
   body_type_not_supported: fhir(415, "not-supported", sendJson("application/fhir+json of FHIR 4.0")),
@@ -564,16 +551,12 @@ export const clientRefusals = {
   ),
 
   // Writes: errors of the request that depend on the visible part of the stored resource
-  criteria_ambiguous: fhir(
-    412,
-    "processing",
+  criteria_ambiguous: ambiguous(
     "The condition finds more than one resource. Use a condition that finds one.",
   ),
   version_not_current: stale,
   write_precondition_failed: stale,
-  version_missing: fhir(
-    412,
-    "conflict",
+  version_missing: outdated(
     "The FHIR server behind the gateway names no version of this resource, so that no write can depend on it. Ask its operator for versioning.",
   ),
   patch_not_applicable: unprocessable(
@@ -607,17 +590,13 @@ export const clientRefusals = {
   ),
 
   // Writes: answers of the FHIR server behind the gateway
-  write_conflict: fhir(
-    409,
-    "conflict",
+  write_conflict: conflicting(
     "Another request is changing the resource. Read the resource again, then repeat the change.",
   ),
   write_rejected: unprocessable(
     "The FHIR server behind the gateway does not accept this resource. Check it against the profiles of that server.",
   ),
-  write_answer_unfit: fhir(
-    504,
-    "timeout",
+  write_answer_unfit: timedOut(
     "The FHIR server behind the gateway gave no FHIR answer to the write: whether the write was done is not known. Read or search for the resource before you repeat the write.",
   ),
   transaction_incomplete: fhir(
@@ -625,9 +604,7 @@ export const clientRefusals = {
     "incomplete",
     "The FHIR server behind the gateway did a part of the transaction. Each issue says what became of one entry. Repeat the entries that were not done.",
   ),
-  plan_too_large: fhir(
-    413,
-    "too-costly",
+  plan_too_large: tooMuch(
     "Together with what is stored, the writes of this request are larger than the gateway holds at once. Send fewer entries at a time.",
   ),
   transaction_not_atomic: unsupportedWrite(
@@ -639,14 +616,10 @@ export const clientRefusals = {
   update_not_conditional: unsupportedWrite(
     "The FHIR server behind the gateway does not heed If-Match on PUT, so nothing is changed there. Create a new resource instead, or ask the operator.",
   ),
-  row_not_read_again: fhir(
-    502,
-    "exception",
+  row_not_read_again: brokenOrigin(
     "The resource could not be read again right before the write, so that nothing was sent. Repeat the write later.",
   ),
-  write_outcome_unknown: fhir(
-    504,
-    "timeout",
+  write_outcome_unknown: timedOut(
     "The FHIR server behind the gateway did not answer: whether the write was done is not known. Read or search for the resource before you repeat the write, or repeat it with its Idempotency-Key.",
   ),
 
@@ -660,9 +633,7 @@ export const clientRefusals = {
   idempotency_key_reused: unprocessable(
     "This Idempotency-Key was used for a different request. Use a new key for each request, and a key again only with the same request.",
   ),
-  idempotency_key_in_use: fhir(
-    409,
-    "conflict",
+  idempotency_key_in_use: conflicting(
     "A request with this Idempotency-Key is being done. Wait as long as Retry-After says, then repeat the request with the same key.",
   ),
   outcome_unknown: fhir(
@@ -695,14 +666,10 @@ export const clientRefusals = {
   consent_not_filed: unavailable(
     "The Consent is stored at the FHIR server, but it is not in force at this gateway. Read it, and send it again.",
   ),
-  consent_parameters_invalid: fhir(
-    422,
-    "invalid",
+  consent_parameters_invalid: invalidWrite(
     "The Parameters are not those of the operation. Send an active Consent and its DocumentReference or QuestionnaireResponse to $fileConsent; send the references consent and patient to $revokeConsent.",
   ),
-  consent_patient_unknown: fhir(
-    422,
-    "invalid",
+  consent_patient_unknown: invalidWrite(
     "The Consent names no patient of this FHIR server, so it could not be in force. Name the patient by a reference, or by an identifier that finds a single Patient for you.",
   ),
   consent_too_long: tooCostlyWrite(
@@ -717,32 +684,21 @@ export const clientRefusals = {
     "The grant_type is not supported. Send grant_type=client_credentials.",
   ),
   token_parameter_missing: invalidRequest("token is missing. Send the access token as the parameter token."),
-  target_unknown: oauth(
-    "invalid_target",
+  target_unknown: invalidTarget(
     "The client has no grant for this resource. Check the FHIR base in resource, or ask the privacy officer for a grant.",
   ),
-  target_not_chosen: oauth(
-    "invalid_target",
+  target_not_chosen: invalidTarget(
     "The client has grants for several resources. Name one FHIR base with resource.",
   ),
-  scope_malformed: oauth(
-    "invalid_scope",
+  scope_malformed: invalidScope(
     "scope is malformed. Send scopes of SMART v2 with one space between, such as system/Patient.rs.",
   ),
-  scope_unknown: oauth(
-    "invalid_scope",
-    "A scope is not one of SMART v2. Send scopes such as system/Patient.rs.",
-  ),
-  scope_context_not_supported: oauth(
-    "invalid_scope",
-    "Only system/ scopes are issued here. Ask for system/ scopes.",
-  ),
-  scope_query_not_supported: oauth(
-    "invalid_scope",
+  scope_unknown: invalidScope("A scope is not one of SMART v2. Send scopes such as system/Patient.rs."),
+  scope_context_not_supported: invalidScope("Only system/ scopes are issued here. Ask for system/ scopes."),
+  scope_query_not_supported: invalidScope(
     "A condition of a scope is not supported. Write it as PARAMETER=VALUE,VALUE without modifiers and chains, or ask for the scope without it.",
   ),
-  scope_exceeds_grant: oauth(
-    "invalid_scope",
+  scope_exceeds_grant: invalidScope(
     "The scope goes beyond the grant. Ask for less, or leave scope out to get all that is granted.",
   ),
 } as const satisfies Readonly<Record<string, ClientRow>>;
