@@ -178,6 +178,7 @@ export default defineConfig({
     "no-shadow": "off",
     "no-underscore-dangle": "off", // FHIR's own names: _id, _birthDate
     "no-unused-expressions": ["error", { allowTaggedTemplates: true }], // a statement of SQL
+    "no-unused-private-class-members": "off", // tsc finds them, and sees the tag of a template too
     "import/no-unassigned-import": "off",
     "import/no-cycle": "error",
     "import/no-default-export": "off",

@@ -1,5 +1,5 @@
 import { documentParts } from "#audit/definition";
-import type { Approval, AuditEvent, EventOutcome } from "#audit/event";
+import { aboutNobody, type Approval, type AuditEvent, type EventOutcome } from "#audit/event";
 import type { ProofSink, Replayed } from "#audit/ports";
 import { receiptHeader, RequestRecords, senderOf, type Appended } from "#entrypoint/request-records";
 import type { Instant } from "#kernel/clock";
@@ -91,9 +91,7 @@ export class Trail {
       who,
       from: { address },
       what: this.#what,
-      patients: [],
-      unnamed: [],
-      counts: {},
+      ...aboutNobody,
       ...part,
     };
   }

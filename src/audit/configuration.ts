@@ -1,7 +1,7 @@
 import { toCbor } from "#ledger/bytes/cbor";
 import { sha256 } from "#ledger/bytes/hash";
 import type { Instant } from "#kernel/clock";
-import type { AuditEvent, Configuration } from "./event.ts";
+import { aboutNobody, type AuditEvent, type Configuration } from "./event.ts";
 
 type Settings = Configuration["settings"];
 
@@ -23,7 +23,5 @@ export const configurationEvent = (configuration: Configuration, id: string, at:
   at,
   kind: "configuration",
   configuration,
-  patients: [],
-  unnamed: [],
-  counts: {},
+  ...aboutNobody,
 });

@@ -3,7 +3,7 @@ import { sha256 } from "#ledger/bytes/hash";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { chunkBytesMax, isPathList } from "./values.ts";
-import { type AuditEvent, definitionKind } from "./event.ts";
+import { aboutNobody, type AuditEvent, definitionKind } from "./event.ts";
 
 /** The types of content that a definition can have, each with its value. */
 interface Contents {
@@ -86,9 +86,7 @@ export function definitionRecords({ digest, content }: Definition, at: Instant):
       contentDigest: digest,
       chunk: content.subarray(i * chunkBytesMax, (i + 1) * chunkBytesMax),
     },
-    patients: [],
-    unnamed: [],
-    counts: {},
+    ...aboutNobody,
   }));
 }
 

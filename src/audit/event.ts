@@ -132,6 +132,12 @@ export interface AuditEvent {
   readonly definition?: DefinitionChunk | undefined;
 }
 
+/** What an event says that names no patient and discloses nothing. */
+export const aboutNobody = { patients: [], unnamed: [], counts: {} } as const satisfies Pick<
+  AuditEvent,
+  "patients" | "unnamed" | "counts"
+>;
+
 /**
  * The parts of an event that rows decide. They make its records equally long whatever the rows are
  * (audit/worst-case): facts that the caller knows count as they are, the remaining facts at their longest.

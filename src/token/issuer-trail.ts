@@ -1,5 +1,5 @@
 import { baseFields } from "#entrypoint/base-headers";
-import type { AuditEvent, EventKind } from "#audit/event";
+import { aboutNobody, type AuditEvent, type EventKind } from "#audit/event";
 import type { ProofSink } from "#audit/ports";
 import { receiptHeader, senderOf } from "#entrypoint/request-records";
 import type { ClientRecord } from "#identity/client";
@@ -49,9 +49,7 @@ export function eventOf(
     from: { address: arrival.address },
     what: { interaction: arrival.interaction, method: "POST" },
     outcome,
-    patients: [],
-    unnamed: [],
-    counts: {},
+    ...aboutNobody,
   };
 }
 

@@ -4,7 +4,7 @@ import type { AuditEvent, Measured } from "#audit/event";
 import { readGrantName } from "#audit/grant-name";
 import { elementPath } from "#audit/values";
 import { dayMilliseconds, instant } from "#kernel/clock";
-import { askSql } from "#platform/ask-sql";
+import { type AskSql, askSql } from "#platform/ask-sql";
 import { log } from "#platform/log";
 import { readLedgerPlacement } from "#platform/ledger/config";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
@@ -48,13 +48,13 @@ const schema = `
  * ledger after its end. It stores element paths and numbers, nothing of a patient.
  */
 export class ElementCounts extends DurableObject<ElementCountsEnv> {
-  readonly #sql: SqlStorage;
+  readonly #ask: AskSql;
   #failures = 0;
 
   constructor(ctx: DurableObjectState, env: ElementCountsEnv) {
     super(ctx, env);
-    this.#sql = ctx.storage.sql;
-    this.#sql.exec(schema);
+    ctx.storage.sql.exec(schema);
+    this.#ask = askSql(ctx.storage.sql);
   }
 
   /**
@@ -68,15 +68,17 @@ export class ElementCounts extends DurableObject<ElementCountsEnv> {
     if (!isCount(answers) || !elements.every(([, count]) => isCount(count)))
       throw new RangeError("no batch of element counts");
     const lost = this.ctx.storage.transactionSync(() => {
-      const { known } = this.#sql.exec<{ known: number }>("SELECT count(*) AS known FROM elements").one();
+      const { known } = this.ctx.storage.sql
+        .exec<{ known: number }>("SELECT count(*) AS known FROM elements")
+        .one();
       let [room, beyond] = [pathsMax - known, 0];
       for (const [path, count] of elements) {
         if (!elementPath.test(path) || this.#add(day, path, count)) continue;
-        if (room > 0) askSql(this.#sql)`INSERT INTO elements VALUES (${day}, ${path}, ${count})`;
+        if (room > 0) this.#ask`INSERT INTO elements VALUES (${day}, ${path}, ${count})`;
         else beyond += 1;
         room -= 1;
       }
-      askSql(this.#sql)`INSERT INTO days VALUES (${day}, ${beyond === 0 ? answers : 0})
+      this.#ask`INSERT INTO days VALUES (${day}, ${beyond === 0 ? answers : 0})
         ON CONFLICT DO UPDATE SET answers = answers + excluded.answers`;
       return beyond;
     });
@@ -86,7 +88,7 @@ export class ElementCounts extends DurableObject<ElementCountsEnv> {
 
   /** False: the day has no value at this path yet. */
   #add(day: number, path: string, count: number): boolean {
-    const added = askSql(this.#sql)`
+    const added = this.#ask`
       UPDATE elements SET count = count + ${count} WHERE day = ${day} AND path = ${path} RETURNING 1`;
     return added.length > 0;
   }
@@ -97,7 +99,7 @@ export class ElementCounts extends DurableObject<ElementCountsEnv> {
    */
   override async alarm(): Promise<void> {
     const now = Date.now();
-    const days = askSql(this.#sql)<{ day: number; answers: number }>`SELECT * FROM days ORDER BY day`;
+    const days = this.#ask<{ day: number; answers: number }>`SELECT * FROM days ORDER BY day`;
     const ended = days.filter(({ day }) => now >= endOf(day));
     try {
       for (const each of ended) await this.#record(each);
@@ -113,25 +115,25 @@ export class ElementCounts extends DurableObject<ElementCountsEnv> {
   }
 
   async #record({ day, answers }: { readonly day: number; readonly answers: number }): Promise<void> {
-    const elements = askSql(this.#sql)<{ path: string; count: number }>`
+    const elements = this.#ask<{ path: string; count: number }>`
       SELECT path, count FROM elements WHERE day = ${day} ORDER BY path`;
     const placement = readLedgerPlacement(this.env);
     const clock = () => instant(Date.now());
     const sink = ledgerSink(logStubs(this.env.LEDGER_SHARD, placement), placement.layout, clock);
     const grant = this.ctx.id.name ?? "";
-    const recorded = askSql(this.#sql)<{ part: number }>`SELECT part FROM recorded WHERE day = ${day}`;
+    const recorded = this.#ask<{ part: number }>`SELECT part FROM recorded WHERE day = ${day}`;
     const parts = new Set(recorded.map(({ part }) => part));
     for (const event of measurementsOf(grant, { day, answers }, elements)) {
       const part = event.measured?.part ?? 0;
       if (parts.has(part)) continue;
       const { client } = readGrantName(grant);
       await sink.record([event], { kind: "client", client, turn: event.id, spread: 1 });
-      askSql(this.#sql)`INSERT INTO recorded VALUES (${day}, ${part})`;
+      this.#ask`INSERT INTO recorded VALUES (${day}, ${part})`;
     }
     this.ctx.storage.transactionSync(() => {
-      askSql(this.#sql)`DELETE FROM elements WHERE day = ${day}`;
-      askSql(this.#sql)`DELETE FROM days WHERE day = ${day}`;
-      askSql(this.#sql)`DELETE FROM recorded WHERE day = ${day}`;
+      this.#ask`DELETE FROM elements WHERE day = ${day}`;
+      this.#ask`DELETE FROM days WHERE day = ${day}`;
+      this.#ask`DELETE FROM recorded WHERE day = ${day}`;
     });
   }
 }

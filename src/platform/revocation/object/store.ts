@@ -8,7 +8,7 @@ import {
 } from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";
 import type { Listener } from "#platform/guard/object/guard-epochs";
-import { askSql } from "#platform/ask-sql";
+import { type AskSql, askSql } from "#platform/ask-sql";
 
 /** The guards that receive a delta: one client's guard, the guards of one issuer's clients, or all. */
 interface DeltaReceivers {
@@ -70,6 +70,7 @@ const allListed = ""; // no origin has this name
 export class RevocationStore {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
+  readonly #ask: AskSql;
   readonly #started: Instant;
 
   /** @param started when the object started. */
@@ -77,6 +78,7 @@ export class RevocationStore {
     this.#started = started;
     this.#storage = storage;
     this.#sql = storage.sql;
+    this.#ask = askSql(storage.sql);
     this.#sql.exec(schema);
   }
 
@@ -110,7 +112,7 @@ export class RevocationStore {
 
   /** The names of the live denials in the order of their names, at most this number. */
   live(at: Instant, most: number): readonly LiveDenial[] {
-    const rows = askSql(this.#sql)<{ name: string; until: number | null }>`
+    const rows = this.#ask<{ name: string; until: number | null }>`
       SELECT name, until FROM denials WHERE until IS NULL OR until > ${at} ORDER BY name LIMIT ${most}`;
     return rows.map(({ name, until }) => ({ name, until: instantOrNull(until) }));
   }
@@ -119,24 +121,18 @@ export class RevocationStore {
   deny(name: string, receivers: DeltaReceivers, until: Instant | null, at: Instant): void {
     this.#storage.transactionSync(() => {
       const ended = at - denialGraceMilliseconds;
-      askSql(
-        this.#sql,
-      )`DELETE FROM denial_epochs WHERE name IN (SELECT name FROM denials WHERE until < ${ended})`;
-      askSql(this.#sql)`DELETE FROM denials WHERE until < ${ended}`;
+      this.#ask`DELETE FROM denial_epochs WHERE name IN (SELECT name FROM denials WHERE until < ${ended})`;
+      this.#ask`DELETE FROM denials WHERE until < ${ended}`;
       const { live } = this.#sql.exec<{ live: number }>("SELECT count(*) AS live FROM denials").one();
       if (live >= denialsMax) throw new Error("too many live denials");
-      const [known] = askSql(this.#sql)<{
-        until: number | null;
-      }>`SELECT until FROM denials WHERE name = ${name}`;
+      const [known] = this.#ask<{ until: number | null }>`SELECT until FROM denials WHERE name = ${name}`;
       // The later of two ends counts: only lifting a denial shortens it.
       if (known !== undefined && (known.until === null || (until !== null && known.until >= until))) return;
       const { client, issuer } = receivers;
-      askSql(this.#sql)`INSERT OR REPLACE INTO denials (name, client, issuer, until)
+      this.#ask`INSERT OR REPLACE INTO denials (name, client, issuer, until)
         VALUES (${name}, ${client}, ${issuer}, ${until})`;
       this.#addDelta("denied", name, receivers, until);
-      askSql(
-        this.#sql,
-      )`INSERT OR REPLACE INTO denial_epochs (name, epoch) SELECT ${name}, max(epoch) FROM deltas`;
+      this.#ask`INSERT OR REPLACE INTO denial_epochs (name, epoch) SELECT ${name}, max(epoch) FROM deltas`;
     });
   }
 
@@ -151,7 +147,7 @@ export class RevocationStore {
    * of this name. 0: the denial is older than the epochs of denials.
    */
   deniedSince(name: string): number | undefined {
-    return askSql(this.#sql)<{ epoch: number }>`
+    return this.#ask<{ epoch: number }>`
       SELECT coalesce(e.epoch, 0) AS epoch FROM denials d LEFT JOIN denial_epochs e ON e.name = d.name
       WHERE d.name = ${name}`[0]?.epoch;
   }
@@ -160,8 +156,8 @@ export class RevocationStore {
   lift(name: string, receivers: DeltaReceivers, since?: number): boolean {
     return this.#storage.transactionSync(() => {
       if (since !== undefined && this.deniedSince(name) !== since) return false;
-      askSql(this.#sql)`DELETE FROM denial_epochs WHERE name = ${name}`;
-      const lifted = askSql(this.#sql)`DELETE FROM denials WHERE name = ${name} RETURNING 1`.length > 0;
+      this.#ask`DELETE FROM denial_epochs WHERE name = ${name}`;
+      const lifted = this.#ask`DELETE FROM denials WHERE name = ${name} RETURNING 1`.length > 0;
       if (lifted) this.#addDelta("lifted", name, receivers, null);
       return lifted;
     });
@@ -181,7 +177,7 @@ export class RevocationStore {
     return this.#storage.transactionSync(() => {
       const begun = id ?? this.#insertPending(document, mode, at);
       for (const record of records) {
-        askSql(this.#sql)`INSERT OR IGNORE INTO pending_records (pending, name) VALUES (${begun}, ${record})`;
+        this.#ask`INSERT OR IGNORE INTO pending_records (pending, name) VALUES (${begun}, ${record})`;
         this.#addDelta("changed", record, receiversOf(record), null);
       }
       return begun;
@@ -208,18 +204,17 @@ export class RevocationStore {
 
   /** Removes a write, and adds a delta for each record that it named. */
   #end(id: number): void {
-    const records = askSql(this.#sql)<{ name: RecordName }>`
+    const records = this.#ask<{ name: RecordName }>`
       DELETE FROM pending_records WHERE pending = ${id} RETURNING name`;
     for (const { name } of records) this.#addDelta("changed", name, receiversOf(name), null);
-    askSql(this.#sql)`DELETE FROM consent_writers WHERE pending = ${id}`;
-    askSql(this.#sql)`DELETE FROM pending WHERE id = ${id}`;
+    this.#ask`DELETE FROM consent_writers WHERE pending = ${id}`;
+    this.#ask`DELETE FROM pending WHERE id = ${id}`;
   }
 
   /** The pending registry files, in the order of their arrival. */
   pending(): readonly Pending[] {
-    return askSql(
-      this.#sql,
-    )<Pending>`SELECT id, document, mode FROM pending WHERE mode <> 'consent' ORDER BY id`;
+    return this.#ask<Pending>`
+      SELECT id, document, mode FROM pending WHERE mode <> 'consent' ORDER BY id`;
   }
 
   /**
@@ -237,10 +232,10 @@ export class RevocationStore {
     return this.#storage.transactionSync(() => {
       if (writer !== undefined && !this.#hasRoom(writer, records))
         throw new Error("too many consents are pending");
-      this.#sql.exec("INSERT OR IGNORE INTO consent_origins (name) VALUES (?)", origin);
+      this.#ask`INSERT OR IGNORE INTO consent_origins (name) VALUES (${origin})`;
       const id = this.#insertPending("", "consent", at);
       if (writer !== undefined)
-        askSql(this.#sql)`INSERT INTO consent_writers (pending, client, authority)
+        this.#ask`INSERT INTO consent_writers (pending, client, authority)
           VALUES (${id}, ${writer.client}, ${writer.authority})`;
       this.#announce(id, records);
       return id;
@@ -253,7 +248,7 @@ export class RevocationStore {
    * for another client, and for another patient of the same client.
    */
   #hasRoom({ client, authority }: ConsentWriter, records: readonly RecordName[]): boolean {
-    const held = askSql(this.#sql)<{ client: string; name: string; many: number }>`
+    const held = this.#ask<{ client: string; name: string; many: number }>`
       SELECT client, name, count(*) AS many FROM consent_writers JOIN pending_records USING (pending)
       WHERE authority = ${authority} GROUP BY client, name`;
     const own = held.filter((each) => each.client === client);
@@ -266,7 +261,7 @@ export class RevocationStore {
 
   #announce(id: number, records: readonly RecordName[]): void {
     for (const record of records) {
-      const isNew = askSql(this.#sql)`
+      const isNew = this.#ask`
         INSERT OR IGNORE INTO pending_records (pending, name) VALUES (${id}, ${record}) RETURNING 1`;
       if (isNew.length > 0) this.#addDelta("changed", record, receiversOf(record), null);
     }
@@ -278,7 +273,7 @@ export class RevocationStore {
    */
   putConsents(id: number, document: string, records: readonly RecordName[]): boolean {
     return this.#storage.transactionSync(() => {
-      const isPending = askSql(this.#sql)`
+      const isPending = this.#ask`
         UPDATE pending SET document = ${document} WHERE id = ${id} AND mode = 'consent' RETURNING 1`;
       if (isPending.length > 0) this.#announce(id, records);
       return isPending.length > 0;
@@ -287,7 +282,7 @@ export class RevocationStore {
 
   /** The names among these of which a change is pending. */
   pendingConsentNames(asked: readonly RecordName[]): readonly RecordName[] {
-    const rows = askSql(this.#sql)<{ name: RecordName }>`
+    const rows = this.#ask<{ name: RecordName }>`
       SELECT DISTINCT name FROM pending_records WHERE name IN (SELECT value FROM json_each(${JSON.stringify(asked)}))`;
     return rows.map(({ name }) => name);
   }
@@ -299,7 +294,7 @@ export class RevocationStore {
    */
   pendingConsents(asked?: readonly RecordName[]): readonly PendingConsents[] {
     const names = asked === undefined ? null : JSON.stringify(asked);
-    return askSql(this.#sql)<PendingConsents>`
+    return this.#ask<PendingConsents>`
       SELECT id, document, begun FROM pending WHERE mode = 'consent' AND (${names} IS NULL
         OR id IN (SELECT pending FROM pending_records WHERE name IN (SELECT value FROM json_each(${names}))))
       ORDER BY id`;
@@ -317,7 +312,7 @@ export class RevocationStore {
           (SELECT bookmark FROM standing WHERE lost_up_to IS NULL) AS bookmark FROM deltas`,
       )
       .one();
-    const pending = askSql(this.#sql)<{ name: RecordName }>`
+    const pending = this.#ask<{ name: RecordName }>`
       SELECT DISTINCT name FROM pending_records WHERE name = 'client/' || ${client} OR name NOT GLOB 'client/*'`;
     return {
       ...known,
@@ -328,8 +323,7 @@ export class RevocationStore {
 
   /** Undefined: the origins whose Consents D1 has were not asked for since this storage began. */
   consentOrigins(): readonly string[] | undefined {
-    const rows = this.#sql.exec<{ name: string }>("SELECT name FROM consent_origins").toArray();
-    const names = rows.map(({ name }) => name);
+    const names = this.#ask<{ name: string }>`SELECT name FROM consent_origins`.map(({ name }) => name);
     return names.includes(allListed) ? names.filter((name) => name !== allListed) : undefined;
   }
 
@@ -337,7 +331,7 @@ export class RevocationStore {
   putConsentOrigins(names: readonly string[]): void {
     this.#storage.transactionSync(() => {
       for (const name of [...names, allListed])
-        this.#sql.exec("INSERT OR IGNORE INTO consent_origins (name) VALUES (?)", name);
+        this.#ask`INSERT OR IGNORE INTO consent_origins (name) VALUES (${name})`;
     });
   }
 
@@ -347,13 +341,11 @@ export class RevocationStore {
    * until a write that began later brings a bookmark that is surely after both.
    */
   #move(id: number, bookmark: string | null): void {
-    this.#sql.exec("INSERT OR IGNORE INTO standing (only_row, bookmark, lost_up_to) VALUES (1, '', NULL)");
+    this.#ask`INSERT OR IGNORE INTO standing (only_row, bookmark, lost_up_to) VALUES (1, '', NULL)`;
     if (bookmark === null)
-      this.#sql.exec(
-        "UPDATE standing SET lost_up_to = (SELECT seq FROM sqlite_sequence WHERE name = 'pending')",
-      );
+      this.#ask`UPDATE standing SET lost_up_to = (SELECT seq FROM sqlite_sequence WHERE name = 'pending')`;
     else
-      askSql(this.#sql)`UPDATE standing SET bookmark = max(bookmark, ${bookmark}),
+      this.#ask`UPDATE standing SET bookmark = max(bookmark, ${bookmark}),
         lost_up_to = iif(lost_up_to < ${id}, NULL, lost_up_to)`;
   }
 
@@ -377,7 +369,7 @@ export class RevocationStore {
       )
       .one();
     if (epoch % sweepDeltas !== 0) return;
-    askSql(this.#sql)`DELETE FROM deltas
+    this.#ask`DELETE FROM deltas
       WHERE epoch <= (SELECT epoch FROM deltas ORDER BY epoch DESC LIMIT 1 OFFSET ${deltasMax})`;
   }
 }

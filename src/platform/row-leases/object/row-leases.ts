@@ -2,37 +2,37 @@ import { DurableObject } from "cloudflare:workers";
 import { instant, type Instant } from "#kernel/clock";
 import { sha256Form } from "#kernel/encoded";
 import { takeLease } from "#limits/row-lease";
-import { askSql } from "#platform/ask-sql";
+import { type AskSql, askSql } from "#platform/ask-sql";
 
 /**
  * The storage and clock around limits/row-lease. An object has the leases of a part of an origin's rows, each by
  * the hash of its address, for less than a minute.
  */
 export class RowLeaseBook extends DurableObject {
-  readonly #sql: SqlStorage;
+  readonly #ask: AskSql;
 
   constructor(state: DurableObjectState, env: unknown) {
     super(state, env as Cloudflare.Env); // this object reads nothing of its environment
-    this.#sql = state.storage.sql;
-    this.#sql.exec(schema);
+    state.storage.sql.exec(schema);
+    this.#ask = askSql(state.storage.sql);
   }
 
   /** `rowHash`: SHA-256 in base64url. False if a further holder has the row. */
   take(rowHash: string, holder: string): boolean {
     if (!sha256Form.test(rowHash)) throw new Error("not the hash of a row's address");
     const at = now();
-    askSql(this.#sql)`DELETE FROM row_leases WHERE until <= ${at}`;
-    const [row] = askSql(this.#sql)<{ holder: string; until: Instant }>`
+    this.#ask`DELETE FROM row_leases WHERE until <= ${at}`;
+    const [row] = this.#ask<{ holder: string; until: Instant }>`
       SELECT holder, until FROM row_leases WHERE row_hash = ${rowHash}`;
     const lease = takeLease(row, holder, at);
     if (lease === undefined) return false;
-    askSql(this.#sql)`INSERT OR REPLACE INTO row_leases (row_hash, holder, until)
+    this.#ask`INSERT OR REPLACE INTO row_leases (row_hash, holder, until)
       VALUES (${rowHash}, ${lease.holder}, ${lease.until})`;
     return true;
   }
 
   release(rowHash: string, holder: string): void {
-    askSql(this.#sql)`DELETE FROM row_leases WHERE row_hash = ${rowHash} AND holder = ${holder}`;
+    this.#ask`DELETE FROM row_leases WHERE row_hash = ${rowHash} AND holder = ${holder}`;
   }
 }
 

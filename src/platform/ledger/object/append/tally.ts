@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { AnonymousCap, isAnonymousRefusal } from "#audit/anonymous-cap";
-import type { AuditEvent } from "#audit/event";
+import { aboutNobody, type AuditEvent } from "#audit/event";
 import type { Counted } from "#audit/ports";
 import { type Instant, instant } from "#kernel/clock";
 import type { Secret } from "#kernel/secret";
@@ -104,8 +104,6 @@ export const tallyEvent = (id: string, at: Instant, tally: Readonly<Record<strin
   id,
   at,
   kind: "refusals",
-  patients: [],
-  unnamed: [],
-  counts: {},
+  ...aboutNobody,
   tally,
 });

@@ -1,6 +1,6 @@
 import { fromBase64, toBase64 } from "#ledger/bytes/base64";
 import type { Remembered } from "#ledger/tlog/witness";
-import { askSql } from "#platform/ask-sql";
+import { type AskSql, askSql } from "#platform/ask-sql";
 
 /** The last checkpoint of a log that the root log took; `waiting` until it is a leaf. */
 export interface RootEntry extends Remembered {
@@ -35,9 +35,11 @@ type EntryRow = { log: string; size: number; root: string; frame: number; note: 
 /** A root log's state in addition to its leaves. */
 export class RootRows {
   readonly #sql: SqlStorage;
+  readonly #ask: AskSql;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
+    this.#ask = askSql(sql);
     sql.exec(schema);
   }
 
@@ -47,22 +49,20 @@ export class RootRows {
 
   /** The names of the logs of a half-year. */
   logsOf(halfYear: string): string[] {
-    const rows = askSql(this.#sql)<{ log: string }>`
+    const rows = this.#ask<{ log: string }>`
       SELECT log FROM root_logs WHERE substr(log, instr(log, '-') + 1) = ${halfYear}`;
     return rows.map(({ log }) => log);
   }
 
   /** The layout of keys with which a half-year began; undefined before its first log was opened. */
   layout(halfYear: string): string | undefined {
-    const [row] = askSql(this.#sql)<{
-      layout: string;
-    }>`SELECT layout FROM root_layouts WHERE half_year = ${halfYear}`;
-    return row?.layout;
+    return this.#ask<{ layout: string }>`
+      SELECT layout FROM root_layouts WHERE half_year = ${halfYear}`[0]?.layout;
   }
 
   /** Stores the layout of a half-year for good. */
   keepLayout(halfYear: string, layout: string): void {
-    this.#sql.exec("INSERT INTO root_layouts VALUES (?, ?)", halfYear, layout);
+    this.#ask`INSERT INTO root_layouts VALUES (${halfYear}, ${layout})`;
   }
 
   /**
@@ -74,32 +74,27 @@ export class RootRows {
   }
 
   save({ log, size, root, frame, note, waiting }: RootEntry): void {
-    askSql(this.#sql)`INSERT OR REPLACE INTO root_logs
+    this.#ask`INSERT OR REPLACE INTO root_logs
       VALUES (${log}, ${size}, ${toBase64(root)}, ${frame}, ${note}, ${Number(waiting)})`;
   }
 
   published(): Published | undefined {
-    const [row] = askSql(this.#sql)<Omit<Published, "whole"> & { readonly whole: number }>`
+    const [row] = this.#ask<Omit<Published, "whole"> & { readonly whole: number }>`
       SELECT size, note, whole, at FROM root_published`;
     return row && { ...row, whole: row.whole === 1 };
   }
 
   publish({ size, note, whole, at }: Published): void {
-    askSql(
-      this.#sql,
-    )`INSERT OR REPLACE INTO root_published VALUES (1, ${size}, ${note}, ${Number(whole)}, ${at})`;
+    this.#ask`INSERT OR REPLACE INTO root_published VALUES (1, ${size}, ${note}, ${Number(whole)}, ${at})`;
   }
 
   /** The size of the last checkpoint that a witness is known to have cosigned; 0 for none. */
   cosigned(witness: string): number {
-    const [row] = askSql(this.#sql)<{
-      size: number;
-    }>`SELECT size FROM root_witnesses WHERE name = ${witness}`;
-    return row?.size ?? 0;
+    return this.#ask<{ size: number }>`SELECT size FROM root_witnesses WHERE name = ${witness}`[0]?.size ?? 0;
   }
 
   setCosigned(witness: string, size: number): void {
-    this.#sql.exec("INSERT OR REPLACE INTO root_witnesses VALUES (?, ?)", witness, size);
+    this.#ask`INSERT OR REPLACE INTO root_witnesses VALUES (${witness}, ${size})`;
   }
 
   #entries(where: string, value: string | number): RootEntry[] {
