@@ -6,6 +6,7 @@ import { ageAt, type Clock, type Instant } from "#kernel/clock";
 import type { AppliedUpdate, RegistryPosition } from "#registry/revocation";
 import { inTime } from "#platform/deadlines";
 import type { ConsentOnFile, ConsentQuestion, ConsentsOnFile } from "./consent-desk.ts";
+import { Newest } from "#kernel/memo";
 
 /** The store of Consents: `control`, by RPC. */
 export interface ConsentSource {
@@ -48,7 +49,7 @@ export class IsolateConsents {
   readonly #clock: Clock;
   readonly #copies = new Map<string, Copy>(); // by origin and patient, oldest first
   readonly #patientOf = new Map<string, string>(); // by the pseudonym in deltas
-  readonly #rules = new Map<string, ConsentRules>(); // by digest: patients with the same form share the rules
+  readonly #rules = new Newest<ConsentRules>(formsMax); // by digest: patients with the same form share the rules
   readonly #changes = new Map<string, number>(); // the newest change of a pseudonym, oldest first
   readonly #reread = new Set<string>(); // copies that only the primary database may replace
   readonly #readOrigins = new Set<string>(); // deltas do not yet say that an origin has its first Consent
@@ -172,7 +173,6 @@ export class IsolateConsents {
     let rules = this.#rules.get(digest);
     if (rules === undefined) {
       rules = readStoredForm(form);
-      if (this.#rules.size >= formsMax) this.#rules.delete(this.#rules.keys().next().value ?? "");
       this.#rules.set(digest, rules);
     }
     return { consent, digest, rules, mayPermit, filedAt };

@@ -2,6 +2,7 @@ import { ageAt, instant, type Clock, type Instant } from "#kernel/clock";
 import { inTime } from "#platform/deadlines";
 import type { ConsentState, ReadingClaim, ReadingQuestion } from "./consent-desk.ts";
 import type { IsolateConsents } from "./isolate-consents.ts";
+import { Newest } from "#kernel/memo";
 
 /** The part of `control` that decides who reads Consents at an origin, by RPC. */
 export interface ReadingDesk {
@@ -26,7 +27,7 @@ export class IsolateReadings {
   readonly #copies: Pick<IsolateConsents, "reread">;
   readonly #clock: Clock;
   readonly #wait: (milliseconds: number) => Promise<unknown>;
-  readonly #readAt = new Map<string, Instant>(); // by origin and patient
+  readonly #readAt = new Newest<Instant>(patientsMax); // by origin and patient
 
   constructor(
     desk: ReadingDesk,
@@ -85,13 +86,7 @@ export class IsolateReadings {
     if (due.size > 0) return false;
     // The copies of this isolate may be older than the reading.
     this.#copies.reread(origin, stale);
-    for (const [patient, at] of readAt) this.#note(`${origin}/${patient}`, at);
+    for (const [patient, at] of readAt) this.#readAt.set(`${origin}/${patient}`, at);
     return true;
-  }
-
-  #note(key: string, readAt: Instant): void {
-    this.#readAt.delete(key);
-    this.#readAt.set(key, readAt);
-    if (this.#readAt.size > patientsMax) this.#readAt.delete(this.#readAt.keys().next().value ?? "");
   }
 }

@@ -10,6 +10,7 @@ import type { AskServer } from "#platform/ask-server";
 import { basicCredentials } from "./basic-credentials.ts";
 import { signAssertion } from "./client-assertion.ts";
 import { currentValue, namedSecret, type NamedSecrets } from "#platform/config/named-secret";
+import { Newest } from "#kernel/memo";
 
 export interface OpaqueTokenPorts {
   readonly issuers: IssuerDirectory;
@@ -45,14 +46,14 @@ const questionsPerSecondMax = 100;
  * issuer cannot be asked.
  */
 export function withOpaqueTokens(jwts: TokenVerifier, ports: OpaqueTokenPorts): TokenVerifier {
-  const answers = new Map<string, BelievedAnswer>(); // oldest first
-  const questions = new Map<string, { readonly second: number; count: number }>();
+  const answers = new Newest<BelievedAnswer>(answersMax);
+  const questions = new Newest<{ readonly second: number; count: number }>(answersMax);
 
   /** Throws when a certificate asks more often than its share. */
   const count = ({ x5t }: Certificate, at: Instant) => {
     const second = Math.floor(at / 1_000);
     const known = questions.get(x5t);
-    if (known?.second !== second) bounded(questions).set(x5t, { second, count: 1 });
+    if (known?.second !== second) questions.set(x5t, { second, count: 1 });
     else if ((known.count += 1) > questionsPerSecondMax)
       throw new Error("too many opaque tokens of one certificate in a second");
   };
@@ -74,7 +75,7 @@ export function withOpaqueTokens(jwts: TokenVerifier, ports: OpaqueTokenPorts): 
     const ends =
       typeof issuerAnswer["exp"] === "number" ? issuerAnswer["exp"] * 1_000 : Number.POSITIVE_INFINITY;
     answers.delete(name);
-    bounded(answers).set(name, { answer: issuerAnswer, asked: at, ends: instant(ends) });
+    answers.set(name, { answer: issuerAnswer, asked: at, ends: instant(ends) });
     return issuerAnswer;
   };
 
@@ -176,9 +177,4 @@ function judge(
   const isDpop = typeof type === "string" && type.toLowerCase() === "dpop";
   if (isDpop && token.value.binding.kind !== "key") return err({ reason: "token_type_invalid" });
   return ok({ ...token.value, keyId: undefined });
-}
-
-function bounded<V>(map: Map<string, V>): Map<string, V> {
-  if (map.size >= answersMax) map.delete(map.keys().next().value ?? "");
-  return map;
 }

@@ -1,9 +1,10 @@
 import type { Algorithm, PublicJwk } from "#identity/jose/jwk";
 import { importKey } from "./import-key.ts";
+import { Newest } from "#kernel/memo";
 
 const importedMax = 1_024;
 // settled keys only: a request never waits for another request's import
-const importedKeys = new Map<string, CryptoKey>();
+const importedKeys = new Newest<CryptoKey>(importedMax);
 
 /**
  * The import of a key costs a fifth of a verification, so each key is imported once in an isolate's life.
@@ -14,7 +15,6 @@ export async function importPublicKey(key: PublicJwk, algorithm: Algorithm): Pro
   const known = importedKeys.get(name);
   if (known !== undefined) return known;
   const made = await importKey(materialOf(key), algorithm, "verify");
-  if (importedKeys.size >= importedMax) importedKeys.delete(importedKeys.keys().next().value ?? "");
   importedKeys.set(name, made);
   return made;
 }

@@ -2,6 +2,7 @@ import type { PolicyStore } from "#identity/ports";
 import { policyDigest, type PolicyDocument } from "#policy/document";
 import { askRegistry, policyTable, rowsWhere } from "./read-table.ts";
 import type { RegistryReader } from "./copies/registry-reader.ts";
+import { Newest } from "#kernel/memo";
 
 const policiesMax = 128;
 
@@ -10,7 +11,7 @@ const policiesMax = 128;
  * reads.
  */
 export function d1PolicyStore(registry: RegistryReader): PolicyStore {
-  const known = new Map<string, unknown>();
+  const known = new Newest<unknown>(policiesMax);
   return {
     async byDigest(digest) {
       const document = known.get(digest);
@@ -22,7 +23,6 @@ export function d1PolicyStore(registry: RegistryReader): PolicyStore {
       if (row === undefined) return undefined;
       const body = row.body as PolicyDocument; // the digest is that of its JSON, whatever it contains
       if ((await policyDigest(body)) !== digest) throw new Error("a policy's body does not match its digest");
-      if (known.size >= policiesMax) known.delete(known.keys().next().value ?? "");
       known.set(digest, body);
       return body;
     },

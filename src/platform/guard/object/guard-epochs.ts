@@ -6,6 +6,7 @@ import {
   type RevocationUpdate,
 } from "#registry/revocation";
 import { instant, type Clock, type Instant } from "#kernel/clock";
+import { Newest } from "#kernel/memo";
 
 /** The receiver of revocation deltas: a client, with the issuers of its tokens and keys. */
 export interface Listener {
@@ -39,7 +40,7 @@ const issuersMax = 4;
 export class GuardEpochs {
   readonly #source: RevocationSource;
   readonly #clock: Clock;
-  readonly #epochs = new Map<string, GuardEpoch>(); // least recently used first
+  readonly #epochs = new Newest<GuardEpoch>(issuersMax); // the most recently used
 
   constructor(source: RevocationSource, clock: Clock) {
     this.#source = source;
@@ -54,9 +55,7 @@ export class GuardEpochs {
     const epoch =
       this.#epochs.get(issuer) ??
       new GuardEpoch(this.#source, this.#clock, { client, issuers: [issuer, client] });
-    this.#epochs.delete(issuer);
     this.#epochs.set(issuer, epoch);
-    if (this.#epochs.size > issuersMax) this.#epochs.delete(this.#epochs.keys().next().value ?? "");
     return epoch;
   }
 }

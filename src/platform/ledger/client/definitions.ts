@@ -1,7 +1,7 @@
 import { type Definition, define } from "#audit/definition";
 import type { AuditEvent } from "#audit/event";
 import type { Instant } from "#kernel/clock";
-import { memo } from "#kernel/memo";
+import { memo, Newest } from "#kernel/memo";
 
 /** An append as it is sent: long content is named by its digest. */
 export interface NamedEvents {
@@ -59,7 +59,7 @@ const RENEWED_MS = 1_000;
  * between answers that it lacks the definition.
  */
 export class ConfirmedDefinitions {
-  readonly #until = new Map<string, number>(); // by log and digest, in order of time
+  readonly #until = new Newest<number>(CONFIRMED_MAX); // by log and digest
 
   /** The contents that an append must bring along. */
   unconfirmed(log: string, definitions: NamedEvents["definitions"], now: Instant): readonly Uint8Array[] {
@@ -73,9 +73,7 @@ export class ConfirmedDefinitions {
       const name = `${log} ${digest}`;
       // Most answers of a log confirm what an answer of the last second confirmed.
       if ((this.#until.get(name) ?? 0) > now + CONFIRMED_MS - RENEWED_MS) continue;
-      this.#until.delete(name);
       this.#until.set(name, now + CONFIRMED_MS);
-      if (this.#until.size > CONFIRMED_MAX) this.#until.delete(this.#until.keys().next().value ?? "");
     }
   }
 }

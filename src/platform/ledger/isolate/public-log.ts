@@ -23,6 +23,7 @@ import type { FrameCopy } from "#platform/ledger/object/log/objects";
 import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import { within } from "#platform/within";
+import { Newest } from "#kernel/memo";
 
 type ImmutableAddress = Exclude<Address, { readonly kind: "checkpoint" | "proof" }>;
 
@@ -47,22 +48,6 @@ export class PublicLogCache {
   );
   readonly copies = new Newest<Newest<FrameCopy>>(LOGS_REMEMBERED);
   readonly offsets = new Newest<Uint32Array>(OFFSETS_REMEMBERED);
-}
-
-/** A map that holds only its newest entries. */
-class Newest<Value> extends Map<string, Value> {
-  readonly #max: number;
-
-  constructor(max: number) {
-    super();
-    this.#max = max;
-  }
-
-  override set(key: string, value: Value): this {
-    this.delete(key);
-    if (this.size >= this.#max) this.delete(this.keys().next().value ?? "");
-    return super.set(key, value);
-  }
 }
 
 /** A reader asked too often for objects that only the committing Durable Object has. */

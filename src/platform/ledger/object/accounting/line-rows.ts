@@ -4,6 +4,7 @@ import { concat, sameBytes } from "#ledger/bytes/bytes";
 import { toCbor, viewCbor } from "#ledger/bytes/cbor";
 import { hkdf, labelled, nonceOf, openingKey } from "#ledger/leaf/seal";
 import { boxLabel, type LeafLines, type LineBox } from "#platform/ledger/object/log/key-epoch";
+import { hasTable } from "#platform/ask-sql";
 
 /** The sealed lines of a commit. */
 export interface LineRow extends LineBox {
@@ -71,7 +72,7 @@ export class LineRows {
   }
 
   #exists(): boolean {
-    return this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'frames'").toArray().length > 0;
+    return hasTable(this.#sql, "frames");
   }
 }
 

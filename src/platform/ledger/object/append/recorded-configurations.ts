@@ -2,6 +2,7 @@ import type { Configuration } from "#audit/event";
 import type { Recorded } from "#audit/ports";
 import type { Instant } from "#kernel/clock";
 import { fromCbor, toCbor } from "#ledger/bytes/cbor";
+import { hasTable } from "#platform/ask-sql";
 
 type Named = Pick<Configuration, "worker" | "digest">;
 
@@ -68,10 +69,7 @@ export class RecordedConfigurations {
 
   #recent(named: Named, now: Instant): Recorded | undefined {
     // A log of the version before has no places, and records a configuration once more.
-    if (
-      this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'configuration_places'").toArray().length === 0
-    )
-      return undefined;
+    if (!hasTable(this.#sql, "configuration_places")) return undefined;
     const [last] = this.#sql.exec<{ digest: string }>(
       // A rewritten row becomes the last row.
       "SELECT digest FROM configurations WHERE worker = ? ORDER BY rowid DESC LIMIT 1",

@@ -2,6 +2,7 @@ import type { Instant } from "#kernel/clock";
 import { concat, sameBytes } from "#ledger/bytes/bytes";
 import { RecentEntries } from "./recent-entries.ts";
 import { RECENT_MS } from "./recent.ts";
+import { hasTable } from "#platform/ask-sql";
 
 /**
  * A DPoP proof that an event used up. `hash`: SHA-256 over `jkt` and `jti` in base64url, so that no text of
@@ -29,7 +30,7 @@ export class UsedProofs {
 
   constructor(sql: SqlStorage, now: Instant) {
     this.#sql = sql;
-    if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'proofs'").toArray().length === 0) return;
+    if (!hasTable(sql, "proofs")) return;
     const since = secondsOf(now) - RECENT_MS / 1000;
     const rows = sql
       .exec("SELECT seconds, used FROM proofs WHERE seconds >= ? ORDER BY rowid", since)
