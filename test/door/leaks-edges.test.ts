@@ -1,27 +1,16 @@
-import { afterAll, beforeAll, describe, test } from "vitest";
+import { afterAll, describe, test } from "vitest";
 import { openLedger } from "../support/auditor.ts";
-import {
-  anns,
-  expectRefused,
-  origins,
-  rowsOf,
-  startLeakScene,
-  type LeakScene,
-  type Who,
-} from "../support/leak-scene.ts";
+import { anns, origins, rowsOf, startLeakScene } from "../support/leak-scene.ts";
 
 // The classes of docs/leaks.md about paths, headers, forms, links and records. Each test goes through all
 // workers, against the sandbox's origin and against an origin that ignores every question. A text with
 // `canary` in it must not reach Ann's app.
 
-let scene: LeakScene;
-beforeAll(async () => {
-  scene = await startLeakScene();
-}, 120_000);
+const scene = await startLeakScene();
 afterAll(() => scene.close());
 
 describe.for(origins)("at the origin %s:", (origin) => {
-  const ask = (path: string, who: Who = "reader", sending = {}) => scene.ask(origin, who, path, sending);
+  const { ask, asked, expectRefused } = scene.at(origin);
 
   test("L11: a path is rebuilt from its parts: an absolute URL, `//host`, dots and escapes lead nowhere", async ({
     expect,
@@ -36,10 +25,10 @@ describe.for(origins)("at the origin %s:", (origin) => {
       "Observation/pulse%3Fpatient=ben",
       "Patient/ann;x=/ben",
     ]) {
-      const before = scene.asked(origin).length;
+      const before = asked().length;
       const reply = await ask(path);
       expect([400, 404], `${path} ${reply.status}`).toContain(reply.status);
-      expect(scene.asked(origin).length, path).toBe(before);
+      expect(asked().length, path).toBe(before);
     }
     // In a batch the gateway reads addresses itself, and folds no dot segments.
     for (const url of [
@@ -50,7 +39,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
       "Patient\\ben",
       "./Patient/ben",
     ]) {
-      const before = scene.asked(origin).length;
+      const before = asked().length;
       const entry = [{ request: { method: "GET", url } }];
       const body = JSON.stringify({ resourceType: "Bundle", type: "batch", entry });
       const reply = await ask("", "reader", {
@@ -59,7 +48,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
         body,
       });
       expect(reply.text, `${url} ${reply.status}`).not.toMatch(/canary|"status":"2/u);
-      expect(scene.asked(origin).length, url).toBe(before);
+      expect(asked().length, url).toBe(before);
     }
   });
 
@@ -80,8 +69,8 @@ describe.for(origins)("at the origin %s:", (origin) => {
       for (const name of ["location", "content-location", "link", "x-served-by", "age", "etag"])
         expect(String(reply.headers[name] ?? ""), name).not.toMatch(/canary|W\//u);
     }
-    await expectRefused(expect, scene, origin, [403], "Binary/file", "Binary");
-    await expectRefused(expect, scene, origin, [400], "Patient/$export", "$export");
+    await expectRefused(expect, [403], "Binary/file", "Binary");
+    await expectRefused(expect, [400], "Patient/$export", "$export");
   });
 
   test("L13: the texts of the origin's errors do not leave", async ({ expect }) => {
@@ -98,8 +87,6 @@ describe.for(origins)("at the origin %s:", (origin) => {
   }) => {
     await expectRefused(
       expect,
-      scene,
-      origin,
       [400, 403, 404],
       "?_id=bens-pulse",
       "?_type=Observation,Condition&_id=bens-pulse",
@@ -107,14 +94,14 @@ describe.for(origins)("at the origin %s:", (origin) => {
       "?_getpages=x",
     );
     for (const path of ["?_getpages=x", "?_type=Patient"]) {
-      const before = scene.asked(origin).length;
+      const before = asked().length;
       const reply = await ask(path, "reader", {
         method: "POST",
         headers: { "content-type": "application/x-www-form-urlencoded" },
         body: "_id=bens-pulse",
       });
       expect([400, 403, 415], `${path} ${reply.status}`).toContain(reply.status);
-      expect(scene.asked(origin).length, path).toBe(before);
+      expect(asked().length, path).toBe(before);
     }
     for (const path of ["?_type=Observation", "?_type=Observation,Encounter"]) {
       const reply = await ask(path);
@@ -135,8 +122,6 @@ describe.for(origins)("at the origin %s:", (origin) => {
   test("L19: there is no GraphQL", async ({ expect }) => {
     await expectRefused(
       expect,
-      scene,
-      origin,
       [400],
       "$graphql?query={Patient(id:ben){name{family}}}".replaceAll(/[{}]/gu, encodeURIComponent),
       "Patient/ann/$graphql?query=x",
@@ -195,7 +180,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     };
     expect(rowsOf(await ask("Observation", "reader", { headers }))).toEqual(anns);
     expect((await ask("Observation/bens-pulse", "reader", { headers })).status).toBe(404);
-    expect(scene.asked(origin).some((line) => line.startsWith("DELETE"))).toBe(false);
+    expect(asked().some((line) => line.startsWith("DELETE"))).toBe(false);
   });
 
   test("L35: only strict JSON is answered, unchanged: no further form, no second reading, decimals by their digits", async ({
@@ -203,8 +188,6 @@ describe.for(origins)("at the origin %s:", (origin) => {
   }) => {
     await expectRefused(
       expect,
-      scene,
-      origin,
       [406],
       "Observation/pulse?_format=xml",
       "Observation?_format=application/fhir%2Bxml",
@@ -221,8 +204,6 @@ describe.for(origins)("at the origin %s:", (origin) => {
   test("L36: no subscription, no bulk export, no file by a link", async ({ expect }) => {
     await expectRefused(
       expect,
-      scene,
-      origin,
       [400, 403, 404],
       "$export",
       "Patient/$export",

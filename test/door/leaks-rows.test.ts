@@ -1,35 +1,21 @@
-import { afterAll, beforeAll, describe, test } from "vitest";
+import { afterAll, describe, test } from "vitest";
 import { parseReceipt } from "#ledger/read-receipt";
 import { openLedger } from "../support/auditor.ts";
-import {
-  anns,
-  bundleOf,
-  expectAbsent,
-  expectRefused,
-  faceOf,
-  origins,
-  rowsOf,
-  startLeakScene,
-  type LeakScene,
-  type Who,
-} from "../support/leak-scene.ts";
+import { anns, bundleOf, faceOf, origins, rowsOf, startLeakScene } from "../support/leak-scene.ts";
 
 // The classes of docs/leaks.md about rows: the patient of a row, and the answer for an absent row. Each test
 // goes through all workers, against the sandbox's origin and against an origin that ignores every question.
 // A text with `canary` in it must not reach Ann's app.
 
-let scene: LeakScene;
-beforeAll(async () => {
-  scene = await startLeakScene();
-}, 120_000);
+const scene = await startLeakScene();
 afterAll(() => scene.close());
 
 describe.for(origins)("at the origin %s:", (origin) => {
-  const ask = (path: string, who: Who = "reader", sending = {}) => scene.ask(origin, who, path, sending);
+  const { ask, askWith, asked, base, expectAbsent, expectRefused } = scene.at(origin);
 
   test("L1: the patient is the token's patient, whatever patient the URL names", async ({ expect }) => {
     expect((await ask("Patient/ann")).status).toBe(200);
-    await expectAbsent(expect, scene, origin, "Patient/nobody", "Patient/ben", "Patient/child");
+    await expectAbsent(expect, "Patient/nobody", "Patient/ben", "Patient/child");
     for (const query of [
       "patient=ben",
       "subject=Patient/ben",
@@ -44,15 +30,8 @@ describe.for(origins)("at the origin %s:", (origin) => {
   test("L2: ids are compared whole: a prefix of her id, or her id at another server, is not hers", async ({
     expect,
   }) => {
-    await expectAbsent(
-      expect,
-      scene,
-      origin,
-      "Observation/nothing",
-      "Observation/of-ann2",
-      "Observation/elsewhere",
-    );
-    await expectAbsent(expect, scene, origin, "Patient/nobody", "Patient/ann2", "Patient/an");
+    await expectAbsent(expect, "Observation/nothing", "Observation/of-ann2", "Observation/elsewhere");
+    await expectAbsent(expect, "Patient/nobody", "Patient/ann2", "Patient/an");
     const found = rowsOf(await ask("Observation?subject=Patient/ann"));
     expect(found).toEqual(anns);
     expect((await ask("Observation?subject=https://elsewhere.example/fhir/Patient/ann")).text).not.toContain(
@@ -66,36 +45,21 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect((await ask("Condition/asthma")).status).toBe(200);
     await expectAbsent(
       expect,
-      scene,
-      origin,
       "Condition/nothing",
       "Condition/bens-asthma",
       "Encounter/bens-visit",
       "Appointment/both",
       "Observation/labelled",
     );
-    await expectAbsent(
-      expect,
-      scene,
-      origin,
-      "Condition/nothing/_history/1",
-      "Condition/bens-asthma/_history/1",
-    );
+    await expectAbsent(expect, "Condition/nothing/_history/1", "Condition/bens-asthma/_history/1");
   });
 
   test("L6: a mention, a participation or a reference makes no row hers; a row of two owners belongs to neither alone", async ({
     expect,
   }) => {
-    await expectAbsent(
-      expect,
-      scene,
-      origin,
-      "Observation/nothing",
-      "Observation/bens-by-ann",
-      "Observation/childs-fever",
-    );
-    await expectAbsent(expect, scene, origin, "Patient/nobody", "Patient/ben"); // its `link` names her
-    await expectAbsent(expect, scene, origin, "Appointment/nothing", "Appointment/both");
+    await expectAbsent(expect, "Observation/nothing", "Observation/bens-by-ann", "Observation/childs-fever");
+    await expectAbsent(expect, "Patient/nobody", "Patient/ben"); // its `link` names her
+    await expectAbsent(expect, "Appointment/nothing", "Appointment/both");
     for (const query of ["focus=Patient/ann", "performer=Patient/ann"])
       // never the further rows that this finds
       expect(anns, query).toEqual(expect.arrayContaining([...rowsOf(await ask(`Observation?${query}`))]));
@@ -107,9 +71,9 @@ describe.for(origins)("at the origin %s:", (origin) => {
   }) => {
     /** The whole answer, with the requested id replaced. */
     const answered = async (path: string, id: string, method: string) => {
-      const before = scene.asked(origin).length;
+      const before = asked().length;
       const reply = await ask(path.replace("ID", id), "app", { method });
-      const asked = scene.asked(origin).slice(before);
+      const questions = asked().slice(before);
       // the last two depend on a page that repeats the id
       const ofTheRequest = /^(?:date|x-request-id|ratelimit|phylax-receipt|content-length|etag)$/u;
       const headers = Object.entries(reply.headers).filter(([name]) => !ofTheRequest.test(name));
@@ -118,7 +82,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
       const all = {
         status,
         text,
-        asked,
+        questions,
         headers,
         length: status === 404 ? reply.headers["content-length"] : undefined,
       };
@@ -170,7 +134,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
       ({ resource }) => resource.resourceType,
     );
     expect(types).toEqual(["Condition"]);
-    await expectAbsent(expect, scene, origin, "Patient/nobody/$everything", "Patient/ben/$everything");
+    await expectAbsent(expect, "Patient/nobody/$everything", "Patient/ben/$everything");
     const last = await ask("Observation/$lastn?patient=ann&max=1");
     expect(last.status, last.text).toBe(200);
     expect(anns).toEqual(expect.arrayContaining([...rowsOf(last)]));
@@ -184,8 +148,6 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect(rowsOf(await ask("Encounter/bens-visit/Condition"))).toEqual([]);
     await expectRefused(
       expect,
-      scene,
-      origin,
       [400],
       "Practitioner/vera/Observation",
       "Patient/$match",
@@ -197,7 +159,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
       "Patient/ann/$meta",
     );
     const narrow = { scope: "patient/Condition.rs patient/Patient.rs", patient: "ann" };
-    const part = await scene.askWith(origin, "reader", narrow, "Patient/ann/$everything");
+    const part = await askWith("reader", narrow, "Patient/ann/$everything");
     expect(
       new Set(
         rowsOf(part)
@@ -216,21 +178,11 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect(history.text).not.toContain("canary");
     await expectAbsent(
       expect,
-      scene,
-      origin,
       "Observation/nothing/_history",
       "Observation/labelled/_history",
       "Observation/bens-pulse/_history",
     );
-    await expectRefused(
-      expect,
-      scene,
-      origin,
-      [400, 403],
-      "_history",
-      "Observation/_history",
-      "Patient/_history",
-    );
+    await expectRefused(expect, [400, 403], "_history", "Observation/_history", "Patient/_history");
 
     // A deleted resource is absent for a client with access to some rows of its type: its patient is unknown
     // by now.
@@ -252,8 +204,6 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect((await ask(`Observation/${id}`, "app", { method: "DELETE" })).status).toBe(204);
     await expectAbsent(
       expect,
-      scene,
-      origin,
       "Observation/nothing",
       `Observation/${id}`,
       `Observation/${id}/_history`,
@@ -288,7 +238,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect,
   }) => {
     const shown = (bundleOf(await ask("Observation?_include=Observation:encounter")).entry ?? []).map(
-      ({ fullUrl, resource }) => [fullUrl, `${scene.base(origin)}/${resource.resourceType}/${resource.id}`],
+      ({ fullUrl, resource }) => [fullUrl, `${base}/${resource.resourceType}/${resource.id}`],
     );
     for (const [fullUrl, named] of shown) expect(fullUrl).toBe(named);
     for (const { resource } of bundleOf(await ask("Observation")).entry ?? [])
@@ -297,13 +247,12 @@ describe.for(origins)("at the origin %s:", (origin) => {
 
   test("L33: a stored Consent opens nothing", async ({ expect }) => {
     // Ben's consent permits Ann
-    await expectAbsent(expect, scene, origin, "Observation/nothing", "Observation/bens-pulse");
-    await expectRefused(expect, scene, origin, [403], "Consent", "Consent/opens-all");
+    await expectAbsent(expect, "Observation/nothing", "Observation/bens-pulse");
+    await expectRefused(expect, [403], "Consent", "Consent/opens-all");
   });
 
   test("L37: a practitioner has no rows except by the policy's relations", async ({ expect }) => {
-    const as = (fhirUser: string, path: string) =>
-      scene.askWith(origin, "user", { scope: "user/*.rs", fhirUser }, path);
+    const as = (fhirUser: string, path: string) => askWith("user", { scope: "user/*.rs", fhirUser }, path);
     // she is his general practitioner
     expect(rowsOf(await as("Practitioner/vera", "Patient"))).toEqual(["Patient/ann"]);
     expect((await as("Practitioner/vera", "Observation/bens-pulse")).status).toBe(404);
@@ -315,21 +264,20 @@ describe.for(origins)("at the origin %s:", (origin) => {
   test("a family: a coverage is its beneficiary's and a child's observation is the child's, whoever is the policy holder or the author", async ({
     expect,
   }) => {
-    const as = (patient: string, path: string) =>
-      scene.askWith(origin, "reader", { scope: "patient/*.rs", patient }, path);
+    const as = (patient: string, path: string) => askWith("reader", { scope: "patient/*.rs", patient }, path);
     expect((await as("child", "Coverage/family")).status).toBe(200);
     expect(rowsOf(await as("child", "Coverage"))).toEqual(["Coverage/family"]);
     expect((await as("child", "Observation/childs-fever")).status).toBe(200);
     expect(rowsOf(await as("child", "Observation"))).toEqual(["Observation/childs-fever"]);
     // The mother is policy holder and subscriber of the coverage, and performer of the observation.
-    await expectAbsent(expect, scene, origin, "Coverage/nothing", "Coverage/family");
-    await expectAbsent(expect, scene, origin, "Observation/nothing", "Observation/childs-fever");
+    await expectAbsent(expect, "Coverage/nothing", "Coverage/family");
+    await expectAbsent(expect, "Observation/nothing", "Observation/childs-fever");
     expect(rowsOf(await as("ann", "Coverage"))).toEqual([]);
     expect(rowsOf(await as("ann", "Observation"))).toEqual(anns);
     // She is permitted if she signs in as the child's mother, under a policy with the relation to a related
     // person's patient.
     const mother = (path: string) =>
-      scene.askWith(origin, "user", { scope: "user/*.rs", fhirUser: "RelatedPerson/mother" }, path);
+      askWith("user", { scope: "user/*.rs", fhirUser: "RelatedPerson/mother" }, path);
     expect((await mother("Observation/childs-fever")).status).toBe(200);
     expect(rowsOf(await mother("Coverage"))).toEqual(["Coverage/family"]);
     expect((await mother("Observation/pulse")).status).toBe(404);

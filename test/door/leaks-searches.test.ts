@@ -1,27 +1,15 @@
-import { afterAll, beforeAll, describe, test } from "vitest";
-import {
-  anns,
-  bundleOf,
-  expectRefused,
-  origins,
-  rowsOf,
-  startLeakScene,
-  type LeakScene,
-  type Who,
-} from "../support/leak-scene.ts";
+import { afterAll, describe, test } from "vitest";
+import { anns, bundleOf, origins, rowsOf, startLeakScene } from "../support/leak-scene.ts";
 
 // The classes of docs/leaks.md about searches: parameters, joins, included resources and paging. Each test
 // goes through all workers, against the sandbox's origin and against an origin that ignores every question.
 // A text with `canary` in it must not reach Ann's app.
 
-let scene: LeakScene;
-beforeAll(async () => {
-  scene = await startLeakScene();
-}, 120_000);
+const scene = await startLeakScene();
 afterAll(() => scene.close());
 
 describe.for(origins)("at the origin %s:", (origin) => {
-  const ask = (path: string, who: Who = "reader", sending = {}) => scene.ask(origin, who, path, sending);
+  const { ask, askWith, asked, base, expectRefused } = scene.at(origin);
 
   test("L4: an included resource is judged like a requested resource: by hop, by type, by row; `*` and `:iterate` add nothing", async ({
     expect,
@@ -51,8 +39,6 @@ describe.for(origins)("at the origin %s:", (origin) => {
     ).toEqual(anns.map((one) => `+${one}`));
     await expectRefused(
       expect,
-      scene,
-      origin,
       [400, 403],
       "Observation?_include=Observation:device",
       "Patient?_include=Patient:organization",
@@ -72,8 +58,6 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect(rowsOf(await ask("Patient?_has:Observation:patient:code=8867-4"))).toEqual(["Patient/ann"]);
     await expectRefused(
       expect,
-      scene,
-      origin,
       [400, 403],
       "Observation?performer:Practitioner.family=canary-Otto",
       "Patient?general-practitioner:Practitioner.name=Vera",
@@ -87,19 +71,17 @@ describe.for(origins)("at the origin %s:", (origin) => {
     );
     const scope = { scope: "patient/Observation.rs?code:in=http://x", patient: "ann" };
     // the gateway cannot enforce the scope's condition, so the scope grants nothing
-    expect((await scene.askWith(origin, "reader", scope, "Observation")).status).toBe(403);
+    expect((await askWith("reader", scope, "Observation")).status).toBe(403);
     // The policy hides the gender: rows found by it would reveal it.
     for (const gender of ["female", "male"]) {
-      const before = scene.asked(origin).length;
+      const before = asked().length;
       const byHidden = { scope: `patient/Patient.rs?gender=${gender}`, patient: "ann" };
-      expect((await scene.askWith(origin, "reader", byHidden, "Patient")).status).toBe(403);
-      expect((await scene.askWith(origin, "reader", byHidden, "Patient/ann")).status).toBe(403);
-      expect(scene.asked(origin).slice(before)).toEqual([]);
+      expect((await askWith("reader", byHidden, "Patient")).status).toBe(403);
+      expect((await askWith("reader", byHidden, "Patient/ann")).status).toBe(403);
+      expect(asked().slice(before)).toEqual([]);
     }
     const byVisit = { scope: "patient/Observation.rs?encounter=Encounter/visit", patient: "ann" };
-    expect(rowsOf(await scene.askWith(origin, "reader", byVisit, "Observation"))).toEqual([
-      "Observation/pulse",
-    ]);
+    expect(rowsOf(await askWith("reader", byVisit, "Observation"))).toEqual(["Observation/pulse"]);
   });
 
   test("L7: a hidden element can be neither searched nor sorted by, nor reached by text search or filters", async ({
@@ -124,10 +106,10 @@ describe.for(origins)("at the origin %s:", (origin) => {
         "Observation?_security=R",
         "Observation?_lastUpdated=gt2020-01-01",
       ]) {
-        const before = scene.asked(origin).length;
+        const before = asked().length;
         const reply = await ask(path.replaceAll(" ", "%20").replaceAll("|", "%7C"), who);
         expect([400, 403], `${path} ${reply.status}`).toContain(reply.status);
-        expect(scene.asked(origin).length, path).toBe(before);
+        expect(asked().length, path).toBe(before);
       }
     // R4 lets a server ignore an unknown parameter: that would widen the search
     const lenient = { headers: { prefer: "handling=lenient" } };
@@ -167,20 +149,16 @@ describe.for(origins)("at the origin %s:", (origin) => {
   }) => {
     const first = bundleOf(await ask("Observation?_count=2", "reader"));
     const next = first.link.find(({ relation }) => relation === "next")?.url ?? "";
-    expect(next.startsWith(`${scene.base(origin)}/Observation?`)).toBe(true);
+    expect(next.startsWith(`${base}/Observation?`)).toBe(true);
     expect((await ask(next, "reader")).status).toBe(200);
     for (const who of ["app", "ben", "staff"] as const) expect((await ask(next, who)).status, who).toBe(410);
-    expect(
-      (await scene.askWith(origin, "reader", { scope: "patient/*.rs", patient: "ben" }, next)).status,
-    ).toBe(410);
-    expect(
-      (await scene.askWith(origin, "reader", { scope: "patient/Condition.rs", patient: "ann" }, next)).status,
-    ).toBe(403);
+    expect((await askWith("reader", { scope: "patient/*.rs", patient: "ben" }, next)).status).toBe(410);
+    expect((await askWith("reader", { scope: "patient/Condition.rs", patient: "ann" }, next)).status).toBe(
+      403,
+    );
     expect((await ask(`${next.slice(0, -2)}xx`, "reader")).status).toBe(410);
     await expectRefused(
       expect,
-      scene,
-      origin,
       [400, 403, 404, 410],
       "?_getpages=1&_getpagesoffset=2",
       "Observation?_page=2",
@@ -214,8 +192,6 @@ describe.for(origins)("at the origin %s:", (origin) => {
       expect(rowsOf(await ask(`Observation?subject:identifier=urn:mrn%7Cmrn-${id}`))).toEqual([]);
     await expectRefused(
       expect,
-      scene,
-      origin,
       [400],
       "Observation?patient:not=ann",
       "Observation?subject:missing=true",
@@ -249,6 +225,6 @@ describe.for(origins)("at the origin %s:", (origin) => {
       expect([200, 400, 403, 404], path).toContain(reply.status);
       expect(reply.text, path).not.toContain("canary");
     }
-    expect(JSON.stringify(scene.asked(origin))).not.toMatch(/_summary|_elements/u);
+    expect(JSON.stringify(asked())).not.toMatch(/_summary|_elements/u);
   });
 });

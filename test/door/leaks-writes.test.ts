@@ -1,16 +1,13 @@
-import { afterAll, beforeAll, describe, test, type ExpectStatic } from "vitest";
+import { afterAll, describe, test, type ExpectStatic } from "vitest";
 import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import { openLedger } from "../support/auditor.ts";
-import { faceOf, origins, startLeakScene, type LeakScene, type Who } from "../support/leak-scene.ts";
+import { faceOf, origins, startLeakScene, type Who } from "../support/leak-scene.ts";
 import { to } from "../support/fhir-parts.ts";
 
 // The classes of docs/leaks.md about writes and batches. The second origin accepts every write, and answers
 // with another patient's record.
 
-let scene: LeakScene;
-beforeAll(async () => {
-  scene = await startLeakScene();
-}, 120_000);
+const scene = await startLeakScene();
 afterAll(() => scene.close());
 
 const observation = (subject: string, more: object = {}) => ({
@@ -22,7 +19,9 @@ const observation = (subject: string, more: object = {}) => ({
 });
 
 describe.for(origins)("at the origin %s:", (origin) => {
-  const ask = (path: string, who: Who = "app", sending = {}) => scene.ask(origin, who, path, sending);
+  const at = scene.at(origin);
+  const { askWith, asked } = at;
+  const ask = (path: string, who: Who = "app", sending = {}) => at.ask(path, who, sending);
   const send = (
     method: string,
     path: string,
@@ -40,7 +39,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
       },
       ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
     });
-  const writes = () => scene.asked(origin).filter((line) => !/^(?:GET |POST \S*_search)/u.test(line));
+  const writes = () => asked().filter((line) => !/^(?:GET |POST \S*_search)/u.test(line));
   /** Fails if the origin got a write, whatever the answer is. */
   const unwritten = async (
     expect: ExpectStatic,
@@ -242,7 +241,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
       expect(JSON.stringify(headers)).not.toMatch(/canary|127\.0\.0\.1|W\/\\"/u);
     }
     const blind = { scope: "patient/Observation.cu", patient: "ann" };
-    const written = await scene.askWith(origin, "app", blind, "Observation", {
+    const written = await askWith("app", blind, "Observation", {
       method: "POST",
       headers: { "content-type": "application/fhir+json", prefer: "return=representation" },
       body: JSON.stringify(observation("Patient/ann")),

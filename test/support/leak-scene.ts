@@ -55,36 +55,6 @@ export const rowsOf = (reply: Reply): readonly string[] =>
 /** The observations that Ann's app may see. */
 export const anns = ["Observation/holds", "Observation/odd", "Observation/pulse", "Observation/weight"];
 
-/** Fails unless each path is refused with one of the statuses before the origin gets a request. */
-export async function expectRefused(
-  expect: ExpectStatic,
-  scene: LeakScene,
-  origin: OriginName,
-  statuses: readonly number[],
-  ...paths: readonly string[]
-): Promise<void> {
-  for (const path of paths) {
-    const before = scene.asked(origin).length;
-    const reply = await scene.ask(origin, "reader", path);
-    expect(statuses, `${path} ${reply.status} ${reply.text}`).toContain(reply.status);
-    expect(scene.asked(origin).slice(before), path).toEqual([]);
-    expect(reply.text, path).not.toContain("canary");
-  }
-}
-
-/** Fails unless each path is answered exactly as a path without a resource. */
-export async function expectAbsent(
-  expect: ExpectStatic,
-  scene: LeakScene,
-  origin: OriginName,
-  absent: string,
-  ...paths: readonly string[]
-): Promise<void> {
-  const gone = faceOf(await scene.ask(origin, "reader", absent));
-  expect(gone[0]).toBe(404);
-  for (const path of paths) expect(faceOf(await scene.ask(origin, "reader", path)), path).toEqual(gone);
-}
-
 /**
  * All workers, in this process, in front of two origins with the same rows, and clients with the same
  * policy.
@@ -92,20 +62,7 @@ export async function expectAbsent(
 export interface LeakScene {
   readonly phylax: Door;
   readonly ignoring: IgnoringOrigin;
-  /** `path` is relative to the origin's FHIR base, unless it is a whole URL. */
-  ask(origin: OriginName, who: Who, path: string, sending?: Sending): Promise<Reply>;
-  /** Asks with the given claims: `scope`, `patient`, `fhirUser`. */
-  askWith(
-    origin: OriginName,
-    who: Who,
-    claims: Readonly<Record<string, unknown>>,
-    path: string,
-    sending?: Sending,
-  ): Promise<Reply>;
-  /** FHIR base as clients call it. */
-  base(origin: OriginName): string;
-  /** The requests that the origin got so far, in order, as `GET Patient/1`. */
-  asked(origin: OriginName): readonly string[];
+  readonly at: (origin: OriginName) => ReturnType<typeof atOrigin>;
   close(): Promise<void>;
 }
 
@@ -146,19 +103,10 @@ export async function startLeakScene(): Promise<LeakScene> {
       ...entries,
     ),
   );
-  const base = (origin: OriginName) => `${phylax.dev.gateway}/v1/fhir/${origin}`;
-  const askWith = askAt(phylax, issuer, certificates, base);
   return {
     phylax,
     ignoring,
-    base,
-    askWith,
-    ask: (origin, who, path, sending) =>
-      askWith(origin, who, { scope: scopes[who], patient: patients[who] }, path, sending),
-    asked: (origin) =>
-      origin === "ignoring"
-        ? ignoring.asked
-        : phylax.forwarded.map((line) => decodeURIComponent(line.replace("/fhir/", ""))),
+    at: (origin) => atOrigin({ phylax, ignoring, issuer, certificates }, origin),
     async close() {
       await phylax.close();
       await ignoring.close();
@@ -166,14 +114,23 @@ export async function startLeakScene(): Promise<LeakScene> {
   };
 }
 
-function askAt(
-  phylax: Door,
-  issuer: Outsider,
-  certificates: ReadonlyMap<string, CertificateFiles>,
-  base: (origin: OriginName) => string,
-): LeakScene["askWith"] {
+interface SceneParts extends Pick<LeakScene, "phylax" | "ignoring"> {
+  readonly issuer: Outsider;
+  readonly certificates: ReadonlyMap<string, CertificateFiles>;
+}
+
+/** Asks at one of the origins. A path is relative to `base`, the FHIR base as clients call it, unless it is a whole URL. */
+function atOrigin({ phylax, ignoring, issuer, certificates }: SceneParts, origin: OriginName) {
+  const base = `${phylax.dev.gateway}/v1/fhir/${origin}`;
   const tokens = new Map<string, string>();
-  return async (origin, who, claims, path, sending = {}) => {
+
+  /** Asks with the given claims: `scope`, `patient`, `fhirUser`. */
+  async function askWith(
+    who: Who,
+    claims: Readonly<Record<string, unknown>>,
+    path: string,
+    sending: Sending = {},
+  ): Promise<Reply> {
     const client = `${who}-${origin}`;
     const certificate = certificates.get(client);
     if (certificate === undefined) throw new Error("a client of this scene");
@@ -184,10 +141,47 @@ function askAt(
       tokens.get(name) ??
       (await outsideToken(issuer, certificate, { client_id: client, ...user, ...claims }));
     tokens.set(name, token);
-    const url = path.startsWith("https:") ? path : `${base(origin)}/${path}`;
+    const url = path.startsWith("https:") ? path : `${base}/${path}`;
     return send(phylax.dev, certificate, url, {
       ...sending,
       headers: { authorization: `Bearer ${token}`, ...sending.headers },
     });
-  };
+  }
+
+  const ask = (path: string, who: Who = "reader", sending: Sending = {}): Promise<Reply> =>
+    askWith(who, { scope: scopes[who], patient: patients[who] }, path, sending);
+
+  /** The requests that the origin got so far, in order, as `GET Patient/1`. */
+  const asked = (): readonly string[] =>
+    origin === "ignoring"
+      ? ignoring.asked
+      : phylax.forwarded.map((line) => decodeURIComponent(line.replace("/fhir/", "")));
+
+  /** Fails unless each path is refused with one of the statuses before the origin gets a request. */
+  async function expectRefused(
+    expect: ExpectStatic,
+    statuses: readonly number[],
+    ...paths: readonly string[]
+  ): Promise<void> {
+    for (const path of paths) {
+      const before = asked().length;
+      const reply = await ask(path);
+      expect(statuses, `${path} ${reply.status} ${reply.text}`).toContain(reply.status);
+      expect(asked().slice(before), path).toEqual([]);
+      expect(reply.text, path).not.toContain("canary");
+    }
+  }
+
+  /** Fails unless each path is answered exactly as a path without a resource. */
+  async function expectAbsent(
+    expect: ExpectStatic,
+    absent: string,
+    ...paths: readonly string[]
+  ): Promise<void> {
+    const gone = faceOf(await ask(absent));
+    expect(gone[0]).toBe(404);
+    for (const path of paths) expect(faceOf(await ask(path)), path).toEqual(gone);
+  }
+
+  return { base, ask, askWith, asked, expectRefused, expectAbsent };
 }
