@@ -23,6 +23,7 @@ import {
   thumbprint,
 } from "../support/outside.ts";
 import { patience } from "../support/patience.ts";
+import { fhirSending } from "../support/fhir-parts.ts";
 
 const bundles = mkdtempSync(join(tmpdir(), "phylax-bundles-"));
 const link = (type: string, id: string) => ({ type, other: { reference: `Patient/${id}` } });
@@ -610,11 +611,7 @@ describe("an accounting of disclosures", () => {
       provision: { type: "permit", purpose: [{ system: `${thp}v3-ActReason`, code: "TREAT" }] },
     });
     const send = (method: string, path: string, body: object) =>
-      askAs(phylax, desk, token, path, {
-        method,
-        headers: { "content-type": "application/fhir+json" },
-        body: JSON.stringify(body),
-      });
+      askAs(phylax, desk, token, path, fhirSending(method, body));
     const filed = await send("POST", "Consent", consent("active"));
     expect(filed.status, filed.text).toBe(201);
     const id = /Consent\/(?<id>[^/]+)/u.exec(filed.headers["location"] ?? "")?.groups?.["id"] ?? "";

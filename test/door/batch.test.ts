@@ -8,7 +8,7 @@ import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { eventsOf } from "../support/auditor.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
-import { to } from "../support/fhir-parts.ts";
+import { fhirSending, to } from "../support/fhir-parts.ts";
 
 const code = { coding: [{ system: "http://loinc.org", code: "8867-4" }] };
 const observation = (patient: string, more: object = {}) => ({
@@ -133,11 +133,7 @@ async function post(
   bundle: object,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<Reply & { readonly entries: readonly Entry[] }> {
-  const sending = {
-    method: "POST",
-    body: JSON.stringify(bundle),
-    headers: { "content-type": "application/fhir+json", ...headers },
-  };
+  const sending = fhirSending("POST", bundle, headers);
   const reply = await ask(who, "", sending);
   return { ...reply, entries: (JSON.parse(reply.text).entry ?? []) as readonly Entry[] };
 }

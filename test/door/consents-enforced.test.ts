@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
 import { eventsOf } from "../support/auditor.ts";
-import { to } from "../support/fhir-parts.ts";
+import { fhirSending, to } from "../support/fhir-parts.ts";
 import { askPatiently, starterPolicy } from "../support/outside.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { commandIn } from "../support/in-process/command.ts";
@@ -258,11 +258,7 @@ const ask = (who: Who, path: string, sending: Sending = {}) =>
     sending,
     () => isDeskDown,
   );
-const sending = (method: string, resource: object): Sending => ({
-  method,
-  headers: { "content-type": "application/fhir+json" },
-  body: JSON.stringify(resource),
-});
+const sending = (method: string, resource: object): Sending => fhirSending(method, resource);
 const file = async (who: Who, resource: object): Promise<string> => {
   const created = await ask(who, "Consent", sending("POST", resource));
   if (created.status !== 201) throw new Error(created.text);

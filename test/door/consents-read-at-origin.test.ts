@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, test, vi } from "vitest";
 import type { Resource } from "@medplum/fhirtypes";
-import { to } from "../support/fhir-parts.ts";
+import { fhirSending, to } from "../support/fhir-parts.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { handlerOf } from "../support/in-process/memory-handler.ts";
@@ -147,11 +147,7 @@ test("a permit that is written at the origin does not widen; a registrar's permi
   expect(await statusOf("careful", "Observation/cora-pulse"), "the base asks for a permit").toBe(404);
 
   const { id: _id, ...resource } = consent("", "cora", "permit");
-  const created = await ask("clinic", "Consent", {
-    method: "POST",
-    headers: { "content-type": "application/fhir+json" },
-    body: JSON.stringify(resource),
-  });
+  const created = await ask("clinic", "Consent", fhirSending("POST", resource));
   expect(created.status).toBe(201);
   pass(2 * periodMilliseconds);
   expect(await statusOf("careful", "Observation/cora-pulse"), "the reading takes nothing away").toBe(200);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, test } from "vitest";
 import { eventsOf } from "../support/auditor.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
-import { to } from "../support/fhir-parts.ts";
+import { fhirSending, to } from "../support/fhir-parts.ts";
 
 // FHIR R4 §3.1.1.4.12: a search by the URL of another server finds the rows that refer by this URL.
 
@@ -63,11 +63,7 @@ beforeAll(async () => {
   ask = await outsideApps(phylax, clients, named);
   // a row of the origin that names the origin by its own address
   const own = observation("ann-own", "ann", `${phylax.dev.origin}/Encounter/e1`);
-  await fetch(`${phylax.dev.origin}/Observation/ann-own`, {
-    method: "PUT",
-    headers: { "content-type": "application/fhir+json" },
-    body: JSON.stringify(own),
-  });
+  await fetch(`${phylax.dev.origin}/Observation/ann-own`, fhirSending("PUT", own));
 }, 120_000);
 afterAll(() => phylax.close());
 

@@ -1,6 +1,7 @@
 import { afterAll, describe, test } from "vitest";
 import { openLedger } from "../support/auditor.ts";
 import { anns, origins, rowsOf, startLeakScene } from "../support/leak-scene.ts";
+import { fhirSending } from "../support/fhir-parts.ts";
 
 // The classes of docs/leaks.md about paths, headers, forms, links and records. Each test goes through all
 // workers, against the sandbox's origin and against an origin that ignores every question. A text with
@@ -213,11 +214,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
       "$export-poll-status",
       "Binary/file",
     );
-    const create = await ask("Subscription", "app", {
-      method: "POST",
-      headers: { "content-type": "application/fhir+json" },
-      body: JSON.stringify({ resourceType: "Subscription" }),
-    });
+    const create = await ask("Subscription", "app", fhirSending("POST", { resourceType: "Subscription" }));
     expect(create.status).toBe(403);
   });
 

@@ -2,7 +2,7 @@ import { afterAll, describe, test, type ExpectStatic } from "vitest";
 import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import { openLedger } from "../support/auditor.ts";
 import { faceOf, origins, startLeakScene, type Who } from "../support/leak-scene.ts";
-import { to } from "../support/fhir-parts.ts";
+import { fhirSending, to } from "../support/fhir-parts.ts";
 
 // The classes of docs/leaks.md about writes and batches. The second origin accepts every write, and answers
 // with another patient's record.
@@ -241,11 +241,12 @@ describe.for(origins)("at the origin %s:", (origin) => {
       expect(JSON.stringify(headers)).not.toMatch(/canary|127\.0\.0\.1|W\/\\"/u);
     }
     const blind = { scope: "patient/Observation.cu", patient: "ann" };
-    const written = await askWith("app", blind, "Observation", {
-      method: "POST",
-      headers: { "content-type": "application/fhir+json", prefer: "return=representation" },
-      body: JSON.stringify(observation("Patient/ann")),
-    });
+    const written = await askWith(
+      "app",
+      blind,
+      "Observation",
+      fhirSending("POST", observation("Patient/ann"), { prefer: "return=representation" }),
+    );
     expect(written.text).not.toContain("canary");
     if (origin === "main") expect([written.status, written.text]).toEqual([201, ""]);
   });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
 import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import { eventsOf } from "../support/auditor.ts";
-import { fhirJson, to } from "../support/fhir-parts.ts";
+import { fhirSending, to } from "../support/fhir-parts.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 
@@ -96,7 +96,7 @@ beforeAll(async () => {
 afterAll(() => phylax.close());
 
 const send = (who: Who, method: string, path: string, body: unknown, headers: object = {}): Promise<Reply> =>
-  ask(who, path, { method, headers: { ...fhirJson, ...headers }, body: JSON.stringify(body) });
+  ask(who, path, fhirSending(method, body, headers));
 const bundle = (type: string, ...entry: readonly object[]) => ({ resourceType: "Bundle", type, entry });
 const posting = (resource: { readonly resourceType: string; readonly [member: string]: unknown }) => ({
   resource,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, test } from "vitest";
-import { fhirJson } from "../support/fhir-parts.ts";
+import { fhirSending, fhirJson } from "../support/fhir-parts.ts";
 import {
   category,
   coded,
@@ -123,11 +123,7 @@ test("with a Consent on file, rows leave whose further actors are no patients, a
       ),
     );
   expect(await read(throughEncounter, "through")).toEqual([200, 200]);
-  const filed = await ask("system", "system/*.cruds", "Consent", {
-    method: "POST",
-    headers: fhirJson,
-    body: JSON.stringify(consent),
-  });
+  const filed = await ask("system", "system/*.cruds", "Consent", fhirSending("POST", consent));
   expect(filed.status, filed.text).toBe(201);
   await expect.poll(() => read(throughEncounter, "through"), patience).toEqual([404, 404]);
   expect(await read(withActors, "actors")).toEqual(withActors.map(() => 200));

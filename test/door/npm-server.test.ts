@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { freePort } from "../support/free-port.ts";
-import { fhirJson, to } from "../support/fhir-parts.ts";
+import { fhirSending, fhirJson, to } from "../support/fhir-parts.ts";
 import type { Handler } from "../support/in-process/network.ts";
 import { lane } from "../support/lane.ts";
 import { startMedplum } from "../support/medplum-server.ts";
@@ -205,7 +205,7 @@ describe.runIf(lane === "long").each([...tried, ...whole])(
       expect,
     }) => {
       const { id: _id, ...body } = observation("", ann, "c", "2026-04-01");
-      const sending = { method: "POST", headers: fhirJson, body: JSON.stringify(body) };
+      const sending = fhirSending("POST", body);
       const created = await ask("Observation", sending);
       expect(created.status).toBe(201);
       const id = /\/Observation\/(?<id>[^/]+)/u.exec(created.headers["location"] ?? "")?.groups?.["id"] ?? "";

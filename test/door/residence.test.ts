@@ -6,7 +6,7 @@ import { eventsOf } from "../support/auditor.ts";
 import { LogWatch } from "../support/log-watch.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
-import { fhirJson } from "../support/fhir-parts.ts";
+import { fhirSending, fhirJson } from "../support/fhir-parts.ts";
 
 // No client of this test may see an address. Amara Okafor is a synthetic patient who lives in Massachusetts
 // by her home address.
@@ -71,11 +71,10 @@ let send: AskAs<Who>;
 
 /** Writes to the origin directly, without the gateway. */
 async function store(resource: { readonly resourceType: string; readonly id: string }): Promise<void> {
-  const { ok, status } = await fetch(`${phylax.dev.origin}/${resource.resourceType}/${resource.id}`, {
-    method: "PUT",
-    headers: { "content-type": "application/fhir+json" },
-    body: JSON.stringify(resource),
-  });
+  const { ok, status } = await fetch(
+    `${phylax.dev.origin}/${resource.resourceType}/${resource.id}`,
+    fhirSending("PUT", resource),
+  );
   if (!ok) throw new Error(`the origin: ${status}`);
 }
 
@@ -185,11 +184,7 @@ test("every way that reads a Patient has the State on record, even if it is hidd
     { request: { method: "GET", url: "Patient/moved" } },
     { request: { method: "GET", url: "Observation/of-moved" } },
   ];
-  const batch = await ask("desk", "", {
-    method: "POST",
-    headers: fhirJson,
-    body: JSON.stringify({ resourceType: "Bundle", type: "batch", entry }),
-  });
+  const batch = await ask("desk", "", fhirSending("POST", { resourceType: "Bundle", type: "batch", entry }));
   expect([batch.status, await named(batch)]).toEqual([200, ["disclosure moved: VT", "disclosure moved: VT"]]);
 });
 
@@ -198,11 +193,7 @@ test("a write has the State of the stored Patient on record, before and after, a
 }) => {
   const seen = JSON.parse((await ask("desk", "Patient/moved")).text);
   const put = (headers: Record<string, string>) =>
-    ask("desk", "Patient/moved", {
-      method: "PUT",
-      headers: { ...fhirJson, ...headers },
-      body: JSON.stringify({ ...seen, gender: "female" }),
-    });
+    ask("desk", "Patient/moved", fhirSending("PUT", { ...seen, gender: "female" }, headers));
   const refused = await put({ "if-match": 'W/"another"' });
   expect([refused.status, await named(refused)]).toEqual([
     412,

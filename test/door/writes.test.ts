@@ -4,7 +4,7 @@ import { eventsOf } from "../support/auditor.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { breakLedger } from "../support/shards.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
-import { to } from "../support/fhir-parts.ts";
+import { fhirSending, to } from "../support/fhir-parts.ts";
 
 const loinc = (code: string) => ({ coding: [{ system: "http://loinc.org", code }] });
 const observation = (id: string, patient: string, more: object = {}) => ({
@@ -127,11 +127,7 @@ interface Resource {
   readonly id: string;
 }
 function put(who: Who, path: string, resource: object, headers: Record<string, string> = {}): Promise<Reply> {
-  return ask(who, path, {
-    method: "PUT",
-    headers: { "content-type": "application/fhir+json", ...headers },
-    body: JSON.stringify(resource),
-  });
+  return ask(who, path, fhirSending("PUT", resource, headers));
 }
 function post(
   who: Who,
@@ -139,11 +135,7 @@ function post(
   resource: object,
   headers: Record<string, string> = {},
 ): Promise<Reply> {
-  return ask(who, type, {
-    method: "POST",
-    headers: { "content-type": "application/fhir+json", ...headers },
-    body: JSON.stringify(resource),
-  });
+  return ask(who, type, fhirSending("POST", resource, headers));
 }
 function patch(
   who: Who,
@@ -418,11 +410,11 @@ test("FHIRPath Patch, merge patch, XML, further encodings and non-strict JSON ar
     more: Record<string, string> = {},
   ) => (await ask("clinic", path, { method, headers: { "content-type": type, ...more }, body: text })).status;
   const own = JSON.stringify(await read("clinic", "Observation/lab-amara"));
-  const byPath = await ask("clinic", "Observation/lab-amara", {
-    method: "PATCH",
-    headers: { "content-type": "application/fhir+json" },
-    body: JSON.stringify({ resourceType: "Parameters" }),
-  });
+  const byPath = await ask(
+    "clinic",
+    "Observation/lab-amara",
+    fhirSending("PATCH", { resourceType: "Parameters" }),
+  );
   expect([byPath.status, byPath.text]).toEqual([415, expect.stringContaining("FHIRPath Patch")]);
   expect(await send("PATCH", "application/merge-patch+json", "{}")).toBe(415);
   expect(await send("PUT", "application/fhir+xml", "<Observation/>")).toBe(415);

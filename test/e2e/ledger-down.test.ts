@@ -23,6 +23,7 @@ import {
 import type { PolicyRule } from "#policy/schema";
 import { breakLedger, breakLedgerFrom, inEachShard } from "../support/shards.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
+import { fhirSending } from "../support/fhir-parts.ts";
 
 /**
  * P1: while the ledger cannot record, nothing is disclosed, no write reaches the origin and no operator's
@@ -129,11 +130,7 @@ const ask = (path: string, sending: Sending = {}) =>
   askAs(phylax, certificate, token, path.replace(`${phylax.dev.fhir}/`, ""), sending);
 const headed = (path: string, headers: Readonly<Record<string, string>>) => () => ask(path, { headers });
 const put = (method: string, path: string, body: object, headers: Readonly<Record<string, string>> = {}) =>
-  ask(path, {
-    method,
-    headers: { "content-type": "application/fhir+json", ...headers },
-    body: JSON.stringify(body),
-  });
+  ask(path, fhirSending(method, body, headers));
 const patch = (path: string) =>
   put("PATCH", path, [{ op: "replace", path: "/status", value: "amended" }], {
     "content-type": "application/json-patch+json",

@@ -39,7 +39,7 @@ import { startTestStack, type TestStack } from "../support/stack.ts";
 import { startVerbatimOrigin } from "../support/verbatim-origin.ts";
 import { verifyLedger } from "../support/verify.ts";
 import { wrongWithSignature } from "../support/verify-answer.ts";
-import { fhirJson } from "../support/fhir-parts.ts";
+import { fhirSending, fhirJson } from "../support/fhir-parts.ts";
 
 // A case of each file of test/door, and the facts that only sockets show: TLS, workerd, the front, separate
 // processes.
@@ -271,11 +271,7 @@ test("batches: each entry is answered, and a transaction is done whole", async (
     type: "batch",
     entry: [get(`Patient/${own}`), get("Patient/nobody")],
   };
-  const answered = await phylax.ask("telehealth", "", {
-    method: "POST",
-    headers: fhirJson,
-    body: JSON.stringify(batch),
-  });
+  const answered = await phylax.ask("telehealth", "", fhirSending("POST", batch));
   const statuses = (JSON.parse(answered.text) as { entry: { response: { status: string } }[] }).entry.map(
     ({ response }) => response.status,
   );
@@ -285,11 +281,7 @@ test("batches: each entry is answered, and a transaction is done whole", async (
     request: { method: "POST", url: "Observation" },
   };
   const transaction = { resourceType: "Bundle", type: "transaction", entry: [create, create] };
-  const done = await askAt("main", "", {
-    method: "POST",
-    headers: fhirJson,
-    body: JSON.stringify(transaction),
-  });
+  const done = await askAt("main", "", fhirSending("POST", transaction));
   const { entry } = JSON.parse(done.text) as { entry: { response: { status: string; location: string } }[] };
   expect([done.status, entry.map(({ response }) => response.status.slice(0, 3))]).toEqual([
     200,
@@ -441,11 +433,7 @@ test("keyed writes, bundles and faults: repeats are answered from the key, and n
     ["", { resourceType: "Bundle", type: "batch", entry }],
   ] as const) {
     const key = `"${randomUUID()}"`;
-    const sending = {
-      method: "POST",
-      headers: { ...fhirJson, "idempotency-key": key },
-      body: JSON.stringify(body),
-    };
+    const sending = fhirSending("POST", body, { "idempotency-key": key });
     const placeIn = ({ headers, text }: Reply) =>
       String(headers["location"] ?? /"location":"(?<place>[^"]+)/u.exec(text)?.groups?.["place"]).replace(
         /\/_history.*/u,

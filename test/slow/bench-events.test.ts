@@ -4,6 +4,7 @@ import { decodeRecord, encodeRecord } from "#audit/record";
 import { appendOf, type AppendName } from "../../bench/ledger/events.ts";
 import { openLedger } from "../support/auditor.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
+import { fhirSending } from "../support/fhir-parts.ts";
 
 let phylax: TestStack;
 beforeAll(async () => {
@@ -40,11 +41,7 @@ test("the records that the benchmark measures have every member of the gateway's
     code: { text: "x" },
     subject: { reference: "Patient/amara-okafor" },
   };
-  const post = {
-    method: "POST",
-    headers: { "content-type": "application/fhir+json" },
-    body: JSON.stringify(observation),
-  };
+  const post = fhirSending("POST", observation);
   const asked: readonly (readonly [AppendName, string, string, object?])[] = [
     ["read", "payer", "Patient/amara-okafor"],
     ["treatment", "telehealth", "Patient/amara-okafor"],

@@ -8,7 +8,7 @@ import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
 import { ensureServerCertificate, type CertificateFiles } from "../../sandbox/certificates.ts";
 import { startFront, type Front, type FrontOptions } from "../../sandbox/front/front.ts";
 import { eventsOf } from "../support/auditor.ts";
-import { to } from "../support/fhir-parts.ts";
+import { fhirSending, to } from "../support/fhir-parts.ts";
 import { edgeFacts } from "../support/in-process/edge-facts.ts";
 import { inLane, lane } from "../support/lane.ts";
 import {
@@ -148,11 +148,7 @@ afterAll(async () => {
   rmSync(state, { recursive: true, force: true });
 });
 
-const sending = (method: string, resource: object): Sending => ({
-  method,
-  headers: { "content-type": "application/fhir+json" },
-  body: JSON.stringify(resource),
-});
+const sending = (method: string, resource: object): Sending => fhirSending(method, resource);
 
 /** Stores the rows of the streams at the origin: the gateway takes no resource above 1 MiB. */
 async function storeStreamed(): Promise<void> {
@@ -172,11 +168,7 @@ async function storeStreamed(): Promise<void> {
       } as (typeof resources)[number]);
   for (const resource of resources) {
     const { resourceType, id } = resource;
-    const stored = await fetch(`${phylax.dev.origin}/${resourceType}/${id}`, {
-      method: "PUT",
-      headers: { "content-type": "application/fhir+json" },
-      body: JSON.stringify(resource),
-    });
+    const stored = await fetch(`${phylax.dev.origin}/${resourceType}/${id}`, fhirSending("PUT", resource));
     if (!stored.ok) throw new Error(`${resourceType}/${id} is ${stored.status}`);
   }
 }

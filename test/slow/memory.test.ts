@@ -7,7 +7,7 @@ import type { Sending } from "../../cli/connection/mutual-tls.ts";
 import { listenerOn } from "../support/listener.ts";
 import { residentMiB } from "../support/resident-memory.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
-import { fhirJson } from "../support/fhir-parts.ts";
+import { fhirSending } from "../support/fhir-parts.ts";
 
 // An isolate has 128 MB for all of its requests (Cloudflare Workers, limits): a request at its bound must
 // leave room for further requests.
@@ -55,16 +55,10 @@ const world = (): Resource[] => [
   ...rows(1, "whole", 4_000_000),
 ];
 
-const bundleOf = (type: "batch" | "transaction", entry: readonly object[]): Sending => ({
-  method: "POST",
-  headers: fhirJson,
-  body: JSON.stringify({ resourceType: "Bundle", type, entry }),
-});
-const sent = (method: string, resource: object, headers: Readonly<Record<string, string>> = {}): Sending => ({
-  method,
-  headers: { ...fhirJson, ...headers },
-  body: JSON.stringify(resource),
-});
+const bundleOf = (type: "batch" | "transaction", entry: readonly object[]): Sending =>
+  fhirSending("POST", { resourceType: "Bundle", type, entry });
+const sent = (method: string, resource: object, headers: Readonly<Record<string, string>> = {}): Sending =>
+  fhirSending(method, resource, headers);
 const { id: _id, ...newRow } = observation("", "small", 1_040_000);
 
 interface Kind {

@@ -2,6 +2,7 @@ import type { Bundle, OperationOutcome, Resource } from "@medplum/fhirtypes";
 import { afterAll, test } from "vitest";
 import { startOrigin } from "../../../sandbox/origin/server.ts";
 import { syntheticResources } from "../../../sandbox/synthetic/generate.ts";
+import { fhirSending } from "../../support/fhir-parts.ts";
 
 const origin = await startOrigin();
 afterAll(() => origin.close());
@@ -149,17 +150,16 @@ test("a time of care, a time of change and types narrow it; undated records stay
 test("$everything is paged by the links of a search, and also takes a POST with Parameters", async ({
   expect,
 }) => {
-  const first = await everything("Patient/ann/$everything", {
-    method: "POST",
-    headers: { "content-type": "application/fhir+json" },
-    body: JSON.stringify({
+  const first = await everything(
+    "Patient/ann/$everything",
+    fhirSending("POST", {
       resourceType: "Parameters",
       parameter: [
         { name: "_count", valueInteger: 5 },
         { name: "start", valueDate: "2024-01-01" },
       ],
     }),
-  });
+  );
   const names = [...first.names];
   for (let next = link(first.bundle); next !== undefined;) {
     const page: Bundle = await (await fetch(next)).json();

@@ -2,6 +2,7 @@ import type { Bundle, OperationOutcome, Resource } from "@medplum/fhirtypes";
 import { Client } from "fhir-kit-client";
 import { afterAll, test } from "vitest";
 import { startOrigin } from "../../../sandbox/origin/server.ts";
+import { fhirSending } from "../../support/fhir-parts.ts";
 
 const origin = await startOrigin();
 afterAll(() => origin.close());
@@ -183,11 +184,10 @@ test("joins answer the same by POST, by fhir-kit-client, and inside a batch", as
 
   const request = { method: "GET", url: "Patient?_has:Observation:patient:code=8302-2" };
   const response: Bundle = await (
-    await fetch(origin.url, {
-      method: "POST",
-      headers: { "content-type": "application/fhir+json" },
-      body: JSON.stringify({ resourceType: "Bundle", type: "batch", entry: [{ request }] }),
-    })
+    await fetch(
+      origin.url,
+      fhirSending("POST", { resourceType: "Bundle", type: "batch", entry: [{ request }] }),
+    )
   ).json();
   expect(response.entry?.[0]?.resource).toMatchObject({ total: 1 });
 });

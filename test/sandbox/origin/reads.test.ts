@@ -1,6 +1,7 @@
 import type { Bundle, Observation, OperationOutcome, Patient, Resource } from "@medplum/fhirtypes";
 import { afterAll, test } from "vitest";
 import { startOrigin } from "../../../sandbox/origin/server.ts";
+import { fhirSending } from "../../support/fhir-parts.ts";
 
 const origin = await startOrigin();
 afterAll(() => origin.close());
@@ -246,10 +247,9 @@ test("$lastn: the latest of each kind of one subject's observations; a shared co
     "u1",
   ]);
   expect(await ids("Observation/$lastn?patient=ann&code=weight&max=10")).toEqual(["w2", "w3", "w1"]);
-  const posted = await fetch(`${origin.url}/Observation/$lastn`, {
-    method: "POST",
-    headers: { "content-type": "application/fhir+json" },
-    body: JSON.stringify({
+  const posted = await fetch(
+    `${origin.url}/Observation/$lastn`,
+    fhirSending("POST", {
       resourceType: "Parameters",
       parameter: [
         { name: "subject", valueString: "Patient/ann" },
@@ -257,7 +257,7 @@ test("$lastn: the latest of each kind of one subject's observations; a shared co
         { name: "max", valuePositiveInt: 1 },
       ],
     }),
-  });
+  );
   const { entry }: Bundle = await posted.json();
   expect(entry?.map(({ resource }) => resource?.id)).toEqual(["w2"]);
   for (const query of [
@@ -274,11 +274,7 @@ test("$validate answers 200 with the errors of a posted or stored resource, and 
   expect,
 }) => {
   const post = async (path: string, body: object) => {
-    const response = await fetch(`${origin.url}/${path}`, {
-      method: "POST",
-      headers: { "content-type": "application/fhir+json" },
-      body: JSON.stringify(body),
-    });
+    const response = await fetch(`${origin.url}/${path}`, fhirSending("POST", body));
     const { issue }: OperationOutcome = await response.json();
     return [response.status, issue[0]?.severity];
   };
@@ -305,11 +301,7 @@ test("R4 http.html#history: the history of a type and of all, the newest first, 
   expect,
 }) => {
   const put = async (type: string, id: string) =>
-    await fetch(`${origin.url}/${type}/${id}`, {
-      method: "PUT",
-      headers: { "content-type": "application/fhir+json" },
-      body: JSON.stringify({ resourceType: type, id }),
-    });
+    await fetch(`${origin.url}/${type}/${id}`, fhirSending("PUT", { resourceType: type, id }));
   const since = new Date().toISOString();
   await put("Practitioner", "a");
   await put("Person", "b");

@@ -3,6 +3,7 @@ import { afterAll, test } from "vitest";
 import { parseExact } from "../../../sandbox/origin/exact-json.ts";
 import type { OriginRequest } from "../../../sandbox/origin/memory-origin.ts";
 import { startOrigin } from "../../../sandbox/origin/server.ts";
+import { fhirSending } from "../../support/fhir-parts.ts";
 
 const requests: OriginRequest[] = [];
 const origin = await startOrigin({ onRequest: (request) => requests.push(request) });
@@ -172,14 +173,14 @@ test("writes are counted versions under ids that the server gives; a deleted res
   expect(made.headers.get("location")).toBe(`${origin.url}/Patient/${id}/_history/1`);
 
   const put = (gender: string, version?: string) =>
-    call(`Patient/${id}`, {
-      method: "PUT",
-      body: JSON.stringify({ resourceType: "Patient", id, gender }),
-      headers: {
-        "content-type": "application/fhir+json",
-        ...(version !== undefined && { "if-match": `W/"${version}"` }),
-      },
-    });
+    call(
+      `Patient/${id}`,
+      fhirSending(
+        "PUT",
+        { resourceType: "Patient", id, gender },
+        { ...(version !== undefined && { "if-match": `W/"${version}"` }) },
+      ),
+    );
   expect((await put("male", "7")).status).toBe(412);
   expect((await put("male", "1")).headers.get("etag")).toBe('W/"2"');
   expect((await call<Patient>(`Patient/${id}/_history/1`)).body.gender).toBe("female");
