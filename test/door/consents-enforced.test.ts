@@ -5,7 +5,7 @@ import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
 import { eventsOf } from "../support/auditor.ts";
 import { fhirSending, to } from "../support/fhir-parts.ts";
 import { askPatiently, starterPolicy } from "../support/outside.ts";
-import { type AskAs, outsideApps } from "../support/outside-apps.ts";
+import { type AskAs, outsideApps, registerMain } from "../support/outside-apps.ts";
 import { commandIn } from "../support/in-process/command.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
@@ -235,17 +235,7 @@ beforeAll(async () => {
   const claims = { fhirUser: `${phylax.dev.origin}/${clients.doctor.claims.fhirUser}` };
   const policies = [everything, starterPolicy("privacy-office")];
   askOnce = await outsideApps(phylax, { ...clients, doctor: { ...clients.doctor, claims } }, policies);
-  await phylax.applyRegistry({
-    origins: [
-      {
-        name: "main",
-        url: phylax.dev.origin,
-        credentials: { kind: "none" },
-        transactions: "atomic",
-        honoursIfMatchOnDelete: true,
-      },
-    ],
-  });
+  await registerMain(phylax, { transactions: "atomic", honoursIfMatchOnDelete: true });
 }, 60_000);
 afterAll(async () => {
   await phylax.close();

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, test, vi } from "vitest";
 import type { Resource } from "@medplum/fhirtypes";
 import { fhirSending, to } from "../support/fhir-parts.ts";
-import { type AskAs, outsideApps } from "../support/outside-apps.ts";
+import { type AskAs, outsideApps, registerMain } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { handlerOf } from "../support/in-process/memory-handler.ts";
 
@@ -86,16 +86,9 @@ afterAll(async () => {
 });
 
 const register = (verified?: "origin" | "verification") =>
-  phylax.applyRegistry({
-    origins: [
-      {
-        name: "main",
-        url: phylax.dev.origin,
-        credentials: { kind: "none" },
-        honoursIfMatchOnDelete: true,
-        consents: { readEverySeconds: periodMilliseconds / 1_000, verified },
-      },
-    ],
+  registerMain(phylax, {
+    honoursIfMatchOnDelete: true,
+    consents: { readEverySeconds: periodMilliseconds / 1_000, verified },
   });
 function pass(milliseconds: number): void {
   vi.setSystemTime(Date.now() + milliseconds);

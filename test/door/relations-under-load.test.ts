@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, test, vi } from "vitest";
 import type { Resource } from "@medplum/fhirtypes";
 import { to } from "../support/fhir-parts.ts";
-import { type AskAs, outsideApps } from "../support/outside-apps.ts";
+import { type AskAs, outsideApps, registerMain } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
 // More bytes than a request holds as trees (4 MiB) come from patients of ordinary size alone.
@@ -60,16 +60,7 @@ afterAll(async () => {
 });
 
 async function register(elements?: boolean) {
-  await phylax.applyRegistry({
-    origins: [
-      {
-        name: "main",
-        url: phylax.dev.origin,
-        credentials: { kind: "none" },
-        ...(elements !== undefined && { capabilities: { elements } }),
-      },
-    ],
-  });
+  await registerMain(phylax, elements === undefined ? {} : { capabilities: { elements } });
   // no copy of the entry is older than ten seconds
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 11_000 });
 }

@@ -48,3 +48,9 @@ export async function outsideApps<Who extends string>(
     return askAs(door, certificate, await outsideToken(issuer, certificate, said), path, sending);
   };
 }
+
+/** Registers the door's origin with these facts about it. */
+export const registerMain = (door: Pick<Door, "dev" | "applyRegistry">, facts: object): Promise<void> =>
+  door.applyRegistry({
+    origins: [{ name: "main", url: door.dev.origin, credentials: { kind: "none" }, ...facts }],
+  });

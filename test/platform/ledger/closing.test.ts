@@ -24,10 +24,10 @@ import {
   seen,
   shard,
   verifierOf,
+  refusals,
 } from "./worker.ts";
 import { patience } from "../../support/patience.ts";
 
-const refusals = (count: number) => Array.from({ length: count }, () => refusal());
 const after = (log: string): number => (overAt(log) ?? 0) + 1000;
 
 /** Runs work on this log's object at a different time. */

@@ -34,12 +34,9 @@ import {
   seen,
   shard,
   verifierOf,
+  fill,
 } from "./worker.ts";
 
-const fill = (log: string, count: number) =>
-  shard(log)
-    .append(Array.from({ length: count }, () => refusal()))
-    .then(positionOf);
 const verifyBucket = (log: string) => verifyLog(bucketReader(log), verifierOf(log));
 
 test("the first commit sets the alarm; it copies full bundles, tiles of each level and all frames, then the checkpoint", async ({

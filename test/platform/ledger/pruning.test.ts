@@ -25,10 +25,9 @@ import {
   seen,
   shard,
   verifierOf,
+  fill,
 } from "./worker.ts";
 
-const fill = async (log: string, count: number) =>
-  positionOf(await shard(log).append(Array.from({ length: count }, () => refusal())));
 const keepNothing: Partial<LedgerEnv> = { LEDGER_KEEP_MIB: "0" };
 
 /** Runs work ten minutes later, when nothing is recent any more. */

@@ -6,11 +6,9 @@ import { halfYearOf } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
 import { bucket, flush } from "./bucket.ts";
 import { LedgerDoor, type LedgerDoorEnv } from "#platform/ledger/isolate/public-door";
-import { get, ledger, positionOf, ownLog, refusal, seen, shard } from "./worker.ts";
+import { get, ledger, ownLog, seen, shard, fill } from "./worker.ts";
 
 const halfYear = halfYearOf(instant(Date.now()));
-const fill = async (log: string, count: number) =>
-  positionOf(await shard(log).append(Array.from({ length: count }, () => refusal())));
 const digest = (bytes: Uint8Array | undefined): string =>
   Buffer.from(sha256(bytes ?? new Uint8Array())).toString("hex");
 const shownAt = async (path: string): Promise<string> =>

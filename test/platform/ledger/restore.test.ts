@@ -9,22 +9,9 @@ import { instant } from "#kernel/clock";
 import { ledgerHealth } from "#platform/ledger/isolate/ledger-health";
 import { RecoveryDesk } from "#platform/ledger/isolate/recovery-desk";
 import { bucket, bytesAt, flush, keysOf, originOf } from "./bucket.ts";
-import {
-  failure,
-  get,
-  ledger,
-  lose,
-  ownLog,
-  positionOf,
-  publicReader,
-  refusal,
-  shard,
-  verifierOf,
-} from "./worker.ts";
+import { failure, get, ledger, lose, ownLog, publicReader, shard, verifierOf, fill } from "./worker.ts";
 
 const root = () => ledger.LEDGER_ROOT.getByName(ROOT_LOG);
-const fill = async (log: string, count: number) =>
-  positionOf(await shard(log).append(Array.from({ length: count }, () => refusal())));
 
 async function restore(log: string) {
   const desk = new RecoveryDesk(ledger);

@@ -27,13 +27,12 @@ import {
   shard,
   verifierOf,
   withVariables,
+  fill,
 } from "./worker.ts";
 
 const root = () => ledger.LEDGER_ROOT.getByName(ROOT_LOG);
 /** A test that waits for more than ten seconds. */
 const inSlowLane = test.skipIf(ledger.LANE === "fast");
-const fill = async (log: string, count: number) =>
-  positionOf(await shard(log).append(Array.from({ length: count }, () => refusal())));
 /** The checkpoints of a log in the root log, read from the public addresses. */
 async function standing(log: string): Promise<number[]> {
   const leaves = new RootLeaves(verifierOf(ROOT_LOG));
@@ -47,6 +46,16 @@ async function handOver(log: string): Promise<void> {
   await scheduler.wait(1001);
   await runDurableObjectAlarm(root());
 }
+/** Puts a log's object back to its first frame. */
+const rollBack = (log: string) =>
+  runInDurableObject(shard(log), (_, { storage: { sql } }) => {
+    for (const change of [
+      "DELETE FROM frames WHERE number = 1",
+      "DELETE FROM signed",
+      "UPDATE flush SET frames = 1, size = 5",
+    ])
+      sql.exec(change);
+  });
 const sizeOf = (note: Uint8Array | string | undefined): string | undefined =>
   (typeof note === "string" ? note : fromUtf8(note ?? new Uint8Array()))?.split("\n")[1];
 
@@ -205,14 +214,7 @@ test("a log that was rolled back, and its copy in R2 with it, neither adds nor s
   const published = await (await bucket.get(checkpointKey(`ledger.test/${log}`)))?.bytes();
   await fill(log, 4);
   await flush(log); // the root log has it now
-  await runInDurableObject(shard(log), (_, { storage: { sql } }) => {
-    for (const change of [
-      "DELETE FROM frames WHERE number = 1",
-      "DELETE FROM signed",
-      "UPDATE flush SET frames = 1, size = 5",
-    ])
-      sql.exec(change);
-  });
+  await rollBack(log);
   await bucket.put(checkpointKey(`ledger.test/${log}`), published ?? new Uint8Array());
   await evictDurableObject(shard(log));
   const why = "a checkpoint stands in the root log that this log does not extend";
@@ -236,14 +238,7 @@ test("a log that goes on from an earlier state, because it believed an earlier r
   const late = await runInDurableObject(root(), (_, { storage }) => row(storage.sql));
   // Puts everything back: the object, its copy, and its entry in the root log. The log starts and grows
   // differently.
-  await runInDurableObject(shard(log), (_, { storage: { sql } }) => {
-    for (const change of [
-      "DELETE FROM frames WHERE number = 1",
-      "DELETE FROM signed",
-      "UPDATE flush SET frames = 1, size = 5",
-    ])
-      sql.exec(change);
-  });
+  await rollBack(log);
   await bucket.put(checkpointKey(`ledger.test/${log}`), published ?? new Uint8Array());
   await bucket.delete(`log/ledger.test/${log}/frames/1-1`);
   const put = (of: object) =>

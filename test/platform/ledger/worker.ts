@@ -67,6 +67,12 @@ export function positionOf(answer: AppendAnswer): Recorded {
   return answer;
 }
 
+export const refusals = (count: number): AuditEvent[] => Array.from({ length: count }, () => refusal());
+
+/** Appends refusals, and answers the place of the first. */
+export const fill = async (log: string, count: number): Promise<Recorded> =>
+  positionOf(await shard(log).append(refusals(count)));
+
 export const get = (path: string, init?: RequestInit): Promise<Response> =>
   // the worker's own default export
   (exports as unknown as { readonly default: Fetcher }).default.fetch(`https://ledger.test${path}`, init);
