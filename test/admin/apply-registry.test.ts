@@ -35,9 +35,7 @@ function door(changes: Partial<AdminPorts> = {}) {
       return "counted";
     }),
     clock: () => at,
-    newId: () => id,
     dependencies: async () => ({ control: true, ledger: false }),
-    halfYear: async () => undefined,
     onFault: ({ name }) => book.push(`fault ${name}`),
     ...changes,
   });

@@ -20,10 +20,7 @@ function door() {
     registry: { ...registryUnasked, apply: unused, revoke: unused as never, lift: unused as never },
     ledger: recordsOnly(() => (book.push("record"), Promise.resolve("counted"))),
     clock: () => at,
-    newId: () => "0123456789abcdef0123456789abcdef",
     dependencies: () => (book.push("dependencies"), Promise.resolve({})),
-    halfYear: async () => undefined,
-    onFault: () => {},
   });
   const ask = (path: string, address: string, tlsClientAuth?: object) => {
     const init = path === "/readyz" || path === "/healthz" ? {} : { method: "POST", body: "{}" };

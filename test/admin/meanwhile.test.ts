@@ -53,10 +53,6 @@ function door(change: object | "no answer" | undefined) {
       return Promise.resolve("counted");
     }),
     clock: () => at,
-    newId: () => "0123456789abcdef0123456789abcdef",
-    dependencies: () => Promise.resolve({}),
-    halfYear: async () => undefined,
-    onFault: () => {},
   });
   const post = async (path: string, body: string | ReadableStream = "{}") => {
     const init = { method: "POST", body, headers: { "content-type": "application/json" }, duplex: "half" };

@@ -31,9 +31,6 @@ const ports: AdminPorts = {
   proposals: { ...nobodySignsIn.proposals, list: async () => [], show: async () => undefined },
   ledger: recordsOnly(async () => "counted"),
   clock: () => instant(at),
-  newId: () => id,
-  dependencies: async () => ({}),
-  halfYear: async () => undefined,
   onFault: ({ name }) => {
     throw new Error(name);
   },

@@ -39,10 +39,6 @@ async function repeat(path: string, body: object): Promise<readonly [number, rea
     },
     ledger: recordsOnly(async () => "counted"),
     clock: () => at,
-    newId: () => "0123456789abcdef0123456789abcdef",
-    dependencies: async () => ({}),
-    halfYear: async () => undefined,
-    onFault: () => {},
   });
   const request = new Request(`https://ops.example.org/${path}`, {
     method: "POST",

@@ -35,9 +35,6 @@ function door(roles: readonly string[], lost = false) {
       return "counted";
     }),
     clock: () => at,
-    newId: () => "0123456789abcdef0123456789abcdef",
-    dependencies: async () => ({}),
-    halfYear: async () => undefined,
     onFault: ({ name }) => book.push(`fault ${name}`),
   });
   const post = async (document: object) => {

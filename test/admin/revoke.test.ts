@@ -44,10 +44,6 @@ function door(roles: readonly string[] = ["revoker"], configured = nobodySignsIn
       return Promise.resolve("counted");
     }),
     clock: () => at,
-    newId: () => "0123456789abcdef0123456789abcdef",
-    dependencies: () => Promise.resolve({}),
-    halfYear: async () => undefined,
-    onFault: () => {},
   });
   const post = async (path: string, body: unknown) => {
     const headers = { "content-type": "application/json" };

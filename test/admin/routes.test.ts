@@ -77,9 +77,6 @@ function doorFor({ roles = [], acr = "two-factors", approvals = "two-persons" }:
       return "counted";
     }),
     clock: () => instant(at),
-    newId: () => id,
-    dependencies: async () => ({}),
-    halfYear: async () => undefined,
     onFault: ({ name }) => acted.push(`fault ${name}`),
   };
   return { app: adminApp(ports), verbs: adminVerbs(ports), acted, events };
@@ -224,10 +221,6 @@ test("GET /api/registry has the state's digest as its ETag, and answers 304 to a
     registry: { ...shows, lift: async () => ok(false), show: async () => ({ digest, registry: {} }) },
     ledger: recordsOnly(async () => "counted"),
     clock: () => instant(at),
-    newId: () => id,
-    dependencies: async () => ({}),
-    halfYear: async () => undefined,
-    onFault: () => {},
   });
   const get = (headers: Record<string, string>) => {
     const request = new Request("https://ops.example.org/api/registry", { headers });

@@ -44,9 +44,6 @@ function door(roles: readonly string[]) {
       return Promise.resolve("counted");
     }),
     clock: () => at,
-    newId: () => "0123456789abcdef0123456789abcdef",
-    dependencies: () => Promise.resolve({}),
-    halfYear: async () => undefined,
     onFault: ({ name }) => book.push(`fault ${name}`),
   });
   const post = (document: object) => {

@@ -84,10 +84,6 @@ function consoleApp(approvals: Approvals = "one-person") {
       },
       ledger: recordsOnly(async () => "counted"),
       clock: () => instant(at),
-      newId: () => "0123456789abcdef0123456789abcdef",
-      dependencies: async () => ({}),
-      halfYear: async () => undefined,
-      onFault: () => {},
     },
     places: {
       clientId: "console",

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { eventsOf } from "../support/auditor.ts";
 import {
+  heldWith,
   newKey,
+  noted,
   observation,
   originKinds,
   startKeyedWorld,
@@ -17,7 +19,6 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => world.close());
 
-const noted = (text: string) => observation("amara", { note: [{ text }] });
 const entry = (method: string, url: string, resource?: object) => ({
   ...(resource && { resource }),
   request: { method, url },
@@ -27,8 +28,6 @@ const bundle = (type: "batch" | "transaction", ...entries: readonly object[]) =>
   type,
   entry: entries,
 });
-const heldWith = async (kind: OriginKind, text: string) =>
-  (await world.held(kind, "Observation")).filter((row) => JSON.stringify(row).includes(`"${text}`));
 
 interface Answer {
   readonly entry: readonly {
@@ -73,7 +72,7 @@ for (const type of ["batch", "transaction"] as const)
         String(said(reply)[0]?.[1]).replace(/\/_history.*/u, "");
       expect(idIn(again)).toBe(idIn(first));
       expect(world.written.get(kind)?.length).toBe(sent);
-      expect(await heldWith(kind, text)).toHaveLength(1);
+      expect(await heldWith(world, kind, text)).toHaveLength(1);
       const events = await eventsOf(world.door.dev, again.headers["x-request-id"]);
       expect(events.map(({ kind, outcome }) => `${kind} ${outcome?.reason}`).toSorted()).toEqual([
         "disclosure undefined",
@@ -116,12 +115,12 @@ test("a batch whose answers are lost: its repeat finds what was done, does the r
     const again = await world.ask(kind, "", { key, body });
     expect(statuses(again), again.text).toEqual(["201", "201", "422", "200"]);
     expect((world.written.get(kind)?.length ?? 0) - sent).toBe(kind === "update-as-create" ? 1 : 2);
-    expect(await heldWith(kind, text)).toHaveLength(2);
+    expect(await heldWith(world, kind, text)).toHaveLength(2);
     const third = await world.ask(kind, "", { key, body });
     expect(said(third).map(([, place]) => place?.replace(/\/_history.*/u, ""))).toEqual(
       said(again).map(([, place]) => place?.replace(/\/_history.*/u, "")),
     );
-    expect(await heldWith(kind, text)).toHaveLength(2);
+    expect(await heldWith(world, kind, text)).toHaveLength(2);
   }
 });
 
@@ -135,7 +134,7 @@ test("plain: an entry of unknown outcome stays 409 in each repeat of its batch, 
   world.trouble.delete("plain");
   for (let repeat = 0; repeat < 2; repeat++)
     expect(statuses(await world.ask("plain", "", { key, body }))).toEqual(["409", "200"]);
-  expect(await heldWith("plain", text)).toHaveLength(1);
+  expect(await heldWith(world, "plain", text)).toHaveLength(1);
 });
 
 test.for(originKinds)(
@@ -158,7 +157,7 @@ test.for(originKinds)(
     world.trouble.delete(kind);
     const again = await world.ask(kind, "", { key, body });
     expect(again.status, again.text).toBe(kind === "plain" ? 409 : 200);
-    const rows = await heldWith(kind, text);
+    const rows = await heldWith(world, kind, text);
     expect(rows).toHaveLength(2);
     expect(JSON.stringify(rows), "the reference leads to the created resource").not.toContain("urn:uuid");
   },
@@ -182,7 +181,7 @@ test("a transaction that never came to the origin is done by its repeat", async 
     const again = await world.ask(kind, "", { key, body });
     expect([again.status, statuses(again)], again.text).toEqual([200, ["201", "200"]]);
     expect(statuses(await world.ask(kind, "", { key, body }))).toEqual(["201", "200"]);
-    expect(await heldWith(kind, text)).toHaveLength(1);
+    expect(await heldWith(world, kind, text)).toHaveLength(1);
   }
 });
 

@@ -2,7 +2,9 @@ import { afterAll, beforeAll, test } from "vitest";
 import { eventsOf } from "../support/auditor.ts";
 import { send } from "../../cli/connection/mutual-tls.ts";
 import {
+  heldWith,
   newKey,
+  noted,
   observation,
   originKinds,
   startKeyedWorld,
@@ -19,10 +21,6 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => world.close());
 
-const noted = (text: string) => observation("amara", { note: [{ text }] });
-/** The rows of an origin that have this note. */
-const heldWith = async (kind: OriginKind, text: string) =>
-  (await world.held(kind, "Observation")).filter((row) => JSON.stringify(row).includes(`"${text}"`));
 const keysStored = () =>
   (
     JSON.parse(world.door.keyRows()) as readonly (readonly {
@@ -73,7 +71,7 @@ test.for(originKinds)(
       ["disclosure", 201, undefined],
     ]);
     expect(world.written.get(kind)?.length).toBe(sent);
-    expect(await heldWith(kind, text)).toHaveLength(1);
+    expect(await heldWith(world, kind, text)).toHaveLength(1);
   },
 );
 
@@ -123,7 +121,7 @@ test("a key is its caller's own: the same key of another person of the same app 
   const asking = { key, body: noted(text) };
   expect((await world.ask("plain", "Observation", asking)).status).toBe(201);
   expect((await world.ask("plain", "Observation", { ...asking, subject: "another" })).status).toBe(201);
-  expect(await heldWith("plain", text)).toHaveLength(2);
+  expect(await heldWith(world, "plain", text)).toHaveLength(2);
 });
 
 test("L42: a repeat shows what its caller may read now: by the token of now, and of the row as it is now", async ({
@@ -223,7 +221,7 @@ test.for(["update-as-create", "if-none-exist"] as const)(
     expect((await world.ask(kind, "Observation", asking)).headers["location"]).toBe(
       again.headers["location"],
     );
-    expect(await heldWith(kind, text)).toHaveLength(1);
+    expect(await heldWith(world, kind, text)).toHaveLength(1);
   },
 );
 
@@ -242,7 +240,7 @@ test("plain: a create whose answer is lost is 504, each repeat is 409 and sends 
   }
   const found = await world.ask("plain", `Observation?identifier=urn:app|${text}`, { method: "GET" });
   expect(JSON.parse(found.text).entry).toHaveLength(1);
-  expect(await heldWith("plain", text)).toHaveLength(1);
+  expect(await heldWith(world, "plain", text)).toHaveLength(1);
 });
 
 test.for(originKinds)(
@@ -258,7 +256,7 @@ test.for(originKinds)(
     world.trouble.delete(kind);
     const again = await world.ask(kind, "Observation", asking);
     expect(again.status).toBe(kind === "plain" ? 409 : 201);
-    expect(await heldWith(kind, text)).toHaveLength(kind === "plain" ? 0 : 1);
+    expect(await heldWith(world, kind, text)).toHaveLength(kind === "plain" ? 0 : 1);
   },
 );
 
@@ -301,7 +299,7 @@ test.for(originKinds)(
       replies.filter(({ status }) => status === 409).every(({ headers }) => headers["retry-after"]),
     ).toBe(true);
     expect((await world.ask(kind, "Observation", asking)).headers["location"]).toBe(places[0]);
-    expect(await heldWith(kind, text)).toHaveLength(1);
+    expect(await heldWith(world, kind, text)).toHaveLength(1);
   },
 );
 

@@ -2,19 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
-import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { noSharedData, resourcesIn } from "../phi/shared-data.ts";
-import {
-  askAs,
-  certificateFor,
-  clientEntries,
-  issuerEntry,
-  joined,
-  outsider,
-  outsideToken,
-  thumbprint,
-  type Outsider,
-} from "../support/outside.ts";
+import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { startVerbatimOrigin, type Verbatim } from "../support/verbatim-origin.ts";
 
@@ -91,38 +80,18 @@ describe.skipIf(noSharedData)(
     const all = examples();
     let origin: Awaited<ReturnType<typeof startVerbatimOrigin>>;
     let phylax: Door;
-    let issuer: Outsider;
-    let certificate: CertificateFiles;
-    let token: string;
+    let askApp: AskAs<"whole">;
     beforeAll(async () => {
       origin = await startVerbatimOrigin([...all, ...labelled]);
       phylax = await startDoor({ origin: origin.url });
-      issuer = await outsider("https://whole.example", "phylax");
-      certificate = await certificateFor(phylax, "whole");
-      const client = {
-        id: "whole",
-        kind: "clinic",
-        auth: "external",
-        issuer: issuer.iss,
-        externalClientId: "whole",
-        certificates: [thumbprint(certificate)],
-      };
-      await phylax.applyRegistry(
-        joined(
-          {
-            issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })],
-            policies: [{ name: "whole", body: policy }],
-          },
-          clientEntries(client, "TREAT", "whole", "system/*.rs"),
-        ),
-      );
-      token = await outsideToken(issuer, certificate, { client_id: "whole", scope: "system/*.rs" });
+      const whole = { purpose: "TREAT", policy: "whole", scopes: "system/*.rs" };
+      askApp = await outsideApps(phylax, { whole }, [{ name: "whole", body: policy }]);
     }, 120_000);
     afterAll(async () => {
       await phylax.close();
       await origin.close();
     });
-    const ask = (path: string) => askAs(phylax, certificate, token, path);
+    const ask = (path: string) => askApp("whole", path);
 
     test("each R4 and US Core example is read byte for byte, including decimals; of a Bundle without its total", async ({
       expect,

@@ -1,22 +1,12 @@
 import { afterAll, afterEach, beforeAll, test, vi } from "vitest";
 import type { Reply } from "../../cli/connection/mutual-tls.ts";
-import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { eventsOf } from "../support/auditor.ts";
 import { startMoodyOrigin, type Mood } from "../support/moody-origin.ts";
-import {
-  askAs,
-  certificateFor,
-  clientEntries,
-  issuerEntry,
-  joined,
-  outsider,
-  outsideToken,
-  thumbprint,
-  type Outsider,
-} from "../support/outside.ts";
+import { type AskAs, outsideApps, registerMain } from "../support/outside-apps.ts";
 import { breakLedger } from "../support/shards.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { patience } from "../support/patience.ts";
+import { jsonPatch } from "../support/fhir-parts.ts";
 
 // Writes to an origin that fails, lies, or answers with more than the requested row.
 const observation = (id: string, patient: string, more: object = {}) => ({
@@ -49,9 +39,7 @@ const policy = {
 
 let origin: Awaited<ReturnType<typeof startMoodyOrigin>>;
 let phylax: Door;
-let issuer: Outsider;
-let certificate: CertificateFiles;
-let token: string;
+let ask: AskAs<"app">;
 beforeAll(async () => {
   origin = await startMoodyOrigin([
     observation("a", "amara"),
@@ -61,32 +49,9 @@ beforeAll(async () => {
     observation("strange", "amara", { meta: { versionId: '7" or "8' } }),
   ]);
   phylax = await startDoor({ origin: origin.url });
-  issuer = await outsider("https://faults.example", "phylax");
-  certificate = await certificateFor(phylax, "app");
-  const client = {
-    id: "app",
-    kind: "patient",
-    auth: "external",
-    issuer: issuer.iss,
-    externalClientId: "app",
-    certificates: [thumbprint(certificate)],
-  };
-  await phylax.applyRegistry(
-    joined(
-      {
-        origins: [
-          { name: "main", url: origin.url, credentials: { kind: "none" }, honoursIfMatchOnDelete: true },
-        ],
-      },
-      { issuers: [issuerEntry(issuer)], policies: [{ name: "writer", body: policy }] },
-      clientEntries(client, "PATRQT", "writer", "patient/*.cruds"),
-    ),
-  );
-  token = await outsideToken(issuer, certificate, {
-    client_id: "app",
-    scope: "patient/*.cruds",
-    patient: "amara",
-  });
+  const app = { policy: "writer", scopes: "patient/*.cruds", claims: { patient: "amara" } };
+  ask = await outsideApps(phylax, { app }, [{ name: "writer", body: policy }]);
+  await registerMain(phylax, { honoursIfMatchOnDelete: true });
 }, 120_000);
 afterAll(async () => {
   await phylax.close();
@@ -100,7 +65,7 @@ const send = (
   body?: object,
   headers: Record<string, string> = {},
 ): Promise<Reply> =>
-  askAs(phylax, certificate, token, path, {
+  ask("app", path, {
     method,
     headers: {
       "content-type": method === "PATCH" ? "application/json-patch+json" : "application/fhir+json",
@@ -180,17 +145,8 @@ test(
     vi.useFakeTimers({ toFake: ["Date"] });
     const exp = Math.floor(Date.now() / 1_000) + 60;
     const from = origin.written.length;
-    const brief = await outsideToken(issuer, certificate, {
-      client_id: "app",
-      scope: "patient/*.cruds",
-      patient: "amara",
-      exp,
-    });
-    const answer = askAs(phylax, certificate, brief, "Observation/a", {
-      method: "PATCH",
-      headers: { "content-type": "application/json-patch+json" },
-      body: JSON.stringify(change),
-    });
+    const patch = { method: "PATCH", headers: jsonPatch, body: JSON.stringify(change) };
+    const answer = ask("app", "Observation/a", patch, { exp });
     await expect.poll(() => origin.written.length, patience).toBe(from + 1);
     vi.setSystemTime(Date.now() + 61_000);
     origin.release();

@@ -64,6 +64,12 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     await at.click(selector);
   };
   const nav = (name: string, at: Page = page) => click(`nav a:text-is("${name}")`, at);
+  /** Begins at the console's first page, and opens one of its pages, and there something. */
+  const open = async (name: string, selector?: string): Promise<void> => {
+    await begin();
+    await nav(name);
+    if (selector !== undefined) await click(selector);
+  };
   const banner = async (): Promise<string> => {
     await page.locator(bannerDone).waitFor({ timeout: 30_000 });
     return (await page.textContent("[data-banner]")) ?? "";
@@ -81,8 +87,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
         { timeout: 30_000 },
       )
       .toContain('"proof"');
-    await begin();
-    await nav("Who saw this patient?");
+    await open("Who saw this patient?");
     await click("[data-open] button");
     await page.waitForURL(/interaction/u);
     if ((await page.locator("[name=login]").count()) > 0) await typeSignIn(page, officer);
@@ -146,8 +151,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     };
     // a young ledger's records reach the root log within a minute
     await expect.poll(check, { timeout: 60_000, interval: 2_000 }).toMatch(/^The ledger holds/u);
-    await begin();
-    await nav("Ledger");
+    await open("Ledger");
     await click("[data-check] button");
     expect(await banner()).toMatch(/^The ledger holds: .* cosigned by every witness/u);
     expect(clicks).toBe(2);
@@ -174,8 +178,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
   }) => {
     const frames = Array.from({ length: 40 }, () => 250);
     expect(await serveSampleLedger(page, phylax.dev, frames)).toBeGreaterThanOrEqual(10_000);
-    await begin();
-    await nav("Ledger");
+    await open("Ledger");
     await click("[data-check] button");
     expect(await banner()).toMatch(/agrees with itself: 1\d.\d{3} records/u);
     expect(clicks).toBe(2);
@@ -184,9 +187,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
   });
 
   test("deny a stolen certificate, and lift the denial again", async ({ expect }) => {
-    await begin();
-    await nav("Registry");
-    await click('a:text-is("operations")');
+    await open("Registry", 'a:text-is("operations")');
     await click('button[aria-label^="Deny: certificate"]');
     expect(await page.textContent("h1")).toBe("Denied");
     expect(clicks).toBe(3);
@@ -199,9 +200,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     await page.goto(phylax.dev.console);
     expect(await page.textContent("#now")).toContain("certificate of operations: ");
     // the denial is shown, and lifted, where the certificate stands
-    await begin();
-    await nav("Registry");
-    await click('a:text-is("operations")');
+    await open("Registry", 'a:text-is("operations")');
     await click('button[aria-label^="Lift this denial: certificate of operations"]');
     expect(await page.textContent("h1")).toBe("Lifted");
     expect(clicks).toBe(3);
@@ -211,9 +210,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     expect,
   }) => {
     const history = async () => {
-      await begin();
-      await nav("Registry");
-      await click('a:text-is("operations")');
+      await open("Registry", 'a:text-is("operations")');
       await click('a:text-is("Who changed this client?")');
       await giveKey();
       await click("[data-key-form] button");
@@ -231,9 +228,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
   });
 
   test("see what a client may see, element by element", async ({ expect }) => {
-    await begin();
-    await nav("Registry");
-    await click('a:text-is("payer")');
+    await open("Registry", 'a:text-is("payer")');
     await click('a:has-text("what it sees")');
     expect(clicks).toBe(3);
     expect(
@@ -245,9 +240,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
   });
 
   test("deny a client", async ({ expect }) => {
-    await begin();
-    await nav("Registry");
-    await click('a:text-is("tiny")');
+    await open("Registry", 'a:text-is("tiny")');
     await click('button:text-is("Deny this client")');
     expect(await page.textContent("h1")).toBe("Denied");
     expect(clicks).toBe(3);
@@ -256,9 +249,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
   });
 
   test("approve a policy that another person proposed", async ({ expect }) => {
-    await begin();
-    await nav("Registry");
-    await click('a:text-is("Plan a change")');
+    await open("Registry", 'a:text-is("Plan a change")');
     const shown = await (await page.request.get(`${phylax.dev.console}/registry`)).text();
     const digest = /sha256:[0-9a-f]{64}/u.exec(shown)?.[0];
     const body = JSON.parse(readFileSync("policies/treat.json", "utf8")) as object;
@@ -291,8 +282,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     await expect
       .poll(
         async () => {
-          await begin();
-          await nav("Why refused?");
+          await open("Why refused?");
           await page.fill("#request-id", String(refused.headers["x-request-id"]));
           await giveKey();
           await click("[data-key-form] button");
@@ -313,9 +303,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
   });
 
   test("find a grant that no client uses", async ({ expect }) => {
-    await begin();
-    await nav("Registry");
-    await click('a:has-text("Access review")');
+    await open("Registry", 'a:has-text("Access review")');
     await giveKey();
     await click("[data-key-form] button");
     expect(await banner()).toMatch(/^\d+ of \d+ grants have no use on record/u);
@@ -333,9 +321,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     page.on("request", note);
     const focused = () => page.evaluate<string>("document.activeElement?.getAttribute('aria-label') ?? ''");
     const answerOf = (grant: string) => page.locator(`[data-grant="${grant}"] [data-answer]`);
-    await begin();
-    await nav("Registry");
-    await click('a:has-text("Access review")');
+    await open("Registry", 'a:has-text("Access review")');
     await giveKey();
     await click("[data-key-form] button");
     expect(await banner()).toMatch(/^\d+ of \d+ grants have no use on record/u);
@@ -383,9 +369,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
       void sent.push(request.url() + (request.postData() ?? ""));
     page.on("request", note);
     const compute = async () => {
-      await begin();
-      await nav("Events");
-      await click('a:has-text("Breach")');
+      await open("Events", 'a:has-text("Breach")');
       await page.fill("#breach-value", "telehealth");
       for (const [field, day] of [
         ["from", "2020-01-01"],
@@ -448,9 +432,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
       .poll(happened, { timeout: 60_000, interval: 2_000 })
       .toContain("no person: a system asked, main/Patient/amara-okafor: 1 record of name");
     expect(clicks).toBe(3);
-    await begin();
-    await nav("Events");
-    await click('button:text-is("Justified")');
+    await open("Events", 'button:text-is("Justified")');
     expect(await page.textContent("main")).toContain("The review is closed.");
     expect(clicks).toBe(2);
   });

@@ -12,11 +12,15 @@ export const recordsOnly = (record: ProofSink["record"]): ProofSink => ({
 });
 
 /**
- * The ports that the operators' door needs for signed-in operators, in the case that no operator signs in:
- * nothing is denied, no accounting is suspended, and the configuration is on record.
+ * The ports of the operators' door besides the operators, the registry, the ledger and the clock, in the case that no
+ * operator signs in: nothing is denied, no accounting is suspended, and the configuration is on record.
  */
 export const nobodySignsIn = {
   url: "https://ops.example.org",
+  newId: () => "0123456789abcdef0123456789abcdef",
+  dependencies: async () => ({}),
+  halfYear: async () => undefined,
+  onFault: () => {},
   denials: () => Promise.resolve(new Set<string>()),
   signIns: { verify: () => Promise.resolve(err({ reason: "issuer_unknown" })) },
   proofs: { verify: () => Promise.resolve(err({ reason: "proof_missing" })), nonce: () => "" },

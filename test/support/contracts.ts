@@ -31,10 +31,6 @@ export function presentContracts(): Contracts {
     registry: { ...registryUnasked, apply: unasked, revoke: unasked, lift: unasked },
     ledger: recordsOnly(async () => "counted"),
     clock: () => instant(0),
-    newId: () => "",
-    dependencies: async () => ({}),
-    halfYear: async () => undefined,
-    onFault: () => undefined,
   });
   return {
     openApi: plain(openApiDocument(verbs, "https://ops.example.org")),

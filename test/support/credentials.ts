@@ -96,3 +96,17 @@ export function clientRecord(keys: readonly Key[], changes: Partial<ClientRecord
     ...changes,
   };
 }
+
+/** The claims of an own token of the client `telehealth`, bound to its certificate. */
+export const telehealthClaims = () => ({
+  iss: publicUrl,
+  sub: "telehealth",
+  client_id: "telehealth",
+  aud: fhirBase("main"),
+  exp: now + 300,
+  iat: now,
+  jti: "0123456789abcdef0123456789abcdef",
+  scope: "system/*.rs",
+  purpose_of_use: ["TREAT"],
+  cnf: { "x5t#S256": presented("telehealth").x5t },
+});

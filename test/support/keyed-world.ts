@@ -236,4 +236,10 @@ export const observation = (patient = "amara", more: object = {}) => ({
   ...more,
 });
 
+export const noted = (text: string) => observation("amara", { note: [{ text }] });
+
+/** The observations of an origin that have a note of this beginning. */
+export const heldWith = async (world: KeyedWorld, kind: OriginKind, text: string) =>
+  (await world.held(kind, "Observation")).filter((row) => JSON.stringify(row).includes(`"${text}`));
+
 export const newKey = (): string => randomUUID();

@@ -11,6 +11,7 @@ import { RevocationStore } from "#platform/revocation/object/store";
 import { Revocations, revocationsOf } from "#platform/revocation/object/revocations";
 import { withValue, type RegistryFile } from "../../support/registry-file.ts";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
+import { failure } from "../../support/failure.ts";
 
 const desk = exports.RegistryDesk;
 const revocations = () => revocationsOf(env);
@@ -37,15 +38,6 @@ const registerWithoutDeltas = async () => {
   const ports = { clock: () => instant(Date.now()), publicUrl: env.PUBLIC_URL };
   if (!(await applyRegistry(registry, file, "add", ports)).ok) throw new Error("the file is not applied");
 };
-
-async function failure(call: () => Promise<unknown>): Promise<string> {
-  try {
-    await call();
-  } catch (fault) {
-    return String(fault);
-  }
-  return "no failure";
-}
 
 /** The epoch before an object's first: an object begins with the milliseconds at its start. */
 const beforeFirst = () => Date.now() - 1;

@@ -6,6 +6,7 @@ import type { Spend } from "#limits/ports";
 import { ClientGuard } from "#platform/guard/object/client-guard";
 import { guardLimiter } from "#platform/guard/isolate/limiter";
 import { guardMemory } from "#platform/guard/isolate/assertion-memory";
+import { failure } from "../../support/failure.ts";
 
 const guards = env.CLIENT_GUARD;
 const clock = () => instant(Date.now());
@@ -30,19 +31,6 @@ const hourly = (client: string, requests: number): Spend => ({
   quota: { requests, windowSeconds: 3_600, revision: 1 },
   issuer: "https://gateway.example",
 });
-
-/**
- * The message of the error that a call ends in. (`expect(…).rejects` leaves the promise of an RPC call
- * unhandled.)
- */
-async function failure(call: () => Promise<unknown>): Promise<string> {
-  try {
-    await call();
-  } catch (fault) {
-    return String(fault);
-  }
-  return "no failure";
-}
 
 beforeEach(() => {
   // keeps windows from ending in the middle of a test

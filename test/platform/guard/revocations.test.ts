@@ -10,6 +10,7 @@ import { guardLimiter } from "#platform/guard/isolate/limiter";
 import { RevocationStore } from "#platform/revocation/object/store";
 import { revocationsOf } from "#platform/revocation/object/revocations";
 import { line } from "./worker.ts";
+import { failure } from "../../support/failure.ts";
 
 const guards = env.CLIENT_GUARD;
 const revocations = revocationsOf(env);
@@ -33,15 +34,6 @@ const isolate = (onUpdate: (applied: AppliedUpdate) => void = () => {}) =>
 const refusesWhat = (denial: Denial) => (denied: Denied) =>
   denied.has(denialName(denial)) ? ("denied" as const) : undefined;
 const pass = (milliseconds: number) => vi.setSystemTime(Date.now() + milliseconds);
-
-async function failure(call: () => Promise<unknown>): Promise<string> {
-  try {
-    await call();
-  } catch (fault) {
-    return String(fault);
-  }
-  return "no failure";
-}
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-24T10:15:00Z") });

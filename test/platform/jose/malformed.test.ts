@@ -6,7 +6,7 @@ import { thumbprint } from "#identity/jose/thumbprint";
 import { Secret } from "#kernel/secret";
 import { proofVerifier } from "#platform/keys/proof-verifier";
 import { tokenVerifier } from "#platform/keys/token-verifier";
-import { at, fhirBase, newKey, now, presented, publicUrl, sign } from "../../support/credentials.ts";
+import { at, fhirBase, newKey, now, publicUrl, sign, telehealthClaims } from "../../support/credentials.ts";
 import { mangled } from "../../support/mangled.ts";
 import { noKeySets } from "../../support/key-sets.ts";
 
@@ -24,18 +24,7 @@ const tokens = tokenVerifier({
   issuers: { find: () => Promise.resolve(undefined) },
   keySets: noKeySets,
 });
-const tokenClaims = {
-  iss: publicUrl,
-  sub: "telehealth",
-  client_id: "telehealth",
-  aud: fhirBase("main"),
-  exp: now + 300,
-  iat: now,
-  jti: "0123456789abcdef0123456789abcdef",
-  scope: "system/*.rs",
-  purpose_of_use: ["TREAT"],
-  cnf: { "x5t#S256": presented("telehealth").x5t },
-};
+const tokenClaims = telehealthClaims();
 const tokenHeader = { typ: "at+jwt" };
 const token = await sign(issuerKey, tokenClaims, tokenHeader);
 const tokenTaken = async (text: string) =>

@@ -6,23 +6,12 @@ import { Secret } from "#kernel/secret";
 import { provenSignatures } from "#platform/keys/proven-signatures";
 import { tokenVerifier } from "#platform/keys/token-verifier";
 import { isSignedBy } from "#platform/keys/verify-signature";
-import { at, fhirBase, newKey, now, presented, publicUrl, sign } from "../../support/credentials.ts";
+import { at, fhirBase, newKey, publicUrl, sign, telehealthClaims } from "../../support/credentials.ts";
 import { noKeySets } from "../../support/key-sets.ts";
 
 const key = await newKey("ES256", "k1");
 const namesake = await newKey("ES256", "k1");
-const claims = {
-  iss: publicUrl,
-  sub: "telehealth",
-  client_id: "telehealth",
-  aud: fhirBase("main"),
-  exp: now + 300,
-  iat: now,
-  jti: "0123456789abcdef0123456789abcdef",
-  scope: "system/*.rs",
-  purpose_of_use: ["TREAT"],
-  cnf: { "x5t#S256": presented("telehealth").x5t },
-};
+const claims = telehealthClaims();
 const token = await sign(key, claims, { typ: "at+jwt" });
 
 test("a good signature is checked once; a wrong signature, or a signature by a different key of the same name, is checked each time", async ({

@@ -5,7 +5,7 @@ import { instant, type Instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { ProvenTokens, type RememberedToken } from "#platform/keys/proven-tokens";
 import { tokenVerifier } from "#platform/keys/token-verifier";
-import { at, fhirBase, newKey, now, presented, publicUrl, sign } from "../../support/credentials.ts";
+import { at, fhirBase, newKey, publicUrl, sign, telehealthClaims } from "../../support/credentials.ts";
 import { noKeySets } from "../../support/key-sets.ts";
 
 // All keys have the same name, so that only their numbers distinguish them.
@@ -16,18 +16,7 @@ const [own, successor, theirs, intruder] = [
   await newKey("ES256", "k"),
 ];
 const iss = "https://issuer.example.org";
-const claims = {
-  iss: publicUrl,
-  sub: "telehealth",
-  client_id: "telehealth",
-  aud: fhirBase("main"),
-  exp: now + 300,
-  iat: now,
-  jti: "0123456789abcdef0123456789abcdef",
-  scope: "system/*.rs",
-  purpose_of_use: ["TREAT"],
-  cnf: { "x5t#S256": presented("telehealth").x5t },
-};
+const claims = telehealthClaims();
 const mine = await sign(own, claims, { typ: "at+jwt" });
 const foreign = await sign(theirs, { ...claims, iss, aud: "phylax" }, { typ: "at+jwt" });
 
