@@ -24,6 +24,7 @@ import {
 } from "../support/outside.ts";
 import { patience } from "../support/patience.ts";
 import { fhirSending } from "../support/fhir-parts.ts";
+import { policyEntry, rule } from "../policy/granting.ts";
 
 const bundles = mkdtempSync(join(tmpdir(), "phylax-bundles-"));
 const link = (type: string, id: string) => ({ type, other: { reference: `Patient/${id}` } });
@@ -98,22 +99,15 @@ interface Line {
 }
 
 /** The desk that files what patients sign. */
-const deskPolicy = {
-  format: "phylax.policy.v1",
-  name: "desk",
-  title: "Desk",
-  purposes: ["TREAT"],
-  consentRegistrar: true,
-  rules: [
-    {
-      types: ["Consent", "Patient", "Observation"],
+const deskPolicy = policyEntry(
+  "desk",
+  [
+    rule(["Consent", "Patient", "Observation"], "everything", {
       interactions: ["read", "search", "create", "update"],
-      show: "everything",
-      why: "The desk files Consents.",
-      examples: [{ says: "It may be read.", request: "Consent/1", is: "permitted" }],
-    },
+    }),
   ],
-};
+  { consentRegistrar: true },
+);
 const deskEntries = (id: string, holder: CertificateFiles) =>
   clientEntries(
     {
@@ -149,7 +143,7 @@ beforeAll(async () => {
           issuerEntry(issuer, { claims: { patientIsUser: true } }),
           issuerEntry(deskIssuer, { purpose: { fixed: ["TREAT"] } }),
         ],
-        policies: [starterPolicy("patrqt"), { name: "desk", body: deskPolicy }],
+        policies: [starterPolicy("patrqt"), deskPolicy],
       },
       app.entries,
       deskEntries("consent-desk", desk),

@@ -8,6 +8,7 @@ import { askPatiently, starterPolicy } from "../support/outside.ts";
 import { type AskAs, outsideApps, registerMain } from "../support/outside-apps.ts";
 import { commandIn } from "../support/in-process/command.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { policyEntry, rule } from "../policy/granting.ts";
 
 const thp = "http://terminology.hl7.org/CodeSystem/";
 const act = (code: string) => ({ system: `${thp}v3-ActCode`, code });
@@ -157,35 +158,22 @@ const world = [
     },
   ]),
 ];
-const everything = {
-  name: "everything",
-  body: {
-    format: "phylax.policy.v1",
-    name: "everything",
-    title: "Everything",
+const everything = policyEntry(
+  "everything",
+  [
+    rule(
+      ["Consent", "Condition", "Patient", "Practitioner", "Observation", "DiagnosticReport", "Provenance"],
+      "everything",
+      { interactions: ["read", "search", "create", "update", "delete"] },
+    ),
+  ],
+  {
     purposes: ["PATRQT", "TREAT"],
     operations: ["everything", "lastn"],
-    rules: [
-      {
-        types: [
-          "Consent",
-          "Condition",
-          "Patient",
-          "Practitioner",
-          "Observation",
-          "DiagnosticReport",
-          "Provenance",
-        ],
-        interactions: ["read", "search", "create", "update", "delete"],
-        show: "everything",
-        why: "45 CFR 164.506(c)(2): treatment.",
-        examples: [{ says: "It may be read.", request: "Observation/1", is: "permitted" }],
-      },
-    ],
     consentRegistrar: true,
     labels: { part2: true },
   },
-};
+);
 
 const clients = {
   app: {

@@ -4,6 +4,7 @@ import { fhirSending, to } from "../support/fhir-parts.ts";
 import { type AskAs, outsideApps, registerMain } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { handlerOf } from "../support/in-process/memory-handler.ts";
+import { policyEntry, rule } from "../policy/granting.ts";
 
 const thp = "http://terminology.hl7.org/CodeSystem/";
 const periodMilliseconds = 60_000;
@@ -28,25 +29,16 @@ const world: readonly Resource[] = patients.flatMap((id): readonly Resource[] =>
     subject: to(`Patient/${id}`),
   },
 ]);
-const rule = {
-  types: ["Consent", "Patient", "Observation"],
-  interactions: ["read", "search", "create", "update", "delete"],
-  show: "everything",
-  why: "45 CFR 164.506(c)(2): treatment.",
-  examples: [{ says: "It may be read.", request: "Observation/1", is: "permitted" }],
-};
-const policy = (name: string, base: "honoured" | "required") => ({
-  name,
-  body: {
-    format: "phylax.policy.v1",
+const policy = (name: string, base: "honoured" | "required") =>
+  policyEntry(
     name,
-    title: name,
-    purposes: ["TREAT"],
-    rules: [rule],
-    consentRegistrar: true,
-    consent: { base },
-  },
-});
+    [
+      rule(["Consent", "Patient", "Observation"], "everything", {
+        interactions: ["read", "search", "create", "update", "delete"],
+      }),
+    ],
+    { consentRegistrar: true, consent: { base } },
+  );
 
 const grant = { purpose: "TREAT", scopes: "system/*.cruds" };
 const apps = { clinic: { ...grant, policy: "clinic" }, careful: { ...grant, policy: "careful" } };

@@ -3,6 +3,8 @@ import { eventsOf } from "../support/auditor.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { fhirSending, to } from "../support/fhir-parts.ts";
+import { policyEntry, rule } from "../policy/granting.ts";
+import type { PolicyRule } from "#policy/schema";
 
 // FHIR R4 §3.1.1.4.12: a search by the URL of another server finds the rows that refer by this URL.
 
@@ -29,21 +31,19 @@ const world = [
   observation("ann-local", "ann", "Encounter/e1"),
   observation("ben-foreign", "ben", foreign),
 ];
-const rule = (types: readonly string[], show: unknown) => ({
-  types,
-  interactions: show === "everything" ? ["read", "search", "delete"] : ["read", "search"],
-  show,
-  why: "45 CFR 164.506(c)(2): treatment activities of a provider.",
-  examples: [{ says: "It may be read.", request: `${types[0]}/1`, is: "permitted" }],
-});
-const policyOf = (name: string, show: unknown) => ({
-  format: "phylax.policy.v1",
-  name,
-  title: name,
-  purposes: ["PATRQT"],
-  rules: [rule(["Patient", "Encounter"], "everything"), rule(["Observation"], show)],
-});
-const policies = [policyOf("open", "everything"), policyOf("cut", ["status", "code", "subject"])];
+const policyOf = (name: string, deletes: boolean, show: PolicyRule["show"]) =>
+  policyEntry(
+    name,
+    [
+      rule(["Patient", "Encounter"], "everything", { interactions: ["read", "search", "delete"] }),
+      rule(["Observation"], show, deletes ? { interactions: ["read", "search", "delete"] } : {}),
+    ],
+    { purposes: ["PATRQT"] },
+  );
+const policies = [
+  policyOf("open", true, "everything"),
+  policyOf("cut", false, ["status", "code", "subject"]),
+];
 
 const clients = {
   clinic: { scopes: "system/*.cruds", policy: "open" },
@@ -59,8 +59,7 @@ let phylax: Door;
 let ask: AskAs<Who>;
 beforeAll(async () => {
   phylax = await startDoor({ resources: world });
-  const named = policies.map((body) => ({ name: body.name, body }));
-  ask = await outsideApps(phylax, clients, named);
+  ask = await outsideApps(phylax, clients, policies);
   // a row of the origin that names the origin by its own address
   const own = observation("ann-own", "ann", `${phylax.dev.origin}/Encounter/e1`);
   await fetch(`${phylax.dev.origin}/Observation/ann-own`, fhirSending("PUT", own));

@@ -6,6 +6,8 @@ import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import { noSharedData } from "../phi/shared-data.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { policyEntry, rule } from "../policy/granting.ts";
+import type { PolicyRule } from "#policy/schema";
 
 // The request bodies of another gateway's own tests (google/fhir-gateway, Apache-2.0), sent as a patient's
 // app and as staff of the clinic. The file names say which requests must be refused.
@@ -35,22 +37,16 @@ const world = [
   observation("others", other),
 ];
 
-const rule = (types: readonly string[]) => ({
-  types,
-  interactions: ["read", "search", "create", "update", "delete"],
-  show: "everything",
-  why: "45 CFR 164.524(a)(1): the individual's right of access.",
-  examples: [{ says: "It may be read.", request: "Patient/1", is: "permitted" }],
-});
-const policy = {
-  format: "phylax.policy.v1",
-  name: "writers",
-  title: "Reads and writes everything of a record",
-  purposes: ["PATRQT"],
-  rules: [rule(["Patient", "Observation", "Encounter"])],
-};
-
-const loading = { ...policy, name: "loading", rules: [rule([...r4ResourceTypes])] };
+const policyOf = (name: string, types: PolicyRule["types"]) =>
+  policyEntry(
+    name,
+    [rule(types, "everything", { interactions: ["read", "search", "create", "update", "delete"] })],
+    { purposes: ["PATRQT"] },
+  );
+const policies = [
+  policyOf("writers", ["Patient", "Observation", "Encounter"]),
+  policyOf("loading", [...r4ResourceTypes]),
+];
 
 describe.skipIf(noSharedData)(
   "requests of another gateway's tests (skipped when ../shared/data is absent)",
@@ -65,7 +61,6 @@ describe.skipIf(noSharedData)(
     let ask: AskAs<Who>;
     beforeAll(async () => {
       phylax = await startDoor({ resources: world });
-      const policies = [policy, loading].map((body) => ({ name: body.name, body }));
       ask = await outsideApps(phylax, apps, policies);
     }, 120_000);
     afterAll(() => phylax.close());

@@ -4,6 +4,7 @@ import { openLedger } from "../support/auditor.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { to } from "../support/fhir-parts.ts";
+import { policyEntry, rule } from "../policy/granting.ts";
 
 // Two families' records at one clinic. Joins could leak between them.
 const category = (code: string) => [
@@ -95,35 +96,20 @@ function observation(id: string, patient: string, loinc: string, kind: string, m
   };
 }
 
-const policy = {
-  name: "joins",
-  body: {
-    format: "phylax.policy.v1",
-    name: "joins",
-    title: "Everything of the clinic's records, for whom it concerns",
-    purposes: ["PATRQT"],
-    users: ["practitioner", "organization", "panel"],
-    rules: [
-      {
-        types: ["Patient", "Encounter", "Observation"],
-        interactions: ["read", "search"],
-        show: "everything",
-        why: "45 CFR 164.524(a)(1): the individual's right of access.",
-        examples: [{ says: "A patient is found by name.", request: "Patient?name=Okafor", is: "permitted" }],
-      },
-      {
-        types: ["Practitioner"],
-        interactions: ["read"],
-        show: ["name"],
-        referredBy: ["Encounter:practitioner", "Observation:performer", "Patient:general-practitioner"],
-        why: "45 CFR 164.524(a)(1): who treated the individual is part of the record.",
-        examples: [
-          { says: "Nobody searches practitioners.", request: "Practitioner?name=Vera", is: "refused" },
-        ],
-      },
-    ],
-  },
-};
+const policy = policyEntry(
+  "joins",
+  [
+    rule(["Patient", "Encounter", "Observation"], "everything"),
+    rule(["Practitioner"], ["name"], {
+      interactions: ["read"],
+      referredBy: ["Encounter:practitioner", "Observation:performer", "Patient:general-practitioner"],
+      examples: [
+        { says: "Nobody searches practitioners.", request: "Practitioner?name=Vera", is: "refused" },
+      ],
+    }),
+  ],
+  { purposes: ["PATRQT"], users: ["practitioner", "organization", "panel"] },
+);
 
 let phylax: Door;
 let askApp: AskAs<"app">;

@@ -3,6 +3,8 @@ import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import { to } from "../support/fhir-parts.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { policyEntry, rule } from "../policy/granting.ts";
+import type { PolicyDocument } from "#policy/schema";
 
 const thp = "http://terminology.hl7.org/CodeSystem/";
 const snomed = (code: string) => ({ coding: [{ system: "http://snomed.info/sct", code }] });
@@ -113,35 +115,22 @@ const world = [
   ...amongHidden("ida", false),
   { ...observation("gil", { focus: gilsVisits.map((id) => to(`Encounter/${id}`)) }), id: "gil-many" },
 ];
-const policyOf = (name: string, labels: object) => ({
-  name,
-  body: {
-    format: "phylax.policy.v1",
+const types = [
+  "Patient",
+  "Condition",
+  "Encounter",
+  "MedicationRequest",
+  "Observation",
+  "Provenance",
+  "List",
+  "AuditEvent",
+] as const;
+const policyOf = (name: string, labels: PolicyDocument["labels"]) =>
+  policyEntry(
     name,
-    title: "Everything",
-    purposes: ["TREAT", "PATRQT"],
-    operations: ["everything"],
-    labels,
-    rules: [
-      {
-        types: [
-          "Patient",
-          "Condition",
-          "Encounter",
-          "MedicationRequest",
-          "Observation",
-          "Provenance",
-          "List",
-          "AuditEvent",
-        ],
-        interactions: ["read", "search", "create", "update"],
-        show: "everything",
-        why: "45 CFR 164.506(c)(2): treatment.",
-        examples: [{ says: "It may be read.", request: "MedicationRequest/1", is: "permitted" }],
-      },
-    ],
-  },
-});
+    [rule([...types], "everything", { interactions: ["read", "search", "create", "update"] })],
+    { purposes: ["TREAT", "PATRQT"], operations: ["everything"], labels },
+  );
 
 const clients = {
   through: { labels: { fromCodes: true }, purpose: "TREAT", policy: "through", scopes: "system/*.cruds" },

@@ -4,6 +4,8 @@ import { eventsOf } from "../support/auditor.ts";
 import { fhirSending, to } from "../support/fhir-parts.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
+import { policyEntry, rule } from "../policy/granting.ts";
+import type { PolicyDocument, PolicyRule } from "#policy/schema";
 
 /*
  * Rows and writes that name many patients. The records of a write fit the ledger whatever it names, a row that
@@ -45,26 +47,14 @@ const world = [
   ...[0, 21, 1_000].map((many) => observation(`hidden-${many}`, "amara", { focus: named("stranger", many) })),
 ];
 
-const rule = (types: readonly string[], show: "everything" | readonly string[] = "everything") => ({
-  types,
-  interactions: ["read", "search", "create", "update", "delete"],
-  show,
-  deletes: "unseen",
-  why: "45 CFR 164.506(c)(2): treatment activities of a provider.",
-  examples: [{ says: "It may be read.", request: `${types[0]}/1`, is: "permitted" }],
-});
-const policy = (name: string, more: object = {}) => ({
-  name,
-  body: {
-    format: "phylax.policy.v1",
-    name,
-    title: "Writes",
+const writing = (types: PolicyRule["types"], show: PolicyRule["show"] = "everything") =>
+  rule(types, show, { interactions: ["read", "search", "create", "update", "delete"], deletes: "unseen" });
+const policy = (name: string, more: Partial<PolicyDocument> = {}) =>
+  policyEntry(name, [writing(["Patient", "Observation", "Encounter", "Group", "List"])], {
     purposes: ["PATRQT"],
     operations: ["everything"],
-    rules: [rule(["Patient", "Observation", "Encounter", "Group", "List"])],
     ...more,
-  },
-});
+  });
 
 const patient = { scopes: "patient/*.cruds", claims: { patient: "amara" } };
 const apps = {
@@ -84,7 +74,7 @@ beforeAll(async () => {
     policy("strict", { namesBeyondAccess: 0 }),
     policy("narrow", {
       rules: [
-        rule(
+        writing(
           ["Observation"],
           ["status", "code", "component.code", "subject", "performer", "value[x]", "dataAbsentReason"],
         ),

@@ -8,28 +8,21 @@ import { startMedplumRouter } from "../support/medplum-router-server.ts";
 import { startNpmServer, type NpmServer } from "../support/npm-fhir-server.ts";
 import type { Seen } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
+import { policy, rule } from "../policy/granting.ts";
+import type { PolicyDocument } from "#policy/schema";
 
 // docs/origins.md: a FHIR server whose code is not ours, asked through Phylax and directly. The long lane
 // installs it, which takes minutes.
 
-const policy = {
-  format: "phylax.policy.v1",
-  name: "npm-server",
-  title: "Two types, whole",
+const whole: PolicyDocument = {
+  ...policy(
+    rule(["Patient", "Observation"], "everything", { interactions: ["read", "search", "create", "update"] }),
+  ),
   purposes: ["PATRQT"],
   users: ["practitioner"],
   operations: ["everything"],
-  rules: [
-    {
-      types: ["Patient", "Observation"],
-      interactions: ["read", "search", "create", "update"],
-      show: "everything",
-      why: "45 CFR 164.524(a)(1): the individual's right of access.",
-      examples: [{ says: "A search is permitted.", request: "Patient?name=x", is: "permitted" }],
-    },
-  ],
 };
-const worlds = worldsUnder(policy);
+const worlds = worldsUnder(whole);
 
 const patient = (id: string, family: string) => ({ resourceType: "Patient", id, name: [{ family }] });
 const observation = (id: string, who: string, code: string, day: string) => ({

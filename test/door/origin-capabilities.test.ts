@@ -5,27 +5,18 @@ import { handlerOf } from "../support/in-process/memory-handler.ts";
 import type { Handler } from "../support/in-process/network.ts";
 import type { Seen } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
+import { policy, rule } from "../policy/granting.ts";
+import type { PolicyDocument } from "#policy/schema";
 
 // Origins that lack a part of R4: whatever they ignore or refuse, no answer has a row that does not match.
 
-const policy = {
-  format: "phylax.policy.v1",
-  name: "whole",
-  title: "Three types, whole",
+const whole: PolicyDocument = {
+  ...policy(rule(["Patient", "Observation", "Procedure"], "everything")),
   purposes: ["PATRQT"],
   users: ["practitioner"],
   operations: ["everything"],
-  rules: [
-    {
-      types: ["Patient", "Observation", "Procedure"],
-      interactions: ["read", "search"],
-      show: "everything",
-      why: "45 CFR 164.524(a)(1): the individual's right of access.",
-      examples: [{ says: "A search is permitted.", request: "Patient?name=x", is: "permitted" }],
-    },
-  ],
 };
-const worlds = worldsUnder(policy);
+const worlds = worldsUnder(whole);
 
 const rows: readonly Resource[] = [
   { resourceType: "Patient", id: "ann", name: [{ family: "Okafor" }], active: true },

@@ -7,6 +7,7 @@ import { RemoteTrace } from "../support/in-process/remote.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { keyBoundToken, keyHolder, keyHolderEntry, proofFor, type KeyHolder } from "../support/key-holder.ts";
 import { clientEntries, joined, starterPolicy } from "../support/outside.ts";
+import { policyEntry, rule } from "../policy/granting.ts";
 
 type Edge = (request: Request) => Promise<Response>;
 
@@ -31,26 +32,14 @@ beforeAll(async () => {
   const writer = await keyHolder("holder-writes");
   holders.set(writer.id, writer);
   files.push(clientEntries(keyHolderEntry(writer), "TREAT", "writer", "system/*.cruds"));
-  const policies = [starterPolicy("treat"), { name: "writer", body: writing }];
+  const policies = [starterPolicy("treat"), writing];
   await phylax.applyRegistry(joined({ policies }, ...files));
 }, 120_000);
 afterAll(() => phylax.close());
 
-const writing = {
-  format: "phylax.policy.v1",
-  name: "writer",
-  title: "Writes",
-  purposes: ["TREAT"],
-  rules: [
-    {
-      types: ["Observation"],
-      interactions: ["read", "create"],
-      show: "everything",
-      why: "45 CFR 164.506(c)(2): treatment activities of a provider.",
-      examples: [{ says: "It may be read.", request: "Observation/1", is: "permitted" }],
-    },
-  ],
-};
+const writing = policyEntry("writer", [
+  rule(["Observation"], "everything", { interactions: ["read", "create"] }),
+]);
 
 /** A request as it arrives at an edge of this continent. */
 function arriving(continent: string, headers: Readonly<Record<string, string>>, client?: string): Request {

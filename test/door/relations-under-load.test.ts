@@ -3,6 +3,7 @@ import type { Resource } from "@medplum/fhirtypes";
 import { to } from "../support/fhir-parts.ts";
 import { type AskAs, outsideApps, registerMain } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { policyEntry, rule } from "../policy/granting.ts";
 
 // More bytes than a request holds as trees (4 MiB) come from patients of ordinary size alone.
 const ids = Array.from({ length: 950 }, (_, n) => `p${n}`);
@@ -34,25 +35,12 @@ let ask: AskAs<"ward">;
 
 beforeAll(async () => {
   phylax = await startDoor({ resources: world });
-  const body = {
-    format: "phylax.policy.v1",
-    name: "ward",
-    title: "Ward",
-    purposes: ["TREAT"],
+  const policy = policyEntry("ward", [rule(["Patient", "Observation"], "everything")], {
     users: ["practitioner"],
-    rules: [
-      {
-        types: ["Patient", "Observation"],
-        interactions: ["read", "search"],
-        show: "everything",
-        why: "45 CFR 164.506(c)(2): treatment.",
-        examples: [{ says: "It may be read.", request: "Observation/1", is: "permitted" }],
-      },
-    ],
-  };
+  });
   const claims = { fhirUser: "Practitioner/vera" };
   const ward = { purpose: "TREAT", policy: "ward", scopes: "user/*.rs", claims };
-  ask = await outsideApps(phylax, { ward }, [{ name: "ward", body }]);
+  ask = await outsideApps(phylax, { ward }, [policy]);
 }, 60_000);
 afterAll(async () => {
   vi.useRealTimers();

@@ -6,6 +6,7 @@ import { noSharedData, resourcesIn } from "../phi/shared-data.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { startVerbatimOrigin, type Verbatim } from "../support/verbatim-origin.ts";
+import { policyEntry, rule } from "../policy/granting.ts";
 
 const folders = ["examples-r4", "us-core"].map((name) =>
   join(import.meta.dirname, "../../../shared/data/fhir", name),
@@ -58,21 +59,7 @@ const withheld = new Set(
 const asItLeaves = ({ type, text }: Verbatim) =>
   type === "Bundle" ? text.replace(/"total":\d+,/u, "") : text;
 
-const policy = {
-  format: "phylax.policy.v1",
-  name: "whole",
-  title: "Everything, as it is",
-  purposes: ["TREAT"],
-  rules: [
-    {
-      types: r4ResourceTypes,
-      interactions: ["read", "search"],
-      show: "everything",
-      why: "45 CFR 164.502(b)(2)(i): the minimum necessary is not for treatment.",
-      examples: [{ says: "Anything is read.", request: "Basic/1", is: "permitted" }],
-    },
-  ],
-};
+const policy = policyEntry("whole", [rule([...r4ResourceTypes], "everything")]);
 
 describe.skipIf(noSharedData)(
   "with a keep-everything policy and full scope (skipped when ../shared/data is absent)",
@@ -85,7 +72,7 @@ describe.skipIf(noSharedData)(
       origin = await startVerbatimOrigin([...all, ...labelled]);
       phylax = await startDoor({ origin: origin.url });
       const whole = { purpose: "TREAT", policy: "whole", scopes: "system/*.rs" };
-      askApp = await outsideApps(phylax, { whole }, [{ name: "whole", body: policy }]);
+      askApp = await outsideApps(phylax, { whole }, [policy]);
     }, 120_000);
     afterAll(async () => {
       await phylax.close();

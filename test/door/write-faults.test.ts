@@ -7,6 +7,7 @@ import { breakLedger } from "../support/shards.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { patience } from "../support/patience.ts";
 import { jsonPatch } from "../support/fhir-parts.ts";
+import { policyEntry, rule } from "../policy/granting.ts";
 
 // Writes to an origin that fails, lies, or answers with more than the requested row.
 const observation = (id: string, patient: string, more: object = {}) => ({
@@ -20,22 +21,17 @@ const observation = (id: string, patient: string, more: object = {}) => ({
   note: [{ text: "canary-note" }],
   ...more,
 });
-const policy = {
-  format: "phylax.policy.v1",
-  name: "writer",
-  title: "Writes",
-  purposes: ["PATRQT"],
-  rules: [
-    {
-      types: ["Observation"],
+const shown = ["identifier", "status", "code", "component.code", "value[x]", "dataAbsentReason", "subject"];
+const policy = policyEntry(
+  "writer",
+  [
+    rule(["Observation"], shown, {
       interactions: ["read", "search", "create", "update", "delete"],
-      show: ["identifier", "status", "code", "component.code", "value[x]", "dataAbsentReason", "subject"],
       deletes: "unseen",
-      why: "45 CFR 164.506(c)(2): treatment activities of a provider.",
-      examples: [{ says: "It may be read.", request: "Observation/1", is: "permitted" }],
-    },
+    }),
   ],
-};
+  { purposes: ["PATRQT"] },
+);
 
 let origin: Awaited<ReturnType<typeof startMoodyOrigin>>;
 let phylax: Door;
@@ -50,7 +46,7 @@ beforeAll(async () => {
   ]);
   phylax = await startDoor({ origin: origin.url });
   const app = { policy: "writer", scopes: "patient/*.cruds", claims: { patient: "amara" } };
-  ask = await outsideApps(phylax, { app }, [{ name: "writer", body: policy }]);
+  ask = await outsideApps(phylax, { app }, [policy]);
   await registerMain(phylax, { honoursIfMatchOnDelete: true });
 }, 120_000);
 afterAll(async () => {

@@ -33,6 +33,13 @@ export function policy(...rules: readonly PolicyRule[]): PolicyDocument {
   };
 }
 
+/** A policy of some rules as an entry of a registry file. */
+export const policyEntry = (
+  name: string,
+  rules: readonly PolicyRule[],
+  more: Partial<PolicyDocument> = {},
+) => ({ name, body: { ...policy(...rules), name, ...more } });
+
 /** The policy's decision about a GET below the FHIR base, with these scopes. */
 export function decide(
   document: PolicyDocument,
