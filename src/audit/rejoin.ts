@@ -14,34 +14,24 @@ export function isNextPart(last: AuditRecord, next: AuditRecord): boolean {
   );
 }
 
-/** The fields that `splitEvent` leaves in every part. */
-const inEachPart = ({
-  id,
-  step,
-  at,
-  kind,
-  who,
-  from,
-  what,
-  why,
-  outcome,
-  window,
-  consents,
-  emergency,
-}: AuditEvent): string =>
+/** The fields that `splitEvent` leaves in every part, besides the two that differ in form. */
+const partFields = [
+  "id",
+  "at",
+  "kind",
+  "who",
+  "from",
+  "why",
+  "outcome",
+  "window",
+  "consents",
+  "emergency",
+] as const;
+const inEachPart = (event: AuditEvent): string =>
   JSON.stringify([
-    id,
-    step ?? 0,
-    at,
-    kind,
-    who,
-    from,
-    { ...what, parameters: undefined },
-    why,
-    outcome,
-    window,
-    consents,
-    emergency,
+    event.step ?? 0,
+    { ...event.what, parameters: undefined },
+    ...partFields.map((field) => event[field]),
   ]);
 
 /** Joins the parts that `splitEvent` made of an event, in their order. Needs at least one part. */

@@ -5,7 +5,7 @@ import type { Interaction, Reading } from "#fhir/interaction";
 import { textAt, type JsonObject } from "#fhir/json/json";
 import type { ResourceView } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
-import { evaluateWrite, type PlainWrite } from "#policy/evaluate-write";
+import { evaluateWrite, type PlainWrite, writeRights } from "#policy/evaluate-write";
 import { factsFor } from "#policy/facts";
 import { explainRow, rulesOf } from "./explain-row.ts";
 import type { Explained } from "./explain-step.ts";
@@ -155,10 +155,7 @@ const rights = {
   read: { interaction: "read", permission: "r" },
   vread: { interaction: "read", permission: "r" },
   search: { interaction: "search", permission: "s" },
-  create: { interaction: "create", permission: "c" },
-  update: { interaction: "update", permission: "u" },
-  patch: { interaction: "update", permission: "u" },
-  delete: { interaction: "delete", permission: "d" },
+  ...writeRights,
 } as const satisfies Readonly<Record<RequestPart["what"]["kind"], Parameters<typeof explainRow>[2]>>;
 
 interface Views {

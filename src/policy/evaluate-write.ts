@@ -90,7 +90,8 @@ export interface Change {
  */
 export type ResultFault = "result_outside_access" | "result_changes_patient" | "result_widens_access";
 
-const grants = {
+/** The right that each kind of write asks for. */
+export const writeRights = {
   create: { interaction: "create", permission: "c" },
   update: { interaction: "update", permission: "u" },
   patch: { interaction: "update", permission: "u" },
@@ -115,7 +116,7 @@ export function evaluateWrite(
   write: PlainWrite,
 ): Result<WriteGrant, PolicyRefusal> {
   const { type } = write;
-  const { interaction, permission } = grants[write.kind];
+  const { interaction, permission } = writeRights[write.kind];
   const rules = policy.rulesTo(type, interaction);
   if (rules.length === 0) return err({ reason: "rule_missing", type, interaction });
   if (type === "Consent" && access.consentsAreOrigins === true)

@@ -1,7 +1,7 @@
 import { err, ok, type Result } from "#kernel/result";
 import type { Removals } from "./change-document.ts";
 import type { RegistryDocument } from "./document.ts";
-import { clash, type RegistryProblem } from "./problem.ts";
+import { clash, firstProblem, type RegistryProblem } from "./problem.ts";
 import { grantKey, type AgreementEntry, type GrantEntry, type RegistryState } from "./state.ts";
 
 /** The entries that a change removes, also those that belong to a removed client. */
@@ -13,6 +13,7 @@ export interface Removed {
   readonly origins: readonly string[];
 }
 
+const lists = ["issuers", "clients", "agreements", "grants", "origins"] as const;
 export const nothingRemoved: Removed = { issuers: [], clients: [], agreements: [], grants: [], origins: [] };
 
 /**
@@ -25,32 +26,15 @@ export function removeEntries(
   set: RegistryDocument,
 ): Result<{ readonly left: RegistryState; readonly removed: Removed }, RegistryProblem> {
   const removedGrants = removals.grants.map(grantKey);
-  const wrong =
-    misnamed(
-      "issuers",
-      removals.issuers,
-      there,
-      set.issuers.map(({ iss }) => iss),
-    ) ??
-    misnamed(
-      "clients",
-      removals.clients,
-      there,
-      set.clients.map(({ id }) => id),
-    ) ??
-    misnamed(
-      "agreements",
-      removals.agreements,
-      there,
-      set.agreements.map(({ id }) => id),
-    ) ??
-    misnamed("grants", removedGrants, there, set.grants.map(grantKey)) ??
-    misnamed(
-      "origins",
-      removals.origins,
-      there,
-      set.origins.map(({ name }) => name),
-    );
+  const names = { ...removals, grants: removedGrants };
+  const inSet = {
+    issuers: set.issuers.map(({ iss }) => iss),
+    clients: set.clients.map(({ id }) => id),
+    agreements: set.agreements.map(({ id }) => id),
+    grants: set.grants.map(grantKey),
+    origins: set.origins.map(({ name }) => name),
+  };
+  const wrong = firstProblem(lists, (list) => misnamed(list, names[list], there, inSet[list]));
   if (wrong !== undefined) return err(wrong);
   const clients = new Set(removals.clients);
   const agreements = new Set(removals.agreements);
