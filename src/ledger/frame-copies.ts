@@ -1,5 +1,6 @@
 import { utf8 } from "#kernel/encoded";
 import { Cursor } from "#ledger/bytes/cursor";
+import { u32 } from "#ledger/bytes/bytes";
 
 const magic = utf8("PXC1");
 
@@ -71,10 +72,4 @@ export async function frameOffsets(object: AsyncIterable<Uint8Array>): Promise<U
     at = end;
   }
   return at === next && filled === 0 && offsets.length > 0 ? Uint32Array.of(...offsets, next + 4) : undefined;
-}
-
-function u32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value);
-  return bytes;
 }

@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, hkdfSync, timingSafeEqual } from "nod
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
 import { utf8 } from "#kernel/encoded";
-import { concat } from "#ledger/bytes/bytes";
+import { concat, u32 } from "#ledger/bytes/bytes";
 import {
   COUNTER_AT,
   encodeLeafHeader,
@@ -192,10 +192,4 @@ const associated = (origin: string, header: Uint8Array): Uint8Array =>
 function lengthPrefixed(text: string): Uint8Array {
   const bytes = utf8(text);
   return concat([Uint8Array.of(bytes.length >> 8, bytes.length & 0xff), bytes]);
-}
-
-function u32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value);
-  return bytes;
 }

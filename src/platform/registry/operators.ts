@@ -1,33 +1,16 @@
 import { eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import type { TrustedIssuer } from "#identity/issuer";
-import { signInDemand, type SignInDemand } from "#identity/sign-in";
+import { signInDemand } from "#identity/sign-in";
 import type { Instant } from "#kernel/clock";
 import { elevatedRoles } from "#platform/proposals/proposal-rows";
 import { issuers, operators } from "./schema.ts";
-
-/** An operator's entry in the registry. */
-export interface OperatorEntry {
-  readonly id: string;
-  readonly status: "active" | "suspended";
-  readonly roles: readonly string[];
-  readonly kind: "person" | "machine";
-  /**
-   * The sign-in that a person must show. `undefined` for a person means a sign-in that this version cannot
-   * check.
-   */
-  readonly signIn: SignInDemand | undefined;
-}
 
 /**
  * The operator whose certificate has this `x5t#S256`, active or suspended, with the roles that it has at this
  * moment. Throws D1's errors.
  */
-export async function findOperator(
-  registry: D1Database,
-  x5t: string,
-  at: Instant,
-): Promise<OperatorEntry | undefined> {
+export async function findOperator(registry: D1Database, x5t: string, at: Instant) {
   const { id, status, roles, kind, signIn } = operators;
   const [found] = await drizzle(registry)
     .select({ id, status, roles, kind, signIn })
@@ -38,9 +21,13 @@ export async function findOperator(
   return {
     ...found,
     roles: [...found.roles, ...elevated],
+    // undefined for a person: a sign-in that this version cannot check
     signIn: signInDemand.safeParse(found.signIn).data,
   };
 }
+
+/** An operator's entry in the registry. */
+export type OperatorEntry = NonNullable<Awaited<ReturnType<typeof findOperator>>>;
 
 /** The facts that prove an issuer's tokens. */
 export type SigningIssuer = Pick<TrustedIssuer, "iss" | "keys" | "jwksUri" | "algorithms">;
