@@ -295,25 +295,15 @@ function onlyType(pairs: readonly QueryPair[]): ResourceType | undefined {
 /** The search of all types, or of those that `_type` names. */
 const ofTypes = { kind: "everything", within: "system", id: undefined } as const;
 
-const onType = {
-  POST: "create",
-  PUT: "conditional-update",
-  PATCH: "conditional-patch",
-  DELETE: "conditional-delete",
-} as const;
-const onInstance = { GET: "read", PUT: "update", PATCH: "patch", DELETE: "delete" } as const;
-
 /** The meaning of the method at the route. `undefined`: none. */
 function at(method: Method, route: Route): Requested | UnsupportedInteraction | undefined {
   switch (route.kind) {
     case "system":
       return method === "GET" ? ofTypes : method === "POST" ? { kind: "batch" } : undefined;
     case "type":
-      return method === "GET"
-        ? { kind: "search", type: route.type, posted: false, within: undefined }
-        : { kind: onType[method], type: route.type };
+      return onType(method, route.type);
     case "instance":
-      return method === "POST" ? undefined : { kind: onInstance[method], type: route.type, id: route.id };
+      return onInstance(method, route.type, route.id);
     case "version":
       return method === "GET" ? { ...route, kind: "vread" } : undefined;
     case "posted":
@@ -378,5 +368,35 @@ function inOperation(
     case "fileConsent":
     case "revokeConsent":
       return { kind: operation, type: "Consent" };
+  }
+}
+
+function onType(method: Method, type: ResourceType): Requested {
+  switch (method) {
+    case "GET":
+      return { kind: "search", type, posted: false, within: undefined };
+    case "POST":
+      return { kind: "create", type };
+    case "PUT":
+      return { kind: "conditional-update", type };
+    case "PATCH":
+      return { kind: "conditional-patch", type };
+    case "DELETE":
+      return { kind: "conditional-delete", type };
+  }
+}
+
+function onInstance(method: Method, type: ResourceType, id: string): Requested | undefined {
+  switch (method) {
+    case "GET":
+      return { kind: "read", type, id };
+    case "POST":
+      return undefined;
+    case "PUT":
+      return { kind: "update", type, id };
+    case "PATCH":
+      return { kind: "patch", type, id };
+    case "DELETE":
+      return { kind: "delete", type, id };
   }
 }
