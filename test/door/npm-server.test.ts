@@ -14,7 +14,7 @@ import type { PolicyDocument } from "#policy/schema";
 // docs/origins.md: a FHIR server whose code is not ours, asked through Phylax and directly. The long lane
 // installs it, which takes minutes.
 
-const whole: PolicyDocument = {
+const document: PolicyDocument = {
   ...policy(
     rule(["Patient", "Observation"], "everything", { interactions: ["read", "search", "create", "update"] }),
   ),
@@ -22,7 +22,7 @@ const whole: PolicyDocument = {
   users: ["practitioner"],
   operations: ["everything"],
 };
-const worlds = worldsUnder(whole);
+const worlds = worldsUnder(document);
 
 const patient = (id: string, family: string) => ({ resourceType: "Patient", id, name: [{ family }] });
 const observation = (id: string, who: string, code: string, day: string) => ({
