@@ -1,5 +1,5 @@
 // Made by scripts/browser-assets.ts from src/console/browser and the ledger's own code.
 export const checkScript = {
-  "path": "check-accounting-cadf69945965733f.js",
-  "integrity": "sha384-IY5L047gKBw//HqsLj/k0qWZWhhSKqWFksVg9p/P+DoXEJTWzRNGElpPdszeqqHa"
+  "path": "check-accounting-9ec194d839398f78.js",
+  "integrity": "sha384-iduzbWsQaJmXwGWB7RAisuOdwTQjaMF3GMXZwF9jBgy/A3mVrU6zE9b4GTVi7Tbg"
 } as const;
