@@ -1,7 +1,7 @@
 import { ok, type Result } from "#kernel/result";
 import { readJsonEntry, type BundleRefusal } from "./bundle.ts";
 import type { EntryBytes } from "#fhir/json/entry-splitter";
-import { endsForCertain, isObject, property, textAt, type JsonObject } from "#fhir/json/json";
+import { endsForCertain, isObject, objectAt, property, textAt, type JsonObject } from "#fhir/json/json";
 import { isId, parseReference, type FhirBase } from "#fhir/r4/reference";
 
 /** A version in the history of a resource (FHIR R4 http §3.1.0.9). */
@@ -12,6 +12,10 @@ export type HistoryEntry =
   | { readonly kind: "deletion"; readonly type: string; readonly id: string; readonly version: string }
   /** An entry that this gateway cannot read and that has a certain end. */
   | { readonly kind: "unreadable" };
+
+/** The version that a resource states. */
+export const statedVersion = (resource: JsonObject): string | undefined =>
+  textAt(objectAt(resource, "meta") ?? {}, "versionId");
 
 /** Reads an entry of a history from its bytes. `base`: FHIR base of the server that wrote it. */
 export function readHistoryEntry(bytes: EntryBytes, base: FhirBase): Result<HistoryEntry, BundleRefusal> {

@@ -74,7 +74,17 @@ export function readJson(bytes: Uint8Array): Result<Json, JsonRefusal> {
   }
 }
 
+/** Reads a JSON object. `undefined`: the text is none. */
+export function readObject(bytes: Uint8Array): JsonObject | undefined {
+  const read = readJson(bytes);
+  return read.ok && isObject(read.value) ? read.value : undefined;
+}
+
 export const isArray = (value: Json | undefined): value is readonly Json[] => Array.isArray(value);
+
+/** True for the JSON of a resource of this type. */
+export const isResource = (value: Json | undefined, type: string): value is JsonObject =>
+  isObject(value) && property(value, "resourceType") === type;
 
 export const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === "object" && value !== null && !isArray(value) && !json.isRawJSON(value);
@@ -82,6 +92,12 @@ export const isObject = (value: Json | undefined): value is JsonObject =>
 /** The object's own property: inherited names like `constructor` do not count. */
 export const property = (object: JsonObject, name: string): Json | undefined =>
   Object.hasOwn(object, name) ? object[name] : undefined;
+
+/** A member that is an object. */
+export const objectAt = (object: JsonObject, name: string): JsonObject | undefined => {
+  const value = property(object, name);
+  return isObject(value) ? value : undefined;
+};
 
 export const textAt = (object: JsonObject, name: string): string | undefined => {
   const value = property(object, name);

@@ -93,6 +93,12 @@ export function mentionOf(reference: JsonObject, bases: readonly FhirBase[]): Me
   return { kind: meant ? "unidentified" : "none" };
 }
 
+/** The id of the resource of this type that a reference names below the base. */
+export function localId(text: string, type: string, base: FhirBase): string | undefined {
+  const found = parseReference(text, base);
+  return found.kind === "local" && found.type === type ? found.id : undefined;
+}
+
 /**
  * The id of the patient of this origin that a text leads to when it is followed, for the record only;
  * {@link mentionOf} for a Reference.

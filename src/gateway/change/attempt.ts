@@ -1,5 +1,5 @@
 import { faceOf } from "#entrypoint/gateway-face";
-import { isObject, readJson } from "#fhir/json/json";
+import { readObject } from "#fhir/json/json";
 import { largest } from "#kernel/largest";
 import { originWriteMilliseconds } from "#kernel/origin-timeout";
 import { err, ok, type Result } from "#kernel/result";
@@ -277,8 +277,7 @@ async function settleWrite(
       const read = await origin.read({ path: `${type}/${id}`, query: "" });
       if (!read.ok && read.error.reason === "absent") return ok(undefined);
       if (!read.ok && read.error.reason !== "resource_withheld") return read;
-      const json = read.ok ? readJson(read.value.body) : undefined;
-      const row = json?.ok === true && isObject(json.value) ? json.value : undefined;
+      const row = read.ok ? readObject(read.value.body) : undefined;
       const bases = { origin: read.ok ? read.value.base : origin.base, public: origin.base };
       const end = { status: 201, type, id, version: row && versionIn(row) } as const;
       return ok({ end, concerned: row === undefined ? concernsNobody : concernedByUnread(row, bases) });

@@ -13,15 +13,21 @@ import {
   type Reading,
   type Writing,
 } from "#fhir/interaction";
-import { readPatch } from "#fhir/json/patch";
-import { property, readJson, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { isResource, property, readJson, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { readConditions } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import { wholeSteps } from "#kernel/whole-steps";
 import type { Arrival } from "#gateway/admission/admit";
 import type { HeldBytes } from "#gateway/origin/held-bytes";
 import { hasMediaType, readResourceBody, resourceTypes } from "#gateway/admission/resource-body";
-import type { AskedWrite, WriteBody, WriteBodyRefusal } from "#gateway/write/write-body";
+import {
+  bodyIn,
+  deletions,
+  patches,
+  type AskedWrite,
+  type WriteBody,
+  type WriteBodyRefusal,
+} from "#gateway/write/write-body";
 
 export interface AskedReading {
   readonly kind: "reading";
@@ -108,44 +114,20 @@ export function readAsked(
 }
 
 function bodyOf(interaction: Writing, resource: JsonObject | undefined): Result<WriteBody, WriteBodyRefusal> {
-  switch (interaction.kind) {
-    case "delete":
-    // a resource in the entry is not read (google's gateway tests have such an entry)
-    case "conditional-delete":
-      return ok({ kind: "none" });
-    case "patch":
-    case "conditional-patch":
-      return patchIn(resource);
-    case "create":
-    case "update":
-    case "conditional-update":
-      if (resource === undefined) return err({ reason: "body_missing" });
-      if (property(resource, "resourceType") !== interaction.type)
-        return err({ reason: "resource_type_mismatch" });
-      if (interaction.kind === "update" && textAt(resource, "id") !== interaction.id)
-        return err({ reason: "resource_id_mismatch" });
-      return ok({ kind: "resource", resource });
-  }
+  // a resource in the entry is not read (google's gateway tests have such an entry)
+  if (deletions.has(interaction.kind)) return ok({ kind: "none" });
+  if (resource === undefined) return err({ reason: "body_missing" });
+  const json = patches.has(interaction.kind) ? patchIn(resource) : ok(resource);
+  return json.ok ? bodyIn(interaction, json.value) : json;
 }
 
 /** FHIR R4 http §3.1.0.7.2: a JSON Patch in a Bundle is a Binary. */
-function patchIn(resource: JsonObject | undefined): Result<WriteBody, WriteBodyRefusal> {
-  if (resource === undefined) return err({ reason: "body_missing" });
-  if (
-    property(resource, "resourceType") !== "Binary" ||
-    property(resource, "contentType") !== "application/json-patch+json"
-  )
+function patchIn(resource: JsonObject): Result<Json, WriteBodyRefusal> {
+  if (!isResource(resource, "Binary") || property(resource, "contentType") !== "application/json-patch+json")
     return err({ reason: "patch_type_not_supported" });
   const data = textAt(resource, "data") ?? "";
   if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/u.test(data))
     return err({ reason: "body_not_json" });
   const json = readJson(Uint8Array.from(Buffer.from(data, "base64")));
-  if (!json.ok)
-    return err(
-      json.error.reason === "too_large"
-        ? { reason: "body_too_large" }
-        : { reason: `body_${json.error.reason}` },
-    );
-  const operations = readPatch(json.value);
-  return operations.ok ? ok({ kind: "patch", operations: operations.value }) : operations;
+  return json.ok ? json : err({ reason: `body_${json.error.reason}` });
 }

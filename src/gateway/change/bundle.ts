@@ -2,6 +2,7 @@ import { faceOf } from "#entrypoint/gateway-face";
 import type { BatchEntry, EntryFault } from "#fhir/batch";
 import { patientsNamed } from "#fhir/patients-named";
 import { err, ok, type Result } from "#kernel/result";
+import type { Disclosure } from "#phi/disclosure";
 import { evaluate } from "#policy/evaluate";
 import type { NextLinks } from "#gateway/admission/page-links";
 import type { Permission } from "#gateway/admission/permit";
@@ -21,11 +22,11 @@ import {
   type AskedTransaction,
 } from "./batch-entry.ts";
 import type { BundleOutcome, EntryIssue, TransactionRefusal } from "./bundle-outcome.ts";
-import { Change, ChangeSet, type ChangeRecord, type SentSet } from "./change-set.ts";
-import { EntryOutcome, placeOf, refusedEntry, whatOf } from "./entry-outcome.ts";
+import { ChangeSet, endOf, type Change, type ChangeRecord, type SentSet } from "./change-set.ts";
+import { EntryOutcome, refusedEntry, whatOf } from "./entry-outcome.ts";
 import { planWhole, type UnsentTransaction } from "./plan-whole.ts";
-import { isUnknown, type DoneWrite, type SendRefusal } from "./send.ts";
-import { locationIn, represent, type ReadStored } from "./show.ts";
+import { isUnknown, type SendRefusal } from "./send.ts";
+import { locationIn, represent } from "./show.ts";
 
 /** The gate as a bundle needs it before its answer is made. */
 export type BundleGate = Pick<ReleaseGate, "spendFurtherRequests" | "spendNames" | "stillGood">;
@@ -119,7 +120,7 @@ function entryOf(
   if (!refused.ok || !asked.ok || !request.ok) return { outcome };
   return asked.value.kind === "reading"
     ? { outcome, reading: asked.value }
-    : { outcome, change: new Change(index, asked.value.write, what, origin, request.value) };
+    : { outcome, change: { index, asked: asked.value.write, what, origin, entry: request.value } };
 }
 
 async function writeWhole(
@@ -153,7 +154,8 @@ async function writeWhole(
       if (request === undefined || asked?.value.kind !== "writing")
         throw new Error("a done transaction has another write");
       const { write } = asked.value;
-      const change = new Change(index, write, whatOf(request, write.interaction), origin, request);
+      const what = whatOf(request, write.interaction);
+      const change: Change = { index, asked: write, what, origin, entry: request };
       const again = await set.answerEarlier(change, end);
       if (!again.ok) return again;
       changes.push(change);
@@ -192,7 +194,9 @@ function outcomeOfWrite({ what, asked: { conditions }, origin }: Change): EntryO
 }
 
 /** Answers an entry by the end of its write, which goes on record. */
-function answerWrite(outcome: EntryOutcome, { end, plan, what, origin }: Change, isWhole: boolean): void {
+function answerWrite(outcome: EntryOutcome, change: Change, isWhole: boolean): void {
+  const { plan, what, origin } = change;
+  const end = endOf(change);
   outcome.isWrite = plan !== undefined || end.kind !== "refused";
   if (end.kind === "refused") return outcome.refuse(end.refusal);
   const { kind, refusal, concerned } = end;
@@ -203,7 +207,7 @@ function answerWrite(outcome: EntryOutcome, { end, plan, what, origin }: Change,
   const { status } = outcome.answer;
   // the record of a transaction was begun under the names by which it was asked
   const { type, id } = kind === "sent" && (isWhole || refusal !== undefined) ? end.plan : end.done;
-  const named = { ...what, ...placeOf({ type, id }) };
+  const named = { ...what, type, ...(id !== undefined && { id }) };
   const ended = { status, ...(refusal && { reason: refusal.reason }) };
   const parts =
     kind === "repeated"
@@ -220,7 +224,7 @@ function unfinished(
   entries: readonly Entry[],
   sending: readonly Change[],
 ): SendRefusal | TransactionRefusal | undefined {
-  const ends = sending.flatMap(({ end }) => (end.kind === "sent" ? [end] : []));
+  const ends = sending.flatMap(({ end }) => (end?.kind === "sent" ? [end] : []));
   if (ends.every(({ refusal }) => refusal === undefined)) return undefined;
   const [first] = ends;
   const areUndone = ends.every((end) => end.done === undefined && !isUnknown(end));
@@ -234,7 +238,7 @@ function issueOf({ change }: Entry, index: number): EntryIssue {
   const said = (text: string) =>
     ({ severity: "information", code: "informational", text, expression }) as const;
   if (change === undefined) return said("It was not read.");
-  const { end } = change;
+  const end = endOf(change);
   if (end.kind === "unsent") return said("Nothing had to be done.");
   if (end.refusal === undefined) return said(`It was done: ${end.done.status}.`);
   const { code, text } = faceOf(end.refusal);
@@ -272,9 +276,7 @@ async function read(
   if (!grant.ok) return outcome.refuse(grant.error);
   const found = await outcome.origin.decided(() => gather(grant.value, undefined, outcome.origin, links));
   if (!found.ok) return outcome.refuse(found.error);
-  const [only] = found.value.windows;
-  const isTagged = !isWhole && interaction.kind !== "search";
-  const etag = isTagged && only !== undefined ? etagOf(only.body, policy.digest) : undefined;
+  const etag = isWhole || interaction.kind === "search" ? undefined : tagOf(found.value, policy.digest);
   const isKnown = etag !== undefined && ifNoneMatch !== null && isListed(ifNoneMatch, etag);
   // a 304 confirms a guess at the body, which is on record as shown (ADR 14)
   outcome.answer = {
@@ -285,40 +287,32 @@ async function read(
   };
 }
 
-/** Adds to the answers of writes what `Prefer: return` asks for (FHIR R4 http §3.1.0.1.7). */
+const tagOf = ({ windows: [only] }: Disclosure, policyDigest: string): string | undefined =>
+  only && etagOf(only.body, policyDigest);
+
+/**
+ * Adds to the answers of writes what `Prefer: return` asks for (FHIR R4 http §3.1.0.1.7): the part of the stored
+ * resource that a single write shows, or an OperationOutcome. A resource that cannot be shown is left out.
+ */
 async function showAll(entries: readonly Entry[], permission: Permission, isWhole: boolean): Promise<void> {
   let readsLeft = shownReadsMax;
   for (const { outcome, change } of entries) {
-    if (change === undefined || change.end.kind === "refused" || change.end.refusal !== undefined) continue;
-    const { done } = change.end;
-    await show(outcome, change, done, permission, async (question) => {
+    const { answer, origin } = outcome;
+    if (change === undefined || answer === undefined || answer.refusal !== undefined) continue;
+    const [end, { returns }] = [endOf(change), change.asked.conditions];
+    if (end.kind === "refused" || end.done === undefined) continue;
+    if (returns !== "representation") {
+      outcome.answer = { ...answer, saysDone: returns === "OperationOutcome" };
+      continue;
+    }
+    const shown = await represent(end.done, returns, permission, origin, async (question) => {
       readsLeft -= 1;
-      return readsLeft < 0 ? err({ reason: "answer_unavailable" }) : outcome.origin.read(question);
+      return readsLeft < 0 ? err({ reason: "answer_unavailable" }) : origin.read(question);
     });
+    const disclosure = shown.ok ? shown.value : undefined;
+    if (disclosure !== undefined && origin.held.take(bytesOf(disclosure)))
+      outcome.answer = { ...answer, disclosure, etag: tagOf(disclosure, permission.policy.digest) };
     // the answer to a transaction is held as a whole
-    if (isWhole && done.body !== undefined) outcome.origin.held.give(done.body.length);
+    if (isWhole && end.done.body !== undefined) origin.held.give(end.done.body.length);
   }
-}
-
-/**
- * Shows the part of the stored resource that a single write shows, or an OperationOutcome. A resource that cannot be
- * shown is left out.
- */
-async function show(
-  outcome: EntryOutcome,
-  { asked: { conditions } }: Change,
-  done: DoneWrite,
-  permission: Permission,
-  readStored: ReadStored,
-): Promise<void> {
-  const { answer, origin } = outcome;
-  if (answer === undefined) return;
-  if (conditions.returns === "OperationOutcome") outcome.answer = { ...answer, saysDone: true };
-  if (conditions.returns !== "representation") return;
-  const shown = await represent(done, "representation", permission, origin, readStored);
-  const disclosure = shown.ok ? shown.value : undefined;
-  if (disclosure === undefined || !origin.held.take(bytesOf(disclosure))) return;
-  const [only] = disclosure.windows;
-  const tag = only === undefined ? {} : { etag: etagOf(only.body, permission.policy.digest) };
-  outcome.answer = { ...answer, disclosure, ...tag };
 }

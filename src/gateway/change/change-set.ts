@@ -48,7 +48,7 @@ export type ChangeEnd =
     };
 
 /** A write of a change set. */
-export class Change {
+export interface Change {
   /** Its place in the set. */
   readonly index: number;
   readonly asked: AskedWrite;
@@ -56,61 +56,28 @@ export class Change {
   readonly what: What;
   /** Its patients are noted here. */
   readonly origin: OriginSession;
-  readonly entry: Pick<BatchEntry, "method" | "fullUrl"> | undefined;
-  plan: PlannedWrite | undefined;
+  /** Undefined: a request of its own. */
+  readonly entry?: Pick<BatchEntry, "method" | "fullUrl">;
+  plan?: PlannedWrite;
   /** {@link OriginSession.generation} when the write was planned. */
-  plannedIn = 0;
-  #end: ChangeEnd | undefined;
+  plannedIn?: number;
+  end?: ChangeEnd;
+}
 
-  /** @param entry undefined: a request of its own. */
-  constructor(
-    index: number,
-    asked: AskedWrite,
-    what: What,
-    origin: OriginSession,
-    entry?: Pick<BatchEntry, "method" | "fullUrl">,
-  ) {
-    this.index = index;
-    this.asked = asked;
-    this.what = what;
-    this.origin = origin;
-    this.entry = entry;
-  }
+/** The end of a change, once its set is done. */
+export function endOf({ end }: Change): ChangeEnd {
+  if (end === undefined) throw new Error("a change without an end");
+  return end;
+}
 
-  get end(): ChangeEnd {
-    if (this.#end === undefined) throw new Error("a change without an end");
-    return this.#end;
-  }
-
-  set end(end: ChangeEnd) {
-    this.#end = end;
-  }
-
-  /** True until the write has an end. */
-  get isOpen(): boolean {
-    return this.#end === undefined;
-  }
-
-  refuse(refusal: ChangeRefusal): void {
-    this.end = { kind: "refused", refusal };
-  }
-
-  /** The write was done before this request. */
-  settle({ end, concerned }: SettledWrite, isRepeat: boolean): void {
-    const done = { ...end, body: undefined, base: this.origin.base };
-    this.end = { kind: isRepeat ? "repeated" : "settled", done, concerned };
-  }
-
-  /** The origin had nothing to do: the resource to create exists, or the resource to delete does not. */
-  leave(plan: Exclude<PlannedWrite, SentPlan>): void {
-    const [status, id, concerned] =
-      plan.kind === "found"
-        ? ([200, plan.id, plan.concerned] as const)
-        : ([204, undefined, concernsNobody] as const);
-    const { base } = this.origin;
-    const done = { status, type: plan.type, id, version: undefined, body: undefined, base };
-    this.end = { kind: "unsent", done, concerned };
-  }
+/** The origin had nothing to do: the resource to create exists, or the resource to delete does not. */
+function unsentEnd(plan: Exclude<PlannedWrite, SentPlan>, { base }: OriginSession): ChangeEnd {
+  const [status, id, concerned] =
+    plan.kind === "found"
+      ? ([200, plan.id, plan.concerned] as const)
+      : ([204, undefined, concernsNobody] as const);
+  const done = { status, type: plan.type, id, version: undefined, body: undefined, base };
+  return { kind: "unsent", done, concerned };
 }
 
 export type PlannedChange = Change & { plan: PlannedWrite };
@@ -124,7 +91,8 @@ export interface SentSet {
 }
 
 type Sending = Change & { plan: SentPlan };
-const isSending = (change: Change): change is Sending => change.isOpen && change.plan?.kind === "send";
+const isSending = (change: Change): change is Sending =>
+  change.end === undefined && change.plan?.kind === "send";
 
 // FHIR R4 http §3.1.0.11.2
 const order: readonly unknown[] = ["DELETE", "POST", "PUT", "PATCH"];
@@ -164,17 +132,22 @@ export class ChangeSet {
   async each(changes: readonly Change[], writes: readonly number[]): Promise<Result<SentSet, UnsentSet>> {
     for (const change of changes) {
       const decided = await this.#decide(change);
-      if (!decided.ok) change.refuse(decided.error);
+      if (!decided.ok) change.end = { kind: "refused", refusal: decided.error };
     }
     const sending = changes.filter(isSending).toSorted((a, b) => rankOf(a) - rankOf(b));
     const sent = await this.#afterIntent(sending, async () => {
-      for (const change of sending) await this.#sendOne(change);
+      for (const change of sending) {
+        const plan = await this.#stillPlanned(change);
+        change.end = plan.ok
+          ? await this.#send(change, plan.value)
+          : { kind: "refused", refusal: plan.error };
+      }
     });
     if (!sent.ok) return sent;
-    for (const change of changes.filter(({ isOpen }) => isOpen)) {
+    for (const change of changes.filter(({ end }) => end === undefined)) {
       const current = await this.#current(change);
-      if (!current.ok) change.refuse(current.error);
-      else if (current.value.kind !== "send") change.leave(current.value);
+      if (!current.ok) change.end = { kind: "refused", refusal: current.error };
+      else if (current.value.kind !== "send") change.end = unsentEnd(current.value, change.origin);
     }
     await this.#store(sending, writes);
     return ok({ sending });
@@ -219,7 +192,8 @@ export class ChangeSet {
       }
     });
     if (!sent.ok) return sent;
-    for (const change of changes) if (change.isOpen && change.plan.kind !== "send") change.leave(change.plan);
+    for (const change of changes)
+      if (change.plan.kind !== "send") change.end = unsentEnd(change.plan, change.origin);
     await this.#store(sending, writes);
     return ok({ sending, refusal });
   }
@@ -247,7 +221,10 @@ export class ChangeSet {
     const { asked, origin, index } = change;
     const earlier = { ...settled.end, isUnderKey: true };
     const again = await onRepeat(asked, earlier, this.#permission, origin);
-    if (again.ok) change.settle(settled, this.#attempt?.isRepeat(index) === true);
+    if (!again.ok) return again;
+    const kind = this.#attempt?.isRepeat(index) === true ? "repeated" : "settled";
+    const done = { ...settled.end, body: undefined, base: origin.base };
+    change.end = { kind, done, concerned: settled.concerned };
     return again;
   }
 
@@ -277,23 +254,23 @@ export class ChangeSet {
     return placeOf(before) === placeOf(prepared.value) ? prepared : err({ reason: "version_not_current" });
   }
 
-  async #sendOne(change: Change): Promise<void> {
-    const { asked, origin } = change;
+  /** Fifty writes may take longer than a lease lives: a client who is denied meanwhile writes no more. */
+  async #stillPlanned(change: Sending): Promise<Result<SentPlan, ChangeRefusal>> {
     const current = await this.#current(change);
-    if (!current.ok) return change.refuse(current.error);
-    // Fifty writes may take longer than a lease lives: a client who is denied meanwhile writes no more.
+    if (!current.ok) return current;
     const still = this.#form === "single" ? ok(undefined) : await this.#gate.stillGood();
-    if (!still.ok) return change.refuse(still.error);
-    const plan = current.value;
-    if (plan.kind !== "send") return;
+    return still.ok ? ok(current.value.kind === "send" ? current.value : change.plan) : still;
+  }
+
+  async #send({ asked, origin }: Change, plan: SentPlan): Promise<ChangeEnd> {
     const end = await sendWrite(plan, origin);
     const again =
       end.done !== undefined && end.isEarlier === true
         ? await onRepeat(asked, end.done, this.#permission, origin, plan)
         : ok(undefined);
-    const failed = again.ok ? {} : { refusal: again.error };
-    change.end = { ...end, ...failed, kind: "sent", plan, concerned: plan.concerned };
     origin.held.give(sizeHeldBy(plan));
+    const failed = again.ok ? {} : { refusal: again.error };
+    return { ...end, ...failed, kind: "sent", plan, concerned: plan.concerned };
   }
 
   /**
@@ -323,7 +300,10 @@ export class ChangeSet {
 
   /** The key stores the ends of the writes that were sent. */
   async #store(sending: readonly Change[], writes: readonly number[]): Promise<void> {
-    await this.#attempt?.ended(new Map(sending.map(({ index, end }) => [index, storedEnd(end)])), writes);
+    await this.#attempt?.ended(
+      new Map(sending.map((change) => [change.index, storedEnd(endOf(change))])),
+      writes,
+    );
   }
 }
 

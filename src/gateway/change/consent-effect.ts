@@ -1,11 +1,10 @@
-import type { Writing } from "#fhir/interaction";
 import { err, ok, type Result } from "#kernel/result";
 import type { Permission } from "#gateway/admission/permit";
 import type { WrittenContent } from "#gateway/consents/consent-filing";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { patientByIdentifier } from "#gateway/write/consent-patient";
 import type { PlannedWrite } from "#gateway/write/planned-write";
-import type { AskedWrite } from "#gateway/write/write-body";
+import { deletions, type AskedWrite } from "#gateway/write/write-body";
 import type { EarlierWrite, Effect } from "./effect.ts";
 
 const notFiled = err({ reason: "consent_not_filed" } as const);
@@ -44,8 +43,6 @@ const contentOf = (
   version: string | undefined,
   patient: string | undefined,
 ): WrittenContent | undefined => (sent === undefined ? undefined : { sent, version, patient });
-
-const deletions: ReadonlySet<Writing["kind"]> = new Set(["delete", "conditional-delete"]);
 
 /** The content of a Consent that was written before this request. */
 async function contentAgain(

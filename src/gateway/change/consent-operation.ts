@@ -3,6 +3,8 @@ import type { BatchEntry } from "#fhir/batch";
 import {
   isArray,
   isObject,
+  isResource,
+  objectAt,
   property,
   readJson,
   textAt,
@@ -14,20 +16,24 @@ import { parseReference } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { Arrival } from "#gateway/admission/admit";
 import type { Permission } from "#gateway/admission/permit";
-import { hasMediaType, readResourceBody, resourceTypes } from "#gateway/admission/resource-body";
-import type { ResourceBodyRefusal } from "#gateway/admission/resource-body";
-import type { AskedTransaction } from "./batch-entry.ts";
-import type { OriginSession } from "#gateway/origin/origin-session";
-import { findRow, type FoundRow, type CriteriaRefusal } from "#gateway/write/write-criteria";
+import {
+  hasMediaType,
+  readResourceBody,
+  resourceTypes,
+  type ResourceBodyRefusal,
+} from "#gateway/admission/resource-body";
+import { identifierIn, identifierOfPatient, patientOf } from "#gateway/consents/consent-subject";
 import type { OriginRefusal } from "#gateway/origin/forward";
-import { identifierOfPatient, patientOf } from "#gateway/consents/consent-subject";
+import type { OriginSession } from "#gateway/origin/origin-session";
+import { findRow, type CriteriaRefusal, type FoundRow } from "#gateway/write/write-criteria";
+import type { AskedTransaction } from "./batch-entry.ts";
 
 /** Why an operation of HL7 FAST Scalable Consent is refused before anything is planned. */
 export type ConsentOperationRefusal =
   | ResourceBodyRefusal
+  | { readonly reason: `body_${JsonRefusal["reason"]}` | "body_type_not_supported" }
   | CriteriaRefusal
   | OriginRefusal
-  | { readonly reason: `body_${Exclude<JsonRefusal["reason"], "too_large">}` | "body_type_not_supported" }
   /** A parameter is missing, of a different form, or repeated; a filed Consent is not active. */
   | { readonly reason: "consent_parameters_invalid" }
   | { readonly reason: "absent" };
@@ -49,12 +55,7 @@ export async function consentTransaction(
   const bytes = await readResourceBody(body);
   if (!bytes.ok) return bytes;
   const json = readJson(bytes.value);
-  if (!json.ok)
-    return err(
-      json.error.reason === "too_large"
-        ? { reason: "body_too_large" }
-        : { reason: `body_${json.error.reason}` },
-    );
+  if (!json.ok) return err({ reason: `body_${json.error.reason}` });
   const parameters = parametersIn(json.value);
   if (parameters === undefined) return invalid;
   const entries =
@@ -65,81 +66,68 @@ export async function consentTransaction(
 }
 
 const invalid = err({ reason: "consent_parameters_invalid" } as const);
-const documentTypes: ReadonlySet<string> = new Set(["DocumentReference", "QuestionnaireResponse"]);
+/** The types of the resources in parameters. */
+const types = {
+  consent: new Set(["Consent"]),
+  document: new Set(["DocumentReference", "QuestionnaireResponse"]),
+} as const;
 // A name inside this transaction alone: the origin puts the address of the document in its place.
 const documentName = "urn:uuid:c0a5e47d-0c5e-4d0c-8f11-ed0000000001";
 
-function filing({
-  consent,
-  document,
-  patient,
-}: Parameters): Result<readonly BatchEntry[], ConsentOperationRefusal> {
-  const [resource, source] = [consent?.resource, document?.resource];
-  if (resource === undefined || source === undefined || patient !== undefined) return invalid;
-  const type = textAt(source, "resourceType") ?? "";
-  if (textAt(resource, "resourceType") !== "Consent" || textAt(resource, "status") !== "active")
-    return invalid;
-  if (!documentTypes.has(type)) return invalid;
-  return ok([creation(type, source, documentName), creation("Consent", withSource(resource, source))]);
+/** The resource of a parameter, if it has one of its types. */
+function resourceIn(parameters: Parameters, name: keyof typeof types): JsonObject | undefined {
+  const resource = objectAt(parameters[name] ?? {}, "resource");
+  return resource && types[name].has(textAt(resource, "resourceType") ?? "") ? resource : undefined;
+}
+
+function filing(parameters: Parameters): Result<readonly BatchEntry[], ConsentOperationRefusal> {
+  const [consent, source] = [resourceIn(parameters, "consent"), resourceIn(parameters, "document")];
+  if (consent === undefined || source === undefined || parameters.patient !== undefined) return invalid;
+  if (textAt(consent, "status") !== "active") return invalid;
+  return ok([creation(source, documentName), creation(withSource(consent, source))]);
 }
 
 /** The Consent with a reference to its document, unless it names a different source. */
 function withSource(consent: JsonObject, document: JsonObject): JsonObject {
-  const stated = property(consent, "sourceReference");
+  const stated = objectAt(consent, "sourceReference");
   const [type, id] = ["resourceType", "id"].map((name) => textAt(document, name));
-  const isDocument = isObject(stated) && id !== undefined && textAt(stated, "reference") === `${type}/${id}`;
-  const isUnstated = stated === undefined && property(consent, "sourceAttachment") === undefined;
+  const isDocument = stated && id !== undefined && textAt(stated, "reference") === `${type}/${id}`;
+  const isUnstated = ["sourceReference", "sourceAttachment"].every((name) => !Object.hasOwn(consent, name));
   return isDocument || isUnstated
-    ? { ...consent, sourceReference: { ...(isObject(stated) && stated), reference: documentName } }
+    ? { ...consent, sourceReference: { ...stated, reference: documentName } }
     : consent;
 }
 
 async function revocation(
-  { consent, document, patient }: Parameters,
+  parameters: Parameters,
   permission: Permission,
   origin: OriginSession,
 ): Promise<Result<readonly BatchEntry[], ConsentOperationRefusal>> {
-  const named = consent?.valueReference && namedBy(consent.valueReference, "Consent", origin.base);
-  const of = patient?.valueReference && namedBy(patient.valueReference, "Patient", origin.base);
-  if (named === undefined || of === undefined) return invalid;
-  const source = document?.resource;
-  if (
-    document !== undefined &&
-    (source === undefined || !documentTypes.has(textAt(source, "resourceType") ?? ""))
-  )
-    return invalid;
-  const found = await rowOf("Consent", named, permission, origin);
+  const consent = namedBy(parameters.consent, "Consent", origin.base);
+  const patient = namedBy(parameters.patient, "Patient", origin.base);
+  const source = resourceIn(parameters, "document");
+  if (consent === undefined || patient === undefined) return invalid;
+  if (parameters.document !== undefined && source === undefined) return invalid;
+  const found = await rowOf(consent, permission, origin);
   if (!found.ok) return found;
-  const isTheirs = await isOfPatient(found.value.shown, of, permission, origin);
+  const isTheirs = await isOfPatient(found.value.shown, patient, permission, origin);
   if (!isTheirs.ok) return isTheirs;
   const operations = [{ op: "replace", path: "/status", value: "inactive" }];
-  const patch: BatchEntry = {
-    fullUrl: undefined,
-    method: "PATCH",
-    segments: ["Consent", found.value.id],
-    query: "",
-    resource: {
-      resourceType: "Binary",
-      contentType: "application/json-patch+json",
-      data: Buffer.from(JSON.stringify(operations)).toString("base64"),
-    },
-    header: () => null,
-  };
-  return ok(
-    source === undefined
-      ? [patch]
-      : [creation(textAt(source, "resourceType") ?? "", source, documentName), patch],
-  );
+  const patch = entry("PATCH", ["Consent", found.value.id], {
+    resourceType: "Binary",
+    contentType: "application/json-patch+json",
+    data: Buffer.from(JSON.stringify(operations)).toString("base64"),
+  });
+  return ok(source === undefined ? [patch] : [creation(source, documentName), patch]);
 }
 
 /** The only resource with this name that the caller may find. */
 async function rowOf(
-  type: "Consent" | "Patient",
-  { parameter, value }: Named,
+  { type, name, value }: Named,
   permission: Permission,
   origin: OriginSession,
 ): Promise<Result<FoundRow, ConsentOperationRefusal>> {
-  const criteria = readCriteria(type, [{ name: parameter, value }], origin.base);
+  const criteria = readCriteria(type, [{ name, value }], origin.base);
   if (!criteria.ok) return invalid;
   const found = await origin.decided(() => findRow(criteria.value, permission, origin));
   if (!found.ok) return found;
@@ -155,68 +143,60 @@ async function isOfPatient(
   patient: Named,
   permission: Permission,
   origin: OriginSession,
-): Promise<Result<undefined, ConsentOperationRefusal>> {
-  if (patient.parameter === "identifier" && identifierOfPatient(shown) === patient.value)
-    return ok(undefined);
+): Promise<Result<unknown, ConsentOperationRefusal>> {
+  if (patient.name === "identifier" && identifierOfPatient(shown) === patient.value) return ok(undefined);
   const id = patientOf(shown, origin.base);
   if (id === undefined) return absent;
-  const found = await rowOf("Patient", patient, permission, origin);
-  return found.ok && found.value.id !== id ? absent : found.ok ? ok(undefined) : found;
+  const found = await rowOf(patient, permission, origin);
+  return found.ok && found.value.id !== id ? absent : found;
 }
 
 const absent = err({ reason: "absent" } as const);
 
-/** A search parameter that finds a single resource. */
+/** A search that finds a single resource. */
 interface Named {
-  readonly parameter: "_id" | "identifier";
+  readonly type: "Consent" | "Patient";
+  readonly name: "_id" | "identifier";
   readonly value: string;
 }
 
-/** A reference by address, or by identifier (a logical reference). */
-function namedBy(reference: JsonObject, type: string, base: string): Named | undefined {
+/** A parameter's reference by address, or by identifier (a logical reference). */
+function namedBy(parameter: JsonObject | undefined, type: Named["type"], base: string): Named | undefined {
+  const reference = parameter && objectAt(parameter, "valueReference");
+  if (reference === undefined) return undefined;
   const found = parseReference(textAt(reference, "reference") ?? "", base);
-  if (found.kind === "local") return found.type === type ? { parameter: "_id", value: found.id } : undefined;
-  const identifier = property(reference, "identifier");
-  const [system, value] = isObject(identifier)
-    ? [textAt(identifier, "system"), textAt(identifier, "value")]
-    : [];
-  return system === undefined || value === undefined || /[,$|\\]/u.test(system + value)
-    ? undefined
-    : { parameter: "identifier", value: `${system}|${value}` };
+  if (found.kind === "local") return found.type === type ? { type, name: "_id", value: found.id } : undefined;
+  const value = identifierIn(reference);
+  return value !== undefined && /^[^,$|\\]*\|[^,$|\\]*$/u.test(value)
+    ? { type, name: "identifier", value }
+    : undefined;
 }
 
-const creation = (type: string, resource: JsonObject, fullUrl?: string): BatchEntry => ({
-  fullUrl,
-  method: "POST",
-  segments: [type],
-  query: "",
-  resource,
-  header: () => null,
-});
+const entry = (
+  method: BatchEntry["method"],
+  segments: readonly string[],
+  resource: JsonObject,
+  fullUrl?: string,
+): BatchEntry => ({ fullUrl, method, segments, query: "", resource, header: () => null });
 
-interface Parameter {
-  readonly resource?: JsonObject;
-  readonly valueReference?: JsonObject;
-}
-type Parameters = Readonly<Partial<Record<"consent" | "document" | "patient", Parameter>>>;
+const creation = (resource: JsonObject, fullUrl?: string): BatchEntry =>
+  entry("POST", [textAt(resource, "resourceType") ?? ""], resource, fullUrl);
+
 const names = ["consent", "document", "patient"] as const;
+type Parameters = Readonly<Partial<Record<(typeof names)[number], JsonObject>>>;
 
 /**
  * The parameters by their names; undefined: an unknown parameter, or one that is repeated, may change the
  * meaning.
  */
 function parametersIn(body: Json): Parameters | undefined {
-  const list = isObject(body) ? property(body, "parameter") : undefined;
-  if (!isObject(body) || textAt(body, "resourceType") !== "Parameters" || !isArray(list)) return undefined;
-  const found: Partial<Record<(typeof names)[number], Parameter>> = {};
+  const list = isResource(body, "Parameters") ? property(body, "parameter") : undefined;
+  if (!isArray(list)) return undefined;
+  const found: Partial<Record<(typeof names)[number], JsonObject>> = {};
   for (const item of list) {
     const name = isObject(item) ? names.find((each) => each === property(item, "name")) : undefined;
     if (!isObject(item) || name === undefined || found[name] !== undefined) return undefined;
-    const [resource, valueReference] = [property(item, "resource"), property(item, "valueReference")];
-    found[name] = {
-      ...(isObject(resource) && { resource }),
-      ...(isObject(valueReference) && { valueReference }),
-    };
+    found[name] = item;
   }
   return found;
 }

@@ -1,5 +1,5 @@
 import type { ResourceType } from "#fhir/r4/elements";
-import { isObject, readJson } from "#fhir/json/json";
+import { readObject } from "#fhir/json/json";
 import { utf8 } from "#kernel/encoded";
 import { ok, type Result } from "#kernel/result";
 import { residenceFacts } from "#residence/row-residences";
@@ -13,8 +13,8 @@ import type { EarlierWrite, Effect, WrittenChange } from "./effect.ts";
 
 /** The record names a patient's state of residence as it is from now on. */
 function noteResidence({ write }: SentPlan, { names }: OriginSession): void {
-  const read = write.body === undefined ? undefined : readJson(utf8(write.body));
-  if (read?.ok === true && isObject(read.value)) names.residences.note(residenceFacts(read.value));
+  const row = write.body === undefined ? undefined : readObject(utf8(write.body));
+  if (row !== undefined) names.residences.note(residenceFacts(row));
 }
 
 /** The effects of writes, by the type of the resource. */

@@ -3,7 +3,6 @@ import type { What } from "#audit/event";
 import type { BatchEntry } from "#fhir/batch";
 import type { Interaction } from "#fhir/interaction";
 import type { Disclosure } from "#phi/disclosure";
-import type { PolicyRefusal } from "#policy/grant";
 import type { ClearingRefusal, ReleaseGate } from "#gateway/admission/release-gate";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { NamingRefusal } from "#gateway/origin/named-patients";
@@ -11,20 +10,17 @@ import type { GatherRefusal } from "#gateway/read/gather";
 import { decidedParts, disclosedParts, refusedPart, type Part } from "#gateway/record/parts";
 import { onRecord } from "#gateway/record/on-record";
 import { onRefusal } from "#gateway/record/refusal-decision";
-import type { PlanRefusal } from "#gateway/write/planned-write";
-import type { SettleRefusal } from "./attempt.ts";
 import type { EntryReadRefusal } from "./batch-entry.ts";
+import type { ChangeRefusal } from "./change-set.ts";
 import type { SendRefusal } from "./send.ts";
 
 /** Why an entry of a bundle is refused. */
 export type EntryRefusal =
   | EntryReadRefusal
-  | PolicyRefusal
   | NamingRefusal
   | GatherRefusal
-  | PlanRefusal
+  | ChangeRefusal
   | SendRefusal
-  | SettleRefusal
   | ClearingRefusal;
 
 /** The answer to an entry. */
@@ -49,15 +45,6 @@ export const whatOf = (
   { method, segments }: Pick<BatchEntry, "method" | "segments">,
   interaction: Interaction | undefined,
 ): What => ({ ...onRecord(interaction), method, path: segments.join("/") });
-
-/** The resource that an entry wrote, as its records name it. */
-export const placeOf = ({
-  type,
-  id,
-}: {
-  readonly type: string;
-  readonly id: string | undefined;
-}): Pick<What, "type" | "id"> => (id === undefined ? { type } : { type, id });
 
 export const refusedEntry = (refusal: EntryRefusal): EntryAnswer => ({
   status: faceOf(refusal).status,

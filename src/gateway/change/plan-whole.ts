@@ -16,15 +16,13 @@ import { err, ok, type Result } from "#kernel/result";
 import { evaluate } from "#policy/evaluate";
 import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import type { PlanRefusal } from "#gateway/write/planned-write";
 import { findByQuery } from "#gateway/write/write-criteria";
 import { planWrite } from "#gateway/write/write-plan";
 import { interactionOf, readAsked, type EntryReadRefusal } from "./batch-entry.ts";
 import type { TransactionRefusal } from "./bundle-outcome.ts";
-import { Change, type PlannedChange, type UnsentSet } from "./change-set.ts";
+import type { ChangeRefusal, PlannedChange, UnsentSet } from "./change-set.ts";
 import { earlierWrite, onRepeat } from "./effects.ts";
 import { whatOf } from "./entry-outcome.ts";
-import type { SettleRefusal } from "./attempt.ts";
 
 // Each reference is a search of its own.
 const searchesMax = 100;
@@ -32,11 +30,10 @@ const searchesMax = 100;
 /** Why nothing of a transaction was sent to the origin. */
 export type UnsentTransaction =
   | UnsentSet
-  | PlanRefusal
+  | ChangeRefusal
   | EntryReadRefusal
   | Extract<BatchRefusal, { readonly reason: "entry_repeated" }>
-  | TransactionRefusal
-  | SettleRefusal;
+  | TransactionRefusal;
 
 /**
  * Permits all entries, or none. The effect of a write that a condition finds done may have failed: then it is done
@@ -86,8 +83,8 @@ async function planAll(
     const { write } = asked.value;
     const plan = await planWrite(write, permission, origin);
     if (!plan.ok) return plan;
-    const change = new Change(index, write, whatOf(request, interaction), origin, request);
-    planned.push(Object.assign(change, { plan: plan.value }));
+    const what = whatOf(request, interaction);
+    planned.push({ index, asked: write, what, origin, entry: request, plan: plan.value });
   }
   const sent = planned.flatMap(({ plan, index }) => (plan.kind === "send" ? [{ plan, index }] : []));
   const names = new Set(sent.flatMap(({ plan }) => [...(plan.newNames ?? [])]));

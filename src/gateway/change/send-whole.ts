@@ -1,5 +1,15 @@
 import type { BatchEntry } from "#fhir/batch";
-import { isArray, isObject, property, readJson, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import {
+  isArray,
+  isObject,
+  isResource,
+  objectAt,
+  property,
+  readObject,
+  textAt,
+  type Json,
+  type JsonObject,
+} from "#fhir/json/json";
 import type { OriginWritten } from "#fhir/ports";
 import { isId, type FhirBase } from "#fhir/r4/reference";
 import { utf8 } from "#kernel/encoded";
@@ -69,10 +79,8 @@ type Written = Extract<OriginWritten, { kind: "written" }>;
 
 async function entriesOf({ isJson, body }: Written): Promise<readonly Json[] | undefined> {
   const whole = await readWhole(body);
-  const read = whole.ok && isJson ? readJson(whole.value) : undefined;
-  if (read?.ok !== true || !isObject(read.value) || property(read.value, "resourceType") !== "Bundle")
-    return undefined;
-  const entries = property(read.value, "entry");
+  const bundle = whole.ok && isJson ? readObject(whole.value) : undefined;
+  const entries = isResource(bundle, "Bundle") ? property(bundle, "entry") : undefined;
   return isArray(entries) ? entries : undefined;
 }
 
@@ -112,10 +120,8 @@ const doneStatuses: ReadonlySet<number> = new Set([200, 201, 204, NaN]);
 
 /** An entry of an origin's answer, as an answer of its own. */
 function answerIn(entry: Json) {
-  const [response, resource] = ["response", "resource"].map((name) => {
-    const member = isObject(entry) ? property(entry, name) : undefined;
-    return isObject(member) ? member : undefined;
-  });
+  const members = isObject(entry) ? entry : {};
+  const [response, resource] = [objectAt(members, "response"), objectAt(members, "resource")];
   const status = Number(/^\d{3}(?=\s|$)/u.exec((response && textAt(response, "status")) ?? "")?.[0]);
   if (status === 404 || status === 410) return { kind: "absent" } as const;
   if (!doneStatuses.has(status)) return { kind: "refused", status } as const;

@@ -1,5 +1,6 @@
 import type { ResourceType } from "#fhir/r4/elements";
-import { isObject, property, readJson, textAt } from "#fhir/json/json";
+import { property, readObject, textAt } from "#fhir/json/json";
+import { statedVersion } from "#fhir/history-entry";
 import type { OriginWritten } from "#fhir/ports";
 import { isId, type FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
@@ -180,12 +181,10 @@ function isAnswerTo(
   if (body === undefined) return true;
   if (!isJson) return false;
   if (body === "broken") return true;
-  const read = readJson(body);
-  if (!read.ok || !isObject(read.value)) return false;
-  const said = property(read.value, "resourceType");
-  return (
-    said === "OperationOutcome" || (said === type && (id === undefined || textAt(read.value, "id") === id))
-  );
+  const resource = readObject(body);
+  const said = resource && textAt(resource, "resourceType");
+  if (resource === undefined || said !== type) return said === "OperationOutcome";
+  return id === undefined || textAt(resource, "id") === id;
 }
 
 /**
@@ -193,16 +192,11 @@ function isAnswerTo(
  * never leaves.
  */
 function placeIn({ location, base }: Written, type: string, body: Uint8Array | undefined) {
-  const read = body === undefined ? undefined : readJson(body);
-  const resource =
-    read?.ok === true && isObject(read.value) && property(read.value, "resourceType") === type
-      ? read.value
-      : undefined;
-  const meta = resource && property(resource, "meta");
+  const read = body && readObject(body);
+  const resource = read && property(read, "resourceType") === type ? read : undefined;
   const place = storedPlace(location ?? "", type, base);
   const said = (resource && textAt(resource, "id")) ?? place?.id;
-  const stored = isObject(meta) ? textAt(meta, "versionId") : undefined;
-  const known = stored ?? place?.version;
+  const known = (resource && statedVersion(resource)) ?? place?.version;
   return {
     id: said !== undefined && isId(said) ? said : undefined,
     version: known !== undefined && isId(known) ? known : undefined,

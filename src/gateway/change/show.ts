@@ -1,3 +1,4 @@
+import type { RecordedOnly } from "#entrypoint/client-refusals";
 import type { FhirQuestion } from "#fhir/ports";
 import type { Returned } from "#fhir/preconditions";
 import type { FhirBase } from "#fhir/r4/reference";
@@ -11,12 +12,7 @@ import type { OriginSession } from "#gateway/origin/origin-session";
 import type { DoneWrite } from "./send.ts";
 
 /** Reads a stored resource at the origin. */
-export type ReadStored = (
-  question: FhirQuestion,
-) => Promise<Result<WholeAnswer, { readonly reason: string }>>;
-
-/** The stored resource cannot be read now. */
-export type NotReadNow = { readonly reason: "answer_unavailable" };
+type ReadStored = (question: FhirQuestion) => Promise<Result<WholeAnswer, { readonly reason: string }>>;
 
 /**
  * The part of a stored resource in the answer to a write: the part that its writer may read, redacted as for
@@ -28,7 +24,7 @@ export async function represent(
   { policy, access }: Permission,
   origin: OriginSession,
   read: ReadStored = (question) => origin.read(question),
-): Promise<Result<Disclosure | undefined, NotReadNow>> {
+): Promise<Result<Disclosure | undefined, { readonly reason: RecordedOnly }>> {
   if (id === undefined || status === 204 || wanted === "minimal" || wanted === "OperationOutcome")
     return ok(undefined);
   const grant = evaluate(policy, access, { kind: "read", type, id });
@@ -48,7 +44,7 @@ export async function represent(
   return !shown.ok && ofNoRowToShow.has(shown.error.reason) ? ok(undefined) : shown.ok ? shown : unavailable;
 }
 
-const unavailable = err({ reason: "answer_unavailable" } satisfies NotReadNow);
+const unavailable = err({ reason: "answer_unavailable" } as const);
 
 // The writer may not read the row, or a further writer has deleted it.
 const ofNoRowToShow: ReadonlySet<string> = new Set([

@@ -1,4 +1,4 @@
-import { isObject, readJson } from "#fhir/json/json";
+import { readObject } from "#fhir/json/json";
 import { err, ok, type Result } from "#kernel/result";
 import type { HeldLease } from "#limits/row-lease";
 import type { OriginSession } from "#gateway/origin/origin-session";
@@ -61,8 +61,6 @@ async function versionNow(
 ): Promise<Result<string | undefined, LeaseRefusal>> {
   const read = await origin.read({ path, query: "" });
   if (!read.ok && read.error.reason === "absent") return ok(undefined);
-  const json = read.ok ? readJson(read.value.body) : undefined;
-  return json?.ok === true && isObject(json.value)
-    ? ok(versionIn(json.value))
-    : err({ reason: "row_not_read_again" });
+  const row = read.ok ? readObject(read.value.body) : undefined;
+  return row === undefined ? err({ reason: "row_not_read_again" }) : ok(versionIn(row));
 }

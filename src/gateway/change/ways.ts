@@ -1,5 +1,5 @@
 import { elementsOf, isResourceType, type ResourceType } from "#fhir/r4/elements";
-import { isArray, isObject, property, readJson, textAt, type JsonObject } from "#fhir/json/json";
+import { isArray, isObject, property, readJson, readObject, textAt, type JsonObject } from "#fhir/json/json";
 import type { OriginCapabilities } from "#fhir/ports";
 import { utf8 } from "#kernel/encoded";
 import type { SentPlan } from "#gateway/write/planned-write";
@@ -125,9 +125,9 @@ export function sentBy({ way }: Way, name: string, planned: SentPlan): SentPlan 
 }
 
 function withIdentifier(text: string, value: string): string {
-  const read = readJson(utf8(text));
-  if (!read.ok || !isObject(read.value)) throw new Error("a planned resource is no JSON object");
-  const known = property(read.value, "identifier");
+  const resource = readObject(utf8(text));
+  if (resource === undefined) throw new Error("a planned resource is no JSON object");
+  const known = property(resource, "identifier");
   const identifier = [...(isArray(known) ? known : []), { system: createdIdentifierSystem, value }];
-  return JSON.stringify({ ...read.value, identifier });
+  return JSON.stringify({ ...resource, identifier });
 }

@@ -6,7 +6,14 @@ import type { OriginSession } from "#gateway/origin/origin-session";
 import { onRecord } from "#gateway/record/on-record";
 import type { AskedWrite } from "#gateway/write/write-body";
 import type { Attempt } from "./attempt.ts";
-import { Change, ChangeSet, type ChangeRecord, type ChangeRefusal, type UnsentSet } from "./change-set.ts";
+import {
+  ChangeSet,
+  endOf,
+  type Change,
+  type ChangeRecord,
+  type ChangeRefusal,
+  type UnsentSet,
+} from "./change-set.ts";
 import { locationIn, represent } from "./show.ts";
 import type { WriteOutcome } from "./write-outcome.ts";
 
@@ -26,10 +33,10 @@ export async function write(
   record: Pick<ChangeRecord, "intendParts">,
   attempt: Attempt | undefined,
 ): Promise<Result<WriteOutcome, WriteRefusal>> {
-  const change = new Change(0, asked, onRecord(asked.interaction), origin);
+  const change: Change = { index: 0, asked, what: onRecord(asked.interaction), origin };
   const sent = await new ChangeSet("single", permission, gate, record, attempt).each([change], [0]);
   if (!sent.ok) return sent;
-  const { end } = change;
+  const end = endOf(change);
   if (end.kind === "refused") return err(end.refusal);
   const { kind, refusal, concerned } = end;
   if (refusal !== undefined) {

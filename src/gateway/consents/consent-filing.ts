@@ -1,5 +1,6 @@
 import { utf8 } from "#kernel/encoded";
-import { isObject, property, readJson, textAt, type JsonObject } from "#fhir/json/json";
+import { isResource, readObject, type JsonObject } from "#fhir/json/json";
+import { statedVersion } from "#fhir/history-entry";
 import { baseNames, type FhirBase } from "#fhir/r4/reference";
 import type { Principal } from "#identity/principal";
 import { err, ok, type Result } from "#kernel/result";
@@ -242,8 +243,7 @@ function isWrittenBy({ content }: WrittenConsent, reading: ConsentAtOrigin, base
   if (content === undefined || reading === undefined) return content === undefined && reading === undefined;
   const resource = resourceIn(reading.body);
   if (resource === undefined) return false;
-  const meta = property(resource, "meta");
-  const version = isObject(meta) ? textAt(meta, "versionId") : undefined;
+  const version = statedVersion(resource);
   if (version !== undefined && version === content.version) return true;
   const sent = content.sent === undefined ? undefined : resourceIn(utf8(content.sent));
   const read = contentOf(resource, reading.base);
@@ -258,8 +258,6 @@ const contentOf = (resource: JsonObject, base: FhirBase): string =>
   ]);
 
 function resourceIn(bytes: Uint8Array): JsonObject | undefined {
-  const read = readJson(bytes);
-  return read.ok && isObject(read.value) && textAt(read.value, "resourceType") === "Consent"
-    ? read.value
-    : undefined;
+  const resource = readObject(bytes);
+  return isResource(resource, "Consent") ? resource : undefined;
 }

@@ -40,7 +40,7 @@ export const refusalNames = (origin: OriginSession | undefined): Named => ({
  * The patients of a write, before it is sent and after: at most {@link patientsMax} for an event, so that each
  * event fits an append. Only the deletion of a row that no client may read names more.
  */
-export function writeNames(
+function writeNames(
   { patients, unseen, room, unnamed }: ConcernedBy,
   origin: string,
   { type, id }: What,
@@ -83,19 +83,21 @@ export function windowNames(
   return { patients, unnamed, counts, withheld, reserve };
 }
 
+/** An event of an entry. */
+const partOf = (
+  kind: EventKind,
+  what: What,
+  outcome: Part["outcome"],
+  { names }: OriginSession,
+  more: Named & Pick<Part, "withheld" | "decision">,
+): Part => ({ kind, what, outcome, asked: names.asked, ...more });
+
 export const refusedPart = (
   what: What,
   status: number,
   { reason, decision }: RecordedRefusal,
   origin: OriginSession,
-): Part => ({
-  kind: "refusal",
-  what,
-  outcome: { status, reason },
-  decision,
-  asked: origin.names.asked,
-  ...refusalNames(origin),
-});
+): Part => partOf("refusal", what, { status, reason }, origin, { decision, ...refusalNames(origin) });
 
 /** A write that is about to be sent, or was sent, with its patients. */
 export const writeParts = (
@@ -104,18 +106,15 @@ export const writeParts = (
   concerned: ConcernedBy,
   { origin, outcome = {} }: { readonly origin: OriginSession; readonly outcome?: AuditEvent["outcome"] },
 ): readonly Part[] =>
-  writeNames(concerned, origin.name, what).map((named) =>
-    Object.assign({ kind, what, outcome, asked: origin.names.asked }, named),
-  );
+  writeNames(concerned, origin.name, what).map((named) => partOf(kind, what, outcome, origin, named));
 
 /** A write that was done before this request, under its key: nothing was sent. */
-export const repeatedPart = (what: What, status: number, origin: OriginSession): Part => ({
-  kind: "notice",
-  what,
-  outcome: { status, reason: "write_repeated" satisfies RecordedOnly },
-  asked: origin.names.asked,
-  ...nobody,
-});
+export const repeatedPart = (
+  what: What,
+  status: number,
+  origin: OriginSession,
+  reason: string = "write_repeated" satisfies RecordedOnly,
+): Part => partOf("notice", what, { status, reason }, origin, nobody);
 
 /** The disclosures in the answer to a part. */
 export const disclosedParts = (
@@ -124,19 +123,11 @@ export const disclosedParts = (
   { windows, withheldPaths }: Disclosure,
   origin: OriginSession,
 ): readonly Part[] =>
-  windows.map((window) => ({
-    kind: "disclosure",
-    what,
-    outcome: { status },
-    asked: origin.names.asked,
-    ...windowNames(window, withheldPaths),
-  }));
+  windows.map((window) => partOf("disclosure", what, { status }, origin, windowNames(window, withheldPaths)));
 
 /** The rows that decided the answer to a part, when the answer shows no row. */
 export function decidedParts(what: What, status: number, origin: OriginSession): readonly Part[] {
   const window = origin.names.concerned.alone();
   if (window === undefined) return [];
-  return [
-    { kind: "disclosure", what, outcome: { status }, asked: origin.names.asked, ...windowNames(window, []) },
-  ];
+  return [partOf("disclosure", what, { status }, origin, windowNames(window, []))];
 }

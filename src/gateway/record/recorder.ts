@@ -18,11 +18,20 @@ import { recordedGrant } from "./measuring.ts";
 import { onRecord } from "./on-record.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { RecordedRefusal } from "./refusal-decision.ts";
-import { firstPaths, nobody, refusalNames, windowNames, writeNames, type Named, type Part } from "./parts.ts";
+import {
+  decidedParts,
+  disclosedParts,
+  firstPaths,
+  nobody,
+  refusalNames,
+  repeatedPart,
+  windowNames,
+  writeParts,
+  type Part,
+} from "./parts.ts";
 import { withPermits } from "./permits.ts";
 import { withStates } from "#gateway/origin/with-states";
 import type { WriteOutcome } from "#gateway/change/write-outcome";
-import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
 
 export interface RecorderPorts {
   readonly ledger: ProofSink;
@@ -157,20 +166,19 @@ export class Recorder {
    * The end of a write, with the disclosures of its answer: the cleared rows that it shows, else the rows that
    * decided it. Without an intent nothing was sent. The receipt is the receipt of the intent.
    */
-  async written(outcome: WriteOutcome): Promise<Appended> {
-    const { status, type, id, reason, disclosure, concerned, isRepeat = false } = outcome;
-    const event = isRepeat
-      ? this.#event("notice", { status, reason: reason ?? ("write_repeated" satisfies RecordedOnly) })
-      : this.#event("write", { status, reason });
-    const what = { ...event.what, type, id };
-    const decided = disclosure === undefined ? this.#facts.origin?.names.concerned.alone() : undefined;
-    const windows = disclosure?.windows ?? (decided === undefined ? [] : [decided]);
-    const ends = this.#written(concerned, what).map((names) => this.#nextStep({ ...event, ...names, what }));
-    const shown = windows.map((window) =>
-      this.#nextStep({ ...this.#disclosed(window, disclosure?.withheldPaths ?? [], status), what }),
-    );
-    const recorded = await this.#all([...ends, ...shown]);
-    return recorded === "replayed" ? recorded : (this.#intended ?? recorded);
+  async written(write: WriteOutcome): Promise<Appended> {
+    const { status, type, id, reason, disclosure, concerned, isRepeat = false } = write;
+    const { origin } = this.#facts;
+    if (origin === undefined) throw new Error("a write without an origin");
+    const what = { type, id };
+    const ends = isRepeat
+      ? [repeatedPart(what, status, origin, reason)]
+      : writeParts("write", what, concerned, { origin, outcome: { status, reason } });
+    const shown =
+      disclosure === undefined
+        ? decidedParts(what, status, origin)
+        : disclosedParts(what, status, disclosure, origin);
+    return this.#last([...ends, ...shown]);
   }
 
   /** The writes that are about to be sent, with the patients whom they concern. */
@@ -193,8 +201,11 @@ export class Recorder {
   async lastParts(kind: "batch" | "transaction", parts: readonly Part[]): Promise<Appended> {
     const empty: Part = { kind: "notice", what: { interaction: kind }, outcome: { status: 200 }, ...nobody };
     const last = parts.length === 0 ? [empty] : parts;
-    const recorded =
-      parts.length === 0 && this.#intended !== undefined ? this.#intended : await this.#parts(last);
+    return parts.length === 0 && this.#intended !== undefined ? this.#intended : this.#last(last);
+  }
+
+  async #last(parts: readonly Part[]): Promise<Appended> {
+    const recorded = await this.#parts(parts);
     return recorded === "replayed" ? recorded : (this.#intended ?? recorded);
   }
 
@@ -276,10 +287,6 @@ export class Recorder {
 
   #disclosed(window: DisclosedWindow, withheldPaths: readonly string[], status: number): AuditEvent {
     return Object.assign(this.#event("disclosure", { status }), windowNames(window, withheldPaths));
-  }
-
-  #written(concerned: ConcernedBy, what: NonNullable<AuditEvent["what"]>): readonly Named[] {
-    return writeNames(concerned, this.#facts.call?.origin ?? "", what);
   }
 
   #event(kind: EventKind, outcome: AuditEvent["outcome"]): AuditEvent {

@@ -1,5 +1,5 @@
 import { readCriteria } from "#fhir/interaction";
-import { isArray, isObject, readJson, valuesAt, type JsonObject } from "#fhir/json/json";
+import { isArray, isObject, readObject, valuesAt, type JsonObject } from "#fhir/json/json";
 import { utf8 } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
 import { isUnreadablyLong, readConsent } from "#policy/consent/read-consent";
@@ -30,8 +30,7 @@ export async function patientByIdentifier(
   permission: Permission,
   origin: OriginSession,
 ): Promise<Result<string | undefined, ConsentPatientRefusal>> {
-  const read = readJson(utf8(body));
-  const consent = read.ok && isObject(read.value) ? read.value : undefined;
+  const consent = readObject(utf8(body));
   const rules = consent && readConsent(consent, origin.base);
   if (consent === undefined || rules?.isActive !== true) return ok(undefined);
   if (isTooLong(consent) || isUnreadablyLong(rules)) return err({ reason: "consent_too_long" });

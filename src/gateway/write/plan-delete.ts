@@ -1,4 +1,4 @@
-import { isObject, property, readJson, resourceBytesMax, type JsonObject } from "#fhir/json/json";
+import { property, readObject, resourceBytesMax, type JsonObject } from "#fhir/json/json";
 import { joinBytes } from "#fhir/json/bytes";
 import type { OriginBody } from "#fhir/ports";
 import type { WriteConditions } from "#fhir/preconditions";
@@ -113,6 +113,5 @@ async function readFacts(
   }
   const facts = reader.end();
   if (!facts.ok) return err(unread(facts.error));
-  const json = chunks && readJson(joinBytes(chunks));
-  return ok({ ...facts.value, whole: json?.ok === true && isObject(json.value) ? json.value : undefined });
+  return ok({ ...facts.value, whole: chunks && readObject(joinBytes(chunks)) });
 }

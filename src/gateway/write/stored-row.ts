@@ -1,7 +1,8 @@
 import { resourceId } from "#kernel/fhir-names";
 import { utf8 } from "#kernel/encoded";
 import { Facts } from "#fhir/json/facts";
-import { isObject, property, readJson, textAt, type JsonObject } from "#fhir/json/json";
+import { isObject, property, readJson, type JsonObject } from "#fhir/json/json";
+import { statedVersion } from "#fhir/history-entry";
 import type { WriteConditions } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import { unread, type DisclosureRefusal } from "#phi/disclose";
@@ -102,8 +103,7 @@ export function cutForWriter(
 
 /** The version that conditions a write; it goes into a header. */
 export function versionIn(row: JsonObject): string | undefined {
-  const meta = property(row, "meta");
-  const said = isObject(meta) ? textAt(meta, "versionId") : undefined;
+  const said = statedVersion(row);
   return said !== undefined && resourceId.test(said) ? said : undefined;
 }
 
@@ -141,8 +141,7 @@ export function isCurrent(
   if (ifMatch === undefined || ifMatch === "*") return true;
   if (shown === undefined) return false;
   const own = etagOf(utf8(JSON.stringify(shown)), policyDigest);
-  const meta = property(shown, "meta");
-  const version = isObject(meta) ? textAt(meta, "versionId") : undefined;
+  const version = statedVersion(shown);
   return ifMatch.some(
     ({ weak, text }) => (!weak && `"${text}"` === own) || (version !== undefined && text === version),
   );

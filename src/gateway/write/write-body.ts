@@ -1,6 +1,6 @@
 import type { Writing } from "#fhir/interaction";
 import { readPatch, type PatchOperation, type PatchRefusal } from "#fhir/json/patch";
-import { isObject, property, readJson, textAt, type JsonObject, type JsonRefusal } from "#fhir/json/json";
+import { isResource, readJson, textAt, type Json, type JsonObject, type JsonRefusal } from "#fhir/json/json";
 import { canonicalText } from "#fhir/json/same";
 import { readConditions, type ConditionsRefusal, type WriteConditions } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
@@ -54,31 +54,30 @@ export async function readWrite(
 
 /** The canonical text of a body: equal for equal JSON. */
 export function contentOf(body: WriteBody): string {
-  switch (body.kind) {
-    case "none":
-      return "";
-    case "resource":
-      return canonicalText(body.resource);
-    case "patch":
-      return canonicalText(body.operations);
-  }
+  if (body.kind === "none") return "";
+  return canonicalText(body.kind === "patch" ? body.operations : body.resource);
 }
 
 /** Reads the bytes of a write's body. */
 function bodyOf(interaction: Writing, bytes: Uint8Array): Result<WriteBody, WriteBodyRefusal> {
   const json = readJson(bytes);
-  if (!json.ok) return err({ reason: `body_${json.error.reason}` });
-  if (interaction.kind === "patch" || interaction.kind === "conditional-patch") {
-    const operations = readPatch(json.value);
+  return json.ok ? bodyIn(interaction, json.value) : err({ reason: `body_${json.error.reason}` });
+}
+
+/** The body of a write that is no deletion. */
+export function bodyIn(interaction: Writing, json: Json): Result<WriteBody, WriteBodyRefusal> {
+  if (patches.has(interaction.kind)) {
+    const operations = readPatch(json);
     return operations.ok ? ok({ kind: "patch", operations: operations.value }) : operations;
   }
-  const resource = json.value;
-  if (!isObject(resource) || property(resource, "resourceType") !== interaction.type)
-    return err({ reason: "resource_type_mismatch" });
-  if (interaction.kind === "update" && textAt(resource, "id") !== interaction.id)
+  if (!isResource(json, interaction.type)) return err({ reason: "resource_type_mismatch" });
+  if (interaction.kind === "update" && textAt(json, "id") !== interaction.id)
     return err({ reason: "resource_id_mismatch" });
-  return ok({ kind: "resource", resource });
+  return ok({ kind: "resource", resource: json });
 }
+
+export const deletions: ReadonlySet<Writing["kind"]> = new Set(["delete", "conditional-delete"]);
+export const patches: ReadonlySet<Writing["kind"]> = new Set(["patch", "conditional-patch"]);
 
 // FHIRPath Patch and XML Patch could make changes that this gateway does not see.
 const patchTypes: ReadonlySet<string> = new Set(["application/json-patch+json"]);

@@ -49,60 +49,54 @@ export async function planWrite(
   return patient.ok ? ok({ ...planned.value, patient: patient.value }) : patient;
 }
 
+const plainKinds = {
+  create: "create",
+  update: "update",
+  patch: "patch",
+  delete: "delete",
+  "conditional-update": "update",
+  "conditional-patch": "patch",
+  "conditional-delete": "delete",
+} as const;
+
 async function decideWrite(
   { interaction, body, conditions }: AskedWrite,
   permission: Permission,
   origin: OriginSession,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { type } = interaction;
-  if (interaction.kind === "delete" || interaction.kind === "conditional-delete") {
-    const permitted = evaluateWrite(permission.policy, permission.access, {
-      kind: "delete",
-      type,
-      id: "any",
-    });
-    if (!permitted.ok) return permitted;
-    // This comes before any question to the origin: no row decides it.
-    if (!isConditional("delete", await origin.traits())) return err({ reason: "delete_not_conditional" });
-  } else if (interaction.kind !== "create" && !isConditional("update", await origin.traits()))
-    return err({ reason: "update_not_conditional" });
-  switch (interaction.kind) {
-    case "create": {
-      if (conditions.ifNoneExist === undefined) return planCreate(interaction, body, permission, origin);
-      const query = conditionQuery(conditions.ifNoneExist, type, origin.base);
-      const found = await findByQuery(type, query, permission, origin);
-      if (!found.ok) return found;
-      return found.value === undefined
-        ? planCreate(interaction, body, permission, origin)
-        : ok({ kind: "found", type, id: found.value.id, concerned: found.value });
-    }
-    case "update":
-    case "patch":
-      return planChange({ ...interaction, kind: interaction.kind }, body, conditions, permission, origin);
-    case "delete":
-      return planDelete({ ...interaction, kind: interaction.kind }, conditions, permission, origin);
-    case "conditional-update":
-    case "conditional-patch":
-    case "conditional-delete": {
-      const found = await findByCriteria(interaction.criteria, permission, origin);
-      if (!found.ok) return found;
-      const id = found.value;
-      if (interaction.kind === "conditional-delete")
-        return id === undefined
-          ? ok({ kind: "nothing", type })
-          : planDelete({ kind: "delete", type, id }, conditions, permission, origin);
-      const kind = interaction.kind === "conditional-update" ? "update" : "patch";
-      if (id !== undefined)
-        return planChange({ kind, type, id }, ofId(body, id), conditions, permission, origin);
-      // A create under an id of the client's choice would tell whether that id is taken: it has the face of
-      // an update of an absent row.
-      const isNew =
-        kind === "update" && body.kind === "resource" && property(body.resource, "id") === undefined;
-      return isNew
-        ? planCreate({ kind: "create", type }, body, permission, origin)
-        : err({ reason: "absent" });
-    }
+  const kind = plainKinds[interaction.kind];
+  if (kind === "create") {
+    if (conditions.ifNoneExist === undefined) return planCreate({ kind, type }, body, permission, origin);
+    const query = conditionQuery(conditions.ifNoneExist, type, origin.base);
+    const found = await findByQuery(type, query, permission, origin);
+    if (!found.ok) return found;
+    return found.value === undefined
+      ? planCreate({ kind, type }, body, permission, origin)
+      : ok({ kind: "found", type, id: found.value.id, concerned: found.value });
   }
+  if (kind === "delete") {
+    const permitted = evaluateWrite(permission.policy, permission.access, { kind, type, id: "any" });
+    if (!permitted.ok) return permitted;
+  }
+  // This comes before any question to the origin: no row decides it.
+  const change = kind === "delete" ? kind : "update";
+  if (!isConditional(change, await origin.traits())) return err({ reason: `${change}_not_conditional` });
+  const found =
+    "criteria" in interaction
+      ? await findByCriteria(interaction.criteria, permission, origin)
+      : ok("id" in interaction ? interaction.id : undefined);
+  if (!found.ok) return found;
+  const id = found.value;
+  if (id !== undefined)
+    return kind === "delete"
+      ? planDelete({ kind, type, id }, conditions, permission, origin)
+      : planChange({ kind, type, id }, ofId(body, id), conditions, permission, origin);
+  if (kind === "delete") return ok({ kind: "nothing", type });
+  // A create under an id of the client's choice would tell whether that id is taken: it has the face of
+  // an update of an absent row.
+  const isNew = kind === "update" && body.kind === "resource" && property(body.resource, "id") === undefined;
+  return isNew ? planCreate({ kind: "create", type }, body, permission, origin) : err({ reason: "absent" });
 }
 
 /** FHIR R4 http §3.1.0.5.1: a body without an id means the found resource. */
@@ -128,14 +122,7 @@ async function planCreate(
   const view = grant.value.writable(facts, base);
   if (view === undefined)
     return err({ reason: "result_outside_access", decision: grant.value.whyHidden(facts, base) });
-  const context = {
-    bases,
-    sources: new WeakMap<JsonObject, JsonObject>(),
-    viewInside: (inside: JsonObject, nesting: Nesting) =>
-      grant.value.writableInside(factsFor(grant.value, inside), base, nesting),
-    mayLinkTo: (other: JsonObject) => grant.value.mayLinkTo(other, base),
-  };
-  const merged = mergeBody(submitted, undefined, view, context);
+  const merged = mergeBody(submitted, undefined, view, mergeContext(grant.value, bases, new WeakMap()));
   if (!merged.ok) return merged;
   const { resource, changes } = merged.value;
   const fault = faultIn(changes, grant.value, base);
@@ -204,16 +191,8 @@ function decideChange(
   if (!submitted.ok) return submitted;
   if (property(submitted.value, "resourceType") !== type) return err({ reason: "resource_type_mismatch" });
   if (property(submitted.value, "id") !== id) return err({ reason: "resource_id_mismatch" });
-  const viewInside = (inside: JsonObject, nesting: Nesting) =>
-    grant.writableInside(factsFor(grant, inside), origin, nesting);
-  const mayLinkTo = (other: JsonObject) => grant.mayLinkTo(other, origin);
-  const merged = mergeBody(submitted.value, { stored, shown }, view, {
-    bases,
-    sources,
-    viewInside,
-    mayLinkTo,
-    patched: kind === "patch",
-  });
+  const context = { ...mergeContext(grant, bases, sources), patched: kind === "patch" };
+  const merged = mergeBody(submitted.value, { stored, shown }, view, context);
   if (!merged.ok) return merged;
   const { resource: result, changes } = merged.value;
   const standing = new Set(conditionalReferences(stored)); // an address elsewhere may have a query
@@ -240,6 +219,14 @@ function decideChange(
     newNames: accepted.value,
   });
 }
+
+const mergeContext = (grant: WriteGrant, bases: Bases, sources: WeakMap<JsonObject, JsonObject>) => ({
+  bases,
+  sources,
+  viewInside: (inside: JsonObject, nesting: Nesting) =>
+    grant.writableInside(factsFor(grant, inside), bases.origin, nesting),
+  mayLinkTo: (other: JsonObject) => grant.mayLinkTo(other, bases.origin),
+});
 
 /** The first forbidden change of the resource, or of a resource inside it. */
 function faultIn(changes: readonly Change[], grant: WriteGrant, base: FhirBase): FaultyResult | undefined {
