@@ -28,12 +28,12 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
   kernel: { rooms: [], from: [] },
   fhir: { rooms: ["kernel"], from: [] },
   // node:crypto reads the names in a certificate.
-  identity: { rooms: ["kernel"], from: ["zod/mini", "node:crypto"] },
+  identity: { rooms: ["kernel", "fhir"], from: ["zod/mini", "node:crypto"] },
   limits: { rooms: ["kernel"], from: ["zod/mini"] },
   // node:crypto runs in workerd too, synchronously: a Durable Object hashes and seals inside a single turn.
   ledger: { rooms: ["kernel"], from: ["cborg", "node:crypto"] },
   residence: { rooms: ["kernel", "fhir"], from: [] },
-  registry: { rooms: ["kernel", "identity"], from: ["zod"] },
+  registry: { rooms: ["kernel", "fhir", "identity"], from: ["zod"] },
   audit: { rooms: ["kernel", "fhir", "residence", "ledger"], from: ["node:crypto"] },
   policy: { rooms: ["kernel", "fhir", "residence", "identity"], from: ["zod/mini"] },
   phi: { rooms: ["kernel", "fhir", "residence", "policy"], from: [] },

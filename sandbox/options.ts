@@ -1,4 +1,4 @@
-import { isPrivateUrl } from "#kernel/loopback";
+import { isPrivateUrl } from "#fhir/loopback";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { err, ok, type Result } from "#kernel/result";

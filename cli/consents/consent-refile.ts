@@ -1,4 +1,4 @@
-import { resourceAtOrigin } from "#kernel/origin-name";
+import { resourceAtOrigin } from "#fhir/origin";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import * as z from "zod";

@@ -1,4 +1,4 @@
-import { isPrivateUrl } from "#kernel/loopback";
+import { isPrivateUrl } from "#fhir/loopback";
 import { Misuse } from "../misuse.ts";
 import { readFileSync } from "node:fs";
 import { type LockRule, readLockRules } from "#ledger/retention";

@@ -1,4 +1,4 @@
-import { isPrivateUrl } from "#kernel/loopback";
+import { isPrivateUrl } from "#fhir/loopback";
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";

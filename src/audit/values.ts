@@ -1,4 +1,4 @@
-import { idForm } from "#kernel/fhir-names";
+import { idForm } from "#fhir/r4/names";
 /** Answers whether a value of a record is of its form. */
 export type ValueCheck = (value: unknown) => boolean;
 

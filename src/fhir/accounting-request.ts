@@ -1,4 +1,4 @@
-import { parameterName } from "#kernel/fhir-names";
+import { parameterName } from "#fhir/r4/names";
 import { err, ok, type Result } from "#kernel/result";
 import { dayMilliseconds, instant, type Instant } from "#kernel/clock";
 import { isZone } from "#kernel/wall-time";

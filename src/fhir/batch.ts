@@ -1,5 +1,5 @@
 import { httpVerbs, type HttpVerb } from "./http-verb.ts";
-import { idForm } from "#kernel/fhir-names";
+import { idForm } from "#fhir/r4/names";
 import { err, ok, type Result } from "#kernel/result";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { encodedQuery } from "#fhir/search/query";

@@ -1,5 +1,5 @@
 import { operationAt, operationTable } from "#fhir/operations";
-import { parameterName } from "#kernel/fhir-names";
+import { parameterName } from "#fhir/r4/names";
 import { err, ok, type Result } from "#kernel/result";
 import { readAccounting, type AccountingRequest } from "./accounting-request.ts";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";

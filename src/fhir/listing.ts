@@ -1,4 +1,4 @@
-import { parameterName } from "#kernel/fhir-names";
+import { parameterName } from "#fhir/r4/names";
 import { err, ok, type Result } from "#kernel/result";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import type { QueryPair } from "#fhir/search/query";

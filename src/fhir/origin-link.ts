@@ -1,4 +1,4 @@
-import { isLoopback } from "#kernel/loopback";
+import { isLoopback } from "./loopback.ts";
 import { baseNames, type FhirBase } from "#fhir/r4/reference";
 
 /**

@@ -1,4 +1,4 @@
-import { parameterName, typeName } from "#kernel/fhir-names";
+import { parameterName, typeName } from "#fhir/r4/names";
 import { err, ok, type Result } from "#kernel/result";
 
 /** A single SMART App Launch 2 resource scope. */

@@ -1,4 +1,4 @@
-import { isLoopback } from "#kernel/loopback";
+import { isLoopback } from "#fhir/loopback";
 import { baseNames, type FhirBase } from "#fhir/r4/reference";
 import { notPlain } from "./address-spellings.ts";
 

@@ -2,7 +2,7 @@ import type { ConsentApi } from "#policy/consent/consent";
 import type { Operation } from "#fhir/operations";
 import { Facts } from "#fhir/json/facts";
 import { memo } from "#kernel/memo";
-import { workOf } from "#kernel/row-work";
+import { workOf } from "#fhir/search/row-work";
 import { isArray, isObject, property, textAt, valuesAt, type Json } from "#fhir/json/json";
 import { isResourceType } from "#fhir/r4/elements";
 import { CodeList, possibleCodes, type PossibleCodes } from "#policy/view/code-list";

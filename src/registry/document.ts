@@ -4,8 +4,8 @@ import { publicJwks, tokenAlgorithms } from "#identity/jose/jwk";
 import { breakGlassDemand } from "#identity/break-glass-demand";
 import { purposePattern } from "#identity/purpose";
 import { sha256Form } from "#kernel/encoded";
-import { parameterName, typeName } from "#kernel/fhir-names";
-import { originTimeoutSecondsMax } from "#kernel/origin-timeout";
+import { parameterName, typeName } from "#fhir/r4/names";
+import { originTimeoutSecondsMax } from "#fhir/origin";
 import { regions } from "#kernel/region";
 
 export const slug = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/u);

@@ -1,4 +1,4 @@
-import { isPrivateUrl } from "#kernel/loopback";
+import { isPrivateUrl } from "#fhir/loopback";
 import type * as z from "zod";
 import { err, ok, type Result } from "#kernel/result";
 import { isMetadataUrl, metadataUrls } from "#identity/issuer-metadata";

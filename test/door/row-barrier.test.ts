@@ -1,7 +1,7 @@
 import type { Resource } from "@medplum/fhirtypes";
 import { afterEach, beforeAll, test, vi } from "vitest";
 import { Facts } from "#fhir/json/facts";
-import { RowShareSpent } from "#kernel/row-share-spent";
+import { RowShareSpent } from "#fhir/search/row-work";
 import { Page } from "#phi/page";
 import { RowViews } from "#phi/row-views";
 import { commonWorld, concernedPolicy, observation } from "../support/concerned-world.ts";

@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { RowShareSpent } from "#kernel/row-share-spent";
+import { RowShareSpent } from "#fhir/search/row-work";
 import { utf8 } from "#kernel/encoded";
 import { instant } from "#kernel/clock";
 import type { JsonObject } from "#fhir/json/json";

@@ -1,4 +1,4 @@
-import { resourceId } from "#kernel/fhir-names";
+import { resourceId } from "#fhir/r4/names";
 import type { JsonObject } from "#fhir/json/json";
 import { toBase64 } from "#ledger/bytes/base64";
 import { utf8 } from "#kernel/encoded";

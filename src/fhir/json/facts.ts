@@ -1,4 +1,4 @@
-import { RowWork } from "#kernel/row-work";
+import { RowWork } from "#fhir/search/row-work";
 import { isArray, isObject, property, type Json, type JsonObject } from "./json.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { idForm } from "#kernel/fhir-names";
+import { idForm } from "./names.ts";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { nestedResources } from "#fhir/json/nested-resources";
 import {

@@ -1,4 +1,4 @@
-import { idForm, resourceId } from "#kernel/fhir-names";
+import { idForm, resourceId } from "./names.ts";
 import { memo } from "#kernel/memo";
 import { isResourceType, type ResourceType } from "./elements.ts";
 import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json/json";

@@ -3,7 +3,7 @@ import { isPrimitive, typesAt } from "#fhir/r4/elements";
 import { impliedSystems } from "#fhir/r4/implied-systems";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { workOn } from "#fhir/json/facts";
-import { workOf, type RowWork } from "#kernel/row-work";
+import { workOf, type RowWork } from "./row-work.ts";
 import { tokenKey } from "./found-values.ts";
 import type { SearchParameterDefinition } from "./parameters.ts";
 import { systemsOfCodes } from "./plain-token.ts";

@@ -1,6 +1,5 @@
 import { normalForm } from "#kernel/normal-form";
-import type { RowWork } from "#kernel/row-work";
-import { workOf } from "#kernel/row-work";
+import { type RowWork, workOf } from "./row-work.ts";
 import { isArray, isObject, property, textAt, type Json } from "#fhir/json/json";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { systemsOfCodes } from "./plain-token.ts";

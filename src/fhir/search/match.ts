@@ -3,7 +3,7 @@ import { workOn, type Facts } from "#fhir/json/facts";
 import { isObject, textAt, valuesAt } from "#fhir/json/json";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import type { SearchParameter } from "#fhir/search/search";
-import { workOf } from "#kernel/row-work";
+import { workOf } from "./row-work.ts";
 import { RowKeys } from "./found-values.ts";
 import { idsOf, matches, mayMatch } from "./row-judge.ts";
 import { searchedReferences } from "./value-finder.ts";

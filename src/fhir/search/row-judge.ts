@@ -1,4 +1,4 @@
-import { workOf, type RowWork } from "#kernel/row-work";
+import { workOf, type RowWork } from "./row-work.ts";
 import { workOn } from "#fhir/json/facts";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { elementsOf, isResourceType, typesAt } from "#fhir/r4/elements";

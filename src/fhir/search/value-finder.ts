@@ -1,4 +1,4 @@
-import { workOf } from "#kernel/row-work";
+import { workOf } from "./row-work.ts";
 import { isObject, textAt, type Json } from "#fhir/json/json";
 import type { SearchParameterType } from "./parameters.ts";
 import type { Modifier } from "./condition.ts";

@@ -1,4 +1,4 @@
-import { resourceId } from "#kernel/fhir-names";
+import { resourceId } from "#fhir/r4/names";
 import { isArray, isObject, type Json } from "#fhir/json/json";
 
 /**

@@ -1,4 +1,4 @@
-import { originName } from "#kernel/origin-name";
+import { originName } from "#fhir/origin";
 import { isMet } from "#fhir/media-type";
 import type { IncomingBody } from "#entrypoint/bounded-body";
 import { addressOf } from "#entrypoint/edge";

@@ -1,7 +1,7 @@
 import { faceOf } from "#entrypoint/gateway-face";
 import { readObject } from "#fhir/json/json";
 import { largest } from "#kernel/largest";
-import { originWriteMilliseconds } from "#kernel/origin-timeout";
+import { originWriteMilliseconds } from "#fhir/origin";
 import { err, ok, type Result } from "#kernel/result";
 import type { KeyedAttempt, KeyedRequest, RequestKeys } from "#limits/request-keys";
 import type { FilingRefusal } from "#gateway/consents/consent-filing";

@@ -1,4 +1,4 @@
-import { idForm } from "#kernel/fhir-names";
+import { idForm } from "#fhir/r4/names";
 import { baseNames, readingsBelow, type FhirBase } from "#fhir/r4/reference";
 
 const place = new RegExp(

@@ -1,4 +1,4 @@
-import { originName } from "#kernel/origin-name";
+import { originName } from "#fhir/origin";
 import type { Hono } from "hono";
 import { HonoBase } from "hono/hono-base";
 import { TrieRouter } from "hono/router/trie-router";

@@ -1,4 +1,4 @@
-import { originName } from "#kernel/origin-name";
+import { originName } from "#fhir/origin";
 import type { Hono } from "hono";
 import { capabilityStatement } from "#fhir/capability";
 import type { Origins } from "#fhir/ports";

@@ -1,4 +1,4 @@
-import { resourceId } from "#kernel/fhir-names";
+import { resourceId } from "#fhir/r4/names";
 import { utf8 } from "#kernel/encoded";
 import { Facts } from "#fhir/json/facts";
 import { isObject, property, readJson, type JsonObject } from "#fhir/json/json";

@@ -1,6 +1,5 @@
 import { utf8 } from "#kernel/encoded";
-import { rowShare } from "#kernel/row-work";
-import { RowShareSpent } from "#kernel/row-share-spent";
+import { rowShare, RowShareSpent } from "#fhir/search/row-work";
 import { Facts } from "#fhir/json/facts";
 import { resourceBytesMax, type Json, type JsonObject } from "#fhir/json/json";
 import { ownersNamed, type Concerned } from "#fhir/r4/concerned-patients";

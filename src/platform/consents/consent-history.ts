@@ -1,4 +1,4 @@
-import { resourceAtOrigin } from "#kernel/origin-name";
+import { resourceAtOrigin } from "#fhir/origin";
 import { WorkerEntrypoint } from "cloudflare:workers";
 import * as z from "zod";
 import { instant } from "#kernel/clock";

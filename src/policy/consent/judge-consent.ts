@@ -1,5 +1,5 @@
 import type { Instant } from "#kernel/clock";
-import { workOf } from "#kernel/row-work";
+import { workOf } from "#fhir/search/row-work";
 import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import {
   confidentialityCodes,

@@ -1,4 +1,4 @@
-import type { RowWork } from "#kernel/row-work";
+import type { RowWork } from "#fhir/search/row-work";
 import { inlineLabel, workOn } from "#fhir/json/facts";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { elementsOf } from "#fhir/r4/elements";

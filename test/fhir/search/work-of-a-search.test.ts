@@ -6,8 +6,7 @@ import { searchTextBytesMax } from "#fhir/search/query";
 import { matches, mayMatch } from "#fhir/search/row-judge";
 import type { SearchParameter } from "#fhir/search/search";
 import { utf8 } from "#kernel/encoded";
-import { rowShare, workOf } from "#kernel/row-work";
-import { RowShareSpent } from "#kernel/row-share-spent";
+import { rowShare, workOf, RowShareSpent } from "#fhir/search/row-work";
 import { cpuMillisecondsOf } from "../../support/cpu-milliseconds.ts";
 import {
   asRow,

@@ -1,7 +1,6 @@
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
-import { rowShare } from "#kernel/row-work";
-import { RowShareSpent } from "#kernel/row-share-spent";
+import { rowShare, RowShareSpent } from "#fhir/search/row-work";
 import {
   decideByConsents,
   type Combining,

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "#kernel/clock";
-import { originWriteMilliseconds } from "#kernel/origin-timeout";
+import { originWriteMilliseconds } from "#fhir/origin";
 import { inTime } from "#platform/deadlines";
 import { leaseMilliseconds, type RowLeases } from "#limits/row-lease";
 

@@ -1,4 +1,4 @@
-import { isPrivateUrl } from "#kernel/loopback";
+import { isPrivateUrl } from "#fhir/loopback";
 import * as z from "zod";
 import { jsonSetting } from "#platform/config/json-setting";
 import { parseWitnessKey } from "#ledger/tlog/cosignature";

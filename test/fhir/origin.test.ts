@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { originName } from "#kernel/origin-name";
+import { originName } from "#fhir/origin";
 import { readRegistry } from "#registry/read";
 
 test("the registry accepts exactly the names of origins that an address of the API can have", ({

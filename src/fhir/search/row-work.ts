@@ -1,4 +1,10 @@
-import { RowShareSpent } from "./row-share-spent.ts";
+/**
+ * Judging a row costs more than a row's share of the request's work. The work budget throws it while the row is
+ * judged; the barrier around the row (fhir/row-barrier) hides the row, and the answer goes on.
+ */
+export class RowShareSpent extends Error {
+  override readonly name = "RowShareSpent";
+}
 
 /**
  * The units of work for the judgement of one row. The share is a constant of every answer: a share that depended on the

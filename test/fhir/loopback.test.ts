@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { isLoopback, isPrivateUrl } from "#kernel/loopback";
+import { isLoopback, isPrivateUrl } from "#fhir/loopback";
 
 test("only this machine is loopback, in every notation of its addresses", ({ expect }) => {
   for (const host of [
