@@ -19,13 +19,7 @@ export interface VisitRefused {
 }
 
 /** The answer of a verb that refused or failed, in the words of the operators' API. */
-export interface VerbRefused {
-  readonly status: number;
-  readonly title: string;
-  readonly detail?: string | undefined;
-  readonly pointer?: string | undefined;
-  /** The reason code of docs/refusals.md. */
-  readonly reason?: string | undefined;
+export interface VerbRefused extends Problem {
   readonly requestId: string;
 }
 
@@ -99,13 +93,6 @@ async function* bytesOf(document: object): NonNullable<IncomingBody> & AsyncGene
 async function readVerbAnswer(answer: Response): Promise<Result<unknown, VerbRefused>> {
   const body: unknown = await answer.json();
   if (answer.status === 200) return ok(body);
-  const { title, detail, pointer, reason } = body as Problem; // `problem` made it
-  return err({
-    reason,
-    status: answer.status,
-    title,
-    detail,
-    pointer,
-    requestId: answer.headers.get("x-request-id") ?? "",
-  });
+  // `problem` made it
+  return err({ ...(body as Problem), requestId: answer.headers.get("x-request-id") ?? "" });
 }

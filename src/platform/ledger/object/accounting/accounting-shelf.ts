@@ -14,17 +14,12 @@ import { lineCommitment } from "#ledger/leaf/lines";
 import { endOf, halfYearOf } from "#ledger/log-name";
 import { askSql, hasTable } from "#platform/ask-sql";
 import { openRow, sealRow } from "./box.ts";
+import type { LineOfRow } from "./packed-lines.ts";
 import { type LedgerEnv, readAccountingKeys } from "#platform/ledger/config";
 
 /** A line on its way to its shelf, with its proof. */
-export interface ProvableLine extends LinePlace {
+export interface ProvableLine extends LineOfRow {
   readonly subject: Uint8Array; // 32 bytes
-  readonly lines: number; // of the leaf
-  readonly content: Uint8Array;
-  readonly salt: Uint8Array;
-  readonly path: readonly Uint8Array[]; // to the leaf's lines_root
-  /** The Consents beside the line (audit/accounting/line-consents); empty or undefined: none. No proof covers them. */
-  readonly consents?: Uint8Array | undefined;
 }
 
 const LATE_RECORD_MS = dayMilliseconds; // a log takes records for a moment after its half-year

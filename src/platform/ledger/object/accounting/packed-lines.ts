@@ -23,6 +23,7 @@ export interface LineOfRow extends LinePlace {
   readonly content: Uint8Array;
   readonly salt: Uint8Array;
   readonly path: readonly Uint8Array[]; // to the leaf's lines_root
+  /** The Consents beside the line (audit/accounting/line-consents); empty or undefined: none. No proof covers them. */
   readonly consents?: Uint8Array | undefined;
 }
 
