@@ -132,7 +132,7 @@ export interface AuditEvent {
   readonly definition?: DefinitionChunk | undefined;
 }
 
-/** What an event says that names no patient and discloses nothing. */
+/** The fields of an event that names no patient and discloses nothing. */
 export const aboutNobody = { patients: [], unnamed: [], counts: {} } as const satisfies Pick<
   AuditEvent,
   "patients" | "unnamed" | "counts"

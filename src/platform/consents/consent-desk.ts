@@ -41,9 +41,9 @@ export interface ConsentState {
   readonly content: { readonly patient: string; readonly rules: ConsentRules } | undefined;
   /** False: only its denials count. */
   readonly mayPermit: boolean;
-  /** The client that filed it; undefined for an origin. */
+  /** The client that filed the Consent; undefined for an origin. */
   readonly filedBy: string | undefined;
-  /** A reading took it for this patient's, and it may be of a further one: it stays filed for both. */
+  /** A reading took the Consent for this patient's, and it may be of a further patient: it stays filed for both. */
   readonly isPatientAssumed?: true | undefined;
 }
 
@@ -318,7 +318,7 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     return new ConsentNames(keyList("CONSENT_KEY", this.env.CONSENT_KEY));
   }
 
-  /** The pending changes that name these subjects: those of others may be long. */
+  /** The pending changes that name these subjects: the changes of others may be long. */
   async #pending(
     origin: string,
     subjects: readonly string[],
@@ -447,7 +447,7 @@ async function compareReadings(
   });
 }
 
-/** It stands for the Consents of a patient who has too many on file, as a reading at the origin files it. */
+/** A form that stands for the Consents of a patient who has too many on file, as a reading at the origin files it. */
 function unreadOf(names: ConsentNames, origin: string, patient: string): ConsentOnFile {
   const [consent] = names.allOfConsent(origin, `${patient}/unread`);
   return { consent, ...compiledForm(unreadConsents), mayPermit: false, filedBy: null, filedAt: instant(0) };
