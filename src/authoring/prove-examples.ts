@@ -46,7 +46,7 @@ const everyScope = ({ purposes: [purpose] }: CompiledPolicy): Access => ({
   consents: "given",
   // an example states its dates, and no time of a request: each of them is recent
   at: instant(0),
-  referred: new ReferredLabels(() => ({ labels: rowLabels([]), patients: undefined })),
+  referred: new ReferredLabels({ labels: rowLabels([]), patients: undefined }),
 });
 const bases = { origin: "https://origin.invalid", public: "https://gateway.invalid" };
 

@@ -59,7 +59,7 @@ const read: Answerer<Reading> = async (interaction, request, ports) => {
   const grant = evaluate(permission.policy, permission.access, interaction);
   if (!grant.ok) return refused(grant.error);
   const links = linksOf(request, ports);
-  return disclosed(await origin.decided(() => gather(grant.value, question.place, origin, links)), request);
+  return disclosed(await gather(grant.value, question.place, origin, links), request);
 };
 
 const listing: Answerer<Listing> = async (interaction, request, ports) => {
@@ -67,7 +67,7 @@ const listing: Answerer<Listing> = async (interaction, request, ports) => {
   const grant = evaluateListing(permission.policy, permission.access, interaction);
   if (!grant.ok) return refused(grant.error);
   const links = linksOf(request, ports);
-  return disclosed(await origin.decided(() => list(grant.value, question.place, origin, links)), request);
+  return disclosed(await list(grant.value, question.place, origin, links), request);
 };
 
 const accounting: Answerer<Of<"disclosures">> = async (interaction, request, ports) => {

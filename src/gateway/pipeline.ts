@@ -58,7 +58,7 @@ async function pass(arrival: Arrival, recorder: Recorder, ports: GatewayPorts): 
   recorder.learn({ policyDigest: policy.digest, mayCarryPart2: policy.labels.part2 });
   const permission = await permit(policy, who, interaction, origin, call.value.at, ports);
   if (!permission.ok) return refused(permission.error);
-  gate.value.restsOn(() => origin.consentsStand());
+  gate.value.restsOn(async () => (await origin.facts?.stand()) ?? true);
 
   const known = { call: call.value, caller: caller.value, question: question.value, origin };
   return dispatch({ ...known, permission: permission.value, gate: gate.value, record: recorder }, ports);

@@ -79,7 +79,6 @@ async function cleared(
       return drafts.local(outcome.resource);
     case "disclosed": {
       const { disclosure, gate, origin } = outcome;
-      if (!origin.isDecided) throw new Error("rows were judged by Consents that were not asked for");
       const clearance = await gate.clear({ disclosure, concerned: origin.names.concerned });
       if (!clearance.ok) return clearedRefusal(clearance.error, facts, drafts);
       // between the windows of a long answer: a withdrawal counts within ten seconds (P4)

@@ -24,16 +24,6 @@ export class AdditionalPatients {
     this.#origin = origin;
   }
 
-  /** A copy for a reading that may be repeated: names that the reading adds are not in the original. */
-  copy(): AdditionalPatients {
-    const copy = new AdditionalPatients(this.#origin);
-    for (const patient of this.#named) copy.#named.add(patient);
-    for (const [key, row] of this.#rows) copy.#rows.set(key, row);
-    for (const patient of this.#paid) copy.#paid.add(patient);
-    copy.#patients = this.#patients;
-    return copy;
-  }
-
   /** The question names this patient, within the client's access. */
   name(patient: string): void {
     this.#named.add(patient);

@@ -1,7 +1,7 @@
 import { meets as meetsCriteria } from "#fhir/search/criteria";
 import { utf8 } from "#kernel/encoded";
 import { searchEntryText, readEntry, type BundleRefusal } from "#fhir/bundle";
-import type { Facts } from "#fhir/json/facts";
+import { Facts } from "#fhir/json/facts";
 import type { AheadReader, EntryBytes } from "#fhir/json/entry-splitter";
 import {
   endsForCertain,
@@ -15,9 +15,11 @@ import {
   type JsonRefusal,
 } from "#fhir/json/json";
 import { isId } from "#fhir/r4/reference";
+import { lastOf } from "#kernel/last-of";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import type { Grant } from "#policy/grant";
+import type { RowNeeds } from "#policy/row-needs";
 import type { WithheldBy } from "#policy/row-weight";
 import type { Candidate, Linked } from "./included.ts";
 import type { DecidingRow } from "./additional-patients.ts";
@@ -29,7 +31,7 @@ import {
   type ConcernedPatients,
   type Released,
 } from "./disclosure.ts";
-import { isCut, noneAhead } from "./bytes/entry-cutter.ts";
+import { afterWaiting, isCut, isJudged, noneAhead, type JudgedEntry } from "./bytes/entry-cutter.ts";
 import { CutCandidate, CutLinked, CutMatch } from "./bytes/cut-linked.ts";
 import type { Refused } from "./bytes/isolate-cutter.ts";
 import type { CutEntry, CutRow, RowCutter } from "./bytes/row-cutter.ts";
@@ -81,6 +83,10 @@ export class Discloser {
   readonly #rows: RowViews;
   readonly #cutters: RowCutters;
   readonly #engine: "bytes" | "plain";
+  /** A body that was cut when it was asked for its needs. */
+  #cutBody: { readonly body: Uint8Array; readonly cut: ReturnType<RowCutter["resource"]> } | undefined;
+  /** An entry that does not wait is read once, for its needs and its judgement. */
+  readonly #entryIn = lastOf(readEntry);
 
   /**
    * @param joined the results of the joins: a row of the search has to refer to one of these resources, or be
@@ -105,12 +111,17 @@ export class Discloser {
   }
 
   #read(body: Uint8Array, type: string, id: string): Result<Disclosure, DisclosureRefusal> {
-    const cut = this.#engine === "bytes" ? this.#cutters.of(type, "read").resource(body) : undefined;
+    const known = this.#cutBody;
+    const cut = known?.body === body ? known.cut : this.#cutOf(body, type);
     // Whatever is refused, the plain engine refuses.
-    if (typeof cut === "object" && cut.released.id === id)
+    if (typeof cut === "object" && cut.kind === "row" && cut.released.id === id)
       return ok(this.#disclosure(cut.released, cut.lastUpdated));
     const resource = this.#requestedIn(body, type, id);
     return resource.ok ? this.#whole(resource.value, this.#rows.viewOf(resource.value)) : resource;
+  }
+
+  #cutOf(body: Uint8Array, type: string): ReturnType<RowCutter["resource"]> {
+    return this.#engine === "bytes" ? this.#cutters.of(type, "read").resource(body) : undefined;
   }
 
   /**
@@ -170,7 +181,8 @@ export class Discloser {
     const leaving = this.#rows.leaving(version);
     const old = now && leaving && withoutMembersOf(now, leaving);
     if (now === undefined || old === undefined) return undefined;
-    const [view, viewNow] = [this.#rows.viewOf(old, now), this.#rows.viewOf(now)];
+    const view = this.#rows.viewOf(old, now);
+    const viewNow = view && this.#rows.viewOf(now);
     if (view === undefined || viewNow === undefined) return undefined;
     const [redacted, redactedNow] = [
       redactResource(old, view, this.#rows.context),
@@ -202,10 +214,11 @@ export class Discloser {
    * neither.
    */
   entry(read: EntryBytes | CutEntry, type: string): Result<DisclosedEntry, DisclosureRefusal> {
-    const cut = isCut(read) || this.#engine === "plain" ? read : this.#cutters.ofEntries(type).entry(read);
-    if (cut !== undefined && isCut(cut)) return ok(this.disclosed(cut));
-    if (isCut(read)) throw new Error("an entry that was read ahead is never left");
-    const entry = readEntry(read);
+    const known = afterWaiting(read);
+    if (isCut(known)) return ok(this.disclosed(known));
+    const cut = this.#engine === "plain" ? undefined : this.#cutters.ofEntries(type).entry(known);
+    if (isJudged(cut)) return ok(this.disclosed(cut));
+    const entry = this.#entryIn(known);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "outcome") return ok({ kind: "outcome" });
     if (entry.value.mode === "unreadable") return ok(hiddenEntry);
@@ -216,7 +229,7 @@ export class Discloser {
   }
 
   /** An entry that was cut by a cutter of this answer. */
-  disclosed(cut: CutEntry): DisclosedEntry {
+  disclosed(cut: JudgedEntry): DisclosedEntry {
     if (cut.kind === "key") throw new Error("an entry of which only the key was read cannot leave");
     if (cut.kind === "hidden") return cut.mode === "match" ? hiddenEntry : droppedEntry;
     if (cut.mode === "include") return this.#cutIncluded(cut);
@@ -293,6 +306,68 @@ export class Discloser {
       return part === undefined ? none : referredAt(part, paths, this.#bases.origin);
     };
     return this.#barrier.judge(row, judge, none);
+  }
+
+  /** What has to be known before a row of the search is judged. */
+  needs(row: JsonObject): RowNeeds | undefined {
+    const judge = () => {
+      const facts = this.#rows.factsOf(row);
+      const needs = this.#grant.needsOf(facts, this.#bases.origin);
+      // A label inside may cut what the search reads: then the part that leaves is searched.
+      const mayBeFound = () => Facts.inlineLabelsOf(facts).length > 0 || this.#rows.isFound(facts);
+      return needs !== undefined && mayBeFound() ? needs : undefined;
+    };
+    return this.#barrier.judge(row, judge, undefined);
+  }
+
+  /** {@link needs} of a resource as a whole body, for {@link read}. */
+  needsToRead(body: Uint8Array, type: string): RowNeeds | undefined {
+    if (!this.#grant.mayNeed()) return undefined;
+    const cut = this.#cutOf(body, type);
+    if (typeof cut === "object" && cut.kind === "waiting") return cut.needs;
+    this.#cutBody = { body, cut };
+    return cut === undefined ? this.needsIn(body) : undefined;
+  }
+
+  /** {@link needs} of a resource as a whole body. */
+  needsIn(body: Uint8Array): RowNeeds | undefined {
+    const read = this.#grant.mayNeed() ? readJson(body) : undefined;
+    return read?.ok === true && isObject(read.value) ? this.needs(read.value) : undefined;
+  }
+
+  /** {@link needs} of a version of a resource by its whole body, and of the resource as it is now. */
+  needsOfVersion(current: Uint8Array, version: Uint8Array): RowNeeds | undefined {
+    if (!this.#grant.mayNeed()) return undefined;
+    const [now, old] = [readJson(current), readJson(version)];
+    if (!now.ok || !isObject(now.value)) return undefined;
+    return old.ok && isObject(old.value)
+      ? (this.needsOfStep(old.value, now.value) ?? this.needs(now.value))
+      : this.needs(now.value);
+  }
+
+  /** {@link needs} of a version of a resource, and of the resource as it is now. */
+  needsOfStep(version: JsonObject, current: JsonObject): RowNeeds | undefined {
+    const [old, now] = [this.#rows.factsOf(version), this.#rows.factsOf(current)];
+    const judge = () => this.#grant.needsOf(old, this.#bases.origin, now);
+    return this.#barrier.judge(version, judge, undefined);
+  }
+
+  /** {@link needs} of an entry of a searchset. */
+  needsOfEntry(read: EntryBytes | CutEntry, type: string): RowNeeds | undefined {
+    if (!isCut(read) && !this.#grant.mayNeed()) return undefined;
+    const cut = isCut(read) || this.#engine === "plain" ? read : this.#cutters.ofEntries(type).entry(read);
+    if (cut !== undefined && isCut(cut)) return cut.kind === "waiting" ? cut.needs : undefined;
+    if (isCut(read)) return undefined;
+    const entry = this.#entryIn(read);
+    if (!entry.ok || !("resource" in entry.value)) return undefined;
+    const { mode, resource } = entry.value;
+    return mode === "match" ? this.needs(resource) : this.needsIncluded(resource);
+  }
+
+  /** {@link needs} of a resource that is included. */
+  needsIncluded(resource: JsonObject): RowNeeds | undefined {
+    const judge = () => this.#grant.needsIncluded(this.#rows.factsOf(resource), this.#bases.origin);
+    return this.#barrier.judge(resource, judge, undefined);
   }
 
   /** Like {@link sees}: the row, and the patients it concerns. */

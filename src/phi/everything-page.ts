@@ -3,10 +3,12 @@ import { isOwnedBy } from "#fhir/r4/compartment";
 import type { AheadReader, EntryBytes } from "#fhir/json/entry-splitter";
 import type { Facts } from "#fhir/json/facts";
 import { textAt, type JsonObject } from "#fhir/json/json";
+import { lastOf } from "#kernel/last-of";
 import { err, ok, type Result } from "#kernel/result";
 import type { EverythingGrant } from "#policy/evaluate-listing";
 import { factsFor } from "#policy/facts";
-import { EntryCutter, isCut, noneAhead } from "./bytes/entry-cutter.ts";
+import type { RowNeeds } from "#policy/row-needs";
+import { afterWaiting, EntryCutter, isCut, isJudged, noneAhead } from "./bytes/entry-cutter.ts";
 import type { CutEntry, RowCutter } from "./bytes/row-cutter.ts";
 import type { Linked } from "./included.ts";
 import { covers } from "./labelled-parts.ts";
@@ -27,6 +29,8 @@ export class EverythingPage {
   readonly #included: Discloser;
   /** `undefined`: the plain engine alone. */
   readonly #cutter: EntryCutter | undefined;
+  /** An entry that does not wait is read once, for its needs and its judgement. */
+  readonly #entryIn = lastOf(readEntry);
   readonly #rows: Linked[] = [];
   readonly #includedRows: Released[] = [];
   readonly #taken: Released[] = [];
@@ -75,9 +79,32 @@ export class EverythingPage {
     return this.#cutter?.ahead(part) ?? noneAhead;
   }
 
+  /** What has to be known before an entry is offered. */
+  needs(read: EntryBytes | CutEntry): RowNeeds | undefined {
+    const bytes = afterWaiting(read);
+    if (isCut(bytes) || !this.#mayNeed() || isJudged(this.#cutter?.entry(bytes))) return undefined;
+    const entry = this.#entryIn(bytes);
+    if (!entry.ok || !("resource" in entry.value)) return undefined;
+    const { resource } = entry.value;
+    const type = textAt(resource, "resourceType") ?? "";
+    const grant = this.#grant.rows.get(type)?.read;
+    const lacks = () => {
+      const facts = grant && factsFor(grant, resource);
+      return (
+        facts !== undefined && this.#isOwned(facts) && grant?.needsOf(facts, this.#bases.origin) !== undefined
+      );
+    };
+    const isLacking = this.#bases.barrier.judge(resource, lacks, false);
+    return isLacking ? this.#disclosers.get(type)?.needs(resource) : undefined;
+  }
+
+  #mayNeed(): boolean {
+    return this.#disclosers.has("Provenance") || this.#grant.including.mayNeed();
+  }
+
   keyOf(read: EntryBytes | CutEntry): Result<string | undefined, DisclosureRefusal> {
     if (isCut(read)) return ok(`${read.type}/${read.id}`);
-    const entry = readEntry(read);
+    const entry = this.#entryIn(read);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "unreadable") return ok("");
     return ok(entry.value.mode === "outcome" ? undefined : keyOf(entry.value.resource));
@@ -92,13 +119,14 @@ export class EverythingPage {
   }
 
   offer(read: EntryBytes | CutEntry): Result<Offered, DisclosureRefusal> {
-    const cut = isCut(read) ? read : this.#cutter?.entry(read);
-    if (cut !== undefined) {
+    const known = afterWaiting(read);
+    const cut = isCut(known) ? known : this.#cutter?.entry(known);
+    if (isJudged(cut)) {
       const row = this.#disclosers.get(cut.type)?.disclosed(cut);
       return row?.kind === "match" ? this.#take(row) : this.#hide();
     }
-    if (isCut(read)) throw new Error("an entry that was read ahead is never left");
-    const entry = readEntry(read);
+    if (isCut(known)) throw new Error("an entry that was read ahead is never left");
+    const entry = this.#entryIn(known);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "outcome") return ok("no match");
     if (entry.value.mode === "unreadable") return this.#hide();
@@ -126,6 +154,7 @@ export class EverythingPage {
     const { origin } = this.#bases;
     if (read === undefined) return false;
     const facts = factsFor(read, resource);
+    if (read.needsOf(facts, origin) !== undefined) return false; // the grant to find it hides it
     return covers(read, resource, origin) && this.#isOwned(facts);
   }
 
@@ -133,7 +162,8 @@ export class EverythingPage {
   #isOwn(facts: Facts, type: string): boolean {
     const read = this.#grant.rows.get(type)?.read;
     const { origin } = this.#bases;
-    return read?.viewOf(facts, origin) !== undefined && this.#isOwned(facts);
+    if (read === undefined || read.needsOf(facts, origin) !== undefined) return false;
+    return read.viewOf(facts, origin) !== undefined && this.#isOwned(facts);
   }
 
   #isOwned(facts: Facts): boolean {
@@ -170,6 +200,11 @@ export class EverythingPage {
       }
     }
     return through;
+  }
+
+  /** What has to be known before a resource is brought. */
+  needsOfReferred(resource: JsonObject): RowNeeds | undefined {
+    return this.#included.needsIncluded(resource);
   }
 
   /**

@@ -6,6 +6,7 @@ import { isObject, property, textAt, type JsonObject } from "#fhir/json/json";
 import { isId } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { HistoryGrant } from "#policy/evaluate-listing";
+import type { RowNeeds } from "#policy/row-needs";
 import { Discloser, type DisclosureRefusal } from "./disclose.ts";
 import type { NamedBases } from "./row-views.ts";
 import { Tally, type Disclosure, type Released } from "./disclosure.ts";
@@ -63,6 +64,22 @@ export class HistoryPage {
     );
   }
 
+  /** What has to be known before an entry is offered. */
+  needs(bytes: EntryBytes): RowNeeds | undefined {
+    const entry = this.#grant.read.mayNeed() ? readHistoryEntry(bytes, this.#bases.origin) : undefined;
+    if (entry?.ok !== true || entry.value.kind !== "version") return undefined;
+    const { resource } = entry.value;
+    const now = this.#current(resource);
+    return now && this.#discloser.needsOfStep(resource, now);
+  }
+
+  /** The current resource of a version of the requested type and id. */
+  #current(version: JsonObject): JsonObject | undefined {
+    const id = textAt(version, "id") ?? "";
+    const isOwn = property(version, "resourceType") === this.#grant.type && isId(id) && this.#isRequested(id);
+    return isOwn ? this.#nowOf(id) : undefined;
+  }
+
   holdTo(rows: number): void {
     this.#room = Math.min(this.#room, rows);
   }
@@ -86,10 +103,7 @@ export class HistoryPage {
     }
     const { resource, created } = entry.value;
     const id = textAt(resource, "id") ?? "";
-    const now =
-      property(resource, "resourceType") === type && isId(id) && this.#isRequested(id)
-        ? this.#nowOf(id)
-        : undefined;
+    const now = this.#current(resource);
     const redacted = now === undefined ? undefined : this.#discloser.step(resource, now);
     if (redacted === undefined) return this.#hide();
     const text = utf8(versionText(this.#bases.public, type, id, redacted.resource, created));

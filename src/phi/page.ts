@@ -4,6 +4,7 @@ import { resourceBytesMax, textAt } from "#fhir/json/json";
 import { err, ok, type Result } from "#kernel/result";
 import { mergeSorted, type SortOrder } from "#fhir/search/sort-order";
 import type { Grant, SearchExpectation } from "#policy/grant";
+import type { RowNeeds } from "#policy/row-needs";
 import { includedResources, type Candidate, type Linked } from "./included.ts";
 import { Discloser, type DisclosureRefusal } from "./disclose.ts";
 import type { Joined, NamedBases } from "./row-views.ts";
@@ -124,6 +125,11 @@ export class Page {
 
   ahead(part: () => "row" | "key"): AheadReader<CutEntry> {
     return this.#discloser.ahead(this.#expects.type, part);
+  }
+
+  /** What has to be known before an entry is offered. */
+  needs(entry: EntryBytes | CutEntry): RowNeeds | undefined {
+    return this.#discloser.needsOfEntry(entry, this.#expects.type);
   }
 
   /** Id of a row that is skipped before this page starts; `undefined` for an entry that is not a row. */

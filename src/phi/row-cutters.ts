@@ -47,7 +47,7 @@ export class RowCutters {
     const key = `${part} ${type}`;
     const known = this.#rowCutters.get(key);
     if (known !== undefined) return known;
-    const { mustShow, needsWhole } = this.#grant;
+    const { mustShow, needsOf, needsIncluded, needsWhole } = this.#grant;
     const { origin, residences } = this.#bases;
     const { mayLinkTo, viewInside } = part === "include" ? this.#rows.contextOf(type) : this.#rows.context;
     const cutter = new RowCutter(
@@ -61,6 +61,13 @@ export class RowCutters {
           return part === "include"
             ? this.#viewIncluded(facts)
             : this.#rows.narrow(this.#grant.viewOf(facts, origin));
+        },
+        needsOf: (facts) => {
+          const needs = part === "include" ? needsIncluded(facts, origin) : needsOf(facts, origin);
+          if (needs === undefined || (part === "search" && !this.#rows.isFound(facts))) return undefined;
+          // They say to whom the row belongs, so that it may have further needs.
+          if (needs.targets.length > 0) throw unusual;
+          return needs;
         },
         mustShow: (facts) => (part === "search" ? (mustShow?.(facts) ?? []) : []),
         note: (facts) => (isRow(facts) ? residences.note(facts) : undefined),

@@ -18,6 +18,7 @@ import {
   type RowAccess,
 } from "./row-access.ts";
 import { isMoved } from "./moving.ts";
+import { needsOf, type RowNeeds } from "./row-needs.ts";
 import { weighRow, whyWithheld, type WithheldBy } from "./row-weight.ts";
 import { unlabelsElement } from "./sensitivity/labelled-elements.ts";
 import { changesRelation, labelsLess, showsMore, widensAccess } from "./self-widening.ts";
@@ -43,13 +44,22 @@ export interface WriteGrant extends Pick<FactLists, "factPaths"> {
    * `writable` decides what may be written.
    */
   readonly seen:
-    | Pick<Grant, "viewOf" | "viewInside" | "mayLinkTo" | "ask" | "withheldPaths" | "part2Scope">
+    | Pick<
+        Grant,
+        "viewOf" | "needsOf" | "mayNeed" | "viewInside" | "mayLinkTo" | "ask" | "withheldPaths" | "part2Scope"
+      >
     | undefined;
   /**
    * The view by which a row may be written; `undefined`: the rules or scopes do not cover the row. It must
    * exist for the stored row and for the result, or for the created row. `base`: the origin's.
    */
   readonly writable: (resource: Facts, base: FhirBase) => ResourceView | undefined;
+  /**
+   * What has to be known before {@link writable} is asked about a submitted resource, or about the result of a change
+   * of a visible row by it. `undefined`: nothing, or type, owner, scope and conditions refuse a new resource whatever
+   * it is. The needs of a stored row: by {@link seen}.
+   */
+  readonly needsOfBody: (resource: Facts, base: FhirBase) => RowNeeds | undefined;
   /** For the record: the cause that keeps a row from the writer if {@link seen} or {@link writable} has no view. */
   readonly whyHidden: (resource: Facts, base: FhirBase) => WithheldBy;
   /**
@@ -143,17 +153,24 @@ export function evaluateWrite(
   const { factPaths } = factListsOf(policy, access, type);
   const basis = { policy, access, type, rowAccess, interaction, permission, factPaths };
   const writable: WriteGrant["writable"] = (resource, base) => {
-    if (!coversRow(rowAccess, resource, base)) return undefined;
-    const permits = weighRow(policy, access, resource, base, "write");
-    return permits === undefined ? undefined : viewBy(policy, type, rules.filter(permits), resource);
+    const covering = coversRow(rowAccess, resource, base) ? coveringOf(rules, resource) : [];
+    const permits = covering.length === 0 ? undefined : weighRow(policy, access, resource, base, "write");
+    return permits === undefined ? undefined : viewBy(policy, type, covering.filter(permits));
   };
+  const seen = read?.value;
   const writableInside: WriteGrant["writableInside"] = (resource, base, nesting) =>
     insideBy(basis, resource, base, nesting);
   return ok({
     policyDigest: policy.digest,
     mayRead: (resource, base) => readAccess !== undefined && coversRow(readAccess, resource, base),
-    seen: read?.value,
+    seen,
     writable,
+    needsOfBody: (resource, base) => {
+      const needs = needsOf(policy, access, resource, base, false);
+      // a change gets the members that its writer does not see from the stored row
+      const isCovered = () => coversRow(rowAccess, resource, base) && coveringOf(rules, resource).length > 0;
+      return needs === undefined || (seen === undefined && !isCovered()) ? undefined : needs;
+    },
     whyHidden: (resource, base) => {
       if (read !== undefined && read.value.viewOf(resource, base) === undefined)
         return read.value.whyHidden(resource, base);
@@ -172,7 +189,7 @@ export function evaluateWrite(
       "implicitRules",
       "_implicitRules",
     ]),
-    faultOf: (change, base) => faultOf(change, base, basis, { writable, writableInside, seen: read?.value }),
+    faultOf: (change, base) => faultOf(change, base, basis, { writable, writableInside, seen }),
   });
 }
 
@@ -226,15 +243,14 @@ function faultOf(
     : undefined;
 }
 
-function viewBy(
+const coveringOf = (rules: readonly CompiledRule[], resource: Facts): readonly CompiledRule[] =>
+  rules.filter((rule) => isRowOf(rule, resource));
+
+const viewBy = (
   policy: CompiledPolicy,
   type: string,
-  rules: readonly CompiledRule[],
-  resource: Facts,
-): ResourceView | undefined {
-  const covering = rules.filter((rule) => isRowOf(rule, resource));
-  return covering.length === 0 ? undefined : policy.viewOf(type, covering);
-}
+  covering: readonly CompiledRule[],
+): ResourceView | undefined => (covering.length === 0 ? undefined : policy.viewOf(type, covering));
 
 interface WriteBasis extends Pick<FactLists, "factPaths"> {
   readonly policy: CompiledPolicy;
@@ -255,9 +271,8 @@ function insideBy(
   const type = textAt(resource, "resourceType");
   const nestedAccess = type === undefined ? undefined : rowAccessOf(access, type, permission);
   if (type === undefined || nestedAccess === undefined) return undefined;
-  const permits = weighRow(policy, access, resource, base, "write");
-  if (permits === undefined) return undefined;
   if (!coversNested(nestedAccess, rowAccess, resource, base, nesting)) return undefined;
-  const rules = policy.rulesTo(type, interaction).filter(permits);
-  return viewBy(policy, type, rules, resource);
+  const covering = coveringOf(policy.rulesTo(type, interaction), resource);
+  const permits = covering.length === 0 ? undefined : weighRow(policy, access, resource, base, "write");
+  return permits === undefined ? undefined : viewBy(policy, type, covering.filter(permits));
 }

@@ -1,5 +1,5 @@
 import type { Facts } from "#fhir/json/facts";
-import { property } from "#fhir/json/json";
+import { property, textAt } from "#fhir/json/json";
 import type { FhirQuestion } from "#fhir/ports";
 import type { FhirBase } from "#fhir/r4/reference";
 import type { SearchParameter } from "#fhir/search/search";
@@ -15,10 +15,13 @@ import {
   coversRowOrShared,
   coversNested,
   coversNamedPatient,
+  isByTargets,
   type Access,
   type RowAccess,
 } from "./row-access.ts";
+import { isInDataPeriod } from "./consent/data-period.ts";
 import { hasContext } from "./labels.ts";
+import { joinNeeds, needsOf } from "./row-needs.ts";
 import { needsWhole, scopeOfPart2, weighElement, weighRow, whyWithheld } from "./row-weight.ts";
 
 /** The rules that grant the interaction with a type, and the row access of the scopes. */
@@ -89,6 +92,11 @@ export function granted(
     withheldPaths: policy.withheldBy(type, searchRules),
     mayShowLabelled: (row, base, labels) => weighElement(policy, access, row, base, labels),
     isTested: (tested, member) => testedMembers(policy, access, tested).has(member),
+    mayNeed: () =>
+      policy.labels.throughReferences ||
+      (typeof access.consents === "object" && access.consents.isNeeded) ||
+      type === "Provenance" ||
+      includes.some(({ source, targets }) => source === "Provenance" || targets.has("Provenance")),
     judgesNested: typeof access.consents === "object",
     readsCodes: () =>
       policy.labels.fromCodes || (typeof access.consents === "object" && access.consents.readsCodes),
@@ -102,26 +110,39 @@ function requestedRows(
   { policy, access, type, rules, rowAccess, contextIsSeen = false, by = noReferrer }: GrantBasis,
   searchRules: readonly CompiledRule[],
   isSearch: boolean,
-): Pick<Grant, "viewOf" | "whyHidden"> {
+): Pick<Grant, "viewOf" | "needsOf" | "whyHidden"> {
+  // The rules that show a row as far as the row alone says; none, if no rule by which it may be found does.
+  const opening = (all: readonly [Facts, ...Facts[]], base: FhirBase, atBest = false) => {
+    if (!all.every((version) => coversRowOrShared(rowAccess, version, type, base, atBest))) return [];
+    if (!contextIsSeen && all.some(hasContext)) return [];
+    if (!all.every((version) => isInDataPeriod(policy.dataPeriod, version, access.at))) return [];
+    // A row of a type that patients may own is its owner's, or opened by a referrer as a shared row is. The
+    // rules to read a shared row are those that its referrers open.
+    const isShared = !canCoverSome(rowAccess, type);
+    const isOpen =
+      canCover(rowAccess, type) ||
+      (isShared ? !isSearch : all.every((version) => coversRow(rowAccess, version, base)))
+        ? () => true
+        : isReferredBy(by(all[0]));
+    const covering = rules.filter((rule) => isOpen(rule) && all.every((version) => isRowOf(rule, version)));
+    return covering.some((rule) => searchRules.includes(rule)) ? covering : []; // a part of `rules`
+  };
+  const isFollowed = isByTargets(rowAccess);
   return {
     viewOf: (resource, base, ...versions) => {
-      const all = [resource, ...versions];
-      if (!all.every((version) => coversRowOrShared(rowAccess, version, type, base))) return undefined;
-      if (!contextIsSeen && all.some(hasContext)) return undefined;
+      const all = [resource, ...versions] as const;
+      const open = opening(all, base);
+      if (open.length === 0) return undefined;
       const permits = all.map((version) => weighRow(policy, access, version, base));
-      // A row of a type that patients may own is its owner's, or opened by a referrer as a shared row is. The
-      // rules to read a shared row are those that its referrers open.
-      const isShared = !canCoverSome(rowAccess, type);
-      const isOpen =
-        canCover(rowAccess, type) ||
-        (isShared ? !isSearch : all.every((version) => coversRow(rowAccess, version, base)))
-          ? () => true
-          : isReferredBy(by(resource));
-      const covers = (rule: CompiledRule) =>
-        isOpen(rule) &&
-        all.every((version, index) => isRowOf(rule, version) && permits[index]?.(rule) === true);
-      const covering = rules.filter(covers); // `searchRules` is a part of `rules`
+      const covering = open.filter((rule) => permits.every((permit) => permit?.(rule) === true));
       return covering.some((rule) => searchRules.includes(rule)) ? policy.viewOf(type, covering) : undefined;
+    },
+    needsOf: (resource, base, ...versions) => {
+      const all = [resource, ...versions] as const;
+      const needs = joinNeeds(
+        all.flatMap((version) => needsOf(policy, access, version, base, isFollowed) ?? []),
+      );
+      return needs === undefined || opening(all, base, true).length === 0 ? undefined : needs;
     },
     whyHidden: (resource, base) => {
       if (!coversRowOrShared(rowAccess, resource, type, base)) return { by: "scope" };
@@ -137,24 +158,25 @@ function furtherResources({
   access,
   type,
   rowAccess,
-}: GrantBasis): Pick<Grant, "viewInside" | "viewIncluded" | "mayLinkTo"> {
+}: GrantBasis): Pick<Grant, "viewInside" | "viewIncluded" | "needsIncluded" | "mayLinkTo"> {
   const readAccess = new Map<string, RowAccess | undefined>(); // cached: each nested resource needs it
   const accessToRead = (type: string) => {
     if (!readAccess.has(type)) readAccess.set(type, rowAccessOf(access, type, "r"));
     return readAccess.get(type);
   };
+  const open = (resource: Facts, type: string, may: (rule: CompiledRule) => boolean = () => true) =>
+    hasContext(resource) || !isInDataPeriod(policy.dataPeriod, resource, access.at)
+      ? []
+      : policy.rulesTo(type, "read").filter((rule) => may(rule) && isRowOf(rule, resource));
   const readableBy = (
     resource: Facts,
     type: string,
     base: FhirBase,
-    may: (rule: CompiledRule) => boolean = () => true,
+    may?: (rule: CompiledRule) => boolean,
   ) => {
-    if (hasContext(resource)) return undefined;
-    const permits = weighRow(policy, access, resource, base);
-    if (permits === undefined) return undefined;
-    const readable = policy
-      .rulesTo(type, "read")
-      .filter((rule) => may(rule) && isRowOf(rule, resource) && permits(rule));
+    const rules = open(resource, type, may);
+    const permits = rules.length === 0 ? undefined : weighRow(policy, access, resource, base);
+    const readable = permits === undefined ? [] : rules.filter(permits);
     return readable.length === 0 ? undefined : policy.viewOf(type, readable);
   };
   return {
@@ -178,6 +200,14 @@ function furtherResources({
     mayLinkTo: (other, base) => {
       const patients = accessToRead("Patient");
       return patients !== undefined && coversNamedPatient(patients, other, base);
+    },
+    needsIncluded: (resource, base) => {
+      const type = textAt(resource, "resourceType") ?? "";
+      const included = accessToRead(type);
+      if (included === undefined) return undefined;
+      const needs = needsOf(policy, access, resource, base, isByTargets(included));
+      if (needs === undefined || !coversRowOrShared(included, resource, type, base, true)) return undefined;
+      return open(resource, type).length === 0 ? undefined : needs;
     },
     viewIncluded: (resource, base, through) => {
       const includedType = property(resource, "resourceType");

@@ -9,6 +9,7 @@ import type { SearchParameter, SortKey } from "#fhir/search/search";
 import type { Result } from "#kernel/result";
 import type { ResourceView } from "./compile.ts";
 import type { FactLists } from "./facts.ts";
+import type { RowNeeds } from "./row-needs.ts";
 import type { WithheldBy } from "./row-weight.ts";
 import type { RuleInteraction } from "./schema.ts";
 
@@ -47,6 +48,15 @@ export interface Grant extends FactLists {
     base: FhirBase,
     ...versions: readonly Facts[]
   ) => ResourceView | undefined;
+  /**
+   * What has to be known before {@link viewOf} is asked about a row; `undefined`: nothing, or type, owner, scope and
+   * conditions hide the row whatever it is.
+   */
+  readonly needsOf: (resource: Facts, base: FhirBase, ...versions: readonly Facts[]) => RowNeeds | undefined;
+  /** False: no resource needs anything, whatever it is. */
+  readonly mayNeed: () => boolean;
+  /** As {@link needsOf}, for a resource that is included by any reference. */
+  readonly needsIncluded: (resource: Facts, base: FhirBase) => RowNeeds | undefined;
   /** The cause that keeps a row back for which {@link viewOf} is undefined, for the record of a refusal. */
   readonly whyHidden: (resource: Facts, base: FhirBase) => WithheldBy;
   /**
@@ -160,7 +170,7 @@ export interface SearchExpectation {
 export interface Opening {
   readonly references: readonly OpeningReference[];
   /** @param namesOf the names of the references that lead to a resource, given as `Type/id`. */
-  readonly viewBy: (namesOf: (resource: string) => ReadonlySet<string>) => Grant["viewOf"];
+  readonly viewBy: (namesOf: (resource: string) => ReadonlySet<string>) => Pick<Grant, "viewOf" | "needsOf">;
 }
 
 /** A grant for a search. */

@@ -167,23 +167,39 @@ export function patientsWithin(rowAccess: RowAccess): ReadonlySet<string> | unde
   return patients;
 }
 
-/** Answers whether the access covers a row. `base`: the origin's FHIR base. */
-export const coversRow = (rowAccess: RowAccess, row: Facts, base: FhirBase): boolean =>
-  rowAccess.some(
-    ({ owners, filters, targets }) =>
-      meetsAll(row, filters, base) &&
-      (owners === undefined ||
-        isOwnedBy(row, owners, base, targets && ((type, id) => targets.isOf(type, id, owners, base)))),
-  );
+/**
+ * Answers whether the access covers a row. `base`: the origin's FHIR base.
+ *
+ * @param atBest each target that is not known counts as if it were of the patients.
+ */
+export const coversRow = (rowAccess: RowAccess, row: Facts, base: FhirBase, atBest = false): boolean =>
+  rowAccess.some(({ owners, filters, targets: book }) => {
+    if (!meetsAll(row, filters, base)) return false;
+    const targets = atBest ? book?.atBest : book;
+    return (
+      owners === undefined ||
+      isOwnedBy(row, owners, base, targets && ((type, id) => targets.isOf(type, id, owners, base)))
+    );
+  });
+
+/** Answers whether the targets of a Provenance say to whom it belongs. */
+export const isByTargets = (rowAccess: RowAccess): boolean =>
+  rowAccess.some(({ targets }) => targets !== undefined);
 
 /**
  * Like {@link coversRow}, and also decides about a type that no patient owns. A row of that type must match
  * the categories and must name no patient outside the access: the reference that led to it could have been
  * written by any client with write access.
  */
-export const coversRowOrShared = (rowAccess: RowAccess, row: Facts, type: string, base: FhirBase): boolean =>
+export const coversRowOrShared = (
+  rowAccess: RowAccess,
+  row: Facts,
+  type: string,
+  base: FhirBase,
+  atBest = false,
+): boolean =>
   canCover(rowAccess, type)
-    ? coversRow(rowAccess, row, base)
+    ? coversRow(rowAccess, row, base, atBest)
     : rowAccess.some(
         ({ owners, filters }) =>
           owners !== undefined && isAboutOnly(row, owners, base) && meetsAll(row, filters, base),

@@ -26,6 +26,7 @@ import {
 import { part2Scope } from "./part2-notice.ts";
 import { rowFactsOf } from "./consent/row-facts.ts";
 import type { Access } from "./row-access.ts";
+import { needsOf } from "./row-needs.ts";
 
 /**
  * Answers which rules may show a row, by the labels of the row and by the Consents of the patients whom it
@@ -81,6 +82,9 @@ export function whyWithheld(
 ): WithheldBy {
   if (action === "read" && !isInDataPeriod(policy.dataPeriod, row, access.at))
     return { by: "policy", place: "/dataPeriod" };
+  // Conditions hide the row, so no Consent of it was asked for.
+  if (needsOf(policy, access, row, base, false) !== undefined)
+    return { by: "policy", place: rules[0]?.place ?? "/rules" };
   const permits = weighRow(policy, access, row, base, action);
   const covering = rules.filter((rule) => isRowOf(rule, row));
   const rowConsents = consentsOf(policy, access, row, base, action);
@@ -169,7 +173,10 @@ export function needsWhole(
     (labels.part2 && labelsOf(row).isPart2) ||
     (labels.throughReferences && Facts.wholeOf(row) === undefined) ||
     (labels.fromCodes && labelsWithCodes(row, base) === undefined) ||
-    (typeof consents === "object" && consents.of(row, base).needsWhole)
+    // A row that its own facts hide needs nothing.
+    (typeof consents === "object" &&
+      consents.lacking(row, base).length === 0 &&
+      consents.of(row, base).needsWhole)
   );
 }
 
@@ -185,6 +192,8 @@ export function weighElement(
   elementLabels: readonly Json[],
 ): boolean {
   if (isHarmless(rowLabels(elementLabels))) return true;
+  // Type, owner, scope or conditions hide the row: its Consents were not asked for.
+  if (typeof consents === "object" && consents.lacking(row, base).length > 0) return false;
   const labels = labelsOfElement(row, elementLabels);
   const rowConsents =
     typeof consents === "object" ? consents.of(row, base).relabelled(() => labels) : undefined;

@@ -1,27 +1,28 @@
 import { test } from "vitest";
 import { Facts } from "#fhir/json/facts";
-import { TargetBook, targetsMax } from "#fhir/r4/target-book";
+import { TargetBook } from "#fhir/r4/target-book";
 
 const base = "https://origin.example/fhir";
 const ann = new Set(["ann"]);
-const ids = Array.from({ length: targetsMax + 1 }, (_, index) => `o${index}`);
 const seen = Facts.of({ resourceType: "Observation", subject: { reference: "Patient/ann" } }, [
   ["resourceType"],
   ["subject"],
 ]);
 
-test("a target after the limit counts as hidden, whether the targets before it are hidden or seen", ({
+test("a target belongs to patients only once it is known and seen; at best, as long as it is not known", ({
   expect,
 }) => {
-  for (const known of [new Map<string, Facts>(), new Map(ids.map((id) => [id, seen]))]) {
-    const book = new TargetBook();
-    const judged = () => ids.map((id) => book.isOf("Observation", id, ann, base));
-    expect(judged()).not.toContain(true);
-    const noted = [...(book.unknown.get("Observation") ?? [])];
-    expect(noted).toEqual(ids.slice(0, targetsMax));
-    book.learn("Observation", noted, known);
-    expect(judged()).toEqual(ids.map((id, index) => index < targetsMax && known.has(id)));
-    expect(book.unknown.size, "nothing is asked again").toBe(0);
-    expect(book.unfollowed, "by each of both judgements").toBe(2);
-  }
+  const book = new TargetBook();
+  book.learn("Observation/seen", seen);
+  book.learn("Observation/hidden", undefined);
+  const of = (id: string) => [
+    book.isOf("Observation", id, ann, base),
+    book.atBest.isOf("Observation", id, ann, base),
+    book.isSeen("Observation", id),
+    book.knows(`Observation/${id}`),
+  ];
+  expect(of("seen")).toEqual([true, true, true, true]);
+  expect(of("hidden")).toEqual([false, false, false, true]);
+  expect(of("unknown")).toEqual([false, true, false, false]);
+  expect(book.atBest.isOf("Observation", "seen", new Set(["ben"]), base)).toBe(false);
 });

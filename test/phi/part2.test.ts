@@ -228,7 +228,7 @@ test("a searchset with such a record has the notice and the scope of the consent
 test("a row that refers to such a record leaves with the same labels, and states the Consent that permits it", ({
   expect,
 }) => {
-  const referred = new ReferredLabels(() => ({ labels: rowLabels(security), patients: undefined }));
+  const referred = new ReferredLabels({ labels: rowLabels(security), patients: undefined });
   const note = row("n", { encounter: { reference: "Encounter/e" } });
   const treatment = { purpose: [purpose("TREAT")] };
   const kindAlone = consent({ type: "permit", securityLabel: [sensitivity("SUD")], ...treatment });

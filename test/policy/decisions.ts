@@ -15,7 +15,10 @@ import { isRowOf, type CompiledPolicy } from "#policy/compile";
 import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
 import { factListsOf } from "#policy/facts";
 import type { Grant } from "#policy/grant";
-import { ConsentBook } from "#policy/consent/consent-book";
+import { ConsentBook, type ConsentSetting } from "#policy/consent/consent-book";
+import { nestedResources } from "#fhir/json/nested-resources";
+import { needsOf } from "#policy/row-needs";
+import { TargetBook } from "#fhir/r4/target-book";
 import { hasContext, labelsOf } from "#policy/labels";
 import { scopeOfPart2, weighRow } from "#policy/row-weight";
 import { participantParts } from "#policy/search/participant-parts";
@@ -107,6 +110,22 @@ export const decisions: Readonly<Record<string, Decide>> = {
     grant.viewOf(facts(resource), origin),
     grant.viewOf(facts(resource), origin, facts(other)),
   ]),
+  "policy/grant needsOf": byDecidingPaths((facts, { resource, other, granting: { grant } }) => [
+    JSON.stringify(grant.needsOf(facts(resource), origin)),
+    JSON.stringify(grant.needsOf(facts(resource), origin, facts(other))),
+  ]),
+  "policy/grant needsIncluded": byDecidingPaths((facts, { resource, granting: { grant } }) =>
+    JSON.stringify(grant.needsIncluded(facts(resource), origin)),
+  ),
+  "policy/row-needs needsOf": byDecidingPaths((facts, { resource, granting: { policy } }) =>
+    [true, false].map((isOwnedByTargets) => {
+      const targets = new TargetBook();
+      const access = { consents: bookOf({ hasConsents: true, targets }), targets };
+      // a row with resources inside is read whole
+      if ([...nestedResources(resource)].length > 1) return undefined;
+      return JSON.stringify(needsOf(policy, access, facts(resource), origin, isOwnedByTargets));
+    }),
+  ),
   "policy/grant viewIncluded": byDecidingPaths((facts, { resource, granting: { grant } }) =>
     [new Set<string>(), new Set(grant.includes.map(({ name }) => name)), referring].map((through) =>
       grant.viewIncluded(facts(resource), origin, through),
@@ -208,8 +227,9 @@ export const decisions: Readonly<Record<string, Decide>> = {
   "policy/self-widening widensAccess": widening(widensAccess),
 };
 
-const bookOf = () =>
+const bookOf = (more: Partial<ConsentSetting> = {}) =>
   new ConsentBook({
+    ...more,
     request: {
       recipient: { references: new Set(), identifiers: new Set() },
       holder: { references: new Set(), identifiers: new Set() },

@@ -281,6 +281,7 @@ function takersOf(type: string, file: string, text: string): readonly string[] {
 const inner: readonly string[] = [
   "policy/scope-filters keysOf",
   "phi/bytes/row-cutter mustShow",
+  "phi/bytes/row-cutter needsOf",
   "phi/bytes/row-cutter note",
   "phi/bytes/row-cutter viewOf",
   "phi/row-views isFound",
@@ -302,9 +303,12 @@ const inner: readonly string[] = [
   "policy/grant-rows by",
   "policy/search/evaluate-search isOwners",
   "policy/search/evaluate-search mustShow",
+  "policy/grant-rows opening", // by viewOf and needsOf
+  "policy/grant-rows open", // by viewIncluded and needsIncluded
   "policy/grant-rows readableBy",
   "policy/evaluate-write insideBy",
-  "policy/evaluate-write viewBy",
+  "policy/evaluate-write coveringOf",
+  "policy/evaluate-write needsOfBody", // by needsOf
   "policy/row-access meetsAll",
   "policy/self-widening covers",
   "policy/self-widening isMore",
@@ -312,6 +316,9 @@ const inner: readonly string[] = [
   "fhir/json/facts lacksSensitiveCodes",
   "policy/consent/consent-book capturedFactsOf",
   "policy/consent/consent-book seesTargets",
+  "policy/consent/consent-book isIndividuals",
+  "policy/consent/consent-book lacking", // by needsOf
+  "fhir/r4/target-book targetsOf",
   "policy/row-weight labelsWithCodes",
   "policy/row-weight needsWhole",
   "policy/row-weight withReferredLabels",
@@ -363,6 +370,8 @@ const trees: Readonly<Record<string, string>> = {
   "policy/sensitivity/labelled-elements standingsOf": change,
   "policy/sensitivity/labelled-elements unlabelsElement": change,
   "policy/sensitivity/referred-labels clinicalReferences": "any element of a whole row may refer",
+  "policy/sensitivity/referred-labels followed": "any element of a whole row may refer",
+  "policy/sensitivity/referred-labels lacking": "any element of a whole row may refer",
   "policy/sensitivity/referred-labels referredRow": "takes a whole row that the gateway reads for its labels",
   "policy/sensitivity/referred-labels withReferred": "any element of a whole row may refer",
   "policy/sensitivity/row-labels statedLabels": "takes facts, or the whole row that a Consent judges",

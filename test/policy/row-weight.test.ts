@@ -68,9 +68,8 @@ function leaves(row: object, { consents = {}, ...asking }: Asking = {}): boolean
   const read = readJson(utf8(JSON.stringify({ resourceType: "Observation", id: "o", ...row })));
   if (!read.ok || !isObject(read.value)) throw new Error("a test's own mistake");
   const facts = factsFor(grant.value, read.value);
-  grant.value.viewOf(facts, origin);
   book.learn(
-    book.unknown,
+    [...Object.keys(consents), ...(grant.value.needsOf(facts, origin)?.patients ?? [])],
     new Map(
       Object.entries(consents).map(([patient, filed]) => [
         patient,

@@ -49,13 +49,15 @@ export interface Seen {
   readonly body: Buffer;
   /** The requests that reached the origin, in order. */
   readonly questions: readonly { readonly method: string; readonly path: string; readonly body: string }[];
+  /** The questions to the origin and the calls of `control`, each when it began and when it ended, in order. */
+  readonly waits: readonly string[];
   /** In the order of ids and steps, without the random seed of each record. */
   readonly records: readonly Omit<AuditRecord, "seed">[];
   /** In the order of the logs. */
   readonly leaves: readonly { readonly kind: number; readonly length: number }[];
 }
 
-export const aspects = ["status", "headers", "body", "questions", "records", "leaves"] as const;
+export const aspects = ["status", "headers", "body", "questions", "waits", "records", "leaves"] as const;
 export type Aspect = (typeof aspects)[number];
 
 /** A place at which two worlds differ. Sealed page links are compared by their length. */
@@ -242,6 +244,7 @@ class Side {
   readonly #reader: LedgerReader;
   readonly #behind: { answer: Handler };
   #reached: { readonly method: string; readonly path: string; readonly body: string }[] = [];
+  #waits: string[] = [];
 
   private constructor(door: Door, behind: { answer: Handler }) {
     this.door = door;
@@ -256,11 +259,23 @@ class Side {
       hosts,
       resources: [],
       alarms: "asked",
+      remote: (to, act, method = "") => side.opened?.note(to, method, act) ?? act(),
       answer: (request) => side.opened?.hear(request) ?? behind.answer(request),
     });
     side.opened = new Side(door, behind);
     if (registry !== undefined) await door.applyRegistry(registry);
     return side.opened;
+  }
+
+  /** Notes a question to the origin or a call of `control`. Other parts get no call that a row decides. */
+  async note<T>(to: string, method: string, act: () => Promise<T>): Promise<T> {
+    if (to !== "origin" && to !== "consents") return act();
+    this.#waits.push(`${to} ${method}`);
+    try {
+      return await act();
+    } finally {
+      this.#waits.push(`${to} ${method} ended`);
+    }
   }
 
   async hear(request: Request): Promise<Response> {
@@ -293,6 +308,7 @@ class Side {
     const url = path.startsWith("https:") ? path : `${dev.fhir}/${path}`;
     const headers = { authorization: `Bearer ${token}`, ...sending.headers };
     this.#reached = [];
+    this.#waits = [];
     const request = requestOf(dev.clientCa.cert, certificate, url, { ...sending, headers });
     const response = await this.door.within(() => this.door.fetch(request));
     const body = Buffer.from(await response.bytes());
@@ -311,6 +327,7 @@ class Side {
       ),
       body,
       questions: this.#reached,
+      waits: this.#waits,
       records: records.map(({ seed: _seed, ...record }) => record).toSorted(byPlace),
       leaves: leaves.map(({ kind, length }) => ({ kind, length })),
     };

@@ -93,6 +93,9 @@ export const ownerPathsOf = (type: string) => ({
 export const isCompartmentType = (type: string): boolean =>
   type === "Patient" || ownerElements.has(type) || participantElements.has(type);
 
+/** True if resources of the type may be about a patient, by any table. */
+export const hasPatients = (type: string): boolean => isCompartmentType(type) || concernedElements.has(type);
+
 /**
  * True for a type outside R4's patient compartment with rows that belong to the patient in them: a Device
  * with `patient` is an implant (US Core Implantable Device Profile). Its further rows are shared, as a Practitioner.

@@ -2,7 +2,7 @@ import { isArray, isObject, property, textAt, type Json, type JsonObject } from 
 import {
   concernedElements,
   involvedElements,
-  isCompartmentType,
+  hasPatients,
   ownerElements,
   participantElements,
 } from "./compartment-tables.ts";
@@ -41,9 +41,7 @@ export function ownerStandingOf(value: Json, patients: ReadonlySet<string>, base
     return "unproven";
   if (reference.type === "Patient") return patients.has(reference.id) ? "listed" : "unproven";
   if (reference.type === "Group") return "unproven"; // its members are patients
-  return isCompartmentType(reference.type) || concernedElements.has(reference.type)
-    ? "unidentified"
-    : "no-patient";
+  return hasPatients(reference.type) ? "unidentified" : "no-patient";
 }
 
 /** `Reference.type` is relative to the base of R4's own definitions (FHIR R4 §2.3.0.1). */

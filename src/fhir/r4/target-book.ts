@@ -1,70 +1,58 @@
 import type { Facts } from "#fhir/json/facts";
+import { isObject, textAt, valuesAt } from "#fhir/json/json";
 import { isOwnedBy } from "./compartment.ts";
-import type { FhirBase } from "./reference.ts";
+import { parseReference, type FhirBase } from "./reference.ts";
 
-/** Targets of a request: five hundred Provenances with ten targets each. */
-export const targetsMax = 5_000;
+/** Answers whether a target of a Provenance belongs to patients. */
+export interface TargetOwners {
+  isOf(type: string, id: string, patients: ReadonlySet<string>, base: FhirBase): boolean;
+}
 
 /**
- * The resources to which rows of a request refer, as far as the client may see them: a Provenance belongs to the
- * patients of all its targets. A target that is not known yet counts as hidden, and is noted; the gateway then
- * reads it and judges the rows again. Each target after the first {@link targetsMax} counts as hidden, also if it
- * could be seen, so the limit refuses no request by the number of hidden rows. The book counts these as
- * {@link unfollowed}, and a page ends before their row.
+ * The targets of a request's Provenances, as far as they are known: a Provenance belongs to the patients of all its
+ * targets. A target that is not known counts as hidden.
  */
-export class TargetBook {
+export class TargetBook implements TargetOwners {
   /** By `Type/id`; `undefined`: absent, or hidden from the client. */
   readonly #known = new Map<string, Facts | undefined>();
-  readonly #unknown = new Map<string, Set<string>>();
-  /** `Type/id` of the targets within the limit, in the order of the rows. */
-  readonly #counted = new Set<string>();
-  #revision = 0;
-  #unfollowed = 0;
 
-  /** Grows when a known target may change a decision. */
-  get revision(): number {
-    return this.#revision;
-  }
-
-  /** How often a row named a target beyond the limit: the row is not judged by it. */
-  get unfollowed(): number {
-    return this.#unfollowed;
-  }
-
-  /** The ids of the noted targets, by type. */
-  get unknown(): ReadonlyMap<string, ReadonlySet<string>> {
-    return this.#unknown;
+  /** Answers whether a target, as `Type/id`, is known: seen, hidden or absent. */
+  knows(target: string): boolean {
+    return this.#known.has(target);
   }
 
   /** Answers whether the client may see a target and it belongs to these patients. */
   isOf(type: string, id: string, patients: ReadonlySet<string>, base: FhirBase): boolean {
-    const target = this.#seen(type, id);
+    const target = this.#known.get(`${type}/${id}`);
     return target !== undefined && isOwnedBy(target, patients, base);
+  }
+
+  /** As {@link isOf}, with each target that is not known as if it were of the patients. */
+  get atBest(): TargetOwners {
+    return {
+      isOf: (type, id, patients, base) => !this.knows(`${type}/${id}`) || this.isOf(type, id, patients, base),
+    };
   }
 
   /** Answers whether the client may see a target. */
   isSeen(type: string, id: string): boolean {
-    return this.#seen(type, id) !== undefined;
+    return this.#known.get(`${type}/${id}`) !== undefined;
   }
 
-  #seen(type: string, id: string): Facts | undefined {
-    const key = `${type}/${id}`;
-    if (!this.#counted.has(key) && this.#counted.size >= targetsMax) {
-      this.#unfollowed += 1;
-      return undefined;
-    }
-    this.#counted.add(key);
-    if (!this.#known.has(key)) this.#unknown.set(type, (this.#unknown.get(type) ?? new Set()).add(id));
-    return this.#known.get(key);
-  }
-
-  /** @param seen the targets among these ids that the client may see, by id. */
-  learn(type: string, ids: Iterable<string>, seen: ReadonlyMap<string, Facts>): void {
-    for (const id of ids) {
-      this.#known.set(`${type}/${id}`, seen.get(id));
-      this.#unknown.get(type)?.delete(id);
-    }
-    if (this.#unknown.get(type)?.size === 0) this.#unknown.delete(type);
-    if (seen.size > 0) this.#revision += 1;
+  /** @param seen the target, if the client may see it. */
+  learn(target: string, seen: Facts | undefined): void {
+    this.#known.set(target, seen);
   }
 }
+
+/** A target of a Provenance: a resource at the origin, a resource inside the same container, or neither. */
+export type Target = { readonly type: string; readonly id: string } | "inside" | "elsewhere";
+
+/** The targets of a Provenance. @param bases all FHIR bases of the origin. */
+export const targetsOf = (row: Facts, bases: readonly FhirBase[]): readonly Target[] =>
+  valuesAt(row, ["target"]).map((target) => {
+    const text = isObject(target) ? (textAt(target, "reference") ?? "") : "";
+    const read = bases.map((base) => parseReference(text, base));
+    if (read.some(({ kind }) => kind === "fragment")) return "inside";
+    return read.find((each) => each.kind === "local") ?? "elsewhere";
+  });

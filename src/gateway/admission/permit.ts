@@ -11,16 +11,18 @@ import type { KnownParty } from "#policy/consent/judge-consent";
 import type { ResourceType } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
 import type { SearchParameter } from "#fhir/search/search";
-import { FollowedLabels } from "#gateway/origin/followed-labels";
-import { FollowedTargets } from "#gateway/origin/followed-targets";
 import { evaluateSearch } from "#policy/search/evaluate-search";
 import { TargetBook } from "#fhir/r4/target-book";
-import { consentsAtOrigin } from "#gateway/origin/consents-at-origin";
+import { ReferredLabels } from "#policy/sensitivity/referred-labels";
+import { consentsAtOrigin } from "#gateway/facts/consents-at-origin";
+import { LabelsAtOrigin } from "#gateway/facts/labels-at-origin";
+import { ResolvedFacts } from "#gateway/facts/resolved-facts";
 import {
   RequestConsents,
   type ConsentReadings,
   type ReadAtOriginFirst,
-} from "#gateway/consents/request-consents";
+} from "#gateway/facts/request-consents";
+import { TargetsAtOrigin } from "#gateway/facts/targets-at-origin";
 import type { Consents } from "#policy/consent/consents";
 import type { CompiledPolicy } from "#policy/compile";
 import { showsInEachRule } from "#policy/relations";
@@ -58,29 +60,34 @@ export async function permit(
   const targets = new TargetBook();
   const haveConsents = traits?.consents !== undefined || consents.mayHave(origin.name);
   const book = consentBook(policy, who, origin, traits, at, haveConsents ? targets : undefined);
-  const labels = policy.labels.throughReferences ? new FollowedLabels(origin.name, at) : undefined;
-  if (labels !== undefined) origin.labelBy(labels);
+  const referred = policy.labels.throughReferences ? new ReferredLabels() : undefined;
   const access: Access = {
     ...related.value,
     shows: showsInEachRule(policy),
     consents: book,
     consentsAreOrigins: traits?.consents?.verified !== undefined,
     targets,
-    referred: labels?.book,
+    referred,
     at,
   };
-  origin.followBy(
-    new FollowedTargets(targets, (type, ids) =>
-      evaluateSearch(policy, access, { ...everyRow, type, parameters: byId(type, ids) }),
-    ),
-  );
   const named = patientsNamed(interaction);
   const naming = origin.names.nameAsked(named, access);
   if (!naming.ok) return naming;
-  for (const each of named) book.expect(each.patient);
-  if (who.patient !== undefined) book.expect(who.patient);
+  const expected = [
+    ...named.map(({ patient }) => patient),
+    ...(who.patient === undefined ? [] : [who.patient]),
+  ];
   const readFirst = readingAtOrigin(origin, traits?.consents, consentReadings);
-  origin.judgeBy(new RequestConsents(book, consents, origin.name, who.client.id, readFirst));
+  const setting = { origin: origin.name, client: who.client.id, expected };
+  const grantOf = (type: ResourceType, ids: readonly string[]) =>
+    evaluateSearch(policy, access, { ...everyRow, type, parameters: byId(type, ids) });
+  origin.judgeBy(
+    new ResolvedFacts(
+      new RequestConsents(book, consents, setting, readFirst),
+      new TargetsAtOrigin(targets, grantOf),
+      referred && new LabelsAtOrigin(referred, origin.name, at),
+    ),
+  );
   return ok({ policy, access });
 }
 

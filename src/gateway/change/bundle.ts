@@ -274,7 +274,7 @@ async function read(
   const { interaction, isHead, ifNoneMatch } = reading;
   const grant = evaluate(policy, access, interaction);
   if (!grant.ok) return outcome.refuse(grant.error);
-  const found = await outcome.origin.decided(() => gather(grant.value, undefined, outcome.origin, links));
+  const found = await gather(grant.value, undefined, outcome.origin, links);
   if (!found.ok) return outcome.refuse(found.error);
   const etag = isWhole || interaction.kind === "search" ? undefined : tagOf(found.value, policy.digest);
   const isKnown = etag !== undefined && ifNoneMatch !== null && isListed(ifNoneMatch, etag);

@@ -231,7 +231,7 @@ export class ChangeSet {
   #plan(change: Change): Promise<Result<PlannedWrite, PlanRefusal>> {
     const { asked, origin } = change;
     change.plannedIn = origin.generation;
-    return origin.decided(() => planWrite(asked, this.#permission, origin));
+    return planWrite(asked, this.#permission, origin);
   }
 
   async #prepared({ index }: Change, plan: PlannedWrite): Promise<Result<PlannedWrite, ChangeRefusal>> {

@@ -56,6 +56,6 @@ async function contentAgain(
   if (deletions.has(interaction.kind)) return ok(undefined);
   if (body.kind !== "resource") return ok({ sent: undefined, version });
   const sent = JSON.stringify(body.resource);
-  const patient = await origin.decided(() => patientByIdentifier(sent, permission, origin));
+  const patient = await patientByIdentifier(sent, permission, origin);
   return patient.ok ? ok({ sent, version, patient: patient.value }) : patient;
 }

@@ -129,7 +129,7 @@ async function rowOf(
 ): Promise<Result<FoundRow, ConsentOperationRefusal>> {
   const criteria = readCriteria(type, [{ name, value }], origin.base);
   if (!criteria.ok) return invalid;
-  const found = await origin.decided(() => findRow(criteria.value, permission, origin));
+  const found = await findRow(criteria.value, permission, origin);
   if (!found.ok) return found;
   return found.value === undefined ? absent : ok(found.value);
 }

@@ -45,7 +45,7 @@ export async function planWhole(
   permission: Permission,
   origin: OriginSession,
 ): Promise<Result<readonly PlannedChange[], UnsentTransaction>> {
-  const plan = () => origin.decided(() => planAll(entries, prefer, permission, origin));
+  const plan = () => planAll(entries, prefer, permission, origin);
   const { generation } = origin;
   const planned = await plan();
   if (!planned.ok) return planned;

@@ -31,16 +31,19 @@ export async function represent(
   if (!grant.ok) return ok(undefined);
   const { expects } = grant.value;
   if (expects.kind !== "read" || expects.referrers.length > 0) return ok(undefined);
-  const disclose = (bytes: Uint8Array, from: FhirBase) =>
-    new Discloser(grant.value, origin.basesAt(from)).read(bytes, type, id);
-  const shown = await origin
-    .decided<Disclosure, { readonly reason: string }>(async () => {
-      const said = body && disclose(body, base);
-      if (said?.ok === true) return said;
-      const answer = await read(grant.value.ask);
-      return answer.ok ? disclose(answer.value.body, answer.value.base) : answer;
-    })
-    .catch(() => unavailable);
+  type Shown = Result<Disclosure, { readonly reason: string }>;
+  const disclose = async (bytes: Uint8Array, from: FhirBase): Promise<Shown> => {
+    const discloser = new Discloser(grant.value, origin.basesAt(from));
+    const known = await origin.know(() => discloser.needsToRead(bytes, type));
+    return known.ok ? discloser.read(bytes, type, id) : known;
+  };
+  const show = async (): Promise<Shown> => {
+    const said = body && (await disclose(body, base));
+    if (said?.ok === true) return said;
+    const answer = await read(grant.value.ask);
+    return answer.ok ? disclose(answer.value.body, answer.value.base) : answer;
+  };
+  const shown = await show().catch(() => unavailable);
   return !shown.ok && ofNoRowToShow.has(shown.error.reason) ? ok(undefined) : shown.ok ? shown : unavailable;
 }
 

@@ -1,19 +1,13 @@
 import type { FhirBase } from "#fhir/r4/reference";
 import { readEntry } from "#fhir/bundle";
+import type { EntryBytes } from "#fhir/json/entry-splitter";
 import type { JsonObject } from "#fhir/json/json";
 import { linkBelow } from "#fhir/origin-link";
 import type { FhirQuestion, OriginQuestion } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
-import type { RowBarrier } from "#fhir/row-barrier";
-import type { Answered, OriginRefusal } from "./forward.ts";
-import type { HeldBytes } from "./held-bytes.ts";
-import { readOriginPage, type OriginPageRefusal } from "./origin-page.ts";
-
-export type RowsRefusal =
-  | OriginPageRefusal
-  | { readonly reason: "answer_link_outside_origin" }
-  /** The search finds more rows than the gateway reads for a decision. */
-  | { readonly reason: "too_many_rows" };
+import type { RowNeeds } from "#policy/row-needs";
+import type { Asking, RowsRefusal } from "./asking.ts";
+import { readOriginPage } from "./origin-page.ts";
 
 // A 401, 403 or 408 says nothing about the rows: a decision without them would rest on a fault.
 const unknownStatuses: ReadonlySet<number> = new Set([400, 404, 422]);
@@ -33,85 +27,94 @@ export interface Rows {
 // Servers cap a page at fifty rows or more, whatever `_count` asks for.
 export const pagesUsual = 20;
 
-/** The part of a session with an origin that a decision needs. */
-export interface Asking {
-  ask(question: OriginQuestion): Promise<Result<Answered, OriginRefusal>>;
-  readonly held: HeldBytes;
-  /** Around each row that the decision reads. */
-  readonly barrier: RowBarrier;
+/** Judges the rows of an answer. Both methods are behind the barrier around the row. */
+export interface RowJudge {
+  /** What has to be known before the row is judged; by default nothing. */
+  readonly needs?: (row: JsonObject, base: FhirBase) => RowNeeds | undefined;
+  /** Answers whether a row is retained and counted: a hidden row must not decide that there are too many rows. */
+  readonly keeps: (row: JsonObject, base: FhirBase) => boolean;
 }
 
 /**
  * All matches of a search that the gateway asks for a decision of its own, from all pages. The origin may
- * have ignored the question, so the caller checks each row. The rows hold bytes of the request's budget
- * until the caller returns these.
- *
- * @param counts whether a row is retained and counted: a hidden row must not decide that there are too many
- * rows. An origin with small pages may have only half of the rows of so many pages retained; otherwise a
- * single hidden row could begin a page too many.
+ * have ignored the question, so the judge checks each row. The rows hold bytes of the request's budget
+ * until the caller returns these. An origin with small pages may have only half of the rows of so many pages retained;
+ * otherwise a single hidden row could begin a page too many.
  */
 export async function allRows(
   question: FhirQuestion,
   rowsMax: number,
   origin: Asking,
-  counts: (row: JsonObject, base: FhirBase) => boolean = () => true,
+  judge: RowJudge = { keeps: () => true },
   pagesMax = pagesUsual,
 ): Promise<Result<Rows, RowsRefusal>> {
   const [rows, held]: [JsonObject[], number[]] = [[], []];
-  let next: OriginQuestion = question;
-  let room = rowsMax;
-  for (let page = 1; page <= pagesMax; page += 1) {
-    const read = await rowsOf(next, origin, counts);
-    if (!read.ok) return read;
-    const { base } = read.value;
-    for (const row of read.value.rows) rows.push(row);
-    held.push(read.value.bytes);
-    if (page === 1 && read.value.next !== undefined)
-      room = Math.min(rowsMax, Math.floor((pagesMax * read.value.matches) / 2));
-    if (rows.length > room) return err({ reason: "too_many_rows" });
-    if (read.value.next === undefined)
-      return ok({ rows, base, bytes: held.reduce((sum, bytes) => sum + bytes, 0) });
-    const link = linkBelow(base, read.value.next);
-    if (link === undefined) return err({ reason: "answer_link_outside_origin" });
-    next = { link };
-  }
-  return err({ reason: "too_many_rows" });
+  let base: FhirBase = "";
+  const refusal = await eachPage(question, origin, judge, pagesMax, (page, room) => {
+    ({ base } = page);
+    for (const row of page.rows) rows.push(row);
+    held.push(page.bytes);
+    return rows.length > Math.min(rowsMax, room) ? "too many" : "next";
+  });
+  if (refusal !== undefined) return err(refusal);
+  return ok({ rows, base, bytes: held.reduce((sum, bytes) => sum + bytes, 0) });
 }
 
 /**
  * Shows each match of a search to `visit`, from all pages, and holds none of them. As in {@link allRows}, only half
  * of the rows of so many pages may be visible if the origin has several pages.
  *
- * @param visit answers whether the row is visible.
+ * @param judge `keeps` answers whether the row is visible.
  * @param rowBytesMax a longer row is passed over, as an unreadable row is.
  */
 export async function visitRows(
   question: FhirQuestion,
   origin: Asking,
-  visit: (row: JsonObject, base: FhirBase) => boolean,
+  { needs, keeps }: RowJudge,
   pagesMax: number,
-  rowBytesMax = Number.POSITIVE_INFINITY,
+  rowBytesMax?: number,
 ): Promise<Result<undefined, RowsRefusal>> {
-  let [next, visible, room]: [OriginQuestion, number, number] = [question, 0, Number.POSITIVE_INFINITY];
-  for (let page = 1; page <= pagesMax; page += 1) {
-    const show = (row: JsonObject, base: FhirBase) => {
-      if (visit(row, base)) visible += 1;
-      return false;
-    };
-    const read = await rowsOf(next, origin, show, rowBytesMax);
-    if (!read.ok) return read;
-    if (read.value.next === undefined)
-      return visible > room ? err({ reason: "too_many_rows" }) : ok(undefined);
-    if (page === 1) room = Math.floor((pagesMax * read.value.matches) / 2);
-    if (visible > room) return err({ reason: "too_many_rows" });
-    const link = linkBelow(read.value.base, read.value.next);
-    if (link === undefined) return err({ reason: "answer_link_outside_origin" });
-    next = { link };
-  }
-  return err({ reason: "too_many_rows" });
+  let visible = 0;
+  const show = (row: JsonObject, base: FhirBase) => {
+    if (keeps(row, base)) visible += 1;
+    return false;
+  };
+  const judge = { ...(needs !== undefined && { needs }), keeps: show };
+  const tooMany = (_page: RowsOfPage, room: number) => (visible > room ? "too many" : "next");
+  const refusal = await eachPage(question, origin, judge, pagesMax, tooMany, rowBytesMax);
+  return refusal === undefined ? ok(undefined) : err(refusal);
 }
 
-interface RowsOfPage extends Rows {
+/**
+ * Reads the pages of a search until one has no next page.
+ *
+ * @param take a page, and the rows for which a search of several pages has room: half of the rows of so many pages.
+ * `end`: no further page is needed.
+ */
+export async function eachPage(
+  question: FhirQuestion,
+  origin: Asking,
+  judge: RowJudge,
+  pagesMax: number,
+  take: (page: RowsOfPage, room: number) => "next" | "end" | "too many",
+  rowBytesMax?: number,
+): Promise<RowsRefusal | undefined> {
+  let [next, room]: [OriginQuestion, number] = [question, Number.POSITIVE_INFINITY];
+  for (let page = 1; page <= pagesMax; page += 1) {
+    const read = await rowsOf(next, origin, judge, rowBytesMax);
+    if (!read.ok) return read.error;
+    if (page === 1 && read.value.next !== undefined) room = Math.floor((pagesMax * read.value.matches) / 2);
+    const taken = take(read.value, room);
+    if (taken === "too many") return { reason: "too_many_rows" };
+    if (taken === "end" || read.value.next === undefined) return undefined;
+    const link = linkBelow(read.value.base, read.value.next);
+    if (link === undefined) return { reason: "answer_link_outside_origin" };
+    next = { link };
+  }
+  return { reason: "too_many_rows" };
+}
+
+export interface RowsOfPage extends Rows {
   /** The number of matches, retained or not. */
   readonly matches: number;
   readonly next: string | undefined;
@@ -119,14 +122,12 @@ interface RowsOfPage extends Rows {
 
 /**
  * The readable, retained matches of a page, and the origin's own link to the next page. Rows that are not
- * retained hold no bytes.
- *
- * @param keeps is behind the barrier: a row for which it throws is not retained.
+ * retained hold no bytes. A row for which the judge throws is not retained.
  */
 export async function rowsOf(
   question: OriginQuestion,
   origin: Asking,
-  keeps: (row: JsonObject, base: FhirBase) => boolean,
+  { needs, keeps }: RowJudge,
   rowBytesMax = Number.POSITIVE_INFINITY,
 ): Promise<Result<RowsOfPage, RowsRefusal>> {
   const rows: JsonObject[] = [];
@@ -134,17 +135,33 @@ export async function rowsOf(
   const answer = await origin.ask(question);
   if (!answer.ok) return answer;
   const { body, base } = answer.value;
-  const read = await readOriginPage(body, (bytes): RowsRefusal | undefined => {
-    const entry = readEntry(bytes.length > rowBytesMax ? "too_large" : bytes);
+  const { barrier } = origin;
+  let last: { readonly bytes: EntryBytes; readonly entry: ReturnType<typeof readEntry> } | undefined;
+  // An entry that does not wait is read once, for its needs and its judgement.
+  const entryIn = (bytes: EntryBytes) => {
+    if (last?.bytes !== bytes)
+      last = { bytes, entry: readEntry(bytes.length > rowBytesMax ? "too_large" : bytes) };
+    return last.entry;
+  };
+  const needsOf = (bytes: EntryBytes): RowNeeds | undefined => {
+    const entry = entryIn(bytes);
+    if (!entry.ok || entry.value.mode !== "match") return undefined;
+    const { resource } = entry.value;
+    return barrier.judge(resource, () => needs?.(resource, base), undefined);
+  };
+  const take = (bytes: EntryBytes): RowsRefusal | undefined => {
+    const entry = entryIn(bytes);
     if (!entry.ok) return { reason: `answer_${entry.error.reason}` };
     if (entry.value.mode === "match" || entry.value.mode === "unreadable") matches += 1;
     if (entry.value.mode !== "match") return undefined;
     const { resource } = entry.value;
-    if (!origin.barrier.judge(resource, () => keeps(resource, base), false)) return undefined;
+    if (!barrier.judge(resource, () => keeps(resource, base), false)) return undefined;
     if (!origin.held.takeTree(bytes.length)) return { reason: "too_many_rows" };
     held += bytes.length;
     rows.push(resource);
     return undefined;
-  });
+  };
+  const taker = { needs: needs && needsOf, take };
+  const read = await readOriginPage<RowsRefusal>(body, taker, origin);
   return read.ok ? ok({ rows, base, bytes: held, matches, next: read.value.next }) : read;
 }

@@ -11,7 +11,6 @@ import type { FhirBase } from "#fhir/r4/reference";
 import { RowBarrier } from "#fhir/row-barrier";
 import { ok, type Result } from "#kernel/result";
 import type { HeldLease, RowLeases } from "#limits/row-lease";
-import type { Asking } from "./all-rows.ts";
 import { fitted, type NotAtOrigin } from "./at-origin.ts";
 import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
 import { HeldBytes } from "./held-bytes.ts";
@@ -39,13 +38,13 @@ export interface WholeAnswer {
 }
 
 /** All traffic of a request with its origin: every question and every byte of the answers pass here. */
-export class OriginCalls implements Asking {
+export class OriginCalls {
   readonly name: string;
   readonly base: string;
   /** Around each row of the request and of all its entries. */
   readonly barrier: RowBarrier;
   /** The memory budget of the request and of all its entries. */
-  held: HeldBytes;
+  readonly held: HeldBytes;
   readonly #origins: Origins;
   readonly #leases: RowLeases;
   readonly #caller: OriginCaller;

@@ -8,27 +8,13 @@ const treesMax = 4_194_304;
 
 /** The memory budget of a request: all its questions, plans, rows and answers share it. */
 export class HeldBytes {
-  readonly #whole: HeldBytes | undefined;
   #bytes = 0;
   #trees = 0;
   #lacksPlans = false;
 
-  /** @param whole the budget that this is a part of: it has all bytes of its parts. */
-  constructor(whole?: HeldBytes) {
-    this.#whole = whole;
-  }
-
-  /** Gives back all that this part holds. */
-  giveAll(): void {
-    this.#whole?.give(this.#bytes);
-    this.#whole?.giveTrees(this.#trees);
-    this.#bytes = 0;
-    this.#trees = 0;
-  }
-
   /** @returns whether there is room. Without room nothing is taken. */
   take(bytes: number): boolean {
-    if (this.#bytes + bytes > bytesMax || this.#whole?.take(bytes) === false) return false;
+    if (this.#bytes + bytes > bytesMax) return false;
     this.#bytes += bytes;
     return true;
   }
@@ -36,7 +22,7 @@ export class HeldBytes {
   /** As {@link take}, for the plan of a write. */
   takePlan(bytes: number): boolean {
     const hasRoom = this.take(bytes);
-    if (!hasRoom) this.#first.#lacksPlans = true;
+    if (!hasRoom) this.#lacksPlans = true;
     return hasRoom;
   }
 
@@ -45,28 +31,21 @@ export class HeldBytes {
    * takes a second, and the entries of a batch may name fifty.
    */
   get lacksPlans(): boolean {
-    return this.#first.#lacksPlans;
-  }
-
-  /** The budget of the request. */
-  get #first(): HeldBytes {
-    return this.#whole === undefined ? this : this.#whole.#first;
+    return this.#lacksPlans;
   }
 
   give(bytes: number): void {
-    this.#whole?.give(bytes);
     this.#bytes -= bytes;
   }
 
   /** As {@link take}, for a resource as a tree. @param bytes its source bytes. */
   takeTree(bytes: number): boolean {
-    if (this.#trees + bytes > treesMax || this.#whole?.takeTree(bytes) === false) return false;
+    if (this.#trees + bytes > treesMax) return false;
     this.#trees += bytes;
     return true;
   }
 
   giveTrees(bytes: number): void {
-    this.#whole?.giveTrees(bytes);
     this.#trees -= bytes;
   }
 }

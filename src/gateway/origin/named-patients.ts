@@ -19,7 +19,7 @@ export class NamedPatients {
   readonly #origin: string;
   /** Patients in the question without known access of the caller. */
   readonly #namedOnly = new Set<string>();
-  concerned: AdditionalPatients;
+  readonly concerned: AdditionalPatients;
 
   /** @param residences the states of the patients of all entries. */
   constructor(origin: string, residences: Residences) {

@@ -7,7 +7,8 @@ import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Access } from "#policy/row-access";
 import type { UserRelation } from "#policy/schema";
-import { pagesUsual, visitRows, type RowsRefusal } from "./all-rows.ts";
+import { pagesUsual, visitRows } from "./all-rows.ts";
+import type { RowsRefusal } from "./asking.ts";
 import type { OriginSession } from "./origin-session.ts";
 import { residenceFacts } from "#residence/row-residences";
 
@@ -193,10 +194,12 @@ async function visit(
   const visited = await visitRows(
     question,
     origin,
-    (row, base) => {
-      rows += 1;
-      if (isOf(row, type)) take(row, base);
-      return false; // no row is hidden, so the number of pages is the only bound
+    {
+      keeps: (row, base) => {
+        rows += 1;
+        if (isOf(row, type)) take(row, base);
+        return false; // no row is hidden, so the number of pages is the only bound
+      },
     },
     pagesUsual,
     rowBytesMax,

@@ -4,12 +4,13 @@ import { ok, type Result } from "#kernel/result";
 import { Discloser, type DisclosureRefusal } from "#phi/disclose";
 import type { AccountingGrant } from "#policy/evaluate-accounting";
 import type { Grant } from "#policy/grant";
+import type { RowsRefusal } from "./asking.ts";
 import type { OriginRefusal } from "./forward.ts";
 import type { WholeAnswer } from "./calls.ts";
 import type { OriginSession } from "./origin-session.ts";
 import { residenceFacts } from "#residence/row-residences";
 
-export type UniteRefusal = OriginRefusal | DisclosureRefusal;
+export type UniteRefusal = RowsRefusal | DisclosureRefusal;
 
 // Limit for the merged records of a patient.
 const patientsMax = 16;
@@ -38,11 +39,7 @@ export async function unitedPatients(
   const alone = { ids: [id], isWhole: false };
   const first = await origin.read(grantToUnite(id).ask);
   if (!first.ok) return needsRow || isFault(first.error) ? first : ok(alone);
-  const seen = new Discloser(grantToUnite(id), origin.basesAt(first.value.base)).current(
-    first.value.body,
-    "Patient",
-    id,
-  );
+  const seen = await seenBy(grantToUnite(id), first.value, id, origin);
   if (!seen.ok) return needsRow ? seen : ok(alone);
   const linksOf = new Map([[id, linked(seen.value, first.value.base)]]); // for every record that was read
   const ids = [id];
@@ -58,7 +55,7 @@ export async function unitedPatients(
       if (!linksOf.has(other)) {
         const read = await origin.read(grantToUnite(other).ask);
         if (!read.ok && isFault(read.error)) return read;
-        linksOf.set(other, read.ok ? linksIn(read.value, other) : []);
+        linksOf.set(other, read.ok ? await linksIn(read.value, other) : []);
       }
       // A record that does not link back gives the same answer as an unreadable record: its existence is not
       // disclosed.
@@ -68,9 +65,12 @@ export async function unitedPatients(
   }
   return ok({ ids, isWhole });
 
-  function linksIn(read: WholeAnswer, other: string): readonly string[] {
-    const resource =
-      reader === "officer" ? seenBy(grantToUnite(other), read, other, origin) : plainly(read.body, other);
+  async function linksIn(read: WholeAnswer, other: string): Promise<readonly string[]> {
+    const seen =
+      reader === "officer"
+        ? await seenBy(grantToUnite(other), read, other, origin)
+        : ok(plainly(read.body, other));
+    const resource = seen.ok ? seen.value : undefined;
     if (resource === undefined) return [];
     const judge = () => {
       origin.names.residences.note(residenceFacts(resource));
@@ -96,14 +96,15 @@ const faults: readonly OriginRefusal["reason"][] = [
 ];
 const isFault = ({ reason }: OriginRefusal): boolean => faults.includes(reason);
 
-function seenBy(
+async function seenBy(
   grant: Grant,
   { body, base }: WholeAnswer,
   id: string,
   origin: OriginSession,
-): JsonObject | undefined {
-  const seen = new Discloser(grant, origin.basesAt(base)).current(body, "Patient", id);
-  return seen.ok ? seen.value : undefined;
+): Promise<Result<JsonObject, UniteRefusal>> {
+  const discloser = new Discloser(grant, origin.basesAt(base));
+  const known = await origin.know(() => discloser.needsIn(body));
+  return known.ok ? discloser.current(body, "Patient", id) : known;
 }
 
 /**

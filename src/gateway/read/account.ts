@@ -14,7 +14,7 @@ import type { AccountingGrant } from "#policy/evaluate-accounting";
 import type { AccountingForm, AccountingWriter, WrittenAccounting } from "#audit/accounting/written";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { NextLinks, NextLinkRefusal } from "#gateway/admission/page-links";
-import type { RowsRefusal } from "#gateway/origin/all-rows";
+import type { RowsRefusal } from "#gateway/origin/asking";
 import { unitedPatients, type UniteRefusal } from "#gateway/origin/united-patients";
 import { personShown } from "./person-shown.ts";
 
@@ -64,7 +64,7 @@ export async function account(
 ): Promise<Result<Disclosure, AccountRefusal>> {
   const { asked, grant, origin } = question;
   if (!grant.reaches(asked.id)) return err({ reason: "row_outside_access" });
-  const united = await origin.decided(() => unitedPatients(asked.id, grant, origin));
+  const united = await unitedPatients(asked.id, grant, origin);
   if (!united.ok) return united;
   const { ids, isWhole } = united.value;
   const place = asked.place === undefined ? undefined : readPagePlace(asked.place);

@@ -10,10 +10,11 @@ import type { DisclosureRefusal } from "#phi/disclose";
 import type { Joined } from "#phi/row-views";
 import { Page, type Offered } from "#phi/page";
 import type { Grant, SearchExpectation } from "#policy/grant";
-import type { RowsRefusal } from "#gateway/origin/all-rows";
+import type { RowNeeds } from "#policy/row-needs";
+import type { OriginPageRefusal, RowsRefusal } from "#gateway/origin/asking";
 import type { OriginRefusal } from "#gateway/origin/forward";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import { readOriginPage, type OriginPageRefusal } from "#gateway/origin/origin-page";
+import { readOriginPage, takeInTurn, waitingOf, type EntryTaker } from "#gateway/origin/origin-page";
 
 export type PageRefusal =
   | OriginPageRefusal
@@ -35,6 +36,8 @@ export interface Fillable {
   readonly last: string | undefined;
   /** Key of a row before this page; `undefined` for an entry that is not a row. */
   keyOf(entry: EntryBytes | CutEntry): Result<string | undefined, DisclosureRefusal>;
+  /** What has to be known before an entry is offered. */
+  needs(entry: EntryBytes | CutEntry): RowNeeds | undefined;
   /** Passes a row that an earlier page showed, or may have shown. */
   pass(key: string): void;
   offer(entry: EntryBytes | CutEntry): Result<Offered, DisclosureRefusal>;
@@ -118,9 +121,9 @@ async function fillFrom<P extends Fillable>(
     if (!answer.ok) return err(refusedSearch(answer.error, at.link !== undefined));
     const { body, base } = answer.value;
     page ??= open(base);
-    const rows = new Rows(page, at.after, origin, pages === 1);
+    const rows = new Rows(page, at.after, pages === 1);
     const read = await (page.prepare === undefined
-      ? readOriginPage<DisclosureRefusal, CutEntry>(body, (entry) => rows.take(entry), first.type, rows.ahead)
+      ? readOriginPage<DisclosureRefusal, CutEntry>(body, rows, origin, first.type, rows.ahead)
       : prepared(origin, page, rows, body, first.type));
     if (!read.ok) return read;
     // New rows may have moved the last row of the previous page on to a later origin page.
@@ -176,14 +179,14 @@ async function hasVisibleRow(
   // A server that knows its own link alone may refuse the changed link by any status.
   if (!answer.ok) return false;
   let isFound = false;
-  const read = await readOriginPage<never>(
-    answer.value.body,
-    (entry) => {
+  const looking: EntryTaker<EntryBytes, never> = {
+    needs: (entry) => page.needs(entry),
+    take: (entry) => {
       isFound ||= page.lacks?.(entry) === true;
       return undefined;
     },
-    type,
-  );
+  };
+  const read = await readOriginPage<never>(answer.value.body, looking, origin, type);
   return read.ok && isFound;
 }
 
@@ -197,20 +200,23 @@ async function prepared(
 ): Promise<Result<SearchFrame, PageRefusal | RowsRefusal>> {
   const entries: EntryBytes[] = [];
   let bytes = 0;
-  const read = await readOriginPage<PageRefusal>(
-    body,
-    (entry) => {
+  const holding: EntryTaker<EntryBytes, PageRefusal> = {
+    take: (entry) => {
       if (!origin.held.take(lengthOf(entry))) return { reason: "answer_too_large" };
       bytes += lengthOf(entry);
       entries.push(entry);
       return undefined;
     },
-    type,
-  );
+  };
+  const read = await readOriginPage<PageRefusal>(body, holding, origin, type);
   if (!read.ok) return read;
   const refusal =
     (await page.prepare?.(entries)) ??
-    entries.map((entry) => rows.take(entry)).find((one) => one !== undefined);
+    (await takeInTurn(
+      entries.map((entry) => waitingOf(entry, rows)),
+      rows,
+      origin,
+    ));
   origin.held.give(bytes);
   return refusal === undefined ? read : err(refusal);
 }
@@ -241,22 +247,13 @@ class Rows {
   decided: string | undefined;
   readonly #page: Fillable;
   readonly #after: string | undefined;
-  readonly #origin: Pick<OriginSession, "follows" | "unfollowed">;
   readonly #isFirst: boolean;
-  #unfollowed: number;
 
   /** @param isFirst of the request's origin pages: the request has to come further by a row at least. */
-  constructor(
-    page: Fillable,
-    after: string | undefined,
-    origin: Pick<OriginSession, "follows" | "unfollowed">,
-    isFirst: boolean,
-  ) {
+  constructor(page: Fillable, after: string | undefined, isFirst: boolean) {
     this.#isFirst = isFirst;
     this.#page = page;
     this.#after = after;
-    this.#origin = origin;
-    this.#unfollowed = origin.unfollowed;
     this.stage = after === undefined ? "filling" : "before";
   }
 
@@ -264,15 +261,24 @@ class Rows {
     return this.#page.ahead?.(() => (this.stage === "filling" ? "row" : "key"));
   }
 
-  take(entry: EntryBytes | CutEntry): DisclosureRefusal | undefined {
+  /** Before this page only the places of rows count. */
+  get isInOrder(): boolean {
+    return this.stage === "filling";
+  }
+
+  /** A row before this page, or after the last on it, is not judged. */
+  needs(entry: EntryBytes | CutEntry): RowNeeds | undefined {
+    const needs = this.#page.needs(entry);
+    if (needs === undefined || this.stage === "filling") return needs;
+    const key = this.#page.keyOf(entry);
+    return key.ok && key.value === undefined ? needs : undefined;
+  }
+
+  take(entry: EntryBytes | CutEntry, isFollowed: boolean): DisclosureRefusal | undefined {
     if (this.stage !== "filling") return this.#pass(entry);
     const offered = this.#page.offer(entry);
     if (!offered.ok) return offered.error;
-    if (
-      this.#isUnfollowed() &&
-      offered.value === "hidden" &&
-      !(this.#isFirst && this.decided === undefined)
-    ) {
+    if (!isFollowed && offered.value === "hidden" && !(this.#isFirst && this.decided === undefined)) {
       this.stage = "unfollowed";
       return undefined;
     }
@@ -284,15 +290,7 @@ class Rows {
     return undefined;
   }
 
-  /** Answers whether the entry refers to a resource that the request does not follow. */
-  #isUnfollowed(): boolean {
-    const before = this.#unfollowed;
-    this.#unfollowed = this.#origin.unfollowed;
-    return this.#unfollowed > before;
-  }
-
   #note(entry: EntryBytes | CutEntry): void {
-    if (!this.#origin.follows) return;
     const key = this.#page.keyOf(entry);
     if (key.ok && key.value !== undefined && key.value !== "") this.decided = key.value;
   }

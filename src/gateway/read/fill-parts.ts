@@ -5,7 +5,7 @@ import type { DisclosureRefusal } from "#phi/disclose";
 import { Page } from "#phi/page";
 import type { SearchGrant } from "#policy/grant";
 import { countMax } from "#policy/page-count";
-import type { RowsRefusal } from "#gateway/origin/all-rows";
+import type { RowsRefusal } from "#gateway/origin/asking";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { fillPage, type Filled, type PageRefusal } from "./fill-page.ts";
 import type { Resolved } from "./resolve-joins.ts";

@@ -7,7 +7,7 @@ import type { Grant, SearchExpectation } from "#policy/grant";
 import type { PageRefusal } from "./fill-page.ts";
 import { countRows } from "./count-rows.ts";
 import { fillParts, type PartsRefusal } from "./fill-parts.ts";
-import type { RowsRefusal } from "#gateway/origin/all-rows";
+import type { RowsRefusal } from "#gateway/origin/asking";
 import { decidedAt } from "#gateway/origin/at-origin";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { behindContext } from "./security-context.ts";
@@ -35,12 +35,12 @@ export async function gather(
       // This comes first: a fault of a resource without referrers must not reveal that it exists.
       if (!known.ok) return known;
       if (!one.ok) return one;
+      const { body, base } = one.value;
       const seen = await behindContext(known.value, expects, one.value, origin);
-      return new Discloser(seen, origin.basesAt(one.value.base)).read(
-        one.value.body,
-        expects.type,
-        expects.id,
-      );
+      if (!seen.ok) return seen;
+      const discloser = new Discloser(seen.value, origin.basesAt(base));
+      const facts = await origin.know(() => discloser.needsToRead(body, expects.type));
+      return facts.ok ? discloser.read(body, expects.type, expects.id) : facts;
     }
     case "vread": {
       const [old, current, known] = await Promise.all([
@@ -51,9 +51,13 @@ export async function gather(
       if (!known.ok) return known;
       if (!current.ok) return current;
       const discloser = new Discloser(known.value, origin.basesAt(current.value.base));
-      if (old.ok) return discloser.version(old.value.body, current.value.body, expects);
+      if (old.ok) {
+        const bodies = [current.value.body, old.value.body] as const;
+        const facts = await origin.know(() => discloser.needsOfVersion(...bodies));
+        return facts.ok ? discloser.version(old.value.body, current.value.body, expects) : facts;
+      }
       // The fault of the origin at a version must not reveal that a hidden row exists.
-      const seen = origin.standing(known.value, current.value, expects.type, expects.id);
+      const seen = await origin.standing(known.value, current.value, expects.type, expects.id);
       return seen.ok ? old : seen;
     }
     case "search":

@@ -30,7 +30,9 @@ export async function listEverything(
   if (asks === undefined) return err({ reason: "origin_rejected_search", status: 404 });
   if (grant.patient !== undefined && grant.id !== undefined) {
     const answer = await origin.read(grant.patient.ask);
-    const patient = answer.ok ? origin.standing(grant.patient, answer.value, "Patient", grant.id) : answer;
+    const patient = answer.ok
+      ? await origin.standing(grant.patient, answer.value, "Patient", grant.id)
+      : answer;
     if (!patient.ok) {
       await passOver(await origin.ask(start.link === undefined ? asks[0].ask : { link: start.link }));
       return patient;
@@ -43,6 +45,13 @@ export async function listEverything(
   const { page } = filled.value;
   const found = await referred([...page.referred.keys()], origin);
   if (!found.ok) return found;
+  const known = await origin.resolve(
+    found.value.map((row) => ({
+      needs: page.needsOfReferred(row),
+      again: () => page.needsOfReferred(row),
+    })),
+  );
+  if (!known.ok) return known;
   const brought = page.bring(found.value);
   return brought.ok ? filled : brought;
 }

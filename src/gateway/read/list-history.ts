@@ -5,7 +5,8 @@ import type { FhirBase } from "#fhir/r4/reference";
 import type { Result } from "#kernel/result";
 import { HistoryPage } from "#phi/history-page";
 import type { HistoryGrant } from "#policy/evaluate-listing";
-import { allRows, type RowsRefusal } from "#gateway/origin/all-rows";
+import { allRows } from "#gateway/origin/all-rows";
+import type { RowsRefusal } from "#gateway/origin/asking";
 import { fill, type Filled, type PageRefusal } from "./fill-page.ts";
 import type { GatherRefusal } from "./gather.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
@@ -25,7 +26,7 @@ export async function listHistory(
   if (id === undefined) return fill(first, start, origin, (base) => new HistoryOfType(grant, base, origin));
 
   const answer = await origin.read({ path: `${type}/${id}`, query: "" });
-  const now = answer.ok ? origin.standing(read, answer.value, type, id) : answer;
+  const now = answer.ok ? await origin.standing(read, answer.value, type, id) : answer;
   const isGone = !now.ok && now.error.reason === "absent";
   if (!now.ok && !(isGone && showsDeleted)) {
     await passOver(await origin.ask(start.link === undefined ? grant.ask : { link: start.link }));

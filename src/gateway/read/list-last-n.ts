@@ -8,6 +8,7 @@ import { Tally, type Disclosure } from "#phi/disclosure";
 import { dated, lastOfEach, type Dated } from "#phi/last-of-each";
 import { covers } from "#phi/labelled-parts";
 import { pageBytesMax } from "#phi/page";
+import { factsFor } from "#policy/facts";
 import type { LastNGrant } from "#policy/evaluate-listing";
 import { allRows } from "#gateway/origin/all-rows";
 import { decidedAt } from "#gateway/origin/at-origin";
@@ -29,7 +30,10 @@ export async function listLastN(
   if (!here.ok) return here;
   const search = here.value;
   const counted: { readonly row: JsonObject; readonly base: FhirBase }[] = [];
-  const counts = (row: JsonObject, base: FhirBase) => {
+  let discloser: Discloser | undefined;
+  const by = (base: FhirBase) => (discloser ??= new Discloser(search, origin.basesAt(base)));
+  const needs = (row: JsonObject, base: FhirBase) => search.needsOf(factsFor(search, row), base);
+  const keeps = (row: JsonObject, base: FhirBase) => {
     const isVisible = covers(search, row, base);
     if (isVisible) counted.push({ row, base });
     return isVisible;
@@ -42,12 +46,11 @@ export async function listLastN(
     }
     return refusal;
   };
-  const found = await allRows(search.ask, rowsMax, origin, counts, pagesMax);
+  const found = await allRows(search.ask, rowsMax, origin, { needs, keeps }, pagesMax);
   if (!found.ok) return refused(found);
-  const discloser = new Discloser(search, origin.basesAt(found.value.base));
   const visible: Dated<Linked>[] = [];
   for (const row of found.value.rows) {
-    const decided = discloser.row(row, "Observation");
+    const decided = by(found.value.base).row(row, "Observation");
     if (!decided.ok) return refused(decided);
     if (decided.value.kind !== "match") continue;
     const match = decided.value;

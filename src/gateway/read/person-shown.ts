@@ -21,7 +21,7 @@ export async function personShown(
   origin: OriginSession,
   links: NextLinks,
 ): Promise<PersonShown | undefined> {
-  const seen = await origin.decided(() => gather(grant, undefined, origin, links));
+  const seen = await gather(grant, undefined, origin, links);
   const [window] = seen.ok ? seen.value.windows : [];
   const row = window === undefined ? undefined : readJson(window.body);
   if (row?.ok !== true || !isObject(row.value)) return undefined;

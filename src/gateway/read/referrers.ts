@@ -1,13 +1,10 @@
-import { textAt, type JsonObject } from "#fhir/json/json";
-import { linkBelow } from "#fhir/origin-link";
-import type { OriginQuestion } from "#fhir/ports";
-import type { FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
-import { Discloser } from "#phi/disclose";
 import { referredAt } from "#phi/links";
 import type { Grant, ReadExpectation, Referrer } from "#policy/grant";
-import { isUnknownAtOrigin, rowsOf, type RowsRefusal } from "#gateway/origin/all-rows";
+import { eachPage, isUnknownAtOrigin } from "#gateway/origin/all-rows";
+import type { RowsRefusal } from "#gateway/origin/asking";
 import type { OriginSession } from "#gateway/origin/origin-session";
+import { seenRows } from "#gateway/origin/seen-rows";
 
 /**
  * The grant for a resource outside all compartments: it may be read through the references of the policy by
@@ -37,29 +34,21 @@ async function hasReferrer(
   { search, paths, reference }: Referrer,
   origin: OriginSession,
 ): Promise<Result<boolean, RowsRefusal>> {
-  let [discloser, hasRoom, isLed]: [Discloser | undefined, boolean, boolean] = [undefined, true, false];
-  const leads = (row: JsonObject, base: FhirBase) => {
-    if (
-      isLed ||
-      textAt(row, "resourceType") !== search.expects.type ||
-      !referredAt(row, paths, base).has(reference)
-    )
-      return false;
-    discloser ??= new Discloser(search, origin.basesAt(base));
-    const seen = discloser.seen(row);
-    isLed = seen !== undefined;
-    if (seen !== undefined) hasRoom = origin.names.concerned.decide(seen);
-    return false; // the gateway only needs to know that a referrer exists
-  };
-  let next: OriginQuestion = search.ask;
-  for (let page = 1; page <= pagesMax; page += 1) {
-    const found = await rowsOf(next, origin, leads);
-    // A server that does not support this parameter has no referrer.
-    if (!found.ok) return page === 1 && isUnknownAtOrigin(found.error) ? ok(false) : found;
-    if (isLed || found.value.next === undefined) break;
-    const link = linkBelow(found.value.base, found.value.next);
-    if (link === undefined) return err({ reason: "answer_link_outside_origin" });
-    next = { link };
-  }
+  let [hasRoom, isLed, pages] = [true, false, 0];
+  const judge = seenRows(search, origin, {
+    isMeant: (row, base) => !isLed && referredAt(row, paths, base).has(reference),
+    take: (seen) => {
+      isLed = true;
+      hasRoom = origin.names.concerned.decide(seen);
+      return false; // the gateway only needs to know that a referrer exists
+    },
+  });
+  const failed = await eachPage(search.ask, origin, judge, pagesMax, () => {
+    pages += 1;
+    return isLed ? "end" : "next";
+  });
+  // A server that does not support this parameter has no referrer.
+  if (failed !== undefined && failed.reason !== "too_many_rows")
+    return pages === 0 && isUnknownAtOrigin(failed) ? ok(false) : err(failed);
   return hasRoom ? ok(isLed) : err({ reason: "too_many_rows" });
 }

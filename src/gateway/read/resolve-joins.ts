@@ -1,13 +1,14 @@
-import { textAt, type JsonObject } from "#fhir/json/json";
-import { parseReference, type FhirBase } from "#fhir/r4/reference";
+import { parseReference } from "#fhir/r4/reference";
 import type { SearchParameter } from "#fhir/search/search";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
-import { Discloser } from "#phi/disclose";
 import type { Joined } from "#phi/row-views";
+import { joinNeeds } from "#policy/row-needs";
 import type { GrantedJoin, Opening, OpeningReference, SearchGrant } from "#policy/grant";
-import { allRows, isUnknownAtOrigin, visitRows, type RowsRefusal } from "#gateway/origin/all-rows";
+import { allRows, isUnknownAtOrigin, visitRows } from "#gateway/origin/all-rows";
+import type { RowsRefusal } from "#gateway/origin/asking";
 import type { OriginSession } from "#gateway/origin/origin-session";
+import { seenRows } from "#gateway/origin/seen-rows";
 
 /** The resolved joins of a search: the origin is asked for them, and each row is checked against them. */
 export interface Resolved {
@@ -21,12 +22,6 @@ const rowsMax = 500;
 // A row that names more patients leads to more resources than a question takes. It joins nothing, so that it uses up
 // the names of nobody's join: the share of a row is a constant, whatever the other rows are.
 const rowNamesMax = rowsMax;
-
-/** A row of a hop, if the reader may see it and if it names no more patients than a row may. */
-function joinable(discloser: Discloser, row: JsonObject): ReturnType<Discloser["seen"]> {
-  const seen = discloser.seen(row);
-  return seen === undefined || seen.patients.size > rowNamesMax ? undefined : seen;
-}
 
 /**
  * Resolves what a search needs before it is asked: its joins, and the references that open its resources. The
@@ -47,8 +42,9 @@ export async function resolveSearch(
   if (among.length > rowsMax) return err({ reason: "too_many_rows" });
   const parameter = idParameter(type, among);
   if (among.length === 0 || parameter === undefined) return ok(undefined);
+  const { viewOf, needsOf } = opening.viewBy((resource) => names.value.get(resource) ?? noNames);
   return ok({
-    grant: { ...grant, viewOf: opening.viewBy((resource) => names.value.get(resource) ?? noNames) },
+    grant: { ...grant, viewOf, needsOf },
     resolved: {
       parameters: [...resolved.value.parameters, parameter],
       joined: [...resolved.value.joined, { paths: undefined, among: new Set(among) }],
@@ -97,25 +93,26 @@ async function openedThrough(
 ): Promise<Result<Iterable<OpenedResource>, RowsRefusal>> {
   const opened = new Map<string, OpenedResource>();
   let hasRoom = true;
-  const sees = references.map(({ name, search, paths }) => {
-    let discloser: Discloser | undefined;
-    return (row: JsonObject, base: FhirBase) => {
-      if (textAt(row, "resourceType") !== search.expects.type) return false;
-      discloser ??= new Discloser(search, origin.basesAt(base));
-      const seen = joinable(discloser, row);
-      if (seen === undefined) return false;
-      hasRoom = origin.names.concerned.decide(seen) && hasRoom;
-      for (const resource of discloser.leadsTo(row, paths))
-        if (resource.startsWith(`${type}/`)) opened.set(`${name} ${resource}`, { name, resource });
-      return true;
-    };
-  });
+  const judges = references.map(({ name, search, paths }) =>
+    seenRows(search, origin, {
+      take: (seen, row, discloser) => {
+        if (seen.patients.size > rowNamesMax) return false;
+        hasRoom = origin.names.concerned.decide(seen) && hasRoom;
+        for (const resource of discloser.leadsTo(row, paths))
+          if (resource.startsWith(`${type}/`)) opened.set(`${name} ${resource}`, { name, resource });
+        return true;
+      },
+    }),
+  );
   const [first] = references;
   if (first === undefined) return ok([]);
   const found = await visitRows(
     first.search.ask,
     origin,
-    (row, base) => sees.map((see) => see(row, base)).includes(true),
+    {
+      needs: (row, base) => joinNeeds(judges.flatMap(({ needs }) => needs(row, base) ?? [])),
+      keeps: (row, base) => judges.map(({ keeps }) => keeps(row, base)).includes(true),
+    },
     openingPagesMax,
   );
   if (!found.ok) return found;
@@ -157,23 +154,23 @@ async function foundByHop(
   if (inner.value === undefined) return ok(new Set());
   const { grant: hop } = inner.value;
   const { parameters, joined } = inner.value.resolved;
-  let discloser: Discloser | undefined;
+  const referred = new Set<string>();
   let hasRoom = true;
-  const sees = (row: JsonObject, base: FhirBase) => {
-    discloser ??= new Discloser(hop, origin.basesAt(base), joined);
-    const seen = textAt(row, "resourceType") === hop.expects.type ? joinable(discloser, row) : undefined;
-    if (seen !== undefined) hasRoom = origin.names.concerned.decide(seen) && hasRoom;
-    return seen !== undefined;
-  };
-  const found = await allRows(hop.expects.askJoined(parameters), rowsMax, origin, sees);
+  const judge = seenRows(hop, origin, {
+    joined,
+    take: (seen, row, discloser) => {
+      if (seen.patients.size > rowNamesMax) return false;
+      hasRoom = origin.names.concerned.decide(seen) && hasRoom;
+      const found =
+        kind === "chain" ? [`${hop.expects.type}/${seen.id}`] : discloser.leadsTo(row, by.paths ?? []);
+      for (const reference of found) referred.add(reference);
+      return true;
+    },
+  });
+  const found = await allRows(hop.expects.askJoined(parameters), rowsMax, origin, judge);
   if (!found.ok) return found;
   if (!hasRoom) return err({ reason: "too_many_rows" });
-  const { rows: seen, bytes } = found.value;
-  origin.held.giveTrees(bytes); // only the references of the rows go on
-  if (kind === "chain") return ok(new Set(seen.map((row) => `${hop.expects.type}/${textAt(row, "id")}`)));
-  const referred = new Set<string>();
-  for (const row of seen)
-    for (const reference of discloser?.leadsTo(row, by.paths ?? []) ?? []) referred.add(reference);
+  origin.held.giveTrees(found.value.bytes); // only the references of the rows go on
   return ok(referred);
 }
 

@@ -4,7 +4,7 @@ import type { AuditEvent } from "#audit/event";
 import { permitPurposesMax, permitsMax } from "#audit/values";
 import type { ConsentOfPatient } from "#policy/consent/consent-book";
 import type { ConsentRules } from "#policy/consent/consent";
-import type { OriginSession } from "#gateway/origin/origin-session";
+import type { KnownFacts } from "#gateway/origin/asking";
 
 /**
  * Adds to the disclosures of an append the Consents that let something of their patients through, for the accounting
@@ -12,10 +12,11 @@ import type { OriginSession } from "#gateway/origin/origin-session";
  */
 export function withPermits(
   events: readonly AuditEvent[],
-  { name, permittingConsents = [] }: Pick<OriginSession, "name" | "permittingConsents">,
+  { name, facts }: { readonly name: string; readonly facts?: Pick<KnownFacts, "permitting"> | undefined },
 ): readonly AuditEvent[] {
-  if (permittingConsents.length === 0) return events;
-  const byPatient = Map.groupBy(permittingConsents, ({ patient }) => `${name}/Patient/${patient}`);
+  const permitting = facts?.permitting ?? [];
+  if (permitting.length === 0) return events;
+  const byPatient = Map.groupBy(permitting, ({ patient }) => `${name}/Patient/${patient}`);
   let room = permitsMax;
   return events.map((event) => {
     if (event.kind !== "disclosure") return event;

@@ -340,7 +340,7 @@ export class Recorder {
 
   /** A random value if no Consent let anything through: the length of a record reveals nothing of it. */
   get #consents(): string | undefined {
-    const permitting = this.#facts.origin?.permittingConsents;
+    const permitting = this.#facts.origin?.facts?.permitting;
     if (permitting === undefined) return undefined;
     this.#noConsents ??= crypto.getRandomValues(Buffer.alloc(32)).toString("hex");
     return consentSetDigest(this.#arrival.id, permitting) ?? this.#noConsents;

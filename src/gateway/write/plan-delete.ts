@@ -14,7 +14,15 @@ import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { broken, type OriginRefusal } from "#gateway/origin/forward";
 import { unreadable, type PlannedWrite, type PlanRefusal } from "./planned-write.ts";
-import { asRead, confirmsRow, cutForWriter, isCurrent, reachedView, versionIn } from "./stored-row.ts";
+import {
+  asRead,
+  confirmsRow,
+  cutForWriter,
+  isCurrent,
+  needsOfStored,
+  reachedView,
+  versionIn,
+} from "./stored-row.ts";
 import { residenceFacts } from "#residence/row-residences";
 
 // The size of a page of an origin.
@@ -41,6 +49,10 @@ export async function planDelete(
   const bases = { origin: answer.value.base, public: origin.base };
   const read = await readFacts(answer.value.body, grant.value.decidingMembers);
   if (!read.ok) return read;
+  const { row, whole } = read.value;
+  const needs = () => needsOfStored(whole ?? row, write, grant.value, bases, whole !== undefined);
+  const known = await origin.know(() => origin.barrier.judge(write, needs, undefined));
+  if (!known.ok) return known;
   const judge = () => decideDelete(write, read.value, ifMatch, grant.value, origin, bases);
   return origin.barrier.judge(write, judge, err(unjudgedRow));
 }

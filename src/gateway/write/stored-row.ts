@@ -13,6 +13,7 @@ import { redactResource, type RedactContext, type RedactRefusal, type RedactedRe
 import type { ResourceView } from "#policy/compile";
 import type { WriteGrant } from "#policy/evaluate-write";
 import { factsFor } from "#policy/facts";
+import type { RowNeeds } from "#policy/row-needs";
 import { etagOf } from "#gateway/read/etag";
 
 /** A stored resource, with the parts that its writer may see and write. */
@@ -34,17 +35,20 @@ export interface Place {
   readonly id: string;
 }
 
+/** Reads the stored resource. */
+export function storedIn(bytes: Uint8Array): Result<JsonObject, DisclosureRefusal> {
+  const read = readJson(bytes);
+  if (!read.ok) return err(unread(read.error));
+  return isObject(read.value) ? ok(read.value) : err({ reason: "answer_mismatch" });
+}
+
 /** Judges the stored resource. The row comes first, as with a read: a fault of a hidden row must not show. */
 export function storedRow(
-  bytes: Uint8Array,
+  stored: JsonObject,
   place: Place,
   grant: WriteGrant,
   bases: Bases,
 ): Result<StoredRow, DisclosureRefusal> {
-  const read = readJson(bytes);
-  if (!read.ok) return err(unread(read.error));
-  const stored = read.value;
-  if (!isObject(stored)) return err({ reason: "answer_mismatch" });
   const view = reachedView(stored, place, grant, bases);
   if (!view.ok) return view;
   const sources = new WeakMap<JsonObject, JsonObject>();
@@ -61,6 +65,18 @@ export function storedRow(
   });
 }
 
+/** What has to be known before a stored row is judged. @param isWhole `row` is the whole row. */
+export const needsOfStored = (
+  row: JsonObject,
+  { type }: Pick<Place, "type">,
+  grant: WriteGrant,
+  { origin }: Bases,
+  isWhole = true,
+): RowNeeds | undefined => grant.seen?.needsOf(storedFacts(row, type, grant, isWhole), origin);
+
+const storedFacts = (row: JsonObject, type: string, grant: WriteGrant, isWhole: boolean): Facts =>
+  isWhole ? factsFor(grant, row) : Facts.captured(row, grant.factPaths(type), []);
+
 /**
  * The view by which a stored row is written. A row that the writer may not access has a single refusal. Only
  * the deciding members are needed, unless a Consent is in force for a patient of the row.
@@ -74,9 +90,9 @@ export function reachedView(
   { origin }: Bases,
   isWhole = true,
 ): Result<ResourceView, DisclosureRefusal> {
-  const facts = isWhole ? factsFor(grant, row) : Facts.captured(row, grant.factPaths(type), []);
-  const view = grant.writable(facts, origin);
-  if (grant.seen?.viewOf(facts, origin) === undefined || view === undefined)
+  const facts = storedFacts(row, type, grant, isWhole);
+  const view = grant.seen?.viewOf(facts, origin) && grant.writable(facts, origin);
+  if (view === undefined)
     return err({ reason: "row_outside_access", decision: grant.whyHidden(facts, origin) });
   const isAsked = property(row, "resourceType") === type && property(row, "id") === id;
   return isAsked ? ok(view) : err({ reason: "answer_mismatch" });

@@ -10,9 +10,11 @@ import { err, ok, type Result } from "#kernel/result";
 import type { DecidingRow } from "#phi/additional-patients";
 import { Discloser } from "#phi/disclose";
 import { covers } from "#phi/labelled-parts";
+import { factsFor } from "#policy/facts";
 import { evaluateSearch } from "#policy/search/evaluate-search";
 import type { PolicyRefusal } from "#policy/grant";
-import { allRows, type RowsRefusal } from "#gateway/origin/all-rows";
+import { allRows } from "#gateway/origin/all-rows";
+import type { RowsRefusal } from "#gateway/origin/asking";
 import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { NamingRefusal } from "#gateway/origin/named-patients";
@@ -75,13 +77,14 @@ export async function findRow(
   const grant = evaluateSearch(policy, access, { posted: true, ...criteria });
   if (!grant.ok) return grant;
   const counted: { readonly row: JsonObject; readonly base: FhirBase }[] = [];
-  const counts = (row: JsonObject, base: FhirBase) => {
+  const needs = (row: JsonObject, base: FhirBase) => grant.value.needsOf(factsFor(grant.value, row), base);
+  const keeps = (row: JsonObject, base: FhirBase) => {
     // the number of hidden rows must not decide
     const isVisible = covers(grant.value, row, base);
     if (isVisible) counted.push({ row, base });
     return isVisible;
   };
-  const found = await allRows(grant.value.ask, rowsMax, origin, counts);
+  const found = await allRows(grant.value.ask, rowsMax, origin, { needs, keeps });
   if (!found.ok) {
     for (const { row, base } of counted) {
       const seen = new Discloser(grant.value, origin.basesAt(base)).seen(row);

@@ -26,7 +26,16 @@ import {
   type PlanRefusal,
 } from "./planned-write.ts";
 import { withoutPart2Labels } from "#phi/part2";
-import { asRead, confirmsRow, cutForWriter, isCurrent, storedRow, type StoredRow } from "./stored-row.ts";
+import {
+  asRead,
+  confirmsRow,
+  cutForWriter,
+  isCurrent,
+  needsOfStored,
+  storedIn,
+  storedRow,
+  type StoredRow,
+} from "./stored-row.ts";
 import type { AskedWrite, WriteBody } from "./write-body.ts";
 import { findByCriteria, findByQuery } from "./write-criteria.ts";
 import { residenceFacts } from "#residence/row-residences";
@@ -109,8 +118,9 @@ async function planCreate(
   write: Extract<PlainWrite, { kind: "create" }>,
   body: WriteBody,
   { policy, access }: Permission,
-  { base }: OriginSession,
+  origin: OriginSession,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
+  const { base } = origin;
   const { type } = write;
   const grant = evaluateWrite(policy, access, write);
   if (!grant.ok) return grant;
@@ -119,6 +129,8 @@ async function planCreate(
   // The origin's own base is not known yet; references of a body are below the gateway's base.
   const bases = { origin: base, public: base };
   const facts = factsFor(grant.value, submitted);
+  const known = await origin.know(() => grant.value.needsOfBody(facts, base));
+  if (!known.ok) return known;
   const view = grant.value.writable(facts, base);
   if (view === undefined)
     return err({ reason: "result_outside_access", decision: grant.value.whyHidden(facts, base) });
@@ -156,7 +168,12 @@ async function planChange(
   const answer = await origin.read({ path: `${type}/${id}`, query: "" });
   if (!answer.ok) return answer;
   const bases = { origin: answer.value.base, public: origin.base };
-  const judge = () => storedRow(answer.value.body, write, grant.value, bases);
+  const stored = storedIn(answer.value.body);
+  if (!stored.ok) return stored;
+  const needs = () => needsOfStored(stored.value, write, grant.value, bases);
+  const known = await origin.know(() => origin.barrier.judge(write, needs, undefined));
+  if (!known.ok) return known;
+  const judge = () => storedRow(stored.value, write, grant.value, bases);
   const found = origin.barrier.judge(write, judge, err(unjudgedRow));
   if (!found.ok) return found;
   if (confirmsRow(conditions.ifMatch, found.value.isReadable)) return err(unreadable);
@@ -164,18 +181,28 @@ async function planChange(
   // Every answer from here on tells that the row exists.
   if (!origin.names.concerned.decide({ type, id, ...found.value.named }))
     return err({ reason: "answer_too_large" });
-  const context = { grant: grant.value, row: found.value, bases };
+  const context = { grant: grant.value, row: found.value, bases, origin };
   return decideChange(write, body, conditions, { policy, access }, context);
 }
 
 /** Decides about a change of a visible row. */
-function decideChange(
+async function decideChange(
   { type, id, kind }: Exclude<PlainWrite, { kind: "create" }> & { readonly kind: "update" | "patch" },
   body: WriteBody,
   { ifMatch }: WriteConditions,
   author: Pick<Permission, "policy" | "access">,
-  { grant, row, bases }: { readonly grant: WriteGrant; readonly row: StoredRow; readonly bases: Bases },
-): Result<PlannedWrite, PlanRefusal> {
+  {
+    grant,
+    row,
+    bases,
+    origin: session,
+  }: {
+    readonly grant: WriteGrant;
+    readonly row: StoredRow;
+    readonly bases: Bases;
+    readonly origin: OriginSession;
+  },
+): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { stored, shown, sources, view, isReadable: isKnown, version } = row;
   // A patch tests the stored resource: its writer must be able to read the row.
   if (kind === "patch" && !isKnown) return err(unreadable);
@@ -189,6 +216,8 @@ function decideChange(
       ? patchShown(shown, body.operations, sources)
       : ok(body.kind === "resource" ? withoutPart2Labels(body.resource, read ?? shown, shown) : {});
   if (!submitted.ok) return submitted;
+  const known = await session.know(() => grant.needsOfBody(factsFor(grant, submitted.value), origin));
+  if (!known.ok) return known;
   if (property(submitted.value, "resourceType") !== type) return err({ reason: "resource_type_mismatch" });
   if (property(submitted.value, "id") !== id) return err({ reason: "resource_id_mismatch" });
   const context = { ...mergeContext(grant, bases, sources), patched: kind === "patch" };

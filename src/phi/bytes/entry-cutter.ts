@@ -6,12 +6,27 @@ import type { GuardedBases } from "#phi/origin-urls";
 import { asciiText } from "./ascii-text.ts";
 import { contextOf, cutter, isLoaded, loadText, type CutContext, type Refused } from "./isolate-cutter.ts";
 import { hashOf } from "./name-hash.ts";
-import type { CutEntry, EntryMode, RowCutter } from "./row-cutter.ts";
+import type { CutEntry, EntryMode, RowCutter, WaitingRow } from "./row-cutter.ts";
 import { leave, unusual } from "./unusual.ts";
 
 /** Answers whether an entry was read by the engine already. */
 export const isCut = (entry: EntryBytes | CutEntry): entry is CutEntry =>
   typeof entry === "object" && "entryEnd" in entry;
+
+/** An entry that waits for nothing. */
+export type JudgedEntry = Exclude<CutEntry, WaitingRow>;
+
+/** An entry whose facts are known now: one that waited is read from its bytes. */
+export function afterWaiting(entry: EntryBytes | CutEntry): EntryBytes | JudgedEntry {
+  if (!isCut(entry)) return entry;
+  return isWaiting(entry) ? entry.bytes : entry;
+}
+
+const isWaiting = (cut: CutEntry): cut is Extract<CutEntry, WaitingRow> => cut.kind === "waiting";
+
+/** Answers whether an entry was cut and waits for nothing. */
+export const isJudged = (cut: CutEntry | undefined): cut is JudgedEntry =>
+  cut !== undefined && !isWaiting(cut);
 
 /** The cutters of an answer by the type and mode of an entry; `undefined`: left to the plain engine. */
 export type CutterOf = (type: string, mode: EntryMode) => RowCutter | undefined;
@@ -44,6 +59,8 @@ export class EntryCutter {
   #loaded: object | undefined;
   /** The place of the entry that was tried ahead and left to the plain engine. */
   #leftAt: { readonly buffer: ArrayBufferLike; readonly byteOffset: number } | undefined;
+  /** The last entry that was not read ahead: it is asked for its needs, and then it is judged. */
+  #last: { readonly bytes: Uint8Array; readonly cut: CutEntry | undefined } | undefined;
 
   /**
    * @param usual for the matches that are expected. @param modes `one`: a match and an included resource are
@@ -82,9 +99,17 @@ export class EntryCutter {
 
   /** An entry that was not read ahead. */
   entry(bytes: EntryBytes): CutEntry | undefined {
+    if (bytes === "too_large") return undefined;
+    const last = this.#last;
+    if (last?.bytes === bytes && last.cut?.kind !== "waiting") return last.cut;
+    const cut = this.#read(bytes);
+    this.#last = { bytes, cut };
+    return cut;
+  }
+
+  #read(bytes: Uint8Array): CutEntry | undefined {
     const left = this.#leftAt;
     this.#leftAt = undefined;
-    if (bytes === "too_large") return undefined;
     // It was tried ahead, and left to the plain engine.
     if (left?.buffer === bytes.buffer && left.byteOffset === bytes.byteOffset) return undefined;
     try {
@@ -92,6 +117,7 @@ export class EntryCutter {
       this.#loaded = undefined;
       const entry = this.#entry("row");
       if (!scanner.isAtEnd) throw unusual;
+      if (entry.kind === "waiting") entry.bytes = bytes;
       return entry;
     } catch (fault) {
       return leave(fault, this.#bases);
@@ -109,7 +135,9 @@ export class EntryCutter {
     try {
       if (!isLoaded(this.#loaded)) this.#loaded = loadText(this.#context, this.#chunk, true);
       scanner.start(at);
-      return this.#entry(part);
+      const entry = this.#entry(part);
+      if (entry.kind === "waiting") entry.bytes = this.#chunk.subarray(at, entry.entryEnd);
+      return entry;
     } catch (fault) {
       return leave(fault, this.#bases);
     }

@@ -9,6 +9,7 @@ import { hidesOwner } from "#phi/shown-reference";
 import type { GuardedBases } from "#phi/origin-urls";
 import type { ResourceView } from "#policy/compile";
 import type { FactLists } from "#policy/facts";
+import type { RowNeeds } from "#policy/row-needs";
 import { capturedValue } from "./captured-value.ts";
 import type { PartAccess } from "#phi/redact";
 import { FactMemory, MemoryRoom } from "./fact-memory.ts";
@@ -27,6 +28,8 @@ export interface Judge extends PartAccess, Refused {
   readonly lists: FactLists;
   /** The view of a row that leaves; `undefined`: the row is hidden. */
   readonly viewOf: (facts: Facts) => ResourceView | undefined;
+  /** What has to be known before {@link viewOf} is asked. */
+  readonly needsOf?: (facts: Facts) => RowNeeds | undefined;
   /** The criteria that the written row itself must meet. */
   readonly mustShow: (facts: Facts) => readonly SearchParameter[];
   /** Called for each Patient, also for a hidden Patient. */
@@ -66,6 +69,13 @@ export interface CutRow {
   readonly facts: Facts;
 }
 
+/** A row that is not judged yet: it waits for facts, with its bytes. */
+export interface WaitingRow {
+  readonly kind: "waiting";
+  readonly needs: RowNeeds;
+  bytes: Uint8Array;
+}
+
 export type EntryMode = "match" | "include";
 
 /** An entry that was cut, or only read: by its type and mode, with its id and its end in the text. */
@@ -74,6 +84,7 @@ export type CutEntry = (
   | { readonly kind: "hidden" }
   /** Read without a decision. */
   | { readonly kind: "key" }
+  | WaitingRow
 ) & { readonly type: string; readonly mode: EntryMode; readonly id: string; entryEnd: number };
 
 /** After this many hidden rows in a row, the facts of the next are read before it is cut. */
@@ -117,6 +128,8 @@ export class RowCutter {
   #lastNamed = "";
   /** Length of the last id: the next is likely to be as long. */
   #idLength = 0;
+  /** What the row at hand lacks. */
+  #needs: RowNeeds | undefined;
 
   /** @param type of the resources. @param mode by which an entry leaves (FHIR R4 §3.1.1.4). */
   constructor(judge: Judge, bases: GuardedBases, type: string, mode: EntryMode = "match") {
@@ -132,12 +145,15 @@ export class RowCutter {
   }
 
   /** A whole body: a resource. Its text is the redacted resource. */
-  resource(body: Uint8Array): (CutRow & { readonly lastUpdated: string | undefined }) | "hidden" | undefined {
+  resource(
+    body: Uint8Array,
+  ): (CutRow & { readonly lastUpdated: string | undefined }) | "hidden" | WaitingRow | undefined {
     try {
       loadText(this.#context, body, false);
       scanner.next();
       const decision = this.#cut(0);
       if (!scanner.isAtEnd) throw unusual;
+      if (this.#needs !== undefined) return { kind: "waiting", needs: this.#needs, bytes: body };
       this.note();
       if (decision === undefined) return "hidden";
       const { lastUpdated } = cutter;
@@ -205,14 +221,19 @@ export class RowCutter {
   }
 
   #without(kind: "key" | "hidden"): CutEntry {
-    return { kind, type: this.type, mode: this.#mode, id: this.#idOrNone(), entryEnd: 0 };
+    const place = { type: this.type, mode: this.#mode, id: this.#idOrNone(), entryEnd: 0 };
+    const needs = kind === "key" ? undefined : this.#needs;
+    return needs === undefined
+      ? { kind, ...place }
+      : { kind: "waiting", needs, bytes: scanner.bytes, ...place };
   }
 
-  /** At a resource: past it. Its output is that of its own decision; `undefined`: it is hidden. */
+  /** At a resource: past it. Its output is that of its own decision; `undefined`: it is hidden, or it waits. */
   #cut(gap: number): RowDecision | undefined {
     const { at } = scanner;
     const facts = this.#facts;
     this.#patient = undefined;
+    this.#needs = undefined;
     cutter.judgeBy(this.#judge);
     const tried = this.#hiddenInARow < hiddenMax ? (facts.shown ?? facts.read) : facts.read;
     cutter.cut(tried, gap);
@@ -220,7 +241,8 @@ export class RowCutter {
     const decision = this.#decidedWithinShare();
     const plan = decision?.plan;
     if (plan === undefined) {
-      this.#hiddenInARow += 1;
+      // A row behind a row that waits is likely to wait, too.
+      this.#hiddenInARow = this.#needs === undefined ? this.#hiddenInARow + 1 : hiddenMax;
       return undefined;
     }
     this.#hiddenInARow = 0;
@@ -234,11 +256,15 @@ export class RowCutter {
     return decision;
   }
 
-  /** Undefined: the row is hidden, since its share is spent. The plain engine would only spend it again. */
+  /**
+   * Undefined: the row waits for facts; or it is hidden, since its share is spent. The plain engine would only spend
+   * it again.
+   */
   #decidedWithinShare(): RowDecision | undefined {
     try {
       return this.#decide();
     } catch (fault) {
+      if (this.#needs !== undefined && fault === unusual) return undefined;
       if (!(fault instanceof RowShareSpent)) throw fault;
       this.#bases.barrier.hide({ type: this.type, id: this.#idOrNone() }, fault);
       return undefined;
@@ -278,6 +304,8 @@ export class RowCutter {
     const { lists, viewOf, mustShow } = this.#judge;
     // An inline label is unusual: there is none.
     const facts = Facts.captured(this.#captured(), lists.factPaths(this.type), [], this.#judge.readsCodes);
+    this.#needs = this.#judge.needsOf?.(facts);
+    if (this.#needs !== undefined) throw unusual; // no decision to remember
     if (this.#isPatient) this.#patient = facts;
     lists.conditionsMet(this.type, facts);
     const { spent } = Facts.workOn(facts);

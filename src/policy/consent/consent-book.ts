@@ -3,9 +3,10 @@ import { Facts } from "#fhir/json/facts";
 import { isOwnedBy } from "#fhir/r4/compartment";
 import { isCompartmentType } from "#fhir/r4/compartment-tables";
 import { allConcernedBy, concernedBy } from "#fhir/r4/concerned-patients";
-import { isObject, textAt, valuesAt } from "#fhir/json/json";
-import { parseReference, type FhirBase } from "#fhir/r4/reference";
-import type { TargetBook } from "#fhir/r4/target-book";
+import { textAt } from "#fhir/json/json";
+import { nestedResources } from "#fhir/json/nested-resources";
+import type { FhirBase } from "#fhir/r4/reference";
+import { targetsOf, type TargetBook } from "#fhir/r4/target-book";
 import {
   decideByConsents,
   type ConsentDecision,
@@ -31,46 +32,43 @@ export interface ConsentSetting {
    */
   readonly targets?: TargetBook | undefined;
   /**
-   * The origin has Consents on file, and any of them may be of a patient whom a row does not identify: such a row
-   * does not leave.
+   * The origin has Consents on file: no row is judged before the Consents of its patients are known, and any Consent
+   * may be of a patient whom a row does not identify, so that such a row does not leave.
    */
   readonly hasConsents?: boolean;
 }
 
+/** A row was judged before the Consents of its patients were known: an error of the program, and the row is hidden. */
+export class ConsentsUnknown extends Error {
+  override readonly name = "ConsentsUnknown";
+}
+
 /**
- * The Consents of the patients of one request, as far as they are known. A decision about a row of a patient
- * who is not known yet counts as if the patient had no Consent, and the book notes the patient. Such a
- * decision is provisional: nothing that rests on it may leave before {@link learn} got the answer for each
- * patient of {@link unknown}. If {@link revision} changed meanwhile, the decisions are made again.
+ * The Consents of the patients of one request, as far as they are known. Ask {@link lacking} before a row is judged:
+ * {@link of} throws for a row of a patient who is not known, if the origin has Consents on file.
  */
 export class ConsentBook {
   readonly #setting: ConsentSetting;
   readonly #known = new Map<string, readonly FiledConsent[]>();
-  readonly #unknown = new Set<string>();
-  readonly #provisional = new Set<string>();
   /** The Consents that let a row through, by `consent digest`. */
   readonly #permitting = new Map<string, ConsentOfPatient>();
-  #revision = 0;
   /** Changes with each answer of {@link learn}: what was known of a row by then does not count any more. */
   #answers = 0;
+  #isNeeded: boolean;
 
   constructor(setting: ConsentSetting) {
     this.#setting = setting;
+    this.#isNeeded = setting.hasConsents === true;
   }
 
-  /** The patients whose Consents have to be asked for. */
-  get unknown(): ReadonlySet<string> {
-    return this.#unknown;
+  /** Answers whether a row is judged only once the Consents of its patients are known. */
+  get isNeeded(): boolean {
+    return this.#isNeeded;
   }
 
-  /** Answers whether a decision rests on a patient who is not known yet. */
-  get isProvisional(): boolean {
-    return this.#provisional.size > 0;
-  }
-
-  /** Changes when a provisional decision may have been wrong. */
-  get revision(): number {
-    return this.#revision;
+  /** Answers whether a Provenance is judged by its targets. */
+  get followsTargets(): boolean {
+    return this.#setting.targets !== undefined && this.#setting.individual === undefined;
   }
 
   /** The patients whose Consents are known. */
@@ -108,27 +106,51 @@ export class ConsentBook {
     });
   }
 
-  /** Notes a patient before any row is judged: the question names the patient. */
-  expect(patient: string): void {
-    if (patient !== this.#setting.individual && !this.#known.has(patient)) this.#unknown.add(patient);
-  }
-
   /** @param found for each of the patients; a patient who is missing has no Consent. */
   learn(patients: Iterable<string>, found: ReadonlyMap<string, readonly FiledConsent[]>): void {
     this.#answers += 1;
-    for (const patient of patients) {
-      const inForce = (found.get(patient) ?? []).filter(({ rules }) => rules.isActive);
-      this.#known.set(patient, inForce);
-      this.#unknown.delete(patient);
-      if (this.#provisional.delete(patient) && inForce.length > 0) this.#revision += 1;
-    }
+    for (const patient of patients)
+      this.#known.set(
+        patient,
+        (found.get(patient) ?? []).filter(({ rules }) => rules.isActive),
+      );
   }
 
-  /** Each known patient is unknown again. */
+  /** No patient is known any more: the request itself has filed a Consent. */
   forget(): void {
     this.#answers += 1;
-    for (const patient of this.#known.keys()) this.#unknown.add(patient);
+    this.#isNeeded = true;
     this.#known.clear();
+  }
+
+  /** These patients, without the individual who asks and those who are known. */
+  unknownOf(patients: Iterable<string>): readonly string[] {
+    const { individual } = this.#setting;
+    return [...patients].filter((patient) => patient !== individual && !this.#known.has(patient));
+  }
+
+  /** The patients whose Consents judge a row, or a resource inside it, and are not known. */
+  lacking(row: Facts, base: FhirBase): readonly string[] {
+    if (!this.#isNeeded) return [];
+    const bases = this.basesAt(base);
+    const whole = Facts.wholeOf(row);
+    const isIndividuals = this.#isIndividuals(row, base);
+    if (whole === undefined) return isIndividuals ? [] : this.unknownOf(concernedBy(row, bases).patients);
+    const patients = new Set<string>();
+    for (const { resource } of nestedResources(whole))
+      if (!isIndividuals || resource !== whole)
+        for (const patient of concernedBy(resource, bases).patients) patients.add(patient);
+    return this.unknownOf(patients);
+  }
+
+  /** All FHIR bases by which a row of the origin may name a patient. */
+  basesAt(base: FhirBase): readonly FhirBase[] {
+    return [base, this.#setting.publicBase];
+  }
+
+  #isIndividuals(row: Facts, base: FhirBase): boolean {
+    const { individual } = this.#setting;
+    return individual !== undefined && isOwnedBy(row, new Set([individual]), base);
   }
 
   /**
@@ -143,13 +165,13 @@ export class ConsentBook {
       return known.found;
     const found = this.#of(row, base, action);
     // The book of the targets learns by itself.
-    const hasTargets = textAt(row, "resourceType") === "Provenance" && this.#setting.targets !== undefined;
+    const hasTargets = textAt(row, "resourceType") === "Provenance" && this.followsTargets;
     if (!hasTargets) work.keep(this, { base, action, answers: this.#answers, found });
     return found;
   }
 
   #of(row: Facts, base: FhirBase, action: ConsentRequest["action"]): RowConsents {
-    const bases = [base, this.#setting.publicBase];
+    const bases = this.basesAt(base);
     const whole = Facts.wholeOf(row);
     const { patients, unnamed, unidentified } =
       whole === undefined ? concernedBy(row, bases) : allConcernedBy(whole, bases);
@@ -157,17 +179,14 @@ export class ConsentBook {
     const isWithheld =
       action === "read" &&
       targets !== undefined &&
-      individual === undefined &&
+      this.followsTargets &&
       textAt(row, "resourceType") === "Provenance" &&
       !seesTargets(row, bases, targets);
-    const isIndividuals = individual !== undefined && isOwnedBy(row, new Set([individual]), base);
+    const isIndividuals = this.#isIndividuals(row, base);
     const judging = isIndividuals ? [] : patients.filter((patient) => patient !== individual);
     const consents = judging.map((patient) => {
       const known = this.#known.get(patient);
-      if (known === undefined) {
-        this.#unknown.add(patient);
-        this.#provisional.add(patient);
-      }
+      if (known === undefined && this.#isNeeded) throw new ConsentsUnknown();
       return known ?? none;
     });
     const isOwn = isIndividuals || (judging.length === 0 && patients.length > 0 && !unnamed);
@@ -208,17 +227,11 @@ interface KnownOfRow {
 }
 
 /** Answers whether the client may see each target of a Provenance; the Consents of a Patient are asked apart. */
-function seesTargets(row: Facts, bases: readonly FhirBase[], targets: TargetBook): boolean {
-  // each is asked for, also after the first that is hidden: the gateway reads them all at once
-  const answers = valuesAt(row, ["target"]).map((target) => {
-    const text = isObject(target) ? (textAt(target, "reference") ?? "") : "";
-    const read = bases.map((base) => parseReference(text, base));
-    if (read.some(({ kind }) => kind === "fragment")) return true; // it is judged with its container
-    const named = read.find((each) => each.kind === "local");
-    return named !== undefined && (ofNoRow.has(named.type) || targets.isSeen(named.type, named.id));
+const seesTargets = (row: Facts, bases: readonly FhirBase[], targets: TargetBook): boolean =>
+  targetsOf(row, bases).every((target) => {
+    if (target === "inside") return true; // it is judged with its container
+    return target !== "elsewhere" && (isOfNoRow(target.type) || targets.isSeen(target.type, target.id));
   });
-  return answers.every(Boolean);
-}
 
 const ofNoRow: ReadonlySet<string> = new Set([
   "Patient",
@@ -227,6 +240,9 @@ const ofNoRow: ReadonlySet<string> = new Set([
   "Organization",
   "Location",
 ]);
+
+/** Answers whether a target of this type is not read: it belongs to no row, or is asked apart. */
+export const isOfNoRow = (type: string): boolean => ofNoRow.has(type);
 
 const none: readonly FiledConsent[] = [];
 const nothing: ReadonlySet<string> = new Set();

@@ -157,7 +157,7 @@ const viewByReferrers =
       rules,
       expects.askJoined([]),
       expects,
-    ).viewOf;
+    );
 
 /** A search of which every part is permitted. */
 interface PermittedSearch {
@@ -275,6 +275,8 @@ const limitedTo = (isOwn: SearchPart["isOwn"], grant: SearchGrant): SearchGrant 
   ...grant,
   viewOf: (resource, base, ...versions) =>
     isOwn(resource, base) ? grant.viewOf(resource, base, ...versions) : undefined,
+  needsOf: (resource, base, ...versions) =>
+    isOwn(resource, base) ? grant.needsOf(resource, base, ...versions) : undefined,
 });
 
 /** Links to Patients outside the access are masked: a search by such a link would reveal its target. */

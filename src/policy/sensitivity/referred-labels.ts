@@ -19,9 +19,6 @@ const clinicalTypes: ReadonlySet<string> = new Set(
 /** Resources of a row. The limit depends on the row alone: no hidden row uses it up for a visible row. */
 export const referredMax = 500;
 
-/** Resources of a request: ten rows with as many as a row may have, or five hundred rows with ten. */
-export const referredMaxOfRequest = 5_000;
-
 /** A reference that cannot be resolved may lead to any label. */
 export const unresolved: RowLabels = rowLabels([null]);
 
@@ -98,78 +95,50 @@ function clinicalReferences(row: JsonObject, base: FhirBase): ReadonlySet<string
 }
 
 /**
- * The labels of the resources to which the rows of a request refer: a prescription for a labelled condition, a
- * note of a labelled encounter. A resource that is not known yet counts as labelled, and is noted; the gateway
- * then reads it and judges the rows again. Each resource of a row after the first {@link referredMax} counts as
- * labelled. So does each resource of the request after the first {@link referredMaxOfRequest}, whether an earlier
- * request has read it or not: the memory does not change what is shown. The book counts these as
- * {@link unfollowed}, and a page ends before their row.
+ * The labels of the resources to which the rows of a request refer, as far as they are known: a prescription for a
+ * labelled condition, a note of a labelled encounter. A resource that is not known counts as labelled, and so does
+ * each resource of a row after the first {@link referredMax}.
  */
 export class ReferredLabels {
+  /** By `Type/id`. */
   readonly #known = new Map<string, ReferredRow>();
-  readonly #unknown = new Map<string, Set<string>>();
-  /** `Type/id` of the resources within the limit, in the order of the rows. */
-  readonly #counted = new Set<string>();
-  readonly #remembered: (reference: string) => ReferredRow | undefined;
-  #revision = 0;
-  #unfollowed = 0;
+  readonly #assumed: ReferredRow;
 
-  /** @param remembered resources by `Type/id` that an earlier request read. */
-  constructor(remembered: (reference: string) => ReferredRow | undefined = () => undefined) {
-    this.#remembered = remembered;
+  /** @param assumed stands for each resource that is not known. */
+  constructor(assumed = absent) {
+    this.#assumed = assumed;
   }
 
-  /** Grows when a learned label may change a decision. */
-  get revision(): number {
-    return this.#revision;
+  /** Answers whether a resource, as `Type/id`, is known. */
+  knows(reference: string): boolean {
+    return this.#known.has(reference);
   }
 
-  /** How often a row referred to a resource beyond the limit of the request: the row is not judged by its labels. */
-  get unfollowed(): number {
-    return this.#unfollowed;
+  /** The resources to which a row refers that are not known, as `Type/id`. */
+  lacking(row: JsonObject, base: FhirBase): readonly string[] {
+    return followed(row, base).flatMap((each) => (each === undefined || this.knows(each) ? [] : [each]));
   }
 
-  /** The ids of the noted resources, by type. */
-  get unknown(): ReadonlyMap<string, ReadonlySet<string>> {
-    return this.#unknown;
+  /** @param row `undefined`: it is absent. */
+  learn(reference: string, row: ReferredRow | undefined): void {
+    this.#known.set(reference, row ?? absent);
   }
 
   /** The labels of a row together with the labels of the resources of its patients that it refers to. */
   withReferred(own: RowLabels, row: JsonObject, base: FhirBase): RowLabels {
     const patients = new Set(ownersNamed(row, [base]).patients);
     let labels = own;
-    let room = referredMax;
-    for (const reference of clinicalReferences(row, base)) {
-      const isFollowed = reference !== undefined && room > 0;
-      room -= 1;
-      labels = joinLabels(labels, labelsFor(patients, isFollowed ? this.#of(reference) : absent));
+    for (const reference of followed(row, base)) {
+      const referred = reference === undefined ? absent : (this.#known.get(reference) ?? this.#assumed);
+      labels = joinLabels(labels, labelsFor(patients, referred));
     }
     return labels;
   }
+}
 
-  #of(reference: string): ReferredRow {
-    if (!this.#counted.has(reference) && this.#counted.size >= referredMaxOfRequest) {
-      this.#unfollowed += 1;
-      return absent;
-    }
-    this.#counted.add(reference);
-    const known = this.#known.get(reference) ?? this.#remembered(reference);
-    if (known !== undefined) {
-      this.#known.set(reference, known); // the memory may change before the request ends
-      return known;
-    }
-    const [type = "", id = ""] = reference.split("/");
-    this.#unknown.set(type, (this.#unknown.get(type) ?? new Set()).add(id));
-    return absent;
-  }
-
-  /** @param found the resources among these ids that the origin has, by id. */
-  learn(type: string, ids: Iterable<string>, found: ReadonlyMap<string, ReferredRow>): void {
-    for (const id of ids) {
-      this.#known.set(`${type}/${id}`, found.get(id) ?? absent);
-      this.#unknown.get(type)?.delete(id);
-    }
-    if (this.#unknown.get(type)?.size === 0) this.#unknown.delete(type);
-    if (found.size > 0) this.#revision += 1;
-  }
+/** The references of a row within its limit; `undefined` for each that is not followed. */
+function followed(row: JsonObject, base: FhirBase): readonly (string | undefined)[] {
+  return [...clinicalReferences(row, base)].map((reference, index) =>
+    index < referredMax ? reference : undefined,
+  );
 }

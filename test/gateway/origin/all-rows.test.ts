@@ -5,6 +5,7 @@ import { property, type JsonObject } from "#fhir/json/json";
 import type { OriginQuestion } from "#fhir/ports";
 import { allRows, isUnknownAtOrigin, visitRows } from "#gateway/origin/all-rows";
 import { HeldBytes } from "#gateway/origin/held-bytes";
+import { nothingToResolve } from "#gateway/origin/asking";
 import { ok } from "#kernel/result";
 
 const base = "https://origin.internal/fhir";
@@ -28,6 +29,7 @@ const originOf = (visible: readonly boolean[], size: number) => ({
       body: body(JSON.stringify({ resourceType: "Bundle", type: "searchset", entry, link: next })),
     });
   },
+  ...nothingToResolve,
   held: new HeldBytes(),
   barrier: new RowBarrier(),
 });
@@ -36,18 +38,18 @@ const isVisible = (row: JsonObject) => property(row, "active") === true;
 
 /** The number of counted rows of a list, or the refusal. */
 async function found(visible: readonly boolean[], size: number, rowsMax: number) {
-  const rows = await allRows(question, rowsMax, originOf(visible, size), isVisible);
+  const rows = await allRows(question, rowsMax, originOf(visible, size), { keeps: isVisible });
   return rows.ok ? rows.value.rows.length : rows.error.reason;
 }
 
 /** The number of visible rows that are seen one by one, or the refusal. */
 async function seen(visible: readonly boolean[], size: number, pagesMax: number) {
   let rows = 0;
-  const see = (row: JsonObject) => {
+  const keeps = (row: JsonObject) => {
     if (isVisible(row)) rows += 1;
     return isVisible(row);
   };
-  const read = await visitRows(question, originOf(visible, size), see, pagesMax);
+  const read = await visitRows(question, originOf(visible, size), { keeps }, pagesMax);
   return read.ok ? rows : read.error.reason;
 }
 

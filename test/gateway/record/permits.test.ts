@@ -33,7 +33,7 @@ const eventOf = (...patients: readonly string[]) => ({
   counts: {},
 });
 const permitsOf = (through: readonly ConsentOfPatient[], ...events: ReturnType<typeof eventOf>[]) =>
-  withPermits(events, { name: "main", permittingConsents: through }).map(({ permits = [] }) => permits);
+  withPermits(events, { name: "main", facts: { permitting: through } }).map(({ permits = [] }) => permits);
 
 test("no date and no purpose of a Consent makes the ledger refuse the disclosure or forget the Consent", ({
   expect,
@@ -48,7 +48,7 @@ test("no date and no purpose of a Consent makes the ledger refuse the disclosure
   ] as const) {
     const [event] = withPermits([eventOf("dana")], {
       name: "main",
-      permittingConsents: [through("dana", dateTime)],
+      facts: { permitting: [through("dana", dateTime)] },
     });
     const read = readEvent(event);
     expect(read.ok && read.value.permits, dateTime).toEqual([
@@ -80,7 +80,7 @@ test("an event that discloses nothing has no permits", ({ expect }) => {
   expect(
     withPermits([{ ...eventOf("dana"), kind: "notice" }], {
       name: "main",
-      permittingConsents: [through("dana")],
+      facts: { permitting: [through("dana")] },
     }),
   ).toEqual([{ ...eventOf("dana"), kind: "notice" }]);
 });

@@ -1,32 +1,33 @@
-import type { JsonObject } from "#fhir/json/json";
-import type { FhirBase } from "#fhir/r4/reference";
 import { ok, type Result } from "#kernel/result";
-import { allRows, type Asking, type RowsRefusal } from "./all-rows.ts";
+import { allRows, type RowJudge } from "#gateway/origin/all-rows";
+import type { Asking, RowsRefusal } from "#gateway/origin/asking";
 
 /** Ids of a question: a search by more ids would be long, and its answer large. */
 const idsMax = 100;
 
-/** The questions for resources by type and id: each has one type and at most a hundred ids. */
-export const questionsById = (
-  idsByType: Iterable<readonly [string, ReadonlySet<string>]>,
-): readonly (readonly [string, readonly string[]])[] =>
-  [...idsByType].flatMap(([type, ids]) => {
-    const all = [...ids];
+/** The questions for resources, given as `Type/id`: each has one type and at most a hundred ids. */
+export function questionsById(
+  references: Iterable<string>,
+): readonly (readonly [type: string, ids: readonly string[]])[] {
+  const byType = Map.groupBy(references, (reference) => reference.slice(0, reference.indexOf("/")));
+  return [...byType].flatMap(([type, all]) => {
+    const ids = all.map((reference) => reference.slice(type.length + 1));
     return Array.from(
-      { length: Math.ceil(all.length / idsMax) },
-      (_, index) => [type, all.slice(index * idsMax, (index + 1) * idsMax)] as const,
+      { length: Math.ceil(ids.length / idsMax) },
+      (_, index) => [type, ids.slice(index * idsMax, (index + 1) * idsMax)] as const,
     );
   });
+}
 
 /** Reads the resources of a type with these ids. An origin that cannot search for them has none. */
 export async function rowsById(
   type: string,
   ids: readonly string[],
   origin: Asking,
-  keeps: (row: JsonObject, base: FhirBase) => boolean,
+  judge: RowJudge,
 ): Promise<Result<undefined, RowsRefusal>> {
   const question = { path: type, query: `_id=${ids.join(",")}&_count=${ids.length}`, posted: true };
-  const found = await allRows(question, ids.length, origin, keeps);
+  const found = await allRows(question, ids.length, origin, judge);
   return found.ok || isUnsupported(found.error) ? ok(undefined) : found;
 }
 

@@ -5,7 +5,8 @@ import { isId, type FhirBase } from "#fhir/r4/reference";
 import { readConsent } from "#policy/consent/read-consent";
 import { storedFormOf } from "#policy/consent/stored-form";
 import { readableMax, unreadConsents } from "#policy/consent/unread-consents";
-import { rowsOf, type Asking } from "./all-rows.ts";
+import { rowsOf } from "#gateway/origin/all-rows";
+import type { Asking } from "#gateway/origin/asking";
 import type { ReadConsent } from "#gateway/consents/consent-filing";
 import { patientOf } from "#gateway/consents/consent-subject";
 
@@ -86,7 +87,7 @@ async function consentsBySearch(
   };
   for (let page = 1; page <= pagesMax; page += 1) {
     let [understood, isDivided] = [0, false];
-    const read = await rowsOf(next, origin, (row, base) => {
+    const keeps = (row: JsonObject, base: FhirBase) => {
       const consent = stateOf(row, base, wanted, verified);
       if (consent !== undefined) understood += 1;
       if (typeof consent === "object") {
@@ -98,7 +99,8 @@ async function consentsBySearch(
         if (!("content" in consent) || consent.isPatientAssumed === true) unnamed.add(consent.consent);
       }
       return false; // the compiled form alone is retained
-    });
+    };
+    const read = await rowsOf(next, origin, { keeps });
     if (!read.ok)
       return read.error.reason === "origin_answer_too_large" ? { consents: undefined, unnamed } : undefined;
     if (understood < read.value.matches) return undefined;

@@ -1,4 +1,4 @@
-import type { ReadConsent } from "./consent-filing.ts";
+import type { ReadConsent } from "#gateway/consents/consent-filing";
 import type { ConsentBook } from "#policy/consent/consent-book";
 import type { Consents } from "#policy/consent/consents";
 
@@ -29,6 +29,8 @@ export class RequestConsents {
   readonly #origin: string;
   readonly #client: string;
   readonly #readFirst: ReadAtOriginFirst | undefined;
+  /** The patients whom the question names. */
+  readonly #expected: ReadonlySet<string>;
   #asking: Promise<boolean> | undefined;
   #generation = 0;
   /** The patients who were read since the last filing of this request. */
@@ -38,14 +40,14 @@ export class RequestConsents {
   constructor(
     book: ConsentBook,
     consents: Consents,
-    origin: string,
-    client: string,
+    { origin, client, expected }: { origin: string; client: string; expected: Iterable<string> },
     readFirst?: ReadAtOriginFirst,
   ) {
     this.book = book;
     this.#consents = consents;
     this.#origin = origin;
     this.#client = client;
+    this.#expected = new Set(expected);
     this.#readFirst = readFirst;
   }
 
@@ -54,17 +56,24 @@ export class RequestConsents {
     return this.#readFirst !== undefined || this.#consents.mayHave(this.#origin);
   }
 
+  /** Asks for the Consents of the patients whom the question names. False: they cannot be read. */
+  async expected(): Promise<boolean> {
+    return this.learn(this.#expected);
+  }
+
   /**
-   * Asks for the Consents of every patient whom the book does not know, with a single call.
+   * Asks for the Consents of each of these patients who is not known, with a single call.
    *
-   * @returns false: they cannot be read, so nothing that rests on them may leave.
+   * @returns false: they cannot be read, so no row of the patients may be judged.
    */
-  async learn(): Promise<boolean> {
+  async learn(patients: Iterable<string>): Promise<boolean> {
+    if (!this.book.isNeeded) return true;
     // the entries of a batch share the book
     while (this.#asking !== undefined) await this.#asking;
-    if (this.book.unknown.size === 0) return true;
-    const asking = this.#ask([...this.book.unknown]);
-    this.#asking = asking;
+    const unknown = this.book.unknownOf(patients);
+    if (unknown.length === 0) return true;
+    const asking = this.#ask(unknown);
+    this.#asking = asking.catch(() => false);
     try {
       return await asking;
     } finally {
@@ -74,9 +83,10 @@ export class RequestConsents {
 
   /**
    * Answers whether the Consents by which rows were judged are still the same: a withdrawal ends an answer, also
-   * amid its windows (P4). False also when the Consents cannot be read.
+   * amid its windows (P4). False also when the Consents cannot be read, and for the first Consent of an origin.
    */
   async stand(): Promise<boolean> {
+    if (!this.book.isNeeded) return !this.areOnFile;
     const { known } = this.book;
     if (known.length === 0) return true;
     const found = await this.#consents.consentsOf(this.#origin, known, this.#client);

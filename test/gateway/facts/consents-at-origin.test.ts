@@ -3,8 +3,9 @@ import { test } from "vitest";
 import type { OriginQuestion } from "#fhir/ports";
 import { utf8 } from "#kernel/encoded";
 import { err, ok } from "#kernel/result";
-import { consentsAtOrigin } from "#gateway/origin/consents-at-origin";
+import { consentsAtOrigin } from "#gateway/facts/consents-at-origin";
 import { HeldBytes } from "#gateway/origin/held-bytes";
+import { nothingToResolve } from "#gateway/origin/asking";
 import { consent } from "../../policy/consent/scene.ts";
 
 const base = "https://origin.example/fhir";
@@ -31,7 +32,10 @@ function origin(...pages: readonly (readonly object[] | "down")[]) {
     })();
     return ok({ kind: "answered", body, base } as const);
   };
-  return { asking: { ask, held: new HeldBytes(), barrier: new RowBarrier() }, questions };
+  return {
+    asking: { ...nothingToResolve, ask, held: new HeldBytes(), barrier: new RowBarrier() },
+    questions,
+  };
 }
 /** An origin that answers by the patients of the question, on a single page. */
 const having = (counts: Readonly<Record<string, number>>, patientOf: (patient: string) => object = to) => {
@@ -52,7 +56,10 @@ const having = (counts: Readonly<Record<string, number>>, patientOf: (patient: s
     })();
     return ok({ kind: "answered", body, base } as const);
   };
-  return { asking: { ask, held: new HeldBytes(), barrier: new RowBarrier() }, questions };
+  return {
+    asking: { ...nothingToResolve, ask, held: new HeldBytes(), barrier: new RowBarrier() },
+    questions,
+  };
 };
 const idsAt = async (patients: readonly string[], ...pages: readonly (readonly object[] | "down")[]) =>
   (await consentsAtOrigin(patients, origin(...pages).asking))?.map(({ consent: id }) => id);
@@ -201,7 +208,12 @@ test("an origin that ignores the criterion is asked three times, however many th
   for (const patients of [["a", "b"], ["a", "b", "c"], hundred]) {
     questions = 0;
     expect(
-      await consentsAtOrigin(patients, { ask, held: new HeldBytes(), barrier: new RowBarrier() }),
+      await consentsAtOrigin(patients, {
+        ...nothingToResolve,
+        ask,
+        held: new HeldBytes(),
+        barrier: new RowBarrier(),
+      }),
     ).toBeUndefined();
     expect(questions).toBe(3);
   }

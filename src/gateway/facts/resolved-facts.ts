@@ -1,0 +1,121 @@
+import { ok, type Result } from "#kernel/result";
+import type { ConsentOfPatient } from "#policy/consent/consent-book";
+import type { RowNeeds } from "#policy/row-needs";
+import type { KnownFacts, LackingRow, RowReader, RowsRefusal } from "#gateway/origin/asking";
+import type { LabelsAtOrigin } from "./labels-at-origin.ts";
+import type { RequestConsents } from "./request-consents.ts";
+import type { TargetsAtOrigin } from "./targets-at-origin.ts";
+
+/**
+ * Resources that a request follows for their labels, and as many targets: ten rows with as many as a row may have, or
+ * five hundred rows with ten.
+ */
+const followedMax = 5_000;
+
+const none: ReadonlySet<number> = new Set();
+
+/**
+ * The facts beside the rows of a request, each asked for once and before a row is judged by it: the Consents of
+ * patients, the labels of resources to which rows refer, the targets of Provenances. The entries of a bundle share
+ * them.
+ */
+export class ResolvedFacts implements KnownFacts {
+  readonly #consents: RequestConsents;
+  readonly #targets: TargetsAtOrigin;
+  readonly #labels: LabelsAtOrigin | undefined;
+  readonly #followed = { referred: new Set<string>(), targets: new Set<string>() };
+  #resolving: Promise<unknown> | undefined;
+
+  constructor(consents: RequestConsents, targets: TargetsAtOrigin, labels: LabelsAtOrigin | undefined) {
+    this.#consents = consents;
+    this.#targets = targets;
+    this.#labels = labels;
+  }
+
+  expected(): Promise<boolean> {
+    return this.#consents.expected();
+  }
+
+  async resolve(
+    rows: readonly LackingRow[],
+    reader: RowReader,
+  ): Promise<Result<ReadonlySet<number>, RowsRefusal>> {
+    if (rows.every(({ needs }) => needs === undefined)) return ok(none);
+    // Questions of a request run side by side: they may lack the same facts.
+    while (this.#resolving !== undefined) await this.#resolving;
+    const resolving = this.#resolve(rows, reader, this.#targets);
+    this.#resolving = resolving.catch(() => undefined);
+    try {
+      return await resolving;
+    } finally {
+      this.#resolving = undefined;
+    }
+  }
+
+  /** @param targets undefined for rows that are targets: a Provenance that is a target is hidden. */
+  async #resolve(
+    rows: readonly LackingRow[],
+    reader: RowReader,
+    targets?: TargetsAtOrigin,
+  ): Promise<Result<ReadonlySet<number>, RowsRefusal>> {
+    await this.#consents.expected();
+    const unfollowed = new Set<number>();
+    const needs = rows.map((row) => row.needs);
+    const targetsNeeded = this.#follow("targets", needs, unfollowed);
+    if (targets !== undefined && targetsNeeded.size > 0) {
+      const inside: RowReader = {
+        ask: (question) => reader.ask(question),
+        held: reader.held,
+        barrier: reader.barrier,
+        names: reader.names,
+        basesAt: (base) => reader.basesAt(base),
+        resolve: (inner) => this.#resolve(inner, inside),
+      };
+      const read = await targets.learn(targetsNeeded, inside);
+      if (!read.ok) return read;
+      for (const [index, row] of rows.entries())
+        if ((needs[index]?.targets.length ?? 0) > 0) needs[index] = row.again();
+    }
+    for (const row of this.#targets.seen) reader.names.concerned.decide(row);
+    const patients = new Set(needs.flatMap((row) => row?.patients ?? []));
+    if (!(await this.#consents.learn(patients)))
+      return { ok: false, error: { reason: "consents_unavailable" } };
+    const referred = this.#follow("referred", needs, unfollowed);
+    const labelled = (await this.#labels?.learn(referred, reader)) ?? ok(undefined);
+    return labelled.ok ? ok(unfollowed) : labelled;
+  }
+
+  /** The resources to ask for, in the order of the rows, within the limit of the request. */
+  #follow(
+    kind: "referred" | "targets",
+    needs: readonly (RowNeeds | undefined)[],
+    unfollowed: Set<number>,
+  ): ReadonlySet<string> {
+    const followed = this.#followed[kind];
+    const asked = new Set<string>();
+    for (const [index, row] of needs.entries()) {
+      for (const name of row?.[kind] ?? []) {
+        if (!followed.has(name) && followed.size >= followedMax) unfollowed.add(index);
+        else asked.add(name);
+        if (asked.has(name)) followed.add(name);
+      }
+    }
+    return asked;
+  }
+
+  get permitting(): readonly ConsentOfPatient[] | undefined {
+    return this.#consents.areOnFile ? this.#consents.book.permitting : undefined;
+  }
+
+  stand(): Promise<boolean> {
+    return this.#consents.stand();
+  }
+
+  get generation(): number {
+    return this.#consents.generation;
+  }
+
+  judgeAnew(): void {
+    this.#consents.judgeAnew();
+  }
+}

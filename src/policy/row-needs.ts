@@ -1,0 +1,67 @@
+import { Facts } from "#fhir/json/facts";
+import { textAt } from "#fhir/json/json";
+import { nestedResources } from "#fhir/json/nested-resources";
+import { hasPatients } from "#fhir/r4/compartment-tables";
+import type { FhirBase } from "#fhir/r4/reference";
+import { targetsOf } from "#fhir/r4/target-book";
+import type { CompiledPolicy } from "./compile.ts";
+import { isOfNoRow } from "./consent/consent-book.ts";
+import type { Access } from "./row-access.ts";
+
+/** The facts beside a row that its judgement reads and that are not known: each has to be asked for first. */
+export interface RowNeeds {
+  /** Ids of patients whose Consents judge the row. */
+  readonly patients: readonly string[];
+  /** As `Type/id`: resources whose labels are labels of the row. */
+  readonly referred: readonly string[];
+  /** As `Type/id`: targets of a Provenance. */
+  readonly targets: readonly string[];
+}
+
+/**
+ * The needs of a row that type, owner, scope and conditions do not hide; `undefined`: it can be judged. The targets of
+ * a Provenance come first where they say to whom it belongs.
+ *
+ * @param isOwnedByTargets the row belongs to the patients of its targets.
+ */
+export function needsOf(
+  { labels: { throughReferences } }: CompiledPolicy,
+  { consents, referred, targets }: Pick<Access, "consents" | "referred" | "targets">,
+  row: Facts,
+  base: FhirBase,
+  isOwnedByTargets: boolean,
+): RowNeeds | undefined {
+  const book = typeof consents === "object" ? consents : undefined;
+  const whole = Facts.wholeOf(row);
+  let unseen: readonly string[] = [];
+  const isFollowed = isOwnedByTargets || book?.followsTargets === true;
+  if (targets !== undefined && isFollowed && textAt(row, "resourceType") === "Provenance") {
+    const bases = book === undefined ? [base] : book.basesAt(base);
+    unseen = targetsOf(row, bases).flatMap((target) => {
+      if (typeof target === "string") return [];
+      const { type, id } = target;
+      const decides = !isOfNoRow(type) && (book?.followsTargets === true || hasPatients(type));
+      return decides && !targets.knows(`${type}/${id}`) ? [`${type}/${id}`] : [];
+    });
+    if (unseen.length > 0 && isOwnedByTargets) return { patients: [], referred: [], targets: unseen };
+  }
+  const patients = book?.lacking(row, base) ?? [];
+  const lacksLabels = throughReferences && referred !== undefined && whole !== undefined;
+  const unlabelled = new Set<string>();
+  if (lacksLabels)
+    for (const { resource } of nestedResources(whole))
+      for (const reference of referred.lacking(resource, base)) unlabelled.add(reference);
+  if (patients.length + unlabelled.size + unseen.length === 0) return undefined;
+  return { patients, referred: [...unlabelled], targets: unseen };
+}
+
+/** The needs of several versions of a row; `undefined`: there is none. */
+export function joinNeeds(all: readonly RowNeeds[]): RowNeeds | undefined {
+  if (all.length < 2) return all[0];
+  const distinct = (texts: readonly string[]) => [...new Set(texts)];
+  return {
+    patients: distinct(all.flatMap(({ patients }) => patients)),
+    referred: distinct(all.flatMap(({ referred }) => referred)),
+    targets: distinct(all.flatMap(({ targets }) => targets)),
+  };
+}
