@@ -48,6 +48,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       "test/door/vitest.config.ts",
+      "test/door/second-door/vitest.config.ts",
       "test/platform/control/vitest.config.ts",
       "test/platform/guard/vitest.config.ts",
       "test/platform/jose/vitest.config.ts",

@@ -15,6 +15,9 @@ export interface WriteConditions {
 
 export type Returned = "minimal" | "representation" | "OperationOutcome";
 
+/** The client asks for an OperationOutcome in place of the written resource. */
+export const asksForOutcome = (returned: Returned | undefined): boolean => returned === "OperationOutcome";
+
 export interface EntityTag {
   readonly weak: boolean;
   /** Between the quotes. */

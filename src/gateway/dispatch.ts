@@ -1,17 +1,18 @@
 import type { AccountingCaller } from "#audit/accounting/disclosures";
-import type { ConsentOperationRequest, Interaction, Reading, Writing } from "#fhir/interaction";
-import type { Listing } from "#fhir/listing";
+import type { ConsentOperationRequest, Interaction, Writing } from "#fhir/interaction";
 import { canonicalText } from "#fhir/json/same";
+import type { Principal } from "#identity/principal";
 import { ok, type Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
-import { evaluate } from "#policy/evaluate";
-import { evaluateAccounting } from "#policy/evaluate-accounting";
-import { allowed, evaluateListing } from "#policy/evaluate-listing";
-import type { Call } from "#gateway/admission/admit";
-import type { Caller } from "#gateway/admission/authenticate-caller";
-import type { Question } from "#gateway/admission/interpret";
+import type { PolicyRefusal } from "#policy/grant";
+import {
+  authorizeAccounting,
+  authorizeListing,
+  authorizeOperation,
+  authorizeReading,
+  type Permission,
+} from "#gateway/admission/authorize";
 import { nextLinks, type NextLinks } from "#gateway/admission/page-links";
-import type { Permission } from "#gateway/admission/permit";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
 import { once } from "#gateway/change/attempt";
 import { hasWrite, readBatchBody, type AskedBundle } from "#gateway/change/batch-entry";
@@ -28,17 +29,18 @@ import { list } from "#gateway/read/list";
 import { contentOf, readWrite } from "#gateway/write/write-body";
 import { refused, type GatewayRefusal, type Outcome } from "./outcome.ts";
 import type { GatewayPorts } from "./ports.ts";
+import type { ArrivedRequest, Question } from "./question.ts";
 
 /** The part of the recorder that stages get: it puts on record what must be there before the outcome. */
 interface StageRecord extends ChangeRecord {
   readonly caller: AccountingCaller;
+  readonly request: ArrivedRequest;
 }
 
-/** A parsed request of a known caller. Each answerer takes the parts that it needs. */
-export interface KnownRequest {
-  readonly call: Call;
-  readonly caller: Caller;
+/** A permitted request. Each answerer takes the parts that it needs. */
+export interface PermittedRequest {
   readonly question: Question;
+  readonly who: Principal;
   readonly permission: Permission;
   readonly origin: OriginSession;
   readonly gate: ReleaseGate;
@@ -52,91 +54,86 @@ type Of<K extends Kind, I = Interaction> = I extends { readonly kind: infer Kind
     ? I
     : never
   : never;
-type Answerer<I> = (interaction: I, request: KnownRequest, ports: GatewayPorts) => Promise<Outcome>;
 
-const read: Answerer<Reading> = async (interaction, request, ports) => {
-  const { permission, question, origin } = request;
-  const grant = evaluate(permission.policy, permission.access, interaction);
-  if (!grant.ok) return refused(grant.error);
-  const links = linksOf(request, ports);
-  return disclosed(await gather(grant.value, question.place, origin, links), request);
-};
+/** The answer to a question that is authorized. */
+type Granted = (request: PermittedRequest, ports: GatewayPorts) => Promise<Outcome>;
+type Authorize<I> = (permission: Permission, interaction: I) => Result<Granted, PolicyRefusal>;
 
-const listing: Answerer<Listing> = async (interaction, request, ports) => {
-  const { permission, question, origin } = request;
-  const grant = evaluateListing(permission.policy, permission.access, interaction);
-  if (!grant.ok) return refused(grant.error);
-  const links = linksOf(request, ports);
-  return disclosed(await list(grant.value, question.place, origin, links), request);
-};
-
-const accounting: Answerer<Of<"disclosures">> = async (interaction, request, ports) => {
-  const { permission, caller, call, origin, record } = request;
-  const asking = { purpose: caller.who.purpose, asked: interaction };
-  const grant = evaluateAccounting(permission.policy, permission.access, asking);
-  if (!grant.ok) return refused(grant.error);
-  const links = linksOf(request, ports);
-  const question = {
-    asked: interaction,
-    grant: grant.value,
-    origin,
-    at: call.at,
-    links,
-    caller: record.caller,
+const row =
+  <I, G>(
+    authorize: (permission: Permission, interaction: I) => Result<G, PolicyRefusal>,
+    answer: (grant: G, interaction: I, ...more: Parameters<Granted>) => Promise<Outcome>,
+  ): Authorize<I> =>
+  (permission, interaction) => {
+    const grant = authorize(permission, interaction);
+    return grant.ok ? ok((request, ports) => answer(grant.value, interaction, request, ports)) : grant;
   };
-  return disclosed(await account(question, ports), request);
-};
 
-const writing: Answerer<Writing> = async (interaction, request, ports) => {
-  const { call, caller, permission, origin, gate, record } = request;
-  const key = requestKey(caller.message, caller.who);
+/** Its entries, or the rows that it changes, are authorized one by one. */
+const authorizedBelow = () => ok(undefined);
+
+const reading = row(authorizeReading, async (grant, _interaction, request, ports) => {
+  const { question, origin } = request;
+  const links = linksOf(request, ports);
+  return disclosed(await gather(grant, question.place, origin, links), request);
+});
+
+const listing = row(authorizeListing, async (grant, _interaction, request, ports) => {
+  const { question, origin } = request;
+  const links = linksOf(request, ports);
+  return disclosed(await list(grant, question.place, origin, links), request);
+});
+
+const accounting = row(authorizeAccounting, async (grant, asked, request, ports) => {
+  const { origin, record } = request;
+  const { caller } = record;
+  const question = { asked, grant, origin, at: caller.at, links: linksOf(request, ports), caller };
+  return disclosed(await account(question, ports), request);
+});
+
+const writing = row(authorizedBelow, async (_grant, interaction: Writing, request, ports) => {
+  const { who, permission, origin, gate, record } = request;
+  const { content } = request.question;
+  const key = requestKey(content, who);
   if (!key.ok) return refused(key.error);
-  const message = await readWrite(interaction, caller.message);
+  const message = await readWrite(interaction, content);
   if (!message.ok) return refused(message.error);
   const { value: asked } = message;
-  const keyed = keyedRequest(key.value, call, caller, () => contentOf(asked.body));
+  const keyed = keyedRequest(key.value, who, content, () => contentOf(asked.body));
   const written = await once(keyed, ports.requestKeys, origin, "write", (attempt) =>
     write(asked, permission, origin, gate, record, attempt),
   );
   return written.ok ? { kind: "written", write: written.value, gate, origin } : refused(written.error);
-};
-
-const bundle: Answerer<Of<"batch">> = async (_interaction, request, ports) => {
-  const { caller, origin } = request;
-  const bundle = await readBatchBody(caller.message, origin);
-  if (!bundle.ok) return refused(bundle.error);
-  const key = hasWrite(bundle.value) ? requestKey(caller.message, caller.who) : ok(undefined);
-  if (!key.ok) return refused(key.error);
-  return inBundle(bundle.value, key.value, request, ports);
-};
+});
 
 const consentDoneText = {
   fileConsent: "The Consent is filed, and in force at this gateway if it is active.",
   revokeConsent: "The Consent is inactive, and in force no longer.",
 } as const;
 
-const consentOperation: Answerer<ConsentOperationRequest> = async ({ kind }, request, ports) => {
-  const { caller, permission, origin } = request;
-  const refusal = allowed(permission.policy, kind);
-  if (refusal?.ok === false) return refused(refusal.error);
-  const key = requestKey(caller.message, caller.who);
-  if (!key.ok) return refused(key.error);
-  const transaction = await consentTransaction(kind, caller.message, permission, origin);
-  if (!transaction.ok) return refused(transaction.error);
-  return inBundle(transaction.value, key.value, request, ports, consentDoneText[kind]);
-};
+const consentOperation = row(
+  authorizeOperation,
+  async (_grant, { kind }: ConsentOperationRequest, request, ports) => {
+    const { content } = request.question;
+    const key = requestKey(content, request.who);
+    if (!key.ok) return refused(key.error);
+    const transaction = await consentTransaction(kind, content, request.permission, request.origin);
+    if (!transaction.ok) return refused(transaction.error);
+    return inBundle(transaction.value, key.value, request, ports, consentDoneText[kind]);
+  },
+);
 
 /** @param doneText the text of the answer to an operation that is done as a transaction. */
 async function inBundle(
   asked: AskedBundle,
   key: string | undefined,
-  request: KnownRequest,
+  request: PermittedRequest,
   ports: GatewayPorts,
   doneText?: string,
 ): Promise<Outcome> {
-  const { call, caller, permission, origin, gate, record } = request;
+  const { who, permission, origin, gate, record } = request;
   const links = linksOf(request, ports);
-  const keyed = keyedRequest(key, call, caller, () => canonicalText(asked.body));
+  const keyed = keyedRequest(key, who, request.question.content, () => canonicalText(asked.body));
   const answered = await once(keyed, ports.requestKeys, origin, "bundle", (attempt) =>
     answerBundle(asked, permission, origin, links, gate, record, attempt),
   );
@@ -145,23 +142,23 @@ async function inBundle(
   return { kind: "bundle", bundle, gate, origin };
 }
 
-/** The answerer for each kind of interaction. A new kind does not compile without a row. */
-const answerers: { readonly [K in Kind]: Answerer<Of<K>> } = {
-  read,
-  vread: read,
-  search: read,
+/** The row of each kind of interaction: the decision, and the answer. A new kind does not compile without a row. */
+const rows: { readonly [K in Kind]: Authorize<Of<K>> } = {
+  read: reading,
+  vread: reading,
+  search: reading,
   history: listing,
   everything: listing,
   lastn: listing,
   disclosures: accounting,
-  capabilities: async (_interaction, { permission, origin }, ports) => ({
+  capabilities: row(authorizedBelow, async (_grant, _interaction, { permission, origin }, ports) => ({
     kind: "local",
     resource: await capabilities(permission, origin, ports),
-  }),
-  validate: async (interaction, { permission, caller, call }) => {
-    const judged = await validate(interaction, permission, caller.message, call.id);
+  })),
+  validate: row(authorizeOperation, async (_grant, interaction: Of<"validate">, { question, record }) => {
+    const judged = await validate(interaction, question.content, record.request.id);
     return judged.ok ? { kind: "local", resource: judged.value } : refused(judged.error);
-  },
+  }),
   create: writing,
   update: writing,
   patch: writing,
@@ -169,20 +166,29 @@ const answerers: { readonly [K in Kind]: Answerer<Of<K>> } = {
   "conditional-update": writing,
   "conditional-patch": writing,
   "conditional-delete": writing,
-  batch: bundle,
+  batch: row(authorizedBelow, async (_grant, _interaction, request, ports) => {
+    const { content } = request.question;
+    const bundle = await readBatchBody(content, request.origin);
+    if (!bundle.ok) return refused(bundle.error);
+    const key = hasWrite(bundle.value) ? requestKey(content, request.who) : ok(undefined);
+    if (!key.ok) return refused(key.error);
+    return inBundle(bundle.value, key.value, request, ports);
+  }),
   fileConsent: consentOperation,
   revokeConsent: consentOperation,
 };
 
-export function dispatch(request: KnownRequest, ports: GatewayPorts): Promise<Outcome> {
-  const { interaction } = request.question;
+/** Asks the policy about a question; returns the way to its answer under the grant. */
+export function authorize(permission: Permission, interaction: Interaction): Result<Granted, PolicyRefusal> {
   // the row of a kind takes the interactions of that kind
-  const answerer = answerers[interaction.kind] as Answerer<Interaction>;
-  return answerer(interaction, request, ports);
+  return (rows[interaction.kind] as Authorize<Interaction>)(permission, interaction);
 }
 
-const linksOf = ({ caller, origin, call }: KnownRequest, { pages }: GatewayPorts): NextLinks =>
-  nextLinks(pages, caller.who, origin.base, call.at);
+const linksOf = ({ who, origin, record }: PermittedRequest, { pages }: GatewayPorts): NextLinks =>
+  nextLinks(pages, who, origin.base, record.request.at);
 
-const disclosed = (result: Result<Disclosure, GatewayRefusal>, { gate, origin }: KnownRequest): Outcome =>
-  result.ok ? { kind: "disclosed", disclosure: result.value, gate, origin } : refused(result.error);
+const disclosed = (
+  result: Result<Disclosure, GatewayRefusal>,
+  { question, gate, origin }: PermittedRequest,
+): Outcome =>
+  result.ok ? { kind: "disclosed", disclosure: result.value, question, gate, origin } : refused(result.error);

@@ -1,12 +1,13 @@
 import type { ExactFaces } from "#entrypoint/faces-of";
+import type { InteractionRefusal } from "#fhir/interaction";
+import type { PageLinkRefusal } from "#fhir/ports";
+import type { AuthorizationRefusal } from "#identity/authorization";
 import { gatewayFaces } from "#entrypoint/gateway-face";
 import type { Disclosure } from "#phi/disclosure";
 import type { PolicyRefusal } from "#policy/grant";
-import type { AdmitRefusal } from "#gateway/admission/admit";
 import type { AuthenticateRefusal } from "#gateway/admission/authenticate";
-import type { InterpretRefusal } from "#gateway/admission/interpret";
 import type { ReviewRefusal } from "#gateway/admission/open-review";
-import type { SignedRefusal } from "#gateway/admission/prove-signed";
+import type { SignedRefusal } from "#gateway/admission/caller";
 import type { ClearingRefusal, ReleaseGate } from "#gateway/admission/release-gate";
 import { BodyNotWhole } from "#entrypoint/timely-body";
 import type { BatchBodyRefusal } from "#gateway/change/batch-entry";
@@ -23,13 +24,14 @@ import type { WriteBodyRefusal } from "#gateway/write/write-body";
 import type { RequestKeyRefusal } from "#gateway/change/request-key";
 import type { SettleRefusal } from "#gateway/change/attempt";
 import type { WriteOutcome } from "#gateway/change/write-outcome";
+import type { Question } from "./question.ts";
 
-/** The outcome of a request. Only the pipeline makes a Response of it: each outcome passes `release`. */
+/** The outcome of a question. A door gets none of them before it passed `release`. */
 export type Outcome =
   | { readonly kind: "refused"; readonly refusal: GatewayRefusal }
   /** Answered without any resource of the origin. */
   | { readonly kind: "local"; readonly resource: object }
-  | ({ readonly kind: "disclosed"; readonly disclosure: Disclosure } & Uncleared)
+  | ({ readonly kind: "disclosed"; readonly disclosure: Disclosure; readonly question: Question } & Uncleared)
   | ({ readonly kind: "written"; readonly write: WriteOutcome } & Uncleared)
   | ({ readonly kind: "bundle"; readonly bundle: BundleOutcome } & Uncleared);
 
@@ -40,6 +42,26 @@ interface Uncleared {
 }
 
 export const refused = (refusal: GatewayRefusal): Outcome => ({ kind: "refused", refusal });
+
+/** Why a door does not admit a request. */
+export type AdmitRefusal = {
+  readonly reason:
+    | "url_too_long"
+    | "headers_too_large"
+    | "path_malformed"
+    | "token_in_url"
+    | AuthorizationRefusal["reason"]
+    | "body_not_expected"
+    | "not_acceptable";
+};
+
+/** Why a door cannot read an admitted request as a question. */
+export type InterpretRefusal =
+  | InteractionRefusal
+  | PageLinkRefusal
+  | { readonly reason: "form_type_not_supported" | "body_type_not_supported" }
+  /** The question is in the link: further parameters would be a second question. */
+  | { readonly reason: "page_link_with_parameters" };
 
 export type GatewayRefusal =
   | AdmitRefusal
@@ -70,8 +92,8 @@ export type GatewayRefusal =
  */
 gatewayFaces satisfies ExactFaces<"gateway", GatewayRefusal["reason"]>;
 
-/** The outcome of a request whose body broke off. Throws every further fault. */
-export function brokenBody(fault: unknown): Outcome {
-  if (fault instanceof BodyNotWhole) return refused({ reason: fault.reason });
+/** The refusal of a request whose body broke off. Throws every further fault. */
+export function brokenBody(fault: unknown): GatewayRefusal {
+  if (fault instanceof BodyNotWhole) return { reason: fault.reason };
   throw fault;
 }

@@ -1,18 +1,17 @@
-import type { Origins } from "#fhir/ports";
+import type { Origins, PageLinks } from "#fhir/ports";
 import type { Clock } from "#kernel/clock";
 import type { Limiter } from "#limits/ports";
 import type { RequestKeys } from "#limits/request-keys";
 import type { RowLeases } from "#limits/row-lease";
 import type { AuthenticatePorts } from "#gateway/admission/authenticate";
 import type { CompiledPolicies } from "#gateway/admission/compiled-policies";
-import type { InterpretPorts } from "#gateway/admission/interpret";
 import type { OpenReviewPorts } from "#gateway/admission/open-review";
 import type { PermitPorts } from "#gateway/admission/permit";
-import type { ProveSignedPorts } from "#gateway/admission/prove-signed";
-import type { AnswerPorts } from "#gateway/answer/drafts";
 import type { ConsentFilingPorts } from "#gateway/consents/consent-filing";
 import type { AccountPorts } from "#gateway/read/account";
 import type { LocalPorts } from "#gateway/read/answer-locally";
+import type { LedgerQueue } from "#gateway/record/ledger-queue";
+import type { ElementMeasure } from "#gateway/record/measuring";
 import type { RecorderPorts } from "#gateway/record/recorder";
 
 /** A fault of a request, as the log has it. */
@@ -21,24 +20,28 @@ export interface NamedFault {
   readonly name: string;
 }
 
-/** All dependencies of a request. Each stage takes a part of them. */
+/** All dependencies of a request, whatever its door. Each stage takes a part of them. */
 export interface GatewayPorts
   extends
     AuthenticatePorts,
-    ProveSignedPorts,
-    InterpretPorts,
     LocalPorts,
     AccountPorts,
     RecorderPorts,
-    AnswerPorts,
     ConsentFilingPorts,
     PermitPorts,
     OpenReviewPorts {
   readonly origins: Origins;
+  /** FHIR base of an origin under the configured name to which the request came. */
+  readonly fhirBase: (origin: string) => string;
+  readonly pages: PageLinks;
   readonly clock: Clock;
   readonly limiter: Limiter;
   readonly requestKeys: RequestKeys;
   readonly rowLeases: RowLeases;
+  readonly ledgerQueue: LedgerQueue;
+  readonly elements: ElementMeasure;
+  /** Lets work go on after the answer was begun: the record of an answer that broke off. */
+  readonly keepAlive: (work: Promise<void>) => void;
   /** Called with the name of a fault that ended a request, never with its message: the message may quote data. */
   readonly onFault: (fault: NamedFault) => void;
   /** As {@link onFault}, for a fault that hid a row: the answer goes on. Once for each name in a request. */

@@ -1,18 +1,80 @@
+import type { Counted, Recorded } from "#audit/ports";
 import type { RecordedOnly } from "#entrypoint/client-refusals";
-import { joinBytes } from "#fhir/json/bytes";
-import { doneOutcome } from "#fhir/outcome";
+import { faceOf } from "#entrypoint/gateway-face";
+import type { Appended } from "#entrypoint/request-records";
 import { utf8 } from "#kernel/encoded";
-import type { Arrival } from "#gateway/admission/admit";
-import type { ReleaseGate } from "#gateway/admission/release-gate";
-import { Drafts, type AnswerPorts, type AnswerDraft } from "#gateway/answer/drafts";
-import { LedgerBusy } from "#gateway/answer/ledger-queue";
-import { bundleText } from "#gateway/change/bundle-text";
-import { clearEntries } from "#gateway/change/entry-outcome";
+import type { Principal } from "#identity/principal";
+import type { Budget } from "#limits/ports";
+import { windowBytes, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
+import { part2Notice } from "#policy/part2-notice";
+import { bytesOf, type ReleaseGate } from "#gateway/admission/release-gate";
+import { clearEntries, type EntryAnswer } from "#gateway/change/entry-outcome";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import type { Recorder, RequestFacts } from "#gateway/record/recorder";
+import { BodyValidators } from "#gateway/read/etag";
+import { LedgerBusy } from "#gateway/record/ledger-queue";
+import { recordedGrant } from "#gateway/record/measuring";
+import { recordedWindows } from "#gateway/record/recorded-windows";
+import type { Recorder } from "#gateway/record/recorder";
+import { onRefusal } from "#gateway/record/refusal-decision";
 import type { WriteOutcome } from "#gateway/change/write-outcome";
 import type { GatewayRefusal, Outcome } from "./outcome.ts";
 import type { GatewayPorts } from "./ports.ts";
+import type { Validators } from "./question.ts";
+
+/** An answer that is on record, and may leave. A door writes it in its tongue. */
+export interface ReleasedAnswer {
+  readonly outcome: ReleasedOutcome;
+  /** The place of its first record. */
+  readonly recorded: Recorded | Counted;
+  /** The caller, if proven. */
+  readonly who: Principal | undefined;
+  /** The rest of each quota from which the request spent; undefined: it came to no quota. */
+  readonly budgets: readonly Budget[] | undefined;
+  /** The notice of 42 CFR 2.32(a), if the grant may carry records of 42 CFR Part 2: the grant decides, never a row. */
+  readonly notice: string | undefined;
+}
+
+export type ReleasedOutcome =
+  | { readonly kind: "refused"; readonly refusal: GatewayRefusal }
+  /** A resource that is answered without any resource of the origin, as JSON. */
+  | { readonly kind: "local"; readonly text: string }
+  | ShownOutcome
+  /** A written resource that is shown has validators. */
+  | { readonly kind: "written"; readonly write: WriteOutcome; readonly validators: Validators | undefined }
+  /** `doneText`: the operation was done as this transaction, and its answer is the text. */
+  | {
+      readonly kind: "batch" | "transaction";
+      readonly entries: readonly EntryAnswer[];
+      readonly doneText: string | undefined;
+    };
+
+interface ShownOutcome {
+  readonly kind: "shown";
+  /** 304: the asker has the representation already. */
+  readonly status: 200 | 304;
+  /** A long body comes in windows: at each the gate is asked again, and it is on record before it is given out. */
+  readonly body: Uint8Array<ArrayBuffer> | AsyncIterable<Uint8Array> | undefined;
+  /** The whole body, for the digest of a signature alone. */
+  readonly pieces: () => readonly Uint8Array[];
+  readonly validators: Validators | undefined;
+  /** For an answer that is not FHIR: its media type and its protective headers. */
+  readonly headers: Disclosure["headers"];
+}
+
+type ReleasePorts = Pick<GatewayPorts, "ledgerQueue" | "elements" | "keepAlive">;
+
+/** An outcome that may leave once it is on record. */
+interface Cleared {
+  /**
+   * Size of an answer that may still be given up before its record. Undefined where something was done
+   * already, which must go on record.
+   */
+  readonly bytes?: number;
+  readonly record: () => Promise<Appended>;
+  readonly outcome: () => ReleasedOutcome | Promise<ReleasedOutcome>;
+  /** The parts of the body whose elements are counted. */
+  readonly left?: readonly Uint8Array[] | undefined;
+}
 
 /**
  * The only way out (P1, P4). An answer with patient data leaves in this order: the client's lease is renewed
@@ -23,97 +85,190 @@ import type { GatewayPorts } from "./ports.ts";
  */
 export async function release(
   outcome: Outcome,
-  arrival: Arrival,
   recorder: Recorder,
-  ports: AnswerPorts,
-): Promise<Response> {
-  const drafts = new Drafts(arrival, recorder, ports);
-  const draft = await cleared(outcome, arrival.id, recorder.facts, drafts);
-  return recordAndAnswer(draft, drafts, ports);
+  ports: ReleasePorts,
+): Promise<ReleasedAnswer> {
+  return recordAndRelease(await cleared(outcome, recorder, ports), recorder, ports);
 }
 
 /**
- * Puts the fault of a known caller's request on record, with the interaction as far as it was learned, and answers
- * it. Throws the fault if its record is not made: the caller is unknown, a record of the request says already what
- * was begun, or the ledger is what failed.
+ * Puts the fault of a known caller's request on record, with the interaction as far as it was learned, and releases
+ * its refusal. Throws the fault if its record is not made: the caller is unknown, a record of the request says already
+ * what was begun, or the ledger is what failed.
  */
-export async function recordFault(
+export async function releaseFault(
   fault: unknown,
-  arrival: Arrival,
   recorder: Recorder,
-  ports: AnswerPorts & Pick<GatewayPorts, "onFault">,
-): Promise<Response> {
+  { onFault }: Pick<GatewayPorts, "onFault">,
+): Promise<ReleasedAnswer> {
   if (fault instanceof LedgerBusy || !recorder.mayRecord(fault)) throw fault;
-  const draft = new Drafts(arrival, recorder, ports).refusal({ reason: "fault", retryAfterSeconds: 2 });
+  const refusal = { reason: "fault", retryAfterSeconds: 2 } as const;
   // Once: the fault of this append is the ledger's.
-  const recorded = await draft.record().catch(() => undefined);
+  const recorded = await refusalOf(refusal, recorder)
+    .record()
+    .catch(() => undefined);
   if (recorded === undefined || recorded === "replayed") throw fault;
-  const answer = await draft.answer(recorded).catch(() => undefined);
-  if (answer === undefined) throw fault;
-  ports.onFault({ requestId: arrival.id, name: fault instanceof Error ? fault.name : "unknown" });
-  return answer;
+  onFault({ requestId: recorder.request.id, name: fault instanceof Error ? fault.name : "unknown" });
+  return released({ kind: "refused", refusal }, recorded, recorder);
 }
 
 /** A proof of possession (DPoP) answers a single request: a further request with it is refused. */
-async function recordAndAnswer(draft: AnswerDraft, drafts: Drafts, ports: AnswerPorts): Promise<Response> {
-  const recorded = await ports.ledgerQueue.holding(draft.bytes ?? 0, draft.record);
-  return recorded === "replayed"
-    ? recordAndAnswer(drafts.refusal({ reason: "proof_replayed" }), drafts, ports)
-    : draft.answer(recorded);
+async function recordAndRelease(
+  { bytes = 0, record, outcome, left }: Cleared,
+  recorder: Recorder,
+  ports: ReleasePorts,
+): Promise<ReleasedAnswer> {
+  const recorded = await ports.ledgerQueue.holding(bytes, record);
+  if (recorded === "replayed")
+    return recordAndRelease(refusalOf({ reason: "proof_replayed" }, recorder), recorder, ports);
+  const answer = released(await outcome(), recorded, recorder);
+  if (left !== undefined) measure(left, recorder, ports);
+  return answer;
+}
+
+const released = (
+  outcome: ReleasedOutcome,
+  recorded: Recorded | Counted,
+  { facts: { principal, gate, mayCarryPart2 } }: Recorder,
+): ReleasedAnswer => ({
+  outcome,
+  recorded,
+  who: principal,
+  budgets: gate?.budgets,
+  notice: mayCarryPart2 === true ? part2Notice : undefined,
+});
+
+/** Counts the elements of a body that is on record and is sent, if the grant asks for it. */
+function measure(
+  bodies: readonly Uint8Array[],
+  { facts: { principal }, request: { at } }: Recorder,
+  { elements }: ReleasePorts,
+): void {
+  if (principal?.grant.measureElements === true) elements.note(recordedGrant(principal), at, bodies);
 }
 
 /**
- * Asks whether an outcome may be shown now, and drafts the answer: to the outcome, or to the refusal that
- * took its place.
+ * Asks whether an outcome may be shown now: the outcome itself, or the refusal that took its place.
  */
-async function cleared(
-  outcome: Outcome,
-  requestId: string,
-  facts: RequestFacts,
-  drafts: Drafts,
-): Promise<AnswerDraft> {
+async function cleared(outcome: Outcome, recorder: Recorder, ports: ReleasePorts): Promise<Cleared> {
   switch (outcome.kind) {
     case "refused":
-      return clearedRefusal(outcome.refusal, facts, drafts);
-    case "local":
-      return drafts.local(outcome.resource);
+      return clearedRefusal(outcome.refusal, recorder);
+    case "local": {
+      const text = JSON.stringify(outcome.resource);
+      const answer = { kind: "local", text } as const;
+      return { bytes: text.length, record: () => recorder.notice(200), outcome: () => answer };
+    }
     case "disclosed": {
       const { disclosure, gate, origin } = outcome;
       const clearance = await gate.clear({ disclosure, concerned: origin.names.concerned });
-      if (!clearance.ok) return clearedRefusal(clearance.error, facts, drafts);
-      // between the windows of a long answer: a withdrawal counts within ten seconds (P4)
-      const mayGoOn = async () => (await gate.stillGood()).ok;
-      return drafts.disclosure(clearance.value, mayGoOn);
+      if (!clearance.ok) return clearedRefusal(clearance.error, recorder);
+      return shown(clearance.value, outcome, recorder, ports);
     }
-    case "written":
-      return drafts.written(await clearedWrite(outcome.write, outcome.gate, outcome.origin));
+    case "written": {
+      const write = await clearedWrite(outcome.write, outcome.gate, outcome.origin);
+      const [window] = write.disclosure?.windows ?? [];
+      const validators =
+        window &&
+        new BodyValidators(
+          window.body,
+          recorder.facts.policyDigest ?? "",
+          write.disclosure?.representation?.lastUpdated,
+        );
+      return {
+        record: () => recorder.written(write),
+        outcome: () => ({ kind: "written", write, validators }),
+        left: window && write.reason === undefined ? [window.body] : undefined,
+      };
+    }
     case "bundle": {
       const { kind, parts, result, doneText } = outcome.bundle;
-      if ("reason" in result) return drafts.bundle(kind, parts, result);
-      const answers = await clearEntries(result, outcome.gate);
-      const all = [...parts, ...result.flatMap((entry) => entry.parts)];
-      const text =
-        doneText === undefined
-          ? bundleText(kind, answers, requestId)
-          : joinBytes([utf8(JSON.stringify(doneOutcome(requestId, doneText)))]);
-      return drafts.bundle(kind, all, text);
+      const record = (all: typeof parts) => () => recorder.lastParts(kind, all);
+      if ("reason" in result)
+        return { record: record(parts), outcome: () => ({ kind: "refused", refusal: result }) };
+      const entries = await clearEntries(result, outcome.gate);
+      return {
+        record: record([...parts, ...result.flatMap((entry) => entry.parts)]),
+        outcome: () => ({ kind, entries, doneText }),
+        left: doneText === undefined ? leftOf(entries) : undefined,
+      };
     }
   }
 }
 
+/** The shown resources as an array of JSON. */
+const leftOf = (entries: readonly EntryAnswer[]): readonly Uint8Array[] => [
+  utf8("[null"),
+  ...entries.flatMap(({ disclosure, bodiless }) =>
+    disclosure === undefined || bodiless === true
+      ? []
+      : disclosure.windows.flatMap(({ body }) => [utf8(","), body]),
+  ),
+  utf8("]"),
+];
+
+const refusalOf = (refusal: GatewayRefusal, recorder: Recorder, decidedBy?: DisclosedWindow): Cleared => ({
+  record: () => recorder.refusal(faceOf(refusal).status, onRefusal(refusal), decidedBy),
+  outcome: () => ({ kind: "refused", refusal }),
+});
+
 /**
  * A refusal that rows decided discloses these rows: it pays for the names of their patients like an answer.
  */
-async function clearedRefusal(
-  refusal: GatewayRefusal,
-  { origin, gate }: RequestFacts,
-  drafts: Drafts,
-): Promise<AnswerDraft> {
+async function clearedRefusal(refusal: GatewayRefusal, recorder: Recorder): Promise<Cleared> {
+  const { origin, gate } = recorder.facts;
   // The first request with the proof has the record. A replay is refused whatever it asks.
-  if (refusal.reason === "proof_replayed" || origin === undefined) return drafts.refusal(refusal);
+  if (refusal.reason === "proof_replayed" || origin === undefined) return refusalOf(refusal, recorder);
   const { concerned } = origin.names;
   const paid = concerned.due() === 0 ? undefined : await gate?.spendNames(concerned);
-  return paid?.ok === false ? drafts.refusal(paid.error) : drafts.refusal(refusal, concerned.alone());
+  return paid?.ok === false
+    ? refusalOf(paid.error, recorder)
+    : refusalOf(refusal, recorder, concerned.alone());
+}
+
+/**
+ * An answer without a body, and one that the asker has already, is on record with its whole body: its headers confirm
+ * a guess at it. Up to 1 MiB there is a single record before the first byte. A longer answer has an append with the
+ * intent and the first window, then an append for each further window before its bytes.
+ */
+function shown(
+  disclosure: Disclosure,
+  { question, gate }: Extract<Outcome, { kind: "disclosed" }>,
+  recorder: Recorder,
+  ports: ReleasePorts,
+): Cleared {
+  const { windows, representation, headers } = disclosure;
+  const [first, ...further] = windows;
+  if (first === undefined) throw new Error("a disclosure of nothing");
+  const validators =
+    representation &&
+    new BodyValidators(first.body, recorder.facts.policyDigest ?? "", representation.lastUpdated);
+  const status = validators !== undefined && question.isKnown(validators) ? 304 : 200;
+  const isBodiless = status === 304 || question.isBodiless;
+  const isOne = further.length === 0 && (isBodiless || first.body.length <= windowBytes);
+  let tagged: Promise<void> | undefined;
+  return {
+    bytes: bytesOf(disclosure),
+    record: () => {
+      const recording = isOne
+        ? recorder.disclosure(first, disclosure, status)
+        : recorder.firstWindow(disclosure, status);
+      tagged = validators?.makeTag(); // while the ledger works
+      return recording;
+    },
+    outcome: async () => {
+      if (tagged !== undefined) await tagged;
+      if (isBodiless)
+        for (const [index, window] of further.entries())
+          await recorder.window(window, index + 2, disclosure, status);
+      const pieces = () => windows.map(({ body }) => body);
+      const sent = () => measure(pieces(), recorder, ports);
+      const inWindows = () => recordedWindows(disclosure, gate, recorder, ports.keepAlive, sent);
+      const body = isBodiless ? undefined : isOne ? first.body : inWindows();
+      return { kind: "shown", status, body, pieces, validators, headers };
+    },
+    left: isOne && !isBodiless ? [first.body] : undefined,
+  };
 }
 
 /**

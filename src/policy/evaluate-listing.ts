@@ -20,7 +20,7 @@ import { evaluateSearch } from "#policy/search/evaluate-search";
 import type { Grant, PolicyRefusal, SearchGrant } from "./grant.ts";
 import { showsInFull } from "./relations.ts";
 import { rowAccessOf, isUnrestricted, patientsWithin, type Access } from "./row-access.ts";
-import { countMax, originCount, pageCount } from "./page-count.ts";
+import { countMax, originCount, pageCount } from "#fhir/search/page-count";
 
 /** A permitted listing. The grant of its own type decides about each row. */
 export type ListingGrant = HistoryGrant | EverythingGrant | LastNGrant;

@@ -3,9 +3,6 @@ import type { ConsentDecision } from "./consent/decide-by-consents.ts";
 /** 42 CFR 2.32(a)(2), as of 89 FR 12472: it accompanies each record of a Part 2 program. */
 export const part2Notice = "42 CFR part 2 prohibits unauthorized use or disclosure of these records.";
 
-/** The header of each answer of a grant that may carry such records: the grant decides, never a row. */
-export const part2Header = "phylax-part2-notice";
-
 /**
  * 42 CFR 2.32(b): a clear explanation of the scope of the consent goes with the records, and the Consent's
  * reference. @param because undefined: the policy lets the labels leave.

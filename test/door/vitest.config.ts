@@ -21,7 +21,7 @@ export default defineProject({
     name: "door",
     isolate: false,
     maxWorkers: 2, // as vitest.config.ts next to package.json has it: projects that run together agree on it
-    include: ["**/*.test.ts"],
+    include: ["*.test.ts"],
     setupFiles: [inProcess("scheduler.ts"), inProcess("../fixed-seeds.ts")],
     testTimeout: 90_000,
     hookTimeout: 60_000,

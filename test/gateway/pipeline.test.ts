@@ -2,16 +2,21 @@ import { test } from "vitest";
 import type { AuditEvent } from "#audit/event";
 import type { Recorded } from "#audit/ports";
 import type { Denied } from "#limits/ports";
-import type { Arrival } from "#gateway/admission/admit";
-import { LedgerBusy, LedgerQueue } from "#gateway/answer/ledger-queue";
+import type { Caller } from "#gateway/admission/caller";
+import type { ReleaseGate } from "#gateway/admission/release-gate";
+import type { Arrival } from "#gateway/http/admit";
+import { LedgerBusy, LedgerQueue } from "#gateway/record/ledger-queue";
 import { gatewayApp } from "#gateway/http/app";
-import { serve } from "#gateway/pipeline";
-import type { GatewayPorts } from "#gateway/ports";
+import { serve, type FhirDoorPorts } from "#gateway/http/fhir-door";
+import { perform } from "#gateway/perform";
+import { Recorder } from "#gateway/record/recorder";
+
 import { err, ok } from "#kernel/result";
 import { instant } from "#kernel/clock";
 import { compilePolicy } from "#policy/compile";
 import { policy, rule } from "../policy/granting.ts";
 import { at, clientRecord, fhirBase, publicUrl } from "../support/credentials.ts";
+import { serve as serveByLines } from "../support/json-lines-door.ts";
 
 const scopes = [{ context: "system", type: "*", permissions: ["c", "r", "s"], filters: [] }] as const;
 const digest = "sha256:1";
@@ -72,13 +77,13 @@ function world({
     findExternal: async () => undefined,
   };
   const denied: Denied = new Set();
-  const renew: GatewayPorts["limiter"]["renew"] = async (_spend, revoked) => {
+  const renew: FhirDoorPorts["limiter"]["renew"] = async (_spend, revoked) => {
     step("lease");
     const names = steps.filter((name) => name === "lease").length >= deniedAt ? clientDenied : denied;
     const refusal = revoked(names);
     return refusal === undefined ? ok({ ...budget, policy: "default" }) : err(refusal);
   };
-  const ports: GatewayPorts = {
+  const ports: FhirDoorPorts = {
     requestKeys: { claim: unused },
     rowLeases: { take: unused },
     onFault: ({ name }) => step(`fault ${name}`),
@@ -338,7 +343,7 @@ test("the ledger is asked once for the record of a fault", async ({ expect }) =>
 
 test("an answer that the ledger refuses to record as faulty is on record as a fault", async ({ expect }) => {
   const { ports, events } = world();
-  const ledger: GatewayPorts["ledger"] = {
+  const ledger: FhirDoorPorts["ledger"] = {
     ...ports.ledger,
     record: async (sent, sender) => {
       if (sent.some(({ kind }) => kind === "disclosure")) throw new TypeError("ledger: bad event: patients");
@@ -371,6 +376,41 @@ test("a refusal is on record with the facts that were known by then, and the ori
   expect(answer.status).toBe(401);
   expect(steps).toEqual(["record refusal"]);
   expect(events[0]).toMatchObject({ kind: "refusal", outcome: { reason: "token_missing" }, why: undefined });
+});
+
+const create = () => post({ resourceType: "Patient", gender: "female" });
+test.for<readonly [name: string, asked: () => Arrival, made?: Parameters<typeof world>[0]]>([
+  ["a read", () => get("Patient/amara")],
+  ["a read without a body", () => ({ ...get("Patient/amara"), method: "HEAD" })],
+  ["a type without a rule", () => get("Observation/1")],
+  ["no token", () => get("Patient/amara", {})],
+  ["a denial while the origin answers", () => get("Patient/amara"), { deniedAt: 1 }],
+  ["a write", create],
+  ["a denial before a write is sent", create, { deniedAt: 1 }],
+  ["a denial after a write was sent", create, { deniedAt: 2 }],
+  ["metadata", () => get("metadata")],
+  ["a fault of the guard", () => get("Patient/amara"), { failing: "lease" }],
+  ["a fault of the origin", () => get("Patient/amara"), { failing: "origin asked" }],
+])(
+  "a second door of a few lines has the steps, the records and the verdict of the FHIR door: %s",
+  async ([, asked, made], { expect }) => {
+    const [one, other] = [world(made), world(made)];
+    const answer = await serve(asked(), one.ports);
+    const line = await serveByLines(asked(), other.ports);
+    expect([line.status, await line.text()]).toEqual([answer.status, await answer.text()]);
+    expect(line.headers.get("phylax-receipt")).toBe(answer.headers.get("phylax-receipt"));
+    expect(other.steps).toEqual(one.steps);
+    expect(other.events).toEqual(one.events);
+  },
+);
+
+test("a caller who is claimed is no caller: only a proof makes one", async ({ expect }) => {
+  const { ports, steps } = world();
+  const question = { interaction: { kind: "capabilities" } } as Parameters<typeof perform>[0];
+  const [claimed, gate] = [{ who: {} }, {}] as unknown as [Caller, ReleaseGate];
+  const recorder = new Recorder({ id: "1", at, address: "" }, ports);
+  await expect(perform(question, claimed, gate, recorder, ports)).rejects.toThrow("claimed, not proven");
+  expect(steps).toEqual([]);
 });
 
 test("metadata of a known caller is answered without the origin, on record", async ({ expect }) => {

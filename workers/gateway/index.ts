@@ -4,7 +4,7 @@ import type { Hono } from "hono";
 import type { LinesRequest } from "#audit/accounting/disclosures";
 import type { AccountingToWrite } from "#audit/accounting/written";
 import { gatewayApp } from "#gateway/http/app";
-import { LedgerQueue } from "#gateway/answer/ledger-queue";
+import { LedgerQueue } from "#gateway/record/ledger-queue";
 import type { NamedFault } from "#gateway/ports";
 import { compiledPolicies } from "#gateway/admission/compiled-policies";
 import { instant } from "#kernel/clock";

@@ -13,12 +13,33 @@ import {
   type Principal,
   type PrincipalRefusal,
 } from "#identity/principal";
+import type { Scheme } from "#identity/authorization";
 import type { Proof, ProofRefusal, ProofVerifier } from "#identity/proof";
 import type { AccessToken, AccessTokenRefusal, ProvenToken } from "#identity/token";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
-import type { Call } from "./admit.ts";
+
+/** What a caller presents: nothing of it is proven. A call between Workers has it too, never what it proves. */
+export interface PresentedCredentials {
+  readonly at: Instant;
+  /** Name of the FHIR origin. */
+  readonly origin: string;
+  /** How the token was presented, when one was sent. */
+  readonly scheme: Scheme | undefined;
+  /** The access token (RFC 6750 §2.1, RFC 9449 §7.1), when one was sent. */
+  readonly token: Secret | undefined;
+  /** The proof of possession (DPoP), and what it has to name. */
+  readonly proof: Secret | undefined;
+  readonly method: string;
+  readonly path: string;
+  /** `cf.tlsClientAuth` as the edge gave it; unproven. */
+  readonly tlsClientAuth: unknown;
+  /** `Phylax-Purpose`: chooses within the token's purposes. */
+  readonly purpose: string | undefined;
+  /** `Phylax-Justification`: why break-glass is needed. */
+  readonly justification?: string | undefined;
+}
 
 export type AuthenticateRefusal =
   | { readonly reason: "token_missing" | "token_scheme_mismatch" }
@@ -53,7 +74,7 @@ export interface AuthenticatePorts {
  * `seen` gets a verified certificate even when a later check fails.
  */
 export async function authenticate(
-  call: Call,
+  call: PresentedCredentials,
   ports: AuthenticatePorts,
   seen: (certificate: Certificate) => void,
 ): Promise<Result<Authenticated, AuthenticateRefusal>> {
@@ -160,7 +181,7 @@ function identifyNow(
  * bearer token.
  */
 async function proofOf(
-  { scheme, proof, method, path, at }: Call,
+  { scheme, proof, method, path, at }: PresentedCredentials,
   text: Secret,
   { binding }: AccessToken,
   { proofs, askedUrl }: AuthenticatePorts,

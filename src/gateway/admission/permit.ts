@@ -11,7 +11,6 @@ import type { KnownParty } from "#policy/consent/judge-consent";
 import type { ResourceType } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
 import type { SearchParameter } from "#fhir/search/search";
-import { evaluateSearch } from "#policy/search/evaluate-search";
 import { TargetBook } from "#fhir/r4/target-book";
 import { ReferredLabels } from "#policy/sensitivity/referred-labels";
 import { consentsAtOrigin } from "#gateway/facts/consents-at-origin";
@@ -30,16 +29,11 @@ import type { Access } from "#policy/row-access";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { NamingRefusal } from "#gateway/origin/named-patients";
 import { relate, type RelateRefusal } from "#gateway/origin/relate";
+import { authorizeRows, type Permission } from "./authorize.ts";
 
 export interface PermitPorts {
   readonly consents: Consents;
   readonly consentReadings: ConsentReadings;
-}
-
-/** The policy of a grant, and the scopes and patients of the caller by whom it is evaluated. */
-export interface Permission {
-  readonly policy: CompiledPolicy;
-  readonly access: Access;
 }
 
 /**
@@ -80,7 +74,7 @@ export async function permit(
   const readFirst = readingAtOrigin(origin, traits?.consents, consentReadings);
   const setting = { origin: origin.name, client: who.client.id, expected };
   const grantOf = (type: ResourceType, ids: readonly string[]) =>
-    evaluateSearch(policy, access, { ...everyRow, type, parameters: byId(type, ids) });
+    authorizeRows({ policy, access }, { ...everyRow, type, parameters: byId(type, ids) });
   origin.judgeBy(
     new ResolvedFacts(
       new RequestConsents(book, consents, setting, readFirst),

@@ -6,7 +6,7 @@ import type { Budget, Exhausted, Limiter } from "#limits/ports";
 import type { AdditionalPatients } from "#phi/additional-patients";
 import type { Disclosure } from "#phi/disclosure";
 import type { Authenticated } from "./authenticate.ts";
-import type { Caller } from "./authenticate-caller.ts";
+import type { Caller } from "./caller.ts";
 import { recordsSpent, recordSpends, requestSpends, type RequestSpends } from "./spends.ts";
 
 export type GateRefusal =

@@ -17,9 +17,8 @@ import { isResource, property, readJson, textAt, type Json, type JsonObject } fr
 import { readConditions } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import { wholeSteps } from "#kernel/whole-steps";
-import type { Arrival } from "#gateway/admission/admit";
 import type { HeldBytes } from "#gateway/origin/held-bytes";
-import { hasMediaType, readResourceBody, resourceTypes } from "#gateway/admission/resource-body";
+import type { Content } from "#gateway/question";
 import {
   bodyIn,
   deletions,
@@ -70,17 +69,16 @@ const stepBytes = 65_536;
 
 /** Reads the bundle that was posted to the base. */
 export async function readBatchBody(
-  { headers, body }: Pick<Arrival, "headers" | "body">,
+  content: Content,
   { base, held }: { readonly base: string; readonly held: HeldBytes },
 ): Promise<Result<AskedBundle, BatchBodyRefusal>> {
-  if (!hasMediaType(headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
-  const bytes = await readResourceBody(body, batchBytesMax);
+  const bytes = await content.read("resource", batchBytesMax);
   if (!bytes.ok) return bytes;
   if (!held.takeTree(wholeSteps(bytes.value.length, stepBytes))) return err({ reason: "body_too_large" });
   const json = readJson(bytes.value);
   if (!json.ok) return err({ reason: `body_${json.error.reason}` });
   const batch = readBatch(json.value, base);
-  return batch.ok ? ok({ ...batch.value, prefer: headers.get("prefer"), body: json.value }) : batch;
+  return batch.ok ? ok({ ...batch.value, prefer: content.stated("prefer"), body: json.value }) : batch;
 }
 
 /**

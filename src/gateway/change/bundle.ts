@@ -1,11 +1,11 @@
 import { faceOf } from "#entrypoint/gateway-face";
 import type { BatchEntry, EntryFault } from "#fhir/batch";
 import { patientsNamed } from "#fhir/patients-named";
+import { asksForOutcome } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
-import { evaluate } from "#policy/evaluate";
 import type { NextLinks } from "#gateway/admission/page-links";
-import type { Permission } from "#gateway/admission/permit";
+import { authorizeReading, type Permission } from "#gateway/admission/authorize";
 import { bytesOf, type ReleaseGate } from "#gateway/admission/release-gate";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { etagOf, isListed } from "#gateway/read/etag";
@@ -266,17 +266,18 @@ async function readAll(
 
 async function read(
   { reading, outcome }: Entry,
-  { policy, access }: Permission,
+  permission: Permission,
   links: NextLinks,
   isWhole: boolean,
 ): Promise<void> {
   if (reading === undefined) return;
   const { interaction, isHead, ifNoneMatch } = reading;
-  const grant = evaluate(policy, access, interaction);
+  const grant = authorizeReading(permission, interaction);
   if (!grant.ok) return outcome.refuse(grant.error);
   const found = await gather(grant.value, undefined, outcome.origin, links);
   if (!found.ok) return outcome.refuse(found.error);
-  const etag = isWhole || interaction.kind === "search" ? undefined : tagOf(found.value, policy.digest);
+  const etag =
+    isWhole || interaction.kind === "search" ? undefined : tagOf(found.value, permission.policy.digest);
   const isKnown = etag !== undefined && ifNoneMatch !== null && isListed(ifNoneMatch, etag);
   // a 304 confirms a guess at the body, which is on record as shown (ADR 14)
   outcome.answer = {
@@ -302,7 +303,7 @@ async function showAll(entries: readonly Entry[], permission: Permission, isWhol
     const [end, { returns }] = [endOf(change), change.asked.conditions];
     if (end.kind === "refused" || end.done === undefined) continue;
     if (returns !== "representation") {
-      outcome.answer = { ...answer, saysDone: returns === "OperationOutcome" };
+      outcome.answer = { ...answer, saysDone: asksForOutcome(returns) };
       continue;
     }
     const shown = await represent(end.done, returns, permission, origin, async (question) => {

@@ -1,7 +1,7 @@
 import type { What } from "#audit/event";
 import type { BatchEntry } from "#fhir/batch";
 import { err, ok, type Result } from "#kernel/result";
-import type { Permission } from "#gateway/admission/permit";
+import type { Permission } from "#gateway/admission/authorize";
 import type { GateRefusal, ReleaseGate } from "#gateway/admission/release-gate";
 import { concernsNobody, type ConcernedBy } from "#gateway/origin/concerned-by-write";
 import type { OriginSession } from "#gateway/origin/origin-session";

@@ -1,5 +1,5 @@
 import { err, ok, type Result } from "#kernel/result";
-import type { Permission } from "#gateway/admission/permit";
+import type { Permission } from "#gateway/admission/authorize";
 import type { WrittenContent } from "#gateway/consents/consent-filing";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { patientByIdentifier } from "#gateway/write/consent-patient";

@@ -14,24 +14,18 @@ import {
 } from "#fhir/json/json";
 import { parseReference } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
-import type { Arrival } from "#gateway/admission/admit";
-import type { Permission } from "#gateway/admission/permit";
-import {
-  hasMediaType,
-  readResourceBody,
-  resourceTypes,
-  type ResourceBodyRefusal,
-} from "#gateway/admission/resource-body";
+import type { Permission } from "#gateway/admission/authorize";
 import { identifierIn, identifierOfPatient, patientOf } from "#gateway/consents/consent-subject";
 import type { OriginRefusal } from "#gateway/origin/forward";
 import type { OriginSession } from "#gateway/origin/origin-session";
+import type { Content, ContentRefusal } from "#gateway/question";
 import { findRow, type CriteriaRefusal, type FoundRow } from "#gateway/write/write-criteria";
 import type { AskedTransaction } from "./batch-entry.ts";
 
 /** Why an operation of HL7 FAST Scalable Consent is refused before anything is planned. */
 export type ConsentOperationRefusal =
-  | ResourceBodyRefusal
-  | { readonly reason: `body_${JsonRefusal["reason"]}` | "body_type_not_supported" }
+  | ContentRefusal
+  | { readonly reason: `body_${JsonRefusal["reason"]}` }
   | CriteriaRefusal
   | OriginRefusal
   /** A parameter is missing, of a different form, or repeated; a filed Consent is not active. */
@@ -47,12 +41,11 @@ export type ConsentOperation = "fileConsent" | "revokeConsent";
  */
 export async function consentTransaction(
   operation: ConsentOperation,
-  { headers, body }: Pick<Arrival, "headers" | "body">,
+  content: Content,
   permission: Permission,
   origin: OriginSession,
 ): Promise<Result<AskedTransaction, ConsentOperationRefusal>> {
-  if (!hasMediaType(headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
-  const bytes = await readResourceBody(body);
+  const bytes = await content.read("resource");
   if (!bytes.ok) return bytes;
   const json = readJson(bytes.value);
   if (!json.ok) return err({ reason: `body_${json.error.reason}` });

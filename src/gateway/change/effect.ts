@@ -1,5 +1,5 @@
 import type { Result } from "#kernel/result";
-import type { Permission } from "#gateway/admission/permit";
+import type { Permission } from "#gateway/admission/authorize";
 import type { FilingRefusal } from "#gateway/consents/consent-filing";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { ConsentPatientRefusal } from "#gateway/write/consent-patient";

@@ -3,7 +3,7 @@ import { readObject } from "#fhir/json/json";
 import { utf8 } from "#kernel/encoded";
 import { ok, type Result } from "#kernel/result";
 import { residenceFacts } from "#residence/row-residences";
-import type { Permission } from "#gateway/admission/permit";
+import type { Permission } from "#gateway/admission/authorize";
 import type { FilingRefusal } from "#gateway/consents/consent-filing";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { PlannedWrite, SentPlan } from "#gateway/write/planned-write";

@@ -13,8 +13,7 @@ import { patientsNamed } from "#fhir/patients-named";
 import { conditionQuery } from "#fhir/preconditions";
 import { encodedQuery } from "#fhir/search/query";
 import { err, ok, type Result } from "#kernel/result";
-import { evaluate } from "#policy/evaluate";
-import type { Permission } from "#gateway/admission/permit";
+import { authorizeReading, type Permission } from "#gateway/admission/authorize";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { findByQuery } from "#gateway/write/write-criteria";
 import { planWrite } from "#gateway/write/write-plan";
@@ -76,7 +75,7 @@ async function planAll(
     const naming = origin.names.nameAsked(patientsNamed(interaction), access);
     if (!naming.ok) return naming;
     if (asked.value.kind === "reading") {
-      const grant = evaluate(policy, access, asked.value.interaction);
+      const grant = authorizeReading(permission, asked.value.interaction);
       if (!grant.ok) return grant;
       continue;
     }

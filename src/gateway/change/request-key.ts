@@ -2,8 +2,7 @@ import type { Principal } from "#identity/principal";
 import { err, ok, type Result } from "#kernel/result";
 import { readIdempotencyKey } from "#limits/idempotency-key";
 import type { KeyedRequest } from "#limits/request-keys";
-import type { Arrival, Call } from "#gateway/admission/admit";
-import type { Caller } from "#gateway/admission/authenticate-caller";
+import type { Content } from "#gateway/question";
 
 export type RequestKeyRefusal =
   | { readonly reason: "idempotency_key_malformed" }
@@ -15,11 +14,11 @@ export type RequestKeyRefusal =
  * interactions ignore the header.
  */
 export function requestKey(
-  { headers }: Pick<Arrival, "headers">,
+  content: Pick<Content, "stated">,
   { grant }: Pick<Principal, "grant">,
 ): Result<string | undefined, RequestKeyRefusal> {
-  const header = headers.get("idempotency-key");
-  if (header !== null) return readIdempotencyKey(header);
+  const stated = content.stated("idempotency-key");
+  if (stated !== null) return readIdempotencyKey(stated);
   return grant.keyedWrites ? err({ reason: "idempotency_key_required" }) : ok(undefined);
 }
 
@@ -27,22 +26,22 @@ export function requestKey(
  * The request as its key knows it. A repeat has the same method, address, purpose, conditions and content;
  * the form of its JSON, its credentials and its preferences for the answer do not count.
  *
- * @param content the canonical text of the body.
+ * @param text the canonical text of the body.
  * @returns undefined: the request has no key.
  */
 export function keyedRequest(
   key: string | undefined,
-  { method, path, query, purpose }: Pick<Call, "method" | "path" | "query" | "purpose">,
-  { who: { client, issuer, subject }, message: { headers } }: Pick<Caller, "who" | "message">,
-  content: () => string,
+  { client, issuer, subject }: Pick<Principal, "client" | "issuer" | "subject">,
+  content: Pick<Content, "stated" | "sameRequest">,
+  text: () => string,
 ): KeyedRequest | undefined {
   if (key === undefined) return undefined;
-  const conditions = ["if-match", "if-none-exist"].map((name) => headers.get(name));
+  const conditions = ["if-match", "if-none-exist"].map((name) => content.stated(name));
   return {
     // One app serves many people: a person's key says nothing about another person's write.
     caller: JSON.stringify([client.id, issuer, subject]),
     holder: client.id,
     key,
-    request: JSON.stringify([method, path, query, purpose ?? null, ...conditions, content()]),
+    request: JSON.stringify([...content.sameRequest, ...conditions, text()]),
   };
 }

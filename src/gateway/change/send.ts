@@ -1,5 +1,5 @@
 import type { ResourceType } from "#fhir/r4/elements";
-import { property, readObject, textAt } from "#fhir/json/json";
+import { isResource, property, readObject, textAt } from "#fhir/json/json";
 import { statedVersion } from "#fhir/history-entry";
 import type { OriginWritten } from "#fhir/ports";
 import { isId, type FhirBase } from "#fhir/r4/reference";
@@ -182,8 +182,7 @@ function isAnswerTo(
   if (!isJson) return false;
   if (body === "broken") return true;
   const resource = readObject(body);
-  const said = resource && textAt(resource, "resourceType");
-  if (resource === undefined || said !== type) return said === "OperationOutcome";
+  if (!isResource(resource, type)) return isResource(resource, "OperationOutcome");
   return id === undefined || textAt(resource, "id") === id;
 }
 

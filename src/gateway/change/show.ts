@@ -1,12 +1,11 @@
 import type { RecordedOnly } from "#entrypoint/client-refusals";
 import type { FhirQuestion } from "#fhir/ports";
-import type { Returned } from "#fhir/preconditions";
+import { asksForOutcome, type Returned } from "#fhir/preconditions";
 import type { FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser } from "#phi/disclose";
 import type { Disclosure } from "#phi/disclosure";
-import { evaluate } from "#policy/evaluate";
-import type { Permission } from "#gateway/admission/permit";
+import { authorizeReading, type Permission } from "#gateway/admission/authorize";
 import type { WholeAnswer } from "#gateway/origin/calls";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { DoneWrite } from "./send.ts";
@@ -21,13 +20,13 @@ type ReadStored = (question: FhirQuestion) => Promise<Result<WholeAnswer, { read
 export async function represent(
   { status, type, id, body, base }: DoneWrite,
   wanted: Returned | undefined,
-  { policy, access }: Permission,
+  permission: Permission,
   origin: OriginSession,
   read: ReadStored = (question) => origin.read(question),
 ): Promise<Result<Disclosure | undefined, { readonly reason: RecordedOnly }>> {
-  if (id === undefined || status === 204 || wanted === "minimal" || wanted === "OperationOutcome")
+  if (id === undefined || status === 204 || wanted === "minimal" || asksForOutcome(wanted))
     return ok(undefined);
-  const grant = evaluate(policy, access, { kind: "read", type, id });
+  const grant = authorizeReading(permission, { kind: "read", type, id });
   if (!grant.ok) return ok(undefined);
   const { expects } = grant.value;
   if (expects.kind !== "read" || expects.referrers.length > 0) return ok(undefined);

@@ -1,6 +1,6 @@
 import { faceOf } from "#entrypoint/gateway-face";
 import { err, ok, type Result } from "#kernel/result";
-import type { Permission } from "#gateway/admission/permit";
+import type { Permission } from "#gateway/admission/authorize";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { onRecord } from "#gateway/record/on-record";

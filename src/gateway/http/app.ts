@@ -10,17 +10,16 @@ import { baseHeaders } from "#entrypoint/base-headers";
 import { edgeFactsOf, type EdgeFacts } from "#entrypoint/edge";
 import { HeaderValues, type RequestHeaders } from "#entrypoint/header-values";
 import { problemAnswer } from "#entrypoint/problem";
-import { outcomeAnswer } from "#gateway/answer/answer";
+import { outcomeAnswer } from "./answer.ts";
 import { setRetryAfter, unavailableAdvice } from "#entrypoint/retry-after";
-import { letPageRead } from "#gateway/answer/page-reads";
+import { letPageRead } from "./page-reads.ts";
 import { addBrowserApps, registeredPage, type BrowserAppPorts } from "./browser-apps.ts";
 import { addDiscovery } from "./discovery.ts";
 import { addFloodFilter, turnedAway, type FloodPorts } from "./flood-filter.ts";
-import { serve } from "#gateway/pipeline";
-import { LedgerTurns } from "#gateway/record/ledger-turns";
-import type { GatewayPorts } from "#gateway/ports";
+import { serve, type FhirDoorPorts } from "./fhir-door.ts";
+import { LedgerTurns } from "./ledger-turns.ts";
 
-export interface GatewayAppPorts extends GatewayPorts, BrowserAppPorts, FloodPorts {
+export interface GatewayAppPorts extends FhirDoorPorts, BrowserAppPorts, FloodPorts {
   readonly publicUrl: string;
   /** The host that asks for client certificates, if the issuer's own host does not: `https://host[:port]`. */
   readonly mtlsUrl: string | undefined;
@@ -119,9 +118,9 @@ function arrived(raw: Request): Arrived {
 function fhirAnswerer(ports: GatewayAppPorts): (call: Arrived) => Promise<Response> {
   const { ledgerQueue, keepAlive } = ports;
   const turns = new LedgerTurns();
-  const usual: GatewayPorts = { ...ports, ledger: ledgerQueue.counted(ports.ledger) };
+  const usual: FhirDoorPorts = { ...ports, ledger: ledgerQueue.counted(ports.ledger) };
   /** The ports of a request that also puts the configuration on record. */
-  const configuring = (configured: Promise<void>): GatewayPorts => ({
+  const configuring = (configured: Promise<void>): FhirDoorPorts => ({
     ...ports,
     ledger: ledgerQueue.counted(afterConfiguration(ports.ledger, configured)),
   });

@@ -2,7 +2,7 @@ import type { Hono } from "hono";
 import { baseHeaders } from "#entrypoint/base-headers";
 import type { RequestHeaders } from "#entrypoint/header-values";
 import { httpVerbs } from "#fhir/http-verb";
-import { letPageRead } from "#gateway/answer/page-reads";
+import { letPageRead } from "./page-reads.ts";
 
 /** Knows the web pages of all registered clients. */
 export interface BrowserPages {

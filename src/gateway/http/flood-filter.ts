@@ -5,8 +5,8 @@ import { baseHeaders } from "#entrypoint/base-headers";
 import { addressOf, tlsClientAuthOf, type EdgeFacts } from "#entrypoint/edge";
 import type { RequestHeaders } from "#entrypoint/header-values";
 import { problemAnswer } from "#entrypoint/problem";
-import { outcomeAnswer } from "#gateway/answer/answer";
-import { letPageRead } from "#gateway/answer/page-reads";
+import { outcomeAnswer } from "./answer.ts";
+import { letPageRead } from "./page-reads.ts";
 import { registeredPage, type BrowserPages } from "./browser-apps.ts";
 
 export interface FloodPorts {

@@ -177,15 +177,10 @@ async function hangUp(body: Answered["body"]): Promise<void> {
   for await (const _piece of body) break; // leaving the loop hangs up
 }
 
-/** Opens the session of a parsed request. The caller's access to its patients is not known yet. */
+/** Opens the session of a question. The caller's access to its patients is not known yet. */
 export function openOrigin(
-  call: {
-    readonly id: string;
-    readonly origin: string;
-    readonly at: Instant;
-    readonly tlsClientAuth: unknown;
-  },
-  who: Principal,
+  { id, at }: { readonly id: string; readonly at: Instant },
+  { who, tlsClientAuth }: { readonly who: Principal; readonly tlsClientAuth: unknown },
   interaction: Interaction,
   ports: ConsentFilingPorts & {
     readonly origins: Origins;
@@ -194,15 +189,16 @@ export function openOrigin(
     readonly onRowFault: (fault: { readonly requestId: string; readonly name: string }) => void;
   },
 ): OriginSession {
+  const { origin: name } = who.grant;
   const session = new OriginSession(ports.origins, {
-    name: call.origin,
-    base: ports.fhirBase(call.origin),
-    at: call.at,
-    clientCert: clientCertField(call.tlsClientAuth, who.certificate),
+    name,
+    base: ports.fhirBase(name),
+    at,
+    clientCert: clientCertField(tlsClientAuth, who.certificate),
     client: who.client.id,
-    consents: new ConsentFiling(ports, who, call.origin),
+    consents: new ConsentFiling(ports, who, name),
     leases: ports.rowLeases,
-    onRowFault: (name) => ports.onRowFault({ requestId: call.id, name }),
+    onRowFault: (fault) => ports.onRowFault({ requestId: id, name: fault }),
   });
   session.names.nameUnjudged(patientsNamed(interaction));
   return session;

@@ -16,23 +16,14 @@ import { validateResource } from "#fhir/validate/validate";
 import type { AuthorizationServers } from "#registry/ports";
 import { err, ok, type Result } from "#kernel/result";
 import { capabilitiesOf, usCoreServed } from "#policy/capabilities";
-import { allowed } from "#policy/evaluate-listing";
-import type { PolicyRefusal } from "#policy/grant";
-import type { Arrival } from "#gateway/admission/admit";
-import type { Permission } from "#gateway/admission/permit";
+import type { Permission } from "#gateway/admission/authorize";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { oauthUris } from "./oauth-uris.ts";
-import {
-  hasMediaType,
-  readResourceBody,
-  resourceTypes,
-  type ResourceBodyRefusal,
-} from "#gateway/admission/resource-body";
+import type { Content, ContentRefusal } from "#gateway/question";
 
 export type LocalRefusal =
-  | PolicyRefusal
-  | ResourceBodyRefusal
-  | { readonly reason: "body_type_not_supported" | "resource_type_mismatch" | "resource_id_mismatch" }
+  | ContentRefusal
+  | { readonly reason: "resource_type_mismatch" | "resource_id_mismatch" }
   | { readonly reason: `body_${JsonRefusal["reason"]}` }
   /** `$validate` with a profile or a mode. */
   | { readonly reason: "parameter_not_supported"; readonly parameter: string };
@@ -66,14 +57,10 @@ export async function capabilities(
  */
 export async function validate(
   { type, id }: Extract<AnsweredLocally, { kind: "validate" }>,
-  { policy }: Permission,
-  message: Pick<Arrival, "headers" | "body">,
+  content: Content,
   requestId: string,
 ): Promise<Result<object, LocalRefusal>> {
-  const refusal = allowed(policy, "validate");
-  if (refusal !== undefined) return refusal;
-  if (!hasMediaType(message.headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
-  const bytes = await readResourceBody(message.body);
+  const bytes = await content.read("resource");
   if (!bytes.ok) return bytes;
   const json = readJson(bytes.value);
   if (!json.ok) return err({ reason: `body_${json.error.reason}` });

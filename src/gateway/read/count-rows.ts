@@ -2,7 +2,7 @@ import type { PagePlace } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
 import type { Linked } from "#phi/included";
 import type { SearchGrant } from "#policy/grant";
-import { countMax } from "#policy/page-count";
+import { countMax } from "#fhir/search/page-count";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { fillParts, type PartsRefusal } from "./fill-parts.ts";
 import type { Resolved } from "./resolve-joins.ts";

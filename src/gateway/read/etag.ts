@@ -5,6 +5,7 @@ import { utf8 } from "#kernel/encoded";
 import { memo } from "#kernel/memo";
 import { toBase64 } from "#ledger/bytes/base64";
 import { sha256 } from "#ledger/bytes/hash";
+import type { Validators } from "#gateway/question";
 
 /**
  * The gateway's own validator of a representation (RFC 9110 §8.8.3): strong, over the disclosed bytes and
@@ -19,13 +20,6 @@ const prefixOf = memo(64, (policyDigest): Uint8Array => utf8(`phylax etag 1\n${p
 /** 24 bytes of a hash in base64url (RFC 4648 §5), which has no padding at this length. */
 const tagOf = (hash: Uint8Array): string =>
   `"${toBase64(hash.subarray(0, 24)).replaceAll("+", "-").replaceAll("/", "_")}"`;
-
-/** The validators of an answer. They reveal no more than its body. */
-export interface Validators {
-  readonly etag: string;
-  /** An instant of FHIR as the view shows it (`meta.lastUpdated`). */
-  readonly lastUpdated: string | undefined;
-}
 
 // With the prefix of some 90 bytes it is at most SHORT_BYTES_MAX (1,015, ADR 41) and hashed at once.
 const shortBody = 900;

@@ -4,7 +4,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { DisclosureRefusal } from "#phi/disclose";
 import { Page } from "#phi/page";
 import type { SearchGrant } from "#policy/grant";
-import { countMax } from "#policy/page-count";
+import { countMax } from "#fhir/search/page-count";
 import type { RowsRefusal } from "#gateway/origin/asking";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { fillPage, type Filled, type PageRefusal } from "./fill-page.ts";

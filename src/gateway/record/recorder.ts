@@ -1,4 +1,3 @@
-import { addressOf } from "#entrypoint/edge";
 import type { RecordedOnly } from "#entrypoint/client-refusals";
 import { proofAtHome, RequestRecords, senderOf, type Appended } from "#entrypoint/request-records";
 import type { AccountingCaller } from "#audit/accounting/disclosures";
@@ -10,9 +9,9 @@ import type { Interaction } from "#fhir/interaction";
 import { err, ok } from "#kernel/result";
 import type { Sender } from "#ledger/shard-choice";
 import type { DisclosedWindow, Disclosure } from "#phi/disclosure";
-import type { Arrival, Call } from "#gateway/admission/admit";
-import type { CallerFacts } from "#gateway/admission/authenticate-caller";
+import type { CallerFacts } from "#gateway/admission/caller";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
+import type { ArrivedRequest, RecordedCall } from "#gateway/question";
 import type { Intended } from "#gateway/change/change-set";
 import { recordedGrant } from "./measuring.ts";
 import { onRecord } from "./on-record.ts";
@@ -41,7 +40,7 @@ export interface RecorderPorts {
 
 /** Facts about a request, collected from its stages. */
 export interface RequestFacts extends CallerFacts {
-  readonly call?: Call;
+  readonly call?: RecordedCall;
   /** Knows the client's budgets. */
   readonly gate?: ReleaseGate;
   readonly interaction?: Interaction;
@@ -65,7 +64,7 @@ export type BreakReason = Extract<RecordedOnly, "lease_lost" | "window_not_recor
  * append fails.
  */
 export class Recorder {
-  readonly #arrival: Arrival;
+  readonly #request: ArrivedRequest;
   readonly #records: RequestRecords;
   readonly #spread: number;
   readonly #facts: RequestFacts = {};
@@ -78,10 +77,14 @@ export class Recorder {
   #isOnRecord = false;
   #appendFault: unknown;
 
-  constructor(arrival: Arrival, { ledger, ledgerSpread }: RecorderPorts) {
-    this.#arrival = arrival;
+  constructor(request: ArrivedRequest, { ledger, ledgerSpread }: RecorderPorts) {
+    this.#request = request;
     this.#records = new RequestRecords(ledger);
     this.#spread = ledgerSpread;
+  }
+
+  get request(): ArrivedRequest {
+    return this.#request;
   }
 
   get facts(): RequestFacts {
@@ -292,8 +295,8 @@ export class Recorder {
   #event(kind: EventKind, outcome: AuditEvent["outcome"]): AuditEvent {
     const { call, certificate, principal, signedBy, interaction, policyDigest } = this.#facts;
     return {
-      id: this.#arrival.id,
-      at: this.#arrival.at,
+      id: this.#request.id,
+      at: this.#request.at,
       kind,
       who: {
         client: principal?.client.id,
@@ -308,10 +311,10 @@ export class Recorder {
         unbound: principal?.unbound === true ? true : undefined,
         signedBy,
       },
-      from: { address: this.#address },
+      from: { address: this.#request.address },
       what: {
         ...onRecord(interaction),
-        method: this.#arrival.method,
+        method: this.#request.method,
         origin: call?.origin,
         path: call?.segments.join("/"),
       },
@@ -343,18 +346,12 @@ export class Recorder {
     const permitting = this.#facts.origin?.facts?.permitting;
     if (permitting === undefined) return undefined;
     this.#noConsents ??= crypto.getRandomValues(Buffer.alloc(32)).toString("hex");
-    return consentSetDigest(this.#arrival.id, permitting) ?? this.#noConsents;
-  }
-
-  get #address(): string {
-    return addressOf(this.#arrival.headers);
+    return consentSetDigest(this.#request.id, permitting) ?? this.#noConsents;
   }
 
   /** An anonymous refusal stays with its address, so that a flood meets one log and its cap. */
   get #sender(): Sender {
     const { principal } = this.#facts;
-    const { id, turn, continent } = this.#arrival;
-    const request = { id, turn, address: this.#address, continent };
-    return senderOf(request, principal?.client, principal?.proof?.jkt, this.#spread);
+    return senderOf(this.#request, principal?.client, principal?.proof?.jkt, this.#spread);
   }
 }

@@ -4,7 +4,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { Bases } from "#phi/origin-urls";
 import { isReadable } from "#phi/readable";
 import { patientsReached } from "#policy/row-access";
-import type { Permission } from "#gateway/admission/permit";
+import type { Permission } from "#gateway/admission/authorize";
 import { namedInBody } from "#gateway/origin/concerned-by-write";
 import { isReadByAll } from "./row-readers.ts";
 

@@ -3,7 +3,7 @@ import { isArray, isObject, readObject, valuesAt, type JsonObject } from "#fhir/
 import { utf8 } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
 import { isUnreadablyLong, readConsent } from "#policy/consent/read-consent";
-import type { Permission } from "#gateway/admission/permit";
+import type { Permission } from "#gateway/admission/authorize";
 import { identifierOfPatient, patientOf, referenceToPatient } from "#gateway/consents/consent-subject";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { findByCriteria, type CriteriaRefusal } from "./write-criteria.ts";

@@ -8,9 +8,9 @@ import { err, ok, type Result } from "#kernel/result";
 import { unjudgedRow, unread, type DisclosureRefusal } from "#phi/disclose";
 import type { Bases } from "#phi/origin-urls";
 import { factsFor } from "#policy/facts";
-import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
+import type { PlainWrite, WriteGrant } from "#policy/evaluate-write";
 import { concernedByChange, concernedByUnread, firstConcerned } from "#gateway/origin/concerned-by-write";
-import type { Permission } from "#gateway/admission/permit";
+import { authorizeChange, type Permission } from "#gateway/admission/authorize";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { broken, type OriginRefusal } from "#gateway/origin/forward";
 import { unreadable, type PlannedWrite, type PlanRefusal } from "./planned-write.ts";
@@ -42,7 +42,7 @@ export async function planDelete(
   origin: OriginSession,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { type, id } = write;
-  const grant = evaluateWrite(policy, access, write);
+  const grant = authorizeChange({ policy, access }, write);
   if (!grant.ok) return grant;
   const answer = await origin.ask({ path: `${type}/${id}`, query: "" });
   if (!answer.ok) return answer;

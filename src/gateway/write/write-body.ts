@@ -4,13 +4,7 @@ import { isResource, readJson, textAt, type Json, type JsonObject, type JsonRefu
 import { canonicalText } from "#fhir/json/same";
 import { readConditions, type ConditionsRefusal, type WriteConditions } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
-import type { Arrival } from "#gateway/admission/admit";
-import {
-  hasMediaType,
-  readResourceBody,
-  resourceTypes,
-  type ResourceBodyRefusal,
-} from "#gateway/admission/resource-body";
+import type { Content, ContentRefusal } from "#gateway/question";
 
 /** The content of a write: nothing, a whole resource, or a patch. */
 export type WriteBody =
@@ -29,24 +23,20 @@ export type WriteBodyRefusal =
   | ConditionsRefusal
   | PatchRefusal
   | { readonly reason: `body_${Exclude<JsonRefusal["reason"], "too_large">}` }
-  | ResourceBodyRefusal
-  | { readonly reason: "body_type_not_supported" | "patch_type_not_supported" }
+  | ContentRefusal
   /** The type or the id does not match the URL (FHIR R4 http §3.1.0.4). */
   | { readonly reason: "resource_type_mismatch" | "resource_id_mismatch" };
 
 /** Reads the body and the conditions of a write. Refusals here do not depend on stored rows. */
 export async function readWrite(
   interaction: Writing,
-  { headers, body }: Pick<Arrival, "headers" | "body">,
+  content: Content,
 ): Promise<Result<AskedWrite, WriteBodyRefusal>> {
-  const conditions = readConditions((name) => headers.get(name));
+  const conditions = readConditions((name) => content.stated(name));
   if (!conditions.ok) return conditions;
-  if (interaction.kind === "delete" || interaction.kind === "conditional-delete")
+  if (deletions.has(interaction.kind))
     return ok({ interaction, body: { kind: "none" }, conditions: conditions.value });
-  const isPatch = interaction.kind === "patch" || interaction.kind === "conditional-patch";
-  if (!hasMediaType(headers, isPatch ? patchTypes : resourceTypes))
-    return err({ reason: isPatch ? "patch_type_not_supported" : "body_type_not_supported" });
-  const bytes = await readResourceBody(body);
+  const bytes = await content.read(patches.has(interaction.kind) ? "patch" : "resource");
   if (!bytes.ok) return bytes;
   const read = bodyOf(interaction, bytes.value);
   return read.ok ? ok({ interaction, body: read.value, conditions: conditions.value }) : read;
@@ -78,6 +68,3 @@ export function bodyIn(interaction: Writing, json: Json): Result<WriteBody, Writ
 
 export const deletions: ReadonlySet<Writing["kind"]> = new Set(["delete", "conditional-delete"]);
 export const patches: ReadonlySet<Writing["kind"]> = new Set(["patch", "conditional-patch"]);
-
-// FHIRPath Patch and XML Patch could make changes that this gateway does not see.
-const patchTypes: ReadonlySet<string> = new Set(["application/json-patch+json"]);

@@ -11,11 +11,10 @@ import type { DecidingRow } from "#phi/additional-patients";
 import { Discloser } from "#phi/disclose";
 import { covers } from "#phi/labelled-parts";
 import { factsFor } from "#policy/facts";
-import { evaluateSearch } from "#policy/search/evaluate-search";
 import type { PolicyRefusal } from "#policy/grant";
 import { allRows } from "#gateway/origin/all-rows";
 import type { RowsRefusal } from "#gateway/origin/asking";
-import type { Permission } from "#gateway/admission/permit";
+import { authorizeRows, type Permission } from "#gateway/admission/authorize";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { NamingRefusal } from "#gateway/origin/named-patients";
 
@@ -69,12 +68,12 @@ export async function findRow(
   permission: Permission,
   origin: OriginSession,
 ): Promise<Result<FoundRow | undefined, CriteriaRefusal>> {
-  const { policy, access } = permission;
+  const { access } = permission;
   const parameter = undecidable(criteria);
   if (parameter !== undefined) return err({ reason: "criteria_not_supported", parameter });
   const naming = origin.names.nameAsked(namedBy(criteria), access);
   if (!naming.ok) return naming;
-  const grant = evaluateSearch(policy, access, { posted: true, ...criteria });
+  const grant = authorizeRows(permission, { posted: true, ...criteria });
   if (!grant.ok) return grant;
   const counted: { readonly row: JsonObject; readonly base: FhirBase }[] = [];
   const needs = (row: JsonObject, base: FhirBase) => grant.value.needsOf(factsFor(grant.value, row), base);

@@ -9,10 +9,10 @@ import { patientsMax } from "#phi/disclosure";
 import { mergeBody, patchShown } from "#phi/merge/merge-body";
 import type { Bases } from "#phi/origin-urls";
 import { hiddenRoom } from "#phi/readable";
-import { evaluateWrite, type Change, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
+import type { Change, PlainWrite, WriteGrant } from "#policy/evaluate-write";
 import { factsFor } from "#policy/facts";
 import { concernedByChange, concernedByCreate } from "#gateway/origin/concerned-by-write";
-import type { Permission } from "#gateway/admission/permit";
+import { authorizeChange, type Permission } from "#gateway/admission/authorize";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { isConditional } from "#gateway/origin/conditional-writes";
 import { effectOf } from "#gateway/change/effects";
@@ -85,7 +85,7 @@ async function decideWrite(
       : ok({ kind: "found", type, id: found.value.id, concerned: found.value });
   }
   if (kind === "delete") {
-    const permitted = evaluateWrite(permission.policy, permission.access, { kind, type, id: "any" });
+    const permitted = authorizeChange(permission, { kind, type, id: "any" });
     if (!permitted.ok) return permitted;
   }
   // This comes before any question to the origin: no row decides it.
@@ -122,7 +122,7 @@ async function planCreate(
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { base } = origin;
   const { type } = write;
-  const grant = evaluateWrite(policy, access, write);
+  const grant = authorizeChange({ policy, access }, write);
   if (!grant.ok) return grant;
   if (body.kind !== "resource") return err({ reason: "resource_type_mismatch" });
   const { id: _given, ...submitted } = body.resource; // the server assigns it (FHIR R4 http §3.1.0.8)
@@ -163,7 +163,7 @@ async function planChange(
   origin: OriginSession,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { type, id } = write;
-  const grant = evaluateWrite(policy, access, write);
+  const grant = authorizeChange({ policy, access }, write);
   if (!grant.ok) return grant;
   const answer = await origin.read({ path: `${type}/${id}`, query: "" });
   if (!answer.ok) return answer;

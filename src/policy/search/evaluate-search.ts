@@ -30,7 +30,7 @@ import {
   type RowAccess,
 } from "#policy/row-access";
 import { askedIncludes, grantIncludes } from "./includes.ts";
-import { countMax, originCount, pageCount } from "#policy/page-count";
+import { countMax, originCount, pageCount } from "#fhir/search/page-count";
 import { participantParts, type SearchPart } from "./participant-parts.ts";
 import { conditionParameters, rulesForSearch } from "./search-rules.ts";
 import { searchableBy } from "./searchable.ts";

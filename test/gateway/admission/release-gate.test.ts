@@ -6,7 +6,7 @@ import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import type { Limiter } from "#limits/ports";
 import { authenticate } from "#gateway/admission/authenticate";
-import type { Call } from "#gateway/admission/admit";
+import type { Call } from "#gateway/http/admit";
 import { ReleaseGate } from "#gateway/admission/release-gate";
 import { at, clientRecord, fhirBase, presented, publicUrl } from "../../support/credentials.ts";
 
@@ -69,7 +69,6 @@ function world() {
     token: { reveal: () => "token" } as NonNullable<Call["token"]>,
     proof: undefined,
     tlsClientAuth,
-    address: "",
     purpose: undefined,
     mediaType: "application/fhir+json",
     traceId: undefined,

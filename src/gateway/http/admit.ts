@@ -1,58 +1,25 @@
 import { originName } from "#fhir/origin";
 import { isMet } from "#fhir/media-type";
 import type { IncomingBody } from "#entrypoint/bounded-body";
-import { addressOf } from "#entrypoint/edge";
 import type { RequestHeaders } from "#entrypoint/header-values";
-import { readAuthorization, type AuthorizationRefusal, type Scheme } from "#identity/authorization";
+import { readAuthorization } from "#identity/authorization";
 import type { Instant } from "#kernel/clock";
 import { memo } from "#kernel/memo";
 import { err, ok, type Result } from "#kernel/result";
 import { Secret } from "#kernel/secret";
+import type { PresentedCredentials } from "#gateway/admission/authenticate";
+import type { AdmitRefusal } from "#gateway/outcome";
+import type { RecordedCall } from "#gateway/question";
 
 /** An admitted request: parsed once. Only the query string stays raw, for the FHIR grammar. */
-export interface Call {
+export interface Call extends PresentedCredentials, RecordedCall {
   /** 16 random bytes in hex: the request id, also the id of its record. */
   readonly id: string;
-  readonly at: Instant;
-  readonly method: string;
-  /** Name of the FHIR origin, from the path. */
-  readonly origin: string;
-  /** Path segments below the FHIR base, each of `[A-Za-z0-9$_.-]`, or `*`. */
-  readonly segments: readonly string[];
   /** Without the `?`. */
   readonly query: string;
-  /** The path as requested, without the query: a proof names it. */
-  readonly path: string;
-  /** How the token was presented, when one was sent. */
-  readonly scheme: Scheme | undefined;
-  /** The access token (RFC 6750 §2.1, RFC 9449 §7.1), when one was sent. */
-  readonly token: Secret | undefined;
-  /** The value of the `DPoP` header. Two of them arrive joined by a comma, which no proof holds. */
-  readonly proof: Secret | undefined;
-  /** `cf.tlsClientAuth` as the edge gave it; unproven. */
-  readonly tlsClientAuth: unknown;
-  /** The client's address as the edge saw it. */
-  readonly address: string;
-  /** `Phylax-Purpose`: chooses within the token's purposes. */
-  readonly purpose: string | undefined;
-  /** `Phylax-Justification`: why break-glass is needed. */
-  readonly justification?: string | undefined;
   /** Media type of the answer. */
   readonly mediaType: "application/fhir+json" | "application/json";
-  /** Trace id of a valid `traceparent` (W3C Trace Context §3.2). */
-  readonly traceId: string | undefined;
 }
-
-export type AdmitRefusal = { readonly reason: AdmitReason };
-
-export type AdmitReason =
-  | "url_too_long"
-  | "headers_too_large"
-  | "path_malformed"
-  | "token_in_url"
-  | AuthorizationRefusal["reason"]
-  | "body_not_expected"
-  | "not_acceptable";
 
 /** The parts of a request that admission needs: a test needs no server. */
 export interface Arrival {
@@ -127,7 +94,6 @@ export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
     token: presented.value?.token,
     proof: proof === null ? undefined : new Secret(proof),
     tlsClientAuth: arrival.tlsClientAuth,
-    address: addressOf(headers),
     purpose: headers.get("phylax-purpose") || undefined,
     justification: headers.get("phylax-justification") || undefined,
     mediaType,

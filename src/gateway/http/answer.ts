@@ -2,7 +2,7 @@ import { baseHeaders } from "#entrypoint/base-headers";
 import { setRetryAfter } from "#entrypoint/retry-after";
 import type { GatewayFace } from "#entrypoint/public-face";
 import { bodyOutcome, operationOutcome } from "#fhir/outcome";
-import type { Call } from "#gateway/admission/admit";
+import type { Call } from "./admit.ts";
 
 /**
  * The public side of a refusal as an OperationOutcome (FHIR R4 http §3.1.0.1.4), with the id under which the

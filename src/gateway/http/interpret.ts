@@ -1,30 +1,21 @@
 import { takesPostedQuery } from "#fhir/operations";
 import { readAtMost } from "#entrypoint/bounded-body";
 import { searchFormBytesMax } from "#fhir/search/query";
-import { readInteraction, type Interaction, type InteractionRefusal } from "#fhir/interaction";
-import type { PageLinkRefusal, PageLinks, PagePlace } from "#fhir/ports";
+import { readInteraction } from "#fhir/interaction";
+import type { PageLinks } from "#fhir/ports";
 import { isOfPresentation } from "#fhir/search/search";
-import { pageCount } from "#policy/page-count";
+import { pageCount } from "#fhir/search/page-count";
 import type { Principal } from "#identity/principal";
 import { err, ok, type Result } from "#kernel/result";
 import { formOfParameters } from "#fhir/operation-parameters";
-import { hasMediaType, resourceTypes } from "./resource-body.ts";
+import { pageBinding, sealedPageIn } from "#gateway/admission/page-links";
+import type { InterpretRefusal } from "#gateway/outcome";
+import type { Question } from "#gateway/question";
 import type { Arrival, Call } from "./admit.ts";
-import type { Caller } from "./authenticate-caller.ts";
-import { pageBinding, sealedPageIn } from "./page-links.ts";
-
-export type InterpretRefusal =
-  | InteractionRefusal
-  | PageLinkRefusal
-  | { readonly reason: "form_type_not_supported" | "body_type_not_supported" }
-  /** The question is in the link: further parameters would be a second question. */
-  | { readonly reason: "page_link_with_parameters" };
+import { isOfForm } from "./http-content.ts";
 
 /** The interaction, and the place where a further page begins. */
-export interface Question {
-  readonly interaction: Interaction;
-  readonly place: PagePlace | undefined;
-}
+type Interpreted = Pick<Question, "interaction" | "place">;
 
 export interface InterpretPorts {
   /** Under the configured name to which the request came. */
@@ -38,9 +29,10 @@ export interface InterpretPorts {
  */
 export async function interpret(
   call: Call,
-  { who, message }: Pick<Caller, "who" | "message">,
+  who: Principal,
+  message: Pick<Arrival, "headers" | "body">,
   ports: InterpretPorts,
-): Promise<Result<Question, InterpretRefusal>> {
+): Promise<Result<Interpreted, InterpretRefusal>> {
   const base = ports.fhirBase(call.origin);
   const page = call.method === "GET" || call.method === "HEAD" ? sealedPageIn(call.query) : undefined;
   if (page !== undefined) return openPage(call, page, who, ports);
@@ -55,7 +47,7 @@ async function openPage(
   { sealed, others }: { readonly sealed: string; readonly others: readonly string[] },
   who: Principal,
   ports: InterpretPorts,
-): Promise<Result<Question, InterpretRefusal>> {
+): Promise<Result<Interpreted, InterpretRefusal>> {
   const count = others.find((part) => /^_count=\d{1,9}$/u.test(part));
   const presentation = others.filter((part) => part !== count);
   if (!presentation.every((part) => isOfPresentation(part.replace(/=.*$/u, ""))))
@@ -108,7 +100,7 @@ async function readForm(
   if (!isForm) {
     if (bytes.length === 0) return ok(""); // a client need not say what an empty body is
     if (!isOperation) return err({ reason: "form_type_not_supported" });
-    if (!hasMediaType(headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
+    if (!isOfForm(headers, "resource")) return err({ reason: "body_type_not_supported" });
     const form = formOfParameters(bytes);
     return form === undefined ? err({ reason: "parameter_malformed" }) : ok(form);
   }

@@ -5,7 +5,6 @@ import { proofAlgorithms } from "#identity/proof";
 import { mustCover, requestTag } from "#identity/request-signature";
 import { faceOf } from "#entrypoint/gateway-face";
 import type { GatewayRefusal } from "#gateway/outcome";
-import type { RuleInteraction } from "#policy/schema";
 
 /**
  * `WWW-Authenticate` of a 401 (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1). It has a single challenge with
@@ -61,7 +60,7 @@ interface ScopeHolder {
 const contextOf = ({ patient, user }: ScopeHolder): ScopeContext =>
   patient !== undefined ? "patient" : user === undefined ? "system" : "user";
 
-const letters: Readonly<Record<RuleInteraction, ScopePermission>> = {
+const letters: Readonly<Record<OutOfScope["interaction"], ScopePermission>> = {
   read: "r",
   search: "s",
   create: "c",

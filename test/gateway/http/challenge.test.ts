@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { challenge, scopeChallenge } from "#gateway/answer/challenge";
+import { challenge, scopeChallenge } from "#gateway/http/challenge";
 
 const url = "https://gateway.example";
 const metadata = `resource_metadata="${url}/.well-known/oauth-protected-resource/v1/fhir/main"`;

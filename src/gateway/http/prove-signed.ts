@@ -1,14 +1,11 @@
 import { readAtMost } from "#entrypoint/bounded-body";
 import { searchFormBytesMax } from "#fhir/search/query";
 import type { Principal } from "#identity/principal";
-import type { RequestSignatureRefusal, RequestSignatures } from "#identity/request-signature";
+import type { RequestSignatures } from "#identity/request-signature";
 import { err, ok, type Result } from "#kernel/result";
+import type { SignedRefusal } from "#gateway/admission/caller";
+import { contentBytesMax } from "#gateway/question";
 import type { Arrival, Call } from "./admit.ts";
-import { writeBytesMax } from "./resource-body.ts";
-
-export type SignedRefusal =
-  | RequestSignatureRefusal
-  | { readonly reason: "form_too_large" | "body_too_large" };
 
 /** The configured name to which the request came: `https://host[:port]`. */
 export interface AskedName {
@@ -23,29 +20,30 @@ export interface ProveSignedPorts extends AskedName {
 export const targetUri = ({ askedUrl }: AskedName, { path, query }: Call): string =>
   askedUrl + path + (query === "" ? "" : `?${query}`);
 
-/** The message that later stages read, and the `kid` of the key that signed it. */
+/** A request as it came, until it is proven. */
+type Message = Pick<Arrival, "headers" | "body">;
+
+/** The proven message, and the `kid` of the key that signed it. */
 interface Proven {
-  readonly message: Pick<Arrival, "headers" | "body">;
-  readonly signedBy: string | undefined;
+  readonly message: Message;
+  readonly signedBy: string;
 }
 
 /**
- * Proves the request's signature where the grant asks for it. It reads the whole body, and later stages get
- * the same bytes: a second reading cannot find different bytes.
+ * Proves the request's signature. It reads the whole body, and later stages get the same bytes: a second reading
+ * cannot find different bytes.
  */
 export async function proveSigned(
   call: Call,
-  arrival: Arrival,
-  { grant, client }: Principal,
+  { headers, body: sent }: Message,
+  { client }: Principal,
   ports: ProveSignedPorts,
 ): Promise<Result<Proven, SignedRefusal>> {
-  if (!grant.signedRequests) return ok({ message: arrival, signedBy: undefined });
-  const { method, headers } = arrival;
   const isForm = call.segments.at(-1) === "_search";
-  const body = await readAtMost(arrival.body, isForm ? searchFormBytesMax : writeBytesMax);
+  const body = await readAtMost(sent, isForm ? searchFormBytesMax : contentBytesMax);
   if (body === undefined) return err({ reason: isForm ? "form_too_large" : "body_too_large" });
   const signedBy = await ports.signatures.verify(
-    { method, url: targetUri(ports, call), headers, body },
+    { method: call.method, url: targetUri(ports, call), headers, body },
     client,
     call.at,
   );

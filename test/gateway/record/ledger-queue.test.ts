@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import type { ProofSink } from "#audit/ports";
 import { instant } from "#kernel/clock";
-import { LedgerBusy, LedgerQueue } from "#gateway/answer/ledger-queue";
+import { LedgerBusy, LedgerQueue } from "#gateway/record/ledger-queue";
 
 let now = instant(1_000_000);
 const mebibyte = 1_048_576;

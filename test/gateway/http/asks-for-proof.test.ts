@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { asksForProof } from "#gateway/admission/asks-for-proof";
+import { asksForProof } from "#gateway/http/asks-for-proof";
 
 const asks = (prefer: string) => asksForProof(new Headers({ prefer }));
 

@@ -1,13 +1,13 @@
-import type { Counted, Recorded } from "#audit/ports";
 import { baseFields, setAll, type HeaderFields } from "#entrypoint/base-headers";
 import { receiptHeader } from "#entrypoint/request-records";
 import type { ProofVerifier } from "#identity/proof";
-import { part2Header, part2Notice } from "#policy/part2-notice";
 import { exhaustedHeaders, rateLimitHeaders } from "#limits/headers";
-import { addressIn, type Arrival, type Call } from "#gateway/admission/admit";
+import type { Principal } from "#identity/principal";
 import type { GatewayRefusal } from "#gateway/outcome";
-import { lastModified, type Validators } from "#gateway/read/etag";
-import type { RequestFacts } from "#gateway/record/recorder";
+import type { Validators } from "#gateway/question";
+import { lastModified } from "#gateway/read/etag";
+import type { ReleasedAnswer } from "#gateway/release";
+import { addressIn, type Arrival, type Call } from "./admit.ts";
 import { acceptSignature, challenge, isOfSignature, scopeChallenge } from "./challenge.ts";
 import { pageFields } from "./page-reads.ts";
 
@@ -19,8 +19,8 @@ export interface AnswerHeadersPorts {
   readonly jitter: () => number;
 }
 
-export const mediaTypeOf = ({ call }: RequestFacts): Call["mediaType"] =>
-  call?.mediaType ?? "application/fhir+json";
+/** The header of each answer of a grant that may carry records of 42 CFR Part 2. */
+const part2Header = "phylax-part2-notice";
 
 /**
  * Headers of every recorded answer: its receipt, the nonce of the next proof, and the rest of the client's
@@ -28,26 +28,23 @@ export const mediaTypeOf = ({ call }: RequestFacts): Call["mediaType"] =>
  */
 export function recordedFields(
   arrival: Arrival,
-  { principal, gate, mayCarryPart2 }: RequestFacts,
-  recorded: Recorded | Counted,
+  { who, budgets, notice, recorded }: ReleasedAnswer,
   ports: AnswerHeadersPorts,
 ): HeaderFields {
   const fields: HeaderFields = baseFields(arrival.id);
-  if (mayCarryPart2 === true) fields[part2Header] = part2Notice; // 42 CFR 2.32(a)
-  Object.assign(fields, pageFields(readingPage(arrival, principal)), receiptHeader(recorded));
-  const jkt = principal?.proof?.jkt;
+  if (notice !== undefined) fields[part2Header] = notice; // 42 CFR 2.32(a)
+  Object.assign(fields, pageFields(readingPage(arrival, who)), receiptHeader(recorded));
+  const jkt = who?.proof?.jkt;
   if (jkt !== undefined) fields["dpop-nonce"] = ports.proofs.nonce(jkt, arrival.at); // RFC 9449 §8.2
-  return gate === undefined ? fields : Object.assign(fields, rateLimitHeaders(gate.budgets));
+  return budgets === undefined ? fields : Object.assign(fields, rateLimitHeaders(budgets));
 }
 
 /**
  * Before the client is known every registered page may read why it was refused; then only the client's own
  * pages.
  */
-function readingPage({ page }: Arrival, principal: RequestFacts["principal"]): string | undefined {
-  return page === undefined || principal === undefined || principal.client.corsOrigins.includes(page)
-    ? page
-    : undefined;
+function readingPage({ page }: Arrival, who: Principal | undefined): string | undefined {
+  return page === undefined || who === undefined || who.client.corsOrigins.includes(page) ? page : undefined;
 }
 
 /** Adds the headers of a refusal: when to try again, and with which nonce, scope, method or signature. */
@@ -56,14 +53,14 @@ export function addRefusalHeaders(
   refusal: GatewayRefusal,
   status: number,
   arrival: Arrival,
-  { call, principal, gate }: RequestFacts,
+  call: Call | undefined,
+  { who, budgets = [] }: ReleasedAnswer,
   ports: AnswerHeadersPorts,
 ): void {
   if ("nonce" in refusal) headers.set("dpop-nonce", refusal.nonce);
   if ("retryAfterSeconds" in refusal) {
     // A refusal for an exhausted quota also states the remaining quotas from which the request spent.
-    const spent = gate?.budgets ?? [];
-    if ("policy" in refusal) setAll(headers, exhaustedHeaders(refusal, spent, ports.jitter()));
+    if ("policy" in refusal) setAll(headers, exhaustedHeaders(refusal, budgets, ports.jitter()));
     else headers.set("retry-after", String(refusal.retryAfterSeconds));
   }
   // RFC 9110 §15.5.6
@@ -76,7 +73,7 @@ export function addRefusalHeaders(
       challenge(ports.askedUrl, addressIn(arrival.url)?.origin, call?.scheme, refusal),
     );
   if (refusal.reason === "scope_insufficient" && call?.scheme !== undefined)
-    headers.set("www-authenticate", scopeChallenge(call.scheme, principal ?? {}, refusal));
+    headers.set("www-authenticate", scopeChallenge(call.scheme, who ?? {}, refusal));
 }
 
 /** The media type and the validators of a representation. */

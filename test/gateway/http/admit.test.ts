@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { admit, type Arrival } from "#gateway/admission/admit";
+import { admit, type Arrival } from "#gateway/http/admit";
 import { instant } from "#kernel/clock";
 
 const base = "https://gateway.example/v1/fhir/main";

@@ -40,7 +40,7 @@ export class LedgerQueue {
   /** Throws {@link LedgerBusy} when the queue is full: a request that arrives then would only add to it. */
   admit(): void {
     const isFull = () => this.#appends.size >= requestsMax || this.#bytes >= bytesMax;
-    if (isFull() && this.#stillHolds(isFull)) throw new LedgerBusy();
+    if (isFull() && this.#remains(isFull)) throw new LedgerBusy();
   }
 
   /** The ledger for a request. Each append is in the queue until it is answered, and none is refused here. */
@@ -82,11 +82,11 @@ export class LedgerQueue {
 
   #isTooLarge(bytes: number): boolean {
     const isTooLarge = () => this.#bytes > 0 && this.#bytes + bytes > bytesMax;
-    return isTooLarge() && this.#stillHolds(isTooLarge);
+    return isTooLarge() && this.#remains(isTooLarge);
   }
 
   /** Asks again without the waits whose requests were cancelled. */
-  #stillHolds(isFull: () => boolean): boolean {
+  #remains(isFull: () => boolean): boolean {
     const at = this.#clock();
     // later than the longest: the clock was set back
     const isLost = ({ until }: Wait) => until <= at || until > at + longestMilliseconds;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { LedgerTurns } from "#gateway/record/ledger-turns";
+import { LedgerTurns } from "#gateway/http/ledger-turns";
 import { instant } from "#kernel/clock";
 
 const began = Date.parse("2026-11-27T12:00:00Z");

@@ -1,5 +1,7 @@
 import { test } from "vitest";
-import { sendWindows, type WindowDesk } from "#gateway/answer/windows";
+import { sendWindows } from "#gateway/http/send-windows";
+import { recordedWindows } from "#gateway/record/recorded-windows";
+import { ok } from "#kernel/result";
 import type { DisclosedWindow } from "#phi/disclosure";
 
 const windows = ["one", "two", "three"].map((text): DisclosedWindow => ({
@@ -13,21 +15,22 @@ const windows = ["one", "two", "three"].map((text): DisclosedWindow => ({
   room: { names: 0, unnamed: [], counts: {} },
 }));
 
-/** A desk that notes each step, and fails at the named step. */
-function desk(failing?: string): WindowDesk & { readonly done: string[] } {
+/** Sends the windows, notes each step, and fails at the named step. */
+function sending(failing?: string) {
   const done: string[] = [];
   const step = (name: string) => {
     if (name === failing) return Promise.reject(new Error(name));
     done.push(name);
     return Promise.resolve();
   };
-  return {
-    done,
-    stillGood: () => step(`lease`),
-    record: (_window, number) => step(`record ${number}`),
-    abort: (reason) => step(`aborted: ${reason}`),
-    sent: () => done.push("sent"),
+  const disclosure = { windows, released: new Set<string>(), withheldPaths: [] };
+  const gate = { stillGood: async () => (await step("lease"), ok(undefined)) };
+  const recorder = {
+    window: (_window: unknown, number: number) => step(`record ${number}`),
+    aborted: (reason: string) => step(`aborted: ${reason}`),
   };
+  const sent = () => void done.push("sent");
+  return { done, ...sendWindows(recordedWindows(disclosure, gate, recorder, () => undefined, sent)) };
 }
 
 /** Reads a body chunk by chunk, and notes each chunk among the steps of the desk. */
@@ -47,10 +50,9 @@ async function read(readable: ReadableStream<Uint8Array>, done: string[]): Promi
 test("each window after the first is recorded, on a lease that still holds, before its bytes are written", async ({
   expect,
 }) => {
-  const its = desk();
-  const { readable, work } = sendWindows(windows, its);
-  expect(await read(readable, its.done)).toBe("ended");
-  await work;
+  const its = sending();
+  expect(await read(its.readable, its.done)).toBe("ended");
+  await its.work;
   expect(its.done.indexOf("record 2")).toBeLessThan(its.done.indexOf("two"));
   expect(its.done.indexOf("record 3")).toBeLessThan(its.done.indexOf("three"));
   expect(its.done.filter((what) => !/^(?:one|two|three)$/u.test(what))).toEqual([
@@ -69,10 +71,9 @@ test.for([
 ] as const)(
   "when %s fails the body breaks and the break is recorded: %s",
   async ([failing, reason], { expect }) => {
-    const its = desk(failing);
-    const { readable, work } = sendWindows(windows, its);
-    expect(await read(readable, its.done)).toBe("broken");
-    await work;
+    const its = sending(failing);
+    expect(await read(its.readable, its.done)).toBe("broken");
+    await its.work;
     expect(its.done.at(-1)).toBe(`aborted: ${reason}`);
     expect(its.done).not.toContain("three");
     expect(its.done).not.toContain("sent");
@@ -80,22 +81,10 @@ test.for([
 );
 
 test("when the client leaves, nothing further is recorded as disclosed", async ({ expect }) => {
-  const its = desk();
-  const { readable, work } = sendWindows(windows, its);
-  await readable.cancel();
-  await work;
+  const its = sending();
+  await its.readable.cancel();
+  await its.work;
   expect(its.done.at(-1)).toBe("aborted: client_disconnected");
   expect(its.done).not.toContain("record 3");
   expect(its.done).not.toContain("sent");
-});
-
-test("a ledger that cannot record the break either leaves nothing unhandled", async ({ expect }) => {
-  const its: WindowDesk = {
-    ...desk(),
-    record: () => Promise.reject(new Error("x")),
-    abort: () => Promise.reject(new Error("x")),
-  };
-  const { readable, work } = sendWindows(windows, its);
-  expect(await read(readable, [])).toBe("broken");
-  await expect(work).resolves.toBeUndefined();
 });

@@ -1,0 +1,59 @@
+import type { Principal } from "#identity/principal";
+import type { RequestSignatureRefusal } from "#identity/request-signature";
+import { ok, type Result } from "#kernel/result";
+import {
+  authenticate,
+  type Authenticated,
+  type AuthenticatePorts,
+  type AuthenticateRefusal,
+  type PresentedCredentials,
+} from "./authenticate.ts";
+
+export type SignedRefusal =
+  | RequestSignatureRefusal
+  | { readonly reason: "form_too_large" | "body_too_large" };
+
+/** Proves the signature of a request; returns the `kid` of the key that signed it. */
+export type ProveSigned = (who: Principal) => Promise<Result<string, SignedRefusal>>;
+
+/** Facts about a caller that go on record even when a later check fails. */
+export interface CallerFacts {
+  /** `x5t#S256` of a verified certificate. */
+  readonly certificate?: string;
+  readonly principal?: Principal;
+  readonly signedBy?: string | undefined;
+}
+
+/** A caller who is proven. Only {@link prove} makes one. */
+export interface Caller extends Authenticated {
+  /** `kid` of the key that signed the request. */
+  readonly signedBy: string | undefined;
+  readonly tlsClientAuth: unknown;
+}
+
+const proven = new WeakSet<Caller>();
+
+/**
+ * False for an object of the same form that was not proven here: a call from another Worker brings the proof (the
+ * edge's facts of the certificate, the token), never a claim.
+ */
+export const isProven = (caller: Caller): boolean => proven.has(caller);
+
+/** Proves certificate, token, registration and, where the grant asks for it, the request's signature. */
+export async function prove(
+  presented: PresentedCredentials,
+  proveSigned: ProveSigned,
+  ports: AuthenticatePorts,
+  learn: (facts: CallerFacts) => void,
+): Promise<Result<Caller, AuthenticateRefusal | SignedRefusal>> {
+  const known = await authenticate(presented, ports, ({ x5t }) => learn({ certificate: x5t }));
+  if (!known.ok) return known;
+  const { who } = known.value;
+  learn({ principal: who });
+  const signed = who.grant.signedRequests ? await proveSigned(who) : ok(undefined);
+  if (!signed.ok) return signed;
+  learn({ signedBy: signed.value });
+  const caller = { ...known.value, signedBy: signed.value, tlsClientAuth: presented.tlsClientAuth };
+  proven.add(caller);
+  return ok(caller);
+}

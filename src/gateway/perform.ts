@@ -1,0 +1,50 @@
+import { isProven, type Caller } from "#gateway/admission/caller";
+import { permit } from "#gateway/admission/permit";
+import type { ReleaseGate } from "#gateway/admission/release-gate";
+import { openOrigin } from "#gateway/origin/origin-session";
+import type { Recorder } from "#gateway/record/recorder";
+import { authorize } from "./dispatch.ts";
+import { brokenBody, refused, type Outcome } from "./outcome.ts";
+import type { GatewayPorts } from "./ports.ts";
+import type { Question } from "./question.ts";
+import { release, type ReleasedAnswer } from "./release.ts";
+
+/** Performs a question of a proven caller: authorize, answer, record, release. It is the same for every door. */
+export async function perform(
+  question: Question,
+  caller: Caller,
+  gate: ReleaseGate,
+  recorder: Recorder,
+  ports: GatewayPorts,
+): Promise<ReleasedAnswer> {
+  if (!isProven(caller)) throw new Error("a caller who is claimed, not proven");
+  const answered = answer(question, caller, gate, recorder, ports);
+  return release(await answered.catch((fault: unknown) => refused(brokenBody(fault))), recorder, ports);
+}
+
+async function answer(
+  question: Question,
+  caller: Caller,
+  gate: ReleaseGate,
+  recorder: Recorder,
+  ports: GatewayPorts,
+): Promise<Outcome> {
+  const { interaction } = question;
+  const { who } = caller;
+  const origin = openOrigin(recorder.request, caller, interaction, ports);
+  recorder.learn({ interaction, origin });
+
+  const policy = await ports.policies.byDigest(who.grant.policyDigest);
+  if (policy === undefined) return refused({ reason: "policy_missing" });
+  recorder.learn({ policyDigest: policy.digest, mayCarryPart2: policy.labels.part2 });
+  const permission = await permit(policy, who, interaction, origin, recorder.request.at, ports);
+  if (!permission.ok) return refused(permission.error);
+  gate.restsOn(async () => (await origin.facts?.stand()) ?? true);
+
+  const granted = authorize(permission.value, interaction);
+  if (!granted.ok) return refused(granted.error);
+  return granted.value(
+    { question, who, permission: permission.value, origin, gate, record: recorder },
+    ports,
+  );
+}

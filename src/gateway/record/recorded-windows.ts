@@ -1,0 +1,37 @@
+import type { Disclosure } from "#phi/disclosure";
+import type { ReleaseGate } from "#gateway/admission/release-gate";
+import type { BreakReason, Recorder } from "./recorder.ts";
+
+/**
+ * The windows of an answer whose first window is on record. Before each further window is given out, the gate is asked
+ * again (a withdrawal counts within ten seconds, P4) and the window is recorded. If that fails the reading throws, so
+ * that a part cannot pass for the whole; the record says so, as it does if the reader leaves.
+ *
+ * @param sent called after the last window was taken.
+ */
+export async function* recordedWindows(
+  disclosure: Disclosure,
+  gate: Pick<ReleaseGate, "stillGood">,
+  recorder: Pick<Recorder, "window" | "aborted">,
+  keepAlive: (work: Promise<void>) => void,
+  sent: () => void,
+): AsyncGenerator<Uint8Array, undefined> {
+  let at: BreakReason | undefined = "client_disconnected";
+  try {
+    for (const [index, window] of disclosure.windows.entries()) {
+      if (index > 0) {
+        at = "lease_lost";
+        if (!(await gate.stillGood()).ok) throw new Error("denied in the middle of the answer");
+        at = "window_not_recorded";
+        await recorder.window(window, index + 1, disclosure, 200);
+      }
+      at = "client_disconnected";
+      yield window.body;
+    }
+    at = undefined;
+    sent();
+  } finally {
+    // Best effort: the ledger may have failed.
+    if (at !== undefined) keepAlive(recorder.aborted(at, disclosure).catch(() => undefined));
+  }
+}
