@@ -24,6 +24,7 @@ const pure = [
 ] as const;
 const belowDoors = [...pure, "entrypoint"];
 const doors = ["gateway", "token", "admin", "console"] as const;
+const gatewayRoom = { rooms: belowDoors, from: ["hono", "hono/*"] } as const;
 const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: readonly string[] }> = {
   kernel: { rooms: [], from: [] },
   fhir: { rooms: ["kernel"], from: [] },
@@ -43,7 +44,7 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
   auditing: { rooms: ["kernel", "ledger", "audit"], from: ["jose"] },
   // Code that each public surface needs; the doors build on it.
   entrypoint: { rooms: pure, from: [] },
-  gateway: { rooms: belowDoors, from: ["hono", "hono/*"] },
+  gateway: gatewayRoom,
   token: { rooms: belowDoors, from: ["hono", "hono/*"] },
   admin: { rooms: belowDoors, from: ["hono", "hono/*", "zod"] },
   // Its pages ask for the same verbs as the operators' API.
@@ -73,16 +74,24 @@ const packages = [
 ];
 const everyRoom = [...belowDoors, ...doors, "platform"];
 
+interface Ban {
+  readonly group: string[];
+  readonly importNames?: string[];
+  readonly message: string;
+}
+
 /** The row of a room as lint rules: every import is refused except the imports that the row names. */
 function boundary(
   name: string,
   room: { readonly rooms: readonly string[]; readonly from: readonly string[] },
+  files: readonly string[] = [`src/${name}/**/*.{ts,tsx}`],
+  bans: readonly Ban[] = [],
 ): OxlintOverride {
   const banned = everyRoom
     .filter((other) => other !== name && !room.rooms.includes(other))
     .map((other) => `#${other}/**`);
   return {
-    files: [`src/${name}/**/*.{ts,tsx}`],
+    files: [...files],
     rules: {
       "no-restricted-imports": [
         "error",
@@ -101,6 +110,7 @@ function boundary(
               ],
               message: `The room table lets ${name}/ use only: ${room.from.join(", ") || "no package"}.`,
             },
+            ...bans,
           ],
         },
       ],
@@ -108,6 +118,58 @@ function boundary(
     },
   };
 }
+
+/** Nothing below `authorize` asks a policy: the functions that ask one are called there alone. */
+const asksPolicy: Ban = {
+  group: ["#policy/evaluate*", "#policy/search/evaluate-search"],
+  importNames: [
+    "evaluate",
+    "evaluateAccounting",
+    "evaluateListing",
+    "allowed",
+    "evaluateWrite",
+    "evaluateSearch",
+  ],
+  message: "Only gateway/admission/authorize.ts asks a policy: take the grant.",
+};
+/** Files that still compare a resource type with a literal; each leaves this list when it is rebuilt. */
+const stillCompares = [
+  "src/gateway/consents/{consent-filing,consent-subject}.ts",
+  "src/gateway/origin/{consents-at-origin,relate,united-patients}.ts",
+  "src/gateway/read/{answer-locally,security-context}.ts",
+];
+
+/** A door reads and writes a tongue. It has no rule about who may see what, and puts nothing on record itself. */
+const doorFiles = ["src/gateway/http/**/*.ts"];
+const ofCore: readonly Ban[] = [
+  {
+    group: [
+      "#policy/**",
+      "#phi/**",
+      "#platform/**",
+      "#gateway/record/**",
+      "#gateway/read/**",
+      "!#gateway/read/etag",
+      "!#gateway/read/oauth-uris",
+    ],
+    message: "A door has no rule and no record of its own: it hands its question to the pipeline.",
+  },
+  {
+    group: [
+      "#gateway/perform",
+      "#gateway/dispatch",
+      "#gateway/admission/authorize",
+      "#gateway/admission/permit",
+      "#gateway/admission/release-gate",
+    ],
+    message: "A door neither authorizes nor releases: it hands its question to the pipeline.",
+  },
+  {
+    group: ["#gateway/release", "#entrypoint/request-records"],
+    importNames: ["release", "releaseFault", "RequestRecords"],
+    message: "A door neither releases nor records: it hands its question to the pipeline.",
+  },
+];
 
 const purity = {
   "no-restricted-globals": [
@@ -206,7 +268,15 @@ export default defineConfig({
       excludeFiles: ["src/console/**"],
       rules: { "phylax/no-spread-arguments": "error" },
     },
+    {
+      files: ["src/gateway/**/*.ts"],
+      excludeFiles: stillCompares,
+      rules: { "phylax/no-type-comparison": "error" },
+    },
     ...Object.entries(rooms).map(([name, room]) => boundary(name, room)),
+    boundary("gateway", gatewayRoom, ["src/gateway/**/*.ts"], [asksPolicy]),
+    boundary("gateway", gatewayRoom, ["src/gateway/admission/authorize.ts"]),
+    boundary("gateway", gatewayRoom, doorFiles, [asksPolicy, ...ofCore]),
     ...islands,
   ],
 });

@@ -17,6 +17,11 @@ interface Node {
   readonly params?: readonly Node[];
   readonly init?: Node | null;
   readonly kind?: string;
+  readonly left?: Node;
+  readonly right?: Node;
+  readonly operator?: string;
+  readonly test?: Node | null;
+  readonly value?: unknown;
 }
 
 interface Definition {
@@ -95,4 +100,28 @@ const noSpreadArguments = {
   },
 };
 
-export default { meta: { name: "phylax" }, rules: { "no-spread-arguments": noSpreadArguments } };
+/** A name in the form of a FHIR resource type. */
+const isTypeName = (node: Node | null | undefined): boolean =>
+  node?.type === "Literal" && /^(?:[A-Z][a-z]+)+$/u.test(String(node.value));
+
+const typeMessage =
+  "The gateway compares no resource type with a literal: what a type has of its own is a row of a table.";
+
+const noTypeComparison = {
+  create(context: Context) {
+    const report = (node: Node) => context.report({ node, message: typeMessage });
+    return {
+      BinaryExpression(node: Node) {
+        if (/^[!=]==?$/u.test(node.operator ?? "") && [node.left, node.right].some(isTypeName)) report(node);
+      },
+      SwitchCase(node: Node) {
+        if (isTypeName(node.test)) report(node);
+      },
+    };
+  },
+};
+
+export default {
+  meta: { name: "phylax" },
+  rules: { "no-spread-arguments": noSpreadArguments, "no-type-comparison": noTypeComparison },
+};
