@@ -4,6 +4,7 @@ import type { AnsweredLocally } from "#fhir/interaction";
 import {
   isArray,
   isObject,
+  isResource,
   property,
   readJson,
   textAt,
@@ -89,7 +90,7 @@ function resourceIn(body: Json, type: string): Result<JsonObject, LocalRefusal> 
   if (!isObject(body)) return err({ reason: "resource_type_mismatch" });
   if (textAt(body, "resourceType") === type) return ok(body);
   const parameters = property(body, "parameter");
-  if (textAt(body, "resourceType") !== "Parameters" || !isArray(parameters))
+  if (!isResource(body, "Parameters") || !isArray(parameters))
     return err({ reason: "resource_type_mismatch" });
   const [sent, other] = parameters.toSorted((a, b) => Number(isNamed(b)) - Number(isNamed(a)));
   if (other !== undefined) return err({ reason: "parameter_not_supported", parameter: nameOf(other) });
