@@ -5,7 +5,7 @@ import type { Permission } from "#gateway/admission/authorize";
 import type { GateRefusal, ReleaseGate } from "#gateway/admission/release-gate";
 import { concernsNobody, type ConcernedBy } from "#gateway/origin/concerned-by-write";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import { writeParts, type Part } from "#gateway/record/parts";
+import { writeParts, type Intended, type Part, type ProofReplayed } from "#gateway/record/parts";
 import { sizeHeldBy, type PlannedWrite, type PlanRefusal, type SentPlan } from "#gateway/write/planned-write";
 import type { AskedWrite } from "#gateway/write/write-body";
 import { planWrite } from "#gateway/write/write-plan";
@@ -13,11 +13,6 @@ import type { Attempt, AttemptEnd, SettledWrite, SettleRefusal } from "./attempt
 import { earlierWrite, onRepeat } from "./effects.ts";
 import { sendWhole } from "./send-whole.ts";
 import { isUnknown, sendWrite, type DoneWrite, type SendRefusal, type SentEnd } from "./send.ts";
-
-/** A further request used this proof before. */
-export type ProofReplayed = { readonly reason: "proof_replayed" };
-
-export type Intended = Result<undefined, ProofReplayed>;
 
 /** Puts the writes of a set on record before they are sent, and their ends. Throws when the ledger cannot. */
 export interface ChangeRecord {

@@ -1,5 +1,6 @@
 import type { AuditEvent, EventKind, What } from "#audit/event";
 import type { RecordedOnly } from "#entrypoint/client-refusals";
+import type { Result } from "#kernel/result";
 import { patientsMax, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
@@ -18,6 +19,11 @@ export interface Part extends Named, Pick<AuditEvent, "withheld" | "outcome" | "
   readonly kind: EventKind;
   readonly what: What;
 }
+
+/** A further request used this proof before. */
+export type ProofReplayed = { readonly reason: "proof_replayed" };
+
+export type Intended = Result<undefined, ProofReplayed>;
 
 /** No patient is named; a row decides the reason at most. */
 export const nobody: Named = {

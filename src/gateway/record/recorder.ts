@@ -12,7 +12,6 @@ import type { DisclosedWindow, Disclosure } from "#phi/disclosure";
 import type { CallerFacts } from "#gateway/admission/caller";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
 import type { ArrivedRequest, RecordedCall } from "#gateway/question";
-import type { Intended } from "#gateway/change/change-set";
 import { recordedGrant } from "./measuring.ts";
 import { onRecord } from "./on-record.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
@@ -26,11 +25,11 @@ import {
   repeatedPart,
   windowNames,
   writeParts,
+  type Intended,
   type Part,
 } from "./parts.ts";
 import { withPermits } from "./permits.ts";
 import { withStates } from "#gateway/origin/with-states";
-import type { WriteOutcome } from "#gateway/change/write-outcome";
 
 export interface RecorderPorts {
   readonly ledger: ProofSink;
@@ -54,6 +53,17 @@ export interface RequestFacts extends CallerFacts {
    * answer.
    */
   readonly origin?: OriginSession;
+}
+
+/** The end of a write, as its record has it. */
+interface RecordedWrite extends Pick<NonNullable<AuditEvent["what"]>, "id"> {
+  readonly type: string;
+  readonly status: number;
+  /** The request was done before: this is a repeat under its key, and nothing was sent. */
+  readonly isRepeat?: boolean;
+  readonly reason?: string | undefined;
+  readonly disclosure?: Disclosure | undefined;
+  readonly concerned: ConcernedBy;
 }
 
 /** Why an answer broke off. A client that left is known only by not reading. */
@@ -169,7 +179,7 @@ export class Recorder {
    * The end of a write, with the disclosures of its answer: the cleared rows that it shows, else the rows that
    * decided it. Without an intent nothing was sent. The receipt is the receipt of the intent.
    */
-  async written(write: WriteOutcome): Promise<Appended> {
+  async written(write: RecordedWrite): Promise<Appended> {
     const { status, type, id, reason, disclosure, concerned, isRepeat = false } = write;
     const { origin } = this.#facts;
     if (origin === undefined) throw new Error("a write without an origin");
