@@ -14,6 +14,7 @@ import type { ReleaseGate } from "#gateway/admission/release-gate";
 import type { ArrivedRequest, RecordedCall } from "#gateway/question";
 import { recordedGrant } from "./measuring.ts";
 import { onRecord } from "./on-record.ts";
+import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { RecordedRefusal } from "./refusal-decision.ts";
 import {
