@@ -10,6 +10,7 @@ import {
   hidden,
   observation,
 } from "../support/concerned-world.ts";
+import { failForMarkedRows, faults } from "../support/faulty-rows.ts";
 import { inLane } from "../support/lane.ts";
 import { type Question } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
@@ -23,9 +24,18 @@ const scenes = inLane({ fast: 50, slow: 1_000, long: 10_000 });
 const classBytes = 256;
 
 const worlds = worldsUnder(concernedPolicy);
+failForMarkedRows();
 
 const many = (count: number, row: (n: number) => Resource) => Array.from({ length: count }, (_, n) => row(n));
 const shown = (more: object = {}) => observation("shown", "ann", { valueInteger: 1, ...more });
+
+/** Faulty rows that Ann's app may not see: rows of another patient, and rows of no rule. */
+const faulty = Object.entries(faults).flatMap(
+  ([fault, row]): [string, readonly [[], readonly Resource[]]][] => [
+    [`a row of another patient's ${fault}`, [[], [observation("x", "ben", row)]]],
+    [`a row of no rule ${fault}`, [[], [observation("x", "ann", { ...hidden.ofNotes, ...row })]]],
+  ],
+);
 
 /** Pairs of worlds that Ann's app may not tell apart: the additional rows of each world. */
 const pairs: Readonly<Record<string, readonly [readonly Resource[], readonly Resource[]]>> = {
@@ -53,6 +63,7 @@ const pairs: Readonly<Record<string, readonly [readonly Resource[], readonly Res
     [shown()],
     [shown({ contained: [{ resourceType: "Patient", id: "p" }], performer: [to("#p")] })],
   ],
+  ...Object.fromEntries(faulty),
 };
 
 type Plain = Omit<Question, "by" | "body"> & { readonly body?: object };

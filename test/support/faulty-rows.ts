@@ -7,15 +7,15 @@ const many = <T>(count: number, make: (n: number) => T): readonly T[] =>
 const nested = (depth: number): unknown => (depth === 0 ? "x" : [nested(depth - 1)]);
 
 /**
- * What makes an Observation faulty: its reading throws, judging it costs more than a row's share of the work for each
- * of its parameters, or a value of it cannot be read. The first needs {@link failForMarkedRows}.
+ * What makes an Observation faulty: its reading throws, its dates cost more than a row's share of the work, or a value
+ * of it cannot be read. The first needs {@link failForMarkedRows}.
  */
 export const faults = {
   "whose reading throws": { meta: { security: [{ system: "urn:x", code: marker }] } },
   "of the greatest cost": {
-    code: { coding: many(9_000, (n) => ({ system: "urn:c", code: `c${n}` })), text: "é".repeat(100_000) },
+    code: { coding: many(500, (n) => ({ system: "urn:c", code: `c${n}` })), text: "é".repeat(10_000) },
     effectiveDateTime: undefined,
-    effectiveTiming: { event: many(40_000, (n) => String(1_000 + (n % 9_000))) },
+    effectiveTiming: { event: many(34_000, (n) => String(1_000 + (n % 9_000))) },
   },
   "with an unreadable value": { extension: [{ url: "urn:x", valueString: nested(180) }] },
 } as const satisfies Readonly<Record<string, object>>;
