@@ -50,7 +50,7 @@ const policyOf = (name: string, more: object = {}) => ({
     rules: [
       {
         types,
-        interactions: ["read", "search", "create", "update"],
+        interactions: ["read", "search", "create", "update", "delete"],
         show: "everything",
         why: "45 CFR 164.506(c)(1): treatment.",
         examples: [{ says: "A row is found.", request: "Observation?code=a", is: "permitted" }],
@@ -60,10 +60,12 @@ const policyOf = (name: string, more: object = {}) => ({
   },
 });
 
+/** The gateway reads the Consents that stand at the origin `polled`. */
 const askers = {
-  plain: { policy: "plain", scopes: "system/*.cruds" },
-  dated: { policy: "dated", scopes: "system/*.cruds" },
-  app: { policy: "plain", scopes: "patient/*.cruds" },
+  plain: { origin: "main", policy: "plain", scopes: "system/*.cruds" },
+  dated: { origin: "main", policy: "dated", scopes: "system/*.cruds" },
+  polled: { origin: "polled", policy: "plain", scopes: "system/*.cruds" },
+  app: { origin: "main", policy: "plain", scopes: "patient/*.cruds" },
 } as const;
 type Asker = keyof typeof askers;
 
@@ -78,8 +80,22 @@ beforeAll(async () => {
   for (const who of Object.keys(askers) as Asker[]) {
     const client = await outsideClient(phylax, issuer, who, askers[who]);
     certificates.set(who, client.certificate);
-    entries.push(client.entries);
+    const { grants, ...others } = client.entries;
+    const { origin: at } = askers[who];
+    entries.push(others, { grants: grants.map((grant) => Object.assign(grant, { origin: at })) });
   }
+  const { dev } = phylax;
+  const entry = (name: string, more: object = {}) => ({
+    name,
+    url: dev.origin.replace(/\/fhir$/u, name === "main" ? "/fhir" : `/${name}`),
+    credentials: { kind: "none" },
+    transactions: "atomic",
+    honoursIfMatchOnDelete: true,
+    ...more,
+  });
+  // the patients of a scene are new, so their Consents are read
+  const origins = [entry("main"), entry("polled", { consents: { readEverySeconds: 86_400 } })];
+  await phylax.applyRegistry({ origins });
   const policies = [policyOf("plain"), policyOf("dated", { dataPeriod: { since: "1800-01-01" } })];
   const applied = await phylax.addRegistry(joined({ issuers: [issuerEntry(issuer)], policies }, ...entries));
   if (!applied.ok) throw new Error(JSON.stringify(applied));
@@ -103,15 +119,14 @@ async function ask(who: Asker, patient: string, { path, ...sending }: Asked): Pr
   if (phylax === undefined || issuer === undefined || ledger === undefined || certificate === undefined)
     throw new Error("the door opens before the first question");
   const own = who === "app" ? { patient, fhirUser: `Patient/${patient}` } : {};
-  const claims = { client_id: who, scope: askers[who].scopes, ...own };
+  const { origin: at, scopes: scope } = askers[who];
+  const claims = { client_id: who, scope, ...own };
   const token = await outsideToken(issuer, certificate, claims);
   const headers = { authorization: `Bearer ${token}`, ...sending.headers };
   const { dev } = phylax;
   await ledger.read();
-  const request = requestOf(dev.clientCa.cert, certificate.cert, `${dev.fhir}/${path}`, {
-    ...sending,
-    headers,
-  });
+  const url = `${dev.gateway}/v1/fhir/${at}/${path}`;
+  const request = requestOf(dev.clientCa.cert, certificate.cert, url, { ...sending, headers });
   const before = process.threadCpuUsage();
   const response = await phylax.fetch(request);
   const text = await response.text();
@@ -125,48 +140,91 @@ async function ask(who: Asker, patient: string, { path, ...sending }: Asked): Pr
 const fhirAnswer = (body: string, status = 200) =>
   new Response(body, { status, headers: { "content-type": "application/fhir+json" } });
 
+/** What an origin has beside the rows that stand there. */
+interface Beside {
+  /** Earlier versions of rows. */
+  readonly versions?: readonly Row[];
+  /** The Consents of a patient, for the gateway's own question. */
+  readonly consents?: { readonly patient: string; readonly rows: readonly Row[] };
+}
+
+const withVersion = (row: Row): Row => {
+  const { meta } = row;
+  return { ...row, meta: { versionId: "1", ...(typeof meta === "object" && meta) } };
+};
+const entriesOf = (type: string, entries: readonly string[]) =>
+  fhirAnswer(`{"resourceType":"Bundle","type":"${type}","entry":[${entries.join(",")}]}`);
+
 /** An origin that answers each search with all rows of the type: the gateway alone decides what is found. */
-function originOf(rows: readonly Row[]): Handler {
-  const texts = new Map(rows.map((row) => [row, JSON.stringify(row)]));
-  const page = (isMeant: (type: unknown) => boolean, mode: (type: unknown) => "match" | "include") => {
-    const entries = [...texts].flatMap(([{ resourceType: type }, text]) =>
-      isMeant(type) ? [`{"resource":${text},"search":{"mode":"${mode(type)}"}}`] : [],
+function originOf(rows: readonly Row[], { versions = [], consents }: Beside = {}): Handler {
+  const texts = new Map([...rows, ...versions].map((row) => [row, JSON.stringify(withVersion(row))]));
+  const page = (found: readonly Row[], mode: (row: Row) => "match" | "include") =>
+    entriesOf(
+      "searchset",
+      found.map((row) => `{"resource":${texts.get(row)},"search":{"mode":"${mode(row)}"}}`),
     );
-    return fhirAnswer(`{"resourceType":"Bundle","type":"searchset","entry":[${entries.join(",")}]}`);
-  };
+  const history = (found: readonly Row[]) =>
+    entriesOf(
+      "history",
+      found.map(
+        (row) => `{"resource":${texts.get(row)},"request":{"method":"PUT","url":"${addressOf(row)}"}}`,
+      ),
+    );
+  const deleted = new Set<Row>();
   return async (request) => {
+    const present = rows.filter((row) => !deleted.has(row));
     const { pathname, search } = new URL(request.url);
-    const [type = "", id, operation] = pathname.replace(/^\/fhir\//u, "").split("/");
-    if (operation !== undefined)
-      return page(
-        () => true,
-        () => "match",
+    const [base = "", type = "", id, operation] = pathname.slice(1).split("/");
+    const ofType = (row: Row) => typeOf(row) === type;
+    if (base === "polled" && type === "Consent" && id === "_search") {
+      const asked = new URLSearchParams(await request.text()).get("patient")?.split(",") ?? [];
+      const isAsked = consents !== undefined && asked.includes(consents.patient);
+      return entriesOf(
+        "searchset",
+        (isAsked ? consents.rows : []).map((row) => `{"resource":${JSON.stringify(row)}}`),
       );
+    }
+    if (id === "_history") return history([...rows, ...versions].filter(ofType));
     if (id === undefined || id === "_search") {
       const joins = /_(?:rev)?include/u.test(search);
       return page(
-        (each) => joins || each === type,
-        (each) => (each === type ? "match" : "include"),
+        present.filter((row) => joins || ofType(row)),
+        (row) => (ofType(row) ? "match" : "include"),
       );
     }
-    const found = rows.find((row) => row["resourceType"] === type && row["id"] === id);
+    const isAsked = (row: Row) => addressOf(row) === `${type}/${id}`;
+    if (operation === "_history") {
+      const found = [...rows, ...versions].filter(isAsked);
+      return pathname.endsWith("_history")
+        ? history(found)
+        : fhirAnswer(texts.get(found.at(-1) ?? {}) ?? "{}");
+    }
+    if (operation !== undefined) return page(present, () => "match");
+    const found = present.find(isAsked);
     const text = found === undefined ? undefined : texts.get(found);
-    return text === undefined ? fhirAnswer('{"resourceType":"OperationOutcome"}', 404) : fhirAnswer(text);
+    if (found === undefined || text === undefined)
+      return fhirAnswer('{"resourceType":"OperationOutcome"}', 404);
+    if (request.method !== "DELETE") return fhirAnswer(text);
+    deleted.add(found);
+    return new Response(null, { status: 204 });
   };
 }
 
 interface Scene {
   readonly type: string;
   readonly filling: hostile.Filling;
-  /** The way of the row to the origin: the row is there, or its patient's app writes the row. */
-  readonly arrival: "stands" | keyof typeof writings;
-  /** A Consent of the row's patient, which her app files before. */
+  /** The way of the row to the origin: it stands there, it was an earlier version, or its patient's app writes it. */
+  readonly arrival: "stands" | "was" | keyof typeof writings;
+  /** A Consent of the row's patient: her app files it before, or so many such Consents stand at the origin. */
   readonly consent?: hostile.Filling | undefined;
+  readonly standing?: 0 | 1 | 1_100 | undefined;
   /** Search parameters of the type, by their codes, and the number of values of each. */
   readonly parameters: readonly string[];
   readonly modifier: number;
   readonly count: number;
   readonly who: "plain" | "dated";
+  /** At last the app deletes the row. */
+  readonly isDeleted?: boolean;
   readonly pages: readonly (keyof typeof pages)[];
 }
 
@@ -229,8 +287,15 @@ const pages = {
   ownEverything: ({ own }: Place) => ({ path: `Patient/${own}/$everything` }),
   batch: ({ type, other }: Place) =>
     sent("POST", "", bundle("batch", get(`${type}?_count=50`), get(`${type}/good-${other}`))),
+  history: ({ type, other }: Place) => ({ path: `${type}/good-${other}/_history` }),
+  historyOfType: ({ type }: Place) => ({ path: `${type}/_history` }),
+  ownHistory: ({ type }: Place) => ({ path: `${type}/bad/_history` }),
+  ownVersion: ({ type }: Place) => ({ path: `${type}/bad/_history/1` }),
+  deletion: ({ type, other }: Place) => ({ path: `${type}/good-${other}`, method: "DELETE" }),
 } satisfies Readonly<Record<string, (place: Place) => Asked>>;
 
+/** The pages of the hostile row itself: an answer of any kind, not an error of the gateway. */
+const ofTheRow: ReadonlySet<string> = new Set(["ownHistory", "ownVersion"]);
 const pageNames = Object.keys(pages) as (keyof typeof pages)[];
 
 /** The rows of an answer by `Type/id`, also the rows in a batch's entries. */
@@ -243,7 +308,7 @@ function rowsOf({ text }: Answer): readonly string[] {
       found.push(`${resourceType}/${id}`);
     for (const below of Array.isArray(entry) ? entry : [resource]) visit(below);
   };
-  visit(JSON.parse(text));
+  if (text !== "") visit(JSON.parse(text)); // a deletion has no body
   return found;
 }
 
@@ -269,8 +334,10 @@ const scenes: fc.Arbitrary<Scene> = fc.constantFrom(...types).chain((type) =>
   fc.record({
     type: fc.constant(type),
     filling: fillingOf(type),
-    arrival: fc.constantFrom("stands", "stands", "POST", "PUT", "PATCH", "batch", "transaction"),
+    arrival: fc.constantFrom("stands", "stands", "was", "POST", "PUT", "PATCH", "batch", "transaction"),
     consent: fc.option(fillingOf("Consent"), { freq: 4, nil: undefined }),
+    standing: fc.constantFrom(0, 1, 1, 1_100),
+    isDeleted: fc.boolean(),
     parameters: fc.uniqueArray(fc.constantFrom(...searchParametersOf(type).keys()), {
       minLength: 1,
       maxLength: 2,
@@ -329,7 +396,7 @@ let played = 0;
 
 /** Plays a scene. @param fails called with the fault. */
 async function play(scene: Scene, fails: (problem: string) => never): Promise<void> {
-  const { type, filling, arrival, consent, who } = scene;
+  const { type, filling, arrival, consent, standing = 0, who } = scene;
   const [own, other] = [`ann-${++played}`, `ben-${played}`];
   const owner = owners.get(type) ?? "subject";
   const patients = [own, other].map((id) => hostile.smallRow("Patient", id, id, owner, { active: true }));
@@ -343,13 +410,23 @@ async function play(scene: Scene, fails: (problem: string) => never): Promise<vo
     if (cpuMilliseconds > cpuMillisecondsMax) fails(`${what}: ${Math.round(cpuMilliseconds)} ms of CPU`);
   };
   const writes = [
-    ...(consent === undefined ? [] : [writings.POST(hostile.hostileRow(consentOf(own), consent))]),
-    ...(arrival === "stands" ? [] : [writings[arrival](bad, filling.path[0] ?? "")]),
+    ...(consent === undefined || standing > 0
+      ? []
+      : [writings.POST(hostile.hostileRow(consentOf(own), consent))]),
+    ...(arrival === "stands" || arrival === "was" ? [] : [writings[arrival](bad, filling.path[0] ?? "")]),
   ];
   const stood = [
     ...rows,
-    ...(arrival === "stands" ? [bad] : ["PUT", "PATCH"].includes(arrival) ? [small] : []),
+    ...(arrival === "stands" ? [bad] : ["PUT", "PATCH", "was"].includes(arrival) ? [small] : []),
   ];
+  const besides: Beside = {
+    ...(arrival === "was" && { versions: [bad] }),
+    ...(consent !== undefined &&
+      standing > 0 && { consents: { patient: own, rows: manyOf(own, consent, standing) } }),
+  };
+  // the answers without the row come from the same policy, and read no Consent before it is there
+  const [before, asker]: readonly [Asker, Asker] =
+    besides.consents === undefined ? [who, who] : ["plain", "polled"];
   const beside =
     writes.length === 0
       ? stood
@@ -370,20 +447,40 @@ async function play(scene: Scene, fails: (problem: string) => never): Promise<vo
     for (const name of scene.pages) {
       const question = pages[name](place);
       origin = originOf(rows);
-      const without = await ask(who, own, question);
-      origin = originOf(beside);
-      const answer = await ask(who, own, question);
+      const usual = await ask(before, own, question);
+      origin = originOf(beside, besides);
+      const answer = await ask(asker, own, question);
       const what = `${name} by ${code}${modifier}`;
       judge(what, answer);
+      if (ofTheRow.has(name)) {
+        if (answer.status >= 500) fails(`${what}: ${answer.status} ${answer.text.slice(0, 200)}`);
+        continue;
+      }
       // a Consent may withhold rows of the patient who filed it
       const isOwn = consent !== undefined && name === "ownEverything";
-      if (answer.status !== without.status && !isOwn)
-        fails(`${what}: ${answer.status}, without the row ${without.status}: ${answer.text.slice(0, 200)}`);
-      const found = new Set(isOwn ? rowsOf(without) : rowsOf(answer));
-      const missing = rowsOf(without).filter((row) => !found.has(row) && !(consent && row.includes(own)));
+      if (answer.status !== usual.status && !isOwn)
+        fails(`${what}: ${answer.status}, without the row ${usual.status}: ${answer.text.slice(0, 200)}`);
+      const found = new Set(isOwn ? rowsOf(usual) : rowsOf(answer));
+      const missing = rowsOf(usual).filter((row) => !found.has(row) && !(consent && row.includes(own)));
       if (missing.length > 0) fails(`${what}: ${missing.join(", ")} is missing`);
     }
   }
+  if (scene.isDeleted !== true) return;
+  const standingRow = beside.find((row) => typeOf(row) === type && !rows.includes(row) && !isGood(row));
+  origin = originOf(beside, besides);
+  const path = addressOf(standingRow ?? bad);
+  const deletion = await ask("app", own, { path, method: "DELETE" });
+  judge("the deletion", deletion);
+  if (deletion.status >= 500) fails(`the deletion: ${deletion.status} ${deletion.text.slice(0, 200)}`);
+}
+
+const isGood = ({ id }: Row) => String(id).startsWith("good-");
+
+/** Copies of a hostile Consent. Of many, each has a small share of the filling. */
+function manyOf(patient: string, filling: hostile.Filling, count: number): readonly Row[] {
+  const one = hostile.hostileRow(consentOf(patient), count === 1 ? filling : { ...filling, most: 3 });
+  const small = filling.how === "long" && count > 1 ? consentOf(patient) : one;
+  return Array.from({ length: count }, (_, n) => ({ ...small, id: `consent-${n}` }));
 }
 
 const long = { how: "long", letter: "é", named: "Patient", most: Infinity } as const;
@@ -437,6 +534,34 @@ const found: readonly Scene[] = [
     arrival: "POST",
     parameters: ["code"],
     pages: ["plain", "has", "everything"],
+    isDeleted: true,
+  },
+  {
+    ...asked,
+    type: "Observation",
+    filling: { ...many, path: ["effectiveTiming", "event"] },
+    arrival: "was",
+    parameters: ["date"],
+    pages: ["history", "historyOfType", "ownHistory", "ownVersion"],
+    isDeleted: true,
+  },
+  {
+    ...asked,
+    type: "Observation",
+    filling: { ...many, path: ["code", "coding"] },
+    consent: { ...many, path: ["provision", "code"] },
+    standing: 1,
+    parameters: ["code"],
+    pages: ["plain", "everything", "deletion"],
+  },
+  {
+    ...asked,
+    type: "Observation",
+    filling: { ...many, path: ["code", "coding"] },
+    consent: { ...many, path: ["provision", "code"] },
+    standing: 1_100,
+    parameters: ["code"],
+    pages: ["plain", "everything", "deletion"],
   },
 ];
 
