@@ -14,17 +14,24 @@ import { seeded } from "../../sandbox/synthetic/random.ts";
 import { freePort } from "../support/free-port.ts";
 import { type KillableStack, startKillable } from "../support/killable-stack.ts";
 import { inLane } from "../support/lane.ts";
+import { starterPolicy } from "../support/outside.ts";
 
 // PHYLAX_CRASH_SEED repeats the moments of a run.
 const seed = Number(process.env["PHYLAX_CRASH_SEED"] ?? randomInt(2 ** 31));
 const system = "urn:phylax:keyed-load";
-const writersAtOnce = 6;
+/** At an origin of each kind. */
+const writersAtOnce = 2;
 
-const kinds = [
-  ["update-as-create", { updateAsCreate: true }, inLane({ fast: 1, slow: 3, long: 17 })],
-  ["if-none-exist", { honoursIfNoneExist: true }, inLane({ fast: 1, slow: 3, long: 17 })],
-  ["plain", { updateAsCreate: false }, inLane({ fast: 1, slow: 3, long: 16 })],
-] as const;
+/** The kinds of origins, by the way in which a create under a key is done once there. One stack has one of each. */
+const capabilitiesOf = {
+  "update-as-create": { updateAsCreate: true },
+  "if-none-exist": { honoursIfNoneExist: true },
+  plain: { updateAsCreate: false },
+} as const;
+type Kind = keyof typeof capabilitiesOf;
+const kinds = Object.keys(capabilitiesOf) as readonly Kind[];
+/** The origin of a kind: its name in the registry. The first is the origin that `npm start` names. */
+const nameOf = (kind: Kind) => (kind === kinds[0] ? "main" : kind);
 
 /** A create under a key, and its last answer. */
 interface Keyed {
@@ -33,6 +40,8 @@ interface Keyed {
   status: number | undefined;
   /** 409 that a repeat does not change. */
   isUnknown: boolean;
+  /** The answer says when to come again. */
+  retryAfterSeconds?: number | undefined;
 }
 
 const folders: string[] = [];
@@ -42,145 +51,212 @@ afterAll(async () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
-test.for(kinds)(
-  "%s: after kills amid keyed creates each acknowledged create is at the origin once, no create is there twice, and each repeat settles",
-  { timeout: 30 * 60_000 },
-  async ([kind, capabilities, kills], { expect }) => {
+/** A FHIR server that outlives every kill, as another company's server does. */
+async function startServer(): Promise<Origin> {
+  const origin = await startOrigin();
+  ends.push(() => origin.close());
+  await origin.load([{ resourceType: "Patient", id: "amara" }]);
+  return origin;
+}
+
+interface Base {
+  readonly url: string;
+  readonly alsoKnownAs?: readonly string[];
+}
+
+/** A stack that starts again and again on one state, in front of an origin of each kind. */
+async function stackBefore(bases: ReadonlyMap<Kind, Base>) {
+  const state = mkdtempSync(join(tmpdir(), "phylax-keyed-"));
+  folders.push(state);
+  const grant = { client: "charting", purpose: "TREAT", agreement: "charting-agreement", policy: "treat" };
+  const quotas = { default: { requests: 60_000, windowSeconds: 60 } };
+  const file = {
+    policies: [starterPolicy("treat")],
+    origins: [...bases].map(([kind, base]) =>
+      Object.assign({ name: nameOf(kind), credentials: { kind: "none" } }, base, {
+        capabilities: capabilitiesOf[kind],
+      }),
+    ),
+    // the demonstration has the grant of the first
+    grants: kinds
+      .slice(1)
+      .map((kind) => Object.assign({ origin: nameOf(kind), scopes: "system/*.cruds", quotas }, grant)),
+  };
+  const registry = join(state, "origins.json");
+  writeFileSync(registry, JSON.stringify(file));
+  const port = await freePort();
+  const [first] = bases.values();
+  let stack: KillableStack | undefined;
+  ends.push(async () => stack?.end());
+  return {
+    /** Starts it, and answers how the client creates at an origin of a kind. */
+    async start(): Promise<(kind: Kind, one: Keyed) => Promise<void>> {
+      stack = startKillable(port, state, first?.url ?? "", ["--registry", registry]);
+      await stack.ready;
+      const dev = readDevFile(state);
+      const callers = new Map<Kind, { readonly base: string; readonly token: string }>();
+      for (const kind of kinds) {
+        const base = `${dev.gateway}/v1/fhir/${nameOf(kind)}`;
+        callers.set(kind, {
+          base,
+          token: await accessToken(dev, clientOf(dev, "charting"), { resource: base }),
+        });
+      }
+      return (kind, one) => create(dev, callers.get(kind) ?? { base: "", token: "" }, one);
+    },
+    async kill(isWhole: boolean): Promise<void> {
+      if (isWhole) return stack?.killAll();
+      stack?.killRuntime();
+    },
+    /** Ends what is left of it. */
+    async clear(): Promise<void> {
+      await stack?.killAll();
+      closeConnections();
+    },
+  };
+}
+
+const kills = inLane({ fast: 1, slow: 3, long: 50 });
+
+test(
+  `after ${kills} kills amid keyed creates at an origin of each kind each acknowledged create is there once, no create is there twice, and each repeat settles`,
+  { timeout: 10 * 60_000 + kills * 60_000 },
+  async ({ expect }) => {
     console.log(`PHYLAX_CRASH_SEED=${seed}`);
     const random = seeded(seed);
-    const state = mkdtempSync(join(tmpdir(), `phylax-keyed-${kind}-`));
-    folders.push(state);
-    // it outlives every kill, as another company's server does
-    const origin: Origin = await startOrigin();
-    await origin.load([{ resourceType: "Patient", id: "amara" }]);
-    const registry = join(state, "origin.json");
-    const entry = { name: "main", url: origin.url, credentials: { kind: "none" }, capabilities };
-    writeFileSync(registry, JSON.stringify({ origins: [entry] }));
-    const port = await freePort();
-    let stack: KillableStack | undefined;
-    const start = () => (stack = startKillable(port, state, origin.url, ["--registry", registry]));
-    ends.push(
-      async () => stack?.end(),
-      () => origin.close(),
-    );
+    const origins = new Map<Kind, Origin>();
+    for (const kind of kinds) origins.set(kind, await startServer());
+    const stack = await stackBefore(origins);
 
-    const all: Keyed[] = [];
-    const open = () => all.filter(({ status, isUnknown }) => status !== 201 && !isUnknown);
+    const made = new Map(kinds.map((kind): [Kind, Keyed[]] => [kind, []]));
+    const allOf = (kind: Kind) => made.get(kind) ?? [];
+    const openOf = (kind: Kind) =>
+      allOf(kind).filter(({ status, isUnknown }) => status !== 201 && !isUnknown);
     for (let kill = 1; kill <= kills; kill++) {
-      await start().ready;
-      const dev = readDevFile(state);
-      const token = await accessToken(dev, clientOf(dev, "charting"));
+      const ask = await stack.start();
       const ending = new AbortController();
-      const writers = Array.from({ length: writersAtOnce }, async () => {
-        while (!ending.signal.aborted) {
-          const earlier = open();
-          const isRepeat = earlier.length > 0 && random.int(0, 2) === 0;
-          const one = isRepeat ? earlier[random.int(0, earlier.length - 1)] : created(all);
-          if (one !== undefined) await ask(dev, token, one);
-        }
-      });
+      const writers = kinds.flatMap((kind) =>
+        Array.from({ length: writersAtOnce }, async () => {
+          while (!ending.signal.aborted) {
+            const earlier = openOf(kind);
+            const isRepeat = earlier.length > 0 && random.int(0, 2) === 0;
+            const one = isRepeat ? earlier[random.int(0, earlier.length - 1)] : created(allOf(kind));
+            if (one !== undefined) await ask(kind, one);
+          }
+        }),
+      );
       await wait(random.int(300, 4_000));
-      const killed = random.int(0, 1) === 1 ? stack?.killAll() : stack?.killRuntime();
+      const killed = stack.kill(random.int(0, 1) === 1);
       await wait(100);
       ending.abort();
       await Promise.all(writers);
       await killed;
-      await stack?.killAll();
-      closeConnections();
-      const [done, left] = [all.filter(({ status }) => status === 201).length, open().length];
-      console.log(JSON.stringify({ kind, kill, all: all.length, done, left }));
+      await stack.clear();
+      const counts = kinds.map((kind) => [kind, allOf(kind).length, openOf(kind).length]);
+      console.log(JSON.stringify({ kill, counts }));
     }
 
-    await start().ready;
-    const dev = readDevFile(state);
-    const token = await accessToken(dev, clientOf(dev, "charting"));
+    const ask = await stack.start();
+    const open = () => kinds.flatMap((kind) => openOf(kind).map((one) => ({ kind, one })));
     // an attempt that was killed has its key for a minute at most
     for (const until = Date.now() + 150_000; open().length > 0 && Date.now() < until; await wait(1_000))
-      for (const one of open()) await ask(dev, token, one);
+      for (const { kind, one } of open()) await ask(kind, one);
     expect(open(), "each repeat settles").toEqual([]);
 
-    const held = await namesAt(origin.url);
-    expect(new Set(held).size, "no create is there twice").toBe(held.length);
-    const there = new Set(held);
-    const acknowledged = all.filter(({ status }) => status === 201);
-    expect(acknowledged.length).toBeGreaterThan(kills);
-    expect(acknowledged.filter(({ name }) => !there.has(name))).toEqual([]);
-    if (kind !== "plain") expect(acknowledged.length, "each create is done").toBe(all.length);
-    await stack?.end();
-    await origin.close();
+    for (const kind of kinds) {
+      const held = await namesAt(origins.get(kind)?.url ?? "");
+      const there = new Set(held);
+      expect(there.size, `${kind}: no create is there twice`).toBe(held.length);
+      const acknowledged = allOf(kind).filter(({ status }) => status === 201);
+      expect(acknowledged.length, kind).toBeGreaterThan(kills);
+      expect(acknowledged.filter(({ name }) => !there.has(name))).toEqual([]);
+      if (kind !== "plain")
+        expect(acknowledged.length, `${kind}: each create is done`).toBe(allOf(kind).length);
+    }
+    await stack.clear();
   },
 );
 
 const repeatsAtOnce = inLane({ fast: 50, slow: 300, long: 1_000 });
 
-test.for(kinds)(
-  `%s: of ${repeatsAtOnce} concurrent repeats of a keyed create one is sent, also when the gateway is killed between the origin and its answer`,
+test(
+  `of ${repeatsAtOnce} concurrent repeats of a keyed create at an origin of each kind one is sent, also when the gateway is killed between the origin and its answer`,
   { timeout: 20 * 60_000 },
-  async ([kind, capabilities], { expect }) => {
-    const state = mkdtempSync(join(tmpdir(), `phylax-repeats-${kind}-`));
-    folders.push(state);
-    const origin: Origin = await startOrigin();
-    await origin.load([{ resourceType: "Patient", id: "amara" }]);
-    const holding = await startHolding(origin.url);
-    const registry = join(state, "origin.json");
-    const entry = {
-      name: "main",
-      url: holding.url,
-      alsoKnownAs: [origin.url],
-      credentials: { kind: "none" },
-      capabilities,
-    };
-    writeFileSync(registry, JSON.stringify({ origins: [entry] }));
-    const port = await freePort();
-    const start = () => startKillable(port, state, holding.url, ["--registry", registry]);
-    let stack = start();
-    ends.push(
-      () => stack.end(),
-      () => holding.close(),
-      () => origin.close(),
+  async ({ expect }) => {
+    const scenes = new Map<
+      Kind,
+      { readonly origin: Origin; readonly holding: Holding; readonly one: Keyed }
+    >();
+    for (const kind of kinds) {
+      const origin = await startServer();
+      const holding = await startHolding(origin.url);
+      ends.push(() => holding.close());
+      const one = { name: randomUUID(), key: randomUUID(), status: undefined, isUnknown: false };
+      scenes.set(kind, { origin, holding, one });
+    }
+    const stack = await stackBefore(
+      new Map(
+        [...scenes].map(([kind, { origin, holding }]) => [
+          kind,
+          { url: holding.url, alsoKnownAs: [origin.url] },
+        ]),
+      ),
     );
-    const one: Keyed = { name: randomUUID(), key: randomUUID(), status: undefined, isUnknown: false };
-    /** Each repeat goes on until the key is settled: 429 and 409 with Retry-After say to come again. */
-    const repeats = async (ending: AbortSignal) => {
-      const dev = readDevFile(state);
-      const token = await accessToken(dev, clientOf(dev, "charting"));
-      const until = Date.now() + 300_000;
-      return Promise.all(
+    /** Each repeat goes on until the key is settled: 429 and 409 with Retry-After say when to come again. */
+    const repeats = (
+      ask: Awaited<ReturnType<typeof stack.start>>,
+      kind: Kind,
+      one: Keyed,
+      ending: AbortSignal,
+    ) =>
+      Promise.all(
         Array.from({ length: repeatsAtOnce }, async () => {
           const mine = { ...one };
-          while (mine.status !== 201 && !mine.isUnknown && Date.now() < until && !ending.aborted) {
-            await ask(dev, token, mine);
-            if (mine.status !== 201 && !mine.isUnknown) await wait(500);
+          const until = Date.now() + 300_000;
+          while (Date.now() < until && !ending.aborted) {
+            await ask(kind, mine);
+            if (mine.status === 201 || mine.isUnknown) break;
+            await wait((mine.retryAfterSeconds ?? 1) * 1_000, undefined, { signal: ending }).catch(
+              () => undefined,
+            );
           }
           return mine.isUnknown ? "unknown" : String(mine.status);
         }),
       );
-    };
 
-    await stack.ready;
-    const ending = new AbortController();
-    const first = repeats(ending.signal);
-    await holding.held;
+    const [before, ending] = [await stack.start(), new AbortController()];
+    const first = [...scenes].map(([kind, { one }]) => repeats(before, kind, one, ending.signal));
+    await Promise.all([...scenes.values()].map(({ holding }) => holding.held));
     ending.abort();
-    await stack.killAll();
-    await first;
-    closeConnections();
-    expect(await namesAt(origin.url), "the origin did it, and its answer was lost").toEqual([one.name]);
+    await stack.kill(true);
+    await Promise.all(first);
+    await stack.clear();
+    for (const [kind, { origin, one }] of scenes)
+      expect(await namesAt(origin.url), `${kind}: the origin did it, and its answer was lost`).toEqual([
+        one.name,
+      ]);
 
-    holding.letThrough();
-    stack = start();
-    await stack.ready;
-    const ended = await repeats(new AbortController().signal);
-    // the outcome of an origin of the plain kind stays unknown, and the follow-up finds it
-    expect(new Set(ended)).toEqual(new Set([kind === "plain" ? "unknown" : "201"]));
-    expect(ended).toHaveLength(repeatsAtOnce);
-    expect(await namesAt(origin.url), "it is there once").toEqual([one.name]);
-    expect(holding.creates, "plain is sent once; else the origin was asked again").toBeLessThanOrEqual(
-      kind === "plain" ? 1 : 2,
+    for (const { holding } of scenes.values()) holding.letThrough();
+    const after = await stack.start();
+    const never = new AbortController().signal;
+    await Promise.all(
+      [...scenes].map(async ([kind, { origin, holding, one }]) => {
+        const ended = await repeats(after, kind, one, never);
+        // the outcome of an origin of the plain kind stays unknown, and the follow-up finds it
+        expect(new Set(ended), kind).toEqual(new Set([kind === "plain" ? "unknown" : "201"]));
+        expect(ended).toHaveLength(repeatsAtOnce);
+        expect(await namesAt(origin.url), `${kind}: it is there once`).toEqual([one.name]);
+        expect(
+          holding.creates,
+          `${kind}: plain is sent once; else the origin was asked again`,
+        ).toBeLessThanOrEqual(kind === "plain" ? 1 : 2);
+      }),
     );
-    await stack.end();
+    await stack.clear();
   },
 );
+
+type Holding = Awaited<ReturnType<typeof startHolding>>;
 
 /** Stands before a FHIR server, and holds back the answer to the first create until it is told otherwise. */
 async function startHolding(target: string) {
@@ -230,7 +306,11 @@ function created(all: Keyed[]): Keyed {
   return one;
 }
 
-async function ask(dev: DevFile, token: string, one: Keyed): Promise<void> {
+async function create(
+  dev: DevFile,
+  { base, token }: { readonly base: string; readonly token: string },
+  one: Keyed,
+): Promise<void> {
   const resource = {
     resourceType: "Observation",
     status: "final",
@@ -247,7 +327,7 @@ async function ask(dev: DevFile, token: string, one: Keyed): Promise<void> {
     effectiveDateTime: "2026-01-05",
   };
   try {
-    const reply = await send(dev, clientOf(dev, "charting"), `${dev.fhir}/Observation`, {
+    const reply = await send(dev, clientOf(dev, "charting"), `${base}/Observation`, {
       method: "POST",
       headers: {
         authorization: `Bearer ${token}`,
@@ -258,8 +338,11 @@ async function ask(dev: DevFile, token: string, one: Keyed): Promise<void> {
       body: JSON.stringify(resource),
     });
     one.status = reply.status;
-    one.isUnknown = reply.status === 409 && reply.headers["retry-after"] === undefined;
+    const { "retry-after": retryAfter } = reply.headers;
+    one.isUnknown = reply.status === 409 && retryAfter === undefined;
+    one.retryAfterSeconds = retryAfter === undefined ? undefined : Number(retryAfter);
   } catch {
+    one.retryAfterSeconds = undefined;
     await wait(50); // the connection is refused or broken
   }
 }
