@@ -30,6 +30,11 @@ export const keyMilliseconds = 24 * 3_600_000;
  * attempt asks again before it sends.
  */
 export const decidingMilliseconds = 60_000;
+/**
+ * When a request that met another attempt may come again. An attempt mostly ends within a second, and the end of its
+ * lease says only when it is abandoned: clients that waited so long would all meet again, and one of them would go on.
+ */
+const retryMilliseconds = { deciding: 1_000, sending: 5_000 } as const;
 // The longest batch: fifty writes, each with the time that an origin has for its answer.
 const sendingMillisecondsMax = 20 * 60_000;
 
@@ -41,7 +46,8 @@ export interface KeyClaim {
 export type ClaimAnswer =
   /** The key belongs to a different request. */
   | { readonly kind: "other" }
-  | { readonly kind: "busy"; readonly retryAfterSeconds: number }
+  /** `earlier`: as in a claim, of the attempts before the one that has the key. */
+  | { readonly kind: "busy"; readonly retryAfterSeconds: number; readonly earlier?: string }
   | { readonly kind: "done"; readonly result: string }
   /** The attempt may go on. `earlier`: the content that an attempt of unknown outcome was about to send. */
   | { readonly kind: "claimed"; readonly since: Instant; readonly earlier: string | undefined };
@@ -62,8 +68,13 @@ export function claimKey(known: KeyState | undefined, call: KeyClaim, at: Instan
   if (known.fingerprint !== fingerprint) return { answer: { kind: "other" } };
   if (known.state === "done") return { answer: { kind: "done", result: known.content ?? "" } };
   const isOther = known.state !== "unknown" && known.attempt !== attempt;
-  if (isOther && isLeased(known, at))
-    return { answer: { kind: "busy", retryAfterSeconds: Math.ceil((known.until - at) / 1_000) } };
+  if (isOther && isLeased(known, at)) {
+    const retry = Math.min(retryMilliseconds[known.state], known.until - at);
+    const busy = { kind: "busy", retryAfterSeconds: Math.ceil(retry / 1_000) } as const;
+    // the content of an attempt that sends is its own
+    const hasEarlier = known.state === "deciding" && known.isUnknown;
+    return { answer: hasEarlier ? { ...busy, earlier: known.content ?? "" } : busy };
+  }
   const isUnknown = known.isUnknown || known.state === "unknown" || known.state === "sending";
   const earlier = isUnknown ? (known.content ?? "") : undefined;
   const store = { ...known, ...lease, content: earlier, isUnknown };

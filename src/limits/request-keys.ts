@@ -13,7 +13,8 @@ export interface KeyedRequest {
 
 export type RequestClaim =
   | { readonly kind: "other" }
-  | { readonly kind: "busy"; readonly retryAfterSeconds: number }
+  /** `earlier`: as in {@link KeyedAttempt}, of the attempts before the one that has the key. */
+  | { readonly kind: "busy"; readonly retryAfterSeconds: number; readonly earlier?: string }
   | { readonly kind: "done"; readonly result: string }
   | { readonly kind: "claimed"; readonly attempt: KeyedAttempt };
 

@@ -234,8 +234,11 @@ test("plain: a create whose answer is lost is 504, each repeat is 409 and sends 
   const asking = { key, body: { ...noted(text), ...own } };
   expect((await world.ask("plain", "Observation", asking)).status).toBe(504);
   world.trouble.delete("plain");
-  for (let repeat = 0; repeat < 3; repeat++) {
-    const again = await world.ask("plain", "Observation", asking);
+  const repeats = await Promise.all(
+    Array.from({ length: 6 }, () => world.ask("plain", "Observation", asking)),
+  );
+  for (const again of repeats) {
+    expect(again.headers["retry-after"], "no repeat waits for another").toBeUndefined();
     expect([again.status, (await reasons(again)).at(-1)]).toEqual([409, ["refusal", 409, "outcome_unknown"]]);
   }
   const found = await world.ask("plain", `Observation?identifier=urn:app|${text}`, { method: "GET" });
@@ -295,9 +298,9 @@ test.for(originKinds)(
     expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([201, 409]));
     const places = replies.flatMap(({ headers }) => headers["location"] ?? []);
     expect(new Set(places).size).toBe(1);
-    expect(
-      replies.filter(({ status }) => status === 409).every(({ headers }) => headers["retry-after"]),
-    ).toBe(true);
+    const waits = replies.filter(({ status }) => status === 409).map(({ headers }) => headers["retry-after"]);
+    // the attempt that they met ends soon: its whole lease would make all of them meet again
+    expect(waits.filter((seconds) => !(Number(seconds) >= 1 && Number(seconds) <= 5))).toEqual([]);
     expect((await world.ask(kind, "Observation", asking)).headers["location"]).toBe(places[0]);
     expect(await heldWith(world, kind, text)).toHaveLength(1);
   },

@@ -28,11 +28,23 @@ test("a key is one attempt's until its time ends; then the next attempt has it, 
   expect,
 }) => {
   const first = claimed(undefined, "a");
-  expect(claimKey(first, call("b"), later(1)).answer).toEqual({ kind: "busy", retryAfterSeconds: 60 });
+  expect(claimKey(first, call("b"), later(1)).answer).toEqual({ kind: "busy", retryAfterSeconds: 1 });
   expect(claimKey(first, { attempt: "b", fingerprint: "g" }, later(1)).answer).toEqual({ kind: "other" });
   const second = claimed(first, "b", later(decidingMilliseconds));
   expect(sendUnderKey(second, "a", content, later(decidingMilliseconds))).toBeUndefined();
   expect(sendUnderKey(second, "b", content, later(decidingMilliseconds))).toMatchObject({ state: "sending" });
+});
+
+test("a request that meets another attempt comes again soon: the lease's end is only for an attempt that was abandoned", ({
+  expect,
+}) => {
+  const first = claimed(undefined, "a");
+  const sending = sendUnderKey(first, "a", { ...content, milliseconds: 20 * 60_000 }, at);
+  const busyAt = (known: KeyState | undefined, now: number) => claimKey(known, call("b"), later(now)).answer;
+  for (const now of [0, 1, 30_000, decidingMilliseconds - 1])
+    expect(busyAt(first, now)).toEqual({ kind: "busy", retryAfterSeconds: 1 });
+  expect(busyAt(sending, 1)).toEqual({ kind: "busy", retryAfterSeconds: 5 });
+  expect(busyAt(sending, 20 * 60_000 - 1_500)).toEqual({ kind: "busy", retryAfterSeconds: 2 });
 });
 
 test("a lost answer of the key's object changes nothing: each call may be repeated", ({ expect }) => {
@@ -51,6 +63,11 @@ test("an attempt that sent and never ended leaves the outcome unknown, with what
   const sending = sendUnderKey(claimed(undefined, "a"), "a", content, at);
   const second = claimKey(sending, call("b"), later(30_000));
   expect(second.answer).toMatchObject({ kind: "claimed", earlier: "ways" });
+  expect(claimKey(second.store, call("c"), later(30_000)).answer).toEqual({
+    kind: "busy",
+    retryAfterSeconds: 1,
+    earlier: "ways",
+  });
   const ended = endUnderKey(second.store, "b", { kind: "nothing" }, later(30_001));
   expect(ended).toMatchObject({ state: "unknown", content: "ways" });
 });

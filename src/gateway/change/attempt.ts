@@ -67,6 +67,9 @@ export async function once<T, R>(
     case "other":
       return err({ reason: "idempotency_key_reused" });
     case "busy":
+      // No attempt sends this write again, so there is nothing to wait for.
+      if (form === "write" && claim.earlier !== undefined && isOnce(claim.earlier))
+        return err({ reason: "outcome_unknown" });
       return err({ reason: "idempotency_key_in_use", retryAfterSeconds: claim.retryAfterSeconds });
     case "done":
       return act(new Attempt({ ...nothingToStore, earlier: claim.result }, origin, form));
@@ -83,6 +86,8 @@ export async function once<T, R>(
     }
   }
 }
+
+const isOnce = (earlier: string): boolean => readStored(earlier)[0]?.way === "once";
 
 const nothingToStore = { name: "", sending: async () => {}, ended: async () => {} };
 
