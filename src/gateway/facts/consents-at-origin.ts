@@ -16,11 +16,11 @@ const [countOfPage, pagesMax] = [200, 20];
 const divisionsMax = 16;
 
 /**
- * All Consents of these patients at the origin, with a single search; if they are too many for it, or one of them
- * names no patient by a reference, with a search for each half of the patients. So the limit is that of a patient. In
- * place of the Consents of a patient who has too many come rules that deny what any of them may deny: they cost
- * this patient's rows alone, and neither the individual nor a declared emergency. Undefined: the origin does not
- * answer, or a part of its answer is not understood; then a denial might be missing.
+ * All Consents of these patients at the origin, with a single search; if they are too many for it, or one of them is
+ * not understood or names no patient by a reference, with a search for each half of the patients. So the limit is that
+ * of a patient. In place of the Consents of a patient who has too many, or one that is not understood, come rules that
+ * deny what any of them may deny: they cost this patient's rows alone, and neither the individual nor a declared
+ * emergency. Undefined: the origin does not answer, or does not keep to the criterion; then a denial might be missing.
  */
 export async function consentsAtOrigin(
   patients: readonly string[],
@@ -35,7 +35,7 @@ export async function consentsAtOrigin(
   ): Promise<readonly ReadConsent[] | undefined> => {
     if (found.consents !== undefined) return found.consents;
     if (some.length <= 1) return some.map(unreadOf);
-    if (found.unnamed.size > 0) divisions += 1;
+    if (found.unnamed.size > 0 || found.hasUnread === true) divisions += 1;
     if (divisions > divisionsMax) return undefined;
     const half = Math.ceil(some.length / 2);
     const halves = [some.slice(0, half), some.slice(half)] as const;
@@ -69,6 +69,8 @@ interface Found {
   readonly consents: readonly ReadConsent[] | undefined;
   /** The ids of the Consents that name no patient by a reference, as far as they were read. */
   readonly unnamed: ReadonlySet<string>;
+  /** A row of the answer is not understood: its patient is not known. */
+  readonly hasUnread?: true;
 }
 
 async function consentsBySearch(
@@ -103,7 +105,7 @@ async function consentsBySearch(
     const read = await rowsOf(next, origin, { keeps });
     if (!read.ok)
       return read.error.reason === "origin_answer_too_large" ? { consents: undefined, unnamed } : undefined;
-    if (understood < read.value.matches) return undefined;
+    if (understood < read.value.matches) return { consents: undefined, unnamed, hasUnread: true };
     const isTooMany = found.size > readableMax.consents || characters > readableMax.characters;
     if (isDivided || isTooMany) return { consents: undefined, unnamed };
     if (read.value.next === undefined) return { consents: [...found.values()], unnamed };

@@ -6,6 +6,7 @@ import { err, ok } from "#kernel/result";
 import { consentsAtOrigin } from "#gateway/facts/consents-at-origin";
 import { HeldBytes } from "#gateway/origin/held-bytes";
 import { nothingToResolve } from "#gateway/origin/asking";
+import { unreadConsents } from "#policy/consent/unread-consents";
 import { consent } from "../../policy/consent/scene.ts";
 
 const base = "https://origin.example/fhir";
@@ -38,18 +39,22 @@ function origin(...pages: readonly (readonly object[] | "down")[]) {
   };
 }
 /** An origin that answers by the patients of the question, on a single page. */
-const having = (counts: Readonly<Record<string, number>>, patientOf: (patient: string) => object = to) => {
+const having = (
+  counts: Readonly<Record<string, number>>,
+  patientOf: (patient: string) => object = to,
+  /** A further row for a patient. */
+  more: Readonly<Record<string, object>> = {},
+) => {
   const questions: string[] = [];
   const ask = async (question: OriginQuestion) => {
     const query = "query" in question ? question.query : "";
     const asked = /patient=(?<patients>[^&]*)/u.exec(query)?.groups?.["patients"]?.split(",") ?? [];
     questions.push(asked.join());
-    const entry = asked.flatMap((patient) =>
-      Array.from({ length: counts[patient] ?? 0 }, (_, n) => ({
-        resource: of(`${patient}-${n}`, patientOf(patient)),
-        search: { mode: "match" },
-      })),
-    );
+    const rows = asked.flatMap((patient) => [
+      ...Array.from({ length: counts[patient] ?? 0 }, (_, n) => of(`${patient}-${n}`, patientOf(patient))),
+      ...(more[patient] === undefined ? [] : [more[patient]]),
+    ]);
+    const entry = rows.map((resource) => ({ resource, search: { mode: "match" } }));
     const bundle = { resourceType: "Bundle", type: "searchset", entry };
     const body = (async function* () {
       yield ok(utf8(JSON.stringify(bundle)));
@@ -60,6 +65,11 @@ const having = (counts: Readonly<Record<string, number>>, patientOf: (patient: s
     asking: { ...nothingToResolve, ask, held: new HeldBytes(), barrier: new RowBarrier() },
     questions,
   };
+};
+const nested = (depth: number): object => {
+  let value = {};
+  for (let level = 0; level < depth; level++) value = { value };
+  return value;
 };
 const idsAt = async (patients: readonly string[], ...pages: readonly (readonly object[] | "down")[]) =>
   (await consentsAtOrigin(patients, origin(...pages).asking))?.map(({ consent: id }) => id);
@@ -80,11 +90,37 @@ test("all pages of a single posted search are read, and Consents of further pati
   });
 });
 
-test("an answer that is not whole, or not understood, is no answer", async ({ expect }) => {
+test("an answer that is not whole is no answer", async ({ expect }) => {
   expect(await idsAt(["a"], "down")).toBeUndefined();
   expect(await idsAt(["a"], [of("1", to("a"))], "down"), "the second page").toBeUndefined();
-  expect(await idsAt(["a"], [of("1", to("a")), { resourceType: "Patient", id: "p" }])).toBeUndefined();
-  expect(await idsAt(["a"], [of("not an id", to("a"))])).toBeUndefined();
+});
+
+test("a row that is not understood stands for a denial of everything of its own patient, and of nobody else", async ({
+  expect,
+}) => {
+  const strange = {
+    "a resource of another type": { resourceType: "Patient", id: "p" },
+    "a Consent without an id": of("not an id", to("b")),
+    "a row that cannot be read": nested(2_000),
+  };
+  for (const [what, row] of Object.entries(strange)) {
+    const there = having({ a: 1, b: 1, c: 1 }, to, { b: row });
+    const found = await consentsAtOrigin(["a", "b", "c"], there.asking, "origin");
+    expect(found, what).toMatchObject([
+      { consent: "a-0", mayPermit: true },
+      { consent: "b/unread", mayPermit: false, content: { patient: "b", rules: unreadConsents } },
+      { consent: "c-0", mayPermit: true },
+    ]);
+    expect(there.questions, what).toEqual(["a,b,c", "a,b", "c", "a", "b"]);
+  }
+});
+
+test("a row that is not understood and that an origin sends whatever the criterion is no answer, after few searches", async ({
+  expect,
+}) => {
+  const there = having({}, to, Object.fromEntries(hundred.map((id) => [id, { resourceType: "Patient" }])));
+  expect(await consentsAtOrigin(hundred, there.asking)).toBeUndefined();
+  expect(there.questions.length).toBe(33);
 });
 
 test("a Consent without a reference belongs to the only patient who was asked for; of several it is not known", async ({
