@@ -50,10 +50,12 @@ const having = (
     const query = "query" in question ? question.query : "";
     const asked = /patient=(?<patients>[^&]*)/u.exec(query)?.groups?.["patients"]?.split(",") ?? [];
     questions.push(asked.join());
-    const rows = asked.flatMap((patient) => [
-      ...Array.from({ length: counts[patient] ?? 0 }, (_, n) => of(`${patient}-${n}`, patientOf(patient))),
-      ...(more[patient] === undefined ? [] : [more[patient]]),
-    ]);
+    const rows = asked.flatMap((patient): readonly object[] => {
+      const usual: object[] = Array.from({ length: counts[patient] ?? 0 }, (_, n) =>
+        of(`${patient}-${n}`, patientOf(patient)),
+      );
+      return more[patient] === undefined ? usual : usual.concat(more[patient]);
+    });
     const entry = rows.map((resource) => ({ resource, search: { mode: "match" } }));
     const bundle = { resourceType: "Bundle", type: "searchset", entry };
     const body = (async function* () {
