@@ -26,7 +26,7 @@ import { account } from "#gateway/read/account";
 import { capabilities, validate } from "#gateway/read/answer-locally";
 import { gather } from "#gateway/read/gather";
 import { list } from "#gateway/read/list";
-import { contentOf, readWrite } from "#gateway/write/write-body";
+import { contentOf, readWrite } from "#gateway/change/plan/write-body";
 import { refused, type GatewayRefusal, type Outcome } from "./outcome.ts";
 import type { GatewayPorts } from "./ports.ts";
 import type { ArrivedRequest, Question } from "./question.ts";

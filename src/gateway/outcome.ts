@@ -20,7 +20,7 @@ import type { RelateRefusal } from "#gateway/origin/relate";
 import type { AccountRefusal } from "#gateway/read/account";
 import type { LocalRefusal } from "#gateway/read/answer-locally";
 import type { WriteRefusal } from "#gateway/change/write";
-import type { WriteBodyRefusal } from "#gateway/write/write-body";
+import type { WriteBodyRefusal } from "#gateway/change/plan/write-body";
 import type { RequestKeyRefusal } from "#gateway/change/request-key";
 import type { SettleRefusal } from "#gateway/change/attempt";
 import type { WriteOutcome } from "#gateway/change/write-outcome";

@@ -1,7 +1,7 @@
 import { isObject, readJson, textAt, type JsonObject } from "#fhir/json/json";
 import type { ResourceType } from "#fhir/r4/elements";
 import { readPatch } from "#fhir/json/patch";
-import { planWrite } from "#gateway/write/write-plan";
+import { planWrite } from "#gateway/change/plan/write-plan";
 import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
 import { ok } from "#kernel/result";

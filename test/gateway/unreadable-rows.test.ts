@@ -8,7 +8,7 @@ import { list } from "#gateway/read/list";
 import { faceOf } from "#entrypoint/gateway-face";
 import type { GatewayRefusal } from "#gateway/outcome";
 import { relate } from "#gateway/origin/relate";
-import { findByCriteria } from "#gateway/write/write-criteria";
+import { findByCriteria } from "#gateway/change/plan/write-criteria";
 import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";

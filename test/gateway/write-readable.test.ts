@@ -1,7 +1,7 @@
 import { RowBarrier } from "#fhir/row-barrier";
 import { describe, test } from "vitest";
 import { Discloser } from "#phi/disclose";
-import { sizeHeldBy } from "#gateway/write/planned-write";
+import { sizeHeldBy } from "#gateway/change/plan/planned-write";
 import { Page } from "#phi/page";
 import type { PolicyDocument } from "#policy/schema";
 import { decide, policy, rule } from "../policy/granting.ts";

@@ -294,7 +294,7 @@ const inner: readonly string[] = [
   "fhir/json/facts wholeOf",
   "fhir/json/facts workOn",
   "fhir/search/match ownersIn",
-  "gateway/write/plan-delete decideDelete", // takes what was read of the row, and judges by its grant
+  "gateway/change/plan/plan-delete decideDelete", // takes what was read of the row, and judges by its grant
   "policy/compile constructor", // the codes of a row, for isRowOf
   "policy/compile meetsCondition",
   "fhir/r4/compartment mayInvolveAnother",

@@ -8,8 +8,8 @@ import type { FilingRefusal } from "#gateway/consents/consent-filing";
 import { concernedByUnread, concernsNobody, type ConcernedBy } from "#gateway/origin/concerned-by-write";
 import type { OriginRefusal } from "#gateway/origin/forward";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import type { PlannedWrite } from "#gateway/write/planned-write";
-import { versionIn } from "#gateway/write/stored-row";
+import type { PlannedWrite } from "#gateway/change/plan/planned-write";
+import { versionIn } from "#gateway/change/plan/stored-row";
 import {
   createdId,
   isSameWay,

@@ -26,7 +26,7 @@ import {
   type AskedWrite,
   type WriteBody,
   type WriteBodyRefusal,
-} from "#gateway/write/write-body";
+} from "#gateway/change/plan/write-body";
 
 export interface AskedReading {
   readonly kind: "reading";

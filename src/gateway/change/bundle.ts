@@ -22,7 +22,7 @@ import {
   type AskedTransaction,
 } from "./batch-entry.ts";
 import type { BundleOutcome, EntryIssue, TransactionRefusal } from "./bundle-outcome.ts";
-import { ChangeSet, endOf, type Change, type ChangeRecord, type SentSet } from "./change-set.ts";
+import { ChangeSet, endOfChange, type WriteInSet, type ChangeRecord, type SentSet } from "./change-set.ts";
 import { EntryOutcome, refusedEntry, whatOf } from "./entry-outcome.ts";
 import { planWhole, type UnsentTransaction } from "./plan-whole.ts";
 import { isUnknown, type SendRefusal } from "./send.ts";
@@ -35,7 +35,7 @@ export type BundleGate = Pick<ReleaseGate, "spendFurtherRequests" | "spendNames"
 interface Entry {
   readonly outcome: EntryOutcome;
   readonly reading?: AskedReading;
-  readonly change?: Change;
+  readonly change?: WriteInSet;
 }
 
 /** The entries of a bundle whose writes have their ends. */
@@ -133,7 +133,7 @@ async function writeWhole(
   const atomic = await atomicityOf(requests, origin);
   if (!atomic.ok) return atomic;
   const writes = requests.flatMap((request, index) => (isWriteEntry(request) ? [index] : []));
-  const entriesOf = (changes: readonly Change[]): readonly Entry[] => {
+  const entriesOf = (changes: readonly WriteInSet[]): readonly Entry[] => {
     const byIndex = new Map(changes.map((change) => [change.index, change]));
     return requests.map((request, index) => {
       const change = byIndex.get(index);
@@ -146,7 +146,7 @@ async function writeWhole(
   if (settled?.ok === false) return settled;
   if (attempt !== undefined && settled?.value !== undefined) {
     await attempt.ended(new Map(), writes);
-    const changes: Change[] = [];
+    const changes: WriteInSet[] = [];
     for (const [index, end] of settled.value) {
       const request = requests[index];
       const asked = request && readAsked(request, request.resource, origin.base, prefer);
@@ -155,7 +155,7 @@ async function writeWhole(
         throw new Error("a done transaction has another write");
       const { write } = asked.value;
       const what = whatOf(request, write.interaction);
-      const change: Change = { index, asked: write, what, origin, entry: request };
+      const change: WriteInSet = { index, asked: write, what, origin, entry: request };
       const again = await set.answerEarlier(change, end);
       if (!again.ok) return again;
       changes.push(change);
@@ -188,15 +188,15 @@ async function atomicityOf(
  * The outcome of a write of a transaction. All writes are settled together: the rows that decided them are on record
  * once. A resource that is shown has names of its own.
  */
-function outcomeOfWrite({ what, asked: { conditions }, origin }: Change): EntryOutcome {
+function outcomeOfWrite({ what, asked: { conditions }, origin }: WriteInSet): EntryOutcome {
   const mayShow = conditions.returns === "representation";
   return new EntryOutcome(what, mayShow ? origin.forEntry() : origin, !mayShow);
 }
 
 /** Answers an entry by the end of its write, which goes on record. */
-function answerWrite(outcome: EntryOutcome, change: Change, isWhole: boolean): void {
+function answerWrite(outcome: EntryOutcome, change: WriteInSet, isWhole: boolean): void {
   const { plan, what, origin } = change;
-  const end = endOf(change);
+  const end = endOfChange(change);
   outcome.isWrite = plan !== undefined || end.kind !== "refused";
   if (end.kind === "refused") return outcome.refuse(end.refusal);
   const { kind, refusal, concerned } = end;
@@ -222,7 +222,7 @@ function answerWrite(outcome: EntryOutcome, change: Change, isWhole: boolean): v
  */
 function unfinished(
   entries: readonly Entry[],
-  sending: readonly Change[],
+  sending: readonly WriteInSet[],
 ): SendRefusal | TransactionRefusal | undefined {
   const ends = sending.flatMap(({ end }) => (end?.kind === "sent" ? [end] : []));
   if (ends.every(({ refusal }) => refusal === undefined)) return undefined;
@@ -238,7 +238,7 @@ function issueOf({ change }: Entry, index: number): EntryIssue {
   const said = (text: string) =>
     ({ severity: "information", code: "informational", text, expression }) as const;
   if (change === undefined) return said("It was not read.");
-  const end = endOf(change);
+  const end = endOfChange(change);
   if (end.kind === "unsent") return said("Nothing had to be done.");
   if (end.refusal === undefined) return said(`It was done: ${end.done.status}.`);
   const { code, text } = faceOf(end.refusal);
@@ -300,7 +300,7 @@ async function showAll(entries: readonly Entry[], permission: Permission, isWhol
   for (const { outcome, change } of entries) {
     const { answer, origin } = outcome;
     if (change === undefined || answer === undefined || answer.refusal !== undefined) continue;
-    const [end, { returns }] = [endOf(change), change.asked.conditions];
+    const [end, { returns }] = [endOfChange(change), change.asked.conditions];
     if (end.kind === "refused" || end.done === undefined) continue;
     if (returns !== "representation") {
       outcome.answer = { ...answer, saysDone: asksForOutcome(returns) };

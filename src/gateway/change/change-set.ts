@@ -6,9 +6,14 @@ import type { GateRefusal, ReleaseGate } from "#gateway/admission/release-gate";
 import { concernsNobody, type ConcernedBy } from "#gateway/origin/concerned-by-write";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { writeParts, type Intended, type Part, type ProofReplayed } from "#gateway/record/parts";
-import { sizeHeldBy, type PlannedWrite, type PlanRefusal, type SentPlan } from "#gateway/write/planned-write";
-import type { AskedWrite } from "#gateway/write/write-body";
-import { planWrite } from "#gateway/write/write-plan";
+import {
+  sizeHeldBy,
+  type PlannedWrite,
+  type PlanRefusal,
+  type SentPlan,
+} from "#gateway/change/plan/planned-write";
+import type { AskedWrite } from "#gateway/change/plan/write-body";
+import { planWrite } from "#gateway/change/plan/write-plan";
 import type { Attempt, AttemptEnd, SettledWrite, SettleRefusal } from "./attempt.ts";
 import { earlierWrite, onRepeat } from "./effects.ts";
 import { sendWhole } from "./send-whole.ts";
@@ -43,7 +48,7 @@ export type ChangeEnd =
     };
 
 /** A write of a change set. */
-export interface Change {
+export interface WriteInSet {
   /** Its place in the set. */
   readonly index: number;
   readonly asked: AskedWrite;
@@ -60,7 +65,7 @@ export interface Change {
 }
 
 /** The end of a change, once its set is done. */
-export function endOf({ end }: Change): ChangeEnd {
+export function endOfChange({ end }: WriteInSet): ChangeEnd {
   if (end === undefined) throw new Error("a change without an end");
   return end;
 }
@@ -75,23 +80,23 @@ function unsentEnd(plan: Exclude<PlannedWrite, SentPlan>, { base }: OriginSessio
   return { kind: "unsent", done, concerned };
 }
 
-export type PlannedChange = Change & { plan: PlannedWrite };
+export type PlannedInSet = WriteInSet & { plan: PlannedWrite };
 
 /** A set of which all intents are on record. */
 export interface SentSet {
   /** The changes that went to the origin, in their order. */
-  readonly sending: readonly Change[];
+  readonly sending: readonly WriteInSet[];
   /** The refusal of a whole, if the origin says no end of each change. */
   readonly refusal?: SendRefusal | undefined;
 }
 
-type Sending = Change & { plan: SentPlan };
-const isSending = (change: Change): change is Sending =>
+type Sending = WriteInSet & { plan: SentPlan };
+const isSending = (change: WriteInSet): change is Sending =>
   change.end === undefined && change.plan?.kind === "send";
 
 // FHIR R4 http §3.1.0.11.2
 const order: readonly unknown[] = ["DELETE", "POST", "PUT", "PATCH"];
-const rankOf = ({ entry }: Change): number => order.indexOf(entry?.method);
+const rankOf = ({ entry }: WriteInSet): number => order.indexOf(entry?.method);
 
 /**
  * Changes at the origin: each is decided, the intents of all are on record, and then they are sent, once. A single
@@ -124,7 +129,7 @@ export class ChangeSet {
    *
    * @param writes the places of all writes of the set, also of those that were refused before.
    */
-  async each(changes: readonly Change[], writes: readonly number[]): Promise<Result<SentSet, UnsentSet>> {
+  async each(changes: readonly WriteInSet[], writes: readonly number[]): Promise<Result<SentSet, UnsentSet>> {
     for (const change of changes) {
       const decided = await this.#decide(change);
       if (!decided.ok) change.end = { kind: "refused", refusal: decided.error };
@@ -154,7 +159,7 @@ export class ChangeSet {
    * @param origin notes the patients of all of them.
    */
   async whole(
-    changes: readonly PlannedChange[],
+    changes: readonly PlannedInSet[],
     writes: readonly number[],
     origin: OriginSession,
   ): Promise<Result<SentSet, ChangeRefusal | UnsentSet>> {
@@ -194,7 +199,7 @@ export class ChangeSet {
   }
 
   /** Decides about a write, or finds its end in an earlier attempt. */
-  async #decide(change: Change): Promise<Result<unknown, ChangeRefusal>> {
+  async #decide(change: WriteInSet): Promise<Result<unknown, ChangeRefusal>> {
     const { index, asked, origin } = change;
     const settled = await this.#attempt?.settle(index);
     if (settled?.ok === false) return settled;
@@ -212,7 +217,7 @@ export class ChangeSet {
   }
 
   /** A write that was done before this request: its effect may have failed then. */
-  async answerEarlier(change: Change, settled: SettledWrite): Promise<Result<undefined, ChangeRefusal>> {
+  async answerEarlier(change: WriteInSet, settled: SettledWrite): Promise<Result<undefined, ChangeRefusal>> {
     const { asked, origin, index } = change;
     const earlier = { ...settled.end, isUnderKey: true };
     const again = await onRepeat(asked, earlier, this.#permission, origin);
@@ -223,13 +228,13 @@ export class ChangeSet {
     return again;
   }
 
-  #plan(change: Change): Promise<Result<PlannedWrite, PlanRefusal>> {
+  #plan(change: WriteInSet): Promise<Result<PlannedWrite, PlanRefusal>> {
     const { asked, origin } = change;
     change.plannedIn = origin.generation;
     return planWrite(asked, this.#permission, origin);
   }
 
-  async #prepared({ index }: Change, plan: PlannedWrite): Promise<Result<PlannedWrite, ChangeRefusal>> {
+  async #prepared({ index }: WriteInSet, plan: PlannedWrite): Promise<Result<PlannedWrite, ChangeRefusal>> {
     return this.#attempt === undefined ? ok(plan) : this.#attempt.prepare(index, plan);
   }
 
@@ -238,7 +243,7 @@ export class ChangeSet {
    * body that was merged before would overwrite what the client may no longer see, and the address of a found row may
    * be withheld. The intent on record names the resource, so a plan for a different resource or version is refused.
    */
-  async #current(change: Change): Promise<Result<PlannedWrite, ChangeRefusal>> {
+  async #current(change: WriteInSet): Promise<Result<PlannedWrite, ChangeRefusal>> {
     const { plan: before, plannedIn, origin } = change;
     if (before === undefined) throw new Error("a change without a plan");
     if (plannedIn === origin.generation) return ok(before);
@@ -257,7 +262,7 @@ export class ChangeSet {
     return still.ok ? ok(current.value.kind === "send" ? current.value : change.plan) : still;
   }
 
-  async #send({ asked, origin }: Change, plan: SentPlan): Promise<ChangeEnd> {
+  async #send({ asked, origin }: WriteInSet, plan: SentPlan): Promise<ChangeEnd> {
     const end = await sendWrite(plan, origin);
     const again =
       end.done !== undefined && end.isEarlier === true
@@ -294,9 +299,9 @@ export class ChangeSet {
   }
 
   /** The key stores the ends of the writes that were sent. */
-  async #store(sending: readonly Change[], writes: readonly number[]): Promise<void> {
+  async #store(sending: readonly WriteInSet[], writes: readonly number[]): Promise<void> {
     await this.#attempt?.ended(
-      new Map(sending.map((change) => [change.index, storedEnd(endOf(change))])),
+      new Map(sending.map((change) => [change.index, storedEnd(endOfChange(change))])),
       writes,
     );
   }

@@ -2,10 +2,10 @@ import { err, ok, type Result } from "#kernel/result";
 import type { Permission } from "#gateway/admission/authorize";
 import type { WrittenContent } from "#gateway/consents/consent-filing";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import { patientByIdentifier } from "#gateway/write/consent-patient";
-import type { PlannedWrite } from "#gateway/write/planned-write";
-import { deletions, type AskedWrite } from "#gateway/write/write-body";
-import type { EarlierWrite, Effect } from "./effect.ts";
+import { patientByIdentifier } from "#gateway/change/plan/consent-patient";
+import type { PlannedWrite } from "#gateway/change/plan/planned-write";
+import { deletions, type AskedWrite } from "#gateway/change/plan/write-body";
+import type { EarlierWrite, TypeEffect } from "./effect.ts";
 
 const notFiled = err({ reason: "consent_not_filed" } as const);
 
@@ -14,7 +14,7 @@ const notFiled = err({ reason: "consent_not_filed" } as const);
  * unknown. A request whose filing failed is sent again, and then the origin has nothing to do: the Consent is filed
  * unless it is on file.
  */
-export const consentEffect: Effect = {
+export const consentEffect: TypeEffect = {
   beforePlan: patientByIdentifier,
 
   afterWrite: async (written, origin) => {

@@ -19,7 +19,7 @@ import { identifierIn, identifierOfPatient, patientOf } from "#gateway/consents/
 import type { OriginRefusal } from "#gateway/origin/forward";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { Content, ContentRefusal } from "#gateway/question";
-import { findRow, type CriteriaRefusal, type FoundRow } from "#gateway/write/write-criteria";
+import { findRow, type CriteriaRefusal, type FoundRow } from "#gateway/change/plan/write-criteria";
 import type { AskedTransaction } from "./batch-entry.ts";
 
 /** Why an operation of HL7 FAST Scalable Consent is refused before anything is planned. */

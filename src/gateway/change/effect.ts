@@ -2,9 +2,9 @@ import type { Result } from "#kernel/result";
 import type { Permission } from "#gateway/admission/authorize";
 import type { FilingRefusal } from "#gateway/consents/consent-filing";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import type { ConsentPatientRefusal } from "#gateway/write/consent-patient";
-import type { PlannedWrite, SentPlan } from "#gateway/write/planned-write";
-import type { AskedWrite } from "#gateway/write/write-body";
+import type { ConsentPatientRefusal } from "#gateway/change/plan/consent-patient";
+import type { PlannedWrite, SentPlan } from "#gateway/change/plan/planned-write";
+import type { AskedWrite } from "#gateway/change/plan/write-body";
 
 /** A write that the origin did, or may have done. */
 export interface WrittenChange {
@@ -24,7 +24,7 @@ export interface EarlierWrite {
 }
 
 /** What has to happen beside the writes of a type. */
-export interface Effect {
+export interface TypeEffect {
   /**
    * Once the write is decided: finds the patient whom the effect needs, or refuses the write.
    * @param body the resource as it is sent.

@@ -6,10 +6,10 @@ import { residenceFacts } from "#residence/row-residences";
 import type { Permission } from "#gateway/admission/authorize";
 import type { FilingRefusal } from "#gateway/consents/consent-filing";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import type { PlannedWrite, SentPlan } from "#gateway/write/planned-write";
-import type { AskedWrite } from "#gateway/write/write-body";
+import type { PlannedWrite, SentPlan } from "#gateway/change/plan/planned-write";
+import type { AskedWrite } from "#gateway/change/plan/write-body";
 import { consentEffect } from "./consent-effect.ts";
-import type { EarlierWrite, Effect, WrittenChange } from "./effect.ts";
+import type { EarlierWrite, TypeEffect, WrittenChange } from "./effect.ts";
 
 /** The record names a patient's state of residence as it is from now on. */
 function noteResidence({ write }: SentPlan, { names }: OriginSession): void {
@@ -18,7 +18,7 @@ function noteResidence({ write }: SentPlan, { names }: OriginSession): void {
 }
 
 /** The effects of writes, by the type of the resource. */
-const effects: Partial<Record<ResourceType, Effect>> = {
+const effects: Partial<Record<ResourceType, TypeEffect>> = {
   Consent: consentEffect,
   Patient: {
     afterWrite: async (written, origin) => {
@@ -32,7 +32,7 @@ const effects: Partial<Record<ResourceType, Effect>> = {
   },
 };
 
-export const effectOf = (type: ResourceType): Effect | undefined => effects[type];
+export const effectOf = (type: ResourceType): TypeEffect | undefined => effects[type];
 
 /** Runs the effects of writes. Returns the changes whose effect failed. */
 export async function afterWrites(

@@ -15,11 +15,11 @@ import { encodedQuery } from "#fhir/search/query";
 import { err, ok, type Result } from "#kernel/result";
 import { authorizeReading, type Permission } from "#gateway/admission/authorize";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import { findByQuery } from "#gateway/write/write-criteria";
-import { planWrite } from "#gateway/write/write-plan";
+import { findByQuery } from "#gateway/change/plan/write-criteria";
+import { planWrite } from "#gateway/change/plan/write-plan";
 import { interactionOf, readAsked, type EntryReadRefusal } from "./batch-entry.ts";
 import type { TransactionRefusal } from "./bundle-outcome.ts";
-import type { ChangeRefusal, PlannedChange, UnsentSet } from "./change-set.ts";
+import type { ChangeRefusal, PlannedInSet, UnsentSet } from "./change-set.ts";
 import { earlierWrite, onRepeat } from "./effects.ts";
 import { whatOf } from "./entry-outcome.ts";
 
@@ -43,7 +43,7 @@ export async function planWhole(
   prefer: string | null,
   permission: Permission,
   origin: OriginSession,
-): Promise<Result<readonly PlannedChange[], UnsentTransaction>> {
+): Promise<Result<readonly PlannedInSet[], UnsentTransaction>> {
   const plan = () => planAll(entries, prefer, permission, origin);
   const { generation } = origin;
   const planned = await plan();
@@ -62,11 +62,11 @@ async function planAll(
   prefer: string | null,
   permission: Permission,
   origin: OriginSession,
-): Promise<Result<readonly PlannedChange[], UnsentTransaction>> {
+): Promise<Result<readonly PlannedInSet[], UnsentTransaction>> {
   const { policy, access } = permission;
   const places = await placesOf(entries, permission, origin);
   if (!places.ok) return places;
-  const planned: PlannedChange[] = [];
+  const planned: PlannedInSet[] = [];
   for (const [index, request] of entries.entries()) {
     const resource = request.resource && referringTo(request.resource, places.value);
     const asked = readAsked(request, resource, origin.base, prefer);

@@ -17,8 +17,15 @@ import { err, ok, type Result } from "#kernel/result";
 import { readWhole } from "#gateway/origin/forward";
 import type { HeldBytes } from "#gateway/origin/held-bytes";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import type { SentPlan } from "#gateway/write/planned-write";
-import { heard, isUnknown, settled, type DoneWrite, type SendRefusal, type SentEnd } from "./send.ts";
+import type { SentPlan } from "#gateway/change/plan/planned-write";
+import {
+  heard,
+  isUnknown,
+  endsAfterEffects,
+  type DoneWrite,
+  type SendRefusal,
+  type SentEnd,
+} from "./send.ts";
 import { storedPlace } from "./stored-place.ts";
 import { underLease } from "./under-lease.ts";
 
@@ -46,7 +53,7 @@ export async function sendWhole(
     (ends) => (ends.ok ? !ends.value.some(isUnknown) : !isUnknown({ refusal: ends.error })),
   );
   const all = sent.ok ? sent.value : sending.map(() => ({ refusal: sent.error }));
-  const ends = await settled(
+  const ends = await endsAfterEffects(
     all.flatMap((end, index) => sending.slice(index, index + 1).map(({ plan }) => ({ plan, end }))),
     origin,
   );

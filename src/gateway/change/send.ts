@@ -7,7 +7,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { FilingRefusal } from "#gateway/consents/consent-filing";
 import { notSent, readWhole } from "#gateway/origin/forward";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import type { SentPlan } from "#gateway/write/planned-write";
+import type { SentPlan } from "#gateway/change/plan/planned-write";
 import type { WrittenChange } from "./effect.ts";
 import { afterWrites } from "./effects.ts";
 import { storedPlace } from "./stored-place.ts";
@@ -64,14 +64,14 @@ export async function sendWrite(plan: SentPlan, origin: OriginSession): Promise<
   const send = () => sendOnce(plan, origin);
   const end = endOf(await underLease([plan], origin, send, (sent) => !isUnknown(endOf(sent))));
   const there = await createdBefore(plan, end, origin);
-  return there ?? (await settled([{ plan, end }], origin))[0] ?? end;
+  return there ?? (await endsAfterEffects([{ plan, end }], origin))[0] ?? end;
 }
 
 const endOf = (sent: Result<DoneWrite, SendRefusal>): SentEnd =>
   sent.ok ? { done: sent.value } : { refusal: sent.error };
 
 /** The ends of sent writes, after the effects of their types. */
-export async function settled(
+export async function endsAfterEffects(
   sent: readonly { readonly plan: SentPlan; readonly end: SentEnd }[],
   origin: OriginSession,
 ): Promise<readonly SentEnd[]> {

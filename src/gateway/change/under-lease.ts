@@ -2,8 +2,8 @@ import { readObject } from "#fhir/json/json";
 import { err, ok, type Result } from "#kernel/result";
 import type { HeldLease } from "#limits/row-lease";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import type { SentPlan } from "#gateway/write/planned-write";
-import { versionIn } from "#gateway/write/stored-row";
+import type { SentPlan } from "#gateway/change/plan/planned-write";
+import { versionIn } from "#gateway/change/plan/stored-row";
 
 type Sent = Pick<SentPlan, "write">;
 

@@ -2,7 +2,7 @@ import { elementsOf, isResourceType, type ResourceType } from "#fhir/r4/elements
 import { isArray, isObject, property, readJson, readObject, textAt, type JsonObject } from "#fhir/json/json";
 import type { OriginCapabilities } from "#fhir/ports";
 import { utf8 } from "#kernel/encoded";
-import type { SentPlan } from "#gateway/write/planned-write";
+import type { SentPlan } from "#gateway/change/plan/planned-write";
 import type { DoneWrite } from "./send.ts";
 
 /** The end of a write that was done: all that a key stores of it. */

@@ -4,12 +4,12 @@ import type { Permission } from "#gateway/admission/authorize";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { onRecord } from "#gateway/record/on-record";
-import type { AskedWrite } from "#gateway/write/write-body";
+import type { AskedWrite } from "#gateway/change/plan/write-body";
 import type { Attempt } from "./attempt.ts";
 import {
   ChangeSet,
-  endOf,
-  type Change,
+  endOfChange,
+  type WriteInSet,
   type ChangeRecord,
   type ChangeRefusal,
   type UnsentSet,
@@ -33,10 +33,10 @@ export async function write(
   record: Pick<ChangeRecord, "intendParts">,
   attempt: Attempt | undefined,
 ): Promise<Result<WriteOutcome, WriteRefusal>> {
-  const change: Change = { index: 0, asked, what: onRecord(asked.interaction), origin };
+  const change: WriteInSet = { index: 0, asked, what: onRecord(asked.interaction), origin };
   const sent = await new ChangeSet("single", permission, gate, record, attempt).each([change], [0]);
   if (!sent.ok) return sent;
-  const end = endOf(change);
+  const end = endOfChange(change);
   if (end.kind === "refused") return err(end.refusal);
   const { kind, refusal, concerned } = end;
   if (refusal !== undefined) {

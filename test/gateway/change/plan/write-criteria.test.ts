@@ -1,11 +1,11 @@
 import { test } from "vitest";
 import { readCriteria } from "#fhir/interaction";
-import { findByCriteria } from "#gateway/write/write-criteria";
+import { findByCriteria } from "#gateway/change/plan/write-criteria";
 import { parseScopes } from "#identity/scopes";
 import { ok } from "#kernel/result";
 import { compilePolicy } from "#policy/compile";
-import { policy, rule } from "../../policy/granting.ts";
-import { sessionOf } from "../../support/origin-session.ts";
+import { policy, rule } from "../../../policy/granting.ts";
+import { sessionOf } from "../../../support/origin-session.ts";
 
 async function* body(text: string) {
   yield ok(new TextEncoder().encode(text));

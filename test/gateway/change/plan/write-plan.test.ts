@@ -1,11 +1,11 @@
 import { test } from "vitest";
 import { isObject, readJson, type JsonObject } from "#fhir/json/json";
-import { planWrite } from "#gateway/write/write-plan";
+import { planWrite } from "#gateway/change/plan/write-plan";
 import { parseScopes } from "#identity/scopes";
 import { ok } from "#kernel/result";
 import { compilePolicy } from "#policy/compile";
-import { policy, rule } from "../../policy/granting.ts";
-import { sessionOf } from "../../support/origin-session.ts";
+import { policy, rule } from "../../../policy/granting.ts";
+import { sessionOf } from "../../../support/origin-session.ts";
 
 const base = "https://api.example/v1/fhir/main";
 
