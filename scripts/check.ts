@@ -1,4 +1,4 @@
-// Runs every check of CI: types, lint with the room table, format, unused code, plain language, the packages,
+// Runs every check of CI: types, lint with the room table, format, unused code, plain language, the subjects of commits, the packages,
 // the bundles of the Workers, then the fast lane. `--without-tests` leaves the fast lane out. The script stops at
 // the first step that fails.
 import { runSteps } from "./run-steps.ts";
@@ -17,6 +17,7 @@ runSteps([
   ["oxfmt", "--check"],
   ["knip"],
   ["node", "scripts/prose.ts", "--check"],
+  ["node", "scripts/subjects.ts"],
   ["node", "scripts/supply-chain.ts"],
   ["node", "scripts/bundle-check.ts"],
   ...(options.includes("--without-tests") ? [] : [["node", "scripts/test.ts"]]),

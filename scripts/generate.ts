@@ -9,5 +9,6 @@ runSteps([
   ["node", "scripts/refusals-page.ts"],
   ["node", "scripts/command-page.ts"],
   ["node", "scripts/browser-assets.ts"],
+  ["node", "scripts/draw-pictures.ts"],
   ["oxfmt", "docs/refusals.md", "docs/command.md", "docs/policy.schema.json", "docs/registry.schema.json"],
 ]);
