@@ -1,6 +1,6 @@
-// Runs every check of CI: types, lint with the room table, format, unused code, plain language, the subjects of commits, the packages,
-// the bundles of the Workers, then the fast lane. `--without-tests` leaves the fast lane out. The script stops at
-// the first step that fails.
+// Runs every check of CI: types, lint with the room table, format, unused code, plain language, the subjects of
+// commits, the packages, the bundles of the Workers, then the fast lane. `--without-tests` leaves the fast lane out.
+// The script stops at the first step that fails.
 import { runSteps } from "./run-steps.ts";
 
 const options = process.argv.slice(2);
