@@ -108,7 +108,7 @@ test("each page says in its first line for whom it is", ({ expect }) => {
     read(page)
       .split("\n")
       .find((line) => line !== "" && !line.startsWith("#"));
-  const shown = pages.filter((page) => !/^docs\/adr\/\d|^CHANGELOG/u.test(page));
+  const shown = pages.filter((page) => !/^docs\/adr\/\d|^CHANGELOG|^\.github\//u.test(page));
   expect(shown.filter((page) => !first(page)?.startsWith("For "))).toEqual([]);
 });
 
