@@ -9,38 +9,48 @@ import { recordedOnly } from "#entrypoint/client-refusals";
 
 const page = join(import.meta.dirname, "../docs/refusals.md");
 const rows: readonly (readonly [string, RefusalRow])[] = Object.entries(allRefusals);
-const cell = (text: string): string => text.replaceAll("|", "\\|");
 
-/** Reasons that a caller cannot tell apart share a line. */
-function table<Face>(
-  head: readonly string[],
+/** A list below a heading for each status. Reasons that a caller cannot tell apart share an entry. */
+function listByStatus<Face extends { readonly status: number }>(
   faceOf: (row: RefusalRow) => Face | undefined,
-  cells: (face: Face) => readonly string[],
+  textOf: (face: Face) => string,
 ): string {
-  const lines = new Map<string, string[]>();
+  const entries = new Map<number, Map<string, string[]>>();
   for (const [reason, row] of rows) {
     const face = faceOf(row);
     if (face === undefined) continue;
-    const line = cells(face).map(cell).join(" | ");
-    lines.set(line, [...(lines.get(line) ?? []), `\`${reason}\``]);
+    const texts = entries.get(face.status) ?? new Map<string, string[]>();
+    entries.set(face.status, texts);
+    const text = textOf(face);
+    texts.set(text, [...(texts.get(text) ?? []), `\`${reason}\``]);
   }
-  return asTable(
-    [...head, "Reasons in the record"],
-    [...lines].map(([line, reasons]) => `${line} | ${reasons.join(" ")}`),
-  );
+  return [...entries]
+    .toSorted(([left], [right]) => left - right)
+    .map(([status, texts]) => {
+      const lines = [...texts].map(([text, reasons]) => `- ${text} ${reasons.join(" ")}`);
+      return [`### ${status}`, lines.join("\n")].join("\n\n");
+    })
+    .join("\n\n");
 }
 
-const asTable = (head: readonly string[], lines: readonly string[]): string =>
-  [head.join(" | "), head.map(() => "---").join(" | "), ...lines].map((line) => `| ${line} |`).join("\n");
+const asList = (entries: readonly (readonly [string, string])[]): string =>
+  entries.map(([name, text]) => `- ${name}: ${text}`).join("\n");
 
-const shown = rows.filter(([reason]) => exceptionToShow(reason) !== undefined);
-const codesShown = shown.map(([reason]) => `\`${reason}\``).join(", ");
 const byException = Map.groupBy(rows, ([reason]) => informationBlockingException(reason));
-const exceptionTable = asTable(
-  ["Exception", "Reasons"],
-  [...byException]
-    .filter(([exception]) => exception !== undefined)
-    .map(([exception, found]) => `${exception} | ${found.map(([reason]) => `\`${reason}\``).join(" ")}`),
+/** The reasons of these exceptions are in the answer too, but for those that a row decides. */
+const exceptionsShown = new Set(rows.flatMap(([reason]) => exceptionToShow(reason) ?? []));
+const keptBack = rows
+  .filter(
+    ([reason]) =>
+      exceptionToShow(reason) === undefined &&
+      exceptionsShown.has(informationBlockingException(reason) ?? ""),
+  )
+  .map(([reason]) => `\`${reason}\``)
+  .join(" and ");
+const exceptionList = asList(
+  [...byException].flatMap(([exception, found]) =>
+    exception === undefined ? [] : [[exception, found.map(([reason]) => `\`${reason}\``).join(" ")] as const],
+  ),
 );
 
 const sections = [
@@ -50,46 +60,37 @@ For developers of clients, and for operators who read records: every refusal of 
   `An answer never says which check of a credential failed, and what a row decided looks like what is absent. The record has the exact reason: an operator finds it by the request id (\`X-Request-Id\`) with \`phylax ledger read --reason CODE\` ([auditors.md](auditors.md)). This page is written by \`npm run generate\` from \`src/entrypoint/client-refusals.ts\` and, for the admin API, \`operator-refusals.ts\`.`,
   `## FHIR API
 
-An OperationOutcome with one issue. Where FHIR itself has the name (a parameter, an interaction, an operation), the text ends with it.
+An OperationOutcome with one issue, below its status: the issue code, the text, and the reasons in the record. Where FHIR itself has the name (a parameter, an interaction, an operation), the text ends with it.
 
-A refusal rests on one exception to information blocking (45 CFR part 171). A reader of the record gets its code with each reason. \`details.coding\` has the code (system \`https://www.ecfr.gov/current/title-45/part-171\`) only where type, purpose or policy decided: ${codesShown}. An answer that a row decided names none.
+A refusal rests on one exception to information blocking (45 CFR part 171). A reader of the record gets its code with each reason. \`details.coding\` of the answer has the code (system \`https://www.ecfr.gov/current/title-45/part-171\`) only where type, purpose or policy decided: ${[...exceptionsShown].join(", ")}, without ${keptBack}. An answer that a row decided names none.
 
-${exceptionTable}`,
-  table(
-    ["Status", "Issue code", "Text"],
+${exceptionList}`,
+  listByStatus(
     ({ gateway }) => gateway,
-    ({ status, code, text }) => [String(status), code, text],
+    ({ code, text }) => `${code}: ${text}`,
   ),
   `## Token endpoint
 
 \`error\` and \`error_description\` (RFC 6749 §5.2). \`/oauth/introspect\` and \`/oauth/revoke\` answer in the same way.`,
-  table(
-    ["Status", "Error", "Description"],
+  listByStatus(
     ({ token }) => token,
-    ({ status, error, description }) => [String(status), `\`${error}\``, description],
+    ({ error, description }) => `\`${error}\`: ${description}`,
   ),
   `## Admin API
 
 Problem details (RFC 9457). A document that is not taken (422) is answered with \`pointer\` and \`detail\` beside the title. The member \`reason\` has the reason code, once the operator is proven; a refusal of the operator never names the failed check.`,
-  table(
-    ["Status", "Title"],
+  listByStatus(
     ({ admin }) => admin,
-    ({ status, title }) => [String(status), title],
+    ({ title }) => title,
   ),
   `## In records only
 
 The answer was not an error, or had begun.`,
-  asTable(
-    ["Reason in the record", "Meaning"],
-    Object.entries(recordedOnly).map(([reason, meaning]) => `\`${reason}\` | ${cell(meaning)}`),
-  ),
+  asList(Object.entries(recordedOnly).map(([reason, meaning]) => [`\`${reason}\``, meaning])),
   `## Renamed reasons
 
 Records of earlier versions have the old code. \`phylax ledger read\`, \`ledger export --fhir\` and \`breach-scope\` show the new code, and \`--reason\` takes either.`,
-  asTable(
-    ["Old", "New"],
-    [...renamedReasons].map(([old, now]) => `\`${old}\` | \`${now}\``),
-  ),
+  asList([...renamedReasons].map(([old, now]) => [`\`${old}\``, `\`${now}\``])),
 ];
 
 /** The page without the spaces that a formatter adds to align its columns. */
