@@ -22,7 +22,7 @@ const record: Members = {
   event: "the record, times in ms since 1970",
 };
 
-/** The forms of the results with `--json`. docs/command.md shows them. */
+/** The forms of the results with `--json`. docs/command.schema.json has them. */
 const agreementMembers = {
   id: "id",
   client: "id",

@@ -4,9 +4,10 @@ import { config } from "zod/mini";
 import english from "zod/v4/locales/en.js";
 import { nameOf, optionsOf, usageOf, type Command } from "./commands/command.ts";
 import { commands } from "./commands/commands.ts";
+import { explainedOptions } from "./commands/option-texts.ts";
 import { selectProfile } from "./connection/profile.ts";
 import { isMisuse, printFault } from "./misuse.ts";
-import { beginOutput, complain, endOutput, printsJson, type ResultForm } from "./output.ts";
+import { beginOutput, complain, endOutput, printsJson } from "./output.ts";
 import { showProgress } from "./progress.ts";
 
 // zod/mini has no words for what is wrong in a document, since a gateway says none.
@@ -149,7 +150,8 @@ function helpOf(command: Command): string {
     `usage: ${usageOf(command)}`,
     "examples:",
     ...command.examples.map((example) => `  ${example}`),
-    ...formLines(command.result),
+    ...columnsOf("options:", explainedOptions(command)),
+    ...columnsOf(formWords[command.result.form], Object.entries(command.result.members)),
   ].join("\n");
 }
 
@@ -159,10 +161,12 @@ const formWords = {
   lines: "with --json, an object on each line:",
 } as const;
 
-function formLines({ form, members }: ResultForm): readonly string[] {
-  const width = Math.max(...Object.keys(members).map(({ length }) => length));
-  const lines = Object.entries(members).map(([name, means]) => `  ${name.padEnd(width)}  ${means}`);
-  return [formWords[form], ...lines];
+/** A head, and a line for each name with its meaning below it; nothing without names. */
+function columnsOf(head: string, entries: readonly (readonly [string, string])[]): readonly string[] {
+  const width = Math.max(...entries.map(([name]) => name.length));
+  return entries.length === 0
+    ? []
+    : [head, ...entries.map(([name, means]) => `  ${name.padEnd(width)}  ${means}`)];
 }
 
 /** The command whose name is the closest to the typed words. */

@@ -1,57 +1,82 @@
-// Writes docs/command.md from the table of commands: npm run generate
+// Writes docs/command.md and docs/command.schema.json from the table of commands: npm run generate
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { nameOf, usageOf, type Command } from "../cli/commands/command.ts";
 import { commands } from "../cli/commands/commands.ts";
+import { explainedOptions, isShared, sharedOptions } from "../cli/commands/option-texts.ts";
 
-const page = join(import.meta.dirname, "../docs/command.md");
-
-const forms = {
-  object: "With `--json` it prints one object:",
-  list: "With `--json` it prints an array of objects:",
-  lines: "With `--json` it prints an object on each line:",
-} as const;
+const docs = join(import.meta.dirname, "../docs");
 
 const introduction = `# The command
 
-For operators, auditors and writers of scripts: every verb of \`phylax\`, and the form of its result for programs. This page is written by \`npm run generate\` from \`cli/commands/commands.ts\` and \`cli/result-forms.ts\`.
+For operators, auditors and writers of scripts: every verb of \`phylax\`, its options and an example. This page is written by \`npm run generate\` from \`cli/commands/commands.ts\` and \`cli/commands/option-texts.ts\`.
 
 \`phylax\` is a file of this repository: \`npx --no phylax\` runs it in the repository's folder, and \`--no\` keeps npx from downloading a stranger's package of the same name. Without \`--profile\` a command calls the sandbox of the current folder ([deploy.md](deploy.md), step 6, makes a profile).
 
-| exit code | meaning                                                                                |
-| --------- | -------------------------------------------------------------------------------------- |
-| 0         | good: the verb did what it says, and found no error                                    |
-| 1         | a failure, or a check found an error: the output names it                              |
-| 2         | a misuse, or a refusal: the call is wrong, or names a file or an id that does not exist, or the door or a document was not accepted |
+Exit codes:
 
-| every verb has | effect                                                                                              |
-| -------------- | --------------------------------------------------------------------------------------------------- |
-| \`--help\`       | its sentence, its usage, an example, and its result with \`--json\`                                     |
-| \`--json\`       | its result as JSON, and nothing further on standard output; warnings stay on standard error           |
-| \`--profile\`    | a deployment in place of the sandbox                                                                |
-| \`--no-color\`   | no colours; the variable \`NO_COLOR\` does the same. Colours and tables appear on a terminal only       |
+- 0: the verb did what it says, and found no error.
+- 1: a failure, or a check found an error. The output names it.
+- 2: a misuse or a refusal. The call is wrong, names a file or an id that does not exist, or was not accepted.
 
-With \`--json\` a verb without a result prints \`{ "error", "reason?", "exitCode" }\`: the text of the error, the reason code if the operators' API refused a proven operator ([refusals.md](refusals.md)), and the exit code; a verb that prints an object on each line prints none. A result may get further members in a later version; a member is removed or changed only as [CONTRIBUTING.md](../CONTRIBUTING.md) says. A member with \`?\` may be absent.
+Every verb has:
+
+- \`--help\`: its sentence, usage, examples, options, and the members of its result.
+- \`--json\`: its result as JSON, and nothing else on standard output. Warnings stay on standard error.
+- \`--profile NAME\`: a deployment in place of the sandbox.
+- \`--no-color\`: no colours. The variable \`NO_COLOR\` does the same. Colours and tables appear on a terminal only.
+
+[command.schema.json](command.schema.json) has the form of each result. A verb without a result prints \`{ "error", "reason?", "exitCode" }\`: the error, the reason code if the operators' API refused a proven operator ([refusals.md](refusals.md)), and the exit code. A verb that prints an object on each line prints none. A result may get further members in a later version; a member is removed or changed only as [CONTRIBUTING.md](../CONTRIBUTING.md) says.
 
 On a terminal a verb that takes longer than two seconds shows its progress. \`eval "$(npx --no phylax completion)"\` completes verbs, options and file names in bash and zsh, and \`npx --no phylax completion fish | source\` in fish; a shell completes the word \`phylax\`, so give it an alias: \`alias phylax='npx --no phylax'\`. Ctrl-C ends a verb with the exit code 130, and says if a change was sent, which may be in force.`;
 
+const asList = (entries: readonly (readonly [name: string, text: string])[]): string =>
+  entries.map(([name, text]) => `- \`${name}\`: ${text}`).join("\n");
+
+const fenced = (kind: string, text: string): string => [`\`\`\`${kind}`, text, "```"].join("\n");
+
 function sectionOf(command: Command): string {
-  const { form, members } = command.result;
-  const rows = Object.entries(members).map(([name, means]) => `| \`${name}\` | ${cell(means)} |`);
+  const own = explainedOptions(command).filter(([option]) => !isShared(command, option));
   return [
     `## ${nameOf(command)}`,
     command.does,
-    ["```text", usageOf(command), "```"].join("\n"),
-    forms[form],
-    ["| member | meaning |", "| --- | --- |", ...rows].join("\n"),
+    fenced("text", usageOf(command)),
+    ...(own.length === 0 ? [] : [asList(own)]),
+    fenced("sh", `npx --no ${command.examples[0] ?? nameOf(command)}`),
   ].join("\n\n");
 }
 
-const cell = (text: string): string => text.replaceAll("|", "\\|");
+const shared = `## Options of several verbs
 
-/** The page as the tables say it is, without the padding of its tables, which oxfmt adds. */
-export const commandPage = [introduction, ...commands.map(sectionOf)].join("\n\n") + "\n";
+${asList(Object.entries(sharedOptions))}`;
 
-export const storedCommandPage = (): string => readFileSync(page, "utf8");
+export const commandPage = [introduction, shared, ...commands.map(sectionOf)].join("\n\n") + "\n";
 
-if (import.meta.main) writeFileSync(page, commandPage);
+/** The result of a verb as JSON Schema: its members with their meanings. */
+function schemaOf({ does, result }: Command): object {
+  const members = Object.entries(result.members);
+  const each = {
+    type: "object",
+    required: members.map(([name]) => name).filter((name) => !name.endsWith("?")),
+    properties: Object.fromEntries(
+      members.map(([name, description]) => [name.replace(/\?$/u, ""), { description }]),
+    ),
+  };
+  if (result.form === "list") return { description: does, type: "array", items: each };
+  return { description: result.form === "lines" ? `${does} An object on each line.` : does, ...each };
+}
+
+/** The results of all verbs with `--json`, by the verb's name. */
+export const commandSchema = {
+  $schema: "https://json-schema.org/draft/2020-12/schema",
+  $defs: Object.fromEntries(commands.map((command) => [nameOf(command), schemaOf(command)])),
+};
+
+export const storedCommandPage = (): string => readFileSync(join(docs, "command.md"), "utf8");
+export const storedCommandSchema = (): unknown =>
+  JSON.parse(readFileSync(join(docs, "command.schema.json"), "utf8"));
+
+if (import.meta.main) {
+  writeFileSync(join(docs, "command.md"), commandPage);
+  writeFileSync(join(docs, "command.schema.json"), `${JSON.stringify(commandSchema, undefined, 2)}\n`);
+}

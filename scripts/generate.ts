@@ -10,5 +10,12 @@ runSteps([
   ["node", "scripts/command-page.ts"],
   ["node", "scripts/browser-assets.ts"],
   ["node", "scripts/draw-pictures.ts"],
-  ["oxfmt", "docs/refusals.md", "docs/command.md", "docs/policy.schema.json", "docs/registry.schema.json"],
+  [
+    "oxfmt",
+    "docs/refusals.md",
+    "docs/command.md",
+    "docs/command.schema.json",
+    "docs/policy.schema.json",
+    "docs/registry.schema.json",
+  ],
 ]);

@@ -25,9 +25,13 @@ export const withFilter = [
 ].join("\n");
 
 export const nameOf = ({ words }: Command): string => words.join(" ");
+/** The options of a command, in the order of its usage. */
+export const ownOptionsOf = ({ takes }: Command): readonly string[] => [
+  ...new Set(takes.match(/--[a-z][a-z-]*/gu)),
+];
 /** The options that a command and every command takes. */
-export const optionsOf = ({ takes }: Command): readonly string[] => [
-  ...new Set([...(takes.match(/--[a-z][a-z-]*/gu) ?? []), ...everyOption]),
+export const optionsOf = (command: Command): readonly string[] => [
+  ...new Set([...ownOptionsOf(command), ...everyOption]),
 ];
 
 const everyOption = ["--json", "--no-color", "--profile", "--help"] as const;

@@ -2,9 +2,14 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { commandPage, storedCommandPage } from "../../scripts/command-page.ts";
-import { withoutPadding } from "../../scripts/refusals-page.ts";
+import {
+  commandPage,
+  commandSchema,
+  storedCommandPage,
+  storedCommandSchema,
+} from "../../scripts/command-page.ts";
 import { nameOf } from "../../cli/commands/command.ts";
+import { explainedOptions } from "../../cli/commands/option-texts.ts";
 import { commands } from "../../cli/commands/commands.ts";
 import { beginOutput, complain, endOutput, noteReason, printsJson, sayRows } from "../../cli/output.ts";
 import { phylaxIn } from "./phylax.ts";
@@ -59,8 +64,18 @@ test("a result with a missing or an unknown member is no result of its verb", ()
   ]);
 });
 
-test("docs/command.md is what the table says: npm run generate writes it", () => {
-  expect(withoutPadding(storedCommandPage())).toBe(withoutPadding(commandPage));
+test("docs/command.md and its schema are what the table says: npm run generate writes them", () => {
+  expect(storedCommandPage()).toBe(commandPage);
+  expect(storedCommandSchema()).toEqual(commandSchema);
+});
+
+test("each option of each verb has a text", () => {
+  const bare = commands.flatMap((command) =>
+    explainedOptions(command).flatMap(([option, text]) =>
+      text === "" ? [`${nameOf(command)} ${option}`] : [],
+    ),
+  );
+  expect(bare).toEqual([]);
 });
 
 test("rows are a table in colour on a terminal, and lines elsewhere; NO_COLOR and --no-color end colours", () => {
