@@ -1,4 +1,4 @@
-// Makes the results of docs/performance.md from a file that `npm run bench -- --json FILE` wrote: prints them, or
+// Makes the results of bench/results.md from a file that `npm run bench -- --json FILE` wrote: prints them, or
 // writes them into the page between its two marks.
 import { readFileSync, writeFileSync } from "node:fs";
 import { boundText, targetOf } from "./measures.ts";
