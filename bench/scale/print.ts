@@ -1,4 +1,4 @@
-// `npm run scale`: prints the tables of docs/scale.md, from the ledger's own code, its
+// `npm run scale`: prints the tables of docs/scale.md and bench/scale.md, from the ledger's own code, its
 // simulations and the measured figures.
 import { measureSizes } from "../ledger/sizes.ts";
 import { asMarkdown, scaleTables, sustained } from "./tables.ts";

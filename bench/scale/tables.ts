@@ -31,7 +31,7 @@ const loads: readonly Load[] = [
 const detailed: Load = { perSecond: 4_000, shards: 10 };
 const rates = [400, 4_000, 40_000, 100_000, 400_000, 1_000_000];
 
-/** Every table of docs/scale.md, in its order; a test compares them with the page. */
+/** Every table of docs/scale.md and bench/scale.md, in their order; a test compares them with the pages. */
 export function scaleTables(sizes: Sizes): readonly Table[] {
   return [
     sizeTable(sizes),

@@ -32,11 +32,11 @@ const cellsOf = (line: string) =>
     .map((cell) => cell.trim());
 
 test.skipIf(lane === "fast")(
-  "every table of docs/scale.md equals the result of the ledger's own code, its prices and the simulations (slow lane)",
+  "every table of docs/scale.md and bench/scale.md equals the result of the ledger's own code, its prices and the simulations (slow lane)",
   { timeout: 120_000 },
   async ({ expect }) => {
     const page = read("docs/scale.md");
-    const tables = tablesOf(page);
+    const tables = tablesOf(`${page}\n\n${read("bench/scale.md")}`);
     const made = scaleTables(await measureSizes());
     for (const table of made) expect(tables).toContainEqual(table);
     expect(page).toContain(pricesOf);

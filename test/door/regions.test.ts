@@ -209,7 +209,7 @@ test("a client's home is one of the ledger's regions; a file may add it, and a f
   expect(await add("weur")).toMatchObject(refused("conflict"));
 });
 
-test("the latency model of docs/scale.md has the gateway's own sequence of remote calls", async () => {
+test("the latency model of bench/scale.md has the gateway's own sequence of remote calls", async () => {
   vi.useFakeTimers({ toFake: ["Date"] }); // leases and copies of the registry age only where the test says so
   try {
     vi.setSystemTime(Date.now() + 10_000); // the guard's own copy of the revocations is old

@@ -33,23 +33,25 @@ test("docs/starter-policies.md states the grants of each policy for each type", 
   const columns = ["treat", "patrqt", "hpaymt", "hoperat", "pubhlth", "hresch"].map((name) => {
     const document = parsePolicyDocument(body(`${name}.json`));
     if (!document.ok) throw new Error(document.error.problem);
-    return document.value.rules;
+    return { name, rules: document.value.rules };
   });
   const granted = r4ResourceTypes.flatMap((type) => {
-    const cells = columns.map((rules) => {
+    const grants = columns.flatMap(({ name, rules }) => {
       const own = rules.filter(({ types }) => types.includes(type));
       const letters = ruleInteractions
         .filter((one) => own.some(({ interactions }) => interactions.includes(one)))
         .map((one) => one.charAt(0));
-      return letters.join("") + (own.some(({ referredBy }) => referredBy !== undefined) ? "+" : "");
+      const referred = own.some(({ referredBy }) => referredBy !== undefined) ? "+" : "";
+      return letters.length === 0 ? [] : [`${name} \`${letters.join("")}${referred}\``];
     });
-    return cells.every((cell) => cell === "") ? [] : [[type, ...cells].join("|")];
+    return grants.length === 0 ? [] : [`${type}: ${grants.join(", ")}`];
   });
   const page = readFileSync(join(folder, "../docs/starter-policies.md"), "utf8");
-  const rows = [...page.matchAll(/^\| (?<cells>[A-Z].*) \|$/gmu)].map(({ groups }) =>
-    (groups?.["cells"] ?? "").replaceAll(/\s*\|\s*/gu, "|"),
+  const stated = [...page.matchAll(/^- (?<grants>[a-z]+ `[rscu+]+`.*?): (?<types>.+)$/gmu)].flatMap(
+    ({ groups }) =>
+      (groups?.["types"] ?? "").split(", ").map((type) => `${type}: ${groups?.["grants"] ?? ""}`),
   );
-  expect(rows.map((row) => row.trim())).toEqual(granted);
+  expect(stated.toSorted()).toEqual(granted.toSorted());
 });
 
 const policyOf = (name: string) => {
