@@ -1,7 +1,7 @@
 // Writes docs/command.md and docs/command.schema.json from the table of commands: npm run generate
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { nameOf, usageOf, type Command } from "../cli/commands/command.ts";
+import { asAuditor, asOperator, nameOf, usageOf, withFilter, type Command } from "../cli/commands/command.ts";
 import { commands } from "../cli/commands/commands.ts";
 import { explainedOptions, isShared, sharedOptions } from "../cli/commands/option-texts.ts";
 
@@ -35,18 +35,31 @@ const asList = (entries: readonly (readonly [name: string, text: string])[]): st
 
 const fenced = (kind: string, text: string): string => [`\`\`\`${kind}`, text, "```"].join("\n");
 
+/** The usage with a word for the options that several verbs take together. */
+const shortUsageOf = (command: Command): string =>
+  usageOf(command)
+    .replace(asOperator, "[OPERATOR]")
+    .replace(asAuditor, "AUDITOR")
+    .replace(withFilter, "[FILTER]");
+
 function sectionOf(command: Command): string {
   const own = explainedOptions(command).filter(([option]) => !isShared(command, option));
   return [
     `## ${nameOf(command)}`,
     command.does,
-    fenced("text", usageOf(command)),
+    fenced("text", shortUsageOf(command)),
     ...(own.length === 0 ? [] : [asList(own)]),
     fenced("sh", `npx --no ${command.examples[0] ?? nameOf(command)}`),
   ].join("\n\n");
 }
 
 const shared = `## Options of several verbs
+
+Usages below have a word for options that go together; \`--help\` spells them out.
+
+- \`OPERATOR\`: \`--operator\`, \`--operator-token\`, \`--state\`
+- \`AUDITOR\`: \`--key\`, which is needed, \`--log-key\`, \`--keys\`, \`--log\`
+- \`FILTER\`: \`--from\` to \`--reason\` of this list
 
 ${asList(Object.entries(sharedOptions))}`;
 

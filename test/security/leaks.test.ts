@@ -4,13 +4,15 @@ import { test } from "vitest";
 
 const root = join(import.meta.dirname, "../..");
 const page = readFileSync(join(root, "docs/leaks.md"), "utf8");
-const rows = [...page.matchAll(/^\| (?<id>L\d+) +\|(?<rest>.*)\|$/gmu)].map(({ groups }) => ({
-  id: groups?.["id"] ?? "",
-  rule: groups?.["rest"]?.split("|").at(-2)?.trim() ?? "",
-  shown: [...(groups?.["rest"]?.split("|").at(-1) ?? "").matchAll(/`(?<path>test\/[^`]+)`/gu)].map(
-    (match) => match.groups?.["path"] ?? "",
-  ),
-}));
+const rows = [...page.matchAll(/^- \*\*(?<id>L\d+)\. .*?\*\*: (?<rule>.*)\. (?<shown>–|`test\/.*)$/gmu)].map(
+  ({ groups }) => ({
+    id: groups?.["id"] ?? "",
+    rule: groups?.["rule"] ?? "",
+    shown: [...(groups?.["shown"] ?? "").matchAll(/`(?<path>test\/[^`]+)`/gu)].map(
+      (match) => match.groups?.["path"] ?? "",
+    ),
+  }),
+);
 
 test("every class has one row, in order", ({ expect }) => {
   expect(rows.map(({ id }) => id)).toEqual(Array.from({ length: rows.length }, (_, at) => `L${at + 1}`));

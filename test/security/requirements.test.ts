@@ -4,10 +4,12 @@ import { test } from "vitest";
 
 const root = join(import.meta.dirname, "../..");
 const page = readFileSync(join(root, "docs/security-requirements.md"), "utf8");
-const rows = [...page.matchAll(/^\| (?<id>T\d+) +\|(?<rest>.*)\|$/gmu)].map(({ groups }) => ({
-  id: groups?.["id"] ?? "",
-  shown: groups?.["rest"]?.split("|").at(-1)?.trim() ?? "",
-}));
+const rows = [...page.matchAll(/^- \*\*(?<id>T\d+)\. .*?\*\*(?: \(.*?\))?: (?<shown>.*)$/gmu)].map(
+  ({ groups }) => ({
+    id: groups?.["id"] ?? "",
+    shown: groups?.["shown"] ?? "",
+  }),
+);
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => `T${from + i}`);
 const pathsIn = (text: string) =>
   [...text.matchAll(/`(?<path>(?:test|docs)\/[^`]+)`/gu)].map(({ groups }) => groups?.["path"] ?? "");
