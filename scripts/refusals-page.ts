@@ -37,14 +37,13 @@ const asList = (entries: readonly (readonly [string, string])[]): string =>
   entries.map(([name, text]) => `- ${name}: ${text}`).join("\n");
 
 const byException = Map.groupBy(rows, ([reason]) => informationBlockingException(reason));
-/** The reasons of these exceptions are in the answer too, but for those that a row decides. */
+/** The exceptions whose code the answer shows too, but for reasons that a row decides. */
 const exceptionsShown = new Set(rows.flatMap(([reason]) => exceptionToShow(reason) ?? []));
 const keptBack = rows
-  .filter(
-    ([reason]) =>
-      exceptionToShow(reason) === undefined &&
-      exceptionsShown.has(informationBlockingException(reason) ?? ""),
-  )
+  .filter(([reason]) => {
+    const exception = informationBlockingException(reason);
+    return exception !== undefined && exceptionsShown.has(exception) && exceptionToShow(reason) === undefined;
+  })
   .map(([reason]) => `\`${reason}\``)
   .join(" and ");
 const exceptionList = asList(
@@ -93,9 +92,6 @@ Records of earlier versions have the old code. \`phylax ledger read\`, \`ledger 
   asList([...renamedReasons].map(([old, now]) => [`\`${old}\``, `\`${now}\``])),
 ];
 
-/** The page without the spaces that a formatter adds to align its columns. */
-export const withoutPadding = (text: string): string =>
-  text.replaceAll(/ +\|/gu, " |").replaceAll(/-{3,}/gu, "---");
 export const refusalsPage = `${sections.join("\n\n")}\n`;
 export const storedPage = (): string => readFileSync(page, "utf8");
 

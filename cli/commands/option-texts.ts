@@ -164,7 +164,7 @@ export const isShared = (command: Command, option: string): boolean =>
   !(`${nameOf(command)} ${option}` in texts) && option in sharedOptions;
 
 /** What an option of a verb does: its value, its unit and its default. */
-export const textOfOption = (command: Command, option: string): string | undefined =>
+const textOfOption = (command: Command, option: string): string | undefined =>
   texts[`${nameOf(command)} ${option}`] ?? sharedOptions[option] ?? texts[option];
 
 /** The options of a verb in the order of its usage, each with its text. */
