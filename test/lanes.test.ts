@@ -80,7 +80,9 @@ test("every project of vitest runs in the fast lane or in the slow lane", ({ exp
     parts.flatMap(({ groups }) => groups.flatMap((group) => group.projects)),
   );
   const own = projects().map(({ name }) => name);
-  expect(new Set(run)).toEqual(new Set([...own, "door", "second-door", "control", "guard", "jose", "ledger"]));
+  expect(new Set(run)).toEqual(
+    new Set([...own, "door", "second-door", "control", "guard", "jose", "ledger"]),
+  );
 });
 
 test("no test meets the development stack of the folder from which npm was called", ({ expect }) => {
