@@ -53,7 +53,7 @@ export interface Validators {
 export interface Content {
   /** A condition or a preference by its name in FHIR: `if-match`, `if-none-exist`, `prefer`. */
   stated(name: string): string | null;
-  /** What makes a repeat under a key the same request, besides its conditions and its content. */
+  /** The part that makes a repeat under a key the same request, besides its conditions and its content. */
   readonly sameRequest: readonly (string | null)[];
   read(form: "resource" | "patch", bytesMax?: number): Promise<Result<Uint8Array, ContentRefusal>>;
 }

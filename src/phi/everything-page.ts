@@ -79,7 +79,7 @@ export class EverythingPage {
     return this.#cutter?.ahead(part) ?? noneAhead;
   }
 
-  /** What has to be known before an entry is offered. */
+  /** The facts to learn before an entry is offered. */
   needs(read: EntryBytes | CutEntry): RowNeeds | undefined {
     const bytes = afterWaiting(read);
     if (isCut(bytes) || !this.#mayNeed() || isJudged(this.#cutter?.entry(bytes))) return undefined;
@@ -202,7 +202,7 @@ export class EverythingPage {
     return through;
   }
 
-  /** What has to be known before a resource is brought. */
+  /** The facts to learn before a resource is brought. */
   needsOfReferred(resource: JsonObject): RowNeeds | undefined {
     return this.#included.needsIncluded(resource);
   }

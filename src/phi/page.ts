@@ -127,7 +127,7 @@ export class Page {
     return this.#discloser.ahead(this.#expects.type, part);
   }
 
-  /** What has to be known before an entry is offered. */
+  /** The facts to learn before an entry is offered. */
   needs(entry: EntryBytes | CutEntry): RowNeeds | undefined {
     return this.#discloser.needsOfEntry(entry, this.#expects.type);
   }

@@ -140,7 +140,7 @@ async function ask(who: Asker, patient: string, { path, ...sending }: Asked): Pr
 const fhirAnswer = (body: string, status = 200) =>
   new Response(body, { status, headers: { "content-type": "application/fhir+json" } });
 
-/** What an origin has beside the rows that stand there. */
+/** The rows that an origin has beside the rows that stand there. */
 interface Beside {
   /** Earlier versions of rows. */
   readonly versions?: readonly Row[];
@@ -476,7 +476,7 @@ async function play(scene: Scene, fails: (problem: string) => never): Promise<vo
 
 const isGood = ({ id }: Row) => String(id).startsWith("good-");
 
-/** Copies of a hostile Consent. Of many, each has a small share of the filling. */
+/** Copies of a hostile Consent. Each of many has a small share of the filling. */
 function manyOf(patient: string, filling: hostile.Filling, count: number): readonly Row[] {
   const one = hostile.hostileRow(consentOf(patient), count === 1 ? filling : { ...filling, most: 3 });
   const small = filling.how === "long" && count > 1 ? consentOf(patient) : one;

@@ -152,7 +152,7 @@ const asQuestion = (by: Question["by"], { body, path, method, headers }: Plain):
   ...(headers !== undefined && { headers }),
   ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
 });
-/** What the record alone may tell: how many rows were hidden, and why nothing was found. */
+/** The record alone may tell: how many rows were hidden, and why nothing was found. */
 const onRecord = { records: /\/(?:withheld\/resources|unjudged|outcome\/reason|decision.*)$/u };
 /** Short lines: a whole difference has bodies. */
 const linesOf = (differences: readonly Difference[], asked: readonly { readonly path: string }[]) =>

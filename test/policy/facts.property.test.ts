@@ -166,7 +166,7 @@ test("rows that meet the same conditions, and have the same other deciding facts
     return grant;
   };
   const grant = grantOf("Observation?_count=10");
-  // what anything else reads decides by its value
+  // a further reader decides by the value
   expect(grant.conditionPaths("Observation")).toEqual([["code"], ["method"]]);
   expect(grantOf("Observation?code=x").conditionPaths("Observation")).toEqual([["method"]]);
   const coded = [
@@ -275,8 +275,8 @@ function takersOf(type: string, file: string, text: string): readonly string[] {
 }
 
 /**
- * Declarations that the decisions of their files are made of, the reading of the labels themselves, and what
- * asks a grant's decisions for an engine.
+ * Declarations that the decisions of their files are made of, the reading of the labels themselves, and the callers
+ * of a grant's decisions for an engine.
  */
 const inner: readonly string[] = [
   "policy/scope-filters keysOf",

@@ -20,7 +20,7 @@ import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
 
-/** What a caller presents: nothing of it is proven. A call between Workers has it too, never what it proves. */
+/** The proofs that a caller presents: nothing of them is proven. A call between Workers has them too, never their proof. */
 export interface PresentedCredentials {
   readonly at: Instant;
   /** Name of the FHIR origin. */

@@ -56,7 +56,7 @@ export async function consentsAtOrigin(
   return found && whole(patients, found);
 }
 
-/** The patient's id and a slash: no Consent has such an id, and no other patient the same. */
+/** The patient's id and a slash: no Consent has this id, and no further patient the same. */
 const unreadOf = (patient: string): ReadConsent => ({
   consent: `${patient}/unread`,
   content: { patient, rules: unreadConsents },

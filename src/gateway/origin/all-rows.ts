@@ -29,7 +29,7 @@ export const pagesUsual = 20;
 
 /** Judges the rows of an answer. Both methods are behind the barrier around the row. */
 export interface RowJudge {
-  /** What has to be known before the row is judged; by default nothing. */
+  /** The facts to learn before the row is judged; by default nothing. */
   readonly needs?: (row: JsonObject, base: FhirBase) => RowNeeds | undefined;
   /** Answers whether a row is retained and counted: a hidden row must not decide that there are too many rows. */
   readonly keeps: (row: JsonObject, base: FhirBase) => boolean;

@@ -69,7 +69,7 @@ function isIncluded(value: string, type: string, types: Types): boolean {
  * The grant of a search at this origin: rows are matched here by each parameter that the origin lacks. A
  * parameter by which no row can be judged is refused.
  */
-export function decidedHere(grant: SearchGrant, types: Types | undefined): Result<SearchGrant, NotAtOrigin> {
+function decidedHere(grant: SearchGrant, types: Types | undefined): Result<SearchGrant, NotAtOrigin> {
   if (types === undefined) return ok(grant);
   const { type } = grant.expects;
   const lacking = grant.clientParameters.filter(({ definition }) => isLacking(types, type, definition.code));

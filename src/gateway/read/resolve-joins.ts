@@ -20,7 +20,7 @@ export interface Resolved {
 const rowsMax = 500;
 
 // A row that names more patients leads to more resources than a question takes. It joins nothing, so that it uses up
-// the names of nobody's join: the share of a row is a constant, whatever the other rows are.
+// the names of nobody's join: the share of a row is a constant, whatever further rows are.
 const rowNamesMax = rowsMax;
 
 /**

@@ -28,7 +28,7 @@ export interface Judge extends PartAccess, Refused {
   readonly lists: FactLists;
   /** The view of a row that leaves; `undefined`: the row is hidden. */
   readonly viewOf: (facts: Facts) => ResourceView | undefined;
-  /** What has to be known before {@link viewOf} is asked. */
+  /** The facts to learn before {@link viewOf} is asked. */
   readonly needsOf?: (facts: Facts) => RowNeeds | undefined;
   /** The criteria that the written row itself must meet. */
   readonly mustShow: (facts: Facts) => readonly SearchParameter[];
@@ -128,7 +128,7 @@ export class RowCutter {
   #lastNamed = "";
   /** Length of the last id: the next is likely to be as long. */
   #idLength = 0;
-  /** What the row at hand lacks. */
+  /** The facts that the row at hand lacks. */
   #needs: RowNeeds | undefined;
 
   /** @param type of the resources. @param mode by which an entry leaves (FHIR R4 §3.1.1.4). */

@@ -65,7 +65,7 @@ export function storedRow(
   });
 }
 
-/** What has to be known before a stored row is judged. @param isWhole `row` is the whole row. */
+/** The facts to learn before a stored row is judged. @param isWhole `row` is the whole row. */
 export const needsOfStored = (
   row: JsonObject,
   { type }: Pick<Place, "type">,
