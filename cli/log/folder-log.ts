@@ -15,7 +15,7 @@ import { tilePath } from "#ledger/tlog/tile";
  * be an object throws.
  */
 export function folderLog(folder: string): LogReader {
-  const object = async (path: string): Promise<Uint8Array | undefined> => readStored(join(folder, path));
+  const object = async (path: string): Promise<Uint8Array | undefined> => readLogObject(join(folder, path));
   return {
     checkpoint: () => object("checkpoint"),
     tile: (level, index, width) => object(`tile/${level}/${tilePath(index, width)}`),
@@ -40,7 +40,7 @@ export async function strayObjects(folder: string, log: string, extent: LogExten
  * The bytes of a regular file no longer than the longest frame. A symbolic link is refused. It waits for the
  * file: a log is thousands of small files, and each turn through the pool of threads costs more than its file.
  */
-export function readStored(path: string): Uint8Array | undefined {
+export function readLogObject(path: string): Uint8Array | undefined {
   const file = openObject(path);
   if (file === undefined) return undefined;
   try {

@@ -6,7 +6,7 @@ import { parseLogName } from "#ledger/log-name";
 import { siblingOf } from "#ledger/root-log";
 import { hasKeysOf, type Verifier } from "#ledger/tlog/signed-note";
 import { type Claims, verifyLog } from "#ledger/verify";
-import { folderLog, readStored, strayObjects } from "./folder-log.ts";
+import { folderLog, readLogObject, strayObjects } from "./folder-log.ts";
 import { logOfVerifier } from "#ledger/log-of-verifier";
 import { keyText, parseLogKey } from "./ledger-keys.ts";
 import type { LogReport } from "#auditing/log-report";
@@ -34,7 +34,7 @@ export const exportIn = (folder: string): string =>
  * The keys in an exported folder. Undefined when the file of keys is missing or not as an export writes it.
  */
 export async function ownKeys(folder: string): Promise<Verifier[] | undefined> {
-  const text = fromUtf8(readStored(join(folder, keysFile)) ?? new Uint8Array());
+  const text = fromUtf8(readLogObject(join(folder, keysFile)) ?? new Uint8Array());
   if (text?.startsWith(keysHead) !== true || !text.endsWith("\n")) return undefined;
   // The lines as they stand: the order of the keys in a line has no meaning.
   const lines = text.slice(keysHead.length).split("\n").slice(0, -1);

@@ -308,7 +308,7 @@ export class Discloser {
     return this.#barrier.judge(row, judge, none);
   }
 
-  /** What has to be known before a row of the search is judged. */
+  /** The facts to learn before a row of the search is judged. */
   needs(row: JsonObject): RowNeeds | undefined {
     const judge = () => {
       const facts = this.#rows.factsOf(row);
@@ -347,8 +347,10 @@ export class Discloser {
 
   /** {@link needs} of a version of a resource, and of the resource as it is now. */
   needsOfStep(version: JsonObject, current: JsonObject): RowNeeds | undefined {
-    const [old, now] = [this.#rows.factsOf(version), this.#rows.factsOf(current)];
-    const judge = () => this.#grant.needsOf(old, this.#bases.origin, now);
+    const judge = () => {
+      const [old, now] = [this.#rows.factsOf(version), this.#rows.factsOf(current)];
+      return this.#grant.needsOf(old, this.#bases.origin, now);
+    };
     return this.#barrier.judge(version, judge, undefined);
   }
 
