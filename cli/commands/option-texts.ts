@@ -163,7 +163,7 @@ const texts: Readonly<Record<string, string>> = {
 export const isShared = (command: Command, option: string): boolean =>
   !(`${nameOf(command)} ${option}` in texts) && option in sharedOptions;
 
-/** What an option of a verb does: its value, its unit and its default. */
+/** The text of an option of a verb: its value, its unit and its default. */
 const textOfOption = (command: Command, option: string): string | undefined =>
   texts[`${nameOf(command)} ${option}`] ?? sharedOptions[option] ?? texts[option];
 

@@ -2,7 +2,7 @@ import type { ConsentRules, Provision } from "./consent.ts";
 
 /**
  * A patient's Consents in force that are read. A patient who has more of them, or of a longer compiled form together,
- * has too many: `control` and the memory of each isolate would hold what one app files.
+ * has too many: an app could fill `control` and the memory of each isolate.
  */
 export const readableMax = { consents: 1_000, characters: 262_144 } as const;
 
@@ -17,8 +17,8 @@ const emergency: Provision = {
 };
 
 /**
- * The rules that count in place of the Consents of a patient who has too many to read. They deny what any Consent may
- * deny, so everything, except in a declared emergency: whoever adds Consents must not take an emergency its help. A
+ * The rules that count in place of the Consents of a patient who has too many to read. They deny everything, since
+ * any Consent may, except in a declared emergency: an app that adds Consents must not take an emergency its help. A
  * denial that is on file holds there as before.
  */
 export const unreadConsents: ConsentRules = {
