@@ -46,9 +46,31 @@ const keptBack = rows
   })
   .map(([reason]) => `\`${reason}\``)
   .join(" and ");
+/** The reasons of an exception. Three or more with one beginning, if it has no other exception, are one entry. */
+function reasonsOf(exception: string, found: readonly string[]): string {
+  const families = Map.groupBy(found, (reason) => reason.slice(0, reason.indexOf("_") + 1));
+  return [...families]
+    .flatMap(([family, members]) => {
+      const all = rows.filter(([reason]) => family !== "" && reason.startsWith(family));
+      const isWhole =
+        all.length > 2 && all.every(([reason]) => informationBlockingException(reason) === exception);
+      return isWhole ? [`\`${family}…\``] : members.map((reason) => `\`${reason}\``);
+    })
+    .join(" ");
+}
 const exceptionList = asList(
   [...byException].flatMap(([exception, found]) =>
-    exception === undefined ? [] : [[exception, found.map(([reason]) => `\`${reason}\``).join(" ")] as const],
+    exception === undefined
+      ? []
+      : [
+          [
+            exception,
+            reasonsOf(
+              exception,
+              found.map(([reason]) => reason),
+            ),
+          ] as const,
+        ],
   ),
 );
 
@@ -61,7 +83,7 @@ For developers of clients, and for operators who read records: every refusal of 
 
 An OperationOutcome with one issue, below its status: the issue code, the text, and the reasons in the record. Where FHIR itself has the name (a parameter, an interaction, an operation), the text ends with it.
 
-A refusal rests on one exception to information blocking (45 CFR part 171). A reader of the record gets its code with each reason. \`details.coding\` of the answer has the code (system \`https://www.ecfr.gov/current/title-45/part-171\`) only where type, purpose or policy decided: ${[...exceptionsShown].join(", ")}, without ${keptBack}. An answer that a row decided names none.
+A refusal rests on one exception to information blocking (45 CFR part 171). A reader of the record gets its code with each reason. \`details.coding\` of the answer has the code (system \`https://www.ecfr.gov/current/title-45/part-171\`) only where type, purpose or policy decided: ${[...exceptionsShown].join(", ")}, without ${keptBack}. An answer that a row decided names none. A name that ends in … stands for each reason that begins so.
 
 ${exceptionList}`,
   listByStatus(
@@ -88,8 +110,7 @@ The answer was not an error, or had begun.`,
   asList(Object.entries(recordedOnly).map(([reason, meaning]) => [`\`${reason}\``, meaning])),
   `## Renamed reasons
 
-Records of earlier versions have the old code. \`phylax ledger read\`, \`ledger export --fhir\` and \`breach-scope\` show the new code, and \`--reason\` takes either.`,
-  asList([...renamedReasons].map(([old, now]) => [`\`${old}\``, `\`${now}\``])),
+Records of earlier versions have the old code of ${renamedReasons.size} reasons; \`src/audit/renamed-reasons.ts\` lists them. \`phylax ledger read\`, \`ledger export --fhir\` and \`breach-scope\` show the new code, and \`--reason\` takes either.`,
 ];
 
 export const refusalsPage = `${sections.join("\n\n")}\n`;
