@@ -42,8 +42,28 @@ const shortUsageOf = (command: Command): string =>
     .replace(asAuditor, "AUDITOR")
     .replace(withFilter, "[FILTER]");
 
+/** Options that several verbs explain with one text, and no verb with a second text. */
+const common: ReadonlyMap<string, string> = new Map(
+  [
+    ...Map.groupBy(
+      commands.flatMap((command) =>
+        explainedOptions(command).filter(([option]) => !isShared(command, option)),
+      ),
+      ([option]) => option,
+    ),
+  ].flatMap(([option, explained]) => {
+    const texts = new Set(explained.map(([, text]) => text));
+    const [only] = texts;
+    return explained.length > 1 && texts.size === 1 && only !== undefined && !(option in sharedOptions)
+      ? [[option, only] as const]
+      : [];
+  }),
+);
+
 function sectionOf(command: Command): string {
-  const own = explainedOptions(command).filter(([option]) => !isShared(command, option));
+  const own = explainedOptions(command).filter(
+    ([option]) => !isShared(command, option) && !common.has(option),
+  );
   return [
     `## ${nameOf(command)}`,
     command.does,
@@ -61,7 +81,7 @@ Usages below have a word for options that go together; \`--help\` spells them ou
 - \`AUDITOR\`: \`--key\`, which is needed, \`--log-key\`, \`--keys\`, \`--log\`
 - \`FILTER\`: \`--from\` to \`--reason\` of this list
 
-${asList(Object.entries(sharedOptions))}`;
+${asList([...Object.entries(sharedOptions), ...common])}`;
 
 export const commandPage = [introduction, shared, ...commands.map(sectionOf)].join("\n\n") + "\n";
 

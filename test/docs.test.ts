@@ -55,7 +55,7 @@ test("the promises have the numbers P1 to P10 in the README and in docs/architec
 }) => {
   const numbers = Array.from({ length: 10 }, (_, i) => `P${i + 1}`);
   const rows = (text: string) =>
-    [...text.matchAll(/^\| (?:<a id="p\d+"><\/a>)?(?<number>P\d+) /gmu)].map(
+    [...text.matchAll(/^(?:\||-) (?:<a id="p\d+"><\/a>)?(?<number>P\d+)[ :]/gmu)].map(
       ({ groups }) => groups?.["number"],
     );
   expect(rows(read("README.md"))).toEqual(numbers);
@@ -78,11 +78,11 @@ test.for(decisions)("docs/adr/%s has a status and the sections of the template",
   ]);
 });
 
-test("each decision has a number of its own and one row in the index, and docs/README.md names each page", ({
+test("each decision has a number of its own and one line in the index, and docs/README.md names each page", ({
   expect,
 }) => {
   const titles = decisions.map((name) => /^# (\d+\. .+)$/mu.exec(read(join("docs/adr", name)))?.[1]);
-  const index = [...read("docs/adr/README.md").matchAll(/^\| (\d+) +\| \[(.+?)\]\((\d.+?)\)/gmu)];
+  const index = [...read("docs/adr/README.md").matchAll(/^- \*\*(\d+)\*\* \[(.+?)\]\((\d.+?)\)/gmu)];
   expect(index.map(([, number, title]) => `${number}. ${title}`)).toEqual(titles);
   expect(index.map(([, , , name]) => name)).toEqual(decisions);
   expect(new Set(titles.map((title) => title?.split(".", 1)[0])).size).toBe(decisions.length);
