@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { repeatsMember } from "#identity/jose/repeated-member";
 import { isTooDeep } from "#identity/jose/too-deep";
+import { secretNamesIn } from "#registry/secret-names";
 import { StartRefusal } from "./start-refusal.ts";
 
 /** A registry file after parsing; `control` validates its content. */
@@ -47,12 +48,7 @@ export function readRegistryFile(
     ...introspections.map((introspection) => member(introspection, "endpoint")),
     ...credentials.map((credential) => member(credential, "tokenEndpoint")),
   ];
-  const named = [
-    ...credentials,
-    ...introspections.map((introspection) => member(introspection, "credentials")),
-  ]
-    .map((credential) => member(credential, "secret"))
-    .filter((name) => typeof name === "string");
+  const named = secretNamesIn([origins, introspections]).map(({ name }) => name);
   const bindings = (origins ?? []).flatMap((origin) => {
     const name = member(member(origin, "credentials"), "binding");
     return typeof name === "string" ? hostsOf([member(origin, "url")]).map((host) => ({ name, host })) : [];
@@ -67,14 +63,16 @@ export function readRegistryFile(
     identityHosts: hostsOf(servers),
     secretHosts: [
       ...(origins ?? []).flatMap((origin) => {
-        const credential = member(origin, "credentials");
-        return secretAt({ secret: member(credential, "secret") ?? member(credential, "binding") }, [
-          member(origin, "url"),
-          member(credential, "tokenEndpoint"),
-        ]);
+        const [url, credential] = [member(origin, "url"), member(origin, "credentials")];
+        const [secret, binding] = [member(credential, "secret"), member(credential, "binding")];
+        const headers = secretNamesIn(member(origin, "headers"));
+        return [
+          ...secretAt(secret, [url, member(credential, "tokenEndpoint")]),
+          ...[binding, ...headers.map(({ name }) => name)].flatMap((name) => secretAt(name, [url])),
+        ];
       }),
       ...introspections.flatMap((introspection) =>
-        secretAt(member(introspection, "credentials"), [member(introspection, "endpoint")]),
+        secretAt(member(member(introspection, "credentials"), "secret"), [member(introspection, "endpoint")]),
       ),
     ],
     certified: Object.fromEntries(
@@ -90,10 +88,8 @@ export function readRegistryFile(
   };
 }
 
-const secretAt = (credential: unknown, urls: readonly unknown[]): string[] => {
-  const name = member(credential, "secret");
-  return typeof name === "string" ? hostsOf(urls).map((host) => `${name}@${host}`) : [];
-};
+const secretAt = (name: unknown, urls: readonly unknown[]): string[] =>
+  typeof name === "string" ? hostsOf(urls).map((host) => `${name}@${host}`) : [];
 
 const hostsOf = (urls: readonly unknown[]): string[] =>
   urls.flatMap((url) => (typeof url === "string" ? (URL.parse(url)?.host ?? []) : []));

@@ -2,9 +2,10 @@ import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { askServer } from "#platform/ask-server";
 import { originAddress } from "#platform/origins/origin-address";
-import { originTokens } from "#platform/origins/origin-tokens";
+import { originTokens, type BearerSource } from "#platform/origins/origin-tokens";
 import { storedBearers } from "#platform/origins/stored-bearer";
 import type { RegistryDocument } from "#registry/document";
+import { secretNamesIn } from "#registry/secret-names";
 import { FhirClient } from "./fhir-client.ts";
 
 /**
@@ -21,8 +22,8 @@ export function clientOfEntry(
   const { url, credentials } = entry;
   const urls = [url, ...("tokenEndpoint" in credentials ? [credentials.tokenEndpoint] : [])];
   const hosts = new Set(urls.map((one) => new URL(one).host));
-  const secret = "secret" in credentials ? [credentials.secret] : [];
-  const unnamed = secret.find((variable) => readable?.includes(variable) === false);
+  const named = secretNamesIn(entry).map(({ name }) => name);
+  const unnamed = named.find((variable) => readable?.includes(variable) === false);
   if (unnamed !== undefined)
     return `its secret is read from the environment only with --secret-from ${unnamed}`;
   const place = {
@@ -31,17 +32,23 @@ export function clientOfEntry(
     keepAlive: () => {},
   };
   try {
-    const { bearer } = originAddress(entry, {
+    const { bearer, headers } = originAddress(entry, {
       secrets: {
         valueOf: (variable) => process.env[variable],
-        secretHosts: new Map(secret.map((one) => [one, hosts])),
+        secretHosts: new Map(named.map((one) => [one, hosts])),
       },
       tokens: originTokens(askServer(hosts), place),
       bearers: storedBearers(place),
     });
-    const current = async () =>
-      bearer === undefined || bearer instanceof Secret ? bearer : bearer.current();
-    return new FhirClient(url, current, until);
+    const current = async (source: Secret | BearerSource) =>
+      source instanceof Secret ? source : source.current();
+    return new FhirClient(
+      url,
+      async () => bearer && current(bearer),
+      until,
+      async () =>
+        Promise.all(headers.map(async ([name, value]) => [name, (await current(value)).reveal()] as const)),
+    );
   } catch (fault) {
     return fault instanceof Error ? fault.message : "the credentials of the entry cannot be used";
   }

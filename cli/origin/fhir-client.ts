@@ -28,12 +28,22 @@ export class FhirClient {
   readonly #bearer: () => Promise<Secret | undefined>;
 
   readonly #until: AbortSignal | undefined;
+  readonly #further: () => Promise<readonly (readonly [name: string, value: string])[]>;
 
-  /** @param until when it aborts, each further request has the status 0. */
-  constructor(base: string, bearer: () => Promise<Secret | undefined>, until?: AbortSignal) {
+  /**
+   * @param until when it aborts, each further request has the status 0.
+   * @param further headers of each request.
+   */
+  constructor(
+    base: string,
+    bearer: () => Promise<Secret | undefined>,
+    until?: AbortSignal,
+    further: () => Promise<readonly (readonly [name: string, value: string])[]> = async () => [],
+  ) {
     this.base = base;
     this.#bearer = bearer;
     this.#until = until;
+    this.#further = further;
   }
 
   /** Never rejects because of the server: a server that does not answer has the status 0. */
@@ -41,6 +51,7 @@ export class FhirClient {
     if (method !== "GET") noteSentChange();
     const bearer = await this.#bearer();
     const sent = new Headers({ accept: "application/fhir+json", ...headers });
+    for (const [name, value] of await this.#further()) sent.set(name, value);
     if (bearer !== undefined) sent.set("authorization", `Bearer ${bearer.reveal()}`);
     if (resource !== undefined) sent.set("content-type", "application/fhir+json");
     if (form !== undefined) sent.set("content-type", "application/x-www-form-urlencoded");

@@ -1,5 +1,6 @@
 import { repeatsMember } from "#identity/jose/repeated-member";
 import { isAt } from "#platform/config/allowed-places";
+import type { CertifiedFetch } from "#platform/config/named-secret";
 
 /** A question to an identity server: for keys, about a token, or for a token that the gateway uses. */
 export interface ServerQuestion {
@@ -8,6 +9,8 @@ export interface ServerQuestion {
   readonly authorization?: string | undefined;
   /** The question is a POST when it has a form. */
   readonly form?: URLSearchParams | undefined;
+  /** Sends the question, for a server that asks for the gateway's client certificate. */
+  readonly certified?: CertifiedFetch | undefined;
 }
 
 /**
@@ -27,7 +30,7 @@ const bytesMax = 65_536;
  * Redirects are not followed, since they would evade both checks.
  */
 export function askServer(hosts: ReadonlySet<string>): AskServer {
-  return async ({ url: address, accept, authorization, form }) => {
+  return async ({ url: address, accept, authorization, form, certified }) => {
     const url = new URL(address);
     if (url.protocol !== "https:" || !isAt(url.href, hosts))
       throw new Error("an identity server is not https or not in IDENTITY_HOSTS");
@@ -35,7 +38,8 @@ export function askServer(hosts: ReadonlySet<string>): AskServer {
     if (authorization !== undefined) headers.set("authorization", authorization);
     const sending = form === undefined ? { method: "GET" } : { method: "POST", body: form };
     const signal = AbortSignal.timeout(serverPatienceMilliseconds);
-    const response = await fetch(url, { ...sending, headers, redirect: "manual", signal });
+    const init = { ...sending, headers, redirect: "manual", signal } as const;
+    const response = await (certified === undefined ? fetch(url, init) : certified.fetch(url.href, init));
     if (response.status !== 200) {
       await response.body?.cancel();
       throw new ServerRefused(response.status);

@@ -395,6 +395,36 @@ const capabilities = z
       "What the server can do, as `phylax origin probe` found it. A member that is not given is unknown: reads are sent as R4 defines them, and writes that depend on it are refused.",
   });
 
+const binding = secretName.optional().meta({
+  description: "A binding that shows the gateway's client certificate to the server, beside the token.",
+});
+
+/** RFC 6749 §4.4: what the gateway tells a token endpoint. */
+const tokenRequest = {
+  secret: secretName,
+  clientId: text,
+  tokenEndpoint: serverUrl.meta({ description: "Its host must be in IDENTITY_HOSTS." }),
+  scope: text.default("system/*.rs"),
+  form: z
+    .record(
+      z.string().regex(/^(?!(?:grant_type|scope|client_.*)$)[a-z][a-z_]{0,63}$/u),
+      z.string().min(1).max(1_024),
+    )
+    .refine((form) => Object.keys(form).length <= 8, "a token request has at most 8 further fields")
+    .optional()
+    .meta({ description: "Further fields of the token request, such as `resource` or `audience`." }),
+  binding,
+};
+
+/** A header of RFC 9110 that the gateway does not write itself. Two writers of one header would contradict. */
+const originHeader = z
+  .string()
+  .regex(
+    /^(?!(?:accept|client-cert|connection|content-.*|cookie|expect|forwarded|host|if-.*|keep-alive|prefer|proxy-.*|te|trace.*|trailer|transfer-encoding|upgrade|x-forwarded-.*)$)[a-z][a-z0-9-]{0,63}$/u,
+  );
+/** RFC 9110 §5.5, without spaces at the ends. */
+const headerValue = z.string().regex(/^[!-~](?:[ -~]{0,1022}[!-~])?$/u);
+
 const origin = z.strictObject({
   name: slug,
   url: fhirBase.meta({ description: "FHIR base without a trailing slash. http only on a loopback host." }),
@@ -404,27 +434,30 @@ const origin = z.strictObject({
   }),
   credentials: z.discriminatedUnion("kind", [
     z.strictObject({ kind: z.literal("none") }),
-    z.strictObject({ kind: z.literal("bearer"), secret: secretName }),
+    z.strictObject({ kind: z.literal("bearer"), secret: secretName, binding }),
     z.strictObject({
       kind: z.literal("private_key_jwt"),
-      secret: secretName,
-      clientId: text,
-      tokenEndpoint: serverUrl.meta({ description: "Its host must be in IDENTITY_HOSTS." }),
+      ...tokenRequest,
       audience: text.optional().meta({
         description:
           "The audience of the gateway's assertions. Default: tokenEndpoint (SMART); FAPI 2.0 requires the issuer.",
       }),
-      scope: text.default("system/*.rs"),
     }),
-    z.strictObject({
-      kind: z.literal("client_secret_basic"),
-      secret: secretName,
-      clientId: text,
-      tokenEndpoint: serverUrl.meta({ description: "Its host must be in IDENTITY_HOSTS." }),
-      scope: text.default("system/*.rs"),
-    }),
+    z.strictObject({ kind: z.literal("client_secret_basic"), ...tokenRequest }),
+    z.strictObject({ kind: z.literal("client_secret_post"), ...tokenRequest }),
     z.strictObject({ kind: z.literal("mtls"), binding: secretName }),
   ]),
+  headers: z
+    .record(
+      originHeader,
+      z.union([z.strictObject({ value: headerValue }), z.strictObject({ secret: secretName })]),
+    )
+    .refine((headers) => Object.keys(headers).length <= 8, "an origin has at most 8 headers")
+    .optional()
+    .meta({
+      description:
+        "Headers of each request to the server, in lower case, such as an API key: a value, or the name of a secret. `authorization` only with the credentials `none` or `mtls`, which do not write it.",
+    }),
   forwardClientCert: z.boolean().default(false).meta({
     description:
       "true: the server receives the client's certificate, if there is one, as Client-Cert (RFC 9440).",

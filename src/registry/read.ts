@@ -80,9 +80,11 @@ const inconsistent = (
       ? undefined
       : invalid(["grants", i, "breakGlass"], "must be given exactly for the purposes BTG and ETREAT");
   }) ??
-  firstProblem(origins, ({ url, alsoKnownAs = [] }, i) => {
+  firstProblem(origins, ({ url, alsoKnownAs = [], credentials, headers = {} }, i) => {
     if (!isPrivateUrl(new URL(url)))
       return invalid(["origins", i, "url"], "must use https, except on a loopback host");
+    if ("authorization" in headers && "secret" in credentials)
+      return invalid(["origins", i, "headers", "authorization"], "is written by the credentials");
     const again = alsoKnownAs.findIndex((name, at) => name === url || alsoKnownAs.indexOf(name) < at);
     return again === -1 ? undefined : invalid(["origins", i, "alsoKnownAs", again], "appears twice");
   });

@@ -1,5 +1,6 @@
 import type { RegistryDocument } from "#registry/document";
 import { firstProblem, invalid, type RegistryProblem } from "#registry/problem";
+import { secretNamesIn } from "#registry/secret-names";
 import { ConfigError } from "./config-error.ts";
 
 /**
@@ -60,7 +61,7 @@ export const placeProblem = (
   { origins, issuers, clients }: RegistryDocument,
   allowed: AllowedPlaces,
 ): RegistryProblem | undefined =>
-  firstProblem(origins, ({ url, credentials }, i) => {
+  firstProblem(origins, ({ url, credentials, headers }, i) => {
     const at = ["origins", i];
     if (!isAt(url, allowed.originHosts)) return unlisted([...at, "url"], "ORIGIN_HOSTS");
     const tokenEndpoint = "tokenEndpoint" in credentials ? credentials.tokenEndpoint : undefined;
@@ -70,7 +71,10 @@ export const placeProblem = (
     return (
       identityProblem(tokenEndpoint, [...at, "credentials", "tokenEndpoint"], allowed) ??
       secretProblem(secret, urls, [...at, "credentials", "secret"], allowed) ??
-      secretProblem(binding, [url], [...at, "credentials", "binding"], allowed)
+      secretProblem(binding, [url], [...at, "credentials", "binding"], allowed) ??
+      firstProblem(secretNamesIn(headers, [...at, "headers"]), (named) =>
+        secretProblem(named.name, [url], named.at, allowed),
+      )
     );
   }) ??
   firstProblem(issuers, ({ jwksUri, introspection }, i) => {
@@ -86,7 +90,9 @@ export const placeProblem = (
 
 /** A deployment that lists no places has no certificate for an origin either. */
 export function unboundProblem({ origins }: RegistryDocument): RegistryProblem | undefined {
-  const i = origins.findIndex(({ credentials }) => credentials.kind === "mtls");
+  const i = origins.findIndex(
+    ({ credentials }) => "binding" in credentials && credentials.binding !== undefined,
+  );
   return i === -1
     ? undefined
     : invalid(

@@ -1,6 +1,7 @@
 import type { FhirBase } from "#fhir/r4/reference";
 import type { OriginEntry } from "#registry/state";
 import { Secret } from "#kernel/secret";
+import { isAt } from "#platform/config/allowed-places";
 import {
   namedBinding,
   namedSecret,
@@ -9,6 +10,8 @@ import {
 } from "#platform/config/named-secret";
 import type { BearerSource, OriginTokens } from "./origin-tokens.ts";
 import type { OriginAddress } from "./upstream.ts";
+
+type GivenHeader = NonNullable<OriginEntry["headers"]>[string];
 
 export interface OriginCredentials {
   readonly secrets: NamedSecrets;
@@ -21,32 +24,41 @@ export interface OriginCredentials {
  * when the deployment does not give that secret to the origin.
  */
 export function originAddress(
-  { url, alsoKnownAs = [], credentials, forwardClientCert, limits = {} }: OriginEntry,
+  { url, alsoKnownAs = [], credentials, headers = {}, forwardClientCert, limits = {} }: OriginEntry,
   { secrets, tokens, bearers }: OriginCredentials,
 ): OriginAddress {
   const base: FhirBase = alsoKnownAs.length === 0 ? url : [url, ...alsoKnownAs];
   const { timeoutSeconds = 10, concurrent = 256 } = limits;
   // A client with hanging calls leaves half of the calls to the remaining clients.
   const { concurrentPerClient = Math.max(1, Math.floor(concurrent / 2)) } = limits;
+  const sourceOf = (name: string, expected: string): Secret | BearerSource => {
+    const secret = namedSecret(name, [url], secrets, expected);
+    return secret instanceof Secret ? secret : bearers(secret);
+  };
+  const headerOf = (given: GivenHeader) =>
+    "secret" in given ? sourceOf(given.secret, "the value of a header") : new Secret(given.value);
   const server = {
     base,
     forwardClientCert,
+    headers: Object.entries(headers).map(([name, given]) => [name, headerOf(given)] as const),
     limits: { timeoutMilliseconds: timeoutSeconds * 1_000, concurrent, concurrentPerClient },
   };
+  const binding = "binding" in credentials ? credentials.binding : undefined;
+  const certified = binding === undefined ? undefined : namedBinding(binding, url, secrets);
   switch (credentials.kind) {
     case "none":
-      return { ...server, bearer: undefined };
-    case "bearer": {
-      const token = namedSecret(credentials.secret, [url], secrets, "an origin's bearer token");
-      return { ...server, bearer: token instanceof Secret ? token : bearers(token) };
-    }
-    case "private_key_jwt":
-    case "client_secret_basic": {
-      const expected = credentials.kind === "private_key_jwt" ? "a private JWK" : "a client secret";
-      const secret = namedSecret(credentials.secret, [url, credentials.tokenEndpoint], secrets, expected);
-      return { ...server, bearer: tokens(credentials, secret) };
-    }
     case "mtls":
-      return { ...server, bearer: undefined, certified: namedBinding(credentials.binding, url, secrets) };
+      return { ...server, certified, bearer: undefined };
+    case "bearer":
+      return { ...server, certified, bearer: sourceOf(credentials.secret, "an origin's bearer token") };
+    case "private_key_jwt":
+    case "client_secret_basic":
+    case "client_secret_post": {
+      const expected = credentials.kind === "private_key_jwt" ? "a private JWK" : "a client secret";
+      const { secret: name, tokenEndpoint } = credentials;
+      const secret = namedSecret(name, [url, tokenEndpoint], secrets, expected);
+      const shown = isAt(tokenEndpoint, secrets.secretHosts.get(binding ?? "")) ? certified : undefined;
+      return { ...server, certified, bearer: tokens(credentials, secret, shown) };
+    }
   }
 }

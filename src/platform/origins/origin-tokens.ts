@@ -2,11 +2,11 @@ import * as z from "zod/mini";
 import type { OriginEntry } from "#registry/state";
 import { instant, type Clock } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
-import { serverPatienceMilliseconds, type AskServer } from "#platform/ask-server";
+import { serverPatienceMilliseconds, type AskServer, type ServerQuestion } from "#platform/ask-server";
 import { FetchedCopies, type Fetched, type FetchingPlace } from "#platform/fetched-copies";
 import { basicCredentials } from "#platform/keys/basic-credentials";
 import { signAssertion } from "#platform/keys/client-assertion";
-import { currentValue, type StoredSecret } from "#platform/config/named-secret";
+import { currentValue, type CertifiedFetch, type StoredSecret } from "#platform/config/named-secret";
 
 /** Access tokens from an origin's token endpoint. Each method throws when there is no token. */
 export interface BearerSource {
@@ -17,13 +17,17 @@ export interface BearerSource {
   anew(): Promise<Secret>;
 }
 
-type TokenCredentials = Extract<
-  OriginEntry["credentials"],
-  { readonly kind: "private_key_jwt" | "client_secret_basic" }
->;
+type TokenCredentials = Extract<OriginEntry["credentials"], { readonly tokenEndpoint: string }>;
 
-/** `secret`: the private JWK or the client secret that the credentials name. */
-export type OriginTokens = (credentials: TokenCredentials, secret: Secret | StoredSecret) => BearerSource;
+/**
+ * `secret`: the private JWK or the client secret that the credentials name; `certified`: for a token endpoint that asks
+ * for the gateway's client certificate.
+ */
+export type OriginTokens = (
+  credentials: TokenCredentials,
+  secret: Secret | StoredSecret,
+  certified?: CertifiedFetch,
+) => BearerSource;
 
 const intervalMilliseconds = 5_000;
 // RFC 6749 §5.1 only recommends that the answer states a lifetime.
@@ -48,17 +52,16 @@ export function originTokens(ask: AskServer, place: FetchingPlace): OriginTokens
     intervalMilliseconds,
     patienceMilliseconds: serverPatienceMilliseconds,
   });
-  return (credentials, secret) => {
+  return (credentials, secret, certified) => {
     const get = (anew: boolean) =>
       copies.get(
         JSON.stringify(credentials),
         async (at): Promise<Fetched<Secret>> => {
-          const { access_token: token, expires_in: lives } = await request(
-            credentials,
-            await currentValue(secret),
-            ask,
-            place.clock,
-          );
+          const question = await tokenQuestion(credentials, await currentValue(secret), place.clock);
+          const read = answer.safeParse(await ask({ ...question, certified }));
+          // zod's message could quote it
+          if (!read.success) throw new Error("a token endpoint gave no bearer token");
+          const { access_token: token, expires_in: lives } = read.data;
           return {
             value: new Secret(token),
             freshUntil: instant(at + lives * 750),
@@ -71,24 +74,26 @@ export function originTokens(ask: AskServer, place: FetchingPlace): OriginTokens
   };
 }
 
-async function request(
+async function tokenQuestion(
   credentials: TokenCredentials,
   secret: Secret,
-  ask: AskServer,
   clock: Clock,
-): Promise<z.infer<typeof answer>> {
-  const { clientId, tokenEndpoint: url, scope } = credentials;
-  const form = new URLSearchParams({ grant_type: "client_credentials", scope });
-  let authorization: string | undefined;
-  if (credentials.kind === "client_secret_basic") {
-    authorization = basicCredentials(clientId, secret);
-  } else {
-    const { audience = url } = credentials;
-    const proof = await signAssertion({ clientId, audience, key: secret, at: clock() });
-    for (const [name, value] of Object.entries(proof)) form.set(name, value);
+): Promise<ServerQuestion> {
+  const { clientId, tokenEndpoint: url, scope, form: further } = credentials;
+  const form = new URLSearchParams({ ...further, grant_type: "client_credentials", scope });
+  const question = { url, accept: "application/json", form };
+  switch (credentials.kind) {
+    case "client_secret_basic":
+      return { ...question, authorization: basicCredentials(clientId, secret) };
+    case "client_secret_post":
+      form.set("client_id", clientId);
+      form.set("client_secret", secret.reveal());
+      return question;
+    case "private_key_jwt": {
+      const { audience = url } = credentials;
+      const proof = await signAssertion({ clientId, audience, key: secret, at: clock() });
+      for (const [name, value] of Object.entries(proof)) form.set(name, value);
+      return question;
+    }
   }
-  const read = answer.safeParse(await ask({ url, accept: "application/json", authorization, form }));
-  // zod's message could quote it
-  if (!read.success) throw new Error("a token endpoint gave no bearer token");
-  return read.data;
 }

@@ -38,7 +38,9 @@ export interface OriginAddress {
   readonly base: FhirBase;
   readonly bearer: Secret | BearerSource | undefined;
   /** Sends each request, for an origin that asks for a client certificate. */
-  readonly certified?: CertifiedFetch;
+  readonly certified?: CertifiedFetch | undefined;
+  /** Headers of each request, such as an API key. */
+  readonly headers: readonly (readonly [name: string, value: Secret | BearerSource])[];
   /** The origin receives the certificate of the calling client. */
   readonly forwardClientCert: boolean;
   readonly limits: OriginLimits;
@@ -112,6 +114,7 @@ export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamO
         hosts,
         timeoutMilliseconds: limits.timeoutMilliseconds,
         certified: address.certified,
+        further: address.headers,
       },
       bearer,
       /** No second try for an origin that is already failing: it would double its load at the worst time. */
@@ -227,6 +230,7 @@ interface Caller {
   readonly hosts: ReadonlySet<string>;
   readonly timeoutMilliseconds: number;
   readonly certified: CertifiedFetch | undefined;
+  readonly further: OriginAddress["headers"];
 }
 
 async function once(caller: Caller, question: OriginQuestion, onEnd: CallEnd): Promise<OriginAnswer> {
@@ -297,7 +301,7 @@ function retryAfter(text: string | null): number | undefined {
  * anywhere.
  */
 async function reached<Answer>(
-  { hosts, bearer, clientCert, timeoutMilliseconds, certified }: Caller,
+  { hosts, bearer, clientCert, timeoutMilliseconds, certified, further }: Caller,
   url: string,
   sending: {
     readonly method: string;
@@ -312,6 +316,8 @@ async function reached<Answer>(
   // RFC 9440 §2.2; the client's own headers never come this far
   if (clientCert !== undefined) headers["client-cert"] = clientCert;
   try {
+    for (const [name, value] of further)
+      headers[name] = (value instanceof Secret ? value : await value.current()).reveal();
     const signal = AbortSignal.timeout(timeoutMilliseconds);
     const init: RequestInit = { ...sending, headers, redirect: "manual", signal };
     return await read(certified === undefined ? await fetch(url, init) : await certified.fetch(url, init));

@@ -8,6 +8,7 @@ import type { RegisteredCertificate } from "#identity/client";
 import type { Prepared } from "#registry/merge";
 import type { RegistryDocument } from "#registry/document";
 import { invalid, pointer, type RegistryProblem } from "#registry/problem";
+import { secretNamesIn } from "#registry/secret-names";
 import type { PolicyEntry } from "#registry/state";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
@@ -31,7 +32,8 @@ export async function prepareRegistry(file: RegistryDocument): Promise<Result<Pr
     if (unknown !== -1)
       return err(invalid(["issuers", i, "purpose", "fixed", unknown], "is not a code of v3-PurposeOfUse"));
   }
-  const gatewaySecret = secretsOf(file).find(({ name }) => ownSecrets.has(name));
+  const { origins, issuers } = file;
+  const gatewaySecret = secretNamesIn({ origins, issuers }).find(({ name }) => ownSecrets.has(name));
   if (gatewaySecret !== undefined)
     return err(invalid(gatewaySecret.at, "is one of the gateway's own secrets, which no server may receive"));
   for (const list of ["issuers", "clients"] as const) {
@@ -91,23 +93,6 @@ function hasUnjudgedFilter(text: string): boolean {
     filters.some((filter) =>
       (type === "*" ? r4ResourceTypes : [type]).every((each) => rowFilterOf(each, filter) === undefined),
     ),
-  );
-}
-
-/** Each secret that the file names, and its place in the file. */
-function secretsOf({
-  origins,
-  issuers,
-}: RegistryDocument): { readonly name: string; readonly at: readonly PropertyKey[] }[] {
-  const ofOrigins = origins.map(({ credentials }, i) => ({ credentials, at: ["origins", i] }));
-  const ofIssuers = issuers.map(({ introspection }, i) => ({
-    credentials: introspection?.credentials,
-    at: ["issuers", i, "introspection"],
-  }));
-  return [...ofOrigins, ...ofIssuers].flatMap(({ credentials, at }) =>
-    credentials !== undefined && "secret" in credentials
-      ? [{ name: credentials.secret, at: [...at, "credentials", "secret"] }]
-      : [],
   );
 }
 

@@ -99,7 +99,6 @@ export const originTable: ReadTable<RowOf<typeof origins>> = {
   columns: {
     name: "plain",
     url: "plain",
-    credentials: "json",
     forwardClientCert: "flag",
     signInAt: "plain",
     alsoKnownAs: "json",
@@ -111,6 +110,8 @@ export const originTable: ReadTable<RowOf<typeof origins>> = {
     limits: "json",
     organization: "json",
     consents: "json",
+    credentials: "json",
+    headers: "json",
   },
 };
 

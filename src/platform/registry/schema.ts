@@ -131,7 +131,6 @@ export const policyPurposes = sqliteTable(
 export const origins = sqliteTable("origins", {
   name: text("name").primaryKey(),
   url: text("url").notNull(),
-  credentials: text("credentials", { mode: "json" }).$type<OriginEntry["credentials"]>().notNull(),
   forwardClientCert: integer("forward_client_cert", { mode: "boolean" }).notNull().default(false),
   signInAt: text("sign_in_at").references(() => issuers.iss),
   alsoKnownAs: text("also_known_as", { mode: "json" }).$type<string[]>(),
@@ -143,6 +142,8 @@ export const origins = sqliteTable("origins", {
   limits: text("limits", { mode: "json" }).$type<NonNullable<OriginEntry["limits"]>>(),
   organization: text("organization", { mode: "json" }).$type<string[]>(),
   consents: text("consents", { mode: "json" }).$type<NonNullable<OriginEntry["consents"]>>(),
+  credentials: text("credentials", { mode: "json" }).$type<OriginEntry["credentials"]>().notNull(),
+  headers: text("headers", { mode: "json" }).$type<NonNullable<OriginEntry["headers"]>>(),
 });
 
 /** The newest changes of the registry, which triggers list (migration 0035). Read as SQL. */

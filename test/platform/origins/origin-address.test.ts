@@ -55,6 +55,25 @@ test("an origin's bearer token is the secret that its entry names, and its absen
   expect(() => at(bearer("LAB_TOKEN"), undefined)).toThrow("LAB_TOKEN");
 });
 
+test("a header of an entry has the value that the entry gives, or the secret that it names for this host", ({
+  expect,
+}) => {
+  const headers = { "x-tenant": { value: "north" }, "x-api-key": { secret: "LAB_TOKEN" } };
+  const entry = { ...bearer("LAB_TOKEN"), headers };
+  const found = at(entry, "a-secret").headers.map(([name, value]) => [
+    name,
+    value instanceof Secret && value.reveal(),
+  ]);
+  expect(found).toEqual([
+    ["x-tenant", "north"],
+    ["x-api-key", "a-secret"],
+  ]);
+  const elsewhere = new Map([["LAB_TOKEN", new Set(["lab.example.org"])]]);
+  expect(() => at({ ...entry, credentials: { kind: "none" } }, "a-secret", none, elsewhere)).toThrow(
+    "LAB_TOKEN",
+  );
+});
+
 test("no entry makes the gateway send its own secrets to an origin", ({ expect }) => {
   const config = readFileSync(join(import.meta.dirname, "../../../wrangler.toml"), "utf8");
   const required = /^required = \[(.*)\]$/mu.exec(config)?.[1]?.match(/[A-Z_]+/gu) ?? [];

@@ -101,6 +101,34 @@ test("T39: each kind of key signs by its own algorithm, and an invalid key shows
   }
 });
 
+test("a token endpoint that reads a secret in the form gets it there alone, with the entry's further fields", async ({
+  expect,
+}) => {
+  const form = { resource: "urn:hospital" };
+  const secret = new Secret("a-secret");
+  const posted = endpoint({}, { kind: "client_secret_post", form }, secret);
+  await posted.source.current();
+  const [question] = posted.questions;
+  expect([question?.authorization, Object.fromEntries(question?.form ?? [])]).toEqual([
+    undefined,
+    {
+      grant_type: "client_credentials",
+      scope: "system/*.rs",
+      client_id: "phylax",
+      client_secret: "a-secret",
+      resource: "urn:hospital",
+    },
+  ]);
+  const basic = endpoint({}, { kind: "client_secret_basic", form }, secret);
+  await basic.source.current();
+  expect(basic.questions[0]).toMatchObject({ authorization: `Basic ${btoa("phylax:a-secret")}` });
+  expect(Object.fromEntries(basic.questions[0]?.form ?? [])).toEqual({
+    grant_type: "client_credentials",
+    scope: "system/*.rs",
+    resource: "urn:hospital",
+  });
+});
+
 test("T39: a token serves until the last quarter of its life, and none in its last tenth", async ({
   expect,
 }) => {

@@ -5,7 +5,7 @@ import type { OriginAnswer } from "#fhir/ports";
 import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { OriginRest } from "#platform/origins/origin-rest";
-import { upstream } from "#platform/origins/upstream";
+import { upstream, type OriginAddress } from "#platform/origins/upstream";
 
 const seen: IncomingMessage[] = [];
 let answer: (res: ServerResponse) => void;
@@ -35,12 +35,19 @@ const origins = (
   hosts: readonly string[] = [host],
   forwardClientCert = false,
   clock = () => instant(1_000),
+  headers: OriginAddress["headers"] = [],
 ) =>
   upstream({
     find: (name) =>
       Promise.resolve(
         name === "main"
-          ? { base: `http://${host}/fhir`, bearer: new Secret("origin-token"), forwardClientCert, limits }
+          ? {
+              base: `http://${host}/fhir`,
+              bearer: new Secret("origin-token"),
+              forwardClientCert,
+              headers,
+              limits,
+            }
           : undefined,
       ),
     traits: async () => traits,
@@ -75,6 +82,15 @@ test("an origin is asked with its own credential, strictly, and with nothing of 
     accept: "application/fhir+json",
     prefer: "handling=strict",
   });
+});
+
+test("the headers of an origin's entry go with each request to it", async ({ expect }) => {
+  answer = (res) => res.end("{}");
+  const keyed = origins([host], false, undefined, [["x-api-key", new Secret("a-key")]]);
+  await keyed.ask("main", question, caller);
+  expect(seen.at(-1)?.headers).toMatchObject({ "x-api-key": "a-key", authorization: "Bearer origin-token" });
+  await keyed.send("main", { method: "DELETE", path: "Patient/1" }, caller);
+  expect(seen.at(-1)?.headers).toMatchObject({ "x-api-key": "a-key" });
 });
 
 test("T25: the client's certificate goes with each question to an origin that wants it, and to no further origin", async ({
@@ -179,6 +195,7 @@ test("T39: a token that the origin refuses is replaced once, and without a token
           base: `http://${host}/fhir`,
           bearer: { current, anew },
           forwardClientCert: false,
+          headers: [],
           limits,
         }),
       traits: async () => traits,
@@ -275,6 +292,7 @@ test("T39: a write that meets 401 is sent once more with a new token, and with n
         base: `http://${host}/fhir`,
         bearer: { current: async () => old, anew },
         forwardClientCert: false,
+        headers: [],
         limits,
       }),
       traits: async () => traits,
@@ -474,6 +492,7 @@ test("a question waits as long as the origin's entry says", async ({ expect }) =
       base: `http://${host}/fhir`,
       bearer: undefined,
       forwardClientCert: false,
+      headers: [],
       limits: { ...limits, timeoutMilliseconds: 50 },
     }),
     traits: async () => traits,
