@@ -4,9 +4,10 @@ import type { ReleaseGate } from "#gateway/admission/release-gate";
 import { openOrigin } from "#gateway/origin/origin-session";
 import type { Recorder } from "#gateway/record/recorder";
 import { authorize } from "./dispatch.ts";
+import { JudgedAgain } from "./judged-again.ts";
 import { brokenBody, refused, type Outcome } from "./outcome.ts";
 import type { GatewayPorts } from "./ports.ts";
-import type { Question } from "./question.ts";
+import type { Content, Question } from "./question.ts";
 import { release, type ReleasedAnswer } from "./release.ts";
 
 /** Performs a question of a proven caller: authorize, answer, record, release. It is the same for every door. */
@@ -18,8 +19,24 @@ export async function perform(
   ports: GatewayPorts,
 ): Promise<ReleasedAnswer> {
   if (!isProven(caller)) throw new Error("a caller who is claimed, not proven");
-  const answered = answer(question, caller, gate, recorder, ports);
-  return release(await answered.catch((fault: unknown) => refused(brokenBody(fault))), recorder, ports);
+  const asked = { ...question, content: readOnce(question.content) };
+  const judge = async (): Promise<Outcome> => {
+    const answered = answer(asked, caller, gate, recorder, ports);
+    return answered.catch((fault: unknown) => refused(brokenBody(fault)));
+  };
+  return release(await judge(), recorder, ports, new JudgedAgain(judge));
+}
+
+/** Content that is read from its sender once: a question that is judged again reads it again. */
+function readOnce(content: Content): Content {
+  let bytes: ReturnType<Content["read"]> | undefined;
+  return {
+    stated: (name) => content.stated(name),
+    get sameRequest() {
+      return content.sameRequest;
+    },
+    read: (form, bytesMax) => (bytes ??= content.read(form, bytesMax)),
+  };
 }
 
 async function answer(

@@ -17,7 +17,8 @@ import { recordedWindows } from "#gateway/record/recorded-windows";
 import type { Recorder } from "#gateway/record/recorder";
 import { onRefusal } from "#gateway/record/refusal-decision";
 import type { WriteOutcome } from "#gateway/change/write-outcome";
-import type { GatewayRefusal, Outcome } from "./outcome.ts";
+import { JudgedAgain } from "./judged-again.ts";
+import { refused, type GatewayRefusal, type Outcome } from "./outcome.ts";
 import type { GatewayPorts } from "./ports.ts";
 import type { Validators } from "./question.ts";
 
@@ -81,14 +82,16 @@ interface Cleared {
  * with the denials that go with it, the registry's data is asked again (ten seconds old at most), the record
  * credits are spent, the answer goes on record, and then it is released. A refusal and an answer without
  * patient data skip the first steps, never the record. When a step throws, nothing leaves:
- * also when too many answers wait for the ledger already.
+ * also when too many answers wait for the ledger already. A Consent that changed meanwhile leads back to the
+ * judgement.
  */
 export async function release(
   outcome: Outcome,
   recorder: Recorder,
   ports: ReleasePorts,
+  again = new JudgedAgain(),
 ): Promise<ReleasedAnswer> {
-  return recordAndRelease(await cleared(outcome, recorder, ports), recorder, ports);
+  return recordAndRelease(await cleared(outcome, recorder, ports, again), recorder, ports);
 }
 
 /**
@@ -150,10 +153,19 @@ function measure(
 /**
  * Asks whether an outcome may be shown now: the outcome itself, or the refusal that took its place.
  */
-async function cleared(outcome: Outcome, recorder: Recorder, ports: ReleasePorts): Promise<Cleared> {
+async function cleared(
+  outcome: Outcome,
+  recorder: Recorder,
+  ports: ReleasePorts,
+  again: JudgedAgain,
+): Promise<Cleared> {
   switch (outcome.kind) {
-    case "refused":
-      return clearedRefusal(outcome.refusal, recorder);
+    case "refused": {
+      const later = await again.after(outcome.refusal);
+      return later === undefined
+        ? clearedRefusal(outcome.refusal, recorder)
+        : cleared(later, recorder, ports, again);
+    }
     case "local": {
       const text = JSON.stringify(outcome.resource);
       const answer = { kind: "local", text } as const;
@@ -162,8 +174,9 @@ async function cleared(outcome: Outcome, recorder: Recorder, ports: ReleasePorts
     case "disclosed": {
       const { disclosure, gate, origin } = outcome;
       const clearance = await gate.clear({ disclosure, concerned: origin.names.concerned });
-      if (!clearance.ok) return clearedRefusal(clearance.error, recorder);
-      return shown(clearance.value, outcome, recorder, ports);
+      return clearance.ok
+        ? shown(clearance.value, outcome, recorder, ports, again)
+        : cleared(refused(clearance.error), recorder, ports, again);
     }
     case "written": {
       const write = await clearedWrite(outcome.write, outcome.gate, outcome.origin);
@@ -182,10 +195,16 @@ async function cleared(outcome: Outcome, recorder: Recorder, ports: ReleasePorts
       };
     }
     case "bundle": {
-      const { kind, parts, result, doneText } = outcome.bundle;
+      const { kind, parts, result, doneText, readAgain } = outcome.bundle;
       const record = (all: typeof parts) => () => recorder.lastParts(kind, all);
       if ("reason" in result)
         return { record: record(parts), outcome: () => ({ kind: "refused", refusal: result }) };
+      if (readAgain !== undefined && result.some(({ answer }) => answer?.disclosure !== undefined)) {
+        const still = await outcome.gate.stillGood();
+        const readings = async () => ({ ...outcome, bundle: await readAgain() });
+        const later = still.ok ? undefined : await again.after(still.error, readings);
+        if (later !== undefined) return cleared(later, recorder, ports, again);
+      }
       const entries = await clearEntries(result, outcome.gate);
       return {
         record: record([...parts, ...result.flatMap((entry) => entry.parts)]),
@@ -236,6 +255,7 @@ function shown(
   { question, gate }: Extract<Outcome, { kind: "disclosed" }>,
   recorder: Recorder,
   ports: ReleasePorts,
+  again: JudgedAgain,
 ): Cleared {
   const { windows, representation, headers } = disclosure;
   const [first, ...further] = windows;
@@ -263,7 +283,8 @@ function shown(
           await recorder.window(window, index + 2, disclosure, status);
       const pieces = () => windows.map(({ body }) => body);
       const sent = () => measure(pieces(), recorder, ports);
-      const inWindows = () => recordedWindows(disclosure, gate, recorder, ports.keepAlive, sent);
+      const mayLeave = (from: number) => again.letsLeave(disclosure, from, gate);
+      const inWindows = () => recordedWindows(disclosure, mayLeave, recorder, ports.keepAlive, sent);
       const body = isBodiless ? undefined : isOne ? first.body : inWindows();
       return { kind: "shown", status, body, pieces, validators, headers };
     },

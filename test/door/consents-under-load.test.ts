@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, test, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, test, vi } from "vitest";
 import type { Resource } from "@medplum/fhirtypes";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
@@ -6,6 +6,7 @@ import { readStoredForm } from "#policy/consent/stored-form";
 import { to } from "../support/fhir-parts.ts";
 import { askAs, issuerEntry, joined, outsideClient, outsider, outsideToken } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { requestOf } from "../support/in-process/mutual-tls.ts";
 
 const thp = "http://terminology.hl7.org/CodeSystem/";
 const denial = (patient: string) => ({
@@ -18,18 +19,27 @@ const denial = (patient: string) => ({
   provision: { type: "deny" },
 });
 const many = Array.from({ length: 250 }, (_, n) => `p${n}`);
-const world: readonly Resource[] = ["amara", "bela", "cora", "dora", ...many].flatMap(
-  (id): readonly Resource[] => [
+const pulse = (
+  patient: string,
+  id = `${patient}-pulse`,
+): Extract<Resource, { resourceType: "Observation" }> => ({
+  resourceType: "Observation",
+  id,
+  status: "final",
+  code: { text: "pulse" },
+  subject: to(`Patient/${patient}`),
+});
+const world: readonly Resource[] = [
+  ...["amara", "bela", "cora", "dora", ...many].flatMap((id): readonly Resource[] => [
     { resourceType: "Patient", id },
-    {
-      resourceType: "Observation",
-      id: `${id}-pulse`,
-      status: "final",
-      code: { text: "pulse" },
-      subject: to(`Patient/${id}`),
-    },
-  ],
-);
+    pulse(id),
+  ]),
+  // two to a window
+  ...Array.from({ length: 6 }, (_, n) => ({
+    ...pulse("cora", `long-${n}`),
+    note: [{ text: "n".repeat(600_000) }],
+  })),
+];
 const policy = (name: string, more: object = {}) => ({
   name,
   body: {
@@ -54,11 +64,17 @@ const floods = ["flood-1", "flood-2", "flood-3"] as const;
 type Who = "app" | "clinic" | "registrar" | "emergency" | (typeof floods)[number];
 const certificates = new Map<string, CertificateFiles>();
 const tokens = new Map<string, string>();
+const signIns: (() => Promise<void>)[] = [];
+/** Tokens of now: the clock of these tests outruns them. */
+const signIn = async () => void (await Promise.all(signIns.map((each) => each())));
 /** A filing that begins meanwhile stays pending until the gate opens. */
 let [isHolding, gate] = [false, Promise.resolve()];
 let filings = 0;
 let failsAt = Infinity;
+/** Acts once, while the origin's next answer is on its way. */
+let amid: (() => Promise<void>) | undefined;
 let phylax: Door;
+let elsewhere: (request: Request) => Promise<Response>;
 
 beforeAll(async () => {
   phylax = await startDoor({
@@ -69,7 +85,11 @@ beforeAll(async () => {
         if (filings === failsAt) throw new Error("control does not answer");
         if (isHolding) await gate;
       }
-      return act();
+      const answer = await act();
+      const acting = part === "origin" ? amid : undefined;
+      if (acting !== undefined) amid = undefined;
+      await acting?.();
+      return answer;
     },
   });
   const issuer = await outsider("https://consents-load.example", "phylax");
@@ -86,12 +106,16 @@ beforeAll(async () => {
     entries.push({ ...client.entries, grants });
     const claims = { client_id: who, scope: scopes, purpose };
     const of = (patient: string) => ({ ...claims, patient, fhirUser: `Patient/${patient}` });
-    const declared = { ...claims, acr: "urn:step-up", auth_time: Math.floor(Date.now() / 1_000) };
-    const person = { ...declared, fhirUser: "Practitioner/vera", name: "Dr. Vera Lindt" };
-    const own = who === "app" ? of("amara") : who === "emergency" ? person : claims;
-    tokens.set(who, await outsideToken(issuer, client.certificate, own));
-    for (const patient of who === "app" ? ["bela", "dora"] : [])
-      tokens.set(`app of ${patient}`, await outsideToken(issuer, client.certificate, of(patient)));
+    const person = { ...claims, acr: "urn:step-up", fhirUser: "Practitioner/vera", name: "Dr. Vera Lindt" };
+    const sign = async (token: string, own: object) => {
+      const auth = who === "emergency" ? { auth_time: Math.floor(Date.now() / 1_000) } : {};
+      tokens.set(token, await outsideToken(issuer, client.certificate, { ...own, ...auth }));
+    };
+    signIns.push(async () => {
+      await sign(who, who === "app" ? of("amara") : who === "emergency" ? person : claims);
+      for (const patient of who === "app" ? ["bela", "dora"] : [])
+        await sign(`app of ${patient}`, of(patient));
+    });
   }
   const file = {
     issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })],
@@ -110,8 +134,10 @@ beforeAll(async () => {
       },
     ],
   });
+  elsewhere = await phylax.elsewhere();
   vi.useFakeTimers({ toFake: ["Date"] });
 }, 60_000);
+beforeEach(signIn);
 afterAll(async () => {
   vi.useRealTimers();
   await phylax.close();
@@ -129,6 +155,105 @@ const clinicReads = async (path: string) => {
   vi.setSystemTime(Date.now() + 6_000);
   return (await ask("clinic", path)).status;
 };
+
+const requestAs = (who: Who, path: string, sending: Sending = {}) =>
+  requestOf(phylax.dev.clientCa.cert, certificates.get(who)?.cert, `${phylax.dev.fhir}/${path}`, {
+    ...sending,
+    headers: { ...sending.headers, authorization: `Bearer ${tokens.get(who) ?? ""}` },
+  });
+
+/** Files a Consent in another isolate, so that this isolate learns of the change by its next lease. */
+async function fileElsewhere(method: string, path: string, resource?: object): Promise<string> {
+  const sending = resource === undefined ? {} : post(resource);
+  const request = requestAs("registrar", path, { ...sending, method });
+  const response = await phylax.within(() => elsewhere(request));
+  if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
+  vi.setSystemTime(Date.now() + 6_000);
+  return /Consent\/([^/]+)/u.exec(response.headers.get("location") ?? "")?.[1] ?? "";
+}
+
+test("a Consent that changes between a question and its answer leads to a further judgement inside of the request: no 503", async ({
+  expect,
+}) => {
+  const permit = { ...denial("cora"), provision: { type: "permit" } };
+  const row = pulse("cora");
+  const put: Sending = { ...post({ ...row, status: "amended" }), method: "PUT" };
+  const bundle = (type: string, ...requests: readonly object[]) =>
+    post({ resourceType: "Bundle", type, entry: requests });
+  const get = { request: { method: "GET", url: "Observation/cora-pulse" } };
+  const change = { request: { method: "PUT", url: "Observation/cora-pulse" }, resource: row };
+  const ways: Readonly<Record<string, readonly [path: string, how?: Sending]>> = {
+    read: ["Observation/cora-pulse"],
+    page: ["Observation?_id=cora-pulse,bela-pulse"],
+    history: ["Observation/cora-pulse/_history"],
+    update: ["Observation/cora-pulse", put],
+    batch: ["", bundle("batch", get, change)],
+    transaction: ["", bundle("transaction", change)],
+  };
+  const seen: Record<string, unknown> = {};
+  for (const [way, [path, how]] of Object.entries(ways)) {
+    for (const [consent, isDenied] of [
+      [permit, false],
+      [denial("cora"), true],
+    ] as const) {
+      await ask("clinic", "Observation/cora-pulse"); // its Consents are known
+      let id = "";
+      amid = async () => void (id = await fileElsewhere("POST", "Consent", consent));
+      const from = phylax.forwarded.length;
+      const { status, text } = await ask("clinic", path, how);
+      const puts = phylax.forwarded.slice(from).filter((each) => !/^GET |\/Consent/u.test(each)).length;
+      const entries = text.match(/(?<="status":")\d+/gu) ?? [];
+      const isShown = text.includes('"id":"cora-pulse"');
+      seen[`${way}, ${isDenied ? "denied" : "permitted"}`] = [status, ...entries, isShown, puts];
+      await fileElsewhere("DELETE", `Consent/${id}`);
+    }
+  }
+  expect(seen, "the first of them is the first Consent of the origin").toEqual({
+    "read, permitted": [200, true, 0],
+    "read, denied": [404, false, 0],
+    "page, permitted": [200, true, 0],
+    "page, denied": [200, false, 0],
+    "history, permitted": [200, "200", true, 0],
+    "history, denied": [404, false, 0],
+    "update, permitted": [200, true, 1],
+    "update, denied": [404, false, 0],
+    "batch, permitted": [200, "200", "200", true, 1],
+    "batch, denied": [200, "404", "404", false, 0],
+    "transaction, permitted": [200, "200", false, 1],
+    "transaction, denied": [404, false, 0],
+  });
+}, 30_000);
+
+/** Whether a long answer ends whole, if a Consent changes after its first window was read. */
+async function endsWhole(consent: object): Promise<boolean> {
+  const stream = await phylax.within(() =>
+    phylax.fetch(requestAs("clinic", "Observation?_id=long-0,long-1,long-2,long-3,long-4,long-5")),
+  );
+  const reader = stream.body?.getReader();
+  let text = "";
+  const readOn = async () => {
+    const { done, value } = (await reader?.read()) ?? { done: true, value: undefined };
+    text += Buffer.from(value ?? new Uint8Array()).toString();
+    return !done;
+  };
+  await readOn();
+  const id = await fileElsewhere("POST", "Consent", consent);
+  try {
+    while (await readOn());
+    return (JSON.parse(text) as { readonly entry: readonly unknown[] }).entry.length === 6;
+  } catch {
+    return false;
+  } finally {
+    await fileElsewhere("DELETE", `Consent/${id}`);
+  }
+}
+
+test("a Consent that is added as a permit breaks no long answer; a denial of what is still to leave does", async ({
+  expect,
+}) => {
+  const provision = (type: string) => ({ ...denial("cora"), provision: { type } });
+  expect([await endsWhole(provision("permit")), await endsWhole(provision("deny"))]).toEqual([true, false]);
+}, 30_000);
 
 /** Amara denies everything, and takes it back, three times, while a flood of filings is pending. */
 async function denialsAmid(flood: () => readonly Promise<Reply>[]) {

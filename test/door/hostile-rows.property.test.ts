@@ -447,9 +447,7 @@ async function play(scene: Scene, fails: (problem: string) => never): Promise<vo
     for (const name of scene.pages) {
       const question = pages[name](place);
       origin = originOf(rows);
-      const first = await ask(before, own, question);
-      // A Consent that the scene before filed may come amid this question: its client asks again.
-      const usual = first.status === 503 ? await ask(before, own, question) : first;
+      const usual = await ask(before, own, question);
       origin = originOf(beside, besides);
       const answer = await ask(asker, own, question);
       const what = `${name} by ${code}${modifier}`;

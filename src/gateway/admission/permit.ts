@@ -53,7 +53,7 @@ export async function permit(
   const traits = await origin.traits();
   const targets = new TargetBook();
   const haveConsents = traits?.consents !== undefined || consents.mayHave(origin.name);
-  const book = consentBook(policy, who, origin, traits, at, haveConsents ? targets : undefined);
+  const book = consentBook(policy, who, origin, traits, at, { targets, hasConsents: haveConsents });
   const referred = policy.labels.throughReferences ? new ReferredLabels() : undefined;
   const access: Access = {
     ...related.value,
@@ -85,14 +85,13 @@ export async function permit(
   return ok({ policy, access });
 }
 
-/** @param targets present if the origin has Consents. */
 function consentBook(
   policy: CompiledPolicy,
   who: Principal,
   origin: OriginSession,
   traits: OriginTraits | undefined,
   at: Instant,
-  targets: TargetBook | undefined,
+  onFile: { readonly targets: TargetBook; readonly hasConsents: boolean },
 ): ConsentBook {
   const bases: FhirBase = traits?.base === undefined ? origin.base : [origin.base, ...baseNames(traits.base)];
   return new ConsentBook({
@@ -105,8 +104,7 @@ function consentBook(
     },
     individual: individualOf(who, bases),
     publicBase: origin.base,
-    targets,
-    hasConsents: targets !== undefined,
+    ...onFile,
   });
 }
 

@@ -23,6 +23,8 @@ export interface BundleOutcome {
   readonly doneText?: string;
   /** Goes on record before the parts of the entries. */
   readonly parts: readonly Part[];
+  /** Judges the reads of the bundle again. A write that was done shows nothing then. */
+  readonly readAgain?: () => Promise<BundleOutcome>;
   /** The end of each entry; or why a transaction was not done, or not done in full. */
   readonly result: readonly EntryOutcome[] | SendRefusal | TransactionRefusal;
 }

@@ -73,7 +73,8 @@ export async function answerBundle(
       ? await writeEach(bundle, set, permission, origin)
       : await writeWhole(bundle, set, permission, origin, attempt);
   if (!written.ok) return written;
-  const { entries, sending, refusal } = written.value;
+  const { sending, refusal } = written.value;
+  let { entries } = written.value;
   const isWhole = kind === "transaction";
   for (const { outcome, change } of entries) if (change !== undefined) answerWrite(outcome, change, isWhole);
   const parts = sending.flatMap(({ index }) => entries[index]?.outcome.parts.splice(0) ?? []);
@@ -82,9 +83,32 @@ export async function answerBundle(
     isWhole ? decidedParts({ interaction: "transaction" }, status, origin) : [];
   if (result !== undefined) return ok({ kind, parts: [...parts, ...decided(faceOf(result).status)], result });
   if (parts.length > 0) await record.noteParts(parts);
-  await readAll(entries, permission, links, isWhole);
+  const answered = async (): Promise<BundleOutcome> => {
+    await readAll(entries, permission, links, isWhole);
+    return { kind, parts: decided(200), result: entries.map((entry) => entry.outcome), readAgain };
+  };
+  const readAgain = async () => {
+    origin.judgeAnew();
+    entries = entries.map((entry) => unread(entry, permission));
+    return answered();
+  };
+  const read = await answered();
   await showAll(entries, permission, isWhole);
-  return ok({ kind, parts: decided(200), result: entries.map(({ outcome }) => outcome) });
+  return ok(read);
+}
+
+/** An entry whose rows are not judged by the Consents of now. */
+function unread(entry: Entry, { access }: Permission): Entry {
+  const { reading, outcome } = entry;
+  const { disclosure } = outcome.answer ?? {};
+  if (disclosure !== undefined) {
+    outcome.origin.held.give(bytesOf(disclosure));
+    outcome.withhold({ reason: "consent_changed" });
+  }
+  if (reading === undefined) return entry;
+  const origin = outcome.origin.forEntry();
+  origin.names.nameAsked(patientsNamed(reading.interaction), access);
+  return { ...entry, outcome: new EntryOutcome(outcome.what, origin) };
 }
 
 async function writeEach(

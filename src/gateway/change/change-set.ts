@@ -254,12 +254,18 @@ export class ChangeSet {
     return placeOf(before) === placeOf(prepared.value) ? prepared : err({ reason: "version_not_current" });
   }
 
-  /** Fifty writes may take longer than a lease lives: a client who is denied meanwhile writes no more. */
-  async #stillPlanned(change: Sending): Promise<Result<SentPlan, ChangeRefusal>> {
+  /**
+   * Fifty writes may take longer than a lease lives: a client who is denied meanwhile writes no more. A write whose
+   * Consents changed meanwhile is planned again, once.
+   */
+  async #stillPlanned(change: Sending, mayPlan = true): Promise<Result<SentPlan, ChangeRefusal>> {
     const current = await this.#current(change);
     if (!current.ok) return current;
     const still = this.#form === "single" ? ok(undefined) : await this.#gate.stillGood();
-    return still.ok ? ok(current.value.kind === "send" ? current.value : change.plan) : still;
+    if (still.ok) return ok(current.value.kind === "send" ? current.value : change.plan);
+    if (!mayPlan || still.error.reason !== "consent_changed") return still;
+    change.origin.judgeAnew();
+    return this.#stillPlanned(change, false);
   }
 
   async #send({ asked, origin }: WriteInSet, plan: SentPlan): Promise<ChangeEnd> {

@@ -1,5 +1,4 @@
 import type { Disclosure } from "#phi/disclosure";
-import type { ReleaseGate } from "#gateway/admission/release-gate";
 import type { BreakReason, Recorder } from "./recorder.ts";
 
 /**
@@ -7,11 +6,12 @@ import type { BreakReason, Recorder } from "./recorder.ts";
  * again (a withdrawal counts within ten seconds, P4) and the window is recorded. If that fails the reading throws, so
  * that a part cannot pass for the whole; the record says so, as it does if the reader leaves.
  *
+ * @param mayLeave asks the gate whether the windows from this index on may leave.
  * @param sent called after the last window was taken.
  */
 export async function* recordedWindows(
   disclosure: Disclosure,
-  gate: Pick<ReleaseGate, "stillGood">,
+  mayLeave: (from: number) => Promise<boolean>,
   recorder: Pick<Recorder, "window" | "aborted">,
   keepAlive: (work: Promise<void>) => void,
   sent: () => void,
@@ -21,7 +21,7 @@ export async function* recordedWindows(
     for (const [index, window] of disclosure.windows.entries()) {
       if (index > 0) {
         at = "lease_lost";
-        if (!(await gate.stillGood()).ok) throw new Error("denied in the middle of the answer");
+        if (!(await mayLeave(index))) throw new Error("denied in the middle of the answer");
         at = "window_not_recorded";
         await recorder.window(window, index + 1, disclosure, 200);
       }

@@ -27,8 +27,8 @@ export interface ConsentSetting {
   /** The gateway's FHIR base of the origin: a row may name its patient by it. */
   readonly publicBase: FhirBase;
   /**
-   * Present if the origin has Consents on file: then a Provenance leaves only if each target may leave, since it
-   * need not name the patient of its targets.
+   * If the origin has Consents on file, a Provenance leaves only if each target may leave, since it need not name the
+   * patient of its targets.
    */
   readonly targets?: TargetBook | undefined;
   /**
@@ -68,7 +68,8 @@ export class ConsentBook {
 
   /** Answers whether a Provenance is judged by its targets. */
   get followsTargets(): boolean {
-    return this.#setting.targets !== undefined && this.#setting.individual === undefined;
+    const { targets, individual } = this.#setting;
+    return this.#isNeeded && targets !== undefined && individual === undefined;
   }
 
   /** The patients whose Consents are known. */
@@ -116,7 +117,7 @@ export class ConsentBook {
       );
   }
 
-  /** No patient is known any more: the request itself has filed a Consent. */
+  /** No patient is known any more: a Consent was filed, which may be the first of the origin. */
   forget(): void {
     this.#answers += 1;
     this.#isNeeded = true;
@@ -201,7 +202,7 @@ export class ConsentBook {
         isIndividuals,
         isWithheld,
         isUnidentified: unidentified && !isIndividuals,
-        hasConsents: this.#setting.hasConsents === true,
+        hasConsents: this.#isNeeded,
       },
       () => (whole === undefined ? capturedFactsOf(row) : rowFactsOf(whole, base, Facts.workOn(row))),
       (version) => this.#note(version),

@@ -1,7 +1,6 @@
 import { test } from "vitest";
 import { sendWindows } from "#gateway/http/send-windows";
 import { recordedWindows } from "#gateway/record/recorded-windows";
-import { ok } from "#kernel/result";
 import type { DisclosedWindow } from "#phi/disclosure";
 
 const windows = ["one", "two", "three"].map((text): DisclosedWindow => ({
@@ -24,13 +23,13 @@ function sending(failing?: string) {
     return Promise.resolve();
   };
   const disclosure = { windows, released: new Set<string>(), withheldPaths: [] };
-  const gate = { stillGood: async () => (await step("lease"), ok(undefined)) };
+  const mayLeave = async () => (await step("lease"), true);
   const recorder = {
     window: (_window: unknown, number: number) => step(`record ${number}`),
     aborted: (reason: string) => step(`aborted: ${reason}`),
   };
   const sent = () => void done.push("sent");
-  return { done, ...sendWindows(recordedWindows(disclosure, gate, recorder, () => undefined, sent)) };
+  return { done, ...sendWindows(recordedWindows(disclosure, mayLeave, recorder, () => undefined, sent)) };
 }
 
 /** Reads a body chunk by chunk, and notes each chunk among the steps of the desk. */

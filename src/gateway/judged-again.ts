@@ -1,0 +1,57 @@
+import { joinBytes } from "#fhir/json/bytes";
+import type { Disclosure } from "#phi/disclosure";
+import type { ReleaseGate } from "#gateway/admission/release-gate";
+import type { Outcome } from "./outcome.ts";
+
+// Revocation deltas reach an isolate every two seconds or so. A request that meets a change each time ends.
+const timesMax = 3;
+
+/**
+ * Judges a question again whose Consents changed after its rows were judged and before they left: it is asked anew,
+ * since further rows may leave by the Consents of now. Nothing of it was sent, released or recorded.
+ */
+export class JudgedAgain {
+  readonly #judge: (() => Promise<Outcome>) | undefined;
+  #left = timesMax;
+
+  /** @param judge undefined: there is no question. */
+  constructor(judge?: () => Promise<Outcome>) {
+    this.#judge = judge;
+  }
+
+  /** The outcome by the Consents of now; undefined: the refusal stands. */
+  async after({ reason }: { readonly reason: string }, judge = this.#judge): Promise<Outcome | undefined> {
+    if (reason !== "consent_changed" || this.#left === 0) return undefined;
+    this.#left -= 1;
+    return judge?.();
+  }
+
+  /**
+   * Answers whether the windows of an answer from this index on may leave; what has left has left. If a Consent has
+   * changed, each further entry has to be an entry of the answer by the Consents of now: a Consent that permits more
+   * breaks no answer.
+   */
+  async letsLeave(
+    { windows }: Pick<Disclosure, "windows">,
+    from: number,
+    gate: Pick<ReleaseGate, "stillGood">,
+  ): Promise<boolean> {
+    const still = await gate.stillGood();
+    if (still.ok) return true;
+    const outcome = await this.after(still.error);
+    if (outcome?.kind !== "disclosed") return false;
+    const present = new Set(entriesOf(outcome.disclosure));
+    const further = entriesOf({ windows }).slice(entriesIn(windows.slice(0, from)));
+    return further.every((entry) => present.has(entry)) && (await gate.stillGood()).ok;
+  }
+}
+
+const entriesIn = (windows: Disclosure["windows"]): number =>
+  windows.flatMap(({ counts }) => Object.values(counts)).reduce((sum, many) => sum + many, 0);
+
+/** The entries of a list of this gateway, as text. */
+function entriesOf({ windows }: Pick<Disclosure, "windows">): readonly string[] {
+  const text = new TextDecoder().decode(joinBytes(windows.map(({ body }) => body)));
+  const { entry = [] } = JSON.parse(text) as { readonly entry?: readonly unknown[] };
+  return entry.map((each) => JSON.stringify(each));
+}
