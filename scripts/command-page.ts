@@ -26,12 +26,15 @@ Every verb has:
 - \`--profile NAME\`: a deployment in place of the sandbox.
 - \`--no-color\`: no colours. The variable \`NO_COLOR\` does the same. Colours and tables appear on a terminal only.
 
-[command.schema.json](command.schema.json) has the form of each result. A verb without a result prints \`{ "error", "reason?", "exitCode" }\`: the error, the reason code if the operators' API refused a proven operator ([refusals.md](refusals.md)), and the exit code. A verb that prints an object on each line prints none. A result may get further members in a later version; a member is removed or changed only as [CONTRIBUTING.md](../CONTRIBUTING.md) says.
+[command.schema.json](command.schema.json) has the form of each result. A verb without a result prints \`{ "error", "reason?", "exitCode" }\`: the error, the reason code if the operators' API refused a proven operator ([refusals.md](refusals.md)), and the exit code. A verb that prints an object on each line prints none. A result may get further members in a later version ([releasing.md](releasing.md)).
 
 On a terminal a verb that takes longer than two seconds shows its progress. \`eval "$(npx --no phylax completion)"\` completes verbs, options and file names in bash and zsh, and \`npx --no phylax completion fish | source\` in fish; a shell completes the word \`phylax\`, so give it an alias: \`alias phylax='npx --no phylax'\`. Ctrl-C ends a verb with the exit code 130, and says if a change was sent, which may be in force.`;
 
+/** The end of a text of an option with … in its usage. The page says so once. */
+const forSeveral = "; repeat it for several";
+
 const asList = (entries: readonly (readonly [name: string, text: string])[]): string =>
-  entries.map(([name, text]) => `- \`${name}\`: ${text}`).join("\n");
+  entries.map(([name, text]) => `- \`${name}\`: ${text.replace(forSeveral, "")}`).join("\n");
 
 const fenced = (kind: string, text: string): string => [`\`\`\`${kind}`, text, "```"].join("\n");
 
@@ -75,10 +78,10 @@ function sectionOf(command: Command): string {
 
 const shared = `## Options of several verbs
 
-Usages below have a word for options that go together; \`--help\` spells them out.
+An option with … in its usage may be repeated. Usages below have a word for options that go together; \`--help\` spells them out.
 
 - \`OPERATOR\`: \`--operator\`, \`--operator-token\`, \`--state\`
-- \`AUDITOR\`: \`--key\`, which is needed, \`--log-key\`, \`--keys\`, \`--log\`
+- \`AUDITOR\`: \`--key\`…, which is needed, \`--log-key\`…, \`--keys\`…, \`--log\`…
 - \`FILTER\`: \`--from\` to \`--reason\` of this list
 
 ${asList([...Object.entries(sharedOptions), ...common])}`;
