@@ -63,6 +63,23 @@ export function inAppends(events: readonly AuditEvent[]): readonly (readonly Aud
   return appends;
 }
 
+// Fewer names leave room for each list of paths.
+const manyNames = 1_000;
+
+/**
+ * An event whose withheld paths fit an append beside its names: the first half of them, until they fit. The policy
+ * digest names the view from which they come. The size counts what a row decides at its most, so a hidden row does not
+ * decide which paths are named.
+ */
+export function withFittingPaths(event: AuditEvent): AuditEvent {
+  const { patients, reserve, withheld, at } = event;
+  const paths = withheld?.paths ?? [];
+  const mayExceed = paths.length > 0 && patients.length + (reserve?.names ?? 0) > manyNames;
+  if (!mayExceed || fits(sum(sizeOf(event), sizeOfPaths(paths, at)))) return event;
+  const half = paths.slice(0, Math.floor(paths.length / 2));
+  return withFittingPaths({ ...event, withheld: { ...withheld, paths: half } });
+}
+
 /** The room of an event: its records, with the list of withheld paths named by its digest, and its lines. */
 function sizeOf(event: AuditEvent): AppendSize {
   const { paths, ...withheld } = event.withheld ?? {};

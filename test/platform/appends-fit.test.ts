@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { inAppends } from "#audit/append-size";
+import { inAppends, withFittingPaths } from "#audit/append-size";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
@@ -44,8 +44,7 @@ const eventOf = ({ kind, names, asked, query, list, hidden }: Size, step: number
     })),
     unnamed: [],
     counts: {},
-    // A thousand paths beside 5,000 of the longest names exceed a frame by 34 KB: such a page is 503.
-    withheld: { paths: lists[names > 2_500 ? Math.min(list, 1) : list] ?? [] },
+    withheld: { paths: lists[list] ?? [] },
     asked: Array.from({ length: asked }, (_, n) => nameOf(n)),
     reserve: {
       names: 8,
@@ -68,10 +67,10 @@ const events = fc
     }),
     { minLength: 1, maxLength: 60 },
   )
-  .map((made) => made.map(eventOf));
+  .map((made) => made.map(eventOf).map(withFittingPaths));
 
 /** As many names of the longest form as a request may have. */
-const largest = { kind: "intent", names: patientsMax, asked: 100, query: 8_000, list: 1, hidden: true };
+const largest = { kind: "intent", names: patientsMax, asked: 100, query: 8_000, list: 2, hidden: true };
 
 test("each append of a request fits a frame with the definitions that its log may lack, and no event is lost", ({
   expect,
@@ -97,6 +96,18 @@ test("each append of a request fits a frame with the definitions that its log ma
         if (next !== undefined) expect(inAppends([...append, next]).length).toBe(2);
       }
     }),
-    { numRuns: inLane({ fast: 12, slow: 60, long: 2_000 }), examples: [[[eventOf(largest, 0)]]] },
+    {
+      numRuns: inLane({ fast: 12, slow: 60, long: 2_000 }),
+      examples: [[[withFittingPaths(eventOf(largest, 0))]]],
+    },
   );
+});
+
+test("beside the most names of the longest form a record names the first withheld paths alone, and else all", ({
+  expect,
+}) => {
+  const pathsOf = (size: Size) => withFittingPaths(eventOf(size, 0)).withheld?.paths;
+  expect(pathsOf(largest)).toEqual(lists[2]?.slice(0, 250));
+  expect(pathsOf({ ...largest, hidden: false })).toEqual(lists[2]?.slice(0, 250)); // no row decides it
+  expect(pathsOf({ ...largest, names: 2_500 })).toBe(lists[2]);
 });

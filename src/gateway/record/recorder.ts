@@ -2,7 +2,7 @@ import type { RecordedOnly } from "#entrypoint/client-refusals";
 import { proofAtHome, RequestRecords, senderOf, type Appended } from "#entrypoint/request-records";
 import type { AccountingCaller } from "#audit/accounting/disclosures";
 import { consentSetDigest } from "#audit/consent-set";
-import { inAppends } from "#audit/append-size";
+import { inAppends, withFittingPaths } from "#audit/append-size";
 import type { AuditEvent, EventKind } from "#audit/event";
 import type { Counted, ProofSink, Recorded } from "#audit/ports";
 import type { Interaction } from "#fhir/interaction";
@@ -282,7 +282,9 @@ export class Recorder {
   #located(events: readonly AuditEvent[]): readonly AuditEvent[] {
     const { origin } = this.#facts;
     if (origin === undefined) return events;
-    return withPermits(events, origin).map((event) => withStates(event, origin.names.residences));
+    return withPermits(events, origin).map((event) =>
+      withFittingPaths(withStates(event, origin.names.residences)),
+    );
   }
 
   #numbered(
