@@ -124,6 +124,7 @@ function world({
     consents: {
       mayHave: () => false,
       consentsOf: async (_origin, patients) => new Map(patients.map((patient) => [patient, []])),
+      applyFiled: () => {},
       reread: () => {},
     },
     reviews: { open: unused },

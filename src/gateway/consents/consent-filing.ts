@@ -5,6 +5,7 @@ import { baseNames, type FhirBase } from "#fhir/r4/reference";
 import type { Principal } from "#identity/principal";
 import { err, ok, type Result } from "#kernel/result";
 import type { ConsentRules } from "#policy/consent/consent";
+import type { Consents, FiledChange } from "#policy/consent/consents";
 import { individualOf } from "#policy/consent/individual";
 import { readConsent } from "#policy/consent/read-consent";
 import { storedFormOf } from "#policy/consent/stored-form";
@@ -37,17 +38,14 @@ export interface FilingDesk {
     writer: ChangingClient,
   ): Promise<number>;
   /** Undefined: the change took too long, and nothing is filed. */
-  file(
-    change: number,
-    origin: string,
-    consents: readonly ReadConsent[],
-  ): Promise<readonly string[] | undefined>;
+  file(change: number, origin: string, consents: readonly ReadConsent[]): Promise<FiledChange | undefined>;
   /** Answers whether the present version of a Consent is this state, filed with no less authority. */
   isOnFile(origin: string, consent: ReadConsent): Promise<boolean>;
 }
 
 export interface ConsentFilingPorts {
   readonly consentDesk: FilingDesk;
+  readonly consents: Consents;
   /** The compiled policies by digest. */
   readonly policies: {
     byDigest(digest: string): Promise<Pick<CompiledPolicy, "isConsentRegistrar"> | undefined>;
@@ -137,7 +135,7 @@ export class ConsentFiling {
     base: string,
     read: ReadAtOrigin,
   ): Promise<readonly string[]> {
-    const { consentDesk } = this.#ports;
+    const { consentDesk, consents } = this.#ports;
     const patients = written.flatMap(({ content }) => {
       const resource = content?.sent === undefined ? undefined : resourceIn(utf8(content.sent));
       const patient = (resource && patientOf(resource, base)) ?? content?.patient;
@@ -146,16 +144,18 @@ export class ConsentFiling {
     const writer = { client: this.#who.client.id, authority: await this.#authority() };
     const change = await consentDesk.announce(this.#origin, idsOf(written), patients, writer);
     const readings = await Promise.all(written.map(({ id }) => read(id)));
-    const [consents, unfiled]: [ReadConsent[], string[]] = [[], []];
+    const [states, unfiled]: [ReadConsent[], string[]] = [[], []];
     for (const [index, consent] of written.entries()) {
       const reading = readings[index];
       const state = await this.#stateOf(consent, reading, base);
       const isOwn = isWrittenBy(consent, reading, base) && state !== undefined;
-      if (isOwn || reading === undefined) consents.push(state ?? this.#absent(consent.id));
+      if (isOwn || reading === undefined) states.push(state ?? this.#absent(consent.id));
       if (!isOwn) unfiled.push(consent.id);
     }
-    const filed = await consentDesk.file(change, this.#origin, consents);
-    return filed === undefined ? idsOf(written) : unfiled;
+    const filed = await consentDesk.file(change, this.#origin, states);
+    if (filed === undefined) return idsOf(written);
+    consents.applyFiled(this.#origin, filed);
+    return unfiled;
   }
 
   /**

@@ -6,7 +6,7 @@ import { instant, type Instant } from "#kernel/clock";
 import { keyList } from "#platform/config/gateway-config";
 import type { RegistrySql } from "#platform/registry/registry-sql";
 import { revocationsOf, type RevocationsEnv } from "#platform/revocation/object/revocations";
-import type { ConsentWriter } from "#platform/revocation/object/store";
+import type { ConsentWriter, DoneChange } from "#platform/revocation/object/store";
 import { ConsentNames, type Pseudonyms } from "./consent-names.ts";
 import {
   claimMilliseconds,
@@ -158,14 +158,15 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
   }
 
   /**
-   * Files Consents as they were read, and returns the digest of each that is about a patient. Undefined: the change
-   * took too long, and nothing is filed. Throws when D1 does not answer: the change stays pending and is repeated.
+   * Files Consents as they were read, and returns the patients whose Consents changed, by their names in deltas.
+   * Undefined: the change took too long, and nothing is filed. Throws when D1 does not answer: the change stays
+   * pending and is repeated.
    */
   async file(
     change: number,
     origin: string,
     filings: readonly ConsentState[],
-  ): Promise<readonly string[] | undefined> {
+  ): Promise<DoneChange | undefined> {
     const names = this.#names();
     // When D1 does not answer, the change is stored and repeated: `announce` has asked for the same keys.
     const isListed = await areKeysListed(
@@ -179,8 +180,7 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     const absent = filings.filter(({ content }) => content === undefined);
     const ended = absent.flatMap(({ consent }) => names.allOfConsent(origin, consent));
     const filed = { rows, ended, keyId: names.keyId(), ...former.member() };
-    const done = await revocationsOf(this.env).fileConsents(change, filed);
-    return done ? rows.map(({ digest }) => digest) : undefined;
+    return await revocationsOf(this.env).fileConsents(change, filed);
   }
 
   /**
@@ -267,7 +267,7 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
       assumed.has(consent) || !isActive ? [consent] : [],
     );
     const counted = { rows, ended: [], shared, keyId: names.keyId(), ...former.member() };
-    if (!(await revocationsOf(this.env).fileConsents(change, counted)))
+    if ((await revocationsOf(this.env).fileConsents(change, counted)) === undefined)
       throw new Error("the reading took too long");
     await storeReadings(session, change, done);
     if (done.length < patients.length) await releaseReadings(session, change);

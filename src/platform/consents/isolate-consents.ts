@@ -1,6 +1,7 @@
 import { largest } from "#kernel/largest";
 import type { FiledConsent } from "#policy/consent/decide-by-consents";
 import type { ConsentRules } from "#policy/consent/consent";
+import type { FiledChange } from "#policy/consent/consents";
 import { readStoredForm } from "#policy/consent/stored-form";
 import { ageAt, type Clock, type Instant } from "#kernel/clock";
 import type { AppliedUpdate, RegistryPosition } from "#registry/revocation";
@@ -53,6 +54,8 @@ export class IsolateConsents {
   readonly #changes = new Map<string, number>(); // the newest change of a pseudonym, oldest first
   readonly #reread = new Set<string>(); // copies that only the primary database may replace
   readonly #readOrigins = new Set<string>(); // deltas do not yet say that an origin has its first Consent
+  /** The position after the last change that this isolate filed. */
+  #ownChange: Pick<RegistryPosition, "epoch" | "bookmark"> = { epoch: 0, bookmark: null };
   #floor = 0; // changes up to this epoch are not all in `#changes`
   #known: { readonly standing: RegistryPosition; readonly asOf: Instant } | undefined;
   #weight = 0;
@@ -132,8 +135,18 @@ export class IsolateConsents {
     }
   }
 
+  /**
+   * Takes a change that this isolate has filed, before its deltas come: an answer that says so is true here at once.
+   * No copy of before is used, and none is made by a database that may lack the change.
+   */
+  applyFiled(origin: string, { records = [], epoch = 0, bookmark = null }: FiledChange): void {
+    this.#readOrigins.add(origin);
+    if (epoch > this.#ownChange.epoch) this.#ownChange = { epoch, bookmark };
+    for (const name of records) this.#drop(name.slice("consent/".length), epoch);
+  }
+
   mayHave(origin: string): boolean {
-    return this.#known?.standing.consentOrigins?.includes(origin) !== false;
+    return this.#readOrigins.has(origin) || this.#known?.standing.consentOrigins?.includes(origin) !== false;
   }
 
   async #load(
@@ -143,11 +156,12 @@ export class IsolateConsents {
     at: Instant,
   ): Promise<readonly (readonly [patient: string, copy: Copy])[]> {
     const isBehind = patients.some((patient) => this.#reread.has(`${origin}/${patient}`));
+    const newest = (standing?.epoch ?? 0) < this.#ownChange.epoch ? this.#ownChange : standing;
     const answers = await inTime("consents", () =>
       this.#source.of({
         origin,
         patients,
-        bookmark: isBehind ? null : (standing?.bookmark ?? null),
+        bookmark: isBehind || standing === undefined ? null : (newest?.bookmark ?? null),
         hasPending: standing?.pending.some((name) => name.startsWith(`consent/${origin}/`)) !== false,
       }),
     );

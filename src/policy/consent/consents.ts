@@ -1,5 +1,15 @@
 import type { FiledConsent } from "./decide-by-consents.ts";
 
+/**
+ * A change of Consents that is in force: the patients by their names in deltas, and the position in the registry
+ * after it. A `control` of before this version says none of it.
+ */
+export interface FiledChange {
+  readonly records?: readonly string[];
+  readonly epoch?: number;
+  readonly bookmark?: string | null;
+}
+
 /** The Consents of patients. */
 export interface Consents {
   /** False: the origin has no Consent on file. The origin alone decides the answer, never a patient. */
@@ -15,6 +25,8 @@ export interface Consents {
     patients: readonly string[],
     client: string,
   ): Promise<ReadonlyMap<string, readonly FiledConsent[]> | "unavailable">;
+  /** This isolate has filed a change: from here on its Consents count here. */
+  applyFiled(origin: string, change: FiledChange): void;
   /** The Consents of these patients may have changed: the next question about them reads the primary database. */
   reread(origin: string, patients: readonly string[]): void;
 }

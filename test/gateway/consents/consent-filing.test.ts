@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { utf8 } from "#kernel/encoded";
 import { ConsentFiling, type FilingDesk, type WrittenConsent } from "#gateway/consents/consent-filing";
 import { parseScopes } from "#identity/scopes";
+import type { Consents } from "#policy/consent/consents";
 import { readStoredForm, storedFormOf } from "#policy/consent/stored-form";
 import { consent } from "../../policy/consent/scene.ts";
 
@@ -28,9 +29,15 @@ async function filed(
         const root = content && readStoredForm(storedFormOf(content.rules)).readings[0]?.root;
         files.push(`${root?.effect ?? "absent"} of ${content?.patient ?? "none"}, may permit: ${mayPermit}`);
       }
-      return consents.map(() => "digest");
+      return {};
     },
     isOnFile: async () => false,
+  };
+  const consents: Consents = {
+    mayHave: () => true,
+    consentsOf: async () => "unavailable",
+    applyFiled: () => {},
+    reread: () => {},
   };
   const scopes = parseScopes("patient/*.cruds");
   if (!scopes.ok) throw new Error("a test's own mistake");
@@ -44,7 +51,7 @@ async function filed(
     ...signedIn,
   } as const;
   const filing = new ConsentFiling(
-    { consentDesk: desk, policies: { byDigest: async () => ({ isConsentRegistrar: false }) } },
+    { consentDesk: desk, consents, policies: { byDigest: async () => ({ isConsentRegistrar: false }) } },
     who,
     "main",
   );

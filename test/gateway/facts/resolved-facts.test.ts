@@ -49,6 +49,7 @@ function scene(
       if (state.isDown) return "unavailable";
       return new Map(patients.map((patient) => [patient, state.filed[patient] ?? []]));
     },
+    applyFiled: () => {},
     reread: (_origin, patients) => void rereads.push(patients),
   };
   const nobody = { references: new Set<string>(), identifiers: new Set<string>() };

@@ -112,6 +112,31 @@ test("a delta drops the copies of its patient alone", async ({ expect }) => {
   expect(questions[1]).toMatchObject({ patients: ["p"], bookmark: "6" });
 });
 
+test("a change that the isolate itself has filed counts before its delta comes, also against an answer on its way and a database that lags", async ({
+  expect,
+}) => {
+  const filed = new Map([["p", { digest: "1" }]]);
+  const { consents, digests, hear, questions, onQuestion } = scene(filed);
+  const none = { epoch: 5, bookmark: "5", pending: [], consentOrigins: [] };
+  hear(5, { after: undefined, standing: none });
+  expect([consents.mayHave("main"), await digests("p")]).toEqual([false, [""]]);
+  consents.applyFiled("main", { records: [changed("p")], epoch: 7, bookmark: "7" });
+  expect([consents.mayHave("main"), await digests("p", "q")]).toEqual([true, ["1", ""]]);
+  expect(questions.at(-1)?.bookmark, "not the bookmark of the deltas").toBe("7");
+
+  hear(8, { after: 5 });
+  onQuestion(() => {
+    filed.set("p", { digest: "2" });
+    consents.applyFiled("main", { records: [changed("p")], epoch: 9, bookmark: "9" });
+    onQuestion(() => {});
+  });
+  expect(await digests("p", "q"), "the answer was on its way").toEqual(["1", ""]);
+  expect(await digests("p", "q")).toEqual(["2", ""]);
+  hear(10, { stale: [changed("p")], after: 8 });
+  await digests("p");
+  expect(questions.at(-1)).toMatchObject({ patients: ["p"], bookmark: "10" });
+});
+
 test("while the key of pseudonyms is replaced, a delta drops the copy by the patient's former name too", async ({
   expect,
 }) => {

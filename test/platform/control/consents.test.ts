@@ -34,9 +34,11 @@ afterEach(() => {
 test("a filed Consent is in force for its patient at its origin until it is withdrawn, and no version is ever lost", async ({
   expect,
 }) => {
-  const digests = await desk.file(await desk.announce("main", [], ["p"]), "main", [filing("p", "c")]);
+  const filed = await desk.file(await desk.announce("main", [], ["p"]), "main", [filing("p", "c")]);
+  const { epoch, bookmark } = await revocations().news(listener);
+  expect(filed, "its filer knows what the next deltas say").toMatchObject({ epoch, bookmark });
   const [[first] = [], second] = await of(["p", "q"]);
-  expect(first).toMatchObject({ digest: digests?.[0], mayPermit: true, filedBy: "registrar" });
+  expect(first).toMatchObject({ mayPermit: true, filedBy: "registrar" });
   expect(readStoredForm(first?.form ?? "")).toEqual(active);
   expect(second).toEqual([]);
   const elsewhere = await desk.of({ origin: "other", patients: ["p"], bookmark: null, hasPending: false });
@@ -183,19 +185,24 @@ test("a change whose content never comes ends after thirty seconds, and what com
   expect((await revocations().news(listener)).pending).toEqual([]);
 });
 
-test("a client has at most as many changes pending as leave the same room to the next client, and a patient to the next patient", async ({
+test("a client has at most as many changes announced as leave the same room to the next client, a patient to the next patient, and an origin to the next origin", async ({
   expect,
 }) => {
   const begin = async (
     client: string,
     patient: string,
     authority: "patient" | "registrar" | "none" = "none",
-  ) =>
-    desk.announce("main", [], [patient], { client, authority }).then(
-      () => true,
-      () => false,
-    );
-  /** How many changes a client begins before one is refused. */
+    origin = "main",
+  ) => {
+    await desk.announce(origin, [], [patient], { client, authority });
+    return runInDurableObject(revocations(), (_, { storage }) => {
+      const [last] = storage.sql
+        .exec("SELECT max(id) IN (SELECT pending FROM pending_records) AS is_announced FROM pending")
+        .toArray();
+      return last?.["is_announced"] === 1;
+    });
+  };
+  /** How many changes of a client are announced before one is not. */
   const fill = async (
     client: string,
     patient: (n: number) => string,
@@ -206,15 +213,59 @@ test("a client has at most as many changes pending as leave the same room to the
     return many;
   };
   const each = (n: number) => `p${n}`;
-  expect(await fill("a", () => "one patient")).toBe(33);
-  expect(await fill("a", each), "further patients of the same client").toBeGreaterThan(10);
-  for (const client of ["b", "c", "d"]) expect(await fill(client, each), client).toBeGreaterThan(5);
-  expect(await fill("app", () => "p1", "patient"), "the patients' own room is free").toBe(66);
+  expect(await fill("a", () => "one patient")).toBe(25);
+  expect(await fill("a", each), "further patients of the same client").toBeGreaterThan(5);
+  for (const client of ["b", "c"]) expect(await fill(client, each), client).toBeGreaterThan(2);
+  expect(await begin("a", "p1", "none", "other"), "the same client at another origin").toBe(true);
+  expect(await fill("app", () => "p1", "patient"), "the patients' own room is free").toBe(50);
   expect(await begin("app", "p2", "patient"), "a different patient of the same app").toBe(true);
   expect(await begin("other app", "p1", "patient")).toBe(true);
+  expect(await begin("app", "p1", "patient", "other"), "another origin").toBe(true);
   expect(await begin("registrar", "p1", "registrar")).toBe(true);
   const { pending } = await revocations().news(listener);
   expect(pending.length, "each answer to a guard names them").toBeLessThanOrEqual(500);
+});
+
+test("a change without room for an announcement is in force once it is filed, and is written again when D1 fails", async ({
+  expect,
+}) => {
+  const writer = { client: "app", authority: "patient" } as const;
+  for (let n = 0; n < 50; n += 1) await desk.announce("main", [], ["flooded"], writer);
+  const [quick, slow] = [
+    await desk.announce("main", [], ["flooded"], writer),
+    await desk.announce("main", [], ["flooded"], writer),
+  ];
+  const { epoch } = await revocations().news(listener);
+  expect(await desk.file(quick, "main", [filing("flooded", "c")])).toBeDefined();
+  const { epoch: later } = await revocations().news(listener, epoch);
+  expect(later, "a delta says so").toBeGreaterThan(epoch);
+
+  await registry.exec("ALTER TABLE consents RENAME TO consents_of_before");
+  await expect(async () => desk.file(slow, "main", [filing("flooded", "d")])).rejects.toThrow();
+  await registry.exec("ALTER TABLE consents_of_before RENAME TO consents");
+  await runDurableObjectAlarm(revocations());
+  expect((await of(["flooded"]))[0]?.length).toBe(2);
+});
+
+test("a client with too many changes that wait for D1 begins none, and every other client does", async ({
+  expect,
+}) => {
+  await runInDurableObject(revocations(), (_, { storage }) => {
+    for (let n = 0; n < 125; n += 1) {
+      storage.sql.exec("INSERT INTO consent_writers VALUES (?, 'main flood', 'none')", -n);
+      storage.sql.exec("INSERT INTO unannounced_consents VALUES (?)", -n);
+    }
+  });
+  const isRefused = async (client: string) => {
+    let begun = 0;
+    try {
+      for (; begun < 200; begun += 1) await desk.announce("main", [], ["p"], { client, authority: "none" });
+    } catch {
+      return begun;
+    }
+    return begun;
+  };
+  expect([await isRefused("flood"), (await isRefused("clinic")) > 30]).toEqual([66, true]);
 });
 
 test("a change that has ended gives its room back", async ({ expect }) => {

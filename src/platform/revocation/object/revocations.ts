@@ -36,7 +36,14 @@ import {
   type FiledRow,
   type NewRow,
 } from "#platform/consents/consent-rows";
-import { type ConsentWriter, type LiveDenial, type PendingMode, RevocationStore } from "./store.ts";
+import {
+  type ConsentWriter,
+  type DoneChange,
+  type LiveDenial,
+  type PendingMode,
+  RevocationStore,
+} from "./store.ts";
+import { FilingTurns } from "./filing-turns.ts";
 import { WriteTurns } from "./write-turns.ts";
 
 export interface RevocationsEnv extends PlaceVariables, ApprovalVariables {
@@ -90,6 +97,8 @@ export const revocationsOf = (env: RevocationsEnv): DurableObjectStub<Revocation
 const redriveMilliseconds = 10_000;
 // D1 ends each query after 30 s, and a write has two.
 const turnMilliseconds = { patience: 20_000, longest: 60_000 };
+// D1 does one query at a time.
+const filedAtOnce = 4;
 // The gateway reads a changed Consent at the origin between the two calls, within the origin's timeout.
 const unfiledMilliseconds = 30_000;
 // For one client at a time, in the five minutes that its tokens live: a client has one or two.
@@ -105,6 +114,7 @@ const learningMilliseconds = 1_000;
 export class Revocations extends DurableObject<RevocationsEnv> {
   readonly #store: RevocationStore;
   readonly #turns = new WriteTurns(turnMilliseconds);
+  readonly #filingTurns = new FilingTurns(filedAtOnce);
   #isLearning = false;
 
   constructor(state: DurableObjectState, env: RevocationsEnv) {
@@ -235,8 +245,9 @@ export class Revocations extends DurableObject<RevocationsEnv> {
   }
 
   /**
-   * Announces a change of the consents of these records; its content follows with {@link fileConsents}. Until
-   * then, and until D1 has it, only the denials of these patients count. Throws when the writer has no room for it.
+   * Begins a change of the consents of these records; its content follows with {@link fileConsents}. Until then, and
+   * until D1 has it, only the denials of these patients count, if there is room to announce it. Throws when the writer
+   * has too many changes pending.
    */
   async beginConsents(
     origin: string,
@@ -249,17 +260,14 @@ export class Revocations extends DurableObject<RevocationsEnv> {
   }
 
   /**
-   * Files a change that was announced. False when it was given up meanwhile. Throws when D1 fails: the alarm
+   * Files a change that was announced. Undefined when it was given up meanwhile. Throws when D1 fails: the alarm
    * repeats the write.
    */
-  async fileConsents(id: number, change: ConsentChange): Promise<boolean> {
-    const records = change.rows.flatMap(({ origin, subject }) =>
-      allNames(change, subject).map((name) => consentRecordOf({ origin, subject: name })),
-    );
-    if (!this.#store.putConsents(id, JSON.stringify(change), records)) return false;
+  async fileConsents(id: number, change: ConsentChange): Promise<DoneChange | undefined> {
+    if (!this.#store.putConsents(id, JSON.stringify(change), recordsIn(change))) return undefined;
     await this.ctx.storage.sync(); // D1 must not know of it first
-    await this.#writeConsents(id, change);
-    return true;
+    const authority = this.#store.consentAuthority(id);
+    return await this.#filingTurns.run(authority, () => this.#writeConsents(id, change));
   }
 
   /** The pending changes of consents that name one of these records: the names, and the rows that are known. */
@@ -270,12 +278,12 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     const pending = this.#store.pendingConsents(asked);
     return {
       names: this.#store.pendingConsentNames(asked),
-      rows: pending.flatMap(({ document }) => (document === "" ? [] : consentChangeOf(document).rows)),
+      rows: pending.flatMap((document) => (document === "" ? [] : consentChangeOf(document).rows)),
     };
   }
 
   /** A Consent that was filed for a further patient, or was deleted, ends there. */
-  async #writeConsents(id: number, change: ConsentChange): Promise<void> {
+  async #writeConsents(id: number, change: ConsentChange): Promise<DoneChange> {
     const { rows, ended, keyId = null } = change;
     const session = this.env.REGISTRY.withSession("first-primary");
     const filed = rows.flatMap(({ consent }) => allNames(change, consent));
@@ -296,12 +304,16 @@ export class Revocations extends DurableObject<RevocationsEnv> {
       id,
       [...rows.map((row) => withKey(row, keyId)), ...moved].filter((row) => !isLate(row)),
     );
-    this.#store.finish(id, session.getBookmark(), moved.map(consentRecordOf));
+    return this.#store.finish(id, session.getBookmark(), [
+      ...recordsIn(change),
+      ...moved.map(consentRecordOf),
+    ]);
   }
 
   /** A change whose content never came ends; a change that D1 refused is written again. */
   async #redriveConsents(): Promise<void> {
-    for (const { id, document, begun } of this.#store.pendingConsents()) {
+    for (const { id, begun } of this.#store.unfiledConsents()) {
+      const document = this.#store.consentDocument(id) ?? "";
       if (document !== "") await this.#writeConsents(id, consentChangeOf(document)).catch(() => {}); // D1 fails: the next alarm repeats it
       else if (begun <= now() - unfiledMilliseconds) this.#store.giveUp(id);
     }
@@ -323,7 +335,7 @@ export class Revocations extends DurableObject<RevocationsEnv> {
       // D1 does not answer: the write stays pending, with the writes after it, and the next alarm tries
       // again.
     }
-    if (this.#store.pending().length + this.#store.pendingConsents().length > 0)
+    if (this.#store.pending().length + this.#store.unfiledConsents().length > 0)
       await this.#alarmAt(now() + redriveMilliseconds);
   }
 
@@ -377,6 +389,12 @@ const staysFiled = (known: FiledRow, change: ConsentChange): boolean =>
         !allNames(change, subject).includes(known.subject) &&
         (isActive || !known.mayPermit),
     ) && !change.ended.includes(known.consent);
+
+/** The patients for whom a change files a version, by their names in deltas. */
+const recordsIn = (change: ConsentChange): readonly RecordName[] =>
+  change.rows.flatMap(({ origin, subject }) =>
+    allNames(change, subject).map((name) => consentRecordOf({ origin, subject: name })),
+  );
 
 /** The pseudonyms of a patient or a Consent under each key of `CONSENT_KEY`. */
 const allNames = ({ former }: ConsentChange, name: string): readonly string[] => [

@@ -32,9 +32,13 @@ interface Pending {
   readonly mode: PendingMode;
 }
 
-interface PendingConsents {
+/** A write that is done: the records that it changed, and the position after it. */
+export interface DoneChange extends Pick<RegistryPosition, "epoch" | "bookmark"> {
+  readonly records: readonly RecordName[];
+}
+
+interface UnfiledConsents {
   readonly id: number;
-  readonly document: string;
   readonly begun: Instant;
 }
 
@@ -43,8 +47,9 @@ const deltasMax = 7_200;
 const sweepDeltas = 256; // a search for the oldest counts all rows
 // 10 MB at 100 bytes each. More live denials than that are a misuse, and no denial may be forgotten.
 const denialsMax = 100_000;
-/** A token of the patient alone, a consent registrar, or each other client. */
-type ConsentAuthority = "patient" | "registrar" | "none";
+/** A token of the patient alone, a consent registrar, or each other client: the first has its turn first. */
+export const consentAuthorities = ["patient", "registrar", "none"] as const;
+export type ConsentAuthority = (typeof consentAuthorities)[number];
 
 /** A client that changes Consents, which takes part of the room of its authority. */
 export interface ConsentWriter {
@@ -52,12 +57,15 @@ export interface ConsentWriter {
   readonly authority: ConsentAuthority;
 }
 
-// Each answer to a guard names the pending records, so there must be few. The patients' own changes have a room that
-// no other writer takes: a denial always has room.
-const pendingConsentsMax: Readonly<Record<ConsentAuthority, number>> = {
-  patient: 200,
-  registrar: 200,
-  none: 100,
+// Each answer to a guard names the announced records, so there must be few. The patients' own changes have a room that
+// no other writer takes.
+const announcedMax: Readonly<Record<ConsentAuthority, number>> = { patient: 200, registrar: 200, none: 100 };
+// Further changes wait for D1 without an announcement. While D1 does not answer, each is a row of at most 64 KiB for
+// each of its Consents.
+const unannouncedMax: Readonly<Record<ConsentAuthority, number>> = {
+  patient: 1_000,
+  registrar: 1_000,
+  none: 500,
 };
 const allListed = ""; // no origin has this name
 
@@ -194,21 +202,25 @@ export class RevocationStore {
    * the database's bookmark after the write; `null` when D1 gave none. `further`: records that the write turned
    * out to change too.
    */
-  finish(id: number, bookmark: string | null, further: readonly RecordName[] = []): void {
-    this.#storage.transactionSync(() => {
+  finish(id: number, bookmark: string | null, further: readonly RecordName[] = []): DoneChange {
+    return this.#storage.transactionSync(() => {
       this.#move(id, bookmark);
       this.#announce(id, further);
-      this.#end(id);
+      const records = this.#end(id);
+      const { from: _from, ...position } = this.#position();
+      return { records, ...position };
     });
   }
 
   /** Removes a write, and adds a delta for each record that it named. */
-  #end(id: number): void {
+  #end(id: number): readonly RecordName[] {
     const records = this.#ask<{ name: RecordName }>`
       DELETE FROM pending_records WHERE pending = ${id} RETURNING name`;
     for (const { name } of records) this.#addDelta("changed", name, receiversOf(name), null);
     this.#ask`DELETE FROM consent_writers WHERE pending = ${id}`;
+    this.#ask`DELETE FROM unannounced_consents WHERE pending = ${id}`;
     this.#ask`DELETE FROM pending WHERE id = ${id}`;
+    return records.map(({ name }) => name);
   }
 
   /** The pending registry files, in the order of their arrival. */
@@ -218,8 +230,9 @@ export class RevocationStore {
   }
 
   /**
-   * Announces a change of consents whose content is not known yet. Its number orders the changes of a Consent.
-   * Throws when the writer has no room for it.
+   * Begins a change of consents whose content is not known yet. Its number orders the changes of a Consent. It is
+   * announced if the writer has room for its records among those that each guard is told. Throws when the writer has
+   * too many changes pending.
    *
    * @param writer undefined for a reading at the origin, which names no record yet.
    */
@@ -230,33 +243,52 @@ export class RevocationStore {
     at: Instant,
   ): number {
     return this.#storage.transactionSync(() => {
-      if (writer !== undefined && !this.#hasRoom(writer, records))
-        throw new Error("too many consents are pending");
       this.#ask`INSERT OR IGNORE INTO consent_origins (name) VALUES (${origin})`;
+      const isAnnounced = writer === undefined || this.#mayAnnounce(origin, writer, records);
+      if (!isAnnounced && !this.#mayWait(origin, writer)) throw new Error("too many consents are pending");
       const id = this.#insertPending("", "consent", at);
       if (writer !== undefined)
         this.#ask`INSERT INTO consent_writers (pending, client, authority)
-          VALUES (${id}, ${writer.client}, ${writer.authority})`;
-      this.#announce(id, records);
+          VALUES (${id}, ${clientAt(origin, writer)}, ${writer.authority})`;
+      if (isAnnounced) this.#announce(id, records);
+      else this.#ask`INSERT INTO unannounced_consents (pending) VALUES (${id})`;
       return id;
     });
   }
 
-  /**
-   * Answers whether a writer may have these records pending too. A client has at most as many as are still free for
-   * its authority, and each of its patients at most as many as are then free for the client: so there is always room
-   * for another client, and for another patient of the same client.
-   */
-  #hasRoom({ client, authority }: ConsentWriter, records: readonly RecordName[]): boolean {
+  /** Answers whether these records may be announced, by the room of the writer's origin, client and patients. */
+  #mayAnnounce(origin: string, writer: ConsentWriter, records: readonly RecordName[]): boolean {
     const held = this.#ask<{ client: string; name: string; many: number }>`
       SELECT client, name, count(*) AS many FROM consent_writers JOIN pending_records USING (pending)
-      WHERE authority = ${authority} GROUP BY client, name`;
-    const own = held.filter((each) => each.client === client);
-    const sum = (rows: typeof held) => rows.reduce((total, { many }) => total + many, records.length);
-    const forClient = pendingConsentsMax[authority] - sum(held);
-    const forPatient = forClient - sum(own);
-    const ofPatient = own.flatMap(({ name, many }) => (records.some((each) => each === name) ? [many] : []));
-    return ofPatient.every((many) => many < forPatient) && forPatient > 0;
+      WHERE authority = ${writer.authority} GROUP BY client, name`;
+    const at = clientAt(origin, writer);
+    const free = (name: RecordName) =>
+      isRoomLeft(announcedMax[writer.authority], records.length, held, [
+        ({ client }) => client.startsWith(`${origin} `),
+        ({ client }) => client === at,
+        (each) => each.client === at && each.name === name,
+      ]);
+    return records.every(free);
+  }
+
+  /** Answers whether a writer may have one more change pending that is not announced. */
+  #mayWait(origin: string, writer: ConsentWriter): boolean {
+    const held = this.#ask<{ client: string; many: number }>`
+      SELECT client, count(*) AS many FROM consent_writers
+      JOIN unannounced_consents USING (pending) WHERE authority = ${writer.authority} GROUP BY client`;
+    const at = clientAt(origin, writer);
+    return isRoomLeft(unannouncedMax[writer.authority], 1, held, [
+      ({ client }) => client.startsWith(`${origin} `),
+      ({ client }) => client === at,
+    ]);
+  }
+
+  /** Whose change it is. A reading at the origin has no writer. */
+  consentAuthority(id: number): ConsentAuthority {
+    return (
+      this.#ask<{ authority: ConsentAuthority }>`
+        SELECT authority FROM consent_writers WHERE pending = ${id}`[0]?.authority ?? "none"
+    );
   }
 
   #announce(id: number, records: readonly RecordName[]): void {
@@ -275,7 +307,8 @@ export class RevocationStore {
     return this.#storage.transactionSync(() => {
       const isPending = this.#ask`
         UPDATE pending SET document = ${document} WHERE id = ${id} AND mode = 'consent' RETURNING 1`;
-      if (isPending.length > 0) this.#announce(id, records);
+      const isAnnounced = this.#ask`SELECT 1 FROM unannounced_consents WHERE pending = ${id}`.length === 0;
+      if (isPending.length > 0 && isAnnounced) this.#announce(id, records);
       return isPending.length > 0;
     });
   }
@@ -288,16 +321,28 @@ export class RevocationStore {
   }
 
   /**
-   * The pending changes of consents, in their order. A change without content has `""`.
-   *
-   * @param asked changes that name one of these records; undefined: all changes.
+   * The contents of the pending changes of consents that name one of these records, in their order. A change without
+   * content has `""`.
    */
-  pendingConsents(asked?: readonly RecordName[]): readonly PendingConsents[] {
-    const names = asked === undefined ? null : JSON.stringify(asked);
-    return this.#ask<PendingConsents>`
-      SELECT id, document, begun FROM pending WHERE mode = 'consent' AND (${names} IS NULL
-        OR id IN (SELECT pending FROM pending_records WHERE name IN (SELECT value FROM json_each(${names}))))
+  pendingConsents(asked: readonly RecordName[]): readonly string[] {
+    const found = this.#ask<{ document: string }>`
+      SELECT document FROM pending WHERE mode = 'consent' AND id IN (
+        SELECT pending FROM pending_records WHERE name IN (SELECT value FROM json_each(${JSON.stringify(asked)})))
       ORDER BY id`;
+    return found.map(({ document }) => document);
+  }
+
+  /** The pending changes of consents: the patients' own first, then the registrars', each in their order. */
+  unfiledConsents(): readonly UnfiledConsents[] {
+    return this.#ask<UnfiledConsents>`
+      SELECT id, begun FROM pending LEFT JOIN consent_writers ON pending = id WHERE mode = 'consent'
+      ORDER BY authority IS 'patient' DESC, authority IS 'registrar' DESC, id`;
+  }
+
+  /** The content of a pending change of consents; `""`: it is not known. Undefined: the change has ended. */
+  consentDocument(id: number): string | undefined {
+    return this.#ask<{ document: string }>`
+      SELECT document FROM pending WHERE id = ${id} AND mode = 'consent'`[0]?.document;
   }
 
   /** Ends a change that wrote nothing. */
@@ -306,19 +351,22 @@ export class RevocationStore {
   }
 
   #standing(client: string): RegistryPosition & { readonly from: number } {
-    const known = this.#sql
+    const pending = this.#ask<{ name: RecordName }>`
+      SELECT DISTINCT name FROM pending_records WHERE name = 'client/' || ${client} OR name NOT GLOB 'client/*'`;
+    return {
+      ...this.#position(),
+      pending: pending.map(({ name }) => name),
+      consentOrigins: this.consentOrigins(),
+    };
+  }
+
+  #position(): Pick<RegistryPosition, "epoch" | "bookmark"> & { readonly from: number } {
+    return this.#sql
       .exec<{ from: number; epoch: number; bookmark: string | null }>(
         `SELECT coalesce(min(epoch), 1) - 1 AS "from", coalesce(max(epoch), 0) AS epoch,
           (SELECT bookmark FROM standing WHERE lost_up_to IS NULL) AS bookmark FROM deltas`,
       )
       .one();
-    const pending = this.#ask<{ name: RecordName }>`
-      SELECT DISTINCT name FROM pending_records WHERE name = 'client/' || ${client} OR name NOT GLOB 'client/*'`;
-    return {
-      ...known,
-      pending: pending.map(({ name }) => name),
-      consentOrigins: this.consentOrigins(),
-    };
   }
 
   /** Undefined: the origins whose Consents D1 has were not asked for since this storage began. */
@@ -378,6 +426,30 @@ export class RevocationStore {
 const numberAfter = (table: "deltas" | "pending"): string =>
   `max((SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = '${table}'), ?)`;
 
+/** The client of a writer at an origin; no id of a client has a space. */
+const clientAt = (origin: string, { client }: ConsentWriter): string => `${origin} ${client}`;
+
+/**
+ * Answers whether there is room for some more. Each share takes at most what is then still free of the share around
+ * it: so there is always room for another origin, for another client, and for another patient of the same client.
+ *
+ * @param shares from the widest to the narrowest.
+ */
+function isRoomLeft<Held extends { readonly many: number }>(
+  room: number,
+  more: number,
+  held: readonly Held[],
+  shares: readonly ((each: Held) => boolean)[],
+): boolean {
+  let free = room;
+  for (const isOfShare of [() => true, ...shares]) {
+    const taken = held.filter(isOfShare).reduce((sum, { many }) => sum + many, more);
+    if (taken > free) return false;
+    free -= taken;
+  }
+  return true;
+}
+
 const isReceiver = "(client IS NULL OR client = ?) AND (issuer IS NULL OR issuer IN (?, ?))";
 
 const schema = `
@@ -397,6 +469,7 @@ const schema = `
     PRIMARY KEY (pending, name)) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS consent_writers (pending INTEGER PRIMARY KEY, client TEXT NOT NULL,
     authority TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS unannounced_consents (pending INTEGER PRIMARY KEY) STRICT;
   CREATE TABLE IF NOT EXISTS standing (only_row INTEGER PRIMARY KEY, bookmark TEXT NOT NULL,
     lost_up_to INTEGER) STRICT;
   CREATE TABLE IF NOT EXISTS consent_origins (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
