@@ -3,6 +3,7 @@ import type { ResourceType } from "#fhir/r4/elements";
 import type { Nesting } from "#fhir/r4/compartment";
 import { Facts } from "#fhir/json/facts";
 import { textAt, type JsonObject } from "#fhir/json/json";
+import type { PatchOperation } from "#fhir/json/patch";
 import { err, ok, type Result } from "#kernel/result";
 import { isRowOf, type CompiledPolicy, type CompiledRule, type ResourceView } from "./compile.ts";
 import { evaluate } from "./evaluate.ts";
@@ -21,7 +22,8 @@ import { isMoved } from "./moving.ts";
 import { needsOf, type RowNeeds } from "./row-needs.ts";
 import { weighRow, whyWithheld, type WithheldBy } from "./row-weight.ts";
 import { unlabelsElement } from "./sensitivity/labelled-elements.ts";
-import { changesRelation, labelsLess, showsMore, widensAccess } from "./self-widening.ts";
+import { changesRelation, labelsLess, relationMembers, showsMore, widensAccess } from "./self-widening.ts";
+import { isTakenByEachRow } from "./unread-patch.ts";
 
 /**
  * A write without conditions. A conditional write becomes one of these after its search has found the
@@ -39,6 +41,10 @@ export interface WriteGrant extends Pick<FactLists, "factPaths"> {
    * the row's content. `base`: the origin's.
    */
   readonly mayRead: (resource: Facts, base: FhirBase) => boolean;
+  /** Answers whether the scopes to read cover rows of the type at all. */
+  readonly mayReadSome: boolean;
+  /** Answers whether a patch needs no right to read: each row takes it, so its answer depends on none. */
+  readonly isTakenByEachRow: (operations: readonly PatchOperation[]) => boolean;
   /**
    * The writer's view of the stored resource, by the scopes to write or to read it; `undefined` for a create.
    * `writable` decides what may be written.
@@ -118,7 +124,7 @@ const mayChangeConsents = ({ isConsentRegistrar }: CompiledPolicy, { scopes, con
 /**
  * Decides about a write from policy ∩ scopes. An update or a delete needs a rule to read: the rule's view
  * decides what the write keeps. The scope needs no `r` for it; what the answer shows is decided by the scopes to
- * read. A patch needs `r`: its operations test the stored resource.
+ * read. A patch needs `r` unless each row takes it: its operations test the stored resource.
  */
 export function evaluateWrite(
   policy: CompiledPolicy,
@@ -139,8 +145,6 @@ export function evaluateWrite(
   // A practitioner or an organization belongs to several patients: one patient's scope must not change it.
   if (!canCover(rowAccess, type)) return err({ reason: "outside_patient_compartment", type });
   const readAccess = rowAccessOf(access, type, "r");
-  if (write.kind === "patch" && readAccess === undefined)
-    return err({ reason: "scope_insufficient", type, interaction: "read" });
   const read =
     write.kind === "create"
       ? undefined
@@ -150,7 +154,7 @@ export function evaluateWrite(
     return err({ reason: "outside_patient_compartment", type });
 
   const patients = rowAccessOf(access, "Patient", permission);
-  const { factPaths } = factListsOf(policy, access, type);
+  const { factPaths, decidingPaths } = factListsOf(policy, access, type);
   const basis = { policy, access, type, rowAccess, interaction, permission, factPaths };
   const writable: WriteGrant["writable"] = (resource, base) => {
     const covering = coversRow(rowAccess, resource, base) ? coveringOf(rules, resource) : [];
@@ -163,6 +167,13 @@ export function evaluateWrite(
   return ok({
     policyDigest: policy.digest,
     mayRead: (resource, base) => readAccess !== undefined && coversRow(readAccess, resource, base),
+    mayReadSome: readAccess !== undefined,
+    isTakenByEachRow: (operations) =>
+      isTakenByEachRow(
+        operations,
+        type,
+        new Set([...decidingPaths(type).map(([member]) => member), ...relationMembers(policy.users, type)]),
+      ),
     seen,
     writable,
     needsOfBody: (resource, base) => {

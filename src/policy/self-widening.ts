@@ -32,14 +32,16 @@ export function changesRelation(
   stored: JsonObject | undefined,
   result: JsonObject,
 ): boolean {
-  const type = textAt(result, "resourceType") ?? "";
-  return [...users].some((relation) => {
-    const elements = Object.hasOwn(relationElements[relation], type)
-      ? (relationElements[relation][type] ?? [])
-      : [];
-    return elements.some((name) => !isSameJson(stored && property(stored, name), property(result, name)));
-  });
+  return relationMembers(users, textAt(result, "resourceType") ?? "").some(
+    (name) => !isSameJson(stored && property(stored, name), property(result, name)),
+  );
 }
+
+/** The members of a type by which users find their patients. */
+export const relationMembers = (users: ReadonlySet<UserRelation>, type: string): readonly string[] =>
+  [...users].flatMap((relation) =>
+    Object.hasOwn(relationElements[relation], type) ? (relationElements[relation][type] ?? []) : [],
+  );
 
 /**
  * Answers whether a write takes a label away: from `meta.security`, from the element by which a document states

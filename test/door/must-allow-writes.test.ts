@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, test } from "vitest";
-import { fhirSending, fhirJson } from "../support/fhir-parts.ts";
+import { fhirSending, fhirJson, jsonPatch } from "../support/fhir-parts.ts";
 import {
   category,
   coded,
@@ -90,13 +90,27 @@ const writes: readonly (readonly [string, string, object | undefined, string, nu
     "patient/Observation.u",
     404,
   ],
+  [
+    "PATCH",
+    "Observation/o1-vital-signs",
+    [{ op: "replace", path: "/status", value: "amended" }],
+    "patient/Observation.u",
+    200,
+  ],
+  [
+    "PATCH",
+    "Observation/o2-vital-signs",
+    [{ op: "replace", path: "/status", value: "amended" }],
+    "patient/Observation.u",
+    404,
+  ],
   ["DELETE", "Encounter/e1", undefined, "patient/Encounter.d", 204],
   ["DELETE", "Encounter/e2", undefined, "patient/Encounter.d", 404],
 ];
 test.for(writes)("%s %s %o under %s", async ([method, path, body, scope, status], { expect }) => {
   const reply = await ask("patient", scope, path, {
     method,
-    headers: fhirJson,
+    headers: method === "PATCH" ? jsonPatch : fhirJson,
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   expect(reply.status, reply.text).toBe(status);

@@ -51,7 +51,7 @@ function granted(
 const writes = (grant: WriteGrant | string, row: JsonObject): boolean =>
   typeof grant === "object" && grant.writable(factsFor(grant, row), origin) !== undefined;
 
-test("a write needs a rule and a scope for its interaction; a patch needs the scope to read as well, and an update and a deletion do not", ({
+test("a write needs a rule and a scope for its interaction; a patch that a row could refuse needs the scope to read as well, and an update and a deletion do not", ({
   expect,
 }) => {
   expect(granted("delete", "Patient", "system/*.cruds")).toBe("rule_missing");
@@ -60,7 +60,19 @@ test("a write needs a rule and a scope for its interaction; a patch needs the sc
   expect(granted("update", "Observation", "system/*.crds")).toBe("scope_insufficient");
   expect(granted("patch", "Observation", "system/*.crds")).toBe("scope_insufficient");
   expect(granted("delete", "Observation", "system/*.crus")).toBe("scope_insufficient");
-  expect(granted("patch", "Observation", "system/*.cud")).toBe("scope_insufficient");
+  for (const [scope, isRead] of [
+    ["system/*.cud", false],
+    ["system/*.crud", true],
+  ] as const) {
+    const grant = granted("patch", "Observation", scope);
+    expect(typeof grant === "object" && [grant.mayReadSome, grant.isTakenByEachRow([])]).toEqual([
+      isRead,
+      true,
+    ]);
+    expect(
+      typeof grant === "object" && grant.isTakenByEachRow([{ op: "test", path: ["status"], value: "final" }]),
+    ).toBe(false);
+  }
   for (const kind of ["create", "update", "delete"] as const)
     expect(typeof granted(kind, "Observation", "system/*.cud"), kind).toBe("object");
   for (const kind of ["create", "update", "patch", "delete"] as const)

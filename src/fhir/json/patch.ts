@@ -83,6 +83,7 @@ function readPointer(text: string | undefined): Pointer | undefined {
 
 /**
  * Applies a patch, whole or not at all (RFC 5789 §2). The tree itself is not changed.
+ * @param startsLists `add` behind the end of an absent list makes the list: no error tells that it was absent.
  * @param carry called for every object that takes the place of an earlier object: changed below, or put
  * there by `replace`.
  */
@@ -90,11 +91,12 @@ export function applyPatch(
   tree: Json,
   operations: readonly PatchOperation[],
   carry: (object: JsonObject, replaced: JsonObject) => void = () => {},
+  startsLists = false,
 ): Result<Json, PatchRefusal> {
   const patcher = new Patcher(carry);
   let patched: Json | undefined = tree;
   for (const [operation, step] of operations.entries()) {
-    patched = patcher.apply(patched, step);
+    patched = patcher.apply(patched, startsLists ? startingList(patched, step) : step);
     if (patched === undefined)
       return err({
         reason: patcher.isTooCostly ? "patch_exceeds_limits" : "patch_not_applicable",
@@ -102,6 +104,13 @@ export function applyPatch(
       });
   }
   return ok(patched);
+}
+
+function startingList(tree: Json, operation: PatchOperation): PatchOperation {
+  const list = operation.path.slice(0, -1);
+  return operation.op === "add" && operation.path.at(-1) === "-" && at(tree, list) === undefined
+    ? { op: "add", path: list, value: [operation.value] }
+    : operation;
 }
 
 /** The change at a location, and to the list items behind it. */

@@ -68,20 +68,37 @@ function isHidden(resource: JsonObject, view: ObjectView, expression: string): b
 }
 
 /**
+ * The faults of the values that a patch writes into a resource of this type, whatever else the resource has: of
+ * its elements, and of the items that it appends.
+ */
+export function faultsOfPatch(type: string, operations: readonly PatchOperation[]): readonly MergeIssue[] {
+  const added = operations.flatMap((operation) =>
+    "value" in operation && (operation.path.length === 1 || operation.path.at(-1) === "-")
+      ? [{ ...operation, op: "add" as const }]
+      : [],
+  );
+  const patched = applyPatch({ resourceType: type }, added, undefined, true);
+  return patched.ok && isObject(patched.value)
+    ? validateResource(patched.value).filter(({ code }) => code !== "required")
+    : [];
+}
+
+/**
  * Applies a JSON Patch to a resource as its writer sees it, so that the result can be merged like a body.
- * `sources`: the sources of the merge.
+ * `sources`: the sources of the merge. `isUnread`: the writer may not read the resource.
  */
 export function patchShown(
   shown: JsonObject,
   operations: readonly PatchOperation[],
   sources: WeakMap<JsonObject, JsonObject>,
+  isUnread = false,
 ): Result<JsonObject, PatchRefusal | { readonly reason: "patch_not_a_resource" }> {
   const keepSource = (object: JsonObject, original: JsonObject) => {
     const source = sources.get(original);
     // a moved object keeps its source
     if (source !== undefined && !sources.has(object)) sources.set(object, source);
   };
-  const patched = applyPatch(shown, operations, keepSource);
+  const patched = applyPatch(shown, operations, keepSource, isUnread);
   if (!patched.ok) return patched;
   const left = withoutEmpty(patched.value, keepSource);
   return isObject(left) ? ok(left) : err({ reason: "patch_not_a_resource" });

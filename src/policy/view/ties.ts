@@ -37,6 +37,13 @@ export function tiesOf(view: ObjectView, at = ""): readonly Tie[] {
   return [...here, ...below];
 }
 
+/** Answers whether a server checks an element of a type against an element beside it. */
+export const isTied = (type: string, name: string): boolean =>
+  tiesAt(type).some(({ paths }) => {
+    const members = new Set(paths.map(([first = ""]) => first));
+    return members.size > 1 && members.has(name);
+  });
+
 function tiesAt(
   type: string,
 ): readonly { readonly key: string; readonly paths: readonly (readonly string[])[] }[] {

@@ -6,11 +6,12 @@ import type { FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import { unjudgedRow } from "#phi/disclose";
 import { patientsMax } from "#phi/disclosure";
-import { mergeBody, patchShown } from "#phi/merge/merge-body";
+import { faultsOfPatch, mergeBody, patchShown } from "#phi/merge/merge-body";
 import type { Bases } from "#phi/origin-urls";
 import { hiddenRoom } from "#phi/readable";
 import type { Change, PlainWrite, WriteGrant } from "#policy/evaluate-write";
 import { factsFor } from "#policy/facts";
+import { showsAllPatched } from "#policy/unread-patch";
 import { concernedByChange, concernedByCreate } from "#gateway/origin/concerned-by-write";
 import { authorizeChange, type Permission } from "#gateway/admission/authorize";
 import type { OriginSession } from "#gateway/origin/origin-session";
@@ -165,6 +166,10 @@ async function planChange(
   const { type, id } = write;
   const grant = authorizeChange({ policy, access }, write);
   if (!grant.ok) return grant;
+  const operations = body.kind === "patch" ? body.operations : [];
+  const isTaken = grant.value.isTakenByEachRow(operations);
+  if (!isTaken && !grant.value.mayReadSome)
+    return err({ reason: "scope_insufficient", type, interaction: "read" });
   const answer = await origin.read({ path: `${type}/${id}`, query: "" });
   if (!answer.ok) return answer;
   const bases = { origin: answer.value.base, public: origin.base };
@@ -182,7 +187,14 @@ async function planChange(
   if (!origin.names.concerned.decide({ type, id, ...found.value.named }))
     return err({ reason: "answer_too_large" });
   const context = { grant: grant.value, row: found.value, bases, origin };
-  return decideChange(write, body, conditions, { policy, access }, context);
+  const decide = () => decideChange(write, body, conditions, { policy, access }, context);
+  if (body.kind !== "patch" || found.value.isReadable) return decide();
+  // The writer may not read the row: its values alone are faulted, and each other cause has the face of an absent row.
+  const issues = isTaken ? faultsOfPatch(type, operations) : [];
+  if (issues.length > 0) return err({ reason: "body_invalid", issues });
+  if (!isTaken || !showsAllPatched(operations, found.value.view.object)) return err(unreadable);
+  const decided = await decide();
+  return decided.ok ? decided : err(unreadable);
 }
 
 /** Decides about a change of a visible row. */
@@ -204,8 +216,6 @@ async function decideChange(
   },
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { stored, shown, sources, view, isReadable: isKnown, version } = row;
-  // A patch tests the stored resource: its writer must be able to read the row.
-  if (kind === "patch" && !isKnown) return err(unreadable);
   const read = isKnown ? asRead(stored, shown, grant, bases) : undefined;
   if (!isCurrent(ifMatch, read, grant.policyDigest)) return err({ reason: "version_not_current" });
   if (version === undefined) return err({ reason: "version_missing" });
@@ -213,7 +223,7 @@ async function decideChange(
   const { origin } = bases;
   const submitted =
     body.kind === "patch"
-      ? patchShown(shown, body.operations, sources)
+      ? patchShown(shown, body.operations, sources, !isKnown)
       : ok(body.kind === "resource" ? withoutPart2Labels(body.resource, read ?? shown, shown) : {});
   if (!submitted.ok) return submitted;
   const known = await session.know(() => grant.needsOfBody(factsFor(grant, submitted.value), origin));
