@@ -151,10 +151,11 @@ export function readInteraction(
     case "search": {
       const search = readSearch(request.type, pairs.value, base);
       if (!search.ok) return search;
-      const { posted, within } = request;
-      const parameters =
-        within === undefined ? search.value.parameters : [within, ...search.value.parameters];
-      return ok({ kind: "search", posted, ...search.value, parameters });
+      const { posted, within, patient } = request;
+      if (within === undefined) return ok({ kind: "search", posted, ...search.value });
+      const parameters = [within, ...search.value.parameters];
+      const compartment = patient === undefined ? undefined : { patient, by: within };
+      return ok({ kind: "search", posted, ...search.value, parameters, compartment });
     }
     case "history":
       return readHistory(request.type, request.id, pairs.value);
@@ -269,12 +270,13 @@ const spoken = (name: string) => (parameterName.test(name) ? name : "parameter")
 
 type Requested =
   | Exclude<Reading, { kind: "search" }>
-  /** `within`: for a compartment search, which is the search for that patient's rows. */
+  /** `within`: for a compartment search, the criterion of its rows. `patient`: they belong to this patient. */
   | {
       readonly kind: "search";
       readonly type: ResourceType;
       readonly posted: boolean;
       readonly within: SearchParameter | undefined;
+      readonly patient?: string;
     }
   | { readonly kind: "history"; readonly type: ResourceType; readonly id: string | undefined }
   | ({ readonly kind: "everything" } & Pick<EverythingRequest, "within" | "id">)
@@ -326,9 +328,9 @@ function at(method: Method, route: Route): Requested | UnsupportedInteraction | 
 }
 
 /**
- * A compartment search becomes a search by owner, whose elements the reader must be allowed to see. Rows
- * that a person merely took part in do not belong to that person. The compartment of an Encounter has the rows
- * that name it (CompartmentDefinition/encounter of R4).
+ * A compartment search becomes a search by owner, whose elements the reader must be allowed to see. A row without an
+ * owner belongs to the patient who took part in it. The compartment of an Encounter has the rows that name it
+ * (CompartmentDefinition/encounter of R4).
  */
 function inCompartment({
   compartment,
@@ -346,7 +348,8 @@ function inCompartment({
       : compartment === "Encounter"
         ? inEncounter(type, id)
         : undefined;
-  return within === undefined ? "search-compartment" : { kind: "search", type, posted, within };
+  if (within === undefined) return "search-compartment";
+  return { kind: "search", type, posted, within, ...(compartment === "Patient" && { patient: id }) };
 }
 
 function inOperation(

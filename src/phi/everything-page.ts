@@ -18,8 +18,8 @@ import { Tally, type Disclosure, type Released } from "./disclosure.ts";
 import { pageBytesMax, type Offered } from "./page.ts";
 
 /**
- * A page of `$everything` under construction. A row is taken if the patient owns it and the grants of its own
- * type permit to find and to read it. A resource that no patient owns is included if a row on the page shows
+ * A page of `$everything` under construction. A row is taken if it belongs to the patient and the grants of its
+ * own type permit to find and to read it. A resource that no patient owns is included if a row on the page shows
  * a reference to it.
  */
 export class EverythingPage {

@@ -236,8 +236,8 @@ export class Page {
     isFirst: boolean,
     counted?: number,
   ): Result<Disclosure, DisclosureRefusal> {
-    const { type, question } = this.#expects;
-    const self = `${this.#bases.public}/${type}${question === "" ? "" : `?${question}`}`;
+    const { path, question } = this.#expects;
+    const self = `${this.#bases.public}/${path}${question === "" ? "" : `?${question}`}`;
     const total = counted ?? (isFirst && next === undefined ? this.#rows.length : undefined);
     // without a row there is no included resource
     const text = listText({ self, next, total }, this.#rows.length > 0);

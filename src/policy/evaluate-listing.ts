@@ -16,7 +16,7 @@ import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search
 import { err, ok, type Result } from "#kernel/result";
 import type { CompiledPolicy } from "./compile.ts";
 import { evaluate } from "./evaluate.ts";
-import { evaluateSearch } from "#policy/search/evaluate-search";
+import { evaluateSearch, ofAllParts } from "#policy/search/evaluate-search";
 import type { Grant, PolicyRefusal, SearchGrant } from "./grant.ts";
 import { showsInFull } from "./relations.ts";
 import { rowAccessOf, isUnrestricted, patientsWithin, type Access } from "./row-access.ts";
@@ -50,7 +50,7 @@ export interface EverythingGrant extends Paged {
   readonly kind: "everything";
   /** `undefined`: a search of the whole server. */
   readonly id: string | undefined;
-  /** The patient who must own each row; `undefined`: the grants of the types decide alone. */
+  /** The patient to whom each row must belong; `undefined`: the grants of the types decide alone. */
   readonly owner: string | undefined;
   /** The client's address, below the FHIR base. */
   readonly path: string;
@@ -251,6 +251,7 @@ function evaluateRows(
       type,
       posted: false,
       parameters: owner === undefined ? [] : [owner],
+      compartment: owner === undefined || id === undefined ? undefined : { patient: id, by: owner },
       joins: [],
       includes:
         includes === "*"
@@ -272,9 +273,10 @@ function evaluateRows(
     ...include,
     targets: new Set([...include.targets].filter(isIncluded)),
   }));
+  const rows = ofAllParts(found.value);
   return ok({
-    search: { ...found.value, includes: shared.filter(({ targets }) => targets.size > 0) },
-    read: read?.value ?? found.value,
+    search: { ...rows, includes: shared.filter(({ targets }) => targets.size > 0) },
+    read: read?.value ?? rows,
   });
 }
 

@@ -142,6 +142,8 @@ export interface ReadExpectation {
 export interface SearchExpectation {
   readonly kind: "search";
   readonly type: string;
+  /** The client's address, below the FHIR base. */
+  readonly path: string;
   /** The client's question in its own terms: the query that `searchQuery` writes. */
   readonly question: string;
   readonly posted: boolean;

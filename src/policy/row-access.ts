@@ -3,10 +3,9 @@ import { isAboutOnly, isOwnedBy, mayBelongToAnother, type Nesting } from "#fhir/
 import { isCompartmentType, mayBeOwned } from "#fhir/r4/compartment-tables";
 import type { Facts } from "#fhir/json/facts";
 import { textAt, type JsonObject } from "#fhir/json/json";
-import { naming, ownedBy, readsOwners } from "#fhir/search/owner-parameter";
+import { ownedBy, readsOwners } from "#fhir/search/owner-parameter";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import type { SearchParameter } from "#fhir/search/search";
-import type { SearchParameterDefinition } from "#fhir/search/parameters";
 import {
   reachesOf,
   type ScopeFilter,
@@ -246,20 +245,20 @@ const meetsAll = (row: Facts, filters: readonly RowFilter[], base: FhirBase): bo
  * The row access as search parameters, added to the client's own: the origin then sends no row that the
  * gateway would drop.
  *
- * @param participant the parameter that names the patients in place of the rows' owner.
+ * @param participant the criterion that names the patients in place of the rows' owner.
  */
 export function accessParameters(
   rowAccess: RowAccess,
   type: string,
   clientParameters: readonly SearchParameter[],
-  participant?: SearchParameterDefinition,
+  participant?: SearchParameter,
 ): readonly SearchParameter[] {
   const [single, ...further] = rowAccess;
   const filters =
     single === undefined || further.length > 0 ? [] : single.filters.map(({ parameter }) => parameter);
+  if (participant !== undefined) return [participant, ...filters];
   const patients = patientsWithin(rowAccess);
   if (patients === undefined) return filters;
-  if (participant !== undefined) return [naming(participant, patients), ...filters];
   // A Provenance of a patient's rows need not name the patient: its targets decide, as about a read by id.
   if (type === "Provenance" && clientParameters.some(namesTargets)) return filters;
   if (clientParameters.some((parameter) => restrictsTo(parameter, type, patients))) return filters;

@@ -42,9 +42,14 @@ const cases: readonly (readonly [AskerKind, string, string, readonly string[]])[
     "patient",
     "patient/*.rs",
     "Patient/ann/*?_type=Observation,Condition",
-    ["c1", "o1-laboratory", "o1-vital-signs"],
+    ["c1", "o1-laboratory", "o1-performed", "o1-vital-signs"],
   ],
-  ["patient", "patient/*.s", "Patient/ann/*?_type=Observation", ["o1-laboratory", "o1-vital-signs"]],
+  [
+    "patient",
+    "patient/*.s",
+    "Patient/ann/*?_type=Observation",
+    ["o1-laboratory", "o1-performed", "o1-vital-signs"],
+  ],
   [
     "patient",
     "patient/*.rs",
@@ -53,7 +58,12 @@ const cases: readonly (readonly [AskerKind, string, string, readonly string[]])[
   ],
   ["user", "user/*.rs", "Patient/ben/*?_type=Condition,Device", ["c2", "d2"]],
   ["system", "system/*.rs", "Patient/ben/*?_type=Condition", ["c2"]],
-  ["patient", "patient/*.rs", `?${three}`, ["ann", "o1-laboratory", "o1-vital-signs", "vera"]],
+  [
+    "patient",
+    "patient/*.rs",
+    `?${three}`,
+    ["ann", "o1-laboratory", "o1-performed", "o1-vital-signs", "vera"],
+  ],
   // a single type: the search of that type, with its parameters
   ["patient", "patient/*.rs", "?_type=Observation", ["o1-laboratory", "o1-performed", "o1-vital-signs"]],
   ["patient", "patient/*.rs", "?_type=Observation&code=code-1", ["o1-laboratory"]],
@@ -79,7 +89,7 @@ const cases: readonly (readonly [AskerKind, string, string, readonly string[]])[
     "patient",
     "patient/*.s?_type=Patient,Observation",
     `?${three}`,
-    ["ann", "o1-laboratory", "o1-vital-signs"],
+    ["ann", "o1-laboratory", "o1-performed", "o1-vital-signs"],
   ],
   ["patient", "patient/Patient.rs user/*.rs", "?_type=Patient,Observation", ["ann"]],
   // another patient, and a patient whom the origin does not have

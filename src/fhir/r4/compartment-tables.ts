@@ -1,3 +1,4 @@
+import { elementsOf } from "./elements.ts";
 import { r4Concerned, r4Involved, r4Owners, r4Participants } from "./compartment.gen.ts";
 
 const paths = (
@@ -78,6 +79,12 @@ export function isCompartmentPath(type: string, path: readonly string[], part: "
   const table = part === "any" || mayBeOwned(type) ? anyPaths : ownerPaths;
   return table.get(type)?.has(path.join(".")) === true;
 }
+
+/** True if R4 demands an owner element: no valid row of the type belongs to a mere participant. */
+export const demandsOwner = (type: string): boolean =>
+  (ownerElements.get(type) ?? []).some(
+    ([name = "", ...below]) => below.length === 0 && elementsOf(type).get(name)?.required === true,
+  );
 
 /** The element paths of a type at which a patient only took part; empty if there are none. */
 export const participantPaths = (type: string): readonly (readonly string[])[] =>

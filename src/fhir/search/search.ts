@@ -24,6 +24,11 @@ export interface SortKey {
 
 /** A type-level search: its criteria, and the form of the answer. */
 export interface Search extends Criteria, WantedElements {
+  /**
+   * The rows have to belong to this patient: as their owner or, in a row without an owner, as a participant. `by` is
+   * the criterion of the owner, one of `parameters`.
+   */
+  readonly compartment?: { readonly patient: string; readonly by: SearchParameter } | undefined;
   readonly includes: readonly Include[];
   readonly sort: readonly SortKey[];
   /** The most entries that the reader wants on a page (`_count`). */

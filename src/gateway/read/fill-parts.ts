@@ -62,7 +62,7 @@ async function fillInTurn(
 const partOf = (place: PagePlace | undefined): number => (typeof place?.part === "number" ? place.part : 0);
 
 /** An origin that does not know the parameter of a part finds no row by it. */
-const isUnknownPart = ({ reason }: PartsRefusal): boolean =>
+export const isUnknownPart = ({ reason }: PartsRefusal): boolean =>
   reason === "origin_rejected_search" || reason === "absent";
 
 async function fillSorted(

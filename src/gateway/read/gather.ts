@@ -88,6 +88,6 @@ async function searchPage(
   const filled = await fillParts(ready.value.grant, place, origin, ready.value.resolved);
   if (!filled.ok) return filled;
   const { page, next } = filled.value;
-  const link = await links.to(expects.type, next);
+  const link = await links.to(expects.path, next);
   return link.ok ? page.finish(link.value, place === undefined, counted.value) : link;
 }

@@ -1,11 +1,14 @@
 import type { JsonObject } from "#fhir/json/json";
 import type { FhirQuestion, PagePlace } from "#fhir/ports";
+import { demandsOwner } from "#fhir/r4/compartment-tables";
 import type { FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import { EverythingPage } from "#phi/everything-page";
 import type { EverythingGrant } from "#policy/evaluate-listing";
+import type { SearchGrant } from "#policy/grant";
 import { allRows } from "#gateway/origin/all-rows";
 import { fill, type Filled } from "./fill-page.ts";
+import { isUnknownPart } from "./fill-parts.ts";
 import type { GatherRefusal } from "./gather.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { passOver } from "#gateway/origin/pass-over";
@@ -58,9 +61,10 @@ export async function listEverything(
 
 type Asks = readonly [TypeQuestion, ...TypeQuestion[]];
 
-/** A question for everything, or for the rows of one type. */
+/** A question for everything, or for a part of the rows of one type. */
 interface TypeQuestion {
-  readonly type: string | undefined;
+  /** The type, and behind a colon the parameter of a further part; `undefined`: everything. */
+  readonly part: string | undefined;
   readonly ask: FhirQuestion;
 }
 
@@ -75,26 +79,32 @@ async function asksOf(grant: EverythingGrant, origin: OriginSession): Promise<As
   switch (grant.patient === undefined ? "none" : everything) {
     case undefined:
     case "with-type":
-      return [{ type: undefined, ask }];
+      return [{ part: undefined, ask }];
     case "without-type": // the page takes rows of the permitted types only
-      return [{ type: undefined, ask: { ...ask, query: less(ask.query, ["_type"]) } }];
+      return [{ part: undefined, ask: { ...ask, query: less(ask.query, ["_type"]) } }];
     case "none": {
       if (less(ask.query, ["_type", "_count"]) !== "") return undefined;
       const searches = [...grant.rows]
         .filter(([type]) => types?.has(type) !== false)
-        .map(([type, { search }]) => ({
-          type,
-          ask: {
-            path: search.ask.path,
-            posted: search.ask.posted === true,
-            query: less(search.ask.query, ["_include", "_sort"]),
-          },
-        }));
+        .flatMap(([type, { search }]) => {
+          // R4 demands the owner: no row has its patient as a participant alone
+          const further = demandsOwner(type) ? [] : search.expects.further;
+          return [search, ...further].map((grant, index) => ({
+            part: index === 0 ? type : `${type}:${index}`,
+            ask: plainly(grant),
+          }));
+        });
       const [first, ...others] = searches;
       return first === undefined ? undefined : [first, ...others];
     }
   }
 }
+
+const plainly = ({ ask: { path, query, posted = false } }: SearchGrant): FhirQuestion => ({
+  path,
+  posted,
+  query: less(query, ["_include", "_sort"]),
+});
 
 const less = (query: string, names: readonly string[]): string =>
   query
@@ -118,18 +128,21 @@ async function fillFromAll(
   const from = firstOf(asks, start);
   // The origin lost the type, or its own operation, since the page before.
   if (from === -1) return err({ reason: "page_link_target_absent" });
-  for (const [index, { type, ask }] of asks.entries()) {
+  for (const [index, { part: name, ask }] of asks.entries()) {
     if (index < from) continue;
-    const part = type === undefined ? {} : { part: type };
+    const part = name === undefined ? {} : { part: name };
     const place: PagePlace =
       index === from
         ? { ...start, ...part }
         : { question: start.question, posted: false, ...part, link: undefined, after: undefined, seen: 0 };
     if (index - from >= questionsMax) return ok({ page: open(origin.base), next: place });
     const filled = await fill({ ask, type: "searchset" }, place, origin, open);
-    // A server that lacks one of the types has no row of it.
+    // A server that lacks one of the types, or the parameter of a further part, has no row of it.
     const lacksType =
-      !filled.ok && asks.length > 1 && place.link === undefined && filled.error.reason === "absent";
+      !filled.ok &&
+      asks.length > 1 &&
+      place.link === undefined &&
+      (filled.error.reason === "absent" || (name?.includes(":") === true && isUnknownPart(filled.error)));
     if (!filled.ok && !lacksType) return filled;
     if (filled.ok && filled.value.next !== undefined) return filled;
   }
@@ -142,7 +155,7 @@ async function fillFromAll(
 /** Index of the question that a page begins with; -1: it is no longer asked. */
 function firstOf(asks: Asks, { part, link, after }: PagePlace): number {
   const isFirstPage = part === undefined && link === undefined && after === undefined;
-  return isFirstPage ? 0 : asks.findIndex(({ type }) => type === part);
+  return isFirstPage ? 0 : asks.findIndex((asked) => asked.part === part);
 }
 
 async function referred(

@@ -5,7 +5,8 @@ import { searchQuery, type Search, type SearchParameter } from "#fhir/search/sea
 import { isDecidedByRows } from "#fhir/search/row-judge";
 import { readsOwners } from "#fhir/search/owner-parameter";
 import { wantedMembers } from "#fhir/search/element-list";
-import { hasOwnerElement } from "#fhir/r4/compartment";
+import type { FhirBase } from "#fhir/r4/reference";
+import { hasOwnerElement, isOwnedBy } from "#fhir/r4/compartment";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
@@ -129,23 +130,44 @@ function searchAmong(
       named.map(({ parameter }) => parameter),
     ),
   };
-  const grantOf = (partRules: readonly CompiledRule[], expects: SearchExpectation): SearchGrant => ({
-    ...granted(basis, partRules, expects.askJoined([]), expects, parameters, includes.value),
+  const grantOf = (
+    partRules: readonly CompiledRule[],
+    expects: SearchExpectation,
+    met = parameters,
+  ): SearchGrant => ({
+    ...granted(basis, partRules, expects.askJoined([]), expects, met, includes.value),
     expects,
     mustShow,
   });
   const parts = participantParts(policy, search, { searchRules, rowAccess });
+  const beside = withoutCompartment(search);
+  const isTheirs = belongingTo(search);
   const further = parts.map(({ by, rules, isOwn }) =>
-    limitedTo(isOwn, grantOf(rules, expectationOf(permitted, rules, isAsked, [], by))),
+    limitedTo(
+      (row, base) => isOwn(row, base) && isTheirs(row, base),
+      grantOf(rules, expectationOf(permitted, rules, isAsked, [], by), beside),
+    ),
   );
-  const isOwners = (row: Facts) => hasOwnerElement(row) || property(row, "resourceType") !== type;
+  const isOwners = (row: Facts, base: FhirBase) =>
+    (further.length === 0 || hasOwnerElement(row) || property(row, "resourceType") !== type) &&
+    isTheirs(row, base);
   const expects = expectationOf(permitted, searchRules, isAsked, further);
   if (references !== undefined) {
     const opening = { references, viewBy: viewByReferrers(basis, searchRules, expects) };
     return ok(grantOf(searchRules, { ...expects, opening }));
   }
   const whole = grantOf(searchRules, expects);
-  return ok(further.length === 0 ? whole : limitedTo(isOwners, whole));
+  return ok(further.length === 0 && search.compartment === undefined ? whole : limitedTo(isOwners, whole));
+}
+
+/**
+ * Answers whether a row belongs to the patient of the compartment, by the one definition of a read. R4's compartment
+ * has a Provenance by the patient among its targets.
+ */
+function belongingTo({ type, compartment }: Search): SearchPart["isOwn"] {
+  if (compartment === undefined || type === "Provenance") return () => true;
+  const patients = new Set([compartment.patient]);
+  return (row, base) => isOwnedBy(row, patients, base);
 }
 
 /** The view of a shared row, by the rows that refer to it. */
@@ -178,10 +200,12 @@ function expectationOf(
   partRules: readonly CompiledRule[],
   isAsked: (parameter: SearchParameter) => boolean,
   further: readonly SearchGrant[],
-  participant?: SearchParameter["definition"],
+  participant?: SearchParameter,
 ): SearchExpectation {
-  const { type, parameters, sort, posted, total } = search;
+  const { type, sort, posted, total, compartment } = search;
   const count = pageCount(search.count);
+  const beside = withoutCompartment(search);
+  const parameters = participant === undefined ? search.parameters : beside;
   const narrowed = [
     ...parameters,
     ...conditionParameters(type, partRules),
@@ -202,7 +226,8 @@ function expectationOf(
   return {
     kind: "search",
     type,
-    question: searchQuery(search),
+    path: compartment === undefined ? type : `Patient/${compartment.patient}/${type}`,
+    question: searchQuery({ ...search, parameters: beside }),
     posted,
     count,
     joins,
@@ -212,6 +237,31 @@ function expectationOf(
     further,
   };
 }
+
+/** The criteria beside the compartment, which the address names. */
+const withoutCompartment = ({ parameters, compartment }: Search): readonly SearchParameter[] =>
+  parameters.filter((parameter) => parameter !== compartment?.by);
+
+/**
+ * A search as one grant for the rows of all its parts, in any order. Its criterion of the owner is left out: the list
+ * that it is for says whose each row is.
+ */
+export const ofAllParts = (grant: SearchGrant): SearchGrant => {
+  const parts = [grant, ...grant.expects.further];
+  const first = <Found>(judge: (part: SearchGrant) => Found | undefined): Found | undefined => {
+    for (const part of parts) {
+      const found = judge(part);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+  return {
+    ...grant,
+    clientParameters: [],
+    viewOf: (...row) => first(({ viewOf }) => viewOf(...row)),
+    needsOf: (...row) => first(({ needsOf }) => needsOf(...row)),
+  };
+};
 
 /**
  * True if a value is a URL of another server. An origin never gets it, since it could follow it, or read it as a

@@ -3,21 +3,20 @@ import { isCompartmentPath } from "#fhir/r4/compartment-tables";
 import type { Facts } from "#fhir/json/facts";
 import { textAt } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
-import { ownedBy, participantParameters } from "#fhir/search/owner-parameter";
-import type { SearchParameterDefinition } from "#fhir/search/parameters";
-import type { Search } from "#fhir/search/search";
+import { naming, ownedBy, participantParameters } from "#fhir/search/owner-parameter";
+import type { Search, SearchParameter } from "#fhir/search/search";
 import type { CompiledPolicy, CompiledRule } from "#policy/compile";
 import { showsInFull } from "#policy/relations";
 import { patientsWithin, type RowAccess } from "#policy/row-access";
 
 /**
  * A part of a search: the rows without an owner in which the patients took part, found by one parameter. A
- * search under a `patient/` or `user/` scope has these parts after the owners' rows, since no single question
- * to the origin finds both.
+ * search under a `patient/` or `user/` scope, or in a patient's compartment, has these parts after the owners' rows,
+ * since no single question to the origin finds both.
  */
 export interface SearchPart {
-  /** The parameter that names the patients. */
-  readonly by: SearchParameterDefinition;
+  /** The criterion that names the patients. */
+  readonly by: SearchParameter;
   /**
    * The rules that show the owner and the participant: without them, the row's place in the answer would
    * reveal a hidden element.
@@ -33,18 +32,20 @@ export interface SearchPart {
  */
 export function participantParts(
   policy: CompiledPolicy,
-  { type, parameters }: Pick<Search, "type" | "parameters">,
+  { type, parameters, compartment }: Pick<Search, "type" | "parameters" | "compartment">,
   {
     searchRules,
     rowAccess,
   }: { readonly searchRules: readonly CompiledRule[]; readonly rowAccess: RowAccess },
 ): readonly SearchPart[] {
-  const patients = patientsWithin(rowAccess);
+  const patients = compartment === undefined ? patientsWithin(rowAccess) : new Set([compartment.patient]);
   const owner = patients === undefined ? undefined : ownedBy(type, patients)?.definition;
   if (patients === undefined || owner === undefined) return [];
   // A row without an owner element meets no condition on its owner.
   const namesOwner = parameters.some(
-    ({ definition: { paths } }) => paths?.every((path) => isCompartmentPath(type, path, "owner")) === true,
+    (parameter) =>
+      parameter !== compartment?.by &&
+      parameter.definition.paths?.every((path) => isCompartmentPath(type, path, "owner")) === true,
   );
   if (namesOwner) return [];
   const earlier: (readonly string[])[] = [];
@@ -60,6 +61,6 @@ export function participantParts(
       !hasOwnerElement(row) &&
       namesListed(row, paths, patients, base) &&
       !namesListed(row, before, patients, base);
-    return [{ by, rules, isOwn }];
+    return [{ by: naming(by, patients), rules, isOwn }];
   });
 }
