@@ -11,6 +11,8 @@ export interface FacedRefusal {
   readonly operation?: string;
   /** The code of an interaction. */
   readonly interaction?: string;
+  /** Of an update of a row by its id. */
+  readonly isUpdate?: true;
 }
 
 export const gatewayFaces = facesOf("gateway");
@@ -20,12 +22,17 @@ export const gatewayFaces = facesOf("gateway");
  * own, never values.
  */
 export function faceOf(refusal: FacedRefusal): GatewayFace {
-  const plain = gatewayFaces[refusal.reason];
+  const known = gatewayFaces[refusal.reason];
+  const plain =
+    refusal.isUpdate && known.status === 404 ? { ...known, text: `${known.text} ${toCreate}` } : known;
   const exception = exceptionToShow(refusal.reason);
   const face = exception === undefined ? plain : { ...plain, exception };
   const name = nameIn(refusal);
   return name === undefined ? face : { ...face, text: `${face.text} (${name})` };
 }
+
+const toCreate =
+  "To create a resource, POST it; under an id of your choice only with the idPrefix of this client's registry entry.";
 
 function nameIn({ reason, parameter, operation, interaction }: FacedRefusal): string | undefined {
   if (parameter !== undefined) return parameter;

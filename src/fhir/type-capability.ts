@@ -15,6 +15,8 @@ export interface TypeCapability {
   readonly includes: readonly string[];
   readonly revincludes: readonly string[];
   readonly operations: readonly Operation[];
+  /** An update of an absent row creates it, under the ids that the client may choose. */
+  readonly updateCreate?: boolean;
 }
 
 /** Codes of http://hl7.org/fhir/restful-interaction. */
@@ -86,7 +88,7 @@ export function servedBy(
     );
     const searches = interactions.includes("search-type");
     return {
-      type: one.type,
+      ...one,
       interactions,
       parameters: searches
         ? one.parameters.filter(({ definition }) => served.search.has(definition.code))
@@ -123,6 +125,7 @@ export function writtenCapability({
   includes,
   revincludes,
   operations,
+  updateCreate = false,
 }: TypeCapability) {
   const may = (interaction: TypeInteraction) => interactions.includes(interaction);
   return {
@@ -130,8 +133,7 @@ export function writtenCapability({
     interaction: interactions.map((code) => ({ code })),
     ...(may("history-instance") && { versioning: "versioned", readHistory: true }),
     ...(may("read") && { conditionalRead: "full-support" }),
-    // a client that may see no resource must not find out by writing to it
-    ...(may("update") && { updateCreate: false }),
+    ...(may("update") && { updateCreate }),
     ...(may("create") && { conditionalCreate: may("search-type") }),
     ...(may("update") && { conditionalUpdate: may("search-type") }),
     ...(may("delete") && { conditionalDelete: may("search-type") ? "single" : "not-supported" }),

@@ -47,6 +47,8 @@ export interface ClientRecord {
   readonly organization?: readonly string[] | undefined;
   /** The entity behind the client, as accountings name it. */
   readonly entity?: { readonly name: string } | undefined;
+  /** The beginning of the ids that the client may choose for new resources. */
+  readonly idPrefix?: string | undefined;
   /** Before this instant, unbound tokens of its external issuer are accepted. */
   readonly unboundUntil: Instant | undefined;
   /** Several at once for rotation. */

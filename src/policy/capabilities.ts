@@ -6,6 +6,7 @@ import { operationsOn, type Operation } from "#fhir/operations";
 import type { ServedType } from "#fhir/ports";
 import { servedBy, type TypeCapability, type TypeInteraction } from "#fhir/type-capability";
 import { usCoreProfiles } from "#fhir/us-core";
+import { mayChooseId } from "./chosen-id.ts";
 import type { CompiledPolicy } from "./compile.ts";
 import { evaluate } from "./evaluate.ts";
 import { mayBeMasked } from "#policy/search/evaluate-search";
@@ -39,9 +40,9 @@ export function capabilitiesOf(
   const references = capabilities.flatMap(({ type, includes }) => includes.map((name) => ({ name, type })));
   return capabilities
     .filter(({ interactions }) => interactions.length > 0)
-    .map(({ type, interactions, parameters, includes, operations }) => {
+    .map(({ type, interactions, parameters, includes, operations, updateCreate = false }) => {
       const revincludes = interactions.includes("search-type") ? leadingTo(type, references) : [];
-      return { type, interactions, parameters, includes, revincludes, operations };
+      return { type, interactions, parameters, includes, revincludes, operations, updateCreate };
     });
 }
 
@@ -108,6 +109,8 @@ function capabilityOf(
     includes: withIncludes.ok ? [...new Set(withIncludes.value.includes.map(({ name }) => name))] : [],
     revincludes: [], // the includes of further types that lead back; known when all types are
     operations: isUsable ? operationsOf(policy, access, type) : [],
+    ...(interactions.includes("create") &&
+      mayChooseId(policy, access, type, access.idPrefix ?? "") && { updateCreate: true }),
   };
 }
 

@@ -28,6 +28,8 @@ export interface Access {
    * known.
    */
   readonly usersPatients?: ReadonlySet<string> | undefined;
+  /** The beginning of the ids that the client may choose for new resources. */
+  readonly idPrefix?: string | undefined;
   /** The time of the request, by which a policy's `dataPeriod` counts; undefined where no request runs. */
   readonly at?: Instant | undefined;
   /** The purpose of the request, by which labels are weighed; undefined: no label leaves for a purpose. */

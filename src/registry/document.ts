@@ -262,6 +262,14 @@ const client = z.strictObject({
     description:
       "The name of the entity behind the client, and its address if it is known, as accountings of disclosures name the recipient (45 CFR 164.528(b)(2)(ii)). Without it they name the client's id.",
   }),
+  idPrefix: z
+    .string()
+    .regex(/^[A-Za-z0-9]{2,30}-$/u)
+    .optional()
+    .meta({
+      description:
+        "The client may create resources under ids of its choice (PUT) that begin with this prefix: letters and digits, and a hyphen at the end. No two clients have the same.",
+    }),
   unboundUntil: moment.optional().meta({
     description:
       "An exception: until this time the client may use unbound tokens. At most 90 days ahead when the file is read. Only with auth external.",

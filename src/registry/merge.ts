@@ -124,7 +124,9 @@ export function mergeRegistry(
   const clientEntries = file.clients
     .map(clientEntry)
     .map((entry) =>
-      mode === "add" ? withTheRegistered(entry, there.clients.get(entry.id), ["region", "entity"]) : entry,
+      mode === "add"
+        ? withTheRegistered(entry, there.clients.get(entry.id), ["region", "entity", "idPrefix"])
+        : entry,
     );
   const agreementEntries = file.agreements.map(agreementEntry);
   const originEntries = file.origins.map((entry) => withTraits(entry, there.origins.get(entry.name), mode));
@@ -139,6 +141,7 @@ export function mergeRegistry(
     "region",
     "organization",
     "entity",
+    "idPrefix",
   ]);
   if (!clients.ok) return clients;
   const lifted = liftedSuspension(there, file, reinstated);
@@ -178,6 +181,13 @@ export function mergeRegistry(
     all,
   );
   if (dangling !== undefined) return err(dangling);
+  const meeting = clientEntries.findIndex(({ id, idPrefix }) =>
+    [...all.clients.values()].some(
+      (other) => idPrefix !== undefined && other.id !== id && other.idPrefix === idPrefix,
+    ),
+  );
+  if (meeting !== -1)
+    return err(clash(["clients", meeting, "idPrefix"], "is the prefix of a different client"));
 
   return ok({
     issuers: issuers.value,

@@ -63,6 +63,7 @@ export async function permit(
     targets,
     referred,
     at,
+    idPrefix: who.client.idPrefix,
   };
   const named = patientsNamed(interaction);
   const naming = origin.names.nameAsked(named, access);

@@ -7,6 +7,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { FilingRefusal } from "#gateway/consents/consent-filing";
 import { notSent, readWhole } from "#gateway/origin/forward";
 import type { OriginSession } from "#gateway/origin/origin-session";
+import { createdIdPrefix } from "#policy/chosen-id";
 import type { SentPlan } from "#gateway/change/plan/planned-write";
 import type { WrittenChange } from "./effect.ts";
 import { afterWrites } from "./effects.ts";
@@ -99,8 +100,8 @@ async function createdBefore(
   { refusal }: SentEnd,
   origin: OriginSession,
 ): Promise<SentEnd | undefined> {
-  if (refusal?.reason !== "write_precondition_failed" || write.ifNone !== "same id" || id === undefined)
-    return undefined;
+  const isOwn = write.ifNone === "same id" && id?.startsWith(createdIdPrefix) === true;
+  if (refusal?.reason !== "write_precondition_failed" || !isOwn) return undefined;
   const there = await origin.ask({ path: `${type}/${id}`, query: "" });
   if (there.ok) {
     const { base } = there.value;

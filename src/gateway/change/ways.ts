@@ -2,6 +2,7 @@ import { elementsOf, isResourceType, type ResourceType } from "#fhir/r4/elements
 import { isArray, isObject, property, readJson, readObject, textAt, type JsonObject } from "#fhir/json/json";
 import type { OriginCapabilities } from "#fhir/ports";
 import { utf8 } from "#kernel/encoded";
+import { createdIdPrefix } from "#policy/chosen-id";
 import type { SentPlan } from "#gateway/change/plan/planned-write";
 import type { DoneWrite } from "./send.ts";
 
@@ -92,7 +93,7 @@ const hasIdentifiers = (type: ResourceType): boolean => elementsOf(type).get("id
 const createdIdentifierSystem = "urn:phylax:created";
 
 /** The id of a resource that is created as an update. */
-export const createdId = (name: string): string => `w-${name}`;
+export const createdId = (name: string): string => createdIdPrefix + name;
 
 /** The name of a write, from the name of its request: the place in a bundle belongs to it. */
 export const writeName = (request: string, index?: number): string =>

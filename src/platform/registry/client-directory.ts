@@ -86,6 +86,7 @@ async function readClient(
     patient: client.patient ?? undefined,
     organization: client.organization ?? undefined,
     entity: client.entity ?? undefined,
+    idPrefix: client.idPrefix ?? undefined,
     unboundUntil: client.unboundUntil ?? undefined,
     home:
       client.region === null && client.regionSince === null

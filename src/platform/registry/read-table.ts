@@ -47,6 +47,7 @@ export const clientTable: ReadTable<RowOf<typeof clients>> = {
     regionSince: "plain",
     organization: "json",
     entity: "json",
+    idPrefix: "plain",
   },
 };
 

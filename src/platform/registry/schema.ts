@@ -56,6 +56,7 @@ export const clients = sqliteTable(
     regionSince: moment("region_since"),
     organization: text("organization", { mode: "json" }).$type<string[]>(),
     entity: text("entity", { mode: "json" }).$type<Recipient>(),
+    idPrefix: text("id_prefix"),
   },
   (table) => [uniqueIndex("clients_external").on(table.issuer, table.externalClientId)],
 );

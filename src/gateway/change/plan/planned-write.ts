@@ -12,7 +12,10 @@ import type { OriginRefusal } from "#gateway/origin/forward";
 import type { NewNames, ResultRefusal } from "./accept-result.ts";
 import type { ConsentPatientRefusal } from "./consent-patient.ts";
 
-export type PlanRefusal =
+/** `isUpdate`: of an update of a row by its id, whose text says how to create. */
+export type PlanRefusal = PlanFault & { readonly isUpdate?: true };
+
+type PlanFault =
   | PolicyRefusal
   | ConsentPatientRefusal
   | InteractionRefusal

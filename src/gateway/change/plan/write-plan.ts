@@ -11,6 +11,7 @@ import type { Bases } from "#phi/origin-urls";
 import { hiddenRoom } from "#phi/readable";
 import type { Change, PlainWrite, WriteGrant } from "#policy/evaluate-write";
 import { factsFor } from "#policy/facts";
+import { mayChooseId } from "#policy/chosen-id";
 import { showsAllPatched } from "#policy/unread-patch";
 import { concernedByChange, concernedByCreate } from "#gateway/origin/concerned-by-write";
 import { authorizeChange, type Permission } from "#gateway/admission/authorize";
@@ -49,7 +50,9 @@ export async function planWrite(
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   if (origin.held.lacksPlans) return err({ reason: "plan_too_large" });
   const planned = await decideWrite(asked, permission, origin);
-  if (!planned.ok || planned.value.kind !== "send") return planned;
+  if (!planned.ok)
+    return asked.interaction.kind === "update" ? err({ ...planned.error, isUpdate: true }) : planned;
+  if (planned.value.kind !== "send") return planned;
   const { type, write } = planned.value;
   // The text may be larger than the submitted text, by the hidden part of the stored resource.
   if (!origin.held.takePlan(sizeHeldBy(planned.value))) return err({ reason: "plan_too_large" });
@@ -103,8 +106,6 @@ async function decideWrite(
       ? planDelete({ kind, type, id }, conditions, permission, origin)
       : planChange({ kind, type, id }, ofId(body, id), conditions, permission, origin);
   if (kind === "delete") return ok({ kind: "nothing", type });
-  // A create under an id of the client's choice would tell whether that id is taken: it has the face of
-  // an update of an absent row.
   const isNew = kind === "update" && body.kind === "resource" && property(body.resource, "id") === undefined;
   return isNew ? planCreate({ kind: "create", type }, body, permission, origin) : err({ reason: "absent" });
 }
@@ -120,6 +121,7 @@ async function planCreate(
   body: WriteBody,
   { policy, access }: Permission,
   origin: OriginSession,
+  chosenId?: string,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { base } = origin;
   const { type } = write;
@@ -142,15 +144,19 @@ async function planCreate(
   if (fault !== undefined) return err(fault);
   if (conditionalReferences(resource).length > 0)
     return err({ reason: "conditional_reference_not_supported" });
-  const concerned = concernedByCreate(resource, bases);
-  const text = JSON.stringify(resource);
+  const stored = chosenId === undefined ? resource : { ...resource, id: chosenId };
+  const concerned = concernedByCreate(stored, bases);
+  const text = JSON.stringify(stored);
   const accepted = acceptResult({ type, result: resource, text, sent: resource }, { policy, access }, bases);
   if (!accepted.ok) return accepted;
   return ok({
     kind: "send",
-    write: { method: "POST", path: type, body: text },
+    write:
+      chosenId === undefined
+        ? { method: "POST", path: type, body: text }
+        : { method: "PUT", path: `${type}/${chosenId}`, body: text, ifNone: "same id" },
     type,
-    id: undefined,
+    id: chosenId,
     concerned,
     newNames: accepted.value,
   });
@@ -163,7 +169,7 @@ async function planChange(
   { policy, access }: Permission,
   origin: OriginSession,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
-  const { type, id } = write;
+  const { kind, type, id } = write;
   const grant = authorizeChange({ policy, access }, write);
   if (!grant.ok) return grant;
   const operations = body.kind === "patch" ? body.operations : [];
@@ -171,7 +177,12 @@ async function planChange(
   if (!isTaken && !grant.value.mayReadSome)
     return err({ reason: "scope_insufficient", type, interaction: "read" });
   const answer = await origin.read({ path: `${type}/${id}`, query: "" });
-  if (!answer.ok) return answer;
+  if (!answer.ok) {
+    const isFree = answer.error.reason === "absent" && conditions.ifMatch === undefined;
+    return isFree && kind === "update" && mayChooseId(policy, access, type, id)
+      ? planCreate({ kind: "create", type }, body, { policy, access }, origin, id)
+      : answer;
+  }
   const bases = { origin: answer.value.base, public: origin.base };
   const stored = storedIn(answer.value.body);
   if (!stored.ok) return stored;
