@@ -61,7 +61,7 @@ export async function probeOrigin(
         type,
         {
           interactions: [...interactionsOf(one, written)],
-          search: [...sorted(searches.evaluated.get(type) ?? [])],
+          search: [...sorted(searches.stated.get(type) ?? [])],
         },
       ]),
     ),
@@ -113,7 +113,7 @@ function notesOn(
       : []),
     ...(unproven.length > 0
       ? [
-          `${unproven.length} stated search parameters are left out, since these types have no rows that could show anything: ${some(unproven)}`,
+          `${unproven.length} search parameters are stated and not proven, since these types have no rows that could show anything: ${some(unproven)}`,
         ]
       : []),
     ...(written === undefined

@@ -5,8 +5,8 @@ import type { StatedType } from "./probe-statement.ts";
 
 /** What the searches of a server showed. */
 export interface FoundSearches {
-  /** The evaluated parameters by type. */
-  readonly evaluated: ReadonlyMap<string, readonly string[]>;
+  /** By type: the parameters that it evaluates, and those that it states and that no answer could show. */
+  readonly stated: ReadonlyMap<string, readonly string[]>;
   /** `Type:parameter` that the server states and ignores or refuses. */
   readonly missing: readonly string[];
   /** `Type:parameter` of which no answer could show anything: the server has no such rows and is not strict. */
@@ -44,24 +44,28 @@ export async function probeSearches(
   types: ReadonlyMap<string, StatedType>,
   isStrict: boolean,
 ): Promise<FoundSearches> {
-  const evaluated = new Map<string, string[]>();
+  const kept = new Map<string, string[]>();
   const [missing, unproven]: [string[], string[]] = [[], []];
   const searched = [...types].filter(([, { interactions }]) => interactions.includes("search-type"));
   await inTurns(searched, async ([type, { search }]) => {
     const rows = matchesIn(await client.ask({ path: `${type}?_count=1` }));
     const found: string[] = [];
-    evaluated.set(type, found);
+    kept.set(type, found);
     for (const code of search) {
       const definition = searchParametersOf(type).get(code);
       if (definition === undefined) continue;
       const verdict = await verdictOn(client, type, definition);
       const name = `${type}:${code}`;
-      if (verdict === "ignored" || verdict === "refused") missing.push(name);
-      else if (isStrict || (rows?.length ?? 0) > 0) found.push(code);
-      else unproven.push(name);
+      if (verdict === "ignored" || verdict === "refused") {
+        missing.push(name);
+        continue;
+      }
+      // The statement stands until an answer shows otherwise: without it the gateway would ask for whole types.
+      found.push(code);
+      if (!isStrict && (rows?.length ?? 0) === 0) unproven.push(name);
     }
   });
-  return { evaluated, missing: missing.toSorted(), unproven: unproven.toSorted() };
+  return { stated: kept, missing: missing.toSorted(), unproven: unproven.toSorted() };
 }
 
 async function verdictOn(

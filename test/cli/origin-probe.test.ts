@@ -165,8 +165,9 @@ test("a server that ignores If-Match and If-None-Exist, runs a transaction as a 
   expect(members.transactions).toBeUndefined();
   expect(error).toContain('state "transactions": "partial" only if you accept that');
   expect(error).toContain(
-    "1 stated search parameters are left out, since these types have no rows that could show anything: Immunization:status",
+    "1 search parameters are stated and not proven, since these types have no rows that could show anything: Immunization:status",
   );
+  expect(members.capabilities.types.Immunization.search, "the statement stands").toEqual(["status"]);
   expect(members).toMatchObject({
     honoursIfMatchOnDelete: false,
     capabilities: {
