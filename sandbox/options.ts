@@ -13,6 +13,8 @@ export interface StartOptions {
   readonly bundles: string | undefined;
   /** Base of an existing FHIR R4 server, instead of the sandbox's; without a trailing slash. */
   readonly origin: string | undefined;
+  /** The variable of the environment with the bearer token of `origin`. */
+  readonly bearerFrom: string | undefined;
   /** A registry file to merge after the demonstration's. */
   readonly registry: string | undefined;
   /** An act that opens access needs the approval of a second person. */
@@ -21,11 +23,12 @@ export interface StartOptions {
   readonly reset: boolean;
 }
 
-export const usage = `usage: npm start -- [--port N] [--state DIR] [--bundles DIR | --origin URL] [--registry FILE] [--two-persons] [--reset]
+export const usage = `usage: npm start -- [--port N] [--state DIR] [--bundles DIR | --origin URL [--bearer-from VARIABLE]] [--registry FILE] [--two-persons] [--reset]
   --port N         port of the gateway (8443)
   --state DIR      keys, certificates, registry and ledger; stored between starts (.phylax)
   --bundles DIR    serve these FHIR bundles (.json, .json.gz, .ndjson, .ndjson.gz) instead of the synthetic patients
   --origin URL     protect this FHIR R4 server instead of the sandbox's
+  --bearer-from VARIABLE  the environment variable with that server's bearer token
   --registry FILE  merge this registry file (docs/registry.md): issuers, clients, agreements, policies, grants, origins
   --two-persons    an operator's act that opens access needs the approval of a second operator (docs/registry.md)
   --reset          delete the state first, the ledger too`;
@@ -35,6 +38,7 @@ interface Given {
   readonly state: string;
   readonly bundles?: string;
   readonly origin?: string;
+  readonly "bearer-from"?: string;
   readonly registry?: string;
   readonly reset?: boolean;
   readonly "two-persons"?: boolean;
@@ -57,12 +61,19 @@ export function readOptions(args: readonly string[], folder: string): Result<Sta
     );
   const origin = given.origin === undefined ? ok(undefined) : readBase(given.origin);
   if (!origin.ok) return err(`--origin: ${origin.error}`);
+  const bearerFrom = given["bearer-from"];
+  if (bearerFrom !== undefined && given.origin === undefined)
+    return err("--bearer-from: the token is for the server of --origin; give both");
+  // The registry's form of a secret's name. The value must not be given here: other processes see a command line.
+  if (bearerFrom !== undefined && !/^[A-Z][A-Z0-9_]{0,63}$/u.test(bearerFrom))
+    return err("--bearer-from: expected the name of an environment variable, such as ORIGIN_TOKEN");
   const absolute = (path: string | undefined) => (path === undefined ? undefined : resolve(folder, path));
   return ok({
     port,
     state: resolve(folder, given.state),
     bundles: absolute(given.bundles),
     origin: origin.value,
+    bearerFrom,
     registry: absolute(given.registry),
     twoPersons: given["two-persons"] ?? false,
     reset: given.reset ?? false,
@@ -78,6 +89,7 @@ function parse(args: readonly string[]): Given {
       state: { ...text, default: ".phylax" },
       bundles: text,
       origin: text,
+      "bearer-from": text,
       registry: text,
       "two-persons": { type: "boolean" },
       reset: { type: "boolean" },

@@ -14,6 +14,7 @@ import { privacyDeskEntry } from "./identity-provider/privacy-desk-entry.ts";
 import { startIdentityProvider } from "./identity-provider/start.ts";
 import { holdKeptPort, holdPort } from "./kept-port.ts";
 import { sandboxOperators, type DemoOperator } from "./operators.ts";
+import { probeOwnServer } from "./probe-own-server.ts";
 import { readRegistryFile, type RegistryFile } from "./registry-file.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { WorkerBundles } from "./runtime/worker-bundles.ts";
@@ -35,6 +36,8 @@ export interface StackOptions {
   readonly bundles: string | undefined;
   /** Base of an existing FHIR server, without a trailing slash; `bundles` have no effect then. */
   readonly origin?: string | undefined;
+  /** The variable of the environment with the bearer token of `origin`. */
+  readonly bearerFrom?: string | undefined;
   /** A registry file to merge after the demonstration's. */
   readonly registry?: string | undefined;
   /** An act that opens access needs the approval of a second person. */
@@ -74,8 +77,11 @@ export interface Stack {
  * every worker is up. Throws a StartRefusal for a registry file that cannot be used.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const { port, state, say, reset = false } = options;
+  const { port, state, say, reset = false, bearerFrom } = options;
   // before any state is deleted
+  const bearer = process.env[bearerFrom ?? ""] ?? "";
+  if (bearerFrom !== undefined && bearer === "")
+    throw new StartRefusal(`--bearer-from: ${bearerFrom} is not in the environment`);
   const file = options.registry === undefined ? undefined : readRegistryFile(options.registry, process.env);
   const release = claim(state, reset);
   const closers: (() => Promise<void>)[] = [];
@@ -101,9 +107,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     };
     const originPort = await hold("origin");
     await originPort.release();
-    const origin = await openFhirServer({ ...options, port: originPort.port });
+    const origin = await openFhirServer({ ...options, bearer, port: originPort.port });
     closers.push(() => origin.close());
     say(`origin: ${origin.describe} at ${origin.url}`);
+    const traits =
+      options.origin === undefined
+        ? { transactions: "atomic", honoursIfMatchOnDelete: true }
+        : await probeOwnServer({ url: origin.url, bearerFrom }, state, say);
 
     const opsPort = await hold("ops");
     const ops = `https://localhost:${opsPort.port}`;
@@ -125,9 +135,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           ops,
           originHosts: [new URL(origin.url).host, ...(file?.hosts ?? [])],
           identityHosts: ["localhost", ...(file?.identityHosts ?? [])],
-          secretHosts: file?.secretHosts ?? [],
+          secretHosts: [
+            ...(bearerFrom === undefined ? [] : [`${bearerFrom}@${new URL(origin.url).host}`]),
+            ...(file?.secretHosts ?? []),
+          ],
           mtls: options.secondHost === true ? `https://127.0.0.1:${port}` : "",
-          secrets: file?.secrets ?? {},
+          secrets: { ...file?.secrets, ...(bearerFrom !== undefined && { [bearerFrom]: bearer }) },
           serviceBindings: certifiedServices(file?.certified ?? {}, serverCa.cert),
           witnessPort: witnessPort.port,
           ledgerPort: ledgerPort.port,
@@ -167,7 +180,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const { registry, clients } = await demo({
       state,
       pki,
-      origin: { name: sandboxOriginName, url: origin.url, isSandbox: options.origin === undefined },
+      origin: {
+        name: sandboxOriginName,
+        url: origin.url,
+        traits,
+        bearerFrom,
+      },
       gateway,
       audience: fhir,
       patient,

@@ -11,8 +11,16 @@ import { keptKey, publicHalf } from "../keys.ts";
 export interface DemoSetting {
   readonly state: string;
   readonly pki: string;
-  /** `isSandbox`: it runs transactions as a whole, and deletes no version except the named version. */
-  readonly origin: { readonly name: string; readonly url: string; readonly isSandbox: boolean };
+  /**
+   * `traits`: the members of its entry that say what it can do. `bearerFrom`: the name of the secret with its bearer
+   * token.
+   */
+  readonly origin: {
+    readonly name: string;
+    readonly url: string;
+    readonly traits: object;
+    readonly bearerFrom: string | undefined;
+  };
   /** The built-in issuer. */
   readonly gateway: string;
   /** FHIR base: the audience of every token here. */
@@ -66,8 +74,9 @@ function registryOf(equipped: readonly Equipped[], { origin, issuer }: DemoSetti
       {
         name: origin.name,
         url: origin.url,
-        credentials: { kind: "none" },
-        ...(origin.isSandbox && { transactions: "atomic", honoursIfMatchOnDelete: true }),
+        credentials:
+          origin.bearerFrom === undefined ? { kind: "none" } : { kind: "bearer", secret: origin.bearerFrom },
+        ...origin.traits,
       },
     ],
     issuers: [

@@ -8,6 +8,8 @@ export interface FhirServerOptions {
   readonly bundles: string | undefined;
   /** Base of an existing FHIR server: no server is started then. */
   readonly origin?: string | undefined;
+  /** The bearer token of an existing server; without one it is asked without. */
+  readonly bearer?: string;
   /** The port of a server that is started here; without it any free port. */
   readonly port?: number | undefined;
   readonly onOriginRequest?:
@@ -41,10 +43,11 @@ const patienceMilliseconds = 5_000;
 export async function openFhirServer({
   bundles,
   origin,
+  bearer = "",
   port = 0,
   onOriginRequest,
 }: FhirServerOptions): Promise<FhirServer> {
-  if (origin !== undefined) return await askServer(origin);
+  if (origin !== undefined) return await askServer(origin, bearer);
   const server = await startOrigin({ port, ...(onOriginRequest && { onRequest: onOriginRequest }) });
   try {
     const resources: Resource[] = bundles === undefined ? syntheticResources() : await loadFolder(bundles);
@@ -67,11 +70,14 @@ export async function openFhirServer({
 }
 
 /** A server that does not answer now may answer later, so it is registered all the same. */
-async function askServer(url: string): Promise<FhirServer> {
+async function askServer(url: string, bearer: string): Promise<FhirServer> {
   const there = { url, close: async () => {} };
   try {
     const response = await fetch(`${url}/Patient?_count=1`, {
-      headers: { accept: "application/fhir+json" },
+      headers: {
+        accept: "application/fhir+json",
+        ...(bearer !== "" && { authorization: `Bearer ${bearer}` }),
+      },
       redirect: "error",
       signal: AbortSignal.timeout(patienceMilliseconds),
     });

@@ -11,6 +11,7 @@ test("without options the gateway listens on 8443, keeps its state in .phylax an
       state: "/home/ops/.phylax",
       bundles: undefined,
       origin: undefined,
+      bearerFrom: undefined,
       registry: undefined,
       twoPersons: false,
       reset: false,

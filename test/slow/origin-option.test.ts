@@ -1,4 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Resource } from "@medplum/fhirtypes";
@@ -47,6 +49,42 @@ test("an operator's own FHIR server stands behind the gateway instead of the san
   expect((await again.ask("telehealth", "Patient/of-the-second")).status).toBe(200);
   expect((await again.ask("telehealth", "Patient/of-the-first")).status).toBe(404);
   await again.close();
+});
+
+test("a server that asks for a token gets the token of the named variable, is probed with it, and its entry says what it can do", async ({
+  expect,
+}) => {
+  const behind = await serverWith({ resourceType: "Patient", id: "kept", birthDate: "1970-01-01" });
+  const asked: string[] = [];
+  const guard = createServer((request, reply) => {
+    const isProven = request.headers.authorization === "Bearer own-server-token";
+    asked.push(`${isProven} ${request.url}`);
+    if (!isProven) return reply.writeHead(401).end();
+    const pieces: Buffer[] = [];
+    request.on("data", (piece: Buffer) => pieces.push(piece));
+    request.on("end", () => {
+      void fetch(behind.url.replace("/fhir", request.url ?? ""), {
+        method: request.method ?? "GET",
+        headers: { "content-type": request.headers["content-type"] ?? "application/fhir+json" },
+        ...(pieces.length > 0 && { body: Buffer.concat(pieces) }),
+      }).then(async (answer) =>
+        reply.writeHead(answer.status, { "content-type": "application/fhir+json" }).end(await answer.text()),
+      );
+    });
+    return reply;
+  });
+  await new Promise<void>((done) => guard.listen(0, "127.0.0.1", done));
+  const origin = `http://127.0.0.1:${(guard.address() as AddressInfo).port}/fhir`;
+  process.env["OWN_SERVER_TOKEN"] = "own-server-token";
+  const stack = await startTestStack({ origin, bearerFrom: "OWN_SERVER_TOKEN" });
+  expect(stack.client("patient-app").patient).toBe("kept");
+  expect((await stack.ask("telehealth", "Patient/kept")).status).toBe(200);
+  expect(asked.filter((each) => each.startsWith("false"))).toEqual([]);
+  const statement = (await stack.ask("telehealth", "metadata")).text;
+  expect(asked.some((each) => each.includes("phylax-probe"))).toBe(true);
+  expect(statement).toContain('"searchParam"');
+  await stack.close();
+  guard.close();
 });
 
 test("with an operator's own bundles the patient's app is bound to the first patient in them", async ({

@@ -43,6 +43,7 @@ export interface TestStackOptions {
   readonly bundles?: string;
   readonly state?: string;
   readonly origin?: string;
+  readonly bearerFrom?: string;
   readonly registry?: string;
   readonly gatewaysElsewhere?: number;
   readonly secondHost?: boolean;
@@ -107,6 +108,7 @@ async function run(state: string, options: TestStackOptions, say: (line: string)
     workers: inject("workers"),
     bundles: options.bundles,
     origin: options.origin,
+    bearerFrom: options.bearerFrom,
     registry: options.registry,
     say,
     inspectStorage: true,

@@ -195,7 +195,12 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   const patient = there?.patient ?? (patients.includes("amara-okafor") ? "amara-okafor" : patients[0]);
   const { registry, clients } = await demo({
     ...keys,
-    origin: { name: "main", url, isSandbox: options.origin === undefined },
+    origin: {
+      name: "main",
+      url,
+      traits: options.origin === undefined ? { transactions: "atomic", honoursIfMatchOnDelete: true } : {},
+      bearerFrom: undefined,
+    },
     gateway,
     audience,
     patient,
