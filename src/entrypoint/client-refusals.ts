@@ -460,7 +460,7 @@ export const clientRefusals = {
   ),
 
   total_needs_patients: unsupported(
-    "A number of matches is answered for the rows of at most 20 patients that the question or the token names. Name the patients (patient=…), or leave out _total and _summary and count the pages.",
+    "A number of matches of this type is answered for the rows of at most 20 patients that the question or the token names. Name the patients (patient=…), or leave out _total and _summary and count the pages.",
   ),
   search_needs_types: unsupported(
     "A search of the whole server needs its types. Name them, as in ?_type=Patient,Observation.",

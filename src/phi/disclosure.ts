@@ -175,6 +175,12 @@ export class Tally {
     this.#body.add(text);
   }
 
+  /** States the number of all rows of a type, which the answer tells. */
+  state(type: string, number: number): void {
+    this.#count();
+    this.#counts[type] = number;
+  }
+
   withhold(resources: number): void {
     this.#withheld += resources;
   }

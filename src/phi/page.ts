@@ -236,7 +236,7 @@ export class Page {
     isFirst: boolean,
     counted?: number,
   ): Result<Disclosure, DisclosureRefusal> {
-    const { path, question } = this.#expects;
+    const { type, path, question, total: asked } = this.#expects;
     const self = `${this.#bases.public}/${path}${question === "" ? "" : `?${question}`}`;
     const total = counted ?? (isFirst && next === undefined ? this.#rows.length : undefined);
     // without a row there is no included resource
@@ -247,6 +247,7 @@ export class Page {
     const tally = new Tally(this.#bases.name);
     tally.withhold(this.#withheld);
     tally.writeList(text, entries);
+    if (counted !== undefined && asked?.patients.size === 0) tally.state(type, counted);
     return ok(tally.disclosure(this.#grant.withheldPaths));
   }
 }

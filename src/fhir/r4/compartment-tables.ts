@@ -100,6 +100,10 @@ export const ownerPathsOf = (type: string) => ({
 export const isCompartmentType = (type: string): boolean =>
   type === "Patient" || ownerElements.has(type) || participantElements.has(type);
 
+/** True if no element of the type names a patient, by any table. */
+export const namesNoPatient = (type: string): boolean =>
+  type !== "Patient" && namingElements(type).length === 0;
+
 /** True if resources of the type may be about a patient, by any table. */
 export const hasPatients = (type: string): boolean => isCompartmentType(type) || concernedElements.has(type);
 

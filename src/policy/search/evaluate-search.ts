@@ -7,6 +7,7 @@ import { readsOwners } from "#fhir/search/owner-parameter";
 import { wantedMembers } from "#fhir/search/element-list";
 import type { FhirBase } from "#fhir/r4/reference";
 import { hasOwnerElement, isOwnedBy } from "#fhir/r4/compartment";
+import { namesNoPatient } from "#fhir/r4/compartment-tables";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
@@ -289,8 +290,8 @@ function parametersToShow(
 const countedMax = 20;
 
 /**
- * The patients to whose rows a search is held, by the token or by a parameter of the question; `undefined`:
- * too many, or none.
+ * The patients to whose rows a search is held, by the token or by a parameter of the question; `undefined`: too many,
+ * or none. A type that names no patient is counted as a whole: its rows are nobody's.
  */
 function patientsCounted(
   { type, parameters }: Search,
@@ -301,7 +302,9 @@ function patientsCounted(
     ...(ofToken === undefined ? [] : [ofToken]),
     ...parameters.flatMap((parameter) => patientsHeld(type, parameter) ?? []),
   ];
-  return limits.find(({ size }) => size > 0 && size <= countedMax);
+  return limits.length === 0 && namesNoPatient(type)
+    ? new Set()
+    : limits.find(({ size }) => size > 0 && size <= countedMax);
 }
 
 /** The patients whose rows alone meet a parameter. Each row is compared with it exactly. */
