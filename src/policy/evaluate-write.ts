@@ -115,7 +115,10 @@ export const writeRights = {
 } as const;
 
 /** Answers whether the caller is a consent registrar, or the individual within their own records. */
-const mayChangeConsents = ({ isConsentRegistrar }: CompiledPolicy, { scopes, consents }: Access): boolean =>
+export const mayChangeConsents = (
+  { isConsentRegistrar }: CompiledPolicy,
+  { scopes, consents }: Access,
+): boolean =>
   isConsentRegistrar ||
   (typeof consents === "object" &&
     consents.individual !== undefined &&

@@ -5,6 +5,7 @@ import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
 import { readStoredForm } from "#policy/consent/stored-form";
 import { to } from "../support/fhir-parts.ts";
 import { askAs, issuerEntry, joined, outsideClient, outsider, outsideToken } from "../support/outside.ts";
+import { inLane } from "../support/lane.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { requestOf } from "../support/in-process/mutual-tls.ts";
 
@@ -255,7 +256,9 @@ test("a Consent that is added as a permit breaks no long answer; a denial of wha
   expect([await endsWhole(provision("permit")), await endsWhole(provision("deny"))]).toEqual([true, false]);
 }, 30_000);
 
-/** Amara denies everything, and takes it back, three times, while a flood of filings is pending. */
+const roundsMax = inLane({ fast: 3, slow: 3, long: 20 });
+
+/** Amara denies everything, and takes it back, some times, while a flood of filings is pending. */
 async function denialsAmid(flood: () => readonly Promise<Reply>[]) {
   let open = () => {};
   [isHolding, gate, filings] = [true, new Promise((resolve) => (open = resolve)), 0];
@@ -265,7 +268,8 @@ async function denialsAmid(flood: () => readonly Promise<Reply>[]) {
   while (answered + filings < flooding.length) await new Promise((resolve) => setTimeout(resolve, 10));
   isHolding = false;
   const rounds = [];
-  for (let round = 0; round < 3; round += 1) {
+  for (let round = 0; round < roundsMax; round += 1) {
+    await signIn();
     const created = await ask("app", "Consent", post(denial("amara")));
     const hidden = await clinicReads("Observation/amara-pulse");
     const [, id = ""] = /Consent\/([^/]+)/u.exec(created.headers["location"] ?? "") ?? [];
@@ -289,7 +293,31 @@ test("a gateway that answers a denial or its withdrawal with a success applies i
   expect(seen).toEqual([200, 201, 404, 204, 200]);
 });
 
-const inForceEachTime = [[201, 404, 204], [201, 404, 204], [201, 404, 204], 200];
+test("clients without authority have at most 100 Consents in force for a patient; the patient and a registrar file on", async ({
+  expect,
+}) => {
+  const marketing = {
+    ...denial("bela"),
+    provision: {
+      type: "deny",
+      purpose: [{ system: `${thp}v3-ActReason`, code: "HMARKT" }],
+    },
+  };
+  const create = async (who: Who, token?: string) =>
+    (await ask(who, "Consent", post(marketing), token)).status;
+  const entry = Array.from({ length: 48 }, () => ({
+    request: { method: "POST", url: "Consent" },
+    resource: marketing,
+  }));
+  for (let n = 0; n < 2; n += 1)
+    await ask("clinic", "", post({ resourceType: "Bundle", type: "transaction", entry }));
+  const statuses = [];
+  for (let n = 0; n < 6; n += 1) statuses.push(await create(n % 2 === 0 ? "clinic" : "flood-1"));
+  expect(statuses).toEqual([201, 201, 201, 201, 422, 422]);
+  expect([await create("registrar"), await create("app", "app of bela")]).toEqual([201, 201]);
+});
+
+const inForceEachTime = [...Array.from({ length: roundsMax }, () => [201, 404, 204]), 200];
 
 test("a patient's denial and its withdrawal are in force while three clients flood the filing of Consents", async ({
   expect,

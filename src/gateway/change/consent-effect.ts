@@ -2,7 +2,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { Permission } from "#gateway/admission/authorize";
 import type { WrittenContent } from "#gateway/consents/consent-filing";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import { patientByIdentifier } from "#gateway/change/plan/consent-patient";
+import { patientByIdentifier, patientOfConsent } from "#gateway/change/plan/consent-patient";
 import type { PlannedWrite } from "#gateway/change/plan/planned-write";
 import { deletions, type AskedWrite } from "#gateway/change/plan/write-body";
 import type { EarlierWrite, TypeEffect } from "./effect.ts";
@@ -15,7 +15,7 @@ const notFiled = err({ reason: "consent_not_filed" } as const);
  * unless it is on file.
  */
 export const consentEffect: TypeEffect = {
-  beforePlan: patientByIdentifier,
+  beforePlan: patientOfConsent,
 
   afterWrite: async (written, origin) => {
     const known = written.flatMap(({ plan: { write, patient }, id, version }) =>

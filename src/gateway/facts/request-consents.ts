@@ -81,6 +81,11 @@ export class RequestConsents {
     }
   }
 
+  /** How many Consents in force of a patient may only deny; undefined: they cannot be read. */
+  async denyingOf(patient: string): Promise<number | undefined> {
+    return (await this.learn([patient])) ? this.book.denyingOf(patient) : undefined;
+  }
+
   /**
    * Answers whether the Consents by which rows were judged are still the same: a withdrawal ends an answer, also
    * amid its windows (P4). False also when the Consents cannot be read, and for the first Consent of an origin.

@@ -103,6 +103,10 @@ export class ResolvedFacts implements KnownFacts {
     return asked;
   }
 
+  denyingOf(patient: string): Promise<number | undefined> {
+    return this.#consents.denyingOf(patient);
+  }
+
   get permitting(): readonly ConsentOfPatient[] | undefined {
     return this.#consents.areOnFile ? this.#consents.book.permitting : undefined;
   }

@@ -55,6 +55,8 @@ export interface KnownFacts {
   expected(): Promise<boolean>;
   /** See {@link Resolving}. @param reader asks the origin, and gets the names of rows that decided. */
   resolve(rows: readonly LackingRow[], reader: RowReader): ReturnType<Resolving["resolve"]>;
+  /** How many Consents in force of a patient may only deny; undefined: they cannot be read. */
+  denyingOf(patient: string): Promise<number | undefined>;
   /** The Consents that let something through; undefined: the origin has no Consent on file. */
   readonly permitting: readonly ConsentOfPatient[] | undefined;
   /** Answers whether the Consents that judged the rows of this request are still the same. */

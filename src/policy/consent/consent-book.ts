@@ -77,6 +77,12 @@ export class ConsentBook {
     return [...this.#known.keys()];
   }
 
+  /** How many Consents in force of a known patient may only deny: neither the patient nor a registrar filed them. */
+  denyingOf(patient: string): number {
+    const denying = (this.#known.get(patient) ?? none).filter(({ mayPermit }) => !mayPermit);
+    return denying.some(({ rules }) => rules.standsForUnread === true) ? Infinity : denying.length;
+  }
+
   /** The versions of Consents that let a row through. */
   get permitting(): readonly ConsentOfPatient[] {
     return [...this.#permitting.values()];

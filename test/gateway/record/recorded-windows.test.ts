@@ -79,6 +79,44 @@ test.for([
   },
 );
 
+test("a reader who stopped reading an answer of 100 MB gets at most a window more than it took, once it may get no more", async ({
+  expect,
+}) => {
+  const body = new Uint8Array(1_048_576);
+  const hundred = Array.from({ length: 100 }, () => ({ ...windows[0], body })) as readonly DisclosedWindow[];
+  for (const taken of [1, 2, 50]) {
+    const [recorded, ends]: [number[], string[]] = [[1], []];
+    let mayLeave = true;
+    const recorder = {
+      window: async (_window: unknown, number: number) => void recorded.push(number),
+      aborted: async (reason: string) => void ends.push(reason),
+    };
+    const disclosure = { windows: hundred, released: new Set<string>(), withheldPaths: [] };
+    const sent = recordedWindows(
+      disclosure,
+      async () => mayLeave,
+      recorder,
+      () => undefined,
+      () => {},
+    );
+    const { readable, work } = sendWindows(sent);
+    const reader = readable.getReader();
+    for (let n = 0; n < taken; n += 1) await reader.read();
+    await new Promise((resolve) => void setTimeout(resolve, 5)); // the sender waits for its reader
+    mayLeave = false; // a withdrawal, a revocation, the end of the lease
+    await new Promise((resolve) => void setTimeout(resolve, 5));
+    expect(recorded.length, `${taken} taken`).toBeLessThanOrEqual(taken + 1);
+    const further = [];
+    for (;;) {
+      const next = await reader.read().catch(() => ({ done: true }));
+      if (next.done) break;
+      further.push(next);
+    }
+    await work;
+    expect([further.length <= 1, ends]).toEqual([true, ["lease_lost"]]);
+  }
+});
+
 test("when the client leaves, nothing further is recorded as disclosed", async ({ expect }) => {
   const its = sending();
   await its.readable.cancel();

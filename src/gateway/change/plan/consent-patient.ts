@@ -3,6 +3,7 @@ import { isArray, isObject, readObject, valuesAt, type JsonObject } from "#fhir/
 import { utf8 } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
 import { isUnreadablyLong, readConsent } from "#policy/consent/read-consent";
+import { mayChangeConsents } from "#policy/evaluate-write";
 import type { Permission } from "#gateway/admission/authorize";
 import { identifierOfPatient, patientOf, referenceToPatient } from "#gateway/consents/consent-subject";
 import type { OriginSession } from "#gateway/origin/origin-session";
@@ -13,11 +14,36 @@ export type ConsentPatientRefusal =
   | CriteriaRefusal
   | { readonly reason: "consent_patient_unknown" }
   /** Every row of the patient would be judged by more provisions or criteria than a Consent may have. */
-  | { readonly reason: "consent_too_long" };
+  | { readonly reason: "consent_too_long" }
+  /** Further clients have filed as many Consents of the patient as they may. */
+  | { readonly reason: "too_many_consents" }
+  | { readonly reason: "consents_unavailable" };
 
 // The published examples of IHE, HL7 FAST and R4 have two provisions and seven criteria at most. Each row of the
 // patient is judged by each of them, for every reader.
 const [provisionsMax, criteriaMax] = [50, 1_000];
+// Consents in force of a patient that neither the patient nor a consent registrar filed: a patient with more than a
+// thousand Consents is withheld from staff.
+const filedByOthersMax = 100;
+
+/**
+ * Finds the patient of a Consent that is about to be written, and refuses a Consent in force of a patient of whom
+ * clients without authority have filed as many as they may. Undefined: see {@link patientByIdentifier}.
+ */
+export async function patientOfConsent(
+  body: string,
+  permission: Permission,
+  origin: OriginSession,
+): Promise<Result<string | undefined, ConsentPatientRefusal>> {
+  const found = await patientByIdentifier(body, permission, origin);
+  if (!found.ok || mayChangeConsents(permission.policy, permission.access)) return found;
+  const consent = readObject(utf8(body));
+  if (consent === undefined || !readConsent(consent, origin.base).isActive) return found;
+  const patient = found.value ?? patientOf(consent, origin.base);
+  const filed = patient === undefined ? 0 : await origin.facts?.denyingOf(patient);
+  if (filed === undefined) return err({ reason: "consents_unavailable" });
+  return filed < filedByOthersMax ? found : err({ reason: "too_many_consents" });
+}
 
 /**
  * Finds the patient of a Consent that is about to be written, if it names the patient by an identifier alone:
