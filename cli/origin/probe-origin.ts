@@ -55,6 +55,7 @@ export async function probeOrigin(
     ...(searched !== undefined && { searchByPost: await probePostSearch(client, searched) }),
     ...(written?.everything !== undefined && { everything: written.everything }),
     ...(written?.elements !== undefined && { elements: written.elements }),
+    ...(written?.chains !== undefined && { chains: written.chains }),
     ...(searched !== undefined && { total: await probeTotal(client, searched), strict: isStrict }),
     types: Object.fromEntries(
       [...stated].map(([type, one]) => [

@@ -11,6 +11,7 @@ export interface FoundWrites {
   readonly transactions: "atomic" | "partial" | undefined;
   readonly everything: "with-type" | "without-type" | "none" | undefined;
   readonly elements: boolean | undefined;
+  readonly chains: boolean | undefined;
   /** The interactions with versions that answered for a Patient; `undefined`: not tried. */
   readonly history: ReadonlySet<string> | undefined;
   readonly replies: readonly FhirReply[];
@@ -59,6 +60,7 @@ class WriteProbe {
       transactions: undefined,
       everything: undefined,
       elements: undefined,
+      chains: undefined,
     };
     return {
       ...nothing,
@@ -81,13 +83,14 @@ class WriteProbe {
     const observation = await this.#create("Observation", observationOf(`${this.#run}-2`, patient));
     if (observation !== undefined) await this.#everything(patient, observation);
     if (observation !== undefined) await this.#ifMatchOnDelete(observation);
+    await this.#chains();
     await this.#transaction();
   }
 
   /** Deletes every created resource, also resources that the server created without an answer. */
   async clean(): Promise<void> {
-    for (const type of ["Observation", "Patient"])
-      for (const name of ["1", "2", "3", "4", "5"])
+    for (const type of ["Observation", "Patient", "Practitioner"])
+      for (const name of ["1", "2", "3", "4", "5", "6", "7", "8"])
         for (const id of await this.#named(type, `${this.#run}-${name}`)) this.#made.add(`${type}/${id}`);
     // observations first: a server may refuse to delete a patient to whom a row refers
     for (const path of [...this.#made].toSorted()) {
@@ -203,6 +206,31 @@ class WriteProbe {
     const rows = matchesIn(await this.#client.ask({ path: `Patient?_id=${id}&_elements=gender` }));
     const row = rows?.find((one) => textAt(one, "id") === id);
     if (row !== undefined) this.#found = { ...this.#found, elements: property(row, "name") === undefined };
+  }
+
+  /** Whether a chain to the patient's general practitioner finds the row, and one to a stranger does not. */
+  async #chains(): Promise<void> {
+    const practitioner = await this.#create("Practitioner", {
+      resourceType: "Practitioner",
+      meta,
+      identifier: [{ system: probeSystem, value: `${this.#run}-6` }],
+      active: false,
+    });
+    if (practitioner === undefined) return;
+    const generalPractitioner = [{ reference: `Practitioner/${practitioner}` }];
+    const patient = await this.#create("Patient", { ...patientOf(`${this.#run}-7`), generalPractitioner });
+    if (patient === undefined) return;
+    const observation = await this.#create("Observation", observationOf(`${this.#run}-8`, patient));
+    if (observation === undefined) return;
+    const finds = async (chain: string, of: string): Promise<boolean> => {
+      const query = `${chain}.general-practitioner=Practitioner/${of}&_count=50`;
+      const rows = matchesIn(await this.#client.ask({ path: `Observation?${query}` })) ?? [];
+      return rows.some((row) => textAt(row, "id") === observation);
+    };
+    let chains = true;
+    for (const chain of ["patient", "subject:Patient"])
+      chains &&= (await finds(chain, practitioner)) && !(await finds(chain, this.#run));
+    this.#found = { ...this.#found, chains };
   }
 
   async #everything(patient: string, observation: string): Promise<void> {

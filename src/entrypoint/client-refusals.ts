@@ -453,6 +453,11 @@ export const clientRefusals = {
   too_many_patients: tooCostly(
     "The question names more patients than one question may: 20, or 100 with a system/ scope. Ask about fewer patients at a time.",
   ),
+  patient_not_named: fhir(
+    403,
+    "too-costly",
+    "The search names no patient, and this user has more patients than one search covers. Name a patient, as in patient=Patient/123, or the resources by _id.",
+  ),
   too_many_rows: fhir(
     403,
     "too-costly",

@@ -106,6 +106,8 @@ export interface OriginCapabilities {
   /** `with-type`: `Patient/$everything` takes `_type` with several types. */
   readonly everything?: "with-type" | "without-type" | "none" | undefined;
   readonly elements?: boolean | undefined;
+  /** A search takes a chain to the general practitioner of a row's patient. */
+  readonly chains?: boolean | undefined;
   readonly total?: boolean | undefined;
   /** A search with an unknown parameter is refused under `Prefer: handling=strict`. */
   readonly strict?: boolean | undefined;

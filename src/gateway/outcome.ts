@@ -16,7 +16,7 @@ import type { ConsentOperationRefusal } from "#gateway/change/consent-operation"
 import type { EntryRefusal } from "#gateway/change/entry-outcome";
 import type { NamingRefusal } from "#gateway/origin/named-patients";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import type { RelateRefusal } from "#gateway/origin/relate";
+import type { RelateRefusal } from "#gateway/origin/asking";
 import type { AccountRefusal } from "#gateway/read/account";
 import type { LocalRefusal } from "#gateway/read/answer-locally";
 import type { WriteRefusal } from "#gateway/change/write";

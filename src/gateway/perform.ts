@@ -3,6 +3,7 @@ import { permit } from "#gateway/admission/permit";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
 import { openOrigin } from "#gateway/origin/origin-session";
 import type { Recorder } from "#gateway/record/recorder";
+import { mayHideStrangers } from "#policy/search/searched-unnamed";
 import { authorize } from "./dispatch.ts";
 import { JudgedAgain } from "./judged-again.ts";
 import { brokenBody, refused, type Outcome } from "./outcome.ts";
@@ -60,8 +61,10 @@ async function answer(
 
   const granted = authorize(permission.value, interaction);
   if (!granted.ok) return refused(granted.error);
-  return granted.value(
+  const outcome = await granted.value(
     { question, who, permission: permission.value, origin, gate, record: recorder },
     ports,
   );
+  if (mayHideStrangers(interaction)) await origin.coverRelation();
+  return outcome;
 }

@@ -19,7 +19,7 @@ import { evaluate } from "./evaluate.ts";
 import { evaluateSearch, ofAllParts } from "#policy/search/evaluate-search";
 import type { Grant, PolicyRefusal, SearchGrant } from "./grant.ts";
 import { showsInFull } from "./relations.ts";
-import { rowAccessOf, isUnrestricted, patientsWithin, type Access } from "./row-access.ts";
+import { rowAccessOf, isOpen, isUnrestricted, patientsWithin, type Access } from "./row-access.ts";
 import { countMax, originCount, pageCount } from "#fhir/search/page-count";
 
 /** A permitted listing. The grant of its own type decides about each row. */
@@ -220,7 +220,7 @@ const isOfAll = (access: Access, type: string): boolean => {
 function isHeldTo(access: Access, type: string, id: string | undefined): boolean {
   const rowAccess = rowAccessOf(access, type, "s");
   const patients = rowAccess && patientsWithin(rowAccess);
-  return id !== undefined && patients?.size === 1 && patients.has(id);
+  return id !== undefined && patients?.size === 1 && !isOpen(patients) && patients.has(id);
 }
 
 /**

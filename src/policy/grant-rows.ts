@@ -16,12 +16,14 @@ import {
   coversNested,
   coversNamedPatient,
   isByTargets,
+  isOpen,
+  patientsToRelate,
   type Access,
   type RowAccess,
 } from "./row-access.ts";
 import { isInDataPeriod } from "./consent/data-period.ts";
 import { hasContext } from "./labels.ts";
-import { joinNeeds, needsOf } from "./row-needs.ts";
+import { joinNeeds, needsOf, relationNeeds } from "./row-needs.ts";
 import { needsWhole, scopeOfPart2, weighElement, weighRow, whyWithheld } from "./row-weight.ts";
 
 /** The rules that grant the interaction with a type, and the row access of the scopes. */
@@ -93,6 +95,7 @@ export function granted(
     mayShowLabelled: (row, base, labels) => weighElement(policy, access, row, base, labels),
     isTested: (tested, member) => testedMembers(policy, access, tested).has(member),
     mayNeed: () =>
+      (access.usersPatients !== undefined && isOpen(access.usersPatients)) ||
       policy.labels.throughReferences ||
       (typeof access.consents === "object" && access.consents.isNeeded) ||
       type === "Provenance" ||
@@ -121,7 +124,7 @@ function requestedRows(
     const isShared = !canCoverSome(rowAccess, type);
     const isOpen =
       canCover(rowAccess, type) ||
-      (isShared ? !isSearch : all.every((version) => coversRow(rowAccess, version, base)))
+      (isShared ? !isSearch : all.every((version) => coversRow(rowAccess, version, base, atBest)))
         ? () => true
         : isReferredBy(by(all[0]));
     const covering = rules.filter((rule) => isOpen(rule) && all.every((version) => isRowOf(rule, version)));
@@ -140,7 +143,12 @@ function requestedRows(
     needsOf: (resource, base, ...versions) => {
       const all = [resource, ...versions] as const;
       const needs = joinNeeds(
-        all.flatMap((version) => needsOf(policy, access, version, base, isFollowed) ?? []),
+        all.flatMap(
+          (version) =>
+            relationNeeds(patientsToRelate(rowAccess, version, type, base)) ??
+            needsOf(policy, access, version, base, isFollowed) ??
+            [],
+        ),
       );
       return needs === undefined || opening(all, base, true).length === 0 ? undefined : needs;
     },
@@ -205,7 +213,9 @@ function furtherResources({
       const type = textAt(resource, "resourceType") ?? "";
       const included = accessToRead(type);
       if (included === undefined) return undefined;
-      const needs = needsOf(policy, access, resource, base, isByTargets(included));
+      const needs =
+        relationNeeds(patientsToRelate(included, resource, type, base)) ??
+        needsOf(policy, access, resource, base, isByTargets(included));
       if (needs === undefined || !coversRowOrShared(included, resource, type, base, true)) return undefined;
       return open(resource, type).length === 0 ? undefined : needs;
     },

@@ -3,8 +3,15 @@ import { isAboutOnly, isOwnedBy, mayBelongToAnother, type Nesting } from "#fhir/
 import { isCompartmentType, mayBeOwned } from "#fhir/r4/compartment-tables";
 import type { Facts } from "#fhir/json/facts";
 import { textAt, type JsonObject } from "#fhir/json/json";
-import { ownedBy, readsOwners } from "#fhir/search/owner-parameter";
+import {
+  naming,
+  ownedBy,
+  ownedThroughPractitioners,
+  readsOwners,
+  throughPractitioners,
+} from "#fhir/search/owner-parameter";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
+import type { SearchParameterDefinition } from "#fhir/search/parameters";
 import type { SearchParameter } from "#fhir/search/search";
 import {
   reachesOf,
@@ -14,7 +21,9 @@ import {
   type Scopes,
 } from "#identity/scopes";
 import type { ConsentBook } from "#policy/consent/consent-book";
+import { RelatedPatients } from "#fhir/r4/related-patients";
 import type { ReferredLabels } from "./sensitivity/referred-labels.ts";
+import type { AmongPatients } from "#fhir/r4/owner-reference";
 import type { TargetBook } from "#fhir/r4/target-book";
 import { rowFilterOf, type RowFilter } from "./scope-filters.ts";
 
@@ -24,8 +33,8 @@ export interface Access {
   /** Id of the token's patient. */
   readonly patient: string | undefined;
   /**
-   * Ids of the patients that the policy's relations give the signed-in user; `undefined`: the user is not
-   * known.
+   * Ids of the patients that the policy's relations give the signed-in user, all of them or as far as they are known
+   * ({@link RelatedPatients}); `undefined`: the user is not known.
    */
   readonly usersPatients?: ReadonlySet<string> | undefined;
   /** The beginning of the ids that the client may choose for new resources. */
@@ -105,11 +114,15 @@ function partsOf(
     case "patient":
       return patient === undefined ? [] : [{ owners: new Set([patient]), filters, targets }];
     case "user":
-      return usersPatients === undefined || usersPatients.size === 0
+      return usersPatients === undefined || (usersPatients.size === 0 && !isOpen(usersPatients))
         ? []
         : [{ owners: usersPatients, filters, targets }];
   }
 }
+
+/** Answers whether further patients may be the user's than those who are known. */
+export const isOpen = (patients: ReadonlySet<string>): patients is RelatedPatients =>
+  patients instanceof RelatedPatients && !patients.isWhole;
 
 /** The condition, if the gateway can judge it on rows of the type and the policy shows what it reads. */
 function enforceable({ shows }: Access, type: string, filter: ScopeFilter): RowFilter | undefined {
@@ -160,6 +173,8 @@ export const isUnrestricted = (rowAccess: RowAccess): boolean =>
 
 /** The patients whose rows alone the access covers; `undefined`: rows of every patient. */
 export function patientsWithin(rowAccess: RowAccess): ReadonlySet<string> | undefined {
+  const [first] = rowAccess;
+  if (rowAccess.every(({ owners }) => owners === first?.owners)) return first?.owners;
   const patients = new Set<string>();
   for (const { owners } of rowAccess) {
     if (owners === undefined) return undefined;
@@ -168,20 +183,47 @@ export function patientsWithin(rowAccess: RowAccess): ReadonlySet<string> | unde
   return patients;
 }
 
+/** The patients by the best that is possible: each patient who is not known counts as one of them. */
+export const atBestOf: AmongOf = (patients) => (isOpen(patients) ? patients.atBest : patients);
+
+// A row that names more belongs to nobody.
+const unknownMax = 50;
+
+/** Ids of the patients of whom the access does not know yet whether they are the user's, and who decide about a row. */
+export function patientsToRelate(
+  rowAccess: RowAccess,
+  row: Facts,
+  type: string,
+  base: FhirBase,
+): readonly string[] {
+  if (rowAccess.every(({ owners }) => owners === undefined || !isOpen(owners))) return [];
+  const unknown = new Set<string>();
+  const noting: AmongOf = (patients) => (isOpen(patients) ? patients.noting(unknown) : patients);
+  coversRowOrShared(rowAccess, row, type, base, true, noting);
+  return unknown.size > unknownMax ? [] : [...unknown];
+}
+
 /**
  * Answers whether the access covers a row. `base`: the origin's FHIR base.
  *
- * @param atBest each target that is not known counts as if it were of the patients.
+ * @param atBest each target and each relation that is not known counts as if it were of the patients.
  */
-export const coversRow = (rowAccess: RowAccess, row: Facts, base: FhirBase, atBest = false): boolean =>
+export const coversRow = (
+  rowAccess: RowAccess,
+  row: Facts,
+  base: FhirBase,
+  atBest = false,
+  amongOf = atBest ? atBestOf : asKnown,
+): boolean =>
   rowAccess.some(({ owners, filters, targets: book }) => {
     if (!meetsAll(row, filters, base)) return false;
-    const targets = atBest ? book?.atBest : book;
-    return (
-      owners === undefined ||
-      isOwnedBy(row, owners, base, targets && ((type, id) => targets.isOf(type, id, owners, base)))
-    );
+    if (owners === undefined) return true;
+    const [targets, among] = [atBest ? book?.atBest : book, amongOf(owners)];
+    return isOwnedBy(row, among, base, targets && ((type, id) => targets.isOf(type, id, among, base)));
   });
+
+type AmongOf = (patients: ReadonlySet<string>) => AmongPatients;
+const asKnown: AmongOf = (patients) => patients;
 
 /** Answers whether the targets of a Provenance say to whom it belongs. */
 export const isByTargets = (rowAccess: RowAccess): boolean =>
@@ -198,12 +240,13 @@ export const coversRowOrShared = (
   type: string,
   base: FhirBase,
   atBest = false,
+  amongOf: AmongOf = atBest ? atBestOf : asKnown,
 ): boolean =>
   canCover(rowAccess, type)
-    ? coversRow(rowAccess, row, base, atBest)
+    ? coversRow(rowAccess, row, base, atBest, amongOf)
     : rowAccess.some(
         ({ owners, filters }) =>
-          owners !== undefined && isAboutOnly(row, owners, base) && meetsAll(row, filters, base),
+          owners !== undefined && isAboutOnly(row, amongOf(owners), base) && meetsAll(row, filters, base),
       );
 
 /** Answers whether a Reference names a Patient that an access to Patients covers. It reads only `reference`. */
@@ -258,15 +301,45 @@ export function accessParameters(
   const [single, ...further] = rowAccess;
   const filters =
     single === undefined || further.length > 0 ? [] : single.filters.map(({ parameter }) => parameter);
-  if (participant !== undefined) return [participant, ...filters];
   const patients = patientsWithin(rowAccess);
+  // The rows of a search by id are as few as a read's, and each is judged.
+  if (patients !== undefined && isOpen(patients) && clientParameters.some(isById)) return filters;
+  if (participant !== undefined) return [participant, ...filters];
   if (patients === undefined) return filters;
   // A Provenance of a patient's rows need not name the patient: its targets decide, as about a read by id.
   if (type === "Provenance" && clientParameters.some(namesTargets)) return filters;
   if (clientParameters.some((parameter) => restrictsTo(parameter, type, patients))) return filters;
-  const narrowed = ownedBy(type, patients);
+  const practitioners = practitionersOf(patients, type);
+  const narrowed =
+    practitioners === undefined
+      ? ownedBy(type, askedOf(patients))
+      : ownedThroughPractitioners(type, practitioners);
   return narrowed === undefined ? filters : [narrowed, ...filters];
 }
+
+/** The criterion that names these patients as participants of rows of a type. */
+export function participating(
+  by: SearchParameterDefinition,
+  type: string,
+  patients: ReadonlySet<string>,
+): SearchParameter {
+  const practitioners = practitionersOf(patients, type);
+  const chained = practitioners && throughPractitioners(by, practitioners);
+  return chained ?? naming(by, askedOf(patients));
+}
+
+const practitionersOf = (patients: ReadonlySet<string>, type: string): readonly string[] | undefined =>
+  isOpen(patients) ? patients.practitionersFor(type) : undefined;
+
+/** An id that no server gives: it is too short to be one of many. */
+const nobody: readonly string[] = ["-"];
+
+const askedOf = (patients: ReadonlySet<string>): Iterable<string> =>
+  isOpen(patients) && patients.size === 0 ? nobody : patients;
+
+/** Answers whether a parameter asks for rows by their ids. */
+export const isById = ({ definition, modifier }: SearchParameter): boolean =>
+  definition.code === "_id" && modifier === undefined;
 
 const namesTargets = ({ definition, modifier }: SearchParameter): boolean =>
   (definition.code === "target" || definition.code === "_id") && modifier === undefined;

@@ -10,6 +10,8 @@ import type { Access } from "./row-access.ts";
 
 /** The facts beside a row that its judgement reads and that are not known: each has to be asked for first. */
 export interface RowNeeds {
+  /** Ids of patients of whom it decides whether they are the user's; a row that needs them needs nothing else yet. */
+  readonly related?: readonly string[];
   /** Ids of patients whose Consents judge the row. */
   readonly patients: readonly string[];
   /** As `Type/id`: resources whose labels are labels of the row. */
@@ -55,11 +57,16 @@ export function needsOf(
   return { patients, referred: [...unlabelled], targets: unseen };
 }
 
+/** The needs of a row before its owners are known; undefined: they are. */
+export const relationNeeds = (related: readonly string[]): RowNeeds | undefined =>
+  related.length === 0 ? undefined : { related, patients: [], referred: [], targets: [] };
+
 /** The needs of several versions of a row; `undefined`: there is none. */
 export function joinNeeds(all: readonly RowNeeds[]): RowNeeds | undefined {
   if (all.length < 2) return all[0];
   const distinct = (texts: readonly string[]) => [...new Set(texts)];
   return {
+    related: distinct(all.flatMap(({ related = [] }) => related)),
     patients: distinct(all.flatMap(({ patients }) => patients)),
     referred: distinct(all.flatMap(({ referred }) => referred)),
     targets: distinct(all.flatMap(({ targets }) => targets)),

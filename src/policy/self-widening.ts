@@ -10,7 +10,7 @@ import { coversLabels } from "./sensitivity/labelled-elements.ts";
 import { statedLabels } from "./sensitivity/row-labels.ts";
 import { diffViews } from "#policy/view/view-diff";
 
-/** The elements that a relation is read from (gateway/origin/relate), by type. */
+/** The elements that a relation is read from (gateway/facts/relations-at-origin), by type. */
 const relationElements: Readonly<Record<UserRelation, Readonly<Record<string, readonly string[]>>>> = {
   practitioner: { Patient: ["generalPractitioner"], PractitionerRole: ["practitioner", "active", "period"] },
   organization: {

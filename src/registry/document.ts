@@ -379,6 +379,10 @@ const capabilities = z
         "Patient/$everything. with-type: it takes _type with several types. without-type: it answers, but not with _type.",
     }),
     elements: known.meta({ description: "_elements is followed." }),
+    chains: known.meta({
+      description:
+        "A search follows patient.general-practitioner=, and subject:Patient.general-practitioner=. A user with more than 1,000 patients may then search without the name of a patient.",
+    }),
     total: known.meta({ description: "_total=accurate is followed." }),
     strict: known.meta({
       description:

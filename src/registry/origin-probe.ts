@@ -27,6 +27,7 @@ const capabilityNames = [
   "honoursIfNoneExist",
   "searchByPost",
   "elements",
+  "chains",
   "total",
   "strict",
 ] as const;

@@ -91,6 +91,7 @@ test("a server that does all of R4 is found out, and nothing of the probe is lef
       searchByPost: true,
       everything: "with-type",
       elements: true,
+      chains: true,
       total: true,
       strict: true,
       types: {

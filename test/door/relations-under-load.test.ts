@@ -14,13 +14,14 @@ const patient = (id: string, more: object = {}) => ({
   contact: [{ name: { text: "c".repeat(5_000) } }],
   ...more,
 });
-const pulse = (id: string): Resource => ({
-  resourceType: "Observation",
-  id: `${id}-pulse`,
-  status: "final",
-  code: { text: "pulse" },
-  subject: to(`Patient/${id}`),
-});
+const row = (type: "Observation" | "Appointment", id: string, more: object): Resource =>
+  ({ resourceType: type, id, status: type === "Appointment" ? "booked" : "final", ...more }) as Resource;
+const pulse = (id: string): Resource =>
+  row("Observation", `${id}-pulse`, { code: { text: "pulse" }, subject: to(`Patient/${id}`) });
+const together = (id: string, ...patients: readonly string[]): Resource =>
+  row("Appointment", id, {
+    participant: patients.map((one) => ({ actor: to(`Patient/${one}`), status: "accepted" })),
+  });
 const world: readonly Resource[] = [
   { resourceType: "Practitioner", id: "vera" },
   ...ids.map((id) => patient(id)),
@@ -28,31 +29,53 @@ const world: readonly Resource[] = [
   // grown by the patient's own app
   patient("grown", { contact: [{ name: { text: "g".repeat(2_900_000) } }] }),
   ...["p0", "p949", "stranger", "grown"].map(pulse),
+  // a practitioner of ten thousand patients
+  ...Array.from({ length: 10_000 }, (_, n) => ({
+    resourceType: "Patient" as const,
+    id: `m${n}`,
+    generalPractitioner: [to("Practitioner/mary")],
+  })),
+  ...["m0", "m1", "m9999"].map(pulse),
+  together("both", "m0", "m1"),
+  together("one", "m0", "stranger"),
 ];
 
 let phylax: Door;
-let ask: AskAs<"ward">;
+let ask: AskAs<"ward" | "mary">;
 
 beforeAll(async () => {
   phylax = await startDoor({ resources: world });
-  const policy = policyEntry("ward", [rule(["Patient", "Observation"], "everything")], {
-    users: ["practitioner"],
+  const types = ["Patient", "Observation", "Appointment"] as const;
+  const rules = [rule([...types], "everything", { interactions: ["read", "search", "create", "update"] })];
+  const policy = policyEntry("ward", rules, { users: ["practitioner"] });
+  const as = (name: string) => ({
+    purpose: "TREAT",
+    policy: "ward",
+    scopes: "user/*.cruds",
+    claims: { fhirUser: `Practitioner/${name}` },
   });
-  const claims = { fhirUser: "Practitioner/vera" };
-  const ward = { purpose: "TREAT", policy: "ward", scopes: "user/*.rs", claims };
-  ask = await outsideApps(phylax, { ward }, [policy]);
+  ask = await outsideApps(phylax, { ward: as("vera"), mary: as("mary") }, [policy]);
 }, 60_000);
 afterAll(async () => {
   vi.useRealTimers();
   await phylax.close();
 });
 
-async function register(elements?: boolean) {
-  await registerMain(phylax, elements === undefined ? {} : { capabilities: { elements } });
+let now = Date.now();
+async function register(capabilities?: { elements?: boolean; chains?: boolean }) {
+  await registerMain(phylax, capabilities === undefined ? {} : { capabilities });
   // no copy of the entry is older than ten seconds
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 11_000 });
+  vi.useFakeTimers({ toFake: ["Date"], now: (now += 11_000) });
 }
 const statusOf = async (path: string) => (await ask("ward", path)).status;
+
+/** A request of the practitioner of ten thousand patients: its status, its rows, and the questions to the origin. */
+async function marys(path: string, sending: object = {}) {
+  const from = phylax.forwarded.length;
+  const { status, text } = await ask("mary", path, sending);
+  const found = [...text.matchAll(/"fullUrl":"[^"]*\/(?<id>[^"/]+)"/gu)].map(({ groups }) => groups?.["id"]);
+  return { status, text, ids: found, questions: phylax.forwarded.length - from };
+}
 
 test("a patient who grows her own record takes none of her practitioner's other patients away, nor do 950 patients", async ({
   expect,
@@ -61,6 +84,7 @@ test("a patient who grows her own record takes none of her practitioner's other 
   expect(await statusOf("Observation/p0-pulse")).toBe(200);
   expect(await statusOf("Observation/p949-pulse")).toBe(200);
   expect(await statusOf("Observation?patient=p7")).toBe(200);
+  expect(await statusOf("Observation?status=final")).toBe(200);
   expect(await statusOf("Observation/stranger-pulse")).toBe(404);
   expect(await statusOf("Observation/grown-pulse"), "her row is too long to be read for the relation").toBe(
     404,
@@ -70,8 +94,65 @@ test("a patient who grows her own record takes none of her practitioner's other 
 test("an origin that takes _elements is asked for the elements of the relation alone, so a grown record is related too", async ({
   expect,
 }) => {
-  await register(true);
+  await register({ elements: true });
   expect(await statusOf("Observation/grown-pulse")).toBe(200);
   expect(await statusOf("Observation/p949-pulse")).toBe(200);
   expect(await statusOf("Observation/stranger-pulse")).toBe(404);
+});
+
+test("a practitioner of ten thousand patients reads, searches and writes the rows of each of them, by two questions to the origin", async ({
+  expect,
+}) => {
+  await register();
+  expect(await marys("Observation/m0-pulse"), "with the question for her roles").toMatchObject({
+    status: 200,
+    questions: 3,
+  });
+  for (const path of ["Observation/m9999-pulse", "Observation/m9999-pulse"])
+    expect(await marys(path), path).toMatchObject({ status: 200, questions: 2 });
+  for (const path of ["Observation/stranger-pulse", "Observation/absent"])
+    expect(await marys(path), path).toMatchObject({ status: 404, questions: 2 });
+  expect(await marys("Observation?patient=m9999")).toMatchObject({ ids: ["m9999-pulse"], questions: 2 });
+  expect(await marys("Observation?patient=m9999")).toMatchObject({ ids: ["m9999-pulse"], questions: 1 });
+  expect(await marys("Observation?patient=stranger")).toMatchObject({ status: 200, ids: [] });
+  expect(await marys("Observation?_id=m0-pulse,stranger-pulse,m1-pulse&_sort=_id")).toMatchObject({
+    ids: ["m0-pulse", "m1-pulse"],
+    questions: 3, // the rows in which a patient only took part are a search of their own
+  });
+  // a row of two of her patients is hers, and a row of a patient and a stranger is not
+  expect(await marys("Appointment?patient=m0")).toMatchObject({ status: 200, ids: ["both"] });
+  const body = (subject: string) => ({
+    method: "POST",
+    headers: { "content-type": "application/fhir+json" },
+    body: JSON.stringify({ ...pulse(subject), id: undefined }),
+  });
+  expect((await marys("Observation", body("stranger"))).status).toBe(403);
+  expect((await marys("Observation", body("m500"))).status).toBe(201);
+});
+
+test("a search that names no patient is refused by name for a practitioner of ten thousand patients, unless the origin takes the chain", async ({
+  expect,
+}) => {
+  await register();
+  const refused = await marys("Observation?status=final&_sort=_id");
+  expect(refused).toMatchObject({ status: 403 });
+  expect(refused.text).toContain("Name a patient");
+  // Patients are found by their general practitioner
+  expect(await marys("Patient?_count=2")).toMatchObject({ status: 200, questions: 2 });
+  const entry = ["Observation?status=final", "Observation?patient=m0", "Observation/m1-pulse"];
+  const batch = await marys("", {
+    method: "POST",
+    headers: { "content-type": "application/fhir+json" },
+    body: JSON.stringify({
+      resourceType: "Bundle",
+      type: "batch",
+      entry: entry.map((url) => ({ request: { method: "GET", url } })),
+    }),
+  });
+  const { entry: answers } = JSON.parse(batch.text) as { entry: { response: { status: string } }[] };
+  expect(answers.map(({ response }) => response.status.slice(0, 3))).toEqual(["403", "200", "200"]);
+  await register({ chains: true });
+  expect(await marys("Observation?status=final&_sort=_id")).toMatchObject({
+    ids: [expect.any(String), "m0-pulse", "m1-pulse", "m9999-pulse"],
+  });
 });

@@ -1,3 +1,4 @@
+import { RememberedRelations } from "#gateway/facts/relations-at-origin";
 import { test } from "vitest";
 import type { AuditEvent } from "#audit/event";
 import type { Recorded } from "#audit/ports";
@@ -84,6 +85,7 @@ function world({
     return refusal === undefined ? ok({ ...budget, policy: "default" }) : err(refusal);
   };
   const ports: FhirDoorPorts = {
+    relations: new RememberedRelations(),
     requestKeys: { claim: unused },
     rowLeases: { take: unused },
     onFault: ({ name }) => step(`fault ${name}`),

@@ -7,7 +7,7 @@ import { gather } from "#gateway/read/gather";
 import { list } from "#gateway/read/list";
 import { faceOf } from "#entrypoint/gateway-face";
 import type { GatewayRefusal } from "#gateway/outcome";
-import { relate } from "#gateway/origin/relate";
+import { RelationsAtOrigin, RememberedRelations } from "#gateway/facts/relations-at-origin";
 import { findByCriteria } from "#gateway/change/plan/write-criteria";
 import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
@@ -235,10 +235,12 @@ describe.for(Object.keys(faults))("a row that cannot be read: %s", (name) => {
     // relations read only the members that they need
     if (name === "too many patients" || name === "an unknown modifier") return;
     const one = row({ resourceType: "Patient", id: "bela", generalPractitioner: [to("Practitioner/vera")] });
-    const who = { scopes: scopes.value, patient: undefined, user: "Practitioner/vera", purpose: "TREAT" };
+    const who = { scopes: scopes.value, patient: undefined, user: "Practitioner/vera" };
     const beside = session([...world, { ...one, text: faults[name]?.(one.text) ?? "" }]);
-    const related = await relate(who, new Set(["practitioner"]), beside, instant(0));
-    expect(related.ok && [...(related.value.usersPatients ?? [])]).toEqual(["amara"]);
+    const relations = new Set(["practitioner"] as const);
+    const found = RelationsAtOrigin.of(who, relations, beside, instant(0), new RememberedRelations());
+    expect((await found?.relate([], new Set(["Observation"]), beside))?.ok).toBe(true);
+    expect([...(found?.patients ?? [])]).toEqual(["amara"]);
   });
 });
 

@@ -19,6 +19,7 @@ import { ConsentBook, type ConsentSetting } from "#policy/consent/consent-book";
 import { nestedResources } from "#fhir/json/nested-resources";
 import { needsOf } from "#policy/row-needs";
 import { TargetBook } from "#fhir/r4/target-book";
+import { RelatedPatients } from "#fhir/r4/related-patients";
 import { hasContext, labelsOf } from "#policy/labels";
 import { scopeOfPart2, weighRow } from "#policy/row-weight";
 import { participantParts } from "#policy/search/participant-parts";
@@ -26,6 +27,7 @@ import {
   coversNested,
   coversRow,
   coversRowOrShared,
+  patientsToRelate,
   rowAccessOf,
   type Access,
   type RowAccess,
@@ -177,6 +179,10 @@ export const decisions: Readonly<Record<string, Decide>> = {
   "policy/row-access coversRowOrShared": byAccess((facts, rowAccess, type) =>
     coversRowOrShared(rowAccess, facts, type, origin),
   ),
+  "policy/row-access patientsToRelate": byAccess((facts, rowAccess, type) => {
+    const open = rowAccess.map((part) => ({ ...part, owners: part.owners && new RelatedPatients() }));
+    return patientsToRelate(open, facts, type, origin);
+  }),
   "policy/row-access coversNested": byAccess((facts, rowAccess) =>
     ([undefined, "contained", "entry"] as const).map((nesting) =>
       coversNested(rowAccess, rowAccess, facts, origin, nesting),

@@ -7,6 +7,7 @@ import { gatewayApp } from "#gateway/http/app";
 import { LedgerQueue } from "#gateway/record/ledger-queue";
 import type { NamedFault } from "#gateway/ports";
 import { compiledPolicies } from "#gateway/admission/compiled-policies";
+import { RememberedRelations } from "#gateway/facts/relations-at-origin";
 import { instant } from "#kernel/clock";
 import { logsFor } from "#ledger/shard-choice";
 import { accountingConfig } from "#platform/config/accounting-config";
@@ -164,6 +165,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     policies,
     consents,
     consentReadings: new IsolateReadings(env.CONSENT_DESK, consents, clock, place.wait),
+    relations: new RememberedRelations(),
     consentDesk: partInTime("control", env.CONSENT_DESK),
     reviews: isolateReviews(env.REVIEW_OPENING),
     onBreakGlass: (use: {

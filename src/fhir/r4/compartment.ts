@@ -1,7 +1,15 @@
 import type { Facts } from "#fhir/json/facts";
 import { isObject, textAt, type Json } from "#fhir/json/json";
 import { concernedElements, mayBeOwned, ownerElements, participantElements } from "./compartment-tables.ts";
-import { mentionIn, owningIn, presentAt, presentIn, ownerStandingOf, takingIn } from "./owner-reference.ts";
+import {
+  mentionIn,
+  owningIn,
+  presentAt,
+  presentIn,
+  ownerStandingOf,
+  takingIn,
+  type AmongPatients,
+} from "./owner-reference.ts";
 import { parseReference, type FhirBase } from "./reference.ts";
 
 /*
@@ -16,7 +24,7 @@ export const hasOwnerElement = (resource: Facts): boolean => presentIn(resource,
 export const namesListed = (
   resource: Facts,
   among: readonly (readonly string[])[],
-  patients: ReadonlySet<string>,
+  patients: AmongPatients,
   base: FhirBase,
 ): boolean =>
   among
@@ -36,7 +44,7 @@ export const namesListed = (
  */
 export function isOwnedBy(
   resource: Facts,
-  patients: ReadonlySet<string>,
+  patients: AmongPatients,
   base: FhirBase,
   isOf?: (type: string, id: string) => boolean,
 ): boolean {
@@ -68,7 +76,7 @@ const followedMax = 50;
 
 function areAllOf(
   values: readonly Json[],
-  patients: ReadonlySet<string>,
+  patients: AmongPatients,
   base: FhirBase,
   isOf: (type: string, id: string) => boolean,
 ): boolean {
@@ -97,7 +105,7 @@ export type Nesting = "contained" | "entry";
  */
 export function mayBelongToAnother(
   inside: Facts,
-  patients: ReadonlySet<string>,
+  patients: AmongPatients,
   base: FhirBase,
   nesting: Nesting = "contained",
 ): boolean {
@@ -114,14 +122,14 @@ export function mayBelongToAnother(
  * a Device's `patient` says that it belongs to a person. As strict as {@link isOwnedBy} if the resource
  * names a patient; most name none.
  */
-export function isAboutOnly(resource: Facts, patients: ReadonlySet<string>, base: FhirBase): boolean {
+export function isAboutOnly(resource: Facts, patients: AmongPatients, base: FhirBase): boolean {
   const owning = owningIn(resource);
   if (owning.length === 0) return !mayInvolveAnother(resource, patients, base);
   return owning.every((value) => ["listed", "no-patient"].includes(ownerStandingOf(value, patients, base)));
 }
 
 /** True if a patient outside this list took part, or a patient that no reference identifies. */
-function mayInvolveAnother(resource: Facts, patients: ReadonlySet<string>, base: FhirBase): boolean {
+function mayInvolveAnother(resource: Facts, patients: AmongPatients, base: FhirBase): boolean {
   return takingIn(resource).some((value) => {
     const mention = mentionIn(value, [base]);
     return mention.kind === "unidentified" || (mention.kind === "patient" && !patients.has(mention.id));

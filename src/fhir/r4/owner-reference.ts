@@ -29,10 +29,13 @@ export function presentIn(
   );
 }
 
+/** Answers whether a patient, by the id, is meant. */
+export type AmongPatients = Pick<ReadonlySet<string>, "has">;
+
 /** `unidentified`: it belongs to a patient, and only that resource itself could say to which patient. */
 type OwnerStanding = "listed" | "no-patient" | "unidentified" | "unproven";
 
-export function ownerStandingOf(value: Json, patients: ReadonlySet<string>, base: FhirBase): OwnerStanding {
+export function ownerStandingOf(value: Json, patients: AmongPatients, base: FhirBase): OwnerStanding {
   if (!isObject(value)) return "unproven";
   const reference = parseReference(textAt(value, "reference") ?? "", base);
   const statedType = property(value, "type") ?? null;

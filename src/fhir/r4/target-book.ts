@@ -1,11 +1,12 @@
 import type { Facts } from "#fhir/json/facts";
 import { isObject, textAt, valuesAt } from "#fhir/json/json";
 import { isOwnedBy } from "./compartment.ts";
+import type { AmongPatients } from "./owner-reference.ts";
 import { parseReference, type FhirBase } from "./reference.ts";
 
 /** Answers whether a target of a Provenance belongs to patients. */
 export interface TargetOwners {
-  isOf(type: string, id: string, patients: ReadonlySet<string>, base: FhirBase): boolean;
+  isOf(type: string, id: string, patients: AmongPatients, base: FhirBase): boolean;
 }
 
 /**
@@ -22,7 +23,7 @@ export class TargetBook implements TargetOwners {
   }
 
   /** Answers whether the client may see a target and it belongs to these patients. */
-  isOf(type: string, id: string, patients: ReadonlySet<string>, base: FhirBase): boolean {
+  isOf(type: string, id: string, patients: AmongPatients, base: FhirBase): boolean {
     const target = this.#known.get(`${type}/${id}`);
     return target !== undefined && isOwnedBy(target, patients, base);
   }

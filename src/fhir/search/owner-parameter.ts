@@ -12,10 +12,7 @@ export const readsOwners = (type: string, { paths, targets }: SearchParameterDef
  * The parameter that searches for these patients' rows of a type, if R4 has it; for Patient itself its id.
  */
 export function ownedBy(type: string, patients: Iterable<string>): SearchParameter | undefined {
-  const known = searchParametersOf(type);
-  const owning = [...known.values()].filter((definition) => readsOwners(type, definition));
-  const definition =
-    type === "Patient" ? known.get("_id") : (owning.find(({ code }) => code === "patient") ?? owning[0]);
+  const definition = ownerParameter(type);
   if (definition === undefined) return undefined;
   if (type !== "Patient") return naming(definition, patients);
   const values = [...patients].map((id) => ({
@@ -25,6 +22,56 @@ export function ownedBy(type: string, patients: Iterable<string>): SearchParamet
     code: id,
   }));
   return { definition, values };
+}
+
+function ownerParameter(type: string): SearchParameterDefinition | undefined {
+  const known = searchParametersOf(type);
+  if (type === "Patient") return known.get("_id");
+  const owning = [...known.values()].filter((definition) => readsOwners(type, definition));
+  return owning.find(({ code }) => code === "patient") ?? owning[0];
+}
+
+/** As {@link ownedBy}, for all patients of these general practitioners (`Type/id`). */
+export function ownedThroughPractitioners(
+  type: string,
+  practitioners: readonly string[],
+): SearchParameter | undefined {
+  const definition = ownerParameter(type);
+  return definition && throughPractitioners(type === "Patient" ? undefined : definition, practitioners);
+}
+
+/** The parameter that asks for the patients of these general practitioners, by a chain unless it is of Patients. */
+export function throughPractitioners(
+  by: SearchParameterDefinition | undefined,
+  practitioners: readonly string[],
+): SearchParameter | undefined {
+  const definition = searchParametersOf("Patient").get("general-practitioner");
+  if (definition === undefined) return undefined;
+  const hop = by?.targets?.size === 1 ? "" : ":Patient";
+  const code = by === undefined ? definition.code : `${by.code}${hop}.${definition.code}`;
+  const values = practitioners.map((text) => ({
+    kind: "reference" as const,
+    text,
+    type: undefined,
+    id: text,
+  }));
+  return { definition: { ...definition, code }, values };
+}
+
+/** Ids of the patients whose rows alone meet a parameter. Each row is compared with it exactly. */
+export function patientsHeld(
+  type: string,
+  { definition, modifier, values }: SearchParameter,
+): ReadonlySet<string> | undefined {
+  const isOwner = type === "Patient" ? definition.code === "_id" : readsOwners(type, definition);
+  if (modifier !== undefined || !isOwner) return undefined;
+  const ids = values.flatMap((value) =>
+    value.kind === "token" ||
+    (value.kind === "reference" && (value.type === "Patient" || definition.code === "patient"))
+      ? [value.kind === "token" ? value.code : value.id]
+      : [],
+  );
+  return ids.length === values.length ? new Set(ids) : undefined;
 }
 
 /**

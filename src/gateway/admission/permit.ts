@@ -15,6 +15,7 @@ import { TargetBook } from "#fhir/r4/target-book";
 import { ReferredLabels } from "#policy/sensitivity/referred-labels";
 import { consentsAtOrigin } from "#gateway/facts/consents-at-origin";
 import { LabelsAtOrigin } from "#gateway/facts/labels-at-origin";
+import { RelationsAtOrigin, type RememberedRelations } from "#gateway/facts/relations-at-origin";
 import { ResolvedFacts } from "#gateway/facts/resolved-facts";
 import {
   RequestConsents,
@@ -28,12 +29,14 @@ import { showsInEachRule } from "#policy/relations";
 import type { Access } from "#policy/row-access";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { NamingRefusal } from "#gateway/origin/named-patients";
-import { relate, type RelateRefusal } from "#gateway/origin/relate";
+import type { RelateRefusal } from "#gateway/origin/asking";
 import { authorizeRows, type Permission } from "./authorize.ts";
+import { nameAsked } from "./name-asked.ts";
 
 export interface PermitPorts {
   readonly consents: Consents;
   readonly consentReadings: ConsentReadings;
+  readonly relations: RememberedRelations;
 }
 
 /**
@@ -46,17 +49,19 @@ export async function permit(
   interaction: Interaction,
   origin: OriginSession,
   at: Instant,
-  { consents, consentReadings }: PermitPorts,
+  { consents, consentReadings, relations: remembered }: PermitPorts,
 ): Promise<Result<Permission, RelateRefusal | NamingRefusal>> {
-  const related = await relate(who, policy.users, origin, at);
-  if (!related.ok) return related;
+  const relations = RelationsAtOrigin.of(who, policy.users, origin, at, remembered);
   const traits = await origin.traits();
   const targets = new TargetBook();
   const haveConsents = traits?.consents !== undefined || consents.mayHave(origin.name);
   const book = consentBook(policy, who, origin, traits, at, { targets, hasConsents: haveConsents });
   const referred = policy.labels.throughReferences ? new ReferredLabels() : undefined;
   const access: Access = {
-    ...related.value,
+    scopes: who.scopes,
+    patient: who.patient,
+    purpose: who.purpose,
+    ...(relations && { usersPatients: relations.patients }),
     shows: showsInEachRule(policy),
     consents: book,
     consentsAreOrigins: traits?.consents?.verified !== undefined,
@@ -66,8 +71,6 @@ export async function permit(
     idPrefix: who.client.idPrefix,
   };
   const named = patientsNamed(interaction);
-  const naming = origin.names.nameAsked(named, access);
-  if (!naming.ok) return naming;
   const expected = [
     ...named.map(({ patient }) => patient),
     ...(who.patient === undefined ? [] : [who.patient]),
@@ -81,9 +84,12 @@ export async function permit(
       new RequestConsents(book, consents, setting, readFirst),
       new TargetsAtOrigin(targets, grantOf),
       referred && new LabelsAtOrigin(referred, origin.name, at),
+      relations,
     ),
   );
-  return ok({ policy, access });
+  const permission = { policy, access };
+  const naming = await nameAsked(permission, interaction, origin);
+  return naming.ok ? ok(permission) : naming;
 }
 
 function consentBook(

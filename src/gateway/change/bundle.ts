@@ -6,9 +6,11 @@ import { err, ok, type Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
 import type { NextLinks } from "#gateway/admission/page-links";
 import { authorizeReading, type Permission } from "#gateway/admission/authorize";
+import { nameAsked } from "#gateway/admission/name-asked";
 import { bytesOf, type ReleaseGate } from "#gateway/admission/release-gate";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { etagOf, isListed } from "#gateway/read/etag";
+import { mayHideStrangers } from "#policy/search/searched-unnamed";
 import { gather } from "#gateway/read/gather";
 import { decidedParts, repeatedPart, writeParts } from "#gateway/record/parts";
 import type { Attempt } from "./attempt.ts";
@@ -117,7 +119,9 @@ async function writeEach(
   permission: Permission,
   origin: OriginSession,
 ): Promise<Result<Written, UnsentTransaction>> {
-  const entries = requests.map((request, index) => entryOf(request, index, prefer, permission, origin));
+  const entries: Entry[] = [];
+  for (const [index, request] of requests.entries())
+    entries.push(await entryOf(request, index, prefer, permission, origin));
   const writes = requests.flatMap((each, index) => (each.ok && isWriteEntry(each.value) ? [index] : []));
   const changes = entries.flatMap(({ change }) => change ?? []);
   const sent = await set.each(changes, writes);
@@ -125,20 +129,19 @@ async function writeEach(
 }
 
 /** An entry of a batch, with a session of its own. */
-function entryOf(
+async function entryOf(
   request: Result<BatchEntry, EntryFault>,
   index: number,
   prefer: string | null,
-  { access }: Permission,
+  permission: Permission,
   session: OriginSession,
-): Entry {
+): Promise<Entry> {
   const asked = request.ok ? readAsked(request.value, request.value.resource, session.base, prefer) : request;
   const interaction = asked.ok ? interactionOf(asked.value) : undefined;
   const what = request.ok ? whatOf(request.value, interaction) : {};
   const outcome = new EntryOutcome(what, session.forEntry());
   const { origin } = outcome;
-  const named =
-    interaction === undefined ? ok(undefined) : origin.names.nameAsked(patientsNamed(interaction), access);
+  const named = interaction === undefined ? ok(undefined) : await nameAsked(permission, interaction, origin);
   const refused = asked.ok ? named : asked;
   if (!refused.ok) outcome.refuse(refused.error);
   if (!refused.ok || !asked.ok || !request.ok) return { outcome };
@@ -157,14 +160,18 @@ async function writeWhole(
   const atomic = await atomicityOf(requests, origin);
   if (!atomic.ok) return atomic;
   const writes = requests.flatMap((request, index) => (isWriteEntry(request) ? [index] : []));
-  const entriesOf = (changes: readonly WriteInSet[]): readonly Entry[] => {
+  const entriesOf = async (changes: readonly WriteInSet[]): Promise<readonly Entry[]> => {
     const byIndex = new Map(changes.map((change) => [change.index, change]));
-    return requests.map((request, index) => {
+    const entries: Entry[] = [];
+    for (const [index, request] of requests.entries()) {
       const change = byIndex.get(index);
-      return change === undefined
-        ? entryOf(ok(request), index, prefer, permission, origin)
-        : { change, outcome: outcomeOfWrite(change) };
-    });
+      entries.push(
+        change === undefined
+          ? await entryOf(ok(request), index, prefer, permission, origin)
+          : { change, outcome: outcomeOfWrite(change) },
+      );
+    }
+    return entries;
   };
   const settled = await attempt?.settleWhole(atomic.value);
   if (settled?.ok === false) return settled;
@@ -184,12 +191,12 @@ async function writeWhole(
       if (!again.ok) return again;
       changes.push(change);
     }
-    return ok({ entries: entriesOf(changes), sending: [] });
+    return ok({ entries: await entriesOf(changes), sending: [] });
   }
   const planned = await planWhole(requests, prefer, permission, origin);
   if (!planned.ok) return err(attempt?.refusalOf(planned.error) ?? planned.error);
   const sent = await set.whole(planned.value, writes, origin);
-  return sent.ok ? ok({ entries: entriesOf(planned.value), ...sent.value }) : sent;
+  return sent.ok ? ok({ entries: await entriesOf(planned.value), ...sent.value }) : sent;
 }
 
 /**
@@ -299,6 +306,7 @@ async function read(
   const grant = authorizeReading(permission, interaction);
   if (!grant.ok) return outcome.refuse(grant.error);
   const found = await gather(grant.value, undefined, outcome.origin, links);
+  if (mayHideStrangers(interaction)) await outcome.origin.coverRelation();
   if (!found.ok) return outcome.refuse(found.error);
   const etag =
     isWhole || interaction.kind === "search" ? undefined : tagOf(found.value, permission.policy.digest);

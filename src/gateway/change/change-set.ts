@@ -12,6 +12,7 @@ import {
   type PlanRefusal,
   type SentPlan,
 } from "#gateway/change/plan/planned-write";
+import { mayHideStrangers } from "#policy/search/searched-unnamed";
 import type { AskedWrite } from "#gateway/change/plan/write-body";
 import { planWrite } from "#gateway/change/plan/write-plan";
 import type { Attempt, AttemptEnd, SettledWrite, SettleRefusal } from "./attempt.ts";
@@ -133,6 +134,7 @@ export class ChangeSet {
     for (const change of changes) {
       const decided = await this.#decide(change);
       if (!decided.ok) change.end = { kind: "refused", refusal: decided.error };
+      if (mayHideStrangers(change.asked.interaction)) await change.origin.coverRelation();
     }
     const sending = changes.filter(isSending).toSorted((a, b) => rankOf(a) - rankOf(b));
     const sent = await this.#afterIntent(sending, async () => {

@@ -5,6 +5,7 @@ import type { Interaction } from "#fhir/interaction";
 import type { Disclosure } from "#phi/disclosure";
 import type { ClearingRefusal, ReleaseGate } from "#gateway/admission/release-gate";
 import type { OriginSession } from "#gateway/origin/origin-session";
+import type { RelateRefusal } from "#gateway/origin/asking";
 import type { NamingRefusal } from "#gateway/origin/named-patients";
 import type { GatherRefusal } from "#gateway/read/gather";
 import { decidedParts, disclosedParts, refusedPart, type Part } from "#gateway/record/parts";
@@ -18,6 +19,7 @@ import type { SendRefusal } from "./send.ts";
 export type EntryRefusal =
   | EntryReadRefusal
   | NamingRefusal
+  | RelateRefusal
   | GatherRefusal
   | ChangeRefusal
   | SendRefusal

@@ -9,11 +9,11 @@ import {
 import { isResourceType } from "#fhir/r4/elements";
 import { readingsBelow } from "#fhir/r4/reference";
 import type { JsonObject } from "#fhir/json/json";
-import { patientsNamed } from "#fhir/patients-named";
 import { conditionQuery } from "#fhir/preconditions";
 import { encodedQuery } from "#fhir/search/query";
 import { err, ok, type Result } from "#kernel/result";
 import { authorizeReading, type Permission } from "#gateway/admission/authorize";
+import { nameAsked } from "#gateway/admission/name-asked";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { findByQuery } from "#gateway/change/plan/write-criteria";
 import { planWrite } from "#gateway/change/plan/write-plan";
@@ -63,7 +63,7 @@ async function planAll(
   permission: Permission,
   origin: OriginSession,
 ): Promise<Result<readonly PlannedInSet[], UnsentTransaction>> {
-  const { policy, access } = permission;
+  const { policy } = permission;
   const places = await placesOf(entries, permission, origin);
   if (!places.ok) return places;
   const planned: PlannedInSet[] = [];
@@ -72,7 +72,7 @@ async function planAll(
     const asked = readAsked(request, resource, origin.base, prefer);
     if (!asked.ok) return asked;
     const interaction = interactionOf(asked.value);
-    const naming = origin.names.nameAsked(patientsNamed(interaction), access);
+    const naming = await nameAsked(permission, interaction, origin);
     if (!naming.ok) return naming;
     if (asked.value.kind === "reading") {
       const grant = authorizeReading(permission, asked.value.interaction);

@@ -1,7 +1,8 @@
 import { ok, type Result } from "#kernel/result";
 import type { ConsentOfPatient } from "#policy/consent/consent-book";
 import type { RowNeeds } from "#policy/row-needs";
-import type { KnownFacts, LackingRow, RowReader, RowsRefusal } from "#gateway/origin/asking";
+import type { KnownFacts, LackingRow, RelateRefusal, RowReader, RowsRefusal } from "#gateway/origin/asking";
+import type { RelationsAtOrigin } from "./relations-at-origin.ts";
 import type { LabelsAtOrigin } from "./labels-at-origin.ts";
 import type { RequestConsents } from "./request-consents.ts";
 import type { TargetsAtOrigin } from "./targets-at-origin.ts";
@@ -15,18 +16,25 @@ const followedMax = 5_000;
 const none: ReadonlySet<number> = new Set();
 
 /**
- * The facts beside the rows of a request, each asked for once and before a row is judged by it: the Consents of
- * patients, the labels of resources to which rows refer, the targets of Provenances. The entries of a bundle share
+ * The facts beside the rows of a request, each asked for once and before a row is judged by it: the relations of the
+ * user to patients, the Consents of patients, the labels of resources to which rows refer, the targets of Provenances. The entries of a bundle share
  * them.
  */
 export class ResolvedFacts implements KnownFacts {
   readonly #consents: RequestConsents;
   readonly #targets: TargetsAtOrigin;
   readonly #labels: LabelsAtOrigin | undefined;
+  readonly #relations: RelationsAtOrigin | undefined;
   readonly #followed = { referred: new Set<string>(), targets: new Set<string>() };
   #resolving: Promise<unknown> | undefined;
 
-  constructor(consents: RequestConsents, targets: TargetsAtOrigin, labels: LabelsAtOrigin | undefined) {
+  constructor(
+    consents: RequestConsents,
+    targets: TargetsAtOrigin,
+    labels: LabelsAtOrigin | undefined,
+    relations?: RelationsAtOrigin,
+  ) {
+    this.#relations = relations;
     this.#consents = consents;
     this.#targets = targets;
     this.#labels = labels;
@@ -36,14 +44,31 @@ export class ResolvedFacts implements KnownFacts {
     return this.#consents.expected();
   }
 
+  async relate(
+    named: Iterable<string>,
+    unnamed: ReadonlySet<string>,
+    reader: RowReader,
+  ): Promise<Result<undefined, RelateRefusal>> {
+    return (await this.#relations?.relate(named, unnamed, reader)) ?? ok(undefined);
+  }
+
+  async coverRelation(reader: RowReader): Promise<void> {
+    const relations = this.#relations;
+    if (relations !== undefined) await this.#inTurn(() => relations.learn([], reader));
+  }
+
   async resolve(
     rows: readonly LackingRow[],
     reader: RowReader,
   ): Promise<Result<ReadonlySet<number>, RowsRefusal>> {
     if (rows.every(({ needs }) => needs === undefined)) return ok(none);
-    // Questions of a request run side by side: they may lack the same facts.
+    return this.#inTurn(() => this.#resolve(rows, reader, this.#targets));
+  }
+
+  /** Questions of a request run side by side: they may lack the same facts. */
+  async #inTurn<T>(ask: () => Promise<T>): Promise<T> {
     while (this.#resolving !== undefined) await this.#resolving;
-    const resolving = this.#resolve(rows, reader, this.#targets);
+    const resolving = ask();
     this.#resolving = resolving.catch(() => undefined);
     try {
       return await resolving;
@@ -61,12 +86,20 @@ export class ResolvedFacts implements KnownFacts {
     await this.#consents.expected();
     const unfollowed = new Set<number>();
     const needs = rows.map((row) => row.needs);
+    const related = new Set(needs.flatMap((row) => row?.related ?? []));
+    if (related.size > 0) {
+      const learned = await this.#relations?.learn(related, reader);
+      if (learned?.ok === false) return learned;
+      for (const [index, row] of rows.entries())
+        if ((needs[index]?.related?.length ?? 0) > 0) needs[index] = row.again();
+    }
     const targetsNeeded = this.#follow("targets", needs, unfollowed);
     if (targets !== undefined && targetsNeeded.size > 0) {
       const inside: RowReader = {
         ask: (question) => reader.ask(question),
         held: reader.held,
         barrier: reader.barrier,
+        traits: () => reader.traits(),
         names: reader.names,
         basesAt: (base) => reader.basesAt(base),
         resolve: (inner) => this.#resolve(inner, inside),

@@ -4,7 +4,7 @@ import type { NamedBases } from "#phi/row-views";
 import type { ConsentOfPatient } from "#policy/consent/consent-book";
 import type { RowNeeds } from "#policy/row-needs";
 import type { BundleRefusal } from "#fhir/bundle";
-import type { OriginQuestion } from "#fhir/ports";
+import type { OriginQuestion, OriginTraits } from "#fhir/ports";
 import type { RowBarrier } from "#fhir/row-barrier";
 import type { Answered, OriginRefusal } from "./forward.ts";
 import type { HeldBytes } from "./held-bytes.ts";
@@ -45,9 +45,16 @@ export interface Asking extends Resolving {
 
 /** The part of a session with an origin that judges the rows of an answer. */
 export interface RowReader extends Asking {
+  traits(): Promise<OriginTraits | undefined>;
   readonly names: NamedPatients;
   basesAt(origin: FhirBase): NamedBases;
 }
+
+/** The user's relations to patients cannot be known, or the question has to name its patients. */
+export type RelateRefusal =
+  | RowsRefusal
+  /** It names no patient, and the user has more patients than the gateway lists. */
+  | { readonly reason: "patient_not_named" };
 
 /** The facts beside its rows by which a request judges them (gateway/facts). */
 export interface KnownFacts {
@@ -57,6 +64,18 @@ export interface KnownFacts {
   resolve(rows: readonly LackingRow[], reader: RowReader): ReturnType<Resolving["resolve"]>;
   /** How many Consents in force of a patient may only deny; undefined: they cannot be read. */
   denyingOf(patient: string): Promise<number | undefined>;
+  /**
+   * Asks which patients whom a question names are the user's.
+   *
+   * @param named ids. @param unnamed the types that the question searches without the name of a patient.
+   */
+  relate(
+    named: Iterable<string>,
+    unnamed: ReadonlySet<string>,
+    reader: RowReader,
+  ): Promise<Result<undefined, RelateRefusal>>;
+  /** Asks the origin as for the relation to a patient whom a row names, but to nobody. */
+  coverRelation(reader: RowReader): Promise<void>;
   /** The Consents that let something through; undefined: the origin has no Consent on file. */
   readonly permitting: readonly ConsentOfPatient[] | undefined;
   /** Answers whether the Consents that judged the rows of this request are still the same. */

@@ -45,7 +45,7 @@ function lessUnknown(
   for (const part of parts) {
     const equals = part.indexOf("=");
     const [name, value] = [part.slice(0, equals), part.slice(equals + 1)];
-    const [code = ""] = name.split(":");
+    const [code = ""] = name.split(/[:.]/u);
     if (code === "_sort") {
       const missing = value.split(",").find((key) => !served.search.has(key.replace(/^-/u, "")));
       if (missing !== undefined)
@@ -108,7 +108,7 @@ export async function decidedAt(
 }
 
 const codesIn = ({ query }: FhirQuestion): ReadonlySet<string> =>
-  new Set(query.split("&").map((part) => /^[^=:]*/u.exec(part)?.[0] ?? ""));
+  new Set(query.split("&").map((part) => /^[^=:.]*/u.exec(part)?.[0] ?? ""));
 
 const isLacking = (types: Types, type: string, code: string): boolean =>
   types.get(type)?.search.has(code) === false;

@@ -8,7 +8,8 @@ import type { Residences } from "#residence/row-residences";
 export type NamingRefusal = { readonly reason: "too_many_patients" };
 
 // The app of a patient or a user asks about a family or a ward; a system asks about a worklist.
-const [namesMax, namesMaxOfSystem] = [20, 100];
+const namesMax = 20;
+export const namesMaxOfSystem = 100;
 
 /**
  * The patients whom the record of a request, or of an entry of its bundle, names besides those of the answer: patients

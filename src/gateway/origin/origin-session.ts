@@ -31,6 +31,7 @@ import {
   type Asking,
   type KnownFacts,
   type LackingRow,
+  type RelateRefusal,
   type RowReader,
   type RowsRefusal,
 } from "./asking.ts";
@@ -51,6 +52,8 @@ export class OriginSession extends OriginCalls implements RowReader {
   readonly #origins: Origins;
   readonly #setting: OriginSessionSetting;
   #facts: KnownFacts | undefined;
+  /** A row of this session was judged by a relation that had to be asked for. */
+  #hasAskedRelation = false;
 
   constructor(
     origins: Origins,
@@ -94,7 +97,26 @@ export class OriginSession extends OriginCalls implements RowReader {
   }
 
   async resolve(rows: readonly LackingRow[]): ReturnType<RowReader["resolve"]> {
+    this.#hasAskedRelation ||= rows.some(({ needs }) => (needs?.related?.length ?? 0) > 0);
     return this.#facts?.resolve(rows, this) ?? ok(new Set<number>());
+  }
+
+  /** See {@link KnownFacts.relate}. */
+  async relate(
+    named: Iterable<string>,
+    unnamed: ReadonlySet<string> = new Set(),
+  ): Promise<Result<undefined, RelateRefusal>> {
+    return this.#facts?.relate(named, unnamed, this) ?? ok(undefined);
+  }
+
+  /**
+   * Asks for a relation, unless a row has asked: a question of the client costs the same whether there is a row or
+   * none, seen or hidden.
+   */
+  async coverRelation(): Promise<void> {
+    if (this.#hasAskedRelation) return;
+    this.#hasAskedRelation = true;
+    await this.#facts?.coverRelation(this);
   }
 
   /** {@link resolve} for one row. */

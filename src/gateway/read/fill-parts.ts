@@ -49,6 +49,7 @@ async function fillInTurn(
   let start = place;
   for (const [index, part] of parts.entries()) {
     if (index < partOf(place)) continue;
+    if (index > 0 && page !== undefined) await origin.coverRelation();
     const filled = await fillPage(part, part.expects, start, origin, joined, page);
     if (filled.ok) page = filled.value.page;
     else if (index === 0 || start?.link !== undefined || !isUnknownPart(filled.error)) return filled;

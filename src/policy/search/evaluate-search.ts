@@ -3,7 +3,7 @@ import { property, textAt } from "#fhir/json/json";
 import type { FhirQuestion } from "#fhir/ports";
 import { searchQuery, type Search, type SearchParameter } from "#fhir/search/search";
 import { isDecidedByRows } from "#fhir/search/row-judge";
-import { readsOwners } from "#fhir/search/owner-parameter";
+import { patientsHeld } from "#fhir/search/owner-parameter";
 import { wantedMembers } from "#fhir/search/element-list";
 import type { FhirBase } from "#fhir/r4/reference";
 import { hasOwnerElement, isOwnedBy } from "#fhir/r4/compartment";
@@ -26,6 +26,7 @@ import type {
 import {
   canCoverSome,
   accessParameters,
+  isOpen,
   patientsWithin,
   rowAccessOf,
   type Access,
@@ -299,28 +300,12 @@ function patientsCounted(
 ): ReadonlySet<string> | undefined {
   const ofToken = patientsWithin(rowAccess);
   const limits = [
-    ...(ofToken === undefined ? [] : [ofToken]),
+    ...(ofToken === undefined || isOpen(ofToken) ? [] : [ofToken]),
     ...parameters.flatMap((parameter) => patientsHeld(type, parameter) ?? []),
   ];
   return limits.length === 0 && namesNoPatient(type)
     ? new Set()
     : limits.find(({ size }) => size > 0 && size <= countedMax);
-}
-
-/** The patients whose rows alone meet a parameter. Each row is compared with it exactly. */
-function patientsHeld(
-  type: string,
-  { definition, modifier, values }: SearchParameter,
-): ReadonlySet<string> | undefined {
-  const isOwner = type === "Patient" ? definition.code === "_id" : readsOwners(type, definition);
-  if (modifier !== undefined || !isOwner) return undefined;
-  const ids = values.flatMap((value) =>
-    value.kind === "token" ||
-    (value.kind === "reference" && (value.type === "Patient" || definition.code === "patient"))
-      ? [value.kind === "token" ? value.code : value.id]
-      : [],
-  );
-  return ids.length === values.length ? new Set(ids) : undefined;
 }
 
 /** The grant for the rows of a part alone. */

@@ -3,11 +3,11 @@ import { isCompartmentPath } from "#fhir/r4/compartment-tables";
 import type { Facts } from "#fhir/json/facts";
 import { textAt } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
-import { naming, ownedBy, participantParameters } from "#fhir/search/owner-parameter";
+import { ownedBy, participantParameters } from "#fhir/search/owner-parameter";
 import type { Search, SearchParameter } from "#fhir/search/search";
 import type { CompiledPolicy, CompiledRule } from "#policy/compile";
 import { showsInFull } from "#policy/relations";
-import { patientsWithin, type RowAccess } from "#policy/row-access";
+import { atBestOf, participating, patientsWithin, type RowAccess } from "#policy/row-access";
 
 /**
  * A part of a search: the rows without an owner in which the patients took part, found by one parameter. A
@@ -48,6 +48,8 @@ export function participantParts(
       parameter.definition.paths?.every((path) => isCompartmentPath(type, path, "owner")) === true,
   );
   if (namesOwner) return [];
+  // A row of an unknown patient may be of this part, until its relation is known.
+  const among = atBestOf(patients);
   const earlier: (readonly string[])[] = [];
   return participantParameters(type).flatMap((by): readonly SearchPart[] => {
     const rules = searchRules.filter(
@@ -59,8 +61,8 @@ export function participantParts(
     const isOwn = (row: Facts, base: FhirBase): boolean =>
       textAt(row, "resourceType") === type && // a row of another type belongs to no further part
       !hasOwnerElement(row) &&
-      namesListed(row, paths, patients, base) &&
-      !namesListed(row, before, patients, base);
-    return [{ by: naming(by, patients), rules, isOwn }];
+      namesListed(row, paths, among, base) &&
+      !namesListed(row, before, among, base);
+    return [{ by: participating(by, type, patients), rules, isOwn }];
   });
 }

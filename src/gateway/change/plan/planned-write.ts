@@ -7,6 +7,7 @@ import type { BodyRefusal } from "#phi/merge/merge-body";
 import type { PlainWrite, ResultFault } from "#policy/evaluate-write";
 import type { PolicyRefusal } from "#policy/grant";
 import type { WithheldBy } from "#policy/row-weight";
+import type { RelateRefusal } from "#gateway/origin/asking";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
 import type { OriginRefusal } from "#gateway/origin/forward";
 import type { NewNames, ResultRefusal } from "./accept-result.ts";
@@ -21,6 +22,7 @@ type PlanFault =
   | InteractionRefusal
   | QueryRefusal
   | OriginRefusal
+  | RelateRefusal
   | PatchRefusal
   | BodyRefusal
   | DisclosureRefusal

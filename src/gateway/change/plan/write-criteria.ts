@@ -4,7 +4,6 @@ import { meets, undecidable } from "#fhir/search/criteria";
 import { readQuery, type QueryRefusal } from "#fhir/search/query";
 import { isId, type FhirBase } from "#fhir/r4/reference";
 import { textAt, type JsonObject } from "#fhir/json/json";
-import { namedBy } from "#fhir/patients-named";
 import type { Search } from "#fhir/search/search";
 import { err, ok, type Result } from "#kernel/result";
 import type { DecidingRow } from "#phi/additional-patients";
@@ -13,8 +12,9 @@ import { covers } from "#phi/labelled-parts";
 import { factsFor } from "#policy/facts";
 import type { PolicyRefusal } from "#policy/grant";
 import { allRows } from "#gateway/origin/all-rows";
-import type { RowsRefusal } from "#gateway/origin/asking";
+import type { RelateRefusal, RowsRefusal } from "#gateway/origin/asking";
 import { authorizeRows, type Permission } from "#gateway/admission/authorize";
+import { nameAsked } from "#gateway/admission/name-asked";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { NamingRefusal } from "#gateway/origin/named-patients";
 
@@ -22,6 +22,7 @@ export type CriteriaRefusal =
   | PolicyRefusal
   | RowsRefusal
   | NamingRefusal
+  | RelateRefusal
   | { readonly reason: "criteria_not_supported"; readonly parameter: string }
   /** Several visible rows meet the criteria (FHIR R4 http §3.1.0.5.1). */
   | { readonly reason: "criteria_ambiguous" };
@@ -68,10 +69,9 @@ export async function findRow(
   permission: Permission,
   origin: OriginSession,
 ): Promise<Result<FoundRow | undefined, CriteriaRefusal>> {
-  const { access } = permission;
   const parameter = undecidable(criteria);
   if (parameter !== undefined) return err({ reason: "criteria_not_supported", parameter });
-  const naming = origin.names.nameAsked(namedBy(criteria), access);
+  const naming = await nameAsked(permission, { kind: "search", posted: true, ...criteria }, origin);
   if (!naming.ok) return naming;
   const grant = authorizeRows(permission, { posted: true, ...criteria });
   if (!grant.ok) return grant;

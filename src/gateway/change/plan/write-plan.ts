@@ -13,7 +13,7 @@ import type { Change, PlainWrite, WriteGrant } from "#policy/evaluate-write";
 import { factsFor } from "#policy/facts";
 import { mayChooseId } from "#policy/chosen-id";
 import { showsAllPatched } from "#policy/unread-patch";
-import { concernedByChange, concernedByCreate } from "#gateway/origin/concerned-by-write";
+import { concernedByChange, concernedByCreate, namedInBody } from "#gateway/origin/concerned-by-write";
 import { authorizeChange, type Permission } from "#gateway/admission/authorize";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { isConditional } from "#gateway/origin/conditional-writes";
@@ -131,6 +131,8 @@ async function planCreate(
   const { id: _given, ...submitted } = body.resource; // the server assigns it (FHIR R4 http §3.1.0.8)
   // The origin's own base is not known yet; references of a body are below the gateway's base.
   const bases = { origin: base, public: base };
+  const related = await origin.relate(namedInBody(submitted, bases));
+  if (!related.ok) return related;
   const facts = factsFor(grant.value, submitted);
   const known = await origin.know(() => grant.value.needsOfBody(facts, base));
   if (!known.ok) return known;
@@ -237,6 +239,8 @@ async function decideChange(
       ? patchShown(shown, body.operations, sources, !isKnown)
       : ok(body.kind === "resource" ? withoutPart2Labels(body.resource, read ?? shown, shown) : {});
   if (!submitted.ok) return submitted;
+  const related = await session.relate(namedInBody(submitted.value, bases));
+  if (!related.ok) return related;
   const known = await session.know(() => grant.needsOfBody(factsFor(grant, submitted.value), origin));
   if (!known.ok) return known;
   if (property(submitted.value, "resourceType") !== type) return err({ reason: "resource_type_mismatch" });
