@@ -1,10 +1,7 @@
-import type { Hono } from "hono";
-import { HonoBase } from "hono/hono-base";
-import { TrieRouter } from "hono/router/trie-router";
 import { readAtMost } from "#entrypoint/bounded-body";
-import { baseFields, baseHeaders } from "#entrypoint/base-headers";
+import { baseFields } from "#entrypoint/base-headers";
 import { addressOf, continentOf, tlsClientAuthOf } from "#entrypoint/edge";
-import { problemAnswer } from "#entrypoint/problem";
+import { Router } from "#entrypoint/router";
 import { TimelyBody } from "#entrypoint/timely-body";
 import { afterConfiguration } from "#audit/after-configuration";
 import { assertionRules } from "#identity/assertion";
@@ -36,8 +33,8 @@ export interface TokenAppPorts extends TokenPorts, IntrospectionPorts, Revocatio
  * The built-in issuer's HTTP surface, for `system/` clients only; people sign in at external issuers.
  * Without registry, guard or ledger there is no token: 503.
  */
-export function tokenApp(ports: TokenAppPorts): Hono {
-  const app: Hono = new HonoBase({ router: new TrieRouter() });
+export function tokenApp(ports: TokenAppPorts): Router {
+  const router = new Router(ports);
   const arrivalOf = async (
     interaction: IssuerArrival["interaction"],
     raw: Request,
@@ -69,7 +66,7 @@ export function tokenApp(ports: TokenAppPorts): Hono {
     return await answer;
   };
 
-  app.post("/oauth/token", ({ req: { raw } }) => {
+  router.on("POST", "/oauth/token", (raw) => {
     const [own, proof] = [portsOfOne(), raw.headers.get("dpop")];
     const arrival = arrivalOf("token", raw);
     return onRecord(
@@ -78,46 +75,32 @@ export function tokenApp(ports: TokenAppPorts): Hono {
       ),
     );
   });
-  app.post("/oauth/introspect", ({ req: { raw } }) => {
+  router.on("POST", "/oauth/introspect", (raw) => {
     const ports = portsOfOne();
     return onRecord(arrivalOf("introspect", raw).then((read) => serveIntrospection(read, ports)));
   });
-  app.post("/oauth/revoke", ({ req: { raw } }) => {
+  router.on("POST", "/oauth/revoke", (raw) => {
     const ports = portsOfOne();
     return onRecord(arrivalOf("revoke", raw).then((read) => serveRevocation(read, ports)));
   });
   const { "strict-transport-security": hsts = "", "x-content-type-options": nosniff = "" } = baseFields("");
-  const safe = { "strict-transport-security": hsts, "x-content-type-options": nosniff };
-  app.get("/oauth/jwks", async (context) =>
-    context.json({ keys: await ports.issuer.publicKeys() }, 200, safe),
+  const headers = { "strict-transport-security": hsts, "x-content-type-options": nosniff };
+  const keysPath = "/oauth/jwks";
+  const metadataPath = "/.well-known/oauth-authorization-server";
+  router.on("GET", keysPath, async () =>
+    Response.json({ keys: await ports.issuer.publicKeys() }, { headers }),
   );
-  app.get("/.well-known/oauth-authorization-server", (context) => context.json(metadata(ports), 200, safe));
+  router.on("GET", metadataPath, () => Response.json(metadata(ports), { headers }));
   for (const [allow, ...paths] of [
     ["POST", "/oauth/token", "/oauth/introspect", "/oauth/revoke"],
-    ["GET, HEAD", "/oauth/jwks", "/.well-known/oauth-authorization-server"],
+    ["GET, HEAD", keysPath, metadataPath],
   ] as const)
     for (const path of paths)
-      app.all(path, () => problem(ports.newId(), 405, "Method Not Allowed", { allow }));
-  // The handler stands here and not in the mounting app: Hono's own answer is a 500, and it would log the
-  // fault's message.
-  app.onError((fault) => {
-    const requestId = ports.newId();
-    ports.onFault({ requestId, name: fault.name });
-    return problem(requestId, 503, "Service Unavailable");
-  });
-  return app;
+      router.on("*", path, () => router.problem(405, "Method Not Allowed", { allow }));
+  return router;
 }
 
 const nothing = () => undefined;
-
-function problem(
-  requestId: string,
-  status: number,
-  title: string,
-  extra: Readonly<Record<string, string>> = {},
-): Response {
-  return problemAnswer(requestId, { title, status }, baseHeaders(requestId), extra);
-}
 
 /** RFC 8414 §2. The metadata list only supported features. */
 function metadata({ publicUrl: issuer, mtlsUrl }: Pick<TokenAppPorts, "publicUrl" | "mtlsUrl">) {

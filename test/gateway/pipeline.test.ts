@@ -473,13 +473,8 @@ test("a request that arrives while the ledger is behind is 503 with Retry-After:
     provenCalls: counter,
     browserPages: { has: async () => false },
   });
-  const context = { waitUntil: () => undefined, passThroughOnException: () => undefined, props: {} };
   const ask = () =>
-    app.fetch(
-      new Request(get("Patient/amara").url, { headers: { authorization: "Bearer token" } }),
-      {},
-      context,
-    );
+    app.fetch(new Request(get("Patient/amara").url, { headers: { authorization: "Bearer token" } }));
   const answer = await ask();
   expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "2"]);
   expect(await answer.json()).toMatchObject({ resourceType: "OperationOutcome" });

@@ -10,8 +10,5 @@ import "#fhir/r4/compartment.gen";
 import "#fhir/r4/purpose-of-use.gen";
 import "#entrypoint/client-refusals";
 import "#policy/sensitivity/sensitivity.gen";
-import "hono/hono-base";
-import "hono/router/trie-router";
 import "zod/mini";
-import "jose";
 import "structured-headers";

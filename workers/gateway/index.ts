@@ -1,6 +1,5 @@
 import "./bundle-order.ts";
 import { waitUntil } from "cloudflare:workers";
-import type { Hono } from "hono";
 import type { LinesRequest } from "#audit/accounting/disclosures";
 import type { AccountingToWrite } from "#audit/accounting/written";
 import { gatewayApp } from "#gateway/http/app";
@@ -62,7 +61,7 @@ import { tokenApp } from "#token/app";
 export { ClientGuard };
 
 /** The gateway worker: joins the gateway and the built-in issuer to their Cloudflare bindings. */
-function open(env: GatewayEnv): (request: Request) => Hono {
+function open(env: GatewayEnv): (request: Request) => Promise<Response> {
   const config = gatewayConfig(env);
   const { publicUrl, mtlsUrl, placement, ledgerSpread } = config;
   const clock = () => instant(Date.now());
@@ -226,31 +225,25 @@ function open(env: GatewayEnv): (request: Request) => Hono {
    * The whole surface under one configured name: proofs, assertions and links carry the name that the
    * client called.
    */
-  const doorAt = (askedUrl: string): Hono => {
+  const doorAt = (askedUrl: string): ReturnType<typeof gatewayApp> => {
     const tokenEndpoint = `${askedUrl}/oauth/token`;
     const token = tokenApp({
       ...issuing,
       tokenEndpoint,
       assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }, keysOfOthers),
     });
-    const gateway = gatewayApp({
-      ...serving,
-      askedUrl,
-      fhirBase: (origin) => `${askedUrl}/v1/fhir/${origin}`,
-    });
-    // mounted below the gateway, which answers unknown paths and faults for both
-    return gateway.route("/", token);
+    return gatewayApp({ ...serving, askedUrl, fhirBase: (origin) => `${askedUrl}/v1/fhir/${origin}` }, token);
   };
   const door = doorAt(publicUrl);
   const second = mtlsUrl === undefined ? undefined : { host: new URL(mtlsUrl).host, door: doorAt(mtlsUrl) };
   // An unknown host name counts as the public name: a proof or a link never carries a name that only the
   // request states.
-  return ({ url }) => (second !== undefined && new URL(url).host === second.host ? second.door : door);
+  return (request) =>
+    (second !== undefined && new URL(request.url).host === second.host ? second.door : door).fetch(request);
 }
 
 let doors: ReturnType<typeof open> | undefined; // settled once, shared by every request of the isolate
 
 export default {
-  fetch: (request, env, context) =>
-    withinBudget(() => (doors ??= open(env))(request).fetch(request, env, context)),
+  fetch: (request, env) => withinBudget(() => (doors ??= open(env))(request)),
 } satisfies ExportedHandler<GatewayEnv>;

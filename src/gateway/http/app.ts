@@ -1,15 +1,11 @@
 import { originName } from "#fhir/origin";
-import type { Hono } from "hono";
-import { HonoBase } from "hono/hono-base";
-import { TrieRouter } from "hono/router/trie-router";
 import { afterConfiguration } from "#audit/after-configuration";
 import { TimelyBody } from "#entrypoint/timely-body";
 import type { AuthorizationServers } from "#registry/ports";
 import type { Clock } from "#kernel/clock";
-import { baseHeaders } from "#entrypoint/base-headers";
 import { edgeFactsOf, type EdgeFacts } from "#entrypoint/edge";
 import { HeaderValues, type RequestHeaders } from "#entrypoint/header-values";
-import { problemAnswer } from "#entrypoint/problem";
+import { Router } from "#entrypoint/router";
 import { outcomeAnswer } from "./answer.ts";
 import { setRetryAfter, unavailableAdvice } from "#entrypoint/retry-after";
 import { letPageRead } from "./page-reads.ts";
@@ -51,16 +47,22 @@ const resourceAddress = new RegExp(
   "u",
 );
 
-/** The gateway's HTTP surface. Hono's context ends here. */
-export function gatewayApp(ports: GatewayAppPorts): Hono {
-  // Hono's second router, for a handful of routes, costs 1.5 KiB of the bundle.
-  const app: Hono = new HonoBase({ router: new TrieRouter() });
+/**
+ * The gateway's HTTP surface.
+ *
+ * @param issuer the addresses of the built-in issuer. The gateway answers unknown paths and faults for both.
+ */
+export function gatewayApp(
+  ports: GatewayAppPorts,
+  issuer?: Router,
+): { readonly fetch: (request: Request) => Promise<Response> } {
+  const router = new Router(ports);
   const answerFhir = fhirAnswerer(ports);
 
-  app.get("/healthz", (context) => context.json({ status: "ok" }));
-  addBrowserApps(app, ports); // preflights cost nothing and are not counted
-  addFloodFilter(app, ports);
-  app.get("/readyz", async () => {
+  router.on("GET", "/healthz", () => Response.json({ status: "ok" }));
+  addBrowserApps(router, ports); // preflights cost nothing and are not counted
+  addFloodFilter(router, ports);
+  router.on("GET", "/readyz", async () => {
     const [dependencies, logs, origins, probes] = await Promise.all([
       ports.dependencies(),
       ports.logStates?.(),
@@ -74,33 +76,26 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
     setRetryAfter(status, headers);
     return Response.json(body, { status, headers });
   });
-  addDiscovery(app, ports);
-  app.all("/v1/fhir/*", ({ req: { raw } }) => answerFhir(arrived(raw)));
+  addDiscovery(router, ports);
+  router.on("*", "/v1/fhir/*", (request) => answerFhir(arrived(request)));
+  if (issuer !== undefined) router.add(issuer);
 
-  // RFC 9457, for addresses outside FHIR.
-  app.notFound(() => problem(ports.newId(), 404, "Not Found"));
-  const failed = (fault: Error): Response => {
-    const id = ports.newId();
-    ports.onFault({ requestId: id, name: fault.name });
-    return problem(id, 503, "Service Unavailable");
-  };
-  app.onError(failed);
-  // Most calls read a resource or search a type. The router, its context and its chain of handlers would cost
-  // such a call more than its admission.
-  const fetchByRoute = app.fetch;
+  // Most calls read a resource or search a type. The chain of handlers would cost such a call more than its
+  // admission.
   const fetchResource = async (request: Request): Promise<Response> => {
     try {
       const call = arrived(request);
       return (await turnedAway(call, ports)) ?? (await answerFhir(call));
     } catch (fault) {
-      return failed(fault instanceof Error ? fault : new Error("unknown"));
+      return router.failed(fault);
     }
   };
-  app.fetch = (request, ...further) =>
-    request.method === "GET" && resourceAddress.test(request.url)
-      ? fetchResource(request)
-      : fetchByRoute(request, ...further);
-  return app;
+  return {
+    fetch: (request) =>
+      request.method === "GET" && resourceAddress.test(request.url)
+        ? fetchResource(request)
+        : router.fetch(request),
+  };
 }
 
 /** A request whose headers and facts of the edge were read once. */
@@ -162,6 +157,3 @@ const faultText = `Not available just now. ${unavailableAdvice} Repeat a write w
 async function settled(work: Promise<unknown>): Promise<void> {
   await work.catch(() => undefined); // the caller that awaits the answer handles the fault
 }
-
-const problem = (requestId: string, status: number, title: string): Response =>
-  problemAnswer(requestId, { title, status }, baseHeaders(requestId));

@@ -1,6 +1,6 @@
-import type { Hono } from "hono";
 import { baseHeaders } from "#entrypoint/base-headers";
 import type { RequestHeaders } from "#entrypoint/header-values";
+import type { Router } from "#entrypoint/router";
 import { httpVerbs } from "#fhir/http-verb";
 import { letPageRead } from "./page-reads.ts";
 
@@ -57,12 +57,12 @@ export async function registeredPage(
  * Answers preflights from the set of all registered pages. A preflight has no credential, reveals nothing
  * about a single client, and is not recorded. Any page may read the documents that need no credential.
  */
-export function addBrowserApps(app: Hono, { browserPages, newId }: BrowserAppPorts): void {
+export function addBrowserApps(router: Router, { browserPages, newId }: BrowserAppPorts): void {
   for (const path of ["/v1/fhir/*", "/.well-known/*", "/oauth/jwks"]) {
-    app.options(path, async ({ req: { raw } }, next) => {
-      if (!raw.headers.has("origin") || !raw.headers.has("access-control-request-method")) return next();
-      const page = await registeredPage(raw.headers, browserPages);
-      return page === undefined && isPublic.test(new URL(raw.url).pathname)
+    router.on("OPTIONS", path, async ({ headers, url }, next) => {
+      if (!headers.has("origin") || !headers.has("access-control-request-method")) return next();
+      const page = await registeredPage(headers, browserPages);
+      return page === undefined && isPublic.test(new URL(url).pathname)
         ? publicPreflight(newId())
         : preflight(page, newId());
     });
@@ -70,17 +70,18 @@ export function addBrowserApps(app: Hono, { browserPages, newId }: BrowserAppPor
   for (const path of [
     "/.well-known/*",
     "/oauth/jwks",
-    "/v1/fhir/:origin/metadata",
-    "/v1/fhir/:origin/.well-known/smart-configuration",
+    "/v1/fhir/:name/metadata",
+    "/v1/fhir/:name/.well-known/smart-configuration",
   ]) {
-    app.use(path, async (context, next) => {
-      const page = await registeredPage(context.req.raw.headers, browserPages);
-      await next();
-      if (context.req.method !== "GET" || context.req.raw.headers.has("authorization")) return;
-      letPageRead(context.res.headers, page);
+    router.on("*", path, async ({ method, headers }, next) => {
+      const page = await registeredPage(headers, browserPages);
+      const answer = await next();
+      if (method !== "GET" || headers.has("authorization")) return answer;
+      letPageRead(answer.headers, page);
       // Every page may read a public document (SMART App Launch 2.2, "Using Well-Known": CORS), as every
       // program may.
-      if (page === undefined) context.res.headers.set("access-control-allow-origin", "*");
+      if (page === undefined) answer.headers.set("access-control-allow-origin", "*");
+      return answer;
     });
   }
 }

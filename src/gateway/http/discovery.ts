@@ -1,5 +1,4 @@
 import { originName } from "#fhir/origin";
-import type { Hono } from "hono";
 import { capabilityStatement } from "#fhir/capability";
 import type { Origins } from "#fhir/ports";
 import { everyCapability, servedBy } from "#fhir/type-capability";
@@ -12,6 +11,7 @@ import { requestAlgorithm } from "#identity/request-signature";
 import type { SignInPlace } from "#registry/sign-in-place";
 import { acceptable, type Call } from "./admit.ts";
 import { baseHeaders } from "#entrypoint/base-headers";
+import type { Handler, Router } from "#entrypoint/router";
 import { outcomeAnswer } from "./answer.ts";
 import { faceOf } from "#entrypoint/gateway-face";
 import { oauthUris } from "#gateway/read/oauth-uris";
@@ -61,27 +61,30 @@ function protectedResource(
 
 const noPlace = {};
 
-const origin = `:origin{${originName}}`;
+const isOriginName = new RegExp(`^${originName}$`, "u");
 
 /** Public documents: they need no credential, reveal nothing about a patient, and are not recorded. */
 export function addDiscovery(
-  app: Hono,
+  router: Router,
   { publicUrl, askedUrl, mtlsUrl, newId, answers, authorizationServers, origins }: Discovery,
 ): void {
-  app.get(`/.well-known/oauth-protected-resource/v1/fhir/${origin}`, async (context) => {
-    const name = context.req.param("origin");
+  const ofOrigin = (path: string, handler: Handler) =>
+    router.on("GET", path, (request, next, name) =>
+      isOriginName.test(name) ? handler(request, next, name) : next(),
+    );
+  ofOrigin("/.well-known/oauth-protected-resource/v1/fhir/:name", async (_request, _next, name) => {
     // The built-in issuer is first: most machines take the first issuer.
     const servers = [publicUrl, ...(await authorizationServers.of(name)).external];
-    return context.json(
+    return Response.json(
       protectedResource(`${askedUrl}/v1/fhir/${name}`, servers, publicUrl, await answers.publicKeys()),
     );
   });
-  app.get(answerKeysPath, async (context) => context.json({ keys: await answers.publicKeys() }));
+  router.on("GET", answerKeysPath, async () => Response.json({ keys: await answers.publicKeys() }));
   const backend = JSON.stringify(backendConfiguration(publicUrl, mtlsUrl));
   // This is not a FHIR resource: it is application/json, whatever `Accept` asks for (SMART App Launch 2,
   // "Using Well-Known").
-  app.get(`/v1/fhir/${origin}/.well-known/smart-configuration`, async (context) => {
-    const { signIn } = await authorizationServers.of(context.req.param("origin"));
+  ofOrigin("/v1/fhir/:name/.well-known/smart-configuration", async (_request, _next, name) => {
+    const { signIn } = await authorizationServers.of(name);
     return json(
       signIn === undefined ? backend : JSON.stringify(appConfiguration(signIn)),
       "application/json",
@@ -92,10 +95,9 @@ export function addDiscovery(
   // lives as long as that reading of the registry.
   const statements = new WeakMap<SignInPlace | typeof noPlace, WeakMap<object, string>>();
   const every = everyCapability();
-  app.get(`/v1/fhir/${origin}/metadata`, async (context, next) => {
+  ofOrigin("/v1/fhir/:name/metadata", async (request, next, name) => {
     // a known caller gets its own capabilities, on record
-    if (context.req.raw.headers.has("authorization")) return next();
-    const name = context.req.param("origin");
+    if (request.headers.has("authorization")) return next();
     const [{ signIn }, traits] = await Promise.all([authorizationServers.of(name), origins.traits(name)]);
     const served = traits?.capabilities.types;
     const ofPlace = statements.get(signIn ?? noPlace) ?? new WeakMap<object, string>();
@@ -109,7 +111,7 @@ export function addDiscovery(
       );
     ofPlace.set(served ?? every, statement);
     statements.set(signIn ?? noPlace, ofPlace);
-    return answer(context.req.raw, statement, newId());
+    return answer(request, statement, newId());
   });
 }
 

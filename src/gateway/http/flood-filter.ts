@@ -1,10 +1,8 @@
-import type { Hono } from "hono";
 import { certificateAtEdge } from "#identity/certificate/certificate";
 import { type CallCounter, floodRetrySeconds, isBelowFlood } from "#limits/flood";
-import { baseHeaders } from "#entrypoint/base-headers";
 import { addressOf, tlsClientAuthOf, type EdgeFacts } from "#entrypoint/edge";
 import type { RequestHeaders } from "#entrypoint/header-values";
-import { problemAnswer } from "#entrypoint/problem";
+import type { Router } from "#entrypoint/router";
 import { outcomeAnswer } from "./answer.ts";
 import { letPageRead } from "./page-reads.ts";
 import { registeredPage, type BrowserPages } from "./browser-apps.ts";
@@ -32,15 +30,17 @@ export interface FloodPorts {
  * network (/24, /48), because nothing more of the caller is proven. Requests that the filter turns away are
  * not recorded, like requests that the edge turns away: otherwise a flood could fill the ledger.
  */
-export function addFloodFilter(app: Hono, ports: FloodPorts): void {
-  app.use("/v1/fhir/*", async ({ req: { raw } }, next) => (await turnedAway(callOf(raw), ports)) ?? next());
+export function addFloodFilter(router: Router, ports: FloodPorts): void {
+  router.on("*", "/v1/fhir/*", async (request, next) => (await turnedAway(callOf(request), ports)) ?? next());
   for (const [path, door] of [
     ["/oauth/*", "oauth"],
     ["/.well-known/*", "well-known"],
     ["/readyz", "readyz"],
   ] as const)
-    app.use(path, async ({ req: { raw } }, next) =>
-      (await letsIn(callOf(raw), door, ports)) ? next() : tooMany(ports.newId()),
+    router.on("*", path, async (request, next) =>
+      (await letsIn(callOf(request), door, ports))
+        ? next()
+        : router.problem(429, "Too Many Requests", { "retry-after": String(floodRetrySeconds) }),
     );
 }
 
@@ -80,9 +80,4 @@ function letsIn(
     door,
     caller,
   );
-}
-
-function tooMany(id: string): Response {
-  const problem = { title: "Too Many Requests", status: 429 };
-  return problemAnswer(id, problem, baseHeaders(id), { "retry-after": String(floodRetrySeconds) });
 }

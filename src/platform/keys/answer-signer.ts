@@ -14,7 +14,7 @@ import { componentOf } from "#identity/request-signature";
 import { epochSeconds, type Clock } from "#kernel/clock";
 import type { Secret } from "#kernel/secret";
 import { chooseSignature } from "./chosen-signature.ts";
-import { signatureParameters } from "./signed-bytes.ts";
+import { parametersOf } from "./import-key.ts";
 import { signingKey } from "./signing-key.ts";
 
 interface AnswerSignerOptions {
@@ -44,7 +44,7 @@ export function answerSigner({ key, others, clock }: AnswerSignerOptions): Answe
       ]);
       const input = serializeInnerList([parts.map(identifier), parameters]);
       const base = new TextEncoder().encode(answerBase(parts, input));
-      const signature = await crypto.subtle.sign(signatureParameters[algorithm], privateKey, base);
+      const signature = await crypto.subtle.sign(parametersOf[algorithm], privateKey, base);
       return {
         ...(digest !== undefined && { "content-digest": digest }),
         "signature-input": `sig=${input}`,

@@ -1,9 +1,9 @@
-import { SignJWT } from "jose";
 import * as z from "zod/mini";
 import { epochSeconds, type Instant } from "#kernel/clock";
 import type { Algorithm } from "#identity/jose/jwk";
 import type { Secret } from "#kernel/secret";
 import { importKey } from "./import-key.ts";
+import { signJws } from "./sign-jws.ts";
 
 // FAPI 2.0 §5.3.3.1: the shortest life that clocks and networks allow.
 const lifetimeSeconds = 60;
@@ -56,16 +56,16 @@ export async function signAssertion({
 }: AssertionContent): Promise<Readonly<Record<string, string>>> {
   const { jwk, kid, algorithm } = parse(key);
   const now = epochSeconds(at);
-  const assertion = await new SignJWT({
+  const claims = {
     iss: clientId,
     sub: clientId,
     aud: audience,
     jti: Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64url"),
     iat: now,
     exp: now + lifetimeSeconds,
-  })
-    .setProtectedHeader({ alg: algorithm, typ: "JWT", ...(kid !== undefined && { kid }) })
-    .sign(await importKey(jwk, algorithm, "sign"));
+  };
+  const signingKey = await importKey(jwk, algorithm, "sign");
+  const assertion = await signJws({ alg: algorithm, typ: "JWT", kid }, claims, signingKey);
   return {
     client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
     client_assertion: assertion,

@@ -1,10 +1,10 @@
-import { SignJWT } from "jose";
 import { confirmation } from "#identity/binding";
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { TokenIssuer } from "#identity/ports";
 import { formatScopes } from "#identity/scopes";
 import { epochSeconds } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
+import { signJws } from "./sign-jws.ts";
 import { signingKey } from "./signing-key.ts";
 
 const lifetimeSeconds = 300;
@@ -31,7 +31,7 @@ export function tokenIssuer({ issuer, key, others = [] }: TokenIssuerOptions): T
     async issue({ client, audience, scopes, purposes, binding, id, at }) {
       const { algorithm, kid, privateKey } = await signer();
       const now = epochSeconds(at);
-      const token = await new SignJWT({
+      const claims = {
         iss: issuer,
         sub: client, // RFC 9068 §2.2: no resource owner, so the client itself
         client_id: client,
@@ -42,10 +42,8 @@ export function tokenIssuer({ issuer, key, others = [] }: TokenIssuerOptions): T
         scope: formatScopes(scopes),
         purpose_of_use: purposes,
         cnf: confirmation(binding),
-      })
-        .setProtectedHeader({ alg: algorithm, typ: "at+jwt", kid })
-        .sign(privateKey);
-      return new Secret(token);
+      };
+      return new Secret(await signJws({ alg: algorithm, typ: "at+jwt", kid }, claims, privateKey));
     },
     async publicKeys() {
       const { publicJwk } = await signer();

@@ -1,14 +1,17 @@
-import { Hono } from "hono";
 import { test } from "vitest";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { readInteraction } from "#fhir/interaction";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { Router } from "#entrypoint/router";
 import { addDiscovery, type Discovery } from "#gateway/http/discovery";
 import type { SignInPlace } from "#registry/sign-in-place";
 import { newKey } from "../../support/credentials.ts";
 
 const answerKeys = [(await newKey("EdDSA", "answers-2")).jwk, (await newKey("ES256", "answers-1")).jwk];
-const app = new Hono();
+const newId = () => "0".repeat(32);
+const faults: object[] = [];
+const newRouter = () => new Router({ newId, onFault: (fault) => faults.push(fault) });
+const app = newRouter();
 let registryDown = false;
 const signIn: SignInPlace = {
   issuer: "https://login.example",
@@ -31,7 +34,7 @@ const smallServer = new Map([
 const discovery: Discovery = {
   publicUrl: "https://api.example",
   askedUrl: "https://api.example",
-  newId: () => "0".repeat(32),
+  newId,
   answers: { publicKeys: async () => answerKeys },
   authorizationServers: {
     async of(origin) {
@@ -50,9 +53,11 @@ const discovery: Discovery = {
   },
 };
 addDiscovery(app, discovery);
+const requestFrom = (router: Router, url: string, init?: RequestInit) => router.fetch(new Request(url, init));
 const chart = "https://api.example/v1/fhir/chart";
 const base = "https://api.example/v1/fhir/main";
-const get = async (path: string, accept = "*/*") => app.request(`${base}/${path}`, { headers: { accept } });
+const get = async (path: string, accept = "*/*") =>
+  requestFrom(app, `${base}/${path}`, { headers: { accept } });
 
 interface Statement {
   readonly rest: readonly {
@@ -139,7 +144,7 @@ test("the CapabilityStatement is exact: each of its interactions and search para
 });
 
 test("a caller with a credential is answered by a later stage", async ({ expect }) => {
-  const reply = await app.request(`${base}/metadata`, { headers: { authorization: "Bearer x" } });
+  const reply = await requestFrom(app, `${base}/metadata`, { headers: { authorization: "Bearer x" } });
   expect(reply.status).toBe(404); // nothing more is here
 });
 
@@ -167,10 +172,10 @@ test("the SMART configuration names the token endpoint and its methods, and no m
 test("the SMART configuration names the endpoints of the host that asks for certificates, as the issuer's metadata do", async ({
   expect,
 }) => {
-  const twoHosts = new Hono();
+  const twoHosts = newRouter();
   addDiscovery(twoHosts, { ...discovery, mtlsUrl: "https://mtls.example" });
   const read = async (place: string): Promise<object> =>
-    (await twoHosts.request(`${place}/.well-known/smart-configuration`)).json();
+    (await requestFrom(twoHosts, `${place}/.well-known/smart-configuration`)).json();
   expect(await read(base)).toMatchObject({
     token_endpoint: "https://api.example/oauth/token",
     // RFC 8705 §5
@@ -190,7 +195,7 @@ test("each SMART configuration has what SMART App Launch 2.2 requires for the ca
   expect,
 }) => {
   for (const place of [base, chart]) {
-    const response = await app.request(`${place}/.well-known/smart-configuration`);
+    const response = await requestFrom(app, `${place}/.well-known/smart-configuration`);
     const configuration: Record<string, unknown> & { capabilities: readonly string[] } =
       await response.json();
     const { capabilities } = configuration;
@@ -242,16 +247,19 @@ test("nothing may keep either, and each answer has an id", async ({ expect }) =>
 test("T38, T42: a base's metadata name the address and the algorithms of the keys of signed answers", async ({
   expect,
 }) => {
-  const metadata = await app.request("https://api.example/.well-known/oauth-protected-resource/v1/fhir/main");
+  const metadata = await requestFrom(
+    app,
+    "https://api.example/.well-known/oauth-protected-resource/v1/fhir/main",
+  );
   const { jwks_uri: where, ...said }: { jwks_uri: string } = await metadata.json();
   expect(said).toMatchObject({ resource: base, resource_signing_alg_values_supported: ["EdDSA", "ES256"] });
-  expect(await (await app.request(where)).json()).toEqual({ keys: answerKeys });
+  expect(await (await requestFrom(app, where)).json()).toEqual({ keys: answerKeys });
 });
 
 test("T41: if people sign in at an external issuer, the SMART configuration is about that issuer alone, and names only its features", async ({
   expect,
 }) => {
-  expect(await (await app.request(`${chart}/.well-known/smart-configuration`)).json()).toEqual({
+  expect(await (await requestFrom(app, `${chart}/.well-known/smart-configuration`)).json()).toEqual({
     issuer: "https://login.example",
     jwks_uri: "https://login.example/keys",
     authorization_endpoint: "https://login.example/authorize",
@@ -279,7 +287,7 @@ test("the CapabilityStatement names the same places as the SMART configuration",
     ],
   };
   for (const time of ["first", "second"])
-    expect(await (await app.request(`${chart}/metadata`)).json(), time).toMatchObject({
+    expect(await (await requestFrom(app, `${chart}/metadata`)).json(), time).toMatchObject({
       rest: [{ security }],
     });
 });
@@ -288,7 +296,8 @@ test("the metadata of a base name the built-in issuer first, then the external i
   expect,
 }) => {
   const servers = async (name: string) => {
-    const answer = await app.request(
+    const answer = await requestFrom(
+      app,
       `https://api.example/.well-known/oauth-protected-resource/v1/fhir/${name}`,
     );
     const { authorization_servers: said }: { authorization_servers: unknown } = await answer.json();
@@ -310,24 +319,22 @@ test("while the registry cannot be read there is no answer: apps would keep a wr
   onTestFinished(() => {
     registryDown = false;
   });
-  const faults: string[] = [];
-  app.onError((fault) => {
-    faults.push(fault.message);
-    return new Response(null, { status: 503 });
-  });
+  faults.length = 0;
   for (const path of [
     "v1/fhir/chart/metadata",
     "v1/fhir/main/.well-known/smart-configuration",
     ".well-known/oauth-protected-resource/v1/fhir/main",
   ])
-    expect((await app.request(`https://api.example/${path}`)).status, path).toBe(503);
+    expect((await requestFrom(app, `https://api.example/${path}`)).status, path).toBe(503);
   expect(faults).toHaveLength(3);
 });
 
 test("where the registry knows what the origin can do, the CapabilityStatement has the part that both can do", async ({
   expect,
 }) => {
-  const statement: Statement = await (await app.request("https://api.example/v1/fhir/small/metadata")).json();
+  const statement: Statement = await (
+    await requestFrom(app, "https://api.example/v1/fhir/small/metadata")
+  ).json();
   expect(
     statement.rest[0]?.resource.map(({ type, interaction, searchParam }) => [
       type,

@@ -1,5 +1,5 @@
-import { Hono } from "hono";
 import { test } from "vitest";
+import { Router } from "#entrypoint/router";
 import { addFloodFilter } from "#gateway/http/flood-filter";
 import type { CallCounter } from "#limits/flood";
 
@@ -14,15 +14,16 @@ function door(fails = false) {
         : Promise.resolve({ success: keys.filter((one) => one === `${kind}: ${key}`).length <= 3 });
     },
   });
-  const app = new Hono();
+  const newId = () => "0".repeat(32);
+  const app = new Router({ newId, onFault: () => {} });
   addFloodFilter(app, {
     anonymousCalls: counter("anonymous"),
     unprovenCalls: counter("unproven"),
     provenCalls: counter("proven"),
     browserPages: { has: (page) => Promise.resolve(page === "https://app.example.org") },
-    newId: () => "0".repeat(32),
+    newId,
   });
-  app.all("*", () => new Response("served"));
+  app.on("*", "/*", () => new Response("served"));
   return { app, keys };
 }
 
