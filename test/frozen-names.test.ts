@@ -129,10 +129,10 @@ const plants: readonly Plant[] = [
   [
     "CBOR keys",
     /./u,
-    "signedBy: 12,",
-    "signedBy: 12,\n    session: 13,",
+    "signedBy: [12, isRecordText],",
+    "signedBy: [12, isRecordText],\n    session: [13, isRecordText],",
     [],
-    ["record.ts groups.who.session 13"],
+    ["eventGroups.who.session 13"],
   ],
   [
     "CBOR keys",

@@ -4,8 +4,10 @@ import { CborWriter } from "#ledger/bytes/cbor-writer";
 import { memo } from "#kernel/memo";
 import { err, ok, type Result } from "#kernel/result";
 import { readEvent } from "./check.ts";
+import { type EventGroup, eventGroups, type GroupField, groupNames } from "./event-groups.ts";
 import type { AuditEvent, Counts, PatientCounts } from "./event.ts";
 import { type Short, type ShortForm, shortForms, type ShortGroup, shortGroups } from "./short-forms.ts";
+import { isCount } from "./values.ts";
 import { type DecidedFields, worstCase } from "./worst-case.ts";
 
 /** The content of a kind 0 leaf: an event or part of one. */
@@ -21,8 +23,8 @@ export interface AuditRecord {
 const VERSION = 1;
 
 /**
- * The key table of the plaintext (docs/ledger-format.md). A number never gets a second meaning; new keys get
- * new numbers.
+ * The key table of the plaintext (docs/ledger-format.md); the fields of groups have keys of their own. A number
+ * never gets a second meaning; new keys get new numbers.
  */
 const keys = {
   version: 1,
@@ -58,35 +60,6 @@ const keys = {
   measured: 35,
   unjudged: 36,
 } as const;
-const groups = {
-  who: {
-    client: 1,
-    certificate: 2,
-    issuer: 3,
-    tokenId: 4,
-    keyId: 5,
-    subject: 6,
-    user: 7,
-    patient: 8,
-    operator: 9,
-    jkt: 10,
-    unbound: 11,
-    signedBy: 12,
-  },
-  from: { address: 1, country: 2 },
-  what: { interaction: 1, origin: 2, type: 3, id: 4, parameters: 5, method: 6, path: 7 },
-  why: { purposes: 1, agreement: 2, policy: 3, grant: 4 },
-  outcome: { status: 1, reason: 2 },
-  withheld: { paths: 1, resources: 2, pathsDigest: 3 },
-  window: { number: 1, complete: 2 },
-  configuration: { worker: 1, digest: 2, settings: 3 },
-  definition: { contentDigest: 1, chunk: 2 },
-  emergency: { justification: 1, review: 2, personnel: 3, facility: 4 },
-  document: { text: 1, textDigest: 2, part: 3, parts: 4, role: 5 },
-  decision: { by: 1, consentDigest: 2, place: 3 },
-  approval: { proposal: 1, proposedBy: 2, proposerIssuer: 3, proposerSubject: 4 },
-  measured: { day: 1, answers: 2, elements: 3, part: 4, parts: 5, fill: 6 },
-} as const satisfies { readonly [G in Group]: Readonly<Record<keyof NonNullable<AuditEvent[G]>, number>> };
 // Hex in an event, 32 bytes in a record.
 const digestFields: ReadonlySet<string> = new Set([
   "pathsDigest",
@@ -94,23 +67,6 @@ const digestFields: ReadonlySet<string> = new Set([
   "textDigest",
   "consentDigest",
 ]);
-type Group =
-  | "who"
-  | "from"
-  | "what"
-  | "why"
-  | "outcome"
-  | "withheld"
-  | "window"
-  | "configuration"
-  | "definition"
-  | "emergency"
-  | "document"
-  | "approval"
-  | "decision"
-  | "measured";
-const groupNames = Object.keys(groups) as Group[]; // the keys of the table above
-
 /** The plaintext of a record whose seed is still 32 zeros, and the place of the seed in it. */
 export interface UnseededRecord {
   readonly plaintext: Uint8Array;
@@ -264,28 +220,23 @@ function writeStates(writer: CborWriter, { patients }: DecidedFields): 0 | 1 {
 
 const isLocated = ({ state }: PatientCounts): boolean => state !== undefined;
 
-/** A field of a group: its key, and its short form if it has any. */
-interface GroupField {
-  readonly field: string;
-  readonly key: number;
-  readonly form: ShortForm | undefined;
-}
-
-const formsOf = (name: Group): readonly ShortForm[] =>
+const formsOf = (name: EventGroup): readonly ShortForm[] =>
   Object.hasOwn(shortForms, name) ? shortForms[name as ShortGroup] : []; // it is a key of the table
 
-// The fields of each group in the order of their keys.
-const fieldsOf: Readonly<Record<Group, readonly GroupField[]>> = Object.fromEntries(
+/** Of each group the keys of its fields, each with its short form if it has any. */
+const writtenFields = Object.fromEntries(
   groupNames.map((name) => [
     name,
-    Object.entries<number>(groups[name])
-      .toSorted(([, a], [, b]) => a - b)
-      .map(([field, key]) => ({ field, key, form: formsOf(name).find((form) => form.field === field) })),
+    Object.entries<GroupField>(eventGroups[name]).map(([field, [key]]) => ({
+      field,
+      key,
+      form: formsOf(name).find((form) => form.field === field),
+    })),
   ]),
-) as Record<Group, GroupField[]>; // each group is there
+);
 
 /** `event`: the event of the group, from which short forms follow. */
-function writeGroup<Name extends Group>(
+function writeGroup<Name extends EventGroup>(
   writer: CborWriter,
   name: Name,
   group: AuditEvent[Name],
@@ -298,7 +249,7 @@ function writeGroup<Name extends Group>(
   const map = writer.mapStart();
   let count = 0;
   let short: (readonly [key: number, value: Short])[] | undefined; // their keys are the greatest
-  for (const { field, key, form } of fieldsOf[name]) {
+  for (const { field, key, form } of writtenFields[name] ?? []) {
     const content = contents[field];
     if (content === undefined) continue;
     count++;
@@ -354,7 +305,9 @@ export function decodeRecord(
     patients: located(pairs(map.get(keys.patients) ?? []), map.get(keys.states)),
     unnamed: map.get(keys.unnamed) ?? [],
     counts: fromMap(map.get(keys.counts) ?? new Map()),
-    ...Object.fromEntries(groupNames.map((group) => [group, unpack(map.get(keys[group]), groups[group])])),
+    ...Object.fromEntries(
+      groupNames.map((group) => [group, unpack(map.get(keys[group]), eventGroups[group])]),
+    ),
   };
   if (!putTexts(spelled, map)) return err("bad_record");
   const event = readEvent(spelled);
@@ -363,10 +316,10 @@ export function decodeRecord(
   return event.ok ? ok({ event: event.value, part, parts, seed, unknown }) : err("bad_record");
 }
 
-function unpack(value: unknown, table: Readonly<Record<string, number>>): unknown {
+function unpack(value: unknown, table: Readonly<Record<string, GroupField>>): unknown {
   if (!(value instanceof Map)) return value;
   return Object.fromEntries(
-    Object.entries(table).map(([field, key]) => [
+    Object.entries(table).map(([field, [key]]) => [
       field,
       digestFields.has(field) ? hexOf(value.get(key)) : fromMap(value.get(key)),
     ]),
@@ -416,5 +369,3 @@ function located(patients: unknown, states: unknown): unknown {
 }
 
 const fromMap = (value: unknown): unknown => (value instanceof Map ? Object.fromEntries(value) : value);
-
-const isCount = (value: unknown): value is number => typeof value === "number" && Number.isSafeInteger(value);

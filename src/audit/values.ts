@@ -1,4 +1,6 @@
+import { isPlainObject } from "#kernel/plain-object";
 import { idForm } from "#fhir/r4/names";
+
 /** Answers whether a value of a record is of its form. */
 export type ValueCheck = (value: unknown) => boolean;
 
@@ -18,6 +20,29 @@ export const listOf =
   (check: ValueCheck, max: number): ValueCheck =>
   (value) =>
     Array.isArray(value) && value.length <= max && value.every(check);
+
+/** Answers whether a value is a whole number from 0. */
+export const isCount = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+
+/** A map of at most `max` counts. */
+export const countsOf =
+  (name: RegExp, max: number): ValueCheck =>
+  (value) => {
+    if (!isPlainObject(value)) return false;
+    const keys = Object.keys(value);
+    return keys.length <= max && keys.every((key) => name.test(key) && isCount(value[key]));
+  };
+/**
+ * Answers whether a text has at most so many bytes. Most texts are so short that three bytes for each unit of
+ * UTF-16, the most of UTF-8, are few enough.
+ */
+export const isShort = (value: string, bytesMax: number): boolean =>
+  value.length * 3 <= bytesMax || Buffer.byteLength(value) <= bytesMax;
+
+export const isDigest = textOfForm(/^[0-9a-f]{64}$/);
+export const isHexId = textOfForm(/^[0-9a-f]{32}$/);
+export const isPurpose = textOfForm(/^[A-Za-z0-9_-]{1,64}$/);
 
 const patientReference = new RegExp(`^[A-Za-z0-9_-]{1,64}/Patient/${idForm}$`, "u");
 /** Answers whether a value names a patient in the form of records: `<origin>/Patient/<id>`. */

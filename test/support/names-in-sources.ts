@@ -40,7 +40,10 @@ const readers = {
   ],
   "labels of our own": ({ scan }) => scan.textsLike(/^phylax [a-z]/u),
   "labels of the choice of a log": ({ scan }) => scan.textsAt(argument("spread", 0)),
-  "CBOR keys": ({ scan }) => scan.numberTables(["toCbor", "fromCbor", "fromCborMap"]),
+  "CBOR keys": ({ scan }) => [
+    ...scan.numberTables(["toCbor", "fromCbor", "fromCborMap"]),
+    ...scan.numbersOf("eventGroups"),
+  ],
   "event kinds": ({ scan }) => scan.namesOf("eventKinds"),
   "leaf kinds": ({ scan }) => scan.numbersOf("leafKinds"),
   "log events": ({ scan }) => logged(scan).found,

@@ -102,7 +102,9 @@ export class SourceScan {
     return sorted(
       modules.flatMap(({ path, constants }) =>
         constants.flatMap(({ name, value }) =>
-          bare(value).type === "Literal" ? [] : (numbersIn(value, `${path.split("/").at(-1)} ${name}`) ?? []),
+          bare(value).type !== "ObjectExpression"
+            ? []
+            : (numbersIn(value, `${path.split("/").at(-1)} ${name}`) ?? []),
         ),
       ),
     );
@@ -320,6 +322,8 @@ function numbersIn(node: Node, at: string): readonly string[] | undefined {
   const value = bare(node);
   if (value.type === "Literal")
     return typeof value["value"] === "number" ? [`${at} ${value["value"]}`] : undefined;
+  const [first] = children(value, "elements"); // a row of a table that begins with its number
+  if (first !== undefined) return numbersIn(first, at);
   if (value.type !== "ObjectExpression") return undefined;
   const rows = children(value, "properties").map((property) => {
     const below = child(property, "value");
