@@ -8,7 +8,7 @@ import { appOf, Browser } from "../support/browser.ts";
 import { typed } from "../support/patient-web.ts";
 import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
-// examples/ as a reader runs it. examples/fhirclient.mjs runs in smart-app-by-hand.test.ts, which registers
+// examples/ as a reader runs it. examples/fhirclient.mjs runs in smart-app.test.ts, which registers
 // its client.
 const root = join(import.meta.dirname, "../..");
 const run = promisify(execFile);

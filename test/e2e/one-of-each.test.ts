@@ -33,7 +33,7 @@ import {
   thumbprint,
 } from "../support/outside.ts";
 import { startPagingOrigin, type Row } from "../support/paging-origin.ts";
-import { inEachShard } from "../support/shards.ts";
+import { breakLedgerFrom, inEachShard } from "../support/shards.ts";
 import { signedFields } from "../support/sign-request.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 import { startVerbatimOrigin } from "../support/verbatim-origin.ts";
@@ -611,10 +611,7 @@ test("windows: when the ledger fails at the third the transfer breaks, two windo
   servers.paging.rows = Array.from({ length: 16 }, (_, n) =>
     document(`o${n}`, 300_000, n === 9 ? crowd : [`p${n}`]),
   );
-  await inEachShard(
-    phylax,
-    "CREATE TRIGGER broken BEFORE INSERT ON frames WHEN length(NEW.body) > 16000 BEGIN SELECT RAISE(ABORT, 'broken by the test'); END",
-  );
+  await inEachShard(phylax, breakLedgerFrom(16_000));
   const started = await readAsFarAsItComes("Observation?_count=50");
   expect(started.status).toBe(200);
   expect(started.end, "a broken transfer never looks like a whole one").toBe("broken");

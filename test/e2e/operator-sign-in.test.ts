@@ -1,5 +1,6 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +11,7 @@ import { keyProof } from "../../cli/connection/key-proof.ts";
 import { send, type Reply } from "../../cli/connection/mutual-tls.ts";
 import { issueClientCertificate, x5tS256 } from "../../sandbox/certificates.ts";
 import { assurance } from "../../sandbox/identity-provider/assurance.ts";
+import { phylaxIn } from "../cli/phylax.ts";
 import { openLedger } from "../support/auditor.ts";
 import { Browser } from "../support/browser.ts";
 import { officerToken, signInAtDoor, signInWith } from "../support/officer-web.ts";
@@ -50,22 +52,6 @@ const recordsOf = async (reply: Reply) =>
     .map(({ event }) => event)
     .filter(({ id }) => id === reply.headers["x-request-id"]);
 
-function phylaxCommand(...args: string[]) {
-  const child: ChildProcess = spawn(process.execPath, [
-    join(import.meta.dirname, "../../cli/main.ts"),
-    ...args,
-    "--state",
-    state,
-  ]);
-  let said = "";
-  for (const stream of [child.stdout, child.stderr])
-    stream?.on("data", (chunk: Buffer) => (said += chunk.toString()));
-  const ended = new Promise<readonly [number | null, string]>((done) =>
-    child.on("close", (code) => done([code, said])),
-  );
-  return { said: () => said, ended };
-}
-
 test("from a shell an operator signs in with two factors and applies a registry file; the operator is on record, the token nowhere", async ({
   expect,
 }) => {
@@ -76,15 +62,21 @@ test("from a shell an operator signs in with two factors and applies a registry 
       clients: [{ id: "newcomer", kind: "payer", auth: "tls_client_auth", certificates: ["N".repeat(43)] }],
     }),
   );
-  const signingIn = phylaxCommand("operator", "sign-in", officer.id, "--out", out);
-  await expect.poll(signingIn.said, patience).toContain("\n");
-  const url = new URL(signingIn.said().trim().split(" ").at(-1) ?? "");
+  const main = join(import.meta.dirname, "../../cli/main.ts");
+  const words = ["operator", "sign-in", officer.id, "--out", out, "--state", state];
+  const signingIn = spawn(process.execPath, [main, ...words], { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  for (const stream of [signingIn.stdout, signingIn.stderr])
+    stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  await expect.poll(() => said, patience).toContain("\n");
+  const url = new URL(said.trim().split(" ").at(-1) ?? "");
+  const ended = once(signingIn, "close");
   const back = await signInWith(new Browser(phylax.dev), url, officer);
   expect((await fetch(back)).status).toBe(200);
-  expect((await signingIn.ended)[0], signingIn.said()).toBe(0);
+  expect((await ended)[0], said).toBe(0);
   expect(statSync(out).mode & 0o777).toBe(0o600);
   const token = readFileSync(out, "utf8").trim();
-  expect(signingIn.said()).not.toContain(token);
+  expect(said).not.toContain(token);
   expect(decodeJwt(token)).toMatchObject({
     aud: phylax.dev.ops,
     sub: officer.login,
@@ -92,17 +84,19 @@ test("from a shell an operator signs in with two factors and applies a registry 
     amr: ["pwd", "otp", "mfa"],
   });
 
-  const apply = (...more: string[]) =>
-    phylaxCommand("registry", "apply", file, "--operator", officer.id, ...more).ended;
-  expect(await apply()).toEqual([
-    2,
-    expect.stringContaining("401 An access token of this operator is required"),
-  ]);
-  expect(await apply("--operator-token", out)).toEqual([0, `${file}: 2 added, 0 changed\n`]);
-  expect(
-    await phylaxCommand("revoke", "client", "newcomer", "--operator", officer.id, "--operator-token", out)
-      .ended,
-  ).toEqual([0, expect.stringContaining("denied")]);
+  const run = (...args: string[]) => phylaxIn(tmpdir(), ...args, "--operator", officer.id, "--state", state);
+  expect(await run("registry", "apply", file)).toMatchObject({
+    code: 2,
+    error: expect.stringContaining("401 An access token of this operator is required"),
+  });
+  expect(await run("registry", "apply", file, "--operator-token", out)).toMatchObject({
+    code: 0,
+    out: `${file}: 2 added, 0 changed\n`,
+  });
+  expect(await run("revoke", "client", "newcomer", "--operator-token", out)).toMatchObject({
+    code: 0,
+    out: expect.stringContaining("denied"),
+  });
   const applied = (await openLedger(phylax.dev)).find(
     ({ event }) => event.who?.tokenId === decodeJwt(token).jti,
   );

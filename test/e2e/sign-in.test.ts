@@ -15,13 +15,13 @@ import { openLedger } from "../support/auditor.ts";
 import { appOf, Browser, pageOf } from "../support/browser.ts";
 import { LogWatch } from "../support/log-watch.ts";
 import { PatientWeb, scope, typed, type SignedIn } from "../support/patient-web.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
 let phylax: TestStack;
 let app: PatientWeb;
 let [amara, other]: DevUser[] = [];
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await sharedTestStack();
   [amara, other] = phylax.dev.users;
   app = await PatientWeb.start(phylax.dev);
 }, 60_000);

@@ -1,13 +1,19 @@
 import * as oauth from "oauth4webapi";
 import { Client } from "fhir-kit-client";
 import { Agent } from "undici";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, test } from "vitest";
 import type { DevUser } from "../../cli/connection/dev-file.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
 import { openLedger } from "../support/auditor.ts";
-import { Browser } from "../support/browser.ts";
+import { appOf, Browser } from "../support/browser.ts";
 import { clientEntries, joined, starterPolicy } from "../support/outside.ts";
-import { PatientWeb, scope } from "../support/patient-web.ts";
+import { PatientWeb, scope, typed } from "../support/patient-web.ts";
 import { SmartApp } from "../support/smart-app.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 import { patience } from "../support/patience.ts";
@@ -23,13 +29,6 @@ beforeAll(async () => {
   iss = must(phylax.dev.issuers[0]).iss;
   dispatcher = new Agent({ connect: { ca: readFileSync(phylax.dev.ca) } });
   app = await SmartApp.start(phylax.dev, "smart-app", "openid fhirUser launch/patient patient/*.rs");
-  await phylax.stack.runtime.applyRegistry(
-    joined(
-      { origins: [{ name: "main", url: phylax.dev.origin, credentials: { kind: "none" }, signInAt: iss }] },
-      { policies: [starterPolicy("patrqt")] },
-      smartApp({ dpop: true }),
-    ),
-  );
 }, 60_000);
 afterAll(async () => {
   await app.close();
@@ -37,19 +36,25 @@ afterAll(async () => {
   await phylax.close();
 });
 
-const smartApp = (binding: Readonly<Record<string, unknown>>) =>
-  clientEntries(
-    {
-      id: "smart-app",
-      kind: "patient",
-      auth: "external",
-      issuer: iss,
-      externalClientId: "smart-app",
-      ...binding,
-    },
-    "PATRQT",
-    "patrqt",
-    "patient/*.rs",
+/** Registers the app again, with the binding of its tokens. */
+const register = (binding: Readonly<Record<string, unknown>>) =>
+  phylax.stack.runtime.applyRegistry(
+    joined(
+      { policies: [starterPolicy("patrqt")] },
+      clientEntries(
+        {
+          id: "smart-app",
+          kind: "patient",
+          auth: "external",
+          issuer: iss,
+          externalClientId: "smart-app",
+          ...binding,
+        },
+        "PATRQT",
+        "patrqt",
+        "patient/*.rs",
+      ),
+    ),
   );
 
 function must<T>(value: T | undefined): T {
@@ -68,6 +73,60 @@ interface Answered {
 }
 const recordOf = async ({ response: { headers } }: Answered) =>
   (await openLedger(phylax.dev)).find(({ event }) => event.id === headers.get("x-request-id"))?.event;
+
+const root = join(import.meta.dirname, "../..");
+
+/** The shell blocks of the section on SMART apps, for this test's state. */
+function printed(): readonly string[] {
+  const state = dirname(dirname(phylax.dev.ca)); // <state>/pki/ca.pem
+  const [, section = ""] = readFileSync(join(root, "docs/sign-in.md"), "utf8").split(
+    "## A SMART app, from the FHIR base alone",
+  );
+  const blocks = [...(section.split("\n## ", 1)[0]?.matchAll(/```sh\n([\s\S]*?)```/gu) ?? [])];
+  return blocks.map(([, block = ""]) =>
+    block
+      .replaceAll(".phylax", state)
+      .replaceAll("smart.json", join(state, "smart.json"))
+      .replace("--operator registrar", `--operator registrar --state ${state}`),
+  );
+}
+
+test("the commands of docs/sign-in.md work as printed: the base names the sign-in server, and fhirclient reads the signed-in patient's record", async ({
+  expect,
+  onTestFinished,
+}) => {
+  const [registering = "", script = ""] = printed();
+  const applied = await promisify(execFile)("sh", ["-c", registering], { cwd: root });
+  expect(applied.stdout).toMatch(/smart\.json: 3 added, 1 changed/u);
+  const tokenEndpoint = async () => {
+    const reply = await send(phylax.dev, undefined, `${phylax.dev.fhir}/.well-known/smart-configuration`);
+    return JSON.parse(reply.text).token_endpoint;
+  };
+  await expect.poll(tokenEndpoint, patience).toBe(`${must(phylax.dev.issuers[0]).iss}/token`);
+
+  const running = spawn("sh", ["-c", script], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "inherit"],
+    detached: true,
+  });
+  onTestFinished(() => {
+    if (running.exitCode === null) process.kill(-must(running.pid), "SIGKILL"); // the shell and its app
+  });
+  const lines = createInterface(running.stdout)[Symbol.asyncIterator]();
+  const home = await fetch(must((await lines.next()).value), { redirect: "manual" });
+  const browser = new Browser(phylax.dev);
+  const user = must(phylax.dev.users[1]);
+  const consent = await browser.submit(
+    await browser.open(new URL(must(home.headers.get("location") ?? undefined))),
+    typed(user),
+  );
+  const back = appOf(await browser.submit(consent, { decision: "allow" }));
+  expect(await (await fetch(back)).text()).toBe("You can close this window.");
+  expect((await lines.next()).value).toMatch(
+    new RegExp(`^Patient/${user.patient} .*"id":"${user.patient}"`, "u"),
+  );
+  expect(await once(running, "exit")).toEqual([0, null]);
+});
 
 test("the FHIR base leads apps to the identity provider: both documents name the same places, and its own metadata agree", async ({
   expect,
@@ -149,6 +208,13 @@ test("T5: fhirclient does not bind its tokens: without an exception they are ref
 }) => {
   const signIn = (user: DevUser) => app.signIn(user, new Browser(phylax.dev));
   let mine = await signIn(must(amara));
+  const again = async () => {
+    mine = await signIn(must(amara)); // after a 401 fhirclient has dropped its token
+    return statusOf(mine.patient.read());
+  };
+  await register({ dpop: true });
+  await expect.poll(again, patience).toBe(401);
+  mine = await signIn(must(amara));
   expect(mine.patient.id).toBe("amara-okafor");
   expect(mine.state.tokenResponse).toMatchObject({ token_type: "Bearer", patient: "amara-okafor" });
   expect(mine.state.tokenResponse).not.toHaveProperty("refresh_token");
@@ -160,13 +226,7 @@ test("T5: fhirclient does not bind its tokens: without an exception they are ref
   expect(await recordOf(refused)).toMatchObject({ kind: "refusal", outcome: { reason: "token_unbound" } });
 
   const until = new Date(Date.now() + 30 * 86_400_000).toISOString();
-  await phylax.stack.runtime.applyRegistry(
-    joined({ policies: [starterPolicy("patrqt")] }, smartApp({ unboundUntil: until })),
-  );
-  const again = async () => {
-    mine = await signIn(must(amara)); // after a 401 fhirclient has dropped its token
-    return statusOf(mine.patient.read());
-  };
+  await register({ unboundUntil: until });
   await expect.poll(again, patience).toBe(200);
   const read = (await mine.request({ url: "Patient/amara-okafor", includeResponse: true })) as Answered & {
     readonly body: unknown;

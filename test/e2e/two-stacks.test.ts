@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, test } from "vitest";
+import { afterAll, beforeAll, test } from "vitest";
 import { send, type Reply } from "../../cli/connection/mutual-tls.ts";
 import { ensureAuthority, issueClientCertificate, x5tS256 } from "../../sandbox/certificates.ts";
 import { startStack } from "../../sandbox/stack.ts";
@@ -39,16 +39,18 @@ async function signedIn({ dev, stack: { runtime } }: TestStack): Promise<Reply> 
   return send(dev, files, `${dev.ops}/api/registry`, { method: "POST", headers, body: "{}" });
 }
 
+let stacks: TestStack[] = [];
+beforeAll(async () => {
+  stacks = [await startTestStack(), await newStack()];
+}, 60_000);
+afterAll(async () => {
+  for (const stack of stacks.splice(0)) await stack.close();
+});
+
 test("two stacks with different authorities of the same name run in one process, and each stack's workers trust the stack's own servers", async ({
   expect,
 }) => {
-  const [first, second] = [await startTestStack(), await newStack()];
-  try {
-    for (const stack of [first, second]) expect(await signedIn(stack)).toMatchObject({ status: 200 });
-  } finally {
-    await second.close();
-    await first.close();
-  }
+  for (const stack of stacks) expect(await signedIn(stack)).toMatchObject({ status: 200 });
 });
 
 test("a start on a port in use ends at once, before the origin and the workers start", async ({ expect }) => {
@@ -60,3 +62,12 @@ test("a start on a port in use ends at once, before the origin and the workers s
   expect(lines).toEqual([]);
   await new Promise((closed) => other.close(closed));
 });
+
+test("T46: each stack of these tests is watched from its start: when a token was printed, each stack of the process fails when it closes", async ({
+  expect,
+}) => {
+  const token = await stacks[0]?.token("telehealth");
+  console.error(`refused: ${token}`); // no line of the project may do this
+  for (const stack of stacks.splice(0))
+    await expect(stack.close()).rejects.toThrow("a token, an assertion, a proof or a key was printed");
+}, 60_000);
