@@ -425,11 +425,19 @@ const write = (file: string, exports: Record<string, [doc: string, value: unknow
 
 write("summary.gen.ts", {
   r4Summaries: [
-    "Type → its own elements that a summary shows (`isSummary`), as bits in hex: the lowest bit is the first element of its entry in `r4Elements`.",
-    sorted(summaries),
+    "For each of `r4ResourceTypes` its own elements that a summary shows (`isSummary`), as bits in hex: the lowest bit is the first element of its entry in `r4Elements`.",
+    resourceTypes.map((type) => summaries[type] ?? "0").join(" "),
   ],
 });
-write("types.gen.ts", { r4ResourceTypes: ["Every resource type of R4.", resourceTypes] });
+// The names are a type, and no text in a bundle: the table of elements has them.
+writeFileSync(
+  join(target, "types.gen.ts"),
+  `${made}
+/** A resource type of FHIR R4 (4.0.1), the concrete types only. */
+export type ResourceType =
+${resourceTypes.map((type) => ` | ${JSON.stringify(type)}`).join("\n")};
+`,
+);
 write("elements.gen.ts", {
   r4Elements: [
     "A line a type: its name, `<Base` (without it DomainResource, or BackboneElement in parentheses; `<` alone: none), then its own elements as `name:type|type`, cardinality `1` `*` `+` (else 0..1), `!` modifier, `=` and the number of a list of `r4Codes` (in base 36) for a required binding. `SimpleQuantity` has no comparator. `.` is a backbone of its own, whose elements follow in parentheses, `#` a content reference, `*` every open type, a capital letter the type at its place in `r4ElementTypes`.",

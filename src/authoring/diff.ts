@@ -1,4 +1,4 @@
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { r4ResourceTypes } from "#fhir/r4/elements";
 import { err, ok, type Result } from "#kernel/result";
 import { compilePolicy, type CompiledPolicy, type CompiledRule } from "#policy/compile";
 import { rowKinds, type RowKind } from "./row-kinds.ts";

@@ -1,4 +1,4 @@
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { r4ResourceTypes } from "#fhir/r4/elements";
 import { namesBeyondAccess } from "#policy/compile";
 import type { PolicyDocument, PolicyRule } from "#policy/schema";
 import { canonical, isSameContent } from "#registry/canonical";

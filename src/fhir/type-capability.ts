@@ -1,7 +1,7 @@
 import { operationsOn, operationTable, type Operation } from "#fhir/operations";
 import type { ServedType } from "#fhir/ports";
 import { isCompartmentType, mayBeOwned } from "#fhir/r4/compartment-tables";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { r4ResourceTypes } from "#fhir/r4/elements";
 import { isSupported } from "#fhir/search/search";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
 

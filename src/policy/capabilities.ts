@@ -1,5 +1,4 @@
-import { isResourceType, type ResourceType } from "#fhir/r4/elements";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { type ResourceType, isResourceType, r4ResourceTypes } from "#fhir/r4/elements";
 import { isSupported } from "#fhir/search/search";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { operationsOn, type Operation } from "#fhir/operations";

@@ -1,6 +1,6 @@
 import type { Operation } from "#fhir/operations";
 import { isCompartmentType, mayBeOwned } from "#fhir/r4/compartment-tables";
-import { isResourceType, type ResourceType } from "#fhir/r4/elements";
+import { type ResourceType, isResourceType, r4ResourceTypes } from "#fhir/r4/elements";
 import {
   listingQuery,
   type EverythingRequest,
@@ -10,7 +10,6 @@ import {
 } from "#fhir/listing";
 import { ownedBy } from "#fhir/search/owner-parameter";
 import type { FhirQuestion } from "#fhir/ports";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { searchQuery } from "#fhir/search/search";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";

@@ -1,5 +1,5 @@
 import { operationNames } from "#fhir/operations";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { r4ResourceTypes } from "#fhir/r4/elements";
 import * as z from "zod/mini";
 import { calendarDay } from "#kernel/clock";
 import { pathGrammar } from "#policy/view/element-path";

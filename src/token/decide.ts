@@ -1,4 +1,4 @@
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { r4ResourceTypes } from "#fhir/r4/elements";
 import type { AgreementRefusal } from "#identity/agreement";
 import type { Binding } from "#identity/binding";
 import type { ClientGrant, ClientRecord } from "#identity/client";

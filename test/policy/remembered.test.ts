@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import { readInteraction } from "#fhir/interaction";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { r4ResourceTypes } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { parseScopes } from "#identity/scopes";
 import { compilePolicy } from "#policy/compile";

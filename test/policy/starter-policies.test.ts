@@ -4,7 +4,7 @@ import { test } from "vitest";
 import { proveExamples } from "#authoring/prove-examples";
 import { parsePolicyDocument } from "#policy/document";
 import { isReading, readInteraction } from "#fhir/interaction";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { r4ResourceTypes } from "#fhir/r4/elements";
 import { ruleInteractions } from "#policy/schema";
 import { compilePolicy } from "#policy/compile";
 import { isCompartmentType } from "#fhir/r4/compartment-tables";

@@ -1,6 +1,6 @@
 import type { Resource } from "@medplum/fhirtypes";
 import { isCompartmentType } from "#fhir/r4/compartment-tables";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { r4ResourceTypes } from "#fhir/r4/elements";
 import type { Sending } from "../../cli/connection/mutual-tls.ts";
 import { askersUnder, type AskerKind } from "./askers.ts";
 import { startDoor, type Door } from "./in-process/door.ts";

@@ -1,8 +1,13 @@
 import { r4Elements, r4ElementTypes, r4OpenTypes } from "./elements.gen.ts";
-import { r4ResourceTypes } from "./types.gen.ts";
+import type { ResourceType } from "./types.gen.ts";
 
-/** A resource type of FHIR R4 (4.0.1), the concrete types only. */
-export type ResourceType = (typeof r4ResourceTypes)[number];
+export type { ResourceType } from "./types.gen.ts";
+
+/** Every resource type of R4: the types whose base is Resource or DomainResource. */
+export const r4ResourceTypes = Array.from(
+  r4Elements.matchAll(/\n(\w+) (?!<(?!Resource ))/gu),
+  ([, type]) => type as ResourceType, // the union is made of the same definitions
+);
 
 /** An element of an R4 type, as in its StructureDefinition. */
 export interface R4Element {

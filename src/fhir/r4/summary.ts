@@ -1,4 +1,4 @@
-import { elementsOf, type ResourceType } from "./elements.ts";
+import { elementsOf, r4ResourceTypes, type ResourceType } from "./elements.ts";
 import { r4Summaries } from "./summary.gen.ts";
 
 const known = new Map<ResourceType, ReadonlySet<string>>();
@@ -7,7 +7,7 @@ const known = new Map<ResourceType, ReadonlySet<string>>();
 export function isInSummary(type: ResourceType, name: string): boolean {
   let names = known.get(type);
   if (names === undefined) {
-    const bits = BigInt(`0x${r4Summaries[type] ?? "0"}`);
+    const bits = BigInt(`0x${r4Summaries.split(" ")[r4ResourceTypes.indexOf(type)]}`);
     const elements = [...elementsOf(type).keys()].filter(
       (element) => !elementsOf("DomainResource").has(element),
     );

@@ -1,5 +1,5 @@
 import { r4Search, r4SearchTargets } from "#fhir/r4/search.gen";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { r4ResourceTypes } from "#fhir/r4/elements";
 
 export type SearchParameterType =
   | "number"

@@ -1,6 +1,5 @@
-import { elementsOf, isPrimitive, isResourceType, type R4Element } from "#fhir/r4/elements";
+import { type R4Element, elementsOf, isPrimitive, isResourceType, r4ResourceTypes } from "#fhir/r4/elements";
 import { r4Codes } from "#fhir/r4/structure.gen";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
 
 /** The permitted value under a name of a JSON object, by R4's definition of its type. */
 export interface Slot {

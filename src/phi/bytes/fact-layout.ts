@@ -1,6 +1,6 @@
 import { utf8 } from "#kernel/encoded";
 import type { FactPath } from "#fhir/json/facts";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { r4ResourceTypes } from "#fhir/r4/elements";
 import type { FactLists } from "#policy/facts";
 import type { DecidingFact } from "./fact-memory.ts";
 import type { Plan } from "./plan.ts";

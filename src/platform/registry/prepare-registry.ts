@@ -1,6 +1,6 @@
 import { createHash, X509Certificate } from "node:crypto";
 import { isPurposeOfUse } from "#fhir/r4/purpose-of-use";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { r4ResourceTypes } from "#fhir/r4/elements";
 import { parseScopes } from "#identity/scopes";
 import { rowFilterOf } from "#policy/scope-filters";
 import type { RegisteredSubject } from "#identity/certificate/subject";

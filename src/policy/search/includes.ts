@@ -1,5 +1,4 @@
-import { isResourceType, type ResourceType } from "#fhir/r4/elements";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { type ResourceType, isResourceType, r4ResourceTypes } from "#fhir/r4/elements";
 import type { Include } from "#fhir/search/include";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";

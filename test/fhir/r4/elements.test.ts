@@ -1,6 +1,5 @@
 import { test } from "vitest";
-import { elementsOf, isResourceType } from "#fhir/r4/elements";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { elementsOf, isResourceType, r4ResourceTypes } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { r4Paths } from "../../support/r4-paths.ts";
 

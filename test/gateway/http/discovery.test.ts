@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { readInteraction } from "#fhir/interaction";
-import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { r4ResourceTypes } from "#fhir/r4/elements";
 import { Router } from "#entrypoint/router";
 import { addDiscovery, type Discovery } from "#gateway/http/discovery";
 import type { SignInPlace } from "#registry/sign-in-place";
