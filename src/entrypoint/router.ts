@@ -52,12 +52,8 @@ export class Router {
   }
 
   /** Adds the handlers of another router. */
-  add({ routes }: { readonly routes: readonly Route[] }): void {
-    for (const route of routes) this.#routes.push(route);
-  }
-
-  get routes(): readonly Route[] {
-    return this.#routes;
+  add(other: Router): void {
+    for (const route of other.#routes) this.#routes.push(route);
   }
 
   async fetch(request: Request): Promise<Response> {

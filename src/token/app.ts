@@ -75,14 +75,12 @@ export function tokenApp(ports: TokenAppPorts): Router {
       ),
     );
   });
-  router.on("POST", "/oauth/introspect", (raw) => {
-    const ports = portsOfOne();
-    return onRecord(arrivalOf("introspect", raw).then((read) => serveIntrospection(read, ports)));
-  });
-  router.on("POST", "/oauth/revoke", (raw) => {
-    const ports = portsOfOne();
-    return onRecord(arrivalOf("revoke", raw).then((read) => serveRevocation(read, ports)));
-  });
+  const serve = { introspect: serveIntrospection, revoke: serveRevocation };
+  for (const name of ["introspect", "revoke"] as const)
+    router.on("POST", `/oauth/${name}`, (raw) => {
+      const own = portsOfOne();
+      return onRecord(arrivalOf(name, raw).then((read) => serve[name](read, own)));
+    });
   const { "strict-transport-security": hsts = "", "x-content-type-options": nosniff = "" } = baseFields("");
   const headers = { "strict-transport-security": hsts, "x-content-type-options": nosniff };
   const keysPath = "/oauth/jwks";

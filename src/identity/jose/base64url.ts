@@ -1,16 +1,10 @@
 import { toBase64url } from "#kernel/encoded";
 
-const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 /**
  * True if a text is the only way to write its bytes: no padding, and the unused bits of the last character
  * are zero (RFC 7515 §2, RFC 4648 §3.5).
  */
-export function isBase64url(text: string): boolean {
-  if (!/^[A-Za-z0-9_-]+$/u.test(text) || text.length % 4 === 1) return false;
-  const unused = text.length % 4 === 2 ? 0b1111 : text.length % 4 === 3 ? 0b11 : 0;
-  return (alphabet.indexOf(text.at(-1) ?? "") & unused) === 0;
-}
+export const isBase64url = (text: string): boolean => text !== "" && toBase64url(decodeBase64(text)) === text;
 
 /** SHA-256 of a text's UTF-8 bytes, as JOSE writes it: 43 characters. */
 export async function sha256Base64url(text: string): Promise<string> {
