@@ -1,7 +1,6 @@
 import type { Instant } from "#kernel/clock";
 import type { LedgerHealthReport } from "#ledger/health";
-import { endsSoon } from "#registry/ends-soon";
-import type { RegistryEnd } from "#registry/end";
+import { endsSoon, type RegistryEnd } from "#registry/ends-soon";
 import type { WaitingWork } from "#registry/waiting-work";
 import type { DenialInForce } from "./denials.ts";
 import type { ConsolePorts } from "./ports.ts";

@@ -1,7 +1,7 @@
 import type { AdminPorts } from "#admin/ports";
 import type { Secret } from "#kernel/secret";
 import type { LedgerHealthReport } from "#ledger/health";
-import type { RegistryEnd } from "#registry/end";
+import type { RegistryEnd } from "#registry/ends-soon";
 import type { WaitingWork } from "#registry/waiting-work";
 import type { DenialInForce } from "./denials.ts";
 

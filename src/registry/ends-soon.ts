@@ -3,6 +3,15 @@ import { dayMilliseconds, type Instant } from "#kernel/clock";
 /** The state of an agreement; `ends soon` is in force too. */
 export type AgreementState = "in force" | "ends soon" | "ended" | "not begun";
 
+/** The end of an agreement or of a certificate of an active client. */
+export interface RegistryEnd {
+  readonly kind: "agreement" | "certificate";
+  readonly client: string;
+  /** The agreement's id, or the certificate's `x5t#S256`. */
+  readonly name: string;
+  readonly ends: Instant;
+}
+
 const noticeMilliseconds = 30 * dayMilliseconds;
 
 /** Answers whether a thing ends within thirty days, or has ended. */

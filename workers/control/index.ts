@@ -1,5 +1,5 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
-import type { RegistryEnd } from "#registry/end";
+import type { RegistryEnd } from "#registry/ends-soon";
 import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/problem";
 import { inList, readDenial, readDenials, type DenialProblem } from "#identity/denial-document";

@@ -1,6 +1,6 @@
 import { and, count, eq, gt, isNotNull, isNull, min } from "drizzle-orm";
 import { instant, type Instant } from "#kernel/clock";
-import type { RegistryEnd } from "#registry/end";
+import type { RegistryEnd } from "#registry/ends-soon";
 import type { Waiting, WaitingWork } from "#registry/waiting-work";
 import { drizzled, type RegistrySql } from "./registry-sql.ts";
 import { agreements, certificates, clients, proposals, reviews } from "./schema.ts";
