@@ -24,9 +24,13 @@ const root = join(import.meta.dirname, "../..");
 
 // V8's flags for workerd: Miniflare has no option for them. workerd gives V8 no sizes, so V8 collects a heap late,
 // and each of the 29 heaps (Workers and stand-ins) waits for itself: small reads took the process to 1 GiB. Only a
-// full collection frees the runtime's own objects of a request. Neither flag limits a heap: it grows as its live
+// full collection frees the runtime's own objects of a request. No flag limits a heap: it grows as its live
 // objects do (docs/performance.md, Memory).
-process.env["MINIFLARE_WORKERD_V8_FLAGS"] ??= "--initial-old-space-size=2 --max-semi-space-size=1";
+process.env["MINIFLARE_WORKERD_V8_FLAGS"] ??=
+  "--initial-old-space-size=2 --max-semi-space-size=1 --memory-saver-mode";
+// workerd's allocator gives each thread caches, up to 32 MiB together, unless glibc leaves restartable sequences to
+// it: then each processor has caches, of 1.5 MiB.
+process.env["GLIBC_TUNABLES"] ??= "glibc.pthread.rseq=0";
 
 /**
  * The development settings of a worker, added to its wrangler configuration: changed variables, and the
