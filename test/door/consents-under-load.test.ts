@@ -257,6 +257,7 @@ test("a Consent that is added as a permit breaks no long answer; a denial of wha
 }, 30_000);
 
 const roundsMax = inLane({ fast: 3, slow: 3, long: 20 });
+const floodTimeout = 10_000 * roundsMax;
 
 /** Amara denies everything, and takes it back, some times, while a flood of filings is pending. */
 async function denialsAmid(flood: () => readonly Promise<Reply>[]) {
@@ -319,25 +320,29 @@ test("clients without authority have at most 100 Consents in force for a patient
 
 const inForceEachTime = [...Array.from({ length: roundsMax }, () => [201, 404, 204]), 200];
 
-test("a patient's denial and its withdrawal are in force while three clients flood the filing of Consents", async ({
-  expect,
-}) => {
-  const { rounds, statuses } = await denialsAmid(() =>
-    floods.flatMap((who) => many.slice(0, 70).map((patient) => ask(who, "Consent", post(denial(patient))))),
-  );
-  expect(rounds).toEqual(inForceEachTime);
-  expect(statuses, "each is in force").toEqual(new Set([201]));
-}, 30_000);
+test(
+  "a patient's denial and its withdrawal are in force while three clients flood the filing of Consents",
+  async ({ expect }) => {
+    const { rounds, statuses } = await denialsAmid(() =>
+      floods.flatMap((who) => many.slice(0, 70).map((patient) => ask(who, "Consent", post(denial(patient))))),
+    );
+    expect(rounds).toEqual(inForceEachTime);
+    expect(statuses, "each is in force").toEqual(new Set([201]));
+  },
+  floodTimeout,
+);
 
-test("a patient's denial is in force while another patient of the same app floods the filing of Consents", async ({
-  expect,
-}) => {
-  const { rounds, statuses } = await denialsAmid(() =>
-    [...many, ...many].map(() => ask("app", "Consent", post(denial("bela")), "app of bela")),
-  );
-  expect(rounds).toEqual(inForceEachTime);
-  expect([...statuses], "beside those that the quota refuses").toEqual(expect.arrayContaining([201]));
-}, 30_000);
+test(
+  "a patient's denial is in force while another patient of the same app floods the filing of Consents",
+  async ({ expect }) => {
+    const { rounds, statuses } = await denialsAmid(() =>
+      [...many, ...many].map(() => ask("app", "Consent", post(denial("bela")), "app of bela")),
+    );
+    expect(rounds).toEqual(inForceEachTime);
+    expect([...statuses], "beside those that the quota refuses").toEqual(expect.arrayContaining([201]));
+  },
+  floodTimeout,
+);
 
 /** The patients for whom a denial is in force. */
 const denied = async () => {
