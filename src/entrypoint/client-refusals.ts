@@ -494,7 +494,12 @@ export const clientRefusals = {
     ],
     badOrigin,
   ),
-  ...rowFor(["origin_answer_too_large", "answer_too_large", "answer_incomplete"], tooLarge),
+  ...rowFor(["origin_answer_too_large", "answer_too_large"], tooLarge),
+  answer_incomplete: fhir(
+    502,
+    "incomplete",
+    "The FHIR server behind the gateway says that it has more matches than it sent, and gives no link to them. Ask for fewer: a narrower search, or a smaller _count.",
+  ),
   origin_rejected_search: unsupported(
     "The FHIR server behind the gateway does not support this search. Search by other parameters.",
   ),

@@ -59,6 +59,7 @@ const forms: readonly (readonly [
     { "cache-control": "no-cache", "accept-language": "de", "accept-encoding": "gzip" },
   ].map((headers) => ["GET", "Patient/ann", headers, undefined, 200] as const),
   ["GET", "Patient/ann", { "if-none-match": "*" }, undefined, 304],
+  ["GET", "Observation?code=code-1&_elements=valueQuantity", {}, undefined, 200],
   ["HEAD", "Patient/ann", {}, undefined, 200],
   ["HEAD", "Observation?code=code-1", {}, undefined, 200],
   // searches that are posted, in a compartment, or by criteria of each type

@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
+import { readElementList, wantedMembers } from "#fhir/search/element-list";
 import { readInteraction } from "#fhir/interaction";
 import { searchQuery } from "#fhir/search/search";
 
@@ -332,6 +333,19 @@ test.for([
   [`code=${"x".repeat(8_192)}`, { reason: "query_too_long" }],
 ] as const)("the query %s is refused", ([query, error], { expect }) => {
   expect(refusal("GET", "Observation", query)).toEqual(error);
+});
+
+test("_elements names a choice as a whole, or one of its forms", ({ expect }) => {
+  const wanted = (elements: string) => {
+    const list = readElementList("Observation", elements);
+    return [...(wantedMembers("Observation", { elements: list }) ?? [])].filter((name) =>
+      name.startsWith("value"),
+    );
+  };
+  expect(wanted("valueQuantity")).toEqual(["valueQuantity"]);
+  expect(wanted("value")).toEqual(wanted("value[x]"));
+  expect(wanted("value").length).toBeGreaterThan(10);
+  expect(wanted("status")).toEqual([]);
 });
 
 test("_elements names elements of the type itself, at its top level", ({ expect }) => {

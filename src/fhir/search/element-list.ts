@@ -18,11 +18,14 @@ const elementsMax = 100;
 
 /**
  * The value of `_elements` (FHIR R4 §3.1.1.5.9): elements of the type itself, a choice with or without
- * `[x]`. Undefined if the text is no such list.
+ * `[x]`, or by the name of one of its forms. Undefined if the text is no such list.
  */
 export function readElementList(type: ResourceType, text: string): readonly string[] | undefined {
   const names = text.split(",").map(stem);
-  const known = names.every((name) => elementsOf(type).has(name) || elementsOf(type).has(`${name}[x]`));
+  const all = [...elementsOf(type).values()];
+  const known = names.every((name) =>
+    all.some((element) => stem(element.name) === name || element.forms.some((form) => form.name === name)),
+  );
   return known && names.length <= elementsMax ? names : undefined;
 }
 
@@ -44,8 +47,10 @@ export function wantedMembers(
   for (const element of elementsOf(type).values()) {
     const { name, forms, required, isModifier } = element;
     const isListed = elements?.includes(stem(name)) ?? true;
-    if (required || isModifier || (isListed && isOf(summary, type, element)))
-      for (const form of forms) wanted.add(form.name);
+    const isWhole = required || isModifier || (isListed && isOf(summary, type, element));
+    for (const form of forms)
+      if (isWhole || (elements?.includes(form.name) === true && isOf(summary, type, element)))
+        wanted.add(form.name);
   }
   return wanted;
 }
