@@ -31,10 +31,10 @@ import {
   type ConcernedPatients,
   type Released,
 } from "./disclosure.ts";
-import { afterWaiting, isCut, isJudged, noneAhead, type JudgedEntry } from "./bytes/entry-cutter.ts";
+import { afterWaiting, isCut, noneAhead } from "./bytes/entry-cutter.ts";
 import { CutCandidate, CutLinked, CutMatch } from "./bytes/cut-linked.ts";
 import type { Refused } from "./bytes/isolate-cutter.ts";
-import type { CutEntry, CutRow, RowCutter } from "./bytes/row-cutter.ts";
+import type { CutEntry, CutRow, JudgedEntry, RowCutter } from "./bytes/row-cutter.ts";
 import { referredAt } from "./links.ts";
 import { withoutMembersOf } from "./labelled-parts.ts";
 import { part2Entry, part2ScopeOf, withPart2Labels } from "./part2.ts";
@@ -112,7 +112,9 @@ export class Discloser {
 
   #read(body: Uint8Array, type: string, id: string): Result<Disclosure, DisclosureRefusal> {
     const known = this.#cutBody;
-    const cut = known?.body === body ? known.cut : this.#cutOf(body, type);
+    const first = known?.body === body ? known.cut : this.#cutOf(body, type);
+    const isWaiting = typeof first === "object" && first.kind === "waiting";
+    const cut = isWaiting ? (first.judged() ?? this.#cutOf(body, type)) : first;
     // Whatever is refused, the plain engine refuses.
     if (typeof cut === "object" && cut.kind === "row" && cut.released.id === id)
       return ok(this.#disclosure(cut.released, cut.lastUpdated));
@@ -216,8 +218,8 @@ export class Discloser {
   entry(read: EntryBytes | CutEntry, type: string): Result<DisclosedEntry, DisclosureRefusal> {
     const known = afterWaiting(read);
     if (isCut(known)) return ok(this.disclosed(known));
-    const cut = this.#engine === "plain" ? undefined : this.#cutters.ofEntries(type).entry(known);
-    if (isJudged(cut)) return ok(this.disclosed(cut));
+    const cut = this.#engine === "plain" ? undefined : this.#cutters.ofEntries(type).judged(known);
+    if (cut !== undefined) return ok(this.disclosed(cut));
     const entry = this.#entryIn(known);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "outcome") return ok({ kind: "outcome" });
@@ -324,8 +326,8 @@ export class Discloser {
   needsToRead(body: Uint8Array, type: string): RowNeeds | undefined {
     if (!this.#grant.mayNeed()) return undefined;
     const cut = this.#cutOf(body, type);
-    if (typeof cut === "object" && cut.kind === "waiting") return cut.needs;
     this.#cutBody = { body, cut };
+    if (typeof cut === "object" && cut.kind === "waiting") return cut.needs;
     return cut === undefined ? this.needsIn(body) : undefined;
   }
 

@@ -8,7 +8,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { EverythingGrant } from "#policy/evaluate-listing";
 import { factsFor } from "#policy/facts";
 import type { RowNeeds } from "#policy/row-needs";
-import { afterWaiting, EntryCutter, isCut, isJudged, noneAhead } from "./bytes/entry-cutter.ts";
+import { afterWaiting, EntryCutter, isCut, noneAhead } from "./bytes/entry-cutter.ts";
 import type { CutEntry, RowCutter } from "./bytes/row-cutter.ts";
 import type { Linked } from "./included.ts";
 import { covers } from "./labelled-parts.ts";
@@ -81,9 +81,10 @@ export class EverythingPage {
 
   /** The facts to learn before an entry is offered. */
   needs(read: EntryBytes | CutEntry): RowNeeds | undefined {
-    const bytes = afterWaiting(read);
-    if (isCut(bytes) || !this.#mayNeed() || isJudged(this.#cutter?.entry(bytes))) return undefined;
-    const entry = this.#entryIn(bytes);
+    if (!this.#mayNeed()) return undefined;
+    const cut = isCut(read) ? read : this.#cutter?.entry(read);
+    if (cut !== undefined && cut.kind !== "waiting") return undefined;
+    const entry = this.#entryIn(isCut(read) ? (cut?.bytes ?? "too_large") : read);
     if (!entry.ok || !("resource" in entry.value)) return undefined;
     const { resource } = entry.value;
     const type = textAt(resource, "resourceType") ?? "";
@@ -120,8 +121,8 @@ export class EverythingPage {
 
   offer(read: EntryBytes | CutEntry): Result<Offered, DisclosureRefusal> {
     const known = afterWaiting(read);
-    const cut = isCut(known) ? known : this.#cutter?.entry(known);
-    if (isJudged(cut)) {
+    const cut = isCut(known) ? known : this.#cutter?.judged(known);
+    if (cut !== undefined) {
       const row = this.#disclosers.get(cut.type)?.disclosed(cut);
       return row?.kind === "match" ? this.#take(row) : this.#hide();
     }

@@ -6,27 +6,18 @@ import type { GuardedBases } from "#phi/origin-urls";
 import { asciiText } from "./ascii-text.ts";
 import { contextOf, cutter, isLoaded, loadText, type CutContext, type Refused } from "./isolate-cutter.ts";
 import { hashOf } from "./name-hash.ts";
-import type { CutEntry, EntryMode, RowCutter, WaitingRow } from "./row-cutter.ts";
+import type { CutEntry, EntryMode, JudgedEntry, RowCutter } from "./row-cutter.ts";
 import { leave, unusual } from "./unusual.ts";
 
 /** Answers whether an entry was read by the engine already. */
 export const isCut = (entry: EntryBytes | CutEntry): entry is CutEntry =>
   typeof entry === "object" && "entryEnd" in entry;
 
-/** An entry that waits for nothing. */
-export type JudgedEntry = Exclude<CutEntry, WaitingRow>;
-
-/** An entry whose facts are known now: one that waited is read from its bytes. */
+/** An entry whose facts are known now: one that waited is judged, or is read again from its bytes. */
 export function afterWaiting(entry: EntryBytes | CutEntry): EntryBytes | JudgedEntry {
-  if (!isCut(entry)) return entry;
-  return isWaiting(entry) ? entry.bytes : entry;
+  if (!isCut(entry) || entry.kind !== "waiting") return entry;
+  return entry.judged() ?? entry.bytes;
 }
-
-const isWaiting = (cut: CutEntry): cut is Extract<CutEntry, WaitingRow> => cut.kind === "waiting";
-
-/** Answers whether an entry was cut and waits for nothing. */
-export const isJudged = (cut: CutEntry | undefined): cut is JudgedEntry =>
-  cut !== undefined && !isWaiting(cut);
 
 /** The cutters of an answer by the type and mode of an entry; `undefined`: left to the plain engine. */
 export type CutterOf = (type: string, mode: EntryMode) => RowCutter | undefined;
@@ -61,6 +52,8 @@ export class EntryCutter {
   #leftAt: { readonly buffer: ArrayBufferLike; readonly byteOffset: number } | undefined;
   /** The last entry that was not read ahead: it is asked for its needs, and then it is judged. */
   #last: { readonly bytes: Uint8Array; readonly cut: CutEntry | undefined } | undefined;
+  /** The entries that were not read ahead and wait for facts. */
+  readonly #waiting = new WeakMap<Uint8Array, CutEntry>();
 
   /**
    * @param usual for the matches that are expected. @param modes `one`: a match and an included resource are
@@ -100,11 +93,19 @@ export class EntryCutter {
   /** An entry that was not read ahead. */
   entry(bytes: EntryBytes): CutEntry | undefined {
     if (bytes === "too_large") return undefined;
-    const last = this.#last;
-    if (last?.bytes === bytes && last.cut?.kind !== "waiting") return last.cut;
-    const cut = this.#read(bytes);
+    if (this.#last?.bytes === bytes) return this.#last.cut;
+    const cut = this.#waiting.get(bytes) ?? this.#read(bytes);
+    if (cut?.kind === "waiting") this.#waiting.set(bytes, cut);
     this.#last = { bytes, cut };
     return cut;
+  }
+
+  /** {@link entry} once its facts are known. */
+  judged(bytes: EntryBytes): JudgedEntry | undefined {
+    const cut = this.entry(bytes);
+    if (cut?.kind !== "waiting") return cut;
+    const judged = cut.judged() ?? this.#read(cut.bytes);
+    return judged?.kind === "waiting" ? undefined : judged;
   }
 
   #read(bytes: Uint8Array): CutEntry | undefined {

@@ -21,6 +21,12 @@ const isInId = new Uint8Array(256);
 for (const sign of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-")
   isInId[sign.charCodeAt(0)] = 1;
 
+/** The patients that a resource names: the first `count` of the lists. */
+export type Mentioned = Pick<Readonly<Mentions>, "count" | "room" | "unnamed"> & {
+  readonly patients: readonly string[];
+  readonly areSeen: readonly boolean[];
+};
+
 /**
  * The patients that the written elements of a resource name, in the order of the elements, as `Redaction` in
  * redact.ts finds them.
@@ -58,9 +64,10 @@ export class Mentions {
     this.room = 0;
   }
 
-  /** The patients of this resource. */
-  get named(): readonly string[] {
-    return this.patients.slice(0, this.count);
+  /** The patients of this resource, for later. */
+  copy(): Mentioned {
+    const { count, room, unnamed } = this;
+    return { patients: this.patients.slice(0, count), areSeen: this.areSeen.slice(0, count), count, room, unnamed };
   }
 
   /** A text that a reader may follow, between its quotes; its bytes are plain. */

@@ -15,6 +15,7 @@ import type { PartAccess } from "#phi/redact";
 import { FactMemory, MemoryRoom } from "./fact-memory.ts";
 import { asciiText } from "./ascii-text.ts";
 import { contextOf, cutter, loadText, type CutContext, type Refused } from "./isolate-cutter.ts";
+import type { Mentioned } from "./mentions.ts";
 import type { Plan } from "./plan.ts";
 import { planOf } from "./plans.ts";
 import { isSame, wordsOf } from "./words.ts";
@@ -54,7 +55,7 @@ interface RowDecision {
 /** The decisions about the rows that meet the same conditions of rules, and what it cost to find these conditions. */
 interface Met {
   readonly units: number;
-  readonly decisions: FactMemory<RowDecision>;
+  readonly decisions: FactMemory<Alike>;
 }
 
 /** A row that leaves. */
@@ -69,23 +70,64 @@ export interface CutRow {
   readonly facts: Facts;
 }
 
-/** A row that is not judged yet: it waits for facts, with its bytes. */
-export interface WaitingRow {
+/** A row that is not judged yet: it waits for facts, with its bytes and with what its first reading found. */
+export interface WaitingRow<Judged> {
   readonly kind: "waiting";
   readonly needs: RowNeeds;
   bytes: Uint8Array;
+  /** Judges the row by the facts of its first reading, once; undefined: its bytes have to be read again. */
+  readonly judged: () => Judged | undefined;
 }
 
 export type EntryMode = "match" | "include";
 
 /** An entry that was cut, or only read: by its type and mode, with its id and its end in the text. */
-export type CutEntry = (
+export type CutEntry = JudgedEntry | (WaitingRow<JudgedEntry> & EntryPlace);
+
+/** An entry that waits for nothing. */
+export type JudgedEntry = (
   | CutRow
   | { readonly kind: "hidden" }
   /** Read without a decision. */
   | { readonly kind: "key" }
-  | WaitingRow
-) & { readonly type: string; readonly mode: EntryMode; readonly id: string; entryEnd: number };
+) &
+  EntryPlace;
+
+interface EntryPlace {
+  readonly type: string;
+  readonly mode: EntryMode;
+  readonly id: string;
+  entryEnd: number;
+}
+
+/** A resource as a whole body. */
+export type CutBody = (CutRow & { readonly lastUpdated: string | undefined }) | "hidden";
+
+/** What rows with the same deciding facts share. */
+interface Alike {
+  readonly facts: Facts;
+  /** What they wait for, until one of them is judged. */
+  readonly needs: RowNeeds | undefined;
+  decision: RowDecision | undefined;
+}
+
+/** The output of a row. */
+interface Cut {
+  readonly id: string;
+  readonly text: Uint8Array;
+  /** The range of the resource in the text. */
+  readonly start: number;
+  readonly end: number;
+  /** Of a whole body. */
+  readonly lastUpdated: string | undefined;
+}
+
+/** What a cut found in its resource, beside the text. */
+interface CutParts {
+  readonly mentions: Mentioned;
+  readonly withheld: number;
+  readonly records: number;
+}
 
 /** After this many hidden rows in a row, the facts of the next are read before it is cut. */
 const hiddenMax = 8;
@@ -128,8 +170,12 @@ export class RowCutter {
   #lastNamed = "";
   /** Length of the last id: the next is likely to be as long. */
   #idLength = 0;
-  /** The facts that the row at hand lacks. */
-  #needs: RowNeeds | undefined;
+  /** What the row at hand shares with others, if it waits for facts. */
+  #waiting: Alike | undefined;
+  /** Units of work for the conditions that the row at hand meets. */
+  #conditionUnits = 0;
+  /** The plan by which the row at hand was cut first. */
+  #tried: Plan | undefined;
 
   /** @param type of the resources. @param mode by which an entry leaves (FHIR R4 §3.1.1.4). */
   constructor(judge: Judge, bases: GuardedBases, type: string, mode: EntryMode = "match") {
@@ -145,23 +191,22 @@ export class RowCutter {
   }
 
   /** A whole body: a resource. Its text is the redacted resource. */
-  resource(
-    body: Uint8Array,
-  ): (CutRow & { readonly lastUpdated: string | undefined }) | "hidden" | WaitingRow | undefined {
+  resource(body: Uint8Array): CutBody | WaitingRow<CutBody> | undefined {
     try {
       loadText(this.#context, body, false);
       scanner.next();
       const decision = this.#cut(0);
       if (!scanner.isAtEnd) throw unusual;
-      if (this.#needs !== undefined) return { kind: "waiting", needs: this.#needs, bytes: body };
       this.note();
-      if (decision === undefined) return "hidden";
-      const { lastUpdated } = cutter;
+      const waiting = this.#waiting;
+      if (decision === undefined && waiting === undefined) return "hidden";
+      if (waiting !== undefined && !this.#isCutAhead) return this.#wait(body, waiting, undefined, bodyOf);
       if (output.length > resourceBytesMax) throw unusual;
+      const id = this.#id();
       const text = output.keep();
-      const released = this.#released(decision, this.#id(), text);
-      const { mustShow, facts } = decision;
-      return { kind: "row", released, start: 0, end: text.length, mustShow, facts, lastUpdated };
+      const cut = { id, text, start: 0, end: text.length, lastUpdated: cutter.lastUpdated };
+      if (waiting !== undefined) return this.#wait(body, waiting, cut, bodyOf);
+      return bodyOf(this.#leaving(decision ?? hidden, cut, cutter), cut);
     } catch (fault) {
       return leave(fault, this.#bases);
     }
@@ -197,35 +242,69 @@ export class RowCutter {
     const frame = this.#frame;
     const before = frame.beforeId.byteLength + frame.afterId.byteLength;
     const decision = this.#cut(1 + before + this.#idLength);
-    if (decision === undefined) return this.#without("hidden");
+    if (decision === undefined && !this.#isCutAhead) return this.#without("hidden");
     const id = this.#id();
     this.#idLength = id.length;
     const { length } = output;
     if (length > resourceBytesMax) throw unusual; // by its placeholders: it could not be read again
     const text = output.keepEntry(frame, (cutter.factStart[this.#facts.id] ?? 0) + 1, id.length);
     const start = before + id.length;
-    const released = this.#released(decision, id, text);
+    const end = start + length;
+    if (decision === undefined) return this.#without("hidden", { id, text, start, end, lastUpdated: undefined });
+    const released = this.#released(decision, id, text, cutter);
     const { mustShow, facts } = decision;
-    return {
-      kind: "row",
-      released,
-      start,
-      end: start + length,
-      mustShow,
-      facts,
-      type: this.type,
-      mode: this.#mode,
-      id,
-      entryEnd: 0,
-    };
+    const { type } = this;
+    return { kind: "row", released, start, end, mustShow, facts, type, mode: this.#mode, id, entryEnd: 0 };
   }
 
-  #without(kind: "key" | "hidden"): CutEntry {
-    const place = { type: this.type, mode: this.#mode, id: this.#idOrNone(), entryEnd: 0 };
-    const needs = kind === "key" ? undefined : this.#needs;
-    return needs === undefined
-      ? { kind, ...place }
-      : { kind: "waiting", needs, bytes: scanner.bytes, ...place };
+  /** @param cut of a row that was cut before its facts are known. */
+  #without(kind: "key" | "hidden", cut?: Cut): CutEntry {
+    const place = { type: this.type, mode: this.#mode, id: cut?.id ?? this.#idOrNone(), entryEnd: 0 };
+    const waiting = this.#waiting;
+    if (kind === "key" || waiting === undefined) return { kind, ...place };
+    const entryOf = (row: CutRow | "hidden"): JudgedEntry =>
+      row === "hidden" ? { kind: row, ...place } : { ...row, ...place };
+    return { ...this.#wait(scanner.bytes, waiting, cut, entryOf), ...place };
+  }
+
+  /** The row waits, and was cut by the view of a row before it. */
+  get #isCutAhead(): boolean {
+    return this.#waiting !== undefined && this.#tried !== this.#facts.read;
+  }
+
+  #wait<Judged>(
+    bytes: Uint8Array,
+    alike: Alike,
+    cut: Cut | undefined,
+    judgedOf: (row: CutRow | "hidden", cut: Cut | undefined) => Judged,
+  ): WaitingRow<Judged> {
+    const { withheld, records } = cutter;
+    const parts = cut && { mentions: cutter.mentions.copy(), withheld, records };
+    const [tried, units, id] = [this.#tried, this.#conditionUnits, cut?.id ?? this.#idOrNone()];
+    const judge = (): Judged | undefined => {
+      this.#patient = undefined;
+      try {
+        const { plan } = this.#decided(alike, units);
+        this.#hiddenInARow = plan === undefined ? this.#hiddenInARow + 1 : 0;
+        if (plan !== undefined) this.#facts.shown = plan;
+        if (plan !== undefined && (plan !== tried || parts === undefined)) return undefined;
+        const row = plan && parts && cut && this.#leaving(alike.decision ?? hidden, cut, parts);
+        this.note();
+        return judgedOf(row ?? "hidden", cut);
+      } catch (fault) {
+        if (!(fault instanceof RowShareSpent)) return leave(fault, this.#bases);
+        this.note();
+        this.#bases.barrier.hide({ type: this.type, id }, fault);
+        return judgedOf("hidden", cut);
+      }
+    };
+    let judged: { readonly row: Judged | undefined } | undefined;
+    return {
+      kind: "waiting",
+      needs: alike.needs ?? nothing,
+      bytes,
+      judged: () => (judged ??= { row: judge() }).row,
+    };
   }
 
   /** At a resource: past it. Its output is that of its own decision; `undefined`: it is hidden, or it waits. */
@@ -233,16 +312,17 @@ export class RowCutter {
     const { at } = scanner;
     const facts = this.#facts;
     this.#patient = undefined;
-    this.#needs = undefined;
+    this.#waiting = undefined;
     cutter.judgeBy(this.#judge);
     const tried = this.#hiddenInARow < hiddenMax ? (facts.shown ?? facts.read) : facts.read;
+    this.#tried = tried;
     cutter.cut(tried, gap);
     this.#checkType();
     const decision = this.#decidedWithinShare();
+    if (this.#waiting !== undefined) return undefined;
     const plan = decision?.plan;
     if (plan === undefined) {
-      // A row behind a row that waits is likely to wait, too.
-      this.#hiddenInARow = this.#needs === undefined ? this.#hiddenInARow + 1 : hiddenMax;
+      this.#hiddenInARow += 1;
       return undefined;
     }
     this.#hiddenInARow = 0;
@@ -264,20 +344,28 @@ export class RowCutter {
     try {
       return this.#decide();
     } catch (fault) {
-      if (this.#needs !== undefined && fault === unusual) return undefined;
       if (!(fault instanceof RowShareSpent)) throw fault;
       this.#bases.barrier.hide({ type: this.type, id: this.#idOrNone() }, fault);
       return undefined;
     }
   }
 
-  #decide(): RowDecision {
+  #decide(): RowDecision | undefined {
     // The residence of each Patient is noted, and each has its own id.
-    if (this.#isPatient) return this.#judged();
-    const met = this.#met.of(cutter, this.#judgedConditions);
-    const decision = met.decisions.of(cutter, this.#judged);
+    const met = this.#isPatient ? undefined : this.#met.of(cutter, this.#judgedConditions);
+    const alike = met === undefined ? this.#read() : met.decisions.of(cutter, this.#read);
+    this.#conditionUnits = met?.units ?? 0;
+    if (alike.decision === undefined && alike.needs !== undefined) {
+      this.#waiting = alike;
+      return undefined;
+    }
+    return this.#decided(alike, this.#conditionUnits);
+  }
+
+  #decided(alike: Alike, conditionUnits: number): RowDecision {
+    const decision = (alike.decision ??= this.#judged(alike.facts));
     // A row's work is its own, whatever was judged before it.
-    if (met.units + decision.units > rowShare) throw new RowShareSpent();
+    if (conditionUnits + decision.units > rowShare) throw new RowShareSpent();
     return decision;
   }
 
@@ -295,17 +383,20 @@ export class RowCutter {
         );
     const facts = Facts.captured(members, conditionPaths, [], readsCodes);
     const met = lists.conditionsMet(this.type, facts);
-    const decisions = this.#decisions.get(met) ?? new FactMemory(this.#facts.ofOthers, this.#room);
+    const decisions = this.#decisions.get(met) ?? new FactMemory<Alike>(this.#facts.ofOthers, this.#room);
     this.#decisions.set(met, decisions);
     return { units: Facts.workOn(facts).spent, decisions };
   };
 
-  readonly #judged = (): RowDecision => {
-    const { lists, viewOf, mustShow } = this.#judge;
+  readonly #read = (): Alike => {
+    const { lists, readsCodes, needsOf } = this.#judge;
     // An inline label is unusual: there is none.
-    const facts = Facts.captured(this.#captured(), lists.factPaths(this.type), [], this.#judge.readsCodes);
-    this.#needs = this.#judge.needsOf?.(facts);
-    if (this.#needs !== undefined) throw unusual; // no decision to remember
+    const facts = Facts.captured(this.#captured(), lists.factPaths(this.type), [], readsCodes);
+    return { facts, needs: needsOf?.(facts), decision: undefined };
+  };
+
+  #judged(facts: Facts): RowDecision {
+    const { lists, viewOf, mustShow } = this.#judge;
     if (this.#isPatient) this.#patient = facts;
     lists.conditionsMet(this.type, facts);
     const { spent } = Facts.workOn(facts);
@@ -324,7 +415,7 @@ export class RowCutter {
       facts,
       units,
     };
-  };
+  }
 
   #captured(): JsonObject {
     const { paths, hasMeta } = this.#facts;
@@ -366,11 +457,18 @@ export class RowCutter {
     return asciiText(bytes, start + 1, end - 1);
   }
 
-  #released(decision: RowDecision, id: string, text: Uint8Array): Released {
-    const { mentions } = cutter;
+  /** @param decision by which a row leaves. */
+  #leaving(decision: RowDecision, { id, text, start, end }: Cut, parts: CutParts): CutRow {
+    const { mustShow, facts } = decision;
+    const released = this.#released(decision, id, text, parts);
+    return { kind: "row", released, start, end, mustShow, facts };
+  }
+
+  #released(decision: RowDecision, id: string, text: Uint8Array, parts: CutParts): Released {
+    const { mentions, withheld, records } = parts;
     let { patients, unseen } = decision;
-    if (!this.#isUsual(decision)) {
-      const { named } = mentions;
+    if (!this.#isUsual(decision, mentions)) {
+      const named = mentions.patients.slice(0, mentions.count);
       patients = new Set([...decision.patients, ...named]);
       if (patients.size > patientsMax) throw unusual;
       // the id of a Patient always leaves
@@ -386,15 +484,14 @@ export class RowCutter {
       unseen,
       room: decision.room + mentions.room,
       unnamed: decision.unnamed || mentions.unnamed,
-      withheld: cutter.withheld,
-      records: cutter.records,
+      withheld,
+      records,
     };
   }
 
   /** The released references name the owners that the facts name, and no further patient. */
-  #isUsual({ patients }: RowDecision): boolean {
+  #isUsual({ patients }: RowDecision, { patients: named, areSeen, count }: Mentioned): boolean {
     if (patients.size > 1) return false;
-    const { patients: named, areSeen, count } = cutter.mentions;
     let isSeen = this.#isPatient || patients.size === 0;
     for (let index = 0; index < count; index += 1) {
       const patient = named[index] ?? "";
@@ -410,11 +507,18 @@ export class RowCutter {
   }
 }
 
-const hidden: Omit<RowDecision, "facts" | "units"> = {
+const nothing: RowNeeds = { patients: [], referred: [], targets: [] };
+const noFacts = Facts.captured({}, [], []);
+const hidden: RowDecision = {
   plan: undefined,
   patients: nobody,
   unseen: nobody,
   unnamed: false,
   room: 0,
   mustShow: [],
+  facts: noFacts,
+  units: 0,
 };
+
+const bodyOf = (row: CutRow | "hidden", cut: Cut | undefined): CutBody =>
+  row === "hidden" ? row : { ...row, lastUpdated: cut?.lastUpdated };

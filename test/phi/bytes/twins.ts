@@ -133,7 +133,7 @@ function cutFast(bytes: Uint8Array, view: ResourceView) {
     const { mentions, factStart, factEnd } = cutter;
     return {
       text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(cutter.output.row),
-      patients: mentions.named,
+      patients: mentions.copy().patients,
       areSeen: mentions.areSeen.slice(0, mentions.count),
       room: mentions.room,
       unnamed: mentions.unnamed,
