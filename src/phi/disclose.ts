@@ -33,7 +33,7 @@ import {
 } from "./disclosure.ts";
 import { afterWaiting, isCut, noneAhead } from "./bytes/entry-cutter.ts";
 import { CutCandidate, CutLinked, CutMatch } from "./bytes/cut-linked.ts";
-import type { Refused } from "./bytes/isolate-cutter.ts";
+import type { Deciding } from "./bytes/isolate-cutter.ts";
 import type { CutEntry, CutRow, JudgedEntry, RowCutter } from "./bytes/row-cutter.ts";
 import { referredAt } from "./links.ts";
 import { withoutMembersOf } from "./labelled-parts.ts";
@@ -258,9 +258,9 @@ export class Discloser {
     return this.#engine === "plain" ? noneAhead : this.#cutters.ofEntries(type).ahead(part);
   }
 
-  /** The parts of a resource that the byte engine leaves to the plain engine. */
-  get refused(): Refused {
-    return this.#cutters.refused;
+  /** The parts of a resource that decide and are not facts. */
+  get deciding(): Deciding {
+    return this.#cutters;
   }
 
   get #barrier(): RowBarrier {

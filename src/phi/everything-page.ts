@@ -62,7 +62,7 @@ export class EverythingPage {
     };
     // Most rows of a record are Observations.
     const usual = ["Observation", ...this.#disclosers.keys()].map(cutterOf).find((one) => one !== undefined);
-    return usual && new EntryCutter(this.#bases, this.#included.refused, usual, cutterOf, "one");
+    return usual && new EntryCutter(this.#bases, this.#included.deciding, usual, cutterOf, "one");
   }
 
   /** The rows that were taken, and a row that did not fit on any page: all of them decided a refusal. */

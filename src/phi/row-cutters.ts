@@ -1,14 +1,14 @@
-import type { Facts } from "#fhir/json/facts";
+import type { Facts, Sought } from "#fhir/json/facts";
 import type { ResourceView } from "#policy/compile";
 import type { Grant } from "#policy/grant";
 import { EntryCutter } from "./bytes/entry-cutter.ts";
-import type { Refused } from "./bytes/isolate-cutter.ts";
-import { RowCutter } from "./bytes/row-cutter.ts";
+import type { Deciding } from "./bytes/isolate-cutter.ts";
+import { RowCutter, wholeNeeded } from "./bytes/row-cutter.ts";
 import { unusual } from "./bytes/unusual.ts";
 import type { NamedBases, RowViews } from "./row-views.ts";
 
 /** The cutters of one answer, which cut rows in a pass over their bytes: one for each type of rows. */
-export class RowCutters {
+export class RowCutters implements Deciding {
   readonly #grant: Grant;
   readonly #bases: NamedBases;
   readonly #rows: RowViews;
@@ -21,9 +21,12 @@ export class RowCutters {
     this.#rows = rows;
   }
 
-  /** The parts of a resource that the byte engine leaves to the plain engine. */
-  get refused(): Refused {
-    return { readsCodes: this.#grant.readsCodes(), judgesNested: this.#grant.judgesNested };
+  get sought(): Sought | undefined {
+    return this.#grant.sought();
+  }
+
+  get judgesNested(): boolean {
+    return this.#grant.judgesNested;
   }
 
   /** The cutter of the entries of a searchset whose rows have this type. */
@@ -31,7 +34,7 @@ export class RowCutters {
     const known = this.#entryCutters.get(type);
     if (known !== undefined) return known;
     const usual = this.of(type, "search");
-    const cutter = new EntryCutter(this.#bases, this.refused, usual, (found, mode) =>
+    const cutter = new EntryCutter(this.#bases, this, usual, (found, mode) =>
       mode === "include" ? this.of(found, "include") : undefined,
     );
     this.#entryCutters.set(type, cutter);
@@ -47,7 +50,7 @@ export class RowCutters {
     const key = `${part} ${type}`;
     const known = this.#rowCutters.get(key);
     if (known !== undefined) return known;
-    const { mustShow, needsOf, needsIncluded, needsWhole } = this.#grant;
+    const { mustShow, needsOf, needsIncluded, needsWhole, timesAsked } = this.#grant;
     const { origin, residences } = this.#bases;
     const { mayLinkTo, viewInside } = part === "include" ? this.#rows.contextOf(type) : this.#rows.context;
     const cutter = new RowCutter(
@@ -56,7 +59,8 @@ export class RowCutters {
         lists: this.#grant,
         viewOf: (facts) => {
           if (part === "search" && !this.#rows.isFound(facts)) return undefined;
-          if (needsWhole(facts, origin)) throw unusual;
+          const needed = needsWhole(facts, origin);
+          if (needed !== undefined) throw needed === "whole" ? wholeNeeded : unusual;
           if (!isRow(facts)) return undefined;
           return part === "include"
             ? this.#viewIncluded(facts)
@@ -69,13 +73,14 @@ export class RowCutters {
           if (needs.targets.length > 0) throw unusual;
           return needs;
         },
+        timesAsked: (facts) => timesAsked(facts, origin),
         mustShow: (facts) => (part === "search" ? (mustShow?.(facts) ?? []) : []),
         note: (facts) => (isRow(facts) ? residences.note(facts) : undefined),
         mayLinkTo,
-        ...this.refused,
+        deciding: this,
         viewInside: (resource, nesting) => {
           // A Consent of a patient inside judges the whole row.
-          if (needsWhole(this.#rows.factsOf(resource), origin)) throw unusual;
+          if (needsWhole(this.#rows.factsOf(resource), origin) !== undefined) throw unusual;
           return viewInside(resource, nesting);
         },
       },

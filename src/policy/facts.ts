@@ -7,6 +7,7 @@ import { residencePaths } from "#residence/row-residences";
 import { meetsCondition, type CompiledCondition, type CompiledPolicy } from "./compile.ts";
 import { codedMembers } from "#policy/view/code-list";
 import { timeMembersOf } from "./consent/data-period.ts";
+import { timeAndAuthorMembersOf } from "./consent/row-facts.ts";
 import type { Access } from "./row-access.ts";
 import { filterPaths } from "./scope-filters.ts";
 import { labelMembersOf } from "./sensitivity/row-labels.ts";
@@ -35,6 +36,8 @@ export interface FactLists {
   readonly conditionPaths: (type: string) => readonly FactPath[];
   /** The names of the members that these conditions read, at any depth. */
   readonly conditionNames: (type: string) => ReadonlySet<string>;
+  /** The part of {@link factPaths} that Consents may ask about: see `Grant.timesAsked`. */
+  readonly askedPaths: (type: string) => readonly FactPath[];
   /** Names the conditions at {@link conditionPaths} that a resource of the type meets. */
   readonly conditionsMet: (type: string, facts: Facts) => string;
 }
@@ -161,6 +164,7 @@ function makeLists(
     // the members of `meta` are read together
     return conditions(found).filter(({ elements: [first = ""] }) => first !== "meta" && !others.has(first));
   });
+  const asked = once(known, (found) => timeAndAuthorMembersOf(found).map((name) => [name] as const));
   const all = once(known, (found) =>
     distinct([
       ...deciding(found),
@@ -168,6 +172,7 @@ function makeLists(
       ["meta", "versionId"],
       ["meta", "lastUpdated"],
       ...residencePaths(found),
+      ...asked(found),
     ]),
   );
   // distinct paths: those by value come first
@@ -176,6 +181,7 @@ function makeLists(
     factPaths: all,
     decidingPaths: deciding,
     presencePaths: presence,
+    askedPaths: asked,
     conditionPaths: once(known, (found) => distinct(pathsOf(tested(found)))),
     conditionNames: (found) =>
       new Set([...codedMembers, ...tested(found).flatMap(({ elements }) => elements)]),

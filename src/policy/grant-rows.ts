@@ -21,6 +21,7 @@ import {
   type Access,
   type RowAccess,
 } from "./row-access.ts";
+import { soughtBy } from "./consent/asked-facts.ts";
 import { isInDataPeriod } from "./consent/data-period.ts";
 import { hasContext } from "./labels.ts";
 import { joinNeeds, needsOf, relationNeeds } from "./row-needs.ts";
@@ -101,9 +102,16 @@ export function granted(
       type === "Provenance" ||
       includes.some(({ source, targets }) => source === "Provenance" || targets.has("Provenance")),
     judgesNested: typeof access.consents === "object",
-    readsCodes: () =>
-      policy.labels.fromCodes || (typeof access.consents === "object" && access.consents.readsCodes),
+    sought: () =>
+      typeof access.consents === "object"
+        ? access.consents.sought(policy.labels.fromCodes)
+        : soughtBy([], policy.labels.fromCodes),
     needsWhole: (row, base) => needsWhole(policy, access, row, base),
+    timesAsked: (row, base) => {
+      const { consents } = access;
+      const isAsked = typeof consents === "object" && consents.lacking(row, base).length === 0;
+      return isAsked ? consents.of(row, base).times : undefined;
+    },
     part2Scope: policy.labels.part2 ? (row, base) => scopeOfPart2(policy, access, row, base) : undefined,
   };
 }

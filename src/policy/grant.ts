@@ -2,12 +2,13 @@ import type { Operation } from "#fhir/operations";
 import type { Nesting } from "#fhir/r4/compartment";
 import type { FhirBase } from "#fhir/r4/reference";
 import type { ResourceType } from "#fhir/r4/elements";
-import type { Facts } from "#fhir/json/facts";
+import type { Facts, Sought } from "#fhir/json/facts";
 import type { Json, JsonObject } from "#fhir/json/json";
 import type { FhirQuestion } from "#fhir/ports";
 import type { SearchParameter, SortKey } from "#fhir/search/search";
 import type { Result } from "#kernel/result";
 import type { ResourceView } from "./compile.ts";
+import type { AskedTimes } from "./consent/asked-facts.ts";
 import type { FactLists } from "./facts.ts";
 import type { RowNeeds } from "./row-needs.ts";
 import type { WithheldBy } from "./row-weight.ts";
@@ -67,12 +68,17 @@ export interface Grant extends FactLists {
   /** Answers whether a rule or a scope tests this member of a resource: a part of it is then never cut. */
   readonly isTested: (type: string, member: string) => boolean;
   /**
-   * Answers whether the facts at {@link FactLists} are too few to decide about a row, because a Consent in
-   * force may ask for any element: then {@link viewOf} needs facts of the whole resource.
+   * `whole`: the facts at {@link FactLists} are too few to decide about a row, because a Consent in force may ask
+   * for any element; {@link viewOf} needs facts of the whole resource. `plain`: only the plain engine decides.
    */
-  readonly needsWhole: (row: Facts, base: FhirBase) => boolean;
-  /** Codes anywhere in a row may decide about it, as far as Consents are known now. */
-  readonly readsCodes: () => boolean;
+  readonly needsWhole: (row: Facts, base: FhirBase) => "plain" | "whole" | undefined;
+  /**
+   * What the Consents that judge a row ask of its time and authors: rows that give it the same answer, and have the
+   * same deciding facts, have the same view. Undefined: nothing.
+   */
+  readonly timesAsked: (row: Facts, base: FhirBase) => AskedTimes | undefined;
+  /** What may decide about a row wherever it stands in it, as far as Consents are known now. */
+  readonly sought: () => Sought | undefined;
   /** Consents of patients whom only nested resources name judge a row: it is read whole if it has any. */
   readonly judgesNested: boolean;
   /**

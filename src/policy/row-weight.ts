@@ -159,7 +159,7 @@ function withReferredLabels(
 function labelsWithCodes(row: Facts, base: FhirBase): RowLabels | undefined {
   const whole = Facts.wholeOf(row);
   if (whole !== undefined) return rowFactsOf(whole, base).labels;
-  return Facts.lacksSensitiveCodes(row) ? labelsOf(row) : undefined;
+  return Facts.absentIn(row)?.labels === true ? labelsOf(row) : undefined;
 }
 
 /** See `Grant.needsWhole`. */
@@ -168,16 +168,13 @@ export function needsWhole(
   { consents }: Pick<Access, "consents">,
   row: Facts,
   base: FhirBase,
-): boolean {
-  return (
-    (labels.part2 && labelsOf(row).isPart2) ||
-    (labels.throughReferences && Facts.wholeOf(row) === undefined) ||
-    (labels.fromCodes && labelsWithCodes(row, base) === undefined) ||
-    // A row that its own facts hide needs nothing.
-    (typeof consents === "object" &&
-      consents.lacking(row, base).length === 0 &&
-      consents.of(row, base).needsWhole)
-  );
+): "plain" | "whole" | undefined {
+  if (labels.part2 && labelsOf(row).isPart2) return "plain";
+  if (labels.throughReferences && Facts.wholeOf(row) === undefined) return "plain";
+  if (labels.fromCodes && labelsWithCodes(row, base) === undefined) return "whole";
+  // A row that its own facts hide needs nothing.
+  const isAsked = typeof consents === "object" && consents.lacking(row, base).length === 0;
+  return isAsked ? consents.of(row, base).needsWhole : undefined;
 }
 
 /**

@@ -33,10 +33,17 @@ export interface Consented {
 }
 
 /** The grant of a request under a policy and the Consents of the patients. */
-export function grantUnder(
+export function grantUnder(scene: Consented, request: string): Grant {
+  const { grant, learn } = grantOf(scene, request);
+  learn();
+  return grant;
+}
+
+/** As {@link grantUnder}. `learn`: from then on the Consents are known. */
+export function grantOf(
   { policy, consents, purpose = "TREAT", patients = ["a"], hasConsents = false }: Consented,
   request: string,
-): Grant {
+): { readonly grant: Grant; readonly learn: () => void } {
   const scopes = parseScopes("system/*.rs");
   const [path = "", query = ""] = request.split("?");
   const interaction = readInteraction("GET", path.split("/"), query);
@@ -58,11 +65,11 @@ export function grantUnder(
     filedAt: instant(0),
     mayPermit: true,
   }));
-  book.learn(patients, new Map(patients.map((patient) => [patient, filed])));
   const access = { scopes: scopes.value, patient: undefined, purpose, consents: book };
   const grant = evaluate(compilePolicy(policy, "sha256:test"), access, value);
   if (!grant.ok) throw new Error(grant.error.reason);
-  return grant.value;
+  const learn = () => book.learn(patients, new Map(patients.map((patient) => [patient, filed])));
+  return { grant: grant.value, learn };
 }
 
 /** The resource as a read answers it; undefined: it is withheld. */

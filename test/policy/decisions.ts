@@ -152,6 +152,9 @@ export const decisions: Readonly<Record<string, Decide>> = {
   "policy/grant needsWhole": byDecidingPaths((facts, { resource, granting: { grant } }) =>
     grant.needsWhole(facts(resource), origin),
   ),
+  "policy/grant timesAsked": byDecidingPaths((facts, { resource, granting: { grant } }) =>
+    JSON.stringify(grant.timesAsked(facts(resource), origin)),
+  ),
   "policy/consent/consent-book of": byDecidingPaths((facts, { resource }) => {
     const book = bookOf();
     const consents = book.of(facts(resource), origin);

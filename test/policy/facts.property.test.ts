@@ -280,9 +280,12 @@ function takersOf(type: string, file: string, text: string): readonly string[] {
  */
 const inner: readonly string[] = [
   "policy/scope-filters keysOf",
+  "phi/bytes/row-cutter alikeOf", // keeps them
+  "phi/bytes/row-cutter judged", // by viewOf
   "phi/bytes/row-cutter mustShow",
   "phi/bytes/row-cutter needsOf",
   "phi/bytes/row-cutter note",
+  "phi/bytes/row-cutter timesAsked",
   "phi/bytes/row-cutter viewOf",
   "phi/row-views isFound",
   "phi/row-cutters viewIncluded",
@@ -313,7 +316,7 @@ const inner: readonly string[] = [
   "policy/self-widening covers",
   "policy/self-widening isMore",
   "policy/self-widening rulesShowing",
-  "fhir/json/facts lacksSensitiveCodes",
+  "fhir/json/facts absentIn",
   "policy/consent/consent-book capturedFactsOf",
   "policy/consent/consent-book seesTargets",
   "policy/consent/consent-book isIndividuals",

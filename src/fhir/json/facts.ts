@@ -14,9 +14,24 @@ export const inlineLabel =
  */
 export type FactPath = readonly [member: string] | readonly ["meta", member: string];
 
+/** Texts that decide about resources wherever they stand in them, for an engine that reads bytes. */
+export interface SoughtTexts {
+  /** Codes, as `system|code`. */
+  readonly codes: readonly string[];
+  /** Ids, and types, in references. */
+  readonly names: readonly string[];
+}
+
+/** What an engine that reads bytes looks for in a resource: a resource that has any of it is judged whole. */
+export interface Sought {
+  /** Each code of the value sets is sought. */
+  readonly labels: boolean;
+  readonly texts: ReadonlySet<SoughtTexts>;
+}
+
 const labels = Symbol("inline labels");
 const whole = Symbol("whole resource");
-const lacksCodes = Symbol("no sensitive codes");
+const lacks = Symbol("sought and absent");
 const work = Symbol("work");
 
 /**
@@ -31,26 +46,26 @@ export class Facts {
   private readonly [labels]: readonly JsonObject[];
 
   private readonly [whole]: JsonObject | undefined;
-  private readonly [lacksCodes]: boolean;
+  private readonly [lacks]: Sought | undefined;
   private [work]: RowWork | undefined;
 
   private constructor(
     members: JsonObject,
     inlineLabels: readonly JsonObject[],
     resource: JsonObject | undefined,
-    lacks = false,
+    absent: Sought | undefined,
   ) {
     Object.assign(this, members);
     this[labels] = inlineLabels;
     this[whole] = resource;
-    this[lacksCodes] = lacks;
+    this[lacks] = absent;
     this[work] = undefined;
   }
 
   static of(resource: JsonObject, paths: readonly FactPath[]): Facts {
     const found: JsonObject[] = [];
     findInlineLabels(resource, found);
-    return new Facts(pick(resource, paths), found, resource);
+    return new Facts(pick(resource, paths), found, resource, undefined);
   }
 
   /**
@@ -59,20 +74,20 @@ export class Facts {
    * @param captured the members found at the paths; every member that no path names is left out.
    * @param inlineLabels every object of the whole resource, at any depth, with {@link inlineLabel} as its
    * `url`.
-   * @param lacks it is known that no code of the value sets stands anywhere in the resource.
+   * @param absent nothing of this stands anywhere in the resource.
    */
   static captured(
     captured: JsonObject,
     paths: readonly FactPath[],
     inlineLabels: readonly JsonObject[],
-    lacks = false,
+    absent?: Sought,
   ): Facts {
-    return new Facts(pick(captured, paths), inlineLabels, undefined, lacks);
+    return new Facts(pick(captured, paths), inlineLabels, undefined, absent);
   }
 
-  /** True if it is known that no code in the resource labels it. */
-  static lacksSensitiveCodes(facts: Facts): boolean {
-    return facts[lacksCodes];
+  /** What is known to stand nowhere in the resource; undefined: nothing. */
+  static absentIn(facts: Facts): Sought | undefined {
+    return facts[lacks];
   }
 
   /** The extensions (or what stands in their place) that label an element inside the resource. */

@@ -23,7 +23,8 @@ import {
 } from "./plan.ts";
 import { repeatResult } from "./repeats.ts";
 import { isSame, isSameWords, wordsOf } from "./words.ts";
-import { ByteScanner, codeHash, flagRewrite } from "./scanner.ts";
+import { ByteScanner, codeHash, flagRewrite, referenceHash } from "./scanner.ts";
+import type { SoughtTable } from "./sought-table.ts";
 import { StringMapper } from "./string-mapper.ts";
 import { unusual } from "./unusual.ts";
 
@@ -43,7 +44,7 @@ const deceasedTrue = utf8('"deceasedBoolean":true');
 export interface CutContext extends Pick<RedactContext, "bases" | "urls"> {
   readonly classes: ByteClasses;
   /** See `ByteScanner`. */
-  readonly looksForCodes?: boolean;
+  readonly table?: SoughtTable | undefined;
   readonly refusesContained?: boolean;
 }
 
@@ -95,7 +96,7 @@ export class ByteCutter {
     this.#contained = undefined;
     this.#classes = classes.table;
     this.scanner.needles = classes.needles;
-    this.scanner.looksForCodes = context.looksForCodes === true;
+    this.scanner.sought = context.table;
     this.scanner.refusesContained = context.refusesContained === true;
     this.#strings.begin(urls);
     this.mentions.begin([bases.origin, bases.public]);
@@ -141,6 +142,7 @@ export class ByteCutter {
     this.#containedAt = -1;
     this.withheld = 0;
     this.records = 1;
+    scanner.foundAt = -1;
     plan.repeats.begin(this.#text, plan.members.length);
     output.begin(scanner.at, gap);
     if (scanner.bytes[scanner.at] !== 0x7b) throw unusual;
@@ -274,8 +276,12 @@ export class ByteCutter {
         }
 
         const valueAt = at;
-        if (member === 0) at = scanner.skip(at, sign, hash);
-        else {
+        if (member === 0) {
+          at = scanner.skip(at, sign, hash);
+          // Consents judge a row by it, also where its type has no such element: it is not among the facts.
+          if ((nodeFlags & nodeFlag.resource) !== 0 && scanner.sought?.readsMember(hash) === true)
+            scanner.foundAt = valueAt;
+        } else {
           const kind = table[member + memberField.kind] ?? 0;
           const flags = table[member + memberField.flags] ?? 0;
           const index = table[member + memberField.index] ?? 0;
@@ -295,7 +301,9 @@ export class ByteCutter {
                 // First: a label must never be remembered as read.
                 if (hash === urlHash) scanner.passLabel(valueAt, at, look);
                 else if (hash === codeHash) scanner.passCode(valueAt, at);
-                if (look === 0 && mayRepeat && (flags & memberFlag.follows) === 0)
+                else if (hash === referenceHash) scanner.passReference(valueAt, at);
+                const isFound = scanner.foundAt === valueAt;
+                if (look === 0 && mayRepeat && !isFound && (flags & memberFlag.follows) === 0)
                   repeats.note(index, valueAt, at, scanner.depth, 0);
               } else at = repeated;
               if ((flags & memberFlag.reference) !== 0) {
@@ -317,7 +325,8 @@ export class ByteCutter {
                 mapped = this.#strings.mapped;
                 // It leads to no patient.
                 const isOfItself = this.#strings.fragmentsMet === fragments;
-                if (look === 0 && isKept && isOfItself && mentions.count === named && mayRepeat)
+                const isPlain = look === 0 && scanner.foundAt !== valueAt;
+                if (isPlain && isKept && isOfItself && mentions.count === named && mayRepeat)
                   repeats.note(index, valueAt, at, scanner.depth, repeatResult.kept);
               }
               if (isKept) {
@@ -332,7 +341,7 @@ export class ByteCutter {
           } else if (kind === memberKind.hidden) {
             if (repeated === 0) {
               at = scanner.skip(at, sign, hash);
-              if (mayRepeat) repeats.note(index, valueAt, at, scanner.depth, 0);
+              if (mayRepeat && scanner.foundAt < valueAt) repeats.note(index, valueAt, at, scanner.depth, 0);
             } else at = repeated;
             if (sign === 0x22 && (flags & memberFlag.reference) !== 0) {
               referenceStart = valueAt;
@@ -375,7 +384,8 @@ export class ByteCutter {
                   output.written === writtenBefore && output.runStart === runBefore && output.runEnd === at;
                 // A reference to a contained resource depends on the resource around it.
                 const isOfItself = this.#strings.fragmentsMet === fragments;
-                if (mayRepeat && isOfItself && (isAsWritten || !isKept)) {
+                const isFound = scanner.foundAt >= valueAt;
+                if (mayRepeat && isOfItself && !isFound && (isAsWritten || !isKept)) {
                   const result = isKept ? repeatResult.kept : 0;
                   repeats.noteNaming(index, valueAt, at, scanner.depth, result, mentions, named, room);
                 }

@@ -4,7 +4,7 @@ import { isObject, property, readJson } from "#fhir/json/json";
 import { isResourceType } from "#fhir/r4/elements";
 import type { GuardedBases } from "#phi/origin-urls";
 import { asciiText } from "./ascii-text.ts";
-import { contextOf, cutter, isLoaded, loadText, type CutContext, type Refused } from "./isolate-cutter.ts";
+import { contextOf, cutter, isLoaded, loadText, type Deciding } from "./isolate-cutter.ts";
 import { hashOf } from "./name-hash.ts";
 import type { CutEntry, EntryMode, JudgedEntry, RowCutter } from "./row-cutter.ts";
 import { leave, unusual } from "./unusual.ts";
@@ -38,7 +38,7 @@ const { scanner } = cutter;
  */
 export class EntryCutter {
   readonly #bases: GuardedBases;
-  readonly #context: CutContext;
+  readonly #deciding: Deciding;
   readonly #cutterOf: CutterOf;
   readonly #usual: RowCutter;
   readonly #isOne: boolean;
@@ -61,13 +61,13 @@ export class EntryCutter {
    */
   constructor(
     bases: GuardedBases,
-    refused: Refused,
+    deciding: Deciding,
     usual: RowCutter,
     cutterOf: CutterOf,
     modes: "both" | "one" = "both",
   ) {
     this.#bases = bases;
-    this.#context = contextOf(bases, refused);
+    this.#deciding = deciding;
     this.#usual = usual;
     this.#cutterOf = cutterOf;
     this.#isOne = modes === "one";
@@ -114,7 +114,7 @@ export class EntryCutter {
     // It was tried ahead, and left to the plain engine.
     if (left?.buffer === bytes.buffer && left.byteOffset === bytes.byteOffset) return undefined;
     try {
-      loadText(this.#context, bytes, true);
+      this.#load(bytes);
       this.#loaded = undefined;
       const entry = this.#entry("row");
       if (!scanner.isAtEnd) throw unusual;
@@ -123,6 +123,10 @@ export class EntryCutter {
     } catch (fault) {
       return leave(fault, this.#bases);
     }
+  }
+
+  #load(text: Uint8Array): object {
+    return loadText(contextOf(this.#bases, this.#deciding), text, true);
   }
 
   /** For the entries that begin in this chunk, which is not changed until the next. */
@@ -134,7 +138,7 @@ export class EntryCutter {
   /** Reads the entry at a position of the chunk. @param part `key`: a match is read without a decision. */
   #entryAt(at: number, part: "row" | "key"): CutEntry | undefined {
     try {
-      if (!isLoaded(this.#loaded)) this.#loaded = loadText(this.#context, this.#chunk, true);
+      if (!isLoaded(this.#loaded)) this.#loaded = this.#load(this.#chunk);
       scanner.start(at);
       const entry = this.#entry(part);
       if (entry.kind === "waiting") entry.bytes = this.#chunk.subarray(at, entry.entryEnd);

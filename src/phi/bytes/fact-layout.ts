@@ -15,6 +15,8 @@ export class FactLayout {
   /** The paths that decide: by the conditions that a resource meets there, and the others by their bytes. */
   readonly ofConditions: readonly DecidingFact[];
   readonly ofOthers: readonly DecidingFact[];
+  /** The paths that Consents may ask about. */
+  readonly ofAsked: readonly DecidingFact[];
   /** The paths of `ofConditions`, and of the type, by which conditions are read. */
   readonly conditionPaths: readonly FactPath[];
   /** The names of the members that conditions read, at any depth. */
@@ -34,7 +36,7 @@ export class FactLayout {
   #entryStart: { readonly base: string; readonly text: DataView } | undefined;
 
   constructor(lists: FactLists, type: string) {
-    const { factPaths, decidingPaths, presencePaths, conditionPaths } = lists;
+    const { factPaths, decidingPaths, presencePaths, conditionPaths, askedPaths } = lists;
     this.typeName = r4ResourceTypes.find((each) => each === type) ?? type;
     this.paths = factPaths(type);
     const texts = this.paths.map((path) => path.join("."));
@@ -45,6 +47,10 @@ export class FactLayout {
       text,
       index: texts.indexOf(text),
       isByPresence: byPresence.has(text),
+    }));
+    this.ofAsked = [...textsOf(askedPaths(type))].map((text) => ({
+      index: texts.indexOf(text),
+      isByPresence: false,
     }));
     this.conditionPaths = [["resourceType"], ...conditionPaths(type)];
     this.conditionNames = lists.conditionNames(type);

@@ -1,6 +1,8 @@
 import { originUrls, type Bases } from "#phi/origin-urls";
+import type { Sought } from "#fhir/json/facts";
 import { byteClassesOf } from "./byte-classes.ts";
 import { ByteCutter, type CutContext } from "./cutter.ts";
+import { SoughtTable } from "./sought-table.ts";
 
 export type { CutContext };
 
@@ -20,24 +22,25 @@ export function loadText(context: CutContext, text: Uint8Array, hasRows: boolean
 
 export const isLoaded = (proof: object | undefined): boolean => proof === lastLoad;
 
-/** The parts of a resource that decide and are not captured: a resource with one is not cut here. */
-export interface Refused {
-  /** Codes of the value sets decide. */
-  readonly readsCodes: boolean;
-  /** Contained resources decide. */
+/** The parts of a resource that decide and are not facts. */
+export interface Deciding {
+  /** A resource that has any of it is judged whole. Undefined: nothing. */
+  readonly sought: Sought | undefined;
+  /** Contained resources decide: a resource with one is not cut here. */
   readonly judgesNested: boolean;
 }
 
-let last: CutContext | undefined;
+let last: (CutContext & Pick<Deciding, "sought">) | undefined;
 
 /** The rules for the texts of one answer, the same object for each of its cutters. */
-export function contextOf(bases: Bases, { readsCodes, judgesNested }: Refused): CutContext {
-  if (last?.bases !== bases || last.looksForCodes !== readsCodes || last.refusesContained !== judgesNested)
+export function contextOf(bases: Bases, { sought, judgesNested }: Deciding): CutContext {
+  if (last?.bases !== bases || last.sought !== sought || last.refusesContained !== judgesNested)
     last = {
       bases,
       classes: byteClassesOf(bases),
       urls: originUrls(bases),
-      looksForCodes: readsCodes,
+      sought,
+      table: sought && new SoughtTable(sought),
       refusesContained: judgesNested,
     };
   return last;

@@ -67,7 +67,13 @@ export class Mentions {
   /** The patients of this resource, for later. */
   copy(): Mentioned {
     const { count, room, unnamed } = this;
-    return { patients: this.patients.slice(0, count), areSeen: this.areSeen.slice(0, count), count, room, unnamed };
+    return {
+      patients: this.patients.slice(0, count),
+      areSeen: this.areSeen.slice(0, count),
+      count,
+      room,
+      unnamed,
+    };
   }
 
   /** A text that a reader may follow, between its quotes; its bytes are plain. */

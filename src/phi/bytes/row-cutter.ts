@@ -1,20 +1,22 @@
 import { utf8 } from "#kernel/encoded";
 import { rowShare, RowShareSpent } from "#fhir/search/row-work";
-import { Facts } from "#fhir/json/facts";
-import { resourceBytesMax, type Json, type JsonObject } from "#fhir/json/json";
+import { Facts, type Sought } from "#fhir/json/facts";
+import { isObject, readJson, resourceBytesMax, type Json } from "#fhir/json/json";
 import { ownersNamed, type Concerned } from "#fhir/r4/concerned-patients";
 import type { SearchParameter } from "#fhir/search/search";
 import { patientsMax, type Released } from "#phi/disclosure";
 import { hidesOwner } from "#phi/shown-reference";
 import type { GuardedBases } from "#phi/origin-urls";
 import type { ResourceView } from "#policy/compile";
+import type { AskedTimes } from "#policy/consent/asked-facts";
+import { answerTo } from "#policy/consent/row-facts";
 import type { FactLists } from "#policy/facts";
 import type { RowNeeds } from "#policy/row-needs";
 import { capturedValue } from "./captured-value.ts";
 import type { PartAccess } from "#phi/redact";
 import { FactMemory, MemoryRoom } from "./fact-memory.ts";
 import { asciiText } from "./ascii-text.ts";
-import { contextOf, cutter, loadText, type CutContext, type Refused } from "./isolate-cutter.ts";
+import { contextOf, cutter, loadText, type Deciding } from "./isolate-cutter.ts";
 import type { Mentioned } from "./mentions.ts";
 import type { Plan } from "./plan.ts";
 import { planOf } from "./plans.ts";
@@ -24,13 +26,16 @@ import { factLayoutOf, type FactLayout } from "./fact-layout.ts";
 import { leave, unusual } from "./unusual.ts";
 
 /** The decisions of a grant about the resources of an answer. They read facts alone. */
-export interface Judge extends PartAccess, Refused {
+export interface Judge extends PartAccess {
+  readonly deciding: Deciding;
   readonly policyDigest: string;
   readonly lists: FactLists;
   /** The view of a row that leaves; `undefined`: the row is hidden. */
   readonly viewOf: (facts: Facts) => ResourceView | undefined;
   /** The facts to learn before {@link viewOf} is asked. */
   readonly needsOf?: (facts: Facts) => RowNeeds | undefined;
+  /** See `Grant.timesAsked`. */
+  readonly timesAsked?: (facts: Facts) => AskedTimes | undefined;
   /** The criteria that the written row itself must meet. */
   readonly mustShow: (facts: Facts) => readonly SearchParameter[];
   /** Called for each Patient, also for a hidden Patient. */
@@ -103,12 +108,24 @@ interface EntryPlace {
 /** A resource as a whole body. */
 export type CutBody = (CutRow & { readonly lastUpdated: string | undefined }) | "hidden";
 
+/** Thrown by {@link Judge.viewOf} for captured facts: only facts of the whole resource decide. */
+export const wholeNeeded: Error = new Error("the whole resource decides");
+
 /** What rows with the same deciding facts share. */
 interface Alike {
   readonly facts: Facts;
   /** What they wait for, until one of them is judged. */
   readonly needs: RowNeeds | undefined;
   decision: RowDecision | undefined;
+  /** Rows of different times and authors: `undefined` until it is known whether these decide. */
+  apart: Apart | "alike" | undefined;
+}
+
+/** Rows that Consents may tell apart by their times and authors. */
+interface Apart {
+  readonly asked: AskedTimes;
+  readonly byBytes: FactMemory<Alike>;
+  readonly byAnswer: Map<string, Alike>;
 }
 
 /** The output of a row. */
@@ -153,7 +170,6 @@ const { scanner, output } = cutter;
 export class RowCutter {
   readonly #judge: Judge;
   readonly #bases: GuardedBases;
-  readonly #context: CutContext;
   readonly type: string;
   readonly #mode: EntryMode;
   readonly #isPatient: boolean;
@@ -174,6 +190,8 @@ export class RowCutter {
   #waiting: Alike | undefined;
   /** Units of work for the conditions that the row at hand meets. */
   #conditionUnits = 0;
+  /** Where the row at hand begins. */
+  #start = 0;
   /** The plan by which the row at hand was cut first. */
   #tried: Plan | undefined;
 
@@ -182,7 +200,6 @@ export class RowCutter {
     this.#mode = mode;
     this.#judge = judge;
     this.#bases = bases;
-    this.#context = contextOf(bases, judge);
     this.#facts = factLayoutOf(judge.lists, judge.policyDigest, type);
     this.type = this.#facts.typeName;
     this.#isPatient = type === "Patient";
@@ -193,7 +210,7 @@ export class RowCutter {
   /** A whole body: a resource. Its text is the redacted resource. */
   resource(body: Uint8Array): CutBody | WaitingRow<CutBody> | undefined {
     try {
-      loadText(this.#context, body, false);
+      loadText(contextOf(this.#bases, this.#judge.deciding), body, false);
       scanner.next();
       const decision = this.#cut(0);
       if (!scanner.isAtEnd) throw unusual;
@@ -250,7 +267,8 @@ export class RowCutter {
     const text = output.keepEntry(frame, (cutter.factStart[this.#facts.id] ?? 0) + 1, id.length);
     const start = before + id.length;
     const end = start + length;
-    if (decision === undefined) return this.#without("hidden", { id, text, start, end, lastUpdated: undefined });
+    if (decision === undefined)
+      return this.#without("hidden", { id, text, start, end, lastUpdated: undefined });
     const released = this.#released(decision, id, text, cutter);
     const { mustShow, facts } = decision;
     const { type } = this;
@@ -292,6 +310,8 @@ export class RowCutter {
         this.note();
         return judgedOf(row ?? "hidden", cut);
       } catch (fault) {
+        // Its bytes were read before it was known what Consents ask of them.
+        if (fault === wholeNeeded) return undefined;
         if (!(fault instanceof RowShareSpent)) return leave(fault, this.#bases);
         this.note();
         this.#bases.barrier.hide({ type: this.type, id }, fault);
@@ -313,6 +333,7 @@ export class RowCutter {
     const facts = this.#facts;
     this.#patient = undefined;
     this.#waiting = undefined;
+    this.#start = at;
     cutter.judgeBy(this.#judge);
     const tried = this.#hiddenInARow < hiddenMax ? (facts.shown ?? facts.read) : facts.read;
     this.#tried = tried;
@@ -351,15 +372,48 @@ export class RowCutter {
   }
 
   #decide(): RowDecision | undefined {
+    const { factStart, factEnd } = cutter;
+    const { id } = this.#facts;
+    if (factEnd[id] !== 0) scanner.passReference(factStart[id] ?? 0, factEnd[id] ?? 0);
     // The residence of each Patient is noted, and each has its own id.
     const met = this.#isPatient ? undefined : this.#met.of(cutter, this.#judgedConditions);
-    const alike = met === undefined ? this.#read() : met.decisions.of(cutter, this.#read);
     this.#conditionUnits = met?.units ?? 0;
+    if (scanner.foundAt >= 0) return this.#decidedOrWaiting(this.#readWhole());
+    try {
+      return this.#decidedOrWaiting(met === undefined ? this.#read() : met.decisions.of(cutter, this.#read));
+    } catch (fault) {
+      if (fault !== wholeNeeded) throw fault;
+      return this.#decidedOrWaiting(this.#readWhole());
+    }
+  }
+
+  #decidedOrWaiting(alike: Alike): RowDecision | undefined {
     if (alike.decision === undefined && alike.needs !== undefined) {
       this.#waiting = alike;
       return undefined;
     }
-    return this.#decided(alike, this.#conditionUnits);
+    const apart = this.#apartOf(alike);
+    return this.#decided(apart === "alike" ? alike : this.#toldApart(apart), this.#conditionUnits);
+  }
+
+  /** Whether Consents tell rows apart that have the same deciding facts. */
+  #apartOf(alike: Alike): Apart | "alike" {
+    if (alike.apart !== undefined) return alike.apart;
+    const isOne = this.#isPatient || Facts.wholeOf(alike.facts) !== undefined;
+    const asked = isOne ? undefined : this.#judge.timesAsked?.(alike.facts);
+    const byBytes = new FactMemory<Alike>(this.#facts.ofAsked, this.#room);
+    return (alike.apart = asked === undefined ? "alike" : { asked, byBytes, byAnswer: new Map() });
+  }
+
+  /** The rows whose times and authors give the same answers as those of the row at hand. */
+  #toldApart({ asked, byBytes, byAnswer }: Apart): Alike {
+    return byBytes.of(cutter, () => {
+      const facts = this.#captured();
+      const answer = answerTo(asked, facts, this.#bases.origin);
+      const known = byAnswer.get(answer) ?? alikeOf(facts, undefined, "alike");
+      byAnswer.set(answer, known);
+      return known;
+    });
   }
 
   #decided(alike: Alike, conditionUnits: number): RowDecision {
@@ -370,7 +424,7 @@ export class RowCutter {
   }
 
   readonly #judgedConditions = (): Met => {
-    const { lists, readsCodes } = this.#judge;
+    const { lists } = this.#judge;
     const { paths, ofConditions, conditionPaths, conditionNames } = this.#facts;
     const { factStart, factEnd } = cutter;
     const members: Record<string, Json> = { resourceType: this.type };
@@ -381,19 +435,29 @@ export class RowCutter {
           factStart[index] ?? 0,
           conditionNames,
         );
-    const facts = Facts.captured(members, conditionPaths, [], readsCodes);
+    const facts = Facts.captured(members, conditionPaths, [], this.#sought);
     const met = lists.conditionsMet(this.type, facts);
     const decisions = this.#decisions.get(met) ?? new FactMemory<Alike>(this.#facts.ofOthers, this.#room);
     this.#decisions.set(met, decisions);
     return { units: Facts.workOn(facts).spent, decisions };
   };
 
+  get #sought(): Sought | undefined {
+    return this.#judge.deciding.sought;
+  }
+
   readonly #read = (): Alike => {
-    const { lists, readsCodes, needsOf } = this.#judge;
-    // An inline label is unusual: there is none.
-    const facts = Facts.captured(this.#captured(), lists.factPaths(this.type), [], readsCodes);
-    return { facts, needs: needsOf?.(facts), decision: undefined };
+    const facts = this.#captured();
+    return alikeOf(facts, this.#judge.needsOf?.(facts));
   };
+
+  /** The row at hand alone, by all that stands in it. */
+  #readWhole(): Alike {
+    const whole = readJson(scanner.bytes.subarray(this.#start, scanner.at));
+    if (!whole.ok || !isObject(whole.value)) throw unusual;
+    const facts = Facts.of(whole.value, this.#judge.lists.factPaths(this.type));
+    return alikeOf(facts, this.#judge.needsOf?.(facts));
+  }
 
   #judged(facts: Facts): RowDecision {
     const { lists, viewOf, mustShow } = this.#judge;
@@ -417,7 +481,7 @@ export class RowCutter {
     };
   }
 
-  #captured(): JsonObject {
+  #captured(): Facts {
     const { paths, hasMeta } = this.#facts;
     const { factStart, factEnd } = cutter;
     const captured: Record<string, Json> = {};
@@ -431,7 +495,8 @@ export class RowCutter {
       else (meta ??= {})[second] = value;
     }
     if (meta !== undefined) captured["meta"] = meta;
-    return captured;
+    // An inline label is unusual: there is none.
+    return Facts.captured(captured, this.#judge.lists.factPaths(this.type), [], this.#sought);
   }
 
   /** The id of a resource that leaves; see `isId`. */
@@ -506,6 +571,13 @@ export class RowCutter {
     return isSeen;
   }
 }
+
+const alikeOf = (facts: Facts, needs: RowNeeds | undefined, apart?: "alike"): Alike => ({
+  facts,
+  needs,
+  decision: undefined,
+  apart,
+});
 
 const nothing: RowNeeds = { patients: [], referred: [], targets: [] };
 const noFacts = Facts.captured({}, [], []);

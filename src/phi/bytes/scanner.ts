@@ -3,7 +3,7 @@ import { inlineLabel } from "#fhir/json/facts";
 import { depthMax, resourceBytesMax } from "#fhir/json/json";
 import { byteClass, strictClasses, type Needle } from "./byte-classes.ts";
 import { hashOf } from "./name-hash.ts";
-import { isSensitiveCode } from "./sensitive-code.ts";
+import type { SoughtTable } from "./sought-table.ts";
 import { isSame } from "./words.ts";
 import { unusual } from "./unusual.ts";
 
@@ -17,6 +17,7 @@ const bytesMin = 65_536;
 
 const urlHash = hashOf("url");
 export const codeHash = hashOf("code");
+export const referenceHash = hashOf("reference");
 const containedHash = hashOf("contained");
 const label = utf8(inlineLabel);
 
@@ -47,8 +48,10 @@ export class ByteScanner {
   flags = 0;
   /** The parts of an address that the strings of this answer are searched for. */
   needles: readonly Needle[] = [];
-  /** The codes in a resource decide about it: a code of the value sets is left to the plain engine. */
-  looksForCodes = false;
+  /** The codes and references that decide about a resource, wherever they stand in it. */
+  sought: SoughtTable | undefined;
+  /** The place of the last that was found in the resource; -1: there is none. */
+  foundAt = -1;
   /** The patients of contained resources decide about their container: it is left to the plain engine. */
   refusesContained = false;
   /** The text is read where it stands, so nothing is written to its array. */
@@ -352,9 +355,14 @@ export class ByteScanner {
     if (end - start === label.length + 2 && this.isAt(start + 1, label)) throw unusual;
   }
 
-  /** Refuses a code of the value sets. `[start, end)` has the quotes. */
+  /** Notes a code that decides about the resource. `[start, end)` has the quotes. */
   passCode(start: number, end: number): void {
-    if (this.looksForCodes && isSensitiveCode(this.bytes, start + 1, end - 1)) throw unusual;
+    if (this.sought?.mayCode(this.bytes, start + 1, end - 1) === true) this.foundAt = start;
+  }
+
+  /** Notes a reference, or the id of the resource, by which a Consent may judge the resource. */
+  passReference(start: number, end: number): void {
+    if (this.sought?.mayName(this.bytes, start + 1, end - 1) === true) this.foundAt = start;
   }
 
   /** @param hash of a name. */
@@ -402,6 +410,7 @@ export class ByteScanner {
           at = this.#hiddenText(at);
           if (name === urlHash) this.passLabel(start, at, this.flags);
           else if (name === codeHash) this.passCode(start, at);
+          else if (name === referenceHash) this.passReference(start, at);
         } else if (sign === 0x7b || sign === 0x5b) {
           if (++depth > depthMax) throw unusual;
           at += 1;

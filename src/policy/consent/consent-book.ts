@@ -1,5 +1,5 @@
 import { coversPurpose } from "#fhir/r4/purpose-of-use";
-import { Facts } from "#fhir/json/facts";
+import { Facts, type Sought } from "#fhir/json/facts";
 import { isOwnedBy } from "#fhir/r4/compartment";
 import { isCompartmentType } from "#fhir/r4/compartment-tables";
 import { allConcernedBy, concernedBy } from "#fhir/r4/concerned-patients";
@@ -13,11 +13,11 @@ import {
   type ConsentPolicy,
   type FiledConsent,
 } from "./decide-by-consents.ts";
-import type { ConsentRequest } from "./judge-consent.ts";
+import { mayConcern, type ConsentRequest } from "./judge-consent.ts";
 import type { RowLabels } from "#policy/sensitivity/row-labels";
 import { labelsOf } from "#policy/labels";
-import { factsAsked, isBeyond } from "./asked-facts.ts";
-import { rowFactsOf, type ConsentRowFacts } from "./row-facts.ts";
+import { factsAsked, isAnswered, soughtBy, timesAsked, type AskedTimes } from "./asked-facts.ts";
+import { capturedRowFacts, rowFactsOf, type ConsentRowFacts } from "./row-facts.ts";
 
 /** The request whose rows the Consents judge. */
 export interface ConsentSetting {
@@ -49,7 +49,10 @@ export class ConsentsUnknown extends Error {
  */
 export class ConsentBook {
   readonly #setting: ConsentSetting;
-  readonly #known = new Map<string, readonly FiledConsent[]>();
+  readonly #known = new Map<string, KnownConsents>();
+  #sought:
+    | { readonly answers: number; readonly labels: boolean; readonly sought: Sought | undefined }
+    | undefined;
   /** The Consents that let a row through, by `consent digest`. */
   readonly #permitting = new Map<string, ConsentOfPatient>();
   /** Changes with each answer of {@link learn}: what was known of a row by then does not count any more. */
@@ -88,11 +91,16 @@ export class ConsentBook {
     return [...this.#permitting.values()];
   }
 
-  /** A known Consent asks for the labels of rows, which the codes in them make too. */
-  get readsCodes(): boolean {
-    return [...this.#known.values()].some((consents) =>
-      consents.some(({ rules }) => factsAsked(rules) !== "nothing"),
+  /** What decides about rows by the known Consents, wherever it stands. @param labels see {@link soughtBy}. */
+  sought(labels: boolean): Sought | undefined {
+    const last = this.#sought;
+    if (last?.answers === this.#answers && last.labels === labels) return last.sought;
+    const all = [...this.#known.values()].flatMap(({ judging }) =>
+      judging.map(({ rules }) => factsAsked(rules)),
     );
+    const sought = soughtBy(all, labels);
+    this.#sought = { answers: this.#answers, labels, sought };
+    return sought;
   }
 
   /** The id of the individual who asks for records of their own. */
@@ -109,18 +117,19 @@ export class ConsentBook {
           .map(({ digest, mayPermit }) => `${digest} ${mayPermit}`)
           .toSorted()
           .join();
-      return names(now) === names(known);
+      return names(now) === names(known.inForce);
     });
   }
 
   /** @param found for each of the patients; a patient who is missing has no Consent. */
   learn(patients: Iterable<string>, found: ReadonlyMap<string, readonly FiledConsent[]>): void {
     this.#answers += 1;
-    for (const patient of patients)
-      this.#known.set(
-        patient,
-        (found.get(patient) ?? []).filter(({ rules }) => rules.isActive),
-      );
+    const { request } = this.#setting;
+    for (const patient of patients) {
+      const inForce = (found.get(patient) ?? []).filter(({ rules }) => rules.isActive);
+      const judging = inForce.filter(({ rules }) => mayConcern(rules, request));
+      this.#known.set(patient, { inForce, judging });
+    }
   }
 
   /** No patient is known any more: a Consent was filed, which may be the first of the origin. */
@@ -210,7 +219,7 @@ export class ConsentBook {
         isUnidentified: unidentified && !isIndividuals,
         hasConsents: this.#isNeeded,
       },
-      () => (whole === undefined ? capturedFactsOf(row) : rowFactsOf(whole, base, Facts.workOn(row))),
+      () => (whole === undefined ? capturedFactsOf(row, base) : rowFactsOf(whole, base, Facts.workOn(row))),
       (version) => this.#note(version),
     );
   }
@@ -218,8 +227,8 @@ export class ConsentBook {
   #note({ consent, digest }: PermittingVersion): void {
     const name = `${consent} ${digest}`;
     if (this.#permitting.has(name)) return;
-    for (const [patient, consents] of this.#known) {
-      const filed = consents.find((each) => each.consent === consent && each.digest === digest);
+    for (const [patient, { judging }] of this.#known) {
+      const filed = judging.find((each) => each.consent === consent && each.digest === digest);
       if (filed !== undefined) return void this.#permitting.set(name, { consent, digest, patient, filed });
     }
   }
@@ -251,27 +260,22 @@ const ofNoRow: ReadonlySet<string> = new Set([
 /** Answers whether a target of this type is not read: it belongs to no row, or is asked apart. */
 export const isOfNoRow = (type: string): boolean => ofNoRow.has(type);
 
-const none: readonly FiledConsent[] = [];
-const nothing: ReadonlySet<string> = new Set();
+/** The Consents of a patient. */
+interface KnownConsents {
+  readonly inForce: readonly FiledConsent[];
+  /** Those that concern requests with the purpose and the actors of this request. */
+  readonly judging: readonly FiledConsent[];
+}
+
+const none: KnownConsents = { inForce: [], judging: [] };
 
 /** The facts of a row of which only the bytes were read. */
-function capturedFactsOf(row: Facts): ConsentRowFacts {
-  const [type, id] = [textAt(row, "resourceType") ?? "", textAt(row, "id") ?? ""];
-  return {
-    reference: `${type}/${id}`,
-    type,
-    profiles: nothing,
-    codes: nothing,
-    time: undefined,
-    contained: [],
-    authors: { known: nothing, possible: nothing, hasUnknown: true },
-    refersTo: nothing,
-    belongsTo: nothing,
+const capturedFactsOf = (row: Facts, base: FhirBase): ConsentRowFacts =>
+  capturedRowFacts(row, base, {
     labels: labelsOf(row),
     work: Facts.workOn(row),
-    captured: Facts.lacksSensitiveCodes(row) ? "labels" : "nothing",
-  };
-}
+    lacks: Facts.absentIn(row),
+  });
 
 // Their entries name patients of their own.
 const containers: ReadonlySet<string> = new Set(["Bundle", "Parameters"]);
@@ -303,7 +307,7 @@ interface RowStanding {
 /** The Consents of the patients of a row. */
 export class RowConsents {
   readonly #request: Omit<ConsentRequest, "isByLabel">;
-  readonly #patients: readonly (readonly FiledConsent[])[];
+  readonly #patients: readonly KnownConsents[];
   readonly #standing: RowStanding;
   readonly #read: () => ConsentRowFacts;
   /** Gets each Consent that permits. */
@@ -314,7 +318,7 @@ export class RowConsents {
 
   constructor(
     request: Omit<ConsentRequest, "isByLabel">,
-    patients: readonly (readonly FiledConsent[])[],
+    patients: readonly KnownConsents[],
     standing: RowStanding,
     read: () => ConsentRowFacts,
     onPermit: (version: PermittingVersion) => void,
@@ -342,15 +346,20 @@ export class RowConsents {
 
   /** A Consent is in force for a patient of the row. */
   get hasConsentInForce(): boolean {
-    return this.#patients.some((consents) => consents.length > 0);
+    return this.#patients.some(({ inForce }) => inForce.length > 0);
   }
 
-  /** Answers whether only the whole row decides the verdict of a Consent in force. */
-  get needsWhole(): boolean {
-    const facts = this.#patients.flatMap((consents) => consents.map(({ rules }) => factsAsked(rules)));
-    if (facts.length === 0) return false;
+  /** What the Consents ask of the time and the authors of the row; undefined: nothing. */
+  get times(): AskedTimes | undefined {
+    return timesAsked(this.#patients.flatMap(({ judging }) => judging.map(({ rules }) => factsAsked(rules))));
+  }
+
+  /** See `Grant.needsWhole`. */
+  get needsWhole(): "plain" | "whole" | undefined {
+    if (!this.hasConsentInForce) return undefined;
     const { type, captured } = (this.#facts ??= this.#read());
-    return containers.has(type) || facts.some((each) => isBeyond(each, captured));
+    if (containers.has(type)) return "plain";
+    return this.#patients.every(({ judging }) => areAnswered(judging, captured)) ? undefined : "whole";
   }
 
   /**
@@ -425,13 +434,12 @@ export class RowConsents {
     return known;
   }
 
-  #decide(consents: readonly FiledConsent[], policy: ConsentPolicy, isByLabel: boolean): ConsentDecision {
-    if (consents.length === 0) return { isPermitted: policy.base === "honoured", because: undefined };
+  #decide({ judging }: KnownConsents, policy: ConsentPolicy, isByLabel: boolean): ConsentDecision {
+    if (judging.length === 0) return { isPermitted: policy.base === "honoured", because: undefined };
     const facts = (this.#facts ??= this.#read());
     // The engine asks first whether it needs the whole row.
-    if (consents.some(({ rules }) => isBeyond(factsAsked(rules), facts.captured)))
-      return { isPermitted: false, because: undefined };
-    return decideByConsents(consents, { ...this.#request, isByLabel }, facts, policy);
+    if (!areAnswered(judging, facts.captured)) return { isPermitted: false, because: undefined };
+    return decideByConsents(judging, { ...this.#request, isByLabel }, facts, policy);
   }
 
   /** The Consents of one patient let nothing through that the Consents of a further patient deny. */
@@ -441,6 +449,12 @@ export class RowConsents {
     return isPermitted;
   }
 }
+
+const areAnswered = (
+  consents: readonly FiledConsent[],
+  captured: ConsentRowFacts["captured"] | undefined,
+): boolean =>
+  captured === undefined || consents.every(({ rules }) => isAnswered(factsAsked(rules), captured.lacks));
 
 /** The base without a rule of the policy: research and marketing need a permission (45 CFR 164.508). */
 export const defaultBase = (purpose: string | undefined): ConsentPolicy["base"] =>

@@ -95,10 +95,22 @@ interface Possible {
 }
 const silent: Possible = { isSilent: true };
 
+/** False: by its API, period, purposes and actors a Consent is silent about each row of a request. */
+export function mayConcern(consent: ConsentRules, request: Omit<ConsentRequest, "action">): boolean {
+  if (!consent.isActive || !isOfApi(consent, request)) return false;
+  if (consent.unclear !== undefined) return true;
+  return consent.readings.some(({ root, outside }) => {
+    if (periodMatch(root.frame, request.at) === "no") return false;
+    const concerns = (action: ConsentRequest["action"]) => frameMatch(root, { ...request, action }) !== "no";
+    return outside !== "silent" || concerns("read") || concerns("write");
+  });
+}
+
+const isOfApi = ({ api }: ConsentRules, request: Pick<ConsentRequest, "api">): boolean =>
+  api === undefined || (api === "both" ? request.api !== undefined : api === request.api);
+
 function possibleEffects(consent: ConsentRules, request: ConsentRequest, row: ConsentRowFacts): Possible {
-  const { api } = consent;
-  const isOfApi = api === undefined || (api === "both" ? request.api !== undefined : api === request.api);
-  if (!consent.isActive || !isOfApi) return silent;
+  if (!consent.isActive || !isOfApi(consent, request)) return silent;
   if (consent.unclear !== undefined)
     return { deny: { path: consent.unclear, specificity: 0 }, isSilent: false };
   return consent.readings

@@ -1,13 +1,13 @@
 import type { RowWork } from "#fhir/search/row-work";
-import { inlineLabel, workOn } from "#fhir/json/facts";
+import { inlineLabel, workOn, type Sought } from "#fhir/json/facts";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
-import { elementsOf } from "#fhir/r4/elements";
+import { elementsOf, isResourceType } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { rowLabels, statedLabels, withInside, type RowLabels } from "#policy/sensitivity/row-labels";
 import { sensitivitiesOf } from "#policy/sensitivity/sensitive-codes";
-import type { AskedFacts } from "./asked-facts.ts";
+import type { AskedTimes } from "./asked-facts.ts";
 import { codeName } from "./consent.ts";
-import { spanOf, type TimeSpan } from "./time-span.ts";
+import { liesInside, spanOf, type TimeSpan } from "./time-span.ts";
 
 /** The facts of a row that a Consent may ask for. */
 export interface ConsentRowFacts {
@@ -29,8 +29,11 @@ export interface ConsentRowFacts {
   readonly labels: RowLabels;
   /** The work on the row: each Consent that judges it spends of the row's share. */
   readonly work: RowWork;
-  /** The most that is known of the row; undefined: the whole. Further facts are not those of the row. */
-  readonly captured?: Exclude<AskedFacts, "whole">;
+  /**
+   * Present if only bytes of the row were read: nothing of this stands in it, and its codes and references are not
+   * known. It has no contained resource.
+   */
+  readonly captured?: { readonly lacks: Sought | undefined };
 }
 
 interface Authors {
@@ -198,6 +201,65 @@ export function labellingCodes(row: JsonObject, base: FhirBase): readonly string
     const sensitivities = sensitivitiesOf(at === 0 ? undefined : name.slice(0, at), name.slice(at + 1));
     return sensitivities.length === 0 ? [] : [`${name}: ${sensitivities.join(", ")}`];
   });
+}
+
+const noTexts: ReadonlySet<string> = new Set();
+
+/** The facts of a row of which only the bytes were read. @param labels by its stated labels. */
+export function capturedRowFacts(
+  row: JsonObject,
+  base: FhirBase,
+  { labels, work, lacks }: Pick<ConsentRowFacts, "labels" | "work"> & { readonly lacks: Sought | undefined },
+): ConsentRowFacts {
+  const [type, id] = [textAt(row, "resourceType") ?? "", textAt(row, "id") ?? ""];
+  const isAsked = lacks !== undefined && lacks.texts.size > 0;
+  return {
+    reference: `${type}/${id}`,
+    type,
+    profiles: noTexts,
+    codes: noTexts,
+    time: isAsked ? timeOf(row) : undefined,
+    authors: {
+      known: noTexts,
+      possible: noTexts,
+      hasUnknown: !isAsked || authorsOf(row, type, base).hasUnknown,
+    },
+    refersTo: noTexts,
+    belongsTo: noTexts,
+    contained: [],
+    labels,
+    work,
+    captured: { lacks },
+  };
+}
+
+/** The members of any row by which {@link timeOf} and {@link authorsOf} judge it. */
+export const timeAndAuthorMembers: ReadonlySet<string> = new Set([
+  ...timeMembers,
+  ...authorElements,
+  ...perhapsAuthors,
+  ...furtherAuthors,
+]);
+
+const membersOfTypes = new Map<string, readonly string[]>();
+
+/** Those of them that R4 has in a type. */
+export function timeAndAuthorMembersOf(type: string): readonly string[] {
+  const settled = membersOfTypes.get(type);
+  if (settled !== undefined) return settled;
+  const names = [...elementsOf(type).values()].flatMap(({ forms }) => forms.map(({ name }) => name));
+  const members = names
+    .flatMap((name) => [name, `_${name}`])
+    .filter((name) => timeAndAuthorMembers.has(name));
+  if (isResourceType(type)) membersOfTypes.set(type, members);
+  return members;
+}
+
+/** How the time and the authors of a row answer what Consents ask: equal texts lead to equal verdicts. */
+export function answerTo({ periods, authors }: AskedTimes, row: JsonObject, base: FhirBase): string {
+  const time = periods.length === 0 ? undefined : timeOf(row);
+  const inside = time === undefined ? "" : periods.map((period) => liesInside(time, period)).join();
+  return `${authors && authorsOf(row, textAt(row, "resourceType") ?? "", base).hasUnknown} ${inside}`;
 }
 
 function timeOf(row: JsonObject): TimeSpan | undefined {
