@@ -60,7 +60,7 @@ const keys = {
   measured: 35,
   unjudged: 36,
 } as const;
-// Hex in an event, 32 bytes in a record.
+// A digest is hex in an event and bytes in a record.
 const digestFields: ReadonlySet<string> = new Set([
   "pathsDigest",
   "contentDigest",
@@ -105,7 +105,7 @@ function bytesInside(room: number): number | undefined {
 const noSeed: Uint8Array = new Uint8Array(32);
 
 /**
- * Like `encodeRecord`, without the seed: equal events have equal bytes. Writes the record in the order of its
+ * The record of `encodeRecord` without its seed: equal events have equal bytes. Writes the record in the order of its
  * keys, in one pass: the fields that rows decide come before the filler, so their length is known there.
  */
 export function encodeUnseeded(event: AuditEvent, part: number, parts: number): UnseededRecord {
@@ -223,7 +223,7 @@ const isLocated = ({ state }: PatientCounts): boolean => state !== undefined;
 const formsOf = (name: EventGroup): readonly ShortForm[] =>
   Object.hasOwn(shortForms, name) ? shortForms[name as ShortGroup] : []; // it is a key of the table
 
-/** Of each group the keys of its fields, each with its short form if it has any. */
+/** The keys of the fields of each group, with the short form of a field if there is any. */
 const writtenFields = Object.fromEntries(
   groupNames.map((name) => [
     name,
