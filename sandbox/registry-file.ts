@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { repeatsMember } from "#identity/jose/repeated-member";
 import { isTooDeep } from "#identity/jose/too-deep";
-import { secretNamesIn } from "#registry/secret-names";
+import { secretNamesIn } from "#platform/config/secret-names";
 import { StartRefusal } from "./start-refusal.ts";
 
 /** A registry file after parsing; `control` validates its content. */
@@ -66,10 +66,8 @@ export function readRegistryFile(
         const [url, credential] = [member(origin, "url"), member(origin, "credentials")];
         const [secret, binding] = [member(credential, "secret"), member(credential, "binding")];
         const headers = secretNamesIn(member(origin, "headers"));
-        return [
-          ...secretAt(secret, [url, member(credential, "tokenEndpoint")]),
-          ...[binding, ...headers.map(({ name }) => name)].flatMap((name) => secretAt(name, [url])),
-        ];
+        const sent = [binding, ...headers.map(({ name }) => name)].flatMap((name) => secretAt(name, [url]));
+        return secretAt(secret, [url, member(credential, "tokenEndpoint")]).concat(sent);
       }),
       ...introspections.flatMap((introspection) =>
         secretAt(member(member(introspection, "credentials"), "secret"), [member(introspection, "endpoint")]),

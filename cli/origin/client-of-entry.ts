@@ -5,7 +5,7 @@ import { originAddress } from "#platform/origins/origin-address";
 import { originTokens, type BearerSource } from "#platform/origins/origin-tokens";
 import { storedBearers } from "#platform/origins/stored-bearer";
 import type { RegistryDocument } from "#registry/document";
-import { secretNamesIn } from "#registry/secret-names";
+import { secretNamesIn } from "#platform/config/secret-names";
 import { FhirClient } from "./fhir-client.ts";
 
 /**

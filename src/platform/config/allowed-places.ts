@@ -1,6 +1,6 @@
 import type { RegistryDocument } from "#registry/document";
 import { firstProblem, invalid, type RegistryProblem } from "#registry/problem";
-import { secretNamesIn } from "#registry/secret-names";
+import { secretNamesIn } from "./secret-names.ts";
 import { ConfigError } from "./config-error.ts";
 
 /**

@@ -8,7 +8,7 @@ import type { RegisteredCertificate } from "#identity/client";
 import type { Prepared } from "#registry/merge";
 import type { RegistryDocument } from "#registry/document";
 import { invalid, pointer, type RegistryProblem } from "#registry/problem";
-import { secretNamesIn } from "#registry/secret-names";
+import { secretNamesIn } from "#platform/config/secret-names";
 import type { PolicyEntry } from "#registry/state";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";

@@ -114,7 +114,7 @@ test.for([
     "DELETE FROM agreement_purposes WHERE purpose = 'TREAT'",
   ],
   ["a client taken away while a grant is its", "DELETE FROM clients"],
-  ["an origin with unknown credentials", `UPDATE origins SET credentials = '{"kind":"basic"}'`],
+  ["an origin with credentials that are no object", `UPDATE origins SET credentials = '"none"'`],
 ] as const)("the registry cannot hold %s", async ([, sql], { expect }) => {
   await expect(registry.prepare(sql).run()).rejects.toThrow(/constraint|revision|never changes/iu);
 });

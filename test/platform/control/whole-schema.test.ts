@@ -49,6 +49,7 @@ const clients = [
     jwksUri: "https://client.example.org/jwks",
     assertionProfile: "smart",
     dpop: true,
+    idPrefix: "harbor-",
     corsOrigins: ["https://app.example.org"],
     organization: ["http://hl7.org/fhir/sid/us-npi|1234567893"],
     entity: { name: "Harbor Research", address: "1 Quay, Portland" },
@@ -108,6 +109,7 @@ const capabilities = (is: boolean, everything: string) => ({
   searchByPost: is,
   everything,
   elements: is,
+  chains: is,
   total: is,
   strict: is,
   types: { Patient: { interactions, search: ["_id", "name"] } },
@@ -130,12 +132,10 @@ const origins = [
     signInAt: web("whole"),
     headers: { "x-api-key": { secret: "ORIGIN_KEY" }, "x-tenant": { value: "north" } },
   },
-].map((more, n) => ({
-  name: `origin-${n}`,
-  url: `https://fhir.example.org/${n}`,
-  ...("credentials" in more ? {} : { credentials: { kind: "none" } }),
-  ...more,
-}));
+].map((more, n) => {
+  const named = { name: `origin-${n}`, url: `https://fhir.example.org/${n}` };
+  return Object.assign(named, { credentials: { kind: "none" } }, more);
+});
 
 const capabilityCodes = valuesOf(schemaAt("issuers", "endpoints", "capabilities"));
 const issuers = [
@@ -156,26 +156,30 @@ const issuers = [
       scopes: ["openid"],
     },
   },
-  ...["client_secret_basic", "private_key_jwt"].map((kind) => ({
-    iss: web(kind),
-    ...(kind === "private_key_jwt" && { jwksUri: web("jwks"), algs: ["ES256"] }),
-    introspection: {
-      endpoint: web("introspect"),
-      clientId: "phylax",
-      credentials: { kind, secret: "ISSUER_SECRET" },
-    },
-    audience: "phylax",
-    purpose: { fixed: ["TREAT"] },
-    claims: { patientIsUser: false },
-  })),
+  ...Object.entries({
+    client_secret_basic: {},
+    private_key_jwt: { jwksUri: web("jwks"), algs: ["ES256"] },
+  }).map(([kind, keys]) =>
+    Object.assign(keys, {
+      iss: web(kind),
+      introspection: {
+        endpoint: web("introspect"),
+        clientId: "phylax",
+        credentials: { kind, secret: "ISSUER_SECRET" },
+      },
+      audience: "phylax",
+      purpose: { fixed: ["TREAT"] },
+      claims: { patientIsUser: false },
+    }),
+  ),
 ];
 
 const agreements = sample.agreements
   .slice(0, 1)
-  .map((one) => ({ ...one, id: "emergency", purposes: ["ETREAT"] }));
+  .map((one) => Object.assign({}, one, { id: "emergency", purposes: ["ETREAT"] }));
 const policies = sample.policies.slice(0, 1).map(({ body }) => ({
   name: "emergency",
-  body: { ...body, name: "emergency", purposes: ["ETREAT"] },
+  body: Object.assign({}, body, { name: "emergency", purposes: ["ETREAT"] }),
 }));
 const quotas = {
   default: { requests: 100, windowSeconds: 60 },
@@ -184,17 +188,18 @@ const quotas = {
 };
 const granted = { client: "telehealth", scopes: "system/*.rs", quotas };
 const grants = [
-  ...[true, false].map((is) => ({
-    ...granted,
-    origin: is ? "origin-0" : "origin-1",
-    purpose: "TREAT",
-    agreement: "telehealth-baa",
-    policy: "treat",
-    signedRequests: is,
-    signedResponses: is,
-    keyedWrites: is,
-    measureElements: is,
-  })),
+  ...[true, false].map((is) =>
+    Object.assign({}, granted, {
+      origin: is ? "origin-0" : "origin-1",
+      purpose: "TREAT",
+      agreement: "telehealth-baa",
+      policy: "treat",
+      signedRequests: is,
+      signedResponses: is,
+      keyedWrites: is,
+      measureElements: is,
+    }),
+  ),
   {
     ...granted,
     origin: "origin-0",
@@ -221,30 +226,25 @@ function valuesOf({ items }: Schema): readonly unknown[] {
 /** Each member of a schema, and each value that it lists. */
 function choicesOf(schema: Schema, at = ""): readonly string[] {
   if ("not" in schema) return []; // a member that must be absent
-  const alternatives = [...((schema["anyOf"] ?? schema["oneOf"] ?? []) as Schema[])];
-  const listed = [...((schema["enum"] ?? []) as unknown[]), ...("const" in schema ? [schema["const"]] : [])];
-  const truth = schema["type"] === "boolean" ? [true, false] : [];
-  const members = Object.entries((schema["properties"] ?? {}) as Readonly<Record<string, Schema>>);
-  const each = [schema["items"], schema["additionalProperties"]].filter((one) => typeof one === "object");
-  return [
-    ...[...listed, ...truth].map((value) => `${at}=${JSON.stringify(value)}`),
-    ...alternatives.flatMap((one) => choicesOf(one, at)),
-    ...members.flatMap(([name, one]) =>
-      "not" in one ? [] : [`${at}/${name}`, ...choicesOf(one, `${at}/${name}`)],
-    ),
-    ...each.flatMap((one) => choicesOf(one as Schema, `${at}/*`)),
-  ];
+  const found = [...((schema["enum"] ?? []) as unknown[]), ...("const" in schema ? [schema["const"]] : [])]
+    .concat(schema["type"] === "boolean" ? [true, false] : [])
+    .map((value) => `${at}=${JSON.stringify(value)}`);
+  for (const one of (schema["anyOf"] ?? schema["oneOf"] ?? []) as Schema[]) found.push(...choicesOf(one, at));
+  for (const [name, one] of Object.entries((schema["properties"] ?? {}) as Readonly<Record<string, Schema>>))
+    if (!("not" in one)) found.push(`${at}/${name}`, ...choicesOf(one, `${at}/${name}`));
+  for (const each of [schema["items"], schema["additionalProperties"]])
+    if (typeof each === "object") found.push(...choicesOf(each as Schema, `${at}/*`));
+  return found;
 }
 
 /** Each choice that a value makes. A name of a record's key stands as the schema's `*` too. */
 function madeBy(value: unknown, at = ""): readonly string[] {
   if (typeof value !== "object" || value === null) return [`${at}=${JSON.stringify(value)}`];
-  return Object.entries(value).flatMap(([name, member]) =>
-    [...(Array.isArray(value) ? [] : [`${at}/${name}`]), `${at}/*`].flatMap((place) => [
-      place,
-      ...madeBy(member, place),
-    ]),
-  );
+  const found: string[] = [];
+  for (const [name, member] of Object.entries(value))
+    for (const place of Array.isArray(value) ? [`${at}/*`] : [`${at}/${name}`, `${at}/*`])
+      found.push(place, ...madeBy(member, place));
+  return found;
 }
 
 const file = {
@@ -277,10 +277,10 @@ test(
     const clock = () => instant(Date.UTC(2026, 10, 24));
     const desk = { clock, publicUrl: "https://gateway.example.org", allowed };
     expect(await applyRegistry(registry, sample, "add", desk)).toMatchObject({ ok: true });
-    let known: Record<string, unknown> = sample;
+    const known: Record<string, unknown> = structuredClone(sample);
     for (const [list, entries] of Object.entries(lists))
       for (const entry of entries) {
-        known = { ...known, [list]: [...((known[list] ?? []) as unknown[]), entry] };
+        known[list] = ((known[list] ?? []) as unknown[]).concat(entry);
         const applied = await applyRegistry(registry, known, "add", desk);
         expect(applied, JSON.stringify({ entry, applied })).toMatchObject({
           ok: true,
