@@ -80,7 +80,12 @@ export const eventGroups = {
   },
   outcome: { status: [1, isCount], reason: [2, isRecordText] },
   withheld: { paths: [1, isPathList], resources: [2, isCount], pathsDigest: [3, isDigest] },
-  window: { number: [1, isCount], complete: [2, (value) => typeof value === "boolean"] },
+  window: {
+    number: [1, isCount],
+    complete: [2, (value) => typeof value === "boolean"],
+    bytes: [3, isCount],
+    contentDigest: [4, isDigest],
+  },
   configuration: {
     worker: [1, textOfForm(/^[a-z]{1,32}$/)],
     digest: [2, isDigest],

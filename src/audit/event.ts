@@ -280,4 +280,7 @@ export interface WithheldCounts {
 export interface EventWindow {
   readonly number?: number | undefined; // from 1
   readonly complete?: boolean | undefined; // it is the last
+  /** In the last window of the content of a Binary: the length and the SHA-256 of all that left, in hex. */
+  readonly bytes?: number | undefined;
+  readonly contentDigest?: string | undefined;
 }

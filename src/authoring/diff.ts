@@ -262,8 +262,13 @@ function diffOfType(type: string, a: CompiledPolicy, b: CompiledPolicy): readonl
       ? ["_since, _at"]
       : [];
   const [timeA, timeB] = [timed(a, readA), timed(b, readB)];
+  // A rule without references opens each Binary to a system that knows its id.
+  const byId = (rules: readonly CompiledRule[]) =>
+    type === "Binary" && rules.some(({ referredBy }) => referredBy.size === 0) ? ["its id alone"] : [];
+  const [idA, idB] = [byId(readA), byId(readB)];
   return [
     ...included,
+    ...change(type, ["read"], "referred by", undefined, beyond(idB, idA), beyond(idA, idB)),
     ...change(type, ["read"], "include", undefined, beyond(refB, refA), beyond(refA, refB)),
     ...change(type, ["read"], "time of history", undefined, beyond(timeB, timeA), beyond(timeA, timeB)),
   ];

@@ -14,7 +14,7 @@ import {
 } from "./listing.ts";
 import { inEncounter, ownedBy } from "#fhir/search/owner-parameter";
 import { httpVerbs, type HttpVerb } from "./http-verb.ts";
-import { readRoute, type Route, type RouteRefusal } from "./route.ts";
+import { isAttachmentLink, readRoute, type Route, type RouteRefusal } from "./route.ts";
 import { readQuery, type QueryPair, type QueryRefusal } from "#fhir/search/query";
 import {
   isOfPresentation,
@@ -390,6 +390,7 @@ function onType(method: Method, type: ResourceType): Requested {
 }
 
 function onInstance(method: Method, type: ResourceType, id: string): Requested | undefined {
+  if (method !== "GET" && isAttachmentLink(id)) return undefined;
   switch (method) {
     case "GET":
       return { kind: "read", type, id };

@@ -222,3 +222,21 @@ export interface PageLinks {
   seal(place: PagePlace, binding: PageBinding, at: Instant): Promise<string>;
   open(text: string, binding: PageBinding, at: Instant): Promise<Result<PagePlace, PageLinkRefusal>>;
 }
+
+/** The caller for whom a link is sealed. */
+export type LinkHolder = Omit<PageBinding, "path" | "policyDigest">;
+
+/** The place to which the link of an attachment leads. */
+export interface AttachmentPlace {
+  /** The row that has the attachment, as `Type/id`. */
+  readonly row: string;
+  /** Answers whether this is the URL in whose place the link was made. */
+  readonly isOf: (url: string) => boolean;
+}
+
+/** Seals the URLs of attachments into links that open for their holder alone. Equal facts have equal links. */
+export interface AttachmentLinks {
+  linkTo(row: string, url: string, holder: LinkHolder): string;
+  /** `undefined`: the text is no link, or the link of another holder. */
+  placeOf(link: string, holder: LinkHolder): AttachmentPlace | undefined;
+}

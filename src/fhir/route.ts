@@ -59,7 +59,8 @@ export function readRoute(segments: readonly string[]): Result<Route, RouteRefus
   if (third === undefined && second === "_search") return ok({ kind: "posted", type: first });
   if (third === undefined && isOperation(second))
     return ok({ kind: "operation", name: second.slice(1), type: first, id: undefined });
-  if (!isId(second)) return err({ reason: "resource_id_malformed" });
+  if (!isId(second) && !(isContentType(first) && third === undefined && isAttachmentLink(second)))
+    return err({ reason: "resource_id_malformed" });
   return third === undefined
     ? ok({ kind: "instance", type: first, id: second })
     : readBelow(first, second, third, fourth);
@@ -85,5 +86,11 @@ function readBelow(
     ? ok({ kind: "compartment", compartment, id, type: third, posted })
     : err({ reason: "path_unknown" });
 }
+
+/** The type whose resources are content of a media type of their own. */
+export const isContentType = (type: string | undefined): boolean => type === "Binary";
+
+/** A link in place of an attachment's URL is longer than any id, so that the two are never mistaken for each other. */
+export const isAttachmentLink = (segment: string): boolean => /^[\w-]{65,400}$/u.test(segment);
 
 const isOperation = (segment: string) => /^\$[A-Za-z][A-Za-z0-9-]{0,63}$/u.test(segment);

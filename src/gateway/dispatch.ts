@@ -1,6 +1,7 @@
 import type { AccountingCaller } from "#audit/accounting/disclosures";
 import type { ConsentOperationRequest, Interaction, Writing } from "#fhir/interaction";
 import { canonicalText } from "#fhir/json/same";
+import { isContentType } from "#fhir/route";
 import type { Principal } from "#identity/principal";
 import { ok, type Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
@@ -24,6 +25,7 @@ import { write } from "#gateway/change/write";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { account } from "#gateway/read/account";
 import { capabilities, validate } from "#gateway/read/answer-locally";
+import { ownContent } from "#gateway/read/content";
 import { gather } from "#gateway/read/gather";
 import { list } from "#gateway/read/list";
 import { contentOf, readWrite } from "#gateway/change/plan/write-body";
@@ -75,7 +77,13 @@ const authorizedBelow = () => ok(undefined);
 const reading = row(authorizeReading, async (grant, _interaction, request, ports) => {
   const { question, origin } = request;
   const links = linksOf(request, ports);
-  return disclosed(await gather(grant, question.place, origin, links), request);
+  const seen = await gather(grant, question.place, origin, links);
+  const isContent = grant.expects.kind === "read" && isContentType(grant.expects.type);
+  if (!seen.ok || !isContent || question.wantsContent !== true) return disclosed(seen, request);
+  const content = await ownContent(seen.value, question, grant.policyDigest);
+  // The signature of an answer covers its whole body, and goes before it.
+  const isSigned = request.who.grant.signedResponses && content.windows[0]?.mark?.complete !== true;
+  return isSigned ? refused({ reason: "answer_too_large" }) : disclosed(ok(content), request);
 });
 
 const listing = row(authorizeListing, async (grant, _interaction, request, ports) => {

@@ -32,7 +32,7 @@ export class JudgedAgain {
    * breaks no answer.
    */
   async letsLeave(
-    { windows }: Pick<Disclosure, "windows">,
+    { windows, content }: Pick<Disclosure, "windows" | "content">,
     from: number,
     gate: Pick<ReleaseGate, "stillGood">,
   ): Promise<boolean> {
@@ -40,6 +40,8 @@ export class JudgedAgain {
     if (still.ok) return true;
     const outcome = await this.after(still.error);
     if (outcome?.kind !== "disclosed") return false;
+    if (content !== undefined)
+      return outcome.disclosure.content?.version === content.version && (await gate.stillGood()).ok;
     const present = new Set(entriesOf(outcome.disclosure));
     const further = entriesOf({ windows }).slice(entriesIn(windows.slice(0, from)));
     return further.every((entry) => present.has(entry)) && (await gate.stillGood()).ok;

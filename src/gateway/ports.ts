@@ -1,4 +1,4 @@
-import type { Origins, PageLinks } from "#fhir/ports";
+import type { AttachmentLinks, Origins, PageLinks } from "#fhir/ports";
 import type { Clock } from "#kernel/clock";
 import type { Limiter } from "#limits/ports";
 import type { RequestKeys } from "#limits/request-keys";
@@ -34,6 +34,7 @@ export interface GatewayPorts
   /** FHIR base of an origin under the configured name to which the request came. */
   readonly fhirBase: (origin: string) => string;
   readonly pages: PageLinks;
+  readonly attachments: AttachmentLinks;
   readonly clock: Clock;
   readonly limiter: Limiter;
   readonly requestKeys: RequestKeys;

@@ -37,6 +37,16 @@ export interface Question {
   readonly isBodiless: boolean;
   /** Answers whether the asker has this representation already: it is on record as shown, and does not leave. */
   readonly isKnown: (validators: Validators) => boolean;
+  /** A Binary is wanted as its content in its own media type. */
+  readonly wantsContent?: boolean;
+  /** The range of a content that is wanted, by the content's tag and length; undefined: all of it. */
+  readonly rangeIn?: (etag: string, bytes: number) => ContentRange | undefined;
+}
+
+/** The first and the last byte of a range. */
+export interface ContentRange {
+  readonly first: number;
+  readonly last: number;
 }
 
 /** The validators of an answer. They reveal no more than its body. */

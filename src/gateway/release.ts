@@ -52,7 +52,7 @@ export type ReleasedOutcome =
 interface ShownOutcome {
   readonly kind: "shown";
   /** 304: the asker has the representation already. */
-  readonly status: 200 | 304;
+  readonly status: 200 | 206 | 304;
   /** A long body comes in windows: at each the gate is asked again, and it is on record before it is given out. */
   readonly body: Uint8Array<ArrayBuffer> | AsyncIterable<Uint8Array> | undefined;
   /** The whole body, for the digest of a signature alone. */
@@ -257,15 +257,20 @@ function shown(
   ports: ReleasePorts,
   again: JudgedAgain,
 ): Cleared {
-  const { windows, representation, headers } = disclosure;
+  const { windows, representation, headers, content } = disclosure;
   const [first, ...further] = windows;
   if (first === undefined) throw new Error("a disclosure of nothing");
   const validators =
     representation &&
-    new BodyValidators(first.body, recorder.facts.policyDigest ?? "", representation.lastUpdated);
-  const status = validators !== undefined && question.isKnown(validators) ? 304 : 200;
+    new BodyValidators(
+      content ? utf8(content.version) : first.body,
+      recorder.facts.policyDigest ?? "",
+      representation.lastUpdated,
+    );
+  const status = validators !== undefined && question.isKnown(validators) ? 304 : (content?.status ?? 200);
   const isBodiless = status === 304 || question.isBodiless;
-  const isOne = further.length === 0 && (isBodiless || first.body.length <= windowBytes);
+  const isOne =
+    content === undefined && further.length === 0 && (isBodiless || first.body.length <= windowBytes);
   let tagged: Promise<void> | undefined;
   return {
     bytes: bytesOf(disclosure),
@@ -282,7 +287,7 @@ function shown(
         for (const [index, window] of further.entries())
           await recorder.window(window, index + 2, disclosure, status);
       const pieces = () => windows.map(({ body }) => body);
-      const sent = () => measure(pieces(), recorder, ports);
+      const sent = () => (content === undefined ? measure(pieces(), recorder, ports) : undefined);
       const mayLeave = (from: number) => again.letsLeave(disclosure, from, gate);
       const inWindows = () => recordedWindows(disclosure, mayLeave, recorder, ports.keepAlive, sent);
       const body = isBodiless ? undefined : isOne ? first.body : inWindows();

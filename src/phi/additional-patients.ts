@@ -1,4 +1,10 @@
-import { patientsMax, type DisclosedWindow, type Disclosure, type ConcernedPatients } from "./disclosure.ts";
+import {
+  nothingReleased,
+  patientsMax,
+  type DisclosedWindow,
+  type Disclosure,
+  type ConcernedPatients,
+} from "./disclosure.ts";
 
 /** A row that the client may see and that decided an answer. */
 export interface DecidingRow extends ConcernedPatients {
@@ -70,7 +76,7 @@ export class AdditionalPatients {
    */
   alone(): DisclosedWindow | undefined {
     if (this.#rows.size === 0) return undefined;
-    return this.#joined(nothing, new Set());
+    return this.#joined(nothingReleased, new Set());
   }
 
   /**
@@ -146,14 +152,3 @@ export class AdditionalPatients {
 
 const hasCounts = ({ counts }: DisclosedWindow["patients"][number]): boolean =>
   Object.keys(counts).length > 0;
-
-const nothing: DisclosedWindow = {
-  body: new Uint8Array(),
-  patients: [],
-  unnamed: [],
-  counts: {},
-  records: 0,
-  withheldResources: 0,
-  unseen: [],
-  room: { names: 0, unnamed: [], counts: {} },
-};

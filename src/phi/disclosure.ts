@@ -22,10 +22,21 @@ export interface Disclosure {
   readonly representation?: { readonly lastUpdated: string | undefined };
   /** For an answer that is not FHIR: its media type and its protective headers. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** For the content of a Binary in its own media type. */
+  readonly content?: {
+    /** Equal for equal content: the validator of the answer is made of it. */
+    readonly version: string;
+    /** 206: `headers` say which range it is. */
+    readonly status: 200 | 206;
+    /** The windows behind the first, one after another. */
+    readonly next: () => Promise<Pick<DisclosedWindow, "body" | "mark"> | undefined>;
+  };
 }
 
 export interface DisclosedWindow {
   readonly body: Uint8Array<ArrayBuffer>;
+  /** For content: whether the window is the last, which says the length and the SHA-256 (hex) of what left. */
+  readonly mark?: { readonly complete: boolean; readonly bytes?: number; readonly contentDigest?: string };
   /**
    * Every concerned patient, as `<origin name>/Patient/<id>`, with the released resources that concern the
    * patient, by type. The counts are empty for a patient of a question that found nothing.
@@ -55,6 +66,18 @@ export interface DisclosedWindow {
     readonly counts: Readonly<Record<string, number>>;
   };
 }
+
+/** A window in which no resource begins. */
+export const nothingReleased: DisclosedWindow = {
+  body: new Uint8Array(),
+  patients: [],
+  unnamed: [],
+  counts: {},
+  records: 0,
+  withheldResources: 0,
+  unseen: [],
+  room: { names: 0, unnamed: [], counts: {} },
+};
 
 /** The patients that a released resource concerns, for its record. */
 export interface ConcernedPatients {

@@ -12,8 +12,8 @@ export function referredAt(
 ): ReadonlySet<string> {
   const references = paths
     .flatMap((path) => valuesAt(resource, path))
-    .filter(isObject)
-    .map((value) => parseReference(textAt(value, "reference") ?? "", base));
+    .flatMap((value) => (isObject(value) ? (textAt(value, "reference") ?? []) : value))
+    .flatMap((text) => (typeof text === "string" ? parseReference(text, base) : []));
   return new Set(
     references.flatMap((reference) =>
       reference.kind === "local" ? [`${reference.type}/${reference.id}`] : [],

@@ -12,6 +12,11 @@ import { originPatterns } from "./origin-patterns.ts";
 export interface Bases {
   readonly origin: FhirBase;
   readonly public: string;
+  /**
+   * The link in place of the URL of an attachment, sealed for the caller. `row`: the row that has the attachment, as
+   * `Type/id`. Undefined: the URL leads to no content that the gateway fetches.
+   */
+  readonly sealed?: ((row: string, url: string) => string | undefined) | undefined;
 }
 
 /** The addresses by which rows are redacted, with the barrier around each of these rows. */

@@ -115,11 +115,12 @@ export function redactContained(
     const view = context.viewInside(inside, "contained");
     return view === undefined ? [] : [{ inside, view }];
   });
+  const nested = nestedContext(context);
   const redactAll = (contained: typeof permitted) => {
     const fragments = new Set(contained.map(({ inside }) => fragmentOf(inside)));
     return contained.map((item) => ({
       ...item,
-      redacted: new Redaction(context, item.inside, item.view, entries, fragments).redacted(),
+      redacted: new Redaction(nested, item.inside, item.view, entries, fragments).redacted(),
     }));
   };
   // Twice: the first pass finds out which resources leave, since only these may be referred to.
@@ -128,6 +129,12 @@ export function redactContained(
   const inside = left.reduce((sum, { withheld }) => sum + withheld, 0);
   return { left, withheld: list.length - redacted.length + inside };
 }
+
+/** A nested resource is no row that a sealed link could name: its attachments have the URLs that other elements have. */
+const nestedContext = ({ bases: { origin, public: base }, ...context }: RedactContext): RedactContext => ({
+  ...context,
+  bases: { origin, public: base },
+});
 
 /**
  * Redacts a resource. A method returns `undefined` if nothing remains; once `fault` is set, nothing of the
@@ -378,7 +385,9 @@ class Redaction {
       if (value !== "#" && !this.#fragments.has(value)) return null;
       this.#refersTo.add(value);
     }
-    const mapped = this.#mapUrls(value, refers || isAddress(view.type, name, type), type);
+    const mapped =
+      (view.type === "Attachment" && name === "url" ? this.#sealed(value) : undefined) ??
+      this.#mapUrls(value, refers || isAddress(view.type, name, type), type);
     if (refers || urlTypes.has(type)) {
       this.#follow(value);
       if (mapped !== undefined && mapped !== value) this.#follow(mapped);
@@ -391,6 +400,11 @@ class Redaction {
     if (patient === undefined) return;
     this.#patients.add(patient);
     this.#seen.add(patient);
+  }
+
+  #sealed(url: string): string | undefined {
+    const [type, id] = [textAt(this.#resource, "resourceType"), textAt(this.#resource, "id")];
+    return this.#context.bases.sealed?.(`${type}/${id}`, url);
   }
 
   #mapUrls(value: string, isAddress: boolean, type: string): string | undefined {
@@ -442,7 +456,8 @@ class Redaction {
   #entry(resource: JsonObject): RedactedResource | undefined {
     if (this.#entries.has(resource)) return this.#entries.get(resource);
     const view = this.#context.viewInside(resource, "entry");
-    const redacted = view && new Redaction(this.#context, resource, view, this.#entries).redacted();
+    const redacted =
+      view && new Redaction(nestedContext(this.#context), resource, view, this.#entries).redacted();
     this.#entries.set(resource, redacted);
     return redacted;
   }

@@ -207,6 +207,8 @@ function referredByProblems(
       return "the rule does not grant read: add it to interactions, or remove referredBy";
     const [source = "", code = ""] = name.split(":");
     const definition = searchParametersOf(source).get(code);
+    const isLocation = name === "DocumentReference:location";
+    if (isLocation) return types.every((type) => type === "Binary") ? undefined : "opens Binaries alone";
     const isReference = definition?.type === "reference" && definition.paths !== undefined;
     if (!isReference || !types.some((type) => definition.targets?.has(type) !== false))
       return "is not a reference parameter of R4 that leads to a type of this rule";

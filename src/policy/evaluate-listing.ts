@@ -111,7 +111,7 @@ function evaluateHistory(
   if (!read.ok) return read;
   const { expects } = read.value;
   // A resource that no patient owns is readable only as it is now, because a row refers to it now.
-  if (expects.kind !== "search" && (expects.referrers.length > 0 || expects.mayBeOwned))
+  if (expects.kind !== "search" && (expects.needsReferrer || expects.mayBeOwned))
     return err({ reason: "outside_patient_compartment", type });
   const rules = policy.rulesTo(type, "read");
   const rowAccess = rowAccessOf(access, type, "r");

@@ -153,7 +153,8 @@ export function evaluateWrite(
       ? undefined
       : evaluate(policy, withRead(access, permission), { kind: "read", type, id: write.id });
   if (read?.ok === false) return read;
-  if (read?.value.expects.kind === "read" && read.value.expects.referrers.length > 0)
+  const expected = read?.value.expects;
+  if (expected?.kind === "read" && (expected.needsReferrer || expected.referrers.length > 0))
     return err({ reason: "outside_patient_compartment", type });
 
   const patients = rowAccessOf(access, "Patient", permission);

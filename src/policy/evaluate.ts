@@ -29,15 +29,19 @@ function evaluateRead(
   const found = grantingRules(policy, access, type, "read");
   if (!found.ok) return found;
   const { rowAccess } = found.value;
-  const isShared = !canCover(rowAccess, type);
-  const ownable = isShared && canCoverSome(rowAccess, type);
+  // A rule with `referredBy` opens a Binary to nobody who knows its id alone.
+  const isOpenedOnly = type === "Binary" && found.value.rules.every(({ referredBy }) => referredBy.size > 0);
+  const isShared = !canCover(rowAccess, type) || isOpenedOnly;
+  const ownable = isShared && !isOpenedOnly && canCoverSome(rowAccess, type);
   const rules =
     isShared && !ownable
       ? found.value.rules.filter(({ referredBy }) => referredBy.size > 0)
       : found.value.rules;
   const referrers = isShared ? referrersOf(policy, access, rules, type, id) : [];
-  if (isShared && !ownable && referrers.length === 0)
-    return err({ reason: "outside_patient_compartment", type });
+  const needsReferrer = isShared && !ownable;
+  // A Binary may also be opened by the link of an attachment, or by its `securityContext`.
+  const isOpenable = type === "Binary" ? rules.length > 0 : referrers.length > 0;
+  if (needsReferrer && !isOpenable) return err({ reason: "outside_patient_compartment", type });
 
   const current = { path: `${type}/${id}`, query: "" };
   const behind = (type: ResourceType, id: string) => evaluateRead(policy, access, { kind: "read", type, id });
@@ -58,6 +62,7 @@ function evaluateRead(
       type,
       id,
       referrers,
+      needsReferrer,
       mayBeOwned: ownable,
       referredBy,
       behind,

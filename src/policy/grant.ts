@@ -129,6 +129,8 @@ export interface ReadExpectation {
   readonly id: string;
   /** One referrer must be found for a type that no patient owns; empty for a type that patients own. */
   readonly referrers: readonly Referrer[];
+  /** Without a referrer the id alone finds nothing. */
+  readonly needsReferrer: boolean;
   /** A row of the type may also be a patient's own: it then needs no referrer. */
   readonly mayBeOwned: boolean;
   /**
@@ -139,8 +141,8 @@ export interface ReadExpectation {
   /** For a Binary with a `securityContext`: the grant to read the context resource. */
   readonly behind: (type: ResourceType, id: string) => Result<Grant, PolicyRefusal>;
   /**
-   * The grant after the context resource was found to be visible; before that, nothing of the Binary is
-   * granted.
+   * The grant after the context resource was found to be visible; before that, nothing of a Binary with a
+   * `securityContext` is granted.
    */
   readonly whenContextIsSeen: () => Grant;
 }

@@ -423,6 +423,14 @@ test.for<[string, PolicyDocument, PolicyDocument, readonly string[]]>([
     ],
   ],
   [
+    "a Binary that its id alone finds",
+    policy(
+      rule(["Binary"], "everything", { interactions: ["read"], referredBy: ["DocumentReference:location"] }),
+    ),
+    policy(rule(["Binary"], "everything", { interactions: ["read"] })),
+    ["- Binary read referred by DocumentReference:location", "+ Binary read referred by its id alone"],
+  ],
+  [
     "what opens whom nobody owns, an operation, and a relation",
     policy(
       rule(["Practitioner"], "everything", { interactions: ["read"], referredBy: ["Observation:performer"] }),

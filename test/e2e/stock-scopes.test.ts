@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { Client, type FhirResource } from "fhir-kit-client";
 import { Agent, getGlobalDispatcher, setGlobalDispatcher, type Dispatcher } from "undici";
 import { afterAll, beforeAll, test } from "vitest";
+import { fhirSending, to } from "../support/fhir-parts.ts";
 import {
   applyToUsedStack,
   certificateFor,
@@ -26,7 +27,7 @@ const own = "amara-okafor";
 interface SmartApi {
   client(state: object): {
     readonly patient: { read(): Promise<unknown>; request(path: string): Promise<unknown> };
-    request(path: string, options?: object): Promise<unknown>;
+    request(asked: string | object, options?: object): Promise<unknown>;
   };
 }
 const smart: (request: IncomingMessage, response: ServerResponse, storage: object) => SmartApi =
@@ -83,16 +84,20 @@ interface Bundle {
 const typesIn = ({ entry = [] }: Bundle): ReadonlySet<string> =>
   new Set(entry.map(({ resource }) => resource.resourceType));
 
-test("fhirclient reads the patient and searches the patient's rows, pages and includes", async ({
-  expect,
-}) => {
+function stockClient() {
   const storage = { get: async () => undefined, set: async () => undefined, unset: async () => true };
   // fhirclient reads the host of a request; no page is served here
   const request = { headers: { host: "127.0.0.1" }, url: "/" } as object as IncomingMessage;
-  const client = smart(request, {} as object as ServerResponse, storage).client({
+  return smart(request, {} as object as ServerResponse, storage).client({
     serverUrl: phylax.dev.fhir,
     tokenResponse: { access_token: token, patient: own, scope },
   });
+}
+
+test("fhirclient reads the patient and searches the patient's rows, pages and includes", async ({
+  expect,
+}) => {
+  const client = stockClient();
   expect(await client.patient.read()).toMatchObject({ resourceType: "Patient", id: own });
   // fhirclient adds the patient to the question
   expect(typesIn((await client.patient.request("Observation")) as Bundle)).toEqual(new Set(["Observation"]));
@@ -100,6 +105,40 @@ test("fhirclient reads the patient and searches the patient's rows, pages and in
   expect(pages.length).toBeGreaterThan(1);
   const question = `Condition?patient=${own}&_include=Condition:subject&_revinclude=Provenance:target`;
   expect([...typesIn((await client.request(question)) as Bundle)].sort()).toEqual(["Condition", "Patient"]);
+});
+
+test("fhirclient reads a note as PDF by the URL of its attachment", async ({ expect, onTestFinished }) => {
+  const content = "%PDF-1.4 a note of a stock app";
+  const atOrigin = (method: string, path: string, resource?: object) =>
+    fetch(`${phylax.dev.origin}/${path}`, fhirSending(method, resource));
+  const rows = ["DocumentReference/stock-note", "Binary/stock-note"];
+  onTestFinished(async () => {
+    for (const row of rows) await atOrigin("DELETE", row);
+  });
+  const data = Buffer.from(content).toString("base64");
+  const attachment = { contentType: "application/pdf", url: rows[1] };
+  for (const row of [
+    { resourceType: "Binary", contentType: "application/pdf", data },
+    {
+      resourceType: "DocumentReference",
+      status: "current",
+      subject: to(`Patient/${own}`),
+      content: [{ attachment }],
+    },
+  ])
+    expect((await atOrigin("PUT", `${row.resourceType}/stock-note`, { ...row, id: "stock-note" })).ok).toBe(
+      true,
+    );
+
+  const client = stockClient();
+  const note = (await client.request("DocumentReference/stock-note")) as {
+    readonly content: readonly { readonly attachment: { readonly url: string } }[];
+  };
+  const url = note.content[0]?.attachment.url ?? "";
+  expect(url).not.toBe(rows[1]);
+  const reply = (await client.request({ url, headers: { accept: "application/pdf" } })) as Response;
+  expect(reply.headers.get("content-type")).toBe("application/pdf");
+  expect(await reply.text()).toBe(content);
 });
 
 test("fhir-kit-client reads, searches, and is refused another patient by the face of an absent one", async ({

@@ -156,6 +156,7 @@ function world({
     ledgerQueue,
     ledger: { record, recordOnce: record },
     ledgerSpread: 1,
+    attachments: { linkTo: () => "", placeOf: () => undefined },
     pages: { seal: unused, open: async () => err({ reason: "page_link_malformed" }) },
     disclosures: { linesOf: unused, write: unused },
     accounting: {

@@ -46,6 +46,7 @@ import { tokenVerifier } from "#platform/keys/token-verifier";
 import { log } from "#platform/log";
 import { newId } from "#platform/new-id";
 import { originTokens } from "#platform/origins/origin-tokens";
+import { attachmentLinks } from "#platform/origins/attachment-links";
 import { pageLinks } from "#platform/origins/page-links";
 import { withOpaqueTokens } from "#platform/keys/opaque-tokens";
 import { originAddress } from "#platform/origins/origin-address";
@@ -205,6 +206,7 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
     accounting: accountingConfig(env.ACCOUNTING),
     recipients: recipientNames(registry),
     pages: pageLinks(config.pagingKeys),
+    attachments: attachmentLinks(config.pagingKeys),
     browserPages: browserPages(registry),
     authorizationServers: authorizationServers(registry),
     anonymousCalls: env.ANONYMOUS_CALLS,

@@ -2,12 +2,14 @@ import type { PageBinding, PageLinks, PagePlace } from "#fhir/ports";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import { linkHolder } from "#gateway/origin/origin-session";
 
 /** The binding of a page's link: the link opens for no other caller and for no other question. */
-export function pageBinding({ client, grant, patient, user }: Principal, path: string): PageBinding {
-  const { origin, purpose, policyDigest } = grant;
-  return { client: client.id, origin, path, purpose, policyDigest, patient, user };
-}
+export const pageBinding = (who: Principal, path: string): PageBinding => ({
+  ...linkHolder(who),
+  path,
+  policyDigest: who.grant.policyDigest,
+});
 
 /**
  * The sealed text of a page's link, and the other parts of the query. `_page` is Phylax's own parameter:

@@ -29,7 +29,7 @@ export async function represent(
   const grant = authorizeReading(permission, { kind: "read", type, id });
   if (!grant.ok) return ok(undefined);
   const { expects } = grant.value;
-  if (expects.kind !== "read" || expects.referrers.length > 0) return ok(undefined);
+  if (expects.kind !== "read" || expects.needsReferrer || expects.referrers.length > 0) return ok(undefined);
   type Shown = Result<Disclosure, { readonly reason: string }>;
   const disclose = async (bytes: Uint8Array, from: FhirBase): Promise<Shown> => {
     const discloser = new Discloser(grant.value, origin.basesAt(from));

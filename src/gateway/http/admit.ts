@@ -1,5 +1,6 @@
 import { originName } from "#fhir/origin";
 import { isMet } from "#fhir/media-type";
+import { isContentType } from "#fhir/route";
 import type { IncomingBody } from "#entrypoint/bounded-body";
 import type { RequestHeaders } from "#entrypoint/header-values";
 import { readAuthorization } from "#identity/authorization";
@@ -79,7 +80,12 @@ export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
   if ((headers.get("content-length") ?? "0") !== "0" || headers.has("transfer-encoding")) {
     if (arrival.method === "GET" || arrival.method === "HEAD") return err({ reason: "body_not_expected" });
   }
-  const mediaType = acceptable(headers.get("accept"), query);
+  // The content of a Binary has a type of its own, and its errors are FHIR.
+  const mediaType =
+    acceptable(headers.get("accept"), query) ??
+    (isContentType(address.segments[0]) && isContentWanted(headers.get("accept"))
+      ? "application/fhir+json"
+      : undefined);
   if (mediaType === undefined) return err({ reason: "not_acceptable" });
 
   return ok({
@@ -142,6 +148,10 @@ export function acceptable(header: string | null, query: string): Call["mediaTyp
     return "application/fhir+json";
   return header.length <= usualAcceptMax ? usualMediaType(header) : mediaTypeIn(header);
 }
+
+/** A client that does not ask for FHIR by name wants the content of a Binary itself (FHIR R4 binary §2.42.1). */
+export const isContentWanted = (accept: string | null): boolean =>
+  accept !== null && accept.trim() !== "" && !/json|fhir/iu.test(accept);
 
 // A client sends the same short list with each request.
 const usualAcceptMax = 256;

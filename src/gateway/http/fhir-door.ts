@@ -3,9 +3,10 @@ import { ok } from "#kernel/result";
 import { pass, type Door } from "#gateway/pipeline";
 import type { GatewayPorts } from "#gateway/ports";
 import { isKnown } from "#gateway/read/etag";
-import { admit, type Arrival, type Call } from "./admit.ts";
+import { admit, isContentWanted, type Arrival, type Call } from "./admit.ts";
 import { httpContent } from "./http-content.ts";
 import { interpret } from "./interpret.ts";
+import { rangeIn } from "./range.ts";
 import { proveSigned, type ProveSignedPorts } from "./prove-signed.ts";
 import { respond, type RespondPorts } from "./respond.ts";
 
@@ -40,6 +41,8 @@ function fhirDoor(call: Call, arrival: Arrival, ports: FhirDoorPorts): Door {
         content: httpContent(call, message),
         isBodiless: method === "HEAD",
         isKnown: (validators) => isKnown(headers, validators),
+        wantsContent: call.query === "" && isContentWanted(headers.get("accept")),
+        rangeIn: (etag, bytes) => rangeIn(headers, etag, bytes),
       });
     },
   };

@@ -88,7 +88,7 @@ class Responder {
       return new Response(body ?? null, { status, headers: head });
     const { readable, work } = sendWindows(body);
     this.#ports.keepAlive(work);
-    return new Response(readable, { status: 200, headers: head });
+    return new Response(readable, { status, headers: head });
   }
 
   /** FHIR R4 http §3.1.0.4, §3.1.0.8. The body has only the redacted resource of the origin. */

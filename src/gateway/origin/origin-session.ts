@@ -1,8 +1,8 @@
 import type { JsonObject } from "#fhir/json/json";
 import type { Interaction } from "#fhir/interaction";
 import { patientsNamed } from "#fhir/patients-named";
-import type { OriginQuestion, Origins } from "#fhir/ports";
-import type { FhirBase } from "#fhir/r4/reference";
+import type { AttachmentLinks, AttachmentPlace, LinkHolder, OriginQuestion, Origins } from "#fhir/ports";
+import { baseNames, localId, type FhirBase } from "#fhir/r4/reference";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser, type DisclosureRefusal } from "#phi/disclose";
@@ -41,6 +41,11 @@ export interface OriginSessionSetting extends OriginCallsSetting {
   readonly at: Instant;
   /** Files the Consents that this request writes. */
   readonly consents: Pick<ConsentFiling, "file" | "fileAgain">;
+  /** The links of attachments, for the caller. Undefined: attachments keep their URLs. */
+  readonly links?: {
+    readonly linkTo: (row: string, url: string) => string;
+    readonly placeOf: (link: string) => AttachmentPlace | undefined;
+  };
 }
 
 /**
@@ -178,8 +183,9 @@ export class OriginSession extends OriginCalls implements RowReader {
     { body, base }: WholeAnswer,
     type: string,
     id: string,
+    bases = this.basesAt(base),
   ): Promise<Result<JsonObject, DisclosureRefusal | RowsRefusal>> {
-    const discloser = new Discloser(grant, this.basesAt(base));
+    const discloser = new Discloser(grant, bases);
     const known = await this.know(() => discloser.needsIn(body));
     if (!known.ok) return known;
     const now = discloser.current(body, type, id);
@@ -191,12 +197,35 @@ export class OriginSession extends OriginCalls implements RowReader {
   /** The bases by which an answer of the origin is redacted. */
   basesAt(origin: FhirBase): NamedBases {
     const { base, name, names, barrier } = this;
-    return { public: base, origin, name, residences: names.residences, barrier };
+    const sealed = (row: string, url: string) => this.#sealed(row, url, origin);
+    return { public: base, origin, name, residences: names.residences, barrier, sealed };
+  }
+
+  #sealed(row: string, url: string, at: FhirBase): string | undefined {
+    const { links } = this.#setting;
+    if (links === undefined || this.binaryAt(url, at) === undefined) return undefined;
+    return `${url.startsWith("Binary/") ? "" : `${this.base}/`}Binary/${links.linkTo(row, url)}`;
+  }
+
+  /** The id of the Binary of this origin that a URL means; a version of a Binary is none. */
+  binaryAt(url: string, at: FhirBase): string | undefined {
+    const id = localId(url, "Binary", [this.base, ...baseNames(at)]);
+    return id !== undefined && url.endsWith(`Binary/${id}`) ? id : undefined;
+  }
+
+  /** The place to which a link of an attachment leads, for this caller. */
+  placeOf(link: string): AttachmentPlace | undefined {
+    return this.#setting.links?.placeOf(link);
   }
 }
 
 async function hangUp(body: Answered["body"]): Promise<void> {
   for await (const _piece of body) break; // leaving the loop hangs up
+}
+
+/** The binding of an attachment's link: it opens for no other caller, and its row is judged by the policy of the day. */
+export function linkHolder({ client, grant: { origin, purpose }, patient, user }: Principal): LinkHolder {
+  return { client: client.id, origin, purpose, patient, user };
 }
 
 /** Opens the session of a question. The caller's access to its patients is not known yet. */
@@ -208,10 +237,13 @@ export function openOrigin(
     readonly origins: Origins;
     readonly rowLeases: RowLeases;
     readonly fhirBase: (origin: string) => string;
+    readonly attachments: AttachmentLinks;
     readonly onRowFault: (fault: { readonly requestId: string; readonly name: string }) => void;
   },
 ): OriginSession {
   const { origin: name } = who.grant;
+  const { attachments } = ports;
+  const holder = linkHolder(who);
   const session = new OriginSession(ports.origins, {
     name,
     base: ports.fhirBase(name),
@@ -220,6 +252,10 @@ export function openOrigin(
     client: who.client.id,
     consents: new ConsentFiling(ports, who, name),
     leases: ports.rowLeases,
+    links: {
+      linkTo: (row, url) => attachments.linkTo(row, url, holder),
+      placeOf: (link) => attachments.placeOf(link, holder),
+    },
     onRowFault: (fault) => ports.onRowFault({ requestId: id, name: fault }),
   });
   session.names.nameUnjudged(patientsNamed(interaction));

@@ -10,6 +10,7 @@ import { fillParts, type PartsRefusal } from "./fill-parts.ts";
 import type { RowsRefusal } from "#gateway/origin/asking";
 import { decidedAt } from "#gateway/origin/at-origin";
 import type { OriginSession } from "#gateway/origin/origin-session";
+import { behindLink } from "./attachment.ts";
 import { behindContext } from "./security-context.ts";
 import { referredTo } from "./referrers.ts";
 import { resolveSearch } from "./resolve-joins.ts";
@@ -31,16 +32,21 @@ export async function gather(
   const { expects } = grant;
   switch (expects.kind) {
     case "read": {
-      const [one, known] = await Promise.all([origin.read(grant.ask), referredTo(grant, expects, origin)]);
+      const target = await behindLink(expects, origin);
+      if (!target.ok) return target;
+      const { id } = target.value;
+      const [one, known] = await Promise.all([
+        origin.read({ ...grant.ask, path: `${expects.type}/${id}` }),
+        target.value.isOpen ? ok(grant) : referredTo(grant, expects, origin),
+      ]);
+      const seen = await behindContext(known, expects, one, origin);
       // This comes first: a fault of a resource without referrers must not reveal that it exists.
-      if (!known.ok) return known;
+      if (!seen.ok) return seen;
       if (!one.ok) return one;
       const { body, base } = one.value;
-      const seen = await behindContext(known.value, expects, one.value, origin);
-      if (!seen.ok) return seen;
       const discloser = new Discloser(seen.value, origin.basesAt(base));
       const facts = await origin.know(() => discloser.needsToRead(body, expects.type));
-      return facts.ok ? discloser.read(body, expects.type, expects.id) : facts;
+      return facts.ok ? discloser.read(body, expects.type, id) : facts;
     }
     case "vread": {
       const [old, current, known] = await Promise.all([

@@ -13,10 +13,10 @@ import { seenRows } from "#gateway/origin/seen-rows";
  */
 export async function referredTo(
   grant: Grant,
-  { referrers, referredBy, mayBeOwned }: ReadExpectation,
+  { referrers, needsReferrer, referredBy, mayBeOwned }: ReadExpectation,
   origin: OriginSession,
 ): Promise<Result<Grant, RowsRefusal | { readonly reason: "row_outside_access" }>> {
-  if (referrers.length === 0) return ok(grant);
+  if (!needsReferrer && referrers.length === 0) return ok(grant);
   const each = await Promise.all(
     referrers.map(async (referrer) => ({ referrer, found: await hasReferrer(referrer, origin) })),
   );

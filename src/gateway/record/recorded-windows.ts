@@ -1,4 +1,4 @@
-import type { Disclosure } from "#phi/disclosure";
+import { nothingReleased, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
 import type { BreakReason, Recorder } from "./recorder.ts";
 
 /**
@@ -17,13 +17,16 @@ export async function* recordedWindows(
   sent: () => void,
 ): AsyncGenerator<Uint8Array, undefined> {
   let at: BreakReason | undefined = "client_disconnected";
+  const status = disclosure.content?.status ?? 200;
+  let number = 0;
   try {
-    for (const [index, window] of disclosure.windows.entries()) {
-      if (index > 0) {
+    for await (const window of windowsOf(disclosure)) {
+      number += 1;
+      if (number > 1) {
         at = "lease_lost";
-        if (!(await mayLeave(index))) throw new Error("denied in the middle of the answer");
+        if (!(await mayLeave(number - 1))) throw new Error("denied in the middle of the answer");
         at = "window_not_recorded";
-        await recorder.window(window, index + 1, disclosure, 200);
+        await recorder.window(window, number, disclosure, status);
       }
       at = "client_disconnected";
       yield window.body;
@@ -32,6 +35,14 @@ export async function* recordedWindows(
     sent();
   } finally {
     // Best effort: the ledger may have failed.
-    if (at !== undefined) keepAlive(recorder.aborted(at, disclosure).catch(() => undefined));
+    const step = Math.max(number, disclosure.windows.length) + 1;
+    if (at !== undefined) keepAlive(recorder.aborted(at, step).catch(() => undefined));
   }
+}
+
+/** The patients of a content are in its first window. */
+async function* windowsOf({ windows, content }: Disclosure): AsyncGenerator<DisclosedWindow, undefined> {
+  yield* windows;
+  for (let part = await content?.next(); part !== undefined; part = await content?.next())
+    yield { ...nothingReleased, ...part };
 }

@@ -169,11 +169,12 @@ export class Recorder {
     await this.#append([this.#numbered(window, number, disclosure, status)]);
   }
 
-  /** An answer in windows broke off. */
-  async aborted(reason: BreakReason, { windows }: Disclosure): Promise<void> {
-    // The step follows all possible windows: a window whose append got no answer may be on record under its
-    // own step.
-    await this.#append([{ ...this.#event("aborted", { reason }), step: windows.length + 1 }]);
+  /**
+   * An answer in windows broke off. The step follows all possible windows: a window whose append got no answer may be
+   * on record under its own step.
+   */
+  async aborted(reason: BreakReason, step: number): Promise<void> {
+    await this.#append([{ ...this.#event("aborted", { reason }), step }]);
   }
 
   /**
@@ -296,7 +297,7 @@ export class Recorder {
     return {
       ...this.#disclosed(window, withheldPaths, status),
       step: number, // the intent is step 0
-      window: { number, complete: number === windows.length },
+      window: { number, complete: number === windows.length, ...window.mark },
       ...(number > 1 && { asked: [] }), // the first window says it
     };
   }

@@ -70,6 +70,7 @@ export class ByteCutter {
   #context: CutContext | undefined;
   #classes: Uint8Array = strictClasses;
   #judge: PartAccess = { mayLinkTo: () => false, viewInside: () => undefined };
+  #plan: Plan | undefined;
   /** The text has rows, whose values repeat. */
   #hasRows = true;
   /** Changes with each text and each answer. */
@@ -99,6 +100,8 @@ export class ByteCutter {
     this.scanner.sought = context.table;
     this.scanner.refusesContained = context.refusesContained === true;
     this.#strings.begin(urls);
+    const { sealed } = bases;
+    this.#strings.sealed = sealed && ((url) => sealed(this.#row(), url));
     this.mentions.begin([bases.origin, bases.public]);
     this.#text += 1;
   }
@@ -143,12 +146,21 @@ export class ByteCutter {
     this.withheld = 0;
     this.records = 1;
     scanner.foundAt = -1;
+    this.#plan = plan;
     plan.repeats.begin(this.#text, plan.members.length);
     output.begin(scanner.at, gap);
     if (scanner.bytes[scanner.at] !== 0x7b) throw unusual;
     this.#object(plan, plan.root);
     output.flush();
     if (this.#containedAt !== -1) this.#insertContained(plan);
+  }
+
+  /** The resource that is being cut, as `Type/id`. Its id usually comes first. */
+  #row(): string {
+    const fact = this.#plan?.facts.findIndex(([name, second]) => name === "id" && second === undefined) ?? -1;
+    const [start = 0, end = 0] = [this.factStart[fact], this.factEnd[fact]];
+    if (end === 0) throw unusual;
+    return `${this.#plan?.type}/${asciiText(this.scanner.bytes, start + 1, end - 1)}`;
   }
 
   /** At the list of contained resources: past it. */
@@ -325,7 +337,7 @@ export class ByteCutter {
                 mapped = this.#strings.mapped;
                 // It leads to no patient.
                 const isOfItself = this.#strings.fragmentsMet === fragments;
-                const isPlain = look === 0 && scanner.foundAt !== valueAt;
+                const isPlain = look === 0 && scanner.foundAt !== valueAt && mapped === undefined;
                 if (isPlain && isKept && isOfItself && mentions.count === named && mayRepeat)
                   repeats.note(index, valueAt, at, scanner.depth, repeatResult.kept);
               }

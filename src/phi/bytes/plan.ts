@@ -118,6 +118,8 @@ export const memberFlag = {
   tag: 512,
   lastUpdated: 1024,
   deceased: 2048,
+  /** The URL of an attachment. */
+  attachment: 4096,
 } as const;
 
 /** The fields of a required group: its bit, and its placeholder as a range of `Plan.names`. */
@@ -150,6 +152,8 @@ export class Plan {
   readonly views: ObjectView[] = [];
   readonly members: PlannedMember[] = [];
   readonly facts: readonly FactPath[];
+  /** The type of the resource. */
+  readonly type: string;
   readonly subsetted: boolean;
   /** The last values of its members in the text that is being read. */
   readonly repeats = new Repeats();
@@ -164,6 +168,7 @@ export class Plan {
     if (object.type === "Bundle" || object.type === "Parameters" || object.type === "Binary") throw unusual;
     if (facts.length > factsMax) throw unusual;
     this.facts = facts;
+    this.type = object.type;
     this.subsetted = subsetted;
     this.#extensionUrls = [...object.extensions.urls].map(jsonBytes);
     this.root = this.#node(object, "resource", "");
@@ -433,6 +438,7 @@ function primitiveFlags(parent: string, name: string, element: Primitive): numbe
     flag(refers(parent, name) || type === "canonical", memberFlag.fragment) |
     flag(name === "id", memberFlag.id) |
     flag(refers(parent, name), memberFlag.reference) |
+    flag(parent === "Attachment" && name === "url", memberFlag.attachment) |
     flag(parent === "Reference" && name === "type", memberFlag.referenceType) |
     flag(parent === "Patient" && name === "deceasedBoolean", memberFlag.deceased)
   );

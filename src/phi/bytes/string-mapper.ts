@@ -21,6 +21,8 @@ export class StringMapper {
   mapped: Uint8Array | undefined;
   /** The contained resources that a reference may name, as `#id`. */
   fragments: ReadonlySet<string> = none;
+  /** The link in place of the URL of an attachment; undefined: another mapping. */
+  sealed: ((url: string) => string | undefined) | undefined;
   /** The references of the resource to contained resources that leave; `#` is the resource itself. */
   readonly refersTo = new Set<string>();
   /** References to contained resources so far, whether they leave or not. */
@@ -48,6 +50,14 @@ export class StringMapper {
    */
   map({ bytes }: ByteScanner, look: number, flags: number, start: number, end: number): boolean {
     this.mapped = undefined;
+    if ((flags & memberFlag.attachment) !== 0 && this.sealed !== undefined) {
+      const url: unknown = JSON.parse(decoder.decode(bytes.subarray(start, end)));
+      const link = typeof url === "string" ? this.sealed(url) : undefined;
+      if (link !== undefined) {
+        this.mapped = utf8(JSON.stringify(link));
+        return true;
+      }
+    }
     if (look === 0) {
       if ((flags & memberFlag.fragment) !== 0 && bytes[start + 1] === 0x23) {
         // plain, but it may have an escaped quote

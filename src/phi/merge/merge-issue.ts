@@ -46,6 +46,10 @@ const faults = {
     code: "not-supported",
     text: "An update changes contained resources by their ids; it cannot add or remove them.",
   },
+  attached: {
+    code: "forbidden",
+    text: "This link belongs to another element or another person: write the link that you read here, or another URL.",
+  },
   narrative: {
     code: "forbidden",
     text: "The narrative says more than the elements and is hidden: the elements under it cannot be changed.",

@@ -56,6 +56,8 @@ export interface MergeContext extends PartAccess {
    * lack of knowledge.
    */
   readonly patched?: boolean;
+  /** The URL to store in place of a new URL of an attachment; undefined: it may not be written. */
+  readonly attached?: (url: string) => string | undefined;
 }
 
 /** The resource in its next stored form. */
@@ -102,12 +104,14 @@ class Merger {
   readonly #sources: MergeContext["sources"];
   readonly #isPatched: boolean;
   readonly #parts: PartAccess;
+  readonly #attached: NonNullable<MergeContext["attached"]>;
 
   constructor(context: MergeContext) {
     this.#bases = context.bases;
     this.#sources = context.sources;
     this.#isPatched = context.patched === true;
     this.#parts = context;
+    this.#attached = context.attached ?? ((url) => url);
   }
 
   /** Merges the written resource, or a nested resource. */
@@ -292,6 +296,8 @@ class Merger {
           : shown !== undefined && view.type === "Reference" && name === "reference";
       if (inBody === undefined) delete out[name];
       else if (inShown === undefined && mayBeUnseen) this.#fail("read_only", pathOf(object, name));
+      else if (view.type === "Attachment" && name === "url" && typeof inBody === "string")
+        this.#attach(inBody, object);
       else out[name] = this.#inward(inBody, name, type, view);
     }
     const siblingName = `_${name}`;
@@ -559,6 +565,12 @@ class Merger {
   }
 
   /** The origin's own address in place of the gateway's. */
+  #attach(url: string, object: ObjectMerge): void {
+    const attached = this.#attached(url);
+    if (attached === undefined) return this.#fail("attached", pathOf(object, "url"));
+    object.out["url"] = this.#inward(attached, "url", "url", object.view);
+  }
+
   #inward(value: Json, name: string, type: string, view: ObjectView): Json {
     const bases = this.#bases;
     if (typeof value !== "string" || !value.startsWith(`${bases.public}/`)) return value;

@@ -376,6 +376,16 @@ function referencesOf(rules: readonly CompiledRule[]): readonly RuleReference[] 
   });
 }
 
+/** The value that finds the rows which refer to a resource; a URL (`DocumentReference:location`) as FHIR writes it. */
+function valueOf(
+  { type: form }: SearchParameter["definition"],
+  type: ResourceType,
+  id: string,
+): SearchParameter["values"][number] {
+  const text = `${type}/${id}`;
+  return form === "uri" ? { kind: "other", text } : { kind: "reference", text, type, id };
+}
+
 interface RuleReference extends Pick<OpeningReference, "name" | "paths"> {
   /** The type of the rows that refer. */
   readonly source: ResourceType;
@@ -391,9 +401,7 @@ export function referrersOf(
   id: string,
 ): readonly Referrer[] {
   return referencesOf(rules).flatMap(({ name, source, definition, paths }) => {
-    const parameters = [
-      { definition, values: [{ kind: "reference" as const, text: `${type}/${id}`, type, id }] },
-    ];
+    const parameters = [{ definition, values: [valueOf(definition, type, id)] }];
     const found = evaluateSearch(policy, access, {
       type: source,
       parameters,
@@ -420,15 +428,12 @@ function openingReferences(
   const ids = parameters.find(
     ({ definition: { code }, modifier }) => code === "_id" && modifier === undefined,
   );
-  const named = ids?.values.flatMap((value) =>
-    value.kind === "token"
-      ? [{ kind: "reference" as const, text: `${type}/${value.code}`, type, id: value.code }]
-      : [],
-  );
+  const named = ids?.values.flatMap((value) => (value.kind === "token" ? [value.code] : []));
   return referencesOf(rules).flatMap(({ name, source, definition, paths }) => {
     const search = {
       type: source,
-      parameters: named === undefined ? [] : [{ definition, values: named }],
+      parameters:
+        named === undefined ? [] : [{ definition, values: named.map((id) => valueOf(definition, type, id)) }],
       joins: [],
       includes: [],
       sort: [],

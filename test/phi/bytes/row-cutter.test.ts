@@ -251,6 +251,40 @@ test("usual entries are read ahead by the byte engine, what is unusual is left t
   expect(left.texts).toEqual(texts.slice(0, 2));
 });
 
+test("the URL of an attachment is sealed for its row, in each row of a page, and in no contained resource", () => {
+  const attached = (id: string, more = "") =>
+    `{"resource":{"resourceType":"DocumentReference","id":"${id}","status":"current","content":[{"attachment":{"url":"Binary/one"}}],` +
+    `"context":{"encounter":[{"reference":"Encounter/1"}]}${more}},"search":{"mode":"match"}}`;
+  const inside = `,"contained":[{"resourceType":"DocumentReference","id":"c","content":[{"attachment":{"url":"Binary/one"}}]}],"relatesTo":[{"target":{"reference":"#c"}}]`;
+  const late = `{"resource":{"resourceType":"DocumentReference","content":[{"attachment":{"url":"Binary/one"}}],"id":"late"},"search":{"mode":"match"}}`;
+  const grant = decide(policy(rule(["DocumentReference"], "everything")), "DocumentReference?_count=1000");
+  if ("reason" in grant) throw new Error(grant.reason);
+  for (const engine of ["bytes", "plain"] as const) {
+    const named = {
+      ...bases,
+      name: "main",
+      residences: new Residences(instant(0)),
+      barrier: new RowBarrier(),
+    };
+    const discloser = new Discloser(grant, named, [], engine);
+    const urlsOf = (entry: string) => {
+      const cut = discloser.entry(utf8(entry), "DocumentReference");
+      if (!cut.ok || cut.value.kind !== "match") throw new Error(entry);
+      return [...new TextDecoder().decode(cut.value.released.text).matchAll(/"url":"([^"]*)"/gu)].map(
+        ([, url]) => url,
+      );
+    };
+    for (const id of ["a", "b", "late"])
+      expect(urlsOf(id === "late" ? late : attached(id)), engine).toEqual([
+        `Binary/link-of-DocumentReference/${id}-to-10`,
+      ]);
+    expect(urlsOf(attached("c", inside)), engine).toEqual([
+      "Binary/link-of-DocumentReference/c-to-10",
+      "Binary/one",
+    ]);
+  }
+});
+
 test("an entry has the same text wherever the chunks of its page end", () => {
   const page = utf8(
     `{"entry":[${[observation("1", ',"note":[{"text":"caf\u00e9 \\"q\\""}]'), observation("2")].join(" , ")} ]}`,

@@ -18,6 +18,8 @@ import { isHarmless, labelsOf } from "#policy/labels";
 export const bases: Bases = {
   origin: "http://origin.internal:8080/fhir",
   public: "https://api.example/v1/fhir/main",
+  // some URLs of attachments get a link
+  sealed: (row, url) => (url.length % 2 === 0 ? `Binary/link-of-${row}-to-${url.length}` : undefined),
 };
 
 /** The facts that the engine is asked for: some that exist, and some that hardly do. */

@@ -46,7 +46,7 @@ export async function planDelete(
   if (!grant.ok) return grant;
   const answer = await origin.ask({ path: `${type}/${id}`, query: "" });
   if (!answer.ok) return answer;
-  const bases = { origin: answer.value.base, public: origin.base };
+  const bases = origin.basesAt(answer.value.base);
   const read = await readFacts(answer.value.body, grant.value.decidingMembers);
   if (!read.ok) return read;
   const { row, whole } = read.value;

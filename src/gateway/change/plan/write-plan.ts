@@ -19,6 +19,7 @@ import type { OriginSession } from "#gateway/origin/origin-session";
 import { isConditional } from "#gateway/origin/conditional-writes";
 import { effectOf } from "#gateway/change/effects";
 import { acceptResult } from "./accept-result.ts";
+import { beyondReach, NewAttachments } from "./new-attachments.ts";
 import { planDelete } from "./plan-delete.ts";
 import {
   sizeHeldBy,
@@ -139,8 +140,11 @@ async function planCreate(
   const view = grant.value.writable(facts, base);
   if (view === undefined)
     return err({ reason: "result_outside_access", decision: grant.value.whyHidden(facts, base) });
-  const merged = mergeBody(submitted, undefined, view, mergeContext(grant.value, bases, new WeakMap()));
+  const attached = new NewAttachments(origin, bases);
+  const context = mergeContext(grant.value, bases, new WeakMap(), attached);
+  const merged = mergeBody(submitted, undefined, view, context);
   if (!merged.ok) return merged;
+  if (!(await attached.mayBeRead({ policy, access }))) return err(beyondReach);
   const { resource, changes } = merged.value;
   const fault = faultIn(changes, grant.value, base);
   if (fault !== undefined) return err(fault);
@@ -185,7 +189,8 @@ async function planChange(
       ? planCreate({ kind: "create", type }, body, { policy, access }, origin, id)
       : answer;
   }
-  const bases = { origin: answer.value.base, public: origin.base };
+  const attached = new NewAttachments(origin, origin.basesAt(answer.value.base));
+  const { bases } = attached;
   const stored = storedIn(answer.value.body);
   if (!stored.ok) return stored;
   const needs = () => needsOfStored(stored.value, write, grant.value, bases);
@@ -199,7 +204,7 @@ async function planChange(
   // Every answer from here on tells that the row exists.
   if (!origin.names.concerned.decide({ type, id, ...found.value.named }))
     return err({ reason: "answer_too_large" });
-  const context = { grant: grant.value, row: found.value, bases, origin };
+  const context = { grant: grant.value, row: found.value, attached, origin };
   const decide = () => decideChange(write, body, conditions, { policy, access }, context);
   if (body.kind !== "patch" || found.value.isReadable) return decide();
   // The writer may not read the row: its values alone are faulted, and each other cause has the face of an absent row.
@@ -219,16 +224,17 @@ async function decideChange(
   {
     grant,
     row,
-    bases,
+    attached,
     origin: session,
   }: {
     readonly grant: WriteGrant;
     readonly row: StoredRow;
-    readonly bases: Bases;
+    readonly attached: NewAttachments;
     readonly origin: OriginSession;
   },
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { stored, shown, sources, view, isReadable: isKnown, version } = row;
+  const { bases } = attached;
   const read = isKnown ? asRead(stored, shown, grant, bases) : undefined;
   if (!isCurrent(ifMatch, read, grant.policyDigest)) return err({ reason: "version_not_current" });
   if (version === undefined) return err({ reason: "version_missing" });
@@ -245,9 +251,10 @@ async function decideChange(
   if (!known.ok) return known;
   if (property(submitted.value, "resourceType") !== type) return err({ reason: "resource_type_mismatch" });
   if (property(submitted.value, "id") !== id) return err({ reason: "resource_id_mismatch" });
-  const context = { ...mergeContext(grant, bases, sources), patched: kind === "patch" };
+  const context = { ...mergeContext(grant, bases, sources, attached), patched: kind === "patch" };
   const merged = mergeBody(submitted.value, { stored, shown }, view, context);
   if (!merged.ok) return merged;
+  if (!(await attached.mayBeRead(author))) return err(beyondReach);
   const { resource: result, changes } = merged.value;
   const standing = new Set(conditionalReferences(stored)); // an address elsewhere may have a query
   if (conditionalReferences(result).some((reference) => !standing.has(reference)))
@@ -274,7 +281,13 @@ async function decideChange(
   });
 }
 
-const mergeContext = (grant: WriteGrant, bases: Bases, sources: WeakMap<JsonObject, JsonObject>) => ({
+const mergeContext = (
+  grant: WriteGrant,
+  bases: Bases,
+  sources: WeakMap<JsonObject, JsonObject>,
+  attached: NewAttachments,
+) => ({
+  attached: attached.toStore,
   bases,
   sources,
   viewInside: (inside: JsonObject, nesting: Nesting) =>

@@ -1,0 +1,47 @@
+import { isAttachmentLink } from "#fhir/route";
+import { isResourceType } from "#fhir/r4/elements";
+import { err, ok, type Result } from "#kernel/result";
+import type { DisclosureRefusal } from "#phi/disclose";
+import type { ReadExpectation } from "#policy/grant";
+import type { RowsRefusal } from "#gateway/origin/asking";
+import type { OriginSession } from "#gateway/origin/origin-session";
+import { referredTo } from "./referrers.ts";
+
+/** The resource that a read means. */
+interface Target {
+  readonly id: string;
+  /** A visible row leads to it by the link of an attachment. */
+  readonly isOpen: boolean;
+}
+
+/**
+ * The Binary to which the link of an attachment leads, if the caller may see the row behind the link now, and the row
+ * still shows the URL in whose place the link was made: today's policy, labels, Consents and view decide about the row
+ * as about any read. An id means itself.
+ */
+export async function behindLink(
+  { id, behind }: ReadExpectation,
+  origin: OriginSession,
+): Promise<Result<Target, DisclosureRefusal | RowsRefusal>> {
+  if (!isAttachmentLink(id)) return ok({ id, isOpen: false });
+  const place = origin.placeOf(id);
+  const [rowType = "", rowId = ""] = place?.row.split("/") ?? [];
+  const grant = isResourceType(rowType) ? behind(rowType, rowId) : undefined;
+  if (place === undefined || grant?.ok !== true || grant.value.expects.kind !== "read")
+    return err({ reason: "absent" });
+  const { ask, expects } = grant.value;
+  const [answer, known] = await Promise.all([origin.read(ask), referredTo(grant.value, expects, origin)]);
+  if (!known.ok) return known;
+  if (!answer.ok) return answer;
+  const { base } = answer.value;
+  const bases = origin.basesAt(base);
+  let url: string | undefined;
+  const noting = (row: string, shown: string) => {
+    if (row === place.row && place.isOf(shown)) url = shown;
+    return undefined;
+  };
+  const seen = await origin.standing(known.value, answer.value, rowType, rowId, { ...bases, sealed: noting });
+  if (!seen.ok) return seen;
+  const target = url === undefined ? undefined : origin.binaryAt(url, base);
+  return target === undefined ? err({ reason: "absent" }) : ok({ id: target, isOpen: true });
+}

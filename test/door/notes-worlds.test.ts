@@ -1,0 +1,67 @@
+import type { Resource } from "@medplum/fhirtypes";
+import { afterAll, beforeAll, test } from "vitest";
+import { beyond, TwoWorlds, type Asking } from "../support/two-worlds.ts";
+
+// A link whose note is hidden now, and a link whose note is absent now, cannot be distinguished.
+
+let worlds: TwoWorlds;
+beforeAll(async () => {
+  worlds = await TwoWorlds.open();
+}, 60_000);
+afterAll(() => worlds.close());
+
+const by = "telehealth";
+const pdf = { headers: { accept: "application/pdf" } };
+const patient: Resource = { resourceType: "Patient", id: "ann" };
+const content: Resource = {
+  resourceType: "Binary",
+  id: "b",
+  contentType: "application/pdf",
+  data: "bm90ZQ==",
+};
+const note = (url: string, code?: string): Resource => ({
+  resourceType: "DocumentReference",
+  id: "note",
+  ...(code !== undefined && {
+    meta: { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-ActCode", code }] },
+  }),
+  status: "current",
+  subject: { reference: "Patient/ann" },
+  content: [{ attachment: { contentType: "application/pdf", url } }],
+});
+
+// The sealed record of a refusal says what decided.
+const sealedReason = { records: /\/event\/(?:outcome\/reason|decision)$/u };
+
+test("the link of a hidden note and of an absent note are alike, as are a bare id that a hidden note has and one that none has", async ({
+  expect,
+}) => {
+  const visible = { origin: [patient, content, note("Binary/b")] };
+  const { one, differences } = await worlds.compare(visible, visible, [
+    { by, path: "DocumentReference/note" },
+  ]);
+  expect(differences).toEqual([]);
+  const link =
+    /"url":"(?<link>Binary\/[\w-]{65,})"/u.exec(one[0]?.body.toString() ?? "")?.groups?.["link"] ?? "";
+  expect(link).not.toBe("");
+
+  const asked: Asking[] = [
+    { by, path: link, ...pdf },
+    { by, path: link, method: "HEAD" },
+    { by, path: link },
+    { by, path: "Binary/b", ...pdf },
+    { by, path: "Binary/b" },
+  ];
+  const hidden = { origin: [patient, content, note("Binary/b", "PSYTHPN")] };
+  const absent = { origin: [patient, content] };
+  const compared = await worlds.compare(hidden, absent, asked);
+  expect(beyond(compared.differences, sealedReason)).toEqual([]);
+  expect(compared.one.map(({ status }) => status)).toEqual([404, 404, 404, 404, 404]);
+
+  // Neither does a visible note show where a link once led.
+  const moved = { origin: [patient, content, note("Binary/other")] };
+  const gone = { origin: [patient, note("Binary/other")] };
+  const other = await worlds.compare(moved, gone, asked.slice(0, 3));
+  expect(other.differences).toEqual([]);
+  expect(other.one.map(({ status }) => status)).toEqual([404, 404, 404]);
+});
