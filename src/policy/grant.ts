@@ -73,11 +73,11 @@ export interface Grant extends FactLists {
    */
   readonly needsWhole: (row: Facts, base: FhirBase) => "plain" | "whole" | undefined;
   /**
-   * What the Consents that judge a row ask of its time and authors: rows that give it the same answer, and have the
-   * same deciding facts, have the same view. Undefined: nothing.
+   * The questions of the Consents that judge a row about its time and authors: rows with the same answers and the
+   * same deciding facts have the same view. Undefined: there is none.
    */
   readonly timesAsked: (row: Facts, base: FhirBase) => AskedTimes | undefined;
-  /** What may decide about a row wherever it stands in it, as far as Consents are known now. */
+  /** The texts that may decide about a row wherever they stand in it, as far as Consents are known now. */
   readonly sought: () => Sought | undefined;
   /** Consents of patients whom only nested resources name judge a row: it is read whole if it has any. */
   readonly judgesNested: boolean;

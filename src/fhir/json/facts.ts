@@ -22,7 +22,7 @@ export interface SoughtTexts {
   readonly names: readonly string[];
 }
 
-/** What an engine that reads bytes looks for in a resource: a resource that has any of it is judged whole. */
+/** The texts that an engine looks for in the bytes of a resource: a resource with any of them is judged whole. */
 export interface Sought {
   /** Each code of the value sets is sought. */
   readonly labels: boolean;
@@ -85,7 +85,7 @@ export class Facts {
     return new Facts(pick(captured, paths), inlineLabels, undefined, absent);
   }
 
-  /** What is known to stand nowhere in the resource; undefined: nothing. */
+  /** The texts that are known to stand nowhere in the resource; undefined: nothing is known. */
   static absentIn(facts: Facts): Sought | undefined {
     return facts[lacks];
   }

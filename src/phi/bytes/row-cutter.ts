@@ -75,7 +75,7 @@ export interface CutRow {
   readonly facts: Facts;
 }
 
-/** A row that is not judged yet: it waits for facts, with its bytes and with what its first reading found. */
+/** A row that is not judged yet: it waits for facts, with its bytes and the facts of its first reading. */
 export interface WaitingRow<Judged> {
   readonly kind: "waiting";
   readonly needs: RowNeeds;
@@ -111,13 +111,13 @@ export type CutBody = (CutRow & { readonly lastUpdated: string | undefined }) | 
 /** Thrown by {@link Judge.viewOf} for captured facts: only facts of the whole resource decide. */
 export const wholeNeeded: Error = new Error("the whole resource decides");
 
-/** What rows with the same deciding facts share. */
+/** The judgement that rows with the same deciding facts share. */
 interface Alike {
   readonly facts: Facts;
-  /** What they wait for, until one of them is judged. */
+  /** The rows wait for these facts until a row of them is judged. */
   readonly needs: RowNeeds | undefined;
   decision: RowDecision | undefined;
-  /** Rows of different times and authors: `undefined` until it is known whether these decide. */
+  /** The rows by times and authors; `undefined` until it is known whether these decide. */
   apart: Apart | "alike" | undefined;
 }
 
@@ -135,11 +135,11 @@ interface Cut {
   /** The range of the resource in the text. */
   readonly start: number;
   readonly end: number;
-  /** Of a whole body. */
+  /** Present for a whole body. */
   readonly lastUpdated: string | undefined;
 }
 
-/** What a cut found in its resource, beside the text. */
+/** The findings of a cut in its resource, beside the text. */
 interface CutParts {
   readonly mentions: Mentioned;
   readonly withheld: number;
@@ -163,7 +163,7 @@ for (const sign of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 const { scanner, output } = cutter;
 
 /**
- * Decides about the resources of one type in an answer, and cuts those that leave, in one pass over their
+ * Decides about the resources of one type in an answer, and cuts the rows that leave, in one pass over their
  * bytes. The view of the last row is tried while its facts are captured; a different decision cuts the row
  * again. A resource that is left to the plain engine ends with `unusual`.
  */
@@ -186,11 +186,11 @@ export class RowCutter {
   #lastNamed = "";
   /** Length of the last id: the next is likely to be as long. */
   #idLength = 0;
-  /** What the row at hand shares with others, if it waits for facts. */
+  /** The judgement that the row at hand shares, if the row waits for facts. */
   #waiting: Alike | undefined;
   /** Units of work for the conditions that the row at hand meets. */
   #conditionUnits = 0;
-  /** Where the row at hand begins. */
+  /** The place where the row at hand begins. */
   #start = 0;
   /** The plan by which the row at hand was cut first. */
   #tried: Plan | undefined;
@@ -310,7 +310,7 @@ export class RowCutter {
         this.note();
         return judgedOf(row ?? "hidden", cut);
       } catch (fault) {
-        // Its bytes were read before it was known what Consents ask of them.
+        // Its bytes were read before it was known that Consents ask.
         if (fault === wholeNeeded) return undefined;
         if (!(fault instanceof RowShareSpent)) return leave(fault, this.#bases);
         this.note();
@@ -396,7 +396,7 @@ export class RowCutter {
     return this.#decided(apart === "alike" ? alike : this.#toldApart(apart), this.#conditionUnits);
   }
 
-  /** Whether Consents tell rows apart that have the same deciding facts. */
+  /** Answers whether Consents tell rows apart that have the same deciding facts. */
   #apartOf(alike: Alike): Apart | "alike" {
     if (alike.apart !== undefined) return alike.apart;
     const isOne = this.#isPatient || Facts.wholeOf(alike.facts) !== undefined;
@@ -451,7 +451,7 @@ export class RowCutter {
     return alikeOf(facts, this.#judge.needsOf?.(facts));
   };
 
-  /** The row at hand alone, by all that stands in it. */
+  /** Reads the row at hand whole: it shares its judgement with no row. */
   #readWhole(): Alike {
     const whole = readJson(scanner.bytes.subarray(this.#start, scanner.at));
     if (!whole.ok || !isObject(whole.value)) throw unusual;

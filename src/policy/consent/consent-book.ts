@@ -91,7 +91,7 @@ export class ConsentBook {
     return [...this.#permitting.values()];
   }
 
-  /** What decides about rows by the known Consents, wherever it stands. @param labels see {@link soughtBy}. */
+  /** The texts by which the known Consents judge rows. @param labels see {@link soughtBy}. */
   sought(labels: boolean): Sought | undefined {
     const last = this.#sought;
     if (last?.answers === this.#answers && last.labels === labels) return last.sought;
@@ -263,7 +263,7 @@ export const isOfNoRow = (type: string): boolean => ofNoRow.has(type);
 /** The Consents of a patient. */
 interface KnownConsents {
   readonly inForce: readonly FiledConsent[];
-  /** Those that concern requests with the purpose and the actors of this request. */
+  /** The Consents that concern requests with the purpose and the actors of this request. */
   readonly judging: readonly FiledConsent[];
 }
 
@@ -349,7 +349,7 @@ export class RowConsents {
     return this.#patients.some(({ inForce }) => inForce.length > 0);
   }
 
-  /** What the Consents ask of the time and the authors of the row; undefined: nothing. */
+  /** The questions of the Consents about the time and the authors of the row; undefined: there is none. */
   get times(): AskedTimes | undefined {
     return timesAsked(this.#patients.flatMap(({ judging }) => judging.map(({ rules }) => factsAsked(rules))));
   }
