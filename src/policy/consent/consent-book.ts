@@ -82,7 +82,7 @@ export class ConsentBook {
 
   /** How many Consents in force of a known patient may only deny: neither the patient nor a registrar filed them. */
   denyingOf(patient: string): number {
-    const denying = (this.#known.get(patient) ?? none).filter(({ mayPermit }) => !mayPermit);
+    const denying = (this.#known.get(patient)?.inForce ?? []).filter(({ mayPermit }) => !mayPermit);
     return denying.some(({ rules }) => rules.standsForUnread === true) ? Infinity : denying.length;
   }
 
