@@ -41,7 +41,7 @@ export function patientsNamed(interaction: Interaction): readonly NamedPatient[]
 }
 
 /** The patients that criteria name. */
-export const namedBy = ({ type, parameters, joins }: Criteria): readonly NamedPatient[] => [
+const namedBy = ({ type, parameters, joins }: Criteria): readonly NamedPatient[] => [
   ...[...patientsSearchedFor(type, parameters)].map((patient) => ({ patient, type })),
   ...joins.flatMap(({ of }) => namedBy(of)),
 ];
