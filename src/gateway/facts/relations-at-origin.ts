@@ -15,12 +15,12 @@ import type { RelateRefusal, RowReader, RowsRefusal } from "#gateway/origin/aski
 const patientsMax = 1_000;
 const [rolesMax, panelMax] = [50, 5_000];
 // A row is a tree only while it is visited. A longer row counts as unrelated: it must not end the user's access to
-// all other patients.
+// the remaining patients.
 const rowBytesMax = 1_048_576;
 // More ids are several questions; a body that names more patients names strangers.
 const [idsMax, namedMax] = [100, 500];
 
-/** How long an isolate remembers a relation: one that ends at the origin counts within this time. */
+/** How long an isolate remembers a relation. The end of a relation at the origin counts within this time. */
 const rememberedMillis = 10_000;
 const usersRememberedMax = 1_000;
 
@@ -73,8 +73,8 @@ export class RememberedRelations {
 
 /**
  * Finds out which patients a `user/` scope means: by the relation of the signed-in user to each patient, as the
- * origin's records say it and the policy lists it. It asks about the patients whom a question or a row names; a list
- * of all patients is for searches that name none. A user unknown to the origin has no patients.
+ * origin's records say it and the policy lists it. It asks about the patients of a question or of a row; a list of all
+ * patients is for searches that name none. A user unknown to the origin has no patients.
  */
 export class RelationsAtOrigin {
   readonly patients = new RelatedPatients();
@@ -115,7 +115,7 @@ export class RelationsAtOrigin {
   }
 
   /**
-   * Asks about the patients whom a question names.
+   * Asks about the named patients of a question.
    *
    * @param unnamed the types that it searches without a patient's name.
    */
@@ -141,9 +141,9 @@ export class RelationsAtOrigin {
   }
 
   /**
-   * Asks about the patients whom rows name, and by one question at least: where there is no row, or where all of them
-   * are known, about nobody. No answer is remembered for a further request, and none that is remembered counts: a
-   * client could otherwise learn from the time of its next question whom a hidden row names.
+   * Asks about the named patients of rows, by a question at least: where there is no row, or where all of them are
+   * known, by a question about an id that no server gives. No answer is remembered for a further request, and none that
+   * is remembered counts: a client could otherwise learn a hidden row's patient from the time of its next question.
    */
   async learn(patients: Iterable<string>, origin: RowReader): Promise<Result<undefined, RowsRefusal>> {
     const standing = await this.#standing(origin);
@@ -216,7 +216,7 @@ export class RelationsAtOrigin {
     return ok(undefined);
   }
 
-  /** Those of these patients who are the user's, by one question. */
+  /** The user's patients among these, by a single question. */
   async #ofPatients(
     ids: readonly string[],
     standing: Standing,
@@ -232,7 +232,7 @@ export class RelationsAtOrigin {
     return ok(related);
   }
 
-  /** Adds to `patients` those of an answer who are the user's: the origin may have ignored the criteria. */
+  /** Adds the user's patients of an answer to `patients`: the origin may have ignored the criteria. */
   #readPatients(
     by: Criteria,
     { practitioners, organizations }: Standing,
@@ -297,7 +297,7 @@ export class RelationsAtOrigin {
 }
 
 const nobody: ReadonlySet<string> = new Set();
-/** An id that no server gives: it is too short to be one of many. */
+/** An id that no server gives: it is too short. */
 const nobodysId = "-";
 const nothing: Standing = { practitioners: nobody, organizations: nobody, patients: nobody };
 const ofPractitioners: readonly UserRelation[] = ["practitioner", "organization", "panel"];
@@ -305,7 +305,7 @@ const ofPractitioners: readonly UserRelation[] = ["practitioner", "organization"
 /** The values of search parameters, by their names. */
 type Criteria = Readonly<Record<string, readonly string[]>>;
 
-/** The searches that together find the patients whom the records of Patients relate to a user. */
+/** The searches that together find the patients related to a user by the records of Patients. */
 function criteriaOf(
   relations: ReadonlySet<UserRelation>,
   { practitioners, organizations }: Standing,

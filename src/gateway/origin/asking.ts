@@ -19,10 +19,10 @@ export type RowsRefusal =
   /** The search finds more rows than the gateway reads for a decision. */
   | { readonly reason: "too_many_rows" };
 
-/** A row, or another thing to judge, and what has to be known before. */
+/** A row, or a further thing to judge, and the facts that have to be known before. */
 export interface LackingRow {
   readonly needs: RowNeeds | undefined;
-  /** The needs that are left once targets are known: they say to whom the row belongs. */
+  /** The needs that are left once targets are known: they tell the patient of the row. */
   readonly again: () => RowNeeds | undefined;
 }
 
@@ -65,7 +65,7 @@ export interface KnownFacts {
   /** How many Consents in force of a patient may only deny; undefined: they cannot be read. */
   denyingOf(patient: string): Promise<number | undefined>;
   /**
-   * Asks which patients whom a question names are the user's.
+   * Asks which named patients of a question are the user's.
    *
    * @param named ids. @param unnamed the types that the question searches without the name of a patient.
    */
@@ -74,7 +74,7 @@ export interface KnownFacts {
     unnamed: ReadonlySet<string>,
     reader: RowReader,
   ): Promise<Result<undefined, RelateRefusal>>;
-  /** Asks the origin as for the relation to a patient whom a row names, but to nobody. */
+  /** Asks the origin as for the relation to a patient of a row, with an id that no server gives. */
   coverRelation(reader: RowReader): Promise<void>;
   /** The Consents that let something through; undefined: the origin has no Consent on file. */
   readonly permitting: readonly ConsentOfPatient[] | undefined;
@@ -82,7 +82,7 @@ export interface KnownFacts {
   stand(): Promise<boolean>;
   /** Grows when this request files a Consent: rows that were judged before are judged anew. */
   readonly generation: number;
-  /** No Consent is known any more: the request itself has filed one. */
+  /** No Consent is known any more: the request itself has filed a Consent. */
   judgeAnew(): void;
 }
 
