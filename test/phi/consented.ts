@@ -39,11 +39,11 @@ export function grantUnder(scene: Consented, request: string): Grant {
   return grant;
 }
 
-/** As {@link grantUnder}. `learn`: from then on the Consents are known. */
+/** As {@link grantUnder}. `learn`: from then on the Consents of all patients, or of some, are known. */
 export function grantOf(
   { policy, consents, purpose = "TREAT", patients = ["a"], hasConsents = false }: Consented,
   request: string,
-): { readonly grant: Grant; readonly learn: () => void } {
+): { readonly grant: Grant; readonly learn: (some?: readonly string[]) => void } {
   const scopes = parseScopes("system/*.rs");
   const [path = "", query = ""] = request.split("?");
   const interaction = readInteraction("GET", path.split("/"), query);
@@ -68,7 +68,7 @@ export function grantOf(
   const access = { scopes: scopes.value, patient: undefined, purpose, consents: book };
   const grant = evaluate(compilePolicy(policy, "sha256:test"), access, value);
   if (!grant.ok) throw new Error(grant.error.reason);
-  const learn = () => book.learn(patients, new Map(patients.map((patient) => [patient, filed])));
+  const learn = (some = patients) => book.learn(some, new Map(some.map((patient) => [patient, filed])));
   return { grant: grant.value, learn };
 }
 

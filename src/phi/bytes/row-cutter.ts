@@ -389,7 +389,9 @@ export class RowCutter {
 
   #decidedOrWaiting(alike: Alike): RowDecision | undefined {
     if (alike.decision === undefined && alike.needs !== undefined) {
-      this.#waiting = alike;
+      // Consents that are known already may tell rows apart by times and authors: such a row waits with its own facts.
+      const mayBeApart = (Facts.absentIn(alike.facts)?.texts.size ?? 0) > 0;
+      this.#waiting = mayBeApart ? alikeOf(this.#captured(), alike.needs) : alike;
       return undefined;
     }
     const apart = this.#apartOf(alike);
