@@ -497,7 +497,7 @@ export const clientRefusals = {
   ...rowFor(["origin_answer_too_large", "answer_too_large"], tooLarge),
   answer_incomplete: fhir(
     502,
-    "incomplete",
+    "too-costly",
     "The FHIR server behind the gateway says that it has more matches than it sent, and gives no link to them. Ask for fewer: a narrower search, or a smaller _count.",
   ),
   origin_rejected_search: unsupported(

@@ -1,4 +1,4 @@
-import { joinBytes } from "#fhir/json/bytes";
+import { EntrySplitter } from "#fhir/json/entry-splitter";
 import type { Disclosure } from "#phi/disclosure";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
 import type { Outcome } from "./outcome.ts";
@@ -51,9 +51,17 @@ export class JudgedAgain {
 const entriesIn = (windows: Disclosure["windows"]): number =>
   windows.flatMap(({ counts }) => Object.values(counts)).reduce((sum, many) => sum + many, 0);
 
-/** The entries of a list of this gateway, as text. */
+/** The entries of a list of this gateway, each with a character for a byte: their trees would take ten times as much. */
 function entriesOf({ windows }: Pick<Disclosure, "windows">): readonly string[] {
-  const text = new TextDecoder().decode(joinBytes(windows.map(({ body }) => body)));
-  const { entry = [] } = JSON.parse(text) as { readonly entry?: readonly unknown[] };
-  return entry.map((each) => JSON.stringify(each));
+  const found: string[] = [];
+  const splitter = new EntrySplitter();
+  for (const { body } of windows) {
+    const read = splitter.read(body, (entry) => {
+      if (entry === "too_large") return entry;
+      found.push(Buffer.from(entry).toString("latin1"));
+      return undefined;
+    });
+    if (!read.ok || read.value !== undefined) throw new Error("an entry of an own answer cannot be read");
+  }
+  return found;
 }

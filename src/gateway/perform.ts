@@ -65,6 +65,8 @@ async function answer(
     { question, who, permission: permission.value, origin, gate, record: recorder },
     ports,
   );
-  if (mayHideStrangers(interaction)) await origin.coverRelation();
-  return outcome;
+  if (!mayHideStrangers(interaction)) return outcome;
+  const covered = await origin.coverRelation();
+  const isOfRow = outcome.kind === "disclosed" || outcome.kind === "refused";
+  return covered.ok || !isOfRow ? outcome : refused(covered.error);
 }

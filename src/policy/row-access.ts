@@ -249,6 +249,9 @@ export const coversRowOrShared = (
           owners !== undefined && isAboutOnly(row, amongOf(owners), base) && meetsAll(row, filters, base),
       );
 
+/** What stands inside a row is judged by the patients of the client's questions: other rows, also hidden ones, teach more. */
+const namedOf = (owners: ReadonlySet<string>): AmongPatients => (isOpen(owners) ? owners.named : owners);
+
 /** Answers whether a Reference names a Patient that an access to Patients covers. It reads only `reference`. */
 export function coversNamedPatient(rowAccess: RowAccess, reference: JsonObject, base: FhirBase): boolean {
   const named = parseReference(textAt(reference, "reference") ?? "", base);
@@ -256,7 +259,8 @@ export function coversNamedPatient(rowAccess: RowAccess, reference: JsonObject, 
     // A reference does not show whether the Patient meets a condition.
     ({ owners, filters }) =>
       filters.length === 0 &&
-      (owners === undefined || (named.kind === "local" && named.type === "Patient" && owners.has(named.id))),
+      (owners === undefined ||
+        (named.kind === "local" && named.type === "Patient" && namedOf(owners).has(named.id))),
   );
 }
 
@@ -278,7 +282,7 @@ export function coversNested(
     return (
       containerAccess.every(
         (part) => part.owners !== undefined && [...part.owners].every((patient) => owners.has(patient)),
-      ) && !mayBelongToAnother(resource, owners, base, nesting)
+      ) && !mayBelongToAnother(resource, namedOf(owners), base, nesting)
     );
   });
 }

@@ -59,6 +59,9 @@ const withheld = new Set(
 const asItLeaves = ({ type, text }: Verbatim) =>
   type === "Bundle" ? text.replace(/"total":\d+,/u, "") : text;
 
+/** The URL of a Binary leaves as a link (docs/notes.md). */
+const linked = (text: string): string => text.replaceAll(/"Binary\/[\w-]+"/gu, '"Binary/link"');
+
 const policy = policyEntry("whole", [rule([...r4ResourceTypes], "everything")]);
 
 describe.skipIf(noSharedData)(
@@ -85,7 +88,9 @@ describe.skipIf(noSharedData)(
     }) => {
       for (const example of all) {
         const reply = await ask(`${example.type}/${example.id}`);
-        expect(reply.text, `${example.type}/${example.id} ${reply.status}`).toBe(asItLeaves(example));
+        expect(linked(reply.text), `${example.type}/${example.id} ${reply.status}`).toBe(
+          linked(asItLeaves(example)),
+        );
       }
       expect(all.length).toBeGreaterThan(140);
       expect(all.filter((example) => asItLeaves(example) !== example.text).map(({ id }) => id)).toEqual([
@@ -100,7 +105,7 @@ describe.skipIf(noSharedData)(
       for (const [type, ofType] of Map.groupBy(all, (one) => one.type)) {
         const { text } = await ask(`${type}?_count=1000`);
         for (const example of ofType)
-          expect(text.includes(asItLeaves(example)), `${type}/${example.id}`).toBe(true);
+          expect(linked(text).includes(linked(asItLeaves(example))), `${type}/${example.id}`).toBe(true);
       }
     });
 

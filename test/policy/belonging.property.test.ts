@@ -15,6 +15,7 @@ import { factsFor } from "#policy/facts";
 import type { SearchGrant } from "#policy/grant";
 import type { PolicyRule } from "#policy/schema";
 import { policy, rule } from "./granting.ts";
+import { inLane } from "../support/lane.ts";
 
 // One definition of "belongs": each route to the rows of a patient shows the same rows.
 
@@ -130,7 +131,7 @@ test("a row belongs to a patient by one definition, whatever way the client asks
         expect(shows(path, "patient/*.rs", row), path).toBe(belongs);
       for (const path of listed) expect(shows(path, "system/*.rs", row), path).toBe(belongs);
     }),
-    { numRuns: 400 },
+    { numRuns: inLane({ fast: 60, slow: 400, long: 4_000 }) },
   );
   expect(seen.get(true)).toBeGreaterThan(50);
   expect(seen.get(false)).toBeGreaterThan(50);

@@ -6,6 +6,8 @@ import type { AmongPatients } from "./owner-reference.ts";
  */
 export class RelatedPatients extends Set<string> {
   readonly #strangers = new Set<string>();
+  /** The patients whom the client's questions named. What a row taught judges this row alone: the row may be hidden. */
+  readonly #named = new Set<string>();
   #isWhole = false;
   #practitioners: readonly string[] = [];
   #areChained = false;
@@ -18,6 +20,21 @@ export class RelatedPatients extends Set<string> {
   /** Answers whether the relation to a patient is known. */
   knows(patient: string): boolean {
     return this.#isWhole || this.has(patient) || this.#strangers.has(patient);
+  }
+
+  /** Answers whether a question of the client taught the relation to a patient. */
+  isNamed(patient: string): boolean {
+    return this.#isWhole || this.#named.has(patient);
+  }
+
+  /** The user's patients whom the client's questions named. */
+  get named(): AmongPatients {
+    return { has: (patient) => this.has(patient) && this.isNamed(patient) };
+  }
+
+  /** From here on these patients, whose relation is known, count as named by a question of the client. */
+  name(patients: Iterable<string>): void {
+    for (const patient of patients) this.#named.add(patient);
   }
 
   /** @param related those of the asked patients who are the user's. */

@@ -306,7 +306,8 @@ async function read(
   const grant = authorizeReading(permission, interaction);
   if (!grant.ok) return outcome.refuse(grant.error);
   const found = await gather(grant.value, undefined, outcome.origin, links);
-  if (mayHideStrangers(interaction)) await outcome.origin.coverRelation();
+  const covered = mayHideStrangers(interaction) ? await outcome.origin.coverRelation() : undefined;
+  if (covered?.ok === false) return outcome.refuse(covered.error);
   if (!found.ok) return outcome.refuse(found.error);
   const etag =
     isWhole || interaction.kind === "search" ? undefined : tagOf(found.value, permission.policy.digest);

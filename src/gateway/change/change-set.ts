@@ -134,7 +134,9 @@ export class ChangeSet {
     for (const change of changes) {
       const decided = await this.#decide(change);
       if (!decided.ok) change.end = { kind: "refused", refusal: decided.error };
-      if (mayHideStrangers(change.asked.interaction)) await change.origin.coverRelation();
+      if (!mayHideStrangers(change.asked.interaction)) continue;
+      const covered = await change.origin.coverRelation();
+      if (!covered.ok) change.end = { kind: "refused", refusal: covered.error };
     }
     const sending = changes.filter(isSending).toSorted((a, b) => rankOf(a) - rankOf(b));
     const sent = await this.#afterIntent(sending, async () => {

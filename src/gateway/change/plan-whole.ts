@@ -13,6 +13,7 @@ import { conditionQuery } from "#fhir/preconditions";
 import { encodedQuery } from "#fhir/search/query";
 import { err, ok, type Result } from "#kernel/result";
 import { authorizeReading, type Permission } from "#gateway/admission/authorize";
+import { mayHideStrangers } from "#policy/search/searched-unnamed";
 import { nameAsked } from "#gateway/admission/name-asked";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { findByQuery } from "#gateway/change/plan/write-criteria";
@@ -80,7 +81,10 @@ async function planAll(
       continue;
     }
     const { write } = asked.value;
+    origin.beginQuestion();
     const plan = await planWrite(write, permission, origin);
+    const covered = mayHideStrangers(interaction) ? await origin.coverRelation() : undefined;
+    if (covered?.ok === false) return covered;
     if (!plan.ok) return plan;
     const what = whatOf(request, interaction);
     planned.push({ index, asked: write, what, origin, entry: request, plan: plan.value });

@@ -3,7 +3,7 @@ import { holdsAt } from "#fhir/period";
 import type { FhirQuestion } from "#fhir/ports";
 import { parseReference, type Reference, type FhirBase } from "#fhir/r4/reference";
 import type { Principal } from "#identity/principal";
-import { ageAt, type Instant } from "#kernel/clock";
+import { ageAt, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { residenceFacts } from "#residence/row-residences";
 import { RelatedPatients } from "#fhir/r4/related-patients";
@@ -51,6 +51,7 @@ interface Remembered<T> {
 
 /** What is remembered of a user. */
 class KnownOfUser {
+  usedAt = instant(0);
   standing: Remembered<Standing> | undefined;
   list: Remembered<ReadonlySet<string> | "too many"> | undefined;
   /** By the id of a patient whom a question named; what a row named is not remembered. */
@@ -62,11 +63,16 @@ export class RememberedRelations {
   /** By origin, user and the relations of the policy. */
   readonly #users = new Map<string, KnownOfUser>();
 
-  of(key: string): KnownOfUser {
+  of(key: string, at: Instant): KnownOfUser {
     const known = this.#users.get(key) ?? new KnownOfUser();
     this.#users.delete(key);
     this.#users.set(key, known);
-    if (this.#users.size > usersRememberedMax) this.#users.delete(this.#users.keys().next().value ?? "");
+    known.usedAt = at;
+    // The users stand in the order of their use. A list of thousands of patients stays no longer than it counts.
+    for (const [user, { usedAt }] of this.#users) {
+      if (ageAt(usedAt, at) < rememberedMillis && this.#users.size <= usersRememberedMax) break;
+      this.#users.delete(user);
+    }
     return known;
   }
 }
@@ -110,7 +116,7 @@ export class RelationsAtOrigin {
     if (user === undefined || !scopes.some(({ context }) => context === "user")) return undefined;
     const local = parseReference(user, origin.base);
     if (local.kind !== "local") return undefined;
-    const known = remembered.of(`${origin.name} ${written(local)} ${[...relations].toSorted().join()}`);
+    const known = remembered.of(`${origin.name} ${written(local)} ${[...relations].toSorted().join()}`, at);
     return new RelationsAtOrigin(local, relations, known, at, patient !== undefined);
   }
 
@@ -129,12 +135,15 @@ export class RelationsAtOrigin {
     const { named: known } = this.#known;
     for (const patient of named) {
       const before = known.get(patient);
-      if (before !== undefined && this.#isFresh(before))
-        this.patients.learn([patient], before.value ? new Set([patient]) : nobody);
+      if (before === undefined || !this.#isFresh(before)) continue;
+      this.patients.learn([patient], before.value ? new Set([patient]) : nobody);
+      this.patients.name([patient]);
     }
-    const asked = [...new Set(named)].filter((patient) => !this.patients.knows(patient)).slice(0, namedMax);
+    // A patient of an earlier row is asked about again: the saved question would tell whom a hidden row names.
+    const asked = [...new Set(named)].filter((patient) => !this.patients.isNamed(patient)).slice(0, namedMax);
     const learned = await this.#learn(asked, standing.value, origin);
     if (!learned.ok) return learned;
+    this.patients.name(asked);
     if (known.size + asked.length > patientsMax) known.clear();
     for (const patient of asked) known.set(patient, { value: this.patients.has(patient), asOf: this.#at });
     return unnamed.size === 0 ? ok(undefined) : this.#narrow(unnamed, standing.value, origin);

@@ -52,9 +52,9 @@ export class ResolvedFacts implements KnownFacts {
     return (await this.#relations?.relate(named, unnamed, reader)) ?? ok(undefined);
   }
 
-  async coverRelation(reader: RowReader): Promise<void> {
+  async coverRelation(reader: RowReader): Promise<Result<undefined, RowsRefusal>> {
     const relations = this.#relations;
-    if (relations !== undefined) await this.#inTurn(() => relations.learn([], reader));
+    return relations === undefined ? ok(undefined) : this.#inTurn(() => relations.learn([], reader));
   }
 
   async resolve(

@@ -75,7 +75,7 @@ export interface KnownFacts {
     reader: RowReader,
   ): Promise<Result<undefined, RelateRefusal>>;
   /** Asks the origin as for the relation to a patient of a row, with an id that no server gives. */
-  coverRelation(reader: RowReader): Promise<void>;
+  coverRelation(reader: RowReader): Promise<Result<undefined, RowsRefusal>>;
   /** The Consents that let something through; undefined: the origin has no Consent on file. */
   readonly permitting: readonly ConsentOfPatient[] | undefined;
   /** Answers whether the Consents that judged the rows of this request are still the same. */

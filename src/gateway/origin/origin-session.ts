@@ -116,12 +116,17 @@ export class OriginSession extends OriginCalls implements RowReader {
 
   /**
    * Asks for a relation, unless a row has asked: a question of the client costs the same whether there is a row or
-   * none, seen or hidden.
+   * none, seen or hidden. A relation that cannot be known refuses both alike.
    */
-  async coverRelation(): Promise<void> {
-    if (this.#hasAskedRelation) return;
+  async coverRelation(): Promise<Result<undefined, RowsRefusal>> {
+    if (this.#hasAskedRelation) return ok(undefined);
     this.#hasAskedRelation = true;
-    await this.#facts?.coverRelation(this);
+    return (await this.#facts?.coverRelation(this)) ?? ok(undefined);
+  }
+
+  /** From here on a further question of the client is answered, whose relation is asked for as if it stood alone. */
+  beginQuestion(): void {
+    this.#hasAskedRelation = false;
   }
 
   /** {@link resolve} for one row. */

@@ -49,7 +49,8 @@ async function fillInTurn(
   let start = place;
   for (const [index, part] of parts.entries()) {
     if (index < partOf(place)) continue;
-    if (index > 0 && page !== undefined) await origin.coverRelation();
+    const covered = index > 0 && page !== undefined ? await origin.coverRelation() : undefined;
+    if (covered?.ok === false) return covered;
     const filled = await fillPage(part, part.expects, start, origin, joined, page);
     if (filled.ok) page = filled.value.page;
     else if (index === 0 || start?.link !== undefined || !isUnknownPart(filled.error)) return filled;

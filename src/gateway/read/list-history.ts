@@ -27,7 +27,8 @@ export async function listHistory(
 
   const answer = await origin.read({ path: `${type}/${id}`, query: "" });
   const now = answer.ok ? await origin.standing(read, answer.value, type, id) : answer;
-  await origin.coverRelation();
+  const covered = await origin.coverRelation();
+  if (!covered.ok) return covered;
   const isGone = !now.ok && now.error.reason === "absent";
   if (!now.ok && !(isGone && showsDeleted)) {
     await passOver(await origin.ask(start.link === undefined ? grant.ask : { link: start.link }));

@@ -23,6 +23,8 @@ export async function behindContext<E>(
   const read = readJson(body);
   const context = read.ok && isObject(read.value) ? property(read.value, "securityContext") : undefined;
   const reference = parseReference(isObject(context) ? (textAt(context, "reference") ?? "") : "", base);
+  // Every Binary of a patient may name the patient: such a context narrows, and never opens what no row leads to.
+  if (reference.kind === "local" && reference.type === "Patient" && !known.ok) return known;
   const other = reference.kind === "local" ? behind(reference.type, reference.id) : undefined;
   if (reference.kind !== "local" || other?.ok !== true || other.value.expects.kind !== "read") return known;
   const [answer, led] = await Promise.all([

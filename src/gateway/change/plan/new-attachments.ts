@@ -5,6 +5,9 @@ import { authorizeReading, type Permission } from "#gateway/admission/authorize"
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { gather } from "#gateway/read/gather";
 
+/** Each is read whole for the decision: up to 8 MiB and a search. */
+const binariesMax = 20;
+
 /** The writer may not read the content to which a new URL of an attachment leads. */
 export const beyondReach = { reason: "result_outside_access", decision: { by: "scope" } } as const;
 
@@ -40,6 +43,7 @@ export class NewAttachments {
   };
 
   async mayBeRead(writer: Permission): Promise<boolean> {
+    if (this.#binaries.size > binariesMax) return false;
     for (const id of this.#binaries) {
       const grant = authorizeReading(writer, { kind: "read", type: "Binary", id });
       if (!grant.ok || !(await gather(grant.value, undefined, this.#origin, noLinks)).ok) return false;

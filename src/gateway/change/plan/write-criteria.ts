@@ -13,6 +13,7 @@ import { factsFor } from "#policy/facts";
 import type { PolicyRefusal } from "#policy/grant";
 import { allRows } from "#gateway/origin/all-rows";
 import type { RelateRefusal, RowsRefusal } from "#gateway/origin/asking";
+import { mayHideStrangers } from "#policy/search/searched-unnamed";
 import { authorizeRows, type Permission } from "#gateway/admission/authorize";
 import { nameAsked } from "#gateway/admission/name-asked";
 import type { OriginSession } from "#gateway/origin/origin-session";
@@ -83,7 +84,11 @@ export async function findRow(
     if (isVisible) counted.push({ row, base });
     return isVisible;
   };
+  origin.beginQuestion();
   const found = await allRows(grant.value.ask, rowsMax, origin, { needs, keeps });
+  const mayHide = mayHideStrangers({ kind: "search", posted: true, ...criteria });
+  const covered = mayHide ? await origin.coverRelation() : undefined;
+  if (covered?.ok === false) return covered;
   if (!found.ok) {
     for (const { row, base } of counted) {
       const seen = new Discloser(grant.value, origin.basesAt(base)).seen(row);

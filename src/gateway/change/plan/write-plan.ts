@@ -2,7 +2,7 @@ import { conditionalReferences } from "#fhir/batch";
 import type { Nesting } from "#fhir/r4/compartment";
 import { property, type JsonObject } from "#fhir/json/json";
 import { conditionQuery, type WriteConditions } from "#fhir/preconditions";
-import type { FhirBase } from "#fhir/r4/reference";
+import { baseNames, type FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import { unjudgedRow } from "#phi/disclose";
 import { patientsMax } from "#phi/disclosure";
@@ -140,7 +140,12 @@ async function planCreate(
   const view = grant.value.writable(facts, base);
   if (view === undefined)
     return err({ reason: "result_outside_access", decision: grant.value.whyHidden(facts, base) });
-  const attached = new NewAttachments(origin, bases);
+  // A URL of an attachment may be written below any base of the origin: later readers of the row follow it there.
+  const traits = await origin.traits();
+  const attached = new NewAttachments(origin, {
+    ...bases,
+    origin: [base, ...baseNames(traits?.base ?? base)],
+  });
   const context = mergeContext(grant.value, bases, new WeakMap(), attached);
   const merged = mergeBody(submitted, undefined, view, context);
   if (!merged.ok) return merged;
@@ -182,6 +187,9 @@ async function planChange(
   const isTaken = grant.value.isTakenByEachRow(operations);
   if (!isTaken && !grant.value.mayReadSome)
     return err({ reason: "scope_insufficient", type, interaction: "read" });
+  // Values are faulted before a row is read: a fault after that would tell that the row exists.
+  const issues = isTaken ? faultsOfPatch(type, operations) : [];
+  if (issues.length > 0) return err({ reason: "body_invalid", issues });
   const answer = await origin.read({ path: `${type}/${id}`, query: "" });
   if (!answer.ok) {
     const isFree = answer.error.reason === "absent" && conditions.ifMatch === undefined;
@@ -207,9 +215,7 @@ async function planChange(
   const context = { grant: grant.value, row: found.value, attached, origin };
   const decide = () => decideChange(write, body, conditions, { policy, access }, context);
   if (body.kind !== "patch" || found.value.isReadable) return decide();
-  // The writer may not read the row: its values alone are faulted, and each other cause has the face of an absent row.
-  const issues = isTaken ? faultsOfPatch(type, operations) : [];
-  if (issues.length > 0) return err({ reason: "body_invalid", issues });
+  // The writer may not read the row: each cause has the face of an absent row.
   if (!isTaken || !showsAllPatched(operations, found.value.view.object)) return err(unreadable);
   const decided = await decide();
   return decided.ok ? decided : err(unreadable);
