@@ -263,7 +263,13 @@ test("the URL of a Binary is written by a client alone that may read its content
     return ask("clinic", "DocumentReference", fhirSending("POST", draft));
   };
   expect((await attached("Binary/one")).status).toBe(201);
-  for (const url of ["Binary/hidden", "Binary/lone", "Binary/absent", `${phylax.dev.fhir}/Binary/hidden`])
+  for (const url of [
+    "Binary/hidden",
+    "Binary/lone",
+    "Binary/absent",
+    `${phylax.dev.fhir}/Binary/hidden`,
+    `${phylax.dev.origin}/Binary/hidden`,
+  ])
     expect((await attached(url)).status, url).toBe(403);
   expectAbsent(expect, await ask("clinic", "Binary/hidden", pdf), "nothing leads to it now");
   expect((await attached(await linkOf("clinic", "DocumentReference/note"))).status, "of another row").toBe(

@@ -50,7 +50,7 @@ const appointment = (id: string, ...patients: readonly string[]): Resource => ({
   participant: patients.map((one) => ({ actor: to(`Patient/${one}`), status: "accepted" })),
 });
 const shown: readonly Resource[] = [
-  patient("ann", "vera"),
+  { ...patient("ann", "vera"), link: [{ other: to("Patient/bea"), type: "seealso" }] } as Resource,
   patient("bea", "vera"),
   patient("zoe", "otto"),
   observation("shown", "ann", { hasMember: [to("Observation/hidden")] }),
@@ -98,6 +98,31 @@ const questionsOf = (by: Exclude<Asking, (before: never) => unknown>["by"]): rea
       entry: [read("Observation/hidden"), read("Appointment/hidden"), read("Observation/shown")],
     }),
     ask("Observation?patient=ann"),
+    // The seventh entry is read after the first.
+    send("POST", "", {
+      resourceType: "Bundle",
+      type: "batch",
+      entry: ["Appointment?patient=ann", ...Array<string>(5).fill("Observation/shown"), "Patient/ann"].map(
+        read,
+      ),
+    }),
+    ...(["PUT", "DELETE"] as const).map((method) =>
+      send("POST", "", {
+        resourceType: "Bundle",
+        type: "transaction",
+        entry: [
+          {
+            request: { method, url: "Observation/hidden" },
+            ...(method === "PUT" && { resource: observation("hidden", "ann") }),
+          },
+        ],
+      }),
+    ),
+    ask("Appointment", {
+      method: "POST",
+      headers: { ...json, "if-none-exist": "patient=ann&status=cancelled" },
+      body: JSON.stringify({ ...appointment("", "ann"), id: undefined, status: "proposed" }),
+    }),
   ];
 };
 // The question about a stranger and the question about nobody differ in the id, which no client sees.
@@ -120,5 +145,9 @@ test.for(Object.keys(hidden))("%s is as absent, at the same cost", async (kind, 
     404,
     200,
     200,
+    200,
+    404,
+    404,
+    201,
   ]);
 });
