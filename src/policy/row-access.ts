@@ -249,7 +249,10 @@ export const coversRowOrShared = (
           owners !== undefined && isAboutOnly(row, amongOf(owners), base) && meetsAll(row, filters, base),
       );
 
-/** What stands inside a row is judged by the patients of the client's questions: other rows, also hidden ones, teach more. */
+/**
+ * The patients by whom a link or a nested resource inside of a row is judged: those of the client's questions. Further
+ * rows, hidden rows too, teach more relations.
+ */
 const namedOf = (owners: ReadonlySet<string>): AmongPatients => (isOpen(owners) ? owners.named : owners);
 
 /** Answers whether a Reference names a Patient that an access to Patients covers. It reads only `reference`. */

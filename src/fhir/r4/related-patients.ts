@@ -6,7 +6,7 @@ import type { AmongPatients } from "./owner-reference.ts";
  */
 export class RelatedPatients extends Set<string> {
   readonly #strangers = new Set<string>();
-  /** The patients whom the client's questions named. What a row taught judges this row alone: the row may be hidden. */
+  /** The named patients of the client's questions. A relation that a row taught judges rows, and nothing inside of rows. */
   readonly #named = new Set<string>();
   #isWhole = false;
   #practitioners: readonly string[] = [];
@@ -27,12 +27,12 @@ export class RelatedPatients extends Set<string> {
     return this.#isWhole || this.#named.has(patient);
   }
 
-  /** The user's patients whom the client's questions named. */
+  /** The user's patients among the named patients of the client's questions. */
   get named(): AmongPatients {
     return { has: (patient) => this.has(patient) && this.isNamed(patient) };
   }
 
-  /** From here on these patients, whose relation is known, count as named by a question of the client. */
+  /** From here on these patients count as named by a question of the client. Their relation is known. */
   name(patients: Iterable<string>): void {
     for (const patient of patients) this.#named.add(patient);
   }

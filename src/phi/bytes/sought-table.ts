@@ -97,7 +97,7 @@ function codeHash(bytes: Uint8Array, start: number, end: number): number | undef
 }
 
 const encoder = new TextEncoder();
-/** Of the code as `icdTextOf` compares it: a sign beyond ASCII may stand for none, or for a letter of ASCII. */
+/** The code is hashed as `icdTextOf` compares it: a sign beyond ASCII may stand for none, or for a letter of ASCII. */
 function codeHashOf(code: string): number {
   const bytes = encoder.encode(code.toUpperCase().replace(/[-+*†!.]+$/u, ""));
   return codeHash(bytes, 0, bytes.length) ?? 0; // each code of a row with such a sign counts as sought
