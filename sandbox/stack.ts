@@ -110,10 +110,14 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const origin = await openFhirServer({ ...options, bearer, port: originPort.port });
     closers.push(() => origin.close());
     say(`origin: ${origin.describe} at ${origin.url}`);
+    // An operator's own entry says what the server can do.
+    const isEntered = file?.origins.includes(sandboxOriginName) === true;
+    const probed = async () =>
+      isEntered ? {} : await probeOwnServer({ url: origin.url, bearerFrom }, state, say);
     const traits =
       options.origin === undefined
         ? { transactions: "atomic", honoursIfMatchOnDelete: true }
-        : await probeOwnServer({ url: origin.url, bearerFrom }, state, say);
+        : await probed();
 
     const opsPort = await hold("ops");
     const ops = `https://localhost:${opsPort.port}`;
