@@ -78,7 +78,8 @@ export const unread = ({ reason }: JsonRefusal): DisclosureRefusal =>
  * never throws for a bad answer, and it releases only elements that a view shows.
  */
 export class Discloser {
-  readonly #grant: Grant;
+  /** The grant by which it judges. */
+  readonly grant: Grant;
   readonly #bases: NamedBases;
   readonly #rows: RowViews;
   readonly #cutters: RowCutters;
@@ -87,6 +88,12 @@ export class Discloser {
   #cutBody: { readonly body: Uint8Array; readonly cut: ReturnType<RowCutter["resource"]> } | undefined;
   /** An entry that does not wait is read once, for its needs and its judgement. */
   readonly #entryIn = lastOf(readEntry);
+  /** The current resource of versions is judged once, and not with each version. */
+  readonly #redactedNow = lastOf((now: JsonObject): RedactedResource | undefined => {
+    const view = this.#rows.viewOf(now);
+    const redacted = view && redactResource(now, view, this.#rows.context);
+    return redacted?.ok === true ? redacted.value : undefined;
+  });
 
   /**
    * @param joined the results of the joins: a row of the search has to refer to one of these resources, or be
@@ -98,7 +105,7 @@ export class Discloser {
     joined: readonly Joined[] = [],
     engine: "bytes" | "plain" = "bytes",
   ) {
-    this.#grant = grant;
+    this.grant = grant;
     this.#bases = bases;
     this.#rows = new RowViews(grant, bases, joined);
     this.#cutters = new RowCutters(grant, bases, this.#rows);
@@ -118,8 +125,8 @@ export class Discloser {
     // Whatever is refused, the plain engine refuses.
     if (typeof cut === "object" && cut.kind === "row" && cut.released.id === id)
       return ok(this.#disclosure(cut.released, cut.lastUpdated));
-    const resource = this.#requestedIn(body, type, id);
-    return resource.ok ? this.#whole(resource.value, this.#rows.viewOf(resource.value)) : resource;
+    const requested = this.#requestedIn(body, type, id);
+    return requested.ok ? this.#whole(requested.value.part, requested.value.view) : requested;
   }
 
   #cutOf(body: Uint8Array, type: string): ReturnType<RowCutter["resource"]> {
@@ -148,23 +155,25 @@ export class Discloser {
     if (!now.ok) return now;
     const requested = this.#requestedIn(body, type, id);
     if (!requested.ok) return requested;
-    const old = withoutMembersOf(now.value, requested.value);
+    const { part, view } = now.value;
+    const old = withoutMembersOf(part, requested.value.part);
     if (old === undefined) return err(hiddenByPart);
-    this.#rows.note(now.value); // again: the patient's current residence counts
+    this.#rows.note(part); // again: the patient's current residence counts
     const meta = property(old, "meta");
     if (!isObject(meta) || textAt(meta, "versionId") !== version) return err({ reason: "answer_mismatch" });
-    const view = this.#rows.viewOf(now.value);
-    if (view === undefined) return this.#hidden(now.value);
-    const redacted = redactResource(now.value, view, this.#rows.context);
+    const redacted = redactResource(part, view, this.#rows.context);
     if (!redacted.ok) return err({ reason: "resource_withheld", because: redacted.error });
-    return this.#whole(old, this.#rows.viewOf(old, now.value), redacted.value);
+    return this.#whole(old, this.#rows.viewOf(old, part), redacted.value);
   }
 
-  /** A resource as it is now, if it may leave. */
-  current(body: Uint8Array, type: string, id: string): Result<JsonObject, DisclosureRefusal> {
-    const judge = (): Result<JsonObject, DisclosureRefusal> => {
-      const now = this.#requestedIn(body, type, id);
-      return now.ok && this.#seen(now.value) === undefined ? this.#hidden(now.value) : now;
+  /** A resource as it is now, if it may leave, and what its reader sees of it. */
+  current(body: Uint8Array, type: string, id: string): Result<CurrentRow, DisclosureRefusal> {
+    const judge = (): Result<CurrentRow, DisclosureRefusal> => {
+      const requested = this.#requestedIn(body, type, id);
+      if (!requested.ok) return requested;
+      const { part: now, view } = requested.value;
+      const seen = this.#rows.matchesSearch(now) ? this.#seenBy(now, view) : undefined;
+      return seen === undefined ? this.#hidden(now) : ok({ now, seen });
     };
     return this.#barrier.judge({ type, id }, judge, err(unjudgedRow));
   }
@@ -184,14 +193,11 @@ export class Discloser {
     const old = now && leaving && withoutMembersOf(now, leaving);
     if (now === undefined || old === undefined) return undefined;
     const view = this.#rows.viewOf(old, now);
-    const viewNow = view && this.#rows.viewOf(now);
-    if (view === undefined || viewNow === undefined) return undefined;
-    const [redacted, redactedNow] = [
-      redactResource(old, view, this.#rows.context),
-      redactResource(now, viewNow, this.#rows.context),
-    ];
-    if (!redacted.ok || !redactedNow.ok) return undefined;
-    const named = concernedByBoth(redacted.value, redactedNow.value);
+    const redactedNow = view && this.#redactedNow(now);
+    if (view === undefined || redactedNow === undefined) return undefined;
+    const redacted = redactResource(old, view, this.#rows.context);
+    if (!redacted.ok) return undefined;
+    const named = concernedByBoth(redacted.value, redactedNow);
     const { resource } = this.#marked(old, redacted.value.resource);
     return named.patients.size > patientsMax ? undefined : { ...redacted.value, ...named, resource };
   }
@@ -205,7 +211,7 @@ export class Discloser {
       this.#rows.note(whole);
       const resource = this.#rows.leaving(whole);
       if (resource === undefined) return undefined;
-      const view = this.#grant.viewIncluded(this.#rows.factsOf(resource), this.#bases.origin, through);
+      const view = this.grant.viewIncluded(this.#rows.factsOf(resource), this.#bases.origin, through);
       return view && this.#linked(resource, view, "include");
     };
     return this.#barrier.judge(whole, judge, undefined);
@@ -235,7 +241,7 @@ export class Discloser {
     if (cut.kind === "key") throw new Error("an entry of which only the key was read cannot leave");
     if (cut.kind === "hidden") return cut.mode === "match" ? hiddenEntry : droppedEntry;
     if (cut.mode === "include") return this.#cutIncluded(cut);
-    const match = new CutMatch(cut, this.#grant.includes, this.#bases);
+    const match = new CutMatch(cut, this.grant.includes, this.#bases);
     if (cut.mustShow.length === 0) return match;
     const isShown = () => meetsCriteria(match.shown, cut.mustShow, this.#bases.public);
     return this.#barrier.judge(cut, isShown, false) ? match : hiddenEntry;
@@ -243,7 +249,7 @@ export class Discloser {
 
   /** As {@link #includedEntry}. */
   #cutIncluded(cut: CutRow): DisclosedEntry {
-    const { includes, viewIncluded } = this.#grant;
+    const { includes, viewIncluded } = this.grant;
     const linked = new CutLinked(cut, includes, this.#bases);
     // The cutter leaves a row to the plain engine if its view depends on the references that lead to it.
     const through = (names: ReadonlySet<string>) => {
@@ -293,11 +299,6 @@ export class Discloser {
     return ok(linked === undefined ? hiddenEntry : { kind: "match", ...linked });
   }
 
-  /** Answers whether a row matches the search and would leave: only such a row may decide an answer. */
-  sees(row: JsonObject): boolean {
-    return this.seen(row) !== undefined;
-  }
-
   /**
    * The resources to which a row refers at these paths, as `Type/id`, by what leaves of it: a reference with a
    * label of its own may be cut.
@@ -314,7 +315,7 @@ export class Discloser {
   needs(row: JsonObject): RowNeeds | undefined {
     const judge = () => {
       const facts = this.#rows.factsOf(row);
-      const needs = this.#grant.needsOf(facts, this.#bases.origin);
+      const needs = this.grant.needsOf(facts, this.#bases.origin);
       // A label inside may cut what the search reads: then the part that leaves is searched.
       const mayBeFound = () => Facts.inlineLabelsOf(facts).length > 0 || this.#rows.isFound(facts);
       return needs !== undefined && mayBeFound() ? needs : undefined;
@@ -324,7 +325,7 @@ export class Discloser {
 
   /** {@link needs} of a resource as a whole body, for {@link read}. */
   needsToRead(body: Uint8Array, type: string): RowNeeds | undefined {
-    if (!this.#grant.mayNeed()) return undefined;
+    if (!this.grant.mayNeed()) return undefined;
     const cut = this.#cutOf(body, type);
     this.#cutBody = { body, cut };
     if (typeof cut === "object" && cut.kind === "waiting") return cut.needs;
@@ -333,13 +334,13 @@ export class Discloser {
 
   /** {@link needs} of a resource as a whole body. */
   needsIn(body: Uint8Array): RowNeeds | undefined {
-    const read = this.#grant.mayNeed() ? readJson(body) : undefined;
+    const read = this.grant.mayNeed() ? readJson(body) : undefined;
     return read?.ok === true && isObject(read.value) ? this.needs(read.value) : undefined;
   }
 
   /** {@link needs} of a version of a resource by its whole body, and of the resource as it is now. */
   needsOfVersion(current: Uint8Array, version: Uint8Array): RowNeeds | undefined {
-    if (!this.#grant.mayNeed()) return undefined;
+    if (!this.grant.mayNeed()) return undefined;
     const [now, old] = [readJson(current), readJson(version)];
     if (!now.ok || !isObject(now.value)) return undefined;
     return old.ok && isObject(old.value)
@@ -351,14 +352,14 @@ export class Discloser {
   needsOfStep(version: JsonObject, current: JsonObject): RowNeeds | undefined {
     const judge = () => {
       const [old, now] = [this.#rows.factsOf(version), this.#rows.factsOf(current)];
-      return this.#grant.needsOf(old, this.#bases.origin, now);
+      return this.grant.needsOf(old, this.#bases.origin, now);
     };
     return this.#barrier.judge(version, judge, undefined);
   }
 
   /** {@link needs} of an entry of a searchset. */
   needsOfEntry(read: EntryBytes | CutEntry, type: string): RowNeeds | undefined {
-    if (!isCut(read) && !this.#grant.mayNeed()) return undefined;
+    if (!isCut(read) && !this.grant.mayNeed()) return undefined;
     const cut = isCut(read) || this.#engine === "plain" ? read : this.#cutters.ofEntries(type).entry(read);
     if (cut !== undefined && isCut(cut)) return cut.kind === "waiting" ? cut.needs : undefined;
     if (isCut(read)) return undefined;
@@ -370,11 +371,11 @@ export class Discloser {
 
   /** {@link needs} of a resource that is included. */
   needsIncluded(resource: JsonObject): RowNeeds | undefined {
-    const judge = () => this.#grant.needsIncluded(this.#rows.factsOf(resource), this.#bases.origin);
+    const judge = () => this.grant.needsIncluded(this.#rows.factsOf(resource), this.#bases.origin);
     return this.#barrier.judge(resource, judge, undefined);
   }
 
-  /** Like {@link sees}: the row, and the patients it concerns. */
+  /** A row that matches the search and would leave, and the patients it concerns: only such a row may decide an answer. */
   seen(row: JsonObject): SeenRow | undefined {
     return this.#barrier.judge(row, () => this.#seen(row), undefined);
   }
@@ -383,9 +384,12 @@ export class Discloser {
     this.#rows.note(whole);
     const row = this.#rows.leaving(whole);
     const view = row && this.#rows.matchesSearch(row) ? this.#rows.viewOf(row) : undefined;
-    const redacted = row && view && redactResource(row, view, this.#rows.context);
-    if (row === undefined || redacted?.ok !== true || !this.#rows.shows(row, redacted.value.resource))
-      return undefined;
+    return row && view && this.#seenBy(row, view);
+  }
+
+  #seenBy(row: JsonObject, view: ResourceView): SeenRow | undefined {
+    const redacted = redactResource(row, view, this.#rows.context);
+    if (!redacted.ok || !this.#rows.shows(row, redacted.value.resource)) return undefined;
     const { resource: shown, patients, unseen, room, unnamed } = redacted.value;
     return {
       type: textAt(row, "resourceType") ?? "",
@@ -402,7 +406,7 @@ export class Discloser {
     this.#rows.note(whole);
     const resource = this.#rows.leaving(whole);
     if (resource === undefined) return ok({ kind: "dropped" });
-    const { includes, viewIncluded } = this.#grant;
+    const { includes, viewIncluded } = this.grant;
     // The view by every include that could lead here; the page finds out at its end which include does.
     const view = viewIncluded(
       this.#rows.factsOf(resource),
@@ -443,7 +447,7 @@ export class Discloser {
       return undefined;
     const { resource: shown, notice } = this.#marked(resource, redacted.value.resource);
     const text = utf8(searchEntryText(this.#bases.public, { mode, type, id, resource: shown }));
-    const links = this.#grant.includes.map(({ source, paths }) =>
+    const links = this.grant.includes.map(({ source, paths }) =>
       source === type ? referredAt(shown, paths, this.#bases.public) : none,
     );
     return { released: { ...redacted.value, type, id, text, notice }, shown, links };
@@ -455,7 +459,7 @@ export class Discloser {
     shown: JsonObject,
   ): { readonly resource: JsonObject; readonly notice?: string } {
     const scope = part2ScopeOf(
-      this.#grant.part2Scope,
+      this.grant.part2Scope,
       resource,
       shown,
       (each) => this.#rows.factsOf(each),
@@ -470,18 +474,21 @@ export class Discloser {
    * The row first, as for an entry: a hidden row under a different id or version must not reveal that it
    * exists.
    */
-  #requestedIn(body: Uint8Array, type: string, id: string): Result<JsonObject, DisclosureRefusal> {
+  #requestedIn(body: Uint8Array, type: string, id: string): Result<RequestedRow, DisclosureRefusal> {
     const answer = readJson(body);
     if (!answer.ok) return err(unread(answer.error));
     if (isObject(answer.value)) this.#rows.note(answer.value);
     const part = isObject(answer.value) ? this.#rows.leaving(answer.value) : answer.value;
     if (part === undefined) return err(hiddenByPart);
-    if (isObject(part) && this.#rows.viewOf(part) === undefined) return this.#hidden(part);
-    return isRequested(part, type, id) ? ok(part) : err({ reason: "answer_mismatch" });
+    const view = isObject(part) ? this.#rows.viewOf(part) : undefined;
+    if (isObject(part) && view === undefined) return this.#hidden(part);
+    return view !== undefined && isRequested(part, type, id)
+      ? ok({ part, view })
+      : err({ reason: "answer_mismatch" });
   }
 
   #hidden(row: JsonObject): Result<never, HiddenRow> {
-    const decision = this.#grant.whyHidden(this.#rows.factsOf(row), this.#bases.origin);
+    const decision = this.grant.whyHidden(this.#rows.factsOf(row), this.#bases.origin);
     return err({ reason: "row_outside_access", decision });
   }
 
@@ -508,7 +515,7 @@ export class Discloser {
   #disclosure(released: Released, lastUpdated: string | undefined): Disclosure {
     const tally = new Tally(this.#bases.name);
     tally.add(released);
-    return tally.disclosure(this.#grant.withheldPaths, { lastUpdated });
+    return tally.disclosure(this.grant.withheldPaths, { lastUpdated });
   }
 }
 
@@ -521,7 +528,18 @@ export type DisclosedEntry =
   | { readonly kind: "dropped" | "outcome" };
 
 /** A row that may decide an answer. */
-type SeenRow = DecidingRow & { readonly shown: JsonObject };
+export type SeenRow = DecidingRow & { readonly shown: JsonObject };
+
+export interface CurrentRow {
+  readonly now: JsonObject;
+  readonly seen: SeenRow;
+}
+
+/** The part of a row that leaves, and its view. */
+interface RequestedRow {
+  readonly part: JsonObject;
+  readonly view: ResourceView;
+}
 
 /** A part of the row that cannot be cut has a label. */
 const hiddenByPart: HiddenRow = {

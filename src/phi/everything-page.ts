@@ -11,7 +11,7 @@ import type { RowNeeds } from "#policy/row-needs";
 import { afterWaiting, EntryCutter, isCut, noneAhead } from "./bytes/entry-cutter.ts";
 import type { CutEntry, RowCutter } from "./bytes/row-cutter.ts";
 import type { Linked } from "./included.ts";
-import { covers } from "./labelled-parts.ts";
+import { leavingFor } from "./labelled-parts.ts";
 import { Discloser, type DisclosureRefusal } from "./disclose.ts";
 import type { NamedBases } from "./row-views.ts";
 import { Tally, type Disclosure, type Released } from "./disclosure.ts";
@@ -156,7 +156,9 @@ export class EverythingPage {
     if (read === undefined) return false;
     const facts = factsFor(read, resource);
     if (read.needsOf(facts, origin) !== undefined) return false; // the grant to find it hides it
-    return covers(read, resource, origin) && this.#isOwned(facts);
+    const part = leavingFor(read, resource, facts, origin);
+    if (part === undefined || !this.#isOwned(facts)) return false;
+    return read.viewOf(part === resource ? facts : factsFor(read, part), origin) !== undefined;
   }
 
   /** As {@link #isOfPatient}, by facts. */

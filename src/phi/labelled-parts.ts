@@ -5,7 +5,6 @@ import { ownerPathsOf } from "#fhir/r4/compartment-tables";
 import type { FhirBase } from "#fhir/r4/reference";
 import { isDecidedByRows, isJudgedNarrowly, matches } from "#fhir/search/row-judge";
 import type { SearchParameter, SortKey } from "#fhir/search/search";
-import { factsFor } from "#policy/facts";
 import type { Grant } from "#policy/grant";
 import { isDivisible, isInlineLabel, labelsInside, labelsOn } from "#policy/sensitivity/inline-labels";
 import { saysInside } from "#policy/sensitivity/row-labels";
@@ -54,16 +53,6 @@ export const leavingFor = (
   Facts.inlineLabelsOf(facts).length === 0
     ? resource
     : leavingPart(resource, { mayLeave: (labels) => mayShowLabelled(facts, base, labels), isTested });
-
-/** Answers whether a grant covers what leaves of a row. */
-export function covers(
-  grant: Pick<Grant, "mayShowLabelled" | "isTested" | "viewOf" | "factPaths">,
-  row: JsonObject,
-  base: FhirBase,
-): boolean {
-  const part = leavingFor(grant, row, factsFor(grant, row), base);
-  return part !== undefined && grant.viewOf(factsFor(grant, part), base) !== undefined;
-}
 
 /** The members of a resource that {@link leavingPart} cut, or cut in a part. */
 export const membersCut = (part: JsonObject): ReadonlySet<string> => cutMembers.get(part) ?? none;

@@ -1,7 +1,8 @@
 import type { Resource } from "@medplum/fhirtypes";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { to } from "../support/fhir-parts.ts";
-import { countingOrigin, JudgedRows } from "../support/judged-rows.ts";
+import { Page } from "#phi/page";
+import { countingOrigin, judgedRows } from "../support/judged-rows.ts";
 import { readsConsents } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
 
@@ -69,16 +70,24 @@ test("each row of an answer is judged once, whatever Consents are in force and w
     ["Observation/cat-1", undefined],
     ["Provenance?_count=50", 2],
   ] as const) {
-    const judged = new JudgedRows();
+    const before = judgedRows.judged;
     state.sent = 0;
-    try {
-      const { one, differences } = await worlds.compare({ origin }, { origin }, [{ by, path }]);
-      expect(differences, path).toEqual([]);
-      const body = JSON.parse(one[0]?.body.toString() ?? "{}") as { entry?: readonly unknown[] };
-      expect([one[0]?.status, body.entry?.length ?? undefined], path).toEqual([200, shown || undefined]);
-    } finally {
-      judged.end();
-    }
-    expect(judged.judged, path).toBe(state.sent);
+    const { one, differences } = await worlds.compare({ origin }, { origin }, [{ by, path }]);
+    expect(differences, path).toEqual([]);
+    const body = JSON.parse(one[0]?.body.toString() ?? "{}") as { entry?: readonly unknown[] };
+    expect([one[0]?.status, body.entry?.length ?? undefined], path).toEqual([200, shown || undefined]);
+    expect(judgedRows.judged - before, path).toBe(state.sent);
   }
+});
+
+test("a row that is judged twice is found", async () => {
+  const by = await worlds.by("system");
+  const { origin } = countingOrigin(worlds.originBase, rows);
+  const judgedAhead = vi.spyOn(Page.prototype, "needs").mockImplementation(function (this: Page, entry) {
+    this.lacks(entry);
+    return undefined;
+  });
+  await worlds.compare({ origin }, { origin }, [{ by, path: "Observation?patient=ann" }]);
+  judgedAhead.mockRestore();
+  expect(new Set(judgedRows.takeAgain())).toEqual(new Set(["Observation/ann-1", "Observation/ann-2"]));
 });

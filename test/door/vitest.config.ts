@@ -22,7 +22,7 @@ export default defineProject({
     isolate: false,
     maxWorkers: 2, // as vitest.config.ts next to package.json has it: projects that run together agree on it
     include: ["*.test.ts"],
-    setupFiles: [inProcess("scheduler.ts"), inProcess("../fixed-seeds.ts")],
+    setupFiles: [inProcess("scheduler.ts"), inProcess("judged-once.ts"), inProcess("../fixed-seeds.ts")],
     testTimeout: 90_000,
     hookTimeout: 60_000,
   },

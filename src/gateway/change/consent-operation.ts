@@ -14,12 +14,13 @@ import {
 } from "#fhir/json/json";
 import { parseReference } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
+import type { SeenRow } from "#phi/disclose";
 import type { Permission } from "#gateway/admission/authorize";
 import { identifierIn, identifierOfPatient, patientOf } from "#gateway/consents/consent-subject";
 import type { OriginRefusal } from "#gateway/origin/forward";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { Content, ContentRefusal } from "#gateway/question";
-import { findRow, type CriteriaRefusal, type FoundRow } from "#gateway/change/plan/write-criteria";
+import { findRow, type CriteriaRefusal } from "#gateway/change/plan/write-criteria";
 import type { AskedTransaction } from "./batch-entry.ts";
 
 /** Why an operation of HL7 FAST Scalable Consent is refused before anything is planned. */
@@ -119,7 +120,7 @@ async function rowOf(
   { type, name, value }: Named,
   permission: Permission,
   origin: OriginSession,
-): Promise<Result<FoundRow, ConsentOperationRefusal>> {
+): Promise<Result<SeenRow, ConsentOperationRefusal>> {
   const criteria = readCriteria(type, [{ name, value }], origin.base);
   if (!criteria.ok) return invalid;
   const found = await findRow(criteria.value, permission, origin);

@@ -193,10 +193,11 @@ export class OriginSession extends OriginCalls implements RowReader {
     const discloser = new Discloser(grant, bases);
     const known = await this.know(() => discloser.needsIn(body));
     if (!known.ok) return known;
-    const now = discloser.current(body, type, id);
-    const row = now.ok ? discloser.seen(now.value) : undefined;
-    if (row !== undefined && !this.names.concerned.decide(row)) return err({ reason: "answer_too_large" });
-    return now;
+    const row = discloser.current(body, type, id);
+    if (!row.ok) return row;
+    return this.names.concerned.decide(row.value.seen)
+      ? ok(row.value.now)
+      : err({ reason: "answer_too_large" });
   }
 
   /** The bases by which an answer of the origin is redacted. */

@@ -104,7 +104,8 @@ async function seenBy(
 ): Promise<Result<JsonObject, UniteRefusal>> {
   const discloser = new Discloser(grant, origin.basesAt(base));
   const known = await origin.know(() => discloser.needsIn(body));
-  return known.ok ? discloser.current(body, "Patient", id) : known;
+  const row = known.ok ? discloser.current(body, "Patient", id) : known;
+  return row.ok ? ok(row.value.now) : row;
 }
 
 /**

@@ -3,12 +3,10 @@ import type { JsonObject } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { Linked } from "#phi/included";
-import { Discloser } from "#phi/disclose";
+import { Discloser, type DisclosureRefusal } from "#phi/disclose";
 import { Tally, type Disclosure } from "#phi/disclosure";
 import { dated, lastOfEach, type Dated } from "#phi/last-of-each";
-import { covers } from "#phi/labelled-parts";
 import { pageBytesMax } from "#phi/page";
-import { factsFor } from "#policy/facts";
 import type { LastNGrant } from "#policy/evaluate-listing";
 import { allRows } from "#gateway/origin/all-rows";
 import { decidedAt } from "#gateway/origin/at-origin";
@@ -29,39 +27,31 @@ export async function listLastN(
   const here = await decidedAt(origin, permitted);
   if (!here.ok) return here;
   const search = here.value;
-  const counted: { readonly row: JsonObject; readonly base: FhirBase }[] = [];
+  const visible: Dated<Linked>[] = [];
+  const tally = new Tally(origin.name);
+  let failed: DisclosureRefusal | undefined;
   let discloser: Discloser | undefined;
   const by = (base: FhirBase) => (discloser ??= new Discloser(search, origin.basesAt(base)));
-  const needs = (row: JsonObject, base: FhirBase) => search.needsOf(factsFor(search, row), base);
+  const needs = (row: JsonObject, base: FhirBase) => by(base).needs(row);
   const keeps = (row: JsonObject, base: FhirBase) => {
-    const isVisible = covers(search, row, base);
-    if (isVisible) counted.push({ row, base });
-    return isVisible;
+    const decided = by(base).row(row, "Observation");
+    if (!decided.ok) failed ??= decided.error;
+    const one = decided.ok && decided.value.kind === "match" ? dated(decided.value) : undefined;
+    if (one === undefined) tally.withhold(1);
+    else visible.push(one);
+    return one !== undefined;
   };
   /** All rows together decided the refusal. */
   const refused = <R>(refusal: R): R => {
-    for (const { row, base } of counted) {
-      const seen = new Discloser(search, origin.basesAt(base)).seen(row);
-      if (seen !== undefined) origin.names.concerned.decide(seen);
-    }
+    for (const { observation } of visible) origin.names.concerned.decide(observation.released);
     return refusal;
   };
   const found = await allRows(search.ask, rowsMax, origin, { needs, keeps }, pagesMax);
   if (!found.ok) return refused(found);
-  const visible: Dated<Linked>[] = [];
-  for (const row of found.value.rows) {
-    const decided = by(found.value.base).row(row, "Observation");
-    if (!decided.ok) return refused(decided);
-    if (decided.value.kind !== "match") continue;
-    const match = decided.value;
-    const one = origin.barrier.judge(row, () => dated(match), undefined);
-    if (one !== undefined) visible.push(one);
-  }
+  if (failed !== undefined) return refused(err(failed));
   const rows = lastOfEach(visible, max).map(({ released }) => released);
   if (rows.reduce((sum, { text }) => sum + text.length, 0) > pageBytesMax)
     return refused(err({ reason: "answer_too_large" }));
-  const tally = new Tally(origin.name);
-  tally.withhold(found.value.rows.length - visible.length);
   const self = `${origin.base}/Observation/$lastn?${question}`;
   tally.writeList(listText({ self, next: undefined, total: rows.length }, rows.length > 0), rows);
   return ok(tally.disclosure(search.withheldPaths));
