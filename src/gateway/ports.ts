@@ -6,7 +6,7 @@ import type { RowLeases } from "#limits/row-lease";
 import type { AuthenticatePorts } from "#gateway/admission/authenticate";
 import type { CompiledPolicies } from "#gateway/admission/compiled-policies";
 import type { OpenReviewPorts } from "#gateway/admission/open-review";
-import type { PermitPorts } from "#gateway/admission/permit";
+import type { FactPorts } from "#gateway/facts/resolved-facts";
 import type { ConsentFilingPorts } from "#gateway/consents/consent-filing";
 import type { AccountPorts } from "#gateway/read/account";
 import type { LocalPorts } from "#gateway/read/answer-locally";
@@ -28,7 +28,7 @@ export interface GatewayPorts
     AccountPorts,
     RecorderPorts,
     ConsentFilingPorts,
-    PermitPorts,
+    FactPorts,
     OpenReviewPorts {
   readonly origins: Origins;
   /** FHIR base of an origin under the configured name to which the request came. */

@@ -4,7 +4,7 @@ import { isResourceType } from "#fhir/r4/elements";
 import { ageAt, type Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 import { rowFactsOf } from "#policy/consent/row-facts";
-import { referredRow, type ReferredLabels, type ReferredRow } from "#policy/sensitivity/referred-labels";
+import { referredRow, ReferredLabels, type ReferredRow } from "#policy/sensitivity/referred-labels";
 import type { Asking, RowsRefusal } from "#gateway/origin/asking";
 import { questionsById, rowsById } from "./rows-by-id.ts";
 
@@ -16,12 +16,11 @@ const remembered = new Map<string, { readonly row: ReferredRow; readonly asOf: I
 
 /** Fills the labels of the resources to which the rows of a request refer. */
 export class LabelsAtOrigin {
-  readonly #book: ReferredLabels;
+  readonly book = new ReferredLabels();
   readonly #origin: string;
   readonly #at: Instant;
 
-  constructor(book: ReferredLabels, origin: string, at: Instant) {
-    this.#book = book;
+  constructor(origin: string, at: Instant) {
     this.#origin = origin;
     this.#at = at;
   }
@@ -34,10 +33,10 @@ export class LabelsAtOrigin {
   async learn(referred: Iterable<string>, origin: Asking): Promise<Result<undefined, RowsRefusal>> {
     const unknown: string[] = [];
     for (const reference of referred) {
-      if (this.#book.knows(reference)) continue;
+      if (this.book.knows(reference)) continue;
       const known = remembered.get(`${this.#origin} ${reference}`);
       const isFresh = known !== undefined && ageAt(known.asOf, this.#at) < rememberedMillis;
-      if (isFresh) this.#book.learn(reference, known.row);
+      if (isFresh) this.book.learn(reference, known.row);
       else unknown.push(reference);
     }
     for (const [type, ids] of questionsById(unknown)) {
@@ -51,7 +50,7 @@ export class LabelsAtOrigin {
       const answer = isResourceType(type) ? await rowsById(type, ids, origin, { keeps }) : ok(undefined);
       if (!answer.ok) return answer;
       for (const [id, row] of found) this.#remember(`${type}/${id}`, row);
-      for (const id of ids) this.#book.learn(`${type}/${id}`, found.get(id));
+      for (const id of ids) this.book.learn(`${type}/${id}`, found.get(id));
     }
     return ok(undefined);
   }

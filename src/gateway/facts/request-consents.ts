@@ -1,6 +1,18 @@
+import type { Interaction } from "#fhir/interaction";
+import { patientsNamed } from "#fhir/patients-named";
+import type { OriginTraits } from "#fhir/ports";
+import { baseNames, parseReference, type FhirBase } from "#fhir/r4/reference";
+import type { TargetBook } from "#fhir/r4/target-book";
 import type { ReadConsent } from "#gateway/consents/consent-filing";
-import type { ConsentBook } from "#policy/consent/consent-book";
+import type { Asking } from "#gateway/origin/asking";
+import type { Principal } from "#identity/principal";
+import type { Instant } from "#kernel/clock";
+import type { CompiledPolicy } from "#policy/compile";
+import { ConsentBook } from "#policy/consent/consent-book";
 import type { Consents } from "#policy/consent/consents";
+import { individualOf } from "#policy/consent/individual";
+import type { KnownParty } from "#policy/consent/judge-consent";
+import { consentsAtOrigin } from "./consents-at-origin.ts";
 
 /** The Consents that an origin has, read again after a period. */
 export interface ConsentReadings {
@@ -19,8 +31,27 @@ export interface ConsentReadings {
 /** Reads all Consents of patients at the origin; undefined: it does not answer. */
 type ReadConsents = (patients: readonly string[]) => Promise<readonly ReadConsent[] | undefined>;
 
-/** Brings the Consents of patients on file up to the state at the origin. False: it is not known. */
-export type ReadAtOriginFirst = (patients: readonly string[]) => Promise<boolean>;
+/** The facts of the caller that decide who a Consent means, and whose patients are asked for. */
+type Asker = Pick<Principal, "scopes" | "purpose" | "patient" | "user" | "patientIsUser"> & {
+  readonly client: Pick<Principal["client"], "id" | "organization">;
+};
+
+/** A question of a known caller, whose rows are judged by facts. */
+export interface JudgedQuestion {
+  readonly policy: Pick<CompiledPolicy, "users" | "consentApi"> & {
+    readonly labels: Pick<CompiledPolicy["labels"], "throughReferences">;
+  };
+  readonly who: Asker;
+  readonly interaction: Interaction;
+  readonly origin: { readonly name: string; readonly base: string; apart(): Asking };
+  readonly traits: OriginTraits | undefined;
+  readonly at: Instant;
+}
+
+export interface ConsentPorts {
+  readonly consents: Consents;
+  readonly consentReadings: ConsentReadings;
+}
 
 /** The Consents of a request's patients: the book by which rows are judged, and the port that fills it. */
 export class RequestConsents {
@@ -28,7 +59,8 @@ export class RequestConsents {
   readonly #consents: Consents;
   readonly #origin: string;
   readonly #client: string;
-  readonly #readFirst: ReadAtOriginFirst | undefined;
+  /** Brings the Consents of patients on file up to the state at the origin. Undefined: they are not read there. */
+  readonly #readFirst: ((patients: readonly string[]) => Promise<boolean>) | undefined;
   /** The patients whom the question names. */
   readonly #expected: ReadonlySet<string>;
   #asking: Promise<boolean> | undefined;
@@ -36,19 +68,21 @@ export class RequestConsents {
   /** The patients who were read since the last filing of this request. */
   readonly #readAnew = new Set<string>();
 
-  /** @param readFirst for an origin whose entry says that its own Consents are read. */
-  constructor(
-    book: ConsentBook,
-    consents: Consents,
-    { origin, client, expected }: { origin: string; client: string; expected: Iterable<string> },
-    readFirst?: ReadAtOriginFirst,
-  ) {
-    this.book = book;
+  constructor(question: JudgedQuestion, targets: TargetBook, { consents, consentReadings }: ConsentPorts) {
+    const { who, interaction, origin, traits } = question;
     this.#consents = consents;
-    this.#origin = origin;
-    this.#client = client;
-    this.#expected = new Set(expected);
-    this.#readFirst = readFirst;
+    this.#origin = origin.name;
+    this.#client = who.client.id;
+    const named = patientsNamed(interaction).map(({ patient }) => patient);
+    this.#expected = new Set(who.patient === undefined ? named : [...named, who.patient]);
+    if (traits?.consents !== undefined) {
+      const { readEverySeconds, verified } = traits.consents;
+      this.#readFirst = (patients) =>
+        consentReadings.bringUpToDate(origin.name, patients, readEverySeconds * 1_000, (due) =>
+          consentsAtOrigin(due, origin.apart(), verified),
+        );
+    }
+    this.book = bookOf(question, targets, this.areOnFile);
   }
 
   /** The origin may have Consents on file, so each record says which let something through. */
@@ -125,3 +159,52 @@ export class RequestConsents {
     return true;
   }
 }
+
+function bookOf(
+  { policy, who, origin, traits, at }: JudgedQuestion,
+  targets: TargetBook,
+  hasConsents: boolean,
+): ConsentBook {
+  const bases: FhirBase = traits?.base === undefined ? origin.base : [origin.base, ...baseNames(traits.base)];
+  return new ConsentBook({
+    request: {
+      recipient: recipientOf(who, bases),
+      holder: { references: noReferences, identifiers: new Set(traits?.organization) },
+      purpose: who.purpose,
+      api: policy.consentApi,
+      at,
+    },
+    individual: individualOf(who, bases),
+    publicBase: origin.base,
+    targets,
+    hasConsents,
+  });
+}
+
+/** The holder's resource at the origin is not known: a Consent may mean it. */
+const noReferences: ReadonlySet<string> = new Set();
+
+/**
+ * The names of the caller in a Consent: the signed-in user, by the user's reference at the origin, and the
+ * client, by its id in the registry and by the identifiers of its organization. Without such identifiers each
+ * organization that a Consent names may be the client's.
+ */
+function recipientOf(who: Asker, bases: FhirBase): KnownParty {
+  const name = baseNames(bases).join(" ");
+  const known = recipients.get(who);
+  if (known?.bases === name) return known.party;
+  const { user, client } = who;
+  const reference = parseReference(user ?? "", bases);
+  const party = {
+    references: new Set(reference.kind === "local" ? [`${reference.type}/${reference.id}`] : []),
+    identifiers: new Set([`${clientSystem}|${client.id}`, ...(client.organization ?? [])]),
+  };
+  recipients.set(who, { bases: name, party });
+  return party;
+}
+
+/** A principal never changes, and is the same object for a token that is remembered (ADR 28). */
+const recipients = new WeakMap<Asker, { readonly bases: string; readonly party: KnownParty }>();
+
+/** The system of an identifier that names a client of the registry. */
+const clientSystem = "urn:phylax:client";

@@ -1,11 +1,16 @@
 import { ok, type Result } from "#kernel/result";
-import type { ConsentOfPatient } from "#policy/consent/consent-book";
+import type { ConsentBook, ConsentOfPatient } from "#policy/consent/consent-book";
+import type { Access } from "#policy/row-access";
 import type { RowNeeds } from "#policy/row-needs";
 import type { KnownFacts, LackingRow, RelateRefusal, RowReader, RowsRefusal } from "#gateway/origin/asking";
-import type { RelationsAtOrigin } from "./relations-at-origin.ts";
-import type { LabelsAtOrigin } from "./labels-at-origin.ts";
-import type { RequestConsents } from "./request-consents.ts";
-import type { TargetsAtOrigin } from "./targets-at-origin.ts";
+import { LabelsAtOrigin } from "./labels-at-origin.ts";
+import { RelationsAtOrigin, type RememberedRelations } from "./relations-at-origin.ts";
+import { RequestConsents, type ConsentPorts, type JudgedQuestion } from "./request-consents.ts";
+import { TargetsAtOrigin, type GrantOf } from "./targets-at-origin.ts";
+
+export interface FactPorts extends ConsentPorts {
+  readonly relations: RememberedRelations;
+}
 
 /**
  * Resources that a request follows for their labels, and as many targets: ten rows with as many as a row may have, or
@@ -28,16 +33,24 @@ export class ResolvedFacts implements KnownFacts {
   readonly #followed = { referred: new Set<string>(), targets: new Set<string>() };
   #resolving: Promise<unknown> | undefined;
 
-  constructor(
-    consents: RequestConsents,
-    targets: TargetsAtOrigin,
-    labels: LabelsAtOrigin | undefined,
-    relations?: RelationsAtOrigin,
-  ) {
-    this.#relations = relations;
-    this.#consents = consents;
-    this.#targets = targets;
-    this.#labels = labels;
+  constructor(question: JudgedQuestion, ports: FactPorts, grantOf: GrantOf) {
+    const { policy, who, origin, at } = question;
+    this.#relations = RelationsAtOrigin.of(who, policy.users, origin, at, ports.relations);
+    this.#targets = new TargetsAtOrigin(grantOf);
+    this.#consents = new RequestConsents(question, this.#targets.book, ports);
+    this.#labels = policy.labels.throughReferences ? new LabelsAtOrigin(origin.name, at) : undefined;
+  }
+
+  /** The facts as far as they are known, for the judge of a row. */
+  get books(): Pick<Access, "targets" | "referred" | "usersPatients"> & {
+    readonly consents: ConsentBook;
+  } {
+    return {
+      consents: this.#consents.book,
+      targets: this.#targets.book,
+      referred: this.#labels?.book,
+      usersPatients: this.#relations?.patients,
+    };
   }
 
   expected(): Promise<boolean> {

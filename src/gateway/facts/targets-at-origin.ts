@@ -1,6 +1,6 @@
 import type { Facts } from "#fhir/json/facts";
 import { textAt } from "#fhir/json/json";
-import type { TargetBook } from "#fhir/r4/target-book";
+import { TargetBook } from "#fhir/r4/target-book";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { ok, type Result } from "#kernel/result";
 import type { DecidingRow } from "#phi/additional-patients";
@@ -11,16 +11,15 @@ import { seenRows } from "#gateway/origin/seen-rows";
 import { questionsById, rowsById } from "./rows-by-id.ts";
 
 /** The search for these ids, as the client itself may search. */
-type GrantOf = (type: ResourceType, ids: readonly string[]) => Result<SearchGrant, PolicyRefusal>;
+export type GrantOf = (type: ResourceType, ids: readonly string[]) => Result<SearchGrant, PolicyRefusal>;
 
 /** Fills the targets of a request's Provenances. */
 export class TargetsAtOrigin {
-  readonly #book: TargetBook;
+  readonly book = new TargetBook();
   readonly #grantOf: GrantOf;
   readonly #seen: DecidingRow[] = [];
 
-  constructor(book: TargetBook, grantOf: GrantOf) {
-    this.#book = book;
+  constructor(grantOf: GrantOf) {
     this.#grantOf = grantOf;
   }
 
@@ -31,11 +30,11 @@ export class TargetsAtOrigin {
 
   /** Reads these targets (`Type/id`), each judged as a row of a search. */
   async learn(targets: Iterable<string>, origin: RowReader): Promise<Result<undefined, RowsRefusal>> {
-    const unknown = [...targets].filter((target) => !this.#book.knows(target));
+    const unknown = [...targets].filter((target) => !this.book.knows(target));
     for (const [type, ids] of questionsById(unknown)) {
       const seen = await this.#read(type, ids, origin);
       if (!seen.ok) return seen;
-      for (const id of ids) this.#book.learn(`${type}/${id}`, seen.value.get(id));
+      for (const id of ids) this.book.learn(`${type}/${id}`, seen.value.get(id));
     }
     return ok(undefined);
   }

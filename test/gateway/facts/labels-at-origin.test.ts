@@ -5,7 +5,6 @@ import { HeldBytes } from "#gateway/origin/held-bytes";
 import { nothingToResolve } from "#gateway/origin/asking";
 import { instant } from "#kernel/clock";
 import { ok } from "#kernel/result";
-import { ReferredLabels } from "#policy/sensitivity/referred-labels";
 import { rowLabels } from "#policy/sensitivity/row-labels";
 
 const base = "https://origin.internal/fhir";
@@ -34,8 +33,9 @@ async function labelledAt(at: number) {
     held: new HeldBytes(),
     barrier: new RowBarrier(),
   };
-  const book = new ReferredLabels();
-  const read = await new LabelsAtOrigin(book, "clock", instant(at)).learn(book.lacking(row, base), origin);
+  const labels = new LabelsAtOrigin("clock", instant(at));
+  const { book } = labels;
+  const read = await labels.learn(book.lacking(row, base), origin);
   return [read.ok && !book.withReferred(rowLabels([]), row, base).hasUnknown, questions];
 }
 

@@ -1,19 +1,15 @@
 import { test } from "vitest";
 import { Facts } from "#fhir/json/facts";
 import type { OriginQuestion } from "#fhir/ports";
-import { TargetBook } from "#fhir/r4/target-book";
 import { utf8 } from "#kernel/encoded";
 import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
-import { LabelsAtOrigin } from "#gateway/facts/labels-at-origin";
-import { RequestConsents } from "#gateway/facts/request-consents";
+import { RememberedRelations } from "#gateway/facts/relations-at-origin";
 import { ResolvedFacts } from "#gateway/facts/resolved-facts";
-import { TargetsAtOrigin } from "#gateway/facts/targets-at-origin";
-import { ConsentBook, ConsentsUnknown } from "#policy/consent/consent-book";
+import { ConsentsUnknown } from "#policy/consent/consent-book";
 import type { Consents } from "#policy/consent/consents";
 import type { FiledConsent } from "#policy/consent/decide-by-consents";
 import { readConsent } from "#policy/consent/read-consent";
-import { ReferredLabels } from "#policy/sensitivity/referred-labels";
 import { consent } from "../../policy/consent/scene.ts";
 import { sessionOf } from "../../support/origin-session.ts";
 
@@ -37,7 +33,7 @@ const nameOf = (question: OriginQuestion) =>
 /** A session whose rows are judged by facts, the questions that it asked, and the calls for Consents. */
 function scene(
   filed: Record<string, readonly FiledConsent[]> = {},
-  { hasConsents = true, expected = [] as readonly string[], origin = "main" } = {},
+  { hasConsents = true, expected = undefined as string | undefined, origin = "main" } = {},
 ) {
   const [questions, calls, rereads]: [string[], (readonly string[])[], (readonly string[])[]] = [[], [], []];
   const state = { filed, isDown: false, mayHave: hasConsents };
@@ -52,11 +48,6 @@ function scene(
     applyFiled: () => {},
     reread: (_origin, patients) => void rereads.push(patients),
   };
-  const nobody = { references: new Set<string>(), identifiers: new Set<string>() };
-  const request = { recipient: nobody, holder: nobody, purpose: "TREAT", at: instant(0) } as const;
-  const publicBase = "https://gateway.example";
-  const book = new ConsentBook({ request, individual: undefined, publicBase, hasConsents });
-  const labels = new ReferredLabels();
   const session = sessionOf(async (question) => {
     questions.push(nameOf(question));
     const body = (async function* () {
@@ -65,10 +56,29 @@ function scene(
     return ok({ kind: "answered", body, base });
   });
   const facts = new ResolvedFacts(
-    new RequestConsents(book, consents, { origin: "main", client: "client", expected }),
-    new TargetsAtOrigin(new TargetBook(), () => err({ reason: "outside_patient_compartment", type: "Task" })),
-    new LabelsAtOrigin(labels, origin, instant(0)),
+    {
+      policy: { users: new Set(), labels: { throughReferences: true } },
+      who: {
+        scopes: [],
+        purpose: "TREAT",
+        patient: expected,
+        user: undefined,
+        patientIsUser: false,
+        client: { id: "client" },
+      },
+      interaction: { kind: "capabilities" },
+      origin: { name: origin, base: session.base, apart: () => session.apart() },
+      traits: undefined,
+      at: instant(0),
+    },
+    {
+      consents,
+      consentReadings: { bringUpToDate: async () => true },
+      relations: new RememberedRelations(),
+    },
+    () => err({ reason: "outside_patient_compartment", type: "Task" }),
   );
+  const book = facts.books.consents;
   session.judgeBy(facts);
   /** Answers whether Consents permit the row, once its facts are known. */
   const judged = async (patient: string) => {
@@ -79,7 +89,7 @@ function scene(
     const known = await session.know(needs);
     return known.ok ? book.of(row(patient), base).permit(honoured) : known.error.reason;
   };
-  return { session, facts, book, labels, judged, questions, calls, rereads, state };
+  return { session, facts, book, judged, questions, calls, rereads, state };
 }
 
 test("a row is judged once the Consents of its patient are known, and each patient is asked for once", async ({
@@ -100,7 +110,7 @@ test("rows that are read side by side ask for each patient once", async ({ expec
 test("an origin without Consents is asked for none, and every row counts as permitted", async ({
   expect,
 }) => {
-  const { judged, calls, facts, state } = scene({}, { hasConsents: false, expected: ["a"] });
+  const { judged, calls, facts, state } = scene({}, { hasConsents: false, expected: "a" });
   expect([await judged("a"), await judged("b"), await facts.stand()]).toEqual([true, true, true]);
   expect(calls).toEqual([]);
   state.mayHave = true;
@@ -110,7 +120,7 @@ test("an origin without Consents is asked for none, and every row counts as perm
 test("the Consents of the patients in the question are asked for beside the first question", async ({
   expect,
 }) => {
-  const { session, judged, calls, questions, state } = scene({ b: [denial] }, { expected: ["b"] });
+  const { session, judged, calls, questions, state } = scene({ b: [denial] }, { expected: "b" });
   state.isDown = true;
   const question = { path: "Observation/o", query: "" };
   expect(await session.read(question)).toEqual(err({ reason: "consents_unavailable" }));
