@@ -41,7 +41,9 @@ export function explainRow(
   const isInPeriod = isInDataPeriod(about.policy.dataPeriod, facts, about.access.at);
   if (!isInPeriod) reasons.push("its dates are outside of the policy's dataPeriod, or it states none");
   if (permits === undefined && isInPeriod && about.policy.labels.throughReferences)
-    reasons.push("a resource that it refers to may have a label: only the origin's answer tells");
+    reasons.push(
+      "a resource that it refers to may have a label, or be hidden from the client: only the origin's answer tells",
+    );
   if (permits === undefined && isInPeriod)
     reasons.push(
       `it has a security label above N (normal), or labels inside, that the policy does not let leave for this purpose: it leaves only if a Consent names the label${decided.by === "label" ? ` (${decided.place})` : ""}`,

@@ -9,8 +9,7 @@ import { evaluate } from "#policy/evaluate";
 import { evaluateListing } from "#policy/evaluate-listing";
 import { factsFor } from "#policy/facts";
 import type { Grant } from "#policy/grant";
-import { ReferredLabels } from "#policy/sensitivity/referred-labels";
-import { rowLabels } from "#policy/sensitivity/row-labels";
+import { noLabelReferred } from "#policy/sensitivity/referred-labels";
 import type { Access } from "#policy/row-access";
 import type { PolicyDocument, PolicyExample, PolicyProblem } from "#policy/schema";
 import { markSubsetted } from "#phi/contained";
@@ -46,7 +45,7 @@ const everyScope = ({ purposes: [purpose] }: CompiledPolicy): Access => ({
   consents: "given",
   // an example states its dates, and no time of a request: each of them is recent
   at: instant(0),
-  referred: new ReferredLabels({ labels: rowLabels([]), patients: undefined }),
+  referred: noLabelReferred,
 });
 const bases = { origin: "https://origin.invalid", public: "https://gateway.invalid" };
 

@@ -69,8 +69,8 @@ export class RowCutters implements Deciding {
         needsOf: (facts) => {
           const needs = part === "include" ? needsIncluded(facts, origin) : needsOf(facts, origin);
           if (needs === undefined || (part === "search" && !this.#rows.isFound(facts))) return undefined;
-          // They say to whom the row belongs, so that it may have further needs.
-          if (needs.targets.length > 0) throw unusual;
+          // Targets say to whom the row belongs, so that it may have further needs, as a row with referred labels has.
+          if (needs.targets.length > 0 || needsWhole(facts, origin) === "plain") throw unusual;
           return needs;
         },
         timesAsked: (facts) => timesAsked(facts, origin),

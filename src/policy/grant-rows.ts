@@ -25,7 +25,7 @@ import { soughtBy } from "./consent/asked-facts.ts";
 import { isInDataPeriod } from "./consent/data-period.ts";
 import { hasContext } from "./labels.ts";
 import { joinNeeds, needsOf, relationNeeds } from "./row-needs.ts";
-import { needsWhole, scopeOfPart2, weighElement, weighRow, whyWithheld } from "./row-weight.ts";
+import { needsOfShown, needsWhole, scopeOfPart2, weighElement, weighRow, whyWithheld } from "./row-weight.ts";
 
 /** The rules that grant the interaction with a type, and the row access of the scopes. */
 export function grantingRules(
@@ -158,7 +158,8 @@ function requestedRows(
             [],
         ),
       );
-      return needs === undefined || opening(all, base, true).length === 0 ? undefined : needs;
+      const rules = needs === undefined ? [] : opening(all, base, true);
+      return needsOfShown(policy, access, needs, [all, base], rules);
     },
     whyHidden: (resource, base) => {
       if (!coversRowOrShared(rowAccess, resource, type, base)) return { by: "scope" };
@@ -225,7 +226,7 @@ function furtherResources({
         relationNeeds(patientsToRelate(included, resource, type, base)) ??
         needsOf(policy, access, resource, base, isByTargets(included));
       if (needs === undefined || !coversRowOrShared(included, resource, type, base, true)) return undefined;
-      return open(resource, type).length === 0 ? undefined : needs;
+      return needsOfShown(policy, access, needs, [[resource], base], open(resource, type));
     },
     viewIncluded: (resource, base, through) => {
       const includedType = property(resource, "resourceType");

@@ -1,6 +1,5 @@
 import { Facts } from "#fhir/json/facts";
 import { textAt } from "#fhir/json/json";
-import { nestedResources } from "#fhir/json/nested-resources";
 import { hasPatients } from "#fhir/r4/compartment-tables";
 import type { FhirBase } from "#fhir/r4/reference";
 import { targetsOf } from "#fhir/r4/target-book";
@@ -14,7 +13,7 @@ export interface RowNeeds {
   readonly related?: readonly string[];
   /** Ids of patients whose Consents judge the row. */
   readonly patients: readonly string[];
-  /** As `Type/id`: resources whose labels are labels of the row. */
+  /** Resources whose labels are labels of the row, by their names in `ReferredLabels`. */
   readonly referred: readonly string[];
   /** As `Type/id`: targets of a Provenance. */
   readonly targets: readonly string[];
@@ -22,7 +21,8 @@ export interface RowNeeds {
 
 /**
  * The needs of a row that type, owner, scope and conditions do not hide; `undefined`: it can be judged. The targets of
- * a Provenance come first where they say to whom it belongs.
+ * a Provenance come first where they say to whom it belongs, and the labels of referred resources last: a row that its
+ * Consents hide asks for none.
  *
  * @param isOwnedByTargets the row belongs to the patients of its targets.
  */
@@ -48,13 +48,10 @@ export function needsOf(
     if (unseen.length > 0 && isOwnedByTargets) return { patients: [], referred: [], targets: unseen };
   }
   const patients = book?.lacking(row, base) ?? [];
+  if (patients.length + unseen.length > 0) return { patients, referred: [], targets: unseen };
   const lacksLabels = throughReferences && referred !== undefined && whole !== undefined;
-  const unlabelled = new Set<string>();
-  if (lacksLabels)
-    for (const { resource } of nestedResources(whole))
-      for (const reference of referred.lacking(resource, base)) unlabelled.add(reference);
-  if (patients.length + unlabelled.size + unseen.length === 0) return undefined;
-  return { patients, referred: [...unlabelled], targets: unseen };
+  const unlabelled = lacksLabels ? referred.lacking(whole, base) : [];
+  return unlabelled.length === 0 ? undefined : { patients, referred: unlabelled, targets: unseen };
 }
 
 /** The needs of a row before its owners are known; undefined: they are. */
@@ -65,10 +62,13 @@ export const relationNeeds = (related: readonly string[]): RowNeeds | undefined 
 export function joinNeeds(all: readonly RowNeeds[]): RowNeeds | undefined {
   if (all.length < 2) return all[0];
   const distinct = (texts: readonly string[]) => [...new Set(texts)];
+  const related = distinct(all.flatMap((needs) => needs.related ?? []));
+  const patients = distinct(all.flatMap((needs) => needs.patients));
+  const areOwned = related.length + patients.length === 0; // labels come last
   return {
-    related: distinct(all.flatMap(({ related = [] }) => related)),
-    patients: distinct(all.flatMap(({ patients }) => patients)),
-    referred: distinct(all.flatMap(({ referred }) => referred)),
+    related,
+    patients,
+    referred: areOwned ? distinct(all.flatMap(({ referred }) => referred)) : [],
     targets: distinct(all.flatMap(({ targets }) => targets)),
   };
 }

@@ -14,7 +14,7 @@ import {
   part2Law,
 } from "./labels.ts";
 import { isInDataPeriod } from "./consent/data-period.ts";
-import { joinLabels, ReferredLabels, unresolved } from "./sensitivity/referred-labels.ts";
+import { joinLabels, noLabelReferred, ReferredLabels, unresolved } from "./sensitivity/referred-labels.ts";
 import {
   confidentialityCodes,
   normal,
@@ -26,7 +26,7 @@ import {
 import { part2Scope } from "./part2-notice.ts";
 import { rowFactsOf } from "./consent/row-facts.ts";
 import type { Access } from "./row-access.ts";
-import { needsOf } from "./row-needs.ts";
+import { needsOf, type RowNeeds } from "./row-needs.ts";
 
 /**
  * Answers which rules may show a row, by the labels of the row and by the Consents of the patients whom it
@@ -55,6 +55,24 @@ export function weighRow(
 }
 
 /**
+ * The needs of a row that these rules show as far as is known; `undefined`: the row is hidden, and asks for nothing.
+ * Only a row that nothing else hides asks for the labels of what it refers to.
+ */
+export function needsOfShown(
+  policy: CompiledPolicy,
+  access: Access,
+  needs: RowNeeds | undefined,
+  [versions, base]: readonly [readonly Facts[], FhirBase],
+  rules: readonly CompiledRule[],
+): RowNeeds | undefined {
+  if (needs === undefined || rules.length === 0) return undefined;
+  if (needs.referred.length === 0) return needs;
+  const alone = { ...access, referred: noLabelReferred };
+  const permits = versions.map((version) => weighRow(policy, alone, version, base));
+  return rules.some((rule) => permits.every((permit) => permit?.(rule) === true)) ? needs : undefined;
+}
+
+/**
  * The cause that keeps a row back, as a record names it. It never leaves to the client: a row decided it.
  *
  * `place`: a path inside the Consent, the label, or a place in the policy document (RFC 6901).
@@ -74,17 +92,20 @@ export interface WithheldBy {
  */
 export function whyWithheld(
   policy: CompiledPolicy,
-  access: Pick<Access, "purpose" | "consents" | "referred" | "at">,
+  given: Pick<Access, "purpose" | "consents" | "referred" | "at">,
   row: Facts,
   base: FhirBase,
   rules: readonly CompiledRule[],
   action: "read" | "write" = "read",
 ): WithheldBy {
-  if (action === "read" && !isInDataPeriod(policy.dataPeriod, row, access.at))
+  if (action === "read" && !isInDataPeriod(policy.dataPeriod, row, given.at))
     return { by: "policy", place: "/dataPeriod" };
+  const lacking = needsOf(policy, given, row, base, false);
   // Conditions hide the row, so no Consent of it was asked for.
-  if (needsOf(policy, access, row, base, false) !== undefined)
+  if (lacking !== undefined && lacking.referred.length === 0)
     return { by: "policy", place: rules[0]?.place ?? "/rules" };
+  // The row by itself is hidden, so no label of a referred resource was asked for.
+  const access = lacking === undefined ? given : { ...given, referred: noLabelReferred };
   const permits = weighRow(policy, access, row, base, action);
   const covering = rules.filter((rule) => isRowOf(rule, row));
   const rowConsents = consentsOf(policy, access, row, base, action);

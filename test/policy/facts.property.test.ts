@@ -324,6 +324,7 @@ const inner: readonly string[] = [
   "fhir/r4/target-book targetsOf",
   "policy/row-weight labelsWithCodes",
   "policy/row-weight needsWhole",
+  "policy/row-weight needsOfShown", // by weighRow
   "policy/row-weight withReferredLabels",
   "policy/row-weight consentsOf",
   "policy/row-weight labelsFor",
@@ -375,6 +376,7 @@ const trees: Readonly<Record<string, string>> = {
   "policy/sensitivity/referred-labels clinicalReferences": "any element of a whole row may refer",
   "policy/sensitivity/referred-labels followed": "any element of a whole row may refer",
   "policy/sensitivity/referred-labels lacking": "any element of a whole row may refer",
+  "policy/sensitivity/referred-labels patientsIn": record,
   "policy/sensitivity/referred-labels referredRow": "takes a whole row that the gateway reads for its labels",
   "policy/sensitivity/referred-labels withReferred": "any element of a whole row may refer",
   "policy/sensitivity/row-labels statedLabels": "takes facts, or the whole row that a Consent judges",

@@ -19,7 +19,7 @@ test("a row counts the resources that it refers to, whatever other rows refer to
   expect(shown()).toEqual([false, false, false]);
   const unknown = new Set(rows.flatMap((row) => book.lacking(row, base)));
   expect(unknown.size).toBe(referredMax + 1);
-  for (const reference of unknown) book.learn(reference, encounter);
+  for (const name of unknown) book.learn(book.named(name), encounter);
   expect(rows.flatMap((row) => book.lacking(row, base))).toEqual([]);
   expect(shown()).toEqual([true, true, false]);
 });

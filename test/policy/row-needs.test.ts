@@ -42,15 +42,20 @@ function scene(scopeText = "patient/*.rs", patient: string | undefined = "ann") 
 }
 const observation = { resourceType: "Observation" as const, category: [lab], subject: to("Patient/ann") };
 
-test("a row needs its patients' Consents and the labels of what it refers to, until these are known", ({
+test("a row needs its patients' Consents, then the labels of what it refers to, until these are known", ({
   expect,
 }) => {
   const { needsOf, book, referred } = scene("system/*.rs", undefined);
   const row = { ...observation, encounter: to("Encounter/e"), performer: [to("Patient/ben")] };
-  expect(needsOf(row)).toEqual({ patients: ["ann", "ben"], referred: ["Encounter/e"], targets: [] });
+  expect(needsOf(row)).toEqual({ patients: ["ann", "ben"], referred: [], targets: [] });
   book.learn(["ann", "ben"], new Map());
-  expect(needsOf(row)).toMatchObject({ patients: [], referred: ["Encounter/e"] });
-  referred.learn("Encounter/e", { labels: rowLabels([]), patients: ["ann"] });
+  const needs = needsOf(row);
+  expect(needs).toMatchObject({ patients: [], targets: [] });
+  const visit = { resource: "Encounter/e", from: "ann" };
+  expect(needs?.referred.map((name) => referred.named(name))).toEqual([visit]);
+  referred.learn({ ...visit, from: "ben" }, { labels: rowLabels([]), patients: ["ann"] });
+  expect(needsOf(row), "for rows of another patient").toEqual(needs);
+  referred.learn(visit, { labels: rowLabels([]), patients: ["ann"] });
   expect(needsOf(row)).toBeUndefined();
 });
 
@@ -64,13 +69,14 @@ test("a row needs nothing that its owner, a scope or a condition hides", ({ expe
 });
 
 test("a resource inside a row has needs of its own", ({ expect }) => {
-  const { needsOf } = scene();
+  const { needsOf, book, referred } = scene();
   const inside = { resourceType: "Condition", subject: to("Patient/zoe"), encounter: to("Encounter/e") };
-  expect(needsOf({ ...observation, contained: [inside] })).toEqual({
-    patients: ["ann", "zoe"],
-    referred: ["Encounter/e"],
-    targets: [],
-  });
+  const row = { ...observation, contained: [inside] };
+  expect(needsOf(row)).toEqual({ patients: ["ann", "zoe"], referred: [], targets: [] });
+  book.learn(["ann", "zoe"], new Map());
+  expect(needsOf(row)?.referred.map((name) => referred.named(name))).toEqual(
+    ["ann", "zoe"].map((from) => ({ resource: "Encounter/e", from })),
+  );
 });
 
 test("a Provenance needs its targets first where they say to whom it belongs, and nothing once they hide it", ({
@@ -84,4 +90,13 @@ test("a Provenance needs its targets first where they say to whom it belongs, an
   const named = { ...provenance, target: [to("Observation/o1"), to("Patient/ann")] };
   const { needsOf: ofAll } = scene("system/*.rs", undefined);
   expect(ofAll(named)).toMatchObject({ patients: ["ann"], targets: ["Observation/o1"] });
+});
+
+test("a row that its own label hides needs no label of what it refers to", ({ expect }) => {
+  const { needsOf, book } = scene();
+  book.learn(["ann"], new Map());
+  const security = [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }];
+  const row = { ...observation, encounter: to("Encounter/e") };
+  expect(needsOf(row)).toBeDefined();
+  expect(needsOf({ ...row, meta: { security } })).toBeUndefined();
 });

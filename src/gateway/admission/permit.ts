@@ -1,4 +1,5 @@
 import type { Interaction } from "#fhir/interaction";
+import type { ResourceType } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
 import type { SearchParameter } from "#fhir/search/search";
 import { ResolvedFacts, type FactPorts } from "#gateway/facts/resolved-facts";
@@ -10,8 +11,10 @@ import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 import type { CompiledPolicy } from "#policy/compile";
+import type { Grant } from "#policy/grant";
 import { showsInEachRule } from "#policy/relations";
-import { authorizeRows, type Permission } from "./authorize.ts";
+import { noLabelReferred } from "#policy/sensitivity/referred-labels";
+import { authorizeReading, authorizeRows, type Permission } from "./authorize.ts";
 import { nameAsked } from "./name-asked.ts";
 
 /**
@@ -29,7 +32,8 @@ export async function permit(
   const traits = await origin.traits();
   const grantOf: GrantOf = (type, ids) =>
     authorizeRows(permission, { ...everyRow, type, parameters: byId(type, ids) });
-  const facts = new ResolvedFacts({ policy, who, interaction, origin, traits, at }, ports, grantOf);
+  const question = { policy, who, interaction, origin, traits, at };
+  const facts = new ResolvedFacts(question, ports, grantOf, (type) => grantsToSee(permission, type));
   const permission: Permission = {
     policy,
     access: {
@@ -46,6 +50,15 @@ export async function permit(
   origin.judgeBy(facts);
   const naming = await nameAsked(permission, interaction, origin);
   return naming.ok ? ok(permission) : naming;
+}
+
+/** The grants by which a caller sees single resources of a type, each judged by itself. */
+function grantsToSee({ policy, access }: Permission, type: ResourceType): readonly Grant[] {
+  const alone = { policy, access: { ...access, referred: noLabelReferred } };
+  return [
+    authorizeReading(alone, { kind: "read", type, id: "-" }),
+    authorizeRows(alone, { ...everyRow, type, parameters: [] }),
+  ].flatMap((grant) => (grant.ok ? [grant.value] : []));
 }
 
 const everyRow = { joins: [], includes: [], sort: [], count: undefined, posted: true };

@@ -3,7 +3,7 @@ import type { ConsentBook, ConsentOfPatient } from "#policy/consent/consent-book
 import type { Access } from "#policy/row-access";
 import type { RowNeeds } from "#policy/row-needs";
 import type { KnownFacts, LackingRow, RelateRefusal, RowReader, RowsRefusal } from "#gateway/origin/asking";
-import { LabelsAtOrigin } from "./labels-at-origin.ts";
+import { LabelsAtOrigin, type LabelsAsker } from "./labels-at-origin.ts";
 import { RelationsAtOrigin, type RememberedRelations } from "./relations-at-origin.ts";
 import { RequestConsents, type ConsentPorts, type JudgedQuestion } from "./request-consents.ts";
 import { TargetsAtOrigin, type GrantOf } from "./targets-at-origin.ts";
@@ -33,12 +33,20 @@ export class ResolvedFacts implements KnownFacts {
   readonly #followed = { referred: new Set<string>(), targets: new Set<string>() };
   #resolving: Promise<unknown> | undefined;
 
-  constructor(question: JudgedQuestion, ports: FactPorts, grantOf: GrantOf) {
+  /** @param grantsOf the grants by which a resource that a row refers to is seen. */
+  constructor(
+    question: JudgedQuestion,
+    ports: FactPorts,
+    grantOf: GrantOf,
+    grantsOf: LabelsAsker["grantsOf"],
+  ) {
     const { policy, who, origin, at } = question;
     this.#relations = RelationsAtOrigin.of(who, policy.users, origin, at, ports.relations);
     this.#targets = new TargetsAtOrigin(grantOf);
     this.#consents = new RequestConsents(question, this.#targets.book, ports);
-    this.#labels = policy.labels.throughReferences ? new LabelsAtOrigin(origin.name, at) : undefined;
+    this.#labels = policy.labels.throughReferences
+      ? new LabelsAtOrigin({ caller: who, grantsOf, consents: this.#consents.book }, at)
+      : undefined;
   }
 
   /** The facts as far as they are known, for the judge of a row. */
@@ -108,16 +116,7 @@ export class ResolvedFacts implements KnownFacts {
     }
     const targetsNeeded = this.#follow("targets", needs, unfollowed);
     if (targets !== undefined && targetsNeeded.size > 0) {
-      const inside: RowReader = {
-        ask: (question) => reader.ask(question),
-        held: reader.held,
-        barrier: reader.barrier,
-        traits: () => reader.traits(),
-        names: reader.names,
-        basesAt: (base) => reader.basesAt(base),
-        resolve: (inner) => this.#resolve(inner, inside),
-      };
-      const read = await targets.learn(targetsNeeded, inside);
+      const read = await targets.learn(targetsNeeded, this.#inside(reader));
       if (!read.ok) return read;
       for (const [index, row] of rows.entries())
         if ((needs[index]?.targets.length ?? 0) > 0) needs[index] = row.again();
@@ -126,9 +125,28 @@ export class ResolvedFacts implements KnownFacts {
     const patients = new Set(needs.flatMap((row) => row?.patients ?? []));
     if (!(await this.#consents.learn(patients)))
       return { ok: false, error: { reason: "consents_unavailable" } };
-    const referred = this.#follow("referred", needs, unfollowed);
-    const labelled = (await this.#labels?.learn(referred, reader)) ?? ok(undefined);
+    if (this.#labels === undefined) return ok(unfollowed);
+    for (const [index, row] of rows.entries())
+      if ((needs[index]?.patients.length ?? 0) > 0) needs[index] = row.again();
+    const labelled = await this.#labels.learn(
+      this.#follow("referred", needs, unfollowed),
+      this.#inside(reader),
+    );
     return labelled.ok ? ok(unfollowed) : labelled;
+  }
+
+  /** For rows that decide about rows: their facts are asked for in the same turn. */
+  #inside(reader: RowReader): RowReader {
+    const inside: RowReader = {
+      ask: (question) => reader.ask(question),
+      held: reader.held,
+      barrier: reader.barrier,
+      traits: () => reader.traits(),
+      names: reader.names,
+      basesAt: (base) => reader.basesAt(base),
+      resolve: (inner) => this.#resolve(inner, inside),
+    };
+    return inside;
   }
 
   /** The resources to ask for, in the order of the rows, within the limit of the request. */
@@ -167,5 +185,6 @@ export class ResolvedFacts implements KnownFacts {
 
   judgeAnew(): void {
     this.#consents.judgeAnew();
+    this.#labels?.forget();
   }
 }

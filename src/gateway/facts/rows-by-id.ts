@@ -2,10 +2,12 @@ import { ok, type Result } from "#kernel/result";
 import { allRows, type RowJudge } from "#gateway/origin/all-rows";
 import type { Asking, RowsRefusal } from "#gateway/origin/asking";
 
-/** Ids of a question: a search by more ids would be long, and its answer large. */
-const idsMax = 100;
+/**
+ * Ids of a question. Servers cap a page at fifty rows or more: the number of pages depends on no row that is there.
+ */
+const idsMax = 50;
 
-/** The questions for resources, given as `Type/id`: each has one type and at most a hundred ids. */
+/** The questions for resources, given as `Type/id`: each has one type and at most fifty ids. */
 export function questionsById(
   references: Iterable<string>,
 ): readonly (readonly [type: string, ids: readonly string[]])[] {

@@ -121,6 +121,15 @@ export class ConsentBook {
     });
   }
 
+  /** Names the Consents in force of these patients by a sum, for as long as an isolate remembers what they decided. */
+  sumOf(patients: readonly string[]): number {
+    const inForce = this.#isNeeded ? patients.flatMap((id) => this.#known.get(id)?.inForce ?? []) : [];
+    return inForce.reduce(
+      (sum, { digest, mayPermit }) => sum + parseInt(digest.slice(0, 11), 16) + (mayPermit ? 1 : 0),
+      0,
+    );
+  }
+
   /** @param found for each of the patients; a patient who is missing has no Consent. */
   learn(patients: Iterable<string>, found: ReadonlyMap<string, readonly FiledConsent[]>): void {
     this.#answers += 1;
