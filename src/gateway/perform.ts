@@ -49,6 +49,7 @@ async function answer(
 ): Promise<Outcome> {
   const { interaction } = question;
   const { who } = caller;
+  recorder.facts.origin?.held.end(); // of a judgement before
   const origin = openOrigin(recorder.request, caller, interaction, ports);
   recorder.learn({ interaction, origin });
 

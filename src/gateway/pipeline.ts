@@ -46,7 +46,9 @@ export async function pass(
     const [question, caller, gate] = asked.value;
     return await perform(question, caller, gate, recorder, ports);
   } catch (fault) {
-    return releaseFault(fault, recorder, ports);
+    return await releaseFault(fault, recorder, ports);
+  } finally {
+    recorder.facts.origin?.held.end();
   }
 }
 
@@ -62,6 +64,7 @@ async function enter(
   if (!caller.ok) return caller;
   const { who } = caller.value;
   door.trust();
+  ports.ledgerQueue.admitClient(who.client.id);
 
   // The registry's answer comes side by side with the guard's: both may be on another continent.
   const ahead = ports.readAhead(call.origin, who.grant.policyDigest);

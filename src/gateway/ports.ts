@@ -3,6 +3,7 @@ import type { Clock } from "#kernel/clock";
 import type { Limiter } from "#limits/ports";
 import type { RequestKeys } from "#limits/request-keys";
 import type { RowLeases } from "#limits/row-lease";
+import type { SharedMemory } from "#limits/shared-memory";
 import type { AuthenticatePorts } from "#gateway/admission/authenticate";
 import type { CompiledPolicies } from "#gateway/admission/compiled-policies";
 import type { OpenReviewPorts } from "#gateway/admission/open-review";
@@ -40,6 +41,7 @@ export interface GatewayPorts
   readonly requestKeys: RequestKeys;
   readonly rowLeases: RowLeases;
   readonly ledgerQueue: LedgerQueue;
+  readonly memory: SharedMemory;
   readonly elements: ElementMeasure;
   /** Lets work go on after the answer was begun: the record of an answer that broke off. */
   readonly keepAlive: (work: Promise<void>) => void;

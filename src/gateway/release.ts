@@ -121,7 +121,7 @@ async function recordAndRelease(
   recorder: Recorder,
   ports: ReleasePorts,
 ): Promise<ReleasedAnswer> {
-  const recorded = await ports.ledgerQueue.holding(bytes, record);
+  const recorded = await ports.ledgerQueue.holding(bytes, recorder.facts.principal?.client.id, record);
   if (recorded === "replayed")
     return recordAndRelease(refusalOf({ reason: "proof_replayed" }, recorder), recorder, ports);
   const answer = released(await outcome(), recorded, recorder);
@@ -173,6 +173,7 @@ async function cleared(
     }
     case "disclosed": {
       const { disclosure, gate, origin } = outcome;
+      origin.held.holdAnswer(bytesOf(disclosure));
       const clearance = await gate.clear({ disclosure, concerned: origin.names.concerned });
       return clearance.ok
         ? shown(clearance.value, outcome, recorder, ports, again)
@@ -252,7 +253,7 @@ async function clearedRefusal(refusal: GatewayRefusal, recorder: Recorder): Prom
  */
 function shown(
   disclosure: Disclosure,
-  { question, gate }: Extract<Outcome, { kind: "disclosed" }>,
+  { question, gate, origin: { held } }: Extract<Outcome, { kind: "disclosed" }>,
   recorder: Recorder,
   ports: ReleasePorts,
   again: JudgedAgain,
@@ -289,7 +290,8 @@ function shown(
       const pieces = () => windows.map(({ body }) => body);
       const sent = () => (content === undefined ? measure(pieces(), recorder, ports) : undefined);
       const mayLeave = (from: number) => again.letsLeave(disclosure, from, gate);
-      const inWindows = () => recordedWindows(disclosure, mayLeave, recorder, ports.keepAlive, sent);
+      const inWindows = () =>
+        held.untilSent(recordedWindows(disclosure, mayLeave, recorder, ports.keepAlive, sent));
       const body = isBodiless ? undefined : isOne ? first.body : inWindows();
       return { kind: "shown", status, body, pieces, validators, headers };
     },

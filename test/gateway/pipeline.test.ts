@@ -7,6 +7,7 @@ import type { Caller } from "#gateway/admission/caller";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
 import type { Arrival } from "#gateway/http/admit";
 import { LedgerBusy, LedgerQueue } from "#gateway/record/ledger-queue";
+import { SharedMemory } from "#limits/shared-memory";
 import { gatewayApp } from "#gateway/http/app";
 import { serve, type FhirDoorPorts } from "#gateway/http/fhir-door";
 import { perform } from "#gateway/perform";
@@ -27,6 +28,7 @@ const compiled = compilePolicy(
 );
 const budget = { limit: 10, windowSeconds: 60, remaining: 9, resetSeconds: 60, livesUntil: at };
 const amara = { resourceType: "Patient", id: "amara", gender: "female" };
+const storedRow: object = amara;
 const unused = async () => {
   throw new Error("no stage of these tests asks this");
 };
@@ -41,6 +43,8 @@ function world({
   failing = "",
   ledgerQueue = new LedgerQueue(() => instant(0)),
   measureElements = false,
+  stored = storedRow,
+  memory = new SharedMemory(() => at),
 } = {}) {
   const steps: string[] = [];
   const events: AuditEvent[] = [];
@@ -137,7 +141,7 @@ function world({
       traits: async () => undefined,
       ask: async () => {
         step("origin asked");
-        return { kind: "answered", base: "https://origin.internal/fhir", body: bodyOf(amara) };
+        return { kind: "answered", base: "https://origin.internal/fhir", body: bodyOf(stored) };
       },
       send: async () => {
         step("origin sent");
@@ -154,6 +158,7 @@ function world({
       },
     },
     ledgerQueue,
+    memory,
     ledger: { record, recordOnce: record },
     ledgerSpread: 1,
     attachments: { linkTo: () => "", placeOf: () => undefined },
@@ -428,7 +433,7 @@ test("metadata of a known caller is answered without the origin, on record", asy
 function waiting(bytes: number) {
   const queue = new LedgerQueue(() => instant(0));
   const freed = Promise.withResolvers<void>();
-  const held = queue.holding(bytes, () => freed.promise);
+  const held = queue.holding(bytes, "other", () => freed.promise);
   return { queue, free: () => (freed.resolve(), held) };
 }
 
@@ -481,5 +486,21 @@ test("a request that arrives while the ledger is behind is 503 with Retry-After:
   expect(await answer.json()).toMatchObject({ resourceType: "OperationOutcome" });
   expect([steps, faults]).toEqual([[], ["LedgerBusy"]]);
   await free();
+  expect((await ask()).status).toBe(200);
+});
+
+test("a client that holds half of the memory for requests, by long answers that it reads slowly, gets 503 on record, until one is read", async ({
+  expect,
+}) => {
+  const memory = new SharedMemory(() => at);
+  const { ports, events } = world({ stored: { ...amara, name: [{ text: "n".repeat(2_500_000) }] }, memory });
+  const ask = () => serve(get("Patient/amara"), ports);
+  memory.claim("telehealth").hold(47 * 1_048_576); // of further requests
+  const slow = await ask();
+  expect(slow.status).toBe(200);
+  const refused = await ask();
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "2"]);
+  expect(events.at(-1)).toMatchObject({ kind: "refusal", outcome: { status: 503, reason: "fault" } });
+  await slow.text();
   expect((await ask()).status).toBe(200);
 });

@@ -4,6 +4,7 @@ import type { LinesRequest } from "#audit/accounting/disclosures";
 import type { AccountingToWrite } from "#audit/accounting/written";
 import { gatewayApp } from "#gateway/http/app";
 import { LedgerQueue } from "#gateway/record/ledger-queue";
+import { SharedMemory } from "#limits/shared-memory";
 import type { NamedFault } from "#gateway/ports";
 import { compiledPolicies } from "#gateway/admission/compiled-policies";
 import { RememberedRelations } from "#gateway/facts/relations-at-origin";
@@ -137,6 +138,7 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
     onRowFault,
     keepAlive: waitUntil,
     ledgerQueue: new LedgerQueue(clock),
+    memory: new SharedMemory(clock),
     elements: new ElementCounter(regionlessStubs(env.ELEMENT_COUNTS, placement), place),
     recordProver: ledgerProver(logOf, place.wait),
     audienceOf,

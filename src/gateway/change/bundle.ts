@@ -289,7 +289,7 @@ async function readAll(
     // An answer without room is dropped at once: fifty answers of 8 MiB are more than an isolate has.
     for (const { outcome } of some) {
       const { disclosure } = outcome.answer ?? {};
-      if (disclosure !== undefined && !outcome.origin.held.take(bytesOf(disclosure)))
+      if (disclosure !== undefined && !outcome.origin.held.takeAfterWrite(bytesOf(disclosure)))
         outcome.refuse({ reason: "answer_too_large" });
     }
   }
@@ -344,7 +344,7 @@ async function showAll(entries: readonly Entry[], permission: Permission, isWhol
       return readsLeft < 0 ? err({ reason: "answer_unavailable" }) : origin.read(question);
     });
     const disclosure = shown.ok ? shown.value : undefined;
-    if (disclosure !== undefined && origin.held.take(bytesOf(disclosure)))
+    if (disclosure !== undefined && origin.held.takeAfterWrite(bytesOf(disclosure)))
       outcome.answer = { ...answer, disclosure, etag: tagOf(disclosure, permission.policy.digest) };
     // the answer to a transaction is held as a whole
     if (isWhole && end.done.body !== undefined) origin.held.give(end.done.body.length);

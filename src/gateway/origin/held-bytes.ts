@@ -1,3 +1,5 @@
+import { MemoryBusy, type MemoryClaim } from "#limits/shared-memory";
+
 /** Limit for bodies, plans and answers as bytes. */
 const bytesMax = 8_388_608;
 /**
@@ -5,18 +7,39 @@ const bytesMax = 8_388_608;
  * MB.
  */
 const treesMax = 4_194_304;
+const treeFactor = 10;
 
-/** The memory budget of a request: all its questions, plans, rows and answers share it. */
+/**
+ * The memory budget of a request: all its questions, plans, rows and answers share it. Without room in the isolate's
+ * shared memory the takers throw {@link MemoryBusy}, a fault: 503, and the request may be repeated.
+ */
 export class HeldBytes {
+  readonly #claim: Pick<MemoryClaim, "hold"> | undefined;
   #bytes = 0;
   #trees = 0;
   #lacksPlans = false;
+  #isSending = false;
+
+  /** @param claim of the request in the memory of its isolate. */
+  constructor(claim?: Pick<MemoryClaim, "hold">) {
+    this.#claim = claim;
+  }
 
   /** @returns whether there is room. Without room nothing is taken. */
   take(bytes: number): boolean {
     if (this.#bytes + bytes > bytesMax) return false;
-    this.#bytes += bytes;
+    this.#hold(this.#bytes + bytes, this.#trees);
     return true;
+  }
+
+  /** As {@link take}, for what follows a write that was sent: the isolate's lack of room is no fault then. */
+  takeAfterWrite(bytes: number): boolean {
+    try {
+      return this.take(bytes);
+    } catch (fault) {
+      if (fault instanceof MemoryBusy) return false;
+      throw fault;
+    }
   }
 
   /** As {@link take}, for the plan of a write. */
@@ -35,17 +58,47 @@ export class HeldBytes {
   }
 
   give(bytes: number): void {
-    this.#bytes -= bytes;
+    this.#hold(this.#bytes - bytes, this.#trees);
   }
 
   /** As {@link take}, for a resource as a tree. @param bytes its source bytes. */
   takeTree(bytes: number): boolean {
     if (this.#trees + bytes > treesMax) return false;
-    this.#trees += bytes;
+    this.#hold(this.#bytes, this.#trees + bytes);
     return true;
   }
 
   giveTrees(bytes: number): void {
-    this.#trees -= bytes;
+    this.#hold(this.#bytes, this.#trees - bytes);
+  }
+
+  /** The answer is all that is left of the request: its plans and rows are dropped. */
+  holdAnswer(bytes: number): void {
+    this.#hold(bytes, 0);
+  }
+
+  /** The windows of an answer: {@link end} waits for their reader, however slow it is. */
+  untilSent(windows: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    this.#isSending = true;
+    return this.#sent(windows);
+  }
+
+  async *#sent(windows: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, undefined> {
+    try {
+      yield* windows;
+    } finally {
+      this.#isSending = false;
+      this.end();
+    }
+  }
+
+  /** The request is answered. */
+  end(): void {
+    if (!this.#isSending) this.#hold(0, 0);
+  }
+
+  #hold(bytes: number, trees: number): void {
+    this.#claim?.hold(bytes + treeFactor * trees);
+    [this.#bytes, this.#trees] = [bytes, trees];
   }
 }

@@ -22,6 +22,7 @@ import {
   type WrittenConsent,
 } from "#gateway/consents/consent-filing";
 import type { RowLeases } from "#limits/row-lease";
+import type { SharedMemory } from "#limits/shared-memory";
 import { OriginCalls, type OriginCallsSetting, type WholeAnswer } from "./calls.ts";
 import type { Answered, OriginRefusal } from "./forward.ts";
 import { HeldBytes } from "./held-bytes.ts";
@@ -244,13 +245,14 @@ export function openOrigin(
     readonly rowLeases: RowLeases;
     readonly fhirBase: (origin: string) => string;
     readonly attachments: AttachmentLinks;
+    readonly memory: SharedMemory;
     readonly onRowFault: (fault: { readonly requestId: string; readonly name: string }) => void;
   },
 ): OriginSession {
   const { origin: name } = who.grant;
   const { attachments } = ports;
   const holder = linkHolder(who);
-  const session = new OriginSession(ports.origins, {
+  const setting: OriginSessionSetting = {
     name,
     base: ports.fhirBase(name),
     at,
@@ -263,7 +265,9 @@ export function openOrigin(
       placeOf: (link) => attachments.placeOf(link, holder),
     },
     onRowFault: (fault) => ports.onRowFault({ requestId: id, name: fault }),
-  });
+  };
+  const held = new HeldBytes(ports.memory.claim(who.client.id));
+  const session = new OriginSession(ports.origins, setting, undefined, held);
   session.names.nameUnjudged(patientsNamed(interaction));
   return session;
 }

@@ -15,10 +15,14 @@ export class LedgerBusy extends Error {
 const requestsMax = 512;
 // A quarter of an isolate's 128 MB.
 const bytesMax = 33_554_432;
+/** A client's part of both: what it leaves is for the others, however slow the ledger is. */
+const clientPart = 1 / 2;
 // Longer than any append takes. A request that was cancelled never reports the end of its wait.
 const longestMilliseconds = 20_000;
 
 interface Wait {
+  /** Undefined of an append whose sender is no client with a certificate. */
+  readonly client: string | undefined;
   readonly bytes: number;
   readonly until: Instant;
 }
@@ -43,10 +47,18 @@ export class LedgerQueue {
     if (isFull() && this.#remains(isFull)) throw new LedgerBusy();
   }
 
+  /** As {@link admit}, once the client is proven: the requests of a client fill half of the queue. */
+  admitClient(client: string): void {
+    const most = requestsMax * clientPart;
+    const isFull = () =>
+      [this.#appends, this.#answers].some((waits) => waits.size >= most && count(waits, client) >= most);
+    if (isFull() && this.#remains(isFull)) throw new LedgerBusy();
+  }
+
   /** The ledger for a request. Each append is in the queue until it is answered, and none is refused here. */
   counted(ledger: ProofSink): ProofSink {
-    const count = async <T>(appended: Promise<T>): Promise<T> => {
-      const wait = this.#waitOf(0);
+    const counted = async <T>(client: string | undefined, appended: Promise<T>): Promise<T> => {
+      const wait = this.#waitOf(client, 0);
       this.#appends.add(wait);
       try {
         return await appended;
@@ -55,18 +67,20 @@ export class LedgerQueue {
       }
     };
     return {
-      record: (events, sender) => count(ledger.record(events, sender)),
-      recordOnce: (events, proof) => count(ledger.recordOnce(events, proof)),
+      record: (events, sender) =>
+        counted("client" in sender ? sender.client : undefined, ledger.record(events, sender)),
+      recordOnce: (events, proof) => counted(undefined, ledger.recordOnce(events, proof)),
     };
   }
 
   /**
    * Holds an answer until it is on record. Throws {@link LedgerBusy}, before the record, when the answers
-   * that wait would be too large together. An answer of any size may wait alone.
+   * that wait would be too large together, or those of the client larger than half of it. The only answer, of all or of
+   * the client, may have any size that the others leave room for.
    */
-  async holding<T>(bytes: number, record: () => Promise<T>): Promise<T> {
-    if (bytes > 0 && this.#isTooLarge(bytes)) throw new LedgerBusy();
-    const wait = this.#waitOf(bytes);
+  async holding<T>(bytes: number, client: string | undefined, record: () => Promise<T>): Promise<T> {
+    if (bytes > 0 && this.#isTooLarge(bytes, client)) throw new LedgerBusy();
+    const wait = this.#waitOf(client, bytes);
     this.#answers.add(wait);
     this.#bytes += bytes;
     try {
@@ -76,12 +90,17 @@ export class LedgerQueue {
     }
   }
 
-  #waitOf(bytes: number): Wait {
-    return { bytes, until: instant(this.#clock() + longestMilliseconds) };
+  #waitOf(client: string | undefined, bytes: number): Wait {
+    return { client, bytes, until: instant(this.#clock() + longestMilliseconds) };
   }
 
-  #isTooLarge(bytes: number): boolean {
-    const isTooLarge = () => this.#bytes > 0 && this.#bytes + bytes > bytesMax;
+  #isTooLarge(bytes: number, client: string | undefined): boolean {
+    const isOver = (held: number, most: number) => held > 0 && held + bytes > most;
+    const own = () =>
+      [...this.#answers].reduce((sum, wait) => sum + (wait.client === client ? wait.bytes : 0), 0);
+    const most = bytesMax * clientPart;
+    const isTooLarge = () =>
+      isOver(this.#bytes, bytesMax) || (isOver(this.#bytes, most) && isOver(own(), most));
     return isTooLarge() && this.#remains(isTooLarge);
   }
 
@@ -98,4 +117,10 @@ export class LedgerQueue {
   #end(wait: Wait): void {
     if (this.#answers.delete(wait)) this.#bytes -= wait.bytes;
   }
+}
+
+function count(waits: ReadonlySet<Wait>, client: string): number {
+  let own = 0;
+  for (const wait of waits) if (wait.client === client) own += 1;
+  return own;
 }

@@ -24,7 +24,7 @@ import {
   isSteady,
   type OriginHealth,
 } from "./breaker.ts";
-import { Bulkhead, type BulkheadLimits } from "./bulkhead.ts";
+import { Bulkhead, type BulkheadLimits } from "#limits/bulkhead";
 import { ConfigError } from "#platform/config/config-error";
 import type { CertifiedFetch } from "#platform/config/named-secret";
 import type { BearerSource } from "./origin-tokens.ts";

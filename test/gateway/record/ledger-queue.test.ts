@@ -48,8 +48,8 @@ test("with 512 appends under way no further request is admitted, until an append
 test("answers that wait have 32 MiB together, and an answer of any size waits alone", async ({ expect }) => {
   const queue = new LedgerQueue(() => now);
   const held: PromiseWithResolvers<void>[] = [];
-  const hold = (bytes: number) =>
-    queue.holding(bytes, () => {
+  const hold = (bytes: number, client = `of ${held.length}`) =>
+    queue.holding(bytes, client, () => {
       const one = Promise.withResolvers<void>();
       held.push(one);
       return one.promise;
@@ -75,12 +75,36 @@ test("requests that were cancelled while they waited for the ledger fill the que
   const never = () => new Promise<never>(() => {});
   // the runtime drops the rest of such a request: no line after its wait runs
   for (let request = 0; request < 512; request++) void ledger.record([], sender);
-  void queue.holding(32 * mebibyte, never);
+  void queue.holding(32 * mebibyte, "a", never);
   expect(() => queue.admit()).toThrow(LedgerBusy);
   now = instant(now + 19_999);
   expect(() => queue.admit()).toThrow(LedgerBusy);
-  await expect(queue.holding(mebibyte, never)).rejects.toThrow(LedgerBusy);
+  await expect(queue.holding(mebibyte, "b", never)).rejects.toThrow(LedgerBusy);
   now = instant(now + 1);
   queue.admit();
-  expect(await queue.holding(mebibyte, async () => "recorded")).toBe("recorded");
+  expect(await queue.holding(mebibyte, "b", async () => "recorded")).toBe("recorded");
+});
+
+test("one client fills half of the queue, by appends, by answers and by their bytes, and others are served", async ({
+  expect,
+}) => {
+  const byAppends = new LedgerQueue(() => now);
+  const ledger = byAppends.counted(slowLedger().sink);
+  const appends = (client: string) =>
+    void ledger.record([], { kind: "client", client, turn: "0", spread: 1 });
+  for (let n = 0; n < 255; n += 1) appends("greedy");
+  byAppends.admitClient("greedy");
+  appends("greedy");
+  expect(() => byAppends.admitClient("greedy")).toThrow(LedgerBusy);
+  byAppends.admitClient("other");
+  byAppends.admit();
+
+  const byAnswers = new LedgerQueue(() => now);
+  const never = () => new Promise<never>(() => {});
+  for (let n = 0; n < 256; n += 1) void byAnswers.holding(0, "greedy", never);
+  expect(() => byAnswers.admitClient("greedy")).toThrow(LedgerBusy);
+  byAnswers.admitClient("other");
+  for (let n = 0; n < 2; n += 1) void byAnswers.holding(8 * mebibyte, "greedy", never);
+  await expect(byAnswers.holding(1, "greedy", never)).rejects.toThrow(LedgerBusy);
+  expect(await byAnswers.holding(16 * mebibyte, "other", async () => "recorded")).toBe("recorded");
 });

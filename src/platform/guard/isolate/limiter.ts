@@ -19,7 +19,7 @@ import { instant, type Clock } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Asker, GuardReply } from "#platform/guard/object/client-guard";
 import { inTime, PartBusy } from "#platform/deadlines";
-import { Bulkhead, type CallSlot } from "#platform/origins/bulkhead";
+import { Bulkhead, type CallSlot } from "#limits/bulkhead";
 import { guardStub, type NamedGuards } from "./guard-stub.ts";
 import { IsolateLeases } from "./isolate-leases.ts";
 

@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
-import { Bulkhead, type CallSlot } from "#platform/origins/bulkhead";
+import { Bulkhead, type CallSlot } from "#limits/bulkhead";
 import { RetryBudget, retryDelay } from "#platform/origins/retry-budget";
 
 const limits = { concurrent: 4, concurrentPerClient: 2, timeoutMilliseconds: 1_000 };
