@@ -145,6 +145,8 @@ export async function startRuntime(
   witness.unsafeDirectSockets = [{ host: "127.0.0.1", port: settings.witness.port }];
   const count = settings.gatewaysElsewhere ?? 0;
   ledger.unsafeDirectSockets = [{ host: "127.0.0.1", port: settings.ledger.port }];
+  // A socket of its own: a request then passes no worker of Miniflare's, whose heap and objects cost each read a seventh.
+  gateway.unsafeDirectSockets = [{ host: "127.0.0.1", port: 0 }];
   ops.unsafeDirectSockets = [{ host: "127.0.0.1", port: 0 }];
   const output = { log: new CrashWatch(settings.onCrash), handleStructuredLogs: print };
 
@@ -166,7 +168,8 @@ export async function startRuntime(
   };
   const miniflare =
     count === 0 ? new Miniflare(convertV4MiniflareOptions(options)) : openToOthers(options, statePath);
-  const entry = await miniflare.ready;
+  await miniflare.ready;
+  const entry = await miniflare.unsafeGetDirectURL("phylax-gateway");
   const ledgerUrl = await miniflare.unsafeGetDirectURL("phylax-ledger");
   const opsUrl = await miniflare.unsafeGetDirectURL("phylax-ops");
   const registry = await miniflare.getD1Database("REGISTRY", "phylax-gateway");
