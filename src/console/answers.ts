@@ -1,5 +1,6 @@
 import type { HtmlEscapedString } from "hono/utils/html";
 import { baseHeaders, setAll } from "#entrypoint/base-headers";
+import { setRetryAfter } from "#entrypoint/retry-after";
 import type { ConsolePlaces } from "./ports.ts";
 
 /**
@@ -39,6 +40,7 @@ export function htmlText(page: Rendered): string {
 }
 
 export function htmlAnswer(page: Rendered, status: number, headers: Headers): Response {
+  setRetryAfter(status, headers);
   return new Response(`<!doctype html>${htmlText(page)}`, { status, headers });
 }
 

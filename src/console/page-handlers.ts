@@ -1,5 +1,4 @@
 import type { Hono } from "hono";
-import { setRetryAfter } from "#entrypoint/retry-after";
 import { TimelyBody } from "#entrypoint/timely-body";
 import { htmlAnswer, pageHeaders, redirectAnswer } from "./answers.ts";
 import { mayOpen, type ConsolePage } from "./console-page.ts";
@@ -40,9 +39,7 @@ export class PageHandlers implements PageMaker {
         return await answer(raw, id);
       } catch (fault) {
         admin.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });
-        const headers = this.#headers(id);
-        setRetryAfter(503, headers);
-        return htmlAnswer(DegradedPage({ requestId: id }), 503, headers);
+        return htmlAnswer(DegradedPage({ requestId: id }), 503, this.#headers(id));
       }
     };
 

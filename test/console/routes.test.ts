@@ -3,6 +3,7 @@ import { Hono } from "hono";
 import { describe, test } from "vitest";
 import { roles } from "#admin/operator";
 import type { Approvals } from "#admin/ports";
+import { htmlAnswer } from "#console/answers";
 import { addConsole } from "#console/app";
 import { SessionSeal, type ConsoleSession } from "#console/session";
 import { instant } from "#kernel/clock";
@@ -162,6 +163,12 @@ test("the routes are reads and forms, and nothing else", ({ expect }) => {
   expect(pages.length).toBeGreaterThan(20);
   expect(forms.length).toBeGreaterThan(8);
   expect(routes.filter(({ method }) => method !== "GET" && method !== "POST")).toEqual([]);
+});
+
+test("each page that is 503 says when to ask again", ({ expect }) => {
+  const retryAfter = (status: number) =>
+    htmlAnswer("<p>" as never, status, new Headers()).headers.get("retry-after");
+  expect([retryAfter(503), retryAfter(404), retryAfter(200)]).toEqual(["2", null, null]);
 });
 
 /** No page may frame the answer, no cache may keep it, and no browser may guess its type. */
