@@ -262,6 +262,9 @@ function worker(
   const { modulesRules: _rules, ...options } = workerConfigurationOf(name).workerOptions;
   return {
     ...options,
+    // Miniflare's worker before the network passes each request on as it is: to drop this header, which no worker
+    // sends, it would copy the request.
+    stripCfConnectingIp: false,
     name: `phylax-${name}`,
     modulesRoot: dirname(script),
     modules: [{ type: "ESModule", path: script, contents: readFileSync(script, "utf8") }],
