@@ -74,6 +74,14 @@ const smartCapability = z.enum([
   "permission-v2",
 ]);
 
+const supported = (description: string) =>
+  z
+    .array(z.string().regex(/^[A-Za-z0-9:._-]{1,128}$/u))
+    .min(1)
+    .max(16)
+    .optional()
+    .meta({ description });
+
 const signInEndpoints = z.strictObject({
   authorization: serverUrl.meta({ description: "The authorization endpoint, to which an app sends people." }),
   token: serverUrl.meta({
@@ -89,6 +97,11 @@ const signInEndpoints = z.strictObject({
   management: serverUrl
     .optional()
     .meta({ description: "The page on which people see and end the permissions of apps." }),
+  grantTypes: supported(
+    "The grants of the token endpoint, such as client_credentials if machines get their tokens there. Default: authorization_code.",
+  ),
+  authMethods: supported("How clients prove themselves there, such as private_key_jwt."),
+  signingAlgs: supported("The algorithms of the assertions of private_key_jwt, such as RS384 and ES384."),
   capabilities: z.array(smartCapability).min(1).max(32).meta({
     description:
       "SMART App Launch capabilities of the issuer; for permission-…, also of this gateway. Apps see exactly this list.",

@@ -73,10 +73,11 @@ export function addDiscovery(
       isOriginName.test(name) ? handler(request, next, name) : next(),
     );
   ofOrigin("/.well-known/oauth-protected-resource/v1/fhir/:name", async (_request, _next, name) => {
-    // The built-in issuer is first: most machines take the first issuer.
-    const servers = [publicUrl, ...(await authorizationServers.of(name)).external];
+    const { signIn, external } = await authorizationServers.of(name);
+    // Most machines take the first issuer: the issuer of the SMART configuration.
+    const servers = new Set([signIn?.issuer ?? publicUrl, ...external]);
     return Response.json(
-      protectedResource(`${askedUrl}/v1/fhir/${name}`, servers, publicUrl, await answers.publicKeys()),
+      protectedResource(`${askedUrl}/v1/fhir/${name}`, [...servers], publicUrl, await answers.publicKeys()),
     );
   });
   router.on("GET", answerKeysPath, async () => Response.json({ keys: await answers.publicKeys() }));

@@ -33,10 +33,7 @@ export function backendConfiguration(publicUrl: string, mtlsUrl: string | undefi
   };
 }
 
-/**
- * The document for an origin with a sign-in place. It has room for a single token endpoint: the endpoint of
- * that issuer.
- */
+/** The document for an origin with a sign-in place: that issuer serves its apps and its machines (ADR 125). */
 export function appConfiguration(place: SignInPlace) {
   return {
     issuer: place.issuer,
@@ -47,7 +44,9 @@ export function appConfiguration(place: SignInPlace) {
     revocation_endpoint: place.revocation,
     registration_endpoint: place.registration,
     management_endpoint: place.management,
-    grant_types_supported: ["authorization_code"],
+    grant_types_supported: place.grantTypes ?? ["authorization_code"],
+    token_endpoint_auth_methods_supported: place.authMethods,
+    token_endpoint_auth_signing_alg_values_supported: place.signingAlgs,
     response_types_supported: ["code"],
     scopes_supported: place.scopes.length === 0 ? undefined : place.scopes,
     code_challenge_methods_supported: challenges,

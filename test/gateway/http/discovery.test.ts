@@ -19,6 +19,9 @@ const signIn: SignInPlace = {
   authorization: "https://login.example/authorize",
   token: "https://login.example/token",
   management: "https://login.example/apps",
+  grantTypes: ["authorization_code", "client_credentials"],
+  authMethods: ["none", "private_key_jwt"],
+  signingAlgs: ["RS384", "ES384"],
   capabilities: ["launch-standalone", "client-public", "permission-patient", "permission-v2"],
   scopes: ["launch/patient", "patient/*.rs"],
 };
@@ -265,7 +268,9 @@ test("T41: if people sign in at an external issuer, the SMART configuration is a
     authorization_endpoint: "https://login.example/authorize",
     token_endpoint: "https://login.example/token",
     management_endpoint: "https://login.example/apps",
-    grant_types_supported: ["authorization_code"],
+    grant_types_supported: ["authorization_code", "client_credentials"],
+    token_endpoint_auth_methods_supported: ["none", "private_key_jwt"],
+    token_endpoint_auth_signing_alg_values_supported: ["RS384", "ES384"],
     response_types_supported: ["code"],
     scopes_supported: signIn.scopes,
     code_challenge_methods_supported: ["S256"],
@@ -292,7 +297,7 @@ test("the CapabilityStatement names the same places as the SMART configuration",
     });
 });
 
-test("the metadata of a base name the built-in issuer first, then the external issuers of the base", async ({
+test("the metadata of a base name the issuer of its SMART configuration first, and the built-in issuer only without a sign-in place", async ({
   expect,
 }) => {
   const servers = async (name: string) => {
@@ -303,11 +308,7 @@ test("the metadata of a base name the built-in issuer first, then the external i
     const { authorization_servers: said }: { authorization_servers: unknown } = await answer.json();
     return said;
   };
-  expect(await servers("chart")).toEqual([
-    "https://api.example",
-    "https://login.example",
-    "https://other.example",
-  ]);
+  expect(await servers("chart")).toEqual(["https://login.example", "https://other.example"]);
   expect(await servers("main")).toEqual(["https://api.example"]);
 });
 
