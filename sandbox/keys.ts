@@ -18,7 +18,7 @@ export function writeWhole(path: string, content: string): void {
  */
 export async function keptKey(
   path: string,
-  algorithm: "ES256" | "Ed25519" | "ECDH-ES+A256KW",
+  algorithm: "ES256" | "RS256" | "Ed25519" | "ECDH-ES+A256KW",
   kid: string,
 ): Promise<JWK> {
   if (existsSync(path)) {

@@ -158,7 +158,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     closers.push(() => runtime.close());
 
     const server = await ensureServerCertificate(pki);
-    const { patient, patients } = origin;
+    const { patient, patients, practitioner } = origin;
     const consentPage = await issueClientCertificate(
       pki,
       consentPageClient,
@@ -174,8 +174,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       portsOfOthers: [port, opsPort.port, ledgerPort.port],
       audience: fhir,
       patients,
+      practitioner,
       clients: ["patient-web", "single-page-app"],
       unboundClients: ["smart-app"],
+      secretClients: ["confidential-app"],
+      registered: (iss, id) => runtime.keyedClient(iss, id),
       operators: { audience: ops, logins: [officerLogin, approverLogin] },
       say,
     });
@@ -234,6 +237,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         { iss: issuer.iss, jwk: issuer.jwk, kid: issuer.kid, alg: issuer.alg, audience: issuer.audience },
       ],
       users: provider.people,
+      clinicians: provider.clinicians,
+      apps: provider.secretClients,
       auditors: keys.auditors.map(({ path }) => ({ key: path })),
       operators: [devOperator(machine)],
       officers: people.map((person, i) =>

@@ -28,6 +28,10 @@ export interface DevFile {
   readonly issuers: readonly DevIssuer[];
   /** People who can sign in at the first of `issuers`. */
   readonly users: readonly DevUser[];
+  /** Practitioners who can sign in there, and launch apps for patients. */
+  readonly clinicians: readonly Omit<DevUser, "patient">[];
+  /** Apps with a secret there. */
+  readonly apps: readonly { readonly id: string; readonly secret: string }[];
   readonly auditors: readonly { readonly key: string }[];
   /** Operators who need their certificate alone. */
   readonly operators: readonly DevOperator[];

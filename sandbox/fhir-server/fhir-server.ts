@@ -28,6 +28,8 @@ export interface FhirServer {
   readonly patient: string | undefined;
   /** FHIR ids of the patients who can sign in: that patient first, three at most. */
   readonly patients: readonly string[];
+  /** FHIR id of a practitioner of that patient, who can sign in too; undefined when none is known. */
+  readonly practitioner: string | undefined;
   readonly describe: string;
   close(): Promise<void>;
 }
@@ -60,6 +62,7 @@ export async function openFhirServer({
       url: server.url,
       patient,
       patients: [...new Set([patient ?? [], patients.slice(0, 3)].flat())].slice(0, 3),
+      practitioner: patient === undefined ? undefined : practitionerOf(resources, patient),
       describe: `${resources.length} resources of ${patients.length} patients`,
       close: () => server.close(),
     };
@@ -69,9 +72,26 @@ export async function openFhirServer({
   }
 }
 
+/** The general practitioner of a patient, or who saw the patient at an encounter. */
+function practitionerOf(resources: readonly Resource[], patient: string): string | undefined {
+  for (const resource of resources) {
+    const named =
+      resource.resourceType === "Patient" && resource.id === patient
+        ? resource.generalPractitioner
+        : resource.resourceType === "Encounter" && resource.subject?.reference === `Patient/${patient}`
+          ? resource.participant?.map(({ individual }) => individual)
+          : undefined;
+    for (const { reference } of named?.filter((one) => one !== undefined) ?? []) {
+      const id = /^Practitioner\/([A-Za-z0-9.-]{1,64})$/u.exec(reference ?? "")?.[1];
+      if (id !== undefined) return id;
+    }
+  }
+  return undefined;
+}
+
 /** A server that does not answer now may answer later, so it is registered all the same. */
 async function askServer(url: string, bearer: string): Promise<FhirServer> {
-  const there = { url, close: async () => {} };
+  const there = { url, practitioner: undefined, close: async () => {} };
   try {
     const response = await fetch(`${url}/Patient?_count=1`, {
       headers: {

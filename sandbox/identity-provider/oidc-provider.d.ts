@@ -24,7 +24,12 @@ declare module "oidc-provider" {
     readonly params: Readonly<Record<string, string | undefined>>;
     readonly client?: Client;
     /** The answer to this step of an authorization request. */
-    readonly result?: { readonly login?: { readonly acr?: string } };
+    readonly result?: {
+      readonly login?: { readonly acr?: string };
+      readonly consent?: { readonly grantId?: string };
+    };
+    readonly session?: { readonly accountId?: string; grantIdFor(clientId: string): string | undefined };
+    readonly provider: Provider;
     readonly entities: {
       readonly Account?: Account;
       readonly AccessToken?: { readonly scope?: string };
@@ -39,6 +44,8 @@ declare module "oidc-provider" {
     readonly acr?: string;
     readonly amr?: readonly string[];
     readonly authTime?: number;
+    readonly grantId?: string;
+    readonly scopes: ReadonlySet<string>;
   }
 
   export interface Account {
@@ -48,6 +55,7 @@ declare module "oidc-provider" {
 
   export interface Client {
     readonly clientId: string;
+    grantTypeAllowed(grantType: string): boolean;
   }
 
   /** An authorization request that waits for a sign-in or for consent. */
@@ -79,6 +87,7 @@ declare module "oidc-provider" {
       new (of: { readonly accountId: string; readonly clientId: string }): Grant;
       find(id: string): Promise<Grant | undefined>;
     };
+    readonly Client: { find(id: string): Promise<Client | undefined> };
     use(middleware: Middleware): this;
     on(event: "server_error", listener: (context: Context, fault: Error) => void): this;
     on(event: "error", listener: (fault: Error) => void): this;
@@ -94,6 +103,9 @@ declare module "oidc-provider" {
   }
 
   export const errors: {
+    readonly InvalidClientAuth: new (description: string) => Error;
+    readonly InvalidRequest: new (description: string) => Error;
+    readonly InvalidScope: new (description: string, scope: string) => Error;
     readonly InvalidTarget: new (description: string) => Error;
     readonly SessionNotFound: new (description: string) => Error;
   };

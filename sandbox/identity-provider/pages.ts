@@ -45,8 +45,10 @@ export interface ConsentPage {
   readonly login: string;
   /** The scopes that the client requests. */
   readonly scopes: readonly string[];
-  /** The earlier choices of the person; undefined for an operator, who has no records here. */
+  /** The earlier choices of the person; undefined for a user who has no records here. */
   readonly choices: Choices | undefined;
+  /** FHIR id of the patient for whom the app was launched. */
+  readonly patient?: string | undefined;
   /** The reason why the choices were not filed. */
   readonly problem?: string;
 }
@@ -55,8 +57,8 @@ export interface ConsentPage {
  * The page for consent. It says in words which data the app gets and for which purpose, and asks which sensitive
  * records the person shares.
  */
-export function consentPage({ client, login, scopes, choices, problem }: ConsentPage): string {
-  const asked = scopesInWords(scopes)
+export function consentPage({ client, login, scopes, choices, patient, problem }: ConsentPage): string {
+  const asked = scopesInWords(scopes, choices !== undefined)
     .map((sentence) => `<li>${text(sentence)}</li>`)
     .join("");
   const purpose =
@@ -67,6 +69,7 @@ export function consentPage({ client, login, scopes, choices, problem }: Consent
     `${client} asks for access`,
     `${alert(problem)}<p>You are signed in as ${text(login)}. ${text(client)} wants to:</p>
 <ul>${asked}</ul>
+${patient === undefined ? "" : `<p>The patient is ${text(patient)}.`}
 ${purpose}
 <form method="post">${choices === undefined ? "" : choicesOf(choices)}<p><button name="decision" value="allow">Allow</button> <button name="decision" value="deny">Deny</button>
 <p><small>${effectOf(choices)}</small></form>`,
@@ -90,6 +93,30 @@ ${categories
   .join("\n")}
 <p><small>Psychotherapy notes are never part of it. Your choice is filed as a Consent in your record.</small></fieldset>
 `;
+
+/** Asks for the app that is to be launched. The form leads to the page for this app. */
+export const launchAppPage = (): string =>
+  page(
+    "Launch an app",
+    `<form>
+<p><label>Client id of the app <input name="client_id" required maxlength="256"></label>
+<p><label>Address of its launch page, on this machine <input name="launch_uri" type="url" required maxlength="512" placeholder="http://localhost:4567/launch"></label>
+<p><button>Continue</button>
+</form>`,
+  );
+
+/** Asks who launches the app and for whom. */
+export const launchPatientPage = (client: string, address: string, problem?: string): string =>
+  page(
+    `Launch ${client}`,
+    `${alert(problem)}<p>The app opens at ${text(address)}.
+<form method="post" autocomplete="off">
+<p><label>Login <input name="login" required maxlength="64" autocomplete="username"></label>
+<p><label>Password <input name="password" type="password" required maxlength="128" autocomplete="current-password"></label>
+<p><label>FHIR id of the patient <input name="patient" required maxlength="64"></label>
+<p><button name="decision" value="allow">Launch</button>
+</form>`,
+  );
 
 /** `form` is oidc-provider's own form, which the buttons send. */
 export const endSessionPage = (form: string): string =>

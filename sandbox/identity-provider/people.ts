@@ -17,12 +17,16 @@ export interface Account {
   readonly totp: string;
 }
 
-/** A patient. */
-export interface Person extends Account {
-  /** FHIR id. */
-  readonly patient: string;
+/** A person who signs in to apps. */
+export interface AppUser extends Account {
   /** Relative to the FHIR base (SMART App Launch 2 §4.0.4). */
   readonly fhirUser: string;
+}
+
+/** A patient. */
+export interface Person extends AppUser {
+  /** FHIR id. */
+  readonly patient: string;
 }
 
 /** An account with secrets that are made once and stored with the state. */
@@ -43,6 +47,15 @@ export function peopleOf(state: string, patients: readonly string[]): readonly P
     fhirUser: `Patient/${patient}`,
   }));
 }
+
+/**
+ * An account of a practitioner, who launches apps for patients. An own FHIR server need not have the resource of
+ * this user.
+ */
+export const clinicianOf = (state: string, practitioner = "clinician-1"): AppUser => ({
+  ...accountOf(state, "clinician-1"),
+  fhirUser: `Practitioner/${practitioner}`,
+});
 
 export interface SignInCredentials {
   readonly login: string;

@@ -1,11 +1,12 @@
-import type { IncomingMessage } from "node:http";
 import { errors, type Context, type Interaction, type Middleware, type Provider } from "oidc-provider";
 import { asksForTwoFactors, assurance } from "./assurance.ts";
 import type { Attempts } from "./attempts.ts";
 import { choicesIn } from "./consent/choices.ts";
 import type { ConsentFiler } from "./consent/consent-filer.ts";
+import { ownForm, show } from "./forms.ts";
+import type { Launches } from "./launches.ts";
 import { consentPage, messagePage, signInPage, styleSource } from "./pages.ts";
-import type { Doorkeeper, Person } from "./people.ts";
+import type { Account, AppUser, Doorkeeper, Person } from "./people.ts";
 import { consoleClient, operatorScope } from "./operators.ts";
 import { privacyDesk, privacyDeskClient } from "./privacy-desk-entry.ts";
 import { fhirScopes } from "./smart.ts";
@@ -17,10 +18,11 @@ export interface SignInPorts {
   readonly attempts: Attempts;
   /** The people with records of their own, by login. */
   readonly people: ReadonlyMap<string, Person>;
+  /** Everyone who signs in to apps, by login. */
+  readonly users: ReadonlyMap<string, AppUser>;
+  readonly launches: Launches;
   readonly consents: ConsentFiler;
 }
-
-const bodyBytesMax = 4_096;
 
 /** The pages for sign-in and consent, at `/interaction/…`. */
 export function signInPages(ports: SignInPorts): Middleware {
@@ -33,12 +35,7 @@ export function signInPages(ports: SignInPorts): Middleware {
       return show(context, 400, messagePage("Too late", "This sign-in has ended. Begin again at the app."));
     allowTheWayBack(context, interaction);
     if (context.method === "GET") return show(context, 200, firstPage(ports, interaction));
-    // Cookies are SameSite=Lax already. Browsers also name the origin of a form from a different site.
-    const origin = context.get("origin");
-    const form =
-      context.method === "POST" && (origin === "" || origin === ports.issuer)
-        ? await readForm(context.req)
-        : undefined;
+    const form = await ownForm(context, ports.issuer);
     if (form === undefined)
       return show(context, 400, messagePage("Not understood", "Send the form of the sign-in page."));
     const decision = form.get("decision");
@@ -59,6 +56,7 @@ function unlessItEnded(fault: unknown): undefined {
 const appNames: Readonly<Record<string, string>> = {
   "patient-web": "Open Chart",
   "single-page-app": "My record",
+  "confidential-app": "Ward round",
   [consoleClient]: "The operators' console",
   [privacyDeskClient]: "The console's look-up of patients",
 };
@@ -77,8 +75,36 @@ function firstPage(ports: SignInPorts, interaction: Interaction, problem?: strin
     login,
     scopes,
     choices,
+    patient: ports.launches.get(params["launch"])?.patient,
     ...(problem !== undefined && { problem }),
   });
+}
+
+/** The account of a form's credentials, or the reason for its sender. The status of the answer is set then. */
+export function admitted(
+  { attempts, doorkeeper }: Pick<SignInPorts, "attempts" | "doorkeeper">,
+  context: Context,
+  form: URLSearchParams,
+  withCode: boolean,
+): Account | string {
+  const said = {
+    login: form.get("login") ?? "",
+    password: form.get("password") ?? "",
+    code: withCode ? (form.get("code") ?? "") : undefined,
+  };
+  const wait = attempts.begin(said.login, Date.now());
+  if (wait > 0) {
+    context.set("Retry-After", String(wait));
+    context.status = 429;
+    return `Too many attempts. Try again in ${wait} seconds.`;
+  }
+  const account = doorkeeper.admit(said, Date.now());
+  if (account !== undefined) {
+    attempts.succeeded(account.login);
+    return account;
+  }
+  context.status = 403;
+  return `The login${withCode ? "," : " or"} the password${withCode ? " or the code" : ""} is wrong. Try again.`;
 }
 
 async function signIn(
@@ -88,31 +114,16 @@ async function signIn(
   form: URLSearchParams,
 ) {
   const withCode = asksForTwoFactors(params);
-  const said = {
-    login: form.get("login") ?? "",
-    password: form.get("password") ?? "",
-    code: withCode ? (form.get("code") ?? "") : undefined,
-  };
-  const wait = ports.attempts.begin(said.login, Date.now());
-  if (wait > 0) {
-    context.set("Retry-After", String(wait));
-    return show(
-      context,
-      429,
-      signInPage({ withCode, problem: `Too many attempts. Try again in ${wait} seconds.` }),
-    );
-  }
-  const person = ports.doorkeeper.admit(said, Date.now());
-  if (person === undefined)
+  const person = admitted(ports, context, form, withCode);
+  if (typeof person === "string")
+    return show(context, context.status, signInPage({ withCode, problem: person }));
+  const launch = ports.launches.get(params["launch"]);
+  if (launch !== undefined && launch.login !== person.login)
     return show(
       context,
       403,
-      signInPage({
-        withCode,
-        problem: `The login${withCode ? "," : " or"} the password${withCode ? " or the code" : ""} is wrong. Try again.`,
-      }),
+      signInPage({ withCode, problem: "A different person launched the app. Sign in as that person." }),
     );
-  ports.attempts.succeeded(person.login);
   // A session of a different person is not taken over: that person's consent would pass for this person's.
   if (session?.accountId !== undefined && session.accountId !== person.login)
     return show(
@@ -136,6 +147,9 @@ async function agree(ports: SignInPorts, context: Context, interaction: Interact
   const person = ports.people.get(session?.accountId ?? "");
   if (person !== undefined && !(await ports.consents.file(person, choicesIn(form), new Date())))
     return show(context, 503, firstPage(ports, interaction, "Your choice could not be filed. Try again."));
+  const { launch } = params;
+  if (launch !== undefined && ports.launches.get(launch)?.login !== session?.accountId)
+    return show(context, 400, messagePage("Too late", "This launch has ended. Launch the app again."));
   const { Grant } = ports.provider;
   const earlier = grantId === undefined ? undefined : await Grant.find(grantId);
   const grant =
@@ -143,7 +157,9 @@ async function agree(ports: SignInPorts, context: Context, interaction: Interact
   if (details.missingOIDCScope) grant.addOIDCScope(details.missingOIDCScope.join(" "));
   for (const [resource, scopes] of Object.entries(details.missingResourceScopes ?? {}))
     grant.addResourceScope(resource, scopes.join(" "));
-  return goOn(ports, context, { consent: { grantId: await grant.save() } }, true);
+  const saved = await grant.save();
+  if (launch !== undefined) ports.launches.use(launch, saved);
+  return goOn(ports, context, { consent: { grantId: saved } }, true);
 }
 
 async function goOn(
@@ -159,12 +175,6 @@ async function goOn(
   context.redirect(address);
 }
 
-function show(context: Context, status: number, html: string): void {
-  context.status = status;
-  context.type = "html";
-  context.body = html;
-}
-
 /**
  * The answer to a form leads back to the app in the end, and browsers check `form-action` at every redirect.
  */
@@ -174,17 +184,4 @@ function allowTheWayBack(context: Context, { params }: Interaction): void {
     "Content-Security-Policy",
     `default-src 'none'; style-src ${styleSource}; form-action 'self' ${app}; frame-ancestors 'none'; base-uri 'none'`,
   );
-}
-
-async function readForm(request: IncomingMessage): Promise<URLSearchParams | undefined> {
-  if (request.headers["content-type"]?.split(";")[0] !== "application/x-www-form-urlencoded")
-    return undefined;
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > bodyBytesMax) return undefined;
-    chunks.push(chunk);
-  }
-  return new URLSearchParams(Buffer.concat(chunks).toString("utf8"));
 }

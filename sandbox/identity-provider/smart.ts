@@ -1,56 +1,97 @@
-import type { Context } from "oidc-provider";
+import { errors, type Context } from "oidc-provider";
 import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
-import type { Person } from "./people.ts";
+import { parseScopes } from "#identity/scopes";
+import type { AppUser } from "./people.ts";
 
 /** SMART App Launch 2: scopes for the user and the launch context. They permit no resource. */
-export const launchScopes = ["openid", "fhirUser", "offline_access", "launch/patient"] as const;
+export const launchScopes = [
+  "openid",
+  "fhirUser",
+  "offline_access",
+  "online_access",
+  "launch",
+  "launch/patient",
+] as const;
 
-/** The scopes that apps may request, as the provider publishes them: any type may replace `*`. */
-export const appScopes: readonly string[] = [...launchScopes, "patient/*.rs", "patient/*.read"];
+/** The scopes that apps and machines may request, as the provider publishes them: any type may replace `*`. */
+export const publishedScopes: readonly string[] = [
+  ...launchScopes,
+  "patient/*.rs",
+  "patient/*.read",
+  "user/*.rs",
+  "system/*.rs",
+];
 
 const types = ["*", ...new Set(["Patient", ...Object.keys(r4Owners), ...Object.keys(r4Participants)])];
+const reading = ["rs", "r", "s", "read"];
 
 /**
- * Every scope of a token for the FHIR base: reading and searching one patient's records. `read` is version
- * 1's form of `rs`.
+ * Every scope of an app's token for the FHIR base: reading and searching. `read` is version 1's form of `rs`. The
+ * resources of a user need not be about a patient.
  */
 export const fhirScopes: readonly string[] = [
   ...launchScopes,
-  ...types.flatMap((type) => ["rs", "r", "s", "read"].map((permission) => `patient/${type}.${permission}`)),
+  ...["patient", "user"].flatMap((context) =>
+    [...types, ...(context === "user" ? ["Practitioner", "Organization", "Location"] : [])].flatMap((type) =>
+      reading.map((permission) => `${context}/${type}.${permission}`),
+    ),
+  ),
 ];
 
-/** The purpose of a patient who reads their own record (HL7 v3 ActReason). */
-const ownRequest = ["PATRQT"];
+/** The requested scopes that a machine may have. The registry's grant narrows them at the gateway. */
+export function machineScopes(requested = ""): string {
+  const scopes = requested
+    .split(" ")
+    .filter((scope) => scope.startsWith("system/") && parseScopes(scope).ok)
+    .join(" ");
+  // SMART Backend Services: the answer names at least one scope
+  if (scopes === "") throw new errors.InvalidScope("no system/ scope is requested", requested);
+  return scopes;
+}
+
+/** Purposes (HL7 v3 ActReason): of a patient who reads their own record, and of a user who treats. */
+const [ownRequest, treatment] = [["PATRQT"], ["TREAT"]];
 
 /**
  * The claims of an access token beyond RFC 9068: the patient, the user, the purpose, and the method and time
  * of the sign-in.
  */
-export function accessTokenClaims(context: Context, person: Person): Readonly<Record<string, unknown>> {
+export function accessTokenClaims(
+  context: Context,
+  { fhirUser }: AppUser,
+  patient: string | undefined,
+): Readonly<Record<string, unknown>> {
   return {
-    patient: person.patient,
-    fhirUser: person.fhirUser,
-    purpose_of_use: ownRequest,
+    patient,
+    fhirUser,
+    purpose_of_use: fhirUser.startsWith("Patient/") ? ownRequest : treatment,
     ...signInClaims(context),
   };
 }
 
 /** The method and time of the sign-in (RFC 9068 §2.2.1). */
-export function signInClaims({ oidc }: Context): Readonly<Record<string, unknown>> {
-  const { acr, amr, authTime } =
-    oidc?.entities.RefreshToken ?? oidc?.entities.AuthorizationCode ?? oidc?.entities.DeviceCode ?? {};
+export function signInClaims(context: Context): Readonly<Record<string, unknown>> {
+  const { acr, amr, authTime } = signInOf(context) ?? {};
   return { acr, amr, auth_time: authTime };
 }
 
+/** The sign-in on which a token rests. */
+export const signInOf = ({ oidc }: Context) =>
+  oidc?.entities.RefreshToken ?? oidc?.entities.AuthorizationCode ?? oidc?.entities.DeviceCode;
+
 /**
  * The launch context that is returned with a token (SMART App Launch 2 §4.0.6), for apps that do not read
- * tokens.
+ * tokens. The page from which an app is launched is gone, so the app shows whose record it is.
  */
-export function launchContext(person: Person, scope: string): Readonly<Record<string, string>> {
+export function launchContext(
+  { fhirUser }: AppUser,
+  patient: string | undefined,
+  scope: string,
+): Readonly<Record<string, unknown>> {
   const scopes = scope.split(" ");
-  const ofPatient = scopes.some((each) => each.startsWith("patient/") || each === "launch/patient");
+  const ofPatient = scopes.some((each) => each.startsWith("patient/") || each.startsWith("launch"));
   return {
-    ...(ofPatient && { patient: person.patient }),
-    ...(scopes.includes("fhirUser") && { fhirUser: person.fhirUser }),
+    ...(ofPatient && patient !== undefined && { patient, need_patient_banner: true }),
+    ...(scopes.includes("fhirUser") && { fhirUser }),
   };
 }

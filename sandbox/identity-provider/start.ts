@@ -6,10 +6,13 @@ import type { CertificateFiles } from "../certificates.ts";
 import { sandboxIssuer, type SandboxIssuer } from "../demo/issuer.ts";
 import { endAtOnce } from "../end-at-once.ts";
 import { listenOnKeptPort } from "../kept-port.ts";
-import { keptSecret } from "../keys.ts";
+import { keptKey, keptSecret } from "../keys.ts";
+import type { KeyedClient } from "../runtime/runtime.ts";
+import type { SecretApp } from "./clients.ts";
 import { ConsentFiler } from "./consent/consent-filer.ts";
-import type { OperatorsSetting } from "./configuration.ts";
-import { accountOf, peopleOf, type Account, type Person } from "./people.ts";
+import type { OperatorsSetting, ProviderSetting } from "./configuration.ts";
+import { Launches } from "./launches.ts";
+import { accountOf, clinicianOf, peopleOf, type Account, type AppUser, type Person } from "./people.ts";
 import { identityProvider } from "./provider.ts";
 
 export interface IdentityProviderOptions {
@@ -27,8 +30,14 @@ export interface IdentityProviderOptions {
   readonly audience: string;
   /** FHIR ids of the patients who can sign in. */
   readonly patients: readonly string[];
+  /** FHIR id of the practitioner who can sign in. */
+  readonly practitioner: string | undefined;
   readonly clients: readonly string[];
   readonly unboundClients: readonly string[];
+  /** Ids of apps with a secret, which is made once and stored with the state. */
+  readonly secretClients: readonly string[];
+  /** A client with keys that the registry has under this issuer. */
+  readonly registered: (iss: string, id: string) => Promise<KeyedClient | undefined>;
   /** The operators' API, and the logins of its operators. */
   readonly operators: { readonly audience: string; readonly logins: readonly string[] };
   readonly say: (line: string) => void;
@@ -37,6 +46,8 @@ export interface IdentityProviderOptions {
 export interface IdentityProvider {
   readonly issuer: SandboxIssuer;
   readonly people: readonly Person[];
+  readonly clinicians: readonly AppUser[];
+  readonly secretClients: readonly SecretApp[];
   readonly operators: readonly Account[];
   close(): Promise<void>;
 }
@@ -53,8 +64,10 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     portsOfOthers,
     audience,
     patients,
+    practitioner,
     clients,
     unboundClients,
+    registered,
     say,
   } = options;
   const server = createServer({
@@ -68,7 +81,13 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
   const end = endAtOnce(server);
   const port = await listenOnKeptPort(server, join(state, "identity-provider.port"), portsOfOthers);
   const issuer = await sandboxIssuer(state, `https://localhost:${port}`, audience);
+  const { iss } = issuer;
   const people = peopleOf(state, patients);
+  const clinicians = [clinicianOf(state, practitioner)];
+  const secretClients = options.secretClients.map((id) => ({
+    id,
+    secret: keptSecret(join(state, "secrets", `secret-of-${id}`)),
+  }));
   const operators: OperatorsSetting = {
     audience: options.operators.audience,
     accounts: options.operators.logins.map((login) => accountOf(state, login)),
@@ -85,17 +104,33 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     ca: options.ca,
     certificate: options.consentPage,
   });
-  server.on(
-    "request",
-    identityProvider(
-      { iss: issuer.iss, audience, key, secrets, people, clients, unboundClients, operators, consents },
-      say,
-    ).callback(),
-  );
+  const setting: ProviderSetting = {
+    iss,
+    audience,
+    key,
+    idTokenKey: await keptKey(
+      join(state, "issuers", "sandbox-id-tokens.jwk.json"),
+      "RS256",
+      "sandbox-id-tokens-1",
+    ),
+    secrets,
+    people,
+    clinicians,
+    launches: new Launches(),
+    clients,
+    unboundClients,
+    secretClients,
+    registered: (id) => registered(iss, id),
+    operators,
+    consents,
+  };
+  server.on("request", identityProvider(setting, say).callback());
   say(`identity provider: ${issuer.iss}   users and how to sign in: docs/sign-in.md`);
   return {
     issuer,
     people,
+    clinicians,
+    secretClients,
     operators: operators.accounts,
     close: end,
   };

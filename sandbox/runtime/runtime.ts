@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { RegistryProblem } from "#registry/problem";
 import type { Result } from "#kernel/result";
+import type { JWK } from "jose";
 import type { NewOperator } from "#platform/registry/admit-operator";
 import {
   convertV4MiniflareOptions,
@@ -69,10 +70,19 @@ export interface Runtime {
   replaceRegistry(document: unknown): Promise<Result<Applied, RegistryProblem>>;
   /** False for a new registry, and for a registry that was lost. */
   hasClients(): Promise<boolean>;
+  /** An active client of an issuer, by the issuer's name for it, if its entry has keys. */
+  keyedClient(issuer: string, externalId: string): Promise<KeyedClient | undefined>;
   /** Merges a registry file through `control`: all of it, or nothing and the first problem. */
   addRegistry(document: unknown): Promise<Result<Applied, RegistryProblem>>;
   admitOperator(operator: NewOperator): Promise<void>;
   close(): Promise<void>;
+}
+
+/** The keys of a client, and the binding of its tokens now. */
+export interface KeyedClient {
+  readonly jwks: { readonly keys: readonly JWK[] };
+  /** `none`: a dated exception of its entry. */
+  readonly tokensBoundTo: "certificate" | "key" | "none";
 }
 
 interface Applied {
@@ -199,6 +209,20 @@ export async function startRuntime(
     },
     replaceRegistry: (document) => apply(document, "replace"),
     hasClients: async () => (await registry.prepare("SELECT 1 FROM clients LIMIT 1").first()) !== null,
+    async keyedClient(issuer, externalId) {
+      const row = await registry
+        .prepare(
+          "SELECT jwks, dpop, unbound_until FROM clients WHERE issuer = ? AND external_client_id = ? AND status = 'active' AND jwks IS NOT NULL",
+        )
+        .bind(issuer, externalId)
+        .first<{ jwks: string; dpop: number; unbound_until: number | null }>();
+      if (row === null) return undefined;
+      const bound = row.dpop === 1 ? "key" : "certificate";
+      return {
+        jwks: JSON.parse(row.jwks),
+        tokensBoundTo: (row.unbound_until ?? 0) > Date.now() ? "none" : bound,
+      };
+    },
     addRegistry: (document) => apply(document, "add"),
     admitOperator: async (operator) => void (await ask({ operator })),
     async close() {

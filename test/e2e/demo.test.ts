@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => phylax.close());
 
 const keys = {
-  dev: "gateway fhir audience tokenEndpoint worker ledger ops origin ca clientCa ledgerName logs pid issuers users auditors operators officers clients root witnesses console",
+  dev: "gateway fhir audience tokenEndpoint worker ledger ops origin ca clientCa ledgerName logs pid issuers users clinicians apps auditors operators officers clients root witnesses console",
   client: "id kind auth issuer audience cert key jwk scope purpose purposes dpop sub patient describe",
 };
 

@@ -1,18 +1,22 @@
+import { decodeJwt, exportJWK, generateKeyPair, importJWK, SignJWT, type JWK } from "jose";
 import * as oauth from "oauth4webapi";
+import * as client from "openid-client";
 import { Client } from "fhir-kit-client";
 import { Agent } from "undici";
 import { execFile, spawn } from "node:child_process";
+import { createHmac, randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, test } from "vitest";
 import type { DevUser } from "../../cli/connection/dev-file.ts";
 import { send } from "../../cli/connection/mutual-tls.ts";
+import { publicHalf } from "../../sandbox/keys.ts";
 import { openLedger } from "../support/auditor.ts";
-import { appOf, Browser } from "../support/browser.ts";
-import { clientEntries, joined, starterPolicy } from "../support/outside.ts";
+import { appOf, Browser, pageOf } from "../support/browser.ts";
+import { certificateFor, clientEntries, joined, starterPolicy, thumbprint } from "../support/outside.ts";
 import { PatientWeb, scope, typed } from "../support/patient-web.ts";
 import { SmartApp } from "../support/smart-app.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
@@ -25,6 +29,15 @@ let dispatcher: Agent;
 let iss = "";
 let registered = "";
 let [amara, other]: DevUser[] = [];
+let certified: Agent;
+const keys = await Promise.all(
+  ["RS384", "ES384"].map(async (alg): Promise<JWK> => {
+    const { privateKey } = await generateKeyPair(alg, { extractable: true });
+    return Object.assign(await exportJWK(privateKey), { alg, kid: `machine-${alg}` });
+  }),
+);
+const jwks = { keys: keys.map(publicHalf) };
+const scopeOfMachine = "system/*.rs";
 beforeAll(async () => {
   phylax = await startTestStack();
   [amara, other] = phylax.dev.users;
@@ -33,10 +46,35 @@ beforeAll(async () => {
   app = await SmartApp.start(phylax.dev, "smart-app", "openid fhirUser launch/patient patient/*.rs");
   const [registering = ""] = printed();
   registered = (await promisify(execFile)("sh", ["-c", registering], { cwd: root })).stdout;
+  const files = await certificateFor(phylax, "certified-service");
+  const connect = {
+    ca: readFileSync(phylax.dev.ca),
+    cert: readFileSync(files.cert),
+    key: readFileSync(files.key),
+  };
+  certified = new Agent({ connect });
+  const file = join(phylax.state, "jwks.json");
+  writeFileSync(file, JSON.stringify(jwks));
+  const example = ["examples/smart-registry.mjs", join(phylax.state, "dev.json"), file];
+  const service = (id: string, more: object) =>
+    clientEntries(
+      { id, kind: "service", auth: "external", issuer: iss, externalClientId: `${id}-there`, jwks, ...more },
+      "TREAT",
+      "treat",
+      scopeOfMachine,
+    );
+  await phylax.stack.runtime.applyRegistry(
+    joined(
+      JSON.parse((await promisify(execFile)(process.execPath, example, { cwd: root })).stdout),
+      service("certified-service", { certificates: [thumbprint(files)] }),
+      service("proving-service", { dpop: true }),
+    ),
+  );
 }, 60_000);
 afterAll(async () => {
   await app.close();
   await dispatcher.close();
+  await certified.close();
   await phylax.close();
 });
 
@@ -98,7 +136,7 @@ test("the commands of docs/sign-in.md work as printed: the base names the sign-i
   onTestFinished,
 }) => {
   const [, script = ""] = printed();
-  expect(registered).toMatch(/smart\.json: 3 added, 1 changed/u);
+  expect(registered).toMatch(/smart\.json: 7 added, 1 changed/u);
   const tokenEndpoint = async () => {
     const reply = await send(phylax.dev, undefined, `${phylax.dev.fhir}/.well-known/smart-configuration`);
     return JSON.parse(reply.text).token_endpoint;
@@ -140,18 +178,19 @@ test("the FHIR base leads apps to the identity provider: both documents name the
     "authorization_endpoint",
     "token_endpoint",
     "revocation_endpoint",
+    "token_endpoint_auth_methods_supported",
+    "token_endpoint_auth_signing_alg_values_supported",
   ])
-    expect(Reflect.get(said as object, name), name).toBe(Reflect.get(own as object, name));
+    expect(Reflect.get(said as object, name), name).toEqual(Reflect.get(own as object, name));
   expect(own).toMatchObject({
     code_challenge_methods_supported: ["S256"],
     // permission-offline
     grant_types_supported: expect.arrayContaining(["authorization_code", "refresh_token"]),
-    token_endpoint_auth_methods_supported: ["none"], // client-public, and no further method
     scopes_supported: expect.arrayContaining(["openid", "fhirUser", "launch/patient", "offline_access"]),
   });
   expect(said).toMatchObject({
     code_challenge_methods_supported: ["S256"],
-    grant_types_supported: ["authorization_code"],
+    grant_types_supported: ["authorization_code", "refresh_token", "client_credentials"],
   });
 
   const kit = new Client({ baseUrl: phylax.dev.fhir, requestOptions: { dispatcher } });
@@ -168,24 +207,17 @@ test("the FHIR base leads apps to the identity provider: both documents name the
   });
 });
 
-test("machines find the built-in issuer through the base's metadata, and get tokens as before", async ({
+test("a client of the built-in issuer keeps its tokens at a base with sign-in, and discovery leads to the provider alone", async ({
   expect,
 }) => {
-  const options = {
-    [oauth.customFetch]: (url: string, init: object) => fetch(url, { ...init, dispatcher } as RequestInit),
-  };
   const base = new URL(phylax.dev.fhir);
   const resource = await oauth.processResourceDiscoveryResponse(
     base,
-    await oauth.resourceDiscoveryRequest(base, options),
+    await oauth.resourceDiscoveryRequest(base, {
+      [oauth.customFetch]: (url: string, init: object) => fetch(url, { ...init, dispatcher } as RequestInit),
+    }),
   );
-  expect(resource.authorization_servers).toEqual([phylax.dev.gateway, iss]);
-  const issuer = new URL(must(resource.authorization_servers?.[0]));
-  const server = await oauth.processDiscoveryResponse(
-    issuer,
-    await oauth.discoveryRequest(issuer, { ...options, algorithm: "oauth2" }),
-  );
-  expect(server.token_endpoint).toBe(phylax.dev.tokenEndpoint);
+  expect(resource.authorization_servers).toEqual([iss]);
   expect((await phylax.ask("telehealth", "Patient/amara-okafor")).status).toBe(200);
 });
 
@@ -255,4 +287,231 @@ test("T5: fhirclient does not bind its tokens: without an exception they are ref
   const theirs = await signIn(must(other));
   expect(await theirs.patient.read()).toMatchObject({ id: must(other).patient });
   expect(await statusOf(theirs.request("Patient/amara-okafor"))).toBe(404);
+});
+
+/** A machine on openid-client as npm has it, started from the FHIR base alone. */
+async function machine(id: string, key: JWK, by = dispatcher) {
+  const configuration = new URL(`${phylax.dev.fhir}/.well-known/smart-configuration`);
+  const { alg = "", kid = "" } = key;
+  const proof = client.PrivateKeyJwt({ key: (await importJWK(key, alg)) as CryptoKey, kid });
+  return client.discovery(configuration, id, undefined, proof, {
+    // Node's fetch accepts it (undici)
+    [client.customFetch]: (url, options) => fetch(url, { ...options, dispatcher: by } as RequestInit),
+  });
+}
+
+const claimsOf = (id: string) => ({
+  iss: id,
+  sub: id,
+  aud: `${iss}/token`,
+  jti: randomUUID(),
+  exp: Math.floor(Date.now() / 1000) + 300,
+});
+const signed = async (claims: object, key = must(keys[1])) =>
+  new SignJWT({ ...claims })
+    .setProtectedHeader({ alg: key.alg ?? "", ...(key.kid !== undefined && { kid: key.kid }) })
+    .sign(await importJWK(key));
+
+/** The answer of the provider's token endpoint to an assertion. */
+async function answerTo(assertion: string, more: Readonly<Record<string, string>> = {}) {
+  const form = {
+    grant_type: "client_credentials",
+    scope: scopeOfMachine,
+    client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+    client_assertion: assertion,
+    ...more,
+  };
+  const reply = await send(phylax.dev, undefined, `${iss}/token`, {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: new URLSearchParams(form).toString(),
+  });
+  return { status: reply.status, headers: reply.headers, ...JSON.parse(reply.text) };
+}
+
+const readAs = (token: string, path: string, sending = {}) =>
+  send(phylax.dev, undefined, `${phylax.dev.fhir}/${path}`, {
+    headers: { authorization: `Bearer ${token}` },
+    ...sending,
+  });
+
+test("machines find the provider through the base, prove themselves by RS384 and ES384, and read by the grant of their own entry", async ({
+  expect,
+}) => {
+  for (const key of keys) {
+    const app = await machine("certified-service-there", key, certified);
+    expect(app.serverMetadata().token_endpoint).toBe(`${iss}/token`);
+    const tokens = await client.clientCredentialsGrant(app, { scope: scopeOfMachine });
+    expect(tokens).toMatchObject({ token_type: "bearer", expires_in: 300, scope: scopeOfMachine });
+    const url = new URL(`${phylax.dev.fhir}/Patient/amara-okafor`);
+    const answer = await client.fetchProtectedResource(app, tokens.access_token, url, "GET");
+    expect(answer.status).toBe(200);
+    expect(await recordOf({ response: answer })).toMatchObject({
+      kind: "disclosure",
+      who: { client: "certified-service", issuer: iss, subject: "certified-service-there" },
+      why: { purposes: ["TREAT"] },
+    });
+    expect(
+      (await readAs(tokens.access_token, "Patient/amara-okafor")).status,
+      "without its certificate",
+    ).toBe(401);
+  }
+  const app = await machine("proving-service-there", must(keys[1]));
+  const DPoP = client.getDPoPHandle(app, await client.randomDPoPKeyPair("ES256"));
+  const tokens = await client.clientCredentialsGrant(app, { scope: scopeOfMachine }, { DPoP });
+  const url = new URL(`${phylax.dev.fhir}/Patient/amara-okafor`);
+  const options = { DPoP };
+  const answer = await client.fetchProtectedResource(
+    app,
+    tokens.access_token,
+    url,
+    "GET",
+    null,
+    undefined,
+    options,
+  );
+  expect(answer.status).toBe(200);
+});
+
+test("a machine's token gives what the registry grants, and nothing of another client, person or base", async ({
+  expect,
+}) => {
+  const mine = async (id: string, scope: string) => answerTo(await signed(claimsOf(id)), { scope });
+  const wide = await mine("keyed-service", "system/*.cruds patient/*.rs launch/patient");
+  expect(wide).toMatchObject({ status: 200, scope: "system/*.cruds" });
+  expect(wide.headers).toMatchObject({ "cache-control": "no-store", pragma: "no-cache" });
+  expect((await readAs(wide.access_token, "Patient/amara-okafor")).status).toBe(200);
+  const written = await readAs(wide.access_token, "Observation", {
+    method: "POST",
+    headers: { authorization: `Bearer ${wide.access_token}`, "content-type": "application/fhir+json" },
+    body: JSON.stringify({ resourceType: "Observation", status: "final", code: { text: "x" } }),
+  });
+  expect(written.status, "beyond the grant").toBe(403);
+  const person = await mine("keyed-app", scopeOfMachine); // the registry grants it patient/ and user/ scopes alone
+  for (const purpose of ["TREAT", "PATRQT"]) {
+    const headers = { authorization: `Bearer ${person.access_token}`, "phylax-purpose": purpose };
+    expect([401, 403]).toContain((await readAs("", "Patient/amara-okafor", { headers })).status);
+  }
+  const ofIdTokens: JWK = JSON.parse(
+    readFileSync(join(phylax.state, "issuers", "sandbox-id-tokens.jwk.json"), "utf8"),
+  );
+  const forged = await new SignJWT(decodeJwt(wide.access_token))
+    .setProtectedHeader({ alg: "RS256", kid: ofIdTokens.kid ?? "", typ: "at+jwt" })
+    .sign(await importJWK(ofIdTokens));
+  expect((await readAs(forged, "Patient/amara-okafor")).status, "the key of ID tokens").toBe(401);
+  for (const scope of ["patient/*.rs", "user/*.rs", "openid", ""])
+    expect(await mine("keyed-service", scope), scope).toMatchObject({ status: 400, error: "invalid_scope" });
+  for (const resource of [phylax.dev.ops, `${phylax.dev.gateway}/v1/fhir/other`])
+    expect(await answerTo(await signed(claimsOf("keyed-service")), { resource }), resource).toMatchObject({
+      status: 400,
+      error: "invalid_target",
+    });
+});
+
+test("an assertion that is not the machine's own, not new, or not for this server gets no token", async ({
+  expect,
+}) => {
+  const id = "keyed-service";
+  const once = await signed(claimsOf(id));
+  expect((await answerTo(once)).status).toBe(200);
+  const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString("base64url");
+  const hmac = `${encoded({ alg: "HS256" })}.${encoded(claimsOf(id))}`;
+  const publicKey = JSON.stringify(must(jwks.keys[1]));
+  const { privateKey } = await generateKeyPair("ES384", { extractable: true });
+  const now = Math.floor(Date.now() / 1000);
+  const bad = {
+    "a replayed jti": once,
+    "alg none": `${encoded({ alg: "none" })}.${encoded(claimsOf(id))}.`,
+    "HS256 with the public key": `${hmac}.${createHmac("sha256", publicKey).update(hmac).digest("base64url")}`,
+    "the key of another": await signed(claimsOf(id), {
+      ...(await exportJWK(privateKey)),
+      alg: "ES384",
+      kid: "machine-ES384",
+    }),
+    "another client's name": await signed({ ...claimsOf(id), iss: "keyed-app" }),
+    "the registry's name in place of the issuer's": await signed(claimsOf("certified-service")),
+    "a client of the built-in issuer": await signed(claimsOf("telehealth")),
+    "another audience": await signed({ ...claimsOf(id), aud: phylax.dev.tokenEndpoint }),
+    "ten minutes": await signed({ ...claimsOf(id), exp: now + 600 }),
+    "an end in the past": await signed({ ...claimsOf(id), exp: now - 60 }),
+    "no jti": await signed({ ...claimsOf(id), jti: undefined }),
+  };
+  for (const [what, assertion] of Object.entries(bad))
+    expect(await answerTo(assertion), what).toMatchObject({ status: 401, error: "invalid_client" });
+  const bound = await answerTo(await signed(claimsOf("certified-service-there")));
+  expect(bound, "without the certificate to which its tokens are bound").toMatchObject({ status: 400 });
+});
+
+/** An app with a secret on fhirclient, and the address to which the launch page sends the browser. */
+async function launched(patient: string, ward: SmartApp, browser: Browser, clientId = "confidential-app") {
+  const page = new URL(`${iss}/launch`);
+  page.search = new URLSearchParams({ client_id: clientId, launch_uri: ward.launchUri }).toString();
+  const clinician = must(phylax.dev.clinicians[0]);
+  return browser.submit(await browser.open(page), { ...typed(clinician), patient });
+}
+
+test("EHR launch: fhirclient with a secret gets the patient for whom a clinician launched it, refreshes, and no other patient", async ({
+  expect,
+  onTestFinished,
+}) => {
+  const { id, secret } = must(phylax.dev.apps[0]);
+  const words = "launch openid fhirUser offline_access patient/*.rs";
+  const ward = await SmartApp.start(phylax.dev, id, words, { clientSecret: secret });
+  onTestFinished(() => ward.close());
+  const clinician = must(phylax.dev.clinicians[0]);
+  const browser = new Browser(phylax.dev);
+  const address = appOf(await launched("amara-okafor", ward, browser));
+  expect(address.searchParams.get("iss")).toBe(phylax.dev.fhir);
+  const theirs = await ward.signIn(clinician, browser, address.href);
+  expect(theirs.state.tokenResponse).toMatchObject({
+    patient: "amara-okafor",
+    need_patient_banner: true,
+    fhirUser: clinician.fhirUser,
+    refresh_token: expect.any(String),
+  });
+  const read = (await theirs.request({ url: "Patient/amara-okafor", includeResponse: true })) as Answered;
+  expect(await recordOf(read)).toMatchObject({
+    who: { client: id, subject: clinician.login, user: clinician.fhirUser, patient: "amara-okafor" },
+    why: { purposes: ["TREAT"] },
+  });
+  expect(await theirs.user.read()).toMatchObject({ resourceType: "Practitioner" }); // fhirUser of the ID token
+  await theirs.refresh();
+  expect(await theirs.patient.read()).toMatchObject({ id: "amara-okafor" });
+  expect(await statusOf(theirs.request(`Patient/${must(other).patient}`))).toBe(404);
+  // the launch is used, of this app, and of this user
+  const again = await browser.open(await ward.launch(address.href));
+  expect("app" in again && again.app.searchParams.get("error")).toBe("invalid_request");
+  const elsewhere = await SmartApp.start(phylax.dev, "smart-app", words);
+  onTestFinished(() => elsewhere.close());
+  const fresh = new Browser(phylax.dev);
+  const { searchParams } = appOf(await launched("amara-okafor", ward, fresh));
+  const taken = await fresh.open(await elsewhere.launch(`${elsewhere.launchUri}?${searchParams.toString()}`));
+  expect("app" in taken && taken.app.searchParams.get("error")).toBe("invalid_request");
+  const page = await fresh.open(await ward.launch(`${ward.launchUri}?${searchParams.toString()}`));
+  expect(pageOf(await fresh.submit(page, typed(must(amara)))).reply.status, "another user").toBe(403);
+});
+
+test("the launch page serves registered apps on this machine, and a patient's own record", async ({
+  expect,
+}) => {
+  const ask = async (launchUri: string, more: object = {}, clientId = "smart-app") => {
+    const page = new URL(`${iss}/launch`);
+    page.search = new URLSearchParams({ client_id: clientId, launch_uri: launchUri }).toString();
+    const browser = new Browser(phylax.dev);
+    const step = await browser.open(page);
+    if (pageOf(step).reply.status !== 200) return pageOf(step).reply.status;
+    const sent = { ...typed(must(amara)), patient: "amara-okafor", ...more };
+    const end = await browser.submit(step, sent);
+    return "app" in end ? end.app.origin : end.reply.status;
+  };
+  expect(await ask("http://127.0.0.1:4567/launch")).toBe("http://127.0.0.1:4567");
+  for (const elsewhere of [
+    "https://app.example/launch",
+    "http://localhost@app.example/",
+    "http://localhost.app.example/",
+  ])
+    expect(await ask(elsewhere), elsewhere).toBe(400);
+  expect(await ask("http://127.0.0.1:4567/launch", {}, "nobody")).toBe(400);
+  expect(await ask("http://127.0.0.1:4567/launch", { patient: must(other).patient })).toBe(403);
+  expect(await ask("http://127.0.0.1:4567/launch", { password: "wrong" })).toBe(403);
 });

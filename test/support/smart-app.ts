@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
-import type { DevFile, DevUser } from "../../cli/connection/dev-file.ts";
+import type { DevFile } from "../../cli/connection/dev-file.ts";
 import { appOf, type Browser } from "./browser.ts";
 import { typed } from "./patient-web.ts";
 
@@ -30,6 +30,7 @@ interface SmartClient {
     request(path: string, options: object): Promise<unknown>;
   };
   readonly user: { read(): Promise<unknown> };
+  refresh(): Promise<unknown>;
   request(asked: string | { readonly url: string; readonly includeResponse: true }): Promise<unknown>;
 }
 
@@ -46,13 +47,18 @@ export class SmartApp {
     this.#server = server;
   }
 
-  static async start(dev: DevFile, clientId: string, scope: string): Promise<SmartApp> {
+  static async start(
+    dev: DevFile,
+    clientId: string,
+    scope: string,
+    secret: { readonly clientSecret?: string } = {},
+  ): Promise<SmartApp> {
     // its fetch takes the default certificates, as under NODE_EXTRA_CA_CERTS
     setDefaultCACertificates([...getCACertificates(), readFileSync(dev.ca, "utf8")]);
     const server = createServer();
     const app = new SmartApp(server);
     server.on("request", (request, response) => {
-      app.#serve(request, response, { iss: dev.fhir, clientId, scope }).catch((fault: unknown) => {
+      app.#serve(request, response, { iss: dev.fhir, clientId, scope, ...secret }).catch((fault: unknown) => {
         response.writeHead(500).end(String(fault));
       });
     });
@@ -63,7 +69,7 @@ export class SmartApp {
   async #serve(
     request: IncomingMessage,
     response: ServerResponse,
-    options: Readonly<Record<"iss" | "clientId" | "scope", string>>,
+    options: Readonly<Record<string, string>>,
   ) {
     const storage = {
       get: async (key: string) => this.#kept.get(key),
@@ -71,7 +77,7 @@ export class SmartApp {
       unset: async (key: string) => this.#kept.delete(key),
     };
     const api = smart(request, response, storage);
-    if (request.url === "/launch") {
+    if (request.url?.split("?")[0] === "/launch") {
       await api.authorize({ ...options, redirectUri: "/callback", pkceMode: "required" });
       return;
     }
@@ -79,16 +85,21 @@ export class SmartApp {
     response.end("You can close this window.");
   }
 
-  /** The address to which its launch page sends the browser. */
-  async launch(): Promise<URL> {
+  /** The address of its launch page. */
+  get launchUri(): string {
     const { port } = this.#server.address() as AddressInfo; // it listens on a port
-    const answer = await fetch(`http://127.0.0.1:${port}/launch`, { redirect: "manual" });
+    return `http://127.0.0.1:${port}/launch`;
+  }
+
+  /** The address to which its launch page sends the browser. */
+  async launch(at = this.launchUri): Promise<URL> {
+    const answer = await fetch(at, { redirect: "manual" });
     return new URL(answer.headers.get("location") ?? (await answer.text()));
   }
 
-  /** A person signs in and agrees. The browser brings the app its code. */
-  async signIn(user: DevUser, browser: Browser): Promise<SmartClient> {
-    const consent = await browser.submit(await browser.open(await this.launch()), typed(user));
+  /** A person signs in and agrees. The browser brings the app its code. `at`: the address that launches the app. */
+  async signIn(user: Parameters<typeof typed>[0], browser: Browser, at?: string): Promise<SmartClient> {
+    const consent = await browser.submit(await browser.open(await this.launch(at)), typed(user));
     const answer = await fetch(appOf(await browser.submit(consent, { decision: "allow" })));
     if (this.#signedIn === undefined || !answer.ok) throw new Error(await answer.text());
     return this.#signedIn;

@@ -45,6 +45,9 @@ test("an operator at a machine without a browser signs in on another device (RFC
     patients: [],
     clients: [],
     unboundClients: [],
+    secretClients: [],
+    practitioner: undefined,
+    registered: async () => undefined,
     operators: { audience: ops, logins: ["officer-1"] },
     say: () => {},
   });

@@ -28,6 +28,9 @@ async function holding<T>(
       patients: ["amara-okafor"],
       clients: ["patient-web"],
       unboundClients: ["smart-app"],
+      secretClients: [],
+      practitioner: undefined,
+      registered: async () => undefined,
       operators: { audience: "https://localhost:8444", logins: ["officer-1"] },
       say: () => {},
     });
@@ -54,16 +57,20 @@ test("the issuer and its key stay the same over restarts, and its documents say 
       grant_types_supported: [
         "authorization_code",
         "refresh_token",
+        "client_credentials",
         "urn:ietf:params:oauth:grant-type:device_code",
       ],
-      token_endpoint_auth_methods_supported: ["none"],
-      id_token_signing_alg_values_supported: ["ES256"],
+      token_endpoint_auth_methods_supported: ["none", "client_secret_basic", "private_key_jwt"],
+      token_endpoint_auth_signing_alg_values_supported: ["RS384", "ES384", "ES256"],
+      id_token_signing_alg_values_supported: ["ES256", "RS256"],
       end_session_endpoint: expect.stringContaining(iss), // the console's sign-out ends the session there
     });
     for (const unused of ["userinfo_endpoint", "registration_endpoint", "introspection_endpoint"])
       expect(about).not.toHaveProperty(unused);
     const { keys } = JSON.parse((await send(trust, undefined, `${iss}/jwks`)).text);
-    expect(keys).toEqual([publicKey]);
+    // the registry has the first key alone, so the key of ID tokens (RS256) signs no access token
+    expect(keys).toEqual([publicKey, expect.objectContaining({ kty: "RSA", kid: "sandbox-id-tokens-1" })]);
+    expect(keys[1]).not.toHaveProperty("d");
     await first.close();
     const second = await start();
     expect(second.issuer).toEqual(first.issuer);

@@ -236,6 +236,8 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
     ],
     auditors: keys.auditors.map(({ path }) => ({ key: path })),
     users: [], // there is no identity provider here
+    clinicians: [],
+    apps: [],
     operators: [devOperator(machine)],
     officers: [],
     clients: clients as unknown as readonly DevClient[], // as `demo` makes them
