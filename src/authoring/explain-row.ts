@@ -46,7 +46,7 @@ export function explainRow(
     );
   if (permits === undefined && isInPeriod)
     reasons.push(
-      `it has a security label above N (normal), or labels inside, that the policy does not let leave for this purpose: it leaves only if a Consent names the label${decided.by === "label" ? ` (${decided.place})` : ""}`,
+      `it has a security label above N (normal), or labels inside, that the policy does not let leave for this purpose: it leaves only if a Consent names the label${about.policy.labels.generalOpens === undefined ? "" : ", or if a Consent that names none opens it (generalConsentOpens)"}${decided.by === "label" ? ` (${decided.place})` : ""}`,
     );
   const codes = about.policy.labels.fromCodes && permits === undefined ? labellingCodes(resource, base) : [];
   const isByConsent = decided.by === "consent" && !granting.some((rule) => permits?.(rule) === true);

@@ -50,7 +50,14 @@ const ruleFields: Readonly<Record<keyof PolicyRule, Compared>> = {
 };
 
 const consentFields: readonly string[] = ["base", "api", "combining"];
-const labelFields: readonly string[] = ["leave", "fromCodes", "throughReferences", "part2"];
+const labelFields: readonly string[] = [
+  "leave",
+  "fromCodes",
+  "throughReferences",
+  "part2",
+  "generalConsentOpens",
+  "generalConsentExcepts",
+];
 
 /** The differences of the terms under which rows leave. */
 export function diffTerms(before: PolicyDocument, after: PolicyDocument): readonly TermsDifference[] {
@@ -146,9 +153,12 @@ function diffLabels(
     references: labels?.throughReferences ?? labels?.fromCodes ?? false,
   });
   const [from, to] = [ways(before), ways(after)];
+  const [exceptedFrom, exceptedTo] = [excepted(before), excepted(after)];
   return [
     ...[...is].filter((name) => !was.has(name)).map((name) => label("more", name)),
     ...[...was].filter((name) => !is.has(name)).map((name) => label("less", name)),
+    ...[...exceptedFrom].filter((name) => !exceptedTo.has(name)).map((name) => label("more", name)),
+    ...[...exceptedTo].filter((name) => !exceptedFrom.has(name)).map((name) => label("less", name)),
     ...(["codes", "references"] as const).flatMap((way) =>
       from[way] === to[way] ? [] : [label(to[way] ? "less" : "more", `not read from ${way}`)],
     ),
@@ -165,10 +175,19 @@ function leaving(labels: PolicyDocument["labels"]): ReadonlySet<string> {
       entry.labels.map((each) => `${each} for ${purpose}${more}`),
     );
   });
-  return new Set(
-    labels?.part2 === true ? [...entries, "42CFRPart2 where a Consent or leave permits"] : entries,
+  const general = (labels?.generalConsentOpens ?? []).map(
+    (each) => `${each} by a Consent that names no label`,
   );
+  const part2 = labels?.part2 === true ? ["42CFRPart2 where a Consent or leave permits"] : [];
+  return new Set([...entries, ...general, ...part2]);
 }
+
+const excepted = (labels: PolicyDocument["labels"]): ReadonlySet<string> =>
+  new Set(
+    (labels?.generalConsentExcepts ?? []).flatMap((entry) =>
+      entry.labels.map((each) => `${each} by a Consent that does not name it`),
+    ),
+  );
 
 /** A differing field that this version does not know: not known to permit less. */
 function unknownOf(

@@ -46,12 +46,32 @@ const problemsIn = <T>(
     return problem === undefined ? [] : [{ pointer: `${at}/${index}`, problem }];
   });
 
-/** Labels that leave without a Consent: known labels, and no label that a law ties to a Consent. */
+/** Known labels, and no label that a law ties to a Consent that names it. */
 function labelProblems(
-  { leave = [], part2 = false }: PolicyLabels = {},
+  { leave = [], part2 = false, generalConsentOpens = [], generalConsentExcepts = [] }: PolicyLabels = {},
   served: PolicyDocument["purposes"],
 ): readonly PolicyProblem[] {
-  return leave.flatMap(({ labels, purposes }, entry) => {
+  const opened = problemsIn(
+    generalConsentOpens,
+    "/labels/generalConsentOpens",
+    (label, index) =>
+      namedAlone(label) ?? labelProblem(label, [], part2) ?? repeated(generalConsentOpens, index),
+  );
+  const excepted = generalConsentExcepts.flatMap(({ labels }, entry) =>
+    problemsIn(labels, `/labels/generalConsentExcepts/${entry}/labels`, (label, index) =>
+      isSensitivity(label) ? repeated(labels, index) : "is no code of v3-InformationSensitivityPolicy",
+    ),
+  );
+  const idle =
+    generalConsentExcepts.length > 0 && generalConsentOpens.length === 0
+      ? [
+          {
+            pointer: "/labels/generalConsentExcepts",
+            problem: "excepts from nothing: add generalConsentOpens",
+          },
+        ]
+      : [];
+  const leaving = leave.flatMap(({ labels, purposes }, entry) => {
     const at = `/labels/leave/${entry}`;
     return [
       ...problemsIn(purposes ?? [], `${at}/purposes`, (purpose) =>
@@ -66,7 +86,14 @@ function labelProblems(
       ),
     ];
   });
+  return [...leaving, ...opened, ...excepted, ...idle];
 }
+
+/** 45 CFR 164.508(b)(3)(ii), 42 CFR 2.31(a)(3): a general consent describes neither. */
+const namedAlone = (label: string): string | undefined =>
+  label === psychotherapyNotes || label === part2Law
+    ? "opens by a Consent alone that names it (45 CFR 164.508(b)(3)(ii), 42 CFR 2.31(a)(3))"
+    : undefined;
 
 function labelProblem(label: string, purposes: readonly string[], part2: boolean): string | undefined {
   if (label === psychotherapyNotes)

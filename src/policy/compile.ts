@@ -122,6 +122,7 @@ export function compilePolicy(document: PolicyDocument, digest: string): Compile
     for (const type of rule.types) byType.set(type, [...(byType.get(type) ?? []), compiled]);
   }
   const rulesFor = (type: string) => byType.get(type) ?? none;
+  const labels = compileLabels(document.labels);
   const granting = new Map<string, readonly CompiledRule[]>();
   const viewOf = byRules(unionView);
   const hiddenBy = (type: string, rules: readonly CompiledRule[]) => [
@@ -134,12 +135,13 @@ export function compilePolicy(document: PolicyDocument, digest: string): Compile
     operations: new Set(document.operations),
     isConsentRegistrar: document.consentRegistrar === true,
     consentApi: document.consent?.api,
-    labels: compileLabels(document.labels),
+    labels,
     dataPeriod: document.dataPeriod,
     namesBeyondAccess: document.namesBeyondAccess ?? namesBeyondAccess,
     consentFor: (purpose, rule) => ({
       base: rule?.consent?.base ?? document.consent?.base ?? defaultBase(purpose),
       combining: rule?.consent?.combining ?? document.consent?.combining ?? "deny-overrides",
+      generalOpens: labels.generalOpens,
     }),
     rulesFor,
     rulesTo: (type, interaction) => {

@@ -15,6 +15,7 @@ import {
   coversRowOrShared,
   coversNested,
   coversNamedPatient,
+  isById,
   isByTargets,
   isOpen,
   patientsToRelate,
@@ -25,7 +26,15 @@ import { soughtBy } from "./consent/asked-facts.ts";
 import { isInDataPeriod } from "./consent/data-period.ts";
 import { hasContext } from "./labels.ts";
 import { joinNeeds, needsOf, relationNeeds } from "./row-needs.ts";
-import { needsOfShown, needsWhole, scopeOfPart2, weighElement, weighRow, whyWithheld } from "./row-weight.ts";
+import {
+  leavesInSmallestForm,
+  needsOfShown,
+  needsWhole,
+  scopeOfPart2,
+  weighElement,
+  weighRow,
+  whyWithheld,
+} from "./row-weight.ts";
 
 /** The rules that grant the interaction with a type, and the row access of the scopes. */
 export function grantingRules(
@@ -84,7 +93,12 @@ export function granted(
   });
   return {
     ...lists,
-    ...requestedRows(basis, searchRules, expects.kind === "search"),
+    ...requestedRows(basis, searchRules, {
+      isSearch: expects.kind === "search",
+      isByIdAlone:
+        expects.kind !== "search" ||
+        (clientParameters.every(isById) && expects.joins.length + expects.sort.length === 0),
+    }),
     ...furtherResources(basis),
     policyDigest: policy.digest,
     ask,
@@ -104,7 +118,7 @@ export function granted(
     judgesNested: typeof access.consents === "object",
     sought: () =>
       typeof access.consents === "object"
-        ? access.consents.sought(policy.labels.fromCodes)
+        ? access.consents.sought(policy.labels.fromCodes || policy.labels.generalOpens !== undefined)
         : soughtBy([], policy.labels.fromCodes),
     needsWhole: (row, base) => needsWhole(policy, access, row, base),
     timesAsked: (row, base) => {
@@ -120,7 +134,7 @@ export function granted(
 function requestedRows(
   { policy, access, type, rules, rowAccess, contextIsSeen = false, by = noReferrer }: GrantBasis,
   searchRules: readonly CompiledRule[],
-  isSearch: boolean,
+  { isSearch, isByIdAlone }: { readonly isSearch: boolean; readonly isByIdAlone: boolean },
 ): Pick<Grant, "viewOf" | "needsOf" | "whyHidden"> {
   // The rules that show a row as far as the row alone says; none, if no rule by which it may be found does.
   const opening = (all: readonly [Facts, ...Facts[]], base: FhirBase, atBest = false) => {
@@ -146,7 +160,12 @@ function requestedRows(
       if (open.length === 0) return undefined;
       const permits = all.map((version) => weighRow(policy, access, version, base));
       const covering = open.filter((rule) => permits.every((permit) => permit?.(rule) === true));
-      return covering.some((rule) => searchRules.includes(rule)) ? policy.viewOf(type, covering) : undefined;
+      if (covering.some((rule) => searchRules.includes(rule))) return policy.viewOf(type, covering);
+      // a criterion or an order would tell more than the form shows
+      return !isByIdAlone ||
+        !all.every((version) => leavesInSmallestForm(policy, access, version, base, open))
+        ? undefined
+        : policy.viewOf(type, []);
     },
     needsOf: (resource, base, ...versions) => {
       const all = [resource, ...versions] as const;
@@ -189,12 +208,16 @@ function furtherResources({
     resource: Facts,
     type: string,
     base: FhirBase,
+    isRow: boolean,
     may?: (rule: CompiledRule) => boolean,
   ) => {
     const rules = open(resource, type, may);
     const permits = rules.length === 0 ? undefined : weighRow(policy, access, resource, base);
     const readable = permits === undefined ? [] : rules.filter(permits);
-    return readable.length === 0 ? undefined : policy.viewOf(type, readable);
+    if (readable.length > 0) return policy.viewOf(type, readable);
+    return isRow && leavesInSmallestForm(policy, access, resource, base, rules)
+      ? policy.viewOf(type, [])
+      : undefined;
   };
   return {
     viewInside: (resource, base, nesting, included) => {
@@ -211,7 +234,7 @@ function furtherResources({
       )
         return undefined;
       return coversNested(nestedAccess, container, resource, base, nesting)
-        ? readableBy(resource, nestedType, base)
+        ? readableBy(resource, nestedType, base, false)
         : undefined;
     },
     mayLinkTo: (other, base) => {
@@ -241,8 +264,8 @@ function furtherResources({
         canCover(includedAccess, includedType) ||
         (canCoverSome(includedAccess, includedType) && coversRow(includedAccess, resource, base));
       return isOwn
-        ? readableBy(resource, includedType, base)
-        : readableBy(resource, includedType, base, isReferredBy(through));
+        ? readableBy(resource, includedType, base, true)
+        : readableBy(resource, includedType, base, true, isReferredBy(through));
     },
   };
 }

@@ -2,6 +2,8 @@ import { largest } from "#kernel/largest";
 import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import { Facts } from "#fhir/json/facts";
 import { property, type Json } from "#fhir/json/json";
+import type { LabelLimit } from "./consent/consent.ts";
+import { generalOpening, type GeneralOpening } from "./consent/judge-consent.ts";
 import type { PolicyLabels } from "./schema.ts";
 import {
   confidentialityCodes,
@@ -24,6 +26,8 @@ export interface CompiledLabels {
   readonly fromCodes: boolean;
   readonly throughReferences: boolean;
   readonly part2: boolean;
+  /** What a Consent opens that names no label; undefined: no row with a label. */
+  readonly generalOpens: GeneralOpening | undefined;
 }
 
 /** Labels that leave: a level with the levels below, and sensitivities with the codes below. */
@@ -39,6 +43,8 @@ export function compileLabels({
   fromCodes = false,
   throughReferences = fromCodes,
   part2 = false,
+  generalConsentOpens = [],
+  generalConsentExcepts = [],
 }: PolicyLabels = {}): CompiledLabels {
   const known = new Map<string | undefined, LeavingLabels>();
   const leaveFor = (purpose: string | undefined): LeavingLabels => {
@@ -65,7 +71,19 @@ export function compileLabels({
     fromCodes,
     throughReferences,
     part2,
+    generalOpens:
+      generalConsentOpens.length === 0
+        ? undefined
+        : generalOpening(
+            generalConsentOpens.map(limitOf),
+            generalConsentExcepts.flatMap((entry) => entry.labels.map(limitOf)),
+          ),
   };
+}
+
+function limitOf(label: string): LabelLimit {
+  const level = confidentialityCodes.findIndex((code) => code === label);
+  return level < 0 ? { sensitivity: label } : { level };
 }
 
 // A registry grants some dozen purposes.
@@ -127,12 +145,33 @@ const mostProtective = confidentialityCodes.length - 1;
 export const leavesToIndividual = (row: RowLabels): boolean =>
   !row.sensitivities.has(psychotherapyNotes) && !row.unknown.has(unreadableLabel);
 
+/** Kinds of clients that are no health plan (`kind` of the registry); each further kind may be one. */
+const kindsOfNoPlan: ReadonlySet<string> = new Set([
+  "hospital",
+  "laboratory",
+  "operations",
+  "patient",
+  "pharmacy",
+  "provider",
+  "public-health",
+  "research",
+  "telehealth",
+]);
+
 /**
  * Answers whether a row leaves for no Consent and no policy: a service that the individual paid for in full is
  * not disclosed to a health plan for payment or operations (45 CFR 164.522(a)(1)(vi)).
+ * @param clientKind undefined: the recipient may be a health plan.
  */
-export const neverLeaves = (row: RowLabels, purpose: string | undefined): boolean =>
+export const neverLeaves = (
+  row: RowLabels,
+  {
+    purpose,
+    clientKind,
+  }: { readonly purpose?: string | undefined; readonly clientKind?: string | undefined },
+): boolean =>
   row.isSelfPaid &&
+  (clientKind === undefined || !kindsOfNoPlan.has(clientKind)) &&
   (purpose === undefined || coversPurpose("HPAYMT", purpose) || coversPurpose("HOPERAT", purpose));
 
 /**

@@ -41,6 +41,11 @@ const texts: Readonly<Record<string, string>> = {
     "A row has the labels of the resources that it refers to, too: a prescription for a labelled condition, a note of a labelled encounter. A reference that cannot be resolved counts as labelled. Default: as `fromCodes`.",
   "/properties/labels/properties/part2":
     "The clients may receive records of 42 CFR Part 2, with the notice of 42 CFR 2.32, where a Consent (or `leave`) permits. Default: false.",
+  "/properties/labels/properties/generalConsentOpens":
+    "Labels that a Consent opens which permits and names no label: `R` or `V` with the levels below, or a code of v3-InformationSensitivityPolicy with the codes below. Never psychotherapy notes, never records of 42 CFR Part 2. Default: none.",
+  "/properties/labels/properties/generalConsentExcepts":
+    "What `generalConsentOpens` never opens, since a State's law wants a consent that names the kind: codes of v3-InformationSensitivityPolicy, each with the codes above and below. Codes in the row count too.",
+  "/properties/labels/properties/generalConsentExcepts/items/properties/why": "The clause of that law.",
   "/properties/dataPeriod":
     "Only rows of service dates since this day, or of the years before the request: a row of a type that R4 gives a date leaves if its time of service, or without it the latest of its dates, does not end earlier. A row without a date stays back.",
   "/properties/namesBeyondAccess":

@@ -43,6 +43,8 @@ export interface Access {
   readonly at?: Instant | undefined;
   /** The purpose of the request, by which labels are weighed; undefined: no label leaves for a purpose. */
   readonly purpose?: string | undefined;
+  /** The kind of the client in the registry; undefined: it may be a health plan. */
+  readonly clientKind?: string | undefined;
   /**
    * `given`: as if each patient permitted each row that has no label, for the examples of a policy. Undefined
    * where no request runs: then no Consent permits anything.

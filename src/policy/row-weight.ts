@@ -28,6 +28,9 @@ import { rowFactsOf } from "./consent/row-facts.ts";
 import type { Access } from "./row-access.ts";
 import { needsOf, type RowNeeds } from "./row-needs.ts";
 
+/** What the labels and the Consents of a row are weighed by. */
+type Weighing = Pick<Access, "purpose" | "clientKind" | "consents" | "referred" | "at">;
+
 /**
  * Answers which rules may show a row, by the labels of the row and by the Consents of the patients whom it
  * concerns. `undefined`: the labels withhold the row, whatever the rules say.
@@ -35,7 +38,7 @@ import { needsOf, type RowNeeds } from "./row-needs.ts";
  */
 export function weighRow(
   policy: CompiledPolicy,
-  access: Pick<Access, "purpose" | "consents" | "referred" | "at">,
+  access: Weighing,
   row: Facts,
   base: FhirBase,
   action: "read" | "write" = "read",
@@ -44,7 +47,7 @@ export function weighRow(
   if (action === "read" && !isInDataPeriod(policy.dataPeriod, row, access.at)) return undefined;
   const rowConsents = consentsOf(policy, access, row, base, action);
   const labels = labelsFor(policy, access, row, base);
-  if (labels === undefined || !leavesByLabels(policy, purpose, labels, rowConsents)) return undefined;
+  if (labels === undefined || !leavesByLabels(policy, access, labels, rowConsents)) return undefined;
   // A registrar withdraws Consents for patients: it has to see them, also a denial of every disclosure.
   if (policy.isConsentRegistrar && textAt(row, "resourceType") === "Consent") return () => true;
   return (rule) => {
@@ -73,6 +76,23 @@ export function needsOfShown(
 }
 
 /**
+ * Answers whether a Patient leaves in the smallest form, by one of these rules: the Consents permit rows of the patient,
+ * which refer to it, and not the Patient.
+ */
+export function leavesInSmallestForm(
+  policy: CompiledPolicy,
+  access: Weighing,
+  row: Facts,
+  base: FhirBase,
+  rules: readonly CompiledRule[],
+): boolean {
+  if (textAt(row, "resourceType") !== "Patient") return false;
+  if (weighRow(policy, access, row, base) === undefined) return false;
+  const consents = consentsOf(policy, access, row, base, "read");
+  return rules.some((rule) => consents?.permitSmallest(policy.consentFor(access.purpose, rule)) === true);
+}
+
+/**
  * The cause that keeps a row back, as a record names it. It never leaves to the client: a row decided it.
  *
  * `place`: a path inside the Consent, the label, or a place in the policy document (RFC 6901).
@@ -92,7 +112,7 @@ export interface WithheldBy {
  */
 export function whyWithheld(
   policy: CompiledPolicy,
-  given: Pick<Access, "purpose" | "consents" | "referred" | "at">,
+  given: Weighing,
   row: Facts,
   base: FhirBase,
   rules: readonly CompiledRule[],
@@ -192,7 +212,12 @@ export function needsWhole(
 ): "plain" | "whole" | undefined {
   if (labels.part2 && labelsOf(row).isPart2) return "plain";
   if (labels.throughReferences && Facts.wholeOf(row) === undefined) return "plain";
-  if (labels.fromCodes && labelsWithCodes(row, base) === undefined) return "whole";
+  const isOpened = labels.generalOpens !== undefined && typeof consents === "object";
+  if (
+    (labels.fromCodes || (isOpened && !isHarmless(labelsOf(row)))) &&
+    labelsWithCodes(row, base) === undefined
+  )
+    return "whole";
   // A row that its own facts hide needs nothing.
   const isAsked = typeof consents === "object" && consents.lacking(row, base).length === 0;
   return isAsked ? consents.of(row, base).needsWhole : undefined;
@@ -204,18 +229,19 @@ export function needsWhole(
  */
 export function weighElement(
   policy: CompiledPolicy,
-  { purpose, consents }: Pick<Access, "purpose" | "consents">,
+  access: Weighing,
   row: Facts,
   base: FhirBase,
   elementLabels: readonly Json[],
 ): boolean {
+  const { purpose, consents } = access;
   if (isHarmless(rowLabels(elementLabels))) return true;
   // Type, owner, scope or conditions hide the row: its Consents were not asked for.
   if (typeof consents === "object" && consents.lacking(row, base).length > 0) return false;
   const labels = labelsOfElement(row, elementLabels);
   const rowConsents =
     typeof consents === "object" ? consents.of(row, base).relabelled(() => labels) : undefined;
-  if (!leavesByLabels(policy, purpose, labels, rowConsents)) return false;
+  if (!leavesByLabels(policy, access, labels, rowConsents)) return false;
   if (rowConsents === undefined) return true;
   const rules = policy.rulesFor(textAt(row, "resourceType") ?? "");
   return [undefined, ...rules].every((rule) => rowConsents.permit(policy.consentFor(purpose, rule)));
@@ -223,13 +249,14 @@ export function weighElement(
 
 function leavesByLabels(
   policy: CompiledPolicy,
-  purpose: string | undefined,
+  access: Weighing,
   labels: RowLabels,
   rowConsents: RowConsents | undefined,
 ): boolean {
+  const { purpose } = access;
   if (isHarmless(labels)) return true;
   if (rowConsents?.isIndividuals === true && leavesToIndividual(labels)) return true;
-  if (neverLeaves(labels, purpose) || (labels.isPart2 && !policy.labels.part2)) return false;
+  if (neverLeaves(labels, access) || (labels.isPart2 && !policy.labels.part2)) return false;
   if (leavesByPolicy(policy.labels.leaveFor(purpose), labels)) return true;
   // 42 CFR 2.31(d): legal proceedings need a consent of their own, which no Consent here can state
   if (labels.isPart2 && (purpose === undefined || coversPurpose("HLEGAL", purpose))) return false;
@@ -239,7 +266,7 @@ function leavesByLabels(
 /** See `Grant.part2Scope`. */
 export function scopeOfPart2(
   policy: CompiledPolicy,
-  access: Pick<Access, "purpose" | "consents" | "referred">,
+  access: Weighing,
   row: Facts,
   base: FhirBase,
 ): string | undefined {

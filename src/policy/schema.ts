@@ -61,12 +61,14 @@ const consent = z.strictObject({
 
 const label = z.string().check(z.regex(/^[A-Za-z0-9]{1,32}$/u));
 
+const labelList = z.array(label).check(z.minLength(1), z.maxLength(50));
+
 const labels = z.strictObject({
   leave: z.optional(
     z
       .array(
         z.strictObject({
-          labels: z.array(label).check(z.minLength(1), z.maxLength(50)),
+          labels: labelList,
           purposes: z.optional(z.array(z.string()).check(z.minLength(1), z.maxLength(50))),
           why: sentence,
         }),
@@ -76,6 +78,10 @@ const labels = z.strictObject({
   fromCodes: z.optional(z.boolean()),
   throughReferences: z.optional(z.boolean()),
   part2: z.optional(z.boolean()),
+  generalConsentOpens: z.optional(labelList),
+  generalConsentExcepts: z.optional(
+    z.array(z.strictObject({ labels: labelList, why: sentence })).check(z.minLength(1), z.maxLength(60)),
+  ),
 });
 
 const dataPeriod = z.union([

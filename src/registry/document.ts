@@ -209,7 +209,8 @@ const entity = z.strictObject({ name: shownText(200), address: shownText(500).op
 const client = z.strictObject({
   id,
   kind: slug.meta({
-    description: "The kind of client, for human readers: telehealth, payer, public-health …",
+    description:
+      "The kind of client. hospital, laboratory, operations (a provider's own), patient, pharmacy, provider, public-health, research and telehealth are no health plan; each further kind may be one: it gets no service that the individual paid for in full (45 CFR 164.522(a)(1)(vi)) for payment or operations.",
   }),
   status: z.enum(["active", "suspended"]).default("active"),
   auth: z.enum(["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "external"]),

@@ -30,6 +30,7 @@ interface Asking {
   readonly rules?: PolicyDocument["rules"];
   readonly consent?: PolicyDocument["consent"];
   readonly purpose?: string;
+  readonly clientKind?: string;
   readonly consents?: Readonly<Record<string, readonly JsonObject[]>>;
   readonly individual?: string;
   readonly mayPermit?: boolean;
@@ -61,7 +62,7 @@ function leaves(row: object, { consents = {}, ...asking }: Asking = {}): boolean
   const type = typeof named === "string" && isResourceType(named) ? named : "Observation";
   const grant = evaluate(
     compilePolicy(document, "sha256:test"),
-    { scopes: scopes.value, patient: undefined, purpose: why, consents: book },
+    { scopes: scopes.value, patient: undefined, purpose: why, clientKind: asking.clientKind, consents: book },
     { kind: "read", type, id: "o" },
   );
   if (!grant.ok) throw new Error(grant.error.reason);
@@ -158,6 +159,93 @@ describe("labels of a row", () => {
     expect(leaves(of("a", law("HIPAASelfPay")), { labels: leave(["R"]) })).toBe(true);
     const consents = { a: [permit({ securityLabel: [level("V"), sensitivity("SPI")] })] };
     expect(leaves(of("a", law("HIPAASelfPay")), { consents, purpose: "HPAYMT" })).toBe(false);
+  });
+
+  test("a self-pay service leaves for payment and operations to a client whose kind is no health plan", ({
+    expect,
+  }) => {
+    const row = of("a", law("HIPAASelfPay"));
+    const asking = { labels: leave(["R"]), purpose: "HOPERAT" };
+    const leavesTo = (clientKind?: string) =>
+      leaves(row, clientKind === undefined ? asking : { ...asking, clientKind });
+    expect(["operations", "provider", "laboratory"].map(leavesTo)).toEqual([true, true, true]);
+    expect(["payer", "Provider", "exchange", "tiny", undefined].map(leavesTo)).toEqual(Array(5).fill(false));
+  });
+
+  describe("a Consent that permits and names no label", () => {
+    const plain = { a: [permit({})] };
+    const opens = (generalConsentOpens: string[], generalConsentExcepts?: string[]) => ({
+      labels: {
+        generalConsentOpens,
+        ...(generalConsentExcepts && {
+          generalConsentExcepts: [{ labels: generalConsentExcepts, why: "A State's law, for a test." }],
+        }),
+      },
+      consents: plain,
+    });
+
+    test("opens what the policy says, and nothing where the policy says nothing", ({ expect }) => {
+      const rows = [[r], [act("HIV")], [r, act("PSY")], [act("MASK")], [{ ...r, code: "V" }], ["x"]].map(
+        (labels) => of("a", ...labels),
+      );
+      const opened = (asking: Asking) => rows.map((row) => leaves(row, asking));
+      expect(opened({ consents: plain })).toEqual([false, false, false, false, false, false]);
+      expect(opened(opens(["R"]))).toEqual([true, true, true, true, false, false]);
+      expect(opened(opens(["V"]))).toEqual([true, true, true, true, true, false]);
+      expect(opened(opens(["HIV"]))).toEqual([false, true, false, false, false, false]);
+      expect(opened({ ...opens(["R"]), consents: {} })).toEqual([false, false, false, false, false, false]);
+      expect(opened({ ...opens(["R"]), mayPermit: false })).toEqual([
+        false,
+        false,
+        false,
+        false,
+        false,
+        false,
+      ]);
+    });
+
+    test("opens neither psychotherapy notes, nor Part 2, nor what a State's law excepts, also by a code", ({
+      expect,
+    }) => {
+      for (const label of [act("PSYTHPN"), law("HIPAAPsyNotes"), law("42CFRPart2")])
+        expect(
+          leaves(of("a", r, label), {
+            ...opens(["V", "SPI"]),
+            labels: { ...opens(["V", "SPI"]).labels, part2: true },
+          }),
+        ).toBe(false);
+      const coded = { ...of("a", r), code: { coding: [{ system: "http://loinc.org", code: "80203-3" }] } }; // HIV
+      expect(leaves(coded, opens(["R"]))).toBe(true);
+      expect(leaves(coded, opens(["R"], ["HIV"]))).toBe(false);
+      for (const label of ["SUD", "ETHUD", "SPI"])
+        expect(leaves(of("a", act(label)), opens(["R"], ["SUD"])), label).toBe(false);
+      expect(leaves(of("a", act("BH")), opens(["R"], ["PSY"]))).toBe(false);
+      expect(leaves(of("a", act("SDV")), opens(["R"], ["HIV"]))).toBe(true);
+    });
+
+    test("yields to a denial, and to a permit that closes the world", ({ expect }) => {
+      const [general] = plain.a;
+      const asking = opens(["R"]);
+      const withToo = (...more: JsonObject[]) => ({
+        ...asking,
+        consents: { a: [...(general ? [general] : []), ...more] },
+      });
+      expect(leaves(of("a", r), withToo(deny({ securityLabel: [level("R")] })))).toBe(false);
+      expect(leaves(of("a", r), withToo(permit({ securityLabel: [level("N")] })))).toBe(false);
+      expect(leaves(of("a", r), withToo())).toBe(true);
+    });
+  });
+
+  test("the words for mental health are one kind in a permit too, and two kinds still need both", ({
+    expect,
+  }) => {
+    const named = (...codes: string[]) => ({ a: [permit({ securityLabel: codes.map(sensitivity) })] });
+    for (const word of ["PSY", "MH", "BH"])
+      for (const label of ["PSY", "MH", "BH"])
+        expect(leaves(of("a", act(label)), { consents: named(word) }), `${word} ${label}`).toBe(true);
+    expect(leaves(of("a", act("PSY"), act("BH")), { consents: named("MH") })).toBe(true);
+    expect(leaves(of("a", act("PSY"), act("HIV")), { consents: named("MH") })).toBe(false);
+    expect(leaves(of("a", act("PSYTHPN")), { consents: named("MH", "PSY", "BH") })).toBe(false);
   });
 
   test("a psychotherapy note, a record of Part 2 and a self-pay service stay out in whatever spelling", ({

@@ -41,6 +41,7 @@ export async function permit(
       scopes: who.scopes,
       patient: who.patient,
       purpose: who.purpose,
+      clientKind: who.client.kind,
       shows: showsInEachRule(policy),
       consentsAreOrigins: traits?.consents?.verified !== undefined,
       at,

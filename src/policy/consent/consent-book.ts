@@ -384,6 +384,20 @@ export class RowConsents {
   }
 
   /**
+   * Answers whether each patient's Consents permit data of theirs, of which the row is none, and nothing else denies the
+   * row: what a reference to the patient says already may leave.
+   */
+  permitSmallest(rulePolicy: ConsentPolicy): boolean {
+    const policy = this.#policyFor(rulePolicy);
+    if (this.#standing.isWithheld || this.#cannotBeJudged(policy) || this.#patients.length === 0)
+      return false;
+    const decisions = this.#decisions(policy, false);
+    const isSmallest = decisions.every((each) => each.isPermitted || each.isBeyondData === true);
+    if (isSmallest) this.#note(decisions);
+    return isSmallest;
+  }
+
+  /**
    * No Consent can be asked about the row: a Consent of the unidentified patient may deny it, or the base
    * requires one. A write names its new patients by no id yet, and the base is about disclosures.
    */
@@ -397,20 +411,19 @@ export class RowConsents {
     return this.#request.action === "write" ? { ...rulePolicy, base: "honoured" } : rulePolicy;
   }
 
-  /** Answers whether a Consent of every patient names the labels of the row and permits it. */
-  permitLabels(policy: Pick<ConsentPolicy, "combining">): boolean {
+  /** Answers whether a Consent of every patient permits the row and names its labels, or a general one opens them. */
+  permitLabels(policy: Omit<ConsentPolicy, "base">): boolean {
     return this.labelPermits(policy) !== undefined;
   }
 
   /**
-   * The provision of each patient that names the labels of the row and permits it; undefined: not of every
-   * patient.
+   * The provision of each patient that permits the row by its labels; undefined: not of every patient.
    */
-  labelPermits({
-    combining,
-  }: Pick<ConsentPolicy, "combining">): readonly NonNullable<ConsentDecision["because"]>[] | undefined {
+  labelPermits(
+    policy: Omit<ConsentPolicy, "base">,
+  ): readonly NonNullable<ConsentDecision["because"]>[] | undefined {
     if (this.#standing.isUnidentified) return undefined;
-    const decisions = this.#decisions({ base: "required", combining }, true);
+    const decisions = this.#decisions({ ...policy, base: "required" }, true);
     const found = decisions.flatMap(({ because }) => because ?? []);
     return found.length > 0 && found.length === decisions.length && this.#permitTogether(decisions)
       ? found
@@ -435,7 +448,7 @@ export class RowConsents {
 
   /** The decisions of each patient's Consents, made once. */
   #decisions(policy: ConsentPolicy, isByLabel: boolean): readonly ConsentDecision[] {
-    const question = `${policy.base} ${policy.combining} ${isByLabel}`;
+    const question = `${policy.base} ${policy.combining} ${isByLabel} ${policy.generalOpens?.name}`;
     const known =
       this.#decided.get(question) ??
       this.#patients.map((consents) => this.#decide(consents, policy, isByLabel));
@@ -447,17 +460,26 @@ export class RowConsents {
     if (judging.length === 0) return { isPermitted: policy.base === "honoured", because: undefined };
     const facts = (this.#facts ??= this.#read());
     // The engine asks first whether it needs the whole row.
-    if (!areAnswered(judging, facts.captured)) return { isPermitted: false, because: undefined };
+    const isOpened = isByLabel && policy.generalOpens !== undefined; // by labels from codes too
+    if (!areAnswered(judging, facts.captured) || (isOpened && !knowsLabels(facts.captured)))
+      return { isPermitted: false, because: undefined };
     return decideByConsents(judging, { ...this.#request, isByLabel }, facts, policy);
   }
 
   /** The Consents of one patient let nothing through that the Consents of a further patient deny. */
   #permitTogether(decisions: readonly ConsentDecision[]): boolean {
     const isPermitted = decisions.every((each) => each.isPermitted);
-    if (isPermitted) for (const { because } of decisions) if (because !== undefined) this.#onPermit(because);
+    if (isPermitted) this.#note(decisions);
     return isPermitted;
   }
+
+  #note(decisions: readonly ConsentDecision[]): void {
+    for (const { because } of decisions) if (because !== undefined) this.#onPermit(because);
+  }
 }
+
+const knowsLabels = (captured: ConsentRowFacts["captured"]): boolean =>
+  captured === undefined || captured.lacks?.labels === true;
 
 const areAnswered = (
   consents: readonly FiledConsent[],

@@ -1,7 +1,12 @@
 import { largest } from "#kernel/largest";
 import type { Instant } from "#kernel/clock";
 import type { ConsentRules } from "./consent.ts";
-import { judgeConsent, type ConsentRequest, type ConsentVerdict } from "./judge-consent.ts";
+import {
+  judgeConsent,
+  type ConsentRequest,
+  type ConsentVerdict,
+  type GeneralOpening,
+} from "./judge-consent.ts";
 import type { ConsentRowFacts } from "./row-facts.ts";
 
 /** A Consent of a patient as it was filed. */
@@ -32,12 +37,16 @@ export type ConsentBase = "honoured" | "required";
 export interface ConsentPolicy {
   readonly base: ConsentBase;
   readonly combining: Combining;
+  /** What a permit opens that names no label; undefined: no row with a label. */
+  readonly generalOpens?: GeneralOpening | undefined;
 }
 
 export interface ConsentDecision {
   readonly isPermitted: boolean;
   /** The Consent and the provision that decided; undefined if the base policy did. */
   readonly because: { readonly consent: string; readonly digest: string; readonly path: string } | undefined;
+  /** Nothing denies but that permits, of Consents that may permit, are limited to other data. */
+  readonly isBeyondData?: boolean;
 }
 
 /** Decides about a row by the Consents of a patient whom the row concerns. */
@@ -45,10 +54,11 @@ export function decideByConsents(
   consents: readonly FiledConsent[],
   request: ConsentRequest,
   row: ConsentRowFacts,
-  { base, combining }: ConsentPolicy,
+  { base, combining, generalOpens }: ConsentPolicy,
 ): ConsentDecision {
+  const asked = { ...request, generalOpens };
   const verdicts = consents
-    .map((consent): Spoken => ({ consent, ...judgeConsent(consent.rules, request, row) }))
+    .map((consent): Spoken => ({ consent, ...judgeConsent(consent.rules, asked, row) }))
     .filter(({ verdict, consent }) => verdict === "deny" || (verdict === "permit" && consent.mayPermit));
   const counted = strongest(verdicts, combining);
   const decisive =
@@ -59,6 +69,12 @@ export function decideByConsents(
   return {
     isPermitted: decisive.verdict === "permit",
     because: { consent: decisive.consent.consent, digest: decisive.consent.digest, path: decisive.path },
+    isBeyondData:
+      decisive.verdict === "deny" &&
+      verdicts.every(
+        ({ verdict, isBeyondData, consent }) =>
+          verdict === "permit" || (isBeyondData === true && consent.mayPermit),
+      ),
   };
 }
 

@@ -25,7 +25,7 @@ import {
 } from "./consent.ts";
 import { codesMatch } from "./code-match.ts";
 import { allOf, anyOf, type Match } from "./match.ts";
-import type { ConsentRowFacts } from "./row-facts.ts";
+import { timelessTypes, type ConsentRowFacts } from "./row-facts.ts";
 import { standsForPart2 } from "./part2-consent.ts";
 import { includesInstant, liesInside, mayIncludeInstant, type TimeSpan } from "./time-span.ts";
 
@@ -42,6 +42,15 @@ export interface ConsentRequest {
   readonly at: Instant;
   /** Only provisions that name security labels permit: whether a Consent lets a labelled row leave. */
   readonly isByLabel?: boolean;
+  /** What a permit that names no label opens there; undefined: nothing. */
+  readonly generalOpens?: GeneralOpening | undefined;
+}
+
+/** What a permit opens that names no label, by a policy (`labels.generalConsentOpens`). */
+export interface GeneralOpening {
+  /** The labels, in a form that equal openings share. */
+  readonly name: string;
+  readonly opens: (row: RowLabels) => boolean;
 }
 
 /** The names of a party: person, organizations, groups and care teams at the time of the request. */
@@ -60,6 +69,8 @@ export interface ConsentVerdict {
   readonly path: string;
   /** The number of kinds of criteria that led to that provision. */
   readonly specificity: number;
+  /** It denies for the only reason that a permit is limited to other data (IHE PCF volume 1 §53.4.2). */
+  readonly isBeyondData?: boolean;
 }
 
 /**
@@ -85,6 +96,8 @@ const silence: ConsentVerdict = { verdict: "silent", path: "", specificity: 0 };
 interface Decided {
   readonly path: string;
   readonly specificity: number;
+  /** See {@link ConsentVerdict}. */
+  readonly isBeyondData?: boolean;
 }
 
 /** The effects that are possible; a row of unknown facts leaves several. */
@@ -126,11 +139,12 @@ function readingOf(
   const inForce = periodMatch(root.frame, request.at);
   if (inForce === "no") return silent;
   const framed = allOf([frameMatch(root, request), root.isUnclear ? "unknown" : "yes"]);
-  const beyond = byLabel(effectOf(outside, root), request, "nothing");
+  const beyond = byLabel(effectOf(outside, root), request, row.labels, "nothing");
   const limited = limitsMatch(root, row);
   const answer = byLabel(
     world === "closed" ? closedWorld(root, limited) : select(limited, effectOf(root.effect, root), beyond),
     request,
+    row.labels,
     root.limits.labels,
   );
   const inside = unless(exceptionsOf(root, request, row), answer);
@@ -139,11 +153,11 @@ function readingOf(
 
 /** A root permit with limits permits nothing but that; a root deny with limits denies nothing but that. */
 function closedWorld(root: Provision, limited: Match): Possible {
-  const [within, beyond] = [
-    effectOf(root.effect, root),
-    effectOf(root.effect === "deny" ? "silent" : "deny", root),
-  ];
-  return select(limited, within, beyond);
+  const beyond: Possible =
+    root.effect === "deny"
+      ? silent
+      : { deny: { ...decidedBy(root), isBeyondData: root.effect === "permit" }, isSilent: false };
+  return select(limited, effectOf(root.effect, root), beyond);
 }
 
 /**
@@ -163,7 +177,7 @@ function provisionOf(provision: Provision, request: ConsentRequest, row: Consent
     within,
     unless(
       exceptionsOf(provision, request, row),
-      byLabel(effectOf(provision.effect, provision), request, provision.limits.labels),
+      byLabel(effectOf(provision.effect, provision), request, row.labels, provision.limits.labels),
     ),
     silent,
   );
@@ -175,7 +189,7 @@ function exceptionsOf({ exceptions }: Provision, request: ConsentRequest, row: C
     .map((exception) => provisionOf(exception, request, row))
     .reduce(
       (all, next): Possible => ({
-        deny: stronger(all.deny, next.deny),
+        deny: strongerDenial(all.deny, next.deny),
         permit: mayNotDeny(all) && mayNotDeny(next) ? stronger(all.permit, next.permit) : undefined,
         isSilent: all.isSilent && next.isSilent,
       }),
@@ -195,15 +209,23 @@ const select = (match: Match, applies: Possible, otherwise: Possible): Possible 
 
 const either = (a: Possible, b: Possible): Possible => ({
   permit: stronger(a.permit, b.permit),
-  deny: stronger(a.deny, b.deny),
+  deny: strongerDenial(a.deny, b.deny),
   isSilent: a.isSilent || b.isSilent,
 });
+
+/** A denial of its own takes the place of the denial of further data. */
+const strongerDenial = (a: Decided | undefined, b: Decided | undefined): Decided | undefined =>
+  a !== undefined && b !== undefined && a.isBeyondData !== b.isBeyondData
+    ? { ...(stronger(a, b) ?? a), isBeyondData: false }
+    : stronger(a, b);
 
 const stronger = (a: Decided | undefined, b: Decided | undefined): Decided | undefined =>
   a === undefined || (b !== undefined && b.specificity > a.specificity) ? b : a;
 
-function effectOf(effect: Effect | Unclear | "silent", { path, specificity }: Provision): Possible {
-  const decided = { path, specificity };
+const decidedBy = ({ path, specificity }: Provision): Decided => ({ path, specificity });
+
+function effectOf(effect: Effect | Unclear | "silent", provision: Provision): Possible {
+  const decided = decidedBy(provision);
   switch (effect) {
     case "permit":
       return { permit: decided, isSilent: false };
@@ -216,15 +238,44 @@ function effectOf(effect: Effect | Unclear | "silent", { path, specificity }: Pr
   }
 }
 
-/** A permit that names no label is silent where only named labels count. */
+/** A permit that names no label is silent where only named labels count, but for what a policy says that it opens. */
 const byLabel = (
   effect: Possible,
-  { isByLabel }: ConsentRequest,
+  { isByLabel, generalOpens }: ConsentRequest,
+  labels: RowLabels,
   named: Provision["limits"]["labels"] | "nothing",
 ): Possible =>
-  isByLabel !== true || effect.permit === undefined || (named !== undefined && named !== "nothing")
+  isByLabel !== true ||
+  effect.permit === undefined ||
+  (named !== undefined && named !== "nothing") ||
+  generalOpens?.opens(labels) === true
     ? effect
     : { deny: effect.deny, isSilent: true };
+
+/**
+ * Psychotherapy notes, records of 42 CFR Part 2 and labels that are not known need a permit that names them.
+ * @param excepts what a State's law excepts, with the labels above and below.
+ */
+export function generalOpening(
+  labels: readonly LabelLimit[],
+  excepts: readonly LabelLimit[],
+): GeneralOpening {
+  const known = new WeakMap<RowLabels, boolean>(); // each provision of each Consent asks
+  const opens = (row: RowLabels) =>
+    !row.isPart2 &&
+    !row.hasUnknown &&
+    !row.sensitivities.has(psychotherapyNotes) &&
+    excepts.every((limit) => isDenied(limit, row) === "no") &&
+    isPermitted(labels, row) === "yes";
+  return {
+    name: JSON.stringify([labels, excepts]),
+    opens: (row) => {
+      const is = known.get(row) ?? opens(row);
+      known.set(row, is);
+      return is;
+    },
+  };
+}
 
 /**
  * A date without a zone is a date in UTC, and may be meant in any zone: a denial would else end hours before the
@@ -314,10 +365,13 @@ function comparisonsOf(provision: Provision, { codes, contained, labels }: Conse
   );
 }
 
-/** A row outside of a period may contain a resource inside of it. */
-function timeMatch(period: TimeSpan | Unclear, { time, contained }: ConsentRowFacts): Match {
-  if (period === unclear || time === undefined) return "unknown";
-  const stated = liesInside(time, period);
+/**
+ * A row outside of a period may contain a resource inside of it. A row of a type without any time lies in no period.
+ */
+function timeMatch(period: TimeSpan | Unclear, { type, time, contained }: ConsentRowFacts): Match {
+  if (period === unclear) return "unknown";
+  if (time === undefined && !timelessTypes.has(type)) return "unknown";
+  const stated = time === undefined ? "no" : liesInside(time, period);
   const isOfContained = contained.some(
     (each) => each.time !== undefined && liesInside(each.time, period) !== "no",
   );
@@ -337,7 +391,8 @@ function labelsMatch(
 
 /**
  * A permit covers its level and the levels below (IHE PCF: N and R does not cover V). Beyond that level a row
- * needs each of its sensitivities permitted: HIV is not permitted by PSY, also where a row has both. Two kinds
+ * needs each of its sensitivities permitted: HIV is not permitted by PSY, also where a row has both. The words for
+ * mental health (PSY, MH, BH) are one kind. Two kinds
  * need to be named in any case: psychotherapy notes (45 CFR 164.508(b)(3)(ii): combined with no further
  * authorization) and records of 42 CFR Part 2 (§2.31(a)(3): a specific description of the information).
  */
@@ -348,7 +403,11 @@ function isPermitted(limits: readonly (LabelLimit | Unclear)[], row: RowLabels):
   const permits = (sensitivity: string) =>
     sensitivity === psychotherapyNotes
       ? sensitivities.has(sensitivity)
-      : [...sensitivities].some((wide) => coversSensitivity(wide, sensitivity));
+      : [...sensitivities].some(
+          (wide) =>
+            coversSensitivity(wide, sensitivity) ||
+            (mentalHealth.includes(wide) && mentalHealth.includes(sensitivity)),
+        );
   const isPermittedByKind =
     row.sensitivities.size + row.unknown.size > 0 &&
     row.level <= Math.max(level, restricted) &&

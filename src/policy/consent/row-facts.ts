@@ -84,6 +84,17 @@ const furtherTimes: readonly (readonly string[])[] = [
 ];
 export const timeElements = [...choices(dates), ...furtherTimes];
 
+/**
+ * The types about a patient to which R4 gives no element of time, but for the dates of a life. A Binary has none
+ * either; its content has a time that nobody states.
+ */
+export const timelessTypes: ReadonlySet<string> = new Set([
+  "BodyStructure",
+  "MolecularSequence",
+  "Patient",
+  "Person",
+]);
+
 // A schedule, an age or a text is the time of the data too, in a form that is not understood: the date of the record
 // beside it is a different time.
 const decisiveTimes = [...choices([...dates, "Timing", "String", "Age", "Range"]), ...furtherTimes].map(

@@ -406,6 +406,10 @@ describe("a Consent's limits", () => {
     expect(both(in2022, observation({ effectiveDateTime: undefined }))).toEqual(unknown);
     const issued = { effectiveDateTime: undefined, issued: "2022-03-01T10:00:00Z" };
     expect(both(in2022, observation(issued))).toEqual(applies);
+    const patient = { resourceType: "Patient", id: "1", birthDate: "2022-06-01" };
+    expect(both(in2022, resource(patient)), "a type without a time").toEqual(apart);
+    const scan = { resourceType: "Binary", id: "1", securityContext: { reference: "Patient/1" } };
+    expect(both(in2022, resource(scan)), "a content of unknown time").toEqual(unknown);
   });
 
   test("a level permits itself and below, and denies itself and above; a sensitivity makes a row R", ({
@@ -435,7 +439,7 @@ describe("a Consent's limits", () => {
     expect(labels("SUD", "ETHUD")).toEqual(applies);
     expect(labels("ETHUD", "SUD")).toEqual(unknown);
     expect(labels("ETH", "OPIOIDUD")).toEqual(unknown);
-    expect(labels("PSY", "BH")).toEqual(unknown);
+    expect(labels("PSY", "BH")).toEqual(applies); // words for mental health
     expect(labels("PSY", "HIV")).toEqual(apart);
     expect(labels("PSY", "PSY", "HIV")).toEqual(unknown);
     expect(both({ securityLabel: [sensitivity("PSY")] }, labelled(sensitivity("PSY"), level("V")))).toEqual(
