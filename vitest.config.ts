@@ -99,7 +99,7 @@ export default defineConfig({
         test: {
           name: "fuzz",
           include: withProperties,
-          testTimeout: inLane({ fast: 60_000, slow: 60_000, long: 300_000 }),
+          testTimeout: inLane({ fast: 60_000, slow: 60_000, long: 1_200_000 }),
           sequence: { groupOrder: 2 },
         },
       },

@@ -1,11 +1,10 @@
 import { isArray, isObject, property, textAt, type JsonObject } from "#fhir/json/json";
-import { linkBelow } from "#fhir/origin-link";
-import type { OriginConsents, OriginQuestion } from "#fhir/ports";
+import type { OriginConsents } from "#fhir/ports";
 import { isId, type FhirBase } from "#fhir/r4/reference";
 import { readConsent } from "#policy/consent/read-consent";
 import { storedFormOf } from "#policy/consent/stored-form";
 import { readableMax, unreadConsents } from "#policy/consent/unread-consents";
-import { rowsOf } from "#gateway/origin/all-rows";
+import { eachPage } from "#gateway/origin/pages";
 import type { Asking } from "#gateway/origin/asking";
 import type { ReadConsent } from "#gateway/consents/consent-filing";
 import { patientOf } from "#gateway/consents/consent-subject";
@@ -82,39 +81,38 @@ async function consentsBySearch(
   const unnamed = new Set<string>();
   const wanted = new Set(patients);
   let characters = 0;
-  let next: OriginQuestion = {
+  const question = {
     path: "Consent",
     query: `patient=${patients.map(encodeURIComponent).join(",")}&_count=${countOfPage}`,
     posted: true,
   };
-  for (let page = 1; page <= pagesMax; page += 1) {
-    let [understood, isDivided] = [0, false];
-    const keeps = (row: JsonObject, base: FhirBase) => {
-      const consent = stateOf(row, base, wanted, verified);
-      if (consent !== undefined) understood += 1;
-      if (typeof consent === "object") {
-        if (!("content" in consent)) isDivided = true;
-        else {
-          found.set(consent.consent, consent);
-          if (consent.content !== undefined) characters += storedFormOf(consent.content.rules).length;
-        }
-        if (!("content" in consent) || consent.isPatientAssumed === true) unnamed.add(consent.consent);
+  let [understood, isDivided, hasUnread] = [0, false, false];
+  const keeps = (row: JsonObject, base: FhirBase) => {
+    const consent = stateOf(row, base, wanted, verified);
+    if (consent !== undefined) understood += 1;
+    if (typeof consent === "object") {
+      if (!("content" in consent)) isDivided = true;
+      else {
+        found.set(consent.consent, consent);
+        if (consent.content !== undefined) characters += storedFormOf(consent.content.rules).length;
       }
-      return false; // the compiled form alone is retained
-    };
-    const read = await rowsOf(next, origin, { keeps });
-    if (!read.ok)
-      return read.error.reason === "origin_answer_too_large" ? { consents: undefined, unnamed } : undefined;
-    if (understood < read.value.matches) return { consents: undefined, unnamed, hasUnread: true };
-    const isTooMany = found.size > readableMax.consents || characters > readableMax.characters;
-    if (isDivided || isTooMany) return { consents: undefined, unnamed };
-    if (read.value.next === undefined) return { consents: [...found.values()], unnamed };
-    const link = linkBelow(read.value.base, read.value.next);
-    if (link === undefined) return undefined;
-    next = { link };
-  }
-  return { consents: undefined, unnamed };
+      if (!("content" in consent) || consent.isPatientAssumed === true) unnamed.add(consent.consent);
+    }
+    return false; // the compiled form alone is retained
+  };
+  const failed = await eachPage(question, origin, { keeps }, pagesMax, ({ matches }) => {
+    hasUnread = understood < matches;
+    understood = 0;
+    isDivided ||= found.size > readableMax.consents || characters > readableMax.characters;
+    return hasUnread || isDivided ? "end" : "next";
+  });
+  if (failed !== undefined && !ofSize.has(failed.reason)) return undefined;
+  if (hasUnread) return { consents: undefined, unnamed, hasUnread };
+  return { consents: failed !== undefined || isDivided ? undefined : [...found.values()], unnamed };
 }
+
+/** A search for fewer patients may be answered. */
+const ofSize: ReadonlySet<string> = new Set(["origin_answer_too_large", "too_many_rows"]);
 
 /** It names no patient by a reference: it may be of each of the patients. */
 type OfAnyPatient = Pick<ReadConsent, "consent">;

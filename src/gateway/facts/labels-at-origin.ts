@@ -17,7 +17,7 @@ import {
 } from "#policy/sensitivity/referred-labels";
 import { rowLabels } from "#policy/sensitivity/row-labels";
 import type { Asking, RowsRefusal } from "#gateway/origin/asking";
-import { questionsById, rowsById } from "./rows-by-id.ts";
+import { questionsById, rowsById } from "#gateway/origin/rows-by-id";
 
 /** How long labels are remembered: a label, or a rule that hides the resource, counts within this time. */
 const rememberedMillis = 10_000;

@@ -8,7 +8,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { residenceFacts } from "#residence/row-residences";
 import { RelatedPatients } from "#fhir/r4/related-patients";
 import type { UserRelation } from "#policy/schema";
-import { eachPage, pagesUsual } from "#gateway/origin/all-rows";
+import { eachPage, pagesUsual } from "#gateway/origin/pages";
 import type { RelateRefusal, RowReader, RowsRefusal } from "#gateway/origin/asking";
 
 // A list of patients goes into the question to the origin.

@@ -8,7 +8,7 @@ import { factsFor } from "#policy/facts";
 import type { PolicyRefusal, SearchGrant } from "#policy/grant";
 import type { RowReader, RowsRefusal } from "#gateway/origin/asking";
 import { seenRows } from "#gateway/origin/seen-rows";
-import { questionsById, rowsById } from "./rows-by-id.ts";
+import { questionsById, rowsById } from "#gateway/origin/rows-by-id";
 
 /** The search for these ids, as the client itself may search. */
 export type GrantOf = (type: ResourceType, ids: readonly string[]) => Result<SearchGrant, PolicyRefusal>;

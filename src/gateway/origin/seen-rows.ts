@@ -3,7 +3,7 @@ import type { FhirBase } from "#fhir/r4/reference";
 import { Discloser } from "#phi/disclose";
 import type { Joined } from "#phi/row-views";
 import type { SearchGrant } from "#policy/grant";
-import type { RowJudge } from "./all-rows.ts";
+import type { RowJudge } from "./pages.ts";
 import type { RowReader } from "./asking.ts";
 
 type Seen = NonNullable<ReturnType<Discloser["seen"]>>;

@@ -6,11 +6,12 @@ import { err, ok, type Result } from "#kernel/result";
 import { EverythingPage } from "#phi/everything-page";
 import type { EverythingGrant } from "#policy/evaluate-listing";
 import type { SearchGrant } from "#policy/grant";
-import { allRows } from "#gateway/origin/all-rows";
+import { allRows } from "#gateway/origin/pages";
 import { fill, type Filled } from "./fill-page.ts";
 import { isUnknownPart } from "./fill-parts.ts";
 import type { GatherRefusal } from "./gather.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
+import { questionFor, questionsById } from "#gateway/origin/rows-by-id";
 import { passOver } from "#gateway/origin/pass-over";
 
 // Limit for the resources to which the rows of a page refer: practitioners, organizations, locations.
@@ -163,19 +164,11 @@ async function referred(
   origin: OriginSession,
 ): Promise<Result<readonly JsonObject[], GatherRefusal>> {
   if (references.length > referredMax) return err({ reason: "too_many_rows" });
-  const byType = Map.groupBy(references, (reference) => reference.slice(0, reference.indexOf("/")));
   const resources: JsonObject[] = [];
-  for (const [type, among] of byType) {
-    for (let from = 0; from < among.length; from += idsMax) {
-      const ids = among.slice(from, from + idsMax).map((reference) => reference.slice(type.length + 1));
-      const found = await allRows(
-        { path: type, query: `_id=${ids.join(",")}&_count=${idsMax}`, posted: true },
-        5 * idsMax,
-        origin,
-      );
-      if (!found.ok) return found;
-      for (const row of found.value.rows) resources.push(row);
-    }
+  for (const [type, ids] of questionsById(references, idsMax)) {
+    const found = await allRows(questionFor(type, ids, idsMax), 5 * idsMax, origin);
+    if (!found.ok) return found;
+    for (const row of found.value.rows) resources.push(row);
   }
   return ok(resources);
 }

@@ -5,11 +5,12 @@ import type { FhirBase } from "#fhir/r4/reference";
 import type { Result } from "#kernel/result";
 import { HistoryPage } from "#phi/history-page";
 import type { HistoryGrant } from "#policy/evaluate-listing";
-import { allRows } from "#gateway/origin/all-rows";
+import { allRows } from "#gateway/origin/pages";
 import type { RowsRefusal } from "#gateway/origin/asking";
 import { fill, type Filled, type PageRefusal } from "./fill-page.ts";
 import type { GatherRefusal } from "./gather.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
+import { questionFor, questionsById } from "#gateway/origin/rows-by-id";
 import { passOver } from "#gateway/origin/pass-over";
 
 /**
@@ -66,19 +67,17 @@ class HistoryOfType extends HistoryPage {
       const key = this.keyOf(entry);
       if (!key.ok) return key.error;
       const id = key.value?.slice(0, key.value.indexOf("/")) ?? "";
-      if (id !== "" && !this.#now.has(id)) ids.add(id);
+      if (id !== "" && !this.#now.has(id)) ids.add(`${this.#type}/${id}`);
     }
-    const all = [...ids];
-    for (let from = 0; from < all.length; from += idsMax) {
-      const refusal = await this.#learn(all.slice(from, from + idsMax));
+    for (const [, some] of questionsById(ids, idsMax)) {
+      const refusal = await this.#learn(some);
       if (refusal !== undefined) return refusal;
     }
     return undefined;
   }
 
   async #learn(ids: readonly string[]): Promise<RowsRefusal | undefined> {
-    const question = { path: this.#type, query: `_id=${ids.join(",")}&_count=${idsMax}`, posted: true };
-    const found = await allRows(question, 5 * idsMax, this.#origin);
+    const found = await allRows(questionFor(this.#type, ids, idsMax), 5 * idsMax, this.#origin);
     if (!found.ok) return found.error;
     for (const id of ids) this.#now.set(id, undefined);
     for (const row of found.value.rows) {

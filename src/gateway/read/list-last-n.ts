@@ -8,7 +8,7 @@ import { Tally, type Disclosure } from "#phi/disclosure";
 import { dated, lastOfEach, type Dated } from "#phi/last-of-each";
 import { pageBytesMax } from "#phi/page";
 import type { LastNGrant } from "#policy/evaluate-listing";
-import { allRows } from "#gateway/origin/all-rows";
+import { allRows } from "#gateway/origin/pages";
 import { decidedAt } from "#gateway/origin/at-origin";
 import type { GatherRefusal } from "./gather.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";

@@ -1,7 +1,7 @@
 import { err, ok, type Result } from "#kernel/result";
 import { referredAt } from "#phi/links";
 import type { Grant, ReadExpectation, Referrer } from "#policy/grant";
-import { eachPage, isUnknownAtOrigin } from "#gateway/origin/all-rows";
+import { eachPage, isUnknownAtOrigin } from "#gateway/origin/pages";
 import type { RowsRefusal } from "#gateway/origin/asking";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { seenRows } from "#gateway/origin/seen-rows";

@@ -5,7 +5,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { Joined } from "#phi/row-views";
 import { joinNeeds } from "#policy/row-needs";
 import type { GrantedJoin, Opening, OpeningReference, SearchGrant } from "#policy/grant";
-import { allRows, isUnknownAtOrigin, visitRows } from "#gateway/origin/all-rows";
+import { allRows, isUnknownAtOrigin, visitRows } from "#gateway/origin/pages";
 import type { RowsRefusal } from "#gateway/origin/asking";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { seenRows } from "#gateway/origin/seen-rows";

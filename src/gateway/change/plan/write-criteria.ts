@@ -7,7 +7,7 @@ import type { Search } from "#fhir/search/search";
 import { err, ok, type Result } from "#kernel/result";
 import type { SeenRow } from "#phi/disclose";
 import type { PolicyRefusal } from "#policy/grant";
-import { allRows } from "#gateway/origin/all-rows";
+import { allRows } from "#gateway/origin/pages";
 import type { RelateRefusal, RowsRefusal } from "#gateway/origin/asking";
 import { mayHideStrangers } from "#policy/search/searched-unnamed";
 import { authorizeRows, type Permission } from "#gateway/admission/authorize";

@@ -1,5 +1,6 @@
+import type { FhirQuestion } from "#fhir/ports";
 import { ok, type Result } from "#kernel/result";
-import { allRows, type RowJudge } from "#gateway/origin/all-rows";
+import { allRows, type RowJudge } from "#gateway/origin/pages";
 import type { Asking, RowsRefusal } from "#gateway/origin/asking";
 
 /**
@@ -7,19 +8,27 @@ import type { Asking, RowsRefusal } from "#gateway/origin/asking";
  */
 const idsMax = 50;
 
-/** The questions for resources, given as `Type/id`: each has one type and at most fifty ids. */
+/** The questions for resources, given as `Type/id`: each has one type and at most so many ids. */
 export function questionsById(
   references: Iterable<string>,
+  most = idsMax,
 ): readonly (readonly [type: string, ids: readonly string[]])[] {
   const byType = Map.groupBy(references, (reference) => reference.slice(0, reference.indexOf("/")));
   return [...byType].flatMap(([type, all]) => {
     const ids = all.map((reference) => reference.slice(type.length + 1));
     return Array.from(
-      { length: Math.ceil(ids.length / idsMax) },
-      (_, index) => [type, ids.slice(index * idsMax, (index + 1) * idsMax)] as const,
+      { length: Math.ceil(ids.length / most) },
+      (_, index) => [type, ids.slice(index * most, (index + 1) * most)] as const,
     );
   });
 }
+
+/** The question for the resources of a type with these ids. */
+export const questionFor = (type: string, ids: readonly string[], count = ids.length): FhirQuestion => ({
+  path: type,
+  query: `_id=${ids.join(",")}&_count=${count}`,
+  posted: true,
+});
 
 /** Reads the resources of a type with these ids. An origin that cannot search for them has none. */
 export async function rowsById(
@@ -28,8 +37,7 @@ export async function rowsById(
   origin: Asking,
   judge: RowJudge,
 ): Promise<Result<undefined, RowsRefusal>> {
-  const question = { path: type, query: `_id=${ids.join(",")}&_count=${ids.length}`, posted: true };
-  const found = await allRows(question, ids.length, origin, judge);
+  const found = await allRows(questionFor(type, ids), ids.length, origin, judge);
   return found.ok || isUnsupported(found.error) ? ok(undefined) : found;
 }
 

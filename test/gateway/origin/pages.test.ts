@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { property, type JsonObject } from "#fhir/json/json";
 import type { OriginQuestion } from "#fhir/ports";
-import { allRows, isUnknownAtOrigin, visitRows } from "#gateway/origin/all-rows";
+import { allRows, isUnknownAtOrigin, visitRows } from "#gateway/origin/pages";
 import { HeldBytes } from "#gateway/origin/held-bytes";
 import { nothingToResolve } from "#gateway/origin/asking";
 import { ok } from "#kernel/result";

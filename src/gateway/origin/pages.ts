@@ -114,7 +114,7 @@ export async function eachPage(
   return { reason: "too_many_rows" };
 }
 
-export interface RowsOfPage extends Rows {
+interface RowsOfPage extends Rows {
   /** The number of matches, retained or not. */
   readonly matches: number;
   readonly next: string | undefined;
@@ -124,7 +124,7 @@ export interface RowsOfPage extends Rows {
  * The readable, retained matches of a page, and the origin's own link to the next page. Rows that are not
  * retained hold no bytes. A row for which the judge throws is not retained.
  */
-export async function rowsOf(
+async function rowsOf(
   question: OriginQuestion,
   origin: Asking,
   { needs, keeps }: RowJudge,
