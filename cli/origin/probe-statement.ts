@@ -1,4 +1,5 @@
 import { isObject, property, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
+import { typeInteractions } from "#fhir/origin";
 import { isResourceType } from "#fhir/r4/elements";
 import { isSupported } from "#fhir/search/search";
 import { searchParametersOf } from "#fhir/search/parameters";
@@ -10,17 +11,7 @@ export interface StatedType {
   readonly search: readonly string[];
 }
 
-const interactions: ReadonlySet<string> = new Set([
-  "read",
-  "vread",
-  "update",
-  "patch",
-  "delete",
-  "history-instance",
-  "history-type",
-  "create",
-  "search-type",
-]);
+const interactions: ReadonlySet<string> = new Set(typeInteractions);
 
 /** The types of a CapabilityStatement (FHIR R4 §5.1) that R4 defines. `undefined` if it is none. */
 export function statedTypes({ status, body }: FhirReply): ReadonlyMap<string, StatedType> | undefined {

@@ -1,4 +1,5 @@
 import type { CapabilityStatement, CapabilityStatementRestResource } from "@medplum/fhirtypes";
+import { typeInteractions } from "#fhir/origin";
 import { compositesOf } from "./search/read-composite.ts";
 import { servedTypes, servedParametersOf } from "./search-parameters.ts";
 
@@ -28,17 +29,6 @@ export function originCapability(base: string, date: string): CapabilityStatemen
   };
 }
 
-const interactions = [
-  "read",
-  "vread",
-  "update",
-  "patch",
-  "delete",
-  "history-instance",
-  "history-type",
-  "create",
-  "search-type",
-] as const;
 const operation = (name: string, of: string) => ({
   name,
   definition: `http://hl7.org/fhir/OperationDefinition/${of}-${name}`,
@@ -48,7 +38,7 @@ function ofType(type: string): CapabilityStatementRestResource {
   const parameters = [...servedParametersOf(type)];
   return {
     type: type as NonNullable<CapabilityStatementRestResource["type"]>, // R4's types are among medplum's
-    interaction: interactions.map((code) => ({ code })),
+    interaction: typeInteractions.map((code) => ({ code })),
     versioning: "versioned-update",
     readHistory: true,
     updateCreate: true,

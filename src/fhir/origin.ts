@@ -15,3 +15,16 @@ export const originTimeoutSecondsMax = 15;
  * and attempts last longer, so that no further writer begins while a write is under way.
  */
 export const originWriteMilliseconds = 2 * originTimeoutSecondsMax * 1_000 + 2_000;
+
+/** Codes of http://hl7.org/fhir/restful-interaction that an origin may support for a type. */
+export const typeInteractions = [
+  "read",
+  "vread",
+  "update",
+  "patch",
+  "delete",
+  "history-instance",
+  "history-type",
+  "create",
+  "search-type",
+] as const;

@@ -1,3 +1,4 @@
+import type { typeInteractions } from "#fhir/origin";
 import { operationsOn, operationTable, type Operation } from "#fhir/operations";
 import type { ServedType } from "#fhir/ports";
 import { isCompartmentType, mayBeOwned } from "#fhir/r4/compartment-tables";
@@ -20,16 +21,7 @@ export interface TypeCapability {
 }
 
 /** Codes of http://hl7.org/fhir/restful-interaction. */
-export type TypeInteraction =
-  | "read"
-  | "vread"
-  | "history-instance"
-  | "history-type"
-  | "search-type"
-  | "create"
-  | "update"
-  | "patch"
-  | "delete";
+export type TypeInteraction = (typeof typeInteractions)[number];
 
 /** Every supported feature, for every type of R4: the union of all clients' permissions. */
 export const everyCapability = (): readonly TypeCapability[] =>
@@ -40,17 +32,7 @@ export const everyCapability = (): readonly TypeCapability[] =>
     const references = parameters.filter(({ definition }) => definition.type === "reference");
     return {
       type,
-      interactions: [
-        "read",
-        "vread",
-        "history-instance",
-        "history-type",
-        "search-type",
-        "create",
-        "update",
-        "patch",
-        "delete",
-      ],
+      interactions: Object.keys(needs) as TypeInteraction[], // in the table's order
       parameters,
       includes: references.map(({ definition: { code } }) => `${type}:${code}`),
       revincludes: isCompartmentType(type) || mayBeOwned(type) ? referencesTo(type) : [],

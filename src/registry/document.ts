@@ -5,7 +5,7 @@ import { breakGlassDemand } from "#identity/break-glass-demand";
 import { purposePattern } from "#identity/purpose";
 import { sha256Form } from "#kernel/encoded";
 import { parameterName, typeName } from "#fhir/r4/names";
-import { originTimeoutSecondsMax } from "#fhir/origin";
+import { originTimeoutSecondsMax, typeInteractions } from "#fhir/origin";
 import { regions } from "#kernel/region";
 
 export const slug = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/u);
@@ -363,18 +363,7 @@ const fhirBase = z
 
 const known = z.boolean().optional();
 
-/** Codes of http://hl7.org/fhir/restful-interaction that an origin may support for a type. */
-const originInteraction = z.enum([
-  "read",
-  "vread",
-  "update",
-  "patch",
-  "delete",
-  "history-instance",
-  "history-type",
-  "create",
-  "search-type",
-]);
+const originInteraction = z.enum(typeInteractions);
 
 const capabilities = z
   .strictObject({
