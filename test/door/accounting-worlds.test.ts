@@ -3,6 +3,7 @@ import { test } from "vitest";
 import { starterPolicy } from "../support/outside.ts";
 import { beyond, type Asking, type Comparison, type Question, type Seen } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
+import { restricted } from "../support/fhir-parts.ts";
 
 // An accounting does not reveal whether a patient's record exists: not by its lines, its words, its links,
 // nor by the record of its disclosure.
@@ -10,9 +11,6 @@ import { worldsUnder } from "../support/worlds-under.ts";
 const worlds = worldsUnder(starterPolicy("patrqt").body);
 
 const own = "ann"; // the patient of the individual's tokens
-const restricted = {
-  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
-};
 const address = [{ use: "home" as const, state: "MA", country: "US" }];
 const replaces = (id: string) => [{ type: "replaces" as const, other: { reference: `Patient/${id}` } }];
 const immunization = (id: string): Resource => ({

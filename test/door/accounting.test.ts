@@ -25,6 +25,7 @@ import {
 import { patience } from "../support/patience.ts";
 import { fhirSending } from "../support/fhir-parts.ts";
 import { policyEntry, rule } from "../policy/granting.ts";
+import { type AccountedEvent } from "../support/accounting-lines.ts";
 
 const bundles = mkdtempSync(join(tmpdir(), "phylax-bundles-"));
 const link = (type: string, id: string) => ({ type, other: { reference: `Patient/${id}` } });
@@ -80,23 +81,6 @@ const resources = [
   observation("of-dana", "dana"),
 ];
 writeFileSync(join(bundles, "all.ndjson"), resources.map((resource) => JSON.stringify(resource)).join("\n"));
-
-interface Line {
-  readonly recorded: string;
-  readonly purposeOfEvent: readonly { readonly coding: readonly { readonly code: string }[] }[];
-  readonly agent: readonly {
-    readonly requestor: boolean;
-    readonly who: { readonly identifier?: { readonly value: string } };
-  }[];
-  readonly entity: readonly {
-    readonly what?: { readonly reference: string; readonly type?: string };
-    readonly detail?: readonly {
-      readonly type: string;
-      readonly valueString?: string;
-      readonly valueBase64Binary?: string;
-    }[];
-  }[];
-}
 
 /** The desk that files what patients sign. */
 const deskPolicy = policyEntry(
@@ -172,22 +156,27 @@ async function accounting(
   client: string,
   id: string,
   query = "",
-): Promise<{ readonly lines: readonly Line[]; readonly words: string; readonly text: string }> {
+): Promise<{ readonly lines: readonly AccountedEvent[]; readonly words: string; readonly text: string }> {
   const reply = await ask(client, `Patient/${id}/$disclosures${query}`);
   if (reply.status !== 200) throw new Error(`${reply.status} ${reply.text}`);
   const bundle = JSON.parse(reply.text) as {
-    entry: { search: { mode: string }; resource: Line & { issue?: { details: { text: string } }[] } }[];
+    entry: {
+      search: { mode: string };
+      resource: AccountedEvent & { issue?: { details: { text: string } }[] };
+    }[];
   };
   const lines = bundle.entry.filter(({ search }) => search.mode === "match").map(({ resource }) => resource);
   return { lines, words: bundle.entry.at(-1)?.resource.issue?.[0]?.details.text ?? "", text: reply.text };
 }
-const recipientOf = ({ agent }: Line) => agent.find(({ requestor }) => requestor)?.who.identifier?.value;
-const detailOf = ({ entity }: Line, type: string) => {
+const recipientOf = ({ agent }: AccountedEvent) =>
+  agent.find(({ requestor }) => requestor)?.who.identifier?.value;
+const detailOf = ({ entity }: AccountedEvent, type: string) => {
   const found = entity.flatMap(({ detail = [] }) => detail).find((one) => one.type === type);
   return found?.valueString ?? found?.valueBase64Binary;
 };
-const patientOf = ({ entity }: Line) => entity[0]?.what?.reference;
-const told = (lines: readonly Line[]) => lines.map((line) => `${recipientOf(line)} ${patientOf(line)}`);
+const patientOf = ({ entity }: AccountedEvent) => entity[0]?.what?.reference;
+const told = (lines: readonly AccountedEvent[]) =>
+  lines.map((line) => `${recipientOf(line)} ${patientOf(line)}`);
 
 describe("an accounting of disclosures", () => {
   beforeAll(async () => {
@@ -309,7 +298,9 @@ describe("an accounting of disclosures", () => {
       expect(out).toContain("no proof shows that no line is missing");
     }
     const { lines, text } = await accounting("privacy-officer", "bela");
-    const proof = JSON.parse(Buffer.from(detailOf(lines[0] as Line, "proof") ?? "", "base64").toString()) as {
+    const proof = JSON.parse(
+      Buffer.from(detailOf(lines[0] as AccountedEvent, "proof") ?? "", "base64").toString(),
+    ) as {
       content: string;
     };
     const content = Buffer.from(
@@ -319,7 +310,7 @@ describe("an accounting of disclosures", () => {
     const changed = Buffer.from(JSON.stringify({ ...proof, content: content.toString("base64") })).toString(
       "base64",
     );
-    writeFileSync(file, text.replace(detailOf(lines[0] as Line, "proof") ?? "", changed));
+    writeFileSync(file, text.replace(detailOf(lines[0] as AccountedEvent, "proof") ?? "", changed));
     const told = await command("accounting", "check", file, ...keys);
     expect(told).toMatchObject({ code: 1, out: expect.stringContaining("WRONG: line not of leaf") });
     expect((await command("accounting", "check", file)).code, "without a key").toBe(2);
@@ -510,7 +501,9 @@ describe("an accounting of disclosures", () => {
     const summed = await accounting("privacy-officer", "carl", "?summed=true");
     expect(summed.lines).toHaveLength(1);
     expect(
-      ["number", "disclosed-in-all", "proof"].map((type) => detailOf(summed.lines[0] as Line, type)),
+      ["number", "disclosed-in-all", "proof"].map((type) =>
+        detailOf(summed.lines[0] as AccountedEvent, type),
+      ),
     ).toEqual(["7", "Patient 7", undefined]);
     const single = await accounting(
       "privacy-officer",
@@ -519,7 +512,7 @@ describe("an accounting of disclosures", () => {
     );
     expect(single.lines).toHaveLength(7);
     expect(single.lines.map(({ recorded }) => recorded).toSorted()[6]).toBe(
-      detailOf(summed.lines[0] as Line, "last"),
+      detailOf(summed.lines[0] as AccountedEvent, "last"),
     );
     expect((await accounting("privacy-officer", "carl", "?recipient=payer")).lines).toEqual([]);
     const [first] = single.lines.map(({ recorded }) => recorded).toSorted();
@@ -619,10 +612,12 @@ describe("an accounting of disclosures", () => {
       if (status !== 200) throw new Error(text);
       return text;
     };
-    const beside = (line: Line) =>
+    const beside = (line: AccountedEvent) =>
       line.entity.filter((each) => each.what?.type === "Consent").map(() => detailOf(line, "consent"));
     const linesIn = (text: string) => {
-      const { entry: lines } = JSON.parse(text) as { readonly entry: readonly { readonly resource: Line }[] };
+      const { entry: lines } = JSON.parse(text) as {
+        readonly entry: readonly { readonly resource: AccountedEvent }[];
+      };
       return lines.map(({ resource }) => resource).filter((line) => line.agent !== undefined);
     };
     /** The Consents beside the last line of the clinic. */

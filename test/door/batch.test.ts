@@ -8,7 +8,7 @@ import { r4ResourceTypes } from "#fhir/r4/elements";
 import { eventsOf } from "../support/auditor.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
-import { fhirSending, to } from "../support/fhir-parts.ts";
+import { fhirSending, restricted, to } from "../support/fhir-parts.ts";
 
 const code = { coding: [{ system: "http://loinc.org", code: "8867-4" }] };
 const observation = (patient: string, more: object = {}) => ({
@@ -18,9 +18,6 @@ const observation = (patient: string, more: object = {}) => ({
   subject: to(patient),
   ...more,
 });
-const restricted = {
-  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
-};
 const world = [
   {
     resourceType: "Patient",

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { policyEntry, rule } from "../policy/granting.ts";
-import { fhirSending, to } from "../support/fhir-parts.ts";
+import { fhirSending, restricted, to } from "../support/fhir-parts.ts";
 import { joined, issuerEntry, outsideClient, outsider, outsideToken, askAs } from "../support/outside.ts";
 import { registerMain } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
@@ -10,9 +10,6 @@ import { startDoor, type Door } from "../support/in-process/door.ts";
 
 const writing: Partial<Parameters<typeof rule>[2]> = { interactions: ["read", "search", "create", "update"] };
 const everything = [rule(["Patient", "Observation", "Practitioner", "Organization"], "everything", writing)];
-const restricted = {
-  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
-};
 const observation = (id: string, more: object = {}) => ({
   resourceType: "Observation",
   id,

@@ -4,6 +4,7 @@ import type { PolicyDocument } from "#policy/schema";
 import { starterPolicy } from "../support/outside.ts";
 import { beyond, type Asking, type Question, type Seen } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
+import { restricted } from "../support/fhir-parts.ts";
 
 // What stock clients ask under `patient/` and what a hidden row must not change in the answers: neither
 // bytes nor headers, neither questions to the origin nor the public ledger.
@@ -24,9 +25,6 @@ const policy = {
 const worlds = worldsUnder(policy);
 
 const to = (reference: string) => ({ reference });
-const restricted = {
-  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
-};
 const patient = (id: string): Resource => ({ resourceType: "Patient", id });
 const observation = (id: string, day: number, more: object): Resource => ({
   resourceType: "Observation",

@@ -10,9 +10,9 @@ import {
   observation,
 } from "../support/concerned-world.ts";
 import { inLane } from "../support/lane.ts";
-import { type Question, type Seen } from "../support/two-worlds.ts";
+import type { PlainQuestion, Seen } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
-import { fhirJson, jsonPatch, to } from "../support/fhir-parts.ts";
+import { bundleOf, fhirJson, jsonPatch, to } from "../support/fhir-parts.ts";
 
 // P1 as a property. Two worlds differ in one row of a patient that the client may see. If the answers differ
 // (a `next` link does not count), the record of the second world names the patient in a disclosure.
@@ -45,13 +45,6 @@ const rows: readonly ((patient: string) => Resource)[] = [
     }),
 ];
 
-type Plain = Omit<Question, "by" | "body"> & { readonly body?: object };
-const bundleOf = (type: string, ...entry: readonly object[]): Plain => ({
-  path: "",
-  method: "POST",
-  headers: fhirJson,
-  body: { resourceType: "Bundle", type, entry },
-});
 const get = (url: string) => ({ request: { method: "GET", url } });
 const referring = (reference: string) => ({
   request: { method: "POST", url: "Condition" },
@@ -62,7 +55,7 @@ const referring = (reference: string) => ({
   },
 });
 
-const questions: readonly ((patient: string, type: string) => Plain)[] = [
+const questions: readonly ((patient: string, type: string) => PlainQuestion)[] = [
   (_, type) => ({ path: `${type}/more` }),
   (_, type) => ({ path: `${type}/more`, method: "HEAD" }),
   (_, type) => ({ path: `${type}/more/_history` }),

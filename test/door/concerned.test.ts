@@ -1,7 +1,7 @@
 import { expect as always, test } from "vitest";
 import { type AskerKind } from "../support/askers.ts";
 import { commonWorld, concernedPolicy, encounter, observation } from "../support/concerned-world.ts";
-import { type Seen } from "../support/two-worlds.ts";
+import type { PlainQuestion, Seen } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
 import { fhirJson } from "../support/fhir-parts.ts";
 
@@ -17,16 +17,9 @@ const world = [
   observation("bobs-hiv", "bob", { code: { coding: [{ code: "hiv" }] } }),
 ];
 
-interface Asked {
-  readonly path: string;
-  readonly method?: string;
-  readonly body?: object;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
 async function ask(
   kind: AskerKind,
-  { path, method = "GET", body, headers = fhirJson }: Asked,
+  { path, method = "GET", body, headers = fhirJson }: PlainQuestion,
   origin = world,
 ): Promise<Seen> {
   const by = await worlds.by(kind);

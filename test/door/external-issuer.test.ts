@@ -13,6 +13,7 @@ import {
   starterPolicy,
 } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { must } from "../support/must.ts";
 
 const own = "amara-okafor";
 const other = "jose-nunez";
@@ -58,10 +59,6 @@ const token = (
 ) => outsideToken(must(first), must(app), { ...claims, ...changes }, header);
 const ask = async (path: string, changes: Readonly<Record<string, unknown>> = {}) =>
   askAs(phylax, must(app), await token(changes), path);
-function must<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error("not set up");
-  return value;
-}
 const entries = ({ text }: Reply): readonly { readonly resource: Readonly<Record<string, unknown>> }[] =>
   JSON.parse(text).entry ?? [];
 

@@ -1,9 +1,9 @@
 import type { Resource } from "@medplum/fhirtypes";
 import { test } from "vitest";
 import { commonWorld, concernedPolicy, encounter, observation } from "../support/concerned-world.ts";
-import { type Seen } from "../support/two-worlds.ts";
+import type { PlainQuestion, Seen } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
-import { fhirJson } from "../support/fhir-parts.ts";
+import { entryOf, fhirJson } from "../support/fhir-parts.ts";
 import { inLane } from "../support/lane.ts";
 
 // One request has one budget for all bytes that it holds in memory. Over the budget it is refused with 413
@@ -14,16 +14,9 @@ const worlds = worldsUnder(concernedPolicy);
 const large = (bytes: number) => ({ note: [{ text: "x".repeat(bytes) }] }); // the view hides it
 const many = (count: number, row: (n: number) => Resource) => Array.from({ length: count }, (_, n) => row(n));
 
-interface Asked {
-  readonly path: string;
-  readonly method?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: object;
-}
-
 async function ask(
   world: readonly Resource[],
-  { path, method = "GET", body, headers = fhirJson }: Asked,
+  { path, method = "GET", body, headers = fhirJson }: PlainQuestion,
 ): Promise<Seen> {
   const question = {
     by: await worlds.by("system"),
@@ -41,11 +34,7 @@ async function ask(
 
 const reasons = ({ records }: Seen) =>
   records.flatMap(({ event }) => (event.kind === "refusal" ? [event.outcome?.reason] : []));
-const entry = (method: string, url: string, resource?: object) => ({
-  request: { method, url },
-  ...(resource && { resource }),
-});
-const bundle = (type: string, ...entries: readonly object[]): Asked => ({
+const bundle = (type: string, ...entries: readonly object[]): PlainQuestion => ({
   path: "",
   method: "POST",
   body: { resourceType: "Bundle", type, entry: entries },
@@ -102,7 +91,7 @@ test(
   async ({ expect }) => {
     const world = [...commonWorld, ...many(10, (n) => observation(`o${n}`, "ann", large(1_000_000)))];
     const puts = many(10, (n) => observation(`o${n}`, "ann", { valueInteger: 2 })).map((row) =>
-      entry("PUT", `Observation/${row.id}`, row),
+      entryOf("PUT", `Observation/${row.id}`, row),
     );
     const whole = await ask(world, bundle("transaction", ...puts));
     expect([whole.status, reasons(whole)]).toEqual([413, ["plan_too_large"]]);
@@ -132,7 +121,7 @@ test(
   async ({ expect }) => {
     const rows = many(updates, (n) => observation(`o${n}`, "ann"));
     const hidden = { note: [{ text: "x".repeat(characters - 100) }] };
-    const puts = rows.map((row) => entry("PUT", `Observation/${row.id}`, { ...row, valueInteger: 2 }));
+    const puts = rows.map((row) => entryOf("PUT", `Observation/${row.id}`, { ...row, valueInteger: 2 }));
     const world = [...commonWorld, ...rows.map((row) => Object.assign({}, row, hidden))];
     const done = await ask(world, bundle("transaction", ...puts));
     expect([done.status, reasons(done)]).toEqual([200, []]);
@@ -151,9 +140,9 @@ test(
       ...many(7, (n) => observation(`o${n}`, "ann", { valueString: "x".repeat(1_000_000) })),
     ];
     const put = (n: number) =>
-      entry("PUT", `Observation/o${n}`, observation(`o${n}`, "ann", { valueString: "y".repeat(400_000) }));
+      entryOf("PUT", `Observation/o${n}`, observation(`o${n}`, "ann", { valueString: "y".repeat(400_000) }));
     const reads = many(6, (n) => observation(`o${n}`, "ann")).map(({ id }) =>
-      entry("GET", `Observation/${id}`),
+      entryOf("GET", `Observation/${id}`),
     );
     const both = await ask(world, bundle("batch", put(6), ...reads));
     const { entry: answers } = JSON.parse(both.body.toString("utf8")) as {
@@ -172,10 +161,10 @@ test(
       encounter("v", "ann"),
       observation("o", "ann", { ...large(hidden), encounter: { reference: "Encounter/v" } }),
     ];
-    const hop = entry("GET", "Encounter?_has:Observation:encounter:status=final");
+    const hop = entryOf("GET", "Encounter?_has:Observation:encounter:status=final");
     const bodyOf = (characters: number) =>
       JSON.stringify(
-        bundle("batch", hop, entry("POST", "Observation", { text: "x".repeat(characters) })).body,
+        bundle("batch", hop, entryOf("POST", "Observation", { text: "x".repeat(characters) })).body,
       );
     const bytesMax = 4_194_304;
     for (const free of [100, 2_000, 9_000, 70_000]) {

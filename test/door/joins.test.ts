@@ -3,7 +3,7 @@ import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import { openLedger } from "../support/auditor.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
-import { to } from "../support/fhir-parts.ts";
+import { restricted, to } from "../support/fhir-parts.ts";
 import { policyEntry, rule } from "../policy/granting.ts";
 
 // Two families' records at one clinic. Joins could leak between them.
@@ -11,9 +11,6 @@ const category = (code: string) => [
   { coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code }] },
 ];
 const code = (text: string) => ({ coding: [{ system: "http://loinc.org", code: text }] });
-const restricted = {
-  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
-};
 const world = [
   { resourceType: "Organization", id: "clinic", name: "Clinic" },
   { resourceType: "Practitioner", id: "vera", name: [{ family: "Vera" }] },

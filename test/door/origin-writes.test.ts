@@ -4,9 +4,9 @@ import { memoryOrigin } from "../../sandbox/origin/memory-origin.ts";
 import { commonWorld, concernedPolicy, condition, observation } from "../support/concerned-world.ts";
 import { handlerOf } from "../support/in-process/memory-handler.ts";
 import type { Handler } from "../support/in-process/network.ts";
-import { type Seen } from "../support/two-worlds.ts";
+import type { PlainQuestion, Seen } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
-import { fhirJson } from "../support/fhir-parts.ts";
+import { entryOf, fhirJson } from "../support/fhir-parts.ts";
 
 // The meaning of an origin's answer to a write. A write is done only if the answer says so. An unknown
 // result is answered and recorded as unknown.
@@ -14,12 +14,6 @@ import { fhirJson } from "../support/fhir-parts.ts";
 const worlds = worldsUnder(concernedPolicy);
 
 const stored = [...commonWorld, observation("o1", "ann"), observation("o2", "ann")];
-
-interface Asked {
-  readonly path: string;
-  readonly method?: string;
-  readonly body?: object;
-}
 
 /** An origin with these rows that gives this answer to a write. */
 function writing(
@@ -37,7 +31,7 @@ function writing(
 
 async function ask(
   origin: Handler,
-  { path, method = "POST", body }: Asked,
+  { path, method = "POST", body }: PlainQuestion,
   registry?: object,
 ): Promise<Seen> {
   const question = {
@@ -64,19 +58,15 @@ const sent = ({ questions }: Seen) =>
 const put = { path: "Observation/o1", method: "PUT", body: observation("o1", "ann", { valueInteger: 1 }) };
 const create = { path: "Condition", body: condition("new", "ann") };
 const remove = { path: "Observation/o1", method: "DELETE" };
-const entry = (method: string, url: string, resource?: object) => ({
-  request: { method, url },
-  ...(resource && { resource }),
-});
 const transaction = {
   path: "",
   body: {
     resourceType: "Bundle",
     type: "transaction",
     entry: [
-      entry("POST", "Condition", condition("new", "ann")),
-      entry("PUT", "Observation/o1", observation("o1", "ann", { valueInteger: 1 })),
-      entry("GET", "Patient/ann"),
+      entryOf("POST", "Condition", condition("new", "ann")),
+      entryOf("PUT", "Observation/o1", observation("o1", "ann", { valueInteger: 1 })),
+      entryOf("GET", "Patient/ann"),
     ],
   },
 };
@@ -348,7 +338,7 @@ test("if the registry does not state the server's write behaviour, neither trans
   expect(metadata.body.toString("utf8")).not.toContain('"code":"delete"');
   const batch = {
     path: "",
-    body: { resourceType: "Bundle", type: "batch", entry: [entry("DELETE", "Observation/o1")] },
+    body: { resourceType: "Bundle", type: "batch", entry: [entryOf("DELETE", "Observation/o1")] },
   };
   expect(
     JSON.parse(

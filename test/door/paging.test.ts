@@ -7,6 +7,7 @@ import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import { eventsOf } from "../support/auditor.ts";
 import { startPagingOrigin, type PagingOrigin, type Row } from "../support/paging-origin.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { restricted } from "../support/fhir-parts.ts";
 
 let phylax: Door;
 let origin: PagingOrigin;
@@ -19,9 +20,6 @@ afterAll(async () => {
   await origin.close();
 });
 
-const restricted = {
-  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
-};
 const observation = (id: string, isHidden: boolean, more: object = {}): Row => ({
   resourceType: "Observation",
   id,

@@ -4,6 +4,7 @@ import { fakeTime } from "../support/in-process/fake-time.ts";
 import type { Remote } from "../support/in-process/remote.ts";
 import { inLane } from "../support/lane.ts";
 import { newKey, observation, startKeyedWorld } from "../support/keyed-world.ts";
+import { entryOf } from "../support/fhir-parts.ts";
 
 /*
  * Each part that a request depends on fails alone, in each of four ways, under each kind of request. Every request is
@@ -71,10 +72,6 @@ const ask = (method: string, path: string, body?: object, key?: string) =>
     ...(body && { body }),
     ...(key !== undefined && { key }),
   });
-const entry = (method: string, url: string, resource?: object) => ({
-  request: { method, url },
-  ...(resource && { resource }),
-});
 const ways = {
   read: () => ask("GET", "Patient/amara"),
   write: () => ask("POST", "Observation", observation()),
@@ -85,9 +82,9 @@ const ways = {
       resourceType: "Bundle",
       type: "batch",
       entry: [
-        entry("GET", "Patient/amara"),
-        entry("POST", "Observation", observation()),
-        entry("GET", "Patient/bela"),
+        entryOf("GET", "Patient/amara"),
+        entryOf("POST", "Observation", observation()),
+        entryOf("GET", "Patient/bela"),
       ],
     }),
 } as const;

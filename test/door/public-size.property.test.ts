@@ -12,9 +12,9 @@ import {
 } from "../support/concerned-world.ts";
 import { failForMarkedRows, faults } from "../support/faulty-rows.ts";
 import { inLane } from "../support/lane.ts";
-import { type Question } from "../support/two-worlds.ts";
+import type { PlainQuestion } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
-import { fhirJson, jsonPatch, to } from "../support/fhir-parts.ts";
+import { bundleOf, entryOf, fhirJson, jsonPatch, to } from "../support/fhir-parts.ts";
 
 // The public part of the ledger (docs/ledger-format.md §9). In two worlds that a client may not tell apart,
 // each question makes the same number of public leaves with the same lengths, whatever the length of the
@@ -66,20 +66,9 @@ const pairs: Readonly<Record<string, readonly [readonly Resource[], readonly Res
   ...Object.fromEntries(faulty),
 };
 
-type Plain = Omit<Question, "by" | "body"> & { readonly body?: object };
-const bundleOf = (type: string, ...entry: readonly object[]): Plain => ({
-  path: "",
-  method: "POST",
-  headers: fhirJson,
-  body: { resourceType: "Bundle", type, entry },
-});
-const entry = (method: string, url: string, resource?: object) => ({
-  request: { method, url },
-  ...(resource && { resource }),
-});
 const visit = encounter("x", "ann");
 
-const questions: Readonly<Record<string, Plain>> = {
+const questions: Readonly<Record<string, PlainQuestion>> = {
   read: { path: "Observation/x" },
   "read of a patient": { path: "Patient/x" },
   "read of a shown one": { path: "Observation/shown" },
@@ -129,22 +118,22 @@ const questions: Readonly<Record<string, Plain>> = {
   },
   batch: bundleOf(
     "batch",
-    entry("GET", "Observation/x"),
-    entry("DELETE", "Observation/x"),
-    entry("PUT", "Encounter/x", visit),
-    entry("GET", "Patient/x"),
-    entry("GET", "Observation"),
+    entryOf("GET", "Observation/x"),
+    entryOf("DELETE", "Observation/x"),
+    entryOf("PUT", "Encounter/x", visit),
+    entryOf("GET", "Patient/x"),
+    entryOf("GET", "Observation"),
   ),
   "transaction that is refused": bundleOf(
     "transaction",
-    entry("POST", "Condition", condition("n", "ann")),
-    entry("DELETE", "Observation/x"),
+    entryOf("POST", "Condition", condition("n", "ann")),
+    entryOf("DELETE", "Observation/x"),
   ),
   "transaction with reads": bundleOf(
     "transaction",
-    entry("POST", "Condition", condition("n", "ann")),
-    entry("GET", "Observation/x"),
-    entry("GET", "Observation"),
+    entryOf("POST", "Condition", condition("n", "ann")),
+    entryOf("GET", "Observation/x"),
+    entryOf("GET", "Observation"),
   ),
 };
 

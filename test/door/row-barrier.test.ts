@@ -5,10 +5,16 @@ import { RowShareSpent } from "#fhir/search/row-work";
 import { Page } from "#phi/page";
 import { RowViews } from "#phi/row-views";
 import { commonWorld, concernedPolicy, observation } from "../support/concerned-world.ts";
-import { fhirJson, jsonPatch, to } from "../support/fhir-parts.ts";
+import { bundleOf, fhirJson, jsonPatch, to } from "../support/fhir-parts.ts";
 import type { Handler } from "../support/in-process/network.ts";
 import { inLane } from "../support/lane.ts";
-import { beyond, type Difference, type Question, type Seen } from "../support/two-worlds.ts";
+import {
+  beyond,
+  type Difference,
+  type PlainQuestion,
+  type Question,
+  type Seen,
+} from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
 
 /*
@@ -79,20 +85,13 @@ const faulty = observation("x", "ann", { ...marked("ann"), encounter: to("Encoun
 /** A row of a patient whom the asker does not reach. */
 const hiddenFaulty = observation("x", "cy", marked("cy"));
 
-type Plain = Omit<Question, "by" | "body"> & { readonly body?: object };
-const bundle = (type: string, ...entry: readonly object[]): Plain => ({
-  path: "",
-  method: "POST",
-  headers: fhirJson,
-  body: { resourceType: "Bundle", type, entry },
-});
 const get = (url: string) => ({ request: { method: "GET", url } });
 
 /**
  * Every kind of page that may have the row, with the status that it has without the row. `isRead`: it has rows that no
  * search found.
  */
-const pages: readonly (Plain & { readonly status: number; readonly isRead?: true })[] = [
+const pages: readonly (PlainQuestion & { readonly status: number; readonly isRead?: true })[] = [
   { path: "Observation", status: 200 },
   { path: "Observation?_count=1", status: 200 },
   { path: "Observation?date=2026-01-01", status: 200 },
@@ -114,7 +113,7 @@ const pages: readonly (Plain & { readonly status: number; readonly isRead?: true
   { path: "Patient/ann/$everything", status: 200 },
   { path: "Observation/$lastn?patient=ann", status: 200 },
   {
-    ...bundle("batch", get("Observation"), get("Observation/x"), get("Observation/good")),
+    ...bundleOf("batch", get("Observation"), get("Observation/x"), get("Observation/good")),
     status: 200,
     isRead: true,
   },
@@ -130,7 +129,7 @@ const pages: readonly (Plain & { readonly status: number; readonly isRead?: true
 ];
 
 /** The row itself is as an absent row. Only the forms that read its facts reach a planted fault. */
-const alone: readonly Plain[] = [
+const alone: readonly PlainQuestion[] = [
   { path: "Observation/x" },
   { path: "Observation/x", method: "HEAD" },
   { path: "Observation/x/_history/1" },
@@ -146,7 +145,7 @@ const alone: readonly Plain[] = [
 ];
 
 const unjudgedIn = ({ records }: Seen) => Math.max(0, ...records.map(({ event }) => event.unjudged ?? 0));
-const asQuestion = (by: Question["by"], { body, path, method, headers }: Plain): Question => ({
+const asQuestion = (by: Question["by"], { body, path, method, headers }: PlainQuestion): Question => ({
   by,
   path,
   ...(method !== undefined && { method }),

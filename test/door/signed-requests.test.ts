@@ -20,6 +20,7 @@ import {
 } from "../support/outside.ts";
 import { signedFields, type Signing } from "../support/sign-request.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { must } from "../support/must.ts";
 
 const issuer = await outsider("https://issuer.outside.example", "phylax");
 const key = await newKey("EdDSA", "requests-1");
@@ -93,10 +94,6 @@ afterAll(async () => {
   origin.close();
 });
 
-function must<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error("not set up");
-  return value;
-}
 const recordOf = async (reply: Reply) => (await eventsOf(phylax.dev, reply.headers["x-request-id"]))[0];
 const bound = (more: object = {}) =>
   outsideToken(issuer, must(certificate), { client_id: "signing-app", scope: "system/*.rs", ...more });

@@ -3,12 +3,10 @@ import { eventsOf } from "../support/auditor.ts";
 import { starterPolicy } from "../support/outside.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { restricted } from "../support/fhir-parts.ts";
 
 // ADR 114: a number over a whole type is answered for types that name no patient.
 
-const restricted = {
-  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
-};
 const organization = (id: string, more: object = {}) => ({
   resourceType: "Organization",
   id,

@@ -4,7 +4,7 @@ import { eventsOf } from "../support/auditor.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
 import { breakLedger } from "../support/shards.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
-import { fhirSending, to } from "../support/fhir-parts.ts";
+import { fhirSending, restricted, to } from "../support/fhir-parts.ts";
 
 const loinc = (code: string) => ({ coding: [{ system: "http://loinc.org", code }] });
 const observation = (id: string, patient: string, more: object = {}) => ({
@@ -17,9 +17,6 @@ const observation = (id: string, patient: string, more: object = {}) => ({
   note: [{ text: `canary-note-of-${id}` }],
   ...more,
 });
-const restricted = {
-  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
-};
 const patient = (id: string, family: string) => ({
   resourceType: "Patient",
   id,

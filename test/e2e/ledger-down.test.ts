@@ -22,7 +22,7 @@ import {
 import type { PolicyRule } from "#policy/schema";
 import { breakLedger, inEachShard } from "../support/shards.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
-import { fhirSending } from "../support/fhir-parts.ts";
+import { entryOf, fhirSending } from "../support/fhir-parts.ts";
 
 /**
  * P1: while the ledger cannot record, nothing is disclosed, no write reaches the origin and no operator's
@@ -128,10 +128,6 @@ const patch = (path: string) =>
   });
 const { id: _id, ...fresh } = observation("fresh");
 const named = (name: string) => ({ ...fresh, identifier: [{ system: "urn:test", value: name }] });
-const entry = (method: string, url: string, resource?: object) => ({
-  request: { method, url },
-  ...(resource && { resource }),
-});
 const bundle = (type: string, entries: readonly object[]) =>
   put("POST", "", { resourceType: "Bundle", type, entry: entries });
 const posted = (path: string, form: string) =>
@@ -255,20 +251,20 @@ const ways: Readonly<Record<string, Way>> = {
     ask(`Observation?_id=conditional-delete-${round}`, { method: "DELETE" }),
   ),
   "batch of reads": shown(() =>
-    bundle("batch", [entry("GET", "Patient/amara"), entry("GET", "Observation?patient=amara")]),
+    bundle("batch", [entryOf("GET", "Patient/amara"), entryOf("GET", "Observation?patient=amara")]),
   ),
   "batch of writes": answered(200, (round) =>
     bundle("batch", [
-      entry("POST", "Observation", fresh),
-      entry("DELETE", `Observation/batch-${round}`),
-      entry("GET", "Patient/amara"),
+      entryOf("POST", "Observation", fresh),
+      entryOf("DELETE", `Observation/batch-${round}`),
+      entryOf("GET", "Patient/amara"),
     ]),
   ),
-  "transaction of reads": shown(() => bundle("transaction", [entry("GET", "Patient/amara")])),
+  "transaction of reads": shown(() => bundle("transaction", [entryOf("GET", "Patient/amara")])),
   "transaction of writes": answered(200, (round) =>
     bundle("transaction", [
-      entry("POST", "Observation", fresh),
-      entry("DELETE", `Observation/transaction-${round}`),
+      entryOf("POST", "Observation", fresh),
+      entryOf("DELETE", `Observation/transaction-${round}`),
     ]),
   ),
 

@@ -16,6 +16,7 @@ import { appOf, Browser, pageOf } from "../support/browser.ts";
 import { LogWatch } from "../support/log-watch.ts";
 import { PatientWeb, scope, typed, type SignedIn } from "../support/patient-web.ts";
 import { sharedTestStack, type TestStack } from "../support/stack.ts";
+import { must } from "../support/must.ts";
 
 let phylax: TestStack;
 let app: PatientWeb;
@@ -29,11 +30,6 @@ afterAll(async () => {
   await app.close();
   await phylax.close();
 });
-
-function must<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error("not set up");
-  return value;
-}
 
 test("a patient signs in, and the app reads that patient's record and no further record", async ({
   expect,

@@ -21,6 +21,7 @@ import { PatientWeb, scope, typed } from "../support/patient-web.ts";
 import { SmartApp } from "../support/smart-app.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 import { patience } from "../support/patience.ts";
+import { must } from "../support/must.ts";
 
 const root = join(import.meta.dirname, "../..");
 let phylax: TestStack;
@@ -99,10 +100,6 @@ const register = (binding: Readonly<Record<string, unknown>>) =>
     ),
   );
 
-function must<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error("not set up");
-  return value;
-}
 // Node's fetch accepts it (undici)
 const get = async (url: string) => (await fetch(url, { dispatcher } as RequestInit)).json();
 const statusOf = (call: Promise<unknown>) =>

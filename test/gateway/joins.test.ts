@@ -9,13 +9,11 @@ import type { PolicyDocument } from "#policy/schema";
 import { err, ok } from "#kernel/result";
 import { policy, rule } from "../policy/granting.ts";
 import { sessionOf } from "../support/origin-session.ts";
+import { restricted } from "../support/fhir-parts.ts";
 
 const base = "https://api.example/v1/fhir/main";
 const origin = "https://origin.internal/fhir";
 const to = (reference: string) => ({ reference });
-const restricted = {
-  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
-};
 
 /** A world of two patients, each called x. Its origin ignores every parameter and includes every row in every answer. */
 const world: readonly {

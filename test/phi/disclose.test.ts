@@ -1,22 +1,13 @@
-import { RowBarrier } from "#fhir/row-barrier";
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { instant } from "#kernel/clock";
 import { Discloser } from "#phi/disclose";
 import type { DisclosedWindow, Disclosure } from "#phi/disclosure";
 import { Page } from "#phi/page";
-import { Residences } from "#residence/row-residences";
 import type { PolicyDocument } from "#policy/schema";
 import { decide, policy, rule } from "../policy/granting.ts";
-import { disclose } from "./disclosing.ts";
+import { basesOfAnswer, disclose } from "./disclosing.ts";
 
-const bases = {
-  origin: "https://origin.internal/fhir",
-  public: "https://api.example/v1/fhir/main",
-  name: "main",
-  residences: new Residences(instant(0)),
-  barrier: new RowBarrier(),
-};
+const bases = basesOfAnswer();
 const lab = { coding: [{ system: "urn:c", code: "lab" }] };
 const open = policy(
   rule(["Observation"], ["category", "code", "subject", "valueQuantity", "performer", "note"], {

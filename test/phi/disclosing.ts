@@ -1,12 +1,24 @@
 import { readFrame } from "#fhir/bundle";
 import { EntrySplitter } from "#fhir/json/entry-splitter";
+import { RowBarrier } from "#fhir/row-barrier";
+import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser, type DisclosureRefusal } from "#phi/disclose";
 import type { NamedBases } from "#phi/row-views";
 import type { DisclosedWindow, Disclosure } from "#phi/disclosure";
 import { Page } from "#phi/page";
 import type { PolicyDocument } from "#policy/schema";
+import { Residences } from "#residence/row-residences";
 import { decide } from "../policy/granting.ts";
+
+/** The bases of an answer of `main`, and what is noted of its rows. */
+export const basesOfAnswer = () => ({
+  origin: "https://origin.internal/fhir",
+  public: "https://api.example/v1/fhir/main",
+  name: "main",
+  residences: new Residences(instant(0)),
+  barrier: new RowBarrier(),
+});
 
 /** The released part of an origin's answer, as a whole: for a search its only page. */
 export function disclose(

@@ -1,20 +1,11 @@
-import { RowBarrier } from "#fhir/row-barrier";
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { elementsOf } from "#fhir/r4/elements";
-import { instant } from "#kernel/clock";
-import { Residences } from "#residence/row-residences";
 import type { PolicyDocument } from "#policy/schema";
 import { policy, rule } from "../policy/granting.ts";
-import { disclose } from "./disclosing.ts";
+import { basesOfAnswer, disclose } from "./disclosing.ts";
 
-const bases = {
-  origin: "https://origin.internal/fhir",
-  public: "https://api.example/v1/fhir/main",
-  name: "main",
-  residences: new Residences(instant(0)),
-  barrier: new RowBarrier(),
-};
+const bases = basesOfAnswer();
 const everything = policy(rule(["Patient", "Observation", "Organization", "Practitioner"], "everything"));
 const some = policy(rule(["Patient"], ["gender", "telecom"]), rule(["Observation"], ["code", "value[x]"]));
 function left(request: string, resource: object, document: PolicyDocument): Record<string, unknown> {

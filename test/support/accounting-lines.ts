@@ -9,8 +9,12 @@ export interface AccountedEvent {
     readonly who: { readonly identifier?: { readonly value: string } };
   }[];
   readonly entity: readonly {
-    readonly what?: { readonly reference: string };
-    readonly detail?: readonly { readonly type: string; readonly valueString?: string }[];
+    readonly what?: { readonly reference: string; readonly type?: string };
+    readonly detail?: readonly {
+      readonly type: string;
+      readonly valueString?: string;
+      readonly valueBase64Binary?: string;
+    }[];
   }[];
 }
 

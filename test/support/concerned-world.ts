@@ -1,9 +1,6 @@
 import type { Resource } from "@medplum/fhirtypes";
-import { to } from "./fhir-parts.ts";
+import { restricted, to } from "./fhir-parts.ts";
 
-const restricted = {
-  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
-};
 const category = (code: string) => [
   { coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code }] },
 ];

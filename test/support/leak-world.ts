@@ -1,13 +1,10 @@
 import type { Held } from "./ignoring-origin.ts";
-import { to } from "./fhir-parts.ts";
+import { restricted, to } from "./fhir-parts.ts";
 
 const coding = (system: string, code: string) => ({ coding: [{ system, code }] });
 const category = (code: string) => [
   coding("http://terminology.hl7.org/CodeSystem/observation-category", code),
 ];
-const restricted = {
-  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
-};
 const text = (canary: string) => ({
   status: "generated",
   div: `<div xmlns="http://www.w3.org/1999/xhtml">${canary}</div>`,

@@ -32,6 +32,9 @@ export interface Question extends Sending {
   readonly path: string;
 }
 
+/** A question without its asker; the body is written as JSON. */
+export type PlainQuestion = Omit<Question, "by" | "body"> & { readonly body?: object };
+
 /**
  * A question, or a function that derives it from the earlier answers of the same world: the next page, the
  * version that was read.

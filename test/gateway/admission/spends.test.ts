@@ -1,18 +1,9 @@
-import { RowBarrier } from "#fhir/row-barrier";
 import { test } from "vitest";
 import { recordsSpent, recordSpends } from "#gateway/admission/spends";
-import { instant } from "#kernel/clock";
-import { Residences } from "#residence/row-residences";
-import { disclose } from "../../phi/disclosing.ts";
+import { basesOfAnswer, disclose } from "../../phi/disclosing.ts";
 import { policy, rule } from "../../policy/granting.ts";
 
-const bases = {
-  origin: "https://origin.internal/fhir",
-  public: "https://api.example/v1/fhir/main",
-  name: "main",
-  residences: new Residences(instant(0)),
-  barrier: new RowBarrier(),
-};
+const bases = basesOfAnswer();
 const clinical = policy(rule(["Bundle", "Parameters", "List", "Observation", "Patient"], "everything"));
 const who = {
   client: { id: "app" },

@@ -13,13 +13,11 @@ import { evaluate } from "#policy/evaluate";
 import { policy, rule } from "../../policy/granting.ts";
 import { inLane } from "../../support/lane.ts";
 import { sessionOf } from "../../support/origin-session.ts";
+import { restricted } from "../../support/fhir-parts.ts";
 
 const base = "https://api.example/v1/fhir/main";
 const internal = "https://origin.internal/fhir";
 const types = Object.keys(r4Participants);
-const isHidden = {
-  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
-};
 
 interface Row {
   readonly resourceType: string;
@@ -50,7 +48,7 @@ const rowOf = (type: string, n: number) =>
     })
     .map(({ owners, taking, hidden }): Row => {
       const row = { resourceType: type, id: `r${n}` };
-      if (hidden === 0) Object.assign(row, { meta: isHidden });
+      if (hidden === 0) Object.assign(row, { meta: restricted });
       if (owners.length > 0) Object.assign(row, placed(type, r4Owners[type] ?? "", owners));
       for (const [index, path] of (r4Participants[type] ?? "").split(" ").entries()) {
         const chosen = taking[index] ?? [];
@@ -356,7 +354,7 @@ test("a sorted search whose parts are too many to merge is refused by the name o
     ...day(2),
     performer: [{ reference: "Patient/ann" }],
   };
-  const hidden = { ...performed, id: "h", meta: isHidden };
+  const hidden = { ...performed, id: "h", meta: restricted };
   const first = async (rows: readonly Row[]) => {
     const found = await paged(
       "Observation?_sort=date&_count=1000",

@@ -1,7 +1,7 @@
 import type { Bundle, Observation, OperationOutcome, Patient, Resource } from "@medplum/fhirtypes";
 import { afterAll, test } from "vitest";
 import { startOrigin } from "../../../sandbox/origin/server.ts";
-import { fhirSending } from "../../support/fhir-parts.ts";
+import { fhirSending, readReply, type FhirReply } from "../../support/fhir-parts.ts";
 
 const origin = await startOrigin();
 afterAll(() => origin.close());
@@ -58,29 +58,17 @@ const stored: object[] = [
 ];
 await origin.load(stored as Resource[]); // each of them a resource
 
-interface Answered<T> {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly text: string;
-  readonly body: T;
-}
-async function get<T>(
+const get = async <T>(
   path: string,
   headers: Record<string, string> = {},
   method = "GET",
-): Promise<Answered<T>> {
-  const response = await fetch(`${origin.url}/${path}`, {
-    method,
-    headers: { accept: "application/fhir+json", ...headers },
-  });
-  const text = await response.text();
-  return {
-    status: response.status,
-    headers: response.headers,
-    text,
-    body: text === "" ? undefined : JSON.parse(text),
-  };
-}
+): Promise<FhirReply<T>> =>
+  readReply(
+    await fetch(`${origin.url}/${path}`, {
+      method,
+      headers: { accept: "application/fhir+json", ...headers },
+    }),
+  );
 const ids = async (path: string) =>
   ((await get<Bundle>(path)).body.entry ?? []).map(({ resource }) => resource?.id);
 

@@ -3,7 +3,7 @@ import { afterAll, test } from "vitest";
 import { parseExact } from "../../../sandbox/origin/exact-json.ts";
 import type { OriginRequest } from "../../../sandbox/origin/memory-origin.ts";
 import { startOrigin } from "../../../sandbox/origin/server.ts";
-import { fhirSending } from "../../support/fhir-parts.ts";
+import { fhirSending, readReply, type FhirReply } from "../../support/fhir-parts.ts";
 
 const requests: OriginRequest[] = [];
 const origin = await startOrigin({ onRequest: (request) => requests.push(request) });
@@ -39,22 +39,8 @@ await origin.load([
   ) as Resource,
 ]); // an Observation
 
-interface Answered<T> {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly text: string;
-  readonly body: T;
-}
-async function call<T = OperationOutcome>(path: string, init?: RequestInit): Promise<Answered<T>> {
-  const response = await fetch(`${origin.url}/${path}`, init);
-  const text = await response.text();
-  return {
-    status: response.status,
-    headers: response.headers,
-    text,
-    body: text === "" ? undefined : JSON.parse(text),
-  };
-}
+const call = async <T = OperationOutcome>(path: string, init?: RequestInit): Promise<FhirReply<T>> =>
+  readReply(await fetch(`${origin.url}/${path}`, init));
 const send = <T>(method: string, path: string, body: string, type = "application/fhir+json") =>
   call<T>(path, { method, body, headers: { "content-type": type } });
 const found = async (query: string) =>

@@ -2,37 +2,25 @@ import type { Binary, Bundle, Observation, OperationOutcome, Patient } from "@me
 import { Client } from "fhir-kit-client";
 import { afterAll, test } from "vitest";
 import { startOrigin } from "../../../sandbox/origin/server.ts";
+import { readReply, type FhirReply } from "../../support/fhir-parts.ts";
 
 const origin = await startOrigin();
 afterAll(() => origin.close());
 
-interface Answered<T> {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly text: string;
-  /** Undefined: no body, or a body without JSON. */
-  readonly body: T;
-}
-async function send<T = Patient>(
+const send = async <T = Patient>(
   method: string,
   path: string,
   body?: unknown,
   headers: Record<string, string> = {},
   base = origin.url,
-): Promise<Answered<T>> {
-  const response = await fetch(`${base}/${path}`, {
-    method,
-    headers: { "content-type": "application/fhir+json", ...headers },
-    ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
-  });
-  const text = await response.text();
-  return {
-    status: response.status,
-    headers: response.headers,
-    text,
-    body: text.startsWith("{") ? JSON.parse(text) : undefined,
-  };
-}
+): Promise<FhirReply<T>> =>
+  readReply(
+    await fetch(`${base}/${path}`, {
+      method,
+      headers: { "content-type": "application/fhir+json", ...headers },
+      ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    }),
+  );
 const patient = (more: object = {}) => ({ resourceType: "Patient", ...more });
 const jsonPatch = { "content-type": "application/json-patch+json" };
 const stored = async (id: string) => (await send("GET", `Patient/${id}`)).body;
