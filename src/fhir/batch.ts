@@ -2,6 +2,7 @@ import { httpVerbs, type HttpVerb } from "./http-verb.ts";
 import { idForm } from "#fhir/r4/names";
 import { err, ok, type Result } from "#kernel/result";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { isContentType } from "./route.ts";
 import { encodedQuery } from "#fhir/search/query";
 
 /**
@@ -99,6 +100,7 @@ export const isWriteOfType = ({ method, segments }: Pick<BatchEntry, "method" | 
 function withNames(entries: readonly BatchEntry[]): readonly BatchEntry[] {
   const taken = new Set(entries.map(({ fullUrl }) => fullUrl));
   const names = new Map<string, string>();
+  const contentNames = new Set(entries.flatMap((entry) => (isNewContent(entry) ? [entry.fullUrl] : [])));
   let last = 0;
   for (const entry of entries) {
     const { fullUrl } = entry;
@@ -108,6 +110,7 @@ function withNames(entries: readonly BatchEntry[]): readonly BatchEntry[] {
     names.set(fullUrl, nameOf(last));
   }
   if (![...taken].some(isAddress)) return entries;
+  const contentAt = (url: string) => (contentNames.has(url) ? names.get(url) : undefined);
   return entries.map(({ fullUrl, resource, ...entry }) => {
     const { root = "" } = restful.exec(fullUrl ?? "")?.groups ?? {};
     const meant = (reference: string) => {
@@ -117,7 +120,7 @@ function withNames(entries: readonly BatchEntry[]): readonly BatchEntry[] {
     return {
       ...entry,
       fullUrl: names.get(fullUrl ?? "") ?? fullUrl,
-      resource: resource && (withReferences(resource, meant) as JsonObject),
+      resource: resource && (withMembers(withReferences(resource, meant), "url", contentAt) as JsonObject),
     };
   });
 }
@@ -207,17 +210,44 @@ function repeatedIn(entries: readonly BatchEntry[]): number | undefined {
  * Copies a tree and replaces the text of each reference (only `Reference.reference`, not `canonical` and
  * the like). A reference stays if `replaced` returns `undefined`.
  */
-export function withReferences(value: Json, replaced: (reference: string) => string | undefined): Json {
-  if (isArray(value)) return value.map((item) => withReferences(item, replaced));
+export const withReferences = (value: Json, replaced: (reference: string) => string | undefined): Json =>
+  withMembers(value, "reference", replaced);
+
+function withMembers(
+  value: Json,
+  called: "reference" | "url",
+  replaced: (text: string) => string | undefined,
+): Json {
+  if (isArray(value)) return value.map((item) => withMembers(item, called, replaced));
   if (!isObject(value)) return value;
   return Object.fromEntries(
     Object.entries(value).map(([name, member]) => [
       name,
-      name === "reference" && typeof member === "string"
+      name === called && typeof member === "string"
         ? (replaced(member) ?? member)
-        : withReferences(member, replaced),
+        : withMembers(member, called, replaced),
     ]),
   );
+}
+
+const isNewContent = ({ method, segments: [type] }: BatchEntry): boolean =>
+  method === "POST" && isContentType(type);
+
+/**
+ * The new Binaries of a transaction to which another entry leads: by the URL of an attachment, or because the Binary's
+ * `securityContext` names a resource that the transaction creates.
+ */
+export function attachedContent(entries: readonly BatchEntry[]): ReadonlySet<BatchEntry> {
+  const [urls, created] = [new Set<string>(), new Set<string>()];
+  for (const { method, segments, fullUrl, resource } of entries) {
+    if (resource === undefined || isContentType(segments[0])) continue;
+    if (method === "POST" && fullUrl !== undefined) created.add(fullUrl);
+    withMembers(resource, "url", (url) => void urls.add(url));
+  }
+  const isLedTo = ({ fullUrl, resource }: BatchEntry) =>
+    (fullUrl !== undefined && urls.has(fullUrl)) ||
+    [...referencesIn(resource?.["securityContext"] ?? {})].some((name) => created.has(name));
+  return new Set(entries.filter((entry) => isNewContent(entry) && isLedTo(entry)));
 }
 
 /** All references of a resource, once. */

@@ -14,7 +14,7 @@ import {
 } from "./listing.ts";
 import { inEncounter, ownedBy } from "#fhir/search/owner-parameter";
 import { httpVerbs, type HttpVerb } from "./http-verb.ts";
-import { isAttachmentLink, readRoute, type Route, type RouteRefusal } from "./route.ts";
+import { isAttachmentLink, isContentType, readRoute, type Route, type RouteRefusal } from "./route.ts";
 import { readQuery, type QueryPair, type QueryRefusal } from "#fhir/search/query";
 import {
   isOfPresentation,
@@ -197,7 +197,10 @@ export function readInteraction(
     case "fileConsent":
     case "revokeConsent":
     case "validate": {
-      const refusal = refuseBesidePresentation("type" in request ? request.type : undefined, pairs.value);
+      // Medplum's client names the file of an upload: a hint for a store of files, which this gateway is not.
+      const isUpload = request.kind === "create" && isContentType(request.type);
+      const stated = isUpload ? pairs.value.filter(({ name }) => name !== "_filename") : pairs.value;
+      const refusal = refuseBesidePresentation("type" in request ? request.type : undefined, stated);
       return refusal === undefined ? ok(request) : err(refusal);
     }
   }

@@ -4,3 +4,9 @@
  */
 export const isMet = (parameter: string): boolean =>
   /^(?:charset\s*=\s*"?utf-?8"?|fhirversion\s*=\s*"?4\.0(?:\.\d)?"?)?$/u.test(parameter.trim());
+
+// RFC 9110 §8.3.1. Another text is no media type, and a browser would guess.
+const mediaType = /^[\w!#$&^.+-]{1,127}\/[\w!#$&^.+-]{1,127}(?:; ?[\w.+=-]{1,99})?$/u;
+
+/** True for a media type with one parameter at most. */
+export const isMediaType = (text: string): boolean => mediaType.test(text);

@@ -36,6 +36,7 @@ function readOnce(content: Content): Content {
     get sameRequest() {
       return content.sameRequest;
     },
+    uploadType: content.uploadType,
     read: (form, bytesMax) => (bytes ??= content.read(form, bytesMax)),
   };
 }

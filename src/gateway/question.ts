@@ -65,7 +65,9 @@ export interface Content {
   stated(name: string): string | null;
   /** The part that makes a repeat under a key the same request, besides its conditions and its content. */
   readonly sameRequest: readonly (string | null)[];
-  read(form: "resource" | "patch", bytesMax?: number): Promise<Result<Uint8Array, ContentRefusal>>;
+  read(form: "resource" | "patch" | "upload", bytesMax?: number): Promise<Result<Uint8Array, ContentRefusal>>;
+  /** The media type of content that is no FHIR: it is read as an upload. Undefined: the content is a resource. */
+  readonly uploadType?: string | undefined;
 }
 
 export type ContentRefusal = {
@@ -77,3 +79,6 @@ export type ContentRefusal = {
  * 128 MB.
  */
 export const contentBytesMax = 1_048_576;
+
+/** Limit for an upload: as JSON it fits into the bytes of a request, and into a read. */
+export const uploadBytesMax = 4_194_304;

@@ -80,6 +80,7 @@ const decidingFields = [
   "phylax-justification",
   "if-match",
   "if-none-exist",
+  "x-security-context",
   "idempotency-key",
   "prefer",
 ];

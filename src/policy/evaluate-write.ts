@@ -4,6 +4,7 @@ import type { Nesting } from "#fhir/r4/compartment";
 import { Facts } from "#fhir/json/facts";
 import { textAt, type JsonObject } from "#fhir/json/json";
 import type { PatchOperation } from "#fhir/json/patch";
+import { isContentType } from "#fhir/route";
 import { err, ok, type Result } from "#kernel/result";
 import { isRowOf, type CompiledPolicy, type CompiledRule, type ResourceView } from "./compile.ts";
 import { evaluate } from "./evaluate.ts";
@@ -146,7 +147,9 @@ export function evaluateWrite(
   const rowAccess = rowAccessOf(access, type, permission);
   if (rowAccess === undefined) return err({ reason: "scope_insufficient", type, interaction });
   // A practitioner or an organization belongs to several patients: one patient's scope must not change it.
-  if (!canCover(rowAccess, type)) return err({ reason: "outside_patient_compartment", type });
+  // The context of new content decides about it (gateway/change/plan/content-context).
+  const isContent = isContentType(type) && write.kind === "create";
+  if (!isContent && !canCover(rowAccess, type)) return err({ reason: "outside_patient_compartment", type });
   const readAccess = rowAccessOf(access, type, "r");
   const read =
     write.kind === "create"
@@ -161,7 +164,7 @@ export function evaluateWrite(
   const { factPaths, decidingPaths } = factListsOf(policy, access, type);
   const basis = { policy, access, type, rowAccess, interaction, permission, factPaths };
   const writable: WriteGrant["writable"] = (resource, base) => {
-    const covering = coversRow(rowAccess, resource, base) ? coveringOf(rules, resource) : [];
+    const covering = isContent || coversRow(rowAccess, resource, base) ? coveringOf(rules, resource) : [];
     const permits = covering.length === 0 ? undefined : weighRow(policy, access, resource, base, "write");
     return permits === undefined ? undefined : viewBy(policy, type, covering.filter(permits));
   };
@@ -183,13 +186,14 @@ export function evaluateWrite(
     needsOfBody: (resource, base) => {
       const needs = needsOf(policy, access, resource, base, false);
       // a change gets the members that its writer does not see from the stored row
-      const isCovered = () => coversRow(rowAccess, resource, base) && coveringOf(rules, resource).length > 0;
+      const isCovered = () =>
+        (isContent || coversRow(rowAccess, resource, base)) && coveringOf(rules, resource).length > 0;
       return needs === undefined || (seen === undefined && !isCovered()) ? undefined : needs;
     },
     whyHidden: (resource, base) => {
       if (read !== undefined && read.value.viewOf(resource, base) === undefined)
         return read.value.whyHidden(resource, base);
-      if (!coversRow(rowAccess, resource, base)) return { by: "scope" };
+      if (!isContent && !coversRow(rowAccess, resource, base)) return { by: "scope" };
       return whyWithheld(policy, access, resource, base, rules, "write");
     },
     mayLinkTo: (other, base) =>

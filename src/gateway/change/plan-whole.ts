@@ -1,4 +1,5 @@
 import {
+  attachedContent,
   conditionalReferences,
   isWriteOfType,
   referencesIn,
@@ -67,6 +68,7 @@ async function planAll(
   const { policy } = permission;
   const places = await placesOf(entries, permission, origin);
   if (!places.ok) return places;
+  const attached = attachedContent(entries);
   const planned: PlannedInSet[] = [];
   for (const [index, request] of entries.entries()) {
     const resource = request.resource && referringTo(request.resource, places.value);
@@ -80,7 +82,8 @@ async function planAll(
       if (!grant.ok) return grant;
       continue;
     }
-    const { write } = asked.value;
+    const { write: read } = asked.value;
+    const write = attached.has(request) ? { ...read, body: { ...read.body, isAttached: true } } : read;
     origin.beginQuestion();
     const plan = await planWrite(write, permission, origin);
     const covered = mayHideStrangers(interaction) ? await origin.coverRelation() : undefined;

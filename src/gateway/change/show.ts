@@ -2,9 +2,12 @@ import type { RecordedOnly } from "#entrypoint/client-refusals";
 import type { FhirQuestion } from "#fhir/ports";
 import { asksForOutcome, type Returned } from "#fhir/preconditions";
 import type { FhirBase } from "#fhir/r4/reference";
+import { utf8 } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
+import { markSubsetted } from "#phi/contained";
 import { Discloser } from "#phi/disclose";
-import type { Disclosure } from "#phi/disclosure";
+import { Tally, type Disclosure } from "#phi/disclosure";
+import { isRowDecided, type SentPlan } from "#gateway/change/plan/planned-write";
 import { authorizeReading, type Permission } from "#gateway/admission/authorize";
 import type { WholeAnswer } from "#gateway/origin/calls";
 import type { OriginSession } from "#gateway/origin/origin-session";
@@ -43,18 +46,32 @@ export async function represent(
     return answer.ok ? disclose(answer.value.body, answer.value.base) : answer;
   };
   const shown = await show().catch(() => unavailable);
-  return !shown.ok && ofNoRowToShow.has(shown.error.reason) ? ok(undefined) : shown.ok ? shown : unavailable;
+  // The writer may not read the row, or a further writer has deleted it.
+  return !shown.ok && isRowDecided(shown.error) ? ok(undefined) : shown.ok ? shown : unavailable;
 }
 
 const unavailable = err({ reason: "answer_unavailable" } as const);
 
-// The writer may not read the row, or a further writer has deleted it.
-const ofNoRowToShow: ReadonlySet<string> = new Set([
-  "absent",
-  "row_outside_access",
-  "row_unjudged",
-  "resource_withheld",
-]);
+/**
+ * A new Binary as its writer sent it, without its content. `undefined`: the writer may not read any.
+ *
+ * @param wantsUrl see {@link AskedWrite.wantsUrl}.
+ */
+export function shownContent(
+  { type, id }: DoneWrite,
+  { content, concerned }: SentPlan,
+  wantsUrl: boolean | undefined,
+  permission: Permission,
+  origin: OriginSession,
+): Disclosure | undefined {
+  const read = id === undefined ? undefined : authorizeReading(permission, { kind: "read", type, id });
+  if (id === undefined || content === undefined || read?.ok !== true) return undefined;
+  const { data: _content, ...rest } = content;
+  const shown = markSubsetted({ ...rest, id, ...(wantsUrl === true && { url: `${type}/${id}` }) });
+  const tally = new Tally(origin.name);
+  tally.add({ ...concerned, type, id, text: utf8(JSON.stringify(shown)), withheld: 0, records: 1 });
+  return tally.disclosure([], { lastUpdated: undefined });
+}
 
 /** The address of a written resource. Undefined: the resource is deleted, or the origin did not say its id. */
 export const locationIn = (

@@ -1,4 +1,5 @@
 import { faceOf } from "#entrypoint/gateway-face";
+import { asksForOutcome } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import type { Permission } from "#gateway/admission/authorize";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
@@ -7,6 +8,7 @@ import { onRecord } from "#gateway/record/on-record";
 import type { AskedWrite } from "#gateway/change/plan/write-body";
 import type { Attempt } from "./attempt.ts";
 import {
+  type ChangeEnd,
   ChangeSet,
   endOfChange,
   type WriteInSet,
@@ -14,7 +16,7 @@ import {
   type ChangeRefusal,
   type UnsentSet,
 } from "./change-set.ts";
-import { locationIn, represent } from "./show.ts";
+import { locationIn, represent, shownContent } from "./show.ts";
 import type { WriteOutcome } from "./write-outcome.ts";
 
 /** Why the origin got no write. */
@@ -49,6 +51,19 @@ export async function write(
   const location = status === 201 || kind === "unsent" ? locationIn(origin.base, end.done) : undefined;
   // The write is done even if its resource cannot be shown: then the answer has no body, and the record says why.
   const shown = await represent(end.done, returns, permission, origin);
-  const answer = shown.ok ? { disclosure: shown.value } : { reason: shown.error.reason };
+  const answer = shown.ok
+    ? { disclosure: shown.value ?? contentIn(end, asked, permission, origin) }
+    : { reason: shown.error.reason };
   return ok({ status, type, id, returns, location, concerned, isRepeat: kind === "repeated", ...answer });
 }
+
+/** The answer to a new Binary. */
+const contentIn = (
+  end: ChangeEnd,
+  { conditions: { returns }, wantsUrl }: AskedWrite,
+  permission: Permission,
+  origin: OriginSession,
+) =>
+  end.kind !== "sent" || end.done === undefined || returns === "minimal" || asksForOutcome(returns)
+    ? undefined
+    : shownContent(end.done, end.plan, wantsUrl, permission, origin);

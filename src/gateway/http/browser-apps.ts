@@ -33,6 +33,8 @@ const allowed = [
   "If-Match",
   "Idempotency-Key",
   "If-None-Exist",
+  "X-Security-Context",
+  "X-Medplum",
 ].join(", ");
 
 // Browsers ask again after this time. A page that is deleted from the registry meanwhile cannot read the

@@ -1,6 +1,6 @@
 import { readAtMost } from "#entrypoint/bounded-body";
 import type { RequestHeaders } from "#entrypoint/header-values";
-import { isMet } from "#fhir/media-type";
+import { isMediaType, isMet } from "#fhir/media-type";
 import { err, ok, type Result } from "#kernel/result";
 import { contentBytesMax, type Content, type ContentRefusal } from "#gateway/question";
 import type { Arrival, Call } from "./admit.ts";
@@ -11,11 +11,25 @@ const forms = {
   patch: new Set(["application/json-patch+json"]),
 } as const;
 
+const isPlain = (headers: Pick<RequestHeaders, "get">): boolean =>
+  (headers.get("content-encoding")?.trim().toLowerCase() ?? "identity") === "identity";
+
 /** True if a body is of this form, in UTF-8, and has no content coding. */
 export function isOfForm(headers: Pick<RequestHeaders, "get">, form: keyof typeof forms): boolean {
-  if ((headers.get("content-encoding")?.trim().toLowerCase() ?? "identity") !== "identity") return false;
+  if (!isPlain(headers)) return false;
   const [type = "", ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
   return forms[form].has(type.trim()) && parameters.every(isMet);
+}
+
+/**
+ * The media type of an upload (FHIR R4 binary §2.42.4): no form of a resource, no form of a web page, and one that a
+ * read gives again.
+ */
+function uploadTypeIn(headers: Pick<RequestHeaders, "get">): string | undefined {
+  const type = headers.get("content-type")?.trim() ?? "";
+  const isForm = /^(?:multipart\/|application\/x-www-form-urlencoded)/iu.test(type);
+  const isResource = isOfForm(headers, "resource") || /fhir/iu.test(type);
+  return isForm || isResource || !isMediaType(type) || !isPlain(headers) ? undefined : type;
 }
 
 /** The content of a request: its headers and its body. */
@@ -27,8 +41,11 @@ export const httpContent = (
   get sameRequest() {
     return [method, path, query, purpose ?? null];
   },
+  get uploadType() {
+    return uploadTypeIn(headers);
+  },
   async read(form, bytesMax = contentBytesMax): Promise<Result<Uint8Array, ContentRefusal>> {
-    if (!isOfForm(headers, form))
+    if (form === "upload" ? uploadTypeIn(headers) === undefined : !isOfForm(headers, form))
       return err({ reason: form === "patch" ? "patch_type_not_supported" : "body_type_not_supported" });
     const bytes = await readAtMost(body, bytesMax);
     if (bytes === undefined) return err({ reason: "body_too_large" });

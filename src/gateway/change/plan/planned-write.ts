@@ -1,3 +1,4 @@
+import type { JsonObject } from "#fhir/json/json";
 import type { InteractionRefusal } from "#fhir/interaction";
 import type { PatchRefusal } from "#fhir/json/patch";
 import type { OriginWrite } from "#fhir/ports";
@@ -27,6 +28,8 @@ type PlanFault =
   | BodyRefusal
   | DisclosureRefusal
   | { readonly reason: "answer_too_large" }
+  /** A new Binary has no context that its writer may change. */
+  | { readonly reason: "content_needs_context" }
   /** All plans of the request together exceed its memory budget. */
   | { readonly reason: "plan_too_large" }
   | { readonly reason: "patch_not_a_resource" | "resource_type_mismatch" | "resource_id_mismatch" }
@@ -64,6 +67,8 @@ export interface SentPlan {
   readonly concerned: ConcernedBy;
   /** The characters that count for the hidden part of the row (phi/readable). */
   readonly room?: number;
+  /** A new Binary. An upload's has no data. */
+  readonly content?: JsonObject;
   /** A deletion names nobody anew. */
   readonly newNames?: NewNames;
   /** The patient whom an effect of the type needs, found by the identifier that the body has. */
@@ -85,3 +90,13 @@ export type PlannedWrite =
 
 /** The characters that a plan holds in the budget of its request until it is sent. */
 export const sizeHeldBy = ({ write, room = 0 }: SentPlan): number => (write.body?.length ?? 0) + room;
+
+const rowReasons: ReadonlySet<string> = new Set([
+  "absent",
+  "row_outside_access",
+  "row_unjudged",
+  "resource_withheld",
+]);
+
+/** True for a refusal that a row decides: its face is that of an absent row. */
+export const isRowDecided = ({ reason }: { readonly reason: string }): boolean => rowReasons.has(reason);

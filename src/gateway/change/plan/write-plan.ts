@@ -3,8 +3,8 @@ import type { Nesting } from "#fhir/r4/compartment";
 import { property, type JsonObject } from "#fhir/json/json";
 import { conditionQuery, type WriteConditions } from "#fhir/preconditions";
 import { baseNames, type FhirBase } from "#fhir/r4/reference";
+import { isContentType } from "#fhir/route";
 import { err, ok, type Result } from "#kernel/result";
-import { unjudgedRow } from "#phi/disclose";
 import { patientsMax } from "#phi/disclosure";
 import { faultsOfPatch, mergeBody, patchShown } from "#phi/merge/merge-body";
 import type { Bases } from "#phi/origin-urls";
@@ -20,7 +20,9 @@ import { isConditional } from "#gateway/origin/conditional-writes";
 import { effectOf } from "#gateway/change/effects";
 import { acceptResult } from "./accept-result.ts";
 import { beyondReach, NewAttachments } from "./new-attachments.ts";
+import { contentContext } from "./content-context.ts";
 import { planDelete } from "./plan-delete.ts";
+import { reachedRow } from "./reached-row.ts";
 import {
   sizeHeldBy,
   unreadable,
@@ -29,16 +31,7 @@ import {
   type PlanRefusal,
 } from "./planned-write.ts";
 import { withoutPart2Labels } from "#phi/part2";
-import {
-  asRead,
-  confirmsRow,
-  cutForWriter,
-  isCurrent,
-  needsOfStored,
-  storedIn,
-  storedRow,
-  type StoredRow,
-} from "./stored-row.ts";
+import { asRead, confirmsRow, cutForWriter, isCurrent, type StoredRow } from "./stored-row.ts";
 import type { AskedWrite, WriteBody } from "./write-body.ts";
 import { findByCriteria, findByQuery } from "./write-criteria.ts";
 import { residenceFacts } from "#residence/row-residences";
@@ -129,7 +122,14 @@ async function planCreate(
   const grant = authorizeChange({ policy, access }, write);
   if (!grant.ok) return grant;
   if (body.kind !== "resource") return err({ reason: "resource_type_mismatch" });
-  const { id: _given, ...submitted } = body.resource; // the server assigns it (FHIR R4 http §3.1.0.8)
+  const { id: _given, ...sent } = body.resource; // the server assigns it (FHIR R4 http §3.1.0.8)
+  const placed = isContentType(type)
+    ? await contentContext(sent, body.isAttached === true, { policy, access }, origin)
+    : ok(undefined);
+  if (!placed.ok) return placed;
+  const context = placed.value;
+  const submitted =
+    context === undefined ? sent : { ...sent, securityContext: { reference: context.reference } };
   // The origin's own base is not known yet; references of a body are below the gateway's base.
   const bases = { origin: base, public: base };
   const related = await origin.relate(namedInBody(submitted, bases));
@@ -146,8 +146,12 @@ async function planCreate(
     ...bases,
     origin: [base, ...baseNames(traits?.base ?? base)],
   });
-  const context = mergeContext(grant.value, bases, new WeakMap(), attached);
-  const merged = mergeBody(submitted, undefined, view, context);
+  const merged = mergeBody(
+    submitted,
+    undefined,
+    view,
+    mergeContext(grant.value, bases, new WeakMap(), attached),
+  );
   if (!merged.ok) return merged;
   if (!(await attached.mayBeRead({ policy, access }))) return err(beyondReach);
   const { resource, changes } = merged.value;
@@ -156,16 +160,25 @@ async function planCreate(
   if (conditionalReferences(resource).length > 0)
     return err({ reason: "conditional_reference_not_supported" });
   const stored = chosenId === undefined ? resource : { ...resource, id: chosenId };
-  const concerned = concernedByCreate(stored, bases);
+  const concerned =
+    context === undefined
+      ? concernedByCreate(stored, bases)
+      : concernedByChange({ ...context.row, sent: stored, result: stored }, bases);
+  if (concerned.patients.size > patientsMax) return err({ reason: "result_exceeds_limits" });
   const text = JSON.stringify(stored);
   const accepted = acceptResult({ type, result: resource, text, sent: resource }, { policy, access }, bases);
   if (!accepted.ok) return accepted;
+  const { upload } = body;
+  // Base64 has no sign that JSON escapes.
+  const data = upload && Buffer.from(upload).toString("base64");
+  const whole = data === undefined ? text : `${text.slice(0, -1)},"data":"${data}"}`;
   return ok({
     kind: "send",
     write:
       chosenId === undefined
-        ? { method: "POST", path: type, body: text }
-        : { method: "PUT", path: `${type}/${chosenId}`, body: text, ifNone: "same id" },
+        ? { method: "POST", path: type, body: whole }
+        : { method: "PUT", path: `${type}/${chosenId}`, body: whole, ifNone: "same id" },
+    ...(isContentType(type) && { content: stored }),
     type,
     id: chosenId,
     concerned,
@@ -199,13 +212,7 @@ async function planChange(
   }
   const attached = new NewAttachments(origin, origin.basesAt(answer.value.base));
   const { bases } = attached;
-  const stored = storedIn(answer.value.body);
-  if (!stored.ok) return stored;
-  const needs = () => needsOfStored(stored.value, write, grant.value, bases);
-  const known = await origin.know(() => origin.barrier.judge(write, needs, undefined));
-  if (!known.ok) return known;
-  const judge = () => storedRow(stored.value, write, grant.value, bases);
-  const found = origin.barrier.judge(write, judge, err(unjudgedRow));
+  const found = await reachedRow(write, grant.value, answer.value.body, bases, origin);
   if (!found.ok) return found;
   if (confirmsRow(conditions.ifMatch, found.value.isReadable)) return err(unreadable);
   origin.names.residences.note(residenceFacts(found.value.stored));
