@@ -111,6 +111,7 @@ function originOf(pieces: readonly Uint8Array[], base: string): Origins {
   return {
     traits: async () => undefined,
     ask: async () => ({ kind: "answered", body, base }),
+    open: async () => undefined,
     send: async () => undefined,
   };
 }

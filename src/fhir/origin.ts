@@ -28,3 +28,21 @@ export const typeInteractions = [
   "create",
   "search-type",
 ] as const;
+
+/**
+ * Answers whether a URL leads below a storage base: both are spelled as a URL parser writes them, and no part of the path
+ * is a dot segment or hides a sign of the grammar of URLs. A base ends with a slash, so the text alone decides.
+ */
+export function isStoredAt(url: string, base: string): boolean {
+  if (!url.startsWith(base) || url.length === base.length || url.length > urlCharactersMax) return false;
+  const parsed = URL.parse(url);
+  return parsed?.href === url && parsed.hash === "" && !/%(?:[01]|2[ef]|5c|7f)/iu.test(parsed.pathname);
+}
+
+const urlCharactersMax = 4_096;
+
+/** True for a text that is a storage base: no user, no query, no escape, and a slash at its end. */
+export function isStorageBase(text: string): boolean {
+  const url = URL.parse(text);
+  return url?.href === text && url.username === "" && /^https?:\/\/[^/]+\/(?:[\w.~-]+\/)*$/u.test(text);
+}

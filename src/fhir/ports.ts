@@ -157,6 +157,18 @@ export interface OriginTraits {
   readonly organization?: readonly string[] | undefined;
   /** `undefined`: Consents at the server are not read. */
   readonly consents?: OriginConsents | undefined;
+  /** The beginnings of URLs at which the content of attachments is stored outside of the server. */
+  readonly storage?: readonly string[] | undefined;
+}
+
+/** Content at a storage base. `length` and `validator`, a strong entity tag, as the storage states them. */
+export interface StoredContent {
+  readonly kind: "answered";
+  readonly body: OriginBody;
+  readonly bytesMax: number;
+  readonly type: string | undefined;
+  readonly length: number | undefined;
+  readonly validator: string | undefined;
 }
 
 /** The named FHIR servers behind the gateway. Throws only when the registry cannot be read. */
@@ -167,6 +179,15 @@ export interface Origins {
    * `undefined` if no origin of this name is registered.
    */
   ask(origin: string, question: OriginQuestion, caller: OriginCaller): Promise<OriginAnswer | undefined>;
+  /**
+   * Opens content at a storage base of the origin. The body breaks off where the content is longer than the entry
+   * permits. A URL below no base of the origin is `absent`.
+   */
+  open(
+    origin: string,
+    url: string,
+    caller: OriginCaller,
+  ): Promise<StoredContent | Exclude<OriginAnswer, { readonly kind: "answered" }> | undefined>;
   /** Never sent twice, whatever happens to it (P10). */
   send(origin: string, write: OriginWrite, caller: OriginCaller): Promise<OriginWritten | undefined>;
 }

@@ -1,7 +1,8 @@
 import type { AccountingCaller } from "#audit/accounting/disclosures";
 import type { ConsentOperationRequest, Interaction, Writing } from "#fhir/interaction";
 import { canonicalText } from "#fhir/json/same";
-import { isContentType } from "#fhir/route";
+import { isResourceType } from "#fhir/r4/elements";
+import { isAttachmentLink, isContentType } from "#fhir/route";
 import type { Principal } from "#identity/principal";
 import { ok, type Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
@@ -37,6 +38,7 @@ import type { ArrivedRequest, Question } from "./question.ts";
 interface StageRecord extends ChangeRecord {
   readonly caller: AccountingCaller;
   readonly request: ArrivedRequest;
+  learn(facts: { readonly interaction: Interaction }): void;
 }
 
 /** A permitted request. Each answerer takes the parts that it needs. */
@@ -77,13 +79,21 @@ const authorizedBelow = () => ok(undefined);
 const reading = row(authorizeReading, async (grant, _interaction, request, ports) => {
   const { question, origin } = request;
   const links = linksOf(request, ports);
-  const seen = await gather(grant, question.place, origin, links);
-  const isContent = grant.expects.kind === "read" && isContentType(grant.expects.type);
-  if (!seen.ok || !isContent || question.wantsContent !== true) return disclosed(seen, request);
-  const content = await ownContent(seen.value, question, grant.policyDigest);
+  const seen = await gather(grant, question.place, origin, links, question);
+  const { expects } = grant;
+  if (!seen.ok || expects.kind !== "read" || !isContentType(expects.type)) return disclosed(seen, request);
+  // The record names the row that was read, and not the link.
+  const [type = "", id = ""] = (seen.value.through ?? [...seen.value.released][0] ?? "").split("/");
+  if (isAttachmentLink(expects.id) && isResourceType(type))
+    request.record.learn({ interaction: { kind: "read", type, id } });
+  if (question.wantsContent !== true) return disclosed(seen, request);
+  const isRead = seen.value.content !== undefined;
+  const content = isRead ? seen.value : await ownContent(seen.value, question, grant.policyDigest);
   // The signature of an answer covers its whole body, and goes before it.
-  const isSigned = request.who.grant.signedResponses && content.windows[0]?.mark?.complete !== true;
-  return isSigned ? refused({ reason: "answer_too_large" }) : disclosed(ok(content), request);
+  const isWhole = content.content === undefined || content.windows[0]?.mark?.complete === true;
+  if (isWhole || !request.who.grant.signedResponses) return disclosed(ok(content), request);
+  await content.content.stop();
+  return refused({ reason: "answer_too_large" });
 });
 
 const listing = row(authorizeListing, async (grant, _interaction, request, ports) => {

@@ -13,6 +13,8 @@ export interface Disclosure {
   readonly windows: readonly DisclosedWindow[];
   /** The resources in the answer, as `Type/id`. */
   readonly released: ReadonlySet<string>;
+  /** For content outside of the FHIR server: the row that leads to the content, as `Type/id`. It does not leave. */
+  readonly through?: string;
   /** The element paths that the view hides. */
   readonly withheldPaths: readonly string[];
   /**
@@ -30,6 +32,8 @@ export interface Disclosure {
     readonly status: 200 | 206;
     /** The windows behind the first, one after another. */
     readonly next: () => Promise<Pick<DisclosedWindow, "body" | "mark"> | undefined>;
+    /** Nothing is read any more. */
+    readonly stop: () => Promise<void>;
   };
 }
 

@@ -5,7 +5,7 @@ import { breakGlassDemand } from "#identity/break-glass-demand";
 import { purposePattern } from "#identity/purpose";
 import { sha256Form } from "#kernel/encoded";
 import { parameterName, typeName } from "#fhir/r4/names";
-import { originTimeoutSecondsMax, typeInteractions } from "#fhir/origin";
+import { isStorageBase, originTimeoutSecondsMax, typeInteractions } from "#fhir/origin";
 import { regions } from "#kernel/region";
 
 export const slug = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/u);
@@ -440,6 +440,13 @@ const originHeader = z
 /** RFC 9110 §5.5, without spaces at the ends. */
 const headerValue = z.string().regex(/^[!-~](?:[ -~]{0,1022}[!-~])?$/u);
 
+const originHeaders = z
+  .record(
+    originHeader,
+    z.union([z.strictObject({ value: headerValue }), z.strictObject({ secret: secretName })]),
+  )
+  .refine((headers) => Object.keys(headers).length <= 8, "a server has at most 8 headers");
+
 const origin = z.strictObject({
   name: slug,
   url: fhirBase.meta({ description: "FHIR base without a trailing slash. http only on a loopback host." }),
@@ -462,17 +469,10 @@ const origin = z.strictObject({
     z.strictObject({ kind: z.literal("client_secret_post"), ...tokenRequest }),
     z.strictObject({ kind: z.literal("mtls"), binding: secretName }),
   ]),
-  headers: z
-    .record(
-      originHeader,
-      z.union([z.strictObject({ value: headerValue }), z.strictObject({ secret: secretName })]),
-    )
-    .refine((headers) => Object.keys(headers).length <= 8, "an origin has at most 8 headers")
-    .optional()
-    .meta({
-      description:
-        "Headers of each request to the server, in lower case, such as an API key: a value, or the name of a secret. `authorization` only with the credentials `none` or `mtls`, which do not write it.",
-    }),
+  headers: originHeaders.optional().meta({
+    description:
+      "Headers of each request to the server, in lower case, such as an API key: a value, or the name of a secret. `authorization` only with the credentials `none` or `mtls`, which do not write it.",
+  }),
   forwardClientCert: z.boolean().default(false).meta({
     description:
       "true: the server receives the client's certificate, if there is one, as Client-Cert (RFC 9440).",
@@ -513,6 +513,29 @@ const origin = z.strictObject({
       }),
     })
     .optional(),
+  storage: z
+    .array(
+      z.strictObject({
+        base: z.url().max(1_024).refine(isStorageBase, "must be a plain URL that ends with a slash").meta({
+          description:
+            "The URLs of attachments below this base lead to content that the gateway fetches. https, but http on a loopback host. Its host must be in ORIGIN_HOSTS.",
+        }),
+        headers: originHeaders.optional().meta({
+          description:
+            "Headers of each request to this base. Without this field the gateway shows no credentials.",
+        }),
+        bytesMax: z.int().min(1).max(999_999_999).default(104_857_600).meta({
+          description: "A longer content is not disclosed.",
+        }),
+      }),
+    )
+    .min(1)
+    .max(8)
+    .optional()
+    .meta({
+      description:
+        "Where the content of attachments is stored outside of the server. Clients get sealed links in place of these URLs, and may not write the URLs.",
+    }),
   consents: z
     .strictObject({
       readEverySeconds: z.int().min(60).max(86_400).meta({

@@ -80,6 +80,17 @@ const inconsistent = (
       ? undefined
       : invalid(["grants", i, "breakGlass"], "must be given exactly for the purposes BTG and ETREAT");
   }) ??
+  firstProblem(origins, ({ url, alsoKnownAs = [], storage = [] }, i) =>
+    firstProblem(storage, ({ base }, n) => {
+      const at = ["origins", i, "storage", n, "base"];
+      if (!isPrivateUrl(new URL(base))) return invalid(at, "must use https, except on a loopback host");
+      // Below a FHIR base stand resources, which are judged: raw, they would pass by each rule.
+      const isAtServer = (server: string) => `${server}/`.startsWith(base) || base.startsWith(`${server}/`);
+      return [url, ...alsoKnownAs, publicUrl].some(isAtServer)
+        ? invalid(at, "must not overlap with a FHIR base or with the gateway's address")
+        : undefined;
+    }),
+  ) ??
   firstProblem(origins, ({ url, alsoKnownAs = [], credentials, headers = {} }, i) => {
     if (!isPrivateUrl(new URL(url)))
       return invalid(["origins", i, "url"], "must use https, except on a loopback host");

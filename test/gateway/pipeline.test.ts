@@ -139,6 +139,7 @@ function world({
     readAhead: async () => undefined,
     origins: {
       traits: async () => undefined,
+      open: unused,
       ask: async () => {
         step("origin asked");
         return { kind: "answered", base: "https://origin.internal/fhir", body: bodyOf(stored) };

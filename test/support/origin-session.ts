@@ -35,6 +35,7 @@ export function sessionOf(
   const origins = {
     traits: async () => traits,
     ask: async (_origin: string, question: OriginQuestion) => answerOf(await ask(question)),
+    open: async () => undefined,
     send,
   };
   return new OriginSession(origins, {

@@ -6,13 +6,14 @@ import type {
   OriginTraits,
   OriginWrite,
   OriginWritten,
+  StoredContent,
 } from "#fhir/ports";
 import type { FhirBase } from "#fhir/r4/reference";
 import { RowBarrier } from "#fhir/row-barrier";
 import { ok, type Result } from "#kernel/result";
 import type { HeldLease, RowLeases } from "#limits/row-lease";
 import { fitted, type NotAtOrigin } from "./at-origin.ts";
-import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
+import { answeredBy, forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
 import { HeldBytes } from "./held-bytes.ts";
 
 export interface OriginCallsSetting {
@@ -83,6 +84,11 @@ export class OriginCalls {
     if (!answer.ok) return answer;
     const body = await readWhole(answer.value.body);
     return body.ok ? ok({ body: body.value, base: answer.value.base }) : body;
+  }
+
+  /** Opens content at a storage base of the origin. */
+  async open(url: string): Promise<Result<StoredContent, OriginRefusal>> {
+    return answeredBy(await this.#origins.open(this.name, url, this.#caller));
   }
 
   /** Sends a write, once. */

@@ -51,7 +51,13 @@ export async function forward(
   question: OriginQuestion,
   caller: OriginCaller,
 ): Promise<Result<Answered, OriginRefusal>> {
-  const answer = await origins.ask(origin, question, caller);
+  return answeredBy(await origins.ask(origin, question, caller));
+}
+
+/** The answer with a body, or why there is none. */
+export function answeredBy<A extends { readonly kind: "answered" }>(
+  answer: A | Exclude<OriginAnswer, { readonly kind: "answered" }> | undefined,
+): Result<A, OriginRefusal> {
   switch (answer?.kind) {
     case undefined:
       return err({ reason: "origin_unknown" });

@@ -3,6 +3,7 @@ import type { Interaction } from "#fhir/interaction";
 import { patientsNamed } from "#fhir/patients-named";
 import type { AttachmentLinks, AttachmentPlace, LinkHolder, OriginQuestion, Origins } from "#fhir/ports";
 import { baseNames, localId, type FhirBase } from "#fhir/r4/reference";
+import { isStoredAt } from "#fhir/origin";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser, type DisclosureRefusal } from "#phi/disclose";
@@ -58,6 +59,8 @@ export class OriginSession extends OriginCalls implements RowReader {
   readonly #origins: Origins;
   readonly #setting: OriginSessionSetting;
   #facts: KnownFacts | undefined;
+  /** The storage bases of the origin. Undefined: the origin was not asked yet. */
+  #storage: readonly string[] | undefined;
   /** A row of this session was judged by a relation that had to be asked for. */
   #hasAskedRelation = false;
 
@@ -79,6 +82,7 @@ export class OriginSession extends OriginCalls implements RowReader {
     const { names, held, barrier } = this;
     const session = new OriginSession(this.#origins, this.#setting, names.residences, held, barrier);
     session.#facts = this.#facts;
+    session.#storage = this.#storage;
     return session;
   }
 
@@ -142,6 +146,7 @@ export class OriginSession extends OriginCalls implements RowReader {
    * request.
    */
   override async ask(question: OriginQuestion): Promise<Result<Answered, OriginRefusal>> {
+    await this.learnStorage();
     if (this.#facts === undefined) return super.ask(question);
     const [answer, isKnown] = await Promise.all([super.ask(question), this.#facts.expected()]);
     if (isKnown) return answer;
@@ -210,7 +215,8 @@ export class OriginSession extends OriginCalls implements RowReader {
 
   #sealed(row: string, url: string, at: FhirBase): string | undefined {
     const { links } = this.#setting;
-    if (links === undefined || this.binaryAt(url, at) === undefined) return undefined;
+    if (links === undefined || (this.binaryAt(url, at) === undefined && !this.isStored(url)))
+      return undefined;
     return `${url.startsWith("Binary/") ? "" : `${this.base}/`}Binary/${links.linkTo(row, url)}`;
   }
 
@@ -218,6 +224,16 @@ export class OriginSession extends OriginCalls implements RowReader {
   binaryAt(url: string, at: FhirBase): string | undefined {
     const id = localId(url, "Binary", [this.base, ...baseNames(at)]);
     return id !== undefined && url.endsWith(`Binary/${id}`) ? id : undefined;
+  }
+
+  /** Comes before {@link isStored}. */
+  async learnStorage(): Promise<void> {
+    this.#storage ??= (await this.traits())?.storage ?? [];
+  }
+
+  /** Answers whether a URL leads below a storage base of the origin. */
+  isStored(url: string): boolean {
+    return this.#storage?.some((base) => isStoredAt(url, base)) === true;
   }
 
   /** The place to which a link of an attachment leads, for this caller. */

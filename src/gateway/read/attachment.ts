@@ -7,12 +7,12 @@ import type { RowsRefusal } from "#gateway/origin/asking";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { referredTo } from "./referrers.ts";
 
-/** The resource that a read means. */
-interface Target {
-  readonly id: string;
-  /** A visible row leads to it by the link of an attachment. */
-  readonly isOpen: boolean;
-}
+/** What a read means. */
+type Target =
+  /** `isOpen`: a visible row leads to the resource by the link of an attachment. */
+  | { readonly id: string; readonly isOpen: boolean }
+  /** A visible row, as `Type/id`, leads to content outside of the server. */
+  | { readonly stored: string; readonly row: string };
 
 /**
  * The Binary to which the link of an attachment leads, if the caller may see the row behind the link now, and the row
@@ -43,5 +43,8 @@ export async function behindLink(
   const seen = await origin.standing(known.value, answer.value, rowType, rowId, { ...bases, sealed: noting });
   if (!seen.ok) return seen;
   const target = url === undefined ? undefined : origin.binaryAt(url, base);
-  return target === undefined ? err({ reason: "absent" }) : ok({ id: target, isOpen: true });
+  if (target !== undefined) return ok({ id: target, isOpen: true });
+  return url !== undefined && origin.isStored(url)
+    ? ok({ stored: url, row: place.row })
+    : err({ reason: "absent" });
 }

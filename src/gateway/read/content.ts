@@ -1,24 +1,27 @@
 import { isObject, readJson, textAt } from "#fhir/json/json";
+import { isMediaType } from "#fhir/media-type";
 import { utf8 } from "#kernel/encoded";
 import { LongSha256, sha256 } from "#ledger/bytes/hash";
 import { windowBytes, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
 import type { Question } from "#gateway/question";
 import { etagOf } from "./etag.ts";
 
-/** RFC 9110 §8.3.1. Another text is no media type, and a browser would guess. */
-const mediaType = /^[\w!#$&^.+-]{1,127}\/[\w!#$&^.+-]{1,127}(?:; ?[\w.+=-]{1,99})?$/u;
-
 /** Nobody here has read the content: a browser saves it as a file, and runs nothing of it. */
 const protective = {
   "content-disposition": "attachment",
   "content-security-policy": "sandbox",
-  "accept-ranges": "bytes",
 };
+
+/** The form in which the content of an attachment is wanted. */
+export type ContentWish = Partial<Pick<Question, "wantsContent" | "rangeIn" | "isBodiless" | "isKnown">>;
+
+/** A type of FHIR names a resource that the gateway has judged, so no content has the type. */
+export const isFhir = (type: string): boolean => /fhir/iu.test(type);
 
 /** A Binary that may leave, as its own content in its own media type (FHIR R4 binary §2.42.1). */
 export async function ownContent(
   binary: Disclosure,
-  { rangeIn }: Pick<Question, "rangeIn">,
+  wish: ContentWish,
   policyDigest: string,
 ): Promise<Disclosure> {
   const [whole] = binary.windows;
@@ -26,26 +29,65 @@ export async function ownContent(
   if (whole === undefined || read?.ok !== true || !isObject(read.value))
     throw new Error("a disclosed Binary that is no JSON");
   const type = textAt(read.value, "contentType") ?? "";
+  if (isFhir(type)) return binary;
   const bytes = new Uint8Array(Buffer.from(textAt(read.value, "data") ?? "", "base64"));
-  const version = Buffer.from(sha256(bytes)).toString("hex");
-  const range = rangeIn?.(etagOf(utf8(version), policyDigest), bytes.length);
-  const windows = new ContentWindows(
-    partsOf(bytes, range?.first ?? 0, (range?.last ?? bytes.length - 1) + 1),
-  );
-  const first = await windows.first();
+  const contentDigest = Buffer.from(sha256(bytes)).toString("hex");
+  const stated = { type, length: bytes.length, version: `${contentDigest} ${type}` };
+  const windowsIn = (first: number, end: number) => new ContentWindows(partsOf(bytes, first, end));
+  const disclosure = { ...binary, windows: [{ ...whole, body: new Uint8Array() }] as const };
+  const alone = { complete: true, bytes: bytes.length, contentDigest };
+  return inWindows(disclosure, stated, windowsIn, alone, wish, policyDigest);
+}
+
+/** Content as its place states it. `version`: undefined if nothing tells it from a later content. */
+interface StatedContent {
+  readonly type: string;
+  readonly length: number | undefined;
+  readonly version: string | undefined;
+}
+
+/**
+ * Content in windows, or the part of it that is wanted. An answer without a body takes nothing from the windows.
+ *
+ * @param disclosure has the patients and the counts of the first window.
+ * @param alone the mark of an answer without a body.
+ */
+export async function inWindows(
+  disclosure: Disclosure & { readonly windows: readonly [DisclosedWindow] },
+  { type, length, version }: StatedContent,
+  windowsIn: (first: number, end: number) => ContentWindows,
+  alone: NonNullable<DisclosedWindow["mark"]>,
+  { rangeIn, isBodiless, isKnown }: ContentWish,
+  policyDigest: string,
+): Promise<Disclosure> {
+  const [window] = disclosure.windows;
+  const etag = version === undefined ? undefined : etagOf(utf8(version), policyDigest);
+  const range = etag === undefined || length === undefined ? undefined : rangeIn?.(etag, length);
+  const { lastUpdated } = disclosure.representation ?? {};
+  const isEmpty = isBodiless === true || (etag !== undefined && isKnown?.({ etag, lastUpdated }) === true);
+  const windows = isEmpty
+    ? undefined
+    : windowsIn(range?.first ?? 0, range === undefined ? (length ?? Infinity) : range.last + 1);
+  const { representation: _unversioned, ...unversioned } = disclosure;
   return {
-    ...binary,
-    windows: [{ ...whole, ...first }],
-    content: { version, status: range === undefined ? 200 : 206, next: () => windows.next() },
+    ...(version === undefined ? unversioned : disclosure),
+    windows: [{ ...window, ...(windows === undefined ? { mark: alone } : await windows.first()) }],
+    content: {
+      version: version ?? "",
+      status: range === undefined ? 200 : 206,
+      next: async () => windows?.next(),
+      stop: async () => windows?.stop(),
+    },
     headers: {
       ...protective,
-      "content-type": mediaType.test(type) ? type : "application/octet-stream",
-      ...(range && { "content-range": `bytes ${range.first}-${range.last}/${bytes.length}` }),
+      "accept-ranges": etag === undefined || length === undefined ? "none" : "bytes",
+      "content-type": isMediaType(type) && !isFhir(type) ? type : "application/octet-stream",
+      ...(range && { "content-range": `bytes ${range.first}-${range.last}/${length}` }),
     },
   };
 }
 
-type Parts = AsyncIterator<Uint8Array<ArrayBuffer>, undefined>;
+export type Parts = AsyncIterator<Uint8Array<ArrayBuffer>, undefined>;
 
 async function* partsOf(bytes: Uint8Array<ArrayBuffer>, from: number, end: number): Parts {
   for (let at = from; at < end; at += windowBytes) yield bytes.subarray(at, Math.min(at + windowBytes, end));
@@ -54,7 +96,7 @@ async function* partsOf(bytes: Uint8Array<ArrayBuffer>, from: number, end: numbe
 type ContentWindow = Pick<DisclosedWindow, "body" | "mark">;
 
 /** The windows of a content. Each is read before the window in front of it leaves, so that the last is known. */
-class ContentWindows {
+export class ContentWindows {
   readonly #parts: Parts;
   readonly #hash = new LongSha256();
   #bytes = 0;
@@ -71,6 +113,11 @@ class ContentWindows {
 
   async next(): Promise<ContentWindow | undefined> {
     return this.#ahead === undefined ? undefined : this.#window(this.#ahead);
+  }
+
+  /** The reader left, or reads no further. */
+  async stop(): Promise<void> {
+    await this.#parts.return?.();
   }
 
   async #window(body: Uint8Array<ArrayBuffer>): Promise<ContentWindow> {

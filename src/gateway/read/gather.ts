@@ -11,7 +11,9 @@ import type { RowsRefusal } from "#gateway/origin/asking";
 import { decidedAt } from "#gateway/origin/at-origin";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { behindLink } from "./attachment.ts";
+import type { ContentWish } from "./content.ts";
 import { behindContext } from "./security-context.ts";
+import { storedContent } from "./stored-content.ts";
 import { referredTo } from "./referrers.ts";
 import { resolveSearch } from "./resolve-joins.ts";
 import type { NextLinkRefusal, NextLinks } from "#gateway/admission/page-links";
@@ -28,16 +30,18 @@ export async function gather(
   place: PagePlace | undefined,
   origin: OriginSession,
   links: NextLinks,
+  wanted: ContentWish = {},
 ): Promise<Result<Disclosure, GatherRefusal>> {
   const { expects } = grant;
   switch (expects.kind) {
     case "read": {
       const target = await behindLink(expects, origin);
       if (!target.ok) return target;
-      const { id } = target.value;
+      if ("stored" in target.value) return storedContent(grant, target.value, origin, wanted);
+      const { id, isOpen } = target.value;
       const [one, known] = await Promise.all([
         origin.read({ ...grant.ask, path: `${expects.type}/${id}` }),
-        target.value.isOpen ? ok(grant) : referredTo(grant, expects, origin),
+        isOpen ? ok(grant) : referredTo(grant, expects, origin),
       ]);
       const seen = await behindContext(known, expects, one, origin);
       // This comes first: a fault of a resource without referrers must not reveal that it exists.

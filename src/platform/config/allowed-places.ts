@@ -61,7 +61,7 @@ export const placeProblem = (
   { origins, issuers, clients }: RegistryDocument,
   allowed: AllowedPlaces,
 ): RegistryProblem | undefined =>
-  firstProblem(origins, ({ url, credentials, headers }, i) => {
+  firstProblem(origins, ({ url, credentials, headers, storage = [] }, i) => {
     const at = ["origins", i];
     if (!isAt(url, allowed.originHosts)) return unlisted([...at, "url"], "ORIGIN_HOSTS");
     const tokenEndpoint = "tokenEndpoint" in credentials ? credentials.tokenEndpoint : undefined;
@@ -74,7 +74,14 @@ export const placeProblem = (
       secretProblem(binding, [url], [...at, "credentials", "binding"], allowed) ??
       firstProblem(secretNamesIn(headers, [...at, "headers"]), (named) =>
         secretProblem(named.name, [url], named.at, allowed),
-      )
+      ) ??
+      firstProblem(storage, (stored, n) => {
+        const place = [...at, "storage", n];
+        if (!isAt(stored.base, allowed.originHosts)) return unlisted([...place, "base"], "ORIGIN_HOSTS");
+        return firstProblem(secretNamesIn(stored.headers, [...place, "headers"]), (named) =>
+          secretProblem(named.name, [stored.base], named.at, allowed),
+        );
+      })
     );
   }) ??
   firstProblem(issuers, ({ jwksUri, introspection }, i) => {

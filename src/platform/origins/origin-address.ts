@@ -24,23 +24,33 @@ export interface OriginCredentials {
  * when the deployment does not give that secret to the origin.
  */
 export function originAddress(
-  { url, alsoKnownAs = [], credentials, headers = {}, forwardClientCert, limits = {} }: OriginEntry,
+  { url, alsoKnownAs = [], credentials, headers = {}, storage = [], ...entry }: OriginEntry,
   { secrets, tokens, bearers }: OriginCredentials,
 ): OriginAddress {
   const base: FhirBase = alsoKnownAs.length === 0 ? url : [url, ...alsoKnownAs];
+  const { forwardClientCert, limits = {} } = entry;
   const { timeoutSeconds = 10, concurrent = 256 } = limits;
   // A client with hanging calls leaves half of the calls to the remaining clients.
   const { concurrentPerClient = Math.max(1, Math.floor(concurrent / 2)) } = limits;
-  const sourceOf = (name: string, expected: string): Secret | BearerSource => {
-    const secret = namedSecret(name, [url], secrets, expected);
+  const sourceOf = (name: string, at: string, expected: string): Secret | BearerSource => {
+    const secret = namedSecret(name, [at], secrets, expected);
     return secret instanceof Secret ? secret : bearers(secret);
   };
-  const headerOf = (given: GivenHeader) =>
-    "secret" in given ? sourceOf(given.secret, "the value of a header") : new Secret(given.value);
+  const headersOf = (given: Readonly<Record<string, GivenHeader>>, at: string) =>
+    Object.entries(given).map(([name, each]) => {
+      const value =
+        "secret" in each ? sourceOf(each.secret, at, "the value of a header") : new Secret(each.value);
+      return [name, value] as const;
+    });
   const server = {
     base,
     forwardClientCert,
-    headers: Object.entries(headers).map(([name, given]) => [name, headerOf(given)] as const),
+    headers: headersOf(headers, url),
+    storage: storage.map(({ base: at, headers: own = {}, bytesMax }) => ({
+      base: at,
+      bytesMax,
+      headers: headersOf(own, at),
+    })),
     limits: { timeoutMilliseconds: timeoutSeconds * 1_000, concurrent, concurrentPerClient },
   };
   const binding = "binding" in credentials ? credentials.binding : undefined;
@@ -50,7 +60,7 @@ export function originAddress(
     case "mtls":
       return { ...server, certified, bearer: undefined };
     case "bearer":
-      return { ...server, certified, bearer: sourceOf(credentials.secret, "an origin's bearer token") };
+      return { ...server, certified, bearer: sourceOf(credentials.secret, url, "an origin's bearer token") };
     case "private_key_jwt":
     case "client_secret_basic":
     case "client_secret_post": {

@@ -20,6 +20,7 @@ const traitsOf = ({
   acceptsSearchInUrl = false,
   organization,
   consents,
+  storage,
 }: OriginEntry): OriginTraits => ({
   base: [url, ...alsoKnownAs],
   transactions,
@@ -29,6 +30,7 @@ const traitsOf = ({
   acceptsSearchInUrl,
   organization,
   consents,
+  storage: storage?.map(({ base }) => base),
 });
 
 type Registered = NonNullable<OriginEntry["capabilities"]>;

@@ -8,8 +8,10 @@ import type {
   OriginTraits,
   OriginWrite,
   OriginWritten,
+  StoredContent,
 } from "#fhir/ports";
 import { baseNames, type FhirBase } from "#fhir/r4/reference";
+import { isStoredAt } from "#fhir/origin";
 import type { Clock } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { memo } from "#kernel/memo";
@@ -41,9 +43,16 @@ export interface OriginAddress {
   readonly certified?: CertifiedFetch | undefined;
   /** Headers of each request, such as an API key. */
   readonly headers: readonly (readonly [name: string, value: Secret | BearerSource])[];
+  /** Where content is stored outside of the server. */
+  readonly storage?: readonly StorageAddress[] | undefined;
   /** The origin receives the certificate of the calling client. */
   readonly forwardClientCert: boolean;
   readonly limits: OriginLimits;
+}
+
+export interface StorageAddress extends Pick<OriginAddress, "headers"> {
+  readonly base: string;
+  readonly bytesMax: number;
 }
 
 /** `timeoutMilliseconds`: for one question, from the request to the last byte of the answer. */
@@ -90,11 +99,11 @@ export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamO
   };
 
   /** The origin's address with a slot for this call, unless it does not exist or may not be called now. */
-  const callable = async (origin: string, { client, certificate }: OriginCaller) => {
+  const callable = async (origin: string, { client, certificate }: OriginCaller, place = origin) => {
     const address = await find(origin);
     if (address === undefined) return undefined;
     const { base, bearer, limits } = address;
-    const traffic = trafficOf(origin);
+    const traffic = trafficOf(place);
     const at = clock();
     const rest = traffic.rest.of(client, at);
     if (rest !== undefined) return { kind: "circuit_open", ...rest } as const;
@@ -153,6 +162,16 @@ export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamO
         return asking();
       });
     },
+    async open(origin, url, caller) {
+      const storage = (await find(origin))?.storage?.find(({ base }) => isStoredAt(url, base));
+      if (storage === undefined) return { kind: "absent" };
+      // A storage that fails does not close the FHIR server.
+      const called = await callable(origin, caller, `${origin} ${storage.base}`);
+      if (called?.kind !== "callable") return called;
+      const { hosts: listed, timeoutMilliseconds } = called.caller;
+      const asker = { ...ownCredentials(storage), hosts: listed, timeoutMilliseconds };
+      return settled(called.onEnd, () => openOnce(asker, url, storage, called.onEnd));
+    },
     async send(origin, write, caller) {
       const called = await callable(origin, caller);
       if (called?.kind !== "callable") return called;
@@ -181,7 +200,7 @@ interface CallEnd {
 }
 
 /** Reports a call without a body at once. */
-async function settled<Answer extends OriginAnswer | OriginWritten>(
+async function settled<Answer extends OriginAnswer | OriginWritten | StoredContent>(
   { judged, over, answered }: CallEnd,
   call: () => Promise<Answer>,
 ): Promise<Answer> {
@@ -240,13 +259,57 @@ async function once(caller: Caller, question: OriginQuestion, onEnd: CallEnd): P
   const headers: Record<string, string> = { prefer: "handling=strict" };
   if (form !== undefined) headers["content-type"] = "application/x-www-form-urlencoded";
   const sending = form === undefined ? { method: "GET" } : { method: "POST", body: form };
-  return reached(caller, url, { ...sending, headers }, async (response) => {
+  const signal = AbortSignal.timeout(caller.timeoutMilliseconds);
+  return reached(caller, url, { ...sending, headers }, signal, async (response) => {
     if (response.status === 200)
       return { kind: "answered", body: bodyOf(response, onEnd), base: caller.base };
     await response.body?.cancel();
     return notAnswered(response, onEnd);
   });
 }
+
+/** What goes to the FHIR server goes to no storage: neither its token nor the caller's certificate. */
+const ownCredentials = ({ base, headers }: StorageAddress) => ({
+  base,
+  bearer: undefined,
+  clientCert: undefined,
+  certified: undefined,
+  further: headers,
+});
+
+async function openOnce(
+  caller: Caller,
+  url: string,
+  { bytesMax }: StorageAddress,
+  onEnd: CallEnd,
+): Promise<StoredContent | Exclude<OriginAnswer, { readonly kind: "answered" }>> {
+  // RFC 9110 §12.5.3: a coded content would have another length and another hash
+  const headers = { accept: "*/*", "accept-encoding": "identity" };
+  const early = new AbortController();
+  const late = () => early.abort(new DOMException("no answer in time", "TimeoutError"));
+  const timer = setTimeout(late, caller.timeoutMilliseconds);
+  const signal = AbortSignal.any([early.signal, AbortSignal.timeout(openedMilliseconds)]);
+  type Opened = Awaited<ReturnType<typeof openOnce>>;
+  return reached(caller, url, { method: "GET", headers }, signal, async (response): Promise<Opened> => {
+    const { status, headers: stated } = response;
+    if (status === 200 && !stated.has("content-encoding")) {
+      const tag = stated.get("etag");
+      return {
+        kind: "answered",
+        body: bodyOf(response, onEnd),
+        bytesMax,
+        type: stated.get("content-type") ?? undefined,
+        length: declaredLength(stated),
+        validator: tag !== null && /^"[\x21\x23-\x7e]*"$/u.test(tag) ? tag : undefined,
+      };
+    }
+    await response.body?.cancel();
+    return notAnswered(response, onEnd);
+  }).finally(() => clearTimeout(timer));
+}
+
+// A content leaves as fast as its reader takes it.
+const openedMilliseconds = 600_000;
 
 async function sendOnce(caller: Caller, write: OriginWrite, onEnd: CallEnd): Promise<OriginWritten> {
   const { method, path, body, version, ifNone } = write;
@@ -256,7 +319,9 @@ async function sendOnce(caller: Caller, write: OriginWrite, onEnd: CallEnd): Pro
   if (ifNone === "same id") headers["if-none-match"] = "*";
   else if (ifNone !== undefined) headers["if-none-exist"] = ifNone.matches;
   const sending = body === undefined ? { method, headers } : { method, headers, body };
-  return reached(caller, below(baseNames(caller.base)[0], path), sending, async (response) => {
+  const url = below(baseNames(caller.base)[0], path);
+  const signal = AbortSignal.timeout(caller.timeoutMilliseconds);
+  return reached(caller, url, sending, signal, async (response) => {
     const { status } = response;
     if (status === 200 || status === 201 || status === 204) {
       const location = response.headers.get("location") ?? undefined;
@@ -301,13 +366,14 @@ function retryAfter(text: string | null): number | undefined {
  * anywhere.
  */
 async function reached<Answer>(
-  { hosts, bearer, clientCert, timeoutMilliseconds, certified, further }: Caller,
+  { hosts, bearer, clientCert, certified, further }: Caller,
   url: string,
   sending: {
     readonly method: string;
     readonly headers: Readonly<Record<string, string>>;
     readonly body?: string;
   },
+  signal: AbortSignal,
   read: (response: Response) => Promise<Answer>,
 ): Promise<Answer | OriginFault> {
   if (!isAt(siteOf(url), hosts)) throw new ConfigError("ORIGIN_HOSTS", "an origin's host");
@@ -318,7 +384,6 @@ async function reached<Answer>(
   try {
     for (const [name, value] of further)
       headers[name] = (value instanceof Secret ? value : await value.current()).reveal();
-    const signal = AbortSignal.timeout(timeoutMilliseconds);
     const init: RequestInit = { ...sending, headers, redirect: "manual", signal };
     return await read(certified === undefined ? await fetch(url, init) : await certified.fetch(url, init));
   } catch (fault) {

@@ -113,6 +113,7 @@ export const originTable: ReadTable<RowOf<typeof origins>> = {
     consents: "json",
     credentials: "json",
     headers: "json",
+    storage: "json",
   },
 };
 

@@ -145,6 +145,7 @@ export const origins = sqliteTable("origins", {
   consents: text("consents", { mode: "json" }).$type<NonNullable<OriginEntry["consents"]>>(),
   credentials: text("credentials", { mode: "json" }).$type<OriginEntry["credentials"]>().notNull(),
   headers: text("headers", { mode: "json" }).$type<NonNullable<OriginEntry["headers"]>>(),
+  storage: text("storage", { mode: "json" }).$type<NonNullable<OriginEntry["storage"]>>(),
 });
 
 /** The newest changes of the registry, which triggers list (migration 0035). Read as SQL. */

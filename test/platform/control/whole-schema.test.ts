@@ -114,6 +114,7 @@ const capabilities = (is: boolean, everything: string) => ({
   strict: is,
   types: { Patient: { interactions, search: ["_id", "name"] } },
 });
+const headers = { "x-api-key": { secret: "ORIGIN_KEY" }, "x-tenant": { value: "north" } };
 const origins = [
   ...credentials.map((each, n) => ({ credentials: each, transactions: n % 2 === 0 ? "atomic" : "partial" })),
   ...[true, false].map((is) => ({
@@ -130,7 +131,8 @@ const origins = [
     limits: { timeoutSeconds: 5, concurrent: 8, concurrentPerClient: 4 },
     organization: ["http://hl7.org/fhir/sid/us-npi|1234567893"],
     signInAt: web("whole"),
-    headers: { "x-api-key": { secret: "ORIGIN_KEY" }, "x-tenant": { value: "north" } },
+    headers,
+    storage: [{ base: "https://fhir.example.org/files/", headers, bytesMax: 1_000_000 }],
   },
 ].map((more, n) => {
   const named = { name: `origin-${n}`, url: `https://fhir.example.org/${n}` };

@@ -142,6 +142,7 @@ async function planCreate(
     return err({ reason: "result_outside_access", decision: grant.value.whyHidden(facts, base) });
   // A URL of an attachment may be written below any base of the origin: later readers of the row follow it there.
   const traits = await origin.traits();
+  await origin.learnStorage();
   const attached = new NewAttachments(origin, {
     ...bases,
     origin: [base, ...baseNames(traits?.base ?? base)],
