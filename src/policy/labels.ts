@@ -26,7 +26,7 @@ export interface CompiledLabels {
   readonly fromCodes: boolean;
   readonly throughReferences: boolean;
   readonly part2: boolean;
-  /** What a Consent opens that names no label; undefined: no row with a label. */
+  /** The labels that a Consent without labels opens; undefined: no row with a label. */
   readonly generalOpens: GeneralOpening | undefined;
 }
 

@@ -28,7 +28,7 @@ import { rowFactsOf } from "./consent/row-facts.ts";
 import type { Access } from "./row-access.ts";
 import { needsOf, type RowNeeds } from "./row-needs.ts";
 
-/** What the labels and the Consents of a row are weighed by. */
+/** The parts of an access by which the labels and the Consents of a row are weighed. */
 type Weighing = Pick<Access, "purpose" | "clientKind" | "consents" | "referred" | "at">;
 
 /**

@@ -25,7 +25,7 @@ const rememberedMax = 1_000;
 /** The patients of rows may be thousands. */
 const nameMax = 300;
 
-/** What is remembered of a resource; `row` is undefined if it is absent, or as absent for the caller. */
+/** A remembered resource; `row` is undefined if it is absent, or as absent for the caller. */
 interface Remembered {
   readonly row: ReferredRow | undefined;
   readonly asOf: Instant;
@@ -40,13 +40,13 @@ function rememberedOf(caller: object): Map<string, Remembered> {
   return known;
 }
 
-/** The caller who asks, and what the caller may see. */
+/** The caller who asks, and the resources that the caller may see. */
 export interface LabelsAsker {
   /** The object that stands for the caller in each request. */
   readonly caller: object;
   /** The grants by which the caller may see resources of a type, whatever these refer to. */
   readonly grantsOf: (type: ResourceType) => readonly Pick<Grant, "viewOf" | "needsOf" | "factPaths">[];
-  /** By the Consents of the rows' patients: what other Consents judged is not remembered. */
+  /** The Consents of the rows' patients: a judgement by further Consents is not remembered. */
   readonly consents: Pick<ConsentBook, "sumOf">;
 }
 
@@ -147,7 +147,7 @@ export class LabelsAtOrigin {
 const noLabels = rowLabels([]);
 const patientsOf = ({ from }: Referred): ReadonlySet<string> => new Set(from === "" ? [] : from.split(","));
 
-/** What has to be known before the caller's grants judge a resource. */
+/** The facts to learn before the caller's grants judge a resource. */
 const needsBy = (
   grants: ReturnType<LabelsAsker["grantsOf"]>,
   row: JsonObject,

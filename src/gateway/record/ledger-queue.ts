@@ -15,7 +15,7 @@ export class LedgerBusy extends Error {
 const requestsMax = 512;
 // A quarter of an isolate's 128 MB.
 const bytesMax = 33_554_432;
-/** A client's part of both: what it leaves is for the others, however slow the ledger is. */
+/** A client's part of both limits: the rest is for further clients, however slow the ledger is. */
 const clientPart = 1 / 2;
 // Longer than any append takes. A request that was cancelled never reports the end of its wait.
 const longestMilliseconds = 20_000;
@@ -75,8 +75,8 @@ export class LedgerQueue {
 
   /**
    * Holds an answer until it is on record. Throws {@link LedgerBusy}, before the record, when the answers
-   * that wait would be too large together, or those of the client larger than half of it. The only answer, of all or of
-   * the client, may have any size that the others leave room for.
+   * that wait would be too large together, or the client's answers larger than half of it. The only answer, of all or of
+   * the client, may have any size that the remaining answers leave room for.
    */
   async holding<T>(bytes: number, client: string | undefined, record: () => Promise<T>): Promise<T> {
     if (bytes > 0 && this.#isTooLarge(bytes, client)) throw new LedgerBusy();
@@ -104,7 +104,7 @@ export class LedgerQueue {
     return isTooLarge() && this.#remains(isTooLarge);
   }
 
-  /** Asks again without the waits whose requests were cancelled. */
+  /** Asks again without the waits of cancelled requests. */
   #remains(isFull: () => boolean): boolean {
     const at = this.#clock();
     // later than the longest: the clock was set back

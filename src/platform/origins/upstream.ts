@@ -43,7 +43,7 @@ export interface OriginAddress {
   readonly certified?: CertifiedFetch | undefined;
   /** Headers of each request, such as an API key. */
   readonly headers: readonly (readonly [name: string, value: Secret | BearerSource])[];
-  /** Where content is stored outside of the server. */
+  /** The places of content outside of the server. */
   readonly storage?: readonly StorageAddress[] | undefined;
   /** The origin receives the certificate of the calling client. */
   readonly forwardClientCert: boolean;
@@ -268,7 +268,7 @@ async function once(caller: Caller, question: OriginQuestion, onEnd: CallEnd): P
   });
 }
 
-/** What goes to the FHIR server goes to no storage: neither its token nor the caller's certificate. */
+/** A storage gets neither the token for the FHIR server nor the caller's certificate. */
 const ownCredentials = ({ base, headers }: StorageAddress) => ({
   base,
   bearer: undefined,

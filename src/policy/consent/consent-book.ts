@@ -55,7 +55,7 @@ export class ConsentBook {
     | undefined;
   /** The Consents that let a row through, by `consent digest`. */
   readonly #permitting = new Map<string, ConsentOfPatient>();
-  /** Changes with each answer of {@link learn}: what was known of a row by then does not count any more. */
+  /** Changes with each answer of {@link learn}: earlier facts of a row do not count any more. */
   #answers = 0;
   #isNeeded: boolean;
 
@@ -121,7 +121,7 @@ export class ConsentBook {
     });
   }
 
-  /** Names the Consents in force of these patients by a sum, for as long as an isolate remembers what they decided. */
+  /** Names the Consents in force of these patients by a sum, for as long as an isolate remembers their decisions. */
   sumOf(patients: readonly string[]): number {
     const inForce = this.#isNeeded ? patients.flatMap((id) => this.#known.get(id)?.inForce ?? []) : [];
     return inForce.reduce(

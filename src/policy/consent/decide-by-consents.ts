@@ -37,7 +37,7 @@ export type ConsentBase = "honoured" | "required";
 export interface ConsentPolicy {
   readonly base: ConsentBase;
   readonly combining: Combining;
-  /** What a permit opens that names no label; undefined: no row with a label. */
+  /** The labels that a permit without labels opens; undefined: no row with a label. */
   readonly generalOpens?: GeneralOpening | undefined;
 }
 

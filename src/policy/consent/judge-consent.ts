@@ -42,11 +42,11 @@ export interface ConsentRequest {
   readonly at: Instant;
   /** Only provisions that name security labels permit: whether a Consent lets a labelled row leave. */
   readonly isByLabel?: boolean;
-  /** What a permit that names no label opens there; undefined: nothing. */
+  /** The labels that a permit without labels opens there; undefined: none. */
   readonly generalOpens?: GeneralOpening | undefined;
 }
 
-/** What a permit opens that names no label, by a policy (`labels.generalConsentOpens`). */
+/** The labels that a permit without labels opens, by a policy (`labels.generalConsentOpens`). */
 export interface GeneralOpening {
   /** The labels, in a form that equal openings share. */
   readonly name: string;
