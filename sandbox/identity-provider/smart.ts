@@ -4,7 +4,7 @@ import { parseScopes } from "#identity/scopes";
 import type { AppUser } from "./people.ts";
 
 /** SMART App Launch 2: scopes for the user and the launch context. They permit no resource. */
-export const launchScopes = [
+const launchScopes = [
   "openid",
   "fhirUser",
   "offline_access",
