@@ -69,8 +69,10 @@ export class RowCutters implements Deciding {
         needsOf: (facts) => {
           const needs = part === "include" ? needsIncluded(facts, origin) : needsOf(facts, origin);
           if (needs === undefined || (part === "search" && !this.#rows.isFound(facts))) return undefined;
-          // Targets say to whom the row belongs, so that it may have further needs, as a row with referred labels has.
-          if (needs.targets.length > 0 || needsWhole(facts, origin) === "plain") throw unusual;
+          // Targets say to whom the row belongs, so that it may have further needs, as a row with referred labels has. So
+          // does the user's relation to a patient: the Consents of that patient come after it.
+          const mayNeedMore = needs.targets.length > 0 || (needs.related?.length ?? 0) > 0;
+          if (mayNeedMore || needsWhole(facts, origin) === "plain") throw unusual;
           return needs;
         },
         timesAsked: (facts) => timesAsked(facts, origin),

@@ -1,7 +1,7 @@
 import type { Resource } from "@medplum/fhirtypes";
 import { test } from "vitest";
 import { to } from "../support/fhir-parts.ts";
-import { beyond, type Asking } from "../support/two-worlds.ts";
+import { beyond, readsConsents, type Asking } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
 
 // Two worlds that differ only in a row that a user may not see: her relation to its patient is asked for in one world,
@@ -150,4 +150,38 @@ test.for(Object.keys(hidden))("%s is as absent, at the same cost", async (kind, 
     404,
     201,
   ]);
+});
+
+test("a Consent on file hides no row of a user's other patients: by id, and in a search that names none", async ({
+  expect,
+}) => {
+  const coded = (system: string, code: string) => ({ coding: [{ system: `${thp}${system}`, code }] });
+  const denial: Resource = {
+    resourceType: "Consent",
+    id: "wish-of-bea",
+    status: "active",
+    scope: coded("consentscope", "patient-privacy"),
+    category: [coded("v3-ActCode", "IDSCL")],
+    patient: to("Patient/bea"),
+    policyRule: coded("v3-ActCode", "OPTIN"),
+    provision: { type: "deny" },
+  } as Resource;
+  // no earlier test asked about these patients
+  const origin = [
+    ...shown,
+    patient("new", "vera"),
+    observation("of-new", "new"),
+    observation("of-bea", "bea"),
+  ];
+  const world = { origin, consents: [denial], registry: readsConsents(worlds.originBase) };
+  const by = await worlds.by("user", { jti: "consents" });
+  const asked = ["Observation/of-new", "Observation?status=final", "Observation/of-bea"];
+  const { one } = await worlds.compare(
+    world,
+    world,
+    asked.map((path) => ({ by, path })),
+  );
+  expect(one.map(({ status }) => status)).toEqual([200, 200, 404]);
+  const { entry = [] } = JSON.parse(one[1]?.body.toString() ?? "{}") as { entry?: { fullUrl: string }[] };
+  expect(entry.map(({ fullUrl }) => fullUrl.split("/").at(-1)).sort()).toEqual(["of-new", "shown"]);
 });
