@@ -196,6 +196,33 @@ test("a long content leaves in windows of 1 MiB, and the last has the length and
   });
 });
 
+test("a version of a Binary is read as the Binary is, unless the version stands behind another context", async ({
+  expect,
+}) => {
+  const versionsOf = async (id: string) => {
+    const bundle: { entry: { resource: { meta: { versionId: string } } }[] } = await (
+      await fetch(`${phylax.dev.origin}/Binary/${id}/_history`)
+    ).json();
+    return bundle.entry.map(({ resource }) => `Binary/${id}/_history/${resource.meta.versionId}`);
+  };
+  await put("Binary/behind", binary("behind", "later", { securityContext: to("DocumentReference/note") }));
+  for (const path of [...(await versionsOf("behind")), ...(await versionsOf("one"))]) {
+    const reply = await ask("amara", path);
+    expect([reply.status, JSON.parse(reply.text).resourceType], path).toEqual([200, "Binary"]);
+    expect((await ask("bela", path)).status, path).toBe(404);
+  }
+  await put("Binary/behind", binary("behind", text("behind"), { securityContext: to("Patient/amara") }));
+  for (const path of [...(await versionsOf("behind")), ...(await versionsOf("behind-hidden"))])
+    expect((await ask("amara", path)).status, path).toBe(404);
+  await put(
+    "Binary/behind",
+    binary("behind", text("behind"), { securityContext: to("DocumentReference/note") }),
+  );
+  const [current = "", moved = "", ...same] = await versionsOf("behind");
+  expect((await ask("amara", moved)).status, "another context").toBe(404);
+  for (const path of [current, ...same]) expect((await ask("amara", path)).status, path).toBe(200);
+});
+
 /** The answer is that for an absent resource. */
 function expectAbsent(expect: ExpectStatic, reply: Reply, what: string): void {
   expect(reply.status, what).toBe(404);

@@ -1,5 +1,6 @@
 import type { PagePlace } from "#fhir/ports";
-import { ok, type Result } from "#kernel/result";
+import { isContentType } from "#fhir/route";
+import { err, ok, type Result } from "#kernel/result";
 import { Discloser, type DisclosureRefusal } from "#phi/disclose";
 import type { Disclosure } from "#phi/disclosure";
 import { Page } from "#phi/page";
@@ -12,7 +13,7 @@ import { decidedAt } from "#gateway/origin/at-origin";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { behindLink } from "./attachment.ts";
 import type { ContentWish } from "./content.ts";
-import { behindContext } from "./security-context.ts";
+import { areBehindOne, behindContext } from "./security-context.ts";
 import { storedContent } from "./stored-content.ts";
 import { referredTo } from "./referrers.ts";
 import { resolveSearch } from "./resolve-joins.ts";
@@ -58,17 +59,20 @@ export async function gather(
         origin.read(expects.current),
         referredTo(grant, expects, origin),
       ]);
-      if (!known.ok) return known;
+      const seen = await behindContext(known, expects, current, origin);
+      if (!seen.ok) return seen;
       if (!current.ok) return current;
-      const discloser = new Discloser(known.value, origin.basesAt(current.value.base));
+      const discloser = new Discloser(seen.value, origin.basesAt(current.value.base));
       if (old.ok) {
+        const isOther = isContentType(expects.type) && !areBehindOne(old.value.body, current.value.body);
+        if (isOther) return err({ reason: "absent" });
         const bodies = [current.value.body, old.value.body] as const;
         const facts = await origin.know(() => discloser.needsOfVersion(...bodies));
         return facts.ok ? discloser.version(old.value.body, current.value.body, expects) : facts;
       }
       // The fault of the origin at a version must not reveal that a hidden row exists.
-      const seen = await origin.standing(known.value, current.value, expects.type, expects.id);
-      return seen.ok ? old : seen;
+      const standing = await origin.standing(seen.value, current.value, expects.type, expects.id);
+      return standing.ok ? old : standing;
     }
     case "search":
       return searchPage(grant, expects, place, origin, links);

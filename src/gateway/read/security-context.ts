@@ -1,4 +1,5 @@
-import { isObject, property, readJson, textAt } from "#fhir/json/json";
+import { isObject, property, readJson, textAt, type Json } from "#fhir/json/json";
+import { canonicalText } from "#fhir/json/same";
 import { parseReference } from "#fhir/r4/reference";
 import { isContentType } from "#fhir/route";
 import { ok, type Result } from "#kernel/result";
@@ -20,8 +21,7 @@ export async function behindContext<E>(
 ): Promise<Result<Grant, E>> {
   if (!isContentType(type) || !binary.ok) return known;
   const { body, base } = binary.value;
-  const read = readJson(body);
-  const context = read.ok && isObject(read.value) ? property(read.value, "securityContext") : undefined;
+  const context = contextIn(body);
   const reference = parseReference(isObject(context) ? (textAt(context, "reference") ?? "") : "", base);
   // Every Binary of a patient may name the patient: such a context narrows, and never opens what no row leads to.
   if (reference.kind === "local" && reference.type === "Patient" && !known.ok) return known;
@@ -35,3 +35,12 @@ export async function behindContext<E>(
   const standing = await origin.standing(led.value, answer.value, reference.type, reference.id);
   return standing.ok ? ok(whenContextIsSeen()) : known;
 }
+
+function contextIn(binary: Uint8Array): Json | undefined {
+  const read = readJson(binary);
+  return read.ok && isObject(read.value) ? property(read.value, "securityContext") : undefined;
+}
+
+/** Answers whether two versions of a Binary stand behind one context: the context of the current version was judged. */
+export const areBehindOne = (one: Uint8Array, other: Uint8Array): boolean =>
+  canonicalText(contextIn(one) ?? null) === canonicalText(contextIn(other) ?? null);
