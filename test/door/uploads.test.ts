@@ -244,6 +244,21 @@ test("a page that was uploaded leaves as a file that runs nothing", async ({ exp
   });
 });
 
+test("the tag of a content covers its media type, and no content has a type of FHIR", async ({ expect }) => {
+  const stored = async (contentType: string) => {
+    const securityContext = to("DocumentReference/note");
+    const binary = { resourceType: "Binary", contentType, securityContext, data: "e30=" };
+    const reply = await ask("clinic", "Binary", fhirSending("POST", binary));
+    const { id } = JSON.parse(reply.text) as { id: string };
+    return ask("clinic", `Binary/${id}`, { headers: { accept: "*/*" } });
+  };
+  const [one, other] = [await stored("text/plain"), await stored("text/html")];
+  expect([one.text, other.text]).toEqual(["{}", "{}"]);
+  expect(one.headers["etag"]).not.toBe(other.headers["etag"]);
+  const fhir = await stored("application/fhir+json");
+  expect(JSON.parse(fhir.text)).toMatchObject({ resourceType: "Binary", data: "e30=" });
+});
+
 test("a repeat under a key stores nothing twice, and another content under it is refused", async ({
   expect,
 }) => {
