@@ -545,7 +545,7 @@ export const clientRefusals = {
     "The body is larger than this gateway supports. Send less: smaller attachments, or fewer entries.",
   ),
   content_needs_context: unprocessable(
-    "A new Binary needs a context. Name a resource that this client may read and change in X-Security-Context, or send the Binary in one transaction with the document whose attachment has its fullUrl.",
+    "Name a resource that this client may read and change in X-Security-Context, or send the Binary in one transaction with its document.",
   ),
   body_type_not_supported: fhir(415, "not-supported", sendJson("application/fhir+json of FHIR 4.0")),
   patch_type_not_supported: fhir(
