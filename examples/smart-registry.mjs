@@ -30,6 +30,7 @@ const file = {
     externalClientId: id,
     unboundUntil,
     jwks,
+    corsOrigins: ["http://localhost:4567"], // Inferno's page
   })),
   agreements: apps.map(({ id, grants }) => ({
     id: `${id}-terms`,
