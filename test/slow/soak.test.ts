@@ -59,7 +59,9 @@ test.for(soaks)(
     const origin = await startOrigin();
     onTestFinished(() => origin.close());
     await origin.load([...syntheticResources(), ...loadedResources()]);
-    const phylax = await startTestStack({ origin: origin.url });
+    // The ledger's settings of `npm start`. With the tests' three seconds each patient's shelf of accounting lines is
+    // written so often that its object never rests, and SQLite keeps each page of the shelf in memory.
+    const phylax = await startTestStack({ origin: origin.url, settleSeconds: 45 });
     onTestFinished(() => phylax.close());
     const pid = listenerOn(phylax.stack.runtime.gateway.port);
 
