@@ -158,6 +158,24 @@ test("an ambiguous condition names the patients of all its rows", async ({ expec
   });
 });
 
+test("a new resource names its patient on record by each base of the origin, as a changed one does", async ({
+  expect,
+}) => {
+  const to = (patient: string) => ({ reference: `${worlds.originBase}/Patient/${patient}` });
+  const row = observation("new", "bob", { subject: to("bob") });
+  const entry = [{ resource: row, request: { method: "POST", url: "Observation" } }];
+  for (const body of [row, { resourceType: "Bundle", type: "transaction", entry }]) {
+    const path = body === row ? "Observation" : "";
+    const seen = await ask("system", { path, method: "POST", body });
+    expect(seen.records.flatMap(({ event }) => event.patients.map(({ patient }) => patient))).toContain(
+      "main/Patient/bob",
+    );
+  }
+  expect((await ask("patient", { path: "Observation", method: "POST", body: row })).status).toBe(403);
+  const own = { ...row, subject: to("ann") };
+  expect((await ask("patient", { path: "Observation", method: "POST", body: own })).status).toBe(201);
+});
+
 test("a failed precondition, a create that finds a row, and a write that shows nothing have a disclosure too", async ({
   expect,
 }) => {

@@ -130,23 +130,19 @@ async function planCreate(
   const context = placed.value;
   const submitted =
     context === undefined ? sent : { ...sent, securityContext: { reference: context.reference } };
-  // The origin's own base is not known yet; references of a body are below the gateway's base.
-  const bases = { origin: base, public: base };
+  // References of a body are below the gateway's base, or below any base of the origin: its readers resolve both.
+  const names: FhirBase = [base, ...baseNames((await origin.traits())?.base ?? base)];
+  const bases = { origin: names, public: base };
   const related = await origin.relate(namedInBody(submitted, bases));
   if (!related.ok) return related;
   const facts = factsFor(grant.value, submitted);
-  const known = await origin.know(() => grant.value.needsOfBody(facts, base));
+  const known = await origin.know(() => grant.value.needsOfBody(facts, names));
   if (!known.ok) return known;
-  const view = grant.value.writable(facts, base);
+  const view = grant.value.writable(facts, names);
   if (view === undefined)
-    return err({ reason: "result_outside_access", decision: grant.value.whyHidden(facts, base) });
-  // A URL of an attachment may be written below any base of the origin: later readers of the row follow it there.
-  const traits = await origin.traits();
+    return err({ reason: "result_outside_access", decision: grant.value.whyHidden(facts, names) });
   await origin.learnStorage();
-  const attached = new NewAttachments(origin, {
-    ...bases,
-    origin: [base, ...baseNames(traits?.base ?? base)],
-  });
+  const attached = new NewAttachments(origin, bases);
   const merged = mergeBody(
     submitted,
     undefined,
@@ -156,7 +152,7 @@ async function planCreate(
   if (!merged.ok) return merged;
   if (!(await attached.mayBeRead({ policy, access }))) return err(beyondReach);
   const { resource, changes } = merged.value;
-  const fault = faultIn(changes, grant.value, base);
+  const fault = faultIn(changes, grant.value, names);
   if (fault !== undefined) return err(fault);
   if (conditionalReferences(resource).length > 0)
     return err({ reason: "conditional_reference_not_supported" });
