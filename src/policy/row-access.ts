@@ -312,7 +312,8 @@ export function accessParameters(
     single === undefined || further.length > 0 ? [] : single.filters.map(({ parameter }) => parameter);
   const patients = patientsWithin(rowAccess);
   // The rows of a search by id are as few as a read's, and each is judged.
-  if (patients !== undefined && isOpen(patients) && clientParameters.some(isById)) return filters;
+  const hasUnknown = rowAccess.some(({ owners }) => owners !== undefined && isOpen(owners));
+  if (hasUnknown && clientParameters.some(isById)) return filters;
   if (participant !== undefined) return [participant, ...filters];
   if (patients === undefined) return filters;
   // A Provenance of a patient's rows need not name the patient: its targets decide, as about a read by id.

@@ -2,6 +2,8 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { r4Owners } from "#fhir/r4/compartment.gen";
 import { isResourceType } from "#fhir/r4/elements";
+import { RelatedPatients } from "#fhir/r4/related-patients";
+import { searchParametersOf } from "#fhir/search/parameters";
 import type { PolicyRule } from "#policy/schema";
 import { factsFor } from "#policy/facts";
 import { accessParameters } from "#policy/row-access";
@@ -36,6 +38,32 @@ test("a search under a patient's scope is narrowed to the patient, beside whatev
   ]) {
     expect(queryOf(held(`Observation?${wider}`)), wider).toBe(`${wider}&patient=Patient/amara`);
   }
+});
+
+test("a search by id is not narrowed to the token's patient if further patients may be the user's", ({
+  expect,
+}) => {
+  const definition = searchParametersOf("Observation").get("_id");
+  if (definition === undefined) throw new Error("R4 has it");
+  const byId = { definition, values: [{ kind: "token" as const, text: "o", system: undefined, code: "o" }] };
+  const [ofToken, ofUser] = [
+    { owners: new Set(["amara"]), filters: [] },
+    { owners: new RelatedPatients(), filters: [] },
+  ];
+  expect(accessParameters([ofToken, ofUser], "Observation", [byId])).toEqual([]);
+  expect(accessParameters([ofToken], "Observation", [byId])).toHaveLength(1);
+  ofUser.owners.learnWhole(["bela"]);
+  expect(accessParameters([ofToken, ofUser], "Observation", [byId])).toHaveLength(1);
+});
+
+test("a compartment of a patient beyond the access costs one question: no row of a participant is sought", ({
+  expect,
+}) => {
+  const partsOf = (patient: string) => {
+    const { expects } = held(`Patient/${patient}/Observation`);
+    return expects.kind === "search" ? expects.further.length : undefined;
+  };
+  expect([partsOf("amara"), partsOf("bela")]).toEqual([1, 0]);
 });
 
 test("every type of the compartment has a search parameter for its owner", ({ expect }) => {

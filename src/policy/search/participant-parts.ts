@@ -38,7 +38,10 @@ export function participantParts(
     rowAccess,
   }: { readonly searchRules: readonly CompiledRule[]; readonly rowAccess: RowAccess },
 ): readonly SearchPart[] {
-  const patients = compartment === undefined ? patientsWithin(rowAccess) : new Set([compartment.patient]);
+  const within = patientsWithin(rowAccess);
+  // The rows of a patient beyond the access would only be counted.
+  if (compartment !== undefined && within?.has(compartment.patient) === false) return [];
+  const patients = compartment === undefined ? within : new Set([compartment.patient]);
   const owner = patients === undefined ? undefined : ownedBy(type, patients)?.definition;
   if (patients === undefined || owner === undefined) return [];
   // A row without an owner element meets no condition on its owner.
