@@ -14,7 +14,7 @@ export interface FactPorts extends ConsentPorts {
 
 /**
  * Resources that a request follows for their labels, and as many targets: ten rows with as many as a row may have, or
- * five hundred rows with ten.
+ * five hundred rows with ten. Of as many patients the relation to the user is asked for.
  */
 const followedMax = 5_000;
 
@@ -30,7 +30,11 @@ export class ResolvedFacts implements KnownFacts {
   readonly #targets: TargetsAtOrigin;
   readonly #labels: LabelsAtOrigin | undefined;
   readonly #relations: RelationsAtOrigin | undefined;
-  readonly #followed = { referred: new Set<string>(), targets: new Set<string>() };
+  readonly #followed = {
+    related: new Set<string>(),
+    referred: new Set<string>(),
+    targets: new Set<string>(),
+  };
   #resolving: Promise<unknown> | undefined;
 
   /** @param grantsOf the grants by which a resource that a row refers to is seen. */
@@ -107,7 +111,7 @@ export class ResolvedFacts implements KnownFacts {
     await this.#consents.expected();
     const unfollowed = new Set<number>();
     const needs = rows.map((row) => row.needs);
-    const related = new Set(needs.flatMap((row) => row?.related ?? []));
+    const related = this.#follow("related", needs, unfollowed);
     if (related.size > 0) {
       const learned = await this.#relations?.learn(related, reader);
       if (learned?.ok === false) return learned;
@@ -149,9 +153,9 @@ export class ResolvedFacts implements KnownFacts {
     return inside;
   }
 
-  /** The resources to ask for, in the order of the rows, within the limit of the request. */
+  /** What to ask for, in the order of the rows, within the limit of the request. */
   #follow(
-    kind: "referred" | "targets",
+    kind: "related" | "referred" | "targets",
     needs: readonly (RowNeeds | undefined)[],
     unfollowed: Set<number>,
   ): ReadonlySet<string> {

@@ -4,6 +4,8 @@ import type { OriginQuestion } from "#fhir/ports";
 import { utf8 } from "#kernel/encoded";
 import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
+import type { Scopes } from "#identity/scopes";
+import type { UserRelation } from "#policy/schema";
 import { RememberedRelations } from "#gateway/facts/relations-at-origin";
 import { ResolvedFacts } from "#gateway/facts/resolved-facts";
 import { ConsentsUnknown } from "#policy/consent/consent-book";
@@ -33,7 +35,17 @@ const nameOf = (question: OriginQuestion) =>
 /** A session whose rows are judged by facts, the questions that it asked, and the calls for Consents. */
 function scene(
   filed: Record<string, readonly FiledConsent[]> = {},
-  { hasConsents = true, expected = undefined as string | undefined } = {},
+  {
+    hasConsents = true,
+    expected = undefined as string | undefined,
+    ...relating
+  }: {
+    readonly hasConsents?: boolean;
+    readonly expected?: string;
+    readonly scopes?: Scopes;
+    readonly user?: string;
+    readonly users?: ReadonlySet<UserRelation>;
+  } = {},
 ) {
   const [questions, calls, rereads]: [string[], (readonly string[])[], (readonly string[])[]] = [[], [], []];
   const state = { filed, isDown: false, mayHave: hasConsents };
@@ -57,12 +69,12 @@ function scene(
   });
   const facts = new ResolvedFacts(
     {
-      policy: { users: new Set(), labels: { throughReferences: true } },
+      policy: { users: relating.users ?? new Set(), labels: { throughReferences: true } },
       who: {
-        scopes: [],
+        scopes: relating.scopes ?? [],
         purpose: "TREAT",
         patient: expected,
-        user: undefined,
+        user: relating.user,
         patientIsUser: false,
         client: { id: "client" },
       },
@@ -207,4 +219,23 @@ test("a request follows 5,000 resources of its rows in their order, and names th
   expect(await session.resolve([...rows, ...beyond])).toEqual(ok(new Set([10])));
   expect(questions.length, "fifty ids each").toBe(100);
   expect(await session.resolve([lacking(6_000, 1)]), "for the rest of the request").toEqual(ok(new Set([0])));
+});
+
+test("a request asks for the relation to 5,000 patients of its rows, and names the rows beyond", async ({
+  expect,
+}) => {
+  const scopes = [{ context: "user", type: "*", permissions: ["r"], filters: [] }] as const;
+  const { session, questions } = scene(
+    {},
+    { hasConsents: false, scopes, user: "Practitioner/vera", users: new Set(["practitioner"]) },
+  );
+  const lacking = (from: number) => {
+    const related = Array.from({ length: 50 }, (_, index) => `p${from + index}`);
+    return { needs: { related, patients: [], referred: [], targets: [] }, again: () => undefined };
+  };
+  const rows = Array.from({ length: 101 }, (_, index) => lacking(index * 50));
+  expect(await session.resolve(rows)).toEqual(ok(new Set([100])));
+  expect(questions.filter((question) => question.startsWith("Patient?")).length, "a hundred ids each").toBe(
+    50,
+  );
 });
