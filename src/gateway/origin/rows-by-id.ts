@@ -30,7 +30,10 @@ export const questionFor = (type: string, ids: readonly string[], count = ids.le
   posted: true,
 });
 
-/** Reads the resources of a type with these ids. An origin that cannot search for them has none. */
+/**
+ * Reads the resources of a type with these ids. An origin that cannot search for them has none. A resource that is too
+ * large for an answer counts as absent, alone: resources of one client hide no resource of a further client.
+ */
 export async function rowsById(
   type: string,
   ids: readonly string[],
@@ -38,7 +41,12 @@ export async function rowsById(
   judge: RowJudge,
 ): Promise<Result<undefined, RowsRefusal>> {
   const found = await allRows(questionFor(type, ids), ids.length, origin, judge);
-  return found.ok || isUnsupported(found.error) ? ok(undefined) : found;
+  if (found.ok || isUnsupported(found.error)) return ok(undefined);
+  if (found.error.reason !== "origin_answer_too_large") return found;
+  if (ids.length === 1) return ok(undefined);
+  const half = ids.length >> 1;
+  const first = await rowsById(type, ids.slice(0, half), origin, judge);
+  return first.ok ? rowsById(type, ids.slice(half), origin, judge) : first;
 }
 
 /** The origin has no search by id for this type. */
