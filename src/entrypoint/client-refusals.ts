@@ -372,6 +372,11 @@ export const clientRefusals = {
   posted_search_not_at_origin: unsupported(
     "The FHIR server behind this base takes no posted searches, which chains and long searches need. Ask step by step, or ask the operator to accept searches in URLs.",
   ),
+  type_not_at_origin: fhir(
+    404,
+    "not-supported",
+    "The FHIR server behind this base has no resources of this type. See /metadata of this base.",
+  ),
   parameter_repeated: {
     ...invalid("A parameter that may stand once is repeated. Send it once."),
     ...invalidRequest("A parameter is repeated. Send each parameter once."),

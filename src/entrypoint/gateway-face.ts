@@ -24,7 +24,7 @@ export const gatewayFaces = facesOf("gateway");
 export function faceOf(refusal: FacedRefusal): GatewayFace {
   const known = gatewayFaces[refusal.reason];
   const plain =
-    refusal.isUpdate && known.status === 404 ? { ...known, text: `${known.text} ${toCreate}` } : known;
+    refusal.isUpdate && known.code === "not-found" ? { ...known, text: `${known.text} ${toCreate}` } : known;
   const exception = exceptionToShow(refusal.reason);
   const face = exception === undefined ? plain : { ...plain, exception };
   const name = nameIn(refusal);

@@ -11,7 +11,11 @@ import type { PolicyDocument } from "#policy/schema";
 // Origins that lack a part of R4: whatever they ignore or refuse, no answer has a row that does not match.
 
 const whole: PolicyDocument = {
-  ...policy(rule(["Patient", "Observation", "Procedure"], "everything")),
+  ...policy(
+    rule(["Patient", "Observation", "Procedure"], "everything", {
+      interactions: ["read", "search", "create", "update", "delete"],
+    }),
+  ),
   purposes: ["PATRQT"],
   users: ["practitioner"],
   operations: ["everything"],
@@ -53,12 +57,12 @@ function lacking(parameters: readonly string[], posts = true): Handler {
   };
 }
 
-async function ask(origin: Handler, path: string, members: object = {}): Promise<Seen> {
+async function ask(origin: Handler, path: string, members: object = {}, sending: object = {}): Promise<Seen> {
   const registry = {
     origins: [{ name: "main", url: worlds.originBase, credentials: { kind: "none" }, ...members }],
   };
   const world = { origin, registry };
-  const { one } = await worlds.compare(world, world, [{ by: await worlds.by("system"), path }]);
+  const { one } = await worlds.compare(world, world, [{ by: await worlds.by("system"), path, ...sending }]);
   const [seen] = one;
   if (seen === undefined) throw new Error("there was a question");
   return seen;
@@ -112,6 +116,60 @@ test("a parameter that the registry says is missing at the origin is not sent, a
     capabilities: { types },
   });
   expect(idsOf(chained)).toEqual(["b-ben"]);
+});
+
+test("a server that states subject alone is asked for a patient's rows by subject, once for a page; without either the question is refused by name", async ({
+  expect,
+}) => {
+  const stating = (search: readonly string[]) => ({
+    capabilities: { types: { ...types, Observation: { interactions, search } } },
+  });
+  const seen = await ask(
+    lacking(["patient"]),
+    "Observation?patient=ann&code=a",
+    stating(["subject", "code"]),
+  );
+  expect([idsOf(seen), asked(seen)]).toEqual([
+    ["a-ann"],
+    ["GET /fhir/Observation?subject=Patient/ann&code=a&_count=100"],
+  ]);
+  const lost = await ask(lacking(["patient", "subject"]), "Observation?patient=ann", stating(["code"]));
+  expect([lost.status, reasonOf(lost), asked(lost)]).toEqual([400, "parameter_not_at_origin", []]);
+  expect(lost.body.toString("utf8")).toContain("(patient)");
+});
+
+test("a type that the origin lacks is never asked for, whatever would meet it, and a write to it is refused by name", async ({
+  expect,
+}) => {
+  const { Procedure: _lacking, ...less } = types;
+  const members = { capabilities: { everything: "with-type", types: less } };
+  const procedure = {
+    resourceType: "Procedure",
+    status: "completed",
+    subject: { reference: "Patient/ann" },
+  };
+  const headers = { "content-type": "application/fhir+json" };
+  const post = { method: "POST", headers, body: JSON.stringify(procedure) };
+  const put = { method: "PUT", headers, body: JSON.stringify({ ...procedure, id: "p1" }) };
+  for (const [path, sending] of [
+    ["Procedure?patient=ann", {}],
+    ["Procedure/p1", {}],
+    ["Procedure/p1/_history", {}],
+    ["Patient/ann/$everything?_type=Procedure", {}],
+    ["Procedure", post],
+    ["Procedure/p1", put],
+    ["Procedure/p1", { method: "DELETE" }],
+  ] as const) {
+    const seen = await ask(lacking([]), path, members, sending);
+    expect([seen.status, reasonOf(seen), asked(seen)], path).toEqual([404, "type_not_at_origin", []]);
+  }
+  const whole = await ask(lacking([]), "Patient/ann/$everything", members);
+  expect(idsOf(whole).toSorted()).toEqual(["a-ann", "ann", "b-ann"]);
+  expect(asked(whole).join(" ")).not.toContain("Procedure");
+  const included = await ask(lacking([]), "Patient?name=okafor&_revinclude=Procedure:patient", members);
+  expect([idsOf(included), asked(included)]).toEqual([["ann"], ["GET /fhir/Patient?name=okafor&_count=100"]]);
+  const joined = await ask(lacking([]), "Patient?_has:Procedure:patient:status=completed", members);
+  expect([idsOf(joined), asked(joined)]).toEqual([[], []]);
 });
 
 test("a criterion that no row can decide, an order and an include that the origin lacks are refused by name", async ({

@@ -1,4 +1,6 @@
 import type { FhirQuestion, OriginCapabilities, OriginTraits, ServedType } from "#fhir/ports";
+import { isResourceType } from "#fhir/r4/elements";
+import { namesOwner, standIn } from "#fhir/search/stand-in";
 import { isJudgeable } from "#fhir/search/row-judge";
 import type { SearchParameter } from "#fhir/search/search";
 import { err, ok, type Result } from "#kernel/result";
@@ -8,20 +10,31 @@ import type { GrantedJoin, OpeningReference, SearchGrant } from "#policy/grant";
 export type NotAtOrigin =
   | { readonly reason: "parameter_not_at_origin"; readonly parameter: string }
   /** It takes no posted search, and its operator did not accept searches in URLs. */
-  | { readonly reason: "posted_search_not_at_origin" };
+  | { readonly reason: "posted_search_not_at_origin" }
+  | { readonly reason: "type_not_at_origin" };
 
 type Types = NonNullable<OriginCapabilities["types"]>;
 
+/** Answers whether an origin with these types has none of the type, or of the address below a type. */
+export const lacksType = (types: Types | undefined, path: string): boolean => {
+  const [type = ""] = path.split("/");
+  return types !== undefined && isResourceType(type) && !types.has(type);
+};
+
 /**
- * The question as this origin can answer it. A criterion by a parameter that it lacks is left out: each row is
- * judged by the criteria of the client, the rules and the access anyway, and {@link decidedHere} refuses a
- * client's criterion that no row can decide. An order or an include that it lacks is refused.
+ * The question as this origin can answer it. In place of a parameter that it lacks stands a parameter that finds the
+ * same rows. Without one the criterion is left out: each row is judged by the criteria of the client, the rules and the
+ * access anyway, and {@link decidedHere} refuses a client's criterion that no row can decide. A type, an order or an
+ * include that it lacks is refused, and so is a question that would lose the patient whom it names: it would read the
+ * rows of all patients.
  */
 export function fitted(
   question: FhirQuestion,
   { capabilities: { types, searchByPost }, acceptsSearchInUrl }: OriginTraits,
 ): Result<FhirQuestion, NotAtOrigin> {
   const { path, query, posted } = question;
+  if (lacksType(types, path)) return err({ reason: "type_not_at_origin" });
+  if (query === "" && posted !== true) return ok(question);
   const served = path.includes("/") ? undefined : types?.get(path);
   const parts = query.split("&");
   const kept =
@@ -42,6 +55,7 @@ function lessUnknown(
   types: Types,
 ): Result<readonly string[], NotAtOrigin> {
   const kept: string[] = [];
+  let lost: string | undefined;
   for (const part of parts) {
     const equals = part.indexOf("=");
     const [name, value] = [part.slice(0, equals), part.slice(equals + 1)];
@@ -51,13 +65,20 @@ function lessUnknown(
       if (missing !== undefined)
         return err({ reason: "parameter_not_at_origin", parameter: missing.replace(/^-/u, "") });
     } else if (code === "_include" || code === "_revinclude") {
-      const [source = type, all] = decodeURIComponent(value).split(":");
-      if (all === "*" && !types.has(source)) continue; // it has no row of that type
+      const [source = type] = decodeURIComponent(value).split(":");
+      if (lacksType(types, source)) continue; // it has no row of that type
       if (!isIncluded(value, type, types)) return err({ reason: "parameter_not_at_origin", parameter: code });
-    } else if (code !== "" && !ofForm.has(code) && !served.search.has(code)) continue;
+    } else if (code !== "" && !ofForm.has(code) && !served.search.has(code)) {
+      const other = standIn(type, part, served.search);
+      if (other !== undefined) kept.push(other);
+      else if (namesOwner(type, part) || (type === "Patient" && code === "_id")) lost ??= code;
+      continue;
+    }
     kept.push(part);
   }
-  return ok(kept);
+  if (lost === undefined || kept.some((part) => part.startsWith("_id=") || namesOwner(type, part)))
+    return ok(kept);
+  return err({ reason: "parameter_not_at_origin", parameter: lost });
 }
 
 function isIncluded(value: string, type: string, types: Types): boolean {

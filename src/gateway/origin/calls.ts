@@ -1,5 +1,4 @@
 import type {
-  FhirQuestion,
   OriginCaller,
   OriginQuestion,
   Origins,
@@ -71,9 +70,9 @@ export class OriginCalls {
     return fit.ok ? forward(this.#origins, this.name, fit.value, this.#caller) : fit;
   }
 
-  /** A search in the form that this origin can answer. Each further question stays as it is. */
+  /** A question of a type in the form that this origin can answer. A link stays as it is. */
   async #fitted(question: OriginQuestion): Promise<Result<OriginQuestion, NotAtOrigin>> {
-    if (!isSearch(question)) return ok(question);
+    if (!("path" in question)) return ok(question);
     const traits = await this.traits();
     return traits === undefined ? ok(question) : fitted(question, traits);
   }
@@ -106,6 +105,3 @@ export class OriginCalls {
     return this.#origins.traits(this.name);
   }
 }
-
-const isSearch = (question: OriginQuestion): question is FhirQuestion =>
-  "path" in question && (question.query !== "" || question.posted === true);

@@ -53,4 +53,5 @@ export async function rowsById(
 const isUnsupported = (refusal: RowsRefusal): boolean =>
   refusal.reason === "absent" ||
   refusal.reason === "posted_search_not_at_origin" ||
+  refusal.reason === "parameter_not_at_origin" ||
   (refusal.reason === "origin_refused" && refusal.status >= 400 && refusal.status < 500);

@@ -31,18 +31,19 @@ export async function listEverything(
   origin: OriginSession,
 ): Promise<Result<Filled<EverythingPage>, GatherRefusal>> {
   const asks = await asksOf(grant, origin);
-  if (asks === undefined) return err({ reason: "origin_rejected_search", status: 404 });
+  if (!asks.ok) return asks;
+  const [first] = asks.value;
   if (grant.patient !== undefined && grant.id !== undefined) {
     const answer = await origin.read(grant.patient.ask);
     const patient = answer.ok
       ? await origin.standing(grant.patient, answer.value, "Patient", grant.id)
       : answer;
     if (!patient.ok) {
-      await passOver(await origin.ask(start.link === undefined ? asks[0].ask : { link: start.link }));
+      await passOver(await origin.ask(start.link === undefined ? first.ask : { link: start.link }));
       return patient;
     }
   }
-  const filled = await fillFromAll(grant, asks, start, origin);
+  const filled = await fillFromAll(grant, asks.value, start, origin);
   // The patient exists: a server without this operation answers like this.
   if (!filled.ok)
     return filled.error.reason === "absent" ? err({ reason: "origin_rejected_search", status: 404 }) : filled;
@@ -71,20 +72,25 @@ interface TypeQuestion {
 
 /**
  * The questions for everything, as the origin can answer them: its own operation, or else a search of each
- * type by owner. `undefined`: these searches cannot ask for a time.
+ * type by owner, which cannot ask for a time. It is not asked for types that it lacks.
  */
-async function asksOf(grant: EverythingGrant, origin: OriginSession): Promise<Asks | undefined> {
+async function asksOf(grant: EverythingGrant, origin: OriginSession): Promise<Result<Asks, GatherRefusal>> {
   const { everything, types } = (await origin.traits())?.capabilities ?? {};
   const { ask } = grant;
   // A search asks the same questions of a patient whom the origin does not have.
   switch (grant.patient === undefined ? "none" : everything) {
     case undefined:
-    case "with-type":
-      return [{ part: undefined, ask }];
+    case "with-type": {
+      const served = [...grant.rows.keys()].filter((type) => types?.has(type) !== false);
+      if (served.length === 0) return err({ reason: "type_not_at_origin" });
+      const query = [`_type=${served.join(",")}`, less(ask.query, ["_type"])].join("&");
+      return ok([{ part: undefined, ask: { ...ask, query } }]);
+    }
     case "without-type": // the page takes rows of the permitted types only
-      return [{ part: undefined, ask: { ...ask, query: less(ask.query, ["_type"]) } }];
+      return ok([{ part: undefined, ask: { ...ask, query: less(ask.query, ["_type"]) } }]);
     case "none": {
-      if (less(ask.query, ["_type", "_count"]) !== "") return undefined;
+      if (less(ask.query, ["_type", "_count"]) !== "")
+        return err({ reason: "origin_rejected_search", status: 404 });
       const searches = [...grant.rows]
         .filter(([type]) => types?.has(type) !== false)
         .flatMap(([type, { search }]) => {
@@ -96,7 +102,7 @@ async function asksOf(grant: EverythingGrant, origin: OriginSession): Promise<As
           }));
         });
       const [first, ...others] = searches;
-      return first === undefined ? undefined : [first, ...others];
+      return first === undefined ? err({ reason: "type_not_at_origin" }) : ok([first, ...others]);
     }
   }
 }

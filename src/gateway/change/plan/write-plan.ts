@@ -16,6 +16,7 @@ import { showsAllPatched } from "#policy/unread-patch";
 import { concernedByChange, concernedByCreate, namedInBody } from "#gateway/origin/concerned-by-write";
 import { authorizeChange, type Permission } from "#gateway/admission/authorize";
 import type { OriginSession } from "#gateway/origin/origin-session";
+import { lacksType } from "#gateway/origin/at-origin";
 import { isConditional } from "#gateway/origin/conditional-writes";
 import { effectOf } from "#gateway/change/effects";
 import { acceptResult } from "./accept-result.ts";
@@ -43,6 +44,8 @@ export async function planWrite(
   origin: OriginSession,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   if (origin.held.lacksPlans) return err({ reason: "plan_too_large" });
+  if (lacksType((await origin.traits())?.capabilities.types, asked.interaction.type))
+    return err({ reason: "type_not_at_origin" });
   const planned = await decideWrite(asked, permission, origin);
   if (!planned.ok)
     return asked.interaction.kind === "update" ? err({ ...planned.error, isUpdate: true }) : planned;
