@@ -2,7 +2,7 @@ import type { RegistryDocument } from "#registry/document";
 import type { OriginProbe } from "#registry/origin-probe";
 import { namesForeignBase } from "#fhir/foreign-base";
 import type { FhirClient, FhirReply } from "./fhir-client.ts";
-import { probePostSearch, probeSearches, probeStrict, probeTotal } from "./probe-searches.ts";
+import { probePageLinks, probePostSearch, probeSearches, probeStrict, probeTotal } from "./probe-searches.ts";
 import { basesIn, sorted, statedTypes, type StatedType } from "./probe-statement.ts";
 import { probeWrites, type FoundWrites } from "./probe-writes.ts";
 
@@ -38,11 +38,12 @@ export async function probeOrigin(
   const all = statedTypes(statement);
   if (all === undefined) return undefined;
   const stated = new Map([...all].filter(([type]) => only === undefined || only.includes(type)));
-  const searched = [...stated].find(([, { interactions }]) => interactions.includes("search-type"))?.[0];
+  const [searched] = searchedTypes(stated);
   const written = mayWrite ? await probeWrites(client) : undefined;
 
   const isStrict = searched !== undefined && (await probeStrict(client, searched));
   const searches = await probeSearches(client, stated, isStrict);
+  const pageLinks = await probePageLinks(client, searchedTypes(stated));
   const list = searched === undefined ? undefined : await client.ask({ path: `${searched}?_count=1` });
   const names = otherNames(client.base, [statement, ...(list ? [list] : []), ...(written?.replies ?? [])]);
 
@@ -57,6 +58,7 @@ export async function probeOrigin(
     ...(written?.elements !== undefined && { elements: written.elements }),
     ...(written?.chains !== undefined && { chains: written.chains }),
     ...(searched !== undefined && { total: await probeTotal(client, searched), strict: isStrict }),
+    ...(pageLinks !== undefined && { pageLinks }),
     types: Object.fromEntries(
       [...stated].map(([type, one]) => [
         type,
@@ -86,6 +88,9 @@ export async function probeOrigin(
     isClean: written === undefined || written.left.length === 0,
   };
 }
+
+const searchedTypes = (stated: ReadonlyMap<string, StatedType>): readonly string[] =>
+  [...stated].flatMap(([type, { interactions }]) => (interactions.includes("search-type") ? [type] : []));
 
 const [namesMax, listedMax] = [8, 12];
 

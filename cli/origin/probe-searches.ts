@@ -1,6 +1,6 @@
-import { property } from "#fhir/json/json";
+import { property, valuesAt } from "#fhir/json/json";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
-import { matchesIn, type FhirClient } from "./fhir-client.ts";
+import { matchesIn, type FhirClient, type FhirReply } from "./fhir-client.ts";
 import type { StatedType } from "./probe-statement.ts";
 
 /** What the searches of a server showed. */
@@ -35,6 +35,31 @@ export async function probeTotal(client: FhirClient, type: string): Promise<bool
 }
 
 /**
+ * Asks for one row, and for two: does an answer that leaves rows out have a link to them? `undefined`: no type has two
+ * rows that could show that.
+ */
+export async function probePageLinks(
+  client: FhirClient,
+  types: Iterable<string>,
+): Promise<boolean | undefined> {
+  let tried = 0;
+  for (const type of types) {
+    const one = await client.ask({ path: `${type}?_count=1` });
+    if (matchesIn(one)?.length !== 1) continue;
+    if (linksIn(one).includes("next")) return true;
+    const two = await client.ask({ path: `${type}?_count=2` });
+    if (matchesIn(two)?.length === 2) return false;
+    if ((tried += 1) === linksTriedMax) break;
+  }
+  return undefined;
+}
+
+const linksTriedMax = 10;
+
+const linksIn = ({ body }: FhirReply): readonly unknown[] =>
+  body === undefined ? [] : valuesAt(body, ["link", "relation"]);
+
+/**
  * Sends each stated parameter with a value that no row has. Rows in the answer show that the server ignores
  * the parameter. An empty answer shows that it evaluates the parameter if the type has rows, or if the server
  * refuses unknown parameters.
@@ -51,18 +76,19 @@ export async function probeSearches(
     const rows = matchesIn(await client.ask({ path: `${type}?_count=1` }));
     const found: string[] = [];
     kept.set(type, found);
-    for (const code of search) {
+    // Each type has `_id`, and servers do not always state that.
+    for (const code of new Set(["_id", ...search])) {
       const definition = searchParametersOf(type).get(code);
       if (definition === undefined) continue;
       const verdict = await verdictOn(client, type, definition);
       const name = `${type}:${code}`;
       if (verdict === "ignored" || verdict === "refused") {
-        missing.push(name);
+        if (search.includes(code)) missing.push(name);
         continue;
       }
       // The statement stands until an answer shows otherwise: without it the gateway would ask for whole types.
       found.push(code);
-      if (!isStrict && (rows?.length ?? 0) === 0) unproven.push(name);
+      if (search.includes(code) && !isStrict && (rows?.length ?? 0) === 0) unproven.push(name);
     }
   });
   return { stated: kept, missing: missing.toSorted(), unproven: unproven.toSorted() };

@@ -1,4 +1,6 @@
 import { isLoopback } from "./loopback.ts";
+import type { FhirQuestion, OriginQuestion } from "./ports.ts";
+import { withCount } from "./search/page-count.ts";
 import { baseNames, type FhirBase } from "#fhir/r4/reference";
 
 /**
@@ -40,13 +42,13 @@ function isSamePlace(url: URL, home: URL): boolean {
 }
 
 /**
- * The paging link with fewer rows, from the same row on; undefined unless the link says by itself that its place is
- * a number of rows. It does if a parameter that the question lacks is the number of rows before it
+ * The paging link with another number of rows, from the same row on; undefined unless the link says by itself that its
+ * place is a number of rows. It does if a parameter that the question lacks is the number of rows before it
  * (`_getpagesoffset=20&_count=10`, `_offset=20`): the number of a page, or a cursor, could mean a different row
  * when `_count` changes.
  * @param before rows of the list on the earlier pages; @param question the query that began the list.
  */
-export function shortened(
+export function resized(
   link: string,
   before: number,
   question: string,
@@ -59,7 +61,21 @@ export function shortened(
     return part === `${name}${before}` && !`&${question}`.includes(`&${name}`);
   });
   const rows = rowsOf(count);
-  return further.length === 0 && places.length === 1 && rows < count
+  return further.length === 0 && places.length === 1 && count > 0 && rows !== count
     ? link.replace(/(?<=[?&]_count=)[^&]*/u, String(rows))
     : undefined;
+}
+
+// Not in a link of an origin: a fragment is never sent.
+const grownMark = "#_count=";
+
+/** The place of a list without paging links: the question of its first page again, for more rows. */
+export const grownLink = (count: number): string => `${grownMark}${count}`;
+
+/** The question for a page: the first page, the same for more rows, or a link of the origin. */
+export function pageAt(first: FhirQuestion, link: string | undefined): OriginQuestion {
+  if (link === undefined) return first;
+  return link.startsWith(grownMark)
+    ? { ...first, query: withCount(first.query, Number(link.slice(grownMark.length))) }
+    : { link };
 }

@@ -111,6 +111,8 @@ export interface OriginCapabilities {
   readonly total?: boolean | undefined;
   /** A search with an unknown parameter is refused under `Prefer: handling=strict`. */
   readonly strict?: boolean | undefined;
+  /** An answer that leaves rows out has a link to the next page. */
+  readonly pageLinks?: boolean | undefined;
   /** The types of the server, all of them. */
   readonly types?: ReadonlyMap<string, ServedType> | undefined;
 }

@@ -145,8 +145,8 @@ export class Page {
     this.#room = Math.min(this.#room, rows);
   }
 
-  get isFull(): boolean {
-    return this.#rows.length >= this.#room;
+  get room(): number {
+    return Math.max(0, this.#room - this.#rows.length);
   }
 
   /** Answers whether an entry is a visible row that this page lacks, and takes nothing of it. */

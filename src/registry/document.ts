@@ -391,6 +391,10 @@ const capabilities = z
       description:
         "A search with an unknown parameter is refused if the request says Prefer: handling=strict.",
     }),
+    pageLinks: known.meta({
+      description:
+        "An answer that leaves rows out has a link to the next page. Otherwise a full page without a link is asked for again, with more rows.",
+    }),
     types: z
       .record(
         z.string().regex(typeName),

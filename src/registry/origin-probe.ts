@@ -30,6 +30,7 @@ const capabilityNames = [
   "chains",
   "total",
   "strict",
+  "pageLinks",
 ] as const;
 
 /**

@@ -96,7 +96,7 @@ test("a server that does all of R4 is found out, and nothing of the probe is lef
       strict: true,
       types: {
         Patient: { search: ["_id", "active", "identifier", "name"] },
-        Observation: { search: ["code", "date", "subject", "value-quantity"] },
+        Observation: { search: ["_id", "code", "date", "subject", "value-quantity"] },
       },
     },
   });
@@ -134,9 +134,26 @@ test("a parameter that the server states and ignores, or refuses, is left out, a
   expect([strict, types.Patient.search, types.Observation.search, types.Immunization.search]).toEqual([
     true,
     ["_id", "active", "identifier"],
-    ["code", "date", "value-quantity"],
-    ["status"],
+    ["_id", "code", "date", "value-quantity"],
+    ["_id", "status"],
   ]);
+});
+
+test("a server that gives no link to the rows that it leaves out is found out by asking for one row and for two", async () => {
+  const linking = (hasLinks: boolean) =>
+    probe(async (request, real) => {
+      const { pathname, searchParams } = new URL(request.url);
+      if (pathname !== "/fhir/Observation" || [...searchParams.keys()].join() !== "_count")
+        return real(request);
+      const count = Number(searchParams.get("_count"));
+      const entry = ["o1", "o2"].slice(0, count).map((id) => ({ resource: { ...rows[1], id } }));
+      const link = hasLinks && count < 2 ? [{ relation: "next", url: "https://probe.example/fhir?p=2" }] : [];
+      return Response.json({ resourceType: "Bundle", type: "searchset", link, entry });
+    }, []);
+  for (const hasLinks of [true, false]) {
+    const { members } = await linking(hasLinks);
+    expect(members.capabilities.pageLinks).toBe(hasLinks);
+  }
 });
 
 const withHeaders = (request: Request, names: readonly string[]) => {

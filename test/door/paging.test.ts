@@ -40,7 +40,7 @@ const list = Array.from({ length: 50 }, (_, n) => observation(`o${n}`, hidden(n)
 const visible = list.filter((_, n) => !hidden(n)).map(({ id }) => id);
 
 beforeEach(() => {
-  Object.assign(origin, { rows: list, pageMax: 1_000, breaksAt: Infinity, misleads: (link: string) => link });
+  Object.assign(origin, { rows: list, pageMax: 1_000, breaksAt: Infinity, hasLinks: true, misleads: (link: string) => link });
 });
 
 interface Searchset {
@@ -153,6 +153,63 @@ test("a chain by a negation alone that has too many rows is 403, and the text as
   ]);
 });
 
+test("an origin without paging links gives every row: an answer of as many rows as were asked for is asked again for twice as many", async ({
+  expect,
+}) => {
+  origin.hasLinks = false;
+  for (const count of [1, 7, 10, 20, 34, 50]) {
+    const replies = await pages(`Observation?patient=amara&_count=${count}`);
+    expect(replies.flatMap(ids), `${count}`).toEqual(visible);
+    for (const reply of replies.slice(0, -1)) expect(ids(reply)).toHaveLength(count);
+  }
+  origin.requests.length = 0;
+  const [whole] = await pages("Observation?patient=amara&_count=25");
+  expect(whole && ids(whole)).toEqual(visible);
+  const counts = () => origin.requests.map((asked) => Number(/_count=(\d+)/u.exec(asked)?.[1]));
+  expect(counts()).toEqual([25, 50, 100]);
+  // a posted search stays a posted search
+  origin.requests.length = 0;
+  const posted = await phylax.ask("payer", "Observation/_search", {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: "patient=amara&_count=25",
+  });
+  expect(ids(posted)).toEqual(visible);
+  expect(origin.requests.filter((asked) => !asked.startsWith("POST"))).toEqual([]);
+});
+
+test("a decision over an origin without paging links is refused if the rows may be more than were read", async ({
+  expect,
+}) => {
+  origin.hasLinks = false;
+  origin.rows = [
+    ...Array.from({ length: 1_001 }, (_, n) => ({ resourceType: "Patient", id: `p${n}`, gender: "male" })),
+  ];
+  const joined = await phylax.ask("payer", "Observation?subject:Patient.gender=male");
+  expect(joined.status).toBe(403);
+  origin.rows = Array.from({ length: 5_000 }, (_, n) => observation(`h${n}`, true));
+  const hidden = await phylax.ask("payer", "Observation?patient=amara");
+  expect(hidden.status, "its longest page has a thousand rows").toBe(502);
+  origin.pageMax = 10_000;
+  const short = await phylax.ask("payer", "Observation?patient=amara");
+  expect([short.status, ids(short)]).toEqual([200, []]);
+  expect((await phylax.ask("payer", nextOf(short) ?? "")).status).toBe(502);
+});
+
+test("two questions fill a page, over the pages of a list, if less than half of its rows are hidden", async ({
+  expect,
+}) => {
+  for (const hides of [() => false, (n: number) => n % 5 === 0, (n: number) => n % 20 < 9]) {
+    origin.rows = Array.from({ length: 400 }, (_, n) => observation(`q${n}`, hides(n)));
+    for (const count of [10, 20, 50]) {
+      origin.requests.length = 0;
+      const replies = await pages(`Observation?patient=amara&_count=${count}`);
+      expect(replies.flatMap(ids)).toEqual(origin.rows.filter((_, n) => !hides(n)).map(({ id }) => id));
+      expect(origin.requests.length, `${count}`).toBeLessThanOrEqual(2 * replies.length);
+    }
+  }
+});
+
 test("L8: a full page has a next link only if a visible row follows, however many hidden rows follow; the origin is asked for a fifth first", async ({
   expect,
 }) => {
@@ -160,7 +217,7 @@ test("L8: a full page has a next link only if a visible row follows, however man
   const after = (count: number) => Array.from({ length: count }, (_, n) => observation(`h${n}`, true));
   const last = observation("last", false);
   for (const [more, hasNext, counts] of [
-    [[], false, [10]],
+    [[], false, [10, 20]],
     [after(1), false, [10, 2, 10]],
     [after(25), false, [10, 2, 10, 10, 10]],
     [[last], true, [10, 2]],

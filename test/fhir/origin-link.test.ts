@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { linkBelow, shortened } from "#fhir/origin-link";
+import { linkBelow, resized } from "#fhir/origin-link";
 
 const base = "https://fhir.example:8443/r4";
 
@@ -79,7 +79,7 @@ test.for([
   ["?_getpages=a&_getpagesoffset=20&_count=10", "?_getpages=a&_getpagesoffset=20&_count=5"],
   ["/Observation?patient=20&_count=10&_offset=20", "/Observation?patient=20&_count=5&_offset=20"],
 ] as const)("%s has a number of rows as its place", ([link, short], { expect }) => {
-  expect(shortened(link, 20, "patient=20&_count=10", half)).toBe(short);
+  expect(resized(link, 20, "patient=20&_count=10", half)).toBe(short);
 });
 
 test.for([
@@ -92,5 +92,5 @@ test.for([
   ["a single row", "/Observation?_count=1&_offset=20"],
   ["no query", "/Observation"],
 ] as const)("a link with %s stays as it is", ([, link], { expect }) => {
-  expect(shortened(link, 20, "patient=20&_count=10", half)).toBeUndefined();
+  expect(resized(link, 20, "patient=20&_count=10", half)).toBeUndefined();
 });

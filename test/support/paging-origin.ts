@@ -22,6 +22,8 @@ export interface PagingOrigin {
   pageMax: number;
   /** The connection breaks after this number of bytes of an answer's body. */
   breaksAt: number;
+  /** False: an answer has no link, and states its own length as the total. */
+  hasLinks: boolean;
   /** Changes the URL of a `next` link. */
   misleads: (link: string) => string;
   /** `GET /fhir/Patient?…`, with a posted form behind it. */
@@ -34,6 +36,7 @@ export async function startPagingOrigin(): Promise<PagingOrigin> {
     rows: [] as readonly Row[],
     pageMax: 1_000,
     breaksAt: Infinity,
+    hasLinks: true,
     misleads: (link: string) => link,
     requests: [] as string[],
   };
@@ -72,7 +75,7 @@ async function textOf(req: IncomingMessage): Promise<string> {
 }
 
 function answer(
-  { rows, pageMax, misleads }: Pick<PagingOrigin, "rows" | "pageMax" | "misleads">,
+  { rows, pageMax, hasLinks, misleads }: Pick<PagingOrigin, "rows" | "pageMax" | "hasLinks" | "misleads">,
   base: string,
   url: URL,
   form: string,
@@ -96,8 +99,11 @@ function answer(
   return {
     resourceType: "Bundle",
     type: "searchset",
-    total: found.length,
-    link: [{ relation: "self", url: url.href }, ...(from + count < found.length ? [next] : [])],
+    total: hasLinks ? found.length : Math.min(count, found.length),
+    link: [
+      { relation: "self", url: url.href },
+      ...(hasLinks && from + count < found.length ? [next] : []),
+    ],
     entry: found
       .slice(from, from + count)
       .map((resource) => ({ fullUrl: `${base}/${type}/${resource.id}`, resource })),

@@ -14,3 +14,13 @@ const originCountMin = 10;
  * the client's pages.
  */
 export const originCount = (count: number): number => Math.min(Math.max(count, originCountMin), countMax);
+
+/** The `_count` of an encoded query. */
+export function countIn(query: string): number | undefined {
+  const count = /(?:^|&)_count=(\d+)(?=&|$)/u.exec(query)?.[1];
+  return count === undefined ? undefined : Number(count);
+}
+
+/** The query for pages of another length. */
+export const withCount = (query: string, count: number): string =>
+  query.replace(/(^|&)_count=\d+(?=&|$)/u, `$1_count=${count}`);

@@ -30,6 +30,7 @@ export function standIn(type: string, part: string, served: ReadonlySet<string>)
 /** Answers whether a criterion names the owner of the rows that it finds, as an id or by a chain. */
 export function namesOwner(type: string, part: string): boolean {
   const { code, rest, value } = partsOf(part);
+  if (type === "Patient") return code === "_id";
   const definition = searchParametersOf(type).get(code);
   return (
     definition !== undefined &&

@@ -86,7 +86,7 @@ async function consentsBySearch(
     query: `patient=${patients.map(encodeURIComponent).join(",")}&_count=${countOfPage}`,
     posted: true,
   };
-  let [understood, isDivided, hasUnread] = [0, false, false];
+  let [understood, isDivided, hasUnread, isRead] = [0, false, false, false];
   const keeps = (row: JsonObject, base: FhirBase) => {
     const consent = stateOf(row, base, wanted, verified);
     if (consent !== undefined) understood += 1;
@@ -101,12 +101,13 @@ async function consentsBySearch(
     return false; // the compiled form alone is retained
   };
   const failed = await eachPage(question, origin, { keeps }, pagesMax, ({ matches }) => {
+    isRead = true;
     hasUnread = understood < matches;
     understood = 0;
     isDivided ||= found.size > readableMax.consents || characters > readableMax.characters;
     return hasUnread || isDivided ? "end" : "next";
   });
-  if (failed !== undefined && !ofSize.has(failed.reason)) return undefined;
+  if (failed === undefined ? !isRead : !ofSize.has(failed.reason)) return undefined;
   if (hasUnread) return { consents: undefined, unnamed, hasUnread };
   return { consents: failed !== undefined || isDivided ? undefined : [...found.values()], unnamed };
 }

@@ -71,7 +71,7 @@ function lessUnknown(
     } else if (code !== "" && !ofForm.has(code) && !served.search.has(code)) {
       const other = standIn(type, part, served.search);
       if (other !== undefined) kept.push(other);
-      else if (namesOwner(type, part) || (type === "Patient" && code === "_id")) lost ??= code;
+      else if (namesOwner(type, part)) lost ??= code;
       continue;
     }
     kept.push(part);

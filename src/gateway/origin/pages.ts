@@ -4,6 +4,7 @@ import type { EntryBytes } from "#fhir/json/entry-splitter";
 import type { JsonObject } from "#fhir/json/json";
 import { linkBelow } from "#fhir/origin-link";
 import type { FhirQuestion, OriginQuestion } from "#fhir/ports";
+import { countIn, withCount } from "#fhir/search/page-count";
 import { err, ok, type Result } from "#kernel/result";
 import type { RowNeeds } from "#policy/row-needs";
 import type { Asking, RowsRefusal } from "./asking.ts";
@@ -107,13 +108,30 @@ export async function eachPage(
     if (page === 1 && read.value.next !== undefined) room = Math.floor((pagesMax * read.value.matches) / 2);
     const taken = take(read.value, room);
     if (taken === "too many") return { reason: "too_many_rows" };
-    if (taken === "end" || read.value.next === undefined) return undefined;
+    if (taken === "end") return undefined;
+    if (read.value.next === undefined)
+      return page === 1 && (await isCutShort(question, read.value.matches, origin))
+        ? { reason: "too_many_rows" }
+        : undefined;
     const link = linkBelow(read.value.base, read.value.next);
     if (link === undefined) return { reason: "answer_link_outside_origin" };
     next = { link };
   }
   return { reason: "too_many_rows" };
 }
+
+/**
+ * Answers whether a server without paging links left rows out: an answer of exactly so many rows as were asked for is
+ * asked again for twice as many. A question by ids has as many rows at most.
+ */
+async function isCutShort(question: FhirQuestion, matches: number, origin: Asking): Promise<boolean> {
+  const { query } = question;
+  if (matches !== countIn(query) || /(?:^|&)_id=/u.test(query)) return false;
+  const more = await rowsOf({ ...question, query: withCount(query, 2 * matches) }, origin, nothing);
+  return !more.ok || more.value.matches > matches;
+}
+
+const nothing: RowJudge = { keeps: () => false };
 
 interface RowsOfPage extends Rows {
   /** The number of matches, retained or not. */

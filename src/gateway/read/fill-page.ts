@@ -1,8 +1,9 @@
 import type { FhirBase } from "#fhir/r4/reference";
 import type { ListType, SearchFrame } from "#fhir/bundle";
 import type { AheadReader, EntryBytes } from "#fhir/json/entry-splitter";
-import { linkBelow, shortened } from "#fhir/origin-link";
-import type { FhirQuestion, OriginBody, PagePlace } from "#fhir/ports";
+import { grownLink, linkBelow, pageAt, resized } from "#fhir/origin-link";
+import type { FhirQuestion, OriginBody, OriginQuestion, PagePlace } from "#fhir/ports";
+import { countIn, countMax } from "#fhir/search/page-count";
 import { err, ok, type Result } from "#kernel/result";
 import type { DecidingRow } from "#phi/additional-patients";
 import type { CutEntry } from "#phi/bytes/row-cutter";
@@ -45,8 +46,8 @@ export interface Fillable {
   ahead?(part: () => "row" | "key"): AheadReader<CutEntry>;
   /** Limits the number of rows. */
   holdTo(rows: number): void;
-  /** No row has room. */
-  readonly isFull?: boolean;
+  /** The rows that have room. Undefined: their number has no limit of its own. */
+  readonly room?: number;
   /** Answers whether an entry is a visible row that this page lacks, and takes nothing of it. */
   lacks?(entry: EntryBytes | CutEntry): boolean;
   /** Asks for facts about all entries of an origin page, before the first is offered. */
@@ -114,10 +115,16 @@ async function fillFrom<P extends Fillable>(
   const { question, posted, part } = start;
   let at = start;
   let page: P | undefined;
-  let [isHeld, hasLookedAhead] = [false, false];
+  let [isHeld, hasLookedAhead, hidden] = [false, false, 0];
+  let [before, own]: [number | undefined, string | undefined] = [undefined, undefined];
   const followed = new Set<string | undefined>();
   for (let pages = 1; ; pages += 1) {
-    const answer = await origin.ask(at.link === undefined ? first.ask : { link: at.link });
+    const asked = pageAt(first.ask, at.link);
+    const answer = await origin.ask(asked);
+    if (!answer.ok && own !== undefined && own !== at.link) {
+      at = { ...at, link: own };
+      continue;
+    }
     if (!answer.ok) return err(refusedSearch(answer.error, at.link !== undefined));
     const { body, base } = answer.value;
     page ??= open(base);
@@ -128,7 +135,12 @@ async function fillFrom<P extends Fillable>(
     if (!read.ok) return read;
     // New rows may have moved the last row of the previous page on to a later origin page.
     const isBefore = rows.stage === "before";
-    if (isBefore && read.value.next === undefined) return err({ reason: "page_link_target_absent" });
+    const seen = at.seen + rows.matches;
+    const link: string | undefined =
+      read.value.next === undefined
+        ? await moreThan(asked, rows.matches, before, origin)
+        : linkBelow(base, read.value.next);
+    if (isBefore && link === "end") return err({ reason: "page_link_target_absent" });
     followed.add(at.link);
     if (!isBefore && !isHeld && read.value.next !== undefined) {
       page.holdTo(Math.max(1, rows.matches));
@@ -137,19 +149,30 @@ async function fillFrom<P extends Fillable>(
     if (rows.stage === "full") return ok({ page, next: { ...at, after: rows.last ?? at.after } });
     if (rows.stage === "unfollowed") return ok({ page, next: { ...at, after: rows.decided ?? at.after } });
 
-    const seen = at.seen + rows.matches;
-    if (read.value.next === undefined) {
+    if (link === "end") {
       // Some servers cut a list short without a `next` link; their total still shows it.
       return (read.value.total ?? 0) > seen
         ? err({ reason: "answer_incomplete" })
         : ok({ page, next: undefined });
     }
-    const link = linkBelow(base, read.value.next);
     if (link === undefined) return err({ reason: "answer_link_outside_origin" });
+    if (link === "too many") return err({ reason: "answer_incomplete" });
     if (followed.has(link)) return err({ reason: "answer_link_loops" });
-    const after = isBefore ? at.after : undefined;
-    at = { question, posted, ...(part !== undefined && { part }), link, after, seen };
-    const looksAhead = !hasLookedAhead && page.isFull === true && !isBefore;
+    [before, own] = [rows.matches, link];
+    const isGrown = read.value.next === undefined;
+    const after = isBefore ? at.after : isGrown ? rows.decided : undefined;
+    at = {
+      question,
+      posted,
+      ...(part !== undefined && { part }),
+      link: lengthened(link, seen, first.ask.query, page.room),
+      after,
+      seen: isGrown ? 0 : seen,
+    };
+    hidden += rows.hidden;
+    // Among many hidden rows a fifth of a page may have none to show, and would be a question more.
+    const isDense = 4 * hidden <= page.taken.length;
+    const looksAhead = isDense && !hasLookedAhead && page.room === 0 && !isBefore;
     const ahead = looksAhead && (await hasVisibleRow(page, at, first, origin));
     hasLookedAhead ||= looksAhead;
     if (ahead) return ok({ page, next: at });
@@ -157,6 +180,38 @@ async function fillFrom<P extends Fillable>(
     return isBefore ? err({ reason: "page_link_target_absent" }) : ok({ page, next: at });
   }
 }
+
+// Rows of the longest page that is asked for in place of a paging link: a page of the origin has 32 MiB at most.
+const grownMax = 4_096;
+
+/**
+ * The place behind an answer without a paging link. Some servers give no links, and state the rows of the page as the
+ * total: an answer of exactly so many rows as were asked for is asked again for twice as many, unless the registry says
+ * that the server gives links.
+ *
+ * @param before rows of the answer before, which was asked for half as many.
+ */
+async function moreThan(
+  asked: OriginQuestion,
+  matches: number,
+  before: number | undefined,
+  origin: OriginSession,
+): Promise<string> {
+  const count = "query" in asked ? countIn(asked.query) : undefined;
+  if (count === undefined || matches === before) return "end";
+  // A server without links that has a longest page, a hundred rows or a multiple, cuts the list there.
+  if (before !== undefined && matches < count) return matches % 100 === 0 ? "too many" : "end";
+  if (matches !== count) return "end";
+  if ((await origin.traits())?.capabilities.pageLinks === true) return "end";
+  return count * 2 > grownMax ? "too many" : grownLink(count * 2);
+}
+
+/**
+ * The link for a longer page, if more than half of a page is left to fill: at a server of which less than half of the
+ * rows are hidden, two questions fill a page.
+ */
+const lengthened = (link: string, seen: number, question: string, room = 0): string =>
+  resized(link, seen, question, (count) => (2 * room > count ? Math.min(2 * room + 1, countMax) : count)) ?? link;
 
 // A fifth: a further page costs 1.2 times its rows, not twice. If all rows of the fifth are hidden, the origin page
 // is read as a whole.
@@ -173,7 +228,7 @@ async function hasVisibleRow(
   { ask, type }: { readonly ask: FhirQuestion; readonly type: ListType },
   origin: OriginSession,
 ): Promise<boolean> {
-  const short = shortened(link, seen, ask.query, aheadOf);
+  const short = resized(link, seen, ask.query, aheadOf);
   if (short === undefined) return false;
   const answer = await origin.ask({ link: short });
   // A server that knows its own link alone may refuse the changed link by any status.
@@ -242,6 +297,7 @@ class Rows {
    */
   stage: "before" | "filling" | "full" | "unfollowed";
   matches = 0;
+  hidden = 0;
   last: string | undefined;
   /** Key of the last row that was judged, shown or hidden. The link to the next page is sealed. */
   decided: string | undefined;
@@ -283,7 +339,10 @@ class Rows {
       return undefined;
     }
     if (offered.value === "shown") this.decided = this.#page.last;
-    if (offered.value === "hidden") this.#note(entry);
+    if (offered.value === "hidden") {
+      this.hidden += 1;
+      this.#note(entry);
+    }
     if (offered.value !== "no match") this.matches += 1;
     if (offered.value === "shown") this.last = this.#page.last;
     if (offered.value === "beyond") this.stage = "full";

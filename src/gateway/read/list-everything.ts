@@ -1,4 +1,5 @@
 import type { JsonObject } from "#fhir/json/json";
+import { pageAt } from "#fhir/origin-link";
 import type { FhirQuestion, PagePlace } from "#fhir/ports";
 import { demandsOwner } from "#fhir/r4/compartment-tables";
 import type { FhirBase } from "#fhir/r4/reference";
@@ -39,7 +40,7 @@ export async function listEverything(
       ? await origin.standing(grant.patient, answer.value, "Patient", grant.id)
       : answer;
     if (!patient.ok) {
-      await passOver(await origin.ask(start.link === undefined ? first.ask : { link: start.link }));
+      await passOver(await origin.ask(pageAt(first.ask, start.link)));
       return patient;
     }
   }

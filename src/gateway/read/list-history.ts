@@ -1,5 +1,6 @@
 import type { EntryBytes } from "#fhir/json/entry-splitter";
 import { property, textAt, type JsonObject } from "#fhir/json/json";
+import { pageAt } from "#fhir/origin-link";
 import type { PagePlace } from "#fhir/ports";
 import type { FhirBase } from "#fhir/r4/reference";
 import type { Result } from "#kernel/result";
@@ -32,7 +33,7 @@ export async function listHistory(
   if (!covered.ok) return covered;
   const isGone = !now.ok && now.error.reason === "absent";
   if (!now.ok && !(isGone && showsDeleted)) {
-    await passOver(await origin.ask(start.link === undefined ? grant.ask : { link: start.link }));
+    await passOver(await origin.ask(pageAt(grant.ask, start.link)));
     return now;
   }
   const filled = await fill(

@@ -112,6 +112,7 @@ const capabilities = (is: boolean, everything: string) => ({
   chains: is,
   total: is,
   strict: is,
+  pageLinks: is,
   types: { Patient: { interactions, search: ["_id", "name"] } },
 });
 const headers = { "x-api-key": { secret: "ORIGIN_KEY" }, "x-tenant": { value: "north" } };
