@@ -185,7 +185,7 @@ test("a server that ignores If-Match and If-None-Exist, runs a transaction as a 
   expect(error).toContain(
     "1 search parameters are stated and not proven, since these types have no rows that could show anything: Immunization:status",
   );
-  expect(members.capabilities.types.Immunization.search, "the statement stands").toEqual(["status"]);
+  expect(members.capabilities.types.Immunization.search, "the statement stands").toEqual(["_id", "status"]);
   expect(members).toMatchObject({
     honoursIfMatchOnDelete: false,
     capabilities: {
