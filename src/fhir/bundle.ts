@@ -52,6 +52,8 @@ export interface SearchFrame {
   readonly next: string | undefined;
   /** The number of matches on all pages, by the origin's count. */
   readonly total: number | undefined;
+  /** It has links, perhaps to itself alone: a further page would have a link. */
+  readonly hasLinks: boolean;
 }
 
 /** The types of answers that are lists. */
@@ -74,7 +76,7 @@ export function readFrame(
     .map((link) => textAt(link, "url"));
   const total = totalOf(bundle);
   if (next.length > 1 || (next.length === 1 && next[0] === undefined) || total === "no count") return refused;
-  return ok({ next: next[0], total });
+  return ok({ next: next[0], total, hasLinks: links.length > 0 });
 }
 
 /** An entry as it leaves the gateway. */

@@ -393,7 +393,7 @@ const capabilities = z
     }),
     pageLinks: known.meta({
       description:
-        "An answer that leaves rows out has a link to the next page. Otherwise a full page without a link is asked for again, with more rows.",
+        "An answer that leaves rows out has a link to the next page. False: a full page is asked for again, with more rows. Not given: so is a full page that has no link at all.",
     }),
     types: z
       .record(

@@ -100,10 +100,9 @@ function answer(
     resourceType: "Bundle",
     type: "searchset",
     total: hasLinks ? found.length : Math.min(count, found.length),
-    link: [
-      { relation: "self", url: url.href },
-      ...(hasLinks && from + count < found.length ? [next] : []),
-    ],
+    ...(hasLinks && {
+      link: [{ relation: "self", url: url.href }, ...(from + count < found.length ? [next] : [])],
+    }),
     entry: found
       .slice(from, from + count)
       .map((resource) => ({ fullUrl: `${base}/${type}/${resource.id}`, resource })),

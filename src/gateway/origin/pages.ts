@@ -110,7 +110,7 @@ export async function eachPage(
     if (taken === "too many") return { reason: "too_many_rows" };
     if (taken === "end") return undefined;
     if (read.value.next === undefined)
-      return page === 1 && (await isCutShort(question, read.value.matches, origin))
+      return page === 1 && !read.value.hasLinks && (await isCutShort(question, read.value.matches, origin))
         ? { reason: "too_many_rows" }
         : undefined;
     const link = linkBelow(read.value.base, read.value.next);
@@ -137,6 +137,7 @@ interface RowsOfPage extends Rows {
   /** The number of matches, retained or not. */
   readonly matches: number;
   readonly next: string | undefined;
+  readonly hasLinks: boolean;
 }
 
 /**
@@ -182,5 +183,7 @@ async function rowsOf(
   };
   const taker = { needs: needs && needsOf, take };
   const read = await readOriginPage<RowsRefusal>(body, taker, origin);
-  return read.ok ? ok({ rows, base, bytes: held, matches, next: read.value.next }) : read;
+  if (!read.ok) return read;
+  const { next, hasLinks } = read.value;
+  return ok({ rows, base, bytes: held, matches, next, hasLinks });
 }

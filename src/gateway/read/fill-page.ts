@@ -138,7 +138,7 @@ async function fillFrom<P extends Fillable>(
     const seen = at.seen + rows.matches;
     const link: string | undefined =
       read.value.next === undefined
-        ? await moreThan(asked, rows.matches, before, origin)
+        ? await moreThan(asked, { matches: rows.matches, hasLinks: read.value.hasLinks, before }, origin)
         : linkBelow(base, read.value.next);
     if (isBefore && link === "end") return err({ reason: "page_link_target_absent" });
     followed.add(at.link);
@@ -185,24 +185,26 @@ async function fillFrom<P extends Fillable>(
 const grownMax = 4_096;
 
 /**
- * The place behind an answer without a paging link. Some servers give no links, and state the rows of the page as the
- * total: an answer of exactly so many rows as were asked for is asked again for twice as many, unless the registry says
- * that the server gives links.
+ * The place behind an answer without a link to a next page. Some servers give no links, and state the rows of the page
+ * as the total: an answer of exactly so many rows as were asked for is asked again for twice as many, if the registry
+ * says that the server gives no links, or if the registry says nothing and the answer has none.
  *
  * @param before rows of the answer before, which was asked for half as many.
  */
 async function moreThan(
   asked: OriginQuestion,
-  matches: number,
-  before: number | undefined,
+  {
+    matches,
+    hasLinks,
+    before,
+  }: { readonly matches: number; readonly hasLinks: boolean; readonly before: number | undefined },
   origin: OriginSession,
 ): Promise<string> {
   const count = "query" in asked ? countIn(asked.query) : undefined;
   if (count === undefined || matches === before) return "end";
   // A server without links that has a longest page, a hundred rows or a multiple, cuts the list there.
   if (before !== undefined && matches < count) return matches % 100 === 0 ? "too many" : "end";
-  if (matches !== count) return "end";
-  if ((await origin.traits())?.capabilities.pageLinks === true) return "end";
+  if (matches !== count || ((await origin.traits())?.capabilities.pageLinks ?? hasLinks)) return "end";
   return count * 2 > grownMax ? "too many" : grownLink(count * 2);
 }
 
