@@ -11,6 +11,7 @@ import type { OriginSession } from "#gateway/origin/origin-session";
 import type { PlannedWrite } from "#gateway/change/plan/planned-write";
 import { versionIn } from "#gateway/change/plan/stored-row";
 import {
+  fingerprintOf,
   createdId,
   isSameWay,
   readStored,
@@ -168,11 +169,31 @@ export class Attempt {
       this.#unsent.add(index);
       return ok(plan);
     }
-    const way = wayOf(plan, (await this.#origin.traits())?.capabilities ?? {});
+    const way = wayOf(plan, (await this.#origin.traits())?.capabilities ?? {}, this.#attempt.name);
     if (this.#mayBeSent(index) && !isSameWay(way, this.#keptOf(index)))
       return err({ reason: "outcome_unknown" });
     this.#writes.set(index, way);
     return ok(sentBy(way, this.#nameOf(index), plan));
+  }
+
+  /**
+   * The end of an update of which an earlier attempt lost the answer, if the row now says what was sent. Ask for it once
+   * the row was judged: the writer may see that its version is another.
+   */
+  async settleByContent(index: number): Promise<Result<SettledWrite | undefined, SettleRefusal>> {
+    const kept = this.#keptOf(index);
+    if (kept.way !== "version" || kept.content === undefined) return ok(undefined);
+    const { type, id, status, version, content } = kept;
+    const read = await this.#origin.read({ path: `${type}/${id}`, query: "" });
+    if (!read.ok) return read;
+    const row = readObject(read.value.body);
+    const now = row && versionIn(row);
+    if (row === undefined || now === undefined || now === version) return ok(undefined);
+    if (fingerprintOf(read.value.body, this.#attempt.name) !== content) return ok(undefined);
+    const end = { status, type, id, version: now };
+    this.#noteEnd(index, end);
+    const bases = { origin: read.value.base, public: this.#origin.base };
+    return ok({ end, concerned: concernedByUnread(row, bases) });
   }
 
   /** The refusal of a write that an earlier attempt may have sent: its own effect may be the reason. */

@@ -214,10 +214,18 @@ export class ChangeSet {
     if (again?.ok === false) return again;
     const paid = await this.#gate.spendNames(origin.names.concerned);
     if (!paid.ok) return paid;
-    if (!planned.ok) return err(this.#attempt?.refusalOf(planned.error, index) ?? planned.error);
-    const prepared = await this.#prepared(change, planned.value);
-    if (prepared.ok) change.plan = prepared.value;
-    return prepared;
+    if (!planned.ok && !ofOtherVersion.has(planned.error.reason))
+      return err(this.#attempt?.refusalOf(planned.error, index) ?? planned.error);
+    const prepared = planned.ok ? await this.#prepared(change, planned.value) : planned;
+    if (prepared.ok) {
+      change.plan = prepared.value;
+      return prepared;
+    }
+    // The row has another version: perhaps the version that an earlier attempt wrote.
+    const written = await this.#attempt?.settleByContent(index);
+    if (written?.ok === false) return written;
+    if (written?.value !== undefined) return this.answerEarlier(change, written.value);
+    return err(this.#attempt?.refusalOf(prepared.error, index) ?? prepared.error);
   }
 
   /** A write that was done before this request: its effect may have failed then. */
@@ -316,6 +324,9 @@ export class ChangeSet {
     );
   }
 }
+
+/** Refusals of a row that the writer sees: an earlier attempt of the same write may be their cause. */
+const ofOtherVersion: ReadonlySet<string> = new Set(["version_not_current", "patch_not_applicable"]);
 
 const storedEnd = (end: ChangeEnd): AttemptEnd =>
   end.kind !== "sent" ? "nothing" : (end.done ?? (isUnknown(end) ? "unknown" : "nothing"));

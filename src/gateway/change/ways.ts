@@ -1,7 +1,10 @@
 import { elementsOf, isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { isArray, isObject, property, readJson, readObject, textAt, type JsonObject } from "#fhir/json/json";
+import { canonicalText } from "#fhir/json/same";
 import type { OriginCapabilities } from "#fhir/ports";
 import { utf8 } from "#kernel/encoded";
+import { toBase64 } from "#ledger/bytes/base64";
+import { sha256 } from "#ledger/bytes/hash";
 import { createdIdPrefix } from "#policy/chosen-id";
 import type { SentPlan } from "#gateway/change/plan/planned-write";
 import type { DoneWrite } from "./send.ts";
@@ -24,6 +27,8 @@ export type Way =
       readonly type: ResourceType;
       readonly id: string;
       readonly status: 200 | 204;
+      /** Of the content that is sent. Without it a lost answer stays unknown. */
+      readonly content?: string | undefined;
     };
 
 /** A write of a request, as its key stores it before it is sent and after. */
@@ -59,16 +64,21 @@ function readOne(item: JsonObject): StoredWrite {
     id !== undefined &&
     status !== undefined &&
     status !== 201
-    ? { way, version, type, id, status }
+    ? { way, version, type, id, status, content: textAt(item, "content") }
     : { way: "once" };
 }
 
 const statuses = [200, 201, 204] as const;
 
-/** The way of a write at an origin with these abilities. */
+/**
+ * The way of a write at an origin with these abilities.
+ *
+ * @param request the name of the request, whose fingerprint of the content confirms no guess at it.
+ */
 export function wayOf(
   { write, type, id }: SentPlan,
   { updateAsCreate, honoursIfNoneExist }: Pick<OriginCapabilities, "updateAsCreate" | "honoursIfNoneExist">,
+  request: string,
 ): Way {
   if (write.version !== undefined && id !== undefined)
     return {
@@ -77,6 +87,7 @@ export function wayOf(
       type,
       id,
       status: write.method === "DELETE" ? 204 : 200,
+      content: write.body === undefined ? undefined : fingerprintOf(write.body, request),
     };
   if (write.method !== "POST") return { way: "once" };
   if (updateAsCreate === true) return { way: "id", type };
@@ -85,7 +96,25 @@ export function wayOf(
 
 /** True if a write may be sent again as it was sent before. */
 export const isSameWay = (now: Way, earlier: StoredWrite | undefined): boolean =>
-  earlier !== undefined && now.way !== "once" && storedText([now]) === storedText([earlier]);
+  earlier !== undefined && now.way !== "once" && withoutContent(now) === withoutContent(earlier);
+
+const withoutContent = (write: StoredWrite): string =>
+  storedText([write.way === "version" ? { ...write, content: undefined } : write]);
+
+/**
+ * A fingerprint of what a resource says, in any order of its members: a server gives it a version, a time and facts of
+ * its own in `meta`.
+ */
+export function fingerprintOf(body: Uint8Array | string, request: string): string | undefined {
+  const resource = readObject(typeof body === "string" ? utf8(body) : body);
+  if (resource === undefined) return undefined;
+  const { meta, ...rest } = resource;
+  const own = ownMeta.map((name) => (isObject(meta) ? property(meta, name) : undefined) ?? null);
+  const said = canonicalText([rest, own]);
+  return toBase64(sha256(utf8(`phylax keyed content v1\n${request}\n`), utf8(said)));
+}
+
+const ownMeta = ["profile", "security", "tag"];
 
 const hasIdentifiers = (type: ResourceType): boolean => elementsOf(type).get("identifier")?.repeats === true;
 
