@@ -50,6 +50,7 @@ import { originTokens } from "#platform/origins/origin-tokens";
 import { attachmentLinks } from "#platform/origins/attachment-links";
 import { pageLinks } from "#platform/origins/page-links";
 import { withOpaqueTokens } from "#platform/keys/opaque-tokens";
+import { originKeys } from "#platform/origins/origin-keys";
 import { originAddress } from "#platform/origins/origin-address";
 import { keptForASecond, logStates } from "#platform/config/log-states";
 import { readiness } from "#platform/config/readiness";
@@ -201,6 +202,10 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
       wait: place.wait,
       chance: Math.random,
     }),
+    originKeys: async (name: string) => {
+      const origin = await origins.find(name);
+      return origin && originKeys(origin, credentials);
+    },
     disclosures: {
       linesOf: (request: LinesRequest) => disclosures.linesOf(request),
       write: (accounting: AccountingToWrite) => disclosures.write(accounting),

@@ -10,7 +10,7 @@ import { outcomeAnswer } from "./answer.ts";
 import { setRetryAfter, unavailableAdvice } from "#entrypoint/retry-after";
 import { letPageRead } from "./page-reads.ts";
 import { addBrowserApps, registeredPage, type BrowserAppPorts } from "./browser-apps.ts";
-import { addDiscovery } from "./discovery.ts";
+import { addDiscovery, type Discovery } from "./discovery.ts";
 import { addFloodFilter, turnedAway, type FloodPorts } from "./flood-filter.ts";
 import { serve, type FhirDoorPorts } from "./fhir-door.ts";
 import { LedgerTurns } from "./ledger-turns.ts";
@@ -23,6 +23,8 @@ export interface GatewayAppPorts extends FhirDoorPorts, BrowserAppPorts, FloodPo
   readonly newId: () => string;
   readonly clock: Clock;
   readonly authorizationServers: AuthorizationServers;
+  /** See {@link Discovery}. */
+  readonly originKeys: Discovery["originKeys"];
   /** Puts the configuration of this isolate on record; undefined: that was done. Throws when it cannot. */
   readonly configured: () => Promise<void> | undefined;
   /** Says for each dependency whether it answers; the keys are shown. */

@@ -30,6 +30,8 @@ export interface Discovery {
   readonly answers: Pick<AnswerSigner, "publicKeys">;
   readonly authorizationServers: AuthorizationServers;
   readonly origins: Pick<Origins, "traits">;
+  /** The public keys by which the gateway proves itself to an origin; undefined if there are none. */
+  readonly originKeys: (origin: string) => Promise<readonly PublicJwk[] | undefined>;
 }
 
 const answerKeysPath = "/.well-known/phylax-answer-keys";
@@ -66,7 +68,7 @@ const isOriginName = new RegExp(`^${originName}$`, "u");
 /** Public documents: they need no credential, reveal nothing about a patient, and are not recorded. */
 export function addDiscovery(
   router: Router,
-  { publicUrl, askedUrl, mtlsUrl, newId, answers, authorizationServers, origins }: Discovery,
+  { publicUrl, askedUrl, mtlsUrl, newId, answers, authorizationServers, origins, originKeys }: Discovery,
 ): void {
   const ofOrigin = (path: string, handler: Handler) =>
     router.on("GET", path, (request, next, name) =>
@@ -81,6 +83,14 @@ export function addDiscovery(
     );
   });
   router.on("GET", answerKeysPath, async () => Response.json({ keys: await answers.publicKeys() }));
+  // For the owner of the FHIR server: the keys of the assertions that its token endpoint gets (SMART Backend Services).
+  ofOrigin("/v1/fhir/:name/.well-known/jwks.json", async (_request, next, name) => {
+    const keys = await originKeys(name);
+    if (keys === undefined) return next();
+    const headers = baseHeaders(newId());
+    headers.set("cache-control", "public, max-age=300");
+    return Response.json({ keys }, { headers });
+  });
   const backend = JSON.stringify(backendConfiguration(publicUrl, mtlsUrl));
   // This is not a FHIR resource: it is application/json, whatever `Accept` asks for (SMART App Launch 2,
   // "Using Well-Known").

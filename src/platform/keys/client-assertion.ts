@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { epochSeconds, type Instant } from "#kernel/clock";
-import type { Algorithm } from "#identity/jose/jwk";
+import { publicJwk, type Algorithm, type PublicJwk } from "#identity/jose/jwk";
 import type { Secret } from "#kernel/secret";
 import { importKey } from "./import-key.ts";
 import { signJws } from "./sign-jws.ts";
@@ -37,7 +37,7 @@ export interface AssertionContent {
    * audiences could be used at each of them (FAPI 2.0 §5.3.3.1).
    */
   readonly audience: string;
-  /** A private JWK in JSON. */
+  /** A private JWK, or a JWK Set of which the first key signs, in JSON. */
   readonly key: Secret;
   readonly at: Instant;
 }
@@ -54,7 +54,7 @@ export async function signAssertion({
   key,
   at,
 }: AssertionContent): Promise<Readonly<Record<string, string>>> {
-  const { jwk, kid, algorithm } = parse(key);
+  const [{ jwk, kid, algorithm }] = parse(key);
   const now = epochSeconds(at);
   const claims = {
     iss: clientId,
@@ -72,16 +72,51 @@ export async function signAssertion({
   };
 }
 
+/**
+ * The public halves of the keys: the signing key first, then those of a change of keys, which are published before and
+ * after they sign. Throws for an invalid key without showing any of it.
+ */
+export const publicKeysOf = (key: Secret): readonly PublicJwk[] =>
+  parse(key).map(({ jwk, kid, algorithm }) => {
+    const { d: _private, ...shown } = jwk;
+    const members = Object.entries(shown).filter(([name]) => publicMembers.has(name));
+    return publicJwk.parse({
+      ...Object.fromEntries(members),
+      ...(kid !== undefined && { kid }),
+      alg: algorithm,
+      use: "sig",
+    });
+  });
+
+const publicMembers: ReadonlySet<string> = new Set(["kty", "crv", "x", "y", "n", "e"]);
+
+const privateKeys = z.union([
+  z.pipe(
+    privateJwk,
+    z.transform((one): [PrivateJwk, ...PrivateJwk[]] => [one]),
+  ),
+  z.pipe(
+    z.object({ keys: z.tuple([privateJwk], privateJwk).check(z.maxLength(4)) }),
+    z.transform(({ keys }) => keys),
+  ),
+]);
+
+type PrivateJwk = z.infer<typeof privateJwk>;
+
 function parse(key: Secret) {
   try {
-    const read = privateJwk.parse(JSON.parse(key.reveal()));
-    const { kid, ...jwk } = read;
-    return { jwk, kid, algorithm: algorithmOf(read) };
+    const [first, ...others] = privateKeys.parse(JSON.parse(key.reveal()));
+    return [partsOf(first), ...others.map(partsOf)] as const;
   } catch {
     throw new Error(
-      "a key for client assertions is not a private JWK of kty EC (P-256, P-384), OKP (Ed25519) or RSA",
+      "a key for client assertions is not a private JWK of kty EC (P-256, P-384), OKP (Ed25519) or RSA, nor a set of such keys",
     ); // a cause would quote the key
   }
+}
+
+function partsOf(read: PrivateJwk) {
+  const { kid, ...jwk } = read;
+  return { jwk, kid, algorithm: algorithmOf(read) };
 }
 
 function algorithmOf(jwk: z.infer<typeof privateJwk>): Algorithm {

@@ -34,6 +34,7 @@ const smallServer = new Map([
     },
   ],
 ]);
+const originKey = (await newKey("ES384", "origin-1")).jwk;
 const discovery: Discovery = {
   publicUrl: "https://api.example",
   askedUrl: "https://api.example",
@@ -54,6 +55,7 @@ const discovery: Discovery = {
       capabilities: origin === "small" ? { types: smallServer } : {},
     }),
   },
+  originKeys: async (origin) => (origin === "chart" ? [originKey] : undefined),
 };
 addDiscovery(app, discovery);
 const requestFrom = (router: Router, url: string, init?: RequestInit) => router.fetch(new Request(url, init));
@@ -343,4 +345,17 @@ test("where the registry knows what the origin can do, the CapabilityStatement h
       searchParam.map(({ name }) => name),
     ]),
   ).toEqual([["Observation", ["read", "vread", "search-type", "create"], ["subject", "code"]]]);
+});
+
+test("the keys by which the gateway proves itself to an origin are published below its base, for five minutes; a base without such keys has no document", async ({
+  expect,
+}) => {
+  const found = await requestFrom(app, `${chart}/.well-known/jwks.json`);
+  expect([found.status, found.headers.get("cache-control"), found.headers.get("content-type")]).toEqual([
+    200,
+    "public, max-age=300",
+    "application/json",
+  ]);
+  expect(await found.json()).toEqual({ keys: [originKey] });
+  expect((await requestFrom(app, `${base}/.well-known/jwks.json`)).status).toBe(404);
 });
