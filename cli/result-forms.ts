@@ -213,6 +213,14 @@ export const forms = {
     checks: "`check`, `checked`, and in `wrong` a sentence for each error",
     verifierKeys: "verifier keys of the root log, for auditors and witnesses",
   }),
+  originProbes: list({
+    origin: "the origin",
+    at: "time of its last probe, in ms since 1970",
+    by: "id of the operator",
+    how: "`reading`, or `writing`: with synthetic resources, which were deleted",
+    otherwise: "the members of its entry of which the probe found less",
+    parameters: "`Type:parameter` of each stated search parameter: `proven`, `stated` (not tried), `refused`",
+  }),
   originProbe: object({ members: "members of the origin's registry entry", notes: "remarks, in words" }),
   policyCheck: list({
     file: "the file",

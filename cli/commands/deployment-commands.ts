@@ -99,4 +99,12 @@ export const deploymentCommands: readonly Command[] = [
     examples: ["phylax origin probe https://fhir.example.org/r4"],
     load: async () => (await import("../origin/origin-probe.ts")).originProbe,
   },
+  {
+    words: ["origin", "list"],
+    result: forms.originProbes,
+    takes: `[NAME] ${asOperator}`,
+    does: "Lists the last probe of each origin: the search parameters that it proved, could not try, or found refused.",
+    examples: ["phylax origin list main"],
+    load: async () => (await import("../origin/origin-list.ts")).originList,
+  },
 ];

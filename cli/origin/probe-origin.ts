@@ -83,6 +83,7 @@ export async function probeOrigin(
       wrote: written !== undefined,
       members: { ...members, ...(written?.transactions && { transactions: written.transactions }) },
       missing: [...searches.missing],
+      unproven: [...searches.unproven],
     },
     notes: notesOn(searches, written),
     isClean: written === undefined || written.left.length === 0,

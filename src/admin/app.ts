@@ -20,7 +20,7 @@ import {
   showRegistryVerb,
 } from "./change-registry.ts";
 import { listConsentsVerb, refileConsentsVerb } from "./consents.ts";
-import { recordProbeVerb } from "./origin-probe.ts";
+import { listProbesVerb, recordProbeVerb } from "./origin-probe.ts";
 import type { AdminPorts } from "./ports.ts";
 import {
   approveVerb,
@@ -115,6 +115,7 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   changeRegistryVerb(ports.registry, ports.approvals),
   applyRegistryVerb(ports.registry, ports.approvals),
   recordProbeVerb(ports.registry),
+  listProbesVerb(ports.registry),
   proposeVerb(ports.proposals),
   listProposalsVerb(ports.proposals),
   showProposalVerb(ports.proposals),

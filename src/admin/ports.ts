@@ -63,6 +63,8 @@ export interface RegistryDesk {
     document: unknown,
     operator: string,
   ): Promise<Result<{ readonly origin: string; readonly otherwise: readonly string[] }, RegistryProblem>>;
+  /** The last probe of each origin. */
+  probes(): Promise<readonly object[]>;
   /** In force when it returns, and everywhere within ten seconds. */
   revoke(denial: unknown): Promise<Result<void, DenialProblem>>;
   /** False when nothing of that name was denied. */

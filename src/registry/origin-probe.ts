@@ -2,6 +2,10 @@ import * as z from "zod";
 import { probedMembers, slug } from "./document.ts";
 import type { OriginEntry } from "./state.ts";
 
+const parameters = z
+  .array(z.string().regex(/^[A-Z][A-Za-z]{1,63}:_?[A-Za-z][A-Za-z0-9-]{0,63}$/u))
+  .max(4_096);
+
 /** The findings of a probe of a registered origin (docs/origins.md). They contain no row of the server. */
 export const originProbeDocument = z.strictObject({
   origin: slug,
@@ -13,13 +17,34 @@ export const originProbeDocument = z.strictObject({
       "true: the probe wrote synthetic resources, so it found out what the server does with writes.",
   }),
   members: probedMembers.meta({ description: "The members for the entry, as the probe found them." }),
-  missing: z
-    .array(z.string().regex(/^[A-Z][A-Za-z]{1,63}:_?[A-Za-z][A-Za-z0-9-]{0,63}$/u))
-    .max(4_096)
-    .meta({ description: "`Type:parameter` that the server states and ignores or refuses." }),
+  missing: parameters.meta({
+    description: "`Type:parameter` that the server states and ignores or refuses.",
+  }),
+  unproven: parameters.default([]).meta({
+    description:
+      "`Type:parameter` that the server states and of which no answer could show anything: it has no such rows.",
+  }),
 });
 
 export type OriginProbe = z.infer<typeof originProbeDocument>;
+
+/** The parameters that a server states, by what a probe showed of them. */
+export interface ProbedParameters {
+  /** Answers followed them. */
+  readonly proven: readonly string[];
+  /** No answer could show anything: they are sent, and each row is judged anyway. */
+  readonly stated: readonly string[];
+  /** The server ignored or refused them: they are not sent. */
+  readonly refused: readonly string[];
+}
+
+export function probedParameters({ members, missing, unproven }: OriginProbe): ProbedParameters {
+  const stated = new Set(unproven);
+  const found = Object.entries(members.capabilities?.types ?? {}).flatMap(([type, { search }]) =>
+    search.map((code) => `${type}:${code}`),
+  );
+  return { proven: found.filter((name) => !stated.has(name)), stated: unproven, refused: missing };
+}
 
 const capabilityNames = [
   "updateAsCreate",

@@ -24,6 +24,7 @@ const ports: AdminPorts = {
     apply: async () => ok({ counts: { added: 1, changed: 0 }, changes: [] }),
     change: async () => err({ reason: "stale", pointer: "/expects", problem: "has changed" }),
     probed: async () => ok({ origin: "main", otherwise: ["capabilities/strict"] }),
+    probes: async () => [],
     revoke: async () => ok(undefined),
     lift: async () => ok(true),
   },

@@ -205,6 +205,34 @@ describe.runIf(lane === "long").each([...tried, ...whole])(
       expect(read.body.toString("utf8")).not.toContain(server.url);
     });
 
+    test("a search of one type asks two questions for a page at most, over all of its pages", async ({
+      expect,
+    }) => {
+      const owned = updates
+        ? [`Observation?patient=${ann}&_count=1`, `Observation?subject=Patient/${ann}`]
+        : [];
+      for (const path of [
+        "Observation?code=urn:s%7Ca&_count=1",
+        "Patient?name=nagy",
+        "Observation",
+        ...owned,
+      ]) {
+        let [next, pages, questions]: [string, number, number] = [path, 0, 0];
+        while (next !== "") {
+          const seen = await ask(next);
+          expect(seen.status, path).toBe(200);
+          pages += 1;
+          questions += seen.questions.length;
+          const { link } = JSON.parse(seen.body.toString("utf8")) as {
+            link: { relation: string; url: string }[];
+          };
+          const url = link.find(({ relation }) => relation === "next")?.url ?? "";
+          next = url.replace(/^.*\/v1\/fhir\/main\//u, "");
+        }
+        expect(questions, `${path}: ${pages} pages`).toBeLessThanOrEqual(2 * pages);
+      }
+    });
+
     test("takes a create, whose answer has the id of its Location, an update if it honours If-Match, and no delete", async ({
       expect,
     }) => {

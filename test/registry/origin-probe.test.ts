@@ -32,6 +32,7 @@ const probe = (members: OriginProbe["members"], missing: string[] = []): OriginP
   wrote: true,
   members,
   missing,
+  unproven: [],
 });
 
 test("a probe that finds each member of the entry, or more, or could not try a member, finds nothing otherwise", ({

@@ -60,4 +60,5 @@ export const registryUnasked = {
   plan: () => Promise.reject(new Error("not asked")),
   change: () => Promise.reject(new Error("not asked")),
   probed: () => Promise.reject(new Error("not asked")),
+  probes: () => Promise.reject(new Error("not asked")),
 } satisfies Partial<RegistryDesk>;

@@ -18,7 +18,7 @@ import {
 } from "#platform/registry/apply-registry";
 import { registryEnds, waitingWork } from "#platform/registry/console-overview";
 import { log } from "#platform/log";
-import { recordProbe, type RecordedProbe } from "#platform/origins/origin-probes";
+import { lastProbes, recordProbe, type LastProbe, type RecordedProbe } from "#platform/origins/origin-probes";
 import { readRegistryState } from "#platform/registry/read-registry-state";
 import { unregisteredField } from "#platform/registry/denied-entry";
 import { type ApprovalVariables, maySeed } from "#platform/registry/one-person";
@@ -118,6 +118,10 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
   /** Stores the findings of a probe of a registered origin, and says of which members it found less. */
   async probed(document: unknown, operator: string): Promise<Result<RecordedProbe, RegistryProblem>> {
     return await recordProbe(this.env.REGISTRY, document, { by: operator, at: instant(Date.now()) });
+  }
+
+  async probes(): Promise<readonly LastProbe[]> {
+    return await lastProbes(this.env.REGISTRY);
   }
 
   /**

@@ -70,6 +70,7 @@ function open(env: OpsEnv): Hono {
       change: (document, mayOpen) => desks.registry.change(document, mayOpen),
       apply: (document, mayOpen) => desks.registry.merge(document, mayOpen),
       probed: (document, operator) => desks.registry.probed(document, operator),
+      probes: () => desks.registry.probes(),
       revoke: (denial) => desks.registry.revoke(denial),
       lift: (denial) => desks.registry.lift(denial),
     },

@@ -1,6 +1,11 @@
 import { err, ok, type Result } from "#kernel/result";
-import type { Instant } from "#kernel/clock";
-import { originProbeDocument, probedOtherwise } from "#registry/origin-probe";
+import { instant, type Instant } from "#kernel/clock";
+import {
+  originProbeDocument,
+  probedOtherwise,
+  probedParameters,
+  type ProbedParameters,
+} from "#registry/origin-probe";
 import { invalid, type RegistryProblem } from "#registry/problem";
 import { withoutNulls } from "#platform/registry/empty-columns";
 import { askRegistry, originTable, rowsWhere } from "#platform/registry/read-table";
@@ -33,8 +38,8 @@ export async function recordProbe(
   // The findings are about the server that was probed, and were compared with the entry as it was read.
   const { meta } = await registry
     .prepare(
-      `INSERT OR REPLACE INTO origin_probes (origin, probed_at, probed_by, wrote, otherwise)
-       SELECT name, ?, ?, ?, ? FROM origins WHERE name = ? AND url = ? AND json(capabilities) IS json(?)
+      `INSERT OR REPLACE INTO origin_probes (origin, probed_at, probed_by, wrote, otherwise, parameters)
+       SELECT name, ?, ?, ?, ?, ? FROM origins WHERE name = ? AND url = ? AND json(capabilities) IS json(?)
        AND json(also_known_as) IS json(?) AND transactions IS ? AND honours_if_match_on_delete IS ?`,
     )
     .bind(
@@ -42,6 +47,7 @@ export async function recordProbe(
       by,
       wrote ? 1 : 0,
       JSON.stringify(otherwise),
+      JSON.stringify(probedParameters(read.data)),
       origin,
       url,
       ...[entry.capabilities, entry.alsoKnownAs].map((value) => (value ? JSON.stringify(value) : null)),
@@ -57,4 +63,36 @@ export async function recordProbe(
       ),
     );
   return ok({ origin, otherwise });
+}
+
+/** The last probe of an origin since its entry last changed: when, by whom and how it was made, and what it found. */
+export interface LastProbe {
+  readonly origin: string;
+  readonly at: Instant;
+  readonly by: string;
+  /** `writing`: synthetic resources were written, and deleted again. */
+  readonly how: "reading" | "writing";
+  readonly otherwise: readonly string[];
+  readonly parameters: ProbedParameters;
+}
+
+export async function lastProbes(registry: RegistrySql): Promise<readonly LastProbe[]> {
+  const { results } = await registry
+    .prepare("SELECT * FROM origin_probes ORDER BY origin")
+    .all<{
+      origin: string;
+      probed_at: number;
+      probed_by: string;
+      wrote: 0 | 1;
+      otherwise: string;
+      parameters: string;
+    }>();
+  return results.map((row) => ({
+    origin: row.origin,
+    at: instant(row.probed_at),
+    by: row.probed_by,
+    how: row.wrote === 1 ? "writing" : "reading",
+    otherwise: JSON.parse(row.otherwise) as readonly string[],
+    parameters: JSON.parse(row.parameters) as ProbedParameters,
+  }));
 }

@@ -164,6 +164,7 @@ export const originProbes = sqliteTable("origin_probes", {
   probedBy: text("probed_by").notNull(),
   wrote: integer("wrote").notNull(),
   otherwise: text("otherwise").notNull(),
+  parameters: text("parameters").notNull(),
 });
 
 export const grants = sqliteTable(

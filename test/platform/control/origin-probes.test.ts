@@ -43,6 +43,41 @@ test("the last probe of an origin is stored with what it found less, until its e
   expect(await env.REGISTRY.prepare("SELECT count(*) AS n FROM origin_probes").first("n")).toBe(0);
 });
 
+test("each parameter that a server states is on record as proven, stated or refused, with when, by whom and how", async ({
+  expect,
+}) => {
+  const types = { Observation: { interactions: ["search-type"], search: ["code", "date"] } };
+  const document = {
+    ...findings({ types }, true),
+    missing: ["Observation:subject"],
+    unproven: ["Observation:date"],
+  };
+  expect(await desk.probes()).toEqual([]);
+  const before = Date.now();
+  await desk.probed(document, "ada");
+  const [probe, ...more] = await desk.probes();
+  expect(more).toEqual([]);
+  expect(probe).toEqual({
+    origin: "main",
+    at: expect.any(Number),
+    by: "ada",
+    how: "writing",
+    otherwise: [],
+    parameters: {
+      proven: ["Observation:code"],
+      stated: ["Observation:date"],
+      refused: ["Observation:subject"],
+    },
+  });
+  expect(probe?.at).toBeGreaterThanOrEqual(before);
+  await desk.probed(findings({}), "ben");
+  expect(await desk.probes(), "of the last probe alone").toMatchObject([
+    { by: "ben", how: "reading", parameters: { proven: [], stated: [], refused: [] } },
+  ]);
+  await desk.apply({ origins: [{ ...entry, acceptsSearchInUrl: true }] }, "replace");
+  expect(await desk.probes(), "the entry changed").toEqual([]);
+});
+
 test("a probe of an origin that is not registered, or of another form, is refused and stores nothing", async ({
   expect,
 }) => {
