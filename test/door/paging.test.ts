@@ -40,7 +40,13 @@ const list = Array.from({ length: 50 }, (_, n) => observation(`o${n}`, hidden(n)
 const visible = list.filter((_, n) => !hidden(n)).map(({ id }) => id);
 
 beforeEach(() => {
-  Object.assign(origin, { rows: list, pageMax: 1_000, breaksAt: Infinity, hasLinks: true, misleads: (link: string) => link });
+  Object.assign(origin, {
+    rows: list,
+    pageMax: 1_000,
+    breaksAt: Infinity,
+    hasLinks: true,
+    misleads: (link: string) => link,
+  });
 });
 
 interface Searchset {
@@ -182,9 +188,11 @@ test("a decision over an origin without paging links is refused if the rows may 
   expect,
 }) => {
   origin.hasLinks = false;
-  origin.rows = [
-    ...Array.from({ length: 1_001 }, (_, n) => ({ resourceType: "Patient", id: `p${n}`, gender: "male" })),
-  ];
+  origin.rows = Array.from({ length: 1_001 }, (_, n) => ({
+    resourceType: "Patient",
+    id: `p${n}`,
+    gender: "male",
+  }));
   const joined = await phylax.ask("payer", "Observation?subject:Patient.gender=male");
   expect(joined.status).toBe(403);
   origin.rows = Array.from({ length: 5_000 }, (_, n) => observation(`h${n}`, true));

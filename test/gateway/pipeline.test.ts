@@ -479,6 +479,7 @@ test("a request that arrives while the ledger is behind is 503 with Retry-After:
     unprovenCalls: counter,
     provenCalls: counter,
     browserPages: { has: async () => false },
+    originKeys: async () => undefined,
   });
   const ask = () =>
     app.fetch(new Request(get("Patient/amara").url, { headers: { authorization: "Bearer token" } }));

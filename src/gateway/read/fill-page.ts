@@ -113,6 +113,14 @@ async function fillFrom<P extends Fillable>(
   open: (base: FhirBase) => P,
 ): Promise<Result<Filled<P>, PageRefusal | RowsRefusal>> {
   const { question, posted, part } = start;
+  const placeAt = (link: string | undefined, after: string | undefined, seen: number): PagePlace => ({
+    question,
+    posted,
+    ...(part !== undefined && { part }),
+    link,
+    after,
+    seen,
+  });
   let at = start;
   let page: P | undefined;
   let [isHeld, hasLookedAhead, hidden] = [false, false, 0];
@@ -122,7 +130,7 @@ async function fillFrom<P extends Fillable>(
     const asked = pageAt(first.ask, at.link);
     const answer = await origin.ask(asked);
     if (!answer.ok && own !== undefined && own !== at.link) {
-      at = { ...at, link: own };
+      at = placeAt(own, at.after, at.seen);
       continue;
     }
     if (!answer.ok) return err(refusedSearch(answer.error, at.link !== undefined));
@@ -161,14 +169,7 @@ async function fillFrom<P extends Fillable>(
     [before, own] = [rows.matches, link];
     const isGrown = read.value.next === undefined;
     const after = isBefore ? at.after : isGrown ? rows.decided : undefined;
-    at = {
-      question,
-      posted,
-      ...(part !== undefined && { part }),
-      link: lengthened(link, seen, first.ask.query, page.room),
-      after,
-      seen: isGrown ? 0 : seen,
-    };
+    at = placeAt(lengthened(link, seen, first.ask.query, page.room), after, isGrown ? 0 : seen);
     hidden += rows.hidden;
     // Among many hidden rows a fifth of a page may have none to show, and would be a question more.
     const isDense = 4 * hidden <= page.taken.length;
@@ -213,7 +214,8 @@ async function moreThan(
  * rows are hidden, two questions fill a page.
  */
 const lengthened = (link: string, seen: number, question: string, room = 0): string =>
-  resized(link, seen, question, (count) => (2 * room > count ? Math.min(2 * room + 1, countMax) : count)) ?? link;
+  resized(link, seen, question, (count) => (2 * room > count ? Math.min(2 * room + 1, countMax) : count)) ??
+  link;
 
 // A fifth: a further page costs 1.2 times its rows, not twice. If all rows of the fifth are hidden, the origin page
 // is read as a whole.

@@ -77,16 +77,14 @@ export interface LastProbe {
 }
 
 export async function lastProbes(registry: RegistrySql): Promise<readonly LastProbe[]> {
-  const { results } = await registry
-    .prepare("SELECT * FROM origin_probes ORDER BY origin")
-    .all<{
-      origin: string;
-      probed_at: number;
-      probed_by: string;
-      wrote: 0 | 1;
-      otherwise: string;
-      parameters: string;
-    }>();
+  const { results } = await registry.prepare("SELECT * FROM origin_probes ORDER BY origin").all<{
+    origin: string;
+    probed_at: number;
+    probed_by: string;
+    wrote: 0 | 1;
+    otherwise: string;
+    parameters: string;
+  }>();
   return results.map((row) => ({
     origin: row.origin,
     at: instant(row.probed_at),
