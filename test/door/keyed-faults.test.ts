@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, test, vi } from "vitest";
+import { inLane } from "../support/lane.ts";
 import { newKey, observation, originKinds, startKeyedWorld } from "../support/keyed-world.ts";
 
 // A keyed create, with a fault at each of its steps outside of the isolate.
@@ -82,6 +83,51 @@ test.for(originKinds)(
         outcomes.add(`${first.status} ${again.status}`);
       }
     expect(outcomes, "the faults were felt").toContain("503 201");
+  },
+);
+
+test.for(inLane({ fast: ["PUT"], slow: ["PUT", "PATCH"], long: ["PUT", "PATCH"] }))(
+  "%s: whichever step fails, before its work or after it, the change is there once and its repeat settles",
+  { timeout: 120_000 },
+  async (method, { expect }) => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const begin = (at: typeof fault) => {
+      fault = at;
+      step = 0;
+      steps.length = 0;
+    };
+    /** A new row, and a change of it that would show if it were done twice. */
+    const prepared = async () => {
+      begin(undefined);
+      const created = await world.ask("plain", "Observation", { body: observation() });
+      const row = JSON.parse(created.text) as { id: string };
+      const note = { text: newKey() };
+      const body =
+        method === "PUT" ? { ...row, note: [note] } : [{ op: "add", path: "/note", value: [note] }];
+      return { path: `Observation/${row.id}`, asking: { method, key: newKey(), body } };
+    };
+    const usual = await prepared();
+    begin(undefined);
+    expect((await world.ask("plain", usual.path, usual.asking)).status).toBe(200);
+    const names = [...steps];
+    const outcomes = new Set<string>();
+    for (const [at, name] of names.entries())
+      for (const isDone of [false, true]) {
+        const { path, asking } = await prepared();
+        begin({ at, isDone });
+        const first = await world.ask("plain", path, asking);
+        begin(undefined);
+        vi.setSystemTime(Date.now() + 61_000);
+        const again = await world.ask("plain", path, asking);
+        const third = await world.ask("plain", path, asking);
+        const where = `${name} ${at} ${isDone ? "after" : "before"}: ${first.status}`;
+        expect([200, 503, 504], where).toContain(first.status);
+        expect([again.status, third.status], where).toEqual([200, 200]);
+        const now = await world.ask("plain", path, { method: "GET" });
+        expect(JSON.parse(now.text), where).toMatchObject({ meta: { versionId: "2" } });
+        outcomes.add(`${first.status} ${again.status}`);
+      }
+    expect(outcomes, "the faults were felt").toContain("503 200");
   },
 );
 
