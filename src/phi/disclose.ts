@@ -40,6 +40,7 @@ import { withoutMembersOf } from "./labelled-parts.ts";
 import { part2Entry, part2ScopeOf, withPart2Labels } from "./part2.ts";
 import { redactResource, type RedactRefusal, type RedactedResource, type UnreadableJson } from "./redact.ts";
 import type { RowBarrier } from "#fhir/row-barrier";
+import { rowCounts } from "./bytes/row-counts.ts";
 import { RowCutters } from "./row-cutters.ts";
 import { RowViews, type Joined, type NamedBases } from "./row-views.ts";
 
@@ -123,8 +124,10 @@ export class Discloser {
     const isWaiting = typeof first === "object" && first.kind === "waiting";
     const cut = isWaiting ? (first.judged() ?? this.#cutOf(body, type)) : first;
     // Whatever is refused, the plain engine refuses.
-    if (typeof cut === "object" && cut.kind === "row" && cut.released.id === id)
+    if (typeof cut === "object" && cut.kind === "row" && cut.released.id === id) {
+      rowCounts.count("bytes");
       return ok(this.#disclosure(cut.released, cut.lastUpdated));
+    }
     const requested = this.#requestedIn(body, type, id);
     return requested.ok ? this.#whole(requested.value.part, requested.value.view) : requested;
   }
@@ -150,6 +153,7 @@ export class Discloser {
     current: Uint8Array,
     { type, id, version }: RequestedVersion,
   ): Result<Disclosure, DisclosureRefusal> {
+    rowCounts.count("versions");
     // first: a fault in a version of a hidden row must not decide the status
     const now = this.#requestedIn(current, type, id);
     if (!now.ok) return now;
@@ -187,6 +191,7 @@ export class Discloser {
   }
 
   #step(version: JsonObject, current: JsonObject): RedactedResource | undefined {
+    rowCounts.count("versions");
     this.#rows.note(current);
     const now = this.#rows.leaving(current);
     const leaving = this.#rows.leaving(version);
@@ -207,6 +212,7 @@ export class Discloser {
    * does not leave.
    */
   included(whole: JsonObject, through: ReadonlySet<string>): Linked | undefined {
+    rowCounts.count("included");
     const judge = () => {
       this.#rows.note(whole);
       const resource = this.#rows.leaving(whole);
@@ -239,6 +245,7 @@ export class Discloser {
   /** An entry that was cut by a cutter of this answer. */
   disclosed(cut: JudgedEntry): DisclosedEntry {
     if (cut.kind === "key") throw new Error("an entry of which only the key was read cannot leave");
+    rowCounts.count("bytes");
     if (cut.kind === "hidden") return cut.mode === "match" ? hiddenEntry : droppedEntry;
     if (cut.mode === "include") return this.#cutIncluded(cut);
     const match = new CutMatch(cut, this.grant.includes, this.#bases);
@@ -381,6 +388,7 @@ export class Discloser {
   }
 
   #seen(whole: JsonObject): SeenRow | undefined {
+    rowCounts.count("deciding");
     this.#rows.note(whole);
     const row = this.#rows.leaving(whole);
     const view = row && this.#rows.matchesSearch(row) ? this.#rows.viewOf(row) : undefined;

@@ -4,7 +4,7 @@ import type { Grant } from "#policy/grant";
 import { EntryCutter } from "./bytes/entry-cutter.ts";
 import type { Deciding } from "./bytes/isolate-cutter.ts";
 import { RowCutter, wholeNeeded } from "./bytes/row-cutter.ts";
-import { unusual } from "./bytes/unusual.ts";
+import { judgedWhole } from "./bytes/unusual.ts";
 import type { NamedBases, RowViews } from "./row-views.ts";
 
 /** The cutters of one answer, which cut rows in a pass over their bytes: one for each type of rows. */
@@ -60,7 +60,7 @@ export class RowCutters implements Deciding {
         viewOf: (facts) => {
           if (part === "search" && !this.#rows.isFound(facts)) return undefined;
           const needed = needsWhole(facts, origin);
-          if (needed !== undefined) throw needed === "whole" ? wholeNeeded : unusual;
+          if (needed !== undefined) throw needed === "whole" ? wholeNeeded : judgedWhole;
           if (!isRow(facts)) return undefined;
           return part === "include"
             ? this.#viewIncluded(facts)
@@ -72,7 +72,7 @@ export class RowCutters implements Deciding {
           // Targets say to whom the row belongs, so that it may have further needs, as a row with referred labels has. So
           // does the user's relation to a patient: the Consents of that patient come after it.
           const mayNeedMore = needs.targets.length > 0 || (needs.related?.length ?? 0) > 0;
-          if (mayNeedMore || needsWhole(facts, origin) === "plain") throw unusual;
+          if (mayNeedMore || needsWhole(facts, origin) === "plain") throw judgedWhole;
           return needs;
         },
         timesAsked: (facts) => timesAsked(facts, origin),
@@ -82,7 +82,7 @@ export class RowCutters implements Deciding {
         deciding: this,
         viewInside: (resource, nesting) => {
           // A Consent of a patient inside judges the whole row.
-          if (needsWhole(this.#rows.factsOf(resource), origin) !== undefined) throw unusual;
+          if (needsWhole(this.#rows.factsOf(resource), origin) !== undefined) throw judgedWhole;
           return viewInside(resource, nesting);
         },
       },
@@ -95,7 +95,7 @@ export class RowCutters implements Deciding {
   }
 
   /**
-   * The view of an included resource by every include that could lead to it. Throws `unusual` if the view by
+   * The view of an included resource by every include that could lead to it. Throws `judgedWhole` if the view by
    * some of them is a different view: it is known at the end of the page which of them do.
    */
   #viewIncluded(facts: Facts): ResourceView | undefined {
@@ -105,7 +105,7 @@ export class RowCutters implements Deciding {
     const view = viewIncluded(facts, origin, names);
     for (const name of names) {
       const viewBy = viewIncluded(facts, origin, new Set([name]));
-      if (viewBy !== undefined && viewBy !== view) throw unusual;
+      if (viewBy !== undefined && viewBy !== view) throw judgedWhole;
     }
     return view;
   }

@@ -10,6 +10,7 @@ import { compiledPolicies } from "#gateway/admission/compiled-policies";
 import { RememberedRelations } from "#gateway/facts/relations-at-origin";
 import { instant } from "#kernel/clock";
 import { logsFor } from "#ledger/shard-choice";
+import { rowCounts } from "#phi/bytes/row-counts";
 import { accountingConfig } from "#platform/config/accounting-config";
 import { askServer } from "#platform/ask-server";
 import { gatewayConfig } from "#platform/config/gateway-config";
@@ -247,8 +248,13 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
   const second = mtlsUrl === undefined ? undefined : { host: new URL(mtlsUrl).host, door: doorAt(mtlsUrl) };
   // An unknown host name counts as the public name: a proof or a link never carries a name that only the
   // request states.
-  return (request) =>
-    (second !== undefined && new URL(request.url).host === second.host ? second.door : door).fetch(request);
+  return (request) => {
+    const counts = rowCounts.take(clock());
+    if (counts !== undefined) log({ event: "rows_judged", ...counts });
+    return (second !== undefined && new URL(request.url).host === second.host ? second.door : door).fetch(
+      request,
+    );
+  };
 }
 
 let doors: ReturnType<typeof open> | undefined; // settled once, shared by every request of the isolate
