@@ -119,7 +119,7 @@ export function granted(
     sought: () =>
       typeof access.consents === "object"
         ? access.consents.sought(policy.labels.fromCodes || policy.labels.generalOpens !== undefined)
-        : soughtBy([], policy.labels.fromCodes),
+        : withoutConsents(policy.labels.fromCodes),
     needsWhole: (row, base) => needsWhole(policy, access, row, base),
     timesAsked: (row, base) => {
       const { consents } = access;
@@ -129,6 +129,9 @@ export function granted(
     part2Scope: policy.labels.part2 ? (row, base) => scopeOfPart2(policy, access, row, base) : undefined,
   };
 }
+
+const labelsAlone = soughtBy([], true);
+const withoutConsents = (labels: boolean) => (labels ? labelsAlone : undefined);
 
 /** The decisions about the rows of the requested type. */
 function requestedRows(

@@ -93,7 +93,7 @@ export const part2Law = "42CFRPart2";
 /** The labels of a row that its facts state. The most protective label counts for the whole row. */
 export function labelsOf(facts: Facts): RowLabels {
   const [stated, inside] = [statedLabels(facts), Facts.inlineLabelsOf(facts)];
-  if (stated.length === 0 && inside.length === 0) return unlabelled;
+  if (stated.length === 0 && inside.length === 0) return noLabels;
   return rowLabels(
     withInside(
       stated,
@@ -102,7 +102,8 @@ export function labelsOf(facts: Facts): RowLabels {
   );
 }
 
-const unlabelled = rowLabels([]); // most rows
+/** The labels of a row without a label. */
+export const noLabels: RowLabels = rowLabels([]);
 
 /** The labels of an element: its own, and the labels of its resource. */
 export const labelsOfElement = (facts: Facts, labels: readonly Json[]): RowLabels =>

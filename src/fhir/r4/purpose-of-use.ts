@@ -29,6 +29,7 @@ export const purposesOutsideCare = [
 
 /** Answers whether a purpose is the requested purpose or above it. A narrower purpose never covers a wider. */
 export function coversPurpose(purpose: string, requested: string): boolean {
-  for (const code of purposesAbove(requested)) if (code === purpose) return true;
-  return false;
+  let code: string | undefined = requested;
+  while (code && code !== purpose) code = isPurposeOfUse(code) ? purposeOfUse[code] : undefined; // as purposesAbove
+  return code === purpose;
 }

@@ -1,6 +1,7 @@
 import { utf8 } from "#kernel/encoded";
 import type { FactPath } from "#fhir/json/facts";
 import { r4ResourceTypes } from "#fhir/r4/elements";
+import { timesInOrder } from "#policy/consent/row-facts";
 import type { FactLists } from "#policy/facts";
 import type { DecidingFact } from "./fact-memory.ts";
 import type { Plan } from "./plan.ts";
@@ -17,6 +18,12 @@ export class FactLayout {
   readonly ofOthers: readonly DecidingFact[];
   /** The paths that Consents may ask about. */
   readonly ofAsked: readonly DecidingFact[];
+  /** The part of `ofAsked` that states authors. */
+  readonly ofAuthors: readonly DecidingFact[];
+  /** The facts that can state the time of a row, in the order in which they decide; -1: no such fact. */
+  readonly times: readonly { readonly value: number; readonly sibling: number; readonly isWhole: boolean }[];
+  /** By index: only Consents ask about the fact. */
+  readonly isAskedAlone: readonly boolean[];
   /** The paths of `ofConditions`, and of the type, by which conditions are read. */
   readonly conditionPaths: readonly FactPath[];
   /** The names of the members that conditions read, at any depth. */
@@ -52,6 +59,19 @@ export class FactLayout {
       index: texts.indexOf(text),
       isByPresence: false,
     }));
+    this.times = timesInOrder
+      .map(({ member, sibling, isWhole }) => ({
+        value: texts.indexOf(member),
+        sibling: texts.indexOf(sibling),
+        isWhole,
+      }))
+      .filter(({ value, sibling }) => Math.max(value, sibling) >= 0);
+    const ofTimes = new Set(this.times.flatMap(({ value, sibling }) => [value, sibling]));
+    this.ofAuthors = this.ofAsked.filter(({ index }) => !ofTimes.has(index));
+    const asked = new Set(this.ofAsked.map(({ index }) => index));
+    this.isAskedAlone = texts.map(
+      (text, index) => asked.has(index) && !deciding.some((each) => each.text === text),
+    );
     this.conditionPaths = [["resourceType"], ...conditionPaths(type)];
     this.conditionNames = lists.conditionNames(type);
     this.ofConditions = deciding.filter(({ text }) => ofConditions.has(text));

@@ -2,7 +2,7 @@ import { originUrls, type Bases } from "#phi/origin-urls";
 import type { Sought } from "#fhir/json/facts";
 import { byteClassesOf } from "./byte-classes.ts";
 import { ByteCutter, type CutContext } from "./cutter.ts";
-import { SoughtTable } from "./sought-table.ts";
+import { soughtTableOf } from "./sought-table.ts";
 
 export type { CutContext };
 
@@ -40,7 +40,7 @@ export function contextOf(bases: Bases, { sought, judgesNested }: Deciding): Cut
       classes: byteClassesOf(bases),
       urls: originUrls(bases),
       sought,
-      table: sought && new SoughtTable(sought),
+      table: sought && soughtTableOf(sought),
       refusesContained: judgesNested,
     };
   return last;

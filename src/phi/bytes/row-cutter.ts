@@ -14,6 +14,7 @@ import type { FactLists } from "#policy/facts";
 import type { RowNeeds } from "#policy/row-needs";
 import { capturedValue } from "./captured-value.ts";
 import type { PartAccess } from "#phi/redact";
+import { noClass, timeClass } from "./date-class.ts";
 import { FactMemory, MemoryRoom } from "./fact-memory.ts";
 import { asciiText } from "./ascii-text.ts";
 import { contextOf, cutter, loadText, type Deciding } from "./isolate-cutter.ts";
@@ -116,6 +117,8 @@ interface Alike {
   readonly facts: Facts;
   /** The rows wait for these facts until a row of them is judged. */
   readonly needs: RowNeeds | undefined;
+  /** The judgement of those of the rows that were read once more was known. */
+  since?: Alike;
   decision: RowDecision | undefined;
   /** The rows by times and authors; `undefined` until it is known whether these decide. */
   apart: Apart | "alike" | undefined;
@@ -124,7 +127,8 @@ interface Alike {
 /** Rows that Consents may tell apart by their times and authors. */
 interface Apart {
   readonly asked: AskedTimes;
-  readonly byBytes: FactMemory<Alike>;
+  /** By the class of the time; within it, and for a time without a class, by bytes. */
+  readonly byClass: Map<number, FactMemory<Alike>>;
   readonly byAnswer: Map<string, Alike>;
 }
 
@@ -188,6 +192,8 @@ export class RowCutter {
   #idLength = 0;
   /** The judgement that the row at hand shares, if the row waits for facts. */
   #waiting: Alike | undefined;
+  /** The facts of the row at hand, if they were captured for its judgement. */
+  #readNow: Facts | undefined;
   /** Units of work for the conditions that the row at hand meets. */
   #conditionUnits = 0;
   /** The place where the row at hand begins. */
@@ -333,6 +339,7 @@ export class RowCutter {
     const facts = this.#facts;
     this.#patient = undefined;
     this.#waiting = undefined;
+    this.#readNow = undefined;
     this.#start = at;
     cutter.judgeBy(this.#judge);
     const tried = this.#hiddenInARow < hiddenMax ? (facts.shown ?? facts.read) : facts.read;
@@ -380,18 +387,32 @@ export class RowCutter {
     this.#conditionUnits = met?.units ?? 0;
     if (scanner.foundAt >= 0) return this.#decidedOrWaiting(this.#readWhole());
     try {
-      return this.#decidedOrWaiting(met === undefined ? this.#read() : met.decisions.of(cutter, this.#read));
+      const alike = met === undefined ? this.#read() : met.decisions.of(cutter, this.#read);
+      if (alike.apart === "alike" && alike.decision !== undefined)
+        return this.#decided(alike, this.#conditionUnits); // most rows
+      return this.#decidedOrWaiting(this.#fresh(alike));
     } catch (fault) {
       if (fault !== wholeNeeded) throw fault;
       return this.#decidedOrWaiting(this.#readWhole());
     }
   }
 
+  /**
+   * The judgement for the row at hand. The first rows of a memory may have waited for Consents that are known now: what
+   * these seek was not sought in the rows that wait, so that they keep their own judgement.
+   */
+  #fresh(alike: Alike): Alike {
+    const isKnown = ({ facts }: Alike) => Facts.absentIn(facts) === this.#sought;
+    if (alike.decision !== undefined || alike.needs === undefined || isKnown(alike)) return alike;
+    if (alike.since === undefined || !isKnown(alike.since)) alike.since = this.#read();
+    return alike.since;
+  }
+
   #decidedOrWaiting(alike: Alike): RowDecision | undefined {
     if (alike.decision === undefined && alike.needs !== undefined) {
       // Consents that are known already may tell rows apart by times and authors: such a row waits with its own facts.
       const mayBeApart = (Facts.absentIn(alike.facts)?.texts.size ?? 0) > 0;
-      this.#waiting = mayBeApart ? alikeOf(this.#captured(), alike.needs) : alike;
+      this.#waiting = mayBeApart ? alikeOf(this.#readNow ?? this.#captured(), alike.needs) : alike;
       return undefined;
     }
     const apart = this.#apartOf(alike);
@@ -403,15 +424,23 @@ export class RowCutter {
     if (alike.apart !== undefined) return alike.apart;
     const isOne = this.#isPatient || Facts.wholeOf(alike.facts) !== undefined;
     const asked = isOne ? undefined : this.#judge.timesAsked?.(alike.facts);
-    const byBytes = new FactMemory<Alike>(this.#facts.ofAsked, this.#room);
-    return (alike.apart = asked === undefined ? "alike" : { asked, byBytes, byAnswer: new Map() });
+    if (asked === undefined) return (alike.apart = "alike");
+    return (alike.apart = { asked, byClass: new Map(), byAnswer: new Map() });
   }
 
   /** The rows whose times and authors give the same answers as those of the row at hand. */
-  #toldApart({ asked, byBytes, byAnswer }: Apart): Alike {
+  #toldApart({ asked, byClass, byAnswer }: Apart): Alike {
+    const time = asked.periods.length === 0 ? 0 : timeClass(this.#facts, asked.bounds, cutter);
+    let byBytes = byClass.get(time);
+    if (byBytes === undefined) {
+      const { ofAsked, ofAuthors } = this.#facts;
+      const apart = time === noClass ? ofAsked : asked.authors ? ofAuthors : [];
+      byClass.set(time, (byBytes = new FactMemory(apart, this.#room)));
+    }
     return byBytes.of(cutter, () => {
-      const facts = this.#captured();
-      const answer = answerTo(asked, facts, this.#bases.origin);
+      const facts = this.#readNow ?? this.#captured();
+      const ofText = time === noClass ? asked : { ...asked, periods: [] };
+      const answer = `${time} ${answerTo(ofText, facts, this.#bases.origin)}`;
       const known = byAnswer.get(answer) ?? alikeOf(facts, undefined, "alike");
       byAnswer.set(answer, known);
       return known;
@@ -449,7 +478,7 @@ export class RowCutter {
   }
 
   readonly #read = (): Alike => {
-    const facts = this.#captured();
+    const facts = (this.#readNow = this.#captured());
     return alikeOf(facts, this.#judge.needsOf?.(facts));
   };
 
@@ -484,12 +513,13 @@ export class RowCutter {
   }
 
   #captured(): Facts {
-    const { paths, hasMeta } = this.#facts;
+    const { paths, hasMeta, isAskedAlone } = this.#facts;
     const { factStart, factEnd } = cutter;
     const captured: Record<string, Json> = {};
     let meta: Record<string, Json> | undefined;
+    const isAsked = (this.#sought?.texts.size ?? 0) > 0;
     for (let index = 0; index < paths.length; index += 1) {
-      if ((factEnd[index] ?? 0) === 0) continue;
+      if ((factEnd[index] ?? 0) === 0 || (!isAsked && isAskedAlone[index] === true)) continue;
       const [first = "", second] = paths[index] ?? [];
       if (second !== undefined && hasMeta) continue; // it is in the whole `meta`
       const value = capturedValue(scanner.bytes, factStart[index] ?? 0);

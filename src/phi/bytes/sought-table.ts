@@ -7,15 +7,15 @@ import { isSensitiveCode } from "./sensitive-code.ts";
 export class SoughtTable {
   readonly #labels: boolean;
   /** Hashes: a further text with the hash of one of them counts as that text. */
-  readonly #codes: ReadonlySet<number> | undefined;
-  readonly #names: ReadonlySet<number> | undefined;
+  readonly #codes: Hashes | undefined;
+  readonly #names: Hashes | undefined;
 
   constructor({ labels, texts }: Sought) {
     this.#labels = labels;
     if (texts.size === 0) return;
     const hashes = [...texts].map(hashesOf);
-    this.#codes = new Set(hashes.flatMap(({ codes }) => codes));
-    this.#names = new Set(hashes.flatMap(({ names }) => names));
+    this.#codes = new Hashes(hashes.flatMap(({ codes }) => codes));
+    this.#names = new Hashes(hashes.flatMap(({ names }) => names));
   }
 
   /** Answers whether a code between its quotes may decide about its row. */
@@ -33,10 +33,10 @@ export class SoughtTable {
     let hash = 0;
     for (let at = start; at < end; at += 1) {
       const sign = bytes[at] ?? 0;
-      if (isPart(sign)) hash = (Math.imul(hash, 31) + sign) | 0;
+      const kind = kinds[sign] ?? odd;
+      if (kind === part) hash = (Math.imul(hash, 31) + sign) | 0;
       else {
-        // an escape, a character outside ASCII, or a spelling of an address: another text may be meant
-        if (sign === 0x5c || sign === 0x25 || sign >= 0x80 || names.has(hash)) return true;
+        if (kind === odd || names.has(hash)) return true;
         hash = 0;
       }
     }
@@ -47,6 +47,15 @@ export class SoughtTable {
   readsMember(hash: number): boolean {
     return this.#names !== undefined && members.has(hash);
   }
+}
+
+const tables = new WeakMap<Sought, SoughtTable>();
+
+/** The table of the same Consents is made once. */
+export function soughtTableOf(sought: Sought): SoughtTable {
+  const table = tables.get(sought) ?? new SoughtTable(sought);
+  tables.set(sought, table);
+  return table;
 }
 
 const members: ReadonlySet<number> = new Set([...timeAndAuthorMembers].map(hashOf));
@@ -72,12 +81,32 @@ function hashesOf(texts: SoughtTexts): TextHashes {
   return hashes;
 }
 
-/** Signs of ids and types: a reference is such words, between slashes. */
-const isPart = (sign: number): boolean =>
-  (sign >= 0x30 && sign <= 0x39) ||
-  ((sign | 0x20) >= 0x61 && (sign | 0x20) <= 0x7a) ||
-  sign === 0x2d ||
-  sign === 0x2e;
+/** Numbers of which few are asked for that are among them: most are told apart by their last bits. */
+class Hashes {
+  readonly #all: ReadonlySet<number>;
+  readonly #some = new Uint8Array(4_096);
+
+  constructor(hashes: readonly number[]) {
+    this.#all = new Set(hashes);
+    for (const hash of hashes) this.#some[hash & 4_095] = 1;
+  }
+
+  has(hash: number): boolean {
+    return this.#some[hash & 4_095] === 1 && this.#all.has(hash);
+  }
+}
+
+/**
+ * Signs of ids and types: a reference is such words, between slashes. With an escape, a character outside ASCII, or a
+ * spelling of an address another text may be meant.
+ */
+const part = 1;
+const between = 2;
+const odd = 3;
+const kinds = new Uint8Array(256).fill(between).fill(odd, 0x80);
+for (const sign of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.")
+  kinds[sign.charCodeAt(0)] = part;
+for (const sign of "\\%") kinds[sign.charCodeAt(0)] = odd;
 
 /**
  * The hash of a code in capitals, without dots and without marks at its end (see `icdTextOf`), so that all spellings

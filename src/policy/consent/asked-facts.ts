@@ -1,6 +1,6 @@
 import type { Sought, SoughtTexts } from "#fhir/json/facts";
 import type { ConsentRules, Provision } from "./consent.ts";
-import type { TimeSpan } from "./time-span.ts";
+import { SpanBounds, type TimeSpan } from "./time-span.ts";
 
 /**
  * What a Consent asks about a row, beyond its type and patients. A row in which none of the texts stands has none of
@@ -57,6 +57,7 @@ const asksNothing = ({ periods, authors, codes, names }: AskedFacts): boolean =>
 /** What Consents ask of the time and the authors of a row: rows that answer alike are judged alike. */
 export interface AskedTimes {
   readonly periods: readonly TimeSpan[];
+  readonly bounds: SpanBounds;
   readonly authors: boolean;
 }
 
@@ -64,7 +65,7 @@ export interface AskedTimes {
 export function timesAsked(all: readonly AskedFacts[]): AskedTimes | undefined {
   const periods = all.flatMap((asked) => asked.periods);
   const authors = all.some((asked) => asked.authors);
-  return authors || periods.length > 0 ? { periods, authors } : undefined;
+  return authors || periods.length > 0 ? { periods, bounds: new SpanBounds(periods), authors } : undefined;
 }
 
 /** What an engine looks for in rows. @param labels a policy asks for them. @returns undefined: nothing. */

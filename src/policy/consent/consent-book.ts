@@ -7,16 +7,12 @@ import { textAt } from "#fhir/json/json";
 import { nestedResources } from "#fhir/json/nested-resources";
 import type { FhirBase } from "#fhir/r4/reference";
 import { targetsOf, type TargetBook } from "#fhir/r4/target-book";
-import {
-  decideByConsents,
-  type ConsentDecision,
-  type ConsentPolicy,
-  type FiledConsent,
-} from "./decide-by-consents.ts";
-import { mayConcern, type ConsentRequest } from "./judge-consent.ts";
+import type { ConsentDecision, ConsentPolicy, FiledConsent } from "./decide-by-consents.ts";
+import type { ConsentRequest } from "./judge-consent.ts";
 import type { RowLabels } from "#policy/sensitivity/row-labels";
 import { labelsOf } from "#policy/labels";
-import { factsAsked, isAnswered, soughtBy, timesAsked, type AskedTimes } from "./asked-facts.ts";
+import { soughtBy, timesAsked, type AskedTimes } from "./asked-facts.ts";
+import { knownConsents, NamesOfRequest, noConsents, type KnownConsents } from "./known-consents.ts";
 import { capturedRowFacts, rowFactsOf, type ConsentRowFacts } from "./row-facts.ts";
 
 /** The request whose rows the Consents judge. */
@@ -50,6 +46,7 @@ export class ConsentsUnknown extends Error {
 export class ConsentBook {
   readonly #setting: ConsentSetting;
   readonly #known = new Map<string, KnownConsents>();
+  readonly #names: NamesOfRequest;
   #sought:
     | { readonly answers: number; readonly labels: boolean; readonly sought: Sought | undefined }
     | undefined;
@@ -61,6 +58,7 @@ export class ConsentBook {
 
   constructor(setting: ConsentSetting) {
     this.#setting = setting;
+    this.#names = new NamesOfRequest(setting.request);
     this.#isNeeded = setting.hasConsents === true;
   }
 
@@ -95,10 +93,15 @@ export class ConsentBook {
   sought(labels: boolean): Sought | undefined {
     const last = this.#sought;
     if (last?.answers === this.#answers && last.labels === labels) return last.sought;
-    const all = [...this.#known.values()].flatMap(({ judging }) =>
-      judging.map(({ rules }) => factsAsked(rules)),
-    );
-    const sought = soughtBy(all, labels);
+    const all = [...this.#known.values()].filter(({ judging }) => judging.length > 0);
+    const [only = noConsents] = all;
+    const sought =
+      all.length > 1
+        ? soughtBy(
+            all.flatMap(({ asked }) => asked),
+            labels,
+          )
+        : only.sought(labels);
     this.#sought = { answers: this.#answers, labels, sought };
     return sought;
   }
@@ -111,7 +114,9 @@ export class ConsentBook {
   /** Answers whether these are the Consents by which rows were judged. */
   isSame(found: ReadonlyMap<string, readonly FiledConsent[]>): boolean {
     return [...this.#known].every(([patient, known]) => {
-      const now = (found.get(patient) ?? []).filter(({ rules }) => rules.isActive);
+      const filed = found.get(patient) ?? [];
+      if (filed === known.filed) return true;
+      const now = filed.filter(({ rules }) => rules.isActive);
       const names = (consents: readonly FiledConsent[]) =>
         consents
           .map(({ digest, mayPermit }) => `${digest} ${mayPermit}`)
@@ -133,12 +138,8 @@ export class ConsentBook {
   /** @param found for each of the patients; a patient who is missing has no Consent. */
   learn(patients: Iterable<string>, found: ReadonlyMap<string, readonly FiledConsent[]>): void {
     this.#answers += 1;
-    const { request } = this.#setting;
-    for (const patient of patients) {
-      const inForce = (found.get(patient) ?? []).filter(({ rules }) => rules.isActive);
-      const judging = inForce.filter(({ rules }) => mayConcern(rules, request));
-      this.#known.set(patient, { inForce, judging });
-    }
+    for (const patient of patients)
+      this.#known.set(patient, knownConsents(found.get(patient) ?? [], this.#names));
   }
 
   /** No patient is known any more: a Consent was filed, which may be the first of the origin. */
@@ -212,7 +213,7 @@ export class ConsentBook {
     const consents = judging.map((patient) => {
       const known = this.#known.get(patient);
       if (known === undefined && this.#isNeeded) throw new ConsentsUnknown();
-      return known ?? none;
+      return known ?? noConsents;
     });
     const isOwn = isIndividuals || (judging.length === 0 && patients.length > 0 && !unnamed);
     // A patient without a usable reference is still a patient.
@@ -268,15 +269,6 @@ const ofNoRow: ReadonlySet<string> = new Set([
 
 /** Answers whether a target of this type is not read: it belongs to no row, or is asked apart. */
 export const isOfNoRow = (type: string): boolean => ofNoRow.has(type);
-
-/** The Consents of a patient. */
-interface KnownConsents {
-  readonly inForce: readonly FiledConsent[];
-  /** The Consents that concern requests with the purpose and the actors of this request. */
-  readonly judging: readonly FiledConsent[];
-}
-
-const none: KnownConsents = { inForce: [], judging: [] };
 
 /** The facts of a row of which only the bytes were read. */
 const capturedFactsOf = (row: Facts, base: FhirBase): ConsentRowFacts =>
@@ -360,15 +352,16 @@ export class RowConsents {
 
   /** The questions of the Consents about the time and the authors of the row; undefined: there is none. */
   get times(): AskedTimes | undefined {
-    return timesAsked(this.#patients.flatMap(({ judging }) => judging.map(({ rules }) => factsAsked(rules))));
+    const [only, ...further] = this.#patients;
+    return further.length === 0 ? only?.times : timesAsked(this.#patients.flatMap(({ asked }) => asked));
   }
 
   /** See `Grant.needsWhole`. */
   get needsWhole(): "plain" | "whole" | undefined {
     if (!this.hasConsentInForce) return undefined;
-    const { type, captured } = (this.#facts ??= this.#read());
-    if (containers.has(type)) return "plain";
-    return this.#patients.every(({ judging }) => areAnswered(judging, captured)) ? undefined : "whole";
+    const facts = (this.#facts ??= this.#read());
+    if (containers.has(facts.type)) return "plain";
+    return this.#patients.every((known) => known.areAnsweredBy(facts)) ? undefined : "whole";
   }
 
   /**
@@ -456,14 +449,14 @@ export class RowConsents {
     return known;
   }
 
-  #decide({ judging }: KnownConsents, policy: ConsentPolicy, isByLabel: boolean): ConsentDecision {
-    if (judging.length === 0) return { isPermitted: policy.base === "honoured", because: undefined };
+  #decide(known: KnownConsents, policy: ConsentPolicy, isByLabel: boolean): ConsentDecision {
+    if (known.judging.length === 0) return { isPermitted: policy.base === "honoured", because: undefined };
     const facts = (this.#facts ??= this.#read());
     // The engine asks first whether it needs the whole row.
     const isOpened = isByLabel && policy.generalOpens !== undefined; // by labels from codes too
-    if (!areAnswered(judging, facts.captured) || (isOpened && !knowsLabels(facts.captured)))
+    if (!known.areAnsweredBy(facts) || (isOpened && !knowsLabels(facts.captured)))
       return { isPermitted: false, because: undefined };
-    return decideByConsents(judging, { ...this.#request, isByLabel }, facts, policy);
+    return known.decide({ ...this.#request, isByLabel }, facts, policy);
   }
 
   /** The Consents of one patient let nothing through that the Consents of a further patient deny. */
@@ -480,12 +473,6 @@ export class RowConsents {
 
 const knowsLabels = (captured: ConsentRowFacts["captured"]): boolean =>
   captured === undefined || captured.lacks?.labels === true;
-
-const areAnswered = (
-  consents: readonly FiledConsent[],
-  captured: ConsentRowFacts["captured"] | undefined,
-): boolean =>
-  captured === undefined || consents.every(({ rules }) => isAnswered(factsAsked(rules), captured.lacks));
 
 /** The base without a rule of the policy: research and marketing need a permission (45 CFR 164.508). */
 export const defaultBase = (purpose: string | undefined): ConsentPolicy["base"] =>

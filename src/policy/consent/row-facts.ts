@@ -111,6 +111,18 @@ const timeMembers: ReadonlySet<string> = new Set(
   decisiveTimes.flatMap(({ first, firstOfSibling }) => [first, firstOfSibling]),
 );
 
+/** The members that can state the time of a row, in the order in which they decide. */
+export const timesInOrder: readonly {
+  readonly member: string;
+  readonly sibling: string;
+  /** The value of the member, as a whole, is the time. */
+  readonly isWhole: boolean;
+}[] = decisiveTimes.map(({ path, first, firstOfSibling }) => ({
+  member: first,
+  sibling: firstOfSibling,
+  isWhole: path.length === 1,
+}));
+
 const authorElements = ["performer", "recorder", "asserter", "author", "enterer"] as const;
 /** Elements of persons who may have written the row: enough for a deny, too little for a permit. */
 const perhapsAuthors = [
@@ -130,6 +142,11 @@ const furtherAuthors = [
   "interpreter",
   "contributor",
 ] as const;
+const authorMembers: ReadonlyMap<string, "author" | "perhaps" | "further"> = new Map([
+  ...authorElements.map((name) => [name, "author"] as const),
+  ...perhapsAuthors.map((name) => [name, "perhaps"] as const),
+  ...furtherAuthors.map((name) => [name, "further"] as const),
+]);
 /**
  * The elements that can state an author of the row or of a part of it, at any depth: the author of a note, the
  * performer of a series, the agent of a Provenance. The meaning of an extension is not known, so it counts. The
@@ -273,7 +290,13 @@ export function answerTo({ periods, authors }: AskedTimes, row: JsonObject, base
   return `${authors && authorsOf(row, textAt(row, "resourceType") ?? "", base).hasUnknown} ${inside}`;
 }
 
-function timeOf(row: JsonObject): TimeSpan | undefined {
+const timeKey = {};
+
+/** Read once: several Consents and the engine ask for the time of the same row. */
+const timeOf = (row: JsonObject): TimeSpan | undefined =>
+  workOn(row).once(timeKey, () => ({ time: readTime(row) })).time;
+
+function readTime(row: JsonObject): TimeSpan | undefined {
   if (!Object.keys(row).some((name) => timeMembers.has(name))) return undefined;
   for (const { path, sibling, first, firstOfSibling } of decisiveTimes) {
     if (!Object.hasOwn(row, first) && !Object.hasOwn(row, firstOfSibling)) continue;
@@ -295,29 +318,41 @@ const joined = (a: TimeSpan, b: TimeSpan): TimeSpan => ({
   isZoned: a.isZoned && b.isZoned,
 });
 
+const authorsKey = {};
+
 function authorsOf(row: JsonObject, type: string, base: FhirBase): Omit<Authors, "possible"> {
-  const elements = elementsOf(type);
-  const stated = authorElements.flatMap((name) => valuesAt(row, [name]));
-  // a performer may be an object around its actor (Procedure.performer.actor)
-  const references = stated.flatMap((value) => {
-    const actor = isObject(value) ? property(value, "actor") : undefined;
-    return actor === undefined ? [value] : [actor];
-  });
-  const perhaps = perhapsAuthors.flatMap((name) => valuesAt(row, [name]));
-  const known = localReferences(references, base);
-  const couldHave = authorElements.some((name) => elements.has(name));
-  return {
-    known,
-    hasUnknown:
-      perhaps.length > 0 ||
-      (couldHave && references.length === 0) ||
-      [...references, ...furtherAuthors.flatMap((name) => valuesAt(row, [name]))].some(
-        (reference) => localOf(reference, base) === undefined,
-      ) ||
-      // the person behind a role, or in an organization, is not stated
-      [...known].some((reference) => /^(?:PractitionerRole|Organization|CareTeam|Group)\//u.test(reference)),
-  };
+  const read = () => ({ base, authors: readAuthors(row, type, base) });
+  const known = workOn(row).once(authorsKey, read);
+  return known.base === base ? known.authors : read().authors;
 }
+
+function readAuthors(row: JsonObject, type: string, base: FhirBase): Omit<Authors, "possible"> {
+  const known = new Set<string>();
+  let [isStated, hasUnknown] = [false, false];
+  for (const name of Object.keys(row)) {
+    const stands = authorMembers.get(name);
+    if (stands === undefined) continue;
+    for (const value of valuesAt(row, [name])) {
+      if (stands === "perhaps") {
+        hasUnknown = true;
+        continue;
+      }
+      // a performer may be an object around its actor (Procedure.performer.actor)
+      const actor = stands === "author" && isObject(value) ? property(value, "actor") : undefined;
+      const local = localOf(actor === undefined ? value : actor, base);
+      // the person behind a role, or in an organization, is not stated
+      if (local === undefined || (stands === "author" && isOfSeveral.test(local))) hasUnknown = true;
+      if (stands !== "author") continue;
+      isStated = true;
+      if (local !== undefined) known.add(local);
+    }
+  }
+  const elements = elementsOf(type);
+  const lacksAuthor = !isStated && authorElements.some((name) => elements.has(name));
+  return { known, hasUnknown: hasUnknown || lacksAuthor };
+}
+
+const isOfSeveral = /^(?:PractitionerRole|Organization|CareTeam|Group)\//u;
 
 function localOf(reference: Json, base: FhirBase): string | undefined {
   const found = parseReference((isObject(reference) && textAt(reference, "reference")) || "", base);

@@ -16,30 +16,39 @@ export interface TimeSpan {
   readonly isZoned: boolean;
 }
 
-const pattern =
-  /^(?<year>\d{4})(?:-(?<month>\d\d)(?:-(?<day>\d\d)(?:T(?<time>\d\d:\d\d:\d\d(?:\.\d+)?)(?<zone>Z|[+-]\d\d:\d\d))?)?)?$/u;
+// groups without names: a match of most rows makes no object for them
+const pattern = /^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d:\d\d:\d\d(?:\.\d+)?)(Z|[+-]\d\d:\d\d))?)?)?$/u;
 
 /** The span of a FHIR date, dateTime or instant (FHIR R4 datatypes); null if the text is none. */
 function spanOfText(text: Json): TimeSpan | null {
-  const { year, month, day, time, zone } = (typeof text === "string" && pattern.exec(text)?.groups) || {};
-  if (typeof text !== "string" || year === undefined) return null;
+  if (typeof text !== "string") return null;
+  const [, year, month, day, time, zone] = pattern.exec(text) ?? [];
+  if (year === undefined) return null;
   if (time !== undefined && zone !== undefined) {
-    const [utc, local] = [Date.parse(text), Date.parse(`${year}-${month}-${day}T${time}Z`)];
+    const utc = Date.parse(text);
+    const local = utc + offsetOf(zone);
     const length = time.includes(".") ? 1 : 1_000;
-    if (Number.isNaN(utc) || !isDay(local, text.slice(0, 10))) return null;
+    if (Number.isNaN(utc) || !isDay(local, day)) return null;
     return { utc: [utc, utc + length], local: [local, local + length], isZoned: true };
   }
   const from = Date.parse(text);
   const [y, m, d] = [Number(year), Number(month ?? 1) - 1, Number(day ?? 1)];
   const until =
     day !== undefined ? Date.UTC(y, m, d + 1) : month !== undefined ? Date.UTC(y, m + 1) : Date.UTC(y + 1, 0);
-  if (!isDay(from, text)) return null;
+  if (!isDay(from, day)) return null;
   return { utc: [from, until], local: [from, until], isZoned: false };
 }
 
+/** The milliseconds by which the clocks of a zone, `Z` or `+01:00`, are ahead of UTC. */
+function offsetOf(zone: string): number {
+  if (zone === "Z") return 0;
+  const minutes = 60 * Number(zone.slice(1, 3)) + Number(zone.slice(4));
+  return (zone.startsWith("-") ? -60_000 : 60_000) * minutes;
+}
+
 /** Date.parse takes 2022-02-30 for a day in March. */
-const isDay = (time: number, text: string): boolean =>
-  !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
+const isDay = (time: number, day: string | undefined): boolean =>
+  !Number.isNaN(time) && (day === undefined || new Date(time).getUTCDate() === Number(day));
 
 /**
  * The span of a date, dateTime, instant or Period of a row; null if the value is none of them. A bound of a Period that
@@ -85,6 +94,55 @@ export function liesInside(data: TimeSpan, span: TimeSpan): Match {
 const relationOf = ([from, until]: Bounds, [start, end]: Bounds): Match =>
   from >= start && until <= end ? "yes" : until <= start || from >= end ? "no" : "unknown";
 
+const day = 86_400_000;
+
+/**
+ * The bounds of the spans by which Consents judge times. Times between the same two bounds lie alike in each span, in
+ * each of its readings, if a time with a zone is never compared with a time without.
+ */
+export class SpanBounds {
+  readonly #bounds: readonly number[];
+  /** The bounds around the last time, and their place: the times of a page mostly lie between the same two. */
+  #last: { readonly after: number; readonly before: number; readonly place: number } | undefined;
+
+  constructor(spans: readonly TimeSpan[]) {
+    const bounds = spans.flatMap(({ utc, local }) => [...utc, ...local]).filter(Number.isFinite);
+    this.#bounds = [...new Set(bounds)].toSorted((a, b) => a - b);
+  }
+
+  /** A number for all times that lie alike in each of the spans; -1: the time is too near to a bound. */
+  classOf({ utc, local, isZoned }: TimeSpan): number {
+    return this.#classOf(Math.min(utc[0], local[0]), Math.max(utc[1], local[1]), isZoned);
+  }
+
+  /** {@link classOf} a time on a day as it is written, in whatever zone. @param date in days since 1970. */
+  classOfDay(date: number, isZoned: boolean): number {
+    return this.#classOf((date - 1) * day, (date + 2) * day, isZoned);
+  }
+
+  #classOf(from: number, until: number, isZoned: boolean): number {
+    const last = this.#last;
+    const place =
+      last !== undefined && from >= last.after && until <= last.before
+        ? last.place
+        : this.#placeOf(from, until);
+    return place < 0 ? place : 2 * place + (isZoned ? 1 : 0);
+  }
+
+  #placeOf(from: number, until: number): number {
+    let [low, high] = [0, this.#bounds.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#bounds[middle] ?? 0) <= from) low = middle + 1;
+      else high = middle;
+    }
+    const before = this.#bounds[low] ?? Infinity;
+    if (before < until) return -1;
+    this.#last = { after: this.#bounds[low - 1] ?? -Infinity, before, place: low };
+    return low;
+  }
+}
+
 /** Answers whether a span includes the time of a request. A bound without a zone is taken as UTC. */
 export const includesInstant = ({ utc: [from, until] }: TimeSpan, at: Instant): boolean =>
   at >= from && at < until;
@@ -96,3 +154,11 @@ const [eastmost, westmost] = [14 * hour, 12 * hour];
 /** Answers whether a span includes the time of a request in some zone, where its bounds name none. */
 export const mayIncludeInstant = ({ utc: [from, until], isZoned }: TimeSpan, at: Instant): boolean =>
   isZoned ? at >= from && at < until : at >= from - eastmost && at < until + westmost;
+
+/** The instants at which {@link includesInstant} or {@link mayIncludeInstant} change their answers. */
+export const changesOf = ({ utc: [from, until] }: TimeSpan): readonly number[] => [
+  from - eastmost,
+  from,
+  until,
+  until + westmost,
+];

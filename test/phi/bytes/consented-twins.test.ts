@@ -1,8 +1,9 @@
 import * as fc from "fast-check";
-import { test } from "vitest";
+import { onTestFinished, test, vi } from "vitest";
 import { utf8 } from "#kernel/encoded";
 import type { JsonObject } from "#fhir/json/json";
 import { Discloser } from "#phi/disclose";
+import { rowCounts } from "#phi/bytes/row-counts";
 import { coding, consent, level, observation, sensitivity } from "../../policy/consent/scene.ts";
 import { policy, rule } from "../../policy/granting.ts";
 import { inLane } from "../../support/lane.ts";
@@ -313,6 +314,35 @@ test("rows that wait for the Consents of their patient share no judgement that a
           described(plain.entry(bytes, "Observation")),
         );
     }
+});
+
+test("rows that waited for Consents that ask are cut in their bytes once these are known, and a row that waited keeps its own judgement", ({
+  expect,
+}) => {
+  const hidden = { code: { coding: [{ system: "urn:s", code: "hidden" }] } };
+  const documents = [
+    consent({ type: "permit", provision: [{ type: "deny", code: [hidden.code] }] }),
+    consent({ type: "permit", provision: [{ type: "deny", dataPeriod: { start: "1950", end: "1951" } }] }),
+  ];
+  const scene = { policy: labelled(false, "honoured"), consents: documents, hasConsents: true };
+  const { grant, learn } = grantOf(scene, "Observation?status=final");
+  const engine = new Discloser(grant, bases);
+  const rows = [hidden, {}, {}, hidden, {}].map((more, index) =>
+    entryOf({ id: `o${index}`, ...own, effectiveDateTime: `2024-0${index + 1}-01`, ...more }),
+  );
+  const [early, later] = [rows.slice(0, 3), rows.slice(3)];
+  const waiting = early.map((bytes) => engine.needsOfEntry(bytes, "Observation")?.patients);
+  expect(waiting).toEqual([["a"], ["a"], ["a"]]);
+  learn();
+  const ways = vi.spyOn(rowCounts, "count");
+  onTestFinished(() => ways.mockRestore());
+  // the later rows are read first, before any of the early rows is judged
+  const kindOf = (bytes: Uint8Array) => {
+    const found = engine.entry(bytes, "Observation");
+    return found.ok ? found.value.kind : found.error.reason;
+  };
+  expect([...later, ...early].map(kindOf)).toEqual(["hidden", "match", "hidden", "match", "match"]);
+  expect(ways.mock.calls.flat(), "no row is left to the plain engine").toEqual(rows.map(() => "bytes"));
 });
 
 test("where Consents are on file, a row leaves without a subject only if it has no encounter, whatever the rows before had", ({
