@@ -25,7 +25,11 @@ export async function perform(
     const answered = answer(asked, caller, gate, recorder, ports);
     return answered.catch((fault: unknown) => refused(brokenBody(fault)));
   };
-  return release(await judge(), recorder, ports, new JudgedAgain(judge));
+  const judgeAgain = () => {
+    gate.judgedAgain();
+    return judge();
+  };
+  return release(await judge(), recorder, ports, new JudgedAgain(judgeAgain));
 }
 
 /** Content that is read from its sender once: a question that is judged again reads it again. */

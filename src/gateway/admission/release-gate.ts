@@ -64,6 +64,9 @@ export class ReleaseGate {
   /** The denials that were last asked, and do not concern this request. */
   #clearedBy: DeniedNames | undefined;
   #consentsStand: (() => Promise<boolean>) | undefined;
+  /** Units that this judgement of the question spends, and units that an earlier judgement paid for it. */
+  #spent = { requests: 0, records: 0 };
+  #paid = { requests: 0, records: 0 };
 
   /** @param signedBy `kid` of the key that signed the request. */
   constructor(
@@ -88,6 +91,12 @@ export class ReleaseGate {
     this.#consentsStand = consentsStand;
   }
 
+  /** The question is judged again: what its earlier judgement spent is not spent again. */
+  judgedAgain(): void {
+    this.#paid = this.#spent;
+    this.#spent = { requests: 0, records: 0 };
+  }
+
   /** Spends the cost of the request itself. */
   async spendRequest(): Promise<Passed> {
     const spent = await this.#limiter.spend(spendsOfRequest(this.#who), this.#denied);
@@ -96,8 +105,23 @@ export class ReleaseGate {
   }
 
   /** Spends the cost of the further requests inside a batch. */
-  spendFurtherRequests(many: number): Promise<Passed> {
-    return this.#limiter.spend(many < 1 ? [] : requestSpends(this.#who, many), this.#denied);
+  async spendFurtherRequests(many: number): Promise<Passed> {
+    return this.#once("requests", many, (due) =>
+      this.#limiter.spend(due < 1 ? [] : requestSpends(this.#who, due), this.#denied),
+    );
+  }
+
+  async #once<R extends Passed>(
+    kind: "requests" | "records",
+    many: number,
+    spend: (due: number) => Promise<R>,
+  ): Promise<R> {
+    const paid = Math.min(this.#paid[kind], many);
+    const spent = await spend(many - paid);
+    if (!spent.ok) return spent;
+    this.#paid[kind] -= paid;
+    this.#spent[kind] += many;
+    return spent;
   }
 
   /** Clears one disclosure. See {@link clearEach}. */
@@ -149,8 +173,10 @@ export class ReleaseGate {
   }
 
   async #spend(many: number, concerned: AdditionalPatients): Promise<Passed> {
-    const spends = recordSpends(this.#who, many);
-    const spent = spends.length === 0 ? nothingSpent : await this.#limiter.spend(spends, this.#denied);
+    const spent = await this.#once("records", many, async (due) => {
+      const spends = recordSpends(this.#who, due);
+      return spends.length === 0 ? nothingSpent : this.#limiter.spend(spends, this.#denied);
+    });
     if (!spent.ok) return spent;
     concerned.pay();
     if (spent.value.length > 0)

@@ -259,6 +259,7 @@ export class ChangeSet {
     const { plan: before, plannedIn, origin } = change;
     if (before === undefined) throw new Error("a change without a plan");
     if (plannedIn === origin.generation) return ok(before);
+    if (before.kind === "send") origin.held.give(sizeHeldBy(before));
     const planned = await this.#plan(change);
     const prepared =
       planned.ok && planned.value.kind === "send" ? await this.#prepared(change, planned.value) : planned;

@@ -18,6 +18,7 @@ import { mayHideStrangers } from "#policy/search/searched-unnamed";
 import { nameAsked } from "#gateway/admission/name-asked";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { findByQuery } from "#gateway/change/plan/write-criteria";
+import { sizeHeldBy } from "#gateway/change/plan/planned-write";
 import { planWrite } from "#gateway/change/plan/write-plan";
 import { interactionOf, readAsked, type EntryReadRefusal } from "./batch-entry.ts";
 import type { TransactionRefusal } from "./bundle-outcome.ts";
@@ -55,7 +56,10 @@ export async function planWhole(
     const again = earlier && (await onRepeat(asked, earlier, permission, origin));
     if (again?.ok === false) return again;
   }
-  return generation === origin.generation ? planned : plan();
+  if (generation === origin.generation) return planned;
+  for (const { plan: before } of planned.value)
+    if (before.kind === "send") origin.held.give(sizeHeldBy(before));
+  return plan();
 }
 
 /** Decides about all entries before anything is done. The first refused entry refuses the whole. */

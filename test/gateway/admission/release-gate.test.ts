@@ -4,7 +4,8 @@ import { denialName } from "#identity/denial";
 import type { ProvenToken } from "#identity/token";
 import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
-import type { Limiter } from "#limits/ports";
+import type { Limiter, Spend } from "#limits/ports";
+import { AdditionalPatients } from "#phi/additional-patients";
 import { authenticate } from "#gateway/admission/authenticate";
 import type { Call } from "#gateway/http/admit";
 import { ReleaseGate } from "#gateway/admission/release-gate";
@@ -38,7 +39,7 @@ const token: ProvenToken = {
 const budget = { policy: "default", limit: 10, windowSeconds: 60, remaining: 9, resetSeconds: 60 } as const;
 
 /** Everything that may change between the beginning of a request and its release. */
-function world() {
+function world(onSpend: (spends: readonly Spend[]) => void = () => {}) {
   const state = {
     at: at as number,
     client: record as ClientRecord | undefined,
@@ -47,7 +48,8 @@ function world() {
     asks: 0,
   };
   const limiter: Limiter = {
-    spend: async (_spends, revoked) => {
+    spend: async (spends, revoked) => {
+      onSpend(spends);
       const refusal = revoked(state.denied);
       return refusal === undefined ? ok([]) : err(refusal);
     },
@@ -230,4 +232,44 @@ test("a denial that concerns other callers refuses nothing, and its lifting noth
 
 test("nothing is released while the registry cannot be read", async ({ expect }) => {
   await expect(saidAfter((state) => (state.registryDown = true))).rejects.toThrow("registry");
+});
+
+test("a question that is judged again spends what the earlier judgement spent only once", async ({
+  expect,
+}) => {
+  const spent: string[] = [];
+  const counting = {
+    ...record,
+    grants: [{ ...grant, policyDigest, quotas: { ...grant.quotas, records: grant.quotas.default } }],
+  };
+  const { state, begin } = world((spends) => {
+    for (const { policy, many } of spends) spent.push(`${policy} ${many}`);
+  });
+  state.client = counting;
+  const begun = await begin();
+  if (!begun.ok) throw new Error("refused from the start");
+  const { gate } = begun.value;
+  const judge = async (further: number, names: number) => {
+    await gate.spendFurtherRequests(further);
+    const concerned = new AdditionalPatients("main");
+    const patients = new Set(Array.from({ length: names }, (_, n) => `p${n}`));
+    concerned.decide({ type: "Observation", id: "o", patients, unseen: new Set(), room: 0, unnamed: false });
+    await gate.spendNames(concerned);
+  };
+  const spentBy = async (act: () => Promise<unknown>) => {
+    await act();
+    return spent.splice(0);
+  };
+  const first = await spentBy(() => judge(4, 3));
+  gate.judgedAgain();
+  const again = await spentBy(() => judge(4, 3));
+  gate.judgedAgain();
+  const more = await spentBy(() => judge(5, 7));
+  const inOneJudgement = await spentBy(() => judge(1, 2));
+  expect({ first, again, more, inOneJudgement }).toEqual({
+    first: ["default 4", "records 3"],
+    again: [],
+    more: ["default 1", "records 4"],
+    inOneJudgement: ["default 1", "records 2"],
+  });
 });
