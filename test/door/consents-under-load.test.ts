@@ -3,6 +3,7 @@ import type { Resource } from "@medplum/fhirtypes";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
 import { readStoredForm } from "#policy/consent/stored-form";
+import { eventsOf } from "../support/auditor.ts";
 import { to } from "../support/fhir-parts.ts";
 import { askAs, issuerEntry, joined, outsideClient, outsider, outsideToken } from "../support/outside.ts";
 import { inLane, lane } from "../support/lane.ts";
@@ -36,7 +37,7 @@ const world: readonly Resource[] = [
     pulse(id),
   ]),
   // two to a window
-  ...Array.from({ length: 6 }, (_, n) => ({
+  ...Array.from({ length: 10 }, (_, n) => ({
     ...pulse("cora", `long-${n}`),
     note: [{ text: "n".repeat(600_000) }],
   })),
@@ -62,7 +63,7 @@ const policy = (name: string, more: object = {}) => ({
 });
 
 const floods = ["flood-1", "flood-2", "flood-3"] as const;
-type Who = "app" | "clinic" | "registrar" | "emergency" | (typeof floods)[number];
+type Who = "app" | "clinic" | "reader" | "registrar" | "emergency" | (typeof floods)[number];
 const certificates = new Map<string, CertificateFiles>();
 const tokens = new Map<string, string>();
 const signIns: (() => Promise<void>)[] = [];
@@ -74,6 +75,9 @@ let filings = 0;
 let failsAt = Infinity;
 /** Acts once, while the origin's next answer is on its way. */
 let amid: (() => Promise<void>) | undefined;
+let isGuardDown = false;
+/** The registry's entry of the client that reads long answers. */
+let reader: object;
 let phylax: Door;
 let elsewhere: (request: Request) => Promise<Response>;
 
@@ -81,6 +85,7 @@ beforeAll(async () => {
   phylax = await startDoor({
     resources: world,
     remote: async (part, act, method) => {
+      if (part === "guard" && isGuardDown) throw new Error("the guard does not answer");
       if (part === "consents" && method === "file") {
         filings += 1;
         if (filings === failsAt) throw new Error("control does not answer");
@@ -95,12 +100,13 @@ beforeAll(async () => {
   });
   const issuer = await outsider("https://consents-load.example", "phylax");
   const entries = [];
-  for (const who of ["app", "clinic", "registrar", "emergency", ...floods] as const) {
+  for (const who of ["app", "clinic", "reader", "registrar", "emergency", ...floods] as const) {
     const purpose = who === "app" ? "PATRQT" : who === "emergency" ? "BTG" : "TREAT";
     const scopes = who === "app" ? "patient/*.cruds" : "system/*.cruds";
     const grant = { purpose, policy: who === "registrar" ? who : "clinic", scopes };
     const client = await outsideClient(phylax, issuer, who, grant);
     certificates.set(who, client.certificate);
+    if (who === "reader") reader = { ...client.entries.clients[0] };
     const [first] = client.entries.grants;
     const breakGlass = { acr: ["urn:step-up"], maxSeconds: 600 };
     const grants = who === "emergency" ? [{ ...first, breakGlass }] : client.entries.grants;
@@ -255,6 +261,52 @@ test("a Consent that is added as a permit breaks no long answer; a denial of wha
   const provision = (type: string) => ({ ...denial("cora"), provision: { type } });
   expect([await endsWhole(provision("permit")), await endsWhole(provision("deny"))]).toEqual([true, false]);
 }, 30_000);
+
+test.skipIf(lane === "fast").for<[string, () => Promise<unknown>]>([
+  ["a withdrawal", () => fileElsewhere("POST", "Consent", denial("cora"))],
+  ["the end of the lease", async () => void (isGuardDown = true)],
+  ["a revocation", () => phylax.applyRegistry({ clients: [{ ...reader, status: "suspended" }] })],
+])(
+  "a reader that stopped reading a long answer gets at most one window more than it took after %s",
+  { timeout: 30_000 },
+  async ([what, act], { expect }) => {
+    const ids = Array.from({ length: 10 }, (_, n) => `long-${n}`);
+    const stream = await phylax.within(() =>
+      phylax.fetch(requestAs("reader", `Observation?_id=${ids.join(",")}`)),
+    );
+    const body = stream.body?.getReader();
+    const taken = [(await body?.read())?.value];
+    const rows = () =>
+      Buffer.concat(taken.flatMap((part) => part ?? []))
+        .toString()
+        .match(/"long-\d"/gu) ?? [];
+    const before = rows().length;
+    const done = await act();
+    vi.setSystemTime(Date.now() + 10_000);
+    const rest = async () => {
+      for (;;) {
+        const { done: ended, value } = (await body?.read()) ?? { done: true, value: undefined };
+        if (ended) return;
+        taken.push(value);
+      }
+    };
+    await expect(rest()).rejects.toThrow();
+    expect(before, "the reader has a window").toBeGreaterThan(0);
+    expect(new Set(rows()).size).toBeLessThanOrEqual(before + 2);
+    isGuardDown = false;
+    if (typeof done === "string") await fileElsewhere("DELETE", `Consent/${done}`);
+    vi.setSystemTime(Date.now() + 10_000);
+    const events = await eventsOf(phylax.dev, stream.headers.get("x-request-id"));
+    expect(
+      events.filter(({ kind }) => kind === "disclosure").length,
+      "windows on record",
+    ).toBeLessThanOrEqual(2);
+    expect(events.at(-1)).toMatchObject({ kind: "aborted" });
+    await signIn();
+    const { status } = await ask("reader", "Observation/cora-pulse");
+    expect(status, "afterwards").toBe(what === "a revocation" ? 401 : 200);
+  },
+);
 
 const roundsMax = inLane({ fast: 1, slow: 3, long: 20 });
 const floodTimeout = 10_000 * roundsMax;

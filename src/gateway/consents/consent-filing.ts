@@ -20,6 +20,8 @@ export interface ReadConsent {
   readonly filedBy: string | undefined;
   /** The Consent names no patient of the origin: it was found by a question for this patient, and may be of a further one. */
   readonly isPatientAssumed?: true | undefined;
+  /** The state could not be read: this content was written, and its denials alone count. */
+  readonly isUnread?: true | undefined;
 }
 
 /** The client that changes Consents, and its authority: a token of the patient alone, a consent registrar, or neither. */
@@ -113,7 +115,8 @@ export class ConsentFiling {
   /**
    * Files Consents after the origin's answer and before the answer to the client, some at a time: a part that cannot
    * be filed leaves the others in force. A refusal leaves a Consent as it was filed before, except that for thirty
-   * seconds only denials of its patient count.
+   * seconds only denials of its patient count. A Consent that cannot be read at the origin denies as it was written,
+   * and as it was filed before, until it is filed.
    * @param base the FHIR base that the client called.
    */
   async file(
@@ -143,19 +146,40 @@ export class ConsentFiling {
     });
     const writer = { client: this.#who.client.id, authority: await this.#authority() };
     const change = await consentDesk.announce(this.#origin, idsOf(written), patients, writer);
-    const readings = await Promise.all(written.map(({ id }) => read(id)));
-    const [states, unfiled]: [ReadConsent[], string[]] = [[], []];
-    for (const [index, consent] of written.entries()) {
-      const reading = readings[index];
-      const state = await this.#stateOf(consent, reading, base);
-      const isOwn = isWrittenBy(consent, reading, base) && state !== undefined;
-      if (isOwn || reading === undefined) states.push(state ?? this.#absent(consent.id));
-      if (!isOwn) unfiled.push(consent.id);
-    }
+    const found = await Promise.all(written.map((consent) => this.#readState(consent, base, read)));
+    const states = found.flatMap(({ state }) => state ?? []);
+    const unfiled = written.filter((_consent, index) => found[index]?.isOwn !== true);
     const filed = await consentDesk.file(change, this.#origin, states);
     if (filed === undefined) return idsOf(written);
     consents.applyFiled(this.#origin, filed);
-    return unfiled;
+    return [...idsOf(unfiled), ...(filed.refused ?? [])];
+  }
+
+  /** The state of a written Consent at the origin, if it may be filed, and whether it is the content of this writer. */
+  async #readState(
+    written: WrittenConsent,
+    base: string,
+    read: ReadAtOrigin,
+  ): Promise<{ readonly state: ReadConsent | undefined; readonly isOwn: boolean }> {
+    try {
+      const reading = await read(written.id);
+      const state = await this.#stateOf(written, reading, base);
+      const isOwn = isWrittenBy(written, reading, base) && state !== undefined;
+      const absent = reading === undefined ? this.#absent(written.id) : undefined;
+      return { isOwn, state: isOwn ? state : absent };
+    } catch {
+      return { isOwn: false, state: this.#unread(written, base) };
+    }
+  }
+
+  #unread({ id, content }: WrittenConsent, base: string): ReadConsent {
+    const resource = content?.sent === undefined ? undefined : resourceIn(utf8(content.sent));
+    const patient = (resource && patientOf(resource, base)) ?? content?.patient;
+    const known =
+      resource === undefined || patient === undefined
+        ? undefined
+        : { patient, rules: readConsent(resource, base) };
+    return { ...this.#absent(id), content: known, isUnread: true };
   }
 
   /**

@@ -7,7 +7,7 @@ import { keyList } from "#platform/config/gateway-config";
 import type { RegistrySql } from "#platform/registry/registry-sql";
 import { revocationsOf, type RevocationsEnv } from "#platform/revocation/object/revocations";
 import type { ConsentWriter, DoneChange } from "#platform/revocation/object/store";
-import { ConsentNames, type Pseudonyms } from "./consent-names.ts";
+import { ConsentNames, type Pseudonyms, writtenName } from "./consent-names.ts";
 import {
   claimMilliseconds,
   claimReadings,
@@ -45,6 +45,11 @@ export interface ConsentState {
   readonly filedBy: string | undefined;
   /** A reading took the Consent for this patient's, and it may be of a further patient: it stays filed for both. */
   readonly isPatientAssumed?: true | undefined;
+  /**
+   * Its state at the origin could not be read after this content was written. The denials of the content count beside
+   * what is on file, which permits no longer, until the Consent is filed as the origin has it.
+   */
+  readonly isUnread?: true | undefined;
 }
 
 /** A question of an isolate, with its knowledge of the registry. */
@@ -158,7 +163,8 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
   }
 
   /**
-   * Files Consents as they were read, and returns the patients whose Consents changed, by their names in deltas.
+   * Files Consents as they were read, and returns the patients whose Consents changed, by their names in deltas, and
+   * the ids of the Consents that had no room.
    * Undefined: the change took too long, and nothing is filed. Throws when D1 does not answer: the change stays
    * pending and is repeated.
    */
@@ -176,11 +182,25 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     if (!isListed) throw unlistedKey();
     const filedAt = instant(Date.now());
     const former = new FormerNames();
-    const rows = rowsToFile(origin, filings, filedAt, names, former);
-    const absent = filings.filter(({ content }) => content === undefined);
-    const ended = absent.flatMap(({ consent }) => names.allOfConsent(origin, consent));
-    const filed = { rows, ended, keyId: names.keyId(), ...former.member() };
-    return await revocationsOf(this.env).fileConsents(change, filed);
+    const allOf = (consent: string) => names.allOfConsent(origin, consent);
+    const toFile: ConsentState[] = [];
+    const [ended, unread]: [string[], string[]] = [[], []];
+    for (const state of filings) {
+      const { consent, content, isUnread } = state;
+      const asWritten = writtenName(consent);
+      for (const name of allOf(asWritten)) if (isUnread !== true) ended.push(name);
+      if (isUnread !== true) toFile.push(state);
+      else if (content?.rules.isActive === true)
+        toFile.push({ ...state, consent: asWritten, mayPermit: false });
+      if (isUnread === true || content === undefined)
+        for (const name of allOf(consent)) (isUnread === true ? unread : ended).push(name);
+    }
+    const rows = rowsToFile(origin, toFile, filedAt, names, former);
+    const filed = { rows, ended, unread, keyId: names.keyId(), ...former.member() };
+    const done = await revocationsOf(this.env).fileConsents(change, filed);
+    const refused = new Set(done?.refused);
+    const withoutRoom = filings.filter(({ consent }) => refused.has(allOf(consent)[0] ?? ""));
+    return done && { ...done, refused: withoutRoom.map(({ consent }) => consent) };
   }
 
   /**
@@ -189,8 +209,10 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
    */
   async isOnFile(origin: string, { consent, content, mayPermit }: ConsentState): Promise<boolean> {
     const { names, session } = await this.#listed();
-    const filed = await filedVersions(session, names.allOfConsent(origin, consent));
+    const asWritten = names.allOfConsent(origin, writtenName(consent));
+    const filed = await filedVersions(session, [...names.allOfConsent(origin, consent), ...asWritten]);
     const inForce = filed.filter(({ isActive }) => isActive);
+    if (inForce.some((row) => asWritten.includes(row.consent))) return false;
     if (content?.rules.isActive !== true) return inForce.length === 0;
     const subjects = names.allOfPatient(origin, content.patient);
     const { digest } = compiledForm(content.rules);
@@ -266,7 +288,8 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     const shared = rows.flatMap(({ consent, isActive }) =>
       assumed.has(consent) || !isActive ? [consent] : [],
     );
-    const counted = { rows, ended: [], shared, keyId: names.keyId(), ...former.member() };
+    const ended = found.flatMap(({ consent }) => names.allOfConsent(origin, writtenName(consent)));
+    const counted = { rows, ended, shared, keyId: names.keyId(), ...former.member() };
     if ((await revocationsOf(this.env).fileConsents(change, counted)) === undefined)
       throw new Error("the reading took too long");
     await storeReadings(session, change, done);

@@ -4,7 +4,7 @@ import * as z from "zod";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { keyList } from "#platform/config/gateway-config";
-import { ConsentNames, type Pseudonyms } from "./consent-names.ts";
+import { ConsentNames, type Pseudonyms, writtenName } from "./consent-names.ts";
 import { areKeysListed, versionsOf, type FiledRow } from "./consent-rows.ts";
 import { refileRows, type Refiled } from "./refile-rows.ts";
 
@@ -75,7 +75,9 @@ export class ConsentHistory extends WorkerEntrypoint<ConsentHistoryEnv> {
     const session = this.env.REGISTRY.withSession("first-primary");
     await areKeysListed(session, names.keyIds()); // it notes the key of old rows; a refiling mends keys itself
     const patientNames = read.data.patients.map((patient) => namesOf(names, patient));
-    const consentNames = (read.data.consents ?? []).map((consent) => namesOf(names, consent));
+    const consentNames = (read.data.consents ?? []).flatMap((consent) =>
+      [consent, writtenName(consent)].map((name) => namesOf(names, name)),
+    );
     return ok(await refileRows(session, patientNames, consentNames, names.keyId(), instant(Date.now())));
   }
 
@@ -86,6 +88,7 @@ export class ConsentHistory extends WorkerEntrypoint<ConsentHistoryEnv> {
 
 /** @param reference `<origin>/Patient/<id>` or `<origin>/Consent/<id>`. */
 const namesOf = (names: ConsentNames, reference: string): Pseudonyms => {
-  const [origin = "", type, id = ""] = reference.split("/");
+  const [origin = "", type, ...parts] = reference.split("/");
+  const id = parts.join("/");
   return type === "Consent" ? names.allOfConsent(origin, id) : names.allOfPatient(origin, id);
 };

@@ -5,6 +5,9 @@ import type { Secret } from "#kernel/secret";
 /** The pseudonyms of a patient or a Consent, 43 characters of base64url each: of the first key, then of former keys. */
 export type Pseudonyms = readonly [name: string, ...former: string[]];
 
+/** The name of the Consent as it was written and could not be read: no Consent of an origin has this name. */
+export const writtenName = (consent: string): string => `${consent}/written`;
+
 /**
  * The pseudonyms under which Consents are filed: `control` alone has their keys. A Consent is filed under the first
  * key, and found under each key (docs/keys.md).

@@ -3,7 +3,7 @@ import { and, eq, getTableColumns, inArray, sql } from "drizzle-orm";
 import * as z from "zod";
 import type { ConsentRules } from "#policy/consent/consent";
 import { storedFormOf } from "#policy/consent/stored-form";
-import { readableMax } from "#policy/consent/unread-consents";
+import { filedByOthersMax, readableMax } from "#policy/consent/unread-consents";
 import { instant } from "#kernel/clock";
 import type { RecordName } from "#registry/revocation";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
@@ -55,6 +55,8 @@ const consentChange = z.strictObject({
    * filed for a patient who is not theirs. Absent: none.
    */
   shared: z.optional(z.array(z.string())),
+  /** Pseudonyms of the Consents whose state at the origin is not known: what is on file may deny alone. Absent: none. */
+  unread: z.optional(z.array(z.string())),
   /** The id of the key under which the rows are filed. Absent in a change that an earlier version stored. */
   keyId: z.optional(z.string()),
   /** The pseudonyms under former keys of each patient and Consent that has them. */
@@ -94,22 +96,62 @@ export const consentRecordOf = ({ origin, subject }: Pick<ConsentRow, "origin" |
 
 /**
  * Adds versions of Consents; no version is ever changed or deleted. The change with the highest number is the
- * present version, so a repeated or late write changes nothing.
+ * present version, so a repeated or late write changes nothing. A single transaction counts and adds.
+ *
+ * @param limitedNames the names of the patient, for a row that needs room beside the Consents that others filed.
+ * @returns the pseudonyms of the Consents that had no room.
  */
 export async function insertConsents(
   registry: RegistrySql,
   change: number,
   rows: readonly NewRow[],
-): Promise<void> {
-  const db = drizzled(registry);
-  const [first, ...rest] = rows.map((row) =>
-    db
-      .insert(consents)
-      .values({ ...row, change })
-      .onConflictDoNothing(),
-  );
-  if (first !== undefined) await db.batch([first, ...rest]);
+  limitedNames: (row: NewRow) => readonly string[] | undefined = () => undefined,
+): Promise<readonly string[]> {
+  if (rows.length === 0) return [];
+  const limited = rows.filter((row) => limitedNames(row) !== undefined).map(({ consent }) => consent);
+  const results = await registry.batch<{ consent: string }>([
+    ...rows.map((row) => {
+      const { origin, subject, consent, digest, form, isActive, mayPermit } = row;
+      const { filedBy, filedAt, keyId, consentKeyId } = row;
+      const subjects = limitedNames(row);
+      const limit = subjects === undefined ? null : JSON.stringify(subjects);
+      return registry
+        .prepare(insertion)
+        .bind(
+          origin,
+          subject,
+          consent,
+          change,
+          digest,
+          form,
+          Number(isActive),
+          Number(mayPermit),
+          filedBy,
+          filedAt,
+          keyId,
+          consentKeyId,
+          limit,
+          filedByOthersMax,
+        );
+    }),
+    registry
+      .prepare(
+        "SELECT consent FROM consents WHERE consent IN (SELECT value FROM json_each(?)) AND change = ?",
+      )
+      .bind(JSON.stringify(limited), change),
+  ]);
+  const filed = new Set(results.at(-1)?.results.map(({ consent }) => consent));
+  return limited.filter((consent) => !filed.has(consent));
 }
+
+const insertion = `INSERT INTO consents (origin, subject, consent, change, digest, form, is_active, may_permit,
+    filed_by, filed_at, key_id, consent_key_id)
+  SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+  WHERE ?13 IS NULL OR ?14 > (SELECT count(*) FROM consents AS filed
+    WHERE subject IN (SELECT value FROM json_each(?13)) AND consent <> ?3 AND is_active = 1 AND may_permit = 0
+      AND change = (SELECT max(change) FROM consents AS newer
+        WHERE newer.subject = filed.subject AND newer.consent = filed.consent))
+  ON CONFLICT DO NOTHING`;
 
 /** The origins that have any Consent on file. */
 export async function originsWithConsents(registry: RegistrySql): Promise<readonly string[]> {

@@ -8,6 +8,8 @@ export interface FiledChange {
   readonly records?: readonly string[];
   readonly epoch?: number;
   readonly bookmark?: string | null;
+  /** The ids of the Consents that are not filed: their patient has as many in force as further clients may file. */
+  readonly refused?: readonly string[];
 }
 
 /** The Consents of patients. */

@@ -6,6 +6,12 @@ import type { ConsentRules, Provision } from "./consent.ts";
  */
 export const readableMax = { consents: 1_000, characters: 262_144 } as const;
 
+/**
+ * Consents in force of a patient that neither the patient nor a consent registrar filed: so no client takes the room of
+ * {@link readableMax}.
+ */
+export const filedByOthersMax = 100;
+
 const everything = { specificity: 0, isUnclear: false, limits: {} } as const;
 
 const emergency: Provision = {

@@ -12,10 +12,10 @@ const permit = (more: object = {}) => ({ id: "c", ...consent({ type: "permit" })
 const deny = (more: object = {}) => ({ id: "c", ...consent({ type: "deny" }), ...more });
 const at = (version: string) => ({ meta: { versionId: version } });
 
-/** The patient files a Consent, and the origin then has this one. */
+/** The patient files a Consent, and the origin then has this one, or cannot be read. */
 async function filed(
   written: WrittenConsent,
-  stored: object | undefined,
+  stored: object | "unreadable" | undefined,
   isAgain = false,
   signedIn: { readonly user?: string; readonly patientIsUser?: boolean } = { user: "Patient/1" },
 ) {
@@ -25,8 +25,9 @@ async function filed(
     announce: async () => 7,
     file: async (_change, _origin, consents) => {
       filings.push(consents);
-      for (const { content, mayPermit } of consents) {
+      for (const { content, mayPermit, isUnread } of consents) {
         const root = content && readStoredForm(storedFormOf(content.rules)).readings[0]?.root;
+        if (isUnread === true) files.push("unread");
         files.push(`${root?.effect ?? "absent"} of ${content?.patient ?? "none"}, may permit: ${mayPermit}`);
       }
       return {};
@@ -55,8 +56,10 @@ async function filed(
     who,
     "main",
   );
-  const read = async () =>
-    stored === undefined ? undefined : { body: utf8(JSON.stringify(stored)), base: origin };
+  const read = async () => {
+    if (stored === "unreadable") throw new Error("the origin does not answer");
+    return stored === undefined ? undefined : { body: utf8(JSON.stringify(stored)), base: origin };
+  };
   const result = isAgain
     ? await filing.fileAgain(written, base, read)
     : await filing.file([written], base, read);
@@ -119,4 +122,11 @@ test("a Consent that names its patient by an identifier is filed for the patient
 test("a repeat files the content of its own request, and nothing of a further client", async () => {
   expect(await filed(written(permit()), permit(), true)).toEqual([true, [own]]);
   expect(await filed(written(deny()), permit(), true)).toEqual([false, []]);
+});
+
+test("a Consent that cannot be read after its write is filed as a denial of what was written, and is answered as not filed", async () => {
+  const denial = "deny of 1, may permit: false";
+  expect(await filed(written(deny(), "2"), "unreadable")).toEqual([false, ["unread", denial]]);
+  const absent = ["unread", "absent of none, may permit: false"];
+  expect(await filed({ id: "c", content: undefined }, "unreadable"), "a deletion").toEqual([false, absent]);
 });

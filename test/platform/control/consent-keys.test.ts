@@ -33,7 +33,10 @@ const state = (patient: string, consent: string, rules = active) => ({
   mayPermit: true,
   filedBy: "registrar",
 });
-const file = async (desk: ConsentDesk, ...states: readonly ReturnType<typeof state>[]) => {
+const file = async (
+  desk: ConsentDesk,
+  ...states: readonly (ReturnType<typeof state> & { isUnread?: true })[]
+) => {
   const change = await desk.announce(
     "main",
     states.map(({ consent }) => consent),
@@ -145,6 +148,13 @@ test("refiling moves every version to the first key; before it, an isolate with 
   expect(after.ok && after.value).toHaveLength(8);
   await file(deskWith(last), state("q", "f"));
   expect(await counts(deskWith(last), "q")).toEqual([2]);
+});
+
+test("a Consent that could not be read after its write is refiled with the Consent", async ({ expect }) => {
+  await file(deskWith(first), { ...state("p", "c", denying), isUnread: true });
+  const [patients, consents] = [["main/Patient/p"], ["main/Consent/c"]];
+  expect(await historyWith(third).refile({ patients, consents })).toMatchObject({ value: { remaining: 0 } });
+  expect(await counts(deskWith(last), "p")).toEqual([1]);
 });
 
 test("a Consent that was refiled while a change was under way ends by that change", async ({ expect }) => {

@@ -5,6 +5,7 @@ import type { ConsentRules } from "#policy/consent/consent";
 import { readStoredForm } from "#policy/consent/stored-form";
 import { unreadConsents } from "#policy/consent/unread-consents";
 import { revocationsOf } from "#platform/revocation/object/revocations";
+import type { ConsentWriter } from "#platform/revocation/object/store";
 import type { RecordName } from "#registry/revocation";
 import { emptyRegistry } from "./registry.ts";
 
@@ -337,4 +338,59 @@ test("a question reads no pending change of other patients: they may be long", a
   const pendingOf = async (name = "consent/main/none" as RecordName) =>
     (await revocations().pendingConsents([name])).names;
   expect([await pendingOf(subjectOfP), await pendingOf(subjectOfQ)]).toEqual([[subjectOfP], []]);
+});
+
+const denying: ConsentRules = { isActive: true, unclear: "scope", readings: [] };
+
+test("clients without authority file 100 Consents of a patient in force, however many file at once; one of the 100 is filed again", async ({
+  expect,
+}) => {
+  const writer = { client: "app", authority: "none" } as const;
+  const byApp = (n: number) => ({ ...filing("p", `c${n}`, denying), mayPermit: false, filedBy: "app" });
+  const file = async (from: number, many: number, by: ConsentWriter = writer) => {
+    const some = Array.from({ length: many }, (_, n) => byApp(from + n));
+    return desk.file(await desk.announce("main", [], ["p"], by), "main", some);
+  };
+  const done = await Promise.all(Array.from({ length: 13 }, (_, n) => file(10 * n, 10)));
+  const refused = done.flatMap((each) => each?.refused ?? []);
+  const inForce = async () => (await of(["p"]))[0]?.length;
+  expect([await inForce(), refused.length, new Set(refused).size]).toEqual([100, 30, 30]);
+  const stands = Array.from({ length: 130 }, (_, n) => n).find((n) => !refused.includes(`c${n}`)) ?? 0;
+  expect((await file(stands, 1))?.refused, "it adds none").toEqual([]);
+  expect((await file(200, 1))?.refused).toEqual(["c200"]);
+  expect((await file(300, 1, { client: "app", authority: "patient" }))?.refused).toEqual([]);
+  expect(await inForce()).toBe(101);
+});
+
+test("a Consent that could not be read after its write denies as it was written, permits no longer, and is as it is read once it is filed", async ({
+  expect,
+}) => {
+  const formsOf = async () =>
+    (await of(["p"]))[0]
+      ?.toSorted((a, b) => a.form.length - b.form.length)
+      .map(({ mayPermit, form }) => [mayPermit, readStoredForm(form)]);
+  const file = async (...states: readonly Parameters<typeof desk.file>[2][number][]) =>
+    desk.file(await desk.announce("main", ["c"], ["p"]), "main", states);
+  const unread = (rules: ConsentRules | undefined) => ({
+    consent: "c",
+    content: rules && { patient: "p", rules },
+    mayPermit: true,
+    filedBy: "app",
+    isUnread: true as const,
+  });
+  await file(filing("p", "c"));
+  await file(unread(denying));
+  expect(await formsOf(), "both versions").toEqual([
+    [false, active],
+    [false, denying],
+  ]);
+  expect(await desk.isOnFile("main", filing("p", "c", denying))).toBe(false);
+  await file(filing("p", "c"));
+  expect(await formsOf()).toEqual([[true, active]]);
+
+  await file(unread(undefined));
+  expect(await formsOf(), "a deletion").toEqual([[false, active]]);
+  await file(unread(denying));
+  await file({ consent: "c", content: undefined, mayPermit: false, filedBy: "app" });
+  expect(await formsOf(), "it is absent").toEqual([]);
 });

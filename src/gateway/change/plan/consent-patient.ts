@@ -3,6 +3,7 @@ import { isArray, isObject, readObject, valuesAt, type JsonObject } from "#fhir/
 import { utf8 } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
 import { isUnreadablyLong, readConsent } from "#policy/consent/read-consent";
+import { filedByOthersMax } from "#policy/consent/unread-consents";
 import { mayChangeConsents } from "#policy/evaluate-write";
 import type { Permission } from "#gateway/admission/authorize";
 import { identifierOfPatient, patientOf, referenceToPatient } from "#gateway/consents/consent-subject";
@@ -22,9 +23,6 @@ export type ConsentPatientRefusal =
 // The published examples of IHE, HL7 FAST and R4 have two provisions and seven criteria at most. Each row of the
 // patient is judged by each of them, for every reader.
 const [provisionsMax, criteriaMax] = [50, 1_000];
-// Consents in force of a patient that neither the patient nor a consent registrar filed: a patient with more than a
-// thousand Consents is withheld from staff.
-const filedByOthersMax = 100;
 
 /**
  * Finds the patient of a Consent that is about to be written, and refuses a Consent in force of a patient of whom

@@ -31,6 +31,7 @@ import {
   filedVersions,
   insertConsents,
   originsWithConsents,
+  versionOf,
   type ConsentChange,
   type ConsentRow,
   type FiledRow,
@@ -266,8 +267,11 @@ export class Revocations extends DurableObject<RevocationsEnv> {
   async fileConsents(id: number, change: ConsentChange): Promise<DoneChange | undefined> {
     if (!this.#store.putConsents(id, JSON.stringify(change), recordsIn(change))) return undefined;
     await this.ctx.storage.sync(); // D1 must not know of it first
-    const authority = this.#store.consentAuthority(id);
-    return await this.#filingTurns.run(authority, () => this.#writeConsents(id, change));
+    return await this.#inTurn(id, change);
+  }
+
+  #inTurn(id: number, change: ConsentChange): Promise<DoneChange> {
+    return this.#filingTurns.run(this.#store.consentAuthority(id), () => this.#writeConsents(id, change));
   }
 
   /** The pending changes of consents that name one of these records: the names, and the rows that are known. */
@@ -284,10 +288,13 @@ export class Revocations extends DurableObject<RevocationsEnv> {
 
   /** A Consent that was filed for a further patient, or was deleted, ends there. */
   async #writeConsents(id: number, change: ConsentChange): Promise<DoneChange> {
-    const { rows, ended, keyId = null } = change;
+    const { rows, ended, unread = [], keyId = null } = change;
     const session = this.env.REGISTRY.withSession("first-primary");
     const filed = rows.flatMap(({ consent }) => allNames(change, consent));
-    const before = await filedVersions(session, [...filed, ...ended]);
+    const before = await filedVersions(session, [...filed, ...ended, ...unread]);
+    const weakened = before
+      .filter(({ consent, isActive, mayPermit }) => isActive && mayPermit && unread.includes(consent))
+      .map((row) => withKey({ ...versionOf(row), mayPermit: false }, row.keyId));
     const moved = before
       .filter(
         (known) =>
@@ -299,22 +306,26 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     // A late write must not bring back a Consent that a later change filed for a different patient.
     const isLate = ({ consent }: ConsentRow) =>
       before.some((row) => allNames(change, consent).includes(row.consent) && row.change > id);
-    await insertConsents(
+    const hasRoom = this.#store.consentAuthority(id) !== "none";
+    const refused = await insertConsents(
       session,
       id,
-      [...rows.map((row) => withKey(row, keyId)), ...moved].filter((row) => !isLate(row)),
+      [...rows.map((row) => withKey(row, keyId)), ...moved, ...weakened].filter((row) => !isLate(row)),
+      ({ subject, isActive, mayPermit, filedBy }) =>
+        hasRoom || !isActive || mayPermit || filedBy === null ? undefined : allNames(change, subject),
     );
-    return this.#store.finish(id, session.getBookmark(), [
+    const done = this.#store.finish(id, session.getBookmark(), [
       ...recordsIn(change),
-      ...moved.map(consentRecordOf),
+      ...[...moved, ...weakened].map(consentRecordOf),
     ]);
+    return { ...done, refused };
   }
 
   /** A change whose content never came ends; a change that D1 refused is written again. */
   async #redriveConsents(): Promise<void> {
     for (const { id, begun } of this.#store.unfiledConsents()) {
       const document = this.#store.consentDocument(id) ?? "";
-      if (document !== "") await this.#writeConsents(id, consentChangeOf(document)).catch(() => {}); // D1 fails: the next alarm repeats it
+      if (document !== "") await this.#inTurn(id, consentChangeOf(document)).catch(() => {}); // D1 fails: the next alarm repeats it
       else if (begun <= now() - unfiledMilliseconds) this.#store.giveUp(id);
     }
   }

@@ -35,6 +35,8 @@ interface Pending {
 /** A write that is done: the records that it changed, and the position after it. */
 export interface DoneChange extends Pick<RegistryPosition, "epoch" | "bookmark"> {
   readonly records: readonly RecordName[];
+  /** Pseudonyms of the Consents that found no room, so that they are not filed. */
+  readonly refused?: readonly string[];
 }
 
 interface UnfiledConsents {
