@@ -109,6 +109,7 @@ export const hasPatients = (type: string): boolean => isCompartmentType(type) ||
 
 /**
  * True for a type outside R4's patient compartment with rows that belong to the patient in them: a Device
- * with `patient` is an implant (US Core Implantable Device Profile). Its further rows are shared, as a Practitioner.
+ * with `patient` is an implant (US Core Implantable Device Profile), a Task is done for a patient (`for`). Their further
+ * rows are shared, as a Practitioner.
  */
-export const mayBeOwned = (type: string): boolean => type === "Device";
+export const mayBeOwned = (type: string): boolean => type === "Device" || type === "Task";

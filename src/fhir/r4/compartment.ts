@@ -71,8 +71,9 @@ export function isOwnedBy(
   return taking.includes("listed") && !taking.includes("unproven");
 }
 
-// Each is read: a row that names more counts as a row with an unknown owner.
-const followedMax = 50;
+// Each is read: a row that names more counts as a row with an unknown owner. Synthea's records have a Provenance of
+// some 550 targets.
+const followedMax = 1_000;
 
 function areAllOf(
   values: readonly Json[],

@@ -13,7 +13,7 @@ export interface FactPorts extends ConsentPorts {
 }
 
 /**
- * Resources that a request follows for their labels, and as many targets: ten rows with as many as a row may have, or
+ * Resources that a request follows for their labels, and as many targets: five rows with as many as a row may have, or
  * five hundred rows with ten. Of as many patients the relation to the user is asked for.
  */
 const followedMax = 5_000;
