@@ -1,5 +1,8 @@
 import type { RecordedOnly } from "#entrypoint/client-refusals";
 import type { FhirQuestion } from "#fhir/ports";
+import { statedVersion } from "#fhir/history-entry";
+import { isObject, readJson } from "#fhir/json/json";
+import { isSameJson } from "#fhir/json/same";
 import { asksForOutcome, type Returned } from "#fhir/preconditions";
 import type { FhirBase } from "#fhir/r4/reference";
 import { utf8 } from "#kernel/encoded";
@@ -18,7 +21,8 @@ type ReadStored = (question: FhirQuestion) => Promise<Result<WholeAnswer, { read
 
 /**
  * The part of a stored resource in the answer to a write: the part that its writer may read, redacted as for
- * a read, or nothing. A refusal says that the resource could not be read or judged now.
+ * a read, or nothing. Its tag is the tag of a read: the origin is asked for the row unless it is known to read rows in
+ * the form in which it answers writes. A refusal says that the resource could not be read or judged now.
  */
 export async function represent(
   { status, type, id, body, base }: DoneWrite,
@@ -41,13 +45,35 @@ export async function represent(
   };
   const show = async (): Promise<Shown> => {
     const said = body && (await disclose(body, base));
-    if (said?.ok === true) return said;
+    if (said?.ok === true && origin.keepsForm === true) return said;
     const answer = await read(grant.value.ask);
-    return answer.ok ? disclose(answer.value.body, answer.value.base) : answer;
+    const now = answer.ok ? await disclose(answer.value.body, answer.value.base) : answer;
+    if (said?.ok !== true) return now;
+    // a fault, or a later write: its tag would let the client overwrite what it has not seen
+    if (!answer.ok || !now.ok || !isSameVersion(body, answer.value.body)) return said;
+    const [written, stored] = [formOf(body), formOf(answer.value.body)];
+    // An update sends the row as it was read. No order but the author's begins with the longest name.
+    if (written !== stored) origin.learnForm(false);
+    else if (status === 201 && stored?.startsWith('{"resourceType"') === true) origin.learnForm(true);
+    return now;
   };
   const shown = await show().catch(() => unavailable);
   // The writer may not read the row, or a further writer has deleted it.
   return !shown.ok && isRowDecided(shown.error) ? ok(undefined) : shown.ok ? shown : unavailable;
+}
+
+/** Answers whether the origin answered a write with the version that it reads now. */
+function isSameVersion(written: Uint8Array | undefined, read: Uint8Array): boolean {
+  const [one, other] = [written && readJson(written), readJson(read)];
+  if (one?.ok !== true || !other.ok || !isObject(one.value) || !isObject(other.value)) return false;
+  const version = statedVersion(other.value);
+  return version === undefined ? isSameJson(one.value, other.value) : version === statedVersion(one.value);
+}
+
+/** A resource without the white space between its members. */
+function formOf(bytes: Uint8Array | undefined): string | undefined {
+  const json = bytes && readJson(bytes);
+  return json?.ok === true ? JSON.stringify(json.value) : undefined;
 }
 
 const unavailable = err({ reason: "answer_unavailable" } as const);

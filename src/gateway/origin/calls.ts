@@ -37,6 +37,12 @@ export interface WholeAnswer {
   readonly base: FhirBase;
 }
 
+/**
+ * By the name of an origin: whether it reads a row in the form in which it answered the write. Servers that store
+ * members in an order of their own do not (PostgreSQL's JSONB). The first write of an isolate learns it.
+ */
+const formsKept = new WeakMap<Origins, Map<string, boolean>>();
+
 /** All traffic of a request with its origin: every question and every byte of the answers pass here. */
 export class OriginCalls {
   readonly name: string;
@@ -98,6 +104,17 @@ export class OriginCalls {
   /** Takes the lease of a row. `undefined`: another write has it for longer than a request waits. */
   lease(path: string): Promise<HeldLease | undefined> {
     return this.#leases.take(this.name, path);
+  }
+
+  /** Undefined: no write has shown it yet. */
+  get keepsForm(): boolean | undefined {
+    return formsKept.get(this.#origins)?.get(this.name);
+  }
+
+  /** A single row in another form decides: rows that are alike by chance come after it. */
+  learnForm(isKept: boolean): void {
+    const known = formsKept.get(this.#origins) ?? new Map<string, boolean>();
+    formsKept.set(this.#origins, known.set(this.name, isKept && known.get(this.name) !== false));
   }
 
   /** The origin's registered behaviour. */
