@@ -65,7 +65,7 @@ export function explainSearch(
   for (const { definition } of search.sort) {
     if (!ask("sort", `_sort by ${definition.code}`, definition, isFree)) return steps;
   }
-  for (const join of search.joins) for (const step of explainHop(about, join)) steps.push(step);
+  for (const join of search.joins) for (const step of explainJoin(about, join)) steps.push(step);
   for (const include of search.includes) {
     const granted = grantIncludes(about.policy, about.access, [include], {
       type,
@@ -82,7 +82,20 @@ export function explainSearch(
   return steps;
 }
 
-function explainHop(about: Explained, { kind, by, of }: Criteria["joins"][number]): readonly ExplainStep[] {
+type Join = Criteria["joins"][number];
+
+/** A chain that names no type goes through those that may be searched: the refusals count if there is none. */
+function explainJoin(about: Explained, join: Join): readonly ExplainStep[] {
+  const each = join.of.map((of) => explainHop(about, join, of));
+  const permitted = each.filter((steps) => steps.every(({ ok }) => ok));
+  return (permitted.length > 0 ? permitted : each).flat();
+}
+
+function explainHop(
+  about: Explained,
+  { kind, by }: Pick<Join, "kind" | "by">,
+  of: Criteria,
+): readonly ExplainStep[] {
   const rules = rulesNamed(about, of.type).filter(({ rule }) => rule.interactions.has("search"));
   const rowAccess = rowAccessOf(about.access, of.type, "s");
   const isSearchable =

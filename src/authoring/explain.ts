@@ -299,7 +299,7 @@ function rowsOf({ access, users }: Explained, context: "patient" | "user" | "sys
 /** The joins of a search, and the references that open its resources, come first: each is a separate question. */
 function asksOf({ ask, expects }: SearchGrant): readonly string[] {
   const opened = expects.opening?.references ?? [];
-  const hops = [...expects.joins.map(({ hop }) => hop), ...opened.map(({ search }) => search)].flatMap(
+  const hops = [...expects.joins.flatMap((join) => join.hops), ...opened.map(({ search }) => search)].flatMap(
     asksOf,
   );
   const joinResults = [

@@ -94,6 +94,16 @@ export interface SearchMatch {
 export const searchEntryText = (base: string, { mode, type, id, resource }: SearchMatch): string =>
   JSON.stringify({ fullUrl: `${base}/${type}/${id}`, resource, search: { mode } });
 
+/** The entry of a searchset that names what the search ignored. @param names by the grammar of parameters. */
+export const ignoredEntryText = (names: readonly string[]): string => {
+  const text = `Ignored, since the type has no such parameter: ${names.join(", ")}.`;
+  const issue = [{ severity: "warning", code: "not-supported", details: { text } }];
+  return JSON.stringify({
+    resource: { resourceType: "OperationOutcome", issue },
+    search: { mode: "outcome" },
+  });
+};
+
 /** The parts of a list outside its entries, below a FHIR base (FHIR R4 §3.1.1.3). */
 export interface ListFrame {
   readonly type?: ListType;

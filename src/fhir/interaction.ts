@@ -120,6 +120,7 @@ type Method = Exclude<HttpVerb, "HEAD">;
  * @param base the FHIR base that the client calls (no trailing slash): a reference below it, as in an
  * answer's `fullUrl`, is `Type/id`.
  * @param form the form posted to `_search`, read as if it stood in the query (FHIR R4 §3.1.1.1.1).
+ * @param isLenient see {@link readSearch}: only a search may ignore a name.
  */
 export function readInteraction(
   method: string,
@@ -127,6 +128,7 @@ export function readInteraction(
   query: string,
   base?: string,
   form = "",
+  isLenient = false,
 ): Result<Interaction, InteractionRefusal> {
   const route = readRoute(segments);
   if (!route.ok) return route;
@@ -149,7 +151,7 @@ export function readInteraction(
   if (!pairs.ok) return pairs;
   switch (request.kind) {
     case "search": {
-      const search = readSearch(request.type, pairs.value, base);
+      const search = readSearch(request.type, pairs.value, base, isLenient);
       if (!search.ok) return search;
       const { posted, within, patient } = request;
       if (within === undefined) return ok({ kind: "search", posted, ...search.value });
@@ -161,8 +163,8 @@ export function readInteraction(
       return readHistory(request.type, request.id, pairs.value);
     case "everything": {
       const only = request.within === "system" ? onlyType(pairs.value) : undefined;
-      if (only === undefined) return readEverything(request, pairs.value);
-      const search = readSearch(only, pairs.value, base);
+      if (only === undefined) return readEverything(request, pairs.value, base);
+      const search = readSearch(only, pairs.value, base, isLenient);
       return search.ok ? ok({ kind: "search", posted: method === "POST", ...search.value }) : search;
     }
     case "lastn":

@@ -2,6 +2,7 @@ import { parameterName } from "#fhir/r4/names";
 import { err, ok, type Result } from "#kernel/result";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import type { QueryPair } from "#fhir/search/query";
+import type { SearchParameter } from "#fhir/search/condition";
 import { searchParametersOf } from "#fhir/search/parameters";
 import {
   isOfPresentation,
@@ -38,6 +39,11 @@ export interface EverythingRequest {
   /** `undefined`: a search of the whole server. */
   readonly id: string | undefined;
   readonly types: readonly ResourceType[] | undefined;
+  /** For a search of several types: what their rows have to meet, by type, and as the client asked for it. */
+  readonly criteria?: {
+    readonly asked: readonly QueryPair[];
+    readonly of: ReadonlyMap<ResourceType, readonly SearchParameter[]>;
+  };
   readonly since: string | undefined;
   /** Days of care. */
   readonly start: string | undefined;
@@ -73,11 +79,17 @@ export function readHistory(
 export function readEverything(
   { within, id }: Pick<EverythingRequest, "within" | "id">,
   pairs: readonly QueryPair[],
+  base?: string,
 ): Result<EverythingRequest, ListingRefusal> {
   // the parameter may repeat
   const types = pairs.flatMap(({ name, value }) => (name === "_type" ? value.split(",") : []));
   if (!types.every(isResourceType)) return err({ reason: "parameter_value_malformed", parameter: "_type" });
-  const others = pairs.filter(({ name }) => name !== "_type");
+  const isCriterion = ({ name }: QueryPair) =>
+    within === "system" && types.length > 0 && name !== "_count" && !isOfPresentation(name);
+  const others = pairs.filter((pair) => pair.name !== "_type" && !isCriterion(pair));
+  const asked = pairs.filter((pair) => pair.name !== "_type" && isCriterion(pair));
+  const criteria = readCriteriaOf(new Set(types), asked, base);
+  if (!criteria.ok) return criteria;
   const isOfOperation = (text: string) => within === "operation" && isTime(text);
   const read = readNamed(others, {
     start: isOfOperation,
@@ -93,12 +105,34 @@ export function readEverything(
     type: "Patient",
     id,
     types: types.length === 0 ? undefined : [...new Set(types)],
+    ...(asked.length > 0 && { criteria: { asked, of: criteria.value } }),
     since: timeOf(since),
     start: timeOf(start),
     end: timeOf(end),
     count: numberOf(count),
   });
 }
+
+/** Each type has to have the parameters: rows of a type without them would not be what was asked for. */
+function readCriteriaOf(
+  types: ReadonlySet<ResourceType>,
+  asked: readonly QueryPair[],
+  base: string | undefined,
+): Result<ReadonlyMap<ResourceType, readonly SearchParameter[]>, SearchRefusal> {
+  const of = new Map<ResourceType, readonly SearchParameter[]>();
+  for (const type of asked.length === 0 ? [] : types) {
+    const search = readSearch(type, asked, base);
+    if (!search.ok) return search;
+    const { parameters, joins } = search.value;
+    // Several types have no common order, and no common form.
+    const other = joins[0]?.by.code ?? asked.find(({ name }) => isOfForm.test(name))?.name;
+    if (other !== undefined) return err({ reason: "parameter_not_supported", parameter: other });
+    of.set(type, parameters);
+  }
+  return ok(of);
+}
+
+const isOfForm = /^_(?:sort|total|elements|include|revinclude)\b/u;
 
 // A search, which has pages, serves requests for more of a kind.
 const lastNMax = 1_000;
@@ -136,11 +170,16 @@ export function readLastN(pairs: readonly QueryPair[], base?: string): Result<La
 /** The encoded query of a listing, from its parsed parts alone: a page's link stores it. */
 export function listingQuery(request: HistoryRequest | EverythingRequest): string {
   const { since, count } = request;
+  const asked = request.kind === "everything" ? (request.criteria?.asked ?? []) : [];
   const specific =
     request.kind === "history"
       ? { _at: request.at }
       : { _type: request.types?.join(","), start: request.start, end: request.end };
-  return Object.entries({ ...specific, _since: since, _count: count?.toString() })
+  const stated = [
+    ...asked.map(({ name, value }) => [name, value] as const),
+    ...Object.entries({ ...specific, _since: since, _count: count?.toString() }),
+  ];
+  return stated
     .flatMap(([name, value]) =>
       value === undefined ? [] : [`${name}=${value.split(",").map(encodeURIComponent).join(",")}`],
     )

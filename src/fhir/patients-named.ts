@@ -19,10 +19,16 @@ export function patientsNamed(interaction: Interaction): readonly NamedPatient[]
     case "conditional-patch":
     case "conditional-delete":
       return namedBy(interaction.criteria);
+    case "everything":
+      return [
+        ...(interaction.id === undefined ? [] : [{ patient: interaction.id, type: interaction.type }]),
+        ...[...(interaction.criteria?.of ?? [])].flatMap(([type, parameters]) =>
+          namedBy({ type, parameters, joins: [] }),
+        ),
+      ];
     case "read":
     case "vread":
     case "history":
-    case "everything":
     case "disclosures":
     case "update":
     case "patch":
@@ -43,5 +49,5 @@ export function patientsNamed(interaction: Interaction): readonly NamedPatient[]
 /** The patients that criteria name. */
 const namedBy = ({ type, parameters, joins }: Criteria): readonly NamedPatient[] => [
   ...[...patientsSearchedFor(type, parameters)].map((patient) => ({ patient, type })),
-  ...joins.flatMap(({ of }) => namedBy(of)),
+  ...joins.flatMap(({ of }) => of.flatMap(namedBy)),
 ];

@@ -82,13 +82,24 @@ export function entityTagsIn(text: string): readonly (EntityTag | "malformed")[]
   });
 }
 
-/** The first `return` counts (RFC 7240 §2); an unknown preference is ignored. */
 function readPreference(text: string): Returned | undefined {
-  const wishes = text.split(",").map((wish) => wish.split(";")[0]?.trim() ?? "");
-  const value = wishes
-    .find((wish) => /^return\s*=/iu.test(wish))
-    ?.replace(/^return\s*=\s*"?(?<value>[^"]*)"?$/iu, "$<value>");
+  const value = preferenceIn(text, "return");
   return (["minimal", "representation", "OperationOutcome"] as const).find(
-    (known) => known.toLowerCase() === value?.toLowerCase(),
+    (known) => known.toLowerCase() === value,
   );
+}
+
+/** True for `Prefer: handling=lenient` (FHIR R4 §3.1.1.1): a search may ignore names that are no parameters. */
+export const isLenient = (prefer: string | null): boolean =>
+  preferenceIn(prefer ?? "", "handling") === "lenient";
+
+/** The value of a preference, in small letters. The first one counts (RFC 7240 §2); an unknown one is ignored. */
+function preferenceIn(text: string, name: "return" | "handling"): string | undefined {
+  const wishes = text
+    .split(",")
+    .map((wish) => /^\s*(?<key>\w+)\s*=\s*"?(?<value>[^";]*)/u.exec(wish)?.groups);
+  return wishes
+    .find((wish) => wish?.["key"]?.toLowerCase() === name)
+    ?.["value"]?.trim()
+    .toLowerCase();
 }

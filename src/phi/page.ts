@@ -1,4 +1,4 @@
-import { listText, readEntry } from "#fhir/bundle";
+import { ignoredEntryText, listText, readEntry } from "#fhir/bundle";
 import type { AheadReader, EntryBytes } from "#fhir/json/entry-splitter";
 import { resourceBytesMax, textAt } from "#fhir/json/json";
 import { err, ok, type Result } from "#kernel/result";
@@ -236,17 +236,19 @@ export class Page {
     isFirst: boolean,
     counted?: number,
   ): Result<Disclosure, DisclosureRefusal> {
-    const { type, path, question, total: asked } = this.#expects;
+    const { type, path, question, total: asked, ignored } = this.#expects;
     const self = `${this.#bases.public}/${path}${question === "" ? "" : `?${question}`}`;
     const total = counted ?? (isFirst && next === undefined ? this.#rows.length : undefined);
     // without a row there is no included resource
-    const text = listText({ self, next, total }, this.#rows.length > 0);
+    const hasRows = this.#rows.length > 0;
+    const [before, after] = listText({ self, next, total }, hasRows || ignored !== undefined);
+    const told = ignored === undefined ? "" : ignoredEntryText(ignored) + (hasRows ? "," : "");
     const included = this.#included();
     if (lengthOf(included) > includedBytesMax) return err({ reason: "answer_too_large" });
     const entries = [...this.#rows.map(({ released }) => released), ...included];
     const tally = new Tally(this.#bases.name);
     tally.withhold(this.#withheld);
-    tally.writeList(text, entries);
+    tally.writeList([before + told, after], entries);
     if (counted !== undefined && asked?.patients.size === 0) tally.state(type, counted);
     return ok(tally.disclosure(this.#grant.withheldPaths));
   }

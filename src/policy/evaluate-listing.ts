@@ -163,6 +163,7 @@ function evaluateEverything(
     if (id !== undefined && !isCompartmentType(type) && !mayBeOwned(type)) continue;
     const both = evaluateRows(policy, access, type, listing);
     if (both.ok) rows.set(type, both.value);
+    else if (listing.criteria !== undefined && !ofType.has(both.error.reason)) return both;
     else refused = both.error;
   }
   const [any] = rows.values();
@@ -170,8 +171,9 @@ function evaluateEverything(
   const path = id === undefined ? "" : `Patient/${id}/${within === "operation" ? "$everything" : "*"}`;
   const isHeld = [...rows.keys()].every((type) => isHeldTo(access, type, id));
   const count = pageCount(listing.count);
+  const { criteria: _ofRows, ...whole } = listing;
   const query = listingQuery({
-    ...listing,
+    ...whole,
     types: [...rows.keys()].filter(isResourceType),
     count: originCount(count),
   });
@@ -188,6 +190,13 @@ function evaluateEverything(
     count,
   });
 }
+
+/** Refusals that leave a type out of a list. A type whose rows cannot be searched so refuses the list. */
+const ofType: ReadonlySet<string> = new Set([
+  "rule_missing",
+  "scope_insufficient",
+  "outside_patient_compartment",
+] satisfies readonly PolicyRefusal["reason"][]);
 
 /**
  * Types that most records have, then all others: in the order of the alphabet the first page of a search of all
@@ -230,7 +239,7 @@ function evaluateRows(
   policy: CompiledPolicy,
   access: Access,
   type: ResourceType,
-  { id, within, types, since, start, end }: EverythingRequest,
+  { id, within, types, since, start, end, criteria }: EverythingRequest,
 ): Result<{ readonly search: SearchGrant; readonly read: Grant }, PolicyRefusal> {
   const owner = id === undefined ? undefined : ownedBy(type, [id]);
   if (owner === undefined && id !== undefined) return err({ reason: "outside_patient_compartment", type });
@@ -249,7 +258,7 @@ function evaluateRows(
     evaluateSearch(policy, access, {
       type,
       posted: false,
-      parameters: owner === undefined ? [] : [owner],
+      parameters: owner === undefined ? (criteria?.of.get(type) ?? []) : [owner],
       compartment: owner === undefined || id === undefined ? undefined : { patient: id, by: owner },
       joins: [],
       includes:
@@ -272,7 +281,8 @@ function evaluateRows(
     ...include,
     targets: new Set([...include.targets].filter(isIncluded)),
   }));
-  const rows = ofAllParts(found.value);
+  const all = ofAllParts(found.value);
+  const rows = criteria === undefined ? all : { ...all, clientParameters: found.value.clientParameters };
   return ok({
     search: { ...rows, includes: shared.filter(({ targets }) => targets.size > 0) },
     read: read?.value ?? rows,

@@ -171,6 +171,8 @@ export interface SearchExpectation {
   readonly further: readonly SearchGrant[];
   /** For a type that no patient owns, within a patient's or a user's access. */
   readonly opening?: Opening;
+  /** Names in the question that are no parameters of the type: the first page says that they were ignored. */
+  readonly ignored?: readonly string[];
 }
 
 /**
@@ -196,7 +198,8 @@ export interface GrantedJoin {
   readonly type: string;
   /** The reference of the join: a parameter of `type` for a chain, of the hop's type for `has`. */
   readonly by: SearchParameter["definition"];
-  readonly hop: SearchGrant;
+  /** One for each type that the condition may go through and that the client may search. */
+  readonly hops: readonly SearchGrant[];
 }
 
 /**

@@ -425,11 +425,64 @@ async function fetchAnonymous(): Promise<string> {
   return (await send(phylax.dev, phylax.client("telehealth"), `${phylax.dev.fhir}/metadata`)).text;
 }
 
-test("handling=lenient widens nothing: an unknown parameter is refused all the same", async ({ expect }) => {
-  for (const prefer of ["handling=lenient", "handling=strict"]) {
-    const reply = await phylax.ask("telehealth", "Observation?patient=amara-okafor&colour=red", {
-      headers: { prefer },
-    });
-    expect(reply.status, prefer).toBe(400);
-  }
+test("a name that is no parameter is refused, and under handling=lenient ignored: the first page says so, and nothing else changes", async ({
+  expect,
+}) => {
+  const ask = async (path: string, prefer: string) => {
+    const { status, text } = await phylax.ask("telehealth", path, { headers: { prefer } });
+    return {
+      status,
+      text,
+      body: JSON.parse(text) as { entry?: readonly object[]; link?: readonly object[] },
+    };
+  };
+  const plain = await ask("Observation?patient=amara-okafor&_count=2", "handling=strict");
+  const path = "Observation?patient=amara-okafor&colour=canary-red&subject-shade:exact=x&_count=2";
+  expect((await ask(path, "handling=strict")).status).toBe(400);
+  expect((await ask(path, "return=minimal")).status).toBe(400);
+  const lenient = await ask(path, 'respond-async, handling="lenient"');
+  const [told, ...rows] = lenient.body.entry ?? [];
+  const text = "Ignored, since the type has no such parameter: colour, subject-shade.";
+  expect(told).toEqual({
+    resource: {
+      resourceType: "OperationOutcome",
+      issue: [{ severity: "warning", code: "not-supported", details: { text } }],
+    },
+    search: { mode: "outcome" },
+  });
+  expect(rows).toEqual(plain.body.entry);
+  expect(rows).toHaveLength(2);
+  expect(lenient.body.link?.[0]).toEqual(plain.body.link?.[0]);
+  expect(lenient.text).not.toContain("canary");
+  const none = await ask("Observation?patient=nobody&colour=red", "handling=lenient");
+  expect([none.status, none.body.entry?.length]).toEqual([200, 1]);
+  const { url = "" } =
+    (lenient.body.link ?? []).find(
+      (link): link is { url: string } => (link as { relation: string }).relation === "next",
+    ) ?? {};
+  expect(JSON.stringify((await ask(url, "handling=lenient")).body)).not.toContain("Ignored");
+});
+
+test("handling=lenient ignores no parameter of FHIR, no criterion of a write, and no page's own word", async ({
+  expect,
+}) => {
+  const headers = { prefer: "handling=lenient" };
+  for (const path of [
+    "Observation?_filter=x",
+    "Observation?_offset=2",
+    "Observation?code:near=x",
+    "Observation?patient.favourite=1",
+    "Observation?_has:Observation:colour:code=1",
+    "Observation?_has:Observation:focus:colour=1",
+    "Observation?date=soon",
+    "Observation/$lastn?patient=amara-okafor&colour=red",
+    "Patient/amara-okafor/$everything?colour=red",
+    "Patient/amara-okafor?colour=red",
+  ])
+    expect((await phylax.ask("telehealth", path, { headers })).status, path).toBe(400);
+  const written = await phylax.ask("telehealth", "Observation?colour=red", {
+    method: "DELETE",
+    headers,
+  });
+  expect(written.status).toBe(400);
 });

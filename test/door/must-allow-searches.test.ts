@@ -1,3 +1,4 @@
+import type { Resource } from "@medplum/fhirtypes";
 import { afterAll, beforeAll, test } from "vitest";
 import type { AskerKind } from "../support/askers.ts";
 import { category, idsOf, mustAllowWorld, to } from "../support/must-allow.ts";
@@ -5,6 +6,15 @@ import { category, idsOf, mustAllowWorld, to } from "../support/must-allow.ts";
 type World = Awaited<ReturnType<typeof mustAllowWorld>>;
 
 // What the suites of FHIR servers expect of searches: includes, chains, composites, shared types, Provenance.
+
+const task = (id: string, more: object): Resource => ({
+  resourceType: "Task",
+  id,
+  status: "requested",
+  intent: "order",
+  focus: to("Patient/ann"),
+  ...more,
+});
 
 let door: World["door"];
 let ask: World["ask"];
@@ -17,6 +27,9 @@ beforeAll(async () => {
       subject: to("Patient/ann"),
       questionnaire: "http://q.example/phq9",
     },
+    task("task-ann", { for: to("Patient/ann") }),
+    task("task-ben", { for: to("Patient/ben") }),
+    task("task-of-nobody", {}),
   ]));
 }, 60_000);
 afterAll(() => door.close());
@@ -55,6 +68,23 @@ const cases: readonly (readonly [AskerKind, string, string, readonly string[]])[
   ["patient", "patient/Patient.rs", "Patient?_revinclude=Provenance:target", ["ann"]],
   ["patient", "patient/*.rs", "Observation?subject:Patient.name=ann", ["o1-laboratory", "o1-vital-signs"]],
   ["patient", "patient/*.rs", "Observation?patient.name=ben", []],
+  // a chain that names no type: through each type that may be searched so
+  ["patient", "patient/*.rs", "Observation?subject.name=ann", ["o1-laboratory", "o1-vital-signs"]],
+  ["patient", "patient/*.rs", "Observation?performer.name=vera", ["o1-laboratory", "o1-vital-signs"]],
+  ["patient", "patient/*.rs", "Observation?performer.name=zed,ben", []],
+  [
+    "system",
+    "system/*.rs",
+    "Observation?performer.name=vera,ann&patient=ann,ben&code=code-1",
+    ["o1-laboratory", "o2-laboratory"],
+  ],
+  ["system", "system/*.rs", "Observation?performer.name=ann", ["o1-performed"]],
+  ["system", "system/Observation.rs system/Practitioner.rs", "Observation?performer.name=ann", []],
+  // a Task belongs to the patient for whom it is done
+  ["patient", "patient/*.rs", "Task?patient=ann", ["task-ann"]],
+  ["patient", "patient/Task.rs", "Task", ["task-ann"]],
+  ["patient", "patient/*.rs", "Task/task-ann", ["task-ann"]],
+  ["user", "user/*.rs", "Task?patient=ben", ["task-ben"]],
   ["system", "system/*.rs", "Patient?_has:Observation:patient:code=code-1", ["ann", "ben"]],
   ["system", "system/*.rs", "Encounter?_has:Observation:encounter:code=code-1&patient=ann", ["e1"]],
   [
@@ -262,6 +292,8 @@ test.for(cases)("%s %s: %s", async ([kind, scope, path, ids], { expect }) => {
 
 const refusals: readonly (readonly [AskerKind, string, string])[] = [
   ["patient", "patient/*.rs", "Device/d2"],
+  ["patient", "patient/*.rs", "Task/task-ben"],
+  ["patient", "patient/*.rs", "Task/task-of-nobody"],
   ["patient", "patient/*.rs", "Provenance/pr2"],
   ["patient", "patient/*.rs", "Provenance/pr-both"],
   ["patient", "patient/Provenance.rs", "Provenance/pr1"],

@@ -69,6 +69,21 @@ const cases: readonly (readonly [AskerKind, string, string, readonly string[]])[
   ["patient", "patient/*.rs", "?_type=Observation&code=code-1", ["o1-laboratory"]],
   ["patient", "patient/*.rs", "?_type=Practitioner", ["vera"]],
   ["system", "system/*.rs", "?_type=Condition", ["c1", "c2", "c3"]],
+  // several types, and parameters that each of them has
+  [
+    "patient",
+    "patient/*.rs",
+    "?_type=Condition,Observation&patient=ann",
+    ["c1", "o1-laboratory", "o1-vital-signs"],
+  ],
+  ["system", "system/*.rs", "?_type=Condition,Encounter&subject=Patient/ben&_count=1", ["c2", "e2"]],
+  [
+    "system",
+    "system/*.rs",
+    "?_type=Condition,Observation&code=code-1,c",
+    ["c1", "c2", "o1-laboratory", "o2-laboratory"],
+  ],
+  ["user", "user/*.rs", "?_type=Condition,Encounter&_id=c1,c2,c3,e1", ["c1", "c2", "e1"]],
   // other scopes than a patient's
   ["user", "user/*.rs", "?_type=Condition,Device,Encounter", ["c1", "c2", "d1", "d2", "e1", "e2"]],
   ["user", "user/*.rs", "?_type=Condition,Practitioner", ["c1", "c2"]],
@@ -175,7 +190,9 @@ const refusals: readonly (readonly [AskerKind, string, string, number, string])[
   ["user", "user/*.rs", "?_type=Practitioner,Organization", 403, "belong to no patient"],
   ["system", "system/*.rs", "?_count=10", 400, "needs its types"],
   ["system", "system/*.rs", "", 400, "needs its types"],
-  ["patient", "patient/*.rs", "?_type=Observation,Condition&code=x", 400, "(code)"],
+  ["patient", "patient/*.rs", "?_type=Observation,Condition&value-string=x", 400, "(value-string)"],
+  ["patient", "patient/*.rs", "?_type=Observation,Condition&code=x&_sort=code", 400, "(_sort)"],
+  ["patient", "patient/*.rs", "?_type=Observation,Condition&patient.name=x", 400, "(patient)"],
   ["patient", "patient/*.rs", "Patient/ann/*?_since=2020-01-01", 400, "(_since)"],
   ["patient", "patient/*.rs", "Patient/ann/*?_type=observation", 400, "(_type)"],
   ["patient", "patient/*.rs", "Patient/ann/*?_type=Practitioner", 403, "belong to no patient"],

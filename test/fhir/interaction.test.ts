@@ -243,7 +243,7 @@ test.for([
   ["code:text=", { reason: "parameter_value_malformed", parameter: "code" }],
   ["patient.favourite=x", { reason: "parameter_unknown", parameter: "favourite" }],
   ["code.name=x", { reason: "parameter_unknown", parameter: "code" }],
-  ["subject.identifier=x", { reason: "chain_needs_type", parameter: "subject" }],
+  ["focus.identifier=x", { reason: "chain_needs_type", parameter: "focus" }],
   ["subject:Practitioner.name=x", { reason: "modifier_not_supported", parameter: "subject" }],
   [
     "subject:Patient.organization.partof.partof.partof.name=x",

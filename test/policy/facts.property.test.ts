@@ -45,7 +45,7 @@ function grantsOf(policy: CompiledPolicy, access: Access, request: string): read
     grant.expects.kind === "search"
       ? [
           grant,
-          ...grant.expects.joins.flatMap(({ hop }) => further(hop)),
+          ...grant.expects.joins.flatMap(({ hops }) => hops.flatMap(further)),
           ...grant.expects.further.flatMap(further),
         ]
       : [

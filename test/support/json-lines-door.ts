@@ -1,5 +1,6 @@
 import { operationOutcome, bodyOutcome, doneOutcome } from "#fhir/outcome";
 import { readInteraction } from "#fhir/interaction";
+import { isLenient } from "#fhir/preconditions";
 import { faceOf } from "#entrypoint/gateway-face";
 import { addressOf } from "#entrypoint/edge";
 import { receiptHeader } from "#entrypoint/request-records";
@@ -101,7 +102,8 @@ function lineDoor(line: Line, { fhirBase, pages }: GatewayPorts): Door {
         line.page === undefined ? undefined : await pages.open(line.page, pageBinding(who, what), at);
       if (place?.ok === false) return place;
       const form = place?.value.question ?? (what.endsWith("_search") ? content : "");
-      const read = readInteraction(verb, segments, query, fhirBase(origin), form);
+      const may = isLenient(stated["prefer"] ?? null);
+      const read = readInteraction(verb, segments, query, fhirBase(origin), form, may);
       if (!read.ok) return read;
       const isPosted = read.value.kind === "search" && place?.value.posted === true;
       return ok({

@@ -32,13 +32,17 @@ export interface Criteria {
 }
 
 /** A condition on a joined resource, with a single parameter or a further join. */
-export type Join =
+export interface Join {
   /**
-   * The row refers through `by` to a resource that meets `of` (chained parameter, FHIR R4 §3.1.1.4.14).
+   * `chain`: the row refers through `by` to a resource that meets any of `of` (chained parameter, FHIR R4
+   * §3.1.1.4.14). `has`: a resource that meets `of` refers to the row through its own parameter `by` (`_has`,
+   * §3.1.1.4.15).
    */
-  | { readonly kind: "chain"; readonly by: SearchParameterDefinition; readonly of: Criteria }
-  /** A resource that meets `of` refers to the row through its own parameter `by` (`_has`, §3.1.1.4.15). */
-  | { readonly kind: "has"; readonly by: SearchParameterDefinition; readonly of: Criteria };
+  readonly kind: "chain" | "has";
+  readonly by: SearchParameterDefinition;
+  /** One, or for a chain that names no type one for each type that R4 allows and that has the parameter. */
+  readonly of: readonly [Criteria, ...Criteria[]];
+}
 
 /**
  * `parameter` is a name of the FHIR specification or has the form of a name; a value is never repeated.
@@ -78,6 +82,7 @@ export function readCondition(
   { name, value }: QueryPair,
   base: string | undefined,
   hops = 0,
+  isOfAnyType = false,
 ): Result<SearchParameter | Join, ConditionRefusal> {
   if (name.startsWith("_has:")) return readHas(type, { name, value }, base, hops);
   const { code: parameter, suffix, rest } = nameGrammar.exec(name)?.groups ?? {};
@@ -89,14 +94,14 @@ export function readCondition(
 
   if (definition.type !== "reference") return err({ reason: "parameter_unknown", parameter });
   if (hops === hopsMax) return err({ reason: "chain_too_long", parameter });
-  const target = targetOf(definition, suffix, rest);
-  if (!target.ok) return target;
-  return joined(
-    "chain",
-    definition,
-    target.value,
-    readCondition(target.value, { name: rest, value }, base, hops + 1),
-  );
+  const targets = targetsOf(definition, suffix, rest);
+  if (!targets.ok) return targets;
+  const isOfSeveral = targets.value.length > 1;
+  // The types of two such hops would multiply.
+  if (isOfSeveral && isOfAnyType) return err({ reason: "chain_needs_type", parameter });
+  const inner = (target: ResourceType) =>
+    readCondition(target, { name: rest, value }, base, hops + 1, isOfSeveral);
+  return joined("chain", definition, targets.value, inner);
 }
 
 function readHas(
@@ -112,44 +117,49 @@ function readHas(
   if (definition?.type !== "reference" || definition.targets?.has(type) === false)
     return err({ reason: "parameter_unknown", parameter: by });
   if (definition.paths === undefined) return err({ reason: "parameter_not_supported", parameter: by });
-  return joined("has", definition, from, readCondition(from, { name: rest, value }, base, hops + 1));
+  return joined("has", definition, [from], () => readCondition(from, { name: rest, value }, base, hops + 1));
 }
 
+/** A type whose parameter cannot have the value has no resource that meets the condition. */
 function joined(
   kind: Join["kind"],
   by: SearchParameterDefinition,
-  type: ResourceType,
-  inner: Result<SearchParameter | Join, ConditionRefusal>,
+  types: readonly ResourceType[],
+  inner: (type: ResourceType) => Result<SearchParameter | Join, ConditionRefusal>,
 ): Result<Join, ConditionRefusal> {
-  if (!inner.ok) return inner;
-  const conditions = isJoin(inner.value)
-    ? { parameters: [], joins: [inner.value] }
-    : { parameters: [inner.value], joins: [] };
-  return ok({ kind, by, of: { type, ...conditions } });
+  const all: Criteria[] = [];
+  let refused: ConditionRefusal = { reason: "parameter_unknown", parameter: by.code };
+  for (const type of types) {
+    const read = inner(type);
+    if (!read.ok) refused = read.error;
+    else if (isJoin(read.value)) all.push({ type, parameters: [], joins: [read.value] });
+    else all.push({ type, parameters: [read.value], joins: [] });
+  }
+  const [first, ...others] = all;
+  return first === undefined ? err(refused) : ok({ kind, by, of: [first, ...others] });
 }
 
 export const isJoin = (condition: SearchParameter | Join): condition is Join => "kind" in condition;
 
-/** The type that a chain goes through: the stated type, or the only type that has the next parameter. */
-function targetOf(
+/** The types that a chain goes through: the stated type, or the types that have the next parameter. */
+function targetsOf(
   { code: parameter, targets }: SearchParameterDefinition,
   suffix: string | undefined,
   rest: string,
-): Result<ResourceType, ConditionRefusal> {
+): Result<readonly ResourceType[], ConditionRefusal> {
   if (suffix !== undefined) {
     const named = isResourceType(suffix) && targets?.has(suffix) !== false ? suffix : undefined;
-    return named === undefined ? err({ reason: "modifier_not_supported", parameter }) : ok(named);
+    return named === undefined ? err({ reason: "modifier_not_supported", parameter }) : ok([named]);
   }
+  if (targets === undefined) return err({ reason: "chain_needs_type", parameter });
   const next = /^[A-Za-z0-9_-]+/u.exec(rest)?.[0] ?? "";
-  const all = [...(targets ?? [])].filter((type) => isResourceType(type));
+  const all = [...targets].filter((type) => isResourceType(type));
   // `patient` means a Patient, `encounter` an Encounter: R4 defines these parameters for several types at
   // once, with more targets than each has.
   const namesake = all.find((type) => type.toLowerCase() === parameter);
-  if (namesake !== undefined) return ok(namesake);
+  if (namesake !== undefined) return ok([namesake]);
   const having = all.filter((type) => next === "_has" || searchParametersOf(type).has(next));
-  const [only, ...others] = having;
-  if (others.length > 0 || targets === undefined) return err({ reason: "chain_needs_type", parameter });
-  return only === undefined ? err({ reason: "parameter_unknown", parameter }) : ok(only);
+  return having.length === 0 ? err({ reason: "parameter_unknown", parameter }) : ok(having);
 }
 
 function readParameter(
@@ -251,7 +261,8 @@ export function conditionTexts({
   return [...texts, ...joins.flatMap(joinTexts)];
 }
 
-function joinTexts({ kind, by, of }: Join): readonly string[] {
-  const before = kind === "chain" ? `${by.code}:${of.type}.` : `_has:${of.type}:${by.code}:`;
+function joinTexts({ kind, by, of: [of, ...others] }: Join): readonly string[] {
+  const through = others.length > 0 ? "" : `:${of.type}`;
+  const before = kind === "chain" ? `${by.code}${through}.` : `_has:${of.type}:${by.code}:`;
   return conditionTexts(of).map((text) => before + text);
 }

@@ -38,6 +38,8 @@ export interface Search extends Criteria, WantedElements {
    * (`_total=accurate`).
    */
   readonly total?: "alone" | "included" | undefined;
+  /** Names that are no parameters of the type, and that the reader lets a server ignore: the answer names them. */
+  readonly ignored?: readonly string[];
 }
 
 export type SearchRefusal =
@@ -68,13 +70,17 @@ const jsonFormats: ReadonlySet<string> = new Set([
 /**
  * Reads the decoded query of a search on `type`. `base`: the FHIR base that the client calls, for
  * references below it.
+ *
+ * @param isLenient a name that R4 does not define for the type is ignored (ADR 123).
  */
 export function readSearch(
   type: ResourceType,
   pairs: readonly QueryPair[],
   base?: string,
+  isLenient = false,
 ): Result<Search, SearchRefusal> {
   const [parameters, joins, includes]: [SearchParameter[], Join[], Include[]] = [[], [], []];
+  const ignored = new Set<string>();
   const once = new Map<string, string>();
   for (const { name, value } of pairs) {
     const parameter = /^_?[A-Za-z][A-Za-z0-9-]{0,63}/u.exec(name)?.[0] ?? "";
@@ -88,6 +94,8 @@ export function readSearch(
     } else if (isOfResult(parameter)) {
       const refusal = noteOfResult(once, parameter, { name, value });
       if (refusal !== undefined) return err(refusal);
+    } else if (isLenient && isOfNoType(type, name, parameter)) {
+      ignored.add(parameter);
     } else {
       const condition = readCondition(type, { name, value }, base);
       if (!condition.ok) return condition;
@@ -119,8 +127,16 @@ export function readSearch(
     count: count === undefined || count === "0" ? undefined : Math.min(Number(count), countMax),
     ...(elements !== undefined && { elements }),
     ...(summary !== undefined && { summary }),
+    ...(ignored.size > 0 && { ignored: [...ignored] }),
   });
 }
+
+/**
+ * True for a name that no parameter of the type has. A name with an underscore is FHIR's own: such a parameter says
+ * what a page is.
+ */
+const isOfNoType = (type: ResourceType, name: string, parameter: string): boolean =>
+  /^[A-Za-z][\w.:-]*$/u.test(name) && !searchParametersOf(type).has(parameter);
 
 /**
  * Notes a parameter of the result. Different values contradict each other, and servers differ in which value they

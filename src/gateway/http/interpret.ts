@@ -2,6 +2,7 @@ import { takesPostedQuery } from "#fhir/operations";
 import { readAtMost } from "#entrypoint/bounded-body";
 import { searchFormBytesMax } from "#fhir/search/query";
 import { readInteraction } from "#fhir/interaction";
+import { isLenient } from "#fhir/preconditions";
 import type { PageLinks } from "#fhir/ports";
 import { isOfPresentation } from "#fhir/search/search";
 import { pageCount } from "#fhir/search/page-count";
@@ -38,7 +39,8 @@ export async function interpret(
   if (page !== undefined) return openPage(call, page, who, ports);
   const form = await readForm(call, message);
   if (!form.ok) return form;
-  const interaction = readInteraction(call.method, call.segments, call.query, base, form.value);
+  const may = isLenient(message.headers.get("prefer"));
+  const interaction = readInteraction(call.method, call.segments, call.query, base, form.value, may);
   return interaction.ok ? ok({ interaction: interaction.value, place: undefined }) : interaction;
 }
 

@@ -99,9 +99,15 @@ function decidedHere(grant: SearchGrant, types: Types | undefined): Result<Searc
     return err({ reason: "parameter_not_at_origin", parameter: undecided.definition.code });
   const joins: GrantedJoin[] = [];
   for (const join of grant.expects.joins) {
-    const hop = decidedHere(join.hop, types);
-    if (!hop.ok) return hop;
-    joins.push({ ...join, hop: hop.value });
+    const hops: SearchGrant[] = [];
+    for (const each of join.hops) {
+      // a type that the server lacks has no row
+      if (join.hops.length > 1 && !types.has(each.expects.type)) continue;
+      const hop = decidedHere(each, types);
+      if (!hop.ok) return hop;
+      hops.push(hop.value);
+    }
+    joins.push({ ...join, hops });
   }
   const { opening } = grant.expects;
   const references: OpeningReference[] = [];

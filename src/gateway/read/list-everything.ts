@@ -7,6 +7,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { EverythingPage } from "#phi/everything-page";
 import type { EverythingGrant } from "#policy/evaluate-listing";
 import type { SearchGrant } from "#policy/grant";
+import { decidedAt } from "#gateway/origin/at-origin";
 import { allRows } from "#gateway/origin/pages";
 import { fill, type Filled } from "./fill-page.ts";
 import { isUnknownPart } from "./fill-parts.ts";
@@ -27,10 +28,13 @@ const questionsMax = 10;
  * refer: an origin may send them on a different page, or not at all.
  */
 export async function listEverything(
-  grant: EverythingGrant,
+  asked: EverythingGrant,
   start: PagePlace,
   origin: OriginSession,
 ): Promise<Result<Filled<EverythingPage>, GatherRefusal>> {
+  const here = await decidedHere(asked, origin);
+  if (!here.ok) return here;
+  const grant = here.value;
   const asks = await asksOf(grant, origin);
   if (!asks.ok) return asks;
   const [first] = asks.value;
@@ -60,6 +64,21 @@ export async function listEverything(
   if (!known.ok) return known;
   const brought = page.bring(found.value);
   return brought.ok ? filled : brought;
+}
+
+/** The grant of a search of several types at this origin: see {@link decidedAt}. */
+async function decidedHere(
+  grant: EverythingGrant,
+  origin: OriginSession,
+): Promise<Result<EverythingGrant, GatherRefusal>> {
+  const rows = new Map(grant.rows);
+  for (const [type, row] of grant.rows) {
+    if (row.search.clientParameters.length === 0) continue;
+    const here = await decidedAt(origin, row.search);
+    if (!here.ok) return here;
+    rows.set(type, { ...row, search: here.value });
+  }
+  return ok({ ...grant, rows });
 }
 
 type Asks = readonly [TypeQuestion, ...TypeQuestion[]];

@@ -130,9 +130,13 @@ async function resolveJoins(
 ): Promise<Result<Resolved | undefined, RowsRefusal>> {
   const [parameters, joined]: [SearchParameter[], Joined[]] = [[], []];
   for (const join of joins) {
-    const found = await foundByHop(join, origin);
-    if (!found.ok) return found;
-    const among = [...found.value].filter(
+    const all = new Set<string>();
+    for (const hop of join.hops) {
+      const found = await foundByHop(join, hop, origin);
+      if (!found.ok) return found;
+      for (const reference of found.value) all.add(reference);
+    }
+    const among = [...all].filter(
       (reference) => join.kind === "chain" || reference.startsWith(`${join.type}/`),
     );
     if (among.length > rowsMax) return err({ reason: "too_many_rows" });
@@ -146,7 +150,8 @@ async function resolveJoins(
 
 /** The rows of the hop (`chain`), or the resources to which they refer (`has`), as `Type/id`. */
 async function foundByHop(
-  { kind, by, hop: asked }: GrantedJoin,
+  { kind, by }: GrantedJoin,
+  asked: SearchGrant,
   origin: OriginSession,
 ): Promise<Result<ReadonlySet<string>, RowsRefusal>> {
   const inner = await resolveSearch(asked, origin);

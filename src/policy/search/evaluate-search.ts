@@ -237,6 +237,7 @@ function expectationOf(
     sort,
     ...(total !== undefined && counted !== undefined && { total: { form: total, patients: counted } }),
     further,
+    ...(search.ignored !== undefined && { ignored: search.ignored }),
   };
 }
 
@@ -348,7 +349,10 @@ function elementsOf(
   return new Set([...wanted, ...read.flatMap(({ paths }) => paths?.flatMap(([first]) => first ?? []) ?? [])]);
 }
 
-/** Each join is a separate search. If one of them is not permitted, the whole search is refused. */
+/**
+ * Each join is a separate search. If one of them is not permitted, the whole search is refused. A chain that names no
+ * type goes through each type that the client may search so.
+ */
 function grantJoins(
   policy: CompiledPolicy,
   access: Access,
@@ -356,10 +360,15 @@ function grantJoins(
 ): Result<readonly GrantedJoin[], PolicyRefusal> {
   const granted: GrantedJoin[] = [];
   for (const join of joins) {
-    const hopSearch = { ...join.of, includes: [], sort: [], count: countMax, posted: true };
-    const hop = evaluateAnySearch(policy, access, hopSearch, join.kind === "has" ? join.by : undefined);
-    if (!hop.ok) return hop;
-    granted.push({ kind: join.kind, type, by: join.by, hop: hop.value });
+    const { kind, by } = join;
+    const found = join.of.map((of) => {
+      const hopSearch = { ...of, includes: [], sort: [], count: countMax, posted: true };
+      return evaluateAnySearch(policy, access, hopSearch, kind === "has" ? by : undefined);
+    });
+    const hops = found.flatMap((hop) => (hop.ok ? [hop.value] : []));
+    const refused = found.find((hop) => !hop.ok);
+    if (hops.length === 0 && refused !== undefined) return refused;
+    granted.push({ kind, type, by, hops });
   }
   return ok(granted);
 }

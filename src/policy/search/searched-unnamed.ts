@@ -27,7 +27,7 @@ export function searchedUnnamed(
         : parameters.some((parameter) => isById(parameter) || patientsHeld(type, parameter) !== undefined)
           ? []
           : [type]),
-    ...joins.flatMap(({ of }) => inCriteria(of)),
+    ...joins.flatMap(({ of }) => of.flatMap(inCriteria)),
   ];
   switch (interaction.kind) {
     case "search":
