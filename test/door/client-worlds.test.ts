@@ -1,6 +1,7 @@
 import type { Resource } from "@medplum/fhirtypes";
 import { test } from "vitest";
 import type { PolicyDocument } from "#policy/schema";
+import { fhirSending } from "../support/fhir-parts.ts";
 import { starterPolicy } from "../support/outside.ts";
 import { beyond, type Asking, type Question, type Seen } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
@@ -138,6 +139,7 @@ test("practitioners to whom no visible row refers change no search under patient
     "Practitioner?_revinclude=Observation:performer",
     "Observation?performer:Practitioner.name=Zed",
     "Practitioner/labelled",
+    "Observation?performer.name=Zed",
   ].map((path) => ({ by: asker, path }));
   const { one, differences } = await worlds.compare(
     { origin: shown },
@@ -145,7 +147,61 @@ test("practitioners to whom no visible row refers change no search under patient
     questions,
   );
   expect(beyond(differences, openly)).toEqual([]);
-  expect(one.map(idsOf)).toEqual([["vera"], ["vera"], ["vera"], [], ["vera", "own"], ["own"], []]);
+  expect(one.map(idsOf)).toEqual([["vera"], ["vera"], ["vera"], [], ["vera", "own"], ["own"], [], ["own"]]);
+});
+
+test("hidden rows change no search of several types, no ignored name, no Task and no operation in a batch", async ({
+  expect,
+}) => {
+  const task = (id: string, more: object): Resource => ({
+    resourceType: "Task",
+    id,
+    status: "requested",
+    intent: "order",
+    ...more,
+  });
+  const shown = [
+    patient("ann"),
+    patient("ben"),
+    observation("own", 1, { subject: to("Patient/ann") }),
+    task("own-task", { for: to("Patient/ann"), focus: to("Observation/own") }),
+  ];
+  const hidden = [
+    observation("labelled", 2, { subject: to("Patient/ann"), meta: restricted }),
+    observation("bens", 3, { subject: to("Patient/ben") }),
+    task("labelled-task", { for: to("Patient/ann"), meta: restricted }),
+    task("bens-task", { for: to("Patient/ben"), owner: to("Patient/ann") }),
+    task("nobodys-task", { requester: to("Patient/ann"), focus: to("Observation/own") }),
+  ];
+  const asker = await worlds.by("patient");
+  await first(asker);
+  const ask = (path: string, more: object = {}) => ({ by: asker, path, ...more });
+  const batch = (...urls: readonly string[]) =>
+    fhirSending("POST", {
+      resourceType: "Bundle",
+      type: "batch",
+      entry: urls.map((url) => ({ request: { method: "GET", url } })),
+    });
+  const { one, differences } = await worlds.compare({ origin: shown }, { origin: [...shown, ...hidden] }, [
+    ask("?_type=Observation,Task&patient=ann"),
+    ask("?_type=Observation,Task&_id=own,labelled,bens,own-task,labelled-task,bens-task,nobodys-task"),
+    ask("Observation?favourite=1", { headers: { prefer: "handling=lenient" } }),
+    ask("Task"),
+    ask("Task?owner=Patient/ann"),
+    ask("Task/labelled-task"),
+    ask("Task/bens-task"),
+    ask("Task/nobodys-task"),
+    ask("", batch("Patient/ann/$everything", "Observation/$lastn?patient=ann", "Patient/ann/*")),
+    ask("", batch("Patient/ben/$everything", "Patient/nobody/$everything")),
+  ]);
+  expect(beyond(differences, openly)).toEqual([]);
+  expect(one.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 404, 404, 404, 200, 200]);
+  expect([0, 1, 3, 4].map((at) => one[at] && idsOf(one[at]))).toEqual([
+    ["own", "own-task"],
+    ["own", "own-task"],
+    ["own-task"],
+    [],
+  ]);
 });
 
 test("a hidden row on a page does not change the length of the link to the next page", async ({ expect }) => {

@@ -67,6 +67,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
       "Patient?telecom=canary",
       "Patient/ben/$everything",
       "Practitioner/otto",
+      "Patient/nobody/$everything",
     ];
     const reply = await send("POST", "", { resourceType: "Bundle", type: "batch", entry: entries.map(get) });
     expect(reply.status, reply.text).toBe(200);
@@ -82,7 +83,8 @@ describe.for(origins)("at the origin %s:", (origin) => {
       "200",
       "200",
       "403",
-      "400",
+      "404",
+      "404",
       "404",
     ]);
     expect(answers[3]?.resource?.entry ?? []).toEqual([]);
@@ -91,6 +93,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
         .replaceAll(/[0-9a-f]{32}/gu, "id")
         .replaceAll(entries[at] ?? "", "");
     expect(outcome(1)).toBe(outcome(2)); // hidden and absent
+    expect(outcome(6)).toBe(outcome(8));
 
     const put = {
       resource: { ...observation("Patient/ann"), id: "bens-pulse" },

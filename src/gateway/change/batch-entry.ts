@@ -6,6 +6,7 @@ import {
   type EntryFault,
 } from "#fhir/batch";
 import {
+  isListing,
   isReading,
   isWriting,
   readInteraction,
@@ -13,8 +14,9 @@ import {
   type Reading,
   type Writing,
 } from "#fhir/interaction";
+import type { Listing } from "#fhir/listing";
 import { isResource, property, readJson, textAt, type Json, type JsonObject } from "#fhir/json/json";
-import { readConditions } from "#fhir/preconditions";
+import { isLenient, readConditions } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import { wholeSteps } from "#kernel/whole-steps";
 import type { HeldBytes } from "#gateway/origin/held-bytes";
@@ -30,7 +32,7 @@ import {
 
 export interface AskedReading {
   readonly kind: "reading";
-  readonly interaction: Reading;
+  readonly interaction: Reading | Listing;
   readonly isHead: boolean;
   readonly ifNoneMatch: string | null;
 }
@@ -38,7 +40,7 @@ export interface AskedReading {
 /** An entry of a bundle, as far as it can be read without the origin and the policy. */
 export type AskedEntry = AskedReading | { readonly kind: "writing"; readonly write: AskedWrite };
 
-export const interactionOf = (asked: AskedEntry): Reading | Writing =>
+export const interactionOf = (asked: AskedEntry): Reading | Listing | Writing =>
   asked.kind === "reading" ? asked.interaction : asked.write.interaction;
 
 export type EntryReadRefusal = InteractionRefusal | WriteBodyRefusal | EntryFault;
@@ -82,8 +84,8 @@ export async function readBatchBody(
 }
 
 /**
- * Reads an entry as a request. An entry may do no more than a request of its own, and neither an
- * `$operation` nor a batch in a batch.
+ * Reads an entry as a request. An entry may do no more than a request of its own, and no batch in a batch. Operations
+ * that list rows are entries with GET.
  *
  * @param resource as the entry has it, or with its references replaced.
  * @param prefer `Prefer` of the whole request.
@@ -94,10 +96,10 @@ export function readAsked(
   base: string,
   prefer: string | null,
 ): Result<AskedEntry, EntryReadRefusal> {
-  const read = readInteraction(method, segments, query, base);
+  const read = readInteraction(method, segments, query, base, "", isLenient(prefer));
   if (!read.ok) return read;
   const interaction = read.value;
-  if (isReading(interaction)) {
+  if (isReading(interaction) || (isListing(interaction) && !isWriteEntry({ method }))) {
     const ifNoneMatch = header("if-none-match");
     return ok({ kind: "reading", interaction, isHead: method === "HEAD", ifNoneMatch });
   }

@@ -1,17 +1,20 @@
 import { faceOf } from "#entrypoint/gateway-face";
 import type { BatchEntry, EntryFault } from "#fhir/batch";
+import { isReading } from "#fhir/interaction";
 import { patientsNamed } from "#fhir/patients-named";
 import { asksForOutcome } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
 import type { NextLinks } from "#gateway/admission/page-links";
-import { authorizeReading, type Permission } from "#gateway/admission/authorize";
+import { authorizeListing, authorizeReading, type Permission } from "#gateway/admission/authorize";
 import { nameAsked } from "#gateway/admission/name-asked";
 import { bytesOf, type ReleaseGate } from "#gateway/admission/release-gate";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { etagOf, isListed } from "#gateway/read/etag";
+import type { PolicyRefusal } from "#policy/grant";
 import { mayHideStrangers } from "#policy/search/searched-unnamed";
-import { gather } from "#gateway/read/gather";
+import { gather, type GatherRefusal } from "#gateway/read/gather";
+import { list } from "#gateway/read/list";
 import { decidedParts, repeatedPart, writeParts } from "#gateway/record/parts";
 import type { Attempt } from "./attempt.ts";
 import {
@@ -303,14 +306,12 @@ async function read(
 ): Promise<void> {
   if (reading === undefined) return;
   const { interaction, isHead, ifNoneMatch } = reading;
-  const grant = authorizeReading(permission, interaction);
-  if (!grant.ok) return outcome.refuse(grant.error);
-  const found = await gather(grant.value, undefined, outcome.origin, links);
+  const found = await rowsOf(reading, outcome.origin, permission, links);
   const covered = mayHideStrangers(interaction) ? await outcome.origin.coverRelation() : undefined;
   if (covered?.ok === false) return outcome.refuse(covered.error);
   if (!found.ok) return outcome.refuse(found.error);
-  const etag =
-    isWhole || interaction.kind === "search" ? undefined : tagOf(found.value, permission.policy.digest);
+  const hasTag = !isWhole && (interaction.kind === "read" || interaction.kind === "vread");
+  const etag = hasTag ? tagOf(found.value, permission.policy.digest) : undefined;
   const isKnown = etag !== undefined && ifNoneMatch !== null && isListed(ifNoneMatch, etag);
   // a 304 confirms a guess at the body, which is on record as shown (ADR 14)
   outcome.answer = {
@@ -319,6 +320,20 @@ async function read(
     disclosure: found.value,
     etag,
   };
+}
+
+async function rowsOf(
+  { interaction }: AskedReading,
+  origin: OriginSession,
+  permission: Permission,
+  links: NextLinks,
+): Promise<Result<Disclosure, GatherRefusal | PolicyRefusal>> {
+  if (isReading(interaction)) {
+    const grant = authorizeReading(permission, interaction);
+    return grant.ok ? gather(grant.value, undefined, origin, links) : grant;
+  }
+  const grant = authorizeListing(permission, interaction);
+  return grant.ok ? list(grant.value, undefined, origin, links) : grant;
 }
 
 const tagOf = ({ windows: [only] }: Disclosure, policyDigest: string): string | undefined =>

@@ -7,13 +7,14 @@ import {
   type BatchEntry,
   type BatchRefusal,
 } from "#fhir/batch";
+import { isReading } from "#fhir/interaction";
 import { isResourceType } from "#fhir/r4/elements";
 import { readingsBelow } from "#fhir/r4/reference";
 import type { JsonObject } from "#fhir/json/json";
 import { conditionQuery } from "#fhir/preconditions";
 import { encodedQuery } from "#fhir/search/query";
 import { err, ok, type Result } from "#kernel/result";
-import { authorizeReading, type Permission } from "#gateway/admission/authorize";
+import { authorizeListing, authorizeReading, type Permission } from "#gateway/admission/authorize";
 import { mayHideStrangers } from "#policy/search/searched-unnamed";
 import { nameAsked } from "#gateway/admission/name-asked";
 import type { OriginSession } from "#gateway/origin/origin-session";
@@ -82,7 +83,10 @@ async function planAll(
     const naming = await nameAsked(permission, interaction, origin);
     if (!naming.ok) return naming;
     if (asked.value.kind === "reading") {
-      const grant = authorizeReading(permission, asked.value.interaction);
+      const reading = asked.value.interaction;
+      const grant = isReading(reading)
+        ? authorizeReading(permission, reading)
+        : authorizeListing(permission, reading);
       if (!grant.ok) return grant;
       continue;
     }
