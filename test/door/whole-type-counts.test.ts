@@ -42,7 +42,13 @@ test("the visible rows of a type that names no patient are counted: the record n
     const { total, entry = [] } = JSON.parse(reply.text);
     expect([reply.status, total, entry.length], query).toEqual([200, 3, rows]);
     const [event] = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
-    expect(event, query).toMatchObject({ patients: [], unnamed: [], counts: { Organization: 3 } });
+    const form = query.split("&")[0]?.split("=");
+    expect(event, query).toMatchObject({
+      what: { type: "Organization", parameters: [form, ["counted", "all"]] },
+      patients: [],
+      unnamed: [],
+      counts: { Organization: 3 },
+    });
   }
 });
 

@@ -1,6 +1,7 @@
 import type { AuditEvent } from "#audit/event";
 import { includeText } from "#fhir/search/include";
 import type { Interaction } from "#fhir/interaction";
+import { namesNoPatient } from "#fhir/r4/compartment-tables";
 import { listingQuery, type EverythingRequest, type HistoryRequest } from "#fhir/listing";
 import type { Search } from "#fhir/search/search";
 import { conditionTexts } from "#fhir/search/condition";
@@ -18,7 +19,11 @@ export function onRecord(interaction: Interaction | undefined): NonNullable<Audi
     case "create":
       return { interaction: "create", type: interaction.type };
     case "search":
-      return { interaction: "search-type", type: interaction.type, parameters: written(interaction) };
+      return {
+        interaction: "search-type",
+        type: interaction.type,
+        parameters: [...written(interaction), ...counted(interaction)],
+      };
     case "history": {
       const { type, id } = interaction;
       return {
@@ -80,6 +85,13 @@ export function onRecord(interaction: Interaction | undefined): NonNullable<Audi
 /** Chains and includes, by their names in a query. */
 function written({ parameters, joins, includes }: Search): readonly (readonly [string, string])[] {
   return [...conditionTexts({ parameters, joins }), ...includes.map(includeText)].map(pairOf);
+}
+
+/** The number that is asked for. `all`: of each visible row of a type that names no patient (ADR 114). */
+function counted({ type, total }: Search): readonly (readonly [string, string])[] {
+  if (total === undefined) return [];
+  const form = total === "alone" ? (["_summary", "count"] as const) : (["_total", "accurate"] as const);
+  return namesNoPatient(type) ? [form, ["counted", "all"]] : [form];
 }
 
 const listed = (listing: HistoryRequest | EverythingRequest) =>
