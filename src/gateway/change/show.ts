@@ -46,11 +46,17 @@ export async function represent(
   const show = async (): Promise<Shown> => {
     const said = body && (await disclose(body, base));
     if (said?.ok === true && origin.keepsForm === true) return said;
-    const answer = await read(grant.value.ask);
-    const now = answer.ok ? await disclose(answer.value.body, answer.value.base) : answer;
-    if (said?.ok !== true) return now;
-    // a fault, or a later write: its tag would let the client overwrite what it has not seen
-    if (!answer.ok || !now.ok || !isSameVersion(body, answer.value.body)) return said;
+    const asked = async () => {
+      const answer = await read(grant.value.ask);
+      const now = answer.ok ? await disclose(answer.value.body, answer.value.base) : answer;
+      return { answer, now };
+    };
+    if (said?.ok !== true) return (await asked()).now;
+    const found = await asked().catch(() => undefined);
+    if (found?.answer.ok !== true) return said;
+    const { answer, now } = found;
+    // a later write: its tag would let the client overwrite what it has not seen
+    if (!now.ok || !isSameVersion(body, answer.value.body)) return said;
     const [written, stored] = [formOf(body), formOf(answer.value.body)];
     // An update sends the row as it was read. No order but the author's begins with the longest name.
     if (written !== stored) origin.learnForm(false);
