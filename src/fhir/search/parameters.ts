@@ -25,12 +25,15 @@ export interface SearchParameterDefinition {
 }
 
 /**
- * Parameters that US Core adds to R4's and that read no extension
- * (http://hl7.org/fhir/us/core/STU6.1/search-parameters.html), in the form of `r4Search`.
+ * Parameters that US Core and CARIN Blue Button add to R4's and that read no extension
+ * (http://hl7.org/fhir/us/core/STU6.1/search-parameters.html, http://hl7.org/fhir/us/carin-bb/STU2.1/artifacts.html),
+ * in the form of `r4Search`.
  */
-const usCoreSearch: Readonly<Record<string, string>> = {
+const addedSearch: Readonly<Record<string, string>> = {
   CareTeam: "role=participant.",
   Encounter: "discharge-disposition=hospitalization.",
+  ExplanationOfBenefit:
+    "type service-date=billablePeriod,item.serviced[x]@ billable-period-start=billablePeriod.start@ insurer>|Organization|",
   Goal: "description",
 };
 
@@ -45,7 +48,7 @@ function readTables(): ReadonlyMap<string, readonly string[]> {
   return new Map([
     ["Resource", words(resource)],
     ...r4ResourceTypes.map(
-      (type, place) => [type, [resource, lines[place], usCoreSearch[type]].flatMap(words)] as const,
+      (type, place) => [type, [resource, lines[place], addedSearch[type]].flatMap(words)] as const,
     ),
   ]);
 }

@@ -21,6 +21,33 @@ const cases: readonly (readonly [string, string, object, object])[] = [
     { hospitalization: { dischargeDisposition: coding("exp") } },
   ],
   ["Goal", "description=walk", { description: coding("walk") }, { description: coding("run") }],
+  // CARIN Blue Button
+  ["ExplanationOfBenefit", "type=urn:s%7Cpharmacy", { type: coding("pharmacy") }, { type: coding("oral") }],
+  ...[
+    { billablePeriod: { start: "2026-02-01", end: "2026-02-03" } },
+    { item: [{ servicedDate: "2026-02-02" }] },
+    { item: [{ servicedPeriod: { start: "2026-02-01" } }] },
+  ].map(
+    (row) =>
+      [
+        "ExplanationOfBenefit",
+        "service-date=ge2026-02-01",
+        row,
+        { item: [{ servicedDate: "2026-01-01" }] },
+      ] as const,
+  ),
+  [
+    "ExplanationOfBenefit",
+    "billable-period-start=2026-02-01",
+    { billablePeriod: { start: "2026-02-01" } },
+    { billablePeriod: { end: "2026-02-01" } },
+  ],
+  [
+    "ExplanationOfBenefit",
+    "insurer=Organization/1",
+    { insurer: { reference: "Organization/1" } },
+    { insurer: { reference: "Organization/2" } },
+  ],
   // R4: a canonical URL is compared as a URL
   [
     "QuestionnaireResponse",
