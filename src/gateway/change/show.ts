@@ -53,10 +53,9 @@ export async function represent(
     };
     if (said?.ok !== true) return (await asked()).now;
     const found = await asked().catch(() => undefined);
-    if (found?.answer.ok !== true) return said;
-    const { answer, now } = found;
-    // a later write: its tag would let the client overwrite what it has not seen
-    if (!now.ok || !isSameVersion(body, answer.value.body)) return said;
+    const [answer, now] = [found?.answer, found?.now];
+    // a fault, or a later write: its tag would let the client overwrite what it has not seen
+    if (answer?.ok !== true || now?.ok !== true || !isSameVersion(body, answer.value.body)) return said;
     const [written, stored] = [formOf(body), formOf(answer.value.body)];
     // An update sends the row as it was read. No order but the author's begins with the longest name.
     if (written !== stored) origin.learnForm(false);
