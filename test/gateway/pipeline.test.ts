@@ -259,6 +259,7 @@ test("the origin hears of a write after the lease, the registry and the record o
     "registry",
     "record intent",
     "origin sent",
+    "origin asked", // the form in which the origin reads the row
     "lease",
     "registry",
     "spend records 1",
