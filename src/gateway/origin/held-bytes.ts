@@ -16,6 +16,7 @@ const treeFactor = 10;
 export class HeldBytes {
   readonly #claim: Pick<MemoryClaim, "hold"> | undefined;
   #bytes = 0;
+  #unjudged = 0;
   #trees = 0;
   #lacksPlans = false;
   #isSending = false;
@@ -27,9 +28,23 @@ export class HeldBytes {
 
   /** @returns whether there is room. Without room nothing is taken. */
   take(bytes: number): boolean {
-    if (this.#bytes + bytes > bytesMax) return false;
+    if (this.#bytes + this.#unjudged + bytes > bytesMax) return false;
     this.#hold(this.#bytes + bytes, this.#trees);
     return true;
+  }
+
+  /**
+   * As {@link take}, for rows that wait for facts: some may be hidden, so the isolate's shared memory, whose end tells a
+   * client that it holds too much, does not count them.
+   */
+  takeUnjudged(bytes: number): boolean {
+    if (this.#bytes + this.#unjudged + bytes > bytesMax) return false;
+    this.#unjudged += bytes;
+    return true;
+  }
+
+  giveUnjudged(bytes: number): void {
+    this.#unjudged -= bytes;
   }
 
   /** As {@link take}, for what follows a write that was sent: the isolate's lack of room is no fault then. */

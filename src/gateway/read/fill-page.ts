@@ -261,7 +261,7 @@ async function prepared(
   let bytes = 0;
   const holding: EntryTaker<EntryBytes, PageRefusal> = {
     take: (entry) => {
-      if (!origin.held.take(lengthOf(entry))) return { reason: "answer_too_large" };
+      if (!origin.held.takeUnjudged(lengthOf(entry))) return { reason: "answer_too_large" };
       bytes += lengthOf(entry);
       entries.push(entry);
       return undefined;
@@ -276,7 +276,7 @@ async function prepared(
       rows,
       origin,
     ));
-  origin.held.give(bytes);
+  origin.held.giveUnjudged(bytes);
   return refusal === undefined ? read : err(refusal);
 }
 
