@@ -165,7 +165,7 @@ test("a Consent on file hides no row of a user's other patients: by id, and in a
     patient: to("Patient/bea"),
     policyRule: coded("v3-ActCode", "OPTIN"),
     provision: { type: "deny" },
-  } as Resource;
+  };
   // no earlier test asked about these patients
   const origin = [
     ...shown,
@@ -183,5 +183,5 @@ test("a Consent on file hides no row of a user's other patients: by id, and in a
   );
   expect(one.map(({ status }) => status)).toEqual([200, 200, 404]);
   const { entry = [] } = JSON.parse(one[1]?.body.toString() ?? "{}") as { entry?: { fullUrl: string }[] };
-  expect(entry.map(({ fullUrl }) => fullUrl.split("/").at(-1)).sort()).toEqual(["of-new", "shown"]);
+  expect(entry.map(({ fullUrl }) => fullUrl.split("/").at(-1) ?? "").toSorted()).toEqual(["of-new", "shown"]);
 });
