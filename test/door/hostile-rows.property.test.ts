@@ -140,6 +140,8 @@ async function ask(who: Asker, patient: string, { path, ...sending }: Asked): Pr
 const fhirAnswer = (body: string, status = 200) =>
   new Response(body, { status, headers: { "content-type": "application/fhir+json" } });
 
+const absent = () => fhirAnswer('{"resourceType":"OperationOutcome"}', 404);
+
 /** The rows that an origin has beside the rows that stand there. */
 interface Beside {
   /** Earlier versions of rows. */
@@ -195,15 +197,15 @@ function originOf(rows: readonly Row[], { versions = [], consents }: Beside = {}
     const isAsked = (row: Row) => addressOf(row) === `${type}/${id}`;
     if (operation === "_history") {
       const found = [...rows, ...versions].filter(isAsked);
-      return pathname.endsWith("_history")
-        ? history(found)
-        : fhirAnswer(texts.get(found.at(-1) ?? {}) ?? "{}");
+      const last = found.at(-1);
+      if (pathname.endsWith("_history")) return history(found);
+      // a row that was changed has a later version by now
+      return last === undefined ? absent() : fhirAnswer(JSON.stringify(withVersion({ ...last, meta: {} })));
     }
     if (operation !== undefined) return page(present, () => "match");
     const found = present.find(isAsked);
     const text = found === undefined ? undefined : texts.get(found);
-    if (found === undefined || text === undefined)
-      return fhirAnswer('{"resourceType":"OperationOutcome"}', 404);
+    if (found === undefined || text === undefined) return absent();
     if (request.method !== "DELETE") return fhirAnswer(text);
     deleted.add(found);
     return new Response(null, { status: 204 });
