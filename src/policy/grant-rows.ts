@@ -15,7 +15,6 @@ import {
   coversRowOrShared,
   coversNested,
   coversNamedPatient,
-  isById,
   isByTargets,
   isOpen,
   patientsToRelate,
@@ -26,15 +25,7 @@ import { soughtBy } from "./consent/asked-facts.ts";
 import { isInDataPeriod } from "./consent/data-period.ts";
 import { hasContext } from "./labels.ts";
 import { joinNeeds, needsOf, relationNeeds } from "./row-needs.ts";
-import {
-  leavesInSmallestForm,
-  needsOfShown,
-  needsWhole,
-  scopeOfPart2,
-  weighElement,
-  weighRow,
-  whyWithheld,
-} from "./row-weight.ts";
+import { needsOfShown, needsWhole, scopeOfPart2, weighElement, weighRow, whyWithheld } from "./row-weight.ts";
 
 /** The rules that grant the interaction with a type, and the row access of the scopes. */
 export function grantingRules(
@@ -93,12 +84,7 @@ export function granted(
   });
   return {
     ...lists,
-    ...requestedRows(basis, searchRules, {
-      isSearch: expects.kind === "search",
-      isByIdAlone:
-        expects.kind !== "search" ||
-        (clientParameters.every(isById) && expects.joins.length + expects.sort.length === 0),
-    }),
+    ...requestedRows(basis, searchRules, expects.kind === "search"),
     ...furtherResources(basis),
     policyDigest: policy.digest,
     ask,
@@ -137,7 +123,7 @@ const withoutConsents = (labels: boolean) => (labels ? labelsAlone : undefined);
 function requestedRows(
   { policy, access, type, rules, rowAccess, contextIsSeen = false, by = noReferrer }: GrantBasis,
   searchRules: readonly CompiledRule[],
-  { isSearch, isByIdAlone }: { readonly isSearch: boolean; readonly isByIdAlone: boolean },
+  isSearch: boolean,
 ): Pick<Grant, "viewOf" | "needsOf" | "whyHidden"> {
   // The rules that show a row as far as the row alone says; none, if no rule by which it may be found does.
   const opening = (all: readonly [Facts, ...Facts[]], base: FhirBase, atBest = false) => {
@@ -163,12 +149,7 @@ function requestedRows(
       if (open.length === 0) return undefined;
       const permits = all.map((version) => weighRow(policy, access, version, base));
       const covering = open.filter((rule) => permits.every((permit) => permit?.(rule) === true));
-      if (covering.some((rule) => searchRules.includes(rule))) return policy.viewOf(type, covering);
-      // a criterion or an order would tell more than the form shows
-      return !isByIdAlone ||
-        !all.every((version) => leavesInSmallestForm(policy, access, version, base, open))
-        ? undefined
-        : policy.viewOf(type, []);
+      return covering.some((rule) => searchRules.includes(rule)) ? policy.viewOf(type, covering) : undefined;
     },
     needsOf: (resource, base, ...versions) => {
       const all = [resource, ...versions] as const;
@@ -211,16 +192,12 @@ function furtherResources({
     resource: Facts,
     type: string,
     base: FhirBase,
-    isRow: boolean,
     may?: (rule: CompiledRule) => boolean,
   ) => {
     const rules = open(resource, type, may);
     const permits = rules.length === 0 ? undefined : weighRow(policy, access, resource, base);
     const readable = permits === undefined ? [] : rules.filter(permits);
-    if (readable.length > 0) return policy.viewOf(type, readable);
-    return isRow && leavesInSmallestForm(policy, access, resource, base, rules)
-      ? policy.viewOf(type, [])
-      : undefined;
+    return readable.length === 0 ? undefined : policy.viewOf(type, readable);
   };
   return {
     viewInside: (resource, base, nesting, included) => {
@@ -237,7 +214,7 @@ function furtherResources({
       )
         return undefined;
       return coversNested(nestedAccess, container, resource, base, nesting)
-        ? readableBy(resource, nestedType, base, false)
+        ? readableBy(resource, nestedType, base)
         : undefined;
     },
     mayLinkTo: (other, base) => {
@@ -267,8 +244,8 @@ function furtherResources({
         canCover(includedAccess, includedType) ||
         (canCoverSome(includedAccess, includedType) && coversRow(includedAccess, resource, base));
       return isOwn
-        ? readableBy(resource, includedType, base, true)
-        : readableBy(resource, includedType, base, true, isReferredBy(through));
+        ? readableBy(resource, includedType, base)
+        : readableBy(resource, includedType, base, isReferredBy(through));
     },
   };
 }

@@ -76,23 +76,6 @@ export function needsOfShown(
 }
 
 /**
- * Answers whether a Patient leaves in the smallest form, by one of these rules: the Consents permit rows of the patient,
- * which refer to it, and not the Patient.
- */
-export function leavesInSmallestForm(
-  policy: CompiledPolicy,
-  access: Weighing,
-  row: Facts,
-  base: FhirBase,
-  rules: readonly CompiledRule[],
-): boolean {
-  if (textAt(row, "resourceType") !== "Patient") return false;
-  if (weighRow(policy, access, row, base) === undefined) return false;
-  const consents = consentsOf(policy, access, row, base, "read");
-  return rules.some((rule) => consents?.permitSmallest(policy.consentFor(access.purpose, rule)) === true);
-}
-
-/**
  * The cause that keeps a row back, as a record names it. It never leaves to the client: a row decided it.
  *
  * `place`: a path inside the Consent, the label, or a place in the policy document (RFC 6901).

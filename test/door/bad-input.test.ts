@@ -24,7 +24,7 @@ const cases: readonly [
   ["an absolute URL as path", "https://evil.example/Patient"],
   ["an unknown parameter", "Patient?favourite-colour=blue"],
   ["an unknown modifier", "Observation?patient:not=amara-okafor"],
-  ["a chain through what may be of several types", "Observation?subject.identifier=1"],
+  ["a chain through what may be of several types", "Observation?based-on.subject.name=x"],
   ["a reverse chain by no reference", "Patient?_has:Observation:code:code=1234-5"],
   ["an include of no reference", "Observation?patient=amara-okafor&_include=Observation:code"],
   ["a filter", "Patient?_filter=name eq x".replaceAll(" ", "%20")],

@@ -143,16 +143,6 @@ const world = [
     code: pulse,
     subject: to("Patient/cora"),
   },
-  {
-    resourceType: "Patient" as const,
-    id: "lina",
-    active: true,
-    name: [{ given: ["Lina"], family: "Lang" }],
-    birthDate: "1981-02-03",
-  },
-  ...["2022-05-01", "2026-01-01"].map((day) =>
-    observation(`lina-${day.slice(0, 4)}`, "lina", pulse, { effectiveDateTime: day }),
-  ),
   ...["amara", "bela"].flatMap((patient) => [
     { resourceType: "Patient" as const, id: patient },
     observation(`${patient}-pulse`, patient, pulse),
@@ -843,47 +833,6 @@ test("without an answer about Consents no row of a patient leaves, and the recor
     isDeskDown = false;
   }
   await withdraw(id);
-});
-
-test("a Consent that permits the data of a year shows its Patient as a reference does, and no criterion finds more", async () => {
-  const form = async (path: string) => {
-    const { status, text } = await ask("clinic", path);
-    const read: unknown = JSON.parse(text);
-    return [status, read] as const;
-  };
-  const entries = async (path: string): Promise<readonly unknown[]> => {
-    const [status, body] = await form(path);
-    expect(status, path).toBe(200);
-    return (body as { entry?: { resource: unknown }[] }).entry?.map(({ resource }) => resource) ?? [];
-  };
-  await file(
-    "registrar",
-    consent("lina", { type: "permit", dataPeriod: { start: "2022-01-01", end: "2022-12-31" } }),
-  );
-  const stub = expect.objectContaining({ resourceType: "Patient", id: "lina", active: true });
-  const [status, patient] = await form("Patient/lina");
-  expect([status, patient]).toEqual([200, stub]);
-  expect(Object.keys(patient as object).sort()).toEqual(["active", "id", "meta", "resourceType"]);
-  expect(await entries("Patient?_id=lina")).toEqual([stub]);
-  expect(JSON.stringify(await entries("Observation?patient=lina&_include=Observation:subject"))).not.toMatch(
-    /Lang|1981|lina-2026/u,
-  );
-  expect(await entries("Observation?patient=lina&_include=Observation:subject")).toEqual([
-    expect.objectContaining({ id: "lina-2022" }),
-    stub,
-  ]);
-  for (const hidden of [
-    "Patient?name=Lang",
-    "Patient?_id=lina&name=Lang",
-    "Patient?_id=lina&birthdate=1981-02-03",
-    "Patient?_id=lina&_sort=birthdate",
-    "Patient?_id=lina,nina&_sort=family",
-    "Observation?patient.name=Lang",
-  ])
-    expect(JSON.stringify(await entries(hidden)), hidden).not.toContain("lina");
-  expect((await form("Observation/lina-2026"))[0]).toBe(404);
-  const changed = { resourceType: "Patient", id: "lina", active: true };
-  expect((await ask("clinic", "Patient/lina", sending("PUT", changed))).status).toBeGreaterThanOrEqual(400);
 });
 
 test("a Consent that denies the data of a year leaves the Patient whole", async () => {

@@ -120,7 +120,13 @@ test("a type of no patient is searched for, or read, only if the policy names th
   expect,
 }) => {
   const before = origin.asked.length;
-  for (const path of ["HealthcareService", "Endpoint?_id=p", "Substance", "DeviceMetric/q", "GuidanceResponse/t"])
+  for (const path of [
+    "HealthcareService",
+    "Endpoint?_id=p",
+    "Substance",
+    "DeviceMetric/q",
+    "GuidanceResponse/t",
+  ])
     expect((await ask(path)).status, path).toBe(403);
   expect(origin.asked.length).toBe(before);
 });

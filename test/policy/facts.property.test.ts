@@ -325,7 +325,6 @@ const inner: readonly string[] = [
   "policy/row-weight labelsWithCodes",
   "policy/row-weight needsWhole",
   "policy/row-weight needsOfShown", // by weighRow
-  "policy/row-weight leavesInSmallestForm", // by viewOf and viewIncluded
   "policy/row-weight withReferredLabels",
   "policy/row-weight consentsOf",
   "policy/row-weight labelsFor",

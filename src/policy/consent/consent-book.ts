@@ -377,20 +377,6 @@ export class RowConsents {
   }
 
   /**
-   * Answers whether each patient's Consents permit data of theirs, of which the row is none, and nothing else denies the
-   * row: what a reference to the patient says already may leave.
-   */
-  permitSmallest(rulePolicy: ConsentPolicy): boolean {
-    const policy = this.#policyFor(rulePolicy);
-    if (this.#standing.isWithheld || this.#cannotBeJudged(policy) || this.#patients.length === 0)
-      return false;
-    const decisions = this.#decisions(policy, false);
-    const isSmallest = decisions.every((each) => each.isPermitted || each.isBeyondData === true);
-    if (isSmallest) this.#note(decisions);
-    return isSmallest;
-  }
-
-  /**
    * No Consent can be asked about the row: a Consent of the unidentified patient may deny it, or the base
    * requires one. A write names its new patients by no id yet, and the base is about disclosures.
    */

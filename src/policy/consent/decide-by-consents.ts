@@ -45,8 +45,6 @@ export interface ConsentDecision {
   readonly isPermitted: boolean;
   /** The Consent and the provision that decided; undefined if the base policy did. */
   readonly because: { readonly consent: string; readonly digest: string; readonly path: string } | undefined;
-  /** Nothing denies but that permits, of Consents that may permit, are limited to other data. */
-  readonly isBeyondData?: boolean;
 }
 
 /** Decides about a row by the Consents of a patient whom the row concerns. */
@@ -69,12 +67,6 @@ export function decideByConsents(
   return {
     isPermitted: decisive.verdict === "permit",
     because: { consent: decisive.consent.consent, digest: decisive.consent.digest, path: decisive.path },
-    isBeyondData:
-      decisive.verdict === "deny" &&
-      verdicts.every(
-        ({ verdict, isBeyondData, consent }) =>
-          verdict === "permit" || (isBeyondData === true && consent.mayPermit),
-      ),
   };
 }
 

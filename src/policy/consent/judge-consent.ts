@@ -48,8 +48,8 @@ export interface ConsentRequest {
 
 /** The labels that a permit without labels opens, by a policy (`labels.generalConsentOpens`). */
 export interface GeneralOpening {
-  /** The labels, in a form that equal openings share. */
-  readonly name: string;
+  /** Equal openings share it. */
+  readonly name: number;
   readonly opens: (row: RowLabels) => boolean;
 }
 
@@ -69,8 +69,6 @@ export interface ConsentVerdict {
   readonly path: string;
   /** The number of kinds of criteria that led to that provision. */
   readonly specificity: number;
-  /** It denies for the only reason that a permit is limited to other data (IHE PCF volume 1 §53.4.2). */
-  readonly isBeyondData?: boolean;
 }
 
 /**
@@ -96,8 +94,6 @@ const silence: ConsentVerdict = { verdict: "silent", path: "", specificity: 0 };
 interface Decided {
   readonly path: string;
   readonly specificity: number;
-  /** See {@link ConsentVerdict}. */
-  readonly isBeyondData?: boolean;
 }
 
 /** The effects that are possible; a row of unknown facts leaves several. */
@@ -153,11 +149,11 @@ function readingOf(
 
 /** A root permit with limits permits nothing but that; a root deny with limits denies nothing but that. */
 function closedWorld(root: Provision, limited: Match): Possible {
-  const beyond: Possible =
-    root.effect === "deny"
-      ? silent
-      : { deny: { ...decidedBy(root), isBeyondData: root.effect === "permit" }, isSilent: false };
-  return select(limited, effectOf(root.effect, root), beyond);
+  const [within, beyond] = [
+    effectOf(root.effect, root),
+    effectOf(root.effect === "deny" ? "silent" : "deny", root),
+  ];
+  return select(limited, within, beyond);
 }
 
 /**
@@ -189,7 +185,7 @@ function exceptionsOf({ exceptions }: Provision, request: ConsentRequest, row: C
     .map((exception) => provisionOf(exception, request, row))
     .reduce(
       (all, next): Possible => ({
-        deny: strongerDenial(all.deny, next.deny),
+        deny: stronger(all.deny, next.deny),
         permit: mayNotDeny(all) && mayNotDeny(next) ? stronger(all.permit, next.permit) : undefined,
         isSilent: all.isSilent && next.isSilent,
       }),
@@ -209,23 +205,15 @@ const select = (match: Match, applies: Possible, otherwise: Possible): Possible 
 
 const either = (a: Possible, b: Possible): Possible => ({
   permit: stronger(a.permit, b.permit),
-  deny: strongerDenial(a.deny, b.deny),
+  deny: stronger(a.deny, b.deny),
   isSilent: a.isSilent || b.isSilent,
 });
-
-/** A denial of its own takes the place of the denial of further data. */
-const strongerDenial = (a: Decided | undefined, b: Decided | undefined): Decided | undefined =>
-  a !== undefined && b !== undefined && a.isBeyondData !== b.isBeyondData
-    ? { ...(stronger(a, b) ?? a), isBeyondData: false }
-    : stronger(a, b);
 
 const stronger = (a: Decided | undefined, b: Decided | undefined): Decided | undefined =>
   a === undefined || (b !== undefined && b.specificity > a.specificity) ? b : a;
 
-const decidedBy = ({ path, specificity }: Provision): Decided => ({ path, specificity });
-
-function effectOf(effect: Effect | Unclear | "silent", provision: Provision): Possible {
-  const decided = decidedBy(provision);
+function effectOf(effect: Effect | Unclear | "silent", { path, specificity }: Provision): Possible {
+  const decided = { path, specificity };
   switch (effect) {
     case "permit":
       return { permit: decided, isSilent: false };
@@ -252,6 +240,15 @@ const byLabel = (
     ? effect
     : { deny: effect.deny, isSilent: true };
 
+/** Openings by their labels: memories of decisions have a number in place of a long text. */
+const openings = new Map<string, number>();
+
+function numberOf(text: string): number {
+  const number = openings.get(text) ?? openings.size + 1;
+  openings.set(text, number);
+  return number;
+}
+
 /**
  * Psychotherapy notes, records of 42 CFR Part 2 and labels that are not known need a permit that names them.
  * @param excepts what a State's law excepts, with the labels above and below.
@@ -268,7 +265,7 @@ export function generalOpening(
     excepts.every((limit) => isDenied(limit, row) === "no") &&
     isPermitted(labels, row) === "yes";
   return {
-    name: JSON.stringify([labels, excepts]),
+    name: numberOf(JSON.stringify([labels, excepts])),
     opens: (row) => {
       const is = known.get(row) ?? opens(row);
       known.set(row, is);

@@ -49,12 +49,10 @@ test("a denial overrides a permit, and the decision names the Consent and its pr
     expect(decide(consents)).toEqual({
       isPermitted: false,
       because: { consent: "c", digest: "deny", path: "provision" },
-      isBeyondData: false,
     });
   expect(decide([permit])).toEqual({
     isPermitted: true,
     because: { consent: "c", digest: "permit", path: "provision" },
-    isBeyondData: false,
   });
 });
 
