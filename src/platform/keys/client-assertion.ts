@@ -96,8 +96,9 @@ const privateKeys = z.union([
     z.transform((one): [PrivateJwk, ...PrivateJwk[]] => [one]),
   ),
   z.pipe(
-    z.object({ keys: z.tuple([privateJwk], privateJwk).check(z.maxLength(4)) }),
-    z.transform(({ keys }) => keys),
+    z.object({ keys: z.array(privateJwk).check(z.minLength(1), z.maxLength(4)) }),
+    // minLength demands the first
+    z.transform(({ keys }) => keys as [PrivateJwk, ...PrivateJwk[]]),
   ),
 ]);
 
