@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { parseFhirPath } from "@medplum/core";
 import * as z from "zod";
 import { elementsOf, isPrimitive } from "#fhir/r4/elements";
+import { namesAt } from "#policy/view/ties";
 import { lines } from "./r4-definitions.ts";
 
 const structure = z.object({
@@ -247,16 +248,45 @@ for (const type of types) {
   }
 }
 
+/** A path as `namesAt` reads it: a character for the element's place in its type, and the number of a form of a choice. */
+function placesOf(type: string, path: string): string {
+  let at = type;
+  const places = path.split(".").map((step) => {
+    if (step === "*") return step;
+    const elements = [...elementsOf(at).values()];
+    const place = elements.findIndex(
+      ({ name, forms }) => name === step || forms.some((form) => form.name === step),
+    );
+    const { name = "", forms = [] } = elements[place] ?? {};
+    const form = Math.max(
+      forms.findIndex((each) => each.name === step),
+      0,
+    );
+    at = forms[form]?.type ?? "";
+    return String.fromCodePoint(63 + place) + (name === step ? "" : form);
+  });
+  const text = places.join("");
+  if (namesAt(type, text).join(".") !== path) throw new Error(`${type}.${path} cannot be read back`);
+  return text;
+}
+
 const table = Object.fromEntries(
   [...ties]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([type, known]) => [type, [...known].map(([key, paths]) => `${key}:${paths}`).join(" ")]),
+    .map(([type, known]) => {
+      const shortened = (paths: string) =>
+        paths
+          .split(",")
+          .map((path) => placesOf(type, path))
+          .join(",");
+      return [type, [...known].map(([key, paths]) => `${key}:${shortened(paths)}`).join(" ")];
+    }),
 );
 writeFileSync(
   join(import.meta.dirname, "../src/fhir/r4/ties.gen.ts"),
   [
     "// Made by scripts/generate-r4-ties.ts from hl7.fhir.r4.core 4.0.1 (CC0). Do not edit.\n",
-    "/** Type or backbone path → elements that a server checks against each other, as `key:path,path`. `.*`: all that is below. */",
+    "/** Type or backbone path → elements that a server checks against each other, as `key:path,path`. A step of a path is a character for the element's place in its type, from `?` on, and the number of a form of a choice; `*`: all that is below. */",
     `export const r4Ties: Readonly<Record<string, string>> = ${JSON.stringify(table, null, 1)};\n`,
   ].join("\n"),
 );

@@ -4,6 +4,7 @@ import { elementsOf, r4ResourceTypes } from "#fhir/r4/elements";
 import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
 import { r4Search } from "#fhir/r4/search.gen";
 import { r4Ties } from "#fhir/r4/ties.gen";
+import { tiesAt } from "#policy/view/ties";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { r4Paths } from "../support/r4-paths.ts";
 
@@ -269,24 +270,22 @@ test("every error invariant of R4 is in the table of elements that are checked t
     ),
   );
   const special = errors.filter((key) => !/^(?:ele|ext|dom|ref|txt)-/u.test(key));
-  const keys = Object.values(r4Ties).flatMap((texts) =>
-    texts.split(" ").map((text) => text.slice(0, text.indexOf(":"))),
-  );
+  const keys = Object.keys(r4Ties).flatMap((type) => tiesAt(type).map(({ key }) => key));
   const tied = new Set(keys.filter((key) => key !== "bounds"));
   expect([...new Set(special)].filter((key) => !tied.has(key)).toSorted()).toEqual(
     untied.split(" ").toSorted(),
   );
   // Every step of its path leads through elements of R4.
-  for (const [type, texts] of Object.entries(r4Ties)) {
-    for (const path of texts.split(" ").flatMap((text) => text.slice(text.indexOf(":") + 1).split(","))) {
+  for (const type of Object.keys(r4Ties)) {
+    for (const path of tiesAt(type).flatMap(({ paths }) => paths)) {
       let at = [type];
-      for (const step of path.split(".").filter((step) => step !== "*")) {
+      for (const step of path.filter((step) => step !== "*")) {
         at = at.flatMap((parent) =>
           [...elementsOf(parent).values()].flatMap(({ name, forms }) =>
             forms.filter((form) => name === step || form.name === step).map((form) => form.type),
           ),
         );
-        expect(at.length, `${type}: ${path}`).toBeGreaterThan(0);
+        expect(at.length, `${type}: ${path.join(".")}`).toBeGreaterThan(0);
         if (at.includes("Resource")) break; // any resource type
       }
     }

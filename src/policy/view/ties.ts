@@ -44,20 +44,32 @@ export const isTied = (type: string, name: string): boolean =>
     return members.size > 1 && members.has(name);
   });
 
-function tiesAt(
+/** The ties of a type or backbone: the key, and the paths below the type. */
+export function tiesAt(
   type: string,
 ): readonly { readonly key: string; readonly paths: readonly (readonly string[])[] }[] {
   const text = Object.hasOwn(r4Ties, type) ? (r4Ties[type] ?? "") : "";
   const ties = text.split(" ").map((tie) => tie.split(":"));
   return ties.flatMap(([key = "", paths]) => {
     if (paths === undefined) return [];
-    const each = paths.split(",").map((path) => path.split("."));
+    const each = paths.split(",").map((path) => namesAt(type, path));
     // Each two of the bounds are a separate pair.
     if (key !== "bounds") return [{ key, paths: each }];
     return each.flatMap((path, index) =>
       index % 2 === 0 ? [{ key, paths: [path, each[index + 1] ?? path] }] : [],
     );
   });
+}
+
+/** The names of a path of `r4Ties` below a type. */
+export function namesAt(type: string, path: string): readonly string[] {
+  let at = type;
+  return Array.from(path.matchAll(/([?-~])(\d*)/gu), ([, place = "", form]) => {
+    const element = [...elementsOf(at).values()][place.charCodeAt(0) - 63];
+    const { name, type: below } = element?.forms[Number(form)] ?? { name: "", type: "" };
+    at = below;
+    return form === "" ? (element?.name ?? "") : name;
+  }).concat(path.endsWith("*") ? "*" : []);
 }
 
 interface Parts {

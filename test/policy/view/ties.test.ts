@@ -5,7 +5,7 @@ import { parsePolicyDocument } from "#policy/document";
 import type { PolicyRule } from "#policy/schema";
 import { readPath } from "#policy/view/element-path";
 import { showsAll, shownBy } from "#policy/view/shown";
-import { tiesOf } from "#policy/view/ties";
+import { tiesAt, tiesOf } from "#policy/view/ties";
 import { compileView } from "#policy/view/view";
 import { policy, rule } from "../granting.ts";
 
@@ -85,22 +85,22 @@ test("each pair that is checked together is refused by its first element alone, 
   const none = { all: false, urls: new Set<string>() };
   for (const type of Object.keys(r4Ties).filter(isResourceType)) {
     expect(tiesOf(compileView(type, showsAll, none)), type).toEqual([]);
-    for (const text of (r4Ties[type] ?? "").split(" ")) {
-      const [key = "", paths = ""] = text.split(":");
-      const first = paths.split(",").find((path) => !path.includes("*")) ?? "";
+    for (const { key, paths: names } of tiesAt(type)) {
+      const paths = names.map((path) => path.join("."));
+      const first = paths.find((path) => !path.includes("*")) ?? "";
       // A nested resource is redacted by its own rule; modifier elements are always shown.
       const isShownAnyway = (path: string) =>
         elementsOf(type).get(path.split(".")[0] ?? "")?.isModifier === true;
       if (
         first === "" ||
         first.startsWith("entry.resource") ||
-        paths.split(",").every((path) => path === first || isShownAnyway(path))
+        paths.every((path) => path === first || isShownAnyway(path))
       )
         continue;
       const ties = tiesOf(compileView(type, shownBy(readPath(first)), none));
       expect(
         ties.map((tie) => tie.key),
-        `${type} ${text}`,
+        `${type} ${key}: ${paths.join()}`,
       ).toContain(key);
     }
   }
