@@ -113,10 +113,11 @@ const derived = new Map<string, Set<string>>();
 const add = (label: string, codes: Readonly<Record<string, readonly string[]>>) => {
   for (const [system, list] of Object.entries(codes))
     for (const code of list) {
-      // the source's DIS is a code of no HL7 system, so that no Consent could name it
-      if (general.has(code) || label === "DIS") continue;
-      const key = `${label} ${system}`;
-      derived.set(key, (derived.get(key) ?? new Set()).add(code));
+      // the source's DIS is a code of no HL7 system, so that no Consent could name it; a law is no sensitivity, and
+      // its set names the sensitivity beside it
+      if (general.has(code) || label === "DIS" || label === "42CFRPart2") continue;
+      const key = `${system} ${code}`;
+      derived.set(key, (derived.get(key) ?? new Set()).add(label));
     }
 };
 const byId = new Map(valueSets.map((set) => [set.id, set]));
@@ -132,6 +133,32 @@ for (const [label, category, only] of categories) {
     add(label, { [system]: list.filter((code) => only === undefined || only.includes(code)) });
 }
 for (const [label, ranges] of Object.entries(blocks)) add(label, { [icd10cm]: ranges.flatMap(codesFrom) });
+
+const isBlock = (code: string | undefined): code is string => /^[A-Z]\d\d$/u.test(code ?? "");
+const follows = (code: string, last: string | undefined): last is string =>
+  isBlock(last) && isBlock(code) && codesFrom([last, code]).length === 2 && code.startsWith(last.charAt(0));
+
+/** A number of up to 15 digits in base 36; blocks of ICD-10-CM that follow each other as `F20-69`. */
+function shortCodes(codes: readonly string[]): string {
+  const ranges: (readonly [first: string, last: string])[] = [];
+  for (const code of codes.toSorted()) {
+    const [first, last] = ranges.at(-1) ?? [];
+    if (first !== undefined && follows(code, last)) ranges.splice(-1, 1, [first, code]);
+    else ranges.push([code, code]);
+  }
+  return ranges
+    .map(([first, last]) => {
+      if (first !== last) return `${first}-${last.slice(1)}`;
+      return /^[1-9]\d{0,14}$/u.test(first) ? Number(first).toString(36) : first;
+    })
+    .join(" ");
+}
+
+/** Labels and system → the codes with exactly these labels. */
+const grouped = Map.groupBy(
+  derived,
+  ([key, labels]) => `${[...labels].toSorted().join(",")} ${key.split(" ")[0]}`,
+);
 
 const table = (entries: readonly (readonly [string, string])[]): string =>
   entries
@@ -157,8 +184,11 @@ export const handlingCodes = "${handling.map(({ code }) => code).join(" ")}";
 export const sensitiveCodesVersion =
   "SHIFT SLS-ValueSets ${source.slice(source.indexOf("@") + 1).split(":")[0] ?? ""}, ASU SHARES 441fd6dc08f3, ICD-10-CM 2026";
 
-/** Codes that make a row sensitive: label and code system → codes. */
+/**
+ * Codes that make a row sensitive: labels and code system → codes. A number of up to 15 digits stands in base 36, and
+ * blocks of ICD-10-CM that follow each other as \`F20-69\`.
+ */
 export const sensitiveCodes: Readonly<Record<string, string>> = {
-${table([...derived].map(([key, codes]) => [key, [...codes].toSorted().join(" ")] as const))}};
+${table([...grouped].map(([key, list]) => [key, shortCodes(list.map(([code]) => code.split(" ")[1] ?? ""))] as const))}};
 `,
 );

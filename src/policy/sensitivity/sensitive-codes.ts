@@ -38,17 +38,26 @@ const sensitivitiesByCode: ReadonlyMap<string, readonly string[]> = index();
 function index(): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, readonly string[]>();
   for (const [key, codes] of Object.entries(sensitiveCodes)) {
-    const [label = "", system = ""] = key.split(" ");
-    // a law is no sensitivity; the set names the sensitivity beside it
-    if (label === "42CFRPart2") continue;
+    const [labels = "", system = ""] = key.split(" ");
     const known = plainName(system);
-    for (const listed of codes.split(" ")) {
+    for (const listed of codes.split(" ").flatMap(longCodes)) {
       const code = known === icd10cm ? icdText(listed) : listed;
       for (const name of [`${known}|${code}`, `|${code}`])
-        found.set(name, [...new Set([...(found.get(name) ?? none), label])]);
+        found.set(name, [...new Set([...(found.get(name) ?? none), ...labels.split(",")])]);
     }
   }
   return new Map([...found].map(([name, labels]) => [name, narrowest(labels)]));
+}
+
+/** The codes of a word of the table. */
+function longCodes(word: string): readonly string[] {
+  if (/^[0-9a-z]{1,10}$/u.test(word)) return [String(Number.parseInt(word, 36))];
+  const [, letter = "", first = "", last] = /^([A-Z])(\d\d)-(\d\d)$/u.exec(word) ?? [];
+  if (last === undefined) return [word];
+  return Array.from(
+    { length: Number(last) - Number(first) + 1 },
+    (_, place) => letter + String(Number(first) + place).padStart(2, "0"),
+  );
 }
 
 /** No listed code is longer: a row's code of a megabyte is not looked up by each of its beginnings. */
