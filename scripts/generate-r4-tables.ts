@@ -458,16 +458,18 @@ write("search.gen.ts", {
   ],
   r4SearchTargets: ["The types that most references may have.", searchTargets],
 });
+const roles = [owners, participants, concerned, involved];
 write("compartment.gen.ts", {
-  r4Owners: ["Type → element paths whose Patient owns the resource.", sorted(owners)],
-  r4Participants: ["Type → element paths whose Patient only took part.", sorted(participants)],
-  r4Concerned: [
-    "Types outside the patient compartment → element paths that name whom they are about.",
-    sorted(concerned),
-  ],
-  r4Involved: [
-    "Types outside the patient compartment → the other element paths that may name a patient.",
-    sorted(involved),
+  r4Compartment: [
+    "A line for each of `r4ResourceTypes`: the element paths whose Patient owns the resource, a comma, the paths whose Patient only took part; then for types outside the patient compartment the paths that name whom they are about, and the other paths that may name a patient. Commas at the end are left out.",
+    resourceTypes
+      .map((type) =>
+        roles
+          .map((role) => role[type] ?? "")
+          .join(",")
+          .replace(/,+$/u, ""),
+      )
+      .join("\n"),
   ],
 });
 write("purpose-of-use.gen.ts", {

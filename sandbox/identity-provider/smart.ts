@@ -1,5 +1,5 @@
 import { errors, type Context } from "oidc-provider";
-import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
+import { r4Owners, r4Participants } from "#fhir/r4/compartment-tables";
 import { parseScopes } from "#identity/scopes";
 import type { AppUser } from "./people.ts";
 

@@ -1,4 +1,4 @@
-import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
+import { r4Owners, r4Participants } from "#fhir/r4/compartment-tables";
 import { localParts, targetOf } from "./match/reference.ts";
 import type { Stored } from "./stored.ts";
 import { field, items } from "./values.ts";

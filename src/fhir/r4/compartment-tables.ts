@@ -1,5 +1,25 @@
-import { elementsOf } from "./elements.ts";
-import { r4Concerned, r4Involved, r4Owners, r4Participants } from "./compartment.gen.ts";
+import { r4Compartment } from "./compartment.gen.ts";
+import { elementsOf, r4ResourceTypes } from "./elements.ts";
+
+const lines = r4Compartment.split("\n").map((line) => line.split(","));
+
+/** Type → element paths, by their place in a line of the table. */
+const column = (place: number): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    r4ResourceTypes.flatMap((type, line) => {
+      const list = lines[line]?.[place] ?? "";
+      return list === "" ? [] : [[type, list]];
+    }),
+  );
+
+/** Type → element paths whose Patient owns the resource. */
+export const r4Owners = column(0);
+/** Type → element paths whose Patient only took part. */
+export const r4Participants = column(1);
+/** Types outside the patient compartment → element paths that name whom they are about. */
+export const r4Concerned = column(2);
+/** Types outside the patient compartment → the other element paths that may name a patient. */
+export const r4Involved = column(3);
 
 const paths = (
   table: Readonly<Record<string, string>>,

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { test } from "vitest";
 import { allConcernedBy, concernedBy } from "#fhir/r4/concerned-patients";
 import type { JsonObject } from "#fhir/json/json";
-import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
+import { r4Owners, r4Participants } from "#fhir/r4/compartment-tables";
 import { noSharedData } from "../../phi/shared-data.ts";
 
 const base = "https://origin.example/fhir";

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { isReading, readInteraction } from "#fhir/interaction";
 import type { OriginBody, OriginQuestion, PagePlace } from "#fhir/ports";
-import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
+import { r4Owners, r4Participants } from "#fhir/r4/compartment-tables";
 import { elementsOf } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { gather } from "#gateway/read/gather";
