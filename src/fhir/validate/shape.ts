@@ -1,4 +1,5 @@
 import { type R4Element, elementsOf, isPrimitive, isResourceType, r4ResourceTypes } from "#fhir/r4/elements";
+import { r4OpenTypes } from "#fhir/r4/elements.gen";
 import { r4Codes } from "#fhir/r4/structure.gen";
 
 /** The permitted value under a name of a JSON object, by R4's definition of its type. */
@@ -100,7 +101,8 @@ function bindingOf(number: number): ValueSetBinding {
   const codes = new Set<string>();
   let system = "";
   for (const word of words) {
-    if (word === "*") for (const type of r4ResourceTypes) codes.add(type);
+    const types = word === "*" ? r4ResourceTypes : word === "+" ? r4OpenTypes : undefined;
+    if (types !== undefined) for (const type of types) codes.add(type);
     else if (word.includes(":")) system = `${word}|`; // a system's URL; no code in R4's lists has a colon
     else codes.add(system + word);
   }
