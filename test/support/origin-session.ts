@@ -1,5 +1,6 @@
 import type { OriginAnswer, OriginQuestion, Origins, OriginTraits } from "#fhir/ports";
 import type { Answered, OriginRefusal } from "#gateway/origin/forward";
+import type { HeldBytes } from "#gateway/origin/held-bytes";
 import { OriginSession } from "#gateway/origin/origin-session";
 import { instant, type Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
@@ -19,6 +20,7 @@ export function sessionOf(
     at = instant(0),
     base = "https://api.example/v1/fhir/main",
     send = async () => undefined,
+    held,
     traits = {
       transactions: "atomic",
       honoursIfMatchOnDelete: true,
@@ -29,6 +31,7 @@ export function sessionOf(
     readonly at?: Instant;
     readonly base?: string;
     readonly send?: Origins["send"];
+    readonly held?: HeldBytes;
     readonly traits?: OriginTraits;
   } = {},
 ): OriginSession {
@@ -38,7 +41,7 @@ export function sessionOf(
     open: async () => undefined,
     send,
   };
-  return new OriginSession(origins, {
+  const setting = {
     name: "main",
     base,
     at,
@@ -46,7 +49,8 @@ export function sessionOf(
     client: "test",
     consents: noConsents,
     leases: noLeases,
-  });
+  };
+  return new OriginSession(origins, setting, undefined, held);
 }
 
 function answerOf(answer: Result<Answered, OriginRefusal>): OriginAnswer {

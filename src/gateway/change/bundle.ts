@@ -88,6 +88,7 @@ export async function answerBundle(
     isWhole ? decidedParts({ interaction: "transaction" }, status, origin) : [];
   if (result !== undefined) return ok({ kind, parts: [...parts, ...decided(faceOf(result).status)], result });
   if (parts.length > 0) await record.noteParts(parts);
+  origin.held.neverThrow(); // an entry without room is refused alone
   const answered = async (): Promise<BundleOutcome> => {
     await readAll(entries, permission, links, isWhole);
     return { kind, parts: decided(200), result: entries.map((entry) => entry.outcome), readAgain };
@@ -292,7 +293,7 @@ async function readAll(
     // An answer without room is dropped at once: fifty answers of 8 MiB are more than an isolate has.
     for (const { outcome } of some) {
       const { disclosure } = outcome.answer ?? {};
-      if (disclosure !== undefined && !outcome.origin.held.takeAfterWrite(bytesOf(disclosure)))
+      if (disclosure !== undefined && !outcome.origin.held.take(bytesOf(disclosure)))
         outcome.refuse({ reason: "answer_too_large" });
     }
   }
@@ -359,7 +360,7 @@ async function showAll(entries: readonly Entry[], permission: Permission, isWhol
       return readsLeft < 0 ? err({ reason: "answer_unavailable" }) : origin.read(question);
     });
     const disclosure = shown.ok ? shown.value : undefined;
-    if (disclosure !== undefined && origin.held.takeAfterWrite(bytesOf(disclosure)))
+    if (disclosure !== undefined && origin.held.take(bytesOf(disclosure)))
       outcome.answer = { ...answer, disclosure, etag: tagOf(disclosure, permission.policy.digest) };
     // the answer to a transaction is held as a whole
     if (isWhole && end.done.body !== undefined) origin.held.give(end.done.body.length);

@@ -161,6 +161,6 @@ function doneBy(
   const known = said ?? id;
   if (known === undefined || !isId(known)) return status === 201 ? ok({ ...unseen, id: undefined }) : unfit;
   const body = isShown && stored !== undefined ? utf8(JSON.stringify(stored)) : undefined;
-  const hasRoom = body !== undefined && held.takeAfterWrite(body.length);
+  const hasRoom = body !== undefined && held.take(body.length);
   return ok({ ...unseen, id: known, version: place?.version, body: hasRoom ? body : undefined });
 }

@@ -11,7 +11,7 @@ const treeFactor = 10;
 
 /**
  * The memory budget of a request: all its questions, plans, rows and answers share it. Without room in the isolate's
- * shared memory the takers throw {@link MemoryBusy}, a fault: 503, and the request may be repeated.
+ * shared memory the takers throw {@link MemoryBusy}, a fault: 503, and the request may be repeated. A write ends that.
  */
 export class HeldBytes {
   readonly #claim: Pick<MemoryClaim, "hold"> | undefined;
@@ -20,6 +20,7 @@ export class HeldBytes {
   #trees = 0;
   #lacksPlans = false;
   #isSending = false;
+  #mayThrow = true;
 
   /** @param claim of the request in the memory of its isolate. */
   constructor(claim?: Pick<MemoryClaim, "hold">) {
@@ -29,8 +30,7 @@ export class HeldBytes {
   /** @returns whether there is room. Without room nothing is taken. */
   take(bytes: number): boolean {
     if (this.#bytes + this.#unjudged + bytes > bytesMax) return false;
-    this.#hold(this.#bytes + bytes, this.#trees);
-    return true;
+    return this.#hold(this.#bytes + bytes, this.#trees);
   }
 
   /**
@@ -47,14 +47,9 @@ export class HeldBytes {
     this.#unjudged -= bytes;
   }
 
-  /** As {@link take}, for what follows a write that was sent: the isolate's lack of room is no fault then. */
-  takeAfterWrite(bytes: number): boolean {
-    try {
-      return this.take(bytes);
-    } catch (fault) {
-      if (fault instanceof MemoryBusy) return false;
-      throw fault;
-    }
+  /** A write is sent: from here on the isolate's lack of room is no fault, since a repeated request would send it again. */
+  neverThrow(): void {
+    this.#mayThrow = false;
   }
 
   /** As {@link take}, for the plan of a write. */
@@ -79,8 +74,7 @@ export class HeldBytes {
   /** As {@link take}, for a resource as a tree. @param bytes its source bytes. */
   takeTree(bytes: number): boolean {
     if (this.#trees + bytes > treesMax) return false;
-    this.#hold(this.#bytes, this.#trees + bytes);
-    return true;
+    return this.#hold(this.#bytes, this.#trees + bytes);
   }
 
   giveTrees(bytes: number): void {
@@ -112,8 +106,14 @@ export class HeldBytes {
     if (!this.#isSending) this.#hold(0, 0);
   }
 
-  #hold(bytes: number, trees: number): void {
-    this.#claim?.hold(bytes + treeFactor * trees);
+  #hold(bytes: number, trees: number): boolean {
+    try {
+      this.#claim?.hold(bytes + treeFactor * trees);
+    } catch (fault) {
+      if (this.#mayThrow || !(fault instanceof MemoryBusy)) throw fault;
+      return false;
+    }
     [this.#bytes, this.#trees] = [bytes, trees];
+    return true;
   }
 }

@@ -4,9 +4,11 @@ import { readJson } from "#fhir/json/json";
 import type { PendingDisclosure } from "#gateway/admission/release-gate";
 import { answerBundle } from "#gateway/change/bundle";
 import { answerBytesMax, clearEntries } from "#gateway/change/entry-outcome";
+import { HeldBytes } from "#gateway/origin/held-bytes";
 import type { Part } from "#gateway/record/parts";
 import { parseScopes } from "#identity/scopes";
 import { err, ok } from "#kernel/result";
+import { MemoryBusy } from "#limits/shared-memory";
 import { compilePolicy } from "#policy/compile";
 import { policy, rule } from "../../policy/granting.ts";
 import { sessionOf } from "../../support/origin-session.ts";
@@ -42,6 +44,7 @@ async function post(
   stillGood: () => boolean = () => true,
   prefer: string | null = null,
   row: object = large,
+  memory?: (bytes: number, sent: number) => void,
 ) {
   const scopes = parseScopes("system/*.cruds");
   const json = readJson(bytes({ resourceType: "Bundle", type, entry }));
@@ -56,13 +59,14 @@ async function post(
   };
   const permission = {
     policy: compilePolicy(
-      policy(rule(["Observation"], "everything", { interactions: ["read", "search", "create"] })),
+      policy(rule(["Observation", "Patient"], "everything", { interactions: ["read", "search", "create"] })),
       "sha256:test",
     ),
     access: { scopes: scopes.value, patient: undefined },
   };
   const session = sessionOf(ask, {
     base,
+    held: new HeldBytes({ hold: (bytes) => memory?.(bytes, sent.length) }),
     send: async (_origin, { method, path, body: whole }) => {
       sent.push(`${method} ${path}`);
       const stored = { response: { status: "201 Created", location: `${origin}/Observation/new` } };
@@ -77,6 +81,21 @@ async function post(
       };
     },
   });
+  if (memory !== undefined)
+    session.judgeBy({
+      expected: async () => true,
+      resolve: async () => ok(new Set()),
+      denyingOf: async () => 0,
+      relate: async () => ok(undefined),
+      coverRelation: async () => ok(undefined),
+      permitting: undefined,
+      stand: async () => true,
+      // as if each write filed a Consent: the writes behind it are planned anew
+      get generation() {
+        return sent.length;
+      },
+      judgeAnew: () => undefined,
+    });
   const gate = {
     stillGood: async () => (stillGood() ? ok(undefined) : err({ reason: "client_denied" as const })),
     spendNames: async () => ok(undefined),
@@ -150,3 +169,27 @@ test("a transaction reads at most fifty resources that the origin's answer does 
   expect([new Set(statuses), shown, asked]).toEqual([new Set(["201"]), 50, 50]);
   expect((await post("transaction", creates)).asked).toBe(0);
 });
+
+test.for(["batch", "transaction"] as const)(
+  "an isolate without memory after the writes of a %s refuses entries alone: a done write is answered and on record",
+  async (type, { expect }) => {
+    const search = { request: { method: "GET", url: "Observation?patient.gender=female" } };
+    const patient = { resourceType: "Patient", id: "a", gender: "female" };
+    const found = {
+      resourceType: "Bundle",
+      type: "searchset",
+      entry: [{ resource: patient, search: { mode: "match" } }],
+    };
+    let held = 0;
+    const memory = (bytes: number, sent: number) => {
+      if (sent > 0 && bytes > held) throw new MemoryBusy();
+      held = bytes;
+    };
+    const entries = [create, create, search];
+    const { statuses, recorded } = await post(type, entries, () => true, null, found, memory);
+    const done = type === "batch" ? 1 : 2;
+    expect(statuses.slice(0, done)).toEqual(["201", "201"].slice(0, done));
+    for (const status of statuses.slice(done)) expect(status).toMatch(/^[45]/u);
+    expect(recorded.filter(({ kind }) => kind === "write")).toHaveLength(done);
+  },
+);
