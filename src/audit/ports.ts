@@ -52,7 +52,8 @@ export interface ProofUse {
   readonly jkt: string;
   readonly id: string;
   readonly made: Instant;
-  /** The home of the client whose key it is. */
+  /** The client whose key it is, and its home. */
+  readonly client?: string | undefined;
   readonly home?: Home | undefined;
 }
 

@@ -52,17 +52,17 @@ export function senderOf(
   spread: number,
 ): Sender {
   const home = client?.home?.region;
-  if (jkt !== undefined) return { kind: "key", jkt, home };
+  if (jkt !== undefined) return { kind: "key", jkt, client: client?.id, home };
   return client === undefined
     ? { kind: "address", address, continent }
     : { kind: "client", client: client.id, turn, spread, home, continent };
 }
 
-/** A proof with the home of the client whose key it is: there is the log that takes the proof once. */
+/** A proof with the client whose key it is, and its home: there is the log that takes the proof once. */
 export const proofAtHome = (
   proof: ProofUse | undefined,
-  client: { readonly home?: Home | undefined } | undefined,
-): ProofUse | undefined => proof && { ...proof, home: client?.home };
+  client: { readonly id: string; readonly home?: Home | undefined } | undefined,
+): ProofUse | undefined => proof && { ...proof, client: client?.id, home: client?.home };
 
 /**
  * `Phylax-Receipt` of an answer: the place of its first record. A refusal that was only counted has no

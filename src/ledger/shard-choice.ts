@@ -21,7 +21,13 @@ import { nearestRegions } from "./nearest-regions.ts";
  * digits, at least eight: the same for all requests of an isolate's turn.
  */
 export type Sender =
-  | { readonly kind: "key"; readonly jkt: string; readonly home?: Region | undefined }
+  | {
+      readonly kind: "key";
+      readonly jkt: string;
+      /** Whose key it is: the key alone decides the log. */
+      readonly client?: string | undefined;
+      readonly home?: Region | undefined;
+    }
   | {
       readonly kind: "client";
       readonly client: string;

@@ -52,7 +52,7 @@ test("a proof that is known only after a first record is still used up", async (
 test("a record goes with its sender's key, else with its client, else with its address", () => {
   const request = { id: "request", address: "192.0.2.1" };
   const app = { id: "app" };
-  expect(senderOf(request, app, "thumbprint", 4)).toEqual({ kind: "key", jkt: "thumbprint" });
+  expect(senderOf(request, app, "thumbprint", 4)).toEqual({ kind: "key", jkt: "thumbprint", client: "app" });
   const byClient = { kind: "client", client: "app", turn: "request", spread: 4 };
   expect(senderOf(request, app, undefined, 4)).toEqual(byClient);
   // all records of a request go by its turn
@@ -67,10 +67,11 @@ test("a key's record goes to its client's home, and every other record says wher
   const request = { id: "request", address: "192.0.2.1", continent: "EU" };
   const home = { region: "enam", since: undefined } as const;
   const app = { id: "app", home };
-  expect(senderOf(request, app, "thumbprint", 4)).toEqual({ kind: "key", jkt: "thumbprint", home: "enam" });
+  const byKey = { kind: "key", jkt: "thumbprint", client: "app", home: "enam" };
+  expect(senderOf(request, app, "thumbprint", 4)).toEqual(byKey);
   expect(senderOf(request, app, undefined, 4)).toMatchObject({ home: "enam", continent: "EU" });
   expect(senderOf(request, undefined, undefined, 4)).toEqual({ ...byAddress, continent: "EU" });
-  expect(proofAtHome(proof, app)).toEqual({ ...proof, home });
+  expect(proofAtHome(proof, app)).toEqual({ ...proof, client: "app", home });
   expect(proofAtHome(undefined, app)).toBeUndefined();
 });
 

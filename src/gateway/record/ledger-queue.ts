@@ -21,7 +21,7 @@ const clientPart = 1 / 2;
 const longestMilliseconds = 20_000;
 
 interface Wait {
-  /** Undefined of an append whose sender is no client with a certificate. */
+  /** Undefined of an append whose sender is no proven client. */
   readonly client: string | undefined;
   readonly bytes: number;
   readonly until: Instant;
@@ -69,7 +69,7 @@ export class LedgerQueue {
     return {
       record: (events, sender) =>
         counted("client" in sender ? sender.client : undefined, ledger.record(events, sender)),
-      recordOnce: (events, proof) => counted(undefined, ledger.recordOnce(events, proof)),
+      recordOnce: (events, proof) => counted(proof.client, ledger.recordOnce(events, proof)),
     };
   }
 

@@ -99,6 +99,14 @@ test("one client fills half of the queue, by appends, by answers and by their by
   byAppends.admitClient("other");
   byAppends.admit();
 
+  const byKeys = new LedgerQueue(() => now);
+  const ofKeys = byKeys.counted(slowLedger().sink);
+  for (let n = 0; n < 128; n += 1) {
+    void ofKeys.recordOnce([], { ...proof, client: "greedy" });
+    void ofKeys.record([], { kind: "key", jkt: "j", client: "greedy" });
+  }
+  expect(() => byKeys.admitClient("greedy"), "with a key").toThrow(LedgerBusy);
+
   const byAnswers = new LedgerQueue(() => now);
   const never = () => new Promise<never>(() => {});
   for (let n = 0; n < 256; n += 1) void byAnswers.holding(0, "greedy", never);
