@@ -41,11 +41,11 @@ export interface Asking extends Resolving {
   readonly held: HeldBytes;
   /** Around each row that the decision reads. */
   readonly barrier: RowBarrier;
+  traits(): Promise<OriginTraits | undefined>;
 }
 
 /** The part of a session with an origin that judges the rows of an answer. */
 export interface RowReader extends Asking {
-  traits(): Promise<OriginTraits | undefined>;
   readonly names: NamedPatients;
   basesAt(origin: FhirBase): NamedBases;
 }

@@ -157,7 +157,8 @@ export class OriginSession extends OriginCalls implements RowReader {
   /** Asks in this session's name for the Consents by which its rows are judged. */
   apart(): Asking {
     const ask = (question: OriginQuestion) => super.ask(question);
-    return { ...nothingToResolve, held: new HeldBytes(), barrier: this.barrier, ask };
+    const traits = () => this.traits();
+    return { ...nothingToResolve, held: new HeldBytes(), barrier: this.barrier, ask, traits };
   }
 
   /**

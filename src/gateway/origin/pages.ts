@@ -100,19 +100,21 @@ export async function eachPage(
   take: (page: RowsOfPage, room: number) => "next" | "end" | "too many",
   rowBytesMax?: number,
 ): Promise<RowsRefusal | undefined> {
-  let [next, room]: [OriginQuestion, number] = [question, Number.POSITIVE_INFINITY];
+  let [next, room, matches]: [OriginQuestion, number, number] = [question, Number.POSITIVE_INFINITY, 0];
   for (let page = 1; page <= pagesMax; page += 1) {
     const read = await rowsOf(next, origin, judge, rowBytesMax);
     // A server without the type has no such row.
     if (!read.ok) return read.error.reason === "type_not_at_origin" ? undefined : read.error;
+    matches += read.value.matches;
     if (page === 1 && read.value.next !== undefined) room = Math.floor((pagesMax * read.value.matches) / 2);
     const taken = take(read.value, room);
     if (taken === "too many") return { reason: "too_many_rows" };
     if (taken === "end") return undefined;
-    if (read.value.next === undefined)
-      return page === 1 && !read.value.hasLinks && (await isCutShort(question, read.value.matches, origin))
-        ? { reason: "too_many_rows" }
-        : undefined;
+    if (read.value.next === undefined) {
+      const isCut =
+        (read.value.total ?? 0) > matches || (page === 1 && (await isCutShort(question, read.value, origin)));
+      return isCut ? { reason: "too_many_rows" } : undefined;
+    }
     const link = linkBelow(read.value.base, read.value.next);
     if (link === undefined) return { reason: "answer_link_outside_origin" };
     next = { link };
@@ -124,9 +126,14 @@ export async function eachPage(
  * Answers whether a server without paging links left rows out: an answer of exactly so many rows as were asked for is
  * asked again for twice as many. A question by ids has as many rows at most.
  */
-async function isCutShort(question: FhirQuestion, matches: number, origin: Asking): Promise<boolean> {
+async function isCutShort(
+  question: FhirQuestion,
+  { matches, hasLinks }: RowsOfPage,
+  origin: Asking,
+): Promise<boolean> {
   const { query } = question;
   if (matches !== countIn(query) || /(?:^|&)_id=/u.test(query)) return false;
+  if ((await origin.traits())?.capabilities.pageLinks ?? hasLinks) return false;
   const more = await rowsOf({ ...question, query: withCount(query, 2 * matches) }, origin, nothing);
   return !more.ok || more.value.matches > matches;
 }
@@ -138,6 +145,8 @@ interface RowsOfPage extends Rows {
   readonly matches: number;
   readonly next: string | undefined;
   readonly hasLinks: boolean;
+  /** The matches of all pages, as the origin counts them. */
+  readonly total: number | undefined;
 }
 
 /**
@@ -184,6 +193,5 @@ async function rowsOf(
   const taker = { needs: needs && needsOf, take };
   const read = await readOriginPage<RowsRefusal>(body, taker, origin);
   if (!read.ok) return read;
-  const { next, hasLinks } = read.value;
-  return ok({ rows, base, bytes: held, matches, next, hasLinks });
+  return ok({ ...read.value, rows, base, bytes: held, matches });
 }

@@ -16,6 +16,7 @@ const of = (id: string, patient: object, more: object = {}) => ({
   patient,
   ...more,
 });
+const noTraits = async () => undefined;
 const to = (patient: string) => ({ reference: `Patient/${patient}` });
 
 /** An origin with these pages of rows, and the questions that it got. */
@@ -34,7 +35,7 @@ function origin(...pages: readonly (readonly object[] | "down")[]) {
     return ok({ kind: "answered", body, base } as const);
   };
   return {
-    asking: { ...nothingToResolve, ask, held: new HeldBytes(), barrier: new RowBarrier() },
+    asking: { ...nothingToResolve, ask, held: new HeldBytes(), barrier: new RowBarrier(), traits: noTraits },
     questions,
   };
 }
@@ -64,7 +65,7 @@ const having = (
     return ok({ kind: "answered", body, base } as const);
   };
   return {
-    asking: { ...nothingToResolve, ask, held: new HeldBytes(), barrier: new RowBarrier() },
+    asking: { ...nothingToResolve, ask, held: new HeldBytes(), barrier: new RowBarrier(), traits: noTraits },
     questions,
   };
 };
@@ -251,8 +252,43 @@ test("an origin that ignores the criterion is asked three times, however many th
         ask,
         held: new HeldBytes(),
         barrier: new RowBarrier(),
+        traits: noTraits,
       }),
     ).toBeUndefined();
     expect(questions).toBe(3);
   }
+});
+
+/** An origin without paging links that has these Consents of a patient, and sends so many of them at most. */
+function cutting(count: number, max: number, frame: (rows: number) => object, pageLinks?: boolean) {
+  const all = Array.from({ length: count }, (_, n) => of(`c${n}`, to("a")));
+  const ask = async (question: OriginQuestion) => {
+    const asked = "query" in question ? Number(/_count=(\d+)/u.exec(question.query)?.[1]) : 0;
+    const entry = all.slice(0, Math.min(asked, max)).map((resource) => ({ resource }));
+    const bundle = { resourceType: "Bundle", type: "searchset", entry, ...frame(entry.length) };
+    const body = (async function* () {
+      yield ok(utf8(JSON.stringify(bundle)));
+    })();
+    return ok({ kind: "answered", body, base } as const);
+  };
+  const traits = async () => ({
+    transactions: undefined,
+    honoursIfMatchOnDelete: false,
+    acceptsSearchInUrl: false,
+    capabilities: { pageLinks },
+  });
+  const asking = { ...nothingToResolve, ask, held: new HeldBytes(), barrier: new RowBarrier(), traits };
+  return consentsAtOrigin(["a"], asking);
+}
+
+test("an origin that leaves Consents out without a paging link lets none through: by its entry, or by its total", async ({
+  expect,
+}) => {
+  const link = [{ relation: "self", url: base }];
+  const unread = [expect.objectContaining({ consent: "a/unread" })];
+  expect(await cutting(230, 1_000, (total) => ({ total, link }), false)).toEqual(unread);
+  expect(await cutting(230, 100, () => ({ total: 230 }))).toEqual(unread);
+  expect(await cutting(230, 100, () => ({ total: 230, link }))).toEqual(unread);
+  expect(await cutting(99, 1_000, (total) => ({ total, link }), false)).toHaveLength(99);
+  expect(await cutting(200, 1_000, (total) => ({ total, link }), false)).toHaveLength(200);
 });

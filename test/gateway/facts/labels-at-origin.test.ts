@@ -46,6 +46,7 @@ async function labelled(asker: Asker, at: number, rows: readonly JsonObject[] = 
     },
     held: new HeldBytes(),
     barrier: new RowBarrier(),
+    traits: async () => undefined,
   };
   const labels = new LabelsAtOrigin(asker, instant(at));
   const { book } = labels;

@@ -32,6 +32,7 @@ const originOf = (visible: readonly boolean[], size: number) => ({
   ...nothingToResolve,
   held: new HeldBytes(),
   barrier: new RowBarrier(),
+  traits: async () => undefined,
 });
 const question = { path: "Patient", query: "" };
 const isVisible = (row: JsonObject) => property(row, "active") === true;

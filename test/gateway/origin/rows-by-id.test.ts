@@ -28,6 +28,7 @@ test("resources that are too large for an answer count as absent, and hide none 
     },
     held: new HeldBytes(),
     barrier: new RowBarrier(),
+    traits: async () => undefined,
   };
   const keeps = (row: Parameters<typeof textAt>[0]) => {
     found.add(textAt(row, "id") ?? "");
