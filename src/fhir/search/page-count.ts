@@ -2,6 +2,9 @@
 const countDefault = 100;
 export const countMax = 1_000;
 
+/** Rows of the longest page that is asked for in place of a paging link: a page of the origin has 32 MiB at most. */
+export const grownMax = 4_096;
+
 export const pageCount = (requested: number | undefined): number =>
   Math.min(requested ?? countDefault, countMax);
 

@@ -100,8 +100,10 @@ async function consentsBySearch(
     }
     return false; // the compiled form alone is retained
   };
-  const failed = await eachPage(question, origin, { keeps }, pagesMax, ({ matches }) => {
+  const failed = await eachPage(question, origin, { keeps }, pagesMax, ({ matches, isLonger }) => {
     isRead = true;
+    // Where a server without paging links ends its longest page is unknown: a denial might be missing behind the end.
+    if (isLonger && matches > 0) return "too many";
     hasUnread = understood < matches;
     understood = 0;
     isDivided ||= found.size > readableMax.consents || characters > readableMax.characters;

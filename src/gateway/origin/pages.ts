@@ -1,10 +1,10 @@
 import type { FhirBase } from "#fhir/r4/reference";
 import { readEntry } from "#fhir/bundle";
 import type { EntryBytes } from "#fhir/json/entry-splitter";
-import type { JsonObject } from "#fhir/json/json";
+import { textAt, type JsonObject } from "#fhir/json/json";
 import { linkBelow } from "#fhir/origin-link";
 import type { FhirQuestion, OriginQuestion } from "#fhir/ports";
-import { countIn, withCount } from "#fhir/search/page-count";
+import { countIn, countMax, grownMax, withCount } from "#fhir/search/page-count";
 import { err, ok, type Result } from "#kernel/result";
 import type { RowNeeds } from "#policy/row-needs";
 import type { Asking, RowsRefusal } from "./asking.ts";
@@ -87,7 +87,7 @@ export async function visitRows(
 }
 
 /**
- * Reads the pages of a search until one has no next page.
+ * Reads the pages of a search until one has no next page. A server without paging links is asked again for more rows.
  *
  * @param take a page, and the rows for which a search of several pages has room: half of the rows of so many pages.
  * `end`: no further page is needed.
@@ -100,49 +100,65 @@ export async function eachPage(
   take: (page: RowsOfPage, room: number) => "next" | "end" | "too many",
   rowBytesMax?: number,
 ): Promise<RowsRefusal | undefined> {
-  let [next, room, matches]: [OriginQuestion, number, number] = [question, Number.POSITIVE_INFINITY, 0];
+  let [next, room, sent]: [OriginQuestion, number, number] = [question, Number.POSITIVE_INFINITY, 0];
+  let judged: ReadonlySet<string> | undefined;
   for (let page = 1; page <= pagesMax; page += 1) {
-    const read = await rowsOf(next, origin, judge, rowBytesMax);
+    const read = await rowsOf(next, origin, judge, rowBytesMax, judged);
+    // A server may refuse a long page by any status: no such refusal says that there are no rows.
+    if (!read.ok && judged !== undefined) break;
     // A server without the type has no such row.
     if (!read.ok) return read.error.reason === "type_not_at_origin" ? undefined : read.error;
-    matches += read.value.matches;
-    if (page === 1 && read.value.next !== undefined) room = Math.floor((pagesMax * read.value.matches) / 2);
-    const taken = take(read.value, room);
-    if (taken === "too many") return { reason: "too_many_rows" };
+    const { value } = read;
+    if (page === 1 && value.next !== undefined) room = Math.floor((pagesMax * value.matches) / 2);
+    const taken = take(value, room);
     if (taken === "end") return undefined;
-    if (read.value.next === undefined) {
-      const isCut =
-        (read.value.total ?? 0) > matches || (page === 1 && (await isCutShort(question, read.value, origin)));
-      return isCut ? { reason: "too_many_rows" } : undefined;
+    if (taken === "too many") break;
+    sent += value.sent;
+    if (value.next === undefined) {
+      const longer = await longerThan(question, next, value, origin);
+      if (longer === undefined && (value.total ?? 0) <= sent) return undefined;
+      if (longer === undefined || longer === "cut") break;
+      [next, judged, sent] = [longer, new Set([...(judged ?? []), ...value.keys]), 0];
+    } else {
+      const link = linkBelow(value.base, value.next);
+      if (link === undefined) return { reason: "answer_link_outside_origin" };
+      next = { link };
     }
-    const link = linkBelow(read.value.base, read.value.next);
-    if (link === undefined) return { reason: "answer_link_outside_origin" };
-    next = { link };
   }
   return { reason: "too_many_rows" };
 }
 
+// Few, so that the number of questions says little about hidden rows.
+const longerCounts = [countMax, grownMax];
+
 /**
- * Answers whether a server without paging links left rows out: an answer of exactly so many rows as were asked for is
- * asked again for twice as many. A question by ids has as many rows at most.
+ * The question for more rows, if a server without paging links may have left rows out: its answer has exactly so many
+ * rows as were asked for. A question by ids has as many rows at most.
  */
-async function isCutShort(
-  question: FhirQuestion,
-  { matches, hasLinks }: RowsOfPage,
+async function longerThan(
+  first: FhirQuestion,
+  asked: OriginQuestion,
+  { sent, hasLinks, isLonger }: RowsOfPage,
   origin: Asking,
-): Promise<boolean> {
-  const { query } = question;
-  if (matches !== countIn(query) || /(?:^|&)_id=/u.test(query)) return false;
-  if ((await origin.traits())?.capabilities.pageLinks ?? hasLinks) return false;
-  const more = await rowsOf({ ...question, query: withCount(query, 2 * matches) }, origin, nothing);
-  return !more.ok || more.value.matches > matches;
+): Promise<FhirQuestion | "cut" | undefined> {
+  const count = "query" in asked ? countIn(asked.query) : undefined;
+  if (count === undefined || /(?:^|&)_id=/u.test(first.query)) return undefined;
+  // A server without links that has a longest page, a hundred rows or a multiple, cuts the list there.
+  if (isLonger && sent < count) return sent % 100 === 0 && sent !== countIn(first.query) ? "cut" : undefined;
+  if (sent !== count || ((await origin.traits())?.capabilities.pageLinks ?? hasLinks)) return undefined;
+  const longer = longerCounts.find((each) => each > count);
+  return longer === undefined ? "cut" : { ...first, query: withCount(first.query, longer) };
 }
 
-const nothing: RowJudge = { keeps: () => false };
-
 interface RowsOfPage extends Rows {
-  /** The number of matches, retained or not. */
+  /** The number of matches that no shorter answer had, retained or not. */
   readonly matches: number;
+  /** The number of all matches. */
+  readonly sent: number;
+  /** `Type/id` of the matches. */
+  readonly keys: readonly string[];
+  /** A shorter answer came before. */
+  readonly isLonger: boolean;
   readonly next: string | undefined;
   readonly hasLinks: boolean;
   /** The matches of all pages, as the origin counts them. */
@@ -152,15 +168,19 @@ interface RowsOfPage extends Rows {
 /**
  * The readable, retained matches of a page, and the origin's own link to the next page. Rows that are not
  * retained hold no bytes. A row for which the judge throws is not retained.
+ *
+ * @param judged `Type/id` of the matches of shorter answers: they are passed over.
  */
 async function rowsOf(
   question: OriginQuestion,
   origin: Asking,
   { needs, keeps }: RowJudge,
   rowBytesMax = Number.POSITIVE_INFINITY,
+  judged?: ReadonlySet<string>,
 ): Promise<Result<RowsOfPage, RowsRefusal>> {
   const rows: JsonObject[] = [];
-  let [matches, held] = [0, 0];
+  const keys: string[] = [];
+  let [sent, matches, held] = [0, 0, 0];
   const answer = await origin.ask(question);
   if (!answer.ok) return answer;
   const { body, base } = answer.value;
@@ -176,13 +196,19 @@ async function rowsOf(
     const entry = entryIn(bytes);
     if (!entry.ok || entry.value.mode !== "match") return undefined;
     const { resource } = entry.value;
+    if (judged?.has(keyOf(resource)) === true) return undefined;
     return barrier.judge(resource, () => needs?.(resource, base), undefined);
   };
   const take = (bytes: EntryBytes): RowsRefusal | undefined => {
     const entry = entryIn(bytes);
     if (!entry.ok) return { reason: `answer_${entry.error.reason}` };
-    if (entry.value.mode === "match" || entry.value.mode === "unreadable") matches += 1;
+    if (entry.value.mode !== "match" && entry.value.mode !== "unreadable") return undefined;
+    sent += 1;
+    const key = entry.value.mode === "match" ? keyOf(entry.value.resource) : "";
+    if (judged?.has(key) === true) return undefined;
+    matches += 1;
     if (entry.value.mode !== "match") return undefined;
+    if (key !== "") keys.push(key);
     const { resource } = entry.value;
     if (!barrier.judge(resource, () => keeps(resource, base), false)) return undefined;
     if (!origin.held.takeTree(bytes.length)) return { reason: "too_many_rows" };
@@ -193,5 +219,11 @@ async function rowsOf(
   const taker = { needs: needs && needsOf, take };
   const read = await readOriginPage<RowsRefusal>(body, taker, origin);
   if (!read.ok) return read;
-  return ok({ ...read.value, rows, base, bytes: held, matches });
+  return ok({ ...read.value, rows, base, bytes: held, matches, sent, keys, isLonger: judged !== undefined });
+}
+
+/** `Type/id`; empty: the row has no id, and is judged in each answer. */
+function keyOf(row: JsonObject): string {
+  const id = textAt(row, "id");
+  return id === undefined ? "" : `${textAt(row, "resourceType")}/${id}`;
 }

@@ -3,7 +3,7 @@ import type { ListType, SearchFrame } from "#fhir/bundle";
 import type { AheadReader, EntryBytes } from "#fhir/json/entry-splitter";
 import { grownLink, linkBelow, pageAt, resized } from "#fhir/origin-link";
 import type { FhirQuestion, OriginBody, OriginQuestion, PagePlace } from "#fhir/ports";
-import { countIn, countMax } from "#fhir/search/page-count";
+import { countIn, countMax, grownMax } from "#fhir/search/page-count";
 import { err, ok, type Result } from "#kernel/result";
 import type { DecidingRow } from "#phi/additional-patients";
 import type { CutEntry } from "#phi/bytes/row-cutter";
@@ -181,9 +181,6 @@ async function fillFrom<P extends Fillable>(
     return isBefore ? err({ reason: "page_link_target_absent" }) : ok({ page, next: at });
   }
 }
-
-// Rows of the longest page that is asked for in place of a paging link: a page of the origin has 32 MiB at most.
-const grownMax = 4_096;
 
 /**
  * The place behind an answer without a link to a next page. Some servers give no links, and state the rows of the page

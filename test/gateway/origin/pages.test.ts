@@ -6,7 +6,8 @@ import type { OriginQuestion } from "#fhir/ports";
 import { allRows, isUnknownAtOrigin, visitRows } from "#gateway/origin/pages";
 import { HeldBytes } from "#gateway/origin/held-bytes";
 import { nothingToResolve } from "#gateway/origin/asking";
-import { ok } from "#kernel/result";
+import { err, ok } from "#kernel/result";
+import { countIn } from "#fhir/search/page-count";
 
 const base = "https://origin.internal/fhir";
 
@@ -126,4 +127,42 @@ test("L56: one visible row of more than ten pages is refused, whatever the furth
   const hidden = (count: number) => [true, ...Array.from({ length: count }, () => false)];
   expect(await seen(hidden(499), 50, 10)).toBe(1);
   expect(await seen(hidden(500), 50, 10)).toBe("too_many_rows");
+});
+
+/** An origin without paging links, with a longest page. */
+const withoutLinks = (visible: readonly boolean[], longest = 10_000, refusesAbove = 10_000) => {
+  const counts: number[] = [];
+  const ask = async (asked: OriginQuestion) => {
+    const count = "query" in asked ? (countIn(asked.query) ?? 0) : 0;
+    counts.push(count);
+    const entry = visible
+      .slice(0, Math.min(count, longest))
+      .map((active, n) => ({ resource: { resourceType: "Patient", id: `p${n}`, active } }));
+    const text = JSON.stringify({ resourceType: "Bundle", type: "searchset", entry, total: entry.length });
+    return count > refusesAbove
+      ? err({ reason: "origin_refused", status: 400 } as const)
+      : ok({ kind: "answered" as const, base, body: body(text) });
+  };
+  return { ...originOf([], 1), ask, counts };
+};
+
+test("L56: at an origin without paging links only visible rows decide whether there are too many; each row counts once", async ({
+  expect,
+}) => {
+  const rows = (length: number, isVisible = true) => Array.from({ length }, () => isVisible);
+  const foundAt = async (origin: ReturnType<typeof withoutLinks>) => {
+    const read = await allRows({ path: "Patient", query: "_count=100" }, 1_000, origin, { keeps: isVisible });
+    return [read.ok ? read.value.rows.length : read.error.reason, ...origin.counts];
+  };
+  expect(await foundAt(withoutLinks(rows(99)))).toEqual([99, 100]);
+  expect(await foundAt(withoutLinks([...rows(99), ...rows(2, false)]))).toEqual([99, 100, 1_000]);
+  expect(await foundAt(withoutLinks([...rows(99), false]))).toEqual([99, 100, 1_000]);
+  expect(await foundAt(withoutLinks([...rows(2_002, false), ...rows(99)]))).toEqual([99, 100, 1_000, 4_096]);
+  expect(await foundAt(withoutLinks([...rows(901), ...rows(302, false)]))).toEqual([901, 100, 1_000, 4_096]);
+  const cut = (...counts: readonly number[]) => ["too_many_rows", 100, 1_000, ...counts];
+  expect(await foundAt(withoutLinks(rows(1_001)))).toEqual(cut(4_096));
+  expect(await foundAt(withoutLinks(rows(5_000, false)))).toEqual(cut(4_096));
+  expect(await foundAt(withoutLinks(rows(600), 500)), "its longest page").toEqual(cut());
+  expect(await foundAt(withoutLinks(rows(1_100), 1_000)), "its longest page").toEqual(cut(4_096));
+  expect(await foundAt(withoutLinks(rows(110), 10_000, 100)), "a long page is refused").toEqual(cut());
 });
