@@ -84,6 +84,8 @@ function codesOf(url: string, withSystems: boolean): string | undefined {
   const words: string[] = [];
   const set = sets.get(url);
   if (set === undefined) return undefined; // LOINC's answer list LL379-9
+  // SPDX adds licences all the time, ImplementationGuide.license alone has them, and the list is 1.6 KiB of the gateway.
+  if (lastOf(url) === "spdx-license") return undefined;
   for (const { system, concept: some } of set.compose.include) {
     const concepts = some ?? systems.get(system);
     if (concepts === undefined) return undefined;

@@ -211,6 +211,7 @@ const unlisted = [
   "EffectEvidenceSynthesis.effectEstimate.unitOfMeasure",
   "ElementDefinition.mapping.language",
   "Endpoint.payloadMimeType",
+  "ImplementationGuide.license",
   "MolecularSequence.structureVariant.variantType",
   "Money.currency",
   "ResearchElementDefinition.characteristic.unitOfMeasure",
