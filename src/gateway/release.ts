@@ -173,7 +173,7 @@ async function cleared(
     }
     case "disclosed": {
       const { disclosure, gate, origin } = outcome;
-      origin.held.holdAnswer(bytesOf(disclosure));
+      origin.held.holdAnswer(heldBy(disclosure));
       const clearance = await gate.clear({ disclosure, concerned: origin.names.concerned });
       return clearance.ok
         ? shown(clearance.value, outcome, recorder, ports, again)
@@ -215,6 +215,8 @@ async function cleared(
     }
   }
 }
+
+const heldBy = (disclosure: Disclosure): number => disclosure.content?.held ?? bytesOf(disclosure);
 
 /** The shown resources as an array of JSON. */
 const leftOf = (entries: readonly EntryAnswer[]): readonly Uint8Array[] => [
@@ -274,7 +276,7 @@ function shown(
     content === undefined && further.length === 0 && (isBodiless || first.body.length <= windowBytes);
   let tagged: Promise<void> | undefined;
   return {
-    bytes: bytesOf(disclosure),
+    bytes: heldBy(disclosure),
     record: () => {
       const recording = isOne
         ? recorder.disclosure(first, disclosure, status)

@@ -30,6 +30,8 @@ export interface Disclosure {
     readonly version: string;
     /** 206: `headers` say which range it is. */
     readonly status: 200 | 206;
+    /** The bytes that it holds until its last window is sent. */
+    readonly held: number;
     /** The windows behind the first, one after another. */
     readonly next: () => Promise<Pick<DisclosedWindow, "body" | "mark"> | undefined>;
     /** Nothing is read any more. */

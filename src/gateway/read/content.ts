@@ -32,7 +32,7 @@ export async function ownContent(
   if (isFhir(type)) return binary;
   const bytes = new Uint8Array(Buffer.from(textAt(read.value, "data") ?? "", "base64"));
   const contentDigest = Buffer.from(sha256(bytes)).toString("hex");
-  const stated = { type, length: bytes.length, version: `${contentDigest} ${type}` };
+  const stated = { type, length: bytes.length, version: `${contentDigest} ${type}`, held: bytes.length };
   const windowsIn = (first: number, end: number) => new ContentWindows(partsOf(bytes, first, end));
   const disclosure = { ...binary, windows: [{ ...whole, body: new Uint8Array() }] as const };
   const alone = { complete: true, bytes: bytes.length, contentDigest };
@@ -44,6 +44,8 @@ interface StatedContent {
   readonly type: string;
   readonly length: number | undefined;
   readonly version: string | undefined;
+  /** See {@link Disclosure.content}. */
+  readonly held: number;
 }
 
 /**
@@ -54,7 +56,7 @@ interface StatedContent {
  */
 export async function inWindows(
   disclosure: Disclosure & { readonly windows: readonly [DisclosedWindow] },
-  { type, length, version }: StatedContent,
+  { type, length, version, held }: StatedContent,
   windowsIn: (first: number, end: number) => ContentWindows,
   alone: NonNullable<DisclosedWindow["mark"]>,
   { rangeIn, isBodiless, isKnown }: ContentWish,
@@ -75,6 +77,7 @@ export async function inWindows(
     content: {
       version: version ?? "",
       status: range === undefined ? 200 : 206,
+      held: windows === undefined ? 0 : held,
       next: async () => windows?.next(),
       stop: async () => windows?.stop(),
     },

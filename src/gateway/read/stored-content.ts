@@ -5,9 +5,15 @@ import { err, ok, type Result } from "#kernel/result";
 import { nothingReleased, windowBytes, type Disclosure } from "#phi/disclosure";
 import type { Grant } from "#policy/grant";
 import type { OriginRefusal } from "#gateway/origin/forward";
+import type { HeldBytes } from "#gateway/origin/held-bytes";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { uploadBytesMax } from "#gateway/question";
 import { ContentWindows, inWindows, isFhir, type ContentWish, type Parts } from "./content.ts";
+
+// The window that leaves, the window behind it, and the pieces of a third.
+const heldOfStream = 3 * windowBytes;
+// At its end a content of 4 MiB takes 30 MiB as a Binary: its pieces, and twice as bytes, text and JSON.
+const treesOfByte = 3 / 4;
 
 /**
  * Content at a storage base of the origin, to which a visible row leads: in its own media type, or as a Binary if it is
@@ -37,14 +43,14 @@ export async function storedContent(
     representation,
   } as const;
   if (wish.wantsContent !== true || isFhir(type)) {
-    const binary = await asBinary(parts(0, Infinity), type);
+    const binary = await asBinary(parts(0, Infinity), type, origin.held);
     if (binary === undefined) return err({ reason: "answer_too_large" });
     return ok({ ...disclosure, windows: [{ ...window, body: binary }] });
   }
   const version = validator && JSON.stringify([url, validator, length, type]);
   const windowsIn = (first: number, end: number) => new ContentWindows(parts(first, end));
   const alone = { complete: true };
-  const stated = { type, length, version };
+  const stated = { type, length, version, held: heldOfStream };
   const shown = await inWindows(disclosure, stated, windowsIn, alone, wish, policyDigest);
   if (shown.windows[0]?.mark === alone) await body[Symbol.asyncIterator]().return?.();
   return ok(shown);
@@ -74,17 +80,25 @@ async function* partsOf({ body, length, bytesMax }: StoredContent, first: number
 }
 
 /** `undefined`: the content is too long for JSON. */
-async function asBinary(parts: Parts, type: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+async function asBinary(
+  parts: Parts,
+  type: string,
+  held: HeldBytes,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const whole: Uint8Array[] = [];
-  let bytes = 0;
-  for (let part = await parts.next(); part.done !== true; part = await parts.next()) {
-    bytes += part.value.length;
-    if (bytes > uploadBytesMax) {
-      await parts.return?.();
-      return undefined;
+  let [bytes, trees] = [0, 0];
+  try {
+    for (let part = await parts.next(); part.done !== true; part = await parts.next()) {
+      bytes += part.value.length;
+      const more = Math.ceil(part.value.length * treesOfByte);
+      if (bytes > uploadBytesMax || !held.takeTree(more)) return undefined;
+      trees += more;
+      whole.push(part.value);
     }
-    whole.push(part.value);
+    const data = Buffer.from(joinBytes(whole)).toString("base64");
+    return new Uint8Array(utf8(JSON.stringify({ resourceType: "Binary", contentType: type, data })));
+  } finally {
+    held.giveTrees(trees);
+    await parts.return?.();
   }
-  const data = Buffer.from(joinBytes(whole)).toString("base64");
-  return new Uint8Array(utf8(JSON.stringify({ resourceType: "Binary", contentType: type, data })));
 }
