@@ -244,6 +244,7 @@ test.for([
   ["patient.favourite=x", { reason: "parameter_unknown", parameter: "favourite" }],
   ["code.name=x", { reason: "parameter_unknown", parameter: "code" }],
   ["focus.identifier=x", { reason: "chain_needs_type", parameter: "focus" }],
+  ["based-on.subject.name=x", { reason: "chain_needs_type", parameter: "subject" }],
   ["subject:Practitioner.name=x", { reason: "modifier_not_supported", parameter: "subject" }],
   [
     "subject:Patient.organization.partof.partof.partof.name=x",

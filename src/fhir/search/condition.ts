@@ -120,7 +120,14 @@ function readHas(
   return joined("has", definition, [from], () => readCondition(from, { name: rest, value }, base, hops + 1));
 }
 
-/** A type whose parameter cannot have the value has no resource that meets the condition. */
+/** For these reasons a type has no resource that meets the condition; for any other reason it may have one. */
+const unmetReasons: ReadonlySet<ConditionRefusal["reason"]> = new Set([
+  "parameter_unknown",
+  "modifier_not_supported",
+  "parameter_value_malformed",
+]);
+
+/** A chain whose types are not all understood is refused: it would lose rows in silence. */
 function joined(
   kind: Join["kind"],
   by: SearchParameterDefinition,
@@ -131,6 +138,7 @@ function joined(
   let refused: ConditionRefusal = { reason: "parameter_unknown", parameter: by.code };
   for (const type of types) {
     const read = inner(type);
+    if (!read.ok && !unmetReasons.has(read.error.reason)) return read;
     if (!read.ok) refused = read.error;
     else if (isJoin(read.value)) all.push({ type, parameters: [], joins: [read.value] });
     else all.push({ type, parameters: [read.value], joins: [] });
