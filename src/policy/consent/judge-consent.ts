@@ -363,14 +363,17 @@ function comparisonsOf(provision: Provision, { codes, contained, labels }: Conse
 }
 
 /**
- * A row outside of a period may contain a resource inside of it. A row of a type without any time lies in no period.
+ * A row outside of a period may contain a resource inside of it. A row of a type without any time lies in no period,
+ * unless it contains a resource that lacks its time.
  */
 function timeMatch(period: TimeSpan | Unclear, { type, time, contained }: ConsentRowFacts): Match {
   if (period === unclear) return "unknown";
   if (time === undefined && !timelessTypes.has(type)) return "unknown";
   const stated = time === undefined ? "no" : liesInside(time, period);
-  const isOfContained = contained.some(
-    (each) => each.time !== undefined && liesInside(each.time, period) !== "no",
+  const isOfContained = contained.some((each) =>
+    each.time === undefined
+      ? time === undefined && !timelessTypes.has(each.type)
+      : liesInside(each.time, period) !== "no",
   );
   return stated === "no" && isOfContained ? "unknown" : stated;
 }

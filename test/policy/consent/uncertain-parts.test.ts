@@ -205,6 +205,20 @@ test("a denial of a type or of a time holds for what a row contains; a permit is
   expect(verdicts(ofYear("2021"))).toEqual(["silent", "deny"]);
 });
 
+test("a contained resource without its time may lie in any period, if the row around it has no time at all", ({
+  expect,
+}) => {
+  const undated = (resourceType: string) => [{ resourceType, id: "c", subject: ofPatient }];
+  const ofYear = { dataPeriod: { start: "2022", end: "2022" } };
+  const verdicts = (each: ReturnType<typeof row>) =>
+    ["deny", "permit"].map((type) => verdict(consent({ type, ...ofYear }), {}, each));
+  const site = (contained: object[]) => row("BodyStructure", { patient: ofPatient, contained });
+  expect(verdicts(site(undated("Condition")))).toEqual(["deny", "deny"]);
+  expect(verdicts(site(undated("BodyStructure")))).toEqual(["silent", "deny"]);
+  const dated = { subject: ofPatient, effectiveDateTime: "2023", contained: undated("Condition") };
+  expect(verdicts(row("DiagnosticReport", dated))).toEqual(["silent", "deny"]);
+});
+
 test("a person who signed in may have a resource of a further type, and none of the same type", ({
   expect,
 }) => {
