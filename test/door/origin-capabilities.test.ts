@@ -163,6 +163,9 @@ test("a type that the origin lacks is never asked for, whatever would meet it, a
     const seen = await ask(lacking([]), path, members, sending);
     expect([seen.status, reasonOf(seen), asked(seen)], path).toEqual([404, "type_not_at_origin", []]);
   }
+  const ungranted = { ...post, body: JSON.stringify({ ...procedure, resourceType: "Goal" }) };
+  const seen = await ask(lacking([]), "Goal", members, ungranted);
+  expect([seen.status, asked(seen)], "a client without a rule for a type learns nothing").toEqual([403, []]);
   const whole = await ask(lacking([]), "Patient/ann/$everything", members);
   expect(idsOf(whole).toSorted()).toEqual(["a-ann", "ann", "b-ann"]);
   expect(asked(whole).join(" ")).not.toContain("Procedure");

@@ -44,8 +44,6 @@ export async function planWrite(
   origin: OriginSession,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   if (origin.held.lacksPlans) return err({ reason: "plan_too_large" });
-  if (lacksType((await origin.traits())?.capabilities.types, asked.interaction.type))
-    return err({ reason: "type_not_at_origin" });
   const planned = await decideWrite(asked, permission, origin);
   if (!planned.ok)
     return asked.interaction.kind === "update" ? err({ ...planned.error, isUpdate: true }) : planned;
@@ -76,6 +74,13 @@ async function decideWrite(
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { type } = interaction;
   const kind = plainKinds[interaction.kind];
+  if (lacksType((await origin.traits())?.capabilities.types, type)) {
+    const ofType = authorizeChange(
+      permission,
+      kind === "create" ? { kind, type } : { kind, type, id: "any" },
+    );
+    return ofType.ok ? err({ reason: "type_not_at_origin" }) : ofType; // the rules of a client come first
+  }
   if (kind === "create") {
     if (conditions.ifNoneExist === undefined) return planCreate({ kind, type }, body, permission, origin);
     const query = conditionQuery(conditions.ifNoneExist, type, origin.base);
