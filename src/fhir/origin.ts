@@ -41,6 +41,14 @@ export function isStoredAt(url: string, base: string): boolean {
 
 const urlCharactersMax = 4_096;
 
+/** Answers whether a URL parser reads a URL as one of a storage base, in any spelling and for any user. */
+export function leadsToStorage(url: string, bases: readonly string[]): boolean {
+  const parsed = bases.length === 0 ? null : URL.parse(url);
+  if (parsed === null) return false;
+  parsed.username = parsed.password = "";
+  return bases.some((base) => parsed.href.startsWith(base));
+}
+
 /** True for a text that is a storage base: no user, no query, no escape, and a slash at its end. */
 export function isStorageBase(text: string): boolean {
   const url = URL.parse(text);

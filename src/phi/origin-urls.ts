@@ -17,6 +17,8 @@ export interface Bases {
    * `Type/id`. Undefined: the URL leads to no content that the gateway fetches.
    */
   readonly sealed?: ((row: string, url: string) => string | undefined) | undefined;
+  /** Answers whether the URL of an attachment leads to a storage: without a link it does not leave. */
+  readonly isStored?: ((url: string) => boolean) | undefined;
 }
 
 /** The addresses by which rows are redacted, with the barrier around each of these rows. */

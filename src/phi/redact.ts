@@ -130,10 +130,10 @@ export function redactContained(
   return { left, withheld: list.length - redacted.length + inside };
 }
 
-/** A nested resource is no row that a sealed link could name: its attachments have the URLs that other elements have. */
-const nestedContext = ({ bases: { origin, public: base }, ...context }: RedactContext): RedactContext => ({
+/** A nested resource is no row that a sealed link could name. */
+const nestedContext = ({ bases, ...context }: RedactContext): RedactContext => ({
   ...context,
-  bases: { origin, public: base },
+  bases: { ...bases, sealed: undefined },
 });
 
 /**
@@ -385,9 +385,10 @@ class Redaction {
       if (value !== "#" && !this.#fragments.has(value)) return null;
       this.#refersTo.add(value);
     }
-    const mapped =
-      (view.type === "Attachment" && name === "url" ? this.#sealed(value) : undefined) ??
-      this.#mapUrls(value, refers || isAddress(view.type, name, type), type);
+    const isAttached = view.type === "Attachment" && name === "url";
+    const link = isAttached ? this.#sealed(value) : undefined;
+    if (isAttached && link === undefined && this.#context.bases.isStored?.(value) === true) return null;
+    const mapped = link ?? this.#mapUrls(value, refers || isAddress(view.type, name, type), type);
     if (refers || urlTypes.has(type)) {
       this.#follow(value);
       if (mapped !== undefined && mapped !== value) this.#follow(mapped);

@@ -33,6 +33,15 @@ const foreign: Readonly<Record<string, string>> = {
   fragment: "https://files.example/notes/one.pdf#page=2",
   base: "https://files.example/notes/",
   upper: "https://FILES.example/notes/one.pdf",
+  space: "https://files.example/notes/one two.pdf?signature=s",
+  long: `https://files.example/notes/one.pdf?signature=${"s".repeat(4_096)}`,
+};
+const below = ["slash", "backslash", "user", "fragment", "base", "upper", "space", "long"];
+const inner = {
+  resourceType: "DocumentReference",
+  id: "inner",
+  status: "current",
+  subject: to("Patient/amara"),
 };
 const world = [
   ...["amara", "bela"].map((id) => ({ resourceType: "Patient", id, name: [{ family: id }] })),
@@ -51,7 +60,13 @@ const world = [
     "broken",
     "signed?key=a%2Bb",
   ].map((name) => note(name.replace(/\?.*/u, ""), "amara", `${files}${name}`)),
-  ...Object.entries(foreign).map(([id, url]) => note(id, "amara", url)),
+  ...Object.entries(foreign).map(([id, url]) => note(`at-${id}`, "amara", url)),
+  note("around", "amara", `${files}one.pdf`, {
+    contained: [
+      { ...inner, content: [{ attachment: { title: "inner", url: `${files}one.pdf?signature=secret` } }] },
+    ],
+    relatesTo: [{ code: "appends", target: to("#inner") }],
+  }),
 ];
 
 const apps = {
@@ -246,10 +261,22 @@ test("a client that asks for FHIR gets a Binary, and content with a type of FHIR
 });
 
 test("only a plain URL below the base is fetched; a hidden row leads nowhere", async ({ expect }) => {
-  for (const id of Object.keys(foreign))
-    expect((await urlOf("amara", `DocumentReference/${id}`)) ?? "", id).not.toContain("Binary/");
+  for (const [id, url] of Object.entries(foreign)) {
+    const shown = await urlOf("amara", `DocumentReference/at-${id}`);
+    expect(shown, id).toBe(below.includes(id) ? undefined : url);
+  }
   expect((await ask("amara", "DocumentReference/hidden")).status).toBe(404);
   expect(asked).toEqual([]);
+});
+
+test("a contained attachment leaves without its URL below a storage base, in a read and in a search", async ({
+  expect,
+}) => {
+  for (const path of ["DocumentReference/around", "DocumentReference?_id=around"]) {
+    const { text } = await ask("amara", path);
+    expect(text, path).toMatch(/"contained":\[.*"attachment":\{"title":"inner"\}/u);
+    expect(text, path).not.toContain("files.example");
+  }
 });
 
 test("no client writes a URL below a storage base, whatever its spelling, and a link is the stored URL again", async ({

@@ -3,7 +3,7 @@ import type { Interaction } from "#fhir/interaction";
 import { patientsNamed } from "#fhir/patients-named";
 import type { AttachmentLinks, AttachmentPlace, LinkHolder, OriginQuestion, Origins } from "#fhir/ports";
 import { baseNames, localId, type FhirBase } from "#fhir/r4/reference";
-import { isStoredAt } from "#fhir/origin";
+import { isStoredAt, leadsToStorage } from "#fhir/origin";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser, type DisclosureRefusal } from "#phi/disclose";
@@ -211,7 +211,8 @@ export class OriginSession extends OriginCalls implements RowReader {
   basesAt(origin: FhirBase): NamedBases {
     const { base, name, names, barrier } = this;
     const sealed = (row: string, url: string) => this.#sealed(row, url, origin);
-    return { public: base, origin, name, residences: names.residences, barrier, sealed };
+    const isStored = (url: string) => this.mayBeStored(url);
+    return { public: base, origin, name, residences: names.residences, barrier, sealed, isStored };
   }
 
   #sealed(row: string, url: string, at: FhirBase): string | undefined {
@@ -235,6 +236,11 @@ export class OriginSession extends OriginCalls implements RowReader {
   /** Answers whether a URL leads below a storage base of the origin. */
   isStored(url: string): boolean {
     return this.#storage?.some((base) => isStoredAt(url, base)) === true;
+  }
+
+  /** Answers whether a URL leads to a storage of the origin in any spelling, also one that is not fetched. */
+  mayBeStored(url: string): boolean {
+    return leadsToStorage(url, this.#storage ?? []);
   }
 
   /** The place to which a link of an attachment leads, for this caller. */

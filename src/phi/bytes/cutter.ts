@@ -100,7 +100,8 @@ export class ByteCutter {
     this.scanner.sought = context.table;
     this.scanner.refusesContained = context.refusesContained === true;
     this.#strings.begin(urls);
-    const { sealed } = bases;
+    const { isStored, sealed } = bases;
+    this.#strings.isStored = isStored;
     this.#strings.sealed = sealed && ((url) => sealed(this.#row(), url));
     this.mentions.begin([bases.origin, bases.public]);
     this.#text += 1;

@@ -23,6 +23,8 @@ export class StringMapper {
   fragments: ReadonlySet<string> = none;
   /** The link in place of the URL of an attachment; undefined: another mapping. */
   sealed: ((url: string) => string | undefined) | undefined;
+  /** Answers whether the URL of an attachment does not leave without a link. */
+  isStored: ((url: string) => boolean) | undefined;
   /** The references of the resource to contained resources that leave; `#` is the resource itself. */
   readonly refersTo = new Set<string>();
   /** References to contained resources so far, whether they leave or not. */
@@ -50,9 +52,11 @@ export class StringMapper {
    */
   map({ bytes }: ByteScanner, look: number, flags: number, start: number, end: number): boolean {
     this.mapped = undefined;
-    if ((flags & memberFlag.attachment) !== 0 && this.sealed !== undefined) {
+    if ((flags & memberFlag.attachment) !== 0 && (this.sealed ?? this.isStored) !== undefined) {
       const url: unknown = JSON.parse(decoder.decode(bytes.subarray(start, end)));
-      const link = typeof url === "string" ? this.sealed(url) : undefined;
+      if (typeof url !== "string") throw unusual;
+      const link = this.sealed?.(url);
+      if (link === undefined && this.isStored?.(url) === true) return false;
       if (link !== undefined) {
         this.mapped = utf8(JSON.stringify(link));
         return true;

@@ -282,6 +282,13 @@ test("the URL of an attachment is sealed for its row, in each row of a page, and
       "Binary/link-of-DocumentReference/c-to-10",
       "Binary/one",
     ]);
+    // URLs of a storage: the row has a link for the first, and none for the second
+    const stored = (url: string) =>
+      urlsOf(attached("c", inside).replaceAll("Binary/one", url)).filter((each) =>
+        each?.startsWith("Binary"),
+      );
+    expect(stored("Binary/three"), engine).toEqual(["Binary/link-of-DocumentReference/c-to-12"]);
+    expect(stored("Binary/on"), engine).toEqual([]);
   }
 });
 

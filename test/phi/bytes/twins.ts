@@ -20,6 +20,8 @@ export const bases: Bases = {
   public: "https://api.example/v1/fhir/main",
   // some URLs of attachments get a link
   sealed: (row, url) => (url.length % 2 === 0 ? `Binary/link-of-${row}-to-${url.length}` : undefined),
+  // and some do not leave without a link
+  isStored: (url) => url.length % 3 === 0,
 };
 
 /** The facts that the engine is asked for: some that exist, and some that hardly do. */

@@ -38,7 +38,7 @@ export class NewAttachments {
   readonly toStore = (url: string): string | undefined => {
     if (isAttachmentLink(url.replace(/^.*Binary\//u, ""))) return this.#shown.get(url);
     // Each reader of the row would be led to the content: the rule of another row decides about it.
-    if (this.#origin.isStored(normalized(url))) return undefined;
+    if (this.#origin.mayBeStored(url)) return undefined;
     const id = this.#origin.binaryAt(url, this.bases.origin);
     if (id !== undefined) this.#binaries.add(id);
     return url;
@@ -53,8 +53,5 @@ export class NewAttachments {
     return true;
   }
 }
-
-/** A server may store a URL as a parser writes it. */
-const normalized = (url: string): string => URL.parse(url.trim())?.href ?? url;
 
 const noLinks = { to: async () => ok(undefined) };
