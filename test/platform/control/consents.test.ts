@@ -346,6 +346,7 @@ test("clients without authority file 100 Consents of a patient in force, however
   expect,
 }) => {
   const writer = { client: "app", authority: "none" } as const;
+  await desk.file(await desk.announce("main", [], ["p"]), "main", [filing("p", "permit")]);
   const byApp = (n: number) => ({ ...filing("p", `c${n}`, denying), mayPermit: false, filedBy: "app" });
   const file = async (from: number, many: number, by: ConsentWriter = writer) => {
     const some = Array.from({ length: many }, (_, n) => byApp(from + n));
@@ -354,12 +355,16 @@ test("clients without authority file 100 Consents of a patient in force, however
   const done = await Promise.all(Array.from({ length: 13 }, (_, n) => file(10 * n, 10)));
   const refused = done.flatMap((each) => each?.refused ?? []);
   const inForce = async () => (await of(["p"]))[0]?.length;
-  expect([await inForce(), refused.length, new Set(refused).size]).toEqual([100, 30, 30]);
+  expect([await inForce(), refused.length, new Set(refused).size]).toEqual([101, 30, 30]);
   const stands = Array.from({ length: 130 }, (_, n) => n).find((n) => !refused.includes(`c${n}`)) ?? 0;
   expect((await file(stands, 1))?.refused, "it adds none").toEqual([]);
   expect((await file(200, 1))?.refused).toEqual(["c200"]);
   expect((await file(300, 1, { client: "app", authority: "patient" }))?.refused).toEqual([]);
-  expect(await inForce()).toBe(101);
+  expect(await inForce()).toBe(102);
+  const weaker = { ...filing("p", "permit", denying), mayPermit: false, filedBy: "app" };
+  const weakened = await desk.file(await desk.announce("main", [], ["p"], writer), "main", [weaker]);
+  expect(weakened?.refused, "a permit in force may end").toEqual([]);
+  expect((await of(["p"]))[0]?.some(({ mayPermit }) => mayPermit)).toBe(false);
 });
 
 test("a Consent that could not be read after its write denies as it was written, permits no longer, and is as it is read once it is filed", async ({

@@ -307,12 +307,22 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     const isLate = ({ consent }: ConsentRow) =>
       before.some((row) => allNames(change, consent).includes(row.consent) && row.change > id);
     const hasRoom = this.#store.consentAuthority(id) !== "none";
+    // a Consent that is in force already adds none: its permit must end whatever the others are
+    const isInForce = ({ consent, subject }: ConsentRow) =>
+      before.some(
+        (row) =>
+          row.isActive &&
+          allNames(change, consent).includes(row.consent) &&
+          allNames(change, subject).includes(row.subject),
+      );
     const refused = await insertConsents(
       session,
       id,
       [...rows.map((row) => withKey(row, keyId)), ...moved, ...weakened].filter((row) => !isLate(row)),
-      ({ subject, isActive, mayPermit, filedBy }) =>
-        hasRoom || !isActive || mayPermit || filedBy === null ? undefined : allNames(change, subject),
+      (row) =>
+        hasRoom || !row.isActive || row.mayPermit || row.filedBy === null || isInForce(row)
+          ? undefined
+          : allNames(change, row.subject),
     );
     const done = this.#store.finish(id, session.getBookmark(), [
       ...recordsIn(change),
