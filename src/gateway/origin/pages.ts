@@ -34,6 +34,8 @@ export interface RowJudge {
   readonly needs?: (row: JsonObject, base: FhirBase) => RowNeeds | undefined;
   /** Answers whether a row is retained and counted: a hidden row must not decide that there are too many rows. */
   readonly keeps: (row: JsonObject, base: FhirBase) => boolean;
+  /** A row is not retained, and refers to more resources than the request follows: it may be visible. */
+  readonly unfollowed?: () => void;
 }
 
 /**
@@ -174,7 +176,7 @@ interface RowsOfPage extends Rows {
 async function rowsOf(
   question: OriginQuestion,
   origin: Asking,
-  { needs, keeps }: RowJudge,
+  { needs, keeps, unfollowed }: RowJudge,
   rowBytesMax = Number.POSITIVE_INFINITY,
   judged?: ReadonlySet<string>,
 ): Promise<Result<RowsOfPage, RowsRefusal>> {
@@ -199,7 +201,7 @@ async function rowsOf(
     if (judged?.has(keyOf(resource)) === true) return undefined;
     return barrier.judge(resource, () => needs?.(resource, base), undefined);
   };
-  const take = (bytes: EntryBytes): RowsRefusal | undefined => {
+  const take = (bytes: EntryBytes, isFollowed: boolean): RowsRefusal | undefined => {
     const entry = entryIn(bytes);
     if (!entry.ok) return { reason: `answer_${entry.error.reason}` };
     if (entry.value.mode !== "match" && entry.value.mode !== "unreadable") return undefined;
@@ -210,7 +212,10 @@ async function rowsOf(
     if (entry.value.mode !== "match") return undefined;
     if (key !== "") keys.push(key);
     const { resource } = entry.value;
-    if (!barrier.judge(resource, () => keeps(resource, base), false)) return undefined;
+    if (!barrier.judge(resource, () => keeps(resource, base), false)) {
+      if (!isFollowed) unfollowed?.();
+      return undefined;
+    }
     if (!origin.held.takeTree(bytes.length)) return { reason: "too_many_rows" };
     held += bytes.length;
     rows.push(resource);

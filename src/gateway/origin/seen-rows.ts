@@ -22,7 +22,7 @@ export function seenRows(
   grant: SearchGrant,
   origin: Pick<RowReader, "basesAt">,
   { take, isMeant = () => true, joined }: SeenRows,
-): Required<RowJudge> {
+): Required<Pick<RowJudge, "needs" | "keeps">> {
   let discloser: Discloser | undefined;
   const judgeOf = (row: JsonObject, base: FhirBase): Discloser | undefined => {
     if (textAt(row, "resourceType") !== grant.expects.type || !isMeant(row, base)) return undefined;

@@ -73,7 +73,13 @@ export async function findRow(
   const visible: SeenRow[] = []; // the number of hidden rows must not decide
   const judge = seenRows(grant.value, origin, { take: (row) => visible.push(row) > 0 });
   origin.beginQuestion();
-  const found = await allRows(grant.value.ask, rowsMax, origin, judge);
+  let isWhole = true;
+  const unfollowed = () => {
+    isWhole = false;
+  };
+  const read = await allRows(grant.value.ask, rowsMax, origin, { ...judge, unfollowed });
+  // A row that is not judged may meet the criteria: a conditional create would then make it twice.
+  const found = isWhole || !read.ok ? read : err({ reason: "too_many_rows" } as const);
   const mayHide = mayHideStrangers({ kind: "search", posted: true, ...criteria });
   const covered = mayHide ? await origin.coverRelation() : undefined;
   if (covered?.ok === false) return covered;

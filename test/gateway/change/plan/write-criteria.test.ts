@@ -1,6 +1,7 @@
 import { test } from "vitest";
 import { readCriteria } from "#fhir/interaction";
 import { findByCriteria } from "#gateway/change/plan/write-criteria";
+import { RelatedPatients } from "#fhir/r4/related-patients";
 import { parseScopes } from "#identity/scopes";
 import { ok } from "#kernel/result";
 import { compilePolicy } from "#policy/compile";
@@ -42,4 +43,40 @@ test("how many hidden rows an origin has does not decide whether criteria find o
   expect(await find(many("bela"))).toBeUndefined();
   expect(await find([...many("bela"), row("hers", "amara")])).toBe("hers");
   expect(await find(many("amara"))).toBe("too_many_rows");
+});
+
+test("criteria are refused if a row is not judged because it refers to more patients than a request follows", async ({
+  expect,
+}) => {
+  const [scopes, criteria] = [
+    parseScopes("user/*.rs"),
+    readCriteria("Observation", [{ name: "status", value: "final" }]),
+  ];
+  if (!scopes.ok || !criteria.ok) throw new Error("a test's own mistake");
+  const related = new RelatedPatients();
+  related.learn(["amara"], new Set(["amara"]));
+  related.name(["amara"]);
+  const permission = {
+    policy: compilePolicy(policy(rule(["Observation"], "everything")), "sha256:test"),
+    access: { scopes: scopes.value, patient: undefined, usersPatients: related },
+  };
+  const find = async (isFollowed: boolean) => {
+    const entry = ["bela", "amara"].map((of) => ({
+      resource: {
+        resourceType: "Observation",
+        id: of,
+        status: "final",
+        subject: { reference: `Patient/${of}` },
+      },
+    }));
+    const text = JSON.stringify({ resourceType: "Bundle", type: "searchset", entry });
+    const session = sessionOf(async () =>
+      ok({ kind: "answered", base: "https://origin.internal/fhir", body: body(text) }),
+    );
+    session.resolve = async (rows) => ok(new Set(isFollowed ? [] : rows.keys()));
+    const found = await findByCriteria(criteria.value, permission, session);
+    return found.ok ? found.value : found.error.reason;
+  };
+  expect(await find(true)).toBe("amara");
+  expect(await find(false)).toBe("too_many_rows");
 });
