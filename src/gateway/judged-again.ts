@@ -40,6 +40,7 @@ export class JudgedAgain {
     if (still.ok) return true;
     const outcome = await this.after(still.error);
     if (outcome?.kind !== "disclosed") return false;
+    await outcome.disclosure.content?.stop(); // its version alone is asked for
     if (content !== undefined)
       return outcome.disclosure.content?.version === content.version && (await gate.stillGood()).ok;
     const present = new Set(entriesOf(outcome.disclosure));

@@ -75,6 +75,8 @@ interface Cleared {
   readonly outcome: () => ReleasedOutcome | Promise<ReleasedOutcome>;
   /** The parts of the body whose elements are counted. */
   readonly left?: readonly Uint8Array[] | undefined;
+  /** The outcome does not leave. */
+  readonly drop?: () => Promise<void>;
 }
 
 /**
@@ -117,16 +119,30 @@ export async function releaseFault(
 
 /** A proof of possession (DPoP) answers a single request: a further request with it is refused. */
 async function recordAndRelease(
-  { bytes = 0, record, outcome, left }: Cleared,
+  { bytes = 0, record, outcome, left, drop }: Cleared,
   recorder: Recorder,
   ports: ReleasePorts,
 ): Promise<ReleasedAnswer> {
-  const recorded = await ports.ledgerQueue.holding(bytes, recorder.facts.principal?.client.id, record);
-  if (recorded === "replayed")
+  const answer = await orDropped(drop, async () => {
+    const recorded = await ports.ledgerQueue.holding(bytes, recorder.facts.principal?.client.id, record);
+    return recorded === "replayed" ? undefined : released(await outcome(), recorded, recorder);
+  });
+  if (answer === undefined) {
+    await drop?.();
     return recordAndRelease(refusalOf({ reason: "proof_replayed" }, recorder), recorder, ports);
-  const answer = released(await outcome(), recorded, recorder);
+  }
   if (left !== undefined) measure(left, recorder, ports);
   return answer;
+}
+
+/** The value of a step. A step that throws drops the outcome. */
+async function orDropped<T>(drop: Cleared["drop"], step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (fault) {
+    await drop?.();
+    throw fault;
+  }
 }
 
 const released = (
@@ -173,11 +189,14 @@ async function cleared(
     }
     case "disclosed": {
       const { disclosure, gate, origin } = outcome;
-      origin.held.holdAnswer(heldBy(disclosure));
-      const clearance = await gate.clear({ disclosure, concerned: origin.names.concerned });
-      return clearance.ok
-        ? shown(clearance.value, outcome, recorder, ports, again)
-        : cleared(refused(clearance.error), recorder, ports, again);
+      const drop = async () => disclosure.content?.stop();
+      const clearance = await orDropped(drop, () => {
+        origin.held.holdAnswer(heldBy(disclosure));
+        return gate.clear({ disclosure, concerned: origin.names.concerned });
+      });
+      if (clearance.ok) return { ...shown(clearance.value, outcome, recorder, ports, again), drop };
+      await drop();
+      return cleared(refused(clearance.error), recorder, ports, again);
     }
     case "written": {
       const write = await clearedWrite(outcome.write, outcome.gate, outcome.origin);
@@ -291,7 +310,9 @@ function shown(
           await recorder.window(window, index + 2, disclosure, status);
       const pieces = () => windows.map(({ body }) => body);
       const sent = () => (content === undefined ? measure(pieces(), recorder, ports) : undefined);
-      const mayLeave = (from: number) => again.letsLeave(disclosure, from, gate);
+      const mayLeave = (from: number) =>
+        // A further judgement has a session of its own. The session of the answer holds until all is sent.
+        again.letsLeave(disclosure, from, gate).finally(() => recorder.facts.origin?.held.end());
       const inWindows = () =>
         held.untilSent(recordedWindows(disclosure, mayLeave, recorder, ports.keepAlive, sent));
       const body = isBodiless ? undefined : isOne ? first.body : inWindows();

@@ -34,7 +34,7 @@ export interface Disclosure {
     readonly held: number;
     /** The windows behind the first, one after another. */
     readonly next: () => Promise<Pick<DisclosedWindow, "body" | "mark"> | undefined>;
-    /** Nothing is read any more. */
+    /** Nothing is read any more. It never throws. */
     readonly stop: () => Promise<void>;
   };
 }

@@ -2,6 +2,7 @@ import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import { HeldBytes } from "#gateway/origin/held-bytes";
+import { JudgedAgain } from "#gateway/judged-again";
 import type { Outcome } from "#gateway/outcome";
 import { LedgerQueue } from "#gateway/record/ledger-queue";
 import type { Recorder } from "#gateway/record/recorder";
@@ -14,6 +15,7 @@ const mebibyte = 1_048_576;
 function contentAt(clearance: "clear" | "refused" | "fault" = "clear", record: unknown = "counted") {
   const steps: string[] = [];
   let memory = 0;
+  const still: unknown[] = [];
   const held = new HeldBytes({ hold: (bytes) => void (memory = bytes) });
   const window = { ...nothingReleased, body: new Uint8Array(1) };
   const further = [{ body: new Uint8Array(1) }];
@@ -34,16 +36,16 @@ function contentAt(clearance: "clear" | "refused" | "fault" = "clear", record: u
       if (clearance === "fault") throw new Error("the guard does not answer");
       return clearance === "clear" ? ok(disclosure) : err({ reason: "client_denied" });
     },
-    stillGood: async () => ok(undefined),
+    stillGood: async () => still.shift() ?? ok(undefined),
   };
-  const origin = { held, names: { concerned: {} } };
+  const origin = { held, names: { concerned: { due: () => 0, alone: () => undefined } } };
   const appended = async () => {
     if (record instanceof Error) throw record;
     return record;
   };
   const recorder = {
     request: {},
-    facts: {},
+    facts: { origin },
     firstWindow: appended,
     window: async () => undefined,
     aborted: async () => undefined,
@@ -55,7 +57,8 @@ function contentAt(clearance: "clear" | "refused" | "fault" = "clear", record: u
     elements: { note: () => undefined },
     keepAlive: () => undefined,
   } as unknown as Parameters<typeof release>[2];
-  return { steps, memory: () => memory, released: () => release(outcome, recorder, ports) };
+  const released = (again?: JudgedAgain) => release(outcome, recorder, ports, again);
+  return { steps, memory: () => memory, released, outcome, still, recorder };
 }
 
 test("a content counts as memory from its release until its last window is sent", async ({ expect }) => {
@@ -66,4 +69,43 @@ test("a content counts as memory from its release until its last window is sent"
   let windows = 0;
   for await (const _window of outcome.body) windows += 1;
   expect([windows, memory(), steps]).toEqual([2, 0, ["stop"]]);
+});
+
+test.for([
+  ["the gate refuses", "refused", "counted"],
+  ["the gate throws", "fault", "counted"],
+  ["the ledger throws", "clear", new Error("no ledger")],
+  ["the proof was used before", "clear", "replayed"],
+] as const)("an opened content is closed if %s", async ([, clearance, record], { expect }) => {
+  const { released, steps } = contentAt(clearance, record);
+  const isFault = clearance === "fault" || record instanceof Error;
+  const outcome = await released().then(
+    (answer) => answer.outcome.kind,
+    () => "fault",
+  );
+  expect([outcome, steps]).toEqual([isFault ? "fault" : "refused", ["stop"]]);
+});
+
+test("a further judgement amid a content closes the content that it opened, and holds no memory behind it", async ({
+  expect,
+}) => {
+  const { released, still, recorder, memory, steps } = contentAt();
+  const later = contentAt();
+  const again = new JudgedAgain(async () => {
+    const { outcome } = later;
+    if (outcome.kind !== "disclosed") throw new Error("a test's own mistake");
+    outcome.origin.held.take(mebibyte);
+    Object.assign(recorder.facts, { origin: outcome.origin });
+    return outcome;
+  });
+  const { outcome } = await released(again);
+  if (outcome.kind !== "shown" || outcome.body === undefined) throw new Error("no body");
+  still.push(err({ reason: "consent_changed" }));
+  const seen = [];
+  for await (const _window of outcome.body) seen.push([memory(), later.memory(), ...later.steps]);
+  expect(seen).toEqual([
+    [3 * mebibyte, 0],
+    [3 * mebibyte, 0, "stop"],
+  ]);
+  expect([memory(), steps]).toEqual([0, ["stop"]]);
 });

@@ -79,7 +79,7 @@ export async function inWindows(
       status: range === undefined ? 200 : 206,
       held: windows === undefined ? 0 : held,
       next: async () => windows?.next(),
-      stop: async () => windows?.stop(),
+      stop: async () => windows?.stop().catch(() => undefined),
     },
     headers: {
       ...protective,

@@ -34,7 +34,7 @@ export async function* recordedWindows(
     at = undefined;
     sent();
   } finally {
-    await disclosure.content?.stop().catch(() => undefined);
+    await disclosure.content?.stop();
     // Best effort: the ledger may have failed.
     const step = Math.max(number, disclosure.windows.length) + 1;
     if (at !== undefined) keepAlive(recorder.aborted(at, step).catch(() => undefined));
