@@ -41,6 +41,22 @@ export function isStoredAt(url: string, base: string): boolean {
 
 const urlCharactersMax = 4_096;
 
+/**
+ * The URL of a stored content without the signature that servers write anew at each read. Other parts of the query name
+ * the content.
+ */
+export function unsignedUrl(url: string): string {
+  const at = url.indexOf("?");
+  if (at === -1) return url;
+  const pairs = url.slice(at + 1).split("&");
+  const kept = pairs.filter((pair) => !signing.test(pair.replace(/=.*$/su, "")));
+  return kept.length === 0 ? url.slice(0, at) : `${url.slice(0, at)}?${kept.join("&")}`;
+}
+
+/** Parameters of signed URLs: CloudFront (Medplum), S3, Google Cloud Storage and Azure. */
+const signing =
+  /^(?:x-(?:amz|goog)-.+|awsaccesskeyid|googleaccessid|expires|key-pair-id|policy|signature|s(?:[eprtv]|ig|ip|pr|k(?:oid|tid|[estv])))$/iu;
+
 /** Answers whether a URL parser reads a URL as one of a storage base, in any spelling and for any user. */
 export function leadsToStorage(url: string, bases: readonly string[]): boolean {
   const parsed = bases.length === 0 ? null : URL.parse(url);

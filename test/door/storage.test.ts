@@ -117,6 +117,8 @@ const contents: Readonly<Record<string, () => Response>> = {
   endless: () => pieces(1_000_000),
   fhir: () => new Response("{}", { headers: { "content-type": "application/fhir+json" } }),
   broken: () => pieces(2, { "content-length": `${3 * mebibyte.length}` }),
+  "anew?part=1&Expires=2&Signature=b": () => new Response("part 1"),
+  "anew?part=2&Expires=2&Signature=b": () => new Response("part 2"),
   "signed?key=a%2Bb": () => new Response(pdf, { headers: { "content-type": "application/pdf" } }),
 };
 
@@ -267,6 +269,27 @@ test("only a plain URL below the base is fetched; a hidden row leads nowhere", a
   }
   expect((await ask("amara", "DocumentReference/hidden")).status).toBe(404);
   expect(asked).toEqual([]);
+});
+
+test("a link lasts while the server signs the stored URL anew, and leads to the URL that the row shows now", async ({
+  expect,
+}) => {
+  const signed = (more: string) =>
+    note("anew", "amara", "", {
+      content: [1, 2].map((part) => ({ attachment: { url: `${files}anew?part=${part}&${more}` } })),
+    });
+  const linksAfter = async (row: object) => {
+    await fetch(`${phylax.dev.origin}/DocumentReference/anew`, fhirSending("PUT", row));
+    const { text } = await ask("amara", "DocumentReference/anew");
+    return [...text.matchAll(/"url":"([^"]*Binary[^"]*)"/gu)].map(([, url = ""]) => url);
+  };
+  const links = await linksAfter(signed("Expires=1&Signature=a"));
+  expect(new Set(links).size, "the rest of the query names the content").toBe(2);
+  expect(await linksAfter(signed("Expires=2&Signature=b"))).toEqual(links);
+  expect(await Promise.all(links.map(async (link) => (await ask("amara", link, any)).text))).toEqual([
+    "part 1",
+    "part 2",
+  ]);
 });
 
 test("a contained attachment leaves without its URL below a storage base, in a read and in a search", async ({

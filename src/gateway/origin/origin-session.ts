@@ -3,7 +3,7 @@ import type { Interaction } from "#fhir/interaction";
 import { patientsNamed } from "#fhir/patients-named";
 import type { AttachmentLinks, AttachmentPlace, LinkHolder, OriginQuestion, Origins } from "#fhir/ports";
 import { baseNames, localId, type FhirBase } from "#fhir/r4/reference";
-import { isStoredAt, leadsToStorage } from "#fhir/origin";
+import { isStoredAt, leadsToStorage, unsignedUrl } from "#fhir/origin";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser, type DisclosureRefusal } from "#phi/disclose";
@@ -219,7 +219,7 @@ export class OriginSession extends OriginCalls implements RowReader {
     const { links } = this.#setting;
     if (links === undefined || (this.binaryAt(url, at) === undefined && !this.isStored(url)))
       return undefined;
-    return `${url.startsWith("Binary/") ? "" : `${this.base}/`}Binary/${links.linkTo(row, url)}`;
+    return `${url.startsWith("Binary/") ? "" : `${this.base}/`}Binary/${links.linkTo(row, this.linkedAs(url))}`;
   }
 
   /** The id of the Binary of this origin that a URL means; a version of a Binary is none. */
@@ -241,6 +241,11 @@ export class OriginSession extends OriginCalls implements RowReader {
   /** Answers whether a URL leads to a storage of the origin in any spelling, also one that is not fetched. */
   mayBeStored(url: string): boolean {
     return leadsToStorage(url, this.#storage ?? []);
+  }
+
+  /** The URL by which a link names the content at a URL. */
+  linkedAs(url: string): string {
+    return this.isStored(url) ? unsignedUrl(url) : url;
   }
 
   /** The place to which a link of an attachment leads, for this caller. */

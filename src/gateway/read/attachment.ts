@@ -37,7 +37,7 @@ export async function behindLink(
   const bases = origin.basesAt(base);
   let url: string | undefined;
   const noting = (row: string, shown: string) => {
-    if (row === place.row && place.isOf(shown)) url = shown;
+    if (row === place.row && place.isOf(origin.linkedAs(shown))) url = shown;
     return undefined;
   };
   const seen = await origin.standing(known.value, answer.value, rowType, rowId, { ...bases, sealed: noting });
