@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { minify } from "@swc/core";
 import { build, type BuildOptions } from "esbuild";
-import { minifySync } from "oxc-minify";
+import { minifySync } from "rolldown/utils";
 
 const root = join(import.meta.dirname, "..");
 
