@@ -111,7 +111,12 @@ async function disclose(
   const granted = { origin: "main", purpose: "TREAT", policyDigest: "sha256:test" };
   // only the parts that a link's seal binds
   const who = { client: { id: "test" }, patient: asker.patient, grant: granted } as Principal;
-  const asking = { ...origin, traits: async () => undefined, open: async () => undefined, send: async () => undefined };
+  const asking = {
+    ...origin,
+    traits: async () => undefined,
+    open: async () => undefined,
+    send: async () => undefined,
+  };
   const session = new OriginSession(asking, {
     consents: { file: async () => ok(undefined), fileAgain: async () => ok("on file" as const) },
     leases: { take: async () => undefined },
