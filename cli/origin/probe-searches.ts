@@ -3,7 +3,7 @@ import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search
 import { matchesIn, type FhirClient, type FhirReply } from "./fhir-client.ts";
 import type { StatedType } from "./probe-statement.ts";
 
-/** What the searches of a server showed. */
+/** The result of a server's searches. */
 export interface FoundSearches {
   /** By type: the parameters that it evaluates, and those that it states and that no answer could show. */
   readonly stated: ReadonlyMap<string, readonly string[]>;

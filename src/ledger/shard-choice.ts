@@ -24,7 +24,7 @@ export type Sender =
   | {
       readonly kind: "key";
       readonly jkt: string;
-      /** Whose key it is: the key alone decides the log. */
+      /** The client that has the key. The key alone decides the log. */
       readonly client?: string | undefined;
       readonly home?: Region | undefined;
     }

@@ -12,9 +12,9 @@ const column = (place: number): Readonly<Record<string, string>> =>
     }),
   );
 
-/** Type → element paths whose Patient owns the resource. */
+/** Type → paths of the owner of a resource, a Patient. */
 export const r4Owners = column(0);
-/** Type → element paths whose Patient only took part. */
+/** Type → paths of Patients who took part in a resource. */
 export const r4Participants = column(1);
 /** Types outside the patient compartment → element paths that name whom they are about. */
 export const r4Concerned = column(2);

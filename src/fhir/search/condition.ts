@@ -40,7 +40,7 @@ export interface Join {
    */
   readonly kind: "chain" | "has";
   readonly by: SearchParameterDefinition;
-  /** One, or for a chain that names no type one for each type that R4 allows and that has the parameter. */
+  /** A chain that names no type has criteria for each type of R4 with the parameter. */
   readonly of: readonly [Criteria, ...Criteria[]];
 }
 

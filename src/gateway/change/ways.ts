@@ -27,7 +27,7 @@ export type Way =
       readonly type: ResourceType;
       readonly id: string;
       readonly status: 200 | 204;
-      /** Of the content that is sent. Without it a lost answer stays unknown. */
+      /** The digest of the content that is sent. A lost answer stays unknown without it. */
       readonly content?: string | undefined;
     };
 

@@ -102,7 +102,7 @@ async function consentsBySearch(
   };
   const failed = await eachPage(question, origin, { keeps }, pagesMax, ({ matches, isLonger }) => {
     isRead = true;
-    // Where a server without paging links ends its longest page is unknown: a denial might be missing behind the end.
+    // The longest page of a server without paging links is unknown: a denial may be missing behind its end.
     if (isLonger && matches > 0) return "too many";
     hasUnread = understood < matches;
     understood = 0;
