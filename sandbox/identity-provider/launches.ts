@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { EndingEntries } from "./provider-store.ts";
 
-/** What a user chose at the launch page (SMART App Launch 2.2, "Launch App: EHR Launch"). */
+/** The choice of a user at the launch page (SMART App Launch 2.2, "Launch App: EHR Launch"). */
 export interface Launch {
   readonly client: string;
   readonly login: string;

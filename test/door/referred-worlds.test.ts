@@ -6,8 +6,8 @@ import { inLane } from "../support/lane.ts";
 import { beyond, readsConsents, type Asking } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
 
-// Two worlds that differ only in a resource to which a visible row refers, and which the client may not see: whatever
-// hides it, it is as absent. Statuses, bodies, questions to the origin and waits are alike, and what is remembered.
+// Two worlds that differ only in a resource to which a visible row refers, and which the client may not see: the
+// resource is as absent by each cause. Statuses, bodies, questions to the origin, waits and memories are alike.
 
 const why = "45 CFR 164.506(c)(2): treatment.";
 const example = (type: string) => [{ says: "It may be read.", request: `${type}/1`, is: "permitted" }];

@@ -1,6 +1,6 @@
 // The order of modules in the bundle is the order of their first import. gzip finds only what repeats within
 // 32 KiB, so the tables, which share the names of FHIR, stand together, and the libraries after them. The order below
-// them was found by trial against gzip's size: 5.5 KiB less in all. No module needs it.
+// them was found by trial against gzip's size: it saved 2.1 KiB on 1 December 2026. No module needs it.
 import "#fhir/r4/search.gen";
 import "#fhir/r4/compartment.gen";
 import "#fhir/r4/elements.gen";

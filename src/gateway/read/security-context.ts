@@ -10,7 +10,7 @@ import { referredTo } from "./referrers.ts";
 
 /**
  * The grant for a Binary that has a `securityContext`: the whole view of its rule if the context resource is
- * visible now, otherwise nothing more than `known`, what leads to the Binary otherwise. The origin is asked for the
+ * visible now, else nothing more than `known`, the grant by links to the Binary. The origin is asked for the
  * context resource only if the Binary names a resource of this origin that the caller could read.
  */
 export async function behindContext<E>(
@@ -23,7 +23,7 @@ export async function behindContext<E>(
   const { body, base } = binary.value;
   const context = contextIn(body);
   const reference = parseReference(isObject(context) ? (textAt(context, "reference") ?? "") : "", base);
-  // Every Binary of a patient may name the patient: such a context narrows, and never opens what no row leads to.
+  // Every Binary of a patient may name the patient: this context narrows, and opens no content to which no row leads.
   if (reference.kind === "local" && reference.type === "Patient" && !known.ok) return known;
   const other = reference.kind === "local" ? behind(reference.type, reference.id) : undefined;
   if (reference.kind !== "local" || other?.ok !== true || other.value.expects.kind !== "read") return known;
@@ -41,6 +41,6 @@ function contextIn(binary: Uint8Array): Json | undefined {
   return read.ok && isObject(read.value) ? property(read.value, "securityContext") : undefined;
 }
 
-/** Answers whether two versions of a Binary stand behind one context: the context of the current version was judged. */
+/** Answers whether two versions of a Binary stand behind the same context: the context of the current version was judged. */
 export const areBehindOne = (one: Uint8Array, other: Uint8Array): boolean =>
   canonicalText(contextIn(one) ?? null) === canonicalText(contextIn(other) ?? null);
