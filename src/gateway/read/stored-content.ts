@@ -47,7 +47,7 @@ export async function storedContent(
     if (binary === undefined) return err({ reason: "answer_too_large" });
     return ok({ ...disclosure, windows: [{ ...window, body: binary }] });
   }
-  const version = validator && JSON.stringify([url, validator, length, type]);
+  const version = validator && JSON.stringify([origin.linkedAs(url), validator, length, type]);
   const windowsIn = (first: number, end: number) => new ContentWindows(parts(first, end));
   const alone = { complete: true };
   const stated = { type, length, version, held: heldOfStream };
