@@ -1,3 +1,4 @@
+import { memo } from "#kernel/memo";
 import { r4Compartment } from "./compartment.gen.ts";
 import { elementsOf, r4ResourceTypes } from "./elements.ts";
 
@@ -111,10 +112,10 @@ export const participantPaths = (type: string): readonly (readonly string[])[] =
   participantElements.get(type) ?? [];
 
 /** The element paths that {@link ownersNamed} reads: participants count if no owner element is present. */
-export const ownerPathsOf = (type: string) => ({
+export const ownerPathsOf = memo(256, (type: string) => ({
   owners: [...(ownerElements.get(type) ?? []), ...(concernedElements.get(type) ?? [])],
   participants: participantElements.get(type) ?? [],
-});
+}));
 
 /** True if rows of the type can belong to a patient (FHIR R4 CompartmentDefinition/patient). */
 export const isCompartmentType = (type: string): boolean =>

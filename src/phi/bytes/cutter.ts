@@ -23,12 +23,11 @@ import {
 } from "./plan.ts";
 import { repeatResult } from "./repeats.ts";
 import { isSame, isSameWords, wordsOf } from "./words.ts";
-import { ByteScanner, codeHash, flagRewrite, referenceHash } from "./scanner.ts";
+import { ByteScanner, flagRewrite } from "./scanner.ts";
 import type { SoughtTable } from "./sought-table.ts";
 import { StringMapper } from "./string-mapper.ts";
 import { unusual } from "./unusual.ts";
 
-const urlHash = hashOf("url");
 const systemHash = hashOf("system");
 const systemName = utf8("system");
 const urlName = utf8('"url"');
@@ -312,9 +311,7 @@ export class ByteCutter {
                 at = scanner.text(at, this.#classes);
                 look = scanner.flags;
                 // First: a label must never be remembered as read.
-                if (hash === urlHash) scanner.passLabel(valueAt, at, look);
-                else if (hash === codeHash) scanner.passCode(valueAt, at);
-                else if (hash === referenceHash) scanner.passReference(valueAt, at);
+                if ((flags & memberFlag.decides) !== 0) scanner.noteDeciding(hash, valueAt, at, look);
                 const isFound = scanner.foundAt === valueAt;
                 if (look === 0 && mayRepeat && !isFound && (flags & memberFlag.follows) === 0)
                   repeats.note(index, valueAt, at, scanner.depth, 0);

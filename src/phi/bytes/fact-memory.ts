@@ -11,9 +11,11 @@ export interface DecidingFact {
 /** In place of a fact's length. */
 const [absent, someObject] = [-1, -2];
 
+const noWords = new DataView(new ArrayBuffer(0));
+
 /** The room for the facts that the memories of one answer have. What has no room is made anew each time. */
 export class MemoryRoom {
-  words: DataView = new DataView(new ArrayBuffer(0));
+  words: DataView = noWords;
   #used = 0;
 
   /** The place of so many bytes; undefined: there is no room. */

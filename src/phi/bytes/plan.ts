@@ -10,6 +10,7 @@ import { dataAbsentReason } from "#policy/view/masked";
 import type { ElementView, ObjectView } from "#policy/view/view";
 import { hashOf } from "./name-hash.ts";
 import { Repeats } from "./repeats.ts";
+import { mayDecide } from "./scanner.ts";
 import { unusual } from "./unusual.ts";
 
 /** A plan with more facts is left to the plain engine. */
@@ -120,6 +121,8 @@ export const memberFlag = {
   deceased: 2048,
   /** The URL of an attachment. */
   attachment: 4096,
+  /** Its text may decide about the resource: see `ByteScanner.noteDeciding`. */
+  decides: 8192,
 } as const;
 
 /** The fields of a required group: its bit, and its placeholder as a range of `Plan.names`. */
@@ -439,6 +442,7 @@ function primitiveFlags(parent: string, name: string, element: Primitive): numbe
     flag(name === "id", memberFlag.id) |
     flag(refers(parent, name), memberFlag.reference) |
     flag(parent === "Attachment" && name === "url", memberFlag.attachment) |
+    flag(mayDecide(name), memberFlag.decides) |
     flag(parent === "Reference" && name === "type", memberFlag.referenceType) |
     flag(parent === "Patient" && name === "deceasedBoolean", memberFlag.deceased)
   );

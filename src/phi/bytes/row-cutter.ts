@@ -381,7 +381,7 @@ export class RowCutter {
   #decide(): RowDecision | undefined {
     const { factStart, factEnd } = cutter;
     const { id } = this.#facts;
-    if (factEnd[id] !== 0) scanner.passReference(factStart[id] ?? 0, factEnd[id] ?? 0);
+    if (factEnd[id] !== 0) scanner.noteReference(factStart[id] ?? 0, factEnd[id] ?? 0);
     // The residence of each Patient is noted, and each has its own id.
     const met = this.#isPatient ? undefined : this.#met.of(cutter, this.#judgedConditions);
     this.#conditionUnits = met?.units ?? 0;

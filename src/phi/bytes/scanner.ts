@@ -16,8 +16,10 @@ export const keptBytesMax = 1_048_576;
 const bytesMin = 65_536;
 
 const urlHash = hashOf("url");
-export const codeHash = hashOf("code");
-export const referenceHash = hashOf("reference");
+const codeHash = hashOf("code");
+const referenceHash = hashOf("reference");
+/** Answers whether the text of a member may decide about the resource around it. */
+export const mayDecide = (name: string): boolean => ["url", "code", "reference"].includes(name);
 const containedHash = hashOf("contained");
 const label = utf8(inlineLabel);
 
@@ -349,19 +351,27 @@ export class ByteScanner {
     return at;
   }
 
-  /** Refuses the label of one element, or a text that may spell it: the plain engine weighs labels. */
-  passLabel(start: number, end: number, look: number): void {
-    if ((look & flagRewrite) !== 0) throw unusual;
-    if (end - start === label.length + 2 && this.isAt(start + 1, label)) throw unusual;
+  /**
+   * A text of a member that may decide about the resource, see {@link mayDecide}. The label of one element, or a text that
+   * may spell it, is refused: the plain engine weighs labels. A code or reference that is sought is noted.
+   *
+   * @param hash of the member's name. @param start of the text, with its quotes. @param look its flags.
+   */
+  noteDeciding(hash: number, start: number, end: number, look: number): void {
+    if (hash === urlHash) {
+      if ((look & flagRewrite) !== 0) throw unusual;
+      if (end - start === label.length + 2 && this.isAt(start + 1, label)) throw unusual;
+    } else if (this.sought !== undefined) this.#noteSought(hash, start, end);
   }
 
-  /** Notes a code that decides about the resource. `[start, end)` has the quotes. */
-  passCode(start: number, end: number): void {
-    if (this.sought?.mayCode(this.bytes, start + 1, end - 1) === true) this.foundAt = start;
+  #noteSought(hash: number, start: number, end: number): void {
+    if (hash === codeHash && this.sought?.mayCode(this.bytes, start + 1, end - 1) === true)
+      this.foundAt = start;
+    else if (hash === referenceHash) this.noteReference(start, end);
   }
 
   /** Notes a reference, or the id of the resource, by which a Consent may judge the resource. */
-  passReference(start: number, end: number): void {
+  noteReference(start: number, end: number): void {
     if (this.sought?.mayName(this.bytes, start + 1, end - 1) === true) this.foundAt = start;
   }
 
@@ -408,9 +418,7 @@ export class ByteScanner {
         if (sign === 0x22) {
           const start = at;
           at = this.#hiddenText(at);
-          if (name === urlHash) this.passLabel(start, at, this.flags);
-          else if (name === codeHash) this.passCode(start, at);
-          else if (name === referenceHash) this.passReference(start, at);
+          this.noteDeciding(name, start, at, this.flags);
         } else if (sign === 0x7b || sign === 0x5b) {
           if (++depth > depthMax) throw unusual;
           at += 1;
