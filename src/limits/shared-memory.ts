@@ -1,60 +1,79 @@
-import type { Clock } from "#kernel/clock";
-import { Bulkhead, type CallSlot } from "./bulkhead.ts";
+import { instant, type Clock, type Instant } from "#kernel/clock";
 
 const stepBytes = 1_048_576;
-// In steps. One request holds 8 MiB of bytes and 4 MiB of trees at most, and a tree takes ten times its bytes: half of
-// the requests' part of an isolate's 128 MB. The claim of a request that never reports its end is dropped after the time.
-const limits = { concurrent: 96, concurrentPerClient: 48, timeoutMilliseconds: 120_000 };
+// The requests' part of an isolate's 128 MB, in steps. One request holds 8 MiB of bytes and 4 MiB of trees at most, and
+// a tree takes ten times its bytes: half of the part.
+const stepsMax = 96;
+// A request that never reports its end counts for this time. A long answer reports each window that leaves, and its
+// reader has less time for a window (gateway/http/send-windows).
+const silentMilliseconds = 120_000;
 
 /** The requests of this client, or all requests of the isolate, hold as much memory as they may. */
 export class MemoryBusy extends Error {
   override readonly name = "MemoryBusy";
 }
 
-/** The part of an isolate's memory that the requests of all clients share. A client has half of the part at most. */
+/**
+ * The part of an isolate's memory that the requests of all clients share. A client has half of what the others leave:
+ * however many clients hold all they may, the next client has a share.
+ */
 export class SharedMemory {
   readonly #clock: Clock;
-  readonly #slots = new Bulkhead();
+  /** The claims that hold steps: at most as many as there are steps. */
+  readonly #held = new Set<MemoryClaim>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   claim(client: string): MemoryClaim {
-    return new MemoryClaim(
-      () => this.#slots.take(client, limits, this.#clock()),
-      (slot) => this.#slots.give(slot),
-    );
+    return new MemoryClaim(client, this.#held, this.#clock);
   }
 }
 
 /** The memory of one request or answer. The first MiB is free: nearly every request holds less. */
 export class MemoryClaim {
-  readonly #take: () => CallSlot | string;
-  readonly #give: (slot: CallSlot) => void;
-  readonly #slots: CallSlot[] = [];
+  readonly #client: string;
+  readonly #held: Set<MemoryClaim>;
+  readonly #clock: Clock;
+  #steps = 0;
+  #until: Instant = instant(0);
 
-  constructor(take: () => CallSlot | string, give: (slot: CallSlot) => void) {
-    this.#take = take;
-    this.#give = give;
+  constructor(client: string, held: Set<MemoryClaim>, clock: Clock) {
+    this.#client = client;
+    this.#held = held;
+    this.#clock = clock;
   }
 
   /** From here on so many bytes are held. Throws {@link MemoryBusy} without room: then the claim is as before. */
   hold(bytes: number): void {
     const steps = Math.max(0, Math.ceil(bytes / stepBytes) - 1);
-    const before = this.#slots.length;
-    while (this.#slots.length < steps) {
-      const slot = this.#take();
-      if (typeof slot === "string") {
-        this.#shrinkTo(before);
-        throw new MemoryBusy();
-      }
-      this.#slots.push(slot);
+    if (steps > this.#steps && !this.#hasRoom(steps)) {
+      this.#dropSilent();
+      if (!this.#hasRoom(steps)) throw new MemoryBusy();
     }
-    this.#shrinkTo(steps);
+    this.#set(steps);
   }
 
-  #shrinkTo(steps: number): void {
-    for (const slot of this.#slots.splice(steps)) this.#give(slot);
+  #set(steps: number): void {
+    if (steps === 0 && this.#steps === 0) return; // nearly every request
+    this.#steps = steps;
+    this.#until = instant(this.#clock() + silentMilliseconds);
+    if (steps === 0) this.#held.delete(this);
+    else this.#held.add(this);
+  }
+
+  #hasRoom(steps: number): boolean {
+    let [own, others] = [steps, 0];
+    for (const claim of this.#held) {
+      if (claim.#client !== this.#client) others += claim.#steps;
+      else if (claim !== this) own += claim.#steps;
+    }
+    return own <= (stepsMax - others) / 2;
+  }
+
+  #dropSilent(): void {
+    const now = this.#clock();
+    for (const claim of this.#held) if (claim.#until <= now) claim.#set(0);
   }
 }

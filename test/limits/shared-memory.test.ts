@@ -1,27 +1,69 @@
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
-import { MemoryBusy, SharedMemory } from "#limits/shared-memory";
+import { MemoryBusy, SharedMemory, type MemoryClaim } from "#limits/shared-memory";
 
 const mebibyte = 1_048_576;
 
-test("a client holds half of the memory that requests share, however many requests it sends, and the others the rest", ({
-  expect,
-}) => {
+function start() {
   let now = instant(0);
   const memory = new SharedMemory(() => now);
-  const most = memory.claim("greedy");
+  return {
+    claim: (client: string) => memory.claim(client),
+    pass: (milliseconds: number) => (now = instant(now + milliseconds)),
+  };
+}
+
+/** Requests of 8 MiB, until one is refused. @returns the MiB beyond the free MiB of each. */
+function takeAll(claim: () => MemoryClaim): number {
+  for (let held = 0; ;) {
+    const one = claim();
+    for (let more = 1; more <= 7; more += 1, held += 1)
+      try {
+        one.hold((more + 1) * mebibyte);
+      } catch {
+        return held;
+      }
+  }
+}
+
+test("a client holds half of the memory that requests share, however many requests it sends", ({
+  expect,
+}) => {
+  const { claim } = start();
+  const most = claim("greedy");
   most.hold(48 * mebibyte); // the most that one request holds
-  const second = memory.claim("greedy");
+  const second = claim("greedy");
   second.hold(mebibyte); // nearly every request holds less
   second.hold(2 * mebibyte);
   expect(() => second.hold(3 * mebibyte)).toThrow(MemoryBusy);
-  memory.claim("other").hold(48 * mebibyte);
-  memory.claim("third").hold(2 * mebibyte);
-  expect(() => memory.claim("third").hold(3 * mebibyte), "of all clients 96 MiB").toThrow(MemoryBusy);
-
   most.hold(0);
   expect(() => second.hold(48 * mebibyte), "a refused claim stays as it was").not.toThrow();
-  expect(() => memory.claim("greedy").hold(3 * mebibyte)).toThrow(MemoryBusy);
-  now = instant(120_000);
-  expect(() => memory.claim("greedy").hold(48 * mebibyte), "a request without an end").not.toThrow();
+  expect(() => claim("greedy").hold(3 * mebibyte)).toThrow(MemoryBusy);
+});
+
+test("clients that hold all they may leave half of the rest to the next client, and the next has it", ({
+  expect,
+}) => {
+  const { claim } = start();
+  const shares = ["first", "second", "third", "fourth", "fifth"].map((client) =>
+    takeAll(() => claim(client)),
+  );
+  expect(shares).toEqual([48, 24, 12, 6, 3]);
+  claim("sixth").hold(2 * mebibyte);
+});
+
+test("a request without an end counts for two minutes, and an answer that still leaves for longer", ({
+  expect,
+}) => {
+  const { claim, pass } = start();
+  const [lost, stream] = [claim("greedy"), claim("greedy")];
+  lost.hold(25 * mebibyte);
+  stream.hold(25 * mebibyte);
+  for (let window = 0; window < 10; window += 1) {
+    pass(100_000);
+    stream.hold(25 * mebibyte);
+  }
+  expect(() => claim("greedy").hold(26 * mebibyte), "the stream counts").toThrow(MemoryBusy);
+  claim("greedy").hold(25 * mebibyte); // in the place of the lost request
+  expect(() => lost.hold(25 * mebibyte), "it has lost its room").toThrow(MemoryBusy);
 });

@@ -94,7 +94,10 @@ export class HeldBytes {
 
   async *#sent(windows: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, undefined> {
     try {
-      yield* windows;
+      for await (const window of windows) {
+        this.#hold(this.#bytes, this.#trees); // a claim that is silent for long ends
+        yield window;
+      }
     } finally {
       this.#isSending = false;
       this.end();

@@ -15,7 +15,7 @@ const windows = ["one", "two", "three"].map((text): DisclosedWindow => ({
 }));
 
 /** Sends the windows, notes each step, and fails at the named step. */
-function sending(failing?: string) {
+function sending(failing?: string, milliseconds?: number) {
   const done: string[] = [];
   const step = (name: string) => {
     if (name === failing) return Promise.reject(new Error(name));
@@ -29,7 +29,8 @@ function sending(failing?: string) {
     aborted: (reason: string) => step(`aborted: ${reason}`),
   };
   const sent = () => void done.push("sent");
-  return { done, ...sendWindows(recordedWindows(disclosure, mayLeave, recorder, () => undefined, sent)) };
+  const recorded = recordedWindows(disclosure, mayLeave, recorder, () => undefined, sent);
+  return { done, ...sendWindows(recorded, milliseconds) };
 }
 
 /** Reads a body chunk by chunk, and notes each chunk among the steps of the desk. */
@@ -115,6 +116,18 @@ test("a reader who stopped reading an answer of 100 MB gets at most a window mor
     await work;
     expect([further.length <= 1, ends]).toEqual([true, ["lease_lost"]]);
   }
+});
+
+test("an answer whose reader takes nothing for too long breaks off, so that it holds no memory for longer", async ({
+  expect,
+}) => {
+  const its = sending(undefined, 5);
+  const reader = its.readable.getReader();
+  await reader.read();
+  await its.work; // the reader takes no further window
+  expect(its.done.at(-1)).toBe("aborted: client_disconnected");
+  expect(its.done).not.toContain("record 3");
+  await expect(reader.read()).rejects.toThrow("the reader stopped");
 });
 
 test("when the client leaves, nothing further is recorded as disclosed", async ({ expect }) => {
