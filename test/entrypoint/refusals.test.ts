@@ -7,6 +7,8 @@ import type { ExactFaces } from "#entrypoint/faces-of";
 import type { RefusalRow } from "#entrypoint/public-face";
 import { allRefusals } from "#entrypoint/all-refusals";
 import { recordedOnly } from "#entrypoint/client-refusals";
+import { problem } from "#admin/answer";
+import { outcomeAnswer } from "#gateway/http/answer";
 import { refusalsPage, storedPage } from "../../scripts/refusals-page.ts";
 
 const rows: readonly (readonly [string, RefusalRow])[] = Object.entries(allRefusals);
@@ -47,6 +49,19 @@ test("each reason stands at most once in a table, so that no row hides another",
     ).toContainEqual(times);
     expect(textsOf(row).length, reason).toBeGreaterThan(0);
   }
+});
+
+test("the answer of each reason that is 503 at a door says when to ask again", ({ expect }) => {
+  const reasons: string[] = [];
+  for (const [reason, { gateway, admin }] of rows) {
+    const answers = [
+      gateway && outcomeAnswer("1", gateway, "application/fhir+json"),
+      admin && problem("1", admin),
+    ].filter((answer) => answer?.status === 503);
+    for (const answer of answers) expect(answer?.headers.get("retry-after"), reason).toMatch(/^[1-9]\d*$/u);
+    if (answers.length > 0) reasons.push(reason);
+  }
+  expect(reasons).toEqual(expect.arrayContaining(["fault", "origin_busy", "review_unavailable"]));
 });
 
 test("each text says what to do next: a sentence with the fault and a sentence with the next step", ({
