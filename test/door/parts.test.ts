@@ -21,6 +21,7 @@ const parts = [
   "registry",
   "consents",
   "keys",
+  "leases",
   "ledger",
   "one log",
   "bucket",
@@ -54,10 +55,15 @@ const remote: Remote = async (to, act, method, object) => {
 };
 
 let world: Awaited<ReturnType<typeof startKeyedWorld>>;
+/** The id of a row that is written under a lease. */
+let leased: string;
 beforeAll(async () => {
-  world = await startKeyedWorld({ remote });
+  world = await startKeyedWorld({ remote, more: { leasedWrites: ["update"] } });
   for (let row = 0; row < 4; row++)
     await ask("POST", "Observation", observation("amara", { note: [{ text: "n".repeat(400_000) }] }));
+  ({ id: leased } = JSON.parse((await ask("POST", "Observation", observation())).text) as {
+    readonly id: string;
+  });
   // A log compares itself with its copy when it starts.
   for (let time = 0; time < inLane({ fast: 0, slow: 12, long: 12 }); time++) {
     await new Promise((resolve) => setTimeout(resolve, 260));
@@ -76,6 +82,7 @@ const ways = {
   read: () => ask("GET", "Patient/amara"),
   write: () => ask("POST", "Observation", observation()),
   "keyed write": () => ask("POST", "Observation", observation(), newKey()),
+  "leased write": () => ask("PUT", `Observation/${leased}`, { ...observation(), id: leased }),
   "long answer": () => ask("GET", "Observation?_count=4"),
   batch: () =>
     ask("POST", "", {
@@ -105,6 +112,7 @@ const harmless: Readonly<Partial<Record<Part, readonly Fault[]>>> = {
   registry: ["slowed"],
   consents: ["slowed"],
   keys: ["slowed", "reset"],
+  leases: ["slowed"],
   ledger: ["slowed", "reset"],
   "one log": ["refused", "slowed", "reset"],
   bucket: faults,
