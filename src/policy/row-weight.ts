@@ -11,6 +11,7 @@ import {
   leavesByPolicy,
   leavesToIndividual,
   neverLeaves,
+  noLabels,
   part2Law,
 } from "./labels.ts";
 import { isInDataPeriod } from "./consent/data-period.ts";
@@ -24,7 +25,7 @@ import {
   type RowLabels,
 } from "./sensitivity/row-labels.ts";
 import { part2Scope } from "./part2-notice.ts";
-import { rowFactsOf } from "./consent/row-facts.ts";
+import { rowFactsOf, sensitivitiesIn } from "./consent/row-facts.ts";
 import type { Access } from "./row-access.ts";
 import { needsOf, type RowNeeds } from "./row-needs.ts";
 
@@ -223,11 +224,20 @@ export function weighElement(
   if (typeof consents === "object" && consents.lacking(row, base).length > 0) return false;
   const labels = labelsOfElement(row, elementLabels);
   const rowConsents =
-    typeof consents === "object" ? consents.of(row, base).relabelled(() => labels) : undefined;
+    typeof consents === "object"
+      ? consents.of(row, base).relabelled(() => joinLabels(labels, labelsOfCodes(policy, row, base)))
+      : undefined;
   if (!leavesByLabels(policy, access, labels, rowConsents)) return false;
   if (rowConsents === undefined) return true;
   const rules = policy.rulesFor(textAt(row, "resourceType") ?? "");
   return [undefined, ...rules].every((rule) => rowConsents.permit(policy.consentFor(purpose, rule)));
+}
+
+/** What the codes of a row add to the labels of its elements, where a Consent without labels opens labels. */
+function labelsOfCodes({ labels }: CompiledPolicy, row: Facts, base: FhirBase): RowLabels {
+  if (labels.generalOpens === undefined || Facts.absentIn(row)?.labels === true) return noLabels;
+  const whole = Facts.wholeOf(row);
+  return whole === undefined ? unresolved : rowLabels([], sensitivitiesIn(whole, base));
 }
 
 function leavesByLabels(

@@ -341,6 +341,7 @@ const inner: readonly string[] = [
   "policy/grant mayShowLabelled",
   "policy/labels labelsOfElement",
   "policy/row-weight weighElement",
+  "policy/row-weight labelsOfCodes",
 ];
 
 const reader = "reads the paths that it is given, of facts or of a released resource";

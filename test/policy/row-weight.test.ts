@@ -36,6 +36,8 @@ interface Asking {
   readonly mayPermit?: boolean;
   /** The origin has Consents on file. */
   readonly hasConsents?: boolean;
+  /** The labels of an element, which is meant in place of its row. */
+  readonly element?: readonly Json[];
 }
 
 /** Answers whether a row leaves, once the Consents of every patient of the row are known. */
@@ -84,7 +86,9 @@ function leaves(row: object, { consents = {}, ...asking }: Asking = {}): boolean
       ]),
     ),
   );
-  return grant.value.viewOf(facts, origin) !== undefined;
+  return asking.element === undefined
+    ? grant.value.viewOf(facts, origin) !== undefined
+    : grant.value.mayShowLabelled(facts, origin, asking.element);
 }
 
 const of = (patient: string, ...security: readonly Json[]) => ({
@@ -221,6 +225,15 @@ describe("labels of a row", () => {
         expect(leaves(of("a", act(label)), opens(["R"], ["SUD"])), label).toBe(false);
       expect(leaves(of("a", act("BH")), opens(["R"], ["PSY"]))).toBe(false);
       expect(leaves(of("a", act("SDV")), opens(["R"], ["HIV"]))).toBe(true);
+    });
+
+    test("opens no labelled element of a row with a code that a State's law excepts", ({ expect }) => {
+      const hiv = { ...of("a"), code: { coding: [{ system: "http://loinc.org", code: "80203-3" }] } };
+      const element = [r];
+      expect(leaves(of("a"), { ...opens(["R"], ["HIV"]), element })).toBe(true);
+      expect(leaves(hiv, { ...opens(["R"]), element })).toBe(true);
+      expect(leaves(hiv, { ...opens(["R"], ["HIV"]), element })).toBe(false);
+      expect(leaves(hiv, { labels: leave(["R"]), element })).toBe(true);
     });
 
     test("yields to a denial, and to a permit that closes the world", ({ expect }) => {

@@ -231,6 +231,10 @@ export function labellingCodes(row: JsonObject, base: FhirBase): readonly string
   });
 }
 
+/** The sensitivities that the codes of a row mean. */
+export const sensitivitiesIn = (row: JsonObject, base: FhirBase): ReadonlySet<string> =>
+  walk(row, base).sensitivities;
+
 const noTexts: ReadonlySet<string> = new Set();
 
 /** The facts of a row of which only the bytes were read. @param labels by its stated labels. */
