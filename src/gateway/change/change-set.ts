@@ -264,7 +264,9 @@ export class ChangeSet {
     const prepared =
       planned.ok && planned.value.kind === "send" ? await this.#prepared(change, planned.value) : planned;
     if (!prepared.ok) return prepared;
-    return placeOf(before) === placeOf(prepared.value) ? prepared : err({ reason: "version_not_current" });
+    if (placeOf(before) !== placeOf(prepared.value)) return err({ reason: "version_not_current" });
+    change.plan = prepared.value; // its bytes are held now
+    return prepared;
   }
 
   /**
