@@ -691,7 +691,7 @@ export const clientRefusals = {
     "The Consent names no patient of this FHIR server, so it could not be in force. Name the patient by a reference, or by an identifier that finds a single Patient for you.",
   ),
   too_many_consents: tooCostlyWrite(
-    "Clients without the patient's authority have 100 Consents in force for this patient, which is the limit. Ask the patient or a consent registrar to end some.",
+    "Clients without the patient's authority share 100 Consents in force for each patient, and there is no room for one of yours. Delete some of yours, or ask the patient or a consent registrar.",
   ),
   consent_too_long: tooCostlyWrite(
     "The Consent has more than 50 provisions, 1,000 criteria or 64 KiB of codes and names. Write it shorter: by a class or a label in place of each code.",

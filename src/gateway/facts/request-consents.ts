@@ -115,9 +115,9 @@ export class RequestConsents {
     }
   }
 
-  /** How many Consents in force of a patient may only deny; undefined: they cannot be read. */
+  /** See `KnownFacts.denyingOf`. */
   async denyingOf(patient: string): Promise<number | undefined> {
-    return (await this.learn([patient])) ? this.book.denyingOf(patient) : undefined;
+    return (await this.learn([patient])) ? this.book.denyingOf(patient, this.#client) : undefined;
   }
 
   /**

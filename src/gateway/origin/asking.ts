@@ -62,7 +62,10 @@ export interface KnownFacts {
   expected(): Promise<boolean>;
   /** See {@link Resolving}. @param reader asks the origin, and gets the names of rows that decided. */
   resolve(rows: readonly LackingRow[], reader: RowReader): ReturnType<Resolving["resolve"]>;
-  /** How many Consents in force of a patient may only deny; undefined: they cannot be read. */
+  /**
+   * How many Consents in force of a patient may only deny: those that the asking client filed count twice. Undefined:
+   * they cannot be read.
+   */
   denyingOf(patient: string): Promise<number | undefined>;
   /**
    * Asks which named patients of a question are the user's.

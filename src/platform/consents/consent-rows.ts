@@ -147,7 +147,7 @@ export async function insertConsents(
 const insertion = `INSERT INTO consents (origin, subject, consent, change, digest, form, is_active, may_permit,
     filed_by, filed_at, key_id, consent_key_id)
   SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
-  WHERE ?13 IS NULL OR ?14 > (SELECT count(*) FROM consents AS filed
+  WHERE ?13 IS NULL OR ?14 > (SELECT count(*) + coalesce(sum(filed_by = ?9), 0) FROM consents AS filed
     WHERE subject IN (SELECT value FROM json_each(?13)) AND consent <> ?3 AND is_active = 1 AND may_permit = 0
       AND change = (SELECT max(change) FROM consents AS newer
         WHERE newer.subject = filed.subject AND newer.consent = filed.consent))

@@ -33,7 +33,6 @@ const formsMax = 5_000;
 interface Copy {
   /** The pseudonyms in deltas: more than one while their key is replaced. */
   readonly subjects: readonly string[];
-  readonly consents: readonly { readonly filed: FiledConsent; readonly filedBy: string | null }[];
   readonly all: readonly FiledConsent[];
   readonly epoch: number;
   readonly read: Instant;
@@ -168,11 +167,9 @@ export class IsolateConsents {
     if (answers.length !== patients.length) throw new Error("not an answer for each patient");
     return patients.map((patient, i) => {
       const { subject, formerSubjects = [], consents } = answers[i] ?? missingAnswer();
-      const filed = consents.map((consent) => ({ filed: this.#filed(consent), filedBy: consent.filedBy }));
       const copy: Copy = {
         subjects: [subject, ...formerSubjects].map((name) => `${origin}/${name}`),
-        consents: filed,
-        all: filed.map(({ filed: each }) => each),
+        all: consents.map((consent) => this.#filed(consent)),
         epoch: standing?.epoch ?? 0,
         read: at,
         weight: consents.reduce((sum, { form }) => sum + form.length, 0),
@@ -183,13 +180,13 @@ export class IsolateConsents {
     });
   }
 
-  #filed({ consent, digest, form, mayPermit, filedAt }: ConsentOnFile): FiledConsent {
+  #filed({ consent, digest, form, mayPermit, filedBy, filedAt }: ConsentOnFile): FiledConsent {
     let rules = this.#rules.get(digest);
     if (rules === undefined) {
       rules = readStoredForm(form);
       this.#rules.set(digest, rules);
     }
-    return { consent, digest, rules, mayPermit, filedAt };
+    return { consent, digest, rules, mayPermit, filedBy, filedAt };
   }
 
   /** Stores a copy, unless it may lack a change that arrived meanwhile. */
@@ -239,9 +236,9 @@ export class IsolateConsents {
 const noConsents: readonly FiledConsent[] = [];
 
 /** A client never benefits from a Consent that it wrote. */
-const asSeenBy = (client: string, { consents, all }: Copy): readonly FiledConsent[] =>
-  consents.some(({ filed, filedBy }) => filed.mayPermit && filedBy === client)
-    ? consents.map(({ filed, filedBy }) => (filedBy === client ? { ...filed, mayPermit: false } : filed))
+const asSeenBy = (client: string, { all }: Copy): readonly FiledConsent[] =>
+  all.some(({ mayPermit, filedBy }) => mayPermit && filedBy === client)
+    ? all.map((filed) => (filed.filedBy === client ? { ...filed, mayPermit: false } : filed))
     : all;
 
 function missingAnswer(): never {

@@ -78,10 +78,14 @@ export class ConsentBook {
     return [...this.#known.keys()];
   }
 
-  /** How many Consents in force of a known patient may only deny: neither the patient nor a registrar filed them. */
-  denyingOf(patient: string): number {
+  /**
+   * How many Consents in force of a known patient may only deny, since neither the patient nor a registrar filed them:
+   * those that a client filed count twice.
+   */
+  denyingOf(patient: string, client: string): number {
     const denying = (this.#known.get(patient)?.inForce ?? []).filter(({ mayPermit }) => !mayPermit);
-    return denying.some(({ rules }) => rules.standsForUnread === true) ? Infinity : denying.length;
+    if (denying.some(({ rules }) => rules.standsForUnread === true)) return Infinity;
+    return denying.length + denying.filter(({ filedBy }) => filedBy === client).length;
   }
 
   /** The versions of Consents that let a row through. */

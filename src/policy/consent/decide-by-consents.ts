@@ -22,6 +22,8 @@ export interface FiledConsent {
    * cannot widen its access by a Consent that it wrote.
    */
   readonly mayPermit: boolean;
+  /** The client that filed it; null: it was read at the origin. */
+  readonly filedBy?: string | null;
 }
 
 /**

@@ -8,7 +8,8 @@ export const readableMax = { consents: 1_000, characters: 262_144 } as const;
 
 /**
  * Consents in force of a patient that neither the patient nor a consent registrar filed: so no client takes the room of
- * {@link readableMax}.
+ * {@link readableMax}. A client files at most as many as are still free, so that it takes half and further clients have
+ * the rest.
  */
 export const filedByOthersMax = 100;
 

@@ -342,7 +342,7 @@ test("a question reads no pending change of other patients: they may be long", a
 
 const denying: ConsentRules = { isActive: true, unclear: "scope", readings: [] };
 
-test("clients without authority file 100 Consents of a patient in force, however many file at once; one of the 100 is filed again", async ({
+test("clients without authority file 100 Consents of a patient in force, and each as many as are free, however many file at once; one of these is filed again", async ({
   expect,
 }) => {
   const writer = { client: "app", authority: "none" } as const;
@@ -355,12 +355,22 @@ test("clients without authority file 100 Consents of a patient in force, however
   const done = await Promise.all(Array.from({ length: 13 }, (_, n) => file(10 * n, 10)));
   const refused = done.flatMap((each) => each?.refused ?? []);
   const inForce = async () => (await of(["p"]))[0]?.length;
-  expect([await inForce(), refused.length, new Set(refused).size]).toEqual([101, 30, 30]);
+  expect([await inForce(), refused.length, new Set(refused).size]).toEqual([51, 80, 80]);
   const stands = Array.from({ length: 130 }, (_, n) => n).find((n) => !refused.includes(`c${n}`)) ?? 0;
   expect((await file(stands, 1))?.refused, "it adds none").toEqual([]);
   expect((await file(200, 1))?.refused).toEqual(["c200"]);
   expect((await file(300, 1, { client: "app", authority: "patient" }))?.refused).toEqual([]);
-  expect(await inForce()).toBe(102);
+  expect(await inForce()).toBe(52);
+  for (const [index, many] of [25, 12, 6, 3, 2, 1, 0].entries()) {
+    const client = `other-${index}`;
+    const some = Array.from({ length: 60 }, (_, n) => ({
+      ...byApp(1_000 * (index + 1) + n),
+      filedBy: client,
+    }));
+    const announced = await desk.announce("main", [], ["p"], { client, authority: "none" });
+    expect((await desk.file(announced, "main", some))?.refused, client).toHaveLength(60 - many);
+  }
+  expect(await inForce(), "with the permit").toBe(101);
   const weaker = { ...filing("p", "permit", denying), mayPermit: false, filedBy: "app" };
   const weakened = await desk.file(await desk.announce("main", [], ["p"], writer), "main", [weaker]);
   expect(weakened?.refused, "a permit in force may end").toEqual([]);
