@@ -134,7 +134,7 @@ async function cut({ grant, originBase, body }: Loaded, origins: Origins): Promi
     return bytesOf(
       value(new Discloser(grant, session.basesAt(originBase)).read(body, expects.type, expects.id)),
     );
-  const { page, next } = value(await fillPage(grant, expects, undefined, session));
+  const { page, next } = value(await fillPage({ ...grant, expects }, undefined, session));
   if (next !== undefined) throw new Error("the body does not fit on a page");
   return bytesOf(value(page.finish(undefined, true)));
 }

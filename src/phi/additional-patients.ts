@@ -46,6 +46,13 @@ export class AdditionalPatients {
     return true;
   }
 
+  /** Notes all of these rows, or none: they may take half of the names of an append, so that further rows have room. */
+  decideAll(rows: readonly DecidingRow[]): boolean {
+    const added = rows.filter(({ type, id }) => !this.#rows.has(`${type}/${id}`));
+    const names = added.reduce((sum, { patients, room }) => sum + Math.max(patients.size, room), 0);
+    return this.#patients + names <= patientsMax / 2 && added.every((row) => this.decide(row));
+  }
+
   /** The patients that the question names, in the form of records. */
   get named(): readonly string[] {
     return [...this.#named].map((patient) => this.#nameOf(patient));
@@ -80,8 +87,8 @@ export class AdditionalPatients {
   }
 
   /**
-   * Adds these names to a disclosure, in its first window, so that they are on record before the first byte.
-   * `undefined`: the window has no room for them.
+   * Adds these names to a disclosure, in its first window, so that they are on record before the first byte. If the
+   * window has no room for them, one without a byte comes before. `undefined`: they are too many for any window.
    */
   join(disclosure: Disclosure): Disclosure | undefined {
     const [first, ...others] = disclosure.windows;
@@ -89,13 +96,16 @@ export class AdditionalPatients {
     const joined = this.#joined(first, disclosure.released);
     const elsewhere = new Set(others.flatMap(({ patients }) => patients.map(({ patient }) => patient)));
     const known = new Set(joined.patients.map(({ patient }) => patient));
-    const inVain = this.named.filter((patient) => !known.has(patient) && !elsewhere.has(patient));
-    const patients = [...joined.patients, ...inVain.map((patient) => ({ patient, counts: {} }))];
+    const inVain = this.named
+      .filter((patient) => !known.has(patient) && !elsewhere.has(patient))
+      .map((patient) => ({ patient, counts: {} }));
     if (this.#rows.size === 0 && inVain.length === 0) return disclosure;
-    const { unseen, room } = joined;
-    const names = patients.length - unseen.length + Math.max(room.names, unseen.length) + room.unnamed.length;
-    if (names > patientsMax) return undefined;
-    return { ...disclosure, windows: [{ ...joined, patients }, ...others] };
+    const patients = [...joined.patients, ...inVain];
+    if (namesIn({ ...joined, patients }) <= patientsMax)
+      return { ...disclosure, windows: [{ ...joined, patients }, ...others] };
+    const alone = this.#joined(nothingReleased, disclosure.released);
+    const before = { ...alone, patients: [...alone.patients, ...inVain] };
+    return namesIn(before) > patientsMax ? undefined : { ...disclosure, windows: [before, first, ...others] };
   }
 
   /** Every patient whom the question names is in a window: so it is for most answers. */
@@ -149,6 +159,10 @@ export class AdditionalPatients {
     return `${this.#origin}/Patient/${patient}`;
   }
 }
+
+/** The names for which the record of a window has room. */
+const namesIn = ({ patients, unseen, room }: DisclosedWindow): number =>
+  patients.length - unseen.length + Math.max(room.names, unseen.length) + room.unnamed.length;
 
 const hasCounts = ({ counts }: DisclosedWindow["patients"][number]): boolean =>
   Object.keys(counts).length > 0;

@@ -376,6 +376,12 @@ export class Discloser {
     return mode === "match" ? this.needs(resource) : this.needsIncluded(resource);
   }
 
+  /** Answers whether the origin included an entry. */
+  isIncluded(read: EntryBytes): boolean {
+    const entry = this.#entryIn(read);
+    return entry.ok && entry.value.mode === "include";
+  }
+
   /** {@link needs} of a resource that is included. */
   needsIncluded(resource: JsonObject): RowNeeds | undefined {
     const judge = () => this.grant.needsIncluded(this.#rows.factsOf(resource), this.#bases.origin);

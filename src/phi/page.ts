@@ -8,6 +8,7 @@ import type { RowNeeds } from "#policy/row-needs";
 import { includedResources, type Candidate, type Linked } from "./included.ts";
 import { Discloser, type DisclosureRefusal } from "./disclose.ts";
 import type { Joined, NamedBases } from "./row-views.ts";
+import { referredAt } from "./links.ts";
 import { isCut } from "./bytes/entry-cutter.ts";
 import type { CutEntry } from "./bytes/row-cutter.ts";
 import { Tally, type Disclosure, type Released } from "./disclosure.ts";
@@ -66,6 +67,11 @@ export class Page {
     this.#ids.clear();
     for (const { released } of this.#rows) this.#ids.add(released.id);
     return this;
+  }
+
+  /** From here on no hidden row counts as withheld: a join may not meet it. */
+  countNone(): void {
+    this.#countsHidden = false;
   }
 
   /** The rows that were taken, and a row that did not fit on any page: all of them decided a refusal. */
@@ -130,6 +136,35 @@ export class Page {
   /** The facts to learn before an entry is offered. */
   needs(entry: EntryBytes | CutEntry): RowNeeds | undefined {
     return this.#discloser.needsOfEntry(entry, this.#expects.type);
+  }
+
+  /** Answers whether the origin included an entry, for a page that includes any. */
+  isIncluded(entry: EntryBytes | CutEntry): boolean {
+    if (this.#grant.includes.length === 0) return false;
+    return isCut(entry) ? entry.mode === "include" : this.#discloser.isIncluded(entry);
+  }
+
+  /** Of these included entries the ones by which a resource of the page includes something, as far as is known now. */
+  reached<E extends EntryBytes | CutEntry>(entries: readonly E[]): readonly E[] {
+    const { includes } = this.#grant;
+    const found: E[] = [];
+    const unjudged = entries.flatMap((entry): Candidate | [] => {
+      const read = readEntry(isCut(entry) ? ("bytes" in entry ? entry.bytes : "too_large") : entry);
+      if (!read.ok || read.value.mode !== "include") return [];
+      const { resource: shown } = read.value;
+      const [type, id] = [textAt(shown, "resourceType") ?? "", textAt(shown, "id") ?? ""];
+      if (this.#candidates.has(`${type}/${id}`)) return [];
+      const links = includes.map(({ direction, source, paths }) =>
+        direction === "revinclude" && source === type
+          ? referredAt(shown, paths, this.#bases.origin)
+          : noLinks,
+      );
+      const through = () => void found.push(entry);
+      return { released: { ...nothing, type, id }, shown, links, through };
+    });
+    const known = [...this.#candidates.values()];
+    includedResources(this.#rows, [...known, ...unjudged], includes);
+    return [...new Set(found)];
   }
 
   /** Id of a row that is skipped before this page starts; `undefined` for an entry that is not a row. */
@@ -254,6 +289,16 @@ export class Page {
   }
 }
 
+const noLinks: ReadonlySet<string> = new Set();
+const nothing = {
+  patients: noLinks,
+  unseen: noLinks,
+  room: 0,
+  unnamed: false,
+  text: new Uint8Array(),
+  withheld: 0,
+  records: 0,
+} as const;
 const [shown, repeated] = [ok("shown" as const), ok("hidden" as const)];
 
 function lengthOf(several: Iterable<Released>): number {

@@ -205,6 +205,36 @@ test.for(cases)(
   },
 );
 
+test("a hidden row asks for nothing beside the resources that the origin includes for it; a visible row includes the same resource", async ({
+  expect,
+}) => {
+  const inner = observation("inner", { hasMember: [to("Observation/deep")] });
+  const shown: readonly Resource[] = [
+    { resourceType: "Patient", id: "ann" },
+    report("plain", { result: [to("Observation/seen")] }),
+    observation("seen"),
+    inner,
+    observation("deep"),
+  ];
+  const hiding = report("hiding", {
+    result: [to("Observation/inner")],
+    meta: { security: [{ system: `${thp}v3-Confidentiality`, code: "R" }] },
+  });
+  const by = await worlds.by("patient", { jti: "included", patient: "ann", fhirUser: "RelatedPerson/kin" });
+  const path = "DiagnosticReport?patient=ann&_include=DiagnosticReport:result";
+  const back = "Observation?_id=inner,seen&_revinclude=DiagnosticReport:result";
+  const asked = [path, back].map((each) => ({ by, path: each }));
+  const hidden = await worlds.compare({ origin: shown }, { origin: [...shown, hiding] }, asked);
+  expect(beyond(hidden.differences, openly)).toEqual([]);
+  const visible = report("visible", { result: [to("Observation/inner")] });
+  const { other } = await worlds.compare({ origin: shown }, { origin: [...shown, visible] }, asked);
+  const idsIn = ({ body }: { readonly body: Buffer } = { body: Buffer.from("{}") }) =>
+    (JSON.parse(body.toString()).entry ?? []).map((entry: { resource: { id: string } }) => entry.resource.id);
+  expect(idsIn(hidden.one[0])).toEqual(["plain", "seen"]);
+  expect(idsIn(other[0]).toSorted()).toEqual(["inner", "plain", "seen", "visible"]);
+  expect(idsIn(other[1]).toSorted()).toEqual(["inner", "plain", "seen", "visible"]);
+});
+
 test("the harness sees a resource that nothing hides: the rows that refer to it are shown and stored", async ({
   expect,
 }) => {

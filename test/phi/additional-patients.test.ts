@@ -60,10 +60,32 @@ test("without a deciding row a refusal discloses nothing, whichever patients the
   });
 });
 
-test("more names than an append takes are told, and not left out", ({ expect }) => {
+const many = (count: number) => Array.from({ length: count }, (_, n) => `p${n}`);
+
+test("names that an answer's first window has no room for are on record in a window before it, without a byte", ({
+  expect,
+}) => {
   const concerned = new AdditionalPatients("main");
-  const many = Array.from({ length: patientsMax }, (_, n) => `p${n}`);
-  expect(concerned.decide(row("1", ...many))).toBe(true);
-  expect(concerned.decide(row("2", "one-more"))).toBe(false);
-  expect(concerned.join(shown(row("3", "another")))).toBeUndefined();
+  expect(concerned.decide(row("1", ...many(patientsMax)))).toBe(true);
+  expect(concerned.decide(row("2", "one-more")), "no room").toBe(false);
+  const joined = concerned.join(shown(row("3", "another")));
+  expect(joined?.windows.map(({ body, patients }) => [body.length, patients.length])).toEqual([
+    [0, patientsMax],
+    [1, 1],
+  ]);
+  concerned.name("named");
+  expect(concerned.join(shown(row("3", "another"))), "too many for any window").toBeUndefined();
+});
+
+test("rows are noted together or not at all, and leave half of the names to further rows", ({ expect }) => {
+  const concerned = new AdditionalPatients("main");
+  const half = many(patientsMax / 2).map((patient) => row(patient, patient));
+  expect(concerned.decideAll([...half, row("x", "x")])).toBe(false);
+  expect(concerned.alone()).toBeUndefined();
+  expect([
+    concerned.decideAll(half),
+    concerned.decideAll(half),
+    concerned.decideAll([row("x", "x")]),
+  ]).toEqual([true, true, false]);
+  expect(concerned.decide(row("x", "x"))).toBe(true);
 });

@@ -32,7 +32,8 @@ export async function countRows(
     for (const { released } of page.rows)
       if (!isAbout(released, patients) && !origin.names.concerned.decide(released))
         return err({ reason: "too_many_rows" });
-    if (next === undefined) return ok(rows);
+    if (next === undefined && resolved.byPage?.hasLeftOut !== true) return ok(rows);
+    if (next === undefined) break;
     place = next;
   }
   return err({ reason: "too_many_rows" });

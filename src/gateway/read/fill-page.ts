@@ -7,15 +7,18 @@ import { countIn, countMax, grownMax } from "#fhir/search/page-count";
 import { err, ok, type Result } from "#kernel/result";
 import type { DecidingRow } from "#phi/additional-patients";
 import type { CutEntry } from "#phi/bytes/row-cutter";
-import type { DisclosureRefusal } from "#phi/disclose";
-import type { Joined } from "#phi/row-views";
+import { Discloser, type DisclosureRefusal } from "#phi/disclose";
+import type { Joined, NamedBases } from "#phi/row-views";
+import { isCut } from "#phi/bytes/entry-cutter";
 import { Page, type Offered } from "#phi/page";
-import type { Grant, SearchExpectation } from "#policy/grant";
+import type { Grant, SearchGrant } from "#policy/grant";
 import type { RowNeeds } from "#policy/row-needs";
 import type { OriginPageRefusal, RowsRefusal } from "#gateway/origin/asking";
 import type { OriginRefusal } from "#gateway/origin/forward";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { readOriginPage, takeInTurn, waitingOf, type EntryTaker } from "#gateway/origin/origin-page";
+import { JoinsByPage } from "./joins-by-page.ts";
+import type { Resolved } from "./resolve-joins.ts";
 
 export type PageRefusal =
   | OriginPageRefusal
@@ -39,6 +42,10 @@ export interface Fillable {
   keyOf(entry: EntryBytes | CutEntry): Result<string | undefined, DisclosureRefusal>;
   /** What has to be known before an entry is offered. */
   needs(entry: EntryBytes | CutEntry): RowNeeds | undefined;
+  /** Answers whether an entry is an included resource. */
+  isIncluded?(entry: EntryBytes | CutEntry): boolean;
+  /** Of these included entries those to which a row of the page leads. */
+  reached?<E extends EntryBytes | CutEntry>(entries: readonly E[]): readonly E[];
   /** Passes a row that an earlier page showed, or may have shown. */
   pass(key: string): void;
   offer(entry: EntryBytes | CutEntry): Result<Offered, DisclosureRefusal>;
@@ -50,9 +57,17 @@ export interface Fillable {
   readonly room?: number;
   /** Answers whether an entry is a visible row that this page lacks, and takes nothing of it. */
   lacks?(entry: EntryBytes | CutEntry): boolean;
-  /** Asks for facts about all entries of an origin page, before the first is offered. */
-  prepare?(entries: readonly EntryBytes[]): Promise<PageRefusal | RowsRefusal | undefined>;
+  prepare?(...asked: Parameters<Prepare>): ReturnType<Prepare>;
 }
+
+/**
+ * Asks for facts about all entries of an origin page, before the first is offered. `after`: key of the last row before
+ * this page. The entries of the result have no question left: they begin the next page.
+ */
+type Prepare = (
+  entries: readonly EntryBytes[],
+  after: string | undefined,
+) => Promise<Result<ReadonlySet<EntryBytes>, PageRefusal | RowsRefusal>>;
 
 export interface Filled<P> {
   readonly page: P;
@@ -78,19 +93,66 @@ const isEnough = (pages: number, rows: number): boolean =>
  * @param earlier a page that goes on with the rows of this grant, a further part of its search.
  */
 export async function fillPage(
-  grant: Grant,
-  expects: SearchExpectation,
+  grant: SearchGrant,
   place: PagePlace | undefined,
   origin: OriginSession,
-  joined: readonly Joined[] = [],
+  { joined, byPage }: Pick<Resolved, "joined" | "byPage"> = { joined: [], byPage: undefined },
   earlier?: Page,
 ): Promise<Result<Filled<Page>, PageRefusal | RowsRefusal>> {
+  const { ask, expects } = grant;
   const { question, posted } = expects;
   const start = place ?? { question, posted, link: undefined, after: undefined, seen: 0 };
-  return fill({ ask: grant.ask, type: "searchset" }, start, origin, (base) => {
+  return fill({ ask, type: "searchset" }, start, origin, (base) => {
     const bases = origin.basesAt(base);
-    return earlier?.turnTo(grant, bases, joined) ?? new Page(grant, expects, bases, joined);
+    if (earlier !== undefined) return earlier.turnTo(grant, bases, joined);
+    return byPage === undefined
+      ? new Page(grant, expects, bases, joined)
+      : new JoinedPage(grant, bases, joined, byPage, origin);
   });
+}
+
+/** A page that asks for the joins of its own rows. */
+class JoinedPage extends Page {
+  readonly #byPage: JoinsByPage;
+  readonly #origin: OriginSession;
+  readonly #type: string;
+  readonly #work = JoinsByPage.work();
+  #discloser: Discloser;
+
+  constructor(
+    grant: SearchGrant,
+    bases: NamedBases,
+    joined: readonly Joined[],
+    byPage: JoinsByPage,
+    origin: OriginSession,
+  ) {
+    super(grant, grant.expects, bases, [...joined, ...byPage.joined]);
+    this.countNone();
+    this.#byPage = byPage;
+    this.#origin = origin;
+    this.#type = grant.expects.type;
+    this.#discloser = new Discloser(grant, bases, joined);
+  }
+
+  override turnTo(part: Grant, bases: NamedBases, joined: readonly Joined[]): this {
+    this.#discloser = new Discloser(part, bases, joined);
+    return super.turnTo(part, bases, [...joined, ...this.#byPage.joined]);
+  }
+
+  async prepare(...[entries, after]: Parameters<Prepare>): ReturnType<Prepare> {
+    const isLast = (entry: EntryBytes) => {
+      const key = this.keyOf(entry);
+      return key.ok && key.value === after;
+    };
+    const from = after === undefined ? 0 : entries.findIndex(isLast) + 1 || entries.length;
+    const rows = entries.slice(from);
+    return this.#byPage.learnPage(
+      { discloser: this.#discloser, type: this.#type },
+      rows,
+      this.#origin,
+      this.#work,
+    );
+  }
 }
 
 /** As {@link fillPage}, for any list. @param open begins the page when the origin's base is known. */
@@ -139,8 +201,10 @@ async function fillFrom<P extends Fillable>(
     const rows = new Rows(page, at.after, pages === 1);
     const read = await (page.prepare === undefined
       ? readOriginPage<DisclosureRefusal, CutEntry>(body, rows, origin, first.type, rows.ahead)
-      : prepared(origin, page, rows, body, first.type));
+      : prepared(origin, page, rows, body, first.type, at.after));
     if (!read.ok) return read;
+    const unsettled = await rows.settleIncluded(origin);
+    if (unsettled !== undefined) return err(unsettled);
     // New rows may have moved the last row of the previous page on to a later origin page.
     const isBefore = rows.stage === "before";
     const seen = at.seen + rows.matches;
@@ -236,7 +300,7 @@ async function hasVisibleRow(
   if (!answer.ok) return false;
   let isFound = false;
   const looking: EntryTaker<EntryBytes, never> = {
-    needs: (entry) => page.needs(entry),
+    needs: (entry) => (page.isIncluded?.(entry) === true ? undefined : page.needs(entry)),
     take: (entry) => {
       isFound ||= page.lacks?.(entry) === true;
       return undefined;
@@ -253,6 +317,7 @@ async function prepared(
   rows: Rows,
   body: OriginBody,
   type: ListType,
+  after: string | undefined,
 ): Promise<Result<SearchFrame, PageRefusal | RowsRefusal>> {
   const entries: EntryBytes[] = [];
   let bytes = 0;
@@ -266,13 +331,20 @@ async function prepared(
   };
   const read = await readOriginPage<PageRefusal>(body, holding, origin, type);
   if (!read.ok) return read;
+  const unreached = await page.prepare?.(entries, after);
+  const taker: EntryTaker<EntryBytes, DisclosureRefusal> = {
+    needs: (entry) => rows.needs(entry),
+    take: (entry, isFollowed) =>
+      rows.take(entry, isFollowed && !(unreached?.ok === true && unreached.value.has(entry))),
+  };
   const refusal =
-    (await page.prepare?.(entries)) ??
-    (await takeInTurn(
-      entries.map((entry) => waitingOf(entry, rows)),
-      rows,
-      origin,
-    ));
+    unreached?.ok === false
+      ? unreached.error
+      : await takeInTurn(
+          entries.map((entry) => waitingOf(entry, taker)),
+          taker,
+          origin,
+        );
   origin.held.giveUnjudged(bytes);
   return refusal === undefined ? read : err(refusal);
 }
@@ -290,6 +362,12 @@ function refusedSearch(refusal: OriginRefusal, isFurtherPage: boolean): PageRefu
     : refusal;
 }
 
+// As much as a page holds of included resources whose facts are known.
+const unaskedBytesMax = 16_777_216;
+
+const bytesOf = (entry: EntryBytes | CutEntry): number =>
+  isCut(entry) ? ("bytes" in entry ? entry.bytes.length : 0) : lengthOf(entry);
+
 /** The rows of an origin page on their way into the client's page. */
 class Rows {
   /**
@@ -305,6 +383,13 @@ class Rows {
   readonly #page: Fillable;
   readonly #after: string | undefined;
   readonly #isFirst: boolean;
+  /**
+   * Included entries whose facts are not known: they are asked for once the rows of the page are known, since a hidden
+   * row must not have them asked for.
+   */
+  #unasked: (EntryBytes | CutEntry)[] = [];
+  #unaskedBytes = 0;
+  #isSettling = false;
 
   /** @param isFirst of the request's origin pages: the request has to come further by a row at least. */
   constructor(page: Fillable, after: string | undefined, isFirst: boolean) {
@@ -326,12 +411,14 @@ class Rows {
   /** A row before this page, or after the last on it, is not judged. */
   needs(entry: EntryBytes | CutEntry): RowNeeds | undefined {
     const needs = this.#page.needs(entry);
+    if (needs !== undefined && !this.#isSettling && this.#page.isIncluded?.(entry) === true) return undefined;
     if (needs === undefined || this.stage === "filling") return needs;
     const key = this.#page.keyOf(entry);
     return key.ok && key.value === undefined ? needs : undefined;
   }
 
   take(entry: EntryBytes | CutEntry, isFollowed: boolean): DisclosureRefusal | undefined {
+    if (this.#waits(entry)) return this.#wait(entry);
     if (this.stage !== "filling") return this.#pass(entry);
     const offered = this.#page.offer(entry);
     if (!offered.ok) return offered.error;
@@ -347,6 +434,36 @@ class Rows {
     if (offered.value !== "no match") this.matches += 1;
     if (offered.value === "shown") this.last = this.#page.last;
     if (offered.value === "beyond") this.stage = "full";
+    return undefined;
+  }
+
+  #waits(entry: EntryBytes | CutEntry): boolean {
+    return (
+      !this.#isSettling && this.#page.isIncluded?.(entry) === true && this.#page.needs(entry) !== undefined
+    );
+  }
+
+  /** As for included resources whose facts are known, those to which no row leads may be dropped. */
+  #wait(entry: EntryBytes | CutEntry): DisclosureRefusal | undefined {
+    this.#unasked.push(entry);
+    this.#unaskedBytes += bytesOf(entry);
+    if (this.#unaskedBytes <= unaskedBytesMax) return undefined;
+    this.#unasked = [...(this.#page.reached?.(this.#unasked) ?? [])];
+    this.#unaskedBytes = this.#unasked.reduce((sum, each) => sum + bytesOf(each), 0);
+    return this.#unaskedBytes > unaskedBytesMax ? { reason: "answer_too_large" } : undefined;
+  }
+
+  /** Asks for the facts of the included entries to which the page leads, and offers these. */
+  async settleIncluded(origin: OriginSession): Promise<DisclosureRefusal | RowsRefusal | undefined> {
+    this.#isSettling = true;
+    for (let left = this.#unasked; left.length > 0;) {
+      const reached = new Set(this.#page.reached?.(left));
+      if (reached.size === 0) return undefined;
+      const waiting = [...reached].map((entry) => waitingOf(entry, this));
+      const refusal = await takeInTurn<EntryBytes | CutEntry, DisclosureRefusal>(waiting, this, origin);
+      if (refusal !== undefined) return refusal;
+      left = left.filter((entry) => !reached.has(entry));
+    }
     return undefined;
   }
 

@@ -27,23 +27,23 @@ export async function fillParts(
   whole: SearchGrant,
   place: PagePlace | undefined,
   origin: OriginSession,
-  { parameters, joined }: Resolved,
+  resolved: Resolved,
 ): Promise<Parts> {
+  const { parameters } = resolved;
   const { sort, further, askJoined } = whole.expects;
   const first = { ...whole, ask: askJoined(parameters) };
   const parts = [first, ...further.map((part) => ({ ...part, ask: part.expects.askJoined(parameters) }))];
-  if (sort.length === 0 || further.length === 0) return fillInTurn(parts, place, origin, joined);
+  if (sort.length === 0 || further.length === 0) return fillInTurn(parts, place, origin, resolved);
   // The first page found no row in the further parts.
-  if (place !== undefined && place.part !== "sorted")
-    return fillPage(first, first.expects, place, origin, joined);
-  return fillSorted(whole, place, origin, { parameters, joined });
+  if (place !== undefined && place.part !== "sorted") return fillPage(first, place, origin, resolved);
+  return fillSorted(whole, place, origin, resolved);
 }
 
 async function fillInTurn(
   parts: readonly SearchGrant[],
   place: PagePlace | undefined,
   origin: OriginSession,
-  joined: Resolved["joined"],
+  resolved: Resolved,
 ): Promise<Parts> {
   let page: Page | undefined;
   let start = place;
@@ -51,7 +51,7 @@ async function fillInTurn(
     if (index < partOf(place)) continue;
     const covered = index > 0 && page !== undefined ? await origin.coverRelation() : undefined;
     if (covered?.ok === false) return covered;
-    const filled = await fillPage(part, part.expects, start, origin, joined, page);
+    const filled = await fillPage(part, start, origin, resolved, page);
     if (filled.ok) page = filled.value.page;
     else if (index === 0 || start?.link !== undefined || !isUnknownPart(filled.error)) return filled;
     if (filled.ok && filled.value.next !== undefined) return filled;
@@ -71,12 +71,13 @@ async function fillSorted(
   whole: SearchGrant,
   place: PagePlace | undefined,
   origin: OriginSession,
-  { parameters, joined }: Resolved,
+  resolved: Resolved,
 ): Promise<Parts> {
+  const { parameters, joined, byPage } = resolved;
   const all = async (part: SearchGrant) => {
     const expects = { ...part.expects, count: countMax };
     const ask = expects.askJoined(parameters, countMax);
-    return fillPage({ ...part, ask }, expects, undefined, origin, joined);
+    return fillPage({ ...part, ask, expects }, undefined, origin, resolved);
   };
   const pages: Page[] = [];
   for (const part of whole.expects.further) {
@@ -88,11 +89,11 @@ async function fillSorted(
   }
   const { expects } = whole;
   if (pages.length === 0 && place === undefined)
-    return fillPage({ ...whole, ask: expects.askJoined(parameters) }, expects, undefined, origin, joined);
+    return fillPage({ ...whole, ask: expects.askJoined(parameters) }, undefined, origin, resolved);
   const owners = await all(whole);
   if (!owners.ok) return owners;
   if (owners.value.next !== undefined) return tooMany([...pages, owners.value.page], origin);
-  const page = new Page(whole, expects, origin.basesAt(origin.base), joined);
+  const page = new Page(whole, expects, origin.basesAt(origin.base), [...joined, ...(byPage?.joined ?? [])]);
   const found = page.join([owners.value.page, ...pages], sortOrder(expects.sort), place?.after);
   if (!found.ok) return found;
   const { question, posted } = expects;

@@ -3,7 +3,7 @@ import { property, textAt, type JsonObject } from "#fhir/json/json";
 import { pageAt } from "#fhir/origin-link";
 import type { PagePlace } from "#fhir/ports";
 import type { FhirBase } from "#fhir/r4/reference";
-import type { Result } from "#kernel/result";
+import { err, ok, type Result } from "#kernel/result";
 import { HistoryPage } from "#phi/history-page";
 import type { HistoryGrant } from "#policy/evaluate-listing";
 import { allRows } from "#gateway/origin/pages";
@@ -62,19 +62,21 @@ class HistoryOfType extends HistoryPage {
     this.#now = now;
   }
 
-  async prepare(entries: readonly EntryBytes[]): Promise<RowsRefusal | PageRefusal | undefined> {
+  async prepare(
+    entries: readonly EntryBytes[],
+  ): Promise<Result<ReadonlySet<EntryBytes>, RowsRefusal | PageRefusal>> {
     const ids = new Set<string>();
     for (const entry of entries) {
       const key = this.keyOf(entry);
-      if (!key.ok) return key.error;
+      if (!key.ok) return key;
       const id = key.value?.slice(0, key.value.indexOf("/")) ?? "";
       if (id !== "" && !this.#now.has(id)) ids.add(`${this.#type}/${id}`);
     }
     for (const [, some] of questionsById(ids, idsMax)) {
       const refusal = await this.#learn(some);
-      if (refusal !== undefined) return refusal;
+      if (refusal !== undefined) return err(refusal);
     }
-    return undefined;
+    return ok(new Set());
   }
 
   async #learn(ids: readonly string[]): Promise<RowsRefusal | undefined> {

@@ -1,27 +1,20 @@
-import { parseReference } from "#fhir/r4/reference";
 import type { SearchParameter } from "#fhir/search/search";
-import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
+import type { DecidingRow } from "#phi/additional-patients";
 import type { Joined } from "#phi/row-views";
 import { joinNeeds } from "#policy/row-needs";
 import type { GrantedJoin, Opening, OpeningReference, SearchGrant } from "#policy/grant";
-import { allRows, isUnknownAtOrigin, visitRows } from "#gateway/origin/pages";
+import { eachPage, isUnknownAtOrigin, pagesUsual, visitRows } from "#gateway/origin/pages";
 import type { RowsRefusal } from "#gateway/origin/asking";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { seenRows } from "#gateway/origin/seen-rows";
+import { JoinsByPage, ledToBy, rowNamesMax, byIds, byReferences, type ResolvedHop } from "./joins-by-page.ts";
 
 /** The resolved joins of a search: the origin is asked for them, and each row is checked against them. */
-export interface Resolved {
-  readonly parameters: readonly SearchParameter[];
-  readonly joined: readonly Joined[];
-}
+export type Resolved = Omit<ResolvedHop, "grant">;
 
-// Limit for a hop: its ids go into the next question. A longer list is a question about all patients.
+// Limit for a hop that is read before its search: its ids go into the next question.
 const rowsMax = 500;
-
-// A row that names more patients leads to more resources than a question takes. It joins nothing, so that it uses up
-// the names of nobody's join: the share of a row is a constant, whatever further rows are.
-const rowNamesMax = rowsMax;
 
 /**
  * Resolves what a search needs before it is asked: its joins, and the references that open its resources. The
@@ -40,12 +33,13 @@ export async function resolveSearch(
   if (!names.ok) return names;
   const among = [...names.value.keys()];
   if (among.length > rowsMax) return err({ reason: "too_many_rows" });
-  const parameter = idParameter(type, among);
+  const parameter = byIds(among);
   if (among.length === 0 || parameter === undefined) return ok(undefined);
   const { viewOf, needsOf } = opening.viewBy((resource) => names.value.get(resource) ?? noNames);
   return ok({
     grant: { ...grant, viewOf, needsOf },
     resolved: {
+      ...resolved.value,
       parameters: [...resolved.value.parameters, parameter],
       joined: [...resolved.value.joined, { paths: undefined, among: new Set(among) }],
     },
@@ -121,7 +115,8 @@ async function openedThrough(
 
 /**
  * Resolves the joins of a search, each by a search of its own for rows that the reader may see. A chain or a
- * `_has` finds out no more than the reader could ask step by step, whatever the origin's own joins do.
+ * `_has` finds out no more than the reader could ask step by step, whatever the origin's own joins do. A join with more
+ * rows than go into a question is left to the pages of the search.
  * `undefined`: a join found no row, so no row can match.
  */
 async function resolveJoins(
@@ -129,76 +124,62 @@ async function resolveJoins(
   origin: OriginSession,
 ): Promise<Result<Resolved | undefined, RowsRefusal>> {
   const [parameters, joined]: [SearchParameter[], Joined[]] = [[], []];
-  for (const join of joins) {
-    const all = new Set<string>();
-    for (const hop of join.hops) {
-      const found = await foundByHop(join, hop, origin);
+  const left: ConstructorParameters<typeof JoinsByPage>[0][number][] = [];
+  for (const { kind, type, by, hops } of joins) {
+    const [all, resolved]: [Set<string>, ResolvedHop[]] = [new Set(), []];
+    let isWhole = true;
+    for (const asked of hops) {
+      const hop = await resolveSearch(asked, origin);
+      if (!hop.ok) return hop;
+      if (hop.value === undefined) continue;
+      const ready = { grant: hop.value.grant, ...hop.value.resolved };
+      resolved.push(ready);
+      if (!isWhole) continue;
+      const found = await foundByHop({ kind, by }, ready, origin);
       if (!found.ok) return found;
-      for (const reference of found.value) all.add(reference);
+      isWhole = found.value !== undefined;
+      for (const name of found.value ?? [])
+        if (kind === "chain" || name.startsWith(`${type}/`)) all.add(name);
     }
-    const among = [...all].filter(
-      (reference) => join.kind === "chain" || reference.startsWith(`${join.type}/`),
-    );
-    if (among.length > rowsMax) return err({ reason: "too_many_rows" });
-    const parameter = parameterOf(join, among);
-    if (among.length === 0 || parameter === undefined) return ok(undefined);
+    if (!isWhole || all.size > rowsMax) {
+      left.push({ kind, by, hops: resolved });
+      continue;
+    }
+    const parameter = kind === "chain" ? byReferences(by, [...all]) : byIds([...all]);
+    if (all.size === 0 || parameter === undefined) return ok(undefined);
     parameters.push(parameter);
-    joined.push({ paths: join.kind === "chain" ? (join.by.paths ?? []) : undefined, among: new Set(among) });
+    joined.push({ paths: kind === "chain" ? (by.paths ?? []) : undefined, among: all });
   }
-  return ok({ parameters, joined });
+  return ok({ parameters, joined, byPage: left.length === 0 ? undefined : new JoinsByPage(left) });
 }
 
-/** The rows of the hop (`chain`), or the resources to which they refer (`has`), as `Type/id`. */
+/**
+ * The rows of the hop (`chain`), or the resources to which they refer (`has`), as `Type/id`. Undefined: they are more
+ * than a hop reads, or the record has no room for their patients.
+ */
 async function foundByHop(
-  { kind, by }: GrantedJoin,
-  asked: SearchGrant,
+  join: Pick<GrantedJoin, "kind" | "by">,
+  hop: ResolvedHop,
   origin: OriginSession,
-): Promise<Result<ReadonlySet<string>, RowsRefusal>> {
-  const inner = await resolveSearch(asked, origin);
-  if (!inner.ok) return inner;
-  if (inner.value === undefined) return ok(new Set());
-  const { grant: hop } = inner.value;
-  const { parameters, joined } = inner.value.resolved;
+): Promise<Result<ReadonlySet<string> | undefined, RowsRefusal>> {
+  const { grant, parameters, joined, byPage } = hop;
+  if (byPage !== undefined) return ok(undefined);
   const referred = new Set<string>();
-  let hasRoom = true;
-  const judge = seenRows(hop, origin, {
+  const rows: DecidingRow[] = [];
+  const judge = seenRows(grant, origin, {
     joined,
     take: (seen, row, discloser) => {
       if (seen.patients.size > rowNamesMax) return false;
-      hasRoom = origin.names.concerned.decide(seen) && hasRoom;
-      const found =
-        kind === "chain" ? [`${hop.expects.type}/${seen.id}`] : discloser.leadsTo(row, by.paths ?? []);
-      for (const reference of found) referred.add(reference);
-      return true;
+      const { shown: _, ...deciding } = seen;
+      rows.push(deciding);
+      for (const reference of ledToBy(join, seen, row, discloser)) referred.add(reference);
+      return false; // only the references of the rows go on
     },
   });
-  const found = await allRows(hop.expects.askJoined(parameters), rowsMax, origin, judge);
-  if (!found.ok) return found;
-  if (!hasRoom) return err({ reason: "too_many_rows" });
-  origin.held.giveTrees(found.value.bytes); // only the references of the rows go on
-  return ok(referred);
-}
-
-function parameterOf({ kind, type, by }: GrantedJoin, among: readonly string[]): SearchParameter | undefined {
-  const references = among
-    .map((text) => parseReference(text, ""))
-    .filter((reference) => reference.kind === "local");
-  if (kind === "chain") {
-    return {
-      definition: by,
-      values: references.map(({ type, id }) => ({ kind: "reference", text: `${type}/${id}`, type, id })),
-    };
-  }
-  return idParameter(type, among);
-}
-
-function idParameter(type: string, among: readonly string[]): SearchParameter | undefined {
-  const definition = searchParametersOf(type).get("_id");
-  const ids = among.map((text) => text.slice(type.length + 1));
-  return (
-    definition && {
-      definition,
-      values: ids.map((id) => ({ kind: "token", text: id, system: undefined, code: id })),
-    }
+  const ask = grant.expects.askJoined(parameters);
+  const failed = await eachPage(ask, origin, judge, pagesUsual, (_page, room) =>
+    rows.length > Math.min(rowsMax, room) ? "too many" : "next",
   );
+  if (failed !== undefined) return failed.reason === "too_many_rows" ? ok(undefined) : err(failed);
+  return ok(origin.names.concerned.decideAll(rows) ? referred : undefined);
 }

@@ -75,7 +75,7 @@ async function fill(
 ): Promise<Result<Filled<Page>, { readonly reason: string }>> {
   const grant = decide(labs, `Observation?_count=${count}`);
   if ("reason" in grant || grant.expects.kind !== "search") throw new Error("refused");
-  return fillPage(grant, grant.expects, place, sessionOf(origin.ask));
+  return fillPage({ ...grant, expects: grant.expects }, place, sessionOf(origin.ask));
 }
 
 async function page(
@@ -441,7 +441,7 @@ test("a further rule takes no row away: a row needs to show the code only if no 
   const taken = async (...rules: readonly ReturnType<typeof rule>[]) => {
     const grant = decide(policy(...rules), "Observation?code=urn:s%7Ca");
     if ("reason" in grant || grant.expects.kind !== "search") throw new Error("refused");
-    const filled = await fillPage(grant, grant.expects, undefined, sessionOf(origin.ask));
+    const filled = await fillPage({ ...grant, expects: grant.expects }, undefined, sessionOf(origin.ask));
     return filled.ok ? filled.value.page.taken.map(({ id }) => id) : filled.error.reason;
   };
   expect(await taken(everything)).toEqual(["o1"]);
