@@ -2,7 +2,14 @@ import type { RegistryDocument } from "#registry/document";
 import type { OriginProbe } from "#registry/origin-probe";
 import { namesForeignBase } from "#fhir/foreign-base";
 import type { FhirClient, FhirReply } from "./fhir-client.ts";
-import { probePageLinks, probePostSearch, probeSearches, probeStrict, probeTotal } from "./probe-searches.ts";
+import {
+  probePageLinks,
+  probePageMax,
+  probePostSearch,
+  probeSearches,
+  probeStrict,
+  probeTotal,
+} from "./probe-searches.ts";
 import { basesIn, sorted, statedTypes, type StatedType } from "./probe-statement.ts";
 import { probeWrites, type FoundWrites } from "./probe-writes.ts";
 
@@ -59,6 +66,7 @@ export async function probeOrigin(
     ...(written?.chains !== undefined && { chains: written.chains }),
     ...(searched !== undefined && { total: await probeTotal(client, searched), strict: isStrict }),
     ...(pageLinks !== undefined && { pageLinks }),
+    ...(pageLinks === false && { pageMax: await probePageMax(client, searchedTypes(stated)) }),
     types: Object.fromEntries(
       [...stated].map(([type, one]) => [
         type,

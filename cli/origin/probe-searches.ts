@@ -1,4 +1,5 @@
 import { property, valuesAt } from "#fhir/json/json";
+import { countMax, grownMax } from "#fhir/search/page-count";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
 import { matchesIn, type FhirClient, type FhirReply } from "./fhir-client.ts";
 import type { StatedType } from "./probe-statement.ts";
@@ -55,6 +56,20 @@ export async function probePageLinks(
 }
 
 const linksTriedMax = 10;
+
+/**
+ * The rows of the longest page of a server without paging links: of no list of fewer rows was a row left out. A server
+ * that has more rows by now may have shown less than it can.
+ */
+export async function probePageMax(client: FhirClient, types: Iterable<string>): Promise<number> {
+  let longest = 1;
+  for (const type of types) {
+    const rows = matchesIn(await client.ask({ path: `${type}?_count=${grownMax}` }));
+    longest = Math.max(longest, rows?.length ?? 0);
+    if (longest >= countMax) break;
+  }
+  return Math.min(longest, grownMax);
+}
 
 const linksIn = ({ body }: FhirReply): readonly unknown[] =>
   body === undefined ? [] : valuesAt(body, ["link", "relation"]);

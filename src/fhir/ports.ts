@@ -113,6 +113,8 @@ export interface OriginCapabilities {
   readonly strict?: boolean | undefined;
   /** An answer that leaves rows out has a link to the next page. */
   readonly pageLinks?: boolean | undefined;
+  /** A list of fewer rows is never cut to a page. */
+  readonly pageMax?: number | undefined;
   /** The types of the server, all of them. */
   readonly types?: ReadonlyMap<string, ServedType> | undefined;
 }
@@ -171,6 +173,16 @@ export interface StoredContent {
   readonly type: string | undefined;
   readonly length: number | undefined;
   readonly validator: string | undefined;
+  /** The place of the first byte of the body in the content, if the content was asked for from there on. */
+  readonly first?: number | undefined;
+}
+
+/** A part of a content of a known length, as long as the content has this validator. */
+export interface ContentPart {
+  readonly first: number;
+  readonly last: number;
+  readonly length: number;
+  readonly validator: string;
 }
 
 /** The named FHIR servers behind the gateway. Throws only when the registry cannot be read. */
@@ -183,12 +195,14 @@ export interface Origins {
   ask(origin: string, question: OriginQuestion, caller: OriginCaller): Promise<OriginAnswer | undefined>;
   /**
    * Opens content at a storage base of the origin. The body breaks off where the content is longer than the entry
-   * permits. A URL below no base of the origin is `absent`.
+   * permits. A URL below no base of the origin is `absent`. A part that the storage does not give as it is asked for is
+   * `refused`.
    */
   open(
     origin: string,
     url: string,
     caller: OriginCaller,
+    part?: ContentPart,
   ): Promise<StoredContent | Exclude<OriginAnswer, { readonly kind: "answered" }> | undefined>;
   /** Never sent twice, whatever happens to it (P10). */
   send(origin: string, write: OriginWrite, caller: OriginCaller): Promise<OriginWritten | undefined>;

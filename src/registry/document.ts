@@ -395,6 +395,10 @@ const capabilities = z
       description:
         "An answer that leaves rows out has a link to the next page. False: a full page is asked for again, with more rows. Not given: so is a full page that has no link at all.",
     }),
+    pageMax: z.int().min(1).max(100_000).optional().meta({
+      description:
+        "Rows of the longest page that the server without paging links was seen to give: a list of fewer rows is whole. Without it each list of such a server may be cut, and is refused.",
+    }),
     types: z
       .record(
         z.string().regex(typeName),

@@ -76,6 +76,7 @@ export function probedOtherwise(entry: OriginEntry, { members, missing }: Origin
     ...capabilityNames.flatMap((name) =>
       stated?.[name] === true && found?.[name] === false ? [`capabilities/${name}`] : [],
     ),
+    ...((stated?.pageMax ?? 0) > (found?.pageMax ?? Infinity) ? ["capabilities/pageMax"] : []),
     ...(stated?.everything !== undefined &&
     found?.everything !== undefined &&
     everythingOrder.indexOf(found.everything) > everythingOrder.indexOf(stated.everything)

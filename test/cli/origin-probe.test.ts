@@ -4,6 +4,8 @@ import { join } from "node:path";
 import type { Resource } from "@medplum/fhirtypes";
 import { afterAll, expect, test, vi } from "vitest";
 import { registryDocument } from "#registry/document";
+import { probedOtherwise, type OriginProbe } from "#registry/origin-probe";
+import type { OriginEntry } from "#registry/state";
 import { createdId, writeName } from "#gateway/change/ways";
 import { clientOfEntry } from "../../cli/origin/client-of-entry.ts";
 import { FhirClient } from "../../cli/origin/fhir-client.ts";
@@ -108,6 +110,25 @@ test("a server that does all of R4 is found out, and nothing of the probe is lef
     ...members,
   };
   expect(registryDocument.safeParse({ origins: [entry] }).error?.issues).toBeUndefined();
+});
+
+test("the longest page of a server without paging links is measured, and no shorter page is taken for it later", async () => {
+  const { members } = await probe(async (request, real) => {
+    const { pathname, searchParams } = new URL(request.url);
+    if (!pathname.endsWith("/Observation") || searchParams.size !== 1) return real(request);
+    const rows = Math.min(Number(searchParams.get("_count")), 7);
+    const entry = Array.from({ length: rows }, (_, n) => ({
+      resource: { resourceType: "Observation", id: `o${n}` },
+    }));
+    return Response.json({ resourceType: "Bundle", type: "searchset", entry });
+  }, []);
+  expect(members.capabilities).toMatchObject({ pageLinks: false, pageMax: 7 });
+  const entry = (pageMax?: number) => ({ capabilities: { pageMax } }) as OriginEntry;
+  const found = { members, missing: [] } as unknown as OriginProbe;
+  const shorter = [8, 7, undefined].map((pageMax) =>
+    probedOtherwise(entry(pageMax), found).includes("capabilities/pageMax"),
+  );
+  expect(shorter).toEqual([true, false, false]);
 });
 
 test("without --allow-writes no request changes the server, and nothing is said about writes", async () => {

@@ -155,51 +155,6 @@ test("a chain by a negation alone is answered, over however many pages its rows 
   expect([reply.status, ids(reply)]).toEqual([200, ["other"]]);
 });
 
-test("an origin without paging links gives every row: an answer of as many rows as were asked for is asked again for twice as many", async ({
-  expect,
-}) => {
-  origin.hasLinks = false;
-  for (const count of [1, 7, 10, 20, 34, 50]) {
-    const replies = await pages(`Observation?patient=amara&_count=${count}`);
-    expect(replies.flatMap(ids), `${count}`).toEqual(visible);
-    for (const reply of replies.slice(0, -1)) expect(ids(reply)).toHaveLength(count);
-  }
-  origin.requests.length = 0;
-  const [whole] = await pages("Observation?patient=amara&_count=25");
-  expect(whole && ids(whole)).toEqual(visible);
-  const counts = () => origin.requests.map((asked) => Number(/_count=(\d+)/u.exec(asked)?.[1]));
-  expect(counts()).toEqual([25, 50, 100]);
-  // a posted search stays a posted search
-  origin.requests.length = 0;
-  const posted = await phylax.ask("payer", "Observation/_search", {
-    method: "POST",
-    headers: { "content-type": "application/x-www-form-urlencoded" },
-    body: "patient=amara&_count=25",
-  });
-  expect(ids(posted)).toEqual(visible);
-  expect(origin.requests.filter((asked) => !asked.startsWith("POST"))).toEqual([]);
-});
-
-test("a search at an origin without paging links is refused if the rows may be more than were read, and its chain is asked by the page", async ({
-  expect,
-}) => {
-  origin.hasLinks = false;
-  origin.rows = Array.from({ length: 1_001 }, (_, n) => ({
-    resourceType: "Patient",
-    id: `p${n}`,
-    gender: "male",
-  }));
-  const joined = await phylax.ask("payer", "Observation?subject:Patient.gender=male");
-  expect([joined.status, ids(joined)]).toEqual([200, []]);
-  origin.rows = Array.from({ length: 5_000 }, (_, n) => observation(`h${n}`, true));
-  const hidden = await phylax.ask("payer", "Observation?patient=amara");
-  expect(hidden.status, "its longest page has a thousand rows").toBe(502);
-  origin.pageMax = 10_000;
-  const short = await phylax.ask("payer", "Observation?patient=amara");
-  expect([short.status, ids(short)]).toEqual([200, []]);
-  expect((await phylax.ask("payer", nextOf(short) ?? "")).status).toBe(502);
-});
-
 test("two questions fill a page, over the pages of a list, if less than half of its rows are hidden", async ({
   expect,
 }) => {

@@ -115,7 +115,7 @@ async function ask(document: PolicyDocument, request: string, scope: string, pat
       resource,
       search: { mode: resource.resourceType === type ? "match" : "include" },
     }));
-    return { resourceType: "Bundle", type: "searchset", entry };
+    return { resourceType: "Bundle", type: "searchset", link: [{ relation: "self", url: path }], entry };
   };
   const disclosed = await gather(
     grant.value,

@@ -10,8 +10,6 @@ import type { ReadConsent } from "#gateway/consents/consent-filing";
 import { patientOf } from "#gateway/consents/consent-subject";
 
 const [countOfPage, pagesMax] = [200, 20];
-// The longest page of a server has so many rows, or a multiple.
-const capStep = 50;
 
 /** A Consent without a reference among 256 patients is found for its patient by eight divisions. */
 const divisionsMax = 16;
@@ -102,11 +100,8 @@ async function consentsBySearch(
     }
     return false; // the compiled form alone is retained
   };
-  const hasNoLinks = (await origin.traits())?.capabilities.pageLinks === false;
-  const failed = await eachPage(question, origin, { keeps }, pagesMax, ({ matches, isLonger }) => {
+  const failed = await eachPage(question, origin, { keeps }, pagesMax, ({ matches }) => {
     isRead = true;
-    // The longest page of a server without paging links is unknown: a denial may be missing behind its end.
-    if ((isLonger || (hasNoLinks && matches % capStep === 0)) && matches > 0) return "too many";
     hasUnread = understood < matches;
     understood = 0;
     isDivided ||= found.size > readableMax.consents || characters > readableMax.characters;

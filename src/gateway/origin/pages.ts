@@ -4,11 +4,12 @@ import type { EntryBytes } from "#fhir/json/entry-splitter";
 import { textAt, type JsonObject } from "#fhir/json/json";
 import { linkBelow } from "#fhir/origin-link";
 import type { FhirQuestion, OriginQuestion } from "#fhir/ports";
-import { countIn, countMax, grownMax, withCount } from "#fhir/search/page-count";
+import { countIn, withCount } from "#fhir/search/page-count";
 import { err, ok, type Result } from "#kernel/result";
 import type { RowNeeds } from "#policy/row-needs";
 import type { Asking, RowsRefusal } from "./asking.ts";
 import { readOriginPage } from "./origin-page.ts";
+import { mayBeCut, RowTimes, wholePageMax } from "./page-end.ts";
 
 // A 401, 403 or 408 says nothing about the rows: a decision without them would rest on a fault.
 const unknownStatuses: ReadonlySet<number> = new Set([400, 404, 422]);
@@ -89,7 +90,8 @@ export async function visitRows(
 }
 
 /**
- * Reads the pages of a search until one has no next page. A server without paging links is asked again for more rows.
+ * Reads the pages of a search until one has no next page. A server without paging links is asked again for a longer
+ * page, and then for the rows in the order of their last changes, each time from the last row on.
  *
  * @param take a page, and the rows for which a search of several pages has room: half of the rows of so many pages.
  * `end`: no further page is needed.
@@ -104,23 +106,27 @@ export async function eachPage(
 ): Promise<RowsRefusal | undefined> {
   let [next, room, sent]: [OriginQuestion, number, number] = [question, Number.POSITIVE_INFINITY, 0];
   let judged: ReadonlySet<string> | undefined;
+  let times: RowTimes | undefined;
   for (let page = 1; page <= pagesMax; page += 1) {
-    const read = await rowsOf(next, origin, judge, rowBytesMax, judged);
+    const read = await rowsOf(next, origin, judge, rowBytesMax, judged, times);
     // A server may refuse a long page by any status: no such refusal says that there are no rows.
     if (!read.ok && judged !== undefined) break;
     // A server without the type has no such row.
     if (!read.ok) return read.error.reason === "type_not_at_origin" ? undefined : read.error;
     const { value } = read;
-    if (page === 1 && value.next !== undefined) room = Math.floor((pagesMax * value.matches) / 2);
+    if (room === Number.POSITIVE_INFINITY && (value.next ?? times) !== undefined)
+      room = Math.floor(((pagesMax - page + 1) * (value.sent - (times === undefined ? 0 : 1))) / 2);
     const taken = take(value, room);
     if (taken === "end") return undefined;
-    if (taken === "too many") break;
+    if (taken === "too many" || times?.isSound === false) break;
     sent += value.sent;
     if (value.next === undefined) {
-      const longer = await longerThan(question, next, value, origin);
-      if (longer === undefined && (value.total ?? 0) <= sent) return undefined;
-      if (longer === undefined || longer === "cut") break;
-      [next, judged, sent] = [longer, new Set([...(judged ?? []), ...value.keys]), 0];
+      const isLinked = value.hasLinks || "link" in next;
+      const behind = await questionBehind(question, next, { sent: value.sent, isLinked, times }, origin);
+      if (behind === undefined && (value.total ?? 0) <= sent) return undefined;
+      if (behind === undefined || behind === "unknown") break;
+      judged = new Set([...(judged ?? []), ...value.keys]);
+      [next, times, sent] = [behind.question, behind.times, 0];
     } else {
       const link = linkBelow(value.base, value.next);
       if (link === undefined) return { reason: "answer_link_outside_origin" };
@@ -130,37 +136,41 @@ export async function eachPage(
   return { reason: "too_many_rows" };
 }
 
-// Few, so that the number of questions says little about hidden rows.
-const longerCounts = [countMax, grownMax];
-
 /**
- * The question for more rows, if a server without paging links may have left rows out: its answer has exactly so many
- * rows as were asked for. A question by ids has as many rows at most.
+ * The question for the rows that may stand behind an answer without a link to them. Undefined: there is no such row. A
+ * question by ids has as many rows at most.
  */
-async function longerThan(
+async function questionBehind(
   first: FhirQuestion,
   asked: OriginQuestion,
-  { sent, hasLinks, isLonger }: RowsOfPage,
+  {
+    sent,
+    isLinked,
+    times,
+  }: { readonly sent: number; readonly isLinked: boolean; readonly times: RowTimes | undefined },
   origin: Asking,
-): Promise<FhirQuestion | "cut" | undefined> {
+): Promise<{ readonly question: FhirQuestion; readonly times?: RowTimes } | "unknown" | undefined> {
   const count = "query" in asked ? countIn(asked.query) : undefined;
   if (count === undefined || /(?:^|&)_id=/u.test(first.query)) return undefined;
-  // A server without links that has a longest page, a hundred rows or a multiple, cuts the list there.
-  if (isLonger && sent < count) return sent % 100 === 0 && sent !== countIn(first.query) ? "cut" : undefined;
-  if (sent !== count || ((await origin.traits())?.capabilities.pageLinks ?? hasLinks)) return undefined;
-  const longer = longerCounts.find((each) => each > count);
-  return longer === undefined ? "cut" : { ...first, query: withCount(first.query, longer) };
+  const capabilities = (await origin.traits())?.capabilities;
+  if (!mayBeCut({ count, sent, hasLinks: isLinked }, capabilities)) return undefined;
+  const longest = wholePageMax(capabilities);
+  if (count < longest) return { question: { ...first, query: withCount(first.query, longest) } };
+  const last = times?.last;
+  const isUnordered = /(?:^|&)_sort=/u.test(first.query) || (times !== undefined && last === undefined);
+  if (isUnordered || longest === 1) return "unknown";
+  const from = last === undefined ? "" : `&_lastUpdated=ge${encodeURIComponent(last.time)}`;
+  const query = `${withCount(first.query, Math.max(count, longest))}&_sort=_lastUpdated${from}`;
+  return { question: { ...first, query }, times: new RowTimes(last) };
 }
 
 interface RowsOfPage extends Rows {
-  /** The number of matches that no shorter answer had, retained or not. */
+  /** The number of matches that no answer before had, retained or not. */
   readonly matches: number;
   /** The number of all matches. */
   readonly sent: number;
   /** `Type/id` of the matches. */
   readonly keys: readonly string[];
-  /** A shorter answer came before. */
-  readonly isLonger: boolean;
   readonly next: string | undefined;
   readonly hasLinks: boolean;
   /** The matches of all pages, as the origin counts them. */
@@ -171,7 +181,7 @@ interface RowsOfPage extends Rows {
  * The readable, retained matches of a page, and the origin's own link to the next page. Rows that are not
  * retained hold no bytes. A row for which the judge throws is not retained.
  *
- * @param judged `Type/id` of the matches of shorter answers: they are passed over.
+ * @param judged `Type/id` of the matches of answers before: they are passed over. @param times sees each match.
  */
 async function rowsOf(
   question: OriginQuestion,
@@ -179,6 +189,7 @@ async function rowsOf(
   { needs, keeps, unfollowed }: RowJudge,
   rowBytesMax = Number.POSITIVE_INFINITY,
   judged?: ReadonlySet<string>,
+  times?: RowTimes,
 ): Promise<Result<RowsOfPage, RowsRefusal>> {
   const rows: JsonObject[] = [];
   const keys: string[] = [];
@@ -207,6 +218,7 @@ async function rowsOf(
     if (entry.value.mode !== "match" && entry.value.mode !== "unreadable") return undefined;
     sent += 1;
     const key = entry.value.mode === "match" ? keyOf(entry.value.resource) : "";
+    if (entry.value.mode === "match") times?.see(entry.value.resource, key);
     if (judged?.has(key) === true) return undefined;
     matches += 1;
     if (entry.value.mode !== "match") return undefined;
@@ -224,7 +236,7 @@ async function rowsOf(
   const taker = { needs: needs && needsOf, take };
   const read = await readOriginPage<RowsRefusal>(body, taker, origin);
   if (!read.ok) return read;
-  return ok({ ...read.value, rows, base, bytes: held, matches, sent, keys, isLonger: judged !== undefined });
+  return ok({ ...read.value, rows, base, bytes: held, matches, sent, keys });
 }
 
 /** `Type/id`; empty: the row has no id, and is judged in each answer. */

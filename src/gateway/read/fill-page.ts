@@ -3,7 +3,7 @@ import type { ListType, SearchFrame } from "#fhir/bundle";
 import type { AheadReader, EntryBytes } from "#fhir/json/entry-splitter";
 import { grownLink, linkBelow, pageAt, resized } from "#fhir/origin-link";
 import type { FhirQuestion, OriginBody, OriginQuestion, PagePlace } from "#fhir/ports";
-import { countIn, countMax, grownMax } from "#fhir/search/page-count";
+import { countIn, countMax } from "#fhir/search/page-count";
 import { err, ok, type Result } from "#kernel/result";
 import type { DecidingRow } from "#phi/additional-patients";
 import type { CutEntry } from "#phi/bytes/row-cutter";
@@ -19,6 +19,7 @@ import type { OriginSession } from "#gateway/origin/origin-session";
 import { readOriginPage, takeInTurn, waitingOf, type EntryTaker } from "#gateway/origin/origin-page";
 import { JoinsByPage } from "./joins-by-page.ts";
 import type { Resolved } from "./resolve-joins.ts";
+import { mayBeCut, wholePageMax } from "#gateway/origin/page-end";
 
 export type PageRefusal =
   | OriginPageRefusal
@@ -186,7 +187,7 @@ async function fillFrom<P extends Fillable>(
   let at = start;
   let page: P | undefined;
   let [isHeld, hasLookedAhead, hidden] = [false, false, 0];
-  let [before, own]: [number | undefined, string | undefined] = [undefined, undefined];
+  let own: string | undefined;
   const followed = new Set<string | undefined>();
   for (let pages = 1; ; pages += 1) {
     const asked = pageAt(first.ask, at.link);
@@ -210,7 +211,7 @@ async function fillFrom<P extends Fillable>(
     const seen = at.seen + rows.matches;
     const link: string | undefined =
       read.value.next === undefined
-        ? await moreThan(asked, { matches: rows.matches, hasLinks: read.value.hasLinks, before }, origin)
+        ? await moreThan(asked, rows.matches, read.value.hasLinks || "link" in asked, origin)
         : linkBelow(base, read.value.next);
     if (isBefore && link === "end") return err({ reason: "page_link_target_absent" });
     followed.add(at.link);
@@ -230,7 +231,7 @@ async function fillFrom<P extends Fillable>(
     if (link === undefined) return err({ reason: "answer_link_outside_origin" });
     if (link === "too many") return err({ reason: "answer_incomplete" });
     if (followed.has(link)) return err({ reason: "answer_link_loops" });
-    [before, own] = [rows.matches, link];
+    own = link;
     const isGrown = read.value.next === undefined;
     const after = isBefore ? at.after : isGrown ? rows.decided : undefined;
     at = placeAt(lengthened(link, seen, first.ask.query, page.room), after, isGrown ? 0 : seen);
@@ -247,27 +248,21 @@ async function fillFrom<P extends Fillable>(
 }
 
 /**
- * The place behind an answer without a link to a next page. Some servers give no links, and state the rows of the page
- * as the total: an answer of exactly so many rows as were asked for is asked again for twice as many, if the registry
- * says that the server gives no links, or if the registry says nothing and the answer has none.
- *
- * @param before rows of the answer before, which was asked for half as many.
+ * The place behind an answer without a link to a next page: at a server that may have cut the list, the same list with
+ * twice as many rows.
  */
 async function moreThan(
   asked: OriginQuestion,
-  {
-    matches,
-    hasLinks,
-    before,
-  }: { readonly matches: number; readonly hasLinks: boolean; readonly before: number | undefined },
+  sent: number,
+  hasLinks: boolean,
   origin: OriginSession,
 ): Promise<string> {
   const count = "query" in asked ? countIn(asked.query) : undefined;
-  if (count === undefined || matches === before) return "end";
-  // A server without links that has a longest page, a hundred rows or a multiple, cuts the list there.
-  if (before !== undefined && matches < count) return matches % 100 === 0 ? "too many" : "end";
-  if (matches !== count || ((await origin.traits())?.capabilities.pageLinks ?? hasLinks)) return "end";
-  return count * 2 > grownMax ? "too many" : grownLink(count * 2);
+  if (count === undefined) return "end";
+  const capabilities = (await origin.traits())?.capabilities;
+  if (!mayBeCut({ count, sent, hasLinks }, capabilities)) return "end";
+  const longest = wholePageMax(capabilities);
+  return count < longest ? grownLink(Math.min(count * 2, longest)) : "too many";
 }
 
 /**

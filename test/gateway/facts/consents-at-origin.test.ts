@@ -1,6 +1,6 @@
 import { RowBarrier } from "#fhir/row-barrier";
 import { test } from "vitest";
-import type { OriginQuestion } from "#fhir/ports";
+import type { OriginCapabilities, OriginQuestion } from "#fhir/ports";
 import { utf8 } from "#kernel/encoded";
 import { err, ok } from "#kernel/result";
 import { consentsAtOrigin } from "#gateway/facts/consents-at-origin";
@@ -58,7 +58,8 @@ const having = (
       return more[patient] === undefined ? usual : usual.concat(more[patient]);
     });
     const entry = rows.map((resource) => ({ resource, search: { mode: "match" } }));
-    const bundle = { resourceType: "Bundle", type: "searchset", entry };
+    const link = [{ relation: "self", url: base }];
+    const bundle = { resourceType: "Bundle", type: "searchset", link, entry };
     const body = (async function* () {
       yield ok(utf8(JSON.stringify(bundle)));
     })();
@@ -260,7 +261,12 @@ test("an origin that ignores the criterion is asked three times, however many th
 });
 
 /** An origin without paging links that has these Consents of a patient, and sends so many of them at most. */
-function cutting(count: number, max: number, frame: (rows: number) => object, pageLinks?: boolean) {
+function cutting(
+  count: number,
+  max: number,
+  frame: (rows: number) => object,
+  capabilities: OriginCapabilities = {},
+) {
   const all = Array.from({ length: count }, (_, n) => of(`c${n}`, to("a")));
   const ask = async (question: OriginQuestion) => {
     const asked = "query" in question ? Number(/_count=(\d+)/u.exec(question.query)?.[1]) : 0;
@@ -275,7 +281,7 @@ function cutting(count: number, max: number, frame: (rows: number) => object, pa
     transactions: undefined,
     honoursIfMatchOnDelete: false,
     acceptsSearchInUrl: false,
-    capabilities: { pageLinks },
+    capabilities,
   });
   const asking = { ...nothingToResolve, ask, held: new HeldBytes(), barrier: new RowBarrier(), traits };
   return consentsAtOrigin(["a"], asking);
@@ -286,13 +292,20 @@ test("an origin that leaves Consents out without a paging link lets none through
 }) => {
   const link = [{ relation: "self", url: base }];
   const unread = [expect.objectContaining({ consent: "a/unread" })];
-  expect(await cutting(230, 1_000, (total) => ({ total, link }), false)).toEqual(unread);
+  const without = { pageLinks: false, pageMax: 200 };
+  const stated = (total: number) => ({ total, link });
+  expect(await cutting(230, 1_000, stated, without)).toEqual(unread);
   expect(await cutting(230, 100, () => ({ total: 230 }))).toEqual(unread);
   expect(await cutting(230, 100, () => ({ total: 230, link }))).toEqual(unread);
-  expect(await cutting(99, 1_000, (total) => ({ total, link }), false)).toHaveLength(99);
-  expect(await cutting(200, 1_000, (total) => ({ total, link }), false), "it may be a cut list").toEqual(
+  for (const whole of [50, 99, 100, 199])
+    expect(await cutting(whole, 1_000, stated, without), `${whole}`).toHaveLength(whole);
+  expect(await cutting(200, 1_000, stated, without), "it may be a cut list").toEqual(unread);
+  for (const cap of [50, 100, 200])
+    for (const measured of [{ pageMax: cap }, {}])
+      expect(await cutting(230, cap, stated, { pageLinks: false, ...measured }), `cap ${cap}`).toEqual(
+        unread,
+      );
+  expect(await cutting(1, 1_000, stated, { pageLinks: false }), "its pages were not measured").toEqual(
     unread,
   );
-  for (const cap of [50, 100, 200])
-    expect(await cutting(230, cap, (total) => ({ total, link }), false), `cap ${cap}`).toEqual(unread);
 });

@@ -138,10 +138,11 @@ function requestOf(
       (row) => !isStrict || ids?.split(",").includes((row as { id: string }).id) !== false,
     );
     const entry = found.map((row) => ({ resource: { resourceType: type, ...row } }));
+    const link = [{ relation: "self", url: origin }];
     return ok({
       kind: "answered" as const,
       base: origin,
-      body: body(JSON.stringify({ resourceType: "Bundle", type: "searchset", entry })),
+      body: body(JSON.stringify({ resourceType: "Bundle", type: "searchset", link, entry })),
     });
   };
   const traits = { ...noWrites, capabilities };

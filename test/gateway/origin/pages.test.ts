@@ -2,7 +2,7 @@ import { RowBarrier } from "#fhir/row-barrier";
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { property, type JsonObject } from "#fhir/json/json";
-import type { OriginQuestion } from "#fhir/ports";
+import type { OriginCapabilities, OriginQuestion, OriginTraits } from "#fhir/ports";
 import { allRows, isUnknownAtOrigin, visitRows } from "#gateway/origin/pages";
 import { HeldBytes } from "#gateway/origin/held-bytes";
 import { nothingToResolve } from "#gateway/origin/asking";
@@ -129,40 +129,122 @@ test("L56: one visible row of more than ten pages is refused, whatever the furth
   expect(await seen(hidden(500), 50, 10)).toBe("too_many_rows");
 });
 
-/** An origin without paging links, with a longest page. */
-const withoutLinks = (visible: readonly boolean[], longest = 10_000, refusesAbove = 10_000) => {
-  const counts: number[] = [];
+interface Timed {
+  readonly isVisible: boolean;
+  readonly second: number;
+}
+interface Linkless {
+  /** The server's longest page. */
+  readonly cap?: number;
+  readonly pageMax?: number | undefined;
+  readonly pageLinks?: boolean;
+  /** How the server misunderstands a question. */
+  readonly ignores?: "order" | "time" | "equal time" | "long pages";
+}
+const timeOf = (second: number) => new Date(Date.UTC(2026, 0, 1) + second * 1_000).toISOString();
+
+const traitsOf = (capabilities: OriginCapabilities): OriginTraits | undefined => ({
+  transactions: undefined,
+  honoursIfMatchOnDelete: false,
+  acceptsSearchInUrl: false,
+  capabilities,
+});
+
+/** An origin without paging links, whose rows were changed at these times. */
+const withoutLinks = (
+  rows: readonly Timed[],
+  { cap = 10_000, pageMax = cap, pageLinks = false, ignores }: Linkless = {},
+) => {
+  const questions: string[] = [];
+  const all = rows.map(({ isVisible: active, second }, n) => ({
+    resourceType: "Patient",
+    id: `p${n}`,
+    meta: { lastUpdated: timeOf(second) },
+    active,
+  }));
   const ask = async (asked: OriginQuestion) => {
-    const count = "query" in asked ? (countIn(asked.query) ?? 0) : 0;
-    counts.push(count);
-    const entry = visible
-      .slice(0, Math.min(count, longest))
-      .map((active, n) => ({ resource: { resourceType: "Patient", id: `p${n}`, active } }));
+    const query = "query" in asked ? asked.query : "";
+    questions.push(query);
+    const count = countIn(query) ?? 0;
+    const since = decodeURIComponent(/_lastUpdated=ge(?<time>[^&]*)/u.exec(query)?.groups?.["time"] ?? "");
+    if (ignores === "long pages" && count > 100)
+      return err({ reason: "origin_refused", status: 400 } as const);
+    const isSorted = query.includes("_sort=_lastUpdated") && ignores !== "order";
+    const found = all
+      .toSorted((a, b) => (isSorted ? a.meta.lastUpdated.localeCompare(b.meta.lastUpdated) : 0))
+      .filter(({ meta }) => {
+        if (ignores === "time") return true;
+        return ignores === "equal time" ? meta.lastUpdated > since : meta.lastUpdated >= since;
+      });
+    const entry = found.slice(0, Math.min(count, cap)).map((resource) => ({ resource }));
     const text = JSON.stringify({ resourceType: "Bundle", type: "searchset", entry, total: entry.length });
-    return count > refusesAbove
-      ? err({ reason: "origin_refused", status: 400 } as const)
-      : ok({ kind: "answered" as const, base, body: body(text) });
+    return ok({ kind: "answered" as const, base, body: body(text) });
   };
-  return { ...originOf([], 1), ask, counts };
+  const traits = async () => traitsOf({ pageLinks, pageMax });
+  return { ...originOf([], 1), ask, traits, questions };
 };
 
-test("L56: at an origin without paging links only visible rows decide whether there are too many; each row counts once", async ({
+/** The visible rows and the hidden rows, mixed, each of another second or so many of one second. */
+const mixed = (visible: number, hidden: number, atOnce = 1): readonly Timed[] =>
+  Array.from({ length: visible + hidden }, (_, n) => ({
+    isVisible:
+      Math.floor(((n + 1) * visible) / (visible + hidden)) > Math.floor((n * visible) / (visible + hidden)),
+    second: Math.floor(n / atOnce),
+  }));
+const rowsAt = async (origin: ReturnType<typeof withoutLinks>) => {
+  const read = await allRows({ path: "Patient", query: "_count=100" }, 1_000, origin, { keeps: isVisible });
+  return read.ok ? read.value.rows.length : read.error.reason;
+};
+
+test("L56: at an origin without paging links only visible rows decide, at any longest page, whatever of it was measured", async ({
   expect,
 }) => {
-  const rows = (length: number, isVisible = true) => Array.from({ length }, () => isVisible);
-  const foundAt = async (origin: ReturnType<typeof withoutLinks>) => {
-    const read = await allRows({ path: "Patient", query: "_count=100" }, 1_000, origin, { keeps: isVisible });
-    return [read.ok ? read.value.rows.length : read.error.reason, ...origin.counts];
+  for (const cap of [50, 100, 137, 200, 1_000])
+    for (const pageMax of [cap, 37])
+      for (const visible of [0, 1, 36, 37, 49, 50, 99, 100, 101, 136, 199, 200, 350]) {
+        const hiddens = [0, 1, 50 - visible, 100 - visible, 200 - visible, visible];
+        for (const hidden of hiddens.filter((count) => count >= 0 && count <= visible)) {
+          const told = `${visible} and ${hidden} of ${cap}, ${pageMax}`;
+          expect(await rowsAt(withoutLinks(mixed(visible, hidden), { cap, pageMax })), told).toBe(visible);
+          expect(await rowsAt(withoutLinks(mixed(visible, hidden, 5), { cap, pageMax })), told).toBe(visible);
+        }
+      }
+  expect(await rowsAt(withoutLinks(mixed(1_001, 0), { cap: 1_000 }))).toBe("too_many_rows");
+});
+
+test("an answer that is shorter than a whole page costs one question, and a longer list is read by time", async ({
+  expect,
+}) => {
+  const asked = async (origin: ReturnType<typeof withoutLinks>) => {
+    await rowsAt(origin);
+    return origin.questions;
   };
-  expect(await foundAt(withoutLinks(rows(99)))).toEqual([99, 100]);
-  expect(await foundAt(withoutLinks([...rows(99), ...rows(2, false)]))).toEqual([99, 100, 1_000]);
-  expect(await foundAt(withoutLinks([...rows(99), false]))).toEqual([99, 100, 1_000]);
-  expect(await foundAt(withoutLinks([...rows(2_002, false), ...rows(99)]))).toEqual([99, 100, 1_000, 4_096]);
-  expect(await foundAt(withoutLinks([...rows(901), ...rows(302, false)]))).toEqual([901, 100, 1_000, 4_096]);
-  const cut = (...counts: readonly number[]) => ["too_many_rows", 100, 1_000, ...counts];
-  expect(await foundAt(withoutLinks(rows(1_001)))).toEqual(cut(4_096));
-  expect(await foundAt(withoutLinks(rows(5_000, false)))).toEqual(cut(4_096));
-  expect(await foundAt(withoutLinks(rows(600), 500)), "its longest page").toEqual(cut());
-  expect(await foundAt(withoutLinks(rows(1_100), 1_000)), "its longest page").toEqual(cut(4_096));
-  expect(await foundAt(withoutLinks(rows(110), 10_000, 100)), "a long page is refused").toEqual(cut());
+  expect(await asked(withoutLinks(mixed(99, 0), { cap: 1_000 }))).toEqual(["_count=100"]);
+  expect(await asked(withoutLinks(mixed(100, 0), { cap: 1_000 }))).toEqual(["_count=100", "_count=1000"]);
+  const ordered = "_count=100&_sort=_lastUpdated";
+  expect(await asked(withoutLinks(mixed(120, 0), { cap: 100 }))).toEqual([
+    "_count=100",
+    ordered,
+    `${ordered}&_lastUpdated=ge${encodeURIComponent(timeOf(99))}`,
+  ]);
+});
+
+test("a list without links is refused if its end cannot be known", async ({ expect }) => {
+  const refused = "too_many_rows";
+  const list = mixed(120, 0);
+  for (const ignores of ["order", "time", "equal time"] as const)
+    expect(await rowsAt(withoutLinks(list.toReversed(), { cap: 100, ignores })), ignores).toBe(refused);
+  expect(await rowsAt(withoutLinks(list, { pageMax: 1_000, ignores: "long pages" }))).toBe(refused);
+  expect(await rowsAt(withoutLinks(mixed(120, 0, 200), { cap: 100 })), "all rows of one time").toBe(refused);
+  // Nobody measured its pages: no row is known to be the last.
+  const traits = async () => traitsOf({ pageLinks: false });
+  expect(await rowsAt({ ...withoutLinks(mixed(1, 0)), traits })).toBe(refused);
+  expect(await rowsAt({ ...withoutLinks([]), traits })).toBe(0);
+  // The entry says nothing, and an answer has no link: fifty rows may be a longest page.
+  const unknown = (rows: readonly Timed[]) => ({
+    ...withoutLinks(rows, { cap: 50 }),
+    traits: async () => undefined,
+  });
+  expect(await rowsAt(unknown(mixed(49, 0)))).toBe(49);
+  expect(await rowsAt(unknown(mixed(50, 30)))).toBe(50);
 });

@@ -113,6 +113,7 @@ const capabilities = (is: boolean, everything: string) => ({
   total: is,
   strict: is,
   pageLinks: is,
+  pageMax: 1_000,
   types: { Patient: { interactions, search: ["_id", "name"] } },
 });
 const headers = { "x-api-key": { secret: "ORIGIN_KEY" }, "x-tenant": { value: "north" } };

@@ -27,6 +27,7 @@ test("how many hidden rows an origin has does not decide whether criteria find o
     const text = JSON.stringify({
       resourceType: "Bundle",
       type: "searchset",
+      link: [{ relation: "self", url: "Observation" }],
       entry: rows.map((resource) => ({ resource })),
     });
     const found = await findByCriteria(
