@@ -57,13 +57,35 @@ export function unsignedUrl(url: string): string {
 const signing =
   /^(?:x-(?:amz|goog)-.+|awsaccesskeyid|googleaccessid|expires|key-pair-id|policy|signature|s(?:[eprtv]|ig|ip|pr|k(?:oid|tid|[estv])))$/iu;
 
-/** Answers whether a URL parser reads a URL as one of a storage base, in any spelling and for any user. */
-export function leadsToStorage(url: string, bases: readonly string[]): boolean {
-  const parsed = bases.length === 0 ? null : URL.parse(url);
-  if (parsed === null) return false;
-  parsed.username = parsed.password = "";
-  return bases.some((base) => parsed.href.startsWith(base));
+/**
+ * Answers whether a reader may take a URL for one below a base, in any spelling and for any user: by another scheme,
+ * through escapes, or at the host with a dot behind it.
+ */
+export function leadsBelow(url: string, bases: readonly string[]): boolean {
+  if (bases.length === 0) return false;
+  const places = placesOf(url);
+  return bases.some((base) => {
+    const [below = ""] = placesOf(base);
+    return places.some((place) => place.startsWith(below));
+  });
 }
+
+/** Host and path of a URL as one parser reads them, then with the escapes of the path decoded; without case. */
+function placesOf(url: string): readonly string[] {
+  const parsed = URL.parse(url) ?? URL.parse(url, nowhere);
+  if (parsed === null) return [];
+  const { hostname, port, pathname } = parsed;
+  const host = hostname.replace(/\.$/u, "") + (/^(?:80|443)?$/u.test(port) ? "" : `:${port}`);
+  const paths = [pathname];
+  for (let times = 0; times < 3; times += 1) {
+    const decoded = (paths.at(-1) ?? "").replaceAll(/%[2-7][0-9a-f]/giu, (hex) => decodeURIComponent(hex));
+    paths.push(URL.parse(decoded.replaceAll(/[/\\]+/gu, "/"), nowhere)?.pathname ?? "");
+  }
+  return paths.map((path) => `${host}${path.replace(/\/*$/u, "/")}`.toLowerCase());
+}
+
+// A path of its own has no host that could be a base's.
+const nowhere = "https://relative.invalid/";
 
 /** True for a text that is a storage base: no user, no query, no escape, and a slash at its end. */
 export function isStorageBase(text: string): boolean {

@@ -17,7 +17,7 @@ import {
 } from "./state.ts";
 import { canonical } from "./canonical.ts";
 import type { ChangeDocument } from "./change-document.ts";
-import { inSet } from "./read.ts";
+import { inSet, storageMeets } from "./read.ts";
 import { referenceProblem } from "./references.ts";
 import { nothingRemoved, orphanProblem, removeEntries, type Removed } from "./remove.ts";
 
@@ -188,6 +188,13 @@ export function mergeRegistry(
   );
   if (meeting !== -1)
     return err(clash(["clients", meeting, "idPrefix"], "is the prefix of a different client"));
+  const overlapping = originEntries.findIndex((entry) =>
+    [...all.origins.values()].some((other) => other.name !== entry.name && storageMeets(entry, other)),
+  );
+  if (overlapping !== -1)
+    return err(
+      clash(["origins", overlapping], "overlaps with the storage or the FHIR base of another origin"),
+    );
 
   return ok({
     issuers: issuers.value,

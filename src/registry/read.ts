@@ -1,4 +1,5 @@
 import { isPrivateUrl } from "#fhir/loopback";
+import { leadsBelow } from "#fhir/origin";
 import type * as z from "zod";
 import { err, ok, type Result } from "#kernel/result";
 import { isMetadataUrl, metadataUrls } from "#identity/issuer-metadata";
@@ -85,8 +86,7 @@ const inconsistent = (
       const at = ["origins", i, "storage", n, "base"];
       if (!isPrivateUrl(new URL(base))) return invalid(at, "must use https, except on a loopback host");
       // Below a FHIR base stand resources, which are judged: raw, they would pass by each rule.
-      const isAtServer = (server: string) => `${server}/`.startsWith(base) || base.startsWith(`${server}/`);
-      return [url, ...alsoKnownAs, publicUrl].some(isAtServer)
+      return [url, ...alsoKnownAs, publicUrl].some((server) => meet(server, base))
         ? invalid(at, "must not overlap with a FHIR base or with the gateway's address")
         : undefined;
     }),
@@ -99,6 +99,21 @@ const inconsistent = (
     const again = alsoKnownAs.findIndex((name, at) => name === url || alsoKnownAs.indexOf(name) < at);
     return again === -1 ? undefined : invalid(["origins", i, "alsoKnownAs", again], "appears twice");
   });
+
+/** Answers whether one of two URLs leads below the other, in any spelling. */
+const meet = (one: string, other: string): boolean => leadsBelow(one, [other]) || leadsBelow(other, [one]);
+
+/** Answers whether content of one origin's storage may be a row or content of another origin. */
+export function storageMeets(one: StorageOwner, other: StorageOwner): boolean {
+  const at = ({ url, alsoKnownAs = [] }: StorageOwner) => [url, ...alsoKnownAs];
+  const stored = ({ storage = [] }: StorageOwner) => storage.map(({ base }) => base);
+  return (
+    stored(one).some((base) => [...at(other), ...stored(other)].some((place) => meet(base, place))) ||
+    stored(other).some((base) => at(one).some((place) => meet(base, place)))
+  );
+}
+
+type StorageOwner = Pick<RegistryDocument["origins"][number], "url" | "alsoKnownAs" | "storage">;
 
 function issuerProblem(
   issuer: RegistryDocument["issuers"][number],

@@ -363,3 +363,41 @@ test("a file that adds entries sets an entity that is missing, keeps one that it
     value: { clients: { changed: [{ entity: { name: "Another" } }] } },
   });
 });
+
+test("no entry's storage base overlaps with the server or the storage of another entry, in any spelling", ({
+  expect,
+}) => {
+  const origin = (name: string, url: string, ...storage: readonly string[]) => ({
+    name,
+    url,
+    credentials: { kind: "none" },
+    ...(storage.length > 0 && { storage: storage.map((base) => ({ base, bytesMax: 1_000 })) }),
+  });
+  const there = (...origins: readonly object[]) => filled({ origins });
+  const main = origin("main", "https://fhir.example/r4", "https://files.example/notes/");
+  const meets = (...entries: readonly object[]) => {
+    const merged = merge(there(main), { origins: entries });
+    return merged.ok ? undefined : merged.error.pointer;
+  };
+  expect(meets(origin("other", "https://fhir.example/r5", "https://files.example/other/"))).toBeUndefined();
+  expect(meets(origin("other", "https://fhir.example/r5", "https://files.example/notes-of-others/"))).toBe(
+    undefined,
+  );
+  for (const base of [
+    "https://files.example/",
+    "https://files.example/notes/",
+    "https://files.example/notes/deep/",
+    "https://files.example:80/notes/",
+    "https://files.example./notes/",
+    "https://files.example/NOTES/",
+    "https://fhir.example/r4/files/",
+    "https://fhir.example/",
+  ])
+    expect(meets(origin("other", "https://fhir.other.example/r4", base)), base).toBe("/origins/0");
+  expect(meets(origin("other", "https://files.example/notes/fhir"))).toBe("/origins/0");
+  const file = [
+    origin("a", "https://a.example/r4"),
+    origin("b", "https://b.example/r4", "https://a.example/r4/x/"),
+  ];
+  expect(meets(...file)).toBe("/origins/0");
+});

@@ -3,7 +3,7 @@ import type { Interaction } from "#fhir/interaction";
 import { patientsNamed } from "#fhir/patients-named";
 import type { AttachmentLinks, AttachmentPlace, LinkHolder, OriginQuestion, Origins } from "#fhir/ports";
 import { baseNames, localId, type FhirBase } from "#fhir/r4/reference";
-import { isStoredAt, leadsToStorage, unsignedUrl } from "#fhir/origin";
+import { isStoredAt, leadsBelow, unsignedUrl } from "#fhir/origin";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser, type DisclosureRefusal } from "#phi/disclose";
@@ -240,7 +240,7 @@ export class OriginSession extends OriginCalls implements RowReader {
 
   /** Answers whether a URL leads to a storage of the origin in any spelling, also one that is not fetched. */
   mayBeStored(url: string): boolean {
-    return leadsToStorage(url, this.#storage ?? []);
+    return leadsBelow(url, this.#storage ?? []);
   }
 
   /** The URL by which a link names the content at a URL. */
