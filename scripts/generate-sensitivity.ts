@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
+import { longCodes } from "../src/policy/sensitivity/sensitive-codes.ts";
 
 const folder = process.argv[2] ?? join(import.meta.dirname, "../../shared/data");
 const read = <T>(name: string, schema: z.ZodType<T>): T =>
@@ -138,6 +139,16 @@ const isBlock = (code: string | undefined): code is string => /^[A-Z]\d\d$/u.tes
 const follows = (code: string, last: string | undefined): last is string =>
   isBlock(last) && isBlock(code) && codesFrom([last, code]).length === 2 && code.startsWith(last.charAt(0));
 
+/** The codes in short forms, which the gateway reads as these codes again. */
+function readableCodes(codes: readonly string[]): string {
+  const short = shortCodes(codes);
+  const read = short.split(" ").flatMap(longCodes).toSorted();
+  const wrong = read.find((code, at) => code !== codes.toSorted()[at]);
+  if (wrong !== undefined || read.length !== codes.length)
+    throw new Error(`a short code does not read back to its row: ${wrong ?? codes.join(" ")}`);
+  return short;
+}
+
 /** A number of up to 15 digits in base 36; blocks of ICD-10-CM that follow each other as `F20-69`. */
 function shortCodes(codes: readonly string[]): string {
   const ranges: (readonly [first: string, last: string])[] = [];
@@ -189,6 +200,6 @@ export const sensitiveCodesVersion =
  * blocks of ICD-10-CM that follow each other as \`F20-69\`.
  */
 export const sensitiveCodes: Readonly<Record<string, string>> = {
-${table([...grouped].map(([key, list]) => [key, shortCodes(list.map(([code]) => code.split(" ")[1] ?? ""))] as const))}};
+${table([...grouped].map(([key, list]) => [key, readableCodes(list.map(([code]) => code.split(" ")[1] ?? ""))] as const))}};
 `,
 );

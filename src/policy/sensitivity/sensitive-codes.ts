@@ -49,8 +49,8 @@ function index(): ReadonlyMap<string, readonly string[]> {
   return new Map([...found].map(([name, labels]) => [name, narrowest(labels)]));
 }
 
-/** The codes of a word of the table. */
-function longCodes(word: string): readonly string[] {
+/** The codes of a word of the table. The generator of the table reads each of its words back. */
+export function longCodes(word: string): readonly string[] {
   if (/^[0-9a-z]{1,10}$/u.test(word)) return [String(Number.parseInt(word, 36))];
   const [, letter = "", first = "", last] = /^([A-Z])(\d\d)-(\d\d)$/u.exec(word) ?? [];
   if (last === undefined) return [word];
