@@ -45,7 +45,7 @@ export async function represent(
   };
   const show = async (): Promise<Shown> => {
     const said = body && (await disclose(body, base));
-    if (said?.ok === true && origin.keepsForm === true) return said;
+    if (said?.ok === true && (await origin.keepsForm()) === true) return said;
     const asked = async () => {
       const answer = await read(grant.value.ask);
       const now = answer.ok ? await disclose(answer.value.body, answer.value.base) : answer;
@@ -58,8 +58,8 @@ export async function represent(
     if (answer?.ok !== true || now?.ok !== true || !isSameVersion(body, answer.value.body)) return said;
     const [written, stored] = [formOf(body), formOf(answer.value.body)];
     // An update sends the row as it was read. No order but the author's begins with the longest name.
-    if (written !== stored) origin.learnForm(false);
-    else if (status === 201 && stored?.startsWith('{"resourceType"') === true) origin.learnForm(true);
+    if (written !== stored) await origin.learnForm(false);
+    else if (status === 201 && stored?.startsWith('{"resourceType"') === true) await origin.learnForm(true);
     return now;
   };
   const shown = await show().catch(() => unavailable);

@@ -38,10 +38,11 @@ export interface WholeAnswer {
 }
 
 /**
- * By the name of an origin: whether it reads a row in the form in which it answered the write. Servers that store
- * members in an order of their own do not (PostgreSQL's JSONB). The first write of an isolate learns it.
+ * By the registered behaviour of an origin: whether it reads a row in the form in which it answered the write. Servers
+ * that store members in an order of their own do not (PostgreSQL's JSONB). The first write of an isolate learns it, and
+ * the first write after the entry was read anew: a renewed probe may be one of another server.
  */
-const formsKept = new WeakMap<Origins, Map<string, boolean>>();
+const formsKept = new WeakMap<OriginTraits, boolean>();
 
 /** All traffic of a request with its origin: every question and every byte of the answers pass here. */
 export class OriginCalls {
@@ -107,14 +108,15 @@ export class OriginCalls {
   }
 
   /** Undefined: no write has shown it yet. */
-  get keepsForm(): boolean | undefined {
-    return formsKept.get(this.#origins)?.get(this.name);
+  async keepsForm(): Promise<boolean | undefined> {
+    const traits = await this.traits();
+    return traits && formsKept.get(traits);
   }
 
   /** A single row in another form decides: rows that are alike by chance come after it. */
-  learnForm(isKept: boolean): void {
-    const known = formsKept.get(this.#origins) ?? new Map<string, boolean>();
-    formsKept.set(this.#origins, known.set(this.name, isKept && known.get(this.name) !== false));
+  async learnForm(isKept: boolean): Promise<void> {
+    const traits = await this.traits();
+    if (traits !== undefined) formsKept.set(traits, isKept && formsKept.get(traits) !== false);
   }
 
   /** The origin's registered behaviour. */
