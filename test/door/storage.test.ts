@@ -35,8 +35,19 @@ const foreign: Readonly<Record<string, string>> = {
   upper: "https://FILES.example/notes/one.pdf",
   space: "https://files.example/notes/one two.pdf?signature=s",
   long: `https://files.example/notes/one.pdf?signature=${"s".repeat(4_096)}`,
+  relative: "//files.example/notes/one.pdf",
+  dot: "https://files.example./notes/one.pdf",
+  escaped: "https://files.example/%6eotes/one.pdf",
+  twice: "https://files.example/%256Eotes/one.pdf",
+  doubled: "https://files.example//notes//one.pdf",
+  backslashes: "https:\\\\files.example\\notes\\one.pdf",
+  capitals: "https://files.example/NOTES/one.pdf",
+  whole: "https://files.example/notes",
+  usual: "http://files.example:443/notes/one.pdf",
+  wide: "https://\uff46iles.example/notes/one.pdf",
+  up: "https://files.example/other/%2e%2e%2fnotes/one.pdf",
 };
-const below = ["slash", "backslash", "user", "fragment", "base", "upper", "space", "long"];
+const elsewhere = ["beside", "longer", "dots", "encoded", "port", "host"];
 const inner = {
   resourceType: "DocumentReference",
   id: "inner",
@@ -50,6 +61,7 @@ const world = [
   note("hidden", "amara", `${files}one.pdf`, { meta: { security: [act("PSYTHPN")] } }),
   ...[
     "long",
+    "film",
     "page",
     "moved",
     "gone",
@@ -98,6 +110,9 @@ function pieces(count: number, headers: Record<string, string> = {}): Response {
   });
   return new Response(body, { headers: { "content-type": "video/mp4", ...headers } });
 }
+const film = Buffer.alloc(5 * mebibyte.length, "A");
+/** How the storage answers a question for a part of the film; undefined: as for the whole. */
+let partly: ((first: number, last: number) => Response) | undefined;
 const contents: Readonly<Record<string, () => Response>> = {
   "one.pdf": () =>
     new Response(pdf, {
@@ -109,6 +124,7 @@ const contents: Readonly<Record<string, () => Response>> = {
       },
     }),
   long: () => pieces(4, { "content-length": `${4 * mebibyte.length}`, etag: '"v9"' }),
+  film: () => pieces(5, { "content-length": `${film.length}`, etag: '"v3"' }),
   page: () => new Response("<script>alert(1)</script>", { headers: { "content-type": "text/html" } }),
   moved: () => new Response(null, { status: 302, headers: { location: "http://169.254.169.254/latest/" } }),
   gone: () => new Response("files.example knows of no file", { status: 404 }),
@@ -130,6 +146,8 @@ beforeAll(async () => {
   closers.push(
     serveAt("files.example", (request) => {
       asked.push({ url: request.url, headers: request.headers, isEnded: false });
+      const range = /^bytes=(?<first>\d+)-(?<last>\d+)$/u.exec(request.headers.get("range") ?? "")?.groups;
+      if (range && partly) return partly(Number(range["first"]), Number(range["last"]));
       return contents[request.url.slice(files.length)]?.() ?? new Response(null, { status: 404 });
     }),
   );
@@ -212,6 +230,53 @@ test("a stored content has ranges, a tag and HEAD; an answer without a body take
   expect((await recorded(long)).at(-1)).toMatchObject({ window: { number: 1, complete: true } });
 });
 
+test("a late range is asked of the storage; an answer of another content, or of another part, is not used", async ({
+  expect,
+}) => {
+  const [first, last] = [4 * mebibyte.length + 10, film.length - 1];
+  const part =
+    (headers: Record<string, string>, status = 206) =>
+    () =>
+      new Response("B".repeat(last - first + 1), {
+        status,
+        headers: { "content-range": `bytes ${first}-${last}/${film.length}`, etag: '"v3"', ...headers },
+      });
+  const get = async (given: typeof partly) => {
+    partly = given;
+    asked = [];
+    const reply = await read("film", { headers: { ...any.headers, range: `bytes=${first}-` } });
+    expect([reply.status, reply.headers["content-range"], reply.text.length]).toEqual([
+      206,
+      `bytes ${first}-${last}/${film.length}`,
+      last - first + 1,
+    ]);
+    return [reply.text[0], ...asked.map(({ headers }) => [headers.get("range"), headers.get("if-range")])];
+  };
+  const questions = [
+    [null, null],
+    [`bytes=${first}-${last}`, '"v3"'],
+  ];
+  expect(await get(part({}))).toEqual(["B", ...questions]);
+  expect(asked[0]?.isEnded, "nothing before the part is read").toBe(true);
+  const others = [
+    undefined,
+    part({ etag: '"v4"' }),
+    part({ etag: 'W/"v3"' }),
+    part({ "content-range": `bytes 0-${last - first}/${film.length}` }),
+    part({ "content-range": `bytes ${first}-${last}/*` }),
+    part({ "content-encoding": "br" }),
+    part({}, 200),
+    part({}, 503),
+  ];
+  for (const other of others) expect(await get(other)).toEqual(["A", ...questions]);
+  partly = undefined;
+  // A range that begins early reads what is before it.
+  expect((await read("film", { headers: { ...any.headers, range: "bytes=10-19" } })).text).toBe(
+    "A".repeat(10),
+  );
+  expect(asked.at(-1)?.headers.has("range")).toBe(false);
+});
+
 test("a long content leaves in windows, and one that breaks off or is longer than its entry permits never ends", async ({
   expect,
 }) => {
@@ -265,7 +330,7 @@ test("a client that asks for FHIR gets a Binary, and content with a type of FHIR
 test("only a plain URL below the base is fetched; a hidden row leads nowhere", async ({ expect }) => {
   for (const [id, url] of Object.entries(foreign)) {
     const shown = await urlOf("amara", `DocumentReference/at-${id}`);
-    expect(shown, id).toBe(below.includes(id) ? undefined : url);
+    expect(shown, id).toBe(elsewhere.includes(id) ? url : undefined);
   }
   expect((await ask("amara", "DocumentReference/hidden")).status).toBe(404);
   expect(asked).toEqual([]);
@@ -316,6 +381,9 @@ test("no client writes a URL below a storage base, whatever its spelling, and a 
     "https://files.example/other/../notes/of-bela.pdf",
     "https://files.example\\notes\\of-bela.pdf",
     "https:files.example/notes/of-bela.pdf",
+    "//files.example/notes/of-bela.pdf",
+    "http://files.example./notes/of-bela.pdf",
+    "https://files.example/%6eotes/of-bela.pdf",
   ];
   for (const url of spellings) {
     const { status } = await created(url);

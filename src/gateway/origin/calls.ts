@@ -1,4 +1,5 @@
 import type {
+  ContentPart,
   OriginCaller,
   OriginQuestion,
   Origins,
@@ -92,9 +93,9 @@ export class OriginCalls {
     return body.ok ? ok({ body: body.value, base: answer.value.base }) : body;
   }
 
-  /** Opens content at a storage base of the origin. */
-  async open(url: string): Promise<Result<StoredContent, OriginRefusal>> {
-    return answeredBy(await this.#origins.open(this.name, url, this.#caller));
+  /** Opens content at a storage base of the origin, or a part of the content. */
+  async open(url: string, part?: ContentPart): Promise<Result<StoredContent, OriginRefusal>> {
+    return answeredBy(await this.#origins.open(this.name, url, this.#caller, part));
   }
 
   /** Sends a write, once. */

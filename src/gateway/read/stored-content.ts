@@ -1,5 +1,5 @@
 import { joinBytes } from "#fhir/json/bytes";
-import type { StoredContent } from "#fhir/ports";
+import type { ContentPart, StoredContent } from "#fhir/ports";
 import { utf8 } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
 import { nothingReleased, windowBytes, type Disclosure } from "#phi/disclosure";
@@ -48,7 +48,8 @@ export async function storedContent(
     return ok({ ...disclosure, windows: [{ ...window, body: binary }] });
   }
   const version = validator && JSON.stringify([origin.linkedAs(url), validator, length, type]);
-  const windowsIn = (first: number, end: number) => new ContentWindows(parts(first, end));
+  const windowsIn = (first: number, end: number) =>
+    new ContentWindows(lateParts(opened.value, first, end, (part) => origin.open(url, part)));
   const alone = { complete: true };
   const stated = { type, length, version, held: heldOfStream };
   const shown = await inWindows(disclosure, stated, windowsIn, alone, wish, policyDigest);
@@ -56,9 +57,31 @@ export async function storedContent(
   return ok(shown);
 }
 
+/**
+ * As {@link partsOf}. The storage is asked for the bytes of a late range alone: without a strong tag, or if it answers
+ * with anything but this part of the same content, the bytes before it are read and left.
+ */
+async function* lateParts(
+  content: StoredContent,
+  first: number,
+  end: number,
+  open: (part: ContentPart) => Promise<Result<StoredContent, OriginRefusal>>,
+): Parts {
+  const { length, validator } = content;
+  const isLate = first >= windowBytes && length !== undefined && validator !== undefined;
+  const late = isLate ? await open({ first, last: Math.min(end, length) - 1, length, validator }) : undefined;
+  if (late?.ok !== true) return yield* partsOf(content, first, end);
+  await content.body[Symbol.asyncIterator]().return?.();
+  return yield* partsOf(late.value, first, end);
+}
+
 /** The bytes from the first to the end, in windows. It throws when the content breaks off or is longer than permitted. */
-async function* partsOf({ body, length, bytesMax }: StoredContent, first: number, end: number): Parts {
-  let [at, held] = [0, 0];
+async function* partsOf(
+  { body, length, bytesMax, first: start = 0 }: StoredContent,
+  first: number,
+  end: number,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, undefined> {
+  let [at, held] = [start, 0];
   let pieces: Uint8Array[] = [];
   for await (const piece of body) {
     if (!piece.ok) throw new Error("the content broke off");

@@ -1,4 +1,5 @@
 import type {
+  ContentPart,
   OriginAnswer,
   OriginBody,
   OriginCaller,
@@ -162,7 +163,7 @@ export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamO
         return asking();
       });
     },
-    async open(origin, url, caller) {
+    async open(origin, url, caller, part) {
       const storage = (await find(origin))?.storage?.find(({ base }) => isStoredAt(url, base));
       if (storage === undefined) return { kind: "absent" };
       // A storage that fails does not close the FHIR server.
@@ -170,7 +171,7 @@ export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamO
       if (called?.kind !== "callable") return called;
       const { hosts: listed, timeoutMilliseconds } = called.caller;
       const asker = { ...ownCredentials(storage), hosts: listed, timeoutMilliseconds };
-      return settled(called.onEnd, () => openOnce(asker, url, storage, called.onEnd));
+      return settled(called.onEnd, () => openOnce(asker, url, storage, part, called.onEnd));
     },
     async send(origin, write, caller) {
       const called = await callable(origin, caller);
@@ -281,10 +282,15 @@ async function openOnce(
   caller: Caller,
   url: string,
   { bytesMax }: StorageAddress,
+  part: ContentPart | undefined,
   onEnd: CallEnd,
 ): Promise<StoredContent | Exclude<OriginAnswer, { readonly kind: "answered" }>> {
   // RFC 9110 §12.5.3: a coded content would have another length and another hash
-  const headers = { accept: "*/*", "accept-encoding": "identity" };
+  const headers = {
+    accept: "*/*",
+    "accept-encoding": "identity",
+    ...(part && { range: `bytes=${part.first}-${part.last}`, "if-range": part.validator }),
+  };
   const early = new AbortController();
   const late = () => early.abort(new DOMException("no answer in time", "TimeoutError"));
   const timer = setTimeout(late, caller.timeoutMilliseconds);
@@ -292,17 +298,23 @@ async function openOnce(
   type Opened = Awaited<ReturnType<typeof openOnce>>;
   return reached(caller, url, { method: "GET", headers }, signal, async (response): Promise<Opened> => {
     const { status, headers: stated } = response;
-    if (status === 200 && !stated.has("content-encoding")) {
-      const tag = stated.get("etag");
+    const tag = stated.get("etag") ?? "";
+    const validator = /^"[\x21\x23-\x7e]*"$/u.test(tag) ? tag : undefined;
+    const range = part && `bytes ${part.first}-${part.last}/${part.length}`;
+    const isAsked =
+      part === undefined
+        ? status === 200
+        : status === 206 && stated.get("content-range") === range && validator === part.validator;
+    if (isAsked && !stated.has("content-encoding"))
       return {
         kind: "answered",
         body: bodyOf(response, onEnd),
         bytesMax,
         type: stated.get("content-type") ?? undefined,
-        length: declaredLength(stated),
-        validator: tag !== null && /^"[\x21\x23-\x7e]*"$/u.test(tag) ? tag : undefined,
+        length: part?.length ?? declaredLength(stated),
+        validator,
+        first: part?.first,
       };
-    }
     await response.body?.cancel();
     return notAnswered(response, onEnd);
   }).finally(() => clearTimeout(timer));
