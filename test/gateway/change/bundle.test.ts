@@ -45,6 +45,7 @@ async function post(
   prefer: string | null = null,
   row: object = large,
   memory?: (bytes: number, sent: number) => void,
+  changes: () => boolean = () => false,
 ) {
   const scopes = parseScopes("system/*.cruds");
   const json = readJson(bytes({ resourceType: "Bundle", type, entry }));
@@ -52,14 +53,18 @@ async function post(
   if (!scopes.ok || !batch.ok) throw new Error("a test's own mistake");
   const sent: string[] = [];
   const recorded: Part[] = [];
-  let asked = 0;
+  let [asked, judgements] = [0, 0];
   const ask = async () => {
     asked += 1;
     return ok({ kind: "answered" as const, base: origin, body: body(JSON.stringify(row)) });
   };
   const permission = {
     policy: compilePolicy(
-      policy(rule(["Observation", "Patient"], "everything", { interactions: ["read", "search", "create"] })),
+      policy(
+        rule(["Observation", "Patient"], "everything", {
+          interactions: ["read", "search", "create", "update"],
+        }),
+      ),
       "sha256:test",
     ),
     access: { scopes: scopes.value, patient: undefined },
@@ -92,12 +97,17 @@ async function post(
       stand: async () => true,
       // as if each write filed a Consent: the writes behind it are planned anew
       get generation() {
-        return sent.length;
+        return sent.length + judgements;
       },
-      judgeAnew: () => undefined,
+      judgeAnew: () => void (judgements += 1),
     });
   const gate = {
-    stillGood: async () => (stillGood() ? ok(undefined) : err({ reason: "client_denied" as const })),
+    stillGood: async () =>
+      changes()
+        ? err({ reason: "consent_changed" as const })
+        : stillGood()
+          ? ok(undefined)
+          : err({ reason: "client_denied" as const }),
     spendNames: async () => ok(undefined),
     spendFurtherRequests: async () => ok(undefined),
     clearEach: async (disclosures: readonly PendingDisclosure[]) =>
@@ -193,3 +203,36 @@ test.for(["batch", "transaction"] as const)(
     expect(recorded.filter(({ kind }) => kind === "write")).toHaveLength(done);
   },
 );
+
+test("a write that is planned again, and again, gives the bytes of each plan back once", async ({
+  expect,
+}) => {
+  const patches = JSON.stringify([{ op: "replace", path: "/status", value: "amended" }]);
+  const patch = {
+    request: { method: "PATCH", url: "Observation/large" },
+    resource: {
+      resourceType: "Binary",
+      contentType: "application/json-patch+json",
+      data: Buffer.from(patches).toString("base64"),
+    },
+  };
+  /** The bytes that are held once both writes are sent. */
+  const heldOnceSent = async (changesAt: number) => {
+    let [length, still] = [0, 0];
+    const held: number[] = [];
+    const growing = {
+      toJSON: () => ({
+        ...large,
+        code: { text: "a" },
+        meta: { versionId: "1" },
+        valueString: "x".repeat((length += 10_000)),
+      }),
+    };
+    const memory = (bytes: number, sent: number) => void (sent === 2 && held.push(bytes));
+    const changes = () => (still += 1) === changesAt;
+    const { statuses } = await post("batch", [create, patch], () => true, null, growing, memory, changes);
+    expect([statuses, length]).toEqual([["201", "200"], changesAt === 0 ? 20_000 : 30_000]);
+    return held[0];
+  };
+  expect(await heldOnceSent(3)).toBe(await heldOnceSent(0));
+});
