@@ -91,9 +91,11 @@ async function openedThrough(
     seenRows(search, origin, {
       take: (seen, row, discloser) => {
         if (seen.patients.size > rowNamesMax) return false;
-        hasRoom = origin.names.concerned.decide(seen) && hasRoom;
-        for (const resource of discloser.leadsTo(row, paths))
-          if (resource.startsWith(`${type}/`)) opened.set(`${name} ${resource}`, { name, resource });
+        const led = [...discloser.leadsTo(row, paths)].filter((resource) => resource.startsWith(`${type}/`));
+        // A row that opens nothing more decides nothing.
+        if (led.some((resource) => !opened.has(`${name} ${resource}`)))
+          hasRoom = origin.names.concerned.decide(seen) && hasRoom;
+        for (const resource of led) opened.set(`${name} ${resource}`, { name, resource });
         return true;
       },
     }),
