@@ -233,7 +233,7 @@ export function weighElement(
   return [undefined, ...rules].every((rule) => rowConsents.permit(policy.consentFor(purpose, rule)));
 }
 
-/** What the codes of a row add to the labels of its elements, where a Consent without labels opens labels. */
+/** The labels that the codes of a row add to those of its elements. They decide what a Consent without labels opens. */
 function labelsOfCodes({ labels }: CompiledPolicy, row: Facts, base: FhirBase): RowLabels {
   if (labels.generalOpens === undefined || Facts.absentIn(row)?.labels === true) return noLabels;
   const whole = Facts.wholeOf(row);
