@@ -144,7 +144,7 @@ export class Page {
     return isCut(entry) ? entry.mode === "include" : this.#discloser.isIncluded(entry);
   }
 
-  /** Of these included entries the ones by which a resource of the page includes something, as far as is known now. */
+  /** The included entries of these by which a resource of the page includes something, as far as is known now. */
   reached<E extends EntryBytes | CutEntry>(entries: readonly E[]): readonly E[] {
     const { includes } = this.#grant;
     const found: E[] = [];

@@ -51,6 +51,13 @@ const world = [
   ...joined("names", 239, (n) => strangers(n)),
   ...many(600, (n) => observation(`each-${n}`, "each", "amara", `each-${n % 60}`, strangers(n))),
   observation("each-of-bela", "each", "bela", "stay"),
+  ...many(100, (n) => observation(`some-${n}`, "some", "amara", `each-${n % 60}`, strangers(1_000 + n))),
+];
+
+const large = { note: [{ text: "n".repeat(900_000) }] };
+const largeWorld = [
+  ...world,
+  ...many(12, (n) => observation(`large-${n}`, "large", "amara", "planned-0", large)),
 ];
 
 const policies = [
@@ -65,7 +72,7 @@ const apps = {
 let phylax: Door;
 let ask: AskAs<keyof typeof apps>;
 beforeAll(async () => {
-  phylax = await startDoor({ resources: world });
+  phylax = await startDoor({ resources: lane === "fast" ? world : largeWorld });
   ask = await outsideApps(phylax, apps, policies);
 }, 60_000);
 afterAll(() => phylax.close());
@@ -108,6 +115,31 @@ describe("a join with more rows than a hop reads, or with more names than a reco
       expect(named).toContain("main/Patient/bela");
     },
   );
+
+  test.skipIf(lane === "fast")(
+    "has its names on record before a page whose own names fill an append",
+    async ({ expect }) => {
+      const path = `Observation?code=urn:c|each&encounter:Encounter.${has("some")}&_count=238`;
+      const reply = await ask("clinic", path);
+      expect([reply.status, reply.status === 200 && idsOf(reply).length]).toEqual([200, 238]);
+      const events = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
+      const named = new Set(events.flatMap(({ patients }) => patients.map(({ patient }) => patient)));
+      expect(named.size).toBe(1 + 20 * (238 + 100));
+      expect(events.at(-1)).toMatchObject({ kind: "disclosure", window: { complete: true } });
+    },
+  );
+
+  test.skipIf(lane === "fast")("ends a page whose rows are longer than the memory", async ({ expect }) => {
+    const found: string[] = [];
+    const first = "Observation?code=urn:c|large&encounter:Encounter.status=planned&_count=12";
+    for (let path: string | undefined = first; path !== undefined;) {
+      const reply = await ask("clinic", path);
+      expect(reply.status).toBe(200);
+      found.push(...idsOf(reply));
+      path = nextOf(reply);
+    }
+    expect(found.toSorted()).toEqual(many(12, (n) => `large-${n}`).toSorted());
+  });
 
   test.skipIf(lane === "fast")(
     "is counted, and is the same to a patient's own app, which no stranger's row reaches",

@@ -45,7 +45,7 @@ export interface Fillable {
   needs(entry: EntryBytes | CutEntry): RowNeeds | undefined;
   /** Answers whether an entry is an included resource. */
   isIncluded?(entry: EntryBytes | CutEntry): boolean;
-  /** Of these included entries those to which a row of the page leads. */
+  /** The included entries of these to which a row of the page leads. */
   reached?<E extends EntryBytes | CutEntry>(entries: readonly E[]): readonly E[];
   /** Passes a row that an earlier page showed, or may have shown. */
   pass(key: string): void;
@@ -62,12 +62,11 @@ export interface Fillable {
 }
 
 /**
- * Asks for facts about all entries of an origin page, before the first is offered. `after`: key of the last row before
- * this page. The entries of the result have no question left: they begin the next page.
+ * Asks for facts about all entries of an origin page, before the first is offered. The entries of the result have no
+ * question left: they begin the next page.
  */
 type Prepare = (
   entries: readonly EntryBytes[],
-  after: string | undefined,
 ) => Promise<Result<ReadonlySet<EntryBytes>, PageRefusal | RowsRefusal>>;
 
 export interface Filled<P> {
@@ -140,16 +139,10 @@ class JoinedPage extends Page {
     return super.turnTo(part, bases, [...joined, ...this.#byPage.joined]);
   }
 
-  async prepare(...[entries, after]: Parameters<Prepare>): ReturnType<Prepare> {
-    const isLast = (entry: EntryBytes) => {
-      const key = this.keyOf(entry);
-      return key.ok && key.value === after;
-    };
-    const from = after === undefined ? 0 : entries.findIndex(isLast) + 1 || entries.length;
-    const rows = entries.slice(from);
+  prepare(entries: readonly EntryBytes[]): ReturnType<Prepare> {
     return this.#byPage.learnPage(
       { discloser: this.#discloser, type: this.#type },
-      rows,
+      entries,
       this.#origin,
       this.#work,
     );
@@ -202,7 +195,7 @@ async function fillFrom<P extends Fillable>(
     const rows = new Rows(page, at.after, pages === 1);
     const read = await (page.prepare === undefined
       ? readOriginPage<DisclosureRefusal, CutEntry>(body, rows, origin, first.type, rows.ahead)
-      : prepared(origin, page, rows, body, first.type, at.after));
+      : prepared(origin, page, rows, body, first.type));
     if (!read.ok) return read;
     const unsettled = await rows.settleIncluded(origin);
     if (unsettled !== undefined) return err(unsettled);
@@ -305,28 +298,35 @@ async function hasVisibleRow(
   return read.ok && isFound;
 }
 
-/** Reads a page whose entries wait in memory until their facts are known. */
+/**
+ * Reads a page whose entries wait in memory until their facts are known. A searchset that is longer than the memory ends
+ * the client's page early; the next page begins there.
+ */
 async function prepared(
   origin: OriginSession,
   page: Fillable,
   rows: Rows,
   body: OriginBody,
   type: ListType,
-  after: string | undefined,
 ): Promise<Result<SearchFrame, PageRefusal | RowsRefusal>> {
   const entries: EntryBytes[] = [];
-  let bytes = 0;
+  let [bytes, isCut] = [0, false];
   const holding: EntryTaker<EntryBytes, PageRefusal> = {
     take: (entry) => {
-      if (!origin.held.takeUnjudged(lengthOf(entry))) return { reason: "answer_too_large" };
-      bytes += lengthOf(entry);
-      entries.push(entry);
-      return undefined;
+      // Only the places of rows count before this page.
+      if (type === "searchset" && rows.stage === "before") return rows.take(entry, true);
+      if (!isCut && origin.held.takeUnjudged(lengthOf(entry))) {
+        bytes += lengthOf(entry);
+        entries.push(entry);
+        return undefined;
+      }
+      isCut = type === "searchset" && entries.length > 0 && page.isIncluded?.(entry) !== true;
+      return isCut ? undefined : { reason: "answer_too_large" };
     },
   };
   const read = await readOriginPage<PageRefusal>(body, holding, origin, type);
   if (!read.ok) return read;
-  const unreached = await page.prepare?.(entries, after);
+  const unreached = await page.prepare?.(entries);
   const taker: EntryTaker<EntryBytes, DisclosureRefusal> = {
     needs: (entry) => rows.needs(entry),
     take: (entry, isFollowed) =>
@@ -341,6 +341,7 @@ async function prepared(
           origin,
         );
   origin.held.giveUnjudged(bytes);
+  if (isCut && rows.stage === "filling") rows.stage = "unfollowed";
   return refusal === undefined ? read : err(refusal);
 }
 
@@ -438,7 +439,7 @@ class Rows {
     );
   }
 
-  /** As for included resources whose facts are known, those to which no row leads may be dropped. */
+  /** Drops the entries to which no row leads by now if they are too long, as a page drops included resources. */
   #wait(entry: EntryBytes | CutEntry): DisclosureRefusal | undefined {
     this.#unasked.push(entry);
     this.#unaskedBytes += bytesOf(entry);

@@ -69,7 +69,7 @@ export class JoinsByPage {
     this.#joins = joins.map((join) => ({ ...join, among: new Set(), absent: new Set() }));
   }
 
-  /** What the joins have found so far: it grows with each page. */
+  /** The finds of the joins so far: they grow with each page. */
   get joined(): readonly Joined[] {
     return this.#joins.map(({ kind, by, among }) => ({
       paths: kind === "chain" ? (by.paths ?? []) : undefined,
@@ -236,7 +236,7 @@ async function findBy(
   for (const name of names) {
     const row = found.get(name);
     if (row === undefined || work.questions < 0) continue;
-    // Without room on record this resource and each behind it wait for the next page.
+    // This resource and each behind it wait for the next page if the record has no room.
     if (origin.names.concerned.decide(row)) join.among.add(name);
     else work.questions = -1;
   }

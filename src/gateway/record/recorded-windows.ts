@@ -29,7 +29,7 @@ export async function* recordedWindows(
         await recorder.window(window, number, disclosure, status);
       }
       at = "client_disconnected";
-      yield window.body;
+      if (window.body.length > 0) yield window.body; // a window of names alone has none
     }
     at = undefined;
     sent();
