@@ -59,21 +59,24 @@ const signing =
 
 /**
  * Answers whether a reader may take a URL for one below a base, in any spelling and for any user: by another scheme,
- * through escapes, or at the host with a dot behind it.
+ * through escapes, or at the host with a dot behind it. A text without a host of its own must not name the base's.
  */
 export function leadsBelow(url: string, bases: readonly string[]): boolean {
   if (bases.length === 0) return false;
   const places = placesOf(url);
+  const text = url.toLowerCase();
   return bases.some((base) => {
     const [below = ""] = placesOf(base);
-    return places.some((place) => place.startsWith(below));
+    return places.length === 0
+      ? text.includes(below.slice(0, below.indexOf("/")))
+      : places.some((place) => place.startsWith(below));
   });
 }
 
 /** Host and path of a URL as one parser reads them, then with the escapes of the path decoded; without case. */
 function placesOf(url: string): readonly string[] {
   const parsed = URL.parse(url) ?? URL.parse(url, nowhere);
-  if (parsed === null) return [];
+  if (parsed === null || parsed.hostname === "" || parsed.href.startsWith(nowhere)) return [];
   const { hostname, port, pathname } = parsed;
   const host = hostname.replace(/\.$/u, "") + (/^(?:80|443)?$/u.test(port) ? "" : `:${port}`);
   const paths = [pathname];
@@ -84,7 +87,6 @@ function placesOf(url: string): readonly string[] {
   return paths.map((path) => `${host}${path.replace(/\/*$/u, "/")}`.toLowerCase());
 }
 
-// A path of its own has no host that could be a base's.
 const nowhere = "https://relative.invalid/";
 
 /** True for a text that is a storage base: no user, no query, no escape, and a slash at its end. */

@@ -46,8 +46,12 @@ const foreign: Readonly<Record<string, string>> = {
   usual: "http://files.example:443/notes/one.pdf",
   wide: "https://\uff46iles.example/notes/one.pdf",
   up: "https://files.example/other/%2e%2e%2fnotes/one.pdf",
+  broken: "https://files.example:99999/notes/one.pdf",
+  told: "see https://files.example/notes/one.pdf?signature=s",
+  opaque: "url:https://files.example/notes/one.pdf",
+  own: "notes/one.pdf",
 };
-const elsewhere = ["beside", "longer", "dots", "encoded", "port", "host"];
+const elsewhere = ["beside", "longer", "dots", "encoded", "port", "host", "own"];
 const inner = {
   resourceType: "DocumentReference",
   id: "inner",
