@@ -507,3 +507,21 @@ test("a client that holds half of the memory for requests, by long answers that 
   await slow.text();
   expect((await ask()).status).toBe(200);
 });
+
+test("a client that fills as many pages as it may gets 503 for a further long page, before the origin is asked; a short page is filled", async ({
+  expect,
+}) => {
+  const memory = new SharedMemory(() => at);
+  const stored = { resourceType: "Bundle", type: "searchset", entry: [{ resource: amara }] };
+  const { ports, steps } = world({ stored, memory });
+  const ask = (path: string) => serve(get(path), ports);
+  const fill = () => memory.claim("telehealth").page(1_000);
+  const ends = Array.from({ length: 17 }, fill);
+  const refused = await ask("Patient?_count=1000");
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "2"]);
+  expect(steps).not.toContain("origin asked");
+  expect((await ask("Patient?_count=100")).status).toBe(200);
+  ends[0]?.();
+  for (let again = 0; again < 3; again += 1)
+    expect((await ask("Patient?_count=1000")).status, "each page ends").toBe(200);
+});

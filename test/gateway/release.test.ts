@@ -16,7 +16,7 @@ function contentAt(clearance: "clear" | "refused" | "fault" = "clear", record: u
   const steps: string[] = [];
   let memory = 0;
   const still: unknown[] = [];
-  const held = new HeldBytes({ hold: (bytes) => void (memory = bytes) });
+  const held = new HeldBytes({ hold: (bytes) => void (memory = bytes), page: () => () => {} });
   const window = { ...nothingReleased, body: new Uint8Array(1) };
   const further = [{ body: new Uint8Array(1) }];
   const disclosure: Disclosure = {

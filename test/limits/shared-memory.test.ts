@@ -52,6 +52,27 @@ test("clients that hold all they may leave half of the rest to the next client, 
   claim("sixth").hold(2 * mebibyte);
 });
 
+test("a client fills half of the pages that others leave, by the rows that it asks for; a page of 100 rows is free", ({
+  expect,
+}) => {
+  const { claim } = start();
+  const fill = (client: string, rows: number) => {
+    const ends: (() => void)[] = [];
+    for (;;)
+      try {
+        ends.push(claim(client).page(rows));
+      } catch {
+        return ends;
+      }
+  };
+  const [first, second, third] = ["first", "second", "third"].map((client) => fill(client, 1_000));
+  expect([first?.length, second?.length, third?.length]).toEqual([17, 9, 4]);
+  for (let page = 0; page < 200; page += 1) claim("first").page(100);
+  expect(() => claim("first").page(1_000)).toThrow(MemoryBusy);
+  for (const end of first ?? []) end();
+  expect(fill("first", 1_000)).toHaveLength(11);
+});
+
 test("a request without an end counts for two minutes, and an answer that still leaves for longer", ({
   expect,
 }) => {

@@ -14,7 +14,7 @@ const treeFactor = 10;
  * shared memory the takers throw {@link MemoryBusy}, a fault: 503, and the request may be repeated. A write ends that.
  */
 export class HeldBytes {
-  readonly #claim: Pick<MemoryClaim, "hold"> | undefined;
+  readonly #claim: Pick<MemoryClaim, "hold" | "page"> | undefined;
   #bytes = 0;
   #unjudged = 0;
   #trees = 0;
@@ -23,7 +23,7 @@ export class HeldBytes {
   #mayThrow = true;
 
   /** @param claim of the request in the memory of its isolate. */
-  constructor(claim?: Pick<MemoryClaim, "hold">) {
+  constructor(claim?: Pick<MemoryClaim, "hold" | "page">) {
     this.#claim = claim;
   }
 
@@ -109,14 +109,24 @@ export class HeldBytes {
     if (!this.#isSending) this.#hold(0, 0);
   }
 
+  /** A page for so many rows is filled until the returned function is called. Undefined: there is no room. */
+  page(rows: number): (() => void) | undefined {
+    const end = this.#inRoom(() => this.#claim?.page(rows));
+    return end === "no room" ? undefined : (end ?? (() => {}));
+  }
+
   #hold(bytes: number, trees: number): boolean {
-    try {
-      this.#claim?.hold(bytes + treeFactor * trees);
-    } catch (fault) {
-      if (this.#mayThrow || !(fault instanceof MemoryBusy)) throw fault;
-      return false;
-    }
+    if (this.#inRoom(() => this.#claim?.hold(bytes + treeFactor * trees)) === "no room") return false;
     [this.#bytes, this.#trees] = [bytes, trees];
     return true;
+  }
+
+  #inRoom<T>(take: () => T): T | "no room" {
+    try {
+      return take();
+    } catch (fault) {
+      if (this.#mayThrow || !(fault instanceof MemoryBusy)) throw fault;
+      return "no room";
+    }
   }
 }

@@ -156,8 +156,10 @@ export async function fill<P extends Fillable>(
   origin: OriginSession,
   open: (base: FhirBase) => P,
 ): Promise<Result<Filled<P>, PageRefusal | RowsRefusal>> {
+  const end = origin.held.page(countIn(first.ask.query) ?? 0);
+  if (end === undefined) return err({ reason: "answer_too_large" });
   let page: P | undefined;
-  const filled = await fillFrom(first, start, origin, (base) => (page ??= open(base)));
+  const filled = await fillFrom(first, start, origin, (base) => (page ??= open(base))).finally(end);
   if (!filled.ok) for (const row of page?.taken ?? []) origin.names.concerned.decide(row);
   return filled;
 }

@@ -71,7 +71,7 @@ async function post(
   };
   const session = sessionOf(ask, {
     base,
-    held: new HeldBytes({ hold: (bytes) => memory?.(bytes, sent.length) }),
+    held: new HeldBytes({ hold: (bytes) => memory?.(bytes, sent.length), page: () => () => {} }),
     send: async (_origin, { method, path, body: whole }) => {
       sent.push(`${method} ${path}`);
       const stored = { response: { status: "201 Created", location: `${origin}/Observation/new` } };

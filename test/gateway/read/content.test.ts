@@ -13,7 +13,10 @@ const wish = { wantsContent: true };
 /** Content of 4 MiB at a storage base. `most`: the memory that its reading holds at once. */
 async function stored(isBinary: boolean) {
   let [most, now] = [0, 0];
-  const held = new HeldBytes({ hold: (bytes) => void ([most, now] = [Math.max(most, bytes), bytes]) });
+  const held = new HeldBytes({
+    hold: (bytes) => void ([most, now] = [Math.max(most, bytes), bytes]),
+    page: () => () => {},
+  });
   async function* body() {
     for (let n = 0; n < 4; n += 1) yield ok(new Uint8Array(mebibyte));
   }
