@@ -19,11 +19,13 @@ import {
   type ConsentFilingPorts,
   type FilingRefusal,
   type ReadAtOrigin,
+  type ReadConsent,
   type UnfiledConsents,
   type WrittenConsent,
 } from "#gateway/consents/consent-filing";
 import type { RowLeases } from "#limits/row-lease";
 import type { SharedMemory } from "#limits/shared-memory";
+import { withActors } from "./actors-at-origin.ts";
 import { OriginCalls, type OriginCallsSetting, type WholeAnswer } from "./calls.ts";
 import type { Answered, OriginRefusal } from "./forward.ts";
 import { HeldBytes } from "./held-bytes.ts";
@@ -181,7 +183,15 @@ export class OriginSession extends OriginCalls implements RowReader {
 
   readonly #readConsent: ReadAtOrigin = async (id) => {
     const answer = await this.read({ path: `Consent/${id}`, query: "" });
-    if (answer.ok) return answer.value;
+    if (answer.ok) {
+      const traits = await this.traits();
+      if (traits?.consents === undefined) return answer.value;
+      const named = async (consent: ReadConsent) => {
+        const [found = consent] = await withActors([consent], this.apart(), this.#setting.at);
+        return found;
+      };
+      return { ...answer.value, withNames: named };
+    }
     if (answer.error.reason === "absent") return undefined;
     throw new Error(answer.error.reason);
   };
