@@ -217,6 +217,12 @@ export class OriginSession extends OriginCalls implements RowReader {
       : err({ reason: "answer_too_large" });
   }
 
+  /** Answers whether the id of a Patient alone leaves to a read. It decides the answer, so the Patient goes on record. */
+  standsAsId(grant: Grant, { body, base }: WholeAnswer, id: string): boolean {
+    const seen = new Discloser(grant, this.basesAt(base)).seenAsId(body, id);
+    return seen !== undefined && this.names.concerned.decide(seen);
+  }
+
   /** The bases by which an answer of the origin is redacted. */
   basesAt(origin: FhirBase): NamedBases {
     const { base, name, names, barrier } = this;
