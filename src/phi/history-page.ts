@@ -3,7 +3,9 @@ import { listText } from "#fhir/bundle";
 import { deletionText, readHistoryEntry, versionText } from "#fhir/history-entry";
 import type { EntryBytes } from "#fhir/json/entry-splitter";
 import { isObject, property, textAt, type JsonObject } from "#fhir/json/json";
+import { canonicalText } from "#fhir/json/same";
 import { isId } from "#fhir/r4/reference";
+import { isContentType } from "#fhir/route";
 import { err, ok, type Result } from "#kernel/result";
 import type { HistoryGrant } from "#policy/evaluate-listing";
 import type { RowNeeds } from "#policy/row-needs";
@@ -77,7 +79,10 @@ export class HistoryPage {
   #current(version: JsonObject): JsonObject | undefined {
     const id = textAt(version, "id") ?? "";
     const isOwn = property(version, "resourceType") === this.#grant.type && isId(id) && this.#isRequested(id);
-    return isOwn ? this.#nowOf(id) : undefined;
+    const now = isOwn ? this.#nowOf(id) : undefined;
+    // The context of a content was judged as it is now.
+    const isMoved = now !== undefined && contextOf(now) !== contextOf(version);
+    return isMoved && isContentType(this.#grant.type) ? undefined : now;
   }
 
   holdTo(rows: number): void {
@@ -148,6 +153,9 @@ export class HistoryPage {
 }
 
 /** If a server does not number versions, all versions of a resource have one key and are shown once. */
+const contextOf = (content: JsonObject): string =>
+  canonicalText(property(content, "securityContext") ?? null);
+
 function keyOf(resource: JsonObject): string {
   const meta = property(resource, "meta");
   return `${textAt(resource, "id") ?? ""}/${(isObject(meta) && textAt(meta, "versionId")) || ""}`;

@@ -8,6 +8,7 @@ import {
   type LastNRequest,
   type Listing,
 } from "#fhir/listing";
+import { isContentType } from "#fhir/route";
 import { ownedBy } from "#fhir/search/owner-parameter";
 import type { FhirQuestion } from "#fhir/ports";
 import { searchQuery } from "#fhir/search/search";
@@ -110,8 +111,10 @@ function evaluateHistory(
   const read = evaluate(policy, access, { kind: "read", type, id: id ?? "any" });
   if (!read.ok) return read;
   const { expects } = read.value;
-  // A resource that no patient owns is readable only as it is now, because a row refers to it now.
-  if (expects.kind !== "search" && (expects.needsReferrer || expects.mayBeOwned))
+  // A resource that no patient owns is readable only as it is now, because a row refers to it now. The versions of a
+  // content stand behind the row or the context that leads to the content.
+  const isContent = isContentType(type) && id !== undefined;
+  if (!isContent && expects.kind !== "search" && (expects.needsReferrer || expects.mayBeOwned))
     return err({ reason: "outside_patient_compartment", type });
   const rules = policy.rulesTo(type, "read");
   const rowAccess = rowAccessOf(access, type, "r");

@@ -1,3 +1,5 @@
+import type { JsonObject } from "#fhir/json/json";
+import type { FhirBase } from "#fhir/r4/reference";
 import { ok, type Result } from "#kernel/result";
 import type { ConsentBook, ConsentOfPatient } from "#policy/consent/consent-book";
 import type { Access } from "#policy/row-access";
@@ -169,6 +171,10 @@ export class ResolvedFacts implements KnownFacts {
       }
     }
     return asked;
+  }
+
+  openContent(id: string, row: JsonObject, base: FhirBase): void {
+    this.#consents.book.openContent(id, row, base);
   }
 
   denyingOf(patient: string): Promise<number | undefined> {

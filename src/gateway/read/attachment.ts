@@ -43,7 +43,10 @@ export async function behindLink(
   const seen = await origin.standing(known.value, answer.value, rowType, rowId, { ...bases, sealed: noting });
   if (!seen.ok) return seen;
   const target = url === undefined ? undefined : origin.binaryAt(url, base);
-  if (target !== undefined) return ok({ id: target, isOpen: true });
+  if (target !== undefined) {
+    origin.facts?.openContent(target, seen.value, base);
+    return ok({ id: target, isOpen: true });
+  }
   return url !== undefined && origin.isStored(url)
     ? ok({ stored: url, row: place.row })
     : err({ reason: "absent" });

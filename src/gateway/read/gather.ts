@@ -44,7 +44,7 @@ export async function gather(
         origin.read({ ...grant.ask, path: `${expects.type}/${id}` }),
         isOpen ? ok(grant) : referredTo(grant, expects, origin),
       ]);
-      const seen = await behindContext(known, expects, one, origin);
+      const seen = await behindContext(known, { ...expects, id }, one, origin);
       // This comes first: a fault of a resource without referrers must not reveal that it exists.
       if (!seen.ok) return seen;
       if (!one.ok) return one;

@@ -3,9 +3,12 @@ import { property, textAt, type JsonObject } from "#fhir/json/json";
 import { pageAt } from "#fhir/origin-link";
 import type { PagePlace } from "#fhir/ports";
 import type { FhirBase } from "#fhir/r4/reference";
+import { isContentType } from "#fhir/route";
 import { err, ok, type Result } from "#kernel/result";
 import { HistoryPage } from "#phi/history-page";
 import type { HistoryGrant } from "#policy/evaluate-listing";
+import type { Grant } from "#policy/grant";
+import type { WholeAnswer } from "#gateway/origin/calls";
 import { allRows } from "#gateway/origin/pages";
 import type { RowsRefusal } from "#gateway/origin/asking";
 import { fill, type Filled, type PageRefusal } from "./fill-page.ts";
@@ -13,6 +16,8 @@ import type { GatherRefusal } from "./gather.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { questionFor, questionsById } from "#gateway/origin/rows-by-id";
 import { passOver } from "#gateway/origin/pass-over";
+import { referredTo } from "./referrers.ts";
+import { behindContext } from "./security-context.ts";
 
 /**
  * A page of a history. For a single resource it asks for the current resource and then for its versions,
@@ -23,12 +28,13 @@ export async function listHistory(
   start: PagePlace,
   origin: OriginSession,
 ): Promise<Result<Filled<HistoryPage>, GatherRefusal>> {
-  const { type, id, read, showsDeleted } = grant;
+  const { type, id, showsDeleted } = grant;
   const first = { ask: grant.ask, type: "history" } as const;
   if (id === undefined) return fill(first, start, origin, (base) => new HistoryOfType(grant, base, origin));
 
   const answer = await origin.read({ path: `${type}/${id}`, query: "" });
-  const now = answer.ok ? await origin.standing(read, answer.value, type, id) : answer;
+  const led = await leadingTo(grant.read, answer, origin);
+  const now = !led.ok ? led : answer.ok ? await origin.standing(led.value, answer.value, type, id) : answer;
   const covered = await origin.coverRelation();
   if (!covered.ok) return covered;
   const isGone = !now.ok && now.error.reason === "absent";
@@ -36,13 +42,26 @@ export async function listHistory(
     await passOver(await origin.ask(pageAt(grant.ask, start.link)));
     return now;
   }
+  const judged = led.ok ? { ...grant, read: led.value } : grant;
   const filled = await fill(
     first,
     start,
     origin,
-    (base) => new HistoryPage(grant, origin.basesAt(base), () => (now.ok ? now.value : undefined)),
+    (base) => new HistoryPage(judged, origin.basesAt(base), () => (now.ok ? now.value : undefined)),
   );
   return !now.ok && filled.ok && filled.value.page.isEmpty && filled.value.next === undefined ? now : filled;
+}
+
+/** The grant for a resource and its versions: a content needs what leads to it, as a read does. */
+async function leadingTo(
+  read: Grant,
+  answer: Result<WholeAnswer, unknown>,
+  origin: OriginSession,
+): Promise<Result<Grant, RowsRefusal | { readonly reason: "row_outside_access" }>> {
+  const { expects } = read;
+  return expects.kind === "read" && isContentType(expects.type)
+    ? behindContext(await referredTo(read, expects, origin), expects, answer, origin)
+    : ok(read);
 }
 
 /** The number of current resources for which a question asks. */

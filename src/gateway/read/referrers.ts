@@ -1,3 +1,4 @@
+import { isContentType } from "#fhir/route";
 import { err, ok, type Result } from "#kernel/result";
 import { referredAt } from "#phi/links";
 import type { Grant, ReadExpectation, Referrer } from "#policy/grant";
@@ -35,10 +36,12 @@ async function hasReferrer(
   origin: OriginSession,
 ): Promise<Result<boolean, RowsRefusal>> {
   let [hasRoom, isLed, pages] = [true, false, 0];
+  const [type, id = ""] = reference.split("/");
   const judge = seenRows(search, origin, {
     isMeant: (row, base) => !isLed && referredAt(row, paths, base).has(reference),
-    take: (seen) => {
+    take: (seen, row) => {
       isLed = true;
+      if (isContentType(type)) origin.facts?.openContent(id, row, origin.base);
       hasRoom = origin.names.concerned.decide(seen);
       return false; // the gateway only needs to know that a referrer exists
     },

@@ -1,6 +1,6 @@
 import { isObject, property, readJson, textAt, type Json } from "#fhir/json/json";
 import { canonicalText } from "#fhir/json/same";
-import { parseReference } from "#fhir/r4/reference";
+import { parseReference, type Reference } from "#fhir/r4/reference";
 import { isContentType } from "#fhir/route";
 import { ok, type Result } from "#kernel/result";
 import type { Grant, ReadExpectation } from "#policy/grant";
@@ -11,29 +11,40 @@ import { referredTo } from "./referrers.ts";
 /**
  * The grant for a Binary that has a `securityContext`: the whole view of its rule if the context resource is
  * visible now, else nothing more than `known`, the grant by links to the Binary. The origin is asked for the
- * context resource only if the Binary names a resource of this origin that the caller could read.
+ * context resource only if the Binary names a resource of this origin that the caller could read, and else for another
+ * resource in its place.
  */
 export async function behindContext<E>(
   known: Result<Grant, E>,
-  { type, behind, whenContextIsSeen }: ReadExpectation,
+  { type, id, behind, whenContextIsSeen }: ReadExpectation,
   binary: Result<WholeAnswer, unknown>,
   origin: OriginSession,
 ): Promise<Result<Grant, E>> {
-  if (!isContentType(type) || !binary.ok) return known;
-  const { body, base } = binary.value;
-  const context = contextIn(body);
-  const reference = parseReference(isObject(context) ? (textAt(context, "reference") ?? "") : "", base);
+  if (!isContentType(type)) return known;
+  const context = binary.ok ? contextOf(binary.value) : undefined;
   // Every Binary of a patient may name the patient: this context narrows, and opens no content to which no row leads.
-  if (reference.kind === "local" && reference.type === "Patient" && !known.ok) return known;
-  const other = reference.kind === "local" ? behind(reference.type, reference.id) : undefined;
-  if (reference.kind !== "local" || other?.ok !== true || other.value.expects.kind !== "read") return known;
+  const isOpening = context?.type !== "Patient" || known.ok;
+  const grant = context !== undefined && isOpening ? behind(context.type, context.id) : undefined;
+  if (context === undefined || grant?.ok !== true || grant.value.expects.kind !== "read") {
+    await origin.read({ path: `DocumentReference/${id}`, query: "" }); // a hidden context costs no more than none
+    return known;
+  }
   const [answer, led] = await Promise.all([
-    origin.read(other.value.ask),
-    referredTo(other.value, other.value.expects, origin),
+    origin.read(grant.value.ask),
+    referredTo(grant.value, grant.value.expects, origin),
   ]);
   if (!answer.ok || !led.ok) return known;
-  const standing = await origin.standing(led.value, answer.value, reference.type, reference.id);
-  return standing.ok ? ok(whenContextIsSeen()) : known;
+  const standing = await origin.standing(led.value, answer.value, context.type, context.id);
+  if (!standing.ok) return known;
+  origin.facts?.openContent(id, standing.value, answer.value.base);
+  return ok(whenContextIsSeen());
+}
+
+/** The resource of this origin that a Binary names as its context. */
+function contextOf({ body, base }: WholeAnswer): Extract<Reference, { readonly kind: "local" }> | undefined {
+  const context = contextIn(body);
+  const reference = parseReference(isObject(context) ? (textAt(context, "reference") ?? "") : "", base);
+  return reference.kind === "local" ? reference : undefined;
 }
 
 function contextIn(binary: Uint8Array): Json | undefined {

@@ -3,14 +3,15 @@ import { Facts, type Sought } from "#fhir/json/facts";
 import { isOwnedBy } from "#fhir/r4/compartment";
 import { isCompartmentType } from "#fhir/r4/compartment-tables";
 import { allConcernedBy, concernedBy } from "#fhir/r4/concerned-patients";
-import { textAt } from "#fhir/json/json";
+import { textAt, type JsonObject } from "#fhir/json/json";
 import { nestedResources } from "#fhir/json/nested-resources";
 import type { FhirBase } from "#fhir/r4/reference";
 import { targetsOf, type TargetBook } from "#fhir/r4/target-book";
 import type { ConsentDecision, ConsentPolicy, FiledConsent } from "./decide-by-consents.ts";
 import type { ConsentRequest } from "./judge-consent.ts";
 import type { RowLabels } from "#policy/sensitivity/row-labels";
-import { labelsOf } from "#policy/labels";
+import { isHarmless, labelsOf } from "#policy/labels";
+import { isContentType } from "#fhir/route";
 import { soughtBy, timesAsked, type AskedTimes } from "./asked-facts.ts";
 import { knownConsents, NamesOfRequest, noConsents, type KnownConsents } from "./known-consents.ts";
 import { capturedRowFacts, rowFactsOf, type ConsentRowFacts } from "./row-facts.ts";
@@ -52,6 +53,8 @@ export class ConsentBook {
     | undefined;
   /** The Consents that let a row through, by `consent digest`. */
   readonly #permitting = new Map<string, ConsentOfPatient>();
+  /** The visible rows that lead to contents, by the id of the Binary. */
+  readonly #openers = new Map<string, Opener>();
   /** Changes with each answer of {@link learn}: earlier facts of a row do not count any more. */
   #answers = 0;
   #isNeeded: boolean;
@@ -153,6 +156,23 @@ export class ConsentBook {
     this.#known.clear();
   }
 
+  /**
+   * A visible row leads to the content of a Binary, which names no patient: the patients of the row judge the labels of
+   * the Binary. The Consents of the row are known.
+   */
+  openContent(id: string, row: JsonObject, base: FhirBase): void {
+    const facts = Facts.of(
+      row,
+      Object.keys(row).map((name) => [name]),
+    );
+    this.#openers.set(id, { row: facts, base });
+  }
+
+  #openerOf(row: Facts): Opener | undefined {
+    const isContent = this.#openers.size > 0 && isContentType(textAt(row, "resourceType"));
+    return isContent && !isHarmless(labelsOf(row)) ? this.#openers.get(textAt(row, "id") ?? "") : undefined;
+  }
+
   /** These patients, without the individual who asks and those who are known. */
   unknownOf(patients: Iterable<string>): readonly string[] {
     const { individual } = this.#setting;
@@ -165,6 +185,9 @@ export class ConsentBook {
     const bases = this.basesAt(base);
     const whole = Facts.wholeOf(row);
     const isIndividuals = this.#isIndividuals(row, base);
+    const opener = this.#openerOf(row);
+    if (opener !== undefined)
+      return isIndividuals ? [] : this.unknownOf(allConcernedBy(opener.row, bases).patients);
     if (whole === undefined) return isIndividuals ? [] : this.unknownOf(concernedBy(row, bases).patients);
     const patients = new Set<string>();
     for (const { resource } of nestedResources(whole))
@@ -178,8 +201,9 @@ export class ConsentBook {
     return [base, this.#setting.publicBase];
   }
 
-  #isIndividuals(row: Facts, base: FhirBase): boolean {
+  #isIndividuals(given: Facts, at: FhirBase): boolean {
     const { individual } = this.#setting;
+    const { row, base } = this.#openerOf(given) ?? { row: given, base: at };
     return individual !== undefined && isOwnedBy(row, new Set([individual]), base);
   }
 
@@ -203,8 +227,13 @@ export class ConsentBook {
   #of(row: Facts, base: FhirBase, action: ConsentRequest["action"]): RowConsents {
     const bases = this.basesAt(base);
     const whole = Facts.wholeOf(row);
+    const opener = this.#openerOf(row);
     const { patients, unnamed, unidentified } =
-      whole === undefined ? concernedBy(row, bases) : allConcernedBy(whole, bases);
+      opener !== undefined
+        ? allConcernedBy(opener.row, bases)
+        : whole === undefined
+          ? concernedBy(row, bases)
+          : allConcernedBy(whole, bases);
     const { individual, targets } = this.#setting;
     const isWithheld =
       action === "read" &&
@@ -246,6 +275,12 @@ export class ConsentBook {
       if (filed !== undefined) return void this.#permitting.set(name, { consent, digest, patient, filed });
     }
   }
+}
+
+/** A visible row that leads to a content. */
+interface Opener {
+  readonly row: Facts;
+  readonly base: FhirBase;
 }
 
 /** The Consents that judge a row: several decisions ask about it, and each Consent is asked once. */
