@@ -44,6 +44,7 @@ const ruleFields: Readonly<Record<keyof PolicyRule, Compared>> = {
   deletes: "terms",
   search: "decisions",
   referredBy: "decisions",
+  refersTo: "decisions",
   consent: "terms",
   why: "words",
   examples: "words",

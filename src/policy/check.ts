@@ -1,4 +1,5 @@
-import { isCompartmentType } from "#fhir/r4/compartment-tables";
+import { isContentType } from "#fhir/route";
+import { isCompartmentType, mayBeOwned } from "#fhir/r4/compartment-tables";
 import { elementsOf, isPrimitive } from "#fhir/r4/elements";
 import { coversPurpose, isPurposeOfUse } from "#fhir/r4/purpose-of-use";
 import { searchParametersOf } from "#fhir/search/parameters";
@@ -32,7 +33,24 @@ export function checkPolicy({
     ...labelProblems(labels, purposes),
     ...rules.flatMap((rule, index) => checkRule(rule, `/rules/${index}`)),
     ...rules.flatMap((rule, index) => overlaps(rule, rules.slice(0, index), `/rules/${index}`)),
+    ...rules.flatMap((rule, index) => circles(rule, rules, `/rules/${index}`)),
   ];
+}
+
+/** A reference that opens its own resource leads to a type that no such reference opens: the hops end there. */
+function circles(
+  { refersTo = [] }: PolicyRule,
+  rules: readonly PolicyRule[],
+  at: string,
+): readonly PolicyProblem[] {
+  const opened = rules.flatMap(({ refersTo: names = [] }) => names.map((name) => name.split(":")[0] ?? ""));
+  return problemsIn(refersTo, `${at}/refersTo`, (name) => {
+    const [source = "", code = ""] = name.split(":");
+    const targets = searchParametersOf(source).get(code)?.targets;
+    return targets === undefined || opened.some((type) => targets.has(type))
+      ? "leads to any type, or to a type that is opened by refersTo too"
+      : undefined;
+  });
 }
 
 /** The problems of a list's items, each at its place. */
@@ -226,12 +244,25 @@ function searchProblems(
 }
 
 function referredByProblems(
-  { types, referredBy = [], interactions }: PolicyRule,
+  { types, referredBy = [], refersTo = [], interactions }: PolicyRule,
   at: string,
 ): readonly PolicyProblem[] {
-  return problemsIn(referredBy, `${at}/referredBy`, (name) => {
-    if (!interactions.includes("read"))
-      return "the rule does not grant read: add it to interactions, or remove referredBy";
+  const unread = "the rule does not grant read: add it to interactions, or remove referredBy";
+  const owned = types.some(isCompartmentType) ? "is only for types that no patient owns" : undefined;
+  const backwards = problemsIn(refersTo, `${at}/refersTo`, (name) => {
+    const [source = "", code = ""] = name.split(":");
+    const { type, paths } = searchParametersOf(source).get(code) ?? {};
+    if (!interactions.includes("read")) return unread;
+    return type === "reference" && paths !== undefined && types.some((one) => one === source)
+      ? owned
+      : "is not a reference parameter of R4 of a type of this rule";
+  });
+  const forwards = problemsIn(referredBy, `${at}/referredBy`, (name) => {
+    if (!interactions.includes("read")) return unread;
+    if (name === "*")
+      return types.some((type) => isContentType(type) || mayBeOwned(type))
+        ? "is not for a type whose rows may be a patient's"
+        : owned;
     const [source = "", code = ""] = name.split(":");
     const definition = searchParametersOf(source).get(code);
     const isLocation = name === "DocumentReference:location";
@@ -239,8 +270,9 @@ function referredByProblems(
     const isReference = definition?.type === "reference" && definition.paths !== undefined;
     if (!isReference || !types.some((type) => definition.targets?.has(type) !== false))
       return "is not a reference parameter of R4 that leads to a type of this rule";
-    return types.some(isCompartmentType) ? "is only for types that no patient owns" : undefined;
+    return owned;
   });
+  return [...forwards, ...backwards];
 }
 
 /**
@@ -256,13 +288,18 @@ function overlaps(rule: PolicyRule, before: readonly PolicyRule[], at: string): 
           other.types.includes(type) &&
           rule.interactions.some((interaction) => other.interactions.includes(interaction)),
       )
-      .filter((type) => !disjoint(type, rule, other) && !repeating(type, rule, other))
-      .map((type) => ({
-        pointer: at,
-        problem: `overlaps /rules/${index} for ${type}: a row could match both; give the two rules different codes in where`,
-      })),
+      .flatMap((type) => {
+        const overlap = `overlaps /rules/${index} for ${type}: a row could match both; give the two rules different codes in where`;
+        const oneOpens = `must open ${type} as /rules/${index} does: "*" in the referredBy of both, or of neither`;
+        return [
+          ...(disjoint(type, rule, other) || repeating(type, rule, other) ? [] : [overlap]),
+          ...(opensAll(rule) === opensAll(other) ? [] : [oneOpens]),
+        ].map((problem) => ({ pointer: at, problem }));
+      }),
   );
 }
+
+const opensAll = ({ referredBy }: PolicyRule): boolean => referredBy?.includes("*") === true;
 
 function disjoint(type: string, a: PolicyRule, b: PolicyRule): boolean {
   return shared(a, b).some(

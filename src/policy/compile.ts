@@ -5,6 +5,7 @@ import { memo } from "#kernel/memo";
 import { workOf } from "#fhir/search/row-work";
 import { isArray, isObject, property, textAt, valuesAt, type Json } from "#fhir/json/json";
 import { isResourceType } from "#fhir/r4/elements";
+import { searchParametersOf } from "#fhir/search/parameters";
 import { CodeList, possibleCodes, type PossibleCodes } from "#policy/view/code-list";
 import { codesOf } from "#policy/view/coding";
 import { hiddenPaths } from "#policy/view/hidden";
@@ -62,9 +63,31 @@ export interface CompiledRule {
   readonly extensions: ExtensionList;
   /** The search parameters that the policy leaves of those that the view allows; `undefined`: all. */
   readonly search: ReadonlySet<string> | undefined;
-  /** The references, as `Type:parameter`, by which a visible row opens resources that no patient owns. */
+  /**
+   * The references, as `Type:parameter`, by which a visible row opens resources that no patient owns; also those by
+   * which such a resource refers to a visible one ({@link backwards}).
+   */
   readonly referredBy: ReadonlySet<string>;
+  /** These references, and the references of the same elements by a further name (`Appointment:practitioner`). */
+  readonly openedBy: ReadonlySet<string>;
+  /** The rule opens such resources without a reference (`referredBy: ["*"]`). */
+  readonly isDirectory: boolean;
   readonly consent: PolicyConsent | undefined;
+}
+
+/** The name of a reference that opens the resource that has it, and not the resource that it leads to. */
+export const backwards = (name: string): string => `refersTo ${name}`;
+
+/** The further references of a type that read no element beyond those of this reference. */
+function namesOfSame(name: string): readonly string[] {
+  const [source = "", code = ""] = name.split(":");
+  const parameters = searchParametersOf(source);
+  const all = new Set(parameters.get(code)?.paths?.map((path) => path.join(".")));
+  return [...parameters.values()].flatMap(({ type, code: other, paths }) =>
+    type === "reference" && paths?.length && paths.every((path) => all.has(path.join(".")))
+      ? [`${source}:${other}`]
+      : [],
+  );
 }
 
 /** A condition with its path and its codes prepared. */
@@ -187,6 +210,7 @@ function stepAt<Key, Value>(steps: Map<Key, Step<Value>>, key: Key): Step<Value>
 }
 
 export function compileRule(rule: PolicyRule, place = "/rules"): CompiledRule {
+  const referredBy = new Set([...(rule.referredBy ?? []), ...(rule.refersTo ?? []).map(backwards)]);
   return {
     place,
     interactions: new Set(rule.interactions),
@@ -194,7 +218,9 @@ export function compileRule(rule: PolicyRule, place = "/rules"): CompiledRule {
     shown: rule.show === "everything" ? showsAll : union(rule.show.map((path) => shownBy(readPath(path)))),
     extensions: { all: rule.show === "everything", urls: new Set(rule.extensions) },
     search: rule.search === undefined ? undefined : new Set(rule.search),
-    referredBy: new Set(rule.referredBy),
+    referredBy,
+    openedBy: new Set([...referredBy, ...[...referredBy].flatMap(namesOfSame)]),
+    isDirectory: rule.referredBy?.includes("*") === true,
     consent: rule.consent,
   };
 }

@@ -38,7 +38,7 @@ function evaluateRead(
       ? found.value.rules.filter(({ referredBy }) => referredBy.size > 0)
       : found.value.rules;
   const referrers = isShared ? referrersOf(policy, access, rules, type, id) : [];
-  const needsReferrer = isShared && !ownable;
+  const needsReferrer = isShared && !ownable && !rules.some(({ isDirectory }) => isDirectory);
   // A Binary may also be opened by the link of an attachment, or by its `securityContext`.
   const isOpenable = type === "Binary" ? rules.length > 0 : referrers.length > 0;
   if (needsReferrer && !isOpenable) return err({ reason: "outside_patient_compartment", type });

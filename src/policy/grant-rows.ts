@@ -53,8 +53,8 @@ export function grantingRules(
 /** Answers whether a rule opens a row to which these references, as `Type:parameter`, lead. */
 export const isReferredBy =
   (names: ReadonlySet<string>) =>
-  ({ referredBy }: CompiledRule): boolean =>
-    [...names].some((name) => referredBy.has(name));
+  ({ openedBy, isDirectory }: CompiledRule): boolean =>
+    isDirectory || [...names].some((name) => openedBy.has(name));
 
 /** No reference leads to the row. */
 export const noReferrers: ReadonlySet<string> = new Set();

@@ -218,11 +218,11 @@ export interface Referrer extends OpeningReference {
 
 /** A reference that opens a resource that no patient owns, and the search for the rows that have it. */
 export interface OpeningReference {
-  /** `Type:parameter`. */
+  /** As `referredBy` of a rule has it. */
   readonly name: string;
   readonly search: SearchGrant;
-  /** The paths of the reference in the row. */
-  readonly paths: readonly (readonly string[])[];
+  /** The paths of the reference in the row; undefined: the row itself is the resource. */
+  readonly paths: readonly (readonly string[])[] | undefined;
 }
 
 /** A reference of an `_include` or `_revinclude`. */

@@ -67,7 +67,9 @@ const texts: Readonly<Record<string, string>> = {
   "/properties/rules/items/properties/search":
     "Narrows the search parameters further than the view does. It never adds one.",
   "/properties/rules/items/properties/referredBy":
-    "For types that no patient owns (Practitioner, Organization …): under a patient's or a user's scope such a resource is read, and found by a search if the rule grants search, if a visible row refers to it by one of these references, as `Type:search-parameter`. `DocumentReference:location` is for Binary: under every scope the content of a Binary is then read by the link of a visible attachment, by a visible `securityContext`, or if a visible DocumentReference has its URL.",
+    "For types that no patient owns (Practitioner, Organization …): under a patient's or a user's scope such a resource is read, and found by a search if the rule grants search, if a visible row refers to it by one of these references, as `Type:search-parameter`. `DocumentReference:location` is for Binary: under every scope the content of a Binary is then read by the link of a visible attachment, by a visible `securityContext`, or if a visible DocumentReference has its URL. `*`: such a resource needs no visible row.",
+  "/properties/rules/items/properties/refersTo":
+    "For a type that no patient owns: such a resource is also opened by this reference of its own, as `Type:search-parameter`, if the reference leads to a resource that the caller may find.",
   "/properties/rules/items/properties/consent/properties/base": base,
   "/properties/rules/items/properties/consent/properties/combining": combining,
   "/properties/rules/items/properties/why": "The clause or contract that grants this.",

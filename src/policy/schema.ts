@@ -99,8 +99,11 @@ const rule = z.strictObject({
   search: z.optional(z.array(z.string().check(z.minLength(1), z.maxLength(100)))),
   referredBy: z.optional(
     z
-      .array(z.string().check(z.regex(/^[A-Z][A-Za-z]{1,63}:[a-z][a-z-]{0,63}$/u)))
+      .array(z.string().check(z.regex(/^[A-Z][A-Za-z]{1,63}:[a-z][a-z-]{0,63}$|^\*$/u)))
       .check(z.minLength(1), z.maxLength(20)),
+  ),
+  refersTo: z.optional(
+    z.array(z.string().check(z.regex(/^[A-Z][A-Za-z]{1,63}:[a-z][a-z-]{0,63}$/u))).check(z.length(1)),
   ),
   consent: z.optional(z.strictObject(ruleConsent)),
   why: sentence,

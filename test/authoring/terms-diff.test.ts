@@ -95,6 +95,17 @@ const samplesOfRule: Readonly<Record<keyof PolicyRule, Sample | "words">> = {
     "opens",
     "narrows",
   ],
+  refersTo: [
+    policy(rule(["PractitionerRole"], ["specialty"], { interactions: ["read"] })),
+    policy(
+      rule(["PractitionerRole"], ["specialty"], {
+        interactions: ["read"],
+        refersTo: ["PractitionerRole:practitioner"],
+      }),
+    ),
+    "opens",
+    "narrows",
+  ],
   consent: [whole, withRule({ consent: { base: "required" } }), "narrows", "opens"],
   why: "words",
   examples: "words",

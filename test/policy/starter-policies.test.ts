@@ -41,13 +41,15 @@ test("docs/starter-policies.md states the grants of each policy for each type", 
       const letters = ruleInteractions
         .filter((one) => own.some(({ interactions }) => interactions.includes(one)))
         .map((one) => one.charAt(0));
-      const referred = own.some(({ referredBy }) => referredBy !== undefined) ? "+" : "";
+      const isDirectory = own.some(({ referredBy }) => referredBy?.includes("*") === true);
+      const isReferred = own.some(({ referredBy }) => referredBy !== undefined);
+      const referred = isDirectory ? "*" : isReferred ? "+" : "";
       return letters.length === 0 ? [] : [`${name} \`${letters.join("")}${referred}\``];
     });
     return grants.length === 0 ? [] : [`${type}: ${grants.join(", ")}`];
   });
   const page = readFileSync(join(folder, "../docs/starter-policies.md"), "utf8");
-  const stated = [...page.matchAll(/^- (?<grants>[a-z]+ `[rscu+]+`.*?): (?<types>.+)$/gmu)].flatMap(
+  const stated = [...page.matchAll(/^- (?<grants>[a-z]+ `[rscu+*]+`.*?): (?<types>.+)$/gmu)].flatMap(
     ({ groups }) =>
       (groups?.["types"] ?? "").split(", ").map((type) => `${type}: ${groups?.["grants"] ?? ""}`),
   );

@@ -1,3 +1,4 @@
+import { textAt } from "#fhir/json/json";
 import { isContentType } from "#fhir/route";
 import { err, ok, type Result } from "#kernel/result";
 import { referredAt } from "#phi/links";
@@ -6,6 +7,7 @@ import { eachPage, isUnknownAtOrigin } from "#gateway/origin/pages";
 import type { RowsRefusal } from "#gateway/origin/asking";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { seenRows } from "#gateway/origin/seen-rows";
+import { resolveSearch } from "./resolve-joins.ts";
 
 /**
  * The grant for a resource outside all compartments: it may be read through the references of the policy by
@@ -36,9 +38,20 @@ async function hasReferrer(
   origin: OriginSession,
 ): Promise<Result<boolean, RowsRefusal>> {
   let [hasRoom, isLed, pages] = [true, false, 0];
+  const ready = await resolveSearch(search, origin);
+  // As behind ten pages of rows, a resource is not found behind too many.
+  if (!ready.ok)
+    return isUnknownAtOrigin(ready.error) || ready.error.reason === "too_many_rows" ? ok(false) : ready;
+  if (ready.value === undefined) return ok(false);
+  const { parameters, joined } = ready.value.resolved;
   const [type, id = ""] = reference.split("/");
   const judge = seenRows(search, origin, {
-    isMeant: (row, base) => !isLed && referredAt(row, paths, base).has(reference),
+    joined,
+    isMeant: (row, base) =>
+      !isLed &&
+      (paths === undefined
+        ? `${search.expects.type}/${textAt(row, "id")}` === reference
+        : referredAt(row, paths, base).has(reference)),
     take: (seen, row) => {
       isLed = true;
       if (isContentType(type)) origin.facts?.openContent(id, row, origin.base);
@@ -46,7 +59,8 @@ async function hasReferrer(
       return false; // the gateway only needs to know that a referrer exists
     },
   });
-  const failed = await eachPage(search.ask, origin, judge, pagesMax, () => {
+  const ask = search.expects.askJoined(parameters);
+  const failed = await eachPage(ask, origin, judge, pagesMax, () => {
     pages += 1;
     return isLed ? "end" : "next";
   });

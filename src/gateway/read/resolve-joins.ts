@@ -55,8 +55,18 @@ async function openedBy(
   origin: OriginSession,
 ): Promise<Result<ReadonlyMap<string, ReadonlySet<string>>, RowsRefusal>> {
   const opened = new Map<string, Set<string>>();
-  const alike = Map.groupBy(references, ({ search: { ask } }) => `${ask.path}?${ask.query}`);
-  const each = await Promise.all([...alike.values()].map((some) => openedThrough(some, type, origin)));
+  const [plain, chained] = [references.filter(isPlain), references.filter((one) => !isPlain(one))];
+  const alike = Map.groupBy(plain, ({ search: { ask } }) => `${ask.path}?${ask.query}`);
+  const each = await Promise.all([
+    ...[...alike.values()].map((some) => openedThrough(some, type, origin)),
+    ...chained.map(async (one) => {
+      const ready = await resolveSearch(one.search, origin);
+      if (!ready.ok || ready.value === undefined) return ready.ok ? ok([]) : ready;
+      // The rows that meet a join by the page are not known yet.
+      if (ready.value.resolved.byPage !== undefined) return err({ reason: "too_many_rows" as const });
+      return openedThrough([one], type, origin, ready.value.resolved);
+    }),
+  ]);
   for (const some of each) {
     if (!some.ok) {
       // A server that does not support a parameter has no such row.
@@ -68,6 +78,8 @@ async function openedBy(
   }
   return ok(opened);
 }
+
+const isPlain = ({ search }: OpeningReference): boolean => search.expects.joins.length === 0;
 
 // Half of these pages may be visible rows; hidden rows then decide nothing up to as many again.
 const openingPagesMax = 10;
@@ -84,14 +96,17 @@ async function openedThrough(
   references: readonly OpeningReference[],
   type: string,
   origin: OriginSession,
+  { parameters, joined }: Pick<Resolved, "parameters" | "joined"> = { parameters: [], joined: [] },
 ): Promise<Result<Iterable<OpenedResource>, RowsRefusal>> {
   const opened = new Map<string, OpenedResource>();
   let hasRoom = true;
   const judges = references.map(({ name, search, paths }) =>
     seenRows(search, origin, {
+      joined,
       take: (seen, row, discloser) => {
         if (seen.patients.size > rowNamesMax) return false;
-        const led = [...discloser.leadsTo(row, paths)].filter((resource) => resource.startsWith(`${type}/`));
+        const leads = paths === undefined ? [`${type}/${seen.id}`] : discloser.leadsTo(row, paths);
+        const led = [...leads].filter((resource) => resource.startsWith(`${type}/`));
         // A row that opens nothing more decides nothing.
         if (led.some((resource) => !opened.has(`${name} ${resource}`)))
           hasRoom = origin.names.concerned.decide(seen) && hasRoom;
@@ -103,7 +118,7 @@ async function openedThrough(
   const [first] = references;
   if (first === undefined) return ok([]);
   const found = await visitRows(
-    first.search.ask,
+    first.search.expects.askJoined(parameters),
     origin,
     {
       needs: (row, base) => joinNeeds(judges.flatMap(({ needs }) => needs(row, base) ?? [])),

@@ -1,13 +1,13 @@
 import type { Facts } from "#fhir/json/facts";
 import { property, textAt } from "#fhir/json/json";
 import type { FhirQuestion } from "#fhir/ports";
-import { searchQuery, type Search, type SearchParameter } from "#fhir/search/search";
+import { searchQuery, type Criteria, type Search, type SearchParameter } from "#fhir/search/search";
 import { isDecidedByRows } from "#fhir/search/row-judge";
 import { patientsHeld } from "#fhir/search/owner-parameter";
 import { wantedMembers } from "#fhir/search/element-list";
 import type { FhirBase } from "#fhir/r4/reference";
 import { hasOwnerElement, isOwnedBy } from "#fhir/r4/compartment";
-import { namesNoPatient } from "#fhir/r4/compartment-tables";
+import { isCompartmentType, namesNoPatient } from "#fhir/r4/compartment-tables";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
@@ -78,6 +78,8 @@ function searchBy(
   if (!found.ok) return found;
   const { rules, rowAccess } = found.value;
   if (canCoverSome(rowAccess, type)) return searchAmong(policy, access, search, found.value, { back });
+  if (rules.some(({ isDirectory }) => isDirectory))
+    return searchAmong(policy, access, search, found.value, { back });
   const opened = rules.filter(({ referredBy }) => referredBy.size > 0);
   const references = openedBy(opened);
   return references.length === 0
@@ -85,7 +87,10 @@ function searchBy(
     : searchAmong(policy, access, search, { rules: opened, rowAccess }, { back, references });
 }
 
-/** @param back see {@link rulesForSearch}. `references`: the references that open the shared rows of the search. */
+/**
+ * @param back see {@link rulesForSearch}. `references`: the references that open the shared rows of the search. `by`: see
+ *   {@link GrantBasis}.
+ */
 function searchAmong(
   policy: CompiledPolicy,
   access: Access,
@@ -94,9 +99,11 @@ function searchAmong(
   {
     back,
     references,
+    by,
   }: {
     readonly back?: SearchParameter["definition"] | undefined;
     readonly references?: readonly OpeningReference[];
+    readonly by?: GrantBasis["by"];
   },
 ): Result<SearchGrant, PolicyRefusal> {
   const { type, parameters } = search;
@@ -126,6 +133,7 @@ function searchAmong(
     type,
     rules,
     rowAccess,
+    ...(by && { by }),
     elements: elementsOf(
       search,
       includes.value,
@@ -373,15 +381,16 @@ function grantJoins(
   return ok(granted);
 }
 
-/** The references by which rules open shared rows. */
-function referencesOf(rules: readonly CompiledRule[]): readonly RuleReference[] {
+/** The references by which rules open shared rows of a type. */
+function referencesOf(rules: readonly CompiledRule[], type: ResourceType): readonly RuleReference[] {
   const names = new Set(rules.flatMap(({ referredBy }) => [...referredBy]));
   return [...names].flatMap((name) => {
-    const [source = "", code = ""] = name.split(":");
+    const [source = "", code = ""] = name.slice(name.indexOf(" ") + 1).split(":");
     const definition = searchParametersOf(source).get(code);
-    return !isResourceType(source) || definition?.paths === undefined
+    const isBackwards = name.includes(" ");
+    return !isResourceType(source) || definition?.paths === undefined || (isBackwards && source !== type)
       ? []
-      : [{ name, source, definition, paths: definition.paths }];
+      : [{ name, source, definition, paths: isBackwards ? undefined : definition.paths }];
   });
 }
 
@@ -409,19 +418,14 @@ export function referrersOf(
   type: ResourceType,
   id: string,
 ): readonly Referrer[] {
-  return referencesOf(rules).flatMap(({ name, source, definition, paths }) => {
-    const parameters = [{ definition, values: [valueOf(definition, type, id)] }];
-    const found = evaluateSearch(policy, access, {
-      type: source,
-      parameters,
-      joins: [],
-      includes: [],
-      sort: [],
-      count: undefined,
-      posted: false,
-    });
-    return found.ok ? [{ name, search: found.value, reference: `${type}/${id}`, paths }] : [];
-  });
+  const one = { type, ids: [id], named: [], count: undefined, posted: false };
+  const reference = `${type}/${id}`;
+  return openedThrough(policy, access, rules, one).map(({ name, search, paths }) => ({
+    name,
+    search,
+    paths,
+    reference,
+  }));
 }
 
 /**
@@ -432,24 +436,74 @@ function openingReferences(
   policy: CompiledPolicy,
   access: Access,
   rules: readonly CompiledRule[],
-  { type, parameters }: Search,
+  { type, parameters: named }: Search,
 ): readonly OpeningReference[] {
-  const ids = parameters.find(
-    ({ definition: { code }, modifier }) => code === "_id" && modifier === undefined,
-  );
-  const named = ids?.values.flatMap((value) => (value.kind === "token" ? [value.code] : []));
-  return referencesOf(rules).flatMap(({ name, source, definition, paths }) => {
-    const search = {
-      type: source,
-      parameters:
-        named === undefined ? [] : [{ definition, values: named.map((id) => valueOf(definition, type, id)) }],
-      joins: [],
-      includes: [],
-      sort: [],
-      count: countMax,
-      posted: true,
+  const byId = named.find(({ definition: { code }, modifier }) => code === "_id" && modifier === undefined);
+  const ids = byId?.values.flatMap((value) => (value.kind === "token" ? [value.code] : []));
+  return openedThrough(policy, access, rules, { type, ids, named, count: countMax, posted: true });
+}
+
+/** The resources that are looked for: of these ids, if there are any, and by these criteria of the question. */
+interface LookedFor extends Pick<PostedSearch, "count" | "posted"> {
+  readonly type: ResourceType;
+  readonly ids: readonly string[] | undefined;
+  readonly named: readonly SearchParameter[];
+}
+
+function openedThrough(
+  policy: CompiledPolicy,
+  access: Access,
+  rules: readonly CompiledRule[],
+  { type, ids, named, count, posted }: LookedFor,
+): readonly OpeningReference[] {
+  return referencesOf(rules, type).flatMap(({ name, source, definition, paths }) => {
+    const plain = { type: source, joins: [], includes: [], sort: [], count, posted };
+    const naming = (by: SearchParameter["definition"], values: SearchParameter["values"]) =>
+      ids === undefined ? [] : [{ definition: by, values }];
+    const search = (): Result<SearchGrant, PolicyRefusal> => {
+      if (paths !== undefined) {
+        // The rows of a directory are as many as it has: only those that name the resource are read.
+        if (ids === undefined && !isCompartmentType(source))
+          return err({ reason: "outside_patient_compartment", type: source });
+        const values = (ids ?? []).map((id) => valueOf(definition, type, id));
+        const parameters = naming(definition, values);
+        return evaluateSearch(policy, access, { ...plain, parameters }, definition);
+      }
+      // The resource itself is searched for, by a visible resource to which it refers.
+      const found = grantingRules(policy, access, type, "search");
+      if (!found.ok) return found;
+      const byId = searchParametersOf(type).get("_id");
+      const own = found.value.rules.filter(({ referredBy }) => referredBy.has(name));
+      const parameters = byId === undefined ? [] : naming(byId, (ids ?? []).map(tokenOf));
+      const [first, ...others] = targetsOf(definition, named);
+      if (first === undefined) return err({ reason: "outside_patient_compartment", type });
+      const joins = [{ kind: "chain" as const, by: definition, of: [first, ...others] as const }];
+      const basis = { rules: own, rowAccess: found.value.rowAccess };
+      return searchAmong(policy, access, { ...plain, parameters, joins }, basis, {
+        by: () => new Set([name]),
+      });
     };
-    const found = evaluateSearch(policy, access, search, definition);
+    const found = search();
     return found.ok ? [{ name, search: found.value, paths }] : [];
+  });
+}
+
+const tokenOf = (id: string) => ({ kind: "token" as const, text: id, system: undefined, code: id });
+
+/** The searches for the resources that a reference may lead to; those alone that the question names. */
+function targetsOf(
+  definition: SearchParameter["definition"],
+  named: readonly SearchParameter[],
+): readonly Criteria[] {
+  const asked = named.find((parameter) => parameter.definition === definition);
+  return [...(definition.targets ?? [])].filter(isResourceType).flatMap((type) => {
+    const ids = asked?.values.flatMap((value) =>
+      value.kind === "reference" && (value.type ?? type) === type ? [value.id] : [],
+    );
+    const byId = searchParametersOf(type).get("_id");
+    const isNarrow = byId !== undefined && ids !== undefined && ids.length === asked?.values.length;
+    return [
+      { type, parameters: isNarrow ? [{ definition: byId, values: ids.map(tokenOf) }] : [], joins: [] },
+    ];
   });
 }

@@ -2,7 +2,7 @@ import { type ResourceType, isResourceType, r4ResourceTypes } from "#fhir/r4/ele
 import type { Include } from "#fhir/search/include";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
-import type { CompiledPolicy, CompiledRule } from "#policy/compile";
+import { backwards, type CompiledPolicy, type CompiledRule } from "#policy/compile";
 import type { GrantedInclude, PolicyRefusal } from "#policy/grant";
 import { showsInFull } from "#policy/relations";
 import { canCoverSome, rowAccessOf, type Access } from "#policy/row-access";
@@ -72,14 +72,15 @@ function additionsFrom(
   include: IncludeFrom,
   { type, searchRules }: IncludingSearch,
 ): readonly GrantedInclude[] {
-  const rules =
-    include.source === type && !include.iterate && include.direction === "include"
-      ? searchRules
-      : readable(policy, access, include.source);
+  const isOfMatches = include.source === type && !include.iterate && include.direction === "include";
   return definitionsOf(include).flatMap((definition) => {
     const paths = definition.paths ?? [];
+    const reference = `${include.source}:${definition.code}`;
+    // The source of an include is on the page already.
+    const name = include.direction === "include" ? reference : backwards(reference);
+    const through = include.direction === "include" ? undefined : name;
+    const rules = isOfMatches ? searchRules : readable(policy, access, include.source, through);
     const isShown = rules.some((rule) => showsInFull(policy, include.source, rule, definition));
-    const name = `${include.source}:${definition.code}`;
     const targets = isShown ? targetsOf(policy, access, include, definition, type) : [];
     const { direction, iterate, source } = include;
     return targets.length === 0
@@ -113,8 +114,8 @@ function targetsOf(
 }
 
 /**
- * The rules by which this principal may read included resources of a type; `through`: the reference that
- * leads to them.
+ * The rules by which this principal may read resources of a type on a page; `through`: the reference by which they are
+ * included.
  */
 function readable(
   policy: CompiledPolicy,
@@ -127,7 +128,10 @@ function readable(
   const rules = policy.rulesTo(type, "read");
   return canCoverSome(rowAccess, type)
     ? rules
-    : rules.filter((rule) => through !== undefined && rule.referredBy.has(through));
+    : rules.filter(
+        ({ isDirectory, openedBy }) =>
+          isDirectory || (through === undefined ? openedBy.size > 0 : openedBy.has(through)),
+      );
 }
 
 /** The includes as the origin is asked for them: of every type means of each type that may add something. */

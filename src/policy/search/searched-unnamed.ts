@@ -23,7 +23,9 @@ export function searchedUnnamed(
     ...(!isByRelation(type, "s")
       ? []
       : !isCompartmentType(type)
-        ? ["any"] // it is found by the rows that refer to it
+        ? isDirectory(policy, type)
+          ? []
+          : ["any"] // it is found by the rows that refer to it
         : parameters.some((parameter) => isById(parameter) || patientsHeld(type, parameter) !== undefined)
           ? []
           : [type]),
@@ -43,7 +45,8 @@ export function searchedUnnamed(
     case "vread": {
       const { type } = interaction;
       const isReferred = policy.rulesTo(type, "read").some(({ referredBy }) => referredBy.size > 0);
-      return isReferred && !isCompartmentType(type) && isByRelation(type, "r") ? any : none;
+      const isOpened = isReferred && !isDirectory(policy, type);
+      return isOpened && !isCompartmentType(type) && isByRelation(type, "r") ? any : none;
     }
     case "create":
     case "update":
@@ -97,6 +100,10 @@ export function mayHideStrangers(interaction: Interaction): boolean {
       return false;
   }
 }
+
+/** Answers whether the policy opens resources of a type that no patient owns without a row that refers to them. */
+const isDirectory = (policy: CompiledPolicy, type: string): boolean =>
+  policy.rulesFor(type).some((rule) => rule.isDirectory);
 
 /** Answers whether a row of the type names at most a single owner. */
 function hasOneOwner(type: string): boolean {
