@@ -83,9 +83,7 @@ export type GatewayRefusal =
   | RequestKeyRefusal
   | SettleRefusal
   | ConsentOperationRefusal
-  | ReviewRefusal
-  /** A fault ended the request of a known caller. */
-  | { readonly reason: "fault"; readonly retryAfterSeconds: number };
+  | ReviewRefusal;
 
 /**
  * A refusal reason without a row in the table of public faces does not compile, nor a row without a reason.

@@ -4,6 +4,7 @@ import { isReading } from "#fhir/interaction";
 import { patientsNamed } from "#fhir/patients-named";
 import { asksForOutcome } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
+import { MemoryBusy } from "#limits/shared-memory";
 import type { Disclosure } from "#phi/disclosure";
 import type { NextLinks } from "#gateway/admission/page-links";
 import { authorizeListing, authorizeReading, type Permission } from "#gateway/admission/authorize";
@@ -88,9 +89,10 @@ export async function answerBundle(
     isWhole ? decidedParts({ interaction: "transaction" }, status, origin) : [];
   if (result !== undefined) return ok({ kind, parts: [...parts, ...decided(faceOf(result).status)], result });
   if (parts.length > 0) await record.noteParts(parts);
-  origin.held.neverThrow(); // an entry without room is refused alone
   const answered = async (): Promise<BundleOutcome> => {
+    origin.held.mayThrow = true; // an entry without room is refused alone
     await readAll(entries, permission, links, isWhole);
+    origin.held.mayThrow = false;
     return { kind, parts: decided(200), result: entries.map((entry) => entry.outcome), readAgain };
   };
   const readAgain = async () => {
@@ -289,14 +291,28 @@ async function readAll(
   const reading = entries.filter((entry) => entry.reading !== undefined);
   for (let from = 0; from < reading.length; from += atOnce) {
     const some = reading.slice(from, from + atOnce);
-    await Promise.all(some.map((entry) => read(entry, permission, links, isWhole)));
-    // An answer without room is dropped at once: fifty answers of 8 MiB are more than an isolate has.
-    for (const { outcome } of some) {
-      const { disclosure } = outcome.answer ?? {};
-      if (disclosure !== undefined && !outcome.origin.held.take(bytesOf(disclosure)))
-        outcome.refuse({ reason: "answer_too_large" });
-    }
+    await Promise.all(
+      some.map((entry) => unlessBusy(entry, async () => read(entry, permission, links, isWhole))),
+    );
+    for (const entry of some) await unlessBusy(entry, () => holdAnswer(entry));
   }
+}
+
+/** A step of a reading. Only its own entry is refused if the isolate has no memory for the step. */
+async function unlessBusy({ outcome }: Entry, step: () => Promise<void> | void): Promise<void> {
+  try {
+    await step();
+  } catch (fault) {
+    if (!(fault instanceof MemoryBusy)) throw fault;
+    outcome.refuse({ reason: "fault", retryAfterSeconds: 2 });
+  }
+}
+
+/** An answer without room is dropped at once: fifty answers of 8 MiB are more than an isolate has. */
+function holdAnswer({ outcome }: Entry): void {
+  const { disclosure } = outcome.answer ?? {};
+  if (disclosure !== undefined && !outcome.origin.held.take(bytesOf(disclosure)))
+    outcome.refuse({ reason: "answer_too_large" });
 }
 
 async function read(

@@ -309,7 +309,7 @@ export class ChangeSet {
     const intended = await this.#record.intendParts(sending.flatMap((change) => this.#intentOf(change)));
     if (!intended.ok) return intended;
     await this.#attempt?.sending(sending.length);
-    for (const { origin } of sending) origin.held.neverThrow();
+    for (const { origin } of sending) origin.held.mayThrow = false;
     await send();
     return ok(undefined);
   }

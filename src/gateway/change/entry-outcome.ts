@@ -15,6 +15,12 @@ import type { EntryReadRefusal } from "./batch-entry.ts";
 import type { ChangeRefusal } from "./change-set.ts";
 import type { SendRefusal } from "./send.ts";
 
+/** A fault ended the request of a known caller, or the reading of an entry alone. */
+export interface FaultRefusal {
+  readonly reason: "fault";
+  readonly retryAfterSeconds: number;
+}
+
 /** Why an entry of a bundle is refused. */
 export type EntryRefusal =
   | EntryReadRefusal
@@ -23,7 +29,8 @@ export type EntryRefusal =
   | GatherRefusal
   | ChangeRefusal
   | SendRefusal
-  | ClearingRefusal;
+  | ClearingRefusal
+  | FaultRefusal;
 
 /** The answer to an entry. */
 export interface EntryAnswer {

@@ -11,7 +11,9 @@ const treeFactor = 10;
 
 /**
  * The memory budget of a request: all its questions, plans, rows and answers share it. Without room in the isolate's
- * shared memory the takers throw {@link MemoryBusy}, a fault: 503, and the request may be repeated. A write ends that.
+ * shared memory the takers throw {@link MemoryBusy}, a fault: 503, and the request may be repeated. Once a write was
+ * sent the fault may not end the request: the takers answer that there is no room, and a bundle's reading refuses its
+ * entry alone.
  */
 export class HeldBytes {
   readonly #claim: Pick<MemoryClaim, "hold" | "page"> | undefined;
@@ -47,9 +49,12 @@ export class HeldBytes {
     this.#unjudged -= bytes;
   }
 
-  /** A write is sent: from here on the isolate's lack of room is no fault, since a repeated request would send it again. */
-  neverThrow(): void {
-    this.#mayThrow = false;
+  /**
+   * False once a write is sent: then the isolate's lack of room is no fault, since a repeated request would send the
+   * write again.
+   */
+  set mayThrow(mayThrow: boolean) {
+    this.#mayThrow = mayThrow;
   }
 
   /** As {@link take}, for the plan of a write. */

@@ -201,6 +201,7 @@ test.for(["batch", "transaction"] as const)(
     const done = type === "batch" ? 1 : 2;
     expect(statuses.slice(0, done)).toEqual(["201", "201"].slice(0, done));
     for (const status of statuses.slice(done)) expect(status).toMatch(/^[45]/u);
+    expect(statuses.at(-1), "the search may be repeated later").toBe("503");
     expect(recorded.filter(({ kind }) => kind === "write")).toHaveLength(done);
   },
 );
