@@ -120,9 +120,3 @@ export interface CertificateHolders {
   /** The external issuers with a client that has registered exactly this certificate (`x5t#S256`). */
   issuersOf(x5t: string): Promise<readonly string[]>;
 }
-
-/** Policy documents by their digest, immutable. Throws when the store cannot be read. */
-export interface PolicyStore {
-  /** The document as published, or `undefined` if no document has this digest. */
-  byDigest(digest: string): Promise<unknown>;
-}

@@ -1,4 +1,5 @@
 import type * as z from "zod/mini";
+import { canonicalJson } from "#kernel/canonical-json";
 import { err, ok, type Result } from "#kernel/result";
 import { checkPolicy } from "./check.ts";
 import { unsafeWrites } from "./unsafe-writes.ts";
@@ -15,17 +16,11 @@ export function parsePolicyDocument(body: unknown): Result<PolicyDocument, Polic
   return read.ok ? read : err(read.error[0]);
 }
 
-/** A published document, and the part of it that this version grants. */
-interface PublishedPolicy {
-  readonly digest: string;
-  readonly granted: PolicyDocument;
-}
-
 /**
- * Reads a published document. An earlier version may have published it under wider rules for writes: a write
- * that is unsafe today is not granted.
+ * The part of a published document that this version grants. An earlier version may have published the document under
+ * wider rules for writes: a write that is unsafe today is not granted.
  */
-export async function readPublishedPolicy(body: unknown): Promise<Result<PublishedPolicy, PolicyProblem>> {
+export function readPublishedPolicy(body: unknown): Result<PolicyDocument, PolicyProblem> {
   const published = policySchema.safeParse(body);
   if (!published.success)
     return err({ pointer: "", problem: "is not a policy document: see docs/policy.schema.json" });
@@ -33,8 +28,7 @@ export async function readPublishedPolicy(body: unknown): Promise<Result<Publish
     const unsafe = new Set(unsafeWrites(rule).map(({ interaction }) => interaction));
     return { ...rule, interactions: rule.interactions.filter((interaction) => !unsafe.has(interaction)) };
   });
-  const granted = parsePolicyDocument({ ...published.data, rules });
-  return granted.ok ? ok({ digest: await policyDigest(published.data), granted: granted.value }) : granted;
+  return parsePolicyDocument({ ...published.data, rules });
 }
 
 /**
@@ -83,18 +77,4 @@ export async function policyDigest(document: PolicyDocument): Promise<string> {
   const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(canonicalJson(document)));
   const hex = Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0"));
   return `sha256:${hex.join("")}`;
-}
-
-/**
- * RFC 8785 §3.2: object keys by UTF-16 code unit, no white space; strings and numbers as ECMAScript writes
- * them.
- */
-export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const members = Object.entries(value).filter(([, member]) => member !== undefined);
-  return `{${members
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`)
-    .join(",")}}`;
 }

@@ -18,6 +18,7 @@ import {
 } from "#platform/registry/apply-registry";
 import { registryEnds, waitingWork } from "#platform/registry/console-overview";
 import { log } from "#platform/log";
+import { PolicyReading } from "#platform/registry/policy-reading";
 import { lastProbes, recordProbe, type LastProbe, type RecordedProbe } from "#platform/origins/origin-probes";
 import { readRegistryState } from "#platform/registry/read-registry-state";
 import { unregisteredField } from "#platform/registry/denied-entry";
@@ -56,6 +57,7 @@ export {
   ConsentHistory,
   KeyedRequests,
   OwnTokenRevocation,
+  PolicyReading,
   RevocationFeed,
   Revocations,
   RowLeaseBook,

@@ -25,8 +25,8 @@ import { clientDirectory, recipientNames } from "#platform/registry/client-direc
 import { applyRevocationDeltas } from "#platform/registry/copies/apply-deltas";
 import { issuerDirectory } from "#platform/registry/issuer-directory";
 import { allOrigins, originDirectory } from "#platform/registry/origin-directory";
-import { d1PolicyStore } from "#platform/registry/policy-store";
 import { probeStates } from "#platform/origins/probe-states";
+import type { PolicyDocument } from "#policy/schema";
 import { RegistryReader } from "#platform/registry/copies/registry-reader";
 import { ElementCounter } from "#platform/elements/isolate/element-counter";
 import { ClientGuard } from "#platform/guard/object/client-guard";
@@ -82,7 +82,10 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
   const clients = clientDirectory(registry);
   const origins = originDirectory(registry);
   const issuers = issuerDirectory(registry);
-  const policies = compiledPolicies(d1PolicyStore(registry));
+  const policyReading = partInTime("registry", env.POLICY_READING);
+  const policies = compiledPolicies({
+    granted: async (digest) => (await policyReading.granted(digest)) as PolicyDocument | undefined, // of `grantedPolicy`
+  });
   const consents = new IsolateConsents(env.CONSENT_DESK, clock);
   const applyDeltas = applyRevocationDeltas(registry, { client: clients, origin: origins, issuer: issuers });
   const ask = askServer(config.allowed.identityHosts);

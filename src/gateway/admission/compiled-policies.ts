@@ -1,6 +1,5 @@
-import type { PolicyStore } from "#identity/ports";
 import { compilePolicy, type CompiledPolicy } from "#policy/compile";
-import { readPublishedPolicy } from "#policy/document";
+import type { PolicyDocument } from "#policy/schema";
 
 /** Policies ready for use, by the digest that a grant names. */
 export interface CompiledPolicies {
@@ -12,20 +11,24 @@ export interface CompiledPolicies {
   has(digest: string): boolean;
 }
 
+/** Checked policies by their digests: the part of each that this version grants. Throws when they cannot be read. */
+interface GrantedPolicies {
+  granted(digest: string): Promise<PolicyDocument | undefined>;
+}
+
 const policiesMax = 64; // a compiled policy is some hundred KB at most, and an isolate serves few at a time
 
 /** Compiles each policy once per isolate: a document never changes under its digest. */
-export function compiledPolicies(store: PolicyStore): CompiledPolicies {
+export function compiledPolicies(policies: GrantedPolicies): CompiledPolicies {
   const compiled = new Map<string, CompiledPolicy>();
   return {
     has: (digest) => compiled.has(digest),
     async byDigest(digest) {
       const known = compiled.get(digest);
       if (known !== undefined) return known;
-      const published = await readPublishedPolicy(await store.byDigest(digest));
-      // The document does not match its digest: it was changed in the store.
-      if (!published.ok || published.value.digest !== digest) return undefined;
-      const policy = compilePolicy(published.value.granted, digest);
+      const granted = await policies.granted(digest);
+      if (granted === undefined) return undefined;
+      const policy = compilePolicy(granted, digest);
       const [oldest] = compiled.keys();
       if (compiled.size >= policiesMax && oldest !== undefined) compiled.delete(oldest);
       compiled.set(digest, policy);

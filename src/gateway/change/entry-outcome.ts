@@ -16,7 +16,7 @@ import type { ChangeRefusal } from "./change-set.ts";
 import type { SendRefusal } from "./send.ts";
 
 /** A fault ended the request of a known caller, or the reading of an entry alone. */
-export interface FaultRefusal {
+interface FaultRefusal {
   readonly reason: "fault";
   readonly retryAfterSeconds: number;
 }

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { canonicalJson } from "#policy/document";
+import { canonicalJson } from "#kernel/canonical-json";
 import { unclear, type ConsentRules, type Provision } from "./consent.ts";
 
 /*

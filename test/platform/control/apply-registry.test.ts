@@ -4,7 +4,7 @@ import { instant } from "#kernel/clock";
 import { applyRegistry } from "#platform/registry/apply-registry";
 import { clientDirectory } from "#platform/registry/client-directory";
 import { originDirectory } from "#platform/registry/origin-directory";
-import { d1PolicyStore } from "#platform/registry/policy-store";
+import { grantedPolicy } from "#platform/registry/policy-reading";
 import { withExternalClient, withValue } from "../../support/registry-file.ts";
 import { RegistryReader } from "#platform/registry/copies/registry-reader";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
@@ -48,13 +48,8 @@ test("the gateway reads the content of a registry file: client, certificate, agr
   expect(client?.agreements[0]?.purposes.toSorted()).toEqual(["COC", "TREAT"]);
   const digest = client?.grants[0]?.policyDigest ?? "";
   expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/u);
-  expect(await d1PolicyStore(new RegistryReader(registry, clock)).byDigest(digest)).toMatchObject({
-    format: "phylax.policy.v1",
-    name: "treat",
-  });
-  expect(
-    await d1PolicyStore(new RegistryReader(registry, clock)).byDigest(`sha256:${"0".repeat(64)}`),
-  ).toBeUndefined();
+  expect(await grantedPolicy(registry, digest)).toMatchObject({ format: "phylax.policy.v1", name: "treat" });
+  expect(await grantedPolicy(registry, `sha256:${"0".repeat(64)}`)).toBeUndefined();
   expect(await originDirectory(new RegistryReader(registry, clock)).find("main")).toEqual({
     name: "main",
     url: "https://fhir.example.org/r4",

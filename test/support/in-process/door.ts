@@ -404,6 +404,11 @@ async function startWorkers(
       "consents",
       remote,
     ),
+    POLICY_READING: remoteStub(
+      service(control.PolicyReading, () => controlEnv),
+      "control",
+      remote,
+    ),
     REVIEW_OPENING: remoteStub(
       service(control.ReviewOpening, () => controlEnv),
       "control",
