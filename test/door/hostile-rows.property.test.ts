@@ -178,9 +178,11 @@ function originOf(rows: readonly Row[], { versions = [], consents }: Beside = {}
     const { pathname, search } = new URL(request.url);
     const [base = "", type = "", id, operation] = pathname.slice(1).split("/");
     const ofType = (row: Row) => typeOf(row) === type;
-    if (base === "polled" && type === "Consent" && id === "_search") {
-      const asked = new URLSearchParams(await request.text()).get("patient")?.split(",") ?? [];
-      const isAsked = consents !== undefined && asked.includes(consents.patient);
+    const isPosted = base === "polled" && type === "Consent" && id === "_search";
+    // a posted question without a patient is no question for Consents: it asks for rows of the type by their ids
+    const patients = isPosted ? new URLSearchParams(await request.text()).get("patient") : null;
+    if (patients !== null) {
+      const isAsked = consents !== undefined && patients.split(",").includes(consents.patient);
       return entriesOf(
         "searchset",
         (isAsked ? consents.rows : []).map((row) => `{"resource":${JSON.stringify(row)}}`),
