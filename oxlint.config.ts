@@ -19,6 +19,8 @@ const pure = [
   "audit",
   "policy",
   "phi",
+  "deid",
+  "deid-check",
   "authoring",
   "auditing",
 ] as const;
@@ -38,6 +40,10 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
   audit: { rooms: ["kernel", "fhir", "residence", "ledger"], from: ["node:crypto"] },
   policy: { rooms: ["kernel", "fhir", "residence", "identity"], from: ["zod/mini"] },
   phi: { rooms: ["kernel", "fhir", "residence", "policy"], from: [] },
+  // Code that no request runs yet: the operators' command de-identifies files.
+  deid: { rooms: ["kernel", "fhir", "residence", "policy"], from: [] },
+  // It judges what `deid` wrote, so it shares no code and no table with any room.
+  "deid-check": { rooms: [], from: [] },
   // Code that no request runs: the operators' command and the publishing of a policy use it.
   authoring: { rooms: ["kernel", "fhir", "identity", "registry", "audit", "policy", "phi"], from: [] },
   // The reader of logs and records: the operators' command and the console's scripts in the browser use it.

@@ -256,6 +256,19 @@ export const forms = {
     blocked: "rules that lock the checkpoints",
     logs: "`log`, `lock`, `removable`, `rootLeaves`, `wrong`, `notes`",
   }),
+  deidCheck: object({
+    file: "the file",
+    form: "`safe-harbor` or `limited-data-set`",
+    resources: "number of resources",
+    found: "each identifier: `resource` (its number), `path`, `identifier`, `paragraph`",
+    groups: "groups of like patients, the smallest first: `shown`, `patients`",
+  }),
+  deidMake: object({
+    file: "the written file",
+    form: "`safe-harbor` or `limited-data-set`",
+    resources: "number of resources written",
+    withheld: "number of resources withheld whole",
+  }),
   receiptCheck: object({
     good: "true if the ledger provably has the leaf and its frame",
     "receipt?": "`log` and `index`",

@@ -6,6 +6,7 @@ runSteps([
   ["node", "scripts/env-types.ts"],
   ["node", "scripts/generate-policy-schema.ts"],
   ["node", "scripts/generate-registry-schema.ts"],
+  ["node", "scripts/deid-elements.ts"],
   ["node", "scripts/refusals-page.ts"],
   ["node", "scripts/command-page.ts"],
   ["node", "scripts/browser-assets.ts"],

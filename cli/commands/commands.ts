@@ -1,5 +1,6 @@
 import { forms } from "../result-forms.ts";
 import { clientCommands } from "./client-commands.ts";
+import { deidCommands } from "./deid-commands.ts";
 import { deploymentCommands } from "./deployment-commands.ts";
 import { operatorCommands } from "./operator-commands.ts";
 import { policyCommands } from "./policy-commands.ts";
@@ -14,6 +15,7 @@ export const commands: readonly Command[] = [
   ...operatorCommands,
   ...deploymentCommands,
   ...policyCommands,
+  ...deidCommands,
   ...recordCommands,
   {
     words: ["completion"],

@@ -126,6 +126,8 @@ const texts: Readonly<Record<string, string>> = {
   "deploy check --locks": "file or API address of the bucket's lock rules",
   "--token-file": "file with a token for that API",
   "deploy check --live": "asks the running deployment too",
+  "--form": "`safe-harbor` (default, 45 CFR 164.514(b)(2)) or `limited-data-set` (164.514(e))",
+  "deid make --base": "base URL of the server, below which absolute references stay references",
   "origin probe --registry": "registry file that has the origin's entry",
   "origin probe --bearer-from": "environment variable with a bearer token for the server",
   "origin probe --allow-writes": "writes synthetic resources, and deletes them",

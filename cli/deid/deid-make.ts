@@ -1,0 +1,61 @@
+import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { deidentify } from "#deid/deidentify";
+import { readJson, isObject, type JsonObject } from "#fhir/json/json";
+import { Misuse, UnusableFile } from "../misuse.ts";
+import { complain, giveResult, say } from "../output.ts";
+import { deidFormNamed } from "./form-option.ts";
+import { resourceTexts } from "./resource-lines.ts";
+
+/**
+ * Writes a file's resources in a de-identified form, with random codes in the place of ids. No code can be made
+ * twice: the codes of a run are in memory alone, and end with the run.
+ */
+export async function deidMake(args: readonly string[]): Promise<number> {
+  const { positionals, values } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      form: { type: "string", default: "safe-harbor" },
+      base: { type: "string", default: "urn:none" },
+    },
+  });
+  const [file, out, ...others] = positionals;
+  if (file === undefined || out === undefined || others.length > 0) throw new Misuse();
+  const codes = new Map<string, string>();
+  const context = {
+    form: deidFormNamed(values.form),
+    year: new Date().getUTCFullYear(),
+    base: values.base,
+    codeOf: (type: string, id: string) => {
+      const code = codes.get(`${type}/${id}`) ?? randomCode();
+      codes.set(`${type}/${id}`, code);
+      return code;
+    },
+  };
+  const read = resourceTexts(file).map((text, at) => parsed(file, text, at + 1));
+  const left = read.flatMap((resource) => deidentify(resource, context) ?? []);
+  writeFileSync(out, left.map((resource) => `${JSON.stringify(resource)}\n`).join(""), {
+    flag: "wx",
+    mode: 0o600,
+  });
+  const withheld = read.length - left.length;
+  giveResult({ file: out, form: context.form, resources: left.length, withheld });
+  say(`${out}: ${left.length} resources (${context.form})`);
+  if (withheld > 0)
+    complain(`${withheld} resources are withheld whole: docs/deid-elements.txt says which types`);
+  return 0;
+}
+
+function parsed(file: string, text: string, number: number): JsonObject {
+  const read = readJson(new TextEncoder().encode(text));
+  if (read.ok && isObject(read.value)) return read.value;
+  throw new UnusableFile(`${file}: resource ${number} is not FHIR JSON, or is too large`);
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyz234567";
+
+/** 130 random bits in base 32. */
+const randomCode = (): string =>
+  Array.from(randomBytes(26), (byte) => letters.charAt(byte % letters.length)).join("");

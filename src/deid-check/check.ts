@@ -1,0 +1,182 @@
+import { classByName, classByValue, classes, type CheckedForm, type IdentifierName } from "./identifiers.ts";
+import { r4CodedNames, r4MemberNames, r4RequiredCodes } from "./r4-names.gen.ts";
+import type { ReadValue } from "./read-json.ts";
+
+/** An identifier that left: its place and its paragraph, never its value. */
+export interface LeftIdentifier {
+  /** `Patient.contact.name.family`; an unknown member is `?`. */
+  readonly path: string;
+  readonly identifier: string;
+  /** The paragraph of 45 CFR 164.514(b)(2)(i) or (e)(2). */
+  readonly paragraph: string;
+}
+
+type ReadObject = Extract<ReadValue, { kind: "object" }>;
+
+/**
+ * Finds every identifier in a resource that left in this form. The checker knows no types: a text is good only
+ * if its member is on a short list and the text has the grammar of that member.
+ * @param year the year of the check, on which ages are judged
+ */
+export function findIdentifiers(
+  resource: ReadValue,
+  form: CheckedForm,
+  year: number,
+): readonly LeftIdentifier[] {
+  const walk = new Walk(form, year);
+  walk.value(resource, { path: "", name: "", resourceType: "", parent: undefined });
+  return walk.findings;
+}
+
+interface Place {
+  readonly path: string;
+  readonly name: string;
+  readonly resourceType: string;
+  readonly parent: ReadObject | undefined;
+}
+
+const memberNames: ReadonlySet<string> = new Set(r4MemberNames.split(" "));
+const codedNames: ReadonlySet<string> = new Set(r4CodedNames.split(" "));
+const requiredCodes: ReadonlySet<string> = new Set(r4RequiredCodes.split(" "));
+
+class Walk {
+  readonly findings: LeftIdentifier[] = [];
+  readonly #form: CheckedForm;
+  readonly #year: number;
+
+  constructor(form: CheckedForm, year: number) {
+    this.#form = form;
+    this.#year = year;
+  }
+
+  value(value: ReadValue, place: Place): void {
+    if (value.kind === "object") this.#object(value, place);
+    else if (value.kind === "list") for (const item of value.items) this.value(item, place);
+    else if (value.kind === "text") this.#note(this.#textClass(value.text, place), place);
+    else if (value.kind === "number") this.#note(numberClass(value.text, place), place);
+  }
+
+  #object(object: ReadObject, { path, resourceType, name }: Place): void {
+    const type = textOf(object, "resourceType") ?? resourceType;
+    const here = path === "" || textOf(object, "resourceType") !== undefined ? joined(path, type) : path;
+    const seen = new Set<string>();
+    for (const [member, value] of object.members) {
+      const plain = member.startsWith("_") ? member.slice(1) : member;
+      const isKnown = memberNames.has(plain) && !seen.has(member);
+      seen.add(member);
+      const place = {
+        path: joined(here, isKnown ? member : "?"),
+        name: plain,
+        resourceType: type,
+        parent: object,
+      };
+      if (isKnown) this.value(value, place);
+      else this.#note("other", place);
+    }
+    if (name === "extension" && !isNamedExtension(object)) this.#note("other", { ...emptyPlace, path: here });
+  }
+
+  #note(found: IdentifierName | undefined, { path }: Place): void {
+    if (found === undefined) return;
+    const { name, safeHarbor, limited } = classes[found];
+    const paragraph = this.#form === "safe-harbor" ? safeHarbor : limited;
+    if (paragraph !== undefined) this.findings.push({ path, identifier: name, paragraph });
+  }
+
+  #textClass(text: string, place: Place): IdentifierName | undefined {
+    if (isPermitted(text, place)) return undefined;
+    if (/^\d{4}$/u.test(text) && !notDates.has(place.name))
+      return this.#year - Number(text) >= 90 ? "age" : undefined;
+    if (place.name === "postalCode") return "area";
+    if (place.name === "system") return "url"; // an OID looks like a number
+    const byValue = classByValue(text);
+    // The town, State and time of a limited data set are free texts.
+    if (this.#form === "limited-data-set" && isFreeOfLimited(place.name)) return undefined;
+    return byValue ?? classByName(place.name);
+  }
+}
+
+const emptyPlace: Place = { path: "", name: "", resourceType: "", parent: undefined };
+const joined = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
+const isFreeOfLimited = (name: string): boolean => ["city", "state", "country"].includes(name);
+/** Members in which four digits are no year. */
+const notDates: ReadonlySet<string> = new Set(
+  "value id postalCode code line city text family given reference url system subscriberId".split(" "),
+);
+
+function textOf(object: ReadObject | undefined, name: string): string | undefined {
+  const value = object?.members.find(([member]) => member === name)?.[1];
+  return value?.kind === "text" ? value.text : undefined;
+}
+
+/** 26 letters and digits of base 32: 130 random bits. */
+const randomCode = "[a-z2-7]{26}";
+const publicSystem =
+  /^(?:http:\/\/(?:terminology\.hl7\.org\/CodeSystem\/[A-Za-z0-9.-]+|hl7\.org\/fhir\/(?!sid\/us-(?!npi$))[A-Za-z0-9/-]+|snomed\.info\/sct|loinc\.org|unitsofmeasure\.org|nucc\.org\/provider-taxonomy|www\.(?:ama-assn\.org\/go\/cpt|ada\.org\/cdt|whocc\.no\/atc|cms\.gov\/Medicare\/Coding\/ICD10|nlm\.nih\.gov\/research\/umls\/(?:rxnorm|hcpcs))|dicom\.nema\.org\/resources\/ontology\/DCM)|https:\/\/bluebutton\.cms\.gov\/resources\/codesystem\/hcpcs|urn:oid:2\.16\.840\.1\.113883\.6\.238|urn:iso:std:iso:(?:3166|4217)|urn:ietf:bcp:(?:13|47))$/u;
+const smallAreas: ReadonlySet<string> = new Set(
+  "036 059 063 102 202 203 204 205 369 556 692 753 772 790 821 823 830 831 878 879 884 890 893".split(" "),
+);
+
+/** The grammar of each member whose text may stay. */
+const grammars: Readonly<Record<string, RegExp>> = {
+  resourceType: /^[A-Z][A-Za-z]{2,40}$/u,
+  id: new RegExp(`^(?:${randomCode}|c\\d{1,4})$`, "u"),
+  reference: new RegExp(`^(?:[A-Z][A-Za-z]{2,40}/${randomCode}|#(?:c\\d{1,4})?)$`, "u"),
+  system: publicSystem,
+  profile: /^http:\/\/hl7\.org\/fhir\/(?:us\/core\/)?StructureDefinition\/[a-z-]+(?:\|[\d.]+)?$/u,
+  state: /^[A-Z]{2}$/u,
+  country: /^[A-Z]{2,3}$/u,
+  language: /^[a-z]{2,3}(?:-[A-Za-z]{2,4}){0,2}$/u,
+  contentType: /^[a-z]+\/[a-z0-9.+-]+$/u,
+  currency: /^[A-Z]{3}$/u,
+};
+
+function isPermitted(text: string, { name, parent, resourceType }: Place): boolean {
+  if (Object.hasOwn(grammars, name) && grammars[name]?.test(text) === true) return true;
+  if (name === "code" || name === "unit") return isCode(text, parent);
+  if (name === "url") return isNamed(text);
+  if (name === "valueCode") return /^[A-Za-z-]{1,20}$/u.test(text) && isNamed(textOf(parent, "url"));
+  if (name === "postalCode") return text === "000" || (/^\d{3}$/u.test(text) && !smallAreas.has(text));
+  // Providers are not the individuals of (b)(2)(i).
+  if (resourceType === "Practitioner" && ["family", "given", "prefix", "suffix"].includes(name)) return true;
+  if (name === "value" && textOf(parent, "system") === "http://hl7.org/fhir/sid/us-npi")
+    return resourceType === "Practitioner" && /^[12]\d{9}$/u.test(text);
+  return codedNames.has(name) && requiredCodes.has(text);
+}
+
+/** A code of a public system, or a unit of UCUM: no blanks, and no text in braces that is longer than a word. */
+function isCode(text: string, parent: ReadObject | undefined): boolean {
+  const system = textOf(parent, "system");
+  if (system === undefined || !publicSystem.test(system)) return false;
+  return /^[!-~]{1,48}$/u.test(text) && !/@|:\/\/|\d{3}-\d{2}-\d{4}|\d{4}-\d{2}-\d{2}/u.test(text);
+}
+
+const usCore = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-";
+const namedUrls: ReadonlySet<string> = new Set([
+  ...["race", "ethnicity", "birthsex"].map((name) => usCore + name),
+  "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
+  "ombCategory",
+  "detailed",
+]);
+
+const isNamed = (url = ""): boolean => namedUrls.has(url);
+const isNamedExtension = (extension: ReadObject): boolean => isNamed(textOf(extension, "url"));
+
+/** Years in a unit of time, by the unit's code. */
+const inYears: Readonly<Record<string, number>> = {
+  a: 1,
+  mo: 1 / 12,
+  wk: 7 / 365.25,
+  d: 1 / 365.25,
+  h: 1 / 8766,
+};
+
+function numberClass(text: string, { name, parent }: Place): IdentifierName | undefined {
+  if (["latitude", "longitude", "altitude"].includes(name)) return "place";
+  if (/^value(?:Integer|Decimal|PositiveInt|UnsignedInt)$/u.test(name)) return "age";
+  if (name !== "value") return undefined;
+  const unit = textOf(parent, "code") ?? textOf(parent, "unit") ?? "";
+  const years = Number(text) * (Object.hasOwn(inYears, unit) ? (inYears[unit] ?? 0) : 0);
+  const isGroup = text === "90" && unit === "a" && textOf(parent, "comparator") === ">=";
+  return years >= 90 && !isGroup ? "age" : undefined;
+}

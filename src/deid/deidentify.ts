@@ -1,0 +1,309 @@
+import { isArray, isObject, jsonNumber, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { isResourceType, type ResourceType } from "#fhir/r4/elements";
+import { parseReference, type FhirBase } from "#fhir/r4/reference";
+import { primitiveFault } from "#fhir/validate/primitive";
+import { typeShapeOf, type Slot } from "#fhir/validate/shape";
+import { requiredOf } from "#policy/view/masked";
+import { countryNamed, stateNamed } from "#residence/us-states";
+import { namedExtension } from "./extensions.ts";
+import { fateOf, fates, withheldTypes, type DeidForm, type ValueChange } from "./fates.ts";
+import { isKnownCode } from "./known-codes.ts";
+import { unitSystem, unitOf, yearsOf } from "./units.ts";
+import { zip3Of } from "./zip3.ts";
+
+/** The facts that a de-identification needs beside the resource. */
+export interface DeidContext {
+  readonly form: DeidForm;
+  /** The year of the answer: ages are judged on it. */
+  readonly year: number;
+  /** The addresses of the server whose references the resource has. */
+  readonly base: FhirBase;
+  /**
+   * The random code of a row in this data set (164.514(c): not derived from the row). Undefined: the row has no
+   * code, and no reference to it leaves.
+   */
+  readonly codeOf: (type: ResourceType, id: string) => string | undefined;
+}
+
+/** Ages over 89 become a single group (45 CFR 164.514(b)(2)(i)(C)). */
+const oldest = 90;
+
+const ninetyOrMore: JsonObject = {
+  value: jsonNumber(String(oldest)),
+  comparator: ">=",
+  unit: "a",
+  system: unitSystem,
+  code: "a",
+};
+
+type Members = Record<string, Json>;
+
+/**
+ * The resource in a de-identified form: a pure function, by the table of `fates.ts`. Undefined: the resource is
+ * withheld whole.
+ */
+export function deidentify(resource: JsonObject, context: DeidContext): JsonObject | undefined {
+  const first = new Deidentification(context, true);
+  const left = first.resource(resource);
+  // An age and a year tell the present age together. Then the ages stay back.
+  return first.tellsOldAge ? new Deidentification(context, false).resource(resource) : left;
+}
+
+class Deidentification {
+  readonly #context: DeidContext;
+  readonly #keepsTimes: boolean;
+  /** The position of each contained resource by its id: its new id is made of the position alone. */
+  #contained: ReadonlyMap<string, number> = new Map();
+  #firstYear = Infinity;
+  #mostYears = 0;
+  #isUnreadable = false;
+  readonly #changes: Readonly<Record<ValueChange, Changer>> = {
+    keep: (value) => value,
+    out: () => undefined,
+    year: ofText((text) => this.#year(text)),
+    zip3: ofText((text, _, address) => zipLeft(text, address)),
+    state: ofText((text) => stateNamed(text)),
+    country: ofText((text) => (/^[A-Z]{2,3}$/u.test(text) ? text : isUs(text) ? "US" : undefined)),
+    listedCode: ofText((text, slot) => (slot.binding?.codes.has(text) === true ? text : undefined)),
+    language: inForm(/^[a-z]{2,3}(?:-[A-Za-z]{2,4}){0,2}$/u),
+    mediaType: inForm(/^(?:application|audio|image|text|video)\/[a-z0-9.+-]{1,40}$/u),
+    currency: inForm(/^[A-Z]{3}$/u),
+    profile: inForm(
+      /^http:\/\/hl7\.org\/fhir\/(?:us\/core\/)?StructureDefinition\/[a-z][a-z-]{0,60}(?:\|\d+(?:\.\d+){0,2})?$/u,
+    ),
+    randomId: ofText((id, _, row) => this.#code(textAt(row, "resourceType") ?? "", id)),
+    parts: ofObject((value, slot) => this.#members(value, slot.type)),
+    measure: ofObject((value, slot) => this.#measure(value, slot, false)),
+    cappedMeasure: ofObject((value, slot) => this.#measure(value, slot, true)),
+    coding: ofObject(codingLeft),
+    reference: ofObject((value) => this.#reference(value)),
+    providerName: ofObject(nameLeft),
+    providerNumber: ofObject(numberLeft),
+    resource: ofObject((value, slot) =>
+      slot.step === "contained" ? this.#inside(value) : deidentify(value, this.#context),
+    ),
+  };
+
+  constructor(context: DeidContext, keepsTimes: boolean) {
+    this.#context = context;
+    this.#keepsTimes = keepsTimes;
+  }
+
+  /** True if a kept time, counted from the earliest kept year, reaches the age of 90. */
+  get tellsOldAge(): boolean {
+    return this.#mostYears >= 1 && this.#mostYears + this.#context.year - this.#firstYear >= oldest;
+  }
+
+  resource(input: JsonObject): JsonObject | undefined {
+    const contained = property(input, "contained");
+    const inside = isArray(contained) ? contained.filter(isObject) : [];
+    const ids = inside.map((each) => textAt(each, "id") ?? "");
+    if (new Set(ids).size < ids.length) return undefined; // a reference would have two targets
+    // The position among the contained resources that stay does not count the withheld resources.
+    this.#contained = new Map(inside.filter(mayStay).map((each, at) => [textAt(each, "id") ?? "", at]));
+    const left = this.#row(input, false);
+    return this.#isUnreadable || left === undefined ? undefined : withoutUnreferred(left);
+  }
+
+  #row(input: JsonObject, isContained: boolean): JsonObject | undefined {
+    const type = textAt(input, "resourceType") ?? "";
+    if (!mayStay(input)) return undefined;
+    const members = this.#members(input, type, isContained);
+    return members === undefined ? undefined : { resourceType: type, ...members };
+  }
+
+  /** The members that leave. Undefined: nothing of the object leaves. */
+  #members(input: JsonObject, type: string, isContained = false): Members | undefined {
+    // An unknown modifier could negate what stays: then nothing of the resource leaves.
+    if (Object.hasOwn(input, "modifierExtension")) this.#isUnreadable = true;
+    const { slots } = typeShapeOf(type);
+    const out: Members = {};
+    for (const [name, value] of Object.entries(input)) {
+      if (name === "extension") put(out, name, extensionsLeft(value));
+      const ofSibling = name.startsWith("_") ? slots.get(name.slice(1)) : undefined;
+      if (ofSibling?.hasSibling === true) put(out, name, siblingsLeft(value));
+      const slot = slots.get(name);
+      if (slot === undefined || name === "extension") continue;
+      const change = fates[fateOf(type, name, slot.type)].change[this.#context.form];
+      if (change === "randomId" && isContained) put(out, name, this.#insideId(value));
+      else put(out, name, this.#list(value, slot, change, input));
+    }
+    dropUnpairedSiblings(out);
+    if (Object.keys(out).length === 0) return undefined;
+    for (const { names, at, value } of requiredOf(type))
+      if (!names.some((name) => Object.hasOwn(out, name) || Object.hasOwn(out, `_${name}`))) out[at] = value;
+    return out;
+  }
+
+  #list(value: Json, slot: Slot, change: ValueChange, parent: JsonObject): Json | undefined {
+    if (change === "out" || isArray(value) !== slot.element.repeats) return undefined;
+    if (!isArray(value)) return this.#value(value, slot, change, parent);
+    const left = value.flatMap((item) => this.#value(item, slot, change, parent) ?? []);
+    return left.length === 0 ? undefined : left;
+  }
+
+  #value(value: Json, slot: Slot, change: ValueChange, parent: JsonObject): Json | undefined {
+    const isWhole = slot.isPrimitive ? primitiveFault(slot.type, value) === undefined : isObject(value);
+    return isWhole ? this.#changes[change](value, slot, parent) : undefined;
+  }
+
+  /** A contained resource stays only if the table of its own type lets it stay. */
+  #inside(value: JsonObject): JsonObject | undefined {
+    const left = this.#row(value, true);
+    return left !== undefined && Object.hasOwn(left, "id") ? left : undefined;
+  }
+
+  /** A year stays unless it is so long ago that it tells an age over 89. */
+  #year(text: string): string | undefined {
+    const year = Number(text.slice(0, 4));
+    if (this.#context.year - year >= oldest) return undefined;
+    this.#firstYear = Math.min(this.#firstYear, year);
+    return text.slice(0, 4);
+  }
+
+  #measure(input: JsonObject, slot: Slot, isCapped: boolean): JsonObject | undefined {
+    const [value, system, comparator] = [
+      property(input, "value"),
+      textAt(input, "system"),
+      textAt(input, "comparator"),
+    ];
+    if (primitiveFault("decimal", value ?? null) !== undefined || value === undefined) return undefined;
+    // A number that lost its unit would mislead.
+    const code = unitOf(textAt(input, "code") ?? textAt(input, "unit") ?? "");
+    if (code === undefined || (system !== undefined && system !== unitSystem)) return undefined;
+    if (comparator !== undefined && !["<", "<=", ">=", ">"].includes(comparator)) return undefined;
+    const years = yearsOf(Number(String(Reflect.get(Object(value), "rawJSON"))), code);
+    const plain = {
+      value,
+      ...(comparator !== undefined && { comparator }),
+      unit: code,
+      system: unitSystem,
+      code,
+    };
+    if (!isCapped || years === undefined || Math.abs(years) < 1) return plain;
+    if (!this.#keepsTimes) return undefined;
+    if (Math.abs(years) < oldest) {
+      this.#mostYears = Math.max(this.#mostYears, Math.abs(years));
+      return plain;
+    }
+    // `>= 90 a` would be untrue of `< 95 a`, and a Quantity without a comparator cannot say it.
+    const mayGroup = years > 0 && !slot.isSimple && comparator?.startsWith("<") !== true;
+    return mayGroup ? ninetyOrMore : undefined;
+  }
+
+  #reference(input: JsonObject): JsonObject | undefined {
+    const text = textAt(input, "reference") ?? "";
+    const target = parseReference(text, this.#context.base);
+    if (target.kind === "fragment") {
+      const fragment = this.#fragment(text);
+      return fragment === undefined ? undefined : { reference: fragment };
+    }
+    if (target.kind !== "local") return undefined;
+    const code = this.#code(target.type, target.id);
+    return code === undefined ? undefined : { reference: `${target.type}/${code}` };
+  }
+
+  /** The new fragment of a contained resource. `#` alone is the container. */
+  #fragment(text: string): string | undefined {
+    const id = this.#insideId(text.slice(1));
+    return text === "#" ? text : id === undefined ? undefined : `#${id}`;
+  }
+
+  /** The new id of a contained resource, from its position. */
+  #insideId(id: Json): string | undefined {
+    const at = typeof id === "string" ? this.#contained.get(id) : undefined;
+    return at === undefined ? undefined : `c${at + 1}`;
+  }
+
+  #code(type: string, id: string): string | undefined {
+    if (!isResourceType(type) || Object.hasOwn(withheldTypes, type)) return undefined;
+    return this.#context.codeOf(type, id);
+  }
+}
+
+type Changer = (value: Json, slot: Slot, parent: JsonObject) => Json | undefined;
+
+const ofText =
+  (change: (text: string, slot: Slot, parent: JsonObject) => Json | undefined): Changer =>
+  (value, slot, parent) =>
+    typeof value === "string" ? change(value, slot, parent) : undefined;
+const ofObject =
+  (change: (value: JsonObject, slot: Slot) => JsonObject | undefined): Changer =>
+  (value, slot) =>
+    isObject(value) ? change(value, slot) : undefined;
+const inForm = (form: RegExp): Changer => ofText((text) => (form.test(text) ? text : undefined));
+
+/** A resource of a type that may leave, whose meaning no unknown rule changes. */
+function mayStay(resource: JsonObject): boolean {
+  const type = textAt(resource, "resourceType") ?? "";
+  const isRuled = ["implicitRules", "_implicitRules"].some((name) => Object.hasOwn(resource, name));
+  return isResourceType(type) && !Object.hasOwn(withheldTypes, type) && !isRuled;
+}
+
+/** A contained resource to which nothing refers does not stay (dom-3). */
+function withoutUnreferred(resource: JsonObject): JsonObject {
+  const { contained, ...others } = resource;
+  if (!isArray(contained)) return resource;
+  const text = JSON.stringify(resource);
+  const referred = contained.filter(
+    (each) => isObject(each) && text.includes(`"reference":"#${textAt(each, "id") ?? ""}"`),
+  );
+  return referred.length === 0 ? others : { ...others, contained: referred };
+}
+
+const npi = "http://hl7.org/fhir/sid/us-npi";
+
+function put(out: Members, name: string, value: Json | undefined): void {
+  if (value !== undefined) out[name] = value;
+}
+
+function extensionsLeft(value: Json): Json | undefined {
+  const left = isArray(value)
+    ? value.flatMap((item) => (isObject(item) ? (namedExtension(item) ?? []) : []))
+    : [];
+  return left.length === 0 ? undefined : left;
+}
+
+/** The extensions of a single primitive. The extensions of a list stay back, because the places of its items changed. */
+function siblingsLeft(value: Json): Json | undefined {
+  const extension = isObject(value) ? extensionsLeft(property(value, "extension") ?? null) : undefined;
+  return extension === undefined ? undefined : { extension };
+}
+
+/** A sibling stays only if it says why a value is absent. */
+function dropUnpairedSiblings(out: Members): void {
+  for (const name of Object.keys(out))
+    if (name.startsWith("_") && Object.hasOwn(out, name.slice(1))) delete out[name];
+}
+
+const isUs = (country: string): boolean => !["elsewhere", undefined].includes(countryNamed(country));
+
+/** A postal code of another country has no list of small areas. */
+function zipLeft(text: string, address: JsonObject): string | undefined {
+  const country = textAt(address, "country");
+  return country === undefined || isUs(country) ? zip3Of(text) : undefined;
+}
+
+function codingLeft(coding: JsonObject): JsonObject | undefined {
+  const [system, code] = [textAt(coding, "system") ?? "", textAt(coding, "code") ?? ""];
+  return isKnownCode(system, code) ? { system, code } : undefined;
+}
+
+/** A provider's name, of its parts alone: `text` may name a person beside the provider. */
+function nameLeft(name: JsonObject): JsonObject | undefined {
+  const parts = ["family", "given", "prefix", "suffix"].flatMap((part) => {
+    const value = property(name, part);
+    const isText = isArray(value)
+      ? value.every((item) => typeof item === "string")
+      : typeof value === "string";
+    return isText && value !== undefined ? [[part, value] as const] : [];
+  });
+  return parts.length === 0 ? undefined : Object.fromEntries(parts);
+}
+
+function numberLeft(identifier: JsonObject): JsonObject | undefined {
+  const value = textAt(identifier, "value") ?? "";
+  return textAt(identifier, "system") === npi && /^[12]\d{9}$/u.test(value)
+    ? { system: npi, value }
+    : undefined;
+}

@@ -1,0 +1,162 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { findIdentifiers } from "#deid-check/check";
+import type { CheckedForm } from "#deid-check/identifiers";
+import { likenessOf } from "#deid-check/quasi-identifiers";
+import { readLeftJson } from "#deid-check/read-json";
+import { deidentify } from "#deid/deidentify";
+import { isObject, readJson, type JsonObject } from "#fhir/json/json";
+import { r4ResourceTypes } from "#fhir/r4/elements";
+import { canaryResource } from "../deid/canaries.ts";
+import { inLane } from "../support/lane.ts";
+
+function check(resource: object | string, form: CheckedForm = "safe-harbor") {
+  const value = readLeftJson(typeof resource === "string" ? resource : JSON.stringify(resource));
+  if (value === undefined) throw new Error("no JSON");
+  return findIdentifiers(value, form, 2026);
+}
+const paths = (resource: object | string, form?: CheckedForm) =>
+  check(resource, form).map(({ path, paragraph }) => `${path} ${paragraph}`);
+const id = "abcdefghijklmnopqrstuvwxyz";
+const patient = (members: object) => ({ resourceType: "Patient", id, ...members });
+
+const planted: readonly (readonly [object, string])[] = [
+  [{ name: [{ family: "Fox" }] }, "Patient.name.family (A)"],
+  [{ address: [{ line: ["1 Main St"] }] }, "Patient.address.line (B)"],
+  [{ address: [{ city: "Boston" }] }, "Patient.address.city (B)"],
+  [{ address: [{ postalCode: "02118" }] }, "Patient.address.postalCode (B)"],
+  [{ address: [{ postalCode: "036" }] }, "Patient.address.postalCode (B)"],
+  [{ birthDate: "1987-06-05" }, "Patient.birthDate (C)"],
+  [{ birthDate: "1936" }, "Patient.birthDate (C)"],
+  [{ telecom: [{ value: "+1 (617) 555-0100" }] }, "Patient.telecom.value (D) (E)"],
+  [{ telecom: [{ value: "fox@mail.example" }] }, "Patient.telecom.value (F)"],
+  [{ identifier: [{ value: "078-05-1120" }] }, "Patient.identifier.value (G)"],
+  [{ identifier: [{ value: "MRN12" }] }, "Patient.identifier.value (H)-(L)"],
+  [{ serialNumber: "S1" }, "Patient.serialNumber (M)"],
+  [{ photo: [{ url: "https://a.example/b" }] }, "Patient.photo.url (N)"],
+  [{ telecom: [{ value: "192.0.2.7" }] }, "Patient.telecom.value (O)"],
+  [{ photo: [{ data: "AAAA" }] }, "Patient.photo.data (P) (Q)"],
+  [{ id: "fox" }, "Patient.id (R)"],
+  [{ text: { div: "<div>Fox</div>" } }, "Patient.text.div (R)"],
+];
+
+test("each class of identifiers is found by its place and paragraph, and never shown", () => {
+  for (const [members, expected] of planted) expect(paths(patient(members)), expected).toContain(expected);
+  const shown = JSON.stringify(planted.flatMap(([members]) => check(patient(members))));
+  expect(shown).not.toMatch(/Fox|Boston|02118|555-0100|mail\.example|1120|MRN12|192\.0/u);
+});
+
+test("a repeated, unknown or escaped member hides nothing, and its name is not shown", () => {
+  expect(paths(`{"resourceType":"Patient","birthDate":"1987","birthDate":"1987-06-05"}`)).toEqual([
+    "Patient.? (R)",
+  ]);
+  expect(paths(patient({ "John Fox": 1 }))).toEqual(["Patient.? (R)"]);
+  expect(paths(`{"resourceType":"Patient","birthD\\u0061te":"1987-\\u00306-05"}`)).toEqual([
+    "Patient.birthDate (C)",
+  ]);
+  expect(paths(patient({ extension: [{ url: "http://a.example", valueBoolean: true }] }))).not.toEqual([]);
+});
+
+test("a limited data set may have dates, towns and ZIP Codes, and no street, name or number", () => {
+  const row = patient({
+    birthDate: "1930-06-05",
+    address: [{ city: "Boston", state: "Massachusetts", postalCode: "02118", line: ["1 Main St"] }],
+    name: [{ family: "Fox" }],
+  });
+  expect(paths(row, "limited-data-set")).toEqual(["Patient.address.line (ii)", "Patient.name.family (i)"]);
+});
+
+test("ages over 89 are found by their unit, and the group of 90 and more is none", () => {
+  const age = (quantity: object) => paths({ resourceType: "Observation", id, valueQuantity: quantity });
+  const system = "http://unitsofmeasure.org";
+  expect(age({ value: 93, system, code: "a" })).toEqual(["Observation.valueQuantity.value (C)"]);
+  expect(age({ value: 1100, system, code: "mo" })).toEqual(["Observation.valueQuantity.value (C)"]);
+  expect(age({ value: 90, comparator: ">=", system, code: "a" })).toEqual([]);
+});
+
+test("text that is no JSON, or is too deep, is not read", () => {
+  for (const text of ["", "{", '{"a":1,}', "[1 2]", '"\u0001"', "01", `${"[".repeat(200)}${"]".repeat(200)}`])
+    expect(readLeftJson(text), text.slice(0, 9)).toBeUndefined();
+});
+
+test("the checker finds each text that the table takes out, in every R4 type, and nothing in what left", () => {
+  const context = { form: "safe-harbor", year: 2026, base: "urn:none", codeOf: () => id } as const;
+  const missed = new Set<string>();
+  const wrong = new Set<string>();
+  const stride = inLane({ fast: 6, slow: 1, long: 1 });
+  for (const type of r4ResourceTypes.filter((_, at) => at % stride === 0)) {
+    const { resource, pathOf } = canaryResource(type);
+    const found = new Set(check(resource).map(({ path }) => path.slice(path.lastIndexOf(".") + 1)));
+    for (const path of pathOf.values()) {
+      const last = path.slice(path.lastIndexOf(".") + 1);
+      if (!found.has(last) && !last.startsWith("_")) missed.add(last);
+    }
+    const left = deidentify(resource, context);
+    if (left !== undefined) for (const { path } of check(left)) wrong.add(path);
+  }
+  expect([...missed]).toEqual([]);
+  expect([...wrong]).toEqual([]);
+});
+
+test("the table of like patients has the smallest group first", () => {
+  const row = (birthDate: string) => readLeftJson(JSON.stringify(patient({ birthDate, gender: "female" })));
+  const rows = ["1987", "1987", "1960"].flatMap((year) => row(year) ?? []);
+  expect(likenessOf(rows)).toEqual([
+    { shown: "1960 female - - - -", patients: 1 },
+    { shown: "1987 female - - - -", patients: 2 },
+  ]);
+});
+
+const pairs = join(import.meta.dirname, "../../../shared/data/deid/ms-anonymizer");
+
+describe.skipIf(!existsSync(pairs))(
+  "the pairs of a different anonymizer (skipped without the shared data)",
+  () => {
+    const files = readdirSync(pairs).filter((file) => /^[a-z].*\.json$/u.test(file));
+    const text = (file: string) => readFileSync(join(pairs, file), "utf8").replace(/^\uFEFF/u, "");
+    const isTarget = (file: string) => file.endsWith("-target.json");
+
+    test("our form of each original has no identifier", () => {
+      for (const file of files.filter((file) => !isTarget(file))) {
+        const read = readJson(new TextEncoder().encode(text(file)));
+        if (!read.ok || !isObject(read.value)) throw new Error(file);
+        const context = { form: "safe-harbor", year: 2026, base: "urn:none", codeOf: () => id } as const;
+        const left: JsonObject | undefined = deidentify(read.value, context);
+        expect(left === undefined ? [] : paths(left), file).toEqual([]);
+      }
+    });
+
+    test("each identifier of their forms has its paragraph", () => {
+      const theirs = new Set(
+        files
+          .filter(isTarget)
+          .flatMap((file) => paths(text(file)).map((found) => found.replace(/^.*\./u, ""))),
+      );
+      expect([...theirs].toSorted()).toEqual(differences.flatMap(([found]) => found).toSorted());
+    });
+  },
+);
+
+/** What the other anonymizer leaves and our form does not, with the reason. */
+const differences: readonly (readonly [found: readonly string[], reason: string])[] = [
+  [["id (R)", "reference (R)"], "a hash of an id is derived from the person: 164.514(c)"],
+  [
+    ["birthDate (C)", "start (C)", "end (C)", "valueDateTime (C)", "lastUpdated (C)"],
+    "a shifted date has a day",
+  ],
+  [["ifModifiedSince (C)", "ifNoneMatch (R)", "url (N)"], "the request of an entry"],
+  [
+    ["postalCode (B)", "city (B)", "district (B)", "line (B)", "text (B)"],
+    "an address that a rule of theirs keeps",
+  ],
+  [["state (R)"], "a text that names no State"],
+  [["family (A)", "given (A)"], "a substituted name: any name may be a real name"],
+  [["display (R)", "div (R)", "valueString (R)"], "a text that people write"],
+  [["code (R)"], "their tag `PERTURBED` names no system"],
+  [["extension (R)"], "an extension that no table names"],
+  [
+    ["value (D) (E)", "value (H)-(L)", "system (N)"],
+    "a telecom and an identifier that a rule of theirs keeps",
+  ],
+];

@@ -1,0 +1,300 @@
+import { expect, test } from "vitest";
+import { deidentify, type DeidContext } from "#deid/deidentify";
+import { deidForms, withheldTypes, type DeidForm } from "#deid/fates";
+import { isObject, readJson, type JsonObject } from "#fhir/json/json";
+import { r4ResourceTypes } from "#fhir/r4/elements";
+import { deidElements, storedDeidElements } from "../../scripts/deid-elements.ts";
+import { canaryResource } from "./canaries.ts";
+
+const context = (form: DeidForm = "safe-harbor"): DeidContext => ({
+  form,
+  year: 2026,
+  base: "https://fhir.example/r4",
+  codeOf: (type, id) => (id === "lost" ? undefined : `code-of-${type}-${id.length}`),
+});
+
+/** Reads as a body is read: a number is its own text. */
+function read(resource: object): JsonObject {
+  const value = readJson(new TextEncoder().encode(JSON.stringify(resource)));
+  if (!value.ok || !isObject(value.value)) throw new Error("no resource");
+  return value.value;
+}
+
+const left = (resource: object, form?: DeidForm): unknown => {
+  const result = deidentify(read(resource), context(form));
+  return result === undefined ? undefined : JSON.parse(JSON.stringify(result));
+};
+const patient = (members: object) => ({ resourceType: "Patient", id: "p", ...members });
+const observation = (members: object) => ({
+  resourceType: "Observation",
+  id: "o",
+  status: "final",
+  code: { coding: [{ system: "http://loinc.org", code: "29463-7" }] },
+  ...members,
+});
+const code = "code-of-Patient-1";
+const years = (value: number, more: object = {}) => ({
+  value,
+  system: "http://unitsofmeasure.org",
+  code: "a",
+  ...more,
+});
+
+const providers = /^(?:Practitioner)\.name\.(?:family|given|prefix|suffix)$/u;
+const ofLimited = /\.(?:city|state|country|postalCode)$/u;
+
+test("no canary leaves from any element of any R4 type, extension or contained resource", () => {
+  let planted = 0;
+  const leaks: string[] = [];
+  for (const form of deidForms)
+    for (const type of r4ResourceTypes) {
+      const { resource, pathOf } = canaryResource(type);
+      const text = JSON.stringify(deidentify(resource, context(form)) ?? {});
+      planted += pathOf.size;
+      for (const [mark] of text.matchAll(/canary\d{6}/gu)) {
+        const path = pathOf.get(mark) ?? "";
+        const permitted = providers.test(path) || (form === "limited-data-set" && ofLimited.test(path));
+        if (!permitted) leaks.push(`${form} ${path}`);
+      }
+      if (form === "safe-harbor")
+        for (const [found] of text.matchAll(
+          /\d{4}-\d{2}|\d{2}:\d{2}|urn:uuid|host\.example|"value":93,"unit":"a"/gu,
+        ))
+          leaks.push(`${type} ${found}`);
+    }
+  expect(planted).toBeGreaterThan(20_000);
+  expect(leaks).toEqual([]);
+});
+
+test("docs/deid-elements.txt has the fate of each element as the table says it", () => {
+  expect(storedDeidElements()).toBe(deidElements);
+});
+
+test("a date becomes its year, and an impossible date stays back", () => {
+  expect(left(patient({ birthDate: "1987-06-05" }))).toEqual(patient({ id: code, birthDate: "1987" }));
+  expect(left(patient({ birthDate: "1987-02-30" }))).toEqual(patient({ id: code }));
+  expect(left(patient({ birthDate: "born 1987-06-05" }))).toEqual(patient({ id: code }));
+  expect(
+    left(observation({ effectivePeriod: { start: "2019-12-31T23:59:59Z", end: "2020-01" } })),
+  ).toMatchObject({
+    effectivePeriod: { start: "2019", end: "2020" },
+  });
+  expect(
+    left(observation({ effectiveInstant: "2019-12-31T23:59:59Z", issued: "2019-12-31T23:59:59Z" })),
+  ).toEqual(observation({ id: "code-of-Observation-1" }));
+});
+
+test("a year that tells an age over 89 stays back in every element, and 89 stays", () => {
+  expect(left(patient({ birthDate: "1937-12-31" }))).toMatchObject({ birthDate: "1937" });
+  expect(left(patient({ birthDate: "1936-01-01" }))).toEqual(patient({ id: code }));
+  const condition = { resourceType: "Condition", id: "c", subject: { reference: "Patient/p" } };
+  expect(left({ ...condition, onsetDateTime: "1930" })).not.toHaveProperty("onsetDateTime");
+});
+
+test("ages of 90 and more are one group in every unit of time, and a smaller age stays", () => {
+  const shown = (quantity: object) => left(observation({ valueQuantity: quantity }));
+  const group = { value: 90, comparator: ">=", unit: "a", system: "http://unitsofmeasure.org", code: "a" };
+  for (const old of [
+    years(90),
+    years(93.5),
+    years(1080, { code: "mo" }),
+    years(32_880, { code: "d" }),
+    years(95, { comparator: ">" }),
+  ])
+    expect(shown(old), JSON.stringify(old)).toMatchObject({ valueQuantity: group });
+  expect(shown({ value: 97, unit: "years" })).toMatchObject({ valueQuantity: group });
+  expect(shown(years(89))).toMatchObject({ valueQuantity: { value: 89, code: "a" } });
+  for (const code of ["12.a", "a.10*1", "a/10*-1", "10*1.a", "a1", "s+1", "Gs", "wk.d/d"])
+    expect(shown(years(8, { code })), code).not.toHaveProperty("valueQuantity");
+  expect(shown(years(2.9e12, { code: "ms" }))).toMatchObject({ valueQuantity: group });
+  for (const old of [years(95, { comparator: "<" }), years(-95)])
+    expect(shown(old), "no true group").not.toHaveProperty("valueQuantity");
+  for (const code of [
+    "mg/dL",
+    "/min",
+    "10*3/uL",
+    "mL/min/{1.73_m2}",
+    "kg/m2",
+    "mm[Hg]",
+    "%",
+    "{score}",
+    "ng/mL/h",
+  ])
+    expect(shown(years(95, { code })), code).toMatchObject({ valueQuantity: { value: 95, code } });
+  expect(shown({ value: 3, system: "http://unitsofmeasure.org", code: "Gs" })).not.toHaveProperty(
+    "valueQuantity",
+  );
+  expect(left(observation({ valueRange: { low: years(60), high: years(95) } }))).toMatchObject({
+    valueRange: { low: { value: 60 } },
+  });
+  expect(JSON.stringify(left(observation({ valueRange: { high: years(95) } })))).not.toContain("95");
+});
+
+test("an age stays back where a year beside it tells a present age over 89", () => {
+  const condition = (onset: number, recordedDate: string) =>
+    left({ resourceType: "Condition", id: "c", onsetAge: years(onset), recordedDate });
+  expect(condition(70, "2005-01-01")).not.toHaveProperty("onsetAge");
+  expect(condition(70, "2020-01-01")).toMatchObject({ onsetAge: { value: 70 }, recordedDate: "2020" });
+});
+
+test("an address keeps its State and three digits; a small area, or one without a census, is 000", () => {
+  const shown = (address: object) => left(patient({ address: [address] }));
+  const full = {
+    use: "home",
+    text: "1 Main St",
+    line: ["1 Main St"],
+    city: "Boston",
+    district: "Suffolk",
+    state: "MA",
+    postalCode: "02118-1234",
+    country: "US",
+    period: { start: "2001-02-03" },
+  };
+  expect(shown(full)).toEqual(
+    patient({
+      id: code,
+      address: [{ use: "home", state: "MA", postalCode: "021", country: "US", period: { start: "2001" } }],
+    }),
+  );
+  for (const zip of ["03601", "82310", "20301", "09012", "34012", "00100"])
+    expect(shown({ postalCode: zip }), zip).toMatchObject({ address: [{ postalCode: "000" }] });
+  for (const address of [
+    { postalCode: "SW1A 1AA", country: "GB" },
+    { postalCode: "10115", country: "DE" },
+    { postalCode: "2118" },
+  ])
+    expect(JSON.stringify(shown(address)), address.postalCode).not.toContain("postalCode");
+  expect(shown({ state: "Boston area" })).toEqual(patient({ id: code }));
+});
+
+test("a limited data set keeps dates, town, State and ZIP Code, and no other part of an address", () => {
+  const address = {
+    line: ["1 Main St"],
+    city: "Boston",
+    district: "Suffolk",
+    state: "MA",
+    postalCode: "02118",
+  };
+  expect(
+    left(
+      patient({ birthDate: "1930-06-05", name: [{ family: "F" }], address: [address] }),
+      "limited-data-set",
+    ),
+  ).toEqual(
+    patient({
+      id: code,
+      birthDate: "1930-06-05",
+      address: [{ city: "Boston", state: "MA", postalCode: "02118" }],
+    }),
+  );
+});
+
+test("ids and references become codes; a target without a code, or elsewhere, is no reference", () => {
+  const subject = (reference: object) => left(observation({ subject: reference }));
+  const mine = { subject: { reference: code } };
+  expect(subject({ reference: "Patient/p", display: "F", identifier: { value: "1" } })).toMatchObject({
+    subject: { reference: `Patient/${mine.subject.reference}` },
+  });
+  expect(subject({ reference: "https://fhir.example/r4/Patient/p/_history/2" })).toMatchObject({
+    subject: { reference: `Patient/${code}` },
+  });
+  for (const reference of [
+    "Patient/lost",
+    "https://other.example/Patient/p",
+    "urn:uuid:1",
+    "Patient?identifier=1",
+    "Binary/b",
+  ])
+    expect(subject({ reference }), reference).not.toHaveProperty("subject");
+});
+
+test("a contained resource has the table of its own type, and an id of its position", () => {
+  const contained = [
+    { resourceType: "Binary", id: "hidden", contentType: "text/plain" },
+    {
+      resourceType: "Practitioner",
+      id: "dr-f",
+      name: [{ family: "Fox", text: "F" }],
+      telecom: [{ value: "1" }],
+    },
+  ];
+  const reference = { performer: [{ reference: "#dr-f" }, { reference: "#hidden" }] };
+  expect(left(observation({ contained, ...reference }))).toMatchObject({
+    contained: [{ resourceType: "Practitioner", id: "c1", name: [{ family: "Fox" }] }],
+    performer: [{ reference: "#c1" }],
+  });
+  expect(left(observation({ contained }))).not.toHaveProperty("contained");
+  const twice = [...contained, contained[1]];
+  expect(left(observation({ contained: twice, ...reference }))).toBeUndefined();
+});
+
+test("only a code in the grammar of a public system stays", () => {
+  const shown = (coding: object) =>
+    left(observation({ valueCodeableConcept: { coding: [coding], text: "F" } }));
+  expect(
+    shown({ system: "http://snomed.info/sct", code: "44054006", display: "D", version: "F" }),
+  ).toMatchObject({
+    valueCodeableConcept: { coding: [{ system: "http://snomed.info/sct", code: "44054006" }] },
+  });
+  for (const coding of [
+    { code: "44054006" },
+    { system: "http://hospital.example/codes", code: "1" },
+    { system: "http://snomed.info/sct", code: "078-05-1120" },
+    { system: "http://snomed.info/sct", code: "078051120" },
+    { system: "http://terminology.hl7.org/CodeSystem/v3-ActCode", code: "MRN-0012345" },
+    { system: "http://unitsofmeasure.org", code: "{John Fox}" },
+  ])
+    expect(JSON.stringify(shown(coding)), coding.code).not.toContain("valueCodeableConcept");
+});
+
+test("race, ethnicity and birth sex stay by their codes, and no other extension", () => {
+  const usCore = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-";
+  const coding = { system: "urn:oid:2.16.840.1.113883.6.238", code: "2028-9" };
+  const race = { url: `${usCore}race`, extension: [{ url: "ombCategory", valueCoding: coding }] };
+  const sex = { url: `${usCore}birthsex`, valueCode: "F" };
+  const place = {
+    url: "http://hl7.org/fhir/StructureDefinition/patient-birthPlace",
+    valueAddress: { city: "B" },
+  };
+  const text = { url: "text", valueString: "Fox" };
+  const all = { extension: [{ ...race, extension: [...race.extension, text] }, sex, place] };
+  expect(left(patient(all))).toEqual(patient({ id: code, extension: [race, sex] }));
+});
+
+test("a resource of a withheld type, with implicitRules or with a modifier extension stays back whole", () => {
+  for (const resourceType of Object.keys(withheldTypes))
+    expect(left({ resourceType, id: "x" })).toBeUndefined();
+  expect(left(patient({ implicitRules: "http://rules.example" }))).toBeUndefined();
+  const modifierExtension = [{ url: "http://not.example", valueBoolean: true }];
+  expect(left(patient({ contact: [{ modifierExtension }] }))).toBeUndefined();
+  expect(left({ resourceType: "Fox", id: "x" })).toBeUndefined();
+});
+
+test("an element that R4 requires says `masked`, and a member that R4 lacks stays back with its name", () => {
+  const slot = {
+    resourceType: "Slot",
+    id: "s",
+    status: "free",
+    start: "2020-01-02T03:04:05Z",
+    schedule: { display: "F" },
+  };
+  const masked = {
+    extension: [{ url: "http://hl7.org/fhir/StructureDefinition/data-absent-reason", valueCode: "masked" }],
+  };
+  expect(left(slot)).toMatchObject({ _start: masked, _end: masked, schedule: masked });
+  expect(left(patient({ "John Fox": "1", "_John Fox": masked }))).toEqual(patient({ id: code }));
+});
+
+test("rows that differ only in what stays back leave the same bytes", () => {
+  const row = (name: string, day: string, id: string) =>
+    patient({
+      birthDate: `1987-06-${day}`,
+      name: [{ family: name }],
+      identifier: [{ value: name }],
+      photo: [{ url: name }],
+      contact: [{ name: { family: name }, gender: "female" }],
+      generalPractitioner: [{ reference: `Practitioner/${id}` }],
+      text: { status: "generated", div: name },
+    });
+  expect(JSON.stringify(left(row("Fox", "05", "a")))).toBe(JSON.stringify(left(row("Hare", "25", "b"))));
+});
