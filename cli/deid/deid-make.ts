@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { deidentify } from "#deid/deidentify";
-import { readJson, isObject, type JsonObject } from "#fhir/json/json";
+import { isArray, isObject, objectAt, property, readJson, textAt, type JsonObject } from "#fhir/json/json";
+import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { Misuse, UnusableFile } from "../misuse.ts";
 import { complain, giveResult, say } from "../output.ts";
 import { deidFormNamed } from "./form-option.ts";
@@ -24,7 +25,10 @@ export async function deidMake(args: readonly string[]): Promise<number> {
   const [file, out, ...others] = positionals;
   if (file === undefined || out === undefined || others.length > 0) throw new Misuse();
   const codes = new Map<string, string>();
+  const read = resourceTexts(file).map((text, at) => parsed(file, text, at + 1));
+  const rows = new Map(read.flatMap(rowsByUrl));
   const context = {
+    rowAt: (url: string) => rows.get(url),
     form: deidFormNamed(values.form),
     year: new Date().getUTCFullYear(),
     base: values.base,
@@ -34,7 +38,6 @@ export async function deidMake(args: readonly string[]): Promise<number> {
       return code;
     },
   };
-  const read = resourceTexts(file).map((text, at) => parsed(file, text, at + 1));
   const left = read.flatMap((resource) => deidentify(resource, context) ?? []);
   writeFileSync(out, left.map((resource) => `${JSON.stringify(resource)}\n`).join(""), {
     flag: "wx",
@@ -52,6 +55,28 @@ function parsed(file: string, text: string, number: number): JsonObject {
   const read = readJson(new TextEncoder().encode(text));
   if (read.ok && isObject(read.value)) return read.value;
   throw new UnusableFile(`${file}: resource ${number} is not FHIR JSON, or is too large`);
+}
+
+/** The rows of a Bundle's entries by their `fullUrl`, to which references may refer. */
+function rowsByUrl(bundle: JsonObject): (readonly [url: string, row: Row])[] {
+  const entries = property(bundle, "entry");
+  return (isArray(entries) ? entries : []).flatMap((entry) => {
+    const resource = isObject(entry) ? objectAt(entry, "resource") : undefined;
+    if (!isObject(entry) || resource === undefined) return [];
+    const [url, type = "", id] = [
+      textAt(entry, "fullUrl"),
+      textAt(resource, "resourceType"),
+      textAt(resource, "id"),
+    ];
+    return url !== undefined && id !== undefined && isResourceType(type)
+      ? [[url, { type, id }] as const]
+      : [];
+  });
+}
+
+interface Row {
+  readonly type: ResourceType;
+  readonly id: string;
 }
 
 const letters = "abcdefghijklmnopqrstuvwxyz234567";

@@ -85,8 +85,7 @@ class Walk {
 
   #textClass(text: string, place: Place): IdentifierName | undefined {
     if (isPermitted(text, place)) return undefined;
-    if (/^\d{4}$/u.test(text) && !notDates.has(place.name))
-      return this.#year - Number(text) >= 90 ? "age" : undefined;
+    if (/^\d{4}$/u.test(text) && isDate(place)) return this.#year - Number(text) >= 90 ? "age" : undefined;
     if (place.name === "postalCode") return "area";
     if (place.name === "system") return "url"; // an OID looks like a number
     const byValue = classByValue(text);
@@ -99,6 +98,8 @@ class Walk {
 const emptyPlace: Place = { path: "", name: "", resourceType: "", parent: undefined };
 const joined = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
 const isFreeOfLimited = (name: string): boolean => ["city", "state", "country"].includes(name);
+const isDate = ({ name, path }: Place): boolean =>
+  !notDates.has(name) || path.endsWith(".dateCriterion.value");
 /** Members in which four digits are no year. */
 const notDates: ReadonlySet<string> = new Set(
   "value id postalCode code line city text family given reference url system subscriberId".split(" "),

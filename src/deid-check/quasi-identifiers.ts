@@ -2,7 +2,7 @@ import type { ReadValue } from "./read-json.ts";
 
 /** A group of patients that the file shows alike. */
 export interface LikePatients {
-  /** Birth year, sex, ZIP3, State, year of death and race, with `-` where the file has none. */
+  /** Birth year, sex, ZIP3, State, year of death and race, with `-` for an absent value. */
   readonly shown: string;
   readonly patients: number;
 }
@@ -12,24 +12,38 @@ export interface LikePatients {
  * group is the easiest to find again.
  */
 export function likenessOf(resources: readonly ReadValue[]): readonly LikePatients[] {
-  const groups = new Map<string, number>();
+  const groups = new Map<string, { readonly shown: string; patients: number }>();
   for (const resource of resources) {
     if (memberText(resource, "resourceType") !== "Patient") continue;
     const address = membersOf(firstOf(member(resource, "address")));
-    const shown = [
+    const texts = [
       memberText(resource, "birthDate"),
       memberText(resource, "gender"),
       memberText(address, "postalCode"),
       memberText(address, "state"),
       memberText(resource, "deceasedDateTime"),
       raceOf(resource),
-    ].map((text) => text ?? "-");
-    groups.set(shown.join(" "), (groups.get(shown.join(" ")) ?? 0) + 1);
+    ];
+    const shown = texts.map((text, at) =>
+      text === undefined ? "-" : shows[at]?.test(text) === true ? text : "?",
+    );
+    const key = JSON.stringify(texts);
+    const group = groups.get(key) ?? { shown: shown.join(" "), patients: 0 };
+    group.patients += 1;
+    groups.set(key, group);
   }
-  return [...groups]
-    .map(([shown, patients]) => ({ shown, patients }))
-    .toSorted((a, b) => a.patients - b.patients || (a.shown < b.shown ? -1 : 1));
+  return [...groups.values()].toSorted((a, b) => a.patients - b.patients || (a.shown < b.shown ? -1 : 1));
 }
+
+/** The forms that Safe Harbor permits. A value in a different form counts, and is shown as `?`. */
+const shows = [
+  /^\d{4}$/u,
+  /^(?:male|female|other|unknown)$/u,
+  /^\d{3}$/u,
+  /^[A-Z]{2}$/u,
+  /^\d{4}$/u,
+  /^\d{4}-\d$/u,
+];
 
 const membersOf = (value: ReadValue | undefined): ReadValue => value ?? { kind: "object", members: [] };
 

@@ -23,6 +23,10 @@ export interface DeidContext {
    * code, and no reference to it leaves.
    */
   readonly codeOf: (type: ResourceType, id: string) => string | undefined;
+  /** The row that a text means which is no relative reference: the `fullUrl` of a Bundle's entry. */
+  readonly rowAt?:
+    | ((url: string) => { readonly type: ResourceType; readonly id: string } | undefined)
+    | undefined;
 }
 
 /** Ages over 89 become a single group (45 CFR 164.514(b)(2)(i)(C)). */
@@ -198,9 +202,9 @@ class Deidentification {
       const fragment = this.#fragment(text);
       return fragment === undefined ? undefined : { reference: fragment };
     }
-    if (target.kind !== "local") return undefined;
-    const code = this.#code(target.type, target.id);
-    return code === undefined ? undefined : { reference: `${target.type}/${code}` };
+    const row = target.kind === "local" ? target : this.#context.rowAt?.(text);
+    const code = row && this.#code(row.type, row.id);
+    return row === undefined || code === undefined ? undefined : { reference: `${row.type}/${code}` };
   }
 
   /** The new fragment of a contained resource. `#` alone is the container. */

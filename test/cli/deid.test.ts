@@ -33,7 +33,7 @@ test("deid make takes the identifiers out, deid check finds none left, and refer
   const before = await phylaxIn(folder, "deid", "check", "in.ndjson", "--json");
   expect(before.code).toBe(1);
   expect(before.out).toContain('"path": "Patient.birthDate"');
-  expect(`${before.out}${before.error}`).not.toContain("Fox");
+  expect(`${before.out}${before.error}`).not.toMatch(/Fox|1987/u);
 
   const made = await phylaxIn(folder, "deid", "make", "in.ndjson", "out.ndjson", "--json");
   expect(JSON.parse(made.out)).toMatchObject({ resources: 2, withheld: 1 });
@@ -56,6 +56,22 @@ test("two runs have no code in common, and a written file is never overwritten",
   const idOf = (file: string) => (JSON.parse(readFileSync(join(folder, file), "utf8")) as { id: string }).id;
   expect(idOf("first.ndjson")).not.toBe(idOf("second.ndjson"));
   expect((await phylaxIn(folder, "deid", "make", "one.ndjson", "first.ndjson")).code).not.toBe(0);
+});
+
+test("a reference to an entry of a Bundle follows the entry's code", async () => {
+  const entry = rows.slice(0, 2).map((resource) => ({
+    fullUrl: `urn:uuid:${resource.id}`,
+    resource: { ...resource, ...(resource.subject && { subject: { reference: "urn:uuid:fox" } }) },
+  }));
+  const bundle = { resourceType: "Bundle", id: "b1", type: "collection", entry };
+  writeFileSync(join(folder, "bundle.json"), JSON.stringify(bundle, undefined, 2));
+  expect((await phylaxIn(folder, "deid", "make", "bundle.json", "bundle.ndjson")).code).toBe(0);
+  const made = JSON.parse(readFileSync(join(folder, "bundle.ndjson"), "utf8")) as {
+    entry: { resource: { id: string; subject?: object } }[];
+  };
+  const [patient, observation] = made.entry.map(({ resource }) => resource);
+  expect(observation?.subject).toEqual({ reference: `Patient/${patient?.id}` });
+  expect((await phylaxIn(folder, "deid", "check", "bundle.ndjson")).code).toBe(0);
 });
 
 test("an unknown form is a misuse, and a file that is no JSON is unusable", async () => {

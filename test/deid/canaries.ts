@@ -10,7 +10,7 @@ export interface CanaryResource {
   readonly pathOf: ReadonlyMap<string, string>;
 }
 
-const depthMax = inLane({ fast: 3, slow: 6, long: 8 });
+const depthMax = inLane({ fast: 3, slow: 4, long: 6 });
 
 export function canaryResource(type: string): CanaryResource {
   const planted = new Planted();
