@@ -7,7 +7,7 @@ import { eachPage, isUnknownAtOrigin } from "#gateway/origin/pages";
 import type { RowsRefusal } from "#gateway/origin/asking";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { seenRows } from "#gateway/origin/seen-rows";
-import { resolveSearch } from "./resolve-joins.ts";
+import { resolveWhole } from "./resolve-joins.ts";
 
 /**
  * The grant for a resource outside all compartments: it may be read through the references of the policy by
@@ -38,7 +38,7 @@ async function hasReferrer(
   origin: OriginSession,
 ): Promise<Result<boolean, RowsRefusal>> {
   let [hasRoom, isLed, pages] = [true, false, 0];
-  const ready = await resolveSearch(search, origin);
+  const ready = await resolveWhole(search, origin);
   // As behind ten pages of rows, a resource is not found behind too many.
   if (!ready.ok)
     return isUnknownAtOrigin(ready.error) || ready.error.reason === "too_many_rows" ? ok(false) : ready;

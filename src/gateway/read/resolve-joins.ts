@@ -48,6 +48,18 @@ export async function resolveSearch(
 
 const noNames: ReadonlySet<string> = new Set();
 
+/**
+ * As {@link resolveSearch}, for a search whose rows are judged without pages: a join that only its pages resolve is
+ * refused, since no row is known to meet it.
+ */
+export async function resolveWhole(
+  search: SearchGrant,
+  origin: OriginSession,
+): ReturnType<typeof resolveSearch> {
+  const ready = await resolveSearch(search, origin);
+  return ready.ok && ready.value?.resolved.byPage !== undefined ? err({ reason: "too_many_rows" }) : ready;
+}
+
 /** The resources of the type to which visible rows refer, as `Type/id`, with the names of the references. */
 async function openedBy(
   { references }: Opening,
@@ -60,10 +72,8 @@ async function openedBy(
   const each = await Promise.all([
     ...[...alike.values()].map((some) => openedThrough(some, type, origin)),
     ...chained.map(async (one) => {
-      const ready = await resolveSearch(one.search, origin);
+      const ready = await resolveWhole(one.search, origin);
       if (!ready.ok || ready.value === undefined) return ready.ok ? ok([]) : ready;
-      // The rows that meet a join by the page are not known yet.
-      if (ready.value.resolved.byPage !== undefined) return err({ reason: "too_many_rows" as const });
       return openedThrough([one], type, origin, ready.value.resolved);
     }),
   ]);
